@@ -1,0 +1,130 @@
+package wire
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"github.com/aws/session-manager-plugin/src/message"
+)
+
+// The payload structs AWS defines.
+type (
+	Ack               = message.AcknowledgeContent
+	Closed            = message.ChannelClosed
+	HandshakeRequest  = message.HandshakeRequestPayload
+	HandshakeResponse = message.HandshakeResponsePayload
+	HandshakeComplete = message.HandshakeCompletePayload
+	RequestedAction   = message.RequestedClientAction
+	ProcessedAction   = message.ProcessedClientAction
+	SessionTypeAction = message.SessionTypeRequest
+	KMSRequest        = message.KMSEncryptionRequest
+	KMSResponse       = message.KMSEncryptionResponse
+	ChallengeRequest  = message.EncryptionChallengeRequest
+	ChallengeResponse = message.EncryptionChallengeResponse
+	ActionType        = message.ActionType
+	ActionStatus      = message.ActionStatus
+	Flag              = message.PayloadTypeFlag
+)
+
+// The actions an agent asks for in the handshake, and what a client answers.
+const (
+	ActionSessionType   = message.SessionType
+	ActionKMSEncryption = message.KMSEncryption
+
+	StatusSuccess     = message.Success
+	StatusFailed      = message.Failed
+	StatusUnsupported = message.Unsupported
+)
+
+// The values of a flag message.
+const (
+	FlagDisconnectToPort   = message.DisconnectToPort   // client to agent, basic mode only
+	FlagTerminateSession   = message.TerminateSession   // client to agent
+	FlagConnectToPortError = message.ConnectToPortError // agent to client: a dial to the destination failed
+)
+
+// PortProperties are the parameters of a port session as the agent echoes them in its handshake request.
+type PortProperties struct {
+	PortNumber      string `json:"portNumber"`
+	LocalPortNumber string `json:"localPortNumber"`
+	Type            string `json:"type"`
+	Host            string `json:"host,omitempty"`
+}
+
+// OpenDataChannel is the one text frame that starts a data channel.
+type OpenDataChannel struct {
+	MessageSchemaVersion string `json:"MessageSchemaVersion"` // "1.0"
+	RequestID            string `json:"RequestId"`            // a UUID
+	TokenValue           string `json:"TokenValue"`
+	ClientID             string `json:"ClientId"` // a UUID, the same for the life of a session
+	ClientVersion        string `json:"ClientVersion"`
+}
+
+// maxJSON bounds a JSON payload; the longest known one (a handshake request) has under 2 KiB.
+const maxJSON = 64 << 10
+
+// ParseJSON decodes a JSON payload into v. The error names what was being decoded.
+func ParseJSON(body []byte, v any) error {
+	if len(body) > maxJSON {
+		return fmt.Errorf("%w: %T of %d bytes", ErrLong, v, len(body))
+	}
+	if err := json.Unmarshal(body, v); err != nil {
+		return fmt.Errorf("decode %T: %w", v, err)
+	}
+	return nil
+}
+
+// ParseFlag decodes the payload of a flag message.
+func ParseFlag(body []byte) (Flag, error) {
+	if len(body) < 4 {
+		return 0, fmt.Errorf("%w: flag of %d bytes", ErrShort, len(body))
+	}
+	return Flag(binary.BigEndian.Uint32(body)), nil
+}
+
+// FlagBody encodes the payload of a flag message.
+func FlagBody(f Flag) []byte { return binary.BigEndian.AppendUint32(nil, uint32(f)) }
+
+// AppendAckBody encodes the acknowledge of a message behind dst, as encoding/json would write an Ack.
+func AppendAckBody(dst []byte, of Type, id ID, sequence int64) []byte {
+	dst = append(dst, `{"AcknowledgedMessageType":"`...)
+	dst = append(dst, of...)
+	dst = append(dst, `","AcknowledgedMessageId":"`...)
+	dst = id.appendText(dst)
+	dst = append(dst, `","AcknowledgedMessageSequenceNumber":`...)
+	dst = strconv.AppendInt(dst, sequence, 10)
+	return append(dst, `,"IsSequentialMessage":true}`...)
+}
+
+// ParseAckSequence returns which sequence number an acknowledge is for: the one in the payload counts, the header's is 0.
+func ParseAckSequence(body []byte) (int64, error) {
+	var a struct {
+		Sequence *int64 `json:"AcknowledgedMessageSequenceNumber"`
+	}
+	if err := ParseJSON(body, &a); err != nil {
+		return 0, err
+	}
+	if a.Sequence == nil || *a.Sequence < 0 {
+		return 0, fmt.Errorf("%w: acknowledge without a sequence number", ErrInvalid)
+	}
+	return *a.Sequence, nil
+}
+
+// KMSActionResult decodes the ActionResult of a processed KMSEncryption action, which JSON leaves as a generic map.
+func KMSActionResult(result any) (KMSResponse, error) {
+	raw, err := json.Marshal(result)
+	if err != nil {
+		return KMSResponse{}, fmt.Errorf("encode action result: %w", err)
+	}
+	var r KMSResponse
+	if err := ParseJSON(raw, &r); err != nil {
+		return KMSResponse{}, err
+	}
+	if len(r.KMSCipherTextKey) == 0 {
+		return KMSResponse{}, fmt.Errorf("%w: no ciphertext key in %s", ErrInvalid, base64.StdEncoding.EncodeToString(raw))
+	}
+	return r, nil
+}

@@ -1,0 +1,38 @@
+package tunnel
+
+import (
+	"net/netip"
+	"strconv"
+	"time"
+
+	"culvert/aws"
+)
+
+// Spec says what a tunnel connects: a local listener and a port that the target reaches.
+type Spec struct {
+	// Target is a container, or with an empty Task any ready task of its service.
+	Target aws.Target
+	// Remote is the far end; an empty Host is the target container itself.
+	Remote Endpoint
+	// Local is where to listen. Without an address: 127.0.0.1 and ::1. Port 0: the remote port's number if it is free,
+	// else any free port.
+	Local netip.AddrPort
+	// Socket is the path of a unix socket to listen on instead of Local; it is made with mode 0600.
+	Socket string
+	// KeepAlive sends a byte of stream data this often, which overrides the account's idle timeout. 0 is off.
+	KeepAlive time.Duration
+}
+
+// Endpoint is a host and port as the target sees it.
+type Endpoint struct {
+	Host string
+	Port uint16
+}
+
+// String returns host:port, or the port alone when the target itself is meant.
+func (e Endpoint) String() string {
+	if e.Host == "" {
+		return strconv.Itoa(int(e.Port))
+	}
+	return e.Host + ":" + strconv.Itoa(int(e.Port))
+}

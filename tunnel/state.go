@@ -1,0 +1,93 @@
+package tunnel
+
+import (
+	"time"
+
+	"culvert/aws"
+	"culvert/tunnel/wire"
+)
+
+// State is where a tunnel stands.
+type State int
+
+// The states of a tunnel. Closed and Failed are final.
+const (
+	Starting    State = iota // listening; StartSession is under way
+	Handshaking              // the websocket is open, the agent has not agreed yet
+	Open                     // connections flow
+	Resuming                 // the socket is gone, the session is being resumed; connections wait
+	Reopening                // the session is gone, another one is being opened
+	Asleep                   // closed by the account's idle timeout; the next local connection wakes it
+	Closed                   // stopped because it was told to
+	Failed                   // lost for good
+)
+
+var stateNames = [...]string{"starting", "handshaking", "open", "resuming", "reopening", "asleep", "closed", "failed"}
+
+// String returns the word users see.
+func (s State) String() string {
+	if s < 0 || int(s) >= len(stateNames) {
+		return "unknown"
+	}
+	return stateNames[s]
+}
+
+// Final reports whether no other state can follow.
+func (s State) Final() bool { return s == Closed || s == Failed }
+
+// ID numbers the tunnels of an engine from 1.
+type ID int
+
+// Event is one step in the life of a tunnel: a change of state or, when Ended is set, the end of a connection.
+type Event struct {
+	Tunnel ID
+	At     time.Time
+	State  State
+	Err    error // why, for Resuming, Reopening, Asleep, Closed and Failed; nil when nothing went wrong
+	// Link is what carries the tunnel now; zero before the first session.
+	Link  Link
+	Ended *Connection
+}
+
+// Link is the session that carries a tunnel.
+type Link struct {
+	Target  aws.Target
+	Session string // session id
+	Agent   wire.Version
+}
+
+// Stats are the totals of a tunnel since it was opened, over all its sessions.
+type Stats struct {
+	Received, Sent uint64 // bytes of the connections; Received comes from AWS
+	Connections    int    // open now
+	Accepted       uint64 // since the start
+	Resent         uint64 // messages
+	RoundTrip      time.Duration
+	Lanes          int
+	Retries        uint64 // resumes and new sessions
+}
+
+// Connection is a copy of what is known about one local connection.
+type Connection struct {
+	ID             uint64
+	Started, Ended time.Time // Ended is zero while it is open
+	Protocol       Protocol
+	Host           string // host[:port] from the first bytes where the protocol names one
+	Received, Sent uint64
+	Err            error // how it ended, nil when both sides were done
+}
+
+// Protocol is what the first bytes of a connection look like.
+type Protocol string
+
+// The protocols that are told apart. The words are those of the headless output.
+const (
+	ProtocolUnknown     Protocol = "tcp"
+	ProtocolHTTPConnect Protocol = "http-connect"
+	ProtocolHTTP        Protocol = "http"
+	ProtocolTLS         Protocol = "tls"
+	ProtocolSSH         Protocol = "ssh"
+	ProtocolPostgres    Protocol = "postgres"
+	ProtocolMySQL       Protocol = "mysql"
+	ProtocolRedis       Protocol = "redis"
+)

@@ -1,0 +1,130 @@
+// Package need gives tests the programs of others that they are proved with: it finds or builds them, and decides what
+// happens where one is missing. `make test` installs them; a test that misses one is skipped and listed as not run,
+// and with CI=true it fails.
+package need
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// NotRunFile names the environment variable that holds the path of a file to which every skipped test adds a line.
+const NotRunFile = "CULVERT_NOT_RUN"
+
+// Command returns the path of a program. Without it the test ends here.
+func Command(t testing.TB, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	// Debian keeps servers where an ordinary user's PATH does not look.
+	if err != nil && runtime.GOOS != "windows" {
+		path, err = exec.LookPath(filepath.Join("/usr/sbin", name))
+	}
+	if err != nil {
+		missing(t, name, err)
+	}
+	return path
+}
+
+// Plugin returns the path of AWS's session-manager-plugin, built from the version in go.mod. The program has its usual
+// name and a directory of its own, so that this directory can be put into the PATH of an aws CLI.
+// It is built once per version and machine and kept in .cache/ of the repository.
+func Plugin(t testing.TB) string {
+	t.Helper()
+	const pkg = "github.com/aws/session-manager-plugin/src/sessionmanagerplugin-main"
+	golang := Command(t, "go")
+	root, err := moduleRoot()
+	if err != nil {
+		missing(t, "session-manager-plugin", err)
+	}
+	version, err := output(root, golang, "list", "-f", "{{.Module.Version}}", pkg)
+	if err != nil {
+		missing(t, "session-manager-plugin", err)
+	}
+	dir := filepath.Join(root, ".cache", "need", "plugin-"+version+"-"+runtime.Version())
+	path := filepath.Join(dir, "session-manager-plugin")
+	if runtime.GOOS == "windows" {
+		path += ".exe"
+	}
+	if _, err := os.Stat(path); err == nil {
+		return path
+	}
+	// Several test binaries may build at a time: each in its own place, and the last rename wins.
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		t.Fatalf("make a place for the plugin: %v", err)
+	}
+	own, err := os.MkdirTemp(dir, "build-")
+	if err != nil {
+		t.Fatalf("make a place for the plugin: %v", err)
+	}
+	defer func() { _ = os.RemoveAll(own) }()
+	built := filepath.Join(own, filepath.Base(path))
+	if _, err := output(root, golang, "build", "-o", built, pkg); err != nil {
+		missing(t, "session-manager-plugin", err)
+	}
+	if err := os.Rename(built, path); err != nil {
+		t.Fatalf("keep the plugin: %v", err)
+	}
+	return path
+}
+
+// missing ends a test that lacks a part of its proof.
+func missing(t testing.TB, part string, why error) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s is missing, and in CI nothing may be left out: %v", part, why)
+	}
+	if list := os.Getenv(NotRunFile); list != "" {
+		if err := appendLine(list, fmt.Sprintf("%s: needs %s", t.Name(), part)); err != nil {
+			t.Fatalf("list the test as not run: %v", err)
+		}
+	}
+	t.Skipf("not run: needs %s (make test installs it): %v", part, why)
+}
+
+func appendLine(path, line string) (err error) {
+	f, err := os.OpenFile(filepath.Clean(path), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	_, err = f.WriteString(line + "\n")
+	return err
+}
+
+// moduleRoot is the directory of go.mod above the working directory, which for a test is that of its package.
+func moduleRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			return "", errors.New("no go.mod above the working directory")
+		}
+		dir = up
+	}
+}
+
+// output runs a program in dir; its error carries what the program complained of.
+func output(dir, program string, args ...string) (string, error) {
+	cmd := exec.CommandContext(context.Background(), program, args...)
+	cmd.Dir = dir
+	var complaint strings.Builder
+	cmd.Stderr = &complaint
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("run %s %s: %w\n%s", filepath.Base(program), args[0], err, complaint.String())
+	}
+	return strings.TrimSpace(string(out)), nil
+}

@@ -1,0 +1,219 @@
+package need
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// SquidConfig is what a test wants of its proxy; the zero value forwards and tunnels to any host and port.
+type SquidConfig struct {
+	// Hosts are names that this proxy alone resolves.
+	Hosts map[string]netip.Addr
+	// Rules are lines of squid.conf; they stand before "http_access allow all", so a deny in them counts.
+	Rules []string
+}
+
+// Proxy is a running Squid.
+type Proxy struct {
+	Addr netip.AddrPort // 127.0.0.1 and a free port
+	dir  string
+}
+
+// AccessLog returns what Squid wrote about the requests so far, one line each. A line is there only after its
+// connection ended.
+func (p *Proxy) AccessLog(t testing.TB) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(p.dir, "access.log"))
+	if err != nil {
+		t.Fatalf("read squid's access log: %v", err)
+	}
+	return string(b)
+}
+
+const (
+	squidStart = 20 * time.Second // how long a Squid may take to answer on a busy machine
+	squidTries = 3                // ports, as another process may take one between our look and Squid's bind
+)
+
+// Squid starts a Debian Squid on loopback and returns when it answers. It is killed and reaped when the test ends.
+func Squid(t testing.TB, cfg SquidConfig) *Proxy {
+	t.Helper()
+	program := Command(t, "squid")
+	var err error
+	for range squidTries {
+		var p *Proxy
+		if p, err = startSquid(t, program, cfg); err == nil {
+			return p
+		}
+	}
+	t.Fatalf("start squid: %v", err)
+	return nil
+}
+
+func startSquid(t testing.TB, program string, cfg SquidConfig) (*Proxy, error) {
+	t.Helper()
+	// Not t.TempDir: a Squid started by root drops to the user proxy, who cannot enter a directory below a 0700 one.
+	dir, err := os.MkdirTemp("", "culvert-squid-")
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	p := &Proxy{dir: dir}
+	if p.Addr, err = freePort(); err != nil {
+		return nil, err
+	}
+	if err := p.writeFiles(cfg); err != nil {
+		return nil, err
+	}
+
+	cmd := exec.CommandContext(context.Background(), program, "-N", "-f", filepath.Join(dir, "squid.conf"))
+	said, err := os.Create(filepath.Clean(filepath.Join(dir, "said.txt")))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = said.Close() }()
+	cmd.Stdout, cmd.Stderr = said, said
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // "signal: killed"
+	})
+
+	deadline := time.NewTimer(squidStart)
+	defer deadline.Stop()
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	for {
+		if p.answers() {
+			return p, nil
+		}
+		if log := p.complaints(); strings.Contains(log, "FATAL") {
+			return nil, fmt.Errorf("squid gave up:\n%s", log)
+		}
+		select {
+		case <-look.C:
+		case <-deadline.C:
+			return nil, fmt.Errorf("no answer within %s:\n%s", squidStart, p.complaints())
+		}
+	}
+}
+
+func (p *Proxy) writeFiles(cfg SquidConfig) error {
+	owner := "proxy" // Debian's; it counts only when root starts Squid
+	in := func(name string) string { return filepath.Join(p.dir, name) }
+	lines := []string{
+		"http_port " + p.Addr.String(),
+		"visible_hostname culvert-test",
+		"cache_effective_user " + owner,
+		"pid_filename none",
+		"cache deny all",
+		"cache_mem 8 MB",
+		"cache_log " + in("cache.log"),
+		"access_log stdio:" + in("access.log"),
+		"coredump_dir " + p.dir,
+		"hosts_file " + in("hosts"),
+		"dns_timeout 2 seconds",
+		"connect_timeout 10 seconds",
+		"shutdown_lifetime 0 seconds",
+		"max_filedescriptors 4096",
+		"pinger_enable off",
+	}
+	lines = append(lines, cfg.Rules...)
+	lines = append(lines, "http_access allow all")
+	var hosts []string
+	for name, addr := range cfg.Hosts {
+		hosts = append(hosts, addr.String()+" "+name)
+	}
+	slices.Sort(hosts)
+	for name, content := range map[string][]string{"squid.conf": lines, "hosts": hosts, "access.log": nil, "cache.log": nil} {
+		text := strings.Join(content, "\n") + "\n"
+		if content == nil {
+			text = ""
+		}
+		if err := os.WriteFile(in(name), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	return handOver(p.dir, owner)
+}
+
+// handOver gives a directory and its files to the user that a Squid started by root becomes.
+func handOver(dir, owner string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	u, err := user.Lookup(owner)
+	if err != nil {
+		return err
+	}
+	uid, err := strconv.Atoi(u.Uid)
+	if err != nil {
+		return err
+	}
+	gid, err := strconv.Atoi(u.Gid)
+	if err != nil {
+		return err
+	}
+	return filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Chown(path, uid, gid)
+	})
+}
+
+// answers asks for a page without a host: any Squid refuses it at once, which is an answer.
+func (p *Proxy) answers() bool {
+	d := net.Dialer{Timeout: time.Second}
+	conn, err := d.DialContext(context.Background(), "tcp", p.Addr.String())
+	if err != nil {
+		return false
+	}
+	defer func() { _ = conn.Close() }()
+	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
+		return false
+	}
+	if _, err := io.WriteString(conn, "GET / HTTP/1.0\r\n\r\n"); err != nil {
+		return false
+	}
+	answer := make([]byte, len("HTTP/"))
+	_, err = io.ReadFull(conn, answer)
+	return err == nil && string(answer) == "HTTP/"
+}
+
+// complaints returns all that Squid said since its start.
+func (p *Proxy) complaints() string {
+	var all strings.Builder
+	for _, name := range []string{"said.txt", "cache.log"} {
+		b, err := os.ReadFile(filepath.Clean(filepath.Join(p.dir, name)))
+		if err == nil {
+			all.Write(b)
+		}
+	}
+	return all.String()
+}
+
+// freePort returns a loopback port that nothing listens on now.
+func freePort() (netip.AddrPort, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	defer func() { _ = l.Close() }()
+	return netip.ParseAddrPort(l.Addr().String())
+}

@@ -27,7 +27,7 @@ const (
 // MuxFrame is the header of a mux frame.
 type MuxFrame struct {
 	Command MuxCommand
-	Length  uint16 // of the data behind the header, in bytes
+	Length  uint16 // of the data behind the header, in bytes; 0 unless it is a Push
 	Stream  uint32
 }
 
@@ -42,6 +42,10 @@ func ParseMux(b []byte) (MuxFrame, error) {
 	f := MuxFrame{Command: MuxCommand(b[1]), Length: binary.LittleEndian.Uint16(b[2:]), Stream: binary.LittleEndian.Uint32(b[4:])}
 	if f.Command > MuxNop {
 		return MuxFrame{}, fmt.Errorf("%w: mux command %d", ErrInvalid, b[1])
+	}
+	// smux skips no data behind other commands: a length there would put the two ends out of step.
+	if f.Command != MuxPush && f.Length != 0 {
+		return MuxFrame{}, fmt.Errorf("%w: mux command %d with %d bytes of data", ErrInvalid, b[1], f.Length)
 	}
 	return f, nil
 }

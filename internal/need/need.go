@@ -59,7 +59,7 @@ func Plugin(t testing.TB) string {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		t.Fatalf("make a place for the plugin: %v", err)
 	}
-	own, err := os.MkdirTemp(dir, "build-")
+	own, err := os.MkdirTemp(dir, "build-") //nolint:usetesting // a rename does not cross file systems
 	if err != nil {
 		t.Fatalf("make a place for the plugin: %v", err)
 	}

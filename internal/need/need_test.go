@@ -3,6 +3,7 @@ package need
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -21,7 +22,10 @@ func TestSquidForwardsToHostsOnlyItKnows(t *testing.T) {
 		_, _ = fmt.Fprintf(w, "hello from %s via %s", r.Host, r.Header.Get("Via"))
 	}))
 	defer server.Close()
-	port := server.Listener.Addr().(interface{ AddrPort() netip.AddrPort }).AddrPort().Port()
+	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
 
 	proxy := Squid(t, SquidConfig{
 		Hosts: map[string]netip.Addr{
@@ -36,7 +40,7 @@ func TestSquidForwardsToHostsOnlyItKnows(t *testing.T) {
 	}}
 	get := func(host string) (int, string) {
 		t.Helper()
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("http://%s:%d/", host, port), http.NoBody)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/", http.NoBody)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,6 +87,7 @@ func TestPluginIsBuiltOnceAndTellsItsVersion(t *testing.T) {
 // recorder stands in for the test that misses something: it ends as a test does, and remembers how.
 type recorder struct {
 	testing.TB
+
 	skipped, failed string
 }
 
@@ -95,13 +100,13 @@ func (r *recorder) Fatalf(format string, args ...any) {
 	panic(r)
 }
 
-func (r *recorder) run(f func(testing.TB)) {
+func (r *recorder) run(f func()) {
 	defer func() {
 		if e := recover(); e != nil && e != any(r) {
 			panic(e)
 		}
 	}()
-	f(r)
+	f()
 }
 
 func TestAMissingPartIsListedAsNotRun(t *testing.T) {
@@ -109,7 +114,7 @@ func TestAMissingPartIsListedAsNotRun(t *testing.T) {
 	t.Setenv("CI", "")
 	t.Setenv(NotRunFile, list)
 	r := &recorder{TB: t}
-	r.run(func(tb testing.TB) { Command(tb, "no-such-program") })
+	r.run(func() { Command(r, "no-such-program") })
 	if !strings.Contains(r.skipped, "no-such-program") || r.failed != "" {
 		t.Errorf("got skipped %q and failed %q, want a skip that names the program", r.skipped, r.failed)
 	}
@@ -125,7 +130,7 @@ func TestAMissingPartIsListedAsNotRun(t *testing.T) {
 func TestAMissingPartFailsInCI(t *testing.T) {
 	t.Setenv("CI", "true")
 	r := &recorder{TB: t}
-	r.run(func(tb testing.TB) { Command(tb, "no-such-program") })
+	r.run(func() { Command(r, "no-such-program") })
 	if r.failed == "" || r.skipped != "" {
 		t.Errorf("got skipped %q and failed %q, want a failure", r.skipped, r.failed)
 	}

@@ -28,7 +28,8 @@ type SquidConfig struct {
 // Proxy is a running Squid.
 type Proxy struct {
 	Addr netip.AddrPort // 127.0.0.1 and a free port
-	dir  string
+
+	dir string // of its configuration and logs
 }
 
 // AccessLog returns what Squid wrote about the requests so far, one line each. A line is there only after its
@@ -65,7 +66,7 @@ func Squid(t testing.TB, cfg SquidConfig) *Proxy {
 func startSquid(t testing.TB, program string, cfg SquidConfig) (*Proxy, error) {
 	t.Helper()
 	// Not t.TempDir: a Squid started by root drops to the user proxy, who cannot enter a directory below a 0700 one.
-	dir, err := os.MkdirTemp("", "culvert-squid-")
+	dir, err := os.MkdirTemp("", "culvert-squid-") //nolint:usetesting // for that reason
 	if err != nil {
 		return nil, err
 	}
@@ -148,11 +149,11 @@ func (p *Proxy) writeFiles(cfg SquidConfig) error {
 			return err
 		}
 	}
-	return handOver(p.dir, owner)
+	return handOver(owner, p.dir, in("squid.conf"), in("hosts"), in("access.log"), in("cache.log"))
 }
 
-// handOver gives a directory and its files to the user that a Squid started by root becomes.
-func handOver(dir, owner string) error {
+// handOver gives files to the user that a Squid started by root becomes.
+func handOver(owner string, paths ...string) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
@@ -168,12 +169,12 @@ func handOver(dir, owner string) error {
 	if err != nil {
 		return err
 	}
-	return filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
-		if err != nil {
+	for _, path := range paths {
+		if err := os.Chown(path, uid, gid); err != nil {
 			return err
 		}
-		return os.Chown(path, uid, gid)
-	})
+	}
+	return nil
 }
 
 // answers asks for a page without a host: any Squid refuses it at once, which is an answer.

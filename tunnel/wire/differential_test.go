@@ -27,12 +27,12 @@ func (quiet) Error(v ...any) error                       { return errors.New(fmt
 func (quiet) Errorf(format string, v ...any) (err error) { return fmt.Errorf(format, v...) }
 
 // theirParse is the plugin's receive path; panicked stands for the frames that make its reader go deaf.
-func theirParse(frame []byte) (m message.ClientMessage, err error, panicked bool) { //nolint:revive,staticcheck // the panic is no error
+func theirParse(frame []byte) (m message.ClientMessage, panicked bool, err error) {
 	defer func() { panicked = recover() != nil }()
 	if err = m.DeserializeClientMessage(quiet{}, frame); err == nil {
 		err = m.Validate()
 	}
-	return m, err, false
+	return m, false, err
 }
 
 func theirMessage(m wire.Message) message.ClientMessage {
@@ -99,7 +99,7 @@ func FuzzEncodingEqualsAWSs(f *testing.F) {
 		}
 		// What was written reads back equal on either side.
 		back, ourErr := wire.Parse(got)
-		read, theirErr, panicked := theirParse(got)
+		read, panicked, theirErr := theirParse(got)
 		if panicked {
 			t.Fatal("AWS's decoder panics on a frame of ours")
 		}
@@ -169,7 +169,7 @@ func FuzzParseAgreesWithAWSs(f *testing.F) {
 		if !bytes.Equal(before, frame) {
 			t.Fatal("parsing changed the frame")
 		}
-		theirs, theirErr, panicked := theirParse(frame)
+		theirs, panicked, theirErr := theirParse(frame)
 		switch theyTake := theirErr == nil && !panicked; {
 		case ourErr == nil && theyTake:
 			if d := differ(ours, theirs); d != "" {

@@ -103,7 +103,7 @@ type Message struct {
 }
 
 // Millis turns a time into the form of Message.Created.
-func Millis(t time.Time) uint64 { return uint64(t.UnixMilli()) } //nolint:gosec // after 1970
+func Millis(t time.Time) uint64 { return uint64(t.UnixMilli()) }
 
 // Control reports whether the type is one of the two publication messages, which may come with a header that fails
 // the usual validation (as AWS's own client allows).

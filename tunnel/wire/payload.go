@@ -10,23 +10,38 @@ import (
 	"github.com/aws/session-manager-plugin/src/message"
 )
 
-// The payload structs AWS defines.
+// The payloads of the messages, as AWS defines them.
 type (
-	Ack               = message.AcknowledgeContent
-	Closed            = message.ChannelClosed
-	HandshakeRequest  = message.HandshakeRequestPayload
+	// Ack is the payload of an acknowledge.
+	Ack = message.AcknowledgeContent
+	// Closed is the payload of a channel_closed: Output is the text for the user.
+	Closed = message.ChannelClosed
+	// HandshakeRequest is the agent's first word.
+	HandshakeRequest = message.HandshakeRequestPayload
+	// HandshakeResponse is the client's answer to it.
 	HandshakeResponse = message.HandshakeResponsePayload
+	// HandshakeComplete is the agent's last word of the handshake; data may flow from here on.
 	HandshakeComplete = message.HandshakeCompletePayload
-	RequestedAction   = message.RequestedClientAction
-	ProcessedAction   = message.ProcessedClientAction
+	// RequestedAction is one thing the agent asks for in a HandshakeRequest.
+	RequestedAction = message.RequestedClientAction
+	// ProcessedAction is the answer to one RequestedAction.
+	ProcessedAction = message.ProcessedClientAction
+	// SessionTypeAction are the parameters of an ActionSessionType.
 	SessionTypeAction = message.SessionTypeRequest
-	KMSRequest        = message.KMSEncryptionRequest
-	KMSResponse       = message.KMSEncryptionResponse
-	ChallengeRequest  = message.EncryptionChallengeRequest
+	// KMSRequest are the parameters of an ActionKMSEncryption.
+	KMSRequest = message.KMSEncryptionRequest
+	// KMSResponse is the result of an ActionKMSEncryption.
+	KMSResponse = message.KMSEncryptionResponse
+	// ChallengeRequest is something encrypted by the agent, to be sent back encrypted by the client.
+	ChallengeRequest = message.EncryptionChallengeRequest
+	// ChallengeResponse is what the client sends back.
 	ChallengeResponse = message.EncryptionChallengeResponse
-	ActionType        = message.ActionType
-	ActionStatus      = message.ActionStatus
-	Flag              = message.PayloadTypeFlag
+	// ActionType names a RequestedAction.
+	ActionType = message.ActionType
+	// ActionStatus is how a ProcessedAction went.
+	ActionStatus = message.ActionStatus
+	// Flag is the value of a flag message.
+	Flag = message.PayloadTypeFlag
 )
 
 // The actions an agent asks for in the handshake, and what a client answers.

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "culvert"
+
+// arrows are the packages of this module that each of them may import, outside its tests. A package that is not here
+// fails the test: say where it stands before it is used. docs/architecture.md draws them.
+func arrows() map[string][]string {
+	return map[string][]string{
+		"":              {"ui/cli", "ui", "ui/headless", "tunnel", "aws", "aws/emulator"},
+		"ui/cli":        {"ui", "ui/headless", "tunnel", "tunnel/doctor", "aws", "aws/emulator", "deploy"},
+		"ui":            {"tunnel", "tunnel/doctor", "aws"},
+		"ui/headless":   {"tunnel", "tunnel/doctor", "aws"},
+		"tunnel/doctor": {"tunnel", "aws"},
+		"tunnel":        {"aws", "tunnel/wire"},
+		"tunnel/wire":   {},
+		"aws":           {},
+		"aws/emulator":  {"tunnel/wire"}, // it must not share the reliability code that it exists to test
+		"deploy":        {},
+		"bench":         {"aws", "aws/emulator", "tunnel", "internal/need"},
+		"internal/need": {}, // for tests alone
+	}
+}
+
+// homes are the packages that may import a module of others, outside their tests.
+func homes() map[string][]string {
+	return map[string][]string{
+		"charm.land/bubbletea":                  {"ui"},
+		"charm.land/bubbles":                    {"ui"},
+		"charm.land/lipgloss/v2/compat":         {}, // queries the terminal when it is imported
+		"github.com/aws/aws-sdk-go-v2":          {"aws", "aws/emulator"},
+		"github.com/aws/smithy-go":              {"aws", "aws/emulator"},
+		"github.com/aws/session-manager-plugin": {"tunnel/wire", "bench"},
+		"github.com/gorilla/websocket":          {"tunnel", "aws/emulator"},
+		"github.com/xtaci/smux":                 {"tunnel", "aws/emulator"},
+		"github.com/spf13/cobra":                {"ui/cli"},
+		"testing":                               {"internal/need"},
+	}
+}
+
+// wrongArrow says why a package may not import another, both by import path; empty when it may.
+func wrongArrow(from, to string) string {
+	importer, ours := within(from)
+	if !ours {
+		return ""
+	}
+	allowed, known := arrows()[importer]
+	if !known {
+		return fmt.Sprintf("package %s has no place in the arrows yet", from)
+	}
+	if imported, ours := within(to); ours {
+		if !slices.Contains(allowed, imported) {
+			return fmt.Sprintf("%s must not import %s", from, to)
+		}
+		return ""
+	}
+	for name, may := range homes() {
+		if (to == name || strings.HasPrefix(to, name+"/")) && !slices.Contains(may, importer) {
+			return fmt.Sprintf("%s must not import %s: its place is %q", from, to, may)
+		}
+	}
+	return ""
+}
+
+// within returns the path of a package inside this module; "" is its root.
+func within(path string) (string, bool) {
+	if path == module {
+		return "", true
+	}
+	return strings.CutPrefix(path, module+"/")
+}
+
+func TestImportsFollowTheArrows(t *testing.T) {
+	for _, goos := range []string{"linux", "darwin", "windows"} {
+		for _, p := range packages(t, goos) {
+			if _, known := arrows()[strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")]; !known {
+				t.Errorf("%s: package %s has no place in the arrows yet", goos, p.ImportPath)
+			}
+			for _, to := range p.Imports {
+				if wrong := wrongArrow(p.ImportPath, to); wrong != "" {
+					t.Errorf("%s: %s", goos, wrong)
+				}
+			}
+		}
+	}
+}
+
+type listed struct {
+	ImportPath string
+	Imports    []string // without those of tests
+}
+
+func packages(t *testing.T, goos string) []listed {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-e", "-json=ImportPath,Imports", "./...")
+	cmd.Env = append(os.Environ(), "GOOS="+goos, "CGO_ENABLED=0")
+	var complaint bytes.Buffer
+	cmd.Stderr = &complaint
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("list packages: %v\n%s", err, complaint.String())
+	}
+	var all []listed
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatalf("decode what go list says: %v", err)
+		}
+		all = append(all, p)
+	}
+	if len(all) < 5 {
+		t.Fatalf("got %d packages, want the whole module", len(all))
+	}
+	return all
+}
+
+// The guard must be able to fail: each line is an arrow that somebody could draw by mistake, or one that stands.
+func TestWrongArrowsAreFound(t *testing.T) {
+	for _, c := range []struct {
+		from, to string
+		wrong    bool
+	}{
+		{"culvert", "culvert/ui/cli", false},
+		{"culvert/ui", "culvert/tunnel", false},
+		{"culvert/tunnel", "culvert/tunnel/wire", false},
+		{"culvert/tunnel", "github.com/xtaci/smux", false},
+		{"culvert/aws", "github.com/aws/aws-sdk-go-v2/service/ecs", false},
+		{"culvert/tunnel/wire", "github.com/aws/session-manager-plugin/src/message", false},
+		{"culvert/tunnel", "net/netip", false},
+		{"github.com/spf13/cobra", "testing", false}, // no package of ours
+
+		{"culvert/aws", "culvert/tunnel", true},         // a leaf
+		{"culvert/tunnel/wire", "culvert/tunnel", true}, // a leaf
+		{"culvert/tunnel", "culvert/ui", true},          // an engine that knows a face
+		{"culvert/tunnel", "culvert/ui/headless", true},
+		{"culvert/tunnel", "culvert", true},
+		{"culvert/aws/emulator", "culvert/tunnel", true}, // the code under test
+		{"culvert/aws/emulator", "culvert/aws", true},
+		{"culvert/ui/headless", "culvert/ui", true},
+		{"culvert/ui", "culvert/tunnel/wire", true},
+		{"culvert/ui/headless", "charm.land/bubbletea/v2", true},
+		{"culvert/ui/cli", "charm.land/bubbles/v2/table", true},
+		{"culvert/ui", "charm.land/lipgloss/v2/compat", true},
+		{"culvert/tunnel", "github.com/aws/aws-sdk-go-v2/service/kms", true},
+		{"culvert/ui/cli", "github.com/aws/aws-sdk-go-v2", true},
+		{"culvert/ui/headless", "github.com/gorilla/websocket", true},
+		{"culvert/tunnel/wire", "github.com/xtaci/smux", true}, // the codec does no I/O
+		{"culvert/tunnel", "github.com/aws/session-manager-plugin/src/log", true},
+		{"culvert/tunnel", "culvert/internal/need", true}, // for tests alone
+		{"culvert/ui", "testing", true},
+		{"culvert/utils", "strings", true}, // a package nobody placed
+	} {
+		if got := wrongArrow(c.from, c.to); (got != "") != c.wrong {
+			t.Errorf("%s → %s: got %q, want wrong %t", c.from, c.to, got, c.wrong)
+		}
+	}
+}

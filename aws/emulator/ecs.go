@@ -1,0 +1,414 @@
+package emulator
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// ecsAction finds what serves an action of ECS.
+func (e *Emulator) ecsAction(action string) (handler, bool) {
+	var run func(*request, *account) (any, error)
+	switch action {
+	case "ListClusters":
+		run = e.listClusters
+	case "DescribeClusters":
+		run = e.describeClusters
+	case "ListServices":
+		run = e.listServices
+	case "DescribeServices":
+		run = e.describeServices
+	case "ListTasks":
+		run = e.listTasks
+	case "DescribeTasks":
+		run = e.describeTasks
+	case "ListTaskDefinitions":
+		run = e.listTaskDefinitions
+	case "DescribeTaskDefinition":
+		run = e.describeTaskDefinition
+	case "UpdateService":
+		run = e.updateService
+	case "StopTask":
+		run = e.stopTask
+	default:
+		return nil, false
+	}
+	return func(r *request) (any, error) {
+		if err := e.data.admit(r, "ecs", action, e.ecsResource(action, r)); err != nil {
+			return nil, err
+		}
+		a := e.fleet
+		if r.Region != a.region {
+			// Another region holds nothing.
+			a = &account{emulator: e, id: a.id, region: r.Region, pace: a.pace}
+		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return run(r, a)
+	}, true
+}
+
+// ecsResource is the resource that IAM checks for a call, see the service authorization reference of ECS.
+func (e *Emulator) ecsResource(action string, r *request) string {
+	in, err := decode[struct {
+		Cluster           string
+		Clusters, Tasks   []string
+		Services          []string
+		Service, Task     string
+		ContainerInstance string
+	}](r)
+	if err != nil {
+		return "*"
+	}
+	a := e.fleet
+	cluster := nameOf(in.Cluster)
+	arn := func(kind, name string) string {
+		return "arn:aws:ecs:" + r.Region + ":" + a.id + ":" + kind + "/" + cluster + "/" + nameOf(name)
+	}
+	switch {
+	case action == "DescribeClusters" && len(in.Clusters) > 0:
+		return "arn:aws:ecs:" + r.Region + ":" + a.id + ":cluster/" + nameOf(in.Clusters[0])
+	case action == "DescribeServices" && len(in.Services) > 0:
+		return arn("service", in.Services[0])
+	case action == "UpdateService":
+		return arn("service", in.Service)
+	case action == "DescribeTasks" && len(in.Tasks) > 0:
+		return arn("task", in.Tasks[0])
+	case action == "StopTask":
+		return arn("task", in.Task)
+	}
+	return "*"
+}
+
+// nameOf is the last part of an ARN, or the name itself; an empty cluster is the one called default.
+func nameOf(nameOrARN string) string {
+	if nameOrARN == "" {
+		return "default"
+	}
+	return nameOrARN[strings.LastIndexByte(nameOrARN, '/')+1:]
+}
+
+func invalidParameter(format string, args ...any) error {
+	return &apiError{Code: "InvalidParameterException", Message: fmt.Sprintf(format, args...)}
+}
+
+// mustFind finds the cluster that a call names.
+func (a *account) mustFind(nameOrARN string) (*cluster, error) {
+	if c := a.findCluster(nameOf(nameOrARN)); c != nil && a.owns(nameOrARN) {
+		return c, nil
+	}
+	return nil, &apiError{Code: "ClusterNotFoundException", Message: "Cluster not found."}
+}
+
+// owns reports whether a name or ARN can be of this account and region.
+func (a *account) owns(nameOrARN string) bool {
+	return !strings.HasPrefix(nameOrARN, "arn:") || strings.HasPrefix(nameOrARN, a.arn("ecs", ""))
+}
+
+func (e *Emulator) listClusters(r *request, a *account) (any, error) {
+	in, err := decode[paging](r)
+	if err != nil {
+		return nil, err
+	}
+	var arns []string
+	for _, c := range a.clusters {
+		if c.status == "ACTIVE" {
+			arns = append(arns, c.arn(a))
+		}
+	}
+	slices.Sort(arns)
+	part, next, err := e.page("clusters", in, 100, arns)
+	return struct {
+		ClusterARNs []string `json:"clusterArns"`
+		NextToken   *string  `json:"nextToken,omitempty"`
+	}{part, next}, err
+}
+
+func (e *Emulator) describeClusters(r *request, a *account) (any, error) {
+	in, err := decode[struct{ Clusters []string }](r)
+	if err != nil {
+		return nil, err
+	}
+	if len(in.Clusters) > 100 {
+		return nil, invalidParameter("Clusters cannot have more than 100 elements.")
+	}
+	if len(in.Clusters) == 0 {
+		in.Clusters = []string{"default"}
+	}
+	out := struct {
+		Clusters []clusterView `json:"clusters"`
+		Failures []failure     `json:"failures"`
+	}{[]clusterView{}, []failure{}}
+	for _, name := range in.Clusters {
+		c := a.findCluster(nameOf(name))
+		if c == nil || !a.owns(name) {
+			out.Failures = append(out.Failures, a.missing("cluster", nameOf(name)))
+			continue
+		}
+		out.Clusters = append(out.Clusters, c.view(a))
+	}
+	return out, nil
+}
+
+func (e *Emulator) listServices(r *request, a *account) (any, error) {
+	in, err := decode[struct {
+		paging
+		Cluster, LaunchType string
+	}](r)
+	if err != nil {
+		return nil, err
+	}
+	c, err := a.mustFind(in.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	var arns []string
+	for _, s := range c.services {
+		if in.LaunchType == "" || in.LaunchType == s.launchType() {
+			arns = append(arns, s.arn(a))
+		}
+	}
+	slices.Sort(arns)
+	part, next, err := e.page("services "+c.name+" "+in.LaunchType, in.paging, 10, arns)
+	return struct {
+		ServiceARNs []string `json:"serviceArns"`
+		NextToken   *string  `json:"nextToken,omitempty"`
+	}{part, next}, err
+}
+
+func (e *Emulator) describeServices(r *request, a *account) (any, error) {
+	in, err := decode[struct {
+		Cluster  string
+		Services []string
+	}](r)
+	if err != nil {
+		return nil, err
+	}
+	c, err := a.mustFind(in.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case len(in.Services) == 0:
+		return nil, invalidParameter("Services cannot be empty.")
+	case len(in.Services) > 10:
+		return nil, invalidParameter("Services cannot have more than 10 elements.")
+	}
+	out := struct {
+		Services []serviceView `json:"services"`
+		Failures []failure     `json:"failures"`
+	}{[]serviceView{}, []failure{}}
+	for _, name := range in.Services {
+		s, err := a.findService(c.name, nameOf(name))
+		if err != nil || !a.owns(name) {
+			out.Failures = append(out.Failures, a.missing("service", c.name+"/"+nameOf(name)))
+			continue
+		}
+		out.Services = append(out.Services, s.view(a))
+	}
+	return out, nil
+}
+
+func (e *Emulator) listTasks(r *request, a *account) (any, error) {
+	in, err := decode[struct {
+		paging
+		Cluster, ServiceName, DesiredStatus, Family, LaunchType, ContainerInstance, StartedBy string
+	}](r)
+	if err != nil {
+		return nil, err
+	}
+	c, err := a.mustFind(in.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	desired := or(in.DesiredStatus, "RUNNING")
+	if !slices.Contains([]string{"RUNNING", "PENDING", "STOPPED"}, desired) {
+		return nil, invalidParameter("Invalid desiredStatus: %s", desired)
+	}
+	if in.ServiceName != "" {
+		if _, err := a.findService(c.name, nameOf(in.ServiceName)); err != nil {
+			return nil, &apiError{Code: "ServiceNotFoundException", Message: "Service not found."}
+		}
+	}
+	var arns []string
+	for _, t := range c.tasks {
+		switch {
+		case t.desired != desired, // no task ever has a desired status of PENDING: that filter finds nothing, as with ECS
+			in.ServiceName != "" && (t.service == nil || t.service.name != nameOf(in.ServiceName)),
+			in.Family != "" && t.definition.family != in.Family,
+			in.LaunchType != "" && launch(t.pattern) != in.LaunchType,
+			in.ContainerInstance != "" && t.instance != nameOf(in.ContainerInstance),
+			in.StartedBy != "" && t.startedBy() != in.StartedBy:
+			continue
+		}
+		arns = append(arns, t.arn(a))
+	}
+	slices.Sort(arns)
+	list := strings.Join([]string{"tasks", c.name, in.ServiceName, desired, in.Family, in.LaunchType, in.ContainerInstance, in.StartedBy}, " ")
+	part, next, err := e.page(list, in.paging, 100, arns)
+	return struct {
+		TaskARNs  []string `json:"taskArns"`
+		NextToken *string  `json:"nextToken,omitempty"`
+	}{part, next}, err
+}
+
+func (e *Emulator) describeTasks(r *request, a *account) (any, error) {
+	in, err := decode[struct {
+		Cluster string
+		Tasks   []string
+	}](r)
+	if err != nil {
+		return nil, err
+	}
+	c, err := a.mustFind(in.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case len(in.Tasks) == 0:
+		return nil, invalidParameter("Tasks cannot be empty.")
+	case len(in.Tasks) > 100:
+		return nil, invalidParameter("Tasks cannot have more than 100 elements.")
+	}
+	out := struct {
+		Tasks    []taskView `json:"tasks"`
+		Failures []failure  `json:"failures"`
+	}{[]taskView{}, []failure{}}
+	for _, id := range in.Tasks {
+		t := c.find(nameOf(id))
+		if t == nil || !a.owns(id) {
+			out.Failures = append(out.Failures, a.missing("task", c.name+"/"+nameOf(id)))
+			continue
+		}
+		out.Tasks = append(out.Tasks, t.view(a))
+	}
+	return out, nil
+}
+
+func (e *Emulator) listTaskDefinitions(r *request, a *account) (any, error) {
+	in, err := decode[struct {
+		paging
+		FamilyPrefix, Status, Sort string
+	}](r)
+	if err != nil {
+		return nil, err
+	}
+	// Sorted by family and revision number; the padded key makes the order one of strings, which page wants.
+	keys := map[string]string{}
+	for family, revisions := range a.definitions {
+		for _, d := range revisions {
+			if (in.FamilyPrefix == "" || family == in.FamilyPrefix) && or(in.Status, "ACTIVE") == "ACTIVE" {
+				keys[fmt.Sprintf("%s:%010d", family, d.revision)] = d.arn(a)
+			}
+		}
+	}
+	part, next, err := e.page("definitions "+in.FamilyPrefix+" "+in.Status, in.paging, 100, slices.Sorted(maps.Keys(keys)))
+	for i, key := range part {
+		part[i] = keys[key]
+	}
+	return struct {
+		ARNs      []string `json:"taskDefinitionArns"`
+		NextToken *string  `json:"nextToken,omitempty"`
+	}{part, next}, err
+}
+
+func (e *Emulator) describeTaskDefinition(r *request, a *account) (any, error) {
+	in, err := decode[struct{ TaskDefinition string }](r)
+	if err != nil {
+		return nil, err
+	}
+	d := a.findDefinition(in.TaskDefinition)
+	if d == nil {
+		return nil, &apiError{Code: "ClientException", Message: "Unable to describe task definition."}
+	}
+	return struct {
+		TaskDefinition definitionView `json:"taskDefinition"`
+		Tags           []string       `json:"tags"`
+	}{d.view(a), []string{}}, nil
+}
+
+// findDefinition finds family:revision, its ARN, or the newest revision of a family.
+func (a *account) findDefinition(name string) *definition {
+	family, number, exact := strings.Cut(nameOf(name), ":")
+	revisions := a.definitions[family]
+	if len(revisions) == 0 || !a.owns(name) {
+		return nil
+	}
+	if !exact {
+		return revisions[len(revisions)-1]
+	}
+	for _, d := range revisions {
+		if strconv.Itoa(d.revision) == number {
+			return d
+		}
+	}
+	return nil
+}
+
+func (e *Emulator) updateService(r *request, a *account) (any, error) {
+	in, err := decode[struct {
+		Cluster, Service     string
+		TaskDefinition       string
+		DesiredCount         *int
+		ForceNewDeployment   bool
+		EnableExecuteCommand *bool
+	}](r)
+	if err != nil {
+		return nil, err
+	}
+	c, err := a.mustFind(in.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	s, err := a.findService(c.name, nameOf(in.Service))
+	if err != nil {
+		return nil, &apiError{Code: "ServiceNotFoundException", Message: "Service not found."}
+	}
+	if in.TaskDefinition != "" {
+		d := a.findDefinition(in.TaskDefinition)
+		if d == nil {
+			return nil, &apiError{Code: "ClientException", Message: "TaskDefinition not found."}
+		}
+		off := s.pattern.ExecOff
+		s.pattern = d.pattern
+		s.pattern.ExecOff = off
+	}
+	if in.EnableExecuteCommand != nil {
+		s.exec, s.pattern.ExecOff = *in.EnableExecuteCommand, !*in.EnableExecuteCommand
+	}
+	if in.DesiredCount != nil {
+		if *in.DesiredCount < 0 {
+			return nil, invalidParameter("desiredCount must not be negative.")
+		}
+		s.desired = *in.DesiredCount
+	}
+	if in.ForceNewDeployment || in.TaskDefinition != "" {
+		a.redeploy(s)
+	} else {
+		a.settle(s)
+	}
+	return struct {
+		Service serviceView `json:"service"`
+	}{s.view(a)}, nil
+}
+
+func (e *Emulator) stopTask(r *request, a *account) (any, error) {
+	in, err := decode[struct{ Cluster, Task, Reason string }](r)
+	if err != nil {
+		return nil, err
+	}
+	c, err := a.mustFind(in.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	t := c.find(nameOf(in.Task))
+	if t == nil || !a.owns(in.Task) {
+		return nil, invalidParameter("The referenced task was not found.")
+	}
+	a.end(t, in.Reason, "UserInitiated")
+	return struct {
+		Task taskView `json:"task"`
+	}{t.view(a)}, nil
+}

@@ -1,0 +1,479 @@
+package emulator
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// The shapes below are those of the ECS API reference, member names as they are on the wire.
+
+type failure struct {
+	ARN    string `json:"arn"`
+	Reason string `json:"reason"`
+}
+
+func (a *account) missing(kind, path string) failure {
+	return failure{ARN: a.arn("ecs", kind+"/"+path), Reason: "MISSING"}
+}
+
+type clusterView struct {
+	ClusterARN                  string   `json:"clusterArn"`
+	ClusterName                 string   `json:"clusterName"`
+	Status                      string   `json:"status"`
+	ContainerInstances          int      `json:"registeredContainerInstancesCount"`
+	RunningTasks                int      `json:"runningTasksCount"`
+	PendingTasks                int      `json:"pendingTasksCount"`
+	ActiveServices              int      `json:"activeServicesCount"`
+	Statistics                  []string `json:"statistics"`
+	Tags                        []string `json:"tags"`
+	Settings                    []string `json:"settings"`
+	CapacityProviders           []string `json:"capacityProviders"`
+	DefaultCapacityProviderPlan []string `json:"defaultCapacityProviderStrategy"`
+}
+
+func (c *cluster) arn(a *account) string { return a.arn("ecs", "cluster/"+c.name) }
+
+func (c *cluster) view(a *account) clusterView {
+	v := clusterView{
+		ClusterARN: c.arn(a), ClusterName: c.name, Status: c.status, ActiveServices: len(c.services),
+		Statistics: []string{}, Tags: []string{}, Settings: []string{},
+		CapacityProviders: []string{"FARGATE", "FARGATE_SPOT"}, DefaultCapacityProviderPlan: []string{},
+	}
+	for _, t := range c.tasks {
+		if t.instance != "" && t.desired == "RUNNING" {
+			v.ContainerInstances++
+		}
+	}
+	v.RunningTasks, v.PendingTasks = tally(c.tasks)
+	return v
+}
+
+// tally counts running tasks and those on their way there.
+func tally(tasks []*task) (running, pending int) {
+	for _, t := range tasks {
+		switch t.status {
+		case "RUNNING":
+			running++
+		case "PROVISIONING", "PENDING", "ACTIVATING":
+			pending++
+		}
+	}
+	return running, pending
+}
+
+type serviceView struct {
+	ServiceARN           string            `json:"serviceArn"`
+	ServiceName          string            `json:"serviceName"`
+	ClusterARN           string            `json:"clusterArn"`
+	LoadBalancers        []string          `json:"loadBalancers"`
+	ServiceRegistries    []string          `json:"serviceRegistries"`
+	Status               string            `json:"status"`
+	DesiredCount         int               `json:"desiredCount"`
+	RunningCount         int               `json:"runningCount"`
+	PendingCount         int               `json:"pendingCount"`
+	LaunchType           string            `json:"launchType,omitempty"`
+	CapacityProviders    []providerView    `json:"capacityProviderStrategy,omitempty"`
+	PlatformVersion      string            `json:"platformVersion,omitempty"`
+	PlatformFamily       string            `json:"platformFamily,omitempty"`
+	TaskDefinition       string            `json:"taskDefinition"`
+	Deployments          []deploymentView  `json:"deployments"`
+	Events               []eventView       `json:"events"`
+	CreatedAt            *epoch            `json:"createdAt,omitempty"`
+	PlacementConstraints []string          `json:"placementConstraints"`
+	PlacementStrategy    []string          `json:"placementStrategy"`
+	SchedulingStrategy   string            `json:"schedulingStrategy"`
+	DeploymentController map[string]string `json:"deploymentController"`
+	ManagedTags          bool              `json:"enableECSManagedTags"`
+	PropagateTags        string            `json:"propagateTags"`
+	EnableExecuteCommand bool              `json:"enableExecuteCommand"`
+}
+
+type providerView struct {
+	CapacityProvider string `json:"capacityProvider"`
+	Weight           int    `json:"weight"`
+	Base             int    `json:"base"`
+}
+
+type deploymentView struct {
+	ID                 string         `json:"id"`
+	Status             string         `json:"status"`
+	TaskDefinition     string         `json:"taskDefinition"`
+	DesiredCount       int            `json:"desiredCount"`
+	PendingCount       int            `json:"pendingCount"`
+	RunningCount       int            `json:"runningCount"`
+	FailedTasks        int            `json:"failedTasks"`
+	CreatedAt          *epoch         `json:"createdAt"`
+	UpdatedAt          *epoch         `json:"updatedAt"`
+	LaunchType         string         `json:"launchType,omitempty"`
+	CapacityProviders  []providerView `json:"capacityProviderStrategy,omitempty"`
+	PlatformVersion    string         `json:"platformVersion,omitempty"`
+	PlatformFamily     string         `json:"platformFamily,omitempty"`
+	RolloutState       string         `json:"rolloutState"`
+	RolloutStateReason string         `json:"rolloutStateReason"`
+}
+
+type eventView struct {
+	ID        string `json:"id"`
+	CreatedAt *epoch `json:"createdAt"`
+	Message   string `json:"message"`
+}
+
+func (s *service) arn(a *account) string {
+	return a.arn("ecs", "service/"+s.cluster.name+"/"+s.name)
+}
+
+// launchType is empty for a service with a capacity provider strategy, as ECS has it.
+func (s *service) launchType() string {
+	if s.pattern.CapacityProvider != "" {
+		return ""
+	}
+	return launch(s.pattern)
+}
+
+func (s *service) view(a *account) serviceView {
+	v := serviceView{
+		ServiceARN: s.arn(a), ServiceName: s.name, ClusterARN: s.cluster.arn(a), Status: "ACTIVE",
+		LoadBalancers: []string{}, ServiceRegistries: []string{}, PlacementConstraints: []string{}, PlacementStrategy: []string{},
+		DesiredCount: s.desired, LaunchType: s.launchType(), CapacityProviders: providers(s.pattern),
+		PlatformVersion: platformVersion(s.pattern), PlatformFamily: platformFamily(s.pattern),
+		TaskDefinition: s.deployments[0].definition.arn(a), CreatedAt: when(s.created), SchedulingStrategy: "REPLICA",
+		DeploymentController: map[string]string{"type": "ECS"}, PropagateTags: "NONE", EnableExecuteCommand: s.exec,
+		Deployments: []deploymentView{}, Events: []eventView{},
+	}
+	v.RunningCount, v.PendingCount = tally(s.tasks())
+	for _, d := range s.deployments {
+		v.Deployments = append(v.Deployments, d.view(a, s))
+	}
+	for _, e := range s.events {
+		v.Events = append(v.Events, eventView{ID: e.id, CreatedAt: when(e.at), Message: e.text})
+	}
+	return v
+}
+
+func (d *deployment) view(a *account, s *service) deploymentView {
+	var mine []*task
+	for _, t := range s.tasks() {
+		if t.deployment == d {
+			mine = append(mine, t)
+		}
+	}
+	v := deploymentView{
+		ID: d.id, Status: d.status, TaskDefinition: d.definition.arn(a), DesiredCount: s.desired, CreatedAt: when(d.created),
+		UpdatedAt: when(d.updated), LaunchType: s.launchType(), CapacityProviders: providers(d.pattern),
+		PlatformVersion: platformVersion(d.pattern), PlatformFamily: platformFamily(d.pattern),
+		RolloutState: "IN_PROGRESS", RolloutStateReason: "ECS deployment " + d.id + " in progress.",
+	}
+	v.RunningCount, v.PendingCount = tally(mine)
+	if d.status != "PRIMARY" {
+		v.DesiredCount = len(mine)
+	}
+	if d.done {
+		v.RolloutState, v.RolloutStateReason = "COMPLETED", "ECS deployment "+d.id+" completed."
+	}
+	return v
+}
+
+func providers(pattern Task) []providerView {
+	if pattern.CapacityProvider == "" {
+		return nil
+	}
+	return []providerView{{CapacityProvider: pattern.CapacityProvider, Weight: 1}}
+}
+
+func platformVersion(pattern Task) string {
+	if launch(pattern) != "FARGATE" {
+		return ""
+	}
+	return or(pattern.PlatformVersion, "1.4.0")
+}
+
+func platformFamily(pattern Task) string {
+	if launch(pattern) != "FARGATE" {
+		return ""
+	}
+	return "Linux"
+}
+
+type taskView struct {
+	Attachments       []attachmentView `json:"attachments"`
+	Attributes        []attributeView  `json:"attributes"`
+	AvailabilityZone  string           `json:"availabilityZone"`
+	CapacityProvider  string           `json:"capacityProviderName,omitempty"`
+	ClusterARN        string           `json:"clusterArn"`
+	Connectivity      string           `json:"connectivity,omitempty"`
+	ConnectivityAt    *epoch           `json:"connectivityAt,omitempty"`
+	ContainerInstance string           `json:"containerInstanceArn,omitempty"`
+	Containers        []containerView  `json:"containers"`
+	CPU               string           `json:"cpu"`
+	CreatedAt         *epoch           `json:"createdAt"`
+	DesiredStatus     string           `json:"desiredStatus"`
+	EnableExec        bool             `json:"enableExecuteCommand"`
+	ExecutionStopped  *epoch           `json:"executionStoppedAt,omitempty"`
+	Group             string           `json:"group"`
+	HealthStatus      string           `json:"healthStatus"`
+	LastStatus        string           `json:"lastStatus"`
+	LaunchType        string           `json:"launchType"`
+	Memory            string           `json:"memory"`
+	Overrides         overridesView    `json:"overrides"`
+	PlatformVersion   string           `json:"platformVersion,omitempty"`
+	PlatformFamily    string           `json:"platformFamily,omitempty"`
+	PullStartedAt     *epoch           `json:"pullStartedAt,omitempty"`
+	PullStoppedAt     *epoch           `json:"pullStoppedAt,omitempty"`
+	StartedAt         *epoch           `json:"startedAt,omitempty"`
+	StartedBy         string           `json:"startedBy,omitempty"`
+	StopCode          string           `json:"stopCode,omitempty"`
+	StoppedAt         *epoch           `json:"stoppedAt,omitempty"`
+	StoppedReason     string           `json:"stoppedReason,omitempty"`
+	StoppingAt        *epoch           `json:"stoppingAt,omitempty"`
+	Tags              []string         `json:"tags"`
+	TaskARN           string           `json:"taskArn"`
+	TaskDefinition    string           `json:"taskDefinitionArn"`
+	Version           int              `json:"version"`
+	EphemeralStorage  map[string]int   `json:"ephemeralStorage,omitempty"`
+}
+
+type attachmentView struct {
+	ID      string          `json:"id"`
+	Type    string          `json:"type"`
+	Status  string          `json:"status"`
+	Details []attributeView `json:"details"`
+}
+
+type attributeView struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+type overridesView struct {
+	Containers   []map[string]string `json:"containerOverrides"`
+	Accelerators []string            `json:"inferenceAcceleratorOverrides"`
+	TaskRoleARN  string              `json:"taskRoleArn,omitempty"`
+}
+
+type containerView struct {
+	ContainerARN      string             `json:"containerArn"`
+	TaskARN           string             `json:"taskArn"`
+	Name              string             `json:"name"`
+	Image             string             `json:"image"`
+	RuntimeID         string             `json:"runtimeId,omitempty"`
+	LastStatus        string             `json:"lastStatus"`
+	ExitCode          *int               `json:"exitCode,omitempty"`
+	NetworkBindings   []string           `json:"networkBindings"`
+	NetworkInterfaces []interfaceView    `json:"networkInterfaces"`
+	HealthStatus      string             `json:"healthStatus"`
+	ManagedAgents     []managedAgentView `json:"managedAgents,omitempty"`
+	CPU               string             `json:"cpu"`
+	MemoryReservation string             `json:"memoryReservation,omitempty"`
+}
+
+type interfaceView struct {
+	AttachmentID string `json:"attachmentId"`
+	Address      string `json:"privateIpv4Address"`
+}
+
+type managedAgentView struct {
+	Name          string `json:"name"`
+	LastStatus    string `json:"lastStatus"`
+	Reason        string `json:"reason,omitempty"`
+	LastStartedAt *epoch `json:"lastStartedAt,omitempty"`
+}
+
+// startedBy is the deployment for a task of a service.
+func (t *task) startedBy() string {
+	if t.deployment == nil {
+		return ""
+	}
+	return t.deployment.id
+}
+
+// attachment and address are made from the task's id: they only have to look alike and stay the same.
+func (t *task) attachment() string {
+	return t.id[:8] + "-" + t.id[8:12] + "-4" + t.id[12:15] + "-a" + t.id[15:18] + "-" + t.id[18:30]
+}
+
+func (t *task) address() string {
+	number := func(digits string) int {
+		n, err := strconv.ParseUint(digits, 16, 16)
+		if err != nil {
+			return 0
+		}
+		return int(n) //nolint:gosec // 16 bits at most
+	}
+	return "10.20." + strconv.Itoa(number(t.id[:2])) + "." + strconv.Itoa(4+number(t.id[2:4])%250)
+}
+
+func (t *task) view(a *account) taskView {
+	v := taskView{
+		Attachments: []attachmentView{{ID: t.attachment(), Type: "ElasticNetworkInterface", Status: "ATTACHED",
+			Details: []attributeView{{"subnetId", "subnet-0a1b2c3d4e5f60718"}, {"privateIPv4Address", t.address()}}}},
+		Attributes: []attributeView{{"ecs.cpu-architecture", "x86_64"}}, AvailabilityZone: a.region + string("abc"[t.id[0]%3]),
+		CapacityProvider: t.pattern.CapacityProvider, ClusterARN: t.cluster.arn(a), Containers: []containerView{},
+		CPU: or(t.pattern.CPU, "256"), Memory: or(t.pattern.Memory, "512"), CreatedAt: when(t.created), DesiredStatus: t.desired,
+		EnableExec: !t.pattern.ExecOff, ExecutionStopped: when(t.ended), Group: t.group, HealthStatus: t.health(), LastStatus: t.status,
+		LaunchType: launch(t.pattern), Overrides: overridesView{Containers: []map[string]string{}, Accelerators: []string{}, TaskRoleARN: t.pattern.OverrideRole},
+		PlatformVersion: platformVersion(t.pattern), PlatformFamily: platformFamily(t.pattern), StartedAt: when(t.started),
+		StartedBy: t.startedBy(), StopCode: t.code, StoppedAt: when(t.ended), StoppedReason: t.reason, StoppingAt: when(t.stopping),
+		Tags: []string{}, TaskARN: t.arn(a), TaskDefinition: t.definition.arn(a), Version: t.version(),
+	}
+	if t.instance != "" {
+		v.ContainerInstance = a.arn("ecs", "container-instance/"+t.cluster.name+"/"+t.instance)
+	} else {
+		v.EphemeralStorage = map[string]int{"sizeInGiB": 20}
+	}
+	if !t.started.IsZero() {
+		v.Connectivity, v.ConnectivityAt = t.connectivity, when(t.created.Add(9*time.Second))
+		v.PullStartedAt, v.PullStoppedAt = when(t.created.Add(12*time.Second)), when(t.created.Add(22*time.Second))
+	}
+	for _, k := range t.containers {
+		v.Containers = append(v.Containers, k.view(a))
+	}
+	return v
+}
+
+// health of a task: unhealthy as soon as one essential container is, healthy when a check says so.
+func (t *task) health() string {
+	health := "UNKNOWN"
+	for _, k := range t.containers {
+		switch {
+		case k.pattern.NonEssential || t.status != "RUNNING":
+		case k.pattern.Health == "UNHEALTHY":
+			return "UNHEALTHY"
+		case k.pattern.Health == "HEALTHY":
+			health = "HEALTHY"
+		}
+	}
+	return health
+}
+
+// version grows with each change that ECS reports.
+func (t *task) version() int {
+	version := 1
+	for _, at := range []time.Time{t.started, t.stopping, t.ended} {
+		if !at.IsZero() {
+			version += 2
+		}
+	}
+	return version
+}
+
+func (k *container) view(a *account) containerView {
+	t := k.task
+	v := containerView{
+		ContainerARN: a.arn("ecs", "container/"+t.cluster.name+"/"+t.id+"/"+t.attachment()), TaskARN: t.arn(a), Name: k.pattern.Name,
+		Image: k.image(a), RuntimeID: k.runtime, LastStatus: k.status(), NetworkBindings: []string{}, NetworkInterfaces: []interfaceView{},
+		HealthStatus: "UNKNOWN", CPU: "0",
+	}
+	if t.status == "RUNNING" {
+		v.HealthStatus = or(k.pattern.Health, "UNKNOWN")
+		v.NetworkInterfaces = append(v.NetworkInterfaces, interfaceView{t.attachment(), t.address()})
+	}
+	if t.status == "STOPPED" {
+		code := 0
+		v.ExitCode = &code
+	}
+	if !t.pattern.ExecOff && !k.agent.Absent {
+		agent := managedAgentView{Name: "ExecuteCommandAgent", LastStatus: k.agent.Status, Reason: k.agent.Reason}
+		if k.agent.Status != "PENDING" {
+			agent.LastStartedAt = when(k.since)
+		}
+		v.ManagedAgents = []managedAgentView{agent}
+	}
+	return v
+}
+
+func (k *container) image(a *account) string {
+	return or(k.pattern.Image, a.id+".dkr.ecr."+a.region+".amazonaws.com/"+k.pattern.Name+":latest")
+}
+
+// status of a container follows its task's.
+func (k *container) status() string {
+	switch k.task.status {
+	case "RUNNING", "DEACTIVATING":
+		return "RUNNING"
+	case "STOPPED":
+		return "STOPPED"
+	}
+	return "PENDING"
+}
+
+type definitionView struct {
+	ARN                  string                    `json:"taskDefinitionArn"`
+	ContainerDefinitions []containerDefinitionView `json:"containerDefinitions"`
+	Family               string                    `json:"family"`
+	TaskRoleARN          string                    `json:"taskRoleArn,omitempty"`
+	ExecutionRoleARN     string                    `json:"executionRoleArn"`
+	NetworkMode          string                    `json:"networkMode"`
+	Revision             int                       `json:"revision"`
+	Volumes              []string                  `json:"volumes"`
+	Status               string                    `json:"status"`
+	RequiresAttributes   []attributeView           `json:"requiresAttributes"`
+	PlacementConstraints []string                  `json:"placementConstraints"`
+	Compatibilities      []string                  `json:"compatibilities"`
+	RequiresCompat       []string                  `json:"requiresCompatibilities"`
+	CPU                  string                    `json:"cpu"`
+	Memory               string                    `json:"memory"`
+	RegisteredAt         *epoch                    `json:"registeredAt"`
+	RegisteredBy         string                    `json:"registeredBy"`
+}
+
+type containerDefinitionView struct {
+	Name            string              `json:"name"`
+	Image           string              `json:"image"`
+	CPU             int                 `json:"cpu"`
+	PortMappings    []portView          `json:"portMappings"`
+	Essential       bool                `json:"essential"`
+	Environment     []attributeView     `json:"environment"`
+	MountPoints     []map[string]string `json:"mountPoints"`
+	VolumesFrom     []map[string]string `json:"volumesFrom"`
+	ReadonlyRoot    *bool               `json:"readonlyRootFilesystem,omitempty"`
+	LinuxParameters map[string]bool     `json:"linuxParameters,omitempty"`
+}
+
+type portView struct {
+	ContainerPort uint16 `json:"containerPort"`
+	HostPort      uint16 `json:"hostPort"`
+	Protocol      string `json:"protocol"`
+	Name          string `json:"name,omitempty"`
+}
+
+func (d *definition) arn(a *account) string {
+	return a.arn("ecs", "task-definition/"+d.family+":"+strconv.Itoa(d.revision))
+}
+
+func (d *definition) view(a *account) definitionView {
+	v := definitionView{
+		ARN: d.arn(a), ContainerDefinitions: []containerDefinitionView{}, Family: d.family, NetworkMode: "awsvpc", Revision: d.revision,
+		ExecutionRoleARN: "arn:aws:iam::" + a.id + ":role/ecsTaskExecutionRole", Volumes: []string{}, Status: "ACTIVE",
+		RequiresAttributes: []attributeView{}, PlacementConstraints: []string{}, Compatibilities: []string{"EC2", "FARGATE"},
+		RequiresCompat: []string{launch(d.pattern)}, CPU: or(d.pattern.CPU, "256"), Memory: or(d.pattern.Memory, "512"),
+		RegisteredAt: when(d.registered), RegisteredBy: "arn:aws:iam::" + a.id + ":role/deploy",
+	}
+	if !d.pattern.NoRole {
+		v.TaskRoleARN = "arn:aws:iam::" + a.id + ":role/" + d.family + "-task"
+	}
+	for _, described := range d.pattern.Containers {
+		v.ContainerDefinitions = append(v.ContainerDefinitions, (&container{pattern: described}).definitionView(a))
+	}
+	return v
+}
+
+func (k *container) definitionView(a *account) containerDefinitionView {
+	v := containerDefinitionView{
+		Name: k.pattern.Name, Image: k.image(a), PortMappings: []portView{}, Essential: !k.pattern.NonEssential,
+		Environment: []attributeView{}, MountPoints: []map[string]string{}, VolumesFrom: []map[string]string{},
+		LinuxParameters: map[string]bool{"initProcessEnabled": true},
+	}
+	if k.pattern.ReadonlyRootFS {
+		readonly := true
+		v.ReadonlyRoot = &readonly
+	}
+	for _, port := range slices.Sorted(maps.Keys(k.pattern.Ports)) {
+		v.PortMappings = append(v.PortMappings, portView{port, port, "tcp", k.pattern.Name + "-" + strconv.Itoa(int(port)) + "-tcp"})
+	}
+	for _, port := range k.pattern.UDP {
+		v.PortMappings = append(v.PortMappings, portView{port, port, "udp", k.pattern.Name + "-" + strconv.Itoa(int(port)) + "-udp"})
+	}
+	return v
+}

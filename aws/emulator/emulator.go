@@ -1,0 +1,178 @@
+// Package emulator is an AWS account inside this process: ECS, SSM, STS and KMS over real HTTP, and the Session Manager
+// data channel over real websockets, all on loopback. Programs use it through its URL, as they use AWS.
+package emulator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Options say which account to pretend to have. The zero value is an empty account on a free loopback port.
+type Options struct {
+	Fleet  Fleet
+	Listen string           // loopback address with port; empty is 127.0.0.1 and a free port
+	Seed   uint64           // of every made-up id and of Life; the same seed makes the same account
+	Pace   time.Duration    // how long a task takes from one status to the next; 0 is 100 ms
+	Life   time.Duration    // mean time between two things that happen by themselves, see Fleet; 0 is a still account
+	Now    func() time.Time // the account's clock, for signatures and expiry; nil is time.Now
+	Log    *slog.Logger     // nil discards
+
+	// Trust decides AssumeRoleWithWebIdentity: nil lets the token's subject assume the role. Without it every role of
+	// the account trusts the tokens of GitHubToken with audience sts.amazonaws.com.
+	Trust func(roleARN string, claims Claims) error
+}
+
+// Emulator is a running account. Its methods are safe for concurrent use.
+type Emulator struct {
+	data   dataPath
+	fleet  *account
+	keys   *keyring
+	pages  *pager
+	clock  *schedule
+	vpc    *vpc
+	github *github
+	trust  func(roleARN string, claims Claims) error
+	now    func() time.Time
+	log    *slog.Logger
+
+	listener net.Listener
+	server   *http.Server
+	serving  sync.WaitGroup
+	stop     context.CancelFunc
+	closing  sync.Once
+
+	mu    sync.Mutex
+	calls map[string]int
+}
+
+// Start opens the account; the caller closes it.
+func Start(o Options) (*Emulator, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Pace == 0 {
+		o.Pace = 100 * time.Millisecond
+	}
+	listener, err := listen(o.Listen)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	e := &Emulator{
+		keys: newKeyring(), pages: newPager(), github: newGitHub(o.Now), trust: o.Trust, now: o.Now, log: o.Log,
+		listener: listener, stop: stop, calls: map[string]int{},
+	}
+	e.clock = newSchedule(ctx)
+	if e.fleet, err = newAccount(e, o); err != nil {
+		e.abandon()
+		return nil, err
+	}
+	if e.vpc, err = startVPC(o.Fleet); err != nil {
+		e.abandon()
+		return nil, err
+	}
+	e.keys.add(key{ID: staticKeyID, Secret: staticSecret, caller: e.fleet.user("demo")})
+	e.data.start(e)
+	e.fleet.play(o.Fleet.Plan)
+	e.fleet.live(o.Life, rand.New(rand.NewPCG(o.Seed, 2))) //nolint:gosec // a repeatable story, not a secret
+	e.server = &http.Server{Handler: http.HandlerFunc(e.serve), ReadHeaderTimeout: 30 * time.Second}
+	e.serving.Go(func() {
+		if err := e.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			e.log.Error("emulator stopped serving", "error", err)
+		}
+	})
+	return e, nil
+}
+
+// listen refuses what is not loopback: the account has no secrets worth the name.
+func listen(address string) (net.Listener, error) {
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("parse emulator address %q: %w", address, err)
+	}
+	if !at.Addr().IsLoopback() {
+		return nil, fmt.Errorf("listen on %s: the emulator serves loopback addresses only", address)
+	}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("open emulator: %w", err)
+	}
+	return listener, nil
+}
+
+// abandon undoes a Start that went wrong half way.
+func (e *Emulator) abandon() {
+	e.stop()
+	e.clock.close()
+	_ = e.listener.Close()
+}
+
+// Close ends every session and connection and waits for what the emulator started. It may be called more than once.
+func (e *Emulator) Close() {
+	e.closing.Do(func() {
+		e.stop()
+		e.clock.close()
+		e.data.close()
+		_ = e.server.Close()
+		e.serving.Wait()
+		e.vpc.close()
+	})
+}
+
+// URL is what clients take as AWS_ENDPOINT_URL.
+func (e *Emulator) URL() string { return "http://" + e.listener.Addr().String() }
+
+// Credentials are an access key that may do everything and never expires.
+func (e *Emulator) Credentials() (accessKey, secret string) { return staticKeyID, staticSecret }
+
+// Env is what a client's environment needs to use this account, as NAME=value.
+func (e *Emulator) Env() []string {
+	return []string{
+		"AWS_ENDPOINT_URL=" + e.URL(),
+		"AWS_ACCESS_KEY_ID=" + staticKeyID,
+		"AWS_SECRET_ACCESS_KEY=" + staticSecret,
+		"AWS_REGION=" + e.fleet.region,
+		"AWS_DEFAULT_REGION=" + e.fleet.region,
+		"AWS_EC2_METADATA_DISABLED=true",
+	}
+}
+
+// Calls counts the requests for an action so far ("ListTasks"), those that were refused included.
+func (e *Emulator) Calls(action string) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.calls[action]
+}
+
+func (e *Emulator) count(action string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.calls[action]++
+}
+
+// CACertificate is the certificate, in PEM, of the authority that signed the private network's own; nil without Fleet.VPC.
+func (e *Emulator) CACertificate() []byte { return e.vpc.certificate() }
+
+// resolve is the private DNS of the account's network: the loopback address that stands for host and port. A name
+// nobody has is a *net.DNSError.
+func (e *Emulator) resolve(host string, port uint16) (string, error) {
+	return e.vpc.resolve(host, port)
+}
+
+// region and account are where the emulator pretends to be.
+func (e *Emulator) region() string  { return e.fleet.region }
+func (e *Emulator) account() string { return e.fleet.id }

@@ -1,0 +1,97 @@
+package emulator
+
+import "time"
+
+// Fleet describes the account that an Emulator starts with. Zero values are the ordinary case throughout: a Fargate
+// task on the newest platform, running since yesterday, exec enabled, its agent running.
+type Fleet struct {
+	Region   string // eu-west-1
+	Account  string // 111122223333
+	Clusters []Cluster
+	Hosts    map[string]string // private DNS: "name" or "name:port" → loopback address "127.0.0.1:port"
+	VPC      bool              // serve the demo's private hosts, and the proxy behind Proxy
+	Plan     []Step            // what happens by itself, and when
+}
+
+// Step is something that happens a while after the start.
+type Step struct {
+	After time.Duration
+	Do    func(*Emulator)
+}
+
+// Addresses for Container.Ports that stand for the servers of the private network (Fleet.VPC).
+const (
+	Proxy    = "vpc:proxy"     // a forward proxy that alone resolves the private hosts
+	Orders   = "vpc:orders"    // what http://orders.internal/ shows
+	Billing  = "vpc:billing"   // what https://billing.internal/ shows
+	Postgres = "vpc:orders-db" // what orders-db.internal:5432 answers
+	Web      = "vpc:web"       // a page that says it is fine
+)
+
+// Cluster is an ECS cluster.
+type Cluster struct {
+	Name     string
+	Status   string // ACTIVE
+	Services []Service
+	Tasks    []Task // those that no service started
+}
+
+// Service is an ECS service: Count tasks made from Task, and those spelled out in Tasks.
+type Service struct {
+	Name    string
+	Count   int
+	Task    Task
+	Tasks   []Task   // count towards the desired number as well; an empty Family is the service's
+	Desired int      // when it is not what Count and Tasks add up to
+	Rollout *Rollout // a deployment under way
+	Steady  bool     // Life leaves the service alone
+	// ExecEnabled of the service is that of Task unless ExecLater: then it was switched on after the tasks were started.
+	ExecLater bool
+}
+
+// Rollout is a deployment under way: Running and Pending tasks of the next revision beside the service's own.
+type Rollout struct {
+	Task             Task
+	Running, Pending int
+}
+
+// Task is an ECS task, or the pattern for those of a service.
+type Task struct {
+	ID               string // 32 hexadecimal digits; empty: made from the seed
+	Family           string // of the task definition; empty: the service's name, else the first container's
+	Revision         int    // 1
+	Containers       []Container
+	ExecOff          bool
+	Launch           string // FARGATE, EC2 or EXTERNAL
+	CapacityProvider string // FARGATE_SPOT, …; the launch type goes with it
+	PlatformVersion  string // 1.4.0 on Fargate
+	NoRole           bool   // the definition names no task role
+	OverrideRole     string // ARN, given when the task was started
+	Status           string // RUNNING; PENDING, STOPPED, …
+	StoppedReason    string
+	StopCode         string
+	Connectivity     string        // CONNECTED
+	Age              time.Duration // since it started; 0: some hours, by the seed
+	CPU, Memory      string        // 256, 512
+}
+
+// Container is a container of a task.
+type Container struct {
+	Name  string
+	Image string // the name, from the account's registry
+	// Ports maps the ports of the task definition to real servers on loopback; "" maps one that nobody listens on.
+	Ports          map[uint16]string
+	Unmapped       map[uint16]string // ports that are served but not in the task definition
+	UDP            []uint16          // mapped for udp, unserved
+	Agent          Agent
+	Health         string // HEALTHY, UNHEALTHY; empty: no check, UNKNOWN
+	NonEssential   bool
+	ReadonlyRootFS bool
+}
+
+// Agent is the state of a container's ExecuteCommandAgent.
+type Agent struct {
+	Status string // RUNNING; PENDING, STOPPED
+	Reason string
+	Absent bool // no agent was ever injected
+}

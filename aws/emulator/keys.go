@@ -1,0 +1,86 @@
+package emulator
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"strings"
+	"sync"
+	"time"
+)
+
+// The access key of Credentials: AWS's own documentation example.
+const (
+	staticKeyID  = "AKIAIOSFODNN7EXAMPLE"
+	staticSecret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY" //nolint:gosec // not a secret: the documentation's example
+)
+
+// key is an access key. Temporary ones have a token and an end.
+type key struct {
+	ID, Secret, Token string
+	caller            caller
+	expires           time.Time // zero: never
+}
+
+// keyring holds the account's access keys; safe for concurrent use.
+type keyring struct {
+	mu   sync.Mutex
+	keys map[string]key
+}
+
+func newKeyring() *keyring { return &keyring{keys: map[string]key{}} }
+
+func (k *keyring) add(one key) {
+	one.caller.AccessKey = one.ID
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.keys[one.ID] = one
+}
+
+func (k *keyring) find(id string) (key, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	one, ok := k.keys[id]
+	return one, ok
+}
+
+func (k *keyring) expire(id string, at time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if one, ok := k.keys[id]; ok {
+		one.expires = at
+		k.keys[id] = one
+	}
+}
+
+// temporary makes and adds a key that ends at a time.
+func (k *keyring) temporary(who caller, expires time.Time) key {
+	one := key{
+		ID: "ASIA" + rand.Text()[:16], Secret: secret(30), Token: "IQoJb3JpZ2luX2Vj" + secret(90),
+		caller: who, expires: expires,
+	}
+	k.add(one)
+	return one
+}
+
+func secret(length int) string {
+	b := make([]byte, length)
+	_, _ = rand.Read(b) // never fails, see crypto/rand
+	return base64.StdEncoding.EncodeToString(b)
+}
+
+// ExpireCredentials ends an access key at once: calls answer ExpiredToken, websocket upgrades 403.
+func (e *Emulator) ExpireCredentials(accessKey string) { e.keys.expire(accessKey, e.now()) }
+
+// RenewCredentials takes back ExpireCredentials, for d from now.
+func (e *Emulator) RenewCredentials(accessKey string, d time.Duration) {
+	e.keys.expire(accessKey, e.now().Add(d))
+}
+
+// User adds an IAM user with an access key of its own, for what one key alone may or may not do.
+func (e *Emulator) User(name string) (accessKey, secretKey string) {
+	who := e.fleet.user(name)
+	who.UserID = "AIDA" + strings.ToUpper(name)
+	one := key{ID: "AKIA" + rand.Text()[:16], Secret: secret(30), caller: who}
+	e.keys.add(one)
+	return one.ID, one.Secret
+}

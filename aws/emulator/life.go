@@ -1,0 +1,54 @@
+package emulator
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// Every how many events Life deploys a service; the others replace one task.
+const deployEvery = 5
+
+// play puts the fleet's plan on the schedule.
+func (a *account) play(plan []Step) {
+	for _, step := range plan {
+		a.emulator.clock.after(step.After, func() { step.Do(a.emulator) })
+	}
+}
+
+// live makes something happen in the account now and then, in an order that the seed fixes.
+func (a *account) live(mean time.Duration, chance *rand.Rand) {
+	if mean <= 0 {
+		return
+	}
+	wait := mean/2 + time.Duration(chance.Int64N(int64(mean)))
+	a.emulator.clock.after(wait, func() {
+		a.happen(chance)
+		a.live(mean, chance)
+	})
+}
+
+// happen lets a task fail or a deployment begin in a service that is not Steady.
+func (a *account) happen(chance *rand.Rand) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var restless []*service
+	for _, c := range a.clusters {
+		for _, s := range c.services {
+			if !s.steady && s.desired > 0 {
+				restless = append(restless, s)
+			}
+		}
+	}
+	if len(restless) == 0 {
+		return
+	}
+	s := restless[chance.IntN(len(restless))]
+	if chance.IntN(deployEvery) == 0 {
+		s.pattern.Revision = max(s.pattern.Revision, 1) + 1
+		a.redeploy(s)
+		return
+	}
+	if tasks := s.tasks(); len(tasks) > 0 {
+		a.end(tasks[chance.IntN(len(tasks))], "Essential container in task exited", "EssentialContainerExited")
+	}
+}

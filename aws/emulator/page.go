@@ -1,0 +1,95 @@
+package emulator
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"time"
+)
+
+// How long a nextToken is good for.
+const pageLife = time.Hour
+
+// pager makes and reads nextToken: opaque, signed, of one list alone, and not for ever.
+type pager struct{ secret [32]byte }
+
+// mark is what a token says: go on behind Last in the list For.
+type mark struct {
+	For, Last string
+	Until     int64
+}
+
+func newPager() *pager {
+	p := &pager{}
+	_, _ = rand.Read(p.secret[:]) // never fails, see crypto/rand
+	return p
+}
+
+func (p *pager) sum(text []byte) []byte {
+	mac := hmac.New(sha256.New, p.secret[:])
+	mac.Write(text)
+	return mac.Sum(nil)
+}
+
+func (p *pager) token(list, last string, now time.Time) string {
+	text, err := json.Marshal(mark{For: list, Last: last, Until: now.Add(pageLife).Unix()})
+	if err != nil {
+		return "" // two strings and a number always encode
+	}
+	return base64.StdEncoding.EncodeToString(append(p.sum(text), text...))
+}
+
+// last reads a token; an empty one stands for the start.
+func (p *pager) last(list, token string, now time.Time) (string, error) {
+	if token == "" {
+		return "", nil
+	}
+	invalid := &apiError{Code: "InvalidParameterException", Message: "Invalid token in nextToken."}
+	raw, err := base64.StdEncoding.DecodeString(token)
+	if err != nil || len(raw) < sha256.Size {
+		return "", invalid
+	}
+	var m mark
+	if !hmac.Equal(raw[:sha256.Size], p.sum(raw[sha256.Size:])) || json.Unmarshal(raw[sha256.Size:], &m) != nil {
+		return "", invalid
+	}
+	if m.For != list || now.Unix() > m.Until {
+		return "", invalid
+	}
+	return m.Last, nil
+}
+
+// paging is what every list call takes.
+type paging struct {
+	NextToken  string `json:"nextToken"`
+	MaxResults *int   `json:"maxResults"`
+}
+
+// page cuts the part of a sorted list of ARNs that a call asks for. list names the call with its filters: a token of
+// one is no token of another.
+func (e *Emulator) page(list string, in paging, usual int, arns []string) (part []string, next *string, err error) {
+	size := usual
+	if in.MaxResults != nil {
+		if size = *in.MaxResults; size < 1 || size > 100 {
+			return nil, nil, &apiError{Code: "InvalidParameterException", Message: "maxResults should be between 1 and 100."}
+		}
+	}
+	last, err := e.pages.last(list, in.NextToken, e.now())
+	if err != nil {
+		return nil, nil, err
+	}
+	part = []string{}
+	for _, arn := range arns {
+		if arn <= last {
+			continue
+		}
+		if len(part) == size {
+			token := e.pages.token(list, part[size-1], e.now())
+			return part, &token, nil
+		}
+		part = append(part, arn)
+	}
+	return part, nil, nil
+}

@@ -1,0 +1,167 @@
+package emulator
+
+import (
+	"crypto/rand"
+	"encoding/xml"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// The shapes of STS's query protocol; each answer is <Action>Response with <Action>Result and the request's id.
+
+type identityAnswer struct {
+	XMLName   xml.Name `xml:"https://sts.amazonaws.com/doc/2011-06-15/ GetCallerIdentityResponse"`
+	ARN       string   `xml:"GetCallerIdentityResult>Arn"`
+	UserID    string   `xml:"GetCallerIdentityResult>UserId"`
+	Account   string   `xml:"GetCallerIdentityResult>Account"`
+	RequestID string   `xml:"ResponseMetadata>RequestId"`
+}
+
+type temporaryKey struct {
+	AccessKeyID     string `xml:"AccessKeyId"`
+	SecretAccessKey string `xml:"SecretAccessKey"`
+	SessionToken    string `xml:"SessionToken"`
+	Expiration      string `xml:"Expiration"`
+}
+
+type assumedUser struct {
+	ID  string `xml:"AssumedRoleId"`
+	ARN string `xml:"Arn"`
+}
+
+type assumeAnswer struct {
+	XMLName   xml.Name     `xml:"https://sts.amazonaws.com/doc/2011-06-15/ AssumeRoleResponse"`
+	User      assumedUser  `xml:"AssumeRoleResult>AssumedRoleUser"`
+	Key       temporaryKey `xml:"AssumeRoleResult>Credentials"`
+	RequestID string       `xml:"ResponseMetadata>RequestId"`
+}
+
+type webIdentityAnswer struct {
+	XMLName   xml.Name     `xml:"https://sts.amazonaws.com/doc/2011-06-15/ AssumeRoleWithWebIdentityResponse"`
+	Subject   string       `xml:"AssumeRoleWithWebIdentityResult>SubjectFromWebIdentityToken"`
+	Audience  string       `xml:"AssumeRoleWithWebIdentityResult>Audience"`
+	User      assumedUser  `xml:"AssumeRoleWithWebIdentityResult>AssumedRoleUser"`
+	Key       temporaryKey `xml:"AssumeRoleWithWebIdentityResult>Credentials"`
+	Provider  string       `xml:"AssumeRoleWithWebIdentityResult>Provider"`
+	RequestID string       `xml:"ResponseMetadata>RequestId"`
+}
+
+// stsAction serves one call of STS.
+func (e *Emulator) stsAction(r *http.Request, body []byte, form url.Values) (any, error) {
+	action := form.Get("Action")
+	req := &request{Body: body, Region: scopeRegion(r), HTTP: r}
+	if action != "AssumeRoleWithWebIdentity" { // which nobody signs
+		who, err := e.verify(r, "sts", body)
+		if err != nil {
+			return nil, inQueryWords(err)
+		}
+		req.Caller = who
+	}
+	if err := e.data.admit(req, "sts", action, or(form.Get("RoleArn"), "*")); err != nil {
+		return nil, err
+	}
+	switch action {
+	case "GetCallerIdentity":
+		return identityAnswer{ARN: req.Caller.ARN, UserID: req.Caller.UserID, Account: e.fleet.id, RequestID: uuid.NewString()}, nil
+	case "AssumeRole":
+		user, one, err := e.assume(form, "AssumeRole")
+		return assumeAnswer{User: user, Key: one, RequestID: uuid.NewString()}, err
+	case "AssumeRoleWithWebIdentity":
+		return e.assumeWithToken(form)
+	}
+	return nil, &apiError{Code: "InvalidAction", Message: fmt.Sprintf("Could not find operation %s for version %s", action, form.Get("Version"))}
+}
+
+// inQueryWords says a failed signature in STS's own codes, which differ from those of the JSON services.
+func inQueryWords(err error) error {
+	refusal := asAPIError(err)
+	said := apiError{Code: refusal.Code, Message: refusal.Message, Status: http.StatusForbidden}
+	switch refusal.Code {
+	case "MissingAuthenticationTokenException":
+		said.Code, said.Message = "MissingAuthenticationToken", "Request is missing Authentication Token"
+	case "UnrecognizedClientException":
+		said.Code = "InvalidClientTokenId"
+	case "ExpiredTokenException":
+		said.Code = "ExpiredToken"
+	case "InvalidSignatureException":
+		said.Code = "SignatureDoesNotMatch"
+	case "IncompleteSignatureException":
+		said.Code, said.Status = "IncompleteSignature", http.StatusBadRequest
+	}
+	return &said
+}
+
+// assume hands out a temporary key for a role of the account.
+func (e *Emulator) assume(form url.Values, action string) (assumedUser, temporaryKey, error) {
+	role, session := form.Get("RoleArn"), form.Get("RoleSessionName")
+	prefix := "arn:aws:iam::" + e.fleet.id + ":role/"
+	invalid := func(format string, args ...any) (assumedUser, temporaryKey, error) {
+		return assumedUser{}, temporaryKey{}, &apiError{Code: "ValidationError", Message: fmt.Sprintf(format, args...)}
+	}
+	if !regexp.MustCompile(`^[\w+=,.@-]{2,64}$`).MatchString(session) {
+		return invalid("1 validation error detected: Value '%s' at 'roleSessionName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\w+=,.@-]*", session)
+	}
+	if !regexp.MustCompile(`^arn:[\w-]+:iam::\d{12}:role/.+$`).MatchString(role) {
+		return invalid("%s is invalid", role)
+	}
+	name, ours := strings.CutPrefix(role, prefix)
+	if !ours {
+		return assumedUser{}, temporaryKey{}, notAuthorized(action, role)
+	}
+	seconds := 3600
+	if text := form.Get("DurationSeconds"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 900 || n > 43200 {
+			return invalid("1 validation error detected: Value '%s' at 'durationSeconds' failed to satisfy constraint: Member must have value between 900 and 43200", text)
+		}
+		seconds = n
+	}
+	name = nameOf(name)
+	id := "AROA" + rand.Text()[:17] + ":" + session
+	user := assumedUser{ID: id, ARN: "arn:aws:sts::" + e.fleet.id + ":assumed-role/" + name + "/" + session}
+	one := e.keys.temporary(caller{ARN: user.ARN, UserID: id, SessionName: session}, e.now().Add(time.Duration(seconds)*time.Second))
+	return user, temporaryKey{
+		AccessKeyID: one.ID, SecretAccessKey: one.Secret, SessionToken: one.Token, Expiration: one.expires.UTC().Format(time.RFC3339),
+	}, nil
+}
+
+func notAuthorized(action, role string) error {
+	text := "Not authorized to perform sts:" + action
+	if action == "AssumeRole" {
+		text = "User is not authorized to perform: sts:AssumeRole on resource: " + role
+	}
+	return &apiError{Code: "AccessDenied", Message: text, Status: http.StatusForbidden}
+}
+
+// assumeWithToken trusts what the emulator's GitHub signed, and then whom Options.Trust lets in.
+func (e *Emulator) assumeWithToken(form url.Values) (any, error) {
+	claims, err := e.github.check(form.Get("WebIdentityToken"), e.now())
+	if err != nil {
+		return nil, err
+	}
+	role := form.Get("RoleArn")
+	if e.trust != nil {
+		err = e.trust(role, claims)
+	} else if claims.Audience != "sts.amazonaws.com" {
+		return nil, &apiError{Code: "InvalidIdentityToken", Message: "Incorrect token audience"}
+	}
+	if err != nil {
+		e.log.Info("role does not trust the token", "role", role, "subject", claims.Subject, "error", err)
+		return nil, notAuthorized("AssumeRoleWithWebIdentity", role)
+	}
+	user, one, err := e.assume(form, "AssumeRoleWithWebIdentity")
+	if err != nil {
+		return nil, err
+	}
+	return webIdentityAnswer{
+		Subject: claims.Subject, Audience: claims.Audience, User: user, Key: one, RequestID: uuid.NewString(),
+		Provider: "arn:aws:iam::" + e.fleet.id + ":oidc-provider/token.actions.githubusercontent.com",
+	}, nil
+}

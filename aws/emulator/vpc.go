@@ -1,0 +1,244 @@
+package emulator
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log"
+	"maps"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Nobody listens here: it stands for a port that a known host does not serve.
+const closedAddress = "127.0.0.1:1"
+
+// vpc is the account's private network: names that it alone resolves, and the servers behind them. Its maps are fixed
+// once it runs.
+type vpc struct {
+	hosts   map[string]string // "name" or "name:port" → loopback address
+	servers map[string]string // Proxy, Orders, … → loopback address
+	ca      []byte            // PEM
+
+	closers []func()
+	running sync.WaitGroup
+	conns   connections
+}
+
+// startVPC opens what the fleet asks for; the names in Fleet.Hosts work without any server of ours.
+func startVPC(f Fleet) (*vpc, error) {
+	v := &vpc{hosts: map[string]string{}, servers: map[string]string{}}
+	if f.VPC {
+		if err := v.open(); err != nil {
+			v.close()
+			return nil, fmt.Errorf("open private network: %w", err)
+		}
+	}
+	for name, address := range f.Hosts {
+		at, err := netip.ParseAddrPort(address)
+		if err != nil || !at.Addr().IsLoopback() {
+			v.close()
+			return nil, fmt.Errorf("open private network: host %s: %q is no loopback address with a port", name, address)
+		}
+		v.hosts[name] = address
+	}
+	return v, nil
+}
+
+func (v *vpc) open() error {
+	ca, certificate, err := issue("billing.internal")
+	if err != nil {
+		return err
+	}
+	v.ca = ca
+	proxy := v.newProxy()
+	for name, handler := range map[string]http.Handler{Proxy: proxy, Orders: newShop(), Billing: newBilling(), Web: newWeb()} {
+		if err := v.serveHTTP(name, handler, certificate); err != nil {
+			return err
+		}
+	}
+	if err := v.servePostgres(); err != nil {
+		return err
+	}
+	maps.Copy(v.hosts, map[string]string{
+		"orders.internal:80":      v.servers[Orders],
+		"billing.internal:443":    v.servers[Billing],
+		"orders-db.internal:5432": v.servers[Postgres],
+		"proxy.internal:3128":     v.servers[Proxy],
+		"web.internal:80":         v.servers[Web],
+	})
+	return nil
+}
+
+// serveHTTP runs a handler on a free port; Billing's is the one with TLS.
+func (v *vpc) serveHTTP(name string, handler http.Handler, certificate tls.Certificate) error {
+	listener, err := v.listen(name)
+	if err != nil {
+		return err
+	}
+	if name == Billing {
+		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 30 * time.Second, ErrorLog: log.New(nowhere{}, "", 0)}
+	v.closers = append(v.closers, func() { _ = server.Close() })
+	v.running.Go(func() { _ = server.Serve(listener) }) // ends with ErrServerClosed
+	return nil
+}
+
+// nowhere takes what a server in the private network would log: its clients' mistakes.
+type nowhere struct{}
+
+func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
+func (nowhere) Printf(_ string, _ ...any)   {}
+
+func (v *vpc) listen(name string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("listen for %s: %w", name, err)
+	}
+	v.servers[name] = listener.Addr().String()
+	v.closers = append(v.closers, func() { _ = listener.Close() })
+	return &trackedListener{Listener: listener, conns: &v.conns}, nil
+}
+
+// close ends every server and connection of the private network and waits for them.
+func (v *vpc) close() {
+	for _, c := range v.closers {
+		c()
+	}
+	v.conns.close()
+	v.running.Wait()
+}
+
+func (v *vpc) certificate() []byte { return v.ca }
+
+// locate replaces one of the names for our servers by its address; other addresses stay.
+func (v *vpc) locate(address string) (string, error) {
+	if !strings.HasPrefix(address, "vpc:") {
+		return address, nil
+	}
+	if at := v.servers[address]; at != "" {
+		return at, nil
+	}
+	return "", syscall.ECONNREFUSED
+}
+
+// resolve is the private DNS. Addresses stand for themselves as long as they are loopback.
+func (v *vpc) resolve(host string, port uint16) (string, error) {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	text := strconv.Itoa(int(port))
+	if addr, err := netip.ParseAddr(host); err == nil {
+		if !addr.IsLoopback() {
+			return "", &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr, port)), Err: syscall.EHOSTUNREACH}
+		}
+		return netip.AddrPortFrom(addr, port).String(), nil
+	}
+	if host == "localhost" {
+		return net.JoinHostPort("127.0.0.1", text), nil
+	}
+	if address, ok := v.hosts[host+":"+text]; ok {
+		return address, nil
+	}
+	if address, ok := v.hosts[host]; ok {
+		return address, nil
+	}
+	for name := range v.hosts {
+		if strings.HasPrefix(name, host+":") {
+			return closedAddress, nil
+		}
+	}
+	return "", &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+}
+
+// dial connects from inside the private network.
+func (v *vpc) dial(ctx context.Context, _, address string) (net.Conn, error) {
+	host, text, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", address, err)
+	}
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", address, err)
+	}
+	at, err := v.resolve(host, uint16(port))
+	if err != nil {
+		return nil, err
+	}
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", at)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", address, err)
+	}
+	return v.conns.track(conn)
+}
+
+// connections knows what is open, so that closing leaves nothing behind: a hijacked one is no server's any more.
+type connections struct {
+	mu     sync.Mutex
+	open   map[*trackedConn]struct{}
+	closed bool
+}
+
+func (c *connections) track(conn net.Conn) (net.Conn, error) {
+	raw, ok := conn.(*net.TCPConn)
+	if !ok {
+		return nil, errors.New("track connection: it is not TCP")
+	}
+	tracked := &trackedConn{TCPConn: raw, conns: c}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		_ = conn.Close()
+		return nil, net.ErrClosed
+	}
+	if c.open == nil {
+		c.open = map[*trackedConn]struct{}{}
+	}
+	c.open[tracked] = struct{}{}
+	return tracked, nil
+}
+
+func (c *connections) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	for conn := range c.open {
+		_ = conn.TCPConn.Close()
+	}
+	clear(c.open)
+}
+
+// trackedConn is a TCP connection, with its half-close, that its network knows of until it is closed.
+type trackedConn struct {
+	*net.TCPConn
+	conns *connections
+}
+
+// Close implements net.Conn.
+func (t *trackedConn) Close() error {
+	t.conns.mu.Lock()
+	delete(t.conns.open, t)
+	t.conns.mu.Unlock()
+	return t.TCPConn.Close()
+}
+
+type trackedListener struct {
+	net.Listener
+	conns *connections
+}
+
+// Accept implements net.Listener.
+func (l *trackedListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return l.conns.track(conn)
+}

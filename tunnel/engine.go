@@ -1,12 +1,25 @@
-// Package tunnel carries TCP connections over Session Manager sessions.
+// Package tunnel carries TCP connections over Session Manager sessions. An Engine owns tunnels; a Tunnel is a local
+// listener that lives on while its lanes (sessions) come and go; a lane is a reliable channel with a carrier on it.
 package tunnel
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
-	"net/netip"
+	"slices"
+	"sync"
 
 	"culvert/aws"
+	"culvert/tunnel/wire"
+)
+
+const defaultMessageSize = 1024 // as AWS's own client sends; larger ones are unproved on the real service
+
+// Bounds of Options.MessageSize, in bytes.
+const (
+	MinMessageSize = 256
+	MaxMessageSize = 64 << 10
 )
 
 // Options set an Engine up. The zero value of every field but Client works.
@@ -19,35 +32,70 @@ type Options struct {
 }
 
 // Engine owns the tunnels of a process. Its methods are safe for concurrent use.
-type Engine struct{}
+type Engine struct {
+	options Options
+	feed    feed
+
+	mu      sync.Mutex
+	tunnels []*Tunnel
+	closed  bool
+}
 
 // New returns an engine without tunnels.
-func New(o Options) *Engine { panic("being built") }
+func New(o Options) *Engine {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.MessageSize == 0 {
+		o.MessageSize = defaultMessageSize
+	}
+	o.MessageSize = min(max(o.MessageSize, MinMessageSize), MaxMessageSize-wire.Overhead)
+	return &Engine{options: o}
+}
 
-// Open starts a tunnel and returns once it listens; its session follows as events.
-func (e *Engine) Open(s Spec) (*Tunnel, error) { panic("being built") }
+// Open starts a tunnel and returns once it listens; its session follows as events. The error is about the local side:
+// *PortTakenError, *PrivilegedPortError or what the system said.
+func (e *Engine) Open(s Spec) (*Tunnel, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil, errors.New("open tunnel: the engine is closed")
+	}
+	t, err := openTunnel(e, ID(len(e.tunnels)+1), s)
+	if err != nil {
+		return nil, err
+	}
+	e.tunnels = append(e.tunnels, t)
+	t.start()
+	return t, nil
+}
 
 // Tunnels returns the tunnels in the order they were opened, ended ones included.
-func (e *Engine) Tunnels() []*Tunnel { panic("being built") }
+func (e *Engine) Tunnels() []*Tunnel {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.tunnels)
+}
 
-// Watch delivers every event from now on in order, however slow the reader, until ctx ends; then the channel is closed.
-func (e *Engine) Watch(ctx context.Context) <-chan Event { panic("being built") }
+// Watch delivers every event from now on in order, however slow the reader, until ctx ends or the engine is closed and
+// all is delivered; then the channel is closed.
+func (e *Engine) Watch(ctx context.Context) <-chan Event { return e.feed.watch(ctx) }
 
 // Close ends every tunnel: terminates the sessions and waits for all goroutines, at most until ctx ends.
-func (e *Engine) Close(ctx context.Context) error { panic("being built") }
-
-// Tunnel is one listener that lives on while sessions come and go. Its methods are safe for concurrent use.
-type Tunnel struct{}
-
-func (t *Tunnel) ID() ID                          { panic("being built") }
-func (t *Tunnel) Spec() Spec                      { panic("being built") }
-func (t *Tunnel) Addr() netip.AddrPort            { panic("being built") } // the IPv4 loopback one where there are two; zero for a unix socket
-func (t *Tunnel) State() (State, error)           { panic("being built") }
-func (t *Tunnel) Link() Link                      { panic("being built") }
-func (t *Tunnel) Stats() Stats                    { panic("being built") }
-func (t *Tunnel) Connections() []Connection       { panic("being built") } // open ones, and the last 100 ended
-func (t *Tunnel) History() []Event                { panic("being built") } // the last 200 changes of state
-func (t *Tunnel) Reconnect()                      { panic("being built") } // ends the sessions; others follow on the same listener
-func (t *Tunnel) Close(ctx context.Context) error { panic("being built") }
-
-// Remote errors that a face shows: "nothing listens there" arrives as *RefusedError in Connection.Err.
+func (e *Engine) Close(ctx context.Context) error {
+	e.mu.Lock()
+	e.closed = true
+	tunnels := slices.Clone(e.tunnels)
+	e.mu.Unlock()
+	for _, t := range tunnels {
+		t.stop(nil)
+	}
+	var failed []error
+	for _, t := range tunnels {
+		if err := t.wait(ctx); err != nil {
+			failed = append(failed, fmt.Errorf("tunnel %d: %w", t.id, err))
+		}
+	}
+	e.feed.close()
+	return errors.Join(failed...)
+}

@@ -1,6 +1,13 @@
 package tunnel
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"culvert/aws"
+)
 
 // FormError is a forward that cannot be parsed.
 type FormError struct{ Form, Problem string }
@@ -10,4 +17,206 @@ func (e *FormError) Error() string { return fmt.Sprintf("forward %q: %s", e.Form
 // Remedy says how a forward is written.
 func (e *FormError) Remedy() string {
 	return "write PORT, LOCAL:REMOTE, ADDRESS:LOCAL:REMOTE, LOCAL:HOST:REMOTE or /path.sock:REMOTE, for instance 8080:3128"
+}
+
+// PortTakenError is a local address that another process holds.
+type PortTakenError struct {
+	Address string
+	Holder  string // "squid (pid 4711)"; empty where the system does not tell
+}
+
+func (e *PortTakenError) Error() string {
+	if e.Holder == "" {
+		return fmt.Sprintf("%s is in use by another process", e.Address)
+	}
+	return fmt.Sprintf("%s is in use by %s", e.Address, e.Holder)
+}
+
+// Remedy names the ways out.
+func (e *PortTakenError) Remedy() string {
+	return "stop that process, or choose another local port: --local-port 0 takes any free one"
+}
+
+// PrivilegedPortError is a local port below the ones that this user may listen on.
+type PrivilegedPortError struct{ Address string }
+
+func (e *PrivilegedPortError) Error() string {
+	return fmt.Sprintf("listen on %s: ports below 1024 are reserved for root on this system", e.Address)
+}
+
+// Remedy names a port that works.
+func (e *PrivilegedPortError) Remedy() string {
+	return "choose a local port of 1024 or more; the remote port stays the same: for instance 8443:443"
+}
+
+// RefusedError says that the agent could not connect to the remote port.
+type RefusedError struct {
+	Target aws.Target
+	Remote Endpoint
+}
+
+func (e *RefusedError) Error() string {
+	if e.Remote.Host == "" {
+		return fmt.Sprintf("nothing listens on port %d in %s", e.Remote.Port, e.Target)
+	}
+	return fmt.Sprintf("%s cannot connect to %s", e.Target, e.Remote)
+}
+
+// Remedy says what to look at.
+func (e *RefusedError) Remedy() string {
+	if e.Remote.Host == "" {
+		return fmt.Sprintf("check that the service in the task is up and listens on localhost:%d (the agent dials localhost inside the task); see the container's log", e.Remote.Port)
+	}
+	return fmt.Sprintf("check that %s is up, that its security group admits the task's, and that the port is right", e.Remote)
+}
+
+// UpgradeError is an HTTP answer to the websocket upgrade other than 101.
+type UpgradeError struct {
+	Host   string
+	Status int
+	Body   string // its first line
+}
+
+func (e *UpgradeError) Error() string {
+	s := fmt.Sprintf("%s refused the websocket with HTTP status %d", e.Host, e.Status)
+	if e.Body != "" {
+		s += ": " + e.Body
+	}
+	return s
+}
+
+// Remedy reads the status.
+func (e *UpgradeError) Remedy() string {
+	switch {
+	case e.Status == 401 || e.Status == 403:
+		return "allow ssmmessages:OpenDataChannel on arn:aws:ssm:REGION:ACCOUNT:session/* for the caller, and check that the credentials have not expired"
+	case e.Status == 407:
+		return "the proxy in HTTPS_PROXY wants credentials: write them into its URL"
+	case e.Status == 426 || e.Status >= 500:
+		return "something between here and AWS does not pass websockets: exempt " + e.Host + " from the intercepting proxy (NO_PROXY)"
+	default:
+		return "run the command again with --log-level debug and look at the answer"
+	}
+}
+
+// HandshakeError is an agent that did not complete the handshake.
+type HandshakeError struct {
+	Target aws.Target
+	After  time.Duration
+	Cause  error // nil when it did not answer at all
+}
+
+func (e *HandshakeError) Error() string {
+	if e.Cause == nil {
+		return fmt.Sprintf("the agent in %s sent no handshake within %s", e.Target, e.After)
+	}
+	return fmt.Sprintf("handshake with the agent in %s: %v", e.Target, e.Cause)
+}
+
+func (e *HandshakeError) Unwrap() error { return e.Cause }
+
+// Remedy names the usual causes.
+func (e *HandshakeError) Remedy() string {
+	if e.Cause != nil {
+		return "try another task of the service, or run culvert with --log-level debug"
+	}
+	return "the agent hangs or has reached its limit of sessions: end old sessions of this container, or try another task"
+}
+
+// GarbageError is a data channel on which only unreadable frames arrive.
+type GarbageError struct {
+	Frames int
+	Last   error
+}
+
+func (e *GarbageError) Error() string {
+	return fmt.Sprintf("the data channel sends garbage: %d frames in a row cannot be read, the last one: %v", e.Frames, e.Last)
+}
+
+func (e *GarbageError) Unwrap() error { return e.Last }
+
+// Remedy points at what sits between.
+func (e *GarbageError) Remedy() string {
+	return "something between here and AWS changes the traffic; try without the proxy in HTTPS_PROXY"
+}
+
+// StuckError is a session that has stopped acknowledging although its socket is alive.
+type StuckError struct {
+	Session string
+	For     time.Duration
+}
+
+func (e *StuckError) Error() string {
+	return fmt.Sprintf("session %s has acknowledged nothing for %s", e.Session, e.For.Round(time.Second))
+}
+
+// Remedy says what causes it.
+func (e *StuckError) Remedy() string {
+	return "a destination behind it does not read, or its agent is gone; another session takes new connections"
+}
+
+// ClosedError is the service's word that a session is over.
+type ClosedError struct{ Session, Output string }
+
+func (e *ClosedError) Error() string {
+	if e.Output == "" {
+		return fmt.Sprintf("the service closed session %s", e.Session)
+	}
+	return fmt.Sprintf("the service closed session %s: %s", e.Session, e.Output)
+}
+
+// Idle reports whether the text says that the account's idle timeout ended the session.
+func (e *ClosedError) Idle() bool {
+	text := strings.ToLower(e.Output)
+	return strings.Contains(text, "inactivity") || strings.Contains(text, "idle")
+}
+
+// Remedy reads the text that the service or the agent gave.
+func (e *ClosedError) Remedy() string {
+	text := strings.ToLower(e.Output)
+	switch {
+	case strings.Contains(text, "createdatachannel") || strings.Contains(text, "data channel"):
+		return "the task role lacks ssmmessages:CreateDataChannel or ssmmessages:OpenDataChannel, or its credentials expired"
+	case e.Idle():
+		return "the account's idle timeout ended it; --keep-alive 1m keeps sessions open while nothing flows"
+	case strings.Contains(text, "resolve") || strings.Contains(text, "lookup") || strings.Contains(text, "host"):
+		return "the task cannot use that remote host: check its name and that the task's VPC resolves and reaches it"
+	default:
+		return "nothing to do: another session is opened as long as the tunnel is wanted"
+	}
+}
+
+// EndedError is a session that AWS does not know any more.
+type EndedError struct{ Session string }
+
+func (e *EndedError) Error() string { return fmt.Sprintf("session %s is over", e.Session) }
+
+// Remedy says that none is needed.
+func (e *EndedError) Remedy() string {
+	return "nothing to do: another session is opened as long as the tunnel is wanted"
+}
+
+// closedError is channel_closed as the channel sees it, without the session's name.
+type closedError struct{ output string }
+
+func (e *closedError) Error() string { return "channel closed: " + e.output }
+
+var (
+	errStopped   = errors.New("stopped")
+	errReconnect = errors.New("reconnect was asked for")
+	errDrained   = errors.New("replaced by another session")
+)
+
+// printable makes text from the network safe to show: one line without control characters.
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) {
+			return ' '
+		}
+		return r
+	}, s)
+	if runes := []rune(s); len(runes) > 300 {
+		s = string(runes[:300]) + "…"
+	}
+	return strings.TrimSpace(s)
 }

@@ -1,0 +1,378 @@
+package tunnel
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"culvert/tunnel/wire"
+)
+
+// Bounds of what a channel keeps in memory.
+const (
+	maxReorder      = 10_000   // messages that arrived early, as AWS's own client keeps
+	maxReorderBytes = 16 << 20 // and their bytes
+	maxOwedAcks     = 100_000  // acknowledges not yet written; the agent resends what is not acknowledged
+	maxGarbage      = 16       // frames in a row that cannot be parsed before the session is given up
+)
+
+var (
+	errChannelOver = errors.New("session is over")
+	errEmptyBody   = errors.New("empty payload")
+)
+
+// channel is the reliable, ordered part of a data channel, without the socket: it numbers, acknowledges, resends and
+// reorders messages (protocol.md 4). Its state survives the sockets that carry it. Any number of goroutines may send;
+// one goroutine at a time may call receive, and one collect.
+type channel struct {
+	log     *slog.Logger
+	size    int // payload bytes per message
+	seal    *sealer
+	deliver func(wire.PayloadType, []byte) error // called in order from receive; must not block or keep its argument
+	wake    chan struct{}                        // tells the writer that collect has something; capacity 1
+
+	sendMu sync.Mutex // orders senders: sequence order is wire order
+
+	mu       sync.Mutex
+	out      sender
+	waiting  []*waiter // senders that wait for room in the window, first come first served
+	over     error     // set once: nothing can be sent any more
+	overDone chan struct{}
+	owed     []ack // acknowledges to write
+
+	// Only receive touches what follows.
+	expected  int64
+	early     map[int64]earlyMessage
+	earlySize int
+	garbage   int
+}
+
+type ack struct {
+	id       wire.ID
+	sequence int64
+}
+
+type earlyMessage struct {
+	kind wire.PayloadType
+	body []byte
+}
+
+type waiter struct{ ready chan struct{} }
+
+func newChannel(log *slog.Logger, size, rate int, deliver func(wire.PayloadType, []byte) error) *channel {
+	c := &channel{
+		log: log, size: size, deliver: deliver,
+		wake:     make(chan struct{}, 1),
+		overDone: make(chan struct{}),
+		early:    make(map[int64]earlyMessage),
+	}
+	c.out.window = newWindow()
+	c.out.pace.perSecond = rate
+	return c
+}
+
+// room is how many payload bytes a message of stream data can carry.
+func (c *channel) room() int {
+	if c.seal != nil {
+		return c.size - sealOverhead
+	}
+	return c.size
+}
+
+// send queues body as stream data, split into messages, once the window has room for it. All of body is queued or,
+// when ctx ends or the session is over first, none of it.
+func (c *channel) send(ctx context.Context, kind wire.PayloadType, body []byte) error {
+	if err := c.admit(ctx); err != nil {
+		return err
+	}
+	return c.push(kind, body)
+}
+
+// push queues body whatever the window says: for the few bytes that end something.
+func (c *channel) push(kind wire.PayloadType, body []byte) error {
+	if len(body) == 0 {
+		return errEmptyBody // both AWS encoders refuse it (protocol.md 3)
+	}
+	c.sendMu.Lock()
+	defer c.sendMu.Unlock()
+	c.mu.Lock()
+	sequence, over := c.out.next, c.over
+	c.mu.Unlock()
+	if over != nil {
+		return over
+	}
+	step := len(body)
+	if kind == wire.Output {
+		step = c.room()
+	}
+	batch := make([]*outgoing, 0, (len(body)+step-1)/step)
+	for len(body) > 0 {
+		n := min(step, len(body))
+		o, err := c.encode(kind, sequence+int64(len(batch)), body[:n])
+		if err != nil {
+			return err
+		}
+		batch = append(batch, o)
+		body = body[n:]
+	}
+	c.mu.Lock()
+	c.out.queue(batch)
+	c.mu.Unlock()
+	c.signal()
+	return nil
+}
+
+func (c *channel) encode(kind wire.PayloadType, sequence int64, body []byte) (*outgoing, error) {
+	if c.seal != nil && kind == wire.Output {
+		sealed, err := c.seal.seal(body)
+		if err != nil {
+			return nil, err
+		}
+		body = sealed
+	}
+	m := wire.Message{
+		Type: wire.InputStream, Schema: 1, Created: wire.Millis(time.Now()),
+		Sequence: sequence, ID: newID(), Payload: kind, Body: body,
+	}
+	frame, err := m.Append(frames.take())
+	if err != nil {
+		return nil, fmt.Errorf("encode message: %w", err)
+	}
+	return &outgoing{sequence: sequence, frame: frame}, nil
+}
+
+// newID returns a random (version 4) UUID.
+func newID() wire.ID {
+	var id wire.ID
+	rand.Read(id[:]) //nolint:errcheck // crypto/rand.Read never returns an error since Go 1.24
+	id[6] = id[6]&0x0f | 0x40
+	id[8] = id[8]&0x3f | 0x80
+	return id
+}
+
+// admit waits until the window has room.
+func (c *channel) admit(ctx context.Context) error {
+	c.mu.Lock()
+	if c.over != nil {
+		defer c.mu.Unlock()
+		return c.over
+	}
+	if len(c.waiting) == 0 && c.out.hasRoom() {
+		c.mu.Unlock()
+		return nil
+	}
+	w := &waiter{ready: make(chan struct{})}
+	c.waiting = append(c.waiting, w)
+	c.mu.Unlock()
+	select {
+	case <-w.ready:
+		return nil
+	case <-c.overDone:
+		return c.over
+	case <-ctx.Done():
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for i, other := range c.waiting {
+			if other == w {
+				c.waiting = append(c.waiting[:i], c.waiting[i+1:]...)
+				return context.Cause(ctx)
+			}
+		}
+		c.admitNext() // w was let in just now and will not use its turn
+		return context.Cause(ctx)
+	}
+}
+
+// admitNext lets waiting senders in; each is assumed to fill a message. c.mu is held.
+func (c *channel) admitNext() {
+	free := c.out.window.size - c.out.inFlight
+	for len(c.waiting) > 0 && free > 0 {
+		close(c.waiting[0].ready)
+		c.waiting = c.waiting[1:]
+		free -= c.size
+	}
+}
+
+// finish makes every present and later send fail with err. The first call wins.
+func (c *channel) finish(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over == nil {
+		c.over = err
+		close(c.overDone)
+	}
+}
+
+// signal wakes the writer.
+func (c *channel) signal() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// receive takes one frame from the socket. It never blocks. An error ends the session: the other side sends what cannot
+// be understood, or said that the session is closed (*closedError).
+func (c *channel) receive(frame []byte) error {
+	m, err := wire.Parse(frame)
+	if err != nil {
+		c.garbage++
+		c.log.Warn("frame refused", "error", err, "bytes", len(frame))
+		if c.garbage >= maxGarbage {
+			return &GarbageError{Frames: c.garbage, Last: err}
+		}
+		return nil // not acknowledged: the agent sends it again
+	}
+	c.garbage = 0
+	switch m.Type {
+	case wire.OutputStream:
+		return c.receiveData(m)
+	case wire.Acknowledge:
+		sequence, err := wire.ParseAckSequence(m.Body)
+		if err != nil {
+			c.log.Warn("acknowledge refused", "error", err)
+			return nil
+		}
+		c.acknowledged(sequence, time.Now())
+	case wire.ChannelClosed:
+		var closed wire.Closed
+		if err := wire.ParseJSON(m.Body, &closed); err != nil {
+			c.log.Warn("channel_closed with an unreadable body", "error", err)
+		}
+		return &closedError{output: closed.Output}
+	case wire.InputStream, wire.StartPublication, wire.PausePublication, wire.SessionState:
+		// The publication messages give a client nothing to gain (protocol.md 7); the others are not for us.
+	}
+	return nil
+}
+
+func (c *channel) receiveData(m wire.Message) error {
+	switch {
+	case m.Sequence < c.expected:
+		// Acknowledged again, or the agent resends this one for ever and repairs nothing behind it (protocol.md 9, P1).
+		c.owe(m)
+		return nil
+	case m.Sequence > c.expected:
+		c.keepEarly(m)
+		return nil
+	}
+	c.owe(m)
+	if err := c.accept(m.Payload, m.Body); err != nil {
+		return err
+	}
+	for c.expected++; len(c.early) > 0; c.expected++ {
+		next, ok := c.early[c.expected]
+		if !ok {
+			break
+		}
+		delete(c.early, c.expected)
+		c.earlySize -= len(next.body)
+		if err := c.accept(next.kind, next.body); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *channel) keepEarly(m wire.Message) {
+	if _, ok := c.early[m.Sequence]; !ok {
+		if len(c.early) >= maxReorder || c.earlySize+len(m.Body) > maxReorderBytes {
+			return // not acknowledged: it comes again
+		}
+		c.early[m.Sequence] = earlyMessage{kind: m.Payload, body: append([]byte(nil), m.Body...)}
+		c.earlySize += len(m.Body)
+	}
+	c.owe(m)
+}
+
+func (c *channel) accept(kind wire.PayloadType, body []byte) error {
+	if c.seal != nil && kind == wire.Output {
+		plain, err := c.seal.open(body)
+		if err != nil {
+			return err
+		}
+		body = plain
+	}
+	return c.deliver(kind, body)
+}
+
+// owe queues an acknowledge. It is queued as soon as the message is in memory: the agent does not slow down when
+// acknowledges stop, it only loses its ability to repair (protocol.md 4).
+func (c *channel) owe(m wire.Message) {
+	c.mu.Lock()
+	if len(c.owed) < maxOwedAcks {
+		c.owed = append(c.owed, ack{id: m.ID, sequence: m.Sequence})
+	}
+	c.mu.Unlock()
+	c.signal()
+}
+
+func (c *channel) acknowledged(sequence int64, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.out.acknowledge(sequence, now) {
+		c.signal() // something else looks lost
+	}
+	c.admitNext()
+}
+
+// attach tells the channel that a new socket carries it: all that is unacknowledged goes out again, in order.
+func (c *channel) attach(now time.Time) {
+	c.mu.Lock()
+	c.out.rewind(now)
+	c.mu.Unlock()
+	c.signal()
+}
+
+// collect appends to batch the frames to write now and says when to look again without being woken (zero: no need).
+// The caller gives the frames back to the pool.
+func (c *channel) collect(batch [][]byte, now time.Time) (_ [][]byte, again time.Time, _ error) {
+	c.mu.Lock()
+	owed := c.owed
+	c.owed = nil
+	c.mu.Unlock()
+	for _, a := range owed {
+		frame, err := c.encodeAck(a, now)
+		if err != nil {
+			return batch, time.Time{}, err
+		}
+		batch = append(batch, frame)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	batch, again = c.out.collect(batch, now)
+	return batch, again, nil
+}
+
+func (c *channel) encodeAck(a ack, now time.Time) ([]byte, error) {
+	m := wire.Message{
+		Type: wire.Acknowledge, Schema: 1, Created: wire.Millis(now), Flags: wire.FlagsAck, ID: newID(),
+		Body: wire.AppendAckBody(make([]byte, 0, 192), wire.OutputStream, a.id, a.sequence),
+	}
+	return m.Append(frames.take())
+}
+
+// quiet is how long the other side has owed an acknowledge; 0 when it owes none.
+func (c *channel) quiet(now time.Time) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.out.quiet(now)
+}
+
+// figures returns the number of messages sent again and the smoothed round trip.
+func (c *channel) figures() (resent uint64, roundTrip time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.out.resent, c.out.smoothed
+}
+
+// drained reports whether everything sent has been acknowledged.
+func (c *channel) drained() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.out.empty()
+}

@@ -1,0 +1,38 @@
+package tunnel
+
+import (
+	"errors"
+
+	"culvert/aws"
+)
+
+// denied reports whether a policy forbids a call.
+func denied(err error) bool {
+	_, ok := errors.AsType[*aws.DeniedError](err)
+	return ok
+}
+
+// hopeless reports whether asking to resume a session again is of no use: another session may still be allowed.
+// Expired credentials are not among the reasons, they get renewed.
+func hopeless(err error) bool { return denied(err) }
+
+// lostForGood reports whether no later try can open a session: what is wrong is in the request or in a policy, not in
+// the weather.
+func lostForGood(err error, s Spec) bool {
+	if upgrade, ok := errors.AsType[*UpgradeError](err); ok {
+		return upgrade.Status == 401 || upgrade.Status == 403
+	}
+	if _, ok := errors.AsType[*aws.DocumentError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*aws.StreamURLError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*aws.NotFoundError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*aws.TaskGoneError](err); ok {
+		return s.Target.Service == "" // nothing will take its place
+	}
+	return denied(err)
+}

@@ -1,0 +1,317 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// acquireWithin is how long a local connection waits for a session before it is closed: long enough for a new
+	// session, short enough that no client seems to hang.
+	acquireWithin = 15 * time.Second
+	// halfClosedSilence ends a connection whose local side has finished writing and whose far side says nothing. It
+	// must be long: a half-closed upload still gets its answer (protocol.md 6), and no FIN may be sent before.
+	halfClosedSilence = 60 * time.Second
+	// drainWithin is how long the local side may go on writing to a far side that has ended.
+	drainWithin = 5 * time.Second
+	// refusalWithin is how long the report of a refused dial may come after the end of its stream.
+	refusalWithin = 100 * time.Millisecond
+	copyBuffer    = 32 << 10
+)
+
+var errNoSession = errors.New("no session within 15 s")
+
+// connections are those of one tunnel.
+type connections struct {
+	mu      sync.Mutex
+	lastID  uint64
+	open    []*connection
+	ended   []Connection // the last keepEnded
+	closing bool
+	past    struct{ received, sent uint64 } // of ended ones
+
+	queued  atomic.Int64 // connections that wait for a lane
+	pending sync.WaitGroup
+}
+
+// connection is one local connection at work.
+type connection struct {
+	id       uint64
+	local    net.Conn
+	started  time.Time
+	received atomic.Uint64
+	sent     atomic.Uint64
+	sniff    sniffer
+	lastDown atomic.Int64 // unix nanoseconds of the last bytes from the far side
+}
+
+// closeWriter is what TCP and unix sockets both can.
+type closeWriter interface{ CloseWrite() error }
+
+func (c *connections) add(local net.Conn) *connection {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing {
+		return nil
+	}
+	c.lastID++
+	conn := &connection{id: c.lastID, local: local, started: time.Now()}
+	c.open = append(c.open, conn)
+	return conn
+}
+
+func (c *connections) remove(conn *connection, err error) Connection {
+	record := conn.record()
+	record.Ended, record.Err = time.Now(), err
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.open = slices.DeleteFunc(c.open, func(other *connection) bool { return other == conn })
+	c.past.received += record.Received
+	c.past.sent += record.Sent
+	if c.ended = append(c.ended, record); len(c.ended) > keepEnded {
+		c.ended = slices.Delete(c.ended, 0, len(c.ended)-keepEnded)
+	}
+	return record
+}
+
+func (c *connections) totals() (received, sent uint64, open int, accepted uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	received, sent = c.past.received, c.past.sent
+	for _, conn := range c.open {
+		received += conn.received.Load()
+		sent += conn.sent.Load()
+	}
+	return received, sent, len(c.open), c.lastID
+}
+
+func (c *connections) list() []Connection {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := slices.Clone(c.ended)
+	for _, conn := range c.open {
+		all = append(all, conn.record())
+	}
+	return all
+}
+
+// waiting is the number of connections that have no lane yet.
+func (c *connections) waiting() int { return int(c.queued.Load()) }
+
+// abort closes every local connection, those still to come included.
+func (c *connections) abort() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closing = true
+	for _, conn := range c.open {
+		reset(conn.local)
+	}
+}
+
+func (c *connections) wait() { c.pending.Wait() }
+
+func (c *connection) record() Connection {
+	protocol, host := c.sniff.verdict()
+	return Connection{
+		ID: c.id, Started: c.started, Protocol: protocol, Host: host,
+		Received: c.received.Load(), Sent: c.sent.Load(),
+	}
+}
+
+// reset closes a connection so that its client sees an error, not the clean end of an answer.
+func reset(conn net.Conn) {
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		//nolint:errcheck // the close tells the client anyway
+		_ = tcp.SetLinger(0)
+	}
+	//nolint:errcheck // nothing is left to do with it
+	_ = conn.Close()
+}
+
+// serve carries one local connection from accept to its end.
+func (t *Tunnel) serve(local net.Conn) {
+	conn := t.connections.add(local)
+	if conn == nil {
+		reset(local)
+		return
+	}
+	err := t.carry(conn)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	ended := t.connections.remove(conn, err)
+	t.mu.Lock()
+	event := Event{Tunnel: t.id, At: ended.Ended, State: t.state, Link: t.link, Ended: &ended}
+	t.mu.Unlock()
+	t.engine.feed.publish(event)
+}
+
+func (t *Tunnel) carry(conn *connection) error {
+	l, s, err := t.acquire(conn)
+	if err != nil {
+		reset(conn.local)
+		return err
+	}
+	defer l.release()
+	ctx, cancel := context.WithCancelCause(t.ctx)
+	defer cancel(nil)
+
+	var up sync.WaitGroup
+	up.Go(func() {
+		if err := conn.copyUp(ctx, s); err != nil {
+			s.inbox.finish(err)
+			s.close()
+		}
+	})
+	err = conn.copyDown(ctx, s)
+	clean := errors.Is(err, io.EOF)
+	if clean && conn.received.Load() == 0 && t.refused(ctx, s) {
+		err, clean = &RefusedError{Target: l.target, Remote: t.spec.Remote}, false
+	}
+	s.close()
+	if w, ok := conn.local.(closeWriter); ok && clean && w.CloseWrite() == nil {
+		// What the local side still writes is read and dropped: closing on unread bytes would reset the connection and
+		// could take the answer away from a client that has not read it yet.
+		//nolint:errcheck // without a deadline the tunnel's end closes it
+		_ = conn.local.SetReadDeadline(time.Now().Add(drainWithin))
+	} else {
+		reset(conn.local)
+	}
+	cancel(errStreamDone)
+	up.Wait()
+	//nolint:errcheck // both directions are done
+	_ = conn.local.Close()
+	return err
+}
+
+// refused reports whether a stream that ended without a byte was one whose dial the agent reported as failed.
+func (t *Tunnel) refused(ctx context.Context, s *stream) bool {
+	m, ok := s.carrier.(*mux)
+	if !ok {
+		return false
+	}
+	for end := time.Now().Add(refusalWithin); ; {
+		if m.takeRefusal(time.Now()) {
+			return true
+		}
+		if time.Now().After(end) {
+			return false
+		}
+		select {
+		case <-time.After(refusalWithin / 10):
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// acquire finds a lane for a connection, waiting for one where a session is on its way.
+func (t *Tunnel) acquire(conn *connection) (*lane, *stream, error) {
+	ctx, cancel := context.WithTimeoutCause(t.ctx, acquireWithin, errNoSession)
+	defer cancel()
+	t.connections.queued.Add(1)
+	defer t.connections.queued.Add(-1)
+	for {
+		t.mu.Lock()
+		changed := t.changed
+		l := place(t.lanes)
+		t.mu.Unlock()
+		if l != nil {
+			s, err := l.connect(ctx)
+			if err == nil {
+				return l, s, nil
+			}
+			t.log.Debug("lane took no connection", "connection", conn.id, "error", err)
+		}
+		select {
+		case t.want <- struct{}{}:
+		default:
+		}
+		select {
+		case <-changed:
+		case <-time.After(time.Second): // a lane that was too busy a moment ago
+		case <-ctx.Done():
+			return nil, nil, t.why(context.Cause(ctx))
+		}
+	}
+}
+
+// why adds to the end of a wait what keeps the tunnel from having a session.
+func (t *Tunnel) why(err error) error {
+	if _, trouble := t.State(); trouble != nil && errors.Is(err, errNoSession) {
+		return trouble
+	}
+	return err
+}
+
+// copyUp sends what the local side writes. It returns nil when the far side has ended first, and an error when the
+// connection is over.
+func (c *connection) copyUp(ctx context.Context, s *stream) error {
+	buffer := make([]byte, copyBuffer)
+	for {
+		n, err := c.local.Read(buffer)
+		if n > 0 && !s.done.Load() {
+			c.sniff.up(buffer[:n])
+			if werr := s.write(ctx, buffer[:n]); werr != nil && !errors.Is(werr, errStreamDone) {
+				return werr
+			}
+			c.sent.Add(uint64(n)) //nolint:gosec // Read returns no negative count
+		}
+		switch {
+		case err == nil:
+		case s.done.Load():
+			return nil
+		case errors.Is(err, io.EOF):
+			return c.linger(ctx, s)
+		default:
+			return err
+		}
+	}
+}
+
+// linger waits, after the local side has finished writing, for the far side to finish too: smux version 1 knows no
+// half-close, and its FIN would cut off the answer (protocol.md 9, P11). A local side that is gone altogether is not
+// waited for.
+func (c *connection) linger(ctx context.Context, s *stream) error {
+	c.lastDown.Store(time.Now().UnixNano())
+	for wait := time.Millisecond; ; wait = min(wait*3, time.Second) {
+		if gone(c.local) {
+			return io.EOF
+		}
+		if time.Since(time.Unix(0, c.lastDown.Load())) > halfClosedSilence {
+			return io.EOF
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil
+		}
+		if s.done.Load() {
+			return nil
+		}
+	}
+}
+
+// copyDown hands what arrives to the local side until the far side ends (io.EOF) or something fails.
+func (c *connection) copyDown(ctx context.Context, s *stream) error {
+	for {
+		chunk, err := s.inbox.next(ctx)
+		if err != nil {
+			return err
+		}
+		c.sniff.down(chunk)
+		c.lastDown.Store(time.Now().UnixNano())
+		n, err := c.local.Write(chunk)
+		s.inbox.took(len(chunk))
+		c.received.Add(uint64(n)) //nolint:gosec // Write returns no negative count
+		if err != nil {
+			return err
+		}
+	}
+}

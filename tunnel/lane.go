@@ -1,0 +1,397 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/google/uuid"
+
+	"culvert/aws"
+	"culvert/tunnel/wire"
+)
+
+const (
+	// handshakeWithin covers the agent's own 15 s timer and the service's delivery (protocol.md 5).
+	handshakeWithin = 18 * time.Second
+	// slowAfter without an acknowledge, a lane gets no new connections: its agent is gone or a destination behind it
+	// does not read, which stops the whole session (protocol.md 6).
+	slowAfter = 5 * time.Second
+	// stuckAfter it is given up.
+	stuckAfter = 2 * time.Minute
+	// terminateWithin bounds the end of a session by the API, farewellWithin the one in band.
+	terminateWithin = 4 * time.Second
+	farewellWithin  = 500 * time.Millisecond
+	// startLinger is how long a StartSession that nobody waits for any more may take to name its session.
+	startLinger = 2 * time.Second
+	// steadyAfter a socket has lived this long, the next loss starts the backoff anew.
+	steadyAfter = 5 * time.Second
+	// muxKeepAlive is what agents up to 3.1.1511.0 want to hear a byte within (they close after 30 s of silence).
+	muxKeepAlive = 10 * time.Second
+)
+
+// lane is one Session Manager session to one task, from StartSession to its end, over as many sockets as it takes.
+type lane struct {
+	client   *aws.Client
+	log      *slog.Logger
+	remote   Endpoint
+	options  laneOptions
+	changed  func(*lane, error)      // tells the tunnel to look at the lane again; the error says why a socket was lost
+	quit     context.CancelCauseFunc // ends run
+	clientID string
+
+	target  aws.Target  // set before run
+	session aws.Session // set before attached
+	channel *channel
+	opening *handshake
+	carrier carrier // set when the handshake is complete
+
+	attached atomic.Bool // a socket carries the session
+	slow     atomic.Bool // owes acknowledges: no new connections for now
+	busy     atomic.Bool // downloads at what its agent can send
+	draining atomic.Bool // no new connections ever; ends with its last one
+	streams  atomic.Int64
+	received atomic.Uint64 // bytes of stream data
+	lastData atomic.Int64  // unix nanoseconds of the last stream data
+
+	openedAt time.Time // written and read by the tunnel's run
+}
+
+// laneOptions are the settings of a lane that come from the engine and the spec.
+type laneOptions struct {
+	messageSize, uploadRate int
+	keepAlive               time.Duration
+}
+
+func newLane(client *aws.Client, log *slog.Logger, remote Endpoint, o laneOptions) *lane {
+	l := &lane{client: client, log: log, remote: remote, options: o, clientID: uuid.NewString(), opening: newHandshake(remote)}
+	l.channel = newChannel(log, o.messageSize, o.uploadRate, l.deliver)
+	l.opening.channel = l.channel
+	l.opening.dataKey = l.dataKey
+	return l
+}
+
+func (l *lane) dataKey(ctx context.Context, keyID string) (plain, sealed []byte, err error) {
+	return l.client.GenerateDataKey(ctx, keyID, map[string]string{
+		"aws:ssm:SessionId": l.session.ID, "aws:ssm:TargetId": l.target.ID(),
+	})
+}
+
+// link describes the lane to the faces.
+func (l *lane) link() Link {
+	agent, _ := l.opening.agreed()
+	return Link{Target: l.target, Session: l.session.ID, Agent: agent}
+}
+
+// run opens the session and carries it until it is over or ctx ends, and says why; the session is terminated when it
+// returns. The tunnel is told when its state may have changed.
+func (l *lane) run(ctx context.Context) error {
+	document := aws.PortForward(l.remote.Port)
+	if l.remote.Host != "" {
+		document = aws.PortForwardTo(l.remote.Host, l.remote.Port)
+	}
+	// A cancelled StartSession may have opened a session whose id nobody knows, so it gets the time to answer.
+	starting, stop := lingering(ctx, startLinger)
+	session, err := l.client.StartSession(starting, l.target, document)
+	stop()
+	if err != nil {
+		return err
+	}
+	l.session = session
+	l.log = l.log.With("session", session.ID)
+
+	carrying, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	farewell := make(chan struct{})
+	goodbye := context.AfterFunc(ctx, func() {
+		defer close(farewell)
+		l.farewell()
+		cancel(context.Cause(ctx))
+	})
+	err = l.carry(carrying, cancel)
+	if !goodbye() {
+		<-farewell
+	}
+	l.channel.finish(err)
+	if l.carrier != nil {
+		l.carrier.finish(err)
+	}
+	l.terminate(ctx, err)
+	return err
+}
+
+// lingering returns a context that outlives the end of ctx by d.
+func lingering(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var timer *time.Timer
+	armed := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		timer = time.AfterFunc(d, cancel)
+		close(armed)
+	})
+	return longer, func() {
+		if !stop() {
+			<-armed
+			timer.Stop()
+		}
+		cancel()
+	}
+}
+
+// farewell tells the agent in band that the session is over, and gives the word time to arrive: a client that exits in
+// the same instant leaves the agent's worker behind (protocol.md 7).
+func (l *lane) farewell() {
+	agent, _ := l.opening.agreed()
+	if !l.open() || !agent.TerminateFlag() {
+		return
+	}
+	if err := l.channel.push(wire.FlagType, wire.FlagBody(wire.FlagTerminateSession)); err != nil {
+		return
+	}
+	for end := time.Now().Add(farewellWithin); time.Now().Before(end) && !l.channel.drained(); {
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-l.channel.overDone:
+			return
+		}
+	}
+}
+
+// terminate ends the session by the API, which works even where the session is stuck.
+func (l *lane) terminate(ctx context.Context, why error) {
+	var closed *ClosedError
+	var ended *EndedError
+	if errors.As(why, &closed) || errors.As(why, &ended) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), terminateWithin)
+	defer cancel()
+	if err := l.client.TerminateSession(ctx, l.session.ID); err != nil {
+		l.log.Warn("session not terminated by the API", "error", err)
+	}
+}
+
+// carry runs the session's sockets one after the other.
+func (l *lane) carry(ctx context.Context, cancel context.CancelCauseFunc) error {
+	var helpers sync.WaitGroup
+	defer helpers.Wait()
+	defer cancel(errStopped)
+
+	retry := newRetry()
+	session := l.session
+	for first := true; ; first = false {
+		socket, err := dialSocket(ctx, l.client, session, l.clientID)
+		if err != nil && first {
+			return err
+		}
+		if err == nil {
+			if first {
+				helpers.Go(func() { l.shake(ctx, cancel) })
+			}
+			l.attached.Store(true)
+			l.changed(l, nil)
+			served := time.Now()
+			err = socket.serve(ctx, l.channel)
+			if time.Since(served) > steadyAfter {
+				retry.Reset()
+			}
+		}
+		l.attached.Store(false)
+		if cause := context.Cause(ctx); cause != nil {
+			return cause
+		}
+		if over := l.overBy(err); over != nil {
+			return over
+		}
+		l.log.Info("socket lost", "error", err)
+		l.changed(l, err)
+		if session, err = l.resume(ctx, retry); err != nil {
+			return err
+		}
+	}
+}
+
+// resume asks for a new token until it gets one or hears that the session is over. It does not count its tries: the
+// session lives on at the service while nobody asks.
+func (l *lane) resume(ctx context.Context, retry *backoff.ExponentialBackOff) (aws.Session, error) {
+	for {
+		select {
+		case <-time.After(retry.NextBackOff()):
+		case <-ctx.Done():
+			return aws.Session{}, context.Cause(ctx)
+		}
+		session, err := l.client.ResumeSession(ctx, l.session.ID)
+		switch {
+		case err == nil && session.Token == "":
+			return aws.Session{}, &EndedError{Session: l.session.ID}
+		case err == nil:
+			return session, nil
+		case hopeless(err):
+			return aws.Session{}, fmt.Errorf("resume session: %w", err)
+		case ctx.Err() != nil:
+			return aws.Session{}, context.Cause(ctx)
+		}
+		l.log.Info("resume failed, trying again", "error", err)
+		l.changed(l, err)
+	}
+}
+
+// newRetry is the backoff between tries: soon at first, half a minute at the most, spread by half so that many clients
+// do not come at once.
+func newRetry() *backoff.ExponentialBackOff {
+	return &backoff.ExponentialBackOff{
+		InitialInterval: 100 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 1.8, MaxInterval: 20 * time.Second,
+	}
+}
+
+// overBy returns why the session is over, or nil when only the socket is.
+func (l *lane) overBy(err error) error {
+	var closed *closedError
+	var garbage *GarbageError
+	switch {
+	case errors.As(err, &closed):
+		return &ClosedError{Session: l.session.ID, Output: printable(closed.output)}
+	case errors.As(err, &garbage):
+		return err
+	}
+	l.channel.mu.Lock()
+	defer l.channel.mu.Unlock()
+	return l.channel.over
+}
+
+// shake completes the handshake, then watches over the lane until ctx ends.
+func (l *lane) shake(ctx context.Context, cancel context.CancelCauseFunc) {
+	waiting, stop := context.WithTimeout(ctx, handshakeWithin)
+	defer stop()
+	if err := l.opening.run(waiting); err != nil {
+		failed := &HandshakeError{Target: l.target, After: handshakeWithin}
+		if !errors.Is(err, context.DeadlineExceeded) {
+			failed.Cause = err
+		}
+		cancel(failed)
+		return
+	}
+	l.changed(l, nil)
+	l.watch(ctx, cancel)
+}
+
+// watch keeps the session alive where that was asked for, and gives it up when it is stuck.
+func (l *lane) watch(ctx context.Context, cancel context.CancelCauseFunc) {
+	agent, _ := l.opening.agreed()
+	every := l.options.keepAlive
+	if agent.KeepAlive() && (every <= 0 || every > muxKeepAlive) {
+		every = muxKeepAlive
+	}
+	tick := time.NewTicker(checkEvery)
+	defer tick.Stop()
+	alive := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			quiet := l.channel.quiet(now)
+			l.slow.Store(quiet > slowAfter)
+			if quiet > stuckAfter && l.open() {
+				cancel(&StuckError{Session: l.session.ID, For: quiet})
+				return
+			}
+			if m, ok := l.carrier.(*mux); ok && every > 0 && now.Sub(alive) >= every {
+				alive = now
+				if err := m.keepAlive(); err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// begin sets up what receives stream data. The reader calls it when the agent completes the handshake.
+func (l *lane) begin() error {
+	agent, sealer := l.opening.agreed()
+	switch {
+	case agent == (wire.Version{}):
+		return errors.New("the agent completed a handshake that it never asked for")
+	case l.carrier != nil:
+		return errors.New("the agent completed the handshake twice")
+	}
+	l.channel.seal = sealer
+	if agent.Mux() {
+		l.carrier = newMux(l.channel)
+	} else {
+		l.carrier = newBasic(l.channel)
+	}
+	return nil
+}
+
+// state is where the lane stands.
+func (l *lane) state() State {
+	switch {
+	case l.opening.done() && l.attached.Load():
+		return Open
+	case l.opening.done():
+		return Resuming
+	case l.attached.Load():
+		return Handshaking
+	default:
+		return Starting
+	}
+}
+
+func (l *lane) open() bool { return l.state() == Open }
+
+// usable reports whether new connections may be placed here.
+func (l *lane) usable() bool { return l.open() && !l.slow.Load() && !l.draining.Load() }
+
+// connect opens a stream for one local connection.
+func (l *lane) connect(ctx context.Context) (*stream, error) {
+	l.streams.Add(1)
+	s, err := l.carrier.open(ctx)
+	if err != nil {
+		l.streams.Add(-1)
+	}
+	return s, err
+}
+
+// release says that a connection is done with its stream.
+func (l *lane) release() { l.streams.Add(-1) }
+
+// deliver takes the payload of one message in; the channel calls it in order.
+func (l *lane) deliver(kind wire.PayloadType, body []byte) error {
+	switch kind {
+	case wire.HandshakeRequestType, wire.EncryptionRequestType:
+		return l.opening.receive(kind, body)
+	case wire.HandshakeCompleteType:
+		// From here on the agent sends stream data: all that receives it is set up before the next message is looked at.
+		if err := l.begin(); err != nil {
+			return err
+		}
+		return l.opening.receive(kind, body)
+	case wire.Output:
+		if l.carrier == nil {
+			l.log.Warn("stream data before the handshake was complete", "bytes", len(body))
+			return nil
+		}
+		l.received.Add(uint64(len(body)))
+		l.lastData.Store(time.Now().UnixNano())
+		return l.carrier.receive(body)
+	case wire.FlagType:
+		flag, err := wire.ParseFlag(body)
+		if err != nil {
+			l.log.Warn("flag refused", "error", err)
+			return nil
+		}
+		if m, ok := l.carrier.(*mux); ok && flag == wire.FlagConnectToPortError {
+			m.refused(time.Now())
+		}
+		return nil
+	default: // shells only, or newer than this code
+		l.log.Debug("payload ignored", "type", kind, "bytes", len(body))
+		return nil
+	}
+}

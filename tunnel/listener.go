@@ -1,0 +1,184 @@
+package tunnel
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// portTries is how often an automatic port is looked for that is free on both loopback addresses.
+const portTries = 20
+
+// listener is where a tunnel's clients come in: one or two TCP addresses, or a unix socket.
+type listener struct {
+	sockets []net.Listener
+	path    string // of the unix socket
+	once    sync.Once
+}
+
+// listen opens the local side of a spec.
+func listen(s Spec) (*listener, error) {
+	if s.Socket != "" {
+		return listenUnix(s.Socket)
+	}
+	if s.Local.Port() != 0 {
+		return listenTCP(s.Local.Addr(), s.Local.Port())
+	}
+	if l, err := listenTCP(s.Local.Addr(), s.Remote.Port); err == nil {
+		return l, nil
+	}
+	var err error
+	for range portTries {
+		var l *listener
+		if l, err = listenTCP(s.Local.Addr(), 0); err == nil {
+			return l, nil
+		}
+	}
+	return nil, err
+}
+
+// listenTCP listens on one address, or on both loopback addresses when none is given.
+func listenTCP(address netip.Addr, port uint16) (*listener, error) {
+	addresses := []netip.Addr{address}
+	if !address.IsValid() {
+		addresses = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
+	}
+	l := &listener{}
+	for i, a := range addresses {
+		at := netip.AddrPortFrom(a, port)
+		socket, err := net.Listen("tcp", at.String())
+		if err != nil {
+			if i > 0 && errors.Is(err, syscall.EADDRNOTAVAIL) {
+				continue // a system without IPv6
+			}
+			if i > 0 && !errors.Is(err, syscall.EADDRINUSE) {
+				continue
+			}
+			l.close()
+			return nil, listenError(at, err)
+		}
+		l.sockets = append(l.sockets, socket)
+		port = socket.Addr().(*net.TCPAddr).AddrPort().Port() //nolint:forcetypeassert // a TCP listener has one
+	}
+	return l, nil
+}
+
+func listenError(at netip.AddrPort, err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return &PortTakenError{Address: at.String(), Holder: holder(at)}
+	case errors.Is(err, syscall.EACCES) && at.Port() < 1024:
+		return &PrivilegedPortError{Address: at.String()}
+	}
+	return fmt.Errorf("listen on %s: %w", at, err)
+}
+
+// listenUnix makes the socket in a directory that only this user can enter and moves it to its place, so that nobody
+// can connect before its mode is 0600.
+func listenUnix(path string) (*listener, error) {
+	if err := removeStale(path); err != nil {
+		return nil, err
+	}
+	private, err := os.MkdirTemp(filepath.Dir(path), ".culvert-")
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	}
+	defer os.RemoveAll(private) //nolint:errcheck // an empty directory at worst
+	inside := filepath.Join(private, "s")
+	socket, err := net.ListenUnix("unix", &net.UnixAddr{Name: inside, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	}
+	socket.SetUnlinkOnClose(false)
+	if err = os.Chmod(inside, 0o600); err == nil {
+		err = os.Rename(inside, path)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("listen on %s: %w", path, err), socket.Close())
+	}
+	return &listener{sockets: []net.Listener{socket}, path: path}, nil
+}
+
+// removeStale removes a socket that nobody listens on any more, and nothing else.
+func removeStale(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("listen on %s: %w", path, err)
+	case info.Mode()&fs.ModeSocket == 0:
+		return fmt.Errorf("listen on %s: a file that is no socket is in the way", path)
+	}
+	conn, err := net.DialTimeout("unix", path, time.Second)
+	if err == nil {
+		return errors.Join(&PortTakenError{Address: path}, conn.Close())
+	}
+	if err := os.Remove(path); err != nil {
+		return fmt.Errorf("remove the stale socket %s: %w", path, err)
+	}
+	return nil
+}
+
+// address is the first TCP address; zero for a unix socket.
+func (l *listener) address() netip.AddrPort {
+	if a := l.addresses(); len(a) > 0 {
+		return a[0]
+	}
+	return netip.AddrPort{}
+}
+
+func (l *listener) addresses() []netip.AddrPort {
+	var all []netip.AddrPort
+	for _, s := range l.sockets {
+		if a, ok := s.Addr().(*net.TCPAddr); ok {
+			all = append(all, a.AddrPort())
+		}
+	}
+	return all
+}
+
+func (l *listener) close() {
+	l.once.Do(func() {
+		for _, s := range l.sockets {
+			//nolint:errcheck // a listener that fails to close is closed
+			_ = s.Close()
+		}
+		if l.path != "" {
+			//nolint:errcheck // somebody else removed it
+			_ = os.Remove(l.path)
+		}
+	})
+}
+
+// accept takes connections in until the listener is closed.
+func (t *Tunnel) accept() {
+	var all sync.WaitGroup
+	for _, socket := range t.local.sockets {
+		all.Go(func() {
+			for t.ctx.Err() == nil {
+				conn, err := socket.Accept()
+				switch {
+				case err == nil:
+					t.connections.pending.Go(func() { t.serve(conn) })
+				case errors.Is(err, net.ErrClosed):
+					return
+				default: // out of file descriptors: what is open must go on
+					t.log.Warn("accept", "error", err)
+					select {
+					case <-time.After(50 * time.Millisecond):
+					case <-t.ctx.Done():
+					}
+				}
+			}
+		})
+	}
+	all.Wait()
+}

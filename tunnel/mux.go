@@ -1,0 +1,225 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"culvert/tunnel/wire"
+)
+
+const (
+	// muxMessages is how many messages one frame fills at the most: long enough that its header costs little, short
+	// enough that other streams get their turn soon.
+	muxMessages = 8
+	// muxLastStream is where a session's stream ids end; the lane is replaced before.
+	muxLastStream = 1<<32 - 3
+	// refusalWindow is how far apart a refused dial and the end of its stream may arrive: the agent does not say which
+	// stream it means (protocol.md 3).
+	refusalWindow = 5 * time.Second
+)
+
+var errStreamsUsedUp = errors.New("the session has no stream ids left")
+
+// mux carries many connections in one session by smux version 1 (wire/mux.go). The receiving side is our own, with a
+// bounded inbox per stream; the agent's side is the library.
+type mux struct {
+	channel *channel
+
+	mu       sync.Mutex
+	streams  map[uint32]*stream
+	lastID   uint32
+	over     error
+	refusals []time.Time // dials that the agent reported as failed, not yet matched to a stream
+
+	waiting atomic.Int64 // bytes in all inboxes
+
+	// Only receive touches what follows.
+	head    []byte // of a frame whose header is not complete
+	current *stream
+	left    int // bytes of the current frame still to come
+}
+
+func newMux(c *channel) *mux {
+	return &mux{channel: c, streams: make(map[uint32]*stream), lastID: 1, head: make([]byte, 0, wire.MuxHeader)}
+}
+
+func (m *mux) open(ctx context.Context) (*stream, error) {
+	m.mu.Lock()
+	if m.over != nil {
+		defer m.mu.Unlock()
+		return nil, m.over
+	}
+	if m.lastID >= muxLastStream {
+		m.mu.Unlock()
+		return nil, errStreamsUsedUp
+	}
+	m.lastID += 2
+	s := &stream{id: m.lastID, carrier: m}
+	s.inbox.init(&m.waiting)
+	m.streams[s.id] = s
+	m.mu.Unlock()
+	head := wire.MuxFrame{Command: wire.MuxOpen, Stream: s.id}.Append(nil)
+	if err := m.channel.send(ctx, wire.Output, head); err != nil {
+		m.forget(s)
+		return nil, err
+	}
+	return s, nil
+}
+
+func (m *mux) forget(s *stream) {
+	m.mu.Lock()
+	delete(m.streams, s.id)
+	m.mu.Unlock()
+}
+
+func (m *mux) write(ctx context.Context, s *stream, p []byte) error {
+	limit := min(muxMessages*m.channel.room(), wire.MuxMaxData) - wire.MuxHeader
+	buffer := make([]byte, 0, min(len(p), limit)+wire.MuxHeader)
+	for len(p) > 0 {
+		n := min(len(p), limit)
+		frame := wire.MuxFrame{Command: wire.MuxPush, Length: uint16(n), Stream: s.id}.Append(buffer[:0]) //nolint:gosec // n < 64 KiB
+		if err := m.channel.send(ctx, wire.Output, append(frame, p[:n]...)); err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	return nil
+}
+
+// hangUp sends the end of the stream past the window: it frees resources at the far end.
+func (m *mux) hangUp(s *stream) {
+	m.mu.Lock()
+	_, known := m.streams[s.id]
+	delete(m.streams, s.id)
+	m.mu.Unlock()
+	if known {
+		//nolint:errcheck // a session that is over has closed the stream already
+		_ = m.channel.push(wire.Output, wire.MuxFrame{Command: wire.MuxClose, Stream: s.id}.Append(nil))
+	}
+}
+
+// keepAlive sends the eight bytes that AWS counts as traffic.
+func (m *mux) keepAlive() error {
+	return m.channel.push(wire.Output, wire.MuxFrame{Command: wire.MuxNop}.Append(nil))
+}
+
+func (m *mux) finish(err error) {
+	m.mu.Lock()
+	streams := m.streams
+	m.streams, m.over = map[uint32]*stream{}, err
+	m.mu.Unlock()
+	for _, s := range streams {
+		s.ended(err)
+	}
+}
+
+// refused notes that the agent could not dial.
+func (m *mux) refused(now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.refusals) < 1024 {
+		m.refusals = append(m.refusals, now)
+	}
+}
+
+// takeRefusal reports whether a stream that ended without a byte was refused, and uses that report up.
+func (m *mux) takeRefusal(now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for len(m.refusals) > 0 {
+		at := m.refusals[0]
+		m.refusals = m.refusals[1:]
+		if now.Sub(at) < refusalWindow {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *mux) receive(body []byte) error {
+	for len(body) > 0 {
+		if m.left > 0 {
+			n := min(m.left, len(body))
+			m.push(body[:n])
+			m.left -= n
+			body = body[n:]
+			continue
+		}
+		n := min(wire.MuxHeader-len(m.head), len(body))
+		m.head = append(m.head, body[:n]...)
+		body = body[n:]
+		if len(m.head) < wire.MuxHeader {
+			return nil
+		}
+		frame, err := wire.ParseMux(m.head)
+		if err != nil {
+			return err // the stream is out of step for good
+		}
+		m.head = m.head[:0]
+		m.begin(frame)
+	}
+	return nil
+}
+
+// begin acts on a frame's header; its data follows through push.
+func (m *mux) begin(f wire.MuxFrame) {
+	m.mu.Lock()
+	s := m.streams[f.Stream] // nil for a stream that is closed here: its data is dropped
+	if f.Command == wire.MuxClose {
+		delete(m.streams, f.Stream)
+	}
+	m.mu.Unlock()
+	m.current, m.left = nil, int(f.Length)
+	switch f.Command {
+	case wire.MuxPush:
+		m.current = s
+	case wire.MuxClose:
+		if s != nil {
+			s.ended(io.EOF)
+		}
+	case wire.MuxOpen, wire.MuxNop: // an agent opens nothing; a NOP says nothing
+	}
+}
+
+func (m *mux) push(p []byte) {
+	s := m.current
+	if s == nil {
+		return
+	}
+	s.received.Add(uint64(len(p)))
+	switch size := s.inbox.push(p); {
+	case size > maxInbox:
+		m.reset(s)
+	case m.waiting.Load() > maxInboxTotal:
+		m.reset(m.longest())
+	}
+}
+
+// reset ends a stream whose local side does not read.
+func (m *mux) reset(s *stream) {
+	if s == nil {
+		return
+	}
+	if s.done.CompareAndSwap(false, true) {
+		m.hangUp(s)
+	}
+	s.inbox.finish(errOverflow)
+}
+
+// longest returns the stream that holds the most unread bytes.
+func (m *mux) longest() *stream {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var most *stream
+	size := 0
+	for _, s := range m.streams {
+		if n := s.inbox.waiting(); n > size {
+			most, size = s, n
+		}
+	}
+	return most
+}

@@ -1,0 +1,262 @@
+package tunnel
+
+import (
+	"sync"
+	"time"
+)
+
+// The resend timer (protocol.md 4).
+const (
+	firstTimeout = 400 * time.Millisecond
+	leastTimeout = 200 * time.Millisecond
+	mostTimeout  = 5 * time.Second
+	clockGrain   = 10 * time.Millisecond
+	batchFrames  = 64 // frames a writer takes at a time, so that an acknowledge never waits behind a full window
+)
+
+// outgoing is one message on its way.
+type outgoing struct {
+	sequence  int64
+	frame     []byte
+	firstSent time.Time // zero until it was written once
+	lastSent  time.Time
+	tries     int
+	acked     bool
+	lost      bool // queued to go out again
+}
+
+// sender is the sending half of a channel: what is unacknowledged, when to send it again, how much may be under way.
+// The channel's lock guards it.
+type sender struct {
+	next     int64       // sequence number of the next message
+	unacked  []*outgoing // in sequence order; those acknowledged out of order stay until the ones before them go
+	unsent   int         // index in unacked of the first message never written on any socket
+	again    []*outgoing // to write again, in order
+	inFlight int         // bytes of frames in unacked that are not acknowledged
+
+	window window
+	pace   pacer
+
+	smoothed, variation time.Duration // of the round trip; 0 before the first sample
+	newest              time.Time     // the latest lastSent among acknowledged messages
+	lastAck             time.Time
+	attached            time.Time
+	lookAt              time.Time // when to look for losses next; zero when nothing is under way
+	resent              uint64
+}
+
+func (s *sender) hasRoom() bool { return s.inFlight < s.window.size }
+func (s *sender) empty() bool   { return len(s.unacked) == 0 }
+
+func (s *sender) queue(batch []*outgoing) {
+	for _, o := range batch {
+		s.inFlight += len(o.frame)
+	}
+	s.unacked = append(s.unacked, batch...)
+	s.next += int64(len(batch))
+}
+
+// timeout is how long a message may stay unacknowledged before it is sent again.
+func (s *sender) timeout() time.Duration {
+	if s.smoothed == 0 {
+		return firstTimeout
+	}
+	return min(max(s.smoothed+max(clockGrain, 4*s.variation), leastTimeout), mostTimeout)
+}
+
+// acknowledge takes an acknowledge in and reports whether the writer should look for losses.
+func (s *sender) acknowledge(sequence int64, now time.Time) bool {
+	if len(s.unacked) == 0 {
+		return false
+	}
+	i := sequence - s.unacked[0].sequence
+	if i < 0 || i >= int64(len(s.unacked)) {
+		return false // a second acknowledge, or one for a message that was never sent
+	}
+	o := s.unacked[i]
+	if o.acked || o.tries == 0 {
+		return false
+	}
+	o.acked = true
+	s.inFlight -= len(o.frame)
+	s.lastAck = now
+	if o.tries == 1 { // Karn: a message sent twice does not tell which copy was acknowledged
+		s.sample(now.Sub(o.lastSent))
+	}
+	if o.lastSent.After(s.newest) {
+		s.newest = o.lastSent
+	}
+	s.window.acknowledged(len(o.frame), now, s.smoothed)
+	gap := i > 0 && !s.unacked[0].acked
+	n := 0
+	for n < len(s.unacked) && s.unacked[n].acked {
+		frames.give(s.unacked[n].frame)
+		s.unacked[n] = nil
+		n++
+	}
+	s.unacked = s.unacked[n:]
+	s.unsent = max(0, s.unsent-n)
+	if gap {
+		if at := now.Add(s.reorderWindow()); s.lookAt.IsZero() || at.Before(s.lookAt) {
+			s.lookAt = at
+			return true
+		}
+	}
+	return false
+}
+
+// sample takes a measured round trip in (RFC 6298 with the gains AWS uses).
+func (s *sender) sample(d time.Duration) {
+	s.window.measured(d)
+	if s.smoothed == 0 {
+		s.smoothed, s.variation = d, d/2
+		return
+	}
+	s.variation += ((s.smoothed - d).Abs() - s.variation) / 4
+	s.smoothed += (d - s.smoothed) / 8
+}
+
+// reorderWindow is how much later than its successors a message may be acknowledged before it counts as lost.
+func (s *sender) reorderWindow() time.Duration { return max(clockGrain, s.smoothed/4) }
+
+func (s *sender) rewind(now time.Time) {
+	s.attached, s.lastAck, s.lookAt = now, now, time.Time{}
+	s.again = s.again[:0]
+	for _, o := range s.unacked[:s.unsent] {
+		if !o.acked {
+			o.lost, o.lastSent = true, time.Time{}
+			s.again = append(s.again, o)
+		}
+	}
+	s.newest = time.Time{}
+	s.window.restart()
+}
+
+// collect appends what is to be written now.
+func (s *sender) collect(batch [][]byte, now time.Time) ([][]byte, time.Time) {
+	if !s.lookAt.IsZero() && !now.Before(s.lookAt) {
+		s.findLost(now)
+	}
+	var held time.Time
+	for len(batch) < batchFrames {
+		o := s.pick()
+		if o == nil {
+			break
+		}
+		if at := s.pace.at(now); at.After(now) {
+			held = at
+			break
+		}
+		s.take(o, now)
+		s.pace.took(len(o.frame), now)
+		// The copy lets an acknowledge give the frame back while the writer still holds the bytes.
+		batch = append(batch, append(frames.take(), o.frame...))
+	}
+	if len(batch) >= batchFrames && s.pick() != nil {
+		return batch, now // there is more
+	}
+	if s.lookAt.IsZero() || (!held.IsZero() && held.Before(s.lookAt)) {
+		return batch, held
+	}
+	return batch, s.lookAt
+}
+
+// pick returns the next message to write: losses first.
+func (s *sender) pick() *outgoing {
+	for len(s.again) > 0 && s.again[0].acked {
+		s.again = s.again[1:]
+	}
+	if len(s.again) > 0 {
+		return s.again[0]
+	}
+	if s.unsent < len(s.unacked) {
+		return s.unacked[s.unsent]
+	}
+	return nil
+}
+
+func (s *sender) take(o *outgoing, now time.Time) {
+	if o.tries > 0 {
+		s.again = s.again[1:]
+		s.resent++
+	} else {
+		s.unsent++
+		o.firstSent = now
+	}
+	o.lost, o.lastSent = false, now
+	o.tries++
+	if at := now.Add(s.backoff(o)); s.lookAt.IsZero() || at.Before(s.lookAt) {
+		s.lookAt = at
+	}
+}
+
+// backoff is the timeout of one message: doubled with every further try.
+func (s *sender) backoff(o *outgoing) time.Duration {
+	d := s.timeout()
+	for range min(o.tries-1, 5) {
+		d *= 2
+	}
+	return min(d, mostTimeout)
+}
+
+// findLost queues every message that timed out, or that later ones have overtaken, and sets the next look.
+func (s *sender) findLost(now time.Time) {
+	s.lookAt = time.Time{}
+	var lost bool
+	late := s.newest.Add(-s.reorderWindow())
+	for _, o := range s.unacked[:s.unsent] {
+		if o.acked || o.lost {
+			continue
+		}
+		due := o.lastSent.Add(s.backoff(o))
+		if !s.newest.IsZero() && o.lastSent.Before(late) {
+			due = now
+		} else if !s.newest.IsZero() && o.lastSent.Before(s.newest) {
+			// Overtaken, but within the reorder window: look again when that is over.
+			if at := now.Add(s.reorderWindow()); at.Before(due) {
+				due = at
+			}
+		}
+		if !due.After(now) {
+			o.lost, lost = true, true
+			s.again = append(s.again, o)
+			continue
+		}
+		if s.lookAt.IsZero() || due.Before(s.lookAt) {
+			s.lookAt = due
+		}
+	}
+	if lost {
+		s.window.lost(now, s.smoothed)
+	}
+}
+
+// quiet is how long the other side has owed an acknowledge; 0 when it owes none.
+func (s *sender) quiet(now time.Time) time.Duration {
+	for _, o := range s.unacked[:s.unsent] {
+		if !o.acked {
+			since := o.firstSent
+			for _, t := range []time.Time{s.lastAck, s.attached} {
+				if t.After(since) {
+					since = t
+				}
+			}
+			return now.Sub(since)
+		}
+	}
+	return 0
+}
+
+// framePool recycles the buffers of messages.
+type framePool struct{ pool sync.Pool }
+
+// frames is shared by all channels: it holds buffers, no state.
+var frames = framePool{pool: sync.Pool{New: func() any { b := make([]byte, 0, 1280); return &b }}} //nolint:gochecknoglobals // a cache of buffers
+
+func (p *framePool) take() []byte { return (*p.pool.Get().(*[]byte))[:0] } //nolint:errcheck,forcetypeassert // only *[]byte goes in
+
+func (p *framePool) give(b []byte) {
+	if cap(b) <= 1<<17 {
+		p.pool.Put(&b)
+	}
+}

@@ -1,0 +1,316 @@
+package tunnel
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/gorilla/websocket"
+
+	"culvert/aws"
+	"culvert/tunnel/wire"
+)
+
+// Liveness of the websocket (protocol.md 7: AWS's own client pings every five minutes and notices a dead path after
+// minutes; corporate proxies cut what is silent for half a minute).
+const (
+	pingEvery     = 20 * time.Second
+	pongWithin    = 10 * time.Second
+	checkEvery    = time.Second
+	impatient     = 2 * time.Second // with data unacknowledged this long, ask the other end at once
+	dialTimeout   = 15 * time.Second
+	writeTimeout  = 20 * time.Second
+	clockJump     = 10 * time.Second // the machine slept: the path is suspect
+	socketBuffers = 64 << 10
+)
+
+var errDeadPeer = errors.New("the service stopped answering pings")
+
+// socket is one websocket of a session. Two goroutines use it: serve's reader and writer.
+type socket struct {
+	conn *websocket.Conn
+	raw  *batchConn
+}
+
+// dialSocket opens the websocket of a session and sends the token.
+func dialSocket(ctx context.Context, client *aws.Client, session aws.Session, clientID string) (*socket, error) {
+	if err := client.CheckStreamURL(session.StreamURL); err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, session.StreamURL, nil)
+	if err != nil {
+		return nil, fmt.Errorf("stream URL: %w", err)
+	}
+	if err := client.SignUpgrade(ctx, request); err != nil {
+		return nil, err
+	}
+	request.Header.Del("Host") // the dialer writes it itself
+	s := &socket{}
+	dialer := websocket.Dialer{
+		Proxy:            client.Proxy,
+		HandshakeTimeout: dialTimeout,
+		ReadBufferSize:   socketBuffers,
+		WriteBufferSize:  4 << 10,
+		TLSClientConfig:  client.TLS(),
+		NetDialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			var d net.Dialer
+			conn, err := d.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			s.raw = &batchConn{Conn: conn}
+			return s.raw, nil
+		},
+	}
+	if dialer.TLSClientConfig == nil {
+		dialer.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	conn, response, err := dialer.DialContext(ctx, session.StreamURL, request.Header)
+	if err != nil {
+		return nil, upgradeError(request.URL.Host, response, err)
+	}
+	s.conn = conn
+	conn.SetReadLimit(wire.MaxFrame)
+	open := wire.OpenDataChannel{
+		MessageSchemaVersion: "1.0", RequestID: uuid.NewString(), TokenValue: session.Token,
+		ClientID: clientID, ClientVersion: wire.ClientVersion,
+	}
+	text, err := json.Marshal(open)
+	if err == nil {
+		//nolint:errcheck // a write tells
+		_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+		err = conn.WriteMessage(websocket.TextMessage, text)
+	}
+	if err != nil {
+		//nolint:errcheck // the write's error says it
+		_ = conn.Close()
+		return nil, fmt.Errorf("open data channel: %w", err)
+	}
+	return s, nil
+}
+
+func upgradeError(host string, response *http.Response, err error) error {
+	if response == nil {
+		return fmt.Errorf("dial %s: %w", host, err)
+	}
+	defer response.Body.Close() //nolint:errcheck // nothing to lose
+	line, _ := bufio.NewReader(io.LimitReader(response.Body, 300)).ReadString('\n')
+	return &UpgradeError{Host: host, Status: response.StatusCode, Body: printable(line)}
+}
+
+// serve moves frames between the socket and the channel until the socket ends, the session is over or ctx ends, and
+// says why. The socket is closed when it returns.
+func (s *socket) serve(ctx context.Context, c *channel) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	p := &pump{socket: s, channel: c, pong: make(chan string, 4)}
+	p.heard.Store(time.Now().UnixNano())
+	s.conn.SetPingHandler(func(data string) error {
+		p.hear()
+		select {
+		case p.pong <- data:
+			c.signal()
+		default: // answered by the ones that wait already
+		}
+		return nil
+	})
+	s.conn.SetPongHandler(func(string) error { p.hear(); return nil })
+	s.conn.SetCloseHandler(func(int, string) error { return nil }) // the writer says goodbye
+	s.raw.batch()
+	c.attach(time.Now())
+
+	var done sync.WaitGroup
+	done.Go(func() { cancel(p.read()) })
+	done.Go(func() {
+		cancel(p.write(ctx))
+		//nolint:errcheck // this is what ends the reader
+		_ = s.conn.Close()
+	})
+	done.Wait()
+	return context.Cause(ctx)
+}
+
+// pump is a socket at work.
+type pump struct {
+	socket  *socket
+	channel *channel
+	pong    chan string // payloads of pings to answer
+	heard   atomic.Int64
+}
+
+func (p *pump) hear() { p.heard.Store(time.Now().UnixNano()) }
+
+// read hands every frame to the channel, which never blocks.
+func (p *pump) read() error {
+	buffer := make([]byte, 0, 16<<10)
+	for {
+		kind, r, err := p.socket.conn.NextReader()
+		if err != nil {
+			return err
+		}
+		buffer, err = readAll(r, buffer[:0])
+		if err != nil {
+			return err
+		}
+		p.hear()
+		if kind != websocket.BinaryMessage {
+			continue // AWS sends no text to a client
+		}
+		if err := p.channel.receive(buffer); err != nil {
+			return err
+		}
+	}
+}
+
+// readAll is io.ReadAll into a buffer that is used again.
+func readAll(r io.Reader, b []byte) ([]byte, error) {
+	for {
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if errors.Is(err, io.EOF) {
+			return b, nil
+		}
+		if err != nil {
+			return b, err
+		}
+	}
+}
+
+// write is the only goroutine that writes to the socket.
+func (p *pump) write(ctx context.Context) error {
+	timer := time.NewTimer(checkEvery)
+	defer timer.Stop()
+	var batch [][]byte
+	var asked time.Time // when the ping that is not answered yet was sent
+	pinged, wall := time.Now(), time.Now().Round(0)
+	for {
+		now := time.Now()
+		suspect := now.Round(0).Sub(wall) > clockJump
+		wall = now.Round(0)
+		heard := time.Unix(0, p.heard.Load())
+		if !asked.IsZero() && heard.After(asked) {
+			asked = time.Time{}
+		}
+		if !asked.IsZero() && now.Sub(asked) > pongWithin {
+			return errDeadPeer
+		}
+		if asked.IsZero() && (suspect || now.Sub(pinged) > pingEvery || (p.channel.quiet(now) > impatient && now.Sub(heard) > impatient)) {
+			if err := p.control(websocket.PingMessage, "culvert"); err != nil {
+				return err
+			}
+			asked, pinged = now, now
+		}
+		for range len(p.pong) {
+			if err := p.control(websocket.PongMessage, <-p.pong); err != nil {
+				return err
+			}
+		}
+		var again time.Time
+		var err error
+		batch, again, err = p.channel.collect(batch[:0], now)
+		if err != nil {
+			return err
+		}
+		if err := p.writeBatch(batch); err != nil {
+			return err
+		}
+		wait := checkEvery
+		if !again.IsZero() {
+			wait = min(wait, again.Sub(now))
+		}
+		if wait <= 0 {
+			select {
+			case <-ctx.Done():
+				return p.goodbye(ctx)
+			default:
+				continue
+			}
+		}
+		timer.Reset(wait)
+		select {
+		case <-timer.C:
+		case <-p.channel.wake:
+		case <-ctx.Done():
+			return p.goodbye(ctx)
+		}
+	}
+}
+
+func (p *pump) control(kind int, data string) error {
+	if err := p.socket.conn.WriteControl(kind, []byte(data), time.Now().Add(writeTimeout)); err != nil {
+		return fmt.Errorf("write websocket control: %w", err)
+	}
+	return p.socket.raw.flush()
+}
+
+func (p *pump) writeBatch(batch [][]byte) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	if err := p.socket.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return fmt.Errorf("write deadline: %w", err)
+	}
+	for _, frame := range batch {
+		err := p.socket.conn.WriteMessage(websocket.BinaryMessage, frame)
+		frames.give(frame)
+		if err != nil {
+			return fmt.Errorf("write frame: %w", err)
+		}
+	}
+	return p.socket.raw.flush()
+}
+
+// goodbye closes the websocket politely when it was not the other side that ended it.
+func (p *pump) goodbye(ctx context.Context) error {
+	message := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
+	//nolint:errcheck // best effort
+	_ = p.socket.conn.WriteControl(websocket.CloseMessage, message, time.Now().Add(time.Second))
+	//nolint:errcheck // best effort
+	_ = p.socket.raw.flush()
+	return context.Cause(ctx)
+}
+
+// batchConn gathers small writes, so that a window of 1 KiB messages costs a few system calls, not hundreds. Until
+// batch is called it passes everything through. The lock is for TLS, whose reader may write too.
+type batchConn struct {
+	net.Conn
+	mu     sync.Mutex
+	buffer *bufio.Writer
+}
+
+func (c *batchConn) batch() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.buffer = bufio.NewWriterSize(c.Conn, socketBuffers)
+}
+
+func (c *batchConn) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.buffer == nil {
+		return c.Conn.Write(p)
+	}
+	return c.buffer.Write(p)
+}
+
+func (c *batchConn) flush() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.buffer.Flush(); err != nil {
+		return fmt.Errorf("write to socket: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,172 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+)
+
+// Bounds of what waits for slow local readers, in bytes. smux version 1 has no flow control, so a stream over its bound
+// is reset: to stop reading would stop every other stream of the session (protocol.md 6).
+const (
+	maxInbox      = 16 << 20 // of one stream
+	maxInboxTotal = 64 << 20 // of all streams of a session
+	inboxChunk    = 16 << 10
+)
+
+var (
+	errOverflow   = errors.New("the local side reads too slowly: its connection was closed so that others go on")
+	errStreamDone = errors.New("connection is closed")
+)
+
+// carrier turns a session's byte stream into connections: mux for agents that know smux, basic for older ones.
+type carrier interface {
+	// open starts a connection at the far end.
+	open(ctx context.Context) (*stream, error)
+	// receive takes stream data in; it must not block or keep body.
+	receive(body []byte) error
+	write(ctx context.Context, s *stream, p []byte) error
+	// hangUp ends a stream from this side.
+	hangUp(s *stream)
+	// finish ends every stream because the session is over.
+	finish(err error)
+}
+
+// stream is one connection inside a session.
+type stream struct {
+	id       uint32
+	carrier  carrier
+	inbox    inbox
+	received atomic.Uint64
+	done     atomic.Bool // hung up from this side, or ended
+}
+
+// Write sends all of p or fails; it blocks while the session's window is full.
+func (s *stream) write(ctx context.Context, p []byte) error {
+	if s.done.Load() {
+		return errStreamDone
+	}
+	return s.carrier.write(ctx, s, p)
+}
+
+// close ends the stream; safe to call twice.
+func (s *stream) close() {
+	if s.done.CompareAndSwap(false, true) {
+		s.carrier.hangUp(s)
+	}
+	s.inbox.finish(errStreamDone)
+}
+
+// ended marks the stream as over from the other side: err is io.EOF after a clean end.
+func (s *stream) ended(err error) {
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.done.Store(true)
+	}
+	s.inbox.finish(err)
+}
+
+// inbox is what has arrived for a stream and was not read yet. One goroutine pushes, one reads.
+type inbox struct {
+	mu     sync.Mutex
+	chunks [][]byte
+	size   int
+	err    error
+	change chan struct{} // capacity 1
+	total  *atomic.Int64 // bytes waiting in all streams of the session
+}
+
+func (b *inbox) init(total *atomic.Int64) { b.change, b.total = make(chan struct{}, 1), total }
+
+// push copies p in and returns how many bytes wait now; after finish it drops p and returns 0.
+func (b *inbox) push(p []byte) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err != nil {
+		return 0
+	}
+	b.size += len(p)
+	b.total.Add(int64(len(p)))
+	for len(p) > 0 {
+		last := len(b.chunks) - 1
+		if last < 0 || len(b.chunks[last]) == cap(b.chunks[last]) {
+			b.chunks = append(b.chunks, make([]byte, 0, max(min(len(p), inboxChunk), 2048)))
+			if len(b.chunks) > 2 {
+				b.chunks[last+1] = make([]byte, 0, inboxChunk)
+			}
+			last++
+		}
+		c := b.chunks[last]
+		n := min(len(p), cap(c)-len(c))
+		b.chunks[last] = append(c, p[:n]...)
+		p = p[n:]
+	}
+	b.signal()
+	return b.size
+}
+
+func (b *inbox) signal() {
+	select {
+	case b.change <- struct{}{}:
+	default:
+	}
+}
+
+// finish ends the inbox: what is in it can still be read, except after an error other than io.EOF.
+func (b *inbox) finish(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err == nil {
+		b.err = err
+		b.signal()
+	} else if errors.Is(b.err, io.EOF) && !errors.Is(err, io.EOF) {
+		b.err = err
+		b.signal()
+	}
+	if !errors.Is(b.err, io.EOF) {
+		for _, c := range b.chunks {
+			b.size -= len(c)
+			b.total.Add(-int64(len(c)))
+		}
+		b.chunks = nil
+	}
+}
+
+// waiting is the number of bytes not read yet.
+func (b *inbox) waiting() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.size
+}
+
+// next waits for bytes and takes them out. The caller says with took how many of them have left.
+func (b *inbox) next(ctx context.Context) ([]byte, error) {
+	for {
+		b.mu.Lock()
+		if len(b.chunks) > 0 {
+			c := b.chunks[0]
+			b.chunks = b.chunks[1:]
+			b.mu.Unlock()
+			return c, nil
+		}
+		err := b.err
+		b.mu.Unlock()
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case <-b.change:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// took accounts for n bytes that the local side has taken.
+func (b *inbox) took(n int) {
+	b.mu.Lock()
+	b.size -= n
+	b.mu.Unlock()
+	b.total.Add(-int64(n))
+}

@@ -1,6 +1,11 @@
 package aws
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
 
 // Catalog is what an account and region hold at one moment. It is immutable: replaced, never edited.
 type Catalog struct {
@@ -22,8 +27,10 @@ type Service struct {
 	Desired, Running, Pending  int
 	ExecEnabled                bool // of the service; a task started before it was switched on still has it off
 	LaunchType                 string
-	TaskDefinition             string // ARN
-	Deploying                  bool   // more than one deployment is under way
+	TaskDefinition             string   // ARN
+	Deploying                  bool     // more than one deployment is under way
+	Deployment                 string   // id of the PRIMARY one, as in Task.Deployment
+	Events                     []string // what ECS last said about it, newest first, at most three
 }
 
 // Task is an ECS task.
@@ -38,14 +45,16 @@ type Task struct {
 	PlatformVersion, Platform string
 	TaskDefinition            string // ARN
 	ExecEnabled               bool
-	StartedAt                 time.Time
+	StartedAt, StoppedAt      time.Time
 	StoppedReason             string
+	Deployment                string // that started it; empty when no service did
 	Containers                []Container
 }
 
 // Container is one container of a task.
 type Container struct {
 	Name, RuntimeID, Status, Health string
+	Reason                          string // why it stopped or does not start, with its exit code
 	Agent                           Agent
 	Ports                           []Port // from the task definition
 }
@@ -62,4 +71,161 @@ type Port struct {
 	Container uint16
 	Protocol  string // tcp or udp
 	Name      string
+}
+
+// Find returns what a name stands for: cluster/service[/task[/container]], cluster/task[/container] for a task that no
+// service started, an ARN, or a service's or task's name alone where it is the only one. A task may be named by the
+// beginning of its id. A task without a container is completed when it has but one. It returns a *NotFoundError or an
+// *AmbiguousError that list candidates.
+func (c *Catalog) Find(name string) (Target, error) {
+	if strings.HasPrefix(name, "arn:") {
+		t, err := ParseTarget(name)
+		if err != nil {
+			return Target{}, err
+		}
+		name = t.String()
+	}
+	parts := strings.Split(strings.Trim(name, "/"), "/")
+	if len(parts) == 1 {
+		return c.findAlone(parts[0])
+	}
+	i := slices.IndexFunc(c.Clusters, func(k Cluster) bool { return k.Name == parts[0] })
+	if i < 0 {
+		return Target{}, &NotFoundError{Kind: "cluster", Name: parts[0], Near: nearest(parts[0], c.clusterNames(), maxNear)}
+	}
+	return c.Clusters[i].find(parts[1:])
+}
+
+// findAlone looks for a service, then for a task, in every cluster.
+func (c *Catalog) findAlone(name string) (Target, error) {
+	var services, tasks []Target
+	var names []string
+	for _, cluster := range c.Clusters {
+		for _, s := range cluster.Services {
+			names = append(names, cluster.Name+"/"+s.Name)
+			if s.Name == name {
+				services = append(services, Target{Cluster: cluster.Name, Service: s.Name})
+			}
+		}
+		for _, t := range cluster.Tasks {
+			if isTaskName(name, t.ID) {
+				tasks = append(tasks, t.target())
+			}
+		}
+	}
+	for _, found := range [][]Target{services, tasks} {
+		if len(found) == 1 {
+			return found[0], nil
+		}
+		if len(found) > 1 {
+			return Target{}, &AmbiguousError{Kind: "target", Name: name, Candidates: targetNames(found)}
+		}
+	}
+	return Target{}, &NotFoundError{Kind: "target", Name: name, Near: nearest(name, names, maxNear)}
+}
+
+func (k *Cluster) find(parts []string) (Target, error) {
+	in := "cluster " + k.Name
+	if len(parts) > 3 {
+		return Target{}, &TargetFormError{Form: k.Name + "/" + strings.Join(parts, "/"), Problem: fmt.Sprintf("%d parts", len(parts)+1)}
+	}
+	var names []string
+	for _, s := range k.Services {
+		if s.Name == parts[0] {
+			if len(parts) == 1 {
+				return Target{Cluster: k.Name, Service: s.Name}, nil
+			}
+			return k.findTask(s.Name, parts[1:], "service "+k.Name+"/"+s.Name)
+		}
+		names = append(names, s.Name)
+	}
+	t, err := k.findTask("", parts, in)
+	if _, missing := err.(*NotFoundError); missing && len(parts) < 3 && !k.hasTask(parts[0]) { //nolint:errorlint // made one line above, not wrapped
+		return Target{}, &NotFoundError{Kind: "service", Name: parts[0], In: in, Near: nearest(parts[0], names, maxNear)}
+	}
+	return t, err
+}
+
+func (k *Cluster) hasTask(name string) bool {
+	return slices.ContainsFunc(k.Tasks, func(t Task) bool { return isTaskName(name, t.ID) })
+}
+
+// findTask resolves task[/container] among the tasks of a service, or among all of the cluster's.
+func (k *Cluster) findTask(service string, parts []string, in string) (Target, error) {
+	var found []Task
+	var ids []string
+	for _, t := range k.Tasks {
+		if service != "" && t.Service != service {
+			continue
+		}
+		ids = append(ids, t.ID)
+		if isTaskName(parts[0], t.ID) {
+			found = append(found, t)
+		}
+	}
+	switch {
+	case len(found) == 0:
+		return Target{}, &NotFoundError{Kind: "task", Name: parts[0], In: in, Near: nearest(parts[0], ids, maxNear)}
+	case len(found) > 1:
+		ids = ids[:0]
+		for _, t := range found {
+			ids = append(ids, t.ID)
+		}
+		return Target{}, &AmbiguousError{Kind: "task", Name: parts[0], In: in, Candidates: ids}
+	case len(parts) == 1:
+		return found[0].target(), nil
+	}
+	t := found[0].target()
+	for _, c := range found[0].Containers {
+		if c.Name == parts[1] {
+			t.Container, t.RuntimeID = c.Name, c.RuntimeID
+			return t, nil
+		}
+	}
+	return Target{}, found[0].noContainer(parts[1])
+}
+
+// target names the task, and its container when there is but one.
+func (t Task) target() Target {
+	to := Target{Cluster: t.Cluster, Service: t.Service, Task: t.ID}
+	if len(t.Containers) == 1 {
+		to.Container, to.RuntimeID = t.Containers[0].Name, t.Containers[0].RuntimeID
+	}
+	return to
+}
+
+func (t Task) noContainer(name string) *NotFoundError {
+	return &NotFoundError{Kind: "container", Name: name, In: "task " + t.ID, Near: nearest(name, t.containerNames(), maxNear)}
+}
+
+func (t Task) containerNames() []string {
+	names := make([]string, len(t.Containers))
+	for i, c := range t.Containers {
+		names[i] = c.Name
+	}
+	return names
+}
+
+func (c *Catalog) clusterNames() []string {
+	names := make([]string, len(c.Clusters))
+	for i, k := range c.Clusters {
+		names[i] = k.Name
+	}
+	return names
+}
+
+// minTaskName is how much of a task's id names it.
+const minTaskName = 4
+
+// isTaskName reports whether name is a task's id or the beginning of it.
+func isTaskName(name, id string) bool {
+	return name == id || (len(name) >= minTaskName && strings.HasPrefix(id, name))
+}
+
+func targetNames(targets []Target) []string {
+	names := make([]string, len(targets))
+	for i, t := range targets {
+		names[i] = t.String()
+	}
+	return names
 }

@@ -3,10 +3,22 @@ package aws
 
 import (
 	"context"
+	"crypto/tls"
+	"fmt"
 	"log/slog"
-	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
+	"sync/atomic"
+	"time"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
 // Options say which account and region to use, and how.
@@ -14,64 +26,165 @@ type Options struct {
 	Profile, Region string
 	Endpoint        string // overrides every service's endpoint, as AWS_ENDPOINT_URL does
 	RoleARN         string // assumed through GitHub's OIDC token where that environment is there, else through STS
-	Log             *slog.Logger
+	// Keys are used as they are: no profile, file or environment is looked at. For the demo account.
+	Keys Keys
+	Log  *slog.Logger
 	// Own are addresses that culvert itself will listen on: never used as a proxy, whatever HTTPS_PROXY says.
 	Own []netip.AddrPort
 }
 
 // Client talks to one account and region. Its methods are safe for concurrent use.
-type Client struct{}
+type Client struct {
+	log             *slog.Logger
+	region, profile string
+	github          github
+	proxies         *proxies
+	config          sdk.Config
+	chain           *chain
+	credentials     *sdk.CredentialsCache
+	definitions     definitions
+	calls           chan struct{} // one slot per call in flight while listing
+	overridden      bool          // the SSM endpoint
+	skew            atomic.Int64  // how far AWS's clock is ahead of ours, in nanoseconds
+	account         atomic.Pointer[string]
+
+	ecs *ecs.Client
+	ssm *ssm.Client
+	sts *sts.Client
+	kms *kms.Client
+}
+
+// maxCalls bounds the calls in flight while listing; ECS's buckets refill with 20 a second (ECS API throttling).
+const maxCalls = 8
 
 // Connect resolves region and credentials (it calls no service beyond what the credentials need).
-func Connect(ctx context.Context, o Options) (*Client, error) { panic("being built") }
+func Connect(ctx context.Context, o Options) (*Client, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := checkEndpoint(o.Endpoint); err != nil {
+		return nil, err
+	}
+	c := &Client{
+		log:     o.Log,
+		profile: profileName(o.Profile),
+		github:  githubEnvironment(),
+		proxies: newProxies(o.Log, o.Own),
+		calls:   make(chan struct{}, maxCalls),
+	}
+	if _, err := arn.Parse(o.RoleARN); err != nil && o.RoleARN != "" {
+		return nil, &RoleARNError{ARN: o.RoleARN}
+	}
+	if err := c.configure(ctx, o); err != nil {
+		return nil, err
+	}
+	c.ecs = ecs.NewFromConfig(c.config, func(s *ecs.Options) { s.BaseEndpoint = override(s.BaseEndpoint, o.Endpoint) })
+	c.ssm = ssm.NewFromConfig(c.config, func(s *ssm.Options) { s.BaseEndpoint = override(s.BaseEndpoint, o.Endpoint) })
+	c.kms = kms.NewFromConfig(c.config, func(s *kms.Options) { s.BaseEndpoint = override(s.BaseEndpoint, o.Endpoint) })
+	c.sts = sts.NewFromConfig(c.config, func(s *sts.Options) { s.BaseEndpoint = override(s.BaseEndpoint, o.Endpoint) })
+	c.overridden = c.ssm.Options().BaseEndpoint != nil
 
-// Region, Profile as resolved.
-func (c *Client) Region() string  { panic("being built") }
-func (c *Client) Profile() string { panic("being built") }
+	credentials, err := c.credentials.Retrieve(ctx)
+	if err != nil {
+		return nil, c.explainCredentials(ctx, err)
+	}
+	c.learnAccount(credentials.AccountID)
+	return c, nil
+}
+
+// override prefers the flag to what environment and profile say.
+func override(configured *string, flag string) *string {
+	if flag == "" {
+		return configured
+	}
+	return &flag
+}
+
+func checkEndpoint(endpoint string) error {
+	if endpoint == "" {
+		return nil
+	}
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return &EndpointError{URL: endpoint}
+	}
+	return nil
+}
+
+// profileName is the profile that the SDK will use.
+func profileName(flag string) string {
+	for _, name := range []string{flag, os.Getenv("AWS_PROFILE"), os.Getenv("AWS_DEFAULT_PROFILE")} {
+		if name != "" {
+			return name
+		}
+	}
+	return "default"
+}
+
+// Region is the region as resolved.
+func (c *Client) Region() string { return c.region }
+
+// Profile is the profile as resolved; "default" when none was named.
+func (c *Client) Profile() string { return c.profile }
 
 // Identity is who the credentials belong to.
 type Identity struct{ Account, ARN, UserID string }
 
 // Identity asks STS.
-func (c *Client) Identity(ctx context.Context) (Identity, error) { panic("being built") }
-
-// Own adds an address that culvert listens on, see Options.Own.
-func (c *Client) Own(a netip.AddrPort) { panic("being built") }
-
-// Proxy is the proxy for a request, from HTTPS_PROXY and NO_PROXY, never one of our own listeners.
-func (c *Client) Proxy(r *http.Request) (*url.URL, error) { panic("being built") }
-
-// Session is what StartSession and ResumeSession answer. Token is a secret and never logged.
-type Session struct{ ID, StreamURL, Token string }
-
-// Overridden reports whether the SSM endpoint was overridden (flag, environment or profile).
-func (c *Client) StartSession(ctx context.Context, t Target, d Document) (Session, error) {
-	panic("being built")
+func (c *Client) Identity(ctx context.Context) (Identity, error) {
+	out, err := c.sts.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return Identity{}, fmt.Errorf("ask who the credentials belong to: %w", c.explain(ctx, err, place{}))
+	}
+	id := Identity{Account: sdk.ToString(out.Account), ARN: sdk.ToString(out.Arn), UserID: sdk.ToString(out.UserId)}
+	c.learnAccount(id.Account)
+	return id, nil
 }
 
-// ResumeSession asks for a new token; an answer without one means that the session is over.
-func (c *Client) ResumeSession(ctx context.Context, id string) (Session, error) { panic("being built") }
+// learnAccount keeps the account id for the ARNs in remedies.
+func (c *Client) learnAccount(id string) {
+	if id != "" {
+		c.account.Store(&id)
+	}
+}
 
-// TerminateSession ends a session; one that is already over is no error.
-func (c *Client) TerminateSession(ctx context.Context, id string) error { panic("being built") }
+// accountID is the account as far as it is known, else "".
+func (c *Client) accountID() string {
+	if id := c.account.Load(); id != nil {
+		return *id
+	}
+	return ""
+}
 
-// CheckStreamURL refuses a stream URL that is not wss://ssmmessages.<region>.<suffix>, unless the SSM endpoint was overridden.
-func (c *Client) CheckStreamURL(u string) error { panic("being built") }
+// Overridden reports whether the SSM endpoint was overridden by flag, environment or profile.
+func (c *Client) Overridden() bool { return c.overridden }
 
-// SignUpgrade adds SigV4 headers (service ssmmessages) to the websocket upgrade request with live credentials.
-func (c *Client) SignUpgrade(ctx context.Context, r *http.Request) error { panic("being built") }
+// TLS is the configuration for connections that are not the SDK's own: it trusts AWS_CA_BUNDLE as the SDK does. The
+// caller owns the copy.
+func (c *Client) TLS() *tls.Config {
+	if client, ok := c.config.HTTPClient.(*awshttp.BuildableClient); ok {
+		if t := client.GetTransport().TLSClientConfig; t != nil {
+			return t.Clone()
+		}
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12}
+}
 
 // GenerateDataKey asks KMS for the 64 bytes that an encrypted session needs.
 func (c *Client) GenerateDataKey(ctx context.Context, key string, encryptionContext map[string]string) (plain, sealed []byte, err error) {
-	panic("being built")
+	out, err := c.kms.GenerateDataKey(ctx, &kms.GenerateDataKeyInput{
+		KeyId:             &key,
+		NumberOfBytes:     sdk.Int32(64),
+		EncryptionContext: encryptionContext,
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("generate data key: %w", c.explain(ctx, err, place{Resource: key}))
+	}
+	if len(out.Plaintext) != 64 || len(out.CiphertextBlob) == 0 {
+		return nil, nil, &AnswerError{Operation: "kms:GenerateDataKey", Problem: fmt.Sprintf("a key of %d bytes instead of 64", len(out.Plaintext))}
+	}
+	return out.Plaintext, out.CiphertextBlob, nil
 }
 
-// Discover lists the account.
-func (c *Client) Discover(ctx context.Context) (*Catalog, error) { panic("being built") }
-
-// Successor picks a ready container for t: another running task of the same service and container where there is one,
-// else t itself if it is still ready. Picks at random among equals.
-func (c *Client) Successor(ctx context.Context, t Target) (Target, error) { panic("being built") }
-
-// Check describes t's task: nil while it runs and is meant to go on, else a typed error (*TaskGoneError, …).
-func (c *Client) Check(ctx context.Context, t Target) error { panic("being built") }
+// now is the time by AWS's clock, as far as answers have told it.
+func (c *Client) now() time.Time { return time.Now().Add(time.Duration(c.skew.Load())) }

@@ -1,0 +1,233 @@
+package aws
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"os"
+	"os/user"
+	"regexp"
+	"slices"
+	"time"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+)
+
+// Keys are an access key that needs no looking up. The zero value is none.
+type Keys struct {
+	ID      string
+	Secret  string `json:"-"`
+	Session string `json:"-"`
+}
+
+const (
+	metadataTimeout = 2 * time.Second // for all of EC2's metadata service: a laptop has none, and its address may swallow packets
+	expiryWindow    = 5 * time.Minute // how early credentials are renewed
+	retryRenewal    = 20 * time.Second
+	maxAttempts     = 5 // of one call, unless AWS_MAX_ATTEMPTS says otherwise
+)
+
+// configure fills the SDK's configuration and the credentials cache in.
+func (c *Client) configure(ctx context.Context, o Options) error {
+	base := c.fixedConfig(o)
+	c.chain = &chain{first: base.Credentials}
+	if o.Keys == (Keys{}) {
+		load := func(ctx context.Context) (sdk.Config, error) { return c.loadConfig(ctx, o) }
+		var err error
+		if base, err = load(ctx); err != nil {
+			return c.explainConfig(err)
+		}
+		c.chain = &chain{first: base.Credentials, load: load}
+	}
+	if base.Region == "" {
+		return &NoRegionError{Profile: c.profile}
+	}
+	c.region = base.Region
+	provider := sdk.CredentialsProvider(c.chain)
+	if o.RoleARN != "" {
+		provider = c.roleCredentials(base, o)
+	}
+	c.credentials = sdk.NewCredentialsCache(&lasting{source: provider}, func(o *sdk.CredentialsCacheOptions) {
+		o.ExpiryWindow = expiryWindow
+	})
+	base.Credentials = c.credentials
+	c.config = base
+	return nil
+}
+
+// fixedConfig is the configuration around Options.Keys.
+func (c *Client) fixedConfig(o Options) sdk.Config {
+	cfg := sdk.Config{
+		Region:      o.Region,
+		Credentials: credentials.NewStaticCredentialsProvider(o.Keys.ID, o.Keys.Secret, o.Keys.Session),
+		HTTPClient:  c.httpClient(),
+		Retryer:     func() sdk.Retryer { return adaptiveRetryer(maxAttempts) },
+	}
+	if o.Endpoint != "" {
+		cfg.BaseEndpoint = &o.Endpoint
+	}
+	return cfg
+}
+
+func adaptiveRetryer(attempts int) sdk.Retryer {
+	return retry.NewAdaptiveMode(func(a *retry.AdaptiveModeOptions) {
+		a.StandardOptions = append(a.StandardOptions, func(s *retry.StandardOptions) { s.MaxAttempts = attempts })
+	})
+}
+
+// loadConfig reads environment and files as every AWS tool does.
+func (c *Client) loadConfig(ctx context.Context, o Options) (sdk.Config, error) {
+	metadata := &metadata{}
+	options := []func(*config.LoadOptions) error{
+		config.WithHTTPClient(c.httpClient()),
+		config.WithRetryMode(sdk.RetryModeAdaptive),
+		config.WithEC2RoleCredentialOptions(func(r *ec2rolecreds.Options) { r.Client = metadata }),
+	}
+	if os.Getenv("AWS_MAX_ATTEMPTS") == "" {
+		options = append(options, config.WithRetryMaxAttempts(maxAttempts))
+	}
+	if o.Profile != "" {
+		options = append(options, config.WithSharedConfigProfile(o.Profile))
+	}
+	if o.Region != "" {
+		options = append(options, config.WithRegion(o.Region))
+	}
+	if o.Endpoint != "" {
+		options = append(options, config.WithBaseEndpoint(o.Endpoint))
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return sdk.Config{}, err
+	}
+	metadata.config = cfg
+	return cfg, nil
+}
+
+// httpClient honours the proxy variables but never our own listeners, and gives up on an endpoint that does not answer.
+func (c *Client) httpClient() *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().
+		WithDialerOptions(func(d *net.Dialer) { d.Timeout = 10 * time.Second }).
+		WithTransportOptions(func(t *http.Transport) {
+			t.Proxy = c.Proxy
+			t.ResponseHeaderTimeout = 30 * time.Second
+		})
+}
+
+// metadata is EC2's metadata service with a limit on how long it may take to find out that there is none.
+type metadata struct{ config sdk.Config }
+
+func (m *metadata) GetMetadata(ctx context.Context, in *imds.GetMetadataInput, options ...func(*imds.Options)) (*imds.GetMetadataOutput, error) {
+	ctx, cancel := context.WithTimeout(ctx, metadataTimeout)
+	defer cancel()
+	client := imds.NewFromConfig(m.config, func(o *imds.Options) { o.Retryer = retry.AddWithMaxAttempts(retry.NewStandard(), 2) })
+	return client.GetMetadata(ctx, in, options...)
+}
+
+// chain is the default credential chain. It reads the files anew whenever the cache asks again, so that a later
+// "aws sso login" or a rewritten credentials file is noticed.
+type chain struct {
+	first sdk.CredentialsProvider // from the configuration that was loaded at the start
+	load  func(context.Context) (sdk.Config, error)
+	used  bool // one call at a time: below the cache
+}
+
+func (c *chain) Retrieve(ctx context.Context) (sdk.Credentials, error) {
+	if !c.used || c.load == nil {
+		c.used = true
+		return c.first.Retrieve(ctx)
+	}
+	cfg, err := c.load(ctx)
+	if err != nil {
+		return sdk.Credentials{}, err
+	}
+	return cfg.Credentials.Retrieve(ctx)
+}
+
+// lasting goes on with credentials that are still good while new ones cannot be had. Only the cache calls it, one call
+// at a time.
+type lasting struct {
+	source sdk.CredentialsProvider
+	until  time.Time // the true end of what was handed out last; the cache moves it forward by expiryWindow
+}
+
+func (l *lasting) Retrieve(ctx context.Context) (sdk.Credentials, error) {
+	found, err := l.source.Retrieve(ctx)
+	if err == nil {
+		l.until = found.Expires
+	}
+	return found, err
+}
+
+// HandleFailToRefresh is what the cache asks when Retrieve has failed; last is zero when there was nothing before.
+func (l *lasting) HandleFailToRefresh(_ context.Context, last sdk.Credentials, err error) (sdk.Credentials, error) {
+	if !last.HasKeys() || !last.CanExpire || !time.Now().Before(l.until) {
+		return sdk.Credentials{}, err
+	}
+	last.Expires = time.Now().Add(expiryWindow + retryRenewal) // the cache subtracts the window again
+	return last, nil
+}
+
+// roleCredentials assumes Options.RoleARN: through GitHub's OIDC where the job has it, else with what the chain finds.
+func (c *Client) roleCredentials(cfg sdk.Config, o Options) sdk.CredentialsProvider {
+	endpoint := func(s *sts.Options) { s.BaseEndpoint = override(s.BaseEndpoint, o.Endpoint) }
+	if c.github.canAskToken() {
+		cfg.Credentials = sdk.AnonymousCredentials{} // AssumeRoleWithWebIdentity is not signed
+		return &webIdentity{client: sts.NewFromConfig(cfg, endpoint), http: c.httpClient(), github: c.github, role: o.RoleARN}
+	}
+	cfg.Credentials = &caller{chain: c.chain, github: c.github, role: o.RoleARN}
+	return stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg, endpoint), o.RoleARN, func(r *stscreds.AssumeRoleOptions) {
+		r.RoleSessionName = c.github.sessionName()
+	})
+}
+
+// caller is who assumes a role through STS; in a job that has neither credentials nor a token it says what is amiss.
+type caller struct {
+	chain  *chain
+	github github
+	role   string
+}
+
+func (c *caller) Retrieve(ctx context.Context) (sdk.Credentials, error) {
+	found, err := c.chain.Retrieve(ctx)
+	if err != nil && c.github.Actions && ctx.Err() == nil {
+		return found, &NoIDTokenError{Role: c.role, Err: err}
+	}
+	return found, err
+}
+
+// ProviderSources passes on where the chain looked.
+func (c *chain) ProviderSources() []sdk.CredentialSource {
+	if p, ok := c.first.(sdk.CredentialProviderSource); ok {
+		return p.ProviderSources()
+	}
+	return nil
+}
+
+// from reports whether the credentials come from one of the given sources.
+func (c *Client) from(sources ...sdk.CredentialSource) bool {
+	return slices.ContainsFunc(c.chain.ProviderSources(), func(s sdk.CredentialSource) bool { return slices.Contains(sources, s) })
+}
+
+var sessionNameLetters = regexp.MustCompile(`[^\w+=,.@-]`)
+
+// sessionName fits STS's rule for RoleSessionName: 2 to 64 of [\w+=,.@-].
+func sessionName(name string) string {
+	name = sessionNameLetters.ReplaceAllString(name, "-")
+	return name[:min(len(name), 64)]
+}
+
+// userName names the local user in a role session.
+func userName() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return "local"
+}

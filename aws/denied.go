@@ -1,0 +1,188 @@
+package aws
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+)
+
+// DeniedError means that a policy does not allow an action.
+type DeniedError struct {
+	Action    string // service:Operation
+	Resource  string // as AWS names it; empty when it does not
+	Principal string // ARN; empty when not known
+	Why       string // AWS's own words: which policy denies, or lacks the permission; empty when it does not say
+	Statement Statement
+	Err       error
+}
+
+// Statement is the policy statement that a caller lacks.
+type Statement struct {
+	Sid       string `json:",omitempty"`
+	Effect    string
+	Action    []string
+	Resource  []string
+	Condition map[string]map[string]any `json:",omitempty"`
+}
+
+func (e *DeniedError) Error() string {
+	text := "not allowed: " + e.Action
+	if e.Resource != "" && e.Resource != "*" {
+		text += " on " + e.Resource
+	}
+	if e.Principal != "" {
+		text += " for " + e.Principal
+	}
+	if e.Why != "" {
+		text += " (" + e.Why + ")"
+	}
+	return text
+}
+func (e *DeniedError) Unwrap() error { return e.Err }
+
+// Remedy is the missing statement, with the caller's own ARNs.
+func (e *DeniedError) Remedy() string {
+	who := "the caller"
+	if e.Principal != "" {
+		who = roleOf(e.Principal)
+	}
+	statement := statementJSON(e.Statement)
+	switch {
+	case strings.Contains(e.Why, "explicit deny"):
+		return fmt.Sprintf("a deny outweighs every allow: whoever owns the policy (%s) must exempt %s; the least that is needed is %s", e.Why, who, statement)
+	case strings.Contains(e.Why, "service control policy"), strings.Contains(e.Why, "permissions boundary"),
+		strings.Contains(e.Why, "session policy"), strings.Contains(e.Why, "endpoint policy"), strings.Contains(e.Why, "resource control policy"):
+		return fmt.Sprintf("a policy above %s must allow it as well (%s): %s", who, e.Why, statement)
+	}
+	return fmt.Sprintf("add to the policy of %s: %s", who, statement)
+}
+
+// refusalForm is how AWS words a refusal (IAM User Guide, "Troubleshoot access denied error messages").
+var refusalForm = regexp.MustCompile(`(?:User: )?(\S+) is not authorized to perform: ([\w-]+:\w+)(?: on resource: (\S+))?(?:\s+(because|with)\s+(.*))?`)
+
+// denied reads AWS's refusal; action and at stand in for what it does not say.
+func (c *Client) denied(err error, message, action string, at place) *DeniedError {
+	e := &DeniedError{Action: action, Resource: at.Resource, Err: err}
+	if m := refusalForm.FindStringSubmatch(message); m != nil {
+		e.Action, e.Why = m[2], strings.TrimRight(m[5], ". ")
+		if strings.HasPrefix(m[1], "arn:") {
+			e.Principal = m[1]
+			c.learnAccount(accountOf(m[1]))
+		}
+		if m[3] != "" {
+			e.Resource = m[3]
+		}
+	}
+	e.Statement = c.statement(e.Action, e.Resource, at)
+	return e
+}
+
+// ChannelDenied is the error for a websocket upgrade that the service refused although the session was just opened:
+// what the caller lacks is ssmmessages:OpenDataChannel.
+func (c *Client) ChannelDenied(session string, err error) *DeniedError {
+	const action = "ssmmessages:OpenDataChannel"
+	e := &DeniedError{Action: action, Resource: c.arn("ssm", "session/"+session), Err: err}
+	e.Statement = c.statement(action, e.Resource, place{})
+	return e
+}
+
+// statement is the least that allows an action here (Service Authorization Reference, ecs, ssm, ssmmessages, sts, kms).
+func (c *Client) statement(action, resource string, at place) Statement {
+	s := Statement{Effect: "Allow", Action: []string{action}, Resource: []string{"*"}}
+	cluster := orWord(at.Cluster, "*")
+	switch action {
+	case "ecs:ListTasks", "ecs:ListServices":
+		if at.Cluster != "" {
+			s.Condition = map[string]map[string]any{"ArnEquals": {"ecs:cluster": c.arn("ecs", "cluster/"+cluster)}}
+		}
+	case "ecs:DescribeClusters":
+		s.Resource = []string{c.arn("ecs", "cluster/"+cluster)}
+	case "ecs:DescribeServices":
+		s.Resource = []string{c.arn("ecs", "service/"+cluster+"/*")}
+	case "ecs:DescribeTasks":
+		s.Resource = []string{c.arn("ecs", "task/"+cluster+"/*")}
+	case "ssm:StartSession":
+		document := orWord(at.Document, "AWS-StartPortForwardingSession")
+		s.Resource = []string{c.arn("ecs", "task/"+cluster+"/*"), "arn:" + c.partition() + ":ssm:" + c.region + "::document/" + document}
+		s.Condition = map[string]map[string]any{"BoolIfExists": {"ssm:SessionDocumentAccessCheck": "true"}}
+	case "ssm:ResumeSession", "ssm:TerminateSession":
+		s.Action = []string{"ssm:ResumeSession", "ssm:TerminateSession"}
+		s.Resource = []string{c.arn("ssm", "session/*")}
+		s.Condition = map[string]map[string]any{"StringLike": {"ssm:resourceTag/aws:ssmmessages:session-id": []string{"${aws:userid}"}}}
+	case "ssmmessages:OpenDataChannel":
+		s.Resource = []string{c.arn("ssm", "session/*")}
+	case "ecs:ListClusters", "ecs:DescribeTaskDefinition", "sts:GetCallerIdentity":
+	default:
+		if resource != "" {
+			s.Resource = []string{resource}
+		}
+	}
+	return s
+}
+
+// arn names something of this account and region; an account that is not known yet is any.
+func (c *Client) arn(service, resource string) string {
+	return "arn:" + c.partition() + ":" + service + ":" + c.region + ":" + orWord(c.accountID(), "*") + ":" + resource
+}
+
+// partition is the part of AWS that the region belongs to.
+func (c *Client) partition() string {
+	switch {
+	case strings.HasPrefix(c.region, "cn-"):
+		return "aws-cn"
+	case strings.HasPrefix(c.region, "us-gov-"):
+		return "aws-us-gov"
+	case strings.HasPrefix(c.region, "us-iso-"):
+		return "aws-iso"
+	case strings.HasPrefix(c.region, "us-isob-"):
+		return "aws-iso-b"
+	case strings.HasPrefix(c.region, "eusc-"):
+		return "aws-eusc"
+	}
+	return "aws"
+}
+
+// accountOf is the account in an ARN, "" when there is none.
+func accountOf(text string) string {
+	a, err := arn.Parse(text)
+	if err != nil {
+		return ""
+	}
+	return a.AccountID
+}
+
+// roleOf names what a policy is attached to: the role of an assumed role, else the principal itself.
+func roleOf(principal string) string {
+	a, err := arn.Parse(principal)
+	if err != nil {
+		return principal
+	}
+	name, ok := strings.CutPrefix(a.Resource, "assumed-role/")
+	if !ok {
+		return principal
+	}
+	role, _, _ := strings.Cut(name, "/")
+	return "role " + role
+}
+
+// statementJSON writes a part of a policy on one line.
+func statementJSON(v any) string {
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return fmt.Sprint(v)
+	}
+	return strings.TrimSpace(text.String())
+}
+
+// orWord is text, or what stands for it when it is empty.
+func orWord(text, instead string) string {
+	if text == "" {
+		return instead
+	}
+	return text
+}

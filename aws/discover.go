@@ -1,0 +1,297 @@
+package aws
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+)
+
+// Discover lists the account. What cannot be listed becomes a *Gap of the catalog; an error means that there is nothing
+// to show at all.
+func (c *Client) Discover(ctx context.Context) (*Catalog, error) {
+	return c.DiscoverEach(ctx, func(*Catalog) {})
+}
+
+// DiscoverEach is Discover for a screen that fills as pages arrive: each is called with growing catalogs, one call at a
+// time, the last of them being the one returned. With clusters named, only those are looked at and ListClusters is not
+// needed.
+func (c *Client) DiscoverEach(ctx context.Context, each func(*Catalog), clusters ...string) (*Catalog, error) {
+	s := &survey{client: c, each: each, named: len(clusters) > 0, clusters: map[string]*found{}, asked: map[string]bool{}}
+	var err error
+	if s.named {
+		s.addClusters(ctx, clusters)
+	} else {
+		err = c.listClusters(ctx, func(arns []string) { s.addClusters(ctx, arns) })
+	}
+	if err != nil {
+		s.gap("clusters", "", err)
+	}
+	s.work.Wait()
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("discover: %w", context.Cause(ctx))
+	}
+	if err != nil && len(s.clusters) == 0 {
+		return nil, fmt.Errorf("list clusters: %w", err)
+	}
+	return s.publish(), nil
+}
+
+// survey is one Discover under way.
+type survey struct {
+	client *Client
+	each   func(*Catalog)
+	named  bool // the clusters were named: one that does not exist is worth a word
+	work   sync.WaitGroup
+
+	publishing sync.Mutex // orders the calls of each; taken before mu
+
+	mu            sync.Mutex
+	clusters      map[string]*found
+	asked         map[string]bool // task definitions
+	noDefinitions bool            // asking for one was denied: so will be the others
+	gaps          []*Gap
+}
+
+// found is what is known of a cluster so far.
+type found struct {
+	cluster  Cluster
+	services map[string]Service
+	tasks    map[string]Task
+}
+
+// addClusters takes names or ARNs in, and starts looking into them.
+func (s *survey) addClusters(ctx context.Context, arns []string) {
+	var fresh []string
+	s.mu.Lock()
+	for _, arn := range arns {
+		name := lastPart(arn)
+		if name == "" || s.clusters[name] != nil {
+			continue
+		}
+		k := &found{cluster: Cluster{Name: name}, services: map[string]Service{}, tasks: map[string]Task{}}
+		if name != arn {
+			k.cluster.ARN = arn
+		}
+		s.clusters[name] = k
+		fresh = append(fresh, name)
+	}
+	s.mu.Unlock()
+	for batch := range slices.Chunk(fresh, clusterBatch) {
+		s.work.Go(func() { s.describeClusters(ctx, batch) })
+	}
+	for _, name := range fresh {
+		s.work.Go(func() { s.lookAtServices(ctx, name) })
+		s.work.Go(func() { s.lookAtTasks(ctx, name) })
+	}
+	s.publish()
+}
+
+func (s *survey) describeClusters(ctx context.Context, names []string) {
+	at := place{}
+	if len(names) == 1 {
+		at.Cluster = names[0]
+	}
+	out, err := call(ctx, s.client, at, func(ctx context.Context) (*ecs.DescribeClustersOutput, error) {
+		return s.client.ecs.DescribeClusters(ctx, &ecs.DescribeClustersInput{Clusters: names})
+	})
+	if err != nil {
+		s.gap("details of clusters", "", err)
+		return
+	}
+	s.mu.Lock()
+	for _, k := range out.Clusters {
+		if known := s.clusters[sdk.ToString(k.ClusterName)]; known != nil {
+			known.cluster.ARN, known.cluster.Status = sdk.ToString(k.ClusterArn), sdk.ToString(k.Status)
+			s.client.learnAccount(accountOf(known.cluster.ARN))
+		}
+	}
+	s.mu.Unlock()
+	s.publish()
+}
+
+func (s *survey) lookAtServices(ctx context.Context, cluster string) {
+	err := s.client.listServices(ctx, cluster, func(arns []string) {
+		for batch := range slices.Chunk(arns, serviceBatch) {
+			s.work.Go(func() { s.describeServices(ctx, cluster, batch) })
+		}
+	})
+	s.gap("services", cluster, err)
+}
+
+func (s *survey) describeServices(ctx context.Context, cluster string, arns []string) {
+	services, err := s.client.describeServices(ctx, cluster, arns)
+	if err != nil {
+		for _, arn := range arns { // the names at least
+			services = append(services, Service{Name: lastPart(arn), ARN: arn, Cluster: cluster})
+		}
+		s.gap("details of services", cluster, err)
+	}
+	s.mu.Lock()
+	for _, service := range services {
+		if k := s.clusters[cluster]; k != nil && service.Status != "INACTIVE" {
+			k.services[service.Name] = service
+		}
+	}
+	s.mu.Unlock()
+	s.publish()
+}
+
+func (s *survey) lookAtTasks(ctx context.Context, cluster string) {
+	err := s.client.listTasks(ctx, cluster, "", types.DesiredStatusRunning, func(arns []string) {
+		for batch := range slices.Chunk(arns, taskBatch) {
+			s.work.Go(func() { s.describeTasks(ctx, cluster, batch) })
+		}
+	})
+	s.gap("tasks", cluster, err)
+}
+
+func (s *survey) describeTasks(ctx context.Context, cluster string, arns []string) {
+	tasks, err := s.client.describeTasks(ctx, cluster, arns)
+	if err != nil {
+		for _, arn := range arns { // the ids at least
+			tasks = append(tasks, Task{ID: lastPart(arn), ARN: arn, Cluster: cluster})
+		}
+		s.gap("details of tasks", cluster, err)
+	}
+	var definitions []string
+	s.mu.Lock()
+	for _, task := range tasks {
+		if k := s.clusters[cluster]; k != nil && task.Status != "STOPPED" {
+			k.tasks[task.ID] = task
+		}
+		if arn := task.TaskDefinition; arn != "" && !s.asked[arn] {
+			s.asked[arn] = true
+			definitions = append(definitions, arn)
+		}
+	}
+	s.mu.Unlock()
+	s.publish()
+	for _, arn := range definitions {
+		s.work.Go(func() { s.describeDefinition(ctx, arn) })
+	}
+}
+
+func (s *survey) describeDefinition(ctx context.Context, arn string) {
+	if _, known := s.client.definitions.ports(arn); known {
+		return
+	}
+	s.mu.Lock()
+	skip := s.noDefinitions
+	s.mu.Unlock()
+	if skip {
+		return
+	}
+	if _, err := s.client.definitionPorts(ctx, arn); err != nil {
+		if _, denied := errors.AsType[*DeniedError](err); denied {
+			s.mu.Lock()
+			s.noDefinitions = true
+			s.mu.Unlock()
+		}
+		s.gap("task definitions", "", err)
+		return
+	}
+	s.publish()
+}
+
+// gap notes a failure beside what was found; nil is none. Failures of the same kind in several clusters become one.
+func (s *survey) gap(what, cluster string, err error) {
+	if err == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if missing, ok := errors.AsType[*NotFoundError](err); ok && missing.Kind == "cluster" && !s.named {
+		delete(s.clusters, cluster) // deleted while we looked
+		return
+	}
+	for _, g := range s.gaps {
+		if g.What == what && sameFailure(g.Err, err) {
+			if cluster != "" && !slices.Contains(g.Clusters, cluster) {
+				g.Clusters = append(g.Clusters, cluster)
+			}
+			return
+		}
+	}
+	g := &Gap{What: what, Err: err}
+	if cluster != "" {
+		g.Clusters = []string{cluster}
+	}
+	s.gaps = append(s.gaps, g)
+}
+
+// sameFailure reports whether one remedy serves both.
+func sameFailure(a, b error) bool {
+	deniedA, okA := errors.AsType[*DeniedError](a)
+	deniedB, okB := errors.AsType[*DeniedError](b)
+	if okA && okB {
+		return deniedA.Action == deniedB.Action && deniedA.Why == deniedB.Why
+	}
+	_, okA = errors.AsType[*ThrottledError](a)
+	_, okB = errors.AsType[*ThrottledError](b)
+	return (okA && okB) || a.Error() == b.Error()
+}
+
+// publish makes a catalog of what is known and hands it out.
+func (s *survey) publish() *Catalog {
+	s.publishing.Lock()
+	defer s.publishing.Unlock()
+	catalog := s.catalog()
+	s.each(catalog)
+	return catalog
+}
+
+func (s *survey) catalog() *Catalog {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	catalog := &Catalog{Taken: time.Now(), Clusters: make([]Cluster, 0, len(s.clusters))}
+	for _, name := range slices.Sorted(maps.Keys(s.clusters)) {
+		k := s.clusters[name]
+		cluster := k.cluster
+		for _, service := range slices.Sorted(maps.Keys(k.services)) {
+			cluster.Services = append(cluster.Services, k.services[service])
+		}
+		for _, task := range k.tasks {
+			cluster.Tasks = append(cluster.Tasks, s.withPorts(task))
+		}
+		slices.SortFunc(cluster.Tasks, func(a, b Task) int {
+			return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.ID, b.ID))
+		})
+		catalog.Clusters = append(catalog.Clusters, cluster)
+	}
+	for _, g := range s.gaps {
+		catalog.Gaps = append(catalog.Gaps, s.settled(g))
+	}
+	slices.SortFunc(catalog.Gaps, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return catalog
+}
+
+// withPorts is a copy of a task with the port mappings that are known by now.
+func (s *survey) withPorts(task Task) Task {
+	task.Containers = slices.Clone(task.Containers)
+	ports, _ := s.client.definitions.ports(task.TaskDefinition)
+	for i := range task.Containers {
+		task.Containers[i].Ports = ports[task.Containers[i].Name]
+	}
+	return task
+}
+
+// settled is a copy of a gap; one of several clusters gets a remedy that covers them all.
+func (s *survey) settled(g *Gap) *Gap {
+	settled := &Gap{What: g.What, Clusters: slices.Sorted(slices.Values(g.Clusters)), Err: g.Err}
+	if denied, ok := errors.AsType[*DeniedError](g.Err); ok && len(g.Clusters) > 1 {
+		all := *denied
+		all.Resource, all.Statement = "", s.client.statement(denied.Action, "", place{})
+		settled.Err = &all
+	}
+	return settled
+}

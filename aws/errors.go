@@ -1,0 +1,320 @@
+package aws
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Temporary reports whether trying again later may help, without anybody changing anything.
+func Temporary(err error) bool {
+	t, ok := errors.AsType[interface {
+		error
+		Temporary() bool
+	}](err)
+	return ok && t.Temporary()
+}
+
+// NoRegionError means that neither flag, environment nor profile names a region.
+type NoRegionError struct{ Profile string }
+
+func (e *NoRegionError) Error() string {
+	return fmt.Sprintf("no AWS region: neither the environment nor profile %s names one", e.Profile)
+}
+
+// Remedy says where a region can be given.
+func (e *NoRegionError) Remedy() string {
+	return fmt.Sprintf("pass --region, set AWS_REGION, or run: aws configure set region REGION --profile %s", e.Profile)
+}
+
+// NoProfileError means that the profile asked for is in neither of AWS's files.
+type NoProfileError struct {
+	Profile string
+	Known   []string // nearest first
+	Err     error
+}
+
+func (e *NoProfileError) Error() string { return fmt.Sprintf("no AWS profile %q", e.Profile) }
+func (e *NoProfileError) Unwrap() error { return e.Err }
+
+// Remedy lists the profiles there are.
+func (e *NoProfileError) Remedy() string {
+	if len(e.Known) == 0 {
+		return fmt.Sprintf("run: aws configure --profile %s (or aws configure sso), or drop --profile and AWS_PROFILE", e.Profile)
+	}
+	return "profiles there are: " + strings.Join(e.Known, ", ")
+}
+
+// ConfigError means that AWS's configuration cannot be used as it is.
+type ConfigError struct {
+	Profile string
+	Err     error
+}
+
+func (e *ConfigError) Error() string { return fmt.Sprintf("read the AWS configuration: %v", e.Err) }
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// Remedy says which files to look at.
+func (e *ConfigError) Remedy() string {
+	return fmt.Sprintf("correct profile %s in ~/.aws/config and ~/.aws/credentials (or the files that AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE and AWS_CA_BUNDLE name)", e.Profile)
+}
+
+// EndpointError means that an endpoint is no http or https URL.
+type EndpointError struct{ URL string }
+
+func (e *EndpointError) Error() string { return fmt.Sprintf("endpoint %q is no URL", e.URL) }
+
+// Remedy shows the form.
+func (e *EndpointError) Remedy() string {
+	return "write --endpoint-url as http://HOST:PORT or https://HOST[:PORT]"
+}
+
+// RoleARNError means that a role is not named by its ARN.
+type RoleARNError struct{ ARN string }
+
+func (e *RoleARNError) Error() string { return fmt.Sprintf("role %q is no ARN", e.ARN) }
+
+// Remedy shows the form.
+func (e *RoleARNError) Remedy() string {
+	return "write --role-arn as arn:aws:iam::ACCOUNT:role/NAME"
+}
+
+// ProxyURLError means that the proxy variables of the environment cannot be used.
+type ProxyURLError struct {
+	Host string // that a proxy was looked for
+	Err  error
+}
+
+func (e *ProxyURLError) Error() string {
+	return fmt.Sprintf("find the proxy for %s: %v", e.Host, e.Err)
+}
+func (e *ProxyURLError) Unwrap() error { return e.Err }
+
+// Remedy shows the form.
+func (e *ProxyURLError) Remedy() string {
+	return "write HTTPS_PROXY as http://HOST:PORT, or name the host in NO_PROXY"
+}
+
+// NoCredentialsError means that nothing in the default chain had credentials.
+type NoCredentialsError struct {
+	Looked  []string
+	Actions bool // in a GitHub Actions job
+	Err     error
+}
+
+func (e *NoCredentialsError) Error() string {
+	return "no AWS credentials found (looked at " + strings.Join(e.Looked, ", ") + ")"
+}
+func (e *NoCredentialsError) Unwrap() error { return e.Err }
+
+// Remedy says how credentials are commonly given.
+func (e *NoCredentialsError) Remedy() string {
+	if e.Actions {
+		return "pass --role-arn and give the job `permissions: id-token: write`, or run aws-actions/configure-aws-credentials before"
+	}
+	return "pass --profile, run aws sso login or aws configure, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+}
+
+// ExpiredError means that the credentials, or the sign-in that they come from, are no longer good.
+type ExpiredError struct {
+	Profile string
+	Login   string // the command that renews them: "aws sso login" or "aws login"; empty when there is none
+	Err     error
+}
+
+func (e *ExpiredError) Error() string {
+	switch e.Login {
+	case "aws sso login":
+		return fmt.Sprintf("the SSO session of profile %s has expired or was never opened", e.Profile)
+	case "aws login":
+		return fmt.Sprintf("the sign-in of profile %s has expired or was never made", e.Profile)
+	}
+	return "the AWS credentials have expired"
+}
+func (e *ExpiredError) Unwrap() error { return e.Err }
+
+// Remedy is the command that signs in again.
+func (e *ExpiredError) Remedy() string {
+	if e.Login == "" {
+		return fmt.Sprintf("renew them (profile %s, or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN in the environment)", e.Profile)
+	}
+	return "run: " + e.Login + " --profile " + e.Profile
+}
+
+// RejectedKeyError means that AWS does not know the access key, or that its secret is another one.
+type RejectedKeyError struct {
+	Code, Message   string
+	Profile, Region string
+	Err             error
+}
+
+func (e *RejectedKeyError) Error() string {
+	return fmt.Sprintf("AWS rejects the credentials: %s: %s", e.Code, e.Message)
+}
+func (e *RejectedKeyError) Unwrap() error { return e.Err }
+
+// Remedy names the usual reasons.
+func (e *RejectedKeyError) Remedy() string {
+	return fmt.Sprintf("check the key, secret and session token of profile %s (aws sts get-caller-identity), and that region %s is enabled for the account", e.Profile, e.Region)
+}
+
+// CredentialError means that the place the credentials should come from does not give any.
+type CredentialError struct {
+	Profile string
+	Err     error
+}
+
+func (e *CredentialError) Error() string {
+	return fmt.Sprintf("get the credentials of profile %s: %v", e.Profile, e.Err)
+}
+func (e *CredentialError) Unwrap() error { return e.Err }
+
+// Remedy says how to see the same outside of culvert.
+func (e *CredentialError) Remedy() string {
+	return "run: aws sts get-caller-identity --profile " + e.Profile + " and correct the profile until it answers"
+}
+
+// MFAError means that a profile asks for a one-time code.
+type MFAError struct{ Profile string }
+
+func (e *MFAError) Error() string {
+	return fmt.Sprintf("profile %s assumes its role with a one-time code (mfa_serial)", e.Profile)
+}
+
+// Remedy gets a session another way.
+func (e *MFAError) Remedy() string {
+	return "open a session first and pass it in the environment: eval \"$(aws configure export-credentials --profile " + e.Profile + " --format env)\""
+}
+
+// ClockError means that this machine's clock is too far from AWS's for signatures to be good.
+type ClockError struct {
+	Ahead time.Duration // of AWS's clock before ours; 0 when not known
+	Err   error
+}
+
+func (e *ClockError) Error() string {
+	if e.Ahead == 0 {
+		return "AWS rejects the signature's time: this machine's clock is wrong"
+	}
+	side := "behind"
+	if e.Ahead < 0 {
+		side = "ahead"
+	}
+	return fmt.Sprintf("this machine's clock is %s %s of AWS's", e.Ahead.Abs().Round(time.Second), side)
+}
+func (e *ClockError) Unwrap() error { return e.Err }
+
+// Remedy sets the clock.
+func (e *ClockError) Remedy() string {
+	return "set the clock (timedatectl set-ntp true; in a virtual machine restart its time service)"
+}
+
+// UnreachableError means that an endpoint cannot be talked to.
+type UnreachableError struct {
+	Address string // host:port
+	Proxy   string // in use for it, host:port; empty without one
+	Trust   bool   // the endpoint's certificate is not trusted
+	Unknown bool   // the name does not resolve
+	Err     error
+}
+
+func (e *UnreachableError) Error() string {
+	via := ""
+	if e.Proxy != "" {
+		via = " through the proxy " + e.Proxy
+	}
+	return fmt.Sprintf("reach %s%s: %v", e.Address, via, e.Err)
+}
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
+// Temporary is false for a certificate: time does not mend it.
+func (e *UnreachableError) Temporary() bool { return !e.Trust }
+
+// Remedy depends on what went wrong.
+func (e *UnreachableError) Remedy() string {
+	switch {
+	case e.Trust:
+		return "something between here and AWS shows its own certificate: point AWS_CA_BUNDLE at its authority's certificates (PEM)"
+	case e.Proxy != "":
+		return fmt.Sprintf("check HTTPS_PROXY (%s), or name %s in NO_PROXY if it needs no proxy", e.Proxy, e.Address)
+	case e.Unknown:
+		return fmt.Sprintf("check the region's spelling, the DNS server, and whether HTTPS_PROXY must be set for %s", e.Address)
+	}
+	return fmt.Sprintf("check that this machine may connect to %s (network, VPN, firewall), or set HTTPS_PROXY", e.Address)
+}
+
+// ThrottledError means that AWS went on refusing for being asked too often.
+type ThrottledError struct {
+	Operation string
+	Attempts  int // 0 when not known
+	Err       error
+}
+
+func (e *ThrottledError) Error() string {
+	if e.Attempts == 0 {
+		return e.Operation + " is throttled"
+	}
+	return fmt.Sprintf("%s is throttled, after %d attempts", e.Operation, e.Attempts)
+}
+func (e *ThrottledError) Unwrap() error { return e.Err }
+
+// Temporary is true.
+func (e *ThrottledError) Temporary() bool { return true }
+
+// Remedy is to wait.
+func (e *ThrottledError) Remedy() string {
+	return "wait and try again; others in the account and region share the limit (a longer --refresh asks less often)"
+}
+
+// FaultError is an answer of AWS that none of the other errors is about.
+type FaultError struct {
+	Operation, Code, Message string
+	Status                   int // of the HTTP answer, 0 when not known
+	Request                  string
+	Err                      error
+}
+
+func (e *FaultError) Error() string { return fmt.Sprintf("%s: %s: %s", e.Operation, e.Code, e.Message) }
+func (e *FaultError) Unwrap() error { return e.Err }
+
+// Temporary is true for faults on AWS's side.
+func (e *FaultError) Temporary() bool { return e.Status >= 500 }
+
+// Remedy depends on whose fault it is.
+func (e *FaultError) Remedy() string {
+	request := ""
+	if e.Request != "" {
+		request = " (AWS request id " + e.Request + ")"
+	}
+	if e.Temporary() {
+		return "AWS reports a fault of its own: try again, and look at https://health.aws.amazon.com/health/status" + request
+	}
+	return "AWS refuses the request as it is: --log-level debug shows it" + request
+}
+
+// AnswerError means that what answered is not AWS, or not as its documentation says.
+type AnswerError struct {
+	Operation string
+	Address   string // host:port; empty when not known
+	Status    int
+	Problem   string
+	Err       error
+}
+
+func (e *AnswerError) Error() string {
+	text := e.Operation
+	if e.Address != "" {
+		text += " at " + e.Address
+	}
+	if e.Status != 0 {
+		text += fmt.Sprintf(" (HTTP %d)", e.Status)
+	}
+	return text + ": the answer makes no sense: " + e.Problem
+}
+func (e *AnswerError) Unwrap() error { return e.Err }
+
+// Remedy names what commonly answers in AWS's place.
+func (e *AnswerError) Remedy() string {
+	return "check --endpoint-url and AWS_ENDPOINT_URL, and whether a proxy or a sign-in page of the network answers in AWS's place"
+}

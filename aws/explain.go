@@ -1,0 +1,322 @@
+package aws
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// place is what a call was about, as far as an explanation of its failure needs it.
+type place struct {
+	Cluster  string
+	Service  string
+	Document string
+	Resource string // ARN or id
+	Target   Target
+}
+
+// explain turns what the SDK returned into one of this package's errors, with facts and a remedy. It keeps the cause.
+func (c *Client) explain(ctx context.Context, err error, at place) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if own, ok := explained(err); ok {
+		return own
+	}
+	if strings.Contains(err.Error(), "failed to refresh cached credentials") { // aws.CredentialsCache has no type for it
+		return c.explainCredentials(ctx, err)
+	}
+	return c.explainAnswer(err, at)
+}
+
+// explained finds an error of this package below the SDK's wrapping.
+func explained(err error) (error, bool) {
+	own, ok := errors.AsType[interface {
+		error
+		Remedy() string
+	}](err)
+	return own, ok
+}
+
+// explainAnswer explains a failed call by what came back, or by why nothing did.
+func (c *Client) explainAnswer(err error, at place) error {
+	operation := operationOf(err)
+	status, request := statusOf(err)
+	if decoding, ok := errors.AsType[*smithy.DeserializationError](err); ok {
+		return &AnswerError{Operation: operation, Address: addressOf(err), Status: status, Problem: firstLine(decoding.Error()), Err: err}
+	}
+	api, ok := errors.AsType[smithy.APIError](err)
+	if !ok {
+		return c.explainConnection(err, operation)
+	}
+	code, message := api.ErrorCode(), firstLine(api.ErrorMessage())
+	_, throttling := retry.DefaultThrottleErrorCodes[code]
+	switch {
+	case throttling || status == http.StatusTooManyRequests:
+		return &ThrottledError{Operation: operation, Attempts: attemptsOf(err), Err: err}
+	case isClockCode(code, message):
+		return &ClockError{Ahead: aheadOf(err), Err: err}
+	}
+	switch code {
+	case "ExpiredToken", "ExpiredTokenException":
+		c.credentials.Invalidate() // the next call reads the files again
+		return c.expired(err)
+	case "UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "InvalidSignatureException", "SignatureDoesNotMatch",
+		"IncompleteSignature", "MissingAuthenticationToken", "MissingAuthenticationTokenException", "OptInRequired":
+		c.credentials.Invalidate()
+		return &RejectedKeyError{Code: code, Message: message, Profile: c.profile, Region: c.region, Err: err}
+	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError":
+		return c.denied(err, message, operation, at)
+	case "ClusterNotFoundException":
+		return &NotFoundError{Kind: "cluster", Name: at.Cluster, Region: c.region, Account: c.accountID(), Err: err}
+	case "ServiceNotFoundException", "ServiceNotActiveException":
+		return &NotFoundError{Kind: "service", Name: at.Service, In: "cluster " + at.Cluster, Region: c.region, Account: c.accountID(), Err: err}
+	case "TargetNotConnected":
+		return &NotConnectedError{Target: at.Target, Region: c.region, Account: c.accountID(), Err: err}
+	case "InvalidDocument", "InvalidDocumentVersion":
+		return &DocumentError{Document: at.Document, Region: c.region, Message: message, Err: err}
+	case "UnknownError", "":
+		return &AnswerError{Operation: operation, Address: addressOf(err), Status: status, Problem: orWord(message, "no AWS error code in it"), Err: err}
+	}
+	return &FaultError{Operation: operation, Code: code, Message: message, Status: status, Request: request, Err: err}
+}
+
+// isClockCode reports whether a refusal is about the signature's time.
+func isClockCode(code, message string) bool {
+	switch code {
+	case "RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture":
+		return true
+	case "InvalidSignatureException", "SignatureDoesNotMatch":
+		return strings.Contains(message, "Signature expired") || strings.Contains(message, "not yet current")
+	}
+	return false
+}
+
+// explainConnection explains a call that got no answer.
+func (c *Client) explainConnection(err error, operation string) error {
+	if own, ok := errors.AsType[*ProxyURLError](err); ok {
+		return own
+	}
+	address := addressOf(err)
+	if address == "" {
+		return fmt.Errorf("%s: %w", operation, err)
+	}
+	e := &UnreachableError{Address: address, Proxy: c.proxyFor(err), Err: rootOf(err)}
+	_, e.Trust = errors.AsType[*tls.CertificateVerificationError](err)
+	if _, unknown := errors.AsType[x509.UnknownAuthorityError](err); unknown {
+		e.Trust = true
+	}
+	if lookup, ok := errors.AsType[*net.DNSError](err); ok {
+		e.Unknown = lookup.IsNotFound
+	}
+	return e
+}
+
+// proxyFor names the proxy that a failed request went to.
+func (c *Client) proxyFor(err error) string {
+	failed, ok := errors.AsType[*url.Error](err)
+	if !ok {
+		return ""
+	}
+	u, err := url.Parse(failed.URL)
+	if err != nil {
+		return ""
+	}
+	if proxy, err := c.proxies.forURL(u); err == nil && proxy != nil {
+		return proxy.Host
+	}
+	return ""
+}
+
+// rootOf drops the SDK's wrapping and the URL, which the explanation names by itself.
+func rootOf(err error) error {
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		if errors.Is(failed.Err, io.EOF) {
+			return fmt.Errorf("the connection was closed without an answer: %w", failed.Err)
+		}
+		return failed.Err
+	}
+	return err
+}
+
+// addressOf is the host:port that a failed call was sent to, "" when it never got that far.
+func addressOf(err error) string {
+	var u *url.URL
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		u, _ = url.Parse(failed.URL)
+	} else if answered, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && answered.Response != nil && answered.Response.Response != nil && answered.Response.Request != nil {
+		u = answered.Response.Request.URL
+	}
+	if u == nil || u.Host == "" {
+		return ""
+	}
+	if u.Port() != "" {
+		return u.Host
+	}
+	return net.JoinHostPort(u.Hostname(), map[string]string{"http": "80"}[u.Scheme]+map[string]string{"https": "443"}[u.Scheme])
+}
+
+// operationOf names the innermost call that failed as policies do: a credentials provider calls within a call.
+func operationOf(err error) string {
+	name := "AWS call"
+	for {
+		o, ok := errors.AsType[*smithy.OperationError](err)
+		if !ok {
+			return name
+		}
+		name = strings.ToLower(o.Service()) + ":" + o.Operation()
+		err = o.Err
+	}
+}
+
+func statusOf(err error) (status int, request string) {
+	if answered, ok := errors.AsType[*awshttp.ResponseError](err); ok {
+		request = answered.ServiceRequestID()
+	}
+	if answered, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
+		status = answered.HTTPStatusCode()
+	}
+	return status, request
+}
+
+func attemptsOf(err error) int {
+	if most, ok := errors.AsType[*retry.MaxAttemptsError](err); ok {
+		return most.Attempt
+	}
+	return 0
+}
+
+// aheadOf is how far the clock of whoever answered is ahead of ours, from its Date header.
+func aheadOf(err error) time.Duration {
+	answered, ok := errors.AsType[*smithyhttp.ResponseError](err)
+	if !ok || answered.Response == nil || answered.Response.Response == nil {
+		return 0
+	}
+	date, err := http.ParseTime(answered.Response.Header.Get("Date"))
+	if err != nil {
+		return 0
+	}
+	return time.Until(date).Round(time.Second)
+}
+
+// firstLine bounds what a stranger's answer may put on the screen.
+func firstLine(text string) string {
+	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, text)
+	if runes := []rune(text); len(runes) > 500 {
+		text = string(runes[:500]) + "…"
+	}
+	return text
+}
+
+// expired says how to renew, by where the credentials come from.
+func (c *Client) expired(err error) *ExpiredError {
+	e := &ExpiredError{Profile: c.profile, Err: err}
+	switch {
+	case c.from(sdk.CredentialSourceSSO, sdk.CredentialSourceSSOLegacy, sdk.CredentialSourceProfileSSO, sdk.CredentialSourceProfileSSOLegacy):
+		e.Login = "aws sso login"
+	case c.from(sdk.CredentialSourceLogin, sdk.CredentialSourceProfileLogin):
+		e.Login = "aws login"
+	}
+	return e
+}
+
+// explainCredentials explains why there are no credentials.
+func (c *Client) explainCredentials(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("find credentials: %w", context.Cause(ctx))
+	}
+	if own, ok := explained(err); ok {
+		return own
+	}
+	if refused, ok := errors.AsType[*tokenRefused](err); ok {
+		return c.explainTrust(refused)
+	}
+	_, refused := errors.AsType[smithy.APIError](err)
+	switch operation := operationOf(err); {
+	case strings.HasPrefix(operation, "sts:"):
+		return c.explainAnswer(err, place{})
+	case c.from(sdk.CredentialSourceIMDS):
+		return &NoCredentialsError{Looked: c.looked(), Actions: c.github.Actions, Err: err}
+	case addressOf(err) != "" && !refused:
+		return c.explainConnection(err, operation)
+	}
+	if e := c.expired(err); e.Login != "" && codeOf(err) != "ForbiddenException" {
+		return e
+	}
+	return &CredentialError{Profile: c.profile, Err: rootCredential(err)}
+}
+
+func codeOf(err error) string {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		return api.ErrorCode()
+	}
+	return ""
+}
+
+// rootCredential drops the cache's own words.
+func rootCredential(err error) error {
+	if inner := errors.Unwrap(err); inner != nil && strings.HasPrefix(err.Error(), "failed to refresh cached credentials") {
+		return inner
+	}
+	return err
+}
+
+// explainTrust explains STS's refusal of GitHub's token.
+func (c *Client) explainTrust(refused *tokenRefused) error {
+	switch codeOf(refused.Err) {
+	case "AccessDenied", "AccessDeniedException":
+		return &TrustError{
+			Role: refused.Role, Subject: firstLine(refused.Claims.Subject), Audience: firstLine(string(refused.Claims.Audience)),
+			RepositoryID: firstLine(refused.Claims.RepositoryID), Err: refused.Err,
+		}
+	case "InvalidIdentityToken", "InvalidIdentityTokenException", "IDPRejectedClaim", "IDPRejectedClaimException":
+		api, _ := errors.AsType[smithy.APIError](refused.Err)
+		return &ProviderError{Role: refused.Role, Message: firstLine(api.ErrorMessage()), Audience: firstLine(string(refused.Claims.Audience)), Err: refused.Err}
+	}
+	return c.explainAnswer(refused.Err, place{Resource: refused.Role})
+}
+
+// looked lists where the default chain looked, in its order.
+func (c *Client) looked() []string {
+	places := []string{"AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "profile " + c.profile + " (keys, SSO, credential_process)"}
+	if !strings.EqualFold(os.Getenv("AWS_EC2_METADATA_DISABLED"), "true") {
+		places = append(places, "EC2 instance metadata")
+	}
+	return places
+}
+
+// explainConfig explains why the configuration could not be loaded.
+func (c *Client) explainConfig(err error) error {
+	if _, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
+		return &NoProfileError{Profile: c.profile, Known: nearest(c.profile, Profiles(), 8), Err: err}
+	}
+	if _, ok := errors.AsType[config.AssumeRoleTokenProviderNotSetError](err); ok {
+		return &MFAError{Profile: c.profile}
+	}
+	return &ConfigError{Profile: c.profile, Err: err}
+}

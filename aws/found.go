@@ -1,0 +1,134 @@
+package aws
+
+import (
+	"fmt"
+	"strings"
+)
+
+// NotFoundError means that there is nothing of that name here.
+type NotFoundError struct {
+	Kind            string // cluster, service, task, container or target
+	Name, In        string // In is what was looked through, for instance "cluster shop"; empty for the region
+	Near            []string
+	Region, Account string // that were looked at; empty when it does not matter
+	Err             error
+}
+
+func (e *NotFoundError) Error() string {
+	text := fmt.Sprintf("no %s %q", e.Kind, firstLine(e.Name))
+	if e.In != "" {
+		text += " in " + e.In
+	}
+	if e.Region != "" {
+		text += " (" + e.Region
+		if e.Account != "" {
+			text += ", account " + e.Account
+		}
+		text += ")"
+	}
+	return text
+}
+func (e *NotFoundError) Unwrap() error { return e.Err }
+
+// Remedy lists the nearest names.
+func (e *NotFoundError) Remedy() string {
+	switch {
+	case len(e.Near) > 0:
+		return "the nearest are: " + strings.Join(e.Near, ", ")
+	case e.Region != "":
+		return "culvert list shows what there is; --region, --profile and --role-arn choose where to look"
+	}
+	return "culvert list shows what there is"
+}
+
+// AmbiguousError means that a name, or none, leaves a choice that culvert does not make.
+type AmbiguousError struct {
+	Kind       string // cluster, service, task, container or target
+	Name, In   string // Name is empty when none was given
+	Candidates []string
+}
+
+func (e *AmbiguousError) Error() string {
+	text := fmt.Sprintf("several %ss to choose from", e.Kind)
+	if e.Name != "" {
+		text = fmt.Sprintf("%s %q may be any of several", e.Kind, firstLine(e.Name))
+	}
+	if e.In != "" {
+		text += " in " + e.In
+	}
+	return text
+}
+
+// Remedy lists the candidates.
+func (e *AmbiguousError) Remedy() string {
+	candidates, more := e.Candidates, ""
+	if len(candidates) > 12 {
+		candidates, more = candidates[:12], fmt.Sprintf(" and %d more", len(e.Candidates)-12)
+	}
+	flag := map[string]string{"container": "--container", "service": "--service", "cluster": "--cluster", "task": "--task"}[e.Kind]
+	return fmt.Sprintf("name one with %s: %s%s", orWord(flag, "--target"), strings.Join(candidates, ", "), more)
+}
+
+// ElsewhereError means that an ARN is of another account or region than the one that is looked at.
+type ElsewhereError struct {
+	ARN                     string
+	Account, Region         string // of the ARN
+	HereAccount, HereRegion string
+}
+
+func (e *ElsewhereError) Error() string {
+	return fmt.Sprintf("you are in account %s, %s; %s is in account %s, %s", orWord(e.HereAccount, "(unknown)"), e.HereRegion, e.ARN, e.Account, e.Region)
+}
+
+// Remedy is the flag that leads there.
+func (e *ElsewhereError) Remedy() string {
+	if e.Region != e.HereRegion {
+		return "pass --region " + e.Region
+	}
+	return "pass the --profile or --role-arn of account " + e.Account
+}
+
+// DocumentError means that Session Manager does not know the document here.
+type DocumentError struct {
+	Document, Region, Message string
+	Err                       error
+}
+
+func (e *DocumentError) Error() string {
+	return fmt.Sprintf("no document %s in %s: %s", e.Document, e.Region, e.Message)
+}
+func (e *DocumentError) Unwrap() error { return e.Err }
+
+// Remedy says how to see the document.
+func (e *DocumentError) Remedy() string {
+	return fmt.Sprintf("run: aws ssm describe-document --name %s --region %s; a partition without it cannot forward ports", e.Document, e.Region)
+}
+
+// Gap is a part of the account that could not be looked at.
+type Gap struct {
+	What     string   // clusters, services, tasks, task definitions
+	Clusters []string // where; empty for the whole region
+	Err      error
+}
+
+func (g *Gap) Error() string {
+	where := ""
+	switch n := len(g.Clusters); {
+	case n == 1:
+		where = " of cluster " + g.Clusters[0]
+	case n > 3:
+		where = fmt.Sprintf(" of %d clusters (%s, …)", n, strings.Join(g.Clusters[:3], ", "))
+	case n > 1:
+		where = " of clusters " + strings.Join(g.Clusters, ", ")
+	}
+	return fmt.Sprintf("list %s%s: %v", g.What, where, g.Err)
+}
+func (g *Gap) Unwrap() error { return g.Err }
+
+// Remedy is the cause's.
+func (g *Gap) Remedy() string {
+	if cause, ok := explained(g.Err); ok {
+		return cause.(interface{ Remedy() string }).Remedy() //nolint:errorlint // explained returns only those
+	}
+	return "try again"
+}

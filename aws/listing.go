@@ -1,0 +1,274 @@
+package aws
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+)
+
+// The most that ECS takes or gives in one call (Amazon ECS API Reference).
+const (
+	pageSize      = 100 // ListClusters, ListTasks, ListServices; the last gives 10 unless asked
+	clusterBatch  = 100 // DescribeClusters
+	taskBatch     = 100 // DescribeTasks
+	serviceBatch  = 10  // DescribeServices
+	maxPages      = 10_000
+	maxEvents     = 3
+	maxRangePorts = 1024
+)
+
+// pages walks a list to its end, one page at a time. It gives up on a list that hands out a page token twice or never
+// ends: what came before stands.
+func pages[T any](ctx context.Context, operation string, fetch func(context.Context, *string) ([]T, *string, error), page func([]T)) error {
+	seen := map[string]bool{}
+	var token *string
+	for range maxPages {
+		items, next, err := fetch(ctx, token)
+		if err != nil {
+			return err
+		}
+		if len(items) > 0 {
+			page(items)
+		}
+		if sdk.ToString(next) == "" {
+			return nil
+		}
+		if seen[*next] {
+			return &AnswerError{Operation: operation, Problem: "it hands out the same page token again"}
+		}
+		seen[*next] = true
+		token = next
+	}
+	return &AnswerError{Operation: operation, Problem: "its pages do not end"}
+}
+
+// slot waits for one of the places for calls in flight.
+func (c *Client) slot(ctx context.Context) (release func(), err error) {
+	select {
+	case c.calls <- struct{}{}:
+		return func() { <-c.calls }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// call runs one call in a slot and explains its failure.
+func call[T any](ctx context.Context, c *Client, at place, run func(context.Context) (T, error)) (T, error) {
+	var none T
+	release, err := c.slot(ctx)
+	if err != nil {
+		return none, err
+	}
+	defer release()
+	out, err := run(ctx)
+	if err != nil {
+		return none, c.explain(ctx, err, at)
+	}
+	return out, nil
+}
+
+// listClusters hands out cluster ARNs.
+func (c *Client) listClusters(ctx context.Context, page func(arns []string)) error {
+	return pages(ctx, "ecs:ListClusters", func(ctx context.Context, token *string) ([]string, *string, error) {
+		out, err := call(ctx, c, place{}, func(ctx context.Context) (*ecs.ListClustersOutput, error) {
+			return c.ecs.ListClusters(ctx, &ecs.ListClustersInput{MaxResults: sdk.Int32(pageSize), NextToken: token})
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		return out.ClusterArns, out.NextToken, nil
+	}, page)
+}
+
+// listServices hands out service ARNs.
+func (c *Client) listServices(ctx context.Context, cluster string, page func(arns []string)) error {
+	return pages(ctx, "ecs:ListServices", func(ctx context.Context, token *string) ([]string, *string, error) {
+		out, err := call(ctx, c, place{Cluster: cluster}, func(ctx context.Context) (*ecs.ListServicesOutput, error) {
+			return c.ecs.ListServices(ctx, &ecs.ListServicesInput{Cluster: &cluster, MaxResults: sdk.Int32(pageSize), NextToken: token})
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		return out.ServiceArns, out.NextToken, nil
+	}, page)
+}
+
+// listTasks hands out task ARNs: those of a service, or of the whole cluster when service is empty.
+func (c *Client) listTasks(ctx context.Context, cluster, service string, status types.DesiredStatus, page func(arns []string)) error {
+	in := ecs.ListTasksInput{Cluster: &cluster, MaxResults: sdk.Int32(pageSize), DesiredStatus: status}
+	if service != "" {
+		in.ServiceName = &service // on every page: a token does not carry the filter
+	}
+	return pages(ctx, "ecs:ListTasks", func(ctx context.Context, token *string) ([]string, *string, error) {
+		out, err := call(ctx, c, place{Cluster: cluster, Service: service}, func(ctx context.Context) (*ecs.ListTasksOutput, error) {
+			next := in
+			next.NextToken = token
+			return c.ecs.ListTasks(ctx, &next)
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		return out.TaskArns, out.NextToken, nil
+	}, page)
+}
+
+// describeTasks describes at most taskBatch tasks; those that ECS does not know are left out.
+func (c *Client) describeTasks(ctx context.Context, cluster string, tasks []string) ([]Task, error) {
+	out, err := call(ctx, c, place{Cluster: cluster}, func(ctx context.Context) (*ecs.DescribeTasksOutput, error) {
+		return c.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &cluster, Tasks: tasks})
+	})
+	if err != nil {
+		return nil, err
+	}
+	found := make([]Task, 0, len(out.Tasks))
+	for _, t := range out.Tasks {
+		if task := taskFrom(t, cluster); task.ID != "" {
+			found = append(found, task)
+		}
+	}
+	return found, nil
+}
+
+// describeServices describes at most serviceBatch services; those that ECS does not know are left out.
+func (c *Client) describeServices(ctx context.Context, cluster string, services []string) ([]Service, error) {
+	out, err := call(ctx, c, place{Cluster: cluster}, func(ctx context.Context) (*ecs.DescribeServicesOutput, error) {
+		return c.ecs.DescribeServices(ctx, &ecs.DescribeServicesInput{Cluster: &cluster, Services: services})
+	})
+	if err != nil {
+		return nil, err
+	}
+	found := make([]Service, 0, len(out.Services))
+	for _, s := range out.Services {
+		if service := serviceFrom(s, cluster); service.Name != "" {
+			found = append(found, service)
+		}
+	}
+	return found, nil
+}
+
+// definitions are the port mappings of task definitions by ARN, kept for ever: a revision never changes.
+type definitions struct {
+	mu    sync.Mutex
+	known map[string]map[string][]Port
+}
+
+func (d *definitions) ports(arn string) (map[string][]Port, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	ports, ok := d.known[arn]
+	return ports, ok
+}
+
+// definitionPorts are the port mappings of a task definition by container name.
+func (c *Client) definitionPorts(ctx context.Context, arn string) (map[string][]Port, error) {
+	if ports, ok := c.definitions.ports(arn); ok {
+		return ports, nil
+	}
+	out, err := call(ctx, c, place{Resource: arn}, func(ctx context.Context) (*ecs.DescribeTaskDefinitionOutput, error) {
+		return c.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &arn})
+	})
+	if err != nil {
+		return nil, err
+	}
+	if out.TaskDefinition == nil {
+		return nil, &AnswerError{Operation: "ecs:DescribeTaskDefinition", Problem: "no task definition"}
+	}
+	ports := map[string][]Port{}
+	for _, container := range out.TaskDefinition.ContainerDefinitions {
+		name := sdk.ToString(container.Name)
+		for _, mapping := range container.PortMappings {
+			ports[name] = append(ports[name], portsFrom(mapping)...)
+		}
+	}
+	c.definitions.mu.Lock()
+	defer c.definitions.mu.Unlock()
+	if c.definitions.known == nil {
+		c.definitions.known = map[string]map[string][]Port{}
+	}
+	c.definitions.known[arn] = ports
+	return ports, nil
+}
+
+// portsFrom reads a mapping; a range becomes its ports.
+func portsFrom(m types.PortMapping) []Port {
+	protocol := orWord(string(m.Protocol), "tcp")
+	first, last := int(sdk.ToInt32(m.ContainerPort)), int(sdk.ToInt32(m.ContainerPort))
+	if low, high, ok := strings.Cut(sdk.ToString(m.ContainerPortRange), "-"); ok {
+		var errLow, errHigh error
+		first, errLow = strconv.Atoi(low)
+		last, errHigh = strconv.Atoi(high)
+		if errLow != nil || errHigh != nil {
+			return nil
+		}
+	}
+	if first < 1 || last > 65535 || last-first >= maxRangePorts {
+		return nil
+	}
+	var ports []Port
+	for p := first; p <= last; p++ {
+		ports = append(ports, Port{Container: uint16(p), Protocol: protocol, Name: sdk.ToString(m.Name)}) //nolint:gosec // checked above
+	}
+	return ports
+}
+
+func serviceFrom(s types.Service, cluster string) Service {
+	service := Service{
+		Name: lastPart(sdk.ToString(s.ServiceName)), ARN: sdk.ToString(s.ServiceArn), Cluster: cluster, Status: sdk.ToString(s.Status),
+		Desired: int(s.DesiredCount), Running: int(s.RunningCount), Pending: int(s.PendingCount),
+		ExecEnabled: s.EnableExecuteCommand, LaunchType: string(s.LaunchType),
+		TaskDefinition: sdk.ToString(s.TaskDefinition), Deploying: len(s.Deployments) > 1,
+	}
+	if service.LaunchType == "" && len(s.CapacityProviderStrategy) > 0 {
+		service.LaunchType = sdk.ToString(s.CapacityProviderStrategy[0].CapacityProvider)
+	}
+	for _, d := range s.Deployments {
+		if sdk.ToString(d.Status) == "PRIMARY" {
+			service.Deployment = sdk.ToString(d.Id)
+		}
+	}
+	for _, e := range s.Events[:min(len(s.Events), maxEvents)] {
+		service.Events = append(service.Events, firstLine(sdk.ToString(e.Message)))
+	}
+	return service
+}
+
+func taskFrom(t types.Task, cluster string) Task {
+	arn := sdk.ToString(t.TaskArn)
+	task := Task{
+		ID: lastPart(arn), ARN: arn, Cluster: cluster,
+		Status: sdk.ToString(t.LastStatus), DesiredStatus: sdk.ToString(t.DesiredStatus),
+		Health: string(t.HealthStatus), Connectivity: string(t.Connectivity),
+		LaunchType: string(t.LaunchType), CapacityProvider: sdk.ToString(t.CapacityProviderName),
+		PlatformVersion: sdk.ToString(t.PlatformVersion), Platform: sdk.ToString(t.PlatformFamily),
+		TaskDefinition: sdk.ToString(t.TaskDefinitionArn), ExecEnabled: t.EnableExecuteCommand,
+		StartedAt: sdk.ToTime(t.StartedAt), StoppedAt: sdk.ToTime(t.StoppedAt), StoppedReason: firstLine(sdk.ToString(t.StoppedReason)),
+	}
+	if name, ok := strings.CutPrefix(sdk.ToString(t.Group), "service:"); ok {
+		task.Service = name
+		task.Deployment = sdk.ToString(t.StartedBy)
+	}
+	for _, c := range t.Containers {
+		container := Container{
+			Name: sdk.ToString(c.Name), RuntimeID: sdk.ToString(c.RuntimeId), Status: sdk.ToString(c.LastStatus),
+			Health: string(c.HealthStatus), Reason: firstLine(sdk.ToString(c.Reason)),
+		}
+		if c.ExitCode != nil {
+			container.Reason = strings.TrimSpace(container.Reason + fmt.Sprintf(" exit code %d", *c.ExitCode))
+		}
+		for _, a := range c.ManagedAgents {
+			if a.Name == types.ManagedAgentNameExecuteCommandAgent {
+				container.Agent = Agent{Status: sdk.ToString(a.LastStatus), Reason: firstLine(sdk.ToString(a.Reason)), StartedAt: sdk.ToTime(a.LastStartedAt)}
+			}
+		}
+		task.Containers = append(task.Containers, container)
+	}
+	slices.SortFunc(task.Containers, func(a, b Container) int { return strings.Compare(a.Name, b.Name) })
+	return task
+}

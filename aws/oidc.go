@@ -1,0 +1,187 @@
+package aws
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+)
+
+// audience is what AWS's trust policies expect a GitHub token to be meant for (GitHub, "OpenID Connect in AWS").
+const audience = "sts.amazonaws.com"
+
+// github is what the environment of a GitHub Actions job says.
+type github struct {
+	Actions                       bool
+	Run, Attempt, Job, Repository string
+	requestURL, requestToken      string
+}
+
+func githubEnvironment() github {
+	return github{
+		Actions:      os.Getenv("GITHUB_ACTIONS") == "true",
+		Run:          os.Getenv("GITHUB_RUN_ID"),
+		Attempt:      os.Getenv("GITHUB_RUN_ATTEMPT"),
+		Job:          os.Getenv("GITHUB_JOB"),
+		Repository:   os.Getenv("GITHUB_REPOSITORY"),
+		requestURL:   os.Getenv("ACTIONS_ID_TOKEN_REQUEST_URL"),
+		requestToken: os.Getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN"),
+	}
+}
+
+func (g github) canAskToken() bool { return g.requestURL != "" && g.requestToken != "" }
+
+// sessionName is the role session's name: it becomes the prefix of session ids and shows in CloudTrail.
+func (g github) sessionName() string {
+	if g.Run == "" {
+		return sessionName("culvert-" + userName())
+	}
+	return sessionName("culvert-" + g.Run + "-" + g.Attempt)
+}
+
+// reason is what StartSession keeps with the session, at most 256 characters.
+func (g github) reason() string {
+	if g.Run == "" {
+		return "culvert"
+	}
+	reason := fmt.Sprintf("culvert: GitHub run %s attempt %s of %s, job %s", g.Run, g.Attempt, g.Repository, g.Job)
+	return reason[:min(len(reason), 256)]
+}
+
+// webIdentity trades GitHub's OIDC token for the credentials of a role. Each Retrieve fetches a token: it lives minutes.
+type webIdentity struct {
+	client *sts.Client
+	http   *awshttp.BuildableClient
+	github github
+	role   string
+}
+
+// Retrieve returns credentials of the role for an hour, STS's default.
+func (w *webIdentity) Retrieve(ctx context.Context) (sdk.Credentials, error) {
+	token, err := w.github.token(ctx, w.http)
+	if err != nil {
+		return sdk.Credentials{}, err
+	}
+	name := w.github.sessionName()
+	out, err := w.client.AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
+		RoleArn: &w.role, RoleSessionName: &name, WebIdentityToken: &token,
+	})
+	if err != nil {
+		return sdk.Credentials{}, &tokenRefused{Role: w.role, Claims: claimsOf(token), Err: err}
+	}
+	if out.Credentials == nil {
+		return sdk.Credentials{}, &AnswerError{Operation: "sts:AssumeRoleWithWebIdentity", Problem: "no credentials"}
+	}
+	return sdk.Credentials{
+		AccessKeyID:     sdk.ToString(out.Credentials.AccessKeyId),
+		SecretAccessKey: sdk.ToString(out.Credentials.SecretAccessKey),
+		SessionToken:    sdk.ToString(out.Credentials.SessionToken),
+		Source:          "GitHub OIDC",
+		CanExpire:       true,
+		Expires:         sdk.ToTime(out.Credentials.Expiration),
+		AccountID:       accountOf(w.role),
+	}, nil
+}
+
+// tokenRefused carries what the token said to the place where STS's refusal is explained.
+type tokenRefused struct {
+	Role   string
+	Claims claims
+	Err    error
+}
+
+func (e *tokenRefused) Error() string { return e.Err.Error() }
+func (e *tokenRefused) Unwrap() error { return e.Err }
+
+const tokenAttempts = 4
+
+// token asks GitHub for an OIDC token, again when the service is not well.
+func (g github) token(ctx context.Context, client *awshttp.BuildableClient) (string, error) {
+	for attempt := 1; ; attempt++ {
+		token, err := g.askToken(ctx, client)
+		if err == nil {
+			return token, nil
+		}
+		refused, isRefused := errors.AsType[*TokenError](err)
+		if attempt == tokenAttempts || ctx.Err() != nil || (isRefused && refused.Status < http.StatusInternalServerError) {
+			return "", err
+		}
+		select {
+		case <-ctx.Done():
+			return "", err
+		case <-time.After(time.Duration(attempt*attempt) * 200 * time.Millisecond):
+		}
+	}
+}
+
+func (g github) askToken(ctx context.Context, client *awshttp.BuildableClient) (string, error) {
+	u, err := url.Parse(g.requestURL)
+	if err != nil {
+		return "", &TokenError{Problem: "ACTIONS_ID_TOKEN_REQUEST_URL is no URL"}
+	}
+	query := u.Query()
+	query.Set("audience", audience)
+	u.RawQuery = query.Encode()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return "", &TokenError{Problem: "ACTIONS_ID_TOKEN_REQUEST_URL is no URL"}
+	}
+	request.Header.Set("Authorization", "Bearer "+g.requestToken)
+	response, err := client.Do(request)
+	if err != nil {
+		return "", &TokenError{Host: u.Host, Status: http.StatusServiceUnavailable, Problem: "no answer", Err: err}
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		return "", &TokenError{Host: u.Host, Status: response.StatusCode, Problem: response.Status}
+	}
+	var answer struct{ Value string }
+	if err := json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&answer); err != nil || answer.Value == "" {
+		return "", &TokenError{Host: u.Host, Status: response.StatusCode, Problem: "an answer without a token"}
+	}
+	return answer.Value, nil
+}
+
+// claims are the parts of a token that trust policies are written about.
+type claims struct {
+	Subject      string       `json:"sub"`
+	Audience     stringOrList `json:"aud"`
+	RepositoryID string       `json:"repository_id"`
+}
+
+// stringOrList is a JSON string, or a list of them: RFC 7519 allows both for aud.
+type stringOrList string
+
+func (s *stringOrList) UnmarshalJSON(data []byte) error {
+	var list []string
+	if json.Unmarshal(data, &list) == nil {
+		*s = stringOrList(strings.Join(list, ", "))
+		return nil
+	}
+	return json.Unmarshal(data, (*string)(s))
+}
+
+// claimsOf reads a token's payload without checking it: it is only shown. A token that cannot be read has no claims.
+func claimsOf(token string) claims {
+	var c claims
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return c
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
+	if err != nil || json.Unmarshal(payload, &c) != nil {
+		return claims{}
+	}
+	return c
+}

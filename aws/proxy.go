@@ -1,0 +1,130 @@
+package aws
+
+import (
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/net/http/httpproxy"
+)
+
+// proxies finds the proxy for a URL from the environment as it was at the start, and knows which ones are ourselves.
+type proxies struct {
+	log  *slog.Logger
+	find func(*url.URL) (*url.URL, error)
+
+	mu  sync.RWMutex
+	own map[netip.AddrPort]bool
+}
+
+func newProxies(log *slog.Logger, own []netip.AddrPort) *proxies {
+	p := &proxies{log: log, find: httpproxy.FromEnvironment().ProxyFunc(), own: map[netip.AddrPort]bool{}}
+	for _, a := range own {
+		p.own[a] = true
+	}
+	return p
+}
+
+// Own adds an address that culvert listens on, see Options.Own.
+func (c *Client) Own(a netip.AddrPort) {
+	c.proxies.mu.Lock()
+	defer c.proxies.mu.Unlock()
+	c.proxies.own[a] = true
+}
+
+// Proxy is the proxy for a request, from HTTPS_PROXY and NO_PROXY, never one of our own listeners. It takes ws and wss
+// URLs as well.
+func (c *Client) Proxy(r *http.Request) (*url.URL, error) { return c.proxies.forURL(r.URL) }
+
+func (p *proxies) forURL(u *url.URL) (*url.URL, error) {
+	u = webURL(u)
+	proxy, err := p.find(u)
+	if err != nil {
+		return nil, &ProxyURLError{Host: u.Host, Err: err}
+	}
+	if proxy == nil {
+		return nil, nil //nolint:nilnil // how http.Transport.Proxy says: no proxy
+	}
+	if p.ours(proxy) {
+		p.log.Debug("proxy from the environment is our own listener: ignored", "proxy", proxy.Host)
+		return nil, nil //nolint:nilnil // as above
+	}
+	return proxy, nil
+}
+
+// webURL gives a websocket URL the scheme that the proxy variables are chosen by.
+func webURL(u *url.URL) *url.URL {
+	scheme := map[string]string{"ws": "http", "wss": "https"}[u.Scheme]
+	if scheme == "" {
+		return u
+	}
+	web := *u
+	web.Scheme = scheme
+	return &web
+}
+
+// ours reports whether a proxy URL leads to one of our listeners, however its host is spelled.
+func (p *proxies) ours(proxy *url.URL) bool {
+	port, ok := proxyPort(proxy)
+	if !ok {
+		return false
+	}
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	for a := range p.own {
+		if a.Port() == port && sameHost(a.Addr().Unmap(), proxy.Hostname()) {
+			return true
+		}
+	}
+	return false
+}
+
+func proxyPort(proxy *url.URL) (uint16, bool) {
+	text := proxy.Port()
+	if text == "" {
+		text = map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}[proxy.Scheme]
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	return uint16(n), err == nil
+}
+
+// sameHost reports whether a connection to host may end at a listener on own.
+func sameHost(own netip.Addr, host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") || host == "localhost.localdomain" {
+		return own.IsLoopback() || own.IsUnspecified()
+	}
+	to, err := netip.ParseAddr(host)
+	if err != nil {
+		return false
+	}
+	to = to.WithZone("").Unmap()
+	switch {
+	case to == own:
+		return true
+	case to.IsLoopback(), to.IsUnspecified(): // 0.0.0.0 and :: connect to this machine
+		return own.IsLoopback() || own.IsUnspecified()
+	case own.IsUnspecified():
+		return isLocal(to)
+	}
+	return false
+}
+
+// isLocal reports whether an address is one of this machine's.
+func isLocal(a netip.Addr) bool {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	for _, local := range addrs {
+		if prefix, err := netip.ParsePrefix(local.String()); err == nil && prefix.Addr().Unmap() == a {
+			return true
+		}
+	}
+	return false
+}

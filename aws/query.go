@@ -1,0 +1,431 @@
+package aws
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"math/big"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+)
+
+// Query says which container is wanted, as far as the user said. Names may be ARNs.
+type Query struct {
+	Cluster, Service, Task, Container string
+	Port                              uint16 // that the container should map; 0 when the forward goes to another host
+
+	account, arn string // of the ARN that a name was taken from
+}
+
+// Lookup finds a container that a session can be opened to, with as few calls as the query allows: none of the cluster is
+// listed when a task is named, nothing but a service's tasks when that is named. Without a task it spreads at random over
+// the ready ones, those that are HEALTHY and of the newest deployment first. It does not wait: what is not ready yet is a
+// *NotReadyError, with Temporary for what waiting may mend.
+func (c *Client) Lookup(ctx context.Context, q Query) (Target, error) {
+	q, err := c.resolveARNs(q)
+	if err != nil {
+		return Target{}, err
+	}
+	if q.Cluster == "" {
+		if q, err = c.findCluster(ctx, q); err != nil {
+			return Target{}, err
+		}
+	}
+	tasks, err := c.tasks(ctx, q)
+	if err != nil {
+		return Target{}, err
+	}
+	return c.choose(ctx, q, tasks)
+}
+
+// resolveARNs takes ARNs apart, and refuses those of another account or region.
+func (c *Client) resolveARNs(q Query) (Query, error) {
+	for _, name := range []*string{&q.Cluster, &q.Service, &q.Task} {
+		if !strings.HasPrefix(*name, "arn:") {
+			continue
+		}
+		ref, err := parseARN(*name)
+		if err != nil {
+			return q, &TargetFormError{Form: *name, Problem: "not the ARN of an ECS cluster, service or task"}
+		}
+		if ref.Region != c.region || (c.accountID() != "" && ref.Account != c.accountID()) {
+			return q, &ElsewhereError{ARN: *name, Account: ref.Account, Region: ref.Region, HereAccount: c.accountID(), HereRegion: c.region}
+		}
+		q.account, q.arn = ref.Account, *name
+		*name = cmp.Or(ref.Task, ref.Service, ref.Cluster)
+		q.Cluster = cmp.Or(ref.Cluster, q.Cluster)
+	}
+	return q, nil
+}
+
+// findCluster completes a query without a cluster: the only one, else the only one with such a service or task.
+func (c *Client) findCluster(ctx context.Context, q Query) (Query, error) {
+	clusters, err := c.clusterNames(ctx)
+	switch {
+	case err != nil:
+		return q, err
+	case len(clusters) == 0:
+		return q, &NotFoundError{Kind: "cluster", Name: "*", Region: c.region, Account: c.accountID()}
+	case len(clusters) == 1:
+		q.Cluster = clusters[0]
+		return q, nil
+	case q.Service == "" && q.Task == "":
+		return q, &AmbiguousError{Kind: "cluster", Candidates: clusters}
+	}
+	var mu sync.Mutex
+	var work sync.WaitGroup
+	var homes, names []string
+	var failures []error
+	for _, cluster := range clusters {
+		work.Go(func() {
+			has, near, err := c.has(ctx, cluster, q)
+			mu.Lock()
+			defer mu.Unlock()
+			if has {
+				homes = append(homes, cluster)
+			}
+			if err != nil {
+				failures = append(failures, err)
+			}
+			names = append(names, near...)
+		})
+	}
+	work.Wait()
+	slices.Sort(homes)
+	kind, name := "service", q.Service
+	if name == "" {
+		kind, name = "task", q.Task
+	}
+	switch {
+	case len(homes) == 1:
+		q.Cluster = homes[0]
+		return q, nil
+	case len(homes) > 1:
+		for i, home := range homes {
+			homes[i] = home + "/" + name
+		}
+		return q, &AmbiguousError{Kind: "target", Name: name, Candidates: homes}
+	case len(failures) > 0:
+		return q, failures[0]
+	}
+	return q, &NotFoundError{Kind: kind, Name: name, Near: nearest(name, names, maxNear), Region: c.region, Account: c.accountID()}
+}
+
+// has reports whether a cluster has the query's service, or else its task, and the names that are there.
+func (c *Client) has(ctx context.Context, cluster string, q Query) (has bool, names []string, err error) {
+	page := func(arns []string) {
+		for _, arn := range arns {
+			name := lastPart(arn)
+			has = has || name == q.Service || (q.Service == "" && isTaskName(q.Task, name))
+			names = append(names, cluster+"/"+name)
+		}
+	}
+	if q.Service != "" {
+		err = c.listServices(ctx, cluster, page)
+	} else {
+		err = c.listTasks(ctx, cluster, "", types.DesiredStatusRunning, page)
+	}
+	return has, names, err
+}
+
+func (c *Client) clusterNames(ctx context.Context) ([]string, error) {
+	var names []string
+	err := c.listClusters(ctx, func(arns []string) {
+		for _, arn := range arns {
+			c.learnAccount(accountOf(arn))
+			names = append(names, lastPart(arn))
+		}
+	})
+	if err != nil && len(names) == 0 {
+		return nil, err
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// tasks describes the tasks that a query with a cluster is about.
+func (c *Client) tasks(ctx context.Context, q Query) ([]Task, error) {
+	if isWholeTaskID(q.Task) {
+		tasks, err := c.describeTasks(ctx, q.Cluster, []string{q.Task})
+		if err != nil {
+			return nil, c.orNearest(ctx, q, err)
+		}
+		if len(tasks) > 0 && (q.Service == "" || tasks[0].Service == q.Service) {
+			return tasks, nil
+		}
+	}
+	var arns []string
+	err := c.listTasks(ctx, q.Cluster, q.Service, types.DesiredStatusRunning, func(page []string) { arns = append(arns, page...) })
+	if err != nil && len(arns) == 0 {
+		return nil, c.orNearest(ctx, q, err)
+	}
+	if q.Task != "" {
+		if arns, err = matching(q, arns); err != nil {
+			return nil, err
+		}
+	}
+	shuffle(arns)
+	var tasks []Task
+	for batch := range slices.Chunk(arns, taskBatch) {
+		more, err := c.describeTasks(ctx, q.Cluster, batch)
+		if err != nil {
+			return nil, err
+		}
+		tasks = append(tasks, slices.DeleteFunc(more, func(t Task) bool { return q.Service != "" && t.Service != q.Service })...)
+		if q.Service != "" && slices.ContainsFunc(tasks, hasReady) {
+			break // enough to spread over
+		}
+	}
+	return tasks, nil
+}
+
+// isWholeTaskID knows the two forms of task ids: 32 hexadecimal digits, before 2018 a UUID.
+func isWholeTaskID(id string) bool { return len(id) == 32 || len(id) == 36 }
+
+// matching picks the one task that the query's task names.
+func matching(q Query, arns []string) ([]string, error) {
+	var found, ids []string
+	for _, arn := range arns {
+		ids = append(ids, lastPart(arn))
+		if isTaskName(q.Task, lastPart(arn)) {
+			found = append(found, lastPart(arn))
+		}
+	}
+	in := "cluster " + q.Cluster
+	if q.Service != "" {
+		in = "service " + q.Cluster + "/" + q.Service
+	}
+	switch len(found) {
+	case 0:
+		return nil, &NotFoundError{Kind: "task", Name: q.Task, In: in, Near: nearest(q.Task, ids, maxNear)}
+	case 1:
+		return found, nil
+	}
+	slices.Sort(found)
+	return nil, &AmbiguousError{Kind: "task", Name: q.Task, In: in, Candidates: found}
+}
+
+func hasReady(t Task) bool {
+	return slices.ContainsFunc(t.Containers, func(c Container) bool { return t.Ready(c) == nil })
+}
+
+// orNearest adds the nearest names to a *NotFoundError, and finds out whether it is about another account.
+func (c *Client) orNearest(ctx context.Context, q Query, err error) error {
+	missing, ok := errors.AsType[*NotFoundError](err)
+	if !ok {
+		return err
+	}
+	if q.account != "" {
+		if id, err := c.Identity(ctx); err == nil && id.Account != q.account {
+			return &ElsewhereError{ARN: q.arn, Account: q.account, Region: c.region, HereAccount: id.Account, HereRegion: c.region}
+		}
+	}
+	named := *missing
+	switch named.Kind {
+	case "cluster":
+		if names, err := c.clusterNames(ctx); err == nil {
+			named.Near = nearest(named.Name, names, maxNear)
+		}
+	case "service":
+		var names []string
+		// What was listed before a failure is worth showing.
+		_ = c.listServices(ctx, q.Cluster, func(arns []string) {
+			for _, arn := range arns {
+				names = append(names, lastPart(arn))
+			}
+		})
+		named.Near = nearest(named.Name, names, maxNear)
+	}
+	named.Account = c.accountID()
+	return &named
+}
+
+// candidate is a container that can carry a session.
+type candidate struct {
+	task      Task
+	container Container
+}
+
+func (k candidate) target() Target {
+	return Target{Cluster: k.task.Cluster, Service: k.task.Service, Task: k.task.ID, Container: k.container.Name, RuntimeID: k.container.RuntimeID}
+}
+
+// choose picks one of the ready containers, or says why there is none.
+func (c *Client) choose(ctx context.Context, q Query, tasks []Task) (Target, error) {
+	var ready []candidate
+	var unready []error
+	for _, t := range tasks {
+		container, err := t.container(q.Container, q.Port, func() map[string][]Port {
+			ports, err := c.definitionPorts(ctx, t.TaskDefinition)
+			if err != nil {
+				c.log.Debug("ports of the task definition are not known", "error", err)
+			}
+			return ports
+		})
+		if err == nil {
+			err = t.Ready(container)
+		}
+		if err != nil {
+			unready = append(unready, err)
+			continue
+		}
+		ready = append(ready, candidate{t, container})
+	}
+	if len(ready) == 0 {
+		return Target{}, c.whyNone(ctx, q, tasks, unready)
+	}
+	if q.Service == "" && q.Task == "" {
+		if services := servicesOf(ready); len(services) > 1 {
+			return Target{}, &AmbiguousError{Kind: "service", In: "cluster " + q.Cluster, Candidates: services}
+		}
+	}
+	ready = best(ready, func(k candidate) int { return healthRank(k.task.Health) })
+	if newest := c.newestDeployment(ctx, ready); newest != "" {
+		ready = best(ready, func(k candidate) int {
+			if k.task.Deployment == newest {
+				return 0
+			}
+			return 1
+		})
+	}
+	return ready[random(len(ready))].target(), nil
+}
+
+// best keeps the candidates of the lowest rank.
+func best(candidates []candidate, rank func(candidate) int) []candidate {
+	least := rank(slices.MinFunc(candidates, func(a, b candidate) int { return rank(a) - rank(b) }))
+	return slices.DeleteFunc(candidates, func(k candidate) bool { return rank(k) != least })
+}
+
+func healthRank(health string) int {
+	switch health {
+	case "HEALTHY":
+		return 0
+	case "UNHEALTHY":
+		return 2
+	}
+	return 1 // UNKNOWN: no health check, or none answered yet
+}
+
+// newestDeployment is the deployment to prefer, "" when the candidates are all of one. ECS is asked; a caller who may not
+// ask gets the deployment of the task that started last.
+func (c *Client) newestDeployment(ctx context.Context, ready []candidate) string {
+	if !slices.ContainsFunc(ready, func(k candidate) bool { return k.task.Deployment != ready[0].task.Deployment }) {
+		return ""
+	}
+	newest := slices.MaxFunc(ready, func(a, b candidate) int { return a.task.StartedAt.Compare(b.task.StartedAt) })
+	services, err := c.describeServices(ctx, newest.task.Cluster, []string{newest.task.Service})
+	if err == nil && len(services) == 1 && slices.ContainsFunc(ready, func(k candidate) bool { return k.task.Deployment == services[0].Deployment }) {
+		return services[0].Deployment
+	}
+	return newest.task.Deployment
+}
+
+func servicesOf(candidates []candidate) []string {
+	var names []string
+	for _, k := range candidates {
+		names = append(names, orWord(k.task.Service, "(task "+k.task.ID+")"))
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// whyNone explains why no container is ready: by the task that is nearest to it, else by the service.
+func (c *Client) whyNone(ctx context.Context, q Query, tasks []Task, unready []error) error {
+	if len(tasks) == 0 {
+		return c.whyNoTask(ctx, q)
+	}
+	if q.Task != "" && tasks[0].stopping() {
+		return goneError(Target{Cluster: q.Cluster, Service: tasks[0].Service, Task: tasks[0].ID}, tasks[0])
+	}
+	var nearest *NotReadyError
+	for _, err := range unready {
+		if e, ok := errors.AsType[*NotReadyError](err); ok && (nearest == nil || e.Cause < nearest.Cause) {
+			nearest = e
+		}
+	}
+	if nearest == nil {
+		return unready[0] // the container rule's
+	}
+	nearest.Region, nearest.Waiting = c.region, len(tasks)
+	if nearest.Cause == CauseExecOff && nearest.Target.Service != "" {
+		if services, err := c.describeServices(ctx, q.Cluster, []string{nearest.Target.Service}); err == nil && len(services) == 1 {
+			nearest.Exec = services[0].ExecEnabled
+		}
+	}
+	return nearest
+}
+
+// whyNoTask explains why a service has no task. It asks as much as the caller may.
+func (c *Client) whyNoTask(ctx context.Context, q Query) error {
+	e := &NotReadyError{Target: Target{Cluster: q.Cluster, Service: q.Service}, Cause: CauseNoTask, Region: c.region}
+	if q.Service == "" {
+		return e
+	}
+	services, err := c.describeServices(ctx, q.Cluster, []string{q.Service})
+	switch {
+	case err != nil:
+		c.log.Debug("the service cannot be described", "error", err)
+	case len(services) == 0:
+		return c.orNearest(ctx, q, &NotFoundError{Kind: "service", Name: q.Service, In: "cluster " + q.Cluster, Region: c.region})
+	case services[0].Status != "ACTIVE":
+		e.Cause, e.Status = CauseDraining, services[0].Status
+		return e
+	case services[0].Desired == 0:
+		e.Cause = CauseScaledToZero
+		return e
+	default:
+		e.Events = services[0].Events
+	}
+	e.Reason = c.lastStop(ctx, q)
+	if e.Reason == "" && len(e.Events) > 0 {
+		e.Reason = e.Events[0]
+	}
+	return e
+}
+
+// lastStop is why the service's newest stopped task stopped, "" when that cannot be told.
+func (c *Client) lastStop(ctx context.Context, q Query) string {
+	var arns []string
+	err := c.listTasks(ctx, q.Cluster, q.Service, types.DesiredStatusStopped, func(page []string) { arns = append(arns, page...) })
+	if err != nil || len(arns) == 0 {
+		return ""
+	}
+	tasks, err := c.describeTasks(ctx, q.Cluster, arns[:min(len(arns), taskBatch)])
+	if err != nil || len(tasks) == 0 {
+		return ""
+	}
+	last := slices.MaxFunc(tasks, func(a, b Task) int { return a.StoppedAt.Compare(b.StoppedAt) })
+	return stopReason(last)
+}
+
+// stopReason joins what ECS says about a stopped task and its containers.
+func stopReason(t Task) string {
+	text := t.StoppedReason
+	for _, c := range t.Containers {
+		if c.Reason != "" && !strings.Contains(text, c.Reason) {
+			text += "; " + c.Name + ": " + c.Reason
+		}
+	}
+	return strings.TrimPrefix(text, "; ")
+}
+
+// random is a number below n; n must be positive.
+func random(n int) int {
+	i, err := rand.Int(rand.Reader, big.NewInt(int64(n)))
+	if err != nil {
+		return 0
+	}
+	return int(i.Int64())
+}
+
+func shuffle(names []string) {
+	for i := len(names) - 1; i > 0; i-- {
+		j := random(i + 1)
+		names[i], names[j] = names[j], names[i]
+	}
+}

@@ -1,0 +1,284 @@
+package aws
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Cause is why a container cannot carry a session.
+type Cause int
+
+// The causes, those that time mends first.
+const (
+	CauseTaskPending  Cause = iota // the task is on its way to RUNNING
+	CauseAgentPending              // the exec agent is starting; a task runs before its agent does
+	CauseNotStarted                // the container has no runtime id yet
+	CauseDisconnected              // ECS has lost contact with the task
+	CauseNoTask                    // the service wants tasks and has none
+	CauseTaskStopping              // the task is being stopped
+	CauseAgentStopped              // the exec agent gave up
+	CauseAgentMissing              // exec is on but the container never got an agent
+	CauseExecOff                   // the task was started without exec
+	CauseScaledToZero              // the service wants no tasks
+	CauseDraining                  // the service is being deleted, or was
+)
+
+// NotReadyError means that what was asked for exists but cannot carry a session now.
+type NotReadyError struct {
+	Target  Target
+	Cause   Cause
+	Status  string   // of the task or service, as ECS writes it
+	Reason  string   // ECS's words about the agent, or about the newest task that stopped
+	Events  []string // of the service, newest first
+	Exec    bool     // the service has exec on, though the task has not
+	Waiting int      // tasks that were looked at; 0 when there was none
+	Region  string
+}
+
+func (e *NotReadyError) Error() string {
+	text := orWord(e.Target.String(), "the target") + " is not ready: " + e.cause()
+	if e.Reason != "" {
+		text += " (" + e.Reason + ")"
+	}
+	if e.Waiting > 1 {
+		text += fmt.Sprintf(", nor are its %d other tasks", e.Waiting-1)
+	}
+	return text
+}
+
+func (e *NotReadyError) cause() string {
+	switch e.Cause {
+	case CauseTaskPending:
+		return "the task is " + orWord(e.Status, "PENDING")
+	case CauseAgentPending:
+		return "its exec agent is still starting"
+	case CauseNotStarted:
+		return "the container has not started"
+	case CauseDisconnected:
+		return "ECS has lost contact with the task (DISCONNECTED)"
+	case CauseNoTask:
+		return "no task is running"
+	case CauseTaskStopping:
+		return "the task is being stopped (" + orWord(e.Status, "STOPPED") + ")"
+	case CauseAgentStopped:
+		return "its exec agent has stopped"
+	case CauseAgentMissing:
+		return "it has no exec agent"
+	case CauseExecOff:
+		return "ECS Exec is off for the task"
+	case CauseScaledToZero:
+		return "the service is scaled to zero"
+	case CauseDraining:
+		return "the service is " + orWord(e.Status, "DRAINING")
+	}
+	return "unknown cause"
+}
+
+// Temporary reports whether waiting may help without anybody changing anything.
+func (e *NotReadyError) Temporary() bool { return e.Cause <= CauseTaskStopping }
+
+// Remedy depends on the cause.
+func (e *NotReadyError) Remedy() string {
+	switch e.Cause {
+	case CauseTaskPending, CauseNotStarted:
+		return "wait for it (--wait 5m); " + e.look()
+	case CauseAgentPending:
+		return "wait: the agent needs up to a minute after the task is RUNNING (--wait 2m)"
+	case CauseDisconnected:
+		return "wait, or name another task; " + e.look()
+	case CauseNoTask:
+		return orWord(stopRemedy(e.Reason+" "+strings.Join(e.Events, " ")), "wait for it (--wait 5m)") + "; " + e.look()
+	case CauseTaskStopping:
+		return "name another task, or wait for the one that replaces it"
+	case CauseAgentStopped:
+		return "check, in this order: readonlyRootFilesystem is off; the task role allows ssmmessages:CreateControlChannel, CreateDataChannel, OpenControlChannel and OpenDataChannel; " +
+			"the subnet has a route to ssmmessages." + orWord(e.Region, "REGION") + " (NAT or endpoint); no AWS_ACCESS_KEY_ID in the container's environment; enough memory; then " + e.update("--force-new-deployment")
+	case CauseAgentMissing:
+		return "use Fargate platform 1.4.0 (Windows: 1.0.0) or later, on EC2 the ECS agent 1.50.2 or later, then " + e.update("--force-new-deployment")
+	case CauseExecOff:
+		if e.Target.Service == "" {
+			return "start the task anew: aws ecs run-task --enable-execute-command …"
+		}
+		if e.Exec {
+			return "the task is older than the service's setting: " + e.update("--force-new-deployment")
+		}
+		return "run: " + e.update("--enable-execute-command --force-new-deployment")
+	case CauseScaledToZero:
+		return "run: " + e.update("--desired-count 1")
+	case CauseDraining:
+		return "name a service that is ACTIVE: culvert list services"
+	}
+	return e.look()
+}
+
+func (e *NotReadyError) update(flags string) string {
+	return fmt.Sprintf("aws ecs update-service --cluster %s --service %s %s", e.Target.Cluster, orWord(e.Target.Service, "SERVICE"), flags)
+}
+
+func (e *NotReadyError) look() string {
+	if e.Target.Service == "" {
+		return "see: aws ecs describe-tasks --cluster " + e.Target.Cluster + " --tasks " + orWord(e.Target.Task, "TASK")
+	}
+	return "see: aws ecs describe-services --cluster " + e.Target.Cluster + " --services " + e.Target.Service
+}
+
+// stopRemedy knows what to do about ECS's common words for a task that does not stay (ECS Developer Guide, "Stopped tasks
+// error messages" and "Service event messages"); "" for others.
+func stopRemedy(reason string) string {
+	for _, known := range []struct{ words, remedy string }{
+		{"CannotPullContainer", "correct the image's name, the execution role's right to pull it, or the route to its registry"},
+		{"ResourceInitializationError", "give the task a route to ECR, Secrets Manager and CloudWatch Logs (NAT or endpoints) and its execution role the permissions"},
+		{"OutOfMemory", "give the task more memory"},
+		{"health check", "correct the health check or what it tests: ECS stops the tasks that fail it"},
+		{"Capacity is unavailable", "wait for Fargate capacity, or add FARGATE beside FARGATE_SPOT or another subnet"},
+		{"Spot", "the Spot capacity was taken back: ECS starts another task; a base of 1 on FARGATE avoids the gap"},
+		{"unable to place a task", "add capacity to the cluster: ECS finds no place for the task"},
+		{"unable to assume the role", "let the role's trust policy name ecs-tasks.amazonaws.com"},
+		{"Essential container in task exited", "read the container's log: it ends by itself"},
+	} {
+		if strings.Contains(reason, known.words) {
+			return known.remedy
+		}
+	}
+	return ""
+}
+
+// NotConnectedError means that Session Manager has no connection to the container's agent.
+type NotConnectedError struct {
+	Target          Target
+	Region, Account string
+	Err             error
+}
+
+func (e *NotConnectedError) Error() string {
+	return fmt.Sprintf("Session Manager has no connection to %s (TargetNotConnected)", e.Target)
+}
+func (e *NotConnectedError) Unwrap() error { return e.Err }
+
+// Temporary is true: the agent may still be registering, or the task was replaced and another one takes its place.
+func (e *NotConnectedError) Temporary() bool { return true }
+
+// Remedy names the reasons that remain when the task looks ready.
+func (e *NotConnectedError) Remedy() string {
+	return fmt.Sprintf("the task may have been replaced or its agent may still be registering: try again; else check that it is in %s of account %s and has a route to ssmmessages.%s",
+		e.Region, orWord(e.Account, "(unknown)"), e.Region)
+}
+
+// TaskGoneError means that a task does not run, or not for long.
+type TaskGoneError struct {
+	Target Target
+	Status string // STOPPED, DEPROVISIONING, …; empty when ECS no longer knows the task
+	Reason string // ECS's stoppedReason with the containers'
+}
+
+func (e *TaskGoneError) Error() string {
+	text := fmt.Sprintf("task %s is gone", e.Target.Task)
+	if e.Status != "" {
+		text = fmt.Sprintf("task %s is %s", e.Target.Task, e.Status)
+	}
+	if e.Reason != "" {
+		text += ": " + e.Reason
+	}
+	return text
+}
+
+// Remedy depends on why ECS stopped the task.
+func (e *TaskGoneError) Remedy() string {
+	if known := stopRemedy(e.Reason); known != "" {
+		return known
+	}
+	if e.Target.Service == "" {
+		return "name another task: culvert list tasks"
+	}
+	return "name the service instead of the task, then any running task of it will do: " + e.Target.Cluster + "/" + e.Target.Service
+}
+
+// Ready reports whether a container of the task can carry a session: nil or a *NotReadyError.
+func (t Task) Ready(c Container) error {
+	e := &NotReadyError{Target: Target{Cluster: t.Cluster, Service: t.Service, Task: t.ID, Container: c.Name}, Status: t.Status, Waiting: 1}
+	switch {
+	case t.stopping():
+		e.Cause, e.Reason = CauseTaskStopping, t.StoppedReason
+	case !t.ExecEnabled:
+		e.Cause = CauseExecOff
+	case t.Status != "RUNNING":
+		e.Cause = CauseTaskPending
+	case t.Connectivity == "DISCONNECTED":
+		e.Cause = CauseDisconnected
+	case c.Agent.Status == "" && c.Status == "PENDING":
+		e.Cause, e.Reason = CauseNotStarted, c.Reason
+	case c.Agent.Status == "":
+		e.Cause, e.Reason = CauseAgentMissing, c.Reason
+	case c.Agent.Status == "STOPPED":
+		e.Cause, e.Reason = CauseAgentStopped, c.Agent.Reason
+	case c.Agent.Status != "RUNNING":
+		e.Cause, e.Reason = CauseAgentPending, c.Agent.Reason
+	case c.RuntimeID == "":
+		e.Cause, e.Reason = CauseNotStarted, c.Reason
+	default:
+		return nil
+	}
+	return e
+}
+
+// stopping reports whether the task is on its way out (ECS Developer Guide, "Task lifecycle").
+func (t Task) stopping() bool {
+	switch t.Status {
+	case "DEACTIVATING", "STOPPING", "DEPROVISIONING", "STOPPED", "DELETED":
+		return true
+	}
+	return t.DesiredStatus == "STOPPED"
+}
+
+// injected reports whether AWS itself put the container into the task: it is never what a user means.
+func (c Container) injected() bool {
+	return strings.HasPrefix(c.Name, "aws-guardduty-agent") || strings.HasPrefix(c.Name, "ecs-service-connect-")
+}
+
+// container applies the rule of the command line: the named one; else the only one; else the one that maps the port.
+// ports may be asked for the task's port mappings, which is done only when they decide.
+func (t Task) container(name string, port uint16, ports func() map[string][]Port) (Container, error) {
+	var own []Container
+	for _, c := range t.Containers {
+		if name != "" && c.Name == name {
+			return c, nil
+		}
+		if !c.injected() {
+			own = append(own, c)
+		}
+	}
+	switch {
+	case name != "":
+		return Container{}, t.noContainer(name)
+	case len(own) == 1:
+		return own[0], nil
+	case port != 0 && len(own) > 1:
+		mapped := ports()
+		var found []Container
+		for _, c := range own {
+			if mapsPort(mapped[c.Name], port) {
+				found = append(found, c)
+			}
+		}
+		if len(found) == 1 {
+			return found[0], nil
+		}
+	}
+	e := &AmbiguousError{Kind: "container", In: "task " + t.ID}
+	for _, c := range own {
+		e.Candidates = append(e.Candidates, c.Name)
+	}
+	if len(own) == 0 {
+		return Container{}, &NotReadyError{Target: Target{Cluster: t.Cluster, Service: t.Service, Task: t.ID}, Cause: CauseTaskPending, Status: t.Status, Waiting: 1}
+	}
+	return Container{}, e
+}
+
+func mapsPort(ports []Port, port uint16) bool {
+	for _, p := range ports {
+		if p.Container == port && p.Protocol == "tcp" {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,213 @@
+package aws
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+)
+
+// Session is what StartSession and ResumeSession answer. Token is a secret, and so is a stream URL that is presigned:
+// neither is printed, logged or encoded.
+type Session struct {
+	ID        string
+	StreamURL string `json:"-"`
+	Token     string `json:"-"`
+}
+
+// String returns the id.
+func (s Session) String() string { return "session " + s.ID }
+
+// GoString returns the id.
+func (s Session) GoString() string { return s.String() }
+
+// Format prints the id whatever the verb.
+func (s Session) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, s.String()) }
+
+// LogValue logs the id and where the stream is.
+func (s Session) LogValue() slog.Value {
+	host := ""
+	if u, err := url.Parse(s.StreamURL); err == nil {
+		host = u.Host
+	}
+	return slog.GroupValue(slog.String("id", s.ID), slog.String("stream", host))
+}
+
+// StartSession opens a session to a container; t must have a RuntimeID.
+func (c *Client) StartSession(ctx context.Context, t Target, d Document) (Session, error) {
+	if t.Cluster == "" || t.Task == "" || t.RuntimeID == "" {
+		return Session{}, &NotReadyError{Target: t, Cause: CauseNotStarted}
+	}
+	reason := c.github.reason()
+	out, err := c.ssm.StartSession(ctx, &ssm.StartSessionInput{
+		Target: sdk.String(t.ID()), DocumentName: &d.Name, Parameters: d.Parameters, Reason: &reason,
+	})
+	if err != nil {
+		return Session{}, fmt.Errorf("start session: %w", c.explain(ctx, err, place{Cluster: t.Cluster, Document: d.Name, Resource: t.ID(), Target: t}))
+	}
+	c.learnSkew(out.ResultMetadata)
+	s := Session{ID: sdk.ToString(out.SessionId), StreamURL: sdk.ToString(out.StreamUrl), Token: sdk.ToString(out.TokenValue)}
+	if s.ID == "" || s.StreamURL == "" || s.Token == "" {
+		return Session{}, fmt.Errorf("start session: %w", &AnswerError{Operation: "ssm:StartSession", Problem: "session id, stream URL or token is missing"})
+	}
+	return s, nil
+}
+
+// ResumeSession asks for a new token; an answer without one means that the session is over. So does a session that the
+// service does not know: that is no error either.
+func (c *Client) ResumeSession(ctx context.Context, id string) (Session, error) {
+	out, err := c.ssm.ResumeSession(ctx, &ssm.ResumeSessionInput{SessionId: &id})
+	if isOver(err) {
+		return Session{ID: id}, nil
+	}
+	if err != nil {
+		return Session{}, fmt.Errorf("resume session: %w", c.explain(ctx, err, place{Resource: c.arn("ssm", "session/"+id)}))
+	}
+	c.learnSkew(out.ResultMetadata)
+	return Session{ID: id, StreamURL: sdk.ToString(out.StreamUrl), Token: sdk.ToString(out.TokenValue)}, nil
+}
+
+// TerminateSession ends a session; one that is already over is no error.
+func (c *Client) TerminateSession(ctx context.Context, id string) error {
+	_, err := c.ssm.TerminateSession(ctx, &ssm.TerminateSessionInput{SessionId: &id})
+	if err == nil || isOver(err) {
+		return nil
+	}
+	return fmt.Errorf("terminate session: %w", c.explain(ctx, err, place{Resource: c.arn("ssm", "session/"+id)}))
+}
+
+// isOver reports whether SSM answers that it does not know a session.
+func isOver(err error) bool {
+	api, ok := errors.AsType[smithy.APIError](err)
+	return ok && api.ErrorCode() == "DoesNotExistException"
+}
+
+// learnSkew keeps how far AWS's clock is from ours: the SDK corrects its own signatures by it, SignUpgrade does so too.
+func (c *Client) learnSkew(m middleware.Metadata) {
+	if attempts, ok := retry.GetAttemptResults(m); ok && len(attempts.Results) > 0 {
+		m = attempts.Results[len(attempts.Results)-1].ResponseMetadata
+	}
+	if skew, ok := awsmiddleware.GetAttemptSkew(m); ok {
+		if skew.Abs() < minSkew {
+			skew = 0 // the Date header has whole seconds, and the answer's way is in it
+		}
+		c.skew.Store(int64(skew))
+	}
+}
+
+// minSkew is what SigV4 tolerates with room to spare: it refuses signatures more than five minutes off.
+const minSkew = time.Minute
+
+// CheckStreamURL refuses a stream URL that is not wss://ssmmessages.<region>.<suffix>, unless the SSM endpoint was
+// overridden: then any websocket URL will do.
+func (c *Client) CheckStreamURL(u string) error {
+	parsed, err := url.Parse(u)
+	if err != nil {
+		return &StreamURLError{Problem: "it cannot be parsed", Region: c.region}
+	}
+	e := &StreamURLError{Host: firstLine(parsed.Host), Region: c.region}
+	switch {
+	case parsed.Host == "" || parsed.User != nil || parsed.Fragment != "":
+		e.Problem = "it is no plain websocket URL"
+	case c.overridden && (parsed.Scheme == "ws" || parsed.Scheme == "wss"):
+		return nil
+	case parsed.Scheme != "wss":
+		e.Problem = "it is not encrypted (wss)"
+	case parsed.Port() != "" && parsed.Port() != "443":
+		e.Problem = "it is not on port 443"
+	case !c.isStreamHost(parsed.Hostname()):
+		e.Problem = "it leads elsewhere than to Session Manager of this region"
+	default:
+		return nil
+	}
+	return e
+}
+
+// isStreamHost knows the hosts of the message service: plain, FIPS and dual stack (AWS General Reference, "Systems
+// Manager endpoints"; suffixes from the partitions of the SDK's endpoint rules).
+func (c *Client) isStreamHost(host string) bool {
+	suffixes := map[string][]string{
+		"aws":        {"amazonaws.com", "api.aws"},
+		"aws-us-gov": {"amazonaws.com", "api.aws"},
+		"aws-cn":     {"amazonaws.com.cn", "api.amazonwebservices.com.cn"},
+		"aws-iso":    {"c2s.ic.gov", "api.aws.ic.gov"},
+		"aws-iso-b":  {"sc2s.sgov.gov", "api.aws.scloud"},
+		"aws-eusc":   {"amazonaws.eu", "api.amazonwebservices.eu"},
+	}[c.partition()]
+	host = strings.ToLower(host)
+	for _, suffix := range suffixes {
+		for _, service := range []string{"ssmmessages", "ssmmessages-fips"} {
+			if host == service+"."+c.region+"."+suffix {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// StreamURLError means that a session's stream URL is not where Session Manager's streams are. It was not dialled.
+type StreamURLError struct{ Host, Problem, Region string }
+
+func (e *StreamURLError) Error() string {
+	return fmt.Sprintf("refuse stream URL with host %q: %s", e.Host, e.Problem)
+}
+
+// Remedy says what is expected.
+func (e *StreamURLError) Remedy() string {
+	return fmt.Sprintf("expected wss://ssmmessages.%s.amazonaws.com; if SSM is served elsewhere on purpose, pass --endpoint-url or set AWS_ENDPOINT_URL_SSM", e.Region)
+}
+
+// SignUpgrade adds SigV4 headers (service ssmmessages) to the websocket upgrade request with live credentials. A request
+// whose URL is presigned stays as it is, as AWS's own client does.
+func (c *Client) SignUpgrade(ctx context.Context, r *http.Request) error {
+	if isPresigned(r.URL) {
+		return nil
+	}
+	credentials, err := c.credentials.Retrieve(ctx)
+	if err != nil {
+		return fmt.Errorf("sign websocket upgrade: %w", c.explainCredentials(ctx, err))
+	}
+	bare, err := http.NewRequestWithContext(ctx, http.MethodGet, r.URL.String(), nil)
+	if err != nil {
+		return fmt.Errorf("sign websocket upgrade: %w", err)
+	}
+	if r.Host != "" {
+		bare.Host = r.Host
+	}
+	empty := sha256.Sum256(nil)
+	err = v4.NewSigner().SignHTTP(ctx, credentials, bare, hex.EncodeToString(empty[:]), "ssmmessages", c.region, c.now())
+	if err != nil {
+		return fmt.Errorf("sign websocket upgrade: %w", err)
+	}
+	if r.Header == nil {
+		r.Header = http.Header{}
+	}
+	for name, values := range bare.Header {
+		r.Header[name] = values
+	}
+	return nil
+}
+
+// isPresigned reports whether a URL carries its signature in the query.
+func isPresigned(u *url.URL) bool {
+	for name := range u.Query() {
+		if strings.HasPrefix(strings.ToLower(name), "x-amz-") {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,65 @@
+package aws
+
+import (
+	"context"
+	"errors"
+	"slices"
+)
+
+// Successor picks a ready container for t: another running task of the same service and container where there is one,
+// else t itself if it is still ready. Picks at random among equals. A task that no service started has no successor but
+// itself.
+func (c *Client) Successor(ctx context.Context, t Target) (Target, error) {
+	q := Query{Cluster: t.Cluster, Service: t.Service, Container: t.Container}
+	if t.Service == "" {
+		q.Task = t.Task
+	}
+	tasks, err := c.tasks(ctx, q)
+	if missing, ok := errors.AsType[*NotFoundError](err); ok && missing.Kind == "task" {
+		return Target{}, &TaskGoneError{Target: t}
+	}
+	if err != nil {
+		return Target{}, err
+	}
+	others := slices.DeleteFunc(slices.Clone(tasks), func(other Task) bool { return other.ID == t.Task })
+	if len(others) > 0 {
+		next, err := c.choose(ctx, q, others)
+		if _, unready := errors.AsType[*NotReadyError](err); !unready || len(others) == len(tasks) {
+			return next, err
+		}
+	}
+	return c.choose(ctx, q, tasks)
+}
+
+// Check describes t's task: nil while it runs and is meant to go on, else a typed error: *TaskGoneError for a task that
+// stops or has stopped, or whose container was restarted, *NotReadyError for one that cannot carry a session now.
+func (c *Client) Check(ctx context.Context, t Target) error {
+	tasks, err := c.describeTasks(ctx, t.Cluster, []string{t.Task})
+	if err != nil {
+		return err
+	}
+	if len(tasks) == 0 {
+		return &TaskGoneError{Target: t}
+	}
+	task := tasks[0]
+	if task.stopping() || task.Status != "RUNNING" {
+		return goneError(t, task)
+	}
+	container, err := task.container(t.Container, 0, nil)
+	if err != nil {
+		return err
+	}
+	if t.RuntimeID != "" && container.RuntimeID != t.RuntimeID {
+		return &TaskGoneError{Target: t, Status: task.Status, Reason: "its container " + container.Name + " was restarted"}
+	}
+	return task.Ready(container)
+}
+
+// goneError says why ECS stops a task.
+func goneError(t Target, task Task) *TaskGoneError {
+	status := task.Status
+	if task.DesiredStatus == "STOPPED" && status == "RUNNING" {
+		status = "about to stop"
+	}
+	return &TaskGoneError{Target: t, Status: status, Reason: stopReason(task)}
+}

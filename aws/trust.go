@@ -1,0 +1,105 @@
+package aws
+
+import (
+	"fmt"
+	"strings"
+)
+
+// NoIDTokenError means that a job in GitHub Actions should assume a role but may not ask for an OIDC token.
+type NoIDTokenError struct {
+	Role string
+	Err  error
+}
+
+func (e *NoIDTokenError) Error() string {
+	return fmt.Sprintf("assume %s: this GitHub job has no OIDC token (ACTIONS_ID_TOKEN_REQUEST_URL is not set) and no other AWS credentials", e.Role)
+}
+func (e *NoIDTokenError) Unwrap() error { return e.Err }
+
+// Remedy is the line the workflow lacks.
+func (e *NoIDTokenError) Remedy() string {
+	return "add `permissions: id-token: write` to the job (with `contents: read` if it checks out; pull requests from forks never get it)"
+}
+
+// TokenError means that GitHub did not give an OIDC token although the job may ask for one.
+type TokenError struct {
+	Host    string
+	Status  int // of the HTTP answer; 503 stands for none
+	Problem string
+	Err     error
+}
+
+func (e *TokenError) Error() string {
+	text := "ask GitHub for an OIDC token: " + e.Problem
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+func (e *TokenError) Unwrap() error { return e.Err }
+
+// Temporary is true for faults on GitHub's side.
+func (e *TokenError) Temporary() bool { return e.Status >= 500 }
+
+// Remedy depends on whose fault it is.
+func (e *TokenError) Remedy() string {
+	if e.Temporary() {
+		return fmt.Sprintf("try again; check that the runner reaches %s and look at https://www.githubstatus.com", e.Host)
+	}
+	return "check that the job still runs and has `permissions: id-token: write`; the right to ask ends with the job"
+}
+
+// TrustError means that a role's trust policy does not let this job's token in.
+type TrustError struct {
+	Role                            string
+	Subject, Audience, RepositoryID string // of the token; empty when it could not be read
+	Err                             error
+}
+
+func (e *TrustError) Error() string {
+	return fmt.Sprintf("%s does not trust this job: its token has sub %q, aud %q, repository_id %q", e.Role, e.Subject, e.Audience, e.RepositoryID)
+}
+func (e *TrustError) Unwrap() error { return e.Err }
+
+// Remedy is the condition that the trust policy needs. Repositories made, renamed or moved since 2026-07-15 have their
+// ids in the subject (GitHub, "Immutable subject claims").
+func (e *TrustError) Remedy() string {
+	condition := statementJSON(map[string]map[string]string{"StringEquals": {
+		"token.actions.githubusercontent.com:aud": audience,
+		"token.actions.githubusercontent.com:sub": e.Subject,
+	}})
+	text := fmt.Sprintf("let the trust policy of %s allow sts:AssumeRoleWithWebIdentity with the condition %s", e.Role, condition)
+	if e.RepositoryID != "" {
+		text += fmt.Sprintf(" (or token.actions.githubusercontent.com:repository_id = %q instead of the subject)", e.RepositoryID)
+	}
+	if immutable(e.Subject) {
+		text += "; this repository's subject has the immutable form repo:OWNER@ID/NAME@ID:…, which a pattern like repo:OWNER/NAME:* does not match"
+	}
+	return text
+}
+
+// immutable reports whether a subject names owner and repository with their ids.
+func immutable(subject string) bool {
+	repository, ok := strings.CutPrefix(subject, "repo:")
+	if !ok {
+		return false
+	}
+	repository, _, _ = strings.Cut(repository, ":")
+	return strings.Contains(repository, "@")
+}
+
+// ProviderError means that the account does not know GitHub as an identity provider, or not for this audience.
+type ProviderError struct {
+	Role, Message, Audience string
+	Err                     error
+}
+
+func (e *ProviderError) Error() string {
+	return fmt.Sprintf("assume %s: the account does not accept GitHub's token (aud %q): %s", e.Role, e.Audience, e.Message)
+}
+func (e *ProviderError) Unwrap() error { return e.Err }
+
+// Remedy creates the provider.
+func (e *ProviderError) Remedy() string {
+	return fmt.Sprintf("in account %s run: aws iam create-open-id-connect-provider --url https://token.actions.githubusercontent.com --client-id-list %s", orWord(accountOf(e.Role), "of the role"), audience)
+}

@@ -110,7 +110,7 @@ func identifyHTTP(b []byte) (Protocol, string, bool) {
 	line, rest, whole := bytes.Cut(b, []byte("\r\n"))
 	words := strings.Split(string(line), " ")
 	if len(words) != 3 || !strings.HasPrefix(words[2], "HTTP/1.") || !isMethod(words[0]) {
-		return "", "", whole || len(b) > 16 && !bytes.Contains(b, []byte(" "))
+		return "", "", len(b) > 16 && (whole || !bytes.Contains(b, []byte(" ")))
 	}
 	if words[0] == "CONNECT" {
 		return ProtocolHTTPConnect, clean(words[1]), true

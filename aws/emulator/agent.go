@@ -1,0 +1,368 @@
+package emulator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"culvert/tunnel/wire"
+)
+
+// drainWait is how long an agent that was asked to end waits for its unacknowledged messages (protocol.md 7).
+const drainWait = 2 * time.Second
+
+// basicBelow is the first client version that an agent speaks mux with, muxQuietAfter the last one it keeps its mux
+// keepalive on for; noMux and noisy are the last agent versions without mux, and with keepalive in any case.
+const (
+	basicBelow    = "1.1.70"
+	muxQuietAfter = "1.2.331.0"
+	noMux         = "3.0.196.0"
+	noisy         = "3.1.1511.0"
+)
+
+// agent is the worker that the SSM agent in a container starts for one session.
+type agent struct {
+	channel
+	session  *session
+	data     *dataPath
+	answers  chan wire.Message // to the handshake
+	complete atomic.Bool       // the handshake is
+	port     atomic.Pointer[portHandler]
+	lost     chan struct{} // the socket is gone
+	asked    chan struct{} // the client asked for the end
+}
+
+// portHandler is what takes the tunnel's bytes once the handshake is over: the mux or the basic one.
+type portHandler struct {
+	// input takes the payload of a message; false leaves it unacknowledged.
+	input func(body []byte) bool
+	// disconnect closes the destination, in basic mode.
+	disconnect func()
+}
+
+// sessionError ends a session; its text goes to the client in channel_closed.
+type sessionError string
+
+func (e sessionError) Error() string { return string(e) }
+
+func newAgent(s *session) *agent {
+	a := &agent{
+		session: s, data: s.data,
+		answers: make(chan wire.Message, 4), lost: make(chan struct{}, 1), asked: make(chan struct{}, 1),
+	}
+	a.channel.start(s.fromAgent, a.process)
+	return a
+}
+
+// run is the worker's life: wait for a place, shake hands, carry bytes, tell the service how it went.
+func (a *agent) run() {
+	s := a.session
+	ctx, cancel := context.WithCancel(s.ctx)
+	defer cancel()
+	gone := s.container.stopped()
+	a.data.spawn(func() {
+		select {
+		case <-gone: // a task takes its workers along
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	err := a.work(ctx)
+	select {
+	case <-gone:
+		s.agentConnected.Store(false)
+		if !a.data.knobs().SilentStop {
+			s.end("")
+		}
+		return
+	default:
+	}
+	if ctx.Err() != nil {
+		return // the service ended it
+	}
+	a.drain(ctx)
+	text := ""
+	if said, failed := errors.AsType[sessionError](err); failed {
+		text = said.Error()
+	}
+	s.end(text)
+}
+
+// work returns when the session is over for the agent, for whatever reason.
+func (a *agent) work(ctx context.Context) error {
+	host := a.data.intakeOf(a.session.order.Target)
+	if err := host.enter(ctx, a.data); err != nil {
+		return err
+	}
+	defer host.leave()
+	a.session.connectAgent()
+	a.data.spawn(func() { a.housekeep(ctx) })
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan error, 1)
+	a.data.spawn(func() { done <- a.carry(ctx) })
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	case <-a.asked:
+	}
+	return nil
+}
+
+// carry shakes hands and then moves bytes.
+func (a *agent) carry(ctx context.Context) error {
+	client, err := a.shake(ctx)
+	if err != nil {
+		return err
+	}
+	f := a.data.knobs()
+	if err := pause(ctx, f.PortStart); err != nil {
+		return err
+	}
+	dial, err := a.destination(f)
+	if err != nil {
+		return err
+	}
+	own, _ := wire.ParseVersion(f.AgentVersion) // an odd version is an old one
+	if client.Compare(mustVersion(basicBelow)) < 0 || own.Compare(mustVersion(noMux)) <= 0 {
+		return a.basic(ctx, dial)
+	}
+	keepalive := client.Compare(mustVersion(muxQuietAfter)) <= 0 || own.Compare(mustVersion(noisy)) <= 0
+	return a.mux(ctx, dial, keepalive)
+}
+
+// mustVersion parses one of the constants above.
+func mustVersion(text string) wire.Version {
+	v, err := wire.ParseVersion(text)
+	if err != nil {
+		panic(err) // a constant of this file
+	}
+	return v
+}
+
+// housekeep repeats the oldest message that stays unacknowledged, and brings the socket back when it is lost.
+func (a *agent) housekeep(ctx context.Context) {
+	ticker := time.NewTicker(resendEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			a.resend(time.Now())
+		case <-a.lost:
+			f := a.data.knobs()
+			if f.NoReconnect {
+				continue
+			}
+			// CreateDataChannel and the upgrade: two round trips.
+			if pause(ctx, 4*f.Delay+5*time.Millisecond) != nil {
+				return
+			}
+			a.session.connectAgent()
+			a.paused.Store(false)
+		}
+	}
+}
+
+// disconnected tells the agent that its socket is gone.
+func (a *agent) disconnected() {
+	select {
+	case a.lost <- struct{}{}:
+	default:
+	}
+}
+
+// drain waits a little until the client has acknowledged everything.
+func (a *agent) drain(ctx context.Context) {
+	deadline := time.Now().Add(drainWait)
+	for a.unacknowledged() > 0 && time.Now().Before(deadline) {
+		if pause(ctx, 5*time.Millisecond) != nil {
+			return
+		}
+	}
+}
+
+// shake does the agent's side of the handshake and returns the version the client announced.
+func (a *agent) shake(ctx context.Context) (wire.Version, error) {
+	f, s := a.data.knobs(), a.session
+	began := time.Now()
+	timeout := time.NewTimer(f.HandshakeTimeout)
+	defer timeout.Stop()
+	if err := a.ask(f); err != nil {
+		return wire.Version{}, err
+	}
+	answer, err := a.answer(ctx, timeout.C, wire.HandshakeResponseType)
+	if err != nil {
+		return wire.Version{}, err
+	}
+	var response wire.HandshakeResponse
+	if err := wire.ParseJSON(answer.Body, &response); err != nil {
+		return wire.Version{}, sessionError("Handshake response could not be read: " + err.Error())
+	}
+	var dataKey []byte
+	for _, action := range response.ProcessedClientActions {
+		if action.ActionStatus != wire.StatusSuccess {
+			return wire.Version{}, sessionError(fmt.Sprintf("%s failed on client with status %d error: %s", action.ActionType, action.ActionStatus, action.Error))
+		}
+		if action.ActionType == wire.ActionKMSEncryption {
+			result, err := wire.KMSActionResult(action.ActionResult)
+			if err != nil {
+				return wire.Version{}, sessionError("Encryption could not be set up: " + err.Error())
+			}
+			if dataKey, err = a.data.keys.decrypt(result.KMSCipherTextKey, encryptionContext(s.id, s.order.Target)); err != nil {
+				return wire.Version{}, sessionError("Fetching data key failed: " + err.Error())
+			}
+		}
+	}
+	if f.KMS {
+		if err := a.challenge(ctx, timeout.C, dataKey); err != nil {
+			return wire.Version{}, err
+		}
+	}
+	version, err := wire.ParseVersion(response.ClientVersion)
+	if err != nil {
+		return wire.Version{}, sessionError("Client version " + strconv.Quote(response.ClientVersion) + " could not be read")
+	}
+	body, err := json.Marshal(wire.HandshakeComplete{HandshakeTimeToComplete: time.Since(began)})
+	if err != nil {
+		return wire.Version{}, fmt.Errorf("encode handshake complete: %w", err)
+	}
+	a.oddities(f.Around)
+	a.send(wire.HandshakeCompleteType, body)
+	a.complete.Store(true)
+	a.oddities(f.Around)
+	return version, nil
+}
+
+// ask sends the handshake request.
+func (a *agent) ask(f Faults) error {
+	order := a.session.order
+	properties := wire.PortProperties{
+		PortNumber: strconv.Itoa(int(order.port)), LocalPortNumber: order.local, Type: "LocalPortForwarding", Host: order.host,
+	}
+	sessionType, err := json.Marshal(wire.SessionTypeAction{SessionType: "Port", Properties: properties})
+	if err != nil {
+		return fmt.Errorf("encode session type: %w", err)
+	}
+	request := wire.HandshakeRequest{
+		AgentVersion:           f.AgentVersion,
+		RequestedClientActions: []wire.RequestedAction{{ActionType: wire.ActionSessionType, ActionParameters: sessionType}},
+	}
+	if f.KMS {
+		key, err := json.Marshal(wire.KMSRequest{KMSKeyID: a.data.keyARN()})
+		if err != nil {
+			return fmt.Errorf("encode encryption request: %w", err)
+		}
+		request.RequestedClientActions = append(request.RequestedClientActions,
+			wire.RequestedAction{ActionType: wire.ActionKMSEncryption, ActionParameters: key})
+	}
+	body, err := json.Marshal(request)
+	if err != nil {
+		return fmt.Errorf("encode handshake request: %w", err)
+	}
+	a.send(wire.HandshakeRequestType, body)
+	return nil
+}
+
+// answer waits for the client's next message of the handshake.
+func (a *agent) answer(ctx context.Context, timeout <-chan time.Time, want wire.PayloadType) (wire.Message, error) {
+	for {
+		select {
+		case <-ctx.Done():
+			return wire.Message{}, ctx.Err()
+		case <-timeout:
+			return wire.Message{}, sessionError("Handshake timed out. Please ensure that you have the latest version of the session manager plugin.")
+		case m := <-a.answers:
+			if m.Payload == want {
+				return m, nil
+			}
+		}
+	}
+}
+
+// process takes one message in its turn; false leaves it unacknowledged, so that the client repeats it.
+func (a *agent) process(m wire.Message) bool {
+	switch m.Payload {
+	case wire.HandshakeResponseType, wire.EncryptionResponseType:
+		select {
+		case a.answers <- m:
+		default: // nobody asked for so many
+		}
+		return true
+	}
+	if !a.complete.Load() {
+		return true // acknowledged and thrown away: A3 of protocol.md 9
+	}
+	handler := a.port.Load()
+	if handler == nil {
+		return false
+	}
+	switch m.Payload {
+	case wire.Output:
+		body, err := a.open(m.Body)
+		if err != nil {
+			return false
+		}
+		return handler.input(body)
+	case wire.FlagType:
+		flag, err := wire.ParseFlag(m.Body)
+		switch {
+		case err != nil:
+		case flag == wire.FlagTerminateSession && a.data.terminateFlag():
+			select {
+			case a.asked <- struct{}{}:
+			default:
+			}
+		case flag == wire.FlagDisconnectToPort:
+			handler.disconnect()
+		}
+	}
+	return true
+}
+
+// terminateFlag reports whether agents here understand that flag.
+func (d *dataPath) terminateFlag() bool {
+	v, err := wire.ParseVersion(d.knobs().AgentVersion)
+	return err == nil && v.TerminateFlag()
+}
+
+// oddities sends n rounds of messages that a client must pass over wherever they come (P8 of protocol.md 9).
+func (a *agent) oddities(n int) {
+	for range n {
+		for _, m := range []wire.Message{
+			{Type: wire.StartPublication, Body: []byte("{}")},
+			{Type: "some_future_message", Body: []byte(`{"SchemaVersion":1}`)},
+			{Type: wire.Acknowledge, Flags: wire.FlagsAck, Body: wire.AppendAckBody(nil, wire.InputStream, wire.ID(uuid.New()), 0)},
+			{Type: wire.PausePublication, Body: []byte("{}")},
+		} {
+			m.Schema, m.Created, m.ID = 1, wire.Millis(time.Now()), wire.ID(uuid.New())
+			if frame, err := m.Append(nil); err == nil {
+				a.session.fromAgent(frame)
+			}
+		}
+	}
+}
+
+// pause waits for d or until ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

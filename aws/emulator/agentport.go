@@ -1,0 +1,287 @@
+package emulator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/xtaci/smux"
+
+	"culvert/tunnel/wire"
+)
+
+const (
+	// payloadLimit is the most that an agent puts into a message.
+	payloadLimit = 1024
+	// synTimeout is how long Linux tries to connect to a host that swallows SYNs.
+	synTimeout = 127 * time.Second
+	// whilePaused is how often an agent that was paused looks again.
+	whilePaused = time.Millisecond
+)
+
+// dialer connects to the destination of a session.
+type dialer func(ctx context.Context) (net.Conn, error)
+
+// destination settles where a session's connections go: a port of the container, or a host that its network resolves,
+// once, as the agent does.
+func (a *agent) destination(f Faults) (dialer, error) {
+	order, k := a.session.order, a.session.container
+	dial := func(ctx context.Context) (net.Conn, error) { return k.dial(ctx, order.port) }
+	if order.host != "" {
+		ip, err := netip.ParseAddr(order.host)
+		literal := err == nil
+		loopback := order.host == "localhost" || (literal && ip.IsLoopback())
+		switch {
+		case literal && forbidden(ip), loopback && f.RefuseLoopback:
+			return nil, sessionError("Forwarding to IP address " + order.host + " is forbidden.")
+		case !loopback:
+			address, err := a.data.emulator.resolve(order.host, order.port)
+			if err != nil {
+				return nil, sessionError("Unable to resolve host " + order.host + ": " + err.Error())
+			}
+			var d net.Dialer
+			dial = func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, "tcp", address) }
+		}
+	}
+	return func(ctx context.Context) (net.Conn, error) { return a.data.dial(ctx, order.port, dial) }, nil
+}
+
+// forbidden reports whether an address is on the agent's deny list: instance metadata, DNS and time of a VPC, and with
+// them everything link-local.
+func forbidden(ip netip.Addr) bool {
+	ip = ip.Unmap()
+	return ip.IsLinkLocalUnicast() || netip.MustParsePrefix("fd00:ec2::/64").Contains(ip)
+}
+
+// dial connects with the faults of a destination: a dial that is swallowed, a connection that stops reading.
+func (d *dataPath) dial(ctx context.Context, port uint16, dial dialer) (net.Conn, error) {
+	giveUp := time.NewTimer(synTimeout)
+	defer giveUp.Stop()
+	for {
+		f, changed := d.watch()
+		if !slices.Contains(f.Swallow, port) {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-giveUp.C:
+			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ETIMEDOUT}
+		case <-changed:
+		}
+	}
+	conn, err := dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &stallable{Conn: conn, data: d, port: port, ctx: ctx}
+	c.release = context.AfterFunc(ctx, func() { _ = conn.Close() })
+	return c, nil
+}
+
+// stallable is a connection to a destination that can be made to stop reading. It closes with its context.
+type stallable struct {
+	net.Conn
+	data    *dataPath
+	port    uint16
+	ctx     context.Context
+	release func() bool
+}
+
+func (c *stallable) Write(b []byte) (int, error) {
+	for {
+		f, changed := c.data.watch()
+		if !slices.Contains(f.Stalled, c.port) {
+			return c.Conn.Write(b)
+		}
+		select {
+		case <-c.ctx.Done():
+			return 0, net.ErrClosed
+		case <-changed:
+		}
+	}
+}
+
+func (c *stallable) Close() error {
+	c.release()
+	return c.Conn.Close()
+}
+
+// mux serves the session with smux version 1 and the library's defaults, as agents after 3.0.196.0 do.
+func (a *agent) mux(ctx context.Context, dial dialer, keepalive bool) error {
+	config := smux.DefaultConfig()
+	config.KeepAliveDisabled = !keepalive
+	near, far := newPipe()
+	session, err := smux.Server(far, config)
+	if err != nil {
+		return fmt.Errorf("start mux: %w", err)
+	}
+	a.port.Store(&portHandler{
+		input: func(body []byte) bool {
+			_, err := near.Write(body)
+			return err == nil
+		},
+		disconnect: func() {},
+	})
+	// The agent joins its two loops and ends the session when both have: a broken mux leaves the other one waiting for
+	// bytes, and a session that nobody ends (A5 of protocol.md 9).
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	release := context.AfterFunc(ctx, func() {
+		_ = session.Close()
+		_ = near.Close()
+	})
+	defer release()
+	broken := make(chan struct{})
+	var loops sync.WaitGroup
+	loops.Go(func() {
+		defer close(broken)
+		a.accept(ctx, session, dial)
+	})
+	err = a.pump(ctx, near, broken)
+	cancel()
+	_ = session.Close()
+	_ = near.Close()
+	loops.Wait()
+	return err
+}
+
+// accept connects every new stream to the destination, one after the other: a dial that hangs holds up the rest.
+func (a *agent) accept(ctx context.Context, session *smux.Session, dial dialer) {
+	var streams sync.WaitGroup
+	defer streams.Wait()
+	for {
+		stream, err := session.AcceptStream()
+		if err != nil {
+			return
+		}
+		conn, err := dial(ctx)
+		if err != nil {
+			a.send(wire.FlagType, wire.FlagBody(wire.FlagConnectToPortError))
+			_ = stream.Close()
+			continue
+		}
+		// The end of either direction closes the other end whole: the agent has no half-close (protocol.md 6).
+		streams.Go(func() {
+			_, _ = io.Copy(conn, stream)
+			_ = conn.Close()
+		})
+		streams.Go(func() {
+			_, _ = io.Copy(stream, conn)
+			_ = stream.Close()
+		})
+	}
+}
+
+// pump sends what r has in messages of at most 1024 bytes, with a rest after each.
+func (a *agent) pump(ctx context.Context, r io.Reader, broken <-chan struct{}) error {
+	packet := make([]byte, payloadLimit)
+	for {
+		rest := a.data.pacing()
+		if a.paused.Load() {
+			rest = max(rest, whilePaused)
+		} else {
+			select {
+			case <-broken:
+				return errors.New("mux ended")
+			default:
+			}
+			n, err := r.Read(packet)
+			if err != nil {
+				return fmt.Errorf("read from mux: %w", err)
+			}
+			a.send(wire.Output, packet[:n])
+		}
+		if err := pause(ctx, rest); err != nil {
+			return err
+		}
+	}
+}
+
+func (d *dataPath) pacing() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.faults.Pacing
+}
+
+// basic carries the raw bytes of one connection at a time, as agents without mux do and as all do for old clients.
+type basic struct {
+	agent *agent
+	ctx   context.Context
+	dial  dialer
+
+	mu     sync.Mutex
+	conn   net.Conn
+	closed bool          // the destination was, new data connects again
+	again  chan net.Conn // nil: that failed
+}
+
+// basic serves the session without mux.
+func (a *agent) basic(ctx context.Context, dial dialer) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	conn, err := dial(ctx)
+	if err != nil {
+		return sessionError("Unable to connect to specified port: " + err.Error())
+	}
+	b := &basic{agent: a, ctx: ctx, dial: dial, conn: conn, again: make(chan net.Conn)}
+	a.port.Store(&portHandler{input: b.input, disconnect: b.disconnect})
+	for {
+		if err := a.pump(ctx, conn, nil); ctx.Err() != nil {
+			return err
+		}
+		_ = conn.Close()
+		b.mu.Lock()
+		b.closed = true
+		b.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case conn = <-b.again:
+		}
+		if conn == nil {
+			return errors.New("reconnect to port")
+		}
+	}
+}
+
+func (b *basic) input(body []byte) bool {
+	b.mu.Lock()
+	conn, closed := b.conn, b.closed
+	b.mu.Unlock()
+	if closed {
+		var err error
+		if conn, err = b.dial(b.ctx); err != nil {
+			conn = nil
+		}
+		b.mu.Lock()
+		b.conn, b.closed = conn, false
+		b.mu.Unlock()
+		select {
+		case b.again <- conn:
+		case <-b.ctx.Done():
+			return false
+		}
+	}
+	if conn == nil {
+		return false
+	}
+	_, err := conn.Write(body)
+	return err == nil
+}
+
+// disconnect closes the connection: the client's has ended.
+func (b *basic) disconnect() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.conn != nil {
+		_ = b.conn.Close()
+	}
+}

@@ -1,0 +1,197 @@
+package emulator
+
+import (
+	"container/list"
+	"errors"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"culvert/tunnel/wire"
+)
+
+// How the agent repeats messages (protocol.md 4).
+const (
+	resendEvery   = 100 * time.Millisecond
+	firstRTT      = 100 * time.Millisecond
+	firstRTO      = 200 * time.Millisecond
+	longestRTO    = time.Second
+	clockGrain    = 10 * time.Millisecond
+	channelBuffer = 100_000 // messages, unacknowledged or early
+)
+
+// channel is the agent's end of the data channel with the habits of the real one: it does not slow down for want of
+// acknowledges, repeats only the oldest message, and keeps no more than channelBuffer of them.
+type channel struct {
+	emit   func(frame []byte)      // to the relay; what cannot be sent is lost
+	take   func(wire.Message) bool // a message in its turn; false: not ready
+	paused atomic.Bool             // the service said that the client is away
+	seal   atomic.Pointer[encryption]
+
+	sending sync.Mutex // keeps the order on the wire that of the numbers
+	next    int64
+
+	mu      sync.Mutex
+	unacked list.List // of *sent, oldest first
+	bySeq   map[int64]*list.Element
+	rtt     float64 // smoothed, in ns, with its variation
+	rttvar  float64
+	rto     time.Duration
+
+	// Of the goroutine that calls receive.
+	expected int64
+	early    map[int64]wire.Message
+	deaf     bool
+}
+
+type sent struct {
+	sequence int64
+	frame    []byte
+	at       time.Time
+}
+
+func (c *channel) start(emit func([]byte), take func(wire.Message) bool) {
+	c.emit, c.take = emit, take
+	c.bySeq, c.early = map[int64]*list.Element{}, map[int64]wire.Message{}
+	c.rtt, c.rto = float64(firstRTT), firstRTO
+}
+
+// send numbers a payload and sends it. Empty ones are dropped, as the agent does.
+func (c *channel) send(kind wire.PayloadType, body []byte) {
+	if len(body) == 0 {
+		return
+	}
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	if e := c.seal.Load(); e != nil && kind == wire.Output {
+		body = e.encrypt(body)
+	}
+	m := wire.Message{
+		Type: wire.OutputStream, Schema: 1, Created: wire.Millis(time.Now()), Sequence: c.next, ID: wire.ID(uuid.New()), Payload: kind, Body: body,
+	}
+	if c.next == 0 {
+		m.Flags = wire.FlagSyn
+	}
+	frame, err := m.Append(make([]byte, 0, wire.Overhead+len(body)))
+	if err != nil {
+		return // neither can be: the type is a constant, the body not empty
+	}
+	c.next++
+	if !c.paused.Load() {
+		c.emit(frame)
+	}
+	// Only now, as the agent does: an acknowledge that comes back at once finds nothing, and the message is repeated.
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.unacked.Len() < channelBuffer {
+		c.bySeq[m.Sequence] = c.unacked.PushBack(&sent{sequence: m.Sequence, frame: frame, at: time.Now()})
+	}
+}
+
+// resend repeats the oldest unacknowledged message if its time has come.
+func (c *channel) resend(now time.Time) {
+	if c.paused.Load() {
+		return
+	}
+	c.mu.Lock()
+	oldest := c.unacked.Front()
+	var frame []byte
+	if oldest != nil {
+		if s := oldest.Value.(*sent); now.Sub(s.at) > c.rto { //nolint:forcetypeassert // the list holds nothing else
+			s.at, frame = now, s.frame
+		}
+	}
+	c.mu.Unlock()
+	if frame != nil {
+		c.emit(frame)
+	}
+}
+
+// unacknowledged is how many messages the client has yet to acknowledge.
+func (c *channel) unacknowledged() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.unacked.Len()
+}
+
+// receive takes a frame from the relay. It blocks while the destination takes nothing: then acknowledges are neither
+// sent nor read (A6 of protocol.md 9).
+func (c *channel) receive(frame []byte) {
+	if c.deaf {
+		return
+	}
+	m, err := wire.Parse(frame)
+	switch {
+	case errors.Is(err, wire.ErrShort), errors.Is(err, wire.ErrHeader):
+		c.deaf = true // the agent's reader panics and is never heard of again (protocol.md 3)
+		return
+	case err != nil:
+		return
+	}
+	switch m.Type {
+	case wire.InputStream:
+		c.paused.Store(false)
+		c.sequence(m)
+	case wire.Acknowledge:
+		c.paused.Store(false)
+		if n, err := wire.ParseAckSequence(m.Body); err == nil {
+			c.acknowledged(n, time.Now())
+		}
+	case wire.StartPublication:
+		c.paused.Store(false)
+	case wire.PausePublication:
+		c.paused.Store(true)
+	}
+}
+
+// sequence puts a stream message in its turn.
+func (c *channel) sequence(m wire.Message) {
+	switch {
+	case m.Sequence < c.expected:
+		c.acknowledge(m)
+	case m.Sequence > c.expected:
+		if len(c.early) < channelBuffer {
+			c.acknowledge(m)
+			c.early[m.Sequence] = m
+		}
+	case c.take(m):
+		c.expected++
+		c.acknowledge(m)
+		for {
+			m, ok := c.early[c.expected]
+			if !ok || !c.take(m) {
+				return
+			}
+			delete(c.early, c.expected)
+			c.expected++
+		}
+	}
+}
+
+func (c *channel) acknowledge(m wire.Message) {
+	body := wire.AppendAckBody(make([]byte, 0, 200), m.Type, m.ID, m.Sequence)
+	ack := wire.Message{
+		Type: wire.Acknowledge, Schema: 1, Created: wire.Millis(time.Now()), Flags: wire.FlagsAck, ID: wire.ID(uuid.New()), Body: body,
+	}
+	if frame, err := ack.Append(make([]byte, 0, wire.Overhead+len(body))); err == nil {
+		c.emit(frame)
+	}
+}
+
+// acknowledged drops a message that arrived and learns from its round trip.
+func (c *channel) acknowledged(n int64, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	element, ok := c.bySeq[n]
+	if !ok {
+		return
+	}
+	delete(c.bySeq, n)
+	trip := float64(now.Sub(c.unacked.Remove(element).(*sent).at)) //nolint:forcetypeassert // the list holds nothing else
+	c.rttvar += (math.Abs(c.rtt-trip) - c.rttvar) / 4
+	c.rtt += (trip - c.rtt) / 8
+	c.rto = min(time.Duration(c.rtt+max(float64(clockGrain), 4*c.rttvar)), longestRTO)
+}

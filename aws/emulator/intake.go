@@ -1,0 +1,109 @@
+package emulator
+
+import (
+	"context"
+	"sync"
+)
+
+// intake is the start queue of one container's agent: the control channel hands over one start at a time to a queue of
+// one place (SessionWorkerBufferLimit), from which one at a time is taken in (protocol.md 8). Starting sessions one
+// after the other is therefore quick, several at once is slow.
+type intake struct {
+	control, queue, taking chan struct{} // semaphores of one
+	left                   chan struct{} // a session has ended
+
+	mu      sync.Mutex
+	running int
+}
+
+func (d *dataPath) intakeOf(target string) *intake {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.hosts[target] == nil {
+		d.hosts[target] = &intake{
+			control: make(chan struct{}, 1), queue: make(chan struct{}, 1), taking: make(chan struct{}, 1), left: make(chan struct{}, 1),
+		}
+	}
+	return d.hosts[target]
+}
+
+// enter returns once the agent has started a worker, which ends with leave.
+func (i *intake) enter(ctx context.Context, d *dataPath) error {
+	taken, err := i.line(ctx, d)
+	if err != nil {
+		return err
+	}
+	if !taken {
+		err := acquire(ctx, i.taking)
+		<-i.queue
+		if err != nil {
+			return err
+		}
+	}
+	defer func() { <-i.taking }()
+	if err := pause(ctx, d.knobs().AgentStart); err != nil {
+		return err
+	}
+	for {
+		f, changed := d.watch()
+		i.mu.Lock()
+		free := i.running < f.WorkersLimit
+		if free {
+			i.running++
+		}
+		i.mu.Unlock()
+		if free {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-i.left:
+		case <-changed:
+		}
+	}
+}
+
+// line gets a place in the queue, or past it when nobody is being taken in.
+func (i *intake) line(ctx context.Context, d *dataPath) (taken bool, err error) {
+	if err := acquire(ctx, i.control); err != nil {
+		return false, err
+	}
+	defer func() { <-i.control }()
+	for {
+		select {
+		case i.queue <- struct{}{}:
+		default:
+			if err := pause(ctx, d.knobs().StartStep); err != nil {
+				return false, err
+			}
+			continue
+		}
+		select {
+		case i.taking <- struct{}{}:
+			<-i.queue
+			return true, nil
+		default:
+			return false, nil
+		}
+	}
+}
+
+func (i *intake) leave() {
+	i.mu.Lock()
+	i.running--
+	i.mu.Unlock()
+	select {
+	case i.left <- struct{}{}:
+	default:
+	}
+}
+
+func acquire(ctx context.Context, semaphore chan struct{}) error {
+	select {
+	case semaphore <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,364 @@
+package emulator
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"culvert/tunnel/wire"
+)
+
+// heldFrames is how many messages wait for a client that has not come yet. What the service does is not known
+// (protocol.md 10.6); the agent repeats its handshake request anyway.
+const heldFrames = 4
+
+// idleText is what the service says when a session ends for want of traffic (amazon-ssm-agent issue 261).
+const idleText = "Your session timed out due to inactivity and has been terminated."
+
+// session is one Session Manager session: two relays, a client that comes and goes, and an agent.
+type session struct {
+	data      *dataPath
+	container *container
+	order     startOrder
+	id        string
+	owner     caller
+	started   time.Time
+	agent     *agent
+	up, down  *relay
+	ctx       context.Context // the agent's life; ends with the session at the latest
+	stop      context.CancelFunc
+
+	busy           atomic.Int64 // when stream data last passed, in ns since the epoch
+	upped, downed  atomic.Uint64
+	agentConnected atomic.Bool
+
+	mu          sync.Mutex
+	tokens      map[string]time.Time // good for one socket, until then
+	signatures  []string             // of presigned stream URLs
+	client      *clientLeg           // nil while it is away
+	clientSince time.Time
+	agentSince  time.Time
+	attached    bool // a client was there once
+	held        [][]byte
+	ended       time.Time // zero while active
+}
+
+// Session is a session as the service sees it at one moment.
+type Session struct {
+	ID, Target, Document, Owner string
+	Port                        uint16
+	Host                        string // of the remote-host document
+	Started                     time.Time
+	Client, Agent               bool   // which legs are connected
+	Up, Down                    uint64 // bytes of tunnel data relayed from the client and from the agent, repeats included
+}
+
+// begin makes a session and lets its agent start.
+func (d *dataPath) begin(k *container, order startOrder, owner caller) (*session, error) {
+	now := d.now()
+	s := &session{
+		data: d, container: k, order: order, owner: owner, started: now, clientSince: now,
+		id:     owner.SessionName + "-" + strings.ToLower(rand.Text()),
+		tokens: map[string]time.Time{},
+	}
+	s.ctx, s.stop = context.WithCancel(d.ctx)
+	s.busy.Store(now.UnixNano())
+	s.agent = newAgent(s)
+
+	d.mu.Lock()
+	d.born++
+	seed := d.faults.Seed ^ d.born<<32
+	d.mu.Unlock()
+	s.up = newRelay(d, seed, 1, func(f *Faults) *Path { return &f.Up }, s.toAgent)
+	s.down = newRelay(d, seed, 2, func(f *Faults) *Path { return &f.Down }, s.toClient)
+
+	d.mu.Lock()
+	if d.closed {
+		d.mu.Unlock()
+		s.stop()
+		return nil, &apiError{Code: "InternalServerError", Message: "the account is closing", Status: 500}
+	}
+	d.active = append(d.active, s)
+	d.mu.Unlock()
+
+	ok := d.spawn(s.up.run) && d.spawn(func() {
+		s.down.run()
+		s.farewell()
+	}) && d.spawn(s.agent.run)
+	if !ok {
+		s.abort()
+	}
+	return s, nil
+}
+
+// ticket makes a stream URL and a token for one socket.
+func (s *session) ticket() (streamURL, token string) {
+	f := s.data.knobs()
+	now := s.data.now()
+	base := "ws" + strings.TrimPrefix(s.data.emulator.URL(), "http")
+	if f.StreamHost != "" {
+		base = "ws://" + f.StreamHost
+	}
+	q := "?role=publish_subscribe&cell-number=" + url.QueryEscape("AAEAAemulator0001")
+	token = strings.Repeat("AAEAA", 4) + rand.Text() + rand.Text()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.Presigned {
+		signature := strings.ToLower(rand.Text() + rand.Text())
+		s.signatures = append(s.signatures, signature)
+		q += "&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=" + now.UTC().Format("20060102T150405Z") +
+			"&X-Amz-Expires=" + strconv.Itoa(int(f.TokenLife/time.Second)) + "&X-Amz-SignedHeaders=host&X-Amz-Signature=" + signature
+	}
+	s.tokens[token] = now.Add(f.TokenLife)
+	return base + "/v1/data-channel/" + s.id + q, token
+}
+
+// presigned reports whether the session handed out a URL with this signature.
+func (s *session) presigned(signature string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Contains(s.signatures, signature)
+}
+
+// redeem uses up a token.
+func (s *session) redeem(token string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	until, known := s.tokens[token]
+	delete(s.tokens, token)
+	return known && s.ended.IsZero() && !s.data.now().After(until)
+}
+
+// attach makes leg the client's; an earlier one is closed.
+func (s *session) attach(leg *clientLeg) bool {
+	s.mu.Lock()
+	if !s.ended.IsZero() {
+		s.mu.Unlock()
+		return false
+	}
+	old, back := s.client, s.attached
+	s.client, s.attached, s.clientSince = leg, true, s.data.now()
+	for _, frame := range s.held {
+		leg.write(frame)
+	}
+	s.held = nil
+	s.mu.Unlock()
+	if old != nil {
+		old.close(closeNormal, "")
+	}
+	if back {
+		s.up.push(control(wire.StartPublication))
+	}
+	return true
+}
+
+// detach notes that a leg is gone, unless another took its place.
+func (s *session) detach(leg *clientLeg) {
+	s.mu.Lock()
+	was := s.client == leg
+	if was {
+		s.client = nil
+	}
+	s.mu.Unlock()
+	if was {
+		s.up.push(control(wire.PausePublication))
+	}
+}
+
+// fromClient relays a frame of the client.
+func (s *session) fromClient(frame []byte) {
+	s.note(frame, &s.upped)
+	s.up.push(frame)
+}
+
+// fromAgent relays a frame of the agent, if its socket stands.
+func (s *session) fromAgent(frame []byte) {
+	if s.agentConnected.Load() {
+		s.note(frame, &s.downed)
+		s.down.push(frame)
+	}
+}
+
+func (s *session) note(frame []byte, count *atomic.Uint64) {
+	if kindOf(frame) == dataFrame {
+		s.busy.Store(s.data.now().UnixNano())
+		count.Add(uint64(outputLength(frame))) //nolint:gosec // a length
+	}
+}
+
+func (s *session) toAgent(frame []byte) {
+	if s.agentConnected.Load() {
+		s.agent.receive(frame)
+	}
+}
+
+// toClient writes a frame to the client, holds it for one that has not come yet, or drops it.
+func (s *session) toClient(frame []byte) {
+	s.mu.Lock()
+	leg := s.client
+	if leg == nil && !s.attached && len(s.held) < heldFrames {
+		s.held = append(s.held, frame)
+	}
+	s.mu.Unlock()
+	if leg != nil {
+		leg.write(frame)
+	}
+}
+
+// end ends the session for both sides; the client is told output, which may be empty.
+func (s *session) end(output string) {
+	if !s.close() {
+		return
+	}
+	s.up.abort()
+	s.down.finish(closedFrame(s.id, output, s.data.now()))
+}
+
+// abort ends the session without a word.
+func (s *session) abort() {
+	s.close()
+	s.up.abort()
+	s.down.abort()
+}
+
+// close marks the session as ended and stops the agent; only the first call returns true.
+func (s *session) close() bool {
+	s.mu.Lock()
+	if !s.ended.IsZero() {
+		s.mu.Unlock()
+		return false
+	}
+	s.ended = s.data.now()
+	s.tokens = nil
+	s.mu.Unlock()
+	s.agentConnected.Store(false)
+	s.stop()
+	s.data.retire(s)
+	return true
+}
+
+// farewell closes the client's socket once everything was delivered.
+func (s *session) farewell() {
+	s.mu.Lock()
+	leg := s.client
+	s.client = nil
+	s.mu.Unlock()
+	if leg != nil {
+		leg.close(closeNormal, "")
+	}
+}
+
+// status is the word DescribeSessions has for the session.
+func (s *session) status() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case !s.ended.IsZero():
+		return "Terminated"
+	case s.client != nil:
+		return "Connected"
+	case s.attached:
+		return "Disconnected"
+	}
+	return "Connecting"
+}
+
+// age does to the session what time brings.
+func (s *session) age(now time.Time, f *Faults) {
+	busy := time.Unix(0, s.busy.Load())
+	switch {
+	case f.Idle > 0 && now.Sub(busy) >= f.Idle:
+		s.end(idleText)
+		return
+	case f.Longest > 0 && now.Sub(s.started) >= f.Longest:
+		s.end("Your session has reached its maximum duration and has been terminated.")
+		return
+	}
+	s.mu.Lock()
+	leg, clientDue := s.client, s.client != nil && f.ClientLeg.Every > 0 && now.Sub(s.clientSince) >= f.ClientLeg.Every
+	agentDue := f.AgentLeg.Every > 0 && !s.agentSince.IsZero() && now.Sub(s.agentSince) >= f.AgentLeg.Every
+	s.mu.Unlock()
+	if clientDue {
+		s.hangUp(leg, f.ClientLeg.Cut)
+	}
+	if agentDue {
+		s.loseAgent(f.AgentLeg.Cut)
+	}
+}
+
+// hangUp ends a leg as the service does by itself.
+func (s *session) hangUp(leg *clientLeg, cut bool) {
+	s.detach(leg)
+	if cut {
+		leg.cut()
+		return
+	}
+	leg.close(closeNormal, "Bye")
+}
+
+// loseAgent takes the agent's socket away; it will come back by itself.
+func (s *session) loseAgent(cut bool) {
+	if !s.agentConnected.Swap(false) {
+		return
+	}
+	s.mu.Lock()
+	s.agentSince = time.Time{}
+	s.mu.Unlock()
+	if cut {
+		s.up.discard()
+		s.down.discard()
+	}
+	s.agent.disconnected()
+}
+
+// connectAgent notes that the agent has a socket.
+func (s *session) connectAgent() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended.IsZero() {
+		s.agentSince = s.data.now()
+		s.agentConnected.Store(true)
+	}
+}
+
+func (s *session) snapshot() Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Session{
+		ID: s.id, Target: s.order.Target, Document: s.order.DocumentName, Owner: s.owner.ARN, Port: s.order.port, Host: s.order.host,
+		Started: s.started, Client: s.client != nil, Agent: s.agentConnected.Load(), Up: s.upped.Load(), Down: s.downed.Load(),
+	}
+}
+
+// control encodes one of the messages that the service itself sends.
+func control(kind wire.Type) []byte { return encode(kind, []byte("{}"), time.Now()) }
+
+// closedFrame encodes the channel_closed message.
+func closedFrame(id, output string, now time.Time) []byte {
+	body, err := json.Marshal(wire.Closed{
+		MessageType: string(wire.ChannelClosed), MessageId: uuid.NewString(), DestinationId: uuid.NewString(), SessionId: id,
+		SchemaVersion: 1, CreatedDate: now.UTC().Format(time.RFC3339Nano), Output: output,
+	})
+	if err != nil {
+		return nil // strings always encode
+	}
+	return encode(wire.ChannelClosed, body, now)
+}
+
+func encode(kind wire.Type, body []byte, now time.Time) []byte {
+	m := wire.Message{Type: kind, Schema: 1, Created: wire.Millis(now), ID: wire.ID(uuid.New()), Body: body}
+	frame, err := m.Append(nil)
+	if err != nil {
+		return nil // the types are short and the bodies not empty
+	}
+	return frame
+}

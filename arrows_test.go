@@ -98,8 +98,8 @@ func TestImportsFollowTheArrows(t *testing.T) {
 }
 
 type listed struct {
-	ImportPath string
-	Imports    []string // without those of tests
+	ImportPath string   `json:"ImportPath"`
+	Imports    []string `json:"Imports"` // without those of tests
 }
 
 func packages(t *testing.T, goos string) []listed {

@@ -1,0 +1,66 @@
+# The two that matter: `make quick` while you work, `make test` before you hand it on.
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+MAKEFLAGS   += --no-print-directory
+
+GOLANGCI   := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GORELEASER := github.com/goreleaser/goreleaser/v2@v2.16.0
+
+FUZZTIME ?= 3s
+TARGETS  := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+
+# Tests that miss a part of their proof write their name here; `make test` ends with the list.
+export CULVERT_NOT_RUN := $(CURDIR)/.cache/not-run
+
+.PHONY: test quick install fmt vet lint race fuzz build cross release-check summary
+
+## test: everything, within 15 minutes on two cores; installs what it needs
+test: install fmt vet lint race
+	@$(MAKE) fuzz cross release-check summary
+
+## quick: within a minute
+quick: fmt vet
+	go test -short ./...
+
+install:
+	@mkdir -p .cache && : > "$(CULVERT_NOT_RUN)"
+	@.ci/install
+
+fmt:
+	@echo "gofmt"; wrong=$$(gofmt -l .); [ -z "$$wrong" ] || { echo "not formatted:"; echo "$$wrong"; exit 1; }
+
+vet:
+	go vet ./...
+
+lint:
+	@echo "golangci-lint"; .ci/tool $(GOLANGCI) run
+
+race:
+	go test -race -count=1 -timeout 10m ./...
+
+## fuzz: every fuzz target for FUZZTIME; make fuzz FUZZTIME=10m looks for more
+fuzz:
+	@.ci/fuzz $(FUZZTIME)
+
+build:
+	CGO_ENABLED=0 go build -trimpath -o bin/culvert .
+
+## cross: vets and builds for the systems that are released
+cross:
+	@for target in $(TARGETS); do \
+		echo "build $$target"; \
+		export GOOS=$${target%/*} GOARCH=$${target#*/} CGO_ENABLED=0; \
+		go vet ./...; \
+		go build -buildvcs=false -o /dev/null ./...; \
+	done
+
+release-check:
+	@echo "goreleaser check"; .ci/tool $(GORELEASER) check --quiet
+
+summary:
+	@if [ -s "$(CULVERT_NOT_RUN)" ]; then \
+		echo "make test: passed, but not everything could be run. Not run:"; sort -u "$(CULVERT_NOT_RUN)" | sed 's/^/  /'; \
+	else \
+		echo "make test: passed, nothing left out: format, vet, lint, tests with -race, fuzz targets ($(FUZZTIME) each), builds for $(words $(TARGETS)) targets, release configuration"; \
+	fi

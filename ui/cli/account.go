@@ -1,0 +1,145 @@
+package cli
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"culvert/aws"
+	"culvert/aws/emulator"
+	"culvert/tunnel"
+)
+
+// account is the AWS account that a command works on: the user's, or the embedded one.
+type account struct {
+	client *aws.Client
+	log    *slog.Logger
+	demo   *demoAccount // nil on a real account
+	closes []func()
+}
+
+// demoRegion is where the demo account lives.
+const demoRegion = "eu-west-1"
+
+// connect opens the log and the account that the shared flags name. The caller closes it.
+func (a *app) connect(ctx context.Context) (*account, error) {
+	acc := &account{}
+	if err := acc.open(ctx, a); err != nil {
+		acc.close()
+		return nil, err
+	}
+	return acc, nil
+}
+
+func (acc *account) open(ctx context.Context, a *app) error {
+	s := &a.shared
+	logTo := a.Stderr
+	if s.logFile != "" {
+		file, err := os.OpenFile(s.logFile, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+		if err != nil {
+			return &settingError{source: "--log-file", advice: "name a file that can be written", err: err}
+		}
+		acc.closes = append(acc.closes, func() { _ = file.Close() })
+		logTo = file
+	}
+	acc.log = newLog(logTo, s.logLevel.Level)
+	options := aws.Options{Profile: s.profile, Region: s.region, Endpoint: s.endpoint, RoleARN: s.role, Log: acc.log}
+	if s.demo {
+		demo, err := startDemo(acc.log, "")
+		if err != nil {
+			return err
+		}
+		acc.demo = demo
+		acc.closes = append(acc.closes, demo.close)
+		options = demo.options(acc.log)
+		if s.set.Lookup("region").Changed {
+			options.Region = s.region
+		}
+	}
+	client, err := aws.Connect(ctx, options)
+	if err != nil {
+		return err
+	}
+	acc.client = client
+	return nil
+}
+
+// close undoes open, last first.
+func (acc *account) close() {
+	for i := len(acc.closes) - 1; i >= 0; i-- {
+		acc.closes[i]()
+	}
+}
+
+// engine returns an engine as the shared flags want it.
+func (acc *account) engine(s *shared) *tunnel.Engine {
+	return tunnel.New(tunnel.Options{
+		Client: acc.client, Log: acc.log,
+		Lanes: int(s.lanes), MessageSize: s.messageSize, UploadRate: s.uploadRate,
+	})
+}
+
+// roots are the authorities that a URL probe trusts: the system's, and the demo's own.
+func (acc *account) roots() *x509.CertPool {
+	if acc.demo == nil {
+		return nil
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	pool.AppendCertsFromPEM(acc.demo.emulator.CACertificate())
+	return pool
+}
+
+func newLog(w io.Writer, level slog.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+}
+
+// demoAccount is the embedded account, with the certificate of its private authority in a file for other programs.
+type demoAccount struct {
+	emulator    *emulator.Emulator
+	certificate string // path
+}
+
+// startDemo starts the embedded account on a loopback address; an empty one is any free port.
+func startDemo(log *slog.Logger, listen string) (*demoAccount, error) {
+	e, err := emulator.Start(emulator.Options{Fleet: emulator.Demo(), Listen: listen, Log: log})
+	if err != nil {
+		return nil, fmt.Errorf("start the demo account: %w", err)
+	}
+	d := &demoAccount{emulator: e}
+	if err := d.writeCertificate(); err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *demoAccount) writeCertificate() error {
+	dir, err := os.MkdirTemp("", "culvert-demo-")
+	if err != nil {
+		return fmt.Errorf("write the demo's certificate: %w", err)
+	}
+	d.certificate = filepath.Join(dir, "billing-ca.pem")
+	if err := os.WriteFile(d.certificate, d.emulator.CACertificate(), 0o600); err != nil {
+		return fmt.Errorf("write the demo's certificate: %w", err)
+	}
+	return nil
+}
+
+func (d *demoAccount) options(log *slog.Logger) aws.Options {
+	id, secret := d.emulator.Credentials()
+	return aws.Options{Region: demoRegion, Endpoint: d.emulator.URL(), Keys: aws.Keys{ID: id, Secret: secret}, Log: log}
+}
+
+func (d *demoAccount) close() {
+	d.emulator.Close()
+	if d.certificate != "" {
+		_ = os.RemoveAll(filepath.Dir(d.certificate))
+	}
+}

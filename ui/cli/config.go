@@ -1,0 +1,247 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"culvert/aws"
+	"culvert/tunnel"
+)
+
+// maxConfig bounds a config file, in bytes.
+const maxConfig = 1 << 20
+
+// ConfigError is something in a config file that culvert cannot use.
+type ConfigError struct {
+	File    string
+	Line    int // 0 when the file as a whole is meant
+	Problem string
+	Advice  string
+}
+
+func (e *ConfigError) Error() string {
+	if e.Line == 0 {
+		return fmt.Sprintf("config file %s: %s", e.File, e.Problem)
+	}
+	return fmt.Sprintf("config file %s, line %d: %s", e.File, e.Line, e.Problem)
+}
+
+// Remedy says which keys or values there are.
+func (e *ConfigError) Remedy() string { return e.Advice }
+
+// setting is the value of one key and where it stands.
+type setting struct {
+	value string
+	line  int
+}
+
+// configFile is a config file with every key checked.
+type configFile struct {
+	path     string
+	settings map[string]setting // by flag name
+}
+
+// otherKeys are the keys of a config file that no flag has.
+var otherKeys = []string{"tunnels", "groups", "keys", "mouse"} //nolint:gochecknoglobals // a constant list
+
+// readConfig reads path; a file that does not exist is an empty one unless required. known are the names of the
+// shared flags.
+func readConfig(path string, required bool, known []string) (configFile, error) {
+	f := configFile{path: path}
+	file, err := os.Open(path) //nolint:gosec // the user's own choice of file
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !required:
+		return f, nil
+	case err != nil:
+		return f, &ConfigError{File: path, Problem: cause(err), Advice: "name a readable file with --config, or leave it out"}
+	}
+	defer file.Close() //nolint:errcheck // only read
+	body, err := io.ReadAll(io.LimitReader(file, maxConfig+1))
+	if err != nil {
+		return f, &ConfigError{File: path, Problem: cause(err), Advice: "name a readable file with --config, or leave it out"}
+	}
+	f.settings, err = parseConfig(path, body, known)
+	return f, err
+}
+
+// cause drops the operation and path that an *fs.PathError repeats.
+func cause(err error) string {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err.Error()
+	}
+	return err.Error()
+}
+
+// parseConfig checks a config file and returns what it sets. Every error is a *ConfigError.
+func parseConfig(path string, body []byte, known []string) (map[string]setting, error) {
+	c := checker{file: path}
+	if len(body) > maxConfig {
+		return nil, c.problem(0, "put less into it", "it has more than %d bytes", maxConfig)
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(body, &doc); err != nil {
+		return nil, c.problem(0, "correct the YAML", "%s", strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	if len(doc.Content) == 0 {
+		return nil, nil
+	}
+	settings := map[string]setting{}
+	keys := slices.Concat(known, otherKeys)
+	err := c.mapping(doc.Content[0], "the file", keys, func(key string, value *yaml.Node) error {
+		switch key {
+		case "tunnels":
+			return c.tunnels(value)
+		case "groups":
+			return c.groups(value, doc.Content[0])
+		case "keys", "mouse":
+			return nil // the interface reads them
+		}
+		text, err := c.scalar(value, key)
+		if err != nil {
+			return err
+		}
+		settings[key] = setting{value: text, line: value.Line}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return settings, nil
+}
+
+// checker turns what is wrong at a place of a file into errors.
+type checker struct{ file string }
+
+func (c checker) problem(line int, advice, format string, args ...any) error {
+	return &ConfigError{File: c.file, Line: line, Problem: fmt.Sprintf(format, args...), Advice: advice}
+}
+
+// mapping calls each for every key of a mapping, in order, after it has refused unknown and repeated ones. A nil list
+// of keys admits all.
+func (c checker) mapping(n *yaml.Node, what string, keys []string, each func(key string, value *yaml.Node) error) error {
+	if n.Kind != yaml.MappingNode {
+		return c.problem(n.Line, "write KEY: VALUE lines", "%s is not a mapping", what)
+	}
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		switch {
+		case key.Kind != yaml.ScalarNode:
+			return c.problem(key.Line, "write KEY: VALUE lines", "a key of %s is not a word", what)
+		case keys != nil && !slices.Contains(keys, key.Value):
+			return c.problem(key.Line, unknownKey(key.Value, keys), "unknown key %q", key.Value)
+		case seen[key.Value]:
+			return c.problem(key.Line, "keep one of the two", "key %q appears twice", key.Value)
+		}
+		seen[key.Value] = true
+		if err := each(key.Value, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func unknownKey(key string, keys []string) string {
+	sorted := slices.Sorted(slices.Values(keys))
+	if near := nearest(key, sorted); near != "" {
+		return fmt.Sprintf("did you mean %q? Known keys: %s", near, strings.Join(sorted, ", "))
+	}
+	return "known keys: " + strings.Join(sorted, ", ")
+}
+
+// scalar reads a single value; a list of them is joined with commas.
+func (c checker) scalar(n *yaml.Node, key string) (string, error) {
+	if n.Kind == yaml.AliasNode && n.Alias != nil {
+		n = n.Alias
+	}
+	if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
+		return "", c.problem(n.Line, "write "+key+": VALUE", "%s has no single value", key)
+	}
+	return n.Value, nil
+}
+
+// tunnels checks the saved tunnels, see "Files" in the documentation of the command line.
+func (c checker) tunnels(n *yaml.Node) error {
+	return c.mapping(n, "tunnels", nil, func(name string, value *yaml.Node) error {
+		found := map[string]bool{}
+		err := c.mapping(value, "tunnel "+name, []string{"target", "forward", "probe"}, func(key string, value *yaml.Node) error {
+			text, err := c.scalar(value, key)
+			if err != nil {
+				return err
+			}
+			found[key] = true
+			return c.tunnelValue(key, text, value.Line)
+		})
+		if err != nil {
+			return err
+		}
+		for _, key := range []string{"target", "forward"} {
+			if !found[key] {
+				return c.problem(value.Line, fmt.Sprintf("write %s: {target: CLUSTER/SERVICE, forward: \"PORT\"}", name), "tunnel %s has no %s", name, key)
+			}
+		}
+		return nil
+	})
+}
+
+func (c checker) tunnelValue(key, text string, line int) error {
+	var err error
+	switch key {
+	case "target":
+		_, err = aws.ParseTarget(text)
+	case "forward":
+		_, err = tunnel.ParseForward(text)
+	case "probe":
+		err = new(probeValue).Set(text)
+	}
+	if err != nil {
+		return c.problem(line, advice(err, "correct the value of "+key), "%s", err)
+	}
+	return nil
+}
+
+// groups checks that every group names saved tunnels of the same file.
+func (c checker) groups(n, file *yaml.Node) error {
+	var saved []string
+	for i := 0; i+1 < len(file.Content); i += 2 {
+		if tunnels := file.Content[i+1]; file.Content[i].Value == "tunnels" && tunnels.Kind == yaml.MappingNode {
+			for j := 0; j < len(tunnels.Content); j += 2 {
+				saved = append(saved, tunnels.Content[j].Value)
+			}
+		}
+	}
+	return c.mapping(n, "groups", nil, func(name string, value *yaml.Node) error {
+		if value.Kind != yaml.SequenceNode {
+			return c.problem(value.Line, "write "+name+": [TUNNEL, TUNNEL]", "group %s is not a list", name)
+		}
+		for _, member := range value.Content {
+			if !slices.Contains(saved, member.Value) {
+				return c.problem(member.Line, unknownKey(member.Value, saved), "group %s names an unknown tunnel %q", name, member.Value)
+			}
+		}
+		return nil
+	})
+}
+
+// projectFile finds .culvert.yaml in dir or the nearest directory above it; empty when there is none.
+func projectFile(dir string) string {
+	for {
+		path := filepath.Join(dir, ".culvert.yaml")
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			return path
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return ""
+		}
+		dir = parent
+	}
+}

@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"culvert/tunnel"
+	"culvert/ui/headless"
+)
+
+// errQuit ends a screen that the user has left with q.
+var errQuit = errors.New("quit") //nolint:gochecknoglobals // a sentinel
+
+// demo is the interface on the embedded account.
+func (a *app) demo() *cobra.Command {
+	var aim aim
+	var forwards forwards
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Try culvert on an AWS account inside this process",
+		Long: "Starts the embedded account, opens a tunnel to the proxy of its squid service and shows how to use it.\n" +
+			"Nothing leaves this machine, and nothing is kept.",
+		Args: atMost(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a.shared.demo = true
+			return a.screen(cmd.Context(), &aim, &forwards)
+		},
+	}
+	cmd.Flags().AddFlagSet(aim.flags())
+	cmd.Flags().AddFlagSet(forwards.flags())
+	return cmd
+}
+
+// screen shows in plain lines what the tunnels do, until q or a signal. It stands where the interface will be.
+func (a *app) screen(ctx context.Context, aim *aim, forwards *forwards) error {
+	if a.shared.demo && !forwards.given() {
+		forwards.forms = []string{"3128"}
+	}
+	if a.shared.demo && !aim.given() {
+		aim.cluster, aim.service = "automation", "squid"
+	}
+	wanted, err := a.wanted(aim, forwards)
+	if err != nil {
+		return err
+	}
+	acc, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer acc.close()
+	ctx, quit := context.WithCancelCause(ctx)
+	defer quit(nil)
+	if acc.demo != nil {
+		err = a.write("culvert demo: the embedded account 111122223333 in " + demoRegion + "; nothing leaves this machine\n")
+	}
+	if err != nil {
+		return err
+	}
+	go a.quitOn("q", quit)
+
+	options := a.headlessOptions(acc, wanted)
+	options.JSON = false
+	options.Ready = func(tunnels []*tunnel.Tunnel) { err = a.write(instructions(acc, tunnels)) }
+	if shown := headless.Run(ctx, options); shown != nil && !isQuit(ctx) {
+		return shown
+	}
+	return err
+}
+
+// quitOn ends the screen when the user types word and enter. It ends with the process: a read from a terminal cannot be
+// called off.
+func (a *app) quitOn(word string, quit context.CancelCauseFunc) {
+	lines := bufio.NewScanner(a.Stdin)
+	for lines.Scan() {
+		if strings.EqualFold(strings.TrimSpace(lines.Text()), word) {
+			quit(errQuit)
+			return
+		}
+	}
+}
+
+// instructions say how to use the tunnels that have just become ready.
+func instructions(acc *account, tunnels []*tunnel.Tunnel) string {
+	var b strings.Builder
+	b.WriteString("\n")
+	for _, t := range tunnels {
+		fmt.Fprintf(&b, "%s is the task's %s\n", t.Addr(), t.Spec().Remote)
+		if acc.demo != nil && t.Spec().Remote == (tunnel.Endpoint{Port: 3128}) {
+			b.WriteString("try in another terminal:\n")
+			fmt.Fprintf(&b, "  curl -x http://%s http://orders.internal/\n", t.Addr())
+			fmt.Fprintf(&b, "  curl -x http://%s --cacert %s https://billing.internal/\n", t.Addr(), acc.demo.certificate)
+		}
+	}
+	b.WriteString("q and enter, or ctrl+c, ends it\n\n")
+	return b.String()
+}

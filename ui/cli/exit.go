@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"syscall"
+
+	"culvert/tunnel"
+	"culvert/ui/headless"
+)
+
+// The exit codes, see "Exit codes" in the documentation of the command line.
+const (
+	exitDone    = 0
+	exitUsage   = 2
+	exitUnready = 124
+	exitFailed  = 125
+	exitSignal  = 128 // plus the signal's number
+)
+
+// Signal is the cause of a context that a signal has ended.
+type Signal struct{ syscall.Signal }
+
+func (s Signal) Error() string { return s.String() }
+
+// usageError is a command line that makes no sense.
+type usageError struct{ problem, advice string }
+
+func (e *usageError) Error() string { return e.problem }
+
+// Remedy says how to write it instead.
+func (e *usageError) Remedy() string { return e.advice }
+
+func usage(advice, format string, args ...any) error {
+	return &usageError{problem: fmt.Sprintf(format, args...), advice: advice}
+}
+
+// report prints an error with its remedy as the last two lines on stderr, and returns the exit code.
+func report(ctx context.Context, stderr io.Writer, err error) int {
+	if err == nil {
+		return exitDone
+	}
+	code := exitCode(ctx, err)
+	fallback := "run it again with --log-level debug and look at the last lines"
+	if code == exitUsage {
+		fallback = "see culvert --help"
+	}
+	_, _ = fmt.Fprintf(stderr, "culvert: %s\n", headless.Printable(err.Error()))
+	_, _ = fmt.Fprintf(stderr, "remedy: %s\n", headless.Printable(advice(err, fallback)))
+	return code
+}
+
+// advice is the remedy of an error, else the fallback.
+func advice(err error, fallback string) string {
+	if known := headless.Remedy(err); known != "" {
+		return known
+	}
+	return fallback
+}
+
+func exitCode(ctx context.Context, err error) int {
+	if isUsage(err) {
+		return exitUsage
+	}
+	if _, ok := errors.AsType[*headless.LostError](err); ok {
+		return exitFailed
+	}
+	if signal, ok := errors.AsType[Signal](context.Cause(ctx)); ok {
+		return exitSignal + int(signal.Signal)
+	}
+	if _, ok := errors.AsType[*headless.UnreadyError](err); ok {
+		return exitUnready
+	}
+	return exitFailed
+}
+
+// isUsage tells what the user wrote wrong from what went wrong.
+func isUsage(err error) bool {
+	_, isUsage := errors.AsType[*usageError](err)
+	_, isSetting := errors.AsType[*settingError](err)
+	_, isConfig := errors.AsType[*ConfigError](err)
+	_, isForm := errors.AsType[*tunnel.FormError](err)
+	return isUsage || isSetting || isConfig || isForm
+}

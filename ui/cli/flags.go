@@ -1,0 +1,175 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"culvert/tunnel"
+)
+
+// shared are the flags of every command. Each can also come from the environment (CULVERT_…) or a config file.
+type shared struct {
+	profile, region, endpoint, role string
+	demo                            bool
+	wait                            time.Duration
+	probe                           probeValue
+	lanes                           lanesValue
+	messageSize, uploadRate         int
+	keepAlive                       time.Duration
+	output                          string
+	logLevel                        levelValue
+	logFile, config                 string
+	refresh                         time.Duration
+	readOnly                        bool
+
+	set *pflag.FlagSet // all of the above
+}
+
+const (
+	outputText = "text"
+	outputJSON = "json"
+)
+
+// flags defines the shared flags with their defaults.
+func (s *shared) flags() *pflag.FlagSet {
+	f := pflag.NewFlagSet("shared", pflag.ContinueOnError)
+	f.StringVar(&s.profile, "profile", "", "`NAME` of the AWS profile")
+	f.StringVar(&s.region, "region", "", "AWS `REGION`")
+	f.StringVar(&s.endpoint, "endpoint-url", "", "`URL` that replaces every AWS service's endpoint")
+	f.StringVar(&s.role, "role-arn", "", "role `ARN` to assume: through GitHub's OIDC when running there, else through STS")
+	f.BoolVar(&s.demo, "demo", false, "use the embedded demo account")
+	f.DurationVar(&s.wait, "wait", 2*time.Minute, "how long to wait until the forwards are proved ready")
+	f.Var(&s.probe, "probe", "how to prove that: a URL is fetched through the proxy (default tcp; http when the remote is an HTTP proxy)")
+	f.Var(&s.lanes, "lanes", "sessions per tunnel")
+	s.messageSize = 1024
+	f.Var(bytesValue{&s.messageSize, tunnel.MinMessageSize, tunnel.MaxMessageSize, "BYTES"}, "message-size", "payload of one message on the way up")
+	f.Var(bytesValue{&s.uploadRate, 0, 1 << 40, "BYTES/s"}, "upload-rate", "ceiling of the rate on the way up, which adapts by itself; 0 is none")
+	f.DurationVar(&s.keepAlive, "keep-alive", 0, "send a byte this often, which overrides the account's idle timeout; 0 is off")
+	s.output = outputText
+	f.VarP(choiceValue{&s.output, []string{outputText, outputJSON}}, "output", "o", "form of the output")
+	s.logLevel = levelValue{}
+	_ = s.logLevel.Set("warn")
+	f.Var(&s.logLevel, "log-level", "least level that is logged")
+	f.StringVar(&s.logFile, "log-file", "", "`FILE` to log to, instead of stderr")
+	f.StringVar(&s.config, "config", "", "config `FILE`, instead of .culvert.yaml found upward and the user's own")
+	f.DurationVar(&s.refresh, "refresh", 10*time.Second, "how often the interface looks again")
+	f.BoolVar(&s.readOnly, "read-only", false, "the interface opens and ends nothing")
+	s.set = f
+	return f
+}
+
+// settingError is a value that cannot be used, from whichever source.
+type settingError struct {
+	source string // "--wait", "CULVERT_WAIT" or "config file …, line 3: wait"
+	advice string
+	err    error
+}
+
+func (e *settingError) Error() string  { return fmt.Sprintf("%s: %s", e.source, e.err) }
+func (e *settingError) Unwrap() error  { return e.err }
+func (e *settingError) Remedy() string { return e.advice }
+
+// resolve completes the flags that were not given: from the environment, the project file and the user file, in this
+// order.
+func (s *shared) resolve() error {
+	var names []string
+	s.set.VisitAll(func(f *pflag.Flag) {
+		if f.Name != "config" {
+			names = append(names, f.Name)
+		}
+	})
+	if path := os.Getenv(variable("config")); path != "" && !s.set.Lookup("config").Changed {
+		s.config = path
+	}
+	files, err := s.files(names)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := complete(s.set.Lookup(name), files); err != nil {
+			return err
+		}
+	}
+	return s.check()
+}
+
+// files reads the config files, the one that wins first.
+func (s *shared) files(names []string) ([]configFile, error) {
+	if s.config != "" {
+		f, err := readConfig(s.config, true, names)
+		return []configFile{f}, err
+	}
+	var files []configFile
+	dir, err := os.Getwd()
+	if err == nil {
+		if path := projectFile(dir); path != "" {
+			f, err := readConfig(path, false, names)
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, f)
+		}
+	}
+	f, err := readConfig(findPaths().Config, false, names)
+	return append(files, f), err
+}
+
+// complete sets a flag that was not given from the first source that has it.
+func complete(f *pflag.Flag, files []configFile) error {
+	if f.Changed {
+		return nil
+	}
+	if text := os.Getenv(variable(f.Name)); text != "" {
+		if err := f.Value.Set(text); err != nil {
+			return &settingError{source: variable(f.Name), advice: "set it to " + form(f) + ", or unset it", err: err}
+		}
+		return nil
+	}
+	for _, file := range files {
+		if set, ok := file.settings[f.Name]; ok {
+			if err := f.Value.Set(set.value); err != nil {
+				return &ConfigError{File: file.path, Line: set.line, Problem: f.Name + ": " + err.Error(), Advice: "set it to " + form(f)}
+			}
+			return nil
+		}
+	}
+	return nil
+}
+
+// variable is the name of a flag in the environment.
+func variable(flag string) string {
+	return "CULVERT_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// form says what a flag takes.
+func form(f *pflag.Flag) string {
+	name, _ := pflag.UnquoteUsage(f)
+	switch f.Value.Type() {
+	case "bool":
+		return "true or false"
+	case "duration":
+		return "a duration such as 90s or 2m"
+	}
+	if name == "" {
+		name = f.Value.Type()
+	}
+	return strings.ReplaceAll(name, "|", " or ")
+}
+
+// check refuses values that parse but make no sense.
+func (s *shared) check() error {
+	for _, d := range []struct {
+		flag  string
+		value time.Duration
+		least time.Duration
+	}{{"wait", s.wait, time.Millisecond}, {"keep-alive", s.keepAlive, 0}, {"refresh", s.refresh, time.Second}} {
+		if d.value < d.least {
+			return &settingError{source: "--" + d.flag, advice: "give at least " + d.least.String(), err: fmt.Errorf("%s is too short", d.value)}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,152 @@
+package cli
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"culvert/aws"
+	"culvert/tunnel"
+	"culvert/ui/headless"
+)
+
+// aim are the flags that name a target.
+type aim struct {
+	cluster, service, task, container string
+	target                            targetValue
+}
+
+func (a *aim) flags() *pflag.FlagSet {
+	f := pflag.NewFlagSet("target", pflag.ContinueOnError)
+	f.StringVarP(&a.cluster, "cluster", "c", "", "`NAME` of the cluster")
+	f.StringVarP(&a.service, "service", "s", "", "`NAME` of the service: any running task of it")
+	f.StringVarP(&a.task, "task", "t", "", "`ID` of one task")
+	f.StringVar(&a.container, "container", "", "`NAME` of the container; default: the only one, else the one that maps the remote port")
+	f.Var(&a.target, "target", "the target in one word")
+	return f
+}
+
+// given reports whether the flags name anything.
+func (a *aim) given() bool {
+	return a.cluster+a.service+a.task+a.container != "" || a.target.Target != (aws.Target{})
+}
+
+// query is what the flags ask for, still without a port.
+func (a *aim) query() (aws.Query, error) {
+	if t := a.target.Target; t != (aws.Target{}) {
+		if a.cluster+a.service+a.task+a.container != "" {
+			return aws.Query{}, usage("say it once: leave out --cluster, --service, --task and --container", "--target names the target already")
+		}
+		return aws.Query{Cluster: t.Cluster, Service: t.Service, Task: t.Task, Container: t.Container}, nil
+	}
+	const advice = "name one with --cluster and --service, or --target CLUSTER/SERVICE; `culvert list` shows what there is"
+	switch {
+	case a.cluster == "" && a.service == "" && a.task == "":
+		return aws.Query{}, usage(advice, "no target")
+	case a.cluster == "":
+		return aws.Query{}, usage(advice, "no cluster for the target")
+	case a.service == "" && a.task == "":
+		return aws.Query{}, usage(advice, "no service or task in cluster %q", a.cluster)
+	}
+	return aws.Query{Cluster: a.cluster, Service: a.service, Task: a.task, Container: a.container}, nil
+}
+
+// forwards are the flags that say what to forward.
+type forwards struct {
+	forms      []string
+	remotePort uint16
+	remoteHost string
+	localPort  uint16
+	bind       addrValue
+}
+
+func (f *forwards) flags() *pflag.FlagSet {
+	set := pflag.NewFlagSet("forward", pflag.ContinueOnError)
+	set.StringArrayVarP(&f.forms, "forward", "L", nil, "`FORM` of a forward, repeatable: 3128, 8080:3128, 127.0.0.1:8080:3128, 15432:db.internal:5432, /run/x.sock:5432")
+	set.Var(portValue{&f.remotePort, 1}, "remote-port", "port to forward to, instead of -L")
+	set.StringVar(&f.remoteHost, "remote-host", "", "`HOST` that the task reaches, for --remote-port")
+	set.Var(portValue{&f.localPort, 0}, "local-port", "port to listen on, for --remote-port; 0 is any (default the remote port's number if free)")
+	set.Var(&f.bind, "bind", "address to listen on where a form names none (default 127.0.0.1 and ::1)")
+	return set
+}
+
+// given reports whether the flags name any forward.
+func (f *forwards) given() bool { return len(f.forms) > 0 || f.remotePort != 0 }
+
+// parse returns the forwards of all flags; other addresses than loopback need --bind.
+func (f *forwards) parse() ([]tunnel.Forward, error) {
+	var parsed []tunnel.Forward
+	for _, form := range f.forms {
+		p, err := tunnel.ParseForward(form)
+		if err != nil {
+			return nil, &settingError{source: "--forward", advice: headless.Remedy(err), err: err}
+		}
+		parsed = append(parsed, p)
+	}
+	full, err := f.inFull()
+	if err != nil {
+		return nil, err
+	}
+	parsed = append(parsed, full...)
+	if len(parsed) == 0 {
+		return nil, usage("pass -L PORT, for instance -L 3128 for a Squid in the task", "nothing to forward")
+	}
+	for i := range parsed {
+		if err := f.listen(&parsed[i]); err != nil {
+			return nil, err
+		}
+	}
+	return parsed, nil
+}
+
+// inFull is the forward that is spelled out with --remote-port and its companions.
+func (f *forwards) inFull() ([]tunnel.Forward, error) {
+	if f.remotePort == 0 {
+		if f.remoteHost != "" || f.localPort != 0 {
+			return nil, usage("add --remote-port PORT, or use -L alone", "--remote-host and --local-port belong to --remote-port")
+		}
+		return nil, nil
+	}
+	form := fmt.Sprintf("%d:%d", f.localPort, f.remotePort)
+	if host := f.remoteHost; host != "" {
+		if strings.Contains(host, ":") && !strings.HasPrefix(host, "[") {
+			host = "[" + host + "]"
+		}
+		form = fmt.Sprintf("%d:%s:%d", f.localPort, host, f.remotePort)
+	}
+	p, err := tunnel.ParseForward(form)
+	if err != nil {
+		return nil, &settingError{source: "--remote-host", advice: "give the name or IP address of a host that the task reaches", err: err}
+	}
+	return []tunnel.Forward{p}, nil
+}
+
+// listen settles the address of a forward.
+func (f *forwards) listen(p *tunnel.Forward) error {
+	if p.Socket != "" {
+		return nil
+	}
+	addr := p.Local.Addr()
+	if !addr.IsValid() && f.bind.IsValid() {
+		p.Local = netip.AddrPortFrom(f.bind.Addr, p.Local.Port())
+		return nil
+	}
+	if addr.IsValid() && !addr.IsLoopback() && addr != f.bind.Addr {
+		return usage("pass --bind "+addr.String()+" as well, if everybody who reaches this machine may use the tunnel",
+			"forward %q listens on an address other than loopback", p.String())
+	}
+	return nil
+}
+
+// exposed returns the addresses other than loopback that the forwards listen on.
+func exposed(parsed []tunnel.Forward) []netip.Addr {
+	var addrs []netip.Addr
+	for _, p := range parsed {
+		if a := p.Local.Addr(); a.IsValid() && !a.IsLoopback() {
+			addrs = append(addrs, a)
+		}
+	}
+	return addrs
+}

@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/term"
+
+	"culvert/aws"
+	"culvert/tunnel"
+	"culvert/ui/headless"
+)
+
+// headless is culvert --headless: face two.
+func (a *app) headless(ctx context.Context, aim *aim, forwards *forwards) error {
+	wanted, err := a.wanted(aim, forwards)
+	if err != nil {
+		return err
+	}
+	acc, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer acc.close()
+	if acc.demo != nil {
+		a.notice("the certificate of the demo's authority is in %s", acc.demo.certificate)
+	}
+	return headless.Run(ctx, a.headlessOptions(acc, wanted))
+}
+
+func (a *app) headlessOptions(acc *account, wanted []headless.Forward) headless.Options {
+	return headless.Options{
+		Client:   acc.client,
+		Engine:   acc.engine(&a.shared),
+		Forwards: wanted,
+		Wait:     a.shared.wait,
+		Probe:    a.shared.probe.Probe,
+		Roots:    acc.roots(),
+		Out:      a.Stdout,
+		Err:      a.Stderr,
+		JSON:     a.shared.output == outputJSON,
+		Color:    colored(a.Stdout),
+	}
+}
+
+// wanted turns the flags into forwards, and warns of what is unusual about them.
+func (a *app) wanted(aim *aim, forwards *forwards) ([]headless.Forward, error) {
+	query, err := aim.query()
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := forwards.parse()
+	if err != nil {
+		return nil, err
+	}
+	for _, addr := range exposed(parsed) {
+		a.notice("warning: listening on %s: everybody who reaches this machine can use the tunnel", addr)
+	}
+	if keep := a.shared.keepAlive; keep > 0 {
+		a.notice("warning: --keep-alive %s overrides the idle timeout of the account", keep)
+	}
+	wanted := make([]headless.Forward, len(parsed))
+	for i, p := range parsed {
+		spec := p.Spec(aws.Target{})
+		spec.KeepAlive = a.shared.keepAlive
+		wanted[i] = headless.Forward{Query: forPort(query, spec), Spec: spec}
+	}
+	return wanted, nil
+}
+
+// forPort adds the port by which a container is chosen: one that only passes connections on to another host need not
+// map it.
+func forPort(q aws.Query, s tunnel.Spec) aws.Query {
+	if s.Remote.Host == "" {
+		q.Port = s.Remote.Port
+	}
+	return q
+}
+
+// notice prints a line on stderr.
+func (a *app) notice(format string, args ...any) {
+	_, _ = fmt.Fprintln(a.Stderr, "culvert: "+headless.Printable(fmt.Sprintf(format, args...)))
+}
+
+// colored reports whether colours may be written: to a terminal, unless NO_COLOR says otherwise (no-color.org).
+func colored(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd()))
+}

@@ -1,0 +1,361 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"culvert/aws"
+	"culvert/ui/headless"
+)
+
+// The words that culvert list takes.
+const (
+	listClusters = "clusters"
+	listServices = "services"
+	listTasks    = "tasks"
+)
+
+// list prints what can be reached.
+func (a *app) list() *cobra.Command {
+	var aim aim
+	cmd := &cobra.Command{
+		Use:       "list [clusters|services|tasks]",
+		Short:     "List what can be reached, services unless told otherwise",
+		Args:      atMost(1, listClusters, listServices, listTasks),
+		ValidArgs: []string{listClusters, listServices, listTasks},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			what := listServices
+			if len(args) > 0 {
+				what = args[0]
+			}
+			return a.printList(cmd.Context(), what, &aim)
+		},
+	}
+	cmd.Flags().AddFlagSet(aim.flags())
+	a.completeTargets(cmd, &aim)
+	return cmd
+}
+
+func (a *app) printList(ctx context.Context, what string, aim *aim) error {
+	acc, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer acc.close()
+	catalog, err := acc.client.Discover(ctx)
+	if err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if len(catalog.Clusters) == 0 && len(catalog.Gaps) > 0 {
+		return catalog.Gaps[0] // nothing to show beside it
+	}
+	wanted := aim.listed()
+	l := newListing(acc.client.Region(), what, wanted.filter(catalog), catalog.Gaps)
+	if len(l.Clusters)+len(l.Services)+len(l.Tasks) == 0 {
+		if err := wanted.missing(catalog); err != nil {
+			return err
+		}
+	}
+	if a.shared.output == outputJSON {
+		text, err := json.MarshalIndent(l, "", "  ")
+		if err != nil {
+			return fmt.Errorf("encode list: %w", err)
+		}
+		return a.write(string(text) + "\n")
+	}
+	for _, gap := range l.Gaps {
+		a.notice("not listed: %s; remedy: %s", gap.Error, gap.Remedy)
+	}
+	return a.write(l.table(what))
+}
+
+// selection narrows a list; empty fields admit all.
+type selection struct{ aws.Target }
+
+// listed is what the flags narrow a list to.
+func (a *aim) listed() selection {
+	if t := a.target.Target; t != (aws.Target{}) {
+		return selection{t}
+	}
+	return selection{aws.Target{Cluster: a.cluster, Service: a.service, Task: a.task, Container: a.container}}
+}
+
+func admits(wanted, name string) bool { return wanted == "" || wanted == name }
+
+// filter returns the part of a catalog that is selected.
+func (s selection) filter(c *aws.Catalog) []aws.Cluster {
+	var clusters []aws.Cluster
+	for _, cluster := range c.Clusters {
+		if !admits(s.Cluster, cluster.Name) {
+			continue
+		}
+		narrow := cluster
+		narrow.Services, narrow.Tasks = nil, nil
+		for _, service := range cluster.Services {
+			if admits(s.Service, service.Name) {
+				narrow.Services = append(narrow.Services, service)
+			}
+		}
+		for _, task := range cluster.Tasks {
+			if admits(s.Service, task.Service) && strings.HasPrefix(task.ID, s.Task) {
+				narrow.Tasks = append(narrow.Tasks, s.containers(task))
+			}
+		}
+		clusters = append(clusters, narrow)
+	}
+	return clusters
+}
+
+func (s selection) containers(t aws.Task) aws.Task {
+	all := t.Containers
+	t.Containers = nil
+	for _, c := range all {
+		if admits(s.Container, c.Name) {
+			t.Containers = append(t.Containers, c)
+		}
+	}
+	return t
+}
+
+// missing explains a selection that nothing in the catalog answers to, with the nearest names. It returns nil when what
+// was named exists but is empty.
+func (s selection) missing(c *aws.Catalog) error {
+	named := s.Target
+	switch {
+	case named == (aws.Target{}):
+		return nil
+	case named.Cluster != "" && named.Service == "" && named.Task == "":
+		for _, cluster := range c.Clusters {
+			if cluster.Name == named.Cluster {
+				return nil
+			}
+		}
+		named.Service = "*" // no such service either, but the cluster is looked for first
+	}
+	_, err := c.Find(strings.TrimPrefix(named.String(), "/"))
+	return err
+}
+
+// listing is the list as it is printed. The fields of the JSON form are never renamed.
+type listing struct {
+	Region   string        `json:"region"`
+	Clusters []clusterRow  `json:"clusters,omitempty"`
+	Services []serviceRow  `json:"services,omitempty"`
+	Tasks    []taskRow     `json:"tasks,omitempty"`
+	Gaps     []listTrouble `json:"gaps,omitempty"`
+}
+
+type listTrouble struct {
+	Error  string `json:"error"`
+	Remedy string `json:"remedy"`
+}
+
+type clusterRow struct {
+	Cluster   string `json:"cluster"`
+	Status    string `json:"status"`
+	Services  int    `json:"services"`
+	Tasks     int    `json:"tasks"`
+	Reachable int    `json:"reachable"` // tasks with a container that sessions can be opened to
+}
+
+type serviceRow struct {
+	Cluster   string   `json:"cluster"`
+	Service   string   `json:"service"`
+	Status    string   `json:"status"`
+	Desired   int      `json:"desired"`
+	Running   int      `json:"running"`
+	Pending   int      `json:"pending"`
+	Reachable int      `json:"reachable"`
+	Exec      bool     `json:"exec"`
+	Deploying bool     `json:"deploying"`
+	Launch    string   `json:"launch_type,omitempty"`
+	Ports     []uint16 `json:"ports"`
+}
+
+type taskRow struct {
+	Cluster   string   `json:"cluster"`
+	Service   string   `json:"service,omitempty"`
+	Task      string   `json:"task"`
+	Container string   `json:"container"`
+	Status    string   `json:"status"`
+	Exec      bool     `json:"exec"`
+	Agent     string   `json:"agent,omitempty"`
+	Reason    string   `json:"reason,omitempty"` // why the agent does not run
+	Health    string   `json:"health,omitempty"`
+	Reachable bool     `json:"reachable"`
+	Ports     []uint16 `json:"ports"`
+}
+
+func newListing(region, what string, clusters []aws.Cluster, gaps []error) listing {
+	l := listing{Region: region}
+	for _, gap := range gaps {
+		l.Gaps = append(l.Gaps, listTrouble{Error: gap.Error(), Remedy: headless.Remedy(gap)})
+	}
+	for _, c := range clusters {
+		switch what {
+		case listClusters:
+			l.Clusters = append(l.Clusters, clusterRow{
+				Cluster: c.Name, Status: c.Status, Services: len(c.Services), Tasks: len(c.Tasks), Reachable: reachableTasks(c.Tasks),
+			})
+		case listServices:
+			for _, s := range c.Services {
+				l.Services = append(l.Services, newServiceRow(s, c.Tasks))
+			}
+		case listTasks:
+			for _, t := range c.Tasks {
+				l.Tasks = append(l.Tasks, newTaskRows(t)...)
+			}
+		}
+	}
+	return l
+}
+
+func newServiceRow(s aws.Service, all []aws.Task) serviceRow {
+	var tasks []aws.Task
+	for _, t := range all {
+		if t.Service == s.Name {
+			tasks = append(tasks, t)
+		}
+	}
+	ports := []uint16{}
+	if len(tasks) > 0 {
+		for _, c := range tasks[0].Containers {
+			ports = append(ports, portsOf(c)...)
+		}
+	}
+	return serviceRow{
+		Cluster: s.Cluster, Service: s.Name, Status: s.Status, Desired: s.Desired, Running: s.Running, Pending: s.Pending,
+		Reachable: reachableTasks(tasks), Exec: s.ExecEnabled, Deploying: s.Deploying, Launch: s.LaunchType, Ports: ports,
+	}
+}
+
+func newTaskRows(t aws.Task) []taskRow {
+	var rows []taskRow
+	for _, c := range t.Containers {
+		rows = append(rows, taskRow{
+			Cluster: t.Cluster, Service: t.Service, Task: t.ID, Container: c.Name, Status: t.Status, Exec: t.ExecEnabled,
+			Agent: c.Agent.Status, Reason: c.Agent.Reason, Health: c.Health, Reachable: isReachable(t, c), Ports: portsOf(c),
+		})
+	}
+	return rows
+}
+
+// isReachable reports whether a session can be opened to a container.
+func isReachable(t aws.Task, c aws.Container) bool {
+	return t.ExecEnabled && t.Status == "RUNNING" && t.DesiredStatus == "RUNNING" && c.Agent.Status == "RUNNING" && c.RuntimeID != ""
+}
+
+func reachableTasks(tasks []aws.Task) int {
+	n := 0
+	for _, t := range tasks {
+		for _, c := range t.Containers {
+			if isReachable(t, c) {
+				n++
+				break
+			}
+		}
+	}
+	return n
+}
+
+func portsOf(c aws.Container) []uint16 {
+	ports := []uint16{}
+	for _, p := range c.Ports {
+		if p.Protocol != "udp" {
+			ports = append(ports, p.Container)
+		}
+	}
+	return ports
+}
+
+// table lays the list out in columns; everything in it came from elsewhere.
+func (l listing) table(what string) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	row := func(cells ...any) {
+		for i, c := range cells {
+			if i > 0 {
+				_, _ = fmt.Fprint(w, "\t")
+			}
+			_, _ = fmt.Fprint(w, headless.Printable(orDash(fmt.Sprint(c))))
+		}
+		_, _ = fmt.Fprintln(w)
+	}
+	switch what {
+	case listClusters:
+		row("CLUSTER", "STATUS", "SERVICES", "TASKS", "REACHABLE")
+		for _, c := range l.Clusters {
+			row(c.Cluster, c.Status, c.Services, c.Tasks, c.Reachable)
+		}
+	case listServices:
+		row("CLUSTER", "SERVICE", "TASKS", "REACHABLE", "EXEC", "PORTS", "STATUS")
+		for _, s := range l.Services {
+			row(s.Cluster, s.Service, fmt.Sprintf("%d/%d", s.Running, s.Desired), s.Reachable, onOff(s.Exec), portList(s.Ports), s.statusText())
+		}
+	case listTasks:
+		row("CLUSTER", "SERVICE", "TASK", "CONTAINER", "STATUS", "AGENT", "PORTS", "NOTE")
+		for _, t := range l.Tasks {
+			row(t.Cluster, t.Service, t.Task, t.Container, t.Status, t.Agent, portList(t.Ports), t.note())
+		}
+	}
+	_ = w.Flush() // to memory
+	return trimLines(b.String())
+}
+
+func (s serviceRow) statusText() string {
+	if s.Deploying {
+		return s.Status + ", deploying"
+	}
+	return s.Status
+}
+
+func (t taskRow) note() string {
+	switch {
+	case !t.Exec:
+		return "exec is off"
+	case t.Reason != "":
+		return t.Reason
+	case t.Health == "UNHEALTHY":
+		return "unhealthy"
+	}
+	return ""
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
+
+func portList(ports []uint16) string {
+	texts := make([]string, len(ports))
+	for i, p := range ports {
+		texts[i] = fmt.Sprint(p)
+	}
+	return strings.Join(texts, ",")
+}
+
+// trimLines drops the blanks that pad the last column.
+func trimLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimRight(line, " ")
+	}
+	return strings.Join(lines, "\n")
+}

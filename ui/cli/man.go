@@ -1,0 +1,36 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+)
+
+// man writes the manual.
+func (a *app) man() *cobra.Command {
+	return &cobra.Command{
+		Use:   "man [DIR]",
+		Short: "Print the manual page, or write those of all commands to a directory",
+		Args:  atMost(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			header := &doc.GenManHeader{Title: "CULVERT", Section: "1", Source: "culvert", Manual: "User Commands"}
+			root := cmd.Root()
+			root.DisableAutoGenTag = true
+			if len(args) == 0 {
+				if err := doc.GenMan(root, header, a.Stdout); err != nil {
+					return fmt.Errorf("write the manual: %w", err)
+				}
+				return nil
+			}
+			if err := os.MkdirAll(args[0], 0o755); err != nil { //nolint:gosec // manual pages are for everybody
+				return fmt.Errorf("write the manual: %w", err)
+			}
+			if err := doc.GenManTree(root, header, args[0]); err != nil {
+				return fmt.Errorf("write the manual: %w", err)
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,122 @@
+// Package cli is the command line: every command fills an options struct and calls a face.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Process is what a command line is run with.
+type Process struct {
+	Args           []string // without the program's name
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Version        string // empty asks the build information
+}
+
+// Run runs a command line until it is done or ctx ends, and returns the exit code. A signal that ends ctx is told by
+// the cause Signal.
+func Run(ctx context.Context, p Process) int {
+	a := &app{Process: p}
+	root := a.root()
+	root.SetArgs(p.Args)
+	root.SetIn(p.Stdin)
+	root.SetOut(p.Stdout)
+	root.SetErr(p.Stderr)
+	return report(ctx, p.Stderr, root.ExecuteContext(ctx))
+}
+
+// app is one run of a command line.
+type app struct {
+	Process
+	shared shared
+}
+
+const about = `culvert finds tasks in Amazon ECS and carries TCP connections to them over Session Manager sessions: to a port
+of a container, or through it to another host. It needs no session-manager-plugin, no bastion and no inbound port.`
+
+const examples = `  culvert demo
+  culvert --headless -c automation -s squid -L 3128
+  culvert --headless --target data/warehouse -L 15432:orders-db.internal:5432 -o json
+  culvert list services`
+
+func (a *app) root() *cobra.Command {
+	var aim aim
+	var forwards forwards
+	var isHeadless bool
+	root := &cobra.Command{
+		Use:           "culvert",
+		Short:         "Tunnels to ECS tasks over Session Manager",
+		Long:          about,
+		Example:       examples,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          rootArgs,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			return a.shared.resolve()
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if isHeadless {
+				return a.headless(cmd.Context(), &aim, &forwards)
+			}
+			return a.screen(cmd.Context(), &aim, &forwards)
+		},
+	}
+	root.Flags().BoolVar(&isHeadless, "headless", false, "no screen: open the forwards, prove them ready, print events until a signal")
+	root.Flags().AddFlagSet(aim.flags())
+	root.Flags().AddFlagSet(forwards.flags())
+	root.PersistentFlags().AddFlagSet(a.shared.flags())
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage("see "+cmd.CommandPath()+" --help", "%s", err)
+	})
+	root.AddCommand(a.demo(), a.list(), a.emulator(), a.version(), a.man())
+	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true}) // --help is enough
+	a.completeTargets(root, &aim)
+	return root
+}
+
+// rootArgs explains arguments that name no command.
+func rootArgs(cmd *cobra.Command, args []string) error {
+	switch {
+	case cmd.ArgsLenAtDash() >= 0:
+		return usage("start culvert --headless in the background, wait for its ready line and then run the command", "running a command behind -- is not there yet")
+	case len(args) == 0:
+		return nil
+	}
+	known := cmd.SuggestionsFor(args[0])
+	if len(known) > 0 {
+		return usage("did you mean "+strings.Join(known, " or ")+"?", "unknown command %q", args[0])
+	}
+	return usage("see culvert --help", "unknown command %q", args[0])
+}
+
+// atMost admits up to n arguments, of the given choices where there are any.
+func atMost(n int, choices ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > n {
+			return usage("see "+cmd.CommandPath()+" --help", "%s takes no argument %q", cmd.CommandPath(), args[n])
+		}
+		for _, arg := range args {
+			if err := (choiceValue{new(string), choices}).Set(arg); len(choices) > 0 && err != nil {
+				return usage("see "+cmd.CommandPath()+" --help", "%s: %s", cmd.CommandPath(), err)
+			}
+		}
+		return nil
+	}
+}
+
+// write prints to stdout.
+func (a *app) write(text string) error {
+	if _, err := io.WriteString(a.Stdout, text); err != nil {
+		return fmt.Errorf("write output: %w", err)
+	}
+	return nil
+}
+
+// isQuit reports whether a context was ended by the user's "q".
+func isQuit(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errQuit) }

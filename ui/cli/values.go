@@ -1,0 +1,204 @@
+package cli
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"culvert/aws"
+	"culvert/ui/headless"
+)
+
+// The types of flags that are more than text: each parses once, whatever the source, and prints its default in --help.
+
+// choiceValue is one of a few words.
+type choiceValue struct {
+	chosen  *string
+	choices []string
+}
+
+func (v choiceValue) String() string {
+	if v.chosen == nil {
+		return ""
+	}
+	return *v.chosen
+}
+
+func (v choiceValue) Type() string { return strings.Join(v.choices, "|") }
+
+func (v choiceValue) Set(s string) error {
+	for _, c := range v.choices {
+		if s == c {
+			*v.chosen = s
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is not one of %s", s, strings.Join(v.choices, ", "))
+}
+
+// probeValue is none, tcp, http or a URL; the zero value chooses by the remote port.
+type probeValue struct{ headless.Probe }
+
+func (v *probeValue) Type() string { return "none|tcp|http|URL" }
+
+func (v *probeValue) String() string {
+	switch v.Kind {
+	case headless.ProbeNone:
+		return "none"
+	case headless.ProbeTCP:
+		return "tcp"
+	case headless.ProbeHTTP:
+		return "http"
+	case headless.ProbeURL:
+		return v.URL.String()
+	case headless.ProbeAuto:
+	}
+	return ""
+}
+
+func (v *probeValue) Set(s string) error {
+	switch s {
+	case "none":
+		v.Probe = headless.Probe{Kind: headless.ProbeNone}
+		return nil
+	case "tcp":
+		v.Probe = headless.Probe{Kind: headless.ProbeTCP}
+		return nil
+	case "http":
+		v.Probe = headless.Probe{Kind: headless.ProbeHTTP}
+		return nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return fmt.Errorf("%q is neither none, tcp, http nor an http(s) URL", s)
+	}
+	v.Probe = headless.Probe{Kind: headless.ProbeURL, URL: u}
+	return nil
+}
+
+// lanesValue is auto (0) or a number of sessions.
+type lanesValue int
+
+const maxLanes = 64
+
+func (v *lanesValue) Type() string { return "auto|N" }
+
+func (v *lanesValue) String() string {
+	if *v == 0 {
+		return "auto"
+	}
+	return strconv.Itoa(int(*v))
+}
+
+func (v *lanesValue) Set(s string) error {
+	if s == "auto" {
+		*v = 0
+		return nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > maxLanes {
+		return fmt.Errorf("%q is neither auto nor a number from 1 to %d", s, maxLanes)
+	}
+	*v = lanesValue(n)
+	return nil
+}
+
+// bytesValue is a number within bounds.
+type bytesValue struct {
+	n           *int
+	least, most int
+	unit        string
+}
+
+func (v bytesValue) Type() string { return v.unit }
+
+func (v bytesValue) String() string {
+	if v.n == nil {
+		return "0"
+	}
+	return strconv.Itoa(*v.n)
+}
+
+func (v bytesValue) Set(s string) error {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < v.least || n > v.most {
+		return fmt.Errorf("%q is not a number from %d to %d", s, v.least, v.most)
+	}
+	*v.n = n
+	return nil
+}
+
+// portValue is a port, 0 where that is admitted.
+type portValue struct {
+	port  *uint16
+	least int
+}
+
+func (v portValue) Type() string { return "PORT" }
+
+func (v portValue) String() string {
+	if v.port == nil {
+		return "0"
+	}
+	return strconv.Itoa(int(*v.port))
+}
+
+func (v portValue) Set(s string) error {
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil || int(n) < v.least {
+		return fmt.Errorf("%q is not a port from %d to 65535", s, v.least)
+	}
+	*v.port = uint16(n)
+	return nil
+}
+
+// addrValue is an IP address to listen on.
+type addrValue struct{ netip.Addr }
+
+func (v *addrValue) Type() string { return "ADDR" }
+
+func (v *addrValue) String() string {
+	if !v.IsValid() {
+		return ""
+	}
+	return v.Addr.String()
+}
+
+func (v *addrValue) Set(s string) error {
+	a, err := netip.ParseAddr(strings.Trim(s, "[]"))
+	if err != nil || a.Zone() != "" {
+		return fmt.Errorf("%q is not an IP address", s)
+	}
+	v.Addr = a.Unmap()
+	return nil
+}
+
+// levelValue is the least level that is logged.
+type levelValue struct{ slog.Level }
+
+func (v *levelValue) Type() string   { return "debug|info|warn|error" }
+func (v *levelValue) String() string { return strings.ToLower(v.Level.String()) }
+
+func (v *levelValue) Set(s string) error {
+	for _, l := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
+		if strings.EqualFold(s, l.String()) {
+			v.Level = l
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is not one of debug, info, warn, error", s)
+}
+
+// targetValue is a target in one word.
+type targetValue struct{ aws.Target }
+
+func (v *targetValue) Type() string   { return "CLUSTER/SERVICE[/TASK[/CONTAINER]]" }
+func (v *targetValue) String() string { return v.Target.String() }
+
+func (v *targetValue) Set(s string) (err error) {
+	v.Target, err = aws.ParseTarget(s)
+	return err
+}

@@ -1,0 +1,101 @@
+package headless
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"culvert/tunnel"
+)
+
+// UnreadyError says that a forward was not proved ready in the time given.
+type UnreadyError struct {
+	Forward string
+	Wait    time.Duration
+	Err     error // what it was waiting for last; nil when nothing was heard
+}
+
+func (e *UnreadyError) Error() string {
+	if e.Err == nil {
+		return fmt.Sprintf("forward %s was not ready within %s", e.Forward, e.Wait)
+	}
+	return fmt.Sprintf("forward %s was not ready within %s: %s", e.Forward, e.Wait, e.Err)
+}
+
+func (e *UnreadyError) Unwrap() error { return e.Err }
+
+// Remedy is that of the last obstacle, else to look closer.
+func (e *UnreadyError) Remedy() string {
+	if inner := Remedy(e.Err); inner != "" {
+		return inner
+	}
+	return "allow more time with --wait, or look closer with --log-level debug"
+}
+
+// LostError says that a tunnel ended for good without being told to.
+type LostError struct {
+	Tunnel tunnel.ID
+	Err    error
+}
+
+func (e *LostError) Error() string {
+	if e.Err == nil {
+		return fmt.Sprintf("tunnel %d was lost", e.Tunnel)
+	}
+	return fmt.Sprintf("tunnel %d was lost: %s", e.Tunnel, e.Err)
+}
+
+func (e *LostError) Unwrap() error { return e.Err }
+
+// Remedy is that of the cause, else to look closer.
+func (e *LostError) Remedy() string {
+	if inner := Remedy(e.Err); inner != "" {
+		return inner
+	}
+	return "look closer with --log-level debug"
+}
+
+// StoppedError says that culvert was told to stop while it was not healthy; Cause is what the context ended with.
+type StoppedError struct {
+	Doing string
+	Cause error
+}
+
+func (e *StoppedError) Error() string { return "stopped while " + e.Doing }
+
+func (e *StoppedError) Unwrap() error { return e.Cause }
+
+// ProbeError says why a forward that is open does not answer as it should.
+type ProbeError struct {
+	Problem string
+	Advice  string
+	Err     error
+}
+
+func (e *ProbeError) Error() string {
+	if e.Err == nil {
+		return e.Problem
+	}
+	return e.Problem + ": " + e.Err.Error()
+}
+
+func (e *ProbeError) Unwrap() error { return e.Err }
+
+// Remedy is that of the cause where it has one.
+func (e *ProbeError) Remedy() string {
+	if inner := Remedy(e.Err); inner != "" {
+		return inner
+	}
+	return e.Advice
+}
+
+// Remedy asks an error, or what it wraps, what to do about it; empty when nothing is known.
+func Remedy(err error) string {
+	if e, ok := errors.AsType[interface {
+		error
+		Remedy() string
+	}](err); ok {
+		return e.Remedy()
+	}
+	return ""
+}

@@ -1,0 +1,112 @@
+package headless
+
+import (
+	"time"
+
+	"culvert/tunnel"
+	"culvert/tunnel/wire"
+)
+
+// The events of the output; their JSON form is the contract of the command line. Fields may be added, never renamed.
+
+// head begins every event.
+type head struct {
+	Time   string    `json:"time"` // RFC 3339 in UTC with milliseconds
+	Event  string    `json:"event"`
+	Tunnel tunnel.ID `json:"tunnel"`
+}
+
+const timeForm = "2006-01-02T15:04:05.000Z"
+
+func newHead(at time.Time, event string, id tunnel.ID) head {
+	return head{Time: at.UTC().Format(timeForm), Event: event, Tunnel: id}
+}
+
+// trouble is an error with its remedy, where there is one.
+type trouble struct {
+	Error  string `json:"error,omitempty"`
+	Remedy string `json:"remedy,omitempty"`
+}
+
+func newTrouble(err error) trouble {
+	if err == nil {
+		return trouble{}
+	}
+	return trouble{Error: Printable(err.Error()), Remedy: Printable(Remedy(err))}
+}
+
+type stateEvent struct {
+	head
+	State        string `json:"state"`
+	Cluster      string `json:"cluster"`
+	Service      string `json:"service,omitempty"`
+	Task         string `json:"task,omitempty"`
+	Container    string `json:"container,omitempty"`
+	Session      string `json:"session,omitempty"`
+	Local        string `json:"local"`
+	Remote       string `json:"remote"`
+	AgentVersion string `json:"agent_version,omitempty"`
+	trouble
+}
+
+func newStateEvent(e tunnel.Event, t *tracked) stateEvent {
+	target := t.target
+	if e.Link.Target.Task != "" {
+		target = e.Link.Target
+	}
+	s := stateEvent{
+		head:    newHead(e.At, "state", e.Tunnel),
+		State:   e.State.String(),
+		Cluster: target.Cluster, Service: target.Service, Task: target.Task, Container: target.Container,
+		Session: e.Link.Session,
+		Local:   t.local(),
+		Remote:  t.Spec().Remote.String(),
+		trouble: newTrouble(e.Err),
+	}
+	if e.Link.Agent != (wire.Version{}) {
+		s.AgentVersion = e.Link.Agent.String()
+	}
+	return s
+}
+
+type readyEvent struct {
+	head
+	Local    string `json:"local"`
+	ProxyURL string `json:"proxy_url,omitempty"`
+	Took     int64  `json:"took_ms"`
+}
+
+type connectionEvent struct {
+	head
+	ID       uint64 `json:"id"`
+	Protocol string `json:"protocol"`
+	Host     string `json:"host,omitempty"`
+	Sent     uint64 `json:"sent"`
+	Received uint64 `json:"received"`
+	Took     int64  `json:"took_ms"`
+	trouble
+}
+
+func newConnectionEvent(e tunnel.Event) connectionEvent {
+	c := e.Ended
+	return connectionEvent{
+		head: newHead(e.At, "connection", e.Tunnel),
+		ID:   c.ID, Protocol: string(c.Protocol), Host: c.Host,
+		Sent: c.Sent, Received: c.Received,
+		Took:    c.Ended.Sub(c.Started).Milliseconds(),
+		trouble: newTrouble(c.Err),
+	}
+}
+
+type trafficEvent struct {
+	head
+	Sent        uint64 `json:"sent"`
+	Received    uint64 `json:"received"`
+	Connections int    `json:"connections"`
+}
+
+type closedEvent struct {
+	head
+	Reason string `json:"reason"`
+	trouble
+}

@@ -1,0 +1,62 @@
+package headless
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"culvert/aws"
+)
+
+// find looks a target up, and again while it is only not ready yet, until ctx ends. It then returns what it was waiting
+// for, joined with the context's error.
+func find(ctx context.Context, c *aws.Client, q aws.Query, n *notices) (aws.Target, error) {
+	for pause := time.Second; ; pause = min(2*pause, 8*time.Second) {
+		t, err := c.Lookup(ctx, q)
+		if err == nil {
+			return t, nil
+		}
+		if ctx.Err() != nil {
+			return aws.Target{}, errors.Join(err, ctx.Err())
+		}
+		if _, unreachable := errors.AsType[*aws.UnreachableError](err); unreachable || !aws.Temporary(err) {
+			return aws.Target{}, err // an endpoint that is not there is more often a wrong region than an outage
+		}
+		n.say("waiting: " + err.Error())
+		select {
+		case <-time.After(pause/2 + rand.N(pause/2)): //nolint:gosec // jitter
+		case <-ctx.Done():
+			return aws.Target{}, &pendingError{err: err, over: ctx.Err()}
+		}
+	}
+}
+
+// pendingError is what was being waited for when the time was over.
+type pendingError struct{ err, over error }
+
+func (e *pendingError) Error() string   { return e.err.Error() }
+func (e *pendingError) Unwrap() []error { return []error{e.err, e.over} }
+
+// notices prints what is being waited for, each thing once. It is safe for concurrent use.
+type notices struct {
+	out  io.Writer
+	mu   sync.Mutex
+	said map[string]bool
+}
+
+func (n *notices) say(text string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.said[text] {
+		return
+	}
+	if n.said == nil {
+		n.said = map[string]bool{}
+	}
+	n.said[text] = true
+	_, _ = fmt.Fprintln(n.out, "culvert: "+Printable(text))
+}

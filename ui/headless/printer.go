@@ -1,0 +1,118 @@
+package headless
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// printer writes one line per event. It is used by one goroutine; the first error of the writer sticks.
+type printer struct {
+	out   io.Writer
+	json  bool
+	color bool
+	err   error
+}
+
+// The SGR codes of the words that are coloured on a terminal.
+const (
+	green  = "32"
+	yellow = "33"
+	red    = "31"
+)
+
+func (p *printer) print(event any) {
+	if p.err != nil {
+		return
+	}
+	var line []byte
+	if p.json {
+		line, p.err = encode(event)
+	} else {
+		line = []byte(p.text(event))
+	}
+	if p.err == nil {
+		_, p.err = p.out.Write(append(line, '\n'))
+	}
+}
+
+func encode(event any) ([]byte, error) {
+	line, err := json.Marshal(event)
+	if err != nil {
+		return nil, fmt.Errorf("encode event: %w", err)
+	}
+	return bytes.ReplaceAll(line, []byte("##["), []byte(`##\u005b`)), nil
+}
+
+func (p *printer) text(event any) string {
+	switch e := event.(type) {
+	case stateEvent:
+		where := strings.Join(nonEmpty(e.Cluster, e.Service, e.Task, e.Container), "/")
+		line := fmt.Sprintf("%s -> %s port %s", e.Local, where, e.Remote)
+		if strings.Contains(e.Remote, ":") {
+			line = fmt.Sprintf("%s -> %s to %s", e.Local, where, e.Remote)
+		}
+		if e.Session != "" {
+			line += ", session " + e.Session
+		}
+		if e.AgentVersion != "" {
+			line += ", agent " + e.AgentVersion
+		}
+		return p.line(e.head, e.State, line, e.trouble)
+	case readyEvent:
+		at := e.ProxyURL
+		if at == "" {
+			at = e.Local
+		}
+		return p.line(e.head, "ready", fmt.Sprintf("%s after %d ms", at, e.Took), trouble{})
+	case connectionEvent:
+		what := strings.Join(nonEmpty("#"+strconv.FormatUint(e.ID, 10), e.Protocol, e.Host), " ")
+		return p.line(e.head, "connection", fmt.Sprintf("%s, %d bytes sent, %d received, %d ms", what, e.Sent, e.Received, e.Took), e.trouble)
+	case trafficEvent:
+		return p.line(e.head, "traffic", fmt.Sprintf("%d bytes sent, %d received, %d open connections", e.Sent, e.Received, e.Connections), trouble{})
+	case closedEvent:
+		return p.line(e.head, "ended", e.Reason, e.trouble)
+	}
+	return ""
+}
+
+// line lays an event out: time, tunnel, word, facts, trouble.
+func (p *printer) line(h head, word, facts string, t trouble) string {
+	padded := fmt.Sprintf("%-11s", word)
+	if code := colorOf(word); p.color && code != "" {
+		padded = "\x1b[" + code + "m" + padded + "\x1b[0m"
+	}
+	line := fmt.Sprintf("%s  tunnel %d  %s  %s", h.Time, h.Tunnel, padded, Printable(facts))
+	if t.Error != "" {
+		line += ": " + t.Error
+	}
+	if t.Remedy != "" {
+		line += "; remedy: " + t.Remedy
+	}
+	return line
+}
+
+func colorOf(word string) string {
+	switch word {
+	case "open", "ready":
+		return green
+	case "resuming", "reopening", "asleep":
+		return yellow
+	case "failed":
+		return red
+	}
+	return ""
+}
+
+func nonEmpty(parts ...string) []string {
+	var kept []string
+	for _, p := range parts {
+		if p != "" {
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}

@@ -257,6 +257,9 @@ func (a *account) makeTask(c *cluster, s *service, d *deployment, pattern Task) 
 	if pattern.Family == "" {
 		pattern.Family = pattern.Containers[0].Name
 	}
+	if pattern.ID != "" && !isTaskID(pattern.ID) {
+		return nil, fmt.Errorf("task id %q is not 32 hexadecimal digits", pattern.ID)
+	}
 	t := &task{
 		id: or(pattern.ID, a.hex(32)), cluster: c, service: s, deployment: d, definition: a.define(pattern), pattern: pattern,
 		group: "family:" + pattern.Family, connectivity: or(pattern.Connectivity, "CONNECTED"), gone: make(chan struct{}),
@@ -275,6 +278,10 @@ func (a *account) makeTask(c *cluster, s *service, d *deployment, pattern Task) 
 		t.containers = append(t.containers, &container{account: a, task: t, pattern: described})
 	}
 	return t, nil
+}
+
+func isTaskID(id string) bool {
+	return len(id) == 32 && strings.Trim(id, "0123456789abcdef") == ""
 }
 
 // launch is the launch type of a task, which a capacity provider implies.

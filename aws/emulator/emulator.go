@@ -15,6 +15,9 @@ import (
 	"time"
 )
 
+// How long Close lets calls that are under way finish.
+const drainTime = 500 * time.Millisecond
+
 // Options say which account to pretend to have. The zero value is an empty account on a free loopback port.
 type Options struct {
 	Fleet  Fleet
@@ -25,8 +28,8 @@ type Options struct {
 	Now    func() time.Time // the account's clock, for signatures and expiry; nil is time.Now
 	Log    *slog.Logger     // nil discards
 
-	// Trust decides AssumeRoleWithWebIdentity: nil lets the token's subject assume the role. Without it every role of
-	// the account trusts the tokens of GitHubToken with audience sts.amazonaws.com.
+	// Trust decides, as a role's trust policy does, whether the bearer of a token may assume the role; an error says no.
+	// Without it every role trusts the tokens of GitHub that have the audience sts.amazonaws.com.
 	Trust func(roleARN string, claims Claims) error
 }
 
@@ -127,7 +130,11 @@ func (e *Emulator) Close() {
 		e.stop()
 		e.clock.close()
 		e.data.close()
-		_ = e.server.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+		defer cancel()
+		if err := e.server.Shutdown(ctx); err != nil {
+			_ = e.server.Close() // some client is still in the middle of a call
+		}
 		e.serving.Wait()
 		e.vpc.close()
 	})

@@ -86,7 +86,7 @@ output = json
 // A laptop has no metadata service, and some networks swallow the packets to its address.
 func TestSilentMetadataServiceDoesNotHangConnect(t *testing.T) {
 	isolate(t)
-	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +233,7 @@ func TestExpiredCredentialsAreReadAnew(t *testing.T) {
 	}
 	defer closeIdle(c)
 	_, err = c.Discover(t.Context())
-	mustBe[*ExpiredError](t, err)
+	_ = mustBe[*ExpiredError](t, err)
 	write(t, credentials, "[default]\naws_access_key_id = AKIDNEW\naws_secret_access_key = x\naws_session_token = y\n")
 	if _, err := c.Discover(t.Context()); err != nil {
 		t.Errorf("got %s after the file was rewritten", text(err))

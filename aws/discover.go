@@ -16,7 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
-// Discover lists the account. What cannot be listed becomes a *Gap of the catalog; an error means that there is nothing
+// Discover lists the account. What cannot be listed becomes a *GapError of the catalog; an error means that there is nothing
 // to show at all.
 func (c *Client) Discover(ctx context.Context) (*Catalog, error) {
 	return c.DiscoverEach(ctx, func(*Catalog) {})
@@ -59,7 +59,7 @@ type survey struct {
 	clusters      map[string]*found
 	asked         map[string]bool // task definitions
 	noDefinitions bool            // asking for one was denied: so will be the others
-	gaps          []*Gap
+	gaps          []*GapError
 }
 
 // found is what is known of a cluster so far.
@@ -222,7 +222,7 @@ func (s *survey) gap(what, cluster string, err error) {
 			return
 		}
 	}
-	g := &Gap{What: what, Err: err}
+	g := &GapError{What: what, Err: err}
 	if cluster != "" {
 		g.Clusters = []string{cluster}
 	}
@@ -286,8 +286,8 @@ func (s *survey) withPorts(task Task) Task {
 }
 
 // settled is a copy of a gap; one of several clusters gets a remedy that covers them all.
-func (s *survey) settled(g *Gap) *Gap {
-	settled := &Gap{What: g.What, Clusters: slices.Sorted(slices.Values(g.Clusters)), Err: g.Err}
+func (s *survey) settled(g *GapError) *GapError {
+	settled := &GapError{What: g.What, Clusters: slices.Sorted(slices.Values(g.Clusters)), Err: g.Err}
 	if denied, ok := errors.AsType[*DeniedError](g.Err); ok && len(g.Clusters) > 1 {
 		all := *denied
 		all.Resource, all.Statement = "", s.client.statement(denied.Action, "", place{})

@@ -25,7 +25,7 @@ func (e *NoRegionError) Error() string {
 
 // Remedy says where a region can be given.
 func (e *NoRegionError) Remedy() string {
-	return fmt.Sprintf("pass --region, set AWS_REGION, or run: aws configure set region REGION --profile %s", e.Profile)
+	return "pass --region, set AWS_REGION, or run: aws configure set region REGION --profile " + e.Profile
 }
 
 // NoProfileError means that the profile asked for is in neither of AWS's files.
@@ -239,7 +239,7 @@ func (e *UnreachableError) Remedy() string {
 	case e.Proxy != "":
 		return fmt.Sprintf("check HTTPS_PROXY (%s), or name %s in NO_PROXY if it needs no proxy", e.Proxy, e.Address)
 	case e.Unknown:
-		return fmt.Sprintf("check the region's spelling, the DNS server, and whether HTTPS_PROXY must be set for %s", e.Address)
+		return "check the region's spelling, the DNS server, and whether HTTPS_PROXY must be set for " + e.Address
 	}
 	return fmt.Sprintf("check that this machine may connect to %s (network, VPN, firewall), or set HTTPS_PROXY", e.Address)
 }

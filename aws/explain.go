@@ -48,14 +48,14 @@ func (c *Client) explain(ctx context.Context, err error, at place) error {
 	return c.explainAnswer(err, at)
 }
 
-// explained finds an error of this package below the SDK's wrapping.
-func explained(err error) (error, bool) {
-	own, ok := errors.AsType[interface {
-		error
-		Remedy() string
-	}](err)
-	return own, ok
+// remedied is an error that says what to do: every error type of this package.
+type remedied interface {
+	error
+	Remedy() string
 }
+
+// explained finds an error of this package below the SDK's wrapping.
+func explained(err error) (remedied, bool) { return errors.AsType[remedied](err) }
 
 // explainAnswer explains a failed call by what came back, or by why nothing did.
 func (c *Client) explainAnswer(err error, at place) error {
@@ -253,7 +253,7 @@ func (c *Client) explainCredentials(ctx context.Context, err error) error {
 	if own, ok := explained(err); ok {
 		return own
 	}
-	if refused, ok := errors.AsType[*tokenRefused](err); ok {
+	if refused, ok := errors.AsType[*tokenRefusedError](err); ok {
 		return c.explainTrust(refused)
 	}
 	_, refused := errors.AsType[smithy.APIError](err)
@@ -287,7 +287,7 @@ func rootCredential(err error) error {
 }
 
 // explainTrust explains STS's refusal of GitHub's token.
-func (c *Client) explainTrust(refused *tokenRefused) error {
+func (c *Client) explainTrust(refused *tokenRefusedError) error {
 	switch codeOf(refused.Err) {
 	case "AccessDenied", "AccessDeniedException":
 		return &TrustError{

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -23,6 +24,7 @@ func TestMain(m *testing.M) {
 // fake is an AWS endpoint that answers what a test tells it to, good manners not included.
 type fake struct {
 	*httptest.Server
+
 	mu      sync.Mutex
 	answers map[string]answer
 	seen    map[string][]map[string]any // input of each call by action
@@ -59,7 +61,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = json.Unmarshal(body, &in)
 	} else {
 		_ = r.ParseForm()
-		for _, pair := range strings.Split(string(body), "&") {
+		for pair := range strings.SplitSeq(string(body), "&") {
 			name, value, _ := strings.Cut(pair, "=")
 			in[name] = strings.NewReplacer("%3A", ":", "%2F", "/").Replace(value)
 		}
@@ -76,12 +78,10 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 	switch a := answer(in).(type) {
 	case refusal:
-		for name, values := range a.Header {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), a.Header)
 		w.WriteHeader(max(a.Status, 400))
 		if isJSON {
-			_ = json.NewEncoder(w).Encode(map[string]string{"__type": a.Code, "message": a.Message})
+			encode(w, map[string]string{"__type": a.Code, "message": a.Message})
 			return
 		}
 		_, _ = fmt.Fprintf(w, "<ErrorResponse><Error><Type>Sender</Type><Code>%s</Code><Message>%s</Message></Error></ErrorResponse>", a.Code, a.Message)
@@ -89,7 +89,13 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(max(a.Status, 200))
 		_, _ = io.WriteString(w, a.Body)
 	default:
-		_ = json.NewEncoder(w).Encode(a)
+		encode(w, a)
+	}
+}
+
+func encode(w io.Writer, v any) {
+	if err := json.NewEncoder(w).Encode(v); err != nil {
+		panic(err)
 	}
 }
 
@@ -175,7 +181,7 @@ func text(err error) string {
 		return "<nil>"
 	}
 	if own, ok := explained(err); ok {
-		return err.Error() + "\n→ " + own.(interface{ Remedy() string }).Remedy()
+		return err.Error() + "\n→ " + own.Remedy()
 	}
 	return err.Error()
 }

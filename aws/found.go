@@ -104,14 +104,14 @@ func (e *DocumentError) Remedy() string {
 	return fmt.Sprintf("run: aws ssm describe-document --name %s --region %s; a partition without it cannot forward ports", e.Document, e.Region)
 }
 
-// Gap is a part of the account that could not be looked at.
-type Gap struct {
+// GapError is a part of the account that could not be looked at.
+type GapError struct {
 	What     string   // clusters, services, tasks, task definitions
 	Clusters []string // where; empty for the whole region
 	Err      error
 }
 
-func (g *Gap) Error() string {
+func (g *GapError) Error() string {
 	where := ""
 	switch n := len(g.Clusters); {
 	case n == 1:
@@ -123,12 +123,12 @@ func (g *Gap) Error() string {
 	}
 	return fmt.Sprintf("list %s%s: %v", g.What, where, g.Err)
 }
-func (g *Gap) Unwrap() error { return g.Err }
+func (g *GapError) Unwrap() error { return g.Err }
 
 // Remedy is the cause's.
-func (g *Gap) Remedy() string {
+func (g *GapError) Remedy() string {
 	if cause, ok := explained(g.Err); ok {
-		return cause.(interface{ Remedy() string }).Remedy() //nolint:errorlint // explained returns only those
+		return cause.Remedy()
 	}
 	return "try again"
 }

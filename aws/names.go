@@ -13,7 +13,7 @@ import (
 // maxNear is how many names a suggestion lists.
 const maxNear = 5
 
-// nearest sorts names by their distance to one that was not found, and returns at most most of them. A name that contains
+// nearest sorts names by their distance to one that was not found, and returns no more than most. A name that contains
 // the other counts as near.
 func nearest(name string, names []string, most int) []string {
 	distances := make(map[string]int, len(names))

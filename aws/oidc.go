@@ -78,7 +78,7 @@ func (w *webIdentity) Retrieve(ctx context.Context) (sdk.Credentials, error) {
 		RoleArn: &w.role, RoleSessionName: &name, WebIdentityToken: &token,
 	})
 	if err != nil {
-		return sdk.Credentials{}, &tokenRefused{Role: w.role, Claims: claimsOf(token), Err: err}
+		return sdk.Credentials{}, &tokenRefusedError{Role: w.role, Claims: claimsOf(token), Err: err}
 	}
 	if out.Credentials == nil {
 		return sdk.Credentials{}, &AnswerError{Operation: "sts:AssumeRoleWithWebIdentity", Problem: "no credentials"}
@@ -94,15 +94,15 @@ func (w *webIdentity) Retrieve(ctx context.Context) (sdk.Credentials, error) {
 	}, nil
 }
 
-// tokenRefused carries what the token said to the place where STS's refusal is explained.
-type tokenRefused struct {
+// tokenRefusedError carries what the token said to the place where STS's refusal is explained.
+type tokenRefusedError struct {
 	Role   string
 	Claims claims
 	Err    error
 }
 
-func (e *tokenRefused) Error() string { return e.Err.Error() }
-func (e *tokenRefused) Unwrap() error { return e.Err }
+func (e *tokenRefusedError) Error() string { return e.Err.Error() }
+func (e *tokenRefusedError) Unwrap() error { return e.Err }
 
 const tokenAttempts = 4
 
@@ -146,7 +146,9 @@ func (g github) askToken(ctx context.Context, client *awshttp.BuildableClient) (
 	if response.StatusCode != http.StatusOK {
 		return "", &TokenError{Host: u.Host, Status: response.StatusCode, Problem: response.Status}
 	}
-	var answer struct{ Value string }
+	var answer struct {
+		Value string `json:"value"`
+	}
 	if err := json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&answer); err != nil || answer.Value == "" {
 		return "", &TokenError{Host: u.Host, Status: response.StatusCode, Problem: "an answer without a token"}
 	}

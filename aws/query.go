@@ -188,7 +188,8 @@ func isWholeTaskID(id string) bool { return len(id) == 32 || len(id) == 36 }
 
 // matching picks the one task that the query's task names.
 func matching(q Query, arns []string) ([]string, error) {
-	var found, ids []string
+	ids := make([]string, 0, len(arns))
+	var found []string
 	for _, arn := range arns {
 		ids = append(ids, lastPart(arn))
 		if isTaskName(q.Task, lastPart(arn)) {
@@ -326,7 +327,7 @@ func (c *Client) newestDeployment(ctx context.Context, ready []candidate) string
 }
 
 func servicesOf(candidates []candidate) []string {
-	var names []string
+	names := make([]string, 0, len(candidates))
 	for _, k := range candidates {
 		names = append(names, orWord(k.task.Service, "(task "+k.task.ID+")"))
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -181,13 +182,8 @@ func (c *Client) SignUpgrade(ctx context.Context, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("sign websocket upgrade: %w", c.explainCredentials(ctx, err))
 	}
-	bare, err := http.NewRequestWithContext(ctx, http.MethodGet, r.URL.String(), nil)
-	if err != nil {
-		return fmt.Errorf("sign websocket upgrade: %w", err)
-	}
-	if r.Host != "" {
-		bare.Host = r.Host
-	}
+	// Only the host is signed, as AWS's own client does: the websocket library adds headers of its own later.
+	bare := (&http.Request{Method: http.MethodGet, URL: r.URL, Host: r.Host, Header: http.Header{}}).WithContext(ctx)
 	empty := sha256.Sum256(nil)
 	err = v4.NewSigner().SignHTTP(ctx, credentials, bare, hex.EncodeToString(empty[:]), "ssmmessages", c.region, c.now())
 	if err != nil {
@@ -196,9 +192,7 @@ func (c *Client) SignUpgrade(ctx context.Context, r *http.Request) error {
 	if r.Header == nil {
 		r.Header = http.Header{}
 	}
-	for name, values := range bare.Header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, bare.Header)
 	return nil
 }
 

@@ -2,6 +2,7 @@ package aws
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
@@ -19,13 +20,8 @@ func (t Target) ID() string { return "ecs:" + t.Cluster + "_" + t.Task + "_" + t
 
 // String returns the target as a user names it: cluster/service/task/container, empty parts left out.
 func (t Target) String() string {
-	s := t.Cluster
-	for _, part := range []string{t.Service, t.Task, t.Container} {
-		if part != "" {
-			s += "/" + part
-		}
-	}
-	return s
+	parts := []string{t.Cluster, t.Service, t.Task, t.Container}
+	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), "/")
 }
 
 // ParseTarget reads cluster/service[/task[/container]], or the ARN of a service or task. It only parses: whether there
@@ -42,10 +38,8 @@ func ParseTarget(name string) (Target, error) {
 	if len(parts) < 2 || len(parts) > 4 {
 		return Target{}, &TargetFormError{Form: name, Problem: fmt.Sprintf("%d parts", len(parts))}
 	}
-	for _, part := range parts {
-		if part == "" {
-			return Target{}, &TargetFormError{Form: name, Problem: "an empty part"}
-		}
+	if slices.Contains(parts, "") {
+		return Target{}, &TargetFormError{Form: name, Problem: "an empty part"}
 	}
 	parts = append(parts, "", "")
 	return Target{Cluster: parts[0], Service: parts[1], Task: parts[2], Container: parts[3]}, nil

@@ -72,7 +72,7 @@ func (a *app) root() *cobra.Command {
 	root.Flags().AddFlagSet(forwards.flags())
 	root.PersistentFlags().AddFlagSet(a.shared.flags())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage("see "+cmd.CommandPath()+" --help", "%s", err)
+		return usage(advice(err, "see "+cmd.CommandPath()+" --help"), "%s", err)
 	})
 	root.AddCommand(a.demo(), a.list(), a.emulator(), a.version(), a.man())
 	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true}) // --help is enough

@@ -304,7 +304,8 @@ func (l *clientLeg) relay(s *session) {
 		if _, err := frame.ReadFrom(r); err != nil {
 			return
 		}
-		if kind == websocket.BinaryMessage && !l.frozen.Load() && !l.gone.Load() {
+		// What a client still says between our close frame and its own is heard, acknowledges above all.
+		if kind == websocket.BinaryMessage && !l.frozen.Load() {
 			s.fromClient(bytes.Clone(frame.Bytes()))
 		}
 	}

@@ -284,7 +284,7 @@ func (s *session) age(now time.Time, f *Faults) {
 		return
 	}
 	s.mu.Lock()
-	leg, clientDue := s.client, s.client != nil && f.ClientLeg.Every > 0 && now.Sub(s.clientSince) >= f.ClientLeg.Every
+	leg, clientDue := s.client, s.client != nil && !s.client.gone.Load() && f.ClientLeg.Every > 0 && now.Sub(s.clientSince) >= f.ClientLeg.Every
 	agentDue := f.AgentLeg.Every > 0 && !s.agentSince.IsZero() && now.Sub(s.agentSince) >= f.AgentLeg.Every
 	s.mu.Unlock()
 	if clientDue {
@@ -297,8 +297,8 @@ func (s *session) age(now time.Time, f *Faults) {
 
 // hangUp ends a leg as the service does by itself.
 func (s *session) hangUp(leg *clientLeg, cut bool) {
-	s.detach(leg)
 	if cut {
+		s.detach(leg)
 		leg.cut()
 		return
 	}

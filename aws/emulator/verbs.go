@@ -25,10 +25,7 @@ func (e *Emulator) CloseClientLeg(code int, ids ...string) int {
 	if code == closeNormal {
 		text = "Bye"
 	}
-	return e.eachClient(ids, func(s *session, leg *clientLeg) {
-		s.detach(leg)
-		leg.close(code, text)
-	})
+	return e.eachClient(ids, func(_ *session, leg *clientLeg) { leg.close(code, text) })
 }
 
 // CutClientLeg resets the TCP connection of the client's socket, as CloseClientLeg otherwise.

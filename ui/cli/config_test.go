@@ -11,7 +11,9 @@ import (
 )
 
 // sharedKeys are the keys that config files may set.
-func sharedKeys() []string { return []string{"profile", "region", "wait", "read-only", "lanes", "probe"} }
+func sharedKeys() []string {
+	return []string{"profile", "region", "wait", "read-only", "lanes", "probe"}
+}
 
 func TestConfigErrorsNameFileLineAndNearestKey(t *testing.T) {
 	for name, c := range map[string]struct{ body, want, advice string }{

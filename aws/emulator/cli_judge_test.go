@@ -41,7 +41,7 @@ func awsCLI(t *testing.T, e *Emulator) cli {
 // run returns what a command printed as JSON, or the error it printed.
 func (c cli) run(t *testing.T, out any, args ...string) error {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), c.path, append(args, "--output", "json")...) //nolint:gosec // the judge
+	command := exec.CommandContext(t.Context(), c.path, append(args, "--output", "json")...)
 	command.Env, command.WaitDelay = c.env, 5*time.Second
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr

@@ -207,15 +207,19 @@ func (a *account) bury(t *task) {
 		k.agent.Status, k.since = "STOPPED", t.ended
 	}
 	close(t.gone)
-	stopped := 0
-	for i := len(t.cluster.tasks) - 1; i >= 0; i-- {
-		if t.cluster.tasks[i].status != "STOPPED" {
-			continue
-		}
-		if stopped++; stopped > rememberStopped {
-			t.cluster.tasks = slices.Delete(t.cluster.tasks, i, i+1)
+	superfluous := -rememberStopped
+	for _, one := range t.cluster.tasks {
+		if one.status == "STOPPED" {
+			superfluous++
 		}
 	}
+	t.cluster.tasks = slices.DeleteFunc(t.cluster.tasks, func(one *task) bool {
+		if one.status != "STOPPED" || superfluous <= 0 {
+			return false
+		}
+		superfluous--
+		return true
+	})
 }
 
 // later runs a change after some paces, under the lock.

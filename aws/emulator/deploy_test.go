@@ -14,12 +14,12 @@ func small() Fleet {
 	return Fleet{Clusters: []Cluster{{Name: "c", Services: []Service{{Name: "s", Count: 3, Task: one("web", "", map[uint16]string{80: ""})}}}}}
 }
 
-// target is the session target of a task's first container.
-func target(t *testing.T, e *Emulator, cluster, taskID string) *container {
+// target is a task's first container.
+func target(t *testing.T, e *Emulator, taskID string) *container {
 	t.Helper()
 	e.fleet.mu.Lock()
 	defer e.fleet.mu.Unlock()
-	found := e.fleet.findCluster(cluster).find(taskID)
+	found := e.fleet.findTask(taskID)
 	if found == nil {
 		t.Fatalf("no task %s", taskID)
 	}
@@ -29,7 +29,7 @@ func target(t *testing.T, e *Emulator, cluster, taskID string) *container {
 func TestStoppedTaskIsReplaced(t *testing.T) {
 	e := open(t, Options{Fleet: small(), Pace: 5 * time.Millisecond})
 	before := e.Tasks("c", "s")
-	doomed := target(t, e, "c", before[0])
+	doomed := target(t, e, before[0])
 	if !doomed.agentRunning() {
 		t.Fatal("agent of a running task does not run")
 	}
@@ -48,7 +48,7 @@ func TestStoppedTaskIsReplaced(t *testing.T) {
 	if len(after) != 3 || slices.Contains(after, before[0]) {
 		t.Fatalf("tasks = %v, want three without %s", after, before[0])
 	}
-	successor := target(t, e, "c", after[2])
+	successor := target(t, e, after[2])
 	until(t, "the successor's agent", successor.agentRunning)
 	if _, ok := e.target("ecs:c_" + after[2] + "_" + successor.runtime); !ok {
 		t.Error("the successor is no target")
@@ -117,7 +117,7 @@ func TestExecSwitchedOnLaterNeedsNewTasks(t *testing.T) {
 	if !out.Services[0].EnableExecuteCommand {
 		t.Error("exec of the service is off, want on")
 	}
-	old := target(t, e, "c", e.Tasks("c", "s")[0])
+	old := target(t, e, e.Tasks("c", "s")[0])
 	if old.agentRunning() {
 		t.Error("a task from before has an agent")
 	}
@@ -125,7 +125,7 @@ func TestExecSwitchedOnLaterNeedsNewTasks(t *testing.T) {
 	if _, err := client.UpdateService(t.Context(), in); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "tasks with agents", func() bool { return target(t, e, "c", e.Tasks("c", "s")[0]).agentRunning() })
+	until(t, "tasks with agents", func() bool { return target(t, e, e.Tasks("c", "s")[0]).agentRunning() })
 }
 
 func TestTaskWithoutServiceComesUp(t *testing.T) {
@@ -134,7 +134,7 @@ func TestTaskWithoutServiceComesUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := target(t, e, "c", id)
+	k := target(t, e, id)
 	until(t, "its agent", k.agentRunning)
 	if err := e.SetAgent(id, "STOPPED", "gone"); err != nil || k.agentRunning() {
 		t.Errorf("agent runs after SetAgent STOPPED, error %v", err)
@@ -142,7 +142,7 @@ func TestTaskWithoutServiceComesUp(t *testing.T) {
 }
 
 func TestPortsReachRealServers(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

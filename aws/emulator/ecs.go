@@ -31,7 +31,7 @@ func (e *Emulator) ecsAction(action string) (handler, bool) {
 	case "UpdateService":
 		run = e.updateService
 	case "StopTask":
-		run = e.stopTask
+		run = e.haltTask
 	default:
 		return nil, false
 	}
@@ -155,6 +155,7 @@ func (e *Emulator) describeClusters(r *request, a *account) (any, error) {
 func (e *Emulator) listServices(r *request, a *account) (any, error) {
 	in, err := decode[struct {
 		paging
+
 		Cluster, LaunchType string
 	}](r)
 	if err != nil {
@@ -214,6 +215,7 @@ func (e *Emulator) describeServices(r *request, a *account) (any, error) {
 func (e *Emulator) listTasks(r *request, a *account) (any, error) {
 	in, err := decode[struct {
 		paging
+
 		Cluster, ServiceName, DesiredStatus, Family, LaunchType, ContainerInstance, StartedBy string
 	}](r)
 	if err != nil {
@@ -290,6 +292,7 @@ func (e *Emulator) describeTasks(r *request, a *account) (any, error) {
 func (e *Emulator) listTaskDefinitions(r *request, a *account) (any, error) {
 	in, err := decode[struct {
 		paging
+
 		FamilyPrefix, Status, Sort string
 	}](r)
 	if err != nil {
@@ -394,7 +397,7 @@ func (e *Emulator) updateService(r *request, a *account) (any, error) {
 	}{s.view(a)}, nil
 }
 
-func (e *Emulator) stopTask(r *request, a *account) (any, error) {
+func (e *Emulator) haltTask(r *request, a *account) (any, error) {
 	in, err := decode[struct{ Cluster, Task, Reason string }](r)
 	if err != nil {
 		return nil, err

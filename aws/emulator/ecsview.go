@@ -299,7 +299,7 @@ func (t *task) address() string {
 		if err != nil {
 			return 0
 		}
-		return int(n) //nolint:gosec // 16 bits at most
+		return int(n)
 	}
 	return "10.20." + strconv.Itoa(number(t.id[:2])) + "." + strconv.Itoa(4+number(t.id[2:4])%250)
 }

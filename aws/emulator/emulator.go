@@ -110,7 +110,8 @@ func listen(address string) (net.Listener, error) {
 	if !at.Addr().IsLoopback() {
 		return nil, fmt.Errorf("listen on %s: the emulator serves loopback addresses only", address)
 	}
-	listener, err := net.Listen("tcp", address)
+	var config net.ListenConfig
+	listener, err := config.Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("open emulator: %w", err)
 	}
@@ -180,6 +181,5 @@ func (e *Emulator) resolve(host string, port uint16) (string, error) {
 	return e.vpc.resolve(host, port)
 }
 
-// region and account are where the emulator pretends to be.
-func (e *Emulator) region() string  { return e.fleet.region }
-func (e *Emulator) account() string { return e.fleet.id }
+// region is where the emulator pretends to be.
+func (e *Emulator) region() string { return e.fleet.region }

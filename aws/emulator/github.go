@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	gitHubTokenPath = "/github/token"
+	gitHubTokenPath = "/github/token" //nolint:gosec // a path
 	gitHubIssuer    = "https://token.actions.githubusercontent.com"
 	gitHubTokenLife = 5 * time.Minute
 	keyBits         = 2048

@@ -10,7 +10,7 @@ import (
 
 // The access key of Credentials: AWS's own documentation example.
 const (
-	staticKeyID  = "AKIAIOSFODNN7EXAMPLE"
+	staticKeyID  = "AKIAIOSFODNN7EXAMPLE"                     //nolint:gosec // as below
 	staticSecret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY" //nolint:gosec // not a secret: the documentation's example
 )
 

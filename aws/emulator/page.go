@@ -17,8 +17,9 @@ type pager struct{ secret [32]byte }
 
 // mark is what a token says: go on behind Last in the list For.
 type mark struct {
-	For, Last string
-	Until     int64
+	For   string `json:"for"`
+	Last  string `json:"last"`
+	Until int64  `json:"until"`
 }
 
 func newPager() *pager {

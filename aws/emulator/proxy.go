@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"syscall"
@@ -26,11 +27,13 @@ func (v *vpc) newProxy() http.Handler {
 	p.Tr = &http.Transport{DialContext: v.dial, DisableCompression: true, MaxIdleConnsPerHost: 32, IdleConnTimeout: time.Minute}
 	v.closers = append(v.closers, p.Tr.CloseIdleConnections)
 	p.NonproxyHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		send(w, squidResponse(r, http.StatusBadRequest, "ERR_INVALID_URL 0", r.URL.String()))
+		resp := squidResponse(r, http.StatusBadRequest, "ERR_INVALID_URL 0", r.URL.String())
+		defer func() { _ = resp.Body.Close() }()
+		send(w, resp)
 	})
 	p.OnRequest().HandleConnectFunc(func(host string, ctx *goproxy.ProxyCtx) (*goproxy.ConnectAction, string) {
 		if hostOnly(host) == blockedHost {
-			ctx.Resp = squidResponse(ctx.Req, http.StatusForbidden, "ERR_ACCESS_DENIED 0", host)
+			ctx.Resp = squidResponse(ctx.Req, http.StatusForbidden, "ERR_ACCESS_DENIED 0", host) //nolint:bodyclose // goproxy's from here; it is in memory
 			return goproxy.RejectConnect, host
 		}
 		return &goproxy.ConnectAction{Action: goproxy.ConnectAccept}, host
@@ -55,6 +58,7 @@ func (v *vpc) newProxy() http.Handler {
 	p.ConnectionErrHandler = func(conn io.Writer, ctx *goproxy.ProxyCtx, err error) {
 		status, code := squidError(err)
 		resp := squidResponse(ctx.Req, status, code, ctx.Req.URL.Host)
+		defer func() { _ = resp.Body.Close() }()
 		if err := resp.Write(conn); err != nil {
 			return // the client left
 		}
@@ -94,9 +98,7 @@ func squidResponse(r *http.Request, status int, code, about string) *http.Respon
 }
 
 func send(w http.ResponseWriter, resp *http.Response) {
-	for name, values := range resp.Header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), resp.Header)
 	w.WriteHeader(resp.StatusCode)
 	if _, err := io.Copy(w, resp.Body); err != nil {
 		return // the client left

@@ -1,8 +1,8 @@
 package emulator
 
 import (
-	"container/heap"
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -10,17 +10,15 @@ import (
 // schedule runs functions later, one after the other, in the order they are due, on one goroutine.
 type schedule struct {
 	mu      sync.Mutex
-	due     appointments
-	count   int
+	due     []appointment // soonest first
 	nudge   chan struct{}
 	stop    context.CancelFunc
 	running sync.WaitGroup
 }
 
 type appointment struct {
-	at    time.Time
-	order int // of two at the same time, the first made goes first
-	run   func()
+	at  time.Time
+	run func()
 }
 
 func newSchedule(ctx context.Context) *schedule {
@@ -30,11 +28,16 @@ func newSchedule(ctx context.Context) *schedule {
 	return s
 }
 
-// after calls run once d has passed, unless the schedule was closed before.
+// after calls run once d has passed, unless the schedule was closed before. Of two due at the same time the first one
+// made goes first.
 func (s *schedule) after(d time.Duration, run func()) {
+	at := time.Now().Add(d)
 	s.mu.Lock()
-	s.count++
-	heap.Push(&s.due, appointment{at: time.Now().Add(d), order: s.count, run: run})
+	place := len(s.due)
+	for place > 0 && s.due[place-1].at.After(at) {
+		place--
+	}
+	s.due = slices.Insert(s.due, place, appointment{at: at, run: run})
 	s.mu.Unlock()
 	select {
 	case s.nudge <- struct{}{}:
@@ -50,19 +53,15 @@ func (s *schedule) close() {
 func (s *schedule) run(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	for {
+	for ctx.Err() == nil {
 		next, wait := s.next()
 		if next != nil {
 			next()
-			if ctx.Err() != nil {
-				return
-			}
 			continue
 		}
 		timer.Reset(wait)
 		select {
 		case <-ctx.Done():
-			return
 		case <-s.nudge:
 		case <-timer.C:
 		}
@@ -79,24 +78,7 @@ func (s *schedule) next() (run func(), wait time.Duration) {
 	if wait := time.Until(s.due[0].at); wait > 0 {
 		return nil, wait
 	}
-	return heap.Pop(&s.due).(appointment).run, 0 //nolint:forcetypeassert // the heap holds nothing else
-}
-
-// appointments is a heap by time.
-type appointments []appointment
-
-func (a appointments) Len() int { return len(a) }
-func (a appointments) Less(i, j int) bool {
-	if a[i].at.Equal(a[j].at) {
-		return a[i].order < a[j].order
-	}
-	return a[i].at.Before(a[j].at)
-}
-func (a appointments) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
-func (a *appointments) Push(x any)   { *a = append(*a, x.(appointment)) } //nolint:forcetypeassert // see next
-func (a *appointments) Pop() any {
-	old := *a
-	last := old[len(old)-1]
-	*a = old[:len(old)-1]
-	return last
+	run = s.due[0].run
+	s.due = slices.Delete(s.due, 0, 1)
+	return run, 0
 }

@@ -31,14 +31,15 @@ func sdk(t *testing.T, e *Emulator) aws.Config {
 
 // code is the AWS error code of err.
 func code(err error) string {
-	var refusal smithy.APIError
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[smithy.APIError](err); ok {
 		return refusal.ErrorCode()
 	}
 	return fmt.Sprint(err)
 }
 
+// must ends the test when a call fails.
 func must[T any](t *testing.T) func(T, error) T {
+	t.Helper()
 	return func(v T, err error) T {
 		t.Helper()
 		if err != nil {

@@ -16,6 +16,7 @@ import (
 	"io"
 	"math/big"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -60,7 +61,7 @@ func newShop() http.Handler {
 func (s *shop) all() []order {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.orders[:len(s.orders):len(s.orders)]
+	return slices.Clip(s.orders)
 }
 
 func (s *shop) page(w http.ResponseWriter, _ *http.Request) {
@@ -141,7 +142,7 @@ func healthy(w http.ResponseWriter, _ *http.Request) {
 func reply(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // fails only when the client left
+	_ = json.NewEncoder(w).Encode(body) //nolint:errchkjson // fails only when the client left
 }
 
 // newBilling is what https://billing.internal/ shows.

@@ -17,6 +17,8 @@ const (
 	algorithm = "AWS4-HMAC-SHA256"
 	isoBasic  = "20060102T150405Z"
 	maxSkew   = 5 * time.Minute
+
+	invalidSignature = "InvalidSignatureException" // STS calls it SignatureDoesNotMatch
 )
 
 // authorization is a parsed Authorization header.
@@ -50,21 +52,21 @@ func (e *Emulator) verify(r *http.Request, service string, body []byte) (caller,
 		return caller{}, err
 	}
 	if auth.service != service {
-		return caller{}, &apiError{Code: "InvalidSignatureException", Message: fmt.Sprintf("Credential should be scoped to correct service: '%s'.", service)}
+		return caller{}, &apiError{Code: invalidSignature, Message: fmt.Sprintf("Credential should be scoped to correct service: '%s'.", service)}
 	}
 	hash := sha256.Sum256(body)
 	payload := hex.EncodeToString(hash[:])
 	if claimed := r.Header.Get("X-Amz-Content-Sha256"); claimed != "" && claimed != payload {
-		return caller{}, &apiError{Code: "InvalidSignatureException", Message: "The value for x-amz-content-sha256 does not match the body."}
+		return caller{}, &apiError{Code: invalidSignature, Message: "The value for x-amz-content-sha256 does not match the body."}
 	}
 	for _, must := range []string{"host", "x-amz-date", "x-amz-security-token", "x-amz-target"} {
 		if (must == "host" || r.Header.Get(must) != "") && !slices.Contains(auth.signed, must) {
-			return caller{}, &apiError{Code: "InvalidSignatureException", Message: fmt.Sprintf("'%s' must be a 'SignedHeader' in the AWS Authorization.", must)}
+			return caller{}, &apiError{Code: invalidSignature, Message: fmt.Sprintf("'%s' must be a 'SignedHeader' in the AWS Authorization.", must)}
 		}
 	}
 	want := signature(one.Secret, auth, signedAt, canonical(r, auth.signed, payload))
 	if !hmac.Equal([]byte(want), []byte(auth.signature)) {
-		return caller{}, &apiError{Code: "InvalidSignatureException", Message: "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details."}
+		return caller{}, &apiError{Code: invalidSignature, Message: "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details."}
 	}
 	return one.caller, nil
 }
@@ -99,10 +101,10 @@ func (e *Emulator) signedAt(r *http.Request, auth authorization) (time.Time, err
 	now := e.now().UTC()
 	switch {
 	case at.Before(now.Add(-maxSkew)):
-		return at, &apiError{Code: "InvalidSignatureException", Message: fmt.Sprintf("Signature expired: %s is now earlier than %s (%s - 5 min.)",
+		return at, &apiError{Code: invalidSignature, Message: fmt.Sprintf("Signature expired: %s is now earlier than %s (%s - 5 min.)",
 			at.Format(isoBasic), now.Add(-maxSkew).Format(isoBasic), now.Format(isoBasic))}
 	case at.After(now.Add(maxSkew)):
-		return at, &apiError{Code: "InvalidSignatureException", Message: fmt.Sprintf("Signature not yet current: %s is still later than %s (%s + 5 min.)",
+		return at, &apiError{Code: invalidSignature, Message: fmt.Sprintf("Signature not yet current: %s is still later than %s (%s + 5 min.)",
 			at.Format(isoBasic), now.Add(maxSkew).Format(isoBasic), now.Format(isoBasic))}
 	}
 	return at, nil

@@ -103,7 +103,7 @@ func TestRefusalsHaveTheShapeOfAWS(t *testing.T) {
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport}
-	post := func(header, value string, body io.Reader) (*http.Response, []byte) {
+	post := func(header, value string, body io.Reader) (fetched, []byte) {
 		t.Helper()
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, e.URL(), body)
 		if err != nil {
@@ -119,7 +119,7 @@ func TestRefusalsHaveTheShapeOfAWS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return resp, text
+		return fetched{status: resp.StatusCode, header: resp.Header}, text
 	}
 	for _, c := range []struct {
 		header, value string
@@ -141,12 +141,12 @@ func TestRefusalsHaveTheShapeOfAWS(t *testing.T) {
 		if err := json.Unmarshal(text, &body); err != nil {
 			t.Fatalf("%s: body %q: %v", c.value, text, err)
 		}
-		if resp.StatusCode != c.status || body.Type != c.want || body.Message == "" || resp.Header.Get("X-Amzn-Requestid") == "" || resp.Header.Get("Date") == "" {
-			t.Errorf("%s: %d %s %v, want %d %s with request id and date", c.value, resp.StatusCode, text, resp.Header, c.status, c.want)
+		if resp.status != c.status || body.Type != c.want || body.Message == "" || resp.header.Get("X-Amzn-Requestid") == "" || resp.header.Get("Date") == "" {
+			t.Errorf("%s: %d %s %v, want %d %s with request id and date", c.value, resp.status, text, resp.header, c.status, c.want)
 		}
 	}
 	resp, text := post("Content-Type", "application/x-www-form-urlencoded", strings.NewReader("Action=GetCallerIdentity&Version=2011-06-15"))
-	if resp.StatusCode != http.StatusForbidden || !strings.Contains(string(text), "<Code>MissingAuthenticationToken</Code>") {
-		t.Errorf("unsigned STS call: %d %s", resp.StatusCode, text)
+	if resp.status != http.StatusForbidden || !strings.Contains(string(text), "<Code>MissingAuthenticationToken</Code>") {
+		t.Errorf("unsigned STS call: %d %s", resp.status, text)
 	}
 }

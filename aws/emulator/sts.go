@@ -90,7 +90,7 @@ func inQueryWords(err error) error {
 		said.Code = "InvalidClientTokenId"
 	case "ExpiredTokenException":
 		said.Code = "ExpiredToken"
-	case "InvalidSignatureException":
+	case invalidSignature:
 		said.Code = "SignatureDoesNotMatch"
 	case "IncompleteSignatureException":
 		said.Code, said.Status = "IncompleteSignature", http.StatusBadRequest

@@ -97,7 +97,9 @@ func gitHubToken(t *testing.T, e *Emulator, audience string) string {
 		t.Fatal(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	var body struct{ Value string }
+	var body struct {
+		Value string `json:"value"`
+	}
 	if err := json.NewDecoder(resp.Body).Decode(&body); err != nil || resp.StatusCode != http.StatusOK {
 		t.Fatalf("token endpoint: %s, %v", resp.Status, err)
 	}

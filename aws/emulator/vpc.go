@@ -99,7 +99,8 @@ func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
 func (nowhere) Printf(_ string, _ ...any)   {}
 
 func (v *vpc) listen(name string) (net.Listener, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	var config net.ListenConfig
+	listener, err := config.Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen for %s: %w", name, err)
 	}
@@ -218,6 +219,7 @@ func (c *connections) close() {
 // trackedConn is a TCP connection, with its half-close, that its network knows of until it is closed.
 type trackedConn struct {
 	*net.TCPConn
+
 	conns *connections
 }
 
@@ -231,6 +233,7 @@ func (t *trackedConn) Close() error {
 
 type trackedListener struct {
 	net.Listener
+
 	conns *connections
 }
 

@@ -31,7 +31,14 @@ func throughProxy(t *testing.T, e *Emulator) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-func fetch(t *testing.T, client *http.Client, method, target string, body io.Reader) (*http.Response, string) {
+// fetched is an answer whose body was read.
+type fetched struct {
+	status int
+	header http.Header
+	tls    *tls.ConnectionState
+}
+
+func fetch(t *testing.T, client *http.Client, method, target string, body io.Reader) (fetched, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, target, body)
 	if err != nil {
@@ -46,7 +53,7 @@ func fetch(t *testing.T, client *http.Client, method, target string, body io.Rea
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp, string(text)
+	return fetched{status: resp.StatusCode, header: resp.Header, tls: resp.TLS}, string(text)
 }
 
 func TestPrivateHostsAreReachedThroughTheProxyOnly(t *testing.T) {
@@ -59,11 +66,11 @@ func TestPrivateHostsAreReachedThroughTheProxyOnly(t *testing.T) {
 	if _, text := fetch(t, client, http.MethodGet, "http://orders.internal/orders", nil); json.Unmarshal([]byte(text), &orders) != nil || len(orders) < 3 {
 		t.Errorf("orders = %q", text)
 	}
-	if resp, text := fetch(t, client, http.MethodPost, "http://orders.internal/orders", strings.NewReader(`{"item":"grate"}`)); resp.StatusCode != http.StatusCreated || !strings.Contains(text, "grate") {
-		t.Errorf("new order: %s %s", resp.Status, text)
+	if resp, text := fetch(t, client, http.MethodPost, "http://orders.internal/orders", strings.NewReader(`{"item":"grate"}`)); resp.status != http.StatusCreated || !strings.Contains(text, "grate") {
+		t.Errorf("new order: %d %s", resp.status, text)
 	}
 	resp, text := fetch(t, client, http.MethodGet, "https://billing.internal/invoices", nil)
-	if resp.TLS == nil || resp.TLS.PeerCertificates[0].Subject.CommonName != "billing.internal" || !strings.Contains(text, "B-2207") {
+	if resp.tls == nil || resp.tls.PeerCertificates[0].Subject.CommonName != "billing.internal" || !strings.Contains(text, "B-2207") {
 		t.Errorf("billing = %q", text)
 	}
 	if _, err := net.DefaultResolver.LookupHost(t.Context(), "orders.internal"); err == nil {
@@ -83,8 +90,8 @@ func TestProxyRefusesInTheWordsOfSquid(t *testing.T) {
 		{"http://orders.internal:81/", "ERR_CONNECT_FAIL 111", 503},
 	} {
 		resp, text := fetch(t, client, http.MethodGet, c.target, nil)
-		if resp.StatusCode != c.status || resp.Header.Get("X-Squid-Error") != c.code || resp.Header.Get("Server") != "squid/5.7" || !strings.Contains(text, "ERROR") {
-			t.Errorf("GET %s = %d %v", c.target, resp.StatusCode, resp.Header)
+		if resp.status != c.status || resp.header.Get("X-Squid-Error") != c.code || resp.header.Get("Server") != "squid/5.7" || !strings.Contains(text, "ERROR") {
+			t.Errorf("GET %s = %d %v", c.target, resp.status, resp.header)
 		}
 	}
 	for request, want := range map[string]string{
@@ -95,7 +102,7 @@ func TestProxyRefusesInTheWordsOfSquid(t *testing.T) {
 		"CONNECT 192.0.2.7:443 HTTP/1.1\r\nHost: 192.0.2.7\r\n\r\n":               "503 ERR_CONNECT_FAIL 113",
 		"CONNECT billing.internal:443 HTTP/1.1\r\nHost: billing.internal\r\n\r\n": "200 ",
 	} {
-		conn, err := net.Dial("tcp", e.vpc.servers[Proxy])
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", e.vpc.servers[Proxy])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +136,7 @@ func TestBytesPassTheProxyUnchanged(t *testing.T) {
 
 func TestCloseLeavesNoTunnelBehind(t *testing.T) {
 	e := open(t, Options{Fleet: Demo()})
-	conn, err := net.Dial("tcp", e.vpc.servers[Proxy])
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", e.vpc.servers[Proxy])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +195,7 @@ func TestPrivateNamesResolveInsideOnly(t *testing.T) {
 func TestDatabaseAnswersRealClients(t *testing.T) {
 	e := open(t, Options{Fleet: Demo()})
 	address := e.vpc.servers[Postgres]
-	conn, err := net.Dial("tcp", address)
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}

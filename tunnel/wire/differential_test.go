@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -143,15 +144,27 @@ func refusedByThem(frame []byte, m wire.Message, panicked bool) bool {
 	return strings.TrimSpace(strings.Trim(string(frame[4:36]), "\x00")) == "" // other blanks: an unknown type, ignored
 }
 
+// sign puts the right digest into a frame, without which few mutations get past it.
+func sign(frame []byte) {
+	if len(frame) < wire.Overhead {
+		return
+	}
+	start := uint64(binary.BigEndian.Uint32(frame)) + 4
+	if start >= wire.Overhead && start <= uint64(len(frame)) {
+		digest := sha256.Sum256(frame[start:])
+		copy(frame[80:112], digest[:])
+	}
+}
+
 func FuzzParseAgreesWithAWSs(f *testing.F) {
 	golden := goldenFrame(f)
-	f.Add([]byte{})
-	f.Add(golden)
-	f.Add(golden[:120])
-	f.Add(golden[:119])
+	f.Add([]byte{}, false)
+	f.Add(golden, false)
+	f.Add(golden[:120], false)
+	f.Add(golden[:119], true)
 	for _, at := range []int{0, 3, 4, 35, 36, 40, 47, 48, 63, 64, 79, 80, 111, 112, 116, 119, 120} {
 		for _, b := range []byte{0, 0x20, 0x7f, 0xff} {
-			f.Add(append(append(bytes.Clone(golden[:at]), b), golden[at+1:]...))
+			f.Add(append(append(bytes.Clone(golden[:at]), b), golden[at+1:]...), b == 0x7f)
 		}
 	}
 	for _, kind := range []wire.Type{wire.StartPublication, wire.PausePublication, wire.ChannelClosed, wire.Acknowledge} {
@@ -161,9 +174,12 @@ func FuzzParseAgreesWithAWSs(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(frame)
+		f.Add(frame, true)
 	}
-	f.Fuzz(func(t *testing.T, frame []byte) {
+	f.Fuzz(func(t *testing.T, frame []byte, honest bool) {
+		if honest {
+			sign(frame)
+		}
 		before := bytes.Clone(frame)
 		ours, ourErr := wire.Parse(frame)
 		if !bytes.Equal(before, frame) {

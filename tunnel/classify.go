@@ -19,8 +19,8 @@ func hopeless(err error) bool { return denied(err) }
 // lostForGood reports whether no later try can open a session: what is wrong is in the request or in a policy, not in
 // the weather.
 func lostForGood(err error, s Spec) bool {
-	if upgrade, ok := errors.AsType[*UpgradeError](err); ok {
-		return upgrade.Status == 401 || upgrade.Status == 403
+	if _, ok := errors.AsType[*ResumeError](err); ok {
+		return false // another session may still be allowed
 	}
 	if _, ok := errors.AsType[*aws.DocumentError](err); ok {
 		return true

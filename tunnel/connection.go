@@ -142,8 +142,8 @@ func (t *Tunnel) serve(local net.Conn) {
 		return
 	}
 	err := t.carry(conn)
-	if errors.Is(err, io.EOF) {
-		err = nil
+	if errors.Is(err, io.EOF) || errors.Is(err, errStreamDone) {
+		err = nil // one of the two sides was done
 	}
 	ended := t.connections.remove(conn, err)
 	t.mu.Lock()
@@ -162,6 +162,7 @@ func (t *Tunnel) carry(conn *connection) error {
 	ctx, cancel := context.WithCancelCause(t.ctx)
 	defer cancel(nil)
 
+	s.inbox.onAbort(func() { reset(conn.local) })
 	var up sync.WaitGroup
 	up.Go(func() {
 		if err := conn.copyUp(ctx, s); err != nil {
@@ -170,10 +171,14 @@ func (t *Tunnel) carry(conn *connection) error {
 		}
 	})
 	err = conn.copyDown(ctx, s)
+	if failure := s.inbox.failure(); failure != nil {
+		err = failure
+	}
 	clean := errors.Is(err, io.EOF)
 	if clean && conn.received.Load() == 0 && t.refused(ctx, s) {
 		err, clean = &RefusedError{Target: l.target, Remote: t.spec.Remote}, false
 	}
+	s.inbox.onAbort(nil)
 	s.close()
 	if w, ok := conn.local.(closeWriter); ok && clean && w.CloseWrite() == nil {
 		// What the local side still writes is read and dropped: closing on unread bytes would reset the connection and

@@ -88,8 +88,6 @@ func (e *UpgradeError) Error() string {
 // Remedy reads the status.
 func (e *UpgradeError) Remedy() string {
 	switch {
-	case e.Status == 401 || e.Status == 403:
-		return "allow ssmmessages:OpenDataChannel on arn:aws:ssm:REGION:ACCOUNT:session/* for the caller, and check that the credentials have not expired"
 	case e.Status == 407:
 		return "the proxy in HTTPS_PROXY wants credentials: write them into its URL"
 	case e.Status == 426 || e.Status >= 500:
@@ -194,6 +192,26 @@ func (e *EndedError) Error() string { return fmt.Sprintf("session %s is over", e
 // Remedy says that none is needed.
 func (e *EndedError) Remedy() string {
 	return "nothing to do: another session is opened as long as the tunnel is wanted"
+}
+
+// ResumeError is a session that AWS does not let us resume; another one takes its place.
+type ResumeError struct {
+	Session string
+	Err     error
+}
+
+func (e *ResumeError) Error() string { return fmt.Sprintf("resume %s: %v", e.Session, e.Err) }
+func (e *ResumeError) Unwrap() error { return e.Err }
+
+// Remedy is that of the refusal.
+func (e *ResumeError) Remedy() string {
+	if inner, ok := errors.AsType[interface {
+		error
+		Remedy() string
+	}](e.Err); ok {
+		return inner.Remedy()
+	}
+	return "allow ssm:ResumeSession on the caller's sessions; until then every lost socket costs the connections on it"
 }
 
 // closedError is channel_closed as the channel sees it, without the session's name.

@@ -3,7 +3,6 @@ package tunnel
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -164,9 +163,7 @@ func (l *lane) farewell() {
 
 // terminate ends the session by the API, which works even where the session is stuck.
 func (l *lane) terminate(ctx context.Context, why error) {
-	var closed *ClosedError
-	var ended *EndedError
-	if errors.As(why, &closed) || errors.As(why, &ended) {
+	if _, closed := errors.AsType[*ClosedError](why); closed {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), terminateWithin)
@@ -232,7 +229,7 @@ func (l *lane) resume(ctx context.Context, retry *backoff.ExponentialBackOff) (a
 		case err == nil:
 			return session, nil
 		case hopeless(err):
-			return aws.Session{}, fmt.Errorf("resume session: %w", err)
+			return aws.Session{}, &ResumeError{Session: l.session.ID, Err: err}
 		case ctx.Err() != nil:
 			return aws.Session{}, context.Cause(ctx)
 		}

@@ -77,7 +77,7 @@ func dialSocket(ctx context.Context, client *aws.Client, session aws.Session, cl
 	}
 	conn, response, err := dialer.DialContext(ctx, session.StreamURL, request.Header)
 	if err != nil {
-		return nil, upgradeError(request.URL.Host, response, err)
+		return nil, upgradeError(client, session.ID, request.URL.Host, response, err)
 	}
 	s.conn = conn
 	conn.SetReadLimit(wire.MaxFrame)
@@ -99,13 +99,18 @@ func dialSocket(ctx context.Context, client *aws.Client, session aws.Session, cl
 	return s, nil
 }
 
-func upgradeError(host string, response *http.Response, err error) error {
+func upgradeError(client *aws.Client, session, host string, response *http.Response, err error) error {
 	if response == nil {
 		return fmt.Errorf("dial %s: %w", host, err)
 	}
 	defer response.Body.Close() //nolint:errcheck // nothing to lose
+	//nolint:errcheck // whatever could be read explains more than nothing
 	line, _ := bufio.NewReader(io.LimitReader(response.Body, 300)).ReadString('\n')
-	return &UpgradeError{Host: host, Status: response.StatusCode, Body: printable(line)}
+	upgrade := &UpgradeError{Host: host, Status: response.StatusCode, Body: printable(line)}
+	if upgrade.Status == http.StatusForbidden || upgrade.Status == http.StatusUnauthorized {
+		return client.ChannelDenied(session, upgrade)
+	}
+	return upgrade
 }
 
 // serve moves frames between the socket and the channel until the socket ends, the session is over or ctx ends, and

@@ -75,6 +75,7 @@ type inbox struct {
 	err    error
 	change chan struct{} // capacity 1
 	total  *atomic.Int64 // bytes waiting in all streams of the session
+	abort  func()        // frees a reader that is busy with earlier bytes when the stream fails
 }
 
 func (b *inbox) init(total *atomic.Int64) { b.change, b.total = make(chan struct{}, 1), total }
@@ -130,7 +131,30 @@ func (b *inbox) finish(err error) {
 			b.total.Add(-int64(len(c)))
 		}
 		b.chunks = nil
+		if b.abort != nil {
+			b.abort()
+		}
 	}
+}
+
+// onAbort sets what frees the reader (nil: nothing); f must not block, and is called at once when the stream has failed already.
+func (b *inbox) onAbort(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.abort = f
+	if f != nil && b.err != nil && !errors.Is(b.err, io.EOF) {
+		f()
+	}
+}
+
+// failure is why the stream failed; nil while it has not.
+func (b *inbox) failure() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if errors.Is(b.err, io.EOF) {
+		return nil
+	}
+	return b.err
 }
 
 // waiting is the number of bytes not read yet.

@@ -1,0 +1,269 @@
+package tunnel_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"culvert/aws"
+	"culvert/aws/emulator"
+	"culvert/tunnel"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// seelog, which AWS's message package logs with, starts it at import.
+		goleak.IgnoreAnyFunction("github.com/cihub/seelog.(*asyncLoopLogger).processQueue"))
+}
+
+const port = 7000 // of the service in the tasks
+
+// world is an account with one service of two tasks, a client of it and an engine. All of it is closed and counted at
+// the end of the test.
+type world struct {
+	*testing.T
+	account *emulator.Emulator
+	client  *aws.Client
+	engine  *tunnel.Engine
+	events  *record
+}
+
+// newWorld serves the tasks' port by server, an address on loopback. The relay is without pacing unless faults says so.
+func newWorld(t *testing.T, server string, o tunnel.Options, faults func(*emulator.Faults)) *world {
+	t.Helper()
+	level := slog.LevelWarn
+	if os.Getenv("CULVERT_TEST_LOG") != "" {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: level}))
+	task := emulator.Task{Containers: []emulator.Container{{Name: "app", Ports: map[uint16]string{port: server}}}}
+	account, err := emulator.Start(emulator.Options{Pace: 20 * time.Millisecond, Fleet: emulator.Fleet{
+		Clusters: []emulator.Cluster{{Name: "c", Services: []emulator.Service{{Name: "s", Count: 2, Task: task}}}},
+		Hosts:    map[string]string{"db.internal": server},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(account.Close)
+	account.Fault(func(f *emulator.Faults) {
+		f.Pacing = 0
+		if faults != nil {
+			faults(f)
+		}
+	})
+	key, secret := account.Credentials()
+	client, err := aws.Connect(t.Context(), aws.Options{
+		Region: "eu-west-1", Endpoint: account.URL(), Keys: aws.Keys{ID: key, Secret: secret}, Log: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Client, o.Log = client, log
+	w := &world{T: t, account: account, client: client, engine: tunnel.New(o)}
+	w.events = watch(w.engine)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if err := w.engine.Close(ctx); err != nil {
+			t.Errorf("close the engine: %v", err)
+		}
+		if left := account.Sessions(); len(left) > 0 {
+			t.Errorf("%d sessions are left: %+v", len(left), left)
+		}
+	})
+	return w
+}
+
+// open opens a tunnel to the service and waits for it to be open.
+func (w *world) open(s tunnel.Spec) *tunnel.Tunnel {
+	w.Helper()
+	tn := w.start(s)
+	w.events.await(w.T, tn, tunnel.Open)
+	return tn
+}
+
+func (w *world) start(s tunnel.Spec) *tunnel.Tunnel {
+	w.Helper()
+	if s.Target == (aws.Target{}) {
+		s.Target = aws.Target{Cluster: "c", Service: "s", Container: "app"}
+	}
+	if s.Remote.Port == 0 {
+		s.Remote.Port = port
+	}
+	tn, err := w.engine.Open(s)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return tn
+}
+
+func (w *world) dial(tn *tunnel.Tunnel) *net.TCPConn {
+	w.Helper()
+	var d net.Dialer
+	conn, err := d.DialContext(w.Context(), "tcp", tn.Addr().String())
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
+	return conn.(*net.TCPConn)
+}
+
+// record keeps every event of an engine.
+type record struct {
+	events chan tunnel.Event
+	all    []tunnel.Event
+}
+
+func watch(e *tunnel.Engine) *record {
+	r := &record{events: make(chan tunnel.Event, 10_000)}
+	from := e.Watch(context.Background())
+	go func() {
+		defer close(r.events)
+		for event := range from {
+			r.events <- event
+		}
+	}()
+	return r
+}
+
+// next waits for the first event that fits.
+func (r *record) next(t *testing.T, what string, fits func(tunnel.Event) bool) tunnel.Event {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	for {
+		select {
+		case event, ok := <-r.events:
+			if !ok {
+				t.Fatalf("no %s before the engine was closed; saw %v", what, r.states())
+			}
+			r.all = append(r.all, event)
+			if fits(event) {
+				return event
+			}
+		case <-deadline:
+			t.Fatalf("no %s within 30 s; saw %v", what, r.states())
+		}
+	}
+}
+
+func (r *record) await(t *testing.T, tn *tunnel.Tunnel, s tunnel.State) tunnel.Event {
+	t.Helper()
+	return r.next(t, s.String(), func(e tunnel.Event) bool { return e.Tunnel == tn.ID() && e.Ended == nil && e.State == s })
+}
+
+func (r *record) ended(t *testing.T) tunnel.Connection {
+	t.Helper()
+	return *r.next(t, "end of a connection", func(e tunnel.Event) bool { return e.Ended != nil }).Ended
+}
+
+func (r *record) states() (all []string) {
+	for _, e := range r.all {
+		if e.Ended == nil {
+			all = append(all, e.State.String())
+		}
+	}
+	return all
+}
+
+// serve runs handle for every connection to a TCP server on loopback and returns its address.
+func serve(t *testing.T, handle func(*net.TCPConn)) string {
+	t.Helper()
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close() //nolint:errcheck // a test server
+				handle(conn.(*net.TCPConn))
+			}()
+		}
+	}()
+	t.Cleanup(func() {
+		_ = l.Close()
+		<-done
+	})
+	return l.Addr().String()
+}
+
+// refusing is an address on which nobody listens.
+func refusing(t *testing.T) string {
+	t.Helper()
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close() //nolint:errcheck // its number is all that is wanted
+	return l.Addr().String()
+}
+
+// echo sends back what it gets.
+func echo(c *net.TCPConn) { _, _ = io.Copy(c, c) }
+
+// random returns n bytes that a seed determines.
+func random(n int, seed uint64) []byte {
+	b := make([]byte, n)
+	_, _ = rand.NewChaCha8([32]byte{byte(seed)}).Read(b)
+	return b
+}
+
+// exchange writes all and reads as many bytes back from an echo.
+func exchange(conn net.Conn, all []byte) error {
+	failed := make(chan error, 1)
+	go func() {
+		_, err := conn.Write(all)
+		failed <- err
+	}()
+	got := make([]byte, len(all))
+	if _, err := io.ReadFull(conn, got); err != nil {
+		return err
+	}
+	if err := <-failed; err != nil {
+		return err
+	}
+	if sha256.Sum256(got) != sha256.Sum256(all) {
+		return errors.New("the bytes that came back differ")
+	}
+	return nil
+}
+
+func mustExchange(t *testing.T, conn net.Conn, all []byte) {
+	t.Helper()
+	if err := exchange(conn, all); err != nil {
+		t.Fatalf("exchange %d bytes: %v", len(all), err)
+	}
+}
+
+// eventually waits until something holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !holds(); {
+		if time.Now().After(end) {
+			t.Fatalf("not within 30 s: %s", what)
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-t.Context().Done():
+			t.Fatal(t.Context().Err())
+		}
+	}
+}

@@ -296,6 +296,26 @@ func (n *naive) send(kind wire.PayloadType, body []byte) int64 {
 	return n.next - 1
 }
 
+// insist sends a message again and again until stop is called.
+func (n *naive) insist(kind wire.PayloadType, body []byte) (stop func()) {
+	sequence := n.send(kind, body)
+	done := make(chan struct{})
+	var repeating sync.WaitGroup
+	repeating.Go(func() {
+		ticker := time.NewTicker(50 * time.Millisecond)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-ticker.C:
+				n.sendAs(sequence, kind, body)
+			}
+		}
+	})
+	return func() { close(done); repeating.Wait() }
+}
+
 func (n *naive) sendAs(sequence int64, kind wire.PayloadType, body []byte) {
 	n.t.Helper()
 	n.write(wire.Message{Type: wire.InputStream, Sequence: sequence, Payload: kind, Body: body})
@@ -328,6 +348,16 @@ func (n *naive) shake() {
 	n.t.Helper()
 	n.answer(n.wantPayload(wire.HandshakeRequestType), agree)
 	n.expect = n.wantPayload(wire.HandshakeCompleteType).Sequence + 1
+}
+
+// ready does the whole handshake and waits until the agent takes data, since this client repeats nothing.
+func (n *naive) ready() {
+	n.t.Helper()
+	n.shake()
+	await(n.t, "the port handler to run", 5*time.Second, func() bool {
+		s := n.e.data.sessions(n.id)
+		return len(s) == 1 && s[0].agent.port.Load() != nil
+	})
 }
 
 // mux makes the session a smux client: data goes up in messages of 1024 bytes. From now on the socket is read by a

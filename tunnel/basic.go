@@ -69,14 +69,16 @@ func (b *basic) hangUp(s *stream) {
 	if mine {
 		b.current = nil
 	}
-	over := b.over
+	mine = mine && b.over == nil
+	if mine {
+		b.resting.Add(1) // under the lock: finish waits for it after it has set over
+	}
 	b.mu.Unlock()
-	if !mine || over != nil {
+	if !mine {
 		return
 	}
 	//nolint:errcheck // a session that is over has closed the stream already
 	_ = b.channel.push(wire.FlagType, wire.FlagBody(wire.FlagDisconnectToPort))
-	b.resting.Add(1)
 	go b.rest()
 }
 

@@ -42,7 +42,7 @@ type dataPath struct {
 	ctx      context.Context // of everything that runs here
 	stop     context.CancelFunc
 	running  sync.WaitGroup
-	keys     kms
+	keys     vault
 
 	mu      sync.Mutex
 	faults  Faults
@@ -60,7 +60,7 @@ func (d *dataPath) start(e *Emulator) {
 	d.emulator, d.now = e, e.now
 	d.faults, d.changed = Faithful(), make(chan struct{})
 	d.legs, d.hosts = map[*clientLeg]struct{}{}, map[string]*intake{}
-	d.keys = newKMS()
+	d.keys = newVault()
 	d.ctx, d.stop = context.WithCancel(context.Background())
 	d.spawn(d.watchTime)
 }

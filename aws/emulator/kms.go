@@ -21,17 +21,17 @@ const kmsKeyID = "1b2c3d4e-5f60-4718-8293-a4b5c6d7e8f9"
 // sessionKeyLength is that of a session's data key: one half for each direction, as AES-256 wants.
 const sessionKeyLength = 64
 
-// kms encrypts data keys under a master key that never leaves it.
-type kms struct{ master *encryption }
+// vault encrypts data keys under a master key that never leaves it.
+type vault struct{ master *encryption }
 
-func newKMS() kms {
+func newVault() vault {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // never fails
 	master, err := newEncryption(key, key)
 	if err != nil {
 		panic(err) // 32 bytes are a key
 	}
-	return kms{master: master}
+	return vault{master: master}
 }
 
 // encryptionContext binds a data key to a session; agent and plugin use these two names.
@@ -51,12 +51,12 @@ func aad(context map[string]string) []byte {
 	return text
 }
 
-func (k kms) encrypt(key []byte, context map[string]string) []byte {
-	return k.master.sealing(key, aad(context))
+func (v vault) encrypt(key []byte, context map[string]string) []byte {
+	return v.master.sealing(key, aad(context))
 }
 
-func (k kms) decrypt(blob []byte, context map[string]string) ([]byte, error) {
-	return k.master.opening(blob, aad(context))
+func (v vault) decrypt(blob []byte, context map[string]string) ([]byte, error) {
+	return v.master.opening(blob, aad(context))
 }
 
 func (d *dataPath) keyARN() string { return d.emulator.fleet.arn("kms", "key/"+kmsKeyID) }

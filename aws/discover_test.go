@@ -5,9 +5,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
@@ -21,7 +22,7 @@ func TestDiscoverReadsEveryPageOfEveryList(t *testing.T) {
 	f := newFleet(t, "a", "b", "c", "d", "e")
 	for _, cluster := range f.clusters {
 		for i := range 23 { // more than two batches of DescribeServices
-			f.service(cluster, fmt.Sprintf("s%02d", i), 1, nil)
+			f.service(cluster, fmt.Sprintf("s%02d", i), 1)
 			f.task(cluster, fmt.Sprintf("s%02d", i), nil, "web")
 		}
 	}
@@ -78,11 +79,11 @@ func TestDiscoverDescribesAtMost100TasksPerCall(t *testing.T) {
 func TestDiscoverGivesUpOnRepeatedPageToken(t *testing.T) {
 	isolate(t)
 	f := newFleet(t, "a")
-	f.service("a", "web", 1, nil)
+	f.service("a", "web", 1)
 	f.task("a", "web", nil, "web")
 	ordinary := f.answers["ListTasks"]
 	f.answers["ListTasks"] = func(in map[string]any) any {
-		out := ordinary(map[string]any{"cluster": in["cluster"], "desiredStatus": "RUNNING"}).(map[string]any)
+		out := as[map[string]any](ordinary(map[string]any{"cluster": in["cluster"], "desiredStatus": "RUNNING"}))
 		out["nextToken"] = "again"
 		return out
 	}
@@ -103,7 +104,7 @@ func TestDeniedPartIsGapBesideTheRest(t *testing.T) {
 	isolate(t)
 	f := newFleet(t, "a", "b", "c")
 	for _, cluster := range f.clusters {
-		f.service(cluster, "web", 1, nil)
+		f.service(cluster, "web", 1)
 		f.task(cluster, "web", nil, "web")
 	}
 	f.refuse["ListServices b"] = deniedBy("ListServices")
@@ -211,7 +212,7 @@ func TestPortsComeFromTaskDefinition(t *testing.T) {
 	isolate(t)
 	f := newFleet(t, "a")
 	f.ports[arnOf("task-definition", "web:1")] = map[string]int{"proxy": 3128, "odd": 70_000}
-	f.service("a", "web", 1, nil)
+	f.service("a", "web", 1)
 	f.task("a", "web", agent("STOPPED", "out of memory"), "proxy", "odd")
 	got := must(f.connect(t).Discover(t.Context())).Clusters[0].Tasks[0]
 	want := []Container{
@@ -230,16 +231,19 @@ func FuzzDescribeTasksAnswer(f *testing.F) {
 	f.Add([]byte(`{"tasks":{"a":1}}`))
 	f.Add([]byte(`[`))
 	f.Add([]byte(`{"tasks":[{"startedAt":1e308,"taskArn":"////"}]}`))
-	var answered atomic.Pointer[[]byte]
-	server := newFuzzServer(f, &answered)
+	f.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+	c := must(Connect(f.Context(), Options{Region: "eu-west-1", Keys: Keys{ID: "a", Secret: "b"}}))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		answered.Store(&body)
-		ctx := t.Context()
+		c.ecs = ecs.NewFromConfig(c.config, func(o *ecs.Options) {
+			o.HTTPClient = &bytesClient{answered: body}
+			o.Retryer = sdk.NopRetryer{}
+		})
 		target := Target{Cluster: "a", Service: "s", Task: strings.Repeat("b", 32), Container: "x", RuntimeID: "r"}
 		// None of these may panic, whatever the answer.
-		_ = server.Check(ctx, target)
-		_, _ = server.Lookup(ctx, Query{Cluster: "a", Task: target.Task, Port: 80})
-		_, _ = server.Successor(ctx, target)
-		_, _ = server.DiscoverEach(ctx, func(c *Catalog) { _, _ = c.Find("a/s/b/x") }, "a")
+		_ = c.Check(t.Context(), target)
+		_, _ = c.Lookup(t.Context(), Query{Cluster: "a", Task: target.Task, Port: 80})
+		_, _ = c.Successor(t.Context(), target)
+		tasks, _ := c.describeTasks(t.Context(), "a", []string{"b"})
+		_, _ = (&Catalog{Clusters: []Cluster{{Name: "a", Tasks: tasks}}}).Find("a/bbbb/x")
 	})
 }

@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,10 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"go.uber.org/goleak"
 )
 
@@ -208,23 +207,13 @@ func mustBe[E error](t *testing.T, err error) E {
 	return want
 }
 
-// newFuzzServer is a client whose every call is answered with the same bytes.
-func newFuzzServer(f *testing.F, answered *atomic.Pointer[[]byte]) *Client {
-	f.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".ListTasks") {
-			_, _ = io.WriteString(w, `{"taskArns":["arn:aws:ecs:eu-west-1:1:task/a/bbbb"]}`)
-			return
-		}
-		_, _ = w.Write(*answered.Load())
-	}))
-	f.Cleanup(server.Close)
-	f.Setenv("AWS_EC2_METADATA_DISABLED", "true")
-	c, err := Connect(f.Context(), Options{Region: "eu-west-1", Endpoint: server.URL, Keys: Keys{ID: "a", Secret: "b"}})
-	if err != nil {
-		f.Fatal(err)
+// bytesClient is an HTTP client that answers every call but ListTasks with the same bytes, without a network.
+type bytesClient struct{ answered []byte }
+
+func (b *bytesClient) Do(r *http.Request) (*http.Response, error) {
+	body := b.answered
+	if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".ListTasks") {
+		body = []byte(`{"taskArns":["arn:aws:ecs:eu-west-1:1:task/a/bbbb"]}`)
 	}
-	c.ecs = ecs.NewFromConfig(c.config, func(o *ecs.Options) { o.RetryMaxAttempts = 1 })
-	f.Cleanup(func() { closeIdle(c) })
-	return c
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(body)), Request: r}, nil
 }

@@ -45,15 +45,12 @@ func newFleet(t *testing.T, clusters ...string) *fleet {
 	return f
 }
 
-// service adds a service; change may be nil.
-func (f *fleet) service(cluster, name string, desired int, change func(map[string]any)) {
+// service adds a service.
+func (f *fleet) service(cluster, name string, desired int) {
 	s := map[string]any{
 		"serviceName": name, "serviceArn": arnOf("service", cluster+"/"+name), "clusterArn": arnOf("cluster", cluster), "status": "ACTIVE",
 		"desiredCount": desired, "runningCount": desired, "enableExecuteCommand": true,
 		"deployments": []map[string]any{{"id": "ecs-svc/1", "status": "PRIMARY"}},
-	}
-	if change != nil {
-		change(s)
 	}
 	f.services = append(f.services, s)
 }
@@ -86,7 +83,7 @@ func (f *fleet) task(cluster, service string, change func(map[string]any), conta
 // agent sets the status of the exec agents of a task.
 func agent(status, reason string) func(map[string]any) {
 	return func(t map[string]any) {
-		for _, c := range t["containers"].([]map[string]any) {
+		for _, c := range containersOf(t) {
 			c["managedAgents"] = []map[string]any{{"name": "ExecuteCommandAgent", "lastStatus": status, "reason": reason}}
 		}
 	}
@@ -171,7 +168,7 @@ func (f *fleet) listServices(in map[string]any) any {
 	}
 	var arns []string
 	for _, s := range f.services {
-		if arn := s["serviceArn"].(string); strings.HasPrefix(arn, arnOf("service", cluster+"/")) {
+		if arn := as[string](s["serviceArn"]); strings.HasPrefix(arn, arnOf("service", cluster+"/")) {
 			arns = append(arns, arn)
 		}
 	}
@@ -183,12 +180,12 @@ func (f *fleet) describeServices(in map[string]any) any {
 	if r != nil {
 		return *r
 	}
-	if n := len(in["services"].([]any)); n > serviceBatch {
+	if n := len(as[[]any](in["services"])); n > serviceBatch {
 		return refusal{Code: "InvalidParameterException", Message: fmt.Sprintf("%d services", n)}
 	}
 	var out []map[string]any
 	for _, s := range f.services {
-		if s["clusterArn"] == arnOf("cluster", cluster) && (contains(in["services"], s["serviceArn"].(string)) || contains(in["services"], s["serviceName"].(string))) {
+		if s["clusterArn"] == arnOf("cluster", cluster) && (contains(in["services"], as[string](s["serviceArn"])) || contains(in["services"], as[string](s["serviceName"]))) {
 			out = append(out, s)
 		}
 	}
@@ -210,7 +207,7 @@ func (f *fleet) listTasks(in map[string]any) any {
 	for _, t := range f.tasks {
 		if t["clusterArn"] == arnOf("cluster", cluster) && t["desiredStatus"] == orWord(fmt.Sprint(in["desiredStatus"]), "RUNNING") &&
 			(service == "" || t["group"] == "service:"+service) {
-			arns = append(arns, t["taskArn"].(string))
+			arns = append(arns, as[string](t["taskArn"]))
 		}
 	}
 	return f.page("taskArns", in, arns)
@@ -221,14 +218,14 @@ func (f *fleet) describeTasks(in map[string]any) any {
 	if r != nil {
 		return *r
 	}
-	if n := len(in["tasks"].([]any)); n > taskBatch {
+	if n := len(as[[]any](in["tasks"])); n > taskBatch {
 		return refusal{Code: "InvalidParameterException", Message: fmt.Sprintf("%d tasks", n)}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var out []map[string]any
 	for _, t := range f.tasks {
-		if arn := t["taskArn"].(string); t["clusterArn"] == arnOf("cluster", cluster) && (contains(in["tasks"], arn) || contains(in["tasks"], lastPart(arn))) {
+		if arn := as[string](t["taskArn"]); t["clusterArn"] == arnOf("cluster", cluster) && (contains(in["tasks"], arn) || contains(in["tasks"], lastPart(arn))) {
 			out = append(out, t)
 		}
 	}
@@ -250,3 +247,14 @@ func contains(list any, value string) bool {
 	values, _ := list.([]any)
 	return slices.Contains(values, any(value))
 }
+
+// as is a type assertion that says what it met.
+func as[T any](v any) T {
+	t, ok := v.(T)
+	if !ok {
+		panic(fmt.Sprintf("%T is no %T", v, t))
+	}
+	return t
+}
+
+func containersOf(t map[string]any) []map[string]any { return as[[]map[string]any](t["containers"]) }

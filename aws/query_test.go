@@ -11,7 +11,7 @@ import (
 func automation(t *testing.T) *fleet {
 	t.Helper()
 	f := newFleet(t, "automation", "shop", "data")
-	f.service("automation", "squid", 2, nil)
+	f.service("automation", "squid", 2)
 	f.task("automation", "squid", nil, "squid")
 	f.task("automation", "squid", nil, "squid")
 	return f
@@ -79,8 +79,8 @@ func TestLookupPrefersHealthyAndNewestDeployment(t *testing.T) {
 func TestLookupNamesTheContainer(t *testing.T) {
 	isolate(t)
 	f := newFleet(t, "automation")
-	f.service("automation", "web", 1, nil)
-	f.service("automation", "meshed", 1, nil)
+	f.service("automation", "web", 1)
+	f.service("automation", "meshed", 1)
 	f.ports[arnOf("task-definition", "web:1")] = map[string]int{"proxy": 3128, "app": 8080}
 	f.task("automation", "web", nil, "proxy", "app", "log")
 	f.task("automation", "meshed", nil, "app", "ecs-service-connect-x1", "aws-guardduty-agent-y")
@@ -115,7 +115,7 @@ func TestLookupSaysTheNearestNames(t *testing.T) {
 	isolate(t)
 	f := automation(t)
 	c := f.connect(t)
-	known := lastPart(f.tasks[0]["taskArn"].(string))
+	known := lastPart(as[string](f.tasks[0]["taskArn"]))
 	for _, test := range []struct {
 		query Query
 		says  []string
@@ -145,11 +145,11 @@ func TestLookupWithoutClusterFindsTheOnlyOne(t *testing.T) {
 	if err != nil || got.Cluster != "automation" {
 		t.Errorf("got %v, %v; want cluster automation", got, err)
 	}
-	got, err = c.Lookup(t.Context(), Query{Task: lastPart(f.tasks[1]["taskArn"].(string))})
+	got, err = c.Lookup(t.Context(), Query{Task: lastPart(as[string](f.tasks[1]["taskArn"]))})
 	if err != nil || got.Cluster != "automation" || got.Service != "squid" {
 		t.Errorf("got %v, %v; want the task with its service", got, err)
 	}
-	f.service("shop", "squid", 1, nil)
+	f.service("shop", "squid", 1)
 	_, err = c.Lookup(t.Context(), Query{Service: "squid"})
 	mustSay(t, err, "--target: automation/squid, shop/squid")
 }
@@ -171,7 +171,7 @@ func TestLookupTakesARNs(t *testing.T) {
 	isolate(t)
 	f := automation(t)
 	c := f.connect(t)
-	id := lastPart(f.tasks[0]["taskArn"].(string))
+	id := lastPart(as[string](f.tasks[0]["taskArn"]))
 	for _, query := range []Query{
 		{Cluster: arnOf("cluster", "automation"), Service: "squid"},
 		{Service: arnOf("service", "automation/squid")},
@@ -216,7 +216,7 @@ func TestNotReadySaysWhyAndWhetherToWait(t *testing.T) {
 		{"task starting", func(f *fleet) { f.task("a", "s", set("lastStatus", "PROVISIONING"), "app") }, true, []string{"the task is PROVISIONING"}},
 		{"contact lost", func(f *fleet) { f.task("a", "s", set("connectivity", "DISCONNECTED"), "app") }, true, []string{"DISCONNECTED"}},
 		{"no runtime id", func(f *fleet) {
-			f.task("a", "s", func(t map[string]any) { t["containers"].([]map[string]any)[0]["runtimeId"] = nil }, "app")
+			f.task("a", "s", func(t map[string]any) { containersOf(t)[0]["runtimeId"] = nil }, "app")
 		}, true, []string{"the container has not started"}},
 		{"agent stopped", func(f *fleet) {
 			f.task("a", "s", agent("STOPPED", "ExecuteCommandAgent process exited with exit code: 1"), "app")
@@ -229,7 +229,7 @@ func TestNotReadySaysWhyAndWhetherToWait(t *testing.T) {
 			f.task("a", "s", agent("PENDING", ""), "app")
 		}, true, []string{"still starting", "nor are its 1 other"}},
 		{"agent never there", func(f *fleet) {
-			f.task("a", "s", func(t map[string]any) { t["containers"].([]map[string]any)[0]["managedAgents"] = nil }, "app")
+			f.task("a", "s", func(t map[string]any) { containersOf(t)[0]["managedAgents"] = nil }, "app")
 		}, false, []string{"it has no exec agent", "1.4.0"}},
 		{"exec off", func(f *fleet) {
 			f.services[0]["enableExecuteCommand"] = false
@@ -244,7 +244,7 @@ func TestNotReadySaysWhyAndWhetherToWait(t *testing.T) {
 		{"tasks that stop", func(f *fleet) {
 			stopped := func(at float64, reason string) func(map[string]any) {
 				return all(set("desiredStatus", "STOPPED"), set("lastStatus", "STOPPED"), set("stoppedAt", at), set("stoppedReason", reason),
-					func(t map[string]any) { t["containers"].([]map[string]any)[0]["exitCode"] = 137 })
+					func(t map[string]any) { containersOf(t)[0]["exitCode"] = 137 })
 			}
 			f.task("a", "s", stopped(1000, "an older story"), "app")
 			f.task("a", "s", stopped(2000, "OutOfMemoryError: Container killed due to memory usage"), "app")
@@ -253,7 +253,7 @@ func TestNotReadySaysWhyAndWhetherToWait(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			isolate(t)
 			f := newFleet(t, "a")
-			f.service("a", "s", 1, nil)
+			f.service("a", "s", 1)
 			test.make(f)
 			_, err := f.connect(t).Lookup(t.Context(), Query{Cluster: "a", Service: "s"})
 			_ = mustBe[*NotReadyError](t, err)
@@ -277,7 +277,7 @@ func TestNamedTaskThatStoppedSaysWhy(t *testing.T) {
 func TestSuccessorIsAnotherTaskOfTheService(t *testing.T) {
 	isolate(t)
 	f := newFleet(t, "a")
-	f.service("a", "s", 3, nil)
+	f.service("a", "s", 3)
 	first := f.task("a", "s", nil, "app", "log")
 	c := f.connect(t)
 	now := Target{Cluster: "a", Service: "s", Task: first, Container: "app", RuntimeID: first + "-app"}
@@ -309,7 +309,7 @@ func TestSuccessorIsAnotherTaskOfTheService(t *testing.T) {
 func TestCheckTellsGoneFromNotReady(t *testing.T) {
 	isolate(t)
 	f := newFleet(t, "a")
-	f.service("a", "s", 1, nil)
+	f.service("a", "s", 1)
 	c := f.connect(t)
 	target := func(id string) Target {
 		return Target{Cluster: "a", Service: "s", Task: id, Container: "app", RuntimeID: id + "-app"}
@@ -338,8 +338,8 @@ func catalogOf(t *testing.T) *Catalog {
 	t.Helper()
 	isolate(t)
 	f := automation(t)
-	f.service("shop", "web", 1, nil)
-	f.service("data", "web", 1, nil)
+	f.service("shop", "web", 1)
+	f.service("data", "web", 1)
 	f.task("data", "", nil, "job")
 	f.task("shop", "web", nil, "app", "proxy")
 	return must(f.connect(t).Discover(t.Context()))

@@ -11,6 +11,7 @@ const (
 	leastTimeout = 200 * time.Millisecond
 	mostTimeout  = 5 * time.Second
 	clockGrain   = 10 * time.Millisecond
+	fewMessages  = 4
 	batchFrames  = 64 // frames a writer takes at a time, so that an acknowledge never waits behind a full window
 )
 
@@ -190,9 +191,14 @@ func (s *sender) take(o *outgoing, now time.Time) {
 	}
 }
 
-// backoff is the timeout of one message: doubled with every further try.
+// backoff is the timeout of one message: doubled with every further try. While only a few messages are under way their
+// first try times out early: nothing behind them would show their loss, and to send them twice costs next to nothing.
+// That is every session's beginning, since an agent drops what finds its port handler not yet started (protocol.md 5).
 func (s *sender) backoff(o *outgoing) time.Duration {
 	d := s.timeout()
+	if s.smoothed > 0 && o.tries <= 1 && len(s.unacked) <= fewMessages {
+		return min(d, 2*s.smoothed+2*clockGrain)
+	}
 	for range min(o.tries-1, 5) {
 		d *= 2
 	}

@@ -104,10 +104,10 @@ func (a *agent) work(ctx context.Context) error {
 	a.session.connectAgent()
 	a.data.spawn(func() { a.housekeep(ctx) })
 
-	ctx, cancel := context.WithCancel(ctx)
+	working, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan error, 1)
-	a.data.spawn(func() { done <- a.carry(ctx) })
+	a.data.spawn(func() { done <- a.carry(working) })
 	select {
 	case err := <-done:
 		return err

@@ -26,7 +26,8 @@ func commands() map[string]func(*testing.T, *reader) {
 		"make test":     makeKnows("test"), // it is what runs this
 		"make quick":    makeKnows("quick"),
 
-		"go build -o bin/culvert .": func(t *testing.T, r *reader) {
+		"go build -o bin/culvert .": func(t *testing.T, _ *reader) {
+			t.Helper()
 			build(t, filepath.Join(t.TempDir(), "culvert"))
 		},
 
@@ -43,6 +44,7 @@ func commands() map[string]func(*testing.T, *reader) {
 
 		"culvert emulator": staysUntil("export AWS_ENDPOINT_URL=http://127.0.0.1:", "emulator"),
 		"aws ecs list-clusters": func(t *testing.T, r *reader) {
+			t.Helper()
 			r.ends(t, "cluster/automation", need.Command(t, "aws"), "ecs", "list-clusters")
 		},
 	}

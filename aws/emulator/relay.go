@@ -206,7 +206,10 @@ func (r *relay) judge(frame []byte) fate {
 		}
 		return false
 	}
-	f.drop = chance(l.Drop) || slices.Contains(l.DropNth, n) || next(&l.DropNext)
+	if chance(l.Drop) || slices.Contains(l.DropNth, n) || next(&l.DropNext) {
+		f.drop = true
+		return f
+	}
 	f.twice = chance(l.Duplicate)
 	if chance(l.Delay) {
 		f.extra += l.DelayBy

@@ -248,3 +248,23 @@ func TestAWSCommandLineKnowsWhoItIs(t *testing.T) {
 	stranger.refused(t, "InvalidClientTokenId", "sts", "get-caller-identity")
 	stranger.refused(t, "UnrecognizedClientException", "ecs", "list-clusters")
 }
+
+func TestAWSCommandLineAsksAboutSessions(t *testing.T) {
+	e := open(t, Options{Fleet: Demo()})
+	aws := awsCLI(t, e)
+	for service, want := range map[string]string{"squid": "connected", "reports": "notconnected"} {
+		k := target(t, e, e.Tasks("automation", service)[0])
+		var got struct{ Status string }
+		aws.must(t, &got, "ssm", "get-connection-status", "--target", "ecs:automation_"+k.task.id+"_"+k.runtime)
+		if got.Status != want {
+			t.Errorf("connection status of %s = %s, want %s", service, got.Status, want)
+		}
+	}
+	var active struct{ Sessions []struct{ SessionID string } }
+	aws.must(t, &active, "ssm", "describe-sessions", "--state", "Active")
+	if len(active.Sessions) != 0 {
+		t.Errorf("active sessions = %v, want none", active.Sessions)
+	}
+	aws.refused(t, "DoesNotExistException", "ssm", "terminate-session", "--session-id", "demo-0123456789abcdef0")
+	aws.refused(t, "DoesNotExistException", "ssm", "resume-session", "--session-id", "demo-0123456789abcdef0")
+}

@@ -25,7 +25,7 @@ func run() int {
 		case s := <-signals:
 			signal.Stop(signals) // the next one kills at once
 			if number, ok := s.(syscall.Signal); ok {
-				stop(cli.Signal{Signal: number})
+				stop(&cli.SignalError{Signal: number})
 			}
 		case <-ctx.Done():
 		}

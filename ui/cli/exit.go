@@ -20,10 +20,10 @@ const (
 	exitSignal  = 128 // plus the signal's number
 )
 
-// Signal is the cause of a context that a signal has ended.
-type Signal struct{ syscall.Signal }
+// SignalError is the cause of a context that a signal has ended.
+type SignalError struct{ Signal syscall.Signal }
 
-func (s Signal) Error() string { return s.String() }
+func (e *SignalError) Error() string { return e.Signal.String() }
 
 // usageError is a command line that makes no sense.
 type usageError struct{ problem, advice string }
@@ -67,8 +67,8 @@ func exitCode(ctx context.Context, err error) int {
 	if _, ok := errors.AsType[*headless.LostError](err); ok {
 		return exitFailed
 	}
-	if signal, ok := errors.AsType[Signal](context.Cause(ctx)); ok {
-		return exitSignal + int(signal.Signal)
+	if end, ok := errors.AsType[*SignalError](context.Cause(ctx)); ok {
+		return exitSignal + int(end.Signal)
 	}
 	if _, ok := errors.AsType[*headless.UnreadyError](err); ok {
 		return exitUnready

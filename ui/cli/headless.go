@@ -25,7 +25,7 @@ func (a *app) headless(ctx context.Context, aim *aim, forwards *forwards) error 
 	}
 	defer acc.close()
 	if acc.demo != nil {
-		a.notice("the certificate of the demo's authority is in %s", acc.demo.certificate)
+		a.noticef("the certificate of the demo's authority is in %s", acc.demo.certificate)
 	}
 	return headless.Run(ctx, a.headlessOptions(acc, wanted))
 }
@@ -56,10 +56,10 @@ func (a *app) wanted(aim *aim, forwards *forwards) ([]headless.Forward, error) {
 		return nil, err
 	}
 	for _, addr := range exposed(parsed) {
-		a.notice("warning: listening on %s: everybody who reaches this machine can use the tunnel", addr)
+		a.noticef("warning: listening on %s: everybody who reaches this machine can use the tunnel", addr)
 	}
 	if keep := a.shared.keepAlive; keep > 0 {
-		a.notice("warning: --keep-alive %s overrides the idle timeout of the account", keep)
+		a.noticef("warning: --keep-alive %s overrides the idle timeout of the account", keep)
 	}
 	wanted := make([]headless.Forward, len(parsed))
 	for i, p := range parsed {
@@ -79,8 +79,8 @@ func forPort(q aws.Query, s tunnel.Spec) aws.Query {
 	return q
 }
 
-// notice prints a line on stderr.
-func (a *app) notice(format string, args ...any) {
+// noticef prints a line on stderr.
+func (a *app) noticef(format string, args ...any) {
 	_, _ = fmt.Fprintln(a.Stderr, "culvert: "+headless.Printable(fmt.Sprintf(format, args...)))
 }
 

@@ -72,7 +72,7 @@ func (a *app) printList(ctx context.Context, what string, aim *aim) error {
 		return a.write(string(text) + "\n")
 	}
 	for _, gap := range l.Gaps {
-		a.notice("not listed: %s; remedy: %s", gap.Error, gap.Remedy)
+		a.noticef("not listed: %s; remedy: %s", gap.Error, gap.Remedy)
 	}
 	return a.write(l.table(what))
 }

@@ -19,8 +19,8 @@ type Process struct {
 	Version        string // empty asks the build information
 }
 
-// Run runs a command line until it is done or ctx ends, and returns the exit code. A signal that ends ctx is told by
-// the cause Signal.
+// Run runs a command line until it is done or ctx ends, and returns the exit code. A signal that ends ctx is told by a
+// *SignalError as its cause.
 func Run(ctx context.Context, p Process) int {
 	a := &app{Process: p}
 	root := a.root()
@@ -34,6 +34,7 @@ func Run(ctx context.Context, p Process) int {
 // app is one run of a command line.
 type app struct {
 	Process
+
 	shared shared
 }
 

@@ -22,21 +22,17 @@ func newHead(at time.Time, event string, id tunnel.ID) head {
 	return head{Time: at.UTC().Format(timeForm), Event: event, Tunnel: id}
 }
 
-// trouble is an error with its remedy, where there is one.
-type trouble struct {
-	Error  string `json:"error,omitempty"`
-	Remedy string `json:"remedy,omitempty"`
-}
-
-func newTrouble(err error) trouble {
+// words are an error's text and remedy as they are printed; empty for nil.
+func words(err error) (text, remedy string) {
 	if err == nil {
-		return trouble{}
+		return "", ""
 	}
-	return trouble{Error: Printable(err.Error()), Remedy: Printable(Remedy(err))}
+	return Printable(err.Error()), Printable(Remedy(err))
 }
 
 type stateEvent struct {
 	head
+
 	State        string `json:"state"`
 	Cluster      string `json:"cluster"`
 	Service      string `json:"service,omitempty"`
@@ -46,7 +42,8 @@ type stateEvent struct {
 	Local        string `json:"local"`
 	Remote       string `json:"remote"`
 	AgentVersion string `json:"agent_version,omitempty"`
-	trouble
+	Error        string `json:"error,omitempty"`
+	Remedy       string `json:"remedy,omitempty"`
 }
 
 func newStateEvent(e tunnel.Event, t *tracked) stateEvent {
@@ -61,8 +58,8 @@ func newStateEvent(e tunnel.Event, t *tracked) stateEvent {
 		Session: e.Link.Session,
 		Local:   t.local(),
 		Remote:  t.Spec().Remote.String(),
-		trouble: newTrouble(e.Err),
 	}
+	s.Error, s.Remedy = words(e.Err)
 	if e.Link.Agent != (wire.Version{}) {
 		s.AgentVersion = e.Link.Agent.String()
 	}
@@ -71,6 +68,7 @@ func newStateEvent(e tunnel.Event, t *tracked) stateEvent {
 
 type readyEvent struct {
 	head
+
 	Local    string `json:"local"`
 	ProxyURL string `json:"proxy_url,omitempty"`
 	Took     int64  `json:"took_ms"`
@@ -78,28 +76,32 @@ type readyEvent struct {
 
 type connectionEvent struct {
 	head
+
 	ID       uint64 `json:"id"`
 	Protocol string `json:"protocol"`
 	Host     string `json:"host,omitempty"`
 	Sent     uint64 `json:"sent"`
 	Received uint64 `json:"received"`
 	Took     int64  `json:"took_ms"`
-	trouble
+	Error    string `json:"error,omitempty"`
+	Remedy   string `json:"remedy,omitempty"`
 }
 
 func newConnectionEvent(e tunnel.Event) connectionEvent {
 	c := e.Ended
-	return connectionEvent{
+	line := connectionEvent{
 		head: newHead(e.At, "connection", e.Tunnel),
 		ID:   c.ID, Protocol: string(c.Protocol), Host: c.Host,
 		Sent: c.Sent, Received: c.Received,
-		Took:    c.Ended.Sub(c.Started).Milliseconds(),
-		trouble: newTrouble(c.Err),
+		Took: c.Ended.Sub(c.Started).Milliseconds(),
 	}
+	line.Error, line.Remedy = words(c.Err)
+	return line
 }
 
 type trafficEvent struct {
 	head
+
 	Sent        uint64 `json:"sent"`
 	Received    uint64 `json:"received"`
 	Connections int    `json:"connections"`
@@ -107,6 +109,8 @@ type trafficEvent struct {
 
 type closedEvent struct {
 	head
+
 	Reason string `json:"reason"`
-	trouble
+	Error  string `json:"error,omitempty"`
+	Remedy string `json:"remedy,omitempty"`
 }

@@ -69,6 +69,7 @@ func Run(ctx context.Context, o Options) error {
 // run is one call of Run. Its fields belong to the goroutine of that call, but for probed and probes.
 type run struct {
 	Options
+
 	printer printer
 	started time.Time
 	tunnels []*tracked // tunnel ID n at n-1
@@ -79,6 +80,7 @@ type run struct {
 // tracked is a tunnel with what the face knows of it.
 type tracked struct {
 	*tunnel.Tunnel
+
 	target  aws.Target
 	state   tunnel.State
 	probing bool
@@ -190,11 +192,11 @@ func (r *run) event(probing context.Context, e tunnel.Event) error {
 		return nil
 	}
 	if e.Ended != nil {
-		r.printer.print(newConnectionEvent(e))
+		r.printer.event(newConnectionEvent(e))
 		return nil
 	}
 	t.state = e.State
-	r.printer.print(newStateEvent(e, t))
+	r.printer.event(newStateEvent(e, t))
 	if e.Err != nil {
 		t.trouble = e.Err
 	}
@@ -277,7 +279,7 @@ func (r *run) result(p probed) {
 	if p.proxy && t.Spec().Socket == "" {
 		e.ProxyURL = "http://" + proxyHost(t.Tunnel)
 	}
-	r.printer.print(e)
+	r.printer.event(e)
 	if r.unready() == nil && r.Ready != nil {
 		r.Ready(r.Engine.Tunnels())
 	}
@@ -339,7 +341,7 @@ func (r *run) traffic() {
 			continue
 		}
 		t.shown = s
-		r.printer.print(trafficEvent{head: newHead(time.Now(), "traffic", t.ID()), Sent: s.Sent, Received: s.Received, Connections: s.Connections})
+		r.printer.event(trafficEvent{head: newHead(time.Now(), "traffic", t.ID()), Sent: s.Sent, Received: s.Received, Connections: s.Connections})
 	}
 }
 
@@ -367,9 +369,10 @@ func (r *run) close(ctx context.Context, events <-chan tunnel.Event) error {
 	for _, t := range r.tunnels {
 		e := closedEvent{head: newHead(time.Now(), "closed", t.ID()), Reason: "stopped"}
 		if t.lost != nil {
-			e.Reason, e.trouble = "lost", newTrouble(t.lost)
+			e.Reason = "lost"
+			e.Error, e.Remedy = words(t.lost)
 		}
-		r.printer.print(e)
+		r.printer.event(e)
 	}
 	if err != nil {
 		return fmt.Errorf("terminate the sessions: %w", err)
@@ -383,9 +386,9 @@ func (r *run) lastEvent(e tunnel.Event) {
 	switch {
 	case t == nil:
 	case e.Ended != nil:
-		r.printer.print(newConnectionEvent(e))
+		r.printer.event(newConnectionEvent(e))
 	default:
 		t.state = e.State
-		r.printer.print(newStateEvent(e, t))
+		r.printer.event(newStateEvent(e, t))
 	}
 }

@@ -24,7 +24,7 @@ const (
 	red    = "31"
 )
 
-func (p *printer) print(event any) {
+func (p *printer) event(event any) {
 	if p.err != nil {
 		return
 	}
@@ -61,36 +61,36 @@ func (p *printer) text(event any) string {
 		if e.AgentVersion != "" {
 			line += ", agent " + e.AgentVersion
 		}
-		return p.line(e.head, e.State, line, e.trouble)
+		return p.line(e.head, e.State, line, e.Error, e.Remedy)
 	case readyEvent:
 		at := e.ProxyURL
 		if at == "" {
 			at = e.Local
 		}
-		return p.line(e.head, "ready", fmt.Sprintf("%s after %d ms", at, e.Took), trouble{})
+		return p.line(e.head, "ready", fmt.Sprintf("%s after %d ms", at, e.Took), "", "")
 	case connectionEvent:
 		what := strings.Join(nonEmpty("#"+strconv.FormatUint(e.ID, 10), e.Protocol, e.Host), " ")
-		return p.line(e.head, "connection", fmt.Sprintf("%s, %d bytes sent, %d received, %d ms", what, e.Sent, e.Received, e.Took), e.trouble)
+		return p.line(e.head, "connection", fmt.Sprintf("%s, %d bytes sent, %d received, %d ms", what, e.Sent, e.Received, e.Took), e.Error, e.Remedy)
 	case trafficEvent:
-		return p.line(e.head, "traffic", fmt.Sprintf("%d bytes sent, %d received, %d open connections", e.Sent, e.Received, e.Connections), trouble{})
+		return p.line(e.head, "traffic", fmt.Sprintf("%d bytes sent, %d received, %d open connections", e.Sent, e.Received, e.Connections), "", "")
 	case closedEvent:
-		return p.line(e.head, "ended", e.Reason, e.trouble)
+		return p.line(e.head, "ended", e.Reason, e.Error, e.Remedy)
 	}
 	return ""
 }
 
 // line lays an event out: time, tunnel, word, facts, trouble.
-func (p *printer) line(h head, word, facts string, t trouble) string {
+func (p *printer) line(h head, word, facts, trouble, remedy string) string {
 	padded := fmt.Sprintf("%-11s", word)
 	if code := colorOf(word); p.color && code != "" {
 		padded = "\x1b[" + code + "m" + padded + "\x1b[0m"
 	}
 	line := fmt.Sprintf("%s  tunnel %d  %s  %s", h.Time, h.Tunnel, padded, Printable(facts))
-	if t.Error != "" {
-		line += ": " + t.Error
+	if trouble != "" {
+		line += ": " + trouble
 	}
-	if t.Remedy != "" {
-		line += "; remedy: " + t.Remedy
+	if remedy != "" {
+		line += "; remedy: " + remedy
 	}
 	return line
 }

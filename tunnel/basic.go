@@ -106,11 +106,14 @@ func (b *basic) receive(body []byte) error {
 		return nil
 	}
 	s.received.Add(uint64(len(body)))
-	if s.inbox.push(body) > maxInbox {
+	switch size := s.inbox.push(body); {
+	case size > maxInbox:
 		if s.done.CompareAndSwap(false, true) {
 			b.hangUp(s)
 		}
 		s.inbox.finish(errOverflow)
+	case size > fullInbox:
+		s.inbox.ease(restAlone)
 	}
 	return nil
 }

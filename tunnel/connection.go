@@ -313,7 +313,7 @@ func (c *connection) copyDown(ctx context.Context, s *stream) error {
 		c.sniff.down(chunk)
 		c.lastDown.Store(time.Now().UnixNano())
 		n, err := c.local.Write(chunk)
-		s.inbox.took(len(chunk))
+		s.inbox.drop(len(chunk))
 		c.received.Add(uint64(n)) //nolint:gosec // Write returns no negative count
 		if err != nil {
 			return err

@@ -196,7 +196,19 @@ func (m *mux) push(p []byte) {
 		m.reset(s)
 	case m.waiting.Load() > maxInboxTotal:
 		m.reset(m.longest())
+	case size > fullInbox:
+		s.inbox.ease(m.rest())
 	}
+}
+
+// rest is how long one stream may keep the session's reader waiting.
+func (m *mux) rest() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.streams) > 1 {
+		return restShared
+	}
+	return restAlone
 }
 
 // reset ends a stream whose local side does not read.

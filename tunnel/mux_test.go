@@ -73,7 +73,7 @@ func readStream(t *testing.T, s *stream) string {
 			t.Fatal(err)
 		}
 		got.Write(chunk)
-		s.inbox.took(len(chunk))
+		s.inbox.drop(len(chunk))
 	}
 }
 

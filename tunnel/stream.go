@@ -6,6 +6,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Bounds of what waits for slow local readers, in bytes. smux version 1 has no flow control, so a stream over its bound
@@ -14,6 +15,16 @@ const (
 	maxInbox      = 16 << 20 // of one stream
 	maxInboxTotal = 64 << 20 // of all streams of a session
 	inboxChunk    = 16 << 10
+)
+
+// A stream that fills up although its local side goes on reading is eased: the session's reader rests before the next
+// message, so that the service feels it in TCP. A stream that has the session for itself may be waited for; beside
+// others only for so long that they do not notice.
+const (
+	fullInbox  = 4 << 20
+	restAlone  = time.Second
+	restShared = 2 * time.Millisecond
+	stillReads = time.Second // since it last took something, a local side counts as reading
 )
 
 var (
@@ -74,11 +85,34 @@ type inbox struct {
 	size   int
 	err    error
 	change chan struct{} // capacity 1
+	taken  chan struct{} // the local side has taken something; capacity 1
+	took   time.Time     // when it did last
 	total  *atomic.Int64 // bytes waiting in all streams of the session
 	abort  func()        // frees a reader that is busy with earlier bytes when the stream fails
 }
 
-func (b *inbox) init(total *atomic.Int64) { b.change, b.total = make(chan struct{}, 1), total }
+func (b *inbox) init(total *atomic.Int64) {
+	b.change, b.taken, b.total = make(chan struct{}, 1), make(chan struct{}, 1), total
+}
+
+// ease rests while the inbox is full and its reader at work, for at most d.
+func (b *inbox) ease(d time.Duration) {
+	limit := time.NewTimer(d)
+	defer limit.Stop()
+	for {
+		b.mu.Lock()
+		rest := b.size > fullInbox && b.err == nil && time.Since(b.took) < stillReads
+		b.mu.Unlock()
+		if !rest {
+			return
+		}
+		select {
+		case <-b.taken:
+		case <-limit.C:
+			return
+		}
+	}
+}
 
 // push copies p in and returns how many bytes wait now; after finish it drops p and returns 0.
 func (b *inbox) push(p []byte) int {
@@ -164,7 +198,7 @@ func (b *inbox) waiting() int {
 	return b.size
 }
 
-// next waits for bytes and takes them out. The caller says with took how many of them have left.
+// next waits for bytes and takes them out. The caller says with drop how many of them have left.
 func (b *inbox) next(ctx context.Context) ([]byte, error) {
 	for {
 		b.mu.Lock()
@@ -187,10 +221,15 @@ func (b *inbox) next(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// took accounts for n bytes that the local side has taken.
-func (b *inbox) took(n int) {
+// drop accounts for n bytes that the local side has taken.
+func (b *inbox) drop(n int) {
 	b.mu.Lock()
 	b.size -= n
+	b.took = time.Now()
 	b.mu.Unlock()
 	b.total.Add(-int64(n))
+	select {
+	case b.taken <- struct{}{}:
+	default:
+	}
 }

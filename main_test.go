@@ -2,10 +2,10 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -65,7 +65,13 @@ type story struct {
 
 type storyKey struct{}
 
-func storyOf(ts *testscript.TestScript) *story { return ts.Value(storyKey{}).(*story) }
+func storyOf(ts *testscript.TestScript) *story {
+	s, ok := ts.Value(storyKey{}).(*story)
+	if !ok {
+		ts.Fatalf("the script has no story")
+	}
+	return s
+}
 
 // quiet keeps the machine's own AWS settings out of the stories.
 func quiet(env *testscript.Env) error {
@@ -114,7 +120,7 @@ func fault(ts *testscript.TestScript, _ bool, args []string) {
 		for _, id := range e.Tasks("automation", "squid") {
 			ts.Check(e.MapPort(id, uint16(port), ""))
 		}
-	case "close-clients":
+	case "close-clients": // as the service does every hour
 		e.CloseClientLeg(1000)
 	case "start-agent":
 		for _, id := range e.Tasks("automation", args[1]) {
@@ -217,15 +223,15 @@ func spawn(ts *testscript.TestScript, _ bool, args []string) {
 			break
 		}
 	}
-	cmd := exec.Command(path, args[2:]...)
+	cmd := exec.CommandContext(context.Background(), path, args[2:]...) //nolint:gosec // the story says what to run
 	cmd.Env, cmd.Dir = environment, ts.MkAbs(".")
-	for suffix, to := range map[string]*io.Writer{".out": &cmd.Stdout, ".err": &cmd.Stderr} {
-		file, err := os.Create(ts.MkAbs(args[0] + suffix))
-		ts.Check(err)
-		defer file.Close() //nolint:errcheck // the child has it
-		*to = file
-	}
+	stdout, err := os.Create(ts.MkAbs(args[0] + ".out"))
+	ts.Check(err)
+	stderr, err := os.Create(ts.MkAbs(args[0] + ".err"))
+	ts.Check(err)
+	cmd.Stdout, cmd.Stderr = stdout, stderr
 	ts.Check(cmd.Start())
+	ts.Check(errors.Join(stdout.Close(), stderr.Close())) // the child has them
 	s := &spawned{cmd: cmd, done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
@@ -352,16 +358,18 @@ func exports(ts *testscript.TestScript, _ bool, args []string) {
 
 // occupy listens on a free port of 127.0.0.1 until the story ends, and keeps its number in a variable.
 func occupy(ts *testscript.TestScript, _ bool, args []string) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	ts.Check(err)
 	ts.Defer(func() { _ = listener.Close() })
-	ts.Setenv(args[0], strconv.Itoa(listener.Addr().(*net.TCPAddr).Port))
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	ts.Check(err)
+	ts.Setenv(args[0], port)
 }
 
 // closes waits until nothing listens on an address any more.
 func closes(ts *testscript.TestScript, _ bool, args []string) {
 	eventually(ts, func() error {
-		conn, err := net.Dial("tcp", args[0])
+		conn, err := new(net.Dialer).DialContext(context.Background(), "tcp", args[0])
 		if err != nil {
 			return nil //nolint:nilerr // refused, as it should be
 		}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"culvert/aws"
 	"culvert/aws/emulator"
@@ -49,7 +50,7 @@ func (acc *account) open(ctx context.Context, a *app) error {
 	acc.log = newLog(logTo, s.logLevel.Level)
 	options := aws.Options{Profile: s.profile, Region: s.region, Endpoint: s.endpoint, RoleARN: s.role, Log: acc.log}
 	if s.demo {
-		demo, err := startDemo(acc.log, "")
+		demo, err := startDemo(acc.log, "") //nolint:contextcheck // the account lives until it is closed
 		if err != nil {
 			return err
 		}
@@ -70,8 +71,8 @@ func (acc *account) open(ctx context.Context, a *app) error {
 
 // close undoes open, last first.
 func (acc *account) close() {
-	for i := len(acc.closes) - 1; i >= 0; i-- {
-		acc.closes[i]()
+	for _, undo := range slices.Backward(acc.closes) {
+		undo()
 	}
 }
 

@@ -63,7 +63,7 @@ func (a *app) complete(ctx context.Context, typed string, names func(aws.Cluster
 }
 
 func serviceNames(c aws.Cluster) []string {
-	var names []string
+	names := make([]string, 0, len(c.Services))
 	for _, s := range c.Services {
 		names = append(names, s.Name)
 	}
@@ -93,7 +93,7 @@ func containerNames(c aws.Cluster, service, task string) []string {
 }
 
 func targetNames(c aws.Cluster) []string {
-	var names []string
+	names := make([]string, 0, len(c.Services))
 	for _, s := range c.Services {
 		names = append(names, c.Name+"/"+s.Name)
 	}

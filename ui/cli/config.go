@@ -90,10 +90,10 @@ func parseConfig(path string, body []byte, known []string) (map[string]setting, 
 	if err := yaml.Unmarshal(body, &doc); err != nil {
 		return nil, c.problem(0, "correct the YAML", "%s", strings.TrimPrefix(err.Error(), "yaml: "))
 	}
-	if len(doc.Content) == 0 {
-		return nil, nil
-	}
 	settings := map[string]setting{}
+	if len(doc.Content) == 0 {
+		return settings, nil
+	}
 	keys := slices.Concat(known, otherKeys)
 	err := c.mapping(doc.Content[0], "the file", keys, func(key string, value *yaml.Node) error {
 		switch key {

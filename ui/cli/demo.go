@@ -14,7 +14,7 @@ import (
 )
 
 // errQuit ends a screen that the user has left with q.
-var errQuit = errors.New("quit") //nolint:gochecknoglobals // a sentinel
+var errQuit = errors.New("quit")
 
 // demo is the interface on the embedded account.
 func (a *app) demo() *cobra.Command {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -238,7 +239,7 @@ func newServiceRow(s aws.Service, all []aws.Task) serviceRow {
 }
 
 func newTaskRows(t aws.Task) []taskRow {
-	var rows []taskRow
+	rows := make([]taskRow, 0, len(t.Containers))
 	for _, c := range t.Containers {
 		rows = append(rows, taskRow{
 			Cluster: t.Cluster, Service: t.Service, Task: t.ID, Container: c.Name, Status: t.Status, Exec: t.ExecEnabled,
@@ -346,7 +347,7 @@ func onOff(on bool) string {
 func portList(ports []uint16) string {
 	texts := make([]string, len(ports))
 	for i, p := range ports {
-		texts[i] = fmt.Sprint(p)
+		texts[i] = strconv.FormatUint(uint64(p), 10)
 	}
 	return strings.Join(texts, ",")
 }

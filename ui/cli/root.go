@@ -23,7 +23,7 @@ type Process struct {
 // *SignalError as its cause.
 func Run(ctx context.Context, p Process) int {
 	a := &app{Process: p}
-	root := a.root()
+	root := a.root() //nolint:contextcheck // cobra hands the context to the commands
 	root.SetArgs(p.Args)
 	root.SetIn(p.Stdin)
 	root.SetOut(p.Stdout)

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -30,11 +31,9 @@ func (v choiceValue) String() string {
 func (v choiceValue) Type() string { return strings.Join(v.choices, "|") }
 
 func (v choiceValue) Set(s string) error {
-	for _, c := range v.choices {
-		if s == c {
-			*v.chosen = s
-			return nil
-		}
+	if slices.Contains(v.choices, s) {
+		*v.chosen = s
+		return nil
 	}
 	return fmt.Errorf("%q is not one of %s", s, strings.Join(v.choices, ", "))
 }

@@ -122,7 +122,7 @@ func (r *run) open(ctx context.Context) error {
 	}
 	for i, f := range r.Forwards {
 		f.Spec.Target = targets[i]
-		opened, err := r.Engine.Open(f.Spec)
+		opened, err := r.Engine.Open(f.Spec) //nolint:contextcheck // a tunnel lives until the engine is closed
 		if err != nil {
 			return err
 		}

@@ -115,7 +115,8 @@ func (p prober) tcp(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close() //nolint:errcheck // nothing was written
-	defer closeOnDone(ctx, conn)()
+	callOff := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer callOff()
 	patience := silentOnTask
 	if p.tunnel.Spec().Remote.Host != "" {
 		patience = silentOnNetwork
@@ -167,7 +168,8 @@ func (p prober) http(ctx context.Context) (proxy bool, err error) {
 		return false, err
 	}
 	defer conn.Close() //nolint:errcheck // read to the end or not wanted
-	defer closeOnDone(ctx, conn)()
+	callOff := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer callOff()
 	const request = "GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: culvert\r\nConnection: close\r\n\r\n"
 	if _, err := conn.Write([]byte(request)); err != nil {
 		return false, p.dropped(err)
@@ -270,10 +272,4 @@ func proxyHost(t *tunnel.Tunnel) string {
 		return "localhost" // never dialled: the probe connects to the socket
 	}
 	return reachable(t.Addr()).String()
-}
-
-// closeOnDone closes conn when ctx ends; the function it returns calls that off.
-func closeOnDone(ctx context.Context, conn net.Conn) func() {
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	return func() { stop() }
 }

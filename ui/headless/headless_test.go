@@ -1,0 +1,196 @@
+package headless_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"culvert/aws"
+	"culvert/aws/emulator"
+	"culvert/tunnel"
+	"culvert/ui/headless"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/cihub/seelog.(*asyncLoopLogger).processQueue"))
+}
+
+// output is a writer that a test reads while the face writes.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	fail error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.fail != nil {
+		return 0, o.fail
+	}
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// service is an account with one service behind whose port 8080 a server of the test listens.
+func service(t *testing.T, server string) (*emulator.Emulator, *aws.Client) {
+	t.Helper()
+	e, err := emulator.Start(emulator.Options{Fleet: emulator.Fleet{Clusters: []emulator.Cluster{{
+		Name: "c",
+		Services: []emulator.Service{{Name: "s", Count: 1, Task: emulator.Task{
+			Containers: []emulator.Container{{Name: "app", Ports: map[uint16]string{8080: server, 5432: server}}},
+		}}},
+	}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	id, secret := e.Credentials()
+	client, err := aws.Connect(t.Context(), aws.Options{Region: "eu-west-1", Endpoint: e.URL(), Keys: aws.Keys{ID: id, Secret: secret}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e, client
+}
+
+// options open a forward to a port of the service.
+func options(client *aws.Client, port uint16, out *output) headless.Options {
+	return headless.Options{
+		Client: client, Engine: tunnel.New(tunnel.Options{Client: client}),
+		Forwards: []headless.Forward{{
+			Query: aws.Query{Cluster: "c", Service: "s", Port: port},
+			Spec:  tunnel.Spec{Remote: tunnel.Endpoint{Port: port}},
+		}},
+		Wait: 20 * time.Second, Out: out, Err: &output{}, JSON: true,
+	}
+}
+
+// ready runs the face until it is ready, and stops it then.
+func ready(t *testing.T, o headless.Options) error {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	o.Ready = func([]*tunnel.Tunnel) { stop() }
+	return headless.Run(ctx, o)
+}
+
+// proxyURL is that of the ready event.
+func proxyURL(t *testing.T, out *output) string {
+	t.Helper()
+	for line := range strings.Lines(out.String()) {
+		var e struct {
+			Event string `json:"event"`
+			Proxy string `json:"proxy_url"`
+		}
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if e.Event == "ready" {
+			return e.Proxy
+		}
+	}
+	t.Fatalf("no ready event in %s", out)
+	return ""
+}
+
+func TestAnOrdinaryServerOnAProxysPortIsNoProxy(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer http.HandlerFunc
+		proxy  bool
+	}{
+		"server": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadRequest) }, false},
+		"squid": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Squid-Error", "ERR_INVALID_URL 0")
+			w.WriteHeader(http.StatusBadRequest)
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(c.answer)
+			defer server.Close()
+			_, client := service(t, server.Listener.Addr().String())
+			out := &output{}
+			if err := ready(t, options(client, 8080, out)); err != nil {
+				t.Fatal(err)
+			}
+			if got := proxyURL(t, out); (got != "") != c.proxy {
+				t.Errorf("got proxy_url %q, want one: %t", got, c.proxy)
+			}
+		})
+	}
+}
+
+func TestASilentServerIsReadyOnceItKeepsAConnection(t *testing.T) {
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close() //nolint:errcheck // the test is over
+	e, client := service(t, listener.Addr().String())
+	out := &output{}
+	if err := ready(t, options(client, 5432, out)); err != nil {
+		t.Fatal(err)
+	}
+	if left := e.Sessions(); len(left) != 0 {
+		t.Errorf("%d sessions are left", len(left))
+	}
+	if strings.Contains(out.String(), "proxy_url") {
+		t.Errorf("a database is called a proxy: %s", out)
+	}
+}
+
+func TestWhatRefusesConnectionsIsNeverReady(t *testing.T) {
+	_, client := service(t, "")
+	o := options(client, 5432, &output{})
+	o.Wait = 2 * time.Second
+	err := ready(t, o)
+	unready, ok := errors.AsType[*headless.UnreadyError](err)
+	if !ok {
+		t.Fatalf("got %v, want an *UnreadyError", err)
+	}
+	if _, ok := errors.AsType[*tunnel.RefusedError](unready); !ok || headless.Remedy(err) == "" {
+		t.Errorf("got %v (%s), want a *RefusedError with its remedy in it", err, headless.Remedy(err))
+	}
+}
+
+func TestAReaderThatGoesAwayEndsTheRunAndItsSessions(t *testing.T) {
+	e, client := service(t, "")
+	gone := errors.New("broken pipe")
+	err := headless.Run(t.Context(), options(client, 5432, &output{fail: gone}))
+	if !errors.Is(err, gone) {
+		t.Errorf("got %v, want %v", err, gone)
+	}
+	if left := e.Sessions(); len(left) != 0 {
+		t.Errorf("%d sessions are left", len(left))
+	}
+}
+
+func TestOneTargetThatIsMissingStopsAll(t *testing.T) {
+	_, client := service(t, "")
+	out := &output{}
+	o := options(client, 5432, out)
+	o.Forwards = append(o.Forwards, headless.Forward{
+		Query: aws.Query{Cluster: "c", Service: "t", Port: 1}, Spec: tunnel.Spec{Remote: tunnel.Endpoint{Port: 1}},
+	})
+	err := headless.Run(t.Context(), o)
+	if _, ok := errors.AsType[*aws.NotFoundError](err); !ok {
+		t.Errorf("got %v, want a *NotFoundError", err)
+	}
+	if out.String() != "" {
+		t.Errorf("printed %s, want nothing", out)
+	}
+}

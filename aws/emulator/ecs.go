@@ -2,9 +2,7 @@ package emulator
 
 import (
 	"fmt"
-	"maps"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -287,67 +285,6 @@ func (e *Emulator) describeTasks(r *request, a *account) (any, error) {
 		out.Tasks = append(out.Tasks, t.view(a))
 	}
 	return out, nil
-}
-
-func (e *Emulator) listTaskDefinitions(r *request, a *account) (any, error) {
-	in, err := decode[struct {
-		paging
-
-		FamilyPrefix, Status, Sort string
-	}](r)
-	if err != nil {
-		return nil, err
-	}
-	// Sorted by family and revision number; the padded key makes the order one of strings, which page wants.
-	keys := map[string]string{}
-	for family, revisions := range a.definitions {
-		for _, d := range revisions {
-			if (in.FamilyPrefix == "" || family == in.FamilyPrefix) && or(in.Status, "ACTIVE") == "ACTIVE" {
-				keys[fmt.Sprintf("%s:%010d", family, d.revision)] = d.arn(a)
-			}
-		}
-	}
-	part, next, err := e.page("definitions "+in.FamilyPrefix+" "+in.Status, in.paging, 100, slices.Sorted(maps.Keys(keys)))
-	for i, key := range part {
-		part[i] = keys[key]
-	}
-	return struct {
-		ARNs      []string `json:"taskDefinitionArns"`
-		NextToken *string  `json:"nextToken,omitempty"`
-	}{part, next}, err
-}
-
-func (e *Emulator) describeTaskDefinition(r *request, a *account) (any, error) {
-	in, err := decode[struct{ TaskDefinition string }](r)
-	if err != nil {
-		return nil, err
-	}
-	d := a.findDefinition(in.TaskDefinition)
-	if d == nil {
-		return nil, &apiError{Code: "ClientException", Message: "Unable to describe task definition."}
-	}
-	return struct {
-		TaskDefinition definitionView `json:"taskDefinition"`
-		Tags           []string       `json:"tags"`
-	}{d.view(a), []string{}}, nil
-}
-
-// findDefinition finds family:revision, its ARN, or the newest revision of a family.
-func (a *account) findDefinition(name string) *definition {
-	family, number, exact := strings.Cut(nameOf(name), ":")
-	revisions := a.definitions[family]
-	if len(revisions) == 0 || !a.owns(name) {
-		return nil
-	}
-	if !exact {
-		return revisions[len(revisions)-1]
-	}
-	for _, d := range revisions {
-		if strconv.Itoa(d.revision) == number {
-			return d
-		}
-	}
-	return nil
 }
 
 func (e *Emulator) updateService(r *request, a *account) (any, error) {

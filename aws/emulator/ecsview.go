@@ -1,8 +1,6 @@
 package emulator
 
 import (
-	"maps"
-	"slices"
 	"strconv"
 	"time"
 )
@@ -396,84 +394,4 @@ func (k *container) status() string {
 		return "STOPPED"
 	}
 	return "PENDING"
-}
-
-type definitionView struct {
-	ARN                  string                    `json:"taskDefinitionArn"`
-	ContainerDefinitions []containerDefinitionView `json:"containerDefinitions"`
-	Family               string                    `json:"family"`
-	TaskRoleARN          string                    `json:"taskRoleArn,omitempty"`
-	ExecutionRoleARN     string                    `json:"executionRoleArn"`
-	NetworkMode          string                    `json:"networkMode"`
-	Revision             int                       `json:"revision"`
-	Volumes              []string                  `json:"volumes"`
-	Status               string                    `json:"status"`
-	RequiresAttributes   []attributeView           `json:"requiresAttributes"`
-	PlacementConstraints []string                  `json:"placementConstraints"`
-	Compatibilities      []string                  `json:"compatibilities"`
-	RequiresCompat       []string                  `json:"requiresCompatibilities"`
-	CPU                  string                    `json:"cpu"`
-	Memory               string                    `json:"memory"`
-	RegisteredAt         *epoch                    `json:"registeredAt"`
-	RegisteredBy         string                    `json:"registeredBy"`
-}
-
-type containerDefinitionView struct {
-	Name            string              `json:"name"`
-	Image           string              `json:"image"`
-	CPU             int                 `json:"cpu"`
-	PortMappings    []portView          `json:"portMappings"`
-	Essential       bool                `json:"essential"`
-	Environment     []attributeView     `json:"environment"`
-	MountPoints     []map[string]string `json:"mountPoints"`
-	VolumesFrom     []map[string]string `json:"volumesFrom"`
-	ReadonlyRoot    *bool               `json:"readonlyRootFilesystem,omitempty"`
-	LinuxParameters map[string]bool     `json:"linuxParameters,omitempty"`
-}
-
-type portView struct {
-	ContainerPort uint16 `json:"containerPort"`
-	HostPort      uint16 `json:"hostPort"`
-	Protocol      string `json:"protocol"`
-	Name          string `json:"name,omitempty"`
-}
-
-func (d *definition) arn(a *account) string {
-	return a.arn("ecs", "task-definition/"+d.family+":"+strconv.Itoa(d.revision))
-}
-
-func (d *definition) view(a *account) definitionView {
-	v := definitionView{
-		ARN: d.arn(a), ContainerDefinitions: []containerDefinitionView{}, Family: d.family, NetworkMode: "awsvpc", Revision: d.revision,
-		ExecutionRoleARN: "arn:aws:iam::" + a.id + ":role/ecsTaskExecutionRole", Volumes: []string{}, Status: "ACTIVE",
-		RequiresAttributes: []attributeView{}, PlacementConstraints: []string{}, Compatibilities: []string{"EC2", "FARGATE"},
-		RequiresCompat: []string{launch(d.pattern)}, CPU: or(d.pattern.CPU, "256"), Memory: or(d.pattern.Memory, "512"),
-		RegisteredAt: when(d.registered), RegisteredBy: "arn:aws:iam::" + a.id + ":role/deploy",
-	}
-	if !d.pattern.NoRole {
-		v.TaskRoleARN = "arn:aws:iam::" + a.id + ":role/" + d.family + "-task"
-	}
-	for _, described := range d.pattern.Containers {
-		v.ContainerDefinitions = append(v.ContainerDefinitions, (&container{pattern: described}).definitionView(a))
-	}
-	return v
-}
-
-func (k *container) definitionView(a *account) containerDefinitionView {
-	v := containerDefinitionView{
-		Name: k.pattern.Name, Image: k.image(a), PortMappings: []portView{}, Essential: !k.pattern.NonEssential,
-		Environment: []attributeView{}, MountPoints: []map[string]string{}, VolumesFrom: []map[string]string{},
-		LinuxParameters: map[string]bool{"initProcessEnabled": true},
-	}
-	if k.pattern.ReadonlyRootFS {
-		readonly := true
-		v.ReadonlyRoot = &readonly
-	}
-	for _, port := range slices.Sorted(maps.Keys(k.pattern.Ports)) {
-		v.PortMappings = append(v.PortMappings, portView{port, port, "tcp", k.pattern.Name + "-" + strconv.Itoa(int(port)) + "-tcp"})
-	}
-	for _, port := range k.pattern.UDP {
-		v.PortMappings = append(v.PortMappings, portView{port, port, "udp", k.pattern.Name + "-" + strconv.Itoa(int(port)) + "-udp"})
-	}
-	return v
 }

@@ -338,3 +338,40 @@ func until(t *testing.T, what string, done func() bool) {
 		}
 	}
 }
+
+func TestFaultsReachEveryCall(t *testing.T) {
+	e := open(t, Options{Fleet: Demo()})
+	client := ecs.NewFromConfig(sdk(t, e))
+	list := func() error {
+		_, err := client.ListTasks(t.Context(), &ecs.ListTasksInput{Cluster: aws.String("shop")})
+		return err
+	}
+	describe := func(service string) error {
+		_, err := client.DescribeServices(t.Context(), &ecs.DescribeServicesInput{Cluster: aws.String("shop"), Services: []string{service}})
+		return err
+	}
+	e.Fault(func(f *Faults) {
+		f.API = []APIFault{
+			{Action: "ecs:ListTasks", Kind: Throttle, Times: 1},
+			{Action: "ecs:DescribeServices", Resource: "arn:aws:ecs:eu-west-1:111122223333:service/shop/web", Kind: Deny},
+			{Action: "ecs:ListClusters", Kind: Unreachable},
+		}
+	})
+	if err := list(); code(err) != "ThrottlingException" {
+		t.Errorf("throttled: %v", err)
+	}
+	if err := list(); err != nil {
+		t.Errorf("after the throttled call: %v", err)
+	}
+	if err := describe("web"); code(err) != "AccessDeniedException" || !strings.Contains(err.Error(),
+		"User: arn:aws:iam::111122223333:user/demo is not authorized to perform: ecs:DescribeServices on resource: arn:aws:ecs:eu-west-1:111122223333:service/shop/web") {
+		t.Errorf("denied: %v", err)
+	}
+	if err := describe("mail"); err != nil {
+		t.Errorf("another service: %v", err)
+	}
+	_, err := client.ListClusters(t.Context(), nil)
+	if refusal, answered := errors.AsType[smithy.APIError](err); err == nil || answered {
+		t.Errorf("unreachable: %v %v, want a broken connection", err, refusal)
+	}
+}

@@ -1,0 +1,75 @@
+package emulator
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"syscall"
+)
+
+// container finds a container, whatever state it is in, by the three parts of a session's target.
+func (e *Emulator) container(cluster, task, runtimeID string) (*container, bool) {
+	return e.target("ecs:" + cluster + "_" + task + "_" + runtimeID)
+}
+
+// target finds the container that a target of the form ecs:<cluster>_<task>_<runtime id> names. Cluster names may hold
+// underscores themselves, so the text is compared whole.
+func (e *Emulator) target(id string) (*container, bool) {
+	a := e.fleet
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, c := range a.clusters {
+		for _, t := range c.tasks {
+			for _, k := range t.containers {
+				if k.runtime != "" && "ecs:"+c.name+"_"+t.id+"_"+k.runtime == id {
+					return k, true
+				}
+			}
+		}
+	}
+	return nil, false
+}
+
+// agentRunning reports whether the container takes sessions.
+func (c *container) agentRunning() bool {
+	c.account.mu.Lock()
+	defer c.account.mu.Unlock()
+	return c.task.status == "RUNNING" && !c.task.pattern.ExecOff && !c.agent.Absent && c.agent.Status == "RUNNING"
+}
+
+// stopped is closed once the container's task has stopped.
+func (c *container) stopped() <-chan struct{} { return c.task.gone }
+
+// arn is that of the container's task.
+func (c *container) arn() string { return c.task.arn(c.account) }
+
+func (t *task) arn(a *account) string { return a.arn("ecs", "task/"+t.cluster.name+"/"+t.id) }
+
+// dial connects to a port of the container's localhost, which all containers of a task share (awsvpc networking).
+func (c *container) dial(ctx context.Context, port uint16) (net.Conn, error) {
+	address, err := c.account.emulator.vpc.locate(c.listening(port))
+	if err == nil && address == "" {
+		err = syscall.ECONNREFUSED
+	}
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(port)}, Err: err}
+	}
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("dial what stands behind port %d: %w", port, err)
+	}
+	return conn, nil
+}
+
+// listening is the address behind a port, empty when nobody listens.
+func (c *container) listening(port uint16) string {
+	c.account.mu.Lock()
+	defer c.account.mu.Unlock()
+	for _, k := range c.task.containers {
+		if address := or(k.pattern.Ports[port], k.pattern.Unmapped[port]); address != "" {
+			return address
+		}
+	}
+	return ""
+}

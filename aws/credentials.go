@@ -1,10 +1,10 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/http"
-	"os"
 	"os/user"
 	"regexp"
 	"slices"
@@ -32,7 +32,8 @@ const (
 	metadataTimeout = 2 * time.Second // for all of EC2's metadata service: a laptop has none, and its address may swallow packets
 	expiryWindow    = 5 * time.Minute // how early credentials are renewed
 	retryRenewal    = 20 * time.Second
-	maxAttempts     = 5 // of one call, unless AWS_MAX_ATTEMPTS says otherwise
+	maxAttempts     = 5               // of one call, unless AWS_MAX_ATTEMPTS or the profile says otherwise
+	maxBackoff      = 5 * time.Second // between two of them
 )
 
 // configure fills the SDK's configuration and the credentials cache in.
@@ -69,7 +70,7 @@ func (c *Client) fixedConfig(o Options) sdk.Config {
 		Region:      o.Region,
 		Credentials: credentials.NewStaticCredentialsProvider(o.Keys.ID, o.Keys.Secret, o.Keys.Session),
 		HTTPClient:  c.httpClient(),
-		Retryer:     func() sdk.Retryer { return adaptiveRetryer(maxAttempts) },
+		Retryer:     adaptiveRetryer(0),
 	}
 	if o.Endpoint != "" {
 		cfg.BaseEndpoint = &o.Endpoint
@@ -77,10 +78,15 @@ func (c *Client) fixedConfig(o Options) sdk.Config {
 	return cfg
 }
 
-func adaptiveRetryer(attempts int) sdk.Retryer {
-	return retry.NewAdaptiveMode(func(a *retry.AdaptiveModeOptions) {
-		a.StandardOptions = append(a.StandardOptions, func(s *retry.StandardOptions) { s.MaxAttempts = attempts })
-	})
+// adaptiveRetryer slows a client down while AWS throttles it; 0 attempts are maxAttempts.
+func adaptiveRetryer(attempts int) func() sdk.Retryer {
+	return func() sdk.Retryer {
+		return retry.NewAdaptiveMode(func(a *retry.AdaptiveModeOptions) {
+			a.StandardOptions = append(a.StandardOptions, func(s *retry.StandardOptions) {
+				s.MaxAttempts, s.MaxBackoff = cmp.Or(attempts, maxAttempts), maxBackoff
+			})
+		})
+	}
 }
 
 // loadConfig reads environment and files as every AWS tool does.
@@ -88,11 +94,7 @@ func (c *Client) loadConfig(ctx context.Context, o Options) (sdk.Config, error) 
 	metadata := &metadata{}
 	options := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(c.httpClient()),
-		config.WithRetryMode(sdk.RetryModeAdaptive),
 		config.WithEC2RoleCredentialOptions(func(r *ec2rolecreds.Options) { r.Client = metadata }),
-	}
-	if os.Getenv("AWS_MAX_ATTEMPTS") == "" {
-		options = append(options, config.WithRetryMaxAttempts(maxAttempts))
 	}
 	if o.Profile != "" {
 		options = append(options, config.WithSharedConfigProfile(o.Profile))
@@ -108,6 +110,7 @@ func (c *Client) loadConfig(ctx context.Context, o Options) (sdk.Config, error) 
 		return sdk.Config{}, err
 	}
 	metadata.config = cfg
+	cfg.Retryer = adaptiveRetryer(cfg.RetryMaxAttempts)
 	return cfg, nil
 }
 

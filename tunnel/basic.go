@@ -55,7 +55,7 @@ func (b *basic) open(ctx context.Context) (*stream, error) {
 func (b *basic) write(ctx context.Context, _ *stream, p []byte) error {
 	for limit := muxMessages * b.channel.room(); len(p) > 0; {
 		n := min(len(p), limit)
-		if err := b.channel.send(ctx, wire.Output, p[:n]); err != nil {
+		if err := b.channel.send(ctx, p[:n]); err != nil {
 			return err
 		}
 		p = p[n:]
@@ -77,7 +77,6 @@ func (b *basic) hangUp(s *stream) {
 	if !mine {
 		return
 	}
-	//nolint:errcheck // a session that is over has closed the stream already
 	_ = b.channel.push(wire.FlagType, wire.FlagBody(wire.FlagDisconnectToPort))
 	go b.rest()
 }

@@ -20,10 +20,7 @@ const (
 	maxGarbage      = 16       // frames in a row that cannot be parsed before the session is given up
 )
 
-var (
-	errChannelOver = errors.New("session is over")
-	errEmptyBody   = errors.New("empty payload")
-)
+var errEmptyBody = errors.New("empty payload")
 
 // channel is the reliable, ordered part of a data channel, without the socket: it numbers, acknowledges, resends and
 // reorders messages (protocol.md 4). Its state survives the sockets that carry it. Any number of goroutines may send;
@@ -85,11 +82,11 @@ func (c *channel) room() int {
 
 // send queues body as stream data, split into messages, once the window has room for it. All of body is queued or,
 // when ctx ends or the session is over first, none of it.
-func (c *channel) send(ctx context.Context, kind wire.PayloadType, body []byte) error {
+func (c *channel) send(ctx context.Context, body []byte) error {
 	if err := c.admit(ctx); err != nil {
 		return err
 	}
-	return c.push(kind, body)
+	return c.push(wire.Output, body)
 }
 
 // push queues body whatever the window says: for the few bytes that end something.
@@ -148,7 +145,7 @@ func (c *channel) encode(kind wire.PayloadType, sequence int64, body []byte) (*o
 // newID returns a random (version 4) UUID.
 func newID() wire.ID {
 	var id wire.ID
-	rand.Read(id[:]) //nolint:errcheck // crypto/rand.Read never returns an error since Go 1.24
+	rand.Read(id[:])
 	id[6] = id[6]&0x0f | 0x40
 	id[8] = id[8]&0x3f | 0x80
 	return id

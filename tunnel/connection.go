@@ -127,10 +127,8 @@ func (c *connection) record() Connection {
 // reset closes a connection so that its client sees an error, not the clean end of an answer.
 func reset(conn net.Conn) {
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		//nolint:errcheck // the close tells the client anyway
 		_ = tcp.SetLinger(0)
 	}
-	//nolint:errcheck // nothing is left to do with it
 	_ = conn.Close()
 }
 
@@ -183,14 +181,12 @@ func (t *Tunnel) carry(conn *connection) error {
 	if w, ok := conn.local.(closeWriter); ok && clean && w.CloseWrite() == nil {
 		// What the local side still writes is read and dropped: closing on unread bytes would reset the connection and
 		// could take the answer away from a client that has not read it yet.
-		//nolint:errcheck // without a deadline the tunnel's end closes it
 		_ = conn.local.SetReadDeadline(time.Now().Add(drainWithin))
 	} else {
 		reset(conn.local)
 	}
 	cancel(errStreamDone)
 	up.Wait()
-	//nolint:errcheck // both directions are done
 	_ = conn.local.Close()
 	return err
 }
@@ -266,7 +262,7 @@ func (c *connection) copyUp(ctx context.Context, s *stream) error {
 			if werr := s.write(ctx, buffer[:n]); werr != nil && !errors.Is(werr, errStreamDone) {
 				return werr
 			}
-			c.sent.Add(uint64(n)) //nolint:gosec // Read returns no negative count
+			c.sent.Add(uint64(n))
 		}
 		switch {
 		case err == nil:

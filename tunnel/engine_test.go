@@ -447,8 +447,7 @@ func TestStreamURLThatLeadsElsewhereIsRefused(t *testing.T) {
 	w := newWorld(t, serve(t, echo), tunnel.Options{}, func(f *emulator.Faults) { f.StreamHost = "user:pw@127.0.0.1:1" })
 	tn := w.start(tunnel.Spec{})
 	event := w.events.await(t, tn, tunnel.Failed)
-	var refused *aws.StreamURLError
-	if !errors.As(event.Err, &refused) {
+	if _, refused := errors.AsType[*aws.StreamURLError](event.Err); !refused {
 		t.Errorf("got %v, want a StreamURLError", event.Err)
 	}
 }

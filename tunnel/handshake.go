@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,12 +21,18 @@ type handshake struct {
 	// dataKey asks KMS for the key of an encrypted session.
 	dataKey func(ctx context.Context, keyID string) (plain, sealed []byte, err error)
 
-	requests chan []byte // bodies that take I/O to answer; answered by the lane, not by the reader
+	requests chan question // what takes I/O to answer; answered by the lane, not by the reader
 	complete chan struct{}
 
 	mu     sync.Mutex
 	agent  wire.Version // zero until the agent has asked
 	sealer *sealer      // nil without encryption
+}
+
+// question is a message of the agent that wants an answer.
+type question struct {
+	kind wire.PayloadType
+	body []byte
 }
 
 // agreed returns what the handshake has settled so far.
@@ -36,7 +43,7 @@ func (h *handshake) agreed() (wire.Version, *sealer) {
 }
 
 func newHandshake(remote Endpoint) *handshake {
-	return &handshake{remote: remote, requests: make(chan []byte, 4), complete: make(chan struct{})}
+	return &handshake{remote: remote, requests: make(chan question, 4), complete: make(chan struct{})}
 }
 
 // receive takes one handshake message in from the reader; it does not block.
@@ -51,9 +58,8 @@ func (h *handshake) receive(kind wire.PayloadType, body []byte) error {
 			return nil
 		}
 	default:
-		request := append([]byte{byte(kind)}, body...)
 		select {
-		case h.requests <- request:
+		case h.requests <- question{kind, bytes.Clone(body)}:
 			return nil
 		default:
 			return errors.New("the agent asks more in its handshake than it may")
@@ -81,8 +87,8 @@ func (h *handshake) run(ctx context.Context) error {
 			return h.channel.over
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case request := <-h.requests:
-			if err := h.answer(ctx, wire.PayloadType(request[0]), request[1:]); err != nil {
+		case q := <-h.requests:
+			if err := h.answer(ctx, q.kind, q.body); err != nil {
 				return err
 			}
 		}

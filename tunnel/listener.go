@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -53,7 +54,7 @@ func listenTCP(address netip.Addr, port uint16) (*listener, error) {
 	l := &listener{}
 	for i, a := range addresses {
 		at := netip.AddrPortFrom(a, port)
-		socket, err := net.Listen("tcp", at.String())
+		socket, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", at.String())
 		if err != nil {
 			if i > 0 && errors.Is(err, syscall.EADDRNOTAVAIL) {
 				continue // a system without IPv6
@@ -90,7 +91,7 @@ func listenUnix(path string) (*listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", path, err)
 	}
-	defer os.RemoveAll(private) //nolint:errcheck // an empty directory at worst
+	defer func() { _ = os.RemoveAll(private) }()
 	inside := filepath.Join(private, "s")
 	socket, err := net.ListenUnix("unix", &net.UnixAddr{Name: inside, Net: "unix"})
 	if err != nil {
@@ -117,7 +118,9 @@ func removeStale(path string) error {
 	case info.Mode()&fs.ModeSocket == 0:
 		return fmt.Errorf("listen on %s: a file that is no socket is in the way", path)
 	}
-	conn, err := net.DialTimeout("unix", path, time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
 	if err == nil {
 		return errors.Join(&PortTakenError{Address: path}, conn.Close())
 	}
@@ -148,11 +151,9 @@ func (l *listener) addresses() []netip.AddrPort {
 func (l *listener) close() {
 	l.once.Do(func() {
 		for _, s := range l.sockets {
-			//nolint:errcheck // a listener that fails to close is closed
 			_ = s.Close()
 		}
 		if l.path != "" {
-			//nolint:errcheck // somebody else removed it
 			_ = os.Remove(l.path)
 		}
 	})

@@ -63,7 +63,7 @@ func (m *mux) open(ctx context.Context) (*stream, error) {
 	m.streams[s.id] = s
 	m.mu.Unlock()
 	head := wire.MuxFrame{Command: wire.MuxOpen, Stream: s.id}.Append(nil)
-	if err := m.channel.send(ctx, wire.Output, head); err != nil {
+	if err := m.channel.send(ctx, head); err != nil {
 		m.forget(s)
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func (m *mux) write(ctx context.Context, s *stream, p []byte) error {
 	for len(p) > 0 {
 		n := min(len(p), limit)
 		frame := wire.MuxFrame{Command: wire.MuxPush, Length: uint16(n), Stream: s.id}.Append(buffer[:0]) //nolint:gosec // n < 64 KiB
-		if err := m.channel.send(ctx, wire.Output, append(frame, p[:n]...)); err != nil {
+		if err := m.channel.send(ctx, append(frame, p[:n]...)); err != nil {
 			return err
 		}
 		p = p[n:]
@@ -97,7 +97,6 @@ func (m *mux) hangUp(s *stream) {
 	delete(m.streams, s.id)
 	m.mu.Unlock()
 	if known {
-		//nolint:errcheck // a session that is over has closed the stream already
 		_ = m.channel.push(wire.Output, wire.MuxFrame{Command: wire.MuxClose, Stream: s.id}.Append(nil))
 	}
 }

@@ -11,7 +11,7 @@ import (
 )
 
 func push(id uint32, data string) []byte {
-	return append(wire.MuxFrame{Command: wire.MuxPush, Length: uint16(len(data)), Stream: id}.Append(nil), data...) //nolint:gosec // short
+	return append(wire.MuxFrame{Command: wire.MuxPush, Length: uint16(len(data)), Stream: id}.Append(nil), data...)
 }
 
 func fin(id uint32) []byte { return wire.MuxFrame{Command: wire.MuxClose, Stream: id}.Append(nil) }

@@ -259,7 +259,7 @@ type framePool struct{ pool sync.Pool }
 // frames is shared by all channels: it holds buffers, no state.
 var frames = framePool{pool: sync.Pool{New: func() any { b := make([]byte, 0, 1280); return &b }}} //nolint:gochecknoglobals // a cache of buffers
 
-func (p *framePool) take() []byte { return (*p.pool.Get().(*[]byte))[:0] } //nolint:errcheck,forcetypeassert // only *[]byte goes in
+func (p *framePool) take() []byte { return (*p.pool.Get().(*[]byte))[:0] } //nolint:forcetypeassert // only *[]byte goes in
 
 func (p *framePool) give(b []byte) {
 	if cap(b) <= 1<<17 {

@@ -87,12 +87,10 @@ func dialSocket(ctx context.Context, client *aws.Client, session aws.Session, cl
 	}
 	text, err := json.Marshal(open)
 	if err == nil {
-		//nolint:errcheck // a write tells
 		_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout))
 		err = conn.WriteMessage(websocket.TextMessage, text)
 	}
 	if err != nil {
-		//nolint:errcheck // the write's error says it
 		_ = conn.Close()
 		return nil, fmt.Errorf("open data channel: %w", err)
 	}
@@ -103,8 +101,7 @@ func upgradeError(client *aws.Client, session, host string, response *http.Respo
 	if response == nil {
 		return fmt.Errorf("dial %s: %w", host, err)
 	}
-	defer response.Body.Close() //nolint:errcheck // nothing to lose
-	//nolint:errcheck // whatever could be read explains more than nothing
+	defer func() { _ = response.Body.Close() }()
 	line, _ := bufio.NewReader(io.LimitReader(response.Body, 300)).ReadString('\n')
 	upgrade := &UpgradeError{Host: host, Status: response.StatusCode, Body: printable(line)}
 	if upgrade.Status == http.StatusForbidden || upgrade.Status == http.StatusUnauthorized {
@@ -138,7 +135,6 @@ func (s *socket) serve(ctx context.Context, c *channel) error {
 	done.Go(func() { cancel(p.read()) })
 	done.Go(func() {
 		cancel(p.write(ctx))
-		//nolint:errcheck // this is what ends the reader
 		_ = s.conn.Close()
 	})
 	done.Wait()
@@ -281,9 +277,7 @@ func (p *pump) writeBatch(batch [][]byte) error {
 // goodbye closes the websocket politely when it was not the other side that ended it.
 func (p *pump) goodbye(ctx context.Context) error {
 	message := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
-	//nolint:errcheck // best effort
 	_ = p.socket.conn.WriteControl(websocket.CloseMessage, message, time.Now().Add(time.Second))
-	//nolint:errcheck // best effort
 	_ = p.socket.raw.flush()
 	return context.Cause(ctx)
 }

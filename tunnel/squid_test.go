@@ -36,7 +36,7 @@ type far struct {
 
 const bigSize = 100 << 20
 
-func newFar(t *testing.T, o tunnel.Options, faults func(*emulator.Faults)) *far {
+func newFar(t *testing.T, faults func(*emulator.Faults)) *far {
 	t.Helper()
 	f := &far{curl: need.Command(t, "curl")}
 	f.squid = need.Squid(t, need.SquidConfig{
@@ -77,7 +77,7 @@ func newFar(t *testing.T, o tunnel.Options, faults func(*emulator.Faults)) *far 
 	if err := os.WriteFile(f.ca, block, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f.world = newWorld(t, f.squid.Addr.String(), o, faults)
+	f.world = newWorld(t, f.squid.Addr.String(), tunnel.Options{}, faults)
 	f.tunnel = f.open(tunnel.Spec{})
 	return f
 }
@@ -119,7 +119,7 @@ func (f *far) plain(path string) string { return "http://orders.internal:" + f.h
 func (f *far) secure(path string) string { return "https://example.com:" + f.httpsPort + path }
 
 func TestCurlThroughRealSquid(t *testing.T) {
-	f := newFar(t, tunnel.Options{}, nil)
+	f := newFar(t, nil)
 	if got := f.mustGet(f.plain("/hello")); string(got) != "hello from the far side\n" {
 		t.Errorf("GET: got %q", got)
 	}
@@ -145,7 +145,7 @@ func TestHundredMegabytesEachWay(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short")
 	}
-	f := newFar(t, tunnel.Options{}, nil)
+	f := newFar(t, nil)
 	want := sha256.Sum256(random(bigSize, 42))
 	if got := sha256.Sum256(f.mustGet(f.plain("/big"))); got != want {
 		t.Error("the download differs")
@@ -164,7 +164,7 @@ func TestTwoHundredCurlsAtOnce(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short")
 	}
-	f := newFar(t, tunnel.Options{}, nil)
+	f := newFar(t, nil)
 	// One curl with 200 parallel transfers, each on a connection of its own.
 	args := []string{"--parallel", "--parallel-immediate", "--parallel-max", "200", "--http1.1", "-H", "Connection: close"}
 	dir := t.TempDir()
@@ -189,7 +189,7 @@ func TestTwoHundredCurlsAtOnce(t *testing.T) {
 }
 
 func TestDownloadSurvivesTheHourlyClose(t *testing.T) {
-	f := newFar(t, tunnel.Options{}, func(f *emulator.Faults) { f.Pacing = time.Millisecond })
+	f := newFar(t, func(f *emulator.Faults) { f.Pacing = time.Millisecond })
 	const size = 3 << 20
 	done := make(chan error, 1)
 	var got []byte

@@ -22,14 +22,27 @@ const (
 	Failed                   // lost for good
 )
 
-var stateNames = [...]string{"starting", "handshaking", "open", "resuming", "reopening", "asleep", "closed", "failed"}
-
 // String returns the word users see.
 func (s State) String() string {
-	if s < 0 || int(s) >= len(stateNames) {
-		return "unknown"
+	switch s {
+	case Starting:
+		return "starting"
+	case Handshaking:
+		return "handshaking"
+	case Open:
+		return "open"
+	case Resuming:
+		return "resuming"
+	case Reopening:
+		return "reopening"
+	case Asleep:
+		return "asleep"
+	case Closed:
+		return "closed"
+	case Failed:
+		return "failed"
 	}
-	return stateNames[s]
+	return "unknown"
 }
 
 // Final reports whether no other state can follow.

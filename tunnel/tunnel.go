@@ -497,9 +497,8 @@ func (r *runner) patrol(l *lane) {
 	go func() {
 		ctx, cancel := context.WithTimeout(r.ctx, 10*time.Second)
 		defer cancel()
-		var gone *aws.TaskGoneError
 		err := r.engine.options.Client.Check(ctx, l.target)
-		if errors.As(err, &gone) {
+		if _, gone := errors.AsType[*aws.TaskGoneError](err); gone {
 			r.log.Info("task is stopping, opening a session to another one", "task", l.target.Task, "error", err)
 			l.draining.Store(true)
 		}

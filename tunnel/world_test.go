@@ -192,7 +192,7 @@ func serve(t *testing.T, handle func(*net.TCPConn)) string {
 				return
 			}
 			go func() {
-				defer conn.Close() //nolint:errcheck // a test server
+				defer conn.Close()
 				handle(conn.(*net.TCPConn))
 			}()
 		}
@@ -212,7 +212,7 @@ func refusing(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // its number is all that is wanted
+	defer l.Close()
 	return l.Addr().String()
 }
 

@@ -56,7 +56,7 @@ func newAgent(s *session) *agent {
 		session: s, data: s.data,
 		answers: make(chan wire.Message, 4), lost: make(chan struct{}, 1), asked: make(chan struct{}, 1),
 	}
-	a.channel.start(s.fromAgent, a.process)
+	a.start(s.fromAgent, a.process)
 	return a
 }
 

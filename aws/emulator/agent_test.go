@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -338,7 +339,7 @@ func TestBasicSessionEndsWhenNothingListens(t *testing.T) {
 	n := dialNaive(t, e, "portNumber", "8080")
 	n.version = "1.0.0.0"
 	n.shake()
-	if text := n.wantClosed(); !bytes.HasPrefix([]byte(text), []byte("Unable to connect to specified port: ")) {
+	if text := n.wantClosed(); !strings.HasPrefix(text, "Unable to connect to specified port: ") {
 		t.Errorf("channel_closed says %q", text)
 	}
 }
@@ -358,7 +359,7 @@ func TestSilentClientTimesOut(t *testing.T) {
 	e := oneContainer(t, map[uint16]string{8080: server(t, echo)})
 	e.Fault(func(f *Faults) { f.HandshakeTimeout = 50 * time.Millisecond })
 	n := dialNaive(t, e, "portNumber", "8080")
-	if text := n.wantClosed(); !bytes.HasPrefix([]byte(text), []byte("Handshake timed out.")) {
+	if text := n.wantClosed(); !strings.HasPrefix(text, "Handshake timed out.") {
 		t.Errorf("channel_closed says %q", text)
 	}
 }

@@ -81,7 +81,7 @@ func (d *dataPath) dial(ctx context.Context, port uint16, dial dialer) (net.Conn
 	if err != nil {
 		return nil, err
 	}
-	c := &stallable{Conn: conn, data: d, port: port, ctx: ctx}
+	c := &stallable{Conn: conn, data: d, port: port, over: ctx.Done()}
 	c.release = context.AfterFunc(ctx, func() { _ = conn.Close() })
 	return c, nil
 }
@@ -91,7 +91,7 @@ type stallable struct {
 	net.Conn
 	data    *dataPath
 	port    uint16
-	ctx     context.Context
+	over    <-chan struct{} // of the session
 	release func() bool
 }
 
@@ -102,7 +102,7 @@ func (c *stallable) Write(b []byte) (int, error) {
 			return c.Conn.Write(b)
 		}
 		select {
-		case <-c.ctx.Done():
+		case <-c.over:
 			return 0, net.ErrClosed
 		case <-changed:
 		}
@@ -213,9 +213,8 @@ func (d *dataPath) pacing() time.Duration {
 
 // basic carries the raw bytes of one connection at a time, as agents without mux do and as all do for old clients.
 type basic struct {
-	agent *agent
-	ctx   context.Context
-	dial  dialer
+	dial func() (net.Conn, error)
+	over <-chan struct{} // of the session
 
 	mu     sync.Mutex
 	conn   net.Conn
@@ -231,7 +230,7 @@ func (a *agent) basic(ctx context.Context, dial dialer) error {
 	if err != nil {
 		return sessionError("Unable to connect to specified port: " + err.Error())
 	}
-	b := &basic{agent: a, ctx: ctx, dial: dial, conn: conn, again: make(chan net.Conn)}
+	b := &basic{dial: func() (net.Conn, error) { return dial(ctx) }, over: ctx.Done(), conn: conn, again: make(chan net.Conn)}
 	a.port.Store(&portHandler{input: b.input, disconnect: b.disconnect})
 	for {
 		if err := a.pump(ctx, conn, nil); ctx.Err() != nil {
@@ -258,7 +257,7 @@ func (b *basic) input(body []byte) bool {
 	b.mu.Unlock()
 	if closed {
 		var err error
-		if conn, err = b.dial(b.ctx); err != nil {
+		if conn, err = b.dial(); err != nil {
 			conn = nil
 		}
 		b.mu.Lock()
@@ -266,7 +265,7 @@ func (b *basic) input(body []byte) bool {
 		b.mu.Unlock()
 		select {
 		case b.again <- conn:
-		case <-b.ctx.Done():
+		case <-b.over:
 			return false
 		}
 	}

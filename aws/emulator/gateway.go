@@ -39,7 +39,7 @@ type handler func(r *request) (any, error)
 type dataPath struct {
 	emulator *Emulator
 	now      func() time.Time
-	ctx      context.Context // of everything that runs here
+	ctx      context.Context //nolint:containedctx // the life of everything that runs here, not of a call
 	stop     context.CancelFunc
 	running  sync.WaitGroup
 	keys     vault

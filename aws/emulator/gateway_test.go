@@ -3,7 +3,6 @@ package emulator
 import (
 	"bytes"
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -24,17 +23,13 @@ func clocked(t *testing.T, ports map[uint16]string) (e *Emulator, forward func(t
 	return e, func(d time.Duration) { ahead.Add(int64(d)) }
 }
 
-// refusal is the status of an upgrade that was refused, and its body.
-func refusal(t *testing.T, response *http.Response, err error) (int, string) {
+// wantRefusal checks with which status an upgrade was refused, and that the body says text.
+func wantRefusal(t *testing.T, what string, err error, status int, text string) {
 	t.Helper()
-	if err == nil {
-		t.Fatal("the upgrade was taken")
+	refusal, ok := errors.AsType[*refused](err)
+	if !ok || refusal.status != status || !strings.Contains(refusal.body, text) {
+		t.Errorf("%s: %v, want %d and %q", what, err, status, text)
 	}
-	if response == nil {
-		return 0, err.Error()
-	}
-	body, _ := io.ReadAll(response.Body)
-	return response.StatusCode, string(body)
 }
 
 func TestUpgradeMustBeSignedByACallerWhoMay(t *testing.T) {
@@ -43,31 +38,24 @@ func TestUpgradeMustBeSignedByACallerWhoMay(t *testing.T) {
 	if want := "ws" + strings.TrimPrefix(e.URL(), "http") + "/v1/data-channel/demo-"; !strings.HasPrefix(stream, want) {
 		t.Errorf("stream URL %s, want one that begins with %s", stream, want)
 	}
-	_, response, err := dialRaw(t, stream, nil)
-	if status, body := refusal(t, response, err); status != http.StatusForbidden {
-		t.Errorf("unsigned: %d %s, want 403", status, body)
-	}
+	_, err := dialRaw(t, stream, nil)
+	wantRefusal(t, "unsigned", err, http.StatusForbidden, "MissingAuthenticationToken")
 	e.Fault(func(f *Faults) { f.API = []APIFault{{Action: "ssmmessages:OpenDataChannel", Kind: Deny, Times: 1}} })
-	_, response, err = upgrade(t, e, stream)
-	if status, body := refusal(t, response, err); status != http.StatusForbidden || !strings.Contains(body, "not authorized to perform: ssmmessages:OpenDataChannel on resource: arn:aws:ssm:eu-west-1:111122223333:session/demo-") {
-		t.Errorf("denied: %d %s, want 403 and AWS's sentence", status, body)
-	}
+	_, err = upgrade(t, e, stream)
+	wantRefusal(t, "denied", err, http.StatusForbidden,
+		"not authorized to perform: ssmmessages:OpenDataChannel on resource: arn:aws:ssm:eu-west-1:111122223333:session/demo-")
 	id, _ := e.Credentials()
 	e.ExpireCredentials(id)
-	_, response, err = upgrade(t, e, stream)
-	if status, body := refusal(t, response, err); status != http.StatusForbidden || !strings.Contains(body, "ExpiredToken") {
-		t.Errorf("expired credentials: %d %s, want 403 and ExpiredToken", status, body)
-	}
+	_, err = upgrade(t, e, stream)
+	wantRefusal(t, "expired credentials", err, http.StatusForbidden, "ExpiredToken")
 	e.RenewCredentials(id, time.Hour)
-	if _, _, err := upgrade(t, e, stream); err != nil {
+	if _, err := upgrade(t, e, stream); err != nil {
 		t.Errorf("signed: %v", err)
 	}
-	_, response, err = upgrade(t, e, strings.Replace(stream, "/demo-", "/other-", 1))
-	if status, body := refusal(t, response, err); status != http.StatusNotFound {
-		t.Errorf("unknown session: %d %s, want 404", status, body)
-	}
+	_, err = upgrade(t, e, strings.Replace(stream, "/demo-", "/other-", 1))
+	wantRefusal(t, "unknown session", err, http.StatusNotFound, "does not exist")
 	e.Fault(func(f *Faults) { f.AllowUnsigned = true })
-	if _, _, err := dialRaw(t, stream, nil); err != nil {
+	if _, err := dialRaw(t, stream, nil); err != nil {
 		t.Errorf("unsigned, when that is allowed: %v", err)
 	}
 }
@@ -76,13 +64,11 @@ func TestPresignedURLNeedsNoHeaders(t *testing.T) {
 	e := oneContainer(t, map[uint16]string{8080: ""})
 	e.Fault(func(f *Faults) { f.Presigned = true })
 	stream := *begin(t, e, "portNumber", "8080").StreamUrl
-	if _, _, err := dialRaw(t, stream, nil); err != nil {
+	if _, err := dialRaw(t, stream, nil); err != nil {
 		t.Errorf("presigned: %v", err)
 	}
-	_, response, err := dialRaw(t, stream+"x", nil)
-	if status, body := refusal(t, response, err); status != http.StatusForbidden {
-		t.Errorf("another signature: %d %s, want 403", status, body)
-	}
+	_, err := dialRaw(t, stream+"x", nil)
+	wantRefusal(t, "another signature", err, http.StatusForbidden, "SignatureDoesNotMatch")
 }
 
 func TestStreamURLCanPointElsewhere(t *testing.T) {
@@ -140,7 +126,7 @@ func TestSessionGoesOnAfterClose1000AndACut(t *testing.T) {
 		}
 		await(t, "the leg to go", 3*time.Second, func() bool { return !e.Sessions()[0].Client })
 		n.resume()
-		stop := n.insist(wire.Output, append(wire.MuxFrame{Command: wire.MuxPush, Length: uint16(len(name)), Stream: 3}.Append(nil), name...)) //nolint:gosec // a word
+		stop := n.insist(wire.Output, append(wire.MuxFrame{Command: wire.MuxPush, Length: uint16(len(name)), Stream: 3}.Append(nil), name...))
 		m := n.want("the echo", func(m wire.Message) bool { return m.Payload == wire.Output && bytes.HasSuffix(m.Body, []byte(name)) })
 		stop()
 		if m.Sequence < n.expect {

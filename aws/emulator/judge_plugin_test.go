@@ -53,7 +53,7 @@ func freePort(t *testing.T) int {
 		t.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // a TCP listener
+	return l.Addr().(*net.TCPAddr).Port
 }
 
 // startPlugin has the aws CLI start a port forward through the real session-manager-plugin and waits until the local

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"culvert/tunnel/wire"
@@ -108,7 +109,7 @@ func (e *Emulator) generateDataKey(r *request) (any, error) {
 		return nil, &apiError{Code: "ValidationException", Message: "Please specify either number of bytes or key spec."}
 	}
 	if length < 1 || length > 1024 {
-		return nil, invalid("numberOfBytes", fmt.Sprint(length), "Member must have value between 1 and 1024")
+		return nil, invalid("numberOfBytes", strconv.Itoa(length), "Member must have value between 1 and 1024")
 	}
 	key := make([]byte, length)
 	_, _ = rand.Read(key) // never fails

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -122,8 +123,16 @@ func begin(t *testing.T, e *Emulator, pairs ...string) *ssm.StartSessionOutput {
 	return out
 }
 
-// upgrade dials a stream URL with a signed request.
-func upgrade(t *testing.T, e *Emulator, streamURL string) (*websocket.Conn, *http.Response, error) {
+// refused is an upgrade that was answered otherwise.
+type refused struct {
+	status int
+	body   string
+}
+
+func (r *refused) Error() string { return fmt.Sprintf("%d %s", r.status, r.body) }
+
+// upgrade dials a stream URL with a signed request. A refusal is a *refused.
+func upgrade(t *testing.T, e *Emulator, streamURL string) (*websocket.Conn, error) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, streamURL, nil)
 	if err != nil {
@@ -139,18 +148,21 @@ func upgrade(t *testing.T, e *Emulator, streamURL string) (*websocket.Conn, *htt
 	return dialRaw(t, streamURL, r.Header)
 }
 
-func dialRaw(t *testing.T, streamURL string, header http.Header) (*websocket.Conn, *http.Response, error) {
+func dialRaw(t *testing.T, streamURL string, header http.Header) (*websocket.Conn, error) {
 	t.Helper()
 	conn, response, err := (&websocket.Dialer{HandshakeTimeout: 5 * time.Second}).DialContext(t.Context(), streamURL, header)
-	if response != nil && err != nil {
-		body, _ := io.ReadAll(response.Body)
-		_ = response.Body.Close()
-		response.Body = io.NopCloser(bytes.NewReader(body))
+	if response != nil {
+		defer func() { _ = response.Body.Close() }()
 	}
-	if conn != nil {
+	switch {
+	case err == nil:
 		t.Cleanup(func() { _ = conn.Close() })
+		return conn, nil
+	case response == nil:
+		return nil, err
 	}
-	return conn, response, err
+	body, _ := io.ReadAll(response.Body)
+	return nil, &refused{status: response.StatusCode, body: string(body)}
 }
 
 // naive is a client as simple as can be: it reads when the test says so and acknowledges what the test lets it.
@@ -171,7 +183,7 @@ type naive struct {
 // attach opens a socket with the token of a StartSession or ResumeSession answer.
 func (n *naive) attach(streamURL, token string) {
 	n.t.Helper()
-	conn, _, err := upgrade(n.t, n.e, streamURL)
+	conn, err := upgrade(n.t, n.e, streamURL)
 	if err != nil {
 		n.t.Fatalf("upgrade: %v", err)
 	}

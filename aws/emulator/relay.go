@@ -195,7 +195,7 @@ func (r *relay) judge(frame []byte) fate {
 		l = &path.Acks
 		r.counts[1]++
 		n = r.counts[1]
-	default:
+	case otherFrame:
 		return f
 	}
 	chance := func(p float64) bool { return p > 0 && r.rand.Float64() < p }

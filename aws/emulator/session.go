@@ -34,7 +34,7 @@ type session struct {
 	started   time.Time
 	agent     *agent
 	up, down  *relay
-	ctx       context.Context // the agent's life; ends with the session at the latest
+	ctx       context.Context //nolint:containedctx // the agent's life, which ends with the session at the latest
 	stop      context.CancelFunc
 
 	busy           atomic.Int64 // when stream data last passed, in ns since the epoch

@@ -73,9 +73,8 @@ func TestAgentThatDoesNotRunIsNotConnected(t *testing.T) {
 	if got := status(); got != types.ConnectionStatusNotConnected {
 		t.Errorf("status of a stopped agent = %s, want notconnected", got)
 	}
-	var refusal *types.TargetNotConnected
 	_, err := client.StartSession(t.Context(), &ssm.StartSessionInput{Target: &target, DocumentName: aws.String(portDocument)})
-	if !errors.As(err, &refusal) {
+	if _, ok := errors.AsType[*types.TargetNotConnected](err); !ok {
 		t.Errorf("start session: %v, want TargetNotConnected", err)
 	}
 }

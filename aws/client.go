@@ -162,12 +162,14 @@ func (c *Client) Overridden() bool { return c.overridden }
 // TLS is the configuration for connections that are not the SDK's own: it trusts AWS_CA_BUNDLE as the SDK does. The
 // caller owns the copy.
 func (c *Client) TLS() *tls.Config {
+	settings := &tls.Config{MinVersion: tls.VersionTLS12}
 	if client, ok := c.config.HTTPClient.(*awshttp.BuildableClient); ok {
 		if t := client.GetTransport().TLSClientConfig; t != nil {
-			return t.Clone()
+			settings = t.Clone()
 		}
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS12}
+	settings.NextProtos = []string{"http/1.1"} // a websocket cannot be opened over HTTP/2's handshake
+	return settings
 }
 
 // GenerateDataKey asks KMS for the 64 bytes that an encrypted session needs.

@@ -51,6 +51,9 @@ func (c *Client) configure(ctx context.Context, o Options) error {
 	if base.Region == "" {
 		return &NoRegionError{Profile: c.profile}
 	}
+	if !regionForm.MatchString(base.Region) {
+		return &RegionError{Region: base.Region}
+	}
 	c.region = base.Region
 	provider := sdk.CredentialsProvider(c.chain)
 	if o.RoleARN != "" {
@@ -218,6 +221,9 @@ func (c *chain) ProviderSources() []sdk.CredentialSource {
 func (c *Client) from(sources ...sdk.CredentialSource) bool {
 	return slices.ContainsFunc(c.chain.ProviderSources(), func(s sdk.CredentialSource) bool { return slices.Contains(sources, s) })
 }
+
+// regionForm is how regions are written: they become host names.
+var regionForm = regexp.MustCompile(`^[a-z]{2,5}(-[a-z]+)+-[0-9]+$`)
 
 var sessionNameLetters = regexp.MustCompile(`[^\w+=,.@-]`)
 

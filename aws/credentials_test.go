@@ -2,10 +2,13 @@ package aws
 
 import (
 	"encoding/base64"
+	"encoding/pem"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -60,6 +63,7 @@ output = json
 		{"one-time code", Options{Profile: "mfa"}, nil, []string{"mfa_serial", "export-credentials --profile mfa"}},
 		{"broken credential_process", Options{Profile: "broken"}, nil, []string{"get the credentials of profile broken", "get-caller-identity --profile broken"}},
 		{"endpoint", Options{Endpoint: "localhost:4566"}, nil, []string{`endpoint "localhost:4566" is no URL`, "http://HOST:PORT"}},
+		{"region", Options{Region: "Frankfurt"}, nil, []string{`"Frankfurt" is no AWS region`, "eu-west-1"}},
 		{"role", Options{RoleARN: "ci"}, nil, []string{`role "ci" is no ARN`, "arn:aws:iam::ACCOUNT:role/NAME"}},
 		{"CA bundle", Options{Profile: "keys"}, map[string]string{"AWS_CA_BUNDLE": filepath.Join(home, "config")}, []string{"CA bundle", "AWS_CA_BUNDLE"}},
 	} {
@@ -152,7 +156,6 @@ func TestRoleThroughGitHubFetchesTokenOnEachRefresh(t *testing.T) {
 	if err != nil {
 		t.Fatal(text(err))
 	}
-	defer closeIdle(c)
 	for range 2 {
 		if _, err := c.Discover(t.Context()); err != nil {
 			t.Fatal(text(err))
@@ -210,7 +213,7 @@ func TestRoleWithoutGitHubIsAssumedWithOwnCredentials(t *testing.T) {
 	})
 	_, err := f.connectEnv(t, Options{RoleARN: ciRole})
 	e := mustBe[*DeniedError](t, err)
-	mustSay(t, e, "sts:AssumeRole", `add to the policy of arn:aws:iam::111122223333:user/me`, `"Action":["sts:AssumeRole"],"Resource":["`+ciRole+`"]`)
+	mustSay(t, e, "sts:AssumeRole", "let the trust policy of "+ciRole+" name arn:aws:iam::111122223333:user/me, and add to the policy of arn:aws:iam::111122223333:user/me: ", `"Action":["sts:AssumeRole"],"Resource":["`+ciRole+`"]`)
 }
 
 // Whoever runs "aws sso login" or a tool that rewrites the credentials file must not have to start culvert anew.
@@ -220,7 +223,7 @@ func TestExpiredCredentialsAreReadAnew(t *testing.T) {
 	t.Setenv("AWS_REGION", "eu-west-1")
 	f := newFake(t, nil)
 	f.answers = map[string]answer{"ListClusters": func(map[string]any) any {
-		if strings.Contains(f.headers["ListClusters"].Get("Authorization"), "AKIDOLD") {
+		if strings.Contains(f.header("ListClusters").Get("Authorization"), "AKIDOLD") {
 			return refusal{Code: "ExpiredTokenException", Message: "The security token included in the request is expired"}
 		}
 		return map[string]any{"clusterArns": []string{}}
@@ -231,7 +234,6 @@ func TestExpiredCredentialsAreReadAnew(t *testing.T) {
 	if err != nil {
 		t.Fatal(text(err))
 	}
-	defer closeIdle(c)
 	_, err = c.Discover(t.Context())
 	_ = mustBe[*ExpiredError](t, err)
 	write(t, credentials, "[default]\naws_access_key_id = AKIDNEW\naws_secret_access_key = x\naws_session_token = y\n")
@@ -257,7 +259,6 @@ func TestGoodCredentialsOutliveFailedRefresh(t *testing.T) {
 	if err != nil {
 		t.Fatal(text(err))
 	}
-	defer closeIdle(c)
 	well = false
 	last, err := c.credentials.Retrieve(t.Context())
 	if err != nil {
@@ -281,4 +282,62 @@ func TestProfilesListsBothFiles(t *testing.T) {
 	if got := fmt.Sprint(Profiles()); got != "[a b default dev old]" {
 		t.Errorf("got %s", got)
 	}
+}
+
+// In Kubernetes and elsewhere the token is a file; its refusal deserves the same words.
+func TestRefusedTokenFileShowsItsClaims(t *testing.T) {
+	home := isolate(t)
+	part := base64.RawURLEncoding.EncodeToString
+	write(t, home+"/token", part([]byte(`{}`))+"."+part([]byte(`{"iss":"https://oidc.eks.example/id/1","sub":"system:serviceaccount:a:b","aud":"sts.amazonaws.com"}`))+".c2lnbmF0dXJl")
+	t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", home+"/token")
+	t.Setenv("AWS_ROLE_ARN", ciRole)
+	f := newFake(t, map[string]answer{"AssumeRoleWithWebIdentity": func(map[string]any) any {
+		return refusal{Status: 403, Code: "AccessDenied", Message: "Not authorized to perform sts:AssumeRoleWithWebIdentity"}
+	}})
+	_, err := Connect(t.Context(), Options{Region: "eu-west-1", Endpoint: f.URL})
+	_ = mustBe[*TrustError](t, err)
+	mustSay(t, err, ciRole, "system:serviceaccount:a:b", `"oidc.eks.example/id/1:sub"`)
+}
+
+// A role is assumed anew every hour: what goes wrong then is told in the call that needed it.
+func TestRefusalAtRefreshIsExplained(t *testing.T) {
+	isolate(t)
+	jobToken(t, `{"sub":"repo:acme/shop:ref:refs/heads/main"}`)
+	f := newFake(t, nil)
+	f.answers = map[string]answer{"AssumeRoleWithWebIdentity": func(map[string]any) any {
+		if len(f.calls("AssumeRoleWithWebIdentity")) > 1 {
+			return refusal{Status: 403, Code: "AccessDenied", Message: "Not authorized to perform sts:AssumeRoleWithWebIdentity"}
+		}
+		return roleAnswer(time.Now().Add(-time.Second))
+	}}
+	c, err := Connect(t.Context(), Options{Region: "eu-west-1", Endpoint: f.URL, RoleARN: ciRole})
+	if err != nil {
+		t.Fatal(text(err))
+	}
+	_, err = c.Discover(t.Context())
+	_ = mustBe[*TrustError](t, err)
+	err = c.SignUpgrade(t.Context(), &http.Request{URL: must(url.Parse("wss://x.example/"))})
+	_ = mustBe[*TrustError](t, err)
+}
+
+func TestCABundleServesSDKAndWebsocket(t *testing.T) {
+	home := isolate(t)
+	inspecting := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"clusterArns":[]}`) }))
+	defer inspecting.Close()
+	write(t, home+"/ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: inspecting.Certificate().Raw})))
+	t.Setenv("AWS_CA_BUNDLE", home+"/ca.pem")
+	c, err := (&fake{Server: inspecting}).connectEnv(t, Options{})
+	if err != nil {
+		t.Fatal(text(err))
+	}
+	if _, err := c.Discover(t.Context()); err != nil {
+		t.Error(text(err))
+	}
+	transport := &http.Transport{TLSClientConfig: c.TLS()}
+	defer transport.CloseIdleConnections()
+	response, err := (&http.Client{Transport: transport}).Get(inspecting.URL)
+	if err != nil {
+		t.Fatalf("got %v, want a connection that is not the SDK's to trust the bundle too", err)
+	}
+	_ = response.Body.Close()
 }

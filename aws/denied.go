@@ -51,6 +51,8 @@ func (e *DeniedError) Remedy() string {
 	}
 	statement := statementJSON(e.Statement)
 	switch {
+	case e.Action == "sts:AssumeRole" && e.Why == "":
+		return fmt.Sprintf("let the trust policy of %s name %s, and add to the policy of %s: %s", orWord(e.Resource, "the role"), who, who, statement)
 	case strings.Contains(e.Why, "explicit deny"):
 		return fmt.Sprintf("a deny outweighs every allow: whoever owns the policy (%s) must exempt %s; the least that is needed is %s", e.Why, who, statement)
 	case strings.Contains(e.Why, "service control policy"), strings.Contains(e.Why, "permissions boundary"),

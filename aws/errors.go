@@ -28,6 +28,16 @@ func (e *NoRegionError) Remedy() string {
 	return "pass --region, set AWS_REGION, or run: aws configure set region REGION --profile " + e.Profile
 }
 
+// RegionError means that a region is not written as regions are.
+type RegionError struct{ Region string }
+
+func (e *RegionError) Error() string { return fmt.Sprintf("%q is no AWS region", e.Region) }
+
+// Remedy shows the form.
+func (e *RegionError) Remedy() string {
+	return "write --region as eu-west-1 (aws account list-regions names them all)"
+}
+
 // NoProfileError means that the profile asked for is in neither of AWS's files.
 type NoProfileError struct {
 	Profile string

@@ -85,6 +85,13 @@ func (c *Client) explainAnswer(err error, at place) error {
 		c.credentials.Invalidate()
 		return &RejectedKeyError{Code: code, Message: message, Profile: c.profile, Region: c.region, Err: err}
 	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError":
+		if operation == "sts:AssumeRoleWithWebIdentity" { // the SDK's own, of a token file
+			token, readErr := os.ReadFile(os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE"))
+			if readErr != nil {
+				c.log.Debug("the token that was refused cannot be read", "error", readErr)
+			}
+			return trustError(os.Getenv("AWS_ROLE_ARN"), claimsOf(strings.TrimSpace(string(token))), err)
+		}
 		return c.denied(err, message, operation, at)
 	case "ClusterNotFoundException":
 		return &NotFoundError{Kind: "cluster", Name: at.Cluster, Region: c.region, Account: c.accountID(), Err: err}
@@ -290,15 +297,20 @@ func rootCredential(err error) error {
 func (c *Client) explainTrust(refused *tokenRefusedError) error {
 	switch codeOf(refused.Err) {
 	case "AccessDenied", "AccessDeniedException":
-		return &TrustError{
-			Role: refused.Role, Subject: firstLine(refused.Claims.Subject), Audience: firstLine(string(refused.Claims.Audience)),
-			RepositoryID: firstLine(refused.Claims.RepositoryID), Err: refused.Err,
-		}
+		return trustError(refused.Role, refused.Claims, refused.Err)
 	case "InvalidIdentityToken", "InvalidIdentityTokenException", "IDPRejectedClaim", "IDPRejectedClaimException":
 		api, _ := errors.AsType[smithy.APIError](refused.Err)
 		return &ProviderError{Role: refused.Role, Message: firstLine(api.ErrorMessage()), Audience: firstLine(string(refused.Claims.Audience)), Err: refused.Err}
 	}
 	return c.explainAnswer(refused.Err, place{Resource: refused.Role})
+}
+
+// trustError tells what the refused token said of itself.
+func trustError(role string, said claims, err error) *TrustError {
+	return &TrustError{
+		Role: role, Issuer: firstLine(strings.TrimPrefix(said.Issuer, "https://")), Subject: firstLine(said.Subject),
+		Audience: firstLine(string(said.Audience)), RepositoryID: firstLine(said.RepositoryID), Err: err,
+	}
 }
 
 // looked lists where the default chain looked, in its order.

@@ -150,7 +150,6 @@ func (f *fake) connect(t *testing.T) *Client {
 	if err != nil {
 		t.Fatalf("connect: %v", err)
 	}
-	t.Cleanup(func() { closeIdle(c) })
 	return c
 }
 
@@ -164,16 +163,8 @@ func (f *fake) connectEnv(t *testing.T, o Options) (*Client, error) {
 	t.Setenv("AWS_ENDPOINT_URL", f.URL)
 	c, err := Connect(t.Context(), o)
 	if err == nil {
-		t.Cleanup(func() { closeIdle(c) })
 	}
 	return c, err
-}
-
-// closeIdle ends the connections that the SDK keeps for later calls.
-func closeIdle(c *Client) {
-	if client, ok := c.config.HTTPClient.(interface{ GetTransport() *http.Transport }); ok {
-		client.GetTransport().CloseIdleConnections()
-	}
 }
 
 // text is how a face shows an error.

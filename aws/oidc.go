@@ -157,6 +157,7 @@ func (g github) askToken(ctx context.Context, client *awshttp.BuildableClient) (
 
 // claims are the parts of a token that trust policies are written about.
 type claims struct {
+	Issuer       string       `json:"iss"`
 	Subject      string       `json:"sub"`
 	Audience     stringOrList `json:"aud"`
 	RepositoryID string       `json:"repository_id"`

@@ -227,7 +227,7 @@ func TestNotReadySaysWhyAndWhetherToWait(t *testing.T) {
 		{"one starting beside one stopped", func(f *fleet) {
 			f.task("a", "s", agent("STOPPED", ""), "app")
 			f.task("a", "s", agent("PENDING", ""), "app")
-		}, true, []string{"still starting", "nor are its 1 other"}},
+		}, true, []string{"still starting", "nor is the other task"}},
 		{"agent never there", func(f *fleet) {
 			f.task("a", "s", func(t map[string]any) { containersOf(t)[0]["managedAgents"] = nil }, "app")
 		}, false, []string{"it has no exec agent", "1.4.0"}},

@@ -31,7 +31,7 @@ type NotReadyError struct {
 	Reason  string   // ECS's words about the agent, or about the newest task that stopped
 	Events  []string // of the service, newest first
 	Exec    bool     // the service has exec on, though the task has not
-	Waiting int      // tasks that were looked at; 0 when there was none
+	Waiting int      // tasks that were looked at, this one included; 0 when there was none
 	Region  string
 }
 
@@ -40,8 +40,11 @@ func (e *NotReadyError) Error() string {
 	if e.Reason != "" {
 		text += " (" + e.Reason + ")"
 	}
-	if e.Waiting > 1 {
-		text += fmt.Sprintf(", nor are its %d other tasks", e.Waiting-1)
+	switch {
+	case e.Waiting == 2:
+		text += ", nor is the other task"
+	case e.Waiting > 2:
+		text += fmt.Sprintf(", nor are the %d other tasks", e.Waiting-1)
 	}
 	return text
 }

@@ -216,7 +216,6 @@ func TestEndpointFlagWinsOverServiceVariable(t *testing.T) {
 	f := newFake(t, map[string]answer{"ListClusters": func(map[string]any) any { return map[string]any{"clusterArns": []string{}} }})
 	t.Setenv("AWS_ENDPOINT_URL_ECS", "http://127.0.0.1:1")
 	c := must(Connect(t.Context(), Options{Region: "eu-west-1", Endpoint: f.URL, Keys: Keys{ID: "a", Secret: "b"}}))
-	defer closeIdle(c)
 	if _, err := c.Discover(t.Context()); err != nil {
 		t.Error(text(err))
 	}

@@ -49,28 +49,37 @@ func (e *TokenError) Remedy() string {
 	return "check that the job still runs and has `permissions: id-token: write`; the right to ask ends with the job"
 }
 
-// TrustError means that a role's trust policy does not let this job's token in.
+// githubIssuer makes the tokens of GitHub Actions.
+const githubIssuer = "token.actions.githubusercontent.com"
+
+// TrustError means that a role's trust policy does not let an OIDC token in.
 type TrustError struct {
 	Role                            string
+	Issuer                          string // of the token, without https://
 	Subject, Audience, RepositoryID string // of the token; empty when it could not be read
 	Err                             error
 }
 
 func (e *TrustError) Error() string {
-	return fmt.Sprintf("%s does not trust this job: its token has sub %q, aud %q, repository_id %q", e.Role, e.Subject, e.Audience, e.RepositoryID)
+	text := fmt.Sprintf("%s does not trust this token: it has sub %q, aud %q", orWord(e.Role, "the role"), e.Subject, e.Audience)
+	if e.RepositoryID != "" {
+		text += fmt.Sprintf(", repository_id %q", e.RepositoryID)
+	}
+	return text
 }
 func (e *TrustError) Unwrap() error { return e.Err }
 
 // Remedy is the condition that the trust policy needs. Repositories made, renamed or moved since 2026-07-15 have their
 // ids in the subject (GitHub, "Immutable subject claims").
 func (e *TrustError) Remedy() string {
+	issuer := orWord(e.Issuer, githubIssuer)
 	condition := statementJSON(map[string]map[string]string{"StringEquals": {
-		"token.actions.githubusercontent.com:aud": audience,
-		"token.actions.githubusercontent.com:sub": e.Subject,
+		issuer + ":aud": orWord(e.Audience, audience),
+		issuer + ":sub": e.Subject,
 	}})
-	text := fmt.Sprintf("let the trust policy of %s allow sts:AssumeRoleWithWebIdentity with the condition %s", e.Role, condition)
+	text := fmt.Sprintf("let the trust policy of %s allow sts:AssumeRoleWithWebIdentity with the condition %s", orWord(e.Role, "the role"), condition)
 	if e.RepositoryID != "" {
-		text += fmt.Sprintf(" (or token.actions.githubusercontent.com:repository_id = %q instead of the subject)", e.RepositoryID)
+		text += fmt.Sprintf(" (or %s:repository_id = %q instead of the subject)", issuer, e.RepositoryID)
 	}
 	if immutable(e.Subject) {
 		text += "; this repository's subject has the immutable form repo:OWNER@ID/NAME@ID:…, which a pattern like repo:OWNER/NAME:* does not match"
@@ -101,5 +110,5 @@ func (e *ProviderError) Unwrap() error { return e.Err }
 
 // Remedy creates the provider.
 func (e *ProviderError) Remedy() string {
-	return fmt.Sprintf("in account %s run: aws iam create-open-id-connect-provider --url https://token.actions.githubusercontent.com --client-id-list %s", orWord(accountOf(e.Role), "of the role"), audience)
+	return fmt.Sprintf("in account %s run: aws iam create-open-id-connect-provider --url https://%s --client-id-list %s", orWord(accountOf(e.Role), "of the role"), githubIssuer, audience)
 }

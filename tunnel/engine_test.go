@@ -41,7 +41,7 @@ func TestBytesGoThroughAndBack(t *testing.T) {
 		t.Errorf("states %v", got)
 	}
 	link := tn.Link()
-	if link.Session == "" || link.Target.Service != "s" || link.Target.RuntimeID == "" || link.Agent.String() != "3.3.0.0" {
+	if link.Session == "" || link.Target.Service != "s" || link.Target.RuntimeID == "" || link.Agent != "3.3.0.0" {
 		t.Errorf("link %+v", link)
 	}
 }

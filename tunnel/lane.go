@@ -83,8 +83,11 @@ func (l *lane) dataKey(ctx context.Context, keyID string) (plain, sealed []byte,
 
 // link describes the lane to the faces.
 func (l *lane) link() Link {
-	agent, _ := l.opening.agreed()
-	return Link{Target: l.target, Session: l.session.ID, Agent: agent}
+	link := Link{Target: l.target, Session: l.session.ID}
+	if agent, _ := l.opening.agreed(); agent != (wire.Version{}) {
+		link.Agent = agent.String()
+	}
+	return link
 }
 
 // run opens the session and carries it until it is over or ctx ends, and says why; the session is terminated when it

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"culvert/aws"
-	"culvert/tunnel/wire"
 )
 
 // State is where a tunnel stands.
@@ -66,7 +65,7 @@ type Event struct {
 type Link struct {
 	Target  aws.Target
 	Session string // session id
-	Agent   wire.Version
+	Agent   string // version; empty until the agent has named it
 }
 
 // Stats are the totals of a tunnel since it was opened, over all its sessions.

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"culvert/tunnel"
-	"culvert/tunnel/wire"
 )
 
 // The events of the output; their JSON form is the contract of the command line. Fields may be added, never renamed.
@@ -60,9 +59,7 @@ func newStateEvent(e tunnel.Event, t *tracked) stateEvent {
 		Remote:  t.Spec().Remote.String(),
 	}
 	s.Error, s.Remedy = words(e.Err)
-	if e.Link.Agent != (wire.Version{}) {
-		s.AgentVersion = e.Link.Agent.String()
-	}
+	s.AgentVersion = e.Link.Agent
 	return s
 }
 

@@ -86,7 +86,7 @@ func (c *Client) explainAnswer(err error, at place) error {
 		return &RejectedKeyError{Code: code, Message: message, Profile: c.profile, Region: c.region, Err: err}
 	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError":
 		if operation == "sts:AssumeRoleWithWebIdentity" { // the SDK's own, of a token file
-			token, readErr := os.ReadFile(os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE"))
+			token, readErr := os.ReadFile(os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE")) //nolint:gosec // the file the SDK has just read
 			if readErr != nil {
 				c.log.Debug("the token that was refused cannot be read", "error", readErr)
 			}

@@ -161,10 +161,7 @@ func (f *fake) connectEnv(t *testing.T, o Options) (*Client, error) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "example")
 	t.Setenv("AWS_REGION", "eu-west-1")
 	t.Setenv("AWS_ENDPOINT_URL", f.URL)
-	c, err := Connect(t.Context(), o)
-	if err == nil {
-	}
-	return c, err
+	return Connect(t.Context(), o)
 }
 
 // text is how a face shows an error.

@@ -14,7 +14,6 @@ import (
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -163,7 +162,7 @@ func (c *Client) Overridden() bool { return c.overridden }
 // caller owns the copy.
 func (c *Client) TLS() *tls.Config {
 	settings := &tls.Config{MinVersion: tls.VersionTLS12}
-	if client, ok := c.config.HTTPClient.(*awshttp.BuildableClient); ok {
+	if client, ok := c.config.HTTPClient.(plainBodies); ok {
 		if t := client.GetTransport().TLSClientConfig; t != nil {
 			settings = t.Clone()
 		}

@@ -63,6 +63,9 @@ func (c *Client) configure(ctx context.Context, o Options) error {
 		o.ExpiryWindow = expiryWindow
 	})
 	base.Credentials = c.credentials
+	if client, ok := base.HTTPClient.(*awshttp.BuildableClient); ok { // what loading made of ours
+		base.HTTPClient = plainBodies{client}
+	}
 	c.config = base
 	return nil
 }
@@ -97,6 +100,7 @@ func (c *Client) loadConfig(ctx context.Context, o Options) (sdk.Config, error) 
 	metadata := &metadata{}
 	options := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(c.httpClient()),
+		config.WithLogger(sdkLog(c.log)),
 		config.WithEC2RoleCredentialOptions(func(r *ec2rolecreds.Options) { r.Client = metadata }),
 	}
 	if o.Profile != "" {

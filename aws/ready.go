@@ -174,6 +174,15 @@ type TaskGoneError struct {
 	Reason string // ECS's stoppedReason with the containers'
 }
 
+// Over reports whether the task's containers are gone, and with them every session.
+func (e *TaskGoneError) Over() bool {
+	switch e.Status {
+	case "", "DEPROVISIONING", "STOPPED", "DELETED":
+		return true
+	}
+	return false
+}
+
 func (e *TaskGoneError) Error() string {
 	text := fmt.Sprintf("task %s is gone", e.Target.Task)
 	if e.Status != "" {

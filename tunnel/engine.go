@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"culvert/aws"
 	"culvert/tunnel/wire"
@@ -33,8 +34,9 @@ type Options struct {
 
 // Engine owns the tunnels of a process. Its methods are safe for concurrent use.
 type Engine struct {
-	options Options
-	feed    feed
+	options     Options
+	patrolEvery time.Duration
+	feed        feed
 
 	mu      sync.Mutex
 	tunnels []*Tunnel
@@ -50,7 +52,7 @@ func New(o Options) *Engine {
 		o.MessageSize = defaultMessageSize
 	}
 	o.MessageSize = min(max(o.MessageSize, MinMessageSize), MaxMessageSize-wire.Overhead)
-	return &Engine{options: o}
+	return &Engine{options: o, patrolEvery: patrolEvery}
 }
 
 // Open starts a tunnel and returns once it listens; its session follows as events. The error is about the local side:

@@ -544,6 +544,61 @@ func TestFixedNumberOfLanesSharesTheConnections(t *testing.T) {
 	}
 }
 
+// An agent whose task is gone says nothing: the patrol finds it.
+func TestTaskThatWentSilentlyIsReplaced(t *testing.T) {
+	w := newWorld(t, serve(t, echo), tunnel.Options{}, func(f *emulator.Faults) { f.SilentStop = true })
+	w.engine.Patrol(time.Second)
+	tn := w.open(tunnel.Spec{})
+	first := tn.Link().Target.Task
+	conn := w.dial(tn)
+	mustExchange(t, conn, []byte("before"))
+	if err := w.account.StopTask(first, "test"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(conn); err == nil {
+		t.Error("a connection of a task that is gone ended like a clean one")
+	}
+	mustExchange(t, w.dial(tn), []byte("after"))
+	if got := tn.Link().Target.Task; got == first {
+		t.Errorf("the task is still %s", got)
+	}
+}
+
+// A local side that reads slowly, but reads, keeps its connection, however much the far side has to say.
+func TestSlowReaderGetsEverything(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short")
+	}
+	all := random(40<<20, 13)
+	w := newWorld(t, serve(t, func(c *net.TCPConn) { _, _ = c.Write(all) }), tunnel.Options{}, nil)
+	conn := w.dial(w.open(tunnel.Spec{}))
+	digest, buffer := sha256.New(), make([]byte, 200_000)
+	for {
+		n, err := conn.Read(buffer)
+		_, _ = digest.Write(buffer[:n])
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if want := sha256.Sum256(all); !bytes.Equal(digest.Sum(nil), want[:]) {
+		t.Error("the bytes differ")
+	}
+}
+
+func TestMessageSizeAndUploadRateAreSettings(t *testing.T) {
+	w := newWorld(t, serve(t, echo), tunnel.Options{MessageSize: 16 << 10, UploadRate: 1 << 20}, nil)
+	conn := w.dial(w.open(tunnel.Spec{}))
+	start := time.Now()
+	mustExchange(t, conn, random(1<<20, 14))
+	if took := time.Since(start); took < 900*time.Millisecond {
+		t.Errorf("1 MiB went up in %s, the ceiling is 1 MiB/s", took)
+	}
+}
+
 func TestCloseAtEveryMomentLeavesNothing(t *testing.T) {
 	for i := range 12 {
 		w := newWorld(t, serve(t, echo), tunnel.Options{}, nil)

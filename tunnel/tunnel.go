@@ -18,8 +18,9 @@ const (
 	// keepHistory and keepEnded bound what a tunnel remembers for the faces.
 	keepHistory = 200
 	keepEnded   = 100
-	// patrolEvery a tunnel asks ECS whether its task is meant to go on.
+	// patrolEvery a tunnel asks ECS whether its task is meant to go on; patrolSoon while a session acknowledges nothing.
 	patrolEvery = 30 * time.Second
+	patrolSoon  = 5 * time.Second
 	// idleAtLeast is the shortest idle timeout an account can set: a session that the service closes after so long a
 	// silence is taken to have run into it.
 	idleAtLeast = 55 * time.Second
@@ -480,7 +481,11 @@ func (r *runner) look(now time.Time) {
 			l.quit(errDrained)
 		}
 	}
-	if now.Sub(r.patrolled) > patrolEvery {
+	every := r.engine.patrolEvery
+	if slices.ContainsFunc(lanes, func(l *lane) bool { return l.slow.Load() }) {
+		every = min(every, patrolSoon)
+	}
+	if now.Sub(r.patrolled) > every {
 		r.patrolled = now
 		for _, l := range lanes {
 			if l.open() && !l.draining.Load() {
@@ -490,17 +495,20 @@ func (r *runner) look(now time.Time) {
 	}
 }
 
-// patrol asks ECS whether a lane's task is meant to go on; one that is stopping gets no new connections, and the next
-// task is opened while the old one still serves.
+// patrol asks ECS whether a lane's task is meant to go on. One that is stopping gets no new connections, and the next
+// task is opened while the old one still serves; the connections of one that has stopped cannot be saved.
 func (r *runner) patrol(l *lane) {
 	r.running++
 	go func() {
 		ctx, cancel := context.WithTimeout(r.ctx, 10*time.Second)
 		defer cancel()
 		err := r.engine.options.Client.Check(ctx, l.target)
-		if _, gone := errors.AsType[*aws.TaskGoneError](err); gone {
-			r.log.Info("task is stopping, opening a session to another one", "task", l.target.Task, "error", err)
+		if gone, ok := errors.AsType[*aws.TaskGoneError](err); ok {
+			r.log.Info("task is going away, opening a session to another one", "task", l.target.Task, "error", err)
 			l.draining.Store(true)
+			if gone.Over() {
+				l.quit(gone)
+			}
 		}
 		r.steps <- step{patrol: true}
 	}()

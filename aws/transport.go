@@ -1,0 +1,33 @@
+package aws
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go/logging"
+)
+
+// plainBodies hides the WriteTo of smithy-go's request bodies (1.28.8). The SDK closes a body as soon as the answer's
+// header is there; when a near server answers before net/http has looked for the body's end, that WriteTo says io.EOF
+// and net/http closes the connection while the answer is being read. The SDK then tries again, and a StartSession that
+// was tried again leaves a session behind.
+type plainBodies struct{ *awshttp.BuildableClient }
+
+// Do is that of an HTTP client.
+func (p plainBodies) Do(r *http.Request) (*http.Response, error) {
+	if r.Body != nil && r.Body != http.NoBody {
+		r = r.Clone(r.Context())
+		r.Body = struct{ io.ReadCloser }{r.Body}
+	}
+	return p.BuildableClient.Do(r)
+}
+
+// sdkLog takes what the SDK would write to stderr by itself.
+func sdkLog(log *slog.Logger) logging.Logger {
+	return logging.LoggerFunc(func(kind logging.Classification, format string, args ...any) {
+		log.Debug("aws sdk", "kind", string(kind), "says", firstLine(fmt.Sprintf(format, args...)))
+	})
+}

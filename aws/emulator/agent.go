@@ -283,6 +283,9 @@ func (a *agent) answer(ctx context.Context, timeout <-chan time.Time, want wire.
 			return wire.Message{}, sessionError("Handshake timed out. Please ensure that you have the latest version of the session manager plugin.")
 		case m := <-a.answers:
 			if m.Payload == want {
+				// Its acknowledge goes out before anything else, as it nearly always does: one that comes behind
+				// HandshakeComplete makes the real plugin deaf (P8 of protocol.md 9). Faults.Around does so on purpose.
+				a.settle()
 				return m, nil
 			}
 		}

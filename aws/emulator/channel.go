@@ -41,10 +41,10 @@ type channel struct {
 	rttvar  float64
 	rto     time.Duration
 
-	// Of the goroutine that calls receive.
-	expected int64
-	early    map[int64]wire.Message
-	deaf     bool
+	receiving sync.Mutex // held by receive
+	expected  int64
+	early     map[int64]wire.Message
+	deaf      bool
 }
 
 type sent struct {
@@ -120,6 +120,8 @@ func (c *channel) unacknowledged() int {
 // receive takes a frame from the relay. It blocks while the destination takes nothing: then acknowledges are neither
 // sent nor read (A6 of protocol.md 9).
 func (c *channel) receive(frame []byte) {
+	c.receiving.Lock()
+	defer c.receiving.Unlock()
 	if c.deaf {
 		return
 	}
@@ -145,6 +147,12 @@ func (c *channel) receive(frame []byte) {
 	case wire.PausePublication:
 		c.paused.Store(true)
 	}
+}
+
+// settle waits until the message that is being received has been acknowledged.
+func (c *channel) settle() {
+	c.receiving.Lock()
+	defer c.receiving.Unlock()
 }
 
 // sequence puts a stream message in its turn.

@@ -252,6 +252,32 @@ func (n *naive) want(what string, ok func(wire.Message) bool) wire.Message {
 	}
 }
 
+// wantNone reads for a while and fails when a message satisfies bad. The socket is of no use afterwards.
+func (n *naive) wantNone(what string, limit time.Duration, bad func(wire.Message) bool) {
+	n.t.Helper()
+	deadline := time.Now().Add(limit)
+	for {
+		m, err := n.read(time.Until(deadline))
+		switch {
+		case errors.Is(err, errQuiet):
+			return
+		case err != nil:
+			n.t.Fatalf("wait that there is no %s: %v", what, err)
+		case bad(m):
+			n.t.Fatalf("%s came: %s %d", what, m.Type, m.Sequence)
+		}
+	}
+}
+
+func isStream(m wire.Message) bool { return m.Type == wire.OutputStream }
+
+func isAck(sequence int64) func(wire.Message) bool {
+	return func(m wire.Message) bool {
+		got, err := wire.ParseAckSequence(m.Body)
+		return m.Type == wire.Acknowledge && err == nil && got == sequence
+	}
+}
+
 func (n *naive) wantPayload(kind wire.PayloadType) wire.Message {
 	n.t.Helper()
 	return n.want("a payload", func(m wire.Message) bool { return m.Type == wire.OutputStream && m.Payload == kind })
@@ -260,10 +286,7 @@ func (n *naive) wantPayload(kind wire.PayloadType) wire.Message {
 // wantAck waits for the acknowledge of a sequence number.
 func (n *naive) wantAck(sequence int64) {
 	n.t.Helper()
-	n.want("an acknowledge", func(m wire.Message) bool {
-		got, err := wire.ParseAckSequence(m.Body)
-		return m.Type == wire.Acknowledge && err == nil && got == sequence
-	})
+	n.want("an acknowledge", isAck(sequence))
 }
 
 // wantClosed waits for channel_closed and returns its text.

@@ -213,7 +213,7 @@ func (c *channel) signal() {
 }
 
 // receive takes one frame from the socket. It never blocks. An error ends the session: the other side sends what cannot
-// be understood, or said that the session is closed (*closedError).
+// be understood (*GarbageError, *ProtocolError), or said that the session is closed (*closedError).
 func (c *channel) receive(frame []byte) error {
 	m, err := wire.Parse(frame)
 	if err != nil {
@@ -290,11 +290,14 @@ func (c *channel) accept(kind wire.PayloadType, body []byte) error {
 	if c.seal != nil && kind == wire.Output {
 		plain, err := c.seal.open(body)
 		if err != nil {
-			return err
+			return &ProtocolError{Err: err}
 		}
 		body = plain
 	}
-	return c.deliver(kind, body)
+	if err := c.deliver(kind, body); err != nil {
+		return &ProtocolError{Err: err}
+	}
+	return nil
 }
 
 // owe queues an acknowledge. It is queued as soon as the message is in memory: the agent does not slow down when

@@ -402,6 +402,15 @@ func TestAnAgentWithoutMuxCarriesOneConnectionAfterTheOther(t *testing.T) {
 	}
 }
 
+func TestSeveralConnectionsToAnAgentWithoutMuxGetSeveralSessions(t *testing.T) {
+	w := newWorld(t, serve(t, echo), tunnel.Options{}, func(f *emulator.Faults) { f.AgentVersion = "3.0.196.0" })
+	tn := w.open(tunnel.Spec{})
+	first, second := w.dial(tn), w.dial(tn)
+	mustExchange(t, first, []byte("first"))
+	mustExchange(t, second, []byte("second"))
+	mustExchange(t, first, []byte("first again"))
+}
+
 func TestEncryptedSession(t *testing.T) {
 	for _, version := range []string{"3.3.0.0", "3.0.196.0"} {
 		t.Run(version, func(t *testing.T) {

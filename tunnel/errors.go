@@ -138,6 +138,17 @@ func (e *GarbageError) Remedy() string {
 	return "something between here and AWS changes the traffic; try without the proxy in HTTPS_PROXY"
 }
 
+// ProtocolError is an agent that does not keep to the protocol: its session is out of step for good.
+type ProtocolError struct{ Err error }
+
+func (e *ProtocolError) Error() string { return fmt.Sprintf("the agent broke the protocol: %v", e.Err) }
+func (e *ProtocolError) Unwrap() error { return e.Err }
+
+// Remedy says that another session may do.
+func (e *ProtocolError) Remedy() string {
+	return "another session is opened; if it happens again, report it with the agent's version"
+}
+
 // StuckError is a session that has stopped acknowledging although its socket is alive.
 type StuckError struct {
 	Session string

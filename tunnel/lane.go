@@ -30,6 +30,8 @@ const (
 	startLinger = 2 * time.Second
 	// steadyAfter a socket has lived this long, the next loss starts the backoff anew.
 	steadyAfter = 5 * time.Second
+	// connectWithin bounds the wait for a stream on a lane that is full.
+	connectWithin = time.Second
 	// muxKeepAlive is what agents up to 3.1.1511.0 want to hear a byte within (they close after 30 s of silence).
 	muxKeepAlive = 10 * time.Second
 )
@@ -55,6 +57,7 @@ type lane struct {
 	busy     atomic.Bool // downloads at what its agent can send
 	draining atomic.Bool // no new connections ever; ends with its last one
 	streams  atomic.Int64
+	resumed  atomic.Uint64 // how often
 	received atomic.Uint64 // bytes of stream data
 	lastData atomic.Int64  // unix nanoseconds of the last stream data
 
@@ -192,6 +195,8 @@ func (l *lane) carry(ctx context.Context, cancel context.CancelCauseFunc) error 
 		if err == nil {
 			if first {
 				helpers.Go(func() { l.shake(ctx, cancel) })
+			} else {
+				l.resumed.Add(1)
 			}
 			l.attached.Store(true)
 			l.changed(l, nil)
@@ -251,12 +256,12 @@ func newRetry() *backoff.ExponentialBackOff {
 
 // overBy returns why the session is over, or nil when only the socket is.
 func (l *lane) overBy(err error) error {
-	var closed *closedError
-	var garbage *GarbageError
-	switch {
-	case errors.As(err, &closed):
+	if closed, ok := errors.AsType[*closedError](err); ok {
 		return &ClosedError{Session: l.session.ID, Output: printable(closed.output)}
-	case errors.As(err, &garbage):
+	}
+	_, garbage := errors.AsType[*GarbageError](err)
+	_, broken := errors.AsType[*ProtocolError](err)
+	if garbage || broken {
 		return err
 	}
 	l.channel.mu.Lock()
@@ -348,8 +353,19 @@ func (l *lane) open() bool { return l.state() == Open }
 // usable reports whether new connections may be placed here.
 func (l *lane) usable() bool { return l.open() && !l.slow.Load() && !l.draining.Load() }
 
-// connect opens a stream for one local connection.
+// single reports whether the lane carries one connection at a time.
+func (l *lane) single() bool {
+	if !l.open() {
+		return false
+	}
+	_, ok := l.carrier.(*basic)
+	return ok
+}
+
+// connect opens a stream for one local connection; it waits for its turn only so long that another lane can be tried.
 func (l *lane) connect(ctx context.Context) (*stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectWithin)
+	defer cancel()
 	l.streams.Add(1)
 	s, err := l.carrier.open(ctx)
 	if err != nil {

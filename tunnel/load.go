@@ -29,8 +29,8 @@ func (o *load) lanes(fixed int) int {
 	return max(1, o.wanted)
 }
 
-// measure takes the rates of the last second. When all lanes are busy and carry more than one connection, one more is
-// wanted.
+// measure takes the rates of the last second. When all lanes are busy and carry more than one connection each, one more
+// is wanted; a lane that can carry only one is busy with it.
 func (o *load) measure(lanes []*lane, now time.Time) {
 	if o.before == nil {
 		o.before, o.idle = map[*lane]uint64{}, map[*lane]time.Time{}
@@ -43,7 +43,7 @@ func (o *load) measure(lanes []*lane, now time.Time) {
 		received := l.received.Load()
 		rate := float64(received-o.before[l]) / max(elapsed, 0.5)
 		o.before[l] = received
-		l.busy.Store(rate > busyRate)
+		l.busy.Store(rate > busyRate || l.single() && l.streams.Load() > 0)
 		if l.streams.Load() > 0 {
 			delete(o.idle, l)
 		} else if _, ok := o.idle[l]; !ok {

@@ -118,6 +118,7 @@ func (t *Tunnel) Stats() Stats {
 	for _, l := range t.lanes {
 		resent, trip := l.channel.figures()
 		s.Resent += resent
+		s.Retries += l.resumed.Load()
 		if l.open() {
 			s.Lanes++
 			if s.RoundTrip == 0 || (trip > 0 && trip < s.RoundTrip) {
@@ -353,6 +354,9 @@ func (r *runner) take(s step) {
 	if r.ctx.Err() != nil || errors.Is(s.err, errDrained) {
 		return
 	}
+	r.mu.Lock()
+	r.past.Retries++
+	r.mu.Unlock()
 	r.log.Info("session over", "session", s.lane.session.ID, "error", s.err)
 	r.trouble = s.err
 	steady := !s.lane.openedAt.IsZero() && time.Since(s.lane.openedAt) > steadyAfter
@@ -393,7 +397,7 @@ func (r *runner) remove(l *lane) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.past.Resent += resent
-	r.past.Retries++
+	r.past.Retries += l.resumed.Load()
 	r.lanes = slices.DeleteFunc(r.lanes, func(other *lane) bool { return other == l })
 }
 

@@ -11,9 +11,6 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
-
-	"culvert/aws"
-	"culvert/tunnel"
 )
 
 // maxConfig bounds a config file, in bytes.
@@ -47,6 +44,7 @@ type setting struct {
 type configFile struct {
 	path     string
 	settings map[string]setting // by flag name
+	saved    saved
 }
 
 // otherKeys are the keys of a config file that no flag has.
@@ -68,8 +66,7 @@ func readConfig(path string, required bool, known []string) (configFile, error) 
 	if err != nil {
 		return f, &ConfigError{File: path, Problem: cause(err), Advice: "name a readable file with --config, or leave it out"}
 	}
-	f.settings, err = parseConfig(path, body, known)
-	return f, err
+	return parseConfig(path, body, known)
 }
 
 // cause drops the operation and path that an *fs.PathError repeats.
@@ -81,26 +78,29 @@ func cause(err error) string {
 }
 
 // parseConfig checks a config file and returns what it sets. Every error is a *ConfigError.
-func parseConfig(path string, body []byte, known []string) (map[string]setting, error) {
+func parseConfig(path string, body []byte, known []string) (configFile, error) {
 	c := checker{file: path}
+	f := configFile{path: path, settings: map[string]setting{}}
 	if len(body) > maxConfig {
-		return nil, c.problem(0, "put less into it", "it has more than %d bytes", maxConfig)
+		return f, c.problem(0, "put less into it", "it has more than %d bytes", maxConfig)
 	}
 	var doc yaml.Node
 	if err := yaml.Unmarshal(body, &doc); err != nil {
-		return nil, c.problem(0, "correct the YAML", "%s", strings.TrimPrefix(err.Error(), "yaml: "))
+		return f, c.problem(0, "correct the YAML", "%s", strings.TrimPrefix(err.Error(), "yaml: "))
 	}
-	settings := map[string]setting{}
 	if len(doc.Content) == 0 {
-		return settings, nil
+		return f, nil
 	}
 	keys := slices.Concat(known, otherKeys)
 	err := c.mapping(doc.Content[0], "the file", keys, func(key string, value *yaml.Node) error {
+		var err error
 		switch key {
 		case "tunnels":
-			return c.tunnels(value)
+			f.saved.tunnels, err = c.tunnels(value)
+			return err
 		case "groups":
-			return c.groups(value, doc.Content[0])
+			f.saved.groups, err = c.groups(value, doc.Content[0])
+			return err
 		case "keys", "mouse":
 			return nil // the interface reads them
 		}
@@ -108,13 +108,10 @@ func parseConfig(path string, body []byte, known []string) (map[string]setting, 
 		if err != nil {
 			return err
 		}
-		settings[key] = setting{value: text, line: value.Line}
+		f.settings[key] = setting{value: text, line: value.Line}
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return settings, nil
+	return f, err
 }
 
 // checker turns what is wrong at a place of a file into errors.
@@ -166,69 +163,6 @@ func (c checker) scalar(n *yaml.Node, key string) (string, error) {
 		return "", c.problem(n.Line, "write "+key+": VALUE", "%s has no single value", key)
 	}
 	return n.Value, nil
-}
-
-// tunnels checks the saved tunnels, see "Files" in the documentation of the command line.
-func (c checker) tunnels(n *yaml.Node) error {
-	return c.mapping(n, "tunnels", nil, func(name string, value *yaml.Node) error {
-		found := map[string]bool{}
-		err := c.mapping(value, "tunnel "+name, []string{"target", "forward", "probe"}, func(key string, value *yaml.Node) error {
-			text, err := c.scalar(value, key)
-			if err != nil {
-				return err
-			}
-			found[key] = true
-			return c.tunnelValue(key, text, value.Line)
-		})
-		if err != nil {
-			return err
-		}
-		for _, key := range []string{"target", "forward"} {
-			if !found[key] {
-				return c.problem(value.Line, fmt.Sprintf("write %s: {target: CLUSTER/SERVICE, forward: \"PORT\"}", name), "tunnel %s has no %s", name, key)
-			}
-		}
-		return nil
-	})
-}
-
-func (c checker) tunnelValue(key, text string, line int) error {
-	var err error
-	switch key {
-	case "target":
-		_, err = aws.ParseTarget(text)
-	case "forward":
-		_, err = tunnel.ParseForward(text)
-	case "probe":
-		err = new(probeValue).Set(text)
-	}
-	if err != nil {
-		return c.problem(line, advice(err, "correct the value of "+key), "%s", err)
-	}
-	return nil
-}
-
-// groups checks that every group names saved tunnels of the same file.
-func (c checker) groups(n, file *yaml.Node) error {
-	var saved []string
-	for i := 0; i+1 < len(file.Content); i += 2 {
-		if tunnels := file.Content[i+1]; file.Content[i].Value == "tunnels" && tunnels.Kind == yaml.MappingNode {
-			for j := 0; j < len(tunnels.Content); j += 2 {
-				saved = append(saved, tunnels.Content[j].Value)
-			}
-		}
-	}
-	return c.mapping(n, "groups", nil, func(name string, value *yaml.Node) error {
-		if value.Kind != yaml.SequenceNode {
-			return c.problem(value.Line, "write "+name+": [TUNNEL, TUNNEL]", "group %s is not a list", name)
-		}
-		for _, member := range value.Content {
-			if !slices.Contains(saved, member.Value) {
-				return c.problem(member.Line, unknownKey(member.Value, saved), "group %s names an unknown tunnel %q", name, member.Value)
-			}
-		}
-		return nil
-	})
 }
 
 // projectFile finds .culvert.yaml in dir or the nearest directory above it; empty when there is none.

@@ -62,8 +62,8 @@ groups:
 		t.Fatal(err)
 	}
 	for key, want := range map[string]setting{"region": {"eu-west-1", 2}, "wait": {"30s", 3}, "read-only": {"true", 4}} {
-		if got[key] != want {
-			t.Errorf("%s: got %+v, want %+v", key, got[key], want)
+		if got.settings[key] != want {
+			t.Errorf("%s: got %+v, want %+v", key, got.settings[key], want)
 		}
 	}
 }
@@ -148,7 +148,7 @@ func FuzzConfig(f *testing.F) {
 			}
 			return
 		}
-		for key, s := range set {
+		for key, s := range set.settings {
 			if s.line < 1 || s.line > bytes.Count(body, []byte("\n"))+bytes.Count(body, []byte("\r"))+2 {
 				t.Fatalf("%q: key %q on line %d", body, key, s.line)
 			}

@@ -27,6 +27,8 @@ type shared struct {
 	readOnly                        bool
 
 	set *pflag.FlagSet // all of the above
+
+	saved saved // tunnels and groups of the config files
 }
 
 const (
@@ -88,6 +90,9 @@ func (s *shared) resolve() error {
 	files, err := s.files(names)
 	if err != nil {
 		return err
+	}
+	for _, f := range files {
+		s.saved.merge(f.saved)
 	}
 	for _, name := range names {
 		if err := complete(s.set.Lookup(name), files); err != nil {

@@ -1,0 +1,118 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+
+	"culvert/aws"
+	"culvert/tunnel"
+)
+
+// savedTunnel is a tunnel of a config file.
+type savedTunnel struct {
+	name    string
+	target  aws.Target // without a RuntimeID
+	forward tunnel.Forward
+	probe   probeValue
+	file    string
+}
+
+// savedGroup is a list of saved tunnels with a name, all of one config file.
+type savedGroup struct {
+	name    string
+	tunnels []string
+}
+
+// saved are the tunnels and groups of the config files, in the order of the files.
+type saved struct {
+	tunnels []savedTunnel
+	groups  []savedGroup
+}
+
+// merge adds what another file has under names that are still free: the file that wins comes first.
+func (s *saved) merge(other saved) {
+	for _, t := range other.tunnels {
+		if !slices.ContainsFunc(s.tunnels, func(mine savedTunnel) bool { return mine.name == t.name }) {
+			s.tunnels = append(s.tunnels, t)
+		}
+	}
+	for _, g := range other.groups {
+		if !slices.ContainsFunc(s.groups, func(mine savedGroup) bool { return mine.name == g.name }) {
+			s.groups = append(s.groups, g)
+		}
+	}
+}
+
+// tunnels reads the saved tunnels, see "Files" in the documentation of the command line.
+func (c checker) tunnels(n *yaml.Node) ([]savedTunnel, error) {
+	var all []savedTunnel
+	err := c.mapping(n, "tunnels", nil, func(name string, value *yaml.Node) error {
+		t := savedTunnel{name: name, file: c.file}
+		found := map[string]bool{}
+		err := c.mapping(value, "tunnel "+name, []string{"target", "forward", "probe"}, func(key string, value *yaml.Node) error {
+			text, err := c.scalar(value, key)
+			if err != nil {
+				return err
+			}
+			found[key] = true
+			return c.tunnelValue(&t, key, text, value.Line)
+		})
+		if err != nil {
+			return err
+		}
+		for _, key := range []string{"target", "forward"} {
+			if !found[key] {
+				return c.problem(value.Line, fmt.Sprintf("write %s: {target: CLUSTER/SERVICE, forward: \"PORT\"}", name), "tunnel %s has no %s", name, key)
+			}
+		}
+		all = append(all, t)
+		return nil
+	})
+	return all, err
+}
+
+func (c checker) tunnelValue(t *savedTunnel, key, text string, line int) error {
+	var err error
+	switch key {
+	case "target":
+		t.target, err = aws.ParseTarget(text)
+	case "forward":
+		t.forward, err = tunnel.ParseForward(text)
+	case "probe":
+		err = t.probe.Set(text)
+	}
+	if err != nil {
+		return c.problem(line, advice(err, "correct the value of "+key), "%s", err)
+	}
+	return nil
+}
+
+// groups reads the groups; each names saved tunnels of the same file.
+func (c checker) groups(n, file *yaml.Node) ([]savedGroup, error) {
+	var known []string
+	for i := 0; i+1 < len(file.Content); i += 2 {
+		if tunnels := file.Content[i+1]; file.Content[i].Value == "tunnels" && tunnels.Kind == yaml.MappingNode {
+			for j := 0; j < len(tunnels.Content); j += 2 {
+				known = append(known, tunnels.Content[j].Value)
+			}
+		}
+	}
+	var all []savedGroup
+	err := c.mapping(n, "groups", nil, func(name string, value *yaml.Node) error {
+		if value.Kind != yaml.SequenceNode {
+			return c.problem(value.Line, "write "+name+": [TUNNEL, TUNNEL]", "group %s is not a list", name)
+		}
+		g := savedGroup{name: name}
+		for _, member := range value.Content {
+			if !slices.Contains(known, member.Value) {
+				return c.problem(member.Line, unknownKey(member.Value, known), "group %s names an unknown tunnel %q", name, member.Value)
+			}
+			g.tunnels = append(g.tunnels, member.Value)
+		}
+		all = append(all, g)
+		return nil
+	})
+	return all, err
+}

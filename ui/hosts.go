@@ -1,0 +1,98 @@
+package ui
+
+import (
+	"cmp"
+	"slices"
+
+	"culvert/tunnel"
+)
+
+// keepHosts bounds how many hosts of a tunnel are told apart; the others share one line.
+const keepHosts = 1000
+
+// hostTotal is what the connections to one host add up to.
+type hostTotal struct {
+	Host           string
+	Connections    uint64
+	Open           int
+	Failed         uint64
+	Sent, Received uint64
+}
+
+// tally adds the ended connections of a tunnel up by host. The engine forgets them after a while, the tally does not.
+// The zero tally works.
+type tally struct{ hosts map[string]hostTotal }
+
+// end adds a connection that has ended.
+func (t *tally) end(c tunnel.Connection) {
+	if t.hosts == nil {
+		t.hosts = map[string]hostTotal{}
+	}
+	name := t.place(c)
+	total := t.hosts[name]
+	total.Host = name
+	total.add(c)
+	t.hosts[name] = total
+}
+
+// place is the key of a connection's host.
+func (t *tally) place(c tunnel.Connection) string {
+	name := hostOf(c)
+	if _, known := t.hosts[name]; known || len(t.hosts) < keepHosts {
+		return name
+	}
+	return otherHosts
+}
+
+const otherHosts = "(other hosts)"
+
+// hostOf is what a connection is counted under: its host, else its protocol.
+func hostOf(c tunnel.Connection) string {
+	if c.Host == "" {
+		return "(" + string(c.Protocol) + ")"
+	}
+	return c.Host
+}
+
+func (h *hostTotal) add(c tunnel.Connection) {
+	h.Connections++
+	h.Sent += c.Sent
+	h.Received += c.Received
+	switch {
+	case c.Ended.IsZero():
+		h.Open++
+	case c.Err != nil:
+		h.Failed++
+	}
+}
+
+// totals returns the hosts with the open connections added, the busiest first.
+func (t *tally) totals(connections []tunnel.Connection) []hostTotal {
+	open := map[string]hostTotal{}
+	for _, c := range connections {
+		if !c.Ended.IsZero() {
+			continue // counted when it ended
+		}
+		name := t.place(c)
+		total, seen := open[name]
+		if !seen {
+			total = t.hosts[name]
+		}
+		total.Host = name
+		total.add(c)
+		open[name] = total
+	}
+	all := make([]hostTotal, 0, len(t.hosts)+len(open))
+	for name, total := range t.hosts {
+		if _, listed := open[name]; !listed {
+			all = append(all, total)
+		}
+	}
+	for _, total := range open {
+		all = append(all, total)
+	}
+	slices.SortFunc(all, func(a, b hostTotal) int {
+		return cmp.Or(cmp.Compare(b.Sent+b.Received, a.Sent+a.Received), cmp.Compare(b.Connections, a.Connections), cmp.Compare(a.Host, b.Host))
+	})
+	return all
+}

@@ -1,0 +1,54 @@
+package ui
+
+import (
+	"net/netip"
+	"time"
+
+	"culvert/tunnel"
+)
+
+// reading is what a tunnel looks like at a moment. Screens draw readings, so that they can be drawn without a tunnel.
+type reading struct {
+	ID     tunnel.ID
+	Spec   tunnel.Spec
+	Local  netip.AddrPort
+	State  tunnel.State
+	Err    error // why it is in that state
+	Link   tunnel.Link
+	Stats  tunnel.Stats
+	Opened time.Time
+	Since  time.Time // when State began
+}
+
+// read looks at a tunnel. Opened and Since are the caller's to fill: they follow from events.
+func read(t *tunnel.Tunnel) reading {
+	state, err := t.State()
+	return reading{
+		ID: t.ID(), Spec: t.Spec(), Local: t.Addr(), State: state, Err: err, Link: t.Link(), Stats: t.Stats(),
+	}
+}
+
+// local is where the tunnel listens, as it is shown.
+func (r reading) local() string {
+	if r.Spec.Socket != "" {
+		return printable(r.Spec.Socket)
+	}
+	return r.Local.String()
+}
+
+// target is what the tunnel leads to, as the user named it.
+func (r reading) target() string {
+	name := r.Spec.Target.Cluster
+	if r.Spec.Target.Service != "" {
+		name += "/" + r.Spec.Target.Service
+	} else if r.Spec.Target.Task != "" {
+		name += "/" + r.Spec.Target.Task
+	}
+	return printable(name)
+}
+
+// far is the remote end, as it is shown.
+func (r reading) far() string { return printable(r.Spec.Remote.String()) }
+
+// task is the task that carries the tunnel now; empty before there is one.
+func (r reading) task() string { return printable(r.Link.Target.Task) }

@@ -10,8 +10,8 @@ import (
 	"culvert/ui/cli"
 )
 
-// version is set by the linker when a release is built.
-var version string
+// What the linker sets when a release is built (.goreleaser.yaml).
+var version, commit, date string
 
 func main() { os.Exit(run()) }
 
@@ -32,7 +32,7 @@ func run() int {
 	}()
 	// A reader of our output that goes away is an error of the write, not the end of us: sessions are to be terminated.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	return cli.Run(ctx, cli.Process{Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Version: version})
+	return cli.Run(ctx, cli.Process{Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Build: cli.Build{Version: version, Commit: commit, Date: date}})
 }
 
 // endings are the signals that end culvert. One that was ignored from the start, as nohup does it, stays ignored;

@@ -16,7 +16,7 @@ type Process struct {
 	Args           []string // without the program's name
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	Version        string // empty asks the build information
+	Build          Build
 }
 
 // Run runs a command line until it is done or ctx ends, and returns the exit code. A signal that ends ctx is told by a

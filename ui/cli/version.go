@@ -9,6 +9,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// Build says what the program was made from. The linker sets it in releases; the zero value is completed from the
+// build information that the go command embeds.
+type Build struct {
+	Version string // 1.2.3
+	Commit  string // full hash
+	Date    string // of the commit, RFC 3339
+}
+
 // version prints what is running, and where it keeps files.
 func (a *app) version() *cobra.Command {
 	withPaths := false
@@ -28,43 +36,75 @@ func (a *app) version() *cobra.Command {
 	return cmd
 }
 
-// build is what is known about the program.
-type build struct {
+// release is a Build as it is printed.
+type release struct {
 	Version  string `json:"version"`
-	Revision string `json:"revision,omitempty"`
+	Commit   string `json:"commit,omitempty"`
+	Date     string `json:"date,omitempty"`
+	Modified bool   `json:"modified,omitempty"` // the tree had changes that no commit has
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
 	Paths    *paths `json:"paths,omitempty"`
 }
 
-func (a *app) versionText(withPaths bool) (string, error) {
-	b := build{Version: a.Version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		if b.Version == "" {
-			b.Version = info.Main.Version
+// complete takes what the linker left open from the build information; info may be nil.
+func (b Build) complete(info *debug.BuildInfo) release {
+	r := release{
+		Version: b.Version, Commit: b.Commit, Date: b.Date,
+		Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
+	}
+	if info != nil {
+		if r.Version == "" {
+			r.Version = info.Main.Version
 		}
 		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				b.Revision = s.Value
+			switch {
+			case s.Key == "vcs.revision" && r.Commit == "":
+				r.Commit = s.Value
+			case s.Key == "vcs.time" && r.Date == "":
+				r.Date = s.Value
+			case s.Key == "vcs.modified" && b.Commit == "":
+				r.Modified = s.Value == "true"
 			}
 		}
 	}
-	if b.Version == "" {
-		b.Version = "(devel)"
+	if r.Version == "" {
+		r.Version = "(devel)"
 	}
+	return r
+}
+
+// String is a line per fact, the first as every program prints it.
+func (r release) String() string {
+	text := "culvert " + r.Version + "\n"
+	commit := r.Commit
+	if r.Modified {
+		commit += " with changes"
+	}
+	for _, fact := range [][2]string{{"commit", commit}, {"date", r.Date}, {"go", r.Go}, {"platform", r.Platform}} {
+		if fact[1] != "" {
+			text += fmt.Sprintf("%-8s %s\n", fact[0], fact[1])
+		}
+	}
+	return text
+}
+
+func (a *app) versionText(withPaths bool) (string, error) {
+	info, _ := debug.ReadBuildInfo()
+	r := a.Build.complete(info)
 	if withPaths {
 		p := findPaths()
-		b.Paths = &p
+		r.Paths = &p
 	}
 	if a.shared.output == outputJSON {
-		text, err := json.Marshal(b)
+		text, err := json.Marshal(r)
 		if err != nil {
 			return "", fmt.Errorf("encode version: %w", err)
 		}
 		return string(text) + "\n", nil
 	}
 	if withPaths {
-		return fmt.Sprintf("config   %s\nstate    %s\nruntime  %s\n", b.Paths.Config, b.Paths.State, b.Paths.Runtime), nil
+		return fmt.Sprintf("config   %s\nstate    %s\nruntime  %s\n", r.Paths.Config, r.Paths.State, r.Paths.Runtime), nil
 	}
-	return fmt.Sprintf("culvert %s (%s, %s)\n", b.Version, b.Go, b.Platform), nil
+	return r.String(), nil
 }

@@ -13,7 +13,7 @@ TARGETS  := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 wind
 # Tests that miss a part of their proof write their name here; `make test` ends with the list.
 export CULVERT_NOT_RUN := $(CURDIR)/.cache/not-run
 
-.PHONY: test quick install fmt vet lint race fuzz build cross release-check summary
+.PHONY: test quick install fmt vet lint race fuzz build bench cross release-check summary
 
 ## test: everything, within 15 minutes on two cores; installs what it needs
 test: install fmt vet lint race
@@ -45,6 +45,10 @@ fuzz:
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/culvert .
+
+## bench: culvert beside session-manager-plugin, ten minutes; writes docs/bench.md
+bench:
+	go run ./bench $(BENCHFLAGS)
 
 ## cross: vets and builds for the systems that are released
 cross:

@@ -1,0 +1,167 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"culvert/internal/need"
+)
+
+// The bench starts itself as its far side; in a test that is the test's binary.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == partServe {
+		os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	}
+	os.Exit(m.Run())
+}
+
+// The speeds of a quick run mean nothing, so they are not looked at: `make bench` is for that.
+func TestQuickRunFillsEveryRow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds two programs and compares them for half a minute: make test")
+	}
+	need.Command(t, "aws")
+	file := filepath.Join(t.TempDir(), "bench.md")
+	var out, progress strings.Builder
+	if code := run(t.Context(), []string{"-quick", "-plugin", need.Plugin(t), "-out", file}, nil, &out, &progress); code != 0 {
+		t.Fatalf("exit code %d\n%s\n%s", code, progress.String(), out.String())
+	}
+	written, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(written) != out.String() {
+		t.Error("what was written is not what was printed")
+	}
+	for _, want := range []string{"Machine: ", "Load average", "session-manager-plugin 1.", "A quick run"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the report does not say %q", want)
+		}
+	}
+	figure := regexp.MustCompile(`^-?(\d+\.?\d*)( (MB/s|MB|ms|s))?$`)
+	for _, w := range rows() {
+		cells := cellsOf(out.String(), w.title)
+		if len(cells) != 6 {
+			t.Errorf("%s: got cells %q, want six", w.title, cells)
+			continue
+		}
+		columns := cells[1:3]
+		if w.alone {
+			columns = cells[1:2]
+		}
+		for i, cell := range columns {
+			if m := figure.FindStringSubmatch(cell); m == nil {
+				t.Errorf("%s, column %d: got %q, want a figure", w.title, i+1, cell)
+			} else if _, err := strconv.ParseFloat(m[1], 64); err != nil {
+				t.Errorf("%s: %v", w.title, err)
+			}
+		}
+		if verdict := cells[5]; (w.target == "") != (verdict == noTarget) || verdict == unmeasured {
+			t.Errorf("%s: got verdict %q for target %q", w.title, verdict, w.target)
+		}
+	}
+}
+
+// cellsOf returns the cells of the table's line with this title.
+func cellsOf(markdown, title string) []string {
+	for line := range strings.Lines(markdown) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
+		if cells[0] == title {
+			return cells
+		}
+	}
+	return nil
+}
+
+func TestRowsAreJudgedByTheirTargets(t *testing.T) {
+	r := newResults()
+	figures := func(metric string, culvert, plugin float64) {
+		r.add(metric, nameCulvert, culvert)
+		r.add(metric, namePlugin, plugin)
+	}
+	figures("upload1", 7.3, 0.73)
+	figures("download1", 0.7, 0.73)
+	figures("echo-p50", 22, 23)
+	figures("echo-upload-p50", 45, 300)
+	figures("connections-served", 199, 200)
+	figures("upload8", 1, 0)
+	r.add("first-byte", nameCulvert, 120)
+	r.add("first-byte", nameCLI, 480)
+	r.add("flat-peak", nameCulvert, 40)
+	for title, want := range map[string][]string{
+		"upload, 1 connection":                               {"7.30 MB/s", "0.73 MB/s", "10.00", "at least 10 × the plugin", passed},
+		"download, 1 connection":                             {"0.700 MB/s", "0.730 MB/s", "0.96", "not below the plugin (2 % are noise)", fallsShort},
+		"1 KiB echo, idle, p50":                              {"22.0 ms", "23.0 ms", "0.96", "not above the plugin", passed},
+		"1 KiB echo beside an upload, p50":                   {"45.0 ms", "300.0 ms", "0.15", "at most 2 × culvert idle", fallsShort},
+		"200 connections at once: served":                    {"199", "200", "0.99", "all", fallsShort},
+		"first byte, beside `aws ssm start-session`":         {"120 ms", "480 ms", "0.25", "at most a quarter of it", passed},
+		"first byte, beside the plugin started directly":     {"120 ms", noTarget, noTarget, "at most 1.2 × the plugin", unmeasured},
+		"peak memory over a long upload and a long download": {"40.0 MB", noTarget, noTarget, "at most 40 MB", passed},
+		"upload, 8 connections":                              {"1.00 MB/s", "0.00 MB/s", noTarget, noTarget, noTarget},
+		"CPU per 100 MB up":                                  {noTarget, noTarget, noTarget, noTarget, unmeasured},
+	} {
+		cells := cellsOf(report(r, &about{}), title)
+		if len(cells) != 6 || strings.Join(cells[1:], "|") != strings.Join(want, "|") {
+			t.Errorf("%s: got %q, want %q", title, cells, want)
+		}
+	}
+}
+
+func TestMedianAndPercentiles(t *testing.T) {
+	for _, c := range []struct {
+		figures []float64
+		want    float64
+	}{{[]float64{3}, 3}, {[]float64{9, 1, 5}, 5}, {[]float64{4, 1, 2, 100}, 3}} {
+		if got := middle(c.figures); got != c.want {
+			t.Errorf("median of %v: got %v, want %v", c.figures, got, c.want)
+		}
+	}
+	var hundred []time.Duration
+	for i := range 100 {
+		hundred = append(hundred, time.Duration(100-i))
+	}
+	for percent, want := range map[int]time.Duration{50: 50, 99: 99, 100: 100} {
+		if got := percentile(hundred, percent); got != want {
+			t.Errorf("p%d of 1…100: got %d, want %d", percent, got, want)
+		}
+	}
+	if got := percentile(hundred[:1], 50); got != 100 {
+		t.Errorf("p50 of a single 100: got %d", got)
+	}
+}
+
+func TestMemoryGrowthLeavesTheBeginningOut(t *testing.T) {
+	const mb = 1_000_000
+	for _, c := range []struct {
+		rss  []int64
+		want float64
+	}{
+		{[]int64{1 * mb, 20 * mb, 30 * mb, 30 * mb, 31 * mb, 30 * mb, 30 * mb, 30 * mb}, 0},
+		{[]int64{1 * mb, 20 * mb, 30 * mb, 30 * mb, 35 * mb, 40 * mb, 44 * mb, 45 * mb}, 15},
+		{[]int64{1 * mb}, 0},
+	} {
+		if got := lateGrowth(c.rss); got != c.want {
+			t.Errorf("%v: got %v, want %v", c.rss, got, c.want)
+		}
+	}
+}
+
+func TestBadFlagsAreRefused(t *testing.T) {
+	for _, args := range [][]string{{"-only", "upload1,uplaod8"}, {"-nonsense"}, {"upload1"}} {
+		var out, complaint strings.Builder
+		if code := run(t.Context(), args, nil, &out, &complaint); code == 0 || complaint.Len() == 0 {
+			t.Errorf("%q: got exit code %d and %q, want a complaint", args, code, complaint.String())
+		}
+	}
+}

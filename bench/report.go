@@ -1,0 +1,187 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// about is what is to be known of a run besides its figures.
+type about struct {
+	began, ended           time.Time
+	machine, versions      string
+	loadBefore, loadAfter  string
+	quick                  bool
+	delay                  time.Duration
+	only                   string
+	culvertSize, otherSize int64 // bytes of the programs
+}
+
+func describe(ctx context.Context, o options, p programs) *about {
+	a := &about{began: time.Now(), quick: o.quick, delay: o.delay, only: o.only, loadBefore: load()}
+	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease") // unknown is empty
+	a.machine = fmt.Sprintf("%s, %d CPUs, Linux %s %s", processor(), runtime.NumCPU(), strings.TrimSpace(string(kernel)), runtime.GOARCH)
+	commit, err := output(ctx, "git", "describe", "--always", "--dirty")
+	if err != nil {
+		commit = "of unknown commit"
+	}
+	pluginVersion, err := output(ctx, p.plugin, "--version")
+	if err != nil {
+		pluginVersion = "of unknown version"
+	}
+	a.versions = fmt.Sprintf("culvert %s, session-manager-plugin %s, both built with %s", commit, pluginVersion, runtime.Version())
+	if p.cli != "" {
+		if version, err := output(ctx, p.cli, "--version"); err == nil {
+			a.versions += ", " + strings.Fields(version)[0]
+		}
+	}
+	a.culvertSize, a.otherSize = sizeOf(p.culvert), sizeOf(p.plugin)
+	return a
+}
+
+func (a *about) finish() { a.ended, a.loadAfter = time.Now(), load() }
+
+func sizeOf(path string) int64 {
+	info, err := os.Stat(filepath.Clean(path))
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	return strings.Join(strings.Fields(string(text))[:3], " ")
+}
+
+func processor() string {
+	text, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return "unknown processor"
+	}
+	for line := range strings.Lines(string(text)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "unknown processor"
+}
+
+// The words of the last column.
+const (
+	passed     = "pass"
+	fallsShort = "FALLS SHORT"
+	noTarget   = "—"
+	unmeasured = "not measured"
+)
+
+// report writes everything as Markdown.
+func report(r *results, a *about) string {
+	var b strings.Builder
+	b.WriteString("# culvert beside session-manager-plugin\n\n")
+	fmt.Fprintf(&b, "Written by `make bench` on %s in %s.\n", a.began.UTC().Format("2006-01-02 15:04 UTC"), a.ended.Sub(a.began).Round(time.Second))
+	fmt.Fprintf(&b, "Machine: %s. Load average (1, 5, 15 minutes) before: %s, after: %s, the bench itself included.\n", a.machine, a.loadBefore, a.loadAfter)
+	fmt.Fprintf(&b, "Programs: %s; culvert %.1f MB, plugin %.1f MB.\n", a.versions, float64(a.culvertSize)/1e6, float64(a.otherSize)/1e6)
+	if a.quick {
+		b.WriteString("A quick run: it shows that everything works, its figures mean nothing.\n")
+	}
+	if a.only != "" {
+		fmt.Fprintf(&b, "Measured alone: %s.\n", a.only)
+	}
+	fmt.Fprintf(&b, `
+Both are processes of their own and forward to the same server through the same emulated account, in turns. The account's
+agent behaves as AWS's does: 1024 bytes a message, then a rest of 1 ms. The service adds %s each way. What counts are
+the ratios: absolute figures are the machine's. Each figure is the median of its runs; MB are 1,000,000 bytes.
+
+`, a.delay)
+	b.WriteString("| | culvert | plugin | culvert / plugin | target | |\n|---|---:|---:|---:|---|---|\n")
+	for _, w := range rows() {
+		if line, known := w.line(r); known || a.only == "" {
+			b.WriteString(line)
+		}
+	}
+	b.WriteString(notes)
+	b.WriteString(remarks(r))
+	return b.String()
+}
+
+// line is a row of the table; false when none of its figures was taken.
+func (w row) line(r *results) (string, bool) {
+	from := w.rivalSeries()
+	own, known := r.median(w.metric, nameCulvert)
+	rival, compared := r.median(from.metric, from.subject)
+	compared = compared && !w.alone
+	ratio, verdict := noTarget, noTarget
+	if known && compared && rival > 0 {
+		ratio = fmt.Sprintf("%.2f", own/rival)
+	}
+	switch {
+	case !known || (w.holds != nil && !compared && !w.alone):
+		verdict = unmeasured
+	case w.holds == nil:
+	case w.holds(r, own, rival):
+		verdict = passed
+	default:
+		verdict = fallsShort
+	}
+	target := w.target
+	if target == "" {
+		target = noTarget
+	}
+	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s |\n",
+		w.title, w.cell(own, known), w.cell(rival, compared), ratio, target, verdict), known || compared
+}
+
+func (w row) cell(figure float64, known bool) string {
+	if !known {
+		return noTarget
+	}
+	return strings.TrimSpace(fmt.Sprintf("%.*f %s", w.decimals, figure, w.unit))
+}
+
+const notes = `
+* Uploads: 64 MB with culvert and 8 MB with the plugin, which rests 1 ms after each message of its own; downloads 20 MB,
+  as the agent's rests rule them. Both ends compare SHA-256.
+* CPU is user and system time of the client's process alone, over the transfers on one connection. Account, agents,
+  servers and the measuring program run in other processes.
+* First byte: from the start of the process to the first byte back from the server. Culvert's figure includes looking up
+  the task, StartSession, the websocket and the agent's handshake. The plugin started directly is given a session that is
+  open already: neither StartSession nor the start of the agent's worker (30 ms) is in its figure. The aws command does
+  everything but looking up the task; it is called directly, not through a version manager's shim.
+* Beside a download, the agent's own 200 kB of buffer stand before every answer of that session (protocol: 0.75 MB/s), so
+  a connection that stays there waits whatever the client does. Culvert opens another session for the connections that
+  come later.
+* 8 connections at once are all placed before culvert knows that the session is busy; with ` + "`--lanes 4`" + ` it opens four
+  sessions from the start.
+* The long transfers are 1 GB up and then 1 GB down in one process with the agent's rests left out. Growth compares the
+  most of the last quarter with the most of the second. The plugin would take 23 minutes each way.
+* Loss: 1 % of all data messages and of all acknowledges, both ways, each drawn by itself, once the forward is ready. 0 MB/s
+  is a transfer that stalled for good: it was called off when no byte had arrived for 15 s.
+`
+
+// remarks lists what happened along the way.
+func remarks(r *results) string {
+	var lines []string
+	for _, s := range slices.SortedFunc(maps.Keys(r.remarks), func(a, b series) int {
+		return strings.Compare(a.metric+a.subject, b.metric+b.subject)
+	}) {
+		for _, text := range r.remarks[s] {
+			lines = append(lines, fmt.Sprintf("* %s, %s: %s\n", s.metric, s.subject, strings.ReplaceAll(text, "\n", "; ")))
+		}
+	}
+	if len(lines) == 0 {
+		return ""
+	}
+	return "\nOn the way:\n\n" + strings.Join(lines, "")
+}

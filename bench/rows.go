@@ -1,0 +1,82 @@
+//go:build linux
+
+package main
+
+// row is one line of the table: a metric of culvert beside one of its rival.
+type row struct {
+	title, unit string
+	metric      string
+	rival       series // zero: the plugin's figure of the same metric
+	alone       bool   // measured for culvert only
+	target      string // empty: none, the figure is for information
+	holds       func(r *results, culvert, rival float64) bool
+	decimals    int
+	measuredBy  string // the measurement that brings it
+}
+
+// The targets leave room for what two equal rates differ by from run to run, where both ends wait for the same agent.
+const sameRate = 0.98
+
+func rows() []row {
+	return []row{
+		{title: "upload, 1 connection", unit: "MB/s", metric: "upload1", decimals: 2, measuredBy: "upload1",
+			target: "at least 10 × the plugin", holds: func(_ *results, c, p float64) bool { return c >= 10*p }},
+		{title: "upload, 8 connections", unit: "MB/s", metric: "upload8", decimals: 2, measuredBy: "upload8"},
+		{title: "download, 1 connection", unit: "MB/s", metric: "download1", decimals: 3, measuredBy: "download1",
+			target: "not below the plugin (2 % are noise)", holds: func(_ *results, c, p float64) bool { return c >= sameRate*p }},
+		{title: "download, 8 connections", unit: "MB/s", metric: "download8", decimals: 3, measuredBy: "download8"},
+		{title: "download, 8 connections, culvert with `--lanes 4`", unit: "MB/s", metric: "download8-lanes", decimals: 3,
+			rival: rivalOf("download8"), measuredBy: "download8-lanes"},
+		{title: "CPU per 100 MB up", unit: "s", metric: "upload1-cpu", decimals: 2, measuredBy: "upload1"},
+		{title: "CPU per 100 MB down", unit: "s", metric: "download1-cpu", decimals: 2, measuredBy: "download1",
+			target: "at most half of the plugin", holds: func(_ *results, c, p float64) bool { return c <= p/2 }},
+		{title: "1 KiB echo, idle, p50", unit: "ms", metric: "echo-p50", decimals: 1, measuredBy: "echo",
+			target: "not above the plugin", holds: notAbove},
+		{title: "1 KiB echo, idle, p99", unit: "ms", metric: "echo-p99", decimals: 1, measuredBy: "echo"},
+		{title: "1 KiB echo beside an upload, p50", unit: "ms", metric: "echo-upload-p50", decimals: 1, measuredBy: "echo-upload",
+			target: "at most 2 × culvert idle", holds: func(r *results, c, _ float64) bool {
+				idle, known := r.median("echo-p50", nameCulvert)
+				return known && c <= 2*idle
+			}},
+		{title: "1 KiB echo beside an upload, p99", unit: "ms", metric: "echo-upload-p99", decimals: 1, measuredBy: "echo-upload"},
+		{title: "the same, a new connection for each, p50", unit: "ms", metric: "echo-upload-new-p50", decimals: 1, measuredBy: "echo-upload"},
+		{title: "1 KiB echo beside a download, p50", unit: "ms", metric: "echo-download-p50", decimals: 1, measuredBy: "echo-download"},
+		{title: "1 KiB echo beside a download, p99", unit: "ms", metric: "echo-download-p99", decimals: 1, measuredBy: "echo-download"},
+		{title: "the same, a new connection for each, p50", unit: "ms", metric: "echo-download-new-p50", decimals: 1, measuredBy: "echo-download"},
+		{title: "first byte, beside the plugin started directly", unit: "ms", metric: "first-byte", decimals: 0, measuredBy: "first-byte",
+			target: "at most 1.2 × the plugin", holds: func(_ *results, c, p float64) bool { return c <= 1.2*p }},
+		{title: "first byte, beside `aws ssm start-session`", unit: "ms", metric: "first-byte", decimals: 0, measuredBy: "first-byte",
+			rival:  series{"first-byte", nameCLI},
+			target: "at most a quarter of it", holds: func(_ *results, c, p float64) bool { return c <= p/4 }},
+		{title: "200 connections at once: served", unit: "", metric: "connections-served", decimals: 0, measuredBy: "connections",
+			target: "all", holds: func(_ *results, c, _ float64) bool { return c == crowd }},
+		{title: "200 connections at once: p50", unit: "ms", metric: "connections-p50", decimals: 0, measuredBy: "connections",
+			target: "not above the plugin", holds: notAbove},
+		{title: "peak memory of one tunnel, upload", unit: "MB", metric: "upload1-memory", decimals: 1, measuredBy: "upload1",
+			target: "at most 40 MB", holds: small},
+		{title: "peak memory of one tunnel, download", unit: "MB", metric: "download1-memory", decimals: 1, measuredBy: "download1",
+			target: "at most 40 MB", holds: small},
+		{title: "peak memory over a long upload and a long download", unit: "MB", metric: "flat-peak", alone: true, decimals: 1,
+			measuredBy: "flat", target: "at most 40 MB", holds: small},
+		{title: "memory growth in the second half of them", unit: "MB", metric: "flat-growth", alone: true, decimals: 1,
+			measuredBy: "flat", target: "flat (at most 4 MB)", holds: func(_ *results, c, _ float64) bool { return c <= 4 }},
+		{title: "download, agent without its rests", unit: "MB/s", metric: "flat-download", alone: true, decimals: 1, measuredBy: "flat"},
+		{title: "upload under 1 % loss", unit: "MB/s", metric: "loss-upload", decimals: 2, measuredBy: "loss-upload",
+			target: "still moving", holds: moving},
+		{title: "download under 1 % loss", unit: "MB/s", metric: "loss-download", decimals: 3, measuredBy: "loss-download"},
+	}
+}
+
+func rivalOf(metric string) series { return series{metric, namePlugin} }
+
+func notAbove(_ *results, c, p float64) bool { return c <= p }
+func small(_ *results, c, _ float64) bool    { return c <= 40 }
+func moving(_ *results, c, _ float64) bool   { return c > 0 }
+
+// rivalSeries is where the other column's figure comes from.
+func (w row) rivalSeries() series {
+	if w.rival == (series{}) {
+		return rivalOf(w.metric)
+	}
+	return w.rival
+}

@@ -32,6 +32,7 @@ const port = 7000 // of the service in the tasks
 type world struct {
 	*testing.T
 	account *emulator.Emulator
+	options tunnel.Options
 	client  *aws.Client
 	engine  *tunnel.Engine
 	events  *record
@@ -67,20 +68,30 @@ func newWorld(t *testing.T, server string, o tunnel.Options, faults func(*emulat
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Client, o.Log = client, log
-	w := &world{T: t, account: account, client: client, engine: tunnel.New(o)}
-	w.events = watch(w.engine)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		defer cancel()
-		if err := w.engine.Close(ctx); err != nil {
-			t.Errorf("close the engine: %v", err)
-		}
 		if left := account.Sessions(); len(left) > 0 {
 			t.Errorf("%d sessions are left: %+v", len(left), left)
 		}
 	})
+	o.Log = log
+	w := &world{T: t, account: account, options: o}
+	w.use(client)
 	return w
+}
+
+// use gives the world an engine with another client.
+func (w *world) use(client *aws.Client) {
+	o := w.options
+	o.Client = client
+	e := tunnel.New(o)
+	w.client, w.engine, w.events = client, e, watch(e)
+	w.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if err := e.Close(ctx); err != nil {
+			w.Errorf("close the engine: %v", err)
+		}
+	})
 }
 
 // open opens a tunnel to the service and waits for it to be open.

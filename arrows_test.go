@@ -29,6 +29,7 @@ func arrows() map[string][]string {
 		"aws":           {},
 		"aws/emulator":  {"tunnel/wire"}, // it must not share the reliability code that it exists to test
 		"deploy":        {},
+		"deploy/action": {}, // scripts, and the tests that run them
 		"bench":         {"aws", "aws/emulator", "tunnel", "internal/need"},
 		"internal/need": {}, // for tests alone
 	}

@@ -1,64 +1,34 @@
 package ui
 
 import (
-	"fmt"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
 )
 
-// plain makes text that came from elsewhere fit for one line of a terminal: control and invisible characters are spelled
-// out, and so is what a terminal without Unicode cannot show.
-func (t *theme) plain(s string) string {
-	ok := true
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] >= utf8.RuneSelf || s[i] == 0x7f {
-			ok = false
-			break
-		}
-	}
-	if ok {
-		return s
-	}
+// ascii is what a terminal without Unicode can show of a screen: every other character becomes one that is close, or
+// question marks over the same cells.
+func ascii(s string) string {
 	var b strings.Builder
-	for i := 0; i < len(s); {
-		r, size := utf8.DecodeRuneInString(s[i:])
+	b.Grow(len(s))
+	for _, r := range s {
 		switch {
-		case r == utf8.RuneError && size == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case r == '\n' || r == '\t':
-			b.WriteByte(' ')
-		case r < utf8.RuneSelf && !unicode.IsPrint(r):
-			fmt.Fprintf(&b, `\x%02x`, r)
-		case r >= utf8.RuneSelf && !t.unicode:
-			b.WriteString(asciiFor(r))
-		case !unicode.IsPrint(r):
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
+		case r < utf8.RuneSelf:
 			b.WriteRune(r)
+		case r == '…':
+			b.WriteByte('~')
+		case r == '–' || r == '—':
+			b.WriteByte('-')
+		case r == '·' || r == '│':
+			b.WriteByte('|')
+		case r == '→' || r == '›':
+			b.WriteByte('>')
+		default:
+			b.WriteString(strings.Repeat("?", ansi.StringWidth(string(r))))
 		}
-		i += size
 	}
 	return b.String()
-}
-
-// asciiFor is what is closest to a rune in ASCII.
-func asciiFor(r rune) string {
-	switch r {
-	case '…':
-		return "..."
-	case '–', '—':
-		return "-"
-	case '‘', '’':
-		return "'"
-	case '“', '”':
-		return `"`
-	case '·':
-		return "|"
-	}
-	return "?"
 }
 
 // width is how many cells text takes.

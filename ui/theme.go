@@ -19,7 +19,7 @@ type theme struct {
 	accent, link           ink // names and addresses; keys of the bottom line
 	good, busy, bad        ink // states: open, on its way, lost
 	sent, received         ink // the two directions of traffic
-	selected, unfocused    ink // the row under the cursor, in the pane that has the keyboard and in another
+	selected               ink // the row under the cursor in the pane that has the keyboard
 	border, borderFocused  ink
 	header, warning, alarm ink // bars
 
@@ -40,7 +40,6 @@ type glyphs struct {
 	thin     box
 	thick    box // of the pane that has the keyboard
 	spinner  []string
-	bars     []string // of a sparkline, lowest first
 	caret    string
 }
 
@@ -99,7 +98,7 @@ func (t *theme) mix() {
 	t.sent, t.received = newInk(plain.Foreground(violet)), newInk(plain.Foreground(cyan))
 	t.border, t.borderFocused = newInk(plain.Foreground(grey)), newInk(plain.Foreground(blue))
 	t.header = newInk(plain.Bold(true))
-	t.selected, t.unfocused = newInk(plain.Reverse(true)), newInk(plain.Underline(true))
+	t.selected = newInk(plain.Reverse(true))
 	t.warning, t.alarm = newInk(plain.Foreground(amber).Bold(true)), newInk(plain.Foreground(red).Bold(true).Reverse(true))
 	t.glyph = asciiGlyphs()
 	if t.unicode {
@@ -113,7 +112,6 @@ func unicodeGlyphs() glyphs {
 		thin:    box{"─", "│", "┌", "┐", "┘", "└"},
 		thick:   box{"━", "┃", "┏", "┓", "┛", "┗"},
 		spinner: []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"},
-		bars:    []string{"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"},
 	}
 }
 
@@ -123,7 +121,6 @@ func asciiGlyphs() glyphs {
 		thin:    box{"-", "|", "+", "+", "+", "+"},
 		thick:   box{"=", "#", "#", "#", "#", "#"},
 		spinner: []string{"|", "/", "-", "\\"},
-		bars:    []string{"_", ".", "-", "=", "+", "*", "%", "#"},
 	}
 }
 

@@ -1,0 +1,87 @@
+package ui
+
+import (
+	tea "charm.land/bubbletea/v2"
+)
+
+// help is a dialog that lists every key.
+type help struct {
+	app *app
+	top int
+	all []string
+	h   int
+}
+
+func newHelp(a *app) *help { return &help{app: a} }
+
+// chapters are the keys in the order of the help.
+func (k *keyMap) chapters() []struct {
+	name string
+	keys []binding
+} {
+	return []struct {
+		name string
+		keys []binding
+	}{
+		{"move", []binding{k.up, k.down, k.top, k.bottom, k.pageUp, k.pageDown, k.in, k.back, k.nextPane}},
+		{"find", []binding{k.filter, k.sort, k.reverse, k.refresh}},
+		{"tunnels", []binding{k.forward, k.tunnels, k.stop, k.reconnect, k.copy, k.saved, k.save}},
+		{"elsewhere", []binding{k.profile, k.region, k.log}},
+		{"leave", []binding{k.help, k.quit, k.interrupt, k.suspend}},
+	}
+}
+
+func (h *help) title() string { return h.app.theme.strong.paint("keys") }
+
+func (h *help) foot() string {
+	if len(h.all) > h.h {
+		return "more below and above"
+	}
+	return ""
+}
+
+func (h *help) help() []binding { return []binding{h.app.keys.back.as("close")} }
+
+func (h *help) draw(w, lines int) []string {
+	t := h.app.theme
+	h.all = h.all[:0]
+	const keyWidth = 14
+	add := func(column []string) { h.all = append(h.all, column...) }
+	for _, chapter := range h.app.keys.chapters() {
+		block := []string{" " + t.strong.paint(chapter.name)}
+		for _, b := range chapter.keys {
+			block = append(block, "  "+t.link.paint(t.fit(b.Help().Key, keyWidth))+" "+t.cut(b.Help().Desc, w-keyWidth-4))
+		}
+		add(block)
+	}
+	h.h = lines
+	h.top = max(min(h.top, len(h.all)-lines), 0)
+	return h.all[h.top:min(h.top+lines, len(h.all))]
+}
+
+func (h *help) update(msg tea.Msg) (tea.Cmd, bool) {
+	keys := h.app.keys
+	switch msg := msg.(type) {
+	case tea.KeyPressMsg:
+		switch {
+		case is(msg, keys.up):
+			h.top--
+		case is(msg, keys.down):
+			h.top++
+		case is(msg, keys.pageUp):
+			h.top -= h.h
+		case is(msg, keys.pageDown):
+			h.top += h.h
+		case is(msg, keys.back), is(msg, keys.help), is(msg, keys.quit):
+			h.app.dismiss()
+		}
+	case tea.MouseWheelMsg:
+		if msg.Button == tea.MouseWheelUp {
+			h.top -= wheelStep
+		} else {
+			h.top += wheelStep
+		}
+	}
+	h.top = max(h.top, 0)
+	return nil, true
+}

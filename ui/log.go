@@ -1,0 +1,3 @@
+package ui
+
+func newLog(a *app) screen { return newHelp(a) }

@@ -1,0 +1,69 @@
+package ui
+
+import (
+	"errors"
+	"time"
+)
+
+// How long the line above the keys keeps what it says. What went wrong stays longer: it is to be read twice.
+const (
+	keepNotice  = 5 * time.Second
+	keepTrouble = 30 * time.Second
+)
+
+// notice is one thing said to the user in the line above the keys, with its remedy in a line below.
+type notice struct {
+	text, remedy string
+	trouble      bool
+	until        time.Time
+}
+
+// say tells something that has happened.
+func (a *app) say(text string) {
+	a.notice = notice{text: printable(text), until: a.now.Add(keepNotice)}
+}
+
+// fail tells what went wrong, and what to do about it.
+func (a *app) fail(err error) {
+	a.notice = notice{text: printable(err.Error()), remedy: printable(remedy(err)), trouble: true, until: a.now.Add(keepTrouble)}
+}
+
+// remedy asks an error, or what it wraps, what to do about it; empty when nothing is known.
+func remedy(err error) string {
+	if e, ok := errors.AsType[interface {
+		error
+		Remedy() string
+	}](err); ok {
+		return e.Remedy()
+	}
+	return ""
+}
+
+// fade takes a notice away when its time is over.
+func (n *notice) fade(now time.Time) {
+	if now.After(n.until) {
+		*n = notice{}
+	}
+}
+
+// lines is how many lines the notice takes.
+func (n *notice) lines() int {
+	if n.remedy != "" {
+		return 2
+	}
+	return 1
+}
+
+func (n *notice) draw(t *theme, w int) []string {
+	switch {
+	case n.text == "":
+		return []string{""}
+	case !n.trouble:
+		return []string{" " + t.good.paint(t.cut(n.text, w-2))}
+	}
+	lines := []string{" " + t.bad.paint(t.cut("! "+n.text, w-2))}
+	if n.remedy != "" {
+		lines = append(lines, " "+t.busy.paint(t.cut(t.glyph.into+" "+n.remedy, w-2)))
+	}
+	return lines
+}

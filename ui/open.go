@@ -1,0 +1,97 @@
+package ui
+
+import (
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"culvert/tunnel"
+)
+
+// proof is whether a tunnel was seen to reach its far end.
+type proof struct {
+	state proofState
+	err   error // why not
+}
+
+type proofState int
+
+const (
+	proving proofState = iota
+	proved
+	unproved
+)
+
+// open opens a tunnel and proves it. What goes wrong is said in the notice line.
+func (a *app) open(p *place, spec tunnel.Spec, probe string) tea.Cmd {
+	if a.o.ReadOnly {
+		a.fail(&ReadOnlyError{})
+		return nil
+	}
+	return func() tea.Msg {
+		t, err := p.engine.Open(spec)
+		return then(func() tea.Cmd {
+			if err != nil {
+				a.fail(err)
+				return nil
+			}
+			return a.opened(t, probe)
+		})
+	}
+}
+
+// opened shows a tunnel that has begun to listen.
+func (a *app) opened(t *tunnel.Tunnel, probe string) tea.Cmd {
+	a.proofs[t] = proof{}
+	return tea.Batch(a.hurry(), a.prove(t, probe))
+}
+
+// proveAgain is how long to wait after a probe that failed; a tunnel that is not open yet is one of them.
+const proveAgain = time.Second
+
+// prove tries a tunnel until it is seen to work, or is over.
+func (a *app) prove(t *tunnel.Tunnel, probe string) tea.Cmd {
+	if a.o.Prove == nil {
+		return nil
+	}
+	return func() tea.Msg {
+		var err error
+		if state, _ := t.State(); state != tunnel.Open {
+			return a.provedLater(t, probe)
+		}
+		err = a.o.Prove(a.ctx, t, probe)
+		return then(func() tea.Cmd {
+			if err == nil {
+				a.proofs[t] = proof{state: proved}
+				return nil
+			}
+			a.proofs[t] = proof{state: unproved, err: err}
+			return func() tea.Msg { return a.provedLater(t, probe) }
+		})
+	}
+}
+
+// provedLater waits, and has the tunnel proved again unless it or the interface has ended.
+func (a *app) provedLater(t *tunnel.Tunnel, probe string) tea.Msg {
+	select {
+	case <-a.ctx.Done():
+		return nil
+	case <-time.After(proveAgain):
+	}
+	if state, _ := t.State(); state.Final() {
+		return nil
+	}
+	return then(func() tea.Cmd { return a.prove(t, probe) })
+}
+
+// ReadOnlyError says that the interface was told to change nothing.
+type ReadOnlyError struct{}
+
+func (e *ReadOnlyError) Error() string {
+	return "culvert runs with --read-only: it opens and ends nothing"
+}
+
+// Remedy is to start it without.
+func (e *ReadOnlyError) Remedy() string {
+	return "start it without --read-only, CULVERT_READ_ONLY and read-only in the config file"
+}

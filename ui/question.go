@@ -1,0 +1,65 @@
+package ui
+
+import (
+	"fmt"
+
+	tea "charm.land/bubbletea/v2"
+)
+
+// question is a dialog that asks yes or no.
+type question struct {
+	app    *app
+	name   string
+	text   []string
+	yes    binding
+	agreed func() tea.Cmd
+}
+
+// confirm asks the user before something is done that cannot be undone.
+func (a *app) confirm(name, doing string, agreed func() tea.Cmd, text ...string) {
+	a.ask(&question{app: a, name: name, text: text, yes: bind("", doing, "enter", "y"), agreed: agreed})
+}
+
+// askQuit leaves, after a question while tunnels are open.
+func (a *app) askQuit() tea.Cmd {
+	open := a.tunnels.open()
+	if open == 0 {
+		return a.quit()
+	}
+	what := fmt.Sprintf("%d tunnels are open. Quitting closes them and", open)
+	if open == 1 {
+		what = "One tunnel is open. Quitting closes it and"
+	}
+	a.confirm("quit", "quit", a.quit, what, "whatever goes through.")
+	return nil
+}
+
+func (q *question) title() string { return q.app.theme.strong.paint(q.name) }
+
+func (q *question) foot() string { return "" }
+
+func (q *question) draw(w, _ int) []string {
+	t := q.app.theme
+	lines := []string{""}
+	for _, text := range q.text {
+		for _, line := range wrap(text, w-4) {
+			lines = append(lines, "  "+line)
+		}
+	}
+	return append(lines, "", "  "+t.hint(q.yes)+t.hint(q.app.keys.back.as("stay")), "")
+}
+
+func (q *question) help() []binding { return []binding{q.yes, q.app.keys.back.as("stay")} }
+
+func (q *question) update(msg tea.Msg) (tea.Cmd, bool) {
+	k, ok := msg.(tea.KeyPressMsg)
+	switch {
+	case !ok:
+	case is(k, q.yes):
+		q.app.dismiss()
+		return q.agreed(), true
+	case is(k, q.app.keys.back), k.String() == "n", is(k, q.app.keys.quit):
+		q.app.dismiss()
+	}
+	return nil, true
+}

@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -145,4 +146,4 @@ func pour(w io.Writer, block []byte, n int64) error {
 	return nil
 }
 
-func hexDigest(h hash.Hash) string { return fmt.Sprintf("%x", h.Sum(nil)) }
+func hexDigest(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }

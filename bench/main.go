@@ -36,7 +36,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, complaints io.Wr
 	var err error
 	switch {
 	case len(args) == 1 && args[0] == partServe:
-		err = serve(in, out)
+		err = serve(in, out) //nolint:contextcheck // it ends with its input
 	case len(args) == 4 && args[0] == partEngine:
 		err = engine(ctx, args[1], args[2], args[3], out)
 	default:

@@ -58,6 +58,12 @@ type measurement struct {
 	do       func(*bench, context.Context, subject) error
 }
 
+// Measurements that bring several rows each.
+const (
+	besideUpload   = "echo-upload"
+	besideDownload = "echo-download"
+)
+
 // measurements are all, in the order they are run.
 func measurements() []measurement {
 	usual := func(e effort) int { return e.runs }
@@ -66,8 +72,8 @@ func measurements() []measurement {
 	return []measurement{
 		{"first-byte", func(e effort) int { return e.starts }, append(slices.Clone(both), cli()), (*bench).start},
 		{"echo", usual, both, (*bench).idleEcho},
-		{"echo-upload", usual, both, besideBulk(wordUpload)},
-		{"echo-download", usual, both, besideBulk(wordSource)},
+		{besideUpload, usual, both, besideBulk(besideUpload, wordUpload)},
+		{besideDownload, usual, both, besideBulk(besideDownload, wordSource)},
 		{"connections", usual, both, (*bench).crowd},
 		{"upload1", usual, both, uploads("upload1", 1)},
 		{"upload8", usual, both, uploads("upload8", manyConns)},
@@ -207,11 +213,7 @@ func (b *bench) addTimes(metric string, s subject, times []time.Duration) {
 
 // besideBulk takes echoes while another connection of the same forward transfers without end: on one connection that
 // stays, and on a new one for each.
-func besideBulk(word string) func(*bench, context.Context, subject) error {
-	metric := "echo-upload"
-	if word == wordSource {
-		metric = "echo-download"
-	}
+func besideBulk(metric, word string) func(*bench, context.Context, subject) error {
 	return func(b *bench, ctx context.Context, s subject) error {
 		return b.with(ctx, s, func(ctx context.Context, c *client) error {
 			ctx, cancel := context.WithTimeoutCause(ctx, besideWithin, errors.New("not done within "+besideWithin.String()))

@@ -60,8 +60,8 @@ func findCLI(ctx context.Context) string {
 		return ""
 	}
 	if strings.Contains(path, "/shims/") {
-		if real, err := output(ctx, "pyenv", "which", "aws"); err == nil {
-			return real
+		if program, err := output(ctx, "pyenv", "which", "aws"); err == nil {
+			return program
 		}
 	}
 	return path

@@ -33,16 +33,16 @@ func rows() []row {
 		{title: "1 KiB echo, idle, p50", unit: "ms", metric: "echo-p50", decimals: 1, measuredBy: "echo",
 			target: "not above the plugin", holds: notAbove},
 		{title: "1 KiB echo, idle, p99", unit: "ms", metric: "echo-p99", decimals: 1, measuredBy: "echo"},
-		{title: "1 KiB echo beside an upload, p50", unit: "ms", metric: "echo-upload-p50", decimals: 1, measuredBy: "echo-upload",
+		{title: "1 KiB echo beside an upload, p50", unit: "ms", metric: besideUpload + "-p50", decimals: 1, measuredBy: besideUpload,
 			target: "at most 2 × culvert idle", holds: func(r *results, c, _ float64) bool {
 				idle, known := r.median("echo-p50", nameCulvert)
 				return known && c <= 2*idle
 			}},
-		{title: "1 KiB echo beside an upload, p99", unit: "ms", metric: "echo-upload-p99", decimals: 1, measuredBy: "echo-upload"},
-		{title: "the same, a new connection for each, p50", unit: "ms", metric: "echo-upload-new-p50", decimals: 1, measuredBy: "echo-upload"},
-		{title: "1 KiB echo beside a download, p50", unit: "ms", metric: "echo-download-p50", decimals: 1, measuredBy: "echo-download"},
-		{title: "1 KiB echo beside a download, p99", unit: "ms", metric: "echo-download-p99", decimals: 1, measuredBy: "echo-download"},
-		{title: "the same, a new connection for each, p50", unit: "ms", metric: "echo-download-new-p50", decimals: 1, measuredBy: "echo-download"},
+		{title: "1 KiB echo beside an upload, p99", unit: "ms", metric: besideUpload + "-p99", decimals: 1, measuredBy: besideUpload},
+		{title: "the same, a new connection for each, p50", unit: "ms", metric: besideUpload + "-new-p50", decimals: 1, measuredBy: besideUpload},
+		{title: "1 KiB echo beside a download, p50", unit: "ms", metric: besideDownload + "-p50", decimals: 1, measuredBy: besideDownload},
+		{title: "1 KiB echo beside a download, p99", unit: "ms", metric: besideDownload + "-p99", decimals: 1, measuredBy: besideDownload},
+		{title: "the same, a new connection for each, p50", unit: "ms", metric: besideDownload + "-new-p50", decimals: 1, measuredBy: besideDownload},
 		{title: "first byte, beside the plugin started directly", unit: "ms", metric: "first-byte", decimals: 0, measuredBy: "first-byte",
 			target: "at most 1.2 × the plugin", holds: func(_ *results, c, p float64) bool { return c <= 1.2*p }},
 		{title: "first byte, beside `aws ssm start-session`", unit: "ms", metric: "first-byte", decimals: 0, measuredBy: "first-byte",

@@ -26,26 +26,27 @@ const agentPacing = time.Millisecond
 
 // conditions are what the service and the agent do to a session.
 type conditions struct {
-	Delay  time.Duration // of the service, each way
-	Pacing time.Duration // of the agent
-	Loss   float64       // share of the messages lost: data and acknowledges, both ways
+	Delay  time.Duration `json:"delay"`  // of the service, each way
+	Pacing time.Duration `json:"pacing"` // of the agent
+	Loss   float64       `json:"loss"`   // share of the messages lost: data and acknowledges, both ways
 }
 
 // hello is the first line of the far side.
 type hello struct {
-	URL, KeyID, Secret string
-	Env                []string // for a client's process
+	URL    string   `json:"url"`
+	KeyID  string   `json:"key"`
+	Secret string   `json:"secret"`
+	Env    []string `json:"env"` // for a client's process
 }
 
 // order is what the far side is asked; every order gets an answer.
 type order struct {
-	Set  *conditions
-	Reap bool // end all sessions
+	Set  *conditions `json:"set"`
+	Reap bool        `json:"reap"` // end all sessions
 }
 
 type answer struct {
-	Received int64 // bytes that uploads have delivered to the destination so far
-	Sessions int   // open before Reap
+	Received int64 `json:"received"` // bytes that uploads have delivered to the destination so far
 }
 
 // serve is the far side in a process of its own, so that its work is not counted as a client's: the account with its
@@ -67,7 +68,7 @@ func serve(in io.Reader, out io.Writer) error {
 	defer e.Close()
 	id, secret := e.Credentials()
 	answers, orders := json.NewEncoder(out), json.NewDecoder(in)
-	if err := answers.Encode(hello{URL: e.URL(), KeyID: id, Secret: secret, Env: e.Env()}); err != nil {
+	if err := answers.Encode(hello{URL: e.URL(), KeyID: id, Secret: secret, Env: e.Env()}); err != nil { //nolint:gosec // of the emulated account
 		return fmt.Errorf("greet: %w", err)
 	}
 	for {
@@ -77,7 +78,7 @@ func serve(in io.Reader, out io.Writer) error {
 		} else if err != nil {
 			return fmt.Errorf("read an order: %w", err)
 		}
-		a := answer{Received: d.received.Load(), Sessions: len(e.Sessions())}
+		a := answer{Received: d.received.Load()}
 		if o.Set != nil {
 			e.Fault(func(f *emulator.Faults) { o.Set.apply(f) })
 		}

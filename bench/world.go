@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -133,7 +134,7 @@ func (w *world) env() []string {
 // document is the port forward that a client asks for.
 func document(local int) aws.Document {
 	d := aws.PortForward(port)
-	d.Parameters["localPortNumber"] = []string{fmt.Sprint(local)}
+	d.Parameters["localPortNumber"] = []string{strconv.Itoa(local)}
 	return d
 }
 

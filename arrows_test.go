@@ -20,9 +20,10 @@ const module = "culvert"
 func arrows() map[string][]string {
 	return map[string][]string{
 		"":              {"ui/cli", "ui", "ui/headless", "tunnel", "aws", "aws/emulator"},
-		"ui/cli":        {"ui", "ui/headless", "tunnel", "tunnel/doctor", "aws", "aws/emulator", "deploy"},
-		"ui":            {"tunnel", "tunnel/doctor", "aws"},
-		"ui/headless":   {"tunnel", "tunnel/doctor", "aws"},
+		"ui/control":    {}, // what `culvert up` holds, for all faces
+		"ui/cli":        {"ui", "ui/headless", "ui/control", "tunnel", "tunnel/doctor", "aws", "aws/emulator", "deploy"},
+		"ui":            {"ui/control", "tunnel", "tunnel/doctor", "aws"},
+		"ui/headless":   {"ui/control", "tunnel", "tunnel/doctor", "aws"},
 		"tunnel/doctor": {"tunnel", "aws"},
 		"tunnel":        {"aws", "tunnel/wire"},
 		"tunnel/wire":   {},

@@ -1,0 +1,163 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"time"
+)
+
+const (
+	askTime  = 5 * time.Second  // for a status
+	downTime = 10 * time.Second // for the end of the sessions and of the process
+	endPoll  = 20 * time.Millisecond
+)
+
+// AbsentError is a name under which nothing is up.
+type AbsentError struct {
+	Name  string
+	Known []string
+}
+
+func (e *AbsentError) Error() string { return "nothing is up under the name " + e.Name }
+
+// Remedy lists what is.
+func (e *AbsentError) Remedy() string {
+	if len(e.Known) == 0 {
+		return "start it with culvert up"
+	}
+	return fmt.Sprintf("these names are up: %v", e.Known)
+}
+
+// Sets returns all sets, by name.
+func (d Dir) Sets(ctx context.Context) ([]Set, error) {
+	names, err := d.Names()
+	if err != nil {
+		return nil, err
+	}
+	sets := make([]Set, 0, len(names))
+	for _, name := range names {
+		s, err := d.Set(ctx, name)
+		if _, gone := errors.AsType[*AbsentError](err); gone {
+			continue // it ended meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		sets = append(sets, s)
+	}
+	return sets, nil
+}
+
+// Set asks for one set. The error is an *AbsentError when there is none of that name.
+func (d Dir) Set(ctx context.Context, name string) (Set, error) {
+	if err := CheckName(name); err != nil {
+		return Set{}, err
+	}
+	r, err := d.Read(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		known, _ := d.Names() //nolint:errcheck // only for advice
+		return Set{}, &AbsentError{Name: name, Known: known}
+	}
+	if err != nil {
+		return Set{}, fmt.Errorf("read the record of %s: %w", name, err)
+	}
+	if r.Failure == nil && r.Process.Alive() {
+		ctx, cancel := context.WithTimeout(ctx, askTime)
+		defer cancel()
+		if s, err := d.ask(ctx, name, doStatus); err == nil {
+			return s, nil
+		}
+		if r.Process.Alive() { // it has no ear yet, or none any more
+			s := r.Set()
+			s.State, s.Error, s.Remedy = Starting, "", ""
+			return s, nil
+		}
+		if r, err = d.Read(name); err != nil {
+			return Set{}, &AbsentError{Name: name}
+		}
+	}
+	return r.Set(), nil
+}
+
+// ask sends one request to the process that holds a set.
+func (d Dir) ask(ctx context.Context, name, do string) (Set, error) {
+	var s Set
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", d.Socket(name))
+	if err != nil {
+		return s, fmt.Errorf("ask the holder of %s: %w", name, err)
+	}
+	defer conn.Close() //nolint:errcheck // the answer is read
+	callOff := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer callOff()
+	if err := json.NewEncoder(conn).Encode(request{Do: do}); err != nil {
+		return s, fmt.Errorf("ask the holder of %s: %w", name, err)
+	}
+	if err := json.NewDecoder(conn).Decode(&s); err != nil {
+		return s, fmt.Errorf("ask the holder of %s: %w", name, err)
+	}
+	return s, nil
+}
+
+// StuckError is a holder that had to be killed.
+type StuckError struct {
+	Name  string
+	PID   int
+	After time.Duration
+}
+
+func (e *StuckError) Error() string {
+	return fmt.Sprintf("process %d, which held %s, did not end within %s and was killed", e.PID, e.Name, e.After)
+}
+
+// Remedy says what that leaves.
+func (e *StuckError) Remedy() string {
+	return "none is needed here; its sessions end with the idle timeout of the account, or with aws ssm terminate-session"
+}
+
+// Down ends a set: its sessions are terminated and its process is gone when it returns. It returns the set as it was
+// last, also when that had ended by itself before; the record is removed. The error is an *AbsentError when there is
+// nothing of that name, a *StuckError when the process had to be killed.
+func (d Dir) Down(ctx context.Context, name string) (Set, error) {
+	last, err := d.Set(ctx, name)
+	if err != nil {
+		return last, err
+	}
+	r, err := d.Read(name)
+	if err != nil {
+		return last, d.Remove(name)
+	}
+	if !r.Process.Alive() {
+		return last, d.Remove(name)
+	}
+	ending, cancel := context.WithTimeout(ctx, downTime)
+	defer cancel()
+	if s, err := d.ask(ending, name, doDown); err == nil {
+		last = s
+	} else if ending.Err() == nil && r.Process.Alive() {
+		_ = r.Process.end() // it does not listen: it is told like any process
+	}
+	if err := await(ending, r.Process); err != nil {
+		if ctx.Err() != nil {
+			return last, err
+		}
+		killed := &StuckError{Name: name, PID: r.Process.PID, After: downTime}
+		return last, errors.Join(killed, r.Process.Kill(), d.Remove(name))
+	}
+	return last, d.Remove(name)
+}
+
+// await waits until a process is gone.
+func await(ctx context.Context, p Process) error {
+	for p.Alive() {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(endPoll):
+		}
+	}
+	return nil
+}

@@ -1,0 +1,179 @@
+package control
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Dir is where the records, sockets and logs of a user's sets are.
+type Dir struct {
+	Runtime string // records and sockets, mode 0700
+	State   string // logs
+}
+
+// Record is what a process writes down about the set that it holds.
+type Record struct {
+	Name     string    `json:"name"`
+	Process  Process   `json:"process"`
+	Since    time.Time `json:"since"`
+	Request  []string  `json:"request"`
+	Log      string    `json:"log"`
+	Sessions []string  `json:"sessions,omitempty"` // open ones, to be ended by somebody else after a crash
+	Exported []string  `json:"exported,omitempty"` // variables in GITHUB_ENV, to be blanked in the end
+	Failure  *Failure  `json:"failure,omitempty"`  // how it ended, if not because it was told to
+}
+
+// Failure is an error as it outlives its process.
+type Failure struct {
+	Problem string `json:"error"`
+	Advice  string `json:"remedy"`
+	Code    int    `json:"code"` // exit code
+}
+
+func (f *Failure) Error() string { return f.Problem }
+
+// Remedy says what to do about it.
+func (f *Failure) Remedy() string { return f.Advice }
+
+// Set is the record as a Set: Failed with a failure, Crashed without.
+func (r Record) Set() Set {
+	s := Set{Name: r.Name, State: Crashed, PID: r.Process.PID, Since: r.Since, Log: r.Log, Request: r.Request, Tunnels: []Tunnel{}}
+	if r.Failure != nil {
+		s.State, s.Error, s.Remedy = Failed, r.Failure.Problem, r.Failure.Advice
+		return s
+	}
+	s.Error = fmt.Sprintf("process %d that held the tunnels is gone without having ended its sessions", r.Process.PID)
+	s.Remedy = "run culvert down " + r.Name + " to end what it has left"
+	return s
+}
+
+var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$`)
+
+// NameError is a name that no set can have.
+type NameError struct{ Name string }
+
+func (e *NameError) Error() string { return fmt.Sprintf("%q cannot be the name of a set of tunnels", e.Name) }
+
+// Remedy says how names look.
+func (e *NameError) Remedy() string {
+	return "use up to 32 letters, digits, dots, dashes and underscores, a letter or digit first"
+}
+
+// CheckName refuses names that cannot be those of files; the error is a *NameError.
+func CheckName(name string) error {
+	if !nameForm.MatchString(name) {
+		return &NameError{Name: name}
+	}
+	return nil
+}
+
+// Socket is where the process that holds a set answers.
+func (d Dir) Socket(name string) string { return filepath.Join(d.Runtime, name+".sock") }
+
+// Log is where that process writes what happens.
+func (d Dir) Log(name string) string { return filepath.Join(d.State, name+".log") }
+
+func (d Dir) record(name string) string { return filepath.Join(d.Runtime, name+".json") }
+
+// UnsafeError is a directory that others could have put something into.
+type UnsafeError struct{ Path, Problem string }
+
+func (e *UnsafeError) Error() string { return fmt.Sprintf("%s %s", e.Path, e.Problem) }
+
+// Remedy names the way out.
+func (e *UnsafeError) Remedy() string {
+	return fmt.Sprintf("make it a directory of your own with mode 0700 (chmod 700 %s), or point XDG_RUNTIME_DIR at one", e.Path)
+}
+
+// Prepare makes the directories, and refuses a runtime directory that others can write to.
+func (d Dir) Prepare() error {
+	for _, dir := range []string{d.Runtime, d.State} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("make a place for the tunnels: %w", err)
+		}
+	}
+	info, err := os.Lstat(d.Runtime)
+	switch {
+	case err != nil:
+		return fmt.Errorf("look at the runtime directory: %w", err)
+	case !info.IsDir():
+		return &UnsafeError{Path: d.Runtime, Problem: "is no directory"}
+	case !ownedByUs(info):
+		return &UnsafeError{Path: d.Runtime, Problem: "belongs to somebody else"}
+	case info.Mode().Perm()&0o077 != 0:
+		if err := os.Chmod(d.Runtime, 0o700); err != nil { //nolint:gosec // a directory has to be entered
+			return fmt.Errorf("close the runtime directory to others: %w", err)
+		}
+	}
+	return nil
+}
+
+// Write keeps a record, in place of an older one of that name.
+func (d Dir) Write(r Record) error {
+	body, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode record: %w", err)
+	}
+	path := d.record(r.Name)
+	temporary := fmt.Sprintf("%s.%d", path, os.Getpid())
+	err = os.WriteFile(temporary, body, 0o600)
+	if err == nil {
+		err = os.Rename(temporary, path)
+	}
+	if err != nil {
+		_ = os.Remove(temporary)
+		return fmt.Errorf("keep record: %w", err)
+	}
+	return nil
+}
+
+// Read returns the record of a name; the error is fs.ErrNotExist when there is none. One that cannot be read, as a full
+// disk leaves it, counts as the record of a crash.
+func (d Dir) Read(name string) (Record, error) {
+	body, err := os.ReadFile(d.record(name))
+	if err != nil {
+		return Record{}, err
+	}
+	r := Record{Name: name, Log: d.Log(name)}
+	if json.Unmarshal(body, &r) != nil || r.Name != name {
+		return Record{Name: name, Log: d.Log(name)}, nil
+	}
+	return r, nil
+}
+
+// Remove forgets a set: its record and its socket.
+func (d Dir) Remove(name string) error {
+	for _, path := range []string{d.Socket(name), d.record(name)} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove the record: %w", err)
+		}
+	}
+	return nil
+}
+
+// Names returns the names that have a record, sorted.
+func (d Dir) Names() ([]string, error) {
+	entries, err := os.ReadDir(d.Runtime)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for records: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if name, ok := strings.CutSuffix(e.Name(), ".json"); ok && nameForm.MatchString(name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}

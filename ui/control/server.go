@@ -1,0 +1,124 @@
+package control
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// The requests that a holder answers, one per connection, as a line of JSON.
+const (
+	doStatus = "status" // answered at once with the Set
+	doDown   = "down"   // answered with the Set when its sessions are ended
+)
+
+type request struct {
+	Do string `json:"do"`
+}
+
+const (
+	requestTime = 5 * time.Second // to hear a request, and to be rid of an answer
+	maxRequest  = 4 << 10         // bytes
+)
+
+// Server answers for the set that this process holds.
+type Server struct {
+	status   func() Set
+	stop     func()
+	listener net.Listener
+	ended    chan struct{} // closed by Close: the sessions are ended, status is final
+	serving  sync.WaitGroup
+	cancel   context.CancelFunc
+}
+
+// Serve answers on a socket, in place of one that a crash has left: status tells how the set is, stop begins its end.
+// Both are called from several goroutines.
+func Serve(ctx context.Context, socket string, status func() Set, stop func()) (*Server, error) {
+	if err := os.Remove(socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("remove the old socket: %w", err)
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "unix", socket)
+	if err != nil {
+		return nil, &SocketError{Path: socket, Err: err}
+	}
+	if err := os.Chmod(socket, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("close the socket to others: %w", err), listener.Close())
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s := &Server{status: status, stop: stop, listener: listener, ended: make(chan struct{}), cancel: cancel}
+	s.serving.Go(func() { s.accept(ctx) })
+	return s, nil
+}
+
+// SocketError is a control socket that cannot be made.
+type SocketError struct {
+	Path string
+	Err  error
+}
+
+func (e *SocketError) Error() string { return fmt.Sprintf("listen on %s: %v", e.Path, e.Err) }
+func (e *SocketError) Unwrap() error { return e.Err }
+
+// Remedy knows that the paths of sockets must be short.
+func (e *SocketError) Remedy() string {
+	const longest = 103 // sun_path of macOS without its final zero; Linux has four more
+	if len(e.Path) > longest {
+		return fmt.Sprintf("point XDG_RUNTIME_DIR at a directory with a shorter path: a socket's may have %d bytes, this one has %d", longest, len(e.Path))
+	}
+	return "point XDG_RUNTIME_DIR at a directory in which sockets can be made"
+}
+
+func (s *Server) accept(ctx context.Context) {
+	for {
+		conn, err := s.listener.Accept()
+		if err != nil {
+			return // closed
+		}
+		s.serving.Go(func() {
+			defer conn.Close() //nolint:errcheck // the client sees what it got
+			s.answer(ctx, conn)
+		})
+	}
+}
+
+func (s *Server) answer(ctx context.Context, conn net.Conn) {
+	if conn.SetDeadline(time.Now().Add(requestTime)) != nil {
+		return
+	}
+	line, err := bufio.NewReader(io.LimitReader(conn, maxRequest)).ReadBytes('\n')
+	var r request
+	if err != nil || json.Unmarshal(line, &r) != nil {
+		return
+	}
+	switch r.Do {
+	case doStatus:
+	case doDown:
+		s.stop()
+		select {
+		case <-s.ended:
+		case <-ctx.Done():
+			return
+		}
+	default:
+		return
+	}
+	if conn.SetDeadline(time.Now().Add(requestTime)) == nil {
+		_ = json.NewEncoder(conn).Encode(s.status())
+	}
+}
+
+// Close answers those who wait for the end, which has come, and stops listening.
+func (s *Server) Close() {
+	close(s.ended)
+	_ = s.listener.Close()
+	s.serving.Wait()
+	s.cancel()
+}

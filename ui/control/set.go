@@ -1,0 +1,70 @@
+// Package control finds, asks and ends the processes that hold tunnels in the background for `culvert up`. Each holds
+// one set of tunnels under a name, keeps a record of itself in a file and answers on a unix socket beside it; both are
+// for their owner alone.
+package control
+
+import "time"
+
+// The states of a set.
+const (
+	Starting = "starting" // not every tunnel is proved ready yet
+	Ready    = "ready"
+	Ending   = "ending"
+	Failed   = "failed"  // it ended by itself, Error says why
+	Crashed  = "crashed" // its process is gone without having ended its sessions
+)
+
+// Set is the tunnels that one process holds, as it is asked or, when it is gone, as its record says. It is the JSON of
+// `culvert status -o json`: fields may be added, never renamed.
+type Set struct {
+	Name    string    `json:"name"`
+	State   string    `json:"state"`
+	PID     int       `json:"pid"`
+	Since   time.Time `json:"since"`
+	Took    int64     `json:"took_ms,omitempty"` // until everything was ready
+	Log     string    `json:"log"`
+	Request []string  `json:"request,omitempty"` // what was asked for, in a form to compare
+	Error   string    `json:"error,omitempty"`
+	Remedy  string    `json:"remedy,omitempty"`
+	Tunnels []Tunnel  `json:"tunnels"`
+}
+
+// Tunnel is one tunnel of a set with its numbers at the moment of asking.
+type Tunnel struct {
+	ID           int    `json:"id"`
+	State        string `json:"state"`
+	Ready        bool   `json:"ready"` // it has been proved
+	Local        string `json:"local"`
+	Host         string `json:"host,omitempty"` // of Local, where it is no socket
+	Port         uint16 `json:"port,omitempty"`
+	ProxyURL     string `json:"proxy_url,omitempty"`
+	Remote       string `json:"remote"`
+	Cluster      string `json:"cluster"`
+	Service      string `json:"service,omitempty"`
+	Task         string `json:"task,omitempty"`
+	TaskARN      string `json:"task_arn,omitempty"`
+	Container    string `json:"container,omitempty"`
+	Session      string `json:"session,omitempty"`
+	AgentVersion string `json:"agent_version,omitempty"`
+	Sent         uint64 `json:"sent"`
+	Received     uint64 `json:"received"`
+	Connections  int    `json:"connections"` // open now
+	Accepted     uint64 `json:"accepted"`    // since the start
+	Retries      uint64 `json:"retries"`
+	RoundTripMS  int64  `json:"round_trip_ms"`
+	Took         int64  `json:"took_ms,omitempty"` // until it was ready
+	Error        string `json:"error,omitempty"`
+	Remedy       string `json:"remedy,omitempty"`
+	Hosts        []Host `json:"hosts,omitempty"` // busiest first
+}
+
+// Host is what went to one host through a tunnel.
+type Host struct {
+	Host        string `json:"host"`
+	Connections uint64 `json:"connections"`
+	Sent        uint64 `json:"sent"`
+	Received    uint64 `json:"received"`
+}
+
+// Alive reports whether a process holds the set.
+func (s Set) Alive() bool { return s.State == Starting || s.State == Ready || s.State == Ending }

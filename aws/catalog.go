@@ -44,6 +44,8 @@ type Task struct {
 	CapacityProvider          string // FARGATE_SPOT, …
 	PlatformVersion, Platform string
 	TaskDefinition            string // ARN
+	RoleOverride              string // ARN of the task role that it was started with; empty: the task definition's
+	Subnet                    string // of its network interface, where ECS tells
 	ExecEnabled               bool
 	StartedAt, StoppedAt      time.Time
 	StoppedReason             string

@@ -240,7 +240,7 @@ func (f *fleet) describeDefinition(in map[string]any) any {
 	for name, port := range f.ports[fmt.Sprint(in["taskDefinition"])] {
 		containers = append(containers, map[string]any{"name": name, "portMappings": []map[string]any{{"containerPort": port, "protocol": "tcp"}}})
 	}
-	return map[string]any{"taskDefinition": map[string]any{"containerDefinitions": containers}}
+	return map[string]any{"taskDefinition": map[string]any{"containerDefinitions": containers, "taskRoleArn": "arn:aws:iam::111122223333:role/task"}}
 }
 
 func contains(list any, value string) bool {

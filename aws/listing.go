@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -153,49 +152,6 @@ func (c *Client) describeServices(ctx context.Context, cluster string, services 
 	return found, nil
 }
 
-// definitions are the port mappings of task definitions by ARN, kept for ever: a revision never changes.
-type definitions struct {
-	mu    sync.Mutex
-	known map[string]map[string][]Port
-}
-
-func (d *definitions) ports(arn string) (map[string][]Port, bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	ports, ok := d.known[arn]
-	return ports, ok
-}
-
-// definitionPorts are the port mappings of a task definition by container name.
-func (c *Client) definitionPorts(ctx context.Context, arn string) (map[string][]Port, error) {
-	if ports, ok := c.definitions.ports(arn); ok {
-		return ports, nil
-	}
-	out, err := call(ctx, c, place{Resource: arn}, func(ctx context.Context) (*ecs.DescribeTaskDefinitionOutput, error) {
-		return c.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &arn})
-	})
-	if err != nil {
-		return nil, err
-	}
-	if out.TaskDefinition == nil {
-		return nil, &AnswerError{Operation: "ecs:DescribeTaskDefinition", Problem: "no task definition"}
-	}
-	ports := map[string][]Port{}
-	for _, container := range out.TaskDefinition.ContainerDefinitions {
-		name := sdk.ToString(container.Name)
-		for _, mapping := range container.PortMappings {
-			ports[name] = append(ports[name], portsFrom(mapping)...)
-		}
-	}
-	c.definitions.mu.Lock()
-	defer c.definitions.mu.Unlock()
-	if c.definitions.known == nil {
-		c.definitions.known = map[string]map[string][]Port{}
-	}
-	c.definitions.known[arn] = ports
-	return ports, nil
-}
-
 // portsFrom reads a mapping; a range becomes its ports.
 func portsFrom(m types.PortMapping) []Port {
 	protocol := orWord(string(m.Protocol), "tcp")
@@ -249,6 +205,16 @@ func taskFrom(t types.Task, cluster string) Task {
 		PlatformVersion: sdk.ToString(t.PlatformVersion), Platform: sdk.ToString(t.PlatformFamily),
 		TaskDefinition: sdk.ToString(t.TaskDefinitionArn), ExecEnabled: t.EnableExecuteCommand,
 		StartedAt: sdk.ToTime(t.StartedAt), StoppedAt: sdk.ToTime(t.StoppedAt), StoppedReason: firstLine(sdk.ToString(t.StoppedReason)),
+	}
+	if t.Overrides != nil {
+		task.RoleOverride = sdk.ToString(t.Overrides.TaskRoleArn)
+	}
+	for _, a := range t.Attachments {
+		for _, detail := range a.Details {
+			if sdk.ToString(detail.Name) == "subnetId" {
+				task.Subnet = sdk.ToString(detail.Value)
+			}
+		}
 	}
 	if name, ok := strings.CutPrefix(sdk.ToString(t.Group), "service:"); ok {
 		task.Service = name

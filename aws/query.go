@@ -353,6 +353,9 @@ func (c *Client) whyNone(ctx context.Context, q Query, tasks []Task, unready []e
 		return unready[0] // the container rule's
 	}
 	nearest.Region, nearest.Waiting = c.region, len(tasks)
+	if i := slices.IndexFunc(tasks, func(t Task) bool { return t.ID == nearest.Target.Task }); i >= 0 {
+		nearest.Suspect = c.suspect(ctx, nearest, tasks[i])
+	}
 	if nearest.Cause == CauseExecOff && nearest.Target.Service != "" {
 		if services, err := c.describeServices(ctx, q.Cluster, []string{nearest.Target.Service}); err == nil && len(services) == 1 {
 			nearest.Exec = services[0].ExecEnabled

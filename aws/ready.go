@@ -28,6 +28,7 @@ type NotReadyError struct {
 	Target  Target
 	Cause   Cause
 	Status  string   // of the task or service, as ECS writes it
+	Suspect Suspect  // what the task and its definition say about why; looked at when there is no agent
 	Reason  string   // ECS's words about the agent, or about the newest task that stopped
 	Events  []string // of the service, newest first
 	Exec    bool     // the service has exec on, though the task has not
@@ -37,6 +38,9 @@ type NotReadyError struct {
 
 func (e *NotReadyError) Error() string {
 	text := orWord(e.Target.String(), "the target") + " is not ready: " + e.cause()
+	if why := e.Suspect.String(); why != "" {
+		text += ", " + why
+	}
 	if e.Reason != "" {
 		text += " (" + e.Reason + ")"
 	}
@@ -82,6 +86,9 @@ func (e *NotReadyError) Temporary() bool { return e.Cause <= CauseTaskStopping }
 
 // Remedy depends on the cause.
 func (e *NotReadyError) Remedy() string {
+	if known := e.Suspect.remedy(e.Target); known != "" {
+		return known + ", then " + e.update("--force-new-deployment")
+	}
 	switch e.Cause {
 	case CauseTaskPending, CauseNotStarted:
 		return "wait for it (--wait 5m); " + e.look()

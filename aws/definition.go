@@ -1,0 +1,126 @@
+package aws
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+)
+
+// Definition is what a task definition says about whether a session can be had.
+type Definition struct {
+	ARN        string
+	TaskRole   string // ARN; empty when it names none
+	SharedPID  bool   // all containers share one process namespace (pidMode task)
+	Containers []ContainerDefinition
+}
+
+// ContainerDefinition is a container of a task definition.
+type ContainerDefinition struct {
+	Name         string
+	Ports        []Port
+	ReadonlyRoot bool // readonlyRootFilesystem
+	Init         bool // linuxParameters.initProcessEnabled
+	Keys         bool // AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY in its environment
+}
+
+// Container finds a container by name; the zero value when there is none.
+func (d Definition) Container(name string) ContainerDefinition {
+	for _, c := range d.Containers {
+		if c.Name == name {
+			return c
+		}
+	}
+	return ContainerDefinition{}
+}
+
+func (d Definition) ports() map[string][]Port {
+	ports := map[string][]Port{}
+	for _, c := range d.Containers {
+		if len(c.Ports) > 0 {
+			ports[c.Name] = c.Ports
+		}
+	}
+	return ports
+}
+
+// definitions are task definitions by ARN, kept for ever: a revision never changes.
+type definitions struct {
+	mu    sync.Mutex
+	known map[string]Definition
+}
+
+func (d *definitions) find(arn string) (Definition, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	found, ok := d.known[arn]
+	return found, ok
+}
+
+// ports are the port mappings of a known definition by container name.
+func (d *definitions) ports(arn string) (map[string][]Port, bool) {
+	found, ok := d.find(arn)
+	return found.ports(), ok
+}
+
+func (d *definitions) keep(found Definition) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.known == nil {
+		d.known = map[string]Definition{}
+	}
+	d.known[found.ARN] = found
+}
+
+// definition describes a task definition, from memory where it was asked for before.
+func (c *Client) definition(ctx context.Context, arn string) (Definition, error) {
+	if known, ok := c.definitions.find(arn); ok {
+		return known, nil
+	}
+	out, err := call(ctx, c, place{Resource: arn}, func(ctx context.Context) (*ecs.DescribeTaskDefinitionOutput, error) {
+		return c.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &arn})
+	})
+	if err != nil {
+		return Definition{}, err
+	}
+	if out.TaskDefinition == nil {
+		return Definition{}, &AnswerError{Operation: "ecs:DescribeTaskDefinition", Problem: "no task definition"}
+	}
+	found := definitionFrom(*out.TaskDefinition)
+	found.ARN = arn
+	c.definitions.keep(found)
+	return found, nil
+}
+
+// definitionPorts are the port mappings of a task definition by container name.
+func (c *Client) definitionPorts(ctx context.Context, arn string) (map[string][]Port, error) {
+	found, err := c.definition(ctx, arn)
+	if err != nil {
+		return nil, err
+	}
+	return found.ports(), nil
+}
+
+func definitionFrom(d types.TaskDefinition) Definition {
+	found := Definition{TaskRole: sdk.ToString(d.TaskRoleArn), SharedPID: d.PidMode == types.PidModeTask}
+	for _, c := range d.ContainerDefinitions {
+		container := ContainerDefinition{
+			Name:         sdk.ToString(c.Name),
+			ReadonlyRoot: sdk.ToBool(c.ReadonlyRootFilesystem),
+			Init:         c.LinuxParameters != nil && sdk.ToBool(c.LinuxParameters.InitProcessEnabled),
+			Keys: slices.ContainsFunc(c.Environment, func(v types.KeyValuePair) bool {
+				return sdk.ToString(v.Name) == "AWS_ACCESS_KEY_ID" || sdk.ToString(v.Name) == "AWS_SECRET_ACCESS_KEY"
+			}) || slices.ContainsFunc(c.Secrets, func(v types.Secret) bool {
+				return sdk.ToString(v.Name) == "AWS_ACCESS_KEY_ID" || sdk.ToString(v.Name) == "AWS_SECRET_ACCESS_KEY"
+			}),
+		}
+		for _, mapping := range c.PortMappings {
+			container.Ports = append(container.Ports, portsFrom(mapping)...)
+		}
+		found.Containers = append(found.Containers, container)
+	}
+	return found
+}

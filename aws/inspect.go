@@ -1,0 +1,166 @@
+package aws
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
+)
+
+// Inspection is what ECS tells about a query, as far as the caller may look. What was not found is zero.
+type Inspection struct {
+	Target     Target // a container that can carry a session; zero when Err says why there is none
+	Err        error  // what Lookup says
+	Cluster    Cluster
+	Logged     bool // the cluster wants exec sessions logged or encrypted (executeCommandConfiguration)
+	Service    Service
+	Task       Task
+	Container  Container
+	Definition Definition
+	Tasks      int     // ready ones of the service, Target's included; 0 when not known
+	Gaps       []error // *GapError for what could not be looked at
+}
+
+// Inspect looks a query up as Lookup does, and at all that surrounds what was found.
+func (c *Client) Inspect(ctx context.Context, q Query) Inspection {
+	var in Inspection
+	in.Target, in.Err = c.Lookup(ctx, q)
+	at := in.Target
+	if e, ok := errors.AsType[*NotReadyError](in.Err); ok {
+		at = e.Target
+	} else if e, ok := errors.AsType[*TaskGoneError](in.Err); ok {
+		at = e.Target
+	}
+	if at.Cluster == "" {
+		if resolved, err := c.resolveARNs(q); err == nil {
+			at = Target{Cluster: resolved.Cluster, Service: resolved.Service}
+		}
+	}
+	if at.Cluster == "" || ctx.Err() != nil {
+		return in
+	}
+	var work sync.WaitGroup
+	var mu sync.Mutex
+	gap := func(what string, err error) {
+		if _, missing := errors.AsType[*NotFoundError](err); err == nil || missing {
+			return // Lookup says so
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		in.Gaps = append(in.Gaps, &GapError{What: what, Clusters: []string{at.Cluster}, Err: err})
+	}
+	work.Go(func() { gap("the cluster's settings", c.inspectCluster(ctx, at.Cluster, &in)) })
+	if at.Service != "" {
+		work.Go(func() { gap("details of services", c.inspectService(ctx, at, &in)) })
+		if in.Err == nil {
+			work.Go(func() {
+				var err error
+				in.Tasks, err = c.countReady(ctx, at)
+				gap("tasks", err)
+			})
+		}
+	}
+	if at.Task != "" {
+		work.Go(func() {
+			what, err := c.inspectTask(ctx, at, &in)
+			gap(what, err)
+		})
+	}
+	work.Wait()
+	slices.SortFunc(in.Gaps, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
+	return in
+}
+
+func (c *Client) inspectCluster(ctx context.Context, name string, in *Inspection) error {
+	out, err := call(ctx, c, place{Cluster: name}, func(ctx context.Context) (*ecs.DescribeClustersOutput, error) {
+		return c.ecs.DescribeClusters(ctx, &ecs.DescribeClustersInput{
+			Clusters: []string{name}, Include: []ecstypes.ClusterField{ecstypes.ClusterFieldConfigurations},
+		})
+	})
+	if err != nil || len(out.Clusters) == 0 {
+		return err
+	}
+	found := out.Clusters[0]
+	in.Cluster = Cluster{Name: sdk.ToString(found.ClusterName), ARN: sdk.ToString(found.ClusterArn), Status: sdk.ToString(found.Status)}
+	if settings := found.Configuration; settings != nil && settings.ExecuteCommandConfiguration != nil {
+		exec := settings.ExecuteCommandConfiguration
+		in.Logged = exec.KmsKeyId != nil || exec.Logging == ecstypes.ExecuteCommandLoggingOverride
+	}
+	c.learnAccount(accountOf(in.Cluster.ARN))
+	return nil
+}
+
+func (c *Client) inspectService(ctx context.Context, at Target, in *Inspection) error {
+	services, err := c.describeServices(ctx, at.Cluster, []string{at.Service})
+	if err == nil && len(services) > 0 {
+		in.Service = services[0]
+	}
+	return err
+}
+
+// countReady counts the service's tasks that can carry a session, among the first hundred.
+func (c *Client) countReady(ctx context.Context, at Target) (int, error) {
+	var arns []string
+	err := c.listTasks(ctx, at.Cluster, at.Service, ecstypes.DesiredStatusRunning, func(page []string) { arns = append(arns, page...) })
+	if err != nil || len(arns) == 0 {
+		return 0, err
+	}
+	tasks, err := c.describeTasks(ctx, at.Cluster, arns[:min(len(arns), taskBatch)])
+	ready := 0
+	for _, t := range tasks {
+		if hasReady(t) {
+			ready++
+		}
+	}
+	return ready, err
+}
+
+func (c *Client) inspectTask(ctx context.Context, at Target, in *Inspection) (what string, err error) {
+	tasks, err := c.describeTasks(ctx, at.Cluster, []string{at.Task})
+	if err != nil || len(tasks) == 0 {
+		return "details of tasks", err
+	}
+	in.Task = tasks[0]
+	for _, container := range in.Task.Containers {
+		if container.Name == at.Container {
+			in.Container = container
+		}
+	}
+	in.Definition, err = c.definition(ctx, in.Task.TaskDefinition)
+	return "task definitions", err
+}
+
+// ActiveSession is a session that is open at the service.
+type ActiveSession struct {
+	ID, Target, Owner string
+	Started           time.Time
+}
+
+// ActiveSessions are the open sessions of an owner (an ARN), oldest first, of those that the service lists first.
+func (c *Client) ActiveSessions(ctx context.Context, owner string) ([]ActiveSession, error) {
+	out, err := c.ssm.DescribeSessions(ctx, &ssm.DescribeSessionsInput{
+		State:   ssmtypes.SessionStateActive,
+		Filters: []ssmtypes.SessionFilter{{Key: ssmtypes.SessionFilterKeyOwner, Value: &owner}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list open sessions: %w", c.explain(ctx, err, place{}))
+	}
+	var open []ActiveSession
+	for _, s := range out.Sessions {
+		open = append(open, ActiveSession{
+			ID: firstLine(sdk.ToString(s.SessionId)), Target: firstLine(sdk.ToString(s.Target)),
+			Owner: sdk.ToString(s.Owner), Started: sdk.ToTime(s.StartDate),
+		})
+	}
+	slices.SortFunc(open, func(a, b ActiveSession) int { return a.Started.Compare(b.Started) })
+	return open, nil
+}

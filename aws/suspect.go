@@ -1,0 +1,96 @@
+package aws
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Suspect is the first thing in a task or its definition that is known to keep the exec agent from running.
+type Suspect int
+
+// The suspects, in the order they are looked for (AWS's ECS Exec Checker, and the ECS Developer Guide, "ECS Exec").
+const (
+	SuspectNone         Suspect = iota
+	SuspectPlatform             // the Fargate platform is older than ECS Exec
+	SuspectReadonlyRoot         // the agent cannot write its files
+	SuspectNoRole               // no task role: the agent has no credentials
+	SuspectKeys                 // keys in the container's environment stand in for the task role
+)
+
+// String is a clause that follows "its exec agent has stopped"; empty for SuspectNone.
+func (s Suspect) String() string {
+	switch s {
+	case SuspectNone:
+	case SuspectPlatform:
+		return "and the task's Fargate platform is older than ECS Exec"
+	case SuspectReadonlyRoot:
+		return "and the container has readonlyRootFilesystem on"
+	case SuspectNoRole:
+		return "and the task has no task role"
+	case SuspectKeys:
+		return "and the container's environment holds AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY"
+	}
+	return ""
+}
+
+// taskActions are what the agent does with the task role (ECS Developer Guide, "Task IAM role, ECS Exec permissions").
+const taskActions = `"ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel"`
+
+func (s Suspect) remedy(t Target) string {
+	container := orWord(t.Container, "the container")
+	switch s {
+	case SuspectNone:
+	case SuspectPlatform:
+		return "use Fargate platform 1.4.0 (Windows: 1.0.0) or later (Terraform: platform_version = \"LATEST\")"
+	case SuspectReadonlyRoot:
+		return fmt.Sprintf("set readonlyRootFilesystem to false for %s in the task definition, or mount writable volumes at /managed-agents, /var/lib/amazon/ssm and /var/log/amazon/ssm", container)
+	case SuspectNoRole:
+		return "give the task definition a task role (taskRoleArn; Terraform: task_role_arn) that ecs-tasks.amazonaws.com may assume, with the statement " +
+			`{"Effect":"Allow","Action":[` + strings.ReplaceAll(taskActions, ", ", ",") + `],"Resource":["*"]}`
+	case SuspectKeys:
+		return fmt.Sprintf("take AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY out of %s's environment: its agent uses them instead of the task role", container)
+	}
+	return ""
+}
+
+// suspect looks for what keeps the agent from running, as far as the caller may look.
+func (c *Client) suspect(ctx context.Context, e *NotReadyError, t Task) Suspect {
+	if e.Cause != CauseAgentStopped && e.Cause != CauseAgentMissing {
+		return SuspectNone
+	}
+	if t.LaunchType != "EC2" && oldPlatform(t) {
+		return SuspectPlatform
+	}
+	if e.Cause == CauseAgentMissing {
+		return SuspectNone // it was never tried
+	}
+	d, err := c.definition(ctx, t.TaskDefinition)
+	if err != nil {
+		c.log.Debug("the task definition is not known", "error", err)
+		return SuspectNone
+	}
+	container := d.Container(e.Target.Container)
+	switch {
+	case container.ReadonlyRoot:
+		return SuspectReadonlyRoot
+	case d.TaskRole == "" && t.RoleOverride == "":
+		return SuspectNoRole
+	case container.Keys:
+		return SuspectKeys
+	}
+	return SuspectNone
+}
+
+// oldPlatform reports whether a Fargate platform version is known to be older than ECS Exec.
+func oldPlatform(t Task) bool {
+	first, rest, _ := strings.Cut(t.PlatformVersion, ".")
+	major, err := strconv.Atoi(first)
+	if err != nil || strings.HasPrefix(strings.ToLower(t.Platform), "windows") {
+		return false
+	}
+	second, _, _ := strings.Cut(rest, ".")
+	minor, err := strconv.Atoi(second)
+	return err == nil && (major < 1 || major == 1 && minor < 4)
+}

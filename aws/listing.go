@@ -129,6 +129,7 @@ func (c *Client) describeTasks(ctx context.Context, cluster string, tasks []stri
 	found := make([]Task, 0, len(out.Tasks))
 	for _, t := range out.Tasks {
 		if task := taskFrom(t, cluster); task.ID != "" {
+			c.learnAccount(accountOf(task.ARN))
 			found = append(found, task)
 		}
 	}

@@ -60,7 +60,9 @@ var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$`)
 // NameError is a name that no set can have.
 type NameError struct{ Name string }
 
-func (e *NameError) Error() string { return fmt.Sprintf("%q cannot be the name of a set of tunnels", e.Name) }
+func (e *NameError) Error() string {
+	return fmt.Sprintf("%q cannot be the name of a set of tunnels", e.Name)
+}
 
 // Remedy says how names look.
 func (e *NameError) Remedy() string {

@@ -19,9 +19,10 @@ import (
 type Forward struct {
 	Query aws.Query
 	Spec  tunnel.Spec
+	Probe Probe // instead of Options.Probe, unless it is the zero Probe
 }
 
-// Options say what to open and where to print. All fields but Roots, JSON, Color, Traffic and Ready are needed.
+// Options say what to open and where to print. Client, Engine, Forwards, Wait, Out and Err are needed.
 type Options struct {
 	Client   *aws.Client
 	Engine   *tunnel.Engine // Run closes it
@@ -35,6 +36,9 @@ type Options struct {
 	Color    bool
 	Traffic  time.Duration // between traffic events; 0 is 10 s
 	Ready    func([]*tunnel.Tunnel)
+	Command  *Command // runs once everything is ready, and ends the run
+	GitHub   *GitHub  // nil outside of GitHub Actions
+	Board    *Board   // shows the run to others; nil when nobody looks
 }
 
 const (
@@ -43,27 +47,81 @@ const (
 	drainTimeout = time.Second     // for the events of that
 )
 
-// Run opens the forwards and stays until ctx ends or every tunnel is lost. It returns nil when it was told to stop and
-// all tunnels were healthy; else *StoppedError (told to stop too early), *UnreadyError, *LostError, or what kept it from
-// starting. The engine is closed and its sessions are terminated in every case.
+// Run opens the forwards and stays until ctx ends, every tunnel is lost, or the command ends. It returns nil when it was
+// told to stop and all tunnels were healthy, or the command ended with 0; else *StoppedError (told to stop too early),
+// *UnreadyError, *LostError, *CommandError, *TemplateError, *EndError, or what kept it from starting. The engine is closed
+// and its sessions are terminated in every case.
 func Run(ctx context.Context, o Options) error {
-	r := &run{Options: o, printer: printer{out: o.Out, json: o.JSON, color: o.Color}, started: time.Now()}
+	if o.Board == nil {
+		o.Board = &Board{}
+	}
+	r := &run{
+		Options: o, printer: printer{out: o.Out, json: o.JSON, color: o.Color}, notices: &notices{out: o.Err}, started: time.Now(),
+	}
+	o.Board.begin(r.started, o.Client)
 	watched, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWatching()
 	events := o.Engine.Watch(watched)
 
 	probing, stopProbing := context.WithCancel(ctx)
 	r.probed = make(chan probed)
-	err := r.open(ctx)
+	unfold := r.fold("culvert: open the tunnels")
+	r.unfold = unfold
+	err := r.prepare()
+	if err == nil {
+		err = r.open(ctx)
+	}
 	if err == nil {
 		err = r.attend(ctx, probing, events)
 	}
 	stopProbing()
 	r.probes.Wait()
-	if closing := r.close(ctx, events); err == nil {
+	o.Board.ending()
+	if o.Command != nil {
+		unfold()
+		unfold = r.fold("culvert: close the tunnels")
+	}
+	closing := r.close(ctx, events)
+	unfold()
+	if err == nil {
 		err = closing
 	}
+	o.Board.ended(err)
+	r.summarize(err)
 	return err
+}
+
+// fold groups what is printed on GitHub, where that is text.
+func (r *run) fold(title string) (unfold func()) {
+	if r.JSON {
+		return func() {}
+	}
+	return r.GitHub.Group(r.Out, title)
+}
+
+// prepare finds what would be in vain before anything is opened.
+func (r *run) prepare() error {
+	if err := r.GitHub.Check(); err != nil {
+		return err
+	}
+	if r.Command == nil {
+		return nil
+	}
+	program, err := r.Command.prepared(len(r.Forwards))
+	r.program = program
+	return err
+}
+
+// summarize writes the step's summary on GitHub.
+func (r *run) summarize(err error) {
+	if r.GitHub == nil {
+		return
+	}
+	how := "ended as it should"
+	if err != nil {
+		how = "ended: " + err.Error()
+	}
+	r.GitHub.Summarize(Summary("culvert", how, r.Board.Set(), true))
 }
 
 // run is one call of Run. Its fields belong to the goroutine of that call, but for probed and probes.
@@ -71,10 +129,14 @@ type run struct {
 	Options
 
 	printer printer
+	notices *notices
 	started time.Time
 	tunnels []*tracked // tunnel ID n at n-1
 	probed  chan probed
 	probes  sync.WaitGroup
+	program *program   // nil without a command
+	child   <-chan int // its exit code, once it runs
+	unfold  func()     // ends the group of the opening
 }
 
 // tracked is a tunnel with what the face knows of it.
@@ -85,8 +147,10 @@ type tracked struct {
 	state   tunnel.State
 	probing bool
 	ready   bool
-	trouble error // the last obstacle on the way to ready
-	lost    error // set in state Failed
+	probe   Probe
+	proxy   string // its URL, once it is proved to be one
+	trouble error  // the last obstacle on the way to ready
+	lost    error  // set in state Failed
 	shown   tunnel.Stats
 }
 
@@ -107,11 +171,10 @@ func (r *run) open(ctx context.Context) error {
 	waiting, cancel := context.WithTimeout(ctx, r.Wait)
 	defer cancel()
 	targets, errs := make([]aws.Target, len(r.Forwards)), make([]error, len(r.Forwards))
-	notices := &notices{out: r.Err}
 	var finders sync.WaitGroup
 	for i, f := range r.Forwards {
 		finders.Go(func() {
-			if targets[i], errs[i] = find(waiting, r.Client, f.Query, notices); errs[i] != nil {
+			if targets[i], errs[i] = find(waiting, r.Client, f.Query, r.notices); errs[i] != nil {
 				cancel() // one that cannot be found ends the others
 			}
 		})
@@ -126,7 +189,9 @@ func (r *run) open(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r.tunnels = append(r.tunnels, &tracked{Tunnel: opened, target: targets[i]})
+		t := &tracked{Tunnel: opened, target: targets[i], probe: f.Probe}
+		r.tunnels = append(r.tunnels, t)
+		r.Board.opened(t)
 	}
 	return nil
 }
@@ -159,13 +224,19 @@ func (r *run) attend(ctx, probing context.Context, events <-chan tunnel.Event) e
 	}
 	traffic := time.NewTicker(every)
 	defer traffic.Stop()
+	stop := ctx.Done()
 	for {
-		if r.printer.err != nil {
+		if r.printer.err != nil && r.program == nil { // beside a command the events are not what it is about
 			return fmt.Errorf("print events: %w", r.printer.err)
 		}
 		select {
-		case <-ctx.Done():
-			return r.stopped(ctx)
+		case <-stop:
+			if r.child == nil {
+				return r.stopped(ctx)
+			}
+			stop = nil // the command is told, and ends the run
+		case code := <-r.child:
+			return r.ended(code)
 		case <-late.C:
 			if t := r.unready(); t != nil {
 				return &UnreadyError{Forward: t.Spec().Remote.String(), Wait: r.Wait, Err: t.trouble}
@@ -180,9 +251,27 @@ func (r *run) attend(ctx, probing context.Context, events <-chan tunnel.Event) e
 				return err
 			}
 		case p := <-r.probed:
-			r.result(p)
+			if err := r.result(ctx, p); err != nil {
+				return err
+			}
 		}
 	}
+}
+
+// ended decides what the end of the command means.
+func (r *run) ended(code int) error {
+	lost := r.firstLost()
+	switch {
+	case lost != nil && !r.Command.KeepGoing:
+		return fmt.Errorf("while %q ran, which ended with %d: %w", r.Command.Args[0], code, lost)
+	case lost != nil:
+		r.notices.say("warning: " + lost.Error())
+		r.GitHub.Warn(lost.Error(), Remedy(lost))
+	}
+	if code != 0 {
+		return &EndError{Name: r.Command.Args[0], Code: code}
+	}
+	return nil
 }
 
 // event prints what happened to a tunnel and takes it into account.
@@ -192,6 +281,7 @@ func (r *run) event(probing context.Context, e tunnel.Event) error {
 		return nil
 	}
 	if e.Ended != nil {
+		r.Board.connection(e.Tunnel, e.Ended)
 		r.printer.event(newConnectionEvent(e))
 		return nil
 	}
@@ -203,7 +293,7 @@ func (r *run) event(probing context.Context, e tunnel.Event) error {
 	switch {
 	case e.State == tunnel.Failed:
 		t.lost = &LostError{Tunnel: e.Tunnel, Err: e.Err}
-		if !t.ready || r.allLost() {
+		if !t.ready || r.allLost() && r.child == nil {
 			return r.firstLost()
 		}
 	case e.State == tunnel.Open && !t.probing:
@@ -216,79 +306,6 @@ func (r *run) event(probing context.Context, e tunnel.Event) error {
 func (r *run) tracked(id tunnel.ID) *tracked {
 	for _, t := range r.tunnels {
 		if t.ID() == id {
-			return t
-		}
-	}
-	return nil
-}
-
-// probeOf is the probe of one tunnel: a URL is fetched through the forwards that look like proxies, or through the only
-// or first one.
-func (r *run) probeOf(t *tracked) Probe {
-	if r.Probe.Kind != ProbeURL || proxyPort(t.Spec().Remote.Port) {
-		return r.Probe
-	}
-	for _, other := range r.tunnels {
-		if proxyPort(other.Spec().Remote.Port) {
-			return Probe{}
-		}
-	}
-	if t == r.tunnels[0] {
-		return r.Probe
-	}
-	return Probe{}
-}
-
-// probed is the outcome of a single probe.
-type probed struct {
-	tunnel tunnel.ID
-	proxy  bool
-	err    error
-}
-
-// prove probes until it succeeds or ctx ends, and reports every outcome.
-func (r *run) prove(ctx context.Context, id tunnel.ID, p prober) {
-	for pause := 250 * time.Millisecond; ; pause = min(2*pause, 4*time.Second) {
-		proxy, err := p.once(ctx)
-		select {
-		case r.probed <- probed{tunnel: id, proxy: proxy, err: err}:
-		case <-ctx.Done():
-			return
-		}
-		if err == nil {
-			return
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// result takes the outcome of a probe into account.
-func (r *run) result(p probed) {
-	t := r.tracked(p.tunnel)
-	if p.err != nil {
-		t.trouble = p.err
-		return
-	}
-	t.ready, t.trouble = true, nil
-	now := time.Now()
-	e := readyEvent{head: newHead(now, "ready", p.tunnel), Local: t.local(), Took: now.Sub(r.started).Milliseconds()}
-	if p.proxy && t.Spec().Socket == "" {
-		e.ProxyURL = "http://" + proxyHost(t.Tunnel)
-	}
-	r.printer.event(e)
-	if r.unready() == nil && r.Ready != nil {
-		r.Ready(r.Engine.Tunnels())
-	}
-}
-
-// unready returns the first tunnel that is still to be proved, nil when there is none.
-func (r *run) unready() *tracked {
-	for _, t := range r.tunnels {
-		if !t.ready && t.lost == nil {
 			return t
 		}
 	}
@@ -386,6 +403,7 @@ func (r *run) lastEvent(e tunnel.Event) {
 	switch {
 	case t == nil:
 	case e.Ended != nil:
+		r.Board.connection(e.Tunnel, e.Ended)
 		r.printer.event(newConnectionEvent(e))
 	default:
 		t.state = e.State

@@ -1,0 +1,235 @@
+package headless
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"text/template"
+	"time"
+)
+
+// Command is a program that runs while the tunnels are open.
+type Command struct {
+	Args      []string // with templates from the second on
+	Env       []string // to which the proxy's variables are added
+	Proxy     ProxyEnv
+	NoProxy   []string // hosts that are reached without the proxy
+	KeepGoing bool     // its exit code stands even when a tunnel was lost
+	Stdin     *os.File // it gets the streams as they are
+	Stdout    *os.File
+	Stderr    *os.File
+	Signals   <-chan os.Signal // after the one that ends Run's context: an ending one kills, others are passed on
+	Grace     time.Duration    // from the first ending signal to the kill; 0 is 8 s
+}
+
+// grace is less than the 10 s after which docker and the GitHub runner kill.
+const grace = 8 * time.Second
+
+// The exit codes of a command that could not be started, as shells have them.
+const (
+	codeNotExecutable = 126
+	codeNotFound      = 127
+	codeSignal        = 128 // plus the signal's number
+)
+
+// CommandError is a command that could not be started.
+type CommandError struct {
+	Name string
+	Code int // exit code: 126 or 127
+	Err  error
+}
+
+func (e *CommandError) Error() string { return fmt.Sprintf("run %q: %v", e.Name, e.Err) }
+func (e *CommandError) Unwrap() error { return e.Err }
+
+// Remedy depends on what is wrong with it.
+func (e *CommandError) Remedy() string {
+	if e.Code == codeNotFound {
+		return "install it, correct its name, or give its path; a line for a shell needs the shell: -- sh -c '…'"
+	}
+	return "make it executable (chmod +x), or run it through its interpreter"
+}
+
+// TemplateError is an argument of a command that is no template or asks for something that is not there.
+type TemplateError struct {
+	Argument string
+	Known    []string
+	Err      error
+}
+
+func (e *TemplateError) Error() string { return fmt.Sprintf("argument %q: %v", e.Argument, e.Err) }
+func (e *TemplateError) Unwrap() error { return e.Err }
+
+// Remedy lists what there is.
+func (e *TemplateError) Remedy() string {
+	return "use " + strings.Join(e.Known, " ") + ", and write {{\"{{\"}} for braces that are meant for the command"
+}
+
+// EndError is a command that ended with a code other than 0: that is the run's exit code, and nothing more to say.
+type EndError struct {
+	Name string
+	Code int
+}
+
+func (e *EndError) Error() string { return fmt.Sprintf("%q ended with %d", e.Name, e.Code) }
+
+// program is a Command that has been looked up and whose templates are read.
+type program struct {
+	*Command
+
+	path      string
+	templates []*template.Template
+}
+
+// prepared looks a command up before anything is opened for it: *CommandError, *TemplateError.
+func (c *Command) prepared(forwards int) (*program, error) {
+	path, err := exec.LookPath(c.Args[0])
+	if err != nil && !errors.Is(err, exec.ErrDot) { // a dot in the PATH is the user's own choice
+		return nil, startError(c.Args[0], err)
+	}
+	p := &program{Command: c, path: path}
+	example := make([]Place, forwards)
+	for i := range example {
+		example[i] = Place{Host: "127.0.0.1", Port: 3128, Addr: "127.0.0.1:3128", URL: "http://127.0.0.1:3128"}
+	}
+	for _, argument := range c.Args[1:] {
+		t, err := template.New("argument").Option("missingkey=error").Parse(argument)
+		if err != nil {
+			return nil, &TemplateError{Argument: argument, Known: known(), Err: plainly(err)}
+		}
+		p.templates = append(p.templates, t)
+	}
+	_, err = p.arguments(example)
+	return p, err
+}
+
+func startError(name string, err error) *CommandError {
+	code := codeNotExecutable
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+		code = codeNotFound
+	}
+	for { // the name is told already
+		if e, ok := err.(*exec.Error); ok { //nolint:errorlint // peels one layer
+			err = e.Err
+		} else if e, ok := err.(*fs.PathError); ok { //nolint:errorlint // as above
+			err = e.Err
+		} else {
+			return &CommandError{Name: name, Code: code, Err: err}
+		}
+	}
+}
+
+func known() []string { return []string{"{{.Host}}", "{{.Port}}", "{{.Addr}}", "{{.ProxyURL}}"} }
+
+// plainly leaves out where in the template it was: an argument has one line.
+func plainly(err error) error {
+	text := strings.TrimPrefix(err.Error(), "template: ")
+	if exec, ok := errors.AsType[template.ExecError](err); ok {
+		text = exec.Err.Error()
+	}
+	if at := strings.LastIndex(text, ">: "); at >= 0 {
+		text = text[at+3:]
+	}
+	if at := strings.Index(text, "argument:1: "); at >= 0 {
+		text = text[at+len("argument:1: "):]
+	}
+	return errors.New(text)
+}
+
+// arguments fills the templates in: the first place's values, and Host_1, Host_2, … for each when there are several.
+func (p *program) arguments(places []Place) ([]string, error) {
+	values := map[string]string{}
+	add := func(at Place, suffix string) {
+		values["Addr"+suffix] = at.Addr
+		if at.Host != "" {
+			values["Host"+suffix], values["Port"+suffix] = at.Host, strconv.Itoa(int(at.Port))
+		}
+		if at.URL != "" {
+			values["ProxyURL"+suffix] = at.URL
+		}
+	}
+	for i, at := range places {
+		add(at, fmt.Sprintf("_%d", i+1))
+	}
+	add(places[0], "")
+	if url := firstProxy(places); url != "" {
+		values["ProxyURL"] = url
+	}
+	arguments := []string{p.Args[0]}
+	for i, t := range p.templates {
+		var filled strings.Builder
+		if err := t.Execute(&filled, values); err != nil {
+			return nil, &TemplateError{Argument: p.Args[i+1], Known: known(), Err: plainly(err)}
+		}
+		arguments = append(arguments, filled.String())
+	}
+	return arguments, nil
+}
+
+// start runs the program. The channel tells its exit code once, when it has ended.
+func (p *program) start(ctx context.Context, places []Place, say func(string)) (<-chan int, error) {
+	arguments, err := p.arguments(places)
+	if err != nil {
+		return nil, err
+	}
+	// The context does not end it: it is sent the signal that ended the context.
+	cmd := exec.Command(p.path) //nolint:gosec,noctx // what the user asked for
+	cmd.Args, cmd.Env = arguments, environment(p.Env, places, p.Proxy, p.NoProxy)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.Stdin, p.Stdout, p.Stderr
+	c, err := startChild(cmd)
+	if err != nil {
+		return nil, startError(p.Args[0], err)
+	}
+	waited := make(chan int, 1)
+	go func() { waited <- c.wait() }()
+	ended := make(chan int, 1)
+	go func() { ended <- p.attend(ctx, c, waited, say) }()
+	return ended, nil
+}
+
+// attend passes signals on until the child has ended, and kills one that does not heed them.
+func (p *program) attend(ctx context.Context, c *child, waited <-chan int, say func(string)) int {
+	patience := p.Grace
+	if patience == 0 {
+		patience = grace
+	}
+	told, killed := 0, false // number of the first ending signal
+	done := ctx.Done()
+	var late <-chan time.Time
+	kill := func(why string) {
+		if killed = true; done != nil {
+			done, told = nil, c.end(context.Cause(ctx))
+		}
+		say(fmt.Sprintf("%s: %q is killed", why, p.Args[0]))
+		c.kill()
+	}
+	for {
+		select {
+		case code := <-waited:
+			if killed {
+				return codeSignal + told
+			}
+			return code
+		case <-done:
+			done = nil
+			told = c.end(context.Cause(ctx))
+			late = time.After(patience)
+		case s := <-p.Signals:
+			switch {
+			case !ending(s):
+				c.pass(s)
+			case !killed:
+				kill("the second signal")
+			}
+		case <-late:
+			if !killed {
+				kill(fmt.Sprintf("it has not ended %s after the signal", patience))
+			}
+		}
+	}
+}

@@ -1,0 +1,117 @@
+package headless
+
+import (
+	"context"
+	"time"
+
+	"culvert/tunnel"
+)
+
+// probeOf is the probe of one tunnel: a URL is fetched through the forwards that look like proxies, or through the only
+// or first one.
+func (r *run) probeOf(t *tracked) Probe {
+	if t.probe.Kind != ProbeAuto {
+		return t.probe
+	}
+	if r.Probe.Kind != ProbeURL || proxyPort(t.Spec().Remote.Port) {
+		return r.Probe
+	}
+	for _, other := range r.tunnels {
+		if proxyPort(other.Spec().Remote.Port) {
+			return Probe{}
+		}
+	}
+	if t == r.tunnels[0] {
+		return r.Probe
+	}
+	return Probe{}
+}
+
+// probed is the outcome of a single probe.
+type probed struct {
+	tunnel tunnel.ID
+	proxy  bool
+	err    error
+}
+
+// prove probes until it succeeds or ctx ends, and reports every outcome.
+func (r *run) prove(ctx context.Context, id tunnel.ID, p prober) {
+	for pause := 250 * time.Millisecond; ; pause = min(2*pause, 4*time.Second) {
+		proxy, err := p.once(ctx)
+		select {
+		case r.probed <- probed{tunnel: id, proxy: proxy, err: err}:
+		case <-ctx.Done():
+			return
+		}
+		if err == nil {
+			return
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// result takes the outcome of a probe into account; with the last one everything is ready.
+func (r *run) result(ctx context.Context, p probed) error {
+	t := r.tracked(p.tunnel)
+	if p.err != nil {
+		t.trouble = p.err
+		if ctx.Err() == nil {
+			r.notices.say("waiting: " + p.err.Error())
+		}
+		return nil
+	}
+	t.ready, t.trouble = true, nil
+	now := time.Now()
+	e := readyEvent{head: newHead(now, "ready", p.tunnel), Local: t.local(), Took: now.Sub(r.started).Milliseconds()}
+	if p.proxy && t.Spec().Socket == "" {
+		t.proxy = "http://" + proxyHost(t.Tunnel)
+	}
+	e.ProxyURL = t.proxy
+	r.printer.event(e)
+	all := r.unready() == nil
+	r.Board.proved(p.tunnel, t.proxy, now.Sub(r.started), all)
+	if !all {
+		return nil
+	}
+	if r.Ready != nil {
+		r.Ready(r.Engine.Tunnels())
+	}
+	if err := r.GitHub.Outputs(PlaceOutputs(r.Board.Set())); err != nil {
+		return err
+	}
+	if r.program == nil || ctx.Err() != nil {
+		return nil
+	}
+	r.unfold()
+	child, err := r.program.start(ctx, r.places(), r.notices.say)
+	r.child = child
+	return err
+}
+
+// places are where the forwards listen.
+func (r *run) places() []Place {
+	var places []Place
+	for _, t := range r.tunnels {
+		p := Place{Addr: t.local(), URL: t.proxy}
+		if t.Spec().Socket == "" {
+			at := reachable(t.Addr())
+			p.Host, p.Port, p.Addr = at.Addr().String(), at.Port(), at.String()
+		}
+		places = append(places, p)
+	}
+	return places
+}
+
+// unready returns the first tunnel that is still to be proved, nil when there is none.
+func (r *run) unready() *tracked {
+	for _, t := range r.tunnels {
+		if !t.ready && t.lost == nil {
+			return t
+		}
+	}
+	return nil
+}

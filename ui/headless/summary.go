@@ -1,0 +1,80 @@
+package headless
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"culvert/ui/control"
+)
+
+// summaryHosts bounds the table of hosts: a summary has 1 MiB at the most.
+const summaryHosts = 25
+
+// Summary is a run in Markdown: its tunnels and how it ended, and with traffic what went to which host.
+func Summary(title, how string, s control.Set, traffic bool) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "### %s\n\n", cell(title))
+	if len(s.Tunnels) > 0 {
+		b.WriteString("| local | target | remote | ready after | session | sent | received |\n| --- | --- | --- | ---: | --- | ---: | ---: |\n")
+	}
+	for _, t := range s.Tunnels {
+		ready := "never"
+		if t.Ready {
+			ready = (time.Duration(t.Took) * time.Millisecond).String()
+		}
+		target := strings.Join(nonEmpty(t.Cluster, t.Service, t.Task, t.Container), "/")
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", cell(cmp.Or(t.ProxyURL, t.Local)), cell(target), cell(t.Remote),
+			ready, cell(t.Session), size(t.Sent), size(t.Received))
+	}
+	if hosts := allHosts(s); traffic && len(hosts) > 0 {
+		b.WriteString("\n| host | connections | sent | received |\n| --- | ---: | ---: | ---: |\n")
+		for i, h := range hosts {
+			if i == summaryHosts {
+				fmt.Fprintf(&b, "| and %d more | | | |\n", len(hosts)-i)
+				break
+			}
+			fmt.Fprintf(&b, "| %s | %d | %s | %s |\n", cell(h.Host), h.Connections, size(h.Sent), size(h.Received))
+		}
+	}
+	fmt.Fprintf(&b, "\n%s\n\n", cell(how))
+	return b.String()
+}
+
+func allHosts(s control.Set) []control.Host {
+	var hosts []control.Host
+	for _, t := range s.Tunnels {
+		hosts = append(hosts, t.Hosts...)
+	}
+	return hosts
+}
+
+// cell makes text harmless in a cell of a Markdown table.
+func cell(s string) string {
+	s = Printable(s)
+	var b strings.Builder
+	for _, r := range s {
+		if strings.ContainsRune("\\`*_{}[]<>()#!|~&$@", r) {
+			fmt.Fprintf(&b, "&#%d;", r) // as numbers they are never markup
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// size is a number of bytes for people.
+func size(n uint64) string {
+	const step = 1000
+	value, unit := float64(n), 0
+	units := []string{"B", "kB", "MB", "GB", "TB", "PB", "EB"}
+	for value >= step && unit < len(units)-1 {
+		value /= step
+		unit++
+	}
+	if unit == 0 {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.1f %s", value, units[unit])
+}

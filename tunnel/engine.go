@@ -27,9 +27,10 @@ const (
 type Options struct {
 	Client      *aws.Client
 	Log         *slog.Logger
-	Lanes       int // sessions per tunnel; 0 adapts to the load
-	MessageSize int // payload bytes per message up; 0 is 1024, as AWS's own client sends
-	UploadRate  int // bytes per second and session at the most; 0 is no ceiling
+	Lanes       int      // sessions per tunnel; 0 adapts to the load
+	MessageSize int      // payload bytes per message up; 0 is 1024, as AWS's own client sends
+	UploadRate  int      // bytes per second and session at the most; 0 is no ceiling
+	Journal     *Journal // notes the open sessions; closed with the engine
 }
 
 // Engine owns the tunnels of a process. Its methods are safe for concurrent use.
@@ -99,5 +100,5 @@ func (e *Engine) Close(ctx context.Context) error {
 		}
 	}
 	e.feed.close()
-	return errors.Join(failed...)
+	return errors.Join(append(failed, e.options.Journal.Close())...)
 }

@@ -54,6 +54,7 @@ type lane struct {
 
 	attached atomic.Bool // a socket carries the session
 	slow     atomic.Bool // owes acknowledges: no new connections for now
+	told     atomic.Bool // the agent has acknowledged that the session is over
 	busy     atomic.Bool // downloads at what its agent can send
 	draining atomic.Bool // no new connections ever; ends with its last one
 	streams  atomic.Int64
@@ -68,6 +69,7 @@ type lane struct {
 type laneOptions struct {
 	messageSize, uploadRate int
 	keepAlive               time.Duration
+	journal                 *Journal
 }
 
 func newLane(client *aws.Client, log *slog.Logger, remote Endpoint, o laneOptions) *lane {
@@ -108,7 +110,9 @@ func (l *lane) run(ctx context.Context) error {
 		return err
 	}
 	l.session = session
+	l.options.journal.add(session.ID, l.target)
 	l.log = l.log.With("session", session.ID)
+	l.log.Info("session started", "target", l.target.String(), "document", document.Name)
 
 	carrying, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
@@ -165,18 +169,24 @@ func (l *lane) farewell() {
 			return
 		}
 	}
+	l.told.Store(l.channel.drained())
 }
 
 // terminate ends the session by the API, which works even where the session is stuck.
 func (l *lane) terminate(ctx context.Context, why error) {
 	if _, closed := errors.AsType[*ClosedError](why); closed {
+		l.options.journal.remove(l.session.ID)
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), terminateWithin)
 	defer cancel()
 	if err := l.client.TerminateSession(ctx, l.session.ID); err != nil {
-		l.log.Warn("session not terminated by the API", "error", err)
+		l.log.Warn("session not terminated by the API", "error", err, "agent_told", l.told.Load())
+		if !l.told.Load() {
+			return // it stays in the journal
+		}
 	}
+	l.options.journal.remove(l.session.ID)
 }
 
 // carry runs the session's sockets one after the other.

@@ -283,7 +283,7 @@ func (r *runner) fill() {
 	}
 	o := r.engine.options
 	l := newLane(o.Client, r.log, r.spec.Remote, laneOptions{
-		messageSize: o.MessageSize, uploadRate: o.UploadRate, keepAlive: r.spec.KeepAlive,
+		messageSize: o.MessageSize, uploadRate: o.UploadRate, keepAlive: r.spec.KeepAlive, journal: o.Journal,
 	})
 	var ctx context.Context
 	ctx, l.quit = context.WithCancelCause(r.ctx)

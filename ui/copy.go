@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	tea "charm.land/bubbletea/v2"
+
 	"culvert/tunnel"
 )
 
@@ -68,4 +70,16 @@ func shellWord(s string) string {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// newCopies offers what can be copied from a tunnel.
+func newCopies(a *app, r reading) *pick {
+	texts := map[string]string{}
+	var choices []choice
+	for _, c := range copyables(r) {
+		texts[c.Name] = c.Text
+		first, _, _ := strings.Cut(c.Text, "\n")
+		choices = append(choices, choice{name: c.Name, about: printable(first)})
+	}
+	return newPick(a, "copy", choices, func(name string) tea.Cmd { return a.copy(name, texts[name]) })
 }

@@ -21,13 +21,13 @@ type LogRing struct {
 	next  uint64    // sequence number of the next line
 }
 
-// logLine is a record as it is shown.
+// logLine is a record; its texts are still to be made fit for a terminal.
 type logLine struct {
 	Seq     uint64 // counts from 0
 	At      time.Time
 	Level   slog.Level
 	Message string
-	Facts   string // key=value …, printable
+	Facts   string // key=value …
 }
 
 // Handler returns a slog handler that writes to the ring what is at least of the given level.
@@ -77,7 +77,7 @@ func (h ringHandler) Handle(_ context.Context, r slog.Record) error {
 		writeFact(&facts, h.group, a)
 		return true
 	})
-	h.ring.add(logLine{At: r.Time, Level: r.Level, Message: printable(r.Message), Facts: facts.String()})
+	h.ring.add(logLine{At: r.Time, Level: r.Level, Message: r.Message, Facts: facts.String()})
 	return nil
 }
 
@@ -116,13 +116,13 @@ func writeFact(b *strings.Builder, group string, a slog.Attr) {
 	if b.Len() > 0 {
 		b.WriteByte(' ')
 	}
-	b.WriteString(printable(group + a.Key))
+	b.WriteString(group + a.Key)
 	b.WriteByte('=')
 	text := value.String()
 	if value.Kind() == slog.KindTime {
 		text = value.Time().Format(time.RFC3339)
 	}
-	if text == "" || strings.ContainsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || r == '"' || r == '=' || hidden(r) }) {
+	if text == "" || strings.ContainsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || r == '"' || r == '=' || !unicode.IsPrint(r) }) {
 		text = strconv.Quote(text)
 	}
 	b.WriteString(text)

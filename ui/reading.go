@@ -31,7 +31,7 @@ func read(t *tunnel.Tunnel) reading {
 // local is where the tunnel listens, as it is shown.
 func (r reading) local() string {
 	if r.Spec.Socket != "" {
-		return printable(r.Spec.Socket)
+		return r.Spec.Socket
 	}
 	return r.Local.String()
 }
@@ -44,11 +44,11 @@ func (r reading) target() string {
 	} else if r.Spec.Target.Task != "" {
 		name += "/" + r.Spec.Target.Task
 	}
-	return printable(name)
+	return name
 }
 
 // far is the remote end, as it is shown.
-func (r reading) far() string { return printable(r.Spec.Remote.String()) }
+func (r reading) far() string { return r.Spec.Remote.String() }
 
 // task is the task that carries the tunnel now; empty before there is one.
-func (r reading) task() string { return printable(r.Link.Target.Task) }
+func (r reading) task() string { return r.Link.Target.Task }

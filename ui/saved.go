@@ -1,9 +1,28 @@
 package ui
 
-// Saved are the tunnels and groups of the config files.
-type Saved struct{}
+import (
+	"culvert/aws"
+	"culvert/tunnel"
+)
 
-// SavedTunnel is one of them.
-type SavedTunnel struct{}
+// Saved are the tunnels and groups of the config files, in their order.
+type Saved struct {
+	Tunnels []SavedTunnel
+	Groups  []SavedGroup
+}
+
+// SavedTunnel is a tunnel with a name. Its target has no RuntimeID: what runs is looked up when it is started.
+type SavedTunnel struct {
+	Name    string
+	Target  aws.Target
+	Forward tunnel.Forward
+	Probe   string // as --probe takes it; empty chooses by the port
+}
+
+// SavedGroup names saved tunnels.
+type SavedGroup struct {
+	Name    string
+	Tunnels []string
+}
 
 func newSaved(a *app) screen { return newHelp(a) }

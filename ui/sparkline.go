@@ -2,58 +2,72 @@ package ui
 
 import "strings"
 
-// bars are the glyphs of a graph from nothing to full.
+// bars are the glyphs of a graph, lowest first.
 type bars []string
 
-func unicodeBars() bars { return bars{" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"} }
+func unicodeBars() bars { return bars{"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"} }
 
 // asciiBars rise by the ink in them.
-func asciiBars() bars { return bars{" ", ".", ":", "-", "=", "+", "*", "%", "#"} }
+func asciiBars() bars { return bars{".", ":", "-", "=", "+", "*", "%", "#"} }
+
+func (t *theme) bars() bars {
+	if t.unicode {
+		return unicodeBars()
+	}
+	return asciiBars()
+}
 
 // quietest is the peak below which a graph is not stretched to its full height: a trickle is to look like one. In bytes
 // per second.
 const quietest = 1000
 
 // peak is the rate at the top of a graph of values.
-func peak(values []float64) float64 {
+func peak(values ...[]float64) float64 {
 	top := float64(quietest)
-	for _, v := range values {
-		top = max(top, v)
+	for _, series := range values {
+		for _, v := range series {
+			top = max(top, v)
+		}
 	}
 	return top
 }
 
-// sparkline draws the last values, one column each, against the given peak. Every value above zero leaves a trace.
+// sparkline draws the last values in one line, one column each and the newest at the right, against the given peak.
+// What is above zero leaves a trace, zero leaves a blank.
 func (b bars) sparkline(values []float64, width int, top float64) string {
 	return strings.Join(b.graph(values, width, 1, top), "")
 }
 
-// graph draws the last values in lines from the top down, one column each and the newest at the right.
+// graph is a sparkline of several lines, from the top down.
 func (b bars) graph(values []float64, width, height int, top float64) []string {
 	if width <= 0 || height <= 0 {
 		return nil
 	}
 	values = values[max(0, len(values)-width):]
-	steps := len(b) - 1
+	steps := len(b)
 	levels := make([]int, width)
 	for i, v := range values {
-		levels[width-len(values)+i] = level(v, top, steps*height)
+		levels[width-len(values)+i] = height(v, top, steps*height)
 	}
 	lines := make([]string, height)
 	for row := range lines {
 		floor := (height - 1 - row) * steps // levels below this line
 		var line strings.Builder
 		for _, l := range levels {
-			line.WriteString(b[min(max(l-floor, 0), steps)])
+			if l <= floor {
+				line.WriteByte(' ')
+				continue
+			}
+			line.WriteString(b[min(l-floor, steps)-1])
 		}
 		lines[row] = line.String()
 	}
 	return lines
 }
 
-// level is how high a value stands in a graph of so many steps.
-func level(v, top float64, steps int) int {
-	if !(v > 0) || !(top > 0) { // NaN is neither
+// height is how high a value stands in a graph of so many steps.
+func height(v, top float64, steps int) int {
+	if !(v > 0) || !(top > 0) { //nolint:staticcheck // written so that it holds for NaN
 		return 0
 	}
 	if v >= top {

@@ -31,6 +31,9 @@ func (a *app) tick(msg tickMsg) tea.Cmd {
 	a.frames++
 	a.notice.fade(a.now)
 	cmd := tea.Batch(a.here.tick(), a.tunnels.tick())
+	if page, ok := a.page().(interface{ tick() }); ok {
+		page.tick()
+	}
 	pace := calm
 	if !a.blurred && (a.tunnels.open() > 0 || a.here.busy()) {
 		pace = lively

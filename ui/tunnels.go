@@ -1,18 +1,383 @@
 package ui
 
-import tea "charm.land/bubbletea/v2"
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
 
-// tunnelsPane shows what the tunnels do.
-type tunnelsPane struct{ app *app }
+	tea "charm.land/bubbletea/v2"
 
-func newTunnels(a *app) *tunnelsPane { return &tunnelsPane{app: a} }
+	"culvert/tunnel"
+)
 
-func (p *tunnelsPane) title() string                  { return p.app.theme.strong.paint("tunnels") }
-func (p *tunnelsPane) foot() string                   { return "" }
-func (p *tunnelsPane) help() []binding                { return nil }
-func (p *tunnelsPane) draw(int, int) []string         { return nil }
-func (p *tunnelsPane) update(tea.Msg) (tea.Cmd, bool) { return nil, false }
-func (p *tunnelsPane) tick() tea.Cmd                  { return nil }
-func (p *tunnelsPane) open() int                      { return 0 }
-func (p *tunnelsPane) wanted() int                    { return 3 }
-func (p *tunnelsPane) follow(*place) tea.Cmd          { return nil }
+// lingerClosed is how long a tunnel that was stopped stays in sight.
+const lingerClosed = 10 * time.Second
+
+// stopWithin is how long the sessions of one tunnel may take to be terminated.
+const stopWithin = 10 * time.Second
+
+// tunnelsPane shows the tunnels of every place, whatever else is on the screen.
+type tunnelsPane struct {
+	app   *app
+	table *table[*row]
+	rows  []*row         // those in sight, oldest first
+	known map[*place]int // tunnels of an engine that were seen
+	count int            // rows so far
+}
+
+// row is a tunnel with what the screen remembers of it.
+type row struct {
+	reading
+
+	number int // counts every tunnel of every place
+	place  *place
+	tunnel *tunnel.Tunnel
+	meter  meter
+	hosts  tally
+}
+
+func newTunnels(a *app) *tunnelsPane {
+	p := &tunnelsPane{app: a, known: map[*place]int{}}
+	p.table = newTable(a.theme, a.keys, (*row).id, p.columns()...)
+	return p
+}
+
+// follow takes the events of a place's engine, each as one message.
+func (p *tunnelsPane) follow(at *place) tea.Cmd {
+	events := at.engine.Watch(p.app.ctx)
+	var next tea.Cmd
+	next = func() tea.Msg {
+		e, more := <-events
+		if !more {
+			return nil
+		}
+		return then(func() tea.Cmd {
+			p.event(at, e)
+			return next
+		})
+	}
+	return next
+}
+
+// event takes a step in the life of a tunnel.
+func (p *tunnelsPane) event(at *place, e tunnel.Event) {
+	p.discover(at)
+	i := slices.IndexFunc(p.rows, func(r *row) bool { return r.place == at && r.ID == e.Tunnel })
+	if i < 0 {
+		return
+	}
+	r := p.rows[i]
+	if e.Ended != nil {
+		r.hosts.end(*e.Ended)
+		return
+	}
+	if e.State != r.State || r.Since.IsZero() {
+		r.Since = e.At
+	}
+	r.State, r.Err, r.Link = e.State, e.Err, e.Link
+	if e.State == tunnel.Failed {
+		p.app.fail(&lostError{local: r.local(), err: e.Err})
+	}
+	p.table.set(p.rows)
+}
+
+// lostError is a tunnel that ended without being told to.
+type lostError struct {
+	local string
+	err   error
+}
+
+func (e *lostError) Error() string {
+	if e.err == nil {
+		return "tunnel " + e.local + " was lost"
+	}
+	return "tunnel " + e.local + " was lost: " + e.err.Error()
+}
+
+func (e *lostError) Unwrap() error { return e.err }
+
+// discover adds the tunnels that an engine has opened since.
+func (p *tunnelsPane) discover(at *place) {
+	if at.engine == nil {
+		return
+	}
+	all := at.engine.Tunnels()
+	for _, t := range all[p.known[at]:] {
+		now := p.app.o.Now()
+		r := &row{reading: read(t), place: at, tunnel: t}
+		r.Opened, r.Since = now, now
+		p.add(r)
+	}
+	p.known[at] = len(all)
+}
+
+func (p *tunnelsPane) add(r *row) {
+	p.count++
+	r.number = p.count
+	p.rows = append(p.rows, r)
+}
+
+// tick pulls the numbers of every tunnel.
+func (p *tunnelsPane) tick() tea.Cmd {
+	for _, at := range p.app.places {
+		p.discover(at)
+	}
+	now := p.app.now
+	for _, r := range p.rows {
+		if !r.State.Final() || r.Stats.Connections > 0 {
+			r.look(now)
+		}
+		r.meter.observe(now, r.Stats.Sent, r.Stats.Received)
+	}
+	p.rows = slices.DeleteFunc(p.rows, func(r *row) bool {
+		return r.State == tunnel.Closed && now.Sub(r.Since) > lingerClosed
+	})
+	p.table.set(p.rows)
+	return nil
+}
+
+// look reads the tunnel anew.
+func (r *row) look(now time.Time) {
+	opened, since, before := r.Opened, r.Since, r.State
+	r.reading = read(r.tunnel)
+	r.Opened, r.Since = opened, since
+	if r.State != before {
+		r.Since = now // its event is still on the way
+	}
+}
+
+// open is the number of tunnels that are not over.
+func (p *tunnelsPane) open() int {
+	n := 0
+	for _, r := range p.rows {
+		if !r.State.Final() {
+			n++
+		}
+	}
+	return n
+}
+
+// wanted is how many lines the pane would like to have, its frame included.
+func (p *tunnelsPane) wanted() int {
+	if len(p.rows) == 0 {
+		return 3
+	}
+	return len(p.rows) + 3 + len(p.why(minWidth))
+}
+
+func (p *tunnelsPane) title() string {
+	t := p.app.theme
+	text := t.strong.paint("Tunnels")
+	if n := len(p.rows); n > 0 {
+		text += " " + t.muted.paint(p.table.tally())
+	}
+	var sent, received float64
+	for _, r := range p.rows {
+		s, d := r.meter.rate()
+		sent, received = sent+s, received+d
+	}
+	if len(p.rows) > 1 {
+		text += " " + t.muted.paint(t.glyph.dot) + " " + t.received.paint(t.glyph.down+" "+rateText(received)) + " " + t.sent.paint(t.glyph.up+" "+rateText(sent))
+	}
+	if finding := p.table.finding(); finding != "" {
+		text += " " + finding
+	}
+	return text
+}
+
+// foot tells of the tunnel under the cursor what the columns may have no room for.
+func (p *tunnelsPane) foot() string {
+	r, ok := p.table.row()
+	if !ok {
+		return ""
+	}
+	return strings.Join(r.facts(p.app), " "+p.app.theme.glyph.dot+" ")
+}
+
+// facts are the figures of a tunnel in words.
+func (r *row) facts(a *app) []string {
+	facts := []string{"up " + ageText(a.now.Sub(r.Opened)), plural(r.Stats.Connections, "connection")}
+	if r.State.Final() {
+		facts = []string{r.State.String() + " " + ageText(a.now.Sub(r.Since)) + " ago"}
+	}
+	if trip := tripText(r.Stats.RoundTrip); trip != "" {
+		facts = append(facts, "round trip "+trip)
+	}
+	return append(facts, countText(r.Stats.Resent)+" resent", retries(r.Stats.Retries))
+}
+
+func retries(n uint64) string {
+	if n == 1 {
+		return "1 retry"
+	}
+	return countText(n) + " retries"
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+func (p *tunnelsPane) draw(w, h int) []string {
+	t := p.app.theme
+	if len(p.rows) == 0 {
+		return []string{" " + t.muted.paint(p.nothing())}
+	}
+	why := p.why(w)
+	if h < 2+len(why) {
+		why = nil
+	}
+	lines := p.table.draw(w, h-len(why), p.app.below)
+	return append(lines, why...)
+}
+
+func (p *tunnelsPane) nothing() string {
+	keys := p.app.keys
+	text := "none open " + p.app.theme.glyph.dot + " " + keys.forward.shortest() + " on a service or task opens one"
+	if len(p.app.o.Saved.Tunnels) > 0 {
+		text += ", " + keys.saved.shortest() + " shows the saved ones"
+	}
+	return text
+}
+
+// why is what ails the tunnel under the cursor and what to do about it, on two lines.
+func (p *tunnelsPane) why(w int) []string {
+	r, ok := p.table.row()
+	if !ok {
+		return nil
+	}
+	return trouble(p.app.theme, p.app.ailment(r), w)
+}
+
+// trouble shows an error and its remedy, each on a line; nothing for none.
+func trouble(t *theme, err error, w int) []string {
+	if err == nil {
+		return nil
+	}
+	lines := []string{" " + t.bad.paint(t.cut("! "+printable(err.Error()), w-2))}
+	if cure := remedy(err); cure != "" {
+		lines = append(lines, " "+t.busy.paint(t.cut(t.glyph.into+" "+printable(cure), w-2)))
+	}
+	return lines
+}
+
+func (p *tunnelsPane) help() []binding {
+	k := p.app.keys
+	return []binding{k.in.as("details"), k.stop, k.reconnect, k.copy, k.save, k.saved, k.filter, k.sort, k.nextPane.as("browse"), k.help, k.quit}
+}
+
+func (p *tunnelsPane) update(msg tea.Msg) (tea.Cmd, bool) {
+	if p.table.update(msg) {
+		return nil, true
+	}
+	k, ok := msg.(tea.KeyPressMsg)
+	if !ok {
+		return nil, false
+	}
+	r, any := p.table.row()
+	if !any {
+		return nil, false
+	}
+	keys := p.app.keys
+	switch {
+	case is(k, keys.in):
+		p.app.show(newDetail(p.app, r))
+	default:
+		return p.act(k, r)
+	}
+	return nil, true
+}
+
+// act does what a key does to a tunnel, in the pane and on the page about it alike.
+func (p *tunnelsPane) act(k tea.KeyPressMsg, r *row) (tea.Cmd, bool) {
+	keys := p.app.keys
+	switch {
+	case is(k, keys.stop):
+		return p.stop(r), true
+	case is(k, keys.reconnect):
+		return p.reconnect(r), true
+	case is(k, keys.copy):
+		p.app.ask(newCopies(p.app, r.reading))
+		return nil, true
+	}
+	return nil, false
+}
+
+// stop ends a tunnel; one with connections only after a question. A row of one that is over goes out of sight.
+func (p *tunnelsPane) stop(r *row) tea.Cmd {
+	if r.State.Final() {
+		p.forget(r)
+		return nil
+	}
+	return p.cut(r, "stop", func() tea.Cmd { return p.stopNow(r) })
+}
+
+// cut does what ends the connections of a tunnel, after a question where there are any.
+func (p *tunnelsPane) cut(r *row, doing string, do func() tea.Cmd) tea.Cmd {
+	switch {
+	case p.app.o.ReadOnly:
+		p.app.fail(&ReadOnlyError{})
+		return nil
+	case r.Stats.Connections == 0:
+		return do()
+	}
+	p.app.confirm(doing, doing, do, doing+" "+r.local()+"?", plural(r.Stats.Connections, "open connection")+" will be cut.")
+	return nil
+}
+
+func (p *tunnelsPane) stopNow(r *row) tea.Cmd {
+	p.app.say("stopping " + r.local())
+	running, stopped := p.app.ctx, r.tunnel
+	return func() tea.Msg {
+		ctx, cancel := context.WithTimeout(running, stopWithin)
+		defer cancel()
+		err := stopped.Close(ctx)
+		return then(func() tea.Cmd {
+			if err != nil {
+				p.app.fail(fmt.Errorf("stop %s: %w", r.local(), err))
+				return nil
+			}
+			p.app.say("stopped " + r.local())
+			return nil
+		})
+	}
+}
+
+// reconnect gives a tunnel new sessions, or opens one that is over again.
+func (p *tunnelsPane) reconnect(r *row) tea.Cmd {
+	if r.State.Final() {
+		return p.reopen(r)
+	}
+	return p.cut(r, "reconnect", func() tea.Cmd {
+		r.tunnel.Reconnect()
+		p.app.say("reconnecting " + r.local())
+		return nil
+	})
+}
+
+// reopen opens a tunnel that is over anew, where its clients know it.
+func (p *tunnelsPane) reopen(r *row) tea.Cmd {
+	spec := r.Spec
+	if spec.Socket == "" {
+		spec.Local = netip.AddrPortFrom(spec.Local.Addr(), r.Local.Port())
+	}
+	if spec.Target.Service != "" {
+		spec.Target.Task, spec.Target.RuntimeID = "", "" // any task: that of before may be gone
+	}
+	p.forget(r)
+	return p.app.open(r.place, spec, "")
+}
+
+// forget takes a row out of sight.
+func (p *tunnelsPane) forget(r *row) {
+	p.rows = slices.DeleteFunc(p.rows, func(other *row) bool { return other == r })
+	p.table.set(p.rows)
+}
+
+func (r *row) id() string { return strconv.Itoa(r.number) }

@@ -1,0 +1,59 @@
+package ui
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+)
+
+type secret string
+
+func (secret) LogValue() slog.Value { return slog.StringValue("(hidden)") }
+
+func TestLogRingKeepsWhatWasLogged(t *testing.T) {
+	var ring LogRing
+	log := slog.New(ring.Handler(slog.LevelInfo)).With("tunnel", 1).WithGroup("lane")
+	log.Debug("unseen")
+	log.Warn("session lost", "error", errors.New("close 1006\x1b[2J"), slog.Group("at", "host", "a b"), "token", secret("t"), "empty", "", slog.Attr{})
+	lines, next := ring.since(0)
+	if len(lines) != 1 || next != 1 {
+		t.Fatalf("got %d lines, next %d; want the warning alone", len(lines), next)
+	}
+	const want = `tunnel=1 lane.error="close 1006\x1b[2J" lane.at.host="a b" lane.token=(hidden) lane.empty=""`
+	if l := lines[0]; l.Message != "session lost" || l.Level != slog.LevelWarn || l.At.IsZero() || l.Facts != want {
+		t.Errorf("got  %+v\nwant %s", l, want)
+	}
+}
+
+func TestLogRingForgetsTheOldest(t *testing.T) {
+	var ring LogRing
+	log := slog.New(ring.Handler(slog.LevelDebug))
+	var writers sync.WaitGroup
+	for w := range 4 {
+		writers.Go(func() {
+			for i := range keepLines {
+				log.Info("line", "writer", w, "i", i)
+			}
+		})
+	}
+	writers.Wait()
+	lines, next := ring.since(5)
+	if len(lines) != keepLines || next != 4*keepLines {
+		t.Fatalf("got %d lines, next %d; want %d and %d", len(lines), next, keepLines, 4*keepLines)
+	}
+	for i, l := range lines {
+		if l.Seq != uint64(3*keepLines+i) {
+			t.Fatalf("line %d has number %d, want them in order", i, l.Seq)
+		}
+	}
+	if more, _ := ring.since(next); len(more) != 0 {
+		t.Errorf("got %d lines after the last, want none", len(more))
+	}
+	log.Info("last", "text", strings.Repeat("x", 10))
+	if more, _ := ring.since(next); len(more) != 1 || more[0].Facts != "text="+strings.Repeat("x", 10) {
+		t.Errorf("got %s, want the last line alone", fmt.Sprint(more))
+	}
+}

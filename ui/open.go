@@ -5,6 +5,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"culvert/aws"
 	"culvert/tunnel"
 )
 
@@ -21,6 +22,33 @@ const (
 	proved
 	unproved
 )
+
+// Start is a tunnel that is wanted from the beginning.
+type Start struct {
+	Query aws.Query   // which container
+	Spec  tunnel.Spec // without a target
+	Probe string      // as --probe takes it
+}
+
+// begin opens what is wanted from the beginning.
+func (a *app) begin(p *place) tea.Cmd {
+	var cmds []tea.Cmd
+	for _, s := range a.o.Start {
+		cmds = append(cmds, func() tea.Msg {
+			target, err := p.client.Lookup(a.ctx, s.Query)
+			return then(func() tea.Cmd {
+				if err != nil {
+					a.fail(err)
+					return nil
+				}
+				s.Spec.Target = target
+				return a.open(p, s.Spec, s.Probe)
+			})
+		})
+	}
+	a.o.Start = nil
+	return tea.Batch(cmds...)
+}
 
 // open opens a tunnel and proves it. What goes wrong is said in the notice line.
 func (a *app) open(p *place, spec tunnel.Spec, probe string) tea.Cmd {

@@ -86,7 +86,7 @@ func (p *place) look() tea.Cmd {
 func (p *place) connected(client *aws.Client) tea.Cmd {
 	p.client, p.engine = client, p.app.o.Engine(client)
 	p.looking, p.trouble = false, nil
-	return tea.Batch(p.app.tunnels.follow(p), p.look(), p.introduce())
+	return tea.Batch(p.app.tunnels.follow(p), p.look(), p.introduce(), p.app.begin(p))
 }
 
 // looked ends a look.

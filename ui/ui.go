@@ -36,6 +36,7 @@ type Options struct {
 	KeepAlive       time.Duration // that the dialog proposes
 	Demo            bool          // the account is the embedded one
 
+	Start []Start                                      // opened as soon as the account is
 	Saved Saved                                        // tunnels and groups of the config files
 	Save  func([]SavedTunnel) (path string, err error) // nil: there is nowhere to save to
 	Log   *LogRing                                     // what the log screen shows; nil: nothing

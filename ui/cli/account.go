@@ -17,10 +17,11 @@ import (
 
 // account is the AWS account that a command works on: the user's, or the embedded one.
 type account struct {
-	client *aws.Client
-	log    *slog.Logger
-	demo   *demoAccount // nil on a real account
-	closes []func()
+	client  *aws.Client
+	log     *slog.Logger
+	demo    *demoAccount // nil on a real account
+	journal *tunnel.Journal
+	closes  []func()
 }
 
 // demoRegion is where the demo account lives.
@@ -50,7 +51,7 @@ func (acc *account) open(ctx context.Context, a *app) error {
 	acc.log = newLog(logTo, s.logLevel.Level)
 	options := aws.Options{Profile: s.profile, Region: s.region, Endpoint: s.endpoint, RoleARN: s.role, Log: acc.log}
 	if s.demo {
-		demo, err := startDemo(acc.log, "") //nolint:contextcheck // the account lives until it is closed
+		demo, err := startDemo(emulator.Options{Log: acc.log}) //nolint:contextcheck // the account lives until it is closed
 		if err != nil {
 			return err
 		}
@@ -79,7 +80,7 @@ func (acc *account) close() {
 // engine returns an engine as the shared flags want it.
 func (acc *account) engine(s *shared) *tunnel.Engine {
 	return tunnel.New(tunnel.Options{
-		Client: acc.client, Log: acc.log,
+		Client: acc.client, Log: acc.log, Journal: acc.journal,
 		Lanes: int(s.lanes), MessageSize: s.messageSize, UploadRate: s.uploadRate,
 	})
 }
@@ -107,9 +108,10 @@ type demoAccount struct {
 	certificate string // path
 }
 
-// startDemo starts the embedded account on a loopback address; an empty one is any free port.
-func startDemo(log *slog.Logger, listen string) (*demoAccount, error) {
-	e, err := emulator.Start(emulator.Options{Fleet: emulator.Demo(), Listen: listen, Log: log})
+// startDemo starts the embedded account, which is always the same; o says how it behaves.
+func startDemo(o emulator.Options) (*demoAccount, error) {
+	o.Fleet = emulator.Demo()
+	e, err := emulator.Start(o)
 	if err != nil {
 		return nil, fmt.Errorf("start the demo account: %w", err)
 	}

@@ -45,6 +45,8 @@ type configFile struct {
 	path     string
 	settings map[string]setting // by flag name
 	saved    saved
+	keys     map[string][]string // remapped keys of the interface, by action; nil when the file says nothing
+	mouse    *bool
 }
 
 // otherKeys are the keys of a config file that no flag has.
@@ -101,8 +103,12 @@ func parseConfig(path string, body []byte, known []string) (configFile, error) {
 		case "groups":
 			f.saved.groups, err = c.groups(value, doc.Content[0])
 			return err
-		case "keys", "mouse":
-			return nil // the interface reads them
+		case "keys":
+			f.keys, err = c.keys(value)
+			return err
+		case "mouse":
+			f.mouse, err = c.yesOrNo(value, key)
+			return err
 		}
 		text, err := c.scalar(value, key)
 		if err != nil {

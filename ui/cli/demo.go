@@ -23,12 +23,15 @@ func (a *app) demo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Try culvert on an AWS account inside this process",
-		Long: "Starts the embedded account, opens a tunnel to the proxy of its squid service and shows how to use it.\n" +
-			"Nothing leaves this machine, and nothing is kept.",
+		Long: "Starts the embedded account and the interface on it. Without a terminal it opens a tunnel to the proxy of the\n" +
+			"squid service and shows how to use it. Nothing leaves this machine, and nothing is kept.",
 		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a.shared.demo = true
-			return a.screen(cmd.Context(), &aim, &forwards)
+			if a.onTerminal() {
+				return a.screen(cmd.Context(), &aim, &forwards)
+			}
+			return a.plainDemo(cmd.Context(), &aim, &forwards)
 		},
 	}
 	cmd.Flags().AddFlagSet(aim.flags())
@@ -36,12 +39,13 @@ func (a *app) demo() *cobra.Command {
 	return cmd
 }
 
-// screen shows in plain lines what the tunnels do, until q or a signal. It stands where the interface will be.
-func (a *app) screen(ctx context.Context, aim *aim, forwards *forwards) error {
-	if a.shared.demo && !forwards.given() {
+// plainDemo is the demo where there is no terminal: it opens a tunnel and shows in plain lines what it does, until q or
+// a signal.
+func (a *app) plainDemo(ctx context.Context, aim *aim, forwards *forwards) error {
+	if !forwards.given() {
 		forwards.forms = []string{"3128"}
 	}
-	if a.shared.demo && !aim.given() {
+	if !aim.given() {
 		aim.cluster, aim.service = "automation", "squid"
 	}
 	wanted, err := a.wanted(aim, forwards)

@@ -18,7 +18,7 @@ func (a *app) emulator() *cobra.Command {
 			"culvert and every AWS SDK at it.",
 		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			demo, err := startDemo(newLog(a.Stderr, a.shared.logLevel.Level), listen)
+			demo, err := startDemo(emulator.Options{Listen: listen, Log: newLog(a.Stderr, a.shared.logLevel.Level)})
 			if err != nil {
 				return err
 			}

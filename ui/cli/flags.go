@@ -26,6 +26,9 @@ type shared struct {
 	refresh                         time.Duration
 	readOnly                        bool
 
+	keys  map[string][]string // of the interface, from the config files
+	mouse *bool               // nil: the files say nothing
+
 	set *pflag.FlagSet // all of the above
 
 	saved saved // tunnels and groups of the config files
@@ -93,6 +96,12 @@ func (s *shared) resolve() error {
 	}
 	for _, f := range files {
 		s.saved.merge(f.saved)
+		if s.keys == nil {
+			s.keys = f.keys
+		}
+		if s.mouse == nil {
+			s.mouse = f.mouse
+		}
 	}
 	for _, name := range names {
 		if err := complete(s.set.Lookup(name), files); err != nil {

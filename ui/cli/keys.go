@@ -1,0 +1,48 @@
+package cli
+
+import (
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"culvert/ui"
+)
+
+// keys reads the remapped keys of the interface: an action with a key, or with a list of them.
+func (c checker) keys(n *yaml.Node) (map[string][]string, error) {
+	remapped := map[string][]string{}
+	err := c.mapping(n, "keys", nil, func(action string, value *yaml.Node) error {
+		nodes := []*yaml.Node{value}
+		if value.Kind == yaml.SequenceNode {
+			nodes = value.Content
+		}
+		remapped[action] = nil
+		for _, node := range nodes {
+			text, err := c.scalar(node, action)
+			if err != nil {
+				return err
+			}
+			remapped[action] = append(remapped[action], text)
+		}
+		if err := ui.CheckKeys(remapped); err != nil {
+			return c.problem(value.Line, advice(err, "give every action keys of its own"), "%s", err)
+		}
+		return nil
+	})
+	return remapped, err
+}
+
+// yesOrNo reads a switch; YAML of today takes "no" for a word, people do not.
+func (c checker) yesOrNo(n *yaml.Node, key string) (*bool, error) {
+	text, err := c.scalar(n, key)
+	if err != nil {
+		return nil, err
+	}
+	switch strings.ToLower(text) {
+	case "yes", "true", "on":
+		return new(true), nil
+	case "no", "false", "off":
+		return new(false), nil
+	}
+	return nil, c.problem(n.Line, "write "+key+": yes or "+key+": no", "%s is %q", key, text)
+}

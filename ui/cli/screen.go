@@ -1,0 +1,185 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"golang.org/x/term"
+
+	"culvert/aws"
+	"culvert/aws/emulator"
+	"culvert/tunnel"
+	"culvert/ui"
+	"culvert/ui/headless"
+)
+
+// screen is culvert without --headless: face one.
+func (a *app) screen(ctx context.Context, aim *aim, forwards *forwards) error {
+	if !a.onTerminal() {
+		return usage("run culvert --headless, or culvert list to see what there is", "the interface needs a terminal on stdin and stdout")
+	}
+	start, err := a.toStart(aim, forwards)
+	if err != nil {
+		return err
+	}
+	s := &screenAccount{app: a, ring: &ui.LogRing{}}
+	defer s.close()
+	if err := s.openLog(); err != nil {
+		return err
+	}
+	options := a.screenOptions(s)
+	options.Start = start
+	return ui.Run(ctx, options)
+}
+
+// onTerminal reports whether somebody can see a screen and type.
+func (a *app) onTerminal() bool {
+	in, isIn := a.Stdin.(*os.File)
+	out, isOut := a.Stdout.(*os.File)
+	return isIn && isOut && term.IsTerminal(int(in.Fd())) && term.IsTerminal(int(out.Fd())) && os.Getenv("TERM") != "dumb"
+}
+
+// toStart are the forwards that flags ask for; the interface opens them at once.
+func (a *app) toStart(aim *aim, forwards *forwards) ([]ui.Start, error) {
+	if !aim.given() && !forwards.given() {
+		return nil, nil
+	}
+	wanted, err := a.wanted(aim, forwards)
+	if err != nil {
+		return nil, err
+	}
+	start := make([]ui.Start, len(wanted))
+	for i, w := range wanted {
+		start[i] = ui.Start{Query: w.Query, Spec: w.Spec, Probe: a.shared.probe.String()}
+	}
+	return start, nil
+}
+
+func (a *app) screenOptions(s *screenAccount) ui.Options {
+	return ui.Options{
+		Connect: s.connect,
+		Engine: func(c *aws.Client) *tunnel.Engine {
+			e := (&account{client: c, log: s.log}).engine(&a.shared)
+			if s.demo != nil {
+				s.enliven(e)
+			}
+			return e
+		},
+		Prove: func(ctx context.Context, t *tunnel.Tunnel, probe string) error {
+			p, err := parseProbe(probe)
+			if err != nil {
+				return err
+			}
+			return headless.Prove(ctx, t, p, (&account{demo: s.demo}).roots())
+		},
+		CheckProbe: func(probe string) error {
+			_, err := parseProbe(probe)
+			return err
+		},
+		Profile: a.shared.profile, Region: a.shared.region,
+		Profiles:  aws.Profiles,
+		Keys:      a.shared.keys,
+		NoMouse:   a.shared.mouse != nil && !*a.shared.mouse,
+		ReadOnly:  a.shared.readOnly,
+		Refresh:   a.shared.refresh,
+		KeepAlive: a.shared.keepAlive,
+		Demo:      a.shared.demo,
+		Log:       s.ring,
+		In:        a.Stdin,
+		Out:       a.Stdout,
+		Getenv:    os.Getenv,
+	}
+}
+
+// parseProbe reads what --probe takes; "" chooses by the port.
+func parseProbe(text string) (headless.Probe, error) {
+	var v probeValue
+	if text == "" {
+		return v.Probe, nil
+	}
+	err := v.Set(text)
+	return v.Probe, err
+}
+
+// screenAccount opens accounts for the interface, as often as the user goes elsewhere. The embedded one is started with
+// the first, so that nothing keeps the screen waiting.
+type screenAccount struct {
+	app  *app
+	ring *ui.LogRing
+	log  *slog.Logger
+	file io.Closer // of the log; nil when there is none
+
+	once   sync.Once
+	demo   *demoAccount
+	failed error
+
+	visitors visitors
+}
+
+func (s *screenAccount) connect(ctx context.Context, profile, region string) (*aws.Client, error) {
+	flags := &s.app.shared
+	options := aws.Options{Profile: profile, Region: cmp.Or(region, regionFor(flags, profile)), Endpoint: flags.endpoint, Log: s.log}
+	if profile == flags.profile {
+		options.RoleARN = flags.role
+	}
+	if flags.demo {
+		s.once.Do(func() {
+			s.demo, s.failed = startDemo(emulator.Options{Life: demoLife, Pace: demoPace, Log: s.log}) //nolint:contextcheck // the account lives until it is closed
+		})
+		if s.failed != nil {
+			return nil, s.failed
+		}
+		options = s.demo.options(s.log)
+		options.Region = cmp.Or(region, options.Region)
+	}
+	return aws.Connect(ctx, options)
+}
+
+// regionFor is the region of the flags, which another profile than theirs does not take over.
+func regionFor(flags *shared, profile string) string {
+	if profile != flags.profile {
+		return ""
+	}
+	return flags.region
+}
+
+// openLog sends the log to the ring of the log screen and to a file: there is no place for it on the terminal.
+func (s *screenAccount) openLog() error {
+	flags := &s.app.shared
+	level := min(flags.logLevel.Level, slog.LevelInfo)
+	path := flags.logFile
+	if path == "" {
+		dir := findPaths().State
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			s.log = slog.New(s.ring.Handler(level)) // the screen shows it all the same
+			return nil
+		}
+		path = filepath.Join(dir, "screen.log")
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		if flags.logFile == "" {
+			s.log = slog.New(s.ring.Handler(level))
+			return nil
+		}
+		return &settingError{source: "--log-file", advice: "name a file that can be written", err: err}
+	}
+	s.file = file
+	s.log = slog.New(slog.NewMultiHandler(s.ring.Handler(level), slog.NewTextHandler(file, &slog.HandlerOptions{Level: flags.logLevel.Level})))
+	return nil
+}
+
+func (s *screenAccount) close() {
+	s.visitors.leave()
+	if s.demo != nil {
+		s.demo.close()
+	}
+	if s.file != nil {
+		_ = s.file.Close()
+	}
+}

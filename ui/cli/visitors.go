@@ -1,0 +1,115 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"culvert/tunnel"
+)
+
+// visitors are clients that use every tunnel to the demo's proxy now and then, so that there is something to see.
+type visitors struct {
+	mu     sync.Mutex
+	cancel []context.CancelFunc
+	work   sync.WaitGroup
+}
+
+// How often something happens by itself in the demo, and how long a task takes from one status to the next.
+const (
+	demoLife = 9 * time.Second
+	demoPace = 3 * time.Second
+)
+
+// proxyOfDemo is the port of the demo's squid service.
+const proxyOfDemo = 3128
+
+// enliven lets visitors come to the tunnels of an engine, until leave.
+func (s *screenAccount) enliven(e *tunnel.Engine) {
+	ctx, cancel := context.WithCancel(context.Background())
+	v := &s.visitors
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.cancel = append(v.cancel, cancel)
+	events := e.Watch(ctx)
+	roots := (&account{demo: s.demo}).roots()
+	v.work.Go(func() {
+		seen := map[tunnel.ID]bool{}
+		for event := range events {
+			if event.State != tunnel.Open || event.Ended != nil || seen[event.Tunnel] {
+				continue
+			}
+			seen[event.Tunnel] = true
+			for _, t := range e.Tunnels() {
+				spec := t.Spec()
+				if t.ID() == event.Tunnel && spec.Remote == (tunnel.Endpoint{Port: proxyOfDemo}) && spec.Socket == "" {
+					v.work.Go(func() { visit(ctx, t, &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}) })
+				}
+			}
+		}
+	})
+}
+
+// leave ends all visits.
+func (v *visitors) leave() {
+	v.mu.Lock()
+	for _, cancel := range v.cancel {
+		cancel()
+	}
+	v.mu.Unlock()
+	v.work.Wait()
+}
+
+// visit asks private hosts for something through a tunnel, in an order that chance decides.
+func visit(ctx context.Context, t *tunnel.Tunnel, trust *tls.Config) {
+	proxy := &url.URL{Scheme: "http", Host: t.Addr().String()}
+	transport := &http.Transport{Proxy: http.ProxyURL(proxy), TLSClientConfig: trust, IdleConnTimeout: 3 * time.Second}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, Timeout: time.Minute}
+	for {
+		wait := 400*time.Millisecond + rand.N(2*time.Second) //nolint:gosec // chance, not a secret
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		if state, _ := t.State(); state.Final() {
+			return
+		}
+		_ = ask(ctx, client) // what goes wrong is to be seen in the tunnel
+	}
+}
+
+// ask makes one request, mostly small ones.
+func ask(ctx context.Context, client *http.Client) error {
+	method, address, body := http.MethodGet, "http://orders.internal/orders", []byte(nil)
+	switch rand.N(9) { //nolint:gosec // as above
+	case 0:
+		address = "http://orders.internal/export?bytes=1500000"
+	case 1:
+		method, address, body = http.MethodPost, "http://orders.internal/import", bytes.Repeat([]byte("row\n"), 60_000)
+	case 2, 3:
+		address = "https://billing.internal/"
+	case 4:
+		address = "http://orders.internal/"
+	case 5:
+		address = "https://billing.internal/health"
+	}
+	request, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	answer, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, answer.Body)
+	_ = answer.Body.Close()
+	return err
+}

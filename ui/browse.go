@@ -148,7 +148,7 @@ func (b *browse) update(msg tea.Msg) (tea.Cmd, bool) {
 		before := b.table().at
 		taken := b.table().update(msg)
 		if taken && b.table().at == before {
-			b.in() // a second click on a row opens it
+			return b.in(), true // a second click on a row opens it
 		}
 		return nil, taken
 	}
@@ -162,11 +162,11 @@ func (b *browse) update(msg tea.Msg) (tea.Cmd, bool) {
 	keys := b.app.keys
 	switch {
 	case is(k, keys.in):
-		b.in()
+		return b.in(), true
 	case is(k, keys.back) && b.depth > atClusters:
 		b.out()
 	case is(k, keys.forward):
-		b.forward()
+		return b.forward(), true
 	case is(k, keys.copy):
 		return b.copy(), true
 	default:
@@ -176,10 +176,10 @@ func (b *browse) update(msg tea.Msg) (tea.Cmd, bool) {
 }
 
 // in opens the row under the cursor; a container opens the dialog, there is nothing further in.
-func (b *browse) in() {
+func (b *browse) in() tea.Cmd {
 	e, ok := b.table().row()
 	if !ok {
-		return
+		return nil
 	}
 	switch b.depth {
 	case atClusters:
@@ -192,12 +192,12 @@ func (b *browse) in() {
 	case atTasks:
 		b.task = e.task.ID
 	case atContainers, deepest:
-		b.forward()
-		return
+		return b.forward()
 	}
 	b.depth++
 	b.tables[b.depth] = newTable(b.app.theme, b.app.keys, entry.id, b.columns(b.depth)...)
 	b.fresh()
+	return nil
 }
 
 // out goes back to where the row was opened; the cursor is still on it.
@@ -207,20 +207,22 @@ func (b *browse) out() {
 }
 
 // forward opens the dialog for the row under the cursor.
-func (b *browse) forward() {
+func (b *browse) forward() tea.Cmd {
 	e, ok := b.table().row()
 	if !ok {
-		return
+		return nil
 	}
 	if b.app.o.ReadOnly {
 		b.app.fail(&ReadOnlyError{})
-		return
+		return nil
 	}
 	if _, single := e.target(); !single {
 		b.app.say("open it with enter and choose a service or a task: a forward leads to one of them")
-		return
+		return nil
 	}
-	b.app.ask(newConnect(b.app, b.app.here, e))
+	d := newConnect(b.app, b.app.here, e)
+	b.app.ask(d)
+	return d.askFree()
 }
 
 // copy takes the name of the row as --target and culvert list take it.

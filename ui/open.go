@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"net/netip"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -57,7 +58,7 @@ func (a *app) open(p *place, spec tunnel.Spec, probe string) tea.Cmd {
 		return nil
 	}
 	return func() tea.Msg {
-		t, err := p.engine.Open(spec)
+		t, err := p.openNow(spec)
 		return then(func() tea.Cmd {
 			if err != nil {
 				a.fail(err)
@@ -66,6 +67,35 @@ func (a *app) open(p *place, spec tunnel.Spec, probe string) tea.Cmd {
 			return a.opened(t, probe)
 		})
 	}
+}
+
+// openNow listens. A task without a runtime id, one that has only just started, is looked at again first.
+func (p *place) openNow(spec tunnel.Spec) (*tunnel.Tunnel, error) {
+	if to := spec.Target; to.Task != "" && to.RuntimeID == "" {
+		query := aws.Query{Cluster: to.Cluster, Task: to.Task, Container: to.Container}
+		if spec.Remote.Host == "" {
+			query.Port = spec.Remote.Port
+		}
+		found, err := p.client.Lookup(p.app.ctx, query)
+		if err != nil {
+			return nil, err
+		}
+		spec.Target = found
+	}
+	return p.engine.Open(spec)
+}
+
+// localName is where a tunnel listens, as its users write it.
+func localName(t *tunnel.Tunnel) string {
+	if path := t.Spec().Socket; path != "" {
+		return path
+	}
+	return t.Addr().String()
+}
+
+// addrPort is the local side of a spec with another port.
+func addrPort(spec tunnel.Spec, port uint16) netip.AddrPort {
+	return netip.AddrPortFrom(spec.Local.Addr(), port)
 }
 
 // opened shows a tunnel that has begun to listen.

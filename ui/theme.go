@@ -41,6 +41,7 @@ type glyphs struct {
 	thick    box // of the pane that has the keyboard
 	spinner  []string
 	caret    string
+	choose   string // there is more to choose from, left and right
 }
 
 // box is a border: horizontal, vertical, and the corners clockwise from the upper left.
@@ -108,7 +109,7 @@ func (t *theme) mix() {
 
 func unicodeGlyphs() glyphs {
 	return glyphs{
-		more: "…", cursor: "▌", into: "›", dot: "·", up: "↑", down: "↓", on: "●", half: "◐", off: "✕", none: "–", caret: "▏",
+		more: "…", cursor: "▌", into: "›", dot: "·", up: "↑", down: "↓", on: "●", half: "◐", off: "✕", none: "–", caret: "▏", choose: "◂▸",
 		thin:    box{"─", "│", "┌", "┐", "┘", "└"},
 		thick:   box{"━", "┃", "┏", "┓", "┛", "┗"},
 		spinner: []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"},
@@ -117,7 +118,7 @@ func unicodeGlyphs() glyphs {
 
 func asciiGlyphs() glyphs {
 	return glyphs{
-		more: "~", cursor: ">", into: ">", dot: "|", up: "^", down: "v", on: "*", half: "o", off: "x", none: "-", caret: "_",
+		more: "~", cursor: ">", into: ">", dot: "|", up: "^", down: "v", on: "*", half: "o", off: "x", none: "-", caret: "_", choose: "<>",
 		thin:    box{"-", "|", "+", "+", "+", "+"},
 		thick:   box{"=", "#", "#", "#", "#", "#"},
 		spinner: []string{"|", "/", "-", "\\"},

@@ -1,0 +1,517 @@
+package ui
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"culvert/aws"
+	"culvert/tunnel"
+)
+
+// connect is the dialog that opens a tunnel: every field is checked while it is typed.
+type connect struct {
+	app   *app
+	place *place
+	entry entry
+	to    aws.Target // without a container when the user has a choice
+
+	containers []aws.Container // to choose from
+
+	container, port, host, local, probe, keepAlive *field
+
+	at      int  // field with the keyboard
+	chosen  bool // the user has changed the local side: nothing is proposed any more
+	asked   int  // number of the last question whether the local side is free
+	opening bool
+	failure error // why it could not be opened
+}
+
+func newConnect(a *app, p *place, e entry) *connect {
+	d := &connect{app: a, place: p, entry: e}
+	d.to, _ = e.target()
+	d.containers = offered(e)
+	names := make([]string, len(d.containers))
+	for i, c := range d.containers {
+		names[i] = c.Name
+	}
+	d.container = newField("container", "", "", names...)
+	d.container.free = false
+	d.port = newField("remote port", "", "a port, as 5432")
+	d.host = newField("remote host", "", "the container itself")
+	d.host.about = "or a host that only the task can reach"
+	d.local = newField("local port", "", "any free port")
+	d.probe = newField("probe", "", "chosen by the port", "", "none", "tcp", "http")
+	d.probe.about = "none, tcp, http, or a URL to fetch through the proxy"
+	d.keepAlive = newField("keep-alive", "", "off")
+	d.keepAlive.about = "a span such as 30s; it overrides the account's idle timeout"
+	if a.o.KeepAlive > 0 {
+		d.keepAlive.edit.SetValue(a.o.KeepAlive.String())
+	}
+	if len(d.containers) > 0 {
+		d.container.edit.SetValue(preferred(d.containers).Name)
+	}
+	d.offer()
+	return d
+}
+
+// offered are the containers that a forward from a row can lead to.
+func offered(e entry) []aws.Container {
+	switch {
+	case e.container != nil:
+		return []aws.Container{*e.container}
+	case e.task != nil:
+		return e.task.Containers
+	}
+	var best *aws.Task
+	for i := range e.cluster.Tasks {
+		t := &e.cluster.Tasks[i]
+		if t.Service != e.service.Name || len(t.Containers) == 0 {
+			continue
+		}
+		if best == nil || t.Deployment == e.service.Deployment && best.Deployment != e.service.Deployment {
+			best = t
+		}
+	}
+	if best == nil {
+		return nil
+	}
+	return best.Containers
+}
+
+// preferred is the container that is most likely meant: the first that maps a port.
+func preferred(containers []aws.Container) aws.Container {
+	for _, c := range containers {
+		if slices.ContainsFunc(c.Ports, isTCP) {
+			return c
+		}
+	}
+	return containers[0]
+}
+
+func isTCP(p aws.Port) bool { return p.Protocol == "tcp" || p.Protocol == "" }
+
+// offer puts the ports of the chosen container before the user.
+func (d *connect) offer() {
+	d.port.choice = nil
+	for _, c := range d.containers {
+		if c.Name != d.container.value() {
+			continue
+		}
+		for _, p := range c.Ports {
+			if isTCP(p) {
+				d.port.choice = append(d.port.choice, strconv.Itoa(int(p.Container)))
+			}
+		}
+	}
+	d.port.about = ""
+	if len(d.port.choice) > 1 {
+		d.port.about = "in the task definition: " + strings.Join(d.port.choice, " ")
+	}
+	if len(d.port.choice) > 0 {
+		d.port.edit.SetValue(d.port.choice[0])
+		d.port.edit.CursorEnd()
+	}
+	d.propose()
+	d.check()
+}
+
+// fields are the lines of the form, from the top.
+func (d *connect) fields() []*field {
+	all := []*field{d.port, d.host, d.local, d.probe, d.keepAlive}
+	if len(d.containers) > 1 {
+		all = append([]*field{d.container}, all...)
+	}
+	return all
+}
+
+// propose takes the remote port's number for the local one, unless the user has chosen another.
+func (d *connect) propose() {
+	if d.chosen {
+		return
+	}
+	d.local.edit.SetValue("")
+	if port, err := parsePort(d.port.value()); err == nil {
+		d.local.edit.SetValue(strconv.Itoa(unprivileged(int(port))))
+		d.local.edit.CursorEnd()
+	}
+}
+
+// unprivileged is a port that everybody may listen on, like 8080 for 80.
+func unprivileged(port int) int {
+	if port < 1024 {
+		return port + 8000
+	}
+	return port
+}
+
+// check says what is wrong, field by field.
+func (d *connect) check() {
+	for _, f := range d.fields() {
+		f.wrong = ""
+	}
+	if _, err := parsePort(d.port.value()); err != nil {
+		d.port.wrong = err.Error()
+	}
+	if host := d.host.value(); host != "" {
+		d.host.wrong = problemOf("1:" + bracketed(host) + ":1")
+	}
+	if local := d.local.value(); local != "" && d.local.wrong == "" {
+		d.local.wrong = problemOf(local + ":1")
+	}
+	if probe := d.probe.value(); probe != "" && d.app.o.CheckProbe != nil {
+		if err := d.app.o.CheckProbe(probe); err != nil {
+			d.probe.wrong = printable(err.Error())
+		}
+	}
+	if _, err := parseSpan(d.keepAlive.value()); err != nil {
+		d.keepAlive.wrong = err.Error()
+	}
+	if f, err := d.forward(); err == nil && f.Socket == "" && f.Local.Addr().IsValid() && !f.Local.Addr().IsLoopback() {
+		d.local.wrong = "not a loopback address: others could use the tunnel; the command line allows it with --bind " + f.Local.Addr().String()
+	}
+}
+
+func parsePort(s string) (uint16, error) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil || n == 0 {
+		return 0, errors.New("a port is a number from 1 to 65535")
+	}
+	return uint16(n), nil
+}
+
+// parseSpan reads a time span; none is off.
+func parseSpan(s string) (time.Duration, error) {
+	if s == "" || s == "0" || s == "off" {
+		return 0, nil
+	}
+	span, err := time.ParseDuration(s)
+	if err != nil || span < time.Second {
+		return 0, errors.New("a span of at least a second, such as 30s or 5m, or nothing")
+	}
+	return span, nil
+}
+
+// problemOf is what is wrong with a form that stands for one field; empty when nothing is.
+func problemOf(form string) string {
+	_, err := tunnel.ParseForward(form)
+	if bad, ok := errors.AsType[*tunnel.FormError](err); ok {
+		return printable(bad.Problem)
+	}
+	return ""
+}
+
+func bracketed(host string) string {
+	if strings.Contains(host, ":") && !strings.HasPrefix(host, "[") {
+		return "[" + host + "]"
+	}
+	return host
+}
+
+// forward is what the form says, as one forward.
+func (d *connect) forward() (tunnel.Forward, error) {
+	parts := []string{cmp.Or(d.local.value(), "0")}
+	if host := d.host.value(); host != "" {
+		parts = append(parts, bracketed(host))
+	}
+	return tunnel.ParseForward(strings.Join(append(parts, d.port.value()), ":"))
+}
+
+// target is what the form leads to.
+func (d *connect) target() aws.Target {
+	t := d.to
+	if len(d.containers) > 1 {
+		t.Container = d.container.value()
+	}
+	if t.Task != "" {
+		for _, c := range d.containers {
+			if c.Name == t.Container || len(d.containers) == 1 {
+				t.Container, t.RuntimeID = c.Name, c.RuntimeID
+			}
+		}
+	}
+	return t
+}
+
+// valid reports whether the form can be used; the forward is what it says.
+func (d *connect) valid() (tunnel.Forward, bool) {
+	f, err := d.forward()
+	if err != nil {
+		return f, false
+	}
+	return f, !slices.ContainsFunc(d.fields(), func(f *field) bool { return f.wrong != "" })
+}
+
+// recipe is the form for people without a screen.
+func (d *connect) recipe(f tunnel.Forward) recipe {
+	keep, _ := parseSpan(d.keepAlive.value())
+	r := recipe{demo: d.app.o.Demo, profile: d.place.profile, region: d.place.region, target: d.target(), forward: f, probe: d.probe.value(), keepAlive: keep}
+	if r.target.Task != "" && len(d.containers) <= 1 {
+		r.target.Container = "" // the only one
+	}
+	return r
+}
+
+// askFree finds out whether the local side can be listened on. A proposal that cannot gives way to another.
+func (d *connect) askFree() tea.Cmd {
+	d.asked++
+	number, proposed := d.asked, !d.chosen
+	d.local.about = ""
+	f, err := d.forward()
+	if err != nil || f.Socket != "" || f.Local.Port() == 0 {
+		return nil
+	}
+	spec := f.Spec(aws.Target{})
+	return func() tea.Msg {
+		free, taken := freePort(spec, proposed)
+		return then(func() tea.Cmd {
+			if number == d.asked {
+				d.told(free, taken)
+			}
+			return nil
+		})
+	}
+}
+
+// tries is how many ports after a taken one are tried for a proposal.
+const tries = 20
+
+// freePort is a port to listen on, and why the one asked for is not it. Only a proposal moves on to the next ports.
+func freePort(spec tunnel.Spec, proposed bool) (port uint16, taken error) {
+	port = spec.Local.Port()
+	taken = tunnel.Free(spec)
+	if taken == nil || !proposed {
+		return port, taken
+	}
+	for range tries {
+		if port == 65535 {
+			break
+		}
+		port++
+		spec.Local = addrPort(spec, port)
+		if tunnel.Free(spec) == nil {
+			return port, taken
+		}
+	}
+	return 0, taken
+}
+
+// told takes in whether the local side is free.
+func (d *connect) told(port uint16, taken error) {
+	switch {
+	case taken == nil:
+		d.local.about = "free"
+	case d.chosen:
+		d.local.wrong = printable(taken.Error())
+		d.check()
+	case port == 0:
+		d.local.edit.SetValue("")
+		d.local.about = printable(taken.Error())
+	default:
+		d.local.edit.SetValue(strconv.Itoa(int(port)))
+		d.local.edit.CursorEnd()
+		d.local.about = "free; " + printable(taken.Error())
+	}
+}
+
+func (d *connect) update(msg tea.Msg) (tea.Cmd, bool) {
+	fields := d.fields()
+	switch msg := msg.(type) {
+	case tea.KeyPressMsg:
+		if d.opening {
+			return nil, true
+		}
+		switch msg.String() {
+		case "esc":
+			d.app.dismiss()
+			return nil, true
+		case "enter":
+			return d.open(), true
+		case "up", "shift+tab":
+			d.at = (d.at + len(fields) - 1) % len(fields)
+			return nil, true
+		case "down", "tab":
+			d.at = (d.at + 1) % len(fields)
+			return nil, true
+		case "ctrl+y":
+			return d.copy("command", recipe.command), true
+		case "ctrl+g":
+			return d.copy("workflow step", recipe.step), true
+		}
+	case tea.PasteMsg:
+		msg.Content = strings.Join(strings.Fields(printable(msg.Content)), " ")
+		return d.changed(fields[d.at], msg), true
+	case tea.MouseClickMsg:
+		d.click(msg.Y)
+		return nil, true
+	}
+	return d.changed(fields[d.at], msg), true
+}
+
+// changed edits a field and draws the conclusions.
+func (d *connect) changed(f *field, msg tea.Msg) tea.Cmd {
+	if !f.update(msg) {
+		return nil
+	}
+	d.failure = nil
+	switch f {
+	case d.container:
+		d.offer()
+		return d.askFree()
+	case d.port:
+		d.propose()
+	case d.local:
+		d.chosen = true
+		d.local.wrong = ""
+	}
+	d.check()
+	if f == d.port || f == d.local {
+		return d.askFree()
+	}
+	return nil
+}
+
+// click puts the keyboard on the field in a line.
+func (d *connect) click(line int) {
+	at := len(d.head(dialogWidth - 2))
+	for i, f := range d.fields() {
+		lines := len(f.draw(d.app.theme, dialogWidth-2, i == d.at))
+		if line >= at && line < at+lines {
+			d.at = i
+			return
+		}
+		at += lines
+	}
+}
+
+func (d *connect) copy(what string, form func(recipe) string) tea.Cmd {
+	f, ok := d.valid()
+	if !ok {
+		return nil
+	}
+	return d.app.copy(what, form(d.recipe(f)))
+}
+
+// open opens the tunnel. What is wrong stays in sight, the dialog with it.
+func (d *connect) open() tea.Cmd {
+	f, ok := d.valid()
+	if !ok {
+		for i, field := range d.fields() {
+			if field.wrong != "" {
+				d.at = i
+				break
+			}
+		}
+		return nil
+	}
+	spec := f.Spec(d.target())
+	spec.KeepAlive, _ = parseSpan(d.keepAlive.value())
+	d.opening, d.failure = true, nil
+	a, p, probe := d.app, d.place, d.probe.value()
+	return func() tea.Msg {
+		t, err := p.openNow(spec)
+		return then(func() tea.Cmd {
+			d.opening = false
+			if err != nil {
+				d.failure = err
+				return d.askFree()
+			}
+			if a.dialog == d {
+				a.dismiss()
+			}
+			a.below = true
+			a.say("listening on " + localName(t) + ", leads to " + spec.Target.String() + " " + spec.Remote.String() + "; " + a.keys.copy.shortest() + " copies how to use it")
+			return a.opened(t, probe)
+		})
+	}
+}
+
+func (d *connect) title() string {
+	t := d.app.theme
+	return t.strong.paint("forward") + " " + t.accent.paint(t.cutMiddle(printable(d.to.String()), 60))
+}
+
+func (d *connect) foot() string { return "" }
+
+func (d *connect) help() []binding {
+	k := d.app.keys
+	return []binding{k.in.as("open"), bind("", "next field", "tab"), bind("", "copy command", "ctrl+y"), bind("", "copy workflow step", "ctrl+g"), k.back.as("cancel")}
+}
+
+// head says what the tunnel leads to, and warns when it cannot be opened now.
+func (d *connect) head(w int) []string {
+	t, e := d.app.theme, d.entry
+	switch {
+	case e.task == nil && e.container == nil:
+		line := fmt.Sprintf("any ready task of the service, now %d of %d; followed through deployments", e.ready, e.tasks)
+		if e.ready == 0 {
+			return []string{" " + t.busy.paint(t.cut("! no task of the service is ready now; the tunnel waits for one", w-2)), ""}
+		}
+		return []string{" " + t.muted.paint(t.cut(line, w-2)), ""}
+	case e.cause != nil:
+		return append(t.problem("", e.cause, w), "")
+	case e.task.Service != "":
+		return []string{" " + t.muted.paint(t.cut("this task; when it ends, another task of its service", w-2)), ""}
+	}
+	return []string{" " + t.muted.paint("this task"), ""}
+}
+
+func (d *connect) draw(w, h int) []string {
+	t := d.app.theme
+	lines := d.head(w)
+	for i, f := range d.fields() {
+		lines = append(lines, f.draw(t, w, i == d.at)...)
+	}
+	var below []string
+	switch {
+	case d.opening:
+		below = append(below, "", " "+t.busy.paint(d.app.spinner()+" opening"))
+	case d.failure != nil:
+		below = append(append(below, ""), t.problem("", d.failure, w)...)
+	}
+	if f, ok := d.valid(); ok {
+		below = append(below, d.recipes(d.recipe(f), w, h-len(lines)-len(below)-2)...)
+	}
+	below = append(below, "", d.keysLine(w))
+	if over := len(lines) + len(below) - h; over > 0 && len(below) > over {
+		below = below[over:]
+	}
+	return append(lines, below...)
+}
+
+func (d *connect) keysLine(w int) string {
+	var b strings.Builder
+	b.WriteByte(' ')
+	for _, k := range d.help() {
+		if width(b.String())+hintWidth(k) <= w {
+			b.WriteString(d.app.theme.hint(k))
+		}
+	}
+	return b.String()
+}
+
+// recipes are the command and the workflow step that do the same, as far as there is room.
+func (d *connect) recipes(r recipe, w, room int) []string {
+	t := d.app.theme
+	lines := []string{"", " " + t.muted.paint("the same without this screen")}
+	for _, line := range wrap(r.command(), w-4) {
+		lines = append(lines, "   "+t.link.paint(line))
+	}
+	if len(lines) > room {
+		return nil
+	}
+	step := []string{" " + t.muted.paint("in a workflow")}
+	for line := range strings.Lines(r.step()) {
+		step = append(step, "   "+t.link.paint(t.cut(strings.TrimRight(line, "\n"), w-4)))
+	}
+	if len(lines)+len(step) <= room {
+		lines = append(lines, step...)
+	}
+	return lines
+}

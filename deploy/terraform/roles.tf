@@ -1,0 +1,87 @@
+locals {
+  # Only ECS, and only for tasks of this account: no other account's task can talk it into handing out the role.
+  task_trust = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "ecs-tasks.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+      Condition = {
+        StringEquals = { "aws:SourceAccount" = local.account }
+        ArnLike      = { "aws:SourceArn" = "arn:${local.partition}:ecs:${local.region}:${local.account}:*" }
+      }
+    }]
+  })
+
+  # An image in a private repository of ECR: registry account, region, repository.
+  ecr = can(regex("^[0-9]{12}\\.dkr\\.ecr\\.", var.image)) ? regex("^([0-9]{12})\\.dkr\\.ecr\\.([a-z0-9-]+)\\.[^/]+/([^:@]+)", var.image) : null
+}
+
+# --- The task: what its exec agent needs, see "IAM permissions required for ECS Exec" ------------------------------
+
+resource "aws_iam_role" "task" {
+  name                 = "${var.name}-task"
+  description          = "culvert's proxy: opens Session Manager channels, nothing else"
+  assume_role_policy   = local.task_trust
+  permissions_boundary = var.permissions_boundary
+  tags                 = local.tags
+}
+
+resource "aws_iam_role_policy" "task" {
+  name = "sessions"
+  role = aws_iam_role.task.name
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid    = "Agent"
+      Effect = "Allow"
+      Action = [
+        "ssmmessages:CreateControlChannel",
+        "ssmmessages:CreateDataChannel",
+        "ssmmessages:OpenControlChannel",
+        "ssmmessages:OpenDataChannel",
+      ]
+      Resource = ["*"] # these actions know no resource
+    }]
+  })
+}
+
+# --- ECS itself, before the task runs: the log, and the image if it is in a private repository ---------------------
+
+resource "aws_iam_role" "execution" {
+  name                 = "${var.name}-execution"
+  description          = "culvert's proxy: writes its log, pulls its image"
+  assume_role_policy   = local.task_trust
+  permissions_boundary = var.permissions_boundary
+  tags                 = local.tags
+}
+
+resource "aws_iam_role_policy" "execution" {
+  name = "start"
+  role = aws_iam_role.execution.name
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [{
+        Sid      = "Log"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = ["arn:${local.partition}:logs:${local.region}:${local.account}:log-group:${aws_cloudwatch_log_group.this.name}:*"]
+      }],
+      local.ecr == null ? [] : [
+        {
+          Sid      = "Registry"
+          Effect   = "Allow"
+          Action   = ["ecr:GetAuthorizationToken"]
+          Resource = ["*"] # knows no resource
+        },
+        {
+          Sid      = "Image"
+          Effect   = "Allow"
+          Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+          Resource = ["arn:${local.partition}:ecr:${local.ecr[1]}:${local.ecr[0]}:repository/${local.ecr[2]}"]
+        },
+      ],
+    )
+  })
+}

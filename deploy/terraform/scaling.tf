@@ -1,0 +1,78 @@
+locals {
+  most  = var.autoscaling == null ? var.task_count : var.autoscaling.max_count
+  scale = { service_namespace = "ecs", dimension = "ecs:service:DesiredCount", resource = "service/${var.cluster_name}/${var.service_name}" }
+
+  hours = var.office_hours == null ? {} : {
+    open  = { schedule = var.office_hours.open, least = var.task_count, most = local.most }
+    close = { schedule = var.office_hours.close, least = 0, most = 0 }
+  }
+}
+
+resource "aws_appautoscaling_target" "always" {
+  count = var.autoscaling != null && var.office_hours == null ? 1 : 0
+
+  service_namespace  = local.scale.service_namespace
+  scalable_dimension = local.scale.dimension
+  resource_id        = local.scale.resource
+  min_capacity       = var.task_count
+  max_capacity       = var.autoscaling.max_count
+
+  depends_on = [aws_ecs_service.this]
+}
+
+# Its own resource, as the schedule writes its bounds: an apply at night must not open the office.
+resource "aws_appautoscaling_target" "scheduled" {
+  count = var.office_hours == null ? 0 : 1
+
+  service_namespace  = local.scale.service_namespace
+  scalable_dimension = local.scale.dimension
+  resource_id        = local.scale.resource
+  min_capacity       = var.task_count
+  max_capacity       = local.most
+
+  lifecycle {
+    ignore_changes = [min_capacity, max_capacity]
+  }
+
+  depends_on = [aws_ecs_service.this]
+}
+
+resource "aws_appautoscaling_policy" "cpu" {
+  count = var.autoscaling == null ? 0 : 1
+
+  name               = "${var.name}-cpu"
+  policy_type        = "TargetTrackingScaling"
+  service_namespace  = local.scale.service_namespace
+  scalable_dimension = local.scale.dimension
+  resource_id        = local.scale.resource
+
+  target_tracking_scaling_policy_configuration {
+    target_value       = var.autoscaling.cpu_percent
+    scale_out_cooldown = 60
+    scale_in_cooldown  = 600 # a task that goes breaks the connections it carries: let it go rarely
+
+    predefined_metric_specification {
+      predefined_metric_type = "ECSServiceAverageCPUUtilization"
+    }
+  }
+
+  depends_on = [aws_appautoscaling_target.always, aws_appautoscaling_target.scheduled]
+}
+
+resource "aws_appautoscaling_scheduled_action" "hours" {
+  for_each = local.hours
+
+  name               = "${var.name}-${each.key}"
+  service_namespace  = local.scale.service_namespace
+  scalable_dimension = local.scale.dimension
+  resource_id        = local.scale.resource
+  schedule           = each.value.schedule
+  timezone           = var.office_hours.timezone
+
+  scalable_target_action {
+    min_capacity = each.value.least
+    max_capacity = each.value.most
+  }
+
+  depends_on = [aws_appautoscaling_target.scheduled]
+}

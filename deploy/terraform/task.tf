@@ -1,0 +1,71 @@
+locals {
+  squid_home = "/tmp/culvert-squid"
+
+  squid_conf = templatefile("${path.module}/squid.conf.tftpl", {
+    hostname = "${var.name}.invalid" # for error pages; a name that never resolves
+    home     = local.squid_home
+    port     = var.port
+    ports    = var.allowed_ports
+    domains  = var.allowed_domains
+    cidrs    = var.allowed_cidrs
+  })
+
+  container = {
+    name      = "squid"
+    image     = var.image
+    essential = true
+    # As root Squid drops to this user, who may then not write to /dev/stdout: a fatal error. So it starts as it.
+    user       = "proxy"
+    entryPoint = ["/bin/sh", "-c"]
+    command = [join(" && ", [
+      "mkdir -p ${local.squid_home}",
+      "echo \"$SQUID_CONF\" | base64 -d > ${local.squid_home}/squid.conf",
+      "exec squid -N -f ${local.squid_home}/squid.conf",
+    ])]
+    environment = [{ name = "SQUID_CONF", value = base64encode(local.squid_conf) }]
+    healthCheck = {
+      command     = ["CMD-SHELL", "squid -k check -f ${local.squid_home}/squid.conf"]
+      interval    = 10
+      timeout     = 5
+      retries     = 3
+      startPeriod = 10
+    }
+    # Without a mapping culvert does not know which container has the port. It opens nothing: Squid listens on loopback.
+    portMappings = [{ name = "proxy", containerPort = var.port, hostPort = var.port, protocol = "tcp" }]
+    # The exec agent leaves orphans behind, which an init reaps.
+    linuxParameters = { initProcessEnabled = true }
+    ulimits         = [{ name = "nofile", softLimit = 65535, hardLimit = 65535 }]
+    stopTimeout     = 30
+    logConfiguration = {
+      logDriver = "awslogs"
+      options = {
+        "awslogs-group"         = aws_cloudwatch_log_group.this.name
+        "awslogs-region"        = local.region
+        "awslogs-stream-prefix" = var.service_name
+      }
+    }
+  }
+}
+
+resource "aws_cloudwatch_log_group" "this" {
+  name              = "/ecs/${var.name}"
+  retention_in_days = var.log_retention_days
+  tags              = local.tags
+}
+
+resource "aws_ecs_task_definition" "this" {
+  family                   = "${var.name}-${var.service_name}"
+  requires_compatibilities = ["FARGATE"]
+  network_mode             = "awsvpc"
+  cpu                      = var.cpu
+  memory                   = var.memory
+  task_role_arn            = aws_iam_role.task.arn
+  execution_role_arn       = aws_iam_role.execution.arn
+  container_definitions    = jsonencode([local.container])
+  tags                     = local.tags
+
+  runtime_platform {
+    operating_system_family = "LINUX"
+    cpu_architecture        = var.architecture
+  }
+}

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"culvert/aws/emulator"
 )
 
 // emulator serves the embedded account to other programs.

@@ -46,6 +46,8 @@ func (a *app) command(k tea.KeyPressMsg) tea.Cmd {
 		a.show(newLog(a))
 	case is(k, a.keys.saved):
 		a.show(newSaved(a))
+	case is(k, a.keys.save):
+		return a.save()
 	case is(k, a.keys.profile):
 		a.ask(newProfiles(a))
 	case is(k, a.keys.region):

@@ -47,7 +47,7 @@ func (b bars) graph(values []float64, width, height int, top float64) []string {
 	steps := len(b)
 	levels := make([]int, width)
 	for i, v := range values {
-		levels[width-len(values)+i] = height(v, top, steps*height)
+		levels[width-len(values)+i] = filled(v, top, steps*height)
 	}
 	lines := make([]string, height)
 	for row := range lines {
@@ -65,8 +65,8 @@ func (b bars) graph(values []float64, width, height int, top float64) []string {
 	return lines
 }
 
-// height is how high a value stands in a graph of so many steps.
-func height(v, top float64, steps int) int {
+// filled is how high a value stands in a graph of so many steps.
+func filled(v, top float64, steps int) int {
 	if !(v > 0) || !(top > 0) { //nolint:staticcheck // written so that it holds for NaN
 		return 0
 	}

@@ -81,12 +81,7 @@ func (e *settingError) Remedy() string { return e.advice }
 // resolve completes the flags that were not given: from the environment, the project file and the user file, in this
 // order.
 func (s *shared) resolve() error {
-	var names []string
-	s.set.VisitAll(func(f *pflag.Flag) {
-		if f.Name != "config" {
-			names = append(names, f.Name)
-		}
-	})
+	names := s.names()
 	if path := os.Getenv(variable("config")); path != "" && !s.set.Lookup("config").Changed {
 		s.config = path
 	}
@@ -109,6 +104,17 @@ func (s *shared) resolve() error {
 		}
 	}
 	return s.check()
+}
+
+// names are the shared flags that can be keys of a config file.
+func (s *shared) names() []string {
+	var names []string
+	s.set.VisitAll(func(f *pflag.Flag) {
+		if f.Name != "config" {
+			names = append(names, f.Name)
+		}
+	})
+	return names
 }
 
 // files reads the config files, the one that wins first.

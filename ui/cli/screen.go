@@ -89,6 +89,8 @@ func (a *app) screenOptions(s *screenAccount) ui.Options {
 		Refresh:   a.shared.refresh,
 		KeepAlive: a.shared.keepAlive,
 		Demo:      a.shared.demo,
+		Saved:     a.shared.saved.forScreen(),
+		Save:      a.shared.save,
 		Log:       s.ring,
 		In:        a.Stdin,
 		Out:       a.Stdout,

@@ -1,0 +1,310 @@
+package ui
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+)
+
+// savedPage lists the saved groups and tunnels, with what of them runs.
+type savedPage struct {
+	app   *app
+	table *table[savedLine]
+	tries map[string]try // by the name of the tunnel
+}
+
+// savedLine is a group or, where group is nil, a tunnel.
+type savedLine struct {
+	group   *SavedGroup
+	tunnels []SavedTunnel // of the group; else the tunnel itself
+	name    string
+	running []*row // of tunnels, nil for those that do not
+}
+
+// try is the last attempt to start a saved tunnel.
+type try struct {
+	looking bool // for a task
+	err     error
+}
+
+func newSaved(a *app) *savedPage {
+	t := a.theme
+	p := &savedPage{app: a, tries: map[string]try{}}
+	p.table = newTable(t, a.keys, savedLine.id,
+		column[savedLine]{title: "NAME", least: 8, most: 28, text: func(l savedLine) string { return printable(l.name) }, ink: func(savedLine) ink { return t.accent }},
+		column[savedLine]{title: "", least: 6, most: 6, text: savedLine.kind, ink: func(savedLine) ink { return t.muted }, drop: 2},
+		column[savedLine]{title: "TARGET", least: 16, grow: true, text: savedLine.towards},
+		column[savedLine]{title: "FORWARD", least: 8, most: 36, text: savedLine.forward, drop: 1},
+		column[savedLine]{title: "STATE", least: 18, most: 18, text: func(l savedLine) string { text, _ := p.standing(l); return text },
+			ink:   func(l savedLine) ink { _, colour := p.standing(l); return colour },
+			order: func(a, b savedLine) int { return cmp.Compare(a.count(), b.count()) }},
+		column[savedLine]{title: "LOCAL", least: 15, most: 21, text: savedLine.local, drop: 1},
+	)
+	p.tick()
+	return p
+}
+
+// tick looks again at what runs.
+func (p *savedPage) tick() {
+	saved := &p.app.o.Saved
+	var lines []savedLine
+	for i := range saved.Groups {
+		line := savedLine{group: &saved.Groups[i], name: saved.Groups[i].Name}
+		for _, name := range line.group.Tunnels {
+			if t, ok := saved.named(name); ok {
+				line.tunnels = append(line.tunnels, t)
+			}
+		}
+		lines = append(lines, line)
+	}
+	for _, t := range saved.Tunnels {
+		lines = append(lines, savedLine{name: t.Name, tunnels: []SavedTunnel{t}})
+	}
+	for i := range lines {
+		for _, t := range lines[i].tunnels {
+			lines[i].running = append(lines[i].running, p.running(t))
+		}
+	}
+	p.table.set(lines)
+}
+
+// running is the open tunnel that is the saved one, nil when there is none.
+func (p *savedPage) running(t SavedTunnel) *row {
+	i := slices.IndexFunc(p.app.tunnels.rows, t.runs)
+	if i < 0 {
+		return nil
+	}
+	return p.app.tunnels.rows[i]
+}
+
+func (l savedLine) id() string { return l.kind() + " " + l.name }
+
+func (l savedLine) kind() string {
+	if l.group != nil {
+		return "group"
+	}
+	return "tunnel"
+}
+
+func (l savedLine) towards() string {
+	if l.group != nil {
+		return printable(strings.Join(l.group.Tunnels, ", "))
+	}
+	return printable(l.tunnels[0].Target.String())
+}
+
+func (l savedLine) forward() string {
+	if l.group != nil {
+		return ""
+	}
+	return printable(l.tunnels[0].Forward.String())
+}
+
+func (l savedLine) local() string {
+	if l.group != nil || l.running[0] == nil {
+		return ""
+	}
+	return l.running[0].local()
+}
+
+// count is how many of the tunnels run.
+func (l savedLine) count() int {
+	n := 0
+	for _, r := range l.running {
+		if r != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// standing is how a line stands, as a sign with a word, and its colour.
+func (p *savedPage) standing(l savedLine) (text string, colour ink) {
+	t := p.app.theme
+	n := l.count()
+	looking, failed := 0, 0
+	for i, s := range l.tunnels {
+		switch attempt := p.tries[s.Name]; {
+		case l.running[i] != nil:
+		case attempt.looking:
+			looking++
+		case attempt.err != nil:
+			failed++
+		}
+	}
+	switch {
+	case l.group == nil && n > 0:
+		return p.app.standing(l.running[0])
+	case looking > 0:
+		return t.glyph.half + " starting", t.busy
+	case failed > 0 && l.group != nil:
+		return t.glyph.off + " " + strconv.Itoa(failed) + " not started", t.bad
+	case failed > 0:
+		return t.glyph.off + " not started", t.bad
+	case n == 0:
+		return t.glyph.none + " stopped", t.muted
+	case n < len(l.tunnels):
+		return t.glyph.half + " " + strconv.Itoa(n) + " of " + strconv.Itoa(len(l.tunnels)) + " running", t.busy
+	}
+	return t.glyph.on + " running", t.good
+}
+
+func (p *savedPage) title() string {
+	return p.app.theme.strong.paint("Saved tunnels") + " " + p.table.finding()
+}
+
+func (p *savedPage) foot() string { return p.table.tally() }
+
+func (p *savedPage) help() []binding {
+	k := p.app.keys
+	return []binding{k.in.as("start"), k.stop, k.save.as("save what is open"), k.copy, k.filter, k.back}
+}
+
+func (p *savedPage) draw(w, h int) []string {
+	t := p.app.theme
+	if len(p.table.rows) == 0 {
+		lines := []string{" " + t.muted.paint("The config file has no tunnels yet. "+p.app.keys.save.shortest()+" saves those that are open.")}
+		return append(lines, "", " "+t.muted.paint("tunnels:"), " "+t.muted.paint(`  squid: {target: automation/squid, forward: "3128"}`))
+	}
+	var why []string
+	if l, ok := p.table.row(); ok {
+		why = trouble(t, p.ailment(l), w)
+	}
+	room := h - len(why)
+	return append(t.fill(p.table.draw(w, room, !p.app.below), w, room), why...)
+}
+
+// ailment is the first thing that keeps a line's tunnels from working.
+func (p *savedPage) ailment(l savedLine) error {
+	for i, s := range l.tunnels {
+		if r := l.running[i]; r != nil {
+			if err := p.app.ailment(r); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := p.tries[s.Name].err; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *savedPage) update(msg tea.Msg) (tea.Cmd, bool) {
+	if p.table.update(msg) {
+		return nil, true
+	}
+	k, ok := msg.(tea.KeyPressMsg)
+	if ok && is(k, p.app.keys.saved) {
+		return nil, true // it is here
+	}
+	l, any := p.table.row()
+	if !ok || !any {
+		return nil, false
+	}
+	switch keys := p.app.keys; {
+	case is(k, keys.in):
+		return p.start(l), true
+	case is(k, keys.stop):
+		return p.stop(l), true
+	case is(k, keys.copy):
+		if l.group == nil && l.running[0] != nil {
+			p.app.ask(newCopies(p.app, l.running[0].reading))
+		} else {
+			p.app.say("only what runs has an address to copy")
+		}
+		return nil, true
+	}
+	return nil, false
+}
+
+// start opens what of a line does not run yet; what others than this machine could use only after a question.
+func (p *savedPage) start(l savedLine) tea.Cmd {
+	if p.app.o.ReadOnly {
+		p.app.fail(&ReadOnlyError{})
+		return nil
+	}
+	var idle []SavedTunnel
+	var open []string
+	for i, s := range l.tunnels {
+		if l.running[i] != nil || p.tries[s.Name].looking {
+			continue
+		}
+		idle = append(idle, s)
+		if s.exposed() {
+			open = append(open, printable(s.Name)+" listens on "+s.Forward.Local.Addr().String())
+		}
+	}
+	switch {
+	case len(idle) == 0:
+		p.app.say(printable(l.name) + " runs already")
+		return nil
+	case len(open) > 0:
+		text := append(open, "Everybody who reaches this machine there could use what is behind it.")
+		p.app.confirm("start "+printable(l.name), "start", func() tea.Cmd { return p.startNow(idle) }, text...)
+		return nil
+	}
+	return p.startNow(idle)
+}
+
+func (p *savedPage) startNow(idle []SavedTunnel) tea.Cmd {
+	a, at := p.app, p.app.here
+	if at.client == nil {
+		a.say("not signed in yet: nothing can be started")
+		return nil
+	}
+	var cmds []tea.Cmd
+	for _, s := range idle {
+		p.tries[s.Name] = try{looking: true}
+		cmds = append(cmds, func() tea.Msg {
+			target, err := at.client.Lookup(a.ctx, s.query())
+			return then(func() tea.Cmd {
+				p.tries[s.Name] = try{err: err}
+				if err != nil {
+					a.fail(err)
+					return nil
+				}
+				spec := s.Forward.Spec(target)
+				spec.KeepAlive = a.o.KeepAlive
+				return a.open(at, spec, s.Probe)
+			})
+		})
+	}
+	p.tick()
+	return tea.Batch(cmds...)
+}
+
+// stop ends what of a line runs.
+func (p *savedPage) stop(l savedLine) tea.Cmd {
+	var running []*row
+	connections := 0
+	for _, r := range l.running {
+		if r != nil {
+			running = append(running, r)
+			connections += r.Stats.Connections
+		}
+	}
+	switch {
+	case p.app.o.ReadOnly:
+		p.app.fail(&ReadOnlyError{})
+		return nil
+	case len(running) == 0:
+		p.app.say(printable(l.name) + " does not run")
+		return nil
+	}
+	all := func() tea.Cmd {
+		var cmds []tea.Cmd
+		for _, r := range running {
+			cmds = append(cmds, p.app.tunnels.stopNow(r))
+		}
+		return tea.Batch(cmds...)
+	}
+	if connections == 0 {
+		return all()
+	}
+	p.app.confirm("stop", "stop", all, "stop "+printable(l.name)+"?", plural(connections, "open connection")+" will be cut.")
+	return nil
+}

@@ -246,6 +246,7 @@ func TestFaultMachineAsleep(t *testing.T) {
 			if err := echoed(conn, 1, 10_000); err != nil {
 				t.Fatal(err)
 			}
+			time.Sleep(500 * time.Millisecond) // an acknowledge that the sleep swallows would open another session beside
 			c.signal(syscall.SIGSTOP)
 			row.meanwhile(w.account)
 			time.Sleep(nap)

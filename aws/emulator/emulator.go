@@ -35,16 +35,17 @@ type Options struct {
 
 // Emulator is a running account. Its methods are safe for concurrent use.
 type Emulator struct {
-	data   dataPath
-	fleet  *account
-	keys   *keyring
-	pages  *pager
-	clock  *schedule
-	vpc    *vpc
-	github *github
-	trust  func(roleARN string, claims Claims) error
-	now    func() time.Time
-	log    *slog.Logger
+	data     dataPath
+	fleet    *account
+	keys     *keyring
+	policies policies
+	pages    *pager
+	clock    *schedule
+	vpc      *vpc
+	github   *github
+	trust    func(roleARN string, claims Claims) error
+	now      func() time.Time
+	log      *slog.Logger
 
 	listener net.Listener
 	server   *http.Server

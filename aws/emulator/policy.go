@@ -1,0 +1,246 @@
+package emulator
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// policies are what principals may do; one without a policy may do everything. Safe for concurrent use.
+type policies struct {
+	mu   sync.Mutex
+	held map[string]policyDocument // by principal: user/NAME or role/NAME
+}
+
+// Attach gives a user ("user/ci") or a role ("role/proxy-caller") an IAM policy document instead of the one before, and
+// from then on enforces it. What the document says in words that are not known here is an error.
+func (e *Emulator) Attach(principal string, document []byte) error {
+	var p policyDocument
+	if err := json.Unmarshal(document, &p); err != nil {
+		return fmt.Errorf("attach a policy to %s: %w", principal, err)
+	}
+	if len(p.Statement) == 0 {
+		return fmt.Errorf("attach a policy to %s: it has no statement", principal)
+	}
+	for i := range p.Statement {
+		if err := p.Statement[i].check(); err != nil {
+			return fmt.Errorf("attach a policy to %s: statement %d: %w", principal, i+1, err)
+		}
+	}
+	e.policies.mu.Lock()
+	defer e.policies.mu.Unlock()
+	if e.policies.held == nil {
+		e.policies.held = map[string]policyDocument{}
+	}
+	e.policies.held[principal] = p
+	return nil
+}
+
+// of finds the policy of a caller.
+func (p *policies) of(who caller) (policyDocument, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	name := who.ARN[strings.LastIndexByte(who.ARN, ':')+1:]
+	if role, assumed := strings.CutPrefix(name, "assumed-role/"); assumed {
+		role, _, _ = strings.Cut(role, "/")
+		name = "role/" + role
+	}
+	held, ok := p.held[name]
+	return held, ok
+}
+
+// authorize asks the caller's policy, if there is one: nil, or the refusal.
+func (e *Emulator) authorize(r *request, service, action, resource string) error {
+	p, ok := e.policies.of(r.Caller)
+	if !ok || action == "sts:GetCallerIdentity" || action == "sts:AssumeRoleWithWebIdentity" { // which no policy governs
+		return nil
+	}
+	facts := e.facts(r, service, action, resource)
+	allowed := false
+	for _, s := range p.Statement {
+		if !s.covers(action, resource, r.Caller) || !s.holds(facts, r.Caller) {
+			continue
+		}
+		if s.Effect == "Deny" {
+			return denied(r.Caller.ARN, service, action, resource, "with an explicit deny in an identity-based policy")
+		}
+		allowed = true
+	}
+	if !allowed {
+		return denied(r.Caller.ARN, service, action, resource, "because no identity-based policy allows the "+action+" action")
+	}
+	return nil
+}
+
+// facts are the condition keys that a call has (Service Authorization Reference of ECS and of Systems Manager).
+func (e *Emulator) facts(r *request, service, action, resource string) map[string]string {
+	facts := map[string]string{"aws:userid": r.Caller.UserID}
+	switch {
+	case action == "ssm:StartSession":
+		facts["ssm:SessionDocumentAccessCheck"] = "true"
+	case action == "ssm:ResumeSession" || action == "ssm:TerminateSession":
+		// The service tags each session with who started it and what it is connected to.
+		if s, found := e.data.find(path.Base(resource)); found {
+			facts["ssm:resourceTag/aws:ssmmessages:session-id"] = s.owner.UserID
+			facts["ssm:resourceTag/aws:ssmmessages:target-id"] = s.order.Target
+		}
+	case service == "ecs" && !slices.Contains([]string{"ecs:ListClusters", "ecs:DescribeClusters", "ecs:ListTaskDefinitions", "ecs:DescribeTaskDefinition"}, action):
+		if in, err := decode[struct{ Cluster string }](r); err == nil {
+			facts["ecs:cluster"] = "arn:aws:ecs:" + r.Region + ":" + e.fleet.id + ":cluster/" + nameOf(in.Cluster)
+		}
+	}
+	return facts
+}
+
+// policyDocument is as much of an IAM policy as is understood here.
+type policyDocument struct {
+	Version   string
+	Statement []policyStatement
+}
+
+type policyStatement struct {
+	Sid, Effect      string
+	Action, Resource oneOrMore
+	Condition        map[string]map[string]oneOrMore
+}
+
+// UnmarshalJSON implements json.Unmarshaler: an element that is not known must not be taken for one that is not there.
+func (s *policyStatement) UnmarshalJSON(text []byte) error {
+	type plain policyStatement
+	d := json.NewDecoder(strings.NewReader(string(text)))
+	d.DisallowUnknownFields()
+	return d.Decode((*plain)(s))
+}
+
+// oneOrMore is a text or a list of texts; true and false count as text.
+type oneOrMore []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (o *oneOrMore) UnmarshalJSON(text []byte) error {
+	var many []any
+	if err := json.Unmarshal(text, &many); err != nil {
+		var one any
+		if err := json.Unmarshal(text, &one); err != nil {
+			return err
+		}
+		many = []any{one}
+	}
+	for _, one := range many {
+		switch v := one.(type) {
+		case string:
+			*o = append(*o, v)
+		case bool:
+			*o = append(*o, fmt.Sprint(v))
+		default:
+			return fmt.Errorf("%v is no text", one)
+		}
+	}
+	return nil
+}
+
+// variable is a policy variable, such as ${aws:userid}.
+var variable = regexp.MustCompile(`\$\{[^}]*\}`)
+
+// check refuses what would be enforced wrongly.
+func (s *policyStatement) check() error {
+	switch {
+	case s.Effect != "Allow" && s.Effect != "Deny":
+		return fmt.Errorf("effect %q", s.Effect)
+	case len(s.Action) == 0 || len(s.Resource) == 0:
+		return errors.New("without an action or a resource")
+	}
+	for operator, keys := range s.Condition {
+		if _, known := operators()[strings.TrimSuffix(operator, "IfExists")]; !known {
+			return fmt.Errorf("operator %s is not known here", operator)
+		}
+		for _, values := range keys {
+			for _, value := range values {
+				for _, name := range variable.FindAllString(value, -1) {
+					if name != "${aws:userid}" {
+						return fmt.Errorf("variable %s is not known here", name)
+					}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// covers reports whether a statement is about an action on a resource.
+func (s *policyStatement) covers(action, resource string, who caller) bool {
+	return slices.ContainsFunc(s.Action, func(pattern string) bool { return like(strings.ToLower(pattern), strings.ToLower(action)) }) &&
+		slices.ContainsFunc(s.Resource, func(pattern string) bool { return like(substitute(pattern, who), resource) })
+}
+
+// holds reports whether every condition is met: all operators, all keys, any value.
+func (s *policyStatement) holds(facts map[string]string, who caller) bool {
+	for operator, keys := range s.Condition {
+		name, ifExists := strings.CutSuffix(operator, "IfExists")
+		compare := operators()[name]
+		for key, values := range keys {
+			fact, there := facts[key]
+			if !there && ifExists {
+				continue
+			}
+			if !there || !slices.ContainsFunc(values, func(value string) bool { return compare(substitute(value, who), fact) }) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// operators compare a value of a policy with a fact.
+func operators() map[string]func(value, fact string) bool {
+	equal := func(value, fact string) bool { return value == fact }
+	return map[string]func(value, fact string) bool{
+		"StringEquals": equal,
+		"StringLike":   like,
+		"ArnEquals":    likeARN, // IAM's two ARN operators do the same
+		"ArnLike":      likeARN,
+		"Bool":         strings.EqualFold,
+	}
+}
+
+// substitute puts the caller into a pattern.
+func substitute(pattern string, who caller) string {
+	return strings.ReplaceAll(pattern, "${aws:userid}", who.UserID)
+}
+
+// likeARN compares part by part: a star does not reach over a colon, but for the resource's own.
+func likeARN(pattern, arn string) bool {
+	p, a := strings.SplitN(pattern, ":", 6), strings.SplitN(arn, ":", 6)
+	return slices.EqualFunc(p, a, like)
+}
+
+// like matches * with any text and ? with any character.
+func like(pattern, text string) bool {
+	for pattern != "" {
+		switch pattern[0] {
+		case '*':
+			for pattern = strings.TrimLeft(pattern, "*"); ; text = text[1:] {
+				if like(pattern, text) {
+					return true
+				}
+				if text == "" {
+					return false
+				}
+			}
+		case '?':
+			if text == "" {
+				return false
+			}
+		default:
+			if text == "" || text[0] != pattern[0] {
+				return false
+			}
+		}
+		pattern, text = pattern[1:], text[1:]
+	}
+	return text == ""
+}

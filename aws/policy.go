@@ -1,0 +1,83 @@
+package aws
+
+// Policy is an IAM policy document.
+type Policy struct {
+	Version   string
+	Statement []Statement
+}
+
+// Reach is what a caller's policy is about: the tasks of one cluster, and what may be done with them.
+type Reach struct {
+	Partition       string // empty is aws
+	Region, Account string
+	Cluster         string // name
+	RemoteHosts     bool   // forwards to hosts behind the tasks too
+	Browse          bool   // the lists that the screen begins with too
+}
+
+// Reach is that of a caller of this client's account and region, the account "*" as long as it is not known.
+func (c *Client) Reach(cluster string) Reach {
+	return Reach{Partition: c.partition(), Region: c.region, Account: orWord(c.accountID(), "*"), Cluster: cluster}
+}
+
+// arn names something in the account and region.
+func (r Reach) arn(service, resource string) string {
+	return "arn:" + orWord(r.Partition, "aws") + ":" + service + ":" + r.Region + ":" + r.Account + ":" + resource
+}
+
+// CallerPolicy is the least that lets a caller find a task by its service and open tunnels to it (Service Authorization
+// Reference of ECS and Systems Manager; Session Manager's sample policies). The Terraform module has the same.
+func CallerPolicy(r Reach) Policy {
+	sessions := []string{r.arn("ssm", "session/*")}
+	cluster := r.arn("ecs", "cluster/"+r.Cluster)
+	reached := []string{r.arn("ecs", "task/"+r.Cluster+"/*"), r.document(PortForward(0))}
+	if r.RemoteHosts {
+		reached = append(reached, r.document(PortForwardTo("", 0)))
+	}
+	statements := []Statement{
+		{
+			Sid: "Find", Effect: "Allow", Action: []string{"ecs:ListTasks", "ecs:DescribeTasks", "ecs:ListServices", "ecs:DescribeServices"},
+			Resource:  []string{"*"}, // two of them know no other; the condition holds for all four
+			Condition: map[string]map[string]any{"ArnEquals": {"ecs:cluster": cluster}},
+		},
+		{
+			Sid: "Tunnel", Effect: "Allow", Action: []string{"ssm:StartSession"}, Resource: reached,
+			// Without it a call that names no document, which means a shell, would not be asked for a document.
+			Condition: map[string]map[string]any{"BoolIfExists": {"ssm:SessionDocumentAccessCheck": "true"}},
+		},
+		{Sid: "Channel", Effect: "Allow", Action: []string{"ssmmessages:OpenDataChannel"}, Resource: sessions},
+		{
+			Sid: "EndOwn", Effect: "Allow", Action: []string{"ssm:TerminateSession", "ssm:ResumeSession"}, Resource: sessions,
+			// Session ids begin with the session name of a role, not with its ${aws:userid}: only the tag tells whose it is.
+			Condition: map[string]map[string]any{"StringLike": {"ssm:resourceTag/aws:ssmmessages:session-id": []string{"${aws:userid}"}}},
+		},
+	}
+	if r.Browse {
+		statements = append(statements,
+			Statement{Sid: "Browse", Effect: "Allow", Action: []string{"ecs:ListClusters", "ecs:DescribeTaskDefinition"}, Resource: []string{"*"}},
+			Statement{Sid: "BrowseCluster", Effect: "Allow", Action: []string{"ecs:DescribeClusters"}, Resource: []string{cluster}},
+		)
+	}
+	return newPolicy(statements...)
+}
+
+// document is the ARN of a document of AWS's own: it has no account.
+func (r Reach) document(d Document) string {
+	r.Account = ""
+	return r.arn("ssm", "document/"+d.Name)
+}
+
+// TaskRolePolicy is what the exec agent needs of the task's role ("IAM permissions required for ECS Exec").
+func TaskRolePolicy() Policy {
+	return newPolicy(Statement{
+		Sid: "Agent", Effect: "Allow", Resource: []string{"*"}, // the actions know no resource
+		Action: []string{
+			"ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
+			"ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel",
+		},
+	})
+}
+
+func newPolicy(statements ...Statement) Policy {
+	return Policy{Version: "2012-10-17", Statement: statements}
+}

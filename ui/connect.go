@@ -426,7 +426,7 @@ func (d *connect) open() tea.Cmd {
 				a.dismiss()
 			}
 			a.below = true
-			a.say("listening on " + localName(t) + ", leads to " + spec.Target.String() + " " + spec.Remote.String() + "; " + a.keys.copy.shortest() + " copies how to use it")
+			a.say("listening on " + localName(t) + "; " + a.keys.copy.shortest() + " copies how to use it")
 			return a.opened(t, probe)
 		})
 	}
@@ -441,7 +441,7 @@ func (d *connect) foot() string { return "" }
 
 func (d *connect) help() []binding {
 	k := d.app.keys
-	return []binding{k.in.as("open"), bind("", "next field", "tab"), bind("", "copy command", "ctrl+y"), bind("", "copy workflow step", "ctrl+g"), k.back.as("cancel")}
+	return []binding{k.in.as("open"), k.back.as("cancel"), bind("", "next", "tab"), bind("", "copy command", "ctrl+y"), bind("", "workflow step", "ctrl+g")}
 }
 
 // head says what the tunnel leads to, and warns when it cannot be opened now.
@@ -476,24 +476,9 @@ func (d *connect) draw(w, h int) []string {
 		below = append(append(below, ""), t.problem("", d.failure, w)...)
 	}
 	if f, ok := d.valid(); ok {
-		below = append(below, d.recipes(d.recipe(f), w, h-len(lines)-len(below)-2)...)
-	}
-	below = append(below, "", d.keysLine(w))
-	if over := len(lines) + len(below) - h; over > 0 && len(below) > over {
-		below = below[over:]
+		below = append(below, d.recipes(d.recipe(f), w, h-len(lines)-len(below))...)
 	}
 	return append(lines, below...)
-}
-
-func (d *connect) keysLine(w int) string {
-	var b strings.Builder
-	b.WriteByte(' ')
-	for _, k := range d.help() {
-		if width(b.String())+hintWidth(k) <= w {
-			b.WriteString(d.app.theme.hint(k))
-		}
-	}
-	return b.String()
 }
 
 // recipes are the command and the workflow step that do the same, as far as there is room.

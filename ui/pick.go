@@ -70,11 +70,15 @@ func (p *pick) help() []binding {
 	return []binding{p.app.keys.in.as("choose"), p.app.keys.back}
 }
 
-const pickLines = 16
+// The most that a list to pick from takes.
+const (
+	pickWidth = 56
+	pickLines = 16
+)
 
 func (p *pick) draw(w, h int) []string {
 	t := p.app.theme
-	h = min(h, pickLines)
+	w, h = min(w, pickWidth), min(h, pickLines)
 	switch {
 	case len(p.table.rows) == 0:
 		return t.fill([]string{"", "  There is nothing to choose from: AWS's files name no " + p.name + ".", ""}, w, 3)

@@ -30,7 +30,7 @@ func (a *app) askQuit() tea.Cmd {
 	if open == 1 {
 		what = "One tunnel is open. Quitting closes it and"
 	}
-	a.confirm("quit", "quit", a.quit, what, "whatever goes through.")
+	a.confirm("quit", "quit", a.quit, what, "cuts off what goes through.")
 	return nil
 }
 
@@ -43,10 +43,10 @@ func (q *question) draw(w, _ int) []string {
 	lines := []string{""}
 	for _, text := range q.text {
 		for _, line := range wrap(text, w-4) {
-			lines = append(lines, "  "+line)
+			lines = append(lines, "  "+t.text.paint(line)+" ")
 		}
 	}
-	return append(lines, "", "  "+t.hint(q.yes)+t.hint(q.app.keys.back.as("stay")), "")
+	return append(lines, "")
 }
 
 func (q *question) help() []binding { return []binding{q.yes, q.app.keys.back.as("stay")} }

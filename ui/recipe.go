@@ -40,7 +40,7 @@ func (r recipe) command() string {
 		add("-t", r.target.Task)
 		add("--container", r.target.Container)
 	}
-	add("-L", r.forward.String())
+	add("-L", r.form())
 	add("--probe", r.probe)
 	if r.keepAlive > 0 {
 		add("--keep-alive", r.keepAlive.String())
@@ -69,7 +69,7 @@ func (r recipe) step() string {
 		add("task", r.target.Task)
 		add("container", r.target.Container)
 	}
-	add("forward", r.forward.String())
+	add("forward", r.form())
 	add("probe", r.probe)
 	if r.keepAlive > 0 {
 		add("keep-alive", r.keepAlive.String())
@@ -79,6 +79,14 @@ func (r recipe) step() string {
 
 // action is the repository that the workflow step uses.
 const action = "OWNER/culvert@v1"
+
+// form is the forward as short as it can be said.
+func (r recipe) form() string {
+	if f := r.forward; f.Socket == "" && f.Remote.Host == "" && f.Local == netip.AddrPortFrom(netip.Addr{}, f.Remote.Port) {
+		return f.Remote.String()
+	}
+	return r.forward.String()
+}
 
 // inOneWord reports whether the target can be written as cluster/service/task/container without a gap.
 func (r recipe) inOneWord() bool {

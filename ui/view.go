@@ -62,14 +62,18 @@ func (a *app) framed(s screen, r rect, focused bool) []string {
 	return a.theme.frame(s.title(), s.foot(), s.draw(in.w, in.h), r.w, r.h, focused)
 }
 
-// dialogWidth is how wide a dialog is where there is room.
-const dialogWidth = 84
+// dialogWidth is how wide a dialog may be, frame included.
+const dialogWidth = 88
 
-// dialogRect is where the dialog lies: as tall as what it has to say.
+// dialogRect is where the dialog lies: as large as what it has to say. The bottom line stays in sight.
 func (a *app) dialogRect() rect {
-	w := min(dialogWidth, a.width)
-	h := len(a.dialog.draw(w-2, max(a.height-2, 1)))
-	return middle(w, h+2, a.width, a.height)
+	w := min(dialogWidth, a.width-2)
+	lines := a.dialog.draw(w-2, max(a.height-3, 1))
+	widest := width(a.dialog.title()) + width(a.dialog.foot()) + 8
+	for _, line := range lines {
+		widest = max(widest, width(line)+1)
+	}
+	return middle(min(w, widest+2), len(lines)+2, a.width, a.height-1)
 }
 
 func (a *app) tooSmall() []string {

@@ -135,6 +135,7 @@ func (c *Client) Identity(ctx context.Context) (Identity, error) {
 	if err != nil {
 		return Identity{}, fmt.Errorf("ask who the credentials belong to: %w", c.explain(ctx, err, place{}))
 	}
+	c.learnSkew(out.ResultMetadata)
 	id := Identity{Account: sdk.ToString(out.Account), ARN: sdk.ToString(out.Arn), UserID: sdk.ToString(out.UserId)}
 	c.learnAccount(id.Account)
 	return id, nil

@@ -226,6 +226,7 @@ type UnreachableError struct {
 	Proxy   string // in use for it, host:port; empty without one
 	Trust   bool   // the endpoint's certificate is not trusted
 	Unknown bool   // the name does not resolve
+	Stream  bool   // it is where the sessions' websockets go, not the API
 	Err     error
 }
 
@@ -248,6 +249,8 @@ func (e *UnreachableError) Remedy() string {
 		return "something between here and AWS shows its own certificate: point AWS_CA_BUNDLE at its authority's certificates (PEM)"
 	case e.Proxy != "":
 		return fmt.Sprintf("check HTTPS_PROXY (%s), or name %s in NO_PROXY if it needs no proxy", e.Proxy, e.Address)
+	case e.Stream:
+		return fmt.Sprintf("allow this machine to connect to %s: it carries the sessions and is another host than the API's, often missing in allow-lists; or set HTTPS_PROXY", e.Address)
 	case e.Unknown:
 		return "check the region's spelling, the DNS server, and whether HTTPS_PROXY must be set for " + e.Address
 	}

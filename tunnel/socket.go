@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -77,7 +78,7 @@ func dialSocket(ctx context.Context, client *aws.Client, session aws.Session, cl
 	}
 	conn, response, err := dialer.DialContext(ctx, session.StreamURL, request.Header)
 	if err != nil {
-		return nil, upgradeError(client, session.ID, request.URL.Host, response, err)
+		return nil, upgradeError(client, session.ID, request.URL, response, err)
 	}
 	s.conn = conn
 	conn.SetReadLimit(wire.MaxFrame)
@@ -97,13 +98,13 @@ func dialSocket(ctx context.Context, client *aws.Client, session aws.Session, cl
 	return s, nil
 }
 
-func upgradeError(client *aws.Client, session, host string, response *http.Response, err error) error {
+func upgradeError(client *aws.Client, session string, u *url.URL, response *http.Response, err error) error {
 	if response == nil {
-		return fmt.Errorf("dial %s: %w", host, err)
+		return client.Unreachable(u, err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	line, _ := bufio.NewReader(io.LimitReader(response.Body, 300)).ReadString('\n')
-	upgrade := &UpgradeError{Host: host, Status: response.StatusCode, Body: printable(line)}
+	upgrade := &UpgradeError{Host: u.Host, Status: response.StatusCode, Body: printable(line)}
 	if upgrade.Status == http.StatusForbidden || upgrade.Status == http.StatusUnauthorized {
 		return client.ChannelDenied(session, upgrade)
 	}

@@ -54,17 +54,18 @@ bench:
 cross:
 	@for target in $(TARGETS); do \
 		echo "build $$target"; \
-		export GOOS=$${target%/*} GOARCH=$${target#*/} CGO_ENABLED=0; \
+		export GOOS=$${target%/*} GOARCH=$${target#*/} CGO_ENABLED=0 GOFLAGS=-trimpath; \
 		go vet ./...; \
 		go build -buildvcs=false -o /dev/null ./...; \
 	done
 
+## release-check: a release without its publication, from the same compiled packages as cross
 release-check:
-	@echo "goreleaser check"; .ci/tool $(GORELEASER) check --quiet
+	@.ci/release-check $(GORELEASER)
 
 summary:
 	@if [ -s "$(CULVERT_NOT_RUN)" ]; then \
 		echo "make test: passed, but not everything could be run. Not run:"; sort -u "$(CULVERT_NOT_RUN)" | sed 's/^/  /'; \
 	else \
-		echo "make test: passed, nothing left out: format, vet, lint, tests with -race, fuzz targets ($(FUZZTIME) each), builds for $(words $(TARGETS)) targets, release configuration"; \
+		echo "make test: passed, nothing left out: format, vet, lint, tests with -race, fuzz targets ($(FUZZTIME) each), builds for $(words $(TARGETS)) targets, a release"; \
 	fi

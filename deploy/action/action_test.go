@@ -296,7 +296,7 @@ func TestACancelOfALaterStepLeavesNothing(t *testing.T) {
 	}
 	// A connection that is in use when the job is cancelled.
 	busy := j.start(nil, "bash", "-c", `exec 3<>/dev/tcp/"$0"/"$1"; echo connected; cat <&3`, main.outputs["host"], main.outputs["port"])
-	j.waitFor("a connection is open", func() bool { return status(j, main.outputs["name"]) == 1 })
+	j.waitFor("a connection is open", func() bool { return connections(j, main.outputs["name"]) == 1 })
 	busy.cancel()
 	if post := u.post(); post.code != 0 {
 		t.Errorf("post ends with %d", post.code)
@@ -305,19 +305,21 @@ func TestACancelOfALaterStepLeavesNothing(t *testing.T) {
 	j.sessionsEnd(e)
 }
 
-// status is the number of open connections of a tunnel set.
-func status(j *job, name string) int {
+// connections is the number of open ones of a tunnel set.
+func connections(j *job, name string) int {
 	j.Helper()
 	s := j.start(nil, program(j.T), "status", name, "-o", "json").end()
 	var answer struct {
-		Tunnels []struct {
-			Connections int `json:"connections"`
-		} `json:"tunnels"`
+		Sets []struct {
+			Tunnels []struct {
+				Connections int `json:"connections"`
+			} `json:"tunnels"`
+		} `json:"sets"`
 	}
-	if err := json.Unmarshal(s.log.Bytes(), &answer); err != nil || len(answer.Tunnels) != 1 {
+	if err := json.Unmarshal(s.log.Bytes(), &answer); err != nil || len(answer.Sets) != 1 || len(answer.Sets[0].Tunnels) != 1 {
 		j.Fatalf("status: %v", err)
 	}
-	return answer.Tunnels[0].Connections
+	return answer.Sets[0].Tunnels[0].Connections
 }
 
 // A runner that dies runs no post step.

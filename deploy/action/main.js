@@ -53,11 +53,11 @@ async function main() {
   if (input('install-only') === 'true') {
     return 0;
   }
-  // A name of its own for every use: several in one job do not meet, nor do several runners on one machine.
+  // A name of its own for every use: several in one job do not meet, nor do several runners on one machine. Written before
+  // anything is opened, so that post.js knows it whatever becomes of this process.
   const name = `action-${randomBytes(4).toString('hex')}`;
   set('GITHUB_STATE', 'program', program);
   set('GITHUB_STATE', 'name', name);
-  set('GITHUB_OUTPUT', 'name', name);
 
   const args = ['up', ...lines('saved'), '--name', name];
   if (process.ppid > 1) {

@@ -5,9 +5,12 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
+	"time"
 
 	"culvert/ui/cli"
+	"culvert/ui/headless"
 )
 
 // What the linker sets when a release is built (.goreleaser.yaml).
@@ -18,21 +21,37 @@ func main() { os.Exit(run()) }
 func run() int {
 	ctx, stop := context.WithCancelCause(context.Background())
 	defer stop(nil)
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, endings()...)
-	go func() {
-		select {
-		case s := <-signals:
-			signal.Stop(signals) // the next one kills at once
-			if number, ok := s.(syscall.Signal); ok {
-				stop(&cli.SignalError{Signal: number})
-			}
-		case <-ctx.Done():
-		}
-	}()
+	later := heed(ctx, stop)
 	// A reader of our output that goes away is an error of the write, not the end of us: sessions are to be terminated.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	return cli.Run(ctx, cli.Process{Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Build: cli.Build{Version: version, Commit: commit, Date: date}})
+	return cli.Run(ctx, cli.Process{Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: later, Build: cli.Build{Version: version, Commit: commit, Date: date}})
+}
+
+// untaken is how long a signal is offered to a command.
+const untaken = 100 * time.Millisecond
+
+// heed ends ctx with the first signal that asks for the end. The signals after it, and those that ask for something else,
+// are for a command that runs behind the tunnels; when there is none they do what they would have done by themselves: the
+// second ctrl+c kills at once.
+func heed(ctx context.Context, stop context.CancelCauseFunc) (later <-chan os.Signal) {
+	signals, offered := make(chan os.Signal, 8), make(chan os.Signal)
+	ends := endings()
+	signal.Notify(signals, append(ends, relayed()...)...)
+	go func() {
+		for s := range signals {
+			if number, ok := s.(syscall.Signal); ok && slices.Contains(ends, s) && ctx.Err() == nil {
+				stop(&headless.SignalError{Signal: number})
+				continue
+			}
+			select {
+			case offered <- s:
+			case <-time.After(untaken):
+				signal.Reset(s)
+				obey(s)
+			}
+		}
+	}()
+	return offered
 }
 
 // endings are the signals that end culvert. One that was ignored from the start, as nohup does it, stays ignored;

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"syscall"
 
 	"culvert/tunnel"
+	"culvert/ui/control"
 	"culvert/ui/headless"
 )
 
@@ -19,11 +19,6 @@ const (
 	exitFailed  = 125
 	exitSignal  = 128 // plus the signal's number
 )
-
-// SignalError is the cause of a context that a signal has ended.
-type SignalError struct{ Signal syscall.Signal }
-
-func (e *SignalError) Error() string { return e.Signal.String() }
 
 // usageError is a command line that makes no sense.
 type usageError struct{ problem, advice string }
@@ -37,16 +32,21 @@ func usage(advice, format string, args ...any) error {
 	return &usageError{problem: fmt.Sprintf(format, args...), advice: advice}
 }
 
-// report prints an error with its remedy as the last two lines on stderr, and returns the exit code.
-func report(ctx context.Context, stderr io.Writer, err error) int {
+// report prints an error with its remedy as the last two lines on stderr, and returns the exit code. On GitHub it
+// annotates the step as well.
+func report(ctx context.Context, stderr io.Writer, github *headless.GitHub, err error) int {
 	if err == nil {
 		return exitDone
+	}
+	if end, ok := errors.AsType[*headless.EndError](err); ok {
+		return end.Code // the command has said what there is to say
 	}
 	code := exitCode(ctx, err)
 	fallback := "run it again with --log-level debug and look at the last lines"
 	if code == exitUsage {
 		fallback = "see culvert --help"
 	}
+	github.Error(err.Error(), advice(err, fallback))
 	_, _ = fmt.Fprintf(stderr, "culvert: %s\n", headless.Printable(err.Error()))
 	_, _ = fmt.Fprintf(stderr, "remedy: %s\n", headless.Printable(advice(err, fallback)))
 	return code
@@ -67,7 +67,13 @@ func exitCode(ctx context.Context, err error) int {
 	if _, ok := errors.AsType[*headless.LostError](err); ok {
 		return exitFailed
 	}
-	if end, ok := errors.AsType[*SignalError](context.Cause(ctx)); ok {
+	if failure, ok := errors.AsType[*headless.CommandError](err); ok {
+		return failure.Code
+	}
+	if failure, ok := errors.AsType[*control.Failure](err); ok {
+		return failure.Code
+	}
+	if end, ok := errors.AsType[*headless.SignalError](context.Cause(ctx)); ok {
 		return exitSignal + int(end.Signal)
 	}
 	if _, ok := errors.AsType[*headless.UnreadyError](err); ok {
@@ -81,6 +87,8 @@ func isUsage(err error) bool {
 	_, isUsage := errors.AsType[*usageError](err)
 	_, isSetting := errors.AsType[*settingError](err)
 	_, isConfig := errors.AsType[*ConfigError](err)
+	_, isTemplate := errors.AsType[*headless.TemplateError](err)
+	_, isName := errors.AsType[*control.NameError](err)
 	_, isForm := errors.AsType[*tunnel.FormError](err)
-	return isUsage || isSetting || isConfig || isForm
+	return isUsage || isSetting || isConfig || isForm || isTemplate || isName
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"golang.org/x/term"
 
@@ -14,7 +15,11 @@ import (
 )
 
 // headless is culvert --headless: face two.
-func (a *app) headless(ctx context.Context, aim *aim, forwards *forwards) error {
+func (a *app) headless(ctx context.Context, aim *aim, forwards *forwards, behind *behind, args []string) error {
+	command, err := behind.command(a, args)
+	if err != nil {
+		return err
+	}
 	wanted, err := a.wanted(aim, forwards)
 	if err != nil {
 		return err
@@ -27,7 +32,13 @@ func (a *app) headless(ctx context.Context, aim *aim, forwards *forwards) error 
 	if acc.demo != nil {
 		a.noticef("the certificate of the demo's authority is in %s", acc.demo.certificate)
 	}
-	return headless.Run(ctx, a.headlessOptions(acc, wanted))
+	a.keepJournal(ctx, acc)
+	options := a.headlessOptions(acc, wanted)
+	options.GitHub = a.github
+	if command != nil {
+		options.Command, options.Out, options.Color = command, a.Stderr, colored(a.Stderr)
+	}
+	return headless.Run(ctx, options)
 }
 
 func (a *app) headlessOptions(acc *account, wanted []headless.Forward) headless.Options {
@@ -55,12 +66,7 @@ func (a *app) wanted(aim *aim, forwards *forwards) ([]headless.Forward, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, addr := range exposed(parsed) {
-		a.noticef("warning: listening on %s: everybody who reaches this machine can use the tunnel", addr)
-	}
-	if keep := a.shared.keepAlive; keep > 0 {
-		a.noticef("warning: --keep-alive %s overrides the idle timeout of the account", keep)
-	}
+	a.warnOf(parsed)
 	wanted := make([]headless.Forward, len(parsed))
 	for i, p := range parsed {
 		spec := p.Spec(aws.Target{})
@@ -68,6 +74,16 @@ func (a *app) wanted(aim *aim, forwards *forwards) ([]headless.Forward, error) {
 		wanted[i] = headless.Forward{Query: forPort(query, spec), Spec: spec}
 	}
 	return wanted, nil
+}
+
+// warnOf says what is unusual about forwards.
+func (a *app) warnOf(parsed []tunnel.Forward) {
+	for _, addr := range exposed(parsed) {
+		a.noticef("warning: listening on %s: everybody who reaches this machine can use the tunnel", addr)
+	}
+	if keep := a.shared.keepAlive; keep > 0 {
+		a.noticef("warning: --keep-alive %s overrides the idle timeout of the account", keep)
+	}
 }
 
 // forPort adds the port by which a container is chosen: one that only passes connections on to another host need not
@@ -79,9 +95,13 @@ func forPort(q aws.Query, s tunnel.Spec) aws.Query {
 	return q
 }
 
-// noticef prints a line on stderr.
+// noticef prints a line on stderr; a warning annotates the step on GitHub.
 func (a *app) noticef(format string, args ...any) {
-	_, _ = fmt.Fprintln(a.Stderr, "culvert: "+headless.Printable(fmt.Sprintf(format, args...)))
+	text := fmt.Sprintf(format, args...)
+	if warning, ok := strings.CutPrefix(text, "warning: "); ok {
+		a.github.Warn(warning, "")
+	}
+	_, _ = fmt.Fprintln(a.Stderr, "culvert: "+headless.Printable(text))
 }
 
 // colored reports whether colours may be written: to a terminal, unless NO_COLOR says otherwise (no-color.org).

@@ -18,18 +18,23 @@ type paths struct {
 // findPaths follows the XDG base directories. On macOS, where the xdg module would use ~/Library, culvert keeps to the
 // dotted directories that command line tools use there as well.
 func findPaths() paths {
-	config, state, run := xdg.ConfigHome, xdg.StateHome, xdg.RuntimeDir
+	config, state, run := xdg.ConfigHome, xdg.StateHome, ""
 	if home, err := os.UserHomeDir(); err == nil && runtime.GOOS == "darwin" {
-		config, state, run = filepath.Join(home, ".config"), filepath.Join(home, ".local", "state"), os.TempDir()
+		config, state = filepath.Join(home, ".config"), filepath.Join(home, ".local", "state")
 	}
 	for variable, dir := range map[string]*string{"XDG_CONFIG_HOME": &config, "XDG_STATE_HOME": &state, "XDG_RUNTIME_DIR": &run} {
 		if set := os.Getenv(variable); filepath.IsAbs(set) {
 			*dir = set
 		}
 	}
+	if run == "" { // cron and containers have none; what is left there by a reboot is recognised
+		run = filepath.Join(state, "culvert", "run")
+	} else {
+		run = filepath.Join(run, "culvert")
+	}
 	return paths{
 		Config:  filepath.Join(config, "culvert", "config.yaml"),
 		State:   filepath.Join(state, "culvert"),
-		Runtime: filepath.Join(run, "culvert"),
+		Runtime: run,
 	}
 }

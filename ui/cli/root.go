@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"culvert/ui/headless"
 )
 
 // Process is what a command line is run with.
@@ -16,19 +19,20 @@ type Process struct {
 	Args           []string // without the program's name
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
+	Signals        <-chan os.Signal // those after the one that ends the context; nil: none come
 	Build          Build
 }
 
 // Run runs a command line until it is done or ctx ends, and returns the exit code. A signal that ends ctx is told by a
-// *SignalError as its cause.
+// *headless.SignalError as its cause.
 func Run(ctx context.Context, p Process) int {
-	a := &app{Process: p}
+	a := &app{Process: p, github: headless.NewGitHub(os.Getenv, p.Stderr)}
 	root := a.root() //nolint:contextcheck // cobra hands the context to the commands
 	root.SetArgs(p.Args)
 	root.SetIn(p.Stdin)
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
-	return report(ctx, p.Stderr, root.ExecuteContext(ctx))
+	return report(ctx, p.Stderr, a.github, root.ExecuteContext(ctx))
 }
 
 // app is one run of a command line.
@@ -36,6 +40,7 @@ type app struct {
 	Process
 
 	shared shared
+	github *headless.GitHub // nil elsewhere
 }
 
 const about = `culvert finds tasks in Amazon ECS and carries TCP connections to them over Session Manager sessions: to a port
@@ -44,11 +49,14 @@ of a container, or through it to another host. It needs no session-manager-plugi
 const examples = `  culvert demo
   culvert --headless -c automation -s squid -L 3128
   culvert --headless --target data/warehouse -L 15432:orders-db.internal:5432 -o json
+  culvert --headless -c automation -s squid -L 3128 -- curl http://orders.internal/
+  culvert up --target automation/squid -L 3128
   culvert list services`
 
 func (a *app) root() *cobra.Command {
 	var aim aim
 	var forwards forwards
+	var behind behind
 	var isHeadless bool
 	root := &cobra.Command{
 		Use:           "culvert",
@@ -63,9 +71,9 @@ func (a *app) root() *cobra.Command {
 		PersistentPreRunE: func(*cobra.Command, []string) error {
 			return a.shared.resolve()
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if isHeadless {
-				return a.headless(cmd.Context(), &aim, &forwards)
+				return a.headless(cmd.Context(), &aim, &forwards, &behind, args)
 			}
 			return a.screen(cmd.Context(), &aim, &forwards)
 		},
@@ -73,11 +81,12 @@ func (a *app) root() *cobra.Command {
 	root.Flags().BoolVar(&isHeadless, "headless", false, "no screen: open the forwards, prove them ready, print events until a signal")
 	root.Flags().AddFlagSet(aim.flags())
 	root.Flags().AddFlagSet(forwards.flags())
+	root.Flags().AddFlagSet(behind.flags())
 	root.PersistentFlags().AddFlagSet(a.shared.flags())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(advice(err, "see "+cmd.CommandPath()+" --help"), "%s", err)
 	})
-	root.AddCommand(a.demo(), a.list(), a.emulator(), a.version(), a.man())
+	root.AddCommand(a.demo(), a.list(), a.up(), a.status(), a.down(), a.emulator(), a.version(), a.man())
 	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true}) // --help is enough
 	a.completeTargets(root, &aim)
 	return root
@@ -86,8 +95,10 @@ func (a *app) root() *cobra.Command {
 // rootArgs explains arguments that name no command.
 func rootArgs(cmd *cobra.Command, args []string) error {
 	switch {
-	case cmd.ArgsLenAtDash() >= 0:
-		return usage("start culvert --headless in the background, wait for its ready line and then run the command", "running a command behind -- is not there yet")
+	case cmd.ArgsLenAtDash() == 0 && cmd.Flag("headless").Value.String() == "true" && len(args) > 0:
+		return nil
+	case cmd.ArgsLenAtDash() == 0:
+		return usage("write culvert --headless -c CLUSTER -s SERVICE -L PORT -- COMMAND ARGUMENTS", "what stands behind -- is a command to run with --headless")
 	case len(args) == 0:
 		return nil
 	}

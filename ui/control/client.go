@@ -127,11 +127,14 @@ func (d Dir) Down(ctx context.Context, name string) (Set, error) {
 		return last, err
 	}
 	r, err := d.Read(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return last, nil // it has ended meanwhile
+	}
 	if err != nil {
-		return last, d.Remove(name)
+		return last, fmt.Errorf("read the record of %s: %w", name, err)
 	}
 	if !r.Process.Alive() {
-		return last, d.Remove(name)
+		return last, d.forget(ctx, r)
 	}
 	ending, cancel := context.WithTimeout(ctx, downTime)
 	defer cancel()
@@ -145,9 +148,24 @@ func (d Dir) Down(ctx context.Context, name string) (Set, error) {
 			return last, err
 		}
 		killed := &StuckError{Name: name, PID: r.Process.PID, After: downTime}
-		return last, errors.Join(killed, r.Process.Kill(), d.Remove(name))
+		return last, errors.Join(killed, r.Process.Kill(), d.forget(ctx, r))
 	}
-	return last, d.Remove(name)
+	return last, d.forget(ctx, r)
+}
+
+// forget removes the record of a process that is gone, unless somebody starts another one under its name.
+func (d Dir) forget(ctx context.Context, gone Record) error {
+	now, cancel := context.WithCancel(ctx)
+	defer cancel()
+	lock, err := d.Lock(now, gone.Name, cancel)
+	if err != nil {
+		return nil //nolint:nilerr // whoever starts it removes what is in the way
+	}
+	defer lock.Unlock()
+	if r, err := d.Read(gone.Name); err == nil && r.Process == gone.Process {
+		return d.Remove(gone.Name)
+	}
+	return nil
 }
 
 // await waits until a process is gone.

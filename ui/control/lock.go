@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -19,7 +18,7 @@ const lockPoll = 25 * time.Millisecond
 func (d Dir) Lock(ctx context.Context, name string, waiting func()) (*Lock, error) {
 	file, err := os.OpenFile(filepath.Join(d.Runtime, name+".lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("lock the set %s: %w", name, err)
+		return nil, &FileError{Doing: "lock the set " + name, Err: err}
 	}
 	for first := true; ; first = false {
 		held, err := tryLock(file)
@@ -28,7 +27,7 @@ func (d Dir) Lock(ctx context.Context, name string, waiting func()) (*Lock, erro
 		}
 		if err != nil {
 			_ = file.Close()
-			return nil, fmt.Errorf("lock the set %s: %w", name, err)
+			return nil, &FileError{Doing: "lock the set " + name, Err: err}
 		}
 		if first {
 			waiting()
@@ -37,7 +36,7 @@ func (d Dir) Lock(ctx context.Context, name string, waiting func()) (*Lock, erro
 		case <-time.After(lockPoll):
 		case <-ctx.Done():
 			_ = file.Close()
-			return nil, fmt.Errorf("lock the set %s: %w", name, context.Cause(ctx))
+			return nil, &FileError{Doing: "lock the set " + name, Err: context.Cause(ctx)}
 		}
 	}
 }

@@ -26,7 +26,6 @@ type Record struct {
 	Since    time.Time `json:"since"`
 	Request  []string  `json:"request"`
 	Log      string    `json:"log"`
-	Sessions []string  `json:"sessions,omitempty"` // open ones, to be ended by somebody else after a crash
 	Exported []string  `json:"exported,omitempty"` // variables in GITHUB_ENV, to be blanked in the end
 	Failure  *Failure  `json:"failure,omitempty"`  // how it ended, if not because it was told to
 }
@@ -99,23 +98,37 @@ func (e *UnsafeError) Remedy() string {
 func (d Dir) Prepare() error {
 	for _, dir := range []string{d.Runtime, d.State} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return fmt.Errorf("make a place for the tunnels: %w", err)
+			return &FileError{Doing: "make a place for the tunnels", Err: err}
 		}
 	}
 	info, err := os.Lstat(d.Runtime)
 	switch {
 	case err != nil:
-		return fmt.Errorf("look at the runtime directory: %w", err)
+		return &FileError{Doing: "look at the runtime directory", Err: err}
 	case !info.IsDir():
 		return &UnsafeError{Path: d.Runtime, Problem: "is no directory"}
 	case !ownedByUs(info):
 		return &UnsafeError{Path: d.Runtime, Problem: "belongs to somebody else"}
 	case info.Mode().Perm()&0o077 != 0:
 		if err := os.Chmod(d.Runtime, 0o700); err != nil { //nolint:gosec // a directory has to be entered
-			return fmt.Errorf("close the runtime directory to others: %w", err)
+			return &FileError{Doing: "close the runtime directory to others", Err: err}
 		}
 	}
 	return nil
+}
+
+// FileError is a file of a set that cannot be made or written.
+type FileError struct {
+	Doing string
+	Err   error
+}
+
+func (e *FileError) Error() string { return fmt.Sprintf("%s: %v", e.Doing, e.Err) }
+func (e *FileError) Unwrap() error { return e.Err }
+
+// Remedy names the variables that lead elsewhere.
+func (e *FileError) Remedy() string {
+	return "make room there and make it writable for you, or point XDG_RUNTIME_DIR and XDG_STATE_HOME elsewhere (culvert version --paths prints what they are now)"
 }
 
 // Write keeps a record, in place of an older one of that name.
@@ -132,7 +145,7 @@ func (d Dir) Write(r Record) error {
 	}
 	if err != nil {
 		_ = os.Remove(temporary)
-		return fmt.Errorf("keep record: %w", err)
+		return &FileError{Doing: "keep a record of the tunnels", Err: err}
 	}
 	return nil
 }
@@ -151,11 +164,31 @@ func (d Dir) Read(name string) (Record, error) {
 	return r, nil
 }
 
+// Fail adds to a record how its process ended.
+func (d Dir) Fail(name string, failure *Failure) error {
+	r, err := d.Read(name)
+	if err != nil {
+		return &FileError{Doing: "read the record of the tunnels", Err: err}
+	}
+	r.Failure = failure
+	return d.Write(r)
+}
+
+// Export adds to a record the variables that have to be blanked when its set ends.
+func (d Dir) Export(name string, variables []string) error {
+	r, err := d.Read(name)
+	if err != nil {
+		return &FileError{Doing: "read the record of the tunnels", Err: err}
+	}
+	r.Exported = variables
+	return d.Write(r)
+}
+
 // Remove forgets a set: its record and its socket.
 func (d Dir) Remove(name string) error {
 	for _, path := range []string{d.Socket(name), d.record(name)} {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("remove the record: %w", err)
+			return &FileError{Doing: "remove the record of the tunnels", Err: err}
 		}
 	}
 	return nil
@@ -168,7 +201,7 @@ func (d Dir) Names() ([]string, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("look for records: %w", err)
+		return nil, &FileError{Doing: "look for tunnels that are up", Err: err}
 	}
 	var names []string
 	for _, e := range entries {

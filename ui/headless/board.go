@@ -2,6 +2,7 @@ package headless
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -74,9 +75,9 @@ func (b *Board) ending() {
 func (b *Board) ended(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.state, b.failure = control.Ending, err
-	if err != nil {
-		b.state = control.Failed
+	b.state = control.Ending
+	if _, told := errors.AsType[*StoppedError](err); err != nil && !told {
+		b.state, b.failure = control.Failed, err
 	}
 }
 
@@ -119,19 +120,6 @@ func (b *Board) Set() control.Set {
 		s.Tunnels = append(s.Tunnels, p.shown(b.client))
 	}
 	return s
-}
-
-// Sessions are the ids of the sessions that are open now, as far as the tunnels tell.
-func (b *Board) Sessions() []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	var ids []string
-	for _, p := range b.posted {
-		if state, _ := p.tunnel.State(); !state.Final() && p.tunnel.Link().Session != "" {
-			ids = append(ids, p.tunnel.Link().Session)
-		}
-	}
-	return ids
 }
 
 func (p *posted) shown(client *aws.Client) control.Tunnel {

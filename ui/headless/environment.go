@@ -68,7 +68,7 @@ func environment(given []string, places []Place, how ProxyEnv, noProxy []string)
 	if proxy == "" || how.Off {
 		return env
 	}
-	return append(env, ProxyVariables(given, proxy, how, noProxy)...)
+	return append(env, proxyVariables(given, proxy, how, noProxy)...)
 }
 
 // ofAnotherRun finds what an outer culvert has set: its places are not ours.
@@ -87,9 +87,9 @@ func ofAnotherRun(variable string) bool {
 	return false
 }
 
-// ProxyVariables are the settings that lead programs to a proxy, over those of an environment. Always with http://, as
+// proxyVariables are the settings that lead programs to a proxy, over those of an environment. Always with http://, as
 // the connection to the proxy itself is not TLS.
-func ProxyVariables(given []string, proxy string, how ProxyEnv, noProxy []string) []string {
+func proxyVariables(given []string, proxy string, how ProxyEnv, noProxy []string) []string {
 	var set []string
 	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "PROXY_SERVER", "CULVERT_PROXY"} {
 		set = append(set, name+"="+proxy)
@@ -103,6 +103,16 @@ func ProxyVariables(given []string, proxy string, how ProxyEnv, noProxy []string
 		set = append(set, "JAVA_TOOL_OPTIONS="+javaOptions(lookup(given, "JAVA_TOOL_OPTIONS"), proxy, excepted))
 	}
 	return set
+}
+
+// ProxyPairs are the variables that lead programs to a proxy, over an empty environment: names and values.
+func ProxyPairs(proxy string, how ProxyEnv, noProxy []string) []Pair {
+	var pairs []Pair
+	for _, variable := range proxyVariables(nil, proxy, how, noProxy) {
+		name, value, _ := strings.Cut(variable, "=")
+		pairs = append(pairs, Pair{name, value})
+	}
+	return pairs
 }
 
 // exceptions are the hosts that are reached without the proxy: those that were set before, this machine, and the user's.

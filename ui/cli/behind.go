@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"culvert/ui/headless"
+)
+
+// behind are the flags for what runs behind the tunnels: a command, or the steps that follow `up`.
+type behind struct {
+	proxy     proxyValue
+	noProxy   []string
+	keepGoing bool
+}
+
+const noProxyUsage = "`HOSTS` to reach without the proxy, beside this machine and what NO_PROXY holds already"
+
+// flags are those of a command behind --.
+func (b *behind) flags() *pflag.FlagSet {
+	f := pflag.NewFlagSet("command", pflag.ContinueOnError)
+	f.Var(&b.proxy, "proxy-env", "proxy variables for the command behind --: all adds ALL_PROXY, java JAVA_TOOL_OPTIONS; commas join them")
+	f.StringSliceVar(&b.noProxy, "no-proxy", nil, noProxyUsage)
+	f.BoolVar(&b.keepGoing, "keep-going", false, "let the command's exit code stand when a tunnel is lost for good meanwhile")
+	return f
+}
+
+// command is what stands behind --; nil when nothing does.
+func (b *behind) command(a *app, args []string) (*headless.Command, error) {
+	if b.proxy.export {
+		return nil, usage("use it with culvert up, or leave it out", "--proxy-env=export is for the steps after culvert up")
+	}
+	if len(args) == 0 {
+		return nil, nil //nolint:nilnil // no command is wanted
+	}
+	command := &headless.Command{
+		Args: args, Env: os.Environ(), Proxy: b.proxy.ProxyEnv, NoProxy: b.noProxy, KeepGoing: b.keepGoing, Signals: a.Signals,
+	}
+	command.Stdin, _ = a.Stdin.(*os.File) // what is no file the command does not get
+	command.Stdout, _ = a.Stdout.(*os.File)
+	command.Stderr, _ = a.Stderr.(*os.File)
+	return command, nil
+}
+
+// proxyValue says which proxy variables are set.
+type proxyValue struct {
+	headless.ProxyEnv
+
+	export bool // all of them into GITHUB_ENV
+	text   string
+}
+
+func (v *proxyValue) Type() string { return "yes|no|all|java|export" }
+
+func (v *proxyValue) String() string {
+	if v.text == "" {
+		return "yes"
+	}
+	return v.text
+}
+
+func (v *proxyValue) Set(s string) error {
+	set := proxyValue{text: s}
+	for word := range strings.SplitSeq(s, ",") {
+		switch strings.TrimSpace(word) {
+		case "yes":
+		case "no":
+			set.Off = true
+		case "all":
+			set.All = true
+		case "java":
+			set.Java = true
+		case "export":
+			set.export = true
+		default:
+			return fmt.Errorf("%q is not one of yes, no, all, java, export", word)
+		}
+	}
+	if set.Off && (set.All || set.Java || set.export) {
+		return fmt.Errorf("%q asks for both none and some", s)
+	}
+	*v = set
+	return nil
+}

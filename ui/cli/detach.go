@@ -1,0 +1,178 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"syscall"
+	"time"
+
+	"culvert/ui/control"
+	"culvert/ui/headless"
+)
+
+// detached is the process in the background, as up sees it. A nil one was started by somebody else.
+type detached struct {
+	cmd  *exec.Cmd
+	done chan struct{} // closed when it has ended
+}
+
+// detach starts this program again, as the process that holds a set: without a terminal, and with its streams in the
+// log, so that nothing waits for it. Its record, which says that somebody is at it, is there before it is.
+func (a *app) detach(dir control.Dir, r request) (*detached, error) {
+	record := control.Record{Name: r.name, Process: control.Self(), Since: time.Now(), Request: r.text, Log: dir.Log(r.name)}
+	if err := dir.Write(record); err != nil {
+		return nil, err
+	}
+	d, err := a.startDetached(record.Log)
+	if err != nil {
+		return nil, errors.Join(err, dir.Remove(r.name))
+	}
+	return d, nil
+}
+
+func (a *app) startDetached(logPath string) (*detached, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find culvert itself: %w", err)
+	}
+	log, err := os.OpenFile(logPath, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600) //nolint:gosec // our own
+	if err != nil {
+		return nil, &control.FileError{Doing: "open the log", Err: err}
+	}
+	defer log.Close()                                                    //nolint:errcheck // nothing was written here
+	cmd := exec.Command(self, append(slices.Clone(a.Args), "--hold")...) //nolint:gosec,noctx // ourselves, and it outlives ctx
+	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = log, log, ofItsOwn()
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start the process in the background: %w", err)
+	}
+	d := &detached{cmd: cmd, done: make(chan struct{})}
+	go func() {
+		defer close(d.done)
+		_ = cmd.Wait() // the state tells
+	}()
+	return d, nil
+}
+
+// ended is closed when the process has ended; never, when somebody else has started it.
+func (d *detached) ended() <-chan struct{} {
+	if d == nil {
+		return nil
+	}
+	return d.done
+}
+
+const (
+	readyPoll = 30 * time.Millisecond
+	// toldTime is how long a process in the background may take to end, its sessions included.
+	toldTime = 8 * time.Second
+)
+
+// awaitReady waits until a set is ready, and prints meanwhile what its process writes into the log. When it fails or
+// ctx ends nothing of it stays.
+func (a *app) awaitReady(ctx context.Context, dir control.Dir, name string, d *detached) (control.Set, error) {
+	follow := &follower{path: dir.Log(name), to: a.Stderr}
+	defer follow.close()
+	ticks := time.NewTicker(readyPoll)
+	defer ticks.Stop()
+	for {
+		follow.copy()
+		select {
+		case <-ctx.Done():
+			err := a.callOff(ctx, dir, name, d)
+			follow.copy()
+			return control.Set{}, errors.Join(&headless.StoppedError{Doing: name + " was starting", Cause: context.Cause(ctx)}, err)
+		case <-d.ended():
+			follow.copy()
+			return control.Set{}, a.fate(dir, name, d)
+		case <-ticks.C:
+		}
+		set, err := dir.Set(ctx, name)
+		switch {
+		case ctx.Err() != nil: // above
+		case err != nil && d == nil:
+			return set, err
+		case err == nil && set.State == control.Ready:
+			follow.copy()
+			return set, nil
+		case err == nil && !set.Alive() && d == nil:
+			return set, a.fate(dir, name, nil)
+		}
+	}
+}
+
+// callOff ends a set that is still starting.
+func (a *app) callOff(ctx context.Context, dir control.Dir, name string, d *detached) error {
+	if d == nil {
+		return a.takeBack(ctx, dir, name)
+	}
+	if d.cmd.Process.Signal(syscall.SIGTERM) != nil { // Windows knows no signals
+		_ = a.takeBack(ctx, dir, name) //nolint:errcheck // it is killed below
+	}
+	select {
+	case <-d.done:
+	case <-time.After(toldTime):
+		_ = d.cmd.Process.Kill()
+		<-d.done
+	}
+	return dir.Remove(name)
+}
+
+// fate is why a process in the background has ended before its set was ready.
+func (a *app) fate(dir control.Dir, name string, d *detached) error {
+	r, err := dir.Read(name)
+	if removing := dir.Remove(name); removing != nil {
+		return removing
+	}
+	if err == nil && r.Failure != nil {
+		return r.Failure
+	}
+	how := "is gone"
+	if d != nil {
+		how = "ended: " + d.cmd.ProcessState.String()
+	}
+	return &control.Failure{
+		Problem: "the process that was to hold " + name + " " + how,
+		Advice:  "look at the end of " + dir.Log(name),
+		Code:    exitFailed,
+	}
+}
+
+// follower copies what is added to a log, line by line.
+type follower struct {
+	path string
+	to   io.Writer
+	file *os.File
+	rest []byte // the beginning of a line
+}
+
+func (f *follower) copy() {
+	if f.file == nil {
+		file, err := os.Open(f.path)
+		if err != nil {
+			return // not there yet
+		}
+		f.file = file
+	}
+	added, _ := io.ReadAll(f.file) //nolint:errcheck // the next time then
+	f.rest = append(f.rest, added...)
+	for {
+		line, rest, whole := bytes.Cut(f.rest, []byte("\n"))
+		if !whole {
+			return
+		}
+		f.rest = rest
+		_, _ = fmt.Fprintln(f.to, headless.Printable(string(line)))
+	}
+}
+
+func (f *follower) close() {
+	if f.file != nil {
+		_ = f.file.Close()
+	}
+}

@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"culvert/ui/control"
+	"culvert/ui/headless"
+)
+
+// down ends what is up.
+func (a *app) down() *cobra.Command {
+	return &cobra.Command{
+		Use:   "down [NAME...]",
+		Short: "End the tunnels that culvert up holds, all of them when no name is given",
+		Long: "Ends sets of tunnels and waits until their sessions are terminated. It is harmless when nothing is up. It fails when\n" +
+			"a tunnel had been lost for good before, or a process had to be killed.",
+		RunE: func(cmd *cobra.Command, names []string) error {
+			return a.runDown(cmd.Context(), names)
+		},
+		ValidArgsFunction: completeSets,
+	}
+}
+
+func (a *app) runDown(ctx context.Context, names []string) error {
+	dir := controlDir()
+	if len(names) == 0 {
+		var err error
+		if names, err = dir.Names(); err != nil {
+			return err
+		}
+	}
+	if len(names) == 0 {
+		return a.write("nothing is up\n")
+	}
+	var failed []error
+	for _, name := range names {
+		failed = append(failed, a.end(ctx, dir, name))
+	}
+	return errors.Join(failed...)
+}
+
+// end ends one set.
+func (a *app) end(ctx context.Context, dir control.Dir, name string) error {
+	r, _ := dir.Read(name) //nolint:errcheck // Down says what is wrong with it
+	last, err := dir.Down(ctx, name)
+	if isAbsent(err) {
+		return a.write("nothing is up under the name " + name + "\n")
+	}
+	if a.github != nil {
+		blank := make([]headless.Pair, 0, len(r.Exported))
+		for _, variable := range r.Exported {
+			blank = append(blank, headless.Pair{Name: variable})
+		}
+		err = errors.Join(err, a.github.Export(blank))
+	}
+	how := "was told to end"
+	if last.Error != "" {
+		how = "ended: " + last.Error
+	}
+	a.github.Summarize(headless.Summary("culvert down "+name, how, last, true))
+	if err != nil {
+		return err
+	}
+	if last.State == control.Crashed {
+		a.noticef("warning: %s: %s", name, last.Error)
+		a.endLeft(ctx)
+	}
+	if err := a.write(name + " is down\n"); err != nil {
+		return err
+	}
+	if last.State == control.Failed {
+		return &control.Failure{Problem: name + " had ended before: " + last.Error, Advice: last.Remedy, Code: exitFailed}
+	}
+	return nil
+}
+
+// endLeft terminates the sessions that a crashed process has left, if the account lets us.
+func (a *app) endLeft(ctx context.Context) {
+	acc, err := a.connect(ctx)
+	if err != nil {
+		a.noticef("warning: its sessions are left to the idle timeout: %v", err)
+		return
+	}
+	defer acc.close()
+	a.keepJournal(ctx, acc)
+}

@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"culvert/ui/control"
+	"culvert/ui/headless"
+)
+
+// hold is the process in the background: it opens a set and keeps it until it is told to end. How it ended is in its
+// record, unless that was as it should be.
+func (a *app) hold(ctx context.Context, r request, u *up) error {
+	dir := controlDir()
+	log, err := headless.OpenLog(dir.Log(r.name))
+	if err != nil {
+		return err
+	}
+	defer log.Close() //nolint:errcheck // a log that cannot be written is lost
+	a.Stdout, a.Stderr, a.github = log, log, nil
+	a.shared.output = outputText
+	record := control.Record{Name: r.name, Process: control.Self(), Since: time.Now(), Request: r.text, Log: dir.Log(r.name)}
+	err = dir.Write(record)
+	if err == nil {
+		err = a.holdOpen(ctx, r, headless.Holding{Dir: dir, Record: record, Parent: r.parent, For: u.during})
+	}
+	if err == nil {
+		return dir.Remove(r.name)
+	}
+	failure := &control.Failure{
+		Problem: headless.Printable(err.Error()),
+		Advice:  headless.Printable(advice(err, "look at "+record.Log)),
+		Code:    exitCode(ctx, err),
+	}
+	a.logf("ended: %s; remedy: %s", failure.Problem, failure.Advice)
+	if err := dir.Fail(r.name, failure); err != nil {
+		a.logf("%s", err)
+	}
+	return &headless.EndError{Name: "up " + r.name, Code: failure.Code}
+}
+
+func (a *app) holdOpen(ctx context.Context, r request, h headless.Holding) error {
+	acc, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer acc.close()
+	if acc.demo != nil {
+		a.logf("the certificate of the demo's authority is in %s", acc.demo.certificate)
+	}
+	a.keepJournal(ctx, acc)
+	return headless.Hold(ctx, a.headlessOptions(acc, r.wanted), h)
+}
+
+// logf writes a line as events look, time first.
+func (a *app) logf(format string, args ...any) {
+	text := headless.Printable(fmt.Sprintf(format, args...))
+	_, _ = fmt.Fprintf(a.Stdout, "%s  %s\n", time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), text)
+}
+
+// exported are the variables for the steps that follow, when the set has a proxy.
+func (u *up) exported(proxy string) []headless.Pair {
+	if proxy == "" || u.proxy.Off {
+		return nil
+	}
+	if !u.proxy.export {
+		return []headless.Pair{{Name: "CULVERT_PROXY", Value: proxy}, {Name: "PROXY_SERVER", Value: proxy}}
+	}
+	return headless.ProxyPairs(proxy, u.proxy.ProxyEnv, append(runnerHosts(), u.noProxy...))
+}
+
+// runnerHosts are those that a GitHub job's own steps need to reach as before: checkout, caches, artifacts, AWS.
+func runnerHosts() []string {
+	return []string{
+		"github.com", ".github.com", ".githubusercontent.com", "ghcr.io", ".blob.core.windows.net", ".actions.githubusercontent.com",
+		".amazonaws.com", ".api.aws",
+	}
+}
+
+// isAbsent reports whether nothing is up under a name.
+func isAbsent(err error) bool {
+	_, absent := errors.AsType[*control.AbsentError](err)
+	return absent
+}

@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"culvert/ui/control"
+	"culvert/ui/headless"
+)
+
+// status shows what is up.
+func (a *app) status() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status [NAME...]",
+		Short: "Show the tunnels that culvert up holds, with live numbers",
+		RunE: func(cmd *cobra.Command, names []string) error {
+			sets, err := a.sets(cmd.Context(), names)
+			if err != nil {
+				return err
+			}
+			if err := a.showSets(sets); err != nil {
+				return err
+			}
+			return troubled(sets)
+		},
+		ValidArgsFunction: completeSets,
+	}
+}
+
+// completeSets offers the names that are up.
+func completeSets(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	names, _ := controlDir().Names() //nolint:errcheck // a shell wants no error but nothing
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// sets are those of the names, all when none is given.
+func (a *app) sets(ctx context.Context, names []string) ([]control.Set, error) {
+	dir := controlDir()
+	if len(names) == 0 {
+		return dir.Sets(ctx)
+	}
+	var sets []control.Set
+	for _, name := range names {
+		s, err := dir.Set(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		sets = append(sets, s)
+	}
+	return sets, nil
+}
+
+// troubled is the failure of the first set that is not held any more although nobody ended it, or has lost a tunnel.
+func troubled(sets []control.Set) error {
+	for _, s := range sets {
+		if !s.Alive() {
+			return &control.Failure{Problem: s.Name + ": " + s.Error, Advice: s.Remedy, Code: exitFailed}
+		}
+		for _, t := range s.Tunnels {
+			if t.State == "failed" {
+				return &control.Failure{Problem: fmt.Sprintf("%s: tunnel %d was lost: %s", s.Name, t.ID, t.Error), Advice: t.Remedy, Code: exitFailed}
+			}
+		}
+	}
+	return nil
+}
+
+// showSets prints sets as a table, or as {"sets": […]}.
+func (a *app) showSets(sets []control.Set) error {
+	if a.shared.output == outputJSON {
+		object := struct {
+			Sets []control.Set `json:"sets"`
+		}{append([]control.Set{}, sets...)}
+		text, err := json.MarshalIndent(object, "", "  ")
+		if err != nil {
+			return fmt.Errorf("encode status: %w", err)
+		}
+		return a.write(strings.ReplaceAll(string(text), "##[", `##\u005b`) + "\n")
+	}
+	if len(sets) == 0 {
+		return a.write("nothing is up\n")
+	}
+	var b strings.Builder
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "NAME\tSTATE\tLOCAL\tTARGET\tREMOTE\tSENT\tRECEIVED\tOPEN\tUP")
+	for _, s := range sets {
+		since := time.Since(s.Since).Round(time.Second)
+		if len(s.Tunnels) == 0 {
+			_, _ = fmt.Fprintf(table, "%s\t%s\t-\t-\t-\t-\t-\t-\t%s\n", s.Name, s.State, since)
+		}
+		for _, t := range s.Tunnels {
+			state := t.State
+			if s.Alive() && !t.Ready {
+				state = s.State
+			}
+			target := strings.Join([]string{t.Cluster, t.Service, t.Task, t.Container}, "/")
+			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\n", s.Name, state, cell(cmp.Or(t.ProxyURL, t.Local)),
+				cell(target), cell(t.Remote), t.Sent, t.Received, t.Connections, since)
+		}
+	}
+	_ = table.Flush() // into memory
+	return a.write(b.String())
+}
+
+// cell makes text from elsewhere a cell of a table.
+func cell(s string) string { return headless.Printable(strings.ReplaceAll(s, "\t", " ")) }

@@ -1,0 +1,346 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"culvert/aws"
+	"culvert/tunnel"
+	"culvert/ui/control"
+	"culvert/ui/headless"
+)
+
+// up are the flags of culvert up.
+type up struct {
+	aim      aim
+	forwards forwards
+	proxy    proxyValue
+	noProxy  []string
+	name     string
+	parent   int
+	during   time.Duration
+	hold     bool // this is the process in the background
+}
+
+// defaultName is that of a set whose forwards are given by flags.
+const defaultName = "default"
+
+func (a *app) up() *cobra.Command {
+	u := &up{}
+	cmd := &cobra.Command{
+		Use:   "up [TUNNEL|GROUP...]",
+		Short: "Open tunnels in the background; returns when they are proved ready",
+		Long: "Opens saved tunnels or groups of the config file, or what the flags say, in a process of its own, and returns when\n" +
+			"they are proved ready. The tunnels of one call are one set with one name: culvert down NAME ends it.",
+		Example: "  culvert up dev\n  culvert up --target automation/squid -L 3128 --for 2h\n  culvert status\n  culvert down",
+		RunE: func(cmd *cobra.Command, saved []string) error {
+			return a.runUp(cmd.Context(), u, saved)
+		},
+	}
+	cmd.Flags().AddFlagSet(u.aim.flags())
+	cmd.Flags().AddFlagSet(u.forwards.flags())
+	cmd.Flags().AddFlagSet(u.flags())
+	a.completeTargets(cmd, &u.aim)
+	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return a.savedNames(), cobra.ShellCompDirectiveNoFileComp
+	}
+	return cmd
+}
+
+func (u *up) flags() *pflag.FlagSet {
+	f := pflag.NewFlagSet("up", pflag.ContinueOnError)
+	f.StringVar(&u.name, "name", "", "`NAME` of the set (default: that of the saved tunnel or group, else "+defaultName+")")
+	f.IntVar(&u.parent, "parent", 0, "end when the process `PID` ends; 0 is none")
+	f.DurationVar(&u.during, "for", 0, "end after this time; 0 is never")
+	f.Var(&u.proxy, "proxy-env", "variables for later steps of a GitHub job: export sets all of them instead of CULVERT_PROXY and PROXY_SERVER, no none")
+	f.StringSliceVar(&u.noProxy, "no-proxy", nil, noProxyUsage+"; for --proxy-env=export")
+	f.BoolVar(&u.hold, "hold", false, "be the process in the background")
+	_ = f.MarkHidden("hold") // fails only for a flag that does not exist
+	return f
+}
+
+// request is what a call of up asks for, every value checked.
+type request struct {
+	name   string
+	wanted []headless.Forward
+	parent *control.Process
+	text   []string // to compare with what is up under that name
+}
+
+func (u *up) request(a *app, words []string) (request, error) {
+	r := request{name: u.name}
+	var err error
+	if r.wanted, err = u.wanted(a, words); err != nil {
+		return r, err
+	}
+	if r.name == "" {
+		if len(words) > 1 {
+			return r, usage("pass --name NAME as well", "several tunnels are one set, which needs a name")
+		}
+		r.name = defaultName
+		if len(words) == 1 {
+			r.name = words[0]
+		}
+	}
+	if err := control.CheckName(r.name); err != nil {
+		return r, err
+	}
+	if u.during < 0 {
+		return r, usage("give a duration such as 90m", "--for %s is in the past", u.during)
+	}
+	if u.parent != 0 {
+		parent, alive := control.Of(u.parent)
+		if !alive {
+			return r, usage("give the number of a process that runs", "--parent %d: there is no such process", u.parent)
+		}
+		r.parent = &parent
+	}
+	r.text = a.requestText(r.wanted)
+	return r, nil
+}
+
+// requestText is a request in words that are equal when two ask for the same.
+func (a *app) requestText(wanted []headless.Forward) []string {
+	s := &a.shared
+	var text []string
+	for _, part := range [][2]string{{"profile", s.profile}, {"region", s.region}, {"endpoint-url", s.endpoint}, {"role-arn", s.role}} {
+		if part[1] != "" {
+			text = append(text, part[0]+" "+part[1])
+		}
+	}
+	if s.demo {
+		text = append(text, "demo")
+	}
+	for _, w := range wanted {
+		q := w.Query
+		target := aws.Target{Cluster: q.Cluster, Service: q.Service, Task: q.Task, Container: q.Container}
+		local := place(w.Spec)
+		text = append(text, fmt.Sprintf("%s: %s to %s", target, local, w.Spec.Remote))
+	}
+	return text
+}
+
+// place is where a forward is to listen, as far as that is said.
+func place(s tunnel.Spec) string {
+	switch {
+	case s.Socket != "":
+		return s.Socket
+	case s.Local.IsValid():
+		return s.Local.String()
+	}
+	return fmt.Sprintf("port %d", s.Local.Port())
+}
+
+// wanted are the forwards of the saved tunnels that are named, or those of the flags.
+func (u *up) wanted(a *app, words []string) ([]headless.Forward, error) {
+	if len(words) == 0 {
+		return a.wanted(&u.aim, &u.forwards)
+	}
+	if u.aim.given() || u.forwards.given() {
+		return nil, usage("name saved tunnels, or give a target and forwards, but not both", "%q is saved with its own target and forward", words[0])
+	}
+	var names []string
+	for _, word := range words {
+		members, err := a.members(word)
+		if err != nil {
+			return nil, err
+		}
+		for _, member := range members {
+			if !slices.Contains(names, member) {
+				names = append(names, member)
+			}
+		}
+	}
+	var all []headless.Forward
+	for _, name := range names {
+		i := slices.IndexFunc(a.shared.saved.tunnels, func(t savedTunnel) bool { return t.name == name })
+		saved := a.shared.saved.tunnels[i]
+		forward := saved.forward
+		if err := u.forwards.listen(&forward); err != nil {
+			return nil, fmt.Errorf("tunnel %s of %s: %w", name, saved.file, err)
+		}
+		t := saved.target
+		spec := forward.Spec(aws.Target{})
+		spec.KeepAlive = a.shared.keepAlive
+		query := aws.Query{Cluster: t.Cluster, Service: t.Service, Task: t.Task, Container: t.Container}
+		wanted := headless.Forward{Query: forPort(query, spec), Spec: spec}
+		if !a.shared.set.Lookup("probe").Changed {
+			wanted.Probe = saved.probe.Probe
+		}
+		all = append(all, wanted)
+	}
+	return all, nil
+}
+
+// members are the saved tunnels that a word names: one, or those of a group.
+func (a *app) members(word string) ([]string, error) {
+	saved := &a.shared.saved
+	if slices.ContainsFunc(saved.tunnels, func(t savedTunnel) bool { return t.name == word }) {
+		return []string{word}, nil
+	}
+	for _, g := range saved.groups {
+		if g.name == word {
+			return g.tunnels, nil
+		}
+	}
+	known := a.savedNames()
+	switch near := nearest(word, known); {
+	case len(known) == 0:
+		return nil, usage("save it under tunnels: in "+findPaths().Config+", or give --target and -L", "no saved tunnel %q: there are none", word)
+	case near != "":
+		return nil, usage(fmt.Sprintf("did you mean %q? Saved are: %s", near, strings.Join(known, ", ")), "no saved tunnel or group %q", word)
+	}
+	return nil, usage("saved are: "+strings.Join(known, ", "), "no saved tunnel or group %q", word)
+}
+
+func (a *app) savedNames() []string {
+	var names []string
+	for _, t := range a.shared.saved.tunnels {
+		names = append(names, t.name)
+	}
+	for _, g := range a.shared.saved.groups {
+		names = append(names, g.name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// controlDir is where the sets of this user are.
+func controlDir() control.Dir {
+	p := findPaths()
+	return control.Dir{Runtime: p.Runtime, State: p.State}
+}
+
+// TakenError is a name under which something else is up.
+type TakenError struct {
+	Name          string
+	Wanted, Found []string
+}
+
+func (e *TakenError) Error() string {
+	return fmt.Sprintf("%s is up already, with something else: %s", e.Name, strings.Join(e.Found, "; "))
+}
+
+// Remedy names the ways out.
+func (e *TakenError) Remedy() string {
+	return "run culvert down " + e.Name + " first, or pass another --name"
+}
+
+// runUp is culvert up, in the process that returns.
+func (a *app) runUp(ctx context.Context, u *up, words []string) error {
+	r, err := u.request(a, words)
+	if err != nil {
+		return err
+	}
+	if u.hold {
+		return a.hold(ctx, r, u)
+	}
+	if err := a.github.Check(); err != nil {
+		return err
+	}
+	dir := controlDir()
+	if err := dir.Prepare(); err != nil {
+		return err
+	}
+	waiting, cancel := context.WithTimeout(ctx, a.shared.wait)
+	defer cancel()
+	lock, err := dir.Lock(waiting, r.name, func() { a.noticef("waiting: another culvert starts %s", r.name) })
+	switch {
+	case ctx.Err() != nil:
+		return &headless.StoppedError{Doing: "waiting for another culvert", Cause: context.Cause(ctx)}
+	case errors.Is(err, context.DeadlineExceeded):
+		return &headless.UnreadyError{Forward: r.name, Wait: a.shared.wait, Err: err}
+	case err != nil:
+		return err
+	}
+	defer lock.Unlock()
+	set, err := a.ensure(ctx, dir, r)
+	if err != nil {
+		return err
+	}
+	if err := a.announce(dir, set, u); err != nil {
+		return errors.Join(err, a.takeBack(ctx, dir, r.name))
+	}
+	return nil
+}
+
+// ensure starts a set, unless the same is up already.
+func (a *app) ensure(ctx context.Context, dir control.Dir, r request) (control.Set, error) {
+	found, err := dir.Set(ctx, r.name)
+	if err != nil && !isAbsent(err) {
+		return found, err
+	}
+	switch found.State {
+	case control.Starting, control.Ready:
+		if !slices.Equal(found.Request, r.text) {
+			return found, &TakenError{Name: r.name, Wanted: r.text, Found: found.Request}
+		}
+		a.noticef("%s is up already (process %d since %s)", r.name, found.PID, found.Since.Local().Format(time.DateTime))
+		if found.State == control.Ready {
+			return found, nil
+		}
+		return a.awaitReady(ctx, dir, r.name, nil)
+	case control.Ending:
+		if _, err := dir.Down(ctx, r.name); err != nil {
+			return found, err
+		}
+	case control.Failed, control.Crashed:
+		a.noticef("the last %s did not end as it should: %s", r.name, found.Error)
+		if err := dir.Remove(r.name); err != nil {
+			return found, err
+		}
+	}
+	started, err := a.detach(dir, r)
+	if err != nil {
+		return found, err
+	}
+	end := a.github.Group(a.Stderr, "culvert: open the tunnels of "+r.name)
+	defer end()
+	return a.awaitReady(ctx, dir, r.name, started)
+}
+
+// takeBack ends a set that up could not hand over. ctx may be over already.
+func (a *app) takeBack(ctx context.Context, dir control.Dir, name string) error {
+	_, err := dir.Down(context.WithoutCancel(ctx), name)
+	if isAbsent(err) {
+		return nil
+	}
+	return err
+}
+
+// announce prints what is up and, on GitHub, hands it to the steps that follow.
+func (a *app) announce(dir control.Dir, set control.Set, u *up) error {
+	outputs := append(headless.PlaceOutputs(set), headless.Pair{Name: "name", Value: set.Name})
+	if err := a.github.Outputs(outputs); err != nil {
+		return err
+	}
+	if err := a.github.Keep([]headless.Pair{{Name: "name", Value: set.Name}}); err != nil {
+		return err
+	}
+	exported := u.exported(outputs[0].Value)
+	if a.github != nil && len(exported) > 0 {
+		if err := dir.Export(set.Name, names(exported)); err != nil {
+			return err
+		}
+		if err := a.github.Export(exported); err != nil {
+			return err
+		}
+	}
+	a.github.Summarize(headless.Summary("culvert up "+set.Name, "is up", set, false))
+	return a.showSets([]control.Set{set})
+}
+
+func names(pairs []headless.Pair) []string {
+	var all []string
+	for _, p := range pairs {
+		all = append(all, p.Name)
+	}
+	return all
+}

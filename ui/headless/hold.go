@@ -1,0 +1,81 @@
+package headless
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"culvert/ui/control"
+)
+
+// Holding is how a run goes on in the background.
+type Holding struct {
+	Dir    control.Dir
+	Record control.Record   // of this process, in Dir already
+	Parent *control.Process // whose end is the run's end; nil is nobody's
+	For    time.Duration    // after which it ends; 0 is never
+}
+
+// What ends a run that nobody stops.
+var (
+	errParentGone = errors.New("the process that the tunnels were for has ended")
+	errTimeOver   = errors.New("the time of the tunnels is over")
+	errDown       = errors.New("culvert down")
+)
+
+// parentPoll is how often a process is looked at that the tunnels are for.
+const parentPoll = 500 * time.Millisecond
+
+// Hold is Run with a socket on which other processes ask how it is and end it.
+func Hold(ctx context.Context, o Options, h Holding) error {
+	o.Board = &Board{}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	server, err := control.Serve(ctx, h.Dir.Socket(h.Record.Name), func() control.Set { return h.set(o.Board) }, func() { stop(errDown) })
+	if err != nil {
+		return errors.Join(err, o.Engine.Close(ctx))
+	}
+	defer server.Close()
+	if h.For > 0 {
+		timer := time.AfterFunc(h.For, func() { stop(errTimeOver) })
+		defer timer.Stop()
+	}
+	watching, unwatch := context.WithCancel(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		h.watchParent(watching, stop)
+	}()
+	defer func() {
+		unwatch()
+		<-watched
+	}()
+	return Run(ctx, o)
+}
+
+// set is the board with what the record knows.
+func (h Holding) set(b *Board) control.Set {
+	s := b.Set()
+	s.Name, s.PID, s.Since = h.Record.Name, h.Record.Process.PID, h.Record.Since
+	s.Log, s.Request = h.Record.Log, h.Record.Request
+	if s.State == "" {
+		s.State = control.Starting
+	}
+	return s
+}
+
+func (h Holding) watchParent(ctx context.Context, stop context.CancelCauseFunc) {
+	if h.Parent == nil {
+		return
+	}
+	ticks := time.NewTicker(parentPoll)
+	defer ticks.Stop()
+	for h.Parent.Alive() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+		}
+	}
+	stop(errParentGone)
+}

@@ -389,7 +389,7 @@ func (b *browse) about(w int) []string {
 		return nil
 	}
 	rule := t.border.paint(strings.Repeat(t.glyph.thin.across, w))
-	if e.task != nil && e.known && e.cause != nil {
+	if e.cause != nil && (e.known || e.service != nil && e.task == nil && e.ready == 0) {
 		return append([]string{rule}, t.problem("", e.cause, w)...)
 	}
 	var facts []string
@@ -397,7 +397,7 @@ func (b *browse) about(w int) []string {
 	case e.container != nil:
 		facts = []string{e.name(), "runtime " + orNone(printable(e.container.RuntimeID), t), printable(e.container.Reason)}
 	case e.task != nil:
-		facts = []string{printable(e.task.ID), revision(e.task.TaskDefinition), printable(e.task.Platform), printable(e.task.PlatformVersion)}
+		facts = []string{printable(e.task.ID), revision(e.task.TaskDefinition), launch(e.task.LaunchType, e.task.CapacityProvider), printable(e.task.PlatformVersion), printable(e.task.Platform)}
 		if !e.task.StartedAt.IsZero() {
 			facts = append(facts, "since "+e.task.StartedAt.In(b.app.now.Location()).Format("2006-01-02 15:04:05"))
 		}

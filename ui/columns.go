@@ -32,7 +32,7 @@ func (b *browse) columns(l depth) []column[entry] {
 		return t.good
 	}
 	ready := number("READY", func(e entry) int { return e.ready }, some)
-	ports := column[entry]{title: "PORTS", most: 20, drop: 2, text: func(e entry) string { return orNone(e.ports, t) }}
+	ports := column[entry]{title: "PORTS", most: 14, drop: 2, text: func(e entry) string { return orNone(e.ports, t) }}
 	switch l {
 	case atClusters:
 		return []column[entry]{
@@ -153,7 +153,7 @@ func (b *browse) serviceInk(e entry) ink {
 func (b *browse) state() column[entry] {
 	t := b.app.theme
 	return column[entry]{
-		title: "TUNNEL", least: 18, most: 18,
+		title: "TUNNEL", least: 16, most: 16,
 		text: func(e entry) string {
 			switch {
 			case !e.known:

@@ -34,7 +34,7 @@ type entry struct {
 	loose bool // the tasks that no service started, as if they were a service
 	tasks int  // of the cluster or service
 	ready int  // of them
-	cause *aws.NotReadyError
+	cause *aws.NotReadyError // why not; of several tasks the reason that time mends first
 	known bool // what cause says: ECS told the details
 	ports string
 }
@@ -108,8 +108,13 @@ func serviceEntries(k *aws.Cluster) []entry {
 			e = &entries[at]
 		}
 		e.tasks++
-		if readiness(t) == nil && t.Status != "" {
+		cause := readiness(t)
+		switch {
+		case t.Status == "":
+		case cause == nil:
 			e.ready++
+		case e.cause == nil || cause.Cause < e.cause.Cause:
+			e.cause = cause
 		}
 		if e.ports == "" {
 			e.ports = taskPorts(t)

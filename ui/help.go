@@ -12,6 +12,12 @@ type help struct {
 	h   int
 }
 
+// In a window that is wide enough the first chapters stand on the left, the others on the right.
+const (
+	twoColumns   = 70
+	leftChapters = 2
+)
+
 func newHelp(a *app) *help { return &help{app: a} }
 
 // chapters are the keys in the order of the help.
@@ -34,25 +40,49 @@ func (k *keyMap) chapters() []struct {
 func (h *help) title() string { return h.app.theme.strong.paint("keys") }
 
 func (h *help) foot() string {
-	if len(h.all) > h.h {
-		return "more below and above"
+	t := h.app.theme
+	switch {
+	case h.top+h.h < len(h.all):
+		return t.muted.paint("more below " + t.glyph.down)
+	case h.top > 0:
+		return t.muted.paint("more above " + t.glyph.up)
 	}
 	return ""
 }
 
-func (h *help) help() []binding { return []binding{h.app.keys.back.as("close")} }
+func (h *help) help() []binding { return []binding{h.app.keys.back.as("close"), h.app.keys.down, h.app.keys.up} }
 
 func (h *help) draw(w, lines int) []string {
 	t := h.app.theme
 	h.all = h.all[:0]
+	half := w
+	if w >= twoColumns {
+		half = w / 2
+	}
 	const keyWidth = 14
-	add := func(column []string) { h.all = append(h.all, column...) }
-	for _, chapter := range h.app.keys.chapters() {
-		block := []string{" " + t.strong.paint(chapter.name)}
-		for _, b := range chapter.keys {
-			block = append(block, "  "+t.link.paint(t.fit(b.Help().Key, keyWidth))+" "+t.cut(b.Help().Desc, w-keyWidth-4))
+	var columns [2][]string
+	for i, chapter := range h.app.keys.chapters() {
+		c := &columns[0]
+		if half < w && i >= leftChapters {
+			c = &columns[1]
 		}
-		add(block)
+		if len(*c) > 0 {
+			*c = append(*c, "")
+		}
+		*c = append(*c, " "+t.strong.paint(chapter.name))
+		for _, b := range chapter.keys {
+			*c = append(*c, "  "+t.link.paint(t.fit(b.Help().Key, keyWidth))+" "+t.cut(b.Help().Desc, half-keyWidth-4))
+		}
+	}
+	for i := range max(len(columns[0]), len(columns[1])) {
+		var line string
+		if i < len(columns[0]) {
+			line = columns[0][i]
+		}
+		if i < len(columns[1]) {
+			line = t.fit(line, half) + columns[1][i]
+		}
+		h.all = append(h.all, line)
 	}
 	h.h = lines
 	h.top = max(min(h.top, len(h.all)-lines), 0)

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -245,17 +246,15 @@ func (b *browse) draw(w, h int) []string {
 	}
 	var below []string
 	if p.trouble != nil {
-		below = append(below, t.problem("not refreshed: ", p.trouble, w)...)
+		below = append(below, t.problem(fmt.Errorf("not refreshed: %w", p.trouble), remedy(p.trouble), w)...)
 	}
 	for _, gap := range b.gaps() {
-		below = append(below, t.problem("", gap, w)...)
+		below = append(below, t.problem(gap, remedy(gap), w)...)
 	}
 	if len(b.table().shown) > 0 {
 		below = append(below, b.about(w)...)
 	}
-	if most := max(h/2, 3); len(below) > most {
-		below = append(below[:most-1:most-1], t.muted.paint(" "+t.glyph.more+" and more: make the window taller"))
-	}
+	below = first(below, max(h/2, 2))
 	room := h - len(below)
 	var lines []string
 	switch {
@@ -363,20 +362,30 @@ func (b *browse) gaps() []error {
 	return here
 }
 
-// problem is an error in one line and its remedy in at most two.
-func (t *theme) problem(before string, err error, w int) []string {
-	lines := []string{" " + t.bad.paint(t.cut("! "+before+printable(err.Error()), w-2))}
-	advice := wrap(printable(remedy(err)), w-5)
-	if len(advice) > 2 {
-		advice = []string{advice[0], t.cut(strings.Join(advice[1:], " "), w-5)}
+// why is what keeps a row from carrying a tunnel, without the name that stands in the row.
+func why(e *aws.NotReadyError) string {
+	text := e.Error()
+	if _, reason, ok := strings.Cut(text, " is not ready: "); ok {
+		return reason
 	}
-	for i, line := range advice {
-		mark := "  "
-		if i == 0 {
-			mark = t.glyph.into + " "
+	return text
+}
+
+// problem is an error and what to do about it, each in at most two lines.
+func (t *theme) problem(err error, advice string, w int) []string {
+	var lines []string
+	add := func(colour ink, mark, text string) {
+		all := wrap(printable(text), w-5)
+		if len(all) > 2 {
+			all = []string{all[0], t.cut(strings.Join(all[1:], " "), w-5)}
 		}
-		lines = append(lines, "   "+t.busy.paint(mark+t.cut(line, w-5)))
+		for _, line := range all {
+			lines = append(lines, " "+colour.paint(mark+" "+line))
+			mark = " "
+		}
 	}
+	add(t.bad, "!", err.Error())
+	add(t.busy, t.glyph.into, advice)
 	return lines
 }
 
@@ -390,7 +399,7 @@ func (b *browse) about(w int) []string {
 	}
 	rule := t.border.paint(strings.Repeat(t.glyph.thin.across, w))
 	if e.cause != nil && (e.known || e.service != nil && e.task == nil && e.ready == 0) {
-		return append([]string{rule}, t.problem("", e.cause, w)...)
+		return append([]string{rule}, t.problem(errors.New(why(e.cause)), remedy(e.cause), w)...)
 	}
 	var facts []string
 	switch {

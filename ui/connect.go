@@ -455,7 +455,7 @@ func (d *connect) head(w int) []string {
 		}
 		return []string{" " + t.muted.paint(t.cut(line, w-2)), ""}
 	case e.cause != nil:
-		return append(t.problem("", e.cause, w), "")
+		return append(t.problem(errors.New(why(e.cause)), remedy(e.cause), w), "")
 	case e.task.Service != "":
 		return []string{" " + t.muted.paint(t.cut("this task; when it ends, another task of its service", w-2)), ""}
 	}
@@ -473,7 +473,7 @@ func (d *connect) draw(w, h int) []string {
 	case d.opening:
 		below = append(below, "", " "+t.busy.paint(d.app.spinner()+" opening"))
 	case d.failure != nil:
-		below = append(append(below, ""), t.problem("", d.failure, w)...)
+		below = append(append(below, ""), t.problem(d.failure, remedy(d.failure), w)...)
 	}
 	if f, ok := d.valid(); ok {
 		below = append(below, d.recipes(d.recipe(f), w, h-len(lines)-len(below))...)

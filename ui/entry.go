@@ -31,11 +31,11 @@ type entry struct {
 	task      *aws.Task
 	container *aws.Container
 
-	loose bool // the tasks that no service started, as if they were a service
-	tasks int  // of the cluster or service
-	ready int  // of them
+	loose bool               // the tasks that no service started, as if they were a service
+	tasks int                // of the cluster or service
+	ready int                // of them
 	cause *aws.NotReadyError // why not; of several tasks the reason that time mends first
-	known bool // what cause says: ECS told the details
+	known bool               // what cause says: ECS told the details
 	ports string
 }
 

@@ -143,10 +143,34 @@ func (t *theme) over(lines, boxed []string, x, y int) []string {
 	return lines
 }
 
-// wrap breaks text into lines of at most w cells.
+// wrap breaks text between words into lines of at most w cells; a word that is longer is broken anywhere. Flags of
+// commands stay whole, so that they can be read.
 func wrap(s string, w int) []string {
-	if s == "" || w < 1 {
+	if w < 1 {
 		return nil
 	}
-	return strings.Split(ansi.Wrap(s, w, "/:,"), "\n")
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(s) {
+		if line != "" && width(line)+1+width(word) <= w {
+			line += " " + word
+			continue
+		}
+		if line != "" {
+			lines = append(lines, line)
+		}
+		for width(word) > w {
+			head := ansi.Truncate(word, w, "")
+			if head == "" { // a wide character in a single cell
+				return lines
+			}
+			lines = append(lines, head)
+			word = word[len(head):]
+		}
+		line = word
+	}
+	if line != "" {
+		lines = append(lines, line)
+	}
+	return lines
 }

@@ -50,7 +50,9 @@ func (h *help) foot() string {
 	return ""
 }
 
-func (h *help) help() []binding { return []binding{h.app.keys.back.as("close"), h.app.keys.down, h.app.keys.up} }
+func (h *help) help() []binding {
+	return []binding{h.app.keys.back.as("close"), h.app.keys.down.as("scroll")}
+}
 
 func (h *help) draw(w, lines int) []string {
 	t := h.app.theme

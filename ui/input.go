@@ -61,8 +61,8 @@ func (a *app) command(k tea.KeyPressMsg) tea.Cmd {
 // mouse gives a click or the wheel to what lies under it, and the keyboard with a click.
 func (a *app) mouse(msg tea.MouseMsg) tea.Cmd {
 	if a.dialog != nil {
-		at := a.dialogRect().inner()
-		cmd, _ := a.dialog.update(moved(msg, at))
+		at, _ := a.dialogBox()
+		cmd, _ := a.dialog.update(moved(msg, at.inner()))
 		return cmd
 	}
 	l := a.layout()

@@ -47,8 +47,8 @@ func (a *app) screen() string {
 		lines = append(lines, t.fit(a.bottomLine(l.keys.w), l.keys.w))
 	}
 	if a.dialog != nil {
-		r := a.dialogRect()
-		lines = t.over(lines, a.framed(a.dialog, r, true), r.x, r.y)
+		r, drawn := a.dialogBox()
+		lines = t.over(lines, t.frame(a.dialog.title(), a.dialog.foot(), drawn, r.w, r.h, true), r.x, r.y)
 	}
 	content := strings.Join(lines, "\n")
 	if !t.unicode {
@@ -65,15 +65,15 @@ func (a *app) framed(s screen, r rect, focused bool) []string {
 // dialogWidth is how wide a dialog may be, frame included.
 const dialogWidth = 88
 
-// dialogRect is where the dialog lies: as large as what it has to say. The bottom line stays in sight.
-func (a *app) dialogRect() rect {
-	w := min(dialogWidth, a.width-2)
+// dialogBox is where the dialog lies, as large as what it has to say, and that. The bottom line stays in sight.
+func (a *app) dialogBox() (rect, []string) {
+	w := min(dialogWidth, a.width)
 	lines := a.dialog.draw(w-2, max(a.height-3, 1))
-	widest := width(a.dialog.title()) + width(a.dialog.foot()) + 8
+	widest := max(width(a.dialog.title()), width(a.dialog.foot())) + 6
 	for _, line := range lines {
 		widest = max(widest, width(line)+1)
 	}
-	return middle(min(w, widest+2), len(lines)+2, a.width, a.height-1)
+	return middle(min(w, widest+2), len(lines)+2, a.width, a.height-1), lines
 }
 
 func (a *app) tooSmall() []string {

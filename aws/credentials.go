@@ -190,7 +190,7 @@ func (c *Client) roleCredentials(cfg sdk.Config, o Options) sdk.CredentialsProvi
 	endpoint := func(s *sts.Options) { s.BaseEndpoint = override(s.BaseEndpoint, o.Endpoint) }
 	if c.github.canAskToken() {
 		cfg.Credentials = sdk.AnonymousCredentials{} // AssumeRoleWithWebIdentity is not signed
-		return &webIdentity{client: sts.NewFromConfig(cfg, endpoint), http: c.httpClient(), github: c.github, role: o.RoleARN}
+		return &webIdentity{client: sts.NewFromConfig(cfg, endpoint), http: c.httpClient(), github: c.github, role: o.RoleARN, mask: o.Mask}
 	}
 	cfg.Credentials = &caller{chain: c.chain, github: c.github, role: o.RoleARN}
 	return stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg, endpoint), o.RoleARN, func(r *stscreds.AssumeRoleOptions) {

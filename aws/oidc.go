@@ -65,6 +65,16 @@ type webIdentity struct {
 	http   *awshttp.BuildableClient
 	github github
 	role   string
+	mask   func(secret string) // may be nil
+}
+
+func (w *webIdentity) hide(secrets ...string) {
+	if w.mask == nil {
+		return
+	}
+	for _, secret := range secrets {
+		w.mask(secret)
+	}
 }
 
 // Retrieve returns credentials of the role for an hour, STS's default.
@@ -73,6 +83,7 @@ func (w *webIdentity) Retrieve(ctx context.Context) (sdk.Credentials, error) {
 	if err != nil {
 		return sdk.Credentials{}, err
 	}
+	w.hide(token)
 	name := w.github.sessionName()
 	out, err := w.client.AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
 		RoleArn: &w.role, RoleSessionName: &name, WebIdentityToken: &token,
@@ -83,6 +94,7 @@ func (w *webIdentity) Retrieve(ctx context.Context) (sdk.Credentials, error) {
 	if out.Credentials == nil {
 		return sdk.Credentials{}, &AnswerError{Operation: "sts:AssumeRoleWithWebIdentity", Problem: "no credentials"}
 	}
+	w.hide(sdk.ToString(out.Credentials.SecretAccessKey), sdk.ToString(out.Credentials.SessionToken))
 	return sdk.Credentials{
 		AccessKeyID:     sdk.ToString(out.Credentials.AccessKeyId),
 		SecretAccessKey: sdk.ToString(out.Credentials.SecretAccessKey),

@@ -50,6 +50,9 @@ func (acc *account) open(ctx context.Context, a *app) error {
 	}
 	acc.log = newLog(logTo, s.logLevel.Level)
 	options := aws.Options{Profile: s.profile, Region: s.region, Endpoint: s.endpoint, RoleARN: s.role, Log: acc.log}
+	if a.github != nil {
+		options.Mask = a.github.Mask
+	}
 	if s.demo {
 		demo, err := startDemo(emulator.Options{Log: acc.log}) //nolint:contextcheck // the account lives until it is closed
 		if err != nil {

@@ -63,6 +63,8 @@ func (f Forward) String() string {
 	switch local := strconv.Itoa(int(f.Local.Port())); {
 	case f.Socket != "":
 		return f.Socket + ":" + remote
+	case f.Local == netip.AddrPort{} && f.Remote.Host == "":
+		return remote
 	case !f.Local.Addr().IsValid():
 		return local + ":" + remote
 	case f.Local.Addr().Is6():

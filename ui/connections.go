@@ -69,6 +69,14 @@ func (c connectionLine) end() string {
 	case c.Err == nil:
 		return "done"
 	}
+	return "failed"
+}
+
+// why says what a connection failed of.
+func (c connectionLine) why() string {
+	if c.Err == nil {
+		return ""
+	}
 	return printable(c.Err.Error())
 }
 
@@ -92,8 +100,8 @@ func (d *detail) connectionColumns() []column[connectionLine] {
 		return t.bad
 	}
 	return []column[connectionLine]{
-		{title: "PROTOCOL", text: func(c connectionLine) string { return string(c.Protocol) }, least: 12, most: 12, drop: 3},
-		{title: "HOST", text: func(c connectionLine) string { return c.host(d.row.far()) }, ink: func(connectionLine) ink { return t.accent }, least: 16, grow: true},
+		{title: "PROTOCOL", text: func(c connectionLine) string { return string(c.Protocol) }, least: 12, most: 12, drop: 2},
+		{title: "HOST", text: func(c connectionLine) string { return c.host(d.row.far()) }, ink: func(connectionLine) ink { return t.accent }, least: 19, grow: true},
 		{
 			title: "RECEIVED", least: 8, most: 8, right: true,
 			text:  func(c connectionLine) string { return bytesText(c.Received) },
@@ -117,17 +125,18 @@ func (d *detail) connectionColumns() []column[connectionLine] {
 			order: func(a, b connectionLine) int { return cmp.Compare(a.rate, b.rate) },
 		},
 		{
-			title: "AGE", least: 7, most: 7, right: true,
+			title: "AGE", least: 6, most: 6, right: true,
 			text:  func(c connectionLine) string { return ageText(c.lasted(d.app.now)) },
 			order: func(a, b connectionLine) int { return cmp.Compare(a.lasted(d.app.now), b.lasted(d.app.now)) },
 		},
-		{title: "ENDED", least: 8, most: 8, drop: 2, text: func(c connectionLine) string {
+		{title: "ENDED", least: 8, most: 8, drop: 3, text: func(c connectionLine) string {
 			if c.Ended.IsZero() {
 				return ""
 			}
 			return c.Ended.Local().Format(time.TimeOnly)
 		}},
-		{title: "END", least: 12, most: 36, text: connectionLine.end, ink: state},
+		{title: "END", least: 6, most: 6, text: connectionLine.end, ink: state},
+		{title: "WHY", least: 30, most: 30, text: connectionLine.why, ink: state, drop: 4},
 	}
 }
 

@@ -20,13 +20,13 @@ func copyables(r reading) []copyable {
 	list := []copyable{{Name: "address", Text: address}}
 	switch {
 	case r.Spec.Socket != "":
-		return append(list, copyable{Name: "curl line", Text: "curl --unix-socket " + shellWord(address) + " http://localhost/"})
+		return append(list, copyable{Name: "curl", Text: "curl --unix-socket " + shellWord(address) + " http://localhost/"})
 	case proxyLike(r.Spec.Remote):
 		return append(list,
-			copyable{Name: "proxy exports", Text: proxyExports("http://" + address)},
-			copyable{Name: "curl line", Text: "curl -x http://" + address + " https://HOST/"})
+			copyable{Name: "exports", Text: proxyExports("http://" + address)},
+			copyable{Name: "curl", Text: "curl -x http://" + address + " https://HOST/"})
 	}
-	return append(list, copyable{Name: "curl line", Text: "curl http://" + address + "/"})
+	return append(list, copyable{Name: "curl", Text: "curl http://" + address + "/"})
 }
 
 // dialAddress is what a client on this machine connects to.
@@ -81,5 +81,7 @@ func newCopies(a *app, r reading) *pick {
 		first, _, _ := strings.Cut(c.Text, "\n")
 		choices = append(choices, choice{name: c.Name, about: printable(first)})
 	}
-	return newPick(a, "copy", choices, func(name string) tea.Cmd { return a.copy(name, texts[name]) })
+	return newPick(a, "copy", choices, func(name string) tea.Cmd {
+		return a.copy("the "+strings.Replace(name, "curl", "curl line", 1), texts[name])
+	})
 }

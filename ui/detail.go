@@ -41,10 +41,18 @@ func newDetail(a *app, r *row) *detail {
 
 // tick reads the tunnel's connections and history anew.
 func (d *detail) tick() {
-	connections := d.row.tunnel.Connections()
+	var connections []tunnel.Connection
+	var history []tunnel.Event
+	if d.row.tunnel != nil {
+		connections, history = d.row.tunnel.Connections(), d.row.tunnel.History()
+	}
+	d.fill(connections, history)
+}
+
+func (d *detail) fill(connections []tunnel.Connection, history []tunnel.Event) {
 	d.connections.set(d.paced(connections))
 	d.hosts.set(d.row.hosts.totals(connections))
-	d.history.set(steps(d.row.tunnel.History(), d.app.now))
+	d.history.set(steps(history, d.app.now))
 }
 
 func (d *detail) title() string {
@@ -58,12 +66,16 @@ func (d *detail) title() string {
 }
 
 func (d *detail) foot() string {
-	return strings.Join(d.row.facts(d.app), " "+d.app.theme.glyph.dot+" ")
+	var facts []string
+	for _, f := range d.row.facts(d.app) {
+		facts = append(facts, f.text)
+	}
+	return strings.Join(facts, " "+d.app.theme.glyph.dot+" ")
 }
 
 func (d *detail) help() []binding {
 	k := d.app.keys
-	return []binding{k.view, k.back, k.filter, k.sort, k.reverse.as("reverse"), k.stop, k.reconnect, k.copy}
+	return []binding{k.view, k.back, k.filter, k.sort.as("sort"), k.reverse.as("reverse"), k.stop, k.reconnect, k.copy}
 }
 
 // anyTable is what the three tables can do whatever they show.
@@ -169,7 +181,11 @@ func (d *detail) graphs(w, h int) []string {
 	}
 	up, down := d.row.meter.rate()
 	caption := func(word string, now float64, total uint64, top float64) string {
-		return t.fit(word+" "+rateText(now)+" "+t.glyph.dot+" "+bytesText(total)+" in all "+t.glyph.dot+" top "+rateText(top), half)
+		text := word + " " + rateText(now) + ", " + bytesText(total) + " in all"
+		if long := text + ", at most " + rateText(top); width(long) <= half {
+			text = long
+		}
+		return t.fit(text, half)
 	}
 	lines := []string{" " + t.received.paint(caption("received", down, d.row.Stats.Received, peakOf(received))) + " " +
 		t.sent.paint(caption("sent", up, d.row.Stats.Sent, peakOf(sent)))}

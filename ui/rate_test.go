@@ -6,8 +6,6 @@ import (
 	"time"
 )
 
-func start() time.Time { return time.Date(2026, 11, 22, 21, 40, 3, 0, time.UTC) }
-
 func TestRateIsThatOfTheLastSecond(t *testing.T) {
 	var m meter
 	at := start()

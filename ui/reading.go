@@ -36,19 +36,5 @@ func (r reading) local() string {
 	return r.Local.String()
 }
 
-// target is what the tunnel leads to, as the user named it.
-func (r reading) target() string {
-	name := r.Spec.Target.Cluster
-	if r.Spec.Target.Service != "" {
-		name += "/" + r.Spec.Target.Service
-	} else if r.Spec.Target.Task != "" {
-		name += "/" + r.Spec.Target.Task
-	}
-	return name
-}
-
 // far is the remote end, as it is shown.
 func (r reading) far() string { return r.Spec.Remote.String() }
-
-// task is the task that carries the tunnel now; empty before there is one.
-func (r reading) task() string { return r.Link.Target.Task }

@@ -79,7 +79,7 @@ func saving(r *row, taken func(string) bool) (SavedTunnel, bool) {
 		return SavedTunnel{}, false // a task that no service started comes once
 	}
 	forward := tunnel.Forward{Remote: r.Spec.Remote, Socket: r.Spec.Socket}
-	if forward.Socket == "" && (r.Spec.Local.Addr().IsValid() || r.Local.Port() != forward.Remote.Port) {
+	if forward.Socket == "" && (r.Spec.Local.Addr().IsValid() || forward.Remote.Host != "" || r.Local.Port() != forward.Remote.Port) {
 		forward.Local = netip.AddrPortFrom(r.Spec.Local.Addr(), r.Local.Port())
 	}
 	base := target.Service

@@ -2,7 +2,6 @@ package ui
 
 import (
 	"cmp"
-	"strings"
 	"time"
 
 	"culvert/tunnel"
@@ -75,7 +74,8 @@ func (p *tunnelsPane) columns() []column[*row] {
 	}
 	return []column[*row]{
 		{title: "LOCAL", text: (*row).local, ink: func(*row) ink { return t.accent }, least: 14, most: 30},
-		{title: "TARGET", text: (*row).towards, least: 12, grow: true},
+		{title: "TARGET", text: (*row).inside, least: 13, grow: true},
+		{title: "CLUSTER", text: func(r *row) string { return printable(r.Spec.Target.Cluster) }, least: 8, most: 20, drop: 3},
 		{
 			title: "STATE", least: 13, most: 13,
 			text:  func(r *row) string { text, _ := a.standing(r); return text },
@@ -100,20 +100,20 @@ func (p *tunnelsPane) columns() []column[*row] {
 			ink:   func(*row) ink { return t.received },
 			order: func(a, b *row) int { return cmp.Compare(total(a), total(b)) },
 		},
-		number("CONNS", 5, 3, func(r *row) string { return countText(uint64(max(r.Stats.Connections, 0))) }, //nolint:gosec // no negative
+		number("CONNS", 5, 4, func(r *row) string { return countText(uint64(max(r.Stats.Connections, 0))) }, //nolint:gosec // no negative
 			func(a, b *row) int { return cmp.Compare(a.Stats.Connections, b.Stats.Connections) }),
-		number("AGE", 7, 4, func(r *row) string { return ageText(a.now.Sub(r.Opened)) }, when(func(r *row) time.Time { return r.Opened })),
-		number("TRIP", 6, 5, func(r *row) string { return tripText(r.Stats.RoundTrip) },
+		number("AGE", 7, 5, func(r *row) string { return ageText(a.now.Sub(r.Opened)) }, when(func(r *row) time.Time { return r.Opened })),
+		number("TRIP", 6, 6, func(r *row) string { return tripText(r.Stats.RoundTrip) },
 			func(a, b *row) int { return cmp.Compare(a.Stats.RoundTrip, b.Stats.RoundTrip) }),
-		number("RESENT", 6, 6, func(r *row) string { return countText(r.Stats.Resent) },
+		number("RESENT", 6, 7, func(r *row) string { return countText(r.Stats.Resent) },
 			func(a, b *row) int { return cmp.Compare(a.Stats.Resent, b.Stats.Resent) }),
-		number("RETRIES", 7, 7, func(r *row) string { return countText(r.Stats.Retries) },
+		number("RETRIES", 7, 8, func(r *row) string { return countText(r.Stats.Retries) },
 			func(a, b *row) int { return cmp.Compare(a.Stats.Retries, b.Stats.Retries) }),
 	}
 }
 
 // sparkCells is how many seconds of traffic a row shows.
-const sparkCells = 12
+const sparkCells = 8
 
 // spark is the traffic of the last seconds, both ways together.
 func (r *row) spark(t *theme) string {
@@ -124,11 +124,14 @@ func (r *row) spark(t *theme) string {
 	return t.bars().sparkline(values, sparkCells, peak(values))
 }
 
-// towards is where the tunnel leads: the service, and behind it the port or host.
-func (r *row) towards() string {
-	far := r.far()
+// inside is where the tunnel leads, within its cluster: the service, and behind it the port or host.
+func (r *row) inside() string {
+	near := printable(cmp.Or(r.Spec.Target.Service, r.Spec.Target.Task))
 	if r.Spec.Remote.Host == "" {
-		return r.target() + ":" + far
+		return near + ":" + r.far()
 	}
-	return strings.Join([]string{r.target(), far}, " › ")
+	return near + " › " + r.far()
 }
+
+// towards is inside with the cluster.
+func (r *row) towards() string { return printable(r.Spec.Target.Cluster) + "/" + r.inside() }

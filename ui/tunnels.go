@@ -35,7 +35,7 @@ type row struct {
 
 	number int // counts every tunnel of every place
 	place  *place
-	tunnel *tunnel.Tunnel
+	tunnel *tunnel.Tunnel // nil for one that another process holds
 	meter  meter
 	hosts  tally
 }
@@ -128,9 +128,7 @@ func (p *tunnelsPane) tick() tea.Cmd {
 	}
 	now := p.app.now
 	for _, r := range p.rows {
-		if !r.State.Final() || r.Stats.Connections > 0 {
-			r.look(now)
-		}
+		r.look(now)
 		r.meter.observe(now, r.Stats.Sent, r.Stats.Received)
 	}
 	p.rows = slices.DeleteFunc(p.rows, func(r *row) bool {
@@ -142,6 +140,9 @@ func (p *tunnelsPane) tick() tea.Cmd {
 
 // look reads the tunnel anew.
 func (r *row) look(now time.Time) {
+	if r.tunnel == nil {
+		return
+	}
 	opened, since, before := r.Opened, r.Since, r.State
 	r.reading = read(r.tunnel)
 	r.Opened, r.Since = opened, since
@@ -189,25 +190,38 @@ func (p *tunnelsPane) title() string {
 	return text
 }
 
-// foot tells of the tunnel under the cursor what the columns may have no room for.
+// foot tells of the tunnel under the cursor what there is no column for in this window.
 func (p *tunnelsPane) foot() string {
 	r, ok := p.table.row()
 	if !ok {
 		return ""
 	}
-	return strings.Join(r.facts(p.app), " "+p.app.theme.glyph.dot+" ")
+	if page, ok := p.app.page().(*detail); ok && page.row == r {
+		return "" // it is all up there
+	}
+	widths := p.table.widths(p.app.layout().tunnels.inner().w - 1)
+	var facts []string
+	for _, f := range r.facts(p.app) {
+		i := slices.IndexFunc(p.table.columns, func(c column[*row]) bool { return c.title == f.column })
+		if i < 0 || widths[i] == 0 {
+			facts = append(facts, f.text)
+		}
+	}
+	return strings.Join(facts, " "+p.app.theme.glyph.dot+" ")
 }
 
-// facts are the figures of a tunnel in words.
-func (r *row) facts(a *app) []string {
-	facts := []string{"up " + ageText(a.now.Sub(r.Opened)), plural(r.Stats.Connections, "connection")}
+// fact is a figure of a tunnel in words, with the column that has it as well.
+type fact struct{ text, column string }
+
+func (r *row) facts(a *app) []fact {
 	if r.State.Final() {
-		facts = []string{r.State.String() + " " + ageText(a.now.Sub(r.Since)) + " ago"}
+		return []fact{{text: r.State.String() + " " + ageText(a.now.Sub(r.Since)) + " ago"}}
 	}
+	facts := []fact{{"up " + ageText(a.now.Sub(r.Opened)), "AGE"}, {plural(r.Stats.Connections, "connection"), "CONNS"}}
 	if trip := tripText(r.Stats.RoundTrip); trip != "" {
-		facts = append(facts, "round trip "+trip)
+		facts = append(facts, fact{"round trip " + trip, "TRIP"})
 	}
-	return append(facts, countText(r.Stats.Resent)+" resent", retries(r.Stats.Retries))
+	return append(facts, fact{countText(r.Stats.Resent) + " resent", "RESENT"}, fact{retries(r.Stats.Retries), "RETRIES"})
 }
 
 func retries(n uint64) string {
@@ -269,7 +283,7 @@ func trouble(t *theme, err error, w int) []string {
 
 func (p *tunnelsPane) help() []binding {
 	k := p.app.keys
-	return []binding{k.in.as("details"), k.stop, k.reconnect, k.copy, k.save, k.saved, k.filter, k.sort, k.nextPane.as("browse"), k.help, k.quit}
+	return []binding{k.in.as("details"), k.stop, k.reconnect, k.copy, k.save, k.saved, k.filter, k.sort.as("sort")}
 }
 
 func (p *tunnelsPane) update(msg tea.Msg) (tea.Cmd, bool) {

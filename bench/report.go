@@ -156,18 +156,21 @@ const notes = `
 * CPU is user and system time of the client's process alone, over the transfers on one connection. Account, agents,
   servers and the measuring program run in other processes.
 * First byte: from the start of the process to the first byte back from the server. Culvert's figure includes looking up
-  the task, StartSession, the websocket and the agent's handshake. The plugin started directly is given a session that is
-  open already: neither StartSession nor the start of the agent's worker (30 ms) is in its figure. The aws command does
-  everything but looking up the task; it is called directly, not through a version manager's shim.
-* Beside a download, the agent's own 200 kB of buffer stand before every answer of that session (protocol: 0.75 MB/s), so
-  a connection that stays there waits whatever the client does. Culvert opens another session for the connections that
+  the task, StartSession, the websocket and the agent's handshake. The plugin started directly is given a session that was
+  opened just before: StartSession is not in its figure, and the 30 ms that the agent's worker takes to start pass while
+  the plugin itself starts. The aws command does everything but looking up the task; it is called itself, not a version
+  manager's shim. The delay of the service is on the websocket, not on API calls.
+* Beside a download, the agent's own 200 kB of buffer stand before every answer of that session, at 0.75 MB/s, so a
+  connection that stays there waits whatever the client does. Culvert opens another session for the connections that
   come later.
 * 8 connections at once are all placed before culvert knows that the session is busy; with ` + "`--lanes 4`" + ` it opens four
   sessions from the start.
 * The long transfers are 1 GB up and then 1 GB down in one process with the agent's rests left out. Growth compares the
   most of the last quarter with the most of the second. The plugin would take 23 minutes each way.
 * Loss: 1 % of all data messages and of all acknowledges, both ways, each drawn by itself, once the forward is ready. 0 MB/s
-  is a transfer that stalled for good: it was called off when no byte had arrived for 15 s.
+  is a transfer that stalled for good: it was called off when no byte had arrived for 15 s. The plugin stalls where one of
+  its acknowledges and then a message to it are lost (protocol.md 9, P1), so in downloads; an upload of this size it
+  repairs, one message a tenth of a second.
 `
 
 // remarks lists what happened along the way.

@@ -22,8 +22,9 @@ func TestAcknowledgesNeverWaitForAReader(t *testing.T) {
 	m = newMux(c)
 	stalled := openStream(t, m)
 	written(t, c)
-	const messages = 2 * maxInbox / 1000
-	body := strings.Repeat("x", 1000)
+	const size = 30_000 // bytes of a message: far more than an agent's, to be quick
+	const messages = 2 * maxInbox / size
+	body := strings.Repeat("x", size)
 	for sequence := range int64(messages) {
 		mustReceive(t, c, fromAgent(t, sequence, string(push(stalled.id, body))))
 		acks, _ := sequences(t, written(t, c))

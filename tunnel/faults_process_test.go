@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -208,6 +209,7 @@ func trades(t *testing.T, address string) {
 // long enough to tell, while the service closes what a service closes in an hour. protocol.md 9, P7.
 func TestFaultMachineAsleep(t *testing.T) {
 	skipInShort(t)
+	t.Parallel()
 	const nap = 12 * time.Second // culvert suspects a sleep behind a jump of ten seconds
 	path := program(t)
 	for name, row := range map[string]struct {
@@ -268,12 +270,12 @@ func TestFaultMachineAsleep(t *testing.T) {
 }
 
 // A row: kill -9 of culvert, in the middle of a transfer. What is left: the sessions, at the service, until its idle
-// timeout, and the file of a unix socket. The next start listens on the same port and socket, works, and says what was
-// left. protocol.md 9, P10 (nobody tells the agent) is nothing that a killed process could avoid.
+// timeout, and the file of a unix socket. The next start listens on the same port and socket, works, says what was left
+// and terminates it. protocol.md 9, P10 (nobody tells the agent) is nothing that a killed process could avoid.
 func TestFaultKilled(t *testing.T) {
 	skipInShort(t)
-	path, home := program(t), t.TempDir()
 	w := newFaultWorld(t, tunnel.Options{}, nil)
+	path, home := program(t), t.TempDir()
 	socket := filepath.Join(home, "s")
 	forwards := []string{fmt.Sprintf("127.0.0.1:0:%d", port), fmt.Sprintf("%s:%d", socket, port)}
 	first := w.run(t, path, home, forwards...)
@@ -323,14 +325,12 @@ func TestFaultKilled(t *testing.T) {
 			t.Errorf("the next start does not say that session %s was left: %q", id, said)
 		}
 	}
+	// What was left is not only named but ended.
+	eventually(t, "the sessions that were left to be terminated", func() bool {
+		return !slices.ContainsFunc(w.account.Sessions(), func(one emulator.Session) bool { return slices.Contains(left, one.ID) })
+	})
 	second.stop()
 	if _, err := os.Stat(socket); !os.IsNotExist(err) {
 		t.Errorf("the socket's file is left: %v", err)
-	}
-	for _, one := range w.account.Sessions() {
-		if one.ID != left[0] && one.ID != left[1] {
-			t.Errorf("session %s is left by a culvert that was told to stop", one.ID)
-		}
-		w.account.KillSession(one.ID, "") // as the idle timeout does
 	}
 }

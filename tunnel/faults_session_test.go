@@ -159,9 +159,10 @@ func TestFaultDeadPeerWithoutAClose(t *testing.T) {
 	w := newFaultWorld(t, tunnel.Options{}, func(f *emulator.Faults) { f.Pacing = time.Millisecond })
 	tn := w.open(tunnel.Spec{})
 	session := tn.Link().Session
-	_, ended := w.under(tn, download, 150_000) // what is lost meanwhile the agent repairs at ten a second (A1)
+	// What is lost meanwhile the agent repairs at ten a second (A1).
+	_, ended := w.under(tn, patientDownload(2*time.Minute), 120_000)
 	w.account.FreezeClientLeg()
-	if err := ends(t, ended, patience); err != nil {
+	if err := ends(t, ended, 2*time.Minute); err != nil {
 		t.Error(err)
 	}
 	w.all(tn, 50_000)

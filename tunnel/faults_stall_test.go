@@ -27,7 +27,10 @@ type bubbleAgent struct {
 	down    chan []byte
 }
 
-const bubbleDelay = 10 * time.Millisecond
+const (
+	bubbleDelay   = 10 * time.Millisecond
+	bubbleMessage = 8 << 10 // bytes of a message down: more than an agent's, so that an inbox overflows sooner
+)
 
 // newBubbleLane opens a lane to an agent whose destinations are served by handle.
 func newBubbleLane(t *testing.T, ctx context.Context, running *sync.WaitGroup, handle func(io.ReadWriteCloser)) *lane { //nolint:revive // t first, as everywhere
@@ -41,7 +44,7 @@ func newBubbleLane(t *testing.T, ctx context.Context, running *sync.WaitGroup, h
 
 	near, far := net.Pipe()
 	a := &bubbleAgent{lane: l, near: near, up: make(chan []byte, 1<<16), down: make(chan []byte, 1<<16)}
-	a.channel = newChannel(slog.New(slog.DiscardHandler), 1024, 0, func(kind wire.PayloadType, body []byte) error {
+	a.channel = newChannel(slog.New(slog.DiscardHandler), bubbleMessage, 0, func(kind wire.PayloadType, body []byte) error {
 		if kind == wire.Output {
 			_, _ = near.Write(body) // blocks, and with it acknowledges, while the mux takes nothing (A6)
 		}
@@ -61,7 +64,7 @@ func newBubbleLane(t *testing.T, ctx context.Context, running *sync.WaitGroup, h
 		}
 	})
 	running.Go(func() { // from the mux into the channel
-		packet := make([]byte, 1024)
+		packet := make([]byte, bubbleMessage)
 		for {
 			n, err := near.Read(packet)
 			if err != nil || a.channel.send(ctx, packet[:n]) != nil {
@@ -156,6 +159,7 @@ func (a *bubbleAgent) hear(ctx context.Context, from chan []byte, to *channel) {
 // has those). protocol.md 9, P9 (one slow reader stops all), A2 (the client must always read), A4 (acknowledges never
 // wait for the reader) and A6 (a blocked destination takes its session along).
 func TestFaultStalledEndsForTenMinutes(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup

@@ -45,7 +45,7 @@ type Task struct {
 	PlatformVersion, Platform string
 	TaskDefinition            string // ARN
 	RoleOverride              string // ARN of the task role that it was started with; empty: the task definition's
-	Subnet                    string // of its network interface, where ECS tells
+	Subnet, Address           string // of its network interface, where ECS tells
 	ExecEnabled               bool
 	StartedAt, StoppedAt      time.Time
 	StoppedReason             string

@@ -28,6 +28,9 @@ type Statement struct {
 	Condition map[string]map[string]any `json:",omitempty"`
 }
 
+// String is the statement as it is pasted into a policy, on one line.
+func (s Statement) String() string { return statementJSON(s) }
+
 func (e *DeniedError) Error() string {
 	text := "not allowed: " + e.Action
 	if e.Resource != "" && e.Resource != "*" {

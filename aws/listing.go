@@ -212,8 +212,11 @@ func taskFrom(t types.Task, cluster string) Task {
 	}
 	for _, a := range t.Attachments {
 		for _, detail := range a.Details {
-			if sdk.ToString(detail.Name) == "subnetId" {
+			switch sdk.ToString(detail.Name) {
+			case "subnetId":
 				task.Subnet = sdk.ToString(detail.Value)
+			case "privateIPv4Address":
+				task.Address = sdk.ToString(detail.Value)
 			}
 		}
 	}

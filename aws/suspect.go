@@ -35,9 +35,6 @@ func (s Suspect) String() string {
 	return ""
 }
 
-// taskActions are what the agent does with the task role (ECS Developer Guide, "Task IAM role, ECS Exec permissions").
-const taskActions = `"ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel"`
-
 func (s Suspect) remedy(t Target) string {
 	container := orWord(t.Container, "the container")
 	switch s {
@@ -47,8 +44,7 @@ func (s Suspect) remedy(t Target) string {
 	case SuspectReadonlyRoot:
 		return fmt.Sprintf("set readonlyRootFilesystem to false for %s in the task definition, or mount writable volumes at /managed-agents, /var/lib/amazon/ssm and /var/log/amazon/ssm", container)
 	case SuspectNoRole:
-		return "give the task definition a task role (taskRoleArn; Terraform: task_role_arn) that ecs-tasks.amazonaws.com may assume, with the statement " +
-			`{"Effect":"Allow","Action":[` + strings.ReplaceAll(taskActions, ", ", ",") + `],"Resource":["*"]}`
+		return "give the task definition a task role (taskRoleArn; Terraform: task_role_arn) that ecs-tasks.amazonaws.com may assume, with the statement " + statementJSON(TaskRolePolicy().Statement[0])
 	case SuspectKeys:
 		return fmt.Sprintf("take AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY out of %s's environment: its agent uses them instead of the task role", container)
 	}

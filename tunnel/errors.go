@@ -180,6 +180,12 @@ func (e *ClosedError) Idle() bool {
 	return strings.Contains(text, "inactivity") || strings.Contains(text, "idle")
 }
 
+// Unresolved reports whether the text says that the task cannot resolve the remote host.
+func (e *ClosedError) Unresolved() bool {
+	text := strings.ToLower(e.Output)
+	return strings.Contains(text, "resolve") || strings.Contains(text, "lookup")
+}
+
 // Remedy reads the text that the service or the agent gave.
 func (e *ClosedError) Remedy() string {
 	text := strings.ToLower(e.Output)
@@ -188,7 +194,7 @@ func (e *ClosedError) Remedy() string {
 		return "the task role lacks ssmmessages:CreateDataChannel or ssmmessages:OpenDataChannel, or its credentials expired"
 	case e.Idle():
 		return "the account's idle timeout ended it; --keep-alive 1m keeps sessions open while nothing flows"
-	case strings.Contains(text, "resolve") || strings.Contains(text, "lookup") || strings.Contains(text, "host"):
+	case e.Unresolved() || strings.Contains(text, "host"):
 		return "the task cannot use that remote host: check its name and that the task's VPC resolves and reaches it"
 	default:
 		return "nothing to do: another session is opened as long as the tunnel is wanted"

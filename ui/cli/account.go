@@ -38,12 +38,22 @@ func (a *app) connect(ctx context.Context) (*account, error) {
 }
 
 func (acc *account) open(ctx context.Context, a *app) error {
+	options, err := acc.prepare(a) //nolint:contextcheck // the demo lives until it is closed
+	if err != nil {
+		return err
+	}
+	acc.client, err = aws.Connect(ctx, options)
+	return err
+}
+
+// prepare opens the log and, where it is wanted, the demo account, and says how to connect.
+func (acc *account) prepare(a *app) (aws.Options, error) {
 	s := &a.shared
 	logTo := a.Stderr
 	if s.logFile != "" {
 		file, err := os.OpenFile(s.logFile, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 		if err != nil {
-			return &settingError{source: "--log-file", advice: "name a file that can be written", err: err}
+			return aws.Options{}, &settingError{source: "--log-file", advice: "name a file that can be written", err: err}
 		}
 		acc.closes = append(acc.closes, func() { _ = file.Close() })
 		logTo = file
@@ -54,9 +64,9 @@ func (acc *account) open(ctx context.Context, a *app) error {
 		options.Mask = a.github.Mask
 	}
 	if s.demo {
-		demo, err := startDemo(emulator.Options{Log: acc.log}) //nolint:contextcheck // the account lives until it is closed
+		demo, err := startDemo(emulator.Options{Log: acc.log})
 		if err != nil {
-			return err
+			return aws.Options{}, err
 		}
 		acc.demo = demo
 		acc.closes = append(acc.closes, demo.close)
@@ -65,12 +75,7 @@ func (acc *account) open(ctx context.Context, a *app) error {
 			options.Region = s.region
 		}
 	}
-	client, err := aws.Connect(ctx, options)
-	if err != nil {
-		return err
-	}
-	acc.client = client
-	return nil
+	return options, nil
 }
 
 // close undoes open, last first.

@@ -1,0 +1,144 @@
+package aws
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// SimulateRole asks IAM which of the agent's actions a role may not do. It is a hint: IAM's simulation knows neither every
+// condition nor the policies of the organisation.
+func (c *Client) SimulateRole(ctx context.Context, role string) (missing []string, err error) {
+	form := url.Values{"PolicySourceArn": {role}}
+	for i, action := range TaskRolePolicy().Statement[0].Action {
+		form.Set(fmt.Sprintf("ActionNames.member.%d", i+1), action)
+	}
+	var out struct {
+		Results []struct {
+			Action   string `xml:"EvalActionName"`
+			Decision string `xml:"EvalDecision"`
+		} `xml:"SimulatePrincipalPolicyResult>EvaluationResults>member"`
+	}
+	if err := c.query(ctx, iamAPI(), "SimulatePrincipalPolicy", form, &out); err != nil {
+		return nil, err
+	}
+	for _, r := range out.Results {
+		if r.Decision != "allowed" {
+			missing = append(missing, firstLine(r.Action))
+		}
+	}
+	return missing, nil
+}
+
+// Network is how a subnet gets to Session Manager.
+type Network struct {
+	VPC      string
+	Default  string // what the default route leads to: nat-…, igw-…, tgw-…; empty without one
+	PublicIP bool   // the interface that was asked about has a public address
+	Endpoint string // of ssmmessages in the VPC: vpce-…; empty without one
+	Private  bool   // it answers to the service's own name (private DNS)
+}
+
+// Reaches reports whether the way is complete, as far as routes tell.
+func (n Network) Reaches() bool {
+	switch {
+	case n.Endpoint != "" && n.Private:
+		return true
+	case strings.HasPrefix(n.Default, "igw-"):
+		return n.PublicIP
+	}
+	return n.Default != ""
+}
+
+// Network looks at the routes of a subnet, for an interface with a private address in it.
+func (c *Client) Network(ctx context.Context, subnet, address string) (Network, error) {
+	var n Network
+	var subnets struct {
+		VPC []string `xml:"subnetSet>item>vpcId"`
+	}
+	if err := c.query(ctx, ec2API(), "DescribeSubnets", url.Values{"SubnetId.1": {subnet}}, &subnets); err != nil {
+		return n, err
+	}
+	if len(subnets.VPC) == 0 {
+		return n, &AnswerError{Operation: "ec2:DescribeSubnets", Problem: "no subnet " + subnet}
+	}
+	n.VPC = subnets.VPC[0]
+	tables, err := c.routes(ctx, "association.subnet-id", subnet)
+	if err == nil && len(tables) == 0 { // then the main one holds
+		tables, err = c.routes(ctx, "association.main", "true", "vpc-id", n.VPC)
+	}
+	if err != nil {
+		return n, err
+	}
+	n.Default = defaultRoute(tables)
+	var endpoints struct {
+		Items []struct {
+			ID      string `xml:"vpcEndpointId"`
+			State   string `xml:"state"`
+			Private bool   `xml:"privateDnsEnabled"`
+		} `xml:"vpcEndpointSet>item"`
+	}
+	if err := c.query(ctx, ec2API(), "DescribeVpcEndpoints", filters("vpc-id", n.VPC, "service-name", "com.amazonaws."+c.region+".ssmmessages"), &endpoints); err != nil {
+		return n, err
+	}
+	for _, e := range endpoints.Items {
+		if strings.EqualFold(e.State, "available") {
+			n.Endpoint, n.Private = firstLine(e.ID), n.Private || e.Private
+		}
+	}
+	if strings.HasPrefix(n.Default, "igw-") && address != "" {
+		var interfaces struct {
+			Public []string `xml:"networkInterfaceSet>item>association>publicIp"`
+		}
+		if err := c.query(ctx, ec2API(), "DescribeNetworkInterfaces", filters("subnet-id", subnet, "addresses.private-ip-address", address), &interfaces); err != nil {
+			return n, err
+		}
+		n.PublicIP = len(interfaces.Public) > 0
+	}
+	return n, nil
+}
+
+// routeTable is what is read of a route table.
+type routeTable struct {
+	Routes []route `xml:"routeSet>item"`
+}
+
+type route struct {
+	To      string `xml:"destinationCidrBlock"`
+	State   string `xml:"state"`
+	Gateway string `xml:"gatewayId"`
+	NAT     string `xml:"natGatewayId"`
+	Transit string `xml:"transitGatewayId"`
+	ENI     string `xml:"networkInterfaceId"`
+	Peer    string `xml:"vpcPeeringConnectionId"`
+}
+
+func (c *Client) routes(ctx context.Context, pairs ...string) ([]routeTable, error) {
+	var out struct {
+		Tables []routeTable `xml:"routeTableSet>item"`
+	}
+	err := c.query(ctx, ec2API(), "DescribeRouteTables", filters(pairs...), &out)
+	return out.Tables, err
+}
+
+func defaultRoute(tables []routeTable) string {
+	for _, t := range tables {
+		for _, r := range t.Routes {
+			if r.To == "0.0.0.0/0" && r.State != "blackhole" {
+				return firstLine(orWord(r.NAT, orWord(r.Transit, orWord(r.ENI, orWord(r.Peer, r.Gateway)))))
+			}
+		}
+	}
+	return ""
+}
+
+// filters are EC2's, by name and value.
+func filters(pairs ...string) url.Values {
+	form := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		form.Set(fmt.Sprintf("Filter.%d.Name", i/2+1), pairs[i])
+		form.Set(fmt.Sprintf("Filter.%d.Value.1", i/2+1), pairs[i+1])
+	}
+	return form
+}

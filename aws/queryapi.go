@@ -1,0 +1,126 @@
+package aws
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+)
+
+// The SDK's clients of IAM and EC2 have a thousand operations; the five read-only ones that the doctor's hints need are
+// called here by AWS's query protocol (IAM and EC2 API References, "Making Query Requests").
+
+// queryAPI is a service that speaks the query protocol.
+type queryAPI struct{ name, version string }
+
+func iamAPI() queryAPI { return queryAPI{"iam", "2010-05-08"} }
+func ec2API() queryAPI { return queryAPI{"ec2", "2016-11-15"} }
+
+// maxQueryAnswer bounds what is read of an answer.
+const maxQueryAnswer = 4 << 20
+
+// endpoint is the service's URL and the region that its requests are signed for.
+func (c *Client) endpoint(q queryAPI) (address, region string, err error) {
+	region = c.region
+	for _, own := range []string{os.Getenv("AWS_ENDPOINT_URL_" + strings.ToUpper(q.name)), deref(c.config.BaseEndpoint), os.Getenv("AWS_ENDPOINT_URL")} {
+		if own != "" {
+			return own, region, nil
+		}
+	}
+	suffix := map[string]string{"aws": "amazonaws.com", "aws-us-gov": "amazonaws.com", "aws-cn": "amazonaws.com.cn"}[c.partition()]
+	if suffix == "" {
+		return "", "", fmt.Errorf("the endpoint of %s in %s is not known here", q.name, c.region)
+	}
+	if q.name != "iam" {
+		return "https://" + q.name + "." + region + "." + suffix, region, nil
+	}
+	switch c.partition() { // IAM is one for each partition
+	case "aws-cn":
+		return "https://iam.cn-north-1." + suffix, "cn-north-1", nil
+	case "aws-us-gov":
+		return "https://iam.us-gov." + suffix, "us-gov-west-1", nil
+	}
+	return "https://iam." + suffix, "us-east-1", nil
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// query calls an action and decodes its answer. It tries once: what it finds is only a hint.
+func (c *Client) query(ctx context.Context, q queryAPI, action string, form url.Values, into any) error {
+	address, region, err := c.endpoint(q)
+	if err != nil {
+		return err
+	}
+	form.Set("Action", action)
+	form.Set("Version", q.version)
+	body := []byte(form.Encode())
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(address, "/")+"/", bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("%s:%s: %w", q.name, action, err)
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+	credentials, err := c.credentials.Retrieve(ctx)
+	if err != nil {
+		return c.explainCredentials(ctx, err)
+	}
+	sum := sha256.Sum256(body)
+	if err := v4.NewSigner().SignHTTP(ctx, credentials, request, hex.EncodeToString(sum[:]), q.name, region, c.now()); err != nil {
+		return fmt.Errorf("sign %s:%s: %w", q.name, action, err)
+	}
+	answer, err := c.config.HTTPClient.Do(request)
+	if err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return c.explainConnection(err, q.name+":"+action)
+	}
+	defer answer.Body.Close() //nolint:errcheck // read to the end or not wanted
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxQueryAnswer))
+	if err != nil {
+		return fmt.Errorf("%s:%s: %w", q.name, action, err)
+	}
+	if answer.StatusCode != http.StatusOK {
+		return c.queryRefused(q.name+":"+action, answer.StatusCode, text)
+	}
+	if err := xml.Unmarshal(text, into); err != nil {
+		return &AnswerError{Operation: q.name + ":" + action, Status: answer.StatusCode, Problem: firstLine(err.Error()), Err: err}
+	}
+	return nil
+}
+
+// queryRefused explains a refusal: IAM has the error at the top, EC2 below Errors.
+func (c *Client) queryRefused(operation string, status int, text []byte) error {
+	var said struct {
+		Code    string `xml:"Error>Code"`
+		Message string `xml:"Error>Message"`
+		Codes   string `xml:"Errors>Error>Code"`
+		Words   string `xml:"Errors>Error>Message"`
+	}
+	if err := xml.Unmarshal(text, &said); err != nil || said.Code+said.Codes == "" {
+		return &AnswerError{Operation: operation, Status: status, Problem: "no AWS error code in it"}
+	}
+	code, message := said.Code+said.Codes, firstLine(said.Message+said.Words)
+	cause := errors.New(code)
+	switch code {
+	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation":
+		return c.denied(cause, message, operation, place{})
+	case "Throttling", "ThrottlingException", "RequestLimitExceeded":
+		return &ThrottledError{Operation: operation, Err: cause}
+	}
+	return &FaultError{Operation: operation, Code: firstLine(code), Message: message, Status: status, Err: cause}
+}

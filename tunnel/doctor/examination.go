@@ -1,0 +1,172 @@
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"culvert/aws"
+	"culvert/tunnel"
+)
+
+// examination is one Run: what its checks have found for those that build on them. Every field is written by the check
+// named behind it and read by checks that come after that one.
+type examination struct {
+	Options
+
+	client    *aws.Client    // credentials
+	refused   error          // region: what Connect said about the credentials
+	identity  aws.Identity   // identity
+	found     aws.Inspection // cluster
+	line      *line          // session
+	lineErr   error          // session: why the line did not open
+	answer    Answer         // port
+	answerErr error          // port: *SilentError or *ShutError when nothing answered
+}
+
+func newExamination(o Options) *examination {
+	if o.Patience == 0 {
+		o.Patience = defaultPatience
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &examination{Options: o}
+}
+
+// The ids of the checks.
+const (
+	checkRegion      = "region"
+	checkCredentials = "credentials"
+	checkIdentity    = "identity"
+	checkClock       = "clock"
+	checkListen      = "listen"
+	checkCluster     = "cluster"
+	checkService     = "service"
+	checkTask        = "task"
+	checkExec        = "exec"
+	checkAgent       = "agent"
+	checkDefinition  = "definition"
+	checkSession     = "session"
+	checkChannel     = "channel"
+	checkHandshake   = "handshake"
+	checkPort        = "port"
+	checkAnswer      = "answer"
+	checkRole        = "role"
+	checkNetwork     = "network"
+	checkLeftovers   = "leftovers"
+	checkOutlook     = "outlook"
+)
+
+// checks are those of one examination, in the order of the path, which is also that of their cost.
+func (x *examination) checks() []Check {
+	all := []Check{
+		x.regionCheck(), x.credentialsCheck(), x.identityCheck(), x.clockCheck(), x.listenCheck(),
+		x.clusterCheck(), x.serviceCheck(), x.taskCheck(), x.execCheck(), x.agentCheck(), x.definitionCheck(),
+		x.sessionCheck(), x.channelCheck(), x.handshakeCheck(), x.portCheck(), x.answerCheck(),
+	}
+	for i, u := range x.Probes {
+		all = append(all, x.probeCheck(i, u))
+	}
+	return append(all, x.roleCheck(), x.networkCheck(), x.leftoversCheck(), x.outlookCheck())
+}
+
+// close ends what the examination has opened.
+func (x *examination) close(ctx context.Context) {
+	if x.line == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	x.line.close(ctx)
+}
+
+// describe writes into a report what the examination was about.
+func (x *examination) describe(r *Report) {
+	r.Target = x.found.Target
+	if e, ok := errors.AsType[*aws.NotReadyError](x.found.Err); ok {
+		r.Target = e.Target
+	}
+	if r.Target == (aws.Target{}) {
+		q := x.Query
+		r.Target = aws.Target{Cluster: q.Cluster, Service: q.Service, Task: q.Task, Container: q.Container}
+	}
+	if x.client != nil {
+		r.Region = x.client.Region()
+	}
+	r.Account = x.identity.Account
+}
+
+// pass is a finding without trouble.
+func pass(evidence ...string) Finding { return Finding{Verdict: Pass, Evidence: evidence} }
+
+// fail is a finding that ends the path.
+func fail(err error, evidence ...string) Finding {
+	return Finding{Verdict: Fail, Err: err, Evidence: evidence}
+}
+
+// skip is a finding of nothing.
+func skip(format string, args ...any) Finding {
+	return Finding{Verdict: Skipped, Why: fmt.Sprintf(format, args...)}
+}
+
+// blind is the finding of a check that could not look. A denied action is named with its statement by the error.
+func blind(err error) Finding {
+	f := Finding{Verdict: Skipped, Why: "could not look: " + err.Error(), Err: err}
+	if denied, ok := errors.AsType[*aws.DeniedError](err); ok {
+		f.Why = "may not look: " + denied.Action + " is not allowed"
+	}
+	return f
+}
+
+// advise turns advice into a finding: a pass when there is none.
+func advise(evidence []string, all ...*AdviceError) Finding {
+	all = slices.DeleteFunc(all, func(a *AdviceError) bool { return a == nil })
+	if len(all) == 0 {
+		return pass(evidence...)
+	}
+	f := Finding{Verdict: Warn, Evidence: evidence, Err: all[0]}
+	if len(all) > 1 {
+		f.Err = &AdviceError{ID: all[0].ID, Problem: joined(all, func(a *AdviceError) string { return a.Problem }), Advice: joined(all, func(a *AdviceError) string { return a.Advice })}
+	}
+	return f
+}
+
+func joined(all []*AdviceError, part func(*AdviceError) string) string {
+	texts := make([]string, 0, len(all))
+	for _, a := range all {
+		texts = append(texts, part(a))
+	}
+	return strings.Join(texts, "; ")
+}
+
+// gapOf is the gap that hides a part of what ECS knows; nil when all was seen.
+func (x *examination) gapOf(what string) error {
+	for _, g := range x.found.Gaps {
+		if gap, ok := errors.AsType[*aws.GapError](g); ok && gap.What == what {
+			return gap.Err
+		}
+	}
+	return nil
+}
+
+// remote is the far end in words.
+func (x *examination) remote() string {
+	r := x.Spec.Remote
+	if r.Host == "" {
+		return fmt.Sprintf("port %d of the task", r.Port)
+	}
+	return r.String()
+}
+
+// isProxyPort tells the ports at which an HTTP proxy is expected: Squid's, and the usual other two.
+func isProxyPort(e tunnel.Endpoint) bool {
+	return e.Host == "" && slices.Contains([]uint16{3128, 8080, 8888}, e.Port)
+}
+
+func name(t aws.Target) string { return cmp.Or(t.String(), "the target") }

@@ -1,0 +1,320 @@
+package doctor
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+)
+
+// Route is a way to web servers: through an HTTP proxy, or straight to one of them.
+type Route struct {
+	Dial     Dial
+	Direct   bool           // Dial leads to the server itself
+	Roots    *x509.CertPool // nil are the system's
+	Patience time.Duration  // for each leg; 0 is 20 s
+}
+
+// Trip is what a request over a route went through.
+type Trip struct {
+	Legs   []Leg
+	Status int
+	Server string // name of the server, or of the proxy that refused
+	Issuer string // of the server's certificate
+}
+
+// Leg is a part of a trip and how long it took.
+type Leg struct {
+	Name string
+	Took time.Duration
+}
+
+func (t *Trip) leg(name string, since time.Time) {
+	t.Legs = append(t.Legs, Leg{Name: name, Took: time.Since(since)})
+}
+
+// Evidence lists the legs.
+func (t *Trip) Evidence() []string {
+	legs := make([]string, 0, len(t.Legs)+1)
+	for _, l := range t.Legs {
+		legs = append(legs, l.Name+" "+brief(l.Took))
+	}
+	evidence := []string{strings.Join(legs, ", ")}
+	if t.Status != 0 {
+		evidence = append(evidence, fmt.Sprintf("status %d", t.Status))
+	}
+	if t.Issuer != "" {
+		evidence = append(evidence, "certificate by "+quoted(t.Issuer))
+	}
+	return evidence
+}
+
+// Fetch asks for a page, following no redirect. The error says what stands in the way: *RefusalError, *SchemeError,
+// *CertificateError, *CutError, *StatusError for a server's own status from 400 on, or one of the connection.
+func (r Route) Fetch(ctx context.Context, u *url.URL) (*Trip, error) {
+	if r.Patience == 0 {
+		r.Patience = defaultPatience
+	}
+	trip := &Trip{}
+	started := time.Now()
+	conn, stop, err := open(ctx, r.Dial)
+	if err != nil {
+		return trip, err
+	}
+	defer stop()
+	w := &walk{Route: r, trip: trip, url: u, conn: conn, r: bufio.NewReader(conn)}
+	w.leg("connect", started)
+	err = w.run(ctx)
+	if ctx.Err() != nil && err != nil {
+		return trip, context.Cause(ctx)
+	}
+	return trip, err
+}
+
+// walk is one Fetch under way.
+type walk struct {
+	Route
+
+	trip *Trip
+	url  *url.URL
+	conn net.Conn
+	r    *bufio.Reader
+}
+
+func (w *walk) leg(name string, since time.Time) { w.trip.leg(name, since) }
+
+func (w *walk) host() string { return w.url.Hostname() }
+
+func (w *walk) port() string {
+	if p := w.url.Port(); p != "" {
+		return p
+	}
+	return map[string]string{"http": "80", "https": "443", "tls": "443"}[w.url.Scheme]
+}
+
+func (w *walk) address() string { return net.JoinHostPort(w.host(), w.port()) }
+
+func (w *walk) run(ctx context.Context) error {
+	secure := w.url.Scheme == "https" || w.url.Scheme == "tls"
+	if secure && !w.Direct {
+		if err := w.tunnel(ctx); err != nil {
+			return err
+		}
+	}
+	if secure {
+		if err := w.secure(ctx); err != nil {
+			return err
+		}
+	}
+	if w.url.Scheme == "tls" {
+		return nil
+	}
+	return w.get(ctx, secure)
+}
+
+// tunnel asks the proxy for a connection to the server.
+func (w *walk) tunnel(ctx context.Context) error {
+	started := time.Now()
+	answer, err := w.ask("CONNECT "+w.address()+" HTTP/1.1\r\nHost: "+w.address()+"\r\nUser-Agent: culvert\r\n\r\n", http.MethodConnect)
+	if err != nil {
+		return w.unanswered(http.MethodConnect, err, time.Since(started))
+	}
+	defer answer.Body.Close() //nolint:errcheck // the connection goes on
+	w.leg("CONNECT", started)
+	if answer.StatusCode == http.StatusOK {
+		return nil
+	}
+	refused := Refused(http.MethodConnect, w.host(), w.port(), answer, time.Since(started))
+	w.trip.Server = refused.Server
+	return w.refine(ctx, refused)
+}
+
+// ask writes a request and reads the head of the answer.
+func (w *walk) ask(request, method string) (*http.Response, error) {
+	if err := w.conn.SetDeadline(time.Now().Add(w.Patience)); err != nil {
+		return nil, fmt.Errorf("set a deadline: %w", err)
+	}
+	if _, err := io.WriteString(w.conn, request); err != nil {
+		return nil, err
+	}
+	return http.ReadResponse(w.r, &http.Request{Method: method})
+}
+
+// unanswered explains a request to the proxy that got no answer.
+func (w *walk) unanswered(method string, err error, after time.Duration) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return &RefusalError{Reason: ReasonDropped, Host: w.host(), Port: w.port(), Method: method, After: after}
+	}
+	return &CutError{Host: "the proxy", Step: "it hangs up on " + method, Err: err}
+}
+
+// refine finds out whether a rule is about the host or the port: by asking for the same host on 443, which a proxy that
+// lets anybody anywhere allows.
+func (w *walk) refine(ctx context.Context, e *RefusalError) error {
+	if e.Reason != ReasonRule {
+		return e
+	}
+	if e.Method == http.MethodConnect && w.port() == "443" {
+		e.Reason = ReasonHost
+		return e
+	}
+	if denied, known := w.denies(ctx, "443"); known && denied {
+		e.Reason = ReasonHost
+	} else if known {
+		e.Reason = ReasonPort
+	}
+	return e
+}
+
+// denies reports whether the proxy's rules refuse a CONNECT to the host on another port; not known when it does not answer.
+func (w *walk) denies(ctx context.Context, port string) (denied, known bool) {
+	conn, stop, err := open(ctx, w.Dial)
+	if err != nil {
+		return false, false
+	}
+	defer stop()
+	other := &walk{Route: w.Route, trip: &Trip{}, url: w.url, conn: conn, r: bufio.NewReader(conn)}
+	address := net.JoinHostPort(w.host(), port)
+	answer, err := other.ask("CONNECT "+address+" HTTP/1.1\r\nHost: "+address+"\r\n\r\n", http.MethodConnect)
+	if err != nil {
+		return false, errors.Is(err, os.ErrDeadlineExceeded) // it tries, so it allows
+	}
+	defer answer.Body.Close() //nolint:errcheck // not read
+	return answer.StatusCode == http.StatusForbidden, true
+}
+
+// secure is the TLS handshake with the server.
+func (w *walk) secure(ctx context.Context) error {
+	started := time.Now()
+	if err := w.conn.SetDeadline(time.Now().Add(w.Patience)); err != nil {
+		return fmt.Errorf("set a deadline: %w", err)
+	}
+	settings := &tls.Config{ServerName: w.host(), RootCAs: w.Roots, MinVersion: tls.VersionTLS12}
+	conn := tls.Client(&bufferedConn{Conn: w.conn, r: w.r}, settings)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return w.tlsError(err)
+	}
+	w.leg("TLS", started)
+	if chain := conn.ConnectionState().PeerCertificates; len(chain) > 0 {
+		w.trip.Issuer = chain[0].Issuer.String()
+	}
+	w.conn, w.r = conn, bufio.NewReader(conn)
+	return nil
+}
+
+// bufferedConn reads what was read ahead first.
+type bufferedConn struct {
+	net.Conn
+
+	r *bufio.Reader
+}
+
+// Read implements net.Conn.
+func (c *bufferedConn) Read(b []byte) (int, error) { return c.r.Read(b) }
+
+// tlsError explains a TLS handshake that failed.
+func (w *walk) tlsError(err error) error {
+	if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return certificateError(w.host(), e)
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return &SchemeError{Host: w.address()}
+	}
+	step := "it hangs up in the TLS handshake"
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		if w.Direct {
+			return &RefusalError{Reason: ReasonMute, Host: w.host(), Port: w.port(), Method: "TLS", After: w.Patience}
+		}
+		step = "it says nothing to a TLS handshake"
+	case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+		step = "the TLS handshake fails"
+	}
+	return &CutError{Host: w.address(), Step: step, Err: err}
+}
+
+func certificateError(host string, e *tls.CertificateVerificationError) error {
+	c := &CertificateError{Host: host, Problem: OtherwiseInvalid, Err: e.Err}
+	if len(e.UnverifiedCertificates) > 0 {
+		leaf := e.UnverifiedCertificates[0]
+		c.Subject, c.Issuer, c.Names, c.Expired = leaf.Subject.String(), leaf.Issuer.String(), leaf.DNSNames, leaf.NotAfter
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](e.Err); ok {
+		c.Problem = UnknownAuthority
+	}
+	if _, ok := errors.AsType[x509.HostnameError](e.Err); ok {
+		c.Problem = WrongName
+	}
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](e.Err); ok && invalid.Reason == x509.Expired {
+		c.Problem = OutOfDate
+	}
+	return c
+}
+
+// get asks for the page: in the proxy's form, unless the server itself is at the other end.
+func (w *walk) get(ctx context.Context, secure bool) error {
+	started := time.Now()
+	where := *w.url
+	where.User, where.Fragment = nil, ""
+	target := where.RequestURI()
+	if !secure && !w.Direct {
+		target = where.String()
+	}
+	host := w.url.Host
+	answer, err := w.ask("GET "+target+" HTTP/1.1\r\nHost: "+host+"\r\nUser-Agent: culvert\r\nAccept: */*\r\nConnection: close\r\n\r\n", http.MethodGet)
+	if err != nil {
+		return w.noPage(ctx, err, secure, time.Since(started))
+	}
+	defer answer.Body.Close() //nolint:errcheck // only its beginning is read
+	w.leg("answer", started)
+	w.trip.Server = answer.Header.Get("Server")
+	if !secure && !w.Direct {
+		if refused := Refused(http.MethodGet, w.host(), w.port(), answer, time.Since(started)); refused != nil {
+			return w.refine(ctx, refused)
+		}
+	}
+	w.trip.Status = answer.StatusCode
+	if answer.StatusCode < http.StatusBadRequest {
+		return nil
+	}
+	body, _ := io.ReadAll(io.LimitReader(answer.Body, 2048))
+	if answer.StatusCode == http.StatusBadRequest && !secure && bytes.Contains(bytes.ToUpper(body), []byte("HTTPS")) {
+		return &SchemeError{Host: w.address(), TLS: true} // in nginx's, Apache's and Go's own words
+	}
+	return &StatusError{URL: where.Redacted(), Status: answer.StatusCode, Server: w.trip.Server}
+}
+
+// noPage explains a request for a page that got no answer.
+func (w *walk) noPage(ctx context.Context, err error, secure bool, after time.Duration) error {
+	silent := errors.Is(err, os.ErrDeadlineExceeded)
+	mute := &RefusalError{Reason: ReasonMute, Host: w.host(), Port: w.port(), Method: http.MethodGet, After: after}
+	switch {
+	case silent && (secure || w.Direct):
+		return mute
+	case secure || w.Direct:
+		return &CutError{Host: w.address(), Step: "it hangs up on the request", Err: err}
+	case !silent:
+		return w.unanswered(http.MethodGet, err, after)
+	}
+	// The proxy has not answered yet. A CONNECT tells whether it reaches the server.
+	conn, stop, dialErr := open(ctx, w.Dial)
+	if dialErr != nil {
+		return w.unanswered(http.MethodGet, err, after)
+	}
+	defer stop()
+	other := &walk{Route: w.Route, trip: &Trip{}, url: w.url, conn: conn, r: bufio.NewReader(conn)}
+	if other.tunnel(ctx) == nil {
+		return mute
+	}
+	return w.unanswered(http.MethodGet, err, after)
+}

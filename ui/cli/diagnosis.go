@@ -1,0 +1,250 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"regexp"
+	"runtime"
+	"strings"
+	"time"
+
+	"culvert/tunnel/doctor"
+	"culvert/ui/headless"
+)
+
+// diagnosis is a doctor's report as it is shown.
+type diagnosis struct {
+	doctor.Report
+
+	mask  bool
+	build Build
+}
+
+// What --mask hides: account ids, access key and principal ids, the queries of URLs.
+var (
+	accountForm = regexp.MustCompile(`\b\d{12}\b`)
+	keyForm     = regexp.MustCompile(`\b(AKIA|ASIA|AROA|AIDA|AGPA)[A-Z0-9]{12,}\b`)
+	queryForm   = regexp.MustCompile(`(\bhttps?://[^\s?"]+)\?[^\s"]*`)
+)
+
+// clean makes text from elsewhere safe to show, and hides what is to be hidden.
+func (d diagnosis) clean(text string) string {
+	text = headless.Printable(text)
+	if !d.mask {
+		return text
+	}
+	text = accountForm.ReplaceAllString(text, "************")
+	text = keyForm.ReplaceAllString(text, "$1****************")
+	return queryForm.ReplaceAllString(text, "$1?…")
+}
+
+func (d diagnosis) words(err error) string {
+	if err == nil {
+		return ""
+	}
+	return d.clean(err.Error())
+}
+
+// text is the report for people: what is not in order, the cause, what to do. With all it has every check.
+func (d diagnosis) text(all, color bool) string {
+	p := painter(color)
+	var b strings.Builder
+	where := d.Region
+	if d.Account != "" {
+		where += ", account " + d.Account
+	}
+	target := d.clean(strings.TrimPrefix(d.Target.String(), "/"))
+	fmt.Fprintf(&b, "%s → %s", target, d.clean(d.Remote.String()))
+	if where != "" {
+		fmt.Fprintf(&b, " (%s)", d.clean(where))
+	}
+	b.WriteString("\n\n")
+	d.writeChecks(&b, all, p)
+	first := d.First()
+	if first == nil {
+		verdict := "Nothing fails."
+		if warnings := d.count(doctor.Warn); warnings > 0 {
+			verdict = fmt.Sprintf("Nothing fails; %s.", plural(warnings, "warning"))
+		}
+		fmt.Fprintf(&b, "\n%s\n", p.paint(doctor.Pass, verdict))
+		return b.String()
+	}
+	id := ""
+	if first.Cause != "" {
+		id = " (" + first.Cause + ")"
+	}
+	fmt.Fprintf(&b, "\n%s %s\n", p.paint(doctor.Fail, "The cause"+id+":"), d.words(first.Finding.Err))
+	fmt.Fprintf(&b, "What to do: %s\n", d.clean(first.Remedy()))
+	return b.String()
+}
+
+// writeChecks lists the verdicts: what is hidden by a failure on one line, what passed as a number.
+func (d diagnosis) writeChecks(b *strings.Builder, all bool, p painter) {
+	first := d.First()
+	var hidden []string
+	for _, r := range d.Results {
+		f := r.Finding
+		switch {
+		case f.Verdict == doctor.Skipped && !all && strings.HasPrefix(f.Why, "hidden by "):
+			hidden = append(hidden, r.Check)
+			continue
+		case f.Verdict == doctor.Pass && !all, f.Verdict == doctor.Skipped && !all && f.Err == nil:
+			continue
+		}
+		fmt.Fprintf(b, "  %s %-11s %s\n", p.paint(f.Verdict, fmt.Sprintf("%-7s", f.Verdict)), r.Check, d.clean(line(r)))
+		if len(f.Evidence) > 0 && f.Verdict != doctor.Pass {
+			fmt.Fprintf(b, "  %20s seen: %s\n", "", d.clean(strings.Join(f.Evidence, "; ")))
+		}
+		isOther := first == nil || r.Check != first.Check
+		if remedy := r.Remedy(); remedy != "" && isOther && f.Verdict != doctor.Pass && (all || f.Verdict != doctor.Skipped) {
+			fmt.Fprintf(b, "  %20s do: %s\n", "", d.clean(remedy))
+		}
+	}
+	if len(hidden) > 0 && first != nil {
+		fmt.Fprintf(b, "  %s %s\n", p.paint(doctor.Skipped, "skipped"), "behind it: "+strings.Join(hidden, ", "))
+	}
+	if passed := d.count(doctor.Pass); passed > 0 && !all {
+		fmt.Fprintf(b, "  %s %s\n", p.paint(doctor.Pass, "pass   "), plural(passed, "check")+" (--all shows them)")
+	}
+}
+
+// line says what a check came to: what holds and by what, or what is wrong.
+func line(r doctor.Result) string {
+	text := r.Name
+	switch f := r.Finding; f.Verdict {
+	case doctor.Fail, doctor.Warn:
+		text = f.Err.Error()
+	case doctor.Skipped:
+		text += ": not checked, " + f.Why
+	case doctor.Pass:
+		if len(f.Evidence) > 0 {
+			text += ": " + strings.Join(f.Evidence, "; ")
+		}
+		if r.Took >= 10*time.Millisecond {
+			text += fmt.Sprintf(" (%d ms)", r.Took.Milliseconds())
+		}
+	}
+	return text
+}
+
+func (d diagnosis) count(v doctor.Verdict) int {
+	n := 0
+	for _, r := range d.Results {
+		if r.Finding.Verdict == v {
+			n++
+		}
+	}
+	return n
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// painter paints verdicts, or not.
+type painter bool
+
+func (p painter) paint(v doctor.Verdict, text string) string {
+	if !p {
+		return text
+	}
+	return "\x1b[" + map[doctor.Verdict]string{doctor.Pass: "32", doctor.Warn: "33", doctor.Skipped: "2", doctor.Fail: "31"}[v] + "m" + text + "\x1b[0m"
+}
+
+// reportJSON is the report for machines. Fields may be added, never renamed.
+type reportJSON struct {
+	Time    string      `json:"time"`
+	Cluster string      `json:"cluster"`
+	Service string      `json:"service,omitempty"`
+	Task    string      `json:"task,omitempty"`
+	Cont    string      `json:"container,omitempty"`
+	Remote  string      `json:"remote"`
+	Region  string      `json:"region,omitempty"`
+	Account string      `json:"account,omitempty"`
+	Took    int64       `json:"took_ms"`
+	Healthy bool        `json:"healthy"`
+	Cause   *causeJSON  `json:"cause,omitempty"`
+	Checks  []checkJSON `json:"checks"`
+}
+
+// causeJSON is the first failure.
+type causeJSON struct {
+	ID     string `json:"id,omitempty"`
+	Check  string `json:"check"`
+	Error  string `json:"error"`
+	Remedy string `json:"remedy"`
+}
+
+type checkJSON struct {
+	Check    string   `json:"check"`
+	Name     string   `json:"name"`
+	Verdict  string   `json:"verdict"`
+	Cause    string   `json:"cause,omitempty"`
+	Evidence []string `json:"evidence,omitempty"`
+	Error    string   `json:"error,omitempty"`
+	Remedy   string   `json:"remedy,omitempty"`
+	Why      string   `json:"why,omitempty"`
+	Took     int64    `json:"took_ms"`
+}
+
+func (d diagnosis) json() (string, error) {
+	out := reportJSON{
+		Time: d.At.UTC().Format("2006-01-02T15:04:05.000Z"), Took: d.Took.Milliseconds(), Healthy: d.Healthy(),
+		Cluster: d.clean(d.Target.Cluster), Service: d.clean(d.Target.Service), Task: d.clean(d.Target.Task), Cont: d.clean(d.Target.Container),
+		Remote: d.clean(d.Remote.String()), Region: d.Region, Account: d.clean(d.Account), Checks: []checkJSON{},
+	}
+	if r := d.First(); r != nil {
+		out.Cause = &causeJSON{ID: r.Cause, Check: r.Check, Error: d.words(r.Finding.Err), Remedy: d.clean(r.Remedy())}
+	}
+	for _, r := range d.Results {
+		c := checkJSON{
+			Check: r.Check, Name: d.clean(r.Name), Verdict: r.Finding.Verdict.String(), Cause: r.Cause, Why: d.clean(r.Finding.Why),
+			Error: d.words(r.Finding.Err), Remedy: d.clean(r.Remedy()), Took: r.Took.Milliseconds(),
+		}
+		for _, e := range r.Finding.Evidence {
+			c.Evidence = append(c.Evidence, d.clean(e))
+		}
+		out.Checks = append(out.Checks, c)
+	}
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // remedies hold < and & that are to be pasted
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(out); err != nil {
+		return "", fmt.Errorf("encode the report: %w", err)
+	}
+	return text.String(), nil
+}
+
+// save writes the whole report to a file that only this user can read.
+func (d diagnosis) save(path string) error {
+	text := fmt.Sprintf("culvert %s, %s/%s, %s\n\n%s", d.build.Version, runtime.GOOS, runtime.GOARCH, d.At.UTC().Format(time.RFC3339), d.text(true, false))
+	if strings.HasSuffix(path, ".json") {
+		var err error
+		if text, err = d.json(); err != nil {
+			return err
+		}
+	}
+	unwritable := func(err error) error {
+		return &settingError{source: "--report", advice: "name a file that can be written", err: err}
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // the user names it
+	if err != nil {
+		return unwritable(err)
+	}
+	defer file.Close()                        //nolint:errcheck // closed below as well, with its error
+	if err := file.Chmod(0o600); err != nil { // it may have been there
+		return unwritable(err)
+	}
+	if _, err := file.WriteString(text); err != nil {
+		return unwritable(err)
+	}
+	if err := file.Close(); err != nil {
+		return unwritable(err)
+	}
+	return nil
+}

@@ -1,0 +1,176 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"culvert/aws"
+	"culvert/tunnel"
+	"culvert/tunnel/doctor"
+	"culvert/ui/headless"
+)
+
+// consultation is what culvert doctor is asked.
+type consultation struct {
+	aim      aim
+	forwards forwards
+	probes   probesValue
+	all      bool
+	mask     bool
+	report   string
+}
+
+// exitUnhealthy is the exit code when a check has failed.
+const exitUnhealthy = 1
+
+func (a *app) doctor() *cobra.Command {
+	var c consultation
+	cmd := &cobra.Command{
+		Use:   "doctor [SAVED]",
+		Short: "Find out why a private host cannot be reached, and what to do",
+		Long: "Walks the whole path from the credentials to the private host and says where it breaks, with the evidence and a\n" +
+			"remedy that can be pasted. It only looks: it changes nothing, and terminates the session it opens for itself.\n" +
+			"Without -L it looks at port 3128, a Squid's. Exits with 0 when nothing fails, 1 when something does.",
+		Example: "  culvert doctor -c automation -s squid --probe https://billing.internal/\n" +
+			"  culvert doctor --target automation/squid --probe tcp://orders-db.internal:5432\n" +
+			"  culvert doctor --demo --all",
+		Args: func(cmd *cobra.Command, args []string) error { return atMost(1)(cmd, args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.examine(cmd.Context(), &c, args)
+		},
+	}
+	cmd.Flags().AddFlagSet(c.aim.flags())
+	cmd.Flags().AddFlagSet(c.forwards.flags())
+	cmd.Flags().AddFlagSet(c.flags())
+	a.completeTargets(cmd, &c.aim)
+	cmd.AddCommand(a.doctorPolicy())
+	return cmd
+}
+
+func (c *consultation) flags() *pflag.FlagSet {
+	f := pflag.NewFlagSet("doctor", pflag.ContinueOnError)
+	f.Var(&c.probes, "probe", "`URL` to reach behind the proxy, repeatable: http://…, https://…; tcp://HOST:PORT and tls://HOST:PORT go without one")
+	f.BoolVar(&c.all, "all", false, "show the checks that passed, and those that could not look, in full")
+	f.StringVar(&c.report, "report", "", "write everything to `FILE` as well, to attach to a ticket (mode 0600; JSON when it ends in .json)")
+	f.BoolVar(&c.mask, "mask", false, "hide account ids, access keys and the queries of URLs")
+	return f
+}
+
+// probesValue collects the destinations of --probe.
+type probesValue []*url.URL
+
+func (v *probesValue) Type() string { return "URL" }
+
+func (v *probesValue) String() string {
+	if v == nil || len(*v) == 0 {
+		return ""
+	}
+	return fmt.Sprint(*v)
+}
+
+func (v *probesValue) Set(s string) error {
+	u, err := doctor.ParseProbe(s)
+	if err != nil {
+		return err
+	}
+	*v = append(*v, u)
+	return nil
+}
+
+// examine runs the checks and shows what they came to.
+func (a *app) examine(ctx context.Context, c *consultation, args []string) error {
+	options, err := a.examination(c, args)
+	if err != nil {
+		return err
+	}
+	acc := &account{}
+	defer acc.close()
+	connect, err := acc.prepare(a) //nolint:contextcheck // the demo lives until it is closed
+	if err != nil {
+		return err
+	}
+	options.Log, options.Roots = acc.log, acc.roots()
+	options.Connect = func(ctx context.Context) (*aws.Client, error) {
+		var err error
+		acc.client, err = aws.Connect(ctx, connect)
+		return acc.client, err
+	}
+	found := doctor.Run(ctx, options, func(doctor.Result) {})
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	d := diagnosis{Report: found, mask: c.mask, build: a.Build}
+	if c.report != "" {
+		if err := d.save(c.report); err != nil {
+			return err
+		}
+	}
+	text := d.text(c.all, colored(a.Stdout))
+	if a.shared.output == outputJSON {
+		if text, err = d.json(); err != nil {
+			return err
+		}
+	}
+	if err := a.write(text); err != nil {
+		return err
+	}
+	if !found.Healthy() {
+		return &headless.EndError{Code: exitUnhealthy}
+	}
+	return nil
+}
+
+// examination turns the flags, or a saved tunnel, into what the doctor looks at.
+func (a *app) examination(c *consultation, args []string) (doctor.Options, error) {
+	o := doctor.Options{Probes: c.probes}
+	if wait := a.shared.set.Lookup("wait"); wait.Value.String() != wait.DefValue {
+		o.Patience = a.shared.wait
+	}
+	if len(c.probes) == 0 && a.shared.probe.Kind == headless.ProbeURL {
+		o.Probes = []*url.URL{a.shared.probe.URL}
+	}
+	if len(args) > 0 {
+		return a.examinationOfSaved(o, args[0])
+	}
+	if a.shared.demo && !c.aim.given() {
+		c.aim.cluster, c.aim.service = "automation", "squid"
+	}
+	query, err := c.aim.query()
+	if err != nil {
+		return o, err
+	}
+	if !c.forwards.given() {
+		c.forwards.remotePort = 3128
+	}
+	parsed, err := c.forwards.parse()
+	if err != nil {
+		return o, err
+	}
+	if len(parsed) > 1 {
+		return o, usage("run it once for each of them", "culvert doctor looks at one forward at a time, not at %d", len(parsed))
+	}
+	return aimed(o, query, parsed[0]), nil
+}
+
+func (a *app) examinationOfSaved(o doctor.Options, name string) (doctor.Options, error) {
+	i := slices.IndexFunc(a.shared.saved.tunnels, func(t savedTunnel) bool { return t.name == name })
+	if i < 0 {
+		return o, usage("name one of the config file's tunnels, or a target with --cluster and --service", "no saved tunnel %q", name)
+	}
+	t := a.shared.saved.tunnels[i]
+	if len(o.Probes) == 0 && t.probe.Kind == headless.ProbeURL {
+		o.Probes = []*url.URL{t.probe.URL}
+	}
+	return aimed(o, aws.Query{Cluster: t.target.Cluster, Service: t.target.Service, Task: t.target.Task, Container: t.target.Container}, t.forward), nil
+}
+
+func aimed(o doctor.Options, q aws.Query, f tunnel.Forward) doctor.Options {
+	o.Spec = f.Spec(aws.Target{})
+	o.Query = forPort(q, o.Spec)
+	return o
+}

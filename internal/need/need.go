@@ -48,30 +48,7 @@ func Plugin(t testing.TB) string {
 		missing(t, "session-manager-plugin", err)
 	}
 	dir := filepath.Join(root, ".cache", "need", "plugin-"+version+"-"+runtime.Version())
-	path := filepath.Join(dir, "session-manager-plugin")
-	if runtime.GOOS == "windows" {
-		path += ".exe"
-	}
-	if _, err := os.Stat(path); err == nil {
-		return path
-	}
-	// Several test binaries may build at a time: each in its own place, and the last rename wins.
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		t.Fatalf("make a place for the plugin: %v", err)
-	}
-	own, err := os.MkdirTemp(dir, "build-") //nolint:usetesting // a rename does not cross file systems
-	if err != nil {
-		t.Fatalf("make a place for the plugin: %v", err)
-	}
-	defer func() { _ = os.RemoveAll(own) }()
-	built := filepath.Join(own, filepath.Base(path))
-	if _, err := output(root, golang, "build", "-o", built, pkg); err != nil {
-		missing(t, "session-manager-plugin", err)
-	}
-	if err := os.Rename(built, path); err != nil {
-		t.Fatalf("keep the plugin: %v", err)
-	}
-	return path
+	return built(t, dir, "session-manager-plugin", root, pkg)
 }
 
 // missing ends a test that lacks a part of its proof.
@@ -124,7 +101,7 @@ func output(dir, program string, args ...string) (string, error) {
 	cmd.Stderr = &complaint
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("run %s %s: %w\n%s", filepath.Base(program), args[0], err, complaint.String())
+		return "", fmt.Errorf("run %s %s: %w\n%s", filepath.Base(program), strings.Join(args, " "), err, complaint.String())
 	}
 	return strings.TrimSpace(string(out)), nil
 }

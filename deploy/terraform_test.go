@@ -1,0 +1,199 @@
+package deploy_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"culvert/aws"
+	"culvert/internal/need"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// seelog, which AWS's message package logs with, starts it at import.
+		goleak.IgnoreAnyFunction("github.com/cihub/seelog.(*asyncLoopLogger).processQueue"))
+}
+
+// module is a copy of the Terraform module, so that no run leaves anything in the tree.
+func module(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("terraform")); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestTerraformModuleAndItsExamples(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs OpenTofu, which takes minutes to build once: make test")
+	}
+	for _, judge := range need.Terraforms(t) {
+		t.Run(judge.Name, func(t *testing.T) {
+			dir := module(t)
+			judge.Run(t, dir, "fmt", "-check", "-diff", "-recursive")
+			judge.Run(t, dir, "validate")
+			passes(t, judge, dir, 25)
+			examples, err := filepath.Glob(filepath.Join(dir, "examples", "*"))
+			if err != nil || len(examples) != 4 {
+				t.Fatalf("got examples %v, %v", examples, err)
+			}
+			for _, example := range examples {
+				judge.Run(t, example, "get")
+				judge.Run(t, example, "validate")
+				passes(t, judge, example, 1)
+			}
+		})
+	}
+}
+
+// passes runs a module's own tests and wants at least so many of them.
+func passes(t *testing.T, judge need.Terraform, dir string, least int) {
+	t.Helper()
+	said := judge.Run(t, dir, "test", "-no-color")
+	if got := strings.Count(said, "... pass\n"); got < least {
+		t.Errorf("%s: %d runs pass, want at least %d:\n%s", filepath.Base(dir), got, least, said)
+	}
+}
+
+// A judge that finds nothing wrong in anything would prove nothing.
+func TestTheStandInFindsMistakes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs OpenTofu, which takes minutes to build once: make test")
+	}
+	judge := need.Terraforms(t)[0]
+	for file, mistake := range map[string][2]string{
+		"service.tf": {"enable_execute_command", "enable_execute_comand"},
+		"task.tf":    {"aws_iam_role.task.arn", "aws_iam_role.task.arnn"},
+		"network.tf": {"vpc_id      = var.vpc_id", "vpc_id      = [var.vpc_id]"},
+		"main.tf":    {"cluster_name       = aws_ecs_cluster.this[0].name", ""},
+		"scaling.tf": {"predefined_metric_type", "predefined_metric_typ"},
+	} {
+		dir := module(t)
+		path := filepath.Join(dir, file)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wrong := strings.Replace(string(text), mistake[0], mistake[1], 1)
+		if wrong == string(text) {
+			t.Fatalf("%s has no %q", file, mistake[0])
+		}
+		if err := os.WriteFile(path, []byte(wrong), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if said, err := judge.Try(t, dir, "validate"); err == nil {
+			t.Errorf("%s with %q: valid?\n%s", file, mistake[1], said)
+		}
+	}
+}
+
+// resource is one of a state, as the JSON output of a test shows it.
+type resource struct {
+	Address string
+	Values  map[string]any
+}
+
+// rendered applies the module to the mocked account with some variables and returns its outputs and resources.
+func rendered(t *testing.T, variables string) (outputs map[string]any, resources map[string]resource) {
+	t.Helper()
+	dir := module(t)
+	test := `mock_provider "aws" {
+  source = "./tests/account"
+}
+variables {
+` + variables + `
+}
+run "it" {}
+`
+	if err := os.WriteFile(filepath.Join(dir, "tests", "rendered.tftest.hcl"), []byte(test), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	said := need.Terraforms(t)[0].Run(t, dir, "test", "-json", "-verbose", "-filter=tests/rendered.tftest.hcl")
+	for d := json.NewDecoder(strings.NewReader(said)); ; {
+		var line struct {
+			State *struct {
+				Outputs map[string]struct{ Value any }
+				Root    struct{ Resources []resource } `json:"root_module"`
+			} `json:"test_state"`
+		}
+		if err := d.Decode(&line); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatalf("decode what tofu says: %v", err)
+		}
+		if line.State == nil {
+			continue
+		}
+		outputs, resources = map[string]any{}, map[string]resource{}
+		for name, output := range line.State.Outputs {
+			outputs[name] = output.Value
+		}
+		for _, r := range line.State.Root.Resources {
+			resources[r.Address] = r
+		}
+	}
+	if len(resources) == 0 {
+		t.Fatalf("no state in what tofu says:\n%s", said)
+	}
+	return outputs, resources
+}
+
+const least = `
+  vpc_id          = "vpc-0abc"
+  subnet_ids      = ["subnet-0a"]
+  allowed_domains = [".corp.example"]
+`
+
+func TestModuleAndCulvertAgreeOnThePolicies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs OpenTofu, which takes minutes to build once: make test")
+	}
+	reach := aws.Reach{Partition: "aws", Region: "eu-west-1", Account: "111122223333", Cluster: "automation"}
+	_, plain := rendered(t, least)
+	same(t, "caller", plain["aws_iam_policy.caller"], aws.CallerPolicy(reach))
+	same(t, "task", plain["aws_iam_role_policy.task"], aws.TaskRolePolicy())
+
+	reach.RemoteHosts, reach.Browse, reach.Cluster = true, true, "tools"
+	_, wide := rendered(t, least+`
+  cluster_name      = "tools"
+  allow_browsing    = true
+  remote_host_ports = [5432]
+`)
+	same(t, "wide caller", wide["aws_iam_policy.caller"], aws.CallerPolicy(reach))
+}
+
+// same compares a policy of the module with one of culvert's, as JSON values.
+func same(t *testing.T, name string, r resource, p aws.Policy) {
+	t.Helper()
+	text, _ := r.Values["policy"].(string)
+	want, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := canonical(t, []byte(text)), canonical(t, want); got != want {
+		t.Errorf("%s policy: the module has %s\nculvert has %s", name, got, want)
+	}
+}
+
+// canonical is a JSON value with its keys sorted.
+func canonical(t *testing.T, text []byte) string {
+	t.Helper()
+	var value any
+	if err := json.NewDecoder(bytes.NewReader(text)).Decode(&value); err != nil {
+		t.Fatalf("decode %q: %v", text, err)
+	}
+	sorted, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(sorted)
+}

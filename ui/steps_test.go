@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -51,6 +52,7 @@ func press(t *testing.T, a *app, keys ...string) {
 	for _, name := range keys {
 		_, cmd := a.Update(pressed(name))
 		settle(t, a, cmd)
+		a.View() // as the program does after every message
 	}
 }
 
@@ -155,20 +157,25 @@ type loop struct {
 	a        *app
 	ctx      context.Context
 	messages chan tea.Msg
+	pending  sync.WaitGroup
 }
 
 func newLoop(t *testing.T, a *app) *loop {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	t.Cleanup(cancel)
-	return &loop{T: t, a: a, ctx: ctx, messages: make(chan tea.Msg)}
+	l := &loop{T: t, a: a, ctx: ctx, messages: make(chan tea.Msg)}
+	t.Cleanup(func() {
+		cancel()
+		l.pending.Wait() // a tick cannot be called off, and takes a second at most
+	})
+	return l
 }
 
 func (l *loop) run(cmd tea.Cmd) {
 	if cmd == nil {
 		return
 	}
-	go func() {
+	l.pending.Go(func() {
 		msg := cmd()
 		if batch, ok := msg.(tea.BatchMsg); ok {
 			for _, c := range batch {
@@ -180,7 +187,7 @@ func (l *loop) run(cmd tea.Cmd) {
 		case l.messages <- msg:
 		case <-l.ctx.Done():
 		}
-	}()
+	})
 }
 
 // press presses keys.

@@ -122,14 +122,22 @@ func newApp(ctx context.Context, o Options) (*app, error) {
 		o.Refresh = 10 * time.Second
 	}
 	a := &app{o: o, ctx: ctx, theme: newTheme(unicodeLocale(o.Getenv)), keys: keys, now: o.Now(), proofs: map[*tunnel.Tunnel]proof{}}
+	a.here = &place{app: a, profile: o.Profile, region: o.Region}
+	a.places = []*place{a.here}
 	a.browse = newBrowse(a)
 	a.tunnels = newTunnels(a)
 	return a, nil
 }
 
-// Init is the first thing that happens after the first frame.
+// firstFrame is how long the terminal has for the first frame before anything else is done.
+const firstFrame = 30 * time.Millisecond
+
+// Init asks the terminal about itself, and looks at the account when the first frame is out.
 func (a *app) Init() tea.Cmd {
-	return tea.Batch(tea.RequestBackgroundColor, a.goTo(a.o.Profile, a.o.Region), a.hurry())
+	look := tea.Tick(firstFrame, func(time.Time) tea.Msg {
+		return then(func() tea.Cmd { return tea.Batch(a.here.look(), a.hurry()) })
+	})
+	return tea.Batch(tea.RequestBackgroundColor, look)
 }
 
 // Update takes one message.

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"strings"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -161,7 +162,7 @@ func (d *detail) about(w int) []string {
 	dot := " " + t.muted.paint(t.glyph.dot) + " "
 	since := t.muted.paint("for ") + ageText(d.app.now.Sub(r.Since))
 	if !r.State.Final() && r.State != tunnel.Open {
-		since = t.muted.paint("since ") + r.Since.Format("15:04:05")
+		since = t.muted.paint("since ") + r.Since.Local().Format(time.TimeOnly)
 	}
 	lines := []string{
 		" " + fact("task", link.Target.Task) + dot + fact("container", link.Target.Container),
@@ -173,7 +174,8 @@ func (d *detail) about(w int) []string {
 // graphs draw the traffic of the last minutes, received on the left and sent on the right, to one scale each.
 func (d *detail) graphs(w, h int) []string {
 	t := d.app.theme
-	half := (w - 3) / 2
+	half := (w - 4) / 2
+	between := t.border.paint(t.glyph.thin.along) + " "
 	seconds := min(half, keepSeconds)
 	var sent, received []float64
 	for _, second := range d.row.meter.history(seconds) {
@@ -182,17 +184,17 @@ func (d *detail) graphs(w, h int) []string {
 	up, down := d.row.meter.rate()
 	caption := func(word string, now float64, total uint64, top float64) string {
 		text := word + " " + rateText(now) + ", " + bytesText(total) + " in all"
-		if long := text + ", at most " + rateText(top); width(long) <= half {
+		if long := text + ", at most " + rateText(top) + " in " + ageText(time.Duration(seconds)*time.Second); width(long) <= half {
 			text = long
 		}
 		return t.fit(text, half)
 	}
-	lines := []string{" " + t.received.paint(caption("received", down, d.row.Stats.Received, peakOf(received))) + " " +
+	lines := []string{" " + t.received.paint(caption("received", down, d.row.Stats.Received, peakOf(received))) + between +
 		t.sent.paint(caption("sent", up, d.row.Stats.Sent, peakOf(sent)))}
 	left := t.bars().graph(received, half, h, peak(received))
 	right := t.bars().graph(sent, half, h, peak(sent))
 	for i := range h {
-		lines = append(lines, " "+t.received.paint(left[i])+" "+t.sent.paint(right[i]))
+		lines = append(lines, " "+t.received.paint(left[i])+between+t.sent.paint(right[i]))
 	}
 	return lines
 }

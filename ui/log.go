@@ -14,7 +14,7 @@ type logPage struct {
 	app   *app
 	table *table[logLine]
 	least slog.Level
-	lines []logLine // of every level
+	lines []logLine // of every level, printable
 	next  uint64    // number of the first line that was not read yet
 }
 
@@ -25,8 +25,8 @@ func newLog(a *app) *logPage {
 		column[logLine]{title: "TIME", least: 12, most: 12, text: func(l logLine) string { return l.At.Local().Format("15:04:05.000") }, ink: func(logLine) ink { return t.muted }},
 		column[logLine]{title: "LEVEL", least: 5, most: 5, text: func(l logLine) string { return levelWord(l.Level) }, ink: func(l logLine) ink { return t.severity(l.Level) },
 			order: func(a, b logLine) int { return cmp.Compare(a.Level, b.Level) }},
-		column[logLine]{title: "MESSAGE", least: 20, most: 48, text: func(l logLine) string { return printable(l.Message) }, drop: 0},
-		column[logLine]{title: "FACTS", least: 10, grow: true, text: func(l logLine) string { return printable(l.Facts) }, ink: func(logLine) ink { return t.muted }, drop: 1},
+		column[logLine]{title: "MESSAGE", least: 20, most: 48, text: func(l logLine) string { return l.Message }, drop: 0},
+		column[logLine]{title: "FACTS", least: 10, grow: true, text: func(l logLine) string { return l.Facts }, ink: func(logLine) ink { return t.muted }, drop: 1},
 	)
 	l.tick()
 	return l
@@ -58,7 +58,10 @@ func (l *logPage) tick() {
 		return
 	}
 	l.next = next
-	l.lines = append(l.lines, fresh...)
+	for _, line := range fresh {
+		line.Message, line.Facts = printable(line.Message), printable(line.Facts)
+		l.lines = append(l.lines, line)
+	}
 	l.lines = l.lines[max(0, len(l.lines)-keepLines):]
 	l.show()
 }
@@ -125,7 +128,7 @@ func nextLevel(l slog.Level) slog.Level {
 
 // text is the whole line.
 func (l logLine) text() string {
-	return strings.TrimSpace(l.At.Local().Format("2006-01-02T15:04:05.000Z07:00") + " " + levelWord(l.Level) + " " + printable(l.Message) + " " + printable(l.Facts))
+	return strings.TrimSpace(l.At.Local().Format("2006-01-02T15:04:05.000Z07:00") + " " + levelWord(l.Level) + " " + l.Message + " " + l.Facts)
 }
 
 // wholeLines is how much of a long line is shown below the table.

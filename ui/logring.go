@@ -11,7 +11,7 @@ import (
 )
 
 // keepLines of the log are held for the log screen.
-const keepLines = 5000
+const keepLines = 2000
 
 // LogRing holds the last records that were logged to its handler, for the log screen. It is safe for concurrent use,
 // and costs a logger a lock and a copy, never a wait. The zero LogRing works.

@@ -76,6 +76,7 @@ type definitionView struct {
 	TaskRoleARN          string                    `json:"taskRoleArn,omitempty"`
 	ExecutionRoleARN     string                    `json:"executionRoleArn"`
 	NetworkMode          string                    `json:"networkMode"`
+	PIDMode              string                    `json:"pidMode,omitempty"`
 	Revision             int                       `json:"revision"`
 	Volumes              []string                  `json:"volumes"`
 	Status               string                    `json:"status"`
@@ -115,7 +116,7 @@ func (d *definition) arn(a *account) string {
 
 func (d *definition) view(a *account) definitionView {
 	v := definitionView{
-		ARN: d.arn(a), ContainerDefinitions: []containerDefinitionView{}, Family: d.family, NetworkMode: "awsvpc", Revision: d.revision,
+		ARN: d.arn(a), ContainerDefinitions: []containerDefinitionView{}, Family: d.family, NetworkMode: "awsvpc", PIDMode: d.pattern.PIDMode, Revision: d.revision,
 		ExecutionRoleARN: "arn:aws:iam::" + a.id + ":role/ecsTaskExecutionRole", Volumes: []string{}, Status: "ACTIVE",
 		RequiresAttributes: []attributeView{}, PlacementConstraints: []string{}, Compatibilities: []string{"EC2", "FARGATE"},
 		RequiresCompat: []string{launch(d.pattern)}, CPU: or(d.pattern.CPU, "256"), Memory: or(d.pattern.Memory, "512"),
@@ -134,7 +135,11 @@ func (k *container) definitionView(a *account) containerDefinitionView {
 	v := containerDefinitionView{
 		Name: k.pattern.Name, Image: k.image(a), PortMappings: []portView{}, Essential: !k.pattern.NonEssential,
 		Environment: []attributeView{}, MountPoints: []map[string]string{}, VolumesFrom: []map[string]string{},
-		LinuxParameters: map[string]bool{"initProcessEnabled": true},
+		LinuxParameters: map[string]bool{"initProcessEnabled": !k.pattern.NoInit},
+	}
+	for _, variable := range k.pattern.Environment {
+		name, value, _ := strings.Cut(variable, "=")
+		v.Environment = append(v.Environment, attributeView{name, value})
 	}
 	if k.pattern.ReadonlyRootFS {
 		readonly := true

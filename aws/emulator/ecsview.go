@@ -305,7 +305,7 @@ func (t *task) address() string {
 func (t *task) view(a *account) taskView {
 	v := taskView{
 		Attachments: []attachmentView{{ID: t.attachment(), Type: "ElasticNetworkInterface", Status: "ATTACHED",
-			Details: []attributeView{{"subnetId", "subnet-0a1b2c3d4e5f60718"}, {"privateIPv4Address", t.address()}}}},
+			Details: []attributeView{{"subnetId", subnetID}, {"privateIPv4Address", t.address()}}}},
 		Attributes: []attributeView{{"ecs.cpu-architecture", "x86_64"}}, AvailabilityZone: a.region + string("abc"[t.id[0]%3]),
 		CapacityProvider: t.pattern.CapacityProvider, ClusterARN: t.cluster.arn(a), Containers: []containerView{},
 		CPU: or(t.pattern.CPU, "256"), Memory: or(t.pattern.Memory, "512"), CreatedAt: when(t.created), DesiredStatus: t.desired,

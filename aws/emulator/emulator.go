@@ -39,6 +39,7 @@ type Emulator struct {
 	fleet    *account
 	keys     *keyring
 	policies policies
+	subnet   Subnet
 	pages    *pager
 	clock    *schedule
 	vpc      *vpc
@@ -74,7 +75,7 @@ func Start(o Options) (*Emulator, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	e := &Emulator{
-		keys: newKeyring(), pages: newPager(), github: newGitHub(o.Now), trust: o.Trust, now: o.Now, log: o.Log,
+		keys: newKeyring(), pages: newPager(), github: newGitHub(o.Now), subnet: o.Fleet.Subnet, trust: o.Trust, now: o.Now, log: o.Log,
 		listener: listener, stop: stop, calls: map[string]int{},
 	}
 	e.clock = newSchedule(ctx)

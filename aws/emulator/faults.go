@@ -39,6 +39,7 @@ type Faults struct {
 	HandshakeTimeout time.Duration // for the client's answer
 	KMS              bool          // asks for encryption with KMSKey
 	Around           int           // odd messages put before and behind HandshakeComplete
+	Unregistered     bool          // agents have lost their control channel: StartSession answers TargetNotConnected
 	RefuseLoopback   bool          // newer agents refuse to forward to localhost by the remote-host document
 	NoReconnect      bool          // an agent that lost its socket gives up silently, as after its six tries
 	SilentStop       bool          // a task that stops says nothing to the client: no channel_closed

@@ -9,6 +9,7 @@ type Fleet struct {
 	Account  string // 111122223333
 	Clusters []Cluster
 	Hosts    map[string]string // private DNS: "name" or "name:port" → loopback address "127.0.0.1:port"
+	Subnet   Subnet            // that the tasks are in
 	VPC      bool              // serve the demo's private hosts, and the proxy behind Proxy
 	Plan     []Step            // what happens by itself, and when
 }
@@ -66,6 +67,7 @@ type Task struct {
 	CapacityProvider string // FARGATE_SPOT, …; the launch type goes with it
 	PlatformVersion  string // 1.4.0 on Fargate
 	NoRole           bool   // the definition names no task role
+	PIDMode          string // task: all containers share their processes
 	OverrideRole     string // ARN, given when the task was started
 	Status           string // RUNNING; PENDING, STOPPED, …
 	StoppedReason    string
@@ -87,6 +89,8 @@ type Container struct {
 	Health         string // HEALTHY, UNHEALTHY; empty: no check, UNKNOWN
 	NonEssential   bool
 	ReadonlyRootFS bool
+	NoInit         bool     // initProcessEnabled is off
+	Environment    []string // NAME=value
 }
 
 // Agent is the state of a container's ExecuteCommandAgent.

@@ -169,7 +169,7 @@ func decode[T any](r *request) (T, error) {
 	return in, nil
 }
 
-// serveQuery answers one call of the query protocol: STS alone speaks it here.
+// serveQuery answers one call of the query protocol: STS, IAM and EC2 speak it.
 func (e *Emulator) serveQuery(w http.ResponseWriter, r *http.Request) {
 	body, err := read(w, r)
 	if err != nil {
@@ -183,9 +183,16 @@ func (e *Emulator) serveQuery(w http.ResponseWriter, r *http.Request) {
 	}
 	action := form.Get("Action")
 	e.count(action)
-	answer, err := e.stsAction(r, body, form)
+	run, refuse := e.stsAction, e.refuseQuery
+	switch scopeService(r) {
+	case "iam":
+		run = e.iamAction
+	case "ec2":
+		run, refuse = e.ec2Action, e.refuseEC2
+	}
+	answer, err := run(r, body, form)
 	if err != nil {
-		e.refuseQuery(w, err)
+		refuse(w, err)
 		return
 	}
 	e.answerQuery(w, http.StatusOK, answer)

@@ -182,3 +182,12 @@ func scopeRegion(r *http.Request) string {
 	}
 	return auth.region
 }
+
+// scopeService is the service that a request was signed for; empty when it was not signed.
+func scopeService(r *http.Request) string {
+	auth, err := parseAuthorization(r.Header.Get("Authorization"))
+	if err != nil {
+		return ""
+	}
+	return auth.service
+}

@@ -90,7 +90,7 @@ func (e *Emulator) startSession(r *request) (any, error) {
 	if err := order.check(); err != nil {
 		return nil, err
 	}
-	if !found || !k.agentRunning() {
+	if !found || !k.agentRunning() || e.data.knobs().Unregistered {
 		return nil, &apiError{Code: "TargetNotConnected", Message: order.Target + " is not connected."}
 	}
 	s, err := e.data.begin(k, order, r.Caller)

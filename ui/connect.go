@@ -26,9 +26,10 @@ type connect struct {
 
 	container, port, host, local, probe, keepAlive *field
 
-	at      int  // field with the keyboard
-	chosen  bool // the user has changed the local side: nothing is proposed any more
-	asked   int  // number of the last question whether the local side is free
+	at      int    // field with the keyboard
+	chosen  bool   // the user has changed the local side: nothing is proposed any more
+	asked   int    // number of the last question whether the local side is free
+	taken   string // why the local side that the user chose is not; empty when it is, or not known yet
 	opening bool
 	failure error // why it could not be opened
 }
@@ -162,8 +163,8 @@ func (d *connect) check() {
 	if host := d.host.value(); host != "" {
 		d.host.wrong = problemOf("1:" + bracketed(host) + ":1")
 	}
-	if local := d.local.value(); local != "" && d.local.wrong == "" {
-		d.local.wrong = problemOf(local + ":1")
+	if local := d.local.value(); local != "" {
+		d.local.wrong = cmp.Or(problemOf(local+":1"), d.taken)
 	}
 	if probe := d.probe.value(); probe != "" && d.app.o.CheckProbe != nil {
 		if err := d.app.o.CheckProbe(probe); err != nil {
@@ -262,7 +263,7 @@ func (d *connect) recipe(f tunnel.Forward) recipe {
 func (d *connect) askFree() tea.Cmd {
 	d.asked++
 	number, proposed := d.asked, !d.chosen
-	d.local.about = ""
+	d.local.about, d.taken = "", ""
 	f, err := d.forward()
 	if err != nil || f.Socket != "" || f.Local.Port() == 0 {
 		return nil
@@ -308,7 +309,7 @@ func (d *connect) told(port uint16, taken error) {
 	case taken == nil:
 		d.local.about = "free"
 	case d.chosen:
-		d.local.wrong = printable(taken.Error())
+		d.taken = printable(taken.Error())
 		d.check()
 	case port == 0:
 		d.local.edit.SetValue("")
@@ -368,13 +369,13 @@ func (d *connect) changed(f *field, msg tea.Msg) tea.Cmd {
 		d.propose()
 	case d.local:
 		d.chosen = true
-		d.local.wrong = ""
+	}
+	var ask tea.Cmd
+	if f == d.port || f == d.local {
+		ask = d.askFree()
 	}
 	d.check()
-	if f == d.port || f == d.local {
-		return d.askFree()
-	}
-	return nil
+	return ask
 }
 
 // click puts the keyboard on the field in a line.

@@ -23,7 +23,7 @@ func (a *app) header(w, lines int) []string {
 		ink = t.warning
 	}
 	role := func(room int) string {
-		return t.text.paint(t.cutMiddle(orNone(roleName(p.identity.ARN), t), max(room, 8)))
+		return t.text.paint(t.cutMiddle(orNone(roleName(p.identity.ARN), t), max(room, 4)))
 	}
 	label := func(word, value string) string { return t.muted.paint(word+" ") + value }
 
@@ -36,14 +36,13 @@ func (a *app) header(w, lines int) []string {
 	first := " " + name + "  " + place
 	last := ink.paint(expiry)
 	room := w - width(first) - width(last) - 3 - 3 - 1
-	if room < 14 { // no room for words: the values alone
-		first = " " + t.accent.paint(t.cutMiddle(profile, 14)) + dot + account + dot + t.strong.paint(region)
-		room = w - width(first) - width(last) - 7
-	} else {
-		room -= 3
-		return []string{first + dot + label("as", role(room)) + dot + last}
+	if room >= 14 {
+		return []string{first + dot + label("as", role(room-3)) + dot + last}
 	}
-	return []string{first + dot + role(room) + dot + last}
+	// No room for words: the values alone.
+	first = " " + t.accent.paint(t.cutMiddle(profile, 8)) + dot + account + dot + t.strong.paint(region)
+	last = ink.paint(strings.TrimPrefix(expiry, "expires in "))
+	return []string{first + dot + role(w-width(first)-width(last)-6) + dot + last}
 }
 
 func orNone(s string, t *theme) string {

@@ -6,6 +6,7 @@ import (
 
 	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/colorprofile"
+	"github.com/charmbracelet/x/ansi"
 )
 
 // theme is every colour and every glyph of the screen. There is one, changed in place when the terminal tells more about
@@ -79,7 +80,7 @@ func (t *theme) mix() {
 		case colorprofile.Unknown, colorprofile.NoTTY, colorprofile.ASCII:
 			return lipgloss.NoColor{}
 		case colorprofile.ANSI:
-			return pick(lipgloss.ANSIColor(light16), lipgloss.ANSIColor(dark16))
+			return pick(ansi.BasicColor(light16), ansi.BasicColor(dark16)) //nolint:gosec // 0 to 15
 		case colorprofile.ANSI256, colorprofile.TrueColor:
 		}
 		return pick(lipgloss.Color(light), lipgloss.Color(dark))

@@ -37,8 +37,12 @@ func program(t *testing.T) string {
 
 // printed is a line of culvert's output.
 type printed struct {
-	Event, State, Session, Local, Error string
-	Tunnel                              tunnel.ID
+	Event   string    `json:"event"`
+	State   string    `json:"state"`
+	Session string    `json:"session"`
+	Local   string    `json:"local"`
+	Error   string    `json:"error"`
+	Tunnel  tunnel.ID `json:"tunnel"`
 }
 
 // child is a running culvert --headless.
@@ -120,10 +124,6 @@ func (c *child) await(what string, behind int, fits func(printed) bool) (line pr
 	return line, upTo
 }
 
-func in(state tunnel.State) func(printed) bool {
-	return func(p printed) bool { return p.Event == "state" && p.State == state.String() }
-}
-
 // ready waits for every one of n tunnels to be proved.
 func (c *child) ready(n int) {
 	c.Helper()
@@ -145,7 +145,7 @@ func (c *child) sessions() []string {
 	defer c.mu.Unlock()
 	var ids []string
 	for _, line := range c.lines {
-		if line.Event == "state" && line.State == "open" {
+		if line.Event == "state" && line.State == tunnel.Open.String() {
 			ids = append(ids, line.Session)
 		}
 	}
@@ -198,7 +198,7 @@ func trades(t *testing.T, address string) {
 	t.Helper()
 	for seed, one := range []trade{upload, download, echoed} {
 		conn := connect(t, address)
-		if err := one(conn, uint8(seed), 100_000); err != nil { //nolint:gosec // three of them
+		if err := one(conn, uint8(seed), 100_000); err != nil {
 			t.Errorf("through %s: %v", address, err)
 		}
 		_ = conn.Close()

@@ -51,6 +51,7 @@ func TestNothingIsSentBeforeTheHandshakeIsComplete(t *testing.T) {
 // P10: AWS's client says goodbye and exits in the same instant, and where it cannot resume it says nothing. Here the agent
 // hears the flag even where the API refuses to terminate, and the API ends a session whose agent can hear nothing.
 func TestSessionsEndByTheFlagAndByTheAPI(t *testing.T) {
+	t.Parallel()
 	t.Run("the API refuses", func(t *testing.T) {
 		w := newFaultWorld(t, tunnel.Options{}, func(f *emulator.Faults) {
 			f.API = []emulator.APIFault{{Action: "ssm:TerminateSession"}}

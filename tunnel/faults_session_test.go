@@ -46,6 +46,7 @@ func ends(t *testing.T, ended <-chan error, within time.Duration) error {
 // closed at once, another session follows on the same listener, and the first one does not stay at the service.
 // protocol.md 9, P10: with resume refused AWS's client leaves the worker behind.
 func TestFaultResumeRefused(t *testing.T) {
+	t.Parallel()
 	for name, answer := range map[string]emulator.Resuming{
 		"403": emulator.ResumeDenied, "without a token": emulator.ResumeWithoutToken, "unknown session": emulator.ResumeUnknown,
 	} {
@@ -176,6 +177,7 @@ func TestFaultDeadPeerWithoutAClose(t *testing.T) {
 
 // Two rows: a session that KMS encrypts, and an agent without mux, each with a socket lost in the middle.
 func TestFaultEncryptedAndOldAgentsOutliveTheirSockets(t *testing.T) {
+	t.Parallel()
 	for name, set := range map[string]func(*emulator.Faults){
 		"KMS":             func(f *emulator.Faults) { f.KMS = true },
 		"no mux":          func(f *emulator.Faults) { f.AgentVersion = "3.0.196.0" },

@@ -91,6 +91,7 @@ func newBubbleLane(t *testing.T, ctx context.Context, running *sync.WaitGroup, h
 
 // carry takes what one channel wants to write to the other side.
 func (a *bubbleAgent) carry(ctx context.Context, t *testing.T, from *channel, to chan []byte) {
+	t.Helper()
 	for {
 		batch, again, err := from.collect(nil, time.Now())
 		if err != nil {

@@ -271,7 +271,7 @@ const (
 const orderSize = 10
 
 func order(what byte, seed uint8, length int) []byte {
-	return binary.BigEndian.AppendUint64([]byte{what, seed}, uint64(length)) //nolint:gosec // a length
+	return binary.BigEndian.AppendUint64([]byte{what, seed}, uint64(length))
 }
 
 // answer serves orders until the client is gone.
@@ -281,7 +281,7 @@ func answer(c *net.TCPConn) {
 		if _, err := io.ReadFull(c, head); err != nil {
 			return
 		}
-		if !fulfil(c, head[0], head[1], int(binary.BigEndian.Uint64(head[2:]))) { //nolint:gosec // from order
+		if !fulfil(c, head[0], head[1], int(binary.BigEndian.Uint64(head[2:]))) {
 			return
 		}
 	}
@@ -365,7 +365,7 @@ func (w *faultWorld) all(tn *tunnel.Tunnel, size int) {
 	w.Helper()
 	for i, one := range []trade{upload, download, echoed} {
 		conn := w.dial(tn)
-		if err := one(conn, uint8(10+i), size); err != nil { //nolint:gosec // three of them
+		if err := one(conn, uint8(10+i), size); err != nil {
 			w.Fatal(err)
 		}
 		_ = conn.Close()
@@ -393,6 +393,7 @@ func keep(conn net.Conn, one trade, size int, enough <-chan struct{}) (rounds in
 // download stalls for good).
 func TestFaultTransfersOutliveLostSockets(t *testing.T) {
 	skipInShort(t)
+	t.Parallel()
 	for _, leg := range []string{"client", "agent", "both"} {
 		for _, how := range []string{"close 1000", "cut"} {
 			t.Run(leg+" "+how, func(t *testing.T) {
@@ -442,6 +443,7 @@ func TestFaultTransfersOutliveLostSockets(t *testing.T) {
 // (one lost acknowledge and one lost message stall AWS's client for good) and A1 (the agent repairs ten a second).
 func TestFaultLossyPathKeepsEveryByte(t *testing.T) {
 	skipInShort(t)
+	t.Parallel()
 	for name, loss := range map[string]emulator.Loss{
 		"1 percent": {Drop: 0.01},
 		"5 percent with duplicates and reordering": {Drop: 0.05, Duplicate: 0.05, Reorder: 0.05},

@@ -13,7 +13,7 @@ TARGETS  := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 wind
 # Tests that miss a part of their proof write their name here; `make test` ends with the list.
 export CULVERT_NOT_RUN := $(CURDIR)/.cache/not-run
 
-.PHONY: test quick install fmt vet lint race fuzz build bench cross release-check summary
+.PHONY: test quick install fmt vet lint race fuzz build bench cross release-check release summary
 
 ## test: everything, within 15 minutes on two cores; installs what it needs
 test: install fmt vet lint race
@@ -26,6 +26,7 @@ quick: fmt vet
 install:
 	@mkdir -p .cache && : > "$(CULVERT_NOT_RUN)"
 	@.ci/install
+	@nice .ci/tofu >.cache/tofu.log 2>&1 </dev/null & # minutes, once per machine: the tests that need it wait for it
 
 fmt:
 	@echo "gofmt"; wrong=$$(gofmt -l .); [ -z "$$wrong" ] || { echo "not formatted:"; echo "$$wrong"; exit 1; }
@@ -62,6 +63,10 @@ cross:
 ## release-check: a release without its publication, from the same compiled packages as cross
 release-check:
 	@.ci/release-check $(GORELEASER)
+
+## release: publishes the tag that is checked out; for .github/workflows/release.yml
+release:
+	.ci/tool $(GORELEASER) release --clean
 
 summary:
 	@if [ -s "$(CULVERT_NOT_RUN)" ]; then \

@@ -81,7 +81,9 @@ func TestMain(m *testing.M) {
 	if built, err = os.MkdirTemp("", "culvert-built-"); err != nil {
 		log.Fatal(err)
 	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+	// The emulator imports AWS's codec, whose logger starts with the program.
+	logger := goleak.IgnoreAnyFunction("github.com/cihub/seelog.(*asyncLoopLogger).processQueue")
+	goleak.VerifyTestMain(m, logger, goleak.Cleanup(func(code int) {
 		_ = os.RemoveAll(built)
 		os.Exit(code)
 	}))

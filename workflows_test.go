@@ -1,0 +1,97 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"culvert/internal/need"
+)
+
+// The examples name the action as a reader does, by the repository that has it.
+const actionByName = "OWNER/culvert@v1"
+
+func TestWorkflowsAndExamplesPassActionlint(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds actionlint: make test")
+	}
+	actionlint := need.Tool(t, "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12")
+	root := t.TempDir()
+	workflows := filepath.Join(root, ".github", "workflows")
+	if err := os.MkdirAll(workflows, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	copyTo(t, root, "action.yml")
+	for _, script := range glob(t, "deploy/action/*.js") {
+		copyTo(t, filepath.Join(root, filepath.Dir(script)), script)
+	}
+	for _, file := range glob(t, ".github/workflows/*.yml") {
+		copyTo(t, workflows, file)
+	}
+	for _, file := range glob(t, "docs/examples/*.yml") {
+		// As a use of the action beside them, inputs and outputs are checked against action.yml.
+		text := read(t, file)
+		if !strings.Contains(text, actionByName) {
+			t.Errorf("%s does not use the action", file)
+		}
+		write(t, filepath.Join(workflows, filepath.Base(file)), strings.ReplaceAll(text, actionByName, "./"))
+	}
+	lint := func() (string, error) {
+		cmd := exec.CommandContext(t.Context(), actionlint, "-no-color")
+		cmd.Dir = root
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	// It looks for the repository's root by this directory.
+	if err := os.Mkdir(filepath.Join(root, ".git"), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := lint(); err != nil {
+		t.Errorf("actionlint: %v\n%s", err, out)
+	}
+
+	// What it found would be seen: an input that is not there, and the seed's output of a step that has none.
+	wrong := strings.ReplaceAll(read(t, filepath.Join(workflows, "curl.yml")), "target:", "tarrget:")
+	write(t, filepath.Join(workflows, "curl.yml"), strings.ReplaceAll(wrong, "outputs.proxy-url", "outputs.proxy"))
+	out, err := lint()
+	for _, want := range []string{`input "tarrget" is not defined`, `property "proxy" is not defined`} {
+		if err == nil || !strings.Contains(out, want) {
+			t.Errorf("a wrong example: got %v and\n%s\nwant %q", err, out, want)
+		}
+	}
+}
+
+func glob(t *testing.T, pattern string) []string {
+	t.Helper()
+	found, err := filepath.Glob(pattern)
+	if err != nil || len(found) == 0 {
+		t.Fatalf("%s: got %v, %v", pattern, found, err)
+	}
+	return found
+}
+
+func copyTo(t *testing.T, dir, file string) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, filepath.Base(file)), read(t, file))
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Clean(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

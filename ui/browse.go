@@ -1,8 +1,6 @@
 package ui
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -226,200 +224,28 @@ func (b *browse) forward() tea.Cmd {
 	return d.askFree()
 }
 
-// copy takes the name of the row as --target and culvert list take it.
+// copy takes the name of the row as --target and culvert list take it, or a remedy that is in sight.
 func (b *browse) copy() tea.Cmd {
 	e, ok := b.table().row()
 	if !ok {
 		return nil
 	}
-	target, single := e.target()
-	if !single {
-		return b.app.copy("name", e.cluster.Name)
+	texts := []choice{{"target", e.cluster.Name}}
+	if target, single := e.target(); single {
+		texts[0].about = target.String()
 	}
-	return b.app.copy("target", target.String())
-}
-
-func (b *browse) draw(w, h int) []string {
-	t, p := b.app.theme, b.app.here
-	if p.catalog == nil {
-		return b.waiting(w, h)
-	}
-	var below []string
-	if p.trouble != nil {
-		below = append(below, t.problem(fmt.Errorf("not refreshed: %w", p.trouble), remedy(p.trouble), w)...)
+	if e.cause != nil {
+		texts = append(texts, choice{"remedy", remedy(e.cause)})
 	}
 	for _, gap := range b.gaps() {
-		below = append(below, t.problem(gap, remedy(gap), w)...)
+		texts = append(texts, choice{"remedy: " + printable(gap.Error()), remedy(gap)})
 	}
-	if len(b.table().shown) > 0 {
-		below = append(below, b.about(w)...)
+	if len(texts) == 1 {
+		return b.app.copy(texts[0].name, texts[0].about)
 	}
-	below = first(below, max(h/2, 2))
-	room := h - len(below)
-	var lines []string
-	switch {
-	case b.gone != "":
-		lines = []string{"", "  " + printable(b.gone) + " is no more.", "", "  " + t.hint(b.app.keys.back)}
-	case len(b.table().rows) == 0:
-		lines = b.empty(w)
-	case len(b.table().shown) == 0:
-		lines = []string{"", "  Nothing matches " + t.busy.paint("/"+t.cut(b.table().filter, w-24)) + ".", "", "  " + t.hint(b.app.keys.back.as("no filter"))}
-	default:
-		lines = b.table().draw(w, room, !b.app.below && b.app.dialog == nil)
-	}
-	return append(t.fill(lines, w, max(room, 0)), below...)
-}
-
-// waiting is what stands where the catalog will be: what is being done, or why it could not be.
-func (b *browse) waiting(w, _ int) []string {
-	t, p := b.app.theme, b.app.here
-	if p.trouble == nil {
-		doing := "looking at the clusters of " + p.regionName()
-		if p.client == nil {
-			doing = "signing in"
-		}
-		return []string{"", "  " + t.busy.paint(b.app.spinner()) + " " + doing}
-	}
-	lines := []string{""}
-	for _, line := range wrap(printable(p.trouble.Error()), w-4) {
-		lines = append(lines, "  "+t.bad.paint(line))
-	}
-	if advice := remedy(p.trouble); advice != "" {
-		lines = append(lines, "")
-		for _, line := range wrap(printable(advice), w-4) {
-			lines = append(lines, "  "+t.busy.paint(line))
-		}
-	}
-	again := "It is tried again every " + ageText(b.app.o.Refresh) + "."
-	if p.looking {
-		again = b.app.spinner() + " trying again"
-	}
-	return append(lines, "", "  "+t.muted.paint(again), "  "+t.hint(b.app.keys.refresh.as("try now"))+t.hint(b.app.keys.profile)+t.hint(b.app.keys.region))
-}
-
-// empty says that there is nothing, and where else to look.
-func (b *browse) empty(w int) []string {
-	t, p := b.app.theme, b.app.here
-	if p.looking && !p.whole {
-		return []string{"", "  " + t.busy.paint(b.app.spinner()) + " looking"}
-	}
-	var text string
-	switch b.depth {
-	case atClusters:
-		text = "There are no clusters in " + p.regionName() + ". Is it another region, or another profile?"
-	case atServices:
-		text = "Nothing runs in this cluster: it has no services and no tasks."
-	case atTasks:
-		text = "No task is running."
-		if s := b.serviceHere(); s != nil {
-			text = "The service wants " + thousands(s.Desired) + " tasks and runs none."
-			if s.Desired == 0 {
-				text = "The service is scaled to zero: it wants no tasks."
-			}
-			if len(s.Events) > 0 {
-				text += " ECS says: " + printable(s.Events[0])
-			}
-		}
-	case atContainers:
-		text = "ECS tells of no containers in this task."
-	case deepest:
-	}
-	lines := []string{""}
-	for _, line := range wrap(text, w-4) {
-		lines = append(lines, "  "+line)
-	}
-	if b.depth == atClusters {
-		return append(lines, "", "  "+t.hint(b.app.keys.region)+t.hint(b.app.keys.profile)+t.hint(b.app.keys.refresh))
-	}
-	return append(lines, "", "  "+t.hint(b.app.keys.back)+t.hint(b.app.keys.refresh))
-}
-
-// serviceHere is the service whose tasks are shown; nil when there is none.
-func (b *browse) serviceHere() *aws.Service {
-	for i := range b.app.here.catalog.Clusters {
-		k := &b.app.here.catalog.Clusters[i]
-		if k.Name != b.cluster {
-			continue
-		}
-		for j := range k.Services {
-			if k.Services[j].Name == b.service {
-				return &k.Services[j]
-			}
-		}
-	}
+	b.app.ask(newPick(b.app, "copy", texts, func(name string) tea.Cmd {
+		at := slices.IndexFunc(texts, func(c choice) bool { return c.name == name })
+		return b.app.copy(name, texts[at].about)
+	}))
 	return nil
-}
-
-// gaps are what could not be looked at and concerns what is shown.
-func (b *browse) gaps() []error {
-	var here []error
-	for _, err := range b.app.here.catalog.Gaps {
-		gap, ok := errors.AsType[*aws.GapError](err)
-		if b.depth == atClusters || !ok || len(gap.Clusters) == 0 || slices.Contains(gap.Clusters, b.cluster) {
-			here = append(here, err)
-		}
-	}
-	return here
-}
-
-// why is what keeps a row from carrying a tunnel, without the name that stands in the row.
-func why(e *aws.NotReadyError) string {
-	text := e.Error()
-	if _, reason, ok := strings.Cut(text, " is not ready: "); ok {
-		return reason
-	}
-	return text
-}
-
-// problem is an error and what to do about it, each in at most two lines.
-func (t *theme) problem(err error, advice string, w int) []string {
-	var lines []string
-	add := func(colour ink, mark, text string) {
-		all := wrap(printable(text), w-5)
-		if len(all) > 2 {
-			all = []string{all[0], t.cut(strings.Join(all[1:], " "), w-5)}
-		}
-		for _, line := range all {
-			lines = append(lines, " "+colour.paint(mark+" "+line))
-			mark = " "
-		}
-	}
-	add(t.bad, "!", err.Error())
-	add(t.busy, t.glyph.into, advice)
-	return lines
-}
-
-// about says more of the row under the cursor than its columns can: why it cannot carry a tunnel and what to do about
-// that, else what there is no column for.
-func (b *browse) about(w int) []string {
-	t := b.app.theme
-	e, ok := b.table().row()
-	if !ok {
-		return nil
-	}
-	rule := t.border.paint(strings.Repeat(t.glyph.thin.across, w))
-	if e.cause != nil && (e.known || e.service != nil && e.task == nil && e.ready == 0) {
-		return append([]string{rule}, t.problem(errors.New(why(e.cause)), remedy(e.cause), w)...)
-	}
-	var facts []string
-	switch {
-	case e.container != nil:
-		facts = []string{e.name(), "runtime " + orNone(printable(e.container.RuntimeID), t), printable(e.container.Reason)}
-	case e.task != nil:
-		facts = []string{printable(e.task.ID), revision(e.task.TaskDefinition), launch(e.task.LaunchType, e.task.CapacityProvider), printable(e.task.PlatformVersion), printable(e.task.Platform)}
-		if !e.task.StartedAt.IsZero() {
-			facts = append(facts, "since "+e.task.StartedAt.In(b.app.now.Location()).Format("2006-01-02 15:04:05"))
-		}
-	case e.service != nil:
-		facts = []string{e.name(), revision(e.service.TaskDefinition)}
-		if len(e.service.Events) > 0 {
-			facts = append(facts, printable(e.service.Events[0]))
-		}
-	case e.loose:
-		facts = []string{"started by run-task, or by a schedule"}
-	default:
-		facts = []string{e.name(), printable(e.cluster.ARN)}
-	}
-	facts = slices.DeleteFunc(facts, func(s string) bool { return s == "" })
-	return []string{rule, " " + t.muted.paint(t.cut(strings.Join(facts, " "+t.glyph.dot+" "), w-2))}
 }

@@ -3,7 +3,6 @@ package ui
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -144,14 +143,6 @@ func (d *connect) propose() {
 	}
 }
 
-// unprivileged is a port that everybody may listen on, like 8080 for 80.
-func unprivileged(port int) int {
-	if port < 1024 {
-		return port + 8000
-	}
-	return port
-}
-
 // check says what is wrong, field by field.
 func (d *connect) check() {
 	for _, f := range d.fields() {
@@ -177,14 +168,6 @@ func (d *connect) check() {
 	if f, err := d.forward(); err == nil && f.Socket == "" && f.Local.Addr().IsValid() && !f.Local.Addr().IsLoopback() {
 		d.local.wrong = "not a loopback address: others could use the tunnel; the command line allows it with --bind " + f.Local.Addr().String()
 	}
-}
-
-func parsePort(s string) (uint16, error) {
-	n, err := strconv.ParseUint(s, 10, 16)
-	if err != nil || n == 0 {
-		return 0, errors.New("a port is a number from 1 to 65535")
-	}
-	return uint16(n), nil
 }
 
 // parseSpan reads a time span; none is off.
@@ -257,68 +240,6 @@ func (d *connect) recipe(f tunnel.Forward) recipe {
 		r.target.Container = "" // the only one
 	}
 	return r
-}
-
-// askFree finds out whether the local side can be listened on. A proposal that cannot gives way to another.
-func (d *connect) askFree() tea.Cmd {
-	d.asked++
-	number, proposed := d.asked, !d.chosen
-	d.local.about, d.taken = "", ""
-	f, err := d.forward()
-	if err != nil || f.Socket != "" || f.Local.Port() == 0 {
-		return nil
-	}
-	spec := f.Spec(aws.Target{})
-	return func() tea.Msg {
-		free, taken := freePort(spec, proposed)
-		return then(func() tea.Cmd {
-			if number == d.asked {
-				d.told(free, taken)
-			}
-			return nil
-		})
-	}
-}
-
-// tries is how many ports after a taken one are tried for a proposal.
-const tries = 20
-
-// freePort is a port to listen on, and why the one asked for is not it. Only a proposal moves on to the next ports.
-func freePort(spec tunnel.Spec, proposed bool) (port uint16, taken error) {
-	port = spec.Local.Port()
-	taken = tunnel.Free(spec)
-	if taken == nil || !proposed {
-		return port, taken
-	}
-	for range tries {
-		if port == 65535 {
-			break
-		}
-		port++
-		spec.Local = addrPort(spec, port)
-		if tunnel.Free(spec) == nil {
-			return port, taken
-		}
-	}
-	return 0, taken
-}
-
-// told takes in whether the local side is free.
-func (d *connect) told(port uint16, taken error) {
-	switch {
-	case taken == nil:
-		d.local.about = "free"
-	case d.chosen:
-		d.taken = printable(taken.Error())
-		d.check()
-	case port == 0:
-		d.local.edit.SetValue("")
-		d.local.about = printable(taken.Error())
-	default:
-		d.local.edit.SetValue(strconv.Itoa(int(port)))
-		d.local.edit.CursorEnd()
-		d.local.about = "free; " + printable(taken.Error())
-	}
 }
 
 func (d *connect) update(msg tea.Msg) (tea.Cmd, bool) {
@@ -431,73 +352,4 @@ func (d *connect) open() tea.Cmd {
 			return a.opened(t, probe)
 		})
 	}
-}
-
-func (d *connect) title() string {
-	t := d.app.theme
-	return t.strong.paint("forward") + " " + t.accent.paint(t.cutMiddle(printable(d.to.String()), 60))
-}
-
-func (d *connect) foot() string { return "" }
-
-func (d *connect) help() []binding {
-	k := d.app.keys
-	return []binding{k.in.as("open"), k.back.as("cancel"), bind("", "next", "tab"), bind("", "copy command", "ctrl+y"), bind("", "workflow step", "ctrl+g")}
-}
-
-// head says what the tunnel leads to, and warns when it cannot be opened now.
-func (d *connect) head(w int) []string {
-	t, e := d.app.theme, d.entry
-	switch {
-	case e.task == nil && e.container == nil:
-		line := fmt.Sprintf("any ready task of the service, now %d of %d; followed through deployments", e.ready, e.tasks)
-		if e.ready == 0 {
-			return []string{" " + t.busy.paint(t.cut("! no task of the service is ready now; the tunnel waits for one", w-2)), ""}
-		}
-		return []string{" " + t.muted.paint(t.cut(line, w-2)), ""}
-	case e.cause != nil:
-		return append(t.problem(errors.New(why(e.cause)), remedy(e.cause), w), "")
-	case e.task.Service != "":
-		return []string{" " + t.muted.paint(t.cut("this task; when it ends, another task of its service", w-2)), ""}
-	}
-	return []string{" " + t.muted.paint("this task"), ""}
-}
-
-func (d *connect) draw(w, h int) []string {
-	t := d.app.theme
-	lines := d.head(w)
-	for i, f := range d.fields() {
-		lines = append(lines, f.draw(t, w, i == d.at)...)
-	}
-	var below []string
-	switch {
-	case d.opening:
-		below = append(below, "", " "+t.busy.paint(d.app.spinner()+" opening"))
-	case d.failure != nil:
-		below = append(append(below, ""), t.problem(d.failure, remedy(d.failure), w)...)
-	}
-	if f, ok := d.valid(); ok {
-		below = append(below, d.recipes(d.recipe(f), w, h-len(lines)-len(below))...)
-	}
-	return append(lines, below...)
-}
-
-// recipes are the command and the workflow step that do the same, as far as there is room.
-func (d *connect) recipes(r recipe, w, room int) []string {
-	t := d.app.theme
-	lines := []string{"", " " + t.muted.paint("the same without this screen")}
-	for _, line := range wrap(r.command(), w-4) {
-		lines = append(lines, "   "+t.link.paint(line))
-	}
-	if len(lines) > room {
-		return nil
-	}
-	step := []string{" " + t.muted.paint("in a workflow")}
-	for line := range strings.Lines(r.step()) {
-		step = append(step, "   "+t.link.paint(t.cut(strings.TrimRight(line, "\n"), w-4)))
-	}
-	if len(lines)+len(step) <= room {
-		lines = append(lines, step...)
-	}
-	return lines
 }

@@ -46,13 +46,8 @@ func (n *notice) fade(now time.Time) {
 	}
 }
 
-// lines is how many lines the notice takes.
-func (n *notice) lines() int {
-	if n.remedy != "" {
-		return 2
-	}
-	return 1
-}
+// lines is how many lines the notice takes in a window.
+func (n *notice) lines(t *theme, w int) int { return len(n.draw(t, w)) }
 
 func (n *notice) draw(t *theme, w int) []string {
 	switch {
@@ -61,9 +56,5 @@ func (n *notice) draw(t *theme, w int) []string {
 	case !n.trouble:
 		return []string{" " + t.good.paint(t.cut(n.text, w-2))}
 	}
-	lines := []string{" " + t.bad.paint(t.cut("! "+n.text, w-2))}
-	if n.remedy != "" {
-		lines = append(lines, " "+t.busy.paint(t.cut(t.glyph.into+" "+n.remedy, w-2)))
-	}
-	return lines
+	return t.problem(errors.New(n.text), n.remedy, w, shortAdvice)
 }

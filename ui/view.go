@@ -27,7 +27,7 @@ func (a *app) page() screen {
 }
 
 func (a *app) layout() layout {
-	return arrange(a.width, a.height, a.tunnels.wanted(), a.notice.lines())
+	return arrange(a.width, a.height, a.tunnels.wanted(), a.notice.lines(a.theme, a.width))
 }
 
 // screen is the whole window as text.

@@ -1,0 +1,198 @@
+package ui
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"culvert/aws"
+)
+
+func (b *browse) draw(w, h int) []string {
+	t, p := b.app.theme, b.app.here
+	if p.catalog == nil {
+		return b.waiting(w, h)
+	}
+	var below []string
+	if p.trouble != nil {
+		below = append(below, t.problem(fmt.Errorf("not refreshed: %w", p.trouble), remedy(p.trouble), w, shortAdvice)...)
+	}
+	for _, gap := range b.gaps() {
+		below = append(below, t.problem(gap, remedy(gap), w, shortAdvice)...)
+	}
+	if rows := len(b.table().shown); rows > 0 {
+		below = append(below, b.about(w, max(h-rows-1-len(below)-4, shortAdvice))...)
+	}
+	below = first(below, max(h/2, 2, h-1-len(b.table().shown)))
+	room := h - len(below)
+	var lines []string
+	switch {
+	case b.gone != "":
+		lines = []string{"", "  " + printable(b.gone) + " is no more.", "", "  " + t.hint(b.app.keys.back)}
+	case len(b.table().rows) == 0:
+		lines = b.empty(w)
+	case len(b.table().shown) == 0:
+		lines = []string{"", "  Nothing matches " + t.busy.paint("/"+t.cut(b.table().filter, w-24)) + ".", "", "  " + t.hint(b.app.keys.back.as("no filter"))}
+	default:
+		lines = b.table().draw(w, room, !b.app.below && b.app.dialog == nil)
+	}
+	return append(t.fill(lines, w, max(room, 0)), below...)
+}
+
+// waiting is what stands where the catalog will be: what is being done, or why it could not be.
+func (b *browse) waiting(w, _ int) []string {
+	t, p := b.app.theme, b.app.here
+	if p.trouble == nil {
+		doing := "looking at the clusters of " + p.regionName()
+		if p.client == nil {
+			doing = "signing in"
+		}
+		return []string{"", "  " + t.busy.paint(b.app.spinner()) + " " + doing}
+	}
+	lines := []string{""}
+	for _, line := range wrap(printable(p.trouble.Error()), w-4) {
+		lines = append(lines, "  "+t.bad.paint(line))
+	}
+	if advice := remedy(p.trouble); advice != "" {
+		lines = append(lines, "")
+		for _, line := range wrap(printable(advice), w-4) {
+			lines = append(lines, "  "+t.busy.paint(line))
+		}
+	}
+	again := "It is tried again every " + ageText(b.app.o.Refresh) + "."
+	if p.looking {
+		again = b.app.spinner() + " trying again"
+	}
+	return append(lines, "", "  "+t.muted.paint(again), "  "+t.hint(b.app.keys.refresh.as("try now"))+t.hint(b.app.keys.profile)+t.hint(b.app.keys.region))
+}
+
+// empty says that there is nothing, and where else to look.
+func (b *browse) empty(w int) []string {
+	t, p := b.app.theme, b.app.here
+	if p.looking && !p.whole {
+		return []string{"", "  " + t.busy.paint(b.app.spinner()) + " looking"}
+	}
+	var text string
+	switch b.depth {
+	case atClusters:
+		text = "There are no clusters in " + p.regionName() + ". Is it another region, or another profile?"
+	case atServices:
+		text = "Nothing runs in this cluster: it has no services and no tasks."
+	case atTasks:
+		text = "No task is running."
+		if s := b.serviceHere(); s != nil {
+			text = "The service wants " + thousands(s.Desired) + " tasks and runs none."
+			if s.Desired == 0 {
+				text = "The service is scaled to zero: it wants no tasks."
+			}
+			if len(s.Events) > 0 {
+				text += " ECS says: " + printable(s.Events[0])
+			}
+		}
+	case atContainers:
+		text = "ECS tells of no containers in this task."
+	case deepest:
+	}
+	lines := []string{""}
+	for _, line := range wrap(text, w-4) {
+		lines = append(lines, "  "+line)
+	}
+	if b.depth == atClusters {
+		return append(lines, "", "  "+t.hint(b.app.keys.region)+t.hint(b.app.keys.profile)+t.hint(b.app.keys.refresh))
+	}
+	return append(lines, "", "  "+t.hint(b.app.keys.back)+t.hint(b.app.keys.refresh))
+}
+
+// serviceHere is the service whose tasks are shown; nil when there is none.
+func (b *browse) serviceHere() *aws.Service {
+	for i := range b.app.here.catalog.Clusters {
+		k := &b.app.here.catalog.Clusters[i]
+		if k.Name != b.cluster {
+			continue
+		}
+		for j := range k.Services {
+			if k.Services[j].Name == b.service {
+				return &k.Services[j]
+			}
+		}
+	}
+	return nil
+}
+
+// gaps are what could not be looked at and concerns what is shown.
+func (b *browse) gaps() []error {
+	var here []error
+	for _, err := range b.app.here.catalog.Gaps {
+		gap, ok := errors.AsType[*aws.GapError](err)
+		if b.depth == atClusters || !ok || len(gap.Clusters) == 0 || slices.Contains(gap.Clusters, b.cluster) {
+			here = append(here, err)
+		}
+	}
+	return here
+}
+
+// why is what keeps a row from carrying a tunnel, without the name that stands in the row.
+func why(e *aws.NotReadyError) string {
+	text := e.Error()
+	if _, reason, ok := strings.Cut(text, " is not ready: "); ok {
+		return reason
+	}
+	return text
+}
+
+// shortAdvice is how many lines a remedy gets where there is little room.
+const shortAdvice = 2
+
+// problem is an error in at most two lines, and what to do about it in as many as it may have.
+func (t *theme) problem(err error, advice string, w, most int) []string {
+	var lines []string
+	add := func(colour ink, mark, text string, most int) {
+		all := wrap(printable(text), w-5)
+		if len(all) > most {
+			all = append(all[:most-1:most-1], t.cut(strings.Join(all[most-1:], " "), w-5))
+		}
+		for _, line := range all {
+			lines = append(lines, " "+colour.paint(mark+" "+line))
+			mark = " "
+		}
+	}
+	add(t.bad, "!", err.Error(), 2)
+	add(t.busy, t.glyph.into, advice, most)
+	return lines
+}
+
+// about says more of the row under the cursor than its columns can: why it cannot carry a tunnel and what to do about
+// that, else what there is no column for.
+func (b *browse) about(w, most int) []string {
+	t := b.app.theme
+	e, ok := b.table().row()
+	if !ok {
+		return nil
+	}
+	rule := t.border.paint(strings.Repeat(t.glyph.thin.across, w))
+	if e.cause != nil && (e.known || e.service != nil && e.task == nil && e.ready == 0) {
+		return append([]string{rule}, t.problem(errors.New(why(e.cause)), remedy(e.cause), w, most)...)
+	}
+	var facts []string
+	switch {
+	case e.container != nil:
+		facts = []string{e.name(), "runtime " + orNone(printable(e.container.RuntimeID), t), printable(e.container.Reason)}
+	case e.task != nil:
+		facts = []string{printable(e.task.ID), revision(e.task.TaskDefinition), launch(e.task.LaunchType, e.task.CapacityProvider), printable(e.task.PlatformVersion), printable(e.task.Platform)}
+		if !e.task.StartedAt.IsZero() {
+			facts = append(facts, "since "+e.task.StartedAt.In(b.app.now.Location()).Format("2006-01-02 15:04:05"))
+		}
+	case e.service != nil:
+		facts = []string{e.name(), revision(e.service.TaskDefinition)}
+		if len(e.service.Events) > 0 {
+			facts = append(facts, printable(e.service.Events[0]))
+		}
+	case e.loose:
+		facts = []string{"started by run-task, or by a schedule"}
+	default:
+		facts = []string{e.name(), printable(e.cluster.ARN)}
+	}
+	facts = slices.DeleteFunc(facts, func(s string) bool { return s == "" })
+	return []string{rule, " " + t.muted.paint(t.cut(strings.Join(facts, " "+t.glyph.dot+" "), w-2))}
+}

@@ -21,6 +21,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"culvert/aws/emulator"
+	"culvert/ui/control"
 )
 
 func TestMain(m *testing.M) {
@@ -50,6 +51,11 @@ func TestStories(t *testing.T) {
 			"exports":   exports,
 			"occupy":    occupy,
 			"closes":    closes,
+			"github":    onGitHub,
+			"runner":    runner,
+			"gone":      gone,
+			"terminal":  terminal,
+			"typed":     typed,
 		},
 	})
 }
@@ -61,6 +67,7 @@ const patience = 30 * time.Second
 type story struct {
 	account *emulator.Emulator
 	spawned map[string]*spawned
+	masters map[string]*os.File // of terminals, by the program's name
 }
 
 type storyKey struct{}
@@ -75,20 +82,38 @@ func storyOf(ts *testscript.TestScript) *story {
 
 // quiet keeps the machine's own AWS settings out of the stories.
 func quiet(env *testscript.Env) error {
-	env.Values[storyKey{}] = &story{spawned: map[string]*spawned{}}
+	env.Values[storyKey{}] = &story{spawned: map[string]*spawned{}, masters: map[string]*os.File{}}
 	home := filepath.Join(env.WorkDir, "home")
 	env.Setenv("HOME", home)
 	for _, name := range []string{"XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"} {
 		env.Setenv(name, filepath.Join(home, strings.ToLower(name)))
 	}
 	env.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+	env.Defer(func() { endSets(env) })
 	return os.Mkdir(home, 0o700)
 }
 
+// endSets ends what a story has left up.
+func endSets(env *testscript.Env) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	dir := control.Dir{Runtime: filepath.Join(env.Getenv("XDG_RUNTIME_DIR"), "culvert"), State: env.Getenv("XDG_STATE_HOME")}
+	names, _ := dir.Names()
+	for _, name := range names {
+		_, _ = dir.Down(ctx, name)
+	}
+}
+
 // account starts the demo account in the test's process and points the story's environment at it; $CA is the
-// certificate of its private authority.
-func account(ts *testscript.TestScript, _ bool, _ []string) {
-	e, err := emulator.Start(emulator.Options{Fleet: emulator.Demo()})
+// certificate of its private authority. A distrustful one lets no bearer of an OIDC token assume a role.
+//
+//	account [distrustful]
+func account(ts *testscript.TestScript, _ bool, args []string) {
+	o := emulator.Options{Fleet: emulator.Demo()}
+	if len(args) > 0 {
+		o.Trust = func(string, emulator.Claims) error { return errors.New("nobody is trusted") }
+	}
+	e, err := emulator.Start(o)
 	ts.Check(err)
 	ts.Defer(e.Close)
 	storyOf(ts).account = e
@@ -103,7 +128,7 @@ func account(ts *testscript.TestScript, _ bool, _ []string) {
 
 // fault changes the account while the story goes on.
 //
-//	fault deny ACTION | expire | nothing-listens PORT | close-clients | start-agent SERVICE
+//	fault deny ACTION | heal | expire | nothing-listens PORT | close-clients | start-agent SERVICE
 func fault(ts *testscript.TestScript, _ bool, args []string) {
 	e := storyOf(ts).account
 	switch args[0] {
@@ -111,6 +136,8 @@ func fault(ts *testscript.TestScript, _ bool, args []string) {
 		e.Fault(func(f *emulator.Faults) {
 			f.API = append(f.API, emulator.APIFault{Action: args[1], Kind: emulator.Deny})
 		})
+	case "heal":
+		e.Fault(func(f *emulator.Faults) { f.API = nil })
 	case "expire":
 		key, _ := e.Credentials()
 		e.ExpireCredentials(key)
@@ -210,28 +237,40 @@ type spawned struct {
 }
 
 // spawn starts a program in the background, without a terminal and with stdin closed; its output goes to the files
-// NAME.out and NAME.err.
+// NAME.out and NAME.err, and NAME_PID is its number.
 //
 //	spawn NAME PROGRAM [ARGUMENT...]
 func spawn(ts *testscript.TestScript, _ bool, args []string) {
+	cmd := programOf(ts, args[1:])
+	stdout, err := os.Create(ts.MkAbs(args[0] + ".out"))
+	ts.Check(err)
+	stderr, err := os.Create(ts.MkAbs(args[0] + ".err"))
+	ts.Check(err)
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	follow(ts, args[0], cmd)
+	ts.Check(errors.Join(stdout.Close(), stderr.Close())) // the child has them
+}
+
+// programOf is a program in the story's environment and directory.
+func programOf(ts *testscript.TestScript, args []string) *exec.Cmd {
 	ts.Check(ts.Exec("env", "-0")) // the story's environment, as a program sees it
 	environment := strings.Split(strings.TrimSuffix(ts.ReadFile("stdout"), "\x00"), "\x00")
-	path := args[1]
+	path := args[0]
 	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
 		if _, err := os.Stat(filepath.Join(dir, path)); err == nil {
 			path = filepath.Join(dir, path)
 			break
 		}
 	}
-	cmd := exec.CommandContext(context.Background(), path, args[2:]...) //nolint:gosec // the story says what to run
+	cmd := exec.CommandContext(context.Background(), path, args[1:]...) //nolint:gosec // the story says what to run
 	cmd.Env, cmd.Dir = environment, ts.MkAbs(".")
-	stdout, err := os.Create(ts.MkAbs(args[0] + ".out"))
-	ts.Check(err)
-	stderr, err := os.Create(ts.MkAbs(args[0] + ".err"))
-	ts.Check(err)
-	cmd.Stdout, cmd.Stderr = stdout, stderr
+	return cmd
+}
+
+// follow starts a program under a name; the end of the story ends it.
+func follow(ts *testscript.TestScript, name string, cmd *exec.Cmd) {
 	ts.Check(cmd.Start())
-	ts.Check(errors.Join(stdout.Close(), stderr.Close())) // the child has them
+	ts.Setenv(name+"_PID", strconv.Itoa(cmd.Process.Pid))
 	s := &spawned{cmd: cmd, done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
@@ -240,9 +279,9 @@ func spawn(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Defer(func() {
 		_ = cmd.Process.Kill()
 		<-s.done
-		showOutput(ts, args[0])
+		showOutput(ts, name)
 	})
-	storyOf(ts).spawned[args[0]] = s
+	storyOf(ts).spawned[name] = s
 }
 
 // showOutput puts what a program in the background printed into the log.
@@ -277,9 +316,11 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 
 // signalTo sends a signal to a program in the background.
 //
-//	signal NAME INT|TERM|HUP
+//	signal NAME INT|TERM|HUP|KILL
 func signalTo(ts *testscript.TestScript, _ bool, args []string) {
-	number, ok := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}[args[1]]
+	number, ok := map[string]os.Signal{
+		"INT": os.Interrupt, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL,
+	}[args[1]]
 	if !ok {
 		ts.Fatalf("unknown signal %q", args[1])
 	}
@@ -374,5 +415,18 @@ func closes(ts *testscript.TestScript, _ bool, args []string) {
 			return nil //nolint:nilerr // refused, as it should be
 		}
 		return errors.Join(fmt.Errorf("%s still accepts connections", args[0]), conn.Close())
+	})
+}
+
+// gone waits until a process has ended.
+func gone(ts *testscript.TestScript, _ bool, args []string) {
+	pid, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	p, alive := control.Of(pid)
+	eventually(ts, func() error {
+		if alive && p.Alive() {
+			return fmt.Errorf("process %d still runs", pid)
+		}
+		return nil
 	})
 }

@@ -136,7 +136,7 @@ func (a *app) fate(dir control.Dir, name string, d *detached) error {
 	if d != nil {
 		how = "ended: " + d.cmd.ProcessState.String()
 	}
-	return &control.Failure{
+	return &control.SetError{
 		Problem: "the process that was to hold " + name + " " + how,
 		Advice:  "look at the end of " + dir.Log(name),
 		Code:    exitFailed,

@@ -72,7 +72,7 @@ func (a *app) end(ctx context.Context, dir control.Dir, name string) error {
 		return err
 	}
 	if last.State == control.Failed {
-		return &control.Failure{Problem: name + " had ended before: " + last.Error, Advice: last.Remedy, Code: exitFailed}
+		return &control.SetError{Problem: name + " had ended before: " + last.Error, Advice: last.Remedy, Code: exitFailed}
 	}
 	return nil
 }

@@ -70,7 +70,7 @@ func exitCode(ctx context.Context, err error) int {
 	if failure, ok := errors.AsType[*headless.CommandError](err); ok {
 		return failure.Code
 	}
-	if failure, ok := errors.AsType[*control.Failure](err); ok {
+	if failure, ok := errors.AsType[*control.SetError](err); ok {
 		return failure.Code
 	}
 	if end, ok := errors.AsType[*headless.SignalError](context.Cause(ctx)); ok {

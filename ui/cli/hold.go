@@ -29,7 +29,7 @@ func (a *app) hold(ctx context.Context, r request, u *up) error {
 	if err == nil {
 		return dir.Remove(r.name)
 	}
-	failure := &control.Failure{
+	failure := &control.SetError{
 		Problem: headless.Printable(err.Error()),
 		Advice:  headless.Printable(advice(err, "look at "+record.Log)),
 		Code:    exitCode(ctx, err),

@@ -61,11 +61,11 @@ func (a *app) sets(ctx context.Context, names []string) ([]control.Set, error) {
 func troubled(sets []control.Set) error {
 	for _, s := range sets {
 		if !s.Alive() {
-			return &control.Failure{Problem: s.Name + ": " + s.Error, Advice: s.Remedy, Code: exitFailed}
+			return &control.SetError{Problem: s.Name + ": " + s.Error, Advice: s.Remedy, Code: exitFailed}
 		}
 		for _, t := range s.Tunnels {
 			if t.State == "failed" {
-				return &control.Failure{Problem: fmt.Sprintf("%s: tunnel %d was lost: %s", s.Name, t.ID, t.Error), Advice: t.Remedy, Code: exitFailed}
+				return &control.SetError{Problem: fmt.Sprintf("%s: tunnel %d was lost: %s", s.Name, t.ID, t.Error), Advice: t.Remedy, Code: exitFailed}
 			}
 		}
 	}

@@ -59,7 +59,7 @@ func (d Dir) Set(ctx context.Context, name string) (Set, error) {
 	}
 	r, err := d.Read(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		known, _ := d.Names() //nolint:errcheck // only for advice
+		known, _ := d.Names() // only for advice
 		return Set{}, &AbsentError{Name: name, Known: known}
 	}
 	if err != nil {
@@ -159,7 +159,7 @@ func (d Dir) forget(ctx context.Context, gone Record) error {
 	defer cancel()
 	lock, err := d.Lock(now, gone.Name, cancel)
 	if err != nil {
-		return nil //nolint:nilerr // whoever starts it removes what is in the way
+		return nil // whoever starts it removes what is in the way
 	}
 	defer lock.Unlock()
 	if r, err := d.Read(gone.Name); err == nil && r.Process == gone.Process {

@@ -16,7 +16,7 @@ const lockPoll = 25 * time.Millisecond
 // Lock waits for the right to start or end a set, at most until ctx ends. waiting is called once when another process
 // has it.
 func (d Dir) Lock(ctx context.Context, name string, waiting func()) (*Lock, error) {
-	file, err := os.OpenFile(filepath.Join(d.Runtime, name+".lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	file, err := os.OpenFile(filepath.Join(d.Runtime, name+".lock"), os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // names are checked
 	if err != nil {
 		return nil, &FileError{Doing: "lock the set " + name, Err: err}
 	}

@@ -27,20 +27,20 @@ type Record struct {
 	Request  []string  `json:"request"`
 	Log      string    `json:"log"`
 	Exported []string  `json:"exported,omitempty"` // variables in GITHUB_ENV, to be blanked in the end
-	Failure  *Failure  `json:"failure,omitempty"`  // how it ended, if not because it was told to
+	Failure  *SetError  `json:"failure,omitempty"`  // how it ended, if not because it was told to
 }
 
-// Failure is an error as it outlives its process.
-type Failure struct {
+// SetError is how a set has ended, as it outlives its process.
+type SetError struct {
 	Problem string `json:"error"`
 	Advice  string `json:"remedy"`
 	Code    int    `json:"code"` // exit code
 }
 
-func (f *Failure) Error() string { return f.Problem }
+func (f *SetError) Error() string { return f.Problem }
 
 // Remedy says what to do about it.
-func (f *Failure) Remedy() string { return f.Advice }
+func (f *SetError) Remedy() string { return f.Advice }
 
 // Set is the record as a Set: Failed with a failure, Crashed without.
 func (r Record) Set() Set {
@@ -158,14 +158,14 @@ func (d Dir) Read(name string) (Record, error) {
 		return Record{}, err
 	}
 	r := Record{Name: name, Log: d.Log(name)}
-	if json.Unmarshal(body, &r) != nil || r.Name != name {
-		return Record{Name: name, Log: d.Log(name)}, nil
+	if broken := json.Unmarshal(body, &r); broken != nil || r.Name != name {
+		r = Record{Name: name, Log: d.Log(name)}
 	}
 	return r, nil
 }
 
 // Fail adds to a record how its process ended.
-func (d Dir) Fail(name string, failure *Failure) error {
+func (d Dir) Fail(name string, failure *SetError) error {
 	r, err := d.Read(name)
 	if err != nil {
 		return &FileError{Doing: "read the record of the tunnels", Err: err}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -132,7 +133,7 @@ func PlaceOutputs(s control.Set) []Pair {
 			suffix = fmt.Sprintf("-%d", i+1)
 		}
 		if t.Port != 0 {
-			port = fmt.Sprint(t.Port)
+			port = strconv.Itoa(int(t.Port))
 		}
 		if proxy == "" {
 			proxy = t.ProxyURL

@@ -139,7 +139,7 @@ func TestASilentServerIsReadyOnceItKeepsAConnection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close() //nolint:errcheck // the test is over
+	defer listener.Close()
 	e, client := service(t, listener.Addr().String())
 	out := &output{}
 	if err := ready(t, options(client, 5432, out)); err != nil {

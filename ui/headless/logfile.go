@@ -48,7 +48,7 @@ func (l *LogFile) Write(p []byte) (int, error) {
 		l.turn()
 	}
 	if l.file != nil {
-		n, _ := l.file.Write(p) //nolint:errcheck // lost, see above
+		n, _ := l.file.Write(p) // lost, see above
 		l.size += int64(n)
 	}
 	return len(p), nil

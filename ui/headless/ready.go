@@ -62,7 +62,7 @@ func (r *run) result(ctx context.Context, p probed) error {
 		if ctx.Err() == nil {
 			r.notices.say("waiting: " + p.err.Error())
 		}
-		return nil
+		return nil //nolint:nilerr // it is probed again
 	}
 	t.ready, t.trouble = true, nil
 	now := time.Now()

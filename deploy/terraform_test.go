@@ -96,7 +96,12 @@ func TestTheStandInFindsMistakes(t *testing.T) {
 	}
 }
 
-// resource is one of a state, as the JSON output of a test shows it.
+// state is what a test has made, as OpenTofu's JSON output shows it.
+type state struct {
+	Outputs map[string]struct{ Value any }
+	Root    struct{ Resources []resource } `json:"root_module"`
+}
+
 type resource struct {
 	Address string
 	Values  map[string]any
@@ -107,7 +112,15 @@ func rendered(t *testing.T, variables string) (outputs map[string]any, resources
 	t.Helper()
 	dir := module(t)
 	test := `mock_provider "aws" {
-  source = "./tests/account"
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "111122223333" }
+  }
+  mock_data "aws_region" {
+    defaults = { id = "eu-west-1" }
+  }
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
 }
 variables {
 ` + variables + `
@@ -120,10 +133,7 @@ run "it" {}
 	said := need.Terraforms(t)[0].Run(t, dir, "test", "-json", "-verbose", "-filter=tests/rendered.tftest.hcl")
 	for d := json.NewDecoder(strings.NewReader(said)); ; {
 		var line struct {
-			State *struct {
-				Outputs map[string]struct{ Value any }
-				Root    struct{ Resources []resource } `json:"root_module"`
-			} `json:"test_state"`
+			State *struct{ Values state } `json:"test_state"`
 		}
 		if err := d.Decode(&line); errors.Is(err, io.EOF) {
 			break
@@ -134,10 +144,10 @@ run "it" {}
 			continue
 		}
 		outputs, resources = map[string]any{}, map[string]resource{}
-		for name, output := range line.State.Outputs {
+		for name, output := range line.State.Values.Outputs {
 			outputs[name] = output.Value
 		}
-		for _, r := range line.State.Root.Resources {
+		for _, r := range line.State.Values.Root.Resources {
 			resources[r.Address] = r
 		}
 	}

@@ -1,6 +1,6 @@
 resource "aws_security_group" "task" {
   name        = "${var.name}-${var.service_name}"
-  description = "culvert's proxy: nothing comes in, Session Manager's agent dials out"
+  description = "The proxy of culvert: nothing comes in, the agent of Session Manager dials out" # EC2 takes no apostrophe
   vpc_id      = var.vpc_id
   tags        = local.tags
 }
@@ -30,7 +30,7 @@ resource "aws_security_group" "endpoints" {
   count = var.vpc_endpoints == null ? 0 : 1
 
   name        = "${var.name}-endpoints"
-  description = "VPC endpoints of culvert's proxy"
+  description = "VPC endpoints of the proxy of culvert"
   vpc_id      = var.vpc_id
   tags        = local.tags
 }

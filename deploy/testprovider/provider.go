@@ -6,8 +6,9 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 )
 
-// provider answers what validate and mocked tests ask. What only a real plan or apply would call is left to the nil
-// interface: it panics, and the test that got there fails.
+// provider answers what validate and mocked tests ask. A mock asks it for nothing but schemas when it makes a resource, yet
+// OpenTofu has states upgraded and refreshed, and resources destroyed, by the provider behind the mock: it agrees to
+// whatever is proposed. What is left to the nil interface panics, and the test that got there fails.
 type provider struct {
 	tfprotov6.ProviderServer
 
@@ -44,4 +45,26 @@ func (p *provider) ConfigureProvider(context.Context, *tfprotov6.ConfigureProvid
 
 func (p *provider) StopProvider(context.Context, *tfprotov6.StopProviderRequest) (*tfprotov6.StopProviderResponse, error) {
 	return &tfprotov6.StopProviderResponse{}, nil
+}
+
+func (p *provider) UpgradeResourceState(_ context.Context, r *tfprotov6.UpgradeResourceStateRequest) (*tfprotov6.UpgradeResourceStateResponse, error) {
+	of := p.schema.ResourceSchemas[r.TypeName].ValueType()
+	value, err := r.RawState.Unmarshal(of)
+	if err != nil {
+		return nil, err
+	}
+	state, err := tfprotov6.NewDynamicValue(of, value)
+	return &tfprotov6.UpgradeResourceStateResponse{UpgradedState: &state}, err
+}
+
+func (p *provider) ReadResource(_ context.Context, r *tfprotov6.ReadResourceRequest) (*tfprotov6.ReadResourceResponse, error) {
+	return &tfprotov6.ReadResourceResponse{NewState: r.CurrentState}, nil
+}
+
+func (p *provider) PlanResourceChange(_ context.Context, r *tfprotov6.PlanResourceChangeRequest) (*tfprotov6.PlanResourceChangeResponse, error) {
+	return &tfprotov6.PlanResourceChangeResponse{PlannedState: r.ProposedNewState}, nil
+}
+
+func (p *provider) ApplyResourceChange(_ context.Context, r *tfprotov6.ApplyResourceChangeRequest) (*tfprotov6.ApplyResourceChangeResponse, error) {
+	return &tfprotov6.ApplyResourceChangeResponse{NewState: r.PlannedState}, nil
 }

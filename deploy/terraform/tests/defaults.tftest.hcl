@@ -1,7 +1,15 @@
 # What a caller gets who says as little as possible.
 
 mock_provider "aws" {
-  source = "./tests/account"
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "111122223333" }
+  }
+  mock_data "aws_region" {
+    defaults = { id = "eu-west-1" }
+  }
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
 
   override_resource {
     target = aws_iam_openid_connect_provider.github

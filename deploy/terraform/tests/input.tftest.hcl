@@ -1,7 +1,15 @@
 # What is refused before anything is made. A run names every variable that must refuse.
 
 mock_provider "aws" {
-  source = "./tests/account"
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "111122223333" }
+  }
+  mock_data "aws_region" {
+    defaults = { id = "eu-west-1" }
+  }
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
 }
 
 variables {

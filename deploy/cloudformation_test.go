@@ -1,0 +1,329 @@
+package deploy_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"culvert/aws"
+	"culvert/internal/need"
+)
+
+const template = "cloudformation/culvert.yaml"
+
+func TestTemplatePassesCfnLint(t *testing.T) {
+	if testing.Short() {
+		t.Skip("cfn-lint takes seconds: make test")
+	}
+	out, err := exec.CommandContext(t.Context(), need.Command(t, "cfn-lint"), "--include-checks", "I", "--", template).CombinedOutput()
+	if err != nil || len(out) > 0 {
+		t.Errorf("cfn-lint: %v\n%s", err, out)
+	}
+}
+
+func TestTemplateHasTheSamePoliciesAsCulvert(t *testing.T) {
+	reach := aws.Reach{Region: "eu-west-1", Account: "111122223333", Cluster: "automation"}
+	plain := newStack(t, nil)
+	plain.same("CallerPolicy.PolicyDocument", aws.CallerPolicy(reach))
+	plain.same("TaskRole.Policies.0.PolicyDocument", aws.TaskRolePolicy())
+
+	reach.RemoteHosts, reach.Browse, reach.Cluster = true, true, "tools"
+	newStack(t, map[string]any{"AllowRemoteHosts": "yes", "AllowBrowsing": "yes", "ClusterName": "tools"}).
+		same("CallerPolicy.PolicyDocument", aws.CallerPolicy(reach))
+}
+
+func TestTemplateTrustsWhoIsNamed(t *testing.T) {
+	nobody := newStack(t, nil)
+	if nobody.conditions("CallerRole") || nobody.conditions("Provider") {
+		t.Error("a role or a provider although nobody is named")
+	}
+	s := newStack(t, map[string]any{
+		"GitHubSubjects": []any{"repo:octo/shop:ref:refs/heads/main"}, "GitHubRepositoryIds": []any{"42"},
+		"GitHubOidcProviderArn": "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com",
+	})
+	if !s.conditions("CallerRole") || s.conditions("Provider") {
+		t.Error("no role, or a second provider")
+	}
+	const want = `[` +
+		`{"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"token.actions.githubusercontent.com:aud":"sts.amazonaws.com"},` +
+		`"StringLike":{"token.actions.githubusercontent.com:sub":["repo:octo/shop:ref:refs/heads/main"]}},"Effect":"Allow",` +
+		`"Principal":{"Federated":"arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"}},` +
+		`{"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"token.actions.githubusercontent.com:aud":"sts.amazonaws.com",` +
+		`"token.actions.githubusercontent.com:repository_id":["42"]},"StringLike":{"token.actions.githubusercontent.com:sub":["repo:*"]}},"Effect":"Allow",` +
+		`"Principal":{"Federated":"arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"}}]`
+	if got := s.text("CallerRole.AssumeRolePolicyDocument.Statement"); got != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+}
+
+// The template's container is the module's: what real Squid proves of one holds for the other.
+func TestTemplateRunsTheProxyOfTheModule(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs OpenTofu, which takes minutes to build once: make test")
+	}
+	outputs, resources := rendered(t, `
+  vpc_id          = "vpc-0abc"
+  subnet_ids      = ["subnet-0a"]
+  allowed_domains = ["orders.internal", ".corp.example"]
+  allowed_ports   = [80, 443, 8080]
+`)
+	s := newStack(t, map[string]any{"AllowedDomains": []any{"orders.internal", ".corp.example"}, "AllowedPorts": []any{"80", "443", "8080"}})
+	encoded, _ := s.at("TaskDefinition.ContainerDefinitions.0.Environment.0.Value").(string)
+	conf, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := outputs["squid_conf"]; string(conf) != want {
+		t.Errorf("got squid.conf\n%s\nwant the module's\n%s", conf, want)
+	}
+	text, _ := resources["aws_ecs_task_definition.this"].Values["container_definitions"].(string)
+	var module []map[string]any
+	if err := json.Unmarshal([]byte(text), &module); err != nil {
+		t.Fatal(err)
+	}
+	for ours, theirs := range map[string]string{
+		"user": "User", "image": "Image", "entryPoint": "EntryPoint", "command": "Command", "stopTimeout": "StopTimeout",
+		"healthCheck": "HealthCheck", "linuxParameters": "LinuxParameters", "portMappings": "PortMappings", "ulimits": "Ulimits",
+	} {
+		want, err := json.Marshal(module[0][ours])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.text("TaskDefinition.ContainerDefinitions.0." + theirs); !strings.EqualFold(got, string(want)) { // the names differ in case
+			t.Errorf("%s: got %s, want %s as in the module", theirs, got, want)
+		}
+	}
+}
+
+// stack evaluates as much of CloudFormation's functions as the template uses.
+type stack struct {
+	*testing.T
+
+	root       map[string]any
+	parameters map[string]any
+}
+
+func newStack(t *testing.T, parameters map[string]any) *stack {
+	t.Helper()
+	text, err := os.ReadFile(template)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var document yaml.Node
+	if err := yaml.Unmarshal(text, &document); err != nil {
+		t.Fatal(err)
+	}
+	s := &stack{T: t, parameters: map[string]any{
+		"AWS::Partition": "aws", "AWS::Region": "eu-west-1", "AWS::AccountId": "111122223333",
+		"VpcId": "vpc-0abc", "SubnetIds": []any{"subnet-0a"}, "AllowedDomains": []any{"orders.internal"},
+	}}
+	s.root, _ = plain(document.Content[0]).(map[string]any)
+	for name, p := range s.section("Parameters") {
+		value, _ := p.(map[string]any)
+		if byDefault, has := value["Default"]; has {
+			s.parameters[name] = byDefault
+			if value["Type"] == "CommaDelimitedList" {
+				list := []any{}
+				for part := range strings.SplitSeq(fmt.Sprint(byDefault), ",") {
+					list = append(list, part)
+				}
+				s.parameters[name] = list
+			}
+		}
+	}
+	for name, value := range parameters {
+		s.parameters[name] = value
+	}
+	return s
+}
+
+// plain turns YAML into maps, with !Name written out as {"Fn::Name": …}.
+func plain(n *yaml.Node) any {
+	var value any
+	switch n.Kind {
+	case yaml.MappingNode:
+		m := map[string]any{}
+		for i := 0; i < len(n.Content); i += 2 {
+			m[n.Content[i].Value] = plain(n.Content[i+1])
+		}
+		value = m
+	case yaml.SequenceNode:
+		list := []any{}
+		for _, item := range n.Content {
+			list = append(list, plain(item))
+		}
+		value = list
+	case yaml.ScalarNode:
+		value = n.Value
+		if n.Tag == "!!int" || n.Tag == "!!bool" {
+			value = json.RawMessage(n.Value)
+		}
+	case yaml.DocumentNode, yaml.AliasNode: // CloudFormation knows no aliases
+		panic("an alias")
+	}
+	if strings.HasPrefix(n.Tag, "!") && !strings.HasPrefix(n.Tag, "!!") {
+		return map[string]any{"Fn::" + n.Tag[1:]: value}
+	}
+	return value
+}
+
+func (s *stack) section(name string) map[string]any {
+	section, _ := s.root[name].(map[string]any)
+	return section
+}
+
+// conditions reports whether a resource is made.
+func (s *stack) conditions(resource string) bool {
+	r, _ := s.section("Resources")[resource].(map[string]any)
+	name, has := r["Condition"].(string)
+	return !has || s.condition(name)
+}
+
+func (s *stack) condition(name string) bool {
+	is, _ := s.value(s.section("Conditions")[name]).(bool)
+	return is
+}
+
+// at evaluates a part of a resource's properties: "Resource.Property.0.Name".
+func (s *stack) at(path string) any {
+	s.Helper()
+	parts := strings.Split(path, ".")
+	r, _ := s.section("Resources")[parts[0]].(map[string]any)
+	value := s.value(r["Properties"])
+	for _, part := range parts[1:] {
+		switch v := value.(type) {
+		case map[string]any:
+			value = v[part]
+		case []any:
+			var i int
+			if _, err := fmt.Sscan(part, &i); err != nil || i >= len(v) {
+				s.Fatalf("%s: no %s", path, part)
+			}
+			value = v[i]
+		}
+		if value == nil {
+			s.Fatalf("%s: no %s", path, part)
+		}
+	}
+	return value
+}
+
+func (s *stack) text(path string) string {
+	s.Helper()
+	text, err := json.Marshal(s.at(path))
+	if err != nil {
+		s.Fatal(err)
+	}
+	return string(text)
+}
+
+// same compares a policy in the template with one of culvert's.
+func (s *stack) same(path string, p aws.Policy) {
+	s.Helper()
+	want, err := json.Marshal(p)
+	if err != nil {
+		s.Fatal(err)
+	}
+	if got, want := s.text(path), canonical(s.T, want); got != want {
+		s.Errorf("%s: the template has %s\nculvert has %s", path, got, want)
+	}
+}
+
+// noValue stands for what is left out.
+type noValue struct{}
+
+// value evaluates the functions in a part of the template.
+func (s *stack) value(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, argument := range v {
+			if len(v) == 1 && strings.HasPrefix(name, "Fn::") {
+				return s.call(name, argument)
+			}
+		}
+		m := map[string]any{}
+		for name, item := range v {
+			if item := s.value(item); item != (noValue{}) {
+				m[name] = item
+			}
+		}
+		return m
+	case []any:
+		list := []any{}
+		for _, item := range v {
+			if item := s.value(item); item != any(noValue{}) {
+				list = append(list, item)
+			}
+		}
+		return list
+	}
+	return v
+}
+
+func (s *stack) call(name string, argument any) any {
+	list, _ := argument.([]any)
+	switch name {
+	case "Fn::Ref":
+		return s.ref(fmt.Sprint(argument))
+	case "Fn::GetAtt":
+		return fmt.Sprint("att:", argument)
+	case "Fn::Condition":
+		return s.condition(fmt.Sprint(argument))
+	case "Fn::If":
+		if s.condition(fmt.Sprint(list[0])) {
+			return s.value(list[1])
+		}
+		return s.value(list[2])
+	case "Fn::Equals":
+		return s.value(list[0]) == s.value(list[1])
+	case "Fn::Not":
+		return s.value(list[0]) != true
+	case "Fn::And":
+		return s.value(list[0]) == true && s.value(list[1]) == true
+	case "Fn::Or":
+		return s.value(list[0]) == true || s.value(list[1]) == true
+	case "Fn::Join":
+		var parts []string
+		items, _ := s.value(list[1]).([]any)
+		for _, item := range items {
+			parts = append(parts, fmt.Sprint(item))
+		}
+		return strings.Join(parts, fmt.Sprint(list[0]))
+	case "Fn::FindInMap":
+		return fmt.Sprint("map:", s.value(list[1]))
+	case "Fn::Base64":
+		return base64.StdEncoding.EncodeToString(fmt.Append(nil, s.value(argument)))
+	case "Fn::Sub":
+		text, own := argument, map[string]any{}
+		if list != nil {
+			text = list[0]
+			own, _ = s.value(list[1]).(map[string]any)
+		}
+		return regexp.MustCompile(`\$\{[^}]+\}`).ReplaceAllStringFunc(fmt.Sprint(text), func(variable string) string {
+			name := strings.Trim(variable, "${}")
+			if value, has := own[name]; has {
+				return fmt.Sprint(value)
+			}
+			return fmt.Sprint(s.ref(name))
+		})
+	}
+	s.Fatalf("%s is not known here", name)
+	return nil
+}
+
+func (s *stack) ref(name string) any {
+	if name == "AWS::NoValue" {
+		return noValue{}
+	}
+	if value, has := s.parameters[name]; has {
+		return value
+	}
+	return "ref:" + name
+}

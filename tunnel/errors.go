@@ -9,6 +9,12 @@ import (
 	"culvert/aws"
 )
 
+// remedied is an error that says what to do.
+type remedied interface {
+	error
+	Remedy() string
+}
+
 // FormError is a forward that cannot be parsed.
 type FormError struct{ Form, Problem string }
 
@@ -115,6 +121,9 @@ func (e *HandshakeError) Unwrap() error { return e.Cause }
 
 // Remedy names the usual causes.
 func (e *HandshakeError) Remedy() string {
+	if inner, ok := errors.AsType[remedied](e.Cause); ok {
+		return inner.Remedy()
+	}
 	if e.Cause != nil {
 		return "try another task of the service, or run culvert with --log-level debug"
 	}
@@ -180,6 +189,12 @@ func (e *ClosedError) Idle() bool {
 	return strings.Contains(text, "inactivity") || strings.Contains(text, "idle")
 }
 
+// Refused reports whether the text says that the agent could not connect to the port: agents without mux end the session
+// over it.
+func (e *ClosedError) Refused() bool {
+	return strings.Contains(strings.ToLower(e.Output), "unable to connect to specified port")
+}
+
 // Unresolved reports whether the text says that the task cannot resolve the remote host.
 func (e *ClosedError) Unresolved() bool {
 	text := strings.ToLower(e.Output)
@@ -190,6 +205,8 @@ func (e *ClosedError) Unresolved() bool {
 func (e *ClosedError) Remedy() string {
 	text := strings.ToLower(e.Output)
 	switch {
+	case e.Refused():
+		return "nothing listens on the port: check that the service in the task is up and listens on localhost (the agent dials localhost inside the task); see the container's log"
 	case strings.Contains(text, "createdatachannel") || strings.Contains(text, "data channel"):
 		return "the task role lacks ssmmessages:CreateDataChannel or ssmmessages:OpenDataChannel, or its credentials expired"
 	case e.Idle():
@@ -222,10 +239,7 @@ func (e *ResumeError) Unwrap() error { return e.Err }
 
 // Remedy is that of the refusal.
 func (e *ResumeError) Remedy() string {
-	if inner, ok := errors.AsType[interface {
-		error
-		Remedy() string
-	}](e.Err); ok {
+	if inner, ok := errors.AsType[remedied](e.Err); ok {
 		return inner.Remedy()
 	}
 	return "allow ssm:ResumeSession on the caller's sessions; until then every lost socket costs the connections on it"

@@ -95,6 +95,9 @@ func invalidParameter(format string, args ...any) error {
 // mustFind finds the cluster that a call names.
 func (a *account) mustFind(nameOrARN string) (*cluster, error) {
 	if c := a.findCluster(nameOf(nameOrARN)); c != nil && a.owns(nameOrARN) {
+		if c.status == "INACTIVE" {
+			return nil, &apiError{Code: "ClusterNotFoundException", Message: "The referenced cluster was inactive."}
+		}
 		return c, nil
 	}
 	return nil, &apiError{Code: "ClusterNotFoundException", Message: "Cluster not found."}

@@ -118,8 +118,13 @@ func sessionCause(err error) string {
 	if e, ok := errors.AsType[*aws.ThrottledError](err); ok && strings.HasPrefix(e.Operation, "ssm:") {
 		return "D4"
 	}
-	if e, ok := errors.AsType[*tunnel.ClosedError](err); ok && e.Unresolved() {
-		return "F6"
+	if e, ok := errors.AsType[*tunnel.ClosedError](err); ok {
+		switch {
+		case e.Unresolved():
+			return "F6"
+		case e.Refused():
+			return "E6"
+		}
 	}
 	if e, ok := errors.AsType[*tunnel.RefusedError](err); ok && e.Remote.Host != "" {
 		return "F7"
@@ -196,6 +201,8 @@ func pathCause(err error) string {
 		return "F2"
 	case is[*SchemeError](err):
 		return "F12"
+	case is[*MuteError](err):
+		return "F10"
 	case is[*CutError](err):
 		return "F13"
 	case is[*StatusError](err):

@@ -192,6 +192,21 @@ func (e *CutError) Remedy() string {
 	return "the destination, or a firewall that looks at the name in the TLS handshake, hangs up: ask the logs of both"
 }
 
+// MuteError is a server that takes the connection and then says nothing.
+type MuteError struct {
+	Host, Asked string
+	After       time.Duration
+}
+
+func (e *MuteError) Error() string {
+	return fmt.Sprintf("%s takes the connection, but says nothing to %s within %s", e.Host, e.Asked, brief(e.After))
+}
+
+// Remedy says where to look.
+func (e *MuteError) Remedy() string {
+	return "the way there works: ask its own log why it does not answer (its security group is not the reason)"
+}
+
 // StatusError is a server that was reached and answers with a status that is no success.
 type StatusError struct {
 	URL    string

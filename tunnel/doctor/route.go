@@ -233,10 +233,7 @@ func (w *walk) tlsError(err error) error {
 	step := "it hangs up in the TLS handshake"
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		if w.Direct {
-			return &RefusalError{Reason: ReasonMute, Host: w.host(), Port: w.port(), Method: "TLS", After: w.Patience}
-		}
-		step = "it says nothing to a TLS handshake"
+		return &MuteError{Host: w.address(), Asked: "a TLS handshake", After: w.Patience}
 	case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
 		step = "the TLS handshake fails"
 	}
@@ -297,7 +294,7 @@ func (w *walk) get(ctx context.Context, secure bool) error {
 // noPage explains a request for a page that got no answer.
 func (w *walk) noPage(ctx context.Context, err error, secure bool, after time.Duration) error {
 	silent := errors.Is(err, os.ErrDeadlineExceeded)
-	mute := &RefusalError{Reason: ReasonMute, Host: w.host(), Port: w.port(), Method: http.MethodGet, After: after}
+	mute := &MuteError{Host: w.address(), Asked: "a request", After: after}
 	switch {
 	case silent && (secure || w.Direct):
 		return mute

@@ -1,0 +1,293 @@
+package doctor_test
+
+import (
+	"bytes"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"strconv"
+	"testing"
+	"time"
+
+	"culvert/aws"
+	"culvert/aws/emulator"
+	"culvert/tunnel"
+)
+
+func quietLog() *log.Logger { return log.New(io.Discard, "", 0) }
+
+// refusing is an address on which nobody listens.
+func refusing(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// eventually waits until something holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !holds(); {
+		if time.Now().After(end) {
+			t.Fatalf("not within 20 s: %s", what)
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-t.Context().Done():
+			t.Fatal(t.Context().Err())
+		}
+	}
+}
+
+// answering puts a server between the doctor and the account that changes the answers of one operation.
+func (c *clinic) answering(operation string, change func(status int, body []byte) (int, []byte)) {
+	c.Helper()
+	account := mustURL(c.T, c.account.URL())
+	proxy := &httputil.ReverseProxy{
+		ErrorLog: quietLog(),
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(account)
+			r.Out.Host = r.In.Host // which is signed
+		},
+		ModifyResponse: func(r *http.Response) error {
+			if r.Request.Header.Get("X-Amz-Target") != operation {
+				return nil
+			}
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				return err
+			}
+			r.StatusCode, body = change(r.StatusCode, body)
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			r.ContentLength = int64(len(body))
+			r.Header.Set("Content-Length", strconv.Itoa(len(body)))
+			return nil
+		},
+	}
+	server := httptest.NewServer(proxy)
+	c.Cleanup(server.Close)
+	key, secret := c.account.Credentials()
+	c.connect(aws.Options{Region: "eu-west-1", Endpoint: server.URL, Keys: aws.Keys{ID: key, Secret: secret}, Log: c.options.Log})
+}
+
+func TestC6ContainerHasNotStarted(t *testing.T) {
+	c := newClinic(t, healthy())
+	c.answering("AmazonEC2ContainerServiceV20141113.DescribeTasks", func(status int, body []byte) (int, []byte) {
+		return status, bytes.ReplaceAll(body, []byte(`"runtimeId"`), []byte(`"formerId"`))
+	})
+	c.finds("agent", "C6", "has not started", "wait")
+}
+
+func TestD1TaskIsNotInThePolicy(t *testing.T) {
+	c := newClinic(t, healthy()).fault(func(f *emulator.Faults) {
+		f.API = []emulator.APIFault{{Action: "ssm:StartSession", Resource: "arn:aws:ecs:*"}}
+	})
+	c.finds("session", "D1", "task/c/", `"arn:aws:ecs:eu-west-1:111122223333:task/c/*"`)
+}
+
+// The recipe that culvert comes from forgot the document.
+func TestD1DocumentIsNotInThePolicy(t *testing.T) {
+	c := newClinic(t, healthy()).fault(func(f *emulator.Faults) {
+		f.API = []emulator.APIFault{{Action: "ssm:StartSession", Resource: "arn:aws:ssm:*"}}
+	})
+	c.finds("session", "D1", "on arn:aws:ssm:eu-west-1::document/AWS-StartPortForwardingSession", `"arn:aws:ssm:eu-west-1::document/AWS-StartPortForwardingSession"`)
+}
+
+func TestD2AgentIsNotRegistered(t *testing.T) {
+	c := newClinic(t, healthy()).fault(func(f *emulator.Faults) { f.Unregistered = true })
+	c.options.Patience = 1500 * time.Millisecond
+	c.finds("session", "D2", "TargetNotConnected", "route to ssmmessages.eu-west-1")
+}
+
+func TestD2ThatPassesIsNoFailure(t *testing.T) {
+	c := newClinic(t, healthy()).fault(func(f *emulator.Faults) { f.Unregistered = true })
+	c.options.Patience = 15 * time.Second
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for end := time.Now().Add(10 * time.Second); c.account.Calls("StartSession") == 0 && time.Now().Before(end); {
+			time.Sleep(5 * time.Millisecond) // not a test's wait: the other side's clock
+		}
+		c.account.Fault(func(f *emulator.Faults) { f.Unregistered = false })
+	}()
+	if first := c.examine().First(); first != nil {
+		t.Errorf("%s fails: %v", first.Check, first.Finding.Err)
+	}
+	<-done
+}
+
+func TestD3NoSuchDocument(t *testing.T) {
+	c := newClinic(t, healthy()).fault(func(f *emulator.Faults) { f.Unregistered = true }) // no session comes of it
+	c.answering("AmazonSSM.StartSession", func(int, []byte) (int, []byte) {
+		return http.StatusBadRequest, []byte(`{"__type":"InvalidDocument","message":"Document with name AWS-StartPortForwardingSession does not exist."}`)
+	})
+	c.finds("session", "D3", "no document AWS-StartPortForwardingSession", "aws ssm describe-document")
+}
+
+func TestD4SessionManagerIsThrottledOrIll(t *testing.T) {
+	for name, kind := range map[string]emulator.APIFaultKind{"throttled": emulator.Throttle, "ill": emulator.ServerError} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("AWS_MAX_ATTEMPTS", "1")
+			bare(t)
+			c := newClinic(t, healthy()).fault(func(f *emulator.Faults) {
+				f.API = []emulator.APIFault{{Action: "ssm:StartSession", Kind: kind}}
+			})
+			c.options.Patience = time.Second
+			key, secret := c.account.Credentials()
+			t.Setenv("AWS_ACCESS_KEY_ID", key)
+			t.Setenv("AWS_SECRET_ACCESS_KEY", secret)
+			c.connect(aws.Options{Region: "eu-west-1", Endpoint: c.account.URL()})
+			c.finds("session", "D4", "try again")
+		})
+	}
+}
+
+func TestE1StreamHostCannotBeReached(t *testing.T) {
+	gone := refusing(t)
+	c := newClinic(t, healthy()).fault(func(f *emulator.Faults) { f.StreamHost = gone })
+	c.finds("channel", "E1", gone, "another host than the API's")
+}
+
+func TestE2ChannelIsNotInThePolicy(t *testing.T) {
+	c := newClinic(t, healthy()).fault(func(f *emulator.Faults) {
+		f.API = []emulator.APIFault{{Action: "ssmmessages:OpenDataChannel"}}
+	})
+	c.finds("channel", "E2", "not allowed: ssmmessages:OpenDataChannel", `"arn:aws:ssm:eu-west-1:111122223333:session/*"`)
+}
+
+func TestE2SomethingBetweenDoesNotPassWebsockets(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "Upgrade Required", http.StatusUpgradeRequired)
+	}))
+	defer server.Close()
+	c := newClinic(t, healthy()).fault(func(f *emulator.Faults) { f.StreamHost = server.Listener.Addr().String() })
+	c.finds("channel", "E2", "HTTP status 426", "does not pass websockets")
+}
+
+func TestE3NoHandshake(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: the engine gives an agent 18 s")
+	}
+	t.Parallel()
+	c := newClinic(t, healthy()).fault(func(f *emulator.Faults) { f.AgentStart = time.Hour })
+	c.finds("handshake", "E3", "no handshake within", "limit of sessions")
+}
+
+func TestE4EncryptionIsNotAllowed(t *testing.T) {
+	c := newClinic(t, healthy()).fault(func(f *emulator.Faults) {
+		f.KMS = true
+		f.API = []emulator.APIFault{{Action: "kms:GenerateDataKey"}}
+	})
+	c.finds("handshake", "E4", "kms:GenerateDataKey", `"Action":["kms:GenerateDataKey"]`)
+}
+
+func TestE5AgentSaysWhyItCloses(t *testing.T) {
+	c := newClinic(t, healthy()).fault(func(f *emulator.Faults) { f.AgentStart = time.Hour })
+	const said = "----------ERROR------- Setting up data channel with id x failed: CreateDataChannel failed with error: AccessDeniedException"
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+			for _, s := range c.account.Sessions() {
+				if s.Client && c.account.KillSession(s.ID, said) {
+					return
+				}
+			}
+		}
+	}()
+	c.finds("handshake", "E5", "CreateDataChannel failed", "the task role lacks ssmmessages:CreateDataChannel")
+	<-done
+}
+
+func TestE6NothingListens(t *testing.T) {
+	for name, version := range map[string]string{"mux": "", "basic": "3.0.150.0"} {
+		t.Run(name, func(t *testing.T) {
+			c := newClinic(t, behind("")).fault(func(f *emulator.Faults) {
+				if version != "" {
+					f.AgentVersion = version
+				}
+			})
+			c.finds("port", "E6", "listens on localhost", "the container's log")
+		})
+	}
+}
+
+func TestE7HangsUpAtOnce(t *testing.T) {
+	c := newClinic(t, behind(serve(t, func(*net.TCPConn) {})))
+	c.finds("port", "E7", "closes it at once", "its log")
+}
+
+// serve runs handle for every connection to a TCP server on loopback and returns its address.
+func serve(t *testing.T, handle func(*net.TCPConn)) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				handle(conn.(*net.TCPConn))
+			}()
+		}
+	}()
+	t.Cleanup(func() {
+		_ = l.Close()
+		<-done
+	})
+	return l.Addr().String()
+}
+
+// A destination behind the task that has no proxy.
+func TestRemoteHosts(t *testing.T) {
+	fleet := healthy()
+	fleet.Hosts = map[string]string{"gone.internal:5432": refusing(t)}
+	remote := func(t *testing.T, host string, port uint16) *clinic {
+		t.Helper()
+		c := newClinic(t, fleet)
+		c.options.Query.Port = 0
+		c.options.Spec = tunnel.Spec{Remote: tunnel.Endpoint{Host: host, Port: port}}
+		return c
+	}
+	t.Run("answers", func(t *testing.T) {
+		if first := remote(t, "orders-db.internal", 5432).examine().First(); first != nil {
+			t.Errorf("%s fails: %v", first.Check, first.Finding.Err)
+		}
+	})
+	t.Run("refuses", func(t *testing.T) {
+		remote(t, "gone.internal", 5432).finds("port", "F7", "cannot connect to gone.internal:5432", "security group")
+	})
+	t.Run("does not resolve", func(t *testing.T) {
+		remote(t, "nowhere.internal", 5432).finds("", "F6", "nowhere.internal", "VPC resolves")
+	})
+	t.Run("drops", func(t *testing.T) {
+		c := remote(t, "orders-db.internal", 5432).fault(func(f *emulator.Faults) { f.Swallow = []uint16{5432} })
+		c.options.Patience = time.Second
+		c.warns("answer", "F19", "neither refused nor answered", "security group")
+	})
+	t.Run("as a probe", func(t *testing.T) {
+		c := newClinic(t, fleet, "tcp://gone.internal:5432")
+		c.finds("probe-1", "F7", "gone.internal:5432")
+	})
+	t.Run("as a probe that wants TLS", func(t *testing.T) {
+		c := newClinic(t, fleet, "tls://orders.internal:80")
+		c.finds("probe-1", "F12", "plain HTTP")
+	})
+	t.Run("as a probe with a private authority", func(t *testing.T) {
+		c := newClinic(t, fleet, "tls://billing.internal")
+		c.finds("probe-1", "F14", "culvert demo private CA", "NODE_EXTRA_CA_CERTS")
+	})
+}

@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -18,6 +19,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -67,6 +69,13 @@ func newReleases(t *testing.T, versions ...string) *releases {
 	return r
 }
 
+// put puts a file below releases/download.
+func (r *releases) put(path string, content []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.files[path] = content
+}
+
 func sum(b []byte) string {
 	s := sha256.Sum256(b)
 	return hex.EncodeToString(s[:])
@@ -99,9 +108,7 @@ func (r *releases) install(j *job, ref string, inputs map[string]string) *step {
 	j.Helper()
 	j.machine["GITHUB_SERVER_URL"], j.machine["GITHUB_ACTION_REPOSITORY"], j.machine["GITHUB_ACTION_REF"] = r.URL, "shop/culvert", ref
 	all := map[string]string{"install-only": "true"}
-	for name, value := range inputs {
-		all[name] = value
-	}
+	maps.Copy(all, inputs)
 	return j.use(all).main()
 }
 
@@ -138,12 +145,13 @@ func TestNothingRunsWithoutItsChecksum(t *testing.T) {
 		sha256 string
 		want   string
 	}{
-		"another archive":           {func() { r.files[name] = archiveOf(t, map[string]string{"culvert": "#!/bin/sh\necho evil"}) }, "", "it is not run"},
-		"no checksum for it":        {func() { r.files["v1.4.0/checksums.txt"] = []byte(strings.Repeat("0", 64) + "  other.tar.gz\n") }, "", "does not list"},
+		"another archive":           {func() { r.put(name, archiveOf(t, map[string]string{"culvert": "#!/bin/sh\necho evil"})) }, "", "it is not run"},
+		"no checksum for it":        {func() { r.put("v1.4.0/checksums.txt", []byte(strings.Repeat("0", 64)+"  other.tar.gz\n")) }, "", "does not list"},
 		"not what workflow expects": {func() {}, strings.Repeat("1", 64), "it is not run"},
 	} {
 		t.Run(what, func(t *testing.T) {
-			r.files[name], r.files["v1.4.0/checksums.txt"] = good, listed
+			r.put(name, good)
+			r.put("v1.4.0/checksums.txt", listed)
 			c.change()
 			j := newJob(t)
 			main := r.install(j, "v1.4.0", map[string]string{"sha256": c.sha256})
@@ -158,7 +166,8 @@ func TestNothingRunsWithoutItsChecksum(t *testing.T) {
 			}
 		})
 	}
-	r.files[name], r.files["v1.4.0/checksums.txt"] = good, listed
+	r.put(name, good)
+	r.put("v1.4.0/checksums.txt", listed)
 	if main := r.install(newJob(t), "v1.4.0", map[string]string{"sha256": strings.ToUpper(sum(good))}); main.code != 0 {
 		t.Errorf("with the right checksum expected, main ends with %d", main.code)
 	}
@@ -166,7 +175,9 @@ func TestNothingRunsWithoutItsChecksum(t *testing.T) {
 
 func TestADownloadSurvivesAServerInTrouble(t *testing.T) {
 	r := newReleases(t, "1.4.0")
+	r.mu.Lock()
 	r.failures = 3
+	r.mu.Unlock()
 	if main := r.install(newJob(t), "v1.4.0", nil); main.code != 0 {
 		t.Errorf("ended with %d", main.code)
 	}
@@ -194,12 +205,9 @@ func TestAReleaseThatIsNotThereIsNamed(t *testing.T) {
 func TestADownloadGoesThroughTheRunnersProxy(t *testing.T) {
 	r := newReleases(t, "1.4.0")
 	target := strings.TrimPrefix(r.URL, "http://")
-	var mu sync.Mutex
-	tunnels := 0
+	var tunnels atomic.Int32
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		mu.Lock()
-		tunnels++
-		mu.Unlock()
+		tunnels.Add(1)
 		if q.Method != http.MethodConnect { // a proxy for plain requests, should node send them
 			(&httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) { p.Out.URL.Scheme, p.Out.URL.Host = "http", target }}).ServeHTTP(w, q)
 			return
@@ -210,8 +218,8 @@ func TestADownloadGoesThroughTheRunnersProxy(t *testing.T) {
 	j := newJob(t, "http_proxy="+proxy.URL)
 	// A name that only the proxy knows.
 	main := r.install(j, "v1.4.0", map[string]string{"releases-url": "http://releases.internal" + strings.TrimSuffix(repository, "/")})
-	if main.code != 0 || tunnels == 0 {
-		t.Errorf("ended with %d after %d connections through the proxy", main.code, tunnels)
+	if main.code != 0 || tunnels.Load() == 0 {
+		t.Errorf("ended with %d after %d connections through the proxy", main.code, tunnels.Load())
 	}
 }
 

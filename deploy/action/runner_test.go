@@ -143,8 +143,7 @@ func (s *step) end() *step {
 		}
 	case <-time.After(stepTime):
 		_ = s.cmd.Process.Kill()
-		<-s.ended
-		s.job.Fatalf("the step does not end within %s:\n%s", stepTime, s.log.String())
+		s.job.Fatalf("the step does not end within %s (%v):\n%s", stepTime, <-s.ended, s.log.String())
 	}
 	s.code = s.cmd.ProcessState.ExitCode()
 	s.outputs, s.state = s.commands("GITHUB_OUTPUT"), s.commands("GITHUB_STATE")
@@ -176,7 +175,7 @@ func (s *step) commands(file string) map[string]string {
 }
 
 // cancel ends the process as a cancelled workflow does: the process alone is told, then it is made to.
-func (s *step) cancel() *step {
+func (s *step) cancel() {
 	s.job.Helper()
 	for _, next := range []struct {
 		signal syscall.Signal
@@ -186,12 +185,12 @@ func (s *step) cancel() *step {
 		select {
 		case err := <-s.ended:
 			s.ended <- err
-			return s.end()
+			s.end()
+			return
 		case <-time.After(next.grace):
 		}
 	}
 	s.job.Fatal("not even killed")
-	return nil
 }
 
 // waitFor waits until the process has made a condition true.

@@ -300,13 +300,27 @@ func TestTheEndLeavesNothingBehind(t *testing.T) {
 	}
 }
 
+func TestAPanicWhileDrawingOrDecidingEndsTheProgram(t *testing.T) {
+	for name, breakIt := range map[string]func(*app){
+		"drawing":  func(a *app) { a.here = nil; a.View() },
+		"deciding": func(a *app) { a.Update(then(func() tea.Cmd { panic("no") })) },
+	} {
+		a := visiting(t, sampleAccount(), 100, 30)
+		breakIt(a)
+		if _, cmd := a.Update(nil); a.broken == nil || cmd == nil || cmd() != tea.Quit() {
+			t.Errorf("%s: the program goes on after a panic", name)
+		}
+	}
+}
+
 func TestAPanicIsReportedAfterTheScreenIsGone(t *testing.T) {
 	var out bytes.Buffer
 	in, keys := io.Pipe()
 	defer keys.Close()
 	err := runOn(t.Context(), Options{Connect: func(context.Context, string, string) (*aws.Client, error) { panic("something is wrong") }}, in, &out)
-	if _, ok := errors.AsType[*PanicError](err); !ok || remedy(err) == "" {
-		t.Errorf("got %v, want a *PanicError with a remedy", err)
+	broken, ok := errors.AsType[*PanicError](err)
+	if !ok || remedy(err) == "" || !strings.Contains(err.Error(), "something is wrong") || !strings.Contains(string(broken.Stack), "app_test.go") {
+		t.Errorf("got %v, want a *PanicError with a remedy and the place", err)
 	}
 	if text := out.String(); strings.Count(text, "\x1b[?1049h") != strings.Count(text, "\x1b[?1049l") {
 		t.Errorf("the terminal was not restored: %q", text)

@@ -13,6 +13,7 @@ import (
 
 	"culvert/aws"
 	"culvert/tunnel"
+	"culvert/ui/control"
 )
 
 // Options say what the interface works on. Connect and Engine are needed; the rest has zero values that work.
@@ -39,6 +40,7 @@ type Options struct {
 	Start []Start                                      // opened as soon as the account is
 	Saved Saved                                        // tunnels and groups of the config files
 	Save  func([]SavedTunnel) (path string, err error) // nil: there is nowhere to save to
+	Up    control.Dir                                  // where what culvert up holds is found; zero: nowhere
 	Log   *LogRing                                     // what the log screen shows; nil: nothing
 
 	In     io.Reader // nil is the terminal
@@ -88,6 +90,7 @@ type app struct {
 	below   bool     // the tunnels have the keyboard
 	notice  notice
 	proofs  map[*tunnel.Tunnel]proof
+	broken  *PanicError // an error of ours that ends the program
 }
 
 // screen is what fills a frame: a page, or a dialog.
@@ -137,11 +140,24 @@ func (a *app) Init() tea.Cmd {
 	look := tea.Tick(firstFrame, func(time.Time) tea.Msg {
 		return then(func() tea.Cmd { return tea.Batch(a.here.look(), a.hurry()) })
 	})
-	return tea.Batch(tea.RequestBackgroundColor, look)
+	return a.guarded(tea.Batch(tea.RequestBackgroundColor, look))
 }
 
 // Update takes one message.
-func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+func (a *app) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
+	defer func() {
+		if value := recover(); value != nil {
+			cmd = a.panicked(value)
+		}
+	}()
+	if a.broken != nil {
+		return a, tea.Quit
+	}
+	return a, a.guarded(a.take(msg))
+}
+
+// take does what a message wants.
+func (a *app) take(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		a.width, a.height = msg.Width, msg.Height
@@ -153,22 +169,22 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		a.theme.mix()
 	case tea.FocusMsg:
 		a.blurred = false
-		return a, a.hurry()
+		return a.hurry()
 	case tea.BlurMsg:
 		a.blurred = true
 	case tickMsg:
-		return a, a.tick(msg)
+		return a.tick(msg)
 	case tea.KeyPressMsg:
-		return a, a.key(msg)
+		return a.key(msg)
 	case tea.PasteMsg:
 		cmd, _ := a.top().update(msg)
-		return a, cmd
+		return cmd
 	case tea.MouseMsg:
-		return a, a.mouse(msg)
+		return a.mouse(msg)
 	case then:
-		return a, msg()
+		return msg()
 	}
-	return a, nil
+	return nil
 }
 
 // top is the screen that has the keyboard.
@@ -228,23 +244,13 @@ func (a *app) close() error {
 	return nil
 }
 
-// PanicError is an error of culvert itself.
-type PanicError struct{ Err error }
-
-func (e *PanicError) Error() string { return "culvert made an error and had to stop: " + e.Err.Error() }
-
-func (e *PanicError) Unwrap() error { return e.Err }
-
-// Remedy says what to do with what stands above it.
-func (e *PanicError) Remedy() string {
-	return "report the lines above; the tunnels were closed, start culvert again"
-}
-
 // outcome is what the end of the program means.
 func (a *app) outcome(ctx context.Context, err error) error {
 	switch {
+	case a.broken != nil:
+		return a.broken
 	case errors.Is(err, tea.ErrProgramPanic):
-		return &PanicError{Err: err}
+		return &PanicError{Value: err}
 	case errors.Is(err, tea.ErrProgramKilled), errors.Is(err, tea.ErrInterrupted):
 		return context.Cause(ctx)
 	}

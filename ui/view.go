@@ -8,7 +8,7 @@ import (
 
 // View draws the window.
 func (a *app) View() tea.View {
-	v := tea.NewView(a.screen())
+	v := tea.NewView(a.guardedScreen())
 	v.AltScreen = true
 	v.ReportFocus = true
 	v.WindowTitle = "culvert"
@@ -16,6 +16,16 @@ func (a *app) View() tea.View {
 		v.MouseMode = tea.MouseModeCellMotion
 	}
 	return v
+}
+
+// guardedScreen is the screen; one that cannot be drawn ends the program with the next message.
+func (a *app) guardedScreen() (content string) {
+	defer func() {
+		if value := recover(); value != nil {
+			a.panicked(value)
+		}
+	}()
+	return a.screen()
 }
 
 // page is what fills the body.

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -34,7 +35,11 @@ func (a *app) screen(ctx context.Context, aim *aim, forwards *forwards) error {
 	}
 	options := a.screenOptions(s)
 	options.Start = start
-	return ui.Run(ctx, options)
+	err = ui.Run(ctx, options)
+	if broken, ok := errors.AsType[*ui.PanicError](err); ok {
+		_, _ = a.Stderr.Write(broken.Stack)
+	}
+	return err
 }
 
 // onTerminal reports whether somebody can see a screen and type.
@@ -91,6 +96,7 @@ func (a *app) screenOptions(s *screenAccount) ui.Options {
 		Demo:      a.shared.demo,
 		Saved:     a.shared.saved.forScreen(),
 		Save:      a.shared.save,
+		Up:        controlDir(),
 		Log:       s.ring,
 		In:        a.Stdin,
 		Out:       a.Stdout,

@@ -14,7 +14,7 @@ import (
 )
 
 // What the linker sets when a release is built (.goreleaser.yaml).
-var version, commit, date string
+var version, commit, date string //nolint:gochecknoglobals // -ldflags -X reaches nothing else
 
 func main() { os.Exit(run()) }
 

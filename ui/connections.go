@@ -155,7 +155,7 @@ func (d *detail) hostColumns() []column[hostTotal] {
 		number("RECEIVED", func(h hostTotal) uint64 { return h.Received }, bytesText, t.received),
 		number("SENT", func(h hostTotal) uint64 { return h.Sent }, bytesText, t.sent),
 		number("CONNS", func(h hostTotal) uint64 { return h.Connections }, countText, t.text),
-		number("OPEN", func(h hostTotal) uint64 { return uint64(max(h.Open, 0)) }, countText, t.text), //nolint:gosec // no negative
+		number("OPEN", func(h hostTotal) uint64 { return uint64(max(h.Open, 0)) }, countText, t.text),
 		number("FAILED", func(h hostTotal) uint64 { return h.Failed }, countText, t.text),
 	}
 }

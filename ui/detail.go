@@ -59,7 +59,7 @@ func (d *detail) fill(connections []tunnel.Connection, history []tunnel.Event) {
 func (d *detail) title() string {
 	t := d.app.theme
 	text, colour := d.app.standing(d.row)
-	title := t.strong.paint("Tunnel "+d.row.local()) + " " + t.muted.paint(t.glyph.into) + " " + t.accent.paint(d.row.towards()) + "  " + colour.paint(text)
+	title := t.strong.paint("Tunnel "+d.row.local()) + "  " + colour.paint(text) + "  " + t.accent.paint(d.row.towards())
 	if finding := d.sheet().finding(); finding != "" {
 		title += "  " + finding
 	}
@@ -232,6 +232,9 @@ func (d *detail) empty() bool {
 }
 
 func (d *detail) nothing() string {
+	if d.row.holder != nil {
+		return "culvert " + d.row.heldBy() + " holds this tunnel and tells its totals alone"
+	}
 	if d.side == historySheet {
 		return "nothing has happened yet"
 	}

@@ -103,8 +103,8 @@ func (l *logPage) update(msg tea.Msg) (tea.Cmd, bool) {
 			l.show()
 			return nil, true
 		case is(k, l.app.keys.copy):
-			line, any := l.table.row()
-			if !any {
+			line, under := l.table.row()
+			if !under {
 				return nil, true
 			}
 			return l.app.copy("the line", line.text()), true

@@ -17,7 +17,8 @@ func TestLogRingKeepsWhatWasLogged(t *testing.T) {
 	var ring LogRing
 	log := slog.New(ring.Handler(slog.LevelInfo)).With("tunnel", 1).WithGroup("lane")
 	log.Debug("unseen")
-	log.Warn("session lost", "error", errors.New("close 1006\x1b[2J"), slog.Group("at", "host", "a b"), "token", secret("t"), "empty", "", slog.Attr{})
+	log.LogAttrs(t.Context(), slog.LevelWarn, "session lost", slog.Any("error", errors.New("close 1006\x1b[2J")),
+		slog.Group("at", "host", "a b"), slog.Any("token", secret("t")), slog.String("empty", ""), slog.Attr{})
 	lines, next := ring.since(0)
 	if len(lines) != 1 || next != 1 {
 		t.Fatalf("got %d lines, next %d; want the warning alone", len(lines), next)

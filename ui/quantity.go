@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"time"
 )
 
@@ -73,7 +74,7 @@ func tripText(d time.Duration) string {
 // countText writes a count in at most five columns.
 func countText(n uint64) string {
 	if n < 100_000 {
-		return fmt.Sprintf("%d", n)
+		return strconv.FormatUint(n, 10)
 	}
 	return amount(float64(n), "")
 }

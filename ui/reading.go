@@ -31,10 +31,10 @@ func read(t *tunnel.Tunnel) reading {
 // local is where the tunnel listens, as it is shown.
 func (r reading) local() string {
 	if r.Spec.Socket != "" {
-		return r.Spec.Socket
+		return printable(r.Spec.Socket)
 	}
 	return r.Local.String()
 }
 
 // far is the remote end, as it is shown.
-func (r reading) far() string { return r.Spec.Remote.String() }
+func (r reading) far() string { return printable(r.Spec.Remote.String()) }

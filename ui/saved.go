@@ -132,7 +132,7 @@ func (a *app) save() tea.Cmd {
 	}
 	passing := 0
 	for _, r := range a.tunnels.rows {
-		if r.State.Final() || slices.ContainsFunc(a.o.Saved.Tunnels, func(s SavedTunnel) bool { return s.runs(r) }) {
+		if r.holder != nil || r.State.Final() || slices.ContainsFunc(a.o.Saved.Tunnels, func(s SavedTunnel) bool { return s.runs(r) }) {
 			continue
 		}
 		if s, ok := saving(r, taken); ok {

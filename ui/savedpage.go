@@ -201,8 +201,8 @@ func (p *savedPage) update(msg tea.Msg) (tea.Cmd, bool) {
 	if ok && is(k, p.app.keys.saved) {
 		return nil, true // it is here
 	}
-	l, any := p.table.row()
-	if !ok || !any {
+	l, under := p.table.row()
+	if !ok || !under {
 		return nil, false
 	}
 	switch keys := p.app.keys; {
@@ -263,7 +263,10 @@ func (p *savedPage) startNow(idle []SavedTunnel) tea.Cmd {
 			target, err := at.client.Lookup(a.ctx, s.query())
 			return then(func() tea.Cmd {
 				p.tries[s.Name] = try{err: err}
-				if err != nil {
+				switch {
+				case err != nil && a.page() == screen(p):
+					return nil // the page tells it
+				case err != nil:
 					a.fail(err)
 					return nil
 				}
@@ -282,7 +285,11 @@ func (p *savedPage) stop(l savedLine) tea.Cmd {
 	var running []*row
 	connections := 0
 	for _, r := range l.running {
-		if r != nil {
+		switch {
+		case r == nil:
+		case r.holder != nil:
+			return p.app.tunnels.stopHeld(r) // and what else its holder has
+		default:
 			running = append(running, r)
 			connections += r.Stats.Connections
 		}

@@ -67,7 +67,7 @@ func (b bars) graph(values []float64, width, height int, top float64) []string {
 
 // filled is how high a value stands in a graph of so many steps.
 func filled(v, top float64, steps int) int {
-	if !(v > 0) || !(top > 0) { //nolint:staticcheck // written so that it holds for NaN
+	if !(v > 0) || !(top > 0) { // NaN is neither
 		return 0
 	}
 	if v >= top {

@@ -100,7 +100,7 @@ func (p *tunnelsPane) columns() []column[*row] {
 			ink:   func(*row) ink { return t.received },
 			order: func(a, b *row) int { return cmp.Compare(total(a), total(b)) },
 		},
-		number("CONNS", 5, 4, func(r *row) string { return countText(uint64(max(r.Stats.Connections, 0))) }, //nolint:gosec // no negative
+		number("CONNS", 5, 4, func(r *row) string { return countText(uint64(max(r.Stats.Connections, 0))) },
 			func(a, b *row) int { return cmp.Compare(a.Stats.Connections, b.Stats.Connections) }),
 		number("AGE", 7, 5, func(r *row) string { return ageText(a.now.Sub(r.Opened)) }, when(func(r *row) time.Time { return r.Opened })),
 		number("TRIP", 6, 6, func(r *row) string { return tripText(r.Stats.RoundTrip) },
@@ -110,6 +110,11 @@ func (p *tunnelsPane) columns() []column[*row] {
 		number("RETRIES", 7, 8, func(r *row) string { return countText(r.Stats.Retries) },
 			func(a, b *row) int { return cmp.Compare(a.Stats.Retries, b.Stats.Retries) }),
 	}
+}
+
+// heldColumn names the process that holds a tunnel.
+func (p *tunnelsPane) heldColumn() column[*row] {
+	return column[*row]{title: "HELD BY", text: (*row).heldBy, ink: func(*row) ink { return p.app.theme.muted }, least: 8, most: 20, drop: 4}
 }
 
 // sparkCells is how many seconds of traffic a row shows.

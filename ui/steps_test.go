@@ -231,9 +231,10 @@ func many(a *app, n int) {
 		case 1:
 			r.Spec.Remote.Host = strings.Repeat("very-long-host.", 16) + "internal"
 		case 2:
-			r.Spec.Target.Service = "サービス-" + strings.Repeat("広", 40)
+			r.Spec.Target.Service = "サービス-" + strings.Repeat("ビ", 40)
 		case 3:
-			r.Spec.Target.Service = "evil\x1b[2J\u202e"
+			r.Spec.Target.Service, r.Spec.Target.Cluster = "evil\x1b[2J\u202e", "\x1b[2J"
+			r.Spec.Remote.Host, r.Spec.Socket = "db\x1b[2J", "/run/\x1b]0;owned\x07.sock"
 		}
 		if r.State == tunnel.Failed {
 			r.Err = fmt.Errorf("the session %d\x1b]0;owned\x07 ended", i)

@@ -27,6 +27,9 @@ type tunnelsPane struct {
 	rows  []*row         // those in sight, oldest first
 	known map[*place]int // tunnels of an engine that were seen
 	count int            // rows so far
+
+	asking  bool // the holders of tunnels in the background
+	askNext time.Time
 }
 
 // row is a tunnel with what the screen remembers of it.
@@ -36,6 +39,7 @@ type row struct {
 	number int // counts every tunnel of every place
 	place  *place
 	tunnel *tunnel.Tunnel // nil for one that another process holds
+	holder *holder        // of that one
 	meter  meter
 	hosts  tally
 }
@@ -134,8 +138,22 @@ func (p *tunnelsPane) tick() tea.Cmd {
 	p.rows = slices.DeleteFunc(p.rows, func(r *row) bool {
 		return r.State == tunnel.Closed && now.Sub(r.Since) > lingerClosed
 	})
+	p.arrange()
+	return p.askHeld()
+}
+
+// arrange shows the rows as they are now. Who holds a tunnel has a column only while that is not always us.
+func (p *tunnelsPane) arrange() {
+	held := slices.ContainsFunc(p.rows, func(r *row) bool { return r.holder != nil })
+	columns := p.columns()
+	if held {
+		columns = append(columns, p.heldColumn())
+	}
+	p.table.columns = columns
+	if p.table.sortBy >= len(columns) {
+		p.table.sortBy = -1
+	}
 	p.table.set(p.rows)
-	return nil
 }
 
 // look reads the tunnel anew.
@@ -151,11 +169,11 @@ func (r *row) look(now time.Time) {
 	}
 }
 
-// open is the number of tunnels that are not over.
+// open is the number of tunnels of this process that are not over.
 func (p *tunnelsPane) open() int {
 	n := 0
 	for _, r := range p.rows {
-		if !r.State.Final() {
+		if r.holder == nil && !r.State.Final() {
 			n++
 		}
 	}
@@ -221,7 +239,11 @@ func (r *row) facts(a *app) []fact {
 	if trip := tripText(r.Stats.RoundTrip); trip != "" {
 		facts = append(facts, fact{"round trip " + trip, "TRIP"})
 	}
-	return append(facts, fact{countText(r.Stats.Resent) + " resent", "RESENT"}, fact{retries(r.Stats.Retries), "RETRIES"})
+	facts = append(facts, fact{countText(r.Stats.Resent) + " resent", "RESENT"}, fact{retries(r.Stats.Retries), "RETRIES"})
+	if by := r.heldBy(); by != "" {
+		facts = append(facts, fact{"held by culvert " + by, "HELD BY"})
+	}
+	return facts
 }
 
 func retries(n uint64) string {
@@ -294,8 +316,8 @@ func (p *tunnelsPane) update(msg tea.Msg) (tea.Cmd, bool) {
 	if !ok {
 		return nil, false
 	}
-	r, any := p.table.row()
-	if !any {
+	r, under := p.table.row()
+	if !under {
 		return nil, false
 	}
 	keys := p.app.keys
@@ -325,7 +347,10 @@ func (p *tunnelsPane) act(k tea.KeyPressMsg, r *row) (tea.Cmd, bool) {
 
 // stop ends a tunnel; one with connections only after a question. A row of one that is over goes out of sight.
 func (p *tunnelsPane) stop(r *row) tea.Cmd {
-	if r.State.Final() {
+	switch {
+	case r.holder != nil:
+		return p.stopHeld(r)
+	case r.State.Final():
 		p.forget(r)
 		return nil
 	}
@@ -365,7 +390,11 @@ func (p *tunnelsPane) stopNow(r *row) tea.Cmd {
 
 // reconnect gives a tunnel new sessions, or opens one that is over again.
 func (p *tunnelsPane) reconnect(r *row) tea.Cmd {
-	if r.State.Final() {
+	switch {
+	case r.holder != nil:
+		p.app.say("culvert " + r.heldBy() + " holds it and reconnects by itself; stop ends it")
+		return nil
+	case r.State.Final():
 		return p.reopen(r)
 	}
 	return p.cut(r, "reconnect", func() tea.Cmd {

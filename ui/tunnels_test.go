@@ -65,7 +65,8 @@ func TestNoTunnelAndFiftyTunnelsFit(t *testing.T) {
 			press(t, a, "t", "G")
 			wellFormed(t, a)
 			if n > 0 {
-				want(t, a, fmt.Sprintf("127.0.0.1:%d", 10_000+n-1))
+				last := a.tunnels.rows[n-1]
+				want(t, a, last.local())
 			} else {
 				want(t, a, "none open")
 			}

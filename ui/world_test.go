@@ -43,7 +43,7 @@ func newWorld(t *testing.T, o Options) (*loop, *emulator.Emulator) {
 		o.Log = &LogRing{}
 	}
 	log := slog.New(o.Log.Handler(slog.LevelInfo))
-	o.Connect = func(ctx context.Context, _, region string) (*aws.Client, error) {
+	o.Connect = func(ctx context.Context, _, _ string) (*aws.Client, error) {
 		return aws.Connect(ctx, aws.Options{Region: "eu-west-1", Endpoint: account.URL(), Keys: aws.Keys{ID: key, Secret: secret}, Log: log})
 	}
 	o.Engine = func(c *aws.Client) *tunnel.Engine { return tunnel.New(tunnel.Options{Client: c, Log: log}) }

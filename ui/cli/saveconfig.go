@@ -61,8 +61,8 @@ func (s *shared) save(fresh []ui.SavedTunnel) (string, error) {
 // addToConfig adds tunnels to a config file and leaves everything else in it as it is. The file is replaced at once or
 // not at all; what a symbolic link leads to is replaced, not the link.
 func addToConfig(path string, fresh []ui.SavedTunnel, known []string) error {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
+	if leads, err := filepath.EvalSymlinks(path); err == nil {
+		path = leads
 	}
 	old, err := os.ReadFile(path) //nolint:gosec // the user's own choice of file
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -12,7 +12,7 @@ import (
 	"culvert/ui"
 )
 
-// wanted is a tunnel to be saved.
+// toSave is a tunnel to be saved.
 func toSave(t *testing.T, name, target, form string) ui.SavedTunnel {
 	t.Helper()
 	at, err := aws.ParseTarget(target)
@@ -96,20 +96,20 @@ func TestSavingTwiceKeepsTheOrder(t *testing.T) {
 
 func TestSavingFollowsASymbolicLink(t *testing.T) {
 	dir := t.TempDir()
-	real, link := filepath.Join(dir, "dotfiles.yaml"), filepath.Join(dir, "config.yaml")
-	if err := os.WriteFile(real, []byte("wait: 1s\n"), 0o600); err != nil {
+	file, link := filepath.Join(dir, "dotfiles.yaml"), filepath.Join(dir, "config.yaml")
+	if err := os.WriteFile(file, []byte("wait: 1s\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(real, link); err != nil {
+	if err := os.Symlink(file, link); err != nil {
 		t.Fatal(err)
 	}
 	if err := addToConfig(link, []ui.SavedTunnel{toSave(t, "a", "c/s", "1")}, sharedKeys()); err != nil {
 		t.Fatal(err)
 	}
-	if to, err := os.Readlink(link); err != nil || to != real {
-		t.Errorf("the link leads to %q, %v; want %q", to, err, real)
+	if to, err := os.Readlink(link); err != nil || to != file {
+		t.Errorf("the link leads to %q, %v; want %q", to, err, file)
 	}
-	if body, _ := os.ReadFile(real); !strings.Contains(string(body), "a: {target: c/s") {
+	if body, _ := os.ReadFile(file); !strings.Contains(string(body), "a: {target: c/s") {
 		t.Errorf("got %q, want the tunnel in it", body)
 	}
 }

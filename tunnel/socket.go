@@ -76,7 +76,7 @@ func dialSocket(ctx context.Context, client *aws.Client, session aws.Session, cl
 	if dialer.TLSClientConfig == nil {
 		dialer.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
-	conn, response, err := dialer.DialContext(ctx, session.StreamURL, request.Header)
+	conn, response, err := dialer.DialContext(ctx, session.StreamURL, request.Header) //nolint:bodyclose // upgradeError closes it
 	if err != nil {
 		return nil, upgradeError(client, session.ID, request.URL, response, err)
 	}

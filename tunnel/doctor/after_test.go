@@ -70,7 +70,7 @@ func TestSquidsErrorsByVersion(t *testing.T) {
 			t.Errorf("%s %s %d %s: got %+v, want reason %d", c.server, c.method, c.status, c.code, got, c.want)
 		}
 	}
-	own := &http.Response{StatusCode: 403, Header: http.Header{"Server": {"nginx"}}}
+	own := &http.Response{StatusCode: http.StatusForbidden, Header: http.Header{"Server": {"nginx"}}}
 	if got := doctor.Refused(http.MethodGet, "h", "80", own, 0); got != nil {
 		t.Errorf("a server's own 403 is taken for the proxy's: %v", got)
 	}
@@ -90,7 +90,7 @@ func TestProbesAreParsedOnce(t *testing.T) {
 // Untrusted text does not get out of an error as it came in.
 func TestErrorsHoldNoControlCharacters(t *testing.T) {
 	const evil = "squid/5.7\x1b[2J\r\n::error::x"
-	answer := &http.Response{StatusCode: 403, Header: http.Header{"Server": {evil}, "X-Squid-Error": {"ERR\x1b 0"}}}
+	answer := &http.Response{StatusCode: http.StatusForbidden, Header: http.Header{"Server": {evil}, "X-Squid-Error": {"ERR\x1b 0"}}}
 	for _, err := range []error{
 		doctor.Refused(http.MethodConnect, "h", "443", answer, 0),
 		&doctor.StatusError{URL: "http://h/", Status: 500, Server: evil},

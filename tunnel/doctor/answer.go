@@ -141,7 +141,7 @@ func Ask(ctx context.Context, dial Dial, remote tunnel.Endpoint, patience time.D
 	}
 	response, err := http.ReadResponse(r, nil)
 	if err != nil {
-		return a, nil //nolint:nilerr // it is something that begins like HTTP
+		return a, nil // it is something that begins like HTTP
 	}
 	defer response.Body.Close() //nolint:errcheck // not read
 	a.Protocol, a.Server, a.Status = HTTP, response.Header.Get("Server"), response.StatusCode

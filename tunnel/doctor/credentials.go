@@ -119,7 +119,7 @@ func (x *examination) listenCheck() Check {
 			if x.Spec.Local.Port() == 0 && x.Spec.Socket == "" {
 				return skip("no local port was asked for: any free one does")
 			}
-			if err := x.Spec.Listenable(); err != nil {
+			if err := x.Spec.Listenable(); err != nil { //nolint:contextcheck // it is over at once
 				return fail(err)
 			}
 			return pass(strings.TrimPrefix(x.Spec.Socket+" "+x.Spec.Local.String(), " "))

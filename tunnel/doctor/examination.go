@@ -1,10 +1,8 @@
 package doctor
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -111,9 +109,7 @@ func fail(err error, evidence ...string) Finding {
 }
 
 // skip is a finding of nothing.
-func skip(format string, args ...any) Finding {
-	return Finding{Verdict: Skipped, Why: fmt.Sprintf(format, args...)}
-}
+func skip(why string) Finding { return Finding{Verdict: Skipped, Why: why} }
 
 // blind is the finding of a check that could not look. A denied action is named with its statement by the error.
 func blind(err error) Finding {
@@ -155,18 +151,5 @@ func (x *examination) gapOf(what string) error {
 	return nil
 }
 
-// remote is the far end in words.
-func (x *examination) remote() string {
-	r := x.Spec.Remote
-	if r.Host == "" {
-		return fmt.Sprintf("port %d of the task", r.Port)
-	}
-	return r.String()
-}
-
-// isProxyPort tells the ports at which an HTTP proxy is expected: Squid's, and the usual other two.
-func isProxyPort(e tunnel.Endpoint) bool {
-	return e.Host == "" && slices.Contains([]uint16{3128, 8080, 8888}, e.Port)
-}
-
-func name(t aws.Target) string { return cmp.Or(t.String(), "the target") }
+// wantsProxy reports whether the far end has to be an HTTP proxy: Squid's port is nobody else's.
+func (x *examination) wantsProxy() bool { return x.Spec.Remote == tunnel.Endpoint{Port: 3128} }

@@ -124,7 +124,7 @@ func (x *examination) portCheck() Check {
 			x.answer, err = Ask(ctx, x.line.dial, x.Spec.Remote, x.Patience)
 			if err == nil || is[*SilentError](err) {
 				x.answerErr = err
-				return pass(x.remote() + " takes connections")
+				return pass(place(x.Spec.Remote) + " takes connections")
 			}
 			shut, isShut := errors.AsType[*ShutError](err)
 			if !isShut {
@@ -135,7 +135,7 @@ func (x *examination) portCheck() Check {
 			}
 			if shut.Asked {
 				x.answerErr = err
-				return pass(x.remote() + " takes connections")
+				return pass(place(x.Spec.Remote) + " takes connections")
 			}
 			return fail(err)
 		},
@@ -150,7 +150,7 @@ func (x *examination) answerCheck() Check {
 			{"F2", "another server answers where the proxy should: a web server, SSH, a mail server, TLS", "forward to the proxy's port, in the container that has it"},
 		},
 		Run: func(context.Context) Finding {
-			wanted := isProxyPort(x.Spec.Remote)
+			wanted := x.wantsProxy()
 			silent := is[*SilentError](x.answerErr)
 			switch {
 			case x.answerErr != nil && wanted:

@@ -3,7 +3,6 @@ package headless
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -13,11 +12,10 @@ import (
 	"net/url"
 	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"culvert/tunnel"
+	"culvert/tunnel/doctor"
 )
 
 // ProbeKind says how a forward is proved ready.
@@ -42,6 +40,7 @@ type Probe struct {
 // it was not: so one that lives on for a while counts as accepted.
 const (
 	probeTimeout    = 10 * time.Second // for an answer
+	urlLegs         = 4                // a URL may take that long for each: CONNECT, TLS, the page, and to find out what went wrong
 	silentOnTask    = 300 * time.Millisecond
 	silentOnNetwork = time.Second // a remote host is further away than the task itself
 )
@@ -58,7 +57,11 @@ type prober struct {
 
 // once probes a single time. It reports whether the far end is an HTTP proxy.
 func (p prober) once(ctx context.Context) (proxy bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	patience := probeTimeout
+	if p.probe.Kind == ProbeURL {
+		patience *= urlLegs
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	remote := p.tunnel.Spec().Remote
 	bySquidsPort := remote.Port == 3128
@@ -191,79 +194,21 @@ func (p prober) http(ctx context.Context) (proxy bool, err error) {
 		return false, &notHTTPError{err}
 	}
 	defer answer.Body.Close() //nolint:errcheck // not read
-	return isProxy(answer), nil
+	return doctor.SaysProxy(answer), nil
 }
 
-// isProxy knows the proxies that give their name when they are asked like a server.
-func isProxy(answer *http.Response) bool {
-	if answer.Header.Get("X-Squid-Error") != "" {
-		return true
-	}
-	server := strings.ToLower(answer.Header.Get("Server"))
-	return slices.ContainsFunc([]string{"squid", "tinyproxy", "mitmproxy"}, func(name string) bool { return strings.HasPrefix(server, name) })
-}
-
-// url fetches the URL through the proxy; a status below 400 is success, redirects are not followed.
+// url fetches the URL through the proxy, as the doctor does and with its words; a status below 400 is success, redirects
+// are not followed.
 func (p prober) url(ctx context.Context) error {
-	refused := ""
-	transport := &http.Transport{
-		Proxy:             http.ProxyURL(&url.URL{Scheme: "http", Host: proxyHost(p.tunnel)}),
-		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return p.dial(ctx) },
-		TLSClientConfig:   &tls.Config{RootCAs: p.roots, MinVersion: tls.VersionTLS12},
-		DisableKeepAlives: true,
-		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
-			if answer.StatusCode != http.StatusOK {
-				refused = proxyVerdict(answer)
-			}
-			return nil
-		},
-	}
-	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	where := p.probe.URL.Redacted()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.probe.URL.String(), nil)
-	if err != nil {
-		return fmt.Errorf("probe %s: %w", where, err)
-	}
-	answer, err := client.Do(request)
+	route := doctor.Route{Dial: p.dial, Roots: p.roots, Patience: probeTimeout}
+	_, err := route.Fetch(ctx, p.probe.URL)
 	switch {
-	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled):
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
 		return ctx.Err()
-	case refused != "":
-		return &ProbeError{Problem: fmt.Sprintf("probe %s: the proxy answered %s", where, refused), Advice: proxyAdvice}
-	case err != nil:
-		return p.fetchError(where, err)
 	}
-	defer answer.Body.Close() //nolint:errcheck // not read
-	if answer.StatusCode >= http.StatusBadRequest {
-		if isProxy(answer) {
-			return &ProbeError{Problem: fmt.Sprintf("probe %s: the proxy answered %s", where, proxyVerdict(answer)), Advice: proxyAdvice}
-		}
-		return &ProbeError{Problem: fmt.Sprintf("probe %s: the server answered %s", where, answer.Status), Advice: "probe a URL that answers with a status below 400"}
-	}
-	return nil
-}
-
-const proxyAdvice = "allow the host and port in the proxy's configuration, and check that the task can resolve and reach it"
-
-// proxyVerdict is a proxy's refusal as its log would write it.
-func proxyVerdict(answer *http.Response) string {
-	verdict := strconv.Itoa(answer.StatusCode)
-	if squid := answer.Header.Get("X-Squid-Error"); squid != "" {
-		verdict += " " + squid
-	}
-	return verdict
-}
-
-func (p prober) fetchError(where string, err error) error {
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		err = e.Err // its text would repeat the URL
-	}
-	advice := "check the URL from a machine that reaches it, or use --probe tcp"
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		advice = "name the certificate of its authority in SSL_CERT_FILE, or probe an http:// URL"
-	}
-	return &ProbeError{Problem: "probe " + where, Advice: advice, Err: err}
+	return &ProbeError{Problem: "probe " + p.probe.URL.Redacted(), Advice: "check the URL from a machine that reaches it, or use --probe tcp", Err: err}
 }
 
 // proxyHost is the host:port of the proxy URL.

@@ -173,8 +173,8 @@ func (p *tunnelsPane) stopHeld(r *row) tea.Cmd {
 					return nil
 				}
 				p.app.say("stopped culvert up " + name)
-				p.askNext = time.Time{}
-				return p.askHeld()
+				p.askNext = time.Time{} // at once
+				return nil
 			})
 		}
 	}, r.local()+" is held in the background by culvert up "+printable(name)+".", "Stopping ends "+plural(r.holder.tunnels, "tunnel")+".")

@@ -122,6 +122,7 @@ func nextLevel(l slog.Level) slog.Level {
 		return slog.LevelWarn
 	case slog.LevelWarn:
 		return slog.LevelError
+	case slog.LevelError:
 	}
 	return slog.LevelDebug
 }

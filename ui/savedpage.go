@@ -243,8 +243,8 @@ func (p *savedPage) start(l savedLine) tea.Cmd {
 		p.app.say(printable(l.name) + " runs already")
 		return nil
 	case len(open) > 0:
-		text := append(open, "Everybody who reaches this machine there could use what is behind it.")
-		p.app.confirm("start "+printable(l.name), "start", func() tea.Cmd { return p.startNow(idle) }, text...)
+		open = append(open, "Everybody who reaches this machine there could use what is behind it.")
+		p.app.confirm("start "+printable(l.name), "start", func() tea.Cmd { return p.startNow(idle) }, open...)
 		return nil
 	}
 	return p.startNow(idle)

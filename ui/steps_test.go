@@ -155,7 +155,7 @@ func flow(r *row, seconds int) {
 type loop struct {
 	*testing.T
 	a        *app
-	ctx      context.Context
+	over     <-chan struct{}
 	messages chan tea.Msg
 	pending  sync.WaitGroup
 }
@@ -163,7 +163,7 @@ type loop struct {
 func newLoop(t *testing.T, a *app) *loop {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	l := &loop{T: t, a: a, ctx: ctx, messages: make(chan tea.Msg)}
+	l := &loop{T: t, a: a, over: ctx.Done(), messages: make(chan tea.Msg)}
 	t.Cleanup(func() {
 		cancel()
 		l.pending.Wait() // a tick cannot be called off, and takes a second at most
@@ -185,7 +185,7 @@ func (l *loop) run(cmd tea.Cmd) {
 		}
 		select {
 		case l.messages <- msg:
-		case <-l.ctx.Done():
+		case <-l.over:
 		}
 	})
 }

@@ -42,6 +42,15 @@ func commands() map[string]func(*testing.T, *reader) {
 		"culvert --headless --target automation/squid -L 3128 -L 15432:orders-db.internal:5432 -o json": staysUntil(`"event":"ready","tunnel":2`,
 			"--headless", "--target", "automation/squid", "-L", "3128", "-L", "0:orders-db.internal:5432", "-o", "json"),
 
+		"culvert --headless -c automation -s squid -L 3128 -- curl -sSf http://orders.internal/": func(t *testing.T, r *reader) {
+			t.Helper()
+			need.Command(t, "curl")
+			r.ends(t, "<h1>Orders</h1>", r.culvert, "--headless", "-c", "automation", "-s", "squid", "-L", "3128", "--", "curl", "-sSf", "http://orders.internal/")
+		},
+		"culvert up --target automation/squid -L 3128": runs("squid", "up", "--target", "automation/squid", "-L", "3128"),
+		"culvert status": runs("automation/squid", "status"),
+		"culvert down":   runs("default is down", "down"),
+
 		"culvert emulator": staysUntil("export AWS_ENDPOINT_URL=http://127.0.0.1:", "emulator"),
 		"aws ecs list-clusters": func(t *testing.T, r *reader) {
 			t.Helper()
@@ -285,6 +294,14 @@ func lists(want string, args ...string) func(*testing.T, *reader) {
 	return func(t *testing.T, r *reader) {
 		t.Helper()
 		r.ends(t, want, r.culvert, append([]string{"list"}, args...)...)
+	}
+}
+
+// runs is culvert with a command line that ends by itself.
+func runs(want string, args ...string) func(*testing.T, *reader) {
+	return func(t *testing.T, r *reader) {
+		t.Helper()
+		r.ends(t, want, r.culvert, args...)
 	}
 }
 

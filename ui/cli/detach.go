@@ -112,7 +112,7 @@ func (a *app) callOff(ctx context.Context, dir control.Dir, name string, d *deta
 		return a.takeBack(ctx, dir, name)
 	}
 	if d.cmd.Process.Signal(syscall.SIGTERM) != nil { // Windows knows no signals
-		_ = a.takeBack(ctx, dir, name) //nolint:errcheck // it is killed below
+		_ = a.takeBack(ctx, dir, name) // it is killed below
 	}
 	select {
 	case <-d.done:
@@ -159,7 +159,7 @@ func (f *follower) copy() {
 		}
 		f.file = file
 	}
-	added, _ := io.ReadAll(f.file) //nolint:errcheck // the next time then
+	added, _ := io.ReadAll(f.file) // the next time then
 	f.rest = append(f.rest, added...)
 	for {
 		line, rest, whole := bytes.Cut(f.rest, []byte("\n"))

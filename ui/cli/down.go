@@ -44,7 +44,7 @@ func (a *app) runDown(ctx context.Context, names []string) error {
 
 // end ends one set.
 func (a *app) end(ctx context.Context, dir control.Dir, name string) error {
-	r, _ := dir.Read(name) //nolint:errcheck // Down says what is wrong with it
+	r, _ := dir.Read(name) // Down says what is wrong with it
 	last, err := dir.Down(ctx, name)
 	if isAbsent(err) {
 		return a.write("nothing is up under the name " + name + "\n")

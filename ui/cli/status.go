@@ -36,7 +36,7 @@ func (a *app) status() *cobra.Command {
 
 // completeSets offers the names that are up.
 func completeSets(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	names, _ := controlDir().Names() //nolint:errcheck // a shell wants no error but nothing
+	names, _ := controlDir().Names() // a shell wants no error but nothing
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 

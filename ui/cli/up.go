@@ -282,7 +282,7 @@ func (a *app) ensure(ctx context.Context, dir control.Dir, r request) (control.S
 		if !slices.Equal(found.Request, r.text) {
 			return found, &TakenError{Name: r.name, Wanted: r.text, Found: found.Request}
 		}
-		a.noticef("%s is up already (process %d since %s)", r.name, found.PID, found.Since.Local().Format(time.DateTime))
+		a.noticef("%s is up already (process %d since %s)", r.name, found.PID, found.Since.UTC().Format(time.RFC3339))
 		if found.State == control.Ready {
 			return found, nil
 		}

@@ -42,7 +42,7 @@ func dirs(t *testing.T) control.Dir {
 // held starts another process, and returns it when it runs.
 func held(t *testing.T) (control.Process, *exec.Cmd) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // ourselves
 	cmd.Env = append(os.Environ(), "HOLD=1")
 	out, err := cmd.StdoutPipe()
 	if err != nil {

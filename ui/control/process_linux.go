@@ -16,7 +16,10 @@ func startOf(pid int) string {
 	}
 	// The second field is the command in parentheses, which may itself hold blanks and parentheses.
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
+	if len(fields) < 20 || fields[0] == "X" {
+		return ""
+	}
+	if fields[0] == "Z" && fields[17] <= "1" { // with more threads only the first has ended: files are still open
 		return ""
 	}
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")

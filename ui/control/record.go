@@ -27,7 +27,7 @@ type Record struct {
 	Request  []string  `json:"request"`
 	Log      string    `json:"log"`
 	Exported []string  `json:"exported,omitempty"` // variables in GITHUB_ENV, to be blanked in the end
-	Failure  *SetError  `json:"failure,omitempty"`  // how it ended, if not because it was told to
+	Failure  *SetError `json:"failure,omitempty"`  // how it ended, if not because it was told to
 }
 
 // SetError is how a set has ended, as it outlives its process.

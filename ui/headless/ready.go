@@ -62,7 +62,7 @@ func (r *run) result(ctx context.Context, p probed) error {
 		if ctx.Err() == nil {
 			r.notices.say("waiting: " + p.err.Error())
 		}
-		return nil //nolint:nilerr // it is probed again
+		return nil
 	}
 	t.ready, t.trouble = true, nil
 	now := time.Now()
@@ -84,7 +84,7 @@ func (r *run) result(ctx context.Context, p probed) error {
 		return err
 	}
 	if r.program == nil || ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // attend sees that it is over
 	}
 	r.unfold()
 	child, err := r.program.start(ctx, r.places(), r.notices.say)

@@ -24,11 +24,11 @@ const (
 
 // Left is a session that a process did not live to terminate.
 type Left struct {
-	Session string
-	Target  string
-	Region  string
-	Process int
-	Started time.Time
+	Session string    `json:"session"`
+	Target  string    `json:"target"`
+	Region  string    `json:"region"`
+	Process int       `json:"process"`
+	Started time.Time `json:"started"`
 }
 
 // Journal notes the open sessions of this process in a file of its own (0600), so that what a killed process left

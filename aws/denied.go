@@ -21,11 +21,11 @@ type DeniedError struct {
 
 // Statement is the policy statement that a caller lacks.
 type Statement struct {
-	Sid       string `json:",omitempty"`
-	Effect    string
-	Action    []string
-	Resource  []string
-	Condition map[string]map[string]any `json:",omitempty"`
+	Sid       string                    `json:"Sid,omitempty"`
+	Effect    string                    `json:"Effect"`
+	Action    []string                  `json:"Action"`
+	Resource  []string                  `json:"Resource"`
+	Condition map[string]map[string]any `json:"Condition,omitempty"`
 }
 
 // String is the statement as it is pasted into a policy, on one line.

@@ -2,8 +2,8 @@ package aws
 
 // Policy is an IAM policy document.
 type Policy struct {
-	Version   string
-	Statement []Statement
+	Version   string      `json:"Version"`
+	Statement []Statement `json:"Statement"`
 }
 
 // Reach is what a caller's policy is about: the tasks of one cluster, and what may be done with them.

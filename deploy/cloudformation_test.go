@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"regexp"
@@ -138,9 +139,7 @@ func newStack(t *testing.T, parameters map[string]any) *stack {
 			}
 		}
 	}
-	for name, value := range parameters {
-		s.parameters[name] = value
-	}
+	maps.Copy(s.parameters, parameters)
 	return s
 }
 

@@ -61,7 +61,7 @@ func Write(form Form, dir string, force bool) ([]File, error) {
 		if !done[i].Written {
 			continue
 		}
-		if err := write(done[i].Path, name); err != nil {
+		if err := put(done[i].Path, name); err != nil {
 			return nil, err
 		}
 	}
@@ -100,7 +100,7 @@ func holds(path, name string) (bool, error) {
 	return bytes.Equal(have, want), err
 }
 
-func write(path, name string) error {
+func put(path, name string) error {
 	content, err := files.ReadFile(name)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", name, err)

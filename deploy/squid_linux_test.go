@@ -124,6 +124,7 @@ func TestTheProxyInTheTask(t *testing.T) {
 
 // allowed asks for what the proxy is there for, by both methods and both schemes.
 func allowed(t *testing.T, proxy netip.AddrPort, n *network) {
+	t.Helper()
 	for _, host := range []string{
 		"orders.internal:80", "orders.internal:443", "orders.internal:8080", "ORDERS.internal:80",
 		"corp.example:80", "a.b.corp.example:8080", byAddress + ":80",
@@ -144,6 +145,7 @@ func allowed(t *testing.T, proxy netip.AddrPort, n *network) {
 
 // refused asks for what must not be reached, and looks whether it was, and whether anybody was asked for the name.
 func refused(t *testing.T, proxy netip.AddrPort, n *network) {
+	t.Helper()
 	for _, host := range []string{
 		"evil.example:80", "notcorp.example:80", "orders.internal.evil:80", // not on the list
 		"orders.internal:8081", "orders.internal:22", // not the port
@@ -180,6 +182,7 @@ func refused(t *testing.T, proxy netip.AddrPort, n *network) {
 
 // unresolved asks for an allowed name that DNS does not know: the answer must not be that of a refusal.
 func unresolved(t *testing.T, proxy netip.AddrPort) {
+	t.Helper()
 	if got := connect(t, proxy, "nowhere.internal:443"); got < 500 {
 		t.Errorf("got %d for a name that does not resolve, want one of 5xx", got)
 	}
@@ -187,6 +190,7 @@ func unresolved(t *testing.T, proxy netip.AddrPort) {
 
 // curls judges with a client that nobody here wrote.
 func curls(t *testing.T, proxy netip.AddrPort, n *network) {
+	t.Helper()
 	curl := func(args ...string) (string, error) {
 		args = append([]string{"-sS", "--fail", "--noproxy", "", "--max-time", "20", "-x", "http://" + proxy.String(), "--cacert", n.ca}, args...)
 		out, err := exec.CommandContext(t.Context(), need.Command(t, "curl"), args...).CombinedOutput()
@@ -276,10 +280,18 @@ func tunnelTo(t *testing.T, server string) netip.AddrPort {
 
 // container is what ECS reads of a container definition, as far as it matters here.
 type container struct {
-	User                string
-	EntryPoint, Command []string
-	Environment         []struct{ Name, Value string }
-	HealthCheck         struct{ Command []string }
+	User        string        `json:"user"`
+	EntryPoint  []string      `json:"entryPoint"`
+	Command     []string      `json:"command"`
+	Environment []environment `json:"environment"`
+	HealthCheck struct {
+		Command []string `json:"command"`
+	} `json:"healthCheck"`
+}
+
+type environment struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
 }
 
 // task runs a container's processes as ECS does: its user, its environment, its standard streams.

@@ -7,10 +7,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
+	"go.yaml.in/yaml/v3"
 
 	"culvert/aws"
 	"culvert/internal/need"
@@ -98,13 +100,19 @@ func TestTheStandInFindsMistakes(t *testing.T) {
 
 // state is what a test has made, as OpenTofu's JSON output shows it.
 type state struct {
-	Outputs map[string]struct{ Value any }
-	Root    struct{ Resources []resource } `json:"root_module"`
+	Outputs map[string]output `json:"outputs"`
+	Root    struct {
+		Resources []resource `json:"resources"`
+	} `json:"root_module"`
+}
+
+type output struct {
+	Value any `json:"value"`
 }
 
 type resource struct {
-	Address string
-	Values  map[string]any
+	Address string         `json:"address"`
+	Values  map[string]any `json:"values"`
 }
 
 // rendered applies the module to the mocked account with some variables and returns its outputs and resources.
@@ -133,7 +141,9 @@ run "it" {}
 	said := need.Terraforms(t)[0].Run(t, dir, "test", "-json", "-verbose", "-filter=tests/rendered.tftest.hcl")
 	for d := json.NewDecoder(strings.NewReader(said)); ; {
 		var line struct {
-			State *struct{ Values state } `json:"test_state"`
+			State *struct {
+				Values state `json:"values"`
+			} `json:"test_state"`
 		}
 		if err := d.Decode(&line); errors.Is(err, io.EOF) {
 			break
@@ -155,6 +165,39 @@ run "it" {}
 		t.Fatalf("no state in what tofu says:\n%s", said)
 	}
 	return outputs, resources
+}
+
+// The step that the module hands out names inputs and outputs that the action has.
+func TestWorkflowStepFitsTheAction(t *testing.T) {
+	step, err := os.ReadFile("terraform/workflow.yml.tftpl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("../action.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var action struct {
+		Inputs  map[string]any `yaml:"inputs"`
+		Outputs map[string]any `yaml:"outputs"`
+	}
+	if err := yaml.Unmarshal(text, &action); err != nil {
+		t.Fatal(err)
+	}
+	inputs := regexp.MustCompile(`(?m)^        ([a-z-]+): `).FindAllStringSubmatch(string(step), -1)
+	for _, m := range inputs {
+		if _, has := action.Inputs[m[1]]; !has {
+			t.Errorf("the step sets %s, which the action does not know", m[1])
+		}
+	}
+	for _, m := range regexp.MustCompile(`outputs\.([a-z-]+)`).FindAllStringSubmatch(string(step), -1) {
+		if _, has := action.Outputs[m[1]]; !has {
+			t.Errorf("the step reads %s, which the action does not set", m[1])
+		}
+	}
+	if len(inputs) != 4 {
+		t.Errorf("got inputs %v, want four", inputs)
+	}
 }
 
 const least = `

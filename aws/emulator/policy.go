@@ -7,6 +7,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -99,14 +100,15 @@ func (e *Emulator) facts(r *request, service, action, resource string) map[strin
 
 // policyDocument is as much of an IAM policy as is understood here.
 type policyDocument struct {
-	Version   string
-	Statement []policyStatement
+	Statement []policyStatement `json:"Statement"`
 }
 
 type policyStatement struct {
-	Sid, Effect      string
-	Action, Resource oneOrMore
-	Condition        map[string]map[string]oneOrMore
+	Sid       string                          `json:"Sid"`
+	Effect    string                          `json:"Effect"`
+	Action    oneOrMore                       `json:"Action"`
+	Resource  oneOrMore                       `json:"Resource"`
+	Condition map[string]map[string]oneOrMore `json:"Condition"`
 }
 
 // UnmarshalJSON implements json.Unmarshaler: an element that is not known must not be taken for one that is not there.
@@ -135,7 +137,7 @@ func (o *oneOrMore) UnmarshalJSON(text []byte) error {
 		case string:
 			*o = append(*o, v)
 		case bool:
-			*o = append(*o, fmt.Sprint(v))
+			*o = append(*o, strconv.FormatBool(v))
 		default:
 			return fmt.Errorf("%v is no text", one)
 		}

@@ -37,22 +37,26 @@ resource "aws_appautoscaling_target" "scheduled" {
   depends_on = [aws_ecs_service.this]
 }
 
-resource "aws_appautoscaling_policy" "cpu" {
-  count = var.autoscaling == null ? 0 : 1
+# Either adds tasks; both must agree before one goes.
+resource "aws_appautoscaling_policy" "load" {
+  for_each = var.autoscaling == null ? {} : {
+    cpu    = { metric = "ECSServiceAverageCPUUtilization", percent = var.autoscaling.cpu_percent }
+    memory = { metric = "ECSServiceAverageMemoryUtilization", percent = var.autoscaling.memory_percent }
+  }
 
-  name               = "${var.name}-cpu"
+  name               = "${var.name}-${each.key}"
   policy_type        = "TargetTrackingScaling"
   service_namespace  = local.scale.service_namespace
   scalable_dimension = local.scale.dimension
   resource_id        = local.scale.resource
 
   target_tracking_scaling_policy_configuration {
-    target_value       = var.autoscaling.cpu_percent
+    target_value       = each.value.percent
     scale_out_cooldown = 60
     scale_in_cooldown  = 600 # a task that goes breaks the connections it carries: let it go rarely
 
     predefined_metric_specification {
-      predefined_metric_type = "ECSServiceAverageCPUUtilization"
+      predefined_metric_type = each.value.metric
     }
   }
 

@@ -270,10 +270,11 @@ variable "on_demand_count" {
 }
 
 variable "autoscaling" {
-  description = "Adds tasks, up to max_count, to keep the average CPU of the service at cpu_percent. null: the number stays task_count."
+  description = "Adds tasks, up to max_count, to keep the averages of the service at cpu_percent and memory_percent: open sessions cost memory, traffic costs CPU. null: the number stays task_count."
   type = object({
-    max_count   = number
-    cpu_percent = optional(number, 50)
+    max_count      = number
+    cpu_percent    = optional(number, 50)
+    memory_percent = optional(number, 60)
   })
   default = null
 
@@ -282,8 +283,8 @@ variable "autoscaling" {
     error_message = "autoscaling.max_count: a whole number, not below task_count."
   }
   validation {
-    condition     = var.autoscaling == null ? true : var.autoscaling.cpu_percent >= 10 && var.autoscaling.cpu_percent <= 90
-    error_message = "autoscaling.cpu_percent: 10 to 90."
+    condition     = var.autoscaling == null ? true : alltrue([for percent in [var.autoscaling.cpu_percent, var.autoscaling.memory_percent] : percent >= 10 && percent <= 90])
+    error_message = "autoscaling: cpu_percent and memory_percent are 10 to 90."
   }
 }
 
@@ -381,9 +382,9 @@ variable "permissions_boundary" {
 }
 
 variable "action" {
-  description = "culvert's GitHub action, as the workflow_step output names it."
+  description = "culvert's GitHub action, as the workflow_step output names it: put its owner in the place of OWNER."
   type        = string
-  default     = "culvert/culvert@v1"
+  default     = "OWNER/culvert@v1"
 
   validation {
     condition     = can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+@\\S+$", var.action))

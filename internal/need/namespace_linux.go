@@ -21,12 +21,16 @@ func Namespace(t *testing.T) bool {
 	if os.Geteuid() != 0 {
 		missing(t, "root", syscall.EPERM)
 	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.count=1")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatalf("find the test's program: %v", err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.v", "-test.count=1")
 	cmd.Env = append(os.Environ(), insideMark+"="+t.Name())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
-	err := cmd.Run()
+	err = cmd.Run()
 	switch {
 	case cmd.Process == nil:
 		missing(t, "network namespaces", err)

@@ -31,7 +31,7 @@ func lacking(missing string) aws.Policy {
 }
 
 // restricted is an account whose service answers, and options of a caller who has exactly a policy.
-func restricted(t *testing.T, p aws.Policy) (*emulator.Emulator, headless.Options, *output) {
+func restricted(t *testing.T, p aws.Policy) (*emulator.Emulator, headless.Options) {
 	t.Helper()
 	server := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(server.Close)
@@ -48,14 +48,13 @@ func restricted(t *testing.T, p aws.Policy) (*emulator.Emulator, headless.Option
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := &output{}
-	o := options(client, 8080, out)
+	o := options(client, 8080, &output{})
 	o.Wait = 4 * time.Second
-	return e, o, out
+	return e, o
 }
 
 func TestTheLeastPolicyIsEnough(t *testing.T) {
-	e, o, _ := restricted(t, lacking(""))
+	e, o := restricted(t, lacking(""))
 	o.Wait = 20 * time.Second
 	if err := ready(t, o); err != nil {
 		t.Fatalf("under exactly the caller policy: %v\nremedy: %s", err, headless.Remedy(err))
@@ -77,7 +76,7 @@ func TestOneActionShortTheRemedyNamesIt(t *testing.T) {
 		"ssmmessages:OpenDataChannel": {`"ssmmessages:OpenDataChannel"`, `"arn:aws:ssm:eu-west-1:`},
 	} {
 		t.Run(missing, func(t *testing.T) {
-			e, o, _ := restricted(t, lacking(missing))
+			e, o := restricted(t, lacking(missing))
 			err := headless.Run(t.Context(), o)
 			if _, denied := errors.AsType[*aws.DeniedError](err); !denied {
 				t.Fatalf("got %v, want a *aws.DeniedError", err)
@@ -98,7 +97,7 @@ func TestOneActionShortTheRemedyNamesIt(t *testing.T) {
 func TestWithoutTheRestItWorksAsWell(t *testing.T) {
 	for _, missing := range []string{"ecs:ListServices", "ecs:DescribeServices", "ssm:TerminateSession", "ssm:ResumeSession"} {
 		t.Run(missing, func(t *testing.T) {
-			e, o, _ := restricted(t, lacking(missing))
+			e, o := restricted(t, lacking(missing))
 			o.Wait = 20 * time.Second
 			ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
 			defer stop()

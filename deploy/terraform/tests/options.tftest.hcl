@@ -99,8 +99,8 @@ run "autoscaling" {
     error_message = jsonencode(aws_appautoscaling_target.always)
   }
   assert {
-    condition     = one(aws_appautoscaling_policy.cpu[0].target_tracking_scaling_policy_configuration).target_value == 50
-    error_message = jsonencode(aws_appautoscaling_policy.cpu)
+    condition     = { for name, policy in aws_appautoscaling_policy.load : name => one(policy.target_tracking_scaling_policy_configuration).target_value } == { cpu = 50, memory = 60 }
+    error_message = jsonencode(aws_appautoscaling_policy.load)
   }
 }
 

@@ -76,6 +76,9 @@ func (d *detail) foot() string {
 
 func (d *detail) help() []binding {
 	k := d.app.keys
+	if d.app.ailment(d.row) != nil {
+		return []binding{k.doctor.as("doctor: why?"), k.view, k.back, k.stop, k.reconnect, k.copy}
+	}
 	return []binding{k.view, k.back, k.filter, k.sort.as("sort"), k.reverse.as("reverse"), k.stop, k.reconnect, k.copy}
 }
 
@@ -184,8 +187,8 @@ func (d *detail) graphs(w, h int) []string {
 	up, down := d.row.meter.rate()
 	caption := func(word string, now float64, total uint64, top float64) string {
 		text := word + " " + rateText(now) + ", " + bytesText(total) + " in all"
-		if long := text + ", at most " + rateText(top) + " in " + ageText(time.Duration(seconds)*time.Second); width(long) <= half {
-			text = long
+		if half >= longCaption {
+			text += ", at most " + rateText(top) + " in " + ageText(time.Duration(seconds)*time.Second)
 		}
 		return t.fit(text, half)
 	}
@@ -198,6 +201,9 @@ func (d *detail) graphs(w, h int) []string {
 	}
 	return lines
 }
+
+// longCaption is the width from which there is room for the scale of a graph.
+const longCaption = 62
 
 // peakOf is the highest of values.
 func peakOf(values []float64) float64 {

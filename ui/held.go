@@ -71,7 +71,7 @@ func (p *tunnelsPane) hold(sets []control.Set) {
 			i := slices.IndexFunc(before, func(r *row) bool { return r.holder != nil && r.holder.pid == of.pid && r.ID == tunnel.ID(t.ID) })
 			if i < 0 {
 				r := &row{reading: heldReading(s, t), place: p.app.here, holder: &of}
-				r.Since, r.hosts = p.app.now, heldHosts(t.Hosts)
+				r.Since, r.hosts = r.Opened, heldHosts(t.Hosts)
 				p.add(r)
 				continue
 			}

@@ -11,10 +11,13 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 )
 
 // child is a program with a process group of its own, so that a signal reaches what it has started as well. Where
-// culvert has the terminal, the group gets it: else it could not read from it, and ctrl+c would not reach it.
+// culvert has the terminal, the group gets it if that is its stdin: else it could not read from it, and ctrl+c would not
+// reach it. If stdin is something else, a program before us in the pipe may need the terminal: the group gets it when it
+// asks.
 type child struct {
 	pid      int
 	terminal *os.File // nil when culvert does not have one, or not in the foreground
@@ -23,7 +26,7 @@ type child struct {
 func startChild(cmd *exec.Cmd) (*child, error) {
 	c := &child{terminal: foreground()}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if c.terminal != nil {
+	if stdin, ok := cmd.Stdin.(*os.File); ok && c.terminal != nil && stdin != nil && term.IsTerminal(int(stdin.Fd())) {
 		cmd.SysProcAttr.Foreground, cmd.SysProcAttr.Ctty = true, int(c.terminal.Fd())
 	}
 	if err := cmd.Start(); err != nil {
@@ -43,7 +46,7 @@ func foreground() *os.File {
 	if err != nil {
 		return nil
 	}
-	if group, err := unix.IoctlGetInt(int(terminal.Fd()), unix.TIOCGPGRP); err != nil || group != unix.Getpgrp() {
+	if !owns(terminal) {
 		_ = terminal.Close()
 		return nil
 	}
@@ -79,6 +82,8 @@ func (c *child) wait() int {
 		case errors.Is(err, syscall.EINTR):
 		case err != nil:
 			return codeSignal // nobody else waits for it: cannot happen
+		case status.Stopped() && asks(status.StopSignal()) && c.ours():
+			c.lend()
 		case status.Stopped():
 			c.stopWith()
 		case status.Signaled():
@@ -103,11 +108,27 @@ func (c *child) stopWith() {
 	case <-continued:
 	case <-time.After(stopTime):
 	}
-	if group, err := unix.IoctlGetInt(int(c.terminal.Fd()), unix.TIOCGPGRP); err == nil && group == unix.Getpgrp() {
+	c.lend()
+}
+
+// lend gives the child the terminal, if it is ours to give, and continues it.
+func (c *child) lend() {
+	if c.ours() {
 		c.hand(c.pid)
 	}
 	c.pass(syscall.SIGCONT)
 }
+
+// ours reports whether culvert's group has the terminal now.
+func (c *child) ours() bool { return owns(c.terminal) }
+
+func owns(terminal *os.File) bool {
+	group, err := unix.IoctlGetInt(int(terminal.Fd()), unix.TIOCGPGRP)
+	return err == nil && group == unix.Getpgrp()
+}
+
+// asks reports whether a process was stopped because it wants the terminal.
+func asks(s syscall.Signal) bool { return s == syscall.SIGTTIN || s == syscall.SIGTTOU }
 
 // pass sends a signal to the child's group.
 func (c *child) pass(s os.Signal) {

@@ -66,7 +66,9 @@ func (e *StoppedError) Error() string { return "stopped while " + e.Doing }
 func (e *StoppedError) Unwrap() error { return e.Cause }
 
 // Remedy is for those who did not mean it.
-func (e *StoppedError) Remedy() string { return "none is needed if that was meant; else start it again" }
+func (e *StoppedError) Remedy() string {
+	return "none is needed if that was meant; else start it again"
+}
 
 // ProbeError says why a forward that is open does not answer as it should.
 type ProbeError struct {

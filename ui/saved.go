@@ -51,6 +51,7 @@ func (s SavedTunnel) runs(r *row) bool {
 		s.Target.Container != "" && spec.Target.Container != s.Target.Container,
 		spec.Remote != s.Forward.Remote || spec.Socket != s.Forward.Socket,
 		local.Port() != 0 && local.Port() != r.Local.Port(),
+		local.Port() == 0 && spec.Local.Port() != 0 && r.Local.Port() != spec.Remote.Port, // asked for elsewhere
 		local.Addr().IsValid() && local.Addr() != spec.Local.Addr():
 		return false
 	}

@@ -2,6 +2,8 @@ package ui
 
 import (
 	"errors"
+	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -112,6 +114,20 @@ func TestPlainNamesNeedNoQuotes(t *testing.T) {
 	for from, want := range map[string]string{"squid": "squid", "": "tunnel-", "10.0.0.7": "tunnel-10-0-0-7", "a b\x1b:c": "a-b--c", "-x-": "x", "サ": "tunnel-"} {
 		if got := plainName(from); got != want || strings.ContainsAny(got, " :\x1b") {
 			t.Errorf("%q: got %q, want %q", from, got, want)
+		}
+	}
+}
+
+func TestATunnelAskedForElsewhereIsNotTheSavedOne(t *testing.T) {
+	anyPort := savedPair().Tunnels[0]
+	for name, c := range map[string]struct {
+		asked, got uint16
+		runs       bool
+	}{"any free port": {0, 40_000, true}, "the remote one's number": {3128, 3128, true}, "another by number": {9191, 9191, false}} {
+		r := somewhere(fmt.Sprintf("127.0.0.1:%d", c.got))
+		r.Spec.Local = netip.AddrPortFrom(netip.Addr{}, c.asked)
+		if runs := anyPort.runs(&row{reading: r}); runs != c.runs {
+			t.Errorf("%s: got %t, want %t", name, runs, c.runs)
 		}
 	}
 }

@@ -134,9 +134,9 @@ func (b *browse) help() []binding {
 	case atClusters:
 		keys = []binding{k.in.as("open")}
 	case atServices, atTasks:
-		keys = []binding{k.forward, k.in.as("open"), k.back}
+		keys = []binding{k.forward, k.in.as("open"), k.back, k.doctor}
 	case atContainers:
-		keys = []binding{k.forward, k.back}
+		keys = []binding{k.forward, k.back, k.doctor}
 	case deepest:
 	}
 	return append(keys, k.filter, k.sort.as("sort"))
@@ -168,6 +168,8 @@ func (b *browse) update(msg tea.Msg) (tea.Cmd, bool) {
 		return b.forward(), true
 	case is(k, keys.copy):
 		return b.copy(), true
+	case is(k, keys.doctor):
+		return b.consult(), true
 	default:
 		return nil, false
 	}

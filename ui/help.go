@@ -32,7 +32,7 @@ func (k *keyMap) chapters() []struct {
 		{"move", []binding{k.up, k.down, k.top, k.bottom, k.pageUp, k.pageDown, k.in, k.back, k.nextPane}},
 		{"find", []binding{k.filter, k.sort, k.reverse, k.view, k.refresh}},
 		{"tunnels", []binding{k.forward, k.tunnels, k.stop, k.reconnect, k.copy, k.saved, k.save}},
-		{"elsewhere", []binding{k.profile, k.region, k.log}},
+		{"elsewhere", []binding{k.profile, k.region, k.log, k.doctor}},
 		{"leave", []binding{k.help, k.quit, k.interrupt, k.suspend}},
 	}
 }

@@ -17,7 +17,7 @@ type keyMap struct {
 	filter, sort, reverse                   binding
 	forward, tunnels, stop, reconnect       binding
 	saved, save                             binding
-	copy, log, view                         binding
+	copy, log, view, doctor                 binding
 	profile, region, refresh                binding
 	help, quit                              binding
 	suspend, interrupt                      binding // fixed: every terminal user's fingers know them
@@ -68,6 +68,7 @@ func defaultKeys() *keyMap {
 		save:      bind("save", "save", "s"),
 		copy:      bind("copy", "copy", "y"),
 		log:       bind("log", "log", "L"),
+		doctor:    bind("doctor", "doctor", "d"),
 		view:      bind("view", "next view", "v"),
 		profile:   bind("profile", "profile", "p"),
 		region:    bind("region", "region", "r"),
@@ -83,7 +84,7 @@ func defaultKeys() *keyMap {
 func (k *keyMap) remappable() []*binding {
 	return []*binding{
 		&k.up, &k.down, &k.top, &k.bottom, &k.pageUp, &k.pageDown, &k.in, &k.back, &k.nextPane, &k.filter, &k.sort, &k.reverse,
-		&k.forward, &k.tunnels, &k.stop, &k.reconnect, &k.saved, &k.save, &k.copy, &k.log, &k.view, &k.profile, &k.region, &k.refresh,
+		&k.forward, &k.tunnels, &k.stop, &k.reconnect, &k.saved, &k.save, &k.copy, &k.log, &k.view, &k.doctor, &k.profile, &k.region, &k.refresh,
 		&k.help, &k.quit,
 	}
 }

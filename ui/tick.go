@@ -35,7 +35,7 @@ func (a *app) tick(msg tickMsg) tea.Cmd {
 		page.tick()
 	}
 	pace := calm
-	if !a.blurred && (a.tunnels.open() > 0 || a.here.busy()) {
+	if page, ok := a.page().(interface{ busy() bool }); !a.blurred && (a.tunnels.open() > 0 || a.here.busy() || ok && page.busy()) {
 		pace = lively
 	}
 	return tea.Batch(cmd, tea.Tick(pace, func(time.Time) tea.Msg { return msg }))

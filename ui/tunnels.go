@@ -305,6 +305,9 @@ func trouble(t *theme, err error, w int) []string {
 
 func (p *tunnelsPane) help() []binding {
 	k := p.app.keys
+	if r, ok := p.table.row(); ok && p.app.ailment(r) != nil {
+		return []binding{k.doctor.as("doctor: why?"), k.in.as("details"), k.stop, k.reconnect, k.copy}
+	}
 	return []binding{k.in.as("details"), k.stop, k.reconnect, k.copy, k.save, k.saved, k.filter, k.sort.as("sort")}
 }
 
@@ -341,6 +344,9 @@ func (p *tunnelsPane) act(k tea.KeyPressMsg, r *row) (tea.Cmd, bool) {
 	case is(k, keys.copy):
 		p.app.ask(newCopies(p.app, r.reading))
 		return nil, true
+	case is(k, keys.doctor):
+		p.app.below = false
+		return p.consult(r), true
 	}
 	return nil, false
 }

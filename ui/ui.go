@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -91,6 +92,8 @@ type app struct {
 	notice  notice
 	proofs  map[*tunnel.Tunnel]proof
 	broken  *PanicError // an error of ours that ends the program
+
+	examining sync.WaitGroup // the doctor's examinations: each has a session of its own to terminate
 }
 
 // screen is what fills a frame: a page, or a dialog.
@@ -232,6 +235,7 @@ func (a *app) quit() tea.Cmd { return tea.Quit }
 func (a *app) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 	defer cancel()
+	defer a.examining.Wait() // ended with the run's context, and bounded by itself
 	var errs []error
 	for _, p := range a.places {
 		if p.engine != nil {

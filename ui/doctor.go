@@ -1,0 +1,362 @@
+package ui
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	tea "charm.land/bubbletea/v2"
+
+	"culvert/aws"
+	"culvert/tunnel"
+	"culvert/tunnel/doctor"
+)
+
+// doctorPage is the doctor's report on one target, filled as its checks finish.
+type doctorPage struct {
+	app     *app
+	about   string // what is examined
+	options doctor.Options
+	table   *table[doctor.Result]
+	all     bool // those that passed are shown as well
+
+	stop    context.CancelFunc // of the examination under way
+	arrived *arrivals          // of that one
+	order   []string           // of the checks
+	results []doctor.Result
+	report  *doctor.Report // when it is done
+}
+
+// arrivals are results on their way from the examination to the screen.
+type arrivals struct {
+	mu      sync.Mutex
+	results []doctor.Result
+}
+
+func (a *arrivals) add(r doctor.Result) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.results = append(a.results, r)
+}
+
+func (a *arrivals) take() []doctor.Result {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	taken := a.results
+	a.results = nil
+	return taken
+}
+
+// consult shows the doctor's page about a target and begins to examine it.
+func (a *app) consult(p *place, q aws.Query, remote tunnel.Endpoint) tea.Cmd {
+	client := p.client
+	about := aws.Target{Cluster: q.Cluster, Service: q.Service, Task: q.Task, Container: q.Container}.String()
+	d := &doctorPage{app: a, about: printable(strings.TrimPrefix(about, "/")) + " → " + printable(remote.String())}
+	d.options = doctor.Options{
+		Query: q, Spec: tunnel.Spec{Remote: remote},
+		Connect: func(ctx context.Context) (*aws.Client, error) {
+			if client != nil {
+				return client, nil
+			}
+			return a.o.Connect(ctx, p.profile, p.region)
+		},
+	}
+	if remote.Host == "" {
+		d.options.Query.Port = remote.Port
+	}
+	for _, c := range doctor.Checks(d.options) {
+		d.order = append(d.order, c.ID)
+	}
+	t := a.theme
+	d.table = newTable(t, a.keys, func(r doctor.Result) string { return r.Check },
+		column[doctor.Result]{title: "VERDICT", least: 9, most: 9, text: d.verdict, ink: d.ink},
+		column[doctor.Result]{title: "CHECK", least: 11, most: 11, text: func(r doctor.Result) string { return r.Check }},
+		column[doctor.Result]{title: "", least: 20, grow: true, text: line, ink: func(r doctor.Result) ink {
+			if r.Finding.Verdict == doctor.Skipped {
+				return t.muted
+			}
+			return t.text
+		}},
+	)
+	a.show(d)
+	return d.examine()
+}
+
+// examine begins anew.
+func (d *doctorPage) examine() tea.Cmd {
+	d.cancel()
+	d.results, d.report = nil, nil
+	d.fill()
+	ctx, stop := context.WithCancel(d.app.ctx)
+	arrived := &arrivals{}
+	d.stop, d.arrived = stop, arrived
+	d.app.examining.Add(1)
+	return tea.Batch(d.app.hurry(), func() tea.Msg {
+		defer d.app.examining.Done()
+		report := doctor.Run(ctx, d.options, arrived.add)
+		return then(func() tea.Cmd {
+			stop()
+			if d.arrived == arrived { // not one that was begun anew
+				d.tick()
+				d.report = &report
+				d.fill()
+			}
+			return nil
+		})
+	})
+}
+
+// cancel ends an examination under way.
+func (d *doctorPage) cancel() {
+	if d.stop != nil {
+		d.stop()
+	}
+}
+
+func (d *doctorPage) busy() bool { return d.report == nil }
+
+// tick takes the results that have arrived.
+func (d *doctorPage) tick() {
+	fresh := d.arrived.take()
+	if len(fresh) == 0 {
+		return
+	}
+	d.results = append(d.results, fresh...)
+	slices.SortFunc(d.results, func(a, b doctor.Result) int {
+		return slices.Index(d.order, a.Check) - slices.Index(d.order, b.Check)
+	})
+	d.fill()
+}
+
+// fill shows what matters: while the doctor looks everything, then what did not pass, unless all is wanted.
+func (d *doctorPage) fill() {
+	var rows []doctor.Result
+	for _, r := range d.results {
+		v := r.Finding.Verdict
+		if d.all || d.report == nil || v == doctor.Fail || v == doctor.Warn || (v == doctor.Skipped && r.Finding.Err != nil) {
+			rows = append(rows, r)
+		}
+	}
+	d.table.set(rows)
+	if d.report == nil {
+		return
+	}
+	if first := d.report.First(); first != nil {
+		d.table.move(slices.IndexFunc(rows, func(r doctor.Result) bool { return r.Check == first.Check }) - d.table.cursor)
+	}
+}
+
+func (d *doctorPage) verdict(r doctor.Result) string {
+	g := d.app.theme.glyph
+	mark := map[doctor.Verdict]string{doctor.Pass: g.on, doctor.Warn: g.half, doctor.Fail: g.off, doctor.Skipped: g.none}[r.Finding.Verdict]
+	return mark + " " + r.Finding.Verdict.String()
+}
+
+func (d *doctorPage) ink(r doctor.Result) ink {
+	t := d.app.theme
+	switch r.Finding.Verdict {
+	case doctor.Pass:
+		return t.good
+	case doctor.Warn:
+		return t.busy
+	case doctor.Fail:
+		return t.bad
+	case doctor.Skipped:
+	}
+	return t.muted
+}
+
+// line is what a check came to, on one line.
+func line(r doctor.Result) string {
+	switch f := r.Finding; f.Verdict {
+	case doctor.Fail, doctor.Warn:
+		return printable(f.Err.Error())
+	case doctor.Skipped:
+		return r.Name + ": not checked, " + printable(f.Why)
+	case doctor.Pass:
+	}
+	return r.Name
+}
+
+func (d *doctorPage) title() string {
+	t := d.app.theme
+	text := t.strong.paint("Doctor") + "  " + t.accent.paint(d.about)
+	switch first := d.first(); {
+	case d.report == nil:
+		return text + "  " + t.busy.paint(fmt.Sprintf("%s looking, %d of %d", d.app.spinner(), len(d.results), len(d.order)))
+	case first != nil:
+		return text + "  " + t.bad.paint(strings.TrimSpace("fails at "+first.Check+" "+first.Cause))
+	}
+	return text + "  " + t.good.paint("nothing fails")
+}
+
+func (d *doctorPage) first() *doctor.Result {
+	if d.report == nil {
+		return nil
+	}
+	return d.report.First()
+}
+
+func (d *doctorPage) foot() string { return d.table.tally() }
+
+func (d *doctorPage) help() []binding {
+	k := d.app.keys
+	view := k.view.as("show all")
+	if d.all {
+		view = k.view.as("show less")
+	}
+	return []binding{k.copy.as("copy remedy"), k.doctor.as("again"), view, k.filter, k.back}
+}
+
+func (d *doctorPage) update(msg tea.Msg) (tea.Cmd, bool) {
+	if d.table.update(msg) {
+		return nil, true
+	}
+	k, ok := msg.(tea.KeyPressMsg)
+	if !ok {
+		return nil, false
+	}
+	keys := d.app.keys
+	switch {
+	case is(k, keys.doctor), is(k, keys.refresh):
+		return d.examine(), true
+	case is(k, keys.view):
+		d.all = !d.all
+		d.fill()
+	case is(k, keys.copy):
+		return d.copy(), true
+	case is(k, keys.back):
+		d.cancel()
+		return nil, false
+	default:
+		return nil, false
+	}
+	return nil, true
+}
+
+// copy takes the remedy of the row under the cursor.
+func (d *doctorPage) copy() tea.Cmd {
+	r, under := d.table.row()
+	if !under || r.Remedy() == "" {
+		d.app.say("there is no remedy to copy: nothing is wrong here")
+		return nil
+	}
+	return d.app.copy("the remedy", printable(r.Remedy()))
+}
+
+func (d *doctorPage) draw(w, h int) []string {
+	t := d.app.theme
+	below := d.below(w, h/2)
+	room := h - len(below)
+	if len(d.table.rows) == 0 {
+		text := "looking"
+		if d.report != nil {
+			text = fmt.Sprintf("all is well: %d checks; %s shows them", len(d.results), d.app.keys.view.shortest())
+		}
+		return append(t.fill([]string{" " + t.muted.paint(text)}, w, room), below...)
+	}
+	return append(t.fill(d.table.draw(w, room, !d.app.below && d.app.dialog == nil), w, room), below...)
+}
+
+// below is everything about the row under the cursor: what was seen, what is wrong, what to do.
+func (d *doctorPage) below(w, most int) []string {
+	r, ok := d.table.row()
+	if !ok {
+		return nil
+	}
+	t := d.app.theme
+	lines := []string{t.border.paint(strings.Repeat(t.glyph.thin.across, max(w, 0)))}
+	add := func(colour ink, mark, text string) {
+		for _, part := range wrap(printable(text), w-5) {
+			lines = append(lines, " "+colour.paint(mark+" "+part))
+			mark = " "
+		}
+	}
+	if len(r.Finding.Evidence) > 0 {
+		add(t.muted, t.glyph.dot, "seen: "+strings.Join(r.Finding.Evidence, "; "))
+	}
+	if r.Finding.Err != nil && r.Finding.Verdict != doctor.Pass {
+		add(t.bad, "!", strings.TrimPrefix(r.Cause+" "+r.Finding.Err.Error(), " "))
+		add(t.busy, t.glyph.into, r.Remedy())
+	} else if r.Finding.Why != "" {
+		add(t.muted, t.glyph.none, r.Finding.Why)
+	}
+	if len(lines) == 1 {
+		return nil
+	}
+	return first(lines, max(most, 2))
+}
+
+// consult examines the row under the cursor of the browser.
+func (b *browse) consult() tea.Cmd {
+	p := b.app.here
+	e, ok := b.table().row()
+	switch {
+	case !ok && p.client == nil: // then why there is no account
+		return b.app.consult(p, aws.Query{}, tunnel.Endpoint{Port: proxyPort})
+	case !ok:
+		return nil
+	}
+	target, single := e.target()
+	if !single {
+		b.app.say("open it with enter and choose a service or a task: the doctor looks at one of them")
+		return nil
+	}
+	q := aws.Query{Cluster: target.Cluster, Service: target.Service, Task: target.Task, Container: target.Container}
+	return b.app.consult(p, q, tunnel.Endpoint{Port: e.likelyPort()})
+}
+
+// proxyPort is Squid's.
+const proxyPort = 3128
+
+// likelyPort is the port of a row that people would forward to: a proxy's if it has one, else the first.
+func (e entry) likelyPort() uint16 {
+	var tasks []aws.Task
+	switch {
+	case e.task != nil:
+		tasks = []aws.Task{*e.task}
+	case e.service != nil:
+		for _, t := range e.cluster.Tasks {
+			if t.Service == e.service.Name {
+				tasks = append(tasks, t)
+			}
+		}
+	}
+	likely := uint16(0)
+	for _, t := range tasks {
+		for _, c := range t.Containers {
+			if e.container != nil && c.Name != e.container.Name {
+				continue
+			}
+			for _, port := range c.Ports {
+				switch {
+				case port.Protocol != "tcp":
+				case port.Container == proxyPort:
+					return proxyPort
+				case likely == 0 || port.Container < likely:
+					likely = port.Container
+				}
+			}
+		}
+	}
+	if likely == 0 {
+		return proxyPort
+	}
+	return likely
+}
+
+// consult examines a tunnel: its target, by its service where it has one, and its far end.
+func (p *tunnelsPane) consult(r *row) tea.Cmd {
+	to := r.Spec.Target
+	at := r.place
+	if at == nil || at.client == nil {
+		at = p.app.here
+	}
+	q := aws.Query{Cluster: to.Cluster, Service: to.Service, Container: to.Container}
+	if to.Service == "" {
+		q.Task = to.Task
+	}
+	return p.app.consult(at, q, r.Spec.Remote)
+}

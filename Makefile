@@ -13,7 +13,7 @@ TARGETS  := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 wind
 # Tests that miss a part of their proof write their name here; `make test` ends with the list.
 export CULVERT_NOT_RUN := $(CURDIR)/.cache/not-run
 
-.PHONY: test quick install fmt vet lint race fuzz build bench cross release-check release summary
+.PHONY: test quick install fmt vet lint race fuzz build bench capacity cross release-check release picture summary
 
 ## test: everything, within 15 minutes on two cores; installs what it needs
 test: install fmt vet lint race
@@ -51,6 +51,10 @@ build:
 bench:
 	go run ./bench $(BENCHFLAGS)
 
+## capacity: 500 clients on 20 tasks of the embedded account, for docs/capacity.md
+capacity:
+	CULVERT_CAPACITY=500x20 go test -v -count=1 -timeout 30m ./bench/capacity
+
 ## cross: vets and builds for the systems that are released
 cross:
 	@for target in $(TARGETS); do \
@@ -67,6 +71,10 @@ release-check:
 ## release: publishes the tag that is checked out; for .github/workflows/release.yml
 release:
 	.ci/tool $(GORELEASER) release --clean
+
+## picture: makes docs/picture.svg anew, from the real screen
+picture:
+	@.ci/picture
 
 summary:
 	@if [ -s "$(CULVERT_NOT_RUN)" ]; then \

@@ -19,20 +19,21 @@ const module = "culvert"
 // fails the test: say where it stands before it is used. docs/architecture.md draws them.
 func arrows() map[string][]string {
 	return map[string][]string{
-		"":              {"ui/cli", "ui", "ui/headless", "tunnel", "aws", "aws/emulator"},
-		"ui/control":    {}, // what `culvert up` holds, for all faces
-		"ui/cli":        {"ui", "ui/headless", "ui/control", "tunnel", "tunnel/doctor", "aws", "aws/emulator", "deploy"},
-		"ui":            {"ui/control", "tunnel", "tunnel/doctor", "aws"},
-		"ui/headless":   {"ui/control", "tunnel", "tunnel/doctor", "aws"},
-		"tunnel/doctor": {"tunnel", "aws"},
-		"tunnel":        {"aws", "tunnel/wire"},
-		"tunnel/wire":   {},
-		"aws":           {},
-		"aws/emulator":  {"tunnel/wire"}, // it must not share the reliability code that it exists to test
-		"deploy":        {},
-		"deploy/action": {}, // scripts, and the tests that run them
-		"bench":         {"aws", "aws/emulator", "tunnel", "internal/need"},
-		"internal/need": {}, // for tests alone
+		"":               {"ui/cli", "ui", "ui/headless", "tunnel", "aws", "aws/emulator"},
+		"ui/control":     {}, // what `culvert up` holds, for all faces
+		"ui/cli":         {"ui", "ui/headless", "ui/control", "tunnel", "tunnel/doctor", "aws", "aws/emulator", "deploy"},
+		"ui":             {"ui/control", "tunnel", "tunnel/doctor", "aws"},
+		"ui/headless":    {"ui/control", "tunnel", "tunnel/doctor", "aws"},
+		"tunnel/doctor":  {"tunnel", "aws"},
+		"tunnel":         {"aws", "tunnel/wire"},
+		"tunnel/wire":    {},
+		"aws":            {},
+		"aws/emulator":   {"tunnel/wire"}, // it must not share the reliability code that it exists to test
+		"deploy":         {},
+		"deploy/action":  {}, // scripts, and the tests that run them
+		"bench":          {"aws", "aws/emulator", "tunnel", "internal/need"},
+		"bench/capacity": {}, // nothing but a test
+		"internal/need":  {}, // for tests alone
 	}
 }
 

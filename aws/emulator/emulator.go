@@ -39,6 +39,7 @@ type Emulator struct {
 	fleet    *account
 	keys     *keyring
 	policies policies
+	rates    rates
 	subnet   Subnet
 	pages    *pager
 	clock    *schedule

@@ -46,7 +46,8 @@ type Faults struct {
 	Swallow          []uint16      // destination ports that swallow SYNs: a dial neither works nor fails
 	Stalled          []uint16      // destination ports that stop reading, on living connections too
 
-	API []APIFault // the first that fits decides
+	Rates bool       // keeps to the published rates of ECS's API and throttles what goes beyond
+	API   []APIFault // the first that fits decides
 }
 
 // Path is one direction of the relay. Acknowledges go their own way: losing them is what stalls weaker clients.
@@ -173,6 +174,9 @@ func (d *dataPath) watch() (Faults, <-chan struct{}) {
 func (d *dataPath) admit(r *request, service, action, resource string) error {
 	name := service + ":" + action
 	kind, found := d.apiFault(name, resource)
+	if !found && d.knobs().Rates && !d.emulator.rates.take(name, d.now()) {
+		kind, found = Throttle, true
+	}
 	if !found {
 		return d.emulator.authorize(r, service, name, resource)
 	}

@@ -31,6 +31,13 @@ func commands() map[string]func(*testing.T, *reader) {
 			build(t, filepath.Join(t.TempDir(), "culvert"))
 		},
 
+		"culvert": func(t *testing.T, r *reader) {
+			t.Helper()
+			d := onDisplay(t, 100, 30, r.culvert+`; echo "left with $?"; exec sleep 600`, r.env...)
+			d.sees(`automation .*active`)
+			d.keys("q")
+			d.sees(`left with 0`)
+		},
 		"culvert list":                             lists("automation  squid"),
 		"culvert list --demo":                      lists("automation  squid", "--demo"),
 		"culvert list tasks -c automation -o json": tasksOfAutomation,

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,8 +23,8 @@ type display struct {
 	dir    string // of the files that the shell around culvert writes
 }
 
-// onDisplay runs a shell script on a terminal of its own; culvert is in its PATH.
-func onDisplay(t *testing.T, width, height int, script string) *display {
+// onDisplay runs a shell script on a terminal of its own; culvert is in its PATH, and env is added to its environment.
+func onDisplay(t *testing.T, width, height int, script string, env ...string) *display {
 	t.Helper()
 	d := &display{t: t, tmux: need.Command(t, "tmux"), dir: t.TempDir()}
 	culvert, err := exec.LookPath("culvert")
@@ -46,11 +47,11 @@ func onDisplay(t *testing.T, width, height int, script string) *display {
 	}
 	start := exec.Command(d.tmux, "-S", d.socket, "-f", os.DevNull, "new-session", "-d", "-x", fmt.Sprint(width), "-y", fmt.Sprint(height), "sh", "-c", script)
 	start.Dir = d.dir
-	start.Env = []string{
-		"PATH=" + filepath.Dir(culvert) + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME=" + d.dir, "TMPDIR=" + temp,
-		"XDG_CONFIG_HOME=" + filepath.Join(d.dir, "config"), "XDG_STATE_HOME=" + filepath.Join(d.dir, "state"), "XDG_RUNTIME_DIR=" + filepath.Join(d.dir, "run"),
+	start.Env = append(slices.Clone(env),
+		"PATH="+filepath.Dir(culvert)+string(os.PathListSeparator)+os.Getenv("PATH"), "HOME="+d.dir, "TMPDIR="+temp,
+		"XDG_CONFIG_HOME="+filepath.Join(d.dir, "config"), "XDG_STATE_HOME="+filepath.Join(d.dir, "state"), "XDG_RUNTIME_DIR="+filepath.Join(d.dir, "run"),
 		"LANG=C.UTF-8", "TERM=xterm-256color",
-	}
+	)
 	if out, err := start.CombinedOutput(); err != nil {
 		t.Fatalf("start tmux: %v\n%s", err, out)
 	}

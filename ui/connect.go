@@ -41,15 +41,15 @@ func newConnect(a *app, p *place, e entry) *connect {
 	for i, c := range d.containers {
 		names[i] = c.Name
 	}
-	d.container = newField("container", "", "", names...)
+	d.container = newField("container", "", names...)
 	d.container.free = false
-	d.port = newField("remote port", "", "a port, as 5432")
-	d.host = newField("remote host", "", "the container itself")
+	d.port = newField("remote port", "a port, as 5432")
+	d.host = newField("remote host", "the container itself")
 	d.host.about = "or a host that only the task can reach"
-	d.local = newField("local port", "", "any free port")
-	d.probe = newField("probe", "", "chosen by the port", "", "none", "tcp", "http")
+	d.local = newField("local port", "any free port")
+	d.probe = newField("probe", "chosen by the port", "", "none", "tcp", "http")
 	d.probe.about = "none, tcp, http, or a URL to fetch through the proxy"
-	d.keepAlive = newField("keep-alive", "", "off")
+	d.keepAlive = newField("keep-alive", "off")
 	d.keepAlive.about = "a span such as 30s; it overrides the account's idle timeout"
 	if a.o.KeepAlive > 0 {
 		d.keepAlive.edit.SetValue(a.o.KeepAlive.String())

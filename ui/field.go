@@ -20,10 +20,9 @@ type field struct {
 	wrong  string // why the value cannot be used; it comes before about
 }
 
-func newField(name, value, empty string, choice ...string) *field {
+func newField(name, empty string, choice ...string) *field {
 	f := &field{name: name, edit: textinput.New(), choice: choice, free: true, empty: empty}
 	f.edit.CharLimit = 512
-	f.edit.SetValue(value)
 	return f
 }
 

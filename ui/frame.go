@@ -151,7 +151,7 @@ func wrap(s string, w int) []string {
 	}
 	var lines []string
 	line := ""
-	for _, word := range strings.Fields(s) {
+	for word := range strings.FieldsSeq(s) {
 		if line != "" && width(line)+1+width(word) <= w {
 			line += " " + word
 			continue

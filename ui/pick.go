@@ -11,7 +11,6 @@ import (
 type pick struct {
 	app    *app
 	name   string
-	now    string // the one in use
 	table  *table[choice]
 	free   func(typed string) bool // whether a name that is not offered may be chosen, too; nil: none
 	chosen func(string) tea.Cmd

@@ -109,7 +109,7 @@ func (t *table[T]) line(r T, widths []int, w int, under, focused bool) string {
 		} else {
 			text = t.theme.fit(text, widths[i])
 		}
-		if c.ink != nil && !(under && focused) {
+		if c.ink != nil && (!under || !focused) {
 			text = c.ink(r).paint(text)
 		}
 		b.WriteString(text)

@@ -46,10 +46,14 @@ func (s *saved) forScreen() ui.Saved {
 	return out
 }
 
-// save adds tunnels to the file of --config, else to the user's own, and returns its path.
+// save adds tunnels to the file of --config, else to the user's own, and returns its path. Those of the demo account
+// live no longer than it does, unless a file was named for them.
 func (s *shared) save(fresh []ui.SavedTunnel) (string, error) {
 	path := s.config
-	if path == "" {
+	switch {
+	case path == "" && s.demo:
+		return "this demo alone", nil
+	case path == "":
 		path = findPaths().Config
 	}
 	if err := addToConfig(path, fresh, s.names()); err != nil {

@@ -133,6 +133,25 @@ func TestSavingDoesNotTouchAFileItCannotRead(t *testing.T) {
 	}
 }
 
+func TestTheDemoSavesNothingInTheUsersFile(t *testing.T) {
+	inDirectory(t, "", "")
+	fresh := []ui.SavedTunnel{toSave(t, "a", "c/s", "1")}
+	var s shared
+	s.set = s.flags()
+	s.demo = true
+	if where, err := s.save(fresh); err != nil || where != "this demo alone" {
+		t.Errorf("got %q, %v; want it kept in the process", where, err)
+	}
+	if body, _ := os.ReadFile(findPaths().Config); len(body) > 0 {
+		t.Errorf("the user's file became %q", body)
+	}
+	s.demo = false
+	where, err := s.save(fresh)
+	if body, _ := os.ReadFile(findPaths().Config); err != nil || where != findPaths().Config || !strings.Contains(string(body), "a: {target: c/s") {
+		t.Errorf("got %q, %v and %q; want it in the user's file", where, err, body)
+	}
+}
+
 func TestSavedTunnelsReachTheScreen(t *testing.T) {
 	f, err := parseConfig("f.yaml", []byte("tunnels:\n  squid: {target: automation/squid/0123, forward: '3128', probe: 'https://api.internal/health'}\n  b: {target: c/s, forward: '1'}\ngroups: {dev: [b, squid]}\n"), sharedKeys())
 	if err != nil {

@@ -30,7 +30,7 @@ type effort struct {
 func fullEffort() effort {
 	return effort{
 		runs: 3, starts: 7, fastUpload: 64e6, pacedUpload: 8e6, download: 20e6, lossy: 8e6, flat: 1e9, echoes: 200,
-		warm: 3 * time.Second, beside: 6 * time.Second, stall: 15 * time.Second, lossLimit: time.Minute,
+		warm: 2 * time.Second, beside: 4 * time.Second, stall: 15 * time.Second, lossLimit: time.Minute,
 	}
 }
 
@@ -67,6 +67,7 @@ const (
 // measurements are all, in the order they are run.
 func measurements() []measurement {
 	usual := func(e effort) int { return e.runs }
+	fewer := func(e effort) int { return max(1, e.runs-1) } // the slowest ones
 	once := func(effort) int { return 1 }
 	both := []subject{culvert(), plugin()}
 	return []measurement{
@@ -78,8 +79,8 @@ func measurements() []measurement {
 		{"upload1", usual, both, uploads("upload1", 1)},
 		{"upload8", usual, both, uploads("upload8", manyConns)},
 		{"download1", usual, both, downloads("download1", 1)},
-		{"download8", usual, both, downloads("download8", manyConns)},
-		{"download8-lanes", usual, []subject{culvert(lanesFlag, "4")}, downloads("download8-lanes", manyConns)},
+		{"download8", fewer, both, downloads("download8", manyConns)},
+		{"download8-lanes", fewer, []subject{culvert(lanesFlag, "4")}, downloads("download8-lanes", manyConns)},
 		{"loss-upload", usual, both, lossy("loss-upload", wordUpload)},
 		{"loss-download", usual, both, lossy("loss-download", wordSource)},
 		{"flat", once, []subject{culvert()}, (*bench).flat},

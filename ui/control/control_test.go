@@ -63,7 +63,8 @@ func held(t *testing.T) (control.Process, *exec.Cmd) {
 
 func TestAHolderIsAskedAndEndedOverItsSocket(t *testing.T) {
 	d := dirs(t)
-	record := control.Record{Name: "dev", Process: control.Self(), Request: []string{"a"}, Log: d.Log("dev")}
+	p, cmd := held(t) // answered for by this process
+	record := control.Record{Name: "dev", Process: p, Request: []string{"a"}, Log: d.Log("dev")}
 	if err := d.Write(record); err != nil {
 		t.Fatal(err)
 	}
@@ -99,18 +100,32 @@ func TestAHolderIsAskedAndEndedOverItsSocket(t *testing.T) {
 	}
 	_ = conn.Close()
 
-	// Down returns when the holder says that it is over; here the process lives on, so only the answer is looked at.
-	ctx, cancel := context.WithCancelCause(t.Context())
-	down := make(chan control.Set)
+	// Down returns what the holder says when it is over, once the process is gone.
+	type outcome struct {
+		last control.Set
+		err  error
+	}
+	down := make(chan outcome)
 	go func() {
-		last, _ := d.Down(ctx, "dev")
-		down <- last
+		last, err := d.Down(t.Context(), "dev")
+		down <- outcome{last, err}
 	}()
 	<-stop
+	select {
+	case o := <-down:
+		t.Errorf("got %+v while the process still runs", o)
+	default:
+	}
 	server.Close()
-	cancel(errors.New("seen enough"))
-	if last := <-down; last.State != control.Ending {
-		t.Errorf("got %+v, want the set as it ended", last)
+	if err := p.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if o := <-down; o.err != nil || o.last.State != control.Ending {
+		t.Errorf("got %+v, want the set as it ended", o)
+	}
+	if names, err := d.Names(); err != nil || len(names) != 0 {
+		t.Errorf("got %q, %v, want the record to be gone", names, err)
 	}
 }
 

@@ -202,12 +202,11 @@ func (t *table[T]) update(msg tea.Msg) bool {
 		}
 		return t.typing
 	case tea.MouseWheelMsg:
-		switch msg.Button {
-		case tea.MouseWheelUp:
-			t.move(t.cursor - wheelStep)
-		case tea.MouseWheelDown:
-			t.move(t.cursor + wheelStep)
+		step := wheelStep
+		if msg.Button == tea.MouseWheelUp {
+			step = -wheelStep
 		}
+		t.move(t.cursor + step)
 		return true
 	case tea.MouseClickMsg:
 		if line := msg.Y - 1; msg.Button == tea.MouseLeft && line >= 0 && t.top+line < len(t.shown) {

@@ -65,7 +65,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	program := tea.NewProgram(a, tea.WithContext(ctx), tea.WithInput(a.o.In), tea.WithOutput(a.o.Out), tea.WithoutSignalHandler())
 	_, err = program.Run()
 	cancel()
-	err = errors.Join(a.outcome(ctx, err), a.close())
+	err = errors.Join(a.outcome(ctx, err), a.close()) //nolint:contextcheck // ctx has ended, the sessions are to be terminated all the same
 	return err
 }
 

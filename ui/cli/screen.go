@@ -29,11 +29,11 @@ func (a *app) screen(ctx context.Context, aim *aim, forwards *forwards) error {
 		return err
 	}
 	s := &screenAccount{app: a, ring: &ui.LogRing{}}
-	defer s.close()
+	defer s.close() //nolint:contextcheck // the embedded account outlives the contexts that it served
 	if err := s.openLog(); err != nil {
 		return err
 	}
-	options := a.screenOptions(s)
+	options := a.screenOptions(ctx, s)
 	options.Start = start
 	err = ui.Run(ctx, options)
 	if broken, ok := errors.AsType[*ui.PanicError](err); ok {
@@ -65,13 +65,13 @@ func (a *app) toStart(aim *aim, forwards *forwards) ([]ui.Start, error) {
 	return start, nil
 }
 
-func (a *app) screenOptions(s *screenAccount) ui.Options {
+func (a *app) screenOptions(ctx context.Context, s *screenAccount) ui.Options {
 	return ui.Options{
 		Connect: s.connect,
 		Engine: func(c *aws.Client) *tunnel.Engine {
 			e := (&account{client: c, log: s.log}).engine(&a.shared)
 			if s.demo != nil {
-				s.enliven(e)
+				s.enliven(ctx, e)
 			}
 			return e
 		},
@@ -136,8 +136,8 @@ func (s *screenAccount) connect(ctx context.Context, profile, region string) (*a
 		options.RoleARN = flags.role
 	}
 	if flags.demo {
-		s.once.Do(func() {
-			s.demo, s.failed = startDemo(emulator.Options{Life: demoLife, Pace: demoPace, Log: s.log}) //nolint:contextcheck // the account lives until it is closed
+		s.once.Do(func() { //nolint:contextcheck // the account lives until it is closed
+			s.demo, s.failed = startDemo(emulator.Options{Life: demoLife, Pace: demoPace, Log: s.log})
 		})
 		if s.failed != nil {
 			return nil, s.failed
@@ -160,26 +160,29 @@ func regionFor(flags *shared, profile string) string {
 func (s *screenAccount) openLog() error {
 	flags := &s.app.shared
 	level := min(flags.logLevel.Level, slog.LevelInfo)
-	path := flags.logFile
-	if path == "" {
-		dir := findPaths().State
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			s.log = slog.New(s.ring.Handler(level)) // the screen shows it all the same
-			return nil
-		}
-		path = filepath.Join(dir, "screen.log")
-	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		if flags.logFile == "" {
-			s.log = slog.New(s.ring.Handler(level))
-			return nil
-		}
+	s.log = slog.New(s.ring.Handler(level))
+	file, err := openLogFile(flags.logFile)
+	switch {
+	case err != nil && flags.logFile != "":
 		return &settingError{source: "--log-file", advice: "name a file that can be written", err: err}
+	case err != nil:
+		return nil //nolint:nilerr // nobody asked for the file: the log screen has to do
 	}
 	s.file = file
 	s.log = slog.New(slog.NewMultiHandler(s.ring.Handler(level), slog.NewTextHandler(file, &slog.HandlerOptions{Level: flags.logLevel.Level})))
 	return nil
+}
+
+// openLogFile opens the named file, else the one in the directory of logs.
+func openLogFile(path string) (*os.File, error) {
+	if path == "" {
+		dir := findPaths().State
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, err
+		}
+		path = filepath.Join(dir, "screen.log")
+	}
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600) //nolint:gosec // the user's own choice of file
 }
 
 func (s *screenAccount) close() {

@@ -31,8 +31,8 @@ const (
 const proxyOfDemo = 3128
 
 // enliven lets visitors come to the tunnels of an engine, until leave.
-func (s *screenAccount) enliven(e *tunnel.Engine) {
-	ctx, cancel := context.WithCancel(context.Background())
+func (s *screenAccount) enliven(ctx context.Context, e *tunnel.Engine) {
+	ctx, cancel := context.WithCancel(ctx)
 	v := &s.visitors
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -11,5 +11,5 @@ import (
 // lockFile takes the lock of a file for as long as it is open; false when a living process has it. The system gives it
 // back when its process dies, however it dies.
 func lockFile(f *os.File) bool {
-	return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil //nolint:gosec // a file descriptor
+	return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil
 }

@@ -25,8 +25,7 @@ func TestStreamOverTLSWithTheUsersCABundle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var front *httptest.Server
-	front = httptest.NewUnstartedServer(&httputil.ReverseProxy{
+	front := httptest.NewUnstartedServer(&httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(back)
 			r.Out.Host = r.In.Host // it is signed

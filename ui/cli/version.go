@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -76,17 +77,18 @@ func (b Build) complete(info *debug.BuildInfo) release {
 
 // String is a line per fact, the first as every program prints it.
 func (r release) String() string {
-	text := "culvert " + r.Version + "\n"
+	var text strings.Builder
+	_, _ = fmt.Fprintln(&text, "culvert", r.Version)
 	commit := r.Commit
 	if r.Modified {
 		commit += " with changes"
 	}
 	for _, fact := range [][2]string{{"commit", commit}, {"date", r.Date}, {"go", r.Go}, {"platform", r.Platform}} {
 		if fact[1] != "" {
-			text += fmt.Sprintf("%-8s %s\n", fact[0], fact[1])
+			_, _ = fmt.Fprintf(&text, "%-8s %s\n", fact[0], fact[1])
 		}
 	}
-	return text
+	return text.String()
 }
 
 func (a *app) versionText(withPaths bool) (string, error) {

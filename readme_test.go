@@ -25,6 +25,9 @@ func commands() map[string]func(*testing.T, *reader) {
 		"go run . demo": staysUntil("curl -x http://", "demo"),
 		"make test":     makeKnows("test"), // it is what runs this
 		"make quick":    makeKnows("quick"),
+		"make capacity": makeKnows("capacity"), // a quarter of an hour; its small form is part of make test
+
+		"culvert deploy terraform infra/culvert": writesTheModule,
 
 		"go build -o bin/culvert .": func(t *testing.T, _ *reader) {
 			t.Helper()
@@ -340,6 +343,12 @@ func curlThroughTunnel(t *testing.T, r *reader) {
 	proxy, _, _ := strings.Cut(said[strings.Index(said, `"proxy_url":"`)+len(`"proxy_url":"`):], `"`)
 	r.ends(t, "200", need.Command(t, "curl"), "-sS", "-o", os.DevNull, "-w", "%{http_code}", "-x", proxy, "http://orders.internal/")
 	p.stop(t)
+}
+
+func writesTheModule(t *testing.T, r *reader) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "infra", "culvert")
+	r.ends(t, "wrote      "+filepath.Join(dir, "variables.tf"), r.culvert, "deploy", "terraform", dir)
 }
 
 // makeKnows checks a target of the Makefile without running it.

@@ -15,12 +15,7 @@ import (
 //
 //	terminal NAME PROGRAM [ARGUMENT...]
 func terminal(ts *testscript.TestScript, _ bool, args []string) {
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
-	ts.Check(err)
-	ts.Check(unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
-	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	ts.Check(err)
-	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
+	master, slave, err := newTerminal()
 	ts.Check(err)
 	shown, err := os.Create(ts.MkAbs(args[0] + ".out"))
 	ts.Check(err)
@@ -50,4 +45,26 @@ func typed(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	_, err = storyOf(ts).masters[args[0]].WriteString(text)
 	ts.Check(err)
+}
+
+// newTerminal opens a terminal: what is typed is written to master, what is shown is read from it.
+func newTerminal() (master, slave *os.File, err error) {
+	master, err = os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = master.Close()
+		}
+	}()
+	if err = unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		return nil, nil, err
+	}
+	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		return nil, nil, err
+	}
+	slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
+	return master, slave, err
 }

@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"encoding/pem"
@@ -107,6 +108,7 @@ func TestTheProxyInTheTask(t *testing.T) {
 	t.Run("refused", func(t *testing.T) { refused(t, through, n) })
 	t.Run("unresolved", func(t *testing.T) { unresolved(t, through) })
 	t.Run("curl", func(t *testing.T) { curls(t, through, n) })
+	t.Run("load", func(t *testing.T) { load(t, squid.squid.Process.Pid) })
 
 	squid.stop()
 	if code := squid.health(); code == 0 {
@@ -210,6 +212,71 @@ func curls(t *testing.T, proxy netip.AddrPort, n *network) {
 	}
 }
 
+// load holds many connections at once and carries much over one, and logs what that costs Squid.
+func load(t *testing.T, pid int) {
+	t.Helper()
+	const connections, size = 500, 100 << 20
+	proxy := netip.MustParseAddrPort("127.0.0.1:3128")
+	before := memory(t, pid)
+	var open []net.Conn
+	defer func() {
+		for _, conn := range open {
+			_ = conn.Close()
+		}
+	}()
+	for i := range connections {
+		conn, status := ask(t, proxy, "CONNECT orders.internal:8080 HTTP/1.1\r\nHost: x\r\n\r\n")
+		open = append(open, conn)
+		if status != http.StatusOK {
+			t.Fatalf("connection %d of %d: got %d, want 200", i+1, connections, status)
+		}
+	}
+	after, busy := memory(t, pid), processor(t, pid)
+	conn := open[0]
+	if _, err := io.WriteString(conn, "GET /big HTTP/1.0\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.Copy(io.Discard, conn)
+	if err != nil || got < size {
+		t.Errorf("got %d bytes, %v, want %d", got, err, size)
+	}
+	t.Logf("Squid: %d MB at rest, %d kB for each of %d tunnels, %s of CPU for 100 MB through one",
+		before>>20, (after-before)/connections>>10, connections, processor(t, pid)-busy)
+}
+
+// memory is the resident memory of a process.
+func memory(t *testing.T, pid int) int {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var size, resident int
+	if _, err := fmt.Sscan(string(text), &size, &resident); err != nil {
+		t.Fatal(err)
+	}
+	return resident * os.Getpagesize()
+}
+
+// processor is the CPU time that a process has used.
+func processor(t *testing.T, pid int) time.Duration {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:])) // the program's name before it may hold spaces
+	ticks := 0
+	for _, field := range fields[11:13] { // utime and stime, see proc(5)
+		n, err := strconv.Atoi(field)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond // USER_HZ is 100
+}
+
 // get asks the proxy for http://HOST/ and returns the status of the answer.
 func get(t *testing.T, proxy netip.AddrPort, host string) int {
 	t.Helper()
@@ -223,11 +290,18 @@ func connect(t *testing.T, proxy netip.AddrPort, host string) int {
 
 func request(t *testing.T, proxy netip.AddrPort, text string) int {
 	t.Helper()
+	conn, status := ask(t, proxy, text)
+	_ = conn.Close()
+	return status
+}
+
+// ask sends a request to the proxy and returns the status of the answer, 0 if there is none.
+func ask(t *testing.T, proxy netip.AddrPort, text string) (net.Conn, int) {
+	t.Helper()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", proxy.String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
 	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
@@ -237,10 +311,10 @@ func request(t *testing.T, proxy netip.AddrPort, text string) int {
 	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		t.Errorf("%q: %v", strings.SplitN(text, "\r\n", 2)[0], err)
-		return 0
+		return conn, 0
 	}
-	defer answer.Body.Close()
-	return answer.StatusCode
+	_ = answer.Body.Close() // reads on only until the end of what there is: after a CONNECT nothing
+	return conn, answer.StatusCode
 }
 
 // tunnelTo opens a tunnel to an embedded account whose task has something on port 3128.
@@ -482,7 +556,11 @@ func (n *network) serve(t *testing.T, address string, port uint16) (certificate 
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/big" {
+			_, _ = io.CopyN(w, zeros{}, 100<<20)
+			return
+		}
 		_, _ = io.WriteString(w, "hello\n")
 	}))
 	_ = server.Listener.Close()
@@ -501,6 +579,15 @@ func (n *network) serve(t *testing.T, address string, port uint16) (certificate 
 		return nil
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+}
+
+// zeros reads as zeros without end.
+type zeros struct{}
+
+// Read implements io.Reader.
+func (zeros) Read(b []byte) (int, error) {
+	clear(b)
+	return len(b), nil
 }
 
 // counted is a listener that counts its connections.

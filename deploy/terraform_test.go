@@ -15,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"culvert/aws"
+	"culvert/deploy"
 	"culvert/internal/need"
 )
 
@@ -54,6 +55,33 @@ func TestTerraformModuleAndItsExamples(t *testing.T) {
 				passes(t, judge, example, 1)
 			}
 		})
+	}
+}
+
+// What the documentation tells to write is valid as it stands, beside the module as culvert writes it.
+func TestTheConfigurationInTheDocumentationIsValid(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs OpenTofu, which takes minutes to build once: make test")
+	}
+	judge := need.Terraforms(t)[0]
+	for _, page := range []string{"../docs/getting-started.md", "terraform/README.md"} {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		block := regexp.MustCompile("(?s)```hcl\n(.*?)```").FindSubmatch(text)
+		if block == nil {
+			t.Fatalf("%s has no configuration", page)
+		}
+		dir := t.TempDir()
+		if _, err := deploy.Write(deploy.Terraform, filepath.Join(dir, "culvert"), false); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "main.tf"), block[1], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		judge.Run(t, dir, "get")
+		judge.Run(t, dir, "validate")
 	}
 }
 

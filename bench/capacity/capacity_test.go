@@ -20,6 +20,7 @@ import (
 	"culvert/aws"
 	"culvert/aws/emulator"
 	"culvert/tunnel"
+	"culvert/ui/headless"
 )
 
 func TestMain(m *testing.M) {
@@ -99,7 +100,6 @@ type office struct {
 // client is one job: a process of its own in the wild, here an engine of its own.
 type client struct {
 	mu      sync.Mutex
-	engine  *tunnel.Engine
 	tunnel  *tunnel.Tunnel
 	open    bool
 	since   time.Time     // it has not been open
@@ -150,45 +150,41 @@ func start(t *testing.T, s scale) *office {
 	return o
 }
 
-// work does what a job does: finds the service, opens a tunnel, and uses it until the end.
+// work does what a job does: culvert --headless, and through its tunnel a request now and then until the end.
 func (c *client) work(ctx context.Context, t *testing.T, o *office, connection *aws.Client) {
 	t.Helper()
-	target, err := connection.Lookup(ctx, aws.Query{Cluster: "automation", Service: "squid", Port: 3128})
-	for ; err != nil && ctx.Err() == nil; target, err = connection.Lookup(ctx, aws.Query{Cluster: "automation", Service: "squid", Port: 3128}) {
-		if !aws.Temporary(err) {
-			t.Errorf("look the service up: %v", err)
-			return
-		}
-		rest(ctx, time.Second)
-	}
 	engine := tunnel.New(tunnel.Options{Client: connection, Lanes: 1})
-	defer func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
-		defer cancel()
-		if err := engine.Close(closing); err != nil {
-			t.Errorf("close: %v", err)
-		}
-	}()
-	events := engine.Watch(ctx)
-	opened, err := engine.Open(tunnel.Spec{Target: target, Remote: tunnel.Endpoint{Port: 3128}})
-	if err != nil {
-		t.Errorf("open: %v", err)
-		return
-	}
-	c.mu.Lock()
-	c.engine, c.tunnel = engine, opened
-	c.mu.Unlock()
-	var watching sync.WaitGroup
-	defer watching.Wait()
-	watching.Go(func() {
+	events := engine.Watch(context.WithoutCancel(ctx)) // closed with the engine
+	var working sync.WaitGroup
+	defer working.Wait()
+	working.Go(func() {
 		for e := range events {
 			c.note(e)
 		}
 	})
-	http := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: o.most}
-	url := "http://" + opened.Addr().String() + "/"
-	for rest(ctx, time.Duration(len(o.clients)%7+1)*o.pause/7); ctx.Err() == nil; rest(ctx, o.pause) {
-		c.ask(ctx, o, http, url)
+	err := headless.Run(ctx, headless.Options{
+		Client: connection, Engine: engine, Wait: 10 * time.Minute, Out: io.Discard, Err: io.Discard,
+		Forwards: []headless.Forward{{
+			Query: aws.Query{Cluster: "automation", Service: "squid", Port: 3128},
+			Spec:  tunnel.Spec{Remote: tunnel.Endpoint{Port: 3128}},
+		}},
+		Ready: func(tunnels []*tunnel.Tunnel) {
+			c.mu.Lock()
+			c.tunnel = tunnels[0]
+			c.mu.Unlock()
+			working.Go(func() { c.use(ctx, o) })
+		},
+	})
+	if err != nil {
+		t.Errorf("headless: %v", err)
+	}
+}
+
+// use asks for something through the tunnel until the end.
+func (c *client) use(ctx context.Context, o *office) {
+	over := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: o.most}
+	for url := "http://" + c.tunnel.Addr().String() + "/"; ctx.Err() == nil; rest(ctx, o.pause) {
+		c.ask(ctx, o, over, url)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 )
 
 func TestG1SessionsThatWereLeftOpen(t *testing.T) {
+	t.Parallel()
 	c := newClinic(t, healthy())
 	c.answering("AmazonSSM.DescribeSessions", func(int, []byte) (int, []byte) {
 		return http.StatusOK, fmt.Appendf(nil, `{"Sessions":[{"SessionId":"demo-0123456789abcdef0","Target":"ecs:c_t_r","StartDate":%d},{"SessionId":"demo-new","StartDate":%d}]}`,
@@ -37,12 +38,14 @@ func TestG2CredentialsEndSoon(t *testing.T) {
 
 // A proxy that says no in words of its own.
 func TestF18ProxyFailsForAnotherReason(t *testing.T) {
+	t.Parallel()
 	address := page(t, http.StatusBadGateway)
 	newClinic(t, behind(address), "https://billing.internal/").finds("probe-1", "F18", "does not reach billing.internal:443", "CONNECT answered 502", "access.log")
 }
 
 // Squid's own errors on versions that are not at hand, as its sources and its users' reports have them.
 func TestSquidsErrorsByVersion(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		server, method string
 		status         int
@@ -77,6 +80,7 @@ func TestSquidsErrorsByVersion(t *testing.T) {
 }
 
 func TestProbesAreParsedOnce(t *testing.T) {
+	t.Parallel()
 	for text, good := range map[string]bool{
 		"https://billing.internal/x?y": true, "http://h": true, "tcp://db.internal:5432": true, "tls://h": true, "http://[::1]:8080/": true,
 		"tcp://db.internal": false, "ftp://h/": false, "billing.internal": false, "http://": false, "http://h:0/": false, "http://h:99999/": false, "": false,
@@ -89,6 +93,7 @@ func TestProbesAreParsedOnce(t *testing.T) {
 
 // Untrusted text does not get out of an error as it came in.
 func TestErrorsHoldNoControlCharacters(t *testing.T) {
+	t.Parallel()
 	const evil = "squid/5.7\x1b[2J\r\n::error::x"
 	answer := &http.Response{StatusCode: http.StatusForbidden, Header: http.Header{"Server": {evil}, "X-Squid-Error": {"ERR\x1b 0"}}}
 	for _, err := range []error{

@@ -17,11 +17,13 @@ func with(change func(*emulator.Task)) emulator.Fleet {
 }
 
 func TestB1NotAllowedToLook(t *testing.T) {
+	t.Parallel()
 	c := newClinic(t, healthy()).fault(func(f *emulator.Faults) { f.API = []emulator.APIFault{{Action: "ecs:ListTasks"}} })
 	c.finds("cluster", "B1", "not allowed: ecs:ListTasks", `"Action":["ecs:ListTasks"]`, "111122223333")
 }
 
 func TestB1DeniedByPolicy(t *testing.T) {
+	t.Parallel()
 	c := newClinic(t, healthy()).fault(func(f *emulator.Faults) {
 		f.API = []emulator.APIFault{{Action: "ecs:DescribeTasks", Kind: emulator.DenyByPolicy}}
 	})
@@ -29,24 +31,28 @@ func TestB1DeniedByPolicy(t *testing.T) {
 }
 
 func TestB2NoSuchCluster(t *testing.T) {
+	t.Parallel()
 	c := newClinic(t, healthy())
 	c.options.Query.Cluster = "cc"
 	c.finds("cluster", "B2", `no cluster "cc"`, "the nearest are: c")
 }
 
 func TestB2InactiveCluster(t *testing.T) {
+	t.Parallel()
 	f := healthy()
 	f.Clusters[0].Status = "INACTIVE"
 	newClinic(t, f).finds("cluster", "B2", `no cluster "c"`)
 }
 
 func TestB3NoSuchService(t *testing.T) {
+	t.Parallel()
 	c := newClinic(t, healthy())
 	c.options.Query.Service = "ss"
 	c.finds("service", "B3", `no service "ss"`, "the nearest are: s")
 }
 
 func TestB4ScaledToZero(t *testing.T) {
+	t.Parallel()
 	c := newClinic(t, healthy())
 	if err := c.account.Scale("c", "s", 0); err != nil {
 		t.Fatal(err)
@@ -58,6 +64,7 @@ func TestB4ScaledToZero(t *testing.T) {
 }
 
 func TestB4TasksDoNotStay(t *testing.T) {
+	t.Parallel()
 	for reason, remedy := range map[string]string{
 		"CannotPullContainerError: pull image manifest has been retried 5 time(s)": "the image's name",
 		"ResourceInitializationError: unable to pull secrets or registry auth":     "a route to ECR",
@@ -76,6 +83,7 @@ func TestB4TasksDoNotStay(t *testing.T) {
 		s.Tasks = []emulator.Task{stopped}
 		s.Steady = true
 		t.Run(strings.Fields(reason)[0], func(t *testing.T) {
+			t.Parallel()
 			c := newClinic(t, f)
 			report := c.examine()
 			if report.First() == nil || report.First().Check != "service" && report.First().Check != "task" {
@@ -89,10 +97,12 @@ func TestB4TasksDoNotStay(t *testing.T) {
 }
 
 func TestB5TaskOnItsWayUp(t *testing.T) {
+	t.Parallel()
 	newClinic(t, with(func(task *emulator.Task) { task.Status = "PENDING" })).finds("task", "B5", "the task is PENDING", "--wait")
 }
 
 func TestB5TaskIsGone(t *testing.T) {
+	t.Parallel()
 	f := healthy()
 	gone := proxyTask()
 	gone.ID, gone.Status, gone.StoppedReason = strings.Repeat("0123", 8), "STOPPED", "Essential container in task exited"
@@ -103,10 +113,12 @@ func TestB5TaskIsGone(t *testing.T) {
 }
 
 func TestB6LostContact(t *testing.T) {
+	t.Parallel()
 	newClinic(t, with(func(task *emulator.Task) { task.Connectivity = "DISCONNECTED" })).finds("task", "B6", "DISCONNECTED", "another task")
 }
 
 func TestB7DeploymentUnderWay(t *testing.T) {
+	t.Parallel()
 	f := healthy()
 	s := &f.Clusters[0].Services[0]
 	next := proxyTask()
@@ -116,23 +128,27 @@ func TestB7DeploymentUnderWay(t *testing.T) {
 }
 
 func TestC1ExecIsOff(t *testing.T) {
+	t.Parallel()
 	newClinic(t, with(func(task *emulator.Task) { task.ExecOff = true })).
 		finds("exec", "C1", "ECS Exec is off", "aws ecs update-service --cluster c --service s --enable-execute-command --force-new-deployment")
 }
 
 func TestC1ExecCameAfterTheTask(t *testing.T) {
+	t.Parallel()
 	f := with(func(task *emulator.Task) { task.ExecOff = true })
 	f.Clusters[0].Services[0].ExecLater = true
 	newClinic(t, f).finds("exec", "C1", "older than the service's setting", "--force-new-deployment")
 }
 
 func TestC2PlatformIsTooOld(t *testing.T) {
+	t.Parallel()
 	newClinic(t, with(func(task *emulator.Task) {
 		task.PlatformVersion, task.Containers[0].Agent = "1.3.0", emulator.Agent{Absent: true}
 	})).finds("agent", "C2", "older than ECS Exec", "1.4.0")
 }
 
 func TestC3AgentIsStarting(t *testing.T) {
+	t.Parallel()
 	newClinic(t, with(func(task *emulator.Task) { task.Containers[0].Agent.Status = "PENDING" })).finds("agent", "C3", "still starting", "up to a minute")
 }
 
@@ -140,22 +156,26 @@ func TestC3AgentIsStarting(t *testing.T) {
 var stopped = emulator.Agent{Status: "STOPPED", Reason: "ExecuteCommandAgent process exited with exit code: 1"}
 
 func TestC3AgentCannotWrite(t *testing.T) {
+	t.Parallel()
 	newClinic(t, with(func(task *emulator.Task) { task.Containers[0].Agent, task.Containers[0].ReadonlyRootFS = stopped, true })).
 		finds("agent", "C3", "exit code: 1", "set readonlyRootFilesystem to false for app", "--force-new-deployment")
 }
 
 func TestC3AgentUsesStrayKeys(t *testing.T) {
+	t.Parallel()
 	newClinic(t, with(func(task *emulator.Task) {
 		task.Containers[0].Agent, task.Containers[0].Environment = stopped, []string{"AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE"}
 	})).finds("agent", "C3", "take AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY out of app's environment")
 }
 
 func TestC4NoTaskRole(t *testing.T) {
+	t.Parallel()
 	newClinic(t, with(func(task *emulator.Task) { task.Containers[0].Agent, task.NoRole = stopped, true })).
 		finds("agent", "C4", "has no task role", "ssmmessages:CreateControlChannel", "task_role_arn")
 }
 
 func TestC5RoleLacksTheActions(t *testing.T) {
+	t.Parallel()
 	c := newClinic(t, with(func(task *emulator.Task) { task.Containers[0].Agent = stopped }))
 	if err := c.account.Attach("role/s-task", []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ssmmessages:Open*","Resource":"*"}]}`)); err != nil {
 		t.Fatal(err)
@@ -174,11 +194,13 @@ func TestC5RoleLacksTheActions(t *testing.T) {
 }
 
 func TestC7Warnings(t *testing.T) {
+	t.Parallel()
 	newClinic(t, with(func(task *emulator.Task) { task.Containers[0].NoInit = true })).warns("definition", "C7", "initProcessEnabled", "linuxParameters.initProcessEnabled")
 	newClinic(t, with(func(task *emulator.Task) { task.PIDMode = "task" })).warns("definition", "C7", "pidMode task")
 }
 
 func TestC8NoWayToSessionManager(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		subnet emulator.Subnet
 		want   string // in error and remedy; empty: the way is complete
@@ -191,6 +213,7 @@ func TestC8NoWayToSessionManager(t *testing.T) {
 		"endpoint without its name":    {emulator.Subnet{Default: "none", Endpoint: true}, "--private-dns-enabled"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			f := with(func(task *emulator.Task) { task.Containers[0].Agent = stopped })
 			f.Subnet = c.subnet
 			report := newClinic(t, f).examine()
@@ -209,6 +232,7 @@ func TestC8NoWayToSessionManager(t *testing.T) {
 }
 
 func TestHintsThatMayNotBeLookedAtSayTheAction(t *testing.T) {
+	t.Parallel()
 	c := newClinic(t, with(func(task *emulator.Task) { task.Containers[0].Agent = stopped })).fault(func(f *emulator.Faults) {
 		f.API = []emulator.APIFault{{Action: "iam:*"}, {Action: "ec2:*"}}
 	})
@@ -221,6 +245,7 @@ func TestHintsThatMayNotBeLookedAtSayTheAction(t *testing.T) {
 }
 
 func TestOutlook(t *testing.T) {
+	t.Parallel()
 	f := healthy()
 	f.Clusters[0].Services[0].Count = 1
 	newClinic(t, f).warns("outlook", "G3", "a single task", "--desired-count 2")

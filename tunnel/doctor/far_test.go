@@ -102,6 +102,7 @@ func (w *logWriter) Write(p []byte) (int, error) {
 }
 
 func TestF1SilenceWhereTheProxyShouldBe(t *testing.T) {
+	t.Parallel()
 	address := serve(t, func(c *net.TCPConn) { _, _ = io.Copy(io.Discard, c) })
 	c := newClinic(t, behind(address))
 	c.options.Patience = time.Second
@@ -109,6 +110,7 @@ func TestF1SilenceWhereTheProxyShouldBe(t *testing.T) {
 }
 
 func TestF2NginxListensThere(t *testing.T) {
+	t.Parallel()
 	program := need.Command(t, "nginx")
 	dir, address := t.TempDir(), refusing(t)
 	config := fmt.Sprintf("daemon off; master_process off; pid %[1]s/pid; error_log stderr;\nevents {}\nhttp { access_log off; client_body_temp_path %[1]s; proxy_temp_path %[1]s; fastcgi_temp_path %[1]s; uwsgi_temp_path %[1]s; scgi_temp_path %[1]s; server { listen %[2]s; } }\n", dir, address)
@@ -122,6 +124,7 @@ func TestF2NginxListensThere(t *testing.T) {
 }
 
 func TestF2OpenSSHListensThere(t *testing.T) {
+	t.Parallel()
 	program := need.Command(t, "sshd")
 	keygen := need.Command(t, "ssh-keygen")
 	dir, address := t.TempDir(), refusing(t)
@@ -141,6 +144,7 @@ func TestF2OpenSSHListensThere(t *testing.T) {
 }
 
 func TestF2MailServerListensThere(t *testing.T) {
+	t.Parallel()
 	address := serve(t, func(c *net.TCPConn) {
 		_, _ = io.WriteString(c, "220 mail.internal ESMTP\x1b[2J\r\n")
 		_, _ = io.Copy(io.Discard, c)
@@ -163,12 +167,14 @@ func containsControl(text string) bool {
 
 // A port that is no proxy's may hold anything.
 func TestOtherPortsMaySpeakWhatTheyLike(t *testing.T) {
+	t.Parallel()
 	for name, handle := range map[string]func(*net.TCPConn){
 		"waits for its client": func(c *net.TCPConn) { _, _ = io.Copy(io.Discard, c) },
 		"hangs up on HTTP":     func(c *net.TCPConn) { _, _ = c.Read(make([]byte, 1)) },
 		"greets":               func(c *net.TCPConn) { _, _ = io.WriteString(c, "SSH-2.0-x\r\n"); _, _ = io.Copy(io.Discard, c) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			fleet := behind(serve(t, handle))
 			ports := fleet.Clusters[0].Services[0].Task.Containers[0].Ports
 			ports[7000] = ports[3128]

@@ -12,6 +12,7 @@ import (
 )
 
 func TestHealthyPathPassesOrSaysWhyItIsSkipped(t *testing.T) {
+	t.Parallel()
 	c := newClinic(t, healthy(), "http://orders.internal/", "https://billing.internal/", "tcp://orders-db.internal:5432", "tls://billing.internal:443")
 	c.options.Roots = x509.NewCertPool()
 	c.options.Roots.AppendCertsFromPEM(c.account.CACertificate())
@@ -52,6 +53,7 @@ func TestHealthyPathPassesOrSaysWhyItIsSkipped(t *testing.T) {
 
 // The policy allows what a tunnel needs, and not one thing more.
 func TestDoctorWorksUnderTheLeastPolicyAndSaysWhatItCouldNotSee(t *testing.T) {
+	t.Parallel()
 	c := newClinic(t, healthy(), "http://orders.internal/")
 	document := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Resource":"*","Action":["ecs:ListTasks","ecs:DescribeTasks","ssm:StartSession","ssmmessages:OpenDataChannel"]}]}`
 	if err := c.account.Attach("user/least", []byte(document)); err != nil {
@@ -86,6 +88,7 @@ func (c *clinic) examineLeaving() doctor.Report {
 
 // What culvert itself recommends is enough for everything but the extras.
 func TestDoctorWorksUnderTheRecommendedPolicy(t *testing.T) {
+	t.Parallel()
 	c := newClinic(t, healthy(), "http://orders.internal/")
 	if err := c.account.Attach("user/ci", jsonOf(t, aws.CallerPolicy(aws.Reach{Region: "eu-west-1", Account: "111122223333", Cluster: "c"}))); err != nil {
 		t.Fatal(err)
@@ -97,6 +100,7 @@ func TestDoctorWorksUnderTheRecommendedPolicy(t *testing.T) {
 }
 
 func TestStoppedExaminationBlamesNobody(t *testing.T) {
+	t.Parallel()
 	c := newClinic(t, healthy())
 	c.fault(func(f *emulator.Faults) { f.AgentStart = patience })
 	ctx, stop := contextOf(t)

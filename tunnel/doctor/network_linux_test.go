@@ -12,7 +12,8 @@ import (
 )
 
 // What takes a network of its own: DNS servers on port 53, hosts that swallow packets, hosts without a route.
-func TestNetworkBehindSquid(t *testing.T) { //nolint:tparallel // the process is its own in any case
+func TestNetworkBehindSquid(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("short: waits for timeouts of Squid")
 	}

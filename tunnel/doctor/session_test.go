@@ -77,6 +77,7 @@ func (c *clinic) answering(operation string, change func(status int, body []byte
 }
 
 func TestC6ContainerHasNotStarted(t *testing.T) {
+	t.Parallel()
 	c := newClinic(t, healthy())
 	c.answering("AmazonEC2ContainerServiceV20141113.DescribeTasks", func(status int, body []byte) (int, []byte) {
 		return status, bytes.ReplaceAll(body, []byte(`"runtimeId"`), []byte(`"formerId"`))
@@ -85,6 +86,7 @@ func TestC6ContainerHasNotStarted(t *testing.T) {
 }
 
 func TestD1TaskIsNotInThePolicy(t *testing.T) {
+	t.Parallel()
 	c := newClinic(t, healthy()).fault(func(f *emulator.Faults) {
 		f.API = []emulator.APIFault{{Action: "ssm:StartSession", Resource: "arn:aws:ecs:*"}}
 	})
@@ -93,6 +95,7 @@ func TestD1TaskIsNotInThePolicy(t *testing.T) {
 
 // The recipe that culvert comes from forgot the document.
 func TestD1DocumentIsNotInThePolicy(t *testing.T) {
+	t.Parallel()
 	c := newClinic(t, healthy()).fault(func(f *emulator.Faults) {
 		f.API = []emulator.APIFault{{Action: "ssm:StartSession", Resource: "arn:aws:ssm:*"}}
 	})
@@ -100,12 +103,14 @@ func TestD1DocumentIsNotInThePolicy(t *testing.T) {
 }
 
 func TestD2AgentIsNotRegistered(t *testing.T) {
+	t.Parallel()
 	c := newClinic(t, healthy()).fault(func(f *emulator.Faults) { f.Unregistered = true })
 	c.options.Patience = 1500 * time.Millisecond
 	c.finds("session", "D2", "TargetNotConnected", "route to ssmmessages.eu-west-1")
 }
 
 func TestD2ThatPassesIsNoFailure(t *testing.T) {
+	t.Parallel()
 	c := newClinic(t, healthy()).fault(func(f *emulator.Faults) { f.Unregistered = true })
 	c.options.Patience = 15 * time.Second
 	done := make(chan struct{})
@@ -123,6 +128,7 @@ func TestD2ThatPassesIsNoFailure(t *testing.T) {
 }
 
 func TestD3NoSuchDocument(t *testing.T) {
+	t.Parallel()
 	c := newClinic(t, healthy()).fault(func(f *emulator.Faults) { f.Unregistered = true }) // no session comes of it
 	c.answering("AmazonSSM.StartSession", func(int, []byte) (int, []byte) {
 		return http.StatusBadRequest, []byte(`{"__type":"InvalidDocument","message":"Document with name AWS-StartPortForwardingSession does not exist."}`)
@@ -149,12 +155,14 @@ func TestD4SessionManagerIsThrottledOrIll(t *testing.T) {
 }
 
 func TestE1StreamHostCannotBeReached(t *testing.T) {
+	t.Parallel()
 	gone := refusing(t)
 	c := newClinic(t, healthy()).fault(func(f *emulator.Faults) { f.StreamHost = gone })
 	c.finds("channel", "E1", gone, "another host than the API's")
 }
 
 func TestE2ChannelIsNotInThePolicy(t *testing.T) {
+	t.Parallel()
 	c := newClinic(t, healthy()).fault(func(f *emulator.Faults) {
 		f.API = []emulator.APIFault{{Action: "ssmmessages:OpenDataChannel"}}
 	})
@@ -162,6 +170,7 @@ func TestE2ChannelIsNotInThePolicy(t *testing.T) {
 }
 
 func TestE2SomethingBetweenDoesNotPassWebsockets(t *testing.T) {
+	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "Upgrade Required", http.StatusUpgradeRequired)
 	}))
@@ -180,6 +189,7 @@ func TestE3NoHandshake(t *testing.T) {
 }
 
 func TestE4EncryptionIsNotAllowed(t *testing.T) {
+	t.Parallel()
 	c := newClinic(t, healthy()).fault(func(f *emulator.Faults) {
 		f.KMS = true
 		f.API = []emulator.APIFault{{Action: "kms:GenerateDataKey"}}
@@ -188,6 +198,7 @@ func TestE4EncryptionIsNotAllowed(t *testing.T) {
 }
 
 func TestE5AgentSaysWhyItCloses(t *testing.T) {
+	t.Parallel()
 	c := newClinic(t, healthy()).fault(func(f *emulator.Faults) { f.AgentStart = time.Hour })
 	const said = "----------ERROR------- Setting up data channel with id x failed: CreateDataChannel failed with error: AccessDeniedException"
 	done := make(chan struct{})
@@ -206,8 +217,10 @@ func TestE5AgentSaysWhyItCloses(t *testing.T) {
 }
 
 func TestE6NothingListens(t *testing.T) {
+	t.Parallel()
 	for name, version := range map[string]string{"mux": "", "basic": "3.0.150.0"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c := newClinic(t, behind("")).fault(func(f *emulator.Faults) {
 				if version != "" {
 					f.AgentVersion = version
@@ -219,6 +232,7 @@ func TestE6NothingListens(t *testing.T) {
 }
 
 func TestE7HangsUpAtOnce(t *testing.T) {
+	t.Parallel()
 	c := newClinic(t, behind(serve(t, func(*net.TCPConn) {})))
 	c.finds("port", "E7", "closes it at once", "its log")
 }
@@ -253,6 +267,7 @@ func serve(t *testing.T, handle func(*net.TCPConn)) string {
 
 // A destination behind the task that has no proxy.
 func TestRemoteHosts(t *testing.T) {
+	t.Parallel()
 	fleet := healthy()
 	fleet.Hosts = map[string]string{"gone.internal:5432": refusing(t)}
 	remote := func(t *testing.T, host string, port uint16) *clinic {
@@ -263,30 +278,37 @@ func TestRemoteHosts(t *testing.T) {
 		return c
 	}
 	t.Run("answers", func(t *testing.T) {
+		t.Parallel()
 		if first := remote(t, "orders-db.internal", 5432).examine().First(); first != nil {
 			t.Errorf("%s fails: %v", first.Check, first.Finding.Err)
 		}
 	})
 	t.Run("refuses", func(t *testing.T) {
+		t.Parallel()
 		remote(t, "gone.internal", 5432).finds("port", "F7", "cannot connect to gone.internal:5432", "security group")
 	})
 	t.Run("does not resolve", func(t *testing.T) {
+		t.Parallel()
 		remote(t, "nowhere.internal", 5432).finds("", "F6", "nowhere.internal", "VPC resolves")
 	})
 	t.Run("drops", func(t *testing.T) {
+		t.Parallel()
 		c := remote(t, "orders-db.internal", 5432).fault(func(f *emulator.Faults) { f.Swallow = []uint16{5432} })
 		c.options.Patience = time.Second
 		c.warns("answer", "F19", "neither refused nor answered", "security group")
 	})
 	t.Run("as a probe", func(t *testing.T) {
+		t.Parallel()
 		c := newClinic(t, fleet, "tcp://gone.internal:5432")
 		c.finds("probe-1", "F7", "gone.internal:5432")
 	})
 	t.Run("as a probe that wants TLS", func(t *testing.T) {
+		t.Parallel()
 		c := newClinic(t, fleet, "tls://orders.internal:80")
 		c.finds("probe-1", "F12", "plain HTTP")
 	})
 	t.Run("as a probe with a private authority", func(t *testing.T) {
+		t.Parallel()
 		c := newClinic(t, fleet, "tls://billing.internal")
 		c.finds("probe-1", "F14", "culvert demo private CA", "NODE_EXTRA_CA_CERTS")
 	})

@@ -46,6 +46,7 @@ func stockRules(t *testing.T) []string {
 }
 
 func TestSquidHealthy(t *testing.T) {
+	t.Parallel()
 	web := page(t, 200)
 	tls, authority := secure(t, time.Now().Add(time.Hour), "billing.internal")
 	c := squid(t, nil, "http://web.internal:"+portOf(t, web)+"/", "https://billing.internal:"+portOf(t, tls)+"/")
@@ -65,23 +66,30 @@ func TestSquidHealthy(t *testing.T) {
 }
 
 func TestF3HostIsNotAllowed(t *testing.T) {
+	t.Parallel()
 	rules := []string{"acl ours dstdomain .ok.internal", "http_access deny !ours"}
 	for _, probe := range []string{"http://web.internal/", "https://web.internal/", "https://web.internal:8443/"} {
 		t.Run(probe, func(t *testing.T) {
+			t.Parallel()
 			squid(t, rules, probe).finds("probe-1", "F3", "does not let this client to web.internal", "403 ERR_ACCESS_DENIED", "dstdomain web.internal")
 		})
 	}
 }
 
 func TestF4PortIsNotAllowedByTheStockConfiguration(t *testing.T) {
+	t.Parallel()
 	rules := stockRules(t)
 	for probe, words := range map[string][]string{
 		"https://web.internal:8443/": {"port 8443", "by CONNECT", "acl SSL_ports port 8443", "stock configuration"},
 		"http://web.internal:25/":    {"port 25", "by GET", "acl Safe_ports port 25"},
 	} {
-		t.Run(probe, func(t *testing.T) { squid(t, rules, probe).finds("probe-1", "F4", words...) })
+		t.Run(probe, func(t *testing.T) {
+			t.Parallel()
+			squid(t, rules, probe).finds("probe-1", "F4", words...)
+		})
 	}
 	t.Run("but what it allows passes", func(t *testing.T) {
+		t.Parallel()
 		c := squid(t, rules, "http://web.internal:"+portOf(t, page(t, 200))+"/")
 		if first := c.examine().First(); first != nil {
 			t.Errorf("%s fails: %v", first.Check, first.Finding.Err)
@@ -90,27 +98,33 @@ func TestF4PortIsNotAllowedByTheStockConfiguration(t *testing.T) {
 }
 
 func TestF5ProxyWantsAUser(t *testing.T) {
+	t.Parallel()
 	rules := []string{"auth_param basic program /usr/lib/squid/basic_fake_auth", "acl known proxy_auth REQUIRED", "http_access deny !known"}
 	for _, probe := range []string{"http://web.internal/", "https://web.internal/"} {
 		t.Run(probe, func(t *testing.T) {
+			t.Parallel()
 			squid(t, rules, probe).finds("probe-1", "F5", "wants a user and password", "407", "USER:PASSWORD")
 		})
 	}
 }
 
 func TestF7DestinationRefuses(t *testing.T) {
+	t.Parallel()
 	port := portOf(t, refusing(t))
 	for _, scheme := range []string{"http", "https"} {
 		t.Run(scheme, func(t *testing.T) {
+			t.Parallel()
 			squid(t, nil, scheme+"://web.internal:"+port+"/").finds("probe-1", "F7", "is refused by web.internal:"+port, "503 ERR_CONNECT_FAIL 111", "nothing listens on")
 		})
 	}
 }
 
 func TestF10DestinationSaysNothing(t *testing.T) {
+	t.Parallel()
 	mute := portOf(t, serve(t, func(c *net.TCPConn) { _, _ = io.Copy(io.Discard, c) }))
 	for _, scheme := range []string{"http", "https"} {
 		t.Run(scheme, func(t *testing.T) {
+			t.Parallel()
 			c := squid(t, nil, scheme+"://web.internal:"+mute+"/")
 			c.options.Patience = time.Second
 			c.finds("probe-1", "F10", "says nothing", "ask its own log")
@@ -119,16 +133,20 @@ func TestF10DestinationSaysNothing(t *testing.T) {
 }
 
 func TestF11DestinationHangsUp(t *testing.T) {
+	t.Parallel()
 	port := portOf(t, serve(t, func(c *net.TCPConn) { _, _ = c.Read(make([]byte, 4096)) }))
 	squid(t, nil, "http://web.internal:"+port+"/").finds("probe-1", "F11", "502 ERR_ZERO_SIZE_OBJECT", "https://")
 }
 
 func TestF12WrongScheme(t *testing.T) {
+	t.Parallel()
 	t.Run("TLS to a plain port", func(t *testing.T) {
+		t.Parallel()
 		port := portOf(t, page(t, 200))
 		squid(t, nil, "https://web.internal:"+port+"/").finds("probe-1", "F12", "speaks plain HTTP", "use http://web.internal:"+port)
 	})
 	t.Run("HTTP to a TLS port", func(t *testing.T) {
+		t.Parallel()
 		address, _ := secure(t, time.Now().Add(time.Hour), "billing.internal")
 		port := portOf(t, address)
 		squid(t, nil, "http://billing.internal:"+port+"/").finds("probe-1", "F12", "wants TLS", "use https://billing.internal:"+port)
@@ -136,11 +154,13 @@ func TestF12WrongScheme(t *testing.T) {
 }
 
 func TestF13SomethingCutsTheTLSHandshake(t *testing.T) {
+	t.Parallel()
 	port := portOf(t, serve(t, func(c *net.TCPConn) { _, _ = c.Read(make([]byte, 4096)) }))
 	squid(t, nil, "https://web.internal:"+port+"/").finds("probe-1", "F13", "hangs up in the TLS handshake", "firewall")
 }
 
 func TestCertificates(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		until   time.Duration
 		named   string
@@ -153,6 +173,7 @@ func TestCertificates(t *testing.T) {
 		"expired":           {-time.Hour, "billing.internal", true, "F16", []string{"it ends", "renew"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			address, authority := secure(t, time.Now().Add(c.until), c.named)
 			clinic := squid(t, nil, "https://billing.internal:"+portOf(t, address)+"/")
 			if clinic.options.Roots = x509.NewCertPool(); c.trusted {
@@ -164,5 +185,6 @@ func TestCertificates(t *testing.T) {
 }
 
 func TestF17ServersOwnStatusIsNoFailureOfThePath(t *testing.T) {
+	t.Parallel()
 	squid(t, nil, "http://web.internal:"+portOf(t, page(t, 503))+"/").warns("probe-1", "F17", "answers 503", "the path works")
 }

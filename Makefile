@@ -17,7 +17,7 @@ export CULVERT_NOT_RUN := $(CURDIR)/.cache/not-run
 
 ## test: everything, within 15 minutes on two cores; installs what it needs
 test: install fmt vet lint race
-	@$(MAKE) fuzz cross release-check summary
+	@$(MAKE) fuzz cross release-config summary
 
 ## quick: within a minute
 quick: fmt vet
@@ -64,6 +64,9 @@ cross:
 		go build -buildvcs=false -o /dev/null ./...; \
 	done
 
+release-config:
+	@echo "goreleaser check"; .ci/tool $(GORELEASER) check --quiet
+
 ## release-check: a release without its publication, from the same compiled packages as cross
 release-check:
 	@.ci/release-check $(GORELEASER)
@@ -80,5 +83,5 @@ summary:
 	@if [ -s "$(CULVERT_NOT_RUN)" ]; then \
 		echo "make test: passed, but not everything could be run. Not run:"; sort -u "$(CULVERT_NOT_RUN)" | sed 's/^/  /'; \
 	else \
-		echo "make test: passed, nothing left out: format, vet, lint, tests with -race, fuzz targets ($(FUZZTIME) each), builds for $(words $(TARGETS)) targets, a release"; \
+		echo "make test: passed, nothing left out: format, vet, lint, tests with -race, fuzz targets ($(FUZZTIME) each), builds for $(words $(TARGETS)) targets, release configuration"; \
 	fi

@@ -67,7 +67,7 @@ func TestTheFirstFrameIsThereAtOnce(t *testing.T) {
 	culvert := filepath.Join(t.TempDir(), "culvert")
 	build(t, culvert)
 	const limit = 100 * time.Millisecond
-	var quickest, leastProcessor time.Duration = time.Hour, time.Hour
+	quickest, leastProcessor := time.Hour, time.Hour
 	for range 10 {
 		took, processor := firstFrame(t, culvert)
 		quickest, leastProcessor = min(quickest, took), min(leastProcessor, processor)

@@ -131,7 +131,7 @@ func TestA9NobodyAnswersAtTheEndpoint(t *testing.T) {
 	t.Setenv("AWS_MAX_ATTEMPTS", "1")
 	bare(t)
 	c := newClinic(t, healthy())
-	gone := refusing(t)
+	gone := refusing
 	key, secret := c.account.Credentials()
 	t.Setenv("AWS_ACCESS_KEY_ID", key)
 	t.Setenv("AWS_SECRET_ACCESS_KEY", secret)

@@ -72,6 +72,25 @@ func secure(t *testing.T, until time.Time, names ...string) (address string, aut
 	return server.Listener.Addr().String(), authority
 }
 
+// free is an address for a server that cannot be told to take any port: below those that the system hands out, so that
+// nothing else here gets it meanwhile.
+func free(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		n, err := rand.Int(rand.Reader, big.NewInt(10_000))
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := fmt.Sprintf("127.0.0.1:%d", 20_000+n.Int64())
+		if l, err := net.Listen("tcp", address); err == nil {
+			_ = l.Close()
+			return address
+		}
+	}
+	t.Fatal("no free port from 20000 to 29999")
+	return ""
+}
+
 // run starts a real server in the foreground and waits until it takes connections. It is killed at the end.
 func run(t *testing.T, address string, program string, args ...string) {
 	t.Helper()
@@ -112,7 +131,7 @@ func TestF1SilenceWhereTheProxyShouldBe(t *testing.T) {
 func TestF2NginxListensThere(t *testing.T) {
 	t.Parallel()
 	program := need.Command(t, "nginx")
-	dir, address := t.TempDir(), refusing(t)
+	dir, address := t.TempDir(), free(t)
 	config := fmt.Sprintf("daemon off; master_process off; pid %[1]s/pid; error_log stderr;\nevents {}\nhttp { access_log off; client_body_temp_path %[1]s; proxy_temp_path %[1]s; fastcgi_temp_path %[1]s; uwsgi_temp_path %[1]s; scgi_temp_path %[1]s; server { listen %[2]s; } }\n", dir, address)
 	path := filepath.Join(dir, "nginx.conf")
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
@@ -127,7 +146,7 @@ func TestF2OpenSSHListensThere(t *testing.T) {
 	t.Parallel()
 	program := need.Command(t, "sshd")
 	keygen := need.Command(t, "ssh-keygen")
-	dir, address := t.TempDir(), refusing(t)
+	dir, address := t.TempDir(), free(t)
 	key := filepath.Join(dir, "key")
 	if out, err := exec.CommandContext(t.Context(), keygen, "-q", "-t", "ed25519", "-N", "", "-f", key).CombinedOutput(); err != nil {
 		t.Fatalf("make a host key: %v\n%s", err, out)

@@ -19,16 +19,8 @@ import (
 
 func quietLog() *log.Logger { return log.New(io.Discard, "", 0) }
 
-// refusing is an address on which nobody listens.
-func refusing(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
+// refusing is an address on which nobody listens, whatever other tests do meanwhile.
+const refusing = "127.0.0.1:1"
 
 // eventually waits until something holds.
 func eventually(t *testing.T, what string, holds func() bool) {
@@ -156,7 +148,7 @@ func TestD4SessionManagerIsThrottledOrIll(t *testing.T) {
 
 func TestE1StreamHostCannotBeReached(t *testing.T) {
 	t.Parallel()
-	gone := refusing(t)
+	gone := refusing
 	c := newClinic(t, healthy()).fault(func(f *emulator.Faults) { f.StreamHost = gone })
 	c.finds("channel", "E1", gone, "another host than the API's")
 }
@@ -269,7 +261,7 @@ func serve(t *testing.T, handle func(*net.TCPConn)) string {
 func TestRemoteHosts(t *testing.T) {
 	t.Parallel()
 	fleet := healthy()
-	fleet.Hosts = map[string]string{"gone.internal:5432": refusing(t)}
+	fleet.Hosts = map[string]string{"gone.internal:5432": refusing}
 	remote := func(t *testing.T, host string, port uint16) *clinic {
 		t.Helper()
 		c := newClinic(t, fleet)

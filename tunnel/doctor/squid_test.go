@@ -110,7 +110,7 @@ func TestF5ProxyWantsAUser(t *testing.T) {
 
 func TestF7DestinationRefuses(t *testing.T) {
 	t.Parallel()
-	port := portOf(t, refusing(t))
+	port := portOf(t, refusing)
 	for _, scheme := range []string{"http", "https"} {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()

@@ -38,7 +38,7 @@ lint:
 	@echo "golangci-lint"; .ci/tool $(GOLANGCI) run
 
 race:
-	go test -race -count=1 -timeout 10m ./...
+	go test -race -count=1 -timeout 20m ./...
 
 ## fuzz: every fuzz target for FUZZTIME; make fuzz FUZZTIME=10m looks for more
 fuzz:

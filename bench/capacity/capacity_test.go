@@ -44,7 +44,7 @@ func scaleOf(t *testing.T) scale {
 		if _, err := fmt.Sscanf(asked, "%dx%d", &s.clients, &s.tasks); err != nil {
 			t.Fatalf("CULVERT_CAPACITY=%s: want CLIENTSxTASKS: %v", asked, err)
 		}
-		s.pace, s.pause, s.most = 10*time.Second, 2*time.Second, time.Minute
+		s.pace, s.pause, s.most = 10*time.Second, 2*time.Second, 2*time.Minute
 	}
 	return s
 }

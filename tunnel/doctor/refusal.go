@@ -115,7 +115,11 @@ func (e *RefusalError) Remedy() string {
 		if e.After > slowLookup {
 			return "check the DNS server of the task (VPC DHCP options, enableDnsSupport, dns_nameservers in squid.conf) and the resolver rule for the name's domain"
 		}
-		return fmt.Sprintf("check the spelling of %s; associate its private hosted zone with the task's VPC; enableDnsSupport and enableDnsHostnames; a resolver rule for its domain", e.Host)
+		advice := fmt.Sprintf("check the spelling of %s; associate its private hosted zone with the task's VPC; enableDnsSupport and enableDnsHostnames; a resolver rule for its domain", e.Host)
+		if e.Code != "ERR_DNS_FAIL" { // seen on 5.7: both look the same
+			advice += "; if all of that is right, look for never_direct in squid.conf, of which this Squid says the same"
+		}
+		return advice
 	case ReasonRefused:
 		return fmt.Sprintf("nothing listens on %s: start the service there, or correct the port", host)
 	case ReasonDropped:

@@ -168,7 +168,7 @@ const notes = `
 * The long transfers are 1 GB up and then 1 GB down in one process with the agent's rests left out. Growth compares the
   most of the last quarter with the most of the second. The plugin would take 23 minutes each way.
 * Loss: 1 % of all data messages and of all acknowledges, both ways, each drawn by itself, once the forward is ready. 0 MB/s
-  is a transfer that stalled for good: it was called off when no byte had arrived for 15 s. The plugin stalls where one of
+  is a transfer that was called off because no byte had arrived for 15 s. The plugin stalls where one of
   its acknowledges and then a message to it are lost (protocol.md 9, P1), so in downloads; an upload of this size it
   repairs, one message a tenth of a second.
 `

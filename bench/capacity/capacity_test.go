@@ -80,8 +80,8 @@ func TestNobodyIsLongWithoutATunnel(t *testing.T) {
 	o.report(t, "a fifth taken away")
 
 	for _, c := range o.clients {
-		if c.longest > s.most {
-			t.Errorf("a client was without a tunnel for %s, want at most %s", c.longest.Round(time.Millisecond), s.most)
+		if c.worst > s.most {
+			t.Errorf("a client was without a tunnel for %s, want at most %s", c.worst.Round(time.Millisecond), s.most)
 		}
 	}
 }
@@ -105,6 +105,7 @@ type client struct {
 	since   time.Time     // it has not been open
 	first   time.Duration // from the start to the first answer
 	longest time.Duration // without a tunnel, since the last report, after the first answer
+	worst   time.Duration // the same, since the start
 	moved   int           // times it had to look for another session
 	asked   int
 	failed  int
@@ -199,6 +200,7 @@ func (c *client) note(e tunnel.Event) {
 	case open && !c.open:
 		if c.first > 0 {
 			c.longest = max(c.longest, e.At.Sub(c.since))
+			c.worst = max(c.worst, c.longest)
 		}
 		c.open = true
 	case !open && c.open:
@@ -297,7 +299,7 @@ func (o *office) report(t *testing.T, stage string) {
 			gaps = append(gaps, c.longest)
 		}
 		moved, asked, failed = moved+c.moved, asked+c.asked, failed+c.failed
-		c.moved, c.asked, c.failed, c.slowest = 0, 0, 0, 0
+		c.moved, c.asked, c.failed, c.slowest, c.longest = 0, 0, 0, 0, 0
 		c.mu.Unlock()
 	}
 	var memory runtime.MemStats

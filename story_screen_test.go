@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -164,14 +163,11 @@ func TestStoryOfTheDemoOnATerminal(t *testing.T) {
 	if got, want := d.ask("#{alternate_on} #{cursor_flag} #{mouse_any_flag}"), "0 1 0"; got != want {
 		t.Errorf("alternate screen, cursor, mouse: got %s, want %s", got, want)
 	}
-	if conn, err := net.Dial("tcp", "127.0.0.1:"+port); err == nil {
-		_ = conn.Close()
-		t.Errorf("somebody still listens on port %s", port)
-	}
 	left, err := filepath.Glob(filepath.Join(d.dir, "tmp", "*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("got %q left in the temporary directory (%v), want nothing", left, err)
 	}
+	// The listener ends with its process. Its port says nothing: another test may have it by now.
 	if processes := d.ask("#{pane_current_command}"); processes != "sleep" {
 		t.Errorf("got %s on the terminal, want only the shell's sleep", processes)
 	}

@@ -81,14 +81,14 @@ func addToConfig(path string, fresh []ui.SavedTunnel, known []string) error {
 		return err
 	}
 	after, err := parseConfig(path, body, known)
-	if err != nil || !adds(before.saved, after.saved, fresh) {
+	if err != nil || !adds(before, after, fresh) {
 		if body, err = withTunnelNodes(old, fresh); err != nil {
 			return err
 		}
 		if after, err = parseConfig(path, body, known); err != nil {
 			return err
 		}
-		if !adds(before.saved, after.saved, fresh) {
+		if !adds(before, after, fresh) {
 			return errors.New("the file has a form that culvert cannot add to: add the tunnels by hand")
 		}
 	}
@@ -96,12 +96,20 @@ func addToConfig(path string, fresh []ui.SavedTunnel, known []string) error {
 }
 
 // adds reports whether a file has what it had, and then the fresh tunnels.
-func adds(before, after saved, fresh []ui.SavedTunnel) bool {
-	n := len(before.tunnels)
-	if len(after.tunnels) != n+len(fresh) || !reflect.DeepEqual(before.groups, after.groups) || !reflect.DeepEqual(before.tunnels, slices.Clip(after.tunnels[:n])) && n > 0 {
+func adds(before, after configFile, fresh []ui.SavedTunnel) bool {
+	for name, set := range before.settings {
+		if after.settings[name].value != set.value {
+			return false
+		}
+	}
+	was, is := before.saved.tunnels, after.saved.tunnels
+	n := len(was)
+	if len(is) != n+len(fresh) || n > 0 && !reflect.DeepEqual(was, slices.Clip(is[:n])) ||
+		len(after.settings) != len(before.settings) || !reflect.DeepEqual(before.saved.groups, after.saved.groups) ||
+		!reflect.DeepEqual(before.keys, after.keys) || !reflect.DeepEqual(before.mouse, after.mouse) {
 		return false
 	}
-	for i, t := range after.tunnels[n:] {
+	for i, t := range is[n:] {
 		if f := fresh[i]; t.name != f.Name || t.target != f.Target || t.forward != f.Forward {
 			return false
 		}

@@ -170,7 +170,7 @@ func TestSavedTunnelsReachTheScreen(t *testing.T) {
 }
 
 func FuzzSaving(f *testing.F) {
-	for _, seed := range []string{"", "wait: 1s\n", "tunnels:\n  a: {target: c/s, forward: '1'}\n", "tunnels: {}\n", "tunnels:\n", "# c\n---\nregion: x\n...\n", "tunnels: &t\n  a: &a {target: c/s, forward: '1'}\n", "? region\n: x\n", "\tx", "region: |\n  a\n  b\n", "tunnels:\n a:\n  target: c/s\n  forward: >-\n   1\n"} {
+	for _, seed := range []string{"", "wait: 1s\n", "tunnels:\n  a: {target: c/s, forward: '1'}\n", "tunnels: {}\n", "tunnels:\n", "# c\n---\nregion: x\n...\n", "tunnels: &t\n  a: &a {target: c/s, forward: '1'}\n", "? region\n: x\n", "\tx", "region: |\n  a\n  b\n", "region: |\n 0", "tunnels:\n a:\n  target: c/s\n  forward: >-\n   1\n"} {
 		f.Add([]byte(seed))
 	}
 	dir := f.TempDir()

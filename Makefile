@@ -21,7 +21,7 @@ test: install fmt vet lint race
 
 ## quick: within a minute
 quick: fmt vet
-	go test -short ./...
+	go test -short -p 8 ./... # the tests wait more than they compute
 
 install:
 	@mkdir -p .cache && : > "$(CULVERT_NOT_RUN)"

@@ -248,6 +248,9 @@ func TestTwoHundredConnectionsAtOnce(t *testing.T) {
 
 // protocol.md 7 and 9, P2: the hourly close, on either leg and in the middle of a transfer both ways.
 func TestConnectionsOutliveTheirSockets(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	for name, lose := range map[string]func(*emulator.Emulator){
 		"close 1000":       func(e *emulator.Emulator) { e.CloseClientLeg(1000) },
 		"cut":              func(e *emulator.Emulator) { e.CutClientLeg() },
@@ -439,6 +442,9 @@ func TestLossDuplicatesAndReorderingLoseNothing(t *testing.T) {
 }
 
 func TestHostileFramesAreRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	for name, as := range map[string]emulator.Mangling{
 		"digest": emulator.BadDigest, "short": emulator.ShortFrame, "header": emulator.WrongHeader, "oversized": emulator.Oversized,
 	} {
@@ -480,6 +486,9 @@ func TestDeniedActionFailsForGoodWithItsRemedy(t *testing.T) {
 }
 
 func TestThrottledStartIsTriedAgain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	w := newWorld(t, serve(t, echo), tunnel.Options{}, func(f *emulator.Faults) {
 		f.API = []emulator.APIFault{{Action: "ssm:StartSession", Kind: emulator.ServerError, Times: 6}}
 	})

@@ -154,6 +154,9 @@ func TestFaultStalledEndsBesideLiveTraffic(t *testing.T) {
 // what hangs there is not an error by itself; what is open goes on, other sessions do not notice, and once the
 // destination answers, what waited is served.
 func TestFaultDestinationThatSwallowsSYNs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	w := newFaultWorld(t, tunnel.Options{}, nil)
 	tn := w.open(tunnel.Spec{})
 	other := w.open(tunnel.Spec{Remote: tunnel.Endpoint{Host: "db.internal", Port: 5432}})

@@ -189,6 +189,9 @@ func TestTwoHundredCurlsAtOnce(t *testing.T) {
 }
 
 func TestDownloadSurvivesTheHourlyClose(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	f := newFar(t, func(f *emulator.Faults) { f.Pacing = time.Millisecond })
 	const size = 3 << 20
 	done := make(chan error, 1)

@@ -75,6 +75,9 @@ func (c cli) refused(t *testing.T, code string, args ...string) {
 }
 
 func TestAWSCommandLineBrowsesTheAccount(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	e := open(t, Options{Fleet: Demo(), Seed: 3})
 	aws := awsCLI(t, e)
 
@@ -163,6 +166,9 @@ func TestAWSCommandLineBrowsesTheAccount(t *testing.T) {
 }
 
 func TestAWSCommandLineReadsEveryPage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	var services []Service
 	for i := range 23 {
 		services = append(services, Service{Name: fmt.Sprintf("s%02d", i), Count: 10, Task: one("c", "", nil)})
@@ -183,6 +189,9 @@ func TestAWSCommandLineReadsEveryPage(t *testing.T) {
 }
 
 func TestAWSCommandLineChangesServices(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	e := open(t, Options{Fleet: small(), Pace: 5 * time.Millisecond})
 	aws := awsCLI(t, e)
 	before := e.Tasks("c", "s")
@@ -211,6 +220,9 @@ func TestAWSCommandLineChangesServices(t *testing.T) {
 }
 
 func TestAWSCommandLineKnowsWhoItIs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	e := open(t, Options{})
 	aws := awsCLI(t, e)
 	var who struct{ UserID, Account, ARN string }
@@ -250,6 +262,9 @@ func TestAWSCommandLineKnowsWhoItIs(t *testing.T) {
 }
 
 func TestAWSCommandLineAsksAboutSessions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	e := open(t, Options{Fleet: Demo()})
 	aws := awsCLI(t, e)
 	for service, want := range map[string]string{"squid": "connected", "reports": "notconnected"} {

@@ -4,6 +4,9 @@ import "testing"
 
 // The shapes of IAM and EC2 are judged by the aws command line, which parses them by AWS's own models.
 func TestCommandLineReadsHints(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	e, err := Start(Options{Fleet: Fleet{Subnet: Subnet{Default: "igw-1", PublicIP: true, Endpoint: true}}})
 	if err != nil {
 		t.Fatal(err)

@@ -141,6 +141,9 @@ func TestPluginCarriesCurlBothWays(t *testing.T) {
 }
 
 func TestPluginReachesARemoteHost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	address, want := judgeServer(t, 1000)
 	e := oneContainer(t, nil, "inner.internal:80", address)
 	port, _, _ := startPlugin(t, e, remoteDocument, "portNumber=80", "host=inner.internal")
@@ -150,6 +153,9 @@ func TestPluginReachesARemoteHost(t *testing.T) {
 }
 
 func TestPluginSurvivesAResumeDuringADownload(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	address, want := judgeServer(t, 1_500_000)
 	e := oneContainer(t, map[uint16]string{8080: address})
 	port, out, _ := startPlugin(t, e, portDocument, "portNumber=8080")
@@ -168,6 +174,9 @@ func TestPluginSurvivesAResumeDuringADownload(t *testing.T) {
 }
 
 func TestPluginEncryptsWithKMS(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	address, want := judgeServer(t, 50_000)
 	e := oneContainer(t, map[uint16]string{8080: address})
 	e.Fault(func(f *Faults) { f.KMS = true })
@@ -181,6 +190,9 @@ func TestPluginEncryptsWithKMS(t *testing.T) {
 }
 
 func TestPluginSaysWhyASessionEnded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	e := oneContainer(t, map[uint16]string{8080: ""})
 	_, out, _ := startPlugin(t, e, portDocument, "portNumber=8080")
 	e.KillSession(e.Sessions()[0].ID, idleText)

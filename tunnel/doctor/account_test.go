@@ -77,6 +77,9 @@ func TestA3UnknownKey(t *testing.T) {
 }
 
 func TestA4ClockIsNotAWSs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	c := newClinicWith(t, emulator.Options{Fleet: healthy(), Now: func() time.Time { return time.Now().Add(9 * time.Minute) }})
 	c.warns("clock", "A4", "behind of AWS's", "set the clock")
 }
@@ -169,6 +172,9 @@ func TestA10LocalPortIsTaken(t *testing.T) {
 }
 
 func TestA11Throttled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Setenv("AWS_MAX_ATTEMPTS", "1")
 	bare(t)
 	c := newClinic(t, healthy()).fault(func(f *emulator.Faults) {

@@ -129,6 +129,9 @@ func TestD3NoSuchDocument(t *testing.T) {
 }
 
 func TestD4SessionManagerIsThrottledOrIll(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	for name, kind := range map[string]emulator.APIFaultKind{"throttled": emulator.Throttle, "ill": emulator.ServerError} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("AWS_MAX_ATTEMPTS", "1")

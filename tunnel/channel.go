@@ -363,6 +363,21 @@ func (c *channel) quiet(now time.Time) time.Duration {
 	return c.out.quiet(now)
 }
 
+// next is the sequence number of the next message.
+func (c *channel) next() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.out.next
+}
+
+// oldest is the sequence number of the oldest message that is not acknowledged. The agent takes messages in order, so
+// it has acted on none after it.
+func (c *channel) oldest() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.out.oldest()
+}
+
 // figures returns the number of messages sent again and the smoothed round trip.
 func (c *channel) figures() (resent uint64, roundTrip time.Duration) {
 	c.mu.Lock()

@@ -3,9 +3,12 @@ package tunnel
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -224,10 +227,23 @@ func TestFaultStalledEndsForTenMinutes(t *testing.T) {
 		slow := []*stream{connect(lanes[1], "f")}
 		// The stalled destination is alone on the first.
 		blocked := connect(lanes[0], "s")
+		late, err := lanes[0].connect(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
 		stuffed := make(chan error, 1)
 		running.Go(func() { stuffed <- write(lanes[0], blocked, make([]byte, 32<<20)) })
 
 		start := time.Now()
+		// A connection that speaks there before this is noticed is closed, not left hanging: nobody has heard it.
+		time.Sleep(time.Second)
+		spoken := make(chan error, 1)
+		running.Go(func() { spoken <- write(lanes[0], late, []byte("e")) })
+		stranded := make(chan error, 1)
+		running.Go(func() {
+			_, err := late.inbox.next(ctx)
+			stranded <- fmt.Errorf("after %s: %w", time.Since(start).Round(time.Second), err)
+		})
 		time.Sleep(slowAfter + 5*time.Second)
 		if !lanes[0].slow.Load() {
 			t.Errorf("a lane that has owed acknowledges for %s is not noticed", lanes[0].channel.quiet(time.Now()))
@@ -278,6 +294,10 @@ func TestFaultStalledEndsForTenMinutes(t *testing.T) {
 				t.Errorf("the connection of stalled reader %d ended with %v, want %v", i, err, errOverflow)
 			}
 		}
+		if err := <-stranded; !errors.Is(err, errStranded) || !strings.HasPrefix(err.Error(), "after 16s") && !strings.HasPrefix(err.Error(), "after 17s") {
+			t.Errorf("the connection that spoke too late ended %v", err)
+		}
+		<-spoken
 		select {
 		case err := <-given[0]:
 			stuck, ok := err.(*StuckError) //nolint:errorlint // watch's own

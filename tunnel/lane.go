@@ -21,6 +21,8 @@ const (
 	// slowAfter without an acknowledge, a lane gets no new connections: its agent is gone or a destination behind it
 	// does not read, which stops the whole session (protocol.md 6).
 	slowAfter = 5 * time.Second
+	// strandAfter the connections whose first byte has not reached the agent are closed, so that their clients try again.
+	strandAfter = 15 * time.Second
 	// stuckAfter it is given up.
 	stuckAfter = 2 * time.Minute
 	// terminateWithin bounds the end of a session by the API, farewellWithin the one in band.
@@ -316,7 +318,11 @@ func (l *lane) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 				cancel(&StuckError{Session: l.session.ID, For: quiet})
 				return
 			}
-			if m, ok := l.carrier.(*mux); ok && every > 0 && now.Sub(alive) >= every {
+			m, many := l.carrier.(*mux)
+			if many && quiet > strandAfter && l.open() {
+				m.strand()
+			}
+			if many && every > 0 && now.Sub(alive) >= every {
 				alive = now
 				if err := m.keepAlive(); err != nil {
 					return

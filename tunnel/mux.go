@@ -60,6 +60,7 @@ func (m *mux) open(ctx context.Context) (*stream, error) {
 	m.lastID += 2
 	s := &stream{id: m.lastID, carrier: m}
 	s.inbox.init(&m.waiting)
+	s.first.Store(m.channel.next())
 	m.streams[s.id] = s
 	m.mu.Unlock()
 	head := wire.MuxFrame{Command: wire.MuxOpen, Stream: s.id}.Append(nil)
@@ -79,6 +80,10 @@ func (m *mux) forget(s *stream) {
 func (m *mux) write(ctx context.Context, s *stream, p []byte) error {
 	limit := min(muxMessages*m.channel.room(), wire.MuxMaxData) - wire.MuxHeader
 	buffer := make([]byte, 0, min(len(p), limit)+wire.MuxHeader)
+	if !s.spoke {
+		s.spoke = true
+		s.first.Store(m.channel.next())
+	}
 	for len(p) > 0 {
 		n := min(len(p), limit)
 		frame := wire.MuxFrame{Command: wire.MuxPush, Length: uint16(n), Stream: s.id}.Append(buffer[:0]) //nolint:gosec // n < 64 KiB
@@ -192,9 +197,9 @@ func (m *mux) push(p []byte) {
 	s.received.Add(uint64(len(p)))
 	switch size := s.inbox.push(p); {
 	case size > maxInbox:
-		m.reset(s)
+		m.reset(s, errOverflow)
 	case m.waiting.Load() > maxInboxTotal:
-		m.reset(m.longest())
+		m.reset(m.longest(), errOverflow)
 	case size > fullInbox:
 		s.inbox.ease(m.rest())
 	}
@@ -210,15 +215,32 @@ func (m *mux) rest() time.Duration {
 	return restAlone
 }
 
-// reset ends a stream whose local side does not read.
-func (m *mux) reset(s *stream) {
+// reset ends a stream, if there is one, with an error.
+func (m *mux) reset(s *stream, why error) {
 	if s == nil {
 		return
 	}
 	if s.done.CompareAndSwap(false, true) {
 		m.hangUp(s)
 	}
-	s.inbox.finish(errOverflow)
+	s.inbox.finish(why)
+}
+
+// strand ends the streams of which no byte has reached the agent, nor come back: their clients lose nothing by trying
+// again through another session. They are not moved there, because the agent may still get to them in this one.
+func (m *mux) strand() {
+	oldest := m.channel.oldest()
+	m.mu.Lock()
+	var unheard []*stream
+	for _, s := range m.streams {
+		if s.received.Load() == 0 && s.first.Load() >= oldest {
+			unheard = append(unheard, s)
+		}
+	}
+	m.mu.Unlock()
+	for _, s := range unheard {
+		m.reset(s, errStranded)
+	}
 }
 
 // longest returns the stream that holds the most unread bytes.

@@ -57,6 +57,13 @@ func (s *sender) queue(batch []*outgoing) {
 	s.next += int64(len(batch))
 }
 
+func (s *sender) oldest() int64 {
+	if len(s.unacked) == 0 {
+		return s.next
+	}
+	return s.unacked[0].sequence
+}
+
 // timeout is how long a message may stay unacknowledged before it is sent again.
 func (s *sender) timeout() time.Duration {
 	if s.smoothed == 0 {

@@ -30,6 +30,7 @@ const (
 var (
 	errOverflow   = errors.New("the local side reads too slowly: its connection was closed so that others go on")
 	errStreamDone = errors.New("connection is closed")
+	errStranded   = errors.New("the session stopped taking data before this connection's first byte reached the agent: try again, new connections go through another session")
 )
 
 // carrier turns a session's byte stream into connections: mux for agents that know smux, basic for older ones.
@@ -52,6 +53,9 @@ type stream struct {
 	inbox    inbox
 	received atomic.Uint64
 	done     atomic.Bool // hung up from this side, or ended
+
+	first atomic.Int64 // sequence number from which its first data went out, or its opening as long as there is none
+	spoke bool         // it has data on its way; only write uses it
 }
 
 // Write sends all of p or fails; it blocks while the session's window is full.

@@ -3,7 +3,6 @@ package tunnel
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"culvert/tunnel/wire"
@@ -23,7 +22,7 @@ type basic struct {
 	current *stream
 	over    error
 
-	waiting atomic.Int64
+	inboxes
 	resting sync.WaitGroup
 }
 
@@ -47,7 +46,7 @@ func (b *basic) open(ctx context.Context) (*stream, error) {
 		return nil, b.over
 	}
 	s := &stream{carrier: b}
-	s.inbox.init(&b.waiting)
+	s.inbox.init(&b.inboxes)
 	b.current = s
 	return s, nil
 }

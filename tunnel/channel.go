@@ -20,6 +20,13 @@ const (
 	maxGarbage      = 16       // frames in a row that cannot be parsed before the session is given up
 )
 
+// An acknowledge may wait this long for others to share a wake-up and a write with. The agent sends no slower for it, and
+// its resend timer, which looks every 100 ms, leaves at least 10 ms beyond the round trip (protocol.md 4).
+const (
+	acksTogether = 64
+	ackWithin    = 5 * time.Millisecond
+)
+
 var errEmptyBody = errors.New("empty payload")
 
 // channel is the reliable, ordered part of a data channel, without the socket: it numbers, acknowledges, resends and
@@ -30,6 +37,7 @@ type channel struct {
 	size    int // payload bytes per message
 	seal    *sealer
 	deliver func(wire.PayloadType, []byte) error // called in order from receive; must not block or keep its argument
+	flush   func()                               // tells deliver's end that nothing comes for now; the caller of receive calls it
 	wake    chan struct{}                        // tells the writer that collect has something; capacity 1
 
 	sendMu sync.Mutex // orders senders: sequence order is wire order
@@ -39,7 +47,9 @@ type channel struct {
 	waiting  []*waiter // senders that wait for room in the window, first come first served
 	over     error     // set once: nothing can be sent any more
 	overDone chan struct{}
-	owed     []ack // acknowledges to write
+	owed     []ack     // acknowledges to write
+	owedFrom time.Time // when the first of them came
+	ackTimer *time.Timer
 
 	// Only receive touches what follows.
 	expected  int64
@@ -63,10 +73,13 @@ type waiter struct{ ready chan struct{} }
 func newChannel(log *slog.Logger, size, rate int, deliver func(wire.PayloadType, []byte) error) *channel {
 	c := &channel{
 		log: log, size: size, deliver: deliver,
+		flush:    func() {},
 		wake:     make(chan struct{}, 1),
 		overDone: make(chan struct{}),
 		early:    make(map[int64]earlyMessage),
 	}
+	c.ackTimer = time.AfterFunc(time.Hour, c.signal)
+	c.ackTimer.Stop()
 	c.out.window = newWindow()
 	c.out.pace.perSecond = rate
 	return c
@@ -303,12 +316,30 @@ func (c *channel) accept(kind wire.PayloadType, body []byte) error {
 // owe queues an acknowledge. It is queued as soon as the message is in memory: the agent does not slow down when
 // acknowledges stop, it only loses its ability to repair (protocol.md 4).
 func (c *channel) owe(m wire.Message) {
+	now := time.Now()
 	c.mu.Lock()
+	if len(c.owed) == 0 {
+		c.owedFrom = now
+		c.ackTimer.Reset(2 * ackWithin) // in case nothing comes after it
+	}
 	if len(c.owed) < maxOwedAcks {
 		c.owed = append(c.owed, ack{id: m.ID, sequence: m.Sequence})
 	}
+	due := len(c.owed) >= acksTogether || now.Sub(c.owedFrom) >= ackWithin
 	c.mu.Unlock()
-	c.signal()
+	if due {
+		c.signal()
+	}
+}
+
+// acknowledgeNow writes the acknowledges that still wait for others.
+func (c *channel) acknowledgeNow() {
+	c.mu.Lock()
+	owed := len(c.owed)
+	c.mu.Unlock()
+	if owed > 0 {
+		c.signal()
+	}
 }
 
 func (c *channel) acknowledged(sequence int64, now time.Time) {
@@ -333,7 +364,9 @@ func (c *channel) attach(now time.Time) {
 func (c *channel) collect(batch [][]byte, now time.Time) (_ [][]byte, again time.Time, _ error) {
 	c.mu.Lock()
 	owed := c.owed
-	c.owed = nil
+	if c.owed = nil; len(owed) > 0 {
+		c.ackTimer.Stop()
+	}
 	c.mu.Unlock()
 	for _, a := range owed {
 		frame, err := c.encodeAck(a, now)

@@ -161,6 +161,13 @@ func (t *Tunnel) carry(conn *connection) error {
 	defer cancel(nil)
 
 	s.inbox.onAbort(func() { reset(conn.local) })
+	if direct := newDirectWriter(conn.local); direct != nil {
+		s.inbox.through(func(p []byte) int {
+			n := direct.write(p)
+			conn.down(p[:n])
+			return n
+		})
+	}
 	var up sync.WaitGroup
 	up.Go(func() {
 		if err := conn.copyUp(ctx, s); err != nil {
@@ -306,13 +313,18 @@ func (c *connection) copyDown(ctx context.Context, s *stream) error {
 		if err != nil {
 			return err
 		}
-		c.sniff.down(chunk)
-		c.lastDown.Store(time.Now().UnixNano())
-		n, err := c.local.Write(chunk)
-		s.inbox.drop(len(chunk))
-		c.received.Add(uint64(n)) //nolint:gosec // Write returns no negative count
+		n, err := c.local.Write(chunk.bytes())
+		c.down(chunk.bytes()[:n])
+		s.inbox.drop(chunk)
 		if err != nil {
 			return err
 		}
 	}
+}
+
+// down notes bytes that the local side has taken.
+func (c *connection) down(p []byte) {
+	c.sniff.down(p)
+	c.lastDown.Store(time.Now().UnixNano())
+	c.received.Add(uint64(len(p)))
 }

@@ -267,8 +267,8 @@ func TestFaultStalledEndsForTenMinutes(t *testing.T) {
 				if err != nil {
 					t.Fatalf("after %s beside a stalled reader: %v", time.Since(start), err)
 				}
-				s.inbox.drop(len(chunk))
-				got = append(got, chunk...)
+				got = append(got, chunk.bytes()...)
+				s.inbox.drop(chunk)
 			}
 			if !bytes.Equal(got, body) {
 				t.Fatal("the echo differs")

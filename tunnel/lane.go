@@ -77,6 +77,7 @@ type laneOptions struct {
 func newLane(client *aws.Client, log *slog.Logger, remote Endpoint, o laneOptions) *lane {
 	l := &lane{client: client, log: log, remote: remote, options: o, clientID: uuid.NewString(), opening: newHandshake(remote)}
 	l.channel = newChannel(log, o.messageSize, o.uploadRate, l.deliver)
+	l.channel.flush = l.flush
 	l.opening.channel = l.channel
 	l.opening.dataKey = l.dataKey
 	return l
@@ -392,6 +393,13 @@ func (l *lane) connect(ctx context.Context) (*stream, error) {
 
 // release says that a connection is done with its stream.
 func (l *lane) release() { l.streams.Add(-1) }
+
+// flush hands on the stream data that deliver took.
+func (l *lane) flush() {
+	if l.carrier != nil {
+		l.carrier.flush()
+	}
+}
 
 // deliver takes the payload of one message in; the channel calls it in order.
 func (l *lane) deliver(kind wire.PayloadType, body []byte) error {

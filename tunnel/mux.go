@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"culvert/tunnel/wire"
@@ -35,7 +34,7 @@ type mux struct {
 	over     error
 	refusals []time.Time // dials that the agent reported as failed, not yet matched to a stream
 
-	waiting atomic.Int64 // bytes in all inboxes
+	inboxes
 
 	// Only receive touches what follows.
 	head    []byte // of a frame whose header is not complete
@@ -59,7 +58,7 @@ func (m *mux) open(ctx context.Context) (*stream, error) {
 	}
 	m.lastID += 2
 	s := &stream{id: m.lastID, carrier: m}
-	s.inbox.init(&m.waiting)
+	s.inbox.init(&m.inboxes)
 	s.first.Store(m.channel.next())
 	m.streams[s.id] = s
 	m.mu.Unlock()
@@ -250,7 +249,7 @@ func (m *mux) longest() *stream {
 	var most *stream
 	size := 0
 	for _, s := range m.streams {
-		if n := s.inbox.waiting(); n > size {
+		if n := s.inbox.unread(); n > size {
 			most, size = s, n
 		}
 	}

@@ -56,7 +56,7 @@ func TestMuxFramesMaySpanMessages(t *testing.T) {
 	if got := readStream(t, a); got != "one two" {
 		t.Errorf("stream a got %q", got)
 	}
-	if got := b.inbox.waiting(); got != len("other") {
+	if got := b.inbox.unread(); got != len("other") {
 		t.Errorf("%d bytes wait for b", got)
 	}
 }
@@ -72,8 +72,8 @@ func readStream(t *testing.T, s *stream) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got.Write(chunk)
-		s.inbox.drop(len(chunk))
+		got.Write(chunk.bytes())
+		s.inbox.drop(chunk)
 	}
 }
 

@@ -69,7 +69,7 @@ func dialSocket(ctx context.Context, client *aws.Client, session aws.Session, cl
 			if err != nil {
 				return nil, err
 			}
-			s.raw = &batchConn{Conn: conn}
+			s.raw = newBatchConn(conn)
 			return s.raw, nil
 		},
 	}
@@ -129,7 +129,7 @@ func (s *socket) serve(ctx context.Context, c *channel) error {
 	})
 	s.conn.SetPongHandler(func(string) error { p.hear(); return nil })
 	s.conn.SetCloseHandler(func(int, string) error { return nil }) // the writer says goodbye
-	s.raw.batch()
+	s.raw.batch(p.idle)
 	c.attach(time.Now())
 
 	var done sync.WaitGroup
@@ -148,12 +148,42 @@ type pump struct {
 	channel *channel
 	pong    chan string // payloads of pings to answer
 	heard   atomic.Int64
+	bulk    int // how much this looks like a download; only read and what it calls touch it
 }
 
 func (p *pump) hear() { p.heard.Store(time.Now().UnixNano()) }
 
+// A download comes in messages of 1 KiB, one in a millisecond. To wake up for each costs more than all that is done with
+// it, so in the midst of one the reader lets a few gather, unless they come by the dozen anyway.
+const (
+	bulkMessage = 900 // bytes of a frame; acknowledges and the words of a conversation are smaller
+	bulkAfter   = 256 // such frames: a third of a second at the agent's pace, beside which a rest is little
+	bulkLess    = 8   // are outweighed by one small frame; a mux frame of 32 KiB ends in one
+	bulkRest    = 10 * time.Millisecond
+	bulkPlenty  = 16 << 10 // bytes read at once
+)
+
+// idle is called before a read that may have to wait.
+func (p *pump) idle() {
+	p.channel.flush()
+	if p.bulk >= bulkAfter && p.socket.raw.in.last < bulkPlenty {
+		p.channel.acknowledgeNow()
+		time.Sleep(bulkRest)
+	}
+}
+
+// measure takes the size of a frame in.
+func (p *pump) measure(size int) {
+	if size >= bulkMessage {
+		p.bulk = min(p.bulk+1, bulkAfter+4*bulkLess)
+	} else {
+		p.bulk = max(p.bulk-bulkLess, 0)
+	}
+}
+
 // read hands every frame to the channel, which never blocks.
 func (p *pump) read() error {
+	defer p.channel.flush()
 	buffer := make([]byte, 0, 16<<10)
 	for {
 		kind, r, err := p.socket.conn.NextReader()
@@ -168,6 +198,7 @@ func (p *pump) read() error {
 		if kind != websocket.BinaryMessage {
 			continue // AWS sends no text to a client
 		}
+		p.measure(len(buffer))
 		if err := p.channel.receive(buffer); err != nil {
 			return err
 		}
@@ -283,18 +314,48 @@ func (p *pump) goodbye(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// batchConn gathers small writes, so that a window of 1 KiB messages costs a few system calls, not hundreds. Until
-// batch is called it passes everything through. The lock is for TLS, whose reader may write too.
+// batchConn gathers small reads and writes, so that a window of 1 KiB messages costs a few system calls, not hundreds.
+// Until batch is called it passes every write through. The lock is for TLS, whose reader may write too.
 type batchConn struct {
 	net.Conn
+	in     *countingReader
+	reader *bufio.Reader
+	idle   func() // before a read that may have to wait; nil: nothing
+
 	mu     sync.Mutex
 	buffer *bufio.Writer
 }
 
-func (c *batchConn) batch() {
+// countingReader remembers how much the last read brought.
+type countingReader struct {
+	io.Reader
+	last int
+}
+
+func (r *countingReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	r.last = n
+	return n, err //nolint:wrapcheck // it adds nothing
+}
+
+func newBatchConn(conn net.Conn) *batchConn {
+	in := &countingReader{Reader: conn}
+	return &batchConn{Conn: conn, in: in, reader: bufio.NewReaderSize(in, socketBuffers)}
+}
+
+// batch begins to gather writes, and to call idle. The reader must be the caller, or not at work yet.
+func (c *batchConn) batch(idle func()) {
+	c.idle = idle
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.buffer = bufio.NewWriterSize(c.Conn, socketBuffers)
+}
+
+func (c *batchConn) Read(p []byte) (int, error) {
+	if c.idle != nil && c.reader.Buffered() == 0 {
+		c.idle()
+	}
+	return c.reader.Read(p) //nolint:wrapcheck // it adds nothing
 }
 
 func (c *batchConn) Write(p []byte) (int, error) {

@@ -14,7 +14,7 @@ import (
 const (
 	maxInbox      = 16 << 20 // of one stream
 	maxInboxTotal = 64 << 20 // of all streams of a session
-	inboxChunk    = 16 << 10
+	inboxChunk    = 16 << 10 // one piece of memory of an inbox
 )
 
 // A stream that fills up although its local side goes on reading is eased: the session's reader rests before the next
@@ -37,8 +37,11 @@ var (
 type carrier interface {
 	// open starts a connection at the far end.
 	open(ctx context.Context) (*stream, error)
-	// receive takes stream data in; it must not block or keep body.
+	// receive takes stream data in; it must not keep body, nor block longer than ease says. What it took may stay with it
+	// until flush.
 	receive(body []byte) error
+	// flush hands on what receive took; the same goroutine calls both.
+	flush()
 	write(ctx context.Context, s *stream, p []byte) error
 	// hangUp ends a stream from this side.
 	hangUp(s *stream)
@@ -82,25 +85,60 @@ func (s *stream) ended(err error) {
 	s.inbox.finish(err)
 }
 
-// inbox is what has arrived for a stream and was not read yet. One goroutine pushes, one reads.
+// inboxes is what those of one session share.
+type inboxes struct {
+	waiting atomic.Int64 // bytes in all of them
+	dirty   []*inbox     // have bytes that nobody was told of; only receive and flush touch it
+}
+
+// flush hands on what has arrived since it was last called.
+func (all *inboxes) flush() {
+	for i, b := range all.dirty {
+		b.dirty, all.dirty[i] = false, nil
+		b.flush()
+	}
+	all.dirty = all.dirty[:0]
+}
+
+// inbox is what has arrived for a stream and was not read yet. One goroutine pushes and flushes, one reads.
 type inbox struct {
+	all   *inboxes
+	dirty bool // in all.dirty
+
 	mu     sync.Mutex
-	chunks [][]byte
-	size   int
+	chunks []chunk
+	size   int // bytes in chunks, and those that the reader has taken out and not dropped
+	held   int // of these, the latter
 	err    error
 	change chan struct{} // capacity 1
 	taken  chan struct{} // the local side has taken something; capacity 1
 	took   time.Time     // when it did last
-	total  *atomic.Int64 // bytes waiting in all streams of the session
 	abort  func()        // frees a reader that is busy with earlier bytes when the stream fails
+	direct func([]byte) int
 }
 
-func (b *inbox) init(total *atomic.Int64) {
-	b.change, b.taken, b.total = make(chan struct{}, 1), make(chan struct{}, 1), total
+// chunk is a piece of memory, of which the bytes from start on are still to be read.
+type chunk struct {
+	memory []byte
+	start  int
+}
+
+func (c chunk) bytes() []byte { return c.memory[c.start:] }
+
+// chunkPool recycles the memory of inboxes.
+var chunkPool = sync.Pool{New: func() any { b := make([]byte, 0, inboxChunk); return &b }} //nolint:gochecknoglobals // a cache of buffers
+
+func takeChunk() chunk { return chunk{memory: (*chunkPool.Get().(*[]byte))[:0]} } //nolint:forcetypeassert // only *[]byte goes in
+
+func (c chunk) give() { chunkPool.Put(&c.memory) }
+
+func (b *inbox) init(all *inboxes) {
+	b.change, b.taken, b.all = make(chan struct{}, 1), make(chan struct{}, 1), all
 }
 
 // ease rests while the inbox is full and its reader at work, for at most d.
 func (b *inbox) ease(d time.Duration) {
+	b.all.flush()
 	limit := time.NewTimer(d)
 	defer limit.Stop()
 	for {
@@ -118,7 +156,8 @@ func (b *inbox) ease(d time.Duration) {
 	}
 }
 
-// push copies p in and returns how many bytes wait now; after finish it drops p and returns 0.
+// push copies p in and returns how many bytes wait now; after finish it drops p and returns 0. The reader hears of it
+// at once, unless there is a direct way: then by flush.
 func (b *inbox) push(p []byte) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -126,23 +165,50 @@ func (b *inbox) push(p []byte) int {
 		return 0
 	}
 	b.size += len(p)
-	b.total.Add(int64(len(p)))
+	b.all.waiting.Add(int64(len(p)))
 	for len(p) > 0 {
 		last := len(b.chunks) - 1
-		if last < 0 || len(b.chunks[last]) == cap(b.chunks[last]) {
-			b.chunks = append(b.chunks, make([]byte, 0, max(min(len(p), inboxChunk), 2048)))
-			if len(b.chunks) > 2 {
-				b.chunks[last+1] = make([]byte, 0, inboxChunk)
-			}
+		if last < 0 || len(b.chunks[last].memory) == inboxChunk {
+			b.chunks = append(b.chunks, takeChunk())
 			last++
 		}
-		c := b.chunks[last]
-		n := min(len(p), cap(c)-len(c))
-		b.chunks[last] = append(c, p[:n]...)
+		c := &b.chunks[last]
+		n := min(len(p), inboxChunk-len(c.memory))
+		c.memory = append(c.memory, p[:n]...)
 		p = p[n:]
 	}
-	b.signal()
+	switch {
+	case b.direct == nil:
+		b.signal()
+	case !b.dirty:
+		b.dirty = true
+		b.all.dirty = append(b.all.dirty, b)
+	}
 	return b.size
+}
+
+// flush gives the local side what it takes at once, and leaves the rest to the reader.
+func (b *inbox) flush() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for b.held == 0 && len(b.chunks) > 0 {
+		c := &b.chunks[0]
+		n := b.direct(c.bytes())
+		c.start += n
+		b.size -= n
+		b.all.waiting.Add(-int64(n))
+		b.took = time.Now()
+		if c.start < len(c.memory) {
+			break
+		}
+		c.give()
+		b.chunks = b.chunks[1:]
+	}
+	if len(b.chunks) > 0 {
+		b.signal()
+	} else {
+		b.chunks = b.chunks[:0]
+	}
 }
 
 func (b *inbox) signal() {
@@ -165,8 +231,9 @@ func (b *inbox) finish(err error) {
 	}
 	if !errors.Is(b.err, io.EOF) {
 		for _, c := range b.chunks {
-			b.size -= len(c)
-			b.total.Add(-int64(len(c)))
+			b.size -= len(c.bytes())
+			b.all.waiting.Add(-int64(len(c.bytes())))
+			c.give()
 		}
 		b.chunks = nil
 		if b.abort != nil {
@@ -185,6 +252,14 @@ func (b *inbox) onAbort(f func()) {
 	}
 }
 
+// through sets a direct way to the local side, which takes what it can without waiting and returns how much that was.
+// Bytes go there while the reader has none in hand: that is nearly always, and spares a wake-up for each message.
+func (b *inbox) through(direct func([]byte) int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.direct = direct
+}
+
 // failure is why the stream failed; nil while it has not.
 func (b *inbox) failure() error {
 	b.mu.Lock()
@@ -195,43 +270,47 @@ func (b *inbox) failure() error {
 	return b.err
 }
 
-// waiting is the number of bytes not read yet.
-func (b *inbox) waiting() int {
+// unread is the number of bytes not read yet.
+func (b *inbox) unread() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.size
 }
 
-// next waits for bytes and takes them out. The caller says with drop how many of them have left.
-func (b *inbox) next(ctx context.Context) ([]byte, error) {
+// next waits for bytes and takes them out. The caller gives the chunk back with drop when they have left.
+func (b *inbox) next(ctx context.Context) (chunk, error) {
 	for {
 		b.mu.Lock()
 		if len(b.chunks) > 0 {
 			c := b.chunks[0]
 			b.chunks = b.chunks[1:]
+			b.held += len(c.bytes())
 			b.mu.Unlock()
 			return c, nil
 		}
 		err := b.err
 		b.mu.Unlock()
 		if err != nil {
-			return nil, err
+			return chunk{}, err
 		}
 		select {
 		case <-b.change:
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return chunk{}, context.Cause(ctx)
 		}
 	}
 }
 
-// drop accounts for n bytes that the local side has taken.
-func (b *inbox) drop(n int) {
+// drop accounts for a chunk that the local side has taken.
+func (b *inbox) drop(c chunk) {
+	n := len(c.bytes())
+	c.give()
 	b.mu.Lock()
 	b.size -= n
+	b.held -= n
 	b.took = time.Now()
 	b.mu.Unlock()
-	b.total.Add(-int64(n))
+	b.all.waiting.Add(-int64(n))
 	select {
 	case b.taken <- struct{}{}:
 	default:

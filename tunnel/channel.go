@@ -51,6 +51,8 @@ type channel struct {
 	owedFrom time.Time // when the first of them came
 	ackTimer *time.Timer
 
+	acking []ack // collect's, of which the memory is used again
+
 	// Only receive touches what follows.
 	expected  int64
 	early     map[int64]earlyMessage
@@ -363,12 +365,12 @@ func (c *channel) attach(now time.Time) {
 // The caller gives the frames back to the pool.
 func (c *channel) collect(batch [][]byte, now time.Time) (_ [][]byte, again time.Time, _ error) {
 	c.mu.Lock()
-	owed := c.owed
-	if c.owed = nil; len(owed) > 0 {
+	c.acking, c.owed = c.owed, c.acking[:0]
+	if len(c.acking) > 0 {
 		c.ackTimer.Stop()
 	}
 	c.mu.Unlock()
-	for _, a := range owed {
+	for _, a := range c.acking {
 		frame, err := c.encodeAck(a, now)
 		if err != nil {
 			return batch, time.Time{}, err

@@ -78,15 +78,15 @@ func (m *mux) forget(s *stream) {
 
 func (m *mux) write(ctx context.Context, s *stream, p []byte) error {
 	limit := min(muxMessages*m.channel.room(), wire.MuxMaxData) - wire.MuxHeader
-	buffer := make([]byte, 0, min(len(p), limit)+wire.MuxHeader)
 	if !s.spoke {
 		s.spoke = true
 		s.first.Store(m.channel.next())
 	}
 	for len(p) > 0 {
 		n := min(len(p), limit)
-		frame := wire.MuxFrame{Command: wire.MuxPush, Length: uint16(n), Stream: s.id}.Append(buffer[:0]) //nolint:gosec // n < 64 KiB
-		if err := m.channel.send(ctx, append(frame, p[:n]...)); err != nil {
+		frame := wire.MuxFrame{Command: wire.MuxPush, Length: uint16(n), Stream: s.id}.Append(s.frame[:0]) //nolint:gosec // n < 64 KiB
+		s.frame = append(frame, p[:n]...)
+		if err := m.channel.send(ctx, s.frame); err != nil {
 			return err
 		}
 		p = p[n:]

@@ -59,6 +59,7 @@ type stream struct {
 
 	first atomic.Int64 // sequence number from which its first data went out, or its opening as long as there is none
 	spoke bool         // it has data on its way; only write uses it
+	frame []byte       // write's buffer
 }
 
 // Write sends all of p or fails; it blocks while the session's window is full.

@@ -463,3 +463,52 @@ func TestLossyPathCarriesEveryByteBothWays(t *testing.T) {
 		t.Logf("1 MiB each way at 5 %% loss and 20 ms round trip: %s of virtual time", time.Since(start))
 	})
 }
+
+// Acknowledges share a wake-up of the writer: many make one at once, few wait a moment, none is forgotten.
+func TestAcknowledgesShareAWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := testChannel((&collected{}).deliver)
+		woken := func() bool {
+			select {
+			case <-c.wake:
+				return true
+			default:
+				return false
+			}
+		}
+		receive := func(sequence int64) {
+			t.Helper()
+			if err := c.receive(fromAgent(t, sequence, "x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		receive(0)
+		synctest.Wait()
+		if woken() {
+			t.Error("the first message woke the writer")
+		}
+		time.Sleep(2 * ackWithin)
+		synctest.Wait()
+		if !woken() {
+			t.Fatalf("after %s the acknowledge of a single message still waits", 2*ackWithin)
+		}
+		if got := written(t, c); len(got) != 1 || got[0].Type != wire.Acknowledge {
+			t.Fatalf("written: %+v", got)
+		}
+		for n := range int64(acksTogether) {
+			receive(1 + n)
+		}
+		if !woken() {
+			t.Errorf("%d messages at once did not wake the writer", acksTogether)
+		}
+		if got := written(t, c); len(got) != acksTogether {
+			t.Errorf("%d acknowledges were written, want %d", len(got), acksTogether)
+		}
+		receive(100) // early: acknowledged as well
+		time.Sleep(ackWithin)
+		receive(101)
+		if !woken() {
+			t.Error("a message did not take the acknowledge before it along")
+		}
+	})
+}

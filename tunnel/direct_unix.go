@@ -27,7 +27,7 @@ func newDirectWriter(conn net.Conn) *directWriter {
 	}
 	d := &directWriter{raw: raw}
 	d.attempt = func(fd uintptr) bool {
-		n, err := syscall.Write(int(fd), d.p) //nolint:gosec // a file descriptor
+		n, err := syscall.Write(int(fd), d.p)
 		if err == nil {
 			d.n = n
 		}

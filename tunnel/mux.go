@@ -85,8 +85,9 @@ func (m *mux) write(ctx context.Context, s *stream, p []byte) error {
 	for len(p) > 0 {
 		n := min(len(p), limit)
 		frame := wire.MuxFrame{Command: wire.MuxPush, Length: uint16(n), Stream: s.id}.Append(s.frame[:0]) //nolint:gosec // n < 64 KiB
-		s.frame = append(frame, p[:n]...)
-		if err := m.channel.send(ctx, s.frame); err != nil {
+		frame = append(frame, p[:n]...)
+		s.frame = frame
+		if err := m.channel.send(ctx, frame); err != nil {
 			return err
 		}
 		p = p[n:]

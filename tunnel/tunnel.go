@@ -18,8 +18,9 @@ const (
 	// keepHistory and keepEnded bound what a tunnel remembers for the faces.
 	keepHistory = 200
 	keepEnded   = 100
-	// patrolEvery a tunnel asks ECS whether its task is meant to go on; patrolSoon while a session acknowledges nothing.
-	patrolEvery = 30 * time.Second
+	// About every patrolEvery a tunnel asks ECS whether its task is meant to go on, each at times of its own: all tunnels
+	// of an account share 20 reads a second. patrolSoon while a session acknowledges nothing.
+	patrolEvery = 2 * time.Minute
 	patrolSoon  = 5 * time.Second
 	// idleAtLeast is the shortest idle timeout an account can set: a session that the service closes after so long a
 	// silence is taken to have run into it.
@@ -251,7 +252,8 @@ type runner struct {
 	trouble   error     // why the last lane ended, or could not be opened
 	asleep    error     // why no lane is wanted now; nil otherwise
 	wasOpen   bool
-	patrolled time.Time
+	patrolled time.Time     // when, or when the tunnel was started
+	patrolIn  time.Duration // after that; drawn anew each time
 	load      load
 }
 
@@ -485,12 +487,12 @@ func (r *runner) look(now time.Time) {
 			l.quit(errDrained)
 		}
 	}
-	every := r.engine.patrolEvery
+	due := r.patrolIn
 	if slices.ContainsFunc(lanes, func(l *lane) bool { return l.slow.Load() }) {
-		every = min(every, patrolSoon)
+		due = min(due, patrolSoon)
 	}
-	if now.Sub(r.patrolled) > every {
-		r.patrolled = now
+	if now.Sub(r.patrolled) > due {
+		r.patrolled, r.patrolIn = now, jittered(r.engine.patrolEvery)
 		for _, l := range lanes {
 			if l.open() && !l.draining.Load() {
 				r.patrol(l)
@@ -498,6 +500,9 @@ func (r *runner) look(now time.Time) {
 		}
 	}
 }
+
+// jittered is a duration between three and five quarters of d: what began in one moment does not go on in step.
+func jittered(d time.Duration) time.Duration { return d*3/4 + rand.N(d/2+1) }
 
 // patrol asks ECS whether a lane's task is meant to go on. One that is stopping gets no new connections, and the next
 // task is opened while the old one still serves; the connections of one that has stopped cannot be saved.

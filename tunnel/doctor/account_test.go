@@ -98,7 +98,7 @@ func TestA6RoleDoesNotTrustTheToken(t *testing.T) {
 	c.account.GitHubSubject("repo:acme@1/web@2:ref:refs/heads/main")
 	asJob(t, c.account.GitHub)
 	c.connect(aws.Options{Region: "eu-west-1", Endpoint: c.account.URL(), RoleARN: role})
-	c.finds("credentials", "A6", "repo:acme@1/web@2:ref:refs/heads/main", "immutable form")
+	c.finds("credentials", "A6", "repo:acme@1/web@2:ref:refs/heads/main", `repository_id "2"`, "immutable form")
 }
 
 func asJob(t *testing.T, gitHub func() (string, string)) {

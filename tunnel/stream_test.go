@@ -1,0 +1,144 @@
+package tunnel
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"testing"
+)
+
+func directInbox(take func([]byte) int) (*inbox, *inboxes) {
+	all := &inboxes{}
+	b := &inbox{}
+	b.init(all)
+	b.through(take)
+	return b, all
+}
+
+// Whatever the local side takes at once, and whenever the reader steps in, the bytes leave once and in order.
+func TestInboxKeepsTheOrderBetweenItsTwoWaysOut(t *testing.T) {
+	dice := rand.New(rand.NewPCG(1, 2))
+	var out bytes.Buffer
+	b, all := directInbox(func(p []byte) int {
+		n := dice.IntN(len(p) + 1)
+		if dice.IntN(3) == 0 {
+			n = len(p)
+		}
+		out.Write(p[:n])
+		return n
+	})
+	in := make([]byte, 1<<20)
+	for i := range in {
+		in[i] = byte(dice.Uint32())
+	}
+	read := func() {
+		c, err := b.next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.flush() // while the reader holds bytes nothing may overtake them
+		out.Write(c.bytes())
+		b.drop(c)
+	}
+	for rest := in; len(rest) > 0; {
+		n := min(len(rest), 1+dice.IntN(40_000))
+		b.push(rest[:n])
+		rest = rest[n:]
+		if dice.IntN(2) == 0 {
+			all.flush()
+		}
+		if b.unread() > 0 && dice.IntN(2) == 0 {
+			read()
+		}
+	}
+	for b.unread() > 0 {
+		read()
+	}
+	if !bytes.Equal(out.Bytes(), in) {
+		t.Errorf("%d bytes went in, %d came out, and not the same", len(in), out.Len())
+	}
+	if n := all.waiting.Load(); n != 0 {
+		t.Errorf("%d bytes are still accounted for", n)
+	}
+}
+
+func TestInboxLeavesToTheReaderWhatIsNotTaken(t *testing.T) {
+	b, all := directInbox(func([]byte) int { return 0 })
+	b.push([]byte("kept"))
+	select {
+	case <-b.change:
+		t.Error("the reader was woken before the direct way was tried")
+	default:
+	}
+	all.flush()
+	c, err := b.next(t.Context())
+	if err != nil || string(c.bytes()) != "kept" {
+		t.Fatalf("the reader got %q and %v", c.bytes(), err)
+	}
+	b.drop(c)
+	b.push([]byte("the last words"))
+	b.finish(io.EOF)
+	if c, err = b.next(t.Context()); err != nil || string(c.bytes()) != "the last words" {
+		t.Errorf("after a clean end the reader got %q and %v", c.bytes(), err)
+	}
+	b.drop(c)
+	all.flush()
+	if _, err = b.next(t.Context()); !errors.Is(err, io.EOF) {
+		t.Errorf("got %v, want %v", err, io.EOF)
+	}
+}
+
+// A third of a second of full messages is a download; what a conversation looks like is none, however long it lasts.
+func TestReaderRestsInDownloadsAlone(t *testing.T) {
+	for name, tt := range map[string]struct {
+		sizes []int
+		bulk  bool
+	}{
+		"a download: 32 KiB frames of the mux end in a small message": {append(repeated(1144, 32), 140), true},
+		"acknowledges":                       {[]int{330}, false},
+		"answers of a kilobyte":              {[]int{1144, 130, 330, 330}, false},
+		"answers of a dozen, each asked for": {append(repeated(1144, 12), 330, 330), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var p pump
+			for range 400 {
+				for _, size := range tt.sizes {
+					p.measure(size)
+				}
+			}
+			if got := p.bulk >= bulkAfter; got != tt.bulk {
+				t.Errorf("after 400 rounds it is a download: %t", got)
+			}
+		})
+	}
+	var p pump
+	for n := range bulkAfter - 1 {
+		p.measure(1144)
+		if p.bulk >= bulkAfter {
+			t.Fatalf("%d messages are a download already", n+1)
+		}
+	}
+}
+
+func repeated(size, times int) []int {
+	all := make([]int, times)
+	for i := range all {
+		all[i] = size
+	}
+	return all
+}
+
+func BenchmarkInbox(b *testing.B) {
+	in, all := directInbox(func(p []byte) int { return len(p) })
+	message := make([]byte, 1024)
+	b.SetBytes(1024)
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		in.push(message)
+		if n%8 == 0 {
+			all.flush()
+		}
+	}
+	all.flush()
+}

@@ -19,16 +19,19 @@ const (
 	gitHubIssuer    = "https://token.actions.githubusercontent.com"
 	gitHubTokenLife = 5 * time.Minute
 	keyBits         = 2048
+	// gitHubRepository is the number of a repository whose subject names none.
+	gitHubRepository = "813217"
 )
 
 // Claims are those of an OIDC token that a trust policy looks at.
 type Claims struct {
-	Issuer     string `json:"iss"`
-	Subject    string `json:"sub"`
-	Audience   string `json:"aud"`
-	Repository string `json:"repository"`
-	Issued     int64  `json:"iat"`
-	Expires    int64  `json:"exp"`
+	Issuer       string `json:"iss"`
+	Subject      string `json:"sub"`
+	Audience     string `json:"aud"`
+	Repository   string `json:"repository"`
+	RepositoryID string `json:"repository_id"`
+	Issued       int64  `json:"iat"`
+	Expires      int64  `json:"exp"`
 }
 
 // github stands in for the token endpoint of GitHub Actions and for the keys it publishes.
@@ -72,8 +75,9 @@ func (g *github) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	subject := g.subject
 	g.mu.Unlock()
 	now := g.now()
+	repository, id := repositoryOf(subject)
 	token, err := g.sign(Claims{
-		Issuer: gitHubIssuer, Subject: subject, Audience: audience, Repository: "acme/shop",
+		Issuer: gitHubIssuer, Subject: subject, Audience: audience, Repository: repository, RepositoryID: id,
 		Issued: now.Unix(), Expires: now.Add(gitHubTokenLife).Unix(),
 	})
 	if err != nil {
@@ -84,6 +88,16 @@ func (g *github) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := json.NewEncoder(w).Encode(map[string]any{"count": len(token), "value": token}); err != nil {
 		return // the client left
 	}
+}
+
+// repositoryOf returns a subject's repository as OWNER/NAME, and its number: that of the immutable form
+// repo:OWNER@ID/NAME@ID:…, else gitHubRepository.
+func repositoryOf(subject string) (name, id string) {
+	named, _, _ := strings.Cut(strings.TrimPrefix(subject, "repo:"), ":")
+	owner, name, _ := strings.Cut(named, "/")
+	owner, _, _ = strings.Cut(owner, "@")
+	name, id, _ = strings.Cut(name, "@")
+	return owner + "/" + name, or(id, gitHubRepository)
 }
 
 // sign makes a JWT (RS256, RFC 7519).

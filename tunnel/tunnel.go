@@ -18,10 +18,6 @@ const (
 	// keepHistory and keepEnded bound what a tunnel remembers for the faces.
 	keepHistory = 200
 	keepEnded   = 100
-	// About every patrolEvery a tunnel asks ECS whether its task is meant to go on, each at times of its own: all tunnels
-	// of an account share 20 reads a second. patrolSoon while a session acknowledges nothing.
-	patrolEvery = 2 * time.Minute
-	patrolSoon  = 5 * time.Second
 	// idleAtLeast is the shortest idle timeout an account can set: a session that the service closes after so long a
 	// silence is taken to have run into it.
 	idleAtLeast = 55 * time.Second
@@ -192,7 +188,7 @@ func (t *Tunnel) record(e Event) {
 // run owns the tunnel's state: it opens lanes, one after the other, and replaces them until the tunnel is told to stop.
 func (t *Tunnel) run() {
 	defer close(t.done)
-	r := &runner{Tunnel: t, retry: newRetry()}
+	r := &runner{Tunnel: t, retry: newRetry(), beat: newBeat(t.engine.patrolEvery, time.Now())}
 	var accepting sync.WaitGroup
 	accepting.Go(func() { t.accept() })
 
@@ -252,8 +248,7 @@ type runner struct {
 	trouble   error     // why the last lane ended, or could not be opened
 	asleep    error     // why no lane is wanted now; nil otherwise
 	wasOpen   bool
-	patrolled time.Time     // when, or when the tunnel was started
-	patrolIn  time.Duration // after that; drawn anew each time
+	beat      beat
 	load      load
 }
 
@@ -487,38 +482,11 @@ func (r *runner) look(now time.Time) {
 			l.quit(errDrained)
 		}
 	}
-	due := r.patrolIn
-	if slices.ContainsFunc(lanes, func(l *lane) bool { return l.slow.Load() }) {
-		due = min(due, patrolSoon)
-	}
-	if now.Sub(r.patrolled) > due {
-		r.patrolled, r.patrolIn = now, jittered(r.engine.patrolEvery)
+	if r.beat.due(now, slices.ContainsFunc(lanes, func(l *lane) bool { return l.slow.Load() })) {
 		for _, l := range lanes {
 			if l.open() && !l.draining.Load() {
 				r.patrol(l)
 			}
 		}
 	}
-}
-
-// jittered is a duration between three and five quarters of d: what began in one moment does not go on in step.
-func jittered(d time.Duration) time.Duration { return d*3/4 + rand.N(d/2+1) }
-
-// patrol asks ECS whether a lane's task is meant to go on. One that is stopping gets no new connections, and the next
-// task is opened while the old one still serves; the connections of one that has stopped cannot be saved.
-func (r *runner) patrol(l *lane) {
-	r.running++
-	go func() {
-		ctx, cancel := context.WithTimeout(r.ctx, 10*time.Second)
-		defer cancel()
-		err := r.engine.options.Client.Check(ctx, l.target)
-		if gone, ok := errors.AsType[*aws.TaskGoneError](err); ok {
-			r.log.Info("task is going away, opening a session to another one", "task", l.target.Task, "error", err)
-			l.draining.Store(true)
-			if gone.Over() {
-				l.quit(gone)
-			}
-		}
-		r.steps <- step{patrol: true}
-	}()
 }

@@ -39,6 +39,7 @@ func TestStories(t *testing.T) {
 		Setup:               quiet,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"account":   account,
+			"caller":    callerOf,
 			"fault":     fault,
 			"sessions":  sessions,
 			"exits":     exits,
@@ -68,6 +69,7 @@ type story struct {
 	account *emulator.Emulator
 	spawned map[string]*spawned
 	masters map[string]*os.File // of terminals, by the program's name
+	callers int                 // with policies of their own
 }
 
 type storyKey struct{}

@@ -14,9 +14,10 @@ import (
 	"go.uber.org/goleak"
 	"go.yaml.in/yaml/v3"
 
-	"culvert/aws"
+	"culvert/aws/emulator"
 	"culvert/deploy"
 	"culvert/internal/need"
+	"culvert/ui/cli"
 )
 
 func TestMain(m *testing.M) {
@@ -234,34 +235,68 @@ const least = `
   allowed_domains = [".corp.example"]
 `
 
+// What culvert doctor policy prints is what the module grants.
 func TestModuleAndCulvertAgreeOnThePolicies(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs OpenTofu, which takes minutes to build once: make test")
 	}
-	reach := aws.Reach{Partition: "aws", Region: "eu-west-1", Account: "111122223333", Cluster: "automation"}
-	_, plain := rendered(t, least)
-	same(t, "caller", plain["aws_iam_policy.caller"], aws.CallerPolicy(reach))
-	same(t, "task", plain["aws_iam_role_policy.task"], aws.TaskRolePolicy())
+	account, err := emulator.Start(emulator.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(account.Close)
+	t.Setenv("HOME", t.TempDir())
+	for _, v := range append(account.Env(), "AWS_PROFILE=", "AWS_CONFIG_FILE=", "XDG_CONFIG_HOME=") {
+		name, value, _ := strings.Cut(v, "=")
+		t.Setenv(name, value)
+	}
 
-	reach.RemoteHosts, reach.Browse, reach.Cluster = true, true, "tools"
+	_, plain := rendered(t, least)
+	printed := printedPolicies(t, "-c", "automation")
+	same(t, "caller", plain["aws_iam_policy.caller"], printed.Caller)
+	same(t, "task", plain["aws_iam_role_policy.task"], printed.Task)
+
 	_, wide := rendered(t, least+`
   cluster_name      = "tools"
   allow_browsing    = true
   remote_host_ports = [5432]
 `)
-	same(t, "wide caller", wide["aws_iam_policy.caller"], aws.CallerPolicy(reach))
+	printed = printedPolicies(t, "-c", "tools", "--browse", "--remote-hosts")
+	same(t, "wide caller", wide["aws_iam_policy.caller"], printed.Caller)
+	same(t, "task beside the wide caller", wide["aws_iam_role_policy.task"], printed.Task)
 }
 
-// same compares a policy of the module with one of culvert's, as JSON values.
-func same(t *testing.T, name string, r resource, p aws.Policy) {
+// twoPolicies is what culvert doctor policy prints.
+type twoPolicies struct {
+	Caller json.RawMessage `json:"caller"`
+	Task   json.RawMessage `json:"task_role"`
+}
+
+// printedPolicies runs the command on the account that the environment names.
+func printedPolicies(t *testing.T, args ...string) twoPolicies {
+	t.Helper()
+	var out, complaint bytes.Buffer
+	code := cli.Run(t.Context(), cli.Process{
+		Args: append([]string{"doctor", "policy"}, args...), Stdin: strings.NewReader(""), Stdout: &out, Stderr: &complaint,
+	})
+	if code != 0 || complaint.Len() > 0 {
+		t.Fatalf("culvert doctor policy ends with %d: %s", code, &complaint)
+	}
+	d := json.NewDecoder(&out)
+	d.DisallowUnknownFields()
+	var p twoPolicies
+	if err := d.Decode(&p); err != nil {
+		t.Fatalf("decode what culvert doctor policy prints: %v", err)
+	}
+	return p
+}
+
+// same compares a policy of the module with a printed one, as JSON values.
+func same(t *testing.T, name string, r resource, want []byte) {
 	t.Helper()
 	text, _ := r.Values["policy"].(string)
-	want, err := json.Marshal(p)
-	if err != nil {
-		t.Fatal(err)
-	}
 	if got, want := canonical(t, []byte(text)), canonical(t, want); got != want {
-		t.Errorf("%s policy: the module has %s\nculvert has %s", name, got, want)
+		t.Errorf("%s policy: the module has %s\nculvert prints %s", name, got, want)
 	}
 }
 

@@ -44,6 +44,7 @@ func TestTerraformModuleAndItsExamples(t *testing.T) {
 		t.Run(judge.Name, func(t *testing.T) {
 			dir := module(t)
 			judge.Run(t, dir, "fmt", "-check", "-diff", "-recursive")
+			judge.Prepare(t, dir)
 			judge.Run(t, dir, "validate")
 			passes(t, judge, dir, 25)
 			examples, err := filepath.Glob(filepath.Join(dir, "examples", "*"))
@@ -51,7 +52,7 @@ func TestTerraformModuleAndItsExamples(t *testing.T) {
 				t.Fatalf("got examples %v, %v", examples, err)
 			}
 			for _, example := range examples {
-				judge.Run(t, example, "get")
+				judge.Prepare(t, example)
 				judge.Run(t, example, "validate")
 				passes(t, judge, example, 1)
 			}
@@ -81,7 +82,7 @@ func TestTheConfigurationInTheDocumentationIsValid(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "main.tf"), block[1], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		judge.Run(t, dir, "get")
+		judge.Prepare(t, dir)
 		judge.Run(t, dir, "validate")
 	}
 }
@@ -96,7 +97,7 @@ func passes(t *testing.T, judge need.Terraform, dir string, least int) {
 }
 
 // A judge that finds nothing wrong in anything would prove nothing.
-func TestTheStandInFindsMistakes(t *testing.T) {
+func TestTheJudgeFindsMistakes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs OpenTofu, which takes minutes to build once: make test")
 	}
@@ -121,6 +122,7 @@ func TestTheStandInFindsMistakes(t *testing.T) {
 		if err := os.WriteFile(path, []byte(wrong), 0o600); err != nil {
 			t.Fatal(err)
 		}
+		judge.Prepare(t, dir)
 		if said, err := judge.Try(t, dir, "validate"); err == nil {
 			t.Errorf("%s with %q: valid?\n%s", file, mistake[1], said)
 		}
@@ -167,7 +169,9 @@ run "it" {}
 	if err := os.WriteFile(filepath.Join(dir, "tests", "rendered.tftest.hcl"), []byte(test), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	said := need.Terraforms(t)[0].Run(t, dir, "test", "-json", "-verbose", "-filter=tests/rendered.tftest.hcl")
+	judge := need.Terraforms(t)[0]
+	judge.Prepare(t, dir)
+	said := judge.Run(t, dir, "test", "-json", "-verbose", "-filter=tests/rendered.tftest.hcl")
 	for d := json.NewDecoder(strings.NewReader(said)); ; {
 		var line struct {
 			State *struct {

@@ -17,10 +17,11 @@ type Terraform struct {
 	Name string
 
 	path, config string
+	real         bool // it has the provider from its registry, not the stand-in
 }
 
-// Terraforms returns OpenTofu, built once per machine by .ci/tofu, and Terraform too where it is installed. Both know
-// hashicorp/aws from the stand-in in deploy/testprovider.
+// Terraforms returns OpenTofu, built once per machine by .ci/tofu, and Terraform too where it is installed. They take
+// hashicorp/aws from their registry where that answers, else the stand-in in deploy/testprovider; the test's log says which.
 func Terraforms(t testing.TB) []Terraform {
 	t.Helper()
 	root, err := moduleRoot()
@@ -31,24 +32,46 @@ func Terraforms(t testing.TB) []Terraform {
 	if err != nil {
 		missing(t, "tofu", err)
 	}
-	provider := standIn(t, root)
-	config := filepath.Join(t.TempDir(), "tofurc")
-	const text = `provider_installation {
-  dev_overrides {
-    "registry.opentofu.org/hashicorp/aws"  = "DIR"
-    "registry.terraform.io/hashicorp/aws" = "DIR"
-  }
-  direct {}
-}
-`
-	if err := os.WriteFile(config, []byte(strings.ReplaceAll(text, "DIR", filepath.ToSlash(provider))), 0o600); err != nil {
-		t.Fatalf("configure tofu: %v", err)
-	}
-	found := []Terraform{{Name: "tofu", path: tofu, config: config}}
+	found := []Terraform{judge(t, root, "tofu", tofu, registry{"registry.opentofu.org", "https://registry.opentofu.org"})}
 	if terraform, err := exec.LookPath("terraform"); err == nil {
-		found = append(found, Terraform{Name: "terraform", path: terraform, config: config})
+		found = append(found, judge(t, root, "terraform", terraform, registry{"registry.terraform.io", "https://registry.terraform.io"}))
 	}
 	return found
+}
+
+// judge is a program with the provider that can be had.
+func judge(t testing.TB, root, name, path string, from registry) Terraform {
+	t.Helper()
+	var settings string
+	away := from.reached(t.Context())
+	if away == nil {
+		t.Logf("%s has hashicorp/aws from %s", name, from.host)
+		cache := filepath.Join(root, ".cache", "need", "providers", from.host)
+		if err := os.MkdirAll(cache, 0o750); err != nil {
+			t.Fatalf("make a place for providers: %v", err)
+		}
+		settings = from.settings(filepath.ToSlash(cache))
+	} else {
+		t.Logf("%s has the stand-in for hashicorp/aws: %v", name, away)
+		settings = fmt.Sprintf("provider_installation {\n  dev_overrides {\n    %q = %q\n  }\n  direct {}\n}\n",
+			from.host+"/hashicorp/aws", filepath.ToSlash(standIn(t, root)))
+	}
+	config := filepath.Join(t.TempDir(), "tofurc")
+	if err := os.WriteFile(config, []byte(settings), 0o600); err != nil {
+		t.Fatalf("configure %s: %v", name, err)
+	}
+	return Terraform{Name: name, path: path, config: config, real: away == nil}
+}
+
+// Prepare makes a directory ready for validate and test: fetches the modules it calls, and the provider where that is the
+// real one.
+func (f Terraform) Prepare(t testing.TB, dir string) {
+	t.Helper()
+	if f.real {
+		f.Run(t, dir, "init", "-backend=false", "-input=false")
+		return
+	}
+	f.Run(t, dir, "get")
 }
 
 // Run runs a command in a directory and returns what it prints; the test fails with all of it when the command does.

@@ -98,18 +98,21 @@ func TestRowsAreJudgedByTheirTargets(t *testing.T) {
 	figures("upload8", 1, 0)
 	r.add("first-byte", nameCulvert, 120)
 	r.add("first-byte", nameCLI, 480)
+	r.add(stepMetric, nameCulvert, 3)
+	r.add(stepMetric, nameRecipe, 11.6)
 	r.add("flat-peak", nameCulvert, 40)
 	for title, want := range map[string][]string{
-		"upload, 1 connection":                               {"7.30 MB/s", "0.73 MB/s", "10.00", "at least 10 × the plugin", passed},
-		"download, 1 connection":                             {"0.700 MB/s", "0.730 MB/s", "0.96", "not below the plugin (2 % are noise)", fallsShort},
-		"1 KiB echo, idle, p50":                              {"22.0 ms", "23.0 ms", "0.96", "not above the plugin", passed},
-		"1 KiB echo beside an upload, p50":                   {"45.0 ms", "300.0 ms", "0.15", "at most 2 × culvert idle", fallsShort},
-		"200 connections at once: served":                    {"199", "200", "0.99", "all", fallsShort},
-		"first byte, beside `aws ssm start-session`":         {"120 ms", "480 ms", "0.25", "at most a quarter of it", passed},
-		"first byte, beside the plugin started directly":     {"120 ms", noTarget, noTarget, "at most 1.2 × the plugin", unmeasured},
-		"peak memory over a long upload and a long download": {"40.0 MB", noTarget, noTarget, "at most 40 MB", passed},
-		"upload, 8 connections":                              {"1.00 MB/s", "0.00 MB/s", noTarget, noTarget, noTarget},
-		"CPU per 100 MB up":                                  {noTarget, noTarget, noTarget, noTarget, unmeasured},
+		"upload, 1 connection":                           {"7.30 MB/s", "0.73 MB/s", "10.00", "at least 10 × the plugin", passed},
+		"download, 1 connection":                         {"0.700 MB/s", "0.730 MB/s", "0.96", "not below the plugin (2 % are noise)", fallsShort},
+		"1 KiB echo, idle, p50":                          {"22.0 ms", "23.0 ms", "0.96", "not above the plugin", passed},
+		"1 KiB echo beside an upload, p50":               {"45.0 ms", "300.0 ms", "0.15", "at most 2 × culvert idle", fallsShort},
+		"200 connections at once: served":                {"199", "200", "0.99", "all", fallsShort},
+		"first byte, beside `aws ssm start-session`":     {"120 ms", "480 ms", "0.25", "at most a quarter of it", passed},
+		"first byte, beside the plugin started directly": {"120 ms", noTarget, noTarget, "at most 1.2 × the plugin", unmeasured},
+		"a workflow's step until an answer, `culvert up` beside the recipe with `sleep 10`": {"3.00 s", "11.60 s", "0.26", "at most a quarter of it", fallsShort},
+		"peak memory over a long upload and a long download":                                {"40.0 MB", noTarget, noTarget, "at most 40 MB", passed},
+		"upload, 8 connections": {"1.00 MB/s", "0.00 MB/s", noTarget, noTarget, noTarget},
+		"CPU per 100 MB up":     {noTarget, noTarget, noTarget, noTarget, unmeasured},
 	} {
 		cells := cellsOf(report(r, &about{}), title)
 		if len(cells) != 6 || strings.Join(cells[1:], "|") != strings.Join(want, "|") {

@@ -72,6 +72,7 @@ func measurements() []measurement {
 	both := []subject{culvert(), plugin()}
 	return []measurement{
 		{"first-byte", func(e effort) int { return e.starts }, append(slices.Clone(both), cli()), (*bench).start},
+		{stepMetric, usual, []subject{culvertUp(), recipe()}, (*bench).step},
 		{"echo", usual, both, (*bench).idleEcho},
 		{besideUpload, usual, both, besideBulk(besideUpload, wordUpload)},
 		{besideDownload, usual, both, besideBulk(besideDownload, wordSource)},
@@ -126,7 +127,7 @@ func (b *bench) measure(ctx context.Context, chosen []measurement) error {
 
 // try measures a subject once; a try that fails is made again, and remarked on.
 func (b *bench) try(ctx context.Context, m measurement, s subject) error {
-	if s.name == nameCLI && b.world.programs.cli == "" {
+	if (s.name == nameCLI || s.name == nameRecipe) && b.world.programs.cli == "" {
 		b.results.remark(m.name, s.name, "not measured: there is no aws command here")
 		return nil
 	}

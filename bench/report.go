@@ -160,6 +160,9 @@ const notes = `
   opened just before: StartSession is not in its figure, and the 30 ms that the agent's worker takes to start pass while
   the plugin itself starts. The aws command does everything but looking up the task; it is called itself, not a version
   manager's shim. The delay of the service is on the websocket, not on API calls.
+* A workflow's step: from the start of its bash to the first byte back through the port. The recipe calls aws ecs list-tasks
+  and describe-tasks, leaves aws ssm start-session to the background and sleeps ten seconds, as nothing tells it that the
+  port is open; culvert up returns when it is. What comes after, terminating the session, is in neither figure.
 * Beside a download, the agent's own 200 kB of buffer stand before every answer of that session, at 0.75 MB/s, so a
   connection that stays there waits whatever the client does. Culvert opens another session for the connections that
   come later.

@@ -24,6 +24,7 @@ type world struct {
 
 	programs programs
 	usual    conditions
+	scratch  string // directory for what clients write
 	client   *aws.Client
 	target   aws.Target
 
@@ -69,6 +70,9 @@ func (w *world) greet(ctx context.Context) error {
 		return err
 	}
 	var err error
+	if w.scratch, err = os.MkdirTemp("", "culvert-bench-"); err != nil {
+		return fmt.Errorf("make a place for the clients' files: %w", err)
+	}
 	if w.client, err = aws.Connect(ctx, aws.Options{Region: region, Endpoint: w.URL, Keys: aws.Keys{ID: w.KeyID, Secret: w.Secret}}); err != nil {
 		return err
 	}
@@ -78,10 +82,11 @@ func (w *world) greet(ctx context.Context) error {
 
 func (w *world) close() error {
 	_ = w.stdin.Close()
-	if err := w.cmd.Wait(); err != nil {
-		return fmt.Errorf("end of the far side: %w", err)
+	err := w.cmd.Wait()
+	if err != nil {
+		err = fmt.Errorf("end of the far side: %w", err)
 	}
-	return nil
+	return errors.Join(err, os.RemoveAll(w.scratch))
 }
 
 func (w *world) ask(o order) (answer, error) {

@@ -1,0 +1,96 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// nameRecipe is the step that workflows have where there is no culvert.
+const nameRecipe = "recipe"
+
+const (
+	stepMetric   = "step"
+	stepAnswered = "the destination answered"
+)
+
+// Steps of a workflow that open a port to the task, in bash as a runner starts them. Both end with the same question
+// through that port.
+const (
+	// recipeStep finds the task and the runtime id of its container, leaves the session to the background, and hopes
+	// that ten seconds are enough.
+	recipeStep = `
+task=$(aws ecs list-tasks --cluster "$CLUSTER" --service-name "$SERVICE" --query 'taskArns[0]' --output text | cut -d/ -f3)
+runtime=$(aws ecs describe-tasks --cluster "$CLUSTER" --tasks "$task" --query 'tasks[0].containers[0].runtimeId' --output text)
+trap 'trap "" INT; kill -INT 0; wait' EXIT
+aws ssm start-session --target "ecs:${CLUSTER}_${task}_${runtime}" --document-name AWS-StartPortForwardingSession \
+  --parameters "portNumber=$PORT,localPortNumber=$LOCAL" &
+sleep 10
+`
+	culvertStep = `
+trap '"$PROGRAM" down' EXIT
+"$PROGRAM" up --target "$CLUSTER/$SERVICE" -L "127.0.0.1:$LOCAL:$PORT"
+`
+	question = `
+exec 3<>"/dev/tcp/127.0.0.1/$LOCAL"
+printf '` + wordEcho + `\n!' >&3
+read -r -N 1 -t 20 answer <&3
+[ "$answer" = '!' ]
+echo '` + stepAnswered + `'
+exec 3>&-
+`
+)
+
+func recipe() subject { return subject{nameRecipe, startStep(recipeStep)} }
+
+func culvertUp() subject { return subject{nameCulvert, startStep(culvertStep)} }
+
+// startStep starts a step; it is ready when it was answered, and then cleans up and ends by itself.
+func startStep(open string) func(context.Context, *world) (*client, error) {
+	return func(ctx context.Context, w *world) (*client, error) {
+		local, err := freePort(ctx)
+		if err != nil {
+			return nil, err
+		}
+		var path []string
+		for _, program := range []string{w.programs.plugin, w.programs.cli} {
+			path = append(path, filepath.Dir(program))
+		}
+		env := []string{
+			"PATH=" + strings.Join(append(path, os.Getenv("PATH")), string(os.PathListSeparator)), "PROGRAM=" + w.programs.culvert,
+			"CLUSTER=" + cluster, "SERVICE=" + service, "PORT=" + strconv.Itoa(port), "LOCAL=" + strconv.Itoa(local),
+			"XDG_RUNTIME_DIR=" + w.scratch, "XDG_STATE_HOME=" + w.scratch,
+		}
+		return launch(ctx, w, local, stepAnswered, env, "bash", "-euo", "pipefail", "-c", open+question)
+	}
+}
+
+// step takes the time from a step's start to the answer to its question.
+func (b *bench) step(ctx context.Context, s subject) error {
+	c, err := s.start(ctx, b.world)
+	if err != nil {
+		return err
+	}
+	defer c.stop()
+	if err := c.ready(ctx); err != nil {
+		return err
+	}
+	took := time.Since(c.began)
+	timer := time.NewTimer(readyWithin)
+	defer timer.Stop()
+	select {
+	case <-c.ended:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return fmt.Errorf("the step has not ended %s after its answer: %s", readyWithin, c.said.tail())
+	}
+	b.results.add(stepMetric, s.name, took.Seconds())
+	return nil
+}

@@ -73,7 +73,7 @@ func exitCode(ctx context.Context, err error) int {
 	if failure, ok := errors.AsType[*control.SetError](err); ok {
 		return failure.Code
 	}
-	if end, ok := errors.AsType[*headless.SignalError](context.Cause(ctx)); ok {
+	if end, ok := errors.AsType[*headless.SignalError](errors.Join(err, context.Cause(ctx))); ok {
 		return exitSignal + int(end.Signal)
 	}
 	if _, ok := errors.AsType[*headless.UnreadyError](err); ok {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -28,6 +29,11 @@ func (a *app) screen(ctx context.Context, aim *aim, forwards *forwards) error {
 	if err != nil {
 		return err
 	}
+	if guarded, err := a.guard(ctx); guarded {
+		return err
+	}
+	ctx, cancel := leashed(ctx)
+	defer cancel(nil)
 	s := &screenAccount{app: a, ring: &ui.LogRing{}}
 	defer s.close() //nolint:contextcheck // the embedded account outlives the contexts that it served
 	if err := s.openLog(); err != nil {
@@ -68,13 +74,7 @@ func (a *app) toStart(aim *aim, forwards *forwards) ([]ui.Start, error) {
 func (a *app) screenOptions(ctx context.Context, s *screenAccount) ui.Options {
 	return ui.Options{
 		Connect: s.connect,
-		Engine: func(c *aws.Client) *tunnel.Engine {
-			e := (&account{client: c, log: s.log}).engine(&a.shared)
-			if s.demo != nil {
-				s.enliven(ctx, e)
-			}
-			return e
-		},
+		Engine:  func(c *aws.Client) *tunnel.Engine { return s.engine(ctx, c) },
 		Prove: func(ctx context.Context, t *tunnel.Tunnel, probe string) error {
 			p, err := parseProbe(probe)
 			if err != nil {
@@ -122,6 +122,8 @@ type screenAccount struct {
 	log  *slog.Logger
 	file io.Closer // of the log; nil when there is none
 
+	closes []func() // what goes with the engines
+
 	once   sync.Once
 	demo   *demoAccount
 	failed error
@@ -146,6 +148,21 @@ func (s *screenAccount) connect(ctx context.Context, profile, region string) (*a
 		options.Region = cmp.Or(region, options.Region)
 	}
 	return aws.Connect(ctx, options)
+}
+
+// engine makes the engine for an account. What a killed culvert has left there is told by the log: there is no other
+// place on the screen for it.
+func (s *screenAccount) engine(ctx context.Context, c *aws.Client) *tunnel.Engine {
+	acc := &account{client: c, log: s.log, demo: s.demo}
+	acc.keepJournal(ctx, func(format string, args ...any) {
+		s.log.Warn("sessions of an earlier culvert", "says", fmt.Sprintf(format, args...))
+	})
+	s.closes = append(s.closes, acc.close)
+	e := acc.engine(&s.app.shared)
+	if s.demo != nil {
+		s.enliven(ctx, e)
+	}
+	return e
 }
 
 // regionFor is the region of the flags, which another profile than theirs does not take over.
@@ -187,6 +204,9 @@ func openLogFile(path string) (*os.File, error) {
 
 func (s *screenAccount) close() {
 	s.visitors.leave()
+	for _, undo := range s.closes {
+		undo()
+	}
 	if s.demo != nil {
 		s.demo.close()
 	}

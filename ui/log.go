@@ -62,7 +62,7 @@ func (l *logPage) tick() {
 		line.Message, line.Facts = printable(line.Message), printable(line.Facts)
 		l.lines = append(l.lines, line)
 	}
-	l.lines = l.lines[max(0, len(l.lines)-keepLines):]
+	l.lines = forget(l.lines)
 	l.show()
 }
 

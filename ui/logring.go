@@ -1,8 +1,10 @@
 package ui
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -10,15 +12,49 @@ import (
 	"unicode"
 )
 
-// keepLines of the log are held for the log screen.
+// keepLines of the log are held for the log screen, and as many that are for debugging: there may be so many of those
+// that they must not take the place of what went wrong.
 const keepLines = 2000
 
-// LogRing holds the last records that were logged to its handler, for the log screen. It is safe for concurrent use,
-// and costs a logger a lock and a copy, never a wait. The zero LogRing works.
+// LogRing holds the last records that were logged to its handler, of every level, for the log screen. It is safe for
+// concurrent use, and costs a logger a lock and a copy, never a wait. The zero LogRing works.
 type LogRing struct {
-	mu    sync.Mutex
+	mu          sync.Mutex
+	lines, fine lineRing // info and above, and what is below
+	next        uint64   // sequence number of the next line
+}
+
+// lineRing holds the last keepLines that were added.
+type lineRing struct {
 	lines []logLine // ring once it is full
-	next  uint64    // sequence number of the next line
+	added int
+}
+
+func (r *lineRing) add(l logLine) {
+	if len(r.lines) < keepLines {
+		r.lines = append(r.lines, l)
+	} else {
+		r.lines[r.added%keepLines] = l
+	}
+	r.added++
+}
+
+// since returns the lines from a sequence number on, oldest first.
+func (r *lineRing) since(seq uint64) []logLine {
+	first := len(r.lines)
+	for first > 0 && r.back(first).Seq >= seq {
+		first--
+	}
+	lines := make([]logLine, 0, len(r.lines)-first)
+	for i := first + 1; i <= len(r.lines); i++ {
+		lines = append(lines, *r.back(i))
+	}
+	return lines
+}
+
+// back is the line at a place from 1, the oldest, to the number of lines.
+func (r *lineRing) back(place int) *logLine {
+	return &r.lines[(r.added-len(r.lines)+place-1)%keepLines]
 }
 
 // logLine is a record; its texts are still to be made fit for a terminal.
@@ -30,45 +66,66 @@ type logLine struct {
 	Facts   string // key=value …
 }
 
-// Handler returns a slog handler that writes to the ring what is at least of the given level.
-func (r *LogRing) Handler(level slog.Leveler) slog.Handler { return ringHandler{ring: r, level: level} }
+// Handler returns a slog handler that writes to the ring.
+func (r *LogRing) Handler() slog.Handler { return ringHandler{ring: r} }
 
 func (r *LogRing) add(l logLine) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l.Seq = r.next
 	r.next++
-	if len(r.lines) < keepLines {
-		r.lines = append(r.lines, l)
+	if l.fine() {
+		r.fine.add(l)
 		return
 	}
-	r.lines[l.Seq%keepLines] = l
+	r.lines.add(l)
 }
+
+// fine reports whether a line is of interest for debugging alone.
+func (l logLine) fine() bool { return l.Level < slog.LevelInfo }
 
 // since returns the lines from a sequence number on, oldest first, and the number to ask for the next time.
 func (r *LogRing) since(seq uint64) (lines []logLine, next uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if oldest := r.next - uint64(len(r.lines)); seq < oldest {
-		seq = oldest
+	if seq == r.next {
+		return nil, seq
 	}
-	for ; seq < r.next; seq++ {
-		lines = append(lines, r.lines[seq%keepLines])
-	}
+	lines = append(r.lines.since(seq), r.fine.since(seq)...)
+	slices.SortFunc(lines, func(a, b logLine) int { return cmp.Compare(a.Seq, b.Seq) })
 	return lines, r.next
+}
+
+// forget leaves out the oldest of lines that the ring would not hold any more either.
+func forget(lines []logLine) []logLine {
+	var over [2]int // of those that are fine, and of the others
+	class := func(l logLine) int {
+		if l.fine() {
+			return 0
+		}
+		return 1
+	}
+	for _, l := range lines {
+		over[class(l)]++
+	}
+	over[0], over[1] = over[0]-keepLines, over[1]-keepLines
+	if over[0] <= 0 && over[1] <= 0 {
+		return lines
+	}
+	return slices.DeleteFunc(lines, func(l logLine) bool {
+		over[class(l)]--
+		return over[class(l)] >= 0
+	})
 }
 
 // ringHandler is the way into a ring for loggers with attributes of their own.
 type ringHandler struct {
 	ring  *LogRing
-	level slog.Leveler
 	facts string // of WithAttrs
 	group string // "a.b." of WithGroup
 }
 
-func (h ringHandler) Enabled(_ context.Context, level slog.Level) bool {
-	return level >= h.level.Level()
-}
+func (h ringHandler) Enabled(context.Context, slog.Level) bool { return true }
 
 func (h ringHandler) Handle(_ context.Context, r slog.Record) error {
 	var facts strings.Builder

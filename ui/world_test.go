@@ -42,7 +42,7 @@ func newWorld(t *testing.T, o Options) (*loop, *emulator.Emulator) {
 	if o.Log == nil {
 		o.Log = &LogRing{}
 	}
-	log := slog.New(o.Log.Handler(slog.LevelInfo))
+	log := slog.New(o.Log.Handler())
 	o.Connect = func(ctx context.Context, _, _ string) (*aws.Client, error) {
 		return aws.Connect(ctx, aws.Options{Region: "eu-west-1", Endpoint: account.URL(), Keys: aws.Keys{ID: key, Secret: secret}, Log: log})
 	}

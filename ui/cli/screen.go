@@ -173,11 +173,11 @@ func regionFor(flags *shared, profile string) string {
 	return flags.region
 }
 
-// openLog sends the log to the ring of the log screen and to a file: there is no place for it on the terminal.
+// openLog sends the log to the ring of the log screen, all of it, and to a file as --log-level says: there is no place
+// for it on the terminal.
 func (s *screenAccount) openLog() error {
 	flags := &s.app.shared
-	level := min(flags.logLevel.Level, slog.LevelInfo)
-	s.log = slog.New(s.ring.Handler(level))
+	s.log = slog.New(s.ring.Handler())
 	file, err := openLogFile(flags.logFile)
 	switch {
 	case err != nil && flags.logFile != "":
@@ -186,7 +186,7 @@ func (s *screenAccount) openLog() error {
 		return nil //nolint:nilerr // nobody asked for the file: the log screen has to do
 	}
 	s.file = file
-	s.log = slog.New(slog.NewMultiHandler(s.ring.Handler(level), slog.NewTextHandler(file, &slog.HandlerOptions{Level: flags.logLevel.Level})))
+	s.log = slog.New(slog.NewMultiHandler(s.ring.Handler(), slog.NewTextHandler(file, &slog.HandlerOptions{Level: flags.logLevel.Level})))
 	return nil
 }
 

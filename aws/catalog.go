@@ -44,6 +44,7 @@ type Task struct {
 	CapacityProvider          string // FARGATE_SPOT, …
 	PlatformVersion, Platform string
 	TaskDefinition            string // ARN
+	Instance                  string // ARN of the container instance that it runs on; empty on Fargate
 	RoleOverride              string // ARN of the task role that it was started with; empty: the task definition's
 	Subnet, Address           string // of its network interface, where ECS tells
 	ExecEnabled               bool

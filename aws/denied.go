@@ -85,6 +85,21 @@ func (c *Client) denied(err error, message, action string, at place) *DeniedErro
 	return e
 }
 
+// Refusal reads AWS's refusal in a text that came over a session, from the agent: its task role lacks what the statement
+// allows. Nil when the text holds none.
+func Refusal(text string) *DeniedError {
+	m := refusalForm.FindStringSubmatch(text)
+	if m == nil {
+		return nil
+	}
+	e := &DeniedError{Action: m[2], Resource: orWord(m[3], "*"), Why: strings.TrimRight(m[5], ". ")}
+	if strings.HasPrefix(m[1], "arn:") {
+		e.Principal = m[1]
+	}
+	e.Statement = Statement{Effect: "Allow", Action: []string{e.Action}, Resource: []string{e.Resource}}
+	return e
+}
+
 // ChannelDenied is the error for a websocket upgrade that the service refused although the session was just opened:
 // what the caller lacks is ssmmessages:OpenDataChannel.
 func (c *Client) ChannelDenied(session string, err error) *DeniedError {

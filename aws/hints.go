@@ -34,10 +34,11 @@ func (c *Client) SimulateRole(ctx context.Context, role string) (missing []strin
 // Network is how a subnet gets to Session Manager.
 type Network struct {
 	VPC      string
-	Default  string // what the default route leads to: nat-…, igw-…, tgw-…; empty without one
-	PublicIP bool   // the interface that was asked about has a public address
-	Endpoint string // of ssmmessages in the VPC: vpce-…; empty without one
-	Private  bool   // it answers to the service's own name (private DNS)
+	Default  string   // what the default route leads to: nat-…, igw-…, tgw-…; empty without one
+	PublicIP bool     // the interface that was asked about has a public address
+	Endpoint string   // of ssmmessages in the VPC: vpce-…; empty without one
+	Private  bool     // it answers to the service's own name (private DNS)
+	Groups   []string // of the endpoint: its security groups
 }
 
 // Reaches reports whether the way is complete, as far as routes tell.
@@ -74,9 +75,10 @@ func (c *Client) Network(ctx context.Context, subnet, address string) (Network, 
 	n.Default = defaultRoute(tables)
 	var endpoints struct {
 		Items []struct {
-			ID      string `xml:"vpcEndpointId"`
-			State   string `xml:"state"`
-			Private bool   `xml:"privateDnsEnabled"`
+			ID      string   `xml:"vpcEndpointId"`
+			State   string   `xml:"state"`
+			Private bool     `xml:"privateDnsEnabled"`
+			Groups  []string `xml:"groupSet>item>groupId"`
 		} `xml:"vpcEndpointSet>item"`
 	}
 	if err := c.query(ctx, ec2API(), "DescribeVpcEndpoints", filters("vpc-id", n.VPC, "service-name", "com.amazonaws."+c.region+".ssmmessages"), &endpoints); err != nil {
@@ -85,6 +87,7 @@ func (c *Client) Network(ctx context.Context, subnet, address string) (Network, 
 	for _, e := range endpoints.Items {
 		if strings.EqualFold(e.State, "available") {
 			n.Endpoint, n.Private = firstLine(e.ID), n.Private || e.Private
+			n.Groups = append(n.Groups, e.Groups...)
 		}
 	}
 	if strings.HasPrefix(n.Default, "igw-") && address != "" {

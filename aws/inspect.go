@@ -4,16 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
-	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 )
 
 // Inspection is what ECS tells about a query, as far as the caller may look. What was not found is zero.
@@ -26,8 +22,9 @@ type Inspection struct {
 	Task       Task
 	Container  Container
 	Definition Definition
-	Tasks      int     // ready ones of the service, Target's included; 0 when not known
-	Gaps       []error // *GapError for what could not be looked at
+	Instance   Instance // that Task runs on
+	Tasks      int      // ready ones of the service, Target's included; 0 when not known
+	Gaps       []error  // *GapError for what could not be looked at
 }
 
 // Inspect looks a query up as Lookup does, and at all that surrounds what was found.
@@ -70,10 +67,7 @@ func (c *Client) Inspect(ctx context.Context, q Query) Inspection {
 		}
 	}
 	if at.Task != "" {
-		work.Go(func() {
-			what, err := c.inspectTask(ctx, at, &in)
-			gap(what, err)
-		})
+		work.Go(func() { c.inspectTask(ctx, at, &in, gap) })
 	}
 	work.Wait()
 	slices.SortFunc(in.Gaps, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
@@ -124,10 +118,11 @@ func (c *Client) countReady(ctx context.Context, at Target) (int, error) {
 	return ready, err
 }
 
-func (c *Client) inspectTask(ctx context.Context, at Target, in *Inspection) (what string, err error) {
+func (c *Client) inspectTask(ctx context.Context, at Target, in *Inspection, gap func(string, error)) {
 	tasks, err := c.describeTasks(ctx, at.Cluster, []string{at.Task})
 	if err != nil || len(tasks) == 0 {
-		return "details of tasks", err
+		gap("details of tasks", err)
+		return
 	}
 	in.Task = tasks[0]
 	for _, container := range in.Task.Containers {
@@ -135,32 +130,26 @@ func (c *Client) inspectTask(ctx context.Context, at Target, in *Inspection) (wh
 			in.Container = container
 		}
 	}
+	if in.Task.Instance != "" {
+		in.Instance, err = c.instance(ctx, at.Cluster, in.Task.Instance)
+		gap("the container instance", err)
+	}
 	in.Definition, err = c.definition(ctx, in.Task.TaskDefinition)
-	return "task definitions", err
+	gap("task definitions", err)
 }
 
-// ActiveSession is a session that is open at the service.
-type ActiveSession struct {
-	ID, Target, Owner string
-	Started           time.Time
-}
-
-// ActiveSessions are the open sessions of an owner (an ARN), oldest first, of those that the service lists first.
-func (c *Client) ActiveSessions(ctx context.Context, owner string) ([]ActiveSession, error) {
-	out, err := c.ssm.DescribeSessions(ctx, &ssm.DescribeSessionsInput{
-		State:   ssmtypes.SessionStateActive,
-		Filters: []ssmtypes.SessionFilter{{Key: ssmtypes.SessionFilterKeyOwner, Value: &owner}},
-	})
+// AgentOf asks for the exec agent of a container as it is now.
+func (c *Client) AgentOf(ctx context.Context, t Target) (Agent, error) {
+	tasks, err := c.describeTasks(ctx, t.Cluster, []string{t.Task})
 	if err != nil {
-		return nil, fmt.Errorf("list open sessions: %w", c.explain(ctx, err, place{}))
+		return Agent{}, err
 	}
-	var open []ActiveSession
-	for _, s := range out.Sessions {
-		open = append(open, ActiveSession{
-			ID: firstLine(sdk.ToString(s.SessionId)), Target: firstLine(sdk.ToString(s.Target)),
-			Owner: sdk.ToString(s.Owner), Started: sdk.ToTime(s.StartDate),
-		})
+	for _, task := range tasks {
+		for _, container := range task.Containers {
+			if container.Name == t.Container {
+				return container.Agent, nil
+			}
+		}
 	}
-	slices.SortFunc(open, func(a, b ActiveSession) int { return a.Started.Compare(b.Started) })
-	return open, nil
+	return Agent{}, nil
 }

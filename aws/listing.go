@@ -204,6 +204,7 @@ func taskFrom(t types.Task, cluster string) Task {
 		Health: string(t.HealthStatus), Connectivity: string(t.Connectivity),
 		LaunchType: string(t.LaunchType), CapacityProvider: sdk.ToString(t.CapacityProviderName),
 		PlatformVersion: sdk.ToString(t.PlatformVersion), Platform: sdk.ToString(t.PlatformFamily),
+		Instance:       sdk.ToString(t.ContainerInstanceArn),
 		TaskDefinition: sdk.ToString(t.TaskDefinitionArn), ExecEnabled: t.EnableExecuteCommand,
 		StartedAt: sdk.ToTime(t.StartedAt), StoppedAt: sdk.ToTime(t.StoppedAt), StoppedReason: firstLine(sdk.ToString(t.StoppedReason)),
 	}

@@ -25,15 +25,16 @@ const (
 
 // NotReadyError means that what was asked for exists but cannot carry a session now.
 type NotReadyError struct {
-	Target  Target
-	Cause   Cause
-	Status  string   // of the task or service, as ECS writes it
-	Suspect Suspect  // what the task and its definition say about why; looked at when there is no agent
-	Reason  string   // ECS's words about the agent, or about the newest task that stopped
-	Events  []string // of the service, newest first
-	Exec    bool     // the service has exec on, though the task has not
-	Waiting int      // tasks that were looked at, this one included; 0 when there was none
-	Region  string
+	Target   Target
+	Cause    Cause
+	Status   string   // of the task or service, as ECS writes it
+	Suspect  Suspect  // what the task and its definition say about why; looked at when there is no agent
+	Instance Instance // that the task runs on; looked at with Suspect
+	Reason   string   // ECS's words about the agent, or about the newest task that stopped
+	Events   []string // of the service, newest first
+	Exec     bool     // the service has exec on, though the task has not
+	Waiting  int      // tasks that were looked at, this one included; 0 when there was none
+	Region   string
 }
 
 func (e *NotReadyError) Error() string {
@@ -86,7 +87,7 @@ func (e *NotReadyError) Temporary() bool { return e.Cause <= CauseTaskStopping }
 
 // Remedy depends on the cause.
 func (e *NotReadyError) Remedy() string {
-	if known := e.Suspect.remedy(e.Target); known != "" {
+	if known := e.suspectRemedy(); known != "" {
 		return known + ", then " + e.update("--force-new-deployment")
 	}
 	switch e.Cause {

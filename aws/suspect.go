@@ -14,6 +14,7 @@ type Suspect int
 const (
 	SuspectNone         Suspect = iota
 	SuspectPlatform             // the Fargate platform is older than ECS Exec
+	SuspectECSAgent             // the ECS agent of the container instance is
 	SuspectReadonlyRoot         // the agent cannot write its files
 	SuspectNoRole               // no task role: the agent has no credentials
 	SuspectKeys                 // keys in the container's environment stand in for the task role
@@ -25,6 +26,8 @@ func (s Suspect) String() string {
 	case SuspectNone:
 	case SuspectPlatform:
 		return "and the task's Fargate platform is older than ECS Exec"
+	case SuspectECSAgent:
+		return "and the ECS agent of its container instance is older than ECS Exec"
 	case SuspectReadonlyRoot:
 		return "and the container has readonlyRootFilesystem on"
 	case SuspectNoRole:
@@ -35,10 +38,12 @@ func (s Suspect) String() string {
 	return ""
 }
 
-func (s Suspect) remedy(t Target) string {
-	container := orWord(t.Container, "the container")
-	switch s {
+func (e *NotReadyError) suspectRemedy() string {
+	container := orWord(e.Target.Container, "the container")
+	switch e.Suspect {
 	case SuspectNone:
+	case SuspectECSAgent:
+		return e.Instance.Remedy(e.Target.Cluster) + " (it has " + e.Instance.AgentVersion + ", ECS Exec needs 1.50.2)"
 	case SuspectPlatform:
 		return "use Fargate platform 1.4.0 (Windows: 1.0.0) or later (Terraform: platform_version = \"LATEST\")"
 	case SuspectReadonlyRoot:
@@ -56,8 +61,17 @@ func (c *Client) suspect(ctx context.Context, e *NotReadyError, t Task) Suspect 
 	if e.Cause != CauseAgentStopped && e.Cause != CauseAgentMissing {
 		return SuspectNone
 	}
-	if t.LaunchType != "EC2" && oldPlatform(t) {
+	if t.Instance == "" && oldPlatform(t) {
 		return SuspectPlatform
+	}
+	if t.Instance != "" {
+		var err error
+		if e.Instance, err = c.instance(ctx, t.Cluster, t.Instance); err != nil {
+			c.log.Debug("the container instance is not known", "error", err)
+		}
+		if e.Instance.Old() {
+			return SuspectECSAgent
+		}
 	}
 	if e.Cause == CauseAgentMissing {
 		return SuspectNone // it was never tried

@@ -201,10 +201,21 @@ func (e *ClosedError) Unresolved() bool {
 	return strings.Contains(text, "resolve") || strings.Contains(text, "lookup")
 }
 
+// Undecrypted is the refusal in the text when the agent may not decrypt the session's data key, else nil.
+func (e *ClosedError) Undecrypted() *aws.DeniedError {
+	if refusal := aws.Refusal(e.Output); refusal != nil && strings.HasPrefix(refusal.Action, "kms:") {
+		return refusal
+	}
+	return nil
+}
+
 // Remedy reads the text that the service or the agent gave.
 func (e *ClosedError) Remedy() string {
 	text := strings.ToLower(e.Output)
+	refusal := e.Undecrypted()
 	switch {
+	case refusal != nil:
+		return refusal.Remedy()
 	case e.Refused():
 		return "nothing listens on the port: check that the service in the task is up and listens on localhost (the agent dials localhost inside the task); see the container's log"
 	case strings.Contains(text, "createdatachannel") || strings.Contains(text, "data channel"):

@@ -218,6 +218,9 @@ func (a *agent) shake(ctx context.Context) (wire.Version, error) {
 			if err != nil {
 				return wire.Version{}, sessionError("Encryption could not be set up: " + err.Error())
 			}
+			if err := a.mayDecrypt(); err != nil {
+				return wire.Version{}, err
+			}
 			if dataKey, err = a.data.keys.decrypt(result.KMSCipherTextKey, encryptionContext(s.id, s.order.Target)); err != nil {
 				return wire.Version{}, sessionError("Fetching data key failed: " + err.Error())
 			}

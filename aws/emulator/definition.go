@@ -123,7 +123,7 @@ func (d *definition) view(a *account) definitionView {
 		RegisteredAt: when(d.registered), RegisteredBy: "arn:aws:iam::" + a.id + ":role/deploy",
 	}
 	if !d.pattern.NoRole {
-		v.TaskRoleARN = "arn:aws:iam::" + a.id + ":role/" + d.family + "-task"
+		v.TaskRoleARN = a.taskRole(d)
 	}
 	for _, described := range d.pattern.Containers {
 		v.ContainerDefinitions = append(v.ContainerDefinitions, (&container{pattern: described}).definitionView(a))
@@ -153,3 +153,5 @@ func (k *container) definitionView(a *account) containerDefinitionView {
 	}
 	return v
 }
+
+func (a *account) taskRole(d *definition) string { return "arn:aws:iam::" + a.id + ":role/" + d.family + "-task" }

@@ -15,6 +15,12 @@ type Subnet struct {
 	PublicIP   bool   // the tasks' interfaces have a public address
 	Endpoint   bool   // the VPC has an interface endpoint of ssmmessages
 	PrivateDNS bool   // which answers to the service's own name
+	// Outbound is where the security group of the tasks lets them go on port 443: an address range, "none", or empty for
+	// anywhere on all ports.
+	Outbound string
+	// Inbound is whom the security group of the endpoint admits on port 443: an address range, "none", or empty for the
+	// group of the tasks.
+	Inbound string
 }
 
 // The ids of the network; tasks show the first of them.
@@ -23,6 +29,8 @@ const (
 	vpcID      = "vpc-0b1c2d3e4f5061728"
 	natID      = "nat-0c1d2e3f405162738"
 	endpointID = "vpce-0d1e2f30415263748"
+	taskGroup  = "sg-0e1f203142536475a"
+	doorGroup  = "sg-0f2031425364758bb" // of the endpoint
 )
 
 // The shapes of EC2's query protocol, as far as they are asked for here (EC2 API Reference).
@@ -66,6 +74,7 @@ type endpointView struct {
 	Service string `xml:"serviceName"`
 	State   string `xml:"state"`
 	Private bool   `xml:"privateDnsEnabled"`
+	Group   string `xml:"groupSet>item>groupId"`
 }
 
 type interfacesAnswer struct {
@@ -76,6 +85,7 @@ type interfacesAnswer struct {
 type interfaceEntry struct {
 	ID     string `xml:"networkInterfaceId"`
 	Public string `xml:"association>publicIp,omitempty"`
+	Group  string `xml:"groupSet>item>groupId"`
 }
 
 // ec2Action serves what EC2 tells of the tasks' subnet.
@@ -111,15 +121,17 @@ func (e *Emulator) ec2Action(r *http.Request, body []byte, form url.Values) (any
 	case "DescribeVpcEndpoints":
 		var answer endpointsAnswer
 		if s.Endpoint {
-			answer.Endpoints = []endpointView{{endpointID, vpcID, "com.amazonaws." + e.fleet.region + ".ssmmessages", "available", s.PrivateDNS}}
+			answer.Endpoints = []endpointView{{endpointID, vpcID, "com.amazonaws." + e.fleet.region + ".ssmmessages", "available", s.PrivateDNS, doorGroup}}
 		}
 		return answer, nil
 	case "DescribeNetworkInterfaces":
-		entry := interfaceEntry{ID: "eni-0f10213243546576b"}
+		entry := interfaceEntry{ID: "eni-0f10213243546576b", Group: taskGroup}
 		if s.PublicIP {
 			entry.Public = "203.0.113.20"
 		}
 		return interfacesAnswer{Interfaces: []interfaceEntry{entry}}, nil
+	case "DescribeSecurityGroups":
+		return s.groups(form), nil
 	}
 	return nil, &apiError{Code: "InvalidAction", Message: "The action " + action + " is not valid for this web service."}
 }

@@ -22,6 +22,8 @@ func (e *Emulator) ecsAction(action string) (handler, bool) {
 		run = e.listTasks
 	case "DescribeTasks":
 		run = e.describeTasks
+	case "DescribeContainerInstances":
+		run = e.describeContainerInstances
 	case "ListTaskDefinitions":
 		run = e.listTaskDefinitions
 	case "DescribeTaskDefinition":
@@ -53,6 +55,7 @@ func (e *Emulator) ecsResource(action string, r *request) string {
 	in, err := decode[struct {
 		Cluster           string
 		Clusters, Tasks   []string
+		Instances         []string `json:"containerInstances"`
 		Services          []string
 		Service, Task     string
 		ContainerInstance string
@@ -76,6 +79,8 @@ func (e *Emulator) ecsResource(action string, r *request) string {
 		return arn("task", in.Tasks[0])
 	case action == "StopTask":
 		return arn("task", in.Task)
+	case action == "DescribeContainerInstances" && len(in.Instances) > 0:
+		return arn("container-instance", in.Instances[0])
 	}
 	return "*"
 }

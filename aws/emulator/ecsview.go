@@ -373,8 +373,12 @@ func (k *container) view(a *account) containerView {
 	}
 	if !t.pattern.ExecOff && !k.agent.Absent {
 		agent := managedAgentView{Name: "ExecuteCommandAgent", LastStatus: k.agent.Status, Reason: k.agent.Reason}
-		if k.agent.Status != "PENDING" {
-			agent.LastStartedAt = when(k.since)
+		started := k.since
+		if every := k.agent.Restarts; every > 0 {
+			started = started.Add(a.emulator.now().Sub(started).Truncate(every))
+		}
+		if k.agent.Status != "PENDING" || k.agent.Restarts > 0 {
+			agent.LastStartedAt = when(started)
 		}
 		v.ManagedAgents = []managedAgentView{agent}
 	}

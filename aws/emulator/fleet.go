@@ -66,6 +66,7 @@ type Task struct {
 	Launch           string // FARGATE, EC2 or EXTERNAL
 	CapacityProvider string // FARGATE_SPOT, …; the launch type goes with it
 	PlatformVersion  string // 1.4.0 on Fargate
+	ECSAgent         string // version on the container instance, where there is one: 1.79.0
 	NoRole           bool   // the definition names no task role
 	PIDMode          string // task: all containers share their processes
 	OverrideRole     string // ARN, given when the task was started
@@ -98,4 +99,6 @@ type Agent struct {
 	Status string // RUNNING; PENDING, STOPPED
 	Reason string
 	Absent bool // no agent was ever injected
+	// Restarts is how often the agent is started anew, since it was started first: it crashes each time.
+	Restarts time.Duration
 }

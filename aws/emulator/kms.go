@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"culvert/tunnel/wire"
@@ -202,6 +203,20 @@ func (c *channel) open(body []byte) ([]byte, error) {
 		return body, nil
 	}
 	return e.decrypt(body)
+}
+
+// mayDecrypt asks IAM whether the task's role may decrypt data keys: the agent has no other credentials.
+func (a *agent) mayDecrypt() error {
+	t := a.session.container.task
+	role := or(t.pattern.OverrideRole, a.data.emulator.fleet.taskRole(t.definition))
+	name := role[strings.LastIndexByte(role, '/')+1:]
+	bearer := caller{ARN: "arn:aws:sts::" + a.data.emulator.fleet.id + ":assumed-role/" + name + "/" + t.id}
+	err := a.data.admit(&request{Caller: bearer, Region: a.data.emulator.fleet.region}, "kms", "Decrypt", a.data.keyARN())
+	if err != nil {
+		// agent/session/crypto/kms.go and datachannel.go of amazon-ssm-agent, put together
+		return sessionError("Fetching data key failed: Unable to retrieve data key, Error when decrypting data key " + err.Error())
+	}
+	return nil
 }
 
 // challenge has the client prove that it holds the data key, and turns encryption on.

@@ -277,15 +277,19 @@ type sessionView struct {
 	Owner        string
 	Reason       string `json:",omitempty"`
 	AccessType   string
+	Longest      string `json:"MaxSessionDuration,omitempty"` // minutes
 }
 
 func (s *session) view() sessionView {
-	status := s.status()
+	status, longest := s.status(), ""
+	if limit := s.data.knobs().Longest; limit > 0 {
+		longest = strconv.Itoa(int(limit / time.Minute))
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return sessionView{
 		SessionID: s.id, Target: s.order.Target, Status: status, StartDate: when(s.started), EndDate: when(s.ended),
-		DocumentName: s.order.DocumentName, Owner: s.owner.ARN, Reason: s.order.Reason, AccessType: "Standard",
+		DocumentName: s.order.DocumentName, Owner: s.owner.ARN, Reason: s.order.Reason, AccessType: "Standard", Longest: longest,
 	}
 }
 

@@ -44,7 +44,45 @@ func (x *examination) leftoversCheck() Check {
 	}
 }
 
+// endedCheck looks for tunnels that were cut although nothing broke.
+func (x *examination) endedCheck() Check {
+	return Check{
+		ID: checkEnded, Name: "no session of yours has run into the account's maximum duration", After: []string{checkIdentity},
+		Causes: []Cause{
+			{"G5", "sessions of this caller ended when they had lasted as long as the account lets them", "raise the maximum session duration in Session Manager's preferences, or expect a new session then: open connections break, the tunnel stays"},
+		},
+		Run: func(ctx context.Context) Finding {
+			if x.identity.ARN == "" {
+				return skip("it is not known who the caller is")
+			}
+			ended, err := x.client.EndedSessions(ctx, x.identity.ARN)
+			if err != nil {
+				return blind(err)
+			}
+			var last aws.PastSession
+			expired := 0
+			for _, s := range ended {
+				if s.Expired() && time.Since(s.Ended) < recently {
+					expired, last = expired+1, s
+				}
+			}
+			evidence := []string{fmt.Sprintf("%d ended", len(ended))}
+			if expired == 0 {
+				return pass(evidence...)
+			}
+			return advise(evidence, &AdviceError{
+				ID:      "G5",
+				Problem: fmt.Sprintf("%d sessions of the last day were ended by the account's maximum session duration of %s, the last one %s at %s", expired, last.Longest, last.ID, last.Ended.UTC().Format(time.RFC3339)),
+				Advice: "culvert opens another session each time, open connections break: raise \"Maximum session duration\" in the preferences of Session Manager in " + x.client.Region() +
+					" (document SSM-SessionManagerRunShell, maxSessionDuration; at most 1440 minutes), or switch it off",
+			})
+		},
+	}
+}
+
 const (
+	// recently a session has ended that is worth a word.
+	recently = 24 * time.Hour
 	// leftAfter a session is old enough to be asked about.
 	leftAfter = time.Hour
 	// soon is when the end of credentials is worth a word.

@@ -72,7 +72,7 @@ func ecsCause(err error) string {
 		return ""
 	}
 	switch e.Suspect {
-	case aws.SuspectPlatform:
+	case aws.SuspectPlatform, aws.SuspectECSAgent:
 		return "C2"
 	case aws.SuspectNoRole:
 		return "C4"
@@ -120,6 +120,8 @@ func sessionCause(err error) string {
 	}
 	if e, ok := errors.AsType[*tunnel.ClosedError](err); ok {
 		switch {
+		case e.Undecrypted() != nil:
+			return "E4"
 		case e.Unresolved():
 			return "F6"
 		case e.Refused():

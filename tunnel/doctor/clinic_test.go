@@ -105,6 +105,12 @@ func (c *clinic) fault(change func(*emulator.Faults)) *clinic {
 	return c
 }
 
+// brisk is for a path that ends before a session, so that nothing is worth waiting for.
+func (c *clinic) brisk() *clinic {
+	c.options.Patience = 200 * time.Millisecond
+	return c
+}
+
 // examine runs the doctor and makes sure that it leaves nothing behind.
 func (c *clinic) examine() doctor.Report {
 	c.Helper()

@@ -163,10 +163,11 @@ func (x *examination) agentCheck() Check {
 			{"C2", "no agent, on a Fargate platform before 1.4.0 (Windows 1.0.0) or an ECS agent before 1.50.2", "use a newer platform and deploy anew"},
 			{"C3", "ExecuteCommandAgent is PENDING, STOPPED or missing", "wait a minute when PENDING; else readonlyRootFilesystem, task role, keys in the environment, route to ssmmessages, memory"},
 			{"C4", "ExecuteCommandAgent is STOPPED and the task has no task role", "give the task definition a task role with the four ssmmessages actions"},
+			{"C11", "ExecuteCommandAgent is started again and again: its lastStartedAt changes while it is watched", "more memory for the task; else as for C3"},
 			{"C6", "the container has no runtimeId: it has not started", "wait, or look at the container's reason"},
 		},
-		Run: func(context.Context) Finding {
-			return x.judge(stageAgent, func() Finding {
+		Run: func(ctx context.Context) Finding {
+			f := x.judge(stageAgent, func() Finding {
 				a := x.found.Container.Agent
 				if a.Status == "" {
 					if err := x.gapOf("details of tasks"); err != nil {
@@ -180,6 +181,10 @@ func (x *examination) agentCheck() Check {
 				}
 				return pass(evidence...)
 			})
+			if crash := x.crashes(ctx, f.Err); crash != nil {
+				f.Err = crash
+			}
+			return f
 		},
 	}
 }

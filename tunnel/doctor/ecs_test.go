@@ -149,7 +149,7 @@ func TestC2PlatformIsTooOld(t *testing.T) {
 
 func TestC3AgentIsStarting(t *testing.T) {
 	t.Parallel()
-	newClinic(t, with(func(task *emulator.Task) { task.Containers[0].Agent.Status = "PENDING" })).finds("agent", "C3", "still starting", "up to a minute")
+	newClinic(t, with(func(task *emulator.Task) { task.Containers[0].Agent.Status = "PENDING" })).brisk().finds("agent", "C3", "still starting", "up to a minute")
 }
 
 // stopped is an agent that gave up.
@@ -176,7 +176,7 @@ func TestC4NoTaskRole(t *testing.T) {
 
 func TestC5RoleLacksTheActions(t *testing.T) {
 	t.Parallel()
-	c := newClinic(t, with(func(task *emulator.Task) { task.Containers[0].Agent = stopped }))
+	c := newClinic(t, with(func(task *emulator.Task) { task.Containers[0].Agent = stopped })).brisk()
 	if err := c.account.Attach("role/s-task", []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ssmmessages:Open*","Resource":"*"}]}`)); err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +216,7 @@ func TestC8NoWayToSessionManager(t *testing.T) {
 			t.Parallel()
 			f := with(func(task *emulator.Task) { task.Containers[0].Agent = stopped })
 			f.Subnet = c.subnet
-			report := newClinic(t, f).examine()
+			report := newClinic(t, f).brisk().examine()
 			r := resultOf(t, report, "network")
 			if c.want == "" {
 				if r.Finding.Verdict != doctor.Pass {
@@ -233,7 +233,7 @@ func TestC8NoWayToSessionManager(t *testing.T) {
 
 func TestHintsThatMayNotBeLookedAtSayTheAction(t *testing.T) {
 	t.Parallel()
-	c := newClinic(t, with(func(task *emulator.Task) { task.Containers[0].Agent = stopped })).fault(func(f *emulator.Faults) {
+	c := newClinic(t, with(func(task *emulator.Task) { task.Containers[0].Agent = stopped })).brisk().fault(func(f *emulator.Faults) {
 		f.API = []emulator.APIFault{{Action: "iam:*"}, {Action: "ec2:*"}}
 	})
 	report := c.finds("agent", "C3")

@@ -23,6 +23,7 @@ type examination struct {
 	found     aws.Inspection // cluster
 	line      *line          // session
 	lineErr   error          // session: why the line did not open
+	network   aws.Network    // network: how the task gets to Session Manager; zero when that was not looked at
 	answer    Answer         // port
 	answerErr error          // port: *SilentError or *ShutError when nothing answered
 }
@@ -55,9 +56,12 @@ const (
 	checkHandshake   = "handshake"
 	checkPort        = "port"
 	checkAnswer      = "answer"
+	checkInstance    = "instance"
 	checkRole        = "role"
 	checkNetwork     = "network"
+	checkFirewall    = "firewall"
 	checkLeftovers   = "leftovers"
+	checkEnded       = "ended"
 	checkOutlook     = "outlook"
 )
 
@@ -71,7 +75,7 @@ func (x *examination) checks() []Check {
 	for i, u := range x.Probes {
 		all = append(all, x.probeCheck(i, u))
 	}
-	return append(all, x.roleCheck(), x.networkCheck(), x.leftoversCheck(), x.outlookCheck())
+	return append(all, x.instanceCheck(), x.roleCheck(), x.networkCheck(), x.firewallCheck(), x.leftoversCheck(), x.endedCheck(), x.outlookCheck())
 }
 
 // close ends what the examination has opened.

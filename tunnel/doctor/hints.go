@@ -60,6 +60,7 @@ func (x *examination) networkCheck() Check {
 			if err != nil {
 				return blind(err)
 			}
+			x.network = n
 			evidence := []string{fmt.Sprintf("%s in %s: default route %s, ssmmessages endpoint %s", subnet, n.VPC, orElse(n.Default, "none"), orElse(n.Endpoint, "none"))}
 			if n.Reaches() {
 				return pass(evidence...)
@@ -75,6 +76,80 @@ func (x *examination) networkCheck() Check {
 				a.Advice = "run: aws ec2 modify-vpc-endpoint --vpc-endpoint-id " + n.Endpoint + " --private-dns-enabled"
 			}
 			return advise(evidence, a)
+		},
+	}
+}
+
+func (x *examination) firewallCheck() Check {
+	return Check{
+		ID: checkFirewall, Name: "security groups let the task reach Session Manager", After: []string{checkCluster}, Behind: []string{checkNetwork},
+		Causes: []Cause{
+			{"C9", "the agent is not connected, and no security group of the task lets it out to Session Manager on port 443 (a hint)", "`aws ec2 authorize-security-group-egress …` on the task's security group"},
+			{"C10", "the agent is not connected, and the security groups of the ssmmessages endpoint do not admit the task on port 443 (a hint)", "`aws ec2 authorize-security-group-ingress …` on the endpoint's security group"},
+		},
+		Run: func(ctx context.Context) Finding {
+			n, t := x.network, x.found.Task
+			switch {
+			case !x.isAgentTrouble():
+				return skip("nothing points to the network")
+			case n.VPC == "":
+				return skip("the task's way to Session Manager is not known")
+			case !n.Reaches():
+				return skip("there is no way that they could close")
+			}
+			f, err := x.client.Firewall(ctx, t.Subnet, t.Address, n)
+			if err != nil {
+				return blind(err)
+			}
+			evidence := []string{"the task's: " + strings.Join(f.Task, ", ")}
+			if len(f.Endpoint) > 0 {
+				evidence = append(evidence, "the endpoint's: "+strings.Join(f.Endpoint, ", "))
+			}
+			var advice []*AdviceError
+			if !f.Out {
+				advice = append(advice, &AdviceError{
+					ID:      "C9",
+					Problem: fmt.Sprintf("%s does not let the task out to ssmmessages.%s on port 443", strings.Join(f.Task, ", "), x.client.Region()),
+					Advice:  "run: aws ec2 authorize-security-group-egress --group-id " + f.Task[0] + " --ip-permissions IpProtocol=tcp,FromPort=443,ToPort=443," + otherEnd(f.Endpoint, "IpRanges=[{CidrIp=0.0.0.0/0}]"),
+				})
+			}
+			if !f.In {
+				advice = append(advice, &AdviceError{
+					ID:      "C10",
+					Problem: fmt.Sprintf("%s of the endpoint %s does not admit the task on port 443", strings.Join(f.Endpoint, ", "), n.Endpoint),
+					Advice:  "run: aws ec2 authorize-security-group-ingress --group-id " + f.Endpoint[0] + " --ip-permissions IpProtocol=tcp,FromPort=443,ToPort=443," + otherEnd(f.Task, ""),
+				})
+			}
+			return advise(evidence, advice...)
+		},
+	}
+}
+
+// otherEnd names the other end of a rule in the words of the aws command: by its security group where it has one.
+func otherEnd(groups []string, otherwise string) string {
+	if len(groups) == 0 {
+		return otherwise
+	}
+	return "UserIdGroupPairs=[{GroupId=" + groups[0] + "}]"
+}
+
+// instanceCheck looks at the machine under the task, where there is one that can be looked at.
+func (x *examination) instanceCheck() Check {
+	return Check{
+		ID: checkInstance, Name: "the container instance's ECS agent knows ECS Exec", After: []string{checkCluster},
+		Run: func(context.Context) Finding {
+			i := x.found.Instance
+			if x.found.Task.Instance == "" {
+				return skip("no container instance is known: tasks on Fargate have none")
+			}
+			if err := x.gapOf("the container instance"); err != nil {
+				return blind(err)
+			}
+			evidence := []string{x.found.Task.Instance + ": ECS agent " + orElse(i.AgentVersion, "of unknown version")}
+			if !i.Old() {
+				return pass(evidence...)
+			}
+			return advise(evidence, &AdviceError{ID: "C2", Problem: "the ECS agent " + i.AgentVersion + " of the container instance is older than ECS Exec (1.50.2)", Advice: i.Remedy(x.found.Task.Cluster)})
 		},
 	}
 }

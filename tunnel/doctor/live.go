@@ -65,6 +65,11 @@ func (x *examination) sessionCheck() Check {
 				return fail(err)
 			}
 			x.lineErr = x.line.await(ctx, x.Patience)
+			if is[*aws.NotConnectedError](x.lineErr) {
+				if crash := x.restarted(ctx, x.found.Target); crash != nil {
+					return fail(crash)
+				}
+			}
 			var evidence []string
 			if x.line.trouble != nil && x.lineErr == nil {
 				evidence = append(evidence, "at first: "+x.line.trouble.Error())

@@ -1,0 +1,57 @@
+package emulator
+
+import (
+	"encoding/xml"
+	"net/url"
+	"slices"
+)
+
+type groupsAnswer struct {
+	XMLName xml.Name    `xml:"http://ec2.amazonaws.com/doc/2016-11-15/ DescribeSecurityGroupsResponse"`
+	Groups  []groupView `xml:"securityGroupInfo>item"`
+}
+
+type groupView struct {
+	ID  string     `xml:"groupId"`
+	VPC string     `xml:"vpcId"`
+	In  []ruleView `xml:"ipPermissions>item"`
+	Out []ruleView `xml:"ipPermissionsEgress>item"`
+}
+
+// ruleView is a permission; without ports it is about all of them.
+type ruleView struct {
+	Protocol string   `xml:"ipProtocol"`
+	From     int      `xml:"fromPort,omitempty"`
+	To       int      `xml:"toPort,omitempty"`
+	Groups   []string `xml:"groups>item>groupId"`
+	Ranges   []string `xml:"ipRanges>item>cidrIp"`
+}
+
+// groups are the security groups of the tasks and of the endpoint, those of them that are asked for.
+func (s Subnet) groups(form url.Values) groupsAnswer {
+	anywhere := ruleView{Protocol: "-1", Ranges: []string{"0.0.0.0/0"}}
+	tasks, door := groupView{ID: taskGroup, VPC: vpcID}, groupView{ID: doorGroup, VPC: vpcID, Out: []ruleView{anywhere}}
+	switch s.Outbound {
+	case "":
+		tasks.Out = []ruleView{anywhere}
+	case "none": // but for what a database needs
+		tasks.Out = []ruleView{{Protocol: "tcp", From: 5432, To: 5432, Ranges: []string{"10.20.0.0/16"}}}
+	default:
+		tasks.Out = []ruleView{{Protocol: "tcp", From: 443, To: 443, Ranges: []string{s.Outbound}}}
+	}
+	switch s.Inbound {
+	case "":
+		door.In = []ruleView{{Protocol: "tcp", From: 443, To: 443, Groups: []string{taskGroup}}}
+	case "none":
+		door.In = []ruleView{{Protocol: "tcp", From: 443, To: 443, Groups: []string{doorGroup}}}
+	default:
+		door.In = []ruleView{{Protocol: "tcp", From: 443, To: 443, Ranges: []string{s.Inbound}}}
+	}
+	var answer groupsAnswer
+	for _, g := range []groupView{tasks, door} {
+		if slices.Contains([]string{form.Get("GroupId.1"), form.Get("GroupId.2")}, g.ID) {
+			answer.Groups = append(answer.Groups, g)
+		}
+	}
+	return answer
+}

@@ -1,0 +1,124 @@
+package aws
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+)
+
+// Firewall is what security groups say about the way of a task to Session Manager.
+type Firewall struct {
+	Task     []string // security groups of the task's interface
+	Endpoint []string // of the endpoint, where the way leads to one
+	Out      bool     // those of the task may let it out to there
+	In       bool     // those of the endpoint may let it in; true without an endpoint
+}
+
+// Firewall looks at the security groups on the way that Network has found for an interface with a private address. What
+// they leave open counts as let through: an address range or a prefix list may hold the other end.
+func (c *Client) Firewall(ctx context.Context, subnet, address string, n Network) (Firewall, error) {
+	f := Firewall{In: true}
+	var interfaces struct {
+		Groups []string `xml:"networkInterfaceSet>item>groupSet>item>groupId"`
+	}
+	if err := c.query(ctx, ec2API(), "DescribeNetworkInterfaces", filters("subnet-id", subnet, "addresses.private-ip-address", address), &interfaces); err != nil {
+		return f, err
+	}
+	f.Task = interfaces.Groups
+	if n.Endpoint != "" && n.Private {
+		f.Endpoint = n.Groups
+	}
+	form := url.Values{}
+	wanted := slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(f.Task), f.Endpoint...))))
+	for i, id := range wanted {
+		form.Set(fmt.Sprintf("GroupId.%d", i+1), id)
+	}
+	if len(f.Task) == 0 {
+		return f, &AnswerError{Operation: "ec2:DescribeNetworkInterfaces", Problem: "no security group at " + address}
+	}
+	var described struct {
+		Groups []securityGroup `xml:"securityGroupInfo>item"`
+	}
+	if err := c.query(ctx, ec2API(), "DescribeSecurityGroups", form, &described); err != nil {
+		return f, err
+	}
+	own, _ := netip.ParseAddr(address)
+	f.In = len(f.Endpoint) == 0
+	for _, g := range described.Groups {
+		if slices.Contains(f.Task, g.ID) && slices.ContainsFunc(g.Out, func(r securityRule) bool { return r.leadsOut(f.Endpoint) }) {
+			f.Out = true
+		}
+		if slices.Contains(f.Endpoint, g.ID) && slices.ContainsFunc(g.In, func(r securityRule) bool { return r.admits(own, f.Task) }) {
+			f.In = true
+		}
+	}
+	return f, nil
+}
+
+// securityGroup is what is read of a security group.
+type securityGroup struct {
+	ID  string         `xml:"groupId"`
+	In  []securityRule `xml:"ipPermissions>item"`
+	Out []securityRule `xml:"ipPermissionsEgress>item"`
+}
+
+type securityRule struct {
+	Protocol string   `xml:"ipProtocol"`
+	From     int      `xml:"fromPort"`
+	To       int      `xml:"toPort"`
+	Groups   []string `xml:"groups>item>groupId"`
+	Ranges   []string `xml:"ipRanges>item>cidrIp"`
+	Ranges6  []string `xml:"ipv6Ranges>item>cidrIpv6"`
+	Prefixes []string `xml:"prefixListIds>item>prefixListId"`
+}
+
+// https reports whether the rule is about TCP port 443.
+func (r securityRule) https() bool {
+	return r.Protocol == "-1" || (r.Protocol == "tcp" || r.Protocol == "6") && r.From <= 443 && 443 <= r.To
+}
+
+// leadsOut reports whether the rule may let a task out to an endpoint with these groups or, without any, to an address of
+// AWS's own.
+func (r securityRule) leadsOut(endpoint []string) bool {
+	switch {
+	case !r.https():
+		return false
+	case len(r.Prefixes) > 0 || len(r.Ranges6) > 0:
+		return true
+	case len(endpoint) > 0:
+		return len(r.Ranges) > 0 || slices.ContainsFunc(r.Groups, func(g string) bool { return slices.Contains(endpoint, g) })
+	}
+	return slices.ContainsFunc(r.Ranges, func(text string) bool {
+		all, err := netip.ParsePrefix(text)
+		return err != nil || !within(all)
+	})
+}
+
+// within reports whether a range lies wholly in one of the private ones, where nothing of AWS's is.
+func within(all netip.Prefix) bool {
+	for _, text := range []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"} {
+		private := netip.MustParsePrefix(text)
+		if private.Bits() <= all.Bits() && private.Contains(all.Addr()) {
+			return true
+		}
+	}
+	return false
+}
+
+// admits reports whether the rule may let an address with these groups in.
+func (r securityRule) admits(own netip.Addr, groups []string) bool {
+	switch {
+	case !r.https():
+		return false
+	case len(r.Prefixes) > 0 || len(r.Ranges6) > 0:
+		return true
+	case slices.ContainsFunc(r.Groups, func(g string) bool { return slices.Contains(groups, g) }):
+		return true
+	}
+	return slices.ContainsFunc(r.Ranges, func(text string) bool {
+		all, err := netip.ParsePrefix(text)
+		return err != nil || !own.IsValid() || all.Contains(own)
+	})
+}

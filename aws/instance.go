@@ -1,0 +1,55 @@
+package aws
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+)
+
+// Instance is the container instance that a task runs on. A task on Fargate has none.
+type Instance struct {
+	ARN          string
+	AgentVersion string // of the ECS agent, which injects the exec agents; empty when ECS does not tell
+}
+
+// Old reports whether the instance's ECS agent is known to be older than ECS Exec, which came with 1.50.2.
+func (i Instance) Old() bool {
+	oldest := [3]int{1, 50, 2}
+	parts := strings.SplitN(i.AgentVersion, ".", len(oldest))
+	if len(parts) != len(oldest) {
+		return false
+	}
+	for at, want := range oldest {
+		n, err := strconv.Atoi(parts[at])
+		if err != nil || n > want {
+			return false
+		}
+		if n < want {
+			return true
+		}
+	}
+	return false
+}
+
+// Remedy is how its ECS agent is brought up to date.
+func (i Instance) Remedy(cluster string) string {
+	return "run: aws ecs update-container-agent --cluster " + cluster + " --container-instance " + lastPart(i.ARN)
+}
+
+// instance describes a container instance of a cluster.
+func (c *Client) instance(ctx context.Context, cluster, arn string) (Instance, error) {
+	out, err := call(ctx, c, place{Cluster: cluster, Resource: arn}, func(ctx context.Context) (*ecs.DescribeContainerInstancesOutput, error) {
+		return c.ecs.DescribeContainerInstances(ctx, &ecs.DescribeContainerInstancesInput{Cluster: &cluster, ContainerInstances: []string{arn}})
+	})
+	if err != nil {
+		return Instance{}, err
+	}
+	found := Instance{ARN: arn}
+	if len(out.ContainerInstances) > 0 && out.ContainerInstances[0].VersionInfo != nil {
+		found.AgentVersion = strings.TrimPrefix(firstLine(sdk.ToString(out.ContainerInstances[0].VersionInfo.AgentVersion)), "v")
+	}
+	return found, nil
+}

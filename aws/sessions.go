@@ -1,0 +1,59 @@
+package aws
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
+)
+
+// PastSession is a session at the service, open or ended.
+type PastSession struct {
+	ID, Target, Owner string
+	Started           time.Time
+	Ended             time.Time     // zero while it is open
+	Longest           time.Duration // that the account lets it last; 0 when it has no limit
+}
+
+// atLimit is how far from its limit a session may end that its limit has ended: AWS writes both times down by itself.
+const atLimit = 30 * time.Second
+
+// Expired reports whether the account's maximum duration has ended it.
+func (s PastSession) Expired() bool {
+	return s.Longest > 0 && !s.Ended.IsZero() && (s.Ended.Sub(s.Started)-s.Longest).Abs() < atLimit
+}
+
+// ActiveSessions are the open sessions of an owner (an ARN), oldest first, of those that the service lists first.
+func (c *Client) ActiveSessions(ctx context.Context, owner string) ([]PastSession, error) {
+	return c.sessions(ctx, owner, ssmtypes.SessionStateActive)
+}
+
+// EndedSessions are the sessions of an owner (an ARN) that have ended, oldest first, of those that the service lists first.
+func (c *Client) EndedSessions(ctx context.Context, owner string) ([]PastSession, error) {
+	return c.sessions(ctx, owner, ssmtypes.SessionStateHistory)
+}
+
+func (c *Client) sessions(ctx context.Context, owner string, state ssmtypes.SessionState) ([]PastSession, error) {
+	out, err := c.ssm.DescribeSessions(ctx, &ssm.DescribeSessionsInput{
+		State:   state,
+		Filters: []ssmtypes.SessionFilter{{Key: ssmtypes.SessionFilterKeyOwner, Value: &owner}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list sessions: %w", c.explain(ctx, err, place{}))
+	}
+	var found []PastSession
+	for _, s := range out.Sessions {
+		minutes, _ := strconv.Atoi(sdk.ToString(s.MaxSessionDuration)) // empty without a limit
+		found = append(found, PastSession{
+			ID: firstLine(sdk.ToString(s.SessionId)), Target: firstLine(sdk.ToString(s.Target)), Owner: sdk.ToString(s.Owner),
+			Started: sdk.ToTime(s.StartDate), Ended: sdk.ToTime(s.EndDate), Longest: time.Duration(minutes) * time.Minute,
+		})
+	}
+	slices.SortFunc(found, func(a, b PastSession) int { return a.Started.Compare(b.Started) })
+	return found, nil
+}

@@ -32,8 +32,13 @@ func TestMain(m *testing.M) {
 // the table below.
 func TestStories(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata",
+	testscript.Run(t, stories("testdata"))
+}
+
+// stories are the scripts of a directory.
+func stories(dir string) testscript.Params {
+	return testscript.Params{
+		Dir:                 dir,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup:               quiet,
@@ -58,7 +63,7 @@ func TestStories(t *testing.T) {
 			"terminal":  terminal,
 			"typed":     typed,
 		},
-	})
+	}
 }
 
 // patience is how long a story waits for something that should come at once.

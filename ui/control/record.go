@@ -150,6 +150,16 @@ func (d Dir) Write(r Record) error {
 	return nil
 }
 
+// overwrite keeps a record in the place of the older one, which is all the room that a full disk has. When even that
+// fails no record is whole, which counts as a crash.
+func (d Dir) overwrite(r Record) error {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(d.record(r.Name), body, 0o600)
+}
+
 // Read returns the record of a name; the error is fs.ErrNotExist when there is none. One that cannot be read, as a full
 // disk leaves it, counts as the record of a crash.
 func (d Dir) Read(name string) (Record, error) {
@@ -171,7 +181,11 @@ func (d Dir) Fail(name string, failure *SetError) error {
 		return &FileError{Doing: "read the record of the tunnels", Err: err}
 	}
 	r.Failure = failure
-	return d.Write(r)
+	err = d.Write(r)
+	if err != nil && d.overwrite(r) == nil {
+		return nil
+	}
+	return err
 }
 
 // Export adds to a record the variables that have to be blanked when its set ends.

@@ -61,19 +61,32 @@ func (g *GitHub) Check() error {
 	return nil
 }
 
+// appendTo adds a text to a file, or nothing: half of it would make the runner refuse what is there already.
 func appendTo(variable, path, text string) error {
 	if path == "" {
 		return nil
 	}
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600) //nolint:gosec // the runner names it
 	if err == nil {
-		_, err = file.WriteString(text)
+		var n int
+		if n, err = file.WriteString(text); err != nil && n > 0 {
+			err = errors.Join(err, takeBack(file, int64(n)))
+		}
 		err = errors.Join(err, file.Close())
 	}
 	if err != nil {
 		return &FileError{Variable: variable, Err: err}
 	}
 	return nil
+}
+
+// takeBack removes the last n bytes of a file.
+func takeBack(file *os.File, n int64) error {
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	return file.Truncate(info.Size() - n)
 }
 
 // Pair is a name with its value.

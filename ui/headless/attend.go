@@ -1,0 +1,126 @@
+package headless
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"culvert/tunnel"
+)
+
+const trafficEvery = 10 * time.Second
+
+// attend follows the tunnels: it starts the probes, prints the events and decides when it is over.
+func (r *run) attend(ctx, probing context.Context, events <-chan tunnel.Event) error {
+	late := time.NewTimer(r.Wait - time.Since(r.started))
+	defer late.Stop()
+	every := r.Traffic
+	if every == 0 {
+		every = trafficEvery
+	}
+	traffic := time.NewTicker(every)
+	defer traffic.Stop()
+	stop := ctx.Done()
+	for {
+		if r.printer.err != nil && r.program == nil { // beside a command the events are not what it is about
+			return fmt.Errorf("print events: %w", r.printer.err)
+		}
+		select {
+		case <-stop:
+			if r.child == nil {
+				return r.stopped(ctx)
+			}
+			stop = nil // the command is told, and ends the run
+		case code := <-r.child:
+			return r.ended(code)
+		case <-late.C:
+			if t := r.unready(); t != nil {
+				return &UnreadyError{Forward: t.Spec().Remote.String(), Wait: r.Wait, Err: t.trouble}
+			}
+		case <-traffic.C:
+			r.traffic()
+		case e, more := <-events:
+			if !more {
+				return errors.New("the engine was closed")
+			}
+			if err := r.event(probing, e); err != nil {
+				return err
+			}
+		case p := <-r.probed:
+			if err := r.result(ctx, p); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// event prints what happened to a tunnel and takes it into account.
+func (r *run) event(probing context.Context, e tunnel.Event) error {
+	t := r.tracked(e.Tunnel)
+	if t == nil {
+		return nil
+	}
+	if e.Ended != nil {
+		r.Board.connection(e.Tunnel, e.Ended)
+		r.printer.event(newConnectionEvent(e))
+		return nil
+	}
+	t.state = e.State
+	r.printer.event(newStateEvent(e, t))
+	if e.Err != nil {
+		t.trouble = e.Err
+	}
+	switch {
+	case e.State == tunnel.Failed:
+		t.lost = &LostError{Tunnel: e.Tunnel, Err: e.Err}
+		if !t.ready || r.allLost() && r.child == nil {
+			return r.firstLost()
+		}
+	case e.State == tunnel.Open && !t.probing:
+		t.probing = true
+		r.probes.Go(func() { r.prove(probing, e.Tunnel, prober{tunnel: t.Tunnel, probe: r.probeOf(t), roots: r.Roots}) })
+	}
+	return nil
+}
+
+// ended decides what the end of the command means.
+func (r *run) ended(code int) error {
+	lost := r.firstLost()
+	switch {
+	case lost != nil && !r.Command.KeepGoing:
+		return fmt.Errorf("while %q ran, which ended with %d: %w", r.Command.Args[0], code, lost)
+	case lost != nil:
+		r.notices.say("warning: " + lost.Error())
+		r.GitHub.Warn(lost.Error(), Remedy(lost))
+	}
+	if code != 0 {
+		return &EndError{Name: r.Command.Args[0], Code: code}
+	}
+	return nil
+}
+
+// stopped decides what being told to stop means.
+func (r *run) stopped(ctx context.Context) error {
+	if err := r.firstLost(); err != nil {
+		return err
+	}
+	for _, t := range r.tunnels {
+		if !t.healthy() {
+			return &StoppedError{Doing: fmt.Sprintf("tunnel %d was %s", t.ID(), t.condition()), Cause: context.Cause(ctx)}
+		}
+	}
+	return nil
+}
+
+// traffic prints the totals of the tunnels on which something has changed.
+func (r *run) traffic() {
+	for _, t := range r.tunnels {
+		s := t.Stats()
+		if s.Sent == t.shown.Sent && s.Received == t.shown.Received && s.Connections == t.shown.Connections {
+			continue
+		}
+		t.shown = s
+		r.printer.event(trafficEvent{head: newHead(time.Now(), "traffic", t.ID()), Sent: s.Sent, Received: s.Received, Connections: s.Connections})
+	}
+}

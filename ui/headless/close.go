@@ -1,0 +1,63 @@
+package headless
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"culvert/tunnel"
+)
+
+const (
+	closeTimeout = 5 * time.Second // for terminating the sessions
+	drainTimeout = time.Second     // for the events of that
+)
+
+// close ends the tunnels, prints what that brings about and the end of each. Its own time limit holds, as ctx may be
+// over already.
+func (r *run) close(ctx context.Context, events <-chan tunnel.Event) error {
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- r.Engine.Close(closing) }()
+	late := time.NewTimer(closeTimeout + drainTimeout)
+	defer late.Stop()
+	for delivered := false; !delivered; {
+		select {
+		case e, more := <-events: // closed by the engine when it is done
+			if delivered = !more; more {
+				r.lastEvent(e)
+			}
+		case <-late.C:
+			delivered = true
+		}
+	}
+	err := <-done
+	r.traffic()
+	for _, t := range r.tunnels {
+		e := closedEvent{head: newHead(time.Now(), "closed", t.ID()), Reason: "stopped"}
+		if t.lost != nil {
+			e.Reason = "lost"
+			e.Error, e.Remedy = words(t.lost)
+		}
+		r.printer.event(e)
+	}
+	if err != nil {
+		return fmt.Errorf("terminate the sessions: %w", err)
+	}
+	return nil
+}
+
+// lastEvent prints an event that arrives while everything is being closed: nothing is decided by it any more.
+func (r *run) lastEvent(e tunnel.Event) {
+	t := r.tracked(e.Tunnel)
+	switch {
+	case t == nil:
+	case e.Ended != nil:
+		r.Board.connection(e.Tunnel, e.Ended)
+		r.printer.event(newConnectionEvent(e))
+	default:
+		t.state = e.State
+		r.printer.event(newStateEvent(e, t))
+	}
+}

@@ -1,0 +1,67 @@
+package headless
+
+import (
+	"culvert/aws"
+	"culvert/tunnel"
+)
+
+// tracked is a tunnel with what the face knows of it.
+type tracked struct {
+	*tunnel.Tunnel
+
+	target  aws.Target
+	state   tunnel.State
+	probing bool
+	ready   bool
+	probe   Probe
+	proxy   string // its URL, once it is proved to be one
+	trouble error  // the last obstacle on the way to ready
+	lost    error  // set in state Failed
+	shown   tunnel.Stats
+}
+
+// local is the listener as it is printed.
+func (t *tracked) local() string {
+	if socket := t.Spec().Socket; socket != "" {
+		return socket
+	}
+	return t.Addr().String()
+}
+
+func (t *tracked) healthy() bool {
+	return t.ready && (t.state == tunnel.Open || t.state == tunnel.Asleep)
+}
+
+func (t *tracked) condition() string {
+	if t.state == tunnel.Open {
+		return "being probed"
+	}
+	return t.state.String()
+}
+
+func (r *run) tracked(id tunnel.ID) *tracked {
+	for _, t := range r.tunnels {
+		if t.ID() == id {
+			return t
+		}
+	}
+	return nil
+}
+
+func (r *run) allLost() bool {
+	for _, t := range r.tunnels {
+		if t.lost == nil {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *run) firstLost() error {
+	for _, t := range r.tunnels {
+		if t.lost != nil {
+			return t.lost
+		}
+	}
+	return nil
+}

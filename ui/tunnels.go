@@ -258,6 +258,9 @@ func plural(n int, noun string) string {
 func (p *tunnelsPane) draw(w, h int) []string {
 	t := p.app.theme
 	if len(p.rows) == 0 {
+		if where := p.begin(); where != "" {
+			return []string{" " + t.muted.paint("none open "+t.glyph.dot) + " " + t.strong.paint(where)}
+		}
 		return []string{" " + t.muted.paint(p.nothing())}
 	}
 	why := p.why(w)
@@ -266,6 +269,24 @@ func (p *tunnelsPane) draw(w, h int) []string {
 	}
 	lines := p.table.draw(w, h-len(why), p.app.below)
 	return append(lines, why...)
+}
+
+// begin leads a newcomer from where the screen is to the first tunnel; empty where nothing is proposed.
+func (p *tunnelsPane) begin() string {
+	to, at, keys := p.app.o.Begin, p.app.browse, p.app.keys
+	if to.Service == "" {
+		return ""
+	}
+	way := keys.forward.shortest() + " on " + to.Service + ", then " + keys.in.shortest()
+	switch {
+	case at.depth == atClusters:
+		way = keys.in.shortest() + " on " + to.Cluster + ", then " + way
+	case at.cluster != to.Cluster || at.depth > atServices && at.service != to.Service:
+		way = keys.back.shortest() + ", then look for " + to.Cluster + "/" + to.Service
+	case at.depth > atServices:
+		way = keys.forward.shortest() + ", then " + keys.in.shortest()
+	}
+	return "begin here: " + way
 }
 
 func (p *tunnelsPane) nothing() string {

@@ -259,3 +259,23 @@ func TestEventsOfOtherPlacesAreKeptApart(t *testing.T) {
 		t.Errorf("got %s here and %s there, want open and asleep", here.State, there.State)
 	}
 }
+
+func TestANewcomerIsLedToTheFirstTunnel(t *testing.T) {
+	c := sampleAccount()
+	o := Options{Demo: true, Begin: aws.Target{Cluster: c.Clusters[0].Name, Service: c.Clusters[0].Services[0].Name}}
+	a := newTestApp(t, o, 80, 24)
+	arrives(a, c)
+	cluster, service := o.Begin.Cluster, o.Begin.Service
+	want(t, a, "begin here: enter on "+cluster+", then F on "+service+", then enter")
+	golden(t, "demo-80x24", shot(a))
+	press(t, a, "enter")
+	want(t, a, "begin here: F on "+service+", then enter")
+	press(t, a, "G", "enter") // another service
+	want(t, a, "begin here: esc, then look for "+cluster+"/"+service)
+	press(t, a, "esc", "g", "enter")
+	want(t, a, "begin here: F, then enter")
+	addRow(a, somewhere("127.0.0.1:3128"))
+	wantNot(t, a, "begin here")
+	b := visiting(t, c, 80, 24) // an account of one's own
+	wantNot(t, b, "begin here")
+}

@@ -37,6 +37,7 @@ type Options struct {
 	Refresh         time.Duration // how often to look again; 0 is 10 s
 	KeepAlive       time.Duration // that the dialog proposes
 	Demo            bool          // the account is the embedded one
+	Begin           aws.Target    // cluster and service that a newcomer is led to; zero: nowhere
 
 	Start []Start                                      // opened as soon as the account is
 	Saved Saved                                        // tunnels and groups of the config files

@@ -46,7 +46,7 @@ func (a *app) plainDemo(ctx context.Context, aim *aim, forwards *forwards) error
 		forwards.forms = []string{"3128"}
 	}
 	if !aim.given() {
-		aim.cluster, aim.service = "automation", "squid"
+		aim.cluster, aim.service = demoCluster, demoService
 	}
 	wanted, err := a.wanted(aim, forwards)
 	if err != nil {

@@ -72,6 +72,15 @@ func (a *app) toStart(aim *aim, forwards *forwards) ([]ui.Start, error) {
 }
 
 func (a *app) screenOptions(ctx context.Context, s *screenAccount) ui.Options {
+	o := a.usualOptions(ctx, s)
+	if o.Demo {
+		o.Begin = aws.Target{Cluster: demoCluster, Service: demoService}
+		o.Refresh = min(o.Refresh, demoRefresh)
+	}
+	return o
+}
+
+func (a *app) usualOptions(ctx context.Context, s *screenAccount) ui.Options {
 	return ui.Options{
 		Connect: s.connect,
 		Engine:  func(c *aws.Client) *tunnel.Engine { return s.engine(ctx, c) },
@@ -140,6 +149,9 @@ func (s *screenAccount) connect(ctx context.Context, profile, region string) (*a
 	if flags.demo {
 		s.once.Do(func() { //nolint:contextcheck // the account lives until it is closed
 			s.demo, s.failed = startDemo(emulator.Options{Life: demoLife, Pace: demoPace, Log: s.log})
+			if s.failed == nil {
+				s.visitors.work.Go(func() { deploys(ctx, s.demo.emulator, firstDeployment, nextDeployment) })
+			}
 		})
 		if s.failed != nil {
 			return nil, s.failed

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"culvert/aws/emulator"
 	"culvert/tunnel"
 )
 
@@ -21,11 +22,35 @@ type visitors struct {
 	work   sync.WaitGroup
 }
 
-// How often something happens by itself in the demo, and how long a task takes from one status to the next.
+// What happens by itself on the screen of the demo is to be seen within a minute: something every few seconds, a task
+// that takes one or two of them from one status to the next, a look that misses neither, and deployments of the service
+// that a newcomer has a tunnel to.
 const (
-	demoLife = 9 * time.Second
-	demoPace = 3 * time.Second
+	demoLife    = 4 * time.Second
+	demoPace    = 2500 * time.Millisecond
+	demoRefresh = 2 * time.Second
+
+	firstDeployment = 35 * time.Second
+	nextDeployment  = 90 * time.Second
 )
+
+// Where a newcomer begins.
+const (
+	demoCluster = "automation"
+	demoService = "squid"
+)
+
+// deploys deploys the demo's service until ctx ends, after first and then every so often: tunnels are to follow.
+func deploys(ctx context.Context, account *emulator.Emulator, first, every time.Duration) {
+	for wait := first; ; wait = every {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		_ = account.Deploy(demoCluster, demoService) // it is always there
+	}
+}
 
 // proxyOfDemo is the port of the demo's squid service.
 const proxyOfDemo = 3128

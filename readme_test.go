@@ -61,6 +61,9 @@ func commands() map[string]func(*testing.T, *reader) {
 		"culvert status": runs("automation/squid", "status"),
 		"culvert down":   runs("default is down", "down"),
 
+		"culvert doctor -c automation -s squid --probe http://orders.internal/": runs("Nothing fails.", "doctor", "-c", "automation", "-s", "squid", "--probe", "http://orders.internal/"),
+		"culvert doctor policy -c automation":                                   runs("arn:aws:ecs:eu-west-1:111122223333:task/automation/*", "doctor", "policy", "-c", "automation"),
+
 		"culvert emulator": staysUntil("export AWS_ENDPOINT_URL=http://127.0.0.1:", "emulator"),
 		"aws ecs list-clusters": func(t *testing.T, r *reader) {
 			t.Helper()

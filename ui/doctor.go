@@ -84,10 +84,17 @@ func (a *app) consult(p *place, q aws.Query, remote tunnel.Endpoint) tea.Cmd {
 	return d.examine()
 }
 
-// examine begins anew.
-func (d *doctorPage) examine() tea.Cmd {
+// examine begins anew: with all checks, or with some and those that they need.
+func (d *doctorPage) examine(only ...string) tea.Cmd {
 	d.cancel()
-	d.results, d.report = nil, nil
+	options := d.options
+	options.Only = only
+	again := map[string]bool{}
+	for _, c := range doctor.Checks(options) {
+		again[c.ID] = true
+	}
+	d.results = slices.DeleteFunc(d.results, func(r doctor.Result) bool { return again[r.Check] })
+	d.report = nil
 	d.fill()
 	ctx, stop := context.WithCancel(d.app.ctx)
 	arrived := &arrivals{}
@@ -95,11 +102,12 @@ func (d *doctorPage) examine() tea.Cmd {
 	d.app.examining.Add(1)
 	return tea.Batch(d.app.hurry(), func() tea.Msg {
 		defer d.app.examining.Done()
-		report := doctor.Run(ctx, d.options, arrived.add)
+		report := doctor.Run(ctx, options, arrived.add)
 		return then(func() tea.Cmd {
 			stop()
 			if d.arrived == arrived { // not one that was begun anew
 				d.tick()
+				report.Results = slices.Clone(d.results) // those that were not run again as well
 				d.report = &report
 				d.fill()
 			}
@@ -207,7 +215,11 @@ func (d *doctorPage) help() []binding {
 	if d.all {
 		view = k.view.as("show less")
 	}
-	return []binding{k.copy.as("copy remedy"), k.doctor.as("again"), view, k.filter, k.back}
+	shown := []binding{k.copy.as("copy remedy"), k.doctor.as("all again")}
+	if _, failed := d.failed(); failed {
+		shown = append(shown, k.in.as("this again"))
+	}
+	return append(shown, view, k.filter, k.back)
 }
 
 func (d *doctorPage) update(msg tea.Msg) (tea.Cmd, bool) {
@@ -222,6 +234,8 @@ func (d *doctorPage) update(msg tea.Msg) (tea.Cmd, bool) {
 	switch {
 	case is(k, keys.doctor), is(k, keys.refresh):
 		return d.examine(), true
+	case is(k, keys.in):
+		return d.again(), true
 	case is(k, keys.view):
 		d.all = !d.all
 		d.fill()
@@ -234,6 +248,28 @@ func (d *doctorPage) update(msg tea.Msg) (tea.Cmd, bool) {
 		return nil, false
 	}
 	return nil, true
+}
+
+// failed is the row under the cursor if it can be run again by itself: all is done, and it has not passed.
+func (d *doctorPage) failed() (doctor.Result, bool) {
+	r, under := d.table.row()
+	return r, under && d.report != nil && r.Finding.Verdict != doctor.Pass
+}
+
+// again runs the check under the cursor anew, with those that it needs and those that it hides.
+func (d *doctorPage) again() tea.Cmd {
+	r, failed := d.failed()
+	if !failed {
+		d.app.say("only a check that has not passed can be run again by itself; " + d.app.keys.doctor.shortest() + " runs all of them")
+		return nil
+	}
+	only := []string{r.Check}
+	for _, behind := range d.results {
+		if behind.HiddenBy == r.Check {
+			only = append(only, behind.Check)
+		}
+	}
+	return d.examine(only...)
 }
 
 // copy takes the remedy of the row under the cursor.

@@ -2,6 +2,8 @@ package ui
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"culvert/aws"
@@ -30,6 +32,36 @@ func TestTheDoctorIsCalledFromTheBrowserAndAgain(t *testing.T) {
 	l.until("copied the remedy")
 	l.press("esc")
 	l.until("web")
+}
+
+func TestOneFailedCheckIsRunAgain(t *testing.T) {
+	l, account := newWorld(t, Options{})
+	for _, id := range account.Tasks("c", "web") {
+		if err := account.MapPort(id, 7000, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.until("as of")
+	l.press("enter", "d")
+	l.until("fails at port E6", "enter this again")
+
+	listed := account.Calls("DescribeSessions") // of checks that the port's does not need
+	server := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(server.Close)
+	for _, id := range account.Tasks("c", "web") {
+		if err := account.MapPort(id, 7000, server.Listener.Addr().String()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.press("enter")
+	l.until("nothing fails", "all is well")
+	if got := account.Calls("DescribeSessions"); got != listed {
+		t.Errorf("%d calls of checks that need not be run again", got-listed)
+	}
+	l.press("v")
+	l.until("port", "answer", "leftovers", "ended")
+	l.press("enter")
+	l.until("only a check that has not passed", "d runs all of them")
 }
 
 func TestAFailedTunnelPointsToTheDoctor(t *testing.T) {

@@ -25,7 +25,9 @@ type Options struct {
 	Roots  *x509.CertPool // of the probes' certificates; nil are the system's
 	// Patience is how long a temporary obstacle is waited out and a silent destination is listened to; 0 is 20 s.
 	Patience time.Duration
-	Log      *slog.Logger // nil discards
+	// Only are ids of the checks that are wanted: they are run, with all that they need, and no others. Empty is all.
+	Only []string
+	Log  *slog.Logger // nil discards
 }
 
 const defaultPatience = 20 * time.Second
@@ -81,11 +83,12 @@ type Finding struct {
 
 // Result is a check that was run, or not.
 type Result struct {
-	Check   string
-	Name    string
-	Finding Finding
-	Cause   string // id of the cause; empty when it passed, or is not one of the known
-	Took    time.Duration
+	Check    string
+	Name     string
+	Finding  Finding
+	Cause    string // id of the cause; empty when it passed, or is not one of the known
+	HiddenBy string // the failed check that does, for Skipped
+	Took     time.Duration
 }
 
 // Remedy is what to do about it; empty when nothing is wrong.
@@ -145,7 +148,7 @@ func Run(ctx context.Context, o Options, each func(Result)) Report {
 			started := time.Now()
 			switch {
 			case hidden != "":
-				r.Finding = Finding{Verdict: Skipped, Why: "hidden by " + hidden}
+				r.HiddenBy, r.Finding = hidden, Finding{Verdict: Skipped, Why: "hidden by " + hidden}
 			case ctx.Err() != nil:
 				r.Finding = Finding{Verdict: Skipped, Why: "stopped"}
 			default:

@@ -75,7 +75,28 @@ func (x *examination) checks() []Check {
 	for i, u := range x.Probes {
 		all = append(all, x.probeCheck(i, u))
 	}
-	return append(all, x.instanceCheck(), x.roleCheck(), x.networkCheck(), x.firewallCheck(), x.leftoversCheck(), x.endedCheck(), x.outlookCheck())
+	all = append(all, x.instanceCheck(), x.roleCheck(), x.networkCheck(), x.firewallCheck(), x.leftoversCheck(), x.endedCheck(), x.outlookCheck())
+	return needed(all, x.Only)
+}
+
+// needed are the wanted checks and those that they build on or wait for, in the order of all; without any wanted, all.
+func needed(all []Check, wanted []string) []Check {
+	if len(wanted) == 0 {
+		return all
+	}
+	is := map[string]bool{}
+	var need func(ids []string)
+	need = func(ids []string) {
+		for _, c := range all {
+			if slices.Contains(ids, c.ID) && !is[c.ID] {
+				is[c.ID] = true
+				need(c.After)
+				need(c.Behind)
+			}
+		}
+	}
+	need(wanted)
+	return slices.DeleteFunc(all, func(c Check) bool { return !is[c.ID] })
 }
 
 // close ends what the examination has opened.

@@ -95,6 +95,29 @@ func TestDoctorWorksUnderTheRecommendedPolicy(t *testing.T) {
 	}
 }
 
+func TestOnlySomeChecksAreRunWithThoseTheyNeed(t *testing.T) {
+	t.Parallel()
+	for only, want := range map[string]string{
+		"definition": "region credentials identity cluster service task exec agent definition",
+		"leftovers":  "region credentials identity leftovers",
+		"firewall":   "region credentials identity cluster service task exec agent session network firewall",
+	} {
+		c := newClinic(t, healthy(), "http://orders.internal/")
+		c.options.Only = []string{only}
+		report := c.examine()
+		var ran []string
+		for _, r := range report.Results {
+			ran = append(ran, r.Check)
+		}
+		if got := strings.Join(ran, " "); got != want {
+			t.Errorf("%s: got %s, want %s", only, got, want)
+		}
+		if started := c.account.Calls("StartSession"); (started > 0) != strings.Contains(want, "session") {
+			t.Errorf("%s: %d sessions were started", only, started)
+		}
+	}
+}
+
 func TestStoppedExaminationBlamesNobody(t *testing.T) {
 	t.Parallel()
 	c := newClinic(t, healthy())

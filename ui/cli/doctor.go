@@ -100,7 +100,9 @@ func (a *app) examine(ctx context.Context, c *consultation, args []string) error
 		acc.client, err = aws.Connect(ctx, connect)
 		return acc.client, err
 	}
-	found := doctor.Run(ctx, options, func(doctor.Result) {})
+	shown := a.progress(doctor.Checks(options))
+	found := doctor.Run(ctx, options, shown.take)
+	shown.stop()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

@@ -235,7 +235,7 @@ func (a *account) addTask(c *cluster, s *service, d *deployment, pattern Task) e
 		k.agent.Status = or(k.agent.Status, "RUNNING")
 		switch t.status {
 		case "RUNNING":
-			k.runtime = a.runtimeID(t)
+			k.start(a)
 		case "STOPPED":
 			k.runtime, k.agent.Status = a.runtimeID(t), "STOPPED"
 		default:

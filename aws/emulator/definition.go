@@ -154,4 +154,6 @@ func (k *container) definitionView(a *account) containerDefinitionView {
 	return v
 }
 
-func (a *account) taskRole(d *definition) string { return "arn:aws:iam::" + a.id + ":role/" + d.family + "-task" }
+func (a *account) taskRole(d *definition) string {
+	return "arn:aws:iam::" + a.id + ":role/" + d.family + "-task"
+}

@@ -171,7 +171,15 @@ func (a *account) run(t *task) {
 	}
 	t.status, t.started = "RUNNING", a.emulator.now()
 	for _, k := range t.containers {
-		k.runtime, k.since = a.runtimeID(t), t.started
+		k.since = t.started
+		k.start(a)
+	}
+}
+
+// start gives the container its id, unless it waits.
+func (k *container) start(a *account) {
+	if !k.pattern.NotStarted {
+		k.runtime = a.runtimeID(k.task)
 	}
 }
 

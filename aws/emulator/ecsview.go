@@ -371,7 +371,7 @@ func (k *container) view(a *account) containerView {
 		code := 0
 		v.ExitCode = &code
 	}
-	if !t.pattern.ExecOff && !k.agent.Absent {
+	if !t.pattern.ExecOff && !k.agent.Absent && !k.pattern.NotStarted {
 		agent := managedAgentView{Name: "ExecuteCommandAgent", LastStatus: k.agent.Status, Reason: k.agent.Reason}
 		started := k.since
 		if every := k.agent.Restarts; every > 0 {
@@ -391,6 +391,9 @@ func (k *container) image(a *account) string {
 
 // status of a container follows its task's.
 func (k *container) status() string {
+	if k.pattern.NotStarted && k.task.status != "STOPPED" {
+		return "PENDING"
+	}
 	switch k.task.status {
 	case "RUNNING", "DEACTIVATING":
 		return "RUNNING"

@@ -40,6 +40,7 @@ type Faults struct {
 	KMS              bool          // asks for encryption with KMSKey
 	Around           int           // odd messages put before and behind HandshakeComplete
 	Unregistered     bool          // agents have lost their control channel: StartSession answers TargetNotConnected
+	NoDocuments      []string      // names of documents that the region does not have
 	RefuseLoopback   bool          // newer agents refuse to forward to localhost by the remote-host document
 	NoReconnect      bool          // an agent that lost its socket gives up silently, as after its six tries
 	SilentStop       bool          // a task that stops says nothing to the client: no channel_closed
@@ -138,6 +139,7 @@ func (f Faults) clone() Faults {
 		l.DropNth = slices.Clone(l.DropNth)
 	}
 	f.Swallow, f.Stalled, f.API = slices.Clone(f.Swallow), slices.Clone(f.Stalled), slices.Clone(f.API)
+	f.NoDocuments = slices.Clone(f.NoDocuments)
 	return f
 }
 

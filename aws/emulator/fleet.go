@@ -90,6 +90,7 @@ type Container struct {
 	Health         string // HEALTHY, UNHEALTHY; empty: no check, UNKNOWN
 	NonEssential   bool
 	ReadonlyRootFS bool
+	NotStarted     bool     // the container waits for another one: it has neither a runtime id nor an agent yet
 	NoInit         bool     // initProcessEnabled is off
 	Environment    []string // NAME=value
 }

@@ -31,7 +31,6 @@ type session struct {
 	order     startOrder
 	id        string
 	owner     caller
-	started   time.Time
 	agent     *agent
 	up, down  *relay
 	ctx       context.Context //nolint:containedctx // the agent's life, which ends with the session at the latest
@@ -42,6 +41,7 @@ type session struct {
 	agentConnected atomic.Bool
 
 	mu          sync.Mutex
+	started     time.Time
 	tokens      map[string]time.Time // good for one socket, until then
 	signatures  []string             // of presigned stream URLs
 	client      *clientLeg           // nil while it is away
@@ -279,7 +279,7 @@ func (s *session) age(now time.Time, f *Faults) {
 	case f.Idle > 0 && now.Sub(busy) >= f.Idle:
 		s.end(idleText)
 		return
-	case f.Longest > 0 && now.Sub(s.started) >= f.Longest:
+	case f.Longest > 0 && now.Sub(s.began()) >= f.Longest:
 		s.end("Your session has reached its maximum duration and has been terminated.")
 		return
 	}
@@ -293,6 +293,13 @@ func (s *session) age(now time.Time, f *Faults) {
 	if agentDue {
 		s.loseAgent(f.AgentLeg.Cut)
 	}
+}
+
+// began is when the session was started.
+func (s *session) began() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.started
 }
 
 // hangUp ends a leg as the service does by itself.

@@ -90,6 +90,9 @@ func (e *Emulator) startSession(r *request) (any, error) {
 	if err := order.check(); err != nil {
 		return nil, err
 	}
+	if slices.Contains(e.data.knobs().NoDocuments, order.DocumentName) {
+		return nil, noDocument(order.DocumentName)
+	}
 	if !found || !k.agentRunning() || e.data.knobs().Unregistered {
 		return nil, &apiError{Code: "TargetNotConnected", Message: order.Target + " is not connected."}
 	}
@@ -124,6 +127,10 @@ func (e *Emulator) documentARN(name string) string {
 	return arn
 }
 
+func noDocument(name string) error {
+	return &apiError{Code: "InvalidDocument", Message: "Document with name " + name + " does not exist."}
+}
+
 // check holds the parameters against the document, whose patterns are those of AWS's own.
 func (o *startOrder) check() error {
 	wanted := map[string]string{"portNumber": "80", "localPortNumber": "0"}
@@ -134,7 +141,7 @@ func (o *startOrder) check() error {
 	case shellDocument:
 		return &apiError{Code: "InvalidDocument", Message: "This account serves port forwarding only: name the document " + portDocument + " or " + remoteDocument + "."}
 	default:
-		return &apiError{Code: "InvalidDocument", Message: "Document with name " + o.DocumentName + " does not exist."}
+		return noDocument(o.DocumentName)
 	}
 	for name, values := range o.Parameters {
 		if _, ok := wanted[name]; !ok {
@@ -330,7 +337,7 @@ func (e *Emulator) describeSessions(r *request) (any, error) {
 			continue
 		}
 		v := s.view()
-		ok, err := in.matches(v, s.started)
+		ok, err := in.matches(v, s.began())
 		switch {
 		case err != nil:
 			return nil, err

@@ -1,5 +1,7 @@
 package emulator
 
+import "time"
+
 // Sessions returns the active sessions, oldest first.
 func (e *Emulator) Sessions() []Session {
 	var list []Session
@@ -7,6 +9,17 @@ func (e *Emulator) Sessions() []Session {
 		list = append(list, s.snapshot())
 	}
 	return list
+}
+
+// AgeSession makes a session look as if it had been started earlier, and reports whether there was one.
+func (e *Emulator) AgeSession(id string, by time.Duration) bool {
+	sessions := e.data.sessions(id)
+	for _, s := range sessions {
+		s.mu.Lock()
+		s.started = s.started.Add(-by)
+		s.mu.Unlock()
+	}
+	return len(sessions) > 0
 }
 
 // KillSession ends a session as the service does; the client is told output. It reports whether there was one.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"culvert/aws"
+	"culvert/aws/emulator"
 	"culvert/tunnel"
 	"culvert/tunnel/doctor"
 )
@@ -15,11 +16,12 @@ import (
 func TestG1SessionsThatWereLeftOpen(t *testing.T) {
 	t.Parallel()
 	c := newClinic(t, healthy())
-	c.answering("AmazonSSM.DescribeSessions", func(int, []byte) (int, []byte) {
-		return http.StatusOK, fmt.Appendf(nil, `{"Sessions":[{"SessionId":"demo-0123456789abcdef0","Target":"ecs:c_t_r","StartDate":%d},{"SessionId":"demo-new","StartDate":%d}]}`,
-			time.Now().Add(-3*time.Hour).Unix(), time.Now().Unix())
-	})
-	c.warns("leftovers", "G1", "1 sessions", "demo-0123456789abcdef0", "aws ssm terminate-session --session-id demo-0123456789abcdef0")
+	c.fault(func(f *emulator.Faults) { f.HandshakeTimeout = time.Hour }) // else an agent ends what nobody comes to
+	old, _ := c.start(), c.start()
+	if !c.account.AgeSession(old, 3*time.Hour) {
+		t.Fatalf("no session %s", old)
+	}
+	c.warns("leftovers", "G1", "1 sessions", old, "aws ssm terminate-session --session-id "+old)
 }
 
 func TestG2CredentialsEndSoon(t *testing.T) {

@@ -165,24 +165,14 @@ func TestG5SessionsRanIntoTheLimit(t *testing.T) {
 			var ahead atomic.Int64
 			clinic := newClinicWith(t, emulator.Options{Fleet: healthy(), Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
 			clinic.fault(func(f *emulator.Faults) { f.Longest = 2 * time.Minute })
-			client, err := clinic.options.Connect(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			found := client.Inspect(t.Context(), clinic.options.Query)
-			session, err := client.StartSession(t.Context(), found.Target, aws.PortForward(3128))
-			if err != nil {
-				t.Fatal(err)
-			}
+			session := clinic.start()
 			ahead.Store(int64(c.after))
 			if !c.found {
-				if err := client.TerminateSession(t.Context(), session.ID); err != nil {
-					t.Fatal(err)
-				}
+				clinic.account.KillSession(session, "")
 			}
 			eventually(t, "its end", func() bool { return len(clinic.account.Sessions()) == 0 })
 			if c.found {
-				clinic.warns("ended", "G5", "1 sessions of the last day were ended by the account's maximum session duration of 2m0s", session.ID, "maxSessionDuration")
+				clinic.warns("ended", "G5", "1 sessions of the last day were ended by the account's maximum session duration of 2m0s", session, "maxSessionDuration")
 				return
 			}
 			if r := resultOf(t, clinic.examine(), "ended"); r.Finding.Verdict != doctor.Pass {

@@ -111,17 +111,34 @@ func (c *clinic) brisk() *clinic {
 	return c
 }
 
+// start starts a session that no client comes to, and returns its id.
+func (c *clinic) start() string {
+	c.Helper()
+	client, err := c.options.Connect(c.Context())
+	if err != nil {
+		c.Fatal(err)
+	}
+	session, err := client.StartSession(c.Context(), client.Inspect(c.Context(), c.options.Query).Target, aws.PortForward(3128))
+	if err != nil {
+		c.Fatal(err)
+	}
+	return session.ID
+}
+
 // examine runs the doctor and makes sure that it leaves nothing behind.
 func (c *clinic) examine() doctor.Report {
 	c.Helper()
-	seen := map[string]int{}
+	seen, before := map[string]int{}, c.account.Sessions()
 	report := doctor.Run(c.Context(), c.options, func(r doctor.Result) { seen[r.Check]++ })
 	for _, check := range doctor.Checks(c.options) {
 		if seen[check.ID] != 1 {
 			c.Errorf("check %s was told of %d times, want once", check.ID, seen[check.ID])
 		}
 	}
-	if left := c.account.Sessions(); len(left) > 0 {
+	left := slices.DeleteFunc(c.account.Sessions(), func(s emulator.Session) bool {
+		return slices.ContainsFunc(before, func(b emulator.Session) bool { return b.ID == s.ID })
+	})
+	if len(left) > 0 {
 		c.Errorf("%d sessions are left: %+v", len(left), left)
 	}
 	return report

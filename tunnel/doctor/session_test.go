@@ -1,14 +1,11 @@
 package doctor_test
 
 import (
-	"bytes"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"strconv"
 	"testing"
 	"time"
 
@@ -37,44 +34,9 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// answering puts a server between the doctor and the account that changes the answers of one operation.
-func (c *clinic) answering(operation string, change func(status int, body []byte) (int, []byte)) {
-	c.Helper()
-	account := mustURL(c.T, c.account.URL())
-	proxy := &httputil.ReverseProxy{
-		ErrorLog: quietLog(),
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(account)
-			r.Out.Host = r.In.Host // which is signed
-		},
-		ModifyResponse: func(r *http.Response) error {
-			if r.Request.Header.Get("X-Amz-Target") != operation {
-				return nil
-			}
-			body, err := io.ReadAll(r.Body)
-			if err != nil {
-				return err
-			}
-			r.StatusCode, body = change(r.StatusCode, body)
-			r.Body = io.NopCloser(bytes.NewReader(body))
-			r.ContentLength = int64(len(body))
-			r.Header.Set("Content-Length", strconv.Itoa(len(body)))
-			return nil
-		},
-	}
-	server := httptest.NewServer(proxy)
-	c.Cleanup(server.Close)
-	key, secret := c.account.Credentials()
-	c.connect(aws.Options{Region: "eu-west-1", Endpoint: server.URL, Keys: aws.Keys{ID: key, Secret: secret}, Log: c.options.Log})
-}
-
 func TestC6ContainerHasNotStarted(t *testing.T) {
 	t.Parallel()
-	c := newClinic(t, healthy())
-	c.answering("AmazonEC2ContainerServiceV20141113.DescribeTasks", func(status int, body []byte) (int, []byte) {
-		return status, bytes.ReplaceAll(body, []byte(`"runtimeId"`), []byte(`"formerId"`))
-	})
-	c.finds("agent", "C6", "has not started", "wait")
+	newClinic(t, with(func(task *emulator.Task) { task.Containers[0].NotStarted = true })).finds("agent", "C6", "has not started", "wait")
 }
 
 func TestD1TaskIsNotInThePolicy(t *testing.T) {
@@ -121,10 +83,7 @@ func TestD2ThatPassesIsNoFailure(t *testing.T) {
 
 func TestD3NoSuchDocument(t *testing.T) {
 	t.Parallel()
-	c := newClinic(t, healthy()).fault(func(f *emulator.Faults) { f.Unregistered = true }) // no session comes of it
-	c.answering("AmazonSSM.StartSession", func(int, []byte) (int, []byte) {
-		return http.StatusBadRequest, []byte(`{"__type":"InvalidDocument","message":"Document with name AWS-StartPortForwardingSession does not exist."}`)
-	})
+	c := newClinic(t, healthy()).fault(func(f *emulator.Faults) { f.NoDocuments = []string{"AWS-StartPortForwardingSession"} })
 	c.finds("session", "D3", "no document AWS-StartPortForwardingSession", "aws ssm describe-document")
 }
 

@@ -8,8 +8,8 @@ func (e *Engine) Patrol(every time.Duration) { e.patrolEvery = every }
 // Beat is when a tunnel looks after its task.
 type Beat struct{ beat }
 
-// NewBeat returns that of a tunnel that starts now.
-func NewBeat(now time.Time) *Beat { return &Beat{newBeat(patrolEvery, now)} }
+// StartBeat returns that of a tunnel that starts now.
+func StartBeat(now time.Time) *Beat { return &Beat{newBeat(patrolEvery, now)} }
 
 // Due reports whether the tunnel asks at a moment.
 func (b *Beat) Due(now time.Time, worried bool) bool { return b.due(now, worried) }

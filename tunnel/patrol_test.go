@@ -12,7 +12,7 @@ func TestTunnelsDoNotAskECSInStepNorTooOften(t *testing.T) {
 	start := time.Now()
 	beats := make([]*tunnel.Beat, 600)
 	for i := range beats {
-		beats[i] = tunnel.NewBeat(start)
+		beats[i] = tunnel.StartBeat(start)
 	}
 	const minutes = 20
 	most, all := 0, 0
@@ -35,9 +35,9 @@ func TestTunnelsDoNotAskECSInStepNorTooOften(t *testing.T) {
 
 func TestATunnelWhoseSessionStallsAsksSoon(t *testing.T) {
 	start := time.Now()
-	b := tunnel.NewBeat(start)
+	b := tunnel.StartBeat(start)
 	for at, want := range map[time.Duration]bool{4 * time.Second: false, 6 * time.Second: true} {
-		if got := tunnel.NewBeat(start).Due(start.Add(at), true); got != want {
+		if got := tunnel.StartBeat(start).Due(start.Add(at), true); got != want {
 			t.Errorf("after %s: asks %t, want %t", at, got, want)
 		}
 	}

@@ -99,9 +99,9 @@ resource "aws_ecs_cluster" "this" {
 		t.Errorf("the provider was downloaded %d times, want once", got)
 	}
 	j.Run(t, dir, "validate")
-	write("nmae")
+	write("label")
 	if said, err := j.Try(t, dir, "validate"); err == nil {
-		t.Errorf("a misspelt argument is valid:\n%s", said)
+		t.Errorf("an argument that does not exist is valid:\n%s", said)
 	}
 }
 

@@ -54,7 +54,11 @@ func listenTCP(address netip.Addr, port uint16) (*listener, error) {
 	l := &listener{}
 	for i, a := range addresses {
 		at := netip.AddrPortFrom(a, port)
-		socket, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", at.String())
+		network := "tcp"
+		if a.Is4() {
+			network = "tcp4" // "tcp" takes 0.0.0.0 for every address of both kinds
+		}
+		socket, err := (&net.ListenConfig{}).Listen(context.Background(), network, at.String())
 		if err != nil {
 			if i > 0 && errors.Is(err, syscall.EADDRNOTAVAIL) {
 				continue // a system without IPv6

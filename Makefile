@@ -14,10 +14,10 @@ TARGETS  := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 wind
 # Tests that miss a part of their proof write their name here; `make test` ends with the list.
 export CULVERT_NOT_RUN := $(CURDIR)/.cache/not-run
 
-.PHONY: test quick install fmt vet lint race fuzz build bench capacity cross release-check release picture summary
+.PHONY: test quick install fmt vet lint race timings fuzz build bench capacity cross release-check release picture summary
 
 ## test: everything, within 15 minutes on two cores; installs what it needs
-test: install fmt vet lint race
+test: install fmt vet lint race timings
 	@$(MAKE) fuzz cross release-config summary
 
 ## quick: within a minute
@@ -40,6 +40,10 @@ lint:
 
 race:
 	go test -race -count=1 -timeout 20m ./...
+
+## timings: the limits on the screen's time and memory, which mean nothing with -race
+timings:
+	go test -count=1 -run 'Screen(IsQuick|Takes)|FitsIntoMemory' ./ui
 
 ## fuzz: every fuzz target for FUZZTIME; make fuzz FUZZTIME=10m looks for more
 fuzz:

@@ -239,7 +239,7 @@ func TestGoldenScreens(t *testing.T) {
 			keys []string
 		}{
 			{"clusters", nil}, {"services", []string{"enter"}}, {"tasks", []string{"enter", "enter", "down"}},
-			{"containers", []string{"G", "enter", "enter", "enter"}}, {"forward", []string{"G", "enter", "F"}}, {"help", []string{"?"}}, {"regions", []string{"r"}}, {"quit", []string{"q"}},
+			{"containers", []string{"G", "enter", "enter", "enter"}}, {"forward", []string{"G", "enter", "F"}}, {"help", []string{"?"}}, {"regions", []string{"r"}}, {"quit", []string{"q"}}, {"copy", []string{"t", "y"}},
 		} {
 			a := visiting(t, sampleAccount(), size.w, size.h)
 			line := addRow(a, somewhere("127.0.0.1:3128"))

@@ -188,16 +188,17 @@ func line(r doctor.Result) string {
 	return r.Name
 }
 
+// title begins with the verdict: what is examined may be too long for the frame.
 func (d *doctorPage) title() string {
 	t := d.app.theme
-	text := t.strong.paint("Doctor") + "  " + t.accent.paint(d.about)
+	verdict := t.good.paint("nothing fails")
 	switch first := d.first(); {
 	case d.report == nil:
-		return text + "  " + t.busy.paint(fmt.Sprintf("%s looking, %d of %d", d.app.spinner(), len(d.results), len(d.order)))
+		verdict = t.busy.paint(fmt.Sprintf("%s looking, %d of %d", d.app.spinner(), len(d.results), len(d.order)))
 	case first != nil:
-		return text + "  " + t.bad.paint(strings.TrimSpace("fails at "+first.Check+" "+first.Cause))
+		verdict = t.bad.paint(strings.TrimSpace("fails at " + first.Check + " " + first.Cause))
 	}
-	return text + "  " + t.good.paint("nothing fails")
+	return t.strong.paint("Doctor") + "  " + verdict + "  " + t.accent.paint(d.about)
 }
 
 func (d *doctorPage) first() *doctor.Result {
@@ -207,7 +208,7 @@ func (d *doctorPage) first() *doctor.Result {
 	return d.report.First()
 }
 
-func (d *doctorPage) foot() string { return d.table.tally() }
+func (d *doctorPage) foot() string { return d.table.counted("check") }
 
 func (d *doctorPage) help() []binding {
 	k := d.app.keys

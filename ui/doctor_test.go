@@ -17,7 +17,7 @@ func TestTheDoctorIsCalledFromTheBrowserAndAgain(t *testing.T) {
 	l.press("d")
 	l.until("choose a service or a task")
 	l.press("enter", "d")
-	l.until("Doctor  c/web → 7000", "nothing fails", "all is well")
+	l.until("Doctor  ", "c/web → 7000", "nothing fails", "all is well")
 	l.press("v")
 	l.until("● pass", "the session's websocket opens")
 

@@ -86,7 +86,7 @@ func (l *logPage) title() string {
 	return t.strong.paint("Log") + " " + t.muted.paint(levelWord(l.least)+" and above") + " " + l.table.finding()
 }
 
-func (l *logPage) foot() string { return l.table.tally() }
+func (l *logPage) foot() string { return l.table.counted("line") }
 
 func (l *logPage) help() []binding {
 	k := l.app.keys

@@ -63,7 +63,7 @@ func newRegions(a *app) *pick {
 
 func (p *pick) title() string { return p.app.theme.strong.paint(p.name) + "  " + p.table.finding() }
 
-func (p *pick) foot() string { return p.table.tally() }
+func (p *pick) foot() string { return p.table.counted("choice") }
 
 func (p *pick) help() []binding {
 	return []binding{p.app.keys.in.as("choose"), p.app.keys.back}
@@ -77,10 +77,14 @@ const (
 
 func (p *pick) draw(w, h int) []string {
 	t := p.app.theme
-	w, h = min(w, pickWidth), min(h, pickLines)
+	w, h = min(w, pickWidth), min(h, pickLines, max(len(p.table.rows)+1, 3))
 	switch {
 	case len(p.table.rows) == 0:
-		return t.fill([]string{"", "  There is nothing to choose from: AWS's files name no " + p.name + ".", ""}, w, 3)
+		lines := []string{""}
+		for _, line := range wrap("There is nothing to choose from: AWS's files name no "+p.name+".", w-4) {
+			lines = append(lines, "  "+line)
+		}
+		return t.fill(append(lines, ""), w, len(lines)+1)
 	case len(p.table.shown) == 0 && p.free != nil && p.free(p.table.filter):
 		return t.fill([]string{"", "  enter takes " + printable(p.table.filter)}, w, h)
 	case len(p.table.shown) == 0:

@@ -156,7 +156,7 @@ func (p *savedPage) title() string {
 	return p.app.theme.strong.paint("Saved tunnels") + " " + p.table.finding()
 }
 
-func (p *savedPage) foot() string { return p.table.tally() }
+func (p *savedPage) foot() string { return p.table.counted("row") }
 
 func (p *savedPage) help() []binding {
 	k := p.app.keys

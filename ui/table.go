@@ -302,6 +302,17 @@ func (t *table[T]) tally() string {
 	return thousands(len(t.shown)) + " of " + thousands(len(t.rows))
 }
 
+// counted is the tally with what is counted, "12 checks"; nothing where there is nothing.
+func (t *table[T]) counted(noun string) string {
+	switch len(t.rows) {
+	case 0:
+		return ""
+	case 1:
+		return t.tally() + " " + noun
+	}
+	return t.tally() + " " + noun + "s"
+}
+
 // thousands writes a number with commas.
 func thousands(n int) string {
 	if n < 1000 {

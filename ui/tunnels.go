@@ -274,7 +274,7 @@ func (p *tunnelsPane) draw(w, h int) []string {
 // begin leads a newcomer from where the screen is to the first tunnel; empty where nothing is proposed.
 func (p *tunnelsPane) begin() string {
 	to, at, keys := p.app.o.Begin, p.app.browse, p.app.keys
-	if to.Service == "" {
+	if to.Service == "" || p.app.here.catalog == nil {
 		return ""
 	}
 	way := keys.forward.shortest() + " on " + to.Service + ", then " + keys.in.shortest()

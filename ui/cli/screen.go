@@ -147,8 +147,8 @@ func (s *screenAccount) connect(ctx context.Context, profile, region string) (*a
 		options.RoleARN = flags.role
 	}
 	if flags.demo {
-		s.once.Do(func() { //nolint:contextcheck // the account lives until it is closed
-			s.demo, s.failed = startDemo(emulator.Options{Life: demoLife, Pace: demoPace, Log: s.log})
+		s.once.Do(func() {
+			s.demo, s.failed = startDemo(emulator.Options{Life: demoLife, Pace: demoPace, Log: s.log}) //nolint:contextcheck // the account lives until it is closed
 			if s.failed == nil {
 				s.visitors.work.Go(func() { deploys(ctx, s.demo.emulator, firstDeployment, nextDeployment) })
 			}

@@ -40,7 +40,7 @@ const (
 	demoService = "squid"
 )
 
-// deploys deploys the demo's service until ctx ends, after first and then every so often: tunnels are to follow.
+// deploys begins deployments of the demo's service until ctx ends, after first and then every so often: tunnels are to follow.
 func deploys(ctx context.Context, account *emulator.Emulator, first, every time.Duration) {
 	for wait := first; ; wait = every {
 		select {

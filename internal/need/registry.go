@@ -82,7 +82,7 @@ var asked sync.Map // registry → func() error
 // reached is serves, asked once.
 func (r registry) reached(ctx context.Context) error {
 	once, _ := asked.LoadOrStore(r, sync.OnceValue(func() error { return r.serves(ctx) }))
-	return once.(func() error)() //nolint:revive // nothing else is stored
+	return once.(func() error)() // nothing else is stored
 }
 
 // settings is the part of a judge's configuration that lets it ask the registry for providers, and keep them in a directory.

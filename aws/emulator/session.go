@@ -182,6 +182,13 @@ func (s *session) fromClient(frame []byte) {
 
 // fromAgent relays a frame of the agent, if its socket stands.
 func (s *session) fromAgent(frame []byte) {
+	select {
+	case <-s.container.stopped():
+		if s.data.knobs().SilentStop {
+			return // not even that its connections have ended
+		}
+	default:
+	}
 	if s.agentConnected.Load() {
 		s.note(frame, &s.downed)
 		s.down.push(frame)

@@ -40,6 +40,7 @@ func newBubbleLane(t *testing.T, ctx context.Context, running *sync.WaitGroup, h
 	t.Helper()
 	l := newLane(nil, slog.New(slog.DiscardHandler), Endpoint{Port: 7000}, laneOptions{messageSize: 1024})
 	l.target, l.session = aws.Target{Cluster: "c"}, aws.Session{ID: "s"}
+	l.changed = func(*lane, error) {} // there is no tunnel
 	l.opening.agent = wire.Version{3, 3, 0, 0}
 	l.carrier = newMux(l.channel)
 	close(l.opening.complete)

@@ -314,7 +314,9 @@ func (l *lane) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 			return
 		case now := <-tick.C:
 			quiet := l.channel.quiet(now)
-			l.slow.Store(quiet > slowAfter)
+			if slow := quiet > slowAfter; l.slow.Swap(slow) != slow {
+				l.changed(l, nil)
+			}
 			if quiet > stuckAfter && l.open() {
 				cancel(&StuckError{Session: l.session.ID, For: quiet})
 				return

@@ -455,7 +455,10 @@ func rank(l *lane) int {
 	}
 	switch l.state() { //nolint:exhaustive // a lane has only these
 	case Open:
-		return 4
+		if l.slow.Load() {
+			return 4
+		}
+		return 5
 	case Resuming:
 		return 3
 	case Handshaking:

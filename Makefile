@@ -70,7 +70,8 @@ QUICKLY := -gcflags='all=-N -l'
 
 ## cross: vets and builds for the systems that are released
 cross:
-	@for target in $(TARGETS); do \
+	@echo "build this system's"; go build -o /dev/null ./...
+	@for target in $(filter-out $(shell go env GOOS)/$(shell go env GOARCH),$(TARGETS)); do \
 		echo "build $$target"; \
 		export GOOS=$${target%/*} GOARCH=$${target#*/} CGO_ENABLED=0 GOFLAGS=-trimpath; \
 		go vet $(QUICKLY) ./...; \

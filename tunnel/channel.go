@@ -21,7 +21,7 @@ const (
 )
 
 // An acknowledge may wait this long for others to share a wake-up and a write with. The agent sends no slower for it, and
-// its resend timer, which looks every 100 ms, leaves at least 10 ms beyond the round trip (protocol.md 4).
+// its resend timer, which looks every 100 ms, leaves at least 10 ms, and four times the variation, beyond the round trip (protocol.md 4).
 const (
 	acksTogether = 64
 	ackWithin    = 5 * time.Millisecond

@@ -159,7 +159,7 @@ const (
 	bulkMessage = 900 // bytes of a frame; acknowledges and the words of a conversation are smaller
 	bulkAfter   = 256 // such frames: a third of a second at the agent's pace, beside which a rest is little
 	bulkLess    = 8   // are outweighed by one small frame; a mux frame of 32 KiB ends in one
-	bulkRest    = 10 * time.Millisecond
+	bulkRest    = 15 * time.Millisecond
 	bulkPlenty  = 16 << 10 // bytes read at once
 )
 

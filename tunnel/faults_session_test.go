@@ -79,14 +79,11 @@ func TestFaultResumeRefused(t *testing.T) {
 }
 
 // A row: the API throttles, then cannot be reached at all, while the socket is gone. protocol.md 9, P4: AWS's client gives
-// up after six tries in some seconds and stays as a zombie. A bubble of virtual time cannot hold real sockets, so the
-// outage lasts 16 seconds, and two minutes with CULVERT_LONG set.
+// up after six tries in some seconds and stays as a zombie. A bubble of virtual time cannot hold real sockets, so it
+// takes its two minutes, beside the other rows.
 func TestFaultAPIOutageWhileTheSocketIsGone(t *testing.T) {
 	skipInShort(t)
-	outage := 16 * time.Second
-	if long() {
-		outage = 2 * time.Minute
-	}
+	const outage = 2 * time.Minute
 	w := newFaultWorld(t, tunnel.Options{}, func(f *emulator.Faults) { f.Pacing = time.Millisecond })
 	tn := w.open(tunnel.Spec{})
 	session := tn.Link().Session

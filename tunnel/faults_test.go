@@ -28,9 +28,6 @@ const (
 	lag = 5 * time.Second
 )
 
-// long reports whether the rows that have a longer form run in it.
-func long() bool { return os.Getenv("CULVERT_LONG") != "" }
-
 func skipInShort(t *testing.T) {
 	t.Helper()
 	if testing.Short() {

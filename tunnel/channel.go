@@ -364,6 +364,18 @@ func (c *channel) attach(now time.Time) {
 // collect appends to batch the frames to write now and says when to look again without being woken (zero: no need).
 // The caller gives the frames back to the pool.
 func (c *channel) collect(batch [][]byte, now time.Time) (_ [][]byte, again time.Time, _ error) {
+	batch, err := c.collectAcks(batch, now)
+	if err != nil {
+		return batch, time.Time{}, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	batch, again = c.out.collect(batch, now)
+	return batch, again, nil
+}
+
+// collectAcks is collect's part for the acknowledges.
+func (c *channel) collectAcks(batch [][]byte, now time.Time) ([][]byte, error) {
 	c.mu.Lock()
 	c.acking, c.owed = c.owed, c.acking[:0]
 	if len(c.acking) > 0 {
@@ -373,14 +385,11 @@ func (c *channel) collect(batch [][]byte, now time.Time) (_ [][]byte, again time
 	for _, a := range c.acking {
 		frame, err := c.encodeAck(a, now)
 		if err != nil {
-			return batch, time.Time{}, err
+			return batch, err
 		}
 		batch = append(batch, frame)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	batch, again = c.out.collect(batch, now)
-	return batch, again, nil
+	return batch, nil
 }
 
 func (c *channel) encodeAck(a ack, now time.Time) ([]byte, error) {

@@ -31,6 +31,7 @@ const (
 	impatient     = 2 * time.Second // with data unacknowledged this long, ask the other end at once
 	dialTimeout   = 15 * time.Second
 	writeTimeout  = 20 * time.Second
+	goodbyeWithin = time.Second
 	clockJump     = 10 * time.Second // the machine slept: the path is suspect
 	socketBuffers = 64 << 10
 )
@@ -257,7 +258,7 @@ func (p *pump) write(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := p.writeBatch(batch); err != nil {
+		if err := p.writeBatch(batch, writeTimeout); err != nil {
 			return err
 		}
 		wait := checkEvery
@@ -267,7 +268,7 @@ func (p *pump) write(ctx context.Context) error {
 		if wait <= 0 {
 			select {
 			case <-ctx.Done():
-				return p.goodbye(ctx)
+				return p.goodbye(ctx, batch)
 			default:
 				continue
 			}
@@ -277,7 +278,7 @@ func (p *pump) write(ctx context.Context) error {
 		case <-timer.C:
 		case <-p.channel.wake:
 		case <-ctx.Done():
-			return p.goodbye(ctx)
+			return p.goodbye(ctx, batch)
 		}
 	}
 }
@@ -289,11 +290,11 @@ func (p *pump) control(kind int, data string) error {
 	return p.socket.raw.flush()
 }
 
-func (p *pump) writeBatch(batch [][]byte) error {
+func (p *pump) writeBatch(batch [][]byte, within time.Duration) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	if err := p.socket.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	if err := p.socket.conn.SetWriteDeadline(time.Now().Add(within)); err != nil {
 		return fmt.Errorf("write deadline: %w", err)
 	}
 	for _, frame := range batch {
@@ -306,10 +307,14 @@ func (p *pump) writeBatch(batch [][]byte) error {
 	return p.socket.raw.flush()
 }
 
-// goodbye closes the websocket politely when it was not the other side that ended it.
-func (p *pump) goodbye(ctx context.Context) error {
+// goodbye closes the websocket politely when it was not the other side that ended it. What was received is acknowledged
+// first: an agent keeps a session of which the end was asked for until it knows that all it sent has arrived.
+func (p *pump) goodbye(ctx context.Context, batch [][]byte) error {
+	if batch, err := p.channel.collectAcks(batch[:0], time.Now()); err == nil {
+		_ = p.writeBatch(batch, goodbyeWithin)
+	}
 	message := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
-	_ = p.socket.conn.WriteControl(websocket.CloseMessage, message, time.Now().Add(time.Second))
+	_ = p.socket.conn.WriteControl(websocket.CloseMessage, message, time.Now().Add(goodbyeWithin))
 	_ = p.socket.raw.flush()
 	return context.Cause(ctx)
 }

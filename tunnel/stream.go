@@ -62,7 +62,7 @@ type stream struct {
 	frame []byte       // write's buffer
 }
 
-// Write sends all of p or fails; it blocks while the session's window is full.
+// write sends all of p or fails; it blocks while the session's window is full.
 func (s *stream) write(ctx context.Context, p []byte) error {
 	if s.done.Load() {
 		return errStreamDone

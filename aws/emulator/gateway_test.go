@@ -230,6 +230,16 @@ func TestStoppedTaskEndsItsSessions(t *testing.T) {
 			continue
 		}
 		await(t, "the agent to die", 10*time.Second, func() bool { return !e.Sessions()[0].Agent })
+		// In the instant of its end it still has a socket, and words on its lips: that its connections are closed.
+		s := e.data.sessions(n.id)[0]
+		s.agentConnected.Store(true)
+		words := wire.Message{Type: wire.OutputStream, Schema: 1, Created: 1, Sequence: 100, ID: wire.ID(uuid.New()), Payload: wire.Output, Body: []byte("last words")}
+		frame, err := words.Append(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.fromAgent(frame)
+		s.agentConnected.Store(false)
 		n.wantNone("message", 200*time.Millisecond, func(m wire.Message) bool { return isStream(m) || m.Type == wire.ChannelClosed })
 	}
 }

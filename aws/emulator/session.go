@@ -184,9 +184,7 @@ func (s *session) fromClient(frame []byte) {
 func (s *session) fromAgent(frame []byte) {
 	select {
 	case <-s.container.stopped():
-		if s.data.knobs().SilentStop {
-			return // not even that its connections have ended
-		}
+		return // a dead process says nothing, not even that its connections have ended
 	default:
 	}
 	if s.agentConnected.Load() {

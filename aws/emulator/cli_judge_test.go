@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"culvert/internal/need"
 )
 
 // cli is the aws command line (v1) with nothing but the emulator's exports in its environment.
@@ -20,22 +22,15 @@ type cli struct {
 	env  []string
 }
 
-// awsCLI finds the judge. It has to be there in CI; elsewhere its tests are listed as not run.
+// awsCLI finds the judge.
 func awsCLI(t *testing.T, e *Emulator) cli {
 	t.Helper()
-	path, err := exec.LookPath("aws")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("the aws command line is not installed: pip install awscli")
-		}
-		t.Skip("not run: the aws command line is not installed (pip install awscli)")
-	}
 	home := t.TempDir()
 	env := []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "AWS_PAGER=", "AWS_MAX_ATTEMPTS=1",
 		"AWS_CONFIG_FILE=" + filepath.Join(home, "config"), "AWS_SHARED_CREDENTIALS_FILE=" + filepath.Join(home, "credentials"),
 	}
-	return cli{path: path, env: append(env, e.Env()...)}
+	return cli{path: need.Command(t, "aws"), env: append(env, e.Env()...)}
 }
 
 // run returns what a command printed as JSON, or the error it printed.

@@ -19,8 +19,8 @@ export CULVERT_NOT_RUN := $(CURDIR)/.cache/not-run
 ## test: everything, within 15 minutes on two cores; installs what it needs. The tests wait more than they compute, so
 ## the other systems' builds take what they leave of the processor.
 test: install fmt vet lint
-	@nice -n 19 $(MAKE) cross release-config >.cache/builds.log 2>&1 </dev/null & builds=$$!; \
-	trap 'kill $$builds 2>/dev/null || true' EXIT; \
+	@set -m; nice -n 19 $(MAKE) cross release-config >.cache/builds.log 2>&1 </dev/null & builds=$$!; set +m; \
+	trap 'kill -- -$$builds 2>/dev/null || true' EXIT; \
 	$(MAKE) race timings fuzz; \
 	wait $$builds || { cat .cache/builds.log; exit 1; }; cat .cache/builds.log; \
 	$(MAKE) summary

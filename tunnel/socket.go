@@ -42,7 +42,11 @@ var errDeadPeer = errors.New("the service stopped answering pings")
 type socket struct {
 	conn *websocket.Conn
 	raw  *batchConn
+	wall func() time.Time // the clock on the wall, which goes on while the machine sleeps
 }
+
+// wallClock is the time without the monotonic reading, which stands still while the machine sleeps.
+func wallClock() time.Time { return time.Now().Round(0) }
 
 // dialSocket opens the websocket of a session and sends the token.
 func dialSocket(ctx context.Context, client *aws.Client, session aws.Session, clientID string) (*socket, error) {
@@ -57,7 +61,7 @@ func dialSocket(ctx context.Context, client *aws.Client, session aws.Session, cl
 		return nil, err
 	}
 	request.Header.Del("Host") // the dialer writes it itself
-	s := &socket{}
+	s := &socket{wall: wallClock}
 	dialer := websocket.Dialer{
 		Proxy:            client.Proxy,
 		HandshakeTimeout: dialTimeout,
@@ -229,11 +233,11 @@ func (p *pump) write(ctx context.Context) error {
 	defer timer.Stop()
 	var batch [][]byte
 	var asked time.Time // when the ping that is not answered yet was sent
-	pinged, wall := time.Now(), time.Now().Round(0)
+	pinged, before := time.Now(), p.socket.wall()
 	for {
-		now := time.Now()
-		suspect := now.Round(0).Sub(wall) > clockJump
-		wall = now.Round(0)
+		now, wall := time.Now(), p.socket.wall()
+		suspect := wall.Sub(before) > clockJump
+		before = wall
 		heard := time.Unix(0, p.heard.Load())
 		if !asked.IsZero() && heard.After(asked) {
 			asked = time.Time{}

@@ -18,11 +18,12 @@ import (
 
 	"culvert/aws"
 	"culvert/aws/emulator"
+	"culvert/internal/need"
 	"culvert/tunnel"
 )
 
 func TestBytesGoThroughAndBack(t *testing.T) {
-	w := newWorld(t, serve(t, echo), tunnel.Options{}, nil)
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
 	tn := w.open(tunnel.Spec{})
 	conn := w.dial(tn)
 	mustExchange(t, conn, []byte("hello\n"))
@@ -47,7 +48,7 @@ func TestBytesGoThroughAndBack(t *testing.T) {
 }
 
 func TestAConnectionThatComesBeforeTheSessionWaitsForIt(t *testing.T) {
-	w := newWorld(t, serve(t, echo), tunnel.Options{}, nil)
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
 	mustExchange(t, w.dial(w.start(tunnel.Spec{})), []byte("early"))
 }
 
@@ -56,7 +57,7 @@ func TestWritesOfEveryLengthEndingInLFArrive(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short")
 	}
-	w := newWorld(t, serve(t, echo), tunnel.Options{}, func(f *emulator.Faults) { f.Delay = 0 })
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) { f.Delay = 0 })
 	conn := w.dial(w.open(tunnel.Spec{}))
 	for n := 1; n <= 4200; n++ {
 		line := bytes.Repeat([]byte("x"), n)
@@ -67,7 +68,7 @@ func TestWritesOfEveryLengthEndingInLFArrive(t *testing.T) {
 
 // protocol.md 9, P11: the answer to a half-closed upload arrives.
 func TestHalfClosedUploadGetsItsAnswer(t *testing.T) {
-	server := serve(t, func(c *net.TCPConn) {
+	server := need.Server(t, func(c *net.TCPConn) {
 		// smux version 1 cannot tell the server that the upload is complete, so it knows its length.
 		body := make([]byte, 100_000)
 		_, _ = io.ReadFull(c, body)
@@ -90,7 +91,7 @@ func TestHalfClosedUploadGetsItsAnswer(t *testing.T) {
 }
 
 func TestAServerThatClosesFirstIsSeenToClose(t *testing.T) {
-	w := newWorld(t, serve(t, func(c *net.TCPConn) { _, _ = c.Write(random(200_000, 3)) }), tunnel.Options{}, nil)
+	w := newWorld(t, need.Server(t, func(c *net.TCPConn) { _, _ = c.Write(random(200_000, 3)) }), tunnel.Options{}, nil)
 	conn := w.dial(w.open(tunnel.Spec{}))
 	if got, err := io.ReadAll(conn); err != nil || !bytes.Equal(got, random(200_000, 3)) {
 		t.Errorf("read %d bytes, %v", len(got), err)
@@ -100,7 +101,7 @@ func TestAServerThatClosesFirstIsSeenToClose(t *testing.T) {
 // A client that is gone altogether is not waited for like one that has only finished writing.
 func TestAClientThatIsGoneEndsItsConnectionAtOnce(t *testing.T) {
 	closed := make(chan struct{})
-	server := serve(t, func(c *net.TCPConn) {
+	server := need.Server(t, func(c *net.TCPConn) {
 		_, _ = io.Copy(io.Discard, c)
 		close(closed)
 	})
@@ -135,7 +136,7 @@ func TestNothingListensThereReachesTheRightConnection(t *testing.T) {
 }
 
 func TestRemoteHostIsReachedThroughTheTask(t *testing.T) {
-	w := newWorld(t, serve(t, echo), tunnel.Options{}, nil)
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
 	tn := w.open(tunnel.Spec{Remote: tunnel.Endpoint{Host: "db.internal", Port: 5432}})
 	mustExchange(t, w.dial(tn), []byte("through"))
 	if s := w.account.Sessions(); len(s) != 1 || !strings.HasSuffix(s[0].Document, "ToRemoteHost") {
@@ -144,7 +145,7 @@ func TestRemoteHostIsReachedThroughTheTask(t *testing.T) {
 }
 
 func TestRemoteHostThatDoesNotResolveIsSaid(t *testing.T) {
-	w := newWorld(t, serve(t, echo), tunnel.Options{}, nil)
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
 	tn := w.start(tunnel.Spec{Remote: tunnel.Endpoint{Host: "nowhere.internal", Port: 5432}})
 	event := w.events.next(t, "the agent's word", func(e tunnel.Event) bool { return e.Tunnel == tn.ID() && e.Err != nil })
 	if !strings.Contains(event.Err.Error(), "nowhere.internal") {
@@ -153,7 +154,7 @@ func TestRemoteHostThatDoesNotResolveIsSaid(t *testing.T) {
 }
 
 func TestUnixSocketIsPrivateAndRemovedAtTheEnd(t *testing.T) {
-	w := newWorld(t, serve(t, echo), tunnel.Options{}, nil)
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
 	path := filepath.Join(t.TempDir(), "s")
 	tn := w.open(tunnel.Spec{Socket: path})
 	info, err := os.Stat(path)
@@ -181,7 +182,7 @@ func TestUnixSocketIsPrivateAndRemovedAtTheEnd(t *testing.T) {
 }
 
 func TestStaleSocketIsReplacedAndALivingOneIsNot(t *testing.T) {
-	w := newWorld(t, serve(t, echo), tunnel.Options{}, nil)
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
 	path := filepath.Join(t.TempDir(), "s")
 	stale, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
@@ -199,7 +200,7 @@ func TestStaleSocketIsReplacedAndALivingOneIsNot(t *testing.T) {
 }
 
 func TestBothLoopbackAddressesListenOnOnePort(t *testing.T) {
-	w := newWorld(t, serve(t, echo), tunnel.Options{}, nil)
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
 	tn := w.open(tunnel.Spec{})
 	for _, host := range []string{"127.0.0.1", "::1"} {
 		var d net.Dialer
@@ -213,8 +214,8 @@ func TestBothLoopbackAddressesListenOnOnePort(t *testing.T) {
 }
 
 func TestAPortThatIsTakenIsNamedWithItsHolder(t *testing.T) {
-	w := newWorld(t, serve(t, echo), tunnel.Options{}, nil)
-	taken, err := netip.ParseAddrPort(serve(t, echo))
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
+	taken, err := netip.ParseAddrPort(need.Server(t, need.Echo))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +227,7 @@ func TestAPortThatIsTakenIsNamedWithItsHolder(t *testing.T) {
 }
 
 func TestTwoHundredConnectionsAtOnce(t *testing.T) {
-	w := newWorld(t, serve(t, echo), tunnel.Options{}, nil)
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
 	tn := w.open(tunnel.Spec{})
 	var all sync.WaitGroup
 	failed := make(chan error, 200)
@@ -261,7 +262,7 @@ func TestConnectionsOutliveTheirSockets(t *testing.T) {
 			// What an agent lost it repairs one message in 100 ms (protocol.md 9, A1), so it must not lose much: with its
 			// real pacing it does not.
 			const rounds, size = uint64(10), 50_000
-			w := newWorld(t, serve(t, echo), tunnel.Options{}, func(f *emulator.Faults) { f.Pacing = time.Millisecond })
+			w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) { f.Pacing = time.Millisecond })
 			tn := w.open(tunnel.Spec{})
 			session := tn.Link().Session
 			conn := w.dial(tn)
@@ -312,7 +313,7 @@ func TestANewSessionFollowsOnTheSameListener(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, serve(t, echo), tunnel.Options{}, nil)
+			w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
 			tn := w.open(tunnel.Spec{})
 			first := tn.Link()
 			conn := w.dial(tn)
@@ -338,7 +339,7 @@ func TestADeadPeerIsFoundAndTheSessionResumed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short")
 	}
-	w := newWorld(t, serve(t, echo), tunnel.Options{}, nil)
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
 	tn := w.open(tunnel.Spec{})
 	conn := w.dial(tn)
 	mustExchange(t, conn, []byte("before"))
@@ -355,7 +356,7 @@ func TestADeadPeerIsFoundAndTheSessionResumed(t *testing.T) {
 }
 
 func TestIdleClosedTunnelSleepsAndTheNextConnectionWakesIt(t *testing.T) {
-	w := newWorld(t, serve(t, echo), tunnel.Options{}, func(f *emulator.Faults) { f.Idle = 300 * time.Millisecond })
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) { f.Idle = 300 * time.Millisecond })
 	tn := w.open(tunnel.Spec{})
 	mustExchange(t, w.dial(tn), []byte("before"))
 	w.events.await(t, tn, tunnel.Asleep)
@@ -370,7 +371,7 @@ func TestKeepAliveOverridesTheIdleTimeout(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short")
 	}
-	w := newWorld(t, serve(t, echo), tunnel.Options{}, func(f *emulator.Faults) { f.Idle = 2500 * time.Millisecond })
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) { f.Idle = 2500 * time.Millisecond })
 	tn := w.open(tunnel.Spec{KeepAlive: time.Second})
 	time.Sleep(5 * time.Second)
 	if state, err := tn.State(); state != tunnel.Open {
@@ -379,7 +380,7 @@ func TestKeepAliveOverridesTheIdleTimeout(t *testing.T) {
 }
 
 func TestServiceScaledToZeroAndBack(t *testing.T) {
-	w := newWorld(t, serve(t, echo), tunnel.Options{}, nil)
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
 	tn := w.open(tunnel.Spec{})
 	if err := w.account.Scale("c", "s", 0); err != nil {
 		t.Fatal(err)
@@ -394,7 +395,7 @@ func TestServiceScaledToZeroAndBack(t *testing.T) {
 }
 
 func TestAnAgentWithoutMuxCarriesOneConnectionAfterTheOther(t *testing.T) {
-	w := newWorld(t, serve(t, echo), tunnel.Options{}, func(f *emulator.Faults) { f.AgentVersion = "3.0.196.0" })
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) { f.AgentVersion = "3.0.196.0" })
 	tn := w.open(tunnel.Spec{})
 	for i := range 3 {
 		conn := w.dial(tn)
@@ -406,7 +407,7 @@ func TestAnAgentWithoutMuxCarriesOneConnectionAfterTheOther(t *testing.T) {
 }
 
 func TestSeveralConnectionsToAnAgentWithoutMuxGetSeveralSessions(t *testing.T) {
-	w := newWorld(t, serve(t, echo), tunnel.Options{}, func(f *emulator.Faults) { f.AgentVersion = "3.0.196.0" })
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) { f.AgentVersion = "3.0.196.0" })
 	tn := w.open(tunnel.Spec{})
 	first, second := w.dial(tn), w.dial(tn)
 	mustExchange(t, first, []byte("first"))
@@ -417,7 +418,7 @@ func TestSeveralConnectionsToAnAgentWithoutMuxGetSeveralSessions(t *testing.T) {
 func TestEncryptedSession(t *testing.T) {
 	for _, version := range []string{"3.3.0.0", "3.0.196.0"} {
 		t.Run(version, func(t *testing.T) {
-			w := newWorld(t, serve(t, echo), tunnel.Options{}, func(f *emulator.Faults) { f.KMS, f.AgentVersion = true, version })
+			w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) { f.KMS, f.AgentVersion = true, version })
 			mustExchange(t, w.dial(w.open(tunnel.Spec{})), random(200_000, 6))
 		})
 	}
@@ -425,12 +426,12 @@ func TestEncryptedSession(t *testing.T) {
 
 // protocol.md 9, P8: odd messages around HandshakeComplete leave AWS's client deaf.
 func TestOddMessagesAroundTheHandshakeAreHarmless(t *testing.T) {
-	w := newWorld(t, serve(t, echo), tunnel.Options{}, func(f *emulator.Faults) { f.Around = 5 })
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) { f.Around = 5 })
 	mustExchange(t, w.dial(w.open(tunnel.Spec{})), random(100_000, 7))
 }
 
 func TestLossDuplicatesAndReorderingLoseNothing(t *testing.T) {
-	w := newWorld(t, serve(t, echo), tunnel.Options{}, func(f *emulator.Faults) {
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) {
 		loss := emulator.Loss{Drop: 0.01, Duplicate: 0.01, Reorder: 0.01}
 		f.Up, f.Down = emulator.Path{Data: loss, Acks: loss}, emulator.Path{Data: loss, Acks: loss}
 	})
@@ -449,7 +450,7 @@ func TestHostileFramesAreRefused(t *testing.T) {
 		"digest": emulator.BadDigest, "short": emulator.ShortFrame, "header": emulator.WrongHeader, "oversized": emulator.Oversized,
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, serve(t, echo), tunnel.Options{}, nil)
+			w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
 			conn := w.dial(w.open(tunnel.Spec{}))
 			w.account.Fault(func(f *emulator.Faults) { f.Down.Data.MangleAs, f.Down.Data.MangleNext = as, 3 })
 			mustExchange(t, conn, random(50_000, 9))
@@ -459,7 +460,7 @@ func TestHostileFramesAreRefused(t *testing.T) {
 
 func TestStreamURLThatLeadsElsewhereIsRefused(t *testing.T) {
 	// With an overridden endpoint every host is accepted; that AWS's own is checked is a test of package aws.
-	w := newWorld(t, serve(t, echo), tunnel.Options{}, func(f *emulator.Faults) { f.StreamHost = "user:pw@127.0.0.1:1" })
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) { f.StreamHost = "user:pw@127.0.0.1:1" })
 	tn := w.start(tunnel.Spec{})
 	event := w.events.await(t, tn, tunnel.Failed)
 	if _, refused := errors.AsType[*aws.StreamURLError](event.Err); !refused {
@@ -470,7 +471,7 @@ func TestStreamURLThatLeadsElsewhereIsRefused(t *testing.T) {
 func TestDeniedActionFailsForGoodWithItsRemedy(t *testing.T) {
 	for _, action := range []string{"ssm:StartSession", "ssmmessages:OpenDataChannel"} {
 		t.Run(action, func(t *testing.T) {
-			w := newWorld(t, serve(t, echo), tunnel.Options{}, func(f *emulator.Faults) {
+			w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) {
 				f.API = []emulator.APIFault{{Action: action}}
 			})
 			event := w.events.await(t, w.start(tunnel.Spec{}), tunnel.Failed)
@@ -489,7 +490,7 @@ func TestThrottledStartIsTriedAgain(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
-	w := newWorld(t, serve(t, echo), tunnel.Options{}, func(f *emulator.Faults) {
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) {
 		f.API = []emulator.APIFault{{Action: "ssm:StartSession", Kind: emulator.ServerError, Times: 6}}
 	})
 	mustExchange(t, w.dial(w.open(tunnel.Spec{})), []byte("at last"))
@@ -500,7 +501,7 @@ func TestStalledDestinationDoesNotStopOtherConnections(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short")
 	}
-	w := newWorld(t, serve(t, echo), tunnel.Options{}, nil)
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
 	tn := w.open(tunnel.Spec{})
 	stalled := w.dial(tn)
 	mustExchange(t, stalled, []byte("before"))
@@ -510,7 +511,7 @@ func TestStalledDestinationDoesNotStopOtherConnections(t *testing.T) {
 		defer close(writing)
 		_, _ = stalled.Write(random(40<<20, 10))
 	}()
-	eventually(t, "a second session", func() bool { return len(w.account.Sessions()) > 1 })
+	need.Eventually(t, "a second session", func() bool { return len(w.account.Sessions()) > 1 })
 	w.account.Fault(func(f *emulator.Faults) { f.Stalled = nil })
 	mustExchange(t, w.dial(tn), random(100_000, 11))
 	_ = stalled.Close()
@@ -518,7 +519,7 @@ func TestStalledDestinationDoesNotStopOtherConnections(t *testing.T) {
 }
 
 func TestStalledReaderDoesNotStopOtherConnections(t *testing.T) {
-	server := serve(t, func(c *net.TCPConn) {
+	server := need.Server(t, func(c *net.TCPConn) {
 		first := make([]byte, 1)
 		if _, err := io.ReadFull(c, first); err != nil || first[0] == 'e' {
 			_, _ = io.Copy(c, c)
@@ -549,9 +550,9 @@ func TestStalledReaderDoesNotStopOtherConnections(t *testing.T) {
 }
 
 func TestFixedNumberOfLanesSharesTheConnections(t *testing.T) {
-	w := newWorld(t, serve(t, echo), tunnel.Options{Lanes: 3}, nil)
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{Lanes: 3}, nil)
 	tn := w.open(tunnel.Spec{})
-	eventually(t, "three sessions", func() bool { return tn.Stats().Lanes == 3 })
+	need.Eventually(t, "three sessions", func() bool { return tn.Stats().Lanes == 3 })
 	for i := range uint64(6) {
 		mustExchange(t, w.dial(tn), random(10_000, i))
 	}
@@ -564,7 +565,7 @@ func TestFixedNumberOfLanesSharesTheConnections(t *testing.T) {
 
 // An agent whose task is gone says nothing: the patrol finds it.
 func TestTaskThatWentSilentlyIsReplaced(t *testing.T) {
-	w := newWorld(t, serve(t, echo), tunnel.Options{}, func(f *emulator.Faults) { f.SilentStop = true })
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) { f.SilentStop = true })
 	w.engine.Patrol(time.Second)
 	tn := w.open(tunnel.Spec{})
 	first := tn.Link().Target.Task
@@ -588,7 +589,7 @@ func TestSlowReaderGetsEverything(t *testing.T) {
 		t.Skip("short")
 	}
 	all := random(40<<20, 13)
-	w := newWorld(t, serve(t, func(c *net.TCPConn) { _, _ = c.Write(all) }), tunnel.Options{}, nil)
+	w := newWorld(t, need.Server(t, func(c *net.TCPConn) { _, _ = c.Write(all) }), tunnel.Options{}, nil)
 	conn := w.dial(w.open(tunnel.Spec{}))
 	digest, buffer := sha256.New(), make([]byte, 200_000)
 	for {
@@ -608,7 +609,7 @@ func TestSlowReaderGetsEverything(t *testing.T) {
 }
 
 func TestMessageSizeAndUploadRateAreSettings(t *testing.T) {
-	w := newWorld(t, serve(t, echo), tunnel.Options{MessageSize: 16 << 10, UploadRate: 1 << 20}, nil)
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{MessageSize: 16 << 10, UploadRate: 1 << 20}, nil)
 	conn := w.dial(w.open(tunnel.Spec{}))
 	start := time.Now()
 	mustExchange(t, conn, random(1<<20, 14))
@@ -619,7 +620,7 @@ func TestMessageSizeAndUploadRateAreSettings(t *testing.T) {
 
 func TestCloseAtEveryMomentLeavesNothing(t *testing.T) {
 	for i := range 12 {
-		w := newWorld(t, serve(t, echo), tunnel.Options{}, nil)
+		w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
 		tn := w.start(tunnel.Spec{})
 		time.Sleep(time.Duration(i) * 7 * time.Millisecond)
 		conn := w.dial(tn)

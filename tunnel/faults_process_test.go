@@ -112,7 +112,7 @@ func (c *child) signal(s syscall.Signal) { _ = c.cmd.Process.Signal(s) }
 // await waits for a line behind the first so many, and returns it and how many there are up to it.
 func (c *child) await(what string, behind int, fits func(printed) bool) (line printed, upTo int) {
 	c.Helper()
-	eventually(c.T, what, func() bool {
+	need.Eventually(c.T, what, func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		for i := behind; i < len(c.lines); i++ {
@@ -256,7 +256,7 @@ func TestFaultMachineAsleep(t *testing.T) {
 			time.Sleep(nap)
 			c.signal(syscall.SIGCONT)
 			woke := time.Now()
-			eventually(t, "a change of state", func() bool { return strings.Count(c.path(1), " ") > 2 })
+			need.Eventually(t, "a change of state", func() bool { return strings.Count(c.path(1), " ") > 2 })
 			t.Logf("noticed %s after waking up: %s", time.Since(woke), c.path(1))
 			w.account.Fault(func(f *emulator.Faults) { f.Idle = time.Hour })
 			if err := echoed(conn, 2, 10_000); (err == nil) != row.saved {
@@ -290,13 +290,13 @@ func TestFaultKilled(t *testing.T) {
 	if len(left) != 2 {
 		t.Fatalf("sessions %v, want 2", left)
 	}
-	eventually(t, "bytes to flow", func() bool { return w.account.Sessions()[0].Down+w.account.Sessions()[1].Down > 1<<20 })
+	need.Eventually(t, "bytes to flow", func() bool { return w.account.Sessions()[0].Down+w.account.Sessions()[1].Down > 1<<20 })
 	first.signal(syscall.SIGKILL)
 	<-first.done
 	if err := ends(t, cut, 5*time.Second); err == nil {
 		t.Error("a transfer outlived culvert")
 	}
-	eventually(t, "the service to see both clients gone", func() bool {
+	need.Eventually(t, "the service to see both clients gone", func() bool {
 		for _, one := range w.account.Sessions() {
 			if one.Client {
 				return false
@@ -328,7 +328,7 @@ func TestFaultKilled(t *testing.T) {
 		}
 	}
 	// What was left is not only named but ended.
-	eventually(t, "the sessions that were left to be terminated", func() bool {
+	need.Eventually(t, "the sessions that were left to be terminated", func() bool {
 		return !slices.ContainsFunc(w.account.Sessions(), func(one emulator.Session) bool { return slices.Contains(left, one.ID) })
 	})
 	second.stop()

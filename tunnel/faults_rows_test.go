@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"culvert/aws/emulator"
+	"culvert/internal/need"
 	"culvert/tunnel"
 )
 
@@ -61,7 +62,7 @@ func TestSessionsEndByTheFlagAndByTheAPI(t *testing.T) {
 		if err := tn.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the agent to end the session", func() bool { return len(w.account.Sessions()) == 0 })
+		need.Eventually(t, "the agent to end the session", func() bool { return len(w.account.Sessions()) == 0 })
 	})
 	t.Run("the agent is deaf", func(t *testing.T) {
 		w := newFaultWorld(t, tunnel.Options{}, nil)
@@ -77,7 +78,7 @@ func TestSessionsEndByTheFlagAndByTheAPI(t *testing.T) {
 			_, _ = conn.Write(append(order(orderEcho, 1, 20<<20), random(20<<20, 1)...))
 		}()
 		sent := uint64(0)
-		eventually(t, "the agent to take nothing any more", func() bool {
+		need.Eventually(t, "the agent to take nothing any more", func() bool {
 			now := tn.Stats().Sent
 			still := now > 4<<20 && now == sent
 			sent = now
@@ -112,7 +113,7 @@ func TestAnAgentThatGaveUpIsNoticed(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := time.Now()
-	eventually(t, "a connection through another session", func() bool {
+	need.Eventually(t, "a connection through another session", func() bool {
 		conn := w.dial(tn)
 		defer func(c net.Conn) { _ = c.Close() }(conn)
 		return echoWithin(conn, 2*time.Second) == nil

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"culvert/aws/emulator"
+	"culvert/internal/need"
 	"culvert/tunnel"
 )
 
@@ -35,7 +36,7 @@ func TestFaultTaskStoppedMidTransfer(t *testing.T) {
 				if _, err := conn.Write([]byte("x")); err != nil {
 					t.Fatal(err)
 				}
-				eventually(t, "a connection through the successor", func() bool {
+				need.Eventually(t, "a connection through the successor", func() bool {
 					next := w.dial(tn)
 					defer next.Close()
 					return echoWithin(next, 2*time.Second) == nil

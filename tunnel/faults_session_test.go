@@ -13,6 +13,7 @@ import (
 
 	"culvert/aws"
 	"culvert/aws/emulator"
+	"culvert/internal/need"
 	"culvert/tunnel"
 )
 
@@ -23,7 +24,7 @@ func (w *faultWorld) under(tn *tunnel.Tunnel, one trade, size int) (net.Conn, <-
 	conn := w.dial(tn)
 	ended := make(chan error, 1)
 	go func() { ended <- one(conn, 1, size) }()
-	eventually(w.T, "bytes to flow", func() bool {
+	need.Eventually(w.T, "bytes to flow", func() bool {
 		s := tn.Stats()
 		return s.Sent+s.Received > before.Sent+before.Received+50_000
 	})
@@ -223,7 +224,7 @@ func TestFaultCredentialsExpireWhileTheTunnelIsOpen(t *testing.T) {
 	}
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", file)
 	t.Setenv("AWS_CONFIG_FILE", filepath.Join(t.TempDir(), "none"))
-	w := newFaultWorldAt(t, serve(t, answer), tunnel.Options{}, nil)
+	w := newFaultWorldAt(t, need.Server(t, answer), tunnel.Options{}, nil)
 	first, secret := w.account.User("first")
 	write(first, secret)
 	client, err := aws.Connect(t.Context(), aws.Options{Region: "eu-west-1", Endpoint: w.account.URL()})

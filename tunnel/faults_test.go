@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"culvert/aws/emulator"
+	"culvert/internal/need"
 	"culvert/tunnel"
 )
 
@@ -45,7 +46,7 @@ type faultWorld struct {
 func newFaultWorld(t *testing.T, o tunnel.Options, faults func(*emulator.Faults)) *faultWorld {
 	t.Helper()
 	t.Parallel()
-	return newFaultWorldAt(t, serve(t, answer), o, faults)
+	return newFaultWorldAt(t, need.Server(t, answer), o, faults)
 }
 
 func newFaultWorldAt(t *testing.T, server string, o tunnel.Options, faults func(*emulator.Faults)) *faultWorld {
@@ -421,7 +422,7 @@ func TestFaultTransfersOutliveLostSockets(t *testing.T) {
 				if leg == "agent" {
 					time.Sleep(3*every + every/2) // the agent's losses are not seen from here
 				} else {
-					eventually(t, "three resumes", func() bool { return w.count(tn, tunnel.Resuming) >= 3 })
+					need.Eventually(t, "three resumes", func() bool { return w.count(tn, tunnel.Resuming) >= 3 })
 				}
 				close(enough)
 				working.Wait()

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"culvert/internal/need"
 	"culvert/tunnel"
 )
 
@@ -32,7 +33,7 @@ func files(t *testing.T, dir string) []string {
 func TestOpenSessionsAreNotedUntilTheyAreTerminated(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "sessions")
 	j, _ := openJournal(t, dir, "eu-west-1")
-	w := newWorld(t, serve(t, echo), tunnel.Options{Journal: j}, nil)
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{Journal: j}, nil)
 	tn := w.open(tunnel.Spec{})
 	noted := files(t, dir)
 	if len(noted) != 1 {
@@ -58,7 +59,7 @@ func TestOpenSessionsAreNotedUntilTheyAreTerminated(t *testing.T) {
 }
 
 func TestSessionsOfADeadProcessAreFoundOnceAndTerminated(t *testing.T) {
-	w := newWorld(t, serve(t, echo), tunnel.Options{}, nil)
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
 	session := w.open(tunnel.Spec{}).Link().Session
 	dir := t.TempDir()
 	record := `[{"Session":"` + session + `","Target":"c/s/t/app","Region":"eu-west-1","Process":1,"Started":"2100-01-01T00:00:00Z"},
@@ -76,7 +77,7 @@ func TestSessionsOfADeadProcessAreFoundOnceAndTerminated(t *testing.T) {
 	if err := tunnel.Terminate(t.Context(), w.client, left); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the end of the session", func() bool {
+	need.Eventually(t, "the end of the session", func() bool {
 		for _, s := range w.account.Sessions() {
 			if s.ID == session {
 				return false

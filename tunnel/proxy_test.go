@@ -15,6 +15,7 @@ import (
 
 	"culvert/aws"
 	"culvert/aws/emulator"
+	"culvert/internal/need"
 	"culvert/tunnel"
 )
 
@@ -47,7 +48,7 @@ func newCorporate(t *testing.T, awsAddress string) *corporate {
 
 // users.md 15: behind a corporate proxy the API calls and the websocket both go through it.
 func TestWebsocketGoesThroughTheProxyOfTheEnvironment(t *testing.T) {
-	w := newWorld(t, serve(t, echo), tunnel.Options{}, func(f *emulator.Faults) { f.StreamHost = "aws.test" })
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) { f.StreamHost = "aws.test" })
 	address := strings.TrimPrefix(w.account.URL(), "http://")
 	proxy := newCorporate(t, address)
 	t.Setenv("HTTP_PROXY", proxy.URL)
@@ -68,7 +69,7 @@ func TestWebsocketGoesThroughTheProxyOfTheEnvironment(t *testing.T) {
 
 // A proxy variable that points at our own listener would send AWS's traffic in a circle.
 func TestOwnListenerIsNeverUsedAsProxy(t *testing.T) {
-	w := newWorld(t, serve(t, echo), tunnel.Options{}, func(f *emulator.Faults) { f.StreamHost = "aws.test" })
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) { f.StreamHost = "aws.test" })
 	proxy := newCorporate(t, strings.TrimPrefix(w.account.URL(), "http://"))
 	tn := w.start(tunnel.Spec{}) // its listener is the proxy now; aws.test cannot be reached without one
 	t.Setenv("HTTP_PROXY", "http://"+tn.Addr().String())

@@ -131,7 +131,7 @@ func TestCurlThroughRealSquid(t *testing.T) {
 	if _, err := f.get(t.Context(), "http://blocked.internal/"); err == nil || !strings.Contains(err.Error(), "403") {
 		t.Errorf("a refused host: got %v, want 403", err)
 	}
-	eventually(t, "three connections in the tunnel's list", func() bool { return len(f.tunnel.Connections()) == 3 })
+	need.Eventually(t, "three connections in the tunnel's list", func() bool { return len(f.tunnel.Connections()) == 3 })
 	hosts := map[tunnel.Protocol]string{}
 	for _, c := range f.tunnel.Connections() {
 		hosts[c.Protocol] = c.Host
@@ -182,7 +182,7 @@ func TestTwoHundredCurlsAtOnce(t *testing.T) {
 			t.Errorf("transfer %d differs", i)
 		}
 	}
-	eventually(t, "the end of all connections", func() bool { return f.tunnel.Stats().Connections == 0 })
+	need.Eventually(t, "the end of all connections", func() bool { return f.tunnel.Stats().Connections == 0 })
 	if n := f.tunnel.Stats().Accepted; n < 200 {
 		t.Errorf("%d connections, want 200", n)
 	}
@@ -201,7 +201,7 @@ func TestDownloadSurvivesTheHourlyClose(t *testing.T) {
 		got, err = f.get(t.Context(), f.plain(fmt.Sprint("/big?size=", size)))
 		done <- err
 	}()
-	eventually(t, "a megabyte", func() bool { return f.tunnel.Stats().Received > 1<<20 })
+	need.Eventually(t, "a megabyte", func() bool { return f.tunnel.Stats().Received > 1<<20 })
 	f.account.CloseClientLeg(1000)
 	f.events.await(t, f.tunnel, tunnel.Resuming)
 	if err := <-done; err != nil {

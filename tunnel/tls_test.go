@@ -15,12 +15,13 @@ import (
 
 	"culvert/aws"
 	"culvert/aws/emulator"
+	"culvert/internal/need"
 	"culvert/tunnel"
 )
 
 // AWS's own streams are wss, behind AWS_CA_BUNDLE where somebody inspects TLS.
 func TestStreamOverTLSWithTheUsersCABundle(t *testing.T) {
-	w := newWorld(t, serve(t, echo), tunnel.Options{}, nil)
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
 	back, err := url.Parse(w.account.URL())
 	if err != nil {
 		t.Fatal(err)

@@ -186,35 +186,6 @@ func (r *record) states() (all []string) {
 	return all
 }
 
-// serve runs handle for every connection to a TCP server on loopback and returns its address.
-func serve(t *testing.T, handle func(*net.TCPConn)) string {
-	t.Helper()
-	var lc net.ListenConfig
-	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				handle(conn.(*net.TCPConn))
-			}()
-		}
-	}()
-	t.Cleanup(func() {
-		_ = l.Close()
-		<-done
-	})
-	return l.Addr().String()
-}
-
 // refusing is an address on which nobody listens.
 func refusing(t *testing.T) string {
 	t.Helper()
@@ -226,9 +197,6 @@ func refusing(t *testing.T) string {
 	defer l.Close()
 	return l.Addr().String()
 }
-
-// echo sends back what it gets.
-func echo(c *net.TCPConn) { _, _ = io.Copy(c, c) }
 
 // random returns n bytes that a seed determines.
 func random(n int, seed uint64) []byte {
@@ -261,20 +229,5 @@ func mustExchange(t *testing.T, conn net.Conn, all []byte) {
 	t.Helper()
 	if err := exchange(conn, all); err != nil {
 		t.Fatalf("exchange %d bytes: %v", len(all), err)
-	}
-}
-
-// eventually waits until something holds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !holds(); {
-		if time.Now().After(end) {
-			t.Fatalf("not within 30 s: %s", what)
-		}
-		select {
-		case <-time.After(5 * time.Millisecond):
-		case <-t.Context().Done():
-			t.Fatal(t.Context().Err())
-		}
 	}
 }

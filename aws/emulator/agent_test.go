@@ -13,35 +13,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"culvert/internal/need"
 	"culvert/tunnel/wire"
 )
-
-// server accepts connections on loopback and hands each to serve, until the test is over.
-func server(t *testing.T, serve func(net.Conn)) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer func() { _ = c.Close() }()
-				serve(c)
-			}()
-		}
-	}()
-	t.Cleanup(func() { _ = l.Close(); <-done })
-	return l.Addr().String()
-}
-
-func echo(c net.Conn) { _, _ = io.Copy(c, c) }
 
 func random(n int) []byte {
 	b := make([]byte, n)
@@ -50,7 +24,7 @@ func random(n int) []byte {
 }
 
 func TestHandshakeAsksForThePortSession(t *testing.T) {
-	e := oneContainer(t, map[uint16]string{8080: server(t, echo)})
+	e := oneContainer(t, map[uint16]string{8080: need.Server(t, need.Echo)})
 	n := dialNaive(t, e, "portNumber", "8080", "localPortNumber", "9000")
 	m := n.wantPayload(wire.HandshakeRequestType)
 	if m.Sequence != 0 || m.Flags != wire.FlagSyn {
@@ -68,7 +42,7 @@ func TestHandshakeAsksForThePortSession(t *testing.T) {
 }
 
 func TestMuxCarriesConnectionsBothWays(t *testing.T) {
-	e := oneContainer(t, map[uint16]string{8080: server(t, echo)})
+	e := oneContainer(t, map[uint16]string{8080: need.Server(t, need.Echo)})
 	e.Fault(func(f *Faults) { f.Pacing = 0 })
 	n := dialNaive(t, e, "portNumber", "8080")
 	n.ready()
@@ -100,7 +74,7 @@ func TestMuxCarriesConnectionsBothWays(t *testing.T) {
 // The real agent was measured at 0.73 to 0.83 MB/s (protocol.md 8).
 func TestDownloadIsAsSlowAsTheRealAgent(t *testing.T) {
 	const size = 1 << 20
-	e := oneContainer(t, map[uint16]string{8080: server(t, func(c net.Conn) { _, _ = c.Write(random(size)) })})
+	e := oneContainer(t, map[uint16]string{8080: need.Server(t, func(c *net.TCPConn) { _, _ = c.Write(random(size)) })})
 	n := dialNaive(t, e, "portNumber", "8080")
 	n.ready()
 	stream, err := n.mux().OpenStream()
@@ -119,7 +93,7 @@ func TestDownloadIsAsSlowAsTheRealAgent(t *testing.T) {
 }
 
 func TestAgentSendsAtMost1024BytesPerMessage(t *testing.T) {
-	e := oneContainer(t, map[uint16]string{8080: server(t, func(c net.Conn) { _, _ = c.Write(random(20_000)) })})
+	e := oneContainer(t, map[uint16]string{8080: need.Server(t, func(c *net.TCPConn) { _, _ = c.Write(random(20_000)) })})
 	n := dialNaive(t, e, "portNumber", "8080")
 	n.ready()
 	n.send(wire.Output, wire.MuxFrame{Command: wire.MuxOpen, Stream: 3}.Append(nil))
@@ -135,13 +109,13 @@ func TestAgentSendsAtMost1024BytesPerMessage(t *testing.T) {
 
 // A3 of protocol.md 9.
 func TestDataBeforeHandshakeCompleteIsAcknowledgedAndThrownAway(t *testing.T) {
-	e := oneContainer(t, map[uint16]string{8080: server(t, echo)})
+	e := oneContainer(t, map[uint16]string{8080: need.Server(t, need.Echo)})
 	n := dialNaive(t, e, "portNumber", "8080")
 	request := n.wantPayload(wire.HandshakeRequestType)
 	n.wantAck(n.send(wire.Output, []byte("far too early")))
 	n.answer(request, agree)
 	n.wantPayload(wire.HandshakeCompleteType)
-	await(t, "the mux to start", 5*time.Second, func() bool { return e.data.sessions()[0].agent.port.Load() != nil })
+	need.Eventually(t, "the mux to start", func() bool { return e.data.sessions()[0].agent.port.Load() != nil })
 	// Had the agent kept the bytes, its mux would be out of step and would answer nothing.
 	n.send(wire.Output, wire.MuxFrame{Command: wire.MuxOpen, Stream: 3}.Append(nil))
 	n.send(wire.Output, append(wire.MuxFrame{Command: wire.MuxPush, Length: 2, Stream: 3}.Append(nil), "hi"...))
@@ -151,20 +125,20 @@ func TestDataBeforeHandshakeCompleteIsAcknowledgedAndThrownAway(t *testing.T) {
 }
 
 func TestAgentDropsDataUnacknowledgedUntilItsPortHandlerRuns(t *testing.T) {
-	e := oneContainer(t, map[uint16]string{8080: server(t, echo)})
+	e := oneContainer(t, map[uint16]string{8080: need.Server(t, need.Echo)})
 	e.Fault(func(f *Faults) { f.PortStart = 150 * time.Millisecond })
 	n := dialNaive(t, e, "portNumber", "8080")
 	n.shake()
 	syn := wire.MuxFrame{Command: wire.MuxOpen, Stream: 3}.Append(nil)
 	sequence := n.send(wire.Output, syn)
-	await(t, "the mux to start", 5*time.Second, func() bool { return e.data.sessions()[0].agent.port.Load() != nil })
+	need.Eventually(t, "the mux to start", func() bool { return e.data.sessions()[0].agent.port.Load() != nil })
 	n.sendAs(sequence, wire.Output, syn)
 	n.wantAck(sequence)
 	n.wantNone("acknowledge of the first copy", 50*time.Millisecond, isAck(sequence))
 }
 
 func TestAgentAcknowledgesDuplicatesAndEarlyMessagesAtOnce(t *testing.T) {
-	e := oneContainer(t, map[uint16]string{8080: server(t, echo)})
+	e := oneContainer(t, map[uint16]string{8080: need.Server(t, need.Echo)})
 	n := dialNaive(t, e, "portNumber", "8080")
 	n.ready()
 	push := append(wire.MuxFrame{Command: wire.MuxPush, Length: 3, Stream: 3}.Append(nil), "abc"...)
@@ -180,7 +154,7 @@ func TestAgentAcknowledgesDuplicatesAndEarlyMessagesAtOnce(t *testing.T) {
 
 // A1 of protocol.md 9.
 func TestAgentRepeatsOnlyTheOldestMessage(t *testing.T) {
-	e := oneContainer(t, map[uint16]string{8080: server(t, func(c net.Conn) { _, _ = c.Write(random(20_000)); echo(c) })})
+	e := oneContainer(t, map[uint16]string{8080: need.Server(t, func(c *net.TCPConn) { _, _ = c.Write(random(20_000)); need.Echo(c) })})
 	n := dialNaive(t, e, "portNumber", "8080")
 	n.ready()
 	n.silent = true
@@ -222,7 +196,7 @@ func TestRefusedDestinationRaisesTheFlagAndClosesTheStream(t *testing.T) {
 
 // A7 of protocol.md 9.
 func TestSwallowedDialHoldsUpEveryNewStream(t *testing.T) {
-	e := oneContainer(t, map[uint16]string{8080: server(t, echo)})
+	e := oneContainer(t, map[uint16]string{8080: need.Server(t, need.Echo)})
 	e.Fault(func(f *Faults) { f.Swallow = []uint16{8080} })
 	n := dialNaive(t, e, "portNumber", "8080")
 	n.ready()
@@ -247,7 +221,7 @@ func TestSwallowedDialHoldsUpEveryNewStream(t *testing.T) {
 
 // A6 of protocol.md 9: about 8 MB are taken, then not even acknowledges go out.
 func TestStalledDestinationStopsTheWholeSession(t *testing.T) {
-	e := oneContainer(t, map[uint16]string{8080: server(t, echo)})
+	e := oneContainer(t, map[uint16]string{8080: need.Server(t, need.Echo)})
 	e.Fault(func(f *Faults) { f.Stalled = []uint16{8080} })
 	n := dialNaive(t, e, "portNumber", "8080")
 	n.ready()
@@ -273,12 +247,12 @@ func TestStalledDestinationStopsTheWholeSession(t *testing.T) {
 	if !e.KillSession(n.id, "") {
 		t.Error("the session is gone, want it stuck")
 	}
-	await(t, "the session to end", 2*time.Second, func() bool { return len(e.Sessions()) == 0 })
+	need.Eventually(t, "the session to end", func() bool { return len(e.Sessions()) == 0 })
 }
 
 // A5 of protocol.md 9.
 func TestBrokenMuxLeavesASilentSession(t *testing.T) {
-	e := oneContainer(t, map[uint16]string{8080: server(t, echo)})
+	e := oneContainer(t, map[uint16]string{8080: need.Server(t, need.Echo)})
 	n := dialNaive(t, e, "portNumber", "8080")
 	n.ready()
 	n.wantAck(n.send(wire.Output, []byte{2, 0, 0, 0, 3, 0, 0, 0})) // smux version 2
@@ -291,14 +265,14 @@ func TestBrokenMuxLeavesASilentSession(t *testing.T) {
 }
 
 func TestTerminateFlagEndsTheSession(t *testing.T) {
-	e := oneContainer(t, map[uint16]string{8080: server(t, echo)})
+	e := oneContainer(t, map[uint16]string{8080: need.Server(t, need.Echo)})
 	n := dialNaive(t, e, "portNumber", "8080")
 	n.ready()
 	n.send(wire.FlagType, wire.FlagBody(wire.FlagTerminateSession))
 	if text := n.wantClosed(); text != "" {
 		t.Errorf("channel_closed says %q, want nothing", text)
 	}
-	await(t, "the session to end", time.Second, func() bool { return len(e.Sessions()) == 0 })
+	need.Eventually(t, "the session to end", func() bool { return len(e.Sessions()) == 0 })
 }
 
 func TestOldClientsAndOldAgentsGetOneConnectionAtATime(t *testing.T) {
@@ -306,7 +280,7 @@ func TestOldClientsAndOldAgentsGetOneConnectionAtATime(t *testing.T) {
 		"old client": {"1.1.69.0", "3.3.0.0"}, "old agent": {wire.ClientVersion, "3.0.196.0"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := oneContainer(t, map[uint16]string{8080: server(t, echo)})
+			e := oneContainer(t, map[uint16]string{8080: need.Server(t, need.Echo)})
 			e.Fault(func(f *Faults) { f.AgentVersion = c.agent })
 			n := dialNaive(t, e, "portNumber", "8080")
 			n.version = c.client
@@ -335,7 +309,7 @@ func TestBasicSessionEndsWhenNothingListens(t *testing.T) {
 }
 
 func TestClientThatRefusesAnActionEndsTheSession(t *testing.T) {
-	e := oneContainer(t, map[uint16]string{8080: server(t, echo)})
+	e := oneContainer(t, map[uint16]string{8080: need.Server(t, need.Echo)})
 	n := dialNaive(t, e, "portNumber", "8080")
 	n.answer(n.wantPayload(wire.HandshakeRequestType), func(a wire.RequestedAction) wire.ProcessedAction {
 		return wire.ProcessedAction{ActionType: a.ActionType, ActionStatus: wire.StatusFailed, Error: "no"}
@@ -346,7 +320,7 @@ func TestClientThatRefusesAnActionEndsTheSession(t *testing.T) {
 }
 
 func TestSilentClientTimesOut(t *testing.T) {
-	e := oneContainer(t, map[uint16]string{8080: server(t, echo)})
+	e := oneContainer(t, map[uint16]string{8080: need.Server(t, need.Echo)})
 	e.Fault(func(f *Faults) { f.HandshakeTimeout = 50 * time.Millisecond })
 	n := dialNaive(t, e, "portNumber", "8080")
 	if text := n.wantClosed(); !strings.HasPrefix(text, "Handshake timed out.") {
@@ -363,7 +337,7 @@ func TestKeepAliveFollowsTheVersions(t *testing.T) {
 	}{{"1.2.331.0", "3.3.0.0", true}, {"1.2.332.0", "3.1.1511.0", true}, {"1.2.332.0", "3.1.1512.0", false}} {
 		t.Run(c.client+" and "+c.agent, func(t *testing.T) {
 			t.Parallel()
-			e := oneContainer(t, map[uint16]string{8080: server(t, echo)})
+			e := oneContainer(t, map[uint16]string{8080: need.Server(t, need.Echo)})
 			e.Fault(func(f *Faults) { f.AgentVersion = c.agent })
 			n := dialNaive(t, e, "portNumber", "8080")
 			n.version = c.client
@@ -381,7 +355,7 @@ func TestKeepAliveFollowsTheVersions(t *testing.T) {
 }
 
 func TestKMSSessionIsEncryptedBothWays(t *testing.T) {
-	e := oneContainer(t, map[uint16]string{8080: server(t, echo)})
+	e := oneContainer(t, map[uint16]string{8080: need.Server(t, need.Echo)})
 	e.Fault(func(f *Faults) { f.KMS = true })
 	n := dialNaive(t, e, "portNumber", "8080")
 	var keys *encryption
@@ -412,7 +386,7 @@ func TestKMSSessionIsEncryptedBothWays(t *testing.T) {
 	}
 	n.send(wire.EncryptionResponseType, response)
 	n.wantPayload(wire.HandshakeCompleteType)
-	await(t, "the mux to start", 5*time.Second, func() bool { return e.data.sessions()[0].agent.port.Load() != nil })
+	need.Eventually(t, "the mux to start", func() bool { return e.data.sessions()[0].agent.port.Load() != nil })
 	n.send(wire.Output, keys.encrypt(wire.MuxFrame{Command: wire.MuxOpen, Stream: 3}.Append(nil)))
 	n.send(wire.Output, keys.encrypt(append(wire.MuxFrame{Command: wire.MuxPush, Length: 2, Stream: 3}.Append(nil), "hi"...)))
 	m := n.wantPayload(wire.Output)
@@ -422,7 +396,7 @@ func TestKMSSessionIsEncryptedBothWays(t *testing.T) {
 }
 
 func TestConcurrentStartsWaitAndOneAfterTheOtherDoNot(t *testing.T) {
-	e := oneContainer(t, map[uint16]string{8080: server(t, echo)})
+	e := oneContainer(t, map[uint16]string{8080: need.Server(t, need.Echo)})
 	e.Fault(func(f *Faults) { f.StartStep = 300 * time.Millisecond })
 	began := time.Now()
 	for range 3 {
@@ -445,12 +419,12 @@ func TestConcurrentStartsWaitAndOneAfterTheOtherDoNot(t *testing.T) {
 }
 
 func TestSessionAboveTheLimitGetsNoHandshakeUntilAnotherEnds(t *testing.T) {
-	e := oneContainer(t, map[uint16]string{8080: server(t, echo)})
+	e := oneContainer(t, map[uint16]string{8080: need.Server(t, need.Echo)})
 	e.Fault(func(f *Faults) { f.WorkersLimit = 1 })
 	first := dialNaive(t, e, "portNumber", "8080")
 	first.ready()
 	second := dialNaive(t, e, "portNumber", "8080")
-	await(t, "both sessions", time.Second, func() bool { return len(e.Sessions()) == 2 })
+	need.Eventually(t, "both sessions", func() bool { return len(e.Sessions()) == 2 })
 	if e.data.sessions(second.id)[0].agentConnected.Load() {
 		t.Fatal("the second session has an agent")
 	}
@@ -459,7 +433,7 @@ func TestSessionAboveTheLimitGetsNoHandshakeUntilAnotherEnds(t *testing.T) {
 }
 
 func TestOddMessagesAroundHandshakeComplete(t *testing.T) {
-	e := oneContainer(t, map[uint16]string{8080: server(t, echo)})
+	e := oneContainer(t, map[uint16]string{8080: need.Server(t, need.Echo)})
 	e.Fault(func(f *Faults) { f.Around = 1 })
 	n := dialNaive(t, e, "portNumber", "8080")
 	n.answer(n.wantPayload(wire.HandshakeRequestType), agree)
@@ -482,7 +456,7 @@ func TestOddMessagesAroundHandshakeComplete(t *testing.T) {
 }
 
 func TestShortFrameMakesTheAgentDeaf(t *testing.T) {
-	e := oneContainer(t, map[uint16]string{8080: server(t, echo)})
+	e := oneContainer(t, map[uint16]string{8080: need.Server(t, need.Echo)})
 	n := dialNaive(t, e, "portNumber", "8080")
 	n.ready()
 	n.writeRaw([]byte("short"))

@@ -208,7 +208,7 @@ func TestAWSCommandLineChangesServices(t *testing.T) {
 	if s := updated.Service; s.DesiredCount != 2 || !s.EnableExecuteCommand || len(s.Deployments) != 2 {
 		t.Errorf("updated service = %+v", s)
 	}
-	until(t, "the scaled service", func() bool { return len(e.Tasks("c", "s")) == 2 })
+	need.Eventually(t, "the scaled service", func() bool { return len(e.Tasks("c", "s")) == 2 })
 	if err := aws.run(t, nil, "ecs", "wait", "services-stable", "--cluster", "c", "--services", "s"); err != nil {
 		t.Errorf("aws ecs wait services-stable: %v", err)
 	}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
+
+	"culvert/internal/need"
 )
 
 func small() Fleet {
@@ -49,7 +51,7 @@ func TestStoppedTaskIsReplaced(t *testing.T) {
 		t.Fatalf("tasks = %v, want three without %s", after, before[0])
 	}
 	successor := target(t, e, after[2])
-	until(t, "the successor's agent", successor.agentRunning)
+	need.Eventually(t, "the successor's agent", successor.agentRunning)
 	if _, ok := e.target("ecs:c_" + after[2] + "_" + successor.runtime); !ok {
 		t.Error("the successor is no target")
 	}
@@ -68,7 +70,7 @@ func TestDeploymentRollsWithoutAGap(t *testing.T) {
 		t.Fatal(err)
 	}
 	seenBoth := false
-	until(t, "the deployment", func() bool {
+	need.Eventually(t, "the deployment", func() bool {
 		out := must[*ecs.DescribeServicesOutput](t)(client.DescribeServices(t.Context(), &ecs.DescribeServicesInput{Cluster: aws.String("c"), Services: []string{"s"}}))
 		s := out.Services[0]
 		if s.RunningCount < 3 {
@@ -100,7 +102,7 @@ func TestServiceScalesToZeroAndBack(t *testing.T) {
 		if err := e.Scale("c", "s", want); err != nil {
 			t.Fatal(err)
 		}
-		until(t, "scaling", func() bool {
+		need.Eventually(t, "scaling", func() bool {
 			out := must[*ecs.DescribeServicesOutput](t)(client.DescribeServices(t.Context(), &ecs.DescribeServicesInput{Cluster: aws.String("c"), Services: []string{"s"}}))
 			return int(out.Services[0].RunningCount) == want && out.Services[0].PendingCount == 0
 		})
@@ -125,7 +127,7 @@ func TestExecSwitchedOnLaterNeedsNewTasks(t *testing.T) {
 	if _, err := client.UpdateService(t.Context(), in); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "tasks with agents", func() bool { return target(t, e, e.Tasks("c", "s")[0]).agentRunning() })
+	need.Eventually(t, "tasks with agents", func() bool { return target(t, e, e.Tasks("c", "s")[0]).agentRunning() })
 }
 
 func TestTaskWithoutServiceComesUp(t *testing.T) {
@@ -135,7 +137,7 @@ func TestTaskWithoutServiceComesUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	k := target(t, e, id)
-	until(t, "its agent", k.agentRunning)
+	need.Eventually(t, "its agent", k.agentRunning)
 	if err := e.SetAgent(id, "STOPPED", "gone"); err != nil || k.agentRunning() {
 		t.Errorf("agent runs after SetAgent STOPPED, error %v", err)
 	}
@@ -182,7 +184,7 @@ func TestLifeGoesOnAndStops(t *testing.T) {
 		before = append(before, e.Tasks("shop", service)...)
 	}
 	squid := e.Tasks("automation", "squid")
-	until(t, "a change", func() bool {
+	need.Eventually(t, "a change", func() bool {
 		var now []string
 		for _, service := range []string{"web", "search", "mail", "recommend"} {
 			now = append(now, e.Tasks("shop", service)...)

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/gorilla/websocket"
 
+	"culvert/internal/need"
 	"culvert/tunnel/wire"
 )
 
@@ -107,7 +108,7 @@ func TestTokenOpensOneSocketAndNotForLong(t *testing.T) {
 }
 
 func TestSessionGoesOnAfterClose1000AndACut(t *testing.T) {
-	e := oneContainer(t, map[uint16]string{8080: server(t, echo)})
+	e := oneContainer(t, map[uint16]string{8080: need.Server(t, need.Echo)})
 	n := dialNaive(t, e, "portNumber", "8080")
 	n.ready()
 	n.wantAck(n.send(wire.Output, wire.MuxFrame{Command: wire.MuxOpen, Stream: 3}.Append(nil)))
@@ -124,7 +125,7 @@ func TestSessionGoesOnAfterClose1000AndACut(t *testing.T) {
 		if code, ok := errors.AsType[*websocket.CloseError](err); (name == "close") != (ok && code.Code == 1000 && code.Text == "Bye") {
 			t.Errorf("%s: the client saw %v", name, err)
 		}
-		await(t, "the leg to go", 3*time.Second, func() bool { return !e.Sessions()[0].Client })
+		need.Eventually(t, "the leg to go", func() bool { return !e.Sessions()[0].Client })
 		n.resume()
 		stop := n.insist(wire.Output, append(wire.MuxFrame{Command: wire.MuxPush, Length: uint16(len(name)), Stream: 3}.Append(nil), name...))
 		m := n.want("the echo", func(m wire.Message) bool { return m.Payload == wire.Output && bytes.HasSuffix(m.Body, []byte(name)) })
@@ -136,7 +137,7 @@ func TestSessionGoesOnAfterClose1000AndACut(t *testing.T) {
 }
 
 func TestSecondSocketReplacesTheFirst(t *testing.T) {
-	e := oneContainer(t, map[uint16]string{8080: server(t, echo)})
+	e := oneContainer(t, map[uint16]string{8080: need.Server(t, need.Echo)})
 	n := dialNaive(t, e, "portNumber", "8080")
 	n.ready()
 	first := n.conn
@@ -154,7 +155,7 @@ func TestSecondSocketReplacesTheFirst(t *testing.T) {
 }
 
 func TestFrozenSocketStaysOpenAndDead(t *testing.T) {
-	e := oneContainer(t, map[uint16]string{8080: server(t, echo)})
+	e := oneContainer(t, map[uint16]string{8080: need.Server(t, need.Echo)})
 	n := dialNaive(t, e, "portNumber", "8080")
 	n.ready()
 	pongs := 0
@@ -179,7 +180,7 @@ func TestFrozenSocketStaysOpenAndDead(t *testing.T) {
 
 func TestTimeEndsSessionsAndSockets(t *testing.T) {
 	t.Run("every hour the socket", func(t *testing.T) {
-		e, forward := clocked(t, map[uint16]string{8080: server(t, echo)})
+		e, forward := clocked(t, map[uint16]string{8080: need.Server(t, need.Echo)})
 		e.Fault(func(f *Faults) { f.Idle = 0 })
 		n := dialNaive(t, e, "portNumber", "8080")
 		n.ready()
@@ -193,7 +194,7 @@ func TestTimeEndsSessionsAndSockets(t *testing.T) {
 		}
 	})
 	t.Run("idle", func(t *testing.T) {
-		e, forward := clocked(t, map[uint16]string{8080: server(t, echo)})
+		e, forward := clocked(t, map[uint16]string{8080: need.Server(t, need.Echo)})
 		n := dialNaive(t, e, "portNumber", "8080")
 		n.ready()
 		forward(15 * time.Minute)
@@ -204,7 +205,7 @@ func TestTimeEndsSessionsAndSockets(t *testing.T) {
 		}
 	})
 	t.Run("longest", func(t *testing.T) {
-		e, forward := clocked(t, map[uint16]string{8080: server(t, echo)})
+		e, forward := clocked(t, map[uint16]string{8080: need.Server(t, need.Echo)})
 		e.Fault(func(f *Faults) { f.Idle, f.Longest = 0, time.Hour })
 		n := dialNaive(t, e, "portNumber", "8080")
 		n.ready()
@@ -218,7 +219,7 @@ func TestTimeEndsSessionsAndSockets(t *testing.T) {
 
 func TestStoppedTaskEndsItsSessions(t *testing.T) {
 	for _, silent := range []bool{false, true} {
-		e := oneContainer(t, map[uint16]string{8080: server(t, echo)})
+		e := oneContainer(t, map[uint16]string{8080: need.Server(t, need.Echo)})
 		e.Fault(func(f *Faults) { f.SilentStop = silent })
 		n := dialNaive(t, e, "portNumber", "8080")
 		n.ready()
@@ -229,7 +230,7 @@ func TestStoppedTaskEndsItsSessions(t *testing.T) {
 			n.wantClosed()
 			continue
 		}
-		await(t, "the agent to die", 10*time.Second, func() bool { return !e.Sessions()[0].Agent })
+		need.Eventually(t, "the agent to die", func() bool { return !e.Sessions()[0].Agent })
 		// In the instant of its end it still has a socket, and words on its lips: that its connections are closed.
 		s := e.data.sessions(n.id)[0]
 		s.agentConnected.Store(true)
@@ -245,7 +246,7 @@ func TestStoppedTaskEndsItsSessions(t *testing.T) {
 }
 
 func TestAgentComesBackAfterItsSocketIsLost(t *testing.T) {
-	e := oneContainer(t, map[uint16]string{8080: server(t, echo)})
+	e := oneContainer(t, map[uint16]string{8080: need.Server(t, need.Echo)})
 	n := dialNaive(t, e, "portNumber", "8080")
 	n.ready()
 	n.send(wire.Output, wire.MuxFrame{Command: wire.MuxOpen, Stream: 3}.Append(nil))
@@ -265,7 +266,7 @@ func TestAgentComesBackAfterItsSocketIsLost(t *testing.T) {
 }
 
 func TestRemoteHostIsResolvedInTheTasksNetwork(t *testing.T) {
-	e := oneContainer(t, map[uint16]string{7000: server(t, echo)}, "db.internal:5432", server(t, echo))
+	e := oneContainer(t, map[uint16]string{7000: need.Server(t, need.Echo)}, "db.internal:5432", need.Server(t, need.Echo))
 	for _, c := range []struct{ host, port string }{{"db.internal", "5432"}, {"localhost", "7000"}, {"127.0.0.1", "7000"}} {
 		n := dialNaive(t, e, "host", c.host, "portNumber", c.port)
 		n.ready()
@@ -278,7 +279,7 @@ func TestRemoteHostIsResolvedInTheTasksNetwork(t *testing.T) {
 }
 
 func TestForbiddenAndUnknownHostsEndTheSessionAfterTheHandshake(t *testing.T) {
-	e := oneContainer(t, map[uint16]string{80: server(t, echo)})
+	e := oneContainer(t, map[uint16]string{80: need.Server(t, need.Echo)})
 	for host, want := range map[string]string{
 		"169.254.169.254": "Forwarding to IP address 169.254.169.254 is forbidden.",
 		"fd00:ec2::254":   "Forwarding to IP address fd00:ec2::254 is forbidden.",
@@ -301,7 +302,7 @@ func TestForbiddenAndUnknownHostsEndTheSessionAfterTheHandshake(t *testing.T) {
 func TestMessagesWaitForTheFirstClient(t *testing.T) {
 	e := oneContainer(t, map[uint16]string{8080: ""})
 	out := begin(t, e, "portNumber", "8080")
-	await(t, "the request to be held", 5*time.Second, func() bool {
+	need.Eventually(t, "the request to be held", func() bool {
 		s := e.data.sessions(*out.SessionId)[0]
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -315,7 +316,7 @@ func TestMessagesWaitForTheFirstClient(t *testing.T) {
 }
 
 func TestInjectedFramesReachTheClientAsTheyAre(t *testing.T) {
-	e := oneContainer(t, map[uint16]string{8080: server(t, echo)})
+	e := oneContainer(t, map[uint16]string{8080: need.Server(t, need.Echo)})
 	n := dialNaive(t, e, "portNumber", "8080")
 	n.ready()
 	if !e.Inject(n.id, []byte("garbage")) {
@@ -331,7 +332,7 @@ func TestInjectedFramesReachTheClientAsTheyAre(t *testing.T) {
 }
 
 func TestLossesOnTheWayAreRepairedByTheAgent(t *testing.T) {
-	e := oneContainer(t, map[uint16]string{8080: server(t, echo)})
+	e := oneContainer(t, map[uint16]string{8080: need.Server(t, need.Echo)})
 	n := dialNaive(t, e, "portNumber", "8080")
 	n.ready()
 	e.Fault(func(f *Faults) { f.Down.Data.DropNext, f.Down.Data.MangleAs, f.Down.Data.MangleNext = 1, BadDigest, 1 })

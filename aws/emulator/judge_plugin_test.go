@@ -92,7 +92,7 @@ func startPlugin(t *testing.T, e *Emulator, document string, parameters ...strin
 		}
 	}
 	t.Cleanup(stop)
-	await(t, "the plugin to listen", 30*time.Second, func() bool {
+	need.Eventually(t, "the plugin to listen", func() bool {
 		select {
 		case <-ended:
 			t.Fatalf("the plugin ended: %s", out.String())
@@ -137,7 +137,7 @@ func TestPluginCarriesCurlBothWays(t *testing.T) {
 		t.Errorf("upload: SHA-256 %s, want %s", got, want)
 	}
 	stop()
-	await(t, "the session to end", 5*time.Second, func() bool { return len(e.Sessions()) == 0 })
+	need.Eventually(t, "the session to end", func() bool { return len(e.Sessions()) == 0 })
 }
 
 func TestPluginReachesARemoteHost(t *testing.T) {
@@ -196,6 +196,6 @@ func TestPluginSaysWhyASessionEnded(t *testing.T) {
 	e := oneContainer(t, map[uint16]string{8080: ""})
 	_, out, _ := startPlugin(t, e, portDocument, "portNumber=8080")
 	e.KillSession(e.Sessions()[0].ID, idleText)
-	await(t, "the session to end", 5*time.Second, func() bool { return len(e.Sessions()) == 0 })
-	await(t, "the plugin's word", 5*time.Second, func() bool { return strings.Contains(out.String(), idleText) })
+	need.Eventually(t, "the session to end", func() bool { return len(e.Sessions()) == 0 })
+	need.Eventually(t, "the plugin's word", func() bool { return strings.Contains(out.String(), idleText) })
 }

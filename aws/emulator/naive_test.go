@@ -23,6 +23,7 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/xtaci/smux"
 
+	"culvert/internal/need"
 	"culvert/tunnel/wire"
 )
 
@@ -58,16 +59,6 @@ func onlyTarget(t *testing.T, e *Emulator) string {
 func onlyTask(t *testing.T, e *Emulator) string {
 	t.Helper()
 	return strings.Split(strings.TrimPrefix(onlyTarget(t, e), "ecs:one_small_cluster_"), "_")[0]
-}
-
-// await polls until what is true, for at most limit.
-func await(t *testing.T, what string, limit time.Duration, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(limit); !ok(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %v for %s", limit, what)
-		}
-	}
 }
 
 // lockedBuffer is a bytes.Buffer for two goroutines.
@@ -389,7 +380,7 @@ func (n *naive) shake() {
 func (n *naive) ready() {
 	n.t.Helper()
 	n.shake()
-	await(n.t, "the port handler to run", 5*time.Second, func() bool {
+	need.Eventually(n.t, "the port handler to run", func() bool {
 		s := n.e.data.sessions(n.id)
 		return len(s) == 1 && s[0].agent.port.Load() != nil
 	})

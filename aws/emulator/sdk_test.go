@@ -323,22 +323,6 @@ func TestCallsAreCounted(t *testing.T) {
 	}
 }
 
-// until waits for something that the account does by itself.
-func until(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(10 * time.Second)
-	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !done() {
-		select {
-		case <-deadline.C:
-			t.Fatalf("%s: it did not happen within 10 s", what)
-		case <-tick.C:
-		}
-	}
-}
-
 func TestFaultsReachEveryCall(t *testing.T) {
 	e := open(t, Options{Fleet: Demo()})
 	client := ecs.NewFromConfig(sdk(t, e))

@@ -1,6 +1,7 @@
 // Package need gives tests the programs of others that they are proved with: it finds or builds them, and decides what
 // happens where one is missing. `make test` installs them; a test that misses one is skipped and listed as not run,
-// and with CI=true it fails.
+// and with CI=true it fails. Beside them it holds the server on loopback and the wait that the tests of several packages
+// share.
 package need
 
 import (

@@ -14,6 +14,7 @@ import (
 
 	"culvert/aws"
 	"culvert/aws/emulator"
+	"culvert/internal/need"
 	"culvert/tunnel"
 )
 
@@ -205,7 +206,7 @@ func TestDoctorSaysWhatTheTunnelSays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the tunnel's failure", func() bool { s, _ := opened.State(); return s == tunnel.Failed })
+	need.Eventually(t, "the tunnel's failure", func() bool { s, _ := opened.State(); return s == tunnel.Failed })
 	_, lost := opened.State()
 	if got, want := report.First().Finding.Err.Error(), lost.Error(); got != want {
 		t.Errorf("the doctor says %q, the tunnel %q", got, want)

@@ -8,6 +8,7 @@ import (
 
 	"culvert/aws"
 	"culvert/aws/emulator"
+	"culvert/internal/need"
 	"culvert/tunnel/doctor"
 )
 
@@ -170,7 +171,7 @@ func TestG5SessionsRanIntoTheLimit(t *testing.T) {
 			if !c.found {
 				clinic.account.KillSession(session, "")
 			}
-			eventually(t, "its end", func() bool { return len(clinic.account.Sessions()) == 0 })
+			need.Eventually(t, "its end", func() bool { return len(clinic.account.Sessions()) == 0 })
 			if c.found {
 				clinic.warns("ended", "G5", "1 sessions of the last day were ended by the account's maximum session duration of 2m0s", session, "maxSessionDuration")
 				return

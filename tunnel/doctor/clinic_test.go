@@ -14,6 +14,7 @@ import (
 
 	"culvert/aws"
 	"culvert/aws/emulator"
+	"culvert/internal/need"
 	"culvert/tunnel"
 	"culvert/tunnel/doctor"
 )
@@ -134,19 +135,12 @@ func (c *clinic) examine() doctor.Report {
 			c.Errorf("check %s was told of %d times, want once", check.ID, seen[check.ID])
 		}
 	}
-	left := func() []emulator.Session {
-		return slices.DeleteFunc(c.account.Sessions(), func(s emulator.Session) bool {
-			return slices.ContainsFunc(before, func(b emulator.Session) bool { return b.ID == s.ID })
+	// Where the API may not terminate, the agent ends the session, a moment after it has acknowledged that it shall.
+	need.Eventually(c, "no session of the doctor's is left", func() bool {
+		return !slices.ContainsFunc(c.account.Sessions(), func(s emulator.Session) bool {
+			return !slices.ContainsFunc(before, func(b emulator.Session) bool { return b.ID == s.ID })
 		})
-	}
-	// Where the API may not terminate, the agent ends the session a moment after it has acknowledged that it shall; one
-	// that misses an acknowledge of ours takes 2 s.
-	for end := time.Now().Add(1500 * time.Millisecond); len(left()) > 0 && time.Now().Before(end); {
-		time.Sleep(5 * time.Millisecond)
-	}
-	if sessions := left(); len(sessions) > 0 {
-		c.Errorf("%d sessions are left: %+v", len(sessions), sessions)
-	}
+	})
 	return report
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"culvert/aws"
 	"culvert/aws/emulator"
+	"culvert/internal/need"
 	"culvert/tunnel/doctor"
 )
 
@@ -57,9 +58,9 @@ func TestB4ScaledToZero(t *testing.T) {
 	if err := c.account.Scale("c", "s", 0); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "no task", func() bool { return len(c.account.Tasks("c", "s")) == 0 })
+	need.Eventually(t, "no task", func() bool { return len(c.account.Tasks("c", "s")) == 0 })
 	// The last tasks are on their way down for a moment.
-	eventually(t, "none running", func() bool { return c.examine().First().Cause == "B4" })
+	need.Eventually(t, "none running", func() bool { return c.examine().First().Cause == "B4" })
 	c.finds("service", "B4", "scaled to zero", "aws ecs update-service --cluster c --service s --desired-count 1")
 }
 

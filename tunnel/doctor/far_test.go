@@ -104,7 +104,7 @@ func run(t *testing.T, address string, program string, args ...string) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait() // "signal: killed"
 	})
-	eventually(t, program+" takes connections", func() bool {
+	need.Eventually(t, program+" takes connections", func() bool {
 		conn, err := net.Dial("tcp", address)
 		if err != nil {
 			return false
@@ -122,7 +122,7 @@ func (w *logWriter) Write(p []byte) (int, error) {
 
 func TestF1SilenceWhereTheProxyShouldBe(t *testing.T) {
 	t.Parallel()
-	address := serve(t, func(c *net.TCPConn) { _, _ = io.Copy(io.Discard, c) })
+	address := need.Server(t, func(c *net.TCPConn) { _, _ = io.Copy(io.Discard, c) })
 	c := newClinic(t, behind(address))
 	c.options.Patience = time.Second
 	c.finds("answer", "F1", "did not answer an HTTP request within 1s", "no HTTP proxy")
@@ -164,7 +164,7 @@ func TestF2OpenSSHListensThere(t *testing.T) {
 
 func TestF2MailServerListensThere(t *testing.T) {
 	t.Parallel()
-	address := serve(t, func(c *net.TCPConn) {
+	address := need.Server(t, func(c *net.TCPConn) {
 		_, _ = io.WriteString(c, "220 mail.internal ESMTP\x1b[2J\r\n")
 		_, _ = io.Copy(io.Discard, c)
 	})
@@ -194,7 +194,7 @@ func TestOtherPortsMaySpeakWhatTheyLike(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			fleet := behind(serve(t, handle))
+			fleet := behind(need.Server(t, handle))
 			ports := fleet.Clusters[0].Services[0].Task.Containers[0].Ports
 			ports[7000] = ports[3128]
 			c := newClinic(t, fleet)

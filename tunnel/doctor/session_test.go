@@ -11,6 +11,7 @@ import (
 
 	"culvert/aws"
 	"culvert/aws/emulator"
+	"culvert/internal/need"
 	"culvert/tunnel"
 )
 
@@ -18,21 +19,6 @@ func quietLog() *log.Logger { return log.New(io.Discard, "", 0) }
 
 // refusing is an address on which nobody listens, whatever other tests do meanwhile.
 const refusing = "127.0.0.1:1"
-
-// eventually waits until something holds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !holds(); {
-		if time.Now().After(end) {
-			t.Fatalf("not within 20 s: %s", what)
-		}
-		select {
-		case <-time.After(5 * time.Millisecond):
-		case <-t.Context().Done():
-			t.Fatal(t.Context().Err())
-		}
-	}
-}
 
 func TestC6ContainerHasNotStarted(t *testing.T) {
 	t.Parallel()
@@ -187,36 +173,8 @@ func TestE6NothingListens(t *testing.T) {
 
 func TestE7HangsUpAtOnce(t *testing.T) {
 	t.Parallel()
-	c := newClinic(t, behind(serve(t, func(*net.TCPConn) {})))
+	c := newClinic(t, behind(need.Server(t, func(*net.TCPConn) {})))
 	c.finds("port", "E7", "closes it at once", "its log")
-}
-
-// serve runs handle for every connection to a TCP server on loopback and returns its address.
-func serve(t *testing.T, handle func(*net.TCPConn)) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				handle(conn.(*net.TCPConn))
-			}()
-		}
-	}()
-	t.Cleanup(func() {
-		_ = l.Close()
-		<-done
-	})
-	return l.Addr().String()
 }
 
 // A destination behind the task that has no proxy.

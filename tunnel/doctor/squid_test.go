@@ -121,7 +121,7 @@ func TestF7DestinationRefuses(t *testing.T) {
 
 func TestF10DestinationSaysNothing(t *testing.T) {
 	t.Parallel()
-	mute := portOf(t, serve(t, func(c *net.TCPConn) { _, _ = io.Copy(io.Discard, c) }))
+	mute := portOf(t, need.Server(t, func(c *net.TCPConn) { _, _ = io.Copy(io.Discard, c) }))
 	for _, scheme := range []string{"http", "https"} {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()
@@ -134,7 +134,7 @@ func TestF10DestinationSaysNothing(t *testing.T) {
 
 func TestF11DestinationHangsUp(t *testing.T) {
 	t.Parallel()
-	port := portOf(t, serve(t, func(c *net.TCPConn) { _, _ = c.Read(make([]byte, 4096)) }))
+	port := portOf(t, need.Server(t, func(c *net.TCPConn) { _, _ = c.Read(make([]byte, 4096)) }))
 	squid(t, nil, "http://web.internal:"+port+"/").finds("probe-1", "F11", "502 ERR_ZERO_SIZE_OBJECT", "https://")
 }
 
@@ -155,7 +155,7 @@ func TestF12WrongScheme(t *testing.T) {
 
 func TestF13SomethingCutsTheTLSHandshake(t *testing.T) {
 	t.Parallel()
-	port := portOf(t, serve(t, func(c *net.TCPConn) { _, _ = c.Read(make([]byte, 4096)) }))
+	port := portOf(t, need.Server(t, func(c *net.TCPConn) { _, _ = c.Read(make([]byte, 4096)) }))
 	squid(t, nil, "https://web.internal:"+port+"/").finds("probe-1", "F13", "hangs up in the TLS handshake", "firewall")
 }
 

@@ -53,8 +53,8 @@ func TestDelayDoesNotLimitThroughput(t *testing.T) {
 	if got := relayed(t, 10_000, Path{}, 100*time.Millisecond); len(got) != 10_000 {
 		t.Fatalf("%d messages came, want 10000", len(got))
 	}
-	if took := time.Since(began); took < 100*time.Millisecond || took > time.Second {
-		t.Errorf("10 MB through a delay of 100 ms took %v, want it and little more", took)
+	if took := time.Since(began); took < 100*time.Millisecond || took > 10*time.Second {
+		t.Errorf("10,000 messages through a delay of 100 ms took %v, want nothing near 1000 s", took)
 	}
 }
 

@@ -1,0 +1,325 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"culvert/aws"
+)
+
+// idleAtLeast is the shortest idle timeout an account can set: a session that the service closes after so long a silence is
+// taken to have run into it.
+const idleAtLeast = 55 * time.Second
+
+// step is what a lane has to say to its tunnel.
+type step struct {
+	lane   *lane
+	ended  bool
+	patrol bool // only a patrol that is over
+	err    error
+}
+
+// runner is what only run knows.
+type runner struct {
+	*Tunnel
+
+	running int   // lane goroutines
+	opening *lane // the lane that is not open yet: sessions are opened one after the other (protocol.md 8)
+	retry   interface {
+		NextBackOff() time.Duration
+		Reset()
+	}
+	notBefore time.Time // of the next lane
+	trouble   error     // why the last lane ended, or could not be opened
+	asleep    error     // why no lane is wanted now; nil otherwise
+	wasOpen   bool
+	beat      beat
+	load      load
+}
+
+// run owns the tunnel's state: it opens lanes, one after the other, and replaces them until the tunnel is told to stop.
+func (t *Tunnel) run() {
+	defer close(t.done)
+	r := &runner{Tunnel: t, retry: newRetry(), beat: newBeat(t.engine.patrolEvery, time.Now())}
+	var accepting sync.WaitGroup
+	accepting.Go(func() { t.accept() })
+
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for t.ctx.Err() == nil {
+		r.fill()
+		r.show()
+		select {
+		case s := <-t.steps:
+			r.take(s)
+		case <-t.want:
+			r.asleep = nil
+		case <-t.again:
+			r.reconnect()
+		case now := <-tick.C:
+			r.look(now)
+		case <-r.due():
+		case <-t.ctx.Done():
+		}
+	}
+	t.local.close()
+	t.connections.abort()
+	for r.running > 0 {
+		r.take(<-t.steps)
+	}
+	accepting.Wait()
+	t.connections.wait()
+	t.wake()
+	why := context.Cause(t.ctx)
+	if errors.Is(why, errStopped) {
+		t.record(Event{State: Closed})
+	} else {
+		t.record(Event{State: Failed, Err: why})
+	}
+}
+
+// due fires when the next lane may be opened; nil when none is waited for.
+func (r *runner) due() <-chan time.Time {
+	if r.opening != nil || r.asleep != nil || r.notBefore.IsZero() || r.missing() == 0 {
+		return nil
+	}
+	return time.After(time.Until(r.notBefore))
+}
+
+// missing is how many more lanes the tunnel wants.
+func (r *runner) missing() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	have := 0
+	for _, l := range r.lanes {
+		if !l.draining.Load() && !l.slow.Load() {
+			have++
+		}
+	}
+	return max(0, r.load.lanes(r.engine.options.Lanes)-have)
+}
+
+// fill starts the next lane if one is wanted and may start now.
+func (r *runner) fill() {
+	if r.asleep != nil || r.opening != nil || time.Now().Before(r.notBefore) || r.missing() == 0 {
+		return
+	}
+	o := r.engine.options
+	l := newLane(o.Client, r.log, r.spec.Remote, laneOptions{
+		messageSize: o.MessageSize, uploadRate: o.UploadRate, keepAlive: r.spec.KeepAlive, journal: o.Journal,
+	})
+	var ctx context.Context
+	ctx, l.quit = context.WithCancelCause(r.ctx)
+	l.changed = func(l *lane, err error) { r.steps <- step{lane: l, err: err} }
+	r.opening = l
+	r.running++
+	fresh := r.link.Session == "" && r.trouble == nil
+	go func() {
+		target, err := r.choose(ctx, fresh)
+		if err == nil {
+			r.mu.Lock()
+			l.target = target
+			r.lanes = append(r.lanes, l)
+			r.mu.Unlock()
+			err = l.run(ctx)
+		}
+		l.quit(nil)
+		r.steps <- step{lane: l, ended: true, err: err}
+	}()
+}
+
+// choose picks the task for the next lane: the one that was asked for at first, later whatever runs in its place.
+func (r *runner) choose(ctx context.Context, fresh bool) (aws.Target, error) {
+	target := r.spec.Target
+	if last := r.Link().Target; last.RuntimeID != "" {
+		target = last
+	}
+	if fresh && target.RuntimeID != "" {
+		return target, nil
+	}
+	next, err := r.engine.options.Client.Successor(ctx, target)
+	switch {
+	case err == nil:
+		return next, nil
+	case target.RuntimeID != "" && denied(err):
+		r.log.Info("not allowed to look for another task, staying with the last one", "error", err)
+		return target, nil
+	}
+	return aws.Target{}, err
+}
+
+// take handles what a lane says.
+func (r *runner) take(s step) {
+	if s.patrol {
+		r.running--
+		return
+	}
+	if !s.ended {
+		if s.err != nil {
+			r.trouble = s.err
+		}
+		if s.lane.open() {
+			r.trouble, r.wasOpen = nil, true
+			if r.opening == s.lane {
+				r.opening = nil
+				s.lane.openedAt = time.Now()
+			}
+			r.wake()
+		}
+		return
+	}
+	r.running--
+	if r.opening == s.lane {
+		r.opening = nil
+	}
+	r.remove(s.lane)
+	r.load.forget(s.lane)
+	if r.ctx.Err() != nil || errors.Is(s.err, errDrained) {
+		return
+	}
+	r.mu.Lock()
+	r.past.Retries++
+	r.mu.Unlock()
+	r.log.Info("session over", "session", s.lane.session.ID, "error", s.err)
+	r.trouble = s.err
+	steady := !s.lane.openedAt.IsZero() && time.Since(s.lane.openedAt) > steadyAfter
+	switch {
+	case errors.Is(s.err, errReconnect):
+		r.trouble = nil
+		r.retry.Reset()
+		r.notBefore = time.Now()
+	case idleClosed(s.err, s.lane) && r.connections.waiting() == 0 && len(r.lanes) == 0:
+		r.asleep = s.err
+		r.retry.Reset()
+		r.notBefore = time.Now()
+	case lostForGood(s.err, r.spec) && !r.anyOpen():
+		r.stop(s.err)
+	default:
+		if steady {
+			r.retry.Reset()
+			// Spread, so that the clients of a task that went away do not all come at the same moment.
+			r.notBefore = time.Now().Add(time.Duration(rand.Int64N(int64(150 * time.Millisecond)))) //nolint:gosec // not a secret
+			return
+		}
+		r.notBefore = time.Now().Add(r.retry.NextBackOff())
+	}
+}
+
+// idleClosed reports whether the account's idle timeout has ended the session.
+func idleClosed(err error, l *lane) bool {
+	var closed *ClosedError
+	if !errors.As(err, &closed) || l.openedAt.IsZero() {
+		return false
+	}
+	last := max(l.lastData.Load(), l.openedAt.UnixNano())
+	return closed.Idle() || time.Since(time.Unix(0, last)) > idleAtLeast
+}
+
+func (r *runner) remove(l *lane) {
+	resent, _ := l.channel.figures()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.past.Resent += resent
+	r.past.Retries += l.resumed.Load()
+	r.lanes = slices.DeleteFunc(r.lanes, func(other *lane) bool { return other == l })
+}
+
+func (r *runner) anyOpen() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.lanes, (*lane).open)
+}
+
+func (r *runner) reconnect() {
+	r.asleep = nil
+	r.retry.Reset()
+	r.notBefore = time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range r.lanes {
+		l.draining.Store(true)
+		l.quit(errReconnect)
+	}
+}
+
+// show works out the state from the lanes and records it when it changed.
+func (r *runner) show() {
+	e := Event{State: Starting, Err: r.trouble}
+	r.mu.Lock()
+	best := r.opening
+	for _, l := range r.lanes {
+		if best == nil || rank(l) > rank(best) {
+			best = l
+		}
+	}
+	state, link := r.state, r.link
+	r.mu.Unlock()
+	switch {
+	case best == nil && r.asleep != nil:
+		e.State, e.Err = Asleep, r.asleep
+	case best != nil && best.open():
+		e.State, e.Err = Open, nil
+	case best != nil && best.state() == Resuming:
+		e.State = Resuming
+	case r.wasOpen:
+		e.State = Reopening
+	case best != nil && best.state() == Handshaking:
+		e.State, e.Err = Handshaking, nil
+	}
+	if best != nil && best.attached.Load() {
+		e.Link = best.link()
+	}
+	if e.State != state || (e.State == Open && e.Link != link) || (e.Err != nil && !sameText(e.Err, r.err)) {
+		r.record(e)
+	}
+}
+
+// rank orders lanes by how much they speak for the tunnel.
+func rank(l *lane) int {
+	if l.draining.Load() {
+		return 0
+	}
+	switch l.state() { //nolint:exhaustive // a lane has only these
+	case Open:
+		if l.slow.Load() {
+			return 4
+		}
+		return 5
+	case Resuming:
+		return 3
+	case Handshaking:
+		return 2
+	default:
+		return 1
+	}
+}
+
+func sameText(a, b error) bool { return b != nil && a.Error() == b.Error() }
+
+// look is the tunnel's look around once a second.
+func (r *runner) look(now time.Time) {
+	r.mu.Lock()
+	lanes := slices.Clone(r.lanes)
+	r.mu.Unlock()
+	r.load.measure(lanes, now)
+	spare := r.load.spare(lanes, r.engine.options.Lanes, now)
+	for _, l := range lanes {
+		if l == spare {
+			l.draining.Store(true)
+		}
+		if l.draining.Load() && l.streams.Load() == 0 {
+			l.quit(errDrained)
+		}
+	}
+	if r.beat.due(now, slices.ContainsFunc(lanes, func(l *lane) bool { return l.slow.Load() })) {
+		for _, l := range lanes {
+			if l.open() && !l.draining.Load() {
+				r.patrol(l)
+			}
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -16,7 +17,7 @@ import (
 )
 
 // gone reports whether the local side has closed its connection altogether, not only finished writing: its socket
-// belongs to no process any more (/proc/net/tcp shows it without an inode, or not at all).
+// belongs to no process any more.
 func gone(conn net.Conn) bool {
 	switch c := conn.(type) {
 	case *net.UnixConn:
@@ -26,10 +27,22 @@ func gone(conn net.Conn) bool {
 		if !remote.IP.IsLoopback() {
 			return false // another machine: only its packets tell
 		}
-		inode, found := tcpInode(remote.AddrPort(), local.AddrPort())
-		return !found || inode == 0
+		return abandoned(remote.AddrPort(), local.AddrPort())
 	}
 	return false
+}
+
+// abandoned reports whether no process holds a connection of this machine any more, of which the other end is here.
+func abandoned(local, remote netip.AddrPort) bool {
+	// A kernel that cannot even find our own end is not asked for the other one.
+	if _, err := diagnose(remote, local); err == nil {
+		inode, err := diagnose(local, remote)
+		if err == nil || errors.Is(err, errNoSocket) {
+			return inode == 0
+		}
+	}
+	inode, found := tcpInode(local, remote)
+	return !found || inode == 0
 }
 
 // hungUp asks poll whether both directions of a unix socket are shut.

@@ -1,0 +1,83 @@
+package tunnel
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// Sizes and places in the kernel's linux/inet_diag.h: inet_diag_req_v2, inet_diag_msg and their inet_diag_sockid.
+const (
+	diagRequest = unix.NLMSG_HDRLEN + 56
+	diagAnswer  = unix.NLMSG_HDRLEN + 72
+	diagState   = unix.NLMSG_HDRLEN + 1
+	diagInode   = unix.NLMSG_HDRLEN + 68
+	tcpListen   = 10 // enum in linux/tcp_states.h
+)
+
+var errNoSocket = errors.New("no such socket")
+
+// diagnose asks the kernel for one TCP connection of this network namespace, by its two ends, and returns the inode of
+// its socket, which is 0 once no process holds it. Unlike a look into /proc/net/tcp it does not walk through every socket
+// of the machine, which takes milliseconds on a busy one. The error is errNoSocket where there is none; the kernel says
+// the same where it cannot look at TCP at all.
+func diagnose(local, remote netip.AddrPort) (inode uint32, err error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
+	if err != nil {
+		return 0, fmt.Errorf("open a diagnosis socket: %w", err)
+	}
+	defer func() { _ = unix.Close(fd) }()
+	if err := unix.Sendto(fd, diagnosisOf(local, remote), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return 0, fmt.Errorf("ask for a socket: %w", err)
+	}
+	answer := make([]byte, 4*diagAnswer)
+	n, _, err := unix.Recvfrom(fd, answer, unix.MSG_DONTWAIT) // the kernel answers before it takes the question
+	if err != nil {
+		return 0, fmt.Errorf("read about a socket: %w", err)
+	}
+	return parseDiagnosis(answer[:n])
+}
+
+func diagnosisOf(local, remote netip.AddrPort) []byte {
+	family, from, to := unix.AF_INET, local.Addr().Unmap(), remote.Addr().Unmap()
+	if from.Is6() {
+		family = unix.AF_INET6
+	}
+	b := make([]byte, 0, diagRequest)
+	b = binary.NativeEndian.AppendUint32(b, diagRequest)
+	b = binary.NativeEndian.AppendUint16(b, unix.SOCK_DIAG_BY_FAMILY)
+	b = binary.NativeEndian.AppendUint16(b, unix.NLM_F_REQUEST)
+	b = append(b, make([]byte, 8)...) // sequence number and port: one question, one answer
+	b = append(b, byte(family), unix.IPPROTO_TCP, 0, 0)
+	b = binary.NativeEndian.AppendUint32(b, ^uint32(0)) // whatever its state
+	b = binary.BigEndian.AppendUint16(b, local.Port())
+	b = binary.BigEndian.AppendUint16(b, remote.Port())
+	for _, a := range []netip.Addr{from, to} {
+		b = append(b, a.AsSlice()...)
+		b = append(b, make([]byte, 16-a.BitLen()/8)...)
+	}
+	b = append(b, make([]byte, 4)...)                      // on any interface
+	return binary.NativeEndian.AppendUint64(b, ^uint64(0)) // without a cookie
+}
+
+func parseDiagnosis(b []byte) (inode uint32, err error) {
+	if len(b) < unix.NLMSG_HDRLEN+4 {
+		return 0, fmt.Errorf("answer of %d bytes about a socket", len(b))
+	}
+	switch kind := binary.NativeEndian.Uint16(b[4:]); {
+	case kind == unix.NLMSG_ERROR:
+		code := unix.Errno(-int32(binary.NativeEndian.Uint32(b[unix.NLMSG_HDRLEN:]))) //nolint:gosec // a negative errno
+		if code == unix.ENOENT {
+			return 0, errNoSocket
+		}
+		return 0, fmt.Errorf("ask for a socket: %w", code)
+	case kind != unix.SOCK_DIAG_BY_FAMILY, len(b) < diagAnswer:
+		return 0, fmt.Errorf("answer %d of %d bytes about a socket", kind, len(b))
+	case b[diagState] == tcpListen:
+		return 0, errNoSocket // where there is no such connection the kernel offers who listens on the port
+	}
+	return binary.NativeEndian.Uint32(b[diagInode:]), nil
+}

@@ -364,32 +364,38 @@ func (c *channel) attach(now time.Time) {
 // collect appends to batch the frames to write now and says when to look again without being woken (zero: no need).
 // The caller gives the frames back to the pool.
 func (c *channel) collect(batch [][]byte, now time.Time) (_ [][]byte, again time.Time, _ error) {
-	batch, err := c.collectAcks(batch, now)
+	batch, more, err := c.collectAcks(batch, now)
 	if err != nil {
 		return batch, time.Time{}, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	batch, again = c.out.collect(batch, now)
+	if more {
+		again = now
+	}
 	return batch, again, nil
 }
 
-// collectAcks is collect's part for the acknowledges.
-func (c *channel) collectAcks(batch [][]byte, now time.Time) ([][]byte, error) {
+// collectAcks is collect's part for the acknowledges; it says whether there are more.
+func (c *channel) collectAcks(batch [][]byte, now time.Time) (_ [][]byte, more bool, _ error) {
 	c.mu.Lock()
-	c.acking, c.owed = c.owed, c.acking[:0]
-	if len(c.acking) > 0 {
+	n := min(len(c.owed), batchFrames)
+	c.acking = append(c.acking[:0], c.owed[:n]...)
+	c.owed = c.owed[:copy(c.owed, c.owed[n:])]
+	more = len(c.owed) > 0
+	if n > 0 && !more {
 		c.ackTimer.Stop()
 	}
 	c.mu.Unlock()
 	for _, a := range c.acking {
 		frame, err := c.encodeAck(a, now)
 		if err != nil {
-			return batch, err
+			return batch, false, err
 		}
 		batch = append(batch, frame)
 	}
-	return batch, nil
+	return batch, more, nil
 }
 
 func (c *channel) encodeAck(a ack, now time.Time) ([]byte, error) {

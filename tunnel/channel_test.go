@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	mathrand "math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -511,4 +512,43 @@ func TestAcknowledgesShareAWrite(t *testing.T) {
 			t.Error("a message did not take the acknowledge before it along")
 		}
 	})
+}
+
+// What a burst leaves to acknowledge, and data beside it, is written in pieces: encoded at once it would be megabytes.
+func TestABurstIsAcknowledgedInPieces(t *testing.T) {
+	t.Parallel()
+	c := testChannel((&collected{}).deliver)
+	const burst = 3*batchFrames + 1
+	for sequence := range int64(burst) {
+		mustReceive(t, c, fromAgent(t, sequence, "x"))
+	}
+	if err := c.push(wire.Output, make([]byte, 1024)); err != nil {
+		t.Fatal(err)
+	}
+	now, pieces := time.Now(), []int{}
+	var next int64
+	for again := now; again.Equal(now); {
+		var batch [][]byte
+		var err error
+		if batch, again, err = c.collect(nil, now); err != nil {
+			t.Fatal(err)
+		}
+		pieces = append(pieces, len(batch))
+		for _, frame := range batch {
+			m, err := wire.Parse(frame)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m.Type != wire.Acknowledge {
+				continue
+			}
+			if got, err := wire.ParseAckSequence(m.Body); err != nil || got != next {
+				t.Fatalf("acknowledged %d (%v), want %d", got, err, next)
+			}
+			next++
+		}
+	}
+	if want := []int{batchFrames + 1, batchFrames, batchFrames, 1}; next != burst || !slices.Equal(pieces, want) {
+		t.Errorf("%d acknowledges in pieces of %v, want %d in %v", next, pieces, burst, want)
+	}
 }

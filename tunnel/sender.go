@@ -12,7 +12,7 @@ const (
 	mostTimeout  = 5 * time.Second
 	clockGrain   = 10 * time.Millisecond
 	fewMessages  = 4
-	batchFrames  = 64 // frames a writer takes at a time, so that an acknowledge never waits behind a full window
+	batchFrames  = 64 // data and as many acknowledges are what a writer takes at a time, so that neither waits behind the other
 )
 
 // outgoing is one message on its way.
@@ -146,7 +146,8 @@ func (s *sender) collect(batch [][]byte, now time.Time) ([][]byte, time.Time) {
 		s.findLost(now)
 	}
 	var held time.Time
-	for len(batch) < batchFrames {
+	full := len(batch) + batchFrames
+	for len(batch) < full {
 		o := s.pick()
 		if o == nil {
 			break
@@ -160,7 +161,7 @@ func (s *sender) collect(batch [][]byte, now time.Time) ([][]byte, time.Time) {
 		// The copy lets an acknowledge give the frame back while the writer still holds the bytes.
 		batch = append(batch, append(frames.take(), o.frame...))
 	}
-	if len(batch) >= batchFrames && s.pick() != nil {
+	if len(batch) >= full && s.pick() != nil {
 		return batch, now // there is more
 	}
 	if s.lookAt.IsZero() || (!held.IsZero() && held.Before(s.lookAt)) {

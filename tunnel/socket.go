@@ -314,8 +314,12 @@ func (p *pump) writeBatch(batch [][]byte, within time.Duration) error {
 // goodbye closes the websocket politely when it was not the other side that ended it. What was received is acknowledged
 // first: an agent keeps a session of which the end was asked for until it knows that all it sent has arrived.
 func (p *pump) goodbye(ctx context.Context, batch [][]byte) error {
-	if batch, err := p.channel.collectAcks(batch[:0], time.Now()); err == nil {
-		_ = p.writeBatch(batch, goodbyeWithin)
+	for more := true; more; {
+		var err error
+		if batch, more, err = p.channel.collectAcks(batch[:0], time.Now()); err == nil {
+			err = p.writeBatch(batch, goodbyeWithin)
+		}
+		more = more && err == nil
 	}
 	message := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
 	_ = p.socket.conn.WriteControl(websocket.CloseMessage, message, time.Now().Add(goodbyeWithin))

@@ -108,6 +108,12 @@ func (f *far) mustGet(args ...string) []byte {
 	f.Helper()
 	out, err := f.get(f.Context(), args...)
 	if err != nil {
+		for _, c := range f.tunnel.Connections() {
+			f.Logf("connection %+v", c)
+		}
+		for _, e := range f.tunnel.History() {
+			f.Logf("event %+v", e)
+		}
 		f.Fatal(err)
 	}
 	return out

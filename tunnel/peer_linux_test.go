@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"testing"
@@ -68,6 +69,22 @@ func TestAConnectionIsAbandonedOnceNobodyHoldsIt(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// Where there is no such connection the kernel says so, or offers who listens on that port: neither is the connection.
+func TestTheKernelKnowsNoSuchConnection(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	nobody := netip.MustParseAddrPort("127.0.0.1:1")
+	for name, local := range map[string]netip.AddrPort{"nobody": nobody, "a listener": l.Addr().(*net.TCPAddr).AddrPort()} {
+		if inode, err := diagnose(local, nobody); !errors.Is(err, errNoSocket) {
+			t.Errorf("%s: got inode %d, error %v, want errNoSocket", name, inode, err)
 		}
 	}
 }

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"culvert/tunnel/wire"
 )
@@ -51,6 +54,56 @@ func FuzzHandshake(f *testing.F) {
 			t.Error("a carrier stands for an agent that never introduced itself")
 		}
 	})
+}
+
+// A3: the agent takes note that the handshake is complete only after it has said so, and until then it acknowledges and
+// throws away what it gets. A naive client, which sends as soon as it hears the word, loses the beginning of its first
+// connection to an agent that is close or busy. Nothing is sent here before the agent had its time, of which the way there
+// and back is a part.
+func TestTheAgentHasTimeToNoteThatTheHandshakeIsComplete(t *testing.T) {
+	for trip, wait := range map[time.Duration]time.Duration{
+		0:                     settleFor, // not measured: the acknowledge is late
+		5 * time.Millisecond:  settleFor - 5*time.Millisecond,
+		60 * time.Millisecond: 0,
+	} {
+		t.Run(trip.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLane(nil, testChannel(nil).log, Endpoint{Port: 7000}, laneOptions{messageSize: 1024})
+				opened := make(chan time.Time, 1)
+				l.changed = func(*lane, error) { opened <- time.Now() }
+				l.attached.Store(true)
+				ctx, cancel := context.WithCancelCause(t.Context())
+				var working sync.WaitGroup
+				working.Go(func() { l.shake(ctx, cancel) })
+				defer working.Wait()
+				defer cancel(nil)
+
+				request := `{"AgentVersion":"3.3.0.0","RequestedClientActions":[{"ActionType":"SessionType","ActionParameters":` +
+					`{"SessionType":"Port","Properties":{"portNumber":"7000","localPortNumber":"0","type":"LocalPortForwarding"}}}]}`
+				if err := l.deliver(wire.HandshakeRequestType, []byte(request)); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				if n := len(written(t, l.channel)); n != 1 {
+					t.Fatalf("%d messages answer the request, want 1", n)
+				}
+				if trip > 0 {
+					time.Sleep(trip)
+					l.channel.acknowledged(0, time.Now())
+				}
+				complete := time.Now()
+				if err := l.deliver(wire.HandshakeCompleteType, []byte(`{"HandshakeTimeToComplete":1,"CustomerMessage":""}`)); err != nil {
+					t.Fatal(err)
+				}
+				if wait > 0 && l.usable() {
+					t.Error("connections are placed before the agent had its time")
+				}
+				if took := (<-opened).Sub(complete); took != wait || !l.usable() {
+					t.Errorf("open after %s, want %s; usable: %t", took, wait, l.usable())
+				}
+			})
+		})
+	}
 }
 
 // checkAnswers holds what a lane has written after one message of the agent against what that message asked for.

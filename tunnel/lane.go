@@ -18,6 +18,9 @@ import (
 const (
 	// handshakeWithin covers the agent's own 15 s timer and the service's delivery (protocol.md 5).
 	handshakeWithin = 18 * time.Second
+	// settleFor is what an agent gets between its HandshakeComplete and the first data. It takes note of its own message
+	// only after it has sent it, and acknowledges and throws away what comes before that (amazon-ssm-agent, datachannel.go).
+	settleFor = 20 * time.Millisecond
 	// slowAfter without an acknowledge, a lane gets no new connections: its agent is gone or a destination behind it
 	// does not read, which stops the whole session (protocol.md 6).
 	slowAfter = 5 * time.Second
@@ -55,6 +58,7 @@ type lane struct {
 	carrier carrier // set when the handshake is complete
 
 	attached atomic.Bool // a socket carries the session
+	ready    atomic.Bool // the agent takes stream data
 	slow     atomic.Bool // owes acknowledges: no new connections for now
 	told     atomic.Bool // the agent has acknowledged that the session is over
 	busy     atomic.Bool // downloads at what its agent can send
@@ -294,8 +298,20 @@ func (l *lane) shake(ctx context.Context, cancel context.CancelCauseFunc) {
 		cancel(failed)
 		return
 	}
+	l.settle(ctx)
+	l.ready.Store(true)
 	l.changed(l, nil)
 	l.watch(ctx, cancel)
+}
+
+// settle waits until settleFor has passed at the agent when data sent now arrives: the way there and back takes most of
+// it, or all.
+func (l *lane) settle(ctx context.Context) {
+	_, roundTrip := l.channel.figures()
+	select {
+	case <-time.After(settleFor - roundTrip):
+	case <-ctx.Done():
+	}
 }
 
 // watch keeps the session alive where that was asked for, and gives it up when it is stuck.
@@ -356,9 +372,9 @@ func (l *lane) begin() error {
 // state is where the lane stands.
 func (l *lane) state() State {
 	switch {
-	case l.opening.done() && l.attached.Load():
+	case l.ready.Load() && l.attached.Load():
 		return Open
-	case l.opening.done():
+	case l.ready.Load():
 		return Resuming
 	case l.attached.Load():
 		return Handshaking

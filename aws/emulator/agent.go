@@ -240,7 +240,13 @@ func (a *agent) shake(ctx context.Context) (wire.Version, error) {
 		return wire.Version{}, fmt.Errorf("encode handshake complete: %w", err)
 	}
 	a.oddities(f.Around)
+	// The agent takes note right behind its message. On a busy machine that moment can outlast the way to the client and
+	// back, so how long it is, is left to the faults.
+	a.complete.Store(f.LateComplete == 0)
 	a.send(wire.HandshakeCompleteType, body)
+	if err := pause(ctx, f.LateComplete); err != nil {
+		return wire.Version{}, err
+	}
 	a.complete.Store(true)
 	a.oddities(f.Around)
 	return version, nil

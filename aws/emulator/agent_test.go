@@ -124,6 +124,21 @@ func TestDataBeforeHandshakeCompleteIsAcknowledgedAndThrownAway(t *testing.T) {
 	}
 }
 
+// A3 of protocol.md 9, in the moment between HandshakeComplete and the agent's own note of it.
+func TestDataRightBehindHandshakeCompleteIsThrownAwayByALateAgent(t *testing.T) {
+	e := oneContainer(t, map[uint16]string{8080: need.Server(t, need.Echo)})
+	e.Fault(func(f *Faults) { f.LateComplete = 150 * time.Millisecond })
+	n := dialNaive(t, e, "portNumber", "8080")
+	n.shake()
+	n.wantAck(n.send(wire.Output, []byte("too early still")))
+	need.Eventually(t, "the mux to start", func() bool { return e.data.sessions()[0].agent.port.Load() != nil })
+	n.send(wire.Output, wire.MuxFrame{Command: wire.MuxOpen, Stream: 3}.Append(nil))
+	n.send(wire.Output, append(wire.MuxFrame{Command: wire.MuxPush, Length: 2, Stream: 3}.Append(nil), "hi"...))
+	if m := n.wantPayload(wire.Output); !bytes.HasSuffix(m.Body, []byte("hi")) {
+		t.Errorf("echo = %q, want hi", m.Body)
+	}
+}
+
 func TestAgentDropsDataUnacknowledgedUntilItsPortHandlerRuns(t *testing.T) {
 	e := oneContainer(t, map[uint16]string{8080: need.Server(t, need.Echo)})
 	e.Fault(func(f *Faults) { f.PortStart = 150 * time.Millisecond })

@@ -32,7 +32,8 @@ type Faults struct {
 	// The agent.
 	AgentVersion     string        // up to 3.0.196.0 it has no mux, up to 3.1.1511.0 its keepalive is on
 	AgentStart       time.Duration // its worker needs this long before it asks for the handshake
-	PortStart        time.Duration // after HandshakeComplete: stream data is dropped unacknowledged
+	LateComplete     time.Duration // after HandshakeComplete: stream data is still acknowledged and thrown away
+	PortStart        time.Duration // after that: stream data is dropped unacknowledged
 	Pacing           time.Duration // rest after each message of at most 1024 bytes; 0 sends as fast as it can
 	WorkersLimit     int           // sessions of one container at a time; one more gets no handshake until another ends
 	StartStep        time.Duration // a start that finds the queue of one place full tries again after this

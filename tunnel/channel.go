@@ -353,6 +353,13 @@ func (c *channel) acknowledged(sequence int64, now time.Time) {
 	c.admitNext()
 }
 
+// hold keeps back all that has to be sent until a moment.
+func (c *channel) hold(until time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.out.pace.free = until
+}
+
 // attach tells the channel that a new socket carries it: all that is unacknowledged goes out again, in order.
 func (c *channel) attach(now time.Time) {
 	c.mu.Lock()

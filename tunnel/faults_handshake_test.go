@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -69,21 +68,11 @@ func TestTheAgentHasTimeToNoteThatTheHandshakeIsComplete(t *testing.T) {
 		t.Run(trip.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := newLane(nil, testChannel(nil).log, Endpoint{Port: 7000}, laneOptions{messageSize: 1024})
-				opened := make(chan time.Time, 1)
-				l.changed = func(*lane, error) { opened <- time.Now() }
-				l.attached.Store(true)
-				ctx, cancel := context.WithCancelCause(t.Context())
-				var working sync.WaitGroup
-				working.Go(func() { l.shake(ctx, cancel) })
-				defer working.Wait()
-				defer cancel(nil)
-
 				request := `{"AgentVersion":"3.3.0.0","RequestedClientActions":[{"ActionType":"SessionType","ActionParameters":` +
 					`{"SessionType":"Port","Properties":{"portNumber":"7000","localPortNumber":"0","type":"LocalPortForwarding"}}}]}`
-				if err := l.deliver(wire.HandshakeRequestType, []byte(request)); err != nil {
+				if err := l.opening.answer(t.Context(), wire.HandshakeRequestType, []byte(request)); err != nil {
 					t.Fatal(err)
 				}
-				synctest.Wait()
 				if n := len(written(t, l.channel)); n != 1 {
 					t.Fatalf("%d messages answer the request, want 1", n)
 				}
@@ -91,15 +80,25 @@ func TestTheAgentHasTimeToNoteThatTheHandshakeIsComplete(t *testing.T) {
 					time.Sleep(trip)
 					l.channel.acknowledged(0, time.Now())
 				}
-				complete := time.Now()
 				if err := l.deliver(wire.HandshakeCompleteType, []byte(`{"HandshakeTimeToComplete":1,"CustomerMessage":""}`)); err != nil {
 					t.Fatal(err)
 				}
-				if wait > 0 && l.usable() {
-					t.Error("connections are placed before the agent had its time")
+				complete := time.Now()
+				if err := l.channel.send(t.Context(), []byte("early")); err != nil {
+					t.Fatal(err)
 				}
-				if took := (<-opened).Sub(complete); took != wait || !l.usable() {
-					t.Errorf("open after %s, want %s; usable: %t", took, wait, l.usable())
+				for {
+					frames, again, err := l.channel.collect(nil, time.Now())
+					if err != nil {
+						t.Fatal(err)
+					}
+					if len(frames) > 0 {
+						break
+					}
+					time.Sleep(time.Until(again))
+				}
+				if took := time.Since(complete); took != wait {
+					t.Errorf("data goes %s after the handshake, want %s", took, wait)
 				}
 			})
 		})

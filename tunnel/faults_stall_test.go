@@ -43,7 +43,7 @@ func newBubbleLane(t *testing.T, ctx context.Context, running *sync.WaitGroup, h
 	l.changed = func(*lane, error) {} // there is no tunnel
 	l.opening.agent = wire.Version{3, 3, 0, 0}
 	l.carrier = newMux(l.channel)
-	l.ready.Store(true)
+	close(l.opening.complete)
 	l.attached.Store(true)
 
 	near, far := net.Pipe()

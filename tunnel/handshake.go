@@ -67,6 +67,16 @@ func (h *handshake) receive(kind wire.PayloadType, body []byte) error {
 	}
 }
 
+// done reports whether the agent has completed the handshake.
+func (h *handshake) done() bool {
+	select {
+	case <-h.complete:
+		return true
+	default:
+		return false
+	}
+}
+
 // run answers until the handshake is complete or ctx ends.
 func (h *handshake) run(ctx context.Context) error {
 	for {

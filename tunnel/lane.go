@@ -58,7 +58,6 @@ type lane struct {
 	carrier carrier // set when the handshake is complete
 
 	attached atomic.Bool // a socket carries the session
-	ready    atomic.Bool // the agent takes stream data
 	slow     atomic.Bool // owes acknowledges: no new connections for now
 	told     atomic.Bool // the agent has acknowledged that the session is over
 	busy     atomic.Bool // downloads at what its agent can send
@@ -298,20 +297,8 @@ func (l *lane) shake(ctx context.Context, cancel context.CancelCauseFunc) {
 		cancel(failed)
 		return
 	}
-	l.settle(ctx)
-	l.ready.Store(true)
 	l.changed(l, nil)
 	l.watch(ctx, cancel)
-}
-
-// settle waits until settleFor has passed at the agent when data sent now arrives: the way there and back takes most of
-// it, or all.
-func (l *lane) settle(ctx context.Context) {
-	_, roundTrip := l.channel.figures()
-	select {
-	case <-time.After(settleFor - roundTrip):
-	case <-ctx.Done():
-	}
 }
 
 // watch keeps the session alive where that was asked for, and gives it up when it is stuck.
@@ -361,6 +348,8 @@ func (l *lane) begin() error {
 		return errors.New("the agent completed the handshake twice")
 	}
 	l.channel.seal = sealer
+	_, roundTrip := l.channel.figures()
+	l.channel.hold(time.Now().Add(settleFor - roundTrip)) // the way there and back takes most of it, or all
 	if agent.Mux() {
 		l.carrier = newMux(l.channel)
 	} else {
@@ -372,9 +361,9 @@ func (l *lane) begin() error {
 // state is where the lane stands.
 func (l *lane) state() State {
 	switch {
-	case l.ready.Load() && l.attached.Load():
+	case l.opening.done() && l.attached.Load():
 		return Open
-	case l.ready.Load():
+	case l.opening.done():
 		return Resuming
 	case l.attached.Load():
 		return Handshaking

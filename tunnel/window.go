@@ -84,13 +84,13 @@ func (w *window) decrease(now time.Time, smoothed time.Duration, tenths int) {
 
 // pacer keeps a ceiling on the rate of what is sent.
 type pacer struct {
-	perSecond int // bytes; 0 is no ceiling
-	free      time.Time
+	perSecond int       // bytes; 0 is no ceiling
+	free      time.Time // nothing goes before
 }
 
 // at is when the next message may go.
 func (p *pacer) at(now time.Time) time.Time {
-	if p.perSecond <= 0 || p.free.Before(now) {
+	if p.free.Before(now) {
 		return now
 	}
 	return p.free

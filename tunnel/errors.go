@@ -195,10 +195,16 @@ func (e *ClosedError) Refused() bool {
 	return strings.Contains(strings.ToLower(e.Output), "unable to connect to specified port")
 }
 
+// channelless reports whether the text says that the agent got no data channel of its own.
+func (e *ClosedError) channelless() bool {
+	text := strings.ToLower(e.Output)
+	return strings.Contains(text, "createdatachannel") || strings.Contains(text, "data channel")
+}
+
 // Unresolved reports whether the text says that the task cannot resolve the remote host.
 func (e *ClosedError) Unresolved() bool {
 	text := strings.ToLower(e.Output)
-	return strings.Contains(text, "resolve") || strings.Contains(text, "lookup")
+	return !e.channelless() && (strings.Contains(text, "resolve") || strings.Contains(text, "lookup"))
 }
 
 // Undecrypted is the refusal in the text when the agent may not decrypt the session's data key, else nil.
@@ -218,8 +224,8 @@ func (e *ClosedError) Remedy() string {
 		return refusal.Remedy()
 	case e.Refused():
 		return "nothing listens on the port: check that the service in the task is up and listens on localhost (the agent dials localhost inside the task); see the container's log"
-	case strings.Contains(text, "createdatachannel") || strings.Contains(text, "data channel"):
-		return "the task role lacks ssmmessages:CreateDataChannel or ssmmessages:OpenDataChannel, or its credentials expired"
+	case e.channelless():
+		return "the task role lacks ssmmessages:CreateDataChannel or ssmmessages:OpenDataChannel, its credentials expired, or the task does not reach ssmmessages"
 	case e.Idle():
 		return "the account's idle timeout ended it; --keep-alive 1m keeps sessions open while nothing flows"
 	case e.Unresolved() || strings.Contains(text, "host"):

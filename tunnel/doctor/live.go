@@ -10,13 +10,14 @@ import (
 	"culvert/tunnel"
 )
 
-// leg is a part of the way from StartSession to an open session.
+// leg is a part of the way from StartSession to the port.
 type leg int
 
 const (
 	legSession leg = iota
 	legChannel
 	legHandshake
+	legPort
 )
 
 // legOf is the part of the way that an error is about.
@@ -35,6 +36,10 @@ func legOf(err error) leg {
 	}
 	if is[*tunnel.UpgradeError](err) || is[*aws.StreamURLError](err) || is[*tunnel.GarbageError](err) {
 		return legChannel
+	}
+	// The agent dials, or resolves, once the handshake is complete; nobody may have seen the session open until then.
+	if e, ok := errors.AsType[*tunnel.ClosedError](err); ok && (e.Refused() || e.Unresolved()) {
+		return legPort
 	}
 	if is[*tunnel.ClosedError](err) || is[*tunnel.EndedError](err) || is[*tunnel.ProtocolError](err) || is[*tunnel.StuckError](err) || is[*SlowError](err) {
 		return legHandshake
@@ -125,6 +130,9 @@ func (x *examination) portCheck() Check {
 			{"E7", "the connection is taken and closed at once, without a word", "look at the container's log"},
 		},
 		Run: func(ctx context.Context) Finding {
+			if x.lineErr != nil {
+				return x.judgeLive(legPort)
+			}
 			var err error
 			x.answer, err = Ask(ctx, x.line.dial, x.Spec.Remote, x.Patience)
 			if err == nil || is[*SilentError](err) {

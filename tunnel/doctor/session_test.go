@@ -139,21 +139,28 @@ func TestE4EncryptionIsNotAllowed(t *testing.T) {
 
 func TestE5AgentSaysWhyItCloses(t *testing.T) {
 	t.Parallel()
-	c := newClinic(t, healthy()).fault(func(f *emulator.Faults) { f.AgentStart = time.Hour })
-	const said = "----------ERROR------- Setting up data channel with id x failed: CreateDataChannel failed with error: AccessDeniedException"
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-			for _, s := range c.account.Sessions() {
-				if s.Client && c.account.KillSession(s.ID, said) {
-					return
+	for name, why := range map[string]string{
+		"denied":      "CreateDataChannel failed with error: AccessDeniedException",
+		"no resolver": "CreateDataChannel failed with error: dial tcp: lookup ssmmessages.eu-west-1.amazonaws.com: no such host",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newClinic(t, healthy()).fault(func(f *emulator.Faults) { f.AgentStart = time.Hour })
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+					for _, s := range c.account.Sessions() {
+						if s.Client && c.account.KillSession(s.ID, "----------ERROR------- Setting up data channel with id x failed: "+why) {
+							return
+						}
+					}
 				}
-			}
-		}
-	}()
-	c.finds("handshake", "E5", "CreateDataChannel failed", "the task role lacks ssmmessages:CreateDataChannel")
-	<-done
+			}()
+			c.finds("handshake", "E5", "CreateDataChannel failed", "the task role lacks ssmmessages:CreateDataChannel")
+			<-done
+		})
+	}
 }
 
 func TestE6NothingListens(t *testing.T) {
@@ -201,7 +208,7 @@ func TestRemoteHosts(t *testing.T) {
 	})
 	t.Run("does not resolve", func(t *testing.T) {
 		t.Parallel()
-		remote(t, "nowhere.internal", 5432).finds("", "F6", "nowhere.internal", "VPC resolves")
+		remote(t, "nowhere.internal", 5432).finds("port", "F6", "nowhere.internal", "VPC resolves")
 	})
 	t.Run("drops", func(t *testing.T) {
 		t.Parallel()

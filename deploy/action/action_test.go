@@ -233,7 +233,7 @@ func TestAFailedMainLeavesNothing(t *testing.T) {
 		"a session that is denied": {func(e *emulator.Emulator) {
 			e.Fault(func(f *emulator.Faults) { f.API = []emulator.APIFault{{Action: "ssm:StartSession"}} })
 		}, map[string]string{"target": "automation/squid", "forward": "3128"}, 125, "ssm:StartSession"},
-		"a probe that never passes": {nil, map[string]string{"target": "automation/squid", "forward": "3128", "probe": "http://nowhere.internal/", "wait": "3s"}, 124, "nowhere.internal"},
+		"a probe that never passes": {nil, map[string]string{"target": "automation/squid", "forward": "3128", "probe": "http://nowhere.internal/", "wait": "8s"}, 124, "nowhere.internal"},
 		"a wrong input":             {nil, map[string]string{"target": "automation/squid", "forward": "many"}, 2, "many"},
 	} {
 		t.Run(name, func(t *testing.T) {

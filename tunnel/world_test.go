@@ -201,9 +201,12 @@ func refusing(t *testing.T) string {
 // random returns n bytes that a seed determines.
 func random(n int, seed uint64) []byte {
 	b := make([]byte, n)
-	_, _ = rand.NewChaCha8([32]byte{byte(seed)}).Read(b)
+	_, _ = endless(seed).Read(b)
 	return b
 }
+
+// endless is what random is the beginning of.
+func endless(seed uint64) io.Reader { return rand.NewChaCha8([32]byte{byte(seed)}) }
 
 // exchange writes all and reads as many bytes back from an echo.
 func exchange(conn net.Conn, all []byte) error {

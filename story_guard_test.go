@@ -105,12 +105,12 @@ func TestStoryOfAKill(t *testing.T) {
 		sees         string
 	}{
 		{"the interface", "KILL", true, `left with 137`},
-		{"the guard", "KILL", false, `done`}, // the shell is back at once, on the screen that the interface then takes away
+		{"the guard", "KILL", false, ``}, // the shell is back at once, and speaks on the screen that the interface takes away
 		{"politely", "TERM", false, `left with 143`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			d := onDisplay(t, 110, 34, strings.Replace(abused, "stty -a >after", "sleep 1; stty -a >after", 1))
+			d := onDisplay(t, 110, 34, strings.Replace(abused, "stty -a >after", "until [ -e gone ]; do sleep 0.1; done; stty -a >after", 1))
 			d.sees(`automation .*active`)
 			guard := onlyChild(t, d.ask("#{pane_pid}"))
 			screen := onlyChild(t, guard)
@@ -122,12 +122,15 @@ func TestStoryOfAKill(t *testing.T) {
 				t.Fatalf("kill: %v\n%s", err, out)
 			}
 			d.sees(c.sees)
-			d.sane()
 			for end := time.Now().Add(patience); alive(t, guard) || alive(t, screen); time.Sleep(20 * time.Millisecond) {
 				if time.Now().After(end) {
 					t.Fatalf("one of %s and %s is still there", guard, screen)
 				}
 			}
+			if err := os.WriteFile(d.dir+"/gone", nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			d.sane()
 		})
 	}
 }

@@ -130,7 +130,8 @@ func TestFaultStalledEndsBesideLiveTraffic(t *testing.T) {
 	}()
 	lost, calm := 0, 0
 	var slowest time.Duration
-	for start := time.Now(); time.Since(start) < 25*time.Second; {
+	// On a busy machine it takes a while until nothing more fits in front of the stalled destination.
+	for start := time.Now(); time.Since(start) < 25*time.Second || (calm < 10 && time.Since(start) < 90*time.Second); {
 		conn, began := w.dial(tn), time.Now()
 		if err := echoWithin(conn, 4*time.Second); err != nil {
 			lost, calm = lost+1, 0

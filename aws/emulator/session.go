@@ -244,10 +244,10 @@ func (s *session) close() bool {
 	}
 	s.ended = s.data.now()
 	s.tokens = nil
+	s.data.retire(s) // in the same moment: whoever is told that it has ended finds it gone
 	s.mu.Unlock()
 	s.agentConnected.Store(false)
 	s.stop()
-	s.data.retire(s)
 	return true
 }
 

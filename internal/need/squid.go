@@ -1,6 +1,7 @@
 package need
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -29,7 +30,7 @@ type SquidConfig struct {
 type Proxy struct {
 	Addr netip.AddrPort // 127.0.0.1 and a free port
 
-	dir string // of its configuration and logs
+	dir string // of its configuration and logs; its last element is also the proxy's name
 }
 
 // AccessLog returns what Squid wrote about the requests so far, one line each. A line is there only after its
@@ -118,7 +119,7 @@ func (p *Proxy) writeFiles(cfg SquidConfig) error {
 	in := func(name string) string { return filepath.Join(p.dir, name) }
 	lines := []string{
 		"http_port " + p.Addr.String(),
-		"visible_hostname culvert-test",
+		"visible_hostname " + filepath.Base(p.dir),
 		"cache_effective_user " + owner,
 		"pid_filename none",
 		"cache deny all",
@@ -177,7 +178,8 @@ func handOver(owner string, paths ...string) error {
 	return nil
 }
 
-// answers asks for a page without a host: any Squid refuses it at once, which is an answer.
+// answers asks for a page without a host: any Squid refuses it at once and says its name. Another name, or no Squid, is
+// somebody who took the port before ours did.
 func (p *Proxy) answers() bool {
 	d := net.Dialer{Timeout: time.Second}
 	conn, err := d.DialContext(context.Background(), "tcp", p.Addr.String())
@@ -191,9 +193,8 @@ func (p *Proxy) answers() bool {
 	if _, err := io.WriteString(conn, "GET / HTTP/1.0\r\n\r\n"); err != nil {
 		return false
 	}
-	answer := make([]byte, len("HTTP/"))
-	_, err = io.ReadFull(conn, answer)
-	return err == nil && string(answer) == "HTTP/"
+	answer, err := io.ReadAll(io.LimitReader(conn, 64<<10))
+	return err == nil && bytes.Contains(answer, []byte(filepath.Base(p.dir)))
 }
 
 // complaints returns all that Squid said since its start.

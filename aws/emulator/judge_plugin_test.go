@@ -10,12 +10,12 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -45,27 +45,14 @@ func judgeServer(t *testing.T, size int) (address, digest string) {
 	return server.Listener.Addr().String(), hex.EncodeToString(sum[:])
 }
 
-// freePort returns a port that nobody listened on a moment ago.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
-// startPlugin has the aws CLI start a port forward through the real session-manager-plugin and waits until the local
-// port answers. out is what they
-// print; stop ends both as ctrl+c does.
+// startPlugin has the aws CLI start a port forward through the real session-manager-plugin and waits until it listens, on
+// a port of its own choice. out is what they print; stop ends both as ctrl+c does.
 func startPlugin(t *testing.T, e *Emulator, document string, parameters ...string) (port int, out *lockedBuffer, stop func()) {
 	t.Helper()
 	aws, plugin := need.Command(t, "aws"), need.Plugin(t)
-	port = freePort(t)
 	args := []string{
 		"ssm", "start-session", "--target", onlyTarget(t, e), "--document-name", document,
-		"--parameters", strings.Join(append(parameters, "localPortNumber="+strconv.Itoa(port)), ","),
+		"--parameters", strings.Join(append(parameters, "localPortNumber=0"), ","),
 	}
 	cmd := exec.CommandContext(t.Context(), aws, args...)
 	cmd.Env = append(os.Environ(), e.Env()...)
@@ -98,7 +85,10 @@ func startPlugin(t *testing.T, e *Emulator, document string, parameters ...strin
 			t.Fatalf("the plugin ended: %s", out.String())
 		default:
 		}
-		return strings.Contains(out.String(), "Waiting for connections")
+		if opened := regexp.MustCompile(`(?s)Port (\d+) opened for sessionId .*Waiting for connections`).FindStringSubmatch(out.String()); opened != nil {
+			port, _ = strconv.Atoi(opened[1])
+		}
+		return port != 0
 	})
 	return port, out, stop
 }

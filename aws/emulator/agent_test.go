@@ -127,7 +127,7 @@ func TestDataBeforeHandshakeCompleteIsAcknowledgedAndThrownAway(t *testing.T) {
 // A3 of protocol.md 9, in the moment between HandshakeComplete and the agent's own note of it.
 func TestDataRightBehindHandshakeCompleteIsThrownAwayByALateAgent(t *testing.T) {
 	e := oneContainer(t, map[uint16]string{8080: need.Server(t, need.Echo)})
-	e.Fault(func(f *Faults) { f.LateComplete = 150 * time.Millisecond })
+	e.Fault(func(f *Faults) { f.LateComplete = 2 * time.Second })
 	n := dialNaive(t, e, "portNumber", "8080")
 	n.shake()
 	n.wantAck(n.send(wire.Output, []byte("too early still")))

@@ -30,8 +30,11 @@ type SquidConfig struct {
 type Proxy struct {
 	Addr netip.AddrPort // 127.0.0.1 and a free port
 
-	dir string // of its configuration and logs; its last element is also the proxy's name
+	dir string // of its configuration and logs
 }
+
+// name is what the proxy calls itself.
+func (p *Proxy) name() string { return filepath.Base(p.dir) }
 
 // AccessLog returns what Squid wrote about the requests so far, one line each. A line is there only after its
 // connection ended.
@@ -119,7 +122,7 @@ func (p *Proxy) writeFiles(cfg SquidConfig) error {
 	in := func(name string) string { return filepath.Join(p.dir, name) }
 	lines := []string{
 		"http_port " + p.Addr.String(),
-		"visible_hostname " + filepath.Base(p.dir),
+		"visible_hostname " + p.name(),
 		"cache_effective_user " + owner,
 		"pid_filename none",
 		"cache deny all",
@@ -194,7 +197,7 @@ func (p *Proxy) answers() bool {
 		return false
 	}
 	answer, err := io.ReadAll(io.LimitReader(conn, 64<<10))
-	return err == nil && bytes.Contains(answer, []byte(filepath.Base(p.dir)))
+	return err == nil && bytes.Contains(answer, []byte(p.name()))
 }
 
 // complaints returns all that Squid said since its start.

@@ -137,11 +137,14 @@ func TestE4EncryptionIsNotAllowed(t *testing.T) {
 	c.finds("handshake", "E4", "kms:GenerateDataKey", `"Action":["kms:GenerateDataKey"]`)
 }
 
-func TestE5AgentSaysWhyItCloses(t *testing.T) {
+// What the agent says as it closes a session that nobody has seen open: the cause is in the text alone.
+func TestE5E6AgentSaysWhyItCloses(t *testing.T) {
 	t.Parallel()
-	for name, why := range map[string]string{
-		"denied":      "CreateDataChannel failed with error: AccessDeniedException",
-		"no resolver": "CreateDataChannel failed with error: dial tcp: lookup ssmmessages.eu-west-1.amazonaws.com: no such host",
+	const channel = "----------ERROR------- Setting up data channel with id x failed: CreateDataChannel failed with error: "
+	for name, row := range map[string]struct{ said, check, cause, remedy string }{
+		"denied":          {channel + "AccessDeniedException", "handshake", "E5", "the task role lacks ssmmessages:CreateDataChannel"},
+		"no resolver":     {channel + "dial tcp: lookup ssmmessages.eu-west-1.amazonaws.com: no such host", "handshake", "E5", "does not reach ssmmessages"},
+		"nothing listens": {"Unable to connect to specified port: dial tcp 127.0.0.1:3128: connect: connection refused", "port", "E6", "listens on localhost"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -151,13 +154,13 @@ func TestE5AgentSaysWhyItCloses(t *testing.T) {
 				defer close(done)
 				for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 					for _, s := range c.account.Sessions() {
-						if s.Client && c.account.KillSession(s.ID, "----------ERROR------- Setting up data channel with id x failed: "+why) {
+						if s.Client && c.account.KillSession(s.ID, row.said) {
 							return
 						}
 					}
 				}
 			}()
-			c.finds("handshake", "E5", "CreateDataChannel failed", "the task role lacks ssmmessages:CreateDataChannel")
+			c.finds(row.check, row.cause, row.said, row.remedy)
 			<-done
 		})
 	}

@@ -25,10 +25,10 @@ func arrows() map[string][]string {
 		"ui":             {"ui/control", "tunnel", "tunnel/doctor", "aws"},
 		"ui/headless":    {"ui/control", "tunnel", "tunnel/doctor", "aws"},
 		"tunnel/doctor":  {"tunnel", "aws"},
-		"tunnel":         {"aws", "tunnel/wire"},
-		"tunnel/wire":    {},
+		"tunnel":         {"aws", "aws/wire"},
+		"aws/wire":    {},
 		"aws":            {},
-		"aws/emulator":   {"tunnel/wire"}, // it must not share the reliability code that it exists to test
+		"aws/emulator":   {"aws/wire"}, // it must not share the reliability code that it exists to test
 		"deploy":         {},
 		"deploy/action":  {}, // scripts, and the tests that run them
 		"bench":          {"aws", "aws/emulator", "tunnel", "internal/need"},
@@ -45,7 +45,7 @@ func homes() map[string][]string {
 		"charm.land/lipgloss/v2/compat":         {}, // queries the terminal when it is imported
 		"github.com/aws/aws-sdk-go-v2":          {"aws", "aws/emulator"},
 		"github.com/aws/smithy-go":              {"aws", "aws/emulator"},
-		"github.com/aws/session-manager-plugin": {"tunnel/wire", "bench"},
+		"github.com/aws/session-manager-plugin": {"aws/wire", "bench"},
 		"github.com/gorilla/websocket":          {"tunnel", "aws/emulator"},
 		"github.com/xtaci/smux":                 {"tunnel", "aws/emulator"},
 		"github.com/spf13/cobra":                {"ui/cli"},
@@ -139,29 +139,29 @@ func TestWrongArrowsAreFound(t *testing.T) {
 	}{
 		{"culvert", "culvert/ui/cli", false},
 		{"culvert/ui", "culvert/tunnel", false},
-		{"culvert/tunnel", "culvert/tunnel/wire", false},
+		{"culvert/tunnel", "culvert/aws/wire", false},
 		{"culvert/tunnel", "github.com/xtaci/smux", false},
 		{"culvert/aws", "github.com/aws/aws-sdk-go-v2/service/ecs", false},
-		{"culvert/tunnel/wire", "github.com/aws/session-manager-plugin/src/message", false},
+		{"culvert/aws/wire", "github.com/aws/session-manager-plugin/src/message", false},
 		{"culvert/tunnel", "net/netip", false},
 		{"github.com/spf13/cobra", "testing", false}, // no package of ours
 
 		{"culvert/aws", "culvert/tunnel", true},         // a leaf
-		{"culvert/tunnel/wire", "culvert/tunnel", true}, // a leaf
+		{"culvert/aws/wire", "culvert/tunnel", true}, // a leaf
 		{"culvert/tunnel", "culvert/ui", true},          // an engine that knows a face
 		{"culvert/tunnel", "culvert/ui/headless", true},
 		{"culvert/tunnel", "culvert", true},
 		{"culvert/aws/emulator", "culvert/tunnel", true}, // the code under test
 		{"culvert/aws/emulator", "culvert/aws", true},
 		{"culvert/ui/headless", "culvert/ui", true},
-		{"culvert/ui", "culvert/tunnel/wire", true},
+		{"culvert/ui", "culvert/aws/wire", true},
 		{"culvert/ui/headless", "charm.land/bubbletea/v2", true},
 		{"culvert/ui/cli", "charm.land/bubbles/v2/table", true},
 		{"culvert/ui", "charm.land/lipgloss/v2/compat", true},
 		{"culvert/tunnel", "github.com/aws/aws-sdk-go-v2/service/kms", true},
 		{"culvert/ui/cli", "github.com/aws/aws-sdk-go-v2", true},
 		{"culvert/ui/headless", "github.com/gorilla/websocket", true},
-		{"culvert/tunnel/wire", "github.com/xtaci/smux", true}, // the codec does no I/O
+		{"culvert/aws/wire", "github.com/xtaci/smux", true}, // the codec does no I/O
 		{"culvert/tunnel", "github.com/aws/session-manager-plugin/src/log", true},
 		{"culvert/tunnel", "culvert/internal/need", true}, // for tests alone
 		{"culvert/ui", "testing", true},

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"culvert/tunnel/wire"
+	"culvert/aws/wire"
 )
 
 // basicRest is how long a basic session rests between two connections: bytes of the old one may still be on their way,

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"culvert/tunnel/wire"
+	"culvert/aws/wire"
 )
 
 // Bounds of what a channel keeps in memory.

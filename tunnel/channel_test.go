@@ -13,7 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"culvert/tunnel/wire"
+	"culvert/aws/wire"
 )
 
 // collected is what a channel under test delivered.

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"culvert/aws"
-	"culvert/tunnel/wire"
+	"culvert/aws/wire"
 )
 
 const defaultMessageSize = 1024 // as AWS's own client sends; larger ones are unproved on the real service

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"culvert/tunnel/wire"
+	"culvert/aws/wire"
 )
 
 // Rows of protocol.md 9 that show on the channel and the mux.

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"culvert/tunnel/wire"
+	"culvert/aws/wire"
 )
 
 // FuzzHandshake lets a hostile agent say whatever it likes in the handshake: a first message of any type, then a second.

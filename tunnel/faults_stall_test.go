@@ -17,7 +17,7 @@ import (
 	"github.com/xtaci/smux"
 
 	"culvert/aws"
-	"culvert/tunnel/wire"
+	"culvert/aws/wire"
 )
 
 // bubbleAgent is the far end of a lane inside a bubble of virtual time: a channel that answers like an agent's, with the

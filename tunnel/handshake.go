@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"sync"
 
-	"culvert/tunnel/wire"
+	"culvert/aws/wire"
 )
 
 // handshake answers what the agent asks before the stream opens (protocol.md 5). It lives on the channel's receive path,

@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"culvert/aws"
-	"culvert/tunnel/wire"
+	"culvert/aws/wire"
 )
 
 const (

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"culvert/tunnel/wire"
+	"culvert/aws/wire"
 )
 
 const (

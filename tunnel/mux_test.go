@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"culvert/tunnel/wire"
+	"culvert/aws/wire"
 )
 
 func push(id uint32, data string) []byte {

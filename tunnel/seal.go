@@ -9,7 +9,7 @@ import (
 	"errors"
 	"fmt"
 
-	"culvert/tunnel/wire"
+	"culvert/aws/wire"
 )
 
 // The sizes of AWS's session encryption: AES-256-GCM with the nonce in front of the ciphertext, one key each way

@@ -19,7 +19,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"culvert/aws"
-	"culvert/tunnel/wire"
+	"culvert/aws/wire"
 )
 
 // Liveness of the websocket (protocol.md 7: AWS's own client pings every five minutes and notices a dead path after

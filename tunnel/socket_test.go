@@ -13,7 +13,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"culvert/tunnel/wire"
+	"culvert/aws/wire"
 )
 
 // pipeListener accepts the one connection it was made of.

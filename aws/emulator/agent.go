@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"culvert/tunnel/wire"
+	"culvert/aws/wire"
 )
 
 // drainWait is how long an agent that was asked to end waits for its unacknowledged messages (protocol.md 7).

@@ -13,8 +13,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"culvert/aws/wire"
 	"culvert/internal/need"
-	"culvert/tunnel/wire"
 )
 
 func random(n int) []byte {

@@ -14,7 +14,7 @@ import (
 
 	"github.com/xtaci/smux"
 
-	"culvert/tunnel/wire"
+	"culvert/aws/wire"
 )
 
 const (

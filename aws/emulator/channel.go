@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"culvert/tunnel/wire"
+	"culvert/aws/wire"
 )
 
 // How the agent repeats messages (protocol.md 4).

@@ -14,7 +14,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"culvert/tunnel/wire"
+	"culvert/aws/wire"
 )
 
 const (

@@ -12,8 +12,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/gorilla/websocket"
 
+	"culvert/aws/wire"
 	"culvert/internal/need"
-	"culvert/tunnel/wire"
 )
 
 // clocked is an account whose clock the test can put forward.

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"culvert/tunnel/wire"
+	"culvert/aws/wire"
 )
 
 // kmsKeyID is the one key of the account, which encrypts sessions when Faults.KMS is on.

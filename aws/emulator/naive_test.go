@@ -23,8 +23,8 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/xtaci/smux"
 
+	"culvert/aws/wire"
 	"culvert/internal/need"
-	"culvert/tunnel/wire"
 )
 
 // oneContainer is an account with one running container, in a cluster whose name has underscores. Names and addresses

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"culvert/tunnel/wire"
+	"culvert/aws/wire"
 )
 
 // relayLimit is how many bytes of frames wait in one direction before the writer has to: far above what fits into the

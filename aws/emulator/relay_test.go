@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"culvert/tunnel/wire"
+	"culvert/aws/wire"
 )
 
 // relayed sends numbered data messages through a relay with faults and returns the order in which they came out.

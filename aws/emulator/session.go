@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"culvert/tunnel/wire"
+	"culvert/aws/wire"
 )
 
 // heldFrames is how many messages wait for a client that has not come yet. What the service does is not known

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"testing"
 
-	"culvert/tunnel/wire"
+	"culvert/aws/wire"
 )
 
 func version(t testing.TB, s string) wire.Version {

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
-	"culvert/tunnel/wire"
+	"culvert/aws/wire"
 )
 
 func TestMain(m *testing.M) {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"culvert/tunnel/wire"
+	"culvert/aws/wire"
 )
 
 func TestAckBodyEqualsEncodingJSON(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 	awsversion "github.com/aws/session-manager-plugin/src/version"
 	"github.com/twinj/uuid"
 
-	"culvert/tunnel/wire"
+	"culvert/aws/wire"
 )
 
 // The codec against AWS's own, both directions. Each target runs its seeds and kept corpus (testdata/fuzz) in every

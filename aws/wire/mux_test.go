@@ -10,7 +10,7 @@ import (
 
 	"github.com/xtaci/smux"
 
-	"culvert/tunnel/wire"
+	"culvert/aws/wire"
 )
 
 // muxConfig is smux as the agent runs it: version 1, the library's defaults.

@@ -20,19 +20,22 @@ const module = "culvert"
 func arrows() map[string][]string {
 	return map[string][]string{
 		"":               {"ui/cli", "ui", "ui/headless", "tunnel", "aws", "aws/emulator"},
-		"ui/control":     {}, // what `culvert up` holds, for all faces
-		"ui/cli":         {"ui", "ui/headless", "ui/control", "tunnel", "tunnel/doctor", "aws", "aws/emulator", "deploy"},
-		"ui":             {"ui/control", "tunnel", "tunnel/doctor", "aws"},
-		"ui/headless":    {"ui/control", "tunnel", "tunnel/doctor", "aws"},
-		"tunnel/doctor":  {"tunnel", "aws"},
-		"tunnel":         {"aws", "aws/wire"},
-		"aws/wire":    {},
-		"aws":            {},
+		"ui/control":     {"internal/say", "internal/flock"}, // what `culvert up` holds, for all faces
+		"ui/cli":         {"ui", "ui/headless", "ui/control", "tunnel", "tunnel/doctor", "aws", "aws/emulator", "deploy", "internal/say", "internal/near"},
+		"ui":             {"ui/control", "tunnel", "tunnel/doctor", "aws", "internal/say"},
+		"ui/headless":    {"ui/control", "tunnel", "tunnel/doctor", "aws", "internal/say"},
+		"tunnel/doctor":  {"tunnel", "aws", "internal/say"},
+		"tunnel":         {"aws", "aws/wire", "internal/say", "internal/flock"},
+		"aws":            {"internal/say", "internal/near"},
+		"aws/wire":       {},
 		"aws/emulator":   {"aws/wire"}, // it must not share the reliability code that it exists to test
 		"deploy":         {},
 		"deploy/action":  {}, // scripts, and the tests that run them
 		"bench":          {"aws", "aws/emulator", "tunnel", "internal/need"},
 		"bench/capacity": {}, // nothing but a test
+		"internal/say":   {}, // how every layer talks to people
+		"internal/near":  {},
+		"internal/flock": {},
 		"internal/need":  {}, // for tests alone
 	}
 }
@@ -146,9 +149,9 @@ func TestWrongArrowsAreFound(t *testing.T) {
 		{"culvert/tunnel", "net/netip", false},
 		{"github.com/spf13/cobra", "testing", false}, // no package of ours
 
-		{"culvert/aws", "culvert/tunnel", true},         // a leaf
+		{"culvert/aws", "culvert/tunnel", true},      // a leaf
 		{"culvert/aws/wire", "culvert/tunnel", true}, // a leaf
-		{"culvert/tunnel", "culvert/ui", true},          // an engine that knows a face
+		{"culvert/tunnel", "culvert/ui", true},       // an engine that knows a face
 		{"culvert/tunnel", "culvert/ui/headless", true},
 		{"culvert/tunnel", "culvert", true},
 		{"culvert/aws/emulator", "culvert/tunnel", true}, // the code under test

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"culvert/internal/near"
 )
 
 // Catalog is what an account and region hold at one moment. It is immutable: replaced, never edited.
@@ -94,7 +96,7 @@ func (c *Catalog) Find(name string) (Target, error) {
 	}
 	i := slices.IndexFunc(c.Clusters, func(k Cluster) bool { return k.Name == parts[0] })
 	if i < 0 {
-		return Target{}, &NotFoundError{Kind: "cluster", Name: parts[0], Near: nearest(parts[0], c.clusterNames(), maxNear)}
+		return Target{}, &NotFoundError{Kind: "cluster", Name: parts[0], Near: near.Names(parts[0], c.clusterNames(), maxNear)}
 	}
 	return c.Clusters[i].find(parts[1:])
 }
@@ -124,7 +126,7 @@ func (c *Catalog) findAlone(name string) (Target, error) {
 			return Target{}, &AmbiguousError{Kind: "target", Name: name, Candidates: targetNames(found)}
 		}
 	}
-	return Target{}, &NotFoundError{Kind: "target", Name: name, Near: nearest(name, names, maxNear)}
+	return Target{}, &NotFoundError{Kind: "target", Name: name, Near: near.Names(name, names, maxNear)}
 }
 
 func (k *Cluster) find(parts []string) (Target, error) {
@@ -144,7 +146,7 @@ func (k *Cluster) find(parts []string) (Target, error) {
 	}
 	t, err := k.findTask("", parts, in)
 	if _, missing := err.(*NotFoundError); missing && len(parts) < 3 && !k.hasTask(parts[0]) { //nolint:errorlint // made one line above, not wrapped
-		return Target{}, &NotFoundError{Kind: "service", Name: parts[0], In: in, Near: nearest(parts[0], names, maxNear)}
+		return Target{}, &NotFoundError{Kind: "service", Name: parts[0], In: in, Near: near.Names(parts[0], names, maxNear)}
 	}
 	return t, err
 }
@@ -168,7 +170,7 @@ func (k *Cluster) findTask(service string, parts []string, in string) (Target, e
 	}
 	switch {
 	case len(found) == 0:
-		return Target{}, &NotFoundError{Kind: "task", Name: parts[0], In: in, Near: nearest(parts[0], ids, maxNear)}
+		return Target{}, &NotFoundError{Kind: "task", Name: parts[0], In: in, Near: near.Names(parts[0], ids, maxNear)}
 	case len(found) > 1:
 		ids = ids[:0]
 		for _, t := range found {
@@ -198,7 +200,7 @@ func (t Task) target() Target {
 }
 
 func (t Task) noContainer(name string) *NotFoundError {
-	return &NotFoundError{Kind: "container", Name: name, In: "task " + t.ID, Near: nearest(name, t.containerNames(), maxNear)}
+	return &NotFoundError{Kind: "container", Name: name, In: "task " + t.ID, Near: near.Names(name, t.containerNames(), maxNear)}
 }
 
 func (t Task) containerNames() []string {

@@ -185,6 +185,19 @@ func (l *lasting) HandleFailToRefresh(_ context.Context, last sdk.Credentials, e
 	return last, nil
 }
 
+// Expires is when the credentials end: zero for those that do not. Ones that renew themselves tell the end of the present
+// ones.
+func (c *Client) Expires(ctx context.Context) (time.Time, error) {
+	found, err := c.credentials.Retrieve(ctx)
+	if err != nil {
+		return time.Time{}, c.explainCredentials(ctx, err)
+	}
+	if !found.CanExpire {
+		return time.Time{}, nil
+	}
+	return found.Expires.Add(expiryWindow), nil // the cache ends them earlier
+}
+
 // roleCredentials assumes Options.RoleARN: through GitHub's OIDC where the job has it, else with what the chain finds.
 func (c *Client) roleCredentials(cfg sdk.Config, o Options) sdk.CredentialsProvider {
 	endpoint := func(s *sts.Options) { s.BaseEndpoint = override(s.BaseEndpoint, o.Endpoint) }

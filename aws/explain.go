@@ -20,6 +20,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"culvert/internal/near"
+	"culvert/internal/say"
 )
 
 // place is what a call was about, as far as an explanation of its failure needs it.
@@ -62,13 +65,13 @@ func (c *Client) explainAnswer(err error, at place) error {
 	operation := operationOf(err)
 	status, request := statusOf(err)
 	if decoding, ok := errors.AsType[*smithy.DeserializationError](err); ok {
-		return &AnswerError{Operation: operation, Address: addressOf(err), Status: status, Problem: firstLine(decoding.Error()), Err: err}
+		return &AnswerError{Operation: operation, Address: addressOf(err), Status: status, Problem: say.Brief(decoding.Error()), Err: err}
 	}
 	api, ok := errors.AsType[smithy.APIError](err)
 	if !ok {
 		return c.explainConnection(err, operation)
 	}
-	code, message := api.ErrorCode(), firstLine(api.ErrorMessage())
+	code, message := api.ErrorCode(), say.Brief(api.ErrorMessage())
 	_, throttling := retry.DefaultThrottleErrorCodes[code]
 	switch {
 	case throttling || status == http.StatusTooManyRequests:
@@ -136,6 +139,15 @@ func (c *Client) explainConnection(err error, operation string) error {
 		e.Unknown = lookup.IsNotFound
 	}
 	return e
+}
+
+// Unreachable explains a websocket to Session Manager that could not be opened.
+func (c *Client) Unreachable(u *url.URL, err error) error {
+	explained := c.explainConnection(&url.Error{Op: "dial", URL: (&url.URL{Scheme: webURL(u).Scheme, Host: u.Host}).String(), Err: err}, "dial")
+	if e, ok := errors.AsType[*UnreachableError](explained); ok {
+		e.Stream = true
+	}
+	return explained
 }
 
 // proxyFor names the proxy that a failed request went to.
@@ -225,21 +237,6 @@ func aheadOf(err error) time.Duration {
 	return time.Until(date).Round(time.Second)
 }
 
-// firstLine bounds what a stranger's answer may put on the screen.
-func firstLine(text string) string {
-	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
-	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, text)
-	if runes := []rune(text); len(runes) > 500 {
-		text = string(runes[:500]) + "…"
-	}
-	return text
-}
-
 // expired says how to renew, by where the credentials come from.
 func (c *Client) expired(err error) *ExpiredError {
 	e := &ExpiredError{Profile: c.profile, Err: err}
@@ -300,7 +297,7 @@ func (c *Client) explainTrust(refused *tokenRefusedError) error {
 		return trustError(refused.Role, refused.Claims, refused.Err)
 	case "InvalidIdentityToken", "InvalidIdentityTokenException", "IDPRejectedClaim", "IDPRejectedClaimException":
 		api, _ := errors.AsType[smithy.APIError](refused.Err)
-		return &ProviderError{Role: refused.Role, Message: firstLine(api.ErrorMessage()), Audience: firstLine(string(refused.Claims.Audience)), Err: refused.Err}
+		return &ProviderError{Role: refused.Role, Message: say.Brief(api.ErrorMessage()), Audience: say.Brief(string(refused.Claims.Audience)), Err: refused.Err}
 	}
 	return c.explainAnswer(refused.Err, place{Resource: refused.Role})
 }
@@ -308,8 +305,8 @@ func (c *Client) explainTrust(refused *tokenRefusedError) error {
 // trustError tells what the refused token said of itself.
 func trustError(role string, said claims, err error) *TrustError {
 	return &TrustError{
-		Role: role, Issuer: firstLine(strings.TrimPrefix(said.Issuer, "https://")), Subject: firstLine(said.Subject),
-		Audience: firstLine(string(said.Audience)), RepositoryID: firstLine(said.RepositoryID), Err: err,
+		Role: role, Issuer: say.Brief(strings.TrimPrefix(said.Issuer, "https://")), Subject: say.Brief(said.Subject),
+		Audience: say.Brief(string(said.Audience)), RepositoryID: say.Brief(said.RepositoryID), Err: err,
 	}
 }
 
@@ -325,7 +322,7 @@ func (c *Client) looked() []string {
 // explainConfig explains why the configuration could not be loaded.
 func (c *Client) explainConfig(err error) error {
 	if _, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
-		return &NoProfileError{Profile: c.profile, Known: nearest(c.profile, Profiles(), 8), Err: err}
+		return &NoProfileError{Profile: c.profile, Known: near.Names(c.profile, Profiles(), 8), Err: err}
 	}
 	if _, ok := errors.AsType[config.AssumeRoleTokenProviderNotSetError](err); ok {
 		return &MFAError{Profile: c.profile}

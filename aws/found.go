@@ -3,6 +3,8 @@ package aws
 import (
 	"fmt"
 	"strings"
+
+	"culvert/internal/say"
 )
 
 // NotFoundError means that there is nothing of that name here.
@@ -15,7 +17,7 @@ type NotFoundError struct {
 }
 
 func (e *NotFoundError) Error() string {
-	text := fmt.Sprintf("no %s %q", e.Kind, firstLine(e.Name))
+	text := fmt.Sprintf("no %s %q", e.Kind, say.Brief(e.Name))
 	if e.In != "" {
 		text += " in " + e.In
 	}
@@ -51,7 +53,7 @@ type AmbiguousError struct {
 func (e *AmbiguousError) Error() string {
 	text := fmt.Sprintf("several %ss to choose from", e.Kind)
 	if e.Name != "" {
-		text = fmt.Sprintf("%s %q may be any of several", e.Kind, firstLine(e.Name))
+		text = fmt.Sprintf("%s %q may be any of several", e.Kind, say.Brief(e.Name))
 	}
 	if e.In != "" {
 		text += " in " + e.In
@@ -127,8 +129,5 @@ func (g *GapError) Unwrap() error { return g.Err }
 
 // Remedy is the cause's.
 func (g *GapError) Remedy() string {
-	if cause, ok := explained(g.Err); ok {
-		return cause.Remedy()
-	}
-	return "try again"
+	return orWord(say.Remedy(g.Err), "try again")
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+
+	"culvert/internal/say"
 )
 
 // SimulateRole asks IAM which of the agent's actions a role may not do. It is a hint: IAM's simulation knows neither every
@@ -25,7 +27,7 @@ func (c *Client) SimulateRole(ctx context.Context, role string) (missing []strin
 	}
 	for _, r := range out.Results {
 		if r.Decision != "allowed" {
-			missing = append(missing, firstLine(r.Action))
+			missing = append(missing, say.Brief(r.Action))
 		}
 	}
 	return missing, nil
@@ -86,7 +88,7 @@ func (c *Client) Network(ctx context.Context, subnet, address string) (Network, 
 	}
 	for _, e := range endpoints.Items {
 		if strings.EqualFold(e.State, "available") {
-			n.Endpoint, n.Private = firstLine(e.ID), n.Private || e.Private
+			n.Endpoint, n.Private = say.Brief(e.ID), n.Private || e.Private
 			n.Groups = append(n.Groups, e.Groups...)
 		}
 	}
@@ -129,7 +131,7 @@ func defaultRoute(tables []routeTable) string {
 	for _, t := range tables {
 		for _, r := range t.Routes {
 			if r.To == "0.0.0.0/0" && r.State != "blackhole" {
-				return firstLine(orWord(r.NAT, orWord(r.Transit, orWord(r.ENI, orWord(r.Peer, r.Gateway)))))
+				return say.Brief(orWord(r.NAT, orWord(r.Transit, orWord(r.ENI, orWord(r.Peer, r.Gateway)))))
 			}
 		}
 	}

@@ -7,6 +7,8 @@ import (
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
+
+	"culvert/internal/say"
 )
 
 // Instance is the container instance that a task runs on. A task on Fargate has none.
@@ -49,7 +51,7 @@ func (c *Client) instance(ctx context.Context, cluster, arn string) (Instance, e
 	}
 	found := Instance{ARN: arn}
 	if len(out.ContainerInstances) > 0 && out.ContainerInstances[0].VersionInfo != nil {
-		found.AgentVersion = strings.TrimPrefix(firstLine(sdk.ToString(out.ContainerInstances[0].VersionInfo.AgentVersion)), "v")
+		found.AgentVersion = strings.TrimPrefix(say.Brief(sdk.ToString(out.ContainerInstances[0].VersionInfo.AgentVersion)), "v")
 	}
 	return found, nil
 }

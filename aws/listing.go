@@ -10,6 +10,8 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"culvert/internal/say"
 )
 
 // The most that ECS takes or gives in one call (Amazon ECS API Reference).
@@ -191,7 +193,7 @@ func serviceFrom(s types.Service, cluster string) Service {
 		}
 	}
 	for _, e := range s.Events[:min(len(s.Events), maxEvents)] {
-		service.Events = append(service.Events, firstLine(sdk.ToString(e.Message)))
+		service.Events = append(service.Events, say.Brief(sdk.ToString(e.Message)))
 	}
 	return service
 }
@@ -206,7 +208,7 @@ func taskFrom(t types.Task, cluster string) Task {
 		PlatformVersion: sdk.ToString(t.PlatformVersion), Platform: sdk.ToString(t.PlatformFamily),
 		Instance:       sdk.ToString(t.ContainerInstanceArn),
 		TaskDefinition: sdk.ToString(t.TaskDefinitionArn), ExecEnabled: t.EnableExecuteCommand,
-		StartedAt: sdk.ToTime(t.StartedAt), StoppedAt: sdk.ToTime(t.StoppedAt), StoppedReason: firstLine(sdk.ToString(t.StoppedReason)),
+		StartedAt: sdk.ToTime(t.StartedAt), StoppedAt: sdk.ToTime(t.StoppedAt), StoppedReason: say.Brief(sdk.ToString(t.StoppedReason)),
 	}
 	if t.Overrides != nil {
 		task.RoleOverride = sdk.ToString(t.Overrides.TaskRoleArn)
@@ -228,14 +230,14 @@ func taskFrom(t types.Task, cluster string) Task {
 	for _, c := range t.Containers {
 		container := Container{
 			Name: sdk.ToString(c.Name), RuntimeID: sdk.ToString(c.RuntimeId), Status: sdk.ToString(c.LastStatus),
-			Health: string(c.HealthStatus), Reason: firstLine(sdk.ToString(c.Reason)),
+			Health: string(c.HealthStatus), Reason: say.Brief(sdk.ToString(c.Reason)),
 		}
 		if c.ExitCode != nil {
 			container.Reason = strings.TrimSpace(container.Reason + fmt.Sprintf(" exit code %d", *c.ExitCode))
 		}
 		for _, a := range c.ManagedAgents {
 			if a.Name == types.ManagedAgentNameExecuteCommandAgent {
-				container.Agent = Agent{Status: sdk.ToString(a.LastStatus), Reason: firstLine(sdk.ToString(a.Reason)), StartedAt: sdk.ToTime(a.LastStartedAt)}
+				container.Agent = Agent{Status: sdk.ToString(a.LastStatus), Reason: say.Brief(sdk.ToString(a.Reason)), StartedAt: sdk.ToTime(a.LastStartedAt)}
 			}
 		}
 		task.Containers = append(task.Containers, container)

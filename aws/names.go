@@ -2,7 +2,6 @@ package aws
 
 import (
 	"bufio"
-	"cmp"
 	"maps"
 	"os"
 	"path/filepath"
@@ -12,47 +11,6 @@ import (
 
 // maxNear is how many names a suggestion lists.
 const maxNear = 5
-
-// nearest sorts names by their distance to one that was not found, and returns no more than most. A name that contains
-// the other counts as near.
-func nearest(name string, names []string, most int) []string {
-	distances := make(map[string]int, len(names))
-	for _, candidate := range names {
-		distances[candidate] = distance(strings.ToLower(name), strings.ToLower(candidate))
-	}
-	sorted := slices.SortedFunc(maps.Keys(distances), func(a, b string) int {
-		return cmp.Or(cmp.Compare(distances[a], distances[b]), cmp.Compare(a, b))
-	})
-	return sorted[:min(len(sorted), most)]
-}
-
-// distance is the number of edits between two names, of their first 64 bytes; part of the other counts one.
-func distance(a, b string) int {
-	a, b = a[:min(len(a), 64)], b[:min(len(b), 64)]
-	if a == b {
-		return 0
-	}
-	if a != "" && b != "" && (strings.Contains(a, b) || strings.Contains(b, a)) {
-		return 1
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
-}
 
 // Profiles lists the profiles of AWS's configuration and credentials files, sorted.
 func Profiles() []string {

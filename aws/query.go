@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"culvert/internal/near"
 )
 
 // Query says which container is wanted, as far as the user said. Names may be ARNs.
@@ -112,7 +114,7 @@ func (c *Client) findCluster(ctx context.Context, q Query) (Query, error) {
 	case len(failures) > 0:
 		return q, failures[0]
 	}
-	return q, &NotFoundError{Kind: kind, Name: name, Near: nearest(name, names, maxNear), Region: c.region, Account: c.accountID()}
+	return q, &NotFoundError{Kind: kind, Name: name, Near: near.Names(name, names, maxNear), Region: c.region, Account: c.accountID()}
 }
 
 // has reports whether a cluster has the query's service, or else its task, and the names that are there.
@@ -202,7 +204,7 @@ func matching(q Query, arns []string) ([]string, error) {
 	}
 	switch len(found) {
 	case 0:
-		return nil, &NotFoundError{Kind: "task", Name: q.Task, In: in, Near: nearest(q.Task, ids, maxNear)}
+		return nil, &NotFoundError{Kind: "task", Name: q.Task, In: in, Near: near.Names(q.Task, ids, maxNear)}
 	case 1:
 		return found, nil
 	}
@@ -229,7 +231,7 @@ func (c *Client) orNearest(ctx context.Context, q Query, err error) error {
 	switch named.Kind {
 	case "cluster":
 		if names, err := c.clusterNames(ctx); err == nil {
-			named.Near = nearest(named.Name, names, maxNear)
+			named.Near = near.Names(named.Name, names, maxNear)
 		}
 	case "service":
 		var names []string
@@ -239,7 +241,7 @@ func (c *Client) orNearest(ctx context.Context, q Query, err error) error {
 				names = append(names, lastPart(arn))
 			}
 		})
-		named.Near = nearest(named.Name, names, maxNear)
+		named.Near = near.Names(named.Name, names, maxNear)
 	}
 	named.Account = c.accountID()
 	return &named

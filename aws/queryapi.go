@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"culvert/internal/say"
 )
 
 // The SDK's clients of IAM and EC2 have a thousand operations; the five read-only ones that the doctor's hints need are
@@ -98,7 +100,7 @@ func (c *Client) query(ctx context.Context, q queryAPI, action string, form url.
 		return c.queryRefused(q.name+":"+action, answer.StatusCode, text)
 	}
 	if err := xml.Unmarshal(text, into); err != nil {
-		return &AnswerError{Operation: q.name + ":" + action, Status: answer.StatusCode, Problem: firstLine(err.Error()), Err: err}
+		return &AnswerError{Operation: q.name + ":" + action, Status: answer.StatusCode, Problem: say.Brief(err.Error()), Err: err}
 	}
 	return nil
 }
@@ -114,7 +116,7 @@ func (c *Client) queryRefused(operation string, status int, text []byte) error {
 	if err := xml.Unmarshal(text, &said); err != nil || said.Code+said.Codes == "" {
 		return &AnswerError{Operation: operation, Status: status, Problem: "no AWS error code in it"}
 	}
-	code, message := said.Code+said.Codes, firstLine(said.Message+said.Words)
+	code, message := said.Code+said.Codes, say.Brief(said.Message+said.Words)
 	cause := errors.New(code)
 	switch code {
 	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation":
@@ -122,5 +124,5 @@ func (c *Client) queryRefused(operation string, status int, text []byte) error {
 	case "Throttling", "ThrottlingException", "RequestLimitExceeded":
 		return &ThrottledError{Operation: operation, Err: cause}
 	}
-	return &FaultError{Operation: operation, Code: firstLine(code), Message: message, Status: status, Err: cause}
+	return &FaultError{Operation: operation, Code: say.Brief(code), Message: message, Status: status, Err: cause}
 }

@@ -20,6 +20,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
+
+	"culvert/internal/say"
 )
 
 // Session is what StartSession and ResumeSession answer. Token is a secret, and so is a stream URL that is presigned:
@@ -110,6 +112,10 @@ func (c *Client) learnSkew(m middleware.Metadata) {
 	}
 }
 
+// Skew is how far AWS's clock is ahead of ours, as far as answers have told it; 0 while it is within a minute. Signatures
+// are corrected by it.
+func (c *Client) Skew() time.Duration { return time.Duration(c.skew.Load()) }
+
 // minSkew is what SigV4 tolerates with room to spare: it refuses signatures more than five minutes off.
 const minSkew = time.Minute
 
@@ -120,7 +126,7 @@ func (c *Client) CheckStreamURL(u string) error {
 	if err != nil {
 		return &StreamURLError{Problem: "it cannot be parsed", Region: c.region}
 	}
-	e := &StreamURLError{Host: firstLine(parsed.Host), Region: c.region}
+	e := &StreamURLError{Host: say.Brief(parsed.Host), Region: c.region}
 	switch {
 	case parsed.Host == "" || parsed.User != nil || parsed.Fragment != "":
 		e.Problem = "it is no plain websocket URL"

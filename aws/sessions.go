@@ -10,6 +10,8 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"culvert/internal/say"
 )
 
 // PastSession is a session at the service, open or ended.
@@ -50,7 +52,7 @@ func (c *Client) sessions(ctx context.Context, owner string, state ssmtypes.Sess
 	for _, s := range out.Sessions {
 		minutes, _ := strconv.Atoi(sdk.ToString(s.MaxSessionDuration)) // empty without a limit
 		found = append(found, PastSession{
-			ID: firstLine(sdk.ToString(s.SessionId)), Target: firstLine(sdk.ToString(s.Target)), Owner: sdk.ToString(s.Owner),
+			ID: say.Brief(sdk.ToString(s.SessionId)), Target: say.Brief(sdk.ToString(s.Target)), Owner: sdk.ToString(s.Owner),
 			Started: sdk.ToTime(s.StartDate), Ended: sdk.ToTime(s.EndDate), Longest: time.Duration(minutes) * time.Minute,
 		})
 	}

@@ -24,6 +24,14 @@ func (t Target) String() string {
 	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), "/")
 }
 
+// TaskARN is the ARN of a target's task; empty for a target without one, and as long as the account is not known.
+func (c *Client) TaskARN(t Target) string {
+	if t.Task == "" || t.Cluster == "" || c.accountID() == "" {
+		return ""
+	}
+	return c.arn("ecs", "task/"+t.Cluster+"/"+t.Task)
+}
+
 // ParseTarget reads cluster/service[/task[/container]], or the ARN of a service or task. It only parses: whether there
 // is such a thing Lookup and Catalog.Find know.
 func ParseTarget(name string) (Target, error) {

@@ -8,6 +8,8 @@ import (
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go/logging"
+
+	"culvert/internal/say"
 )
 
 // plainBodies hides the WriteTo of smithy-go's request bodies (1.28.8). The SDK closes a body as soon as the answer's
@@ -28,6 +30,6 @@ func (p plainBodies) Do(r *http.Request) (*http.Response, error) {
 // sdkLog takes what the SDK would write to stderr by itself.
 func sdkLog(log *slog.Logger) logging.Logger {
 	return logging.LoggerFunc(func(kind logging.Classification, format string, args ...any) {
-		log.Debug("aws sdk", "kind", string(kind), "says", firstLine(fmt.Sprintf(format, args...)))
+		log.Debug("aws sdk", "kind", string(kind), "says", say.Brief(fmt.Sprintf(format, args...)))
 	})
 }

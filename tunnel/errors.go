@@ -7,13 +7,8 @@ import (
 	"time"
 
 	"culvert/aws"
+	"culvert/internal/say"
 )
-
-// remedied is an error that says what to do.
-type remedied interface {
-	error
-	Remedy() string
-}
 
 // FormError is a forward that cannot be parsed.
 type FormError struct{ Form, Problem string }
@@ -121,8 +116,8 @@ func (e *HandshakeError) Unwrap() error { return e.Cause }
 
 // Remedy names the usual causes.
 func (e *HandshakeError) Remedy() string {
-	if inner, ok := errors.AsType[remedied](e.Cause); ok {
-		return inner.Remedy()
+	if inner := say.Remedy(e.Cause); inner != "" {
+		return inner
 	}
 	if e.Cause != nil {
 		return "try another task of the service, or run culvert with --log-level debug"
@@ -256,8 +251,8 @@ func (e *ResumeError) Unwrap() error { return e.Err }
 
 // Remedy is that of the refusal.
 func (e *ResumeError) Remedy() string {
-	if inner, ok := errors.AsType[remedied](e.Err); ok {
-		return inner.Remedy()
+	if inner := say.Remedy(e.Err); inner != "" {
+		return inner
 	}
 	return "allow ssm:ResumeSession on the caller's sessions; until then every lost socket costs the connections on it"
 }
@@ -272,17 +267,3 @@ var (
 	errReconnect = errors.New("reconnect was asked for")
 	errDrained   = errors.New("replaced by another session")
 )
-
-// printable makes text from the network safe to show: one line without control characters.
-func printable(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) {
-			return ' '
-		}
-		return r
-	}, s)
-	if runes := []rune(s); len(runes) > 300 {
-		s = string(runes[:300]) + "…"
-	}
-	return strings.TrimSpace(s)
-}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"culvert/aws"
+	"culvert/internal/flock"
+	"culvert/internal/say"
 )
 
 const (
@@ -58,8 +60,8 @@ func OpenJournal(dir, region string, log *slog.Logger) (*Journal, []Left, error)
 		return nil, left, fmt.Errorf("journal of sessions: %w", err)
 	}
 	j := &Journal{region: region, path: file.Name(), log: log, file: file, open: make(map[string]Left)}
-	if !lockFile(file) {
-		return nil, left, errors.Join(fmt.Errorf("journal of sessions: %s cannot be locked", j.path), j.Close())
+	if locked, err := flock.Try(file); !locked {
+		return nil, left, errors.Join(fmt.Errorf("journal of sessions: %s cannot be locked", j.path), err, j.Close())
 	}
 	return j, left, nil
 }
@@ -87,8 +89,8 @@ func takeFile(path, region string) (taken []Left, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	if !lockFile(file) {
-		return nil, nil // its process lives
+	if locked, err := flock.Try(file); !locked {
+		return nil, err // without one its process lives
 	}
 	info, err := file.Stat()
 	if err != nil {
@@ -193,5 +195,5 @@ func Terminate(ctx context.Context, client *aws.Client, left []Left) error {
 
 // String says it in a line.
 func (l Left) String() string {
-	return strings.TrimSpace(fmt.Sprintf("session %s to %s, opened by process %d at %s", printable(l.Session), printable(l.Target), l.Process, l.Started.Format(time.DateTime)))
+	return strings.TrimSpace(fmt.Sprintf("session %s to %s, opened by process %d at %s", say.Brief(l.Session), say.Brief(l.Target), l.Process, l.Started.Format(time.DateTime)))
 }

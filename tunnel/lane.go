@@ -13,6 +13,7 @@ import (
 
 	"culvert/aws"
 	"culvert/aws/wire"
+	"culvert/internal/say"
 )
 
 const (
@@ -273,7 +274,7 @@ func newRetry() *backoff.ExponentialBackOff {
 // overBy returns why the session is over, or nil when only the socket is.
 func (l *lane) overBy(err error) error {
 	if closed, ok := errors.AsType[*closedError](err); ok {
-		return &ClosedError{Session: l.session.ID, Output: printable(closed.output)}
+		return &ClosedError{Session: l.session.ID, Output: say.Brief(closed.output)}
 	}
 	_, garbage := errors.AsType[*GarbageError](err)
 	_, broken := errors.AsType[*ProtocolError](err)

@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"culvert/internal/say"
 )
 
 // gone reports whether the local side has closed its connection altogether, not only finished writing: its socket
@@ -125,7 +127,7 @@ func holder(at netip.AddrPort) string {
 		if err != nil {
 			return "pid " + pid
 		}
-		return fmt.Sprintf("%s (pid %s)", printable(string(name)), pid)
+		return fmt.Sprintf("%s (pid %s)", say.Brief(string(name)), pid)
 	}
 	return ""
 }

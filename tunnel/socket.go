@@ -20,6 +20,7 @@ import (
 
 	"culvert/aws"
 	"culvert/aws/wire"
+	"culvert/internal/say"
 )
 
 // Liveness of the websocket (protocol.md 7: AWS's own client pings every five minutes and notices a dead path after
@@ -109,7 +110,7 @@ func upgradeError(client *aws.Client, session string, u *url.URL, response *http
 	}
 	defer func() { _ = response.Body.Close() }()
 	line, _ := bufio.NewReader(io.LimitReader(response.Body, 300)).ReadString('\n')
-	upgrade := &UpgradeError{Host: u.Host, Status: response.StatusCode, Body: printable(line)}
+	upgrade := &UpgradeError{Host: u.Host, Status: response.StatusCode, Body: say.Brief(line)}
 	if upgrade.Status == http.StatusForbidden || upgrade.Status == http.StatusUnauthorized {
 		return client.ChannelDenied(session, upgrade)
 	}

@@ -23,6 +23,17 @@ type Spec struct {
 	KeepAlive time.Duration
 }
 
+// Listenable reports whether the local end of s can be had now: nil, or what Open would say. Of a unix socket it removes a
+// stale one, as Open does.
+func (s Spec) Listenable() error {
+	local, err := listen(s)
+	if err != nil {
+		return err
+	}
+	local.close()
+	return nil
+}
+
 // Endpoint is a host and port as the target sees it.
 type Endpoint struct {
 	Host string

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"culvert/internal/say"
 )
 
 // sniffLimit is how many first bytes of a direction are looked at. They are dropped as soon as the verdict is in.
@@ -141,7 +143,7 @@ func clean(host string) string {
 	if len(host) > 255 {
 		host = host[:255]
 	}
-	return printable(strings.ToValidUTF8(host, "?"))
+	return say.Brief(strings.ToValidUTF8(host, "?"))
 }
 
 var errNamed = errors.New("server name is known")

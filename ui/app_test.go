@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"culvert/aws"
+	"culvert/internal/say"
 	"culvert/tunnel"
 )
 
@@ -119,8 +120,8 @@ func TestImpossibleKeysAreRefused(t *testing.T) {
 		{map[string][]string{"help": {"ctrl+c"}}, "key ctrl+c is already for quitting at once"},
 	} {
 		err := CheckKeys(c.keys)
-		if err == nil || !strings.Contains(err.Error(), c.says) || remedy(err) == "" {
-			t.Errorf("%v: got %v with remedy %q, want %q and a remedy", c.keys, err, remedy(err), c.says)
+		if err == nil || !strings.Contains(err.Error(), c.says) || say.Remedy(err) == "" {
+			t.Errorf("%v: got %v with remedy %q, want %q and a remedy", c.keys, err, say.Remedy(err), c.says)
 		}
 	}
 	if err := CheckKeys(map[string][]string{"stop": {"R"}, "reconnect": {"x"}, "back": {"h"}}); err != nil {
@@ -319,7 +320,7 @@ func TestAPanicIsReportedAfterTheScreenIsGone(t *testing.T) {
 	defer keys.Close()
 	err := runOn(t.Context(), Options{Connect: func(context.Context, string, string) (*aws.Client, error) { panic("something is wrong") }}, in, &out)
 	broken, ok := errors.AsType[*PanicError](err)
-	if !ok || remedy(err) == "" || !strings.Contains(err.Error(), "something is wrong") || !strings.Contains(string(broken.Stack), "app_test.go") {
+	if !ok || say.Remedy(err) == "" || !strings.Contains(err.Error(), "something is wrong") || !strings.Contains(string(broken.Stack), "app_test.go") {
 		t.Errorf("got %v, want a *PanicError with a remedy and the place", err)
 	}
 	if text := out.String(); strings.Count(text, "\x1b[?1049h") != strings.Count(text, "\x1b[?1049l") {

@@ -7,6 +7,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"culvert/aws"
+	"culvert/internal/say"
 )
 
 // browse is the way from clusters to containers.
@@ -98,7 +99,7 @@ func (b *browse) title() string {
 	t := b.app.theme
 	var s strings.Builder
 	for _, name := range b.path() {
-		s.WriteString(t.text.paint(t.cutMiddle(printable(name), 24)) + t.muted.paint(" "+t.glyph.into+" "))
+		s.WriteString(t.text.paint(t.cutMiddle(say.Line(name), 24)) + t.muted.paint(" "+t.glyph.into+" "))
 	}
 	s.WriteString(t.strong.paint(b.depth.String()))
 	if b.app.here.catalog != nil {
@@ -237,10 +238,10 @@ func (b *browse) copy() tea.Cmd {
 		texts[0].about = target.String()
 	}
 	if e.cause != nil {
-		texts = append(texts, choice{"remedy", remedy(e.cause)})
+		texts = append(texts, choice{"remedy", say.Remedy(e.cause)})
 	}
 	for _, gap := range b.gaps() {
-		texts = append(texts, choice{"remedy: " + printable(gap.Error()), remedy(gap)})
+		texts = append(texts, choice{"remedy: " + say.Line(gap.Error()), say.Remedy(gap)})
 	}
 	if len(texts) == 1 {
 		return b.app.copy(texts[0].name, texts[0].about)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"culvert/aws"
+	"culvert/internal/say"
 )
 
 func (b *browse) draw(w, h int) []string {
@@ -16,10 +17,10 @@ func (b *browse) draw(w, h int) []string {
 	}
 	var below []string
 	if p.trouble != nil {
-		below = append(below, t.problem(fmt.Errorf("not refreshed: %w", p.trouble), remedy(p.trouble), w, shortAdvice)...)
+		below = append(below, t.problem(fmt.Errorf("not refreshed: %w", p.trouble), say.Remedy(p.trouble), w, shortAdvice)...)
 	}
 	for _, gap := range b.gaps() {
-		below = append(below, t.problem(gap, remedy(gap), w, shortAdvice)...)
+		below = append(below, t.problem(gap, say.Remedy(gap), w, shortAdvice)...)
 	}
 	if rows := len(b.table().shown); rows > 0 {
 		below = append(below, b.about(w, max(h-rows-1-len(below)-4, shortAdvice))...)
@@ -29,7 +30,7 @@ func (b *browse) draw(w, h int) []string {
 	var lines []string
 	switch {
 	case b.gone != "":
-		lines = []string{"", "  " + printable(b.gone) + " is no more.", "", "  " + t.hint(b.app.keys.back)}
+		lines = []string{"", "  " + say.Line(b.gone) + " is no more.", "", "  " + t.hint(b.app.keys.back)}
 	case len(b.table().rows) == 0:
 		lines = b.empty(w)
 	case len(b.table().shown) == 0:
@@ -51,12 +52,12 @@ func (b *browse) waiting(w, _ int) []string {
 		return []string{"", "  " + t.busy.paint(b.app.spinner()) + " " + doing}
 	}
 	lines := []string{""}
-	for _, line := range wrap(printable(p.trouble.Error()), w-4) {
+	for _, line := range wrap(say.Line(p.trouble.Error()), w-4) {
 		lines = append(lines, "  "+t.bad.paint(line))
 	}
-	if advice := remedy(p.trouble); advice != "" {
+	if advice := say.Remedy(p.trouble); advice != "" {
 		lines = append(lines, "")
-		for _, line := range wrap(printable(advice), w-4) {
+		for _, line := range wrap(say.Line(advice), w-4) {
 			lines = append(lines, "  "+t.busy.paint(line))
 		}
 	}
@@ -87,7 +88,7 @@ func (b *browse) empty(w int) []string {
 				text = "The service is scaled to zero: it wants no tasks."
 			}
 			if len(s.Events) > 0 {
-				text += " ECS says: " + printable(s.Events[0])
+				text += " ECS says: " + say.Line(s.Events[0])
 			}
 		}
 	case atContainers:
@@ -148,7 +149,7 @@ const shortAdvice = 2
 func (t *theme) problem(err error, advice string, w, most int) []string {
 	var lines []string
 	add := func(colour ink, mark, text string, most int) {
-		all := wrap(printable(text), w-5)
+		all := wrap(say.Line(text), w-5)
 		if len(all) > most {
 			all = append(all[:most-1:most-1], t.cut(strings.Join(all[most-1:], " "), w-5))
 		}
@@ -172,26 +173,26 @@ func (b *browse) about(w, most int) []string {
 	}
 	rule := t.border.paint(strings.Repeat(t.glyph.thin.across, w))
 	if e.cause != nil && (e.known || e.service != nil && e.task == nil && e.ready == 0) {
-		return append([]string{rule}, t.problem(errors.New(why(e.cause)), remedy(e.cause), w, most)...)
+		return append([]string{rule}, t.problem(errors.New(why(e.cause)), say.Remedy(e.cause), w, most)...)
 	}
 	var facts []string
 	switch {
 	case e.container != nil:
-		facts = []string{e.name(), "runtime " + orNone(printable(e.container.RuntimeID), t), printable(e.container.Reason)}
+		facts = []string{e.name(), "runtime " + orNone(say.Line(e.container.RuntimeID), t), say.Line(e.container.Reason)}
 	case e.task != nil:
-		facts = []string{printable(e.task.ID), revision(e.task.TaskDefinition), launch(e.task.LaunchType, e.task.CapacityProvider), printable(e.task.PlatformVersion), printable(e.task.Platform)}
+		facts = []string{say.Line(e.task.ID), revision(e.task.TaskDefinition), launch(e.task.LaunchType, e.task.CapacityProvider), say.Line(e.task.PlatformVersion), say.Line(e.task.Platform)}
 		if !e.task.StartedAt.IsZero() {
 			facts = append(facts, "since "+e.task.StartedAt.In(b.app.now.Location()).Format("2006-01-02 15:04:05"))
 		}
 	case e.service != nil:
 		facts = []string{e.name(), revision(e.service.TaskDefinition)}
 		if len(e.service.Events) > 0 {
-			facts = append(facts, printable(e.service.Events[0]))
+			facts = append(facts, say.Line(e.service.Events[0]))
 		}
 	case e.loose:
 		facts = []string{"started by run-task, or by a schedule"}
 	default:
-		facts = []string{e.name(), printable(e.cluster.ARN)}
+		facts = []string{e.name(), say.Line(e.cluster.ARN)}
 	}
 	facts = slices.DeleteFunc(facts, func(s string) bool { return s == "" })
 	return []string{rule, " " + t.muted.paint(t.cut(strings.Join(facts, " "+t.glyph.dot+" "), w-2))}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"culvert/internal/say"
 )
 
 // The columns of the browser, depth by depth. What decides whether a tunnel can be opened stands next to the name and is
@@ -69,7 +71,7 @@ func (b *browse) columns(l depth) []column[entry] {
 			b.started(), ports,
 			{title: "EXEC", least: 4, most: 4, drop: 6, text: func(e entry) string { return onOff(e.task.ExecEnabled, e.known, t) }},
 			{title: "STATUS", least: 14, most: 14, drop: 7, text: func(e entry) string { return lower(e.task.Status, t) }, ink: b.muted},
-			{title: "PLATFORM", most: 16, drop: 8, text: func(e entry) string { return orNone(printable(e.task.PlatformVersion), t) }, ink: b.muted},
+			{title: "PLATFORM", most: 16, drop: 8, text: func(e entry) string { return orNone(say.Line(e.task.PlatformVersion), t) }, ink: b.muted},
 			{title: "DEFINITION", most: 30, drop: 9, text: func(e entry) string { return orNone(revision(e.task.TaskDefinition), t) }, ink: b.muted},
 		}
 	case atContainers:
@@ -78,7 +80,7 @@ func (b *browse) columns(l depth) []column[entry] {
 			{title: "AGENT", least: 14, most: 14, drop: 5, text: func(e entry) string { return b.agent(e) }},
 			b.health(), ports,
 			{title: "STATUS", least: 14, most: 14, drop: 7, text: func(e entry) string { return lower(e.container.Status, t) }, ink: b.muted},
-			{title: "RUNTIME ID", most: 44, drop: 9, text: func(e entry) string { return orNone(printable(e.container.RuntimeID), t) }, ink: b.muted},
+			{title: "RUNTIME ID", most: 44, drop: 9, text: func(e entry) string { return orNone(say.Line(e.container.RuntimeID), t) }, ink: b.muted},
 		}
 	case deepest:
 	}
@@ -279,4 +281,4 @@ func onOff(on, known bool, t *theme) string {
 	return "off"
 }
 
-func lower(status string, t *theme) string { return orNone(strings.ToLower(printable(status)), t) }
+func lower(status string, t *theme) string { return orNone(strings.ToLower(say.Line(status)), t) }

@@ -11,6 +11,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"culvert/aws"
+	"culvert/internal/say"
 	"culvert/tunnel"
 )
 
@@ -159,7 +160,7 @@ func (d *connect) check() {
 	}
 	if probe := d.probe.value(); probe != "" && d.app.o.CheckProbe != nil {
 		if err := d.app.o.CheckProbe(probe); err != nil {
-			d.probe.wrong = printable(err.Error())
+			d.probe.wrong = say.Line(err.Error())
 		}
 	}
 	if _, err := parseSpan(d.keepAlive.value()); err != nil {
@@ -186,7 +187,7 @@ func parseSpan(s string) (time.Duration, error) {
 func problemOf(form string) string {
 	_, err := tunnel.ParseForward(form)
 	if bad, ok := errors.AsType[*tunnel.FormError](err); ok {
-		return printable(bad.Problem)
+		return say.Line(bad.Problem)
 	}
 	return ""
 }
@@ -267,7 +268,7 @@ func (d *connect) update(msg tea.Msg) (tea.Cmd, bool) {
 			return d.copy("workflow step", recipe.step), true
 		}
 	case tea.PasteMsg:
-		msg.Content = strings.Join(strings.Fields(printable(msg.Content)), " ")
+		msg.Content = strings.Join(strings.Fields(say.Line(msg.Content)), " ")
 		return d.changed(fields[d.at], msg), true
 	case tea.MouseClickMsg:
 		d.click(msg.Y)

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"culvert/internal/say"
 )
 
 func (d *connect) title() string {
 	t := d.app.theme
-	return t.strong.paint("forward") + " " + t.accent.paint(t.cutMiddle(printable(d.to.String()), 60))
+	return t.strong.paint("forward") + " " + t.accent.paint(t.cutMiddle(say.Line(d.to.String()), 60))
 }
 
 func (d *connect) foot() string { return "" }
@@ -29,7 +31,7 @@ func (d *connect) head(w int) []string {
 		}
 		return []string{" " + t.muted.paint(t.cut(line, w-2)), ""}
 	case e.cause != nil:
-		return append(t.problem(errors.New(why(e.cause)), remedy(e.cause), w, shortAdvice), "")
+		return append(t.problem(errors.New(why(e.cause)), say.Remedy(e.cause), w, shortAdvice), "")
 	case e.task.Service != "":
 		return []string{" " + t.muted.paint(t.cut("this task; when it ends, another task of its service", w-2)), ""}
 	}
@@ -47,7 +49,7 @@ func (d *connect) draw(w, h int) []string {
 	case d.opening:
 		below = append(below, "", " "+t.busy.paint(d.app.spinner()+" opening"))
 	case d.failure != nil:
-		below = append(append(below, ""), t.problem(d.failure, remedy(d.failure), w, shortAdvice)...)
+		below = append(append(below, ""), t.problem(d.failure, say.Remedy(d.failure), w, shortAdvice)...)
 	}
 	if f, ok := d.valid(); ok {
 		below = append(below, d.recipes(d.recipe(f), w, h-len(lines)-len(below))...)

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"culvert/internal/say"
 	"culvert/tunnel"
 )
 
@@ -77,7 +78,7 @@ func (c connectionLine) why() string {
 	if c.Err == nil {
 		return ""
 	}
-	return printable(c.Err.Error())
+	return say.Line(c.Err.Error())
 }
 
 // host is where a connection goes; those of a protocol that names no host go to the tunnel's far end.
@@ -85,7 +86,7 @@ func (c connectionLine) host(far string) string {
 	if c.Host == "" {
 		return far
 	}
-	return printable(c.Host)
+	return say.Line(c.Host)
 }
 
 func (d *detail) connectionColumns() []column[connectionLine] {
@@ -151,7 +152,7 @@ func (d *detail) hostColumns() []column[hostTotal] {
 		}
 	}
 	return []column[hostTotal]{
-		{title: "HOST", text: func(h hostTotal) string { return printable(h.Host) }, ink: func(hostTotal) ink { return t.accent }, least: 16, grow: true},
+		{title: "HOST", text: func(h hostTotal) string { return say.Line(h.Host) }, ink: func(hostTotal) ink { return t.accent }, least: 16, grow: true},
 		number("RECEIVED", func(h hostTotal) uint64 { return h.Received }, bytesText, t.received),
 		number("SENT", func(h hostTotal) uint64 { return h.Sent }, bytesText, t.sent),
 		number("CONNS", func(h hostTotal) uint64 { return h.Connections }, countText, t.text),

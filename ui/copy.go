@@ -8,6 +8,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"culvert/internal/say"
 	"culvert/tunnel"
 )
 
@@ -79,7 +80,7 @@ func newCopies(a *app, r reading) *pick {
 	for _, c := range copyables(r) {
 		texts[c.Name] = c.Text
 		first, _, _ := strings.Cut(c.Text, "\n")
-		choices = append(choices, choice{name: c.Name, about: printable(first)})
+		choices = append(choices, choice{name: c.Name, about: say.Line(first)})
 	}
 	return newPick(a, "copy", choices, func(name string) tea.Cmd {
 		return a.copy("the "+strings.Replace(name, "curl", "curl line", 1), texts[name])

@@ -6,6 +6,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"culvert/internal/say"
 	"culvert/tunnel"
 )
 
@@ -160,7 +161,7 @@ func (d *detail) about(w int) []string {
 		if value == "" {
 			value = t.glyph.none
 		}
-		return t.muted.paint(name+" ") + t.cutMiddle(printable(value), 44)
+		return t.muted.paint(name+" ") + t.cutMiddle(say.Line(value), 44)
 	}
 	dot := " " + t.muted.paint(t.glyph.dot) + " "
 	since := t.muted.paint("for ") + ageText(d.app.now.Sub(r.Since))

@@ -10,6 +10,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"culvert/aws"
+	"culvert/internal/say"
 	"culvert/tunnel"
 	"culvert/tunnel/doctor"
 )
@@ -53,7 +54,7 @@ func (a *arrivals) take() []doctor.Result {
 func (a *app) consult(p *place, q aws.Query, remote tunnel.Endpoint) tea.Cmd {
 	client := p.client
 	about := aws.Target{Cluster: q.Cluster, Service: q.Service, Task: q.Task, Container: q.Container}.String()
-	d := &doctorPage{app: a, about: printable(strings.TrimPrefix(about, "/")) + " → " + printable(remote.String())}
+	d := &doctorPage{app: a, about: say.Line(strings.TrimPrefix(about, "/")) + " → " + say.Line(remote.String())}
 	d.options = doctor.Options{
 		Query: q, Spec: tunnel.Spec{Remote: remote},
 		Connect: func(ctx context.Context) (*aws.Client, error) {
@@ -180,9 +181,9 @@ func (d *doctorPage) ink(r doctor.Result) ink {
 func line(r doctor.Result) string {
 	switch f := r.Finding; f.Verdict {
 	case doctor.Fail, doctor.Warn:
-		return printable(f.Err.Error())
+		return say.Line(f.Err.Error())
 	case doctor.Skipped:
-		return r.Name + ": not checked, " + printable(f.Why)
+		return r.Name + ": not checked, " + say.Line(f.Why)
 	case doctor.Pass:
 	}
 	return r.Name
@@ -280,7 +281,7 @@ func (d *doctorPage) copy() tea.Cmd {
 		d.app.say("there is no remedy to copy: nothing is wrong here")
 		return nil
 	}
-	return d.app.copy("the remedy", printable(r.Remedy()))
+	return d.app.copy("the remedy", say.Line(r.Remedy()))
 }
 
 func (d *doctorPage) draw(w, h int) []string {
@@ -306,7 +307,7 @@ func (d *doctorPage) below(w, most int) []string {
 	t := d.app.theme
 	lines := []string{t.border.paint(strings.Repeat(t.glyph.thin.across, max(w, 0)))}
 	add := func(colour ink, mark, text string) {
-		for _, part := range wrap(printable(text), w-5) {
+		for _, part := range wrap(say.Line(text), w-5) {
 			lines = append(lines, " "+colour.paint(mark+" "+part))
 			mark = " "
 		}

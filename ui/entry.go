@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"culvert/aws"
+	"culvert/internal/say"
 )
 
 // depth is how far into an account the browser has gone.
@@ -59,7 +60,7 @@ func (e entry) name() string {
 	if e.loose {
 		return "tasks without a service"
 	}
-	return printable(e.id())
+	return say.Line(e.id())
 }
 
 // target is what a forward from this row leads to; false for what holds more than one thing.
@@ -199,7 +200,7 @@ func portList(ports []aws.Port) string {
 		}
 		b.WriteString(strconv.Itoa(int(p.Container)))
 		if p.Protocol != "tcp" && p.Protocol != "" {
-			b.WriteString("/" + printable(p.Protocol))
+			b.WriteString("/" + say.Line(p.Protocol))
 		}
 	}
 	return b.String()
@@ -217,17 +218,17 @@ func launch(launchType, provider string) string {
 	case launchType == "EXTERNAL":
 		return "external"
 	}
-	return printable(launchType)
+	return say.Line(launchType)
 }
 
 // revision is the family and revision of a task definition's ARN.
-func revision(arn string) string { return printable(arn[strings.LastIndexByte(arn, '/')+1:]) }
+func revision(arn string) string { return say.Line(arn[strings.LastIndexByte(arn, '/')+1:]) }
 
 // word is what keeps a task or container from carrying a session, as short as a table needs it.
 func causeWord(e *aws.NotReadyError) string {
 	switch e.Cause {
 	case aws.CauseTaskPending:
-		return "task " + strings.ToLower(printable(orPending(e.Status)))
+		return "task " + strings.ToLower(say.Line(orPending(e.Status)))
 	case aws.CauseAgentPending:
 		return "agent starting"
 	case aws.CauseNotStarted:

@@ -7,6 +7,8 @@ import (
 	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
+
+	"culvert/internal/say"
 )
 
 // field is one line of a form: a name, a text that is typed or taken from a list, and what is to be said about it.
@@ -73,7 +75,7 @@ func (f *field) draw(t *theme, w int, focused bool) []string {
 	case f.value() == "":
 		value = t.muted.paint(t.cut(f.empty, room))
 	default:
-		value = t.cut(printable(f.value()), room)
+		value = t.cut(say.Line(f.value()), room)
 	}
 	if focused && len(f.choice) > 1 && (slices.Contains(f.choice, f.value()) || !f.free) {
 		value += t.link.paint("  " + t.glyph.choose)
@@ -107,11 +109,11 @@ func (f *field) typing(t *theme, room int) string {
 	if len(value) == 0 {
 		return t.selected.paint(" ") + t.muted.paint(t.cut(f.empty, room-1))
 	}
-	before = printable(before)
+	before = say.Line(before)
 	if over := width(before) + 2 - room; over > 0 {
 		before = ansi.TruncateLeft(before, over+1, t.glyph.more)
 	}
-	return before + t.selected.paint(printable(under)+spaces(1-width(printable(under)))) + t.cut(printable(after), room-width(before)-1)
+	return before + t.selected.paint(say.Line(under)+spaces(1-width(say.Line(under)))) + t.cut(say.Line(after), room-width(before)-1)
 }
 
 func first(lines []string, n int) []string { return lines[:min(n, len(lines))] }

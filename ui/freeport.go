@@ -7,6 +7,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"culvert/aws"
+	"culvert/internal/say"
 	"culvert/tunnel"
 )
 
@@ -50,10 +51,14 @@ func (d *connect) askFree() tea.Cmd {
 // tries is how many ports after a taken one are tried for a proposal.
 const tries = 20
 
-// freePort is a port to listen on, and why the one asked for is not it. Only a proposal moves on to the next ports.
+// freePort is a port to listen on, and why the one asked for is not it. Only a proposal moves on to the next ports. A unix
+// socket is not tried: that would remove a stale one while somebody still types.
 func freePort(spec tunnel.Spec, proposed bool) (port uint16, taken error) {
 	port = spec.Local.Port()
-	taken = tunnel.Free(spec)
+	if spec.Socket != "" {
+		return port, nil
+	}
+	taken = spec.Listenable()
 	if taken == nil || !proposed {
 		return port, taken
 	}
@@ -63,7 +68,7 @@ func freePort(spec tunnel.Spec, proposed bool) (port uint16, taken error) {
 		}
 		port++
 		spec.Local = addrPort(spec, port)
-		if tunnel.Free(spec) == nil {
+		if spec.Listenable() == nil {
 			return port, taken
 		}
 	}
@@ -76,14 +81,14 @@ func (d *connect) told(port uint16, taken error) {
 	case taken == nil:
 		d.local.about = "free"
 	case d.chosen:
-		d.taken = printable(taken.Error())
+		d.taken = say.Line(taken.Error())
 		d.check()
 	case port == 0:
 		d.local.edit.SetValue("")
-		d.local.about = printable(taken.Error())
+		d.local.about = say.Line(taken.Error())
 	default:
 		d.local.edit.SetValue(strconv.Itoa(int(port)))
 		d.local.edit.CursorEnd()
-		d.local.about = "free; " + printable(taken.Error())
+		d.local.about = "free; " + say.Line(taken.Error())
 	}
 }

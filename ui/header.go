@@ -1,6 +1,10 @@
 package ui
 
-import "strings"
+import (
+	"strings"
+
+	"culvert/internal/say"
+)
 
 // header says where the user is: profile, account, region, role and how long the credentials last. What matters most
 // stands first; at no width is one of them missing, long names are shortened.
@@ -8,12 +12,12 @@ func (a *app) header(w, lines int) []string {
 	t, p := a.theme, a.here
 	dot := " " + t.muted.paint(t.glyph.dot) + " "
 	name := t.header.paint("culvert")
-	profile := printable(p.profileName())
+	profile := say.Line(p.profileName())
 	if a.o.Demo {
 		name, profile = t.header.paint("culvert demo"), "embedded"
 	}
 	account := orNone(p.identity.Account, t)
-	region := orNone(printable(p.regionName()), t)
+	region := orNone(say.Line(p.regionName()), t)
 	expiry, alarm := a.expiry()
 	ink := t.muted
 	switch {
@@ -56,9 +60,9 @@ func orNone(s string, t *theme) string {
 func roleName(arn string) string {
 	parts := strings.SplitN(arn, ":", 6)
 	if len(parts) < 6 {
-		return printable(arn)
+		return say.Line(arn)
 	}
-	return printable(strings.TrimPrefix(parts[5], "assumed-role/"))
+	return say.Line(strings.TrimPrefix(parts[5], "assumed-role/"))
 }
 
 // expiry is how long the credentials last, and whether that needs attention.

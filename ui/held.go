@@ -12,6 +12,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"culvert/aws"
+	"culvert/internal/say"
 	"culvert/tunnel"
 	"culvert/ui/control"
 )
@@ -142,7 +143,7 @@ func (r *row) heldBy() string {
 	if r.holder == nil {
 		return ""
 	}
-	return printable("up " + r.holder.name)
+	return say.Line("up " + r.holder.name)
 }
 
 // heldHosts are the totals that a holder tells of.
@@ -177,6 +178,6 @@ func (p *tunnelsPane) stopHeld(r *row) tea.Cmd {
 				return nil
 			})
 		}
-	}, r.local()+" is held in the background by culvert up "+printable(name)+".", "Stopping ends "+plural(r.holder.tunnels, "tunnel")+".")
+	}, r.local()+" is held in the background by culvert up "+say.Line(name)+".", "Stopping ends "+plural(r.holder.tunnels, "tunnel")+".")
 	return nil
 }

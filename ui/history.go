@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"culvert/internal/say"
 	"culvert/tunnel"
 )
 
@@ -47,13 +48,13 @@ func (d *detail) historyColumns() []column[step] {
 			if s.Err == nil {
 				return ""
 			}
-			return printable(s.Err.Error())
+			return say.Line(s.Err.Error())
 		}, ink: func(step) ink { return t.busy }},
 		{title: "TASK", least: 10, most: 10, drop: 1, text: func(s step) string { return shortID(t, s.Link.Target.Task, 10) }},
 		{title: "SESSION", least: 17, most: 17, drop: 2, text: func(s step) string { return shortID(t, s.Link.Session, 17) }},
-		{title: "AGENT", least: 11, most: 11, drop: 3, text: func(s step) string { return printable(s.Link.Agent) }},
+		{title: "AGENT", least: 11, most: 11, drop: 3, text: func(s step) string { return say.Line(s.Link.Agent) }},
 	}
 }
 
 // shortID is the end of an id, which tells it from others.
-func shortID(t *theme, id string, w int) string { return t.cutMiddle(printable(id), w) }
+func shortID(t *theme, id string, w int) string { return t.cutMiddle(say.Line(id), w) }

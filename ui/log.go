@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
+
+	"culvert/internal/say"
 )
 
 // logPage shows what was logged, the newest below. While the cursor is on the last line it stays with the newest.
@@ -59,7 +61,7 @@ func (l *logPage) tick() {
 	}
 	l.next = next
 	for _, line := range fresh {
-		line.Message, line.Facts = printable(line.Message), printable(line.Facts)
+		line.Message, line.Facts = say.Line(line.Message), say.Line(line.Facts)
 		l.lines = append(l.lines, line)
 	}
 	l.lines = forget(l.lines)

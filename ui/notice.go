@@ -3,6 +3,8 @@ package ui
 import (
 	"errors"
 	"time"
+
+	"culvert/internal/say"
 )
 
 // How long the line above the keys keeps what it says. What went wrong stays longer: it is to be read twice.
@@ -20,23 +22,12 @@ type notice struct {
 
 // say tells something that has happened.
 func (a *app) say(text string) {
-	a.notice = notice{text: printable(text), until: a.now.Add(keepNotice)}
+	a.notice = notice{text: say.Line(text), until: a.now.Add(keepNotice)}
 }
 
 // fail tells what went wrong, and what to do about it.
 func (a *app) fail(err error) {
-	a.notice = notice{text: printable(err.Error()), remedy: printable(remedy(err)), trouble: true, until: a.now.Add(keepTrouble)}
-}
-
-// remedy asks an error, or what it wraps, what to do about it; empty when nothing is known.
-func remedy(err error) string {
-	if e, ok := errors.AsType[interface {
-		error
-		Remedy() string
-	}](err); ok {
-		return e.Remedy()
-	}
-	return ""
+	a.notice = notice{text: say.Line(err.Error()), remedy: say.Line(say.Remedy(err)), trouble: true, until: a.now.Add(keepTrouble)}
 }
 
 // fade takes a notice away when its time is over.

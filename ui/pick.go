@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
+
+	"culvert/internal/say"
 )
 
 // pick is a dialog that offers a few names, filtered while the user types.
@@ -22,7 +24,7 @@ type choice struct{ name, about string }
 func newPick(a *app, name string, choices []choice, chosen func(string) tea.Cmd) *pick {
 	p := &pick{app: a, name: name, chosen: chosen}
 	p.table = newTable(a.theme, a.keys, func(c choice) string { return c.name },
-		column[choice]{title: "NAME", grow: true, text: func(c choice) string { return printable(c.name) }},
+		column[choice]{title: "NAME", grow: true, text: func(c choice) string { return say.Line(c.name) }},
 		column[choice]{title: "", text: func(c choice) string { return c.about }, ink: func(choice) ink { return a.theme.muted }, drop: 1},
 	)
 	p.table.typing = true
@@ -86,7 +88,7 @@ func (p *pick) draw(w, h int) []string {
 		}
 		return t.fill(append(lines, ""), w, len(lines)+1)
 	case len(p.table.shown) == 0 && p.free != nil && p.free(p.table.filter):
-		return t.fill([]string{"", "  enter takes " + printable(p.table.filter)}, w, h)
+		return t.fill([]string{"", "  enter takes " + say.Line(p.table.filter)}, w, h)
 	case len(p.table.shown) == 0:
 		return t.fill([]string{"", "  No " + p.name + " matches."}, w, h)
 	}

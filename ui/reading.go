@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"culvert/internal/say"
 	"culvert/tunnel"
 )
 
@@ -31,10 +32,10 @@ func read(t *tunnel.Tunnel) reading {
 // local is where the tunnel listens, as it is shown.
 func (r reading) local() string {
 	if r.Spec.Socket != "" {
-		return printable(r.Spec.Socket)
+		return say.Line(r.Spec.Socket)
 	}
 	return r.Local.String()
 }
 
 // far is the remote end, as it is shown.
-func (r reading) far() string { return printable(r.Spec.Remote.String()) }
+func (r reading) far() string { return say.Line(r.Spec.Remote.String()) }

@@ -9,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"culvert/aws"
+	"culvert/internal/say"
 	"culvert/tunnel"
 )
 
@@ -148,7 +149,7 @@ func (a *app) save() tea.Cmd {
 	case len(fresh) > 0:
 		text := []string{"Save to the config file:", ""}
 		for _, s := range fresh {
-			text = append(text, printable(s.Name+": "+s.Target.String()+" "+s.Forward.String()))
+			text = append(text, say.Line(s.Name+": "+s.Target.String()+" "+s.Forward.String()))
 		}
 		a.confirm("save", "save", func() tea.Cmd { return a.saveNow(fresh) }, text...)
 	case a.tunnels.open() == 0:

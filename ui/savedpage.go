@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
+
+	"culvert/internal/say"
 )
 
 // savedPage lists the saved groups and tunnels, with what of them runs.
@@ -34,7 +36,7 @@ func newSaved(a *app) *savedPage {
 	t := a.theme
 	p := &savedPage{app: a, tries: map[string]try{}}
 	p.table = newTable(t, a.keys, savedLine.id,
-		column[savedLine]{title: "NAME", least: 8, most: 28, text: func(l savedLine) string { return printable(l.name) }, ink: func(savedLine) ink { return t.accent }},
+		column[savedLine]{title: "NAME", least: 8, most: 28, text: func(l savedLine) string { return say.Line(l.name) }, ink: func(savedLine) ink { return t.accent }},
 		column[savedLine]{title: "", least: 6, most: 6, text: savedLine.kind, ink: func(savedLine) ink { return t.muted }, drop: 2},
 		column[savedLine]{title: "TARGET", least: 16, grow: true, text: savedLine.towards},
 		column[savedLine]{title: "FORWARD", least: 8, most: 36, text: savedLine.forward, drop: 1},
@@ -91,16 +93,16 @@ func (l savedLine) kind() string {
 
 func (l savedLine) towards() string {
 	if l.group != nil {
-		return printable(strings.Join(l.group.Tunnels, ", "))
+		return say.Line(strings.Join(l.group.Tunnels, ", "))
 	}
-	return printable(l.tunnels[0].Target.String())
+	return say.Line(l.tunnels[0].Target.String())
 }
 
 func (l savedLine) forward() string {
 	if l.group != nil {
 		return ""
 	}
-	return printable(l.tunnels[0].Forward.String())
+	return say.Line(l.tunnels[0].Forward.String())
 }
 
 func (l savedLine) local() string {
@@ -235,16 +237,16 @@ func (p *savedPage) start(l savedLine) tea.Cmd {
 		}
 		idle = append(idle, s)
 		if s.exposed() {
-			open = append(open, printable(s.Name)+" listens on "+s.Forward.Local.Addr().String())
+			open = append(open, say.Line(s.Name)+" listens on "+s.Forward.Local.Addr().String())
 		}
 	}
 	switch {
 	case len(idle) == 0:
-		p.app.say(printable(l.name) + " runs already")
+		p.app.say(say.Line(l.name) + " runs already")
 		return nil
 	case len(open) > 0:
 		open = append(open, "Everybody who reaches this machine there could use what is behind it.")
-		p.app.confirm("start "+printable(l.name), "start", func() tea.Cmd { return p.startNow(idle) }, open...)
+		p.app.confirm("start "+say.Line(l.name), "start", func() tea.Cmd { return p.startNow(idle) }, open...)
 		return nil
 	}
 	return p.startNow(idle)
@@ -299,7 +301,7 @@ func (p *savedPage) stop(l savedLine) tea.Cmd {
 		p.app.fail(&ReadOnlyError{})
 		return nil
 	case len(running) == 0:
-		p.app.say(printable(l.name) + " does not run")
+		p.app.say(say.Line(l.name) + " does not run")
 		return nil
 	}
 	all := func() tea.Cmd {
@@ -312,6 +314,6 @@ func (p *savedPage) stop(l savedLine) tea.Cmd {
 	if connections == 0 {
 		return all()
 	}
-	p.app.confirm("stop", "stop", all, "stop "+printable(l.name)+"?", plural(connections, "open connection")+" will be cut.")
+	p.app.confirm("stop", "stop", all, "stop "+say.Line(l.name)+"?", plural(connections, "open connection")+" will be cut.")
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"time"
 
+	"culvert/internal/say"
 	"culvert/tunnel"
 )
 
@@ -75,7 +76,7 @@ func (p *tunnelsPane) columns() []column[*row] {
 	return []column[*row]{
 		{title: "LOCAL", text: (*row).local, ink: func(*row) ink { return t.accent }, least: 14, most: 30},
 		{title: "TARGET", text: (*row).inside, least: 13, grow: true},
-		{title: "CLUSTER", text: func(r *row) string { return printable(r.Spec.Target.Cluster) }, least: 8, most: 20, drop: 3},
+		{title: "CLUSTER", text: func(r *row) string { return say.Line(r.Spec.Target.Cluster) }, least: 8, most: 20, drop: 3},
 		{
 			title: "STATE", least: 13, most: 13,
 			text:  func(r *row) string { text, _ := a.standing(r); return text },
@@ -131,7 +132,7 @@ func (r *row) spark(t *theme) string {
 
 // inside is where the tunnel leads, within its cluster: the service, and behind it the port or host.
 func (r *row) inside() string {
-	near := printable(cmp.Or(r.Spec.Target.Service, r.Spec.Target.Task))
+	near := say.Line(cmp.Or(r.Spec.Target.Service, r.Spec.Target.Task))
 	if r.Spec.Remote.Host == "" {
 		return near + ":" + r.far()
 	}
@@ -139,4 +140,4 @@ func (r *row) inside() string {
 }
 
 // towards is inside with the cluster.
-func (r *row) towards() string { return printable(r.Spec.Target.Cluster) + "/" + r.inside() }
+func (r *row) towards() string { return say.Line(r.Spec.Target.Cluster) + "/" + r.inside() }

@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	tea "charm.land/bubbletea/v2"
+
+	"culvert/internal/say"
 )
 
 // column is one property of the rows of a table.
@@ -198,7 +200,7 @@ func (t *table[T]) update(msg tea.Msg) bool {
 		return t.key(msg)
 	case tea.PasteMsg:
 		if t.typing {
-			t.refilter(t.filter + strings.Join(strings.Fields(printable(msg.Content)), " "))
+			t.refilter(t.filter + strings.Join(strings.Fields(say.Line(msg.Content)), " "))
 		}
 		return t.typing
 	case tea.MouseWheelMsg:

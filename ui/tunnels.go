@@ -9,6 +9,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"culvert/internal/say"
 	"culvert/tunnel"
 )
 
@@ -312,9 +313,9 @@ func trouble(t *theme, err error, w int) []string {
 	if err == nil {
 		return nil
 	}
-	lines := []string{" " + t.bad.paint(t.cut("! "+printable(err.Error()), w-2))}
-	if cure := remedy(err); cure != "" {
-		lines = append(lines, " "+t.busy.paint(t.cut(t.glyph.into+" "+printable(cure), w-2)))
+	lines := []string{" " + t.bad.paint(t.cut("! "+say.Line(err.Error()), w-2))}
+	if cure := say.Remedy(err); cure != "" {
+		lines = append(lines, " "+t.busy.paint(t.cut(t.glyph.into+" "+say.Line(cure), w-2)))
 	}
 	return lines
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"culvert/aws"
+	"culvert/internal/say"
 	"culvert/tunnel"
 )
 
@@ -92,7 +93,7 @@ type Result struct {
 }
 
 // Remedy is what to do about it; empty when nothing is wrong.
-func (r Result) Remedy() string { return Remedy(r.Finding.Err) }
+func (r Result) Remedy() string { return say.Remedy(r.Finding.Err) }
 
 // Report is what an examination came to. Results stand in the order of the path, whatever finished first.
 type Report struct {

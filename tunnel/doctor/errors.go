@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -9,17 +8,6 @@ import (
 
 	"culvert/tunnel"
 )
-
-// Remedy asks an error, or what it wraps, what to do about it; empty when nothing is known.
-func Remedy(err error) string {
-	if e, ok := errors.AsType[interface {
-		error
-		Remedy() string
-	}](err); ok {
-		return e.Remedy()
-	}
-	return ""
-}
 
 // AdviceError is something that works now and will make trouble.
 type AdviceError struct{ ID, Problem, Advice string }

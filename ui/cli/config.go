@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"culvert/internal/near"
 )
 
 // maxConfig bounds a config file, in bytes.
@@ -154,7 +156,7 @@ func (c checker) mapping(n *yaml.Node, what string, keys []string, each func(key
 
 func unknownKey(key string, keys []string) string {
 	sorted := slices.Sorted(slices.Values(keys))
-	if near := nearest(key, sorted); near != "" {
+	if near := near.Name(key, sorted); near != "" {
 		return fmt.Sprintf("did you mean %q? Known keys: %s", near, strings.Join(sorted, ", "))
 	}
 	return "known keys: " + strings.Join(sorted, ", ")

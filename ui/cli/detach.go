@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"culvert/internal/say"
 	"culvert/ui/control"
 	"culvert/ui/headless"
 )
@@ -167,7 +168,7 @@ func (f *follower) copy() {
 			return
 		}
 		f.rest = rest
-		_, _ = fmt.Fprintln(f.to, headless.Printable(string(line)))
+		_, _ = fmt.Fprintln(f.to, say.Line(string(line)))
 	}
 }
 

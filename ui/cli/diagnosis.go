@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"culvert/internal/say"
 	"culvert/tunnel/doctor"
-	"culvert/ui/headless"
 )
 
 // diagnosis is a doctor's report as it is shown.
@@ -30,7 +30,7 @@ var (
 
 // clean makes text from elsewhere safe to show, and hides what is to be hidden.
 func (d diagnosis) clean(text string) string {
-	text = headless.Printable(text)
+	text = say.Line(text)
 	if !d.mask {
 		return text
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"culvert/internal/say"
 	"culvert/tunnel"
 	"culvert/ui/control"
 	"culvert/ui/headless"
@@ -47,14 +48,14 @@ func report(ctx context.Context, stderr io.Writer, github *headless.GitHub, err 
 		fallback = "see culvert --help"
 	}
 	github.Error(err.Error(), advice(err, fallback))
-	_, _ = fmt.Fprintf(stderr, "culvert: %s\n", headless.Printable(err.Error()))
-	_, _ = fmt.Fprintf(stderr, "remedy: %s\n", headless.Printable(advice(err, fallback)))
+	_, _ = fmt.Fprintf(stderr, "culvert: %s\n", say.Line(err.Error()))
+	_, _ = fmt.Fprintf(stderr, "remedy: %s\n", say.Line(advice(err, fallback)))
 	return code
 }
 
 // advice is the remedy of an error, else the fallback.
 func advice(err error, fallback string) string {
-	if known := headless.Remedy(err); known != "" {
+	if known := say.Remedy(err); known != "" {
 		return known
 	}
 	return fallback

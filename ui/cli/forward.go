@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"culvert/aws"
+	"culvert/internal/say"
 	"culvert/tunnel"
-	"culvert/ui/headless"
 )
 
 // aim are the flags that name a target.
@@ -81,7 +81,7 @@ func (f *forwards) parse() ([]tunnel.Forward, error) {
 	for _, form := range f.forms {
 		p, err := tunnel.ParseForward(form)
 		if err != nil {
-			return nil, &settingError{source: "--forward", advice: headless.Remedy(err), err: err}
+			return nil, &settingError{source: "--forward", advice: say.Remedy(err), err: err}
 		}
 		parsed = append(parsed, p)
 	}

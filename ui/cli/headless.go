@@ -10,6 +10,7 @@ import (
 	"golang.org/x/term"
 
 	"culvert/aws"
+	"culvert/internal/say"
 	"culvert/tunnel"
 	"culvert/ui/headless"
 )
@@ -101,7 +102,7 @@ func (a *app) noticef(format string, args ...any) {
 	if warning, ok := strings.CutPrefix(text, "warning: "); ok {
 		a.github.Warn(warning, "")
 	}
-	_, _ = fmt.Fprintln(a.Stderr, "culvert: "+headless.Printable(text))
+	_, _ = fmt.Fprintln(a.Stderr, "culvert: "+say.Line(text))
 }
 
 // colored reports whether colours may be written: to a terminal, unless NO_COLOR says otherwise (no-color.org).

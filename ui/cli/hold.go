@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"culvert/internal/say"
 	"culvert/ui/control"
 	"culvert/ui/headless"
 )
@@ -30,8 +31,8 @@ func (a *app) hold(ctx context.Context, r request, u *up) error {
 		return dir.Remove(r.name)
 	}
 	failure := &control.SetError{
-		Problem: headless.Printable(err.Error()),
-		Advice:  headless.Printable(advice(err, "look at "+record.Log)),
+		Problem: say.Line(err.Error()),
+		Advice:  say.Line(advice(err, "look at "+record.Log)),
 		Code:    exitCode(ctx, err),
 	}
 	a.logf("ended: %s; remedy: %s", failure.Problem, failure.Advice)
@@ -56,7 +57,7 @@ func (a *app) holdOpen(ctx context.Context, r request, h headless.Holding) error
 
 // logf writes a line as events look, time first.
 func (a *app) logf(format string, args ...any) {
-	text := headless.Printable(fmt.Sprintf(format, args...))
+	text := say.Line(fmt.Sprintf(format, args...))
 	_, _ = fmt.Fprintf(a.Stdout, "%s  %s\n", time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), text)
 }
 

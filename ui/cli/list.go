@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"culvert/aws"
-	"culvert/ui/headless"
+	"culvert/internal/say"
 )
 
 // The words that culvert list takes.
@@ -198,7 +198,7 @@ type taskRow struct {
 func newListing(region, what string, clusters []aws.Cluster, gaps []error) listing {
 	l := listing{Region: region}
 	for _, gap := range gaps {
-		l.Gaps = append(l.Gaps, listTrouble{Error: gap.Error(), Remedy: headless.Remedy(gap)})
+		l.Gaps = append(l.Gaps, listTrouble{Error: gap.Error(), Remedy: say.Remedy(gap)})
 	}
 	for _, c := range clusters {
 		switch what {
@@ -286,7 +286,7 @@ func (l listing) table(what string) string {
 			if i > 0 {
 				_, _ = fmt.Fprint(w, "\t")
 			}
-			_, _ = fmt.Fprint(w, headless.Printable(orDash(fmt.Sprint(c))))
+			_, _ = fmt.Fprint(w, say.Line(orDash(fmt.Sprint(c))))
 		}
 		_, _ = fmt.Fprintln(w)
 	}

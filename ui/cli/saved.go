@@ -16,7 +16,10 @@ type savedTunnel struct {
 	target  aws.Target // without a RuntimeID
 	forward tunnel.Forward
 	probe   probeValue
+	lanes   lanesValue // 0 is what --lanes says
 	file    string
+
+	profile, region, role string // of the account that the tunnel is in; empty is what the flags say
 }
 
 // savedGroup is a list of saved tunnels with a name, all of one config file.
@@ -51,7 +54,7 @@ func (c checker) tunnels(n *yaml.Node) ([]savedTunnel, error) {
 	err := c.mapping(n, "tunnels", nil, func(name string, value *yaml.Node) error {
 		t := savedTunnel{name: name, file: c.file}
 		found := map[string]bool{}
-		err := c.mapping(value, "tunnel "+name, []string{"target", "forward", "probe"}, func(key string, value *yaml.Node) error {
+		err := c.mapping(value, "tunnel "+name, []string{"target", "forward", "probe", "lanes", "profile", "region", "role-arn"}, func(key string, value *yaml.Node) error {
 			text, err := c.scalar(value, key)
 			if err != nil {
 				return err
@@ -82,6 +85,14 @@ func (c checker) tunnelValue(t *savedTunnel, key, text string, line int) error {
 		t.forward, err = tunnel.ParseForward(text)
 	case "probe":
 		err = t.probe.Set(text)
+	case "lanes":
+		err = t.lanes.Set(text)
+	case "profile":
+		t.profile = text
+	case "region":
+		t.region = text
+	case "role-arn":
+		t.role = text
 	}
 	if err != nil {
 		return c.problem(line, advice(err, "correct the value of "+key), "%s", err)

@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"culvert/internal/say"
 	"culvert/ui/control"
-	"culvert/ui/headless"
 )
 
 // status shows what is up.
@@ -110,4 +110,4 @@ func (a *app) showSets(sets []control.Set) error {
 }
 
 // cell makes text from elsewhere a cell of a table.
-func cell(s string) string { return headless.Printable(strings.ReplaceAll(s, "\t", " ")) }
+func cell(s string) string { return say.Line(strings.ReplaceAll(s, "\t", " ")) }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"culvert/aws"
+	"culvert/internal/near"
 	"culvert/tunnel"
 	"culvert/ui/control"
 	"culvert/ui/headless"
@@ -191,7 +192,7 @@ func (a *app) members(word string) ([]string, error) {
 		}
 	}
 	known := a.savedNames()
-	switch near := nearest(word, known); {
+	switch near := near.Name(word, known); {
 	case len(known) == 0:
 		return nil, usage("save it under tunnels: in "+findPaths().Config+", or give --target and -L", "no saved tunnel %q: there are none", word)
 	case near != "":

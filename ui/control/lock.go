@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"culvert/internal/flock"
 )
 
 // Lock is the right to start or end a set: whoever has it is the only one to do so. A process that dies gives it back.
@@ -21,8 +23,8 @@ func (d Dir) Lock(ctx context.Context, name string, waiting func()) (*Lock, erro
 		return nil, &FileError{Doing: "lock the set " + name, Err: err}
 	}
 	for first := true; ; first = false {
-		held, err := tryLock(file)
-		if err == nil && !held {
+		locked, err := flock.Try(file)
+		if locked {
 			return &Lock{file: file}, nil
 		}
 		if err != nil {

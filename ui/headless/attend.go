@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"culvert/internal/say"
 	"culvert/tunnel"
 )
 
@@ -92,7 +93,7 @@ func (r *run) ended(code int) error {
 		return fmt.Errorf("while %q ran, which ended with %d: %w", r.Command.Args[0], code, lost)
 	case lost != nil:
 		r.notices.say("warning: " + lost.Error())
-		r.GitHub.Warn(lost.Error(), Remedy(lost))
+		r.GitHub.Warn(lost.Error(), say.Remedy(lost))
 	}
 	if code != 0 {
 		return &EndError{Name: r.Command.Args[0], Code: code}

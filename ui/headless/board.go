@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"culvert/aws"
+	"culvert/internal/say"
 	"culvert/tunnel"
 	"culvert/ui/control"
 )
@@ -93,7 +94,7 @@ func (b *Board) connection(id tunnel.ID, c *tunnel.Connection) {
 }
 
 func (p *posted) count(c *tunnel.Connection) {
-	name := Printable(cmp.Or(c.Host, string(c.Protocol)))
+	name := say.Line(cmp.Or(c.Host, string(c.Protocol)))
 	h, known := p.hosts[name]
 	if !known && len(p.hosts) >= maxHosts {
 		p.trail = added(p.trail, c)

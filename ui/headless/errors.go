@@ -1,10 +1,10 @@
 package headless
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
+	"culvert/internal/say"
 	"culvert/tunnel"
 )
 
@@ -26,7 +26,7 @@ func (e *UnreadyError) Unwrap() error { return e.Err }
 
 // Remedy is that of the last obstacle, else to look closer.
 func (e *UnreadyError) Remedy() string {
-	if inner := Remedy(e.Err); inner != "" {
+	if inner := say.Remedy(e.Err); inner != "" {
 		return inner
 	}
 	return "allow more time with --wait, or look closer with --log-level debug"
@@ -49,7 +49,7 @@ func (e *LostError) Unwrap() error { return e.Err }
 
 // Remedy is that of the cause, else to look closer.
 func (e *LostError) Remedy() string {
-	if inner := Remedy(e.Err); inner != "" {
+	if inner := say.Remedy(e.Err); inner != "" {
 		return inner
 	}
 	return "look closer with --log-level debug"
@@ -88,19 +88,8 @@ func (e *ProbeError) Unwrap() error { return e.Err }
 
 // Remedy is that of the cause where it has one.
 func (e *ProbeError) Remedy() string {
-	if inner := Remedy(e.Err); inner != "" {
+	if inner := say.Remedy(e.Err); inner != "" {
 		return inner
 	}
 	return e.Advice
-}
-
-// Remedy asks an error, or what it wraps, what to do about it; empty when nothing is known.
-func Remedy(err error) string {
-	if e, ok := errors.AsType[interface {
-		error
-		Remedy() string
-	}](err); ok {
-		return e.Remedy()
-	}
-	return ""
 }

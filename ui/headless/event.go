@@ -3,6 +3,7 @@ package headless
 import (
 	"time"
 
+	"culvert/internal/say"
 	"culvert/tunnel"
 )
 
@@ -26,7 +27,7 @@ func words(err error) (text, remedy string) {
 	if err == nil {
 		return "", ""
 	}
-	return Printable(err.Error()), Printable(Remedy(err))
+	return say.Line(err.Error()), say.Line(say.Remedy(err))
 }
 
 type stateEvent struct {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"culvert/aws"
+	"culvert/internal/say"
 )
 
 // find looks a target up, and again while it is only not ready yet, until ctx ends. It then returns what it was waiting
@@ -58,5 +59,5 @@ func (n *notices) say(text string) {
 		n.said = map[string]bool{}
 	}
 	n.said[text] = true
-	_, _ = fmt.Fprintln(n.out, "culvert: "+Printable(text))
+	_, _ = fmt.Fprintln(n.out, "culvert: "+say.Line(text))
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"culvert/internal/say"
 	"culvert/ui/control"
 )
 
@@ -132,7 +133,7 @@ func (g *GitHub) Summarize(markdown string) {
 		return
 	}
 	if err := appendTo("GITHUB_STEP_SUMMARY", g.summary, markdown); err != nil {
-		g.Warn(err.Error(), Remedy(err))
+		g.Warn(err.Error(), say.Remedy(err))
 	}
 }
 
@@ -171,9 +172,9 @@ func (g *GitHub) Error(problem, remedy string) { g.annotate("error", problem, re
 func (g *GitHub) Warn(problem, remedy string) { g.annotate("warning", problem, remedy) }
 
 func (g *GitHub) annotate(kind, problem, remedy string) {
-	message := Printable(problem)
+	message := say.Line(problem)
 	if remedy != "" {
-		message += "\nremedy: " + Printable(remedy)
+		message += "\nremedy: " + say.Line(remedy)
 	}
 	g.command(kind+" title="+property("culvert"), message)
 }
@@ -190,7 +191,7 @@ func (g *GitHub) Group(w io.Writer, title string) (end func()) {
 	if g == nil {
 		return func() {}
 	}
-	g.write(w, "group", Printable(title))
+	g.write(w, "group", say.Line(title))
 	return sync.OnceFunc(func() { g.write(w, "endgroup", "") })
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"culvert/aws"
 	"culvert/aws/emulator"
+	"culvert/internal/say"
 	"culvert/tunnel"
 	"culvert/ui/headless"
 )
@@ -162,8 +163,8 @@ func TestWhatRefusesConnectionsIsNeverReady(t *testing.T) {
 	if !ok {
 		t.Fatalf("got %v, want an *UnreadyError", err)
 	}
-	if _, ok := errors.AsType[*tunnel.RefusedError](unready); !ok || headless.Remedy(err) == "" {
-		t.Errorf("got %v (%s), want a *RefusedError with its remedy in it", err, headless.Remedy(err))
+	if _, ok := errors.AsType[*tunnel.RefusedError](unready); !ok || say.Remedy(err) == "" {
+		t.Errorf("got %v (%s), want a *RefusedError with its remedy in it", err, say.Remedy(err))
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"culvert/aws"
 	"culvert/aws/emulator"
 	"culvert/internal/need"
+	"culvert/internal/say"
 	"culvert/tunnel"
 	"culvert/ui/headless"
 )
@@ -58,7 +59,7 @@ func TestTheLeastPolicyIsEnough(t *testing.T) {
 	e, o := restricted(t, lacking(""))
 	o.Wait = 20 * time.Second
 	if err := ready(t, o); err != nil {
-		t.Fatalf("under exactly the caller policy: %v\nremedy: %s", err, headless.Remedy(err))
+		t.Fatalf("under exactly the caller policy: %v\nremedy: %s", err, say.Remedy(err))
 	}
 	if left := e.Sessions(); len(left) != 0 {
 		t.Errorf("%d sessions are left", len(left))
@@ -83,7 +84,7 @@ func TestOneActionShortTheRemedyNamesIt(t *testing.T) {
 				t.Fatalf("got %v, want a *aws.DeniedError", err)
 			}
 			for _, part := range append(remedy, `"Effect":"Allow"`) {
-				if said := headless.Remedy(err); !strings.Contains(said, part) {
+				if said := say.Remedy(err); !strings.Contains(said, part) {
 					t.Errorf("got remedy %q, want %s in it", said, part)
 				}
 			}

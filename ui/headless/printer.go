@@ -7,6 +7,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"culvert/internal/say"
 )
 
 // printer writes one line per event. It is used by one goroutine; the first error of the writer sticks.
@@ -85,7 +87,7 @@ func (p *printer) line(h head, word, facts, trouble, remedy string) string {
 	if code := colorOf(word); p.color && code != "" {
 		padded = "\x1b[" + code + "m" + padded + "\x1b[0m"
 	}
-	line := fmt.Sprintf("%s  tunnel %d  %s  %s", h.Time, h.Tunnel, padded, Printable(facts))
+	line := fmt.Sprintf("%s  tunnel %d  %s  %s", h.Time, h.Tunnel, padded, say.Line(facts))
 	if trouble != "" {
 		line += ": " + trouble
 	}

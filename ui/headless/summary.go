@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"culvert/internal/say"
 	"culvert/ui/control"
 )
 
@@ -52,7 +53,7 @@ func allHosts(s control.Set) []control.Host {
 
 // cell makes text harmless in a cell of a Markdown table.
 func cell(s string) string {
-	s = Printable(s)
+	s = say.Line(s)
 	var b strings.Builder
 	for _, r := range s {
 		if strings.ContainsRune("\\`*_{}[]<>()#!|~&$@", r) {

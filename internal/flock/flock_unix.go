@@ -1,0 +1,21 @@
+//go:build unix
+
+// Package flock locks files between processes. The system gives a lock back when its process dies, however it dies.
+package flock
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Try takes the lock of a file for as long as it is open; false when another open file of it has the lock. It does not
+// wait. What the file holds stays readable for everybody.
+func Try(f *os.File) (bool, error) {
+	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return false, nil
+	}
+	return err == nil, err
+}

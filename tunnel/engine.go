@@ -25,7 +25,7 @@ const (
 
 // Options set an Engine up. The zero value of every field but Client works.
 type Options struct {
-	Client      *aws.Client
+	Client      *aws.Client // of tunnels whose Spec names no other
 	Log         *slog.Logger
 	Lanes       int      // sessions per tunnel; 0 adapts to the load
 	MessageSize int      // payload bytes per message up; 0 is 1024, as AWS's own client sends
@@ -40,8 +40,10 @@ type Engine struct {
 	feed        feed
 
 	mu      sync.Mutex
+	last    ID
 	tunnels []*Tunnel
 	closed  bool
+	unended []*UnendedError
 }
 
 // New returns an engine without tunnels.
@@ -64,13 +66,50 @@ func (e *Engine) Open(s Spec) (*Tunnel, error) {
 	if e.closed {
 		return nil, errors.New("open tunnel: the engine is closed")
 	}
-	t, err := openTunnel(e, ID(len(e.tunnels)+1), s)
+	if s.Client == nil {
+		s.Client = e.options.Client
+	}
+	t, err := openTunnel(e, e.last+1, s)
 	if err != nil {
 		return nil, err
 	}
+	e.last++
 	e.tunnels = append(e.tunnels, t)
+	e.own()
 	t.start()
 	return t, nil
+}
+
+// Pass gives the next number to a tunnel that cannot be opened, so that those behind it keep theirs.
+func (e *Engine) Pass() ID {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.last++
+	return e.last
+}
+
+// own tells every client where every tunnel listens: none of them may take one for its proxy.
+func (e *Engine) own() {
+	for _, t := range e.tunnels {
+		for _, other := range e.tunnels {
+			for _, a := range other.local.addresses() {
+				t.spec.Client.Own(a)
+			}
+		}
+	}
+}
+
+// Unended are the sessions so far that could not be terminated: by the API, nor by the word of their agent.
+func (e *Engine) Unended() []*UnendedError {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.unended)
+}
+
+func (e *Engine) leave(u *UnendedError) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.unended = append(e.unended, u)
 }
 
 // Tunnels returns the tunnels in the order they were opened, ended ones included.

@@ -109,8 +109,8 @@ func (r *runner) fill() {
 		return
 	}
 	o := r.engine.options
-	l := newLane(o.Client, r.log, r.spec.Remote, laneOptions{
-		messageSize: o.MessageSize, uploadRate: o.UploadRate, keepAlive: r.spec.KeepAlive, journal: o.Journal,
+	l := newLane(r.spec.Client, r.log, r.spec.Remote, laneOptions{
+		messageSize: o.MessageSize, uploadRate: o.UploadRate, keepAlive: r.spec.KeepAlive, journal: o.Journal, leave: r.engine.leave,
 	})
 	var ctx context.Context
 	ctx, l.quit = context.WithCancelCause(r.ctx)
@@ -141,7 +141,7 @@ func (r *runner) choose(ctx context.Context, fresh bool) (aws.Target, error) {
 	if fresh && target.RuntimeID != "" {
 		return target, nil
 	}
-	next, err := r.engine.options.Client.Successor(ctx, target)
+	next, err := r.spec.Client.Successor(ctx, target)
 	switch {
 	case err == nil:
 		return next, nil

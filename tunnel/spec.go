@@ -12,6 +12,8 @@ import (
 type Spec struct {
 	// Target is a container, or with an empty Task any ready task of its service.
 	Target aws.Target
+	// Client is of the account that Target is in; nil is the engine's.
+	Client *aws.Client
 	// Remote is the far end; an empty Host is the target container itself.
 	Remote Endpoint
 	// Local is where to listen. Without an address: 127.0.0.1 and ::1. Port 0: the remote port's number if it is free,

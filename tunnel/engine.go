@@ -69,19 +69,22 @@ func (e *Engine) Open(s Spec) (*Tunnel, error) {
 	if s.Client == nil {
 		s.Client = e.options.Client
 	}
-	t, err := openTunnel(e, e.last+1, s)
+	if s.ID == 0 {
+		e.last++
+		s.ID = e.last
+	}
+	t, err := openTunnel(e, s.ID, s)
 	if err != nil {
 		return nil, err
 	}
-	e.last++
 	e.tunnels = append(e.tunnels, t)
 	e.own()
 	t.start()
 	return t, nil
 }
 
-// Pass gives the next number to a tunnel that cannot be opened, so that those behind it keep theirs.
-func (e *Engine) Pass() ID {
+// Reserve returns the number of a tunnel that is to be opened later, or never: that of its Spec.
+func (e *Engine) Reserve() ID {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.last++

@@ -118,6 +118,20 @@ func EndLeft(ctx context.Context, dir string, client *aws.Client, log *slog.Logg
 	return failed
 }
 
+// AnyLeft reports whether dead processes have left sessions anywhere, by the journals in dir.
+func AnyLeft(dir string, log *slog.Logger) bool {
+	paths, _ := filepath.Glob(filepath.Join(dir, "*"+journalSuffix)) // the pattern is well formed
+	return slices.ContainsFunc(paths, func(path string) bool {
+		d, err := openDead(path)
+		if d == nil {
+			return err != nil
+		}
+		any := len(d.left) > 0
+		d.close(log)
+		return any
+	})
+}
+
 // deadJournal is the journal of a process that is gone, locked.
 type deadJournal struct {
 	file *os.File

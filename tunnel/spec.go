@@ -12,6 +12,8 @@ import (
 type Spec struct {
 	// Target is a container, or with an empty Task any ready task of its service.
 	Target aws.Target
+	// ID is what Engine.Reserve has returned; 0 is the next one.
+	ID ID
 	// Client is of the account that Target is in; nil is the engine's.
 	Client *aws.Client
 	// Remote is the far end; an empty Host is the target container itself.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"culvert/aws"
 	"culvert/aws/emulator"
@@ -21,7 +22,9 @@ type account struct {
 	log     *slog.Logger
 	demo    *demoAccount // nil on a real account
 	journal *tunnel.Journal
-	closes  []func()
+
+	mu     sync.Mutex
+	closes []func()
 }
 
 // demoRegion is where the demo account lives.
@@ -55,7 +58,7 @@ func (acc *account) prepare(a *app) (aws.Options, error) {
 		if err != nil {
 			return aws.Options{}, &settingError{source: "--log-file", advice: "name a file that can be written", err: err}
 		}
-		acc.closes = append(acc.closes, func() { _ = file.Close() })
+		acc.atClose(func() { _ = file.Close() })
 		logTo = file
 	}
 	acc.log = newLog(logTo, s.logLevel.Level)
@@ -69,13 +72,20 @@ func (acc *account) prepare(a *app) (aws.Options, error) {
 			return aws.Options{}, err
 		}
 		acc.demo = demo
-		acc.closes = append(acc.closes, demo.close)
+		acc.atClose(demo.close)
 		options = demo.options(acc.log)
 		if s.set.Lookup("region").Changed {
 			options.Region = s.region
 		}
 	}
 	return options, nil
+}
+
+// atClose has something done when the account is closed.
+func (acc *account) atClose(undo func()) {
+	acc.mu.Lock()
+	defer acc.mu.Unlock()
+	acc.closes = append(acc.closes, undo)
 }
 
 // close undoes open, last first.

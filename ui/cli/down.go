@@ -61,12 +61,18 @@ func (a *app) end(ctx context.Context, dir control.Dir, name string) error {
 		how = "ended: " + last.Error
 	}
 	a.github.Summarize(headless.Summary("culvert down "+name, how, last, true))
-	if err != nil {
-		return err
-	}
+	_, killed := errors.AsType[*control.StuckError](err)
 	if last.State == control.Crashed {
 		a.noticef("warning: %s: %s", name, last.Error)
-		a.endLeft(ctx)
+	}
+	if last.State == control.Crashed || killed {
+		a.endRecorded(ctx, append(r.Accounts, r.Former...))
+	}
+	for _, u := range last.Left {
+		a.warn(&control.SetError{Problem: name + ": " + u.Error, Advice: u.Remedy})
+	}
+	if err != nil {
+		return err
 	}
 	if err := a.write(name + " is down\n"); err != nil {
 		return err
@@ -75,15 +81,4 @@ func (a *app) end(ctx context.Context, dir control.Dir, name string) error {
 		return &control.SetError{Problem: name + " had ended before: " + last.Error, Advice: last.Remedy, Code: exitFailed}
 	}
 	return nil
-}
-
-// endLeft terminates the sessions that a crashed process has left, if the account lets us.
-func (a *app) endLeft(ctx context.Context) {
-	acc, err := a.connect(ctx)
-	if err != nil {
-		a.noticef("warning: its sessions are left to the idle timeout: %v", err)
-		return
-	}
-	defer acc.close()
-	a.keepJournal(ctx, acc)
 }

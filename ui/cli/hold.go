@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"culvert/internal/say"
@@ -22,7 +23,10 @@ func (a *app) hold(ctx context.Context, r request, u *up) error {
 	defer log.Close() //nolint:errcheck // a log that cannot be written is lost
 	a.Stdout, a.Stderr, a.github = log, log, nil
 	a.shared.output = outputText
-	record := control.Record{Name: r.name, Process: control.Self(), Since: time.Now(), Request: r.text, Log: dir.Log(r.name)}
+	record := r.record(dir)
+	if before, err := dir.Read(r.name); err == nil {
+		record.Former = before.Former // up has written it
+	}
 	err = dir.Write(record)
 	if err == nil {
 		err = a.holdOpen(ctx, r, headless.Holding{Dir: dir, Record: record, Parent: r.parent, For: u.during})
@@ -43,15 +47,25 @@ func (a *app) hold(ctx context.Context, r request, u *up) error {
 }
 
 func (a *app) holdOpen(ctx context.Context, r request, h headless.Holding) error {
-	acc, err := a.connect(ctx)
+	acc := &account{}
+	defer acc.close()
+	base, err := acc.prepare(a) //nolint:contextcheck // the demo lives until it is closed
 	if err != nil {
 		return err
 	}
-	defer acc.close()
 	if acc.demo != nil {
 		a.logf("the certificate of the demo's authority is in %s", acc.demo.certificate)
 	}
-	a.keepJournal(ctx, acc)
+	acc.openJournal(a)
+	if len(h.Record.Former) > 0 {
+		var ending sync.WaitGroup
+		ending.Go(func() { a.endRecorded(ctx, h.Record.Former) })
+		acc.atClose(ending.Wait)
+	}
+	all := &accounts{app: a, acc: acc, base: base, known: map[control.Account]*headless.Account{}}
+	for i := range r.wanted {
+		r.wanted[i].Account = all.of(ctx, r.in[i])
+	}
 	return headless.Hold(ctx, a.headlessOptions(acc, r.wanted), h)
 }
 

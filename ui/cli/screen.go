@@ -15,6 +15,7 @@ import (
 
 	"culvert/aws"
 	"culvert/aws/emulator"
+	"culvert/internal/say"
 	"culvert/tunnel"
 	"culvert/ui"
 	"culvert/ui/headless"
@@ -166,15 +167,22 @@ func (s *screenAccount) connect(ctx context.Context, profile, region string) (*a
 // place on the screen for it.
 func (s *screenAccount) engine(ctx context.Context, c *aws.Client) *tunnel.Engine {
 	acc := &account{client: c, log: s.log, demo: s.demo}
-	acc.keepJournal(ctx, func(format string, args ...any) {
-		s.log.Warn("sessions of an earlier culvert", "says", fmt.Sprintf(format, args...))
-	})
+	acc.openJournal(s)
+	acc.endLeft(ctx, c, s)
 	s.closes = append(s.closes, acc.close)
 	e := acc.engine(&s.app.shared)
 	if s.demo != nil {
 		s.enliven(ctx, e)
 	}
 	return e
+}
+
+func (s *screenAccount) noticef(format string, args ...any) {
+	s.log.Warn("sessions of an earlier culvert", "says", fmt.Sprintf(format, args...))
+}
+
+func (s *screenAccount) warn(err error) {
+	s.log.Warn("sessions of an earlier culvert", "error", err, "remedy", say.Remedy(err))
 }
 
 // regionFor is the region of the flags, which another profile than theirs does not take over.

@@ -60,7 +60,7 @@ func (a *app) sets(ctx context.Context, names []string) ([]control.Set, error) {
 // troubled is the failure of the first set that is not held any more although nobody ended it, or has lost a tunnel.
 func troubled(sets []control.Set) error {
 	for _, s := range sets {
-		if !s.Alive() {
+		if !s.Alive() || s.State == control.Silent {
 			return &control.SetError{Problem: s.Name + ": " + s.Error, Advice: s.Remedy, Code: exitFailed}
 		}
 		for _, t := range s.Tunnels {
@@ -97,7 +97,7 @@ func (a *app) showSets(sets []control.Set) error {
 		}
 		for _, t := range s.Tunnels {
 			state := t.State
-			if s.Alive() && !t.Ready {
+			if s.State == control.Starting && !t.Ready {
 				state = s.State
 			}
 			target := strings.Join([]string{t.Cluster, t.Service, t.Task, t.Container}, "/")

@@ -57,6 +57,12 @@ func (p *printer) text(event any) string {
 		if strings.Contains(e.Remote, ":") {
 			line = fmt.Sprintf("%s -> %s to %s", e.Local, where, e.Remote)
 		}
+		if e.Profile != "" {
+			line += ", profile " + e.Profile
+		}
+		if e.Region != "" {
+			line += ", region " + e.Region
+		}
 		if e.Session != "" {
 			line += ", session " + e.Session
 		}

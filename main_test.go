@@ -62,6 +62,8 @@ func stories(dir string) testscript.Params {
 			"gone":      gone,
 			"terminal":  terminal,
 			"typed":     typed,
+			"profile":   profiled,
+			"in":        inAccount,
 		},
 	}
 }
@@ -72,6 +74,8 @@ const patience = 30 * time.Second
 // story is what the commands of one script share.
 type story struct {
 	account *emulator.Emulator
+
+	accounts map[string]*emulator.Emulator // by profile
 	spawned map[string]*spawned
 	masters map[string]*os.File // of terminals, by the program's name
 	callers int                 // with policies of their own
@@ -135,7 +139,7 @@ func account(ts *testscript.TestScript, _ bool, args []string) {
 
 // fault changes the account while the story goes on.
 //
-//	fault deny ACTION | heal | expire | nothing-listens PORT | close-clients | start-agent SERVICE
+//	fault deny ACTION | heal | expire | renew | nothing-listens PORT | close-clients | start-agent SERVICE
 func fault(ts *testscript.TestScript, _ bool, args []string) {
 	e := storyOf(ts).account
 	switch args[0] {
@@ -148,6 +152,8 @@ func fault(ts *testscript.TestScript, _ bool, args []string) {
 	case "expire":
 		key, _ := e.Credentials()
 		e.ExpireCredentials(key)
+	case "renew":
+		renew(e)
 	case "nothing-listens":
 		port, err := strconv.ParseUint(args[1], 10, 16)
 		ts.Check(err)

@@ -96,14 +96,17 @@ func EndLeft(ctx context.Context, dir string, client *aws.Client, log *slog.Logg
 	if len(found) == 0 {
 		return nil
 	}
-	account, err := client.Account(ctx)
-	if err != nil {
-		log.Warn("whose the sessions of an earlier culvert are is not known", "error", err)
-	}
+	account, nobody := client.Account(ctx)
 	var failed []*UnendedError
 	for _, d := range found {
 		d.left = slices.DeleteFunc(d.left, func(l Left) bool {
-			if !l.within(client) || l.Account != "" && l.Account != account {
+			switch {
+			case !l.within(client):
+				return false
+			case l.Account != "" && nobody != nil: // it may be ours
+				failed = append(failed, unended(client, l.Session, nobody))
+				return false
+			case l.Account != "" && l.Account != account:
 				return false
 			}
 			ending(l)

@@ -96,8 +96,7 @@ func (all *accounts) options(in control.Account) aws.Options {
 	return o
 }
 
-// endRecorded terminates the sessions that the process of a record has left, in each of its accounts. A flag of this
-// command line stands above what the record says.
+// endRecorded terminates the sessions that the process of a record has left, in each of its accounts.
 func (a *app) endRecorded(ctx context.Context, in []control.Account) {
 	if a.shared.demo || !tunnel.AnyLeft(sessionsDir(), slog.New(slog.DiscardHandler)) {
 		return
@@ -118,7 +117,7 @@ func (a *app) endRecorded(ctx context.Context, in []control.Account) {
 	var ending sync.WaitGroup
 	for _, one := range in {
 		ending.Go(func() {
-			client, err := aws.Connect(ctx, all.options(a.shared.above(one)))
+			client, err := aws.Connect(ctx, all.options(one))
 			if err != nil {
 				a.noticef("warning: sessions that it has left%s end by the account's idle timeout: %v", wording(one), err)
 				return
@@ -129,12 +128,15 @@ func (a *app) endRecorded(ctx context.Context, in []control.Account) {
 	ending.Wait()
 }
 
-// above is an account with what was given on the command line in place of what it says.
-func (s *shared) above(in control.Account) control.Account {
-	for flag, value := range map[string]*string{"profile": &in.Profile, "region": &in.Region, "role-arn": &in.Role, "endpoint-url": &in.Endpoint} {
-		if f := s.set.Lookup(flag); f.Changed {
-			*value = f.Value.String()
+// above are accounts with what was given on the command line in place of what they say.
+func (s *shared) above(all []control.Account) []control.Account {
+	for i := range all {
+		in := &all[i]
+		for flag, value := range map[string]*string{"profile": &in.Profile, "region": &in.Region, "role-arn": &in.Role, "endpoint-url": &in.Endpoint} {
+			if f := s.set.Lookup(flag); f.Changed {
+				*value = f.Value.String()
+			}
 		}
 	}
-	return in
+	return all
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -89,7 +90,14 @@ func (a *app) showSets(sets []control.Set) error {
 	}
 	var b strings.Builder
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "NAME\tSTATE\tLOCAL\tTARGET\tREMOTE\tSENT\tRECEIVED\tOPEN\tUP")
+	named := slices.ContainsFunc(sets, func(s control.Set) bool {
+		return slices.ContainsFunc(s.Tunnels, func(t control.Tunnel) bool { return t.Profile != "" || t.Region != "" })
+	})
+	head := "NAME\tSTATE\tLOCAL\tTARGET\tREMOTE\tSENT\tRECEIVED\tOPEN\tUP"
+	if named {
+		head += "\tACCOUNT"
+	}
+	_, _ = fmt.Fprintln(table, head)
 	for _, s := range sets {
 		since := time.Since(s.Since).Round(time.Second)
 		if len(s.Tunnels) == 0 {
@@ -100,9 +108,14 @@ func (a *app) showSets(sets []control.Set) error {
 			if s.State == control.Starting && !t.Ready {
 				state = s.State
 			}
-			target := strings.Join([]string{t.Cluster, t.Service, t.Task, t.Container}, "/")
-			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\n", s.Name, state, cell(cmp.Or(t.ProxyURL, t.Local)),
+			target := strings.TrimRight(strings.Join([]string{t.Cluster, t.Service, t.Task, t.Container}, "/"), "/")
+			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s", s.Name, state, cell(cmp.Or(t.ProxyURL, t.Local, "-")),
 				cell(target), cell(t.Remote), t.Sent, t.Received, t.Connections, since)
+			if named {
+				in := wording(control.Account{Profile: t.Profile, Region: t.Region})
+				_, _ = fmt.Fprint(table, "\t", cell(cmp.Or(strings.TrimPrefix(in, ", "), "-")))
+			}
+			_, _ = fmt.Fprintln(table)
 		}
 	}
 	_ = table.Flush() // into memory

@@ -26,7 +26,7 @@ type Record struct {
 	Since    time.Time `json:"since"`
 	Request  []string  `json:"request"`
 	Accounts []Account `json:"accounts,omitempty"` // that its sessions are in
-	Former   []Account `json:"former,omitempty"` // that sessions of an earlier process of this name may be in
+	Former   []Account `json:"former,omitempty"`   // that sessions of an earlier process of this name may be in
 	Log      string    `json:"log"`
 	Exported []string  `json:"exported,omitempty"` // variables in GITHUB_ENV, to be blanked in the end
 	Failure  *SetError `json:"failure,omitempty"`  // how it ended, if not because it was told to

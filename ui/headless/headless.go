@@ -133,7 +133,7 @@ type run struct {
 	found   chan found
 	probed  chan probed
 	probes  sync.WaitGroup // and those who look for targets
-	program *program   // nil without a command
-	child   <-chan int // its exit code, once it runs
-	unfold  func()     // ends the group of the opening
+	program *program       // nil without a command
+	child   <-chan int     // its exit code, once it runs
+	unfold  func()         // ends the group of the opening
 }

@@ -61,7 +61,7 @@ func (a *app) consult(p *place, q aws.Query, remote tunnel.Endpoint) tea.Cmd {
 			if client != nil {
 				return client, nil
 			}
-			return a.o.Connect(ctx, p.profile, p.region)
+			return a.o.Connect(ctx, p.profile, p.region, p.role)
 		},
 	}
 	if remote.Host == "" {

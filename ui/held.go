@@ -29,6 +29,8 @@ type holder struct {
 	name    string
 	pid     int
 	tunnels int
+
+	profile, region string // that the tunnel's entry names
 }
 
 // heldError is what a holder says is wrong with a tunnel of its.
@@ -68,7 +70,7 @@ func (p *tunnelsPane) hold(sets []control.Set) {
 			continue
 		}
 		for _, t := range s.Tunnels {
-			of := holder{name: s.Name, pid: s.PID, tunnels: len(s.Tunnels)}
+			of := holder{name: s.Name, pid: s.PID, tunnels: len(s.Tunnels), profile: t.Profile, region: t.Region}
 			i := slices.IndexFunc(before, func(r *row) bool { return r.holder != nil && r.holder.pid == of.pid && r.ID == tunnel.ID(t.ID) })
 			if i < 0 {
 				r := &row{reading: heldReading(s, t), place: p.app.here, holder: &of}

@@ -25,6 +25,19 @@ type SavedTunnel struct {
 	Target  aws.Target
 	Forward tunnel.Forward
 	Probe   string // as --probe takes it; empty chooses by the port
+
+	Profile, Region, Role string // of its account; empty is what the user looks at
+}
+
+// account is what the tunnel says of its account.
+func (s SavedTunnel) account() string {
+	var parts []string
+	for _, part := range [][2]string{{"profile ", s.Profile}, {"region ", s.Region}, {"role ", s.Role}} {
+		if part[1] != "" {
+			parts = append(parts, part[0]+say.Line(part[1]))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // SavedGroup names saved tunnels.
@@ -47,6 +60,7 @@ func (s SavedTunnel) runs(r *row) bool {
 	spec, local := r.Spec, s.Forward.Local
 	switch {
 	case r.State.Final(),
+		!s.in(r),
 		spec.Target.Cluster != s.Target.Cluster || spec.Target.Service != s.Target.Service,
 		s.Target.Task != "" && spec.Target.Task != s.Target.Task,
 		s.Target.Container != "" && spec.Target.Container != s.Target.Container,
@@ -57,6 +71,15 @@ func (s SavedTunnel) runs(r *row) bool {
 		return false
 	}
 	return true
+}
+
+// in reports whether an open tunnel is in the account that the saved one names; one that names none may be anywhere.
+func (s SavedTunnel) in(r *row) bool {
+	if s.Profile == "" && s.Region == "" {
+		return true
+	}
+	profile, region := r.account()
+	return (s.Profile == "" || s.Profile == profile) && (s.Region == "" || s.Region == region)
 }
 
 // exposed reports whether others than this machine could use the tunnel.

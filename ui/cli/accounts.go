@@ -45,6 +45,20 @@ func (s *shared) accountOf(t *savedTunnel) control.Account {
 	return found
 }
 
+// named is what of an account comes from the tunnel's own entry.
+func (t *savedTunnel) named(in control.Account) (own control.Account) {
+	if in.Profile == t.profile {
+		own.Profile = t.profile
+	}
+	if in.Region == t.region {
+		own.Region = t.region
+	}
+	if in.Role == t.role {
+		own.Role = t.role
+	}
+	return own
+}
+
 // recorded is an account as another process can reach it, whose environment may differ.
 func recorded(in control.Account) control.Account {
 	if os.Getenv("AWS_ACCESS_KEY_ID") == "" { // keys win over AWS_PROFILE, but not over a profile that is named

@@ -104,7 +104,7 @@ func (a *app) usualOptions(ctx context.Context, s *screenAccount) ui.Options {
 		Refresh:   a.shared.refresh,
 		KeepAlive: a.shared.keepAlive,
 		Demo:      a.shared.demo,
-		Saved:     a.shared.saved.forScreen(),
+		Saved:     a.shared.forScreen(),
 		Save:      a.shared.save,
 		Up:        controlDir(),
 		Log:       s.ring,
@@ -141,11 +141,14 @@ type screenAccount struct {
 	visitors visitors
 }
 
-func (s *screenAccount) connect(ctx context.Context, profile, region string) (*aws.Client, error) {
+func (s *screenAccount) connect(ctx context.Context, profile, region, role string) (*aws.Client, error) {
 	flags := &s.app.shared
 	options := aws.Options{Profile: profile, Region: cmp.Or(region, regionFor(flags, profile)), Endpoint: flags.endpoint, Log: s.log}
 	if profile == flags.profile {
 		options.RoleARN = flags.role
+	}
+	if role != "" {
+		options.RoleARN = role
 	}
 	if flags.demo {
 		s.once.Do(func() {

@@ -182,12 +182,8 @@ func (u *up) wanted(a *app, words []string) (all []headless.Forward, in []contro
 			wanted.Probe = saved.probe.Probe
 		}
 		account := a.shared.accountOf(&saved)
-		if account.Profile == saved.profile {
-			wanted.Profile = saved.profile
-		}
-		if account.Region == saved.region {
-			wanted.Region = saved.region
-		}
+		named := saved.named(account)
+		wanted.Profile, wanted.Region = named.Profile, named.Region
 		all, in = append(all, wanted), append(in, account)
 	}
 	return all, in, nil

@@ -169,13 +169,16 @@ func (p *tunnelsPane) stopHeld(r *row) tea.Cmd {
 		return func() tea.Msg {
 			ctx, cancel := context.WithTimeout(running, endsWithin)
 			defer cancel()
-			_, err := p.app.o.Up.Down(ctx, name)
+			last, err := p.app.o.Up.Down(ctx, name)
 			return then(func() tea.Cmd {
 				if err != nil && !errors.Is(err, context.Canceled) {
 					p.app.fail(err)
 					return nil
 				}
 				p.app.say("stopped culvert up " + name)
+				for _, u := range last.Left {
+					p.app.fail(&heldError{text: u.Error, cure: u.Remedy})
+				}
 				p.askNext = time.Time{} // at once
 				return nil
 			})

@@ -94,7 +94,7 @@ func (all *accounts) of(ctx context.Context, in control.Account) *headless.Accou
 		all.known[in] = &headless.Account{Connect: func(waiting context.Context) (*aws.Client, error) {
 			client, err := aws.Connect(waiting, all.options(in))
 			if err == nil {
-				all.acc.endLeft(ctx, client, all.app)
+				all.app.endLeftBeside(ctx, all.acc, client, all.app)
 			}
 			return client, err
 		}}
@@ -126,17 +126,17 @@ func (a *app) endRecorded(ctx context.Context, in []control.Account) {
 		return
 	}
 	all := accounts{app: a, acc: acc, base: base}
-	ctx, cancel := context.WithTimeout(ctx, terminateLeft)
-	defer cancel()
 	var ending sync.WaitGroup
 	for _, one := range in {
 		ending.Go(func() {
-			client, err := aws.Connect(ctx, all.options(one))
+			connecting, cancel := context.WithTimeout(ctx, terminateLeft)
+			defer cancel()
+			client, err := aws.Connect(connecting, all.options(one))
 			if err != nil {
 				a.noticef("warning: sessions that it has left%s end by the account's idle timeout: %v", wording(one), err)
 				return
 			}
-			endLeft(ctx, client, acc, a)
+			a.endLeft(ctx, acc.log, client, a)
 		})
 	}
 	ending.Wait()

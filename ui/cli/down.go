@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,8 +25,12 @@ func (a *app) down() *cobra.Command {
 	}
 }
 
+// leftFiles is how long the log of a set that has ended is kept.
+const leftFiles = 7 * 24 * time.Hour
+
 func (a *app) runDown(ctx context.Context, names []string) error {
 	dir := controlDir()
+	defer dir.Prune(leftFiles, screenLog)
 	if len(names) == 0 {
 		var err error
 		if names, err = dir.Names(); err != nil {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"log/slog"
 	"path/filepath"
 	"sync"
 	"time"
@@ -23,7 +24,7 @@ type teller interface {
 // account of the command.
 func (a *app) keepJournal(ctx context.Context, acc *account) {
 	acc.openJournal(a)
-	acc.endLeft(ctx, acc.client, a)
+	a.endLeftBeside(ctx, acc, acc.client, a)
 }
 
 func sessionsDir() string { return filepath.Join(findPaths().State, "sessions") }
@@ -39,23 +40,25 @@ func (acc *account) openJournal(to teller) {
 	acc.journal = journal
 }
 
-// endLeft terminates what killed processes have left where a client is, on the side: nothing of this keeps a start waiting
-// or makes it fail. It is over when the account is closed.
-func (acc *account) endLeft(ctx context.Context, client *aws.Client, to teller) {
+// endLeftBeside terminates what killed processes have left where a client is, on the side: nothing of this keeps a start
+// waiting or makes it fail. It is over when the account is closed.
+func (a *app) endLeftBeside(ctx context.Context, acc *account, client *aws.Client, to teller) {
 	if acc.demo != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, terminateLeft)
 	var ending sync.WaitGroup
-	ending.Go(func() { endLeft(ctx, client, acc, to) })
-	acc.atClose(func() {
-		ending.Wait()
-		cancel()
-	})
+	ending.Go(func() { a.endLeft(ctx, acc.log, client, to) })
+	acc.atClose(ending.Wait)
 }
 
-func endLeft(ctx context.Context, client *aws.Client, acc *account, to teller) {
-	failed := tunnel.EndLeft(ctx, sessionsDir(), client, acc.log, func(l tunnel.Left) {
+// endLeft does it for one client after the other: a killed process may have left sessions in several accounts, and its
+// journal is for one at a time.
+func (a *app) endLeft(ctx context.Context, log *slog.Logger, client *aws.Client, to teller) {
+	a.leaving.Lock()
+	defer a.leaving.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, terminateLeft)
+	defer cancel()
+	failed := tunnel.EndLeft(ctx, sessionsDir(), client, log, func(l tunnel.Left) {
 		to.noticef("an earlier culvert was killed and left %s; terminating it", l)
 	})
 	for _, u := range failed {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -41,6 +42,8 @@ type app struct {
 
 	shared shared
 	github *headless.GitHub // nil elsewhere
+
+	leaving sync.Mutex // held while sessions of earlier processes are ended
 }
 
 const about = `culvert finds tasks in Amazon ECS and carries TCP connections to them over Session Manager sessions: to a port

@@ -171,7 +171,7 @@ func (s *screenAccount) connect(ctx context.Context, profile, region, role strin
 func (s *screenAccount) engine(ctx context.Context, c *aws.Client) *tunnel.Engine {
 	acc := &account{client: c, log: s.log, demo: s.demo}
 	acc.openJournal(s)
-	acc.endLeft(ctx, c, s)
+	s.app.endLeftBeside(ctx, acc, c, s)
 	s.closes = append(s.closes, acc.close)
 	e := acc.engine(&s.app.shared)
 	if s.demo != nil {
@@ -213,6 +213,9 @@ func (s *screenAccount) openLog() error {
 	return nil
 }
 
+// screenLog is the log of the interface in the directory of logs.
+const screenLog = "screen"
+
 // openLogFile opens the named file, else the one in the directory of logs.
 func openLogFile(path string) (*os.File, error) {
 	if path == "" {
@@ -220,7 +223,7 @@ func openLogFile(path string) (*os.File, error) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, err
 		}
-		path = filepath.Join(dir, "screen.log")
+		path = filepath.Join(dir, screenLog+".log")
 	}
 	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600) //nolint:gosec // the user's own choice of file
 }

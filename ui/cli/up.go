@@ -372,7 +372,11 @@ func (a *app) announce(dir control.Dir, set control.Set, u *up) error {
 			return err
 		}
 	}
-	a.github.Summarize(headless.Summary("culvert up "+set.Name, "is up", set, false))
+	how := "is up"
+	if err := wanting(set); err != nil {
+		how = err.Error()
+	}
+	a.github.Summarize(headless.Summary("culvert up "+set.Name, how, set, false))
 	return a.showSets([]control.Set{set})
 }
 

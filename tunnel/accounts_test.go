@@ -50,6 +50,10 @@ func TestTunnelsOfSeveralAccountsShareAnEngine(t *testing.T) {
 		t.Errorf("noted %+v, want the endpoint of its own client", l)
 	}
 
+	if again := w.open(there.Spec()); again.ID() == there.ID() || again.Spec().Client != client {
+		t.Errorf("opened anew it is tunnel %d, of %p; want another number and the same account", again.ID(), again.Spec().Client)
+	}
+
 	// What ends in one account does not touch the other's, and another lane comes from the same one.
 	other.ExpireCredentials(first(other.Credentials()))
 	other.CloseClientLeg(1000)

@@ -73,7 +73,9 @@ func (e *Engine) Open(s Spec) (*Tunnel, error) {
 		e.last++
 		s.ID = e.last
 	}
-	t, err := openTunnel(e, s.ID, s)
+	id := s.ID
+	s.ID = 0 // who opens it anew by its Spec gets another number
+	t, err := openTunnel(e, id, s)
 	if err != nil {
 		return nil, err
 	}

@@ -76,9 +76,9 @@ type story struct {
 	account *emulator.Emulator
 
 	accounts map[string]*emulator.Emulator // by profile
-	spawned map[string]*spawned
-	masters map[string]*os.File // of terminals, by the program's name
-	callers int                 // with policies of their own
+	spawned  map[string]*spawned
+	masters  map[string]*os.File // of terminals, by the program's name
+	callers  int                 // with policies of their own
 }
 
 type storyKey struct{}

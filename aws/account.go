@@ -21,9 +21,9 @@ func (c *Client) Account(ctx context.Context) (string, error) {
 // KnownAccount is the account id as far as it is known without asking, else "".
 func (c *Client) KnownAccount() string { return c.accountID() }
 
-// Endpoint is where SSM is served instead of AWS's own place, from flag, environment or profile; "" when it is not. It is
+// ServedAt is where SSM is served instead of AWS's own place, from flag, environment or profile; "" when it is not. It is
 // to compare and to show: without user information.
-func (c *Client) Endpoint() string {
+func (c *Client) ServedAt() string {
 	u, err := url.Parse(sdk.ToString(c.ssm.Options().BaseEndpoint))
 	if err != nil {
 		return ""
@@ -38,7 +38,7 @@ func (c *Client) TerminateCommand(id string) string {
 	if c.profile != defaultProfile {
 		words = append(words, "--profile", c.profile)
 	}
-	if endpoint := c.Endpoint(); endpoint != "" {
+	if endpoint := c.ServedAt(); endpoint != "" {
 		words = append(words, "--endpoint-url", endpoint)
 	}
 	for i, w := range words {

@@ -64,7 +64,7 @@ func (j *Journal) add(session string, target aws.Target, client *aws.Client) {
 	}
 	j.change(func() {
 		j.open[session] = noted{client: client, Left: Left{
-			Session: session, Target: target.String(), Region: client.Region(), Endpoint: client.Endpoint(),
+			Session: session, Target: target.String(), Region: client.Region(), Endpoint: client.ServedAt(),
 			Process: os.Getpid(), Started: time.Now(),
 		}}
 		if client.KnownAccount() == "" && !j.asking[client] && j.file != nil {

@@ -118,7 +118,7 @@ func (l *lane) run(ctx context.Context) error {
 		return err
 	}
 	l.session = session
-	l.options.journal.add(session.ID, l.target, l.client)
+	l.options.journal.add(session.ID, l.target, l.client) //nolint:contextcheck // the journal outlives the lane
 	l.log = l.log.With("session", session.ID)
 	l.log.Info("session started", "target", l.target.String(), "document", document.Name)
 

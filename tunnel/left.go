@@ -45,7 +45,7 @@ func (l Left) String() string {
 // within reports whether a session may be one of a client's place, as far as that can be told without its account. A
 // record without an account may lack the endpoint too.
 func (l Left) within(client *aws.Client) bool {
-	return l.Region == client.Region() && (l.Endpoint == client.Endpoint() || l.Account == "" && l.Endpoint == "")
+	return l.Region == client.Region() && (l.Endpoint == client.ServedAt() || l.Account == "" && l.Endpoint == "")
 }
 
 // UnendedError is a session that could not be terminated.
@@ -129,9 +129,9 @@ func AnyLeft(dir string, log *slog.Logger) bool {
 		if d == nil {
 			return err != nil
 		}
-		any := len(d.left) > 0
+		some := len(d.left) > 0
 		d.close(log)
-		return any
+		return some
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 
 	"culvert/aws"
@@ -70,13 +71,13 @@ func recorded(in control.Account) control.Account {
 
 // wording is an account in a few words; empty when nothing was said about it.
 func wording(in control.Account) string {
-	text := ""
+	var text strings.Builder
 	for _, part := range [][2]string{{"profile", in.Profile}, {"region", in.Region}, {"role-arn", in.Role}, {"endpoint-url", in.Endpoint}} {
 		if part[1] != "" {
-			text += ", " + part[0] + " " + part[1]
+			text.WriteString(", " + part[0] + " " + part[1])
 		}
 	}
-	return text
+	return text.String()
 }
 
 // accounts opens each account that tunnels of a set are in once, when the first of them is looked for.
@@ -120,7 +121,7 @@ func (a *app) endRecorded(ctx context.Context, in []control.Account) {
 	}
 	acc := &account{}
 	defer acc.close()
-	base, err := acc.prepare(a)
+	base, err := acc.prepare(a) //nolint:contextcheck // only the demo would start anything
 	if err != nil {
 		a.noticef("warning: what it has left is not ended: %v", err)
 		return

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -71,7 +72,7 @@ func (a *app) end(ctx context.Context, dir control.Dir, name string) error {
 		a.noticef("warning: %s: %s", name, last.Error)
 	}
 	if last.State == control.Crashed || killed {
-		a.endRecorded(ctx, a.shared.above(append(r.Accounts, r.Former...)))
+		a.endRecorded(ctx, a.shared.above(slices.Concat(r.Accounts, r.Former)))
 	}
 	for _, u := range last.Left {
 		a.warn(&control.SetError{Problem: name + ": " + u.Error, Advice: u.Remedy})

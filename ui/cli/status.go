@@ -64,6 +64,9 @@ func troubled(sets []control.Set) error {
 		if !s.Alive() || s.State == control.Silent {
 			return &control.SetError{Problem: s.Name + ": " + s.Error, Advice: s.Remedy, Code: exitFailed}
 		}
+		if err := wanting(s); err != nil {
+			return err
+		}
 		for _, t := range s.Tunnels {
 			if t.State == "failed" {
 				return &control.SetError{Problem: fmt.Sprintf("%s: tunnel %d was lost: %s", s.Name, t.ID, t.Error), Advice: t.Remedy, Code: exitFailed}

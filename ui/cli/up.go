@@ -294,7 +294,7 @@ func wanting(s control.Set) error {
 		if t.State != tunnel.Failed.String() {
 			e.Code = exitUnready
 		}
-		if again := "then run culvert down " + s.Name + " and this again"; e.Advice == "" {
+		if again := "then run culvert down " + s.Name + " and culvert up again"; e.Advice == "" {
 			e.Advice = again
 		} else {
 			e.Advice += "; " + again
@@ -330,7 +330,7 @@ func (a *app) ensure(ctx context.Context, dir control.Dir, r request) (control.S
 	case control.Failed, control.Crashed:
 		a.noticef("the last %s did not end as it should: %s", r.name, found.Error)
 		if last, err := dir.Read(r.name); err == nil {
-			former = append(last.Accounts, last.Former...)
+			former = slices.Concat(last.Accounts, last.Former)
 		}
 		if err := dir.Remove(r.name); err != nil {
 			return found, err

@@ -19,7 +19,7 @@ const lockPoll = 25 * time.Millisecond
 // has it.
 func (d Dir) Lock(ctx context.Context, name string, waiting func()) (*Lock, error) {
 	for first := true; ; first = false {
-		file, err := flock.Open(d.lock(name), os.O_CREATE)
+		file, err := flock.Open(d.lockFile(name), os.O_CREATE)
 		if err == nil {
 			return &Lock{file: file}, nil
 		}

@@ -28,13 +28,13 @@ func (d Dir) Prune(older time.Duration, keep ...string) {
 	}
 	for name, at := range last {
 		if time.Since(at) > older {
-			d.prune(name)
+			d.sweep(name)
 		}
 	}
 }
 
-func (d Dir) prune(name string) {
-	lock, err := flock.Open(d.lock(name), os.O_CREATE)
+func (d Dir) sweep(name string) {
+	lock, err := flock.Open(d.lockFile(name), os.O_CREATE)
 	if err != nil {
 		return // somebody is at it
 	}
@@ -42,7 +42,7 @@ func (d Dir) prune(name string) {
 	if r, err := d.Read(name); err == nil && r.Process.Alive() {
 		return
 	}
-	for _, path := range []string{d.Socket(name), d.record(name), d.Log(name), d.lock(name)} {
+	for _, path := range []string{d.Socket(name), d.record(name), d.Log(name), d.lockFile(name)} {
 		_ = os.Remove(path) // the next time then
 	}
 }

@@ -86,7 +86,7 @@ func (d Dir) Log(name string) string { return filepath.Join(d.State, name+".log"
 
 func (d Dir) record(name string) string { return filepath.Join(d.Runtime, name+".json") }
 
-func (d Dir) lock(name string) string { return filepath.Join(d.Runtime, name+".lock") }
+func (d Dir) lockFile(name string) string { return filepath.Join(d.Runtime, name+".lock") }
 
 // UnsafeError is a directory that others could have put something into.
 type UnsafeError struct{ Path, Problem string }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"culvert/aws"
 	"culvert/aws/emulator"
@@ -25,6 +26,7 @@ type account struct {
 
 	mu     sync.Mutex
 	closes []func()
+	sides  []context.CancelFunc // of what goes on beside
 }
 
 // demoRegion is where the demo account lives.
@@ -90,6 +92,12 @@ func (acc *account) atClose(undo func()) {
 
 // close undoes open, last first.
 func (acc *account) close() {
+	late := time.AfterFunc(leaveWithin, func() {
+		for _, callOff := range acc.sides {
+			callOff()
+		}
+	})
+	defer late.Stop()
 	for _, undo := range slices.Backward(acc.closes) {
 		undo()
 	}

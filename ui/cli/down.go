@@ -71,7 +71,7 @@ func (a *app) end(ctx context.Context, dir control.Dir, name string) error {
 	if last.State == control.Crashed {
 		a.noticef("warning: %s: %s", name, last.Error)
 	}
-	if last.State == control.Crashed || killed {
+	if !last.Alive() || killed {
 		a.endRecorded(ctx, a.shared.above(slices.Concat(r.Accounts, r.Former)))
 	}
 	for _, u := range last.Left {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"culvert/internal/say"
@@ -58,9 +57,7 @@ func (a *app) holdOpen(ctx context.Context, r request, h headless.Holding) error
 	}
 	acc.openJournal(a)
 	if len(h.Record.Former) > 0 {
-		var ending sync.WaitGroup
-		ending.Go(func() { a.endRecorded(ctx, h.Record.Former) })
-		acc.atClose(ending.Wait)
+		acc.beside(ctx, func(ctx context.Context) { a.endRecorded(ctx, h.Record.Former) })
 	}
 	all := &accounts{app: a, acc: acc, base: base, known: map[control.Account]*headless.Account{}}
 	for i := range r.wanted {

@@ -14,6 +14,9 @@ import (
 // terminateLeft bounds the end of sessions that an earlier process has left behind, the question whose they are included.
 const terminateLeft = 10 * time.Second
 
+// leaveWithin is what that gets when the process has nothing else to do any more: less than culvert down waits for it.
+const leaveWithin = 3 * time.Second
+
 // teller says what becomes of sessions that were left behind.
 type teller interface {
 	noticef(format string, args ...any)
@@ -46,9 +49,21 @@ func (a *app) endLeftBeside(ctx context.Context, acc *account, client *aws.Clien
 	if acc.demo != nil {
 		return
 	}
-	var ending sync.WaitGroup
-	ending.Go(func() { a.endLeft(ctx, acc.log, client, to) })
-	acc.atClose(ending.Wait)
+	acc.beside(ctx, func(ctx context.Context) { a.endLeft(ctx, acc.log, client, to) })
+}
+
+// beside has something done on the side. It is over when the account is closed: called off, if need be.
+func (acc *account) beside(ctx context.Context, do func(context.Context)) {
+	ctx, cancel := context.WithCancel(ctx)
+	var doing sync.WaitGroup
+	doing.Go(func() { do(ctx) })
+	acc.atClose(func() {
+		doing.Wait()
+		cancel()
+	})
+	acc.mu.Lock()
+	defer acc.mu.Unlock()
+	acc.sides = append(acc.sides, cancel)
 }
 
 // endLeft does it for one client after the other: a killed process may have left sessions in several accounts, and its

@@ -92,6 +92,19 @@ func (j *Journal) remove(session string) {
 	j.change(func() { delete(j.open, session) })
 }
 
+// tried notes that a session could not be terminated.
+func (j *Journal) tried(session string) {
+	if j == nil {
+		return
+	}
+	j.change(func() {
+		if n, noted := j.open[session]; noted {
+			n.Tried = true
+			j.open[session] = n
+		}
+	})
+}
+
 func (j *Journal) change(do func()) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -192,6 +192,7 @@ func (l *lane) terminate(ctx context.Context, why error) {
 		l.log.Warn("session not terminated by the API", "error", err, "agent_told", l.told.Load())
 		if !l.told.Load() {
 			l.options.leave(unended(l.client, l.session.ID, err))
+			l.options.journal.tried(l.session.ID)
 			return // it stays in the journal
 		}
 	}

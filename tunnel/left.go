@@ -25,7 +25,7 @@ const (
 	maxJournal   = 1 << 20
 )
 
-// Left is a session that a process did not live to terminate.
+// Left is a session that a process did not live to terminate, or could not.
 type Left struct {
 	Session string `json:"session"`
 	Target  string `json:"target"`
@@ -35,6 +35,8 @@ type Left struct {
 	Endpoint string    `json:"endpoint,omitempty"` // empty is AWS's own
 	Process  int       `json:"process"`
 	Started  time.Time `json:"started"`
+	// Tried is set when its own process has tried to terminate it.
+	Tried bool `json:"tried,omitempty"`
 }
 
 // String says it in a line.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -65,6 +66,9 @@ func (a *app) end(ctx context.Context, dir control.Dir, name string) error {
 	how := "was told to end"
 	if last.Error != "" {
 		how = "ended: " + last.Error
+	}
+	if n := len(last.Left); n > 0 {
+		how += fmt.Sprintf("; sessions that could not be terminated: %d", n)
 	}
 	a.github.Summarize(headless.Summary("culvert down "+name, how, last, true))
 	_, killed := errors.AsType[*control.StuckError](err)

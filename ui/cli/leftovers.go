@@ -74,6 +74,10 @@ func (a *app) endLeft(ctx context.Context, log *slog.Logger, client *aws.Client,
 	ctx, cancel := context.WithTimeout(ctx, terminateLeft)
 	defer cancel()
 	failed := tunnel.EndLeft(ctx, sessionsDir(), client, log, func(l tunnel.Left) {
+		if l.Tried {
+			to.noticef("an earlier culvert could not terminate %s; trying again", l)
+			return
+		}
 		to.noticef("an earlier culvert was killed and left %s; terminating it", l)
 	})
 	for _, u := range failed {

@@ -39,6 +39,7 @@ type Client struct {
 	log             *slog.Logger
 	region, profile string
 	github          github
+	roleSession     string // the name of the sessions of every role that is assumed here, unless the user has named them
 	proxies         *proxies
 	config          sdk.Config
 	chain           *chain
@@ -73,6 +74,7 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 		proxies: newProxies(o.Log, o.Own),
 		calls:   make(chan struct{}, maxCalls),
 	}
+	c.roleSession = roleSession(c.github)
 	if _, err := arn.Parse(o.RoleARN); err != nil && o.RoleARN != "" {
 		return nil, &RoleARNError{ARN: o.RoleARN}
 	}

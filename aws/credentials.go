@@ -5,7 +5,6 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"os/user"
 	"regexp"
 	"slices"
 	"time"
@@ -102,6 +101,9 @@ func (c *Client) loadConfig(ctx context.Context, o Options) (sdk.Config, error) 
 		config.WithHTTPClient(c.httpClient()),
 		config.WithLogger(sdkLog(c.log)),
 		config.WithEC2RoleCredentialOptions(func(r *ec2rolecreds.Options) { r.Client = metadata }),
+		// The SDK would invent a name at each renewal, where nobody has named the session.
+		config.WithAssumeRoleCredentialOptions(func(r *stscreds.AssumeRoleOptions) { r.RoleSessionName = orWord(r.RoleSessionName, c.roleSession) }),
+		config.WithWebIdentityRoleCredentialOptions(func(r *stscreds.WebIdentityRoleOptions) { r.RoleSessionName = orWord(r.RoleSessionName, c.roleSession) }),
 	}
 	if o.Profile != "" {
 		options = append(options, config.WithSharedConfigProfile(o.Profile))
@@ -203,11 +205,11 @@ func (c *Client) roleCredentials(cfg sdk.Config, o Options) sdk.CredentialsProvi
 	endpoint := func(s *sts.Options) { s.BaseEndpoint = override(s.BaseEndpoint, o.Endpoint) }
 	if c.github.canAskToken() {
 		cfg.Credentials = sdk.AnonymousCredentials{} // AssumeRoleWithWebIdentity is not signed
-		return &webIdentity{client: sts.NewFromConfig(cfg, endpoint), http: c.httpClient(), github: c.github, role: o.RoleARN, mask: o.Mask}
+		return &webIdentity{client: sts.NewFromConfig(cfg, endpoint), http: c.httpClient(), github: c.github, role: o.RoleARN, session: c.roleSession, mask: o.Mask}
 	}
 	cfg.Credentials = &caller{chain: c.chain, github: c.github, role: o.RoleARN}
 	return stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg, endpoint), o.RoleARN, func(r *stscreds.AssumeRoleOptions) {
-		r.RoleSessionName = c.github.sessionName()
+		r.RoleSessionName = c.roleSession
 	})
 }
 
@@ -241,19 +243,3 @@ func (c *Client) from(sources ...sdk.CredentialSource) bool {
 
 // regionForm is how regions are written: they become host names.
 var regionForm = regexp.MustCompile(`^[a-z]{2,5}(-[a-z]+)+-[0-9]+$`)
-
-var sessionNameLetters = regexp.MustCompile(`[^\w+=,.@-]`)
-
-// sessionName fits STS's rule for RoleSessionName: 2 to 64 of [\w+=,.@-].
-func sessionName(name string) string {
-	name = sessionNameLetters.ReplaceAllString(name, "-")
-	return name[:min(len(name), 64)]
-}
-
-// userName names the local user in a role session.
-func userName() string {
-	if u, err := user.Current(); err == nil && u.Username != "" {
-		return u.Username
-	}
-	return "local"
-}

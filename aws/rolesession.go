@@ -1,0 +1,37 @@
+package aws
+
+import (
+	"os"
+	"os/user"
+	"regexp"
+)
+
+// roleSession names the session of every role that is assumed for this process. A role's aws:userid is
+// ROLEID:SESSIONNAME, and policies know by it whose a Session Manager session is: so the name is the same at each renewal,
+// and for all processes of one user or of one run of a workflow, whichever of them opens, resumes or ends the session. It
+// also begins the ids of sessions and shows in CloudTrail. AWS_ROLE_SESSION_NAME is the user's own choice.
+func roleSession(g github) string {
+	if name := os.Getenv("AWS_ROLE_SESSION_NAME"); name != "" {
+		return name
+	}
+	if g.Run != "" {
+		return roleSessionOf(g.Run + "-" + g.Attempt)
+	}
+	return roleSessionOf(userName())
+}
+
+var notInRoleSession = regexp.MustCompile(`[^\w+=,.@-]`)
+
+// roleSessionOf fits STS's rule for RoleSessionName, 2 to 64 of [\w+=,.@-], whoever it is.
+func roleSessionOf(who string) string {
+	name := "culvert-" + notInRoleSession.ReplaceAllString(who, "-")
+	return name[:min(len(name), 64)]
+}
+
+// userName names the local user; on Windows it is DOMAIN\USER.
+func userName() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return "local"
+}

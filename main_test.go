@@ -45,6 +45,7 @@ func stories(dir string) testscript.Params {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"account":   account,
 			"caller":    callerOf,
+			"role":      roleOf,
 			"fault":     fault,
 			"sessions":  sessions,
 			"exits":     exits,

@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"regexp"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -132,6 +134,19 @@ func (c *Client) Profile() string { return c.profile }
 
 // Identity is who the credentials belong to.
 type Identity struct{ Account, ARN, UserID string }
+
+// RoleID is the unique id of the role that was assumed: the same for all its sessions. "" for whoever is none: a user, the
+// root user, a federated user.
+func (i Identity) RoleID() string {
+	id, _, _ := strings.Cut(i.UserID, ":")
+	if !roleIDForm.MatchString(id) {
+		return ""
+	}
+	return id
+}
+
+// roleIDForm is how IAM writes the unique id of a role ("Unique identifiers").
+var roleIDForm = regexp.MustCompile(`^AROA[A-Z0-9]{12,60}$`)
 
 // Identity asks STS.
 func (c *Client) Identity(ctx context.Context) (Identity, error) {

@@ -62,8 +62,14 @@ func (e *DeniedError) Remedy() string {
 		strings.Contains(e.Why, "session policy"), strings.Contains(e.Why, "endpoint policy"), strings.Contains(e.Why, "resource control policy"):
 		return fmt.Sprintf("a policy above %s must allow it as well (%s): %s", who, e.Why, statement)
 	}
+	if strings.Contains(statement, unknownRoleID) {
+		statement += ", with the id of the role in place of " + unknownRoleID + ": culvert doctor policy prints it"
+	}
 	return fmt.Sprintf("add to the policy of %s: %s", who, statement)
 }
+
+// unknownRoleID stands in a statement for the id of a role, which no refusal names.
+const unknownRoleID = "ROLEID"
 
 // refusalForm is how AWS words a refusal (IAM User Guide, "Troubleshoot access denied error messages").
 var refusalForm = regexp.MustCompile(`(?:User: )?(\S+) is not authorized to perform: ([\w-]+:\w+)(?: on resource: (\S+))?(?:\s+(because|with)\s+(.*))?`)
@@ -82,7 +88,21 @@ func (c *Client) denied(err error, message, action string, at place) *DeniedErro
 		}
 	}
 	e.Statement = c.statement(e.Action, e.Resource, at)
+	if e.Action == "ssm:TerminateSession" && ofAnotherName(e.Resource, e.Principal) {
+		reach := c.Reach("")
+		reach.RoleID = unknownRoleID
+		e.Statement = reach.endEarlier()
+	}
 	return e
+}
+
+// ofAnotherName reports whether a role session has met a session that culvert began under another name, such as that of
+// an earlier run: the ids of sessions begin with it.
+func ofAnotherName(session, principal string) bool {
+	_, id, _ := strings.Cut(session, ":session/")
+	_, assumed, isRole := strings.Cut(principal, ":assumed-role/")
+	_, own, _ := strings.Cut(assumed, "/")
+	return isRole && strings.HasPrefix(id, roleSessionPrefix) && !strings.HasPrefix(id, own+"-")
 }
 
 // Refusal reads AWS's refusal in a text that came over a session, from the agent: its task role lacks what the statement
@@ -131,7 +151,7 @@ func (c *Client) statement(action, resource string, at place) Statement {
 	case "ssm:ResumeSession", "ssm:TerminateSession":
 		s.Action = []string{"ssm:ResumeSession", "ssm:TerminateSession"}
 		s.Resource = []string{c.arn("ssm", "session/*")}
-		s.Condition = map[string]map[string]any{"StringLike": {"ssm:resourceTag/aws:ssmmessages:session-id": []string{"${aws:userid}"}}}
+		s.Condition = map[string]map[string]any{"StringLike": {ownerTag: []string{"${aws:userid}"}}}
 	case "ssmmessages:OpenDataChannel":
 		s.Resource = []string{c.arn("ssm", "session/*")}
 	case "ecs:ListClusters", "ecs:DescribeTaskDefinition", "sts:GetCallerIdentity":

@@ -20,11 +20,14 @@ func roleSession(g github) string {
 	return roleSessionOf(userName())
 }
 
+// roleSessionPrefix begins each name that is culvert's own; policies know them by it.
+const roleSessionPrefix = "culvert-"
+
 var notInRoleSession = regexp.MustCompile(`[^\w+=,.@-]`)
 
 // roleSessionOf fits STS's rule for RoleSessionName, 2 to 64 of [\w+=,.@-], whoever it is.
 func roleSessionOf(who string) string {
-	name := "culvert-" + notInRoleSession.ReplaceAllString(who, "-")
+	name := roleSessionPrefix + notInRoleSession.ReplaceAllString(who, "-")
 	return name[:min(len(name), 64)]
 }
 

@@ -35,6 +35,21 @@ func TestTemplateHasTheSamePoliciesAsCulvert(t *testing.T) {
 	plain.same("CallerPolicy.PolicyDocument", aws.CallerPolicy(reach))
 	plain.same("TaskRole.Policies.0.PolicyDocument", aws.TaskRolePolicy())
 
+	// A role's own is apart: the policy is for others too.
+	if plain.conditions("CallerEndsEarlier") {
+		t.Error("somebody may end earlier sessions of a role that is not there")
+	}
+	github := newStack(t, map[string]any{"GitHubRepositoryIds": []any{"42"}})
+	if got := github.text("CallerEndsEarlier.Roles"); !github.conditions("CallerEndsEarlier") || got != `["ref:CallerRole"]` {
+		t.Errorf("earlier sessions may be ended by %s, want the caller's role", got)
+	}
+	ofRole := reach
+	ofRole.RoleID = "ref:CallerRole.RoleId"
+	whole := aws.CallerPolicy(ofRole)
+	last := len(whole.Statement) - 1
+	github.same("CallerEndsEarlier.PolicyDocument", aws.Policy{Version: whole.Version, Statement: whole.Statement[last:]})
+	github.same("CallerPolicy.PolicyDocument", aws.Policy{Version: whole.Version, Statement: whole.Statement[:last]})
+
 	reach.RemoteHosts, reach.Browse, reach.Cluster = true, true, "tools"
 	newStack(t, map[string]any{"AllowRemoteHosts": "yes", "AllowBrowsing": "yes", "ClusterName": "tools"}).
 		same("CallerPolicy.PolicyDocument", aws.CallerPolicy(reach))

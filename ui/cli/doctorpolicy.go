@@ -56,11 +56,15 @@ func (a *app) printPolicies(ctx context.Context, aim *aim, remote, browse bool, 
 		return err
 	}
 	defer acc.close()
-	if _, err := acc.client.Identity(ctx); err != nil { // it only fills the account in
+	who, err := acc.client.Identity(ctx)
+	if err != nil { // it only fills the account in, and the role's id
 		a.noticef("the account is not known (%v): write its number in place of the *", err)
 	}
 	reach := acc.client.Reach(cluster[strings.LastIndexByte(cluster, '/')+1:])
-	reach.RemoteHosts, reach.Browse = remote, browse
+	reach.RemoteHosts, reach.Browse, reach.RoleID = remote, browse, who.RoleID()
+	if only != "task" {
+		a.noticef("%s", aboutEndEarlier(who, err))
+	}
 	var shown any = policies{Caller: aws.CallerPolicy(reach), Task: aws.TaskRolePolicy()}
 	switch only {
 	case "caller":
@@ -76,4 +80,15 @@ func (a *app) printPolicies(ctx context.Context, aim *aim, remote, browse bool, 
 		return fmt.Errorf("encode the policies: %w", err)
 	}
 	return a.write(text.String())
+}
+
+// aboutEndEarlier says whose sessions the statement EndEarlier is about, or why it is left out: it needs a role's id.
+func aboutEndEarlier(who aws.Identity, unknown error) string {
+	switch {
+	case unknown != nil:
+		return "EndEarlier is left out: it needs the id of the role, and who you are is not known"
+	case who.RoleID() == "":
+		return "EndEarlier is left out: it is for those who assume a role, and " + who.ARN + " is none; a user's sessions are its own for ever"
+	}
+	return "EndEarlier is about the role of " + who.ARN + ": in a policy for another role write that one's id (aws iam get-role --query Role.RoleId --role-name NAME)"
 }

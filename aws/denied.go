@@ -61,9 +61,11 @@ func (e *DeniedError) Remedy() string {
 	case strings.Contains(e.Why, "service control policy"), strings.Contains(e.Why, "permissions boundary"),
 		strings.Contains(e.Why, "session policy"), strings.Contains(e.Why, "endpoint policy"), strings.Contains(e.Why, "resource control policy"):
 		return fmt.Sprintf("a policy above %s must allow it as well (%s): %s", who, e.Why, statement)
-	}
-	if strings.Contains(statement, unknownRoleID) {
-		statement += ", with the id of the role in place of " + unknownRoleID + ": culvert doctor policy prints it"
+	case strings.Contains(statement, unknownRoleID):
+		return fmt.Sprintf("add to the policy of %s: %s, with the id of the role in place of %s: culvert doctor policy prints it", who, statement, unknownRoleID)
+	case strings.HasPrefix(e.Action, "ssm:") && e.ofAnotherName():
+		return fmt.Sprintf("the session was opened under another name than %s has now: have whatever assumes %s name its sessions always the same "+
+			"(role_session_name in a profile, or AWS_ROLE_SESSION_NAME)", e.Principal, who)
 	}
 	return fmt.Sprintf("add to the policy of %s: %s", who, statement)
 }
@@ -88,7 +90,7 @@ func (c *Client) denied(err error, message, action string, at place) *DeniedErro
 		}
 	}
 	e.Statement = c.statement(e.Action, e.Resource, at)
-	if e.Action == "ssm:TerminateSession" && ofAnotherName(e.Resource, e.Principal) {
+	if e.Action == "ssm:TerminateSession" && e.ofAnotherName() && strings.Contains(e.Resource, ":session/"+roleSessionPrefix) {
 		reach := c.Reach("")
 		reach.RoleID = unknownRoleID
 		e.Statement = reach.endEarlier()
@@ -96,13 +98,13 @@ func (c *Client) denied(err error, message, action string, at place) *DeniedErro
 	return e
 }
 
-// ofAnotherName reports whether a role session has met a session that culvert began under another name, such as that of
-// an earlier run: the ids of sessions begin with it.
-func ofAnotherName(session, principal string) bool {
-	_, id, _ := strings.Cut(session, ":session/")
-	_, assumed, isRole := strings.Cut(principal, ":assumed-role/")
+// ofAnotherName reports whether a role session has met a session that was opened under another name, such as that of an
+// earlier run: the ids of sessions begin with it. The policy of its owner is of no use then.
+func (e *DeniedError) ofAnotherName() bool {
+	_, id, isSession := strings.Cut(e.Resource, ":session/")
+	_, assumed, isRole := strings.Cut(e.Principal, ":assumed-role/")
 	_, own, _ := strings.Cut(assumed, "/")
-	return isRole && strings.HasPrefix(id, roleSessionPrefix) && !strings.HasPrefix(id, own+"-")
+	return isSession && isRole && !strings.HasPrefix(id, own+"-")
 }
 
 // Refusal reads AWS's refusal in a text that came over a session, from the agent: its task role lacks what the statement

@@ -113,6 +113,29 @@ func TestALaterRunEndsWhatAnEarlierOneOfItsRoleLeft(t *testing.T) {
 	}
 }
 
+// Where another program assumes the role and names each of its sessions anew, no statement helps.
+func TestARoleThatIsRenamedIsToldSo(t *testing.T) {
+	e := account(t)
+	text, err := json.Marshal(aws.CallerPolicy(aws.Reach{Region: "eu-west-1", Account: "111122223333", Cluster: "automation"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Attach("role/culvert-caller", text); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AWS_ROLE_SESSION_NAME", "1700000000000000000")
+	opened := left(t, run(t, e, callerRole, "42"))
+	t.Setenv("AWS_ROLE_SESSION_NAME", "1700000000000000001")
+	renamed := run(t, e, callerRole, "42")
+	_, resuming := renamed.ResumeSession(t.Context(), opened)
+	for what, err := range map[string]error{"resume": resuming, "end": renamed.TerminateSession(t.Context(), opened)} {
+		said := say.Remedy(deniedBy(t, what, err))
+		if !strings.Contains(said, "role_session_name") || strings.Contains(said, "Statement") || strings.Contains(said, "Effect") {
+			t.Errorf("%s: got remedy %q, want what to name", what, said)
+		}
+	}
+}
+
 func TestIdentityKnowsTheIDOfItsRole(t *testing.T) {
 	for user, want := range map[string]string{
 		"AROAEXAMPLEEXAMPLE000:culvert-42-1": "AROAEXAMPLEEXAMPLE000",

@@ -90,7 +90,7 @@ func (c *Client) denied(err error, message, action string, at place) *DeniedErro
 		}
 	}
 	e.Statement = c.statement(e.Action, e.Resource, at)
-	if e.Action == "ssm:TerminateSession" && e.ofAnotherName() && strings.Contains(e.Resource, ":session/"+roleSessionPrefix) {
+	if e.Action == terminateAction && e.ofAnotherName() && strings.Contains(e.Resource, ":session/"+roleSessionPrefix) {
 		reach := c.Reach("")
 		reach.RoleID = unknownRoleID
 		e.Statement = reach.endEarlier()
@@ -150,8 +150,8 @@ func (c *Client) statement(action, resource string, at place) Statement {
 		document := orWord(at.Document, "AWS-StartPortForwardingSession")
 		s.Resource = []string{c.arn("ecs", "task/"+cluster+"/*"), "arn:" + c.partition() + ":ssm:" + c.region + "::document/" + document}
 		s.Condition = map[string]map[string]any{"BoolIfExists": {"ssm:SessionDocumentAccessCheck": "true"}}
-	case "ssm:ResumeSession", "ssm:TerminateSession":
-		s.Action = []string{"ssm:ResumeSession", "ssm:TerminateSession"}
+	case "ssm:ResumeSession", terminateAction:
+		s.Action = []string{"ssm:ResumeSession", terminateAction}
 		s.Resource = []string{c.arn("ssm", "session/*")}
 		s.Condition = map[string]map[string]any{"StringLike": {ownerTag: []string{"${aws:userid}"}}}
 	case "ssmmessages:OpenDataChannel":

@@ -48,7 +48,7 @@ func CallerPolicy(r Reach) Policy {
 		},
 		{Sid: "Channel", Effect: "Allow", Action: []string{"ssmmessages:OpenDataChannel"}, Resource: sessions},
 		{
-			Sid: "EndOwn", Effect: "Allow", Action: []string{"ssm:TerminateSession", "ssm:ResumeSession"}, Resource: sessions,
+			Sid: "EndOwn", Effect: "Allow", Action: []string{terminateAction, "ssm:ResumeSession"}, Resource: sessions,
 			// Session ids begin with the session name of a role, not with its ${aws:userid}: only the tag tells whose it is.
 			Condition: map[string]map[string]any{"StringLike": {ownerTag: []string{"${aws:userid}"}}},
 		},
@@ -65,6 +65,8 @@ func CallerPolicy(r Reach) Policy {
 	return newPolicy(statements...)
 }
 
+const terminateAction = "ssm:TerminateSession"
+
 // ownerTag tells whose a session is: the service tags each with the aws:userid of whoever started it.
 const ownerTag = "ssm:resourceTag/aws:ssmmessages:session-id"
 
@@ -72,7 +74,7 @@ const ownerTag = "ssm:resourceTag/aws:ssmmessages:session-id"
 // resume a session is to take it over. The id makes it this role only: other roles' sessions have the same names.
 func (r Reach) endEarlier() Statement {
 	return Statement{
-		Sid: "EndEarlier", Effect: "Allow", Action: []string{"ssm:TerminateSession"}, Resource: []string{r.arn("ssm", "session/*")},
+		Sid: "EndEarlier", Effect: "Allow", Action: []string{terminateAction}, Resource: []string{r.arn("ssm", "session/*")},
 		Condition: map[string]map[string]any{"StringLike": {ownerTag: []string{r.RoleID + ":" + roleSessionPrefix + "*"}}},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -279,7 +280,7 @@ func TestModuleAndCulvertAgreeOnThePolicies(t *testing.T) {
 			t.Fatalf("decode %q: %v", text, err)
 		}
 	}
-	if got, want := append(shared.Statement, own.Statement...), whole.Statement; id == "" || !reflect.DeepEqual(got, want) {
+	if got, want := slices.Concat(shared.Statement, own.Statement), whole.Statement; id == "" || !reflect.DeepEqual(got, want) {
 		t.Errorf("the module gives to its role %s, whose id is %q\nculvert prints %s", got, id, want)
 	}
 

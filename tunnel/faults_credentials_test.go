@@ -134,7 +134,9 @@ func jobToken(t *testing.T, requestURL, bearer string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var answer struct{ Value string }
+	var answer struct {
+		Value string `json:"value"`
+	}
 	if err := json.Unmarshal(text, &answer); err != nil || answer.Value == "" {
 		t.Fatalf("no token in %q: %v", text, err)
 	}

@@ -1,5 +1,5 @@
-// Package emulator is an AWS account inside this process: ECS, SSM, STS and KMS over real HTTP, and the Session Manager
-// data channel over real websockets, all on loopback. Programs use it through its URL, as they use AWS.
+// Package emulator is an AWS account inside this process: ECS, SSM, STS, SSO's portal and KMS over real HTTP, and the
+// Session Manager data channel over real websockets, all on loopback. Programs use it through its URL, as they use AWS.
 package emulator
 
 import (

@@ -101,9 +101,6 @@ func (c *Client) loadConfig(ctx context.Context, o Options) (sdk.Config, error) 
 		config.WithHTTPClient(c.httpClient()),
 		config.WithLogger(sdkLog(c.log)),
 		config.WithEC2RoleCredentialOptions(func(r *ec2rolecreds.Options) { r.Client = metadata }),
-		// The SDK would invent a name at each renewal, where nobody has named the session.
-		config.WithAssumeRoleCredentialOptions(func(r *stscreds.AssumeRoleOptions) { r.RoleSessionName = orWord(r.RoleSessionName, c.roleSession) }),
-		config.WithWebIdentityRoleCredentialOptions(func(r *stscreds.WebIdentityRoleOptions) { r.RoleSessionName = orWord(r.RoleSessionName, c.roleSession) }),
 	}
 	if o.Profile != "" {
 		options = append(options, config.WithSharedConfigProfile(o.Profile))
@@ -114,7 +111,7 @@ func (c *Client) loadConfig(ctx context.Context, o Options) (sdk.Config, error) 
 	if o.Endpoint != "" {
 		options = append(options, config.WithBaseEndpoint(o.Endpoint))
 	}
-	cfg, err := config.LoadDefaultConfig(ctx, options...)
+	cfg, err := config.LoadDefaultConfig(ctx, append(options, c.nameRoleSessions)...)
 	if err != nil {
 		return sdk.Config{}, err
 	}

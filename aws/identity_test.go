@@ -21,6 +21,7 @@ const (
 func run(t *testing.T, e *emulator.Emulator, role, number string) *aws.Client {
 	t.Helper()
 	requestURL, token := e.GitHub()
+	t.Setenv("AWS_ENDPOINT_URL_STS", e.URL())
 	t.Setenv("GITHUB_ACTIONS", "true")
 	t.Setenv("GITHUB_RUN_ID", number)
 	t.Setenv("GITHUB_RUN_ATTEMPT", "1")

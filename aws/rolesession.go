@@ -4,6 +4,9 @@ import (
 	"os"
 	"os/user"
 	"regexp"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 )
 
 // roleSession names the session of every role that is assumed for this process. A role's aws:userid is
@@ -18,6 +21,25 @@ func roleSession(g github) string {
 		return roleSessionOf(g.Run + "-" + g.Attempt)
 	}
 	return roleSessionOf(userName())
+}
+
+// nameRoleSessions has the SDK name the role sessions that nobody has named: it would invent a name at each renewal. It
+// goes behind every other option, because it adds to what those ask of the SDK's roles.
+func (c *Client) nameRoleSessions(o *config.LoadOptions) error {
+	assume, present := o.AssumeRoleCredentialOptions, o.WebIdentityRoleCredentialOptions
+	o.AssumeRoleCredentialOptions = func(r *stscreds.AssumeRoleOptions) {
+		if assume != nil {
+			assume(r)
+		}
+		r.RoleSessionName = orWord(r.RoleSessionName, c.roleSession)
+	}
+	o.WebIdentityRoleCredentialOptions = func(r *stscreds.WebIdentityRoleOptions) {
+		if present != nil {
+			present(r)
+		}
+		r.RoleSessionName = orWord(r.RoleSessionName, c.roleSession)
+	}
+	return nil
 }
 
 // roleSessionPrefix begins each name that is culvert's own; policies know them by it.

@@ -26,16 +26,16 @@ func roleSession(g github) string {
 // nameRoleSessions has the SDK name the role sessions that nobody has named: it would invent a name at each renewal. It
 // goes behind every other option, because it adds to what those ask of the SDK's roles.
 func (c *Client) nameRoleSessions(o *config.LoadOptions) error {
-	assume, present := o.AssumeRoleCredentialOptions, o.WebIdentityRoleCredentialOptions
+	assuming, presenting := o.AssumeRoleCredentialOptions, o.WebIdentityRoleCredentialOptions
 	o.AssumeRoleCredentialOptions = func(r *stscreds.AssumeRoleOptions) {
-		if assume != nil {
-			assume(r)
+		if assuming != nil {
+			assuming(r)
 		}
 		r.RoleSessionName = orWord(r.RoleSessionName, c.roleSession)
 	}
 	o.WebIdentityRoleCredentialOptions = func(r *stscreds.WebIdentityRoleOptions) {
-		if present != nil {
-			present(r)
+		if presenting != nil {
+			presenting(r)
 		}
 		r.RoleSessionName = orWord(r.RoleSessionName, c.roleSession)
 	}

@@ -124,6 +124,21 @@ func (l *line) dial(ctx context.Context) (net.Conn, error) {
 	return conn, nil
 }
 
+// prove lets the task connect to the far end, within patience, and says how that went.
+func (l *line) prove(ctx context.Context, patience time.Duration) (evidence string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	proof, err := l.tunnel.Prove(ctx)
+	if err != nil {
+		return "", err
+	}
+	evidence = place(l.tunnel.Spec().Remote) + " takes connections"
+	if !proof.Session {
+		evidence += ", after " + brief(proof.Connect)
+	}
+	return evidence, nil
+}
+
 // whyEnded is the engine's word on a connection that the far end has just closed, nil when it has none: it comes as an
 // event, perhaps a moment later than the end.
 func (l *line) whyEnded(ctx context.Context) error {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +18,7 @@ import (
 
 	"culvert/aws"
 	"culvert/aws/emulator"
+	"culvert/internal/need"
 	"culvert/internal/say"
 	"culvert/tunnel"
 	"culvert/ui/headless"
@@ -135,22 +137,74 @@ func TestAnOrdinaryServerOnAProxysPortIsNoProxy(t *testing.T) {
 	}
 }
 
-func TestASilentServerIsReadyOnceItKeepsAConnection(t *testing.T) {
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// proofOf is what the ready event says was proved.
+func proofOf(t *testing.T, out *output) (proof string, connect, answer *int) {
+	t.Helper()
+	for line := range strings.Lines(out.String()) {
+		var e struct {
+			Event   string `json:"event"`
+			Proof   string `json:"proof"`
+			Connect *int   `json:"connect_ms"`
+			Answer  *int   `json:"answer_ms"`
+		}
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if e.Event == "ready" {
+			return e.Proof, e.Connect, e.Answer
+		}
 	}
-	defer listener.Close()
-	e, client := service(t, listener.Addr().String())
+	t.Fatalf("no ready event in %s", out)
+	return "", nil, nil
+}
+
+func TestReadySaysWhatWasProved(t *testing.T) {
+	web := httptest.NewServer(http.NotFoundHandler())
+	defer web.Close()
+	silent := need.Server(t, func(c *net.TCPConn) { _, _ = io.Copy(io.Discard, c) })
+	for name, c := range map[string]struct {
+		server           string
+		port             uint16
+		probe            headless.ProbeKind
+		proof            string
+		connects, answer bool
+	}{
+		"a silent server":              {silent, 5432, headless.ProbeAuto, "tcp", true, false},
+		"a silent server, by name":     {silent, 8080, headless.ProbeTCP, "tcp", true, false},
+		"a web server":                 {web.Listener.Addr().String(), 8080, headless.ProbeAuto, "http", true, true},
+		"nothing that anybody asks of": {"", 5432, headless.ProbeNone, "none", false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e, client := service(t, c.server)
+			out := &output{}
+			o := options(client, c.port, out)
+			o.Probe.Kind = c.probe
+			if err := ready(t, o); err != nil {
+				t.Fatal(err)
+			}
+			proof, connect, answer := proofOf(t, out)
+			if proof != c.proof || (connect != nil) != c.connects || (answer != nil) != c.answer {
+				t.Errorf("got %s in\n%s", proof, out)
+			}
+			if left := e.Sessions(); len(left) != 0 {
+				t.Errorf("%d sessions are left", len(left))
+			}
+		})
+	}
+}
+
+func TestWhatSwallowsConnectionsIsNeverReady(t *testing.T) {
+	e, client := service(t, need.Server(t, need.Echo))
+	e.Fault(func(f *emulator.Faults) { f.Swallow = []uint16{5432} })
 	out := &output{}
-	if err := ready(t, options(client, 5432, out)); err != nil {
-		t.Fatal(err)
+	o := options(client, 5432, out)
+	o.Wait = 6 * time.Second
+	err := ready(t, o)
+	if _, ok := errors.AsType[*headless.UnreadyError](err); !ok {
+		t.Fatalf("got %v, want an *UnreadyError", err)
 	}
-	if left := e.Sessions(); len(left) != 0 {
-		t.Errorf("%d sessions are left", len(left))
-	}
-	if strings.Contains(out.String(), "proxy_url") {
-		t.Errorf("a database is called a proxy: %s", out)
+	if _, ok := errors.AsType[*tunnel.UnansweredError](err); !ok || strings.Contains(out.String(), `"ready"`) {
+		t.Errorf("got %v, want an *UnansweredError in it and no word of ready in\n%s", err, out)
 	}
 }
 

@@ -69,7 +69,7 @@ func (p *printer) text(event any) string {
 		if at == "" {
 			at = e.Local
 		}
-		return p.line(e.head, "ready", fmt.Sprintf("%s after %d ms", at, e.Took), "", "")
+		return p.line(e.head, "ready", fmt.Sprintf("%s after %d ms, %s", at, e.Took, e.how()), "", "")
 	case connectionEvent:
 		what := strings.Join(nonEmpty("#"+strconv.FormatUint(e.ID, 10), e.Protocol, e.Host), " ")
 		return p.line(e.head, "connection", fmt.Sprintf("%s, %d bytes sent, %d received, %d ms", what, e.Sent, e.Received, e.Took), e.Error, e.Remedy)

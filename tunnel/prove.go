@@ -128,7 +128,7 @@ func (t *Tunnel) await(ctx context.Context) (*lane, error) {
 		case <-changed:
 		case <-time.After(time.Second): // a lane that was slow a moment ago
 		case <-t.done:
-			return nil, t.noSession(t.ctx)
+			return nil, t.noSession(t.ctx) //nolint:contextcheck // the tunnel's own end
 		case <-ctx.Done():
 			return nil, t.noSession(ctx)
 		}

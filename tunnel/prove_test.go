@@ -39,16 +39,14 @@ func receive(t *testing.T, m *mux, frame []byte) {
 func TestAProofReadsTheAgentsAnswer(t *testing.T) {
 	const id = 3 // of the first stream
 	for name, c := range map[string]struct {
-		answer func(t *testing.T, m *mux)
-		want   outcome
+		flag  bool   // a dial failed
+		frame []byte // nil: the session ends
+		want  outcome
 	}{
-		"accepted":                 {func(t *testing.T, m *mux) { receive(t, m, fin(id)) }, outcome{}},
-		"accepted with a greeting": {func(t *testing.T, m *mux) { receive(t, m, push(id, "SSH-2.0-x\r\n")) }, outcome{}},
-		"refused": {func(t *testing.T, m *mux) {
-			m.refused(time.Now())
-			receive(t, m, fin(id))
-		}, outcome{refused: true}},
-		"over": {func(_ *testing.T, m *mux) { m.finish(errStopped) }, outcome{err: errStopped}},
+		"accepted":                 {false, fin(id), outcome{}},
+		"accepted with a greeting": {false, push(id, "SSH-2.0-x\r\n"), outcome{}},
+		"refused":                  {true, fin(id), outcome{refused: true}},
+		"over":                     {false, nil, outcome{err: errStopped}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -60,7 +58,14 @@ func TestAProofReadsTheAgentsAnswer(t *testing.T) {
 					t.Fatalf("got frames %v, want the beginning and the end of a stream", sent)
 				}
 				time.Sleep(40 * time.Millisecond)
-				c.answer(t, m)
+				if c.flag {
+					m.refused(time.Now())
+				}
+				if c.frame != nil {
+					receive(t, m, c.frame)
+				} else {
+					m.finish(errStopped)
+				}
 				got := <-done
 				if got.refused != c.want.refused || !errors.Is(got.err, c.want.err) {
 					t.Errorf("got %+v, want %+v", got, c.want)

@@ -21,6 +21,7 @@ import (
 	"culvert/internal/need"
 	"culvert/internal/say"
 	"culvert/tunnel"
+	"culvert/tunnel/doctor"
 	"culvert/ui/headless"
 )
 
@@ -159,8 +160,9 @@ func proofOf(t *testing.T, out *output) (proof string, connect, answer *int) {
 }
 
 func TestReadySaysWhatWasProved(t *testing.T) {
+	t.Parallel()
 	web := httptest.NewServer(http.NotFoundHandler())
-	defer web.Close()
+	t.Cleanup(web.Close)
 	silent := need.Server(t, func(c *net.TCPConn) { _, _ = io.Copy(io.Discard, c) })
 	for name, c := range map[string]struct {
 		server           string
@@ -170,11 +172,13 @@ func TestReadySaysWhatWasProved(t *testing.T) {
 		connects, answer bool
 	}{
 		"a silent server":              {silent, 5432, headless.ProbeAuto, "tcp", true, false},
+		"a database":                   {need.Server(t, postgres), 5432, headless.ProbeAuto, "postgres", true, true},
 		"a silent server, by name":     {silent, 8080, headless.ProbeTCP, "tcp", true, false},
 		"a web server":                 {web.Listener.Addr().String(), 8080, headless.ProbeAuto, "http", true, true},
 		"nothing that anybody asks of": {"", 5432, headless.ProbeNone, "none", false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			e, client := service(t, c.server)
 			out := &output{}
 			o := options(client, c.port, out)
@@ -193,7 +197,42 @@ func TestReadySaysWhatWasProved(t *testing.T) {
 	}
 }
 
+// postgres is a database that has no TLS.
+func postgres(c *net.TCPConn) {
+	if _, err := io.ReadFull(c, make([]byte, 8)); err == nil {
+		_, _ = io.WriteString(c, "N")
+		_, _ = io.Copy(io.Discard, c)
+	}
+}
+
+func TestWhatSpeaksAnotherProtocolIsNeverReady(t *testing.T) {
+	t.Parallel()
+	web := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(web.Close)
+	for name, probe := range map[string]headless.Probe{
+		"as the port says": {},
+		"as it is named":   {Kind: headless.ProbeProtocol, Protocol: doctor.Postgres},
+		"as a proxy":       {Kind: headless.ProbeProxy},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, client := service(t, web.Listener.Addr().String())
+			out := &output{}
+			o := options(client, 5432, out)
+			o.Probe, o.Wait = probe, 3*time.Second
+			err := ready(t, o)
+			if _, ok := errors.AsType[*headless.UnreadyError](err); !ok || strings.Contains(out.String(), `"ready"`) {
+				t.Fatalf("got %v, want an *UnreadyError and no word of ready in\n%s", err, out)
+			}
+			if text := err.Error(); !strings.Contains(text, "accepts, but") || say.Remedy(err) == "" {
+				t.Errorf("got %s (%s)", text, say.Remedy(err))
+			}
+		})
+	}
+}
+
 func TestWhatSwallowsConnectionsIsNeverReady(t *testing.T) {
+	t.Parallel()
 	e, client := service(t, need.Server(t, need.Echo))
 	e.Fault(func(f *emulator.Faults) { f.Swallow = []uint16{5432} })
 	out := &output{}

@@ -23,14 +23,17 @@ type ProbeKind int
 
 // The kinds of probe.
 const (
-	ProbeAuto ProbeKind = iota // HTTP where the remote port is one that proxies use, else TCP
-	ProbeNone                  // an open session is enough
-	ProbeTCP                   // the destination accepts a connection
-	ProbeHTTP                  // the destination answers an HTTP request
-	ProbeURL                   // a URL is fetched through the proxy at the far end
+	ProbeAuto     ProbeKind = iota // the destination accepts a connection, and speaks what its port stands for
+	ProbeNone                      // an open session is enough
+	ProbeTCP                       // the destination accepts a connection
+	ProbeHTTP                      // the destination answers an HTTP request
+	ProbeProxy                     // the same, and is an HTTP proxy
+	ProbeProtocol                  // the destination speaks Probe.Protocol
+	ProbeURL                       // a URL is fetched through the proxy at the far end
 )
 
-// What a forward was proved by, as the ready event says it. The words are the contract of the command line.
+// What a forward was proved by, as the ready event says it; else the name of a protocol. The words are the contract of the
+// command line.
 const (
 	provedNone  = "none"
 	provedTCP   = "tcp"
@@ -49,14 +52,16 @@ type proof struct {
 
 // Probe is how forwards are proved ready; the zero Probe chooses by the remote port.
 type Probe struct {
-	Kind ProbeKind
-	URL  *url.URL // of ProbeURL
+	Kind     ProbeKind
+	Protocol doctor.Protocol // of ProbeProtocol
+	URL      *url.URL        // of ProbeURL
 }
 
 // How long a probe waits.
 const (
 	connectTimeout = 5 * time.Second  // for the task's own connect
 	probeTimeout   = 10 * time.Second // for an answer
+	speakTimeout   = 2 * time.Second  // for the first word in a protocol; who says none is asked who he is
 	urlLegs        = 4                // a URL may take that long for each: CONNECT, TLS, the page, and to find out what went wrong
 )
 
@@ -88,24 +93,73 @@ func (p prober) once(ctx context.Context) (proof, error) {
 		return proof{}, err
 	}
 	found := proof{by: provedTCP, proxy: bySquidsPort, connect: connected.Connect}
-	if p.probe.Kind == ProbeTCP || p.probe.Kind == ProbeAuto && !proxyPort(port) {
-		return found, nil
-	}
 	asked := time.Now()
-	if p.probe.Kind == ProbeURL {
-		err := p.url(ctx)
-		return proof{by: provedURL, proxy: true, connect: found.connect, answered: time.Since(asked)}, err
+	switch p.probe.Kind {
+	case ProbeNone, ProbeTCP:
+	case ProbeAuto:
+		err = p.guess(ctx, &found)
+	case ProbeHTTP, ProbeProxy:
+		err = p.web(ctx, &found)
+	case ProbeProtocol:
+		found.by, err = p.probe.Protocol.Name(), p.speaks(ctx, p.probe.Protocol)
+	case ProbeURL:
+		found.by, found.proxy, err = provedURL, true, p.url(ctx)
 	}
-	proxy, err := p.http(ctx)
-	if _, silent := errors.AsType[*notHTTPError](err); silent && p.probe.Kind == ProbeAuto {
-		found.proxy = false
-		return found, nil // it accepts connections and speaks something else
-	}
-	found.by, found.answered = provedHTTP, time.Since(asked)
-	if proxy {
-		found.by, found.proxy = provedProxy, true
+	if found.by != provedTCP {
+		found.answered = time.Since(asked)
 	}
 	return found, err
+}
+
+// web asks for an answer in HTTP.
+func (p prober) web(ctx context.Context, found *proof) error {
+	proxy, err := p.http(ctx)
+	found.by = provedHTTP
+	switch {
+	case err != nil:
+		return err
+	case proxy:
+		found.by, found.proxy = provedProxy, true
+	case p.probe.Kind == ProbeProxy:
+		return &ProbeError{
+			Problem: p.tunnel.Spec().Remote.String() + " accepts, but is a web server, no HTTP proxy",
+			Advice:  "check the port, or use --probe http if a web server is what should be there",
+		}
+	}
+	return nil
+}
+
+// guess proves the protocol that the port stands for. A server that says nothing in it is taken as it is, one that is
+// known to speak another is not.
+func (p prober) guess(ctx context.Context, found *proof) error {
+	port := p.tunnel.Spec().Remote.Port
+	expected := doctor.ByPort(port)
+	if proxyPort(port) {
+		err := p.web(ctx, found)
+		if _, silent := errors.AsType[*notHTTPError](err); silent {
+			found.by, found.proxy = provedTCP, false
+			return nil
+		}
+		return err
+	}
+	if expected == doctor.Unknown || expected == doctor.HTTP { // a page is asked for where a proxy is expected, nowhere else
+		return nil
+	}
+	err := p.speaks(ctx, expected)
+	if other, ok := errors.AsType[*doctor.OtherProtocolError](err); ok && other.Got == doctor.TLS {
+		expected, err = doctor.TLS, nil // the protocol of the port, wrapped
+	} else if ok && other.Got != doctor.Unknown {
+		return err
+	}
+	if err == nil {
+		found.by = expected.Name()
+	}
+	return ctx.Err()
+}
+
+// speaks proves that the destination speaks a protocol.
+func (p prober) speaks(ctx context.Context, want doctor.Protocol) error {
+	return doctor.Speak(ctx, p.dial, want, p.tunnel.Spec().Remote, speakTimeout+4*p.tunnel.Stats().RoundTrip)
 }
 
 // connect proves that the destination accepts a connection. That it has not answered yet is said early: what swallows

@@ -32,7 +32,7 @@ func lostForGood(err error, s Spec) bool {
 		return true
 	}
 	if _, ok := errors.AsType[*aws.TaskGoneError](err); ok {
-		return s.Target.Service == "" // nothing will take its place
+		return s.Pinned || s.Target.Service == "" // nothing will take its place
 	}
 	return denied(err)
 }

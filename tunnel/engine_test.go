@@ -563,6 +563,37 @@ func TestFixedNumberOfLanesSharesTheConnections(t *testing.T) {
 	}
 }
 
+// Whoever names a task wants its answers and no other's, under load as well.
+func TestANamedTaskIsThatTask(t *testing.T) {
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{Lanes: 4}, nil)
+	named, err := w.client.Lookup(t.Context(), aws.Query{Cluster: "c", Service: "s", Port: port})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tn := w.open(tunnel.Spec{Target: named, Pinned: true})
+	need.Eventually(t, "four sessions", func() bool { return tn.Stats().Lanes == 4 })
+	for _, s := range w.account.Sessions() {
+		if s.Target != named.ID() {
+			t.Errorf("a session leads to %s, want %s alone", s.Target, named.ID())
+		}
+	}
+	for _, s := range w.account.Sessions() {
+		w.account.KillSession(s.ID, "")
+	}
+	need.Eventually(t, "four sessions again", func() bool { return tn.Stats().Lanes == 4 })
+	if got := tn.Link().Target; got != named {
+		t.Errorf("after its sessions were ended it leads to %v, want %v", got, named)
+	}
+	if err := w.account.StopTask(named.Task, "test"); err != nil {
+		t.Fatal(err)
+	}
+	failed := w.events.await(t, tn, tunnel.Failed)
+	gone, ok := errors.AsType[*aws.TaskGoneError](failed.Err)
+	if !ok || !strings.Contains(gone.Remedy(), "c/s") {
+		t.Errorf("got %v, want a *TaskGoneError that names the service", failed.Err)
+	}
+}
+
 // An agent whose task is gone says nothing: the patrol finds it.
 func TestTaskThatWentSilentlyIsReplaced(t *testing.T) {
 	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) { f.SilentStop = true })

@@ -90,17 +90,23 @@ func (r *runner) due() <-chan time.Time {
 	return time.After(time.Until(r.notBefore))
 }
 
-// missing is how many more lanes the tunnel wants.
+// missing is how many more lanes the tunnel wants and may have. A lane that takes no new connections because its agent is
+// behind is one that has to be made up for, but it still is a session in the user's container: at the ceiling it is waited for.
 func (r *runner) missing() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	have := 0
+	have, usable := 0, 0
 	for _, l := range r.lanes {
-		if !l.draining.Load() && !l.slow.Load() {
-			have++
+		if l.draining.Load() {
+			continue
+		}
+		have++
+		if !l.slow.Load() {
+			usable++
 		}
 	}
-	return max(0, r.load.lanes(r.engine.options.Lanes)-have)
+	fixed := r.engine.options.Lanes
+	return max(0, min(r.load.lanes(fixed)-usable, ceiling(fixed)-have))
 }
 
 // fill starts the next lane if one is wanted and may start now.
@@ -132,7 +138,8 @@ func (r *runner) fill() {
 	}()
 }
 
-// choose picks the task for the next lane: the one that was asked for at first, later whatever runs in its place.
+// choose picks the task for the next lane: the one that was asked for at first, later whatever runs in its place, unless
+// the tunnel is pinned to that one.
 func (r *runner) choose(ctx context.Context, fresh bool) (aws.Target, error) {
 	target := r.spec.Target
 	if last := r.Link().Target; last.RuntimeID != "" {
@@ -141,7 +148,11 @@ func (r *runner) choose(ctx context.Context, fresh bool) (aws.Target, error) {
 	if fresh && target.RuntimeID != "" {
 		return target, nil
 	}
-	next, err := r.engine.options.Client.Successor(ctx, target)
+	look := r.engine.options.Client.Successor
+	if r.spec.Pinned {
+		look = r.engine.options.Client.Again
+	}
+	next, err := look(ctx, target)
 	switch {
 	case err == nil:
 		return next, nil

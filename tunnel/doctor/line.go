@@ -37,7 +37,7 @@ func (x *examination) openLine(ctx context.Context, remote tunnel.Endpoint) (*li
 	watched, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	l.events = l.engine.Watch(watched)
 	//nolint:contextcheck // a tunnel lives until its engine is closed
-	l.tunnel, err = l.engine.Open(tunnel.Spec{Target: x.found.Target, Remote: remote, Socket: filepath.Join(dir, "s")})
+	l.tunnel, err = l.engine.Open(tunnel.Spec{Target: x.found.Target, Pinned: x.Query.Task != "", Remote: remote, Socket: filepath.Join(dir, "s")})
 	if err != nil {
 		l.close(ctx)
 		return nil, err

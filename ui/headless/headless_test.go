@@ -273,6 +273,29 @@ func TestAReaderThatGoesAwayEndsTheRunAndItsSessions(t *testing.T) {
 	}
 }
 
+func TestAStdoutThatNobodyReadsDoesNotHoldUpTheEnd(t *testing.T) {
+	e, client := service(t, need.Server(t, need.Echo))
+	unread, out := io.Pipe()
+	defer unread.Close()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	o := options(client, 5432, nil)
+	o.Out, o.Ready = out, func([]*tunnel.Tunnel) { stop() }
+	ended := make(chan error, 1)
+	go func() { ended <- headless.Run(ctx, o) }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("got %v, want a healthy end", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("it waits for a reader")
+	}
+	if left := e.Sessions(); len(left) != 0 {
+		t.Errorf("%d sessions are left", len(left))
+	}
+}
+
 func TestOneTargetThatIsMissingStopsAll(t *testing.T) {
 	_, client := service(t, "")
 	out := &output{}

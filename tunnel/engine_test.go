@@ -151,6 +151,23 @@ func TestRemoteHostThatDoesNotResolveIsSaid(t *testing.T) {
 	if !strings.Contains(event.Err.Error(), "nowhere.internal") {
 		t.Errorf("got %v", event.Err)
 	}
+	time.Sleep(3 * time.Second) // a name does not come up within milliseconds
+	if tries := tn.Stats().Retries; tries > 1 {
+		t.Errorf("%d sessions were opened for it in three seconds", tries)
+	}
+}
+
+func TestAHostThatTheAgentForbidsIsNotTriedAgain(t *testing.T) {
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
+	tn := w.start(tunnel.Spec{Remote: tunnel.Endpoint{Host: "169.254.169.254", Port: 80}})
+	failed := w.events.await(t, tn, tunnel.Failed)
+	closed, ok := errors.AsType[*tunnel.ClosedError](failed.Err)
+	if !ok || !strings.Contains(closed.Error(), "forbidden") || !strings.Contains(closed.Remedy(), "169.254.169.254") {
+		t.Errorf("got %v, want the agent's words and what is on its list", failed.Err)
+	}
+	if tries := tn.Stats().Retries; tries > 1 {
+		t.Errorf("it was tried %d times more", tries)
+	}
 }
 
 func TestUnixSocketIsPrivateAndRemovedAtTheEnd(t *testing.T) {

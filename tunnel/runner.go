@@ -15,6 +15,10 @@ import (
 // taken to have run into it.
 const idleAtLeast = 55 * time.Second
 
+// unresolvedRest is the least time between sessions to a host that the task cannot resolve: a session is the only way to
+// find out, and costs a worker in the task.
+const unresolvedRest = 5 * time.Second
+
 // step is what a lane has to say to its tunnel.
 type step struct {
 	lane   *lane
@@ -216,7 +220,11 @@ func (r *runner) take(s step) {
 			r.notBefore = time.Now().Add(time.Duration(rand.Int64N(int64(150 * time.Millisecond)))) //nolint:gosec // not a secret
 			return
 		}
-		r.notBefore = time.Now().Add(r.retry.NextBackOff())
+		wait := r.retry.NextBackOff()
+		if closed, ok := errors.AsType[*ClosedError](s.err); ok && closed.Unresolved() {
+			wait = max(wait, unresolvedRest)
+		}
+		r.notBefore = time.Now().Add(wait)
 	}
 }
 

@@ -10,14 +10,11 @@ import (
 // else t itself if it is still ready. Picks at random among equals. A task that no service started has no successor but
 // itself.
 func (c *Client) Successor(ctx context.Context, t Target) (Target, error) {
-	q := Query{Cluster: t.Cluster, Service: t.Service, Container: t.Container}
 	if t.Service == "" {
-		q.Task = t.Task
+		return c.Again(ctx, t)
 	}
+	q := Query{Cluster: t.Cluster, Service: t.Service, Container: t.Container}
 	tasks, err := c.tasks(ctx, q)
-	if missing, ok := errors.AsType[*NotFoundError](err); ok && missing.Kind == "task" {
-		return Target{}, &TaskGoneError{Target: t}
-	}
 	if err != nil {
 		return Target{}, err
 	}
@@ -27,6 +24,20 @@ func (c *Client) Successor(ctx context.Context, t Target) (Target, error) {
 		if _, unready := errors.AsType[*NotReadyError](err); !unready || len(others) == len(tasks) {
 			return next, err
 		}
+	}
+	return c.choose(ctx, q, tasks)
+}
+
+// Again looks t's own task up and returns its container as it is now, with another runtime id if it was restarted. The
+// error is a *TaskGoneError when the task stops, has stopped or is not known any more.
+func (c *Client) Again(ctx context.Context, t Target) (Target, error) {
+	q := Query{Cluster: t.Cluster, Task: t.Task, Container: t.Container}
+	tasks, err := c.tasks(ctx, q)
+	if missing, ok := errors.AsType[*NotFoundError](err); ok && missing.Kind == "task" {
+		return Target{}, &TaskGoneError{Target: t}
+	}
+	if err != nil {
+		return Target{}, err
 	}
 	return c.choose(ctx, q, tasks)
 }

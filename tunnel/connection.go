@@ -25,7 +25,10 @@ const (
 	copyBuffer    = 32 << 10
 )
 
-var errNoSession = errors.New("no session within 15 s")
+var (
+	errNoSession = errors.New("no session within 15 s")
+	errAllBehind = errors.New("every session that the tunnel may have is held up by a destination that does not read (more of them: --lanes)")
+)
 
 // connections are those of one tunnel.
 type connections struct {
@@ -252,8 +255,16 @@ func (t *Tunnel) acquire(conn *connection) (*lane, *stream, error) {
 
 // why adds to the end of a wait what keeps the tunnel from having a session.
 func (t *Tunnel) why(err error) error {
-	if _, trouble := t.State(); trouble != nil && errors.Is(err, errNoSession) {
+	if !errors.Is(err, errNoSession) {
+		return err
+	}
+	if _, trouble := t.State(); trouble != nil {
 		return trouble
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.lanes) > 0 && !slices.ContainsFunc(t.lanes, func(l *lane) bool { return !l.slow.Load() }) {
+		return errAllBehind
 	}
 	return err
 }

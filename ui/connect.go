@@ -86,8 +86,13 @@ func offered(e entry) []aws.Container {
 	return best.Containers
 }
 
-// preferred is the container that is most likely meant: the first that maps a port.
+// preferred is the container that is most likely meant: the first that maps a port, of those whose agent runs where there
+// is one.
 func preferred(containers []aws.Container) aws.Container {
+	running := slices.DeleteFunc(slices.Clone(containers), func(c aws.Container) bool { return c.Agent.Status != "RUNNING" })
+	if len(running) > 0 {
+		containers = running
+	}
 	for _, c := range containers {
 		if slices.ContainsFunc(c.Ports, isTCP) {
 			return c
@@ -334,6 +339,7 @@ func (d *connect) open() tea.Cmd {
 		return nil
 	}
 	spec := f.Spec(d.target())
+	spec.Pinned = d.to.Task != ""
 	spec.KeepAlive, _ = parseSpan(d.keepAlive.value())
 	d.opening, d.failure = true, nil
 	a, p, probe := d.app, d.place, d.probe.value()

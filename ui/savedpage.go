@@ -273,6 +273,7 @@ func (p *savedPage) startNow(idle []SavedTunnel) tea.Cmd {
 					return nil
 				}
 				spec := s.Forward.Spec(target)
+				spec.Pinned = s.Target.Task != ""
 				spec.KeepAlive = a.o.KeepAlive
 				return a.open(at, spec, s.Probe)
 			})

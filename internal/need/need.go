@@ -23,9 +23,14 @@ const NotRunFile = "CULVERT_NOT_RUN"
 func Command(t testing.TB, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
-	// Debian keeps servers where an ordinary user's PATH does not look.
+	// Debian keeps servers, PostgreSQL's above all, where an ordinary user's PATH does not look.
 	if err != nil && runtime.GOOS != "windows" {
-		path, err = exec.LookPath(filepath.Join("/usr/sbin", name))
+		places, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + name) // the pattern is a good one
+		for _, place := range append(places, filepath.Join("/usr/sbin", name)) {
+			if path, err = exec.LookPath(place); err == nil {
+				break
+			}
+		}
 	}
 	if err != nil {
 		missing(t, name, err)

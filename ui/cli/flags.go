@@ -48,7 +48,7 @@ func (s *shared) flags() *pflag.FlagSet {
 	f.StringVar(&s.role, "role-arn", "", "role `ARN` to assume: through GitHub's OIDC when running there, else through STS")
 	f.BoolVar(&s.demo, "demo", false, "use the embedded demo account")
 	f.DurationVar(&s.wait, "wait", 2*time.Minute, "how long to wait until the forwards are proved ready")
-	f.Var(&s.probe, "probe", "how to prove that: a URL is fetched through the proxy (default tcp; http when the remote is an HTTP proxy)")
+	f.Var(&s.probe, "probe", "how to prove that: the connect and what the port stands for (auto), less, one protocol by name, or a URL that is fetched through the proxy")
 	f.Var(&s.lanes, "lanes", "sessions per tunnel")
 	s.messageSize = 1024
 	f.Var(bytesValue{&s.messageSize, tunnel.MinMessageSize, tunnel.MaxMessageSize, "BYTES"}, "message-size", "payload of one message on the way up")

@@ -5,6 +5,7 @@ package headless
 import (
 	"context"
 	"crypto/x509"
+	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -48,7 +49,7 @@ func Run(ctx context.Context, o Options) error {
 		o.Board = &Board{}
 	}
 	r := &run{
-		Options: o, printer: printer{out: o.Out, json: o.JSON, color: o.Color}, notices: &notices{out: o.Err}, started: time.Now(),
+		Options: o, printer: printer{outbox: newOutbox(o.Out), json: o.JSON, color: o.Color}, notices: &notices{out: o.Err}, started: time.Now(),
 	}
 	o.Board.begin(r.started, o.Client)
 	watched, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
@@ -58,7 +59,10 @@ func Run(ctx context.Context, o Options) error {
 	probing, stopProbing := context.WithCancel(ctx)
 	r.probed = make(chan probed)
 	unfold := r.fold("culvert: open the tunnels")
-	r.unfold = unfold
+	r.unfold = func() {
+		r.printer.flush() // the group ends behind what is in it
+		unfold()
+	}
 	err := r.prepare()
 	if err == nil {
 		err = r.open(ctx)
@@ -70,10 +74,13 @@ func Run(ctx context.Context, o Options) error {
 	r.probes.Wait()
 	o.Board.ending()
 	if o.Command != nil {
-		unfold()
+		r.unfold()
 		unfold = r.fold("culvert: close the tunnels")
 	}
 	closing := r.close(ctx, events)
+	if leftOut, _ := r.printer.close(); leftOut > 0 {
+		r.notices.say(fmt.Sprintf("warning: %d events were not printed: nobody has read them in time", leftOut))
+	}
 	unfold()
 	if err == nil {
 		err = closing

@@ -26,7 +26,7 @@ func (r *run) open(ctx context.Context) error {
 		return err
 	}
 	for i, f := range r.Forwards {
-		f.Spec.Target = targets[i]
+		f.Spec.Target, f.Spec.Pinned = targets[i], f.Query.Task != ""
 		opened, err := r.Engine.Open(f.Spec) //nolint:contextcheck // a tunnel lives until the engine is closed
 		if err != nil {
 			return err

@@ -4,19 +4,18 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 
 	"culvert/internal/say"
 )
 
-// printer writes one line per event. It is used by one goroutine; the first error of the writer sticks.
+// printer makes one line of each event and hands it to the outbox. It is used by one goroutine.
 type printer struct {
-	out   io.Writer
+	*outbox
+
 	json  bool
 	color bool
-	err   error
 }
 
 // The SGR codes of the words that are coloured on a terminal.
@@ -27,18 +26,16 @@ const (
 )
 
 func (p *printer) event(event any) {
-	if p.err != nil {
-		return
-	}
-	var line []byte
+	line := []byte(p.text(event))
 	if p.json {
-		line, p.err = encode(event)
-	} else {
-		line = []byte(p.text(event))
+		var err error
+		if line, err = encode(event); err != nil {
+			line = []byte(strconv.Quote(err.Error())) // events are of plain types: this does not happen
+		}
 	}
-	if p.err == nil {
-		_, p.err = p.out.Write(append(line, '\n'))
-	}
+	_, isTraffic := event.(trafficEvent)
+	_, isConnection := event.(connectionEvent)
+	p.put(append(line, '\n'), isTraffic || isConnection)
 }
 
 func encode(event any) ([]byte, error) {
@@ -69,7 +66,7 @@ func (p *printer) text(event any) string {
 		if at == "" {
 			at = e.Local
 		}
-		return p.line(e.head, "ready", fmt.Sprintf("%s after %d ms", at, e.Took), "", "")
+		return p.line(e.head, "ready", fmt.Sprintf("%s after %d ms, %s", at, e.Took, e.how()), "", "")
 	case connectionEvent:
 		what := strings.Join(nonEmpty("#"+strconv.FormatUint(e.ID, 10), e.Protocol, e.Host), " ")
 		return p.line(e.head, "connection", fmt.Sprintf("%s, %d bytes sent, %d received, %d ms", what, e.Sent, e.Received, e.Took), e.Error, e.Remedy)

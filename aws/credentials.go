@@ -63,6 +63,7 @@ func (c *Client) configure(ctx context.Context, o Options) error {
 		o.ExpiryWindow = expiryWindow
 	})
 	base.Credentials = c.credentials
+	base.BaseEndpoint = override(base.BaseEndpoint, o.Endpoint)
 	if client, ok := base.HTTPClient.(*awshttp.BuildableClient); ok { // what loading made of ours
 		base.HTTPClient = plainBodies{client}
 	}
@@ -95,9 +96,10 @@ func adaptiveRetryer(attempts int) func() sdk.Retryer {
 	}
 }
 
-// loadConfig reads environment and files as every AWS tool does.
+// loadConfig reads environment and files as every AWS tool does. Options.Endpoint is not told to the SDK, which would send
+// it everything: where the calls go that bring credentials is in destinations.
 func (c *Client) loadConfig(ctx context.Context, o Options) (sdk.Config, error) {
-	metadata := &metadata{}
+	metadata, destinations := &metadata{}, &destinations{options: o}
 	options := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(c.httpClient()),
 		config.WithLogger(sdkLog(c.log)),
@@ -109,14 +111,11 @@ func (c *Client) loadConfig(ctx context.Context, o Options) (sdk.Config, error) 
 	if o.Region != "" {
 		options = append(options, config.WithRegion(o.Region))
 	}
-	if o.Endpoint != "" {
-		options = append(options, config.WithBaseEndpoint(o.Endpoint))
-	}
-	cfg, err := config.LoadDefaultConfig(ctx, options...)
+	cfg, err := config.LoadDefaultConfig(ctx, append(options, destinations.load()...)...)
 	if err != nil {
 		return sdk.Config{}, err
 	}
-	metadata.config = cfg
+	metadata.config, destinations.config = cfg, cfg
 	cfg.Retryer = adaptiveRetryer(cfg.RetryMaxAttempts)
 	return cfg, nil
 }
@@ -200,13 +199,12 @@ func (c *Client) Expires(ctx context.Context) (time.Time, error) {
 
 // roleCredentials assumes Options.RoleARN: through GitHub's OIDC where the job has it, else with what the chain finds.
 func (c *Client) roleCredentials(cfg sdk.Config, o Options) sdk.CredentialsProvider {
-	endpoint := func(s *sts.Options) { s.BaseEndpoint = override(s.BaseEndpoint, o.Endpoint) }
 	if c.github.canAskToken() {
 		cfg.Credentials = sdk.AnonymousCredentials{} // AssumeRoleWithWebIdentity is not signed
-		return &webIdentity{client: sts.NewFromConfig(cfg, endpoint), http: c.httpClient(), github: c.github, role: o.RoleARN, mask: o.Mask}
+		return &webIdentity{client: sts.NewFromConfig(cfg, o.bearers), http: c.httpClient(), github: c.github, role: o.RoleARN, mask: o.Mask}
 	}
 	cfg.Credentials = &caller{chain: c.chain, github: c.github, role: o.RoleARN}
-	return stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg, endpoint), o.RoleARN, func(r *stscreds.AssumeRoleOptions) {
+	return stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg, o.signers), o.RoleARN, func(r *stscreds.AssumeRoleOptions) {
 		r.RoleSessionName = c.github.sessionName()
 	})
 }

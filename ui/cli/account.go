@@ -59,7 +59,7 @@ func (acc *account) prepare(a *app) (aws.Options, error) {
 		logTo = file
 	}
 	acc.log = newLog(logTo, s.logLevel.Level)
-	options := aws.Options{Profile: s.profile, Region: s.region, Endpoint: s.endpoint, RoleARN: s.role, Log: acc.log}
+	options := aws.Options{Profile: s.profile, Region: s.region, Endpoint: s.endpoint, EndpointTrusted: s.endpointNamed, RoleARN: s.role, Log: acc.log}
 	if a.github != nil {
 		options.Mask = a.github.Mask
 	}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"culvert/aws"
+	"culvert/internal/say"
 	"culvert/tunnel"
 )
 
@@ -31,6 +33,8 @@ type shared struct {
 
 	set *pflag.FlagSet // all of the above
 
+	endpointNamed bool // on the command line or in the environment, not in a file
+
 	saved saved // tunnels and groups of the config files
 }
 
@@ -44,7 +48,7 @@ func (s *shared) flags() *pflag.FlagSet {
 	f := pflag.NewFlagSet("shared", pflag.ContinueOnError)
 	f.StringVar(&s.profile, "profile", "", "`NAME` of the AWS profile")
 	f.StringVar(&s.region, "region", "", "AWS `REGION`")
-	f.StringVar(&s.endpoint, "endpoint-url", "", "`URL` that replaces every AWS service's endpoint")
+	f.StringVar(&s.endpoint, "endpoint-url", "", "`URL` in place of the AWS services' endpoints; single sign-on keeps its own")
 	f.StringVar(&s.role, "role-arn", "", "role `ARN` to assume: through GitHub's OIDC when running there, else through STS")
 	f.BoolVar(&s.demo, "demo", false, "use the embedded demo account")
 	f.DurationVar(&s.wait, "wait", 2*time.Minute, "how long to wait until the forwards are proved ready")
@@ -98,6 +102,7 @@ func (s *shared) resolve() error {
 			s.mouse = f.mouse
 		}
 	}
+	s.endpointNamed = s.set.Lookup("endpoint-url").Changed || os.Getenv(variable("endpoint-url")) != ""
 	for _, name := range names {
 		if err := complete(s.set.Lookup(name), files); err != nil {
 			return err
@@ -190,6 +195,9 @@ func (s *shared) check() error {
 		if d.value < d.least {
 			return &settingError{source: "--" + d.flag, advice: "give at least " + d.least.String(), err: fmt.Errorf("%s is too short", d.value)}
 		}
+	}
+	if err := aws.CheckEndpoint(s.endpoint); err != nil {
+		return &settingError{source: "--endpoint-url", advice: say.Remedy(err), err: err}
 	}
 	return nil
 }

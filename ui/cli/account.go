@@ -12,6 +12,7 @@ import (
 
 	"culvert/aws"
 	"culvert/aws/emulator"
+	"culvert/internal/trust"
 	"culvert/tunnel"
 )
 
@@ -51,9 +52,9 @@ func (acc *account) prepare(a *app) (aws.Options, error) {
 	s := &a.shared
 	logTo := a.Stderr
 	if s.logFile != "" {
-		file, err := os.OpenFile(s.logFile, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+		file, err := trust.Append(s.logFile)
 		if err != nil {
-			return aws.Options{}, &settingError{source: "--log-file", advice: "name a file that can be written", err: err}
+			return aws.Options{}, &settingError{source: "--log-file", advice: advice(err, "name a file that can be written"), err: err}
 		}
 		acc.closes = append(acc.closes, func() { _ = file.Close() })
 		logTo = file

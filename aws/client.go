@@ -49,6 +49,7 @@ type Client struct {
 	credentials     *sdk.CredentialsCache
 	definitions     definitions
 	calls           chan struct{} // one slot per call in flight while listing
+	endpointURL     string        // Options.Endpoint
 	overridden      bool          // the SSM endpoint
 	skew            atomic.Int64  // how far AWS's clock is ahead of ours, in nanoseconds
 	account         atomic.Pointer[string]
@@ -76,6 +77,8 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 		github:  githubEnvironment(),
 		proxies: newProxies(o.Log, o.Own),
 		calls:   make(chan struct{}, maxCalls),
+
+		endpointURL: o.Endpoint,
 	}
 	if _, err := arn.Parse(o.RoleARN); err != nil && o.RoleARN != "" {
 		return nil, &RoleARNError{ARN: o.RoleARN}

@@ -63,7 +63,6 @@ func (c *Client) configure(ctx context.Context, o Options) error {
 		o.ExpiryWindow = expiryWindow
 	})
 	base.Credentials = c.credentials
-	base.BaseEndpoint = override(base.BaseEndpoint, o.Endpoint)
 	if client, ok := base.HTTPClient.(*awshttp.BuildableClient); ok { // what loading made of ours
 		base.HTTPClient = plainBodies{client}
 	}
@@ -73,16 +72,12 @@ func (c *Client) configure(ctx context.Context, o Options) error {
 
 // fixedConfig is the configuration around Options.Keys.
 func (c *Client) fixedConfig(o Options) sdk.Config {
-	cfg := sdk.Config{
+	return sdk.Config{
 		Region:      o.Region,
 		Credentials: credentials.NewStaticCredentialsProvider(o.Keys.ID, o.Keys.Secret, o.Keys.Session),
 		HTTPClient:  c.httpClient(),
 		Retryer:     adaptiveRetryer(0),
 	}
-	if o.Endpoint != "" {
-		cfg.BaseEndpoint = &o.Endpoint
-	}
-	return cfg
 }
 
 // adaptiveRetryer slows a client down while AWS throttles it; 0 attempts are maxAttempts.

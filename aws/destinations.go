@@ -97,3 +97,30 @@ type chainSSO struct {
 func (c chainSSO) GetRoleCredentials(ctx context.Context, in *sso.GetRoleCredentialsInput, options ...func(*sso.Options)) (*sso.GetRoleCredentialsOutput, error) {
 	return c.client.GetRoleCredentials(ctx, in, append(options, func(s *sso.Options) { s.BaseEndpoint = c.to.general(s.BaseEndpoint) })...)
 }
+
+// moved is where a service without a client of the SDK is served, as the SDK finds it for its own: Options.Endpoint, else
+// what AWS's settings have for the service, else for every service. Empty is AWS's own place.
+func (c *Client) moved(ctx context.Context, service string) string {
+	if c.endpointURL != "" {
+		return c.endpointURL
+	}
+	for _, source := range c.config.ConfigSources {
+		if s, ok := source.(interface {
+			GetIgnoreConfiguredEndpoints(context.Context) (bool, bool, error)
+		}); ok {
+			if ignored, found, err := s.GetIgnoreConfiguredEndpoints(ctx); err == nil && found && ignored {
+				return ""
+			}
+		}
+	}
+	for _, source := range c.config.ConfigSources {
+		if s, ok := source.(interface {
+			GetServiceBaseEndpoint(ctx context.Context, service string) (string, bool, error)
+		}); ok {
+			if own, found, err := s.GetServiceBaseEndpoint(ctx, service); err == nil && found {
+				return own
+			}
+		}
+	}
+	return sdk.ToString(c.config.BaseEndpoint)
+}

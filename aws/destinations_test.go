@@ -1,9 +1,16 @@
 package aws
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -86,6 +93,8 @@ sso_region = eu-west-1
 [profile web]
 role_arn = arn:aws:iam::111122223333:role/ci
 web_identity_token_file = `+filepath.Join(home, "token")+`
+[profile login]
+login_session = arn:aws:iam::111122223333:user/me
 [profile role-by-web]
 role_arn = arn:aws:iam::111122223333:role/admin
 source_profile = web
@@ -112,6 +121,15 @@ sts =
 		write(t, filepath.Join(home, ".aws", "sso", "cache", hex.EncodeToString(sum[:])+".json"), fmt.Sprintf(
 			`{"accessToken":"SECRET","refreshToken":"SECRET","clientId":"x","clientSecret":"SECRET","expiresAt":%q}`, time.Now().Add(ends).UTC().Format(time.RFC3339)))
 	}
+	key := must(x509.MarshalECPrivateKey(must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))))
+	sum := sha256.Sum256([]byte("arn:aws:iam::111122223333:user/me"))
+	login := must(json.Marshal(map[string]any{
+		"accessToken": map[string]any{
+			"accessKeyId": "ASIA", "secretAccessKey": "SECRET", "sessionToken": "SECRET", "accountId": "111122223333", "expiresAt": time.Now().Add(-time.Hour).UTC(),
+		},
+		"clientId": "x", "refreshToken": "SECRET", "dpopKey": string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: key})),
+	}))
+	write(t, filepath.Join(home, ".aws", "login", "cache", hex.EncodeToString(sum[:])+".json"), string(login))
 	t.Setenv("AWS_REGION", "eu-west-1")
 	t.Setenv("AWS_MAX_ATTEMPTS", "1")
 }
@@ -120,6 +138,7 @@ sts =
 // never leaves its own.
 func TestBearerSecretsGoWhereTheirOwnSettingsSay(t *testing.T) {
 	const portal, oidc, sts = "CONNECT portal.sso.eu-west-1.amazonaws.com", "CONNECT oidc.eu-west-1.amazonaws.com", "CONNECT sts.eu-west-1.amazonaws.com"
+	const signin = "CONNECT eu-west-1.signin.aws.amazon.com"
 	const here = "here" // AWS's own variables have this server
 	tokenFile := func(t *testing.T) {
 		t.Helper()
@@ -142,6 +161,8 @@ func TestBearerSecretsGoWhereTheirOwnSettingsSay(t *testing.T) {
 		"single sign-on of AWS_ENDPOINT_URL":          {profile: "sso", env: map[string]string{"AWS_ENDPOINT_URL": here}, elsewhere: []string{"/federation/credentials"}},
 		"single sign-on of its own variable":          {profile: "sso", env: map[string]string{"AWS_ENDPOINT_URL_SSO": here, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, elsewhere: []string{"/federation/credentials"}},
 		"renewal of AWS_ENDPOINT_URL":                 {profile: "stale", env: map[string]string{"AWS_ENDPOINT_URL": here}, elsewhere: []string{"/token"}},
+		"aws login":                                   {profile: "login", trusted: true, elsewhere: []string{signin}},
+		"aws login of its own variable":               {profile: "login", env: map[string]string{"AWS_ENDPOINT_URL_SIGNIN": here}, elsewhere: []string{"/v1/token"}},
 		"token file":                                  {also: tokenFile, elsewhere: []string{sts}},
 		"token file, endpoint named":                  {also: tokenFile, trusted: true, endpoint: []string{"AssumeRoleWithWebIdentity"}},
 		"token file of AWS_ENDPOINT_URL":              {also: tokenFile, env: map[string]string{"AWS_ENDPOINT_URL": here}, elsewhere: []string{"AssumeRoleWithWebIdentity"}},
@@ -193,5 +214,40 @@ func TestEndpointWithAPasswordIsRefusedWithoutRepeatingIt(t *testing.T) {
 		if strings.Contains(text(err), "hunter2") || !strings.Contains(text(err), "password") {
 			t.Errorf("%s: got %s", endpoint, text(err))
 		}
+	}
+}
+
+// IAM and EC2 are called without a client of the SDK, by the same rules.
+func TestHintsAreAskedForWhereTheSDKWould(t *testing.T) {
+	const keys = "region = eu-west-1\naws_access_key_id = a\naws_secret_access_key = b\n"
+	const flag, own, general = "http://flag.example", "http://own.example", "http://general.example"
+	for name, test := range map[string]struct {
+		flag   string
+		env    map[string]string
+		config string
+		want   string
+	}{
+		"AWS":                   {"", nil, "", "https://ec2.eu-west-1.amazonaws.com"},
+		"flag over variable":    {flag, map[string]string{"AWS_ENDPOINT_URL_EC2": own, "AWS_ENDPOINT_URL": general}, "", flag},
+		"own over general":      {"", map[string]string{"AWS_ENDPOINT_URL_EC2": own, "AWS_ENDPOINT_URL": general}, "", own},
+		"general":               {"", map[string]string{"AWS_ENDPOINT_URL": general, "AWS_ENDPOINT_URL_IAM": own}, "", general},
+		"profile":               {"", nil, "endpoint_url = " + general + "\n", general},
+		"services of a profile": {"", nil, "services = x\n[services x]\nec2 =\n  endpoint_url = " + own + "\n", own},
+		"shut off":              {"", map[string]string{"AWS_ENDPOINT_URL_EC2": own, "AWS_ENDPOINT_URL": general, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}, "", "https://ec2.eu-west-1.amazonaws.com"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			home := isolate(t)
+			write(t, filepath.Join(home, "config"), "[default]\n"+keys+test.config)
+			for variable, value := range test.env {
+				t.Setenv(variable, value)
+			}
+			c, err := Connect(t.Context(), Options{Endpoint: test.flag})
+			if err != nil {
+				t.Fatal(text(err))
+			}
+			if got, _, err := c.endpoint(t.Context(), ec2API()); err != nil || got != test.want {
+				t.Errorf("got %s, %v, want %s", got, err, test.want)
+			}
+		})
 	}
 }

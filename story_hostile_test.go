@@ -3,7 +3,7 @@
 package main
 
 import (
-	"crypto/sha1"
+	"crypto/sha1" //nolint:gosec // as below
 	"encoding/hex"
 	"fmt"
 	"io/fs"
@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -84,7 +85,7 @@ func (v *victim) run(t *testing.T, dir string, args ...string) (code int, stdout
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "culvert", args...)
 	var out, said strings.Builder
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, append(v.env, "PWD="+dir), &out, &said
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, append(slices.Clone(v.env), "PWD="+dir), &out, &said
 	_ = cmd.Run() // the code tells
 	return codeOf(cmd.ProcessState), out.String(), said.String()
 }
@@ -285,26 +286,21 @@ func runAs(t *testing.T, user int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	body, err := os.ReadFile(program) //nolint:gosec // ourselves
+	body, err := os.ReadFile(program)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp("", "culvert-second-") // that everybody can enter
+	dir, err := os.MkdirTemp("", "culvert-second-") //nolint:usetesting // nobody else can enter the test's own
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	public := filepath.Join(dir, "src")
-	err = os.WriteFile(filepath.Join(dir, "culvert"), body, 0o755) //nolint:gosec // to be run by everybody
-	for _, step := range []func() error{
-		func() error { return err },
-		func() error { return os.Mkdir(public, 0o755) }, //nolint:gosec // to be entered by everybody
-		func() error {
-			return os.WriteFile(filepath.Join(public, ".culvert.yaml"), []byte("tunnels: {}\n"), 0o644)
-		}, //nolint:gosec // to be read by everybody
-		func() error { return os.Chmod(dir, 0o755) }, //nolint:gosec // as above
+	for _, err := range []error{
+		os.WriteFile(filepath.Join(dir, "culvert"), body, 0o755), os.Mkdir(public, 0o755),
+		os.WriteFile(filepath.Join(public, ".culvert.yaml"), []byte("tunnels: {}\n"), 0o644), os.Chmod(dir, 0o755),
 	} {
-		if err := step(); err != nil {
+		if err != nil {
 			t.Fatal(err)
 		}
 	}

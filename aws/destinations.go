@@ -106,7 +106,7 @@ func (c *Client) moved(ctx context.Context, service string) string {
 	}
 	for _, source := range c.config.ConfigSources {
 		if s, ok := source.(interface {
-			GetIgnoreConfiguredEndpoints(context.Context) (bool, bool, error)
+			GetIgnoreConfiguredEndpoints(ctx context.Context) (bool, bool, error)
 		}); ok {
 			if ignored, found, err := s.GetIgnoreConfiguredEndpoints(ctx); err == nil && found && ignored {
 				return ""

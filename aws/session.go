@@ -79,7 +79,7 @@ const (
 // check refuses what AWS never answers: the id stands in logs, records and commands that are meant to be pasted, token and
 // URL are passed on. The error quotes none of them.
 func (s Session) check(operation string) error {
-	problem := ""
+	var problem string
 	switch {
 	case s.ID == "" || s.StreamURL == "" || s.Token == "":
 		problem = "session id, stream URL or token is missing"

@@ -37,7 +37,7 @@ func given(t *testing.T, path string, user, group int) string {
 	return path
 }
 
-func problem(t *testing.T, path string) string {
+func problemOf(t *testing.T, path string) string {
 	t.Helper()
 	info, err := os.Stat(path)
 	if err != nil {
@@ -49,7 +49,7 @@ func problem(t *testing.T, path string) string {
 func TestWhatOthersMayWriteIsNotTrusted(t *testing.T) {
 	dir := t.TempDir()
 	for mode, want := range map[os.FileMode]string{0o700: "", 0o755: "", 0o644: "", 0o757: "by everybody (mode 0757)", 0o777 | os.ModeSticky: "by everybody (mode 0777)", 0o702: "by everybody"} {
-		if got := problem(t, made(t, filepath.Join(dir, "d"+mode.String()), "", mode)); got != want && (want == "" || !strings.Contains(got, want)) {
+		if got := problemOf(t, made(t, filepath.Join(dir, "d"+mode.String()), "", mode)); got != want && (want == "" || !strings.Contains(got, want)) {
 			t.Errorf("%s: got %q, want %q", mode, got, want)
 		}
 	}
@@ -58,13 +58,13 @@ func TestWhatOthersMayWriteIsNotTrusted(t *testing.T) {
 func TestWhatBelongsToOthersIsNotTrusted(t *testing.T) {
 	other := need.OtherUser(t)
 	dir := t.TempDir()
-	if got := problem(t, given(t, made(t, filepath.Join(dir, "theirs"), "x", 0o600), other, other)); !strings.HasPrefix(got, "belongs to user 54321, not to ") {
+	if got := problemOf(t, given(t, made(t, filepath.Join(dir, "theirs"), "x", 0o600), other, other)); !strings.HasPrefix(got, "belongs to user 54321, not to ") {
 		t.Errorf("got %q", got)
 	}
-	if got := problem(t, given(t, made(t, filepath.Join(dir, "group"), "x", 0o660), os.Getuid(), other)); !strings.Contains(got, "by its group (mode 0660)") {
+	if got := problemOf(t, given(t, made(t, filepath.Join(dir, "group"), "x", 0o660), os.Getuid(), other)); !strings.Contains(got, "by its group (mode 0660)") {
 		t.Errorf("got %q", got)
 	}
-	if got := problem(t, given(t, made(t, filepath.Join(dir, "read"), "x", 0o640), os.Getuid(), other)); got != "" {
+	if got := problemOf(t, given(t, made(t, filepath.Join(dir, "read"), "x", 0o640), os.Getuid(), other)); got != "" {
 		t.Errorf("got %q of a file that a group may read", got)
 	}
 }

@@ -172,9 +172,9 @@ func checkProjectSocket(file, socket string) error {
 func physical(path string) (string, bool) {
 	rest := ""
 	for {
-		real, err := filepath.EvalSymlinks(path)
+		there, err := filepath.EvalSymlinks(path)
 		if err == nil {
-			return filepath.Join(real, rest), true
+			return filepath.Join(there, rest), true
 		}
 		if _, err := os.Lstat(path); err == nil || !errors.Is(err, fs.ErrNotExist) || filepath.Dir(path) == path {
 			return "", false // a link into nothing, or a place that nobody may look into

@@ -110,11 +110,12 @@ func (a *app) versionText(withPaths bool) (string, error) {
 		return string(text) + "\n", nil
 	}
 	if withPaths {
-		text := fmt.Sprintf("config   %s\nstate    %s\nruntime  %s\n", r.Paths.Config, r.Paths.State, r.Paths.Runtime)
+		var text strings.Builder
+		_, _ = fmt.Fprintf(&text, "config   %s\nstate    %s\nruntime  %s\n", r.Paths.Config, r.Paths.State, r.Paths.Runtime)
 		for _, file := range r.InForce {
-			text += "in force " + say.Line(file) + "\n"
+			_, _ = fmt.Fprintf(&text, "in force %s\n", say.Line(file))
 		}
-		return text, nil
+		return text.String(), nil
 	}
 	return r.String(), nil
 }

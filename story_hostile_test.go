@@ -286,25 +286,22 @@ func runAs(t *testing.T, user int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	body, err := os.ReadFile(program)
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir, err := os.MkdirTemp("", "culvert-second-") //nolint:usetesting // nobody else can enter the test's own
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	public := filepath.Join(dir, "src")
-	for _, err := range []error{
-		os.WriteFile(filepath.Join(dir, "culvert"), body, 0o755), os.Mkdir(public, 0o755),
+	copied := filepath.Join(dir, "culvert")
+	for _, err := range []error{ // by cp: a file that this process writes cannot be run while another test forks
+		exec.CommandContext(t.Context(), "cp", program, copied).Run(), os.Chmod(copied, 0o755), os.Mkdir(public, 0o755),
 		os.WriteFile(filepath.Join(public, ".culvert.yaml"), []byte("tunnels: {}\n"), 0o644), os.Chmod(dir, 0o755),
 	} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.CommandContext(t.Context(), filepath.Join(dir, "culvert"), "version")
+	cmd := exec.CommandContext(t.Context(), copied, "version")
 	cmd.Dir, cmd.Env = public, []string{"HOME=/nonexistent", "PWD=" + public}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(user), Gid: uint32(user)}}
 	out, err := cmd.CombinedOutput()

@@ -181,7 +181,7 @@ func (c checker) mapping(n *yaml.Node, what string, keys []string, each func(key
 // unknown refuses a key.
 func (c checker) unknown(key *yaml.Node, keys []string) error {
 	if c.project {
-		return c.problem(key.Line, "move it there, or pass --config "+c.file+" to say yes to this file as a whole; "+unknownKey(key.Value, keys),
+		return c.problem(key.Line, "move it there, or pass --config "+quoted(c.file)+" to say yes to this file as a whole; "+unknownKey(key.Value, keys),
 			"%q is not for a project file: it belongs into your own, %s", key.Value, findPaths().Config)
 	}
 	return c.problem(key.Line, unknownKey(key.Value, keys), "unknown key %q", key.Value)

@@ -70,7 +70,7 @@ func openProjectIn(dir string) (*os.File, error) {
 	refuse := func(format string, args ...any) error {
 		return &ConfigError{
 			File: path, Problem: "not read, as " + fmt.Sprintf(format, args...),
-			Advice: "put that right, or pass --config " + path + " (or set CULVERT_CONFIG) to say yes to this file as a whole",
+			Advice: "put that right, or pass --config " + quoted(path) + " (or set CULVERT_CONFIG) to say yes to this file as a whole",
 		}
 	}
 	root, err := os.OpenRoot(dir)

@@ -85,6 +85,32 @@ func TestWhatTheUserNamesMaySayEverything(t *testing.T) {
 	}
 }
 
+// Who names a directory must not write commands: remedies are meant to be pasted.
+func TestRemediesAreWordsOfAShell(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "$(touch x) ; y")
+	tree(t, path, map[string]string{".culvert.yaml": "profile: x\n"})
+	_, err = readProject(path)
+	mustRefuse(t, err, "--config '"+path+"/.culvert.yaml' to say yes")
+	tree(t, path+"/2", map[string]string{".culvert.yaml -> x": ""})
+	_, err = readProject(path + "/2")
+	mustRefuse(t, err, "--config '"+path+"/2/.culvert.yaml' (or")
+}
+
+func TestAProbeHoldsNoPassword(t *testing.T) {
+	for _, url := range []string{"http://kim:hunter2@x.internal/", "https://hunter2@x.internal", "http://kim:hunter2@x y", "ftp://kim:hunter2@x"} {
+		if err := new(probeValue).Set(url); err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: got %v", url, err)
+		}
+	}
+	if err := new(probeValue).Set("https://x.internal/@kim"); err != nil {
+		t.Error(err)
+	}
+}
+
 // A name that the user has given stands for what the user meant, wherever the shell happens to be.
 func TestAProjectTakesNoNameOfTheUsers(t *testing.T) {
 	inDirectory(t, "tunnels: {db: {target: mine/s, forward: \"1\"}}\ngroups: {all: [db]}\n",

@@ -21,7 +21,7 @@ func arrows() map[string][]string {
 	return map[string][]string{
 		"":               {"ui/cli", "ui", "ui/headless", "tunnel", "aws", "aws/emulator"},
 		"ui/control":     {"internal/say", "internal/flock"}, // what `culvert up` holds, for all faces
-		"ui/cli":         {"ui", "ui/headless", "ui/control", "tunnel", "tunnel/doctor", "aws", "aws/emulator", "deploy", "internal/say", "internal/near"},
+		"ui/cli":         {"ui", "ui/headless", "ui/control", "tunnel", "tunnel/doctor", "aws", "aws/emulator", "deploy", "internal/say", "internal/near", "internal/trust"},
 		"ui":             {"ui/control", "tunnel", "tunnel/doctor", "aws", "internal/say"},
 		"ui/headless":    {"ui/control", "tunnel", "tunnel/doctor", "aws", "internal/say"},
 		"tunnel/doctor":  {"tunnel", "aws", "internal/say"},
@@ -36,6 +36,7 @@ func arrows() map[string][]string {
 		"internal/say":   {}, // how every layer talks to people
 		"internal/near":  {},
 		"internal/flock": {},
+		"internal/trust": {},
 		"internal/need":  {}, // for tests alone
 	}
 }

@@ -25,7 +25,10 @@ import (
 // Options say which account and region to use, and how.
 type Options struct {
 	Profile, Region string
-	Endpoint        string // overrides every service's endpoint, as AWS_ENDPOINT_URL does
+	Endpoint        string // of every service whose requests are signed; for the others see EndpointTrusted
+	// EndpointTrusted says that the user named Endpoint for this run, on the command line or in the environment: then STS is
+	// told web identity tokens there too. One from a file is not told them: whoever has such a token is its bearer.
+	EndpointTrusted bool
 	RoleARN         string // assumed through GitHub's OIDC token where that environment is there, else through STS
 	// Keys are used as they are: no profile, file or environment is looked at. For the demo account.
 	Keys Keys
@@ -48,6 +51,7 @@ type Client struct {
 	credentials     *sdk.CredentialsCache
 	definitions     definitions
 	calls           chan struct{} // one slot per call in flight while listing
+	endpointURL     string        // Options.Endpoint
 	overridden      bool          // the SSM endpoint
 	skew            atomic.Int64  // how far AWS's clock is ahead of ours, in nanoseconds
 	account         atomic.Pointer[string]
@@ -66,7 +70,7 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if err := checkEndpoint(o.Endpoint); err != nil {
+	if err := CheckEndpoint(o.Endpoint); err != nil {
 		return nil, err
 	}
 	c := &Client{
@@ -75,6 +79,8 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 		github:  githubEnvironment(),
 		proxies: newProxies(o.Log, o.Own),
 		calls:   make(chan struct{}, maxCalls),
+
+		endpointURL: o.Endpoint,
 	}
 	c.roleSession = roleSession(c.github)
 	if _, err := arn.Parse(o.RoleARN); err != nil && o.RoleARN != "" {
@@ -86,7 +92,7 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 	c.ecs = ecs.NewFromConfig(c.config, func(s *ecs.Options) { s.BaseEndpoint = override(s.BaseEndpoint, o.Endpoint) })
 	c.ssm = ssm.NewFromConfig(c.config, func(s *ssm.Options) { s.BaseEndpoint = override(s.BaseEndpoint, o.Endpoint) })
 	c.kms = kms.NewFromConfig(c.config, func(s *kms.Options) { s.BaseEndpoint = override(s.BaseEndpoint, o.Endpoint) })
-	c.sts = sts.NewFromConfig(c.config, func(s *sts.Options) { s.BaseEndpoint = override(s.BaseEndpoint, o.Endpoint) })
+	c.sts = sts.NewFromConfig(c.config, o.signers)
 	c.overridden = c.ssm.Options().BaseEndpoint != nil
 
 	credentials, err := c.credentials.Retrieve(ctx)
@@ -105,12 +111,17 @@ func override(configured *string, flag string) *string {
 	return &flag
 }
 
-func checkEndpoint(endpoint string) error {
+// CheckEndpoint refuses what is no endpoint, or holds a name and a password: they would stand in arguments and records
+// that others can read, and no service of AWS wants them. The error is an *EndpointError.
+func CheckEndpoint(endpoint string) error {
 	if endpoint == "" {
 		return nil
 	}
 	u, err := url.Parse(endpoint)
-	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+	switch {
+	case strings.Contains(endpoint, "@"): // whether or not it parses: a password is not repeated
+		return &EndpointError{Secret: true}
+	case err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https"):
 		return &EndpointError{URL: endpoint}
 	}
 	return nil

@@ -71,16 +71,12 @@ func (c *Client) configure(ctx context.Context, o Options) error {
 
 // fixedConfig is the configuration around Options.Keys.
 func (c *Client) fixedConfig(o Options) sdk.Config {
-	cfg := sdk.Config{
+	return sdk.Config{
 		Region:      o.Region,
 		Credentials: credentials.NewStaticCredentialsProvider(o.Keys.ID, o.Keys.Secret, o.Keys.Session),
 		HTTPClient:  c.httpClient(),
 		Retryer:     adaptiveRetryer(0),
 	}
-	if o.Endpoint != "" {
-		cfg.BaseEndpoint = &o.Endpoint
-	}
-	return cfg
 }
 
 // adaptiveRetryer slows a client down while AWS throttles it; 0 attempts are maxAttempts.
@@ -94,9 +90,10 @@ func adaptiveRetryer(attempts int) func() sdk.Retryer {
 	}
 }
 
-// loadConfig reads environment and files as every AWS tool does.
+// loadConfig reads environment and files as every AWS tool does. Options.Endpoint is not told to the SDK, which would send
+// it everything: where the calls go that bring credentials is in destinations.
 func (c *Client) loadConfig(ctx context.Context, o Options) (sdk.Config, error) {
-	metadata := &metadata{}
+	metadata, destinations := &metadata{}, &destinations{options: o}
 	options := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(c.httpClient()),
 		config.WithLogger(sdkLog(c.log)),
@@ -108,14 +105,12 @@ func (c *Client) loadConfig(ctx context.Context, o Options) (sdk.Config, error) 
 	if o.Region != "" {
 		options = append(options, config.WithRegion(o.Region))
 	}
-	if o.Endpoint != "" {
-		options = append(options, config.WithBaseEndpoint(o.Endpoint))
-	}
-	cfg, err := config.LoadDefaultConfig(ctx, append(options, c.nameRoleSessions)...)
+	options = append(append(options, destinations.load()...), c.nameRoleSessions) // which adds to what those before it ask
+	cfg, err := config.LoadDefaultConfig(ctx, options...)
 	if err != nil {
 		return sdk.Config{}, err
 	}
-	metadata.config = cfg
+	metadata.config, destinations.config = cfg, cfg
 	cfg.Retryer = adaptiveRetryer(cfg.RetryMaxAttempts)
 	return cfg, nil
 }
@@ -199,13 +194,12 @@ func (c *Client) Expires(ctx context.Context) (time.Time, error) {
 
 // roleCredentials assumes Options.RoleARN: through GitHub's OIDC where the job has it, else with what the chain finds.
 func (c *Client) roleCredentials(cfg sdk.Config, o Options) sdk.CredentialsProvider {
-	endpoint := func(s *sts.Options) { s.BaseEndpoint = override(s.BaseEndpoint, o.Endpoint) }
 	if c.github.canAskToken() {
 		cfg.Credentials = sdk.AnonymousCredentials{} // AssumeRoleWithWebIdentity is not signed
-		return &webIdentity{client: sts.NewFromConfig(cfg, endpoint), http: c.httpClient(), github: c.github, role: o.RoleARN, session: c.roleSession, mask: o.Mask}
+		return &webIdentity{client: sts.NewFromConfig(cfg, o.bearers), http: c.httpClient(), github: c.github, role: o.RoleARN, session: c.roleSession, mask: o.Mask}
 	}
 	cfg.Credentials = &caller{chain: c.chain, github: c.github, role: o.RoleARN}
-	return stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg, endpoint), o.RoleARN, func(r *stscreds.AssumeRoleOptions) {
+	return stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg, o.signers), o.RoleARN, func(r *stscreds.AssumeRoleOptions) {
 		r.RoleSessionName = c.roleSession
 	})
 }

@@ -237,7 +237,7 @@ func TestDemoRoleThroughGitHub(t *testing.T) {
 	t.Setenv("GITHUB_RUN_ATTEMPT", "1")
 	t.Setenv("ACTIONS_ID_TOKEN_REQUEST_URL", requestURL)
 	t.Setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", requestToken)
-	c, err := aws.Connect(t.Context(), aws.Options{Region: "eu-west-1", Endpoint: e.URL(), RoleARN: "arn:aws:iam::111122223333:role/ci"})
+	c, err := aws.Connect(t.Context(), aws.Options{Region: "eu-west-1", Endpoint: e.URL(), EndpointTrusted: true, RoleARN: "arn:aws:iam::111122223333:role/ci"})
 	if err != nil {
 		t.Fatal(err)
 	}

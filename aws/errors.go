@@ -70,10 +70,18 @@ func (e *ConfigError) Remedy() string {
 	return fmt.Sprintf("correct profile %s in ~/.aws/config and ~/.aws/credentials (or the files that AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE and AWS_CA_BUNDLE name)", e.Profile)
 }
 
-// EndpointError means that an endpoint is no http or https URL.
-type EndpointError struct{ URL string }
+// EndpointError means that an endpoint is no http or https URL, or one with a name or password in it: then URL is empty.
+type EndpointError struct {
+	URL    string
+	Secret bool
+}
 
-func (e *EndpointError) Error() string { return fmt.Sprintf("endpoint %q is no URL", e.URL) }
+func (e *EndpointError) Error() string {
+	if e.Secret {
+		return "an endpoint URL cannot hold a user name or a password"
+	}
+	return fmt.Sprintf("endpoint %q is no URL", e.URL)
+}
 
 // Remedy shows the form.
 func (e *EndpointError) Remedy() string {

@@ -25,6 +25,7 @@ type SavedTunnel struct {
 	Target  aws.Target
 	Forward tunnel.Forward
 	Probe   string // as --probe takes it; empty chooses by the port
+	Project string // the project file that it comes from; empty for the user's own
 }
 
 // SavedGroup names saved tunnels.

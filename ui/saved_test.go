@@ -102,6 +102,27 @@ func TestTunnelsForOthersAreAskedAbout(t *testing.T) {
 	want(t, a, "not signed in yet")
 }
 
+func TestAProjectFileIsNamedWhenItFirstHasAnEffect(t *testing.T) {
+	saved := savedPair()
+	for i := range saved.Tunnels {
+		saved.Tunnels[i].Project = "/src/shop/.culvert.yaml"
+	}
+	a := newTestApp(t, Options{Saved: saved}, 100, 30)
+	client, err := aws.Connect(t.Context(), aws.Options{Region: "eu-west-1", Endpoint: "http://127.0.0.1:1", Keys: aws.Keys{ID: "AKIDEXAMPLE", Secret: "secret"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.here.client = client
+	press(t, a, "S")
+	wantNot(t, a, "/src/shop/.culvert.yaml")
+	p := newSaved(a)
+	p.startNow(saved.Tunnels[:1]) // what it would do next is not done here
+	want(t, a, "using the project file /src/shop/.culvert.yaml")
+	a.notice = notice{}
+	p.startNow(saved.Tunnels[1:])
+	wantNot(t, a, "using the project file")
+}
+
 func TestAnEmptyConfigShowsHowToFillIt(t *testing.T) {
 	a := newTestApp(t, Options{}, 80, 24)
 	press(t, a, "S")

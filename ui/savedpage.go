@@ -260,6 +260,10 @@ func (p *savedPage) startNow(idle []SavedTunnel) tea.Cmd {
 	}
 	var cmds []tea.Cmd
 	for _, s := range idle {
+		if s.Project != "" && !slices.Contains(a.told, s.Project) {
+			a.told = append(a.told, s.Project)
+			a.say("using the project file " + s.Project)
+		}
 		p.tries[s.Name] = try{looking: true}
 		cmds = append(cmds, func() tea.Msg {
 			target, err := at.client.Lookup(a.ctx, s.query())

@@ -93,6 +93,7 @@ type app struct {
 	notice  notice
 	proofs  map[*tunnel.Tunnel]proof
 	broken  *PanicError // an error of ours that ends the program
+	told    []string    // project files that the user has been told of
 
 	examining sync.WaitGroup // the doctor's examinations: each has a session of its own to terminate
 }

@@ -12,6 +12,7 @@ import (
 
 	"culvert/aws"
 	"culvert/aws/emulator"
+	"culvert/internal/trust"
 	"culvert/tunnel"
 )
 
@@ -51,15 +52,15 @@ func (acc *account) prepare(a *app) (aws.Options, error) {
 	s := &a.shared
 	logTo := a.Stderr
 	if s.logFile != "" {
-		file, err := os.OpenFile(s.logFile, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+		file, err := trust.Append(s.logFile)
 		if err != nil {
-			return aws.Options{}, &settingError{source: "--log-file", advice: "name a file that can be written", err: err}
+			return aws.Options{}, &settingError{source: "--log-file", advice: advice(err, "name a file that can be written"), err: err}
 		}
 		acc.closes = append(acc.closes, func() { _ = file.Close() })
 		logTo = file
 	}
 	acc.log = newLog(logTo, s.logLevel.Level)
-	options := aws.Options{Profile: s.profile, Region: s.region, Endpoint: s.endpoint, RoleARN: s.role, Log: acc.log}
+	options := aws.Options{Profile: s.profile, Region: s.region, Endpoint: s.endpoint, EndpointTrusted: s.endpointNamed, RoleARN: s.role, Log: acc.log}
 	if a.github != nil {
 		options.Mask = a.github.Mask
 	}

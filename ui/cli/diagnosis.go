@@ -3,13 +3,13 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"regexp"
 	"runtime"
 	"strings"
 	"time"
 
 	"culvert/internal/say"
+	"culvert/internal/trust"
 	"culvert/tunnel/doctor"
 )
 
@@ -230,9 +230,9 @@ func (d diagnosis) save(path string) error {
 		}
 	}
 	unwritable := func(err error) error {
-		return &settingError{source: "--report", advice: "name a file that can be written", err: err}
+		return &settingError{source: "--report", advice: advice(err, "name a file that can be written"), err: err}
 	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // the user names it
+	file, err := trust.Create(path)
 	if err != nil {
 		return unwritable(err)
 	}

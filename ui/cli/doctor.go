@@ -165,6 +165,7 @@ func (a *app) examinationOfSaved(o doctor.Options, name string) (doctor.Options,
 		return o, usage("name one of the config file's tunnels, or a target with --cluster and --service", "no saved tunnel %q", name)
 	}
 	t := a.shared.saved.tunnels[i]
+	a.noticeOrigin(t)
 	if len(o.Probes) == 0 && t.probe.Kind == headless.ProbeURL {
 		o.Probes = []*url.URL{t.probe.URL}
 	}

@@ -1,11 +1,16 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
+
+	"culvert/internal/trust"
 )
 
 // man writes the manual.
@@ -27,10 +32,28 @@ func (a *app) man() *cobra.Command {
 			if err := os.MkdirAll(args[0], 0o755); err != nil { //nolint:gosec // manual pages are for everybody
 				return fmt.Errorf("write the manual: %w", err)
 			}
-			if err := doc.GenManTree(root, header, args[0]); err != nil {
+			if err := pages(root, *header, args[0]); err != nil {
 				return fmt.Errorf("write the manual: %w", err)
 			}
 			return nil
 		},
 	}
+}
+
+// pages writes the pages of a command and of those below it.
+func pages(cmd *cobra.Command, header doc.GenManHeader, dir string) error {
+	for _, below := range cmd.Commands() {
+		if !below.IsAvailableCommand() || below.IsAdditionalHelpTopicCommand() {
+			continue
+		}
+		if err := pages(below, header, dir); err != nil {
+			return err
+		}
+	}
+	file, err := trust.Create(filepath.Join(dir, strings.ReplaceAll(cmd.CommandPath(), " ", "-")+".1"))
+	if err != nil {
+		return err
+	}
+	err = doc.GenMan(cmd, &header, file)
+	return errors.Join(err, file.Chmod(0o644), file.Close())
 }

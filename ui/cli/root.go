@@ -41,6 +41,8 @@ type app struct {
 
 	shared shared
 	github *headless.GitHub // nil elsewhere
+
+	noticed []string // what noticeOrigin has said
 }
 
 const about = `culvert finds tasks in Amazon ECS and carries TCP connections to them over Session Manager sessions: to a port
@@ -68,7 +70,10 @@ func (a *app) root() *cobra.Command {
 		Args:          rootArgs,
 
 		SuggestionsMinimumDistance: 2,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Name() == cobra.ShellCompRequestCmd {
+				return nil // its flags are still to be read, and a shell wants no errors: see savedWords and complete
+			}
 			return a.shared.resolve()
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -38,7 +38,11 @@ func (s *saved) forScreen() ui.Saved {
 		if t.probe != (probeValue{}) {
 			probe = t.probe.String()
 		}
-		out.Tunnels = append(out.Tunnels, ui.SavedTunnel{Name: t.name, Target: t.target, Forward: t.forward, Probe: probe})
+		fromProject := ""
+		if t.project {
+			fromProject = t.file
+		}
+		out.Tunnels = append(out.Tunnels, ui.SavedTunnel{Name: t.name, Target: t.target, Forward: t.forward, Probe: probe, Project: fromProject})
 	}
 	for _, g := range s.groups {
 		out.Groups = append(out.Groups, ui.SavedGroup{Name: g.name, Tunnels: g.tunnels})

@@ -15,6 +15,7 @@ import (
 
 	"culvert/aws"
 	"culvert/aws/emulator"
+	"culvert/internal/trust"
 	"culvert/tunnel"
 	"culvert/ui"
 	"culvert/ui/headless"
@@ -142,7 +143,7 @@ type screenAccount struct {
 
 func (s *screenAccount) connect(ctx context.Context, profile, region string) (*aws.Client, error) {
 	flags := &s.app.shared
-	options := aws.Options{Profile: profile, Region: cmp.Or(region, regionFor(flags, profile)), Endpoint: flags.endpoint, Log: s.log}
+	options := aws.Options{Profile: profile, Region: cmp.Or(region, regionFor(flags, profile)), Endpoint: flags.endpoint, EndpointTrusted: flags.endpointNamed, Log: s.log}
 	if profile == flags.profile {
 		options.RoleARN = flags.role
 	}
@@ -193,7 +194,7 @@ func (s *screenAccount) openLog() error {
 	file, err := openLogFile(flags.logFile)
 	switch {
 	case err != nil && flags.logFile != "":
-		return &settingError{source: "--log-file", advice: "name a file that can be written", err: err}
+		return &settingError{source: "--log-file", advice: advice(err, "name a file that can be written"), err: err}
 	case err != nil:
 		return nil //nolint:nilerr // nobody asked for the file: the log screen has to do
 	}
@@ -211,7 +212,7 @@ func openLogFile(path string) (*os.File, error) {
 		}
 		path = filepath.Join(dir, "screen.log")
 	}
-	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600) //nolint:gosec // the user's own choice of file
+	return trust.Append(path)
 }
 
 func (s *screenAccount) close() {

@@ -50,7 +50,7 @@ func (a *app) up() *cobra.Command {
 	cmd.Flags().AddFlagSet(u.flags())
 	a.completeTargets(cmd, &u.aim)
 	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return a.savedNames(), cobra.ShellCompDirectiveNoFileComp
+		return a.savedWords(), cobra.ShellCompDirectiveNoFileComp
 	}
 	return cmd
 }
@@ -163,6 +163,9 @@ func (u *up) wanted(a *app, words []string) ([]headless.Forward, error) {
 	for _, name := range names {
 		i := slices.IndexFunc(a.shared.saved.tunnels, func(t savedTunnel) bool { return t.name == name })
 		saved := a.shared.saved.tunnels[i]
+		if !u.hold { // the process in the foreground has said it
+			a.noticeOrigin(saved)
+		}
 		forward := saved.forward
 		if err := u.forwards.listen(&forward); err != nil {
 			return nil, fmt.Errorf("tunnel %s of %s: %w", name, saved.file, err)
@@ -202,15 +205,17 @@ func (a *app) members(word string) ([]string, error) {
 }
 
 func (a *app) savedNames() []string {
-	var names []string
-	for _, t := range a.shared.saved.tunnels {
-		names = append(names, t.name)
-	}
-	for _, g := range a.shared.saved.groups {
-		names = append(names, g.name)
-	}
+	names := a.shared.saved.names()
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// savedWords are the saved names for a shell; whatever goes wrong, it wants no error but nothing.
+func (a *app) savedWords() []string {
+	if a.shared.resolve() != nil {
+		return nil
+	}
+	return a.savedNames()
 }
 
 // controlDir is where the sets of this user are.

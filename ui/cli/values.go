@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -87,6 +88,9 @@ func (v *probeValue) Set(s string) error {
 		return nil
 	}
 	u, err := url.Parse(s)
+	if err == nil && u.User != nil || err != nil && strings.Contains(s, "@") {
+		return errors.New("a URL with a user name or a password is not fetched: neither would be sent, and others could read it")
+	}
 	if err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return fmt.Errorf("%q is neither %s nor an http(s) URL", s, strings.Join(words, ", "))
 	}

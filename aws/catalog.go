@@ -83,9 +83,12 @@ type Port struct {
 // beginning of its id. A task without a container is completed when it has but one. It returns a *NotFoundError or an
 // *AmbiguousError that list candidates.
 func (c *Catalog) Find(name string) (Target, error) {
-	if strings.HasPrefix(name, "arn:") {
+	if isARN(name) {
 		t, err := ParseTarget(name)
 		if err != nil {
+			return Target{}, err
+		}
+		if err := c.holds(t); err != nil {
 			return Target{}, err
 		}
 		name = t.String()
@@ -99,6 +102,21 @@ func (c *Catalog) Find(name string) (Target, error) {
 		return Target{}, &NotFoundError{Kind: "cluster", Name: parts[0], Near: near.Names(parts[0], c.clusterNames(), maxNear)}
 	}
 	return c.Clusters[i].find(parts[1:])
+}
+
+// holds makes sure that a target written as an ARN is of the account and region that the catalog is of, as the ARNs of its
+// clusters tell it.
+func (c *Catalog) holds(t Target) error {
+	for _, k := range c.Clusters {
+		ref, err := parseARN(k.ARN)
+		if err == nil && ref.Home.differs(t.Home) {
+			return &ElsewhereError{
+				ARN: t.Home.ARN, Partition: t.Home.Partition, Account: t.Home.Account, Region: t.Home.Region,
+				HerePartition: ref.Home.Partition, HereAccount: ref.Home.Account, HereRegion: ref.Home.Region,
+			}
+		}
+	}
+	return nil
 }
 
 // findAlone looks for a service, then for a task, in every cluster.

@@ -48,6 +48,7 @@ type Client struct {
 	overridden      bool          // the SSM endpoint
 	skew            atomic.Int64  // how far AWS's clock is ahead of ours, in nanoseconds
 	account         atomic.Pointer[string]
+	identity        atomic.Pointer[Identity] // as STS told it last
 
 	ecs *ecs.Client
 	ssm *ssm.Client
@@ -140,6 +141,9 @@ func (c *Client) Identity(ctx context.Context) (Identity, error) {
 	c.learnSkew(out.ResultMetadata)
 	id := Identity{Account: sdk.ToString(out.Account), ARN: sdk.ToString(out.Arn), UserID: sdk.ToString(out.UserId)}
 	c.learnAccount(id.Account)
+	if id.Account != "" {
+		c.identity.Store(&id)
+	}
 	return id, nil
 }
 

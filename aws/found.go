@@ -71,25 +71,6 @@ func (e *AmbiguousError) Remedy() string {
 	return fmt.Sprintf("name one with %s: %s%s", orWord(flag, "--target"), strings.Join(candidates, ", "), more)
 }
 
-// ElsewhereError means that an ARN is of another account or region than the one that is looked at.
-type ElsewhereError struct {
-	ARN                     string
-	Account, Region         string // of the ARN
-	HereAccount, HereRegion string
-}
-
-func (e *ElsewhereError) Error() string {
-	return fmt.Sprintf("you are in account %s, %s; %s is in account %s, %s", orWord(e.HereAccount, "(unknown)"), e.HereRegion, e.ARN, e.Account, e.Region)
-}
-
-// Remedy is the flag that leads there.
-func (e *ElsewhereError) Remedy() string {
-	if e.Region != e.HereRegion {
-		return "pass --region " + e.Region
-	}
-	return "pass the --profile or --role-arn of account " + e.Account
-}
-
 // DocumentError means that Session Manager does not know the document here.
 type DocumentError struct {
 	Document, Region, Message string

@@ -72,7 +72,7 @@ func (x *examination) clusterCheck() Check {
 	return Check{
 		ID: checkCluster, Name: "the cluster is there", After: []string{checkCredentials, checkIdentity},
 		Causes: []Cause{
-			{"A8", "the ARN is of another account or region than the one that is looked at", "pass the `--region`, `--profile` or `--role-arn` that leads there"},
+			{"A8", "the ARN is of another account, region or partition than the one that is looked at", "pass the `--region`, `--profile` or `--role-arn` that leads there"},
 			{"A9", "an AWS endpoint cannot be reached: DNS, timeout, `certificate signed by unknown authority`, a wrong HTTPS_PROXY", "look at the address and proxy that are named; AWS_CA_BUNDLE for a proxy that looks into TLS; NO_PROXY"},
 			{"A11", "`ThrottlingException: Rate exceeded`, or AWS reports a fault of its own, after retries", "wait and try again"},
 			{"B1", "AccessDeniedException on an ecs: action that is needed", "add the statement that is shown to the caller's policy"},

@@ -68,6 +68,7 @@ func (a *app) wanted(aim *aim, forwards *forwards) ([]headless.Forward, error) {
 		return nil, err
 	}
 	a.warnOf(parsed)
+	a.shared.goHome(query)
 	wanted := make([]headless.Forward, len(parsed))
 	for i, p := range parsed {
 		spec := p.Spec(aws.Target{})

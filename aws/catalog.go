@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ type Catalog struct {
 	Clusters []Cluster
 	Taken    time.Time
 	Gaps     []error // what could not be looked at, each with its remedy; the rest of the catalog stands
+	Shell    Shell   // that commands about the account are written with
 }
 
 // Cluster is an ECS cluster with what runs in it.
@@ -29,6 +31,8 @@ type Service struct {
 	Desired, Running, Pending  int
 	ExecEnabled                bool // of the service; a task started before it was switched on still has it off
 	LaunchType                 string
+	Controller                 string   // of its deployments: ECS, CODE_DEPLOY, EXTERNAL
+	Scheduling                 string   // REPLICA, DAEMON
 	TaskDefinition             string   // ARN
 	Deploying                  bool     // more than one deployment is under way
 	Deployment                 string   // id of the PRIMARY one, as in Task.Deployment
@@ -54,6 +58,7 @@ type Task struct {
 	StoppedReason             string
 	Deployment                string // that started it; empty when no service did
 	Containers                []Container
+	Origin                    Origin // what starts tasks like it
 }
 
 // Container is one container of a task.
@@ -83,6 +88,14 @@ type Port struct {
 // beginning of its id. A task without a container is completed when it has but one. It returns a *NotFoundError or an
 // *AmbiguousError that list candidates.
 func (c *Catalog) Find(name string) (Target, error) {
+	t, err := c.find(name)
+	if missing, ok := errors.AsType[*NotFoundError](err); ok {
+		missing.Shell = c.Shell
+	}
+	return t, err
+}
+
+func (c *Catalog) find(name string) (Target, error) {
 	if isARN(name) {
 		t, err := ParseTarget(name)
 		if err != nil {

@@ -27,6 +27,7 @@ type Options struct {
 	RoleARN         string // assumed through GitHub's OIDC token where that environment is there, else through STS
 	// Keys are used as they are: no profile, file or environment is looked at. For the demo account.
 	Keys Keys
+	Demo bool // the account is culvert's own, which no other program finds by itself
 	Log  *slog.Logger
 	// Mask is told every secret that GitHub's OIDC brings, before it is used: for a log that hides what it is told. May be nil.
 	Mask func(secret string)
@@ -38,6 +39,7 @@ type Options struct {
 type Client struct {
 	log             *slog.Logger
 	region, profile string
+	shell           Shell
 	github          github
 	proxies         *proxies
 	config          sdk.Config

@@ -253,7 +253,7 @@ func (s *survey) publish() *Catalog {
 func (s *survey) catalog() *Catalog {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	catalog := &Catalog{Taken: time.Now(), Clusters: make([]Cluster, 0, len(s.clusters))}
+	catalog := &Catalog{Taken: time.Now(), Clusters: make([]Cluster, 0, len(s.clusters)), Shell: s.client.shell}
 	for _, name := range slices.Sorted(maps.Keys(s.clusters)) {
 		k := s.clusters[name]
 		cluster := k.cluster
@@ -261,6 +261,9 @@ func (s *survey) catalog() *Catalog {
 			cluster.Services = append(cluster.Services, k.services[service])
 		}
 		for _, task := range k.tasks {
+			if service, ok := k.services[task.Service]; ok {
+				task.Origin = task.Origin.with(service)
+			}
 			cluster.Tasks = append(cluster.Tasks, s.withPorts(task))
 		}
 		slices.SortFunc(cluster.Tasks, func(a, b Task) int {

@@ -131,7 +131,7 @@ func (c *Client) inspectTask(ctx context.Context, at Target, in *Inspection, gap
 		}
 	}
 	if in.Task.Instance != "" {
-		in.Instance, err = c.instance(ctx, at.Cluster, in.Task.Instance)
+		in.Instance, err = c.instance(ctx, in.Task)
 		gap("the container instance", err)
 	}
 	in.Definition, err = c.definition(ctx, in.Task.TaskDefinition)

@@ -100,6 +100,7 @@ func (c *Client) settle(ctx context.Context, q Query) (Query, error) {
 }
 
 func (c *Client) lookup(ctx context.Context, q Query) (_ Target, err error) {
+	defer func() { c.addShell(err) }()
 	if q.Cluster == "" {
 		if q, err = c.findCluster(ctx, q); err != nil {
 			return Target{}, err
@@ -110,6 +111,34 @@ func (c *Client) lookup(ctx context.Context, q Query) (_ Target, err error) {
 		return Target{}, err
 	}
 	return c.choose(ctx, q, tasks)
+}
+
+// addShell has the remedy of an error lead to the client's account.
+func (c *Client) addShell(err error) {
+	if e, ok := errors.AsType[*NotFoundError](err); ok {
+		e.Shell = c.shell
+	}
+	if e, ok := errors.AsType[*TaskGoneError](err); ok {
+		e.Shell = c.shell
+	}
+	if e, ok := errors.AsType[*NotReadyError](err); ok {
+		e.Origin.Shell = c.shell
+	}
+}
+
+// addOrigin adds what is known of the service to an error whose remedy wants other tasks of it; what the caller may not
+// know is taken for what is usual.
+func (c *Client) addOrigin(ctx context.Context, err error) {
+	e, ok := errors.AsType[*NotReadyError](err)
+	if !ok || e.Target.Service == "" || e.Temporary() {
+		return
+	}
+	services, err := c.describeServices(ctx, e.Target.Cluster, []string{e.Target.Service})
+	if err != nil || len(services) != 1 {
+		c.log.Debug("the service cannot be described", "error", err)
+		return
+	}
+	e.Origin = e.Origin.with(services[0])
 }
 
 // findCluster completes a query without a cluster: the only one, else the only one with such a service or task.
@@ -397,21 +426,17 @@ func (c *Client) whyNone(ctx context.Context, q Query, tasks []Task, unready []e
 	if nearest == nil {
 		return unready[0] // the container rule's
 	}
-	nearest.Region, nearest.Waiting = c.region, len(tasks)
+	nearest.Waiting = len(tasks)
 	if i := slices.IndexFunc(tasks, func(t Task) bool { return t.ID == nearest.Target.Task }); i >= 0 {
 		nearest.Suspect = c.suspect(ctx, nearest, tasks[i])
 	}
-	if nearest.Cause == CauseExecOff && nearest.Target.Service != "" {
-		if services, err := c.describeServices(ctx, q.Cluster, []string{nearest.Target.Service}); err == nil && len(services) == 1 {
-			nearest.Exec = services[0].ExecEnabled
-		}
-	}
+	c.addOrigin(ctx, nearest)
 	return nearest
 }
 
 // whyNoTask explains why a service has no task. It asks as much as the caller may.
 func (c *Client) whyNoTask(ctx context.Context, q Query) error {
-	e := &NotReadyError{Target: Target{Cluster: q.Cluster, Service: q.Service}, Cause: CauseNoTask, Region: c.region}
+	e := &NotReadyError{Target: Target{Cluster: q.Cluster, Service: q.Service}, Cause: CauseNoTask}
 	if q.Service == "" {
 		return e
 	}
@@ -425,7 +450,7 @@ func (c *Client) whyNoTask(ctx context.Context, q Query) error {
 		e.Cause, e.Status = CauseDraining, services[0].Status
 		return e
 	case services[0].Desired == 0:
-		e.Cause = CauseScaledToZero
+		e.Cause, e.Origin = CauseScaledToZero, e.Origin.with(services[0])
 		return e
 	default:
 		e.Events = services[0].Events

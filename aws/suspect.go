@@ -43,7 +43,7 @@ func (e *NotReadyError) suspectRemedy() string {
 	switch e.Suspect {
 	case SuspectNone:
 	case SuspectECSAgent:
-		return e.Instance.Remedy(e.Target.Cluster) + " (it has " + e.Instance.AgentVersion + ", ECS Exec needs 1.50.2)"
+		return e.Instance.Remedy(e.Origin.Shell, e.Target.Cluster) + " (it has " + e.Instance.AgentVersion + ", ECS Exec needs 1.50.2)"
 	case SuspectPlatform:
 		return "use Fargate platform 1.4.0 (Windows: 1.0.0) or later (Terraform: platform_version = \"LATEST\")"
 	case SuspectReadonlyRoot:
@@ -66,7 +66,7 @@ func (c *Client) suspect(ctx context.Context, e *NotReadyError, t Task) Suspect 
 	}
 	if t.Instance != "" {
 		var err error
-		if e.Instance, err = c.instance(ctx, t.Cluster, t.Instance); err != nil {
+		if e.Instance, err = c.instance(ctx, t); err != nil {
 			c.log.Debug("the container instance is not known", "error", err)
 		}
 		if e.Instance.Old() {

@@ -46,6 +46,11 @@ func (acc *account) open(ctx context.Context, a *app) error {
 	return err
 }
 
+// shell writes commands about the account that the flags name, before it is connected to.
+func (s *shared) shell() aws.Shell {
+	return aws.Shell{Profile: s.profile, Region: s.region, Endpoint: s.endpoint, Role: s.role, Demo: s.demo}
+}
+
 // goHome takes the region from the ARNs of what is asked for, where neither flag nor environment chooses one: from all of
 // them, as there is one region for all. The demo account is where it is.
 func (s *shared) goHome(asked ...aws.Query) {
@@ -166,7 +171,7 @@ func (d *demoAccount) writeCertificate() error {
 
 func (d *demoAccount) options(log *slog.Logger) aws.Options {
 	id, secret := d.emulator.Credentials()
-	return aws.Options{Region: demoRegion, Endpoint: d.emulator.URL(), Keys: aws.Keys{ID: id, Secret: secret}, Log: log}
+	return aws.Options{Region: demoRegion, Endpoint: d.emulator.URL(), Keys: aws.Keys{ID: id, Secret: secret}, Demo: true, Log: log}
 }
 
 func (d *demoAccount) close() {

@@ -142,7 +142,7 @@ func (a *app) examination(c *consultation, args []string) (doctor.Options, error
 	if a.shared.demo && !c.aim.given() {
 		c.aim.cluster, c.aim.service = "automation", "squid"
 	}
-	query, err := c.aim.query()
+	query, err := c.aim.query(a.shared.shell())
 	if err != nil {
 		return o, err
 	}

@@ -48,12 +48,12 @@ func (a *aim) names() (aws.Query, error) {
 }
 
 // query is what the flags ask for, still without a port.
-func (a *aim) query() (aws.Query, error) {
+func (a *aim) query(shell aws.Shell) (aws.Query, error) {
 	q, err := a.names()
 	if err != nil {
 		return aws.Query{}, err
 	}
-	const advice = "name one with --cluster and --service, or --target CLUSTER/SERVICE; `culvert list` shows what there is"
+	advice := "name one with --cluster and --service, or --target CLUSTER/SERVICE; " + shell.Culvert("list") + " shows what there is"
 	switch {
 	case q.Cluster == "" && q.Service == "" && q.Task == "":
 		return aws.Query{}, usage(advice, "no target")

@@ -66,7 +66,8 @@ type Container struct {
 	Name, RuntimeID, Status, Health string
 	Reason                          string // why it stopped or does not start, with its exit code
 	Agent                           Agent
-	Ports                           []Port // from the task definition
+	Suspect                         Suspect // what the task definition says against the agent, where it is known
+	Ports                           []Port  // from the task definition
 }
 
 // Agent is the ExecuteCommandAgent of a container: it carries the sessions.
@@ -88,14 +89,14 @@ type Port struct {
 // beginning of its id. A task without a container is completed when it has but one. It returns a *NotFoundError or an
 // *AmbiguousError that list candidates.
 func (c *Catalog) Find(name string) (Target, error) {
-	t, err := c.find(name)
+	t, err := c.resolve(name)
 	if missing, ok := errors.AsType[*NotFoundError](err); ok {
 		missing.Shell = c.Shell
 	}
 	return t, err
 }
 
-func (c *Catalog) find(name string) (Target, error) {
+func (c *Catalog) resolve(name string) (Target, error) {
 	if isARN(name) {
 		t, err := ParseTarget(name)
 		if err != nil {

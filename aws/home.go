@@ -144,8 +144,17 @@ var (
 	nameForm      = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
 )
 
-// mostNames is how many names may follow a kind; ARNs of services and tasks from before 2018 have no cluster in them.
-var mostNames = map[string]int{"cluster": 1, "service": 2, "task": 2}
+// mostNames is how many names may follow a kind, 0 for one that is no target's; ARNs of services and tasks from before
+// 2018 have no cluster in them.
+func mostNames(kind string) int {
+	switch kind {
+	case "cluster":
+		return 1
+	case "service", "task":
+		return 2
+	}
+	return 0
+}
 
 // isARN tells an ARN from a plain name.
 func isARN(text string) bool { return strings.HasPrefix(text, "arn:") }
@@ -162,11 +171,11 @@ func parseARN(text string) (reference, error) {
 	ref := reference{Home: Home{Partition: parts[1], Region: parts[3], Account: parts[4], ARN: text}}
 	kind, rest, _ := strings.Cut(parts[5], "/")
 	names := strings.Split(rest, "/")
-	most, known := mostNames[kind]
+	most := mostNames(kind)
 	switch {
 	case parts[2] != "ecs":
 		return bad("not the ARN of an ECS cluster, service or task: its service is %q", parts[2])
-	case !known:
+	case most == 0:
 		return bad("not the ARN of an ECS cluster, service or task: it names a %q", kind)
 	case !partitionForm.MatchString(parts[1]):
 		return bad("%q is no partition of AWS", parts[1])

@@ -32,7 +32,7 @@ func (c *Client) Inspect(ctx context.Context, q Query) (in Inspection) {
 	if q, in.Err = c.settle(ctx, q); in.Err != nil {
 		return in
 	}
-	in.Target, in.Err = c.lookup(ctx, q)
+	in.Target, in.Err = c.seek(ctx, q)
 	at := in.Target
 	if e, ok := errors.AsType[*NotReadyError](in.Err); ok {
 		at = e.Target

@@ -87,7 +87,7 @@ func (c *Client) Lookup(ctx context.Context, q Query) (Target, error) {
 	if err != nil {
 		return Target{}, err
 	}
-	return c.lookup(ctx, q)
+	return c.seek(ctx, q)
 }
 
 // settle makes a query plain, and sure that it is about this client's account and region.
@@ -99,7 +99,8 @@ func (c *Client) settle(ctx context.Context, q Query) (Query, error) {
 	return q, c.CheckHome(ctx, q.Home)
 }
 
-func (c *Client) lookup(ctx context.Context, q Query) (_ Target, err error) {
+// seek is Lookup of a query that is plain and at home here.
+func (c *Client) seek(ctx context.Context, q Query) (_ Target, err error) {
 	defer func() { c.addShell(err) }()
 	if q.Cluster == "" {
 		if q, err = c.findCluster(ctx, q); err != nil {
@@ -128,9 +129,8 @@ func (c *Client) addShell(err error) {
 
 // addOrigin adds what is known of the service to an error whose remedy wants other tasks of it; what the caller may not
 // know is taken for what is usual.
-func (c *Client) addOrigin(ctx context.Context, err error) {
-	e, ok := errors.AsType[*NotReadyError](err)
-	if !ok || e.Target.Service == "" || e.Temporary() {
+func (c *Client) addOrigin(ctx context.Context, e *NotReadyError) {
+	if e.Target.Service == "" || e.Temporary() {
 		return
 	}
 	services, err := c.describeServices(ctx, e.Target.Cluster, []string{e.Target.Service})

@@ -215,8 +215,14 @@ func (t Task) Ready(c Container) error {
 		e.Cause, e.Reason = CauseNotStarted, c.Reason
 	case c.Agent.Status == "":
 		e.Cause, e.Reason = CauseAgentMissing, c.Reason
+		if oldPlatform(t) {
+			e.Suspect = SuspectPlatform
+		}
 	case c.Agent.Status == "STOPPED":
-		e.Cause, e.Reason = CauseAgentStopped, c.Agent.Reason
+		e.Cause, e.Reason, e.Suspect = CauseAgentStopped, c.Agent.Reason, c.Suspect
+		if oldPlatform(t) {
+			e.Suspect = SuspectPlatform
+		}
 	case c.Agent.Status != "RUNNING":
 		e.Cause, e.Reason = CauseAgentPending, c.Agent.Reason
 	case c.RuntimeID == "":

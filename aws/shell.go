@@ -58,11 +58,11 @@ func (s Shell) flags() []string {
 
 // command quotes what a shell would take apart: names come from an account, and whoever answers for it may answer anything.
 func command(program string, words []string) string {
-	text := program
+	quoted := []string{program}
 	for _, w := range words {
-		text += " " + say.Word(w)
+		quoted = append(quoted, say.Word(w))
 	}
-	return text
+	return strings.Join(quoted, " ")
 }
 
 // Shell writes commands about the client's account.

@@ -55,7 +55,10 @@ func (c *Client) Check(ctx context.Context, t Target) (err error) {
 		return &TaskGoneError{Target: t, Status: task.Status, Reason: "its container " + container.Name + " was restarted"}
 	}
 	err = task.Ready(container)
-	c.addOrigin(ctx, err)
+	if e, ok := errors.AsType[*NotReadyError](err); ok {
+		e.Suspect = c.suspect(ctx, e, task)
+		c.addOrigin(ctx, e)
+	}
 	return err
 }
 

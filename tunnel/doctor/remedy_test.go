@@ -71,7 +71,9 @@ func TestG3ServiceOfASingleDaemon(t *testing.T) {
 
 func TestC11OfAServiceUnderCodeDeploy(t *testing.T) {
 	t.Parallel()
-	f := with(func(task *emulator.Task) { task.Containers[0].Agent = emulator.Agent{Status: "STOPPED", Restarts: patience / 8} })
+	f := with(func(task *emulator.Task) {
+		task.Containers[0].Agent = emulator.Agent{Status: "STOPPED", Restarts: patience / 8}
+	})
 	f.Clusters[0].Services[0].Controller = "CODE_DEPLOY"
 	withoutForce(t, newClinic(t, f).finds("agent", "C11", "more memory", "deploy s anew with CodeDeploy"))
 }

@@ -32,6 +32,7 @@ type Options struct {
 	RoleARN         string // assumed through GitHub's OIDC token where that environment is there, else through STS
 	// Keys are used as they are: no profile, file or environment is looked at. For the demo account.
 	Keys Keys
+	Demo bool // the account is culvert's own, which no other program finds by itself
 	Log  *slog.Logger
 	// Mask is told every secret that GitHub's OIDC brings, before it is used: for a log that hides what it is told. May be nil.
 	Mask func(secret string)
@@ -43,6 +44,7 @@ type Options struct {
 type Client struct {
 	log             *slog.Logger
 	region, profile string
+	shell           Shell
 	github          github
 	roleSession     string // the name of the sessions of every role that is assumed here, unless the user has named them
 	proxies         *proxies
@@ -55,6 +57,7 @@ type Client struct {
 	overridden      bool          // the SSM endpoint
 	skew            atomic.Int64  // how far AWS's clock is ahead of ours, in nanoseconds
 	account         atomic.Pointer[string]
+	identity        atomic.Pointer[Identity] // as STS told it last
 
 	ecs *ecs.Client
 	ssm *ssm.Client
@@ -168,6 +171,9 @@ func (c *Client) Identity(ctx context.Context) (Identity, error) {
 	c.learnSkew(out.ResultMetadata)
 	id := Identity{Account: sdk.ToString(out.Account), ARN: sdk.ToString(out.Arn), UserID: sdk.ToString(out.UserId)}
 	c.learnAccount(id.Account)
+	if id.Account != "" {
+		c.identity.Store(&id)
+	}
 	return id, nil
 }
 

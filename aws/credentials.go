@@ -51,9 +51,10 @@ func (c *Client) configure(ctx context.Context, o Options) error {
 		return &NoRegionError{Profile: c.profile}
 	}
 	if !regionForm.MatchString(base.Region) {
-		return &RegionError{Region: base.Region}
+		return &RegionError{Region: base.Region, Profile: o.Profile}
 	}
 	c.region = base.Region
+	c.shell = c.shellOf(o)
 	provider := sdk.CredentialsProvider(c.chain)
 	if o.RoleARN != "" {
 		provider = c.roleCredentials(base, o)

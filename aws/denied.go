@@ -170,23 +170,6 @@ func (c *Client) arn(service, resource string) string {
 	return "arn:" + c.partition() + ":" + service + ":" + c.region + ":" + orWord(c.accountID(), "*") + ":" + resource
 }
 
-// partition is the part of AWS that the region belongs to.
-func (c *Client) partition() string {
-	switch {
-	case strings.HasPrefix(c.region, "cn-"):
-		return "aws-cn"
-	case strings.HasPrefix(c.region, "us-gov-"):
-		return "aws-us-gov"
-	case strings.HasPrefix(c.region, "us-iso-"):
-		return "aws-iso"
-	case strings.HasPrefix(c.region, "us-isob-"):
-		return "aws-iso-b"
-	case strings.HasPrefix(c.region, "eusc-"):
-		return "aws-eusc"
-	}
-	return "aws"
-}
-
 // accountOf is the account in an ARN, "" when there is none.
 func accountOf(text string) string {
 	a, err := arn.Parse(text)

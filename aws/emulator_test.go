@@ -254,3 +254,49 @@ func TestDemoKeyForEncryptedSession(t *testing.T) {
 		t.Errorf("got %d and %d bytes, %v", len(plain), len(sealed), err)
 	}
 }
+
+// The screen, which has a catalog, says what the doctor and headless say, which look again.
+func TestScreenAndLookupSayTheSame(t *testing.T) {
+	fleet := emulator.Demo()
+	old := func(change func(*emulator.Task)) emulator.Task {
+		task := emulator.Task{Containers: []emulator.Container{{Name: "app", Agent: emulator.Agent{Status: "STOPPED"}}}}
+		change(&task)
+		return task
+	}
+	fleet.Clusters = append(fleet.Clusters, emulator.Cluster{Name: "sick", Services: []emulator.Service{
+		{Name: "readonly", Count: 1, Controller: "CODE_DEPLOY", Task: old(func(t *emulator.Task) { t.Containers[0].ReadonlyRootFS = true })},
+		{Name: "keys", Count: 1, Task: old(func(t *emulator.Task) { t.Containers[0].Environment = []string{"AWS_ACCESS_KEY_ID=A"} })},
+		{Name: "old", Count: 1, Task: old(func(t *emulator.Task) { t.PlatformVersion = "1.3.0" })},
+	}})
+	e, err := emulator.Start(emulator.Options{Fleet: fleet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	c := connect(t, e)
+	catalog, err := c.Discover(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, cluster := range catalog.Clusters {
+		for _, task := range cluster.Tasks {
+			if len(task.Containers) != 1 || task.Status != "RUNNING" {
+				continue
+			}
+			shown, unready := errors.AsType[*aws.NotReadyError](task.Ready(task.Containers[0]))
+			if !unready || shown.Temporary() {
+				continue
+			}
+			seen++
+			_, err := c.Lookup(t.Context(), aws.Query{Cluster: cluster.Name, Task: task.ID})
+			found, ok := errors.AsType[*aws.NotReadyError](err)
+			if !ok || found.Remedy() != shown.Remedy() || found.Error() != shown.Error() {
+				t.Errorf("%s/%s: the screen says\n%v → %s\nLookup\n%v → %s", cluster.Name, task.Service, shown, shown.Remedy(), err, found.Remedy())
+			}
+		}
+	}
+	if seen < 8 {
+		t.Errorf("compared %d tasks only", seen)
+	}
+}

@@ -242,6 +242,10 @@ func (d *connect) valid() (tunnel.Forward, bool) {
 func (d *connect) recipe(f tunnel.Forward) recipe {
 	keep, _ := parseSpan(d.keepAlive.value())
 	r := recipe{demo: d.app.o.Demo, profile: d.place.profile, region: d.place.region, target: d.target(), forward: f, probe: d.probe.value(), keepAlive: keep}
+	if d.place.client != nil && !r.demo {
+		shell := d.place.client.Shell()
+		r.endpoint, r.role = shell.Endpoint, shell.Role
+	}
 	if r.target.Task != "" && len(d.containers) <= 1 {
 		r.target.Container = "" // the only one
 	}

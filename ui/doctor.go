@@ -342,7 +342,7 @@ func (b *browse) consult() tea.Cmd {
 		b.app.say("open it with enter and choose a service or a task: the doctor looks at one of them")
 		return nil
 	}
-	q := aws.Query{Cluster: target.Cluster, Service: target.Service, Task: target.Task, Container: target.Container}
+	q := target.Query()
 	return b.app.consult(p, q, tunnel.Endpoint{Port: e.likelyPort()})
 }
 

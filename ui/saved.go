@@ -47,7 +47,7 @@ func (s *Saved) named(name string) (SavedTunnel, bool) {
 func (s SavedTunnel) runs(r *row) bool {
 	spec, local := r.Spec, s.Forward.Local
 	switch {
-	case r.State.Final(),
+	case r.State.Final(), s.elsewhere(r.place),
 		spec.Target.Cluster != s.Target.Cluster || spec.Target.Service != s.Target.Service,
 		s.Target.Task != "" && spec.Target.Task != s.Target.Task,
 		s.Target.Container != "" && spec.Target.Container != s.Target.Container,
@@ -60,6 +60,15 @@ func (s SavedTunnel) runs(r *row) bool {
 	return true
 }
 
+// elsewhere reports whether the target was written as an ARN of another account or region than a place that is known.
+func (s SavedTunnel) elsewhere(p *place) bool {
+	home := s.Target.Home
+	if p == nil || home == (aws.Home{}) {
+		return false
+	}
+	return home.Region != p.regionName() || p.identity.Account != "" && home.Account != p.identity.Account
+}
+
 // exposed reports whether others than this machine could use the tunnel.
 func (s SavedTunnel) exposed() bool {
 	at := s.Forward.Local.Addr()
@@ -68,7 +77,7 @@ func (s SavedTunnel) exposed() bool {
 
 // query is how a container for the tunnel is looked up.
 func (s SavedTunnel) query() aws.Query {
-	q := aws.Query{Cluster: s.Target.Cluster, Service: s.Target.Service, Task: s.Target.Task, Container: s.Target.Container}
+	q := s.Target.Query()
 	if s.Forward.Remote.Host == "" {
 		q.Port = s.Forward.Remote.Port
 	}

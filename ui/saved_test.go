@@ -152,3 +152,25 @@ func TestATunnelAskedForElsewhereIsNotTheSavedOne(t *testing.T) {
 		}
 	}
 }
+
+func TestSavedARNDoesNotRunAsTheSameNameElsewhere(t *testing.T) {
+	target, err := aws.ParseTarget("arn:aws:ecs:eu-west-1:111122223333:service/automation/squid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := SavedTunnel{Name: "squid", Target: target, Forward: forward("3128")}
+	running := func(region, account string) *row {
+		r := &row{place: &place{region: region, identity: aws.Identity{Account: account}}}
+		r.Spec = tunnel.Spec{Target: aws.Target{Cluster: "automation", Service: "squid"}, Remote: s.Forward.Remote}
+		r.Local = netip.MustParseAddrPort("127.0.0.1:3128")
+		return r
+	}
+	for _, test := range []struct {
+		region, account string
+		runs            bool
+	}{{"eu-west-1", "111122223333", true}, {"eu-west-1", "", true}, {"us-east-1", "111122223333", false}, {"eu-west-1", "999922223333", false}} {
+		if got := s.runs(running(test.region, test.account)); got != test.runs {
+			t.Errorf("in %s of %q: got %v, want %v", test.region, test.account, got, test.runs)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"culvert/aws"
 	"culvert/internal/say"
 )
 
@@ -95,7 +96,11 @@ func (l savedLine) towards() string {
 	if l.group != nil {
 		return say.Line(strings.Join(l.group.Tunnels, ", "))
 	}
-	return say.Line(l.tunnels[0].Target.String())
+	target := l.tunnels[0].Target
+	if target.Home != (aws.Home{}) {
+		return say.Line(target.String() + " in " + target.Home.String())
+	}
+	return say.Line(target.String())
 }
 
 func (l savedLine) forward() string {

@@ -48,6 +48,9 @@ type Service struct {
 	Steady  bool     // Life leaves the service alone
 	// ExecEnabled of the service is that of Task unless ExecLater: then it was switched on after the tasks were started.
 	ExecLater bool
+	// Controller deploys the service: ECS, CODE_DEPLOY or EXTERNAL. UpdateService refuses what is the other two's to do.
+	Controller string
+	Daemon     bool // one task for every container instance: UpdateService takes no number
 }
 
 // Rollout is a deployment under way: Running and Pending tasks of the next revision beside the service's own.
@@ -70,6 +73,7 @@ type Task struct {
 	NoRole           bool   // the definition names no task role
 	PIDMode          string // task: all containers share their processes
 	OverrideRole     string // ARN, given when the task was started
+	StartedBy        string // tag of whoever called RunTask; a service signs its tasks with the deployment
 	Status           string // RUNNING; PENDING, STOPPED, …
 	StoppedReason    string
 	StopCode         string

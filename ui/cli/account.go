@@ -47,6 +47,32 @@ func (acc *account) open(ctx context.Context, a *app) error {
 	return err
 }
 
+// shell writes commands about the account that the flags name, before it is connected to.
+func (s *shared) shell() aws.Shell {
+	return aws.Shell{Profile: s.profile, Region: s.region, Endpoint: s.endpoint, Role: s.role, Demo: s.demo}
+}
+
+// goHome takes the region from the ARNs of what is asked for, where neither flag nor environment chooses one: from all of
+// them, as there is one region for all. The demo account is where it is.
+func (s *shared) goHome(asked ...aws.Query) {
+	if s.demo || s.set.Lookup("region").Changed {
+		return
+	}
+	for _, name := range []string{variable("region"), "AWS_REGION", "AWS_DEFAULT_REGION"} {
+		if os.Getenv(name) != "" {
+			return
+		}
+	}
+	for _, q := range asked {
+		if q.Home.Region == "" || q.Home.Region != asked[0].Home.Region {
+			return
+		}
+	}
+	if len(asked) > 0 {
+		s.region = asked[0].Home.Region
+	}
+}
+
 // prepare opens the log and, where it is wanted, the demo account, and says how to connect.
 func (acc *account) prepare(a *app) (aws.Options, error) {
 	s := &a.shared
@@ -146,7 +172,7 @@ func (d *demoAccount) writeCertificate() error {
 
 func (d *demoAccount) options(log *slog.Logger) aws.Options {
 	id, secret := d.emulator.Credentials()
-	return aws.Options{Region: demoRegion, Endpoint: d.emulator.URL(), Keys: aws.Keys{ID: id, Secret: secret}, Log: log}
+	return aws.Options{Region: demoRegion, Endpoint: d.emulator.URL(), Keys: aws.Keys{ID: id, Secret: secret}, Demo: true, Log: log}
 }
 
 func (d *demoAccount) close() {

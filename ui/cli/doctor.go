@@ -142,7 +142,7 @@ func (a *app) examination(c *consultation, args []string) (doctor.Options, error
 	if a.shared.demo && !c.aim.given() {
 		c.aim.cluster, c.aim.service = "automation", "squid"
 	}
-	query, err := c.aim.query()
+	query, err := c.aim.query(a.shared.shell())
 	if err != nil {
 		return o, err
 	}
@@ -156,7 +156,7 @@ func (a *app) examination(c *consultation, args []string) (doctor.Options, error
 	if len(parsed) > 1 {
 		return o, usage("run it once for each of them", "culvert doctor looks at one forward at a time, not at %d", len(parsed))
 	}
-	return aimed(o, query, parsed[0]), nil
+	return a.aimed(o, query, parsed[0]), nil
 }
 
 func (a *app) examinationOfSaved(o doctor.Options, name string) (doctor.Options, error) {
@@ -169,10 +169,11 @@ func (a *app) examinationOfSaved(o doctor.Options, name string) (doctor.Options,
 	if len(o.Probes) == 0 && t.probe.Kind == headless.ProbeURL {
 		o.Probes = []*url.URL{t.probe.URL}
 	}
-	return aimed(o, aws.Query{Cluster: t.target.Cluster, Service: t.target.Service, Task: t.target.Task, Container: t.target.Container}, t.forward), nil
+	return a.aimed(o, t.target.Query(), t.forward), nil
 }
 
-func aimed(o doctor.Options, q aws.Query, f tunnel.Forward) doctor.Options {
+func (a *app) aimed(o doctor.Options, q aws.Query, f tunnel.Forward) doctor.Options {
+	a.shared.goHome(q)
 	o.Spec = f.Spec(aws.Target{})
 	o.Query = forPort(q, o.Spec)
 	return o

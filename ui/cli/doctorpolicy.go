@@ -41,26 +41,31 @@ func (a *app) doctorPolicy() *cobra.Command {
 }
 
 func (a *app) printPolicies(ctx context.Context, aim *aim, remote, browse bool, only string) error {
-	cluster := aim.cluster
-	if cluster == "" {
-		cluster = aim.target.Cluster
+	named, err := aim.names()
+	if err != nil {
+		return err
 	}
+	cluster := named.Cluster
 	if cluster == "" && a.shared.demo {
 		cluster = "automation"
 	}
 	if cluster == "" {
 		return usage("name it with --cluster", "the policy is about one cluster")
 	}
+	a.shared.goHome(named)
 	acc, err := a.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer acc.close()
+	if err := acc.client.CheckHome(ctx, named.Home); err != nil {
+		return err
+	}
 	who, err := acc.client.Identity(ctx)
 	if err != nil { // it only fills the account in, and the role's id
 		a.noticef("the account is not known (%v): write its number in place of the *", err)
 	}
-	reach := acc.client.Reach(cluster[strings.LastIndexByte(cluster, '/')+1:])
+	reach := acc.client.Reach(cluster)
 	reach.RemoteHosts, reach.Browse, reach.RoleID = remote, browse, who.RoleID()
 	if only != "task" {
 		a.noticef("%s", aboutEndEarlier(who, err))

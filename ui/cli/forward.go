@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -33,24 +34,35 @@ func (a *aim) given() bool {
 	return a.cluster+a.service+a.task+a.container != "" || a.target.Target != (aws.Target{})
 }
 
-// query is what the flags ask for, still without a port.
-func (a *aim) query() (aws.Query, error) {
+// names are what the flags name, ARNs taken apart.
+func (a *aim) names() (aws.Query, error) {
+	q := aws.Query{Cluster: a.cluster, Service: a.service, Task: a.task, Container: a.container}
 	if t := a.target.Target; t != (aws.Target{}) {
-		if a.cluster+a.service+a.task+a.container != "" {
+		if a.service+a.task != "" || (a.cluster != "" && t.Cluster != "") || (a.container != "" && t.Container != "") {
 			return aws.Query{}, usage("say it once: leave out --cluster, --service, --task and --container", "--target names the target already")
 		}
-		return aws.Query{Cluster: t.Cluster, Service: t.Service, Task: t.Task, Container: t.Container}, nil
+		q = t.Query()
+		q.Cluster, q.Container = cmp.Or(q.Cluster, a.cluster), cmp.Or(q.Container, a.container)
 	}
-	const advice = "name one with --cluster and --service, or --target CLUSTER/SERVICE; `culvert list` shows what there is"
+	return q.Parse()
+}
+
+// query is what the flags ask for, still without a port.
+func (a *aim) query(shell aws.Shell) (aws.Query, error) {
+	q, err := a.names()
+	if err != nil {
+		return aws.Query{}, err
+	}
+	advice := "name one with --cluster and --service, or --target CLUSTER/SERVICE; " + shell.Culvert("list") + " shows what there is"
 	switch {
-	case a.cluster == "" && a.service == "" && a.task == "":
+	case q.Cluster == "" && q.Service == "" && q.Task == "":
 		return aws.Query{}, usage(advice, "no target")
-	case a.cluster == "":
+	case q.Cluster == "" && q.Home == (aws.Home{}): // the ARNs of before 2018 have none: there is a search for it
 		return aws.Query{}, usage(advice, "no cluster for the target")
-	case a.service == "" && a.task == "":
-		return aws.Query{}, usage(advice, "no service or task in cluster %q", a.cluster)
+	case q.Service == "" && q.Task == "":
+		return aws.Query{}, usage(advice, "no service or task in cluster %q", q.Cluster)
 	}
-	return aws.Query{Cluster: a.cluster, Service: a.service, Task: a.task, Container: a.container}, nil
+	return q, nil
 }
 
 // forwards are the flags that say what to forward.

@@ -24,7 +24,7 @@ import (
 // screen is culvert without --headless: face one.
 func (a *app) screen(ctx context.Context, aim *aim, forwards *forwards) error {
 	if !a.onTerminal() {
-		return usage("run culvert --headless, or culvert list to see what there is", "the interface needs a terminal on stdin and stdout")
+		return usage("run culvert --headless, or "+a.shared.shell().Culvert("list")+" to see what there is", "the interface needs a terminal on stdin and stdout")
 	}
 	start, err := a.toStart(aim, forwards)
 	if err != nil {

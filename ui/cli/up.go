@@ -123,7 +123,11 @@ func (a *app) requestText(wanted []headless.Forward) []string {
 		q := w.Query
 		target := aws.Target{Cluster: q.Cluster, Service: q.Service, Task: q.Task, Container: q.Container}
 		local := place(w.Spec)
-		text = append(text, fmt.Sprintf("%s: %s to %s", target, local, w.Spec.Remote))
+		where := ""
+		if q.Home != (aws.Home{}) {
+			where = " in " + q.Home.String()
+		}
+		text = append(text, fmt.Sprintf("%s%s: %s to %s", target, where, local, w.Spec.Remote))
 	}
 	return text
 }
@@ -160,6 +164,7 @@ func (u *up) wanted(a *app, words []string) ([]headless.Forward, error) {
 		}
 	}
 	var all []headless.Forward
+	var queries []aws.Query
 	for _, name := range names {
 		i := slices.IndexFunc(a.shared.saved.tunnels, func(t savedTunnel) bool { return t.name == name })
 		saved := a.shared.saved.tunnels[i]
@@ -170,16 +175,16 @@ func (u *up) wanted(a *app, words []string) ([]headless.Forward, error) {
 		if err := u.forwards.listen(&forward); err != nil {
 			return nil, fmt.Errorf("tunnel %s of %s: %w", name, saved.file, err)
 		}
-		t := saved.target
 		spec := forward.Spec(aws.Target{})
 		spec.KeepAlive = a.shared.keepAlive
-		query := aws.Query{Cluster: t.Cluster, Service: t.Service, Task: t.Task, Container: t.Container}
-		wanted := headless.Forward{Query: forPort(query, spec), Spec: spec}
+		wanted := headless.Forward{Query: forPort(saved.target.Query(), spec), Spec: spec}
 		if !a.shared.set.Lookup("probe").Changed {
 			wanted.Probe = saved.probe.Probe
 		}
 		all = append(all, wanted)
+		queries = append(queries, wanted.Query)
 	}
+	a.shared.goHome(queries...)
 	return all, nil
 }
 

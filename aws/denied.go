@@ -16,6 +16,7 @@ type DeniedError struct {
 	Principal string // ARN; empty when not known
 	Why       string // AWS's own words: which policy denies, or lacks the permission; empty when it does not say
 	Statement Statement
+	Shell     Shell // writes the commands of the remedy
 	Err       error
 }
 
@@ -62,7 +63,7 @@ func (e *DeniedError) Remedy() string {
 		strings.Contains(e.Why, "session policy"), strings.Contains(e.Why, "endpoint policy"), strings.Contains(e.Why, "resource control policy"):
 		return fmt.Sprintf("a policy above %s must allow it as well (%s): %s", who, e.Why, statement)
 	case strings.Contains(statement, unknownRoleID):
-		return fmt.Sprintf("add to the policy of %s: %s, with the id of the role in place of %s: culvert doctor policy prints it", who, statement, unknownRoleID)
+		return fmt.Sprintf("add to the policy of %s: %s, with the id of the role in place of %s: %s prints it", who, statement, unknownRoleID, e.Shell.Culvert("doctor", "policy"))
 	case strings.HasPrefix(e.Action, "ssm:") && e.ofAnotherName():
 		return fmt.Sprintf("the session was opened under another name than %s has now: have whatever assumes %s name its sessions always the same "+
 			"(role_session_name in a profile, or AWS_ROLE_SESSION_NAME)", e.Principal, who)
@@ -78,7 +79,7 @@ var refusalForm = regexp.MustCompile(`(?:User: )?(\S+) is not authorized to perf
 
 // denied reads AWS's refusal; action and at stand in for what it does not say.
 func (c *Client) denied(err error, message, action string, at place) *DeniedError {
-	e := &DeniedError{Action: action, Resource: at.Resource, Err: err}
+	e := &DeniedError{Action: action, Resource: at.Resource, Shell: c.shell, Err: err}
 	if m := refusalForm.FindStringSubmatch(message); m != nil {
 		e.Action, e.Why = m[2], strings.TrimRight(m[5], ". ")
 		if strings.HasPrefix(m[1], "arn:") {

@@ -68,7 +68,7 @@ func (a *app) printPolicies(ctx context.Context, aim *aim, remote, browse bool, 
 	reach := acc.client.Reach(cluster)
 	reach.RemoteHosts, reach.Browse, reach.RoleID = remote, browse, who.RoleID()
 	if only != "task" {
-		a.noticef("%s", aboutEndEarlier(who, err))
+		a.noticef("%s", aboutEndEarlier(acc.client.Shell(), who, err))
 	}
 	var shown any = policies{Caller: aws.CallerPolicy(reach), Task: aws.TaskRolePolicy()}
 	switch only {
@@ -88,12 +88,12 @@ func (a *app) printPolicies(ctx context.Context, aim *aim, remote, browse bool, 
 }
 
 // aboutEndEarlier says whose sessions the statement EndEarlier is about, or why it is left out: it needs a role's id.
-func aboutEndEarlier(who aws.Identity, unknown error) string {
+func aboutEndEarlier(shell aws.Shell, who aws.Identity, unknown error) string {
 	switch {
 	case unknown != nil:
 		return "EndEarlier is left out: it needs the id of the role, and who you are is not known"
 	case who.RoleID() == "":
 		return "EndEarlier is left out: it is for those who assume a role, and " + who.ARN + " is none; a user's sessions are its own for ever"
 	}
-	return "EndEarlier is about the role of " + who.ARN + ": in a policy for another role write that one's id (aws iam get-role --query Role.RoleId --role-name NAME)"
+	return "EndEarlier is about the role of " + who.ARN + ": in a policy for another role write that one's id (" + shell.AWS("iam", "get-role", "--query", "Role.RoleId", "--role-name", "NAME") + ")"
 }

@@ -104,7 +104,7 @@ func TestALaterRunEndsWhatAnEarlierOneOfItsRoleLeft(t *testing.T) {
 	attach("culvert-caller", whole)
 	killed = left(t, run(t, e, callerRole, "44"))
 	refused := deniedBy(t, "without the statement", run(t, e, callerRole, "45").TerminateSession(t.Context(), killed))
-	for _, part := range []string{"role culvert-caller", `"Sid":"EndEarlier"`, `["ROLEID:culvert-*"]`, "culvert doctor policy prints it"} {
+	for _, part := range []string{"role culvert-caller", `"Sid":"EndEarlier"`, `["ROLEID:culvert-*"]`, "culvert doctor policy --region eu-west-1", "prints it"} {
 		if said := say.Remedy(refused); !strings.Contains(said, part) {
 			t.Errorf("got remedy %q, want %s in it", said, part)
 		}

@@ -339,6 +339,7 @@ func TestADeadPeerIsFoundAndTheSessionResumed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short")
 	}
+	t.Parallel()
 	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
 	tn := w.open(tunnel.Spec{})
 	conn := w.dial(tn)
@@ -371,6 +372,7 @@ func TestKeepAliveOverridesTheIdleTimeout(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short")
 	}
+	t.Parallel()
 	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) { f.Idle = 2500 * time.Millisecond })
 	tn := w.open(tunnel.Spec{KeepAlive: time.Second})
 	time.Sleep(5 * time.Second)
@@ -490,6 +492,7 @@ func TestThrottledStartIsTriedAgain(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
+	t.Parallel()
 	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) {
 		f.API = []emulator.APIFault{{Action: "ssm:StartSession", Kind: emulator.ServerError, Times: 6}}
 	})

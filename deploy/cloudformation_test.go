@@ -20,9 +20,7 @@ import (
 const template = "cloudformation/culvert.yaml"
 
 func TestTemplatePassesCfnLint(t *testing.T) {
-	if testing.Short() {
-		t.Skip("cfn-lint takes seconds: make test")
-	}
+	need.CheckOnly(t, "cfn-lint")
 	out, err := exec.CommandContext(t.Context(), need.Command(t, "cfn-lint"), "--include-checks", "I", "--", template).CombinedOutput()
 	if err != nil || len(out) > 0 {
 		t.Errorf("cfn-lint: %v\n%s", err, out)
@@ -81,9 +79,6 @@ func TestTemplateTrustsWhoIsNamed(t *testing.T) {
 
 // The template's container is the module's: what real Squid proves of one holds for the other.
 func TestTemplateRunsTheProxyOfTheModule(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs OpenTofu, which takes minutes to build once: make test")
-	}
 	outputs, resources := rendered(t, `
   vpc_id          = "vpc-0abc"
   subnet_ids      = ["subnet-0a"]

@@ -41,9 +41,6 @@ func module(t *testing.T) string {
 }
 
 func TestTerraformModuleAndItsExamples(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs OpenTofu, which takes minutes to build once: make test")
-	}
 	for _, judge := range need.Terraforms(t) {
 		t.Run(judge.Name, func(t *testing.T) {
 			dir := module(t)
@@ -66,9 +63,6 @@ func TestTerraformModuleAndItsExamples(t *testing.T) {
 
 // What the documentation tells to write is valid as it stands, beside the module as culvert writes it.
 func TestTheConfigurationInTheDocumentationIsValid(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs OpenTofu, which takes minutes to build once: make test")
-	}
 	judge := need.Terraforms(t)[0]
 	for _, page := range []string{"../docs/getting-started.md", "terraform/README.md"} {
 		text, err := os.ReadFile(page)
@@ -102,9 +96,6 @@ func passes(t *testing.T, judge need.Terraform, dir string, least int) {
 
 // A judge that finds nothing wrong in anything would prove nothing.
 func TestTheJudgeFindsMistakes(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs OpenTofu, which takes minutes to build once: make test")
-	}
 	judge := need.Terraforms(t)[0]
 	for file, mistake := range map[string][2]string{
 		"service.tf": {"enable_execute_command", "enable_execute_comand"},
@@ -245,9 +236,6 @@ const least = `
 
 // What culvert doctor policy prints is what the module grants.
 func TestModuleAndCulvertAgreeOnThePolicies(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs OpenTofu, which takes minutes to build once: make test")
-	}
 	account, err := emulator.Start(emulator.Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -356,6 +356,7 @@ func TestADeadPeerIsFoundAndTheSessionResumed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short")
 	}
+	t.Parallel()
 	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
 	tn := w.open(tunnel.Spec{})
 	conn := w.dial(tn)
@@ -388,6 +389,7 @@ func TestKeepAliveOverridesTheIdleTimeout(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short")
 	}
+	t.Parallel()
 	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) { f.Idle = 2500 * time.Millisecond })
 	tn := w.open(tunnel.Spec{KeepAlive: time.Second})
 	time.Sleep(5 * time.Second)
@@ -507,6 +509,7 @@ func TestThrottledStartIsTriedAgain(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
+	t.Parallel()
 	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) {
 		f.API = []emulator.APIFault{{Action: "ssm:StartSession", Kind: emulator.ServerError, Times: 6}}
 	})

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"culvert/aws"
 	"culvert/aws/emulator"
+	"culvert/internal/say"
 	"culvert/tunnel"
 )
 
@@ -107,7 +109,18 @@ func (acc *account) roots() *x509.CertPool {
 }
 
 func newLog(w io.Writer, level slog.Level) *slog.Logger {
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+	return slog.New(slog.NewTextHandler(logLines{w}, &slog.HandlerOptions{Level: level}))
+}
+
+// logLines makes what is logged safe to show, as all the rest: the handler, which writes a line at a time, quotes most of
+// what could act, but not all.
+type logLines struct{ to io.Writer }
+
+func (l logLines) Write(line []byte) (int, error) {
+	if _, err := io.WriteString(l.to, say.Line(string(bytes.TrimSuffix(line, []byte("\n"))))+"\n"); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }
 
 // demoAccount is the embedded account, with the certificate of its private authority in a file for other programs.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"culvert/internal/say"
 	"culvert/ui/headless"
 )
 
@@ -130,6 +131,15 @@ func (a *app) write(text string) error {
 		return fmt.Errorf("write output: %w", err)
 	}
 	return nil
+}
+
+// writeJSON prints v to stdout over several lines.
+func (a *app) writeJSON(v any) error {
+	text, err := say.JSON(v, "  ")
+	if err != nil {
+		return err
+	}
+	return a.write(text)
 }
 
 // isQuit reports whether a context was ended by the user's "q".

@@ -50,7 +50,7 @@ func (a *app) up() *cobra.Command {
 	cmd.Flags().AddFlagSet(u.flags())
 	a.completeTargets(cmd, &u.aim)
 	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return a.savedNames(), cobra.ShellCompDirectiveNoFileComp
+		return offered(a.savedNames())
 	}
 	return cmd
 }

@@ -1,13 +1,14 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"culvert/internal/say"
 )
 
 // Build says what the program was made from. The linker sets it in releases; the zero value is completed from the
@@ -99,11 +100,7 @@ func (a *app) versionText(withPaths bool) (string, error) {
 		r.Paths = &p
 	}
 	if a.shared.output == outputJSON {
-		text, err := json.Marshal(r)
-		if err != nil {
-			return "", fmt.Errorf("encode version: %w", err)
-		}
-		return string(text) + "\n", nil
+		return say.JSON(r, "")
 	}
 	if withPaths {
 		return fmt.Sprintf("config   %s\nstate    %s\nruntime  %s\n", r.Paths.Config, r.Paths.State, r.Paths.Runtime), nil

@@ -1,8 +1,6 @@
 package headless
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
@@ -30,23 +28,15 @@ func (p *printer) event(event any) {
 	if p.err != nil {
 		return
 	}
-	var line []byte
+	line := ""
 	if p.json {
-		line, p.err = encode(event)
+		line, p.err = say.JSON(event, "")
 	} else {
-		line = []byte(p.text(event))
+		line = p.text(event) + "\n"
 	}
 	if p.err == nil {
-		_, p.err = p.out.Write(append(line, '\n'))
+		_, p.err = io.WriteString(p.out, line)
 	}
-}
-
-func encode(event any) ([]byte, error) {
-	line, err := json.Marshal(event)
-	if err != nil {
-		return nil, fmt.Errorf("encode event: %w", err)
-	}
-	return bytes.ReplaceAll(line, []byte("##["), []byte(`##\u005b`)), nil
 }
 
 func (p *printer) text(event any) string {

@@ -91,5 +91,6 @@ func isUsage(err error) bool {
 	_, isTemplate := errors.AsType[*headless.TemplateError](err)
 	_, isName := errors.AsType[*control.NameError](err)
 	_, isForm := errors.AsType[*tunnel.FormError](err)
-	return isUsage || isSetting || isConfig || isForm || isTemplate || isName
+	_, isHost := errors.AsType[*tunnel.LinkLocalError](err)
+	return isHost || isUsage || isSetting || isConfig || isForm || isTemplate || isName
 }

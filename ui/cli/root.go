@@ -81,7 +81,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.Flags().BoolVar(&isHeadless, "headless", false, "no screen: open the forwards, prove them ready, print events until a signal")
 	root.Flags().AddFlagSet(aim.flags())
-	root.Flags().AddFlagSet(forwards.flags())
+	root.Flags().AddFlagSet(forwards.flags(&a.shared))
 	root.Flags().AddFlagSet(behind.flags())
 	root.PersistentFlags().AddFlagSet(a.shared.flags())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

@@ -46,7 +46,7 @@ func (a *app) up() *cobra.Command {
 		},
 	}
 	cmd.Flags().AddFlagSet(u.aim.flags())
-	cmd.Flags().AddFlagSet(u.forwards.flags())
+	cmd.Flags().AddFlagSet(u.forwards.flags(&a.shared))
 	cmd.Flags().AddFlagSet(u.flags())
 	a.completeTargets(cmd, &u.aim)
 	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -164,7 +164,7 @@ func (u *up) wanted(a *app, words []string) ([]headless.Forward, error) {
 		i := slices.IndexFunc(a.shared.saved.tunnels, func(t savedTunnel) bool { return t.name == name })
 		saved := a.shared.saved.tunnels[i]
 		forward := saved.forward
-		if err := u.forwards.listen(&forward); err != nil {
+		if err := errors.Join(u.forwards.reach(forward.Remote), u.forwards.listen(&forward)); err != nil {
 			return nil, fmt.Errorf("tunnel %s of %s: %w", name, saved.file, err)
 		}
 		t := saved.target

@@ -41,6 +41,9 @@ type Engine struct {
 	patrolEvery time.Duration
 	feed        feed
 
+	kernel   kernel
+	scarcity scarcity
+
 	mu      sync.Mutex
 	tunnels []*Tunnel
 	closed  bool
@@ -69,6 +72,7 @@ func (e *Engine) Open(s Spec) (*Tunnel, error) {
 	if s.Remote.LinkLocal() && !e.options.AllowLinkLocal {
 		return nil, &LinkLocalError{Host: s.Remote.Host}
 	}
+	e.kernel.open() // while there are file descriptors
 	t, err := openTunnel(e, ID(len(e.tunnels)+1), s)
 	if err != nil {
 		return nil, err
@@ -105,5 +109,6 @@ func (e *Engine) Close(ctx context.Context) error {
 		}
 	}
 	e.feed.close()
+	e.kernel.close()
 	return errors.Join(append(failed, e.options.Journal.Close())...)
 }

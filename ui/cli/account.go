@@ -62,8 +62,11 @@ func (acc *account) prepare(a *app) (aws.Options, error) {
 	}
 	acc.log = newLog(logTo, s.logLevel.Level)
 	options := aws.Options{Profile: s.profile, Region: s.region, Endpoint: s.endpoint, RoleARN: s.role, Log: acc.log}
-	if a.github != nil {
+	switch {
+	case a.github != nil:
 		options.Mask = a.github.Mask
+	case a.confidant != nil:
+		options.Mask = a.confidant.tell
 	}
 	if s.demo {
 		demo, err := startDemo(emulator.Options{Log: acc.log})

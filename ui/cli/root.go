@@ -42,6 +42,8 @@ type app struct {
 
 	shared shared
 	github *headless.GitHub // nil elsewhere
+
+	confidant *confidant // of the process in the background, which has no github; nil elsewhere
 }
 
 const about = `culvert finds tasks in Amazon ECS and carries TCP connections to them over Session Manager sessions: to a port

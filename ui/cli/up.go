@@ -304,6 +304,7 @@ func (a *app) ensure(ctx context.Context, dir control.Dir, r request) (control.S
 	}
 	end := a.github.Group(a.Stderr, "culvert: open the tunnels of "+r.name)
 	defer end()
+	defer started.hear()
 	return a.awaitReady(ctx, dir, r.name, started)
 }
 

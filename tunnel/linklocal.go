@@ -88,6 +88,6 @@ func classicAddr(s string) (netip.Addr, bool) {
 		}
 	}
 	var b [4]byte
-	binary.BigEndian.PutUint32(b[:], uint32(whole)) //nolint:gosec // of four numbers that fill 32 bits
+	binary.BigEndian.PutUint32(b[:], uint32(whole))
 	return netip.AddrFrom4(b), true
 }

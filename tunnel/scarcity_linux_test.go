@@ -26,7 +26,7 @@ const (
 // queue before it comes to that.
 func TestWhoIsGoneIsKnownWithoutAFreeDescriptor(t *testing.T) {
 	if os.Getenv(withFewFiles) == "" {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v") //nolint:gosec // ourselves
 		cmd.Env = append(os.Environ(), withFewFiles+"=1")
 		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
 			t.Fatalf("%v\n%s", err, out)
@@ -58,29 +58,34 @@ func TestWhoIsGoneIsKnownWithoutAFreeDescriptor(t *testing.T) {
 	k.open()
 	defer k.close()
 
-	taken := 0
-	for ; !crowded(listener); taken++ {
-		if fd, err := unix.Dup(0); err != nil {
-			t.Fatal(err)
-		} else {
-			defer func() { _ = unix.Close(fd) }()
+	var taken []int
+	defer func() {
+		for _, fd := range taken {
+			_ = unix.Close(fd)
 		}
+	}()
+	for !crowded(listener) {
+		fd, err := unix.Dup(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		taken = append(taken, fd)
 	}
-	if taken == 0 {
+	untilCrowded := len(taken)
+	if untilCrowded == 0 {
 		t.Error("it is crowded from the start")
 	}
 	if _, err := acceptWithRoom(listener); !errors.Is(err, errCrowded) {
 		t.Errorf("accepting for the last descriptors: %v, want errCrowded", err)
 	}
-	spare := 0
-	for ; ; spare++ {
+	for {
 		fd, err := unix.Dup(0)
 		if err != nil {
 			break
 		}
-		defer func() { _ = unix.Close(fd) }()
+		taken = append(taken, fd)
 	}
-	if spare < spareDescriptors-1 || spare > spareDescriptors+1 {
+	if spare := len(taken) - untilCrowded; spare < spareDescriptors-1 || spare > spareDescriptors+1 {
 		t.Errorf("%d descriptors were left, want about %d", spare, spareDescriptors)
 	}
 	if _, err := acceptWithRoom(listener); !errors.Is(err, errCrowded) {

@@ -46,15 +46,16 @@ func (a *agent) destination(f Faults) (dialer, error) {
 			return nil, sessionError("Forwarding to IP address " + order.host + " is forbidden.")
 		case !loopback:
 			address, err := a.data.emulator.resolve(order.host, order.port)
-			if err != nil && literal { // there is nothing to resolve: only who dials finds out
-				dial = func(context.Context) (net.Conn, error) { return nil, err }
-				break
-			}
-			if err != nil {
+			if err != nil && !literal { // an address is not looked up: only who dials finds out
 				return nil, sessionError("Unable to resolve host " + order.host + ": " + err.Error())
 			}
 			var d net.Dialer
-			dial = func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, "tcp", address) }
+			dial = func(ctx context.Context) (net.Conn, error) {
+				if err != nil {
+					return nil, err
+				}
+				return d.DialContext(ctx, "tcp", address)
+			}
 		}
 	}
 	return func(ctx context.Context) (net.Conn, error) { return a.data.dial(ctx, order.port, dial) }, nil

@@ -32,8 +32,8 @@ func (e *LinkError) Remedy() string {
 	return "remove the link, or name the directory that is really meant; ls -l " + e.Path + " shows where it leads"
 }
 
-// Open makes a directory where there is none. A relative dir must not lead over a link, an absolute one must not be a link
-// itself: a *LinkError. What an absolute one leads over is the machine's own affair (/tmp is a link on macOS).
+// Open makes a directory where there is none. It must not be a link, and below the working directory not lead over one: a
+// *LinkError. What leads over links elsewhere is the machine's own affair (/tmp is a link on macOS).
 func Open(dir string) (*Tree, error) {
 	dir = filepath.Clean(dir)
 	for _, p := range steps(dir) {
@@ -55,18 +55,27 @@ func Open(dir string) (*Tree, error) {
 	return &Tree{root: root, dir: dir}, nil
 }
 
-// steps are the paths that must not be links: all on the way to a relative path, and an absolute one itself.
+// steps are the paths that must not be links: those on the way to dir from where the user stands, or dir alone.
 func steps(dir string) []string {
+	from := ""
 	if filepath.IsAbs(dir) {
-		return []string{dir}
+		work, err := os.Getwd()
+		if err != nil {
+			return []string{dir}
+		}
+		below, err := filepath.Rel(work, dir)
+		if err != nil || !filepath.IsLocal(below) {
+			return []string{dir}
+		}
+		from, dir = work, below
 	}
 	var all []string
-	for p := dir; ; p = filepath.Dir(p) {
-		all = append([]string{p}, all...)
-		if filepath.Dir(p) == p || filepath.Dir(p) == "." {
-			return all
+	for i := range len(dir) + 1 {
+		if i == len(dir) || os.IsPathSeparator(dir[i]) {
+			all = append(all, filepath.Join(from, dir[:i]))
 		}
 	}
+	return all
 }
 
 // Close forgets the directory.

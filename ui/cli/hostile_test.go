@@ -16,7 +16,7 @@ import (
 
 // Names that an account, a config file or whoever may stop a task can choose: they act on a terminal or on a runner, if
 // they are printed as they are.
-var hostileNames = []string{ //nolint:gochecknoglobals // a table
+var hostileNames = []string{
 	"esc\x1b]52;c;aGk=\a", "c1\u009b31m", "turn\u202eed", "zero\u200bwidth", "tab\tdescription", "runner##[error]boo", "del\x7f",
 }
 

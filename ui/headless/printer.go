@@ -28,7 +28,7 @@ func (p *printer) event(event any) {
 	if p.err != nil {
 		return
 	}
-	line := ""
+	var line string
 	if p.json {
 		line, p.err = say.JSON(event, "")
 	} else {

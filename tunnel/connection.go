@@ -104,6 +104,13 @@ func (c *connections) list() []Connection {
 	return all
 }
 
+// some reports whether any is open.
+func (c *connections) some() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.open) > 0
+}
+
 // waiting is the number of connections that have no lane yet.
 func (c *connections) waiting() int { return int(c.queued.Load()) }
 

@@ -175,7 +175,7 @@ func (t *Tunnel) accept() {
 func (t *Tunnel) acceptFrom(socket net.Listener) {
 	var wait time.Duration
 	for t.ctx.Err() == nil {
-		conn, err := acceptWithRoom(socket)
+		conn, err := t.next(socket)
 		switch {
 		case err == nil:
 			wait = 0
@@ -193,9 +193,10 @@ func (t *Tunnel) acceptFrom(socket net.Listener) {
 	}
 }
 
-// acceptWithRoom leaves connections in the queue of the listener as long as they would take the last descriptors.
-func acceptWithRoom(socket net.Listener) (net.Conn, error) {
-	if crowded(socket) {
+// next takes a connection in. Those that would take the last descriptors stay in the queue of the listener until others
+// have ended; one at a time the tunnel takes in any case.
+func (t *Tunnel) next(socket net.Listener) (net.Conn, error) {
+	if t.connections.some() && crowded(socket) {
 		return nil, errCrowded
 	}
 	return socket.Accept()

@@ -60,6 +60,7 @@ func stories(dir string) testscript.Params {
 			"closes":    closes,
 			"github":    onGitHub,
 			"runner":    runner,
+			"masks":     masks,
 			"gone":      gone,
 			"terminal":  terminal,
 			"typed":     typed,

@@ -34,7 +34,8 @@ type Options struct {
 	Keys Keys
 	Demo bool // the account is culvert's own, which no other program finds by itself
 	Log  *slog.Logger
-	// Mask is told every secret that GitHub's OIDC brings, before it is used: for a log that hides what it is told. May be nil.
+	// Mask is told every secret that is fetched (GitHub's OIDC token, credentials that end), before it is used: for a log that
+	// hides what it is told. May be nil.
 	Mask func(secret string)
 	// Own are addresses that culvert itself will listen on: never used as a proxy, whatever HTTPS_PROXY says.
 	Own []netip.AddrPort

@@ -59,7 +59,7 @@ func (c *Client) configure(ctx context.Context, o Options) error {
 	if o.RoleARN != "" {
 		provider = c.roleCredentials(base, o)
 	}
-	c.credentials = sdk.NewCredentialsCache(&lasting{source: provider}, func(o *sdk.CredentialsCacheOptions) {
+	c.credentials = sdk.NewCredentialsCache(&lasting{source: provider, mask: o.Mask}, func(o *sdk.CredentialsCacheOptions) {
 		o.ExpiryWindow = expiryWindow
 	})
 	base.Credentials = c.credentials
@@ -160,13 +160,18 @@ func (c *chain) Retrieve(ctx context.Context) (sdk.Credentials, error) {
 // at a time.
 type lasting struct {
 	source sdk.CredentialsProvider
-	until  time.Time // the true end of what was handed out last; the cache moves it forward by expiryWindow
+	mask   func(secret string) // is told of those that end, which nobody else knows; may be nil
+	until  time.Time           // the true end of what was handed out last; the cache moves it forward by expiryWindow
 }
 
 func (l *lasting) Retrieve(ctx context.Context) (sdk.Credentials, error) {
 	found, err := l.source.Retrieve(ctx)
 	if err == nil {
 		l.until = found.Expires
+		if l.mask != nil && found.CanExpire {
+			l.mask(found.SecretAccessKey)
+			l.mask(found.SessionToken)
+		}
 	}
 	return found, err
 }

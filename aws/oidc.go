@@ -61,22 +61,15 @@ type webIdentity struct {
 	mask    func(secret string) // may be nil
 }
 
-func (w *webIdentity) hide(secrets ...string) {
-	if w.mask == nil {
-		return
-	}
-	for _, secret := range secrets {
-		w.mask(secret)
-	}
-}
-
 // Retrieve returns credentials of the role for an hour, STS's default.
 func (w *webIdentity) Retrieve(ctx context.Context) (sdk.Credentials, error) {
 	token, err := w.github.token(ctx, w.http)
 	if err != nil {
 		return sdk.Credentials{}, err
 	}
-	w.hide(token)
+	if w.mask != nil {
+		w.mask(token)
+	}
 	out, err := w.client.AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
 		RoleArn: &w.role, RoleSessionName: &w.session, WebIdentityToken: &token,
 	})
@@ -86,7 +79,6 @@ func (w *webIdentity) Retrieve(ctx context.Context) (sdk.Credentials, error) {
 	if out.Credentials == nil {
 		return sdk.Credentials{}, &AnswerError{Operation: "sts:AssumeRoleWithWebIdentity", Problem: "no credentials"}
 	}
-	w.hide(sdk.ToString(out.Credentials.SecretAccessKey), sdk.ToString(out.Credentials.SessionToken))
 	return sdk.Credentials{
 		AccessKeyID:     sdk.ToString(out.Credentials.AccessKeyId),
 		SecretAccessKey: sdk.ToString(out.Credentials.SecretAccessKey),

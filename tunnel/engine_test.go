@@ -158,7 +158,7 @@ func TestRemoteHostThatDoesNotResolveIsSaid(t *testing.T) {
 }
 
 func TestAHostThatTheAgentForbidsIsNotTriedAgain(t *testing.T) {
-	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{AllowLinkLocal: true}, nil)
 	tn := w.start(tunnel.Spec{Remote: tunnel.Endpoint{Host: "169.254.169.254", Port: 80}})
 	failed := w.events.await(t, tn, tunnel.Failed)
 	closed, ok := errors.AsType[*tunnel.ClosedError](failed.Err)

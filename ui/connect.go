@@ -171,6 +171,9 @@ func (d *connect) check() {
 	if _, err := parseSpan(d.keepAlive.value()); err != nil {
 		d.keepAlive.wrong = err.Error()
 	}
+	if f, err := d.forward(); err == nil && f.Remote.LinkLocal() && !d.app.o.LinkLocal {
+		d.host.wrong = "link-local: the task's metadata and credentials are there; the command line allows it with --allow-link-local"
+	}
 	if f, err := d.forward(); err == nil && f.Socket == "" && f.Local.Addr().IsValid() && !f.Local.Addr().IsLoopback() {
 		d.local.wrong = "not a loopback address: others could use the tunnel; the command line allows it with --bind " + f.Local.Addr().String()
 	}

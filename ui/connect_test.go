@@ -234,3 +234,18 @@ func TestTheDialogPrefersAContainerWhoseAgentRuns(t *testing.T) {
 		}
 	}
 }
+
+func TestTheDialogRefusesALinkLocalHost(t *testing.T) {
+	for _, allowed := range []bool{false, true} {
+		a := dialog(t, Options{LinkLocal: allowed}, "enter", "G", "up", "F")
+		clearField(t, a)
+		typed(t, a, "80")
+		d := a.dialog.(*connect)
+		d.host.edit.SetValue("169.254.0xaa02")
+		d.check()
+		if _, valid := d.valid(); valid != allowed {
+			t.Errorf("allowed %t: valid is %t, %q", allowed, valid, d.host.wrong)
+		}
+		want(t, a, "--allow-link-local") // of the field, or in the command that does the same
+	}
+}

@@ -56,7 +56,7 @@ func (a *app) consult(p *place, q aws.Query, remote tunnel.Endpoint) tea.Cmd {
 	about := aws.Target{Cluster: q.Cluster, Service: q.Service, Task: q.Task, Container: q.Container}.String()
 	d := &doctorPage{app: a, about: say.Line(strings.TrimPrefix(about, "/")) + " → " + say.Line(remote.String())}
 	d.options = doctor.Options{
-		Query: q, Spec: tunnel.Spec{Remote: remote},
+		Query: q, Spec: tunnel.Spec{Remote: remote}, AllowLinkLocal: a.o.LinkLocal,
 		Connect: func(ctx context.Context) (*aws.Client, error) {
 			if client != nil {
 				return client, nil

@@ -53,6 +53,9 @@ func (r recipe) command() string {
 	if bind := r.exposed(); bind.IsValid() {
 		add("--bind", bind.String())
 	}
+	if r.forward.Remote.LinkLocal() {
+		words = append(words, "--allow-link-local")
+	}
 	return strings.Join(words, " ")
 }
 

@@ -8,7 +8,7 @@ type Fleet struct {
 	Region   string // eu-west-1
 	Account  string // 111122223333
 	Clusters []Cluster
-	Hosts    map[string]string // private DNS: "name" or "name:port" → loopback address "127.0.0.1:port"
+	Hosts    map[string]string // private DNS: "name" or "name:port", an address too → loopback address "127.0.0.1:port"
 	Subnet   Subnet            // that the tasks are in
 	VPC      bool              // serve the demo's private hosts, and the proxy behind Proxy
 	Plan     []Step            // what happens by itself, and when
@@ -27,6 +27,7 @@ const (
 	Billing  = "vpc:billing"   // what https://billing.internal/ shows
 	Postgres = "vpc:orders-db" // what orders-db.internal:5432 answers
 	Web      = "vpc:web"       // a page that says it is fine
+	TaskRole = "vpc:task-role" // what stands for the credentials of a task at 169.254.170.2
 )
 
 // Cluster is an ECS cluster.

@@ -32,7 +32,7 @@ func (x *examination) openLine(ctx context.Context, remote tunnel.Endpoint) (*li
 	if err != nil {
 		return nil, fmt.Errorf("make a place for the examination's socket: %w", err)
 	}
-	l := &line{engine: tunnel.New(tunnel.Options{Client: x.client, Log: x.Log, Lanes: 1}), dir: dir}
+	l := &line{engine: tunnel.New(tunnel.Options{Client: x.client, Log: x.Log, Lanes: 1, AllowLinkLocal: x.AllowLinkLocal}), dir: dir}
 	var watched context.Context
 	watched, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	l.events = l.engine.Watch(watched)

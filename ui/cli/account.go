@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"culvert/aws"
 	"culvert/aws/emulator"
+	"culvert/internal/say"
 	"culvert/internal/trust"
 	"culvert/tunnel"
 )
@@ -87,8 +89,11 @@ func (acc *account) prepare(a *app) (aws.Options, error) {
 	}
 	acc.log = newLog(logTo, s.logLevel.Level)
 	options := aws.Options{Profile: s.profile, Region: s.region, Endpoint: s.endpoint, EndpointTrusted: s.endpointNamed, RoleARN: s.role, Log: acc.log}
-	if a.github != nil {
+	switch {
+	case a.github != nil:
 		options.Mask = a.github.Mask
+	case a.confidant != nil:
+		options.Mask = a.confidant.tell
 	}
 	if s.demo {
 		demo, err := startDemo(emulator.Options{Log: acc.log})
@@ -116,7 +121,7 @@ func (acc *account) close() {
 func (acc *account) engine(s *shared) *tunnel.Engine {
 	return tunnel.New(tunnel.Options{
 		Client: acc.client, Log: acc.log, Journal: acc.journal,
-		Lanes: int(s.lanes), MessageSize: s.messageSize, UploadRate: s.uploadRate,
+		Lanes: int(s.lanes), MessageSize: s.messageSize, UploadRate: s.uploadRate, AllowLinkLocal: s.linkLocal,
 	})
 }
 
@@ -134,7 +139,18 @@ func (acc *account) roots() *x509.CertPool {
 }
 
 func newLog(w io.Writer, level slog.Level) *slog.Logger {
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+	return slog.New(slog.NewTextHandler(logLines{w}, &slog.HandlerOptions{Level: level}))
+}
+
+// logLines makes what is logged safe to show, as all the rest: the handler, which writes a line at a time, quotes most of
+// what could act, but not all.
+type logLines struct{ to io.Writer }
+
+func (l logLines) Write(line []byte) (int, error) {
+	if _, err := io.WriteString(l.to, say.Line(string(bytes.TrimSuffix(line, []byte("\n"))))+"\n"); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }
 
 // demoAccount is the embedded account, with the certificate of its private authority in a file for other programs.

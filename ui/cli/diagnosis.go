@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"runtime"
@@ -210,14 +209,7 @@ func (d diagnosis) json() (string, error) {
 		}
 		out.Checks = append(out.Checks, c)
 	}
-	var text strings.Builder
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false) // remedies hold < and & that are to be pasted
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(out); err != nil {
-		return "", fmt.Errorf("encode the report: %w", err)
-	}
-	return text.String(), nil
+	return say.JSON(out, "  ")
 }
 
 // save writes the whole report to a file that only this user can read.

@@ -45,7 +45,7 @@ func (a *app) doctor() *cobra.Command {
 		},
 	}
 	cmd.Flags().AddFlagSet(c.aim.flags())
-	cmd.Flags().AddFlagSet(c.forwards.flags())
+	cmd.Flags().AddFlagSet(c.forwards.flags(&a.shared))
 	cmd.Flags().AddFlagSet(c.flags())
 	a.completeTargets(cmd, &c.aim)
 	cmd.AddCommand(a.doctorPolicy())
@@ -85,6 +85,9 @@ func (v *probesValue) Set(s string) error {
 // examine runs the checks and shows what they came to.
 func (a *app) examine(ctx context.Context, c *consultation, args []string) error {
 	options, err := a.examination(c, args)
+	if err == nil {
+		err = c.reach(options)
+	}
 	if err != nil {
 		return err
 	}
@@ -100,6 +103,7 @@ func (a *app) examine(ctx context.Context, c *consultation, args []string) error
 		acc.client, err = aws.Connect(ctx, connect)
 		return acc.client, err
 	}
+	options.AllowLinkLocal = a.shared.linkLocal
 	shown := a.progress(doctor.Checks(options))
 	found := doctor.Run(ctx, options, shown.take)
 	shown.stop()
@@ -125,6 +129,17 @@ func (a *app) examine(ctx context.Context, c *consultation, args []string) error
 		return &headless.EndError{Code: exitUnhealthy}
 	}
 	return nil
+}
+
+// reach refuses what leads to link-local hosts, as the engine would: the forward, a saved one too, and the probes that go
+// there without a proxy.
+func (c *consultation) reach(o doctor.Options) error {
+	for _, probe := range o.Probes {
+		if err := c.forwards.reach(tunnel.Endpoint{Host: probe.Hostname()}); err != nil {
+			return err
+		}
+	}
+	return c.forwards.reach(o.Spec.Remote)
 }
 
 // examination turns the flags, or a saved tunnel, into what the doctor looks at.

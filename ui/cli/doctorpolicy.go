@@ -2,9 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -77,14 +74,7 @@ func (a *app) printPolicies(ctx context.Context, aim *aim, remote, browse bool, 
 	case "task":
 		shown = aws.TaskRolePolicy()
 	}
-	var text strings.Builder
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(shown); err != nil {
-		return fmt.Errorf("encode the policies: %w", err)
-	}
-	return a.write(text.String())
+	return a.writeJSON(shown)
 }
 
 // aboutEndEarlier says whose sessions the statement EndEarlier is about, or why it is left out: it needs a role's id.

@@ -94,5 +94,6 @@ func isUsage(err error) bool {
 	_, isForm := errors.AsType[*tunnel.FormError](err)
 	_, isTarget := errors.AsType[*aws.TargetFormError](err)
 	_, isContradiction := errors.AsType[*aws.ContradictionError](err)
-	return isUsage || isSetting || isConfig || isForm || isTemplate || isName || isTarget || isContradiction
+	_, isHost := errors.AsType[*tunnel.LinkLocalError](err)
+	return isUsage || isSetting || isConfig || isForm || isTemplate || isName || isTarget || isContradiction || isHost
 }

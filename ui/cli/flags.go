@@ -27,6 +27,7 @@ type shared struct {
 	logFile, config                 string
 	refresh                         time.Duration
 	readOnly                        bool
+	linkLocal                       bool // of the commands that forward, see forwards
 
 	keys  map[string][]string // of the interface, from the config files
 	mouse *bool               // nil: the files say nothing

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -72,15 +73,18 @@ type forwards struct {
 	remoteHost string
 	localPort  uint16
 	bind       addrValue
+	linkLocal  *bool // in shared: the engine wants to know as well
 }
 
-func (f *forwards) flags() *pflag.FlagSet {
+func (f *forwards) flags(s *shared) *pflag.FlagSet {
+	f.linkLocal = &s.linkLocal
 	set := pflag.NewFlagSet("forward", pflag.ContinueOnError)
 	set.StringArrayVarP(&f.forms, "forward", "L", nil, "`FORM` of a forward, repeatable: 3128, 8080:3128, 127.0.0.1:8080:3128, 15432:db.internal:5432, /run/x.sock:5432")
 	set.Var(portValue{&f.remotePort, 1}, "remote-port", "port to forward to, instead of -L")
 	set.StringVar(&f.remoteHost, "remote-host", "", "`HOST` that the task reaches, for --remote-port")
 	set.Var(portValue{&f.localPort, 0}, "local-port", "port to listen on, for --remote-port; 0 is any (default the remote port's number if free)")
 	set.Var(&f.bind, "bind", "address to listen on where a form names none (default 127.0.0.1 and ::1)")
+	set.BoolVar(f.linkLocal, "allow-link-local", false, "let remote hosts be link-local addresses: the task's metadata and its role's credentials")
 	return set
 }
 
@@ -106,7 +110,7 @@ func (f *forwards) parse() ([]tunnel.Forward, error) {
 		return nil, usage("pass -L PORT, for instance -L 3128 for a Squid in the task", "nothing to forward")
 	}
 	for i := range parsed {
-		if err := f.listen(&parsed[i]); err != nil {
+		if err := errors.Join(f.reach(parsed[i].Remote), f.listen(&parsed[i])); err != nil {
 			return nil, err
 		}
 	}
@@ -133,6 +137,14 @@ func (f *forwards) inFull() ([]tunnel.Forward, error) {
 		return nil, &settingError{source: "--remote-host", advice: "give the name or IP address of a host that the task reaches", err: err}
 	}
 	return []tunnel.Forward{p}, nil
+}
+
+// reach refuses a link-local host, unless the flag allows it: a *tunnel.LinkLocalError. A config file has no such word.
+func (f *forwards) reach(e tunnel.Endpoint) error {
+	if e.LinkLocal() && !*f.linkLocal {
+		return &tunnel.LinkLocalError{Host: e.Host}
+	}
+	return nil
 }
 
 // listen settles the address of a forward.

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -74,11 +73,7 @@ func (a *app) printList(ctx context.Context, what string, aim *aim) error {
 		}
 	}
 	if a.shared.output == outputJSON {
-		text, err := json.MarshalIndent(l, "", "  ")
-		if err != nil {
-			return fmt.Errorf("encode list: %w", err)
-		}
-		return a.write(string(text) + "\n")
+		return a.writeJSON(l)
 	}
 	for _, gap := range l.Gaps {
 		a.noticef("not listed: %s; remedy: %s", gap.Error, gap.Remedy)

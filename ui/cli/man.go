@@ -1,16 +1,14 @@
 package cli
 
 import (
-	"errors"
+	"bytes"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
 
-	"culvert/internal/trust"
+	"culvert/internal/tree"
 )
 
 // man writes the manual.
@@ -29,10 +27,7 @@ func (a *app) man() *cobra.Command {
 				}
 				return nil
 			}
-			if err := os.MkdirAll(args[0], 0o755); err != nil { //nolint:gosec // manual pages are for everybody
-				return fmt.Errorf("write the manual: %w", err)
-			}
-			if err := pages(root, *header, args[0]); err != nil {
+			if err := writeManuals(root, header, args[0]); err != nil {
 				return fmt.Errorf("write the manual: %w", err)
 			}
 			return nil
@@ -40,20 +35,28 @@ func (a *app) man() *cobra.Command {
 	}
 }
 
-// pages writes the pages of a command and of those below it.
-func pages(cmd *cobra.Command, header doc.GenManHeader, dir string) error {
-	for _, below := range cmd.Commands() {
-		if !below.IsAvailableCommand() || below.IsAdditionalHelpTopicCommand() {
-			continue
-		}
-		if err := pages(below, header, dir); err != nil {
-			return err
-		}
-	}
-	file, err := trust.Create(filepath.Join(dir, strings.ReplaceAll(cmd.CommandPath(), " ", "-")+".1"))
+// writeManuals writes a page for each command, as doc.GenManTree does, but through no link.
+func writeManuals(root *cobra.Command, header *doc.GenManHeader, dir string) error {
+	to, err := tree.Open(dir)
 	if err != nil {
 		return err
 	}
-	err = doc.GenMan(cmd, &header, file)
-	return errors.Join(err, file.Chmod(0o644), file.Close())
+	defer to.Close() //nolint:errcheck // a directory that was only looked at
+	for commands := []*cobra.Command{root}; len(commands) > 0; commands = commands[1:] {
+		cmd := commands[0]
+		for _, c := range cmd.Commands() {
+			if c.IsAvailableCommand() && !c.IsAdditionalHelpTopicCommand() {
+				commands = append(commands, c)
+			}
+		}
+		var page bytes.Buffer
+		own := *header // GenMan completes it
+		if err := doc.GenMan(cmd, &own, &page); err != nil {
+			return err
+		}
+		if err := to.Put(strings.ReplaceAll(cmd.CommandPath(), " ", "-")+"."+header.Section, page.Bytes()); err != nil {
+			return err
+		}
+	}
+	return nil
 }

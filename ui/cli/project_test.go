@@ -92,10 +92,10 @@ func TestRemediesAreWordsOfAShell(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "$(touch x) ; y")
-	tree(t, path, map[string]string{".culvert.yaml": "profile: x\n"})
+	lay(t, path, map[string]string{".culvert.yaml": "profile: x\n"})
 	_, err = readProject(path)
 	mustRefuse(t, err, "--config '"+path+"/.culvert.yaml' to say yes")
-	tree(t, path+"/2", map[string]string{".culvert.yaml -> x": ""})
+	lay(t, path+"/2", map[string]string{".culvert.yaml -> x": ""})
 	_, err = readProject(path + "/2")
 	mustRefuse(t, err, "--config '"+path+"/2/.culvert.yaml' (or")
 }
@@ -143,8 +143,8 @@ func TestAProjectTakesNoNameOfTheUsers(t *testing.T) {
 	}
 }
 
-// tree makes files below a directory; a name that ends in "/" is a directory, "a -> b" a link.
-func tree(t *testing.T, dir string, files map[string]string) {
+// lay makes files below a directory; a name that ends in "/" is a directory, "a -> b" a link.
+func lay(t *testing.T, dir string, files map[string]string) {
 	t.Helper()
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		from, to, isLink := strings.Cut(name, " -> ")
@@ -193,8 +193,8 @@ func TestWhereAProjectFileIsLookedFor(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			tree(t, dir, test.files)
-			tree(t, dir, map[string]string{".git/": ""}) // nothing above the test has a say
+			lay(t, dir, test.files)
+			lay(t, dir, map[string]string{".git/": ""}) // nothing above the test has a say
 			t.Setenv("HOME", filepath.Join(dir, "home"))
 			t.Setenv("USERPROFILE", filepath.Join(dir, "home"))
 			got := ""
@@ -221,7 +221,7 @@ func TestAProjectsSocketsStayInItsOwnPlaces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tree(t, dir, map[string]string{
+	lay(t, dir, map[string]string{
 		"src/.culvert.yaml": "", "src/run/": "", "src/sub/": "", "elsewhere/": "", "runtime/culvert/": "", "src/out -> ../elsewhere": "",
 		"src/to-runtime -> ../runtime": "", "src/nowhere -> ../nothing": "", "src/in -> run": "", "src-2/": "",
 	})

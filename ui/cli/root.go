@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"culvert/internal/say"
 	"culvert/ui/headless"
 )
 
@@ -42,7 +43,8 @@ type app struct {
 	shared shared
 	github *headless.GitHub // nil elsewhere
 
-	noticed []string // what noticeOrigin has said
+	noticed   []string   // what noticeOrigin has said
+	confidant *confidant // of the process in the background, which has no github; nil elsewhere
 }
 
 const about = `culvert finds tasks in Amazon ECS and carries TCP connections to them over Session Manager sessions: to a port
@@ -85,7 +87,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.Flags().BoolVar(&isHeadless, "headless", false, "no screen: open the forwards, prove them ready, print events until a signal")
 	root.Flags().AddFlagSet(aim.flags())
-	root.Flags().AddFlagSet(forwards.flags())
+	root.Flags().AddFlagSet(forwards.flags(&a.shared))
 	root.Flags().AddFlagSet(behind.flags())
 	root.PersistentFlags().AddFlagSet(a.shared.flags())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -135,6 +137,15 @@ func (a *app) write(text string) error {
 		return fmt.Errorf("write output: %w", err)
 	}
 	return nil
+}
+
+// writeJSON prints v to stdout over several lines.
+func (a *app) writeJSON(v any) error {
+	text, err := say.JSON(v, "  ")
+	if err != nil {
+		return err
+	}
+	return a.write(text)
 }
 
 // isQuit reports whether a context was ended by the user's "q".

@@ -103,6 +103,7 @@ func (a *app) usualOptions(ctx context.Context, s *screenAccount) ui.Options {
 		ReadOnly:  a.shared.readOnly,
 		Refresh:   a.shared.refresh,
 		KeepAlive: a.shared.keepAlive,
+		LinkLocal: a.shared.linkLocal,
 		Demo:      a.shared.demo,
 		Saved:     a.shared.saved.forScreen(),
 		Save:      a.shared.save,

@@ -46,11 +46,11 @@ func (a *app) up() *cobra.Command {
 		},
 	}
 	cmd.Flags().AddFlagSet(u.aim.flags())
-	cmd.Flags().AddFlagSet(u.forwards.flags())
+	cmd.Flags().AddFlagSet(u.forwards.flags(&a.shared))
 	cmd.Flags().AddFlagSet(u.flags())
 	a.completeTargets(cmd, &u.aim)
 	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return a.savedWords(), cobra.ShellCompDirectiveNoFileComp
+		return offered(a.savedWords())
 	}
 	return cmd
 }
@@ -172,7 +172,7 @@ func (u *up) wanted(a *app, words []string) ([]headless.Forward, error) {
 			a.noticeOrigin(saved)
 		}
 		forward := saved.forward
-		if err := u.forwards.listen(&forward); err != nil {
+		if err := errors.Join(u.forwards.reach(forward.Remote), u.forwards.listen(&forward)); err != nil {
 			return nil, fmt.Errorf("tunnel %s of %s: %w", name, saved.file, err)
 		}
 		spec := forward.Spec(aws.Target{})
@@ -314,6 +314,7 @@ func (a *app) ensure(ctx context.Context, dir control.Dir, r request) (control.S
 	}
 	end := a.github.Group(a.Stderr, "culvert: open the tunnels of "+r.name)
 	defer end()
+	defer started.hear()
 	return a.awaitReady(ctx, dir, r.name, started)
 }
 

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -103,11 +102,7 @@ func (a *app) versionText(withPaths bool) (string, error) {
 		r.Paths, r.InForce = &p, a.shared.inForce
 	}
 	if a.shared.output == outputJSON {
-		text, err := json.Marshal(r)
-		if err != nil {
-			return "", fmt.Errorf("encode version: %w", err)
-		}
-		return string(text) + "\n", nil
+		return say.JSON(r, "")
 	}
 	if withPaths {
 		var text strings.Builder

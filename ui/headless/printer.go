@@ -1,8 +1,6 @@
 package headless
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -26,24 +24,16 @@ const (
 )
 
 func (p *printer) event(event any) {
-	line := []byte(p.text(event))
+	line := p.text(event) + "\n"
 	if p.json {
 		var err error
-		if line, err = encode(event); err != nil {
-			line = []byte(strconv.Quote(err.Error())) // events are of plain types: this does not happen
+		if line, err = say.JSON(event, ""); err != nil {
+			line = strconv.Quote(err.Error()) + "\n" // events are of plain types: this does not happen
 		}
 	}
 	_, isTraffic := event.(trafficEvent)
 	_, isConnection := event.(connectionEvent)
-	p.put(append(line, '\n'), isTraffic || isConnection)
-}
-
-func encode(event any) ([]byte, error) {
-	line, err := json.Marshal(event)
-	if err != nil {
-		return nil, fmt.Errorf("encode event: %w", err)
-	}
-	return bytes.ReplaceAll(line, []byte("##["), []byte(`##\u005b`)), nil
+	p.put([]byte(line), isTraffic || isConnection)
 }
 
 func (p *printer) text(event any) string {

@@ -1,57 +1,89 @@
-# The two that matter: `make quick` while you work, `make test` before you hand it on.
+# `make quick` while you work, `make test` before you hand it on, `make check` before it is merged.
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
 MAKEFLAGS   += --no-print-directory
 
-GOLANGCI   := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-GORELEASER := github.com/goreleaser/goreleaser/v2@v2.16.0
-SYFT       := github.com/anchore/syft/cmd/syft@v1.52.0
+GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GORELEASER  := github.com/goreleaser/goreleaser/v2@v2.16.0
+SYFT        := github.com/anchore/syft/cmd/syft@v1.52.0
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-FUZZTIME ?= 3s
+FUZZTIME ?= 10s
 TARGETS  := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
-# Tests that miss a part of their proof write their name here; `make test` ends with the list.
-export CULVERT_NOT_RUN := $(CURDIR)/.cache/not-run
+# What misses a part of its proof writes its name here; `make test` and `make check` end with the list.
+NOT_RUN := $(CURDIR)/.cache/not-run
+test check: export CULVERT_NOT_RUN := $(NOT_RUN)
 
-.PHONY: test quick install fmt vet lint race timings fuzz build bench capacity cross release-check release picture summary
+# say: a line for each step, with the time of day.
+say := printf '\n%(%T)T  %s\n' -1
 
-## test: everything, within 15 minutes on two cores; installs what it needs. The tests wait more than they compute, so
-## the other systems' builds take what they leave of the processor.
-test: install fmt vet lint
-	@set -m; nice -n 19 $(MAKE) cross release-config >.cache/builds.log 2>&1 </dev/null & builds=$$!; set +m; \
-	trap 'kill -- -$$builds 2>/dev/null || true' EXIT; \
-	$(MAKE) race timings fuzz; \
-	wait $$builds || { cat .cache/builds.log; exit 1; }; cat .cache/builds.log; \
-	$(MAKE) summary
+.PHONY: test check quick install fmt vet short race race-longest race-others timings cross fuzz judges lint release-config \
+	vulnerabilities build bench capacity release-check release picture
 
-## quick: within a minute
-quick: fmt vet
-	go test -short -p 8 ./... # the tests wait more than they compute
+## test: does it work here? All tests, the quickest first; 15 minutes at the most on two cores with empty caches. Builds
+## no program of others but the session-manager-plugin, whose source is among culvert's own modules.
+test:
+	@mkdir -p .cache && : >"$(NOT_RUN)"
+	@for step in fmt install vet short race timings; do $(MAKE) $$step; done
+	@$(say) "make test: passed: format, vet, all tests with the race detector, the limits of the screen's time and memory. Not run:"
+	@sort -u "$(NOT_RUN)" | sed 's/^/  /'
+	@echo "  make check: golangci-lint, builds for $(words $(TARGETS)) systems, fuzzing, the release configuration"
+
+## check: all the rest, which is not about this machine; half an hour on two cores with empty caches, as linters,
+## OpenTofu and goreleaser are built from source.
+check:
+	@mkdir -p .cache && : >"$(NOT_RUN)"
+	@for step in install cross fuzz lint judges release-config; do $(MAKE) $$step; done
+	@$(say) "make check: passed: builds for $(words $(TARGETS)) systems, fuzz targets ($(FUZZTIME) each), lint, Terraform, the release configuration. Not run:"
+	@sort -u "$(NOT_RUN)" | sed 's/^/  /'
+	@echo "  make release-check: a whole release, known vulnerabilities"
+	@echo "  make bench, make capacity: measurements"
+
+## quick: a minute
+quick: fmt vet short
 
 install:
-	@mkdir -p .cache && : > "$(CULVERT_NOT_RUN)"
+	@$(say) "install: programs that culvert is proved with, as Debian packages, where they are missing"
 	@.ci/install
-	@nice .ci/tofu >.cache/tofu.log 2>&1 </dev/null & # minutes, once per machine: the tests that need it wait for it
 
 fmt:
-	@echo "gofmt"; wrong=$$(gofmt -l .); [ -z "$$wrong" ] || { echo "not formatted:"; echo "$$wrong"; exit 1; }
+	@$(say) "gofmt: is everything formatted?"
+	@wrong=$$(gofmt -l .); [ -z "$$wrong" ] || { echo "not formatted:"; echo "$$wrong"; exit 1; }
 
 vet:
-	go vet ./...
+	@$(say) "go vet: downloads the modules and compiles them, which takes a minute or two the first time"
+	@go vet ./...
 
-lint:
-	@echo "golangci-lint"; .ci/tool $(GOLANGCI) run
+short:
+	@$(say) "go test -short: the tests that need nothing else and take no time"
+	@go test -short -vet=off -p 8 ./... # they wait more than they compute
 
+# More of them at a time than there are processors, as most of them wait.
+RACE := go test -race -count=1 -vet=off -timeout 20m -parallel 4
+
+## race: all tests with the race detector. The package with the longest runs beside the others, which print as they end.
 race:
-	go test -race -count=1 -timeout 20m -p 3 ./tunnel ./... # the longest first
+	@$(say) "go build -race: the same again for the race detector, which takes two minutes the first time"
+	@go build -race ./...
+	@$(say) "go test -race: all tests, some minutes; tunnel, the longest, beside all others"
+	@$(MAKE) -j2 -k race-longest race-others
+
+race-longest:
+	@$(RACE) ./tunnel
+
+race-others:
+	@$(RACE) -p 2 $$(go list ./ui/... ./internal/... ./aws/... ./... | grep -vx culvert/tunnel)
 
 ## timings: the limits on the screen's time and memory, which mean nothing with -race
 timings:
-	go test -count=1 -run 'Screen(IsQuick|Takes)|FitsIntoMemory' ./ui
+	@$(say) "go test: the limits of the screen's time and memory, without the race detector and with the machine to itself"
+	@go test -count=1 -vet=off -run 'Screen(IsQuick|Takes)|FitsIntoMemory' ./ui
 
 ## fuzz: every fuzz target for FUZZTIME; make fuzz FUZZTIME=10m looks for more
 fuzz:
+	@$(say) "go test -fuzz: every fuzz target for $(FUZZTIME)"
 	@.ci/fuzz $(FUZZTIME)
 
 build:
@@ -70,20 +102,34 @@ QUICKLY := -gcflags='all=-N -l'
 
 ## cross: vets and builds for the systems that are released
 cross:
-	@echo "build this system's"; go build -o /dev/null ./...
+	@$(say) "go build: this system"; go build -o /dev/null ./...
 	@for target in $(filter-out $(shell go env GOOS)/$(shell go env GOARCH),$(TARGETS)); do \
-		echo "build $$target"; \
+		$(say) "go vet, go build: $$target"; \
 		export GOOS=$${target%/*} GOARCH=$${target#*/} CGO_ENABLED=0 GOFLAGS=-trimpath; \
 		go vet $(QUICKLY) ./...; \
 		go build $(QUICKLY) -buildvcs=false -o /dev/null ./...; \
 	done
 
+lint:
+	@$(say) "golangci-lint: every linter but those that .golangci.yml gives a reason against"
+	@.ci/tool $(GOLANGCI) run
+
+## judges: the tests whose judge is a linter or OpenTofu; the others of their packages run once more
+judges:
+	@$(say) "go test: the tests that make test left out: OpenTofu, actionlint, cfn-lint, govulncheck"
+	@CULVERT_CHECK=1 $(RACE) ./internal/need $$(grep -rlE --include='*_test.go' 'need\.(CheckOnly|Terraforms|Tool)\(' . | xargs -n1 dirname | sort -u)
+
 release-config:
-	@echo "goreleaser check"; .ci/tool $(GORELEASER) check --quiet
+	@$(say) "goreleaser check: the release configuration"
+	@.ci/tool $(GORELEASER) check --quiet
 
 ## release-check: a release without its publication, three minutes once its tools are built; a job of its own in CI
 release-check:
-	@.ci/release-check $(GORELEASER) $(SYFT)
+	@.ci/release-check $(GORELEASER) $(SYFT) $(GOVULNCHECK)
+
+## vulnerabilities: what the Go vulnerability database knows of culvert's modules and calls; a part of release-check
+vulnerabilities:
+	@.ci/vulnerabilities $(GOVULNCHECK)
 
 ## release: publishes the tag that is checked out; for .github/workflows/release.yml
 release:
@@ -92,10 +138,3 @@ release:
 ## picture: makes docs/picture.svg anew, from the real screen
 picture:
 	@.ci/picture
-
-summary:
-	@if [ -s "$(CULVERT_NOT_RUN)" ]; then \
-		echo "make test: passed, but not everything could be run. Not run:"; sort -u "$(CULVERT_NOT_RUN)" | sed 's/^/  /'; \
-	else \
-		echo "make test: passed, nothing left out: format, vet, lint, tests with -race, fuzz targets ($(FUZZTIME) each), builds for $(words $(TARGETS)) targets, release configuration"; \
-	fi

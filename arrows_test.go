@@ -21,7 +21,7 @@ func arrows() map[string][]string {
 	return map[string][]string{
 		"":               {"ui/cli", "ui", "ui/headless", "tunnel", "aws", "aws/emulator"},
 		"ui/control":     {"internal/say", "internal/flock"}, // what `culvert up` holds, for all faces
-		"ui/cli":         {"ui", "ui/headless", "ui/control", "tunnel", "tunnel/doctor", "aws", "aws/emulator", "deploy", "internal/say", "internal/near"},
+		"ui/cli":         {"ui", "ui/headless", "ui/control", "tunnel", "tunnel/doctor", "aws", "aws/emulator", "deploy", "internal/say", "internal/near", "internal/trust", "internal/tree"},
 		"ui":             {"ui/control", "tunnel", "tunnel/doctor", "aws", "internal/say"},
 		"ui/headless":    {"ui/control", "tunnel", "tunnel/doctor", "aws", "internal/say"},
 		"tunnel/doctor":  {"tunnel", "aws", "internal/say"},
@@ -29,13 +29,15 @@ func arrows() map[string][]string {
 		"aws":            {"internal/say", "internal/near"},
 		"aws/wire":       {},
 		"aws/emulator":   {"aws/wire"}, // it must not share the reliability code that it exists to test
-		"deploy":         {},
+		"deploy":         {"internal/tree"},
 		"deploy/action":  {}, // scripts, and the tests that run them
 		"bench":          {"aws", "aws/emulator", "tunnel", "internal/need"},
 		"bench/capacity": {}, // nothing but a test
 		"internal/say":   {}, // how every layer talks to people
 		"internal/near":  {},
 		"internal/flock": {},
+		"internal/trust": {},
+		"internal/tree":  {},
 		"internal/need":  {}, // for tests alone
 	}
 }

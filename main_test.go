@@ -45,6 +45,7 @@ func stories(dir string) testscript.Params {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"account":   account,
 			"caller":    callerOf,
+			"role":      roleOf,
 			"fault":     fault,
 			"sessions":  sessions,
 			"exits":     exits,
@@ -59,6 +60,7 @@ func stories(dir string) testscript.Params {
 			"closes":    closes,
 			"github":    onGitHub,
 			"runner":    runner,
+			"masks":     masks,
 			"gone":      gone,
 			"terminal":  terminal,
 			"typed":     typed,
@@ -139,7 +141,7 @@ func account(ts *testscript.TestScript, _ bool, args []string) {
 
 // fault changes the account while the story goes on.
 //
-//	fault deny ACTION | heal | expire | renew | nothing-listens PORT | close-clients | start-agent SERVICE
+//	fault deny ACTION | heal | expire | renew | nothing-listens PORT | close-clients | short-keys | start-agent SERVICE
 func fault(ts *testscript.TestScript, _ bool, args []string) {
 	e := storyOf(ts).account
 	switch args[0] {
@@ -162,6 +164,8 @@ func fault(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	case "close-clients": // as the service does every hour
 		e.CloseClientLeg(1000)
+	case "short-keys": // a role's are renewed for each call
+		e.Fault(func(f *emulator.Faults) { f.RoleLife = time.Minute })
 	case "start-agent":
 		for _, id := range e.Tasks("automation", args[1]) {
 			ts.Check(e.SetAgent(id, "RUNNING", ""))

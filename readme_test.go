@@ -24,6 +24,7 @@ func commands() map[string]func(*testing.T, *reader) {
 	return map[string]func(*testing.T, *reader){
 		"go run . demo": staysUntil("curl -x http://", "demo"),
 		"make test":     makeKnows("test"), // it is what runs this
+		"make check":    makeKnows("check"),
 		"make quick":    makeKnows("quick"),
 		"make capacity": makeKnows("capacity"), // a quarter of an hour; its small form is part of make test
 

@@ -4,6 +4,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -27,6 +28,31 @@ func onGitHub(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Setenv("ACTIONS_ID_TOKEN_REQUEST_URL", requestURL)
 		ts.Setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", token)
 	}
+}
+
+// masks wants the runner to be told that many secrets in a log, each once, and none of them in another line of it. The file
+// "secrets" has them.
+//
+//	masks LOG NUMBER
+func masks(ts *testscript.TestScript, _ bool, args []string) {
+	const command = "::add-mask::"
+	var secrets, others []string
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		if secret, ok := strings.CutPrefix(strings.TrimSpace(line), command); ok {
+			secrets = append(secrets, secret)
+		} else {
+			others = append(others, line)
+		}
+	}
+	if strconv.Itoa(len(secrets)) != args[1] {
+		ts.Fatalf("%d secrets are masked, want %s", len(secrets), args[1])
+	}
+	for i, secret := range secrets {
+		if len(secret) < 8 || slices.Contains(secrets[:i], secret) || strings.Contains(strings.Join(others, ""), secret) {
+			ts.Fatalf("%q is no secret, is masked twice, or is shown", secret)
+		}
+	}
+	ts.Check(os.WriteFile(ts.MkAbs("secrets"), []byte(strings.Join(secrets, "\n")+"\n"), 0o600))
 }
 
 // runner reads a file of the runner as the runner does (its grammar: platform facts 1.4), and looks at one name in it.

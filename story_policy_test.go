@@ -30,6 +30,26 @@ func callerOf(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("AWS_SECRET_ACCESS_KEY", secret)
 }
 
+// roleOf makes a policy file all that a role may do, without one of its statements where one is named.
+//
+//	role NAME FILE [WITHOUT]
+func roleOf(ts *testscript.TestScript, _ bool, args []string) {
+	text, err := os.ReadFile(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if len(args) > 2 {
+		var p aws.Policy
+		ts.Check(json.Unmarshal(text, &p))
+		n := len(p.Statement)
+		p.Statement = slices.DeleteFunc(p.Statement, func(s aws.Statement) bool { return s.Sid == args[2] })
+		if len(p.Statement) == n {
+			ts.Fatalf("the policy has no statement %s", args[2])
+		}
+		text, err = json.Marshal(p)
+		ts.Check(err)
+	}
+	ts.Check(storyOf(ts).account.Attach("role/"+args[0], text))
+}
+
 // lacking is a policy without an action or a resource, which it must have.
 func lacking(ts *testscript.TestScript, text []byte, missing string) []byte {
 	var p aws.Policy

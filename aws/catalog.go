@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ type Catalog struct {
 	Clusters []Cluster
 	Taken    time.Time
 	Gaps     []error // what could not be looked at, each with its remedy; the rest of the catalog stands
+	Shell    Shell   // that commands about the account are written with
 }
 
 // Cluster is an ECS cluster with what runs in it.
@@ -29,6 +31,8 @@ type Service struct {
 	Desired, Running, Pending  int
 	ExecEnabled                bool // of the service; a task started before it was switched on still has it off
 	LaunchType                 string
+	Controller                 string   // of its deployments: ECS, CODE_DEPLOY, EXTERNAL
+	Scheduling                 string   // REPLICA, DAEMON
 	TaskDefinition             string   // ARN
 	Deploying                  bool     // more than one deployment is under way
 	Deployment                 string   // id of the PRIMARY one, as in Task.Deployment
@@ -54,6 +58,7 @@ type Task struct {
 	StoppedReason             string
 	Deployment                string // that started it; empty when no service did
 	Containers                []Container
+	Origin                    Origin // what starts tasks like it
 }
 
 // Container is one container of a task.
@@ -61,7 +66,8 @@ type Container struct {
 	Name, RuntimeID, Status, Health string
 	Reason                          string // why it stopped or does not start, with its exit code
 	Agent                           Agent
-	Ports                           []Port // from the task definition
+	Suspect                         Suspect // what the task definition says against the agent, where it is known
+	Ports                           []Port  // from the task definition
 }
 
 // Agent is the ExecuteCommandAgent of a container: it carries the sessions.
@@ -83,9 +89,20 @@ type Port struct {
 // beginning of its id. A task without a container is completed when it has but one. It returns a *NotFoundError or an
 // *AmbiguousError that list candidates.
 func (c *Catalog) Find(name string) (Target, error) {
-	if strings.HasPrefix(name, "arn:") {
+	t, err := c.resolve(name)
+	if missing, ok := errors.AsType[*NotFoundError](err); ok {
+		missing.Shell = c.Shell
+	}
+	return t, err
+}
+
+func (c *Catalog) resolve(name string) (Target, error) {
+	if isARN(name) {
 		t, err := ParseTarget(name)
 		if err != nil {
+			return Target{}, err
+		}
+		if err := c.holds(t); err != nil {
 			return Target{}, err
 		}
 		name = t.String()
@@ -99,6 +116,21 @@ func (c *Catalog) Find(name string) (Target, error) {
 		return Target{}, &NotFoundError{Kind: "cluster", Name: parts[0], Near: near.Names(parts[0], c.clusterNames(), maxNear)}
 	}
 	return c.Clusters[i].find(parts[1:])
+}
+
+// holds makes sure that a target written as an ARN is of the account and region that the catalog is of, as the ARNs of its
+// clusters tell it.
+func (c *Catalog) holds(t Target) error {
+	for _, k := range c.Clusters {
+		ref, err := parseARN(k.ARN)
+		if err == nil && ref.Home.differs(t.Home) {
+			return &ElsewhereError{
+				ARN: t.Home.ARN, Partition: t.Home.Partition, Account: t.Home.Account, Region: t.Home.Region,
+				HerePartition: ref.Home.Partition, HereAccount: ref.Home.Account, HereRegion: ref.Home.Region,
+			}
+		}
+	}
+	return nil
 }
 
 // findAlone looks for a service, then for a task, in every cluster.

@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"regexp"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -23,12 +25,17 @@ import (
 // Options say which account and region to use, and how.
 type Options struct {
 	Profile, Region string
-	Endpoint        string // overrides every service's endpoint, as AWS_ENDPOINT_URL does
+	Endpoint        string // of every service whose requests are signed; for the others see EndpointTrusted
+	// EndpointTrusted says that the user named Endpoint for this run, on the command line or in the environment: then STS is
+	// told web identity tokens there too. One from a file is not told them: whoever has such a token is its bearer.
+	EndpointTrusted bool
 	RoleARN         string // assumed through GitHub's OIDC token where that environment is there, else through STS
 	// Keys are used as they are: no profile, file or environment is looked at. For the demo account.
 	Keys Keys
+	Demo bool // the account is culvert's own, which no other program finds by itself
 	Log  *slog.Logger
-	// Mask is told every secret that GitHub's OIDC brings, before it is used: for a log that hides what it is told. May be nil.
+	// Mask is told every secret that is fetched (GitHub's OIDC token, credentials that end), before it is used: for a log that
+	// hides what it is told. May be nil.
 	Mask func(secret string)
 	// Own are addresses that culvert itself will listen on: never used as a proxy, whatever HTTPS_PROXY says.
 	Own []netip.AddrPort
@@ -38,16 +45,20 @@ type Options struct {
 type Client struct {
 	log             *slog.Logger
 	region, profile string
+	shell           Shell
 	github          github
+	roleSession     string // the name of the sessions of every role that is assumed here, unless the user has named them
 	proxies         *proxies
 	config          sdk.Config
 	chain           *chain
 	credentials     *sdk.CredentialsCache
 	definitions     definitions
 	calls           chan struct{} // one slot per call in flight while listing
+	endpointURL     string        // Options.Endpoint
 	overridden      bool          // the SSM endpoint
 	skew            atomic.Int64  // how far AWS's clock is ahead of ours, in nanoseconds
 	account         atomic.Pointer[string]
+	identity        atomic.Pointer[Identity] // as STS told it last
 
 	ecs *ecs.Client
 	ssm *ssm.Client
@@ -63,7 +74,7 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if err := checkEndpoint(o.Endpoint); err != nil {
+	if err := CheckEndpoint(o.Endpoint); err != nil {
 		return nil, err
 	}
 	c := &Client{
@@ -72,7 +83,10 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 		github:  githubEnvironment(),
 		proxies: newProxies(o.Log, o.Own),
 		calls:   make(chan struct{}, maxCalls),
+
+		endpointURL: o.Endpoint,
 	}
+	c.roleSession = roleSession(c.github)
 	if _, err := arn.Parse(o.RoleARN); err != nil && o.RoleARN != "" {
 		return nil, &RoleARNError{ARN: o.RoleARN}
 	}
@@ -82,7 +96,7 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 	c.ecs = ecs.NewFromConfig(c.config, func(s *ecs.Options) { s.BaseEndpoint = override(s.BaseEndpoint, o.Endpoint) })
 	c.ssm = ssm.NewFromConfig(c.config, func(s *ssm.Options) { s.BaseEndpoint = override(s.BaseEndpoint, o.Endpoint) })
 	c.kms = kms.NewFromConfig(c.config, func(s *kms.Options) { s.BaseEndpoint = override(s.BaseEndpoint, o.Endpoint) })
-	c.sts = sts.NewFromConfig(c.config, func(s *sts.Options) { s.BaseEndpoint = override(s.BaseEndpoint, o.Endpoint) })
+	c.sts = sts.NewFromConfig(c.config, o.signers)
 	c.overridden = c.ssm.Options().BaseEndpoint != nil
 
 	credentials, err := c.credentials.Retrieve(ctx)
@@ -101,12 +115,17 @@ func override(configured *string, flag string) *string {
 	return &flag
 }
 
-func checkEndpoint(endpoint string) error {
+// CheckEndpoint refuses what is no endpoint, or holds a name and a password: they would stand in arguments and records
+// that others can read, and no service of AWS wants them. The error is an *EndpointError.
+func CheckEndpoint(endpoint string) error {
 	if endpoint == "" {
 		return nil
 	}
 	u, err := url.Parse(endpoint)
-	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+	switch {
+	case strings.Contains(endpoint, "@"): // whether or not it parses: a password is not repeated
+		return &EndpointError{Secret: true}
+	case err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https"):
 		return &EndpointError{URL: endpoint}
 	}
 	return nil
@@ -134,6 +153,19 @@ func (c *Client) Profile() string { return c.profile }
 // Identity is who the credentials belong to.
 type Identity struct{ Account, ARN, UserID string }
 
+// RoleID is the unique id of the role that was assumed: the same for all its sessions. "" for whoever is none: a user, the
+// root user, a federated user.
+func (i Identity) RoleID() string {
+	id, _, _ := strings.Cut(i.UserID, ":")
+	if !roleIDForm.MatchString(id) {
+		return ""
+	}
+	return id
+}
+
+// roleIDForm is how IAM writes the unique id of a role ("Unique identifiers").
+var roleIDForm = regexp.MustCompile(`^AROA[A-Z0-9]{12,60}$`)
+
 // Identity asks STS.
 func (c *Client) Identity(ctx context.Context) (Identity, error) {
 	out, err := c.sts.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
@@ -143,6 +175,9 @@ func (c *Client) Identity(ctx context.Context) (Identity, error) {
 	c.learnSkew(out.ResultMetadata)
 	id := Identity{Account: sdk.ToString(out.Account), ARN: sdk.ToString(out.Arn), UserID: sdk.ToString(out.UserId)}
 	c.learnAccount(id.Account)
+	if id.Account != "" {
+		c.identity.Store(&id)
+	}
 	return id, nil
 }
 

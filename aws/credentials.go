@@ -5,7 +5,6 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"os/user"
 	"regexp"
 	"slices"
 	"time"
@@ -52,14 +51,15 @@ func (c *Client) configure(ctx context.Context, o Options) error {
 		return &NoRegionError{Profile: c.profile}
 	}
 	if !regionForm.MatchString(base.Region) {
-		return &RegionError{Region: base.Region}
+		return &RegionError{Region: base.Region, Profile: o.Profile}
 	}
 	c.region = base.Region
+	c.shell = c.shellOf(o)
 	provider := sdk.CredentialsProvider(c.chain)
 	if o.RoleARN != "" {
 		provider = c.roleCredentials(base, o)
 	}
-	c.credentials = sdk.NewCredentialsCache(&lasting{source: provider}, func(o *sdk.CredentialsCacheOptions) {
+	c.credentials = sdk.NewCredentialsCache(&lasting{source: provider, mask: o.Mask}, func(o *sdk.CredentialsCacheOptions) {
 		o.ExpiryWindow = expiryWindow
 	})
 	base.Credentials = c.credentials
@@ -72,16 +72,12 @@ func (c *Client) configure(ctx context.Context, o Options) error {
 
 // fixedConfig is the configuration around Options.Keys.
 func (c *Client) fixedConfig(o Options) sdk.Config {
-	cfg := sdk.Config{
+	return sdk.Config{
 		Region:      o.Region,
 		Credentials: credentials.NewStaticCredentialsProvider(o.Keys.ID, o.Keys.Secret, o.Keys.Session),
 		HTTPClient:  c.httpClient(),
 		Retryer:     adaptiveRetryer(0),
 	}
-	if o.Endpoint != "" {
-		cfg.BaseEndpoint = &o.Endpoint
-	}
-	return cfg
 }
 
 // adaptiveRetryer slows a client down while AWS throttles it; 0 attempts are maxAttempts.
@@ -95,9 +91,10 @@ func adaptiveRetryer(attempts int) func() sdk.Retryer {
 	}
 }
 
-// loadConfig reads environment and files as every AWS tool does.
+// loadConfig reads environment and files as every AWS tool does. Options.Endpoint is not told to the SDK, which would send
+// it everything: where the calls go that bring credentials is in destinations.
 func (c *Client) loadConfig(ctx context.Context, o Options) (sdk.Config, error) {
-	metadata := &metadata{}
+	metadata, destinations := &metadata{}, &destinations{options: o}
 	options := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(c.httpClient()),
 		config.WithLogger(sdkLog(c.log)),
@@ -109,14 +106,12 @@ func (c *Client) loadConfig(ctx context.Context, o Options) (sdk.Config, error) 
 	if o.Region != "" {
 		options = append(options, config.WithRegion(o.Region))
 	}
-	if o.Endpoint != "" {
-		options = append(options, config.WithBaseEndpoint(o.Endpoint))
-	}
+	options = append(append(options, destinations.load()...), c.nameRoleSessions) // which adds to what those before it ask
 	cfg, err := config.LoadDefaultConfig(ctx, options...)
 	if err != nil {
 		return sdk.Config{}, err
 	}
-	metadata.config = cfg
+	metadata.config, destinations.config = cfg, cfg
 	cfg.Retryer = adaptiveRetryer(cfg.RetryMaxAttempts)
 	return cfg, nil
 }
@@ -165,13 +160,18 @@ func (c *chain) Retrieve(ctx context.Context) (sdk.Credentials, error) {
 // at a time.
 type lasting struct {
 	source sdk.CredentialsProvider
-	until  time.Time // the true end of what was handed out last; the cache moves it forward by expiryWindow
+	mask   func(secret string) // is told of those that end, which nobody else knows; may be nil
+	until  time.Time           // the true end of what was handed out last; the cache moves it forward by expiryWindow
 }
 
 func (l *lasting) Retrieve(ctx context.Context) (sdk.Credentials, error) {
 	found, err := l.source.Retrieve(ctx)
 	if err == nil {
 		l.until = found.Expires
+		if l.mask != nil && found.CanExpire {
+			l.mask(found.SecretAccessKey)
+			l.mask(found.SessionToken)
+		}
 	}
 	return found, err
 }
@@ -200,14 +200,13 @@ func (c *Client) Expires(ctx context.Context) (time.Time, error) {
 
 // roleCredentials assumes Options.RoleARN: through GitHub's OIDC where the job has it, else with what the chain finds.
 func (c *Client) roleCredentials(cfg sdk.Config, o Options) sdk.CredentialsProvider {
-	endpoint := func(s *sts.Options) { s.BaseEndpoint = override(s.BaseEndpoint, o.Endpoint) }
 	if c.github.canAskToken() {
 		cfg.Credentials = sdk.AnonymousCredentials{} // AssumeRoleWithWebIdentity is not signed
-		return &webIdentity{client: sts.NewFromConfig(cfg, endpoint), http: c.httpClient(), github: c.github, role: o.RoleARN, mask: o.Mask}
+		return &webIdentity{client: sts.NewFromConfig(cfg, o.bearers), http: c.httpClient(), github: c.github, role: o.RoleARN, session: c.roleSession, mask: o.Mask}
 	}
 	cfg.Credentials = &caller{chain: c.chain, github: c.github, role: o.RoleARN}
-	return stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg, endpoint), o.RoleARN, func(r *stscreds.AssumeRoleOptions) {
-		r.RoleSessionName = c.github.sessionName()
+	return stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg, o.signers), o.RoleARN, func(r *stscreds.AssumeRoleOptions) {
+		r.RoleSessionName = c.roleSession
 	})
 }
 
@@ -241,19 +240,3 @@ func (c *Client) from(sources ...sdk.CredentialSource) bool {
 
 // regionForm is how regions are written: they become host names.
 var regionForm = regexp.MustCompile(`^[a-z]{2,5}(-[a-z]+)+-[0-9]+$`)
-
-var sessionNameLetters = regexp.MustCompile(`[^\w+=,.@-]`)
-
-// sessionName fits STS's rule for RoleSessionName: 2 to 64 of [\w+=,.@-].
-func sessionName(name string) string {
-	name = sessionNameLetters.ReplaceAllString(name, "-")
-	return name[:min(len(name), 64)]
-}
-
-// userName names the local user in a role session.
-func userName() string {
-	if u, err := user.Current(); err == nil && u.Username != "" {
-		return u.Username
-	}
-	return "local"
-}

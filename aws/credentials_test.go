@@ -152,7 +152,7 @@ func TestRoleThroughGitHubFetchesTokenOnEachRefresh(t *testing.T) {
 		"AssumeRoleWithWebIdentity": func(map[string]any) any { return roleAnswer(time.Now().Add(time.Minute)) }, // within the window: renewed at once
 		"ListClusters":              func(map[string]any) any { return map[string]any{"clusterArns": []string{}} },
 	})
-	c, err := Connect(t.Context(), Options{Region: "eu-west-1", Endpoint: f.URL, RoleARN: ciRole})
+	c, err := Connect(t.Context(), Options{Region: "eu-west-1", Endpoint: f.URL, EndpointTrusted: true, RoleARN: ciRole})
 	if err != nil {
 		t.Fatal(text(err))
 	}
@@ -195,7 +195,7 @@ func TestRefusedTokenShowsClaimsAndNeverItself(t *testing.T) {
 			f := newFake(t, map[string]answer{
 				"AssumeRoleWithWebIdentity": func(map[string]any) any { return refusal{Status: 403, Code: test.code, Message: test.message} },
 			})
-			_, err := Connect(t.Context(), Options{Region: "eu-west-1", Endpoint: f.URL, RoleARN: ciRole})
+			_, err := Connect(t.Context(), Options{Region: "eu-west-1", Endpoint: f.URL, EndpointTrusted: true, RoleARN: ciRole})
 			mustSay(t, err, test.says...)
 			if strings.Contains(text(err), "c2lnbmF0dXJl") {
 				t.Errorf("the token is shown: %s", text(err))
@@ -255,7 +255,7 @@ func TestGoodCredentialsOutliveFailedRefresh(t *testing.T) {
 		},
 		"ListClusters": func(map[string]any) any { return map[string]any{"clusterArns": []string{}} },
 	})
-	c, err := Connect(t.Context(), Options{Region: "eu-west-1", Endpoint: f.URL, RoleARN: ciRole})
+	c, err := Connect(t.Context(), Options{Region: "eu-west-1", Endpoint: f.URL, EndpointTrusted: true, RoleARN: ciRole})
 	if err != nil {
 		t.Fatal(text(err))
 	}
@@ -294,7 +294,7 @@ func TestRefusedTokenFileShowsItsClaims(t *testing.T) {
 	f := newFake(t, map[string]answer{"AssumeRoleWithWebIdentity": func(map[string]any) any {
 		return refusal{Status: 403, Code: "AccessDenied", Message: "Not authorized to perform sts:AssumeRoleWithWebIdentity"}
 	}})
-	_, err := Connect(t.Context(), Options{Region: "eu-west-1", Endpoint: f.URL})
+	_, err := Connect(t.Context(), Options{Region: "eu-west-1", Endpoint: f.URL, EndpointTrusted: true})
 	_ = mustBe[*TrustError](t, err)
 	mustSay(t, err, ciRole, "system:serviceaccount:a:b", `"oidc.eks.example/id/1:sub"`)
 }
@@ -310,7 +310,7 @@ func TestRefusalAtRefreshIsExplained(t *testing.T) {
 		}
 		return roleAnswer(time.Now().Add(-time.Second))
 	}}
-	c, err := Connect(t.Context(), Options{Region: "eu-west-1", Endpoint: f.URL, RoleARN: ciRole})
+	c, err := Connect(t.Context(), Options{Region: "eu-west-1", Endpoint: f.URL, EndpointTrusted: true, RoleARN: ciRole})
 	if err != nil {
 		t.Fatal(text(err))
 	}

@@ -16,6 +16,7 @@ type DeniedError struct {
 	Principal string // ARN; empty when not known
 	Why       string // AWS's own words: which policy denies, or lacks the permission; empty when it does not say
 	Statement Statement
+	Shell     Shell // writes the commands of the remedy
 	Err       error
 }
 
@@ -61,16 +62,24 @@ func (e *DeniedError) Remedy() string {
 	case strings.Contains(e.Why, "service control policy"), strings.Contains(e.Why, "permissions boundary"),
 		strings.Contains(e.Why, "session policy"), strings.Contains(e.Why, "endpoint policy"), strings.Contains(e.Why, "resource control policy"):
 		return fmt.Sprintf("a policy above %s must allow it as well (%s): %s", who, e.Why, statement)
+	case strings.Contains(statement, unknownRoleID):
+		return fmt.Sprintf("add to the policy of %s: %s, with the id of the role in place of %s: %s prints it", who, statement, unknownRoleID, e.Shell.Culvert("doctor", "policy"))
+	case strings.HasPrefix(e.Action, "ssm:") && e.ofAnotherName():
+		return fmt.Sprintf("the session was opened under another name than %s has now: have whatever assumes %s name its sessions always the same "+
+			"(role_session_name in a profile, or AWS_ROLE_SESSION_NAME)", e.Principal, who)
 	}
 	return fmt.Sprintf("add to the policy of %s: %s", who, statement)
 }
+
+// unknownRoleID stands in a statement for the id of a role, which no refusal names.
+const unknownRoleID = "ROLEID"
 
 // refusalForm is how AWS words a refusal (IAM User Guide, "Troubleshoot access denied error messages").
 var refusalForm = regexp.MustCompile(`(?:User: )?(\S+) is not authorized to perform: ([\w-]+:\w+)(?: on resource: (\S+))?(?:\s+(because|with)\s+(.*))?`)
 
 // denied reads AWS's refusal; action and at stand in for what it does not say.
 func (c *Client) denied(err error, message, action string, at place) *DeniedError {
-	e := &DeniedError{Action: action, Resource: at.Resource, Err: err}
+	e := &DeniedError{Action: action, Resource: at.Resource, Shell: c.shell, Err: err}
 	if m := refusalForm.FindStringSubmatch(message); m != nil {
 		e.Action, e.Why = m[2], strings.TrimRight(m[5], ". ")
 		if strings.HasPrefix(m[1], "arn:") {
@@ -82,7 +91,21 @@ func (c *Client) denied(err error, message, action string, at place) *DeniedErro
 		}
 	}
 	e.Statement = c.statement(e.Action, e.Resource, at)
+	if e.Action == terminateAction && e.ofAnotherName() && strings.Contains(e.Resource, ":session/"+roleSessionPrefix) {
+		reach := c.Reach("")
+		reach.RoleID = unknownRoleID
+		e.Statement = reach.endEarlier()
+	}
 	return e
+}
+
+// ofAnotherName reports whether a role session has met a session that was opened under another name, such as that of an
+// earlier run: the ids of sessions begin with it. The policy of its owner is of no use then.
+func (e *DeniedError) ofAnotherName() bool {
+	_, id, isSession := strings.Cut(e.Resource, ":session/")
+	_, assumed, isRole := strings.Cut(e.Principal, ":assumed-role/")
+	_, own, _ := strings.Cut(assumed, "/")
+	return isSession && isRole && !strings.HasPrefix(id, own+"-")
 }
 
 // Refusal reads AWS's refusal in a text that came over a session, from the agent: its task role lacks what the statement
@@ -128,10 +151,10 @@ func (c *Client) statement(action, resource string, at place) Statement {
 		document := orWord(at.Document, "AWS-StartPortForwardingSession")
 		s.Resource = []string{c.arn("ecs", "task/"+cluster+"/*"), "arn:" + c.partition() + ":ssm:" + c.region + "::document/" + document}
 		s.Condition = map[string]map[string]any{"BoolIfExists": {"ssm:SessionDocumentAccessCheck": "true"}}
-	case "ssm:ResumeSession", "ssm:TerminateSession":
-		s.Action = []string{"ssm:ResumeSession", "ssm:TerminateSession"}
+	case "ssm:ResumeSession", terminateAction:
+		s.Action = []string{"ssm:ResumeSession", terminateAction}
 		s.Resource = []string{c.arn("ssm", "session/*")}
-		s.Condition = map[string]map[string]any{"StringLike": {"ssm:resourceTag/aws:ssmmessages:session-id": []string{"${aws:userid}"}}}
+		s.Condition = map[string]map[string]any{"StringLike": {ownerTag: []string{"${aws:userid}"}}}
 	case "ssmmessages:OpenDataChannel":
 		s.Resource = []string{c.arn("ssm", "session/*")}
 	case "ecs:ListClusters", "ecs:DescribeTaskDefinition", "sts:GetCallerIdentity":
@@ -146,23 +169,6 @@ func (c *Client) statement(action, resource string, at place) Statement {
 // arn names something of this account and region; an account that is not known yet is any.
 func (c *Client) arn(service, resource string) string {
 	return "arn:" + c.partition() + ":" + service + ":" + c.region + ":" + orWord(c.accountID(), "*") + ":" + resource
-}
-
-// partition is the part of AWS that the region belongs to.
-func (c *Client) partition() string {
-	switch {
-	case strings.HasPrefix(c.region, "cn-"):
-		return "aws-cn"
-	case strings.HasPrefix(c.region, "us-gov-"):
-		return "aws-us-gov"
-	case strings.HasPrefix(c.region, "us-iso-"):
-		return "aws-iso"
-	case strings.HasPrefix(c.region, "us-isob-"):
-		return "aws-iso-b"
-	case strings.HasPrefix(c.region, "eusc-"):
-		return "aws-eusc"
-	}
-	return "aws"
 }
 
 // accountOf is the account in an ARN, "" when there is none.

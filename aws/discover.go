@@ -253,7 +253,7 @@ func (s *survey) publish() *Catalog {
 func (s *survey) catalog() *Catalog {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	catalog := &Catalog{Taken: time.Now(), Clusters: make([]Cluster, 0, len(s.clusters))}
+	catalog := &Catalog{Taken: time.Now(), Clusters: make([]Cluster, 0, len(s.clusters)), Shell: s.client.shell}
 	for _, name := range slices.Sorted(maps.Keys(s.clusters)) {
 		k := s.clusters[name]
 		cluster := k.cluster
@@ -261,7 +261,10 @@ func (s *survey) catalog() *Catalog {
 			cluster.Services = append(cluster.Services, k.services[service])
 		}
 		for _, task := range k.tasks {
-			cluster.Tasks = append(cluster.Tasks, s.withPorts(task))
+			if service, ok := k.services[task.Service]; ok {
+				task.Origin = task.Origin.with(service)
+			}
+			cluster.Tasks = append(cluster.Tasks, s.defined(task))
 		}
 		slices.SortFunc(cluster.Tasks, func(a, b Task) int {
 			return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.ID, b.ID))
@@ -275,12 +278,21 @@ func (s *survey) catalog() *Catalog {
 	return catalog
 }
 
-// withPorts is a copy of a task with the port mappings that are known by now.
-func (s *survey) withPorts(task Task) Task {
+// defined is a copy of a task with what is known of its definition by now: the port mappings, and what keeps agents from
+// running.
+func (s *survey) defined(task Task) Task {
 	task.Containers = slices.Clone(task.Containers)
-	ports, _ := s.client.definitions.ports(task.TaskDefinition)
+	definition, known := s.client.definitions.find(task.TaskDefinition)
+	if !known {
+		return task
+	}
+	ports := definition.ports()
 	for i := range task.Containers {
-		task.Containers[i].Ports = ports[task.Containers[i].Name]
+		c := &task.Containers[i]
+		c.Ports = ports[c.Name]
+		if c.Agent.Status == "STOPPED" {
+			c.Suspect = definition.suspect(task, c.Name)
+		}
 	}
 	return task
 }

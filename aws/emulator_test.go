@@ -237,7 +237,7 @@ func TestDemoRoleThroughGitHub(t *testing.T) {
 	t.Setenv("GITHUB_RUN_ATTEMPT", "1")
 	t.Setenv("ACTIONS_ID_TOKEN_REQUEST_URL", requestURL)
 	t.Setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", requestToken)
-	c, err := aws.Connect(t.Context(), aws.Options{Region: "eu-west-1", Endpoint: e.URL(), RoleARN: "arn:aws:iam::111122223333:role/ci"})
+	c, err := aws.Connect(t.Context(), aws.Options{Region: "eu-west-1", Endpoint: e.URL(), EndpointTrusted: true, RoleARN: "arn:aws:iam::111122223333:role/ci"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,5 +252,51 @@ func TestDemoKeyForEncryptedSession(t *testing.T) {
 	plain, sealed, err := c.GenerateDataKey(t.Context(), "arn:aws:kms:eu-west-1:111122223333:key/1b2c3d4e-5f60-4718-8293-a4b5c6d7e8f9", map[string]string{"aws:ssm:SessionId": "s", "aws:ssm:TargetId": "t"})
 	if err != nil || len(plain) != 64 || len(sealed) == 0 {
 		t.Errorf("got %d and %d bytes, %v", len(plain), len(sealed), err)
+	}
+}
+
+// The screen, which has a catalog, says what the doctor and headless say, which look again.
+func TestScreenAndLookupSayTheSame(t *testing.T) {
+	fleet := emulator.Demo()
+	old := func(change func(*emulator.Task)) emulator.Task {
+		task := emulator.Task{Containers: []emulator.Container{{Name: "app", Agent: emulator.Agent{Status: "STOPPED"}}}}
+		change(&task)
+		return task
+	}
+	fleet.Clusters = append(fleet.Clusters, emulator.Cluster{Name: "sick", Services: []emulator.Service{
+		{Name: "readonly", Count: 1, Controller: "CODE_DEPLOY", Task: old(func(t *emulator.Task) { t.Containers[0].ReadonlyRootFS = true })},
+		{Name: "keys", Count: 1, Task: old(func(t *emulator.Task) { t.Containers[0].Environment = []string{"AWS_ACCESS_KEY_ID=A"} })},
+		{Name: "old", Count: 1, Task: old(func(t *emulator.Task) { t.PlatformVersion = "1.3.0" })},
+	}})
+	e, err := emulator.Start(emulator.Options{Fleet: fleet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	c := connect(t, e)
+	catalog, err := c.Discover(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, cluster := range catalog.Clusters {
+		for _, task := range cluster.Tasks {
+			if len(task.Containers) != 1 || task.Status != "RUNNING" {
+				continue
+			}
+			shown, unready := errors.AsType[*aws.NotReadyError](task.Ready(task.Containers[0]))
+			if !unready || shown.Temporary() {
+				continue
+			}
+			seen++
+			_, err := c.Lookup(t.Context(), aws.Query{Cluster: cluster.Name, Task: task.ID})
+			found, ok := errors.AsType[*aws.NotReadyError](err)
+			if !ok || found.Remedy() != shown.Remedy() || found.Error() != shown.Error() {
+				t.Errorf("%s/%s: the screen says\n%v → %s\nLookup\n%v → %s", cluster.Name, task.Service, shown, shown.Remedy(), err, found.Remedy())
+			}
+		}
+	}
+	if seen < 8 {
+		t.Errorf("compared %d tasks only", seen)
 	}
 }

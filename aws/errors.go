@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"culvert/internal/say"
 )
 
 // Temporary reports whether trying again later may help, without anybody changing anything.
@@ -25,17 +27,17 @@ func (e *NoRegionError) Error() string {
 
 // Remedy says where a region can be given.
 func (e *NoRegionError) Remedy() string {
-	return "pass --region, set AWS_REGION, or run: aws configure set region REGION --profile " + e.Profile
+	return "pass --region, set AWS_REGION, or run: " + command("aws", []string{"configure", "set", "region", "REGION", "--profile", e.Profile})
 }
 
 // RegionError means that a region is not written as regions are.
-type RegionError struct{ Region string }
+type RegionError struct{ Region, Profile string }
 
 func (e *RegionError) Error() string { return fmt.Sprintf("%q is no AWS region", e.Region) }
 
 // Remedy shows the form.
 func (e *RegionError) Remedy() string {
-	return "write --region as eu-west-1 (aws account list-regions names them all)"
+	return "write --region as eu-west-1 (" + Shell{Profile: e.Profile}.AWS("account", "list-regions") + " names them all)"
 }
 
 // NoProfileError means that the profile asked for is in neither of AWS's files.
@@ -51,7 +53,7 @@ func (e *NoProfileError) Unwrap() error { return e.Err }
 // Remedy lists the profiles there are.
 func (e *NoProfileError) Remedy() string {
 	if len(e.Known) == 0 {
-		return fmt.Sprintf("run: aws configure --profile %s (or aws configure sso), or drop --profile and AWS_PROFILE", e.Profile)
+		return "run: " + command("aws", []string{"configure", "--profile", e.Profile}) + " (or aws configure sso), or drop --profile and AWS_PROFILE"
 	}
 	return "profiles there are: " + strings.Join(e.Known, ", ")
 }
@@ -70,10 +72,18 @@ func (e *ConfigError) Remedy() string {
 	return fmt.Sprintf("correct profile %s in ~/.aws/config and ~/.aws/credentials (or the files that AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE and AWS_CA_BUNDLE name)", e.Profile)
 }
 
-// EndpointError means that an endpoint is no http or https URL.
-type EndpointError struct{ URL string }
+// EndpointError means that an endpoint is no http or https URL, or one with a name or password in it: then URL is empty.
+type EndpointError struct {
+	URL    string
+	Secret bool
+}
 
-func (e *EndpointError) Error() string { return fmt.Sprintf("endpoint %q is no URL", e.URL) }
+func (e *EndpointError) Error() string {
+	if e.Secret {
+		return "an endpoint URL cannot hold a user name or a password"
+	}
+	return fmt.Sprintf("endpoint %q is no URL", e.URL)
+}
 
 // Remedy shows the form.
 func (e *EndpointError) Remedy() string {
@@ -110,6 +120,7 @@ func (e *ProxyURLError) Remedy() string {
 type NoCredentialsError struct {
 	Looked  []string
 	Actions bool // in a GitHub Actions job
+	Shell   Shell
 	Err     error
 }
 
@@ -123,7 +134,8 @@ func (e *NoCredentialsError) Remedy() string {
 	if e.Actions {
 		return "pass --role-arn and give the job `permissions: id-token: write`, or run aws-actions/configure-aws-credentials before"
 	}
-	return "pass --profile, run aws sso login or aws configure, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+	profile := Shell{Profile: e.Shell.Profile}
+	return fmt.Sprintf("pass --profile, run %s or %s, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", profile.AWS("sso", "login"), profile.AWS("configure"))
 }
 
 // ExpiredError means that the credentials, or the sign-in that they come from, are no longer good.
@@ -149,13 +161,14 @@ func (e *ExpiredError) Remedy() string {
 	if e.Login == "" {
 		return fmt.Sprintf("renew them (profile %s, or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN in the environment)", e.Profile)
 	}
-	return "run: " + e.Login + " --profile " + e.Profile
+	return "run: " + e.Login + " --profile " + say.Word(e.Profile)
 }
 
 // RejectedKeyError means that AWS does not know the access key, or that its secret is another one.
 type RejectedKeyError struct {
 	Code, Message   string
 	Profile, Region string
+	Shell           Shell
 	Err             error
 }
 
@@ -166,13 +179,14 @@ func (e *RejectedKeyError) Unwrap() error { return e.Err }
 
 // Remedy names the usual reasons.
 func (e *RejectedKeyError) Remedy() string {
-	return fmt.Sprintf("check the key, secret and session token of profile %s (aws sts get-caller-identity), and that region %s is enabled for the account", e.Profile, e.Region)
+	return fmt.Sprintf("check the key, secret and session token of profile %s (%s), and that region %s is enabled for the account", e.Profile, e.Shell.AWS("sts", "get-caller-identity"), e.Region)
 }
 
 // CredentialError means that the place the credentials should come from does not give any.
 type CredentialError struct {
-	Profile string
-	Err     error
+	Profile, Region string
+
+	Err error
 }
 
 func (e *CredentialError) Error() string {
@@ -182,7 +196,7 @@ func (e *CredentialError) Unwrap() error { return e.Err }
 
 // Remedy says how to see the same outside of culvert.
 func (e *CredentialError) Remedy() string {
-	return "run: aws sts get-caller-identity --profile " + e.Profile + " and correct the profile until it answers"
+	return "run: " + Shell{Profile: e.Profile, Region: e.Region}.AWS("sts", "get-caller-identity") + " and correct the profile until it answers"
 }
 
 // MFAError means that a profile asks for a one-time code.
@@ -194,7 +208,7 @@ func (e *MFAError) Error() string {
 
 // Remedy gets a session another way.
 func (e *MFAError) Remedy() string {
-	return "open a session first and pass it in the environment: eval \"$(aws configure export-credentials --profile " + e.Profile + " --format env)\""
+	return "open a session first and pass it in the environment: eval \"$(aws configure export-credentials --profile " + say.Word(e.Profile) + " --format env)\""
 }
 
 // ClockError means that this machine's clock is too far from AWS's for signatures to be good.

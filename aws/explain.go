@@ -86,7 +86,7 @@ func (c *Client) explainAnswer(err error, at place) error {
 	case "UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "InvalidSignatureException", "SignatureDoesNotMatch",
 		"IncompleteSignature", "MissingAuthenticationToken", "MissingAuthenticationTokenException", "OptInRequired":
 		c.credentials.Invalidate()
-		return &RejectedKeyError{Code: code, Message: message, Profile: c.profile, Region: c.region, Err: err}
+		return &RejectedKeyError{Code: code, Message: message, Profile: c.profile, Region: c.region, Shell: c.shell, Err: err}
 	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError":
 		if operation == "sts:AssumeRoleWithWebIdentity" { // the SDK's own, of a token file
 			token, readErr := os.ReadFile(os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE")) //nolint:gosec // the file the SDK has just read
@@ -97,13 +97,13 @@ func (c *Client) explainAnswer(err error, at place) error {
 		}
 		return c.denied(err, message, operation, at)
 	case "ClusterNotFoundException":
-		return &NotFoundError{Kind: "cluster", Name: at.Cluster, Region: c.region, Account: c.accountID(), Err: err}
+		return &NotFoundError{Kind: "cluster", Name: at.Cluster, Region: c.region, Account: c.accountID(), Shell: c.shell, Err: err}
 	case "ServiceNotFoundException", "ServiceNotActiveException":
-		return &NotFoundError{Kind: "service", Name: at.Service, In: "cluster " + at.Cluster, Region: c.region, Account: c.accountID(), Err: err}
+		return &NotFoundError{Kind: "service", Name: at.Service, In: "cluster " + at.Cluster, Region: c.region, Account: c.accountID(), Shell: c.shell, Err: err}
 	case "TargetNotConnected":
 		return &NotConnectedError{Target: at.Target, Region: c.region, Account: c.accountID(), Err: err}
 	case "InvalidDocument", "InvalidDocumentVersion":
-		return &DocumentError{Document: at.Document, Region: c.region, Message: message, Err: err}
+		return &DocumentError{Document: at.Document, Region: c.region, Message: message, Shell: c.shell, Err: err}
 	case "UnknownError", "":
 		return &AnswerError{Operation: operation, Address: addressOf(err), Status: status, Problem: orWord(message, "no AWS error code in it"), Err: err}
 	}
@@ -265,14 +265,14 @@ func (c *Client) explainCredentials(ctx context.Context, err error) error {
 	case strings.HasPrefix(operation, "sts:"):
 		return c.explainAnswer(err, place{})
 	case c.from(sdk.CredentialSourceIMDS):
-		return &NoCredentialsError{Looked: c.looked(), Actions: c.github.Actions, Err: err}
+		return &NoCredentialsError{Looked: c.looked(), Actions: c.github.Actions, Shell: c.shell, Err: err}
 	case addressOf(err) != "" && !refused:
 		return c.explainConnection(err, operation)
 	}
 	if e := c.expired(err); e.Login != "" && codeOf(err) != "ForbiddenException" {
 		return e
 	}
-	return &CredentialError{Profile: c.profile, Err: rootCredential(err)}
+	return &CredentialError{Profile: c.profile, Region: c.region, Err: rootCredential(err)}
 }
 
 func codeOf(err error) string {
@@ -297,7 +297,7 @@ func (c *Client) explainTrust(refused *tokenRefusedError) error {
 		return trustError(refused.Role, refused.Claims, refused.Err)
 	case "InvalidIdentityToken", "InvalidIdentityTokenException", "IDPRejectedClaim", "IDPRejectedClaimException":
 		api, _ := errors.AsType[smithy.APIError](refused.Err)
-		return &ProviderError{Role: refused.Role, Message: say.Brief(api.ErrorMessage()), Audience: say.Brief(string(refused.Claims.Audience)), Err: refused.Err}
+		return &ProviderError{Role: refused.Role, Message: say.Brief(api.ErrorMessage()), Audience: say.Brief(string(refused.Claims.Audience)), Shell: Shell{Region: c.region, Endpoint: c.shell.Endpoint}, Err: refused.Err}
 	}
 	return c.explainAnswer(refused.Err, place{Resource: refused.Role})
 }

@@ -13,6 +13,7 @@ type NotFoundError struct {
 	Name, In        string // In is what was looked through, for instance "cluster shop"; empty for the region
 	Near            []string
 	Region, Account string // that were looked at; empty when it does not matter
+	Shell           Shell
 	Err             error
 }
 
@@ -38,9 +39,9 @@ func (e *NotFoundError) Remedy() string {
 	case len(e.Near) > 0:
 		return "the nearest are: " + strings.Join(e.Near, ", ")
 	case e.Region != "":
-		return "culvert list shows what there is; --region, --profile and --role-arn choose where to look"
+		return e.Shell.Culvert("list") + " shows what there is; --region, --profile and --role-arn choose where to look"
 	}
-	return "culvert list shows what there is"
+	return e.Shell.Culvert("list") + " shows what there is"
 }
 
 // AmbiguousError means that a name, or none, leaves a choice that culvert does not make.
@@ -71,28 +72,10 @@ func (e *AmbiguousError) Remedy() string {
 	return fmt.Sprintf("name one with %s: %s%s", orWord(flag, "--target"), strings.Join(candidates, ", "), more)
 }
 
-// ElsewhereError means that an ARN is of another account or region than the one that is looked at.
-type ElsewhereError struct {
-	ARN                     string
-	Account, Region         string // of the ARN
-	HereAccount, HereRegion string
-}
-
-func (e *ElsewhereError) Error() string {
-	return fmt.Sprintf("you are in account %s, %s; %s is in account %s, %s", orWord(e.HereAccount, "(unknown)"), e.HereRegion, e.ARN, e.Account, e.Region)
-}
-
-// Remedy is the flag that leads there.
-func (e *ElsewhereError) Remedy() string {
-	if e.Region != e.HereRegion {
-		return "pass --region " + e.Region
-	}
-	return "pass the --profile or --role-arn of account " + e.Account
-}
-
 // DocumentError means that Session Manager does not know the document here.
 type DocumentError struct {
 	Document, Region, Message string
+	Shell                     Shell
 	Err                       error
 }
 
@@ -103,7 +86,7 @@ func (e *DocumentError) Unwrap() error { return e.Err }
 
 // Remedy says how to see the document.
 func (e *DocumentError) Remedy() string {
-	return fmt.Sprintf("run: aws ssm describe-document --name %s --region %s; a partition without it cannot forward ports", e.Document, e.Region)
+	return "run: " + e.Shell.AWS("ssm", "describe-document", "--name", e.Document) + "; a partition without it cannot forward ports"
 }
 
 // GapError is a part of the account that could not be looked at.

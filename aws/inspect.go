@@ -28,9 +28,11 @@ type Inspection struct {
 }
 
 // Inspect looks a query up as Lookup does, and at all that surrounds what was found.
-func (c *Client) Inspect(ctx context.Context, q Query) Inspection {
-	var in Inspection
-	in.Target, in.Err = c.Lookup(ctx, q)
+func (c *Client) Inspect(ctx context.Context, q Query) (in Inspection) {
+	if q, in.Err = c.settle(ctx, q); in.Err != nil {
+		return in
+	}
+	in.Target, in.Err = c.seek(ctx, q)
 	at := in.Target
 	if e, ok := errors.AsType[*NotReadyError](in.Err); ok {
 		at = e.Target
@@ -38,9 +40,7 @@ func (c *Client) Inspect(ctx context.Context, q Query) Inspection {
 		at = e.Target
 	}
 	if at.Cluster == "" {
-		if resolved, err := c.resolveARNs(q); err == nil {
-			at = Target{Cluster: resolved.Cluster, Service: resolved.Service}
-		}
+		at = Target{Cluster: q.Cluster, Service: q.Service}
 	}
 	if at.Cluster == "" || ctx.Err() != nil {
 		return in
@@ -131,7 +131,7 @@ func (c *Client) inspectTask(ctx context.Context, at Target, in *Inspection, gap
 		}
 	}
 	if in.Task.Instance != "" {
-		in.Instance, err = c.instance(ctx, at.Cluster, in.Task.Instance)
+		in.Instance, err = c.instance(ctx, in.Task)
 		gap("the container instance", err)
 	}
 	in.Definition, err = c.definition(ctx, in.Task.TaskDefinition)

@@ -15,6 +15,7 @@ import (
 type Instance struct {
 	ARN          string
 	AgentVersion string // of the ECS agent, which injects the exec agents; empty when ECS does not tell
+	External     bool   // it is outside AWS (ECS Anywhere)
 }
 
 // Old reports whether the instance's ECS agent is known to be older than ECS Exec, which came with 1.50.2.
@@ -37,19 +38,23 @@ func (i Instance) Old() bool {
 }
 
 // Remedy is how its ECS agent is brought up to date.
-func (i Instance) Remedy(cluster string) string {
-	return "run: aws ecs update-container-agent --cluster " + cluster + " --container-instance " + lastPart(i.ARN)
+func (i Instance) Remedy(shell Shell, cluster string) string {
+	if i.External {
+		return "update the ECS agent on the external instance itself (its package amazon-ecs-init): ECS does not update it there"
+	}
+	return "run: " + shell.AWS("ecs", "update-container-agent", "--cluster", cluster, "--container-instance", lastPart(i.ARN))
 }
 
-// instance describes a container instance of a cluster.
-func (c *Client) instance(ctx context.Context, cluster, arn string) (Instance, error) {
+// instance describes the container instance of a task.
+func (c *Client) instance(ctx context.Context, t Task) (Instance, error) {
+	cluster, arn := t.Cluster, t.Instance
 	out, err := call(ctx, c, place{Cluster: cluster, Resource: arn}, func(ctx context.Context) (*ecs.DescribeContainerInstancesOutput, error) {
 		return c.ecs.DescribeContainerInstances(ctx, &ecs.DescribeContainerInstancesInput{Cluster: &cluster, ContainerInstances: []string{arn}})
 	})
 	if err != nil {
 		return Instance{}, err
 	}
-	found := Instance{ARN: arn}
+	found := Instance{ARN: arn, External: t.LaunchType == "EXTERNAL"}
 	if len(out.ContainerInstances) > 0 && out.ContainerInstances[0].VersionInfo != nil {
 		found.AgentVersion = strings.TrimPrefix(say.Brief(sdk.ToString(out.ContainerInstances[0].VersionInfo.AgentVersion)), "v")
 	}

@@ -131,6 +131,7 @@ func (c *Client) describeTasks(ctx context.Context, cluster string, tasks []stri
 	found := make([]Task, 0, len(out.Tasks))
 	for _, t := range out.Tasks {
 		if task := taskFrom(t, cluster); task.ID != "" {
+			task.Origin.Shell = c.shell
 			c.learnAccount(accountOf(task.ARN))
 			found = append(found, task)
 		}
@@ -181,8 +182,11 @@ func serviceFrom(s types.Service, cluster string) Service {
 	service := Service{
 		Name: lastPart(sdk.ToString(s.ServiceName)), ARN: sdk.ToString(s.ServiceArn), Cluster: cluster, Status: sdk.ToString(s.Status),
 		Desired: int(s.DesiredCount), Running: int(s.RunningCount), Pending: int(s.PendingCount),
-		ExecEnabled: s.EnableExecuteCommand, LaunchType: string(s.LaunchType),
+		ExecEnabled: s.EnableExecuteCommand, LaunchType: string(s.LaunchType), Scheduling: say.Brief(string(s.SchedulingStrategy)),
 		TaskDefinition: sdk.ToString(s.TaskDefinition), Deploying: len(s.Deployments) > 1,
+	}
+	if s.DeploymentController != nil {
+		service.Controller = say.Brief(string(s.DeploymentController.Type))
 	}
 	if service.LaunchType == "" && len(s.CapacityProviderStrategy) > 0 {
 		service.LaunchType = sdk.ToString(s.CapacityProviderStrategy[0].CapacityProvider)
@@ -226,6 +230,11 @@ func taskFrom(t types.Task, cluster string) Task {
 	if name, ok := strings.CutPrefix(sdk.ToString(t.Group), "service:"); ok {
 		task.Service = name
 		task.Deployment = sdk.ToString(t.StartedBy)
+	} else {
+		task.Origin = Origin{
+			StartedBy: say.Brief(sdk.ToString(t.StartedBy)), Definition: lastPart(task.TaskDefinition),
+			Launch: task.LaunchType, Capacity: task.CapacityProvider,
+		}
 	}
 	for _, c := range t.Containers {
 		container := Container{

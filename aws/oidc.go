@@ -42,14 +42,6 @@ func githubEnvironment() github {
 
 func (g github) canAskToken() bool { return g.requestURL != "" && g.requestToken != "" }
 
-// sessionName is the role session's name: it becomes the prefix of session ids and shows in CloudTrail.
-func (g github) sessionName() string {
-	if g.Run == "" {
-		return sessionName("culvert-" + userName())
-	}
-	return sessionName("culvert-" + g.Run + "-" + g.Attempt)
-}
-
 // reason is what StartSession keeps with the session, at most 256 characters.
 func (g github) reason() string {
 	if g.Run == "" {
@@ -61,20 +53,12 @@ func (g github) reason() string {
 
 // webIdentity trades GitHub's OIDC token for the credentials of a role. Each Retrieve fetches a token: it lives minutes.
 type webIdentity struct {
-	client *sts.Client
-	http   *awshttp.BuildableClient
-	github github
-	role   string
-	mask   func(secret string) // may be nil
-}
-
-func (w *webIdentity) hide(secrets ...string) {
-	if w.mask == nil {
-		return
-	}
-	for _, secret := range secrets {
-		w.mask(secret)
-	}
+	client  *sts.Client
+	http    *awshttp.BuildableClient
+	github  github
+	role    string
+	session string              // the role session's name
+	mask    func(secret string) // may be nil
 }
 
 // Retrieve returns credentials of the role for an hour, STS's default.
@@ -83,10 +67,11 @@ func (w *webIdentity) Retrieve(ctx context.Context) (sdk.Credentials, error) {
 	if err != nil {
 		return sdk.Credentials{}, err
 	}
-	w.hide(token)
-	name := w.github.sessionName()
+	if w.mask != nil {
+		w.mask(token)
+	}
 	out, err := w.client.AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
-		RoleArn: &w.role, RoleSessionName: &name, WebIdentityToken: &token,
+		RoleArn: &w.role, RoleSessionName: &w.session, WebIdentityToken: &token,
 	})
 	if err != nil {
 		return sdk.Credentials{}, &tokenRefusedError{Role: w.role, Claims: claimsOf(token), Err: err}
@@ -94,7 +79,6 @@ func (w *webIdentity) Retrieve(ctx context.Context) (sdk.Credentials, error) {
 	if out.Credentials == nil {
 		return sdk.Credentials{}, &AnswerError{Operation: "sts:AssumeRoleWithWebIdentity", Problem: "no credentials"}
 	}
-	w.hide(sdk.ToString(out.Credentials.SecretAccessKey), sdk.ToString(out.Credentials.SessionToken))
 	return sdk.Credentials{
 		AccessKeyID:     sdk.ToString(out.Credentials.AccessKeyId),
 		SecretAccessKey: sdk.ToString(out.Credentials.SecretAccessKey),

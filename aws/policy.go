@@ -11,6 +11,7 @@ type Reach struct {
 	Partition       string // empty is aws
 	Region, Account string
 	Cluster         string // name
+	RoleID          string // the unique id of the role that the callers assume; empty when they are users, or it is not known
 	RemoteHosts     bool   // forwards to hosts behind the tasks too
 	Browse          bool   // the lists that the screen begins with too
 }
@@ -47,9 +48,9 @@ func CallerPolicy(r Reach) Policy {
 		},
 		{Sid: "Channel", Effect: "Allow", Action: []string{"ssmmessages:OpenDataChannel"}, Resource: sessions},
 		{
-			Sid: "EndOwn", Effect: "Allow", Action: []string{"ssm:TerminateSession", "ssm:ResumeSession"}, Resource: sessions,
+			Sid: "EndOwn", Effect: "Allow", Action: []string{terminateAction, "ssm:ResumeSession"}, Resource: sessions,
 			// Session ids begin with the session name of a role, not with its ${aws:userid}: only the tag tells whose it is.
-			Condition: map[string]map[string]any{"StringLike": {"ssm:resourceTag/aws:ssmmessages:session-id": []string{"${aws:userid}"}}},
+			Condition: map[string]map[string]any{"StringLike": {ownerTag: []string{"${aws:userid}"}}},
 		},
 	}
 	if r.Browse {
@@ -58,7 +59,24 @@ func CallerPolicy(r Reach) Policy {
 			Statement{Sid: "BrowseCluster", Effect: "Allow", Action: []string{"ecs:DescribeClusters"}, Resource: []string{cluster}},
 		)
 	}
+	if r.RoleID != "" {
+		statements = append(statements, r.endEarlier())
+	}
 	return newPolicy(statements...)
+}
+
+const terminateAction = "ssm:TerminateSession"
+
+// ownerTag tells whose a session is: the service tags each with the aws:userid of whoever started it.
+const ownerTag = "ssm:resourceTag/aws:ssmmessages:session-id"
+
+// endEarlier lets a later session of a role end what an earlier one left, when its job was killed. No more than that: to
+// resume a session is to take it over. The id makes it this role only: other roles' sessions have the same names.
+func (r Reach) endEarlier() Statement {
+	return Statement{
+		Sid: "EndEarlier", Effect: "Allow", Action: []string{terminateAction}, Resource: []string{r.arn("ssm", "session/*")},
+		Condition: map[string]map[string]any{"StringLike": {ownerTag: []string{r.RoleID + ":" + roleSessionPrefix + "*"}}},
+	}
 }
 
 // document is the ARN of a document of AWS's own: it has no account.

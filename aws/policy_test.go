@@ -2,6 +2,7 @@ package aws_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 
 	"culvert/aws"
@@ -81,6 +82,22 @@ func TestCallerPolicyGrantsNothingThatItNeedNot(t *testing.T) {
 }`
 	if string(got) != want {
 		t.Errorf("got %s\nwant %s", got, want)
+	}
+}
+
+func TestARolesPolicyEndsItsEarlierSessionsAndNoMore(t *testing.T) {
+	reach := aws.Reach{Region: "eu-west-1", Account: "111122223333", Cluster: "automation", Browse: true}
+	plain := aws.CallerPolicy(reach)
+	reach.RoleID = "AROAEXAMPLEEXAMPLE000"
+	ofRole := aws.CallerPolicy(reach)
+	last := len(ofRole.Statement) - 1
+	const want = `{"Sid":"EndEarlier","Effect":"Allow","Action":["ssm:TerminateSession"],"Resource":["arn:aws:ssm:eu-west-1:111122223333:session/*"],` +
+		`"Condition":{"StringLike":{"ssm:resourceTag/aws:ssmmessages:session-id":["AROAEXAMPLEEXAMPLE000:culvert-*"]}}}`
+	if got := ofRole.Statement[last].String(); got != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+	if got, want := fmt.Sprint(ofRole.Statement[:last]), fmt.Sprint(plain.Statement); got != want {
+		t.Errorf("beside it: got %s\nwant %s", got, want)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"math/big"
 	"slices"
 	"strings"
@@ -19,19 +20,88 @@ import (
 type Query struct {
 	Cluster, Service, Task, Container string
 	Port                              uint16 // that the container should map; 0 when the forward goes to another host
+	Home                              Home   // that the names are in; Parse takes it from those that are ARNs
+}
 
-	account, arn string // of the ARN that a name was taken from
+// Parse takes ARNs apart: the names are plain afterwards, and Home says where they are. It returns a *TargetFormError for
+// what is not the ARN of such a thing, and a *ContradictionError for names that cannot all be right. What is parsed already
+// stays as it is.
+func (q Query) Parse() (Query, error) {
+	cluster := q.Cluster // as it was written
+	for _, name := range []struct {
+		kind string
+		at   *string
+	}{{"cluster", &q.Cluster}, {"service", &q.Service}, {"task", &q.Task}, {"container", &q.Container}} {
+		text := *name.at
+		if !isARN(text) {
+			continue
+		}
+		ref, err := parseARN(text)
+		switch {
+		case err != nil:
+			return q, err
+		case ref.Kind != name.kind:
+			return q, &TargetFormError{Form: text, Problem: fmt.Sprintf("the ARN of a %s, where a %s is to be named", ref.Kind, name.kind)}
+		case q.Home.known() && q.Home.differs(ref.Home):
+			return q, &ContradictionError{One: q.Home.ARN, Other: text, Of: [2]string{q.Home.String(), ref.Home.String()}}
+		}
+		*name.at = cmp.Or(ref.Task, ref.Service, ref.Cluster)
+		if ref.Cluster != "" {
+			if q.Cluster != "" && q.Cluster != ref.Cluster {
+				return q, &ContradictionError{One: cluster, Other: text, Of: [2]string{"cluster " + q.Cluster, "cluster " + ref.Cluster}}
+			}
+			if q.Cluster == "" {
+				cluster = text
+			}
+			q.Cluster = ref.Cluster
+		}
+		if !q.Home.known() {
+			q.Home = ref.Home
+		}
+	}
+	return q, nil
+}
+
+// ContradictionError means that two names were given that are not in one place.
+type ContradictionError struct {
+	One, Other string    // as they were written
+	Of         [2]string // where they are: accounts and regions, or clusters
+}
+
+func (e *ContradictionError) Error() string {
+	return fmt.Sprintf("%s and %s contradict each other: %s, and %s", e.One, e.Other, e.Of[0], e.Of[1])
+}
+
+// Remedy is to leave one out.
+func (e *ContradictionError) Remedy() string {
+	return "leave one of the two out: the ARN of a service or task names account, region and cluster by itself"
 }
 
 // Lookup finds a container that a session can be opened to, with as few calls as the query allows: none of the cluster is
 // listed when a task is named, nothing but a service's tasks when that is named. Without a task it spreads at random over
 // the ready ones, those that are HEALTHY and of the newest deployment first. It does not wait: what is not ready yet is a
-// *NotReadyError, with Temporary for what waiting may mend.
+// *NotReadyError, with Temporary for what waiting may mend. A name of another account, region or partition is a
+// *ElsewhereError before anything is looked at.
 func (c *Client) Lookup(ctx context.Context, q Query) (Target, error) {
-	q, err := c.resolveARNs(q)
+	q, err := c.settle(ctx, q)
 	if err != nil {
 		return Target{}, err
 	}
+	return c.seek(ctx, q)
+}
+
+// settle makes a query plain, and sure that it is about this client's account and region.
+func (c *Client) settle(ctx context.Context, q Query) (Query, error) {
+	q, err := q.Parse()
+	if err != nil {
+		return q, err
+	}
+	return q, c.CheckHome(ctx, q.Home)
+}
+
+// seek is Lookup of a query that is plain and at home here.
+func (c *Client) seek(ctx context.Context, q Query) (_ Target, err error) {
+	defer func() { c.addShell(err) }()
 	if q.Cluster == "" {
 		if q, err = c.findCluster(ctx, q); err != nil {
 			return Target{}, err
@@ -44,24 +114,31 @@ func (c *Client) Lookup(ctx context.Context, q Query) (Target, error) {
 	return c.choose(ctx, q, tasks)
 }
 
-// resolveARNs takes ARNs apart, and refuses those of another account or region.
-func (c *Client) resolveARNs(q Query) (Query, error) {
-	for _, name := range []*string{&q.Cluster, &q.Service, &q.Task} {
-		if !strings.HasPrefix(*name, "arn:") {
-			continue
-		}
-		ref, err := parseARN(*name)
-		if err != nil {
-			return q, &TargetFormError{Form: *name, Problem: "not the ARN of an ECS cluster, service or task"}
-		}
-		if ref.Region != c.region || (c.accountID() != "" && ref.Account != c.accountID()) {
-			return q, &ElsewhereError{ARN: *name, Account: ref.Account, Region: ref.Region, HereAccount: c.accountID(), HereRegion: c.region}
-		}
-		q.account, q.arn = ref.Account, *name
-		*name = cmp.Or(ref.Task, ref.Service, ref.Cluster)
-		q.Cluster = cmp.Or(ref.Cluster, q.Cluster)
+// addShell has the remedy of an error lead to the client's account.
+func (c *Client) addShell(err error) {
+	if e, ok := errors.AsType[*NotFoundError](err); ok {
+		e.Shell = c.shell
 	}
-	return q, nil
+	if e, ok := errors.AsType[*TaskGoneError](err); ok {
+		e.Shell = c.shell
+	}
+	if e, ok := errors.AsType[*NotReadyError](err); ok {
+		e.Origin.Shell = c.shell
+	}
+}
+
+// addOrigin adds what is known of the service to an error whose remedy wants other tasks of it; what the caller may not
+// know is taken for what is usual.
+func (c *Client) addOrigin(ctx context.Context, e *NotReadyError) {
+	if e.Target.Service == "" || e.Temporary() {
+		return
+	}
+	services, err := c.describeServices(ctx, e.Target.Cluster, []string{e.Target.Service})
+	if err != nil || len(services) != 1 {
+		c.log.Debug("the service cannot be described", "error", err)
+		return
+	}
+	e.Origin = e.Origin.with(services[0])
 }
 
 // findCluster completes a query without a cluster: the only one, else the only one with such a service or task.
@@ -216,16 +293,11 @@ func hasReady(t Task) bool {
 	return slices.ContainsFunc(t.Containers, func(c Container) bool { return t.Ready(c) == nil })
 }
 
-// orNearest adds the nearest names to a *NotFoundError, and finds out whether it is about another account.
+// orNearest adds the nearest names to a *NotFoundError.
 func (c *Client) orNearest(ctx context.Context, q Query, err error) error {
 	missing, ok := errors.AsType[*NotFoundError](err)
 	if !ok {
 		return err
-	}
-	if q.account != "" {
-		if id, err := c.Identity(ctx); err == nil && id.Account != q.account {
-			return &ElsewhereError{ARN: q.arn, Account: q.account, Region: c.region, HereAccount: id.Account, HereRegion: c.region}
-		}
 	}
 	named := *missing
 	switch named.Kind {
@@ -354,21 +426,17 @@ func (c *Client) whyNone(ctx context.Context, q Query, tasks []Task, unready []e
 	if nearest == nil {
 		return unready[0] // the container rule's
 	}
-	nearest.Region, nearest.Waiting = c.region, len(tasks)
+	nearest.Waiting = len(tasks)
 	if i := slices.IndexFunc(tasks, func(t Task) bool { return t.ID == nearest.Target.Task }); i >= 0 {
 		nearest.Suspect = c.suspect(ctx, nearest, tasks[i])
 	}
-	if nearest.Cause == CauseExecOff && nearest.Target.Service != "" {
-		if services, err := c.describeServices(ctx, q.Cluster, []string{nearest.Target.Service}); err == nil && len(services) == 1 {
-			nearest.Exec = services[0].ExecEnabled
-		}
-	}
+	c.addOrigin(ctx, nearest)
 	return nearest
 }
 
 // whyNoTask explains why a service has no task. It asks as much as the caller may.
 func (c *Client) whyNoTask(ctx context.Context, q Query) error {
-	e := &NotReadyError{Target: Target{Cluster: q.Cluster, Service: q.Service}, Cause: CauseNoTask, Region: c.region}
+	e := &NotReadyError{Target: Target{Cluster: q.Cluster, Service: q.Service}, Cause: CauseNoTask}
 	if q.Service == "" {
 		return e
 	}
@@ -382,7 +450,7 @@ func (c *Client) whyNoTask(ctx context.Context, q Query) error {
 		e.Cause, e.Status = CauseDraining, services[0].Status
 		return e
 	case services[0].Desired == 0:
-		e.Cause = CauseScaledToZero
+		e.Cause, e.Origin = CauseScaledToZero, e.Origin.with(services[0])
 		return e
 	default:
 		e.Events = services[0].Events

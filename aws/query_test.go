@@ -387,12 +387,12 @@ func TestFindTakesEveryFormOfName(t *testing.T) {
 
 func TestParseTargetKnowsItsForms(t *testing.T) {
 	for form, want := range map[string]Target{
-		"a/s":                            {Cluster: "a", Service: "s"},
-		"a/s/t":                          {Cluster: "a", Service: "s", Task: "t"},
-		"a/s/t/c":                        {Cluster: "a", Service: "s", Task: "t", Container: "c"},
-		arnOf("service", "a/s"):          {Cluster: "a", Service: "s"},
-		arnOf("task", "a/t"):             {Cluster: "a", Task: "t"},
-		"arn:aws:ecs:eu-west-1:1:task/t": {Task: "t"},
+		"a/s":                   {Cluster: "a", Service: "s"},
+		"a/s/t":                 {Cluster: "a", Service: "s", Task: "t"},
+		"a/s/t/c":               {Cluster: "a", Service: "s", Task: "t", Container: "c"},
+		arnOf("service", "a/s"): {Cluster: "a", Service: "s", Home: homeOf(arnOf("service", "a/s"))},
+		arnOf("task", "a/t"):    {Cluster: "a", Task: "t", Home: homeOf(arnOf("task", "a/t"))},
+		arnOf("task", "t"):      {Task: "t", Home: homeOf(arnOf("task", "t"))},
 	} {
 		if got, err := ParseTarget(form); err != nil || got != want {
 			t.Errorf("%s: got %+v, %v; want %+v", form, got, err, want)

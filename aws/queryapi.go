@@ -11,7 +11,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
@@ -32,12 +31,10 @@ func ec2API() queryAPI { return queryAPI{"ec2", "2016-11-15"} }
 const maxQueryAnswer = 4 << 20
 
 // endpoint is the service's URL and the region that its requests are signed for.
-func (c *Client) endpoint(q queryAPI) (address, region string, err error) {
+func (c *Client) endpoint(ctx context.Context, q queryAPI) (address, region string, err error) {
 	region = c.region
-	for _, own := range []string{os.Getenv("AWS_ENDPOINT_URL_" + strings.ToUpper(q.name)), deref(c.config.BaseEndpoint), os.Getenv("AWS_ENDPOINT_URL")} {
-		if own != "" {
-			return own, region, nil
-		}
+	if own := c.moved(ctx, q.name); own != "" {
+		return own, region, nil
 	}
 	suffix := map[string]string{"aws": "amazonaws.com", "aws-us-gov": "amazonaws.com", "aws-cn": "amazonaws.com.cn"}[c.partition()]
 	if suffix == "" {
@@ -55,16 +52,9 @@ func (c *Client) endpoint(q queryAPI) (address, region string, err error) {
 	return "https://iam." + suffix, "us-east-1", nil
 }
 
-func deref(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
-}
-
 // query calls an action and decodes its answer. It tries once: what it finds is only a hint.
 func (c *Client) query(ctx context.Context, q queryAPI, action string, form url.Values, into any) error {
-	address, region, err := c.endpoint(q)
+	address, region, err := c.endpoint(ctx, q)
 	if err != nil {
 		return err
 	}

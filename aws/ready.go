@@ -32,9 +32,8 @@ type NotReadyError struct {
 	Instance Instance // that the task runs on; looked at with Suspect
 	Reason   string   // ECS's words about the agent, or about the newest task that stopped
 	Events   []string // of the service, newest first
-	Exec     bool     // the service has exec on, though the task has not
+	Origin   Origin   // of the tasks that were looked at
 	Waiting  int      // tasks that were looked at, this one included; 0 when there was none
-	Region   string
 }
 
 func (e *NotReadyError) Error() string {
@@ -75,6 +74,9 @@ func (e *NotReadyError) cause() string {
 	case CauseExecOff:
 		return "ECS Exec is off for the task"
 	case CauseScaledToZero:
+		if e.Origin.IsDaemon() {
+			return "the DAEMON service finds no container instance to run a task on"
+		}
 		return "the service is scaled to zero"
 	case CauseDraining:
 		return "the service is " + orWord(e.Status, "DRAINING")
@@ -88,49 +90,32 @@ func (e *NotReadyError) Temporary() bool { return e.Cause <= CauseTaskStopping }
 // Remedy depends on the cause.
 func (e *NotReadyError) Remedy() string {
 	if known := e.suspectRemedy(); known != "" {
-		return known + ", then " + e.update("--force-new-deployment")
+		return known + ", then " + e.Origin.anew(e.Target)
 	}
 	switch e.Cause {
 	case CauseTaskPending, CauseNotStarted:
-		return "wait for it (--wait 5m); " + e.look()
+		return "wait for it (--wait 5m); " + e.Origin.look(e.Target)
 	case CauseAgentPending:
 		return "wait: the agent needs up to a minute after the task is RUNNING (--wait 2m)"
 	case CauseDisconnected:
-		return "wait, or name another task; " + e.look()
+		return "wait, or name another task; " + e.Origin.look(e.Target)
 	case CauseNoTask:
-		return orWord(stopRemedy(e.Reason+" "+strings.Join(e.Events, " ")), "wait for it (--wait 5m)") + "; " + e.look()
+		return orWord(stopRemedy(e.Reason+" "+strings.Join(e.Events, " ")), "wait for it (--wait 5m)") + "; " + e.Origin.look(e.Target)
 	case CauseTaskStopping:
 		return "name another task, or wait for the one that replaces it"
 	case CauseAgentStopped:
 		return "check, in this order: readonlyRootFilesystem is off; the task role allows ssmmessages:CreateControlChannel, CreateDataChannel, OpenControlChannel and OpenDataChannel; " +
-			"the subnet has a route to ssmmessages." + orWord(e.Region, "REGION") + " (NAT or endpoint); no AWS_ACCESS_KEY_ID in the container's environment; enough memory; then " + e.update("--force-new-deployment")
+			"the subnet has a route to ssmmessages." + orWord(e.Origin.Shell.Region, "REGION") + " (NAT or endpoint); no AWS_ACCESS_KEY_ID in the container's environment; enough memory; then " + e.Origin.anew(e.Target)
 	case CauseAgentMissing:
-		return "use Fargate platform 1.4.0 (Windows: 1.0.0) or later, on EC2 the ECS agent 1.50.2 or later, then " + e.update("--force-new-deployment")
+		return "use Fargate platform 1.4.0 (Windows: 1.0.0) or later, on EC2 the ECS agent 1.50.2 or later, then " + e.Origin.anew(e.Target)
 	case CauseExecOff:
-		if e.Target.Service == "" {
-			return "start the task anew: aws ecs run-task --enable-execute-command …"
-		}
-		if e.Exec {
-			return "the task is older than the service's setting: " + e.update("--force-new-deployment")
-		}
-		return "run: " + e.update("--enable-execute-command --force-new-deployment")
+		return e.Origin.withExec(e.Target)
 	case CauseScaledToZero:
-		return "run: " + e.update("--desired-count 1")
+		return e.Origin.More(e.Target, 1)
 	case CauseDraining:
-		return "name a service that is ACTIVE: culvert list services"
+		return "name a service that is ACTIVE: " + e.Origin.Shell.Culvert("list", "services")
 	}
-	return e.look()
-}
-
-func (e *NotReadyError) update(flags string) string {
-	return fmt.Sprintf("aws ecs update-service --cluster %s --service %s %s", e.Target.Cluster, orWord(e.Target.Service, "SERVICE"), flags)
-}
-
-func (e *NotReadyError) look() string {
-	if e.Target.Service == "" {
-		return "see: aws ecs describe-tasks --cluster " + e.Target.Cluster + " --tasks " + orWord(e.Target.Task, "TASK")
-	}
-	return "see: aws ecs describe-services --cluster " + e.Target.Cluster + " --services " + e.Target.Service
+	return e.Origin.look(e.Target)
 }
 
 // stopRemedy knows what to do about ECS's common words for a task that does not stay (ECS Developer Guide, "Stopped tasks
@@ -180,6 +165,7 @@ type TaskGoneError struct {
 	Target Target
 	Status string // STOPPED, DEPROVISIONING, …; empty when ECS no longer knows the task
 	Reason string // ECS's stoppedReason with the containers'
+	Shell  Shell
 }
 
 // Over reports whether the task's containers are gone, and with them every session.
@@ -208,14 +194,14 @@ func (e *TaskGoneError) Remedy() string {
 		return known
 	}
 	if e.Target.Service == "" {
-		return "name another task: culvert list tasks"
+		return "name another task: " + e.Shell.Culvert("list", "tasks")
 	}
 	return "name the service instead of the task, then any running task of it will do: " + e.Target.Cluster + "/" + e.Target.Service
 }
 
 // Ready reports whether a container of the task can carry a session: nil or a *NotReadyError.
 func (t Task) Ready(c Container) error {
-	e := &NotReadyError{Target: Target{Cluster: t.Cluster, Service: t.Service, Task: t.ID, Container: c.Name}, Status: t.Status, Waiting: 1}
+	e := &NotReadyError{Target: Target{Cluster: t.Cluster, Service: t.Service, Task: t.ID, Container: c.Name}, Status: t.Status, Origin: t.Origin, Waiting: 1}
 	switch {
 	case t.stopping():
 		e.Cause, e.Reason = CauseTaskStopping, t.StoppedReason
@@ -229,8 +215,14 @@ func (t Task) Ready(c Container) error {
 		e.Cause, e.Reason = CauseNotStarted, c.Reason
 	case c.Agent.Status == "":
 		e.Cause, e.Reason = CauseAgentMissing, c.Reason
+		if oldPlatform(t) {
+			e.Suspect = SuspectPlatform
+		}
 	case c.Agent.Status == "STOPPED":
-		e.Cause, e.Reason = CauseAgentStopped, c.Agent.Reason
+		e.Cause, e.Reason, e.Suspect = CauseAgentStopped, c.Agent.Reason, c.Suspect
+		if oldPlatform(t) {
+			e.Suspect = SuspectPlatform
+		}
 	case c.Agent.Status != "RUNNING":
 		e.Cause, e.Reason = CauseAgentPending, c.Agent.Reason
 	case c.RuntimeID == "":
@@ -289,7 +281,7 @@ func (t Task) container(name string, port uint16, ports func() map[string][]Port
 		e.Candidates = append(e.Candidates, c.Name)
 	}
 	if len(own) == 0 {
-		return Container{}, &NotReadyError{Target: Target{Cluster: t.Cluster, Service: t.Service, Task: t.ID}, Cause: CauseTaskPending, Status: t.Status, Waiting: 1}
+		return Container{}, &NotReadyError{Target: Target{Cluster: t.Cluster, Service: t.Service, Task: t.ID}, Cause: CauseTaskPending, Status: t.Status, Origin: t.Origin, Waiting: 1}
 	}
 	return Container{}, e
 }

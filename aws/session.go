@@ -64,10 +64,47 @@ func (c *Client) StartSession(ctx context.Context, t Target, d Document) (Sessio
 	}
 	c.learnSkew(out.ResultMetadata)
 	s := Session{ID: sdk.ToString(out.SessionId), StreamURL: sdk.ToString(out.StreamUrl), Token: sdk.ToString(out.TokenValue)}
-	if s.ID == "" || s.StreamURL == "" || s.Token == "" {
-		return Session{}, fmt.Errorf("start session: %w", &AnswerError{Operation: "ssm:StartSession", Problem: "session id, stream URL or token is missing"})
+	if err := s.check("ssm:StartSession"); err != nil {
+		return Session{}, fmt.Errorf("start session: %w", err)
 	}
 	return s, nil
+}
+
+const (
+	maxSessionID = 96   // characters (SSM API Reference, StartSession)
+	maxToken     = 4096 // characters; AWS's have some hundred
+	maxStreamURL = 4096 // characters; presigned ones have some hundred
+)
+
+// check refuses what AWS never answers: the id stands in logs, records and commands that are meant to be pasted, token and
+// URL are passed on. The error quotes none of them.
+func (s Session) check(operation string) error {
+	var problem string
+	switch {
+	case s.ID == "" || s.StreamURL == "" || s.Token == "":
+		problem = "session id, stream URL or token is missing"
+	case !isSessionID(s.ID):
+		problem = "the session id is none of AWS's"
+	case !isWord(s.Token, maxToken):
+		problem = "the token is none of AWS's"
+	case !isWord(s.StreamURL, maxStreamURL):
+		problem = "the stream URL is none of AWS's"
+	default:
+		return nil
+	}
+	return &AnswerError{Operation: operation, Problem: problem}
+}
+
+// isSessionID knows the form of session ids: who has started it, a dash, and letters and digits.
+func isSessionID(id string) bool {
+	return id != "" && len(id) <= maxSessionID && !strings.ContainsFunc(id, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("_.@=,+-", r)
+	})
+}
+
+// isWord reports whether a text is printable ASCII without blanks and not longer than most.
+func isWord(text string, most int) bool {
+	return len(text) <= most && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // ResumeSession asks for a new token; an answer without one means that the session is over. So does a session that the
@@ -81,7 +118,14 @@ func (c *Client) ResumeSession(ctx context.Context, id string) (Session, error) 
 		return Session{}, fmt.Errorf("resume session: %w", c.explain(ctx, err, place{Resource: c.arn("ssm", "session/"+id)}))
 	}
 	c.learnSkew(out.ResultMetadata)
-	return Session{ID: id, StreamURL: sdk.ToString(out.StreamUrl), Token: sdk.ToString(out.TokenValue)}, nil
+	s := Session{ID: id, StreamURL: sdk.ToString(out.StreamUrl), Token: sdk.ToString(out.TokenValue)}
+	if s.Token == "" {
+		return Session{ID: id}, nil
+	}
+	if err := s.check("ssm:ResumeSession"); err != nil {
+		return Session{}, fmt.Errorf("resume session: %w", err)
+	}
+	return s, nil
 }
 
 // TerminateSession ends a session; one that is already over is no error.
@@ -130,7 +174,7 @@ const minSkew = time.Minute
 // overridden: then any websocket URL will do.
 func (c *Client) CheckStreamURL(u string) error {
 	parsed, err := url.Parse(u)
-	if err != nil {
+	if err != nil || !isWord(u, maxStreamURL) {
 		return &StreamURLError{Problem: "it cannot be parsed", Region: c.region}
 	}
 	e := &StreamURLError{Host: say.Brief(parsed.Host), Region: c.region}

@@ -95,6 +95,70 @@ func TestOverSessionIsResumedWithoutTokenAndEndsQuietly(t *testing.T) {
 	}
 }
 
+// What the API names stands in logs, in records and in commands that are pasted into a shell.
+func TestSessionsHaveTheFormOfAWS(t *testing.T) {
+	isolate(t)
+	const id, url, token = "me@example.com_a=b,c+d.e-0123", "wss://ssmmessages.eu-west-1.amazonaws.com/x", "AAEAA+/=secret"
+	for name, test := range map[string]struct {
+		id, url, token string
+		good           bool
+	}{
+		"as AWS has it":       {id, url, token, true},
+		"longest id":          {strings.Repeat("a", 96), url, token, true},
+		"command in the id":   {"s-$(touch x)", url, token, false},
+		"backquotes":          {"s-`id`", url, token, false},
+		"semicolon":           {"s-1;id", url, token, false},
+		"path":                {"../../s-1", url, token, false},
+		"line break":          {"s-1\nTouch", url, token, false},
+		"escape":              {"s-1\x1b[2J", url, token, false},
+		"blank":               {"s 1", url, token, false},
+		"letters of others":   {"s-ä", url, token, false},
+		"lone byte":           {"s-\xff", url, token, false},
+		"endless id":          {strings.Repeat("a", 97), url, token, false},
+		"no id":               {"", url, token, false},
+		"blank in the token":  {id, url, "a b", false},
+		"line in the token":   {id, url, "a\r\nX: y", false},
+		"endless token":       {id, url, strings.Repeat("a", 5000), false},
+		"blank in the URL":    {id, url + "/ y", token, false},
+		"escape in the URL":   {id, url + "\x1b", token, false},
+		"letters in the URL":  {id, url + "/ä", token, false},
+		"endless URL":         {id, url + strings.Repeat("/x", 3000), token, false},
+		"no URL with a token": {id, "", token, false},
+	} {
+		session := func(map[string]any) any {
+			return map[string]any{"SessionId": test.id, "StreamUrl": test.url, "TokenValue": test.token}
+		}
+		f := newFake(t, map[string]answer{"StartSession": session, "ResumeSession": session, "DescribeSessions": func(map[string]any) any {
+			return map[string]any{"Sessions": []any{map[string]any{"SessionId": test.id}}}
+		}})
+		c := f.connect(t)
+		refused := func(call string, good bool, err error) {
+			if (err == nil) != good {
+				t.Errorf("%s: %s: got %v, want good %t", name, call, err, good)
+			}
+			if err != nil {
+				_ = mustBe[*AnswerError](t, err)
+			}
+			for _, said := range []string{"secret", "touch", "\x1b", "ä"} {
+				if strings.Contains(text(err), said) {
+					t.Errorf("%s: %s quotes the answer: %s", name, call, text(err))
+				}
+			}
+		}
+		_, err := c.StartSession(t.Context(), squid(), PortForward(3128))
+		refused("StartSession", test.good, err)
+		_, err = c.ActiveSessions(t.Context(), "arn:aws:iam::111122223333:user/me")
+		refused("DescribeSessions", isSessionID(test.id), err)
+		if test.url != url || test.token != token { // the id is the caller's
+			_, err = c.ResumeSession(t.Context(), id)
+			refused("ResumeSession", false, err)
+		}
+	}
+	if err := newFake(t, nil).connect(t).CheckStreamURL("wss://ssmmessages.eu-west-1.amazonaws.com/" + strings.Repeat("x", 5000)); err == nil {
+		t.Error("an endless stream URL is none")
+	}
+}
+
 func TestResumeDeniedNamesSessionStatement(t *testing.T) {
 	isolate(t)
 	f := newFake(t, map[string]answer{"ResumeSession": func(map[string]any) any {

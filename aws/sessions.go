@@ -50,9 +50,12 @@ func (c *Client) sessions(ctx context.Context, owner string, state ssmtypes.Sess
 	}
 	var found []PastSession
 	for _, s := range out.Sessions {
+		if !isSessionID(sdk.ToString(s.SessionId)) {
+			return nil, fmt.Errorf("list sessions: %w", &AnswerError{Operation: "ssm:DescribeSessions", Problem: "a session id is none of AWS's"})
+		}
 		minutes, _ := strconv.Atoi(sdk.ToString(s.MaxSessionDuration)) // empty without a limit
 		found = append(found, PastSession{
-			ID: say.Brief(sdk.ToString(s.SessionId)), Target: say.Brief(sdk.ToString(s.Target)), Owner: sdk.ToString(s.Owner),
+			ID: sdk.ToString(s.SessionId), Target: say.Brief(sdk.ToString(s.Target)), Owner: sdk.ToString(s.Owner),
 			Started: sdk.ToTime(s.StartDate), Ended: sdk.ToTime(s.EndDate), Longest: time.Duration(minutes) * time.Minute,
 		})
 	}

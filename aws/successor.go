@@ -9,15 +9,13 @@ import (
 // Successor picks a ready container for t: another running task of the same service and container where there is one,
 // else t itself if it is still ready. Picks at random among equals. A task that no service started has no successor but
 // itself.
-func (c *Client) Successor(ctx context.Context, t Target) (Target, error) {
-	q := Query{Cluster: t.Cluster, Service: t.Service, Container: t.Container}
+func (c *Client) Successor(ctx context.Context, t Target) (_ Target, err error) {
+	defer func() { c.addShell(err) }()
 	if t.Service == "" {
-		q.Task = t.Task
+		return c.Again(ctx, t)
 	}
+	q := Query{Cluster: t.Cluster, Service: t.Service, Container: t.Container}
 	tasks, err := c.tasks(ctx, q)
-	if missing, ok := errors.AsType[*NotFoundError](err); ok && missing.Kind == "task" {
-		return Target{}, &TaskGoneError{Target: t}
-	}
 	if err != nil {
 		return Target{}, err
 	}
@@ -31,9 +29,25 @@ func (c *Client) Successor(ctx context.Context, t Target) (Target, error) {
 	return c.choose(ctx, q, tasks)
 }
 
+// Again looks t's own task up and returns its container as it is now, with another runtime id if it was restarted. The
+// error is a *TaskGoneError when the task stops, has stopped or is not known any more.
+func (c *Client) Again(ctx context.Context, t Target) (_ Target, err error) {
+	defer func() { c.addShell(err) }()
+	q := Query{Cluster: t.Cluster, Task: t.Task, Container: t.Container}
+	tasks, err := c.tasks(ctx, q)
+	if missing, ok := errors.AsType[*NotFoundError](err); ok && missing.Kind == "task" {
+		return Target{}, &TaskGoneError{Target: t}
+	}
+	if err != nil {
+		return Target{}, err
+	}
+	return c.choose(ctx, q, tasks)
+}
+
 // Check describes t's task: nil while it runs and is meant to go on, else a typed error: *TaskGoneError for a task that
 // stops or has stopped, or whose container was restarted, *NotReadyError for one that cannot carry a session now.
-func (c *Client) Check(ctx context.Context, t Target) error {
+func (c *Client) Check(ctx context.Context, t Target) (err error) {
+	defer func() { c.addShell(err) }()
 	tasks, err := c.describeTasks(ctx, t.Cluster, []string{t.Task})
 	if err != nil {
 		return err
@@ -52,7 +66,12 @@ func (c *Client) Check(ctx context.Context, t Target) error {
 	if t.RuntimeID != "" && container.RuntimeID != t.RuntimeID {
 		return &TaskGoneError{Target: t, Status: task.Status, Reason: "its container " + container.Name + " was restarted"}
 	}
-	return task.Ready(container)
+	err = task.Ready(container)
+	if e, ok := errors.AsType[*NotReadyError](err); ok {
+		e.Suspect = c.suspect(ctx, e, task)
+		c.addOrigin(ctx, e)
+	}
+	return err
 }
 
 // goneError says why ECS stops a task.

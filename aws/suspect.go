@@ -43,7 +43,7 @@ func (e *NotReadyError) suspectRemedy() string {
 	switch e.Suspect {
 	case SuspectNone:
 	case SuspectECSAgent:
-		return e.Instance.Remedy(e.Target.Cluster) + " (it has " + e.Instance.AgentVersion + ", ECS Exec needs 1.50.2)"
+		return e.Instance.Remedy(e.Origin.Shell, e.Target.Cluster) + " (it has " + e.Instance.AgentVersion + ", ECS Exec needs 1.50.2)"
 	case SuspectPlatform:
 		return "use Fargate platform 1.4.0 (Windows: 1.0.0) or later (Terraform: platform_version = \"LATEST\")"
 	case SuspectReadonlyRoot:
@@ -61,12 +61,12 @@ func (c *Client) suspect(ctx context.Context, e *NotReadyError, t Task) Suspect 
 	if e.Cause != CauseAgentStopped && e.Cause != CauseAgentMissing {
 		return SuspectNone
 	}
-	if t.Instance == "" && oldPlatform(t) {
-		return SuspectPlatform
+	if e.Suspect != SuspectNone {
+		return e.Suspect
 	}
 	if t.Instance != "" {
 		var err error
-		if e.Instance, err = c.instance(ctx, t.Cluster, t.Instance); err != nil {
+		if e.Instance, err = c.instance(ctx, t); err != nil {
 			c.log.Debug("the container instance is not known", "error", err)
 		}
 		if e.Instance.Old() {
@@ -81,7 +81,12 @@ func (c *Client) suspect(ctx context.Context, e *NotReadyError, t Task) Suspect 
 		c.log.Debug("the task definition is not known", "error", err)
 		return SuspectNone
 	}
-	container := d.Container(e.Target.Container)
+	return d.suspect(t, e.Target.Container)
+}
+
+// suspect is what a definition says against the agent of a container of one of its tasks.
+func (d Definition) suspect(t Task, name string) Suspect {
+	container := d.Container(name)
 	switch {
 	case container.ReadonlyRoot:
 		return SuspectReadonlyRoot
@@ -93,8 +98,11 @@ func (c *Client) suspect(ctx context.Context, e *NotReadyError, t Task) Suspect 
 	return SuspectNone
 }
 
-// oldPlatform reports whether a Fargate platform version is known to be older than ECS Exec.
+// oldPlatform reports whether a task's Fargate platform version is known to be older than ECS Exec.
 func oldPlatform(t Task) bool {
+	if t.Instance != "" {
+		return false
+	}
 	first, rest, _ := strings.Cut(t.PlatformVersion, ".")
 	major, err := strconv.Atoi(first)
 	if err != nil || strings.HasPrefix(strings.ToLower(t.Platform), "windows") {

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
 // Target names a container that a session can be opened to. A Target with an empty Task stands for any running task of
@@ -13,6 +11,12 @@ import (
 type Target struct {
 	Cluster, Service, Task, Container string
 	RuntimeID                         string
+	Home                              Home // of one that was written as an ARN, see ParseTarget; what Lookup returns is of its client
+}
+
+// Query asks for a container of the target.
+func (t Target) Query() Query {
+	return Query{Cluster: t.Cluster, Service: t.Service, Task: t.Task, Container: t.Container, Home: t.Home}
 }
 
 // ID returns the target in the form that StartSession takes: ecs:<cluster name>_<task id>_<container runtime id>.
@@ -32,15 +36,18 @@ func (c *Client) TaskARN(t Target) string {
 	return c.arn("ecs", "task/"+t.Cluster+"/"+t.Task)
 }
 
-// ParseTarget reads cluster/service[/task[/container]], or the ARN of a service or task. It only parses: whether there
-// is such a thing Lookup and Catalog.Find know.
+// ParseTarget reads cluster/service[/task[/container]], or the ARN of a service or task, whose account and region stay
+// with it. It only parses: whether there is such a thing Lookup and Catalog.Find know.
 func ParseTarget(name string) (Target, error) {
-	if strings.HasPrefix(name, "arn:") {
+	if isARN(name) {
 		ref, err := parseARN(name)
-		if err != nil || ref.Kind == "cluster" {
-			return Target{}, &TargetFormError{Form: name, Problem: "not the ARN of an ECS service or task"}
+		if err != nil {
+			return Target{}, err
 		}
-		return Target{Cluster: ref.Cluster, Service: ref.Service, Task: ref.Task}, nil
+		if ref.Kind == "cluster" {
+			return Target{}, &TargetFormError{Form: name, Problem: "not the ARN of an ECS service or task, but of a cluster"}
+		}
+		return Target{Cluster: ref.Cluster, Service: ref.Service, Task: ref.Task, Home: ref.Home}, nil
 	}
 	parts := strings.Split(name, "/")
 	if len(parts) < 2 || len(parts) > 4 {
@@ -60,40 +67,10 @@ func (e *TargetFormError) Error() string { return fmt.Sprintf("target %q: %s", e
 
 // Remedy says how a target is written.
 func (e *TargetFormError) Remedy() string {
+	if isARN(e.Form) {
+		return "write arn:aws:ecs:REGION:ACCOUNT:service/CLUSTER/SERVICE, or task/CLUSTER/TASK or cluster/CLUSTER where one of those is meant, or plain names"
+	}
 	return "write cluster/service, cluster/service/task or cluster/service/task/container"
-}
-
-// reference is what an ECS ARN names.
-type reference struct {
-	Kind                   string // cluster, service or task
-	Account, Region        string
-	Cluster, Service, Task string
-}
-
-// parseARN reads the ARN of a cluster, service or task; those of before 2018 have no cluster in them.
-func parseARN(text string) (reference, error) {
-	a, err := arn.Parse(text)
-	if err != nil {
-		return reference{}, fmt.Errorf("parse %q: %w", text, err)
-	}
-	parts := strings.Split(a.Resource, "/")
-	ref := reference{Kind: parts[0], Account: a.AccountID, Region: a.Region}
-	switch {
-	case a.Service != "ecs" || len(parts) < 2 || len(parts) > 3:
-		return reference{}, fmt.Errorf("parse %q: not of ECS", text)
-	case ref.Kind == "cluster" && len(parts) == 2:
-		ref.Cluster = parts[1]
-	case ref.Kind == "service":
-		ref.Service = parts[len(parts)-1]
-	case ref.Kind == "task":
-		ref.Task = parts[len(parts)-1]
-	default:
-		return reference{}, fmt.Errorf("parse %q: neither cluster, service nor task", text)
-	}
-	if len(parts) == 3 {
-		ref.Cluster = parts[1]
-	}
-	return ref, nil
 }
 
 // lastPart is the name in an ARN of ECS, or the text itself.

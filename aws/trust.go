@@ -100,6 +100,7 @@ func immutable(subject string) bool {
 // ProviderError means that the account does not know GitHub as an identity provider, or not for this audience.
 type ProviderError struct {
 	Role, Message, Audience string
+	Shell                   Shell // of the account in force, without the role and without a profile: it takes somebody who may change IAM
 	Err                     error
 }
 
@@ -110,5 +111,6 @@ func (e *ProviderError) Unwrap() error { return e.Err }
 
 // Remedy creates the provider.
 func (e *ProviderError) Remedy() string {
-	return fmt.Sprintf("in account %s run: aws iam create-open-id-connect-provider --url https://%s --client-id-list %s", orWord(accountOf(e.Role), "of the role"), githubIssuer, audience)
+	return fmt.Sprintf("in account %s run: %s", orWord(accountOf(e.Role), "of the role"),
+		e.Shell.AWS("iam", "create-open-id-connect-provider", "--url", "https://"+githubIssuer, "--client-id-list", audience))
 }

@@ -20,9 +20,7 @@ import (
 const template = "cloudformation/culvert.yaml"
 
 func TestTemplatePassesCfnLint(t *testing.T) {
-	if testing.Short() {
-		t.Skip("cfn-lint takes seconds: make test")
-	}
+	need.CheckOnly(t, "cfn-lint")
 	out, err := exec.CommandContext(t.Context(), need.Command(t, "cfn-lint"), "--include-checks", "I", "--", template).CombinedOutput()
 	if err != nil || len(out) > 0 {
 		t.Errorf("cfn-lint: %v\n%s", err, out)
@@ -34,6 +32,21 @@ func TestTemplateHasTheSamePoliciesAsCulvert(t *testing.T) {
 	plain := newStack(t, nil)
 	plain.same("CallerPolicy.PolicyDocument", aws.CallerPolicy(reach))
 	plain.same("TaskRole.Policies.0.PolicyDocument", aws.TaskRolePolicy())
+
+	// A role's own is apart: the policy is for others too.
+	if plain.conditions("CallerEndsEarlier") {
+		t.Error("somebody may end earlier sessions of a role that is not there")
+	}
+	github := newStack(t, map[string]any{"GitHubRepositoryIds": []any{"42"}})
+	if got := github.text("CallerEndsEarlier.Roles"); !github.conditions("CallerEndsEarlier") || got != `["ref:CallerRole"]` {
+		t.Errorf("earlier sessions may be ended by %s, want the caller's role", got)
+	}
+	ofRole := reach
+	ofRole.RoleID = "ref:CallerRole.RoleId"
+	whole := aws.CallerPolicy(ofRole)
+	last := len(whole.Statement) - 1
+	github.same("CallerEndsEarlier.PolicyDocument", aws.Policy{Version: whole.Version, Statement: whole.Statement[last:]})
+	github.same("CallerPolicy.PolicyDocument", aws.Policy{Version: whole.Version, Statement: whole.Statement[:last]})
 
 	reach.RemoteHosts, reach.Browse, reach.Cluster = true, true, "tools"
 	newStack(t, map[string]any{"AllowRemoteHosts": "yes", "AllowBrowsing": "yes", "ClusterName": "tools"}).
@@ -66,9 +79,6 @@ func TestTemplateTrustsWhoIsNamed(t *testing.T) {
 
 // The template's container is the module's: what real Squid proves of one holds for the other.
 func TestTemplateRunsTheProxyOfTheModule(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs OpenTofu, which takes minutes to build once: make test")
-	}
 	outputs, resources := rendered(t, `
   vpc_id          = "vpc-0abc"
   subnet_ids      = ["subnet-0a"]

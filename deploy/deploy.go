@@ -3,14 +3,13 @@
 package deploy
 
 import (
-	"bytes"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
+
+	"culvert/internal/tree"
 )
 
 //go:embed terraform cloudformation
@@ -32,17 +31,28 @@ type File struct {
 }
 
 // Write puts the files of a form below dir, which is made. Files that are there with another content make it a
-// *ChangedError and nothing is written, unless force.
+// *ChangedError and nothing is written, unless force. Links are not followed: one below dir, or in its place, is a
+// *tree.LinkError with nothing written.
 func Write(form Form, dir string, force bool) ([]File, error) {
 	names, err := list(form)
 	if err != nil {
 		return nil, err
 	}
+	to, err := tree.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer to.Close() //nolint:errcheck // a directory that was only looked at
+	contents := make([][]byte, len(names))
 	var done []File
 	var changed []string
-	for _, name := range names {
-		file := File{Path: filepath.Join(dir, filepath.FromSlash(strings.TrimPrefix(name, string(form)+"/")))}
-		same, err := holds(file.Path, name)
+	for i, embedded := range names {
+		if contents[i], err = files.ReadFile(embedded); err != nil {
+			return nil, fmt.Errorf("read %s: %w", embedded, err)
+		}
+		names[i] = strings.TrimPrefix(embedded, string(form)+"/")
+		file := File{Path: to.Path(names[i])}
+		same, err := to.Holds(names[i], contents[i])
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			file.Written = true
@@ -61,7 +71,7 @@ func Write(form Form, dir string, force bool) ([]File, error) {
 		if !done[i].Written {
 			continue
 		}
-		if err := put(done[i].Path, name); err != nil {
+		if err := to.Put(name, contents[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -81,34 +91,6 @@ func list(form Form) ([]string, error) {
 		return nil, fmt.Errorf("list the files of %s: %w", form, err)
 	}
 	return names, nil
-}
-
-// holds reports whether a file is what is embedded under a name.
-func holds(path, name string) (bool, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return false, err
-	}
-	if !info.Mode().IsRegular() {
-		return false, fmt.Errorf("write %s: something that is no file is there", path)
-	}
-	have, err := os.ReadFile(filepath.Clean(path))
-	if err != nil {
-		return false, err
-	}
-	want, err := files.ReadFile(name)
-	return bytes.Equal(have, want), err
-}
-
-func put(path, name string) error {
-	content, err := files.ReadFile(name)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", name, err)
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // sources, not secrets
-		return err
-	}
-	return os.WriteFile(path, content, 0o644) //nolint:gosec // sources, not secrets
 }
 
 // ChangedError means that files would be overwritten that somebody has changed, or that an older culvert wrote.

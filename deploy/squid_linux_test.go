@@ -23,9 +23,6 @@ const proxyVariables = `
 // The proxy as the module's task definition starts it, in real Squid, behind culvert and the embedded account: it lets
 // through what is allowed and nothing else, and its health check tells up from down.
 func TestTheProxyInTheTask(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs OpenTofu, which takes minutes to build once: make test")
-	}
 	handed := os.Getenv("CULVERT_TASK_DEFINITION")
 	if handed == "" {
 		_, resources := rendered(t, proxyVariables)

@@ -360,6 +360,16 @@ func (c *channel) hold(until time.Time) {
 	c.out.pace.free = until
 }
 
+// soonest is when what is sent now will leave, as far as a rest is kept.
+func (c *channel) soonest(now time.Time) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now.Before(c.out.pace.free) {
+		return c.out.pace.free
+	}
+	return now
+}
+
 // attach tells the channel that a new socket carries it: all that is unacknowledged goes out again, in order.
 func (c *channel) attach(now time.Time) {
 	c.mu.Lock()

@@ -31,8 +31,11 @@ func lostForGood(err error, s Spec) bool {
 	if _, ok := errors.AsType[*aws.NotFoundError](err); ok {
 		return true
 	}
+	if closed, ok := errors.AsType[*ClosedError](err); ok {
+		return closed.Forbidden()
+	}
 	if _, ok := errors.AsType[*aws.TaskGoneError](err); ok {
-		return s.Target.Service == "" // nothing will take its place
+		return s.Pinned || s.Target.Service == "" // nothing will take its place
 	}
 	return denied(err)
 }

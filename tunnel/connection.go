@@ -18,6 +18,9 @@ const (
 	// halfClosedSilence ends a connection whose local side has finished writing and whose far side says nothing. It
 	// must be long: a half-closed upload still gets its answer (protocol.md 6), and no FIN may be sent before.
 	halfClosedSilence = 60 * time.Second
+	// scarceSilence takes its place while other connections wait for file descriptors, where it cannot be known whether
+	// the local side has finished writing or is gone.
+	scarceSilence = 2 * time.Second
 	// drainWithin is how long the local side may go on writing to a far side that has ended.
 	drainWithin = 5 * time.Second
 	// refusalWithin is how long the report of a refused dial may come after the end of its stream.
@@ -25,7 +28,10 @@ const (
 	copyBuffer    = 32 << 10
 )
 
-var errNoSession = errors.New("no session within 15 s")
+var (
+	errNoSession = errors.New("no session within 15 s")
+	errAllBehind = errors.New("every session that the tunnel may have is held up by a destination that does not read (more of them: --lanes)")
+)
 
 // connections are those of one tunnel.
 type connections struct {
@@ -101,6 +107,13 @@ func (c *connections) list() []Connection {
 	return all
 }
 
+// some reports whether any is open.
+func (c *connections) some() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.open) > 0
+}
+
 // waiting is the number of connections that have no lane yet.
 func (c *connections) waiting() int { return int(c.queued.Load()) }
 
@@ -170,7 +183,7 @@ func (t *Tunnel) carry(conn *connection) error {
 	}
 	var up sync.WaitGroup
 	up.Go(func() {
-		if err := conn.copyUp(ctx, s); err != nil {
+		if err := conn.copyUp(ctx, s, t.engine); err != nil {
 			s.inbox.finish(err)
 			s.close()
 		}
@@ -252,15 +265,23 @@ func (t *Tunnel) acquire(conn *connection) (*lane, *stream, error) {
 
 // why adds to the end of a wait what keeps the tunnel from having a session.
 func (t *Tunnel) why(err error) error {
-	if _, trouble := t.State(); trouble != nil && errors.Is(err, errNoSession) {
+	if !errors.Is(err, errNoSession) {
+		return err
+	}
+	if _, trouble := t.State(); trouble != nil {
 		return trouble
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.lanes) > 0 && !slices.ContainsFunc(t.lanes, func(l *lane) bool { return !l.slow.Load() }) {
+		return errAllBehind
 	}
 	return err
 }
 
 // copyUp sends what the local side writes. It returns nil when the far side has ended first, and an error when the
 // connection is over.
-func (c *connection) copyUp(ctx context.Context, s *stream) error {
+func (c *connection) copyUp(ctx context.Context, s *stream, e *Engine) error {
 	buffer := make([]byte, copyBuffer)
 	for {
 		n, err := c.local.Read(buffer)
@@ -276,7 +297,7 @@ func (c *connection) copyUp(ctx context.Context, s *stream) error {
 		case s.done.Load():
 			return nil
 		case errors.Is(err, io.EOF):
-			return c.linger(ctx, s)
+			return c.linger(ctx, s, e)
 		default:
 			return err
 		}
@@ -286,13 +307,15 @@ func (c *connection) copyUp(ctx context.Context, s *stream) error {
 // linger waits, after the local side has finished writing, for the far side to finish too: smux version 1 knows no
 // half-close, and its FIN would cut off the answer (protocol.md 9, P11). A local side that is gone altogether is not
 // waited for.
-func (c *connection) linger(ctx context.Context, s *stream) error {
+func (c *connection) linger(ctx context.Context, s *stream, e *Engine) error {
 	c.lastDown.Store(time.Now().UnixNano())
 	for wait := time.Millisecond; ; wait = min(wait*3, time.Second) {
-		if gone(c.local) {
-			return io.EOF
+		gone, known := e.kernel.gone(c.local)
+		patience := halfClosedSilence
+		if !known && e.scarcity.now() {
+			patience = scarceSilence
 		}
-		if time.Since(time.Unix(0, c.lastDown.Load())) > halfClosedSilence {
+		if gone || time.Since(time.Unix(0, c.lastDown.Load())) > patience {
 			return io.EOF
 		}
 		select {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,28 +22,74 @@ const (
 
 var errNoSocket = errors.New("no such socket")
 
-// diagnose asks the kernel for one TCP connection of this network namespace, by its two ends, and returns the inode of
-// its socket, which is 0 once no process holds it. Unlike a look into /proc/net/tcp it does not walk through every socket
-// of the machine, which takes milliseconds on a busy one. The error is errNoSocket where there is none; the kernel says
-// the same where it cannot look at TCP at all.
-func diagnose(local, remote netip.AddrPort) (inode uint32, err error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
-	if err != nil {
-		return 0, fmt.Errorf("open a diagnosis socket: %w", err)
-	}
-	defer func() { _ = unix.Close(fd) }()
-	if err := unix.Sendto(fd, diagnosisOf(local, remote), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return 0, fmt.Errorf("ask for a socket: %w", err)
-	}
-	answer := make([]byte, 4*diagAnswer)
-	n, _, err := unix.Recvfrom(fd, answer, unix.MSG_DONTWAIT) // the kernel answers before it takes the question
-	if err != nil {
-		return 0, fmt.Errorf("read about a socket: %w", err)
-	}
-	return parseDiagnosis(answer[:n])
+// kernel asks the kernel about TCP connections, over one socket that it keeps: a new one for each question could not be had
+// when it matters most, once the process is out of file descriptors. The zero value opens it with the first question. Safe
+// for concurrent use.
+type kernel struct {
+	mu       sync.Mutex
+	socket   *int // nil until it is open
+	closed   bool
+	sequence uint32 // of the last question
 }
 
-func diagnosisOf(local, remote netip.AddrPort) []byte {
+// open opens the socket, if it can be had. Nothing goes wrong without it, as there is another way to look.
+func (k *kernel) open() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	_ = k.prepare()
+}
+
+func (k *kernel) prepare() error {
+	if k.closed {
+		return os.ErrClosed
+	}
+	if k.socket != nil {
+		return nil
+	}
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
+	if err != nil {
+		return fmt.Errorf("open a diagnosis socket: %w", err)
+	}
+	k.socket = &fd
+	return nil
+}
+
+// close gives the socket back; later questions fail.
+func (k *kernel) close() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.socket != nil {
+		_ = unix.Close(*k.socket)
+	}
+	k.socket, k.closed = nil, true
+}
+
+// diagnose asks for one TCP connection of this network namespace, by its two ends, and returns the inode of its socket,
+// which is 0 once no process holds it. Unlike a look into /proc/net/tcp it does not walk through every socket of the
+// machine, which takes milliseconds on a busy one. The error is errNoSocket where there is none; the kernel says the same
+// where it cannot look at TCP at all.
+func (k *kernel) diagnose(local, remote netip.AddrPort) (inode uint32, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.prepare(); err != nil {
+		return 0, err
+	}
+	k.sequence++
+	if err := unix.Sendto(*k.socket, diagnosisOf(local, remote, k.sequence), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return 0, fmt.Errorf("ask for a socket: %w", err)
+	}
+	for answer := make([]byte, 4*diagAnswer); ; {
+		n, _, err := unix.Recvfrom(*k.socket, answer, unix.MSG_DONTWAIT) // the kernel answers before it takes the question
+		if err != nil {
+			return 0, fmt.Errorf("read about a socket: %w", err)
+		}
+		if n < unix.NLMSG_HDRLEN || binary.NativeEndian.Uint32(answer[8:]) == k.sequence {
+			return parseDiagnosis(answer[:n])
+		} // else the answer to a question that had failed
+	}
+}
+
+func diagnosisOf(local, remote netip.AddrPort, sequence uint32) []byte {
 	family, from, to := unix.AF_INET, local.Addr().Unmap(), remote.Addr().Unmap()
 	if from.Is6() {
 		family = unix.AF_INET6
@@ -50,7 +98,8 @@ func diagnosisOf(local, remote netip.AddrPort) []byte {
 	b = binary.NativeEndian.AppendUint32(b, diagRequest)
 	b = binary.NativeEndian.AppendUint16(b, unix.SOCK_DIAG_BY_FAMILY)
 	b = binary.NativeEndian.AppendUint16(b, unix.NLM_F_REQUEST)
-	b = append(b, make([]byte, 8)...) // sequence number and port: one question, one answer
+	b = binary.NativeEndian.AppendUint32(b, sequence)
+	b = append(b, 0, 0, 0, 0) // port: the kernel knows
 	b = append(b, byte(family), unix.IPPROTO_TCP, 0, 0)
 	b = binary.NativeEndian.AppendUint32(b, ^uint32(0)) // whatever its state
 	b = binary.BigEndian.AppendUint16(b, local.Port())

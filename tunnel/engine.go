@@ -31,6 +31,8 @@ type Options struct {
 	MessageSize int      // payload bytes per message up; 0 is 1024, as AWS's own client sends
 	UploadRate  int      // bytes per second and session at the most; 0 is no ceiling
 	Journal     *Journal // notes the open sessions; closed with the engine
+	// AllowLinkLocal lets remote hosts be link-local addresses, see Endpoint.LinkLocal.
+	AllowLinkLocal bool
 }
 
 // Engine owns the tunnels of a process. Its methods are safe for concurrent use.
@@ -38,6 +40,9 @@ type Engine struct {
 	options     Options
 	patrolEvery time.Duration
 	feed        feed
+
+	kernel   kernel
+	scarcity scarcity
 
 	mu      sync.Mutex
 	last    ID
@@ -59,13 +64,17 @@ func New(o Options) *Engine {
 }
 
 // Open starts a tunnel and returns once it listens; its session follows as events. The error is about the local side:
-// *PortTakenError, *PrivilegedPortError or what the system said.
+// *PortTakenError, *PrivilegedPortError or what the system said; or about the remote host, a *LinkLocalError.
 func (e *Engine) Open(s Spec) (*Tunnel, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
 		return nil, errors.New("open tunnel: the engine is closed")
 	}
+	if s.Remote.LinkLocal() && !e.options.AllowLinkLocal {
+		return nil, &LinkLocalError{Host: s.Remote.Host}
+	}
+	e.kernel.open() // while there are file descriptors
 	if s.Client == nil {
 		s.Client = e.options.Client
 	}
@@ -144,5 +153,6 @@ func (e *Engine) Close(ctx context.Context) error {
 		}
 	}
 	e.feed.close()
+	e.kernel.close()
 	return errors.Join(append(failed, e.options.Journal.Close())...)
 }

@@ -151,6 +151,23 @@ func TestRemoteHostThatDoesNotResolveIsSaid(t *testing.T) {
 	if !strings.Contains(event.Err.Error(), "nowhere.internal") {
 		t.Errorf("got %v", event.Err)
 	}
+	time.Sleep(3 * time.Second) // a name does not come up within milliseconds
+	if tries := tn.Stats().Retries; tries > 1 {
+		t.Errorf("%d sessions were opened for it in three seconds", tries)
+	}
+}
+
+func TestAHostThatTheAgentForbidsIsNotTriedAgain(t *testing.T) {
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{AllowLinkLocal: true}, nil)
+	tn := w.start(tunnel.Spec{Remote: tunnel.Endpoint{Host: "169.254.169.254", Port: 80}})
+	failed := w.events.await(t, tn, tunnel.Failed)
+	closed, ok := errors.AsType[*tunnel.ClosedError](failed.Err)
+	if !ok || !strings.Contains(closed.Error(), "forbidden") || !strings.Contains(closed.Remedy(), "169.254.169.254") {
+		t.Errorf("got %v, want the agent's words and what is on its list", failed.Err)
+	}
+	if tries := tn.Stats().Retries; tries > 1 {
+		t.Errorf("it was tried %d times more", tries)
+	}
 }
 
 func TestUnixSocketIsPrivateAndRemovedAtTheEnd(t *testing.T) {
@@ -339,6 +356,7 @@ func TestADeadPeerIsFoundAndTheSessionResumed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short")
 	}
+	t.Parallel()
 	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
 	tn := w.open(tunnel.Spec{})
 	conn := w.dial(tn)
@@ -371,6 +389,7 @@ func TestKeepAliveOverridesTheIdleTimeout(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short")
 	}
+	t.Parallel()
 	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) { f.Idle = 2500 * time.Millisecond })
 	tn := w.open(tunnel.Spec{KeepAlive: time.Second})
 	time.Sleep(5 * time.Second)
@@ -490,6 +509,7 @@ func TestThrottledStartIsTriedAgain(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
+	t.Parallel()
 	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) {
 		f.API = []emulator.APIFault{{Action: "ssm:StartSession", Kind: emulator.ServerError, Times: 6}}
 	})
@@ -560,6 +580,37 @@ func TestFixedNumberOfLanesSharesTheConnections(t *testing.T) {
 		if s.Up < 20_000 {
 			t.Errorf("session %s carried %d bytes up, want a third of the connections", s.ID, s.Up)
 		}
+	}
+}
+
+// Whoever names a task wants its answers and no other's, under load as well.
+func TestANamedTaskIsThatTask(t *testing.T) {
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{Lanes: 4}, nil)
+	named, err := w.client.Lookup(t.Context(), aws.Query{Cluster: "c", Service: "s", Port: port})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tn := w.open(tunnel.Spec{Target: named, Pinned: true})
+	need.Eventually(t, "four sessions", func() bool { return tn.Stats().Lanes == 4 })
+	for _, s := range w.account.Sessions() {
+		if s.Target != named.ID() {
+			t.Errorf("a session leads to %s, want %s alone", s.Target, named.ID())
+		}
+	}
+	for _, s := range w.account.Sessions() {
+		w.account.KillSession(s.ID, "")
+	}
+	need.Eventually(t, "four sessions again", func() bool { return tn.Stats().Lanes == 4 })
+	if got := tn.Link().Target; got != named {
+		t.Errorf("after its sessions were ended it leads to %v, want %v", got, named)
+	}
+	if err := w.account.StopTask(named.Task, "test"); err != nil {
+		t.Fatal(err)
+	}
+	failed := w.events.await(t, tn, tunnel.Failed)
+	gone, ok := errors.AsType[*aws.TaskGoneError](failed.Err)
+	if !ok || !strings.Contains(gone.Remedy(), "c/s") {
+		t.Errorf("got %v, want a *TaskGoneError that names the service", failed.Err)
 	}
 }
 

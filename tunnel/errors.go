@@ -202,6 +202,12 @@ func (e *ClosedError) Unresolved() bool {
 	return !e.channelless() && (strings.Contains(text, "resolve") || strings.Contains(text, "lookup"))
 }
 
+// Forbidden reports whether the text says that the agent refuses the remote host: it is on the agent's own list
+// (amazon-ssm-agent 3.3, appconfig/constants.go).
+func (e *ClosedError) Forbidden() bool {
+	return strings.Contains(strings.ToLower(e.Output), "is forbidden")
+}
+
 // Undecrypted is the refusal in the text when the agent may not decrypt the session's data key, else nil.
 func (e *ClosedError) Undecrypted() *aws.DeniedError {
 	if refusal := aws.Refusal(e.Output); refusal != nil && strings.HasPrefix(refusal.Action, "kms:") {
@@ -223,6 +229,8 @@ func (e *ClosedError) Remedy() string {
 		return "the task role lacks ssmmessages:CreateDataChannel or ssmmessages:OpenDataChannel, its credentials expired, or the task does not reach ssmmessages"
 	case e.Idle():
 		return "the account's idle timeout ended it; --keep-alive 1m keeps sessions open while nothing flows"
+	case e.Forbidden():
+		return "forward to another host: agents forward to no instance metadata (169.254.169.254), no DNS, time and licence address of AWS, and neither to the first four addresses nor to the last one of the VPC's address blocks"
 	case e.Unresolved() || strings.Contains(text, "host"):
 		return "the task cannot use that remote host: check its name and that the task's VPC resolves and reaches it"
 	default:

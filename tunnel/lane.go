@@ -58,11 +58,12 @@ type lane struct {
 	opening *handshake
 	carrier carrier // set when the handshake is complete
 
-	attached atomic.Bool // a socket carries the session
-	slow     atomic.Bool // owes acknowledges: no new connections for now
-	told     atomic.Bool // the agent has acknowledged that the session is over
-	busy     atomic.Bool // downloads at what its agent can send
-	draining atomic.Bool // no new connections ever; ends with its last one
+	attached atomic.Bool   // a socket carries the session
+	slow     atomic.Bool   // owes acknowledges: no new connections for now
+	told     atomic.Bool   // the agent has acknowledged that the session is over
+	busy     atomic.Bool   // downloads at what its agent can send
+	draining atomic.Bool   // no new connections ever; ends with its last one
+	proving  chan struct{} // capacity 1: holds a token while a proof is under way
 	streams  atomic.Int64
 	resumed  atomic.Uint64 // how often
 	received atomic.Uint64 // bytes of stream data
@@ -80,7 +81,7 @@ type laneOptions struct {
 }
 
 func newLane(client *aws.Client, log *slog.Logger, remote Endpoint, o laneOptions) *lane {
-	l := &lane{client: client, log: log, remote: remote, options: o, clientID: uuid.NewString(), opening: newHandshake(remote)}
+	l := &lane{client: client, log: log, remote: remote, options: o, clientID: uuid.NewString(), opening: newHandshake(remote), proving: make(chan struct{}, 1)}
 	l.channel = newChannel(log, o.messageSize, o.uploadRate, l.deliver)
 	l.channel.flush = l.flush
 	l.opening.channel = l.channel

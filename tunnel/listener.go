@@ -167,23 +167,37 @@ func (l *listener) close() {
 func (t *Tunnel) accept() {
 	var all sync.WaitGroup
 	for _, socket := range t.local.sockets {
-		all.Go(func() {
-			for t.ctx.Err() == nil {
-				conn, err := socket.Accept()
-				switch {
-				case err == nil:
-					t.connections.pending.Go(func() { t.serve(conn) })
-				case errors.Is(err, net.ErrClosed):
-					return
-				default: // out of file descriptors: what is open must go on
-					t.log.Warn("accept", "error", err)
-					select {
-					case <-time.After(50 * time.Millisecond):
-					case <-t.ctx.Done():
-					}
-				}
-			}
-		})
+		all.Go(func() { t.acceptFrom(socket) })
 	}
 	all.Wait()
+}
+
+func (t *Tunnel) acceptFrom(socket net.Listener) {
+	var wait time.Duration
+	for t.ctx.Err() == nil {
+		conn, err := t.next(socket)
+		switch {
+		case err == nil:
+			wait = 0
+			t.connections.pending.Go(func() { t.serve(conn) })
+		case errors.Is(err, net.ErrClosed):
+			return
+		default: // out of file descriptors: what is open must go on
+			t.engine.scarcity.note(t.log, err)
+			wait = min(max(2*wait, acceptAgain), time.Second)
+			select {
+			case <-time.After(wait):
+			case <-t.ctx.Done():
+			}
+		}
+	}
+}
+
+// next takes a connection in. Those that would take the last descriptors stay in the queue of the listener until others
+// have ended; one at a time the tunnel takes in any case.
+func (t *Tunnel) next(socket net.Listener) (net.Conn, error) {
+	if t.connections.some() && crowded(socket) {
+		return nil, errCrowded
+	}
+	return socket.Accept()
 }

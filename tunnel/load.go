@@ -29,6 +29,15 @@ func (o *load) lanes(fixed int) int {
 	return max(1, o.wanted)
 }
 
+// ceiling is how many sessions a tunnel may have, those left aside that only see their last connections out: the task that
+// they lead to is going away.
+func ceiling(fixed int) int {
+	if fixed > 0 {
+		return fixed
+	}
+	return maxLanes
+}
+
 // measure takes the rates of the last second. When all lanes are busy and carry more than one connection each, one more
 // is wanted; a lane that can carry only one is busy with it.
 func (o *load) measure(lanes []*lane, now time.Time) {

@@ -33,6 +33,7 @@ type mux struct {
 	lastID   uint32
 	over     error
 	refusals []time.Time // dials that the agent reported as failed, not yet matched to a stream
+	proof    *proof      // the one under way; nil for none
 
 	inboxes
 
@@ -47,13 +48,26 @@ func newMux(c *channel) *mux {
 }
 
 func (m *mux) open(ctx context.Context) (*stream, error) {
+	s, err := m.add()
+	if err != nil {
+		return nil, err
+	}
+	head := wire.MuxFrame{Command: wire.MuxOpen, Stream: s.id}.Append(nil)
+	if err := m.channel.send(ctx, head); err != nil {
+		m.forget(s)
+		return nil, err
+	}
+	return s, nil
+}
+
+// add makes a stream that the agent knows nothing of yet.
+func (m *mux) add() (*stream, error) {
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.over != nil {
-		defer m.mu.Unlock()
 		return nil, m.over
 	}
 	if m.lastID >= muxLastStream {
-		m.mu.Unlock()
 		return nil, errStreamsUsedUp
 	}
 	m.lastID += 2
@@ -61,12 +75,6 @@ func (m *mux) open(ctx context.Context) (*stream, error) {
 	s.inbox.init(&m.inboxes)
 	s.first.Store(m.channel.next())
 	m.streams[s.id] = s
-	m.mu.Unlock()
-	head := wire.MuxFrame{Command: wire.MuxOpen, Stream: s.id}.Append(nil)
-	if err := m.channel.send(ctx, head); err != nil {
-		m.forget(s)
-		return nil, err
-	}
 	return s, nil
 }
 
@@ -125,6 +133,9 @@ func (m *mux) finish(err error) {
 func (m *mux) refused(now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.proof != nil {
+		m.proof.refused++
+	}
 	if len(m.refusals) < 1024 {
 		m.refusals = append(m.refusals, now)
 	}
@@ -175,6 +186,7 @@ func (m *mux) begin(f wire.MuxFrame) {
 	s := m.streams[f.Stream] // nil for a stream that is closed here: its data is dropped
 	if f.Command == wire.MuxClose {
 		delete(m.streams, f.Stream)
+		m.proof.ended(s)
 	}
 	m.mu.Unlock()
 	m.current, m.left = nil, int(f.Length)

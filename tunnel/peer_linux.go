@@ -19,32 +19,33 @@ import (
 )
 
 // gone reports whether the local side has closed its connection altogether, not only finished writing: its socket
-// belongs to no process any more.
-func gone(conn net.Conn) bool {
+// belongs to no process any more. It cannot always be known.
+func (k *kernel) gone(conn net.Conn) (gone, known bool) {
 	switch c := conn.(type) {
 	case *net.UnixConn:
-		return hungUp(c)
+		return hungUp(c), true
 	case *net.TCPConn:
 		local, remote := c.LocalAddr().(*net.TCPAddr), c.RemoteAddr().(*net.TCPAddr) //nolint:forcetypeassert // of a TCPConn
 		if !remote.IP.IsLoopback() {
-			return false // another machine: only its packets tell
+			return false, false // another machine: only its packets tell
 		}
-		return abandoned(remote.AddrPort(), local.AddrPort())
+		return k.abandoned(remote.AddrPort(), local.AddrPort())
 	}
-	return false
+	return false, false
 }
 
 // abandoned reports whether no process holds a connection of this machine any more, of which the other end is here.
-func abandoned(local, remote netip.AddrPort) bool {
+func (k *kernel) abandoned(local, remote netip.AddrPort) (abandoned, known bool) {
 	// A kernel that cannot even find our own end is not asked for the other one.
-	if _, err := diagnose(remote, local); err == nil {
-		inode, err := diagnose(local, remote)
+	if _, err := k.diagnose(remote, local); err == nil {
+		inode, err := k.diagnose(local, remote)
 		if err == nil || errors.Is(err, errNoSocket) {
-			return inode == 0
+			return inode == 0, true
 		}
 	}
-	inode, found := tcpInode(local, remote)
-	return !found || inode == 0
+	inode, err := tcpInode(local, remote)
+	none := errors.Is(err, errNoSocket)
+	return none || (err == nil && inode == 0), none || err == nil
 }
 
 // hungUp asks poll whether both directions of a unix socket are shut.
@@ -63,15 +64,16 @@ func hungUp(c *net.UnixConn) bool {
 	return err != nil || events&unix.POLLHUP != 0
 }
 
-// tcpInode looks a connection of this network namespace up by its two ends; the zero remote finds the listener.
-func tcpInode(local, remote netip.AddrPort) (inode uint64, found bool) {
+// tcpInode looks a connection of this network namespace up by its two ends; the zero remote finds the listener. The error
+// is errNoSocket when there is none.
+func tcpInode(local, remote netip.AddrPort) (inode uint64, err error) {
 	table := "/proc/self/net/tcp"
 	if local.Addr().Unmap().Is6() {
 		table += "6"
 	}
 	file, err := os.Open(table)
 	if err != nil {
-		return 1, true // cannot tell: do not claim that it is gone
+		return 0, fmt.Errorf("look for a socket: %w", err)
 	}
 	defer func() { _ = file.Close() }()
 	want := procAddress(local)
@@ -81,10 +83,9 @@ func tcpInode(local, remote netip.AddrPort) (inode uint64, found bool) {
 		if len(fields) < 10 || fields[1] != want || fields[2] != wantRemote {
 			continue
 		}
-		inode, err := strconv.ParseUint(fields[9], 10, 64)
-		return inode, err == nil
+		return strconv.ParseUint(fields[9], 10, 64)
 	}
-	return 0, false
+	return 0, errNoSocket
 }
 
 // procAddress writes an address as /proc/net/tcp does: 32-bit words in host order, then the port.
@@ -102,15 +103,15 @@ func holder(at netip.AddrPort) string {
 	if at.Addr().Is6() {
 		none = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
 	}
-	inode, found := tcpInode(at, none)
-	if !found {
-		inode, found = tcpInode(netip.AddrPortFrom(none.Addr(), at.Port()), none)
+	inode, err := tcpInode(at, none)
+	if err != nil {
+		inode, err = tcpInode(netip.AddrPortFrom(none.Addr(), at.Port()), none)
 	}
-	if !found && at.Addr().Is4() { // a listener on [::] takes IPv4 too
+	if err != nil && at.Addr().Is4() { // a listener on [::] takes IPv4 too
 		six := netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
-		inode, found = tcpInode(netip.AddrPortFrom(six.Addr(), at.Port()), six)
+		inode, err = tcpInode(netip.AddrPortFrom(six.Addr(), at.Port()), six)
 	}
-	if !found || inode == 0 {
+	if err != nil || inode == 0 {
 		return ""
 	}
 	link := fmt.Sprintf("socket:[%d]", inode)

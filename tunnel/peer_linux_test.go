@@ -13,12 +13,14 @@ import (
 // Who asks the kernel, and who reads its table, sees the same.
 func TestAConnectionIsAbandonedOnceNobodyHoldsIt(t *testing.T) {
 	t.Parallel()
+	k := &kernel{}
+	t.Cleanup(k.close)
 	byTable := func(local, remote netip.AddrPort) bool {
-		inode, found := tcpInode(local, remote)
-		return !found || inode == 0
+		inode, err := tcpInode(local, remote)
+		return errors.Is(err, errNoSocket) || inode == 0
 	}
 	byKernel := func(local, remote netip.AddrPort) bool {
-		inode, err := diagnose(local, remote)
+		inode, err := k.diagnose(local, remote)
 		return err != nil || inode == 0
 	}
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0", "[::]:0"} {
@@ -53,7 +55,7 @@ func TestAConnectionIsAbandonedOnceNobodyHoldsIt(t *testing.T) {
 				}
 				defer func() { _ = conn.Close() }()
 				local, remote := client.LocalAddr().(*net.TCPAddr).AddrPort(), client.RemoteAddr().(*net.TCPAddr).AddrPort()
-				if _, err := diagnose(remote, local); err != nil {
+				if _, err := k.diagnose(remote, local); err != nil {
 					t.Errorf("the kernel does not find our own end: %v", err)
 				}
 				if err := end(client); err != nil {
@@ -61,8 +63,12 @@ func TestAConnectionIsAbandonedOnceNobodyHoldsIt(t *testing.T) {
 				}
 				time.Sleep(10 * time.Millisecond)
 				want := name == "closed" || name == "reset"
+				isGone, known := k.gone(conn)
+				if !known {
+					t.Error("it cannot be known whether it is gone")
+				}
 				for who, says := range map[string]bool{
-					"the table": byTable(local, remote), "the kernel": byKernel(local, remote), "gone": gone(conn),
+					"the table": byTable(local, remote), "the kernel": byKernel(local, remote), "gone": isGone,
 				} {
 					if says != want {
 						t.Errorf("%s says that it is abandoned: %t, want %t", who, says, want)
@@ -81,9 +87,11 @@ func TestTheKernelKnowsNoSuchConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
+	k := &kernel{}
+	defer k.close()
 	nobody := netip.MustParseAddrPort("127.0.0.1:1")
 	for name, local := range map[string]netip.AddrPort{"nobody": nobody, "a listener": l.Addr().(*net.TCPAddr).AddrPort()} {
-		if inode, err := diagnose(local, nobody); !errors.Is(err, errNoSocket) {
+		if inode, err := k.diagnose(local, nobody); !errors.Is(err, errNoSocket) {
 			t.Errorf("%s: got inode %d, error %v, want errNoSocket", name, inode, err)
 		}
 	}
@@ -111,9 +119,11 @@ func BenchmarkAbandoned(b *testing.B) {
 	}
 	defer func() { _ = client.Close() }()
 	local, remote := client.LocalAddr().(*net.TCPAddr).AddrPort(), client.RemoteAddr().(*net.TCPAddr).AddrPort()
+	k := &kernel{}
+	defer k.close()
 	b.Run("by the kernel", func(b *testing.B) {
 		for b.Loop() {
-			_ = abandoned(local, remote)
+			_, _ = k.abandoned(local, remote)
 		}
 	})
 	b.Run("by the table", func(b *testing.B) {

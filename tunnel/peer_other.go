@@ -7,8 +7,14 @@ import (
 	"net/netip"
 )
 
-// gone cannot be told here: a local side that closed looks like one that finished writing, and is waited for.
-func gone(net.Conn) bool { return false }
+// kernel has nothing to tell here.
+type kernel struct{}
+
+func (*kernel) open()  {}
+func (*kernel) close() {}
+
+// gone cannot be known here: a local side that closed looks like one that finished writing, and is waited for.
+func (*kernel) gone(net.Conn) (gone, known bool) { return false, false }
 
 // holder cannot be told here without another program.
 func holder(netip.AddrPort) string { return "" }

@@ -15,6 +15,10 @@ import (
 // taken to have run into it.
 const idleAtLeast = 55 * time.Second
 
+// unresolvedRest is the least time between sessions to a host that the task cannot resolve: a session is the only way to
+// find out, and costs a worker in the task.
+const unresolvedRest = 5 * time.Second
+
 // step is what a lane has to say to its tunnel.
 type step struct {
 	lane   *lane
@@ -90,17 +94,23 @@ func (r *runner) due() <-chan time.Time {
 	return time.After(time.Until(r.notBefore))
 }
 
-// missing is how many more lanes the tunnel wants.
+// missing is how many more lanes the tunnel wants and may have. A lane that takes no new connections because its agent is
+// behind is one that has to be made up for, but it still is a session in the user's container: at the ceiling it is waited for.
 func (r *runner) missing() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	have := 0
+	have, usable := 0, 0
 	for _, l := range r.lanes {
-		if !l.draining.Load() && !l.slow.Load() {
-			have++
+		if l.draining.Load() {
+			continue
+		}
+		have++
+		if !l.slow.Load() {
+			usable++
 		}
 	}
-	return max(0, r.load.lanes(r.engine.options.Lanes)-have)
+	fixed := r.engine.options.Lanes
+	return max(0, min(r.load.lanes(fixed)-usable, ceiling(fixed)-have))
 }
 
 // fill starts the next lane if one is wanted and may start now.
@@ -132,7 +142,8 @@ func (r *runner) fill() {
 	}()
 }
 
-// choose picks the task for the next lane: the one that was asked for at first, later whatever runs in its place.
+// choose picks the task for the next lane: the one that was asked for at first, later whatever runs in its place, unless
+// the tunnel is pinned to that one.
 func (r *runner) choose(ctx context.Context, fresh bool) (aws.Target, error) {
 	target := r.spec.Target
 	if last := r.Link().Target; last.RuntimeID != "" {
@@ -141,7 +152,11 @@ func (r *runner) choose(ctx context.Context, fresh bool) (aws.Target, error) {
 	if fresh && target.RuntimeID != "" {
 		return target, nil
 	}
-	next, err := r.spec.Client.Successor(ctx, target)
+	look := r.spec.Client.Successor
+	if r.spec.Pinned {
+		look = r.spec.Client.Again
+	}
+	next, err := look(ctx, target)
 	switch {
 	case err == nil:
 		return next, nil
@@ -205,7 +220,11 @@ func (r *runner) take(s step) {
 			r.notBefore = time.Now().Add(time.Duration(rand.Int64N(int64(150 * time.Millisecond)))) //nolint:gosec // not a secret
 			return
 		}
-		r.notBefore = time.Now().Add(r.retry.NextBackOff())
+		wait := r.retry.NextBackOff()
+		if closed, ok := errors.AsType[*ClosedError](s.err); ok && closed.Unresolved() {
+			wait = max(wait, unresolvedRest)
+		}
+		r.notBefore = time.Now().Add(wait)
 	}
 }
 

@@ -16,6 +16,9 @@ type Spec struct {
 	ID ID
 	// Client is of the account that Target is in; nil is the engine's.
 	Client *aws.Client
+	// Pinned keeps every session on Target's own task, and the tunnel fails when that is gone: for a task that somebody named,
+	// whose answers are wanted and no other's. Else a service is followed from task to task.
+	Pinned bool
 	// Remote is the far end; an empty Host is the target container itself.
 	Remote Endpoint
 	// Local is where to listen. Without an address: 127.0.0.1 and ::1. Port 0: the remote port's number if it is free,

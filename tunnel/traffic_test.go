@@ -47,7 +47,7 @@ func TestConnectionsAreNamedByTheirFirstBytes(t *testing.T) {
 		{up: "*1\r\n$4\r\nPING\r\n", protocol: ProtocolRedis},
 		{up: "PING\r\n", protocol: ProtocolRedis},
 		{up: "\x05\x01\x00", protocol: ProtocolUnknown},
-		{up: "GET / HTTP/1.1\r\nHost: a\x1b[31m::error::b\r\n\r\n", protocol: ProtocolHTTP, host: "a [31m::error::b"},
+		{up: "GET / HTTP/1.1\r\nHost: a\x1b[31m::error::b\r\n\r\n", protocol: ProtocolHTTP, host: `a\x1b[31m::error::b`},
 		{up: "CONNECT " + strings.Repeat("x", 3000) + " HTTP/1.1\r\n\r\n", protocol: ProtocolHTTPConnect, host: strings.Repeat("x", 255)},
 		{protocol: ProtocolUnknown},
 	} {

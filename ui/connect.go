@@ -86,8 +86,13 @@ func offered(e entry) []aws.Container {
 	return best.Containers
 }
 
-// preferred is the container that is most likely meant: the first that maps a port.
+// preferred is the container that is most likely meant: the first that maps a port, of those whose agent runs where there
+// is one.
 func preferred(containers []aws.Container) aws.Container {
+	running := slices.DeleteFunc(slices.Clone(containers), func(c aws.Container) bool { return c.Agent.Status != "RUNNING" })
+	if len(running) > 0 {
+		containers = running
+	}
 	for _, c := range containers {
 		if slices.ContainsFunc(c.Ports, isTCP) {
 			return c
@@ -166,6 +171,9 @@ func (d *connect) check() {
 	if _, err := parseSpan(d.keepAlive.value()); err != nil {
 		d.keepAlive.wrong = err.Error()
 	}
+	if f, err := d.forward(); err == nil && f.Remote.LinkLocal() && !d.app.o.LinkLocal {
+		d.host.wrong = "link-local: the task's metadata and credentials are there; the command line allows it with --allow-link-local"
+	}
 	if f, err := d.forward(); err == nil && f.Socket == "" && f.Local.Addr().IsValid() && !f.Local.Addr().IsLoopback() {
 		d.local.wrong = "not a loopback address: others could use the tunnel; the command line allows it with --bind " + f.Local.Addr().String()
 	}
@@ -237,6 +245,10 @@ func (d *connect) valid() (tunnel.Forward, bool) {
 func (d *connect) recipe(f tunnel.Forward) recipe {
 	keep, _ := parseSpan(d.keepAlive.value())
 	r := recipe{demo: d.app.o.Demo, profile: d.place.profile, region: d.place.region, target: d.target(), forward: f, probe: d.probe.value(), keepAlive: keep}
+	if d.place.client != nil && !r.demo {
+		shell := d.place.client.Shell()
+		r.endpoint, r.role = shell.Endpoint, shell.Role
+	}
 	if r.target.Task != "" && len(d.containers) <= 1 {
 		r.target.Container = "" // the only one
 	}
@@ -334,6 +346,7 @@ func (d *connect) open() tea.Cmd {
 		return nil
 	}
 	spec := f.Spec(d.target())
+	spec.Pinned = d.to.Task != ""
 	spec.KeepAlive, _ = parseSpan(d.keepAlive.value())
 	d.opening, d.failure = true, nil
 	a, p, probe := d.app, d.place, d.probe.value()

@@ -11,6 +11,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"culvert/aws"
 	"culvert/tunnel"
 )
 
@@ -215,5 +216,36 @@ func TestReadOnlyOpensNoDialog(t *testing.T) {
 	}
 	if _, ok := errors.AsType[*ReadOnlyError](error(&ReadOnlyError{})); !ok {
 		t.Error("a ReadOnlyError is none")
+	}
+}
+
+func TestTheDialogPrefersAContainerWhoseAgentRuns(t *testing.T) {
+	port := []aws.Port{{Container: 80, Protocol: "tcp"}}
+	container := func(name, agent string, ports []aws.Port) aws.Container {
+		return aws.Container{Name: name, Agent: aws.Agent{Status: agent}, Ports: ports}
+	}
+	for want, offered := range map[string][]aws.Container{
+		"maps":    {container("first", "RUNNING", nil), container("maps", "RUNNING", port)},
+		"runs":    {container("stopped", "STOPPED", port), container("runs", "RUNNING", nil)},
+		"stopped": {container("other", "STOPPED", nil), container("stopped", "STOPPED", port)},
+	} {
+		if got := preferred(offered).Name; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+func TestTheDialogRefusesALinkLocalHost(t *testing.T) {
+	for _, allowed := range []bool{false, true} {
+		a := dialog(t, Options{LinkLocal: allowed}, "enter", "G", "up", "F")
+		clearField(t, a)
+		typed(t, a, "80")
+		d := a.dialog.(*connect)
+		d.host.edit.SetValue("169.254.0xaa02")
+		d.check()
+		if _, valid := d.valid(); valid != allowed {
+			t.Errorf("allowed %t: valid is %t, %q", allowed, valid, d.host.wrong)
+		}
+		want(t, a, "--allow-link-local") // of the field, or in the command that does the same
 	}
 }

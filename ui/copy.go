@@ -21,7 +21,7 @@ func copyables(r reading) []copyable {
 	list := []copyable{{Name: "address", Text: address}}
 	switch {
 	case r.Spec.Socket != "":
-		return append(list, copyable{Name: "curl", Text: "curl --unix-socket " + shellWord(address) + " http://localhost/"})
+		return append(list, copyable{Name: "curl", Text: "curl --unix-socket " + say.Word(address) + " http://localhost/"})
 	case proxyLike(r.Spec.Remote):
 		return append(list,
 			copyable{Name: "exports", Text: proxyExports("http://" + address)},
@@ -63,14 +63,6 @@ func proxyExports(url string) string {
 		fmt.Fprintf(&b, "export %s=${%s:+$%s,}%s\n", name, name, name, alwaysDirect)
 	}
 	return b.String()
-}
-
-// shellWord quotes a word for a POSIX shell where it needs to be.
-func shellWord(s string) string {
-	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./-_") == "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // newCopies offers what can be copied from a tunnel.

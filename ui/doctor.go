@@ -56,7 +56,7 @@ func (a *app) consult(p *place, q aws.Query, remote tunnel.Endpoint) tea.Cmd {
 	about := aws.Target{Cluster: q.Cluster, Service: q.Service, Task: q.Task, Container: q.Container}.String()
 	d := &doctorPage{app: a, about: say.Line(strings.TrimPrefix(about, "/")) + " → " + say.Line(remote.String())}
 	d.options = doctor.Options{
-		Query: q, Spec: tunnel.Spec{Remote: remote},
+		Query: q, Spec: tunnel.Spec{Remote: remote}, AllowLinkLocal: a.o.LinkLocal,
 		Connect: func(ctx context.Context) (*aws.Client, error) {
 			if client != nil {
 				return client, nil
@@ -342,7 +342,7 @@ func (b *browse) consult() tea.Cmd {
 		b.app.say("open it with enter and choose a service or a task: the doctor looks at one of them")
 		return nil
 	}
-	q := aws.Query{Cluster: target.Cluster, Service: target.Service, Task: target.Task, Container: target.Container}
+	q := target.Query()
 	return b.app.consult(p, q, tunnel.Endpoint{Port: e.likelyPort()})
 }
 

@@ -173,7 +173,7 @@ func readiness(t *aws.Task) *aws.NotReadyError {
 		}
 	}
 	if why == nil {
-		return &aws.NotReadyError{Target: aws.Target{Cluster: t.Cluster, Service: t.Service, Task: t.ID}, Cause: aws.CauseTaskPending, Status: t.Status}
+		return &aws.NotReadyError{Target: aws.Target{Cluster: t.Cluster, Service: t.Service, Task: t.ID}, Cause: aws.CauseTaskPending, Status: t.Status, Origin: t.Origin}
 	}
 	return why
 }

@@ -42,7 +42,7 @@ func (a *app) begin(p *place) tea.Cmd {
 					a.fail(err)
 					return nil
 				}
-				s.Spec.Target = target
+				s.Spec.Target, s.Spec.Pinned = target, s.Query.Task != ""
 				return a.open(p, s.Spec, s.Probe)
 			})
 		})

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"culvert/aws"
+	"culvert/internal/say"
 	"culvert/tunnel"
 )
 
@@ -14,6 +15,7 @@ import (
 type recipe struct {
 	demo            bool
 	profile, region string // empty: what the environment says
+	endpoint, role  string // of --endpoint-url and --role-arn
 	target          aws.Target
 	forward         tunnel.Forward
 	probe           string
@@ -25,7 +27,7 @@ func (r recipe) command() string {
 	words := []string{"culvert", "--headless"}
 	add := func(flag, value string) {
 		if value != "" {
-			words = append(words, flag, shellWord(value))
+			words = append(words, flag, say.Word(value))
 		}
 	}
 	if r.demo {
@@ -33,6 +35,8 @@ func (r recipe) command() string {
 	}
 	add("--profile", r.profile)
 	add("--region", r.region)
+	add("--endpoint-url", r.endpoint)
+	add("--role-arn", r.role)
 	if r.inOneWord() {
 		add("--target", r.target.String())
 	} else {
@@ -48,6 +52,9 @@ func (r recipe) command() string {
 	}
 	if bind := r.exposed(); bind.IsValid() {
 		add("--bind", bind.String())
+	}
+	if r.forward.Remote.LinkLocal() {
+		words = append(words, "--allow-link-local")
 	}
 	return strings.Join(words, " ")
 }

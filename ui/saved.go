@@ -25,6 +25,7 @@ type SavedTunnel struct {
 	Target  aws.Target
 	Forward tunnel.Forward
 	Probe   string // as --probe takes it; empty chooses by the port
+	Project string // the project file that it comes from; empty for the user's own
 
 	Profile, Region, Role string // of its account; empty is what the user looks at
 }
@@ -59,8 +60,7 @@ func (s *Saved) named(name string) (SavedTunnel, bool) {
 func (s SavedTunnel) runs(r *row) bool {
 	spec, local := r.Spec, s.Forward.Local
 	switch {
-	case r.State.Final(),
-		!s.in(r),
+	case r.State.Final(), s.elsewhere(r.place), !s.in(r),
 		spec.Target.Cluster != s.Target.Cluster || spec.Target.Service != s.Target.Service,
 		s.Target.Task != "" && spec.Target.Task != s.Target.Task,
 		s.Target.Container != "" && spec.Target.Container != s.Target.Container,
@@ -82,6 +82,15 @@ func (s SavedTunnel) in(r *row) bool {
 	return (s.Profile == "" || s.Profile == profile) && (s.Region == "" || s.Region == region)
 }
 
+// elsewhere reports whether the target was written as an ARN of another account or region than a place that is known.
+func (s SavedTunnel) elsewhere(p *place) bool {
+	home := s.Target.Home
+	if p == nil || home == (aws.Home{}) {
+		return false
+	}
+	return home.Region != p.regionName() || p.identity.Account != "" && home.Account != p.identity.Account
+}
+
 // exposed reports whether others than this machine could use the tunnel.
 func (s SavedTunnel) exposed() bool {
 	at := s.Forward.Local.Addr()
@@ -90,7 +99,7 @@ func (s SavedTunnel) exposed() bool {
 
 // query is how a container for the tunnel is looked up.
 func (s SavedTunnel) query() aws.Query {
-	q := aws.Query{Cluster: s.Target.Cluster, Service: s.Target.Service, Task: s.Target.Task, Container: s.Target.Container}
+	q := s.Target.Query()
 	if s.Forward.Remote.Host == "" {
 		q.Port = s.Forward.Remote.Port
 	}

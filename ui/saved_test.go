@@ -102,6 +102,27 @@ func TestTunnelsForOthersAreAskedAbout(t *testing.T) {
 	want(t, a, "not signed in yet")
 }
 
+func TestAProjectFileIsNamedWhenItFirstHasAnEffect(t *testing.T) {
+	saved := savedPair()
+	for i := range saved.Tunnels {
+		saved.Tunnels[i].Project = "/src/shop/.culvert.yaml"
+	}
+	a := newTestApp(t, Options{Saved: saved}, 100, 30)
+	client, err := aws.Connect(t.Context(), aws.Options{Region: "eu-west-1", Endpoint: "http://127.0.0.1:1", Keys: aws.Keys{ID: "AKIDEXAMPLE", Secret: "secret"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.here.client = client
+	press(t, a, "S")
+	wantNot(t, a, "/src/shop/.culvert.yaml")
+	p := newSaved(a)
+	p.startNow(saved.Tunnels[:1]) // what it would do next is not done here
+	want(t, a, "using the project file /src/shop/.culvert.yaml")
+	a.notice = notice{}
+	p.startNow(saved.Tunnels[1:])
+	wantNot(t, a, "using the project file")
+}
+
 func TestAnEmptyConfigShowsHowToFillIt(t *testing.T) {
 	a := newTestApp(t, Options{}, 80, 24)
 	press(t, a, "S")
@@ -128,6 +149,28 @@ func TestATunnelAskedForElsewhereIsNotTheSavedOne(t *testing.T) {
 		r.Spec.Local = netip.AddrPortFrom(netip.Addr{}, c.asked)
 		if runs := anyPort.runs(&row{reading: r}); runs != c.runs {
 			t.Errorf("%s: got %t, want %t", name, runs, c.runs)
+		}
+	}
+}
+
+func TestSavedARNDoesNotRunAsTheSameNameElsewhere(t *testing.T) {
+	target, err := aws.ParseTarget("arn:aws:ecs:eu-west-1:111122223333:service/automation/squid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := SavedTunnel{Name: "squid", Target: target, Forward: forward("3128")}
+	running := func(region, account string) *row {
+		r := &row{place: &place{region: region, identity: aws.Identity{Account: account}}}
+		r.Spec = tunnel.Spec{Target: aws.Target{Cluster: "automation", Service: "squid"}, Remote: s.Forward.Remote}
+		r.Local = netip.MustParseAddrPort("127.0.0.1:3128")
+		return r
+	}
+	for _, test := range []struct {
+		region, account string
+		runs            bool
+	}{{"eu-west-1", "111122223333", true}, {"eu-west-1", "", true}, {"us-east-1", "111122223333", false}, {"eu-west-1", "999922223333", false}} {
+		if got := s.runs(running(test.region, test.account)); got != test.runs {
+			t.Errorf("in %s of %q: got %v, want %v", test.region, test.account, got, test.runs)
 		}
 	}
 }

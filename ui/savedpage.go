@@ -96,10 +96,15 @@ func (l savedLine) towards() string {
 	if l.group != nil {
 		return say.Line(strings.Join(l.group.Tunnels, ", "))
 	}
-	if in := l.tunnels[0].account(); in != "" {
-		return say.Line(l.tunnels[0].Target.String()) + " (" + in + ")"
+	target := l.tunnels[0].Target
+	text := target.String()
+	if target.Home != (aws.Home{}) {
+		text += " in " + target.Home.String()
 	}
-	return say.Line(l.tunnels[0].Target.String())
+	if in := l.tunnels[0].account(); in != "" {
+		text += " (" + in + ")"
+	}
+	return say.Line(text)
 }
 
 func (l savedLine) forward() string {
@@ -270,6 +275,10 @@ func (p *savedPage) startNow(idle []SavedTunnel) tea.Cmd {
 			places = append(places, at)
 		}
 		in[at] = append(in[at], s)
+		if s.Project != "" && !slices.Contains(p.app.told, s.Project) {
+			p.app.told = append(p.app.told, s.Project)
+			p.app.say("using the project file " + s.Project)
+		}
 		p.tries[s.Name] = try{looking: true}
 	}
 	for _, at := range places {
@@ -304,6 +313,7 @@ func (p *savedPage) startIn(at *place, s SavedTunnel, unreached error) tea.Cmd {
 				return nil
 			}
 			spec := s.Forward.Spec(target)
+			spec.Pinned = s.Target.Task != ""
 			spec.KeepAlive = a.o.KeepAlive
 			return a.open(at, spec, s.Probe)
 		})

@@ -78,7 +78,7 @@ func (p *tunnelsPane) reopen(r *row) tea.Cmd {
 	if spec.Socket == "" {
 		spec.Local = netip.AddrPortFrom(spec.Local.Addr(), r.Local.Port())
 	}
-	if spec.Target.Service != "" {
+	if spec.Target.Service != "" && !spec.Pinned {
 		spec.Target.Task, spec.Target.RuntimeID = "", "" // any task: that of before may be gone
 	}
 	p.forget(r)

@@ -36,6 +36,7 @@ type Options struct {
 	ReadOnly        bool          // nothing is opened or ended
 	Refresh         time.Duration // how often to look again; 0 is 10 s
 	KeepAlive       time.Duration // that the dialog proposes
+	LinkLocal       bool          // remote hosts may be link-local addresses, as for the engine
 	Demo            bool          // the account is the embedded one
 	Begin           aws.Target    // cluster and service that a newcomer is led to; zero: nowhere
 
@@ -93,6 +94,7 @@ type app struct {
 	notice  notice
 	proofs  map[*tunnel.Tunnel]proof
 	broken  *PanicError // an error of ours that ends the program
+	told    []string    // project files that the user has been told of
 
 	examining sync.WaitGroup // the doctor's examinations: each has a session of its own to terminate
 }

@@ -38,6 +38,8 @@ type service struct {
 	deployments []*deployment // newest first, as ECS lists them
 	events      []event       // newest first
 	steady      bool
+	controller  string
+	daemon      bool
 }
 
 type deployment struct {
@@ -131,6 +133,7 @@ func (a *account) addService(c *cluster, described Service) error {
 	s := &service{
 		name: described.Name, cluster: c, pattern: described.Task, steady: described.Steady,
 		exec: !described.Task.ExecOff || described.ExecLater, created: now.Add(-90 * 24 * time.Hour),
+		controller: or(described.Controller, "ECS"), daemon: described.Daemon,
 	}
 	c.services = append(c.services, s)
 	current := a.deploy(s, described.Task)

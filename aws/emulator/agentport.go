@@ -2,12 +2,15 @@ package emulator
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -43,21 +46,38 @@ func (a *agent) destination(f Faults) (dialer, error) {
 			return nil, sessionError("Forwarding to IP address " + order.host + " is forbidden.")
 		case !loopback:
 			address, err := a.data.emulator.resolve(order.host, order.port)
-			if err != nil {
+			if err != nil && !literal { // an address is not looked up: only who dials finds out
 				return nil, sessionError("Unable to resolve host " + order.host + ": " + err.Error())
 			}
 			var d net.Dialer
-			dial = func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, "tcp", address) }
+			dial = func(ctx context.Context) (net.Conn, error) {
+				if err != nil {
+					return nil, err
+				}
+				return d.DialContext(ctx, "tcp", address)
+			}
 		}
 	}
 	return func(ctx context.Context) (net.Conn, error) { return a.data.dial(ctx, order.port, dial) }, nil
 }
 
-// forbidden reports whether an address is on the agent's deny list: instance metadata, DNS and time of a VPC, and with
-// them everything link-local.
+// denyList are the addresses that an agent forwards to in no network: instance metadata, DNS and time (appconfig/constants.go
+// of agent 3.3). The task's own metadata and credentials, at 169.254.170.2, are not among them.
+const denyList = "169.254.169.254 169.254.169.253 169.254.169.123 169.254.169.250 169.254.169.251 fd00:ec2::254 fd00:ec2::253 fd00:ec2::123 fd00:ec2::240"
+
+// forbidden reports whether the agent refuses an address: it is denied everywhere, or one of the first four or the last one
+// of the VPC, which AWS keeps for itself (protocol.md, "The exact deny list").
 func forbidden(ip netip.Addr) bool {
 	ip = ip.Unmap()
-	return ip.IsLinkLocalUnicast() || netip.MustParsePrefix("fd00:ec2::/64").Contains(ip)
+	if slices.Contains(strings.Fields(denyList), ip.String()) {
+		return true
+	}
+	block := netip.MustParsePrefix(vpcBlock)
+	if !block.Contains(ip) {
+		return false
+	}
+	within := binary.BigEndian.Uint32(ip.AsSlice()) &^ (math.MaxUint32 << (32 - block.Bits()))
+	return within < 4 || within == math.MaxUint32>>block.Bits()
 }
 
 // dial connects with the faults of a destination: a dial that is swallowed, a connection that stops reading.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -254,6 +255,61 @@ func TestAWSCommandLineKnowsWhoItIs(t *testing.T) {
 	stranger.env = append(stranger.env, "AWS_ACCESS_KEY_ID=AKIANOBODY")
 	stranger.refused(t, "InvalidClientTokenId", "sts", "get-caller-identity")
 	stranger.refused(t, "UnrecognizedClientException", "ecs", "list-clusters")
+}
+
+// A role keeps its id whoever assumes it and however, and its keys live as short as the account says.
+func TestAWSCommandLineFindsOneIDForARole(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	e := open(t, Options{})
+	e.Fault(func(f *Faults) { f.RoleLife = time.Minute })
+	aws := awsCLI(t, e)
+	const tunnel = "arn:aws:iam::111122223333:role/tunnel"
+	var assumed struct {
+		AssumedRoleUser struct{ AssumedRoleID string }
+		Credentials     struct{ Expiration time.Time }
+	}
+	check := func(how, session string, args ...string) {
+		t.Helper()
+		aws.must(t, &assumed, args...)
+		if got, want := assumed.AssumedRoleUser.AssumedRoleID, e.RoleID("tunnel")+":"+session; got != want {
+			t.Errorf("%s: assumed role id %s, want %s", how, got, want)
+		}
+		if left := time.Until(assumed.Credentials.Expiration); left > time.Minute || left < 0 {
+			t.Errorf("%s: keys for %s, want a minute", how, left)
+		}
+	}
+	check("first", "one", "sts", "assume-role", "--role-arn", tunnel, "--role-session-name", "one")
+	check("again", "two", "sts", "assume-role", "--role-arn", tunnel, "--role-session-name", "two", "--duration-seconds", "7200")
+	check("by token", "run-1", "sts", "assume-role-with-web-identity", "--role-arn", tunnel, "--role-session-name", "run-1",
+		"--web-identity-token", gitHubToken(t, e, "sts.amazonaws.com"))
+	if id := e.RoleID("tunnel"); !regexp.MustCompile(`^AROA[A-Z0-9]{17}$`).MatchString(id) || id == e.RoleID("another") {
+		t.Errorf("role id %s, another has %s", id, e.RoleID("another"))
+	}
+
+	portal, role := e.SSO("Developer")
+	var login struct {
+		RoleCredentials struct {
+			AccessKeyID, SecretAccessKey, SessionToken string
+			Expiration                                 int64
+		}
+	}
+	aws.must(t, &login, "sso", "get-role-credentials", "--role-name", "Developer", "--account-id", "111122223333", "--access-token", portal)
+	key := login.RoleCredentials
+	if left := time.Until(time.UnixMilli(key.Expiration)); left > time.Minute || left < 0 {
+		t.Errorf("keys from SSO for %s, want a minute", left)
+	}
+	var who struct{ UserID, ARN string }
+	loggedIn := cli{path: aws.path, env: append(slices.Clone(aws.env),
+		"AWS_ACCESS_KEY_ID="+key.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+key.SecretAccessKey, "AWS_SESSION_TOKEN="+key.SessionToken)}
+	loggedIn.must(t, &who, "sts", "get-caller-identity")
+	name := strings.TrimPrefix(role, "role/")
+	if who.UserID != e.RoleID(name)+":"+ssoUser || who.ARN != "arn:aws:sts::111122223333:assumed-role/"+name+"/"+ssoUser {
+		t.Errorf("identity by SSO = %+v", who)
+	}
+	aws.refused(t, "UnauthorizedException", "sso", "get-role-credentials", "--role-name", "Developer", "--account-id", "111122223333", "--access-token", "old")
+	aws.refused(t, "ForbiddenException", "sso", "get-role-credentials", "--role-name", "Developer", "--account-id", "999999999999", "--access-token", portal)
 }
 
 func TestAWSCommandLineAsksAboutSessions(t *testing.T) {

@@ -3,6 +3,7 @@ package emulator
 import (
 	"net"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -210,5 +211,39 @@ func TestBadFleetsAreRefused(t *testing.T) {
 	if e, err := Start(Options{Listen: "0.0.0.0:0"}); err == nil {
 		e.Close()
 		t.Error("an address beyond loopback: started")
+	}
+}
+
+// As API_UpdateService has it: what another controller deploys is not for ECS to deploy, and a daemon has no number.
+func TestServiceRefusesWhatItsKindForbids(t *testing.T) {
+	fleet := small()
+	pattern := fleet.Clusters[0].Services[0].Task
+	fleet.Clusters[0].Services = []Service{
+		{Name: "blue", Count: 1, Task: pattern, Controller: "CODE_DEPLOY", Steady: true},
+		{Name: "foreign", Count: 1, Task: pattern, Controller: "EXTERNAL", Steady: true},
+		{Name: "daemon", Count: 1, Task: pattern, Daemon: true, Steady: true},
+	}
+	e := open(t, Options{Fleet: fleet})
+	client := ecs.NewFromConfig(sdk(t, e))
+	for _, test := range []struct {
+		in      ecs.UpdateServiceInput
+		refused string
+	}{
+		{ecs.UpdateServiceInput{Service: aws.String("blue"), ForceNewDeployment: true}, "Cannot force a new deployment on services with a CODE_DEPLOY deployment controller"},
+		{ecs.UpdateServiceInput{Service: aws.String("blue"), EnableExecuteCommand: aws.Bool(true)}, ""},
+		{ecs.UpdateServiceInput{Service: aws.String("blue"), DesiredCount: aws.Int32(2)}, ""},
+		{ecs.UpdateServiceInput{Service: aws.String("foreign"), ForceNewDeployment: true}, "EXTERNAL deployment controller"},
+		{ecs.UpdateServiceInput{Service: aws.String("daemon"), DesiredCount: aws.Int32(2)}, "does not support a desired count"},
+		{ecs.UpdateServiceInput{Service: aws.String("daemon"), ForceNewDeployment: true}, ""},
+	} {
+		test.in.Cluster = aws.String("c")
+		_, err := client.UpdateService(t.Context(), &test.in)
+		if (err == nil) != (test.refused == "") || err != nil && !strings.Contains(err.Error(), test.refused) {
+			t.Errorf("%s: got %v, want %q", *test.in.Service, err, test.refused)
+		}
+	}
+	out := must[*ecs.DescribeServicesOutput](t)(client.DescribeServices(t.Context(), &ecs.DescribeServicesInput{Cluster: aws.String("c"), Services: []string{"blue", "daemon"}}))
+	if blue, daemon := out.Services[0], out.Services[1]; blue.DeploymentController.Type != "CODE_DEPLOY" || daemon.SchedulingStrategy != "DAEMON" {
+		t.Errorf("got %s and %s", blue.DeploymentController.Type, daemon.SchedulingStrategy)
 	}
 }

@@ -314,6 +314,14 @@ func (e *Emulator) updateService(r *request, a *account) (any, error) {
 	if err != nil {
 		return nil, &apiError{Code: "ServiceNotFoundException", Message: "Service not found."}
 	}
+	switch {
+	case s.controller != "ECS" && in.ForceNewDeployment:
+		return nil, invalidParameter("Cannot force a new deployment on services with a %s deployment controller.", s.controller)
+	case s.controller != "ECS" && in.TaskDefinition != "":
+		return nil, invalidParameter("Unable to update task definition on services with a %s deployment controller.", s.controller)
+	case s.daemon && in.DesiredCount != nil:
+		return nil, invalidParameter("The daemon scheduling strategy does not support a desired count for services. Remove the desired count value and try again.")
+	}
 	if in.TaskDefinition != "" {
 		d := a.findDefinition(in.TaskDefinition)
 		if d == nil {

@@ -137,12 +137,17 @@ func (s *service) view(a *account) serviceView {
 		DesiredCount: s.desired, LaunchType: s.launchType(), CapacityProviders: providers(s.pattern),
 		PlatformVersion: platformVersion(s.pattern), PlatformFamily: platformFamily(s.pattern),
 		TaskDefinition: s.deployments[0].definition.arn(a), CreatedAt: when(s.created), SchedulingStrategy: "REPLICA",
-		DeploymentController: map[string]string{"type": "ECS"}, PropagateTags: "NONE", EnableExecuteCommand: s.exec,
+		DeploymentController: map[string]string{"type": s.controller}, PropagateTags: "NONE", EnableExecuteCommand: s.exec,
 		Deployments: []deploymentView{}, Events: []eventView{},
 	}
 	v.RunningCount, v.PendingCount = tally(s.tasks())
-	for _, d := range s.deployments {
-		v.Deployments = append(v.Deployments, d.view(a, s))
+	if s.daemon {
+		v.SchedulingStrategy = "DAEMON"
+	}
+	if s.controller == "ECS" { // others make task sets
+		for _, d := range s.deployments {
+			v.Deployments = append(v.Deployments, d.view(a, s))
+		}
 	}
 	for _, e := range s.events {
 		v.Events = append(v.Events, eventView{ID: e.id, CreatedAt: when(e.at), Message: e.text})
@@ -281,7 +286,7 @@ type managedAgentView struct {
 // startedBy is the deployment for a task of a service.
 func (t *task) startedBy() string {
 	if t.deployment == nil {
-		return ""
+		return t.pattern.StartedBy
 	}
 	return t.deployment.id
 }

@@ -1,5 +1,5 @@
-// Package emulator is an AWS account inside this process: ECS, SSM, STS and KMS over real HTTP, and the Session Manager
-// data channel over real websockets, all on loopback. Programs use it through its URL, as they use AWS.
+// Package emulator is an AWS account inside this process: ECS, SSM, STS, SSO's portal and KMS over real HTTP, and the
+// Session Manager data channel over real websockets, all on loopback. Programs use it through its URL, as they use AWS.
 package emulator
 
 import (
@@ -45,6 +45,7 @@ type Emulator struct {
 	clock    *schedule
 	vpc      *vpc
 	github   *github
+	portal   string // the access token that SSO's portal takes
 	trust    func(roleARN string, claims Claims) error
 	now      func() time.Time
 	log      *slog.Logger
@@ -76,7 +77,7 @@ func Start(o Options) (*Emulator, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	e := &Emulator{
-		keys: newKeyring(), pages: newPager(), github: newGitHub(o.Now), subnet: o.Fleet.Subnet, trust: o.Trust, now: o.Now, log: o.Log,
+		keys: newKeyring(), pages: newPager(), github: newGitHub(o.Now), portal: "aoa" + secret(60), subnet: o.Fleet.Subnet, trust: o.Trust, now: o.Now, log: o.Log,
 		listener: listener, stop: stop, calls: map[string]int{},
 	}
 	e.clock = newSchedule(ctx)

@@ -48,6 +48,8 @@ type Faults struct {
 	Swallow          []uint16      // destination ports that swallow SYNs: a dial neither works nor fails
 	Stalled          []uint16      // destination ports that stop reading, on living connections too
 
+	RoleLife time.Duration // of the keys of a role, from STS and from SSO; 0 is what the caller asks for, else an hour
+
 	Rates bool       // keeps to the published rates of ECS's API and throttles what goes beyond
 	API   []APIFault // the first that fits decides
 }

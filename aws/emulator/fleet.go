@@ -8,7 +8,7 @@ type Fleet struct {
 	Region   string // eu-west-1
 	Account  string // 111122223333
 	Clusters []Cluster
-	Hosts    map[string]string // private DNS: "name" or "name:port" → loopback address "127.0.0.1:port"
+	Hosts    map[string]string // private DNS: "name" or "name:port", an address too → loopback address "127.0.0.1:port"
 	Subnet   Subnet            // that the tasks are in
 	VPC      bool              // serve the demo's private hosts, and the proxy behind Proxy
 	Plan     []Step            // what happens by itself, and when
@@ -27,6 +27,7 @@ const (
 	Billing  = "vpc:billing"   // what https://billing.internal/ shows
 	Postgres = "vpc:orders-db" // what orders-db.internal:5432 answers
 	Web      = "vpc:web"       // a page that says it is fine
+	TaskRole = "vpc:task-role" // what stands for the credentials of a task at 169.254.170.2
 )
 
 // Cluster is an ECS cluster.
@@ -48,6 +49,9 @@ type Service struct {
 	Steady  bool     // Life leaves the service alone
 	// ExecEnabled of the service is that of Task unless ExecLater: then it was switched on after the tasks were started.
 	ExecLater bool
+	// Controller deploys the service: ECS, CODE_DEPLOY or EXTERNAL. UpdateService refuses what is the other two's to do.
+	Controller string
+	Daemon     bool // one task for every container instance: UpdateService takes no number
 }
 
 // Rollout is a deployment under way: Running and Pending tasks of the next revision beside the service's own.
@@ -70,6 +74,7 @@ type Task struct {
 	NoRole           bool   // the definition names no task role
 	PIDMode          string // task: all containers share their processes
 	OverrideRole     string // ARN, given when the task was started
+	StartedBy        string // tag of whoever called RunTask; a service signs its tasks with the deployment
 	Status           string // RUNNING; PENDING, STOPPED, …
 	StoppedReason    string
 	StopCode         string

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -281,9 +282,13 @@ func TestRemoteHostIsResolvedInTheTasksNetwork(t *testing.T) {
 func TestForbiddenAndUnknownHostsEndTheSessionAfterTheHandshake(t *testing.T) {
 	e := oneContainer(t, map[uint16]string{80: need.Server(t, need.Echo)})
 	for host, want := range map[string]string{
-		"169.254.169.254": "Forwarding to IP address 169.254.169.254 is forbidden.",
-		"fd00:ec2::254":   "Forwarding to IP address fd00:ec2::254 is forbidden.",
-		"nowhere.invalid": "Unable to resolve host nowhere.invalid: ",
+		"169.254.169.254":        "Forwarding to IP address 169.254.169.254 is forbidden.",
+		"169.254.169.250":        "Forwarding to IP address 169.254.169.250 is forbidden.",
+		"::ffff:169.254.169.123": "Forwarding to IP address ::ffff:169.254.169.123 is forbidden.",
+		"fd00:ec2::254":          "Forwarding to IP address fd00:ec2::254 is forbidden.",
+		"10.20.0.3":              "Forwarding to IP address 10.20.0.3 is forbidden.",
+		"10.20.255.255":          "Forwarding to IP address 10.20.255.255 is forbidden.",
+		"nowhere.invalid":        "Unable to resolve host nowhere.invalid: ",
 	} {
 		n := dialNaive(t, e, "host", host, "portNumber", "80")
 		n.shake()
@@ -296,6 +301,32 @@ func TestForbiddenAndUnknownHostsEndTheSessionAfterTheHandshake(t *testing.T) {
 	n.shake()
 	if text, want := n.wantClosed(), "Forwarding to IP address localhost is forbidden."; text != want {
 		t.Errorf("localhost on a newer agent: %q, want %q", text, want)
+	}
+}
+
+// The agent's list is short: the address where a task gets the credentials of its role is not on it (protocol.md,
+// "Documents"). A client has to know that.
+func TestTheAgentForbidsNoMoreThanItsList(t *testing.T) {
+	for _, host := range []string{
+		"169.254.169.254", "169.254.169.253", "169.254.169.123", "169.254.169.250", "169.254.169.251",
+		"fd00:ec2::254", "fd00:ec2::253", "fd00:ec2::123", "fd00:ec2::240", "10.20.0.0", "10.20.0.3", "10.20.255.255",
+	} {
+		if !forbidden(netip.MustParseAddr(host)) {
+			t.Errorf("%s is forwarded", host)
+		}
+	}
+	for _, host := range []string{"169.254.170.2", "169.254.170.23", "169.254.0.1", "fe80::1", "fd00:ec2::23", "10.20.0.4", "10.20.255.254", "10.21.0.0", "10.0.3.7", "::1"} {
+		if forbidden(netip.MustParseAddr(host)) {
+			t.Errorf("%s is forbidden", host)
+		}
+	}
+	e := oneContainer(t, map[uint16]string{80: ""}, "169.254.170.2:80", need.Server(t, need.Echo))
+	n := dialNaive(t, e, "host", "169.254.170.2", "portNumber", "80")
+	n.ready()
+	n.send(wire.Output, wire.MuxFrame{Command: wire.MuxOpen, Stream: 3}.Append(nil))
+	n.send(wire.Output, append(wire.MuxFrame{Command: wire.MuxPush, Length: 1, Stream: 3}.Append(nil), 'x'))
+	if m := n.wantPayload(wire.Output); !bytes.HasSuffix(m.Body, []byte("x")) {
+		t.Errorf("echo %q, want x", m.Body)
 	}
 }
 

@@ -9,13 +9,14 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/netip"
 	"syscall"
 	"time"
 
 	"github.com/elazarl/goproxy"
 )
 
-// The one destination that the demo's proxy has no permission for.
+// The one name that the demo's proxy has no permission for.
 const blockedHost = "blocked.internal"
 
 // newProxy is the forward proxy of the private network. It says no in the words of Squid 5.7 (status, Server and
@@ -32,14 +33,14 @@ func (v *vpc) newProxy() http.Handler {
 		send(w, resp)
 	})
 	p.OnRequest().HandleConnectFunc(func(host string, ctx *goproxy.ProxyCtx) (*goproxy.ConnectAction, string) {
-		if hostOnly(host) == blockedHost {
+		if refusedByProxy(hostOnly(host)) {
 			ctx.Resp = squidResponse(ctx.Req, http.StatusForbidden, "ERR_ACCESS_DENIED 0", host) //nolint:bodyclose // goproxy's from here; it is in memory
 			return goproxy.RejectConnect, host
 		}
 		return &goproxy.ConnectAction{Action: goproxy.ConnectAccept}, host
 	})
 	p.OnRequest().DoFunc(func(r *http.Request, _ *goproxy.ProxyCtx) (*http.Request, *http.Response) {
-		if hostOnly(r.URL.Host) == blockedHost {
+		if refusedByProxy(hostOnly(r.URL.Host)) {
 			return r, squidResponse(r, http.StatusForbidden, "ERR_ACCESS_DENIED 0", r.URL.String())
 		}
 		return r, nil
@@ -64,6 +65,12 @@ func (v *vpc) newProxy() http.Handler {
 		}
 	}
 	return p
+}
+
+// refusedByProxy is the proxy's own deny list: a host by name, and link-local addresses, as the module's squid.conf has them.
+func refusedByProxy(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == blockedHost || (err == nil && addr.Unmap().IsLinkLocalUnicast())
 }
 
 // squidError says in Squid's words why a destination was not reached.

@@ -57,6 +57,8 @@ func (e *Emulator) serve(w http.ResponseWriter, r *http.Request) {
 		e.serveDataChannel(w, r)
 	case r.URL.Path == gitHubTokenPath:
 		e.github.ServeHTTP(w, r)
+	case r.URL.Path == ssoPath:
+		e.serveSSO(w, r)
 	case target != "":
 		e.serveJSON(w, r, target)
 	case strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):

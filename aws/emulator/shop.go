@@ -165,6 +165,15 @@ func newWeb() http.Handler {
 	return m
 }
 
+// newTaskRole answers as the endpoint does that gives a task the credentials of its role; these open nothing.
+func newTaskRole() http.Handler {
+	m := http.NewServeMux()
+	m.HandleFunc("GET /v2/credentials/{id}", func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, http.StatusOK, map[string]any{"RoleArn": "arn:aws:iam::111122223333:role/task", "AccessKeyId": "ASIASTANDIN", "SecretAccessKey": "stand-in", "Token": "stand-in"})
+	})
+	return m
+}
+
 // issue makes a certificate authority and, signed by it, a certificate for a name.
 func issue(name string) (authority []byte, leaf tls.Certificate, err error) {
 	wrap := func(err error) ([]byte, tls.Certificate, error) {

@@ -1,7 +1,8 @@
 package emulator
 
 import (
-	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
 	"encoding/xml"
 	"fmt"
 	"net/http"
@@ -123,13 +124,30 @@ func (e *Emulator) assume(form url.Values, action string) (assumedUser, temporar
 		}
 		seconds = n
 	}
-	name = nameOf(name)
-	id := "AROA" + rand.Text()[:17] + ":" + session
-	user := assumedUser{ID: id, ARN: "arn:aws:sts::" + e.fleet.id + ":assumed-role/" + name + "/" + session}
-	one := e.keys.temporary(caller{ARN: user.ARN, UserID: id, SessionName: session}, e.now().Add(time.Duration(seconds)*time.Second))
-	return user, temporaryKey{
+	who, one := e.roleKey(nameOf(name), session, time.Duration(seconds)*time.Second)
+	return assumedUser{ID: who.UserID, ARN: who.ARN}, temporaryKey{
 		AccessKeyID: one.ID, SecretAccessKey: one.Secret, SessionToken: one.Token, Expiration: one.expires.UTC().Format(time.RFC3339),
 	}, nil
+}
+
+// roleKey makes a temporary key of a role, for a session with a name: for Faults.RoleLife, else for life.
+func (e *Emulator) roleKey(role, session string, life time.Duration) (caller, key) {
+	who := caller{
+		ARN:         "arn:aws:sts::" + e.fleet.id + ":assumed-role/" + role + "/" + session,
+		UserID:      e.RoleID(role) + ":" + session,
+		SessionName: session,
+	}
+	if short := e.data.knobs().RoleLife; short > 0 {
+		life = short
+	}
+	return who, e.keys.temporary(who, e.now().Add(life))
+}
+
+// RoleID is the unique id of a role, by its name: the same for its whole life, as IAM's is ("IAM identifiers"). The
+// user id of whoever has assumed it is ROLEID:SESSIONNAME.
+func (e *Emulator) RoleID(name string) string {
+	sum := sha256.Sum256([]byte(e.fleet.id + "/" + name))
+	return "AROA" + base32.StdEncoding.EncodeToString(sum[:])[:17]
 }
 
 func notAuthorized(action, role string) error {

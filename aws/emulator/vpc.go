@@ -59,7 +59,7 @@ func (v *vpc) open() error {
 	}
 	v.ca = ca
 	proxy := v.newProxy()
-	for name, handler := range map[string]http.Handler{Proxy: proxy, Orders: newShop(), Billing: newBilling(), Web: newWeb()} {
+	for name, handler := range map[string]http.Handler{Proxy: proxy, Orders: newShop(), Billing: newBilling(), Web: newWeb(), TaskRole: newTaskRole()} {
 		if err := v.serveHTTP(name, handler, certificate); err != nil {
 			return err
 		}
@@ -73,6 +73,7 @@ func (v *vpc) open() error {
 		"orders-db.internal:5432": v.servers[Postgres],
 		"proxy.internal:3128":     v.servers[Proxy],
 		"web.internal:80":         v.servers[Web],
+		"169.254.170.2:80":        v.servers[TaskRole],
 	})
 	return nil
 }
@@ -131,17 +132,18 @@ func (v *vpc) locate(address string) (string, error) {
 	return "", syscall.ECONNREFUSED
 }
 
-// resolve is the private DNS. Addresses stand for themselves as long as they are loopback.
+// resolve is the private DNS. Loopback addresses stand for themselves, others are names like all.
 func (v *vpc) resolve(host string, port uint16) (string, error) {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	text := strconv.Itoa(int(port))
-	if addr, err := netip.ParseAddr(host); err == nil {
-		if !addr.IsLoopback() {
-			return "", &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr, port)), Err: syscall.EHOSTUNREACH}
-		}
+	addr, err := netip.ParseAddr(host)
+	literal := err == nil
+	switch {
+	case literal && addr.IsLoopback():
 		return netip.AddrPortFrom(addr, port).String(), nil
-	}
-	if host == "localhost" {
+	case literal:
+		host = addr.Unmap().String()
+	case host == "localhost":
 		return net.JoinHostPort("127.0.0.1", text), nil
 	}
 	if address, ok := v.hosts[host+":"+text]; ok {
@@ -154,6 +156,9 @@ func (v *vpc) resolve(host string, port uint16) (string, error) {
 		if strings.HasPrefix(name, host+":") {
 			return closedAddress, nil
 		}
+	}
+	if literal {
+		return "", &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr, port)), Err: syscall.EHOSTUNREACH}
 	}
 	return "", &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 }

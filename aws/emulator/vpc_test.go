@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -86,6 +87,7 @@ func TestProxyRefusesInTheWordsOfSquid(t *testing.T) {
 		status       int
 	}{
 		{"http://blocked.internal/", "ERR_ACCESS_DENIED 0", 403},
+		{"http://169.254.170.2/v2/credentials/x", "ERR_ACCESS_DENIED 0", 403},
 		{"http://nowhere.internal/", "ERR_DNS_FAIL 0", 503},
 		{"http://orders.internal:81/", "ERR_CONNECT_FAIL 111", 503},
 	} {
@@ -177,6 +179,7 @@ func TestPrivateNamesResolveInsideOnly(t *testing.T) {
 		{"::1", 80, "[::1]:80"},
 		{"localhost", 80, "127.0.0.1:80"},
 		{"billing.internal", 443, e.vpc.servers[Billing]},
+		{"::ffff:169.254.170.2", 80, e.vpc.servers[TaskRole]},
 	} {
 		if got, err := e.resolve(c.host, c.port); got != c.want || err != nil {
 			t.Errorf("resolve %s:%d = %q, %v, want %q", c.host, c.port, got, err, c.want)
@@ -187,8 +190,8 @@ func TestPrivateNamesResolveInsideOnly(t *testing.T) {
 	if !errors.As(err, &dns) || !dns.IsNotFound {
 		t.Errorf("resolve an unknown name: %v, want not found", err)
 	}
-	if _, err := e.resolve("169.254.169.254", 80); err == nil {
-		t.Error("an address beyond loopback resolves")
+	if _, err := e.resolve("10.0.3.7", 80); !errors.Is(err, syscall.EHOSTUNREACH) {
+		t.Errorf("an address that nobody has: %v, want no way to it", err)
 	}
 }
 

@@ -5,7 +5,7 @@ locals {
   )
   sessions = ["arn:${local.partition}:ssm:${local.region}:${local.account}:session/*"]
 
-  # The same as `culvert doctor policy` prints, a test holds them together.
+  # The same as `culvert doctor policy` prints, a test holds them together; EndEarlier is at the role, below.
   caller_policy = jsonencode({
     Version = "2012-10-17"
     Statement = concat(
@@ -123,4 +123,23 @@ resource "aws_iam_role_policy_attachment" "caller" {
 
   role       = aws_iam_role.caller[0].name
   policy_arn = aws_iam_policy.caller.arn
+}
+
+# Apart from the policy, which others may have too: it is about this role, whose id has to be known first.
+resource "aws_iam_role_policy" "caller" {
+  count = local.github ? 1 : 0
+
+  name = "end-earlier"
+  role = aws_iam_role.caller[0].name
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      # A session's owner is ROLEID:culvert-RUN-ATTEMPT, and a killed job is cleaned up by a later run.
+      Sid       = "EndEarlier"
+      Effect    = "Allow"
+      Action    = ["ssm:TerminateSession"]
+      Resource  = local.sessions
+      Condition = { StringLike = { "ssm:resourceTag/aws:ssmmessages:session-id" = ["${aws_iam_role.caller[0].unique_id}:culvert-*"] } }
+    }]
+  })
 }

@@ -1,7 +1,7 @@
 // Package need gives tests the programs of others that they are proved with: it finds or builds them, and decides what
 // happens where one is missing. `make test` installs them; a test that misses one is skipped and listed as not run,
-// and with CI=true it fails. Beside them it holds the server on loopback and the wait that the tests of several packages
-// share.
+// and with CI=true it fails. What takes minutes to build from source is left to `make check`. Beside them it holds the
+// server on loopback and the wait that the tests of several packages share.
 package need
 
 import (
@@ -19,13 +19,22 @@ import (
 // NotRunFile names the environment variable that holds the path of a file to which every skipped test adds a line.
 const NotRunFile = "CULVERT_NOT_RUN"
 
+// CheckMode names the environment variable that `make check` sets to 1. Without it, the tests that need a linter or
+// OpenTofu are left out, which says nothing about the machine: they are listed, and do not fail in CI.
+const CheckMode = "CULVERT_CHECK"
+
 // Command returns the path of a program. Without it the test ends here.
 func Command(t testing.TB, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
-	// Debian keeps servers where an ordinary user's PATH does not look.
+	// Debian keeps servers, PostgreSQL's above all, where an ordinary user's PATH does not look.
 	if err != nil && runtime.GOOS != "windows" {
-		path, err = exec.LookPath(filepath.Join("/usr/sbin", name))
+		places, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + name) // the pattern is a good one
+		for _, place := range append(places, filepath.Join("/usr/sbin", name)) {
+			if path, err = exec.LookPath(place); err == nil {
+				break
+			}
+		}
 	}
 	if err != nil {
 		missing(t, name, err)
@@ -58,12 +67,27 @@ func missing(t testing.TB, part string, why error) {
 	if os.Getenv("CI") == "true" {
 		t.Fatalf("%s is missing, and in CI nothing may be left out: %v", part, why)
 	}
+	listNotRun(t, fmt.Sprintf("%s: needs %s", t.Name(), part))
+	t.Skipf("not run: needs %s (make test installs it): %v", part, why)
+}
+
+// CheckOnly ends a test that needs a part which only `make check` has, where something else runs it.
+func CheckOnly(t testing.TB, part string) {
+	t.Helper()
+	if os.Getenv(CheckMode) == "1" {
+		return
+	}
+	listNotRun(t, fmt.Sprintf("make check: %s, with %s", t.Name(), part))
+	t.Skipf("left to make check, which has %s", part)
+}
+
+func listNotRun(t testing.TB, line string) {
+	t.Helper()
 	if list := os.Getenv(NotRunFile); list != "" {
-		if err := appendLine(list, fmt.Sprintf("%s: needs %s", t.Name(), part)); err != nil {
+		if err := appendLine(list, line); err != nil {
 			t.Fatalf("list the test as not run: %v", err)
 		}
 	}
-	t.Skipf("not run: needs %s (make test installs it): %v", part, why)
 }
 
 func appendLine(path, line string) (err error) {

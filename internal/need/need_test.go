@@ -136,6 +136,49 @@ func TestAMissingPartFailsInCI(t *testing.T) {
 	}
 }
 
+// What make test leaves to make check is said, and is no reason to fail: nothing is missing on the machine.
+func TestWhatIsLeftToMakeCheckIsListedAndFailsNowhere(t *testing.T) {
+	list := filepath.Join(t.TempDir(), "not-run")
+	t.Setenv(NotRunFile, list)
+	t.Setenv("CI", "true")
+	t.Setenv(CheckMode, "")
+	for part, use := range map[string]func(*recorder){
+		"tofu":           func(r *recorder) { Terraforms(r) },
+		"no-such-tool":   func(r *recorder) { Tool(r, "no-such-tool@v1") },
+		"no-such-linter": func(r *recorder) { CheckOnly(r, "no-such-linter") },
+	} {
+		r := &recorder{TB: t}
+		r.run(func() { use(r) })
+		if !strings.Contains(r.skipped, part) || !strings.Contains(r.skipped, "make check") || r.failed != "" {
+			t.Errorf("%s: got skipped %q and failed %q, want a skip that names it and make check", part, r.skipped, r.failed)
+		}
+		if got, err := os.ReadFile(filepath.Clean(list)); err != nil || !strings.Contains(string(got), "make check: "+t.Name()+", with "+part+"\n") {
+			t.Errorf("%s: got list %q, %v", part, got, err)
+		}
+	}
+}
+
+func TestMakeCheckLeavesNothingOut(t *testing.T) {
+	t.Setenv(NotRunFile, "")
+	t.Setenv("CI", "true")
+	t.Setenv(CheckMode, "1")
+	r := &recorder{TB: t}
+	r.run(func() { CheckOnly(r, "tofu") })
+	if r.skipped != "" || r.failed != "" {
+		t.Errorf("got skipped %q and failed %q, want the test to go on", r.skipped, r.failed)
+	}
+	r.run(func() { Tool(r, "no-such-tool@v1") })
+	if r.failed == "" || r.skipped != "" {
+		t.Errorf("got skipped %q and failed %q, want a failure for a tool that cannot be built", r.skipped, r.failed)
+	}
+	t.Setenv("CI", "")
+	r = &recorder{TB: t}
+	r.run(func() { Tool(r, "no-such-tool@v1") })
+	if r.skipped == "" || r.failed != "" {
+		t.Errorf("got skipped %q and failed %q, want a skip where not in CI", r.skipped, r.failed)
+	}
+}
+
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }

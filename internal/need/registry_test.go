@@ -59,17 +59,7 @@ func fakeRegistry(t *testing.T, archive []byte) (from registry, downloads func()
 
 // The provider comes from the registry where that answers, without the stand-in's override: OpenTofu downloads it.
 func TestAJudgeHasTheProviderOfARegistryThatAnswers(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs OpenTofu, which takes minutes to build once: make test")
-	}
-	root, err := moduleRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	tofu, err := output(root, filepath.Join(root, ".ci", "tofu"))
-	if err != nil {
-		missing(t, "tofu", err)
-	}
+	root, tofu := openTofu(t)
 	from, downloads := fakeRegistry(t, zipped(t, filepath.Join(standIn(t, root), "terraform-provider-aws")))
 	j := judge(t, t.TempDir(), "tofu", tofu, from) // the temporary root has nothing in its cache, and no stand-in
 	dir := t.TempDir()

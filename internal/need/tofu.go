@@ -22,21 +22,29 @@ type Terraform struct {
 
 // Terraforms returns OpenTofu, built once per machine by .ci/tofu, and Terraform too where it is installed. They take
 // hashicorp/aws from their registry where that answers, else the stand-in in deploy/testprovider; the test's log says which.
+// Only `make check` has them.
 func Terraforms(t testing.TB) []Terraform {
 	t.Helper()
-	root, err := moduleRoot()
-	if err != nil {
-		missing(t, "tofu", err)
-	}
-	tofu, err := output(root, filepath.Join(root, ".ci", "tofu"))
-	if err != nil {
-		missing(t, "tofu", err)
-	}
+	root, tofu := openTofu(t)
 	found := []Terraform{judge(t, root, "tofu", tofu, registry{"registry.opentofu.org", "https://registry.opentofu.org"})}
 	if terraform, err := exec.LookPath("terraform"); err == nil {
 		found = append(found, judge(t, root, "terraform", terraform, registry{"registry.terraform.io", "https://registry.terraform.io"}))
 	}
 	return found
+}
+
+// openTofu returns the repository and the program.
+func openTofu(t testing.TB) (root, path string) {
+	t.Helper()
+	CheckOnly(t, "tofu")
+	root, err := moduleRoot()
+	if err != nil {
+		missing(t, "tofu", err)
+	}
+	if path, err = output(root, filepath.Join(root, ".ci", "tofu")); err != nil {
+		missing(t, "tofu", err)
+	}
+	return root, path
 }
 
 // judge is a program with the provider that can be had.

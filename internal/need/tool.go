@@ -1,7 +1,7 @@
 package need
 
 import (
-	"os"
+	"errors"
 	"path"
 	"path/filepath"
 	"strings"
@@ -9,21 +9,22 @@ import (
 )
 
 // Tool returns the path of a program of others, PACKAGE@VERSION, built by .ci/tool from the Go module proxy once per
-// version and machine.
+// version and machine. Only `make check` has it.
 func Tool(t testing.TB, tool string) string {
 	t.Helper()
+	pkg, _, _ := strings.Cut(tool, "@")
+	name := path.Base(pkg)
+	CheckOnly(t, name)
 	root, err := moduleRoot()
 	if err != nil {
-		missing(t, tool, err)
+		missing(t, name, err)
 	}
-	pkg, version, _ := strings.Cut(tool, "@")
-	name := path.Base(pkg)
-	built := filepath.Join(root, ".cache", "tools", name+"-"+version, name)
-	if _, err := os.Stat(built); err != nil {
-		// The script runs the tool as well; that is how one learns whether it starts.
-		if _, err := output(root, filepath.Join(root, ".ci", "tool"), tool, "-version"); err != nil {
-			missing(t, name, err)
-		}
+	built, err := output(root, filepath.Join(root, ".ci", "tool"), tool)
+	if err == nil && built == "" {
+		err = errors.New("it could not be built")
+	}
+	if err != nil {
+		missing(t, name, err)
 	}
 	return built
 }

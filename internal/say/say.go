@@ -31,6 +31,14 @@ func Line(s string) string {
 	return strings.ReplaceAll(s, "##[", `##\x5b`)
 }
 
+// Word quotes a word for a POSIX shell where it needs to be.
+func Word(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@+=:,./-_") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
 // briefly is how many characters of a stranger's answer are enough.
 const briefly = 500
 

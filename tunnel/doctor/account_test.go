@@ -89,7 +89,7 @@ func TestA5NoTokenInGitHubJob(t *testing.T) {
 	bare(t)
 	t.Setenv("GITHUB_ACTIONS", "true")
 	c := newClinic(t, healthy())
-	c.connect(aws.Options{Region: "eu-west-1", Endpoint: c.account.URL(), RoleARN: role})
+	c.connect(aws.Options{Region: "eu-west-1", Endpoint: c.account.URL(), EndpointTrusted: true, RoleARN: role})
 	c.finds("credentials", "A5", "permissions: id-token: write")
 }
 
@@ -98,7 +98,7 @@ func TestA6RoleDoesNotTrustTheToken(t *testing.T) {
 	c := newClinicWith(t, emulator.Options{Fleet: healthy(), Trust: func(string, emulator.Claims) error { return errors.New("another subject") }})
 	c.account.GitHubSubject("repo:acme@1/web@2:ref:refs/heads/main")
 	asJob(t, c.account.GitHub)
-	c.connect(aws.Options{Region: "eu-west-1", Endpoint: c.account.URL(), RoleARN: role})
+	c.connect(aws.Options{Region: "eu-west-1", Endpoint: c.account.URL(), EndpointTrusted: true, RoleARN: role})
 	c.finds("credentials", "A6", "repo:acme@1/web@2:ref:refs/heads/main", `repository_id "2"`, "immutable form")
 }
 
@@ -115,7 +115,7 @@ func TestA7AccountDoesNotKnowTheProvider(t *testing.T) {
 	stranger := newClinic(t, emulator.Fleet{}) // another GitHub: its tokens are signed by a key that nobody here knows
 	asJob(t, stranger.account.GitHub)
 	c := newClinic(t, healthy())
-	c.connect(aws.Options{Region: "eu-west-1", Endpoint: c.account.URL(), RoleARN: role})
+	c.connect(aws.Options{Region: "eu-west-1", Endpoint: c.account.URL(), EndpointTrusted: true, RoleARN: role})
 	c.finds("credentials", "A7", "create-open-id-connect-provider")
 }
 

@@ -38,7 +38,7 @@ func (x *examination) leftoversCheck() Check {
 			return advise(evidence, &AdviceError{
 				ID:      "G1",
 				Problem: fmt.Sprintf("%d sessions of %s are open for more than an hour: %s", len(old), x.identity.ARN, strings.Join(shown, ", ")),
-				Advice:  "if nobody uses them: aws ssm terminate-session --session-id " + shown[0] + " --region " + x.client.Region(),
+				Advice:  "if nobody uses them: " + x.client.Shell().AWS("ssm", "terminate-session", "--session-id", shown[0]),
 			})
 		},
 	}
@@ -94,7 +94,7 @@ func (x *examination) outlookCheck() Check {
 		ID: checkOutlook, Name: "nothing will end a tunnel soon", After: []string{checkAgent},
 		Causes: []Cause{
 			{"G2", "the credentials end within half an hour and do not renew themselves", "renew them: an open session goes on, but none can be resumed or opened"},
-			{"G3", "the service has a single task: its deployment or failure is everybody's", "`aws ecs update-service … --desired-count 2`"},
+			{"G3", "the service has a single task: its deployment or failure is everybody's", "`aws ecs update-service … --desired-count 2`; another container instance for a DAEMON service"},
 			{"G4", "the task runs on Spot capacity", "a base of 1 on FARGATE"},
 		},
 		Run: func(ctx context.Context) Finding {
@@ -108,7 +108,7 @@ func (x *examination) outlookCheck() Check {
 				evidence = append(evidence, fmt.Sprintf("%d tasks of the service can carry a session", x.found.Tasks))
 			}
 			if s.Name != "" && s.Desired == 1 {
-				advice = append(advice, &AdviceError{ID: "G3", Problem: "service " + s.Name + " wants a single task", Advice: fmt.Sprintf("run: aws ecs update-service --cluster %s --service %s --desired-count 2", s.Cluster, s.Name)})
+				advice = append(advice, &AdviceError{ID: "G3", Problem: "service " + s.Name + " wants a single task", Advice: x.client.Origin(s).More(aws.Target{Cluster: s.Cluster, Service: s.Name}, 2)})
 			}
 			if strings.Contains(t.CapacityProvider, "SPOT") {
 				advice = append(advice, &AdviceError{ID: "G4", Problem: "the task runs on Spot capacity (" + t.CapacityProvider + "), which AWS takes back with two minutes' notice", Advice: "give the service a base of 1 on FARGATE"})

@@ -67,12 +67,12 @@ func TestSecurityGroupsOnTheWay(t *testing.T) {
 		cause, want string // empty: they let through
 	}{
 		"nat":                       {emulator.Subnet{}, "", ""},
-		"nothing out":               {emulator.Subnet{Outbound: "none"}, "C9", "aws ec2 authorize-security-group-egress --group-id sg-0e1f203142536475a --ip-permissions IpProtocol=tcp,FromPort=443,ToPort=443,IpRanges=[{CidrIp=0.0.0.0/0}]"},
+		"nothing out":               {emulator.Subnet{Outbound: "none"}, "C9", "aws ec2 authorize-security-group-egress --group-id sg-0e1f203142536475a --ip-permissions 'IpProtocol=tcp,FromPort=443,ToPort=443,IpRanges=[{CidrIp=0.0.0.0/0}]'"},
 		"only the VPC":              {emulator.Subnet{Outbound: "10.0.0.0/8"}, "C9", "does not let the task out to ssmmessages.eu-west-1"},
 		"a range of AWS":            {emulator.Subnet{Outbound: "52.0.0.0/8"}, "", ""},
 		"endpoint":                  {emulator.Subnet{Default: "none", Endpoint: true, PrivateDNS: true, Outbound: "10.20.0.0/16"}, "", ""},
 		"endpoint, nothing out":     {emulator.Subnet{Endpoint: true, PrivateDNS: true, Outbound: "none"}, "C9", "UserIdGroupPairs=[{GroupId=sg-0f2031425364758bb}]"},
-		"endpoint is closed":        {emulator.Subnet{Endpoint: true, PrivateDNS: true, Inbound: "none"}, "C10", "aws ec2 authorize-security-group-ingress --group-id sg-0f2031425364758bb --ip-permissions IpProtocol=tcp,FromPort=443,ToPort=443,UserIdGroupPairs=[{GroupId=sg-0e1f203142536475a}]"},
+		"endpoint is closed":        {emulator.Subnet{Endpoint: true, PrivateDNS: true, Inbound: "none"}, "C10", "aws ec2 authorize-security-group-ingress --group-id sg-0f2031425364758bb --ip-permissions 'IpProtocol=tcp,FromPort=443,ToPort=443,UserIdGroupPairs=[{GroupId=sg-0e1f203142536475a}]'"},
 		"endpoint for other ranges": {emulator.Subnet{Endpoint: true, PrivateDNS: true, Inbound: "10.99.0.0/16"}, "C10", "of the endpoint vpce-0d1e2f30415263748 does not admit the task"},
 		"endpoint for the range":    {emulator.Subnet{Endpoint: true, PrivateDNS: true, Inbound: "10.20.0.0/16"}, "", ""},
 		"unused endpoint is closed": {emulator.Subnet{Endpoint: true, Inbound: "none"}, "", ""},

@@ -29,43 +29,6 @@ type Answer struct {
 	Took     time.Duration
 }
 
-// Protocol is what a far end speaks.
-type Protocol int
-
-// The protocols that are told apart.
-const (
-	Unknown Protocol = iota
-	HTTP
-	TLS
-	SSH
-	Mail // SMTP or FTP, which greet alike
-	MySQL
-	Postgres
-	Redis
-)
-
-// String names the protocol in a sentence.
-func (p Protocol) String() string {
-	switch p {
-	case HTTP:
-		return "HTTP"
-	case TLS:
-		return "TLS"
-	case SSH:
-		return "SSH"
-	case Mail:
-		return "SMTP or FTP"
-	case MySQL:
-		return "MySQL"
-	case Postgres:
-		return "PostgreSQL"
-	case Redis:
-		return "Redis"
-	case Unknown:
-	}
-	return "an unknown protocol"
-}
-
 // String describes the answer in a clause.
 func (a Answer) String() string {
 	what := a.Protocol.String()
@@ -107,7 +70,7 @@ func Ask(ctx context.Context, dial Dial, remote tunnel.Endpoint, patience time.D
 	_, err = r.Peek(1)
 	switch {
 	case err == nil:
-		return Answer{Protocol: greeting(peeked(r)), Server: banner(peeked(r)), Took: time.Since(started)}, nil
+		return Answer{Protocol: recognize(peeked(r), Unknown), Server: banner(peeked(r)), Took: time.Since(started)}, nil
 	case ctx.Err() != nil:
 		return Answer{}, context.Cause(ctx)
 	case !errors.Is(err, os.ErrDeadlineExceeded):
@@ -117,7 +80,7 @@ func Ask(ctx context.Context, dial Dial, remote tunnel.Endpoint, patience time.D
 	if err := conn.SetDeadline(asked.Add(patience)); err != nil {
 		return Answer{}, fmt.Errorf("set a deadline: %w", err)
 	}
-	if _, err := io.WriteString(conn, question(remote.Port)); err != nil {
+	if _, err := io.WriteString(conn, opening(ByPort(remote.Port))); err != nil {
 		return Answer{}, &ShutError{Remote: remote, Err: err}
 	}
 	_, err = r.Peek(1)
@@ -133,10 +96,7 @@ func Ask(ctx context.Context, dial Dial, remote tunnel.Endpoint, patience time.D
 	a := Answer{Took: time.Since(asked)}
 	head := peeked(r)
 	if !bytes.HasPrefix(head, []byte("HTTP/")) {
-		a.Protocol, a.Server = greeting(head), banner(head)
-		if remote.Port == 5432 || remote.Port == 6432 {
-			a.Protocol, a.Server = Postgres, ""
-		}
+		a.Protocol, a.Server = recognize(head, ByPort(remote.Port)), banner(head)
 		return a, nil
 	}
 	response, err := http.ReadResponse(r, nil)
@@ -147,17 +107,6 @@ func Ask(ctx context.Context, dial Dial, remote tunnel.Endpoint, patience time.D
 	a.Protocol, a.Server, a.Status = HTTP, response.Header.Get("Server"), response.StatusCode
 	a.Proxy = SaysProxy(response) || takesConnect(ctx, dial, patience)
 	return a, nil
-}
-
-// question is what makes a server on a port speak.
-func question(port uint16) string {
-	switch port {
-	case 5432, 6432:
-		return "\x00\x00\x00\x08\x04\xd2\x16\x2f" // SSLRequest (PostgreSQL, "Message Formats")
-	case 6379:
-		return "PING\r\n"
-	}
-	return "GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: culvert\r\nConnection: close\r\n\r\n"
 }
 
 // open dials, and closes the connection when ctx ends or stop is called.
@@ -175,25 +124,6 @@ func open(ctx context.Context, dial Dial) (conn net.Conn, stop func(), err error
 func peeked(r *bufio.Reader) []byte {
 	b, _ := r.Peek(min(r.Buffered(), bannerLimit))
 	return b
-}
-
-// greeting knows the protocols whose servers speak first, and those that complain of HTTP.
-func greeting(b []byte) Protocol {
-	switch {
-	case bytes.HasPrefix(b, []byte("SSH-")):
-		return SSH
-	case bytes.HasPrefix(b, []byte("220")):
-		return Mail
-	case len(b) > 2 && (b[0] == 0x15 || b[0] == 0x16) && b[1] == 3: // a TLS record: alert or handshake
-		return TLS
-	case len(b) > 5 && b[3] == 0 && (b[4] == 10 || b[4] == 0xff): // handshake v10, or an error, with sequence 0
-		return MySQL
-	case bytes.HasPrefix(b, []byte("-ERR")), bytes.HasPrefix(b, []byte("-NOAUTH")), bytes.HasPrefix(b, []byte("-DENIED")), bytes.HasPrefix(b, []byte("+PONG")):
-		return Redis
-	case bytes.HasPrefix(b, []byte("HTTP/")):
-		return HTTP
-	}
-	return Unknown
 }
 
 // banner is the first line of a greeting that is text.

@@ -131,6 +131,9 @@ func sessionCause(err error) string {
 	if e, ok := errors.AsType[*tunnel.RefusedError](err); ok && e.Remote.Host != "" {
 		return "F7"
 	}
+	if e, ok := errors.AsType[*tunnel.UnansweredError](err); ok && e.Remote.Host != "" {
+		return "F8"
+	}
 	switch {
 	case is[*aws.NotConnectedError](err):
 		return "D2"
@@ -144,7 +147,7 @@ func sessionCause(err error) string {
 		return "E5"
 	case is[*tunnel.HandshakeError](err), is[*tunnel.ProtocolError](err), is[*tunnel.StuckError](err):
 		return "E3"
-	case is[*tunnel.RefusedError](err):
+	case is[*tunnel.RefusedError](err), is[*tunnel.UnansweredError](err):
 		return "E6"
 	}
 	return ""
@@ -182,12 +185,6 @@ func pathCause(err error) string {
 		}
 		return "E7"
 	}
-	if e, ok := errors.AsType[*SilentError](err); ok {
-		if e.Remote.Host != "" {
-			return "F19"
-		}
-		return "F1"
-	}
 	if e, ok := errors.AsType[*CertificateError](err); ok {
 		switch e.Problem {
 		case UnknownAuthority, OtherwiseInvalid:
@@ -199,6 +196,8 @@ func pathCause(err error) string {
 		}
 	}
 	switch {
+	case is[*SilentError](err):
+		return "F1"
 	case is[*NotProxyError](err):
 		return "F2"
 	case is[*SchemeError](err):

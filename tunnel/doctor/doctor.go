@@ -23,7 +23,9 @@ type Options struct {
 	// Probes are looked up behind the remote port when it is a proxy: http:// and https:// URLs. Others are reached by
 	// a session of their own: tcp://host:port and tls://host:port, and web URLs where there is no proxy.
 	Probes []*url.URL
-	Roots  *x509.CertPool // of the probes' certificates; nil are the system's
+	// AllowLinkLocal lets Spec and Probes name link-local hosts, see tunnel.Endpoint.
+	AllowLinkLocal bool
+	Roots          *x509.CertPool // of the probes' certificates; nil are the system's
 	// Patience is how long a temporary obstacle is waited out and a silent destination is listened to; 0 is 20 s.
 	Patience time.Duration
 	// Only are ids of the checks that are wanted: they are run, with all that they need, and no others. Empty is all.

@@ -72,7 +72,7 @@ func (x *examination) clusterCheck() Check {
 	return Check{
 		ID: checkCluster, Name: "the cluster is there", After: []string{checkCredentials, checkIdentity},
 		Causes: []Cause{
-			{"A8", "the ARN is of another account or region than the one that is looked at", "pass the `--region`, `--profile` or `--role-arn` that leads there"},
+			{"A8", "the ARN is of another account, region or partition than the one that is looked at", "pass the `--region`, `--profile` or `--role-arn` that leads there"},
 			{"A9", "an AWS endpoint cannot be reached: DNS, timeout, `certificate signed by unknown authority`, a wrong HTTPS_PROXY", "look at the address and proxy that are named; AWS_CA_BUNDLE for a proxy that looks into TLS; NO_PROXY"},
 			{"A11", "`ThrottlingException: Rate exceeded`, or AWS reports a fault of its own, after retries", "wait and try again"},
 			{"B1", "AccessDeniedException on an ecs: action that is needed", "add the statement that is shown to the caller's policy"},
@@ -96,7 +96,7 @@ func (x *examination) serviceCheck() Check {
 		ID: checkService, Name: "the service runs tasks", After: []string{checkCluster},
 		Causes: []Cause{
 			{"B3", "ServiceNotFoundException, or the service is DRAINING or INACTIVE", "name one of the nearest services"},
-			{"B4", "no running task: scaled to zero, or its tasks stop (image, secrets, memory, health check, Spot, capacity)", "`aws ecs update-service … --desired-count 1`, or what the newest stopped task's reason calls for"},
+			{"B4", "no running task: scaled to zero, or its tasks stop (image, secrets, memory, health check, Spot, capacity)", "`aws ecs update-service … --desired-count 1` (a DAEMON service wants a container instance instead), or what the newest stopped task's reason calls for"},
 			{"B7", "a deployment is under way: tasks come and go", "wait for its end, or expect to be moved to another task"},
 		},
 		Run: func(context.Context) Finding {
@@ -110,7 +110,7 @@ func (x *examination) serviceCheck() Check {
 				}
 				evidence := []string{fmt.Sprintf("%s: %d running, %d pending of %d", s.Name, s.Running, s.Pending, s.Desired)}
 				if s.Deploying {
-					return advise(evidence, &AdviceError{ID: "B7", Problem: "a deployment of " + s.Name + " is under way", Advice: "wait for its end (aws ecs wait services-stable --cluster " + s.Cluster + " --services " + s.Name + "): a tunnel moves to another task when its own stops"})
+					return advise(evidence, &AdviceError{ID: "B7", Problem: "a deployment of " + s.Name + " is under way", Advice: "wait for its end (" + x.client.Shell().AWS("ecs", "wait", "services-stable", "--cluster", s.Cluster, "--services", s.Name) + "): a tunnel moves to another task when its own stops"})
 				}
 				return pass(evidence...)
 			})
@@ -148,7 +148,7 @@ func (x *examination) execCheck() Check {
 	return Check{
 		ID: checkExec, Name: "ECS Exec is on for the task", After: []string{checkTask},
 		Causes: []Cause{
-			{"C1", "enableExecuteCommand is false on the task, though perhaps not on its service", "`aws ecs update-service … --enable-execute-command --force-new-deployment` (Terraform: enable_execute_command = true)"},
+			{"C1", "enableExecuteCommand is false on the task, though perhaps not on its service", "`aws ecs update-service … --enable-execute-command --force-new-deployment` (Terraform: enable_execute_command = true); under CODE_DEPLOY or EXTERNAL control a deployment of that kind; for a task without a service its rule, schedule, state machine, job definition, or `aws ecs run-task`"},
 		},
 		Run: func(context.Context) Finding {
 			return x.judge(stageExec, func() Finding { return pass() })

@@ -60,17 +60,11 @@ type SilentError struct {
 }
 
 func (e *SilentError) Error() string {
-	if e.Remote.Host != "" {
-		return fmt.Sprintf("%s neither refused nor answered within %s: it waits for its client to speak, or packets are dropped on the way", place(e.Remote), e.After)
-	}
 	return fmt.Sprintf("%s takes connections but did not answer an HTTP request within %s", place(e.Remote), e.After)
 }
 
 // Remedy says where to look.
 func (e *SilentError) Remedy() string {
-	if e.Remote.Host != "" {
-		return fmt.Sprintf("if a client gets no further: let %s's security group admit the task's, and check network ACLs and routes", e.Remote.Host)
-	}
 	return "it is no HTTP proxy, wants TLS, or hangs: check the port, and the container's log"
 }
 

@@ -66,14 +66,15 @@ func (x *examination) networkCheck() Check {
 				return pass(evidence...)
 			}
 			host := "ssmmessages." + x.client.Region()
-			a := &AdviceError{ID: "C8", Problem: fmt.Sprintf("%s has no way to %s", subnet, host), Advice: fmt.Sprintf("give %s a route to a NAT gateway, or make the endpoint: aws ec2 create-vpc-endpoint --vpc-id %s --vpc-endpoint-type Interface --service-name com.amazonaws.%s.ssmmessages --subnet-ids %s --private-dns-enabled", subnet, n.VPC, x.client.Region(), subnet)}
+			a := &AdviceError{ID: "C8", Problem: fmt.Sprintf("%s has no way to %s", subnet, host), Advice: fmt.Sprintf("give %s a route to a NAT gateway, or make the endpoint: %s", subnet, x.client.Shell().AWS("ec2", "create-vpc-endpoint",
+				"--vpc-id", n.VPC, "--vpc-endpoint-type", "Interface", "--service-name", "com.amazonaws."+x.client.Region()+".ssmmessages", "--subnet-ids", subnet, "--private-dns-enabled"))}
 			if strings.HasPrefix(n.Default, "igw-") {
 				a.Problem += ": its internet gateway serves only interfaces with a public address"
-				a.Advice = "set assignPublicIp to ENABLED in the service's network configuration (Terraform: assign_public_ip = true), or " + a.Advice
+				a.Advice = "set assignPublicIp to ENABLED in the network configuration of the service, or of whatever else starts the task (Terraform: assign_public_ip = true), or " + a.Advice
 			}
 			if n.Endpoint != "" {
 				a.Problem += ": the endpoint " + n.Endpoint + " has no private DNS"
-				a.Advice = "run: aws ec2 modify-vpc-endpoint --vpc-endpoint-id " + n.Endpoint + " --private-dns-enabled"
+				a.Advice = "run: " + x.client.Shell().AWS("ec2", "modify-vpc-endpoint", "--vpc-endpoint-id", n.Endpoint, "--private-dns-enabled")
 			}
 			return advise(evidence, a)
 		},
@@ -110,19 +111,24 @@ func (x *examination) firewallCheck() Check {
 				advice = append(advice, &AdviceError{
 					ID:      "C9",
 					Problem: fmt.Sprintf("%s does not let the task out to ssmmessages.%s on port 443", strings.Join(f.Task, ", "), x.client.Region()),
-					Advice:  "run: aws ec2 authorize-security-group-egress --group-id " + f.Task[0] + " --ip-permissions IpProtocol=tcp,FromPort=443,ToPort=443," + otherEnd(f.Endpoint, "IpRanges=[{CidrIp=0.0.0.0/0}]"),
+					Advice:  x.permit("authorize-security-group-egress", f.Task[0], otherEnd(f.Endpoint, "IpRanges=[{CidrIp=0.0.0.0/0}]")),
 				})
 			}
 			if !f.In {
 				advice = append(advice, &AdviceError{
 					ID:      "C10",
 					Problem: fmt.Sprintf("%s of the endpoint %s does not admit the task on port 443", strings.Join(f.Endpoint, ", "), n.Endpoint),
-					Advice:  "run: aws ec2 authorize-security-group-ingress --group-id " + f.Endpoint[0] + " --ip-permissions IpProtocol=tcp,FromPort=443,ToPort=443," + otherEnd(f.Task, ""),
+					Advice:  x.permit("authorize-security-group-ingress", f.Endpoint[0], otherEnd(f.Task, "")),
 				})
 			}
 			return advise(evidence, advice...)
 		},
 	}
+}
+
+// permit opens port 443 in a security group.
+func (x *examination) permit(action, group, other string) string {
+	return "run: " + x.client.Shell().AWS("ec2", action, "--group-id", group, "--ip-permissions", "IpProtocol=tcp,FromPort=443,ToPort=443,"+other)
 }
 
 // otherEnd names the other end of a rule in the words of the aws command: by its security group where it has one.
@@ -149,7 +155,7 @@ func (x *examination) instanceCheck() Check {
 			if !i.Old() {
 				return pass(evidence...)
 			}
-			return advise(evidence, &AdviceError{ID: "C2", Problem: "the ECS agent " + i.AgentVersion + " of the container instance is older than ECS Exec (1.50.2)", Advice: i.Remedy(x.found.Task.Cluster)})
+			return advise(evidence, &AdviceError{ID: "C2", Problem: "the ECS agent " + i.AgentVersion + " of the container instance is older than ECS Exec (1.50.2)", Advice: i.Remedy(x.client.Shell(), x.found.Task.Cluster)})
 		},
 	}
 }

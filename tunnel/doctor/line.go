@@ -32,12 +32,12 @@ func (x *examination) openLine(ctx context.Context, remote tunnel.Endpoint) (*li
 	if err != nil {
 		return nil, fmt.Errorf("make a place for the examination's socket: %w", err)
 	}
-	l := &line{engine: tunnel.New(tunnel.Options{Client: x.client, Log: x.Log, Lanes: 1}), dir: dir}
+	l := &line{engine: tunnel.New(tunnel.Options{Client: x.client, Log: x.Log, Lanes: 1, AllowLinkLocal: x.AllowLinkLocal}), dir: dir}
 	var watched context.Context
 	watched, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	l.events = l.engine.Watch(watched)
 	//nolint:contextcheck // a tunnel lives until its engine is closed
-	l.tunnel, err = l.engine.Open(tunnel.Spec{Target: x.found.Target, Remote: remote, Socket: filepath.Join(dir, "s")})
+	l.tunnel, err = l.engine.Open(tunnel.Spec{Target: x.found.Target, Pinned: x.Query.Task != "", Remote: remote, Socket: filepath.Join(dir, "s")})
 	if err != nil {
 		l.close(ctx)
 		return nil, err
@@ -122,6 +122,21 @@ func (l *line) dial(ctx context.Context) (net.Conn, error) {
 		return nil, fmt.Errorf("connect to the tunnel: %w", err)
 	}
 	return conn, nil
+}
+
+// prove lets the task connect to the far end, within patience, and says how that went.
+func (l *line) prove(ctx context.Context, patience time.Duration) (evidence string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	proof, err := l.tunnel.Prove(ctx)
+	if err != nil {
+		return "", err
+	}
+	evidence = place(l.tunnel.Spec().Remote) + " takes connections"
+	if !proof.Session {
+		evidence += ", after " + brief(proof.Connect)
+	}
+	return evidence, nil
 }
 
 // whyEnded is the engine's word on a connection that the far end has just closed, nil when it has none: it comes as an

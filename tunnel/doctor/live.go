@@ -133,11 +133,14 @@ func (x *examination) portCheck() Check {
 			if x.lineErr != nil {
 				return x.judgeLive(legPort)
 			}
-			var err error
+			accepts, err := x.line.prove(ctx, x.Patience)
+			if err != nil {
+				return fail(err)
+			}
 			x.answer, err = Ask(ctx, x.line.dial, x.Spec.Remote, x.Patience)
 			if err == nil || is[*SilentError](err) {
 				x.answerErr = err
-				return pass(place(x.Spec.Remote) + " takes connections")
+				return pass(accepts)
 			}
 			shut, isShut := errors.AsType[*ShutError](err)
 			if !isShut {
@@ -148,7 +151,7 @@ func (x *examination) portCheck() Check {
 			}
 			if shut.Asked {
 				x.answerErr = err
-				return pass(place(x.Spec.Remote) + " takes connections")
+				return pass(accepts)
 			}
 			return fail(err)
 		},
@@ -168,8 +171,6 @@ func (x *examination) answerCheck() Check {
 			switch {
 			case x.answerErr != nil && wanted:
 				return fail(x.answerErr)
-			case silent && x.Spec.Remote.Host != "": // nobody can tell whether it waits or never got a packet
-				return Finding{Verdict: Warn, Err: x.answerErr}
 			case silent:
 				return pass("it waits for its client to speak")
 			case x.answerErr != nil:

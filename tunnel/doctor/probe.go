@@ -72,7 +72,6 @@ func (x *examination) probeCheck(i int, u *url.URL) Check {
 			{"F16", "the certificate has expired or is not valid yet", "renew it; look at the clock"},
 			{"F17", "the server was reached and answers with a status from 400 on", "none for the path: it is the server's own answer"},
 			{"F18", "the proxy does not reach it for another reason", "its access.log and cache.log"},
-			{"F19", "a destination without a proxy takes the connection and says nothing: it waits for its client, or packets are dropped", "security group, network ACL, routes, if a client gets no further"},
 		},
 		Run: func(ctx context.Context) Finding { return x.probe(ctx, u) },
 	}
@@ -123,6 +122,10 @@ func destination(u *url.URL) (tunnel.Endpoint, error) {
 
 // reach probes a destination at the far end of a line.
 func (x *examination) reach(ctx context.Context, l *line, remote tunnel.Endpoint, u *url.URL) Finding {
+	accepts, err := l.prove(ctx, x.Patience)
+	if err != nil {
+		return fail(err)
+	}
 	var f Finding
 	if u.Scheme == "tcp" {
 		f = x.touch(ctx, l.dial, remote)
@@ -134,6 +137,7 @@ func (x *examination) reach(ctx context.Context, l *line, remote tunnel.Endpoint
 			f.Err = why
 		}
 	}
+	f.Evidence = append([]string{accepts}, f.Evidence...)
 	return f
 }
 
@@ -142,12 +146,12 @@ func (x *examination) touch(ctx context.Context, dial Dial, remote tunnel.Endpoi
 	answer, err := Ask(ctx, dial, remote, min(x.Patience, touchPatience))
 	switch {
 	case err == nil:
-		return pass(remote.String()+" answers: "+answer.String(), "after "+brief(answer.Took))
+		return pass("it answers: "+answer.String(), "after "+brief(answer.Took))
 	case is[*SilentError](err):
-		return Finding{Verdict: Warn, Err: err}
+		return pass("it waits for its client to speak")
 	}
 	if shut, ok := errors.AsType[*ShutError](err); ok && shut.Asked {
-		return Finding{Verdict: Pass, Evidence: []string{remote.String() + " takes connections and hangs up on an HTTP request: it speaks another protocol"}, Err: err}
+		return Finding{Verdict: Pass, Evidence: []string{"it hangs up on an HTTP request: it speaks another protocol"}, Err: err}
 	}
 	return fail(err)
 }

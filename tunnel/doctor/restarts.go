@@ -44,10 +44,14 @@ func (x *examination) restarted(ctx context.Context, t aws.Target) error {
 		return nil //nolint:nilerr // what cannot be seen is not said
 	}
 	at := func(when time.Time) string { return when.UTC().Format("15:04:05.0") }
+	origin := x.found.Task.Origin
+	if x.found.Service.Name != "" {
+		origin = x.client.Origin(x.found.Service)
+	}
 	return &AdviceError{
 		ID:      "C11",
 		Problem: fmt.Sprintf("the exec agent of %s crashes: it was started at %s and again at %s", t, at(before), at(now.StartedAt)),
 		Advice: "give the task more memory, the agent is the first that the kernel ends; else " +
-			(&aws.NotReadyError{Target: t, Cause: aws.CauseAgentStopped, Region: x.client.Region()}).Remedy(),
+			(&aws.NotReadyError{Target: t, Cause: aws.CauseAgentStopped, Origin: origin}).Remedy(),
 	}
 }

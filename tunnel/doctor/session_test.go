@@ -217,7 +217,7 @@ func TestRemoteHosts(t *testing.T) {
 		t.Parallel()
 		c := remote(t, "orders-db.internal", 5432).fault(func(f *emulator.Faults) { f.Swallow = []uint16{5432} })
 		c.options.Patience = time.Second
-		c.warns("answer", "F19", "neither refused nor answered", "security group")
+		c.finds("port", "F8", "orders-db.internal:5432 gets no answer", "security group")
 	})
 	t.Run("as a probe", func(t *testing.T) {
 		t.Parallel()

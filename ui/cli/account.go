@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -14,6 +16,8 @@ import (
 
 	"culvert/aws"
 	"culvert/aws/emulator"
+	"culvert/internal/say"
+	"culvert/internal/trust"
 	"culvert/tunnel"
 )
 
@@ -51,22 +55,52 @@ func (acc *account) open(ctx context.Context, a *app) error {
 	return err
 }
 
+// shell writes commands about the account that the flags name, before it is connected to.
+func (s *shared) shell() aws.Shell {
+	return aws.Shell{Profile: s.profile, Region: s.region, Endpoint: s.endpoint, Role: s.role, Demo: s.demo}
+}
+
+// regionChosen reports whether flag or environment choose a region, or the demo account does.
+func (s *shared) regionChosen() bool {
+	return s.demo || s.set.Lookup("region").Changed ||
+		cmp.Or(os.Getenv(variable("region")), os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION")) != ""
+}
+
+// goHome takes the region from the ARNs of what is asked for, where neither flag nor environment chooses one: from all of
+// them, as there is one region for all. The demo account is where it is.
+func (s *shared) goHome(asked ...aws.Query) {
+	if s.regionChosen() {
+		return
+	}
+	for _, q := range asked {
+		if q.Home.Region == "" || q.Home.Region != asked[0].Home.Region {
+			return
+		}
+	}
+	if len(asked) > 0 {
+		s.region = asked[0].Home.Region
+	}
+}
+
 // prepare opens the log and, where it is wanted, the demo account, and says how to connect.
 func (acc *account) prepare(a *app) (aws.Options, error) {
 	s := &a.shared
 	logTo := a.Stderr
 	if s.logFile != "" {
-		file, err := os.OpenFile(s.logFile, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+		file, err := trust.Append(s.logFile)
 		if err != nil {
-			return aws.Options{}, &settingError{source: "--log-file", advice: "name a file that can be written", err: err}
+			return aws.Options{}, &settingError{source: "--log-file", advice: advice(err, "name a file that can be written"), err: err}
 		}
 		acc.atClose(func() { _ = file.Close() })
 		logTo = file
 	}
 	acc.log = newLog(logTo, s.logLevel.Level)
-	options := aws.Options{Profile: s.profile, Region: s.region, Endpoint: s.endpoint, RoleARN: s.role, Log: acc.log}
-	if a.github != nil {
+	options := aws.Options{Profile: s.profile, Region: s.region, Endpoint: s.endpoint, EndpointTrusted: s.endpointNamed, RoleARN: s.role, Log: acc.log}
+	switch {
+	case a.github != nil:
 		options.Mask = a.github.Mask
+	case a.confidant != nil:
+		options.Mask = a.confidant.tell
 	}
 	if s.demo {
 		demo, err := startDemo(emulator.Options{Log: acc.log})
@@ -107,7 +141,7 @@ func (acc *account) close() {
 func (acc *account) engine(s *shared) *tunnel.Engine {
 	return tunnel.New(tunnel.Options{
 		Client: acc.client, Log: acc.log, Journal: acc.journal,
-		Lanes: int(s.lanes), MessageSize: s.messageSize, UploadRate: s.uploadRate,
+		Lanes: int(s.lanes), MessageSize: s.messageSize, UploadRate: s.uploadRate, AllowLinkLocal: s.linkLocal,
 	})
 }
 
@@ -125,7 +159,18 @@ func (acc *account) roots() *x509.CertPool {
 }
 
 func newLog(w io.Writer, level slog.Level) *slog.Logger {
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+	return slog.New(slog.NewTextHandler(logLines{w}, &slog.HandlerOptions{Level: level}))
+}
+
+// logLines makes what is logged safe to show, as all the rest: the handler, which writes a line at a time, quotes most of
+// what could act, but not all.
+type logLines struct{ to io.Writer }
+
+func (l logLines) Write(line []byte) (int, error) {
+	if _, err := io.WriteString(l.to, say.Line(string(bytes.TrimSuffix(line, []byte("\n"))))+"\n"); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }
 
 // demoAccount is the embedded account, with the certificate of its private authority in a file for other programs.
@@ -163,7 +208,7 @@ func (d *demoAccount) writeCertificate() error {
 
 func (d *demoAccount) options(log *slog.Logger) aws.Options {
 	id, secret := d.emulator.Credentials()
-	return aws.Options{Region: demoRegion, Endpoint: d.emulator.URL(), Keys: aws.Keys{ID: id, Secret: secret}, Log: log}
+	return aws.Options{Region: demoRegion, Endpoint: d.emulator.URL(), Keys: aws.Keys{ID: id, Secret: secret}, Demo: true, Log: log}
 }
 
 func (d *demoAccount) close() {

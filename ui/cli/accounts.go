@@ -16,7 +16,7 @@ import (
 
 // own is the account that the shared flags name.
 func (s *shared) own() control.Account {
-	return control.Account{Profile: s.profile, Region: s.region, Role: s.role, Endpoint: s.endpoint}
+	return control.Account{Profile: s.profile, Region: s.region, Role: s.role, Endpoint: s.endpoint, Named: s.endpointNamed && s.endpoint != ""}
 }
 
 // accountOf is the account of a saved tunnel: what a flag of the command line says, else what the tunnel says, else what
@@ -37,8 +37,11 @@ func (s *shared) accountOf(t *savedTunnel) control.Account {
 			found.Role = ""
 		}
 	}
-	if t.region != "" && !given("region") {
+	switch {
+	case t.region != "" && !given("region"):
 		found.Region = t.region
+	case t.target.Home.Region != "" && !s.regionChosen():
+		found.Region = t.target.Home.Region // as goHome does for what the flags name
 	}
 	if t.role != "" && !given("role-arn") {
 		found.Role = t.role
@@ -106,7 +109,7 @@ func (all *accounts) of(ctx context.Context, in control.Account) *headless.Accou
 func (all *accounts) options(in control.Account) aws.Options {
 	o := all.base
 	if all.acc.demo == nil {
-		o.Profile, o.Region, o.RoleARN, o.Endpoint = in.Profile, in.Region, in.Role, in.Endpoint
+		o.Profile, o.Region, o.RoleARN, o.Endpoint, o.EndpointTrusted = in.Profile, in.Region, in.Role, in.Endpoint, in.Named
 	}
 	return o
 }
@@ -150,6 +153,7 @@ func (s *shared) above(all []control.Account) []control.Account {
 		for flag, value := range map[string]*string{"profile": &in.Profile, "region": &in.Region, "role-arn": &in.Role, "endpoint-url": &in.Endpoint} {
 			if f := s.set.Lookup(flag); f.Changed {
 				*value = f.Value.String()
+				in.Named = in.Named || flag == "endpoint-url"
 			}
 		}
 	}

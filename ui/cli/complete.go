@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"culvert/aws"
+	"culvert/internal/say"
 )
 
 // completionTimeout bounds how long a shell waits for AWS when the user asks for names.
@@ -24,12 +25,12 @@ func (a *app) completeTargets(cmd *cobra.Command, aim *aim) {
 		"target":    targetNames,
 	} {
 		_ = cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-			return a.complete(cmd.Context(), typed, func(c aws.Cluster) []string {
+			return offered(a.complete(cmd.Context(), typed, func(c aws.Cluster) []string {
 				if flag != "cluster" && !admits(aim.cluster, c.Name) {
 					return nil
 				}
 				return names(c)
-			}), cobra.ShellCompDirectiveNoFileComp
+			}))
 		}) // fails only for a flag that does not exist
 	}
 }
@@ -58,8 +59,15 @@ func (a *app) complete(ctx context.Context, typed string, names func(aws.Cluster
 			}
 		}
 	}
-	slices.Sort(found)
-	return slices.Compact(found)
+	return found
+}
+
+// offered is what a shell completes: every name once, in order. cobra prints what it gets as it is, so a name that could
+// not be shown as it is (control characters, say) is left out: nobody could complete it anyway.
+func offered(names []string) ([]string, cobra.ShellCompDirective) {
+	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return say.Line(name) != name })
+	slices.Sort(names)
+	return slices.Compact(names), cobra.ShellCompDirectiveNoFileComp
 }
 
 func serviceNames(c aws.Cluster) []string {

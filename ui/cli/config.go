@@ -1,12 +1,12 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -45,6 +45,7 @@ type setting struct {
 // configFile is a config file with every key checked.
 type configFile struct {
 	path     string
+	found    bool               // false: there is no such file
 	settings map[string]setting // by flag name
 	saved    saved
 	keys     map[string][]string // remapped keys of the interface, by action; nil when the file says nothing
@@ -57,20 +58,32 @@ var otherKeys = []string{"tunnels", "groups", "keys", "mouse"} //nolint:gocheckn
 // readConfig reads path; a file that does not exist is an empty one unless required. known are the names of the
 // shared flags.
 func readConfig(path string, required bool, known []string) (configFile, error) {
-	f := configFile{path: path}
 	file, err := os.Open(path) //nolint:gosec // the user's own choice of file
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !required:
-		return f, nil
+		return configFile{path: path}, nil
 	case err != nil:
-		return f, &ConfigError{File: path, Problem: cause(err), Advice: "name a readable file with --config, or leave it out"}
+		return configFile{path: path}, unreadable(path, err)
 	}
 	defer file.Close() //nolint:errcheck // only read
-	body, err := io.ReadAll(io.LimitReader(file, maxConfig+1))
+	body, err := contents(file, path)
 	if err != nil {
-		return f, &ConfigError{File: path, Problem: cause(err), Advice: "name a readable file with --config, or leave it out"}
+		return configFile{path: path}, err
 	}
 	return parseConfig(path, body, known)
+}
+
+// contents reads a config file, and no more of it than shows that it is too large.
+func contents(file io.Reader, path string) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(file, maxConfig+1))
+	if err != nil {
+		return nil, unreadable(path, err)
+	}
+	return body, nil
+}
+
+func unreadable(path string, err error) error {
+	return &ConfigError{File: path, Problem: cause(err), Advice: "name a readable file with --config, or leave it out"}
 }
 
 // cause drops the operation and path that an *fs.PathError repeats.
@@ -81,22 +94,30 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// parseConfig checks a config file and returns what it sets. Every error is a *ConfigError.
+// parseConfig checks a config file of the user's and returns what it sets. Every error is a *ConfigError.
 func parseConfig(path string, body []byte, known []string) (configFile, error) {
-	c := checker{file: path}
-	f := configFile{path: path, settings: map[string]setting{}}
+	return checker{file: path}.parse(body, slices.Concat(known, otherKeys))
+}
+
+// parse checks a config file that may have the given keys.
+func (c checker) parse(body []byte, keys []string) (configFile, error) {
+	f := configFile{path: c.file, found: true, settings: map[string]setting{}}
 	if len(body) > maxConfig {
 		return f, c.problem(0, "put less into it", "it has more than %d bytes", maxConfig)
 	}
-	var doc yaml.Node
-	if err := yaml.Unmarshal(body, &doc); err != nil {
+	var doc, next yaml.Node
+	documents := yaml.NewDecoder(bytes.NewReader(body))
+	err := documents.Decode(&doc)
+	if err == nil && !errors.Is(documents.Decode(&next), io.EOF) {
+		return f, c.problem(next.Line, "keep one document, without a line ---", "it has a second document")
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
 		return f, c.problem(0, "correct the YAML", "%s", strings.TrimPrefix(err.Error(), "yaml: "))
 	}
 	if len(doc.Content) == 0 {
 		return f, nil
 	}
-	keys := slices.Concat(known, otherKeys)
-	err := c.mapping(doc.Content[0], "the file", keys, func(key string, value *yaml.Node) error {
+	err = c.mapping(doc.Content[0], "the file", keys, func(key string, value *yaml.Node) error {
 		var err error
 		switch key {
 		case "tunnels":
@@ -123,7 +144,10 @@ func parseConfig(path string, body []byte, known []string) (configFile, error) {
 }
 
 // checker turns what is wrong at a place of a file into errors.
-type checker struct{ file string }
+type checker struct {
+	file    string
+	project bool // of a directory's, not of the user's: see project.go
+}
 
 func (c checker) problem(line int, advice, format string, args ...any) error {
 	return &ConfigError{File: c.file, Line: line, Problem: fmt.Sprintf(format, args...), Advice: advice}
@@ -142,7 +166,7 @@ func (c checker) mapping(n *yaml.Node, what string, keys []string, each func(key
 		case key.Kind != yaml.ScalarNode:
 			return c.problem(key.Line, "write KEY: VALUE lines", "a key of %s is not a word", what)
 		case keys != nil && !slices.Contains(keys, key.Value):
-			return c.problem(key.Line, unknownKey(key.Value, keys), "unknown key %q", key.Value)
+			return c.unknown(key, keys)
 		case seen[key.Value]:
 			return c.problem(key.Line, "keep one of the two", "key %q appears twice", key.Value)
 		}
@@ -152,6 +176,15 @@ func (c checker) mapping(n *yaml.Node, what string, keys []string, each func(key
 		}
 	}
 	return nil
+}
+
+// unknown refuses a key.
+func (c checker) unknown(key *yaml.Node, keys []string) error {
+	if c.project {
+		return c.problem(key.Line, "move it there, or pass --config "+quoted(c.file)+" to say yes to this file as a whole; "+unknownKey(key.Value, keys),
+			"%q is not for a project file: it belongs into your own, %s", key.Value, findPaths().Config)
+	}
+	return c.problem(key.Line, unknownKey(key.Value, keys), "unknown key %q", key.Value)
 }
 
 func unknownKey(key string, keys []string) string {
@@ -171,19 +204,4 @@ func (c checker) scalar(n *yaml.Node, key string) (string, error) {
 		return "", c.problem(n.Line, "write "+key+": VALUE", "%s has no single value", key)
 	}
 	return n.Value, nil
-}
-
-// projectFile finds .culvert.yaml in dir or the nearest directory above it; empty when there is none.
-func projectFile(dir string) string {
-	for {
-		path := filepath.Join(dir, ".culvert.yaml")
-		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-			return path
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return ""
-		}
-		dir = parent
-	}
 }

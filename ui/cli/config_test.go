@@ -30,6 +30,7 @@ func TestConfigErrorsNameFileLineAndNearestKey(t *testing.T) {
 		"tunnel probe":       {"tunnels:\n  a: {target: c/s, forward: \"1\", probe: ftp://x}\n", `"ftp://x" is neither`, "correct the value"},
 		"tunnel incomplete":  {"tunnels:\n  a: {target: c/s}\n", "tunnel a has no forward", "CLUSTER/SERVICE"},
 		"group member":       {"tunnels:\n  sqid: {target: c/s, forward: \"1\"}\ngroups:\n  dev: [squid]\n", `line 4: group dev names an unknown tunnel "squid"`, `did you mean "sqid"?`},
+		"two documents":      {"wait: 1s\n---\nregion: x\n", "line 2: it has a second document", "keep one document"},
 		"group":              {"groups:\n  dev: squid\n", "line 2: group dev is not a list", "[TUNNEL"},
 	} {
 		_, err := parseConfig("f.yaml", []byte(c.body), sharedKeys())
@@ -85,8 +86,8 @@ func inDirectory(t *testing.T, userFile, project string) {
 	t.Chdir(filepath.Join(home, "src", "deep", "down"))
 }
 
-func TestFlagBeatsEnvironmentBeatsProjectBeatsUser(t *testing.T) {
-	inDirectory(t, "wait: 1m\nregion: user\nprofile: user\nlanes: 3\n", "wait: 2m\nregion: project\nprofile: project\n")
+func TestFlagBeatsEnvironmentBeatsUser(t *testing.T) {
+	inDirectory(t, "wait: 1m\nregion: user\nprofile: user\nlanes: 3\n", "tunnels: {squid: {target: c/s, forward: \"1\", profile: project, region: project, lanes: 9}}\n")
 	t.Setenv("CULVERT_WAIT", "3m")
 	t.Setenv("CULVERT_REGION", "environment")
 	var s shared
@@ -96,21 +97,22 @@ func TestFlagBeatsEnvironmentBeatsProjectBeatsUser(t *testing.T) {
 	if err := s.resolve(); err != nil {
 		t.Fatal(err)
 	}
-	if s.wait != 4*time.Minute || s.region != "environment" || s.profile != "project" || s.lanes != 3 || s.messageSize != 1024 {
+	if s.wait != 4*time.Minute || s.region != "environment" || s.profile != "user" || s.lanes != 3 || s.messageSize != 1024 {
 		t.Errorf("got wait %s, region %s, profile %s, lanes %d, message size %d", s.wait, s.region, s.profile, s.lanes, s.messageSize)
 	}
 }
 
 func TestValuesAreRefusedWhereverTheyComeFrom(t *testing.T) {
-	inDirectory(t, "", "region: x\nwait: soon\n")
+	inDirectory(t, "region: x\nwait: soon\n", "")
 	for name, c := range map[string]struct {
 		env, value string
 		args       []string
 		want       string
 	}{
-		"project file":  {want: ".culvert.yaml, line 2: wait: time: invalid duration \"soon\""},
+		"user file":     {want: "config.yaml, line 2: wait: time: invalid duration \"soon\""},
 		"environment":   {env: "CULVERT_LANES", value: "none", args: []string{"--wait=1s"}, want: `CULVERT_LANES: "none" is neither auto nor a number`},
 		"missing file":  {env: "CULVERT_CONFIG", value: "/nowhere/c.yaml", want: "config file /nowhere/c.yaml: no such file"},
+		"password":      {env: "CULVERT_ENDPOINT_URL", value: "http://u:p@h", args: []string{"--wait=1s"}, want: "--endpoint-url: an endpoint URL cannot hold"},
 		"senseless":     {args: []string{"--wait=-1s"}, want: "--wait: -1s is too short"},
 		"message size":  {env: "CULVERT_MESSAGE_SIZE", value: "1", args: []string{"--wait=1s"}, want: "CULVERT_MESSAGE_SIZE"},
 		"output form":   {env: "CULVERT_OUTPUT", value: "xml", args: []string{"--wait=1s"}, want: `"xml" is not one of text, json`},

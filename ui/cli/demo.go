@@ -35,7 +35,7 @@ func (a *app) demo() *cobra.Command {
 		},
 	}
 	cmd.Flags().AddFlagSet(aim.flags())
-	cmd.Flags().AddFlagSet(forwards.flags())
+	cmd.Flags().AddFlagSet(forwards.flags(&a.shared))
 	return cmd
 }
 

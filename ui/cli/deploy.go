@@ -1,13 +1,13 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"culvert/deploy"
+	"culvert/internal/say"
 )
 
 // deploy writes out the infrastructure that the binary carries.
@@ -60,11 +60,7 @@ func (a *app) deployForm(form deploy.Form, short string) *cobra.Command {
 // wrote lists what was done with each file.
 func (a *app) wrote(done []deploy.File) (string, error) {
 	if a.shared.output == outputJSON {
-		text, err := json.MarshalIndent(map[string]any{"files": done}, "", "  ")
-		if err != nil {
-			return "", fmt.Errorf("encode the list of files: %w", err)
-		}
-		return string(text) + "\n", nil
+		return say.JSON(map[string]any{"files": done}, "  ")
 	}
 	var b strings.Builder
 	for _, file := range done {

@@ -21,6 +21,8 @@ import (
 type detached struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended
+
+	heard <-chan struct{} // closed when it tells no more secrets; nil when it tells none
 }
 
 // detach starts this program again, as the process that holds a set: without a terminal, and with its streams in the
@@ -50,10 +52,18 @@ func (a *app) startDetached(logPath string) (*detached, error) {
 	defer log.Close()                                                    //nolint:errcheck // nothing was written here
 	cmd := exec.Command(self, append(slices.Clone(a.Args), "--hold")...) //nolint:gosec,noctx // ourselves, and it outlives ctx
 	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = log, log, ofItsOwn()
+	in, heard, err := a.listen()
+	if err != nil {
+		return nil, err
+	}
+	if in != nil {
+		cmd.Stdin = in
+		defer in.Close() //nolint:errcheck // the process has its own
+	}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the process in the background: %w", err)
 	}
-	d := &detached{cmd: cmd, done: make(chan struct{})}
+	d := &detached{cmd: cmd, done: make(chan struct{}), heard: heard}
 	go func() {
 		defer close(d.done)
 		_ = cmd.Wait() // the state tells
@@ -67,6 +77,17 @@ func (d *detached) ended() <-chan struct{} {
 		return nil
 	}
 	return d.done
+}
+
+// hear waits until its secrets are masked.
+func (d *detached) hear() {
+	if d == nil || d.heard == nil {
+		return
+	}
+	select {
+	case <-d.heard:
+	case <-time.After(masksWithin):
+	}
 }
 
 const (

@@ -1,15 +1,14 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
 	"regexp"
 	"runtime"
 	"strings"
 	"time"
 
 	"culvert/internal/say"
+	"culvert/internal/trust"
 	"culvert/tunnel/doctor"
 )
 
@@ -210,14 +209,7 @@ func (d diagnosis) json() (string, error) {
 		}
 		out.Checks = append(out.Checks, c)
 	}
-	var text strings.Builder
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false) // remedies hold < and & that are to be pasted
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(out); err != nil {
-		return "", fmt.Errorf("encode the report: %w", err)
-	}
-	return text.String(), nil
+	return say.JSON(out, "  ")
 }
 
 // save writes the whole report to a file that only this user can read.
@@ -230,9 +222,9 @@ func (d diagnosis) save(path string) error {
 		}
 	}
 	unwritable := func(err error) error {
-		return &settingError{source: "--report", advice: "name a file that can be written", err: err}
+		return &settingError{source: "--report", advice: advice(err, "name a file that can be written"), err: err}
 	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // the user names it
+	file, err := trust.Create(path)
 	if err != nil {
 		return unwritable(err)
 	}

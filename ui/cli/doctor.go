@@ -46,7 +46,7 @@ func (a *app) doctor() *cobra.Command {
 		},
 	}
 	cmd.Flags().AddFlagSet(c.aim.flags())
-	cmd.Flags().AddFlagSet(c.forwards.flags())
+	cmd.Flags().AddFlagSet(c.forwards.flags(&a.shared))
 	cmd.Flags().AddFlagSet(c.flags())
 	a.completeTargets(cmd, &c.aim)
 	cmd.AddCommand(a.doctorPolicy())
@@ -86,6 +86,9 @@ func (v *probesValue) Set(s string) error {
 // examine runs the checks and shows what they came to.
 func (a *app) examine(ctx context.Context, c *consultation, args []string) error {
 	options, in, err := a.examination(c, args)
+	if err == nil {
+		err = c.reach(options)
+	}
 	if err != nil {
 		return err
 	}
@@ -102,6 +105,7 @@ func (a *app) examine(ctx context.Context, c *consultation, args []string) error
 		acc.client, err = aws.Connect(ctx, connect)
 		return acc.client, err
 	}
+	options.AllowLinkLocal = a.shared.linkLocal
 	shown := a.progress(doctor.Checks(options))
 	found := doctor.Run(ctx, options, shown.take)
 	shown.stop()
@@ -129,9 +133,20 @@ func (a *app) examine(ctx context.Context, c *consultation, args []string) error
 	return nil
 }
 
+// reach refuses what leads to link-local hosts, as the engine would: the forward, a saved one too, and the probes that go
+// there without a proxy.
+func (c *consultation) reach(o doctor.Options) error {
+	for _, probe := range o.Probes {
+		if err := c.forwards.reach(tunnel.Endpoint{Host: probe.Hostname()}); err != nil {
+			return err
+		}
+	}
+	return c.forwards.reach(o.Spec.Remote)
+}
+
 // examination turns the flags, or a saved tunnel, into what the doctor looks at, and in which account.
 func (a *app) examination(c *consultation, args []string) (o doctor.Options, in control.Account, err error) {
-	o, in = doctor.Options{Probes: c.probes}, a.shared.own()
+	o = doctor.Options{Probes: c.probes}
 	if wait := a.shared.set.Lookup("wait"); wait.Value.String() != wait.DefValue {
 		o.Patience = a.shared.wait
 	}
@@ -144,7 +159,7 @@ func (a *app) examination(c *consultation, args []string) (o doctor.Options, in 
 	if a.shared.demo && !c.aim.given() {
 		c.aim.cluster, c.aim.service = "automation", "squid"
 	}
-	query, err := c.aim.query()
+	query, err := c.aim.query(a.shared.shell())
 	if err != nil {
 		return o, in, err
 	}
@@ -158,7 +173,8 @@ func (a *app) examination(c *consultation, args []string) (o doctor.Options, in 
 	if len(parsed) > 1 {
 		return o, in, usage("run it once for each of them", "culvert doctor looks at one forward at a time, not at %d", len(parsed))
 	}
-	return aimed(o, query, parsed[0]), in, nil
+	o = a.aimed(o, query, parsed[0])
+	return o, a.shared.own(), nil
 }
 
 func (a *app) examinationOfSaved(o doctor.Options, name string) (doctor.Options, control.Account, error) {
@@ -167,13 +183,15 @@ func (a *app) examinationOfSaved(o doctor.Options, name string) (doctor.Options,
 		return o, control.Account{}, usage("name one of the config file's tunnels, or a target with --cluster and --service", "no saved tunnel %q", name)
 	}
 	t := a.shared.saved.tunnels[i]
+	a.noticeOrigin(t)
 	if len(o.Probes) == 0 && t.probe.Kind == headless.ProbeURL {
 		o.Probes = []*url.URL{t.probe.URL}
 	}
-	return aimed(o, aws.Query{Cluster: t.target.Cluster, Service: t.target.Service, Task: t.target.Task, Container: t.target.Container}, t.forward), a.shared.accountOf(&t), nil
+	return a.aimed(o, t.target.Query(), t.forward), a.shared.accountOf(&t), nil
 }
 
-func aimed(o doctor.Options, q aws.Query, f tunnel.Forward) doctor.Options {
+func (a *app) aimed(o doctor.Options, q aws.Query, f tunnel.Forward) doctor.Options {
+	a.shared.goHome(q)
 	o.Spec = f.Spec(aws.Target{})
 	o.Query = forPort(q, o.Spec)
 	return o

@@ -2,9 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -41,26 +38,35 @@ func (a *app) doctorPolicy() *cobra.Command {
 }
 
 func (a *app) printPolicies(ctx context.Context, aim *aim, remote, browse bool, only string) error {
-	cluster := aim.cluster
-	if cluster == "" {
-		cluster = aim.target.Cluster
+	named, err := aim.names()
+	if err != nil {
+		return err
 	}
+	cluster := named.Cluster
 	if cluster == "" && a.shared.demo {
 		cluster = "automation"
 	}
 	if cluster == "" {
 		return usage("name it with --cluster", "the policy is about one cluster")
 	}
+	a.shared.goHome(named)
 	acc, err := a.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer acc.close()
-	if _, err := acc.client.Identity(ctx); err != nil { // it only fills the account in
+	if err := acc.client.CheckHome(ctx, named.Home); err != nil {
+		return err
+	}
+	who, err := acc.client.Identity(ctx)
+	if err != nil { // it only fills the account in, and the role's id
 		a.noticef("the account is not known (%v): write its number in place of the *", err)
 	}
-	reach := acc.client.Reach(cluster[strings.LastIndexByte(cluster, '/')+1:])
-	reach.RemoteHosts, reach.Browse = remote, browse
+	reach := acc.client.Reach(cluster)
+	reach.RemoteHosts, reach.Browse, reach.RoleID = remote, browse, who.RoleID()
+	if only != "task" {
+		a.noticef("%s", aboutEndEarlier(acc.client.Shell(), who, err))
+	}
 	var shown any = policies{Caller: aws.CallerPolicy(reach), Task: aws.TaskRolePolicy()}
 	switch only {
 	case "caller":
@@ -68,12 +74,16 @@ func (a *app) printPolicies(ctx context.Context, aim *aim, remote, browse bool, 
 	case "task":
 		shown = aws.TaskRolePolicy()
 	}
-	var text strings.Builder
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(shown); err != nil {
-		return fmt.Errorf("encode the policies: %w", err)
+	return a.writeJSON(shown)
+}
+
+// aboutEndEarlier says whose sessions the statement EndEarlier is about, or why it is left out: it needs a role's id.
+func aboutEndEarlier(shell aws.Shell, who aws.Identity, unknown error) string {
+	switch {
+	case unknown != nil:
+		return "EndEarlier is left out: it needs the id of the role, and who you are is not known"
+	case who.RoleID() == "":
+		return "EndEarlier is left out: it is for those who assume a role, and " + who.ARN + " is none; a user's sessions are its own for ever"
 	}
-	return a.write(text.String())
+	return "EndEarlier is about the role of " + who.ARN + ": in a policy for another role write that one's id (" + shell.AWS("iam", "get-role", "--query", "Role.RoleId", "--role-name", "NAME") + ")"
 }

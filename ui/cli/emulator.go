@@ -1,13 +1,13 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"culvert/aws/emulator"
+	"culvert/internal/say"
 )
 
 // emulator serves the embedded account to other programs.
@@ -49,11 +49,7 @@ func (a *app) exports(demo *demoAccount) (string, error) {
 			name, value, _ := strings.Cut(v, "=")
 			object[name] = value
 		}
-		text, err := json.MarshalIndent(object, "", "  ")
-		if err != nil {
-			return "", fmt.Errorf("encode exports: %w", err)
-		}
-		return string(text) + "\n", nil
+		return say.JSON(object, "  ")
 	}
 	var b strings.Builder
 	for _, v := range variables {

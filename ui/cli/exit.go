@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"culvert/aws"
 	"culvert/internal/say"
 	"culvert/tunnel"
 	"culvert/ui/control"
@@ -91,5 +92,8 @@ func isUsage(err error) bool {
 	_, isTemplate := errors.AsType[*headless.TemplateError](err)
 	_, isName := errors.AsType[*control.NameError](err)
 	_, isForm := errors.AsType[*tunnel.FormError](err)
-	return isUsage || isSetting || isConfig || isForm || isTemplate || isName
+	_, isTarget := errors.AsType[*aws.TargetFormError](err)
+	_, isContradiction := errors.AsType[*aws.ContradictionError](err)
+	_, isHost := errors.AsType[*tunnel.LinkLocalError](err)
+	return isUsage || isSetting || isConfig || isForm || isTemplate || isName || isTarget || isContradiction || isHost
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"culvert/aws"
+	"culvert/internal/say"
 	"culvert/tunnel"
 )
 
@@ -25,13 +27,17 @@ type shared struct {
 	logFile, config                 string
 	refresh                         time.Duration
 	readOnly                        bool
+	linkLocal                       bool // of the commands that forward, see forwards
 
 	keys  map[string][]string // of the interface, from the config files
 	mouse *bool               // nil: the files say nothing
 
 	set *pflag.FlagSet // all of the above
 
-	saved saved // tunnels and groups of the config files
+	endpointNamed bool // on the command line or in the environment, not in a file
+
+	saved   saved    // tunnels and groups of the config files
+	inForce []string // the config files that there are
 }
 
 const (
@@ -44,11 +50,11 @@ func (s *shared) flags() *pflag.FlagSet {
 	f := pflag.NewFlagSet("shared", pflag.ContinueOnError)
 	f.StringVar(&s.profile, "profile", "", "`NAME` of the AWS profile")
 	f.StringVar(&s.region, "region", "", "AWS `REGION`")
-	f.StringVar(&s.endpoint, "endpoint-url", "", "`URL` that replaces every AWS service's endpoint")
+	f.StringVar(&s.endpoint, "endpoint-url", "", "`URL` in place of the AWS services' endpoints; single sign-on keeps its own")
 	f.StringVar(&s.role, "role-arn", "", "role `ARN` to assume: through GitHub's OIDC when running there, else through STS")
 	f.BoolVar(&s.demo, "demo", false, "use the embedded demo account")
 	f.DurationVar(&s.wait, "wait", 2*time.Minute, "how long to wait until the forwards are proved ready")
-	f.Var(&s.probe, "probe", "how to prove that: a URL is fetched through the proxy (default tcp; http when the remote is an HTTP proxy)")
+	f.Var(&s.probe, "probe", "how to prove that: the connect and what the port stands for (auto), less, one protocol by name, or a URL that is fetched through the proxy")
 	f.Var(&s.lanes, "lanes", "sessions per tunnel")
 	s.messageSize = 1024
 	f.Var(bytesValue{&s.messageSize, tunnel.MinMessageSize, tunnel.MaxMessageSize, "BYTES"}, "message-size", "payload of one message on the way up")
@@ -60,7 +66,7 @@ func (s *shared) flags() *pflag.FlagSet {
 	_ = s.logLevel.Set("warn")
 	f.Var(&s.logLevel, "log-level", "least level that is logged")
 	f.StringVar(&s.logFile, "log-file", "", "`FILE` to log to, instead of stderr")
-	f.StringVar(&s.config, "config", "", "config `FILE`, instead of .culvert.yaml found upward and the user's own")
+	f.StringVar(&s.config, "config", "", "config `FILE`, instead of the user's own and a project's .culvert.yaml")
 	f.DurationVar(&s.refresh, "refresh", 10*time.Second, "how often the interface looks again")
 	f.BoolVar(&s.readOnly, "read-only", false, "the interface opens and ends nothing")
 	s.set = f
@@ -78,8 +84,7 @@ func (e *settingError) Error() string  { return fmt.Sprintf("%s: %s", e.source, 
 func (e *settingError) Unwrap() error  { return e.err }
 func (e *settingError) Remedy() string { return e.advice }
 
-// resolve completes the flags that were not given: from the environment, the project file and the user file, in this
-// order.
+// resolve completes the flags that were not given: from the environment and the user's file, in this order.
 func (s *shared) resolve() error {
 	names := s.names()
 	if path := os.Getenv(variable("config")); path != "" && !s.set.Lookup("config").Changed {
@@ -89,7 +94,11 @@ func (s *shared) resolve() error {
 	if err != nil {
 		return err
 	}
+	s.saved, s.inForce = saved{}, nil
 	for _, f := range files {
+		if f.found {
+			s.inForce = append(s.inForce, f.path)
+		}
 		s.saved.merge(f.saved)
 		if s.keys == nil {
 			s.keys = f.keys
@@ -98,6 +107,7 @@ func (s *shared) resolve() error {
 			s.mouse = f.mouse
 		}
 	}
+	s.endpointNamed = s.set.Lookup("endpoint-url").Changed || os.Getenv(variable("endpoint-url")) != ""
 	for _, name := range names {
 		if err := complete(s.set.Lookup(name), files); err != nil {
 			return err
@@ -117,25 +127,23 @@ func (s *shared) names() []string {
 	return names
 }
 
-// files reads the config files, the one that wins first.
+// files reads the config files, the one that wins first: the one of --config alone, which may say everything, else the
+// user's own and that of the project, which has nothing but tunnels and groups.
 func (s *shared) files(names []string) ([]configFile, error) {
 	if s.config != "" {
 		f, err := readConfig(s.config, true, names)
 		return []configFile{f}, err
 	}
-	var files []configFile
-	dir, err := os.Getwd()
-	if err == nil {
-		if path := projectFile(dir); path != "" {
-			f, err := readConfig(path, false, names)
-			if err != nil {
-				return nil, err
-			}
-			files = append(files, f)
-		}
+	own, err := readConfig(findPaths().Config, false, names)
+	if err != nil {
+		return nil, err
 	}
-	f, err := readConfig(findPaths().Config, false, names)
-	return append(files, f), err
+	dir, err := os.Getwd()
+	if err != nil {
+		return []configFile{own}, nil //nolint:nilerr // a directory that is gone has no project
+	}
+	project, err := readProject(dir)
+	return []configFile{own, project}, err
 }
 
 // complete sets a flag that was not given from the first source that has it.
@@ -190,6 +198,9 @@ func (s *shared) check() error {
 		if d.value < d.least {
 			return &settingError{source: "--" + d.flag, advice: "give at least " + d.least.String(), err: fmt.Errorf("%s is too short", d.value)}
 		}
+	}
+	if err := aws.CheckEndpoint(s.endpoint); err != nil {
+		return &settingError{source: "--endpoint-url", advice: say.Remedy(err), err: err}
 	}
 	return nil
 }

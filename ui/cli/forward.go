@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -33,24 +35,35 @@ func (a *aim) given() bool {
 	return a.cluster+a.service+a.task+a.container != "" || a.target.Target != (aws.Target{})
 }
 
-// query is what the flags ask for, still without a port.
-func (a *aim) query() (aws.Query, error) {
+// names are what the flags name, ARNs taken apart.
+func (a *aim) names() (aws.Query, error) {
+	q := aws.Query{Cluster: a.cluster, Service: a.service, Task: a.task, Container: a.container}
 	if t := a.target.Target; t != (aws.Target{}) {
-		if a.cluster+a.service+a.task+a.container != "" {
+		if a.service+a.task != "" || (a.cluster != "" && t.Cluster != "") || (a.container != "" && t.Container != "") {
 			return aws.Query{}, usage("say it once: leave out --cluster, --service, --task and --container", "--target names the target already")
 		}
-		return aws.Query{Cluster: t.Cluster, Service: t.Service, Task: t.Task, Container: t.Container}, nil
+		q = t.Query()
+		q.Cluster, q.Container = cmp.Or(q.Cluster, a.cluster), cmp.Or(q.Container, a.container)
 	}
-	const advice = "name one with --cluster and --service, or --target CLUSTER/SERVICE; `culvert list` shows what there is"
+	return q.Parse()
+}
+
+// query is what the flags ask for, still without a port.
+func (a *aim) query(shell aws.Shell) (aws.Query, error) {
+	q, err := a.names()
+	if err != nil {
+		return aws.Query{}, err
+	}
+	advice := "name one with --cluster and --service, or --target CLUSTER/SERVICE; " + shell.Culvert("list") + " shows what there is"
 	switch {
-	case a.cluster == "" && a.service == "" && a.task == "":
+	case q.Cluster == "" && q.Service == "" && q.Task == "":
 		return aws.Query{}, usage(advice, "no target")
-	case a.cluster == "":
+	case q.Cluster == "" && q.Home == (aws.Home{}): // the ARNs of before 2018 have none: there is a search for it
 		return aws.Query{}, usage(advice, "no cluster for the target")
-	case a.service == "" && a.task == "":
-		return aws.Query{}, usage(advice, "no service or task in cluster %q", a.cluster)
+	case q.Service == "" && q.Task == "":
+		return aws.Query{}, usage(advice, "no service or task in cluster %q", q.Cluster)
 	}
-	return aws.Query{Cluster: a.cluster, Service: a.service, Task: a.task, Container: a.container}, nil
+	return q, nil
 }
 
 // forwards are the flags that say what to forward.
@@ -60,15 +73,18 @@ type forwards struct {
 	remoteHost string
 	localPort  uint16
 	bind       addrValue
+	linkLocal  *bool // in shared: the engine wants to know as well
 }
 
-func (f *forwards) flags() *pflag.FlagSet {
+func (f *forwards) flags(s *shared) *pflag.FlagSet {
+	f.linkLocal = &s.linkLocal
 	set := pflag.NewFlagSet("forward", pflag.ContinueOnError)
 	set.StringArrayVarP(&f.forms, "forward", "L", nil, "`FORM` of a forward, repeatable: 3128, 8080:3128, 127.0.0.1:8080:3128, 15432:db.internal:5432, /run/x.sock:5432")
 	set.Var(portValue{&f.remotePort, 1}, "remote-port", "port to forward to, instead of -L")
 	set.StringVar(&f.remoteHost, "remote-host", "", "`HOST` that the task reaches, for --remote-port")
 	set.Var(portValue{&f.localPort, 0}, "local-port", "port to listen on, for --remote-port; 0 is any (default the remote port's number if free)")
 	set.Var(&f.bind, "bind", "address to listen on where a form names none (default 127.0.0.1 and ::1)")
+	set.BoolVar(f.linkLocal, "allow-link-local", false, "let remote hosts be link-local addresses: the task's metadata and its role's credentials")
 	return set
 }
 
@@ -94,7 +110,7 @@ func (f *forwards) parse() ([]tunnel.Forward, error) {
 		return nil, usage("pass -L PORT, for instance -L 3128 for a Squid in the task", "nothing to forward")
 	}
 	for i := range parsed {
-		if err := f.listen(&parsed[i]); err != nil {
+		if err := errors.Join(f.reach(parsed[i].Remote), f.listen(&parsed[i])); err != nil {
 			return nil, err
 		}
 	}
@@ -121,6 +137,14 @@ func (f *forwards) inFull() ([]tunnel.Forward, error) {
 		return nil, &settingError{source: "--remote-host", advice: "give the name or IP address of a host that the task reaches", err: err}
 	}
 	return []tunnel.Forward{p}, nil
+}
+
+// reach refuses a link-local host, unless the flag allows it: a *tunnel.LinkLocalError. A config file has no such word.
+func (f *forwards) reach(e tunnel.Endpoint) error {
+	if e.LinkLocal() && !*f.linkLocal {
+		return &tunnel.LinkLocalError{Host: e.Host}
+	}
+	return nil
 }
 
 // listen settles the address of a forward.

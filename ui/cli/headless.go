@@ -59,7 +59,7 @@ func (a *app) headlessOptions(acc *account, wanted []headless.Forward) headless.
 
 // wanted turns the flags into forwards, and warns of what is unusual about them.
 func (a *app) wanted(aim *aim, forwards *forwards) ([]headless.Forward, error) {
-	query, err := aim.query()
+	query, err := aim.query(a.shared.shell())
 	if err != nil {
 		return nil, err
 	}
@@ -68,6 +68,7 @@ func (a *app) wanted(aim *aim, forwards *forwards) ([]headless.Forward, error) {
 		return nil, err
 	}
 	a.warnOf(parsed)
+	a.shared.goHome(query)
 	wanted := make([]headless.Forward, len(parsed))
 	for i, p := range parsed {
 		spec := p.Spec(aws.Target{})

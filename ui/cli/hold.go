@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"culvert/internal/say"
+	"culvert/tunnel"
 	"culvert/ui/control"
 	"culvert/ui/headless"
 )
@@ -20,6 +21,9 @@ func (a *app) hold(ctx context.Context, r request, u *up) error {
 		return err
 	}
 	defer log.Close() //nolint:errcheck // a log that cannot be written is lost
+	if a.github != nil {
+		a.confidant = confidantAt(a.Stdin)
+	}
 	a.Stdout, a.Stderr, a.github = log, log, nil
 	a.shared.output = outputText
 	record := r.record(dir)
@@ -63,7 +67,9 @@ func (a *app) holdOpen(ctx context.Context, r request, h headless.Holding) error
 	for i := range r.wanted {
 		r.wanted[i].Account = all.of(ctx, r.in[i])
 	}
-	return headless.Hold(ctx, a.headlessOptions(acc, r.wanted), h)
+	options := a.headlessOptions(acc, r.wanted)
+	options.Ready = func([]*tunnel.Tunnel) { a.confidant.leave() }
+	return headless.Hold(ctx, options, h)
 }
 
 // logf writes a line as events look, time first.

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -43,11 +42,19 @@ func (a *app) list() *cobra.Command {
 }
 
 func (a *app) printList(ctx context.Context, what string, aim *aim) error {
+	named, err := aim.names()
+	if err != nil {
+		return err
+	}
+	a.shared.goHome(named)
 	acc, err := a.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer acc.close()
+	if err := acc.client.CheckHome(ctx, named.Home); err != nil {
+		return err
+	}
 	catalog, err := acc.client.Discover(ctx)
 	if err != nil {
 		return err
@@ -58,7 +65,7 @@ func (a *app) printList(ctx context.Context, what string, aim *aim) error {
 	if len(catalog.Clusters) == 0 && len(catalog.Gaps) > 0 {
 		return catalog.Gaps[0] // nothing to show beside it
 	}
-	wanted := aim.listed()
+	wanted := selection{aws.Target{Cluster: named.Cluster, Service: named.Service, Task: named.Task, Container: named.Container}}
 	l := newListing(acc.client.Region(), what, wanted.filter(catalog), catalog.Gaps)
 	if len(l.Clusters)+len(l.Services)+len(l.Tasks) == 0 {
 		if err := wanted.missing(catalog); err != nil {
@@ -66,11 +73,7 @@ func (a *app) printList(ctx context.Context, what string, aim *aim) error {
 		}
 	}
 	if a.shared.output == outputJSON {
-		text, err := json.MarshalIndent(l, "", "  ")
-		if err != nil {
-			return fmt.Errorf("encode list: %w", err)
-		}
-		return a.write(string(text) + "\n")
+		return a.writeJSON(l)
 	}
 	for _, gap := range l.Gaps {
 		a.noticef("not listed: %s; remedy: %s", gap.Error, gap.Remedy)
@@ -80,14 +83,6 @@ func (a *app) printList(ctx context.Context, what string, aim *aim) error {
 
 // selection narrows a list; empty fields admit all.
 type selection struct{ aws.Target }
-
-// listed is what the flags narrow a list to.
-func (a *aim) listed() selection {
-	if t := a.target.Target; t != (aws.Target{}) {
-		return selection{t}
-	}
-	return selection{aws.Target{Cluster: a.cluster, Service: a.service, Task: a.task, Container: a.container}}
-}
 
 func admits(wanted, name string) bool { return wanted == "" || wanted == name }
 

@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"bytes"
 	"fmt"
-	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
+
+	"culvert/internal/tree"
 )
 
 // man writes the manual.
@@ -24,13 +27,36 @@ func (a *app) man() *cobra.Command {
 				}
 				return nil
 			}
-			if err := os.MkdirAll(args[0], 0o755); err != nil { //nolint:gosec // manual pages are for everybody
-				return fmt.Errorf("write the manual: %w", err)
-			}
-			if err := doc.GenManTree(root, header, args[0]); err != nil {
+			if err := writeManuals(root, header, args[0]); err != nil {
 				return fmt.Errorf("write the manual: %w", err)
 			}
 			return nil
 		},
 	}
+}
+
+// writeManuals writes a page for each command, as doc.GenManTree does, but through no link.
+func writeManuals(root *cobra.Command, header *doc.GenManHeader, dir string) error {
+	to, err := tree.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer to.Close() //nolint:errcheck // a directory that was only looked at
+	for commands := []*cobra.Command{root}; len(commands) > 0; commands = commands[1:] {
+		cmd := commands[0]
+		for _, c := range cmd.Commands() {
+			if c.IsAvailableCommand() && !c.IsAdditionalHelpTopicCommand() {
+				commands = append(commands, c)
+			}
+		}
+		var page bytes.Buffer
+		own := *header // GenMan completes it
+		if err := doc.GenMan(cmd, &own, &page); err != nil {
+			return err
+		}
+		if err := to.Put(strings.ReplaceAll(cmd.CommandPath(), " ", "-")+"."+header.Section, page.Bytes()); err != nil {
+			return err
+		}
+	}
+	return nil
 }

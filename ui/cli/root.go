@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"culvert/internal/say"
 	"culvert/ui/headless"
 )
 
@@ -43,7 +44,9 @@ type app struct {
 	shared shared
 	github *headless.GitHub // nil elsewhere
 
-	leaving sync.Mutex // held while sessions of earlier processes are ended
+	noticed   []string   // what noticeOrigin has said
+	confidant *confidant // of the process in the background, which has no github; nil elsewhere
+	leaving   sync.Mutex // held while sessions of earlier processes are ended
 }
 
 const about = `culvert finds tasks in Amazon ECS and carries TCP connections to them over Session Manager sessions: to a port
@@ -71,7 +74,10 @@ func (a *app) root() *cobra.Command {
 		Args:          rootArgs,
 
 		SuggestionsMinimumDistance: 2,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Name() == cobra.ShellCompRequestCmd {
+				return nil // its flags are still to be read, and a shell wants no errors: see savedWords and complete
+			}
 			return a.shared.resolve()
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -83,7 +89,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.Flags().BoolVar(&isHeadless, "headless", false, "no screen: open the forwards, prove them ready, print events until a signal")
 	root.Flags().AddFlagSet(aim.flags())
-	root.Flags().AddFlagSet(forwards.flags())
+	root.Flags().AddFlagSet(forwards.flags(&a.shared))
 	root.Flags().AddFlagSet(behind.flags())
 	root.PersistentFlags().AddFlagSet(a.shared.flags())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -133,6 +139,15 @@ func (a *app) write(text string) error {
 		return fmt.Errorf("write output: %w", err)
 	}
 	return nil
+}
+
+// writeJSON prints v to stdout over several lines.
+func (a *app) writeJSON(v any) error {
+	text, err := say.JSON(v, "  ")
+	if err != nil {
+		return err
+	}
+	return a.write(text)
 }
 
 // isQuit reports whether a context was ended by the user's "q".

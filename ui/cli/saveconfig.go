@@ -38,7 +38,11 @@ func (s *shared) forScreen() ui.Saved {
 		if t.probe != (probeValue{}) {
 			probe = t.probe.String()
 		}
-		shown := ui.SavedTunnel{Name: t.name, Target: t.target, Forward: t.forward, Probe: probe}
+		fromProject := ""
+		if t.project {
+			fromProject = t.file
+		}
+		shown := ui.SavedTunnel{Name: t.name, Target: t.target, Forward: t.forward, Probe: probe, Project: fromProject}
 		named := t.named(s.accountOf(&t))
 		shown.Profile, shown.Region, shown.Role = named.Profile, named.Region, named.Role
 		out.Tunnels = append(out.Tunnels, shown)

@@ -18,6 +18,7 @@ type savedTunnel struct {
 	probe   probeValue
 	lanes   lanesValue // 0 is what --lanes says
 	file    string
+	project bool // file is a project file
 
 	profile, region, role string // of the account that the tunnel is in; empty is what the flags say
 }
@@ -32,29 +33,46 @@ type savedGroup struct {
 type saved struct {
 	tunnels []savedTunnel
 	groups  []savedGroup
+	hidden  []savedTunnel // of a file that did not win the name
 }
 
-// merge adds what another file has under names that are still free: the file that wins comes first.
+// merge adds what another file has under names that are still free, of tunnels and groups alike: the file that wins comes
+// first, and its names mean what they mean there.
 func (s *saved) merge(other saved) {
+	taken := s.names()
 	for _, t := range other.tunnels {
-		if !slices.ContainsFunc(s.tunnels, func(mine savedTunnel) bool { return mine.name == t.name }) {
-			s.tunnels = append(s.tunnels, t)
+		if slices.Contains(taken, t.name) {
+			s.hidden = append(s.hidden, t)
+			continue
 		}
+		s.tunnels = append(s.tunnels, t)
 	}
 	for _, g := range other.groups {
-		if !slices.ContainsFunc(s.groups, func(mine savedGroup) bool { return mine.name == g.name }) {
+		if !slices.Contains(taken, g.name) {
 			s.groups = append(s.groups, g)
 		}
 	}
+}
+
+// names are those of the tunnels and groups.
+func (s *saved) names() []string {
+	var names []string
+	for _, t := range s.tunnels {
+		names = append(names, t.name)
+	}
+	for _, g := range s.groups {
+		names = append(names, g.name)
+	}
+	return names
 }
 
 // tunnels reads the saved tunnels, see "Files" in the documentation of the command line.
 func (c checker) tunnels(n *yaml.Node) ([]savedTunnel, error) {
 	var all []savedTunnel
 	err := c.mapping(n, "tunnels", nil, func(name string, value *yaml.Node) error {
-		t := savedTunnel{name: name, file: c.file}
+		t := savedTunnel{name: name, file: c.file, project: c.project}
 		found := map[string]bool{}
-		err := c.mapping(value, "tunnel "+name, []string{"target", "forward", "probe", "lanes", "profile", "region", "role-arn"}, func(key string, value *yaml.Node) error {
+		err := c.mapping(value, "tunnel "+name, c.tunnelKeys(), func(key string, value *yaml.Node) error {
 			text, err := c.scalar(value, key)
 			if err != nil {
 				return err
@@ -76,13 +94,24 @@ func (c checker) tunnels(n *yaml.Node) ([]savedTunnel, error) {
 	return all, err
 }
 
+// tunnelKeys are the keys that a tunnel may have: whose role is assumed is not for a project to say.
+func (c checker) tunnelKeys() []string {
+	keys := []string{"target", "forward", "probe", "lanes", "profile", "region"}
+	if !c.project {
+		keys = append(keys, "role-arn")
+	}
+	return keys
+}
+
 func (c checker) tunnelValue(t *savedTunnel, key, text string, line int) error {
 	var err error
 	switch key {
 	case "target":
 		t.target, err = aws.ParseTarget(text)
 	case "forward":
-		t.forward, err = tunnel.ParseForward(text)
+		if t.forward, err = tunnel.ParseForward(text); err == nil && c.project {
+			err = checkProjectSocket(c.file, t.forward.Socket)
+		}
 	case "probe":
 		err = t.probe.Set(text)
 	case "lanes":

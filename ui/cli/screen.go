@@ -16,6 +16,7 @@ import (
 	"culvert/aws"
 	"culvert/aws/emulator"
 	"culvert/internal/say"
+	"culvert/internal/trust"
 	"culvert/tunnel"
 	"culvert/ui"
 	"culvert/ui/headless"
@@ -24,7 +25,7 @@ import (
 // screen is culvert without --headless: face one.
 func (a *app) screen(ctx context.Context, aim *aim, forwards *forwards) error {
 	if !a.onTerminal() {
-		return usage("run culvert --headless, or culvert list to see what there is", "the interface needs a terminal on stdin and stdout")
+		return usage("run culvert --headless, or "+a.shared.shell().Culvert("list")+" to see what there is", "the interface needs a terminal on stdin and stdout")
 	}
 	start, err := a.toStart(aim, forwards)
 	if err != nil {
@@ -103,6 +104,7 @@ func (a *app) usualOptions(ctx context.Context, s *screenAccount) ui.Options {
 		ReadOnly:  a.shared.readOnly,
 		Refresh:   a.shared.refresh,
 		KeepAlive: a.shared.keepAlive,
+		LinkLocal: a.shared.linkLocal,
 		Demo:      a.shared.demo,
 		Saved:     a.shared.forScreen(),
 		Save:      a.shared.save,
@@ -143,7 +145,7 @@ type screenAccount struct {
 
 func (s *screenAccount) connect(ctx context.Context, profile, region, role string) (*aws.Client, error) {
 	flags := &s.app.shared
-	options := aws.Options{Profile: profile, Region: cmp.Or(region, regionFor(flags, profile)), Endpoint: flags.endpoint, Log: s.log}
+	options := aws.Options{Profile: profile, Region: cmp.Or(region, regionFor(flags, profile)), Endpoint: flags.endpoint, EndpointTrusted: flags.endpointNamed, Log: s.log}
 	if profile == flags.profile {
 		options.RoleARN = flags.role
 	}
@@ -204,7 +206,7 @@ func (s *screenAccount) openLog() error {
 	file, err := openLogFile(flags.logFile)
 	switch {
 	case err != nil && flags.logFile != "":
-		return &settingError{source: "--log-file", advice: "name a file that can be written", err: err}
+		return &settingError{source: "--log-file", advice: advice(err, "name a file that can be written"), err: err}
 	case err != nil:
 		return nil //nolint:nilerr // nobody asked for the file: the log screen has to do
 	}
@@ -225,7 +227,7 @@ func openLogFile(path string) (*os.File, error) {
 		}
 		path = filepath.Join(dir, screenLog+".log")
 	}
-	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600) //nolint:gosec // the user's own choice of file
+	return trust.Append(path)
 }
 
 func (s *screenAccount) close() {

@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -38,7 +37,7 @@ func (a *app) status() *cobra.Command {
 // completeSets offers the names that are up.
 func completeSets(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	names, _ := controlDir().Names() // a shell wants no error but nothing
-	return names, cobra.ShellCompDirectiveNoFileComp
+	return offered(names)
 }
 
 // sets are those of the names, all when none is given.
@@ -82,11 +81,7 @@ func (a *app) showSets(sets []control.Set) error {
 		object := struct {
 			Sets []control.Set `json:"sets"`
 		}{append([]control.Set{}, sets...)}
-		text, err := json.MarshalIndent(object, "", "  ")
-		if err != nil {
-			return fmt.Errorf("encode status: %w", err)
-		}
-		return a.write(strings.ReplaceAll(string(text), "##[", `##\u005b`) + "\n")
+		return a.writeJSON(object)
 	}
 	if len(sets) == 0 {
 		return a.write("nothing is up\n")

@@ -46,11 +46,11 @@ func (a *app) up() *cobra.Command {
 		},
 	}
 	cmd.Flags().AddFlagSet(u.aim.flags())
-	cmd.Flags().AddFlagSet(u.forwards.flags())
+	cmd.Flags().AddFlagSet(u.forwards.flags(&a.shared))
 	cmd.Flags().AddFlagSet(u.flags())
 	a.completeTargets(cmd, &u.aim)
 	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return a.savedNames(), cobra.ShellCompDirectiveNoFileComp
+		return offered(a.savedWords())
 	}
 	return cmd
 }
@@ -129,7 +129,11 @@ func (a *app) requestText(r request) []string {
 		q := w.Query
 		target := aws.Target{Cluster: q.Cluster, Service: q.Service, Task: q.Task, Container: q.Container}
 		local := place(w.Spec)
-		text = append(text, fmt.Sprintf("%s: %s to %s%s", target, local, w.Spec.Remote, wording(recorded(r.in[i]))))
+		where := ""
+		if q.Home != (aws.Home{}) {
+			where = " in " + q.Home.String()
+		}
+		text = append(text, fmt.Sprintf("%s%s: %s to %s%s", target, where, local, w.Spec.Remote, wording(recorded(r.in[i]))))
 	}
 	return text
 }
@@ -169,15 +173,16 @@ func (u *up) wanted(a *app, words []string) (all []headless.Forward, in []contro
 	for _, name := range names {
 		i := slices.IndexFunc(a.shared.saved.tunnels, func(t savedTunnel) bool { return t.name == name })
 		saved := a.shared.saved.tunnels[i]
+		if !u.hold { // the process in the foreground has said it
+			a.noticeOrigin(saved)
+		}
 		forward := saved.forward
-		if err := u.forwards.listen(&forward); err != nil {
+		if err := errors.Join(u.forwards.reach(forward.Remote), u.forwards.listen(&forward)); err != nil {
 			return nil, nil, fmt.Errorf("tunnel %s of %s: %w", name, saved.file, err)
 		}
-		t := saved.target
 		spec := forward.Spec(aws.Target{})
 		spec.KeepAlive = a.shared.keepAlive
-		query := aws.Query{Cluster: t.Cluster, Service: t.Service, Task: t.Task, Container: t.Container}
-		wanted := headless.Forward{Query: forPort(query, spec), Spec: spec}
+		wanted := headless.Forward{Query: forPort(saved.target.Query(), spec), Spec: spec}
 		if !a.shared.set.Lookup("probe").Changed {
 			wanted.Probe = saved.probe.Probe
 		}
@@ -211,15 +216,17 @@ func (a *app) members(word string) ([]string, error) {
 }
 
 func (a *app) savedNames() []string {
-	var names []string
-	for _, t := range a.shared.saved.tunnels {
-		names = append(names, t.name)
-	}
-	for _, g := range a.shared.saved.groups {
-		names = append(names, g.name)
-	}
+	names := a.shared.saved.names()
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// savedWords are the saved names for a shell; whatever goes wrong, it wants no error but nothing.
+func (a *app) savedWords() []string {
+	if a.shared.resolve() != nil {
+		return nil
+	}
+	return a.savedNames()
 }
 
 // controlDir is where the sets of this user are.
@@ -342,6 +349,7 @@ func (a *app) ensure(ctx context.Context, dir control.Dir, r request) (control.S
 	}
 	end := a.github.Group(a.Stderr, "culvert: open the tunnels of "+r.name)
 	defer end()
+	defer started.hear()
 	return a.awaitReady(ctx, dir, r.name, started)
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"culvert/aws"
+	"culvert/tunnel/doctor"
 	"culvert/ui/headless"
 )
 
@@ -38,41 +40,59 @@ func (v choiceValue) Set(s string) error {
 	return fmt.Errorf("%q is not one of %s", s, strings.Join(v.choices, ", "))
 }
 
-// probeValue is none, tcp, http or a URL; the zero value chooses by the remote port.
+// probeValue is a kind of probe, the name of a protocol or a URL; the zero value chooses by the remote port.
 type probeValue struct{ headless.Probe }
 
-func (v *probeValue) Type() string { return "none|tcp|http|URL" }
+// probeWords are the probes that have a word: kinds of their own first, then the protocols.
+func probeWords() (words []string, probes map[string]headless.Probe) {
+	probes = map[string]headless.Probe{}
+	for _, k := range []struct {
+		word string
+		kind headless.ProbeKind
+	}{{"none", headless.ProbeNone}, {"tcp", headless.ProbeTCP}, {"auto", headless.ProbeAuto}, {"http", headless.ProbeHTTP}, {"http-proxy", headless.ProbeProxy}} {
+		words, probes[k.word] = append(words, k.word), headless.Probe{Kind: k.kind}
+	}
+	for _, name := range doctor.ProtocolNames() {
+		if _, taken := probes[name]; !taken {
+			protocol, _ := doctor.ByName(name) // it is one of them
+			words, probes[name] = append(words, name), headless.Probe{Kind: headless.ProbeProtocol, Protocol: protocol}
+		}
+	}
+	return words, probes
+}
+
+func (v *probeValue) Type() string {
+	words, _ := probeWords()
+	return strings.Join(append(words, "URL"), "|")
+}
 
 func (v *probeValue) String() string {
 	switch v.Kind {
-	case headless.ProbeNone:
-		return "none"
-	case headless.ProbeTCP:
-		return "tcp"
-	case headless.ProbeHTTP:
-		return "http"
+	case headless.ProbeAuto: // the default
+		return ""
 	case headless.ProbeURL:
 		return v.URL.String()
-	case headless.ProbeAuto:
+	case headless.ProbeNone, headless.ProbeTCP, headless.ProbeHTTP, headless.ProbeProxy, headless.ProbeProtocol:
 	}
-	return ""
+	words, probes := probeWords()
+	return words[slices.IndexFunc(words, func(word string) bool { return probes[word] == v.Probe })]
 }
 
 func (v *probeValue) Set(s string) error {
-	switch s {
-	case "none":
-		v.Probe = headless.Probe{Kind: headless.ProbeNone}
-		return nil
-	case "tcp":
-		v.Probe = headless.Probe{Kind: headless.ProbeTCP}
-		return nil
-	case "http":
-		v.Probe = headless.Probe{Kind: headless.ProbeHTTP}
+	words, probes := probeWords()
+	if s == "mariadb" {
+		s = "mysql"
+	}
+	if probe, ok := probes[s]; ok {
+		v.Probe = probe
 		return nil
 	}
 	u, err := url.Parse(s)
+	if err == nil && u.User != nil || err != nil && strings.Contains(s, "@") {
+		return errors.New("a URL with a user name or a password is not fetched: neither would be sent, and others could read it")
+	}
 	if err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return fmt.Errorf("%q is neither none, tcp, http nor an http(s) URL", s)
+		return fmt.Errorf("%q is neither %s nor an http(s) URL", s, strings.Join(words, ", "))
 	}
 	v.Probe = headless.Probe{Kind: headless.ProbeURL, URL: u}
 	return nil

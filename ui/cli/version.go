@@ -1,13 +1,14 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"culvert/internal/say"
 )
 
 // Build says what the program was made from. The linker sets it in releases; the zero value is completed from the
@@ -33,7 +34,7 @@ func (a *app) version() *cobra.Command {
 			return a.write(text)
 		},
 	}
-	cmd.Flags().BoolVar(&withPaths, "paths", false, "print the paths of config, state and runtime files")
+	cmd.Flags().BoolVar(&withPaths, "paths", false, "print the paths of config, state and runtime files, and the config files in force")
 	return cmd
 }
 
@@ -46,6 +47,8 @@ type release struct {
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
 	Paths    *paths `json:"paths,omitempty"`
+
+	InForce []string `json:"in_force,omitempty"` // the config files that are read here
 }
 
 // complete takes what the linker left open from the build information; info may be nil.
@@ -96,17 +99,18 @@ func (a *app) versionText(withPaths bool) (string, error) {
 	r := a.Build.complete(info)
 	if withPaths {
 		p := findPaths()
-		r.Paths = &p
+		r.Paths, r.InForce = &p, a.shared.inForce
 	}
 	if a.shared.output == outputJSON {
-		text, err := json.Marshal(r)
-		if err != nil {
-			return "", fmt.Errorf("encode version: %w", err)
-		}
-		return string(text) + "\n", nil
+		return say.JSON(r, "")
 	}
 	if withPaths {
-		return fmt.Sprintf("config   %s\nstate    %s\nruntime  %s\n", r.Paths.Config, r.Paths.State, r.Paths.Runtime), nil
+		var text strings.Builder
+		_, _ = fmt.Fprintf(&text, "config   %s\nstate    %s\nruntime  %s\n", r.Paths.Config, r.Paths.State, r.Paths.Runtime)
+		for _, file := range r.InForce {
+			_, _ = fmt.Fprintf(&text, "in force %s\n", say.Line(file))
+		}
+		return text.String(), nil
 	}
 	return r.String(), nil
 }

@@ -27,6 +27,7 @@ type request struct {
 const (
 	requestTime = 5 * time.Second // to hear a request, and to be rid of an answer
 	maxRequest  = 4 << 10         // bytes
+	acceptAgain = 100 * time.Millisecond
 )
 
 // Server answers for the set that this process holds.
@@ -79,13 +80,21 @@ func (e *SocketError) Remedy() string {
 func (s *Server) accept(ctx context.Context) {
 	for {
 		conn, err := s.listener.Accept()
-		if err != nil {
-			return // closed
+		switch {
+		case err == nil:
+			s.serving.Go(func() {
+				defer conn.Close() //nolint:errcheck // the client sees what it got
+				s.answer(ctx, conn)
+			})
+			continue
+		case errors.Is(err, net.ErrClosed):
+			return
 		}
-		s.serving.Go(func() {
-			defer conn.Close() //nolint:errcheck // the client sees what it got
-			s.answer(ctx, conn)
-		})
+		select { // out of file descriptors: who asks has to wait for one
+		case <-time.After(acceptAgain):
+		case <-s.ended:
+			return
+		}
 	}
 }
 

@@ -22,6 +22,7 @@ type Account struct {
 	Region   string `json:"region,omitempty"`
 	Role     string `json:"role,omitempty"` // ARN
 	Endpoint string `json:"endpoint,omitempty"`
+	Named    bool   `json:"named,omitempty"` // Endpoint, by flag or environment: bearer secrets may go there (docs/security.md)
 }
 
 // Unended is a session that could not be terminated when its set ended.

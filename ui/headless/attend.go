@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"culvert/internal/say"
@@ -22,12 +23,14 @@ func (r *run) attend(ctx, probing context.Context, events <-chan tunnel.Event) e
 	}
 	traffic := time.NewTicker(every)
 	defer traffic.Stop()
-	stop := ctx.Done()
+	stop, unprinted := ctx.Done(), r.printer.failed
+	if r.program != nil { // beside a command the events are not what it is about
+		unprinted = nil
+	}
 	for {
-		if r.printer.err != nil && r.program == nil { // beside a command the events are not what it is about
-			return fmt.Errorf("print events: %w", r.printer.err)
-		}
 		select {
+		case <-unprinted:
+			return r.unread(ctx)
 		case <-stop:
 			if r.child == nil {
 				return r.stopped(ctx)
@@ -92,6 +95,20 @@ func (r *run) event(probing context.Context, e tunnel.Event) error {
 		r.probes.Go(func() { r.prove(probing, e.Tunnel, prober{tunnel: t.Tunnel, probe: r.probeOf(t), roots: r.Roots}) })
 	}
 	return nil
+}
+
+// unread decides what it means that the events cannot be printed any more. A reader that has had enough, as head has, ends
+// the run as a signal would, without a word.
+func (r *run) unread(ctx context.Context) error {
+	_, err := r.printer.close()
+	if !errors.Is(err, syscall.EPIPE) {
+		return fmt.Errorf("print events: %w", err)
+	}
+	err = r.stopped(ctx)
+	if _, early := errors.AsType[*StoppedError](err); early {
+		return &EndError{Name: "culvert", Code: 128 + int(syscall.SIGPIPE)}
+	}
+	return err
 }
 
 // ended decides what the end of the command means.

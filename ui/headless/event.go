@@ -1,6 +1,7 @@
 package headless
 
 import (
+	"fmt"
 	"time"
 
 	"culvert/internal/say"
@@ -84,6 +85,35 @@ type readyEvent struct {
 	Local    string `json:"local"`
 	ProxyURL string `json:"proxy_url,omitempty"`
 	Took     int64  `json:"took_ms"`
+	Proof    string `json:"proof"`
+	Connect  *int64 `json:"connect_ms,omitempty"` // nil where nothing was connected
+	Answer   *int64 `json:"answer_ms,omitempty"`  // nil where no protocol was asked for an answer
+}
+
+func newReadyEvent(at time.Time, t *tracked, p proof, took time.Duration) readyEvent {
+	e := readyEvent{head: newHead(at, "ready", t.ID()), Local: t.local(), Took: took.Milliseconds(), Proof: p.by}
+	milliseconds := func(d time.Duration) *int64 {
+		n := d.Milliseconds()
+		return &n
+	}
+	if p.by != provedNone {
+		e.Connect = milliseconds(p.connect)
+	}
+	if p.answered > 0 {
+		e.Answer = milliseconds(p.answered)
+	}
+	return e
+}
+
+// how says in words what was proved.
+func (e readyEvent) how() string {
+	switch {
+	case e.Connect == nil:
+		return "not proved"
+	case e.Answer == nil:
+		return fmt.Sprintf("accepted in %d ms", *e.Connect)
+	}
+	return fmt.Sprintf("%s answered in %d ms", e.Proof, *e.Answer)
 }
 
 type connectionEvent struct {

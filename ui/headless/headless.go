@@ -5,6 +5,7 @@ package headless
 import (
 	"context"
 	"crypto/x509"
+	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -36,11 +37,11 @@ type Options struct {
 	Err      io.Writer      // what is being waited for
 	JSON     bool
 	Color    bool
-	Traffic  time.Duration // between traffic events; 0 is 10 s
-	Ready    func([]*tunnel.Tunnel)
-	Command  *Command // runs once everything is ready, and ends the run
-	GitHub   *GitHub  // nil outside of GitHub Actions
-	Board    *Board   // shows the run to others; nil when nobody looks
+	Traffic  time.Duration          // between traffic events; 0 is 10 s
+	Ready    func([]*tunnel.Tunnel) // called once nothing is waited for any more
+	Command  *Command               // runs once everything is ready, and ends the run
+	GitHub   *GitHub                // nil outside of GitHub Actions
+	Board    *Board                 // shows the run to others; nil when nobody looks
 }
 
 // Run opens the forwards and stays until ctx ends, every tunnel is lost, or the command ends. It returns nil when it was
@@ -52,7 +53,7 @@ func Run(ctx context.Context, o Options) error {
 		o.Board = &Board{}
 	}
 	r := &run{
-		Options: o, printer: printer{out: o.Out, json: o.JSON, color: o.Color}, notices: &notices{out: o.Err}, started: time.Now(),
+		Options: o, printer: printer{outbox: newOutbox(o.Out), json: o.JSON, color: o.Color}, notices: &notices{out: o.Err}, started: time.Now(),
 	}
 	o.Board.begin(r.started)
 	watched, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
@@ -62,7 +63,10 @@ func Run(ctx context.Context, o Options) error {
 	probing, stopProbing := context.WithCancel(ctx)
 	r.probed, r.found = make(chan probed), make(chan found)
 	unfold := r.fold("culvert: open the tunnels")
-	r.unfold = unfold
+	r.unfold = func() {
+		r.printer.flush() // the group ends behind what is in it
+		unfold()
+	}
 	err := r.prepare()
 	if err == nil {
 		r.look(probing)
@@ -72,10 +76,13 @@ func Run(ctx context.Context, o Options) error {
 	r.probes.Wait()
 	o.Board.ending()
 	if o.Command != nil {
-		unfold()
+		r.unfold()
 		unfold = r.fold("culvert: close the tunnels")
 	}
 	closing := r.close(ctx, events)
+	if leftOut, _ := r.printer.close(); leftOut > 0 {
+		r.notices.say(fmt.Sprintf("warning: %d events were not printed: nobody has read them in time", leftOut))
+	}
 	unfold()
 	if err == nil {
 		err = closing

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -17,8 +18,10 @@ import (
 
 	"culvert/aws"
 	"culvert/aws/emulator"
+	"culvert/internal/need"
 	"culvert/internal/say"
 	"culvert/tunnel"
+	"culvert/tunnel/doctor"
 	"culvert/ui/headless"
 )
 
@@ -135,22 +138,112 @@ func TestAnOrdinaryServerOnAProxysPortIsNoProxy(t *testing.T) {
 	}
 }
 
-func TestASilentServerIsReadyOnceItKeepsAConnection(t *testing.T) {
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// proofOf is what the ready event says was proved.
+func proofOf(t *testing.T, out *output) (proof string, connect, answer *int) {
+	t.Helper()
+	for line := range strings.Lines(out.String()) {
+		var e struct {
+			Event   string `json:"event"`
+			Proof   string `json:"proof"`
+			Connect *int   `json:"connect_ms"`
+			Answer  *int   `json:"answer_ms"`
+		}
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if e.Event == "ready" {
+			return e.Proof, e.Connect, e.Answer
+		}
 	}
-	defer listener.Close()
-	e, client := service(t, listener.Addr().String())
+	t.Fatalf("no ready event in %s", out)
+	return "", nil, nil
+}
+
+func TestReadySaysWhatWasProved(t *testing.T) {
+	t.Parallel()
+	web := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(web.Close)
+	silent := need.Server(t, func(c *net.TCPConn) { _, _ = io.Copy(io.Discard, c) })
+	for name, c := range map[string]struct {
+		server           string
+		port             uint16
+		probe            headless.ProbeKind
+		proof            string
+		connects, answer bool
+	}{
+		"a silent server":              {silent, 5432, headless.ProbeAuto, "tcp", true, false},
+		"a database":                   {need.Server(t, postgres), 5432, headless.ProbeAuto, "postgres", true, true},
+		"a silent server, by name":     {silent, 8080, headless.ProbeTCP, "tcp", true, false},
+		"a web server":                 {web.Listener.Addr().String(), 8080, headless.ProbeAuto, "http", true, true},
+		"nothing that anybody asks of": {"", 5432, headless.ProbeNone, "none", false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e, client := service(t, c.server)
+			out := &output{}
+			o := options(client, c.port, out)
+			o.Probe.Kind = c.probe
+			if err := ready(t, o); err != nil {
+				t.Fatal(err)
+			}
+			proof, connect, answer := proofOf(t, out)
+			if proof != c.proof || (connect != nil) != c.connects || (answer != nil) != c.answer {
+				t.Errorf("got %s in\n%s", proof, out)
+			}
+			if left := e.Sessions(); len(left) != 0 {
+				t.Errorf("%d sessions are left", len(left))
+			}
+		})
+	}
+}
+
+// postgres is a database that has no TLS.
+func postgres(c *net.TCPConn) {
+	if _, err := io.ReadFull(c, make([]byte, 8)); err == nil {
+		_, _ = io.WriteString(c, "N")
+		_, _ = io.Copy(io.Discard, c)
+	}
+}
+
+func TestWhatSpeaksAnotherProtocolIsNeverReady(t *testing.T) {
+	t.Parallel()
+	web := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(web.Close)
+	for name, probe := range map[string]headless.Probe{
+		"as the port says": {},
+		"as it is named":   {Kind: headless.ProbeProtocol, Protocol: doctor.Postgres},
+		"as a proxy":       {Kind: headless.ProbeProxy},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, client := service(t, web.Listener.Addr().String())
+			out := &output{}
+			o := options(client, 5432, out)
+			o.Probe, o.Wait = probe, 3*time.Second
+			err := ready(t, o)
+			if _, ok := errors.AsType[*headless.UnreadyError](err); !ok || strings.Contains(out.String(), `"ready"`) {
+				t.Fatalf("got %v, want an *UnreadyError and no word of ready in\n%s", err, out)
+			}
+			if text := err.Error(); !strings.Contains(text, "accepts, but") || say.Remedy(err) == "" {
+				t.Errorf("got %s (%s)", text, say.Remedy(err))
+			}
+		})
+	}
+}
+
+func TestWhatSwallowsConnectionsIsNeverReady(t *testing.T) {
+	t.Parallel()
+	e, client := service(t, need.Server(t, need.Echo))
+	e.Fault(func(f *emulator.Faults) { f.Swallow = []uint16{5432} })
 	out := &output{}
-	if err := ready(t, options(client, 5432, out)); err != nil {
-		t.Fatal(err)
+	o := options(client, 5432, out)
+	o.Wait = 6 * time.Second
+	err := ready(t, o)
+	if _, ok := errors.AsType[*headless.UnreadyError](err); !ok {
+		t.Fatalf("got %v, want an *UnreadyError", err)
 	}
-	if left := e.Sessions(); len(left) != 0 {
-		t.Errorf("%d sessions are left", len(left))
-	}
-	if strings.Contains(out.String(), "proxy_url") {
-		t.Errorf("a database is called a proxy: %s", out)
+	if _, ok := errors.AsType[*tunnel.UnansweredError](err); !ok || strings.Contains(out.String(), `"ready"`) {
+		t.Errorf("got %v, want an *UnansweredError in it and no word of ready in\n%s", err, out)
 	}
 }
 
@@ -174,6 +267,29 @@ func TestAReaderThatGoesAwayEndsTheRunAndItsSessions(t *testing.T) {
 	err := headless.Run(t.Context(), options(client, 5432, &output{fail: gone}))
 	if !errors.Is(err, gone) {
 		t.Errorf("got %v, want %v", err, gone)
+	}
+	if left := e.Sessions(); len(left) != 0 {
+		t.Errorf("%d sessions are left", len(left))
+	}
+}
+
+func TestAStdoutThatNobodyReadsDoesNotHoldUpTheEnd(t *testing.T) {
+	e, client := service(t, need.Server(t, need.Echo))
+	unread, out := io.Pipe()
+	defer unread.Close()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	o := options(client, 5432, nil)
+	o.Out, o.Ready = out, func([]*tunnel.Tunnel) { stop() }
+	ended := make(chan error, 1)
+	go func() { ended <- headless.Run(ctx, o) }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("got %v, want a healthy end", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("it waits for a reader")
 	}
 	if left := e.Sessions(); len(left) != 0 {
 		t.Errorf("%d sessions are left", len(left))

@@ -60,6 +60,7 @@ func (r *run) open(f found) error {
 	for i, n := range f.forwards {
 		forward := r.Forwards[n]
 		forward.Spec.Target, forward.Spec.Client, forward.Spec.ID = f.targets[i], f.client, r.ids[n]
+		forward.Spec.Pinned = forward.Query.Task != ""
 		opened, err := r.Engine.Open(forward.Spec)
 		if err != nil {
 			return err

@@ -1,22 +1,19 @@
 package headless
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 
 	"culvert/internal/say"
 )
 
-// printer writes one line per event. It is used by one goroutine; the first error of the writer sticks.
+// printer makes one line of each event and hands it to the outbox. It is used by one goroutine.
 type printer struct {
-	out   io.Writer
+	*outbox
+
 	json  bool
 	color bool
-	err   error
 }
 
 // The SGR codes of the words that are coloured on a terminal.
@@ -27,26 +24,16 @@ const (
 )
 
 func (p *printer) event(event any) {
-	if p.err != nil {
-		return
-	}
-	var line []byte
+	line := p.text(event) + "\n"
 	if p.json {
-		line, p.err = encode(event)
-	} else {
-		line = []byte(p.text(event))
+		var err error
+		if line, err = say.JSON(event, ""); err != nil {
+			line = strconv.Quote(err.Error()) + "\n" // events are of plain types: this does not happen
+		}
 	}
-	if p.err == nil {
-		_, p.err = p.out.Write(append(line, '\n'))
-	}
-}
-
-func encode(event any) ([]byte, error) {
-	line, err := json.Marshal(event)
-	if err != nil {
-		return nil, fmt.Errorf("encode event: %w", err)
-	}
-	return bytes.ReplaceAll(line, []byte("##["), []byte(`##\u005b`)), nil
+	_, isTraffic := event.(trafficEvent)
+	_, isConnection := event.(connectionEvent)
+	p.put([]byte(line), isTraffic || isConnection)
 }
 
 func (p *printer) text(event any) string {
@@ -78,7 +65,7 @@ func (p *printer) text(event any) string {
 		if at == "" {
 			at = e.Local
 		}
-		return p.line(e.head, "ready", fmt.Sprintf("%s after %d ms", at, e.Took), "", "")
+		return p.line(e.head, "ready", fmt.Sprintf("%s after %d ms, %s", at, e.Took, e.how()), "", "")
 	case connectionEvent:
 		what := strings.Join(nonEmpty("#"+strconv.FormatUint(e.ID, 10), e.Protocol, e.Host), " ")
 		return p.line(e.head, "connection", fmt.Sprintf("%s, %d bytes sent, %d received, %d ms", what, e.Sent, e.Received, e.Took), e.Error, e.Remedy)

@@ -23,26 +23,46 @@ type ProbeKind int
 
 // The kinds of probe.
 const (
-	ProbeAuto ProbeKind = iota // HTTP where the remote port is one that proxies use, else TCP
-	ProbeNone                  // an open session is enough
-	ProbeTCP                   // the destination accepts a connection and keeps it
-	ProbeHTTP                  // the destination answers an HTTP request
-	ProbeURL                   // a URL is fetched through the proxy at the far end
+	ProbeAuto     ProbeKind = iota // the destination accepts a connection, and speaks what its port stands for
+	ProbeNone                      // an open session is enough
+	ProbeTCP                       // the destination accepts a connection
+	ProbeHTTP                      // the destination answers an HTTP request
+	ProbeProxy                     // the same, and is an HTTP proxy
+	ProbeProtocol                  // the destination speaks Probe.Protocol
+	ProbeURL                       // a URL is fetched through the proxy at the far end
 )
+
+// What a forward was proved by, as the ready event says it; else the name of a protocol. The words are the contract of the
+// command line.
+const (
+	provedNone  = "none"
+	provedTCP   = "tcp"
+	provedHTTP  = "http"
+	provedProxy = "http-proxy"
+	provedURL   = "url"
+)
+
+// proof is what a probe has found out.
+type proof struct {
+	by       string        // one of the words above
+	proxy    bool          // the far end is an HTTP proxy, or taken for one
+	connect  time.Duration // what the task's own connect took
+	answered time.Duration // and then the answer in the protocol; 0 where none was asked for
+}
 
 // Probe is how forwards are proved ready; the zero Probe chooses by the remote port.
 type Probe struct {
-	Kind ProbeKind
-	URL  *url.URL // of ProbeURL
+	Kind     ProbeKind
+	Protocol doctor.Protocol // of ProbeProtocol
+	URL      *url.URL        // of ProbeURL
 }
 
-// How long a probe waits. The agent never says that a connection was accepted (a mux stream has no answer), only that
-// it was not: so one that lives on for a while counts as accepted.
+// How long a probe waits.
 const (
-	probeTimeout    = 10 * time.Second // for an answer
-	urlLegs         = 4                // a URL may take that long for each: CONNECT, TLS, the page, and to find out what went wrong
-	silentOnTask    = 300 * time.Millisecond
-	silentOnNetwork = time.Second // a remote host is further away than the task itself
+	connectTimeout = 5 * time.Second  // for the task's own connect
+	probeTimeout   = 10 * time.Second // for an answer
+	speakTimeout   = 2 * time.Second  // for the first word in a protocol; who says none is asked who he is
+	urlLegs        = 4                // a URL may take that long for each: CONNECT, TLS, the page, and to find out what went wrong
 )
 
 // proxyPort tells the ports at which an HTTP proxy is expected: Squid's, and the usual other two.
@@ -55,36 +75,99 @@ type prober struct {
 	roots  *x509.CertPool // nil are the system's
 }
 
-// once probes a single time. It reports whether the far end is an HTTP proxy.
-func (p prober) once(ctx context.Context) (proxy bool, err error) {
+// once probes a single time: first that the destination accepts a connection, then what it speaks.
+func (p prober) once(ctx context.Context) (proof, error) {
 	patience := probeTimeout
 	if p.probe.Kind == ProbeURL {
 		patience *= urlLegs
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout+patience)
 	defer cancel()
-	remote := p.tunnel.Spec().Remote
-	bySquidsPort := remote.Port == 3128
+	port := p.tunnel.Spec().Remote.Port
+	bySquidsPort := port == 3128
+	if p.probe.Kind == ProbeNone {
+		return proof{by: provedNone, proxy: bySquidsPort}, nil
+	}
+	connected, err := p.connect(ctx)
+	if err != nil {
+		return proof{}, err
+	}
+	found := proof{by: provedTCP, proxy: bySquidsPort, connect: connected.Connect}
+	asked := time.Now()
 	switch p.probe.Kind {
-	case ProbeNone:
-		return bySquidsPort, nil
-	case ProbeTCP:
-		return bySquidsPort, p.tcp(ctx)
-	case ProbeHTTP:
-		proxy, err = p.http(ctx)
-		return proxy || err == nil && bySquidsPort, err
-	case ProbeURL:
-		return true, p.url(ctx)
+	case ProbeNone, ProbeTCP:
 	case ProbeAuto:
+		err = p.guess(ctx, &found)
+	case ProbeHTTP, ProbeProxy:
+		err = p.web(ctx, &found)
+	case ProbeProtocol:
+		found.by, err = p.probe.Protocol.Name(), p.speaks(ctx, p.probe.Protocol)
+	case ProbeURL:
+		found.by, found.proxy, err = provedURL, true, p.url(ctx)
 	}
-	if !proxyPort(remote.Port) {
-		return false, p.tcp(ctx)
+	if found.by != provedTCP {
+		found.answered = time.Since(asked)
 	}
-	proxy, err = p.http(ctx)
-	if _, silent := errors.AsType[*notHTTPError](err); silent {
-		return false, nil // it accepts connections and speaks something else
+	return found, err
+}
+
+// web asks for an answer in HTTP.
+func (p prober) web(ctx context.Context, found *proof) error {
+	proxy, err := p.http(ctx)
+	found.by = provedHTTP
+	switch {
+	case err != nil:
+		return err
+	case proxy:
+		found.by, found.proxy = provedProxy, true
+	case p.probe.Kind == ProbeProxy:
+		return &ProbeError{
+			Problem: p.tunnel.Spec().Remote.String() + " accepts, but is a web server, no HTTP proxy",
+			Advice:  "check the port, or use --probe http if a web server is what should be there",
+		}
 	}
-	return proxy || err == nil && bySquidsPort, err
+	return nil
+}
+
+// guess proves the protocol that the port stands for. A server that says nothing in it is taken as it is, one that is
+// known to speak another is not.
+func (p prober) guess(ctx context.Context, found *proof) error {
+	port := p.tunnel.Spec().Remote.Port
+	expected := doctor.ByPort(port)
+	if proxyPort(port) {
+		err := p.web(ctx, found)
+		if _, silent := errors.AsType[*notHTTPError](err); silent {
+			found.by, found.proxy = provedTCP, false
+			return nil
+		}
+		return err
+	}
+	if expected == doctor.Unknown || expected == doctor.HTTP { // a page is asked for where a proxy is expected, nowhere else
+		return nil
+	}
+	err := p.speaks(ctx, expected)
+	if other, ok := errors.AsType[*doctor.OtherProtocolError](err); ok && other.Got == doctor.TLS {
+		expected, err = doctor.TLS, nil // the protocol of the port, wrapped
+	} else if ok && other.Got != doctor.Unknown {
+		return err
+	}
+	if err == nil {
+		found.by = expected.Name()
+	}
+	return ctx.Err()
+}
+
+// speaks proves that the destination speaks a protocol.
+func (p prober) speaks(ctx context.Context, want doctor.Protocol) error {
+	return doctor.Speak(ctx, p.dial, want, p.tunnel.Spec().Remote, speakTimeout+4*p.tunnel.Stats().RoundTrip)
+}
+
+// connect proves that the destination accepts a connection. That it has not answered yet is said early: what swallows
+// packets is a matter of minutes.
+func (p prober) connect(ctx context.Context) (tunnel.Proof, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	return p.tunnel.Prove(ctx)
 }
 
 // dial connects to the forward's listener.
@@ -109,33 +192,6 @@ func reachable(a netip.AddrPort) netip.AddrPort {
 		return netip.AddrPortFrom(netip.IPv6Loopback(), a.Port())
 	}
 	return a
-}
-
-// tcp proves that the destination accepts a connection: it says something or at least keeps it.
-func (p prober) tcp(ctx context.Context) error {
-	conn, err := p.dial(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Close() //nolint:errcheck // nothing was written
-	callOff := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	defer callOff()
-	patience := silentOnTask
-	if p.tunnel.Spec().Remote.Host != "" {
-		patience = silentOnNetwork
-	}
-	patience += 4 * p.tunnel.Stats().RoundTrip
-	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
-		return fmt.Errorf("set a deadline: %w", err)
-	}
-	_, err = conn.Read(make([]byte, 1))
-	switch {
-	case err == nil, errors.Is(err, os.ErrDeadlineExceeded):
-		return ctx.Err()
-	case ctx.Err() != nil:
-		return ctx.Err()
-	}
-	return p.dropped(err)
 }
 
 // dropped explains a connection that was closed at once: the tunnel knows more than the socket.

@@ -30,16 +30,16 @@ func (r *run) probeOf(t *tracked) Probe {
 // probed is the outcome of a single probe.
 type probed struct {
 	tunnel tunnel.ID
-	proxy  bool
+	proof  proof
 	err    error
 }
 
 // prove probes until it succeeds or ctx ends, and reports every outcome.
 func (r *run) prove(ctx context.Context, id tunnel.ID, p prober) {
 	for pause := 250 * time.Millisecond; ; pause = min(2*pause, 4*time.Second) {
-		proxy, err := p.once(ctx)
+		found, err := p.once(ctx)
 		select {
-		case r.probed <- probed{tunnel: id, proxy: proxy, err: err}:
+		case r.probed <- probed{tunnel: id, proof: found, err: err}:
 		case <-ctx.Done():
 			return
 		}
@@ -66,8 +66,8 @@ func (r *run) result(ctx context.Context, p probed) error {
 	}
 	t.ready, t.late, t.trouble = true, false, nil
 	now := time.Now()
-	e := readyEvent{head: newHead(now, "ready", p.tunnel), Local: t.local(), Took: now.Sub(r.started).Milliseconds()}
-	if p.proxy && t.Spec().Socket == "" {
+	e := newReadyEvent(now, t, p.proof, now.Sub(r.started))
+	if p.proof.proxy && t.Spec().Socket == "" {
 		t.proxy = "http://" + proxyHost(t.Tunnel)
 	}
 	e.ProxyURL = t.proxy
@@ -75,9 +75,6 @@ func (r *run) result(ctx context.Context, p probed) error {
 	r.Board.proved(p.tunnel, t.proxy, now.Sub(r.started))
 	if r.settle(); !r.whole() {
 		return nil
-	}
-	if r.Ready != nil {
-		r.Ready(r.Engine.Tunnels())
 	}
 	if err := r.GitHub.Outputs(PlaceOutputs(r.Board.Set())); err != nil {
 		return err

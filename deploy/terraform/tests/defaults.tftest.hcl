@@ -17,7 +17,7 @@ mock_provider "aws" {
   }
   override_resource {
     target = aws_iam_role.caller
-    values = { arn = "arn:aws:iam::111122223333:role/culvert-caller" }
+    values = { arn = "arn:aws:iam::111122223333:role/culvert-caller", unique_id = "AROAEXAMPLEEXAMPLE000" }
   }
 }
 
@@ -91,6 +91,19 @@ run "defaults" {
   assert {
     condition     = aws_iam_role_policy_attachment.caller[0].policy_arn == aws_iam_policy.caller.arn
     error_message = "the role has another policy"
+  }
+  assert {
+    condition = aws_iam_role_policy.caller[0].role == "culvert-caller" && jsondecode(aws_iam_role_policy.caller[0].policy) == {
+      Version = "2012-10-17"
+      Statement = [{
+        Sid       = "EndEarlier"
+        Effect    = "Allow"
+        Action    = ["ssm:TerminateSession"]
+        Resource  = ["arn:aws:ssm:eu-west-1:111122223333:session/*"]
+        Condition = { StringLike = { "ssm:resourceTag/aws:ssmmessages:session-id" = ["AROAEXAMPLEEXAMPLE000:culvert-*"] } }
+      }]
+    }
+    error_message = "what a later run may end: ${aws_iam_role_policy.caller[0].policy}"
   }
 
   # --- The task ---------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ variables {
 
 run "nobody_from_github" {
   assert {
-    condition     = length(aws_iam_role.caller) == 0 && length(aws_iam_openid_connect_provider.github) == 0 && output.caller_role_arn == null && output.workflow_step == null
+    condition     = length(aws_iam_role.caller) == 0 && length(aws_iam_role_policy.caller) == 0 && length(aws_iam_openid_connect_provider.github) == 0 && output.caller_role_arn == null && output.workflow_step == null
     error_message = "a role that nobody asked for"
   }
 }

@@ -1,0 +1,62 @@
+package aws
+
+import (
+	"os"
+	"os/user"
+	"regexp"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+)
+
+// roleSession names the session of every role that is assumed for this process. A role's aws:userid is
+// ROLEID:SESSIONNAME, and policies know by it whose a Session Manager session is: so the name is the same at each renewal,
+// and for all processes of one user or of one run of a workflow, whichever of them opens, resumes or ends the session. It
+// also begins the ids of sessions and shows in CloudTrail. AWS_ROLE_SESSION_NAME is the user's own choice.
+func roleSession(g github) string {
+	if name := os.Getenv("AWS_ROLE_SESSION_NAME"); name != "" {
+		return name
+	}
+	if g.Run != "" {
+		return roleSessionOf(g.Run + "-" + g.Attempt)
+	}
+	return roleSessionOf(userName())
+}
+
+// nameRoleSessions has the SDK name the role sessions that nobody has named: it would invent a name at each renewal. It
+// goes behind every other option, because it adds to what those ask of the SDK's roles.
+func (c *Client) nameRoleSessions(o *config.LoadOptions) error {
+	assuming, presenting := o.AssumeRoleCredentialOptions, o.WebIdentityRoleCredentialOptions
+	o.AssumeRoleCredentialOptions = func(r *stscreds.AssumeRoleOptions) {
+		if assuming != nil {
+			assuming(r)
+		}
+		r.RoleSessionName = orWord(r.RoleSessionName, c.roleSession)
+	}
+	o.WebIdentityRoleCredentialOptions = func(r *stscreds.WebIdentityRoleOptions) {
+		if presenting != nil {
+			presenting(r)
+		}
+		r.RoleSessionName = orWord(r.RoleSessionName, c.roleSession)
+	}
+	return nil
+}
+
+// roleSessionPrefix begins each name that is culvert's own; policies know them by it.
+const roleSessionPrefix = "culvert-"
+
+var notInRoleSession = regexp.MustCompile(`[^\w+=,.@-]`)
+
+// roleSessionOf fits STS's rule for RoleSessionName, 2 to 64 of [\w+=,.@-], whoever it is.
+func roleSessionOf(who string) string {
+	name := roleSessionPrefix + notInRoleSession.ReplaceAllString(who, "-")
+	return name[:min(len(name), 64)]
+}
+
+// userName names the local user; on Windows it is DOMAIN\USER.
+func userName() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return "local"
+}

@@ -1,0 +1,163 @@
+package doctor
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"culvert/tunnel"
+)
+
+// OtherProtocolError is a far end that takes connections and speaks something else than it should.
+type OtherProtocolError struct {
+	Remote tunnel.Endpoint
+	Wanted Protocol
+	Got    Protocol // Unknown when it is none that is told apart
+}
+
+func (e *OtherProtocolError) Error() string {
+	return fmt.Sprintf("%s accepts, but speaks %s, not %s", place(e.Remote), e.Got, e.Wanted)
+}
+
+// Remedy says what to compare.
+func (e *OtherProtocolError) Remedy() string {
+	if e.Got == Unknown {
+		return "check the port, or use --probe tcp if it is right"
+	}
+	return fmt.Sprintf("check host and port, or use --probe %s if that is what should be there", e.Got.Name())
+}
+
+// MutedError is a far end that takes connections and does not answer in the protocol that it should speak.
+type MutedError struct {
+	Remote tunnel.Endpoint
+	Wanted Protocol
+	After  time.Duration
+	Err    error // how the connection ended; nil when it was still open
+}
+
+func (e *MutedError) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("%s accepts, but hangs up on a client of %s", place(e.Remote), e.Wanted)
+	}
+	return fmt.Sprintf("%s accepts, but says nothing in %s within %s", place(e.Remote), e.Wanted, e.After)
+}
+func (e *MutedError) Unwrap() error { return e.Err }
+
+// Remedy says where to look.
+func (e *MutedError) Remedy() string {
+	return "look at the log of the server there, or use --probe tcp if it speaks another protocol on purpose"
+}
+
+// Speak proves that a protocol is spoken at the far end, within patience: by the server's greeting, or by its answer to the
+// least that a client of it may ask. It needs no credentials, and takes leave as the protocol wants it where there is a
+// way before the login. The error is an *OtherProtocolError, a *MutedError or one of the connection.
+func Speak(ctx context.Context, dial Dial, want Protocol, remote tunnel.Endpoint, patience time.Duration) error {
+	conn, stop, err := open(ctx, dial)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		return fmt.Errorf("set a deadline: %w", err)
+	}
+	var first []byte
+	if want == TLS {
+		first, err = greetTLS(ctx, conn, remote)
+	} else {
+		first, err = hear(conn, want)
+	}
+	switch {
+	case err == nil && first == nil:
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err == nil && recognize(first, want) == want:
+		leave(ctx, conn, want, first)
+		return nil
+	case err == nil && recognize(first, want) != Unknown:
+		return &OtherProtocolError{Remote: remote, Wanted: want, Got: recognize(first, want)}
+	}
+	// A server that is asked in a strange tongue may keep silent or hang up; a request for a page makes most of them speak.
+	if answer, asking := Ask(ctx, dial, tunnel.Endpoint{Host: remote.Host}, patience); asking == nil && answer.Protocol != Unknown && answer.Protocol != want {
+		return &OtherProtocolError{Remote: remote, Wanted: want, Got: answer.Protocol}
+	}
+	switch {
+	case err == nil:
+		return &OtherProtocolError{Remote: remote, Wanted: want}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &MutedError{Remote: remote, Wanted: want, After: patience}
+	}
+	return &MutedError{Remote: remote, Wanted: want, Err: err}
+}
+
+// hear asks a server in its protocol, unless it speaks first, and returns the beginning of what it says.
+func hear(conn net.Conn, want Protocol) ([]byte, error) {
+	if !want.about().greets {
+		if _, err := io.WriteString(conn, opening(want)); err != nil {
+			return nil, err
+		}
+	}
+	r := bufio.NewReader(conn)
+	if _, err := r.Peek(1); err != nil {
+		return nil, err
+	}
+	return peeked(r), nil
+}
+
+// greetTLS shakes hands, whoever the certificate is for. Nil and no error mean that the server speaks TLS; else it returns
+// what came instead.
+func greetTLS(ctx context.Context, conn net.Conn, remote tunnel.Endpoint) ([]byte, error) {
+	secured := tls.Client(conn, &tls.Config{ServerName: remote.Host, InsecureSkipVerify: true, MinVersion: tls.VersionTLS10}) //nolint:gosec // whether it speaks TLS, not who it is
+	err := secured.HandshakeContext(ctx)
+	if err == nil {
+		_ = secured.Close()
+		return nil, nil
+	}
+	if header, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return header.RecordHeader[:], nil
+	}
+	if _, alert := errors.AsType[tls.AlertError](err); alert {
+		return nil, nil
+	}
+	if operation, ok := errors.AsType[*net.OpError](err); ok && operation.Op == "remote error" { // an alert, as crypto/tls words it
+		return nil, nil
+	}
+	return nil, err
+}
+
+// leave says goodbye, so that the server has nothing to complain of in its log.
+func leave(ctx context.Context, conn net.Conn, p Protocol, first []byte) {
+	switch p { //nolint:exhaustive // the others have no goodbye before the login, or hang up themselves
+	case Postgres:
+		if first[0] == 'S' { // it waits for the handshake that was asked for
+			secured := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10}) //nolint:gosec // nothing is said in it
+			if secured.HandshakeContext(ctx) == nil {
+				_ = secured.Close()
+			}
+		}
+	case Redis, Mail:
+		_, _ = io.WriteString(conn, "QUIT\r\n")
+	case SSH:
+		_, _ = conn.Write(farewellSSH())
+	}
+}
+
+// farewellSSH is a client's identification and SSH_MSG_DISCONNECT "by application" (RFC 4253, 4.2, 6 and 11.1).
+func farewellSSH() []byte {
+	const (
+		disconnect, byApplication = 1, 11
+		length, padding           = 20, 6 // of the packet behind its length; the whole is a multiple of 8
+	)
+	packet := []byte{
+		0, 0, 0, length, padding,
+		disconnect, 0, 0, 0, byApplication, 0, 0, 0, 0, 0, 0, 0, 0, // description and language are empty
+		0, 0, 0, 0, 0, 0,
+	}
+	return append([]byte("SSH-2.0-culvert\r\n"), packet...)
+}

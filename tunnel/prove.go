@@ -1,0 +1,294 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"culvert/aws"
+	"culvert/aws/wire"
+)
+
+// A connection is proved, whatever protocol its server speaks, by opening a stream and ending it in the same breath. The
+// agent dials first and looks at the stream then, so its answer tells all: the end of the stream means that the
+// destination accepted, a report of a failed dial before that end means that it refused, and silence that the agent is
+// still dialling (protocol.md 6, measured on the real agent). The destination sees a connection that closes at once, as
+// from a load balancer's health check.
+
+const (
+	// proveAgainAfter a proof is sent once more: one that reached the agent before it noted the end of the handshake was
+	// thrown away, and then there is silence too.
+	proveAgainAfter = time.Second
+	// outlasts is how long the session of an agent without mux lives on when its connection was refused, at the most.
+	outlasts = time.Second
+	// proveAgain is how often a proof is repeated that the refusal of another connection makes ambiguous.
+	proveAgain = 3
+)
+
+var errAmbiguous = errors.New("the refusal of another connection came in between")
+
+// Proof says that the far end of a tunnel has accepted a connection.
+type Proof struct {
+	Target aws.Target // the container whose agent connected
+	// Connect is about what the task's own connect took: what the proof took, less the round trip to the agent.
+	Connect time.Duration
+	// Session is set where the session itself is the proof: agents without mux connect when it begins, and end it when
+	// they cannot.
+	Session bool
+}
+
+// UnansweredError is a destination that neither accepts nor refuses: what the task sends it gets lost.
+type UnansweredError struct {
+	Target aws.Target
+	Remote Endpoint
+	After  time.Duration
+}
+
+func (e *UnansweredError) Error() string {
+	return fmt.Sprintf("the task's connection to %s gets no answer (%s so far)", e.place(), e.After.Round(100*time.Millisecond))
+}
+
+func (e *UnansweredError) place() string {
+	if e.Remote.Host == "" {
+		return fmt.Sprintf("its own port %d", e.Remote.Port)
+	}
+	return e.Remote.String()
+}
+
+// Temporary is true: the agent still tries.
+func (e *UnansweredError) Temporary() bool { return true }
+
+// Remedy names what swallows packets.
+func (e *UnansweredError) Remedy() string {
+	if e.Remote.Host == "" {
+		return fmt.Sprintf("the server on port %d accepts nobody: its queue of connections is full or it hangs; see the container's log", e.Remote.Port)
+	}
+	return fmt.Sprintf("a security group, a network ACL or a route drops it: let the security group of %s admit the task's security group on port %d, and check that the task's subnet has a route there", e.Remote.Host, e.Remote.Port)
+}
+
+// Prove asks the agent to connect to the tunnel's far end and waits for what comes of it: nil when the far end accepted,
+// *RefusedError when it refused, *UnansweredError when the agent still waited for it as ctx ended, else why there is no
+// session. It waits for a session as long as ctx lasts. The far end sees a connection that closes at once, so a proof is
+// for the start of a session and for those who ask, not for a clock: a MySQL server, for one, blocks a host after 100 such
+// connections in a row. Only one proof runs on a session at a time.
+func (t *Tunnel) Prove(ctx context.Context) (Proof, error) {
+	for {
+		l, err := t.await(ctx)
+		if err != nil {
+			return Proof{}, err
+		}
+		proof, err := l.prove(ctx)
+		if err == nil || ctx.Err() != nil || isVerdict(err) {
+			if err != nil && !isVerdict(err) {
+				err = t.noSession(ctx)
+			}
+			return proof, err
+		}
+		// The session ended under the proof, or takes nothing now: another one tells.
+		select {
+		case <-time.After(proveAgainAfter / 10):
+		case <-ctx.Done():
+			return Proof{}, t.noSession(ctx)
+		}
+	}
+}
+
+// noSession is why a wait for a session ended: by what keeps the tunnel from having one, as far as that is known.
+func (t *Tunnel) noSession(ctx context.Context) error {
+	if _, trouble := t.State(); trouble != nil {
+		return trouble
+	}
+	return context.Cause(ctx)
+}
+
+// isVerdict reports whether an error is the far end's own.
+func isVerdict(err error) bool {
+	var refused *RefusedError
+	var unanswered *UnansweredError
+	return errors.As(err, &refused) || errors.As(err, &unanswered)
+}
+
+// await waits for a lane that takes connections.
+func (t *Tunnel) await(ctx context.Context) (*lane, error) {
+	for {
+		t.mu.Lock()
+		changed := t.changed
+		l := place(t.lanes)
+		t.mu.Unlock()
+		if l != nil {
+			return l, nil
+		}
+		select {
+		case t.want <- struct{}{}:
+		default:
+		}
+		select {
+		case <-changed:
+		case <-time.After(time.Second): // a lane that was slow a moment ago
+		case <-t.done:
+			return nil, t.noSession(t.ctx) //nolint:contextcheck // the tunnel's own end
+		case <-ctx.Done():
+			return nil, t.noSession(ctx)
+		}
+	}
+}
+
+// prove asks the lane's agent to connect.
+func (l *lane) prove(ctx context.Context) (Proof, error) {
+	m, many := l.carrier.(*mux)
+	if !many {
+		return l.outlast(ctx)
+	}
+	select {
+	case l.proving <- struct{}{}:
+		defer func() { <-l.proving }()
+	case <-ctx.Done():
+		return Proof{}, context.Cause(ctx)
+	}
+	began := time.Now()
+	for range proveAgain {
+		took, refused, err := m.prove(ctx)
+		switch {
+		case errors.Is(err, errAmbiguous):
+			continue
+		case err != nil && ctx.Err() != nil:
+			return Proof{}, &UnansweredError{Target: l.target, Remote: l.remote, After: time.Since(began)}
+		case err != nil:
+			return Proof{}, err
+		case refused:
+			return Proof{}, &RefusedError{Target: l.target, Remote: l.remote}
+		}
+		_, trip := l.channel.figures()
+		return Proof{Target: l.target, Connect: max(0, took-trip)}, nil
+	}
+	return Proof{}, &RefusedError{Target: l.target, Remote: l.remote} // whose it was, refusals kept coming: all are of this far end
+}
+
+// outlast is the proof of an agent without mux: it connects when the session begins, and ends the session when it cannot.
+// It does not say when it could, so a session that lives on for a while has to do.
+func (l *lane) outlast(ctx context.Context) (Proof, error) {
+	_, trip := l.channel.figures()
+	select {
+	case <-time.After(outlasts + 4*trip):
+		return Proof{Target: l.target, Session: true}, nil
+	case <-l.channel.overDone:
+		return Proof{}, errStreamDone // the tunnel knows why
+	case <-ctx.Done():
+		return Proof{}, context.Cause(ctx)
+	}
+}
+
+// proof is one question to the agent under way: streams that were opened and ended at once.
+type proof struct {
+	began   time.Time
+	streams []*stream // the second one repeats the first, should that have been thrown away
+	refused int       // reports of failed dials since it began
+	others  int       // streams of others that ended since then without a byte: the reports may be theirs
+}
+
+// prove asks the agent to connect, and says how long its answer took and whether it was a refusal. The error is
+// errAmbiguous, why the session is over, or the end of ctx: then there was no answer. A question that is still unanswered
+// then is not put again by the next call, which goes on waiting for its answer. One goroutine at a time may call prove.
+func (m *mux) prove(ctx context.Context) (took time.Duration, refused bool, err error) {
+	p, err := m.question(ctx)
+	if err != nil {
+		return 0, false, err
+	}
+	again := time.NewTimer(time.Until(p.began.Add(proveAgainAfter)))
+	defer again.Stop()
+	for {
+		var second <-chan struct{}
+		if len(p.streams) > 1 {
+			second = p.streams[1].inbox.change
+		}
+		select {
+		case <-p.streams[0].inbox.change:
+			return m.judge(p, p.streams[0])
+		case <-second:
+			return m.judge(p, p.streams[1])
+		case <-again.C:
+			if len(p.streams) > 1 {
+				continue
+			}
+			if err := m.knock(ctx, p); err != nil {
+				return 0, false, err
+			}
+		case <-ctx.Done():
+			return 0, false, context.Cause(ctx)
+		}
+	}
+}
+
+// question returns the proof that is still unanswered, else a new one.
+func (m *mux) question(ctx context.Context) (*proof, error) {
+	m.mu.Lock()
+	p := m.proof
+	if p != nil && m.streams[p.streams[0].id] == p.streams[0] {
+		m.mu.Unlock()
+		return p, nil
+	}
+	p = &proof{began: m.channel.soonest(time.Now())}
+	m.proof = p
+	m.mu.Unlock()
+	if err := m.knock(ctx, p); err != nil {
+		m.mu.Lock()
+		m.proof = nil
+		m.mu.Unlock()
+		return nil, err
+	}
+	return p, nil
+}
+
+// knock sends the beginning and the end of a stream in one message, so that they arrive or are lost together. The stream
+// stays known until the agent ends it.
+func (m *mux) knock(ctx context.Context, p *proof) error {
+	s, err := m.add()
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	p.streams = append(p.streams, s)
+	m.mu.Unlock()
+	frames := wire.MuxFrame{Command: wire.MuxOpen, Stream: s.id}.Append(nil)
+	if err := m.channel.send(ctx, wire.MuxFrame{Command: wire.MuxClose, Stream: s.id}.Append(frames)); err != nil {
+		m.forget(s)
+		return err
+	}
+	return nil
+}
+
+// judge reads the answer to a proof from what has come for one of its streams.
+func (m *mux) judge(p *proof, s *stream) (took time.Duration, refused bool, err error) {
+	took = time.Since(p.began)
+	err = s.inbox.failure()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.proof = nil
+	for _, mine := range p.streams {
+		mine.inbox.finish(errStreamDone) // a greeting is not read
+		if mine != s && m.streams[s.id] == nil {
+			delete(m.streams, mine.id) // the one that was thrown away, or its answer is the same
+		}
+	}
+	switch {
+	case err != nil:
+		return 0, false, err
+	case s.received.Load() > 0, p.refused == 0:
+		return took, false, nil
+	case p.refused <= p.others:
+		return 0, false, errAmbiguous
+	}
+	if last := len(m.refusals) - 1; last >= 0 {
+		m.refusals = m.refusals[:last] // this report is used up
+	}
+	return took, true, nil
+}
+
+// ended notes that a stream of somebody else's has ended from the other side. A nil proof notes nothing.
+func (p *proof) ended(s *stream) {
+	if p != nil && s != nil && s.received.Load() == 0 && !slices.Contains(p.streams, s) {
+		p.others++
+	}
+}

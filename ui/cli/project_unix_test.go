@@ -26,7 +26,7 @@ func TestAProjectFileThatOthersCouldHaveWrittenIsNotRead(t *testing.T) {
 		"for the owner and no-one": {0o700, 0o600, ""},
 	} {
 		dir := filepath.Join(t.TempDir(), "src")
-		tree(t, dir, map[string]string{".culvert.yaml": "tunnels: {}\n", "sub/": "", ".git/": ""})
+		lay(t, dir, map[string]string{".culvert.yaml": "tunnels: {}\n", "sub/": "", ".git/": ""})
 		if err := errors.Join(os.Chmod(filepath.Join(dir, ".culvert.yaml"), test.file), os.Chmod(dir, test.dir)); err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +74,7 @@ func TestAnotherUsersProjectFileIsNotRead(t *testing.T) {
 		"above theirs, our directory":       {[]string{"src/sub"}, "src/sub", ""},
 	} {
 		dir := t.TempDir()
-		tree(t, dir, map[string]string{"src/.culvert.yaml": "tunnels: {}\n", "src/sub/": "", ".git/": ""})
+		lay(t, dir, map[string]string{"src/.culvert.yaml": "tunnels: {}\n", "src/sub/": "", ".git/": ""})
 		for _, path := range test.theirs {
 			if err := os.Lchown(filepath.Join(dir, path), other, other); err != nil {
 				t.Fatal(err)

@@ -115,9 +115,14 @@ func (r *run) late() error {
 
 // settle posts how the run has come up, once nothing is waited for any more.
 func (r *run) settle() {
-	if len(r.pending) == 0 && r.unready() == nil {
-		r.Board.settled(r.whole(), time.Since(r.started))
+	if len(r.pending) > 0 || r.unready() != nil {
+		return
 	}
+	r.Board.settled(r.whole(), time.Since(r.started))
+	if r.Ready != nil {
+		r.Ready(r.Engine.Tunnels())
+	}
+	r.Ready = nil
 }
 
 // whole reports whether every forward has a tunnel that is ready, or was.

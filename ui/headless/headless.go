@@ -36,11 +36,11 @@ type Options struct {
 	Err      io.Writer      // what is being waited for
 	JSON     bool
 	Color    bool
-	Traffic  time.Duration // between traffic events; 0 is 10 s
-	Ready    func([]*tunnel.Tunnel)
-	Command  *Command // runs once everything is ready, and ends the run
-	GitHub   *GitHub  // nil outside of GitHub Actions
-	Board    *Board   // shows the run to others; nil when nobody looks
+	Traffic  time.Duration          // between traffic events; 0 is 10 s
+	Ready    func([]*tunnel.Tunnel) // called once nothing is waited for any more
+	Command  *Command               // runs once everything is ready, and ends the run
+	GitHub   *GitHub                // nil outside of GitHub Actions
+	Board    *Board                 // shows the run to others; nil when nobody looks
 }
 
 // Run opens the forwards and stays until ctx ends, every tunnel is lost, or the command ends. It returns nil when it was

@@ -76,9 +76,6 @@ func (r *run) result(ctx context.Context, p probed) error {
 	if r.settle(); !r.whole() {
 		return nil
 	}
-	if r.Ready != nil {
-		r.Ready(r.Engine.Tunnels())
-	}
 	if err := r.GitHub.Outputs(PlaceOutputs(r.Board.Set())); err != nil {
 		return err
 	}

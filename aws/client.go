@@ -32,6 +32,8 @@ type Options struct {
 	Mask func(secret string)
 	// Own are addresses that culvert itself will listen on: never used as a proxy, whatever HTTPS_PROXY says.
 	Own []netip.AddrPort
+
+	silence time.Duration // instead of the constant, for tests
 }
 
 // Client talks to one account and region. Its methods are safe for concurrent use.
@@ -40,6 +42,7 @@ type Client struct {
 	region, profile string
 	github          github
 	proxies         *proxies
+	bounds          bounds
 	config          sdk.Config
 	chain           *chain
 	credentials     *sdk.CredentialsCache
@@ -73,6 +76,8 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 		proxies: newProxies(o.Log, o.Own),
 		calls:   make(chan struct{}, maxCalls),
 	}
+	c.bounds = bounds{silence: o.silence, proxies: c.proxies}
+	ctx, _ = withOngoing(ctx)
 	if _, err := arn.Parse(o.RoleARN); err != nil && o.RoleARN != "" {
 		return nil, &RoleARNError{ARN: o.RoleARN}
 	}

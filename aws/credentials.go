@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/url"
 	"os/user"
 	"regexp"
 	"slices"
@@ -19,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/middleware"
 )
 
 // Keys are an access key that needs no looking up. The zero value is none.
@@ -77,6 +79,7 @@ func (c *Client) fixedConfig(o Options) sdk.Config {
 		Credentials: credentials.NewStaticCredentialsProvider(o.Keys.ID, o.Keys.Secret, o.Keys.Session),
 		HTTPClient:  c.httpClient(),
 		Retryer:     adaptiveRetryer(0),
+		APIOptions:  []func(*middleware.Stack) error{c.bounds.addTo},
 	}
 	if o.Endpoint != "" {
 		cfg.BaseEndpoint = &o.Endpoint
@@ -101,6 +104,7 @@ func (c *Client) loadConfig(ctx context.Context, o Options) (sdk.Config, error) 
 	options := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(c.httpClient()),
 		config.WithLogger(sdkLog(c.log)),
+		config.WithAPIOptions([]func(*middleware.Stack) error{c.bounds.addTo}),
 		config.WithEC2RoleCredentialOptions(func(r *ec2rolecreds.Options) { r.Client = metadata }),
 	}
 	if o.Profile != "" {
@@ -121,13 +125,21 @@ func (c *Client) loadConfig(ctx context.Context, o Options) (sdk.Config, error) 
 	return cfg, nil
 }
 
-// httpClient honours the proxy variables but never our own listeners, and gives up on an endpoint that does not answer.
+// httpClient honours the proxy variables but never our own listeners. How long a call may take is for bounds to say; the
+// limits here end what a call that was given up leaves behind.
 func (c *Client) httpClient() *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().
-		WithDialerOptions(func(d *net.Dialer) { d.Timeout = 10 * time.Second }).
+		WithDialerOptions(func(d *net.Dialer) { d.Timeout = silence + time.Second }).
 		WithTransportOptions(func(t *http.Transport) {
 			t.Proxy = c.Proxy
-			t.ResponseHeaderTimeout = 30 * time.Second
+			t.TLSHandshakeTimeout = silence + time.Second
+			t.MaxResponseHeaderBytes = maxHeader
+			t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
+				if answer.StatusCode == http.StatusOK {
+					return nil
+				}
+				return &proxyRefusal{Status: answer.StatusCode}
+			}
 		})
 }
 
@@ -203,7 +215,7 @@ func (c *Client) roleCredentials(cfg sdk.Config, o Options) sdk.CredentialsProvi
 	endpoint := func(s *sts.Options) { s.BaseEndpoint = override(s.BaseEndpoint, o.Endpoint) }
 	if c.github.canAskToken() {
 		cfg.Credentials = sdk.AnonymousCredentials{} // AssumeRoleWithWebIdentity is not signed
-		return &webIdentity{client: sts.NewFromConfig(cfg, endpoint), http: c.httpClient(), github: c.github, role: o.RoleARN, mask: o.Mask}
+		return &webIdentity{client: sts.NewFromConfig(cfg, endpoint), http: boundedClient{c.httpClient(), c.bounds}, github: c.github, role: o.RoleARN, mask: o.Mask}
 	}
 	cfg.Credentials = &caller{chain: c.chain, github: c.github, role: o.RoleARN}
 	return stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg, endpoint), o.RoleARN, func(r *stscreds.AssumeRoleOptions) {

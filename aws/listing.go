@@ -20,7 +20,7 @@ const (
 	clusterBatch  = 100 // DescribeClusters
 	taskBatch     = 100 // DescribeTasks
 	serviceBatch  = 10  // DescribeServices
-	maxPages      = 10_000
+	maxPages      = 1_000
 	maxEvents     = 3
 	maxRangePorts = 1024
 )

@@ -179,11 +179,25 @@ func (c *Client) explainConnection(err error, operation string) error {
 
 // Unreachable explains a websocket to Session Manager that could not be opened.
 func (c *Client) Unreachable(u *url.URL, err error) error {
+	if status := proxyStatus(err); status != 0 {
+		err = &proxyRefusal{Status: status}
+	}
 	explained := c.explainConnection(&url.Error{Op: "dial", URL: (&url.URL{Scheme: webURL(u).Scheme, Host: u.Host}).String(), Err: err}, "dial")
 	if e, ok := errors.AsType[*UnreachableError](explained); ok {
 		e.Stream = true
 	}
 	return explained
+}
+
+// proxyStatus is the status that a proxy refuses a websocket with, of which the dialer tells the text alone; 0 when the
+// error is another one.
+func proxyStatus(err error) int {
+	for _, status := range []int{http.StatusProxyAuthRequired, http.StatusForbidden} {
+		if err.Error() == http.StatusText(status) {
+			return status
+		}
+	}
+	return 0
 }
 
 // proxyFor names the proxy that a failed request went to.

@@ -43,14 +43,16 @@ func (a *app) list() *cobra.Command {
 }
 
 func (a *app) printList(ctx context.Context, what string, aim *aim) error {
-	acc, err := a.connect(ctx)
+	within, cancel := context.WithTimeout(ctx, a.shared.wait)
+	defer cancel()
+	acc, err := a.connect(within)
 	if err != nil {
-		return err
+		return a.late(ctx, err)
 	}
 	defer acc.close()
-	catalog, err := acc.client.Discover(ctx)
+	catalog, err := acc.client.Discover(within)
 	if err != nil {
-		return err
+		return a.late(ctx, err)
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

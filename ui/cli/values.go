@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"culvert/aws"
 	"culvert/ui/headless"
@@ -172,6 +173,31 @@ func (v *addrValue) Set(s string) error {
 		return fmt.Errorf("%q is not an IP address", s)
 	}
 	v.Addr = a.Unmap()
+	return nil
+}
+
+// durationValue is a duration; a bare number is seconds.
+type durationValue struct{ d *time.Duration }
+
+func (v durationValue) Type() string { return "duration" }
+
+func (v durationValue) String() string {
+	if v.d == nil || *v.d == 0 {
+		return "0"
+	}
+	return v.d.String()
+}
+
+func (v durationValue) Set(s string) error {
+	unit := ""
+	if _, err := strconv.ParseFloat(s, 64); err == nil {
+		unit = "s"
+	}
+	d, err := time.ParseDuration(s + unit)
+	if err != nil {
+		return fmt.Errorf("%q is no duration such as 90s, 2m, or 90 for seconds", s)
+	}
+	*v.d = d
 	return nil
 }
 

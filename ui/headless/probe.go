@@ -61,8 +61,20 @@ func (p prober) once(ctx context.Context) (proxy bool, err error) {
 	if p.probe.Kind == ProbeURL {
 		patience *= urlLegs
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	within, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	proxy, err = p.try(within)
+	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		remote := p.tunnel.Spec().Remote.String()
+		err = &ProbeError{
+			Problem: fmt.Sprintf("the probe of %s did not end within %s", remote, patience),
+			Advice:  "check that what listens on " + remote + " answers, or use --probe none",
+		}
+	}
+	return proxy, err
+}
+
+func (p prober) try(ctx context.Context) (proxy bool, err error) {
 	remote := p.tunnel.Spec().Remote
 	bySquidsPort := remote.Port == 3128
 	switch p.probe.Kind {

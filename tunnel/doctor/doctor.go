@@ -212,7 +212,7 @@ func (x *examination) look(ctx context.Context, c Check) Finding {
 		return Finding{Verdict: Skipped, Why: "stopped", Evidence: f.Evidence}
 	case checking.Err() != nil && say.Remedy(f.Err) == "":
 		return fail(&LateError{Check: c.ID, After: time.Since(started), Err: f.Err}, f.Evidence...)
-	case ctx.Err() != nil && f.Verdict == Skipped: // there is no time to look elsewhere for what it is
+	case ctx.Err() != nil && f.Verdict == Skipped && f.Err != nil: // there is no time to look elsewhere for what it is
 		f.Verdict, f.Why = Fail, ""
 	}
 	return f

@@ -194,11 +194,10 @@ func (v durationValue) Set(s string) error {
 		unit = "s"
 	}
 	d, err := time.ParseDuration(s + unit)
-	if err != nil {
-		return fmt.Errorf("%q is no duration such as 90s, 2m, or 90 for seconds", s)
+	if err == nil {
+		*v.d = d
 	}
-	*v.d = d
-	return nil
+	return err
 }
 
 // levelValue is the least level that is logged.

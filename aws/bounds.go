@@ -79,14 +79,20 @@ func withOngoing(ctx context.Context) (context.Context, *ongoing) {
 	return context.WithValue(ctx, ongoingKey{}, o), o
 }
 
-// note keeps what is known of the present try, here and in the calls that wait for this one.
-func (o *ongoing) note(now *Steps, last error) {
+// begun notes the try under way, here and in the calls that wait for this one; nil when it is over.
+func (o *ongoing) begun(now *Steps) {
 	for ; o != nil; o = o.outer {
 		o.mu.Lock()
 		o.now = now
-		if last != nil {
-			o.last = last
-		}
+		o.mu.Unlock()
+	}
+}
+
+// tried notes how a try ended.
+func (o *ongoing) tried(err error) {
+	for ; o != nil; o = o.outer {
+		o.mu.Lock()
+		o.now, o.last = nil, err
 		o.mu.Unlock()
 	}
 }
@@ -121,6 +127,19 @@ func (o *ongoing) until(within time.Duration) time.Time {
 	return o.deadline
 }
 
+// Watch returns a context that remembers what the calls and dials under it run into, and the one who tells: nil when
+// nothing is in the way.
+func (c *Client) Watch(ctx context.Context) (watched context.Context, obstacle func() error) {
+	watched, o := withOngoing(ctx)
+	return watched, func() error {
+		met := o.obstacle()
+		if met == nil {
+			return nil
+		}
+		return c.explain(context.WithoutCancel(ctx), met, place{})
+	}
+}
+
 // callMiddleware keeps, for a call that its caller's deadline ends, what it had run into.
 func callMiddleware(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
 	inner, o := withOngoing(ctx)
@@ -142,7 +161,7 @@ func (e *obstacleError) Unwrap() []error { return []error{e.err, e.over} }
 // triedMiddleware notes how a try ended, as the retryer will see it.
 func triedMiddleware(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
 	out, metadata, err := next.HandleFinalize(ctx, in)
-	ongoingOf(ctx).note(nil, err)
+	ongoingOf(ctx).tried(err)
 	return out, metadata, err
 }
 
@@ -207,9 +226,7 @@ func (b bounds) exchange(ctx context.Context, until time.Time, method string, u 
 	defer stop()
 	proxy, _ := b.proxies.forURL(u) // the error is the sender's as well
 	followed, steps := Follow(waiting, u, proxy)
-	o := ongoingOf(ctx)
-	o.note(steps, nil)
-	defer o.note(nil, nil)
+	defer steps.End()
 	failed := func(err error) error {
 		return &url.Error{Op: method, URL: (&url.URL{Scheme: u.Scheme, Host: u.Host}).String(), Err: err}
 	}

@@ -166,6 +166,9 @@ func (c *Client) explainConnection(err error, operation string) error {
 	if refusal, ok := errors.AsType[*proxyRefusal](err); ok {
 		e.Refused = refusal.Status
 	}
+	if stalled, ok := errors.AsType[*StallError](err); ok {
+		e.Stream = stalled.stream
+	}
 	e.AtProxy = atProxy(err)
 	_, e.Trust = errors.AsType[*tls.CertificateVerificationError](err)
 	if _, unknown := errors.AsType[x509.UnknownAuthorityError](err); unknown {

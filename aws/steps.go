@@ -28,6 +28,7 @@ type Steps struct {
 	proxy     *url.URL // nil without one
 	websocket bool     // their dialer asks a proxy for every connection, and has TLS behind GotConn
 	begun     time.Time
+	call      *ongoing // that it is a part of; may be nil
 
 	mu         sync.Mutex
 	at         step
@@ -35,10 +36,12 @@ type Steps struct {
 	handshakes int
 }
 
-// Follow returns a context whose HTTP request, or websocket dialer, tells Steps how far it has come. proxy may be nil.
+// Follow returns a context whose HTTP request, or websocket dialer, tells Steps how far it has come, until its End. proxy
+// may be nil.
 func Follow(ctx context.Context, target, proxy *url.URL) (context.Context, *Steps) {
-	s := &Steps{target: webURL(target), proxy: proxy, begun: time.Now()}
+	s := &Steps{target: webURL(target), proxy: proxy, begun: time.Now(), call: ongoingOf(ctx)}
 	s.websocket = s.target != target
+	s.call.begun(s)
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		DNSStart: func(httptrace.DNSStartInfo) { s.reach(stepName) },
 		ConnectStart: func(_, address string) {
@@ -64,6 +67,9 @@ func Follow(ctx context.Context, target, proxy *url.URL) (context.Context, *Step
 		},
 	}), s
 }
+
+// End says that the request is over.
+func (s *Steps) End() { s.call.begun(nil) }
 
 // connected says what comes when a connection is there.
 func (s *Steps) connected() {
@@ -105,7 +111,7 @@ func (s *Steps) address() string {
 func (s *Steps) Stalled() *StallError {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return &StallError{at: s.at, to: s.to, After: time.Since(s.begun)}
+	return &StallError{at: s.at, to: s.to, After: time.Since(s.begun), stream: s.websocket}
 }
 
 // stalled is the same in net/http's form.
@@ -114,8 +120,10 @@ func (s *Steps) stalled() error { return &url.Error{Op: "Wait", URL: s.address()
 // StallError is a request that gets no further.
 type StallError struct {
 	After time.Duration
-	at    step
-	to    string
+
+	at     step
+	to     string
+	stream bool // a session's websocket
 }
 
 func (e *StallError) Error() string {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"culvert/aws"
+	"culvert/internal/need"
 )
 
 // attack serves one connection after the other, and counts what it could write to them.
@@ -135,5 +137,37 @@ func lets(then func(net.Conn)) func(net.Conn) {
 		if _, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n"); err == nil {
 			then(conn)
 		}
+	}
+}
+
+// A session that is being opened can be asked what holds it up, before that has failed.
+func TestObstacleIsKnownWhileItLasts(t *testing.T) {
+	stream, _ := attack(t, quiet)
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".StartSession") {
+			_, _ = io.WriteString(w, `{"SessionId":"s-1","TokenValue":"t","StreamUrl":"ws://`+stream+`/"}`)
+			return
+		}
+		_, _ = io.WriteString(w, "{}")
+	}))
+	defer api.Close()
+	client, err := aws.Connect(t.Context(), aws.Options{Region: "eu-west-1", Endpoint: api.URL, Keys: aws.Keys{ID: "AKIDEXAMPLE", Secret: "example"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := New(Options{Client: client})
+	defer e.Close(t.Context()) //nolint:errcheck // what it has to say is not what this is about
+	tn, err := e.Open(Spec{Target: aws.Target{Cluster: "c", Service: "s", Task: "t", Container: "app", RuntimeID: "r"}, Remote: Endpoint{Port: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	need.Eventually(t, "the stream's silence is known", func() bool {
+		unreachable, ok := errors.AsType[*aws.UnreachableError](tn.Obstacle())
+		return ok && unreachable.Stream && strings.Contains(unreachable.Error(), "no answer came within")
+	})
+	started := time.Now()
+	if err := e.Close(t.Context()); err != nil || time.Since(started) > 5*time.Second {
+		t.Errorf("closing ends with %v after %s, want it not to wait for the stream", err, time.Since(started))
 	}
 }

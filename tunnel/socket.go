@@ -80,6 +80,7 @@ func dialSocket(ctx context.Context, client *aws.Client, session aws.Session, cl
 	within, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	followed, steps := aws.Follow(within, request.URL, proxy)
+	defer steps.End()
 	followed = httptrace.WithClientTrace(followed, &httptrace.ClientTrace{
 		TLSHandshakeStart: func() { s.raw.in.admit(handshakeLimit) },
 		TLSHandshakeDone:  func(tls.ConnectionState, error) { s.raw.in.admit(upgradeLimit) },

@@ -128,11 +128,12 @@ func (c *Client) loadConfig(ctx context.Context, o Options) (sdk.Config, error) 
 // httpClient honours the proxy variables but never our own listeners. How long a call may take is for bounds to say; the
 // limits here end what a call that was given up leaves behind.
 func (c *Client) httpClient() *awshttp.BuildableClient {
+	later := c.bounds.within() + c.bounds.within()/10
 	return awshttp.NewBuildableClient().
-		WithDialerOptions(func(d *net.Dialer) { d.Timeout = silence + time.Second }).
+		WithDialerOptions(func(d *net.Dialer) { d.Timeout = later }).
 		WithTransportOptions(func(t *http.Transport) {
 			t.Proxy = c.Proxy
-			t.TLSHandshakeTimeout = silence + time.Second
+			t.TLSHandshakeTimeout = later
 			t.MaxResponseHeaderBytes = maxHeader
 			t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
 				if answer.StatusCode == http.StatusOK {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -269,6 +270,20 @@ func TestEndlessPagesAreRefused(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A list's names are AWS's: no longer, and not millions of them.
+func TestListsOfNonsenseAreRefused(t *testing.T) {
+	for says, page := range map[string][]string{
+		"more than 100000 names": slices.Repeat([]string{"a"}, 200_000),
+		"more than 2048 bytes":   {strings.Repeat("a", 5000)},
+	} {
+		isolate(t)
+		f := newFake(t, map[string]answer{"ListClusters": func(map[string]any) any { return map[string]any{"clusterArns": page} }})
+		_, err := f.connect(t).Discover(t.Context())
+		_ = mustBe[*AnswerError](t, err)
+		mustSay(t, err, says)
 	}
 }
 

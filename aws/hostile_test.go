@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -403,6 +405,23 @@ func TestWhatCannotChangeIsNotTriedAgain(t *testing.T) {
 			}
 		})
 	}
+	t.Run("an unknown certificate", func(t *testing.T) {
+		server := httptest.NewUnstartedServer(http.NotFoundHandler())
+		server.Config.ErrorLog = log.New(io.Discard, "", 0)
+		var tries atomic.Int64
+		server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+			if s == http.StateNew {
+				tries.Add(1)
+			}
+		}
+		server.StartTLS()
+		defer server.Close()
+		_, err := attacked(t, server.URL, "", 0).Identity(t.Context())
+		mustSay(t, err, "certificate", "AWS_CA_BUNDLE")
+		if tries.Load() != 1 {
+			t.Errorf("tried %d times, want once", tries.Load())
+		}
+	})
 	t.Run("nobody at the proxy's port", func(t *testing.T) {
 		started := time.Now()
 		_, err := attacked(t, endpoint, "http://127.0.0.1:1", 0).Identity(t.Context())

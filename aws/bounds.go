@@ -105,7 +105,7 @@ func (o *ongoing) obstacle() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.now != nil {
-		return o.now.stalled()
+		return o.now.failure()
 	}
 	return o.last
 }
@@ -173,7 +173,7 @@ func (b bounds) tryMiddleware(ctx context.Context, in middleware.DeserializeInpu
 	}
 	o := ongoingOf(ctx)
 	until := o.until(b.within())
-	_, err = b.exchange(ctx, until, request.Method, request.URL, func(ctx context.Context) (*http.Response, error) {
+	_, err = b.exchange(ctx, until, request.Method, request.URL, func(ctx context.Context) (*http.Response, error) { //nolint:bodyclose // it is in memory
 		var err error
 		out, metadata, err = next.HandleDeserialize(ctx, in)
 		if answer, ok := out.RawResponse.(*smithyhttp.Response); ok {
@@ -237,11 +237,11 @@ func (b bounds) exchange(ctx context.Context, until time.Time, method string, u 
 	}
 	switch {
 	case err != nil && errors.Is(waiting.Err(), context.DeadlineExceeded):
-		return nil, steps.stalled()
+		return nil, steps.failure()
 	case err != nil:
 		return nil, err
-	case answer.StatusCode == http.StatusProxyAuthRequired:
-		return nil, failed(&proxyRefusal{Status: answer.StatusCode})
+	case proxy != nil && answer.StatusCode == http.StatusProxyAuthRequired:
+		return nil, failed(&proxyRefusalError{Status: answer.StatusCode})
 	case u.Scheme == "http" && answer.StatusCode == http.StatusBadRequest && saysHTTPS(answer):
 		return nil, failed(&schemeError{wants: "https"})
 	}
@@ -285,10 +285,10 @@ func (b bounds) read(answer *http.Response, steps *Steps) error {
 	return nil
 }
 
-// proxyRefusal is a proxy that does not let a request through.
-type proxyRefusal struct{ Status int }
+// proxyRefusalError is a proxy that does not let a request through.
+type proxyRefusalError struct{ Status int }
 
-func (e *proxyRefusal) Error() string {
+func (e *proxyRefusalError) Error() string {
 	return fmt.Sprintf("the proxy answers %d %s", e.Status, http.StatusText(e.Status))
 }
 
@@ -325,7 +325,7 @@ func settled(err error) bool {
 	if boundless || stalled || senseless || untrusted || otherScheme(err) != "" {
 		return true
 	}
-	if refusal, ok := errors.AsType[*proxyRefusal](err); ok {
+	if refusal, ok := errors.AsType[*proxyRefusalError](err); ok {
 		return refusal.Status < http.StatusInternalServerError
 	}
 	lookup, ok := errors.AsType[*net.DNSError](err)

@@ -139,7 +139,7 @@ func (c *Client) httpClient() *awshttp.BuildableClient {
 				if answer.StatusCode == http.StatusOK {
 					return nil
 				}
-				return &proxyRefusal{Status: answer.StatusCode}
+				return &proxyRefusalError{Status: answer.StatusCode}
 			}
 		})
 }

@@ -163,7 +163,7 @@ func (c *Client) explainConnection(err error, operation string) error {
 		return fmt.Errorf("%s: %w", operation, err)
 	}
 	e := &UnreachableError{Address: address, Proxy: c.proxyFor(err), Err: rootOf(err), Scheme: otherScheme(err)}
-	if refusal, ok := errors.AsType[*proxyRefusal](err); ok {
+	if refusal, ok := errors.AsType[*proxyRefusalError](err); ok {
 		e.Refused = refusal.Status
 	}
 	if stalled, ok := errors.AsType[*StallError](err); ok {
@@ -183,7 +183,7 @@ func (c *Client) explainConnection(err error, operation string) error {
 // Unreachable explains a websocket to Session Manager that could not be opened.
 func (c *Client) Unreachable(u *url.URL, err error) error {
 	if status := proxyStatus(err); status != 0 {
-		err = &proxyRefusal{Status: status}
+		err = &proxyRefusalError{Status: status}
 	}
 	explained := c.explainConnection(&url.Error{Op: "dial", URL: (&url.URL{Scheme: webURL(u).Scheme, Host: u.Host}).String(), Err: err}, "dial")
 	if e, ok := errors.AsType[*UnreachableError](explained); ok {

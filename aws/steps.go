@@ -114,8 +114,8 @@ func (s *Steps) Stalled() *StallError {
 	return &StallError{at: s.at, to: s.to, After: time.Since(s.begun), stream: s.websocket}
 }
 
-// stalled is the same in net/http's form.
-func (s *Steps) stalled() error { return &url.Error{Op: "Wait", URL: s.address(), Err: s.Stalled()} }
+// failure is the same in net/http's form.
+func (s *Steps) failure() error { return &url.Error{Op: "Wait", URL: s.address(), Err: s.Stalled()} }
 
 // StallError is a request that gets no further.
 type StallError struct {

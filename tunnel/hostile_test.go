@@ -34,7 +34,7 @@ func attack(t *testing.T, serve func(net.Conn)) (address string, written *atomic
 				return
 			}
 			serving.Go(func() {
-				defer conn.Close() //nolint:errcheck // the attack is over
+				defer conn.Close()
 				serve(&countedConn{conn, written})
 			})
 		}
@@ -157,7 +157,7 @@ func TestObstacleIsKnownWhileItLasts(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := New(Options{Client: client})
-	defer e.Close(t.Context()) //nolint:errcheck // what it has to say is not what this is about
+	defer e.Close(t.Context())
 	tn, err := e.Open(Spec{Target: aws.Target{Cluster: "c", Service: "s", Task: "t", Container: "app", RuntimeID: "r"}, Remote: Endpoint{Port: 1}})
 	if err != nil {
 		t.Fatal(err)

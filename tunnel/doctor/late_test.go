@@ -17,7 +17,7 @@ func TestDeadlineFailsWhatWasUnderWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer silent.Close() //nolint:errcheck // nothing was read
+	defer silent.Close()
 	c := newClinic(t, healthy())
 	c.connect(aws.Options{Region: "eu-west-1", Endpoint: "http://" + silent.Addr().String(), Keys: aws.Keys{ID: "AKIDEXAMPLE", Secret: "example"}})
 	ctx, cancel := context.WithTimeout(t.Context(), 400*time.Millisecond)

@@ -40,6 +40,9 @@ func (r *run) attend(ctx, probing context.Context, events <-chan tunnel.Event) e
 			return r.ended(code)
 		case <-late.C:
 			if t := r.unready(); t != nil {
+				if t.trouble == nil {
+					t.trouble = t.Obstacle()
+				}
 				return &UnreadyError{Forward: t.Spec().Remote.String(), Wait: r.Wait, Err: t.trouble}
 			}
 		case <-traffic.C:

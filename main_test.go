@@ -64,6 +64,8 @@ func stories(dir string) testscript.Params {
 			"gone":      gone,
 			"terminal":  terminal,
 			"typed":     typed,
+			"profile":   profiled,
+			"in":        inAccount,
 		},
 	}
 }
@@ -74,9 +76,11 @@ const patience = 30 * time.Second
 // story is what the commands of one script share.
 type story struct {
 	account *emulator.Emulator
-	spawned map[string]*spawned
-	masters map[string]*os.File // of terminals, by the program's name
-	callers int                 // with policies of their own
+
+	accounts map[string]*emulator.Emulator // by profile
+	spawned  map[string]*spawned
+	masters  map[string]*os.File // of terminals, by the program's name
+	callers  int                 // with policies of their own
 }
 
 type storyKey struct{}
@@ -137,7 +141,7 @@ func account(ts *testscript.TestScript, _ bool, args []string) {
 
 // fault changes the account while the story goes on.
 //
-//	fault deny ACTION | heal | expire | nothing-listens PORT | close-clients | short-keys | start-agent SERVICE
+//	fault deny ACTION | heal | expire | renew | nothing-listens PORT | close-clients | short-keys | start-agent SERVICE
 func fault(ts *testscript.TestScript, _ bool, args []string) {
 	e := storyOf(ts).account
 	switch args[0] {
@@ -150,6 +154,8 @@ func fault(ts *testscript.TestScript, _ bool, args []string) {
 	case "expire":
 		key, _ := e.Credentials()
 		e.ExpireCredentials(key)
+	case "renew":
+		renew(e)
 	case "nothing-listens":
 		port, err := strconv.ParseUint(args[1], 10, 16)
 		ts.Check(err)

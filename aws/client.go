@@ -143,8 +143,11 @@ func profileName(flag string) string {
 			return name
 		}
 	}
-	return "default"
+	return defaultProfile
 }
+
+// defaultProfile is what the SDK takes when none is named.
+const defaultProfile = "default"
 
 // Region is the region as resolved.
 func (c *Client) Region() string { return c.region }

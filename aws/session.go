@@ -130,11 +130,18 @@ func (c *Client) ResumeSession(ctx context.Context, id string) (Session, error) 
 
 // TerminateSession ends a session; one that is already over is no error.
 func (c *Client) TerminateSession(ctx context.Context, id string) error {
-	_, err := c.ssm.TerminateSession(ctx, &ssm.TerminateSessionInput{SessionId: &id})
+	_, err := c.EndSession(ctx, id)
+	return err
+}
+
+// EndSession is TerminateSession that tells a session which it has ended from one that this account does not know: of
+// its own sessions that one is over, of another account's it says nothing.
+func (c *Client) EndSession(ctx context.Context, id string) (known bool, err error) {
+	_, err = c.ssm.TerminateSession(ctx, &ssm.TerminateSessionInput{SessionId: &id})
 	if err == nil || isOver(err) {
-		return nil
+		return err == nil, nil
 	}
-	return fmt.Errorf("terminate session: %w", c.explain(ctx, err, place{Resource: c.arn("ssm", "session/"+id)}))
+	return false, fmt.Errorf("terminate session: %w", c.explain(ctx, err, place{Resource: c.arn("ssm", "session/"+id)}))
 }
 
 // isOver reports whether SSM answers that it does not know a session.

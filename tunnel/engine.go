@@ -25,7 +25,7 @@ const (
 
 // Options set an Engine up. The zero value of every field but Client works.
 type Options struct {
-	Client      *aws.Client
+	Client      *aws.Client // of tunnels whose Spec names no other
 	Log         *slog.Logger
 	Lanes       int      // sessions per tunnel; 0 adapts to the load
 	MessageSize int      // payload bytes per message up; 0 is 1024, as AWS's own client sends
@@ -45,8 +45,10 @@ type Engine struct {
 	scarcity scarcity
 
 	mu      sync.Mutex
+	last    ID
 	tunnels []*Tunnel
 	closed  bool
+	unended []*UnendedError
 }
 
 // New returns an engine without tunnels.
@@ -73,13 +75,55 @@ func (e *Engine) Open(s Spec) (*Tunnel, error) {
 		return nil, &LinkLocalError{Host: s.Remote.Host}
 	}
 	e.kernel.open() // while there are file descriptors
-	t, err := openTunnel(e, ID(len(e.tunnels)+1), s)
+	if s.Client == nil {
+		s.Client = e.options.Client
+	}
+	if s.ID == 0 {
+		e.last++
+		s.ID = e.last
+	}
+	id := s.ID
+	s.ID = 0 // who opens it anew by its Spec gets another number
+	t, err := openTunnel(e, id, s)
 	if err != nil {
 		return nil, err
 	}
 	e.tunnels = append(e.tunnels, t)
+	e.own()
 	t.start()
 	return t, nil
+}
+
+// Reserve returns the number of a tunnel that is to be opened later, or never: that of its Spec.
+func (e *Engine) Reserve() ID {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.last++
+	return e.last
+}
+
+// own tells every client where every tunnel listens: none of them may take one for its proxy.
+func (e *Engine) own() {
+	for _, t := range e.tunnels {
+		for _, other := range e.tunnels {
+			for _, a := range other.local.addresses() {
+				t.spec.Client.Own(a)
+			}
+		}
+	}
+}
+
+// Unended are the sessions so far that could not be terminated: by the API, nor by the word of their agent.
+func (e *Engine) Unended() []*UnendedError {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.unended)
+}
+
+func (e *Engine) leave(u *UnendedError) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.unended = append(e.unended, u)
 }
 
 // Tunnels returns the tunnels in the order they were opened, ended ones included.

@@ -7,138 +7,82 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
 	"culvert/aws"
 	"culvert/internal/flock"
-	"culvert/internal/say"
 )
 
 const (
 	journalSuffix = ".json"
-	// journalKeeps a record of sessions in regions that nobody comes back to: no idle timeout is longer.
-	journalKeeps = 24 * time.Hour
-	maxJournal   = 1 << 20
+	// learnWithin bounds the question whose account a session is in.
+	learnWithin = 10 * time.Second
 )
-
-// Left is a session that a process did not live to terminate.
-type Left struct {
-	Session string    `json:"session"`
-	Target  string    `json:"target"`
-	Region  string    `json:"region"`
-	Process int       `json:"process"`
-	Started time.Time `json:"started"`
-}
 
 // Journal notes the open sessions of this process in a file of its own (0600), so that what a killed process left
 // behind is known to the next one. It holds ids, never tokens. A nil *Journal notes nothing. Safe for concurrent use.
 type Journal struct {
-	region string
-	path   string
-	log    *slog.Logger
+	path string
+	log  *slog.Logger
 
-	mu   sync.Mutex
-	file *os.File // its lock says that this process lives
-	open map[string]Left
+	ctx      context.Context //nolint:containedctx // the life of the journal; ended by Close
+	cancel   context.CancelFunc
+	learning sync.WaitGroup
+
+	mu     sync.Mutex
+	file   *os.File // its lock says that this process lives
+	open   map[string]noted
+	asking map[*aws.Client]bool // for their accounts
 }
 
-// OpenJournal starts a journal in dir and returns the sessions that dead processes have left in region. Their records
-// are taken: whoever gets them terminates the sessions, or says why not.
-func OpenJournal(dir, region string, log *slog.Logger) (*Journal, []Left, error) {
+// noted is an open session and whose it is. The client may learn its account later than the session is noted.
+type noted struct {
+	Left
+
+	client *aws.Client
+}
+
+// OpenJournal starts a journal in dir.
+func OpenJournal(dir string, log *slog.Logger) (*Journal, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, nil, fmt.Errorf("journal of sessions: %w", err)
+		return nil, fmt.Errorf("journal of sessions: %w", err)
 	}
-	left, err := takeLeft(dir, region, log)
-	if err != nil {
-		return nil, nil, err
-	}
-	file, err := os.CreateTemp(dir, "*"+journalSuffix)
-	if err != nil {
-		return nil, left, fmt.Errorf("journal of sessions: %w", err)
-	}
-	j := &Journal{region: region, path: file.Name(), log: log, file: file, open: make(map[string]Left)}
-	if locked, err := flock.Try(file); !locked {
-		return nil, left, errors.Join(fmt.Errorf("journal of sessions: %s cannot be locked", j.path), err, j.Close())
-	}
-	return j, left, nil
-}
-
-// takeLeft reads the files of processes that are dead. Sessions of other regions stay for a start there.
-func takeLeft(dir, region string, log *slog.Logger) ([]Left, error) {
-	paths, err := filepath.Glob(filepath.Join(dir, "*"+journalSuffix))
+	file, err := flock.Create(dir, "*"+journalSuffix)
 	if err != nil {
 		return nil, fmt.Errorf("journal of sessions: %w", err)
 	}
-	var left []Left
-	for _, path := range paths {
-		taken, err := takeFile(path, region)
-		if err != nil {
-			log.Warn("a journal of sessions cannot be read", "file", path, "error", err)
-		}
-		left = append(left, taken...)
-	}
-	return left, nil
+	j := &Journal{path: file.Name(), log: log, file: file, open: make(map[string]noted), asking: make(map[*aws.Client]bool)}
+	j.ctx, j.cancel = context.WithCancel(context.Background())
+	return j, nil
 }
 
-func takeFile(path, region string) (taken []Left, err error) {
-	file, err := os.OpenFile(filepath.Clean(path), os.O_RDWR, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	if locked, err := flock.Try(file); !locked {
-		return nil, err // without one its process lives
-	}
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	var all, others []Left
-	if info.Size() > maxJournal {
-		return nil, errors.Join(fmt.Errorf("%d bytes are too many", info.Size()), os.Remove(path))
-	}
-	if info.Size() > 0 {
-		if err := json.NewDecoder(file).Decode(&all); err != nil {
-			return nil, errors.Join(err, os.Remove(path)) // cut off in the middle of a write
-		}
-	}
-	for _, l := range all {
-		switch {
-		case time.Since(l.Started) > journalKeeps: // long over
-		case l.Region == region:
-			taken = append(taken, l)
-		default:
-			others = append(others, l)
-		}
-	}
-	if len(others) > 0 {
-		return taken, writeJournal(file, others)
-	}
-	return taken, os.Remove(path)
-}
-
-func writeJournal(file *os.File, all []Left) error {
-	content, err := json.Marshal(all)
-	if err != nil {
-		return err
-	}
-	if err := file.Truncate(0); err != nil {
-		return err
-	}
-	_, err = file.WriteAt(append(content, '\n'), 0)
-	return err
-}
-
-func (j *Journal) add(session string, target aws.Target) {
+// add notes a session at once. Its account follows where it is still to be asked for: nothing waits for that.
+func (j *Journal) add(session string, target aws.Target, client *aws.Client) {
 	if j == nil {
 		return
 	}
 	j.change(func() {
-		j.open[session] = Left{Session: session, Target: target.String(), Region: j.region, Process: os.Getpid(), Started: time.Now()}
+		j.open[session] = noted{client: client, Left: Left{
+			Session: session, Target: target.String(), Region: client.Region(), Endpoint: client.ServedAt(),
+			Process: os.Getpid(), Started: time.Now(),
+		}}
+		if client.KnownAccount() == "" && !j.asking[client] && j.file != nil {
+			j.asking[client] = true
+			j.learning.Go(func() { j.learn(client) })
+		}
 	})
+}
+
+// learn asks for the account of a client and completes its notes.
+func (j *Journal) learn(client *aws.Client) {
+	ctx, cancel := context.WithTimeout(j.ctx, learnWithin)
+	defer cancel()
+	_, err := client.Account(ctx)
+	if err != nil && j.ctx.Err() == nil {
+		j.log.Warn("the account of a session could not be noted", "error", err)
+	}
+	j.change(func() { delete(j.asking, client) })
 }
 
 func (j *Journal) remove(session string) {
@@ -146,6 +90,19 @@ func (j *Journal) remove(session string) {
 		return
 	}
 	j.change(func() { delete(j.open, session) })
+}
+
+// tried notes that a session could not be terminated.
+func (j *Journal) tried(session string) {
+	if j == nil {
+		return
+	}
+	j.change(func() {
+		if n, noted := j.open[session]; noted {
+			n.Tried = true
+			j.open[session] = n
+		}
+	})
 }
 
 func (j *Journal) change(do func()) {
@@ -156,12 +113,27 @@ func (j *Journal) change(do func()) {
 		return
 	}
 	all := make([]Left, 0, len(j.open))
-	for _, l := range j.open {
-		all = append(all, l)
+	for _, n := range j.open {
+		n.Account = n.client.KnownAccount()
+		all = append(all, n.Left)
 	}
 	if err := writeJournal(j.file, all); err != nil {
 		j.log.Warn("a session could not be noted", "file", j.path, "error", err)
 	}
+}
+
+// writeJournal replaces what a file holds. Killed in between it leaves the new list with a rest behind it, which no reader
+// looks at.
+func writeJournal(file *os.File, all []Left) error {
+	content, err := json.Marshal(all)
+	if err != nil {
+		return err
+	}
+	content = append(content, '\n')
+	if _, err := file.WriteAt(content, 0); err != nil {
+		return err
+	}
+	return file.Truncate(int64(len(content)))
 }
 
 // Close removes the file, unless sessions are still open: those the next start finds.
@@ -169,31 +141,18 @@ func (j *Journal) Close() error {
 	if j == nil {
 		return nil
 	}
+	j.cancel()
+	j.learning.Wait()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.file == nil {
 		return nil
 	}
-	err := j.file.Close()
-	j.file = nil
+	var err error
 	if len(j.open) == 0 {
-		err = errors.Join(err, os.Remove(j.path))
+		err = os.Remove(j.path) // while it is locked, so that it is ours
 	}
+	err = errors.Join(err, j.file.Close())
+	j.file = nil
 	return err
-}
-
-// Terminate ends what was left. The error says what could not be ended, one line per session.
-func Terminate(ctx context.Context, client *aws.Client, left []Left) error {
-	var failed []error
-	for _, l := range left {
-		if err := client.TerminateSession(ctx, l.Session); err != nil {
-			failed = append(failed, fmt.Errorf("session %s: %w", l.Session, err))
-		}
-	}
-	return errors.Join(failed...)
-}
-
-// String says it in a line.
-func (l Left) String() string {
-	return strings.TrimSpace(fmt.Sprintf("session %s to %s, opened by process %d at %s", say.Brief(l.Session), say.Brief(l.Target), l.Process, l.Started.Format(time.DateTime)))
 }

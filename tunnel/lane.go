@@ -77,6 +77,7 @@ type laneOptions struct {
 	messageSize, uploadRate int
 	keepAlive               time.Duration
 	journal                 *Journal
+	leave                   func(*UnendedError) // takes the session when it could not be terminated
 }
 
 func newLane(client *aws.Client, log *slog.Logger, remote Endpoint, o laneOptions) *lane {
@@ -118,7 +119,7 @@ func (l *lane) run(ctx context.Context) error {
 		return err
 	}
 	l.session = session
-	l.options.journal.add(session.ID, l.target)
+	l.options.journal.add(session.ID, l.target, l.client) //nolint:contextcheck // the journal outlives the lane
 	l.log = l.log.With("session", session.ID)
 	l.log.Info("session started", "target", l.target.String(), "document", document.Name)
 
@@ -191,6 +192,8 @@ func (l *lane) terminate(ctx context.Context, why error) {
 	if err := l.client.TerminateSession(ctx, l.session.ID); err != nil {
 		l.log.Warn("session not terminated by the API", "error", err, "agent_told", l.told.Load())
 		if !l.told.Load() {
+			l.options.leave(unended(l.client, l.session.ID, err))
+			l.options.journal.tried(l.session.ID)
 			return // it stays in the journal
 		}
 	}

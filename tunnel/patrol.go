@@ -55,7 +55,7 @@ func (r *runner) patrol(l *lane) {
 	go func() {
 		ctx, cancel := context.WithTimeout(r.ctx, 10*time.Second)
 		defer cancel()
-		err := r.engine.options.Client.Check(ctx, l.target)
+		err := r.spec.Client.Check(ctx, l.target)
 		if gone, ok := errors.AsType[*aws.TaskGoneError](err); ok {
 			r.log.Info("task is going away, opening a session to another one", "task", l.target.Task, "error", err)
 			l.draining.Store(true)

@@ -119,8 +119,8 @@ func (r *runner) fill() {
 		return
 	}
 	o := r.engine.options
-	l := newLane(o.Client, r.log, r.spec.Remote, laneOptions{
-		messageSize: o.MessageSize, uploadRate: o.UploadRate, keepAlive: r.spec.KeepAlive, journal: o.Journal,
+	l := newLane(r.spec.Client, r.log, r.spec.Remote, laneOptions{
+		messageSize: o.MessageSize, uploadRate: o.UploadRate, keepAlive: r.spec.KeepAlive, journal: o.Journal, leave: r.engine.leave,
 	})
 	var ctx context.Context
 	ctx, l.quit = context.WithCancelCause(r.ctx)
@@ -156,9 +156,9 @@ func (r *runner) choose(ctx context.Context, fresh bool) (aws.Target, error) {
 	if fresh && target.RuntimeID != "" {
 		return target, nil
 	}
-	look := r.engine.options.Client.Successor
+	look := r.spec.Client.Successor
 	if r.spec.Pinned {
-		look = r.engine.options.Client.Again
+		look = r.spec.Client.Again
 	}
 	next, err := look(ctx, target)
 	switch {

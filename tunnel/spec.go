@@ -12,6 +12,10 @@ import (
 type Spec struct {
 	// Target is a container, or with an empty Task any ready task of its service.
 	Target aws.Target
+	// ID is what Engine.Reserve has returned; 0 is the next one.
+	ID ID
+	// Client is of the account that Target is in; nil is the engine's.
+	Client *aws.Client
 	// Pinned keeps every session on Target's own task, and the tunnel fails when that is gone: for a task that somebody named,
 	// whose answers are wanted and no other's. Else a service is followed from task to task.
 	Pinned bool

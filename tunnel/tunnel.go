@@ -53,9 +53,6 @@ func openTunnel(e *Engine, id ID, s Spec) (*Tunnel, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, a := range local.addresses() {
-		e.options.Client.Own(a)
-	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	return &Tunnel{
 		id: id, spec: s, engine: e, local: local,

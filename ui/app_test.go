@@ -133,7 +133,7 @@ func TestAnotherProfileKeepsTheTunnels(t *testing.T) {
 	var asked []string
 	a := newTestApp(t, Options{
 		Profiles: func() []string { return []string{"dev", "prod", "staging"} },
-		Connect: func(_ context.Context, profile, region string) (*aws.Client, error) {
+		Connect: func(_ context.Context, profile, region, _ string) (*aws.Client, error) {
 			asked = append(asked, profile+"/"+region)
 			return nil, &aws.NoRegionError{Profile: profile}
 		},
@@ -285,7 +285,7 @@ func TestTheEndLeavesNothingBehind(t *testing.T) {
 	var out bytes.Buffer
 	in, keys := io.Pipe()
 	ctx, cancel := context.WithCancelCause(t.Context())
-	connect := func(ctx context.Context, _, _ string) (*aws.Client, error) {
+	connect := func(ctx context.Context, _, _, _ string) (*aws.Client, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
@@ -318,7 +318,7 @@ func TestAPanicIsReportedAfterTheScreenIsGone(t *testing.T) {
 	var out bytes.Buffer
 	in, keys := io.Pipe()
 	defer keys.Close()
-	err := runOn(t.Context(), Options{Connect: func(context.Context, string, string) (*aws.Client, error) { panic("something is wrong") }}, in, &out)
+	err := runOn(t.Context(), Options{Connect: func(context.Context, string, string, string) (*aws.Client, error) { panic("something is wrong") }}, in, &out)
 	broken, ok := errors.AsType[*PanicError](err)
 	if !ok || say.Remedy(err) == "" || !strings.Contains(err.Error(), "something is wrong") || !strings.Contains(string(broken.Stack), "app_test.go") {
 		t.Errorf("got %v, want a *PanicError with a remedy and the place", err)

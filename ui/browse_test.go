@@ -224,7 +224,7 @@ func TestAnExpiredLoginSaysWhatToRunAndRecovers(t *testing.T) {
 	signedIn := false
 	a := newTestApp(t, Options{
 		Now: func() time.Time { return now },
-		Connect: func(_ context.Context, _, _ string) (*aws.Client, error) {
+		Connect: func(_ context.Context, _, _, _ string) (*aws.Client, error) {
 			if !signedIn {
 				return nil, expired
 			}

@@ -61,7 +61,7 @@ func (a *app) consult(p *place, q aws.Query, remote tunnel.Endpoint) tea.Cmd {
 			if client != nil {
 				return client, nil
 			}
-			return a.o.Connect(ctx, p.profile, p.region)
+			return a.o.Connect(ctx, p.profile, p.region, p.role)
 		},
 	}
 	if remote.Host == "" {
@@ -389,7 +389,10 @@ func (e entry) likelyPort() uint16 {
 func (p *tunnelsPane) consult(r *row) tea.Cmd {
 	to := r.Spec.Target
 	at := r.place
-	if at == nil || at.client == nil {
+	switch {
+	case r.holder != nil:
+		at = p.app.placeOf(SavedTunnel{Profile: r.holder.profile, Region: r.holder.region})
+	case at == nil || at.client == nil:
 		at = p.app.here
 	}
 	q := aws.Query{Cluster: to.Cluster, Service: to.Service, Container: to.Container}

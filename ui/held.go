@@ -29,6 +29,8 @@ type holder struct {
 	name    string
 	pid     int
 	tunnels int
+
+	profile, region string // that the tunnel's entry names
 }
 
 // heldError is what a holder says is wrong with a tunnel of its.
@@ -68,7 +70,7 @@ func (p *tunnelsPane) hold(sets []control.Set) {
 			continue
 		}
 		for _, t := range s.Tunnels {
-			of := holder{name: s.Name, pid: s.PID, tunnels: len(s.Tunnels)}
+			of := holder{name: s.Name, pid: s.PID, tunnels: len(s.Tunnels), profile: t.Profile, region: t.Region}
 			i := slices.IndexFunc(before, func(r *row) bool { return r.holder != nil && r.holder.pid == of.pid && r.ID == tunnel.ID(t.ID) })
 			if i < 0 {
 				r := &row{reading: heldReading(s, t), place: p.app.here, holder: &of}
@@ -167,13 +169,16 @@ func (p *tunnelsPane) stopHeld(r *row) tea.Cmd {
 		return func() tea.Msg {
 			ctx, cancel := context.WithTimeout(running, endsWithin)
 			defer cancel()
-			_, err := p.app.o.Up.Down(ctx, name)
+			last, err := p.app.o.Up.Down(ctx, name)
 			return then(func() tea.Cmd {
 				if err != nil && !errors.Is(err, context.Canceled) {
 					p.app.fail(err)
 					return nil
 				}
 				p.app.say("stopped culvert up " + name)
+				for _, u := range last.Left {
+					p.app.fail(&heldError{text: u.Error, cure: u.Remedy})
+				}
 				p.askNext = time.Time{} // at once
 				return nil
 			})

@@ -17,6 +17,7 @@ import (
 type place struct {
 	app             *app
 	profile, region string // as asked for; empty is what the environment says
+	role            string // that a saved tunnel assumes; empty is what the environment says
 
 	client   *aws.Client // nil until connected
 	engine   *tunnel.Engine
@@ -34,18 +35,37 @@ type place struct {
 
 // goTo shows a place: one that was looked at before as it was left, else a new one.
 func (a *app) goTo(profile, region string) tea.Cmd {
+	a.here = a.place(profile, region, "")
+	a.browse.arrive()
+	return a.here.look()
+}
+
+// place is the one of those names, a new one if need be.
+func (a *app) place(profile, region, role string) *place {
 	for _, p := range a.places {
-		if p.profile == profile && p.region == region {
-			a.here = p
-			a.browse.arrive()
-			return p.look()
+		if p.profile == profile && p.region == region && p.role == role {
+			return p
 		}
 	}
-	p := &place{app: a, profile: profile, region: region}
+	p := &place{app: a, profile: profile, region: region, role: role}
 	a.places = append(a.places, p)
-	a.here = p
-	a.browse.arrive()
-	return p.look()
+	return p
+}
+
+// placeOf is where a saved tunnel is: in the account that the user looks at, unless it names another. That one is not
+// looked at because of it.
+func (a *app) placeOf(s SavedTunnel) *place {
+	profile, region, role := a.here.profile, a.here.region, a.here.role
+	if s.Profile != "" && s.Profile != a.here.profileName() {
+		profile, region, role = s.Profile, "", ""
+	}
+	if s.Region != "" && (profile != a.here.profile || s.Region != a.here.regionName()) {
+		region = s.Region
+	}
+	if s.Role != "" {
+		role = s.Role
+	}
+	return a.place(profile, region, role)
 }
 
 // busy reports whether something is under way that the screen waits for.
@@ -71,7 +91,7 @@ func (p *place) look() tea.Cmd {
 	a, client := p.app, p.client
 	return func() tea.Msg {
 		if client == nil {
-			connected, err := a.o.Connect(a.ctx, p.profile, p.region)
+			connected, err := a.o.Connect(a.ctx, p.profile, p.region, p.role)
 			if err != nil {
 				return then(func() tea.Cmd { return p.looked(nil, err) })
 			}
@@ -84,9 +104,35 @@ func (p *place) look() tea.Cmd {
 
 // connected begins with an account that has been opened.
 func (p *place) connected(client *aws.Client) tea.Cmd {
+	joined := p.join(client)
+	return tea.Batch(joined, p.look(), p.app.begin(p))
+}
+
+// join makes an account that has been opened one for tunnels.
+func (p *place) join(client *aws.Client) tea.Cmd {
 	p.client, p.engine = client, p.app.o.Engine(client)
 	p.looking, p.trouble = false, nil
-	return tea.Batch(p.app.tunnels.follow(p), p.look(), p.introduce(), p.app.begin(p))
+	return tea.Batch(p.app.tunnels.follow(p), p.introduce())
+}
+
+// reach opens an account that is only needed for its tunnels, and then goes on there, with what went wrong if it cannot.
+func (p *place) reach(goOn func(error) tea.Cmd) tea.Cmd {
+	if p.client != nil {
+		return goOn(nil)
+	}
+	p.looking = true
+	a := p.app
+	return func() tea.Msg {
+		client, err := a.o.Connect(a.ctx, p.profile, p.region, p.role)
+		return then(func() tea.Cmd {
+			if err != nil {
+				p.looking = false
+				return goOn(err)
+			}
+			joined := p.join(client)
+			return tea.Batch(joined, goOn(nil))
+		})
+	}
 }
 
 // looked ends a look.

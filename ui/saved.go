@@ -26,6 +26,19 @@ type SavedTunnel struct {
 	Forward tunnel.Forward
 	Probe   string // as --probe takes it; empty chooses by the port
 	Project string // the project file that it comes from; empty for the user's own
+
+	Profile, Region, Role string // of its account; empty is what the user looks at
+}
+
+// account is what the tunnel says of its account.
+func (s SavedTunnel) account() string {
+	var parts []string
+	for _, part := range [][2]string{{"profile ", s.Profile}, {"region ", s.Region}, {"role ", s.Role}} {
+		if part[1] != "" {
+			parts = append(parts, part[0]+say.Line(part[1]))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // SavedGroup names saved tunnels.
@@ -47,7 +60,7 @@ func (s *Saved) named(name string) (SavedTunnel, bool) {
 func (s SavedTunnel) runs(r *row) bool {
 	spec, local := r.Spec, s.Forward.Local
 	switch {
-	case r.State.Final(), s.elsewhere(r.place),
+	case r.State.Final(), s.elsewhere(r.place), !s.in(r),
 		spec.Target.Cluster != s.Target.Cluster || spec.Target.Service != s.Target.Service,
 		s.Target.Task != "" && spec.Target.Task != s.Target.Task,
 		s.Target.Container != "" && spec.Target.Container != s.Target.Container,
@@ -58,6 +71,15 @@ func (s SavedTunnel) runs(r *row) bool {
 		return false
 	}
 	return true
+}
+
+// in reports whether an open tunnel is in the account that the saved one names; one that names none may be anywhere.
+func (s SavedTunnel) in(r *row) bool {
+	if s.Profile == "" && s.Region == "" {
+		return true
+	}
+	profile, region := r.account()
+	return (s.Profile == "" || s.Profile == profile) && (s.Region == "" || s.Region == region)
 }
 
 // elsewhere reports whether the target was written as an ARN of another account or region than a place that is known.

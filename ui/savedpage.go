@@ -97,10 +97,14 @@ func (l savedLine) towards() string {
 		return say.Line(strings.Join(l.group.Tunnels, ", "))
 	}
 	target := l.tunnels[0].Target
+	text := target.String()
 	if target.Home != (aws.Home{}) {
-		return say.Line(target.String() + " in " + target.Home.String())
+		text += " in " + target.Home.String()
 	}
-	return say.Line(target.String())
+	if in := l.tunnels[0].account(); in != "" {
+		text += " (" + in + ")"
+	}
+	return say.Line(text)
 }
 
 func (l savedLine) forward() string {
@@ -258,38 +262,62 @@ func (p *savedPage) start(l savedLine) tea.Cmd {
 }
 
 func (p *savedPage) startNow(idle []SavedTunnel) tea.Cmd {
-	a, at := p.app, p.app.here
-	if at.client == nil {
-		a.say("not signed in yet: nothing can be started")
-		return nil
-	}
 	var cmds []tea.Cmd
+	var places []*place
+	in := map[*place][]SavedTunnel{}
 	for _, s := range idle {
-		if s.Project != "" && !slices.Contains(a.told, s.Project) {
-			a.told = append(a.told, s.Project)
-			a.say("using the project file " + s.Project)
+		at := p.app.placeOf(s)
+		if at.client == nil && (at == p.app.here || at.looking) {
+			p.app.say("not signed in yet: nothing can be started")
+			continue
+		}
+		if len(in[at]) == 0 {
+			places = append(places, at)
+		}
+		in[at] = append(in[at], s)
+		if s.Project != "" && !slices.Contains(p.app.told, s.Project) {
+			p.app.told = append(p.app.told, s.Project)
+			p.app.say("using the project file " + s.Project)
 		}
 		p.tries[s.Name] = try{looking: true}
-		cmds = append(cmds, func() tea.Msg {
-			target, err := at.client.Lookup(a.ctx, s.query())
-			return then(func() tea.Cmd {
-				p.tries[s.Name] = try{err: err}
-				switch {
-				case err != nil && a.page() == screen(p):
-					return nil // the page tells it
-				case err != nil:
-					a.fail(err)
-					return nil
-				}
-				spec := s.Forward.Spec(target)
-				spec.Pinned = s.Target.Task != ""
-				spec.KeepAlive = a.o.KeepAlive
-				return a.open(at, spec, s.Probe)
-			})
-		})
+	}
+	for _, at := range places {
+		cmds = append(cmds, at.reach(func(err error) tea.Cmd {
+			var each []tea.Cmd
+			for _, s := range in[at] {
+				each = append(each, p.startIn(at, s, err))
+			}
+			return tea.Batch(each...)
+		}))
 	}
 	p.tick()
 	return tea.Batch(cmds...)
+}
+
+// startIn opens a tunnel in a place; unreached is why that could not be opened.
+func (p *savedPage) startIn(at *place, s SavedTunnel, unreached error) tea.Cmd {
+	a := p.app
+	return func() tea.Msg {
+		var target aws.Target
+		err := unreached
+		if err == nil {
+			target, err = at.client.Lookup(a.ctx, s.query())
+		}
+		return then(func() tea.Cmd {
+			p.tries[s.Name] = try{err: err}
+			switch {
+			case err != nil && a.page() == screen(p):
+				return nil // the page tells it
+			case err != nil:
+				a.fail(err)
+				return nil
+			}
+			spec := s.Forward.Spec(target)
+			spec.Pinned = s.Target.Task != ""
+			spec.KeepAlive = a.o.KeepAlive
+			return a.open(at, spec, s.Probe)
+		})
+	}
 }
 
 // stop ends what of a line runs.

@@ -236,10 +236,30 @@ func (r *row) facts(a *app) []fact {
 		facts = append(facts, fact{"round trip " + trip, "TRIP"})
 	}
 	facts = append(facts, fact{countText(r.Stats.Resent) + " resent", "RESENT"}, fact{retries(r.Stats.Retries), "RETRIES"})
+	if in := r.elsewhere(a); in != "" {
+		facts = append(facts, fact{in, ""})
+	}
 	if by := r.heldBy(); by != "" {
 		facts = append(facts, fact{"held by culvert " + by, "HELD BY"})
 	}
 	return facts
+}
+
+// account is the profile and region of a tunnel; of one that another process holds only what its entry names.
+func (r *row) account() (profile, region string) {
+	if r.holder != nil {
+		return r.holder.profile, r.holder.region
+	}
+	return r.place.profileName(), r.place.regionName()
+}
+
+// elsewhere names the account of a tunnel that is in another one than the user looks at.
+func (r *row) elsewhere(a *app) string {
+	profile, region := r.account()
+	if r.holder == nil && r.place == a.here {
+		return ""
+	}
+	return SavedTunnel{Profile: profile, Region: region}.account()
 }
 
 func retries(n uint64) string {

@@ -19,8 +19,8 @@ import (
 
 // Options say what the interface works on. Connect and Engine are needed; the rest has zero values that work.
 type Options struct {
-	// Connect opens an account; empty names are what flags, environment and files say.
-	Connect func(ctx context.Context, profile, region string) (*aws.Client, error)
+	// Connect opens an account; empty names are what flags, environment and files say. A role is its ARN.
+	Connect func(ctx context.Context, profile, region, role string) (*aws.Client, error)
 	// Engine makes the engine for an account. The interface closes it.
 	Engine func(*aws.Client) *tunnel.Engine
 	// Prove tells whether a tunnel that is open reaches its far end; probe is what --probe takes, empty chooses by the

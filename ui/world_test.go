@@ -8,7 +8,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,7 +45,7 @@ func newWorld(t *testing.T, o Options) (*loop, *emulator.Emulator) {
 		o.Log = &LogRing{}
 	}
 	log := slog.New(o.Log.Handler())
-	o.Connect = func(ctx context.Context, _, _ string) (*aws.Client, error) {
+	o.Connect = func(ctx context.Context, _, _, _ string) (*aws.Client, error) {
 		return aws.Connect(ctx, aws.Options{Region: "eu-west-1", Endpoint: account.URL(), Keys: aws.Keys{ID: key, Secret: secret}, Log: log})
 	}
 	o.Engine = func(c *aws.Client) *tunnel.Engine { return tunnel.New(tunnel.Options{Client: c, Log: log}) }
@@ -151,4 +153,51 @@ func freeLocal(t *testing.T) uint16 {
 	}
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).AddrPort().Port()
+}
+
+func TestASavedTunnelIsOpenedInTheAccountThatItNames(t *testing.T) {
+	web := aws.Target{Cluster: "c", Service: "web"}
+	l, _ := newWorld(t, Options{Profile: "dev", Saved: Saved{
+		Tunnels: []SavedTunnel{
+			{Name: "here", Target: web, Forward: forward("7000")},
+			{Name: "there", Target: web, Forward: forward("7000"), Profile: "staging", Region: "eu-west-1"},
+			{Name: "too", Target: web, Forward: forward("7000"), Profile: "staging", Region: "eu-west-1"},
+			{Name: "over", Target: web, Forward: forward("7000"), Profile: "prod"},
+		},
+		Groups: []SavedGroup{{Name: "all", Tunnels: []string{"here", "there", "too", "over"}}},
+	}})
+	a := l.a
+	var mu sync.Mutex
+	var asked []string
+	usual := a.o.Connect
+	a.o.Connect = func(ctx context.Context, profile, region, role string) (*aws.Client, error) {
+		mu.Lock()
+		asked = append(asked, profile+"/"+region)
+		mu.Unlock()
+		if profile == "prod" {
+			return nil, &aws.NoRegionError{Profile: profile}
+		}
+		return usual(ctx, profile, region, role)
+	}
+	before := a.here
+	l.until("as of")
+	l.press("S")
+	l.until("(profile staging, region eu-west-1)", "(profile prod)")
+	l.press("enter") // the group
+	l.until("1 not started", "profile prod")
+	l.until("Tunnels 3")
+	slices.Sort(asked)
+	if !slices.Equal(asked, []string{"dev/", "prod/", "staging/eu-west-1"}) {
+		t.Errorf("connected to %v, want each account once", asked)
+	}
+	if a.here != before {
+		t.Error("the account that is browsed has changed")
+	}
+	in := map[string]int{}
+	for _, r := range a.tunnels.rows {
+		in[r.place.profile]++
+	}
+	if in["dev"] != 1 || in["staging"] != 2 {
+		t.Errorf("tunnels by profile: %v", in)
+	}
 }

@@ -4,7 +4,7 @@
 const { spawnSync } = require('node:child_process');
 const { annotate, state } = require('./runner.js');
 
-const patience = 30_000; // milliseconds; a cancelled job has about five minutes for all of its post steps
+const patience = 60_000; // milliseconds: down waits 15 s for a holder that hangs, and then ends its sessions; a cancelled job has about five minutes for all of its post steps
 
 function close(program, name) {
   const { error, status, signal } = spawnSync(program, ['down', name], { stdio: ['ignore', 'inherit', 'inherit'], timeout: patience, killSignal: 'SIGKILL' });

@@ -1,6 +1,5 @@
 //go:build unix
 
-// Package flock locks files between processes. The system gives a lock back when its process dies, however it dies.
 package flock
 
 import (

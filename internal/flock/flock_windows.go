@@ -1,4 +1,3 @@
-// Package flock locks files between processes. The system gives a lock back when its process dies, however it dies.
 package flock
 
 import (

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -11,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
+	"time"
 
 	"culvert/aws"
 	"culvert/aws/emulator"
@@ -25,7 +28,10 @@ type account struct {
 	log     *slog.Logger
 	demo    *demoAccount // nil on a real account
 	journal *tunnel.Journal
-	closes  []func()
+
+	mu     sync.Mutex
+	closes []func()
+	sides  []context.CancelFunc // of what goes on beside
 }
 
 // demoRegion is where the demo account lives.
@@ -65,16 +71,17 @@ func (s *shared) shell() aws.Shell {
 	return aws.Shell{Profile: s.profile, Region: s.region, Endpoint: s.endpoint, Role: s.role, Demo: s.demo}
 }
 
+// regionChosen reports whether flag or environment choose a region, or the demo account does.
+func (s *shared) regionChosen() bool {
+	return s.demo || s.set.Lookup("region").Changed ||
+		cmp.Or(os.Getenv(variable("region")), os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION")) != ""
+}
+
 // goHome takes the region from the ARNs of what is asked for, where neither flag nor environment chooses one: from all of
 // them, as there is one region for all. The demo account is where it is.
 func (s *shared) goHome(asked ...aws.Query) {
-	if s.demo || s.set.Lookup("region").Changed {
+	if s.regionChosen() {
 		return
-	}
-	for _, name := range []string{variable("region"), "AWS_REGION", "AWS_DEFAULT_REGION"} {
-		if os.Getenv(name) != "" {
-			return
-		}
 	}
 	for _, q := range asked {
 		if q.Home.Region == "" || q.Home.Region != asked[0].Home.Region {
@@ -95,7 +102,7 @@ func (acc *account) prepare(a *app) (aws.Options, error) {
 		if err != nil {
 			return aws.Options{}, &settingError{source: "--log-file", advice: advice(err, "name a file that can be written"), err: err}
 		}
-		acc.closes = append(acc.closes, func() { _ = file.Close() })
+		acc.atClose(func() { _ = file.Close() })
 		logTo = file
 	}
 	acc.log = newLog(logTo, s.logLevel.Level)
@@ -112,7 +119,7 @@ func (acc *account) prepare(a *app) (aws.Options, error) {
 			return aws.Options{}, err
 		}
 		acc.demo = demo
-		acc.closes = append(acc.closes, demo.close)
+		acc.atClose(demo.close)
 		options = demo.options(acc.log)
 		if s.set.Lookup("region").Changed {
 			options.Region = s.region
@@ -121,8 +128,21 @@ func (acc *account) prepare(a *app) (aws.Options, error) {
 	return options, nil
 }
 
+// atClose has something done when the account is closed.
+func (acc *account) atClose(undo func()) {
+	acc.mu.Lock()
+	defer acc.mu.Unlock()
+	acc.closes = append(acc.closes, undo)
+}
+
 // close undoes open, last first.
 func (acc *account) close() {
+	late := time.AfterFunc(leaveWithin, func() {
+		for _, callOff := range acc.sides {
+			callOff()
+		}
+	})
+	defer late.Stop()
 	for _, undo := range slices.Backward(acc.closes) {
 		undo()
 	}

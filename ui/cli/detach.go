@@ -27,8 +27,9 @@ type detached struct {
 
 // detach starts this program again, as the process that holds a set: without a terminal, and with its streams in the
 // log, so that nothing waits for it. Its record, which says that somebody is at it, is there before it is.
-func (a *app) detach(dir control.Dir, r request) (*detached, error) {
-	record := control.Record{Name: r.name, Process: control.Self(), Since: time.Now(), Request: r.text, Log: dir.Log(r.name)}
+func (a *app) detach(dir control.Dir, r request, former []control.Account) (*detached, error) {
+	record := r.record(dir)
+	record.Former = former
 	if err := dir.Write(record); err != nil {
 		return nil, err
 	}
@@ -119,9 +120,11 @@ func (a *app) awaitReady(ctx context.Context, dir control.Dir, name string, d *d
 		case ctx.Err() != nil: // above
 		case err != nil && d == nil:
 			return set, err
-		case err == nil && set.State == control.Ready:
+		case err == nil && (set.State == control.Ready || set.State == control.Partial):
 			follow.copy()
 			return set, nil
+		case err == nil && set.State == control.Silent && d == nil:
+			return set, &control.SetError{Problem: name + ": " + set.Error, Advice: set.Remedy, Code: exitFailed}
 		case err == nil && !set.Alive() && d == nil:
 			return set, a.fate(dir, name, nil)
 		}

@@ -13,6 +13,7 @@ import (
 	"culvert/aws"
 	"culvert/tunnel"
 	"culvert/tunnel/doctor"
+	"culvert/ui/control"
 	"culvert/ui/headless"
 )
 
@@ -85,7 +86,7 @@ func (v *probesValue) Set(s string) error {
 
 // examine runs the checks and shows what they came to.
 func (a *app) examine(ctx context.Context, c *consultation, args []string) error {
-	options, err := a.examination(c, args)
+	options, in, err := a.examination(c, args)
 	if err == nil {
 		err = c.reach(options)
 	}
@@ -98,6 +99,7 @@ func (a *app) examine(ctx context.Context, c *consultation, args []string) error
 	if err != nil {
 		return err
 	}
+	connect = (&accounts{acc: acc, base: connect}).options(in)
 	options.Log, options.Roots = acc.log, acc.roots()
 	options.Connect = func(ctx context.Context) (*aws.Client, error) {
 		var err error
@@ -166,9 +168,9 @@ func (a *app) examinationWithin() time.Duration {
 	return examinationLimit
 }
 
-// examination turns the flags, or a saved tunnel, into what the doctor looks at.
-func (a *app) examination(c *consultation, args []string) (doctor.Options, error) {
-	o := doctor.Options{Probes: c.probes}
+// examination turns the flags, or a saved tunnel, into what the doctor looks at, and in which account.
+func (a *app) examination(c *consultation, args []string) (o doctor.Options, in control.Account, err error) {
+	o = doctor.Options{Probes: c.probes}
 	if a.waitGiven() {
 		o.Patience = a.shared.wait
 	}
@@ -183,32 +185,33 @@ func (a *app) examination(c *consultation, args []string) (doctor.Options, error
 	}
 	query, err := c.aim.query(a.shared.shell())
 	if err != nil {
-		return o, err
+		return o, in, err
 	}
 	if !c.forwards.given() {
 		c.forwards.remotePort = 3128
 	}
 	parsed, err := c.forwards.parse()
 	if err != nil {
-		return o, err
+		return o, in, err
 	}
 	if len(parsed) > 1 {
-		return o, usage("run it once for each of them", "culvert doctor looks at one forward at a time, not at %d", len(parsed))
+		return o, in, usage("run it once for each of them", "culvert doctor looks at one forward at a time, not at %d", len(parsed))
 	}
-	return a.aimed(o, query, parsed[0]), nil
+	o = a.aimed(o, query, parsed[0])
+	return o, a.shared.own(), nil
 }
 
-func (a *app) examinationOfSaved(o doctor.Options, name string) (doctor.Options, error) {
+func (a *app) examinationOfSaved(o doctor.Options, name string) (doctor.Options, control.Account, error) {
 	i := slices.IndexFunc(a.shared.saved.tunnels, func(t savedTunnel) bool { return t.name == name })
 	if i < 0 {
-		return o, usage("name one of the config file's tunnels, or a target with --cluster and --service", "no saved tunnel %q", name)
+		return o, control.Account{}, usage("name one of the config file's tunnels, or a target with --cluster and --service", "no saved tunnel %q", name)
 	}
 	t := a.shared.saved.tunnels[i]
 	a.noticeOrigin(t)
 	if len(o.Probes) == 0 && t.probe.Kind == headless.ProbeURL {
 		o.Probes = []*url.URL{t.probe.URL}
 	}
-	return a.aimed(o, t.target.Query(), t.forward), nil
+	return a.aimed(o, t.target.Query(), t.forward), a.shared.accountOf(&t), nil
 }
 
 func (a *app) aimed(o doctor.Options, q aws.Query, f tunnel.Forward) doctor.Options {

@@ -3,6 +3,9 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,8 +27,12 @@ func (a *app) down() *cobra.Command {
 	}
 }
 
+// leftFiles is how long the log of a set that has ended is kept.
+const leftFiles = 7 * 24 * time.Hour
+
 func (a *app) runDown(ctx context.Context, names []string) error {
 	dir := controlDir()
+	defer dir.Prune(leftFiles, screenLog)
 	if len(names) == 0 {
 		var err error
 		if names, err = dir.Names(); err != nil {
@@ -60,13 +67,22 @@ func (a *app) end(ctx context.Context, dir control.Dir, name string) error {
 	if last.Error != "" {
 		how = "ended: " + last.Error
 	}
-	a.github.Summarize(headless.Summary("culvert down "+name, how, last, true))
-	if err != nil {
-		return err
+	if n := len(last.Left); n > 0 {
+		how += fmt.Sprintf("; sessions that could not be terminated: %d", n)
 	}
+	a.github.Summarize(headless.Summary("culvert down "+name, how, last, true))
+	_, killed := errors.AsType[*control.StuckError](err)
 	if last.State == control.Crashed {
 		a.noticef("warning: %s: %s", name, last.Error)
-		a.endLeft(ctx)
+	}
+	if !last.Alive() || killed {
+		a.endRecorded(ctx, a.shared.above(slices.Concat(r.Accounts, r.Former)))
+	}
+	for _, u := range last.Left {
+		a.warn(&control.SetError{Problem: name + ": " + u.Error, Advice: u.Remedy})
+	}
+	if err != nil {
+		return err
 	}
 	if err := a.write(name + " is down\n"); err != nil {
 		return err
@@ -75,15 +91,4 @@ func (a *app) end(ctx context.Context, dir control.Dir, name string) error {
 		return &control.SetError{Problem: name + " had ended before: " + last.Error, Advice: last.Remedy, Code: exitFailed}
 	}
 	return nil
-}
-
-// endLeft terminates the sessions that a crashed process has left, if the account lets us.
-func (a *app) endLeft(ctx context.Context) {
-	acc, err := a.connect(ctx)
-	if err != nil {
-		a.noticef("warning: its sessions are left to the idle timeout: %v", err)
-		return
-	}
-	defer acc.close()
-	a.keepJournal(ctx, acc)
 }

@@ -106,6 +106,13 @@ func (a *app) noticef(format string, args ...any) {
 	_, _ = fmt.Fprintln(a.Stderr, "culvert: "+say.Line(text))
 }
 
+// warn prints a warning and its remedy on stderr, and annotates the step with them on GitHub.
+func (a *app) warn(err error) {
+	cure := say.Remedy(err)
+	a.github.Warn(err.Error(), cure)
+	_, _ = fmt.Fprintln(a.Stderr, "culvert: warning: "+say.Line(err.Error())+"; remedy: "+say.Line(cure))
+}
+
 // colored reports whether colours may be written: to a terminal, unless NO_COLOR says otherwise (no-color.org).
 func colored(w io.Writer) bool {
 	file, ok := w.(*os.File)

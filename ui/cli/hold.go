@@ -26,7 +26,10 @@ func (a *app) hold(ctx context.Context, r request, u *up) error {
 	}
 	a.Stdout, a.Stderr, a.github = log, log, nil
 	a.shared.output = outputText
-	record := control.Record{Name: r.name, Process: control.Self(), Since: time.Now(), Request: r.text, Log: dir.Log(r.name)}
+	record := r.record(dir)
+	if before, err := dir.Read(r.name); err == nil {
+		record.Former = before.Former // up has written it
+	}
 	err = dir.Write(record)
 	if err == nil {
 		err = a.holdOpen(ctx, r, headless.Holding{Dir: dir, Record: record, Parent: r.parent, For: u.during})
@@ -47,15 +50,23 @@ func (a *app) hold(ctx context.Context, r request, u *up) error {
 }
 
 func (a *app) holdOpen(ctx context.Context, r request, h headless.Holding) error {
-	acc, err := a.connect(ctx)
+	acc := &account{}
+	defer acc.close()
+	base, err := acc.prepare(a) //nolint:contextcheck // the demo lives until it is closed
 	if err != nil {
 		return err
 	}
-	defer acc.close()
 	if acc.demo != nil {
 		a.logf("the certificate of the demo's authority is in %s", acc.demo.certificate)
 	}
-	a.keepJournal(ctx, acc)
+	acc.openJournal(a)
+	if len(h.Record.Former) > 0 {
+		acc.beside(ctx, func(ctx context.Context) { a.endRecorded(ctx, h.Record.Former) })
+	}
+	all := &accounts{app: a, acc: acc, base: base, known: map[control.Account]*headless.Account{}}
+	for i := range r.wanted {
+		r.wanted[i].Account = all.of(ctx, r.in[i])
+	}
 	options := a.headlessOptions(acc, r.wanted)
 	options.Ready = func([]*tunnel.Tunnel) { a.confidant.leave() }
 	return headless.Hold(ctx, options, h)

@@ -124,7 +124,7 @@ func TestAProjectTakesNoNameOfTheUsers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for word, want := range map[string][]string{"db": {"mine"}, "all": {"mine"}, "web": {"theirs"}, "both": {"mine", "theirs"}} {
-		wanted, err := (&up{}).wanted(a, []string{word})
+		wanted, _, err := (&up{}).wanted(a, []string{word})
 		if err != nil {
 			t.Fatal(err)
 		}

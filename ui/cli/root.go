@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -45,6 +46,7 @@ type app struct {
 
 	noticed   []string   // what noticeOrigin has said
 	confidant *confidant // of the process in the background, which has no github; nil elsewhere
+	leaving   sync.Mutex // held while sessions of earlier processes are ended
 }
 
 const about = `culvert finds tasks in Amazon ECS and carries TCP connections to them over Session Manager sessions: to a port

@@ -31,9 +31,9 @@ func (e *SaveError) Remedy() string {
 }
 
 // savedForScreen hands the saved tunnels and groups to the interface.
-func (s *saved) forScreen() ui.Saved {
+func (s *shared) forScreen() ui.Saved {
 	var out ui.Saved
-	for _, t := range s.tunnels {
+	for _, t := range s.saved.tunnels {
 		probe := ""
 		if t.probe != (probeValue{}) {
 			probe = t.probe.String()
@@ -42,9 +42,12 @@ func (s *saved) forScreen() ui.Saved {
 		if t.project {
 			fromProject = t.file
 		}
-		out.Tunnels = append(out.Tunnels, ui.SavedTunnel{Name: t.name, Target: t.target, Forward: t.forward, Probe: probe, Project: fromProject})
+		shown := ui.SavedTunnel{Name: t.name, Target: t.target, Forward: t.forward, Probe: probe, Project: fromProject}
+		named := t.named(s.accountOf(&t))
+		shown.Profile, shown.Region, shown.Role = named.Profile, named.Region, named.Role
+		out.Tunnels = append(out.Tunnels, shown)
 	}
-	for _, g := range s.groups {
+	for _, g := range s.saved.groups {
 		out.Groups = append(out.Groups, ui.SavedGroup{Name: g.name, Tunnels: g.tunnels})
 	}
 	return out

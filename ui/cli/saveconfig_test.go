@@ -157,9 +157,10 @@ func TestSavedTunnelsReachTheScreen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var s saved
-	s.merge(f.saved)
-	s.merge(saved{tunnels: []savedTunnel{{name: "b", file: "another"}, {name: "c"}}}) // the first file wins
+	var s shared
+	s.flags()
+	s.saved.merge(f.saved)
+	s.saved.merge(saved{tunnels: []savedTunnel{{name: "b", file: "another"}, {name: "c"}}}) // the first file wins
 	got := s.forScreen()
 	if len(got.Tunnels) != 3 || got.Tunnels[0].Probe != "https://api.internal/health" || got.Tunnels[0].Target.Task != "0123" || got.Tunnels[1].Target.Cluster != "c" || got.Tunnels[1].Probe != "" {
 		t.Errorf("got %+v", got.Tunnels)

@@ -15,6 +15,7 @@ import (
 
 	"culvert/aws"
 	"culvert/aws/emulator"
+	"culvert/internal/say"
 	"culvert/internal/trust"
 	"culvert/tunnel"
 	"culvert/ui"
@@ -105,7 +106,7 @@ func (a *app) usualOptions(ctx context.Context, s *screenAccount) ui.Options {
 		KeepAlive: a.shared.keepAlive,
 		LinkLocal: a.shared.linkLocal,
 		Demo:      a.shared.demo,
-		Saved:     a.shared.saved.forScreen(),
+		Saved:     a.shared.forScreen(),
 		Save:      a.shared.save,
 		Up:        controlDir(),
 		Log:       s.ring,
@@ -142,11 +143,14 @@ type screenAccount struct {
 	visitors visitors
 }
 
-func (s *screenAccount) connect(ctx context.Context, profile, region string) (*aws.Client, error) {
+func (s *screenAccount) connect(ctx context.Context, profile, region, role string) (*aws.Client, error) {
 	flags := &s.app.shared
 	options := aws.Options{Profile: profile, Region: cmp.Or(region, regionFor(flags, profile)), Endpoint: flags.endpoint, EndpointTrusted: flags.endpointNamed, Log: s.log}
 	if profile == flags.profile {
 		options.RoleARN = flags.role
+	}
+	if role != "" {
+		options.RoleARN = role
 	}
 	if flags.demo {
 		s.once.Do(func() {
@@ -168,15 +172,22 @@ func (s *screenAccount) connect(ctx context.Context, profile, region string) (*a
 // place on the screen for it.
 func (s *screenAccount) engine(ctx context.Context, c *aws.Client) *tunnel.Engine {
 	acc := &account{client: c, log: s.log, demo: s.demo}
-	acc.keepJournal(ctx, func(format string, args ...any) {
-		s.log.Warn("sessions of an earlier culvert", "says", fmt.Sprintf(format, args...))
-	})
+	acc.openJournal(s)
+	s.app.endLeftBeside(ctx, acc, c, s)
 	s.closes = append(s.closes, acc.close)
 	e := acc.engine(&s.app.shared)
 	if s.demo != nil {
 		s.enliven(ctx, e)
 	}
 	return e
+}
+
+func (s *screenAccount) noticef(format string, args ...any) {
+	s.log.Warn("sessions of an earlier culvert", "says", fmt.Sprintf(format, args...))
+}
+
+func (s *screenAccount) warn(err error) {
+	s.log.Warn("sessions of an earlier culvert", "error", err, "remedy", say.Remedy(err))
 }
 
 // regionFor is the region of the flags, which another profile than theirs does not take over.
@@ -204,6 +215,9 @@ func (s *screenAccount) openLog() error {
 	return nil
 }
 
+// screenLog is the log of the interface in the directory of logs.
+const screenLog = "screen"
+
 // openLogFile opens the named file, else the one in the directory of logs.
 func openLogFile(path string) (*os.File, error) {
 	if path == "" {
@@ -211,7 +225,7 @@ func openLogFile(path string) (*os.File, error) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, err
 		}
-		path = filepath.Join(dir, "screen.log")
+		path = filepath.Join(dir, screenLog+".log")
 	}
 	return trust.Append(path)
 }

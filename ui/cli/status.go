@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -59,8 +60,11 @@ func (a *app) sets(ctx context.Context, names []string) ([]control.Set, error) {
 // troubled is the failure of the first set that is not held any more although nobody ended it, or has lost a tunnel.
 func troubled(sets []control.Set) error {
 	for _, s := range sets {
-		if !s.Alive() {
+		if !s.Alive() || s.State == control.Silent {
 			return &control.SetError{Problem: s.Name + ": " + s.Error, Advice: s.Remedy, Code: exitFailed}
+		}
+		if err := wanting(s); err != nil {
+			return err
 		}
 		for _, t := range s.Tunnels {
 			if t.State == "failed" {
@@ -84,7 +88,14 @@ func (a *app) showSets(sets []control.Set) error {
 	}
 	var b strings.Builder
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "NAME\tSTATE\tLOCAL\tTARGET\tREMOTE\tSENT\tRECEIVED\tOPEN\tUP")
+	named := slices.ContainsFunc(sets, func(s control.Set) bool {
+		return slices.ContainsFunc(s.Tunnels, func(t control.Tunnel) bool { return t.Profile != "" || t.Region != "" })
+	})
+	head := "NAME\tSTATE\tLOCAL\tTARGET\tREMOTE\tSENT\tRECEIVED\tOPEN\tUP"
+	if named {
+		head += "\tACCOUNT"
+	}
+	_, _ = fmt.Fprintln(table, head)
 	for _, s := range sets {
 		since := time.Since(s.Since).Round(time.Second)
 		if len(s.Tunnels) == 0 {
@@ -92,12 +103,17 @@ func (a *app) showSets(sets []control.Set) error {
 		}
 		for _, t := range s.Tunnels {
 			state := t.State
-			if s.Alive() && !t.Ready {
+			if s.State == control.Starting && !t.Ready {
 				state = s.State
 			}
-			target := strings.Join([]string{t.Cluster, t.Service, t.Task, t.Container}, "/")
-			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\n", s.Name, state, cell(cmp.Or(t.ProxyURL, t.Local)),
+			target := strings.TrimRight(strings.Join([]string{t.Cluster, t.Service, t.Task, t.Container}, "/"), "/")
+			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s", s.Name, state, cell(cmp.Or(t.ProxyURL, t.Local, "-")),
 				cell(target), cell(t.Remote), t.Sent, t.Received, t.Connections, since)
+			if named {
+				in := wording(control.Account{Profile: t.Profile, Region: t.Region})
+				_, _ = fmt.Fprint(table, "\t", cell(cmp.Or(strings.TrimPrefix(in, ", "), "-")))
+			}
+			_, _ = fmt.Fprintln(table)
 		}
 	}
 	_ = table.Flush() // into memory

@@ -71,14 +71,26 @@ func (u *up) flags() *pflag.FlagSet {
 type request struct {
 	name   string
 	wanted []headless.Forward
+	in     []control.Account // of each of wanted
 	parent *control.Process
 	text   []string // to compare with what is up under that name
+}
+
+// record is what is written down about the set, for this process.
+func (r request) record(dir control.Dir) control.Record {
+	record := control.Record{Name: r.name, Process: control.Self(), Since: time.Now(), Request: r.text, Log: dir.Log(r.name)}
+	for _, in := range r.in {
+		if known := recorded(in); !slices.Contains(record.Accounts, known) {
+			record.Accounts = append(record.Accounts, known)
+		}
+	}
+	return record
 }
 
 func (u *up) request(a *app, words []string) (request, error) {
 	r := request{name: u.name}
 	var err error
-	if r.wanted, err = u.wanted(a, words); err != nil {
+	if r.wanted, r.in, err = u.wanted(a, words); err != nil {
 		return r, err
 	}
 	if r.name == "" {
@@ -103,23 +115,17 @@ func (u *up) request(a *app, words []string) (request, error) {
 		}
 		r.parent = &parent
 	}
-	r.text = a.requestText(r.wanted)
+	r.text = a.requestText(r)
 	return r, nil
 }
 
 // requestText is a request in words that are equal when two ask for the same.
-func (a *app) requestText(wanted []headless.Forward) []string {
-	s := &a.shared
+func (a *app) requestText(r request) []string {
 	var text []string
-	for _, part := range [][2]string{{"profile", s.profile}, {"region", s.region}, {"endpoint-url", s.endpoint}, {"role-arn", s.role}} {
-		if part[1] != "" {
-			text = append(text, part[0]+" "+part[1])
-		}
-	}
-	if s.demo {
+	if a.shared.demo {
 		text = append(text, "demo")
 	}
-	for _, w := range wanted {
+	for i, w := range r.wanted {
 		q := w.Query
 		target := aws.Target{Cluster: q.Cluster, Service: q.Service, Task: q.Task, Container: q.Container}
 		local := place(w.Spec)
@@ -127,7 +133,7 @@ func (a *app) requestText(wanted []headless.Forward) []string {
 		if q.Home != (aws.Home{}) {
 			where = " in " + q.Home.String()
 		}
-		text = append(text, fmt.Sprintf("%s%s: %s to %s", target, where, local, w.Spec.Remote))
+		text = append(text, fmt.Sprintf("%s%s: %s to %s%s", target, where, local, w.Spec.Remote, wording(recorded(r.in[i]))))
 	}
 	return text
 }
@@ -143,19 +149,20 @@ func place(s tunnel.Spec) string {
 	return fmt.Sprintf("port %d", s.Local.Port())
 }
 
-// wanted are the forwards of the saved tunnels that are named, or those of the flags.
-func (u *up) wanted(a *app, words []string) ([]headless.Forward, error) {
+// wanted are the forwards of the saved tunnels that are named, or those of the flags, each with its account.
+func (u *up) wanted(a *app, words []string) (all []headless.Forward, in []control.Account, err error) {
 	if len(words) == 0 {
-		return a.wanted(&u.aim, &u.forwards)
+		all, err = a.wanted(&u.aim, &u.forwards)
+		return all, slices.Repeat([]control.Account{a.shared.own()}, len(all)), err
 	}
 	if u.aim.given() || u.forwards.given() {
-		return nil, usage("name saved tunnels, or give a target and forwards, but not both", "%q is saved with its own target and forward", words[0])
+		return nil, nil, usage("name saved tunnels, or give a target and forwards, but not both", "%q is saved with its own target and forward", words[0])
 	}
 	var names []string
 	for _, word := range words {
 		members, err := a.members(word)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		for _, member := range members {
 			if !slices.Contains(names, member) {
@@ -163,8 +170,6 @@ func (u *up) wanted(a *app, words []string) ([]headless.Forward, error) {
 			}
 		}
 	}
-	var all []headless.Forward
-	var queries []aws.Query
 	for _, name := range names {
 		i := slices.IndexFunc(a.shared.saved.tunnels, func(t savedTunnel) bool { return t.name == name })
 		saved := a.shared.saved.tunnels[i]
@@ -173,7 +178,7 @@ func (u *up) wanted(a *app, words []string) ([]headless.Forward, error) {
 		}
 		forward := saved.forward
 		if err := errors.Join(u.forwards.reach(forward.Remote), u.forwards.listen(&forward)); err != nil {
-			return nil, fmt.Errorf("tunnel %s of %s: %w", name, saved.file, err)
+			return nil, nil, fmt.Errorf("tunnel %s of %s: %w", name, saved.file, err)
 		}
 		spec := forward.Spec(aws.Target{})
 		spec.KeepAlive = a.shared.keepAlive
@@ -181,11 +186,12 @@ func (u *up) wanted(a *app, words []string) ([]headless.Forward, error) {
 		if !a.shared.set.Lookup("probe").Changed {
 			wanted.Probe = saved.probe.Probe
 		}
-		all = append(all, wanted)
-		queries = append(queries, wanted.Query)
+		account := a.shared.accountOf(&saved)
+		named := saved.named(account)
+		wanted.Profile, wanted.Region = named.Profile, named.Region
+		all, in = append(all, wanted), append(in, account)
 	}
-	a.shared.goHome(queries...)
-	return all, nil
+	return all, in, nil
 }
 
 // members are the saved tunnels that a word names: one, or those of a group.
@@ -279,6 +285,29 @@ func (a *app) runUp(ctx context.Context, u *up, words []string) error {
 	if err := a.announce(dir, set, u); err != nil {
 		return errors.Join(err, a.takeBack(ctx, dir, r.name))
 	}
+	return wanting(set)
+}
+
+// wanting is why not everything of a set that is up is ready; nil when it is.
+func wanting(s control.Set) error {
+	if s.State != control.Partial {
+		return nil
+	}
+	for _, t := range s.Tunnels {
+		if t.Ready {
+			continue
+		}
+		e := &control.SetError{Problem: fmt.Sprintf("of %s, which is up, tunnel %d is not ready: %s", s.Name, t.ID, t.Error), Advice: t.Remedy, Code: exitFailed}
+		if t.State != tunnel.Failed.String() {
+			e.Code = exitUnready
+		}
+		if again := "then run culvert down " + s.Name + " and culvert up again"; e.Advice == "" {
+			e.Advice = again
+		} else {
+			e.Advice += "; " + again
+		}
+		return e
+	}
 	return nil
 }
 
@@ -288,13 +317,16 @@ func (a *app) ensure(ctx context.Context, dir control.Dir, r request) (control.S
 	if err != nil && !isAbsent(err) {
 		return found, err
 	}
+	var former []control.Account
 	switch found.State {
-	case control.Starting, control.Ready:
+	case control.Silent:
+		return found, &control.SetError{Problem: r.name + ": " + found.Error, Advice: found.Remedy, Code: exitFailed}
+	case control.Starting, control.Ready, control.Partial:
 		if !slices.Equal(found.Request, r.text) {
 			return found, &TakenError{Name: r.name, Wanted: r.text, Found: found.Request}
 		}
 		a.noticef("%s is up already (process %d since %s)", r.name, found.PID, found.Since.UTC().Format(time.RFC3339))
-		if found.State == control.Ready {
+		if found.State != control.Starting {
 			return found, nil
 		}
 		return a.awaitReady(ctx, dir, r.name, nil)
@@ -304,11 +336,14 @@ func (a *app) ensure(ctx context.Context, dir control.Dir, r request) (control.S
 		}
 	case control.Failed, control.Crashed:
 		a.noticef("the last %s did not end as it should: %s", r.name, found.Error)
+		if last, err := dir.Read(r.name); err == nil {
+			former = slices.Concat(last.Accounts, last.Former)
+		}
 		if err := dir.Remove(r.name); err != nil {
 			return found, err
 		}
 	}
-	started, err := a.detach(dir, r)
+	started, err := a.detach(dir, r, former)
 	if err != nil {
 		return found, err
 	}
@@ -345,7 +380,11 @@ func (a *app) announce(dir control.Dir, set control.Set, u *up) error {
 			return err
 		}
 	}
-	a.github.Summarize(headless.Summary("culvert up "+set.Name, "is up", set, false))
+	how := "is up"
+	if err := wanting(set); err != nil {
+		how = err.Error()
+	}
+	a.github.Summarize(headless.Summary("culvert up "+set.Name, how, set, false))
 	return a.showSets([]control.Set{set})
 }
 

@@ -13,6 +13,7 @@ import (
 const (
 	askTime  = 5 * time.Second  // for a status
 	downTime = 10 * time.Second // for the end of the sessions and of the process
+	killTime = 2 * time.Second  // for the system to be rid of a process
 	endPoll  = 20 * time.Millisecond
 )
 
@@ -66,14 +67,20 @@ func (d Dir) Set(ctx context.Context, name string) (Set, error) {
 		return Set{}, fmt.Errorf("read the record of %s: %w", name, err)
 	}
 	if r.Failure == nil && r.Process.Alive() {
-		ctx, cancel := context.WithTimeout(ctx, askTime)
+		asking, cancel := context.WithTimeout(ctx, askTime)
 		defer cancel()
-		if s, err := d.ask(ctx, name, doStatus); err == nil {
+		s, err := d.ask(asking, name, doStatus)
+		if err == nil {
 			return s, nil
 		}
-		if r.Process.Alive() { // it has no ear yet, or none any more
+		if r.Process.Alive() {
 			s := r.Set()
-			s.State, s.Error, s.Remedy = Starting, "", ""
+			s.State, s.Error, s.Remedy = Starting, "", "" // it has no ear yet, or none any more
+			if ctx.Err() == nil && asking.Err() != nil {
+				s.State = Silent
+				s.Error = fmt.Sprintf("process %d, which holds the tunnels, has not answered within %s", r.Process.PID, askTime)
+				s.Remedy = "try again, or run culvert down " + name + ": it ends the process and its sessions"
+			}
 			return s, nil
 		}
 		if r, err = d.Read(name); err != nil {
@@ -115,7 +122,7 @@ func (e *StuckError) Error() string {
 
 // Remedy says what that leaves.
 func (e *StuckError) Remedy() string {
-	return "none is needed here; its sessions end with the idle timeout of the account, or with aws ssm terminate-session"
+	return "none is needed here; what it has left is ended by culvert down, or by the next culvert in that account"
 }
 
 // Down ends a set: its sessions are terminated and its process is gone when it returns. It returns the set as it was
@@ -148,7 +155,9 @@ func (d Dir) Down(ctx context.Context, name string) (Set, error) {
 			return last, err
 		}
 		killed := &StuckError{Name: name, PID: r.Process.PID, After: downTime}
-		return last, errors.Join(killed, r.Process.Kill(), d.forget(ctx, r))
+		dying, cancel := context.WithTimeout(ctx, killTime)
+		defer cancel()
+		return last, errors.Join(killed, r.Process.Kill(), await(dying, r.Process), d.forget(ctx, r))
 	}
 	return last, d.forget(ctx, r)
 }

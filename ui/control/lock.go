@@ -2,8 +2,8 @@ package control
 
 import (
 	"context"
+	"errors"
 	"os"
-	"path/filepath"
 	"time"
 
 	"culvert/internal/flock"
@@ -18,17 +18,12 @@ const lockPoll = 25 * time.Millisecond
 // Lock waits for the right to start or end a set, at most until ctx ends. waiting is called once when another process
 // has it.
 func (d Dir) Lock(ctx context.Context, name string, waiting func()) (*Lock, error) {
-	file, err := os.OpenFile(filepath.Join(d.Runtime, name+".lock"), os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // names are checked
-	if err != nil {
-		return nil, &FileError{Doing: "lock the set " + name, Err: err}
-	}
 	for first := true; ; first = false {
-		locked, err := flock.Try(file)
-		if locked {
+		file, err := flock.Open(d.lockFile(name), os.O_CREATE)
+		if err == nil {
 			return &Lock{file: file}, nil
 		}
-		if err != nil {
-			_ = file.Close()
+		if !errors.Is(err, flock.ErrHeld) {
 			return nil, &FileError{Doing: "lock the set " + name, Err: err}
 		}
 		if first {
@@ -37,11 +32,10 @@ func (d Dir) Lock(ctx context.Context, name string, waiting func()) (*Lock, erro
 		select {
 		case <-time.After(lockPoll):
 		case <-ctx.Done():
-			_ = file.Close()
 			return nil, &FileError{Doing: "lock the set " + name, Err: context.Cause(ctx)}
 		}
 	}
 }
 
-// Unlock gives the right back. The file stays: removing it would let two processes lock two files of one name.
+// Unlock gives the right back. The file stays, see Prune.
 func (l *Lock) Unlock() { _ = l.file.Close() }

@@ -25,6 +25,8 @@ type Record struct {
 	Process  Process   `json:"process"`
 	Since    time.Time `json:"since"`
 	Request  []string  `json:"request"`
+	Accounts []Account `json:"accounts,omitempty"` // that its sessions are in
+	Former   []Account `json:"former,omitempty"`   // that sessions of an earlier process of this name may be in
 	Log      string    `json:"log"`
 	Exported []string  `json:"exported,omitempty"` // variables in GITHUB_ENV, to be blanked in the end
 	Failure  *SetError `json:"failure,omitempty"`  // how it ended, if not because it was told to
@@ -83,6 +85,8 @@ func (d Dir) Socket(name string) string { return filepath.Join(d.Runtime, name+"
 func (d Dir) Log(name string) string { return filepath.Join(d.State, name+".log") }
 
 func (d Dir) record(name string) string { return filepath.Join(d.Runtime, name+".json") }
+
+func (d Dir) lockFile(name string) string { return filepath.Join(d.Runtime, name+".lock") }
 
 // UnsafeError is a directory that others could have put something into.
 type UnsafeError struct{ Path, Problem string }

@@ -9,10 +9,28 @@ import "time"
 const (
 	Starting = "starting" // not every tunnel is proved ready yet
 	Ready    = "ready"
+	Partial  = "partial" // the tunnels of one account are ready, those of another could not be had
 	Ending   = "ending"
-	Failed   = "failed"  // it ended by itself, Error says why
-	Crashed  = "crashed" // its process is gone without having ended its sessions
+	Silent   = "unresponsive" // its process lives and does not answer
+	Failed   = "failed"       // it ended by itself, Error says why
+	Crashed  = "crashed"      // its process is gone without having ended its sessions
 )
+
+// Account is how the account of a tunnel is reached, as the flags of those names say it.
+type Account struct {
+	Profile  string `json:"profile,omitempty"`
+	Region   string `json:"region,omitempty"`
+	Role     string `json:"role,omitempty"` // ARN
+	Endpoint string `json:"endpoint,omitempty"`
+	Named    bool   `json:"named,omitempty"` // Endpoint, by flag or environment: bearer secrets may go there (docs/security.md)
+}
+
+// Unended is a session that could not be terminated when its set ended.
+type Unended struct {
+	Session string `json:"session"`
+	Error   string `json:"error"`
+	Remedy  string `json:"remedy"`
+}
 
 // Set is the tunnels that one process holds, as it is asked or, when it is gone, as its record says. It is the JSON of
 // `culvert status -o json`: fields may be added, never renamed.
@@ -27,6 +45,7 @@ type Set struct {
 	Error   string    `json:"error,omitempty"`
 	Remedy  string    `json:"remedy,omitempty"`
 	Tunnels []Tunnel  `json:"tunnels"`
+	Left    []Unended `json:"left,omitempty"` // once it has ended
 }
 
 // Tunnel is one tunnel of a set with its numbers at the moment of asking.
@@ -39,6 +58,8 @@ type Tunnel struct {
 	Port         uint16 `json:"port,omitempty"`
 	ProxyURL     string `json:"proxy_url,omitempty"`
 	Remote       string `json:"remote"`
+	Profile      string `json:"profile,omitempty"` // and Region: where the saved tunnel names them
+	Region       string `json:"region,omitempty"`
 	Cluster      string `json:"cluster"`
 	Service      string `json:"service,omitempty"`
 	Task         string `json:"task,omitempty"`
@@ -67,4 +88,4 @@ type Host struct {
 }
 
 // Alive reports whether a process holds the set.
-func (s Set) Alive() bool { return s.State == Starting || s.State == Ready || s.State == Ending }
+func (s Set) Alive() bool { return s.State != Failed && s.State != Crashed }

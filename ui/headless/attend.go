@@ -39,11 +39,12 @@ func (r *run) attend(ctx, probing context.Context, events <-chan tunnel.Event) e
 		case code := <-r.child:
 			return r.ended(code)
 		case <-late.C:
-			if t := r.unready(); t != nil {
-				if t.trouble == nil {
-					t.trouble = t.Obstacle()
-				}
-				return &UnreadyError{Forward: t.Spec().Remote.String(), Wait: r.Wait, Err: t.trouble}
+			if err := r.late(); err != nil {
+				return err
+			}
+		case f := <-r.found:
+			if err := r.open(f); err != nil { //nolint:contextcheck // a tunnel lives until the engine is closed
+				return err
 			}
 		case <-traffic.C:
 			r.traffic()
@@ -81,8 +82,13 @@ func (r *run) event(probing context.Context, e tunnel.Event) error {
 	switch {
 	case e.State == tunnel.Failed:
 		t.lost = &LostError{Tunnel: e.Tunnel, Err: e.Err}
-		if !t.ready || r.allLost() && r.child == nil {
+		switch {
+		case r.allLost() && r.child == nil:
 			return r.firstLost()
+		case !t.ready && !r.hope(t.forward.Account):
+			return t.lost
+		case !t.ready:
+			r.settle()
 		}
 	case e.State == tunnel.Open && !t.probing:
 		t.probing = true
@@ -123,11 +129,16 @@ func (r *run) ended(code int) error {
 
 // stopped decides what being told to stop means.
 func (r *run) stopped(ctx context.Context) error {
-	if err := r.firstLost(); err != nil {
-		return err
+	for _, t := range r.tunnels {
+		if t.lost != nil && t.ready {
+			return t.lost
+		}
+	}
+	if len(r.pending) > 0 {
+		return &StoppedError{Doing: "looking for the target", Cause: context.Cause(ctx)}
 	}
 	for _, t := range r.tunnels {
-		if !t.healthy() {
+		if t.lost == nil && !t.late && !t.healthy() {
 			return &StoppedError{Doing: fmt.Sprintf("tunnel %d was %s", t.ID(), t.condition()), Cause: context.Cause(ctx)}
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"culvert/aws"
 	"culvert/internal/say"
 	"culvert/tunnel"
 	"culvert/ui/control"
@@ -21,8 +20,9 @@ type Board struct {
 	state   string
 	since   time.Time
 	took    time.Duration
-	client  *aws.Client
 	posted  []*posted
+	absent  []absent
+	left    []*tunnel.UnendedError
 	failure error
 }
 
@@ -31,7 +31,9 @@ type posted struct {
 	tunnel *tunnel.Tunnel
 	local  string
 	proxy  string // URL; empty unless it was proved to be one
+	from   Forward
 	ready  bool
+	late   error // why it was not ready in time
 	took   time.Duration
 	hosts  map[string]control.Host // of the connections that have ended
 	trail  control.Host            // what no longer has a place in hosts
@@ -40,30 +42,64 @@ type posted struct {
 // maxHosts bounds what is remembered of each tunnel; the rest is counted together.
 const maxHosts = 200
 
-func (b *Board) begin(at time.Time, client *aws.Client) {
+func (b *Board) begin(at time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.state, b.since, b.client = control.Starting, at, client
+	b.state, b.since = control.Starting, at
 }
 
 func (b *Board) opened(t *tracked) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.posted = append(b.posted, &posted{tunnel: t.Tunnel, local: t.local(), hosts: map[string]control.Host{}})
+	b.posted = append(b.posted, &posted{tunnel: t.Tunnel, local: t.local(), from: t.forward, hosts: map[string]control.Host{}})
 }
 
-// proved posts that a tunnel is ready; the last one makes the run ready.
-func (b *Board) proved(id tunnel.ID, proxy string, took time.Duration, all bool) {
+// missed posts a forward that no tunnel could be opened for.
+func (b *Board) missed(a absent) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.absent = append(b.absent, a)
+}
+
+// proved posts that a tunnel is ready.
+func (b *Board) proved(id tunnel.ID, proxy string, took time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, p := range b.posted {
 		if p.tunnel.ID() == id {
-			p.ready, p.proxy, p.took = true, proxy, took
+			p.ready, p.late, p.proxy, p.took = true, nil, proxy, took
 		}
 	}
-	if all && b.state == control.Starting {
+}
+
+// late posts that a tunnel was not ready in time.
+func (b *Board) late(id tunnel.ID, why error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range b.posted {
+		if p.tunnel.ID() == id {
+			p.late = why
+		}
+	}
+}
+
+// settled posts that everything is ready, or that what is not has been given up.
+func (b *Board) settled(whole bool, took time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.state == control.Starting && !whole:
+		b.state = control.Partial
+	case b.state == control.Starting, b.state == control.Partial && whole:
 		b.state, b.took = control.Ready, took
 	}
+}
+
+// lament posts what could not be terminated.
+func (b *Board) lament(left []*tunnel.UnendedError) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left = left
 }
 
 func (b *Board) ending() {
@@ -118,12 +154,33 @@ func (b *Board) Set() control.Set {
 	s := control.Set{State: b.state, Since: b.since, Took: b.took.Milliseconds(), Tunnels: []control.Tunnel{}}
 	s.Error, s.Remedy = words(b.failure)
 	for _, p := range b.posted {
-		s.Tunnels = append(s.Tunnels, p.shown(b.client))
+		s.Tunnels = append(s.Tunnels, p.shown())
+	}
+	for _, a := range b.absent {
+		s.Tunnels = append(s.Tunnels, a.shown())
+	}
+	slices.SortFunc(s.Tunnels, func(a, b control.Tunnel) int { return cmp.Compare(a.ID, b.ID) })
+	for _, u := range b.left {
+		e := control.Unended{Session: say.Brief(u.Session)}
+		e.Error, e.Remedy = words(u)
+		s.Left = append(s.Left, e)
 	}
 	return s
 }
 
-func (p *posted) shown(client *aws.Client) control.Tunnel {
+// shown is what there is to say of a tunnel that could not be opened.
+func (a absent) shown() control.Tunnel {
+	q, spec := a.forward.Query, a.forward.Spec
+	t := control.Tunnel{
+		ID: int(a.id), State: tunnel.Failed.String(), Local: asked(spec), Remote: spec.Remote.String(),
+		Profile: a.forward.Profile, Region: a.forward.Region,
+		Cluster: q.Cluster, Service: q.Service, Task: q.Task, Container: q.Container,
+	}
+	t.Error, t.Remedy = words(a.err)
+	return t
+}
+
+func (p *posted) shown() control.Tunnel {
 	state, err := p.tunnel.State()
 	link, stats, spec := p.tunnel.Link(), p.tunnel.Stats(), p.tunnel.Spec()
 	target := spec.Target
@@ -131,10 +188,10 @@ func (p *posted) shown(client *aws.Client) control.Tunnel {
 		target = link.Target
 	}
 	t := control.Tunnel{
-		ID: int(p.tunnel.ID()), State: state.String(), Ready: p.ready,
+		ID: int(p.tunnel.ID()), State: state.String(), Ready: p.ready, Profile: p.from.Profile, Region: p.from.Region,
 		Local: p.local, ProxyURL: p.proxy, Remote: spec.Remote.String(),
 		Cluster: target.Cluster, Service: target.Service, Task: target.Task, Container: target.Container,
-		TaskARN: client.TaskARN(target), Session: link.Session, AgentVersion: link.Agent,
+		TaskARN: spec.Client.TaskARN(target), Session: link.Session, AgentVersion: link.Agent,
 		Sent: stats.Sent, Received: stats.Received, Connections: stats.Connections, Accepted: stats.Accepted,
 		Retries: stats.Retries, RoundTripMS: stats.RoundTrip.Milliseconds(), Took: p.took.Milliseconds(),
 		Hosts: p.busiest(),
@@ -143,7 +200,7 @@ func (p *posted) shown(client *aws.Client) control.Tunnel {
 		at := reachable(p.tunnel.Addr())
 		t.Host, t.Port = at.Addr().String(), at.Port()
 	}
-	t.Error, t.Remedy = words(err)
+	t.Error, t.Remedy = words(cmp.Or(err, p.late))
 	return t
 }
 

@@ -48,6 +48,16 @@ func (r *run) close(ctx context.Context, events <-chan tunnel.Event) error {
 	return nil
 }
 
+// lament says which sessions could not be terminated.
+func (r *run) lament() {
+	left := r.Engine.Unended()
+	for _, u := range left {
+		r.notices.say("warning: " + u.Error() + "; " + u.Remedy())
+		r.GitHub.Warn(u.Error(), u.Remedy())
+	}
+	r.Board.lament(left)
+}
+
 // lastEvent prints an event that arrives while everything is being closed: nothing is decided by it any more.
 func (r *run) lastEvent(e tunnel.Event) {
 	t := r.tracked(e.Tunnel)

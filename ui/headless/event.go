@@ -35,6 +35,8 @@ type stateEvent struct {
 	head
 
 	State        string `json:"state"`
+	Profile      string `json:"profile,omitempty"` // and Region: where the saved tunnel names them
+	Region       string `json:"region,omitempty"`
 	Cluster      string `json:"cluster"`
 	Service      string `json:"service,omitempty"`
 	Task         string `json:"task,omitempty"`
@@ -55,6 +57,7 @@ func newStateEvent(e tunnel.Event, t *tracked) stateEvent {
 	s := stateEvent{
 		head:    newHead(e.At, "state", e.Tunnel),
 		State:   e.State.String(),
+		Profile: t.forward.Profile, Region: t.forward.Region,
 		Cluster: target.Cluster, Service: target.Service, Task: target.Task, Container: target.Container,
 		Session: e.Link.Session,
 		Local:   t.local(),
@@ -63,6 +66,17 @@ func newStateEvent(e tunnel.Event, t *tracked) stateEvent {
 	s.Error, s.Remedy = words(e.Err)
 	s.AgentVersion = e.Link.Agent
 	return s
+}
+
+// absentEvents are the whole life of a tunnel that could not be opened.
+func absentEvents(a absent) []any {
+	now, shown := time.Now(), a.shown()
+	state := stateEvent{
+		head: newHead(now, "state", a.id), State: shown.State, Profile: shown.Profile, Region: shown.Region,
+		Cluster: shown.Cluster, Service: shown.Service, Task: shown.Task, Container: shown.Container,
+		Local: shown.Local, Remote: shown.Remote, Error: shown.Error, Remedy: shown.Remedy,
+	}
+	return []any{state, closedEvent{head: newHead(now, "closed", a.id), Reason: "lost", Error: shown.Error, Remedy: shown.Remedy}}
 }
 
 type readyEvent struct {

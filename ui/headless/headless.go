@@ -16,12 +16,16 @@ import (
 
 // Forward is one tunnel to open: what to look for, and a Spec whose Target is still to be found.
 type Forward struct {
-	Query aws.Query
-	Spec  tunnel.Spec
-	Probe Probe // instead of Options.Probe, unless it is the zero Probe
+	Query   aws.Query
+	Spec    tunnel.Spec
+	Probe   Probe    // instead of Options.Probe, unless it is the zero Probe
+	Account *Account // nil is that of Options.Client
+	// Profile and Region are shown with the tunnel: a saved one may name them.
+	Profile, Region string
 }
 
-// Options say what to open and where to print. Client, Engine, Forwards, Wait, Out and Err are needed.
+// Options say what to open and where to print. Engine, Forwards, Wait, Out, Err and, unless each forward has its own
+// account, Client are needed.
 type Options struct {
 	Client   *aws.Client
 	Engine   *tunnel.Engine // Run closes it
@@ -33,11 +37,11 @@ type Options struct {
 	Err      io.Writer      // what is being waited for
 	JSON     bool
 	Color    bool
-	Traffic  time.Duration // between traffic events; 0 is 10 s
-	Ready    func([]*tunnel.Tunnel)
-	Command  *Command // runs once everything is ready, and ends the run
-	GitHub   *GitHub  // nil outside of GitHub Actions
-	Board    *Board   // shows the run to others; nil when nobody looks
+	Traffic  time.Duration          // between traffic events; 0 is 10 s
+	Ready    func([]*tunnel.Tunnel) // called once nothing is waited for any more
+	Command  *Command               // runs once everything is ready, and ends the run
+	GitHub   *GitHub                // nil outside of GitHub Actions
+	Board    *Board                 // shows the run to others; nil when nobody looks
 }
 
 // Run opens the forwards and stays until ctx ends, every tunnel is lost, or the command ends. It returns nil when it was
@@ -51,13 +55,13 @@ func Run(ctx context.Context, o Options) error {
 	r := &run{
 		Options: o, printer: printer{outbox: newOutbox(o.Out), json: o.JSON, color: o.Color}, notices: &notices{out: o.Err}, started: time.Now(),
 	}
-	o.Board.begin(r.started, o.Client)
+	o.Board.begin(r.started)
 	watched, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWatching()
 	events := o.Engine.Watch(watched)
 
 	probing, stopProbing := context.WithCancel(ctx)
-	r.probed = make(chan probed)
+	r.probed, r.found = make(chan probed), make(chan found)
 	unfold := r.fold("culvert: open the tunnels")
 	r.unfold = func() {
 		r.printer.flush() // the group ends behind what is in it
@@ -65,9 +69,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	err := r.prepare()
 	if err == nil {
-		err = r.open(ctx)
-	}
-	if err == nil {
+		r.look(probing)
 		err = r.attend(ctx, probing, events)
 	}
 	stopProbing()
@@ -85,6 +87,7 @@ func Run(ctx context.Context, o Options) error {
 	if err == nil {
 		err = closing
 	}
+	r.lament()
 	o.Board.ended(err)
 	r.summarize(err)
 	return err
@@ -123,17 +126,21 @@ func (r *run) summarize(err error) {
 	r.GitHub.Summarize(Summary("culvert", how, r.Board.Set(), true))
 }
 
-// run is one call of Run. Its fields belong to the goroutine of that call, but for probed and probes.
+// run is one call of Run. Its fields belong to the goroutine of that call, but for found, probed and probes.
 type run struct {
 	Options
 
 	printer printer
 	notices *notices
 	started time.Time
-	tunnels []*tracked // tunnel ID n at n-1
+	ids     []tunnel.ID // of the forwards
+	pending []*Account  // whose targets are not found yet
+	tunnels []*tracked  // that are open, by their ids
+	absent  []absent
+	found   chan found
 	probed  chan probed
-	probes  sync.WaitGroup
-	program *program   // nil without a command
-	child   <-chan int // its exit code, once it runs
-	unfold  func()     // ends the group of the opening
+	probes  sync.WaitGroup // and those who look for targets
+	program *program       // nil without a command
+	child   <-chan int     // its exit code, once it runs
+	unfold  func()         // ends the group of the opening
 }

@@ -1,57 +1,74 @@
 package headless
 
 import (
+	"cmp"
 	"context"
-	"errors"
+	"slices"
 	"sync"
 
 	"culvert/aws"
 )
 
-// open finds the targets, all at once, and then opens the tunnels in the order of the forwards.
-func (r *run) open(ctx context.Context) error {
+// look begins to find the targets, those of every account by themselves; attend hears of them.
+func (r *run) look(ctx context.Context) {
+	for range r.Forwards {
+		r.ids = append(r.ids, r.Engine.Reserve())
+	}
+	for _, g := range r.groups() {
+		r.pending = append(r.pending, g.account)
+		r.probes.Go(func() {
+			f := r.lookFor(ctx, g)
+			select {
+			case r.found <- f:
+			case <-ctx.Done():
+			}
+		})
+	}
+}
+
+// lookFor finds the targets of an account, all at once.
+func (r *run) lookFor(ctx context.Context, g group) found {
+	f := found{group: g, client: r.Client, targets: make([]aws.Target, len(g.forwards))}
 	waiting, cancel := context.WithTimeout(ctx, r.Wait)
 	defer cancel()
-	targets, errs := make([]aws.Target, len(r.Forwards)), make([]error, len(r.Forwards))
+	if g.account != nil {
+		if f.client, f.err = g.account.Connect(waiting); f.err != nil {
+			f.err = r.notFound(g, []error{f.err})
+			return f
+		}
+	}
+	errs := make([]error, len(g.forwards))
 	var finders sync.WaitGroup
-	for i, f := range r.Forwards {
+	for i, n := range g.forwards {
 		finders.Go(func() {
-			if targets[i], errs[i] = find(waiting, r.Client, f.Query, r.notices); errs[i] != nil {
+			if f.targets[i], errs[i] = find(waiting, f.client, r.Forwards[n].Query, r.notices); errs[i] != nil {
 				cancel() // one that cannot be found ends the others
 			}
 		})
 	}
 	finders.Wait()
-	if err := r.notFound(ctx, errs); err != nil {
-		return err
+	f.err = r.notFound(g, errs)
+	return f
+}
+
+// open opens the tunnels of an account in the order of the forwards.
+func (r *run) open(f found) error {
+	r.pending = slices.DeleteFunc(r.pending, func(a *Account) bool { return a == f.account })
+	if f.err != nil {
+		return r.miss(f.group, f.err)
 	}
-	for i, f := range r.Forwards {
-		f.Spec.Target, f.Spec.Pinned = targets[i], f.Query.Task != ""
-		opened, err := r.Engine.Open(f.Spec) //nolint:contextcheck // a tunnel lives until the engine is closed
+	for i, n := range f.forwards {
+		forward := r.Forwards[n]
+		forward.Spec.Target, forward.Spec.Client, forward.Spec.ID = f.targets[i], f.client, r.ids[n]
+		forward.Spec.Pinned = forward.Query.Task != ""
+		opened, err := r.Engine.Open(forward.Spec)
 		if err != nil {
 			return err
 		}
-		t := &tracked{Tunnel: opened, target: targets[i], probe: f.Probe}
+		t := &tracked{Tunnel: opened, target: f.targets[i], forward: forward}
 		r.tunnels = append(r.tunnels, t)
 		r.Board.opened(t)
 	}
+	slices.SortFunc(r.tunnels, func(a, b *tracked) int { return cmp.Compare(a.ID(), b.ID()) })
 	return nil
-}
-
-// notFound picks the error to report among those of the finders: not one that only says that it was called off.
-func (r *run) notFound(ctx context.Context, errs []error) error {
-	if ctx.Err() != nil {
-		return &StoppedError{Doing: "looking for the target", Cause: context.Cause(ctx)}
-	}
-	var late error
-	for i, err := range errs {
-		switch {
-		case err == nil, errors.Is(err, context.Canceled):
-		case errors.Is(err, context.DeadlineExceeded):
-			late = &UnreadyError{Forward: r.Forwards[i].Spec.Remote.String(), Wait: r.Wait, Err: err}
-		default:
-			return err
-		}
-	}
-	return late
 }

@@ -40,9 +40,18 @@ func (p *printer) text(event any) string {
 	switch e := event.(type) {
 	case stateEvent:
 		where := strings.Join(nonEmpty(e.Cluster, e.Service, e.Task, e.Container), "/")
-		line := fmt.Sprintf("%s -> %s port %s", e.Local, where, e.Remote)
+		line := fmt.Sprintf("-> %s port %s", where, e.Remote)
 		if strings.Contains(e.Remote, ":") {
-			line = fmt.Sprintf("%s -> %s to %s", e.Local, where, e.Remote)
+			line = fmt.Sprintf("-> %s to %s", where, e.Remote)
+		}
+		if e.Local != "" {
+			line = e.Local + " " + line
+		}
+		if e.Profile != "" {
+			line += ", profile " + e.Profile
+		}
+		if e.Region != "" {
+			line += ", region " + e.Region
 		}
 		if e.Session != "" {
 			line += ", session " + e.Session

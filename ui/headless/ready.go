@@ -10,8 +10,8 @@ import (
 // probeOf is the probe of one tunnel: a URL is fetched through the forwards that look like proxies, or through the only
 // or first one.
 func (r *run) probeOf(t *tracked) Probe {
-	if t.probe.Kind != ProbeAuto {
-		return t.probe
+	if t.forward.Probe.Kind != ProbeAuto {
+		return t.forward.Probe
 	}
 	if r.Probe.Kind != ProbeURL || proxyPort(t.Spec().Remote.Port) {
 		return r.Probe
@@ -64,7 +64,7 @@ func (r *run) result(ctx context.Context, p probed) error {
 		}
 		return nil
 	}
-	t.ready, t.trouble = true, nil
+	t.ready, t.late, t.trouble = true, false, nil
 	now := time.Now()
 	e := newReadyEvent(now, t, p.proof, now.Sub(r.started))
 	if p.proof.proxy && t.Spec().Socket == "" {
@@ -72,13 +72,9 @@ func (r *run) result(ctx context.Context, p probed) error {
 	}
 	e.ProxyURL = t.proxy
 	r.printer.event(e)
-	all := r.unready() == nil
-	r.Board.proved(p.tunnel, t.proxy, now.Sub(r.started), all)
-	if !all {
+	r.Board.proved(p.tunnel, t.proxy, now.Sub(r.started))
+	if r.settle(); !r.whole() {
 		return nil
-	}
-	if r.Ready != nil {
-		r.Ready(r.Engine.Tunnels())
 	}
 	if err := r.GitHub.Outputs(PlaceOutputs(r.Board.Set())); err != nil {
 		return err
@@ -109,7 +105,7 @@ func (r *run) places() []Place {
 // unready returns the first tunnel that is still to be proved, nil when there is none.
 func (r *run) unready() *tracked {
 	for _, t := range r.tunnels {
-		if !t.ready && t.lost == nil {
+		if !t.ready && t.lost == nil && !t.late {
 			return t
 		}
 	}

@@ -9,14 +9,15 @@ import (
 type tracked struct {
 	*tunnel.Tunnel
 
+	forward Forward
 	target  aws.Target
 	state   tunnel.State
 	probing bool
 	ready   bool
-	probe   Probe
 	proxy   string // its URL, once it is proved to be one
 	trouble error  // the last obstacle on the way to ready
 	lost    error  // set in state Failed
+	late    bool   // not ready when the time was over, and others are
 	shown   tunnel.Stats
 }
 
@@ -49,6 +50,9 @@ func (r *run) tracked(id tunnel.ID) *tracked {
 }
 
 func (r *run) allLost() bool {
+	if len(r.pending) > 0 {
+		return false
+	}
 	for _, t := range r.tunnels {
 		if t.lost == nil {
 			return false

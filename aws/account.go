@@ -1,0 +1,53 @@
+package aws
+
+import (
+	"context"
+	"net/url"
+	"regexp"
+	"strings"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// Account is the account id: as credentials or answers have told it, else STS is asked.
+func (c *Client) Account(ctx context.Context) (string, error) {
+	if id := c.accountID(); id != "" {
+		return id, nil
+	}
+	id, err := c.Identity(ctx)
+	return id.Account, err
+}
+
+// KnownAccount is the account id as far as it is known without asking, else "".
+func (c *Client) KnownAccount() string { return c.accountID() }
+
+// ServedAt is where SSM is served instead of AWS's own place, from flag, environment or profile; "" when it is not. It is
+// to compare and to show: without user information.
+func (c *Client) ServedAt() string {
+	u, err := url.Parse(sdk.ToString(c.ssm.Options().BaseEndpoint))
+	if err != nil {
+		return ""
+	}
+	u.User = nil
+	return u.String()
+}
+
+// TerminateCommand is how a person ends a session of this account, region and endpoint with AWS's own client.
+func (c *Client) TerminateCommand(id string) string {
+	words := []string{"aws", "ssm", "terminate-session", "--session-id", id, "--region", c.region}
+	if c.profile != defaultProfile {
+		words = append(words, "--profile", c.profile)
+	}
+	if endpoint := c.ServedAt(); endpoint != "" {
+		words = append(words, "--endpoint-url", endpoint)
+	}
+	for i, w := range words {
+		if !plainWord.MatchString(w) {
+			words[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// plainWord is what a shell takes as it is.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_.@:/+,=-]+$`)

@@ -39,6 +39,8 @@ type Options struct {
 	Mask func(secret string)
 	// Own are addresses that culvert itself will listen on: never used as a proxy, whatever HTTPS_PROXY says.
 	Own []netip.AddrPort
+
+	silence time.Duration // instead of the constant, for tests
 }
 
 // Client talks to one account and region. Its methods are safe for concurrent use.
@@ -49,6 +51,7 @@ type Client struct {
 	github          github
 	roleSession     string // the name of the sessions of every role that is assumed here, unless the user has named them
 	proxies         *proxies
+	bounds          bounds
 	config          sdk.Config
 	chain           *chain
 	credentials     *sdk.CredentialsCache
@@ -87,6 +90,8 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 		endpointURL: o.Endpoint,
 	}
 	c.roleSession = roleSession(c.github)
+	c.bounds = bounds{silence: o.silence, proxies: c.proxies}
+	ctx, _ = withOngoing(ctx)
 	if _, err := arn.Parse(o.RoleARN); err != nil && o.RoleARN != "" {
 		return nil, &RoleARNError{ARN: o.RoleARN}
 	}

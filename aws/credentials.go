@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/middleware"
 )
 
 // Keys are an access key that needs no looking up. The zero value is none.
@@ -77,6 +79,7 @@ func (c *Client) fixedConfig(o Options) sdk.Config {
 		Credentials: credentials.NewStaticCredentialsProvider(o.Keys.ID, o.Keys.Secret, o.Keys.Session),
 		HTTPClient:  c.httpClient(),
 		Retryer:     adaptiveRetryer(0),
+		APIOptions:  []func(*middleware.Stack) error{c.bounds.addTo},
 	}
 }
 
@@ -98,6 +101,7 @@ func (c *Client) loadConfig(ctx context.Context, o Options) (sdk.Config, error) 
 	options := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(c.httpClient()),
 		config.WithLogger(sdkLog(c.log)),
+		config.WithAPIOptions([]func(*middleware.Stack) error{c.bounds.addTo}),
 		config.WithEC2RoleCredentialOptions(func(r *ec2rolecreds.Options) { r.Client = metadata }),
 	}
 	if o.Profile != "" {
@@ -116,13 +120,22 @@ func (c *Client) loadConfig(ctx context.Context, o Options) (sdk.Config, error) 
 	return cfg, nil
 }
 
-// httpClient honours the proxy variables but never our own listeners, and gives up on an endpoint that does not answer.
+// httpClient honours the proxy variables but never our own listeners. How long a call may take is for bounds to say; the
+// limits here end what a call that was given up leaves behind.
 func (c *Client) httpClient() *awshttp.BuildableClient {
+	later := c.bounds.within() + c.bounds.within()/10
 	return awshttp.NewBuildableClient().
-		WithDialerOptions(func(d *net.Dialer) { d.Timeout = 10 * time.Second }).
+		WithDialerOptions(func(d *net.Dialer) { d.Timeout = later }).
 		WithTransportOptions(func(t *http.Transport) {
 			t.Proxy = c.Proxy
-			t.ResponseHeaderTimeout = 30 * time.Second
+			t.TLSHandshakeTimeout = later
+			t.MaxResponseHeaderBytes = maxHeader
+			t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
+				if answer.StatusCode == http.StatusOK {
+					return nil
+				}
+				return &proxyRefusalError{Status: answer.StatusCode}
+			}
 		})
 }
 
@@ -202,7 +215,7 @@ func (c *Client) Expires(ctx context.Context) (time.Time, error) {
 func (c *Client) roleCredentials(cfg sdk.Config, o Options) sdk.CredentialsProvider {
 	if c.github.canAskToken() {
 		cfg.Credentials = sdk.AnonymousCredentials{} // AssumeRoleWithWebIdentity is not signed
-		return &webIdentity{client: sts.NewFromConfig(cfg, o.bearers), http: c.httpClient(), github: c.github, role: o.RoleARN, session: c.roleSession, mask: o.Mask}
+		return &webIdentity{client: sts.NewFromConfig(cfg, o.bearers), http: boundedClient{c.httpClient(), c.bounds}, github: c.github, role: o.RoleARN, session: c.roleSession, mask: o.Mask}
 	}
 	cfg.Credentials = &caller{chain: c.chain, github: c.github, role: o.RoleARN}
 	return stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg, o.signers), o.RoleARN, func(r *stscreds.AssumeRoleOptions) {

@@ -14,6 +14,8 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"culvert/internal/say"
 )
 
 // Discover lists the account. What cannot be listed becomes a *GapError of the catalog; an error means that there is nothing
@@ -26,19 +28,21 @@ func (c *Client) Discover(ctx context.Context) (*Catalog, error) {
 // time, the last of them being the one returned. With clusters named, only those are looked at and ListClusters is not
 // needed.
 func (c *Client) DiscoverEach(ctx context.Context, each func(*Catalog), clusters ...string) (*Catalog, error) {
-	s := &survey{client: c, each: each, named: len(clusters) > 0, clusters: map[string]*found{}, asked: map[string]bool{}}
+	looking, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	s := &survey{client: c, each: each, giveUp: giveUp, named: len(clusters) > 0, clusters: map[string]*found{}, asked: map[string]bool{}}
 	var err error
 	if s.named {
-		s.addClusters(ctx, clusters)
+		s.addClusters(looking, clusters)
 	} else {
-		err = c.listClusters(ctx, func(arns []string) { s.addClusters(ctx, arns) })
+		err = c.listClusters(looking, func(arns []string) { s.addClusters(looking, arns) })
 	}
 	if err != nil {
 		s.gap("clusters", "", err)
 	}
 	s.work.Wait()
 	if ctx.Err() != nil {
-		return nil, fmt.Errorf("discover: %w", context.Cause(ctx))
+		return nil, fmt.Errorf("discover: %w", s.inTheWay(context.Cause(ctx)))
 	}
 	if err != nil && len(s.clusters) == 0 {
 		return nil, fmt.Errorf("list clusters: %w", err)
@@ -50,7 +54,8 @@ func (c *Client) DiscoverEach(ctx context.Context, each func(*Catalog), clusters
 type survey struct {
 	client *Client
 	each   func(*Catalog)
-	named  bool // the clusters were named: one that does not exist is worth a word
+	giveUp context.CancelCauseFunc // ends all calls
+	named  bool                    // the clusters were named: one that does not exist is worth a word
 	work   sync.WaitGroup
 
 	publishing sync.Mutex // orders the calls of each; taken before mu
@@ -208,6 +213,9 @@ func (s *survey) gap(what, cluster string, err error) {
 	if err == nil {
 		return
 	}
+	if _, stalled := errors.AsType[*StallError](err); stalled {
+		s.giveUp(err) // the other calls would each have to find that out
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if missing, ok := errors.AsType[*NotFoundError](err); ok && missing.Kind == "cluster" && !s.named {
@@ -227,6 +235,18 @@ func (s *survey) gap(what, cluster string, err error) {
 		g.Clusters = []string{cluster}
 	}
 	s.gaps = append(s.gaps, g)
+}
+
+// inTheWay is what was in the way when the caller's time was over, else its own word.
+func (s *survey) inTheWay(over error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, g := range s.gaps {
+		if errors.Is(g.Err, over) && say.Remedy(g.Err) != "" {
+			return g.Err
+		}
+	}
+	return over
 }
 
 // sameFailure reports whether one remedy serves both.

@@ -3,6 +3,7 @@ package aws
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -241,6 +242,9 @@ type UnreachableError struct {
 	Trust   bool   // the endpoint's certificate is not trusted
 	Unknown bool   // the name does not resolve
 	Stream  bool   // it is where the sessions' websockets go, not the API
+	AtProxy bool   // the connection to the proxy failed
+	Refused int    // HTTP status with which the proxy refuses; 0 when it does not
+	Scheme  string // that the address, or the proxy, wants instead; empty when that is not what is wrong
 	Err     error
 }
 
@@ -253,14 +257,22 @@ func (e *UnreachableError) Error() string {
 }
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// Temporary is false for a certificate: time does not mend it.
-func (e *UnreachableError) Temporary() bool { return !e.Trust }
+// Temporary is false for a certificate or the wrong scheme: time does not mend them.
+func (e *UnreachableError) Temporary() bool { return !e.Trust && e.Scheme == "" }
 
 // Remedy depends on what went wrong.
 func (e *UnreachableError) Remedy() string {
 	switch {
 	case e.Trust:
 		return "something between here and AWS shows its own certificate: point AWS_CA_BUNDLE at its authority's certificates (PEM)"
+	case e.Scheme != "" && e.AtProxy:
+		return fmt.Sprintf("write HTTPS_PROXY as %s://%s", e.Scheme, e.Proxy)
+	case e.Scheme != "":
+		return fmt.Sprintf("write the endpoint as %s://%s (--endpoint-url, AWS_ENDPOINT_URL)", e.Scheme, e.Address)
+	case e.Refused == http.StatusProxyAuthRequired:
+		return fmt.Sprintf("write the proxy's user and password into HTTPS_PROXY (http://USER:PASSWORD@%s), or name %s in NO_PROXY if it needs no proxy", e.Proxy, e.Address)
+	case e.Refused != 0:
+		return fmt.Sprintf("let the proxy %s allow connections to %s, or name that in NO_PROXY if it needs no proxy", e.Proxy, e.Address)
 	case e.Proxy != "":
 		return fmt.Sprintf("check HTTPS_PROXY (%s), or name %s in NO_PROXY if it needs no proxy", e.Proxy, e.Address)
 	case e.Stream:
@@ -270,6 +282,12 @@ func (e *UnreachableError) Remedy() string {
 	}
 	return fmt.Sprintf("check that this machine may connect to %s (network, VPN, firewall), or set HTTPS_PROXY", e.Address)
 }
+
+// OverdueError is what was in the way when the time that the caller had given was over.
+type OverdueError struct{ Err, Over error }
+
+func (e *OverdueError) Error() string   { return e.Err.Error() }
+func (e *OverdueError) Unwrap() []error { return []error{e.Err, e.Over} }
 
 // ThrottledError means that AWS went on refusing for being asked too often.
 type ThrottledError struct {

@@ -39,16 +39,40 @@ func (c *Client) explain(ctx context.Context, err error, at place) error {
 	if err == nil {
 		return nil
 	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	return inTime(ctx, err, func(err error) error {
+		if own, ok := explained(err, operationOf(err)); ok {
+			return own
+		}
+		if strings.Contains(err.Error(), "failed to refresh cached credentials") { // aws.CredentialsCache has no type for it
+			return c.explainLookup(err)
+		}
+		return c.explainAnswer(err, at)
+	})
+}
+
+// inTime explains a failure, unless it is only that the caller does not want the call any more. Where the caller's
+// deadline ended it, the cause is what the last try had run into.
+func inTime(ctx context.Context, err error, explain func(error) error) error {
+	if ctx.Err() == nil {
+		return explain(err)
 	}
-	if own, ok := explained(err); ok {
-		return own
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		if met := obstacle(ctx, err); met != nil {
+			return &OverdueError{Err: explain(met), Over: context.Cause(ctx)}
+		}
 	}
-	if strings.Contains(err.Error(), "failed to refresh cached credentials") { // aws.CredentialsCache has no type for it
-		return c.explainCredentials(ctx, err)
+	return context.Cause(ctx)
+}
+
+// obstacle is what a call had run into when its caller's deadline ended it; nil when that is not known.
+func obstacle(ctx context.Context, err error) error {
+	if met, ok := errors.AsType[*obstacleError](err); ok {
+		return met.err
 	}
-	return c.explainAnswer(err, at)
+	if _, ok := errors.AsType[*StallError](err); ok {
+		return err
+	}
+	return ongoingOf(ctx).obstacle()
 }
 
 // remedied is an error that says what to do: every error type of this package.
@@ -58,7 +82,15 @@ type remedied interface {
 }
 
 // explained finds an error of this package below the SDK's wrapping.
-func explained(err error) (remedied, bool) { return errors.AsType[remedied](err) }
+func explained(err error, operation string) (remedied, bool) {
+	own, ok := errors.AsType[remedied](err)
+	if answer, senseless := own.(*AnswerError); senseless && answer.Operation == "" {
+		named := *answer
+		named.Operation = operation
+		return &named, true
+	}
+	return own, ok
+}
 
 // explainAnswer explains a failed call by what came back, or by why nothing did.
 func (c *Client) explainAnswer(err error, at place) error {
@@ -130,7 +162,14 @@ func (c *Client) explainConnection(err error, operation string) error {
 	if address == "" {
 		return fmt.Errorf("%s: %w", operation, err)
 	}
-	e := &UnreachableError{Address: address, Proxy: c.proxyFor(err), Err: rootOf(err)}
+	e := &UnreachableError{Address: address, Proxy: c.proxyFor(err), Err: rootOf(err), Scheme: otherScheme(err)}
+	if refusal, ok := errors.AsType[*proxyRefusalError](err); ok {
+		e.Refused = refusal.Status
+	}
+	if stalled, ok := errors.AsType[*StallError](err); ok {
+		e.Stream = stalled.stream
+	}
+	e.AtProxy = atProxy(err)
 	_, e.Trust = errors.AsType[*tls.CertificateVerificationError](err)
 	if _, unknown := errors.AsType[x509.UnknownAuthorityError](err); unknown {
 		e.Trust = true
@@ -143,11 +182,25 @@ func (c *Client) explainConnection(err error, operation string) error {
 
 // Unreachable explains a websocket to Session Manager that could not be opened.
 func (c *Client) Unreachable(u *url.URL, err error) error {
+	if status := proxyStatus(err); status != 0 {
+		err = &proxyRefusalError{Status: status}
+	}
 	explained := c.explainConnection(&url.Error{Op: "dial", URL: (&url.URL{Scheme: webURL(u).Scheme, Host: u.Host}).String(), Err: err}, "dial")
 	if e, ok := errors.AsType[*UnreachableError](explained); ok {
 		e.Stream = true
 	}
 	return explained
+}
+
+// proxyStatus is the status that a proxy refuses a websocket with, of which the dialer tells the text alone; 0 when the
+// error is another one.
+func proxyStatus(err error) int {
+	for _, status := range []int{http.StatusProxyAuthRequired, http.StatusForbidden} {
+		if err.Error() == http.StatusText(status) {
+			return status
+		}
+	}
+	return 0
 }
 
 // proxyFor names the proxy that a failed request went to.
@@ -188,6 +241,10 @@ func addressOf(err error) string {
 	if u == nil || u.Host == "" {
 		return ""
 	}
+	return hostPort(u)
+}
+
+func hostPort(u *url.URL) string {
 	if u.Port() != "" {
 		return u.Host
 	}
@@ -251,10 +308,15 @@ func (c *Client) expired(err error) *ExpiredError {
 
 // explainCredentials explains why there are no credentials.
 func (c *Client) explainCredentials(ctx context.Context, err error) error {
+	explained := inTime(ctx, err, c.explainLookup)
 	if ctx.Err() != nil {
-		return fmt.Errorf("find credentials: %w", context.Cause(ctx))
+		return fmt.Errorf("find credentials: %w", explained)
 	}
-	if own, ok := explained(err); ok {
+	return explained
+}
+
+func (c *Client) explainLookup(err error) error {
+	if own, ok := explained(err, operationOf(err)); ok {
 		return own
 	}
 	if refused, ok := errors.AsType[*tokenRefusedError](err); ok {

@@ -169,7 +169,7 @@ func text(err error) string {
 	if err == nil {
 		return "<nil>"
 	}
-	if own, ok := explained(err); ok {
+	if own, ok := explained(err, ""); ok {
 		return err.Error() + "\n→ " + own.Remedy()
 	}
 	return err.Error()

@@ -20,20 +20,29 @@ const (
 	clusterBatch  = 100 // DescribeClusters
 	taskBatch     = 100 // DescribeTasks
 	serviceBatch  = 10  // DescribeServices
-	maxPages      = 10_000
+	maxPages      = 1_000
+	maxNames      = pageSize * maxPages
+	maxARN        = 2048 // bytes (IAM API Reference)
 	maxEvents     = 3
 	maxRangePorts = 1024
 )
 
-// pages walks a list to its end, one page at a time. It gives up on a list that hands out a page token twice or never
-// ends: what came before stands.
-func pages[T any](ctx context.Context, operation string, fetch func(context.Context, *string) ([]T, *string, error), page func([]T)) error {
+// pages walks a list of ARNs to its end, one page at a time. It gives up on a list that hands out a page token twice, never
+// ends, or has more or longer names than AWS's: what came before stands.
+func pages(ctx context.Context, operation string, fetch func(context.Context, *string) ([]string, *string, error), page func([]string)) error {
 	seen := map[string]bool{}
 	var token *string
+	names := 0
 	for range maxPages {
 		items, next, err := fetch(ctx, token)
 		if err != nil {
 			return err
+		}
+		if names += len(items); names > maxNames {
+			return &AnswerError{Operation: operation, Problem: fmt.Sprintf("it has more than %d names", maxNames)}
+		}
+		if slices.ContainsFunc(items, func(arn string) bool { return len(arn) > maxARN }) {
+			return &AnswerError{Operation: operation, Problem: fmt.Sprintf("a name of more than %d bytes", maxARN)}
 		}
 		if len(items) > 0 {
 			page(items)
@@ -129,7 +138,7 @@ func (c *Client) describeTasks(ctx context.Context, cluster string, tasks []stri
 		return nil, err
 	}
 	found := make([]Task, 0, len(out.Tasks))
-	for _, t := range out.Tasks {
+	for _, t := range out.Tasks[:min(len(out.Tasks), len(tasks))] {
 		if task := taskFrom(t, cluster); task.ID != "" {
 			task.Origin.Shell = c.shell
 			c.learnAccount(accountOf(task.ARN))
@@ -148,7 +157,7 @@ func (c *Client) describeServices(ctx context.Context, cluster string, services 
 		return nil, err
 	}
 	found := make([]Service, 0, len(out.Services))
-	for _, s := range out.Services {
+	for _, s := range out.Services[:min(len(out.Services), len(services))] {
 		if service := serviceFrom(s, cluster); service.Name != "" {
 			found = append(found, service)
 		}

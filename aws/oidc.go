@@ -14,7 +14,6 @@ import (
 	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
@@ -54,7 +53,7 @@ func (g github) reason() string {
 // webIdentity trades GitHub's OIDC token for the credentials of a role. Each Retrieve fetches a token: it lives minutes.
 type webIdentity struct {
 	client  *sts.Client
-	http    *awshttp.BuildableClient
+	http    sdk.HTTPClient
 	github  github
 	role    string
 	session string              // the role session's name
@@ -103,14 +102,14 @@ func (e *tokenRefusedError) Unwrap() error { return e.Err }
 const tokenAttempts = 4
 
 // token asks GitHub for an OIDC token, again when the service is not well.
-func (g github) token(ctx context.Context, client *awshttp.BuildableClient) (string, error) {
+func (g github) token(ctx context.Context, client sdk.HTTPClient) (string, error) {
 	for attempt := 1; ; attempt++ {
 		token, err := g.askToken(ctx, client)
 		if err == nil {
 			return token, nil
 		}
 		refused, isRefused := errors.AsType[*TokenError](err)
-		if attempt == tokenAttempts || ctx.Err() != nil || (isRefused && refused.Status < http.StatusInternalServerError) {
+		if attempt == tokenAttempts || ctx.Err() != nil || settled(err) || (isRefused && refused.Status < http.StatusInternalServerError) {
 			return "", err
 		}
 		select {
@@ -121,7 +120,7 @@ func (g github) token(ctx context.Context, client *awshttp.BuildableClient) (str
 	}
 }
 
-func (g github) askToken(ctx context.Context, client *awshttp.BuildableClient) (string, error) {
+func (g github) askToken(ctx context.Context, client sdk.HTTPClient) (string, error) {
 	u, err := url.Parse(g.requestURL)
 	if err != nil {
 		return "", &TokenError{Problem: "ACTIONS_ID_TOKEN_REQUEST_URL is no URL"}

@@ -27,9 +27,6 @@ type queryAPI struct{ name, version string }
 func iamAPI() queryAPI { return queryAPI{"iam", "2010-05-08"} }
 func ec2API() queryAPI { return queryAPI{"ec2", "2016-11-15"} }
 
-// maxQueryAnswer bounds what is read of an answer.
-const maxQueryAnswer = 4 << 20
-
 // endpoint is the service's URL and the region that its requests are signed for.
 func (c *Client) endpoint(ctx context.Context, q queryAPI) (address, region string, err error) {
 	region = c.region
@@ -74,15 +71,17 @@ func (c *Client) query(ctx context.Context, q queryAPI, action string, form url.
 	if err := v4.NewSigner().SignHTTP(ctx, credentials, request, hex.EncodeToString(sum[:]), q.name, region, c.now()); err != nil {
 		return fmt.Errorf("sign %s:%s: %w", q.name, action, err)
 	}
-	answer, err := c.config.HTTPClient.Do(request)
+	answer, err := boundedClient{c.config.HTTPClient, c.bounds}.Do(request)
 	if err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return c.explainConnection(err, q.name+":"+action)
+		return inTime(ctx, err, func(err error) error {
+			if own, ok := explained(err, q.name+":"+action); ok {
+				return own
+			}
+			return c.explainConnection(err, q.name+":"+action)
+		})
 	}
-	defer answer.Body.Close() //nolint:errcheck // read to the end or not wanted
-	text, err := io.ReadAll(io.LimitReader(answer.Body, maxQueryAnswer))
+	defer answer.Body.Close() //nolint:errcheck // it is in memory
+	text, err := io.ReadAll(answer.Body)
 	if err != nil {
 		return fmt.Errorf("%s:%s: %w", q.name, action, err)
 	}

@@ -296,7 +296,7 @@ func (l *lane) shake(ctx context.Context, cancel context.CancelCauseFunc) {
 	defer stop()
 	if err := l.opening.run(waiting); err != nil {
 		failed := &HandshakeError{Target: l.target, After: handshakeWithin}
-		if !errors.Is(err, context.DeadlineExceeded) {
+		if !errors.Is(err, context.DeadlineExceeded) || say.Remedy(err) != "" {
 			failed.Cause = err
 		}
 		cancel(failed)

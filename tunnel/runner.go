@@ -124,6 +124,10 @@ func (r *runner) fill() {
 	})
 	var ctx context.Context
 	ctx, l.quit = context.WithCancelCause(r.ctx)
+	ctx, obstacle := o.Client.Watch(ctx)
+	r.mu.Lock()
+	r.obstacle = obstacle
+	r.mu.Unlock()
 	l.changed = func(l *lane, err error) { r.steps <- step{lane: l, err: err} }
 	r.opening = l
 	r.running++

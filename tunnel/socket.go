@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -30,20 +31,32 @@ const (
 	pongWithin    = 10 * time.Second
 	checkEvery    = time.Second
 	impatient     = 2 * time.Second // with data unacknowledged this long, ask the other end at once
-	dialTimeout   = 15 * time.Second
+	dialTimeout   = 12 * time.Second
 	writeTimeout  = 20 * time.Second
 	goodbyeWithin = time.Second
 	clockJump     = 10 * time.Second // the machine slept: the path is suspect
 	socketBuffers = 64 << 10
 )
 
-var errDeadPeer = errors.New("the service stopped answering pings")
+// What is read of a websocket that is not open yet: of a proxy's answer and the one to the upgrade, bodies included, and of
+// a TLS handshake (crypto/tls takes certificates of 256 KiB).
+const (
+	upgradeLimit   = 64 << 10
+	handshakeLimit = 320 << 10
+)
+
+var (
+	errDeadPeer    = errors.New("the service stopped answering pings")
+	errLongUpgrade = errors.New("what it answers to the upgrade has no end")
+)
 
 // socket is one websocket of a session. Two goroutines use it: serve's reader and writer.
 type socket struct {
 	conn *websocket.Conn
 	raw  *batchConn
 	wall func() time.Time // the clock on the wall, which goes on while the machine sleeps
+
+	callOff func() bool // ends the watch over the dial's context; nil before there is a connection
 }
 
 // wallClock is the time without the monotonic reading, which stands still while the machine sleeps.
@@ -63,29 +76,52 @@ func dialSocket(ctx context.Context, client *aws.Client, session aws.Session, cl
 	}
 	request.Header.Del("Host") // the dialer writes it itself
 	s := &socket{wall: wallClock}
+	proxy, _ := client.Proxy(request) // the error is the dialer's as well
+	within, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	followed, steps := aws.Follow(within, request.URL, proxy)
+	defer steps.End()
+	followed = httptrace.WithClientTrace(followed, &httptrace.ClientTrace{
+		TLSHandshakeStart: func() { s.raw.in.admit(handshakeLimit) },
+		TLSHandshakeDone:  func(tls.ConnectionState, error) { s.raw.in.admit(upgradeLimit) },
+	})
 	dialer := websocket.Dialer{
-		Proxy:            client.Proxy,
-		HandshakeTimeout: dialTimeout,
-		ReadBufferSize:   socketBuffers,
-		WriteBufferSize:  4 << 10,
-		TLSClientConfig:  client.TLS(),
-		NetDialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		Proxy:           client.Proxy,
+		ReadBufferSize:  socketBuffers,
+		WriteBufferSize: 4 << 10,
+		TLSClientConfig: client.TLS(),
+		NetDialContext: func(dialing context.Context, network, address string) (net.Conn, error) {
 			var d net.Dialer
-			conn, err := d.DialContext(ctx, network, address)
+			conn, err := d.DialContext(dialing, network, address)
 			if err != nil {
 				return nil, err
 			}
 			s.raw = newBatchConn(conn)
+			s.raw.in.admit(upgradeLimit)
+			s.callOff = context.AfterFunc(ctx, func() { _ = conn.Close() }) // the dialer looks at its deadline alone
 			return s.raw, nil
 		},
 	}
 	if dialer.TLSClientConfig == nil {
 		dialer.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
-	conn, response, err := dialer.DialContext(ctx, session.StreamURL, request.Header) //nolint:bodyclose // upgradeError closes it
-	if err != nil {
+	conn, response, err := dialer.DialContext(followed, session.StreamURL, request.Header) //nolint:bodyclose // upgradeError closes it
+	if s.callOff != nil {
+		s.callOff()
+	}
+	switch {
+	case err != nil && errors.Is(ctx.Err(), context.Canceled):
+		return nil, context.Cause(ctx)
+	case err != nil && past(within): // what the dialer says then is about half a line
+		err = client.Unreachable(request.URL, steps.Stalled())
+		if past(ctx) {
+			err = &aws.OverdueError{Err: err, Over: context.DeadlineExceeded}
+		}
+		return nil, err
+	case err != nil:
 		return nil, upgradeError(client, session.ID, request.URL, response, err)
 	}
+	s.raw.in.limited = false
 	s.conn = conn
 	conn.SetReadLimit(wire.MaxFrame)
 	open := wire.OpenDataChannel{
@@ -102,6 +138,12 @@ func dialSocket(ctx context.Context, client *aws.Client, session aws.Session, cl
 		return nil, fmt.Errorf("open data channel: %w", err)
 	}
 	return s, nil
+}
+
+// past reports whether a context's deadline is over; a socket with the same deadline may notice earlier than the context.
+func past(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && !time.Now().Before(deadline)
 }
 
 func upgradeError(client *aws.Client, session string, u *url.URL, response *http.Response, err error) error {
@@ -340,15 +382,28 @@ type batchConn struct {
 	buffer *bufio.Writer
 }
 
-// countingReader remembers how much the last read brought.
+// countingReader remembers how much the last read brought, and has a limit while the websocket is being opened.
 type countingReader struct {
 	io.Reader
 	last int
+
+	limited bool
+	left    int // bytes
 }
 
+// admit sets the limit of what is to come.
+func (r *countingReader) admit(bytes int) { r.limited, r.left = true, bytes }
+
 func (r *countingReader) Read(p []byte) (int, error) {
+	if r.limited {
+		if r.left <= 0 {
+			return 0, errLongUpgrade
+		}
+		p = p[:min(len(p), r.left)]
+	}
 	n, err := r.Reader.Read(p)
 	r.last = n
+	r.left -= n
 	return n, err //nolint:wrapcheck // it adds nothing
 }
 

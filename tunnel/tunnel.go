@@ -41,6 +41,8 @@ type Tunnel struct {
 	lanes   []*lane       // in the order they were started
 	changed chan struct{} // closed and replaced when a lane becomes usable or the tunnel ends
 	past    Stats         // totals of lanes that are gone
+
+	obstacle func() error // of the lane that was started last; nil before
 }
 
 func openTunnel(e *Engine, id ID, s Spec) (*Tunnel, error) {
@@ -80,6 +82,17 @@ func (t *Tunnel) State() (State, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.state, t.err
+}
+
+// Obstacle is what the session that is being opened is held up by at this moment; nil when that is not known.
+func (t *Tunnel) Obstacle() error {
+	t.mu.Lock()
+	obstacle := t.obstacle
+	t.mu.Unlock()
+	if obstacle == nil {
+		return nil
+	}
+	return obstacle()
 }
 
 // Link returns the session that carries the tunnel, or the last one that did.

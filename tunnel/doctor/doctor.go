@@ -5,6 +5,7 @@ package doctor
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"log/slog"
 	"net/url"
 	"sync"
@@ -26,14 +27,18 @@ type Options struct {
 	// AllowLinkLocal lets Spec and Probes name link-local hosts, see tunnel.Endpoint.
 	AllowLinkLocal bool
 	Roots          *x509.CertPool // of the probes' certificates; nil are the system's
-	// Patience is how long a temporary obstacle is waited out and a silent destination is listened to; 0 is 20 s.
+	// Patience is how long a temporary obstacle is waited out and a silent destination is listened to; 0 is 14 s.
 	Patience time.Duration
 	// Only are ids of the checks that are wanted: they are run, with all that they need, and no others. Empty is all.
 	Only []string
 	Log  *slog.Logger // nil discards
 }
 
-const defaultPatience = 20 * time.Second
+const (
+	defaultPatience = 14 * time.Second
+	// checkWithin bounds a check, unless patience is longer. One call to AWS that gets no answer takes 12 s.
+	checkWithin = 15 * time.Second
+)
 
 // Verdict is what a check comes to.
 type Verdict int
@@ -67,6 +72,7 @@ type Check struct {
 	Name   string   // what holds when it passes
 	After  []string // checks that it builds on: when one of them fails, it is hidden
 	Behind []string // checks that it waits for, whatever they come to
+	Lasts  bool     // it is bounded by what it waits for, several times Options.Patience
 	Causes []Cause  // what it can find
 	Run    func(context.Context) Finding
 }
@@ -92,6 +98,14 @@ type Result struct {
 	Cause    string // id of the cause; empty when it passed, or is not one of the known
 	HiddenBy string // the failed check that does, for Skipped
 	Took     time.Duration
+	Subject  Subject // as far as it was known when the check was over
+}
+
+// Subject is what an examination is about.
+type Subject struct {
+	Target  aws.Target
+	Region  string
+	Account string
 }
 
 // Remedy is what to do about it; empty when nothing is wrong.
@@ -99,10 +113,9 @@ func (r Result) Remedy() string { return say.Remedy(r.Finding.Err) }
 
 // Report is what an examination came to. Results stand in the order of the path, whatever finished first.
 type Report struct {
-	Target  aws.Target // that was examined, as far as it was found
+	Subject // as far as it was found
+
 	Remote  tunnel.Endpoint
-	Region  string
-	Account string
 	At      time.Time
 	Took    time.Duration
 	Results []Result
@@ -122,12 +135,12 @@ func (r Report) First() *Result {
 }
 
 // Run examines a path. Checks run as soon as those they build on have passed; each is called with every result when it is
-// there, one call at a time. What ctx ends is skipped.
+// there, one call at a time. When ctx is cancelled, the rest is skipped; at its deadline, the rest fails.
 func Run(ctx context.Context, o Options, each func(Result)) Report {
 	x := newExamination(o)
 	defer x.close(ctx)
 	checks := x.checks()
-	report := Report{Remote: o.Spec.Remote, At: time.Now(), Results: make([]Result, len(checks))}
+	report := Report{Subject: Subject{Target: asked(o.Query)}, Remote: o.Spec.Remote, At: time.Now(), Results: make([]Result, len(checks))}
 	finished := map[string]*finished{}
 	for _, c := range checks {
 		finished[c.ID] = newFinished()
@@ -152,12 +165,8 @@ func Run(ctx context.Context, o Options, each func(Result)) Report {
 			switch {
 			case hidden != "":
 				r.HiddenBy, r.Finding = hidden, Finding{Verdict: Skipped, Why: "hidden by " + hidden}
-			case ctx.Err() != nil:
-				r.Finding = Finding{Verdict: Skipped, Why: "stopped"}
 			default:
-				if r.Finding = c.Run(ctx); ctx.Err() != nil && r.Finding.Verdict != Pass {
-					r.Finding = Finding{Verdict: Skipped, Why: "stopped", Evidence: r.Finding.Evidence}
-				}
+				r.Finding = x.look(ctx, c)
 				r.Took = time.Since(started)
 			}
 			if v := r.Finding.Verdict; v == Fail || v == Warn {
@@ -172,14 +181,43 @@ func Run(ctx context.Context, o Options, each func(Result)) Report {
 			close(finished[c.ID].done)
 			telling.Lock()
 			defer telling.Unlock()
+			x.describe(&report.Subject, c.ID)
+			r.Subject = report.Subject
 			report.Results[i] = r
 			each(r)
 		})
 	}
 	work.Wait()
 	report.Took = time.Since(report.At)
-	x.describe(&report)
 	return report
+}
+
+// look runs a check in the time that it has.
+func (x *examination) look(ctx context.Context, c Check) Finding {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return skip("stopped")
+	}
+	checking := ctx
+	if !c.Lasts {
+		var cancel context.CancelFunc
+		checking, cancel = context.WithTimeout(ctx, max(x.Patience, checkWithin))
+		defer cancel()
+	}
+	if checking.Err() != nil {
+		return fail(&LateError{Check: c.ID})
+	}
+	started := time.Now()
+	f := c.Run(checking)
+	switch {
+	case f.Verdict == Pass:
+	case errors.Is(ctx.Err(), context.Canceled):
+		return Finding{Verdict: Skipped, Why: "stopped", Evidence: f.Evidence}
+	case checking.Err() != nil && say.Remedy(f.Err) == "":
+		return fail(&LateError{Check: c.ID, After: time.Since(started), Err: f.Err}, f.Evidence...)
+	case ctx.Err() != nil && f.Verdict == Skipped && f.Err != nil: // there is no time to look elsewhere for what it is
+		f.Verdict, f.Why = Fail, ""
+	}
+	return f
 }
 
 // finished is the end of a check. hides is the check whose failure hides what builds on it; it is written before done is

@@ -30,6 +30,26 @@ func (e *SlowError) Remedy() string {
 	return "try again with --wait 2m; if it stays so, run it with --log-level debug"
 }
 
+// LateError is a check that had not ended when its time was over.
+type LateError struct {
+	Check string
+	After time.Duration // that it was given; 0 when its turn did not come
+	Err   error
+}
+
+func (e *LateError) Error() string {
+	if e.After == 0 {
+		return "there was no time left for " + e.Check
+	}
+	return fmt.Sprintf("%s did not come to an end within %s", e.Check, brief(e.After))
+}
+func (e *LateError) Unwrap() error { return e.Err }
+
+// Remedy is to give it more.
+func (e *LateError) Remedy() string {
+	return "allow more time with --wait 2m; if it stays so, run it with --log-level debug"
+}
+
 // ShutError is a far end that took a connection and closed it without a word.
 type ShutError struct {
 	Remote tunnel.Endpoint

@@ -109,20 +109,29 @@ func (x *examination) close(ctx context.Context) {
 	x.line.close(ctx)
 }
 
-// describe writes into a report what the examination was about.
-func (x *examination) describe(r *Report) {
-	r.Target = x.found.Target
-	if e, ok := errors.AsType[*aws.NotReadyError](x.found.Err); ok {
-		r.Target = e.Target
+// asked is the target as it was asked for.
+func asked(q aws.Query) aws.Target {
+	return aws.Target{Cluster: q.Cluster, Service: q.Service, Task: q.Task, Container: q.Container}
+}
+
+// describe writes down what a check that is over has found of what the examination is about.
+func (x *examination) describe(s *Subject, check string) {
+	switch check {
+	case checkRegion:
+		if x.client != nil {
+			s.Region = x.client.Region()
+		}
+	case checkIdentity:
+		s.Account = x.identity.Account
+	case checkCluster:
+		found := x.found.Target
+		if e, ok := errors.AsType[*aws.NotReadyError](x.found.Err); ok {
+			found = e.Target
+		}
+		if found != (aws.Target{}) {
+			s.Target = found
+		}
 	}
-	if r.Target == (aws.Target{}) {
-		q := x.Query
-		r.Target = aws.Target{Cluster: q.Cluster, Service: q.Service, Task: q.Task, Container: q.Container}
-	}
-	if x.client != nil {
-		r.Region = x.client.Region()
-	}
-	r.Account = x.identity.Account
 }
 
 // pass is a finding without trouble.

@@ -87,6 +87,9 @@ func (l *line) await(ctx context.Context, patience time.Duration) error {
 			}
 			return &SlowError{What: "a session", Within: patience}
 		case <-ctx.Done():
+			if l.trouble != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return l.trouble
+			}
 			return context.Cause(ctx)
 		}
 	}

@@ -57,7 +57,7 @@ func (x *examination) judgeLive(l leg, evidence ...string) Finding {
 
 func (x *examination) sessionCheck() Check {
 	return Check{
-		ID: checkSession, Name: "StartSession gives a session", After: []string{checkAgent},
+		ID: checkSession, Name: "StartSession gives a session", After: []string{checkAgent}, Lasts: true,
 		Causes: []Cause{
 			{"D1", "AccessDeniedException on ssm:StartSession, on the task's ARN or on the document's", "add the statement that is shown: it names both the task and the document"},
 			{"D2", "TargetNotConnected although the agent is RUNNING", "try again in half a minute; then the task's route to ssmmessages, its role, another task"},
@@ -124,7 +124,7 @@ func (x *examination) handshakeCheck() Check {
 
 func (x *examination) portCheck() Check {
 	return Check{
-		ID: checkPort, Name: "something listens on the port", After: []string{checkHandshake},
+		ID: checkPort, Name: "something listens on the port", After: []string{checkHandshake}, Lasts: true,
 		Causes: []Cause{
 			{"E6", "the agent cannot connect to the port: the service in the task is down, or listens elsewhere", "look at the container's log; it must listen on localhost:PORT inside the task"},
 			{"E7", "the connection is taken and closed at once, without a word", "look at the container's log"},
@@ -160,7 +160,7 @@ func (x *examination) portCheck() Check {
 
 func (x *examination) answerCheck() Check {
 	return Check{
-		ID: checkAnswer, Name: "what answers there is what it should be", After: []string{checkPort},
+		ID: checkAnswer, Name: "what answers there is what it should be", After: []string{checkPort}, Lasts: true,
 		Causes: []Cause{
 			{"F1", "the port takes connections and says nothing to an HTTP request", "forward to the proxy's port; a proxy never keeps silent"},
 			{"F2", "another server answers where the proxy should: a web server, SSH, a mail server, TLS", "forward to the proxy's port, in the container that has it"},

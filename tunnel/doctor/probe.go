@@ -54,7 +54,7 @@ func (x *examination) probeCheck(i int, u *url.URL) Check {
 		after = []string{checkAgent} // it has a session of its own
 	}
 	return Check{
-		ID: id, Name: u.Redacted() + " can be reached", After: after,
+		ID: id, Name: u.Redacted() + " can be reached", After: after, Lasts: true,
 		Causes: []Cause{
 			{"F3", "the proxy answers 403 (ERR_ACCESS_DENIED) for this host", "add the host to the proxy's allowed ones (`acl … dstdomain …`)"},
 			{"F4", "the proxy answers 403 for this port, but not for 443 of the same host; stock Squid lets CONNECT to 443 alone", "`acl SSL_ports port …` and `acl Safe_ports port …`"},

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -36,14 +37,24 @@ type account struct {
 // demoRegion is where the demo account lives.
 const demoRegion = "eu-west-1"
 
-// connect opens the log and the account that the shared flags name. The caller closes it.
+// connect opens the log and the account that the shared flags name, within --wait. The caller closes it.
 func (a *app) connect(ctx context.Context) (*account, error) {
+	within, cancel := context.WithTimeout(ctx, a.shared.wait)
+	defer cancel()
 	acc := &account{}
-	if err := acc.open(ctx, a); err != nil {
+	if err := acc.open(within, a); err != nil {
 		acc.close()
-		return nil, err
+		return nil, a.late(ctx, err)
 	}
 	return acc, nil
+}
+
+// late says of an error that --wait has ended what was done under ctx, if it did.
+func (a *app) late(ctx context.Context, err error) error {
+	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		return &lateError{within: a.shared.wait, err: err}
+	}
+	return err
 }
 
 func (acc *account) open(ctx context.Context, a *app) error {

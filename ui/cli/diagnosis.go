@@ -49,55 +49,35 @@ func (d diagnosis) words(err error) string {
 func (d diagnosis) text(all, color bool) string {
 	p := painter(color)
 	var b strings.Builder
+	d.writeHead(&b)
+	for _, r := range d.Results {
+		d.writeCheck(&b, r, all, p)
+	}
+	d.writeEnd(&b, all, p)
+	return b.String()
+}
+
+// writeHead says what is looked at.
+func (d diagnosis) writeHead(b *strings.Builder) {
 	where := d.Region
 	if d.Account != "" {
 		where += ", account " + d.Account
 	}
 	target := d.clean(strings.TrimPrefix(d.Target.String(), "/"))
-	fmt.Fprintf(&b, "%s → %s", target, d.clean(d.Remote.String()))
+	fmt.Fprintf(b, "%s → %s", target, d.clean(d.Remote.String()))
 	if where != "" {
-		fmt.Fprintf(&b, " (%s)", d.clean(where))
+		fmt.Fprintf(b, " (%s)", d.clean(where))
 	}
 	b.WriteString("\n\n")
-	d.writeChecks(&b, all, p)
-	first := d.First()
-	if first == nil {
-		verdict := "Nothing fails."
-		if warnings := d.count(doctor.Warn); warnings > 0 {
-			verdict = fmt.Sprintf("Nothing fails; %s.", plural(warnings, "warning"))
-		}
-		fmt.Fprintf(&b, "\n%s\n", p.paint(doctor.Pass, verdict))
-		return b.String()
-	}
-	id := ""
-	if first.Cause != "" {
-		id = " (" + first.Cause + ")"
-	}
-	fmt.Fprintf(&b, "\n%s %s\n", p.paint(doctor.Fail, "The cause"+id+":"), d.words(first.Finding.Err))
-	fmt.Fprintf(&b, "What to do: %s\n", d.clean(first.Remedy()))
-	return b.String()
 }
 
-// writeChecks lists the verdicts: what is hidden by a failure on one line, what passed as a number.
-func (d diagnosis) writeChecks(b *strings.Builder, all bool, p painter) {
+// writeEnd says what all checks came to.
+func (d diagnosis) writeEnd(b *strings.Builder, all bool, p painter) {
 	first := d.First()
 	var hidden []string
 	for _, r := range d.Results {
-		f := r.Finding
-		switch {
-		case f.Verdict == doctor.Skipped && !all && strings.HasPrefix(f.Why, "hidden by "):
+		if isHidden(r) && !all {
 			hidden = append(hidden, r.Check)
-			continue
-		case f.Verdict == doctor.Pass && !all, f.Verdict == doctor.Skipped && !all && f.Err == nil:
-			continue
-		}
-		fmt.Fprintf(b, "  %s %-11s %s\n", p.paint(f.Verdict, fmt.Sprintf("%-7s", f.Verdict)), r.Check, d.clean(line(r)))
-		if len(f.Evidence) > 0 && f.Verdict != doctor.Pass {
-			fmt.Fprintf(b, "  %20s seen: %s\n", "", d.clean(strings.Join(f.Evidence, "; ")))
-		}
-		isOther := first == nil || r.Check != first.Check
-		if remedy := r.Remedy(); remedy != "" && isOther && f.Verdict != doctor.Pass && (all || f.Verdict != doctor.Skipped) {
-			fmt.Fprintf(b, "  %20s do: %s\n", "", d.clean(remedy))
 		}
 	}
 	if len(hidden) > 0 && first != nil {
@@ -105,6 +85,45 @@ func (d diagnosis) writeChecks(b *strings.Builder, all bool, p painter) {
 	}
 	if passed := d.count(doctor.Pass); passed > 0 && !all {
 		fmt.Fprintf(b, "  %s %s\n", p.paint(doctor.Pass, "pass   "), plural(passed, "check")+" (--all shows them)")
+	}
+	if first == nil {
+		verdict := "Nothing fails."
+		if warnings := d.count(doctor.Warn); warnings > 0 {
+			verdict = fmt.Sprintf("Nothing fails; %s.", plural(warnings, "warning"))
+		}
+		fmt.Fprintf(b, "\n%s\n", p.paint(doctor.Pass, verdict))
+		return
+	}
+	id := ""
+	if first.Cause != "" {
+		id = " (" + first.Cause + ")"
+	}
+	fmt.Fprintf(b, "\n%s %s\n", p.paint(doctor.Fail, "The cause"+id+":"), d.words(first.Finding.Err))
+	fmt.Fprintf(b, "What to do: %s\n", d.clean(first.Remedy()))
+}
+
+// isHidden reports whether a check was not run because of one that failed.
+func isHidden(r doctor.Result) bool {
+	return r.Finding.Verdict == doctor.Skipped && strings.HasPrefix(r.Finding.Why, "hidden by ")
+}
+
+// writeCheck says what a check came to, unless that is for writeEnd. The results before it in the order of the path have
+// to be there.
+func (d diagnosis) writeCheck(b *strings.Builder, r doctor.Result, all bool, p painter) {
+	f := r.Finding
+	switch {
+	case all:
+	case isHidden(r), f.Verdict == doctor.Pass, f.Verdict == doctor.Skipped && f.Err == nil:
+		return
+	}
+	fmt.Fprintf(b, "  %s %-11s %s\n", p.paint(f.Verdict, fmt.Sprintf("%-7s", f.Verdict)), r.Check, d.clean(line(r)))
+	if len(f.Evidence) > 0 && f.Verdict != doctor.Pass {
+		fmt.Fprintf(b, "  %20s seen: %s\n", "", d.clean(strings.Join(f.Evidence, "; ")))
+	}
+	first := d.First()
+	isOther := first == nil || r.Check != first.Check
+	if remedy := r.Remedy(); remedy != "" && isOther && f.Verdict != doctor.Pass && (all || f.Verdict != doctor.Skipped) {
+		fmt.Fprintf(b, "  %20s do: %s\n", "", d.clean(remedy))
 	}
 }
 

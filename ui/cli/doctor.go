@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -106,8 +107,15 @@ func (a *app) examine(ctx context.Context, c *consultation, args []string) error
 		return acc.client, err
 	}
 	options.AllowLinkLocal = a.shared.linkLocal
-	shown := a.progress(doctor.Checks(options))
-	found := doctor.Run(ctx, options, shown.take)
+	checks := doctor.Checks(options)
+	shown := a.progress(checks)
+	q := options.Query
+	known := doctor.Report{Remote: options.Spec.Remote, Subject: doctor.Subject{Target: aws.Target{Cluster: q.Cluster, Service: q.Service, Task: q.Task, Container: q.Container}}}
+	bulletin := a.bulletin(checks, diagnosis{Report: known, mask: c.mask, build: a.Build}, c.all, shown)
+	within, cancel := context.WithTimeout(ctx, a.examinationWithin())
+	defer cancel()
+	found := doctor.Run(within, options, bulletin.take)
+	bulletin.stop()
 	shown.stop()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -118,7 +126,7 @@ func (a *app) examine(ctx context.Context, c *consultation, args []string) error
 			return err
 		}
 	}
-	text := d.text(c.all, colored(a.Stdout))
+	text := bulletin.rest(d)
 	if a.shared.output == outputJSON {
 		if text, err = d.json(); err != nil {
 			return err
@@ -144,10 +152,26 @@ func (c *consultation) reach(o doctor.Options) error {
 	return c.forwards.reach(o.Spec.Remote)
 }
 
+// examinationLimit is how long an examination may take when nobody says.
+const examinationLimit = 45 * time.Second
+
+// waitGiven reports whether --wait is another than its default, which is for tunnels.
+func (a *app) waitGiven() bool {
+	wait := a.shared.set.Lookup("wait")
+	return wait.Value.String() != wait.DefValue
+}
+
+func (a *app) examinationWithin() time.Duration {
+	if a.waitGiven() {
+		return a.shared.wait
+	}
+	return examinationLimit
+}
+
 // examination turns the flags, or a saved tunnel, into what the doctor looks at, and in which account.
 func (a *app) examination(c *consultation, args []string) (o doctor.Options, in control.Account, err error) {
 	o = doctor.Options{Probes: c.probes}
-	if wait := a.shared.set.Lookup("wait"); wait.Value.String() != wait.DefValue {
+	if a.waitGiven() {
 		o.Patience = a.shared.wait
 	}
 	if len(c.probes) == 0 && a.shared.probe.Kind == headless.ProbeURL {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"culvert/aws"
 	"culvert/internal/say"
@@ -32,6 +33,28 @@ func (e *usageError) Remedy() string { return e.advice }
 
 func usage(advice, format string, args ...any) error {
 	return &usageError{problem: fmt.Sprintf(format, args...), advice: advice}
+}
+
+// lateError is something that --wait has ended.
+type lateError struct {
+	within time.Duration
+	err    error // what was in the way
+}
+
+func (e *lateError) Error() string {
+	if say.Remedy(e.err) == "" { // no more than that the time is over
+		return fmt.Sprintf("it was not done within %s", e.within)
+	}
+	return fmt.Sprintf("it was not done within %s: %s", e.within, e.err)
+}
+func (e *lateError) Unwrap() error { return e.err }
+
+// Remedy is that of what was in the way.
+func (e *lateError) Remedy() string {
+	if inner := say.Remedy(e.err); inner != "" {
+		return inner
+	}
+	return "allow more time with --wait, or look closer with --log-level debug"
 }
 
 // report prints an error with its remedy as the last two lines on stderr, and returns the exit code. On GitHub it
@@ -78,7 +101,9 @@ func exitCode(ctx context.Context, err error) int {
 	if end, ok := errors.AsType[*headless.SignalError](errors.Join(err, context.Cause(ctx))); ok {
 		return exitSignal + int(end.Signal)
 	}
-	if _, ok := errors.AsType[*headless.UnreadyError](err); ok {
+	_, isUnready := errors.AsType[*headless.UnreadyError](err)
+	_, isLate := errors.AsType[*lateError](err)
+	if isUnready || isLate {
 		return exitUnready
 	}
 	return exitFailed

@@ -53,13 +53,14 @@ func (s *shared) flags() *pflag.FlagSet {
 	f.StringVar(&s.endpoint, "endpoint-url", "", "`URL` in place of the AWS services' endpoints; single sign-on keeps its own")
 	f.StringVar(&s.role, "role-arn", "", "role `ARN` to assume: through GitHub's OIDC when running there, else through STS")
 	f.BoolVar(&s.demo, "demo", false, "use the embedded demo account")
-	f.DurationVar(&s.wait, "wait", 2*time.Minute, "how long to wait until the forwards are proved ready")
+	s.wait = 2 * time.Minute
+	f.Var(durationValue{&s.wait}, "wait", "how long to wait until the forwards are proved ready, for list and for doctor; a bare number is seconds")
 	f.Var(&s.probe, "probe", "how to prove that: the connect and what the port stands for (auto), less, one protocol by name, or a URL that is fetched through the proxy")
 	f.Var(&s.lanes, "lanes", "sessions per tunnel")
 	s.messageSize = 1024
 	f.Var(bytesValue{&s.messageSize, tunnel.MinMessageSize, tunnel.MaxMessageSize, "BYTES"}, "message-size", "payload of one message on the way up")
 	f.Var(bytesValue{&s.uploadRate, 0, 1 << 40, "BYTES/s"}, "upload-rate", "ceiling of the rate on the way up, which adapts by itself; 0 is none")
-	f.DurationVar(&s.keepAlive, "keep-alive", 0, "send a byte this often, which overrides the account's idle timeout; 0 is off")
+	f.Var(durationValue{&s.keepAlive}, "keep-alive", "send a byte this often, which overrides the account's idle timeout; 0 is off")
 	s.output = outputText
 	f.VarP(choiceValue{&s.output, []string{outputText, outputJSON}}, "output", "o", "form of the output")
 	s.logLevel = levelValue{}
@@ -67,7 +68,8 @@ func (s *shared) flags() *pflag.FlagSet {
 	f.Var(&s.logLevel, "log-level", "least level that is logged")
 	f.StringVar(&s.logFile, "log-file", "", "`FILE` to log to, instead of stderr")
 	f.StringVar(&s.config, "config", "", "config `FILE`, instead of the user's own and a project's .culvert.yaml")
-	f.DurationVar(&s.refresh, "refresh", 10*time.Second, "how often the interface looks again")
+	s.refresh = 10 * time.Second
+	f.Var(durationValue{&s.refresh}, "refresh", "how often the interface looks again")
 	f.BoolVar(&s.readOnly, "read-only", false, "the interface opens and ends nothing")
 	s.set = f
 	return f
@@ -180,7 +182,7 @@ func form(f *pflag.Flag) string {
 	case "bool":
 		return "true or false"
 	case "duration":
-		return "a duration such as 90s or 2m"
+		return "a duration such as 90s or 2m; a bare number is seconds"
 	}
 	if name == "" {
 		name = f.Value.Type()

@@ -47,17 +47,19 @@ func (a *app) printList(ctx context.Context, what string, aim *aim) error {
 		return err
 	}
 	a.shared.goHome(named)
-	acc, err := a.connect(ctx)
+	within, cancel := context.WithTimeout(ctx, a.shared.wait)
+	defer cancel()
+	acc, err := a.connect(within)
 	if err != nil {
-		return err
+		return a.late(ctx, err)
 	}
 	defer acc.close()
-	if err := acc.client.CheckHome(ctx, named.Home); err != nil {
-		return err
+	if err := acc.client.CheckHome(within, named.Home); err != nil {
+		return a.late(ctx, err)
 	}
-	catalog, err := acc.client.Discover(ctx)
+	catalog, err := acc.client.Discover(within)
 	if err != nil {
-		return err
+		return a.late(ctx, err)
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

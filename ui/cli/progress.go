@@ -28,8 +28,9 @@ type progress struct {
 	end     chan struct{}
 	drawing sync.WaitGroup
 
-	mu   sync.Mutex
-	done map[string]bool
+	mu    sync.Mutex
+	done  map[string]bool
+	shown bool
 }
 
 // progress begins the line, where there is a terminal and nothing else writes to it.
@@ -58,26 +59,34 @@ func (p *progress) stop() {
 
 func (p *progress) draw() {
 	next := time.After(progressAfter)
-	shown := false
 	for {
 		select {
 		case <-next:
-			shown = true
+			p.mu.Lock()
+			p.shown = true
 			_, _ = io.WriteString(p.out, clearLine+p.line()) // nobody misses it
+			p.mu.Unlock()
 			next = time.After(progressAfter)
 		case <-p.end:
-			if shown {
-				_, _ = io.WriteString(p.out, clearLine)
-			}
+			p.aside(func() {})
 			return
 		}
 	}
 }
 
-// line names the first check on the path that is not over: the others wait for it, or will be over before.
-func (p *progress) line() string {
+// aside takes the line away, until it is drawn again, and writes in its place.
+func (p *progress) aside(write func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.shown {
+		_, _ = io.WriteString(p.out, clearLine)
+	}
+	p.shown = false
+	write()
+}
+
+// line names the first check on the path that is not over: the others wait for it, or will be over before.
+func (p *progress) line() string {
 	text := fmt.Sprintf("%d of %d checks, %d s", len(p.done), len(p.checks), int(time.Since(p.started).Seconds()))
 	for _, c := range p.checks {
 		if !p.done[c.ID] {

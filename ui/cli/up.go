@@ -59,7 +59,7 @@ func (u *up) flags() *pflag.FlagSet {
 	f := pflag.NewFlagSet("up", pflag.ContinueOnError)
 	f.StringVar(&u.name, "name", "", "`NAME` of the set (default: that of the saved tunnel or group, else "+defaultName+")")
 	f.IntVar(&u.parent, "parent", 0, "end when the process `PID` ends; 0 is none")
-	f.DurationVar(&u.during, "for", 0, "end after this time; 0 is never")
+	f.Var(durationValue{&u.during}, "for", "end after this time; 0 is never")
 	f.Var(&u.proxy, "proxy-env", "variables for later steps of a GitHub job: export sets all of them instead of CULVERT_PROXY and PROXY_SERVER, no none")
 	f.StringSliceVar(&u.noProxy, "no-proxy", nil, noProxyUsage+"; for --proxy-env=export")
 	f.BoolVar(&u.hold, "hold", false, "be the process in the background")

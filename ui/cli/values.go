@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"culvert/aws"
 	"culvert/tunnel/doctor"
@@ -193,6 +194,30 @@ func (v *addrValue) Set(s string) error {
 	}
 	v.Addr = a.Unmap()
 	return nil
+}
+
+// durationValue is a duration; a bare number is seconds.
+type durationValue struct{ d *time.Duration }
+
+func (v durationValue) Type() string { return "duration" }
+
+func (v durationValue) String() string {
+	if v.d == nil || *v.d == 0 {
+		return "0"
+	}
+	return v.d.String()
+}
+
+func (v durationValue) Set(s string) error {
+	unit := ""
+	if _, err := strconv.ParseFloat(s, 64); err == nil {
+		unit = "s"
+	}
+	d, err := time.ParseDuration(s + unit)
+	if err == nil {
+		*v.d = d
+	}
+	return err
 }
 
 // levelValue is the least level that is logged.

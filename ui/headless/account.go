@@ -98,6 +98,9 @@ func (r *run) late() error {
 			continue
 		}
 		t.late = true
+		if t.trouble == nil {
+			t.trouble = t.Obstacle()
+		}
 		t.trouble = &UnreadyError{Forward: t.Spec().Remote.String(), Wait: r.Wait, Err: t.trouble}
 		r.Board.late(t.ID(), t.trouble)
 		if first == nil {

@@ -1,6 +1,8 @@
 package headless
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,7 +18,7 @@ type UnreadyError struct {
 }
 
 func (e *UnreadyError) Error() string {
-	if e.Err == nil {
+	if e.Err == nil || say.Remedy(e.Err) == "" && errors.Is(e.Err, context.DeadlineExceeded) { // which says no more
 		return fmt.Sprintf("forward %s was not ready within %s", e.Forward, e.Wait)
 	}
 	return fmt.Sprintf("forward %s was not ready within %s: %s", e.Forward, e.Wait, e.Err)

@@ -21,8 +21,11 @@ func find(ctx context.Context, c *aws.Client, q aws.Query, n *notices) (aws.Targ
 		if err == nil {
 			return t, nil
 		}
-		if ctx.Err() != nil {
-			return aws.Target{}, errors.Join(err, ctx.Err())
+		switch {
+		case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+			return aws.Target{}, err
+		case ctx.Err() != nil:
+			return aws.Target{}, &aws.OverdueError{Err: err, Over: ctx.Err()}
 		}
 		if _, unreachable := errors.AsType[*aws.UnreachableError](err); unreachable || !aws.Temporary(err) {
 			return aws.Target{}, err // an endpoint that is not there is more often a wrong region than an outage
@@ -31,16 +34,10 @@ func find(ctx context.Context, c *aws.Client, q aws.Query, n *notices) (aws.Targ
 		select {
 		case <-time.After(pause/2 + rand.N(pause/2)): //nolint:gosec // jitter
 		case <-ctx.Done():
-			return aws.Target{}, &pendingError{err: err, over: ctx.Err()}
+			return aws.Target{}, &aws.OverdueError{Err: err, Over: ctx.Err()}
 		}
 	}
 }
-
-// pendingError is what was being waited for when the time was over.
-type pendingError struct{ err, over error }
-
-func (e *pendingError) Error() string   { return e.err.Error() }
-func (e *pendingError) Unwrap() []error { return []error{e.err, e.over} }
 
 // notices prints what is being waited for, each thing once. It is safe for concurrent use.
 type notices struct {

@@ -81,8 +81,20 @@ func (p prober) once(ctx context.Context) (proof, error) {
 	if p.probe.Kind == ProbeURL {
 		patience *= urlLegs
 	}
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout+patience)
+	within, cancel := context.WithTimeout(ctx, connectTimeout+patience)
 	defer cancel()
+	found, err := p.try(within)
+	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		remote := p.tunnel.Spec().Remote.String()
+		err = &ProbeError{
+			Problem: fmt.Sprintf("the probe of %s did not end within %s", remote, connectTimeout+patience),
+			Advice:  "check that what listens on " + remote + " answers, or use --probe none",
+		}
+	}
+	return found, err
+}
+
+func (p prober) try(ctx context.Context) (proof, error) {
 	port := p.tunnel.Spec().Remote.Port
 	bySquidsPort := port == 3128
 	if p.probe.Kind == ProbeNone {

@@ -40,35 +40,40 @@ func apart(t *testing.T, late time.Duration, out *output) headless.Options {
 // What waits for the tunnels hears of those that are there, once, whichever account is the slower one.
 func TestReadyIsSaidWhenNothingIsWaitedForAnyMore(t *testing.T) {
 	for _, late := range []time.Duration{0, 300 * time.Millisecond} {
-		out := &output{}
-		o := apart(t, late, out)
-		ctx, stop := context.WithTimeout(t.Context(), 15*time.Second)
-		defer stop()
-		times := 0
-		o.Ready = func(open []*tunnel.Tunnel) {
-			times++
-			if len(open) != 1 || open[0].ID() != 2 {
-				t.Errorf("after %s: %d tunnels, want number 2 alone", late, len(open))
+		t.Run(late.String(), func(t *testing.T) {
+			out := &output{}
+			o := apart(t, late, out)
+			ctx, stop := context.WithTimeout(t.Context(), 15*time.Second)
+			defer stop()
+			times := 0
+			o.Ready = func(open []*tunnel.Tunnel) {
+				times++
+				if len(open) != 1 || open[0].ID() != 2 {
+					t.Errorf("%d tunnels, want number 2 alone", len(open))
+				}
+				stop()
 			}
-			stop()
-		}
-		if err := headless.Run(ctx, o); err != nil || times != 1 {
-			t.Errorf("after %s: got %v, and ready said %d times, want once", late, err, times)
-		}
-		var failed struct {
-			Tunnel                        int
-			State, Profile, Error, Remedy string
-		}
-		for line := range strings.Lines(out.String()) {
-			if strings.Contains(line, `"state":"failed"`) {
+			if err := headless.Run(ctx, o); err != nil || times != 1 {
+				t.Errorf("got %v, and ready said %d times, want once", err, times)
+			}
+			var failed struct {
+				Tunnel  int    `json:"tunnel"`
+				Profile string `json:"profile"`
+				Error   string `json:"error"`
+				Remedy  string `json:"remedy"`
+			}
+			for line := range strings.Lines(out.String()) {
+				if !strings.Contains(line, `"state":"failed"`) {
+					continue
+				}
 				if err := json.Unmarshal([]byte(line), &failed); err != nil {
 					t.Fatal(err)
 				}
 			}
-		}
-		if failed.Tunnel != 1 || failed.Profile != "prod" || failed.Error == "" || failed.Remedy == "" {
-			t.Errorf("after %s: got %+v, want tunnel 1 failed with its profile and remedy", late, failed)
-		}
+			if failed.Tunnel != 1 || failed.Profile != "prod" || failed.Error == "" || failed.Remedy == "" {
+				t.Errorf("got %+v, want tunnel 1 failed with its profile and remedy", failed)
+			}
+		})
 	}
 }
 

@@ -3,8 +3,6 @@ package aws
 import (
 	"context"
 	"net/url"
-	"regexp"
-	"strings"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 )
@@ -34,20 +32,5 @@ func (c *Client) ServedAt() string {
 
 // TerminateCommand is how a person ends a session of this account, region and endpoint with AWS's own client.
 func (c *Client) TerminateCommand(id string) string {
-	words := []string{"aws", "ssm", "terminate-session", "--session-id", id, "--region", c.region}
-	if c.profile != defaultProfile {
-		words = append(words, "--profile", c.profile)
-	}
-	if endpoint := c.ServedAt(); endpoint != "" {
-		words = append(words, "--endpoint-url", endpoint)
-	}
-	for i, w := range words {
-		if !plainWord.MatchString(w) {
-			words[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
-		}
-	}
-	return strings.Join(words, " ")
+	return c.Shell().AWS("ssm", "terminate-session", "--session-id", id)
 }
-
-// plainWord is what a shell takes as it is.
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_.@:/+,=-]+$`)

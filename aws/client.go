@@ -143,11 +143,8 @@ func profileName(flag string) string {
 			return name
 		}
 	}
-	return defaultProfile
+	return "default"
 }
-
-// defaultProfile is what the SDK takes when none is named.
-const defaultProfile = "default"
 
 // Region is the region as resolved.
 func (c *Client) Region() string { return c.region }

@@ -34,6 +34,7 @@ type shared struct {
 
 	set *pflag.FlagSet // all of the above
 
+	noProject     bool // no project file is looked for
 	endpointNamed bool // on the command line or in the environment, not in a file
 
 	saved   saved    // tunnels and groups of the config files
@@ -141,7 +142,7 @@ func (s *shared) files(names []string) ([]configFile, error) {
 		return nil, err
 	}
 	dir, err := os.Getwd()
-	if err != nil {
+	if s.noProject || err != nil {
 		return []configFile{own}, nil //nolint:nilerr // a directory that is gone has no project
 	}
 	project, err := readProject(dir)

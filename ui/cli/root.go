@@ -78,6 +78,8 @@ func (a *app) root() *cobra.Command {
 			if cmd.Name() == cobra.ShellCompRequestCmd {
 				return nil // its flags are still to be read, and a shell wants no errors: see savedWords and complete
 			}
+			// What is up is looked at and ended whatever a project's file says by now.
+			a.shared.noProject = cmd.Name() == "down" || cmd.Name() == "status"
 			return a.shared.resolve()
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -10,7 +10,7 @@ import (
 func TestTheNearestNamesComeFirst(t *testing.T) {
 	names := []string{"warehouse", "squid", "Squid-blue", "reports", "squid"}
 	for name, want := range map[string][]string{
-		"squib":      {"squid", "reports"},
+		"squib":      {"squid", "Squid-blue"},
 		"SQUID":      {"squid", "Squid-blue"},
 		"squid-blue": {"Squid-blue", "squid"},
 		"blue":       {"Squid-blue", "squid"}, // a part of the other is near

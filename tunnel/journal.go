@@ -3,7 +3,6 @@ package tunnel
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -148,11 +147,10 @@ func (j *Journal) Close() error {
 	if j.file == nil {
 		return nil
 	}
-	var err error
-	if len(j.open) == 0 {
-		err = os.Remove(j.path) // while it is locked, so that it is ours
-	}
-	err = errors.Join(err, j.file.Close())
+	file := j.file
 	j.file = nil
-	return err
+	if len(j.open) > 0 {
+		return file.Close()
+	}
+	return flock.Remove(file)
 }

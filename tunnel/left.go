@@ -171,11 +171,11 @@ func openDead(path string) (*deadJournal, error) {
 func (d *deadJournal) close(log *slog.Logger) {
 	var err error
 	if len(d.left) == 0 {
-		err = os.Remove(d.file.Name())
+		err = flock.Remove(d.file)
 	} else {
-		err = writeJournal(d.file, d.left)
+		err = errors.Join(writeJournal(d.file, d.left), d.file.Close())
 	}
-	if err = errors.Join(err, d.file.Close()); err != nil {
+	if err != nil {
 		log.Warn("a journal of sessions cannot be written", "file", d.file.Name(), "error", err)
 	}
 }

@@ -51,6 +51,17 @@ func Create(dir, pattern string) (*os.File, error) {
 	}
 }
 
+// Remove removes a locked file and gives its lock back: in this order, so that it is no other file of that name. Windows
+// removes no file that is open; there it is removed right behind.
+func Remove(f *os.File) error {
+	err := os.Remove(f.Name())
+	closing := f.Close()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		err = os.Remove(f.Name())
+	}
+	return errors.Join(err, closing)
+}
+
 // lock takes the lock of f and reports whether path still leads to it.
 func lock(f *os.File, path string) (same bool, err error) {
 	locked, err := Try(f)

@@ -1,0 +1,116 @@
+package aws
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+)
+
+// whyNone explains why no container is ready: by the task that is nearest to it, else by the service.
+func (c *Client) whyNone(ctx context.Context, q Query, tasks []Task, unready []error) error {
+	if len(tasks) == 0 {
+		return c.whyNoTask(ctx, q)
+	}
+	if q.Task != "" && tasks[0].stopping() {
+		return goneError(Target{Cluster: q.Cluster, Service: tasks[0].Service, Task: tasks[0].ID}, tasks[0])
+	}
+	var nearest *NotReadyError
+	for _, err := range unready {
+		if e, ok := errors.AsType[*NotReadyError](err); ok && (nearest == nil || e.Cause < nearest.Cause) {
+			nearest = e
+		}
+	}
+	if nearest == nil {
+		return unready[0] // the container rule's
+	}
+	nearest.Waiting = len(tasks)
+	if i := slices.IndexFunc(tasks, func(t Task) bool { return t.ID == nearest.Target.Task }); i >= 0 {
+		nearest.Suspect = c.suspect(ctx, nearest, tasks[i])
+	}
+	c.addOrigin(ctx, nearest)
+	return nearest
+}
+
+// whyNoTask explains why a service has no task. It asks as much as the caller may.
+func (c *Client) whyNoTask(ctx context.Context, q Query) error {
+	e := &NotReadyError{Target: Target{Cluster: q.Cluster, Service: q.Service}, Cause: CauseNoTask}
+	if q.Service == "" {
+		return e
+	}
+	services, err := c.describeServices(ctx, q.Cluster, []string{q.Service})
+	switch {
+	case err != nil:
+		c.log.Debug("the service cannot be described", "error", err)
+	case len(services) == 0:
+		return c.orNearest(ctx, q, &NotFoundError{Kind: "service", Name: q.Service, In: "cluster " + q.Cluster, Region: c.region})
+	case services[0].Status != "ACTIVE":
+		e.Cause, e.Status = CauseDraining, services[0].Status
+		return e
+	case services[0].Desired == 0:
+		e.Cause, e.Origin = CauseScaledToZero, e.Origin.with(services[0])
+		return e
+	default:
+		e.Events = services[0].Events
+	}
+	e.Reason = c.lastStop(ctx, q)
+	if e.Reason == "" && len(e.Events) > 0 {
+		e.Reason = e.Events[0]
+	}
+	return e
+}
+
+// lastStop is why the service's newest stopped task stopped, "" when that cannot be told.
+func (c *Client) lastStop(ctx context.Context, q Query) string {
+	var arns []string
+	err := c.listTasks(ctx, q.Cluster, q.Service, types.DesiredStatusStopped, func(page []string) { arns = append(arns, page...) })
+	if err != nil || len(arns) == 0 {
+		return ""
+	}
+	tasks, err := c.describeTasks(ctx, q.Cluster, arns[:min(len(arns), taskBatch)])
+	if err != nil || len(tasks) == 0 {
+		return ""
+	}
+	last := slices.MaxFunc(tasks, func(a, b Task) int { return a.StoppedAt.Compare(b.StoppedAt) })
+	return stopReason(last)
+}
+
+// stopReason joins what ECS says about a stopped task and its containers.
+func stopReason(t Task) string {
+	text := t.StoppedReason
+	for _, c := range t.Containers {
+		if c.Reason != "" && !strings.Contains(text, c.Reason) {
+			text += "; " + c.Name + ": " + c.Reason
+		}
+	}
+	return strings.TrimPrefix(text, "; ")
+}
+
+// addShell has the remedy of an error lead to the client's account.
+func (c *Client) addShell(err error) {
+	if e, ok := errors.AsType[*NotFoundError](err); ok {
+		e.Shell = c.shell
+	}
+	if e, ok := errors.AsType[*TaskGoneError](err); ok {
+		e.Shell = c.shell
+	}
+	if e, ok := errors.AsType[*NotReadyError](err); ok {
+		e.Origin.Shell = c.shell
+	}
+}
+
+// addOrigin adds what is known of the service to an error whose remedy wants other tasks of it; what the caller may not
+// know is taken for what is usual.
+func (c *Client) addOrigin(ctx context.Context, e *NotReadyError) {
+	if e.Target.Service == "" || e.Temporary() {
+		return
+	}
+	services, err := c.describeServices(ctx, e.Target.Cluster, []string{e.Target.Service})
+	if err != nil || len(services) != 1 {
+		c.log.Debug("the service cannot be described", "error", err)
+		return
+	}
+	e.Origin = e.Origin.with(services[0])
+}

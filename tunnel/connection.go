@@ -60,6 +60,7 @@ type connection struct {
 // closeWriter is what TCP and unix sockets both can.
 type closeWriter interface{ CloseWrite() error }
 
+// add takes a connection in; nil when no more are wanted.
 func (c *connections) add(local net.Conn) *connection {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -145,13 +146,8 @@ func reset(conn net.Conn) {
 	_ = conn.Close()
 }
 
-// serve carries one local connection from accept to its end.
-func (t *Tunnel) serve(local net.Conn) {
-	conn := t.connections.add(local)
-	if conn == nil {
-		reset(local)
-		return
-	}
+// serve carries one local connection to its end.
+func (t *Tunnel) serve(conn *connection) {
 	err := t.carry(conn)
 	if errors.Is(err, io.EOF) || errors.Is(err, errStreamDone) {
 		err = nil // one of the two sides was done

@@ -217,6 +217,7 @@ func TestFaultMachineAsleep(t *testing.T) {
 	for name, row := range map[string]struct {
 		meanwhile func(*emulator.Emulator)
 		states    string
+		or        string // what is as right: of two goroutines that wake up either may be the first
 		saved     bool
 	}{
 		"the path is dead, the session lives": {
@@ -230,6 +231,7 @@ func TestFaultMachineAsleep(t *testing.T) {
 		"the session ran into its idle timeout": {
 			meanwhile: func(e *emulator.Emulator) { e.Fault(func(f *emulator.Faults) { f.Idle = 5 * time.Second }) },
 			states:    "starting handshaking open asleep reopening open",
+			or:        "starting handshaking open resuming asleep reopening open",
 		},
 		"the session was ended and nobody heard it": {
 			meanwhile: func(e *emulator.Emulator) {
@@ -263,7 +265,7 @@ func TestFaultMachineAsleep(t *testing.T) {
 				t.Errorf("the connection from before: %v", err)
 			}
 			trades(t, address)
-			if got := c.path(1); got != row.states {
+			if got := c.path(1); got != row.states && (row.or == "" || got != row.or) {
 				t.Errorf("went %q, want %q", got, row.states)
 			}
 			c.stop()

@@ -179,7 +179,12 @@ func (t *Tunnel) acceptFrom(socket net.Listener) {
 		switch {
 		case err == nil:
 			wait = 0
-			t.connections.pending.Go(func() { t.serve(conn) })
+			// It counts before the next one is looked for.
+			if taken := t.connections.add(conn); taken != nil {
+				t.connections.pending.Go(func() { t.serve(taken) })
+			} else {
+				reset(conn)
+			}
 		case errors.Is(err, net.ErrClosed):
 			return
 		default: // out of file descriptors: what is open must go on

@@ -156,9 +156,9 @@ func TestObstacleIsKnownWhileItLasts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := New(Options{Client: client})
+	e := New(Options{}) // each tunnel may have an account of its own
 	defer e.Close(t.Context())
-	tn, err := e.Open(Spec{Target: aws.Target{Cluster: "c", Service: "s", Task: "t", Container: "app", RuntimeID: "r"}, Remote: Endpoint{Port: 1}})
+	tn, err := e.Open(Spec{Target: aws.Target{Cluster: "c", Service: "s", Task: "t", Container: "app", RuntimeID: "r"}, Remote: Endpoint{Port: 1}, Client: client})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -124,7 +124,7 @@ func (r *runner) fill() {
 	})
 	var ctx context.Context
 	ctx, l.quit = context.WithCancelCause(r.ctx)
-	ctx, obstacle := o.Client.Watch(ctx)
+	ctx, obstacle := r.spec.Client.Watch(ctx)
 	r.mu.Lock()
 	r.obstacle = obstacle
 	r.mu.Unlock()

@@ -298,7 +298,7 @@ func wanting(s control.Set) error {
 			continue
 		}
 		e := &control.SetError{Problem: fmt.Sprintf("of %s, which is up, tunnel %d is not ready: %s", s.Name, t.ID, t.Error), Advice: t.Remedy, Code: exitFailed}
-		if t.State != tunnel.Failed.String() {
+		if t.State != tunnel.Failed.String() && !t.Refused {
 			e.Code = exitUnready
 		}
 		if again := "then run culvert down " + s.Name + " and culvert up again"; e.Advice == "" {

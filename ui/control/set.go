@@ -52,7 +52,8 @@ type Set struct {
 type Tunnel struct {
 	ID           int    `json:"id"`
 	State        string `json:"state"`
-	Ready        bool   `json:"ready"` // it has been proved
+	Ready        bool   `json:"ready"`             // it has been proved
+	Refused      bool   `json:"refused,omitempty"` // it was given up because the far end refuses
 	Local        string `json:"local"`
 	Host         string `json:"host,omitempty"` // of Local, where it is no socket
 	Port         uint16 `json:"port,omitempty"`

@@ -97,12 +97,14 @@ func (r *run) late() error {
 		if t.ready || t.lost != nil {
 			continue
 		}
-		t.late = true
-		if t.trouble == nil {
-			t.trouble = t.Obstacle()
+		if !t.late { // else it was given up before
+			if t.trouble == nil {
+				t.trouble = t.Obstacle()
+			}
+			t.trouble = &UnreadyError{Forward: t.Spec().Remote.String(), Wait: r.Wait, Err: t.trouble}
+			r.Board.late(t.ID(), t.trouble)
 		}
-		t.trouble = &UnreadyError{Forward: t.Spec().Remote.String(), Wait: r.Wait, Err: t.trouble}
-		r.Board.late(t.ID(), t.trouble)
+		t.late = true
 		if first == nil {
 			first = t.trouble
 		}

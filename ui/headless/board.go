@@ -200,6 +200,7 @@ func (p *posted) shown() control.Tunnel {
 		at := reachable(p.tunnel.Addr())
 		t.Host, t.Port = at.Addr().String(), at.Port()
 	}
+	_, t.Refused = errors.AsType[*RefusalError](p.late)
 	t.Error, t.Remedy = words(cmp.Or(err, p.late))
 	return t
 }

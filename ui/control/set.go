@@ -78,6 +78,7 @@ type Tunnel struct {
 	Error        string `json:"error,omitempty"`
 	Remedy       string `json:"remedy,omitempty"`
 	Hosts        []Host `json:"hosts,omitempty"` // busiest first
+	Steps        []Step `json:"steps,omitempty"` // since it was ready, the last MaxSteps
 }
 
 // Host is what went to one host through a tunnel.

@@ -380,6 +380,11 @@ func (a *app) announce(dir control.Dir, set control.Set, u *up) error {
 			return err
 		}
 	}
+	for _, t := range set.Tunnels {
+		if t.Taken != "" { // the log has said so, where the runner does not look
+			a.github.Warn(t.Taken+": listening on "+t.Local, "use the outputs host and port, or write LOCAL:REMOTE where the port must be that one")
+		}
+	}
 	how := "is up"
 	if err := wanting(set); err != nil {
 		how = err.Error()

@@ -57,6 +57,7 @@ type Tunnel struct {
 	Local        string `json:"local"`
 	Host         string `json:"host,omitempty"` // of Local, where it is no socket
 	Port         uint16 `json:"port,omitempty"`
+	Taken        string `json:"taken,omitempty"` // who has the port that Local stands in for
 	ProxyURL     string `json:"proxy_url,omitempty"`
 	Remote       string `json:"remote"`
 	Profile      string `json:"profile,omitempty"` // and Region: where the saved tunnel names them

@@ -203,6 +203,9 @@ func (p *posted) shown() control.Tunnel {
 		Retries: stats.Retries, RoundTripMS: stats.RoundTrip.Milliseconds(), Took: p.took.Milliseconds(),
 		Hosts: p.busiest(),
 	}
+	if taken := p.tunnel.Replaced(); taken != nil {
+		t.Taken = taken.Error()
+	}
 	if spec.Socket == "" {
 		at := reachable(p.tunnel.Addr())
 		t.Host, t.Port = at.Addr().String(), at.Port()

@@ -75,7 +75,7 @@ func (r *run) miss(g group, err error) error {
 	for _, i := range g.forwards {
 		a := absent{id: r.ids[i], forward: r.Forwards[i], err: err}
 		r.absent = append(r.absent, a)
-		r.Board.missed(a)
+		r.Board.unopened(a)
 		for _, e := range absentEvents(a) {
 			r.printer.event(e)
 		}

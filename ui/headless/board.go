@@ -56,8 +56,8 @@ func (b *Board) opened(t *tracked) {
 	b.posted = append(b.posted, &posted{tunnel: t.Tunnel, local: t.local(), from: t.forward, hosts: map[string]control.Host{}})
 }
 
-// missed posts a forward that no tunnel could be opened for.
-func (b *Board) missed(a absent) {
+// unopened posts a forward that no tunnel could be opened for.
+func (b *Board) unopened(a absent) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.absent = append(b.absent, a)
@@ -130,6 +130,19 @@ func (b *Board) connection(id tunnel.ID, c *tunnel.Connection) {
 	for _, p := range b.posted {
 		if p.tunnel.ID() == id {
 			p.count(c)
+		}
+	}
+}
+
+// missed counts connections that have ended and are not told of one by one: nobody knows their hosts.
+func (b *Board) missed(id tunnel.ID, m tunnel.Missed) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range b.posted {
+		if p.tunnel.ID() == id {
+			p.trail.Connections += m.Connections
+			p.trail.Sent += m.Sent
+			p.trail.Received += m.Received
 		}
 	}
 }

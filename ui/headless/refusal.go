@@ -39,7 +39,7 @@ func (e *RefusalError) Remedy() string {
 	if inner := say.Remedy(e.Err); inner != "" {
 		return inner
 	}
-	return "look closer with culvert doctor"
+	return "look closer with --log-level debug"
 }
 
 // refusal names the kind of answer that waiting does not change; empty for everything that may pass by itself: silence, a

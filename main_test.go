@@ -141,7 +141,8 @@ func account(ts *testscript.TestScript, _ bool, args []string) {
 
 // fault changes the account while the story goes on.
 //
-//	fault deny ACTION | heal | expire | renew | nothing-listens PORT | close-clients | short-keys | start-agent SERVICE
+//	fault deny ACTION | heal | expire | renew | nothing-listens PORT | close-clients | short-keys | start-agent SERVICE |
+//	kill-sessions | scale SERVICE NUMBER
 func fault(ts *testscript.TestScript, _ bool, args []string) {
 	e := storyOf(ts).account
 	switch args[0] {
@@ -164,6 +165,14 @@ func fault(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	case "close-clients": // as the service does every hour
 		e.CloseClientLeg(1000)
+	case "kill-sessions":
+		for _, s := range e.Sessions() {
+			e.KillSession(s.ID, "ended by the test")
+		}
+	case "scale":
+		desired, err := strconv.Atoi(args[2])
+		ts.Check(err)
+		ts.Check(e.Scale("automation", args[1], desired))
 	case "short-keys": // a role's are renewed for each call
 		e.Fault(func(f *emulator.Faults) { f.RoleLife = time.Minute })
 	case "start-agent":

@@ -84,7 +84,7 @@ type Port struct {
 	Name      string
 }
 
-// Find returns what a name stands for: cluster/service[/task[/container]], cluster/task[/container] for a task that no
+// Find returns what a name stands for: cluster/service[/task[/container]] (the task may be empty), cluster/task[/container] for a task that no
 // service started, an ARN, or a service's or task's name alone where it is the only one. A task may be named by the
 // beginning of its id. A task without a container is completed when it has but one. It returns a *NotFoundError or an
 // *AmbiguousError that list candidates.
@@ -172,6 +172,9 @@ func (k *Cluster) find(parts []string) (Target, error) {
 			if len(parts) == 1 {
 				return Target{Cluster: k.Name, Service: s.Name}, nil
 			}
+			if len(parts) == 3 && parts[1] == "" {
+				return k.findContainer(s.Name, parts[2])
+			}
 			return k.findTask(s.Name, parts[1:], "service "+k.Name+"/"+s.Name)
 		}
 		names = append(names, s.Name)
@@ -220,6 +223,23 @@ func (k *Cluster) findTask(service string, parts []string, in string) (Target, e
 		}
 	}
 	return Target{}, found[0].noContainer(parts[1])
+}
+
+// findContainer resolves a container that any task of a service has.
+func (k *Cluster) findContainer(service, container string) (Target, error) {
+	var names []string
+	for _, t := range k.Tasks {
+		if t.Service == service {
+			names = append(names, t.containerNames()...)
+		}
+	}
+	if !slices.Contains(names, container) {
+		slices.Sort(names)
+		return Target{}, &NotFoundError{
+			Kind: "container", Name: container, In: "service " + k.Name + "/" + service, Near: near.Names(container, slices.Compact(names), maxNear),
+		}
+	}
+	return Target{Cluster: k.Name, Service: service, Container: container}, nil
 }
 
 // target names the task, and its container when there is but one.

@@ -354,6 +354,7 @@ func TestFindTakesEveryFormOfName(t *testing.T) {
 		"shop/web/" + id(3):                  {Cluster: "shop", Service: "web", Task: id(3)},
 		"shop/web/" + id(3) + "/proxy":       {Cluster: "shop", Service: "web", Task: id(3), Container: "proxy", RuntimeID: id(3) + "-proxy"},
 		"automation/squid/" + id(0):          {Cluster: "automation", Service: "squid", Task: id(0), Container: "squid", RuntimeID: id(0) + "-squid"},
+		"shop/web//proxy":                    {Cluster: "shop", Service: "web", Container: "proxy"},
 		"data/" + id(2):                      {Cluster: "data", Task: id(2), Container: "job", RuntimeID: id(2) + "-job"},
 		"data/" + id(2) + "/job":             {Cluster: "data", Task: id(2), Container: "job", RuntimeID: id(2) + "-job"},
 		id(2):                                {Cluster: "data", Task: id(2), Container: "job", RuntimeID: id(2) + "-job"},
@@ -372,6 +373,7 @@ func TestFindTakesEveryFormOfName(t *testing.T) {
 		"shop/web/ffffffff":            {`no task "ffffffff" in service shop/web`},
 		"automation/squid/0000":        {`task "0000" may be any of several`},
 		"shop/web/" + id(3) + "/porxy": {`no container "porxy" in task`, "the nearest are: proxy"},
+		"shop/web//porxy":              {`no container "porxy" in service shop/web`, "the nearest are: proxy"},
 		"a/b/c/d/e":                    {"no cluster"},
 		"shop/b/c/d/e":                 {"5 parts", "cluster/service/task/container"},
 		"":                             {"no target"},
@@ -390,15 +392,20 @@ func TestParseTargetKnowsItsForms(t *testing.T) {
 		"a/s":                   {Cluster: "a", Service: "s"},
 		"a/s/t":                 {Cluster: "a", Service: "s", Task: "t"},
 		"a/s/t/c":               {Cluster: "a", Service: "s", Task: "t", Container: "c"},
+		"a/s//c":                {Cluster: "a", Service: "s", Container: "c"},
 		arnOf("service", "a/s"): {Cluster: "a", Service: "s", Home: homeOf(arnOf("service", "a/s"))},
 		arnOf("task", "a/t"):    {Cluster: "a", Task: "t", Home: homeOf(arnOf("task", "a/t"))},
 		arnOf("task", "t"):      {Task: "t", Home: homeOf(arnOf("task", "t"))},
 	} {
-		if got, err := ParseTarget(form); err != nil || got != want {
+		got, err := ParseTarget(form)
+		if err != nil || got != want {
 			t.Errorf("%s: got %+v, %v; want %+v", form, got, err, want)
 		}
+		if text := got.String(); !isARN(form) && text != form {
+			t.Errorf("%s: String() is %s", form, text)
+		}
 	}
-	for _, form := range []string{"", "a", "a/", "/s", "a//t", "a/s/t/c/x", "arn:aws:s3:::x", arnOf("cluster", "a")} {
+	for _, form := range []string{"", "a", "a/", "/s", "a//t", "a/s/", "a/s//", "a//t/c", "/s//c", "a///c", "a/s/t/", "a/s/t/c/x", "arn:aws:s3:::x", arnOf("cluster", "a")} {
 		_, err := ParseTarget(form)
 		if err == nil {
 			t.Errorf("%q: got no error", form)

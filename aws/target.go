@@ -22,8 +22,12 @@ func (t Target) Query() Query {
 // ID returns the target in the form that StartSession takes: ecs:<cluster name>_<task id>_<container runtime id>.
 func (t Target) ID() string { return "ecs:" + t.Cluster + "_" + t.Task + "_" + t.RuntimeID }
 
-// String returns the target as a user names it: cluster/service/task/container, empty parts left out.
+// String returns the target as a user names it: cluster/service/task/container, empty parts left out; but
+// cluster/service//container for a container of any task, as ParseTarget reads it.
 func (t Target) String() string {
+	if t.Service != "" && t.Task == "" && t.Container != "" {
+		return strings.TrimPrefix(t.Cluster+"/"+t.Service, "/") + "//" + t.Container
+	}
 	parts := []string{t.Cluster, t.Service, t.Task, t.Container}
 	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), "/")
 }
@@ -36,7 +40,7 @@ func (c *Client) TaskARN(t Target) string {
 	return c.arn("ecs", "task/"+t.Cluster+"/"+t.Task)
 }
 
-// ParseTarget reads cluster/service[/task[/container]], or the ARN of a service or task, whose account and region stay
+// ParseTarget reads cluster/service[/task[/container]], where an empty task is any one of the service, or the ARN of a service or task, whose account and region stay
 // with it. It only parses: whether there is such a thing Lookup and Catalog.Find know.
 func ParseTarget(name string) (Target, error) {
 	if isARN(name) {
@@ -53,8 +57,10 @@ func ParseTarget(name string) (Target, error) {
 	if len(parts) < 2 || len(parts) > 4 {
 		return Target{}, &TargetFormError{Form: name, Problem: fmt.Sprintf("%d parts", len(parts))}
 	}
-	if slices.Contains(parts, "") {
-		return Target{}, &TargetFormError{Form: name, Problem: "an empty part"}
+	for i, part := range parts {
+		if anyTask := i == 2 && len(parts) == 4; part == "" && !anyTask {
+			return Target{}, &TargetFormError{Form: name, Problem: "an empty part"}
+		}
 	}
 	parts = append(parts, "", "")
 	return Target{Cluster: parts[0], Service: parts[1], Task: parts[2], Container: parts[3]}, nil
@@ -70,7 +76,7 @@ func (e *TargetFormError) Remedy() string {
 	if isARN(e.Form) {
 		return "write arn:aws:ecs:REGION:ACCOUNT:service/CLUSTER/SERVICE, or task/CLUSTER/TASK or cluster/CLUSTER where one of those is meant, or plain names"
 	}
-	return "write cluster/service, cluster/service/task or cluster/service/task/container"
+	return "write cluster/service, cluster/service/task or cluster/service/task/container; cluster/service//container is that container of any task"
 }
 
 // lastPart is the name in an ARN of ECS, or the text itself.

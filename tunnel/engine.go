@@ -133,8 +133,9 @@ func (e *Engine) Tunnels() []*Tunnel {
 	return slices.Clone(e.tunnels)
 }
 
-// Watch delivers every event from now on in order, however slow the reader, until ctx ends or the engine is closed and
-// all is delivered; then the channel is closed.
+// Watch delivers every change of state from now on, in order and however slow the reader, until ctx ends or the engine is
+// closed and all is delivered; then the channel is closed. The ends of connections come in between; a reader who is far behind
+// gets the last 1000 of each tunnel and the sums of the others, see Event.Missed.
 func (e *Engine) Watch(ctx context.Context) <-chan Event { return e.feed.watch(ctx) }
 
 // Close ends every tunnel: terminates the sessions and waits for all goroutines, at most until ctx ends.

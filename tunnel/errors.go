@@ -35,7 +35,7 @@ func (e *PortTakenError) Error() string {
 
 // Remedy names the ways out.
 func (e *PortTakenError) Remedy() string {
-	return "stop that process, or choose another local port: --local-port 0 takes any free one"
+	return "stop that process, or choose another local port: 0:REMOTE, or --local-port 0, takes any free one"
 }
 
 // PrivilegedPortError is a local port below the ones that this user may listen on.

@@ -1,11 +1,14 @@
 package tunnel
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 )
 
-// feed hands events to any number of watchers: in order, without loss, and without ever waiting for one of them.
+// feed hands events to any number of watchers: in order and without ever waiting for one of them. No change of state is
+// lost; of ended connections, which may be thousands in a second, the newest wait for a watcher and the others are counted.
 type feed struct {
 	mu       sync.Mutex
 	watchers map[*watcher]struct{}
@@ -13,21 +16,78 @@ type feed struct {
 	pending  sync.WaitGroup
 }
 
-// watcher is the queue of one reader. It grows while the reader is away: lifecycle steps are few.
+// maxEnded is how many ended connections of each tunnel wait for a watcher.
+const maxEnded = 1000
+
+// watcher is the queue of one reader. That of states grows while the reader is away: they are few.
 type watcher struct {
 	mu     sync.Mutex
-	queue  []Event
+	count  uint64
+	states []queued
+	ended  map[ID]*endings
 	closed bool
 	change chan struct{}
+}
+
+// queued is an event with its place in the order of all.
+type queued struct {
+	Event
+
+	number uint64
+}
+
+// endings are the last connections of a tunnel that have ended.
+type endings struct {
+	last   []queued
+	missed Missed
+}
+
+func (w *watcher) add(e Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.count++
+	q := queued{e, w.count}
+	if e.Ended == nil {
+		w.states = append(w.states, q)
+		return
+	}
+	of := w.ended[e.Tunnel]
+	if of == nil {
+		of = &endings{}
+		w.ended[e.Tunnel] = of
+	}
+	if len(of.last) == maxEnded {
+		of.missed.add(of.last[0].Ended)
+		of.last[0].Ended = nil
+		of.last = of.last[1:]
+	}
+	of.last = append(of.last, q)
+}
+
+// take empties the queue, in the order in which the events came.
+func (w *watcher) take() (events []Event, closed bool) {
+	w.mu.Lock()
+	all := w.states
+	for _, of := range w.ended {
+		of.last[0].Missed = of.missed
+		all = append(all, of.last...)
+	}
+	w.states = nil
+	clear(w.ended)
+	closed = w.closed
+	w.mu.Unlock()
+	slices.SortFunc(all, func(a, b queued) int { return cmp.Compare(a.number, b.number) })
+	for _, q := range all {
+		events = append(events, q.Event)
+	}
+	return events, closed
 }
 
 func (f *feed) publish(e Event) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for w := range f.watchers {
-		w.mu.Lock()
-		w.queue = append(w.queue, e)
-		w.mu.Unlock()
+		w.add(e)
 		w.signal()
 	}
 }
@@ -39,10 +99,10 @@ func (w *watcher) signal() {
 	}
 }
 
-// watch returns a channel of all events from now on; it is closed when ctx ends, or after the last event once the feed
+// watch returns a channel of the events from now on; it is closed when ctx ends, or after the last event once the feed
 // is closed.
 func (f *feed) watch(ctx context.Context) <-chan Event {
-	w := &watcher{change: make(chan struct{}, 1)}
+	w := &watcher{change: make(chan struct{}, 1), ended: make(map[ID]*endings)}
 	f.mu.Lock()
 	if f.watchers == nil {
 		f.watchers = make(map[*watcher]struct{})
@@ -57,10 +117,7 @@ func (f *feed) watch(ctx context.Context) <-chan Event {
 		defer close(events)
 		defer f.drop(w)
 		for {
-			w.mu.Lock()
-			queue, closed := w.queue, w.closed
-			w.queue = nil
-			w.mu.Unlock()
+			queue, closed := w.take()
 			for _, e := range queue {
 				select {
 				case events <- e:

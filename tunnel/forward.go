@@ -14,6 +14,7 @@ type Forward struct {
 	Remote Endpoint
 	Local  netip.AddrPort
 	Socket string
+	Any    bool // the local port was written as 0
 }
 
 // Limits of what a form can name.
@@ -49,7 +50,7 @@ func ParseForward(form string) (Forward, error) {
 
 // Spec aims the forward at a target.
 func (f Forward) Spec(t aws.Target) Spec {
-	return Spec{Target: t, Remote: f.Remote, Local: f.Local, Socket: f.Socket}
+	return Spec{Target: t, Remote: f.Remote, Local: f.Local, Socket: f.Socket, AnyPort: f.Any}
 }
 
 // String returns a form that ParseForward reads back.
@@ -63,7 +64,7 @@ func (f Forward) String() string {
 	switch local := strconv.Itoa(int(f.Local.Port())); {
 	case f.Socket != "":
 		return f.Socket + ":" + remote
-	case f.Local == netip.AddrPort{} && f.Remote.Host == "":
+	case f.Local == netip.AddrPort{} && !f.Any && f.Remote.Host == "":
 		return remote
 	case !f.Local.Addr().IsValid():
 		return local + ":" + remote
@@ -141,7 +142,7 @@ func (p formParser) ports(parts []string) (Forward, error) {
 	if err != nil {
 		return Forward{}, err
 	}
-	f.Local = netip.AddrPortFrom(addr, port)
+	f.Local, f.Any = netip.AddrPortFrom(addr, port), port == 0
 	f.Remote, err = p.remote(parts[1:])
 	if err != nil {
 		return Forward{}, err

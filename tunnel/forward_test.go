@@ -20,7 +20,7 @@ func TestParseForwardReadsEveryForm(t *testing.T) {
 	}
 	for form, want := range map[string]tunnel.Forward{
 		"3128":                             {Remote: tunnel.Endpoint{Port: 3128}},
-		"0:3128":                           {Remote: tunnel.Endpoint{Port: 3128}, Local: local("", 0)},
+		"0:3128":                           {Remote: tunnel.Endpoint{Port: 3128}, Local: local("", 0), Any: true},
 		"8080:3128":                        {Remote: tunnel.Endpoint{Port: 3128}, Local: local("", 8080)},
 		"localhost:8080:3128":              {Remote: tunnel.Endpoint{Port: 3128}, Local: local("", 8080)},
 		"127.0.0.1:8080:3128":              {Remote: tunnel.Endpoint{Port: 3128}, Local: local("127.0.0.1", 8080)},

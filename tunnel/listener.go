@@ -20,7 +20,8 @@ const portTries = 20
 // listener is where a tunnel's clients come in: one or two TCP addresses, or a unix socket.
 type listener struct {
 	sockets []net.Listener
-	path    string // of the unix socket
+	path    string          // of the unix socket
+	taken   *PortTakenError // why it is not the remote port's number; nil when it is, or another was asked for
 	once    sync.Once
 }
 
@@ -32,13 +33,14 @@ func listen(s Spec) (*listener, error) {
 	if s.Local.Port() != 0 {
 		return listenTCP(s.Local.Addr(), s.Local.Port())
 	}
-	if l, err := listenTCP(s.Local.Addr(), s.Remote.Port); err == nil {
+	l, err := listenTCP(s.Local.Addr(), s.Remote.Port)
+	if err == nil {
 		return l, nil
 	}
-	var err error
+	taken, _ := errors.AsType[*PortTakenError](err)
 	for range portTries {
-		var l *listener
 		if l, err = listenTCP(s.Local.Addr(), 0); err == nil {
+			l.taken = taken
 			return l, nil
 		}
 	}

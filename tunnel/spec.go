@@ -24,6 +24,8 @@ type Spec struct {
 	// Local is where to listen. Without an address: 127.0.0.1 and ::1. Port 0: the remote port's number if it is free,
 	// else any free port.
 	Local netip.AddrPort
+	// AnyPort says that port 0 was meant: nobody counts on the remote port's number, see Tunnel.Replaced.
+	AnyPort bool
 	// Socket is the path of a unix socket to listen on instead of Local; it is made with mode 0600.
 	Socket string
 	// KeepAlive sends a byte of stream data this often, which overrides the account's idle timeout. 0 is off.

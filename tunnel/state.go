@@ -59,6 +59,18 @@ type Event struct {
 	// Link is what carries the tunnel now; zero before the first session.
 	Link  Link
 	Ended *Connection
+	// Missed are the connections of the tunnel that ended before it and that the watcher, who was away, is not told of one
+	// by one.
+	Missed Missed
+}
+
+// Missed adds ended connections up.
+type Missed struct{ Connections, Received, Sent uint64 }
+
+func (m *Missed) add(c *Connection) {
+	m.Connections++
+	m.Received += c.Received
+	m.Sent += c.Sent
 }
 
 // Link is the session that carries a tunnel.

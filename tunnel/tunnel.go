@@ -77,6 +77,15 @@ func (t *Tunnel) Spec() Spec { return t.spec }
 // Addr is where the tunnel listens: the IPv4 loopback address where there are two, the zero value for a unix socket.
 func (t *Tunnel) Addr() netip.AddrPort { return t.local.address() }
 
+// Replaced is why the tunnel listens on another port than the remote one's number, which its Spec left open and which is in
+// use; nil when it does not, and where any port was wanted.
+func (t *Tunnel) Replaced() *PortTakenError {
+	if t.spec.AnyPort {
+		return nil
+	}
+	return t.local.taken
+}
+
 // State returns where the tunnel stands and why.
 func (t *Tunnel) State() (State, error) {
 	t.mu.Lock()

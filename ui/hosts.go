@@ -35,6 +35,19 @@ func (t *tally) end(c tunnel.Connection) {
 	t.hosts[name] = total
 }
 
+// miss adds connections whose hosts nobody knows.
+func (t *tally) miss(m tunnel.Missed) {
+	if m.Connections == 0 {
+		return
+	}
+	total := t.hosts[otherHosts]
+	total.Host = otherHosts
+	total.Connections += m.Connections
+	total.Sent += m.Sent
+	total.Received += m.Received
+	t.hosts[otherHosts] = total
+}
+
 // place is the key of a connection's host.
 func (t *tally) place(c tunnel.Connection) string {
 	name := hostOf(c)

@@ -46,21 +46,47 @@ func newTunnels(a *app) *tunnelsPane {
 	return p
 }
 
-// follow takes the events of a place's engine, each as one message.
+// follow takes the events of a place's engine. Every message draws the whole screen, so that the ends of connections come
+// in batches, no more often than the screen is drawn by itself; a change of state ends the batch at once.
 func (p *tunnelsPane) follow(at *place) tea.Cmd {
 	events := at.engine.Watch(p.app.ctx)
 	var next tea.Cmd
 	next = func() tea.Msg {
-		e, more := <-events
-		if !more {
+		batch := gather(events)
+		if batch == nil {
 			return nil
 		}
 		return then(func() tea.Cmd {
-			p.event(at, e)
+			for _, e := range batch {
+				p.event(at, e)
+			}
 			return next
 		})
 	}
 	return next
+}
+
+// gather waits for an event and, where that is the end of a connection, collects more for a moment; nil when there are no
+// more.
+func gather(events <-chan tunnel.Event) []tunnel.Event {
+	var batch []tunnel.Event
+	var over <-chan time.Time
+	for {
+		select {
+		case e, more := <-events:
+			if !more {
+				return batch
+			}
+			if batch = append(batch, e); e.Ended == nil {
+				return batch
+			}
+			if over == nil {
+				over = time.After(lively)
+			}
+		case <-over:
+			return batch
+		}
+	}
 }
 
 // event takes a step in the life of a tunnel.
@@ -73,6 +99,7 @@ func (p *tunnelsPane) event(at *place, e tunnel.Event) {
 	r := p.rows[i]
 	if e.Ended != nil {
 		r.hosts.end(*e.Ended)
+		r.hosts.miss(e.Missed)
 		return
 	}
 	if e.State != r.State || r.Since.IsZero() {

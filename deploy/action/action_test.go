@@ -120,7 +120,7 @@ const orders = "http://orders.internal/"
 func TestStepsUseWhatTheActionOpens(t *testing.T) {
 	e := account(t)
 	j := newJob(t, e.Env()...)
-	u := j.use(map[string]string{"path": program(t), "target": "automation/squid", "forward": "3128", "wait": "60s"})
+	u := j.use(map[string]string{"path": program(t), "target": "automation/squid", "forward": "0:3128", "wait": "60s"})
 
 	main := u.main()
 	if main.code != 0 {
@@ -195,7 +195,7 @@ func TestARoleThroughTheTokenOfTheJob(t *testing.T) {
 func TestADatabaseBesideTheTaskAndAProxyInOneStep(t *testing.T) {
 	e := account(t)
 	j := newJob(t, e.Env()...)
-	u := j.use(map[string]string{"path": program(t), "target": "automation/squid", "forward": "3128\n0:orders-db.internal:5432\n"})
+	u := j.use(map[string]string{"path": program(t), "target": "automation/squid", "forward": "0:3128\n0:orders-db.internal:5432\n"})
 	if main := u.main(); main.code != 0 || len(e.Sessions()) != 2 {
 		t.Errorf("main ends with %d and %d sessions, want 0 and 2", main.code, len(e.Sessions()))
 	}
@@ -207,8 +207,8 @@ func TestADatabaseBesideTheTaskAndAProxyInOneStep(t *testing.T) {
 func TestTwoUsesInOneJobDoNotMeet(t *testing.T) {
 	e := account(t)
 	j := newJob(t, e.Env()...)
-	first := j.use(map[string]string{"path": program(t), "target": "automation/squid", "forward": "3128"})
-	second := j.use(map[string]string{"path": program(t), "target": "automation/squid", "forward": "3128"})
+	first := j.use(map[string]string{"path": program(t), "target": "automation/squid", "forward": "0:3128"})
+	second := j.use(map[string]string{"path": program(t), "target": "automation/squid", "forward": "0:3128"})
 	one, two := first.main(), second.main()
 	if one.code != 0 || two.code != 0 || one.outputs["port"] == two.outputs["port"] {
 		t.Fatalf("got %d on port %s and %d on port %s, want two tunnels", one.code, one.outputs["port"], two.code, two.outputs["port"])
@@ -229,11 +229,11 @@ func TestAFailedMainLeavesNothing(t *testing.T) {
 		code   int
 		want   string
 	}{
-		"a service that is not there": {nil, map[string]string{"target": "automation/sqid", "forward": "3128"}, 125, "squid"},
+		"a service that is not there": {nil, map[string]string{"target": "automation/sqid", "forward": "0:3128"}, 125, "squid"},
 		"a session that is denied": {func(e *emulator.Emulator) {
 			e.Fault(func(f *emulator.Faults) { f.API = []emulator.APIFault{{Action: "ssm:StartSession"}} })
-		}, map[string]string{"target": "automation/squid", "forward": "3128"}, 125, "ssm:StartSession"},
-		"a probe that never passes": {nil, map[string]string{"target": "automation/squid", "forward": "3128", "probe": "http://nowhere.internal/", "wait": "8s"}, 124, "nowhere.internal"},
+		}, map[string]string{"target": "automation/squid", "forward": "0:3128"}, 125, "ssm:StartSession"},
+		"a probe that never passes": {nil, map[string]string{"target": "automation/squid", "forward": "0:3128", "probe": "http://nowhere.internal/", "wait": "8s"}, 124, "nowhere.internal"},
 		"a wrong input":             {nil, map[string]string{"target": "automation/squid", "forward": "many"}, 2, "many"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -273,7 +273,7 @@ func annotation(log, level string) string {
 func TestACancelWhileItWaitsLeavesNothing(t *testing.T) {
 	e := account(t)
 	j := newJob(t, e.Env()...)
-	u := j.use(map[string]string{"path": program(t), "target": "automation/squid", "forward": "3128", "probe": "http://nowhere.internal/", "wait": "10m"})
+	u := j.use(map[string]string{"path": program(t), "target": "automation/squid", "forward": "0:3128", "probe": "http://nowhere.internal/", "wait": "10m"})
 	main := u.start("main.js")
 	j.waitFor("a session is open", func() bool { return len(e.Sessions()) > 0 })
 	main.cancel()
@@ -291,7 +291,7 @@ func TestACancelWhileItWaitsLeavesNothing(t *testing.T) {
 func TestACancelOfALaterStepLeavesNothing(t *testing.T) {
 	e := account(t)
 	j := newJob(t, e.Env()...)
-	u := j.use(map[string]string{"path": program(t), "target": "automation/squid", "forward": "3128"})
+	u := j.use(map[string]string{"path": program(t), "target": "automation/squid", "forward": "0:3128"})
 	main := u.main()
 	if main.code != 0 {
 		t.Fatalf("main ends with %d", main.code)
@@ -328,7 +328,7 @@ func connections(j *job, name string) int {
 func TestTunnelsEndWithTheRunner(t *testing.T) {
 	e := account(t)
 	j := newJob(t, e.Env()...)
-	u := j.use(map[string]string{"path": program(t), "target": "automation/squid", "forward": "3128"})
+	u := j.use(map[string]string{"path": program(t), "target": "automation/squid", "forward": "0:3128"})
 	path, err := filepath.Abs("main.js")
 	if err != nil {
 		t.Fatal(err)
@@ -378,4 +378,25 @@ func TestTheActionRunsAsTheRunnerWants(t *testing.T) {
 			t.Errorf("input %s: want kebab-case and a description", name)
 		}
 	}
+}
+
+// The steps of a workflow use the port that it names: another one would lead them into whatever has that port.
+func TestANamedPortIsNotReplaced(t *testing.T) {
+	e := account(t)
+	j := newJob(t, e.Env()...)
+	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close() //nolint:errcheck // it only occupies the port
+	_, port, err := net.SplitHostPort(taken.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	main := j.use(map[string]string{"path": program(t), "target": "automation/squid", "forward": port, "probe": "none"}).main()
+	if text := annotation(main.log.String(), "error"); main.code != 125 || !strings.Contains(text, port+" is in use by ") {
+		t.Errorf("main ends with %d and %q, want 125 and who has port %s", main.code, text, port)
+	}
+	j.nothingIsLeft()
+	j.sessionsEnd(e)
 }

@@ -98,7 +98,7 @@ func TestABrowserOpensPrivatePagesThroughTheTunnel(t *testing.T) {
 		name, value, _ := strings.Cut(v, "=")
 		j.machine[name] = value
 	}
-	u := j.use(map[string]string{"path": program(t), "target": "automation/squid", "forward": "3128", "probe": pages[0]})
+	u := j.use(map[string]string{"path": program(t), "target": "automation/squid", "forward": "0:3128", "probe": pages[0]})
 	main := u.main()
 	if main.code != 0 || j.exported["PROXY_SERVER"] == "" {
 		t.Fatalf("main ends with %d, PROXY_SERVER is %q", main.code, j.exported["PROXY_SERVER"])

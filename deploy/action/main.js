@@ -64,7 +64,8 @@ async function main() {
     args.push('--parent', String(process.ppid)); // the runner's worker: what ends without post.js ends the tunnels too
   }
   for (const forward of lines('forward')) {
-    args.push('--forward', forward);
+    // A port that a workflow names is the one that its steps use: in use, it is an error, not replaced by another.
+    args.push('--forward', /^\d+$/.test(forward) ? `${forward}:${forward}` : forward);
   }
   for (const flag of flags) {
     if (input(flag)) {

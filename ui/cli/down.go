@@ -70,6 +70,7 @@ func (a *app) end(ctx context.Context, dir control.Dir, name string) error {
 	if n := len(last.Left); n > 0 {
 		how += fmt.Sprintf("; sessions that could not be terminated: %d", n)
 	}
+	a.tell(name, last, dir.Log(name))
 	a.github.Summarize(headless.Summary("culvert down "+name, how, last, true))
 	_, killed := errors.AsType[*control.StuckError](err)
 	if last.State == control.Crashed {

@@ -110,7 +110,11 @@ func (a *app) noticef(format string, args ...any) {
 func (a *app) warn(err error) {
 	cure := say.Remedy(err)
 	a.github.Warn(err.Error(), cure)
-	_, _ = fmt.Fprintln(a.Stderr, "culvert: warning: "+say.Line(err.Error())+"; remedy: "+say.Line(cure))
+	text := "culvert: warning: " + say.Line(err.Error())
+	if cure != "" {
+		text += "; remedy: " + say.Line(cure)
+	}
+	_, _ = fmt.Fprintln(a.Stderr, text)
 }
 
 // colored reports whether colours may be written: to a terminal, unless NO_COLOR says otherwise (no-color.org).

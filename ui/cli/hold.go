@@ -72,10 +72,13 @@ func (a *app) holdOpen(ctx context.Context, r request, h headless.Holding) error
 	return headless.Hold(ctx, options, h)
 }
 
+// logTime is how events and lines of the log begin.
+const logTime = "2006-01-02T15:04:05.000Z"
+
 // logf writes a line as events look, time first.
 func (a *app) logf(format string, args ...any) {
 	text := say.Line(fmt.Sprintf(format, args...))
-	_, _ = fmt.Fprintf(a.Stdout, "%s  %s\n", time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), text)
+	_, _ = fmt.Fprintf(a.Stdout, "%s  %s\n", time.Now().UTC().Format(logTime), text)
 }
 
 // exported are the variables for the steps that follow, when the set has a proxy.

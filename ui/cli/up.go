@@ -298,7 +298,7 @@ func wanting(s control.Set) error {
 			continue
 		}
 		e := &control.SetError{Problem: fmt.Sprintf("of %s, which is up, tunnel %d is not ready: %s", s.Name, t.ID, t.Error), Advice: t.Remedy, Code: exitFailed}
-		if t.State != tunnel.Failed.String() {
+		if t.State != tunnel.Failed.String() && !t.Refused {
 			e.Code = exitUnready
 		}
 		if again := "then run culvert down " + s.Name + " and culvert up again"; e.Advice == "" {
@@ -378,6 +378,11 @@ func (a *app) announce(dir control.Dir, set control.Set, u *up) error {
 		}
 		if err := a.github.Export(exported); err != nil {
 			return err
+		}
+	}
+	for _, t := range set.Tunnels {
+		if t.Taken != "" { // the log has said so, where the runner does not look
+			a.github.Warn(t.Taken+": listening on "+t.Local, "use the outputs host and port, or write LOCAL:REMOTE where the port must be that one")
 		}
 	}
 	how := "is up"

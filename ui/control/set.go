@@ -52,10 +52,12 @@ type Set struct {
 type Tunnel struct {
 	ID           int    `json:"id"`
 	State        string `json:"state"`
-	Ready        bool   `json:"ready"` // it has been proved
+	Ready        bool   `json:"ready"`             // it has been proved
+	Refused      bool   `json:"refused,omitempty"` // it was given up because the far end refuses
 	Local        string `json:"local"`
 	Host         string `json:"host,omitempty"` // of Local, where it is no socket
 	Port         uint16 `json:"port,omitempty"`
+	Taken        string `json:"taken,omitempty"` // who has the port that Local stands in for
 	ProxyURL     string `json:"proxy_url,omitempty"`
 	Remote       string `json:"remote"`
 	Profile      string `json:"profile,omitempty"` // and Region: where the saved tunnel names them
@@ -77,6 +79,7 @@ type Tunnel struct {
 	Error        string `json:"error,omitempty"`
 	Remedy       string `json:"remedy,omitempty"`
 	Hosts        []Host `json:"hosts,omitempty"` // busiest first
+	Steps        []Step `json:"steps,omitempty"` // since it was ready, the last MaxSteps
 }
 
 // Host is what went to one host through a tunnel.

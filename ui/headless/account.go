@@ -75,7 +75,7 @@ func (r *run) miss(g group, err error) error {
 	for _, i := range g.forwards {
 		a := absent{id: r.ids[i], forward: r.Forwards[i], err: err}
 		r.absent = append(r.absent, a)
-		r.Board.missed(a)
+		r.Board.unopened(a)
 		for _, e := range absentEvents(a) {
 			r.printer.event(e)
 		}
@@ -97,12 +97,14 @@ func (r *run) late() error {
 		if t.ready || t.lost != nil {
 			continue
 		}
-		t.late = true
-		if t.trouble == nil {
-			t.trouble = t.Obstacle()
+		if !t.late { // else it was given up before
+			if t.trouble == nil {
+				t.trouble = t.Obstacle()
+			}
+			t.trouble = &UnreadyError{Forward: t.Spec().Remote.String(), Wait: r.Wait, Err: t.trouble}
+			r.Board.late(t.ID(), t.trouble)
 		}
-		t.trouble = &UnreadyError{Forward: t.Spec().Remote.String(), Wait: r.Wait, Err: t.trouble}
-		r.Board.late(t.ID(), t.trouble)
+		t.late = true
 		if first == nil {
 			first = t.trouble
 		}

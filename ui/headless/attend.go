@@ -70,8 +70,7 @@ func (r *run) event(probing context.Context, e tunnel.Event) error {
 		return nil
 	}
 	if e.Ended != nil {
-		r.Board.connection(e.Tunnel, e.Ended)
-		r.printer.event(newConnectionEvent(e))
+		r.connection(e)
 		return nil
 	}
 	t.state = e.State
@@ -95,6 +94,14 @@ func (r *run) event(probing context.Context, e tunnel.Event) error {
 		r.probes.Go(func() { r.prove(probing, e.Tunnel, prober{tunnel: t.Tunnel, probe: r.probeOf(t), roots: r.Roots}) })
 	}
 	return nil
+}
+
+// connection counts and prints a connection that has ended.
+func (r *run) connection(e tunnel.Event) {
+	r.Board.connection(e.Tunnel, e.Ended)
+	r.Board.missed(e.Tunnel, e.Missed)
+	r.printer.skip(int(e.Missed.Connections)) //nolint:gosec // far fewer
+	r.printer.event(newConnectionEvent(e))
 }
 
 // unread decides what it means that the events cannot be printed any more. A reader that has had enough, as head has, ends

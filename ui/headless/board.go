@@ -20,6 +20,7 @@ type Board struct {
 	state   string
 	since   time.Time
 	took    time.Duration
+	over    time.Time // when the end began; zero before
 	posted  []*posted
 	absent  []absent
 	left    []*tunnel.UnendedError
@@ -35,6 +36,7 @@ type posted struct {
 	ready  bool
 	late   error // why it was not ready in time
 	took   time.Duration
+	since  time.Time               // when it was proved; zero before
 	hosts  map[string]control.Host // of the connections that have ended
 	trail  control.Host            // what no longer has a place in hosts
 }
@@ -54,8 +56,8 @@ func (b *Board) opened(t *tracked) {
 	b.posted = append(b.posted, &posted{tunnel: t.Tunnel, local: t.local(), from: t.forward, hosts: map[string]control.Host{}})
 }
 
-// missed posts a forward that no tunnel could be opened for.
-func (b *Board) missed(a absent) {
+// unopened posts a forward that no tunnel could be opened for.
+func (b *Board) unopened(a absent) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.absent = append(b.absent, a)
@@ -68,6 +70,9 @@ func (b *Board) proved(id tunnel.ID, proxy string, took time.Duration) {
 	for _, p := range b.posted {
 		if p.tunnel.ID() == id {
 			p.ready, p.late, p.proxy, p.took = true, nil, proxy, took
+			if p.since.IsZero() {
+				p.since = time.Now()
+			}
 		}
 	}
 }
@@ -105,7 +110,7 @@ func (b *Board) lament(left []*tunnel.UnendedError) {
 func (b *Board) ending() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.state = control.Ending
+	b.state, b.over = control.Ending, time.Now()
 }
 
 // ended posts how the run ended; nil when it was told to.
@@ -125,6 +130,19 @@ func (b *Board) connection(id tunnel.ID, c *tunnel.Connection) {
 	for _, p := range b.posted {
 		if p.tunnel.ID() == id {
 			p.count(c)
+		}
+	}
+}
+
+// missed counts connections that have ended and are not told of one by one: nobody knows their hosts.
+func (b *Board) missed(id tunnel.ID, m tunnel.Missed) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range b.posted {
+		if p.tunnel.ID() == id {
+			p.trail.Connections += m.Connections
+			p.trail.Sent += m.Sent
+			p.trail.Received += m.Received
 		}
 	}
 }
@@ -154,7 +172,9 @@ func (b *Board) Set() control.Set {
 	s := control.Set{State: b.state, Since: b.since, Took: b.took.Milliseconds(), Tunnels: []control.Tunnel{}}
 	s.Error, s.Remedy = words(b.failure)
 	for _, p := range b.posted {
-		s.Tunnels = append(s.Tunnels, p.shown())
+		t := p.shown()
+		t.Steps = p.steps(b.over)
+		s.Tunnels = append(s.Tunnels, t)
 	}
 	for _, a := range b.absent {
 		s.Tunnels = append(s.Tunnels, a.shown())
@@ -196,12 +216,30 @@ func (p *posted) shown() control.Tunnel {
 		Retries: stats.Retries, RoundTripMS: stats.RoundTrip.Milliseconds(), Took: p.took.Milliseconds(),
 		Hosts: p.busiest(),
 	}
+	if taken := p.tunnel.Replaced(); taken != nil {
+		t.Taken = taken.Error()
+	}
 	if spec.Socket == "" {
 		at := reachable(p.tunnel.Addr())
 		t.Host, t.Port = at.Addr().String(), at.Port()
 	}
+	_, t.Refused = errors.AsType[*RefusalError](p.late)
 	t.Error, t.Remedy = words(cmp.Or(err, p.late))
 	return t
+}
+
+// steps are what has become of the tunnel since it was ready, until a time or, where that is zero, now.
+func (p *posted) steps(until time.Time) []control.Step {
+	var steps []control.Step
+	for _, e := range p.tunnel.History() {
+		if p.since.IsZero() || e.At.Before(p.since) || !until.IsZero() && e.At.After(until) {
+			continue
+		}
+		s := control.Step{At: e.At, State: e.State.String(), Task: e.Link.Target.Task}
+		s.Error, s.Remedy = words(e.Err)
+		steps = append(steps, s)
+	}
+	return steps[max(0, len(steps)-control.MaxSteps):]
 }
 
 // busiest are the hosts by the bytes that went to and from them, the open connections included.

@@ -64,8 +64,7 @@ func (r *run) lastEvent(e tunnel.Event) {
 	switch {
 	case t == nil:
 	case e.Ended != nil:
-		r.Board.connection(e.Tunnel, e.Ended)
-		r.printer.event(newConnectionEvent(e))
+		r.connection(e)
 	default:
 		t.state = e.State
 		r.printer.event(newStateEvent(e, t))

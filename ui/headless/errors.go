@@ -77,6 +77,7 @@ type ProbeError struct {
 	Problem string
 	Advice  string
 	Err     error
+	Lasting bool // it does not pass by itself
 }
 
 func (e *ProbeError) Error() string {

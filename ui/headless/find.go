@@ -30,7 +30,7 @@ func find(ctx context.Context, c *aws.Client, q aws.Query, n *notices) (aws.Targ
 		if _, unreachable := errors.AsType[*aws.UnreachableError](err); unreachable || !aws.Temporary(err) {
 			return aws.Target{}, err // an endpoint that is not there is more often a wrong region than an outage
 		}
-		n.say("waiting: " + err.Error())
+		n.wait(fmt.Sprint(q), err)
 		select {
 		case <-time.After(pause/2 + rand.N(pause/2)): //nolint:gosec // jitter
 		case <-ctx.Done():
@@ -46,15 +46,21 @@ type notices struct {
 	said map[string]bool
 }
 
-func (n *notices) say(text string) {
+func (n *notices) say(text string) { n.once(text, text) }
+
+// wait says what somebody waits for: again only when the cause is another, not when a number in its words is.
+func (n *notices) wait(who string, err error) { n.once(who+" "+cause(err), "waiting: "+err.Error()) }
+
+// once says a text unless the same key was said before.
+func (n *notices) once(key, text string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.said[text] {
+	if n.said[key] {
 		return
 	}
 	if n.said == nil {
 		n.said = map[string]bool{}
 	}
-	n.said[text] = true
+	n.said[key] = true
 	_, _ = fmt.Fprintln(n.out, "culvert: "+say.Line(text))
 }

@@ -31,6 +31,7 @@ type Options struct {
 	Engine   *tunnel.Engine // Run closes it
 	Forwards []Forward
 	Wait     time.Duration // until everything is proved ready
+	Patience time.Duration // with one and the same refusal; 0 is 15 s
 	Probe    Probe
 	Roots    *x509.CertPool // trusted by a URL probe; nil are the system's
 	Out      io.Writer      // events

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -54,11 +55,15 @@ func (o *output) String() string {
 // service is an account with one service behind whose port 8080 a server of the test listens.
 func service(t *testing.T, server string) (*emulator.Emulator, *aws.Client) {
 	t.Helper()
+	return serviceOf(t, emulator.Task{
+		Containers: []emulator.Container{{Name: "app", Ports: map[uint16]string{8080: server, 5432: server}}},
+	})
+}
+
+func serviceOf(t *testing.T, task emulator.Task) (*emulator.Emulator, *aws.Client) {
+	t.Helper()
 	e, err := emulator.Start(emulator.Options{Fleet: emulator.Fleet{Clusters: []emulator.Cluster{{
-		Name: "c",
-		Services: []emulator.Service{{Name: "s", Count: 1, Task: emulator.Task{
-			Containers: []emulator.Container{{Name: "app", Ports: map[uint16]string{8080: server, 5432: server}}},
-		}}},
+		Name: "c", Services: []emulator.Service{{Name: "s", Count: 1, Task: task}},
 	}}}})
 	if err != nil {
 		t.Fatal(err)
@@ -309,5 +314,61 @@ func TestOneTargetThatIsMissingStopsAll(t *testing.T) {
 	}
 	if out.String() != "" {
 		t.Errorf("printed %s, want nothing", out)
+	}
+}
+
+// A refusal does not pass by itself: it ends the run long before the time is over. What may pass is waited for.
+func TestTheSameRefusalEndsTheRunBeforeTheTimeIsOver(t *testing.T) {
+	t.Parallel()
+	web := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(web.Close)
+	_, refusing := service(t, "")
+	_, speaking := service(t, web.Listener.Addr().String())
+	for name, c := range map[string]struct {
+		client *aws.Client
+		probe  headless.Probe
+		port   uint16
+	}{
+		"nothing listens":  {client: refusing, port: 5432},
+		"another protocol": {client: speaking, port: 5432},
+		"no proxy":         {client: speaking, probe: headless.Probe{Kind: headless.ProbeProxy}, port: 8080},
+		"the URL is not":   {client: speaking, probe: headless.Probe{Kind: headless.ProbeURL, URL: &url.URL{Scheme: "http", Host: "x.internal", Path: "/"}}, port: 8080},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			waiting := &output{}
+			o := options(c.client, c.port, &output{})
+			o.Probe, o.Patience, o.Err, o.Wait = c.probe, 1200*time.Millisecond, waiting, time.Minute
+			began := time.Now()
+			err := ready(t, o)
+			var refusal *headless.RefusalError
+			if !errors.As(err, &refusal) || say.Remedy(err) == "" {
+				t.Fatalf("got %v (%s), want a *RefusalError with a remedy", err, say.Remedy(err))
+			}
+			if took := time.Since(began); took < o.Patience || took > o.Wait/2 {
+				t.Errorf("gave up after %s, want after %s", took, o.Patience)
+			}
+			if n := strings.Count(waiting.String(), "waiting: "); n != 1 {
+				t.Errorf("the cause is printed %d times, want once:\n%s", n, waiting)
+			}
+		})
+	}
+}
+
+func TestAServerMayTakeAMinuteToListen(t *testing.T) {
+	t.Parallel()
+	const left = 3 * time.Second
+	_, client := serviceOf(t, emulator.Task{
+		Age: time.Minute - left, Containers: []emulator.Container{{Name: "app", Ports: map[uint16]string{8080: ""}}},
+	})
+	o := options(client, 8080, &output{})
+	o.Patience, o.Wait = 200*time.Millisecond, time.Minute
+	began := time.Now()
+	err := ready(t, o)
+	if _, ok := errors.AsType[*headless.RefusalError](err); !ok {
+		t.Fatalf("got %v, want a *RefusalError", err)
+	}
+	if took := time.Since(began); took < left-time.Second {
+		t.Errorf("gave up after %s on a container that is not a minute old for another %s", took, left)
 	}
 }

@@ -3,6 +3,7 @@ package headless
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -51,6 +52,12 @@ func (r *run) lookFor(ctx context.Context, g group) found {
 	return f
 }
 
+// replacedRemedy says how a port that is in use is an error instead.
+func replacedRemedy(t *tracked) string {
+	port := t.Spec().Remote.Port
+	return fmt.Sprintf("use the port that is listened on, or write %d:%d where it must be that one", port, port)
+}
+
 // open opens the tunnels of an account in the order of the forwards.
 func (r *run) open(f found) error {
 	r.pending = slices.DeleteFunc(r.pending, func(a *Account) bool { return a == f.account })
@@ -68,6 +75,11 @@ func (r *run) open(f found) error {
 		t := &tracked{Tunnel: opened, target: f.targets[i], forward: forward}
 		r.tunnels = append(r.tunnels, t)
 		r.Board.opened(t)
+		if taken := opened.Replaced(); taken != nil {
+			warning := taken.Error() + ": listening on " + t.local()
+			r.notices.say("warning: " + warning)
+			r.GitHub.Warn(warning, replacedRemedy(t))
+		}
 	}
 	slices.SortFunc(r.tunnels, func(a, b *tracked) int { return cmp.Compare(a.ID(), b.ID()) })
 	return nil

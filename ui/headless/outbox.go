@@ -87,6 +87,13 @@ func (o *outbox) drop() {
 	o.leftOut++
 }
 
+// skip counts lines that were never put.
+func (o *outbox) skip(n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.leftOut += n
+}
+
 func (o *outbox) signal() {
 	select {
 	case o.wake <- struct{}{}:

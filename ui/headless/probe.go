@@ -136,6 +136,7 @@ func (p prober) web(ctx context.Context, found *proof) error {
 		return &ProbeError{
 			Problem: p.tunnel.Spec().Remote.String() + " accepts, but is a web server, no HTTP proxy",
 			Advice:  "check the port, or use --probe http if a web server is what should be there",
+			Lasting: true,
 		}
 	}
 	return nil

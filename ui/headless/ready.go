@@ -1,7 +1,9 @@
 package headless
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"time"
 
 	"culvert/tunnel"
@@ -32,14 +34,18 @@ type probed struct {
 	tunnel tunnel.ID
 	proof  proof
 	err    error
+	// lasting is for how long err has been the same refusal, once that is too long; else 0.
+	lasting time.Duration
 }
 
 // prove probes until it succeeds or ctx ends, and reports every outcome.
 func (r *run) prove(ctx context.Context, id tunnel.ID, p prober) {
+	var met refusals
 	for pause := 250 * time.Millisecond; ; pause = min(2*pause, 4*time.Second) {
 		found, err := p.once(ctx)
+		lasting := met.meet(ctx, p.tunnel, err, cmp.Or(r.Patience, refusedFor))
 		select {
-		case r.probed <- probed{tunnel: id, proof: found, err: err}:
+		case r.probed <- probed{tunnel: id, proof: found, err: err, lasting: lasting}:
 		case <-ctx.Done():
 			return
 		}
@@ -47,7 +53,7 @@ func (r *run) prove(ctx context.Context, id tunnel.ID, p prober) {
 			return
 		}
 		select {
-		case <-time.After(pause):
+		case <-time.After(met.pause(pause)):
 		case <-ctx.Done():
 			return
 		}
@@ -58,10 +64,16 @@ func (r *run) prove(ctx context.Context, id tunnel.ID, p prober) {
 func (r *run) result(ctx context.Context, p probed) error {
 	t := r.tracked(p.tunnel)
 	if p.err != nil {
-		t.trouble = p.err
-		if ctx.Err() == nil {
-			r.notices.say("waiting: " + p.err.Error())
+		if ctx.Err() != nil || t.ready {
+			return nil
 		}
+		if p.lasting > 0 {
+			return r.giveUp(t, p.lasting, p.err)
+		}
+		if !t.late {
+			t.trouble = p.err
+		}
+		r.notices.wait(fmt.Sprint(p.tunnel), p.err)
 		return nil
 	}
 	t.ready, t.late, t.trouble = true, false, nil

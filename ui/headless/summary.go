@@ -39,6 +39,9 @@ func Summary(title, how string, s control.Set, traffic bool) string {
 			fmt.Fprintf(&b, "| %s | %d | %s | %s |\n", cell(h.Host), h.Connections, size(h.Sent), size(h.Received))
 		}
 	}
+	for _, e := range s.Troubles() {
+		fmt.Fprintf(&b, "\n%s\n", cell(e.Problem))
+	}
 	fmt.Fprintf(&b, "\n%s\n\n", cell(how))
 	return b.String()
 }

@@ -195,6 +195,7 @@ func (t *Tunnel) carry(conn *connection) error {
 	clean := errors.Is(err, io.EOF)
 	if clean && conn.received.Load() == 0 && t.refused(ctx, s) {
 		err, clean = &RefusedError{Target: l.target, Remote: t.spec.Remote}, false
+		t.doubted(err)
 	}
 	s.inbox.onAbort(nil)
 	s.close()

@@ -80,6 +80,7 @@ func (t *Tunnel) Prove(ctx context.Context) (Proof, error) {
 			return Proof{}, err
 		}
 		proof, err := l.prove(ctx)
+		t.doubted(err)
 		if err == nil || ctx.Err() != nil || isVerdict(err) {
 			if err != nil && !isVerdict(err) {
 				err = t.noSession(ctx)

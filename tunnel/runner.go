@@ -24,6 +24,7 @@ type step struct {
 	lane   *lane
 	ended  bool
 	patrol bool // only a patrol that is over
+	tried  bool // its trial is over, err says how
 	err    error
 }
 
@@ -31,8 +32,10 @@ type step struct {
 type runner struct {
 	*Tunnel
 
-	running int   // lane goroutines
-	opening *lane // the lane that is not open yet: sessions are opened one after the other (protocol.md 8)
+	running int       // lane goroutines
+	opening *lane     // the lane that is not open yet: sessions are opened one after the other (protocol.md 8)
+	trial   *lane     // the one that resolves the remote host's name anew, see renew
+	tried   time.Time // when the last one of these was started
 	retry   interface {
 		NextBackOff() time.Duration
 		Reset()
@@ -64,6 +67,8 @@ func (t *Tunnel) run() {
 			r.asleep = nil
 		case <-t.again:
 			r.reconnect()
+		case <-t.doubt:
+			r.renew(time.Now())
 		case now := <-tick.C:
 			r.look(now)
 		case <-r.due():
@@ -101,10 +106,13 @@ func (r *runner) missing() int {
 	defer r.mu.Unlock()
 	have, usable := 0, 0
 	for _, l := range r.lanes {
-		if l.draining.Load() {
+		if l.trial.Load() || l.draining.Load() && !l.aside {
 			continue
 		}
 		have++
+		if l.draining.Load() {
+			continue
+		}
 		if !l.slow.Load() {
 			usable++
 		}
@@ -118,22 +126,35 @@ func (r *runner) fill() {
 	if r.asleep != nil || r.opening != nil || time.Now().Before(r.notBefore) || r.missing() == 0 {
 		return
 	}
+	l := r.newLane()
+	r.opening = l
+	fresh := r.link.Session == "" && r.trouble == nil
+	r.start(l, func(ctx context.Context) (aws.Target, error) { return r.choose(ctx, fresh) })
+}
+
+func (r *runner) newLane() *lane {
 	o := r.engine.options
 	l := newLane(r.spec.Client, r.log, r.spec.Remote, laneOptions{
 		messageSize: o.MessageSize, uploadRate: o.UploadRate, keepAlive: r.spec.KeepAlive, journal: o.Journal, leave: r.engine.leave,
 	})
+	l.changed = func(l *lane, err error) { r.steps <- step{lane: l, err: err} }
+	return l
+}
+
+// start runs a lane to the task that choose picks.
+func (r *runner) start(l *lane, choose func(context.Context) (aws.Target, error)) {
 	var ctx context.Context
 	ctx, l.quit = context.WithCancelCause(r.ctx)
-	ctx, obstacle := o.Client.Watch(ctx)
-	r.mu.Lock()
-	r.obstacle = obstacle
-	r.mu.Unlock()
-	l.changed = func(l *lane, err error) { r.steps <- step{lane: l, err: err} }
-	r.opening = l
+	if l == r.opening {
+		var obstacle func() error
+		ctx, obstacle = r.engine.options.Client.Watch(ctx)
+		r.mu.Lock()
+		r.obstacle = obstacle
+		r.mu.Unlock()
+	}
 	r.running++
-	fresh := r.link.Session == "" && r.trouble == nil
 	go func() {
-		target, err := r.choose(ctx, fresh)
+		target, err := choose(ctx)
 		if err == nil {
 			r.mu.Lock()
 			l.target = target
@@ -177,6 +198,18 @@ func (r *runner) take(s step) {
 		r.running--
 		return
 	}
+	if s.tried {
+		r.running--
+		r.tryEnded(s.lane, s.err)
+		return
+	}
+	if !s.ended && s.lane == r.trial {
+		if s.lane.open() && !s.lane.trying {
+			s.lane.trying = true
+			r.try(s.lane)
+		}
+		return
+	}
 	if !s.ended {
 		if s.err != nil {
 			r.trouble = s.err
@@ -197,7 +230,12 @@ func (r *runner) take(s step) {
 	}
 	r.remove(s.lane)
 	r.load.forget(s.lane)
-	if r.ctx.Err() != nil || errors.Is(s.err, errDrained) {
+	onTrial := s.lane.trial.Load()
+	if r.trial == s.lane {
+		r.trial = nil
+		r.log.Info("no session that resolves the name of the remote host anew", "error", s.err)
+	}
+	if r.ctx.Err() != nil || onTrial || errors.Is(s.err, errDrained) {
 		return
 	}
 	r.mu.Lock()
@@ -275,7 +313,7 @@ func (r *runner) show() {
 	r.mu.Lock()
 	best := r.opening
 	for _, l := range r.lanes {
-		if best == nil || rank(l) > rank(best) {
+		if !l.trial.Load() && (best == nil || rank(l) > rank(best)) {
 			best = l
 		}
 	}
@@ -334,9 +372,13 @@ func (r *runner) look(now time.Time) {
 		if l == spare {
 			l.draining.Store(true)
 		}
-		if l.draining.Load() && l.streams.Load() == 0 {
+		if !l.draining.Load() {
+			continue
+		}
+		if l.leaving && l.streams.Load() == 0 {
 			l.quit(errDrained)
 		}
+		l.leaving = true // the next time: a connection may just be on its way to it
 	}
 	if r.beat.due(now, slices.ContainsFunc(lanes, func(l *lane) bool { return l.slow.Load() })) {
 		for _, l := range lanes {

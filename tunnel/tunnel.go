@@ -30,6 +30,7 @@ type Tunnel struct {
 	steps  chan step
 	want   chan struct{} // a connection waits for a lane; capacity 1
 	again  chan struct{} // Reconnect; capacity 1
+	doubt  chan struct{} // the far end, which has a name, took no connection; capacity 1
 
 	connections connections
 
@@ -58,7 +59,7 @@ func openTunnel(e *Engine, id ID, s Spec) (*Tunnel, error) {
 		id: id, spec: s, engine: e, local: local,
 		log: e.options.Log.With("tunnel", int(id)),
 		ctx: ctx, cancel: cancel, done: make(chan struct{}),
-		steps: make(chan step), want: make(chan struct{}, 1), again: make(chan struct{}, 1),
+		steps: make(chan step), want: make(chan struct{}, 1), again: make(chan struct{}, 1), doubt: make(chan struct{}, 1),
 		changed: make(chan struct{}),
 	}, nil
 }

@@ -239,10 +239,13 @@ func (t *Tunnel) acquire(conn *connection) (*lane, *stream, error) {
 	defer cancel()
 	t.connections.queued.Add(1)
 	defer t.connections.queued.Add(-1)
-	for {
+	for began := time.Now(); ; {
 		t.mu.Lock()
 		changed := t.changed
 		l := place(t.lanes)
+		if now := time.Now(); t.stale(now) && now.Sub(began) < renewWithin {
+			l = nil
+		}
 		t.mu.Unlock()
 		if l != nil {
 			s, err := l.connect(ctx)

@@ -123,6 +123,67 @@ func TestFaultHostThatIsDownCostsASessionInTenSeconds(t *testing.T) {
 	}
 }
 
+// A row: the name moves while the old address still answers, as a writer and a reader do that swap their roles. Nothing
+// fails, so only the clock tells; the open connection keeps every byte.
+func TestFaultHostMovesWithBothEndsAlive(t *testing.T) {
+	const every = 2 * time.Second
+	writer, reader := newDatabase(t, "A"), newDatabase(t, "B")
+	w := newFaultWorldAt(t, writer.address, tunnel.Options{ReResolve: every}, nil)
+	tn := w.open(tunnel.Spec{Remote: remoteName})
+	open := w.dial(tn)
+	if got := reached(open); got != "A" {
+		t.Fatalf("got %q", got)
+	}
+	for i, next := range []struct{ name, address string }{{"B", reader.address}, {"A", writer.address}} {
+		if err := w.account.MoveHost("db.internal", next.address); err != nil {
+			t.Fatal(err)
+		}
+		mustExchange(t, open, random(100_000, uint64(i)))
+		time.Sleep(every + every/10)
+		conn := w.dial(tn)
+		if got := reached(conn); got != next.name {
+			t.Errorf("a connection later than the interval reaches %q, want %q", got, next.name)
+		}
+		_ = conn.Close()
+		mustExchange(t, open, random(300_000, uint64(i)+10))
+	}
+	if got := len(w.account.Sessions()); got > 3 {
+		t.Errorf("%d sessions", got)
+	}
+	// Nobody uses it now.
+	time.Sleep(every)
+	before := w.account.Calls("StartSession")
+	time.Sleep(2 * every)
+	if got := w.account.Calls("StartSession"); got != before {
+		t.Errorf("%d more sessions for a tunnel without new connections", got-before)
+	}
+	_ = open.Close()
+	need.Eventually(t, "all sessions but one to end", func() bool { return len(w.account.Sessions()) == 1 })
+}
+
+// While a tunnel is used its name is resolved ahead of time: no connection waits for that, and none is cut.
+func TestNobodyWaitsForANameThatIsResolvedAnew(t *testing.T) {
+	const every = time.Second
+	w := newFaultWorldAt(t, newDatabase(t, "A").address, tunnel.Options{ReResolve: every}, nil)
+	tn := w.open(tunnel.Spec{Remote: remoteName})
+	for end := time.Now().Add(6 * every); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		conn := w.dial(tn)
+		if got := reached(conn); got != "A" {
+			t.Fatalf("got %q", got)
+		}
+		mustExchange(t, conn, random(1000, 1))
+		_ = conn.Close()
+	}
+	if got := w.account.Calls("StartSession"); got < 4 || got > 10 {
+		t.Errorf("%d sessions in six intervals", got)
+	}
+	for _, c := range tn.Connections() {
+		if c.Err != nil {
+			t.Errorf("a connection ended with %v", c.Err)
+		}
+	}
+}
+
 // An address cannot move, nor can the container itself: nothing is opened for them.
 func TestOnlyNamesAreResolvedAnew(t *testing.T) {
 	for _, remote := range []tunnel.Endpoint{{Port: port}, {Host: "127.0.0.1", Port: 1}, {Host: "localhost", Port: 1}} {

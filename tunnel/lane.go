@@ -71,10 +71,11 @@ type lane struct {
 	lastData atomic.Int64  // unix nanoseconds of the last stream data
 
 	// What follows only the tunnel's run touches.
-	openedAt time.Time
-	trying   bool // its trial has begun
-	aside    bool // draining because another session has resolved the remote host's name anew
-	leaving  bool // was draining a second ago
+	openedAt  time.Time
+	startedAt time.Time
+	trying    bool // its trial has begun
+	aside     bool // draining because another session has resolved the remote host's name anew
+	leaving   bool // was draining a second ago
 }
 
 // laneOptions are the settings of a lane that come from the engine and the spec.

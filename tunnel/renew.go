@@ -3,6 +3,7 @@ package tunnel
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,7 +13,9 @@ import (
 // The agent resolves the name of a remote host once, when its session begins, and a resumed session keeps that address
 // (measured, protocol.md "Documents"). So a name that has moved, as a database's does when it fails over, is followed by
 // a session of its own: it is opened beside the others, proved, and only then takes the new connections. The sessions
-// before it see their connections out.
+// before it see their connections out. That happens when connections fail, and by the clock (Options.ReResolve), as the
+// old address may still answer; then only on account of new connections, so that a tunnel that nobody uses costs no
+// sessions, and between two proofs there always was a connection of the user's.
 
 const (
 	// doubtRest is the least time between two sessions that are opened because connections fail: a host that is down
@@ -23,6 +26,9 @@ const (
 	// maxAside is how many sessions may see out their connections beside those that take new ones; a name is not
 	// resolved anew as long as there are so many.
 	maxAside = 2
+	// renewWithin is how long a new connection waits for a session that resolves the name anew, when there is an older
+	// one that would take it.
+	renewWithin = 3 * time.Second
 )
 
 // named reports whether an endpoint is a name that the agent resolves.
@@ -43,32 +49,96 @@ func (t *Tunnel) doubted(err error) {
 	}
 }
 
-// renew opens a session to resolve the remote host's name anew, if there is reason to and room for it.
-func (r *runner) renew(now time.Time) {
-	if r.trial != nil || r.opening != nil || now.Sub(r.tried) < doubtRest || !r.roomy() {
+// stale reports whether a new connection should rather wait for a session that resolves the name anew. t.mu is held.
+func (t *Tunnel) stale(now time.Time) bool {
+	every := t.engine.options.ReResolve
+	return every > 0 && t.spec.Remote.named() && !t.resolved.IsZero() && now.Sub(t.resolved) > every
+}
+
+// follow has the name of a far end that takes no connections resolved anew, if there is room for it.
+func (r *runner) follow(now time.Time) {
+	if now.Sub(r.tried) < doubtRest || !r.quiet() {
 		return
 	}
-	r.tried = now
+	if usable, room := r.room(maxAside); usable && room {
+		r.tried = now
+		r.renew()
+	}
+}
+
+// refresh has the name resolved anew when that was done too long ago and there have been connections since: ahead of time
+// while the tunnel is used, so that they need not wait, and else when one does wait.
+func (r *runner) refresh(now time.Time) {
+	every := r.engine.options.ReResolve
+	if every == 0 || !r.spec.Remote.named() || !r.quiet() {
+		return
+	}
+	accepted := r.connections.accepted()
+	r.mu.Lock()
+	age := now.Sub(r.resolved)
+	r.mu.Unlock()
+	if age < every/4 {
+		r.accepted = accepted // those that prove the session are no reason for the next one
+	}
+	if age < every*3/4 || accepted == r.accepted {
+		return
+	}
+	switch usable, room := r.room(1); {
+	case !usable: // the next session resolves it in any case
+	case room:
+		r.renew()
+	default:
+		r.resolvedAt(now) // no room: not before the next time
+	}
+}
+
+// quiet reports whether no session is being opened.
+func (r *runner) quiet() bool { return r.trial == nil && r.opening == nil }
+
+// room reports whether there is a session that takes connections, and whether another one may take its place: those that
+// see out their connections beside it must stay few, unless it has none itself.
+func (r *runner) room(limit int) (usable, room bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	aside, idle := 0, true
+	for _, l := range r.lanes {
+		if l.aside {
+			aside++
+		} else if l.streams.Load() > 0 {
+			idle = false
+		}
+		usable = usable || l.usable()
+	}
+	return usable, idle || aside < limit
+}
+
+// renew opens a session to resolve the name anew.
+func (r *runner) renew() {
+	r.accepted = r.connections.accepted()
 	l := r.newLane()
 	l.trial.Store(true)
 	r.trial = l
-	r.log.Info("connections to the remote host fail, resolving its name anew in a session of its own", "host", r.spec.Remote.Host)
+	r.log.Info("resolving the name of the remote host anew, in a session of its own", "host", r.spec.Remote.Host)
 	target := r.Link().Target
 	r.start(l, func(context.Context) (aws.Target, error) { return target, nil })
 }
 
-// roomy reports whether there is a session to compare with, and room for another one beside it.
-func (r *runner) roomy() bool {
+// resolvedAt notes when the name was resolved by the sessions that take connections, and tells those that wait for it.
+func (r *runner) resolvedAt(at time.Time) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	aside, usable := 0, false
-	for _, l := range r.lanes {
-		if l.aside {
-			aside++
-		}
-		usable = usable || l.usable()
+	r.resolved = at
+	r.mu.Unlock()
+	r.wake()
+}
+
+// first notes the age of the only session that takes connections.
+func (r *runner) first(l *lane) {
+	r.mu.Lock()
+	alone := !slices.ContainsFunc(r.lanes, func(other *lane) bool { return other != l && other.usable() })
+	r.mu.Unlock()
+	if alone {
+		r.resolvedAt(l.startedAt)
 	}
-	return usable && aside < maxAside
 }
 
 // try proves the session on trial.
@@ -82,26 +152,33 @@ func (r *runner) try(l *lane) {
 	}()
 }
 
-// tryEnded ends the trial of a session: it takes over, or is ended.
-func (r *runner) tryEnded(l *lane, err error) {
-	if r.trial != l { // it is over already
+// judge ends the trial of a session, if it is not over yet: it takes over, or is ended.
+func (r *runner) judge(l *lane, err error) {
+	if r.trial != l {
 		return
 	}
 	r.trial = nil
 	if err != nil {
-		r.log.Info("the remote host does not answer through another session either", "session", l.session.ID, "error", err)
+		r.log.Info("no other session reaches the remote host", "session", l.session.ID, "error", err)
 		l.quit(errDrained)
-		return
-	}
-	r.log.Info("another session takes the new connections, the name of the remote host was resolved anew", "session", l.session.ID)
-	r.mu.Lock()
-	for _, other := range r.lanes {
-		if other != l && !other.draining.Swap(true) {
-			other.aside = true
+	} else {
+		r.log.Info("the session that resolved the name of the remote host anew takes the new connections", "session", l.session.ID)
+		r.mu.Lock()
+		for _, other := range r.lanes {
+			if other != l && !other.draining.Swap(true) {
+				other.aside = true
+			}
 		}
+		r.mu.Unlock()
+		l.openedAt = time.Now()
+		l.trial.Store(false)
 	}
-	r.mu.Unlock()
-	l.openedAt = time.Now()
-	l.trial.Store(false)
-	r.wake()
+	r.resolvedAt(l.startedAt)
+}
+
+// accepted is how many connections there have been.
+func (c *connections) accepted() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lastID
 }

@@ -32,11 +32,12 @@ type step struct {
 type runner struct {
 	*Tunnel
 
-	running int       // lane goroutines
-	opening *lane     // the lane that is not open yet: sessions are opened one after the other (protocol.md 8)
-	trial   *lane     // the one that resolves the remote host's name anew, see renew
-	tried   time.Time // when the last one of these was started
-	retry   interface {
+	running  int       // lane goroutines
+	opening  *lane     // the lane that is not open yet: sessions are opened one after the other (protocol.md 8)
+	trial    *lane     // the one that resolves the remote host's name anew, see renew
+	tried    time.Time // when the last one was started because connections failed
+	accepted uint64    // connections when the last one was started
+	retry    interface {
 		NextBackOff() time.Duration
 		Reset()
 	}
@@ -65,10 +66,11 @@ func (t *Tunnel) run() {
 			r.take(s)
 		case <-t.want:
 			r.asleep = nil
+			r.refresh(time.Now())
 		case <-t.again:
 			r.reconnect()
 		case <-t.doubt:
-			r.renew(time.Now())
+			r.follow(time.Now())
 		case now := <-tick.C:
 			r.look(now)
 		case <-r.due():
@@ -104,7 +106,7 @@ func (r *runner) due() <-chan time.Time {
 func (r *runner) missing() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	have, usable := 0, 0
+	have, usable, active := 0, 0, 0
 	for _, l := range r.lanes {
 		if l.trial.Load() || l.draining.Load() && !l.aside {
 			continue
@@ -113,12 +115,17 @@ func (r *runner) missing() int {
 		if l.draining.Load() {
 			continue
 		}
+		active++
 		if !l.slow.Load() {
 			usable++
 		}
 	}
 	fixed := r.engine.options.Lanes
-	return max(0, min(r.load.lanes(fixed)-usable, ceiling(fixed)-have))
+	least := 0
+	if active == 0 {
+		least = 1 // whatever those do that only see their connections out
+	}
+	return max(least, min(r.load.lanes(fixed)-usable, ceiling(fixed)-have))
 }
 
 // fill starts the next lane if one is wanted and may start now.
@@ -153,6 +160,7 @@ func (r *runner) start(l *lane, choose func(context.Context) (aws.Target, error)
 		r.mu.Unlock()
 	}
 	r.running++
+	l.startedAt = time.Now()
 	go func() {
 		target, err := choose(ctx)
 		if err == nil {
@@ -200,7 +208,7 @@ func (r *runner) take(s step) {
 	}
 	if s.tried {
 		r.running--
-		r.tryEnded(s.lane, s.err)
+		r.judge(s.lane, s.err)
 		return
 	}
 	if !s.ended && s.lane == r.trial {
@@ -219,6 +227,7 @@ func (r *runner) take(s step) {
 			if r.opening == s.lane {
 				r.opening = nil
 				s.lane.openedAt = time.Now()
+				r.first(s.lane)
 			}
 			r.wake()
 		}
@@ -231,9 +240,8 @@ func (r *runner) take(s step) {
 	r.remove(s.lane)
 	r.load.forget(s.lane)
 	onTrial := s.lane.trial.Load()
-	if r.trial == s.lane {
-		r.trial = nil
-		r.log.Info("no session that resolves the name of the remote host anew", "error", s.err)
+	if onTrial {
+		r.judge(s.lane, s.err)
 	}
 	if r.ctx.Err() != nil || onTrial || errors.Is(s.err, errDrained) {
 		return
@@ -366,6 +374,7 @@ func (r *runner) look(now time.Time) {
 	r.mu.Lock()
 	lanes := slices.Clone(r.lanes)
 	r.mu.Unlock()
+	r.refresh(now)
 	r.load.measure(lanes, now)
 	spare := r.load.spare(lanes, r.engine.options.Lanes, now)
 	for _, l := range lanes {

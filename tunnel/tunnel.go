@@ -34,14 +34,15 @@ type Tunnel struct {
 
 	connections connections
 
-	mu      sync.Mutex
-	state   State // written by run alone
-	err     error
-	link    Link
-	history []Event
-	lanes   []*lane       // in the order they were started
-	changed chan struct{} // closed and replaced when a lane becomes usable or the tunnel ends
-	past    Stats         // totals of lanes that are gone
+	mu       sync.Mutex
+	state    State // written by run alone
+	err      error
+	link     Link
+	history  []Event
+	lanes    []*lane       // in the order they were started
+	changed  chan struct{} // closed and replaced when a lane becomes usable or the tunnel ends
+	past     Stats         // totals of lanes that are gone
+	resolved time.Time     // when the lanes that take connections resolved the remote host's name; the oldest counts
 
 	obstacle func() error // of the lane that was started last; nil before
 }

@@ -96,6 +96,15 @@ func (t *Tunnel) Prove(ctx context.Context) (Proof, error) {
 	}
 }
 
+// Moved reports whether a proof behind one link says nothing of another: that is of another task, or of a session that has
+// resolved the name of a remote host by itself.
+func (t *Tunnel) Moved(from, to Link) bool {
+	if to.Target.Task != from.Target.Task || to.Target.RuntimeID != from.Target.RuntimeID {
+		return true
+	}
+	return t.spec.Remote.Host != "" && to.Session != from.Session
+}
+
 // noSession is why a wait for a session ended: by what keeps the tunnel from having one, as far as that is known.
 func (t *Tunnel) noSession(ctx context.Context) error {
 	if _, trouble := t.State(); trouble != nil {

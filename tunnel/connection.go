@@ -191,6 +191,7 @@ func (t *Tunnel) carry(conn *connection) error {
 	clean := errors.Is(err, io.EOF)
 	if clean && conn.received.Load() == 0 && t.refused(ctx, s) {
 		err, clean = &RefusedError{Target: l.target, Remote: t.spec.Remote}, false
+		t.doubted(err)
 	}
 	s.inbox.onAbort(nil)
 	s.close()
@@ -234,10 +235,13 @@ func (t *Tunnel) acquire(conn *connection) (*lane, *stream, error) {
 	defer cancel()
 	t.connections.queued.Add(1)
 	defer t.connections.queued.Add(-1)
-	for {
+	for began := time.Now(); ; {
 		t.mu.Lock()
 		changed := t.changed
 		l := place(t.lanes)
+		if now := time.Now(); t.stale(now) && now.Sub(began) < renewWithin {
+			l = nil
+		}
 		t.mu.Unlock()
 		if l != nil {
 			s, err := l.connect(ctx)

@@ -31,6 +31,9 @@ type Options struct {
 	MessageSize int      // payload bytes per message up; 0 is 1024, as AWS's own client sends
 	UploadRate  int      // bytes per second and session at the most; 0 is no ceiling
 	Journal     *Journal // notes the open sessions; closed with the engine
+	// ReResolve is how old the address of a remote host's name may be for a new connection; 0 never resolves it anew but when
+	// connections fail.
+	ReResolve time.Duration
 	// AllowLinkLocal lets remote hosts be link-local addresses, see Endpoint.LinkLocal.
 	AllowLinkLocal bool
 }

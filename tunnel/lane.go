@@ -63,13 +63,19 @@ type lane struct {
 	told     atomic.Bool   // the agent has acknowledged that the session is over
 	busy     atomic.Bool   // downloads at what its agent can send
 	draining atomic.Bool   // no new connections ever; ends with its last one
+	trial    atomic.Bool   // no new connections before its far end is proved
 	proving  chan struct{} // capacity 1: holds a token while a proof is under way
 	streams  atomic.Int64
 	resumed  atomic.Uint64 // how often
 	received atomic.Uint64 // bytes of stream data
 	lastData atomic.Int64  // unix nanoseconds of the last stream data
 
-	openedAt time.Time // written and read by the tunnel's run
+	// What follows only the tunnel's run touches.
+	openedAt  time.Time
+	startedAt time.Time
+	trying    bool // its trial has begun
+	aside     bool // draining because another session has resolved the remote host's name anew
+	leaving   bool // was draining a second ago
 }
 
 // laneOptions are the settings of a lane that come from the engine and the spec.
@@ -380,7 +386,9 @@ func (l *lane) state() State {
 func (l *lane) open() bool { return l.state() == Open }
 
 // usable reports whether new connections may be placed here.
-func (l *lane) usable() bool { return l.open() && !l.slow.Load() && !l.draining.Load() }
+func (l *lane) usable() bool {
+	return l.open() && !l.slow.Load() && !l.draining.Load() && !l.trial.Load()
+}
 
 // single reports whether the lane carries one connection at a time.
 func (l *lane) single() bool {

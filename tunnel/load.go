@@ -74,14 +74,19 @@ func (o *load) measure(lanes []*lane, now time.Time) {
 
 // spare returns a lane beyond the first that nobody has used for a while.
 func (o *load) spare(lanes []*lane, fixed int, now time.Time) *lane {
-	if fixed > 0 || len(lanes) < 2 {
+	if fixed > 0 {
 		return nil
 	}
-	for _, l := range lanes[1:] {
-		if since, ok := o.idle[l]; ok && l.usable() && now.Sub(since) > spareAfter {
+	first := true
+	for _, l := range lanes {
+		if l.draining.Load() || l.trial.Load() {
+			continue
+		}
+		if since, ok := o.idle[l]; ok && !first && l.usable() && now.Sub(since) > spareAfter {
 			o.wanted--
 			return l
 		}
+		first = false
 	}
 	return nil
 }

@@ -80,6 +80,7 @@ func (t *Tunnel) Prove(ctx context.Context) (Proof, error) {
 			return Proof{}, err
 		}
 		proof, err := l.prove(ctx)
+		t.doubted(err)
 		if err == nil || ctx.Err() != nil || isVerdict(err) {
 			if err != nil && !isVerdict(err) {
 				err = t.noSession(ctx)
@@ -93,6 +94,15 @@ func (t *Tunnel) Prove(ctx context.Context) (Proof, error) {
 			return Proof{}, t.noSession(ctx)
 		}
 	}
+}
+
+// Moved reports whether a proof behind one link says nothing of another: that is of another task, or of a session that has
+// resolved the name of a remote host by itself.
+func (t *Tunnel) Moved(from, to Link) bool {
+	if to.Target.Task != from.Target.Task || to.Target.RuntimeID != from.Target.RuntimeID {
+		return true
+	}
+	return t.spec.Remote.Host != "" && to.Session != from.Session
 }
 
 // noSession is why a wait for a session ended: by what keeps the tunnel from having one, as far as that is known.

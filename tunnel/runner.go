@@ -24,6 +24,7 @@ type step struct {
 	lane   *lane
 	ended  bool
 	patrol bool // only a patrol that is over
+	tried  bool // its trial is over, err says how
 	err    error
 }
 
@@ -31,9 +32,12 @@ type step struct {
 type runner struct {
 	*Tunnel
 
-	running int   // lane goroutines
-	opening *lane // the lane that is not open yet: sessions are opened one after the other (protocol.md 8)
-	retry   interface {
+	running  int       // lane goroutines
+	opening  *lane     // the lane that is not open yet: sessions are opened one after the other (protocol.md 8)
+	trial    *lane     // the one that resolves the remote host's name anew, see renew
+	tried    time.Time // when the last one was started because connections failed
+	accepted uint64    // connections when the last one was started
+	retry    interface {
 		NextBackOff() time.Duration
 		Reset()
 	}
@@ -62,8 +66,11 @@ func (t *Tunnel) run() {
 			r.take(s)
 		case <-t.want:
 			r.asleep = nil
+			r.refresh(time.Now())
 		case <-t.again:
 			r.reconnect()
+		case <-t.doubt:
+			r.follow(time.Now())
 		case now := <-tick.C:
 			r.look(now)
 		case <-r.due():
@@ -99,18 +106,26 @@ func (r *runner) due() <-chan time.Time {
 func (r *runner) missing() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	have, usable := 0, 0
+	have, usable, active := 0, 0, 0
 	for _, l := range r.lanes {
-		if l.draining.Load() {
+		if l.trial.Load() || l.draining.Load() && !l.aside {
 			continue
 		}
 		have++
+		if l.draining.Load() {
+			continue
+		}
+		active++
 		if !l.slow.Load() {
 			usable++
 		}
 	}
 	fixed := r.engine.options.Lanes
-	return max(0, min(r.load.lanes(fixed)-usable, ceiling(fixed)-have))
+	least := 0
+	if active == 0 {
+		least = 1 // whatever those do that only see their connections out
+	}
+	return max(least, min(r.load.lanes(fixed)-usable, ceiling(fixed)-have))
 }
 
 // fill starts the next lane if one is wanted and may start now.
@@ -118,22 +133,36 @@ func (r *runner) fill() {
 	if r.asleep != nil || r.opening != nil || time.Now().Before(r.notBefore) || r.missing() == 0 {
 		return
 	}
+	l := r.newLane()
+	r.opening = l
+	fresh := r.link.Session == "" && r.trouble == nil
+	r.start(l, func(ctx context.Context) (aws.Target, error) { return r.choose(ctx, fresh) })
+}
+
+func (r *runner) newLane() *lane {
 	o := r.engine.options
 	l := newLane(r.spec.Client, r.log, r.spec.Remote, laneOptions{
 		messageSize: o.MessageSize, uploadRate: o.UploadRate, keepAlive: r.spec.KeepAlive, journal: o.Journal, leave: r.engine.leave,
 	})
+	l.changed = func(l *lane, err error) { r.steps <- step{lane: l, err: err} }
+	return l
+}
+
+// start runs a lane to the task that choose picks.
+func (r *runner) start(l *lane, choose func(context.Context) (aws.Target, error)) {
 	var ctx context.Context
 	ctx, l.quit = context.WithCancelCause(r.ctx)
-	ctx, obstacle := r.spec.Client.Watch(ctx)
-	r.mu.Lock()
-	r.obstacle = obstacle
-	r.mu.Unlock()
-	l.changed = func(l *lane, err error) { r.steps <- step{lane: l, err: err} }
-	r.opening = l
+	if l == r.opening {
+		var obstacle func() error
+		ctx, obstacle = r.spec.Client.Watch(ctx)
+		r.mu.Lock()
+		r.obstacle = obstacle
+		r.mu.Unlock()
+	}
 	r.running++
-	fresh := r.link.Session == "" && r.trouble == nil
+	l.startedAt = time.Now()
 	go func() {
-		target, err := r.choose(ctx, fresh)
+		target, err := choose(ctx)
 		if err == nil {
 			r.mu.Lock()
 			l.target = target
@@ -177,6 +206,18 @@ func (r *runner) take(s step) {
 		r.running--
 		return
 	}
+	if s.tried {
+		r.running--
+		r.judge(s.lane, s.err)
+		return
+	}
+	if !s.ended && s.lane == r.trial {
+		if s.lane.open() && !s.lane.trying {
+			s.lane.trying = true
+			r.try(s.lane)
+		}
+		return
+	}
 	if !s.ended {
 		if s.err != nil {
 			r.trouble = s.err
@@ -186,6 +227,7 @@ func (r *runner) take(s step) {
 			if r.opening == s.lane {
 				r.opening = nil
 				s.lane.openedAt = time.Now()
+				r.first(s.lane)
 			}
 			r.wake()
 		}
@@ -197,7 +239,11 @@ func (r *runner) take(s step) {
 	}
 	r.remove(s.lane)
 	r.load.forget(s.lane)
-	if r.ctx.Err() != nil || errors.Is(s.err, errDrained) {
+	onTrial := s.lane.trial.Load()
+	if onTrial {
+		r.judge(s.lane, s.err)
+	}
+	if r.ctx.Err() != nil || onTrial || errors.Is(s.err, errDrained) {
 		return
 	}
 	r.mu.Lock()
@@ -275,7 +321,7 @@ func (r *runner) show() {
 	r.mu.Lock()
 	best := r.opening
 	for _, l := range r.lanes {
-		if best == nil || rank(l) > rank(best) {
+		if !l.trial.Load() && (best == nil || rank(l) > rank(best)) {
 			best = l
 		}
 	}
@@ -328,15 +374,20 @@ func (r *runner) look(now time.Time) {
 	r.mu.Lock()
 	lanes := slices.Clone(r.lanes)
 	r.mu.Unlock()
+	r.refresh(now)
 	r.load.measure(lanes, now)
 	spare := r.load.spare(lanes, r.engine.options.Lanes, now)
 	for _, l := range lanes {
 		if l == spare {
 			l.draining.Store(true)
 		}
-		if l.draining.Load() && l.streams.Load() == 0 {
+		if !l.draining.Load() {
+			continue
+		}
+		if l.leaving && l.streams.Load() == 0 {
 			l.quit(errDrained)
 		}
+		l.leaving = true // the next time: a connection may just be on its way to it
 	}
 	if r.beat.due(now, slices.ContainsFunc(lanes, func(l *lane) bool { return l.slow.Load() })) {
 		for _, l := range lanes {

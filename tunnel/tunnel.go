@@ -30,17 +30,19 @@ type Tunnel struct {
 	steps  chan step
 	want   chan struct{} // a connection waits for a lane; capacity 1
 	again  chan struct{} // Reconnect; capacity 1
+	doubt  chan struct{} // the far end, which has a name, took no connection; capacity 1
 
 	connections connections
 
-	mu      sync.Mutex
-	state   State // written by run alone
-	err     error
-	link    Link
-	history []Event
-	lanes   []*lane       // in the order they were started
-	changed chan struct{} // closed and replaced when a lane becomes usable or the tunnel ends
-	past    Stats         // totals of lanes that are gone
+	mu       sync.Mutex
+	state    State // written by run alone
+	err      error
+	link     Link
+	history  []Event
+	lanes    []*lane       // in the order they were started
+	changed  chan struct{} // closed and replaced when a lane becomes usable or the tunnel ends
+	past     Stats         // totals of lanes that are gone
+	resolved time.Time     // when the lanes that take connections resolved the remote host's name; the oldest counts
 
 	obstacle func() error // of the lane that was started last; nil before
 }
@@ -58,7 +60,7 @@ func openTunnel(e *Engine, id ID, s Spec) (*Tunnel, error) {
 		id: id, spec: s, engine: e, local: local,
 		log: e.options.Log.With("tunnel", int(id)),
 		ctx: ctx, cancel: cancel, done: make(chan struct{}),
-		steps: make(chan step), want: make(chan struct{}, 1), again: make(chan struct{}, 1),
+		steps: make(chan step), want: make(chan struct{}, 1), again: make(chan struct{}, 1), doubt: make(chan struct{}, 1),
 		changed: make(chan struct{}),
 	}, nil
 }

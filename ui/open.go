@@ -14,6 +14,7 @@ import (
 type proof struct {
 	state proofState
 	err   error // why not
+	again bool  // it was proved before, behind another task or session
 }
 
 type proofState int
@@ -113,20 +114,38 @@ func (a *app) prove(t *tunnel.Tunnel, probe string) tea.Cmd {
 		return nil
 	}
 	return func() tea.Msg {
-		var err error
 		if state, _ := t.State(); state != tunnel.Open {
 			return a.provedLater(t, probe)
 		}
-		err = a.o.Prove(a.ctx, t, probe)
+		behind := t.Link()
+		err := a.o.Prove(a.ctx, t, probe)
 		return then(func() tea.Cmd {
 			if err == nil {
 				a.proofs[t] = proof{state: proved}
-				return nil
+				return func() tea.Msg { return a.provedAgain(t, probe, behind) }
 			}
-			a.proofs[t] = proof{state: unproved, err: err}
+			a.proofs[t] = proof{state: unproved, err: err, again: a.proofs[t].again}
 			return func() tea.Msg { return a.provedLater(t, probe) }
 		})
 	}
+}
+
+// provedAgain waits until the tunnel has moved away from the link behind which it was proved, and has it proved anew.
+func (a *app) provedAgain(t *tunnel.Tunnel, probe string, behind tunnel.Link) tea.Msg {
+	for !t.Moved(behind, t.Link()) {
+		select {
+		case <-a.ctx.Done():
+			return nil
+		case <-time.After(proveAgain):
+		}
+		if state, _ := t.State(); state.Final() {
+			return nil
+		}
+	}
+	return then(func() tea.Cmd {
+		a.proofs[t] = proof{again: true}
+		return a.prove(t, probe)
+	})
 }
 
 // provedLater waits, and has the tunnel proved again unless it or the interface has ended.

@@ -13,6 +13,9 @@ func (a *app) standing(r *row) (text string, colour ink) {
 	if r.State == tunnel.Open && a.proofs[r.tunnel].state == unproved {
 		return a.theme.glyph.off + " no answer", a.theme.bad
 	}
+	if r.State == tunnel.Open && a.proofs[r.tunnel].again && a.proofs[r.tunnel].state == proving {
+		return a.theme.glyph.half + " proving", a.theme.busy
+	}
 	return a.theme.sign(r.State) + " " + r.State.String(), a.theme.tone(r.State)
 }
 

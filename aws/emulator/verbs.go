@@ -11,6 +11,11 @@ func (e *Emulator) Sessions() []Session {
 	return list
 }
 
+// MoveHost gives a name of Fleet.Hosts, "name" or "name:port" as it stands there, another loopback address with a port, as
+// a database's name gets when it fails over. An agent resolves a name once, when its session begins: those that live, and
+// are resumed, stay with the old address.
+func (e *Emulator) MoveHost(name, address string) error { return e.vpc.move(name, address) }
+
 // AgeSession makes a session look as if it had been started earlier, and reports whether there was one.
 func (e *Emulator) AgeSession(id string, by time.Duration) bool {
 	sessions := e.data.sessions(id)

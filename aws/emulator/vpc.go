@@ -20,9 +20,10 @@ import (
 // Nobody listens here: it stands for a port that a known host does not serve.
 const closedAddress = "127.0.0.1:1"
 
-// vpc is the account's private network: names that it alone resolves, and the servers behind them. Its maps are fixed
+// vpc is the account's private network: names that it alone resolves, and the servers behind them. Its servers are fixed
 // once it runs.
 type vpc struct {
+	mu      sync.Mutex
 	hosts   map[string]string // "name" or "name:port" → loopback address
 	servers map[string]string // Proxy, Orders, … → loopback address
 	ca      []byte            // PEM
@@ -42,14 +43,23 @@ func startVPC(f Fleet) (*vpc, error) {
 		}
 	}
 	for name, address := range f.Hosts {
-		at, err := netip.ParseAddrPort(address)
-		if err != nil || !at.Addr().IsLoopback() {
+		if err := v.move(name, address); err != nil {
 			v.close()
-			return nil, fmt.Errorf("open private network: host %s: %q is no loopback address with a port", name, address)
+			return nil, fmt.Errorf("open private network: %w", err)
 		}
-		v.hosts[name] = address
 	}
 	return v, nil
+}
+
+// move gives a name another address, or its first.
+func (v *vpc) move(name, address string) error {
+	if at, err := netip.ParseAddrPort(address); err != nil || !at.Addr().IsLoopback() {
+		return fmt.Errorf("host %s: %q is no loopback address with a port", name, address)
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.hosts[name] = address
+	return nil
 }
 
 func (v *vpc) open() error {
@@ -146,6 +156,8 @@ func (v *vpc) resolve(host string, port uint16) (string, error) {
 	case host == "localhost":
 		return net.JoinHostPort("127.0.0.1", text), nil
 	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	if address, ok := v.hosts[host+":"+text]; ok {
 		return address, nil
 	}

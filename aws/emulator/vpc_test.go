@@ -231,3 +231,15 @@ func TestDatabaseAnswersRealClients(t *testing.T) {
 		t.Errorf("psql = %s, %v, want the server's refusal", out, err)
 	}
 }
+func TestMovedHostsResolveToTheirNewAddress(t *testing.T) {
+	e := open(t, Options{Fleet: Fleet{Hosts: map[string]string{"db.internal": "127.0.0.1:5999"}}})
+	if err := e.MoveHost("db.internal", "127.0.0.1:6999"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := e.resolve("db.internal", 5432); got != "127.0.0.1:6999" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if err := e.MoveHost("db.internal", "10.0.0.9:5432"); err == nil {
+		t.Error("an address outside the machine is taken")
+	}
+}

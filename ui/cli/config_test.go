@@ -113,6 +113,7 @@ func TestValuesAreRefusedWhereverTheyComeFrom(t *testing.T) {
 		"environment":   {env: "CULVERT_LANES", value: "none", args: []string{"--wait=1s"}, want: `CULVERT_LANES: "none" is neither auto nor a number`},
 		"missing file":  {env: "CULVERT_CONFIG", value: "/nowhere/c.yaml", want: "config file /nowhere/c.yaml: no such file"},
 		"password":      {env: "CULVERT_ENDPOINT_URL", value: "http://u:p@h", args: []string{"--wait=1s"}, want: "--endpoint-url: an endpoint URL cannot hold"},
+		"hectic":        {args: []string{"--wait=1s", "--re-resolve=10ms"}, want: "--re-resolve: 10ms is too short"},
 		"senseless":     {args: []string{"--wait=-1s"}, want: "--wait: -1s is too short"},
 		"message size":  {env: "CULVERT_MESSAGE_SIZE", value: "1", args: []string{"--wait=1s"}, want: "CULVERT_MESSAGE_SIZE"},
 		"output form":   {env: "CULVERT_OUTPUT", value: "xml", args: []string{"--wait=1s"}, want: `"xml" is not one of text, json`},

@@ -21,7 +21,7 @@ type shared struct {
 	probe                           probeValue
 	lanes                           lanesValue
 	messageSize, uploadRate         int
-	keepAlive                       time.Duration
+	keepAlive, reResolve            time.Duration
 	output                          string
 	logLevel                        levelValue
 	logFile, config                 string
@@ -62,6 +62,8 @@ func (s *shared) flags() *pflag.FlagSet {
 	f.Var(bytesValue{&s.messageSize, tunnel.MinMessageSize, tunnel.MaxMessageSize, "BYTES"}, "message-size", "payload of one message on the way up")
 	f.Var(bytesValue{&s.uploadRate, 0, 1 << 40, "BYTES/s"}, "upload-rate", "ceiling of the rate on the way up, which adapts by itself; 0 is none")
 	f.Var(durationValue{&s.keepAlive}, "keep-alive", "send a byte this often, which overrides the account's idle timeout; 0 is off")
+	s.reResolve = time.Minute
+	f.Var(durationValue{&s.reResolve}, "re-resolve", "how old the address of a remote host's name may be for a new connection; 0 keeps it until connections fail")
 	s.output = outputText
 	f.VarP(choiceValue{&s.output, []string{outputText, outputJSON}}, "output", "o", "form of the output")
 	s.logLevel = levelValue{}
@@ -193,11 +195,15 @@ func form(f *pflag.Flag) string {
 
 // check refuses values that parse but make no sense.
 func (s *shared) check() error {
+	leastAge := time.Second
+	if s.reResolve == 0 {
+		leastAge = 0 // off
+	}
 	for _, d := range []struct {
 		flag  string
 		value time.Duration
 		least time.Duration
-	}{{"wait", s.wait, time.Millisecond}, {"keep-alive", s.keepAlive, 0}, {"refresh", s.refresh, time.Second}} {
+	}{{"wait", s.wait, time.Millisecond}, {"keep-alive", s.keepAlive, 0}, {"re-resolve", s.reResolve, leastAge}, {"refresh", s.refresh, time.Second}} {
 		if d.value < d.least {
 			return &settingError{source: "--" + d.flag, advice: "give at least " + d.least.String(), err: fmt.Errorf("%s is too short", d.value)}
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"culvert/internal/say"
+	"culvert/tunnel"
 	"culvert/ui/control"
 )
 
@@ -105,6 +106,8 @@ func (a *app) showSets(sets []control.Set) error {
 			state := t.State
 			if s.State == control.Starting && !t.Ready {
 				state = s.State
+			} else if t.State == tunnel.Open.String() && !t.Ready && t.Error != "" {
+				state = "unproved"
 			}
 			target := strings.TrimRight(strings.Join([]string{t.Cluster, t.Service, t.Task, t.Container}, "/"), "/")
 			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s", s.Name, state, cell(cmp.Or(t.ProxyURL, t.Local, "-")),

@@ -40,6 +40,9 @@ func TestBareNumberIsSeconds(t *testing.T) {
 	if err := s.resolve(); err != nil {
 		t.Fatal(err)
 	}
+	if s.reResolve != time.Minute {
+		t.Errorf("names are resolved anew after %s", s.reResolve)
+	}
 	if s.wait != 30*time.Second || s.refresh != 45*time.Second || s.keepAlive != 20*time.Second {
 		t.Errorf("got wait %s, refresh %s, keep-alive %s", s.wait, s.refresh, s.keepAlive)
 	}

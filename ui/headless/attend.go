@@ -56,7 +56,7 @@ func (r *run) attend(ctx, probing context.Context, events <-chan tunnel.Event) e
 				return err
 			}
 		case p := <-r.probed:
-			if err := r.result(ctx, p); err != nil {
+			if err := r.result(ctx, probing, p); err != nil {
 				return err
 			}
 		}
@@ -89,9 +89,10 @@ func (r *run) event(probing context.Context, e tunnel.Event) error {
 		case !t.ready:
 			r.settle()
 		}
-	case e.State == tunnel.Open && !t.probing:
-		t.probing = true
-		r.probes.Go(func() { r.prove(probing, e.Tunnel, prober{tunnel: t.Tunnel, probe: r.probeOf(t), roots: r.Roots}) })
+	case e.State == tunnel.Open && t.probing:
+		t.moved = t.moved || t.Moved(t.proving, e.Link)
+	case e.State == tunnel.Open && (!t.ready || t.Moved(t.proving, e.Link) && r.probeOf(t).Kind != ProbeNone):
+		r.startProof(probing, t)
 	}
 	return nil
 }
@@ -128,6 +129,12 @@ func (r *run) ended(code int) error {
 		r.notices.say("warning: " + lost.Error())
 		r.GitHub.Warn(lost.Error(), say.Remedy(lost))
 	}
+	for _, t := range r.tunnels {
+		if unproved := t.unproved(); unproved != nil && lost == nil {
+			r.notices.say("warning: " + unproved.Error())
+			r.GitHub.Warn(unproved.Error(), say.Remedy(unproved))
+		}
+	}
 	if code != 0 {
 		return &EndError{Name: r.Command.Args[0], Code: code}
 	}
@@ -139,6 +146,9 @@ func (r *run) stopped(ctx context.Context) error {
 	for _, t := range r.tunnels {
 		if t.lost != nil && t.ready {
 			return t.lost
+		}
+		if unproved := t.unproved(); unproved != nil {
+			return unproved
 		}
 	}
 	if len(r.pending) > 0 {

@@ -35,6 +35,7 @@ type posted struct {
 	from   Forward
 	ready  bool
 	late   error // why it was not ready in time
+	doubt  error // why its far end, once proved, is not any more
 	took   time.Duration
 	since  time.Time               // when it was proved; zero before
 	hosts  map[string]control.Host // of the connections that have ended
@@ -73,6 +74,17 @@ func (b *Board) proved(id tunnel.ID, proxy string, took time.Duration) {
 			if p.since.IsZero() {
 				p.since = time.Now()
 			}
+		}
+	}
+}
+
+// doubted posts what came of another proof; nil when the far end is proved again.
+func (b *Board) doubted(id tunnel.ID, why error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range b.posted {
+		if p.tunnel.ID() == id {
+			p.doubt = why
 		}
 	}
 }
@@ -208,7 +220,7 @@ func (p *posted) shown() control.Tunnel {
 		target = link.Target
 	}
 	t := control.Tunnel{
-		ID: int(p.tunnel.ID()), State: state.String(), Ready: p.ready, Profile: p.from.Profile, Region: p.from.Region,
+		ID: int(p.tunnel.ID()), State: state.String(), Ready: p.ready && p.doubt == nil, Profile: p.from.Profile, Region: p.from.Region,
 		Local: p.local, ProxyURL: p.proxy, Remote: spec.Remote.String(),
 		Cluster: target.Cluster, Service: target.Service, Task: target.Task, Container: target.Container,
 		TaskARN: spec.Client.TaskARN(target), Session: link.Session, AgentVersion: link.Agent,
@@ -224,7 +236,7 @@ func (p *posted) shown() control.Tunnel {
 		t.Host, t.Port = at.Addr().String(), at.Port()
 	}
 	_, t.Refused = errors.AsType[*RefusalError](p.late)
-	t.Error, t.Remedy = words(cmp.Or(err, p.late))
+	t.Error, t.Remedy = words(cmp.Or(err, p.late, p.doubt))
 	return t
 }
 

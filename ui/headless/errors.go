@@ -38,9 +38,14 @@ func (e *UnreadyError) Remedy() string {
 type LostError struct {
 	Tunnel tunnel.ID
 	Err    error
+	// Unproved: it is open, but its far end has not been proved again since it moved to another task or session.
+	Unproved bool
 }
 
 func (e *LostError) Error() string {
+	if e.Unproved {
+		return fmt.Sprintf("tunnel %d was open, but its far end was not reached any more: %s", e.Tunnel, e.Err)
+	}
 	if e.Err == nil {
 		return fmt.Sprintf("tunnel %d was lost", e.Tunnel)
 	}

@@ -85,13 +85,22 @@ type readyEvent struct {
 	Local    string `json:"local"`
 	ProxyURL string `json:"proxy_url,omitempty"`
 	Took     int64  `json:"took_ms"`
-	Proof    string `json:"proof"`
-	Connect  *int64 `json:"connect_ms,omitempty"` // nil where nothing was connected
-	Answer   *int64 `json:"answer_ms,omitempty"`  // nil where no protocol was asked for an answer
+	evidence
+}
+
+// evidence is what was proved, and how long that took.
+type evidence struct {
+	Proof   string `json:"proof"`
+	Connect *int64 `json:"connect_ms,omitempty"` // nil where nothing was connected
+	Answer  *int64 `json:"answer_ms,omitempty"`  // nil where no protocol was asked for an answer
 }
 
 func newReadyEvent(at time.Time, t *tracked, p proof, took time.Duration) readyEvent {
-	e := readyEvent{head: newHead(at, "ready", t.ID()), Local: t.local(), Took: took.Milliseconds(), Proof: p.by}
+	return readyEvent{head: newHead(at, "ready", t.ID()), Local: t.local(), Took: took.Milliseconds(), evidence: newEvidence(p)}
+}
+
+func newEvidence(p proof) evidence {
+	e := evidence{Proof: p.by}
 	milliseconds := func(d time.Duration) *int64 {
 		n := d.Milliseconds()
 		return &n
@@ -106,7 +115,7 @@ func newReadyEvent(at time.Time, t *tracked, p proof, took time.Duration) readyE
 }
 
 // how says in words what was proved.
-func (e readyEvent) how() string {
+func (e evidence) how() string {
 	switch {
 	case e.Connect == nil:
 		return "not proved"
@@ -114,6 +123,28 @@ func (e readyEvent) how() string {
 		return fmt.Sprintf("accepted in %d ms", *e.Connect)
 	}
 	return fmt.Sprintf("%s answered in %d ms", e.Proof, *e.Answer)
+}
+
+// proofEvent is what came of another proof, behind another task or session.
+type proofEvent struct {
+	head
+
+	Proved bool `json:"proved"`
+	evidence
+
+	Error  string `json:"error,omitempty"`
+	Remedy string `json:"remedy,omitempty"`
+}
+
+func newProofEvent(at time.Time, t *tracked, p probed) proofEvent {
+	e := proofEvent{head: newHead(at, "proof", t.ID()), Proved: p.err == nil}
+	if e.Proved {
+		e.evidence = newEvidence(p.proof)
+	} else {
+		e.Proof = provedNone
+	}
+	e.Error, e.Remedy = words(p.err)
+	return e
 }
 
 type connectionEvent struct {

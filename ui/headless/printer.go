@@ -66,6 +66,11 @@ func (p *printer) text(event any) string {
 			at = e.Local
 		}
 		return p.line(e.head, "ready", fmt.Sprintf("%s after %d ms, %s", at, e.Took, e.how()), "", "")
+	case proofEvent:
+		if !e.Proved {
+			return p.line(e.head, "unproved", "the far end is not reached any more", e.Error, e.Remedy)
+		}
+		return p.line(e.head, "proved", e.how(), "", "")
 	case connectionEvent:
 		what := strings.Join(nonEmpty("#"+strconv.FormatUint(e.ID, 10), e.Protocol, e.Host), " ")
 		return p.line(e.head, "connection", fmt.Sprintf("%s, %d bytes sent, %d received, %d ms", what, e.Sent, e.Received, e.Took), e.Error, e.Remedy)
@@ -95,11 +100,11 @@ func (p *printer) line(h head, word, facts, trouble, remedy string) string {
 
 func colorOf(word string) string {
 	switch word {
-	case "open", "ready":
+	case "open", "ready", "proved":
 		return green
 	case "resuming", "reopening", "asleep":
 		return yellow
-	case "failed":
+	case "failed", "unproved":
 		return red
 	}
 	return ""

@@ -38,10 +38,28 @@ type probed struct {
 	lasting time.Duration
 }
 
+// longestPause is between two probes of a far end that does not answer: of one that is waited for, and of one that was
+// proved before.
+const (
+	longestPause = 4 * time.Second
+	againPause   = 15 * time.Second
+)
+
+// startProof proves a tunnel's far end: at first, and again behind another task or session.
+func (r *run) startProof(ctx context.Context, t *tracked) {
+	t.probing, t.moved, t.proving = true, false, t.Link()
+	longest := longestPause
+	if t.ready {
+		longest = againPause
+	}
+	p := prober{tunnel: t.Tunnel, probe: r.probeOf(t), roots: r.Roots}
+	r.probes.Go(func() { r.prove(ctx, t.ID(), p, longest) })
+}
+
 // prove probes until it succeeds or ctx ends, and reports every outcome.
-func (r *run) prove(ctx context.Context, id tunnel.ID, p prober) {
+func (r *run) prove(ctx context.Context, id tunnel.ID, p prober, longest time.Duration) {
 	var met refusals
-	for pause := 250 * time.Millisecond; ; pause = min(2*pause, 4*time.Second) {
+	for pause := 250 * time.Millisecond; ; pause = min(2*pause, longest) {
 		found, err := p.once(ctx)
 		lasting := met.meet(ctx, p.tunnel, err, cmp.Or(r.Patience, refusedFor))
 		select {
@@ -61,10 +79,21 @@ func (r *run) prove(ctx context.Context, id tunnel.ID, p prober) {
 }
 
 // result takes the outcome of a probe into account; with the last one everything is ready.
-func (r *run) result(ctx context.Context, p probed) error {
+func (r *run) result(ctx, probing context.Context, p probed) error {
 	t := r.tracked(p.tunnel)
+	if p.err == nil {
+		t.probing = false
+		if t.moved && t.lost == nil { // what was proved may be behind it
+			r.startProof(probing, t)
+			return nil
+		}
+	}
+	if t.ready {
+		r.again(t, p)
+		return nil
+	}
 	if p.err != nil {
-		if ctx.Err() != nil || t.ready {
+		if ctx.Err() != nil {
 			return nil
 		}
 		if p.lasting > 0 {
@@ -98,6 +127,27 @@ func (r *run) result(ctx context.Context, p probed) error {
 	child, err := r.program.start(ctx, r.places(), r.notices.say)
 	r.child = child
 	return err
+}
+
+// again says what came of another proof, when it is news.
+func (r *run) again(t *tracked, p probed) {
+	if p.err != nil && t.state != tunnel.Open {
+		return // there is no session: the state says so
+	}
+	before := t.doubt
+	if t.doubt = p.err; p.err != nil && before != nil && before.Error() == p.err.Error() {
+		return
+	}
+	r.printer.event(newProofEvent(time.Now(), t, p))
+	r.Board.doubted(p.tunnel, p.err)
+}
+
+// unproved is the loss of a tunnel whose far end, once proved, is not any more; nil while it is.
+func (t *tracked) unproved() error {
+	if t.doubt == nil || t.lost != nil {
+		return nil
+	}
+	return &LostError{Tunnel: t.ID(), Err: t.doubt, Unproved: true}
 }
 
 // places are where the forwards listen.

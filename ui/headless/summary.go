@@ -22,8 +22,11 @@ func Summary(title, how string, s control.Set, traffic bool) string {
 	}
 	for _, t := range s.Tunnels {
 		ready := "never"
-		if t.Ready {
+		if t.Ready || t.Took > 0 {
 			ready = (time.Duration(t.Took) * time.Millisecond).String()
+		}
+		if !t.Ready && t.Took > 0 {
+			ready += ", not reached any more"
 		}
 		target := strings.Join(nonEmpty(t.Cluster, t.Service, t.Task, t.Container), "/")
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", cell(cmp.Or(t.ProxyURL, t.Local)), cell(target), cell(t.Remote),

@@ -14,10 +14,13 @@ type tracked struct {
 	state   tunnel.State
 	probing bool
 	ready   bool
-	proxy   string // its URL, once it is proved to be one
-	trouble error  // the last obstacle on the way to ready
-	lost    error  // set in state Failed
-	late    bool   // not ready when the time was over, and others are
+	proving tunnel.Link // what is being proved, or was proved last
+	moved   bool        // to another task or session since that was begun
+	doubt   error       // why its far end, once proved, is not any more; nil while it is
+	proxy   string      // its URL, once it is proved to be one
+	trouble error       // the last obstacle on the way to ready
+	lost    error       // set in state Failed
+	late    bool        // not ready when the time was over, and others are
 	shown   tunnel.Stats
 }
 
@@ -30,7 +33,7 @@ func (t *tracked) local() string {
 }
 
 func (t *tracked) healthy() bool {
-	return t.ready && (t.state == tunnel.Open || t.state == tunnel.Asleep)
+	return t.ready && t.doubt == nil && (t.state == tunnel.Open || t.state == tunnel.Asleep)
 }
 
 func (t *tracked) condition() string {

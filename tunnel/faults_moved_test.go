@@ -1,0 +1,202 @@
+package tunnel_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"culvert/internal/need"
+	"culvert/tunnel"
+)
+
+// database is a server that says its name and then echoes. Fail closes its listener as a failed instance does, and leaves
+// the open connections alone.
+type database struct {
+	address string
+	fail    func()
+}
+
+func newDatabase(t *testing.T, name string) database {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	t.Cleanup(func() { stop(); _ = l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			context.AfterFunc(ctx, func() { _ = conn.Close() })
+			go func() {
+				_, _ = conn.Write([]byte(name))
+				_, _ = io.Copy(conn, conn)
+				_ = conn.Close()
+			}()
+		}
+	}()
+	return database{address: l.Addr().String(), fail: func() { _ = l.Close() }}
+}
+
+var remoteName = tunnel.Endpoint{Host: "db.internal", Port: 5432}
+
+// reached is the name of the database behind a connection; empty when it was refused.
+func reached(conn net.Conn) string {
+	name := make([]byte, 1)
+	n, _ := io.ReadFull(conn, name)
+	return string(name[:n])
+}
+
+// reaches waits until new connections of a tunnel reach a database.
+func (w *faultWorld) reaches(tn *tunnel.Tunnel, name string, within time.Duration) {
+	w.Helper()
+	for end := time.Now().Add(within); ; time.Sleep(50 * time.Millisecond) {
+		conn := w.dial(tn)
+		got := reached(conn)
+		_ = conn.Close()
+		if got == name {
+			return
+		}
+		if time.Now().After(end) {
+			w.Fatalf("new connections still reach %q after %s, want %q", got, within, name)
+		}
+	}
+}
+
+// A row: a database fails over, its name leads to another address. The agent resolves it once per session, so another
+// session is opened beside the first one, which sees its connections out.
+func TestFaultHostMoves(t *testing.T) {
+	old, next := newDatabase(t, "A"), newDatabase(t, "B")
+	w := newFaultWorldAt(t, old.address, tunnel.Options{Lanes: 1}, nil)
+	tn := w.open(tunnel.Spec{Remote: remoteName})
+	first := tn.Link().Session
+	open := w.dial(tn)
+	if got := reached(open); got != "A" {
+		t.Fatalf("got %q", got)
+	}
+	old.fail()
+	if err := w.account.MoveHost("db.internal", next.address); err != nil {
+		t.Fatal(err)
+	}
+	w.reaches(tn, "B", 15*time.Second)
+	mustExchange(t, open, random(300_000, 1))
+	if got := len(w.account.Sessions()); got != 2 {
+		t.Errorf("%d sessions, want the old one beside the new one", got)
+	}
+	if tn.Link().Session == first {
+		t.Error("the tunnel still shows the session to the old address")
+	}
+	_ = open.Close()
+	need.Eventually(t, "the old session to end with its last connection", func() bool { return len(w.account.Sessions()) == 1 })
+	w.reaches(tn, "B", 0)
+	if got := w.path(tn); got != "starting handshaking open" {
+		t.Errorf("went %q", got)
+	}
+}
+
+// A host that is down takes no more than a session in ten seconds, and the tunnel stays as it is.
+func TestFaultHostThatIsDownCostsASessionInTenSeconds(t *testing.T) {
+	down := newDatabase(t, "A")
+	w := newFaultWorldAt(t, down.address, tunnel.Options{Lanes: 1}, nil)
+	tn := w.open(tunnel.Spec{Remote: remoteName})
+	down.fail()
+	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if got := reached(w.dial(tn)); got != "" {
+			t.Fatalf("reached %q", got)
+		}
+		if _, err := prove(t, tn, time.Minute); err == nil {
+			t.Fatal("a host that is down was proved")
+		}
+	}
+	need.Eventually(t, "the session on trial to end", func() bool { return len(w.account.Sessions()) == 1 })
+	if got := w.account.Calls("StartSession"); got != 2 {
+		t.Errorf("%d sessions in three seconds, want the first one and one that looks", got)
+	}
+	if got := w.path(tn); got != "starting handshaking open" {
+		t.Errorf("went %q", got)
+	}
+}
+
+// A row: the name moves while the old address still answers, as a writer and a reader do that swap their roles. Nothing
+// fails, so only the clock tells; the open connection keeps every byte.
+func TestFaultHostMovesWithBothEndsAlive(t *testing.T) {
+	const every = 2 * time.Second
+	writer, reader := newDatabase(t, "A"), newDatabase(t, "B")
+	w := newFaultWorldAt(t, writer.address, tunnel.Options{ReResolve: every}, nil)
+	tn := w.open(tunnel.Spec{Remote: remoteName})
+	open := w.dial(tn)
+	if got := reached(open); got != "A" {
+		t.Fatalf("got %q", got)
+	}
+	for i, next := range []struct{ name, address string }{{"B", reader.address}, {"A", writer.address}} {
+		if err := w.account.MoveHost("db.internal", next.address); err != nil {
+			t.Fatal(err)
+		}
+		mustExchange(t, open, random(100_000, uint64(i)))
+		time.Sleep(every + every/10)
+		conn := w.dial(tn)
+		if got := reached(conn); got != next.name {
+			t.Errorf("a connection later than the interval reaches %q, want %q", got, next.name)
+		}
+		_ = conn.Close()
+		mustExchange(t, open, random(300_000, uint64(i)+10))
+	}
+	if got := len(w.account.Sessions()); got > 3 {
+		t.Errorf("%d sessions", got)
+	}
+	// Nobody uses it now.
+	time.Sleep(every)
+	before := w.account.Calls("StartSession")
+	time.Sleep(2 * every)
+	if got := w.account.Calls("StartSession"); got != before {
+		t.Errorf("%d more sessions for a tunnel without new connections", got-before)
+	}
+	_ = open.Close()
+	need.Eventually(t, "all sessions but one to end", func() bool { return len(w.account.Sessions()) == 1 })
+}
+
+// While a tunnel is used its name is resolved ahead of time: no connection waits for that, and none is cut.
+func TestNobodyWaitsForANameThatIsResolvedAnew(t *testing.T) {
+	const every = time.Second
+	w := newFaultWorldAt(t, newDatabase(t, "A").address, tunnel.Options{ReResolve: every}, nil)
+	tn := w.open(tunnel.Spec{Remote: remoteName})
+	for end := time.Now().Add(6 * every); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		conn := w.dial(tn)
+		if got := reached(conn); got != "A" {
+			t.Fatalf("got %q", got)
+		}
+		mustExchange(t, conn, random(1000, 1))
+		_ = conn.Close()
+	}
+	if got := w.account.Calls("StartSession"); got < 4 || got > 10 {
+		t.Errorf("%d sessions in six intervals", got)
+	}
+	for _, c := range tn.Connections() {
+		if c.Err != nil {
+			t.Errorf("a connection ended with %v", c.Err)
+		}
+	}
+}
+
+// An address cannot move, nor can the container itself: nothing is opened for them.
+func TestOnlyNamesAreResolvedAnew(t *testing.T) {
+	for _, remote := range []tunnel.Endpoint{{Port: port}, {Host: "127.0.0.1", Port: 1}, {Host: "localhost", Port: 1}} {
+		w := newWorld(t, refusing(t), tunnel.Options{}, nil)
+		tn := w.open(tunnel.Spec{Remote: remote})
+		for range 3 {
+			var refused *tunnel.RefusedError
+			if _, err := prove(t, tn, time.Minute); !errors.As(err, &refused) {
+				t.Errorf("%s: got %v", remote, err)
+			}
+		}
+		if got := w.account.Calls("StartSession"); got != 1 {
+			t.Errorf("%s: %d sessions", remote, got)
+		}
+	}
+}

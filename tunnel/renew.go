@@ -1,0 +1,184 @@
+package tunnel
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"culvert/aws"
+)
+
+// The agent resolves the name of a remote host once, when its session begins, and a resumed session keeps that address
+// (measured, protocol.md "Documents"). So a name that has moved, as a database's does when it fails over, is followed by
+// a session of its own: it is opened beside the others, proved, and only then takes the new connections. The sessions
+// before it see their connections out. That happens when connections fail, and by the clock (Options.ReResolve), as the
+// old address may still answer; then only on account of new connections, so that a tunnel that nobody uses costs no
+// sessions, and between two proofs there always was a connection of the user's.
+
+const (
+	// doubtRest is the least time between two sessions that are opened because connections fail: a host that is down
+	// costs no more than that.
+	doubtRest = 10 * time.Second
+	// trialWithin is what the far end has to accept a connection through a session that is on trial.
+	trialWithin = 5 * time.Second
+	// maxAside is how many sessions may see out their connections beside those that take new ones; a name is not
+	// resolved anew as long as there are so many.
+	maxAside = 2
+	// renewWithin is how long a new connection waits for a session that resolves the name anew, when there is an older
+	// one that would take it.
+	renewWithin = 3 * time.Second
+)
+
+// named reports whether an endpoint is a name that the agent resolves.
+func (e Endpoint) named() bool {
+	host := strings.TrimSuffix(e.Host, ".")
+	_, err := netip.ParseAddr(host)
+	return host != "" && err != nil && !strings.EqualFold(host, "localhost")
+}
+
+// doubted notes that the far end takes no connections: its name may lead elsewhere by now.
+func (t *Tunnel) doubted(err error) {
+	if !t.spec.Remote.named() || !isVerdict(err) {
+		return
+	}
+	select {
+	case t.doubt <- struct{}{}:
+	default:
+	}
+}
+
+// stale reports whether a new connection should rather wait for a session that resolves the name anew. t.mu is held.
+func (t *Tunnel) stale(now time.Time) bool {
+	every := t.engine.options.ReResolve
+	return every > 0 && t.spec.Remote.named() && !t.resolved.IsZero() && now.Sub(t.resolved) > every
+}
+
+// follow has the name of a far end that takes no connections resolved anew, if there is room for it.
+func (r *runner) follow(now time.Time) {
+	if now.Sub(r.tried) < doubtRest || !r.quiet() {
+		return
+	}
+	if usable, room := r.room(maxAside); usable && room {
+		r.tried = now
+		r.renew()
+	}
+}
+
+// refresh has the name resolved anew when that was done too long ago and there have been connections since: ahead of time
+// while the tunnel is used, so that they need not wait, and else when one does wait.
+func (r *runner) refresh(now time.Time) {
+	every := r.engine.options.ReResolve
+	if every == 0 || !r.spec.Remote.named() || !r.quiet() {
+		return
+	}
+	accepted := r.connections.accepted()
+	r.mu.Lock()
+	age := now.Sub(r.resolved)
+	r.mu.Unlock()
+	if age < every/4 {
+		r.accepted = accepted // those that prove the session are no reason for the next one
+	}
+	if age < every*3/4 || accepted == r.accepted {
+		return
+	}
+	switch usable, room := r.room(1); {
+	case !usable: // the next session resolves it in any case
+	case room:
+		r.renew()
+	default:
+		r.resolvedAt(now) // no room: not before the next time
+	}
+}
+
+// quiet reports whether no session is being opened.
+func (r *runner) quiet() bool { return r.trial == nil && r.opening == nil }
+
+// room reports whether there is a session that takes connections, and whether another one may take its place: those that
+// see out their connections beside it must stay few, unless it has none itself.
+func (r *runner) room(limit int) (usable, room bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	aside, idle := 0, true
+	for _, l := range r.lanes {
+		if l.aside {
+			aside++
+		} else if l.streams.Load() > 0 {
+			idle = false
+		}
+		usable = usable || l.usable()
+	}
+	return usable, idle || aside < limit
+}
+
+// renew opens a session to resolve the name anew.
+func (r *runner) renew() {
+	r.accepted = r.connections.accepted()
+	l := r.newLane()
+	l.trial.Store(true)
+	r.trial = l
+	r.log.Info("resolving the name of the remote host anew, in a session of its own", "host", r.spec.Remote.Host)
+	target := r.Link().Target
+	r.start(l, func(context.Context) (aws.Target, error) { return target, nil })
+}
+
+// resolvedAt notes when the name was resolved by the sessions that take connections, and tells those that wait for it.
+func (r *runner) resolvedAt(at time.Time) {
+	r.mu.Lock()
+	r.resolved = at
+	r.mu.Unlock()
+	r.wake()
+}
+
+// first notes the age of the only session that takes connections.
+func (r *runner) first(l *lane) {
+	r.mu.Lock()
+	alone := !slices.ContainsFunc(r.lanes, func(other *lane) bool { return other != l && other.usable() })
+	r.mu.Unlock()
+	if alone {
+		r.resolvedAt(l.startedAt)
+	}
+}
+
+// try proves the session on trial.
+func (r *runner) try(l *lane) {
+	r.running++
+	go func() {
+		ctx, cancel := context.WithTimeout(r.ctx, trialWithin)
+		defer cancel()
+		_, err := l.prove(ctx)
+		r.steps <- step{lane: l, tried: true, err: err}
+	}()
+}
+
+// judge ends the trial of a session, if it is not over yet: it takes over, or is ended.
+func (r *runner) judge(l *lane, err error) {
+	if r.trial != l {
+		return
+	}
+	r.trial = nil
+	if err != nil {
+		r.log.Info("no other session reaches the remote host", "session", l.session.ID, "error", err)
+		l.quit(errDrained)
+	} else {
+		r.log.Info("the session that resolved the name of the remote host anew takes the new connections", "session", l.session.ID)
+		r.mu.Lock()
+		for _, other := range r.lanes {
+			if other != l && !other.draining.Swap(true) {
+				other.aside = true
+			}
+		}
+		r.mu.Unlock()
+		l.openedAt = time.Now()
+		l.trial.Store(false)
+	}
+	r.resolvedAt(l.startedAt)
+}
+
+// accepted is how many connections there have been.
+func (c *connections) accepted() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lastID
+}

@@ -64,17 +64,7 @@ func (r *run) prove(ctx context.Context, id tunnel.ID, p prober) {
 func (r *run) result(ctx context.Context, p probed) error {
 	t := r.tracked(p.tunnel)
 	if p.err != nil {
-		if ctx.Err() != nil || t.ready {
-			return nil
-		}
-		if p.lasting > 0 {
-			return r.giveUp(t, p.lasting, p.err)
-		}
-		if !t.late {
-			t.trouble = p.err
-		}
-		r.notices.wait(fmt.Sprint(p.tunnel), p.err)
-		return nil
+		return r.unproved(ctx, t, p)
 	}
 	t.ready, t.late, t.trouble = true, false, nil
 	now := time.Now()
@@ -98,6 +88,20 @@ func (r *run) result(ctx context.Context, p probed) error {
 	child, err := r.program.start(ctx, r.places(), r.notices.say)
 	r.child = child
 	return err
+}
+
+// unproved takes a probe into account that has failed.
+func (r *run) unproved(ctx context.Context, t *tracked, p probed) error {
+	switch {
+	case ctx.Err() != nil || t.ready:
+		return nil
+	case p.lasting > 0:
+		return r.giveUp(t, p.lasting, p.err)
+	case !t.late:
+		t.trouble = p.err
+	}
+	r.notices.wait(fmt.Sprint(p.tunnel), p.err)
+	return nil
 }
 
 // places are where the forwards listen.

@@ -94,7 +94,7 @@ func (r *run) result(ctx context.Context, p probed) error {
 func (r *run) unproved(ctx context.Context, t *tracked, p probed) error {
 	switch {
 	case ctx.Err() != nil || t.ready:
-		return nil
+		return nil //nolint:nilerr // attend sees that it is over
 	case p.lasting > 0:
 		return r.giveUp(t, p.lasting, p.err)
 	case !t.late:

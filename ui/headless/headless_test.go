@@ -323,6 +323,8 @@ func TestTheSameRefusalEndsTheRunBeforeTheTimeIsOver(t *testing.T) {
 	web := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(web.Close)
 	_, refusing := service(t, "")
+	old, without := service(t, "")
+	old.Fault(func(f *emulator.Faults) { f.AgentVersion = "3.0.196.0" })
 	_, speaking := service(t, web.Listener.Addr().String())
 	for name, c := range map[string]struct {
 		client *aws.Client
@@ -330,6 +332,7 @@ func TestTheSameRefusalEndsTheRunBeforeTheTimeIsOver(t *testing.T) {
 		port   uint16
 	}{
 		"nothing listens":  {client: refusing, port: 5432},
+		"by an old agent":  {client: without, port: 5432},
 		"another protocol": {client: speaking, port: 5432},
 		"no proxy":         {client: speaking, probe: headless.Probe{Kind: headless.ProbeProxy}, port: 8080},
 		"the URL is not":   {client: speaking, probe: headless.Probe{Kind: headless.ProbeURL, URL: &url.URL{Scheme: "http", Host: "x.internal", Path: "/"}}, port: 8080},

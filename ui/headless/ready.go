@@ -93,17 +93,7 @@ func (r *run) result(ctx, probing context.Context, p probed) error {
 		return nil
 	}
 	if p.err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		if p.lasting > 0 {
-			return r.giveUp(t, p.lasting, p.err)
-		}
-		if !t.late {
-			t.trouble = p.err
-		}
-		r.notices.wait(fmt.Sprint(p.tunnel), p.err)
-		return nil
+		return r.unproved(ctx, t, p)
 	}
 	t.ready, t.late, t.trouble = true, false, nil
 	now := time.Now()
@@ -135,7 +125,7 @@ func (r *run) again(t *tracked, p probed) {
 		return // there is no session: the state says so
 	}
 	before := t.doubt
-	if t.doubt = p.err; p.err != nil && before != nil && before.Error() == p.err.Error() {
+	if t.doubt = p.err; p.err != nil && before != nil && cause(before) == cause(p.err) {
 		return
 	}
 	r.printer.event(newProofEvent(time.Now(), t, p))
@@ -148,6 +138,20 @@ func (t *tracked) unproved() error {
 		return nil
 	}
 	return &LostError{Tunnel: t.ID(), Err: t.doubt, Unproved: true}
+}
+
+// unproved takes a probe into account that has failed.
+func (r *run) unproved(ctx context.Context, t *tracked, p probed) error {
+	switch {
+	case ctx.Err() != nil:
+		return nil //nolint:nilerr // attend sees that it is over
+	case p.lasting > 0:
+		return r.giveUp(t, p.lasting, p.err)
+	case !t.late:
+		t.trouble = p.err
+	}
+	r.notices.wait(fmt.Sprint(p.tunnel), p.err)
+	return nil
 }
 
 // places are where the forwards listen.

@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// firstFrame starts culvert on a terminal and returns how long its first frame took, and how much of a processor it had
-// by then.
-func firstFrame(t *testing.T, culvert string) (took, processor time.Duration) {
+// firstFrame starts culvert on a terminal and returns how long its first frame took, whether the account was in it, and how
+// much of a processor the run had.
+func firstFrame(t *testing.T, culvert string) (took time.Duration, withAccount bool, processor time.Duration) {
 	t.Helper()
 	master, slave, err := newTerminal()
 	if err != nil {
@@ -43,9 +43,6 @@ func firstFrame(t *testing.T, culvert string) (took, processor time.Duration) {
 		shown = append(shown, buffer[:n]...)
 	}
 	took = time.Since(began)
-	if bytes.Contains(shown, []byte("automation")) {
-		t.Error("the first frame waited for the account")
-	}
 	if _, err := master.WriteString("\x03"); err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +52,7 @@ func firstFrame(t *testing.T, culvert string) (took, processor time.Duration) {
 		t.Fatalf("culvert after ctrl+c: %v", err)
 	}
 	t.Logf("first frame after %s, ended %s after ctrl+c, %s of processor in all", took, time.Since(before), cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
-	return took, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	return took, bytes.Contains(shown, []byte("automation")), cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 }
 
 // The best of several starts counts: a machine that is busy with other tests makes any of them late. Where all of them
@@ -67,13 +64,16 @@ func TestTheFirstFrameIsThereAtOnce(t *testing.T) {
 	culvert := filepath.Join(t.TempDir(), "culvert")
 	build(t, culvert)
 	const limit = 100 * time.Millisecond
-	quickest, leastProcessor := time.Hour, time.Hour
+	quickest, leastProcessor, waits := time.Hour, time.Hour, true
 	for range 10 {
-		took, processor := firstFrame(t, culvert)
-		quickest, leastProcessor = min(quickest, took), min(leastProcessor, processor)
-		if quickest <= limit {
+		took, withAccount, processor := firstFrame(t, culvert)
+		quickest, leastProcessor, waits = min(quickest, took), min(leastProcessor, processor), waits && withAccount
+		if quickest <= limit && !waits {
 			return
 		}
+	}
+	if waits { // one that is read late may have the next frame behind it, but not each of them
+		t.Error("the first frame waits for the account")
 	}
 	if leastProcessor > limit {
 		t.Errorf("the first frame took %s, and the run %s of a processor; want %s at the most", quickest, leastProcessor, limit)

@@ -194,16 +194,16 @@ func Run(ctx context.Context, o Options, each func(Result)) Report {
 
 // look runs a check in the time that it has.
 func (x *examination) look(ctx context.Context, c Check) Finding {
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return skip("stopped")
-	}
 	checking := ctx
 	if !c.Lasts {
 		var cancel context.CancelFunc
 		checking, cancel = context.WithTimeout(ctx, max(x.Patience, checkWithin))
 		defer cancel()
 	}
-	if checking.Err() != nil {
+	switch err := checking.Err(); {
+	case errors.Is(err, context.Canceled):
+		return skip("stopped")
+	case err != nil:
 		return fail(&LateError{Check: c.ID})
 	}
 	started := time.Now()
@@ -212,13 +212,16 @@ func (x *examination) look(ctx context.Context, c Check) Finding {
 	case f.Verdict == Pass:
 	case errors.Is(ctx.Err(), context.Canceled):
 		return Finding{Verdict: Skipped, Why: "stopped", Evidence: f.Evidence}
-	case checking.Err() != nil && say.Remedy(f.Err) == "":
+	case isLate(checking) && say.Remedy(f.Err) == "":
 		return fail(&LateError{Check: c.ID, After: time.Since(started), Err: f.Err}, f.Evidence...)
-	case ctx.Err() != nil && f.Verdict == Skipped && f.Err != nil: // there is no time to look elsewhere for what it is
+	case isLate(ctx) && f.Verdict == Skipped && f.Err != nil: // there is no time to look elsewhere for what it is
 		f.Verdict, f.Why = Fail, ""
 	}
 	return f
 }
+
+// isLate tells a context whose time is over from one that was called off.
+func isLate(ctx context.Context) bool { return errors.Is(ctx.Err(), context.DeadlineExceeded) }
 
 // finished is the end of a check. hides is the check whose failure hides what builds on it; it is written before done is
 // closed and read after.

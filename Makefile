@@ -19,7 +19,7 @@ test check: export CULVERT_NOT_RUN := $(NOT_RUN)
 # say: a line for each step, with the time of day.
 say := printf '\n%(%T)T  %s\n' -1
 
-.PHONY: test check quick install fmt vet short race race-longest race-others timings cross fuzz judges lint release-config \
+.PHONY: test check quick install fmt vet short race race-longest race-others timings lint cross fuzz judges release-config \
 	vulnerabilities build bench capacity release-check release picture
 
 ## test: does it work here? All tests, the quickest first; 15 minutes at the most on two cores with empty caches. Builds
@@ -35,8 +35,8 @@ test:
 ## OpenTofu and goreleaser are built from source.
 check:
 	@mkdir -p .cache && : >"$(NOT_RUN)"
-	@for step in install cross fuzz lint judges release-config; do $(MAKE) $$step; done
-	@$(say) "make check: passed: builds for $(words $(TARGETS)) systems, fuzz targets ($(FUZZTIME) each), lint, Terraform, the release configuration. Not run:"
+	@for step in install lint cross fuzz judges release-config; do $(MAKE) $$step; done
+	@$(say) "make check: passed: lint, builds for $(words $(TARGETS)) systems, fuzz targets ($(FUZZTIME) each), Terraform, the release configuration. Not run:"
 	@sort -u "$(NOT_RUN)" | sed 's/^/  /'
 	@echo "  make release-check: a whole release, known vulnerabilities"
 	@echo "  make bench, make capacity: measurements"
@@ -81,6 +81,10 @@ timings:
 	@$(say) "go test: the limits of the screen's time and memory, without the race detector and with the machine to itself"
 	@go test -count=1 -vet=off -run 'Screen(IsQuick|Takes)|FitsIntoMemory' ./ui
 
+lint:
+	@$(say) "golangci-lint: every linter but those that .golangci.yml gives a reason against"
+	@.ci/tool $(GOLANGCI) run
+
 ## fuzz: every fuzz target for FUZZTIME; make fuzz FUZZTIME=10m looks for more
 fuzz:
 	@$(say) "go test -fuzz: every fuzz target for $(FUZZTIME)"
@@ -110,13 +114,11 @@ cross:
 		go build $(QUICKLY) -buildvcs=false -o /dev/null ./...; \
 	done
 
-lint:
-	@$(say) "golangci-lint: every linter but those that .golangci.yml gives a reason against"
-	@.ci/tool $(GOLANGCI) run
-
 ## judges: the tests whose judge is a linter or OpenTofu; the others of their packages run once more
 judges:
-	@$(say) "go test: the tests that make test left out: OpenTofu, actionlint, cfn-lint, govulncheck"
+	@$(say) "OpenTofu: built from source, which takes some minutes the first time"
+	@.ci/tofu || true # the tests say what becomes of that
+	@$(say) "go test: the tests that make test left out, with OpenTofu, actionlint, cfn-lint, govulncheck"
 	@CULVERT_CHECK=1 $(RACE) ./internal/need $$(grep -rlE --include='*_test.go' 'need\.(CheckOnly|Terraforms|Tool)\(' . | xargs -n1 dirname | sort -u)
 
 release-config:

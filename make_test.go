@@ -12,7 +12,7 @@ import (
 // Building others' programs from source was most of what make test took on a new machine: all of it is make check's.
 func TestMakeTestLeavesToMakeCheckWhatTakesLong(t *testing.T) {
 	test, check := recipe(t, "test"), recipe(t, "check")
-	for _, long := range []string{".ci/tool ", need.CheckMode + "=1", ".ci/fuzz", "GOOS="} {
+	for _, long := range []string{".ci/tool ", need.CheckMode + "=1", ".ci/tofu", ".ci/fuzz", "GOOS="} {
 		if strings.Contains(test, long) {
 			t.Errorf("make test runs %q:\n%s", long, test)
 		}

@@ -271,6 +271,9 @@ func (t *Tunnel) why(err error) error {
 	if _, trouble := t.State(); trouble != nil {
 		return trouble
 	}
+	if hung := t.hung(); hung != nil {
+		return hung
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.lanes) > 0 && !slices.ContainsFunc(t.lanes, func(l *lane) bool { return !l.slow.Load() }) {

@@ -63,6 +63,7 @@ type lane struct {
 	told     atomic.Bool   // the agent has acknowledged that the session is over
 	busy     atomic.Bool   // downloads at what its agent can send
 	draining atomic.Bool   // no new connections ever; ends with its last one
+	hung     atomic.Bool   // its agent is held up by a connect that gets no answer: no new connections for now
 	trial    atomic.Bool   // no new connections before its far end is proved
 	proving  chan struct{} // capacity 1: holds a token while a proof is under way
 	streams  atomic.Int64
@@ -73,9 +74,10 @@ type lane struct {
 	// What follows only the tunnel's run touches.
 	openedAt  time.Time
 	startedAt time.Time
-	trying    bool // its trial has begun
-	aside     bool // draining because another session has resolved the remote host's name anew
-	leaving   bool // was draining a second ago
+	trying    bool      // its trial has begun
+	aside     bool      // draining because another session has resolved the remote host's name anew
+	inquired  time.Time // when a proof was last put behind its connections
+	leaving   bool      // was draining a second ago
 }
 
 // laneOptions are the settings of a lane that come from the engine and the spec.
@@ -387,7 +389,7 @@ func (l *lane) open() bool { return l.state() == Open }
 
 // usable reports whether new connections may be placed here.
 func (l *lane) usable() bool {
-	return l.open() && !l.slow.Load() && !l.draining.Load() && !l.trial.Load()
+	return l.open() && !l.slow.Load() && !l.hung.Load() && !l.draining.Load() && !l.trial.Load()
 }
 
 // single reports whether the lane carries one connection at a time.

@@ -34,6 +34,7 @@ type mux struct {
 	over     error
 	refusals []time.Time // dials that the agent reported as failed, not yet matched to a stream
 	proof    *proof      // the one under way; nil for none
+	answered uint32      // the last stream that the agent has said something about, see answer
 
 	inboxes
 
@@ -48,7 +49,7 @@ func newMux(c *channel) *mux {
 }
 
 func (m *mux) open(ctx context.Context) (*stream, error) {
-	s, err := m.add()
+	s, err := m.add(time.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -60,8 +61,8 @@ func (m *mux) open(ctx context.Context) (*stream, error) {
 	return s, nil
 }
 
-// add makes a stream that the agent knows nothing of yet.
-func (m *mux) add() (*stream, error) {
+// add makes a stream that the agent knows nothing of yet; opened is zero for one that is only a proof.
+func (m *mux) add(opened time.Time) (*stream, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.over != nil {
@@ -71,7 +72,7 @@ func (m *mux) add() (*stream, error) {
 		return nil, errStreamsUsedUp
 	}
 	m.lastID += 2
-	s := &stream{id: m.lastID, carrier: m}
+	s := &stream{id: m.lastID, carrier: m, opened: opened}
 	s.inbox.init(&m.inboxes)
 	s.first.Store(m.channel.next())
 	m.streams[s.id] = s
@@ -184,6 +185,9 @@ func (m *mux) receive(body []byte) error {
 func (m *mux) begin(f wire.MuxFrame) {
 	m.mu.Lock()
 	s := m.streams[f.Stream] // nil for a stream that is closed here: its data is dropped
+	if f.Command == wire.MuxPush || f.Command == wire.MuxClose {
+		m.answer(f.Stream)
+	}
 	if f.Command == wire.MuxClose {
 		delete(m.streams, f.Stream)
 		m.proof.ended(s)

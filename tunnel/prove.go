@@ -110,6 +110,9 @@ func (t *Tunnel) noSession(ctx context.Context) error {
 	if _, trouble := t.State(); trouble != nil {
 		return trouble
 	}
+	if hung := t.hung(); hung != nil {
+		return hung
+	}
 	return context.Cause(ctx)
 }
 
@@ -254,7 +257,7 @@ func (m *mux) question(ctx context.Context) (*proof, error) {
 // knock sends the beginning and the end of a stream in one message, so that they arrive or are lost together. The stream
 // stays known until the agent ends it.
 func (m *mux) knock(ctx context.Context, p *proof) error {
-	s, err := m.add()
+	s, err := m.add(time.Time{})
 	if err != nil {
 		return err
 	}

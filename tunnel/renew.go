@@ -60,7 +60,7 @@ func (r *runner) follow(now time.Time) {
 	if now.Sub(r.tried) < doubtRest || !r.quiet() {
 		return
 	}
-	if usable, room := r.room(maxAside); usable && room {
+	if some, room := r.room(maxAside); some && room {
 		r.tried = now
 		r.renew()
 	}
@@ -83,8 +83,8 @@ func (r *runner) refresh(now time.Time) {
 	if age < every*3/4 || accepted == r.accepted {
 		return
 	}
-	switch usable, room := r.room(1); {
-	case !usable: // the next session resolves it in any case
+	switch some, room := r.room(1); {
+	case !some: // the next session resolves it in any case
 	case room:
 		r.renew()
 	default:
@@ -95,9 +95,9 @@ func (r *runner) refresh(now time.Time) {
 // quiet reports whether no session is being opened.
 func (r *runner) quiet() bool { return r.trial == nil && r.opening == nil }
 
-// room reports whether there is a session that takes connections, and whether another one may take its place: those that
+// room reports whether there is a session to be replaced, and whether another one may take its place: those that
 // see out their connections beside it must stay few, unless it has none itself.
-func (r *runner) room(limit int) (usable, room bool) {
+func (r *runner) room(limit int) (some, room bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	aside, idle := 0, true
@@ -107,9 +107,9 @@ func (r *runner) room(limit int) (usable, room bool) {
 		} else if l.streams.Load() > 0 {
 			idle = false
 		}
-		usable = usable || l.usable()
+		some = some || l.open() && !l.draining.Load()
 	}
-	return usable, idle || aside < limit
+	return some, idle || aside < limit
 }
 
 // renew opens a session to resolve the name anew.

@@ -116,7 +116,7 @@ func (r *runner) missing() int {
 			continue
 		}
 		active++
-		if !l.slow.Load() {
+		if !l.slow.Load() && !l.hung.Load() {
 			usable++
 		}
 	}
@@ -354,7 +354,7 @@ func rank(l *lane) int {
 	}
 	switch l.state() { //nolint:exhaustive // a lane has only these
 	case Open:
-		if l.slow.Load() {
+		if l.slow.Load() || l.hung.Load() {
 			return 4
 		}
 		return 5
@@ -374,6 +374,9 @@ func (r *runner) look(now time.Time) {
 	r.mu.Lock()
 	lanes := slices.Clone(r.lanes)
 	r.mu.Unlock()
+	for _, l := range lanes {
+		r.examine(l, now)
+	}
 	r.refresh(now)
 	r.load.measure(lanes, now)
 	spare := r.load.spare(lanes, r.engine.options.Lanes, now)

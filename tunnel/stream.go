@@ -53,6 +53,7 @@ type carrier interface {
 type stream struct {
 	id       uint32
 	carrier  carrier
+	opened   time.Time // for a connection
 	inbox    inbox
 	received atomic.Uint64
 	done     atomic.Bool // hung up from this side, or ended

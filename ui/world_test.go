@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -200,4 +202,36 @@ func TestASavedTunnelIsOpenedInTheAccountThatItNames(t *testing.T) {
 	if in["dev"] != 1 || in["staging"] != 2 {
 		t.Errorf("tunnels by profile: %v", in)
 	}
+}
+
+// A task takes the place of another one, and nothing answers in it: the tunnel is not shown as it was before.
+func TestASuccessorThatDoesNotAnswerIsShown(t *testing.T) {
+	var dead atomic.Bool
+	l, account := newWorld(t, Options{
+		Prove: func(ctx context.Context, tn *tunnel.Tunnel, _ string) error {
+			if _, err := tn.Prove(ctx); err != nil || !dead.Load() {
+				return err
+			}
+			return errors.New("the successor says nothing")
+		},
+		Saved: Saved{Tunnels: []SavedTunnel{{
+			Name: "site", Target: aws.Target{Cluster: "c", Service: "web"}, Forward: forward(fmt.Sprintf("%d:7000", freeLocal(t))),
+		}}},
+	})
+	l.until("as of")
+	l.press("S", "enter")
+	l.until("● open")
+	l.press("t")
+	tn := l.a.tunnels.rows[0].tunnel
+	for l.a.proofs[tn].state != proved {
+		_, cmd := l.a.Update(<-l.messages)
+		l.run(cmd)
+	}
+	dead.Store(true)
+	if err := account.StopTask(tn.Link().Target.Task, "replaced"); err != nil {
+		t.Fatal(err)
+	}
+	l.until("no answer", "the successor says nothing")
+	dead.Store(false)
+	l.until("● open")
 }

@@ -89,7 +89,7 @@ func (r *run) result(ctx, probing context.Context, p probed) error {
 		}
 	}
 	if t.ready {
-		r.again(t, p)
+		r.again(ctx, t, p)
 		return nil
 	}
 	if p.err != nil {
@@ -120,9 +120,9 @@ func (r *run) result(ctx, probing context.Context, p probed) error {
 }
 
 // again says what came of another proof, when it is news.
-func (r *run) again(t *tracked, p probed) {
-	if p.err != nil && t.state != tunnel.Open {
-		return // there is no session: the state says so
+func (r *run) again(ctx context.Context, t *tracked, p probed) {
+	if p.err != nil && (t.state != tunnel.Open || ctx.Err() != nil) {
+		return // there is no session, as the state says, or it is the end that has ended the probe
 	}
 	before := t.doubt
 	if t.doubt = p.err; p.err != nil && before != nil && cause(before) == cause(p.err) {
@@ -134,10 +134,10 @@ func (r *run) again(t *tracked, p probed) {
 
 // unproved is the loss of a tunnel whose far end, once proved, is not any more; nil while it is.
 func (t *tracked) unproved() error {
-	if t.doubt == nil || t.lost != nil {
-		return nil
+	if t.doubt != nil && t.lost == nil {
+		return &LostError{Tunnel: t.ID(), Err: t.doubt, Unproved: true}
 	}
-	return &LostError{Tunnel: t.ID(), Err: t.doubt, Unproved: true}
+	return nil
 }
 
 // unproved takes a probe into account that has failed.

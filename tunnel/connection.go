@@ -54,6 +54,7 @@ type connection struct {
 	received atomic.Uint64
 	sent     atomic.Uint64
 	sniff    sniffer
+	shown    int          // bytes at the head of what comes next that sniff has seen already; of whoever hands on
 	lastDown atomic.Int64 // unix nanoseconds of the last bytes from the far side
 }
 
@@ -176,8 +177,7 @@ func (t *Tunnel) carry(conn *connection) error {
 	s.inbox.onAbort(func() { reset(conn.local) })
 	if direct := newDirectWriter(conn.local); direct != nil {
 		s.inbox.through(func(p []byte) int {
-			n := direct.write(p)
-			conn.down(p[:n])
+			n, _ := conn.hand(p, func(p []byte) (int, error) { return direct.write(p), nil })
 			return n
 		})
 	}
@@ -336,8 +336,7 @@ func (c *connection) copyDown(ctx context.Context, s *stream) error {
 		if err != nil {
 			return err
 		}
-		n, err := c.local.Write(chunk.bytes())
-		c.down(chunk.bytes()[:n])
+		_, err = c.hand(chunk.bytes(), c.local.Write)
 		s.inbox.drop(chunk)
 		if err != nil {
 			return err
@@ -345,9 +344,16 @@ func (c *connection) copyDown(ctx context.Context, s *stream) error {
 	}
 }
 
-// down notes bytes that the local side has taken.
-func (c *connection) down(p []byte) {
-	c.sniff.down(p)
+// hand lets write give bytes to the local side, which may take a part of them: then the next call begins with the rest. The
+// sniffer sees them before, or the local side's answer to them could be seen first.
+func (c *connection) hand(p []byte, write func([]byte) (int, error)) (int, error) {
+	if c.shown < len(p) {
+		c.sniff.down(p[c.shown:])
+		c.shown = len(p)
+	}
+	n, err := write(p)
+	c.shown -= n
 	c.lastDown.Store(time.Now().UnixNano())
-	c.received.Add(uint64(len(p)))
+	c.received.Add(uint64(n))
+	return n, err
 }

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"culvert/internal/say"
@@ -20,10 +21,10 @@ const sniffLimit = 4 << 10
 
 // sniffer tells what a connection is from its first bytes each way. It keeps a protocol and a host, nothing else.
 type sniffer struct {
+	decided  atomic.Bool // all that a connection costs from then on is to read this
 	mu       sync.Mutex
 	first    []byte // from the local side, until the verdict
 	answered bool
-	decided  bool
 	protocol Protocol
 	host     string
 }
@@ -39,9 +40,12 @@ func (s *sniffer) verdict() (Protocol, string) {
 
 // up looks at bytes from the local side.
 func (s *sniffer) up(p []byte) {
+	if s.decided.Load() {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.decided {
+	if s.decided.Load() {
 		return
 	}
 	s.first = append(s.first, p[:min(len(p), sniffLimit-len(s.first))]...)
@@ -53,9 +57,12 @@ func (s *sniffer) up(p []byte) {
 
 // down looks at bytes from the far side: some protocols let the server speak first.
 func (s *sniffer) down(p []byte) {
+	if s.decided.Load() {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.decided {
+	if s.decided.Load() {
 		return
 	}
 	if !s.answered && len(s.first) == 0 {
@@ -72,7 +79,10 @@ func (s *sniffer) down(p []byte) {
 	}
 }
 
-func (s *sniffer) settle() { s.decided, s.first = true, nil }
+func (s *sniffer) settle() {
+	s.first = nil
+	s.decided.Store(true)
+}
 
 // identify reads the first bytes a client sends; sure says that more bytes would change nothing.
 func identify(b []byte) (_ Protocol, host string, sure bool) {

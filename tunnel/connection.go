@@ -297,7 +297,7 @@ func (c *connection) copyUp(ctx context.Context, s *stream, e *Engine) error {
 		case s.done.Load():
 			return nil
 		case errors.Is(err, io.EOF):
-			return c.linger(ctx, s, e)
+			return c.linger(ctx, s, e.scarcity.now, func() (gone, known bool) { return e.kernel.gone(c.local) })
 		default:
 			return err
 		}
@@ -306,16 +306,20 @@ func (c *connection) copyUp(ctx context.Context, s *stream, e *Engine) error {
 
 // linger waits, after the local side has finished writing, for the far side to finish too: smux version 1 knows no
 // half-close, and its FIN would cut off the answer (protocol.md 9, P11). A local side that is gone altogether is not
-// waited for.
-func (c *connection) linger(ctx context.Context, s *stream, e *Engine) error {
+// waited for. One that is known to be there and got nothing has waited for what cannot come: a *HalfCloseError.
+func (c *connection) linger(ctx context.Context, s *stream, scarce func() bool, left func() (gone, known bool)) error {
 	c.lastDown.Store(time.Now().UnixNano())
+	before := c.received.Load()
 	for wait := time.Millisecond; ; wait = min(wait*3, time.Second) {
-		gone, known := e.kernel.gone(c.local)
+		gone, known := left()
 		patience := halfClosedSilence
-		if !known && e.scarcity.now() {
+		if !known && scarce() {
 			patience = scarceSilence
 		}
-		if gone || time.Since(time.Unix(0, c.lastDown.Load())) > patience {
+		switch silent := time.Since(time.Unix(0, c.lastDown.Load())) > patience; {
+		case silent && known && !gone && c.received.Load() == before:
+			return &HalfCloseError{After: patience}
+		case silent, gone:
 			return io.EOF
 		}
 		select {

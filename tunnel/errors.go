@@ -265,6 +265,18 @@ func (e *ResumeError) Remedy() string {
 	return "allow ssm:ResumeSession on the caller's sessions; until then every lost socket costs the connections on it"
 }
 
+// HalfCloseError is the end of a connection whose client had finished sending and waited for an answer that never came.
+type HalfCloseError struct{ After time.Duration }
+
+func (e *HalfCloseError) Error() string {
+	return fmt.Sprintf("the client finished sending and got no answer for %s: agents have no half-close, so the far side cannot have learnt that all was sent", e.After)
+}
+
+// Remedy names what does work.
+func (e *HalfCloseError) Remedy() string {
+	return "let the client keep its side open until it has the answer (nc without -N), or use a protocol that says where what is sent ends"
+}
+
 // closedError is channel_closed as the channel sees it, without the session's name.
 type closedError struct{ output string }
 

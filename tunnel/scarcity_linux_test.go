@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -136,9 +137,35 @@ func TestScarcityShortensTheWaitForTheUnknown(t *testing.T) {
 				near, far := net.Pipe()
 				defer func() { _ = errors.Join(near.Close(), far.Close()) }()
 				began := time.Now()
-				err := (&connection{local: near}).linger(ctx, &stream{}, e)
+				err := (&connection{local: near}).linger(ctx, &stream{}, e.scarcity.now, func() (gone, known bool) { return e.kernel.gone(near) })
 				if took := time.Since(began); !errors.Is(err, io.EOF) || took < want || took > want+2*time.Second {
 					t.Errorf("got %v after %s, want the end after %s", err, took, want)
+				}
+			})
+		})
+	}
+}
+
+// A client that has finished sending and is there still waits for an answer; one that is gone, or had its answer, does not.
+func TestHalfCloseWithoutAnswerIsAnError(t *testing.T) {
+	for name, tt := range map[string]struct {
+		gone, known, answered bool
+		want                  error
+	}{
+		"waits":           {known: true, want: &HalfCloseError{After: halfClosedSilence}},
+		"got its answer":  {known: true, answered: true, want: io.EOF},
+		"gone":            {known: true, gone: true, want: io.EOF},
+		"cannot be known": {want: io.EOF},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var c connection
+				if tt.answered {
+					time.AfterFunc(time.Second, func() { _, _ = c.hand([]byte("x"), func([]byte) (int, error) { return 1, nil }) })
+				}
+				err := c.linger(t.Context(), &stream{}, func() bool { return false }, func() (gone, known bool) { return tt.gone, tt.known })
+				if !reflect.DeepEqual(err, tt.want) {
+					t.Errorf("got %v, want %v", err, tt.want)
 				}
 			})
 		})

@@ -131,11 +131,9 @@ func (c *connections) abort() {
 func (c *connections) wait() { c.pending.Wait() }
 
 func (c *connection) record() Connection {
-	protocol, host := c.sniff.verdict()
-	return Connection{
-		ID: c.id, Started: c.started, Protocol: protocol, Host: host,
-		Received: c.received.Load(), Sent: c.sent.Load(),
-	}
+	record := Connection{ID: c.id, Started: c.started, Received: c.received.Load(), Sent: c.sent.Load()}
+	c.sniff.describe(&record)
+	return record
 }
 
 // reset closes a connection so that its client sees an error, not the clean end of an answer.
@@ -156,6 +154,9 @@ func (t *Tunnel) serve(local net.Conn) {
 	err := t.carry(conn)
 	if errors.Is(err, io.EOF) || errors.Is(err, errStreamDone) {
 		err = nil // one of the two sides was done
+	}
+	if refusal := conn.sniff.refusedBy(); refusal != nil && (err == nil || refusal.final()) {
+		err = refusal
 	}
 	ended := t.connections.remove(conn, err)
 	t.mu.Lock()
@@ -358,6 +359,6 @@ func (c *connection) hand(p []byte, write func([]byte) (int, error)) (int, error
 	n, err := write(p)
 	c.shown -= n
 	c.lastDown.Store(time.Now().UnixNano())
-	c.received.Add(uint64(n))
+	c.received.Add(uint64(n)) //nolint:gosec // no write returns less than 0
 	return n, err
 }

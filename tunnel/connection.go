@@ -48,7 +48,8 @@ type connections struct {
 
 // connection is one local connection at work.
 type connection struct {
-	id       uint64
+	id       uint64 // 0 for culvert's own
+	own      bool   // it came from Dial: it is nobody's traffic
 	local    net.Conn
 	started  time.Time
 	received atomic.Uint64
@@ -61,14 +62,19 @@ type connection struct {
 // closeWriter is what TCP and unix sockets both can.
 type closeWriter interface{ CloseWrite() error }
 
-func (c *connections) add(local net.Conn) *connection {
+func (c *connections) add(local net.Conn, own bool) *connection {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closing {
 		return nil
 	}
-	c.lastID++
-	conn := &connection{id: c.lastID, local: local, started: time.Now()}
+	conn := &connection{own: own, local: local, started: time.Now()}
+	if own {
+		c.pending.Add(1) // nobody waits for who dials, as for the listener
+	} else {
+		c.lastID++
+		conn.id = c.lastID
+	}
 	c.open = append(c.open, conn)
 	return conn
 }
@@ -79,6 +85,9 @@ func (c *connections) remove(conn *connection, err error) Connection {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.open = slices.DeleteFunc(c.open, func(other *connection) bool { return other == conn })
+	if conn.own {
+		return record
+	}
 	c.past.received += record.Received
 	c.past.sent += record.Sent
 	if c.ended = append(c.ended, record); len(c.ended) > keepEnded {
@@ -92,10 +101,13 @@ func (c *connections) totals() (received, sent uint64, open int, accepted uint64
 	defer c.mu.Unlock()
 	received, sent = c.past.received, c.past.sent
 	for _, conn := range c.open {
-		received += conn.received.Load()
-		sent += conn.sent.Load()
+		if !conn.own {
+			received += conn.received.Load()
+			sent += conn.sent.Load()
+			open++
+		}
 	}
-	return received, sent, len(c.open), c.lastID
+	return received, sent, open, c.lastID
 }
 
 func (c *connections) list() []Connection {
@@ -103,7 +115,9 @@ func (c *connections) list() []Connection {
 	defer c.mu.Unlock()
 	all := slices.Clone(c.ended)
 	for _, conn := range c.open {
-		all = append(all, conn.record())
+		if !conn.own {
+			all = append(all, conn.record())
+		}
 	}
 	return all
 }
@@ -146,11 +160,20 @@ func reset(conn net.Conn) {
 
 // serve carries one local connection from accept to its end.
 func (t *Tunnel) serve(local net.Conn) {
-	conn := t.connections.add(local)
+	conn := t.connections.add(local, false)
 	if conn == nil {
 		reset(local)
 		return
 	}
+	ended := t.through(conn)
+	t.mu.Lock()
+	event := Event{Tunnel: t.id, At: ended.Ended, State: t.state, Link: t.link, Ended: &ended}
+	t.mu.Unlock()
+	t.engine.feed.publish(event)
+}
+
+// through carries a connection and returns what became of it.
+func (t *Tunnel) through(conn *connection) Connection {
 	err := t.carry(conn)
 	if errors.Is(err, io.EOF) || errors.Is(err, errStreamDone) {
 		err = nil // one of the two sides was done
@@ -158,11 +181,7 @@ func (t *Tunnel) serve(local net.Conn) {
 	if refusal := conn.sniff.refusedBy(); refusal != nil && (err == nil || refusal.final()) {
 		err = refusal
 	}
-	ended := t.connections.remove(conn, err)
-	t.mu.Lock()
-	event := Event{Tunnel: t.id, At: ended.Ended, State: t.state, Link: t.link, Ended: &ended}
-	t.mu.Unlock()
-	t.engine.feed.publish(event)
+	return t.connections.remove(conn, err)
 }
 
 func (t *Tunnel) carry(conn *connection) error {
@@ -297,7 +316,7 @@ func (c *connection) copyUp(ctx context.Context, s *stream, e *Engine) error {
 		case err == nil:
 		case s.done.Load():
 			return nil
-		case errors.Is(err, io.EOF):
+		case errors.Is(err, io.EOF) && !c.own: // our own is never closed by halves
 			return c.linger(ctx, s, e.scarcity.now, func() (gone, known bool) { return e.kernel.gone(c.local) })
 		default:
 			return err

@@ -48,27 +48,34 @@ type connections struct {
 
 // connection is one local connection at work.
 type connection struct {
-	id       uint64
+	id       uint64 // 0 for culvert's own
+	own      bool   // it came from Dial: it is nobody's traffic
 	local    net.Conn
 	started  time.Time
 	received atomic.Uint64
 	sent     atomic.Uint64
 	sniff    sniffer
+	shown    int          // bytes at the head of what comes next that sniff has seen already; of whoever hands on
 	lastDown atomic.Int64 // unix nanoseconds of the last bytes from the far side
 }
 
 // closeWriter is what TCP and unix sockets both can.
 type closeWriter interface{ CloseWrite() error }
 
-// add takes a connection in; nil when no more are wanted.
-func (c *connections) add(local net.Conn) *connection {
+// add takes a connection in, culvert's own among them; nil when no more are wanted.
+func (c *connections) add(local net.Conn, own bool) *connection {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closing {
 		return nil
 	}
-	c.lastID++
-	conn := &connection{id: c.lastID, local: local, started: time.Now()}
+	conn := &connection{own: own, local: local, started: time.Now()}
+	if own {
+		c.pending.Add(1) // nobody waits for who dials, as for the listener
+	} else {
+		c.lastID++
+		conn.id = c.lastID
+	}
 	c.open = append(c.open, conn)
 	return conn
 }
@@ -79,6 +86,9 @@ func (c *connections) remove(conn *connection, err error) Connection {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.open = slices.DeleteFunc(c.open, func(other *connection) bool { return other == conn })
+	if conn.own {
+		return record
+	}
 	c.past.received += record.Received
 	c.past.sent += record.Sent
 	if c.ended = append(c.ended, record); len(c.ended) > keepEnded {
@@ -92,10 +102,13 @@ func (c *connections) totals() (received, sent uint64, open int, accepted uint64
 	defer c.mu.Unlock()
 	received, sent = c.past.received, c.past.sent
 	for _, conn := range c.open {
-		received += conn.received.Load()
-		sent += conn.sent.Load()
+		if !conn.own {
+			received += conn.received.Load()
+			sent += conn.sent.Load()
+			open++
+		}
 	}
-	return received, sent, len(c.open), c.lastID
+	return received, sent, open, c.lastID
 }
 
 func (c *connections) list() []Connection {
@@ -103,7 +116,9 @@ func (c *connections) list() []Connection {
 	defer c.mu.Unlock()
 	all := slices.Clone(c.ended)
 	for _, conn := range c.open {
-		all = append(all, conn.record())
+		if !conn.own {
+			all = append(all, conn.record())
+		}
 	}
 	return all
 }
@@ -131,11 +146,9 @@ func (c *connections) abort() {
 func (c *connections) wait() { c.pending.Wait() }
 
 func (c *connection) record() Connection {
-	protocol, host := c.sniff.verdict()
-	return Connection{
-		ID: c.id, Started: c.started, Protocol: protocol, Host: host,
-		Received: c.received.Load(), Sent: c.sent.Load(),
-	}
+	record := Connection{ID: c.id, Started: c.started, Received: c.received.Load(), Sent: c.sent.Load()}
+	c.sniff.describe(&record)
+	return record
 }
 
 // reset closes a connection so that its client sees an error, not the clean end of an answer.
@@ -148,15 +161,23 @@ func reset(conn net.Conn) {
 
 // serve carries one local connection to its end.
 func (t *Tunnel) serve(conn *connection) {
-	err := t.carry(conn)
-	if errors.Is(err, io.EOF) || errors.Is(err, errStreamDone) {
-		err = nil // one of the two sides was done
-	}
-	ended := t.connections.remove(conn, err)
+	ended := t.through(conn)
 	t.mu.Lock()
 	event := Event{Tunnel: t.id, At: ended.Ended, State: t.state, Link: t.link, Ended: &ended}
 	t.mu.Unlock()
 	t.engine.feed.publish(event)
+}
+
+// through carries a connection and returns what became of it.
+func (t *Tunnel) through(conn *connection) Connection {
+	err := t.carry(conn)
+	if errors.Is(err, io.EOF) || errors.Is(err, errStreamDone) {
+		err = nil // one of the two sides was done
+	}
+	if refusal := conn.sniff.refusedBy(); refusal != nil && (err == nil || refusal.final()) {
+		err = refusal
+	}
+	return t.connections.remove(conn, err)
 }
 
 func (t *Tunnel) carry(conn *connection) error {
@@ -172,8 +193,7 @@ func (t *Tunnel) carry(conn *connection) error {
 	s.inbox.onAbort(func() { reset(conn.local) })
 	if direct := newDirectWriter(conn.local); direct != nil {
 		s.inbox.through(func(p []byte) int {
-			n := direct.write(p)
-			conn.down(p[:n])
+			n, _ := conn.hand(p, func(p []byte) (int, error) { return direct.write(p), nil })
 			return n
 		})
 	}
@@ -299,8 +319,8 @@ func (c *connection) copyUp(ctx context.Context, s *stream, e *Engine) error {
 		case err == nil:
 		case s.done.Load():
 			return nil
-		case errors.Is(err, io.EOF):
-			return c.linger(ctx, s, e)
+		case errors.Is(err, io.EOF) && !c.own: // our own is never closed by halves
+			return c.linger(ctx, s, e.scarcity.now, func() (gone, known bool) { return e.kernel.gone(c.local) })
 		default:
 			return err
 		}
@@ -309,16 +329,20 @@ func (c *connection) copyUp(ctx context.Context, s *stream, e *Engine) error {
 
 // linger waits, after the local side has finished writing, for the far side to finish too: smux version 1 knows no
 // half-close, and its FIN would cut off the answer (protocol.md 9, P11). A local side that is gone altogether is not
-// waited for.
-func (c *connection) linger(ctx context.Context, s *stream, e *Engine) error {
+// waited for. One that is known to be there and got nothing has waited for what cannot come: a *HalfCloseError.
+func (c *connection) linger(ctx context.Context, s *stream, scarce func() bool, left func() (gone, known bool)) error {
 	c.lastDown.Store(time.Now().UnixNano())
+	before := c.received.Load()
 	for wait := time.Millisecond; ; wait = min(wait*3, time.Second) {
-		gone, known := e.kernel.gone(c.local)
+		gone, known := left()
 		patience := halfClosedSilence
-		if !known && e.scarcity.now() {
+		if !known && scarce() {
 			patience = scarceSilence
 		}
-		if gone || time.Since(time.Unix(0, c.lastDown.Load())) > patience {
+		switch silent := time.Since(time.Unix(0, c.lastDown.Load())) > patience; {
+		case silent && known && !gone && c.received.Load() == before:
+			return &HalfCloseError{After: patience}
+		case silent, gone:
 			return io.EOF
 		}
 		select {
@@ -339,8 +363,7 @@ func (c *connection) copyDown(ctx context.Context, s *stream) error {
 		if err != nil {
 			return err
 		}
-		n, err := c.local.Write(chunk.bytes())
-		c.down(chunk.bytes()[:n])
+		_, err = c.hand(chunk.bytes(), c.local.Write)
 		s.inbox.drop(chunk)
 		if err != nil {
 			return err
@@ -348,9 +371,16 @@ func (c *connection) copyDown(ctx context.Context, s *stream) error {
 	}
 }
 
-// down notes bytes that the local side has taken.
-func (c *connection) down(p []byte) {
-	c.sniff.down(p)
+// hand lets write give bytes to the local side, which may take a part of them: then the next call begins with the rest. The
+// sniffer sees them before, or the local side's answer to them could be seen first.
+func (c *connection) hand(p []byte, write func([]byte) (int, error)) (int, error) {
+	if c.shown < len(p) {
+		c.sniff.down(p[c.shown:])
+		c.shown = len(p)
+	}
+	n, err := write(p)
+	c.shown -= n
 	c.lastDown.Store(time.Now().UnixNano())
-	c.received.Add(uint64(len(p)))
+	c.received.Add(uint64(n)) //nolint:gosec // no write returns less than 0
+	return n, err
 }

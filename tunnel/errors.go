@@ -1,8 +1,11 @@
 package tunnel
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -263,6 +266,57 @@ func (e *ResumeError) Remedy() string {
 		return inner
 	}
 	return "allow ssm:ResumeSession on the caller's sessions; until then every lost socket costs the connections on it"
+}
+
+// AnswerError says that what a connection was opened for was refused: by a proxy's own answer, an alert of TLS, or a database
+// that let nobody in.
+type AnswerError struct {
+	Protocol Protocol
+	Status   int    // of HTTP
+	Code     string // X-Squid-Error, number of the alert, SQLSTATE, error number of MySQL; empty when there was none
+	Host     string // that the proxy was asked for
+	By       string // who sent the alert: client or server
+}
+
+func (e *AnswerError) Error() string {
+	switch {
+	case e.Protocol == ProtocolTLS:
+		number, _ := strconv.ParseUint(e.Code, 10, 8)
+		return fmt.Sprintf("alert %s of the %s: %s", e.Code, e.By, strings.TrimPrefix(tls.AlertError(number).Error(), "tls: "))
+	case e.Status == 0:
+		return fmt.Sprintf("%s refused the login: error %s", e.Protocol, e.Code)
+	case e.Code == "":
+		return strings.TrimSpace(fmt.Sprintf("%d %s", e.Status, http.StatusText(e.Status)))
+	}
+	return fmt.Sprintf("%d %s", e.Status, e.Code)
+}
+
+// Remedy names who said no.
+func (e *AnswerError) Remedy() string {
+	switch {
+	case e.Protocol == ProtocolTLS && e.By == "client":
+		return "look at the client: it does not accept the server's certificate or its version of TLS"
+	case e.Protocol == ProtocolTLS:
+		return "look at the server: it does not accept the client's certificate, the name it asked for, or its version of TLS"
+	case e.Status == 0:
+		return "check the user, the password, the database's name and the server's list of hosts; its log says more"
+	}
+	return "the proxy refuses " + e.Host + ": culvert doctor --probe URL says why"
+}
+
+// final reports whether the connection was of no use after it.
+func (e *AnswerError) final() bool { return e.Status == 0 }
+
+// HalfCloseError is the end of a connection whose client had finished sending and waited for an answer that never came.
+type HalfCloseError struct{ After time.Duration }
+
+func (e *HalfCloseError) Error() string {
+	return fmt.Sprintf("the client finished sending and got no answer for %s: agents have no half-close, so the far side cannot have learnt that all was sent", e.After)
+}
+
+// Remedy names what does work.
+func (e *HalfCloseError) Remedy() string {
+	return "let the client keep its side open until it has the answer (nc without -N), or use a protocol that says where what is sent ends"
 }
 
 // closedError is channel_closed as the channel sees it, without the session's name.

@@ -3,6 +3,7 @@ package tunnel
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -79,7 +80,7 @@ func TestWhoIsGoneIsKnownWithoutAFreeDescriptor(t *testing.T) {
 	}
 	last, first := pair() // the only one of a tunnel is taken in all the same
 	defer func() { _ = errors.Join(last.Close(), first.Close()) }()
-	tn.connections.add(first)
+	tn.connections.add(first, false)
 	if _, err := tn.next(listener); !errors.Is(err, errCrowded) {
 		t.Errorf("accepting for the last descriptors: %v, want errCrowded", err)
 	}
@@ -136,9 +137,35 @@ func TestScarcityShortensTheWaitForTheUnknown(t *testing.T) {
 				near, far := net.Pipe()
 				defer func() { _ = errors.Join(near.Close(), far.Close()) }()
 				began := time.Now()
-				err := (&connection{local: near}).linger(ctx, &stream{}, e)
+				err := (&connection{local: near}).linger(ctx, &stream{}, e.scarcity.now, func() (gone, known bool) { return e.kernel.gone(near) })
 				if took := time.Since(began); !errors.Is(err, io.EOF) || took < want || took > want+2*time.Second {
 					t.Errorf("got %v after %s, want the end after %s", err, took, want)
+				}
+			})
+		})
+	}
+}
+
+// A client that has finished sending and is there still waits for an answer; one that is gone, or had its answer, does not.
+func TestHalfCloseWithoutAnswerIsAnError(t *testing.T) {
+	for name, tt := range map[string]struct {
+		gone, known, answered bool
+		want                  error
+	}{
+		"waits":           {known: true, want: &HalfCloseError{After: halfClosedSilence}},
+		"got its answer":  {known: true, answered: true, want: io.EOF},
+		"gone":            {known: true, gone: true, want: io.EOF},
+		"cannot be known": {want: io.EOF},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var c connection
+				if tt.answered {
+					time.AfterFunc(time.Second, func() { _, _ = c.hand([]byte("x"), func([]byte) (int, error) { return 1, nil }) })
+				}
+				err := c.linger(t.Context(), &stream{}, func() bool { return false }, func() (gone, known bool) { return tt.gone, tt.known })
+				if fmt.Sprint(err) != fmt.Sprint(tt.want) {
+					t.Errorf("got %v, want %v", err, tt.want)
 				}
 			})
 		})

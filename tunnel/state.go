@@ -96,9 +96,14 @@ type Connection struct {
 	ID             uint64
 	Started, Ended time.Time // Ended is zero while it is open
 	Protocol       Protocol
-	Host           string // host[:port] from the first bytes where the protocol names one
+	Host           string // host[:port] of the first request where the protocol names one
 	Received, Sent uint64
-	Err            error // how it ended, nil when both sides were done
+	Requests       uint64  // of HTTP/1, as far as they could be read; a CONNECT is one
+	Status         int     // of HTTP/1: the proxy's first refusal, else the last answer; 0 when there was none
+	Refused        uint64  // requests that the proxy itself answered with 400 or above, and a refused login or handshake
+	Hosts          []Share // of all its hosts where its requests named more than one
+	// Err is how it ended: nil when both sides were done and nothing was refused, an *AnswerError when something was.
+	Err error
 }
 
 // Protocol is what the first bytes of a connection look like.
@@ -114,4 +119,9 @@ const (
 	ProtocolPostgres    Protocol = "postgres"
 	ProtocolMySQL       Protocol = "mysql"
 	ProtocolRedis       Protocol = "redis"
+	ProtocolH2C         Protocol = "h2c" // HTTP/2 without TLS, gRPC too: what it asks for is packed and not read
+	ProtocolAMQP        Protocol = "amqp"
+	ProtocolMongoDB     Protocol = "mongodb"
+	ProtocolMSSQL       Protocol = "mssql"
+	ProtocolSMTP        Protocol = "smtp"
 )

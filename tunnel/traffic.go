@@ -7,72 +7,11 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"culvert/internal/say"
 )
-
-// sniffLimit is how many first bytes of a direction are looked at. They are dropped as soon as the verdict is in.
-const sniffLimit = 4 << 10
-
-// sniffer tells what a connection is from its first bytes each way. It keeps a protocol and a host, nothing else.
-type sniffer struct {
-	mu       sync.Mutex
-	first    []byte // from the local side, until the verdict
-	answered bool
-	decided  bool
-	protocol Protocol
-	host     string
-}
-
-func (s *sniffer) verdict() (Protocol, string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.protocol == "" {
-		return ProtocolUnknown, ""
-	}
-	return s.protocol, s.host
-}
-
-// up looks at bytes from the local side.
-func (s *sniffer) up(p []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.decided {
-		return
-	}
-	s.first = append(s.first, p[:min(len(p), sniffLimit-len(s.first))]...)
-	var sure bool
-	if s.protocol, s.host, sure = identify(s.first); sure || len(s.first) >= sniffLimit {
-		s.settle()
-	}
-}
-
-// down looks at bytes from the far side: some protocols let the server speak first.
-func (s *sniffer) down(p []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.decided {
-		return
-	}
-	if !s.answered && len(s.first) == 0 {
-		switch {
-		case bytes.HasPrefix(p, []byte("SSH-")):
-			s.protocol = ProtocolSSH
-		case len(p) > 5 && p[3] == 0 && p[4] == 10 && int(p[0])|int(p[1])<<8|int(p[2])<<16 >= 20:
-			s.protocol = ProtocolMySQL // a packet numbered 0 with protocol version 10: the server's greeting
-		}
-	}
-	s.answered = true
-	if len(s.first) > 0 || s.protocol != "" {
-		s.settle() // whoever was asked has understood
-	}
-}
-
-func (s *sniffer) settle() { s.decided, s.first = true, nil }
 
 // identify reads the first bytes a client sends; sure says that more bytes would change nothing.
 func identify(b []byte) (_ Protocol, host string, sure bool) {
@@ -86,6 +25,12 @@ func identify(b []byte) (_ Protocol, host string, sure bool) {
 		return ProtocolPostgres, "", true
 	case isRedis(b):
 		return ProtocolRedis, "", true
+	case bytes.HasPrefix(b, []byte("AMQP")):
+		return ProtocolAMQP, "", true
+	case len(b) >= 16 && isMongo(b):
+		return ProtocolMongoDB, "", true
+	case len(b) >= 8 && isMSSQL(b):
+		return ProtocolMSSQL, "", true
 	}
 	return identifyHTTP(b)
 }
@@ -108,27 +53,51 @@ func isRedis(b []byte) bool {
 	return ok && len(line) <= 4 && bytes.HasPrefix(rest, []byte("$"))
 }
 
+// identifyServer reads the first bytes of a server that speaks before it is asked; empty as long as they say nothing.
+func identifyServer(b []byte) Protocol {
+	switch {
+	case bytes.HasPrefix(b, []byte("SSH-")):
+		return ProtocolSSH
+	case bytes.HasPrefix(b, []byte("220")) && bytes.Contains(b, []byte("SMTP")):
+		return ProtocolSMTP
+	case len(b) > 5 && b[3] == 0 && (b[4] == 10 || b[4] == 0xff) && int(b[0])|int(b[1])<<8|int(b[2])<<16 >= 5:
+		return ProtocolMySQL // a packet numbered 0: a greeting of protocol version 10, or the refusal of this client
+	}
+	return ""
+}
+
+// isMongo: a message of at least a head, that answers none, with an opcode that clients begin with (OP_QUERY, OP_MSG).
+func isMongo(b []byte) bool {
+	length, answers, code := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[8:]), binary.LittleEndian.Uint32(b[12:])
+	return length > 16 && length < 1<<20 && answers == 0 && (code == 2004 || code == 2013)
+}
+
+// isMSSQL: a PRELOGIN packet of TDS, whole, the first of its message.
+func isMSSQL(b []byte) bool {
+	length := int(binary.BigEndian.Uint16(b[2:]))
+	return b[0] == 0x12 && b[1] <= 1 && length > 8 && length <= 4096 && b[4] == 0 && b[5] == 0
+}
+
+// preface is what HTTP/2 begins with where no TLS has agreed on it: h2c, and gRPC without TLS.
+const preface = "PRI * HTTP/2.0\r\n"
+
 func identifyHTTP(b []byte) (Protocol, string, bool) {
-	line, rest, whole := bytes.Cut(b, []byte("\r\n"))
-	words := strings.Split(string(line), " ")
-	if len(words) != 3 || !strings.HasPrefix(words[2], "HTTP/1.") || !isMethod(words[0]) {
-		return "", "", len(b) > 16 && (whole || !bytes.Contains(b, []byte(" ")))
+	line, _, whole := bytes.Cut(b, []byte("\n"))
+	if !whole {
+		method, _, spaced := bytes.Cut(b, []byte(" "))
+		return "", "", len(b) > 16 && (!spaced || !isMethod(string(method)))
 	}
-	if words[0] == "CONNECT" {
-		return ProtocolHTTPConnect, clean(words[1]), true
+	if bytes.HasPrefix(b, []byte(preface)) {
+		return ProtocolH2C, "", true
 	}
-	if target, err := url.Parse(words[1]); err == nil && target.Host != "" {
-		return ProtocolHTTP, clean(target.Host), true
+	host, r, ok := requestLine(strings.TrimRight(string(line), "\r"))
+	switch {
+	case !ok:
+		return "", "", len(b) > 16
+	case r.connect:
+		return ProtocolHTTPConnect, host, true
 	}
-	for {
-		line, rest, whole = bytes.Cut(rest, []byte("\r\n"))
-		if !whole || len(line) == 0 {
-			return ProtocolHTTP, "", whole
-		}
-		if name, value, ok := strings.Cut(string(line), ":"); ok && strings.EqualFold(name, "host") {
-			return ProtocolHTTP, clean(strings.TrimSpace(value)), true
-		}
-	}
+	return ProtocolHTTP, host, true
 }
 
 func isMethod(s string) bool {

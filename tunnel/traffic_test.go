@@ -61,14 +61,34 @@ func TestConnectionsAreNamedByTheirFirstBytes(t *testing.T) {
 			if c.down != "" {
 				s.down([]byte(c.down))
 			}
-			protocol, host := s.verdict()
-			if protocol != c.protocol || host != c.host {
+			var got Connection
+			s.describe(&got)
+			if protocol, host := got.Protocol, got.Host; protocol != c.protocol || host != c.host {
 				t.Errorf("%.40q %.20q in steps of %d: got %s %q, want %s %q", c.up, c.down, step, protocol, host, c.protocol, c.host)
 			}
-			if s.decided && s.first != nil {
+			if s.stage.Load() != listening && (s.first != nil || s.greeting != nil) {
 				t.Errorf("%.40q: bytes are kept after the verdict", c.up)
 			}
 		}
+	}
+}
+
+// The client's answer can be on its way before the write of the server's greeting returns.
+func TestAServerThatSpeaksFirstIsKnownBeforeItsClientHearsIt(t *testing.T) {
+	const greeting = "J\x00\x00\x00\x0a8.0.36\x00 and more of a greeting"
+	var c connection
+	for rest, step := []byte(greeting), 1; len(rest) > 0; step++ { // taken in pieces
+		n, err := c.hand(rest, func(p []byte) (int, error) {
+			c.sniff.up([]byte("\x20\x00\x00\x01\x85"))
+			return min(step, len(p)), nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest = rest[n:]
+	}
+	if got := c.record(); got.Protocol != ProtocolMySQL || got.Received != uint64(len(greeting)) {
+		t.Errorf("got %s with %d bytes, want mysql with %d", got.Protocol, got.Received, len(greeting))
 	}
 }
 
@@ -81,12 +101,13 @@ func FuzzSniffer(f *testing.F) {
 		s.up(up)
 		s.down(down)
 		s.up(up)
-		_, host := s.verdict()
-		if len(host) > 4*255 || strings.ContainsAny(host, "\r\n\x1b") {
+		var c Connection
+		s.describe(&c)
+		if host := c.Host; len(host) > 4*255 || strings.ContainsAny(host, "\r\n\x1b") {
 			t.Errorf("host %q", host)
 		}
-		if len(s.first) > sniffLimit {
-			t.Errorf("keeps %d bytes", len(s.first))
+		if len(s.first) > sniffLimit || len(s.greeting) > sniffLimit {
+			t.Errorf("keeps %d and %d bytes", len(s.first), len(s.greeting))
 		}
 	})
 }

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"cmp"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -86,6 +87,9 @@ func (c connectionLine) host(far string) string {
 	if c.Host == "" {
 		return far
 	}
+	if n := len(c.Hosts); n > 0 {
+		return say.Line(fmt.Sprintf("%s +%d", c.Host, n-1))
+	}
 	return say.Line(c.Host)
 }
 
@@ -143,9 +147,9 @@ func (d *detail) connectionColumns() []column[connectionLine] {
 
 func (d *detail) hostColumns() []column[hostTotal] {
 	t := d.app.theme
-	number := func(title string, of func(hostTotal) uint64, write func(uint64) string, colour ink) column[hostTotal] {
+	number := func(title string, width int, of func(hostTotal) uint64, write func(uint64) string, colour ink) column[hostTotal] {
 		return column[hostTotal]{
-			title: title, least: 8, most: 8, right: true,
+			title: title, least: width, most: width, right: true,
 			text:  func(h hostTotal) string { return write(of(h)) },
 			ink:   func(hostTotal) ink { return colour },
 			order: func(a, b hostTotal) int { return cmp.Compare(of(a), of(b)) },
@@ -153,10 +157,14 @@ func (d *detail) hostColumns() []column[hostTotal] {
 	}
 	return []column[hostTotal]{
 		{title: "HOST", text: func(h hostTotal) string { return say.Line(h.Host) }, ink: func(hostTotal) ink { return t.accent }, least: 16, grow: true},
-		number("RECEIVED", func(h hostTotal) uint64 { return h.Received }, bytesText, t.received),
-		number("SENT", func(h hostTotal) uint64 { return h.Sent }, bytesText, t.sent),
-		number("CONNS", func(h hostTotal) uint64 { return h.Connections }, countText, t.text),
-		number("OPEN", func(h hostTotal) uint64 { return uint64(max(h.Open, 0)) }, countText, t.text),
-		number("FAILED", func(h hostTotal) uint64 { return h.Failed }, countText, t.text),
+		number("RECEIVED", 8, func(h hostTotal) uint64 { return h.Received }, bytesText, t.received),
+		number("SENT", 8, func(h hostTotal) uint64 { return h.Sent }, bytesText, t.sent),
+		number("CONNS", 6, func(h hostTotal) uint64 { return h.Connections }, countText, t.text),
+		number("REQS", 6, func(h hostTotal) uint64 { return h.Requests }, countText, t.text),
+		number("OPEN", 6, func(h hostTotal) uint64 { return uint64(max(h.Open, 0)) }, countText, t.text),
+		number("FAILED", 6, func(h hostTotal) uint64 { return h.Failed }, countText, t.text),
+		{title: "WHY", least: 30, most: 30, drop: 1, ink: func(hostTotal) ink { return t.bad }, text: func(h hostTotal) string {
+			return connectionLine{Connection: tunnel.Connection{Err: h.Why}}.why()
+		}},
 	}
 }

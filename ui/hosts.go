@@ -15,8 +15,10 @@ type hostTotal struct {
 	Host           string
 	Connections    uint64
 	Open           int
+	Requests       uint64
 	Failed         uint64
 	Sent, Received uint64
+	Why            error // the last failure
 }
 
 // tally adds the ended connections of a tunnel up by host. The engine forgets them after a while, the tally does not.
@@ -28,11 +30,13 @@ func (t *tally) end(c tunnel.Connection) {
 	if t.hosts == nil {
 		t.hosts = map[string]hostTotal{}
 	}
-	name := t.place(c)
-	total := t.hosts[name]
-	total.Host = name
-	total.add(c)
-	t.hosts[name] = total
+	for _, share := range c.Split() {
+		name := t.place(c, share)
+		total := t.hosts[name]
+		total.Host = name
+		total.add(c, share)
+		t.hosts[name] = total
+	}
 }
 
 // miss adds connections whose hosts nobody knows.
@@ -48,9 +52,9 @@ func (t *tally) miss(m tunnel.Missed) {
 	t.hosts[otherHosts] = total
 }
 
-// place is the key of a connection's host.
-func (t *tally) place(c tunnel.Connection) string {
-	name := hostOf(c)
+// place is the key of a host of a connection.
+func (t *tally) place(c tunnel.Connection, share tunnel.Share) string {
+	name := hostOf(c, share)
 	if _, known := t.hosts[name]; known || len(t.hosts) < keepHosts {
 		return name
 	}
@@ -59,23 +63,25 @@ func (t *tally) place(c tunnel.Connection) string {
 
 const otherHosts = "(other hosts)"
 
-// hostOf is what a connection is counted under: its host, else its protocol.
-func hostOf(c tunnel.Connection) string {
-	if c.Host == "" {
+// hostOf is what a share of a connection is counted under: its host, else its protocol.
+func hostOf(c tunnel.Connection, share tunnel.Share) string {
+	if share.Host == "" {
 		return "(" + string(c.Protocol) + ")"
 	}
-	return c.Host
+	return share.Host
 }
 
-func (h *hostTotal) add(c tunnel.Connection) {
+func (h *hostTotal) add(c tunnel.Connection, share tunnel.Share) {
 	h.Connections++
-	h.Sent += c.Sent
-	h.Received += c.Received
-	switch {
-	case c.Ended.IsZero():
+	h.Requests += share.Requests
+	h.Failed += share.Failed
+	if share.Err != nil {
+		h.Why = share.Err
+	}
+	h.Sent += share.Sent
+	h.Received += share.Received
+	if c.Ended.IsZero() {
 		h.Open++
-	case c.Err != nil:
-		h.Failed++
 	}
 }
 
@@ -86,14 +92,16 @@ func (t *tally) totals(connections []tunnel.Connection) []hostTotal {
 		if !c.Ended.IsZero() {
 			continue // counted when it ended
 		}
-		name := t.place(c)
-		total, seen := open[name]
-		if !seen {
-			total = t.hosts[name]
+		for _, share := range c.Split() {
+			name := t.place(c, share)
+			total, seen := open[name]
+			if !seen {
+				total = t.hosts[name]
+			}
+			total.Host = name
+			total.add(c, share)
+			open[name] = total
 		}
-		total.Host = name
-		total.add(c)
-		open[name] = total
 	}
 	all := make([]hostTotal, 0, len(t.hosts)+len(open))
 	for name, total := range t.hosts {

@@ -25,11 +25,36 @@ func TestHostTotalsOutliveTheConnections(t *testing.T) {
 	got := hosts.totals(open)
 	want := []hostTotal{
 		{Host: "(http-connect)", Connections: 1, Sent: 500, Received: 5000},
-		{Host: "a.internal:443", Connections: 3, Open: 1, Failed: 1, Sent: 7, Received: 30},
+		{Host: "a.internal:443", Connections: 3, Open: 1, Failed: 1, Sent: 7, Received: 30, Why: errors.New("reset")},
 		{Host: "b.internal:443", Connections: 1, Open: 1, Sent: 7},
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// A connection that is kept for requests to several hosts counts for each of them, and what the proxy refuses has failed.
+func TestHostsShareAConnection(t *testing.T) {
+	refusal := &tunnel.AnswerError{Status: 403, Code: "ERR_ACCESS_DENIED", Host: "b.internal"}
+	shares := []tunnel.Share{
+		{Host: "a.internal", Requests: 5, Sent: 50, Received: 500},
+		{Host: "b.internal", Requests: 2, Failed: 2, Sent: 20, Received: 200, Err: refusal},
+	}
+	kept := tunnel.Connection{Host: "a.internal", Requests: 7, Refused: 2, Sent: 70, Received: 700, Hosts: shares, Started: start()}
+	ended := kept
+	ended.Ended, ended.Err = start().Add(time.Second), refusal
+	var hosts tally
+	hosts.end(ended)
+	got := hosts.totals([]tunnel.Connection{kept})
+	want := []hostTotal{
+		{Host: "a.internal", Connections: 2, Open: 1, Requests: 10, Sent: 100, Received: 1000},
+		{Host: "b.internal", Connections: 2, Open: 1, Requests: 4, Failed: 4, Sent: 40, Received: 400, Why: refusal},
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if line := (connectionLine{Connection: ended}); line.host("") != "a.internal +1" || line.why() != "403 ERR_ACCESS_DENIED" || line.end() != "failed" {
+		t.Errorf("the connection is shown as %q, %q, %q", line.host(""), line.end(), line.why())
 	}
 }
 

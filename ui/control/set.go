@@ -85,9 +85,12 @@ type Tunnel struct {
 // Host is what went to one host through a tunnel.
 type Host struct {
 	Host        string `json:"host"`
-	Connections uint64 `json:"connections"`
+	Connections uint64 `json:"connections"` // one that was used for several hosts counts for each of them
+	Requests    uint64 `json:"requests,omitempty"`
+	Failed      uint64 `json:"failed,omitempty"` // refused requests, and connections that failed
 	Sent        uint64 `json:"sent"`
 	Received    uint64 `json:"received"`
+	Error       string `json:"error,omitempty"` // the last of what Failed counts
 }
 
 // Alive reports whether a process holds the set.

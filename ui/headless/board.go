@@ -43,7 +43,7 @@ type posted struct {
 }
 
 // maxHosts bounds what is remembered of each tunnel; the rest is counted together.
-const maxHosts = 200
+const maxHosts = 1000
 
 func (b *Board) begin(at time.Time) {
 	b.mu.Lock()
@@ -160,20 +160,27 @@ func (b *Board) missed(id tunnel.ID, m tunnel.Missed) {
 }
 
 func (p *posted) count(c *tunnel.Connection) {
-	name := say.Line(cmp.Or(c.Host, string(c.Protocol)))
-	h, known := p.hosts[name]
-	if !known && len(p.hosts) >= maxHosts {
-		p.trail = added(p.trail, c)
-		return
+	for _, share := range c.Split() {
+		name := say.Line(cmp.Or(share.Host, string(c.Protocol)))
+		h, known := p.hosts[name]
+		if !known && len(p.hosts) >= maxHosts {
+			p.trail = added(p.trail, share)
+			continue
+		}
+		h.Host = name
+		p.hosts[name] = added(h, share)
 	}
-	h.Host = name
-	p.hosts[name] = added(h, c)
 }
 
-func added(h control.Host, c *tunnel.Connection) control.Host {
+func added(h control.Host, s tunnel.Share) control.Host {
 	h.Connections++
-	h.Sent += c.Sent
-	h.Received += c.Received
+	h.Requests += s.Requests
+	h.Failed += s.Failed
+	if problem, _ := words(s.Err); problem != "" {
+		h.Error = problem
+	}
+	h.Sent += s.Sent
+	h.Received += s.Received
 	return h
 }
 

@@ -150,14 +150,27 @@ func newProofEvent(at time.Time, t *tracked, p probed) proofEvent {
 type connectionEvent struct {
 	head
 
-	ID       uint64 `json:"id"`
-	Protocol string `json:"protocol"`
-	Host     string `json:"host,omitempty"`
+	ID       uint64  `json:"id"`
+	Protocol string  `json:"protocol"`
+	Host     string  `json:"host,omitempty"`
+	Sent     uint64  `json:"sent"`
+	Received uint64  `json:"received"`
+	Took     int64   `json:"took_ms"`
+	Status   int     `json:"status,omitempty"`
+	Requests uint64  `json:"requests,omitempty"`
+	Hosts    []share `json:"hosts,omitempty"` // where there is more than one
+	Error    string  `json:"error,omitempty"`
+	Remedy   string  `json:"remedy,omitempty"`
+}
+
+// share is what went to one host of a connection that was used for several.
+type share struct {
+	Host     string `json:"host"`
+	Requests uint64 `json:"requests"`
+	Failed   uint64 `json:"failed,omitempty"`
 	Sent     uint64 `json:"sent"`
 	Received uint64 `json:"received"`
-	Took     int64  `json:"took_ms"`
 	Error    string `json:"error,omitempty"`
-	Remedy   string `json:"remedy,omitempty"`
 }
 
 func newConnectionEvent(e tunnel.Event) connectionEvent {
@@ -166,7 +179,13 @@ func newConnectionEvent(e tunnel.Event) connectionEvent {
 		head: newHead(e.At, "connection", e.Tunnel),
 		ID:   c.ID, Protocol: string(c.Protocol), Host: c.Host,
 		Sent: c.Sent, Received: c.Received,
-		Took: c.Ended.Sub(c.Started).Milliseconds(),
+		Took: c.Ended.Sub(c.Started).Milliseconds(), Status: c.Status, Requests: c.Requests,
+	}
+	if len(c.Hosts) > 0 {
+		for _, s := range c.Split() {
+			problem, _ := words(s.Err)
+			line.Hosts = append(line.Hosts, share{s.Host, s.Requests, s.Failed, s.Sent, s.Received, problem})
+		}
 	}
 	line.Error, line.Remedy = words(c.Err)
 	return line

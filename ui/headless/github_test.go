@@ -91,7 +91,7 @@ func TestTextFromOutsideCannotBecomeACommand(t *testing.T) {
 func TestASummaryIsTextNotMarkup(t *testing.T) {
 	s := control.Set{Tunnels: []control.Tunnel{{
 		Local: "127.0.0.1:1", Cluster: "a|b", Service: "<img src=x>", Remote: "3128", Ready: true, Took: 812, Sent: 1290, Received: 48_211_000,
-		Hosts: []control.Host{{Host: "[x](http://evil)\n# head", Connections: 2, Sent: 5, Received: 6}},
+		Hosts: []control.Host{{Host: "[x](http://evil)\n# head", Connections: 2, Requests: 7, Failed: 3, Sent: 5, Received: 6, Error: "403 ERR_ACCESS_DENIED|x"}},
 	}}}
 	got := headless.Summary("culvert", "ended: **lost**", s, true)
 	for _, bad := range []string{"<img", "[x](", "\n# head", "**", "a|b"} {
@@ -99,7 +99,7 @@ func TestASummaryIsTextNotMarkup(t *testing.T) {
 			t.Errorf("got %q in\n%s", bad, got)
 		}
 	}
-	for _, good := range []string{"| 812ms |", "| 1.3 kB | 48.2 MB |", "| 2 | 5 B | 6 B |"} {
+	for _, good := range []string{"| 812ms |", "| 1.3 kB | 48.2 MB |", "| 2 | 7 | 3: 403 ERR&#95;ACCESS&#95;DENIED&#124;x | 5 B | 6 B |"} {
 		if !strings.Contains(got, good) {
 			t.Errorf("no %q in\n%s", good, got)
 		}

@@ -73,6 +73,15 @@ func (p *printer) text(event any) string {
 		return p.line(e.head, "proved", e.how(), "", "")
 	case connectionEvent:
 		what := strings.Join(nonEmpty("#"+strconv.FormatUint(e.ID, 10), e.Protocol, e.Host), " ")
+		if n := len(e.Hosts); n > 0 {
+			what += fmt.Sprintf(" and %d more", n-1)
+		}
+		if e.Requests > 1 {
+			what += fmt.Sprintf(", %d requests", e.Requests)
+		}
+		if e.Status > 0 {
+			what += fmt.Sprintf(", status %d", e.Status)
+		}
 		return p.line(e.head, "connection", fmt.Sprintf("%s, %d bytes sent, %d received, %d ms", what, e.Sent, e.Received, e.Took), e.Error, e.Remedy)
 	case trafficEvent:
 		return p.line(e.head, "traffic", fmt.Sprintf("%d bytes sent, %d received, %d open connections", e.Sent, e.Received, e.Connections), "", "")

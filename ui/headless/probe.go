@@ -183,17 +183,9 @@ func (p prober) connect(ctx context.Context) (tunnel.Proof, error) {
 	return p.tunnel.Prove(ctx)
 }
 
-// dial connects to the forward's listener.
-func (p prober) dial(ctx context.Context) (net.Conn, error) {
-	network, address := "tcp", reachable(p.tunnel.Addr()).String()
-	if socket := p.tunnel.Spec().Socket; socket != "" {
-		network, address = "unix", socket
-	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
-	if err != nil {
-		return nil, fmt.Errorf("connect to the forward: %w", err)
-	}
-	return conn, nil
+// dial connects to the far end, past the listener: a probe is not the user's traffic.
+func (p prober) dial(context.Context) (net.Conn, error) {
+	return p.tunnel.Dial() //nolint:contextcheck // it lives until it is closed
 }
 
 // reachable turns a wildcard address, which cannot be dialled everywhere, into the loopback one.
@@ -207,15 +199,9 @@ func reachable(a netip.AddrPort) netip.AddrPort {
 	return a
 }
 
-// dropped explains a connection that was closed at once: the tunnel knows more than the socket.
+// dropped explains a connection that was closed at once.
 func (p prober) dropped(err error) error {
 	remote := p.tunnel.Spec().Remote.String()
-	for _, c := range slices.Backward(p.tunnel.Connections()) {
-		if c.Err != nil {
-			err = c.Err
-			break
-		}
-	}
 	return &ProbeError{
 		Problem: "the connection to " + remote + " was closed at once",
 		Advice:  "check that a server listens on " + remote + " in the task",

@@ -3,6 +3,7 @@ package headless
 import (
 	"cmp"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,13 +34,17 @@ func Summary(title, how string, s control.Set, traffic bool) string {
 			ready, cell(t.Session), size(t.Sent), size(t.Received))
 	}
 	if hosts := allHosts(s); traffic && len(hosts) > 0 {
-		b.WriteString("\n| host | connections | sent | received |\n| --- | ---: | ---: | ---: |\n")
+		b.WriteString("\n| host | connections | requests | failed | sent | received |\n| --- | ---: | ---: | ---: | ---: | ---: |\n")
 		for i, h := range hosts {
 			if i == summaryHosts {
-				fmt.Fprintf(&b, "| and %d more | | | |\n", len(hosts)-i)
+				fmt.Fprintf(&b, "| and %d more | | | | | |\n", len(hosts)-i)
 				break
 			}
-			fmt.Fprintf(&b, "| %s | %d | %s | %s |\n", cell(h.Host), h.Connections, size(h.Sent), size(h.Received))
+			failed := strconv.FormatUint(h.Failed, 10)
+			if h.Error != "" {
+				failed += ": " + cell(h.Error)
+			}
+			fmt.Fprintf(&b, "| %s | %d | %d | %s | %s | %s |\n", cell(h.Host), h.Connections, h.Requests, failed, size(h.Sent), size(h.Received))
 		}
 	}
 	for _, e := range s.Troubles() {

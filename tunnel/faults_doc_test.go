@@ -20,7 +20,7 @@ func TestFaultsAreDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	there := map[string]bool{}
-	for prefix, dir := range map[string]string{"": ".", "wire.": "../aws/wire", "aws.": "../aws", "cli.": "../ui/cli"} {
+	for prefix, dir := range map[string]string{"": ".", "wire.": "../aws/wire", "aws.": "../aws", "cli.": "../ui/cli", "headless.": "../ui/headless"} {
 		for _, name := range testsIn(t, dir) {
 			there[prefix+name] = true
 		}

@@ -301,7 +301,7 @@ func (e *AnswerError) Remedy() string {
 	case e.Status == 0:
 		return "check the user, the password, the database's name and the server's list of hosts; its log says more"
 	}
-	return "the proxy refuses " + e.Host + ": culvert doctor --probe URL says why"
+	return "the proxy refuses " + e.Host + ": the doctor says why, given --probe URL"
 }
 
 // final reports whether the connection was of no use after it.

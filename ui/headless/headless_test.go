@@ -224,7 +224,7 @@ func TestWhatSpeaksAnotherProtocolIsNeverReady(t *testing.T) {
 			_, client := service(t, web.Listener.Addr().String())
 			out := &output{}
 			o := options(client, 5432, out)
-			o.Probe, o.Wait = probe, 3*time.Second
+			o.Probe, o.Wait = probe, 8*time.Second
 			err := ready(t, o)
 			if _, ok := errors.AsType[*headless.UnreadyError](err); !ok || strings.Contains(out.String(), `"ready"`) {
 				t.Fatalf("got %v, want an *UnreadyError and no word of ready in\n%s", err, out)
@@ -242,7 +242,7 @@ func TestWhatSwallowsConnectionsIsNeverReady(t *testing.T) {
 	e.Fault(func(f *emulator.Faults) { f.Swallow = []uint16{5432} })
 	out := &output{}
 	o := options(client, 5432, out)
-	o.Wait = 6 * time.Second
+	o.Wait = 12 * time.Second
 	err := ready(t, o)
 	if _, ok := errors.AsType[*headless.UnreadyError](err); !ok {
 		t.Fatalf("got %v, want an *UnreadyError", err)

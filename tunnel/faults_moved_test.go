@@ -157,6 +157,15 @@ func TestFaultHostMovesWithBothEndsAlive(t *testing.T) {
 	if got := w.account.Calls("StartSession"); got != before {
 		t.Errorf("%d more sessions for a tunnel without new connections", got-before)
 	}
+	// The first connection after that waits for a session that resolves the name anew.
+	if err := w.account.MoveHost("db.internal", reader.address); err != nil {
+		t.Fatal(err)
+	}
+	late := w.dial(tn)
+	if got := reached(late); got != "B" {
+		t.Errorf("the first connection after a rest reaches %q, want %q", got, "B")
+	}
+	_ = late.Close()
 	_ = open.Close()
 	need.Eventually(t, "all sessions but one to end", func() bool { return len(w.account.Sessions()) == 1 })
 }
@@ -198,5 +207,31 @@ func TestOnlyNamesAreResolvedAnew(t *testing.T) {
 		if got := w.account.Calls("StartSession"); got != 1 {
 			t.Errorf("%s: %d sessions", remote, got)
 		}
+	}
+}
+
+// The clock is no reason either to open a session for an address, or to let a connection wait for one.
+func TestAnAddressIsNeverTooOld(t *testing.T) {
+	const every = 500 * time.Millisecond
+	server := newDatabase(t, "A").address
+	w := newFaultWorldAt(t, server, tunnel.Options{ReResolve: every}, nil)
+	if err := w.account.MoveHost("10.0.0.7", server); err != nil {
+		t.Fatal(err)
+	}
+	tn := w.open(tunnel.Spec{Remote: tunnel.Endpoint{Host: "10.0.0.7", Port: 5432}})
+	for range 4 {
+		time.Sleep(every + every/10)
+		began := time.Now()
+		conn := w.dial(tn)
+		if got := reached(conn); got != "A" {
+			t.Fatalf("got %q", got)
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("a connection waited %s", took)
+		}
+		_ = conn.Close()
+	}
+	if got := w.account.Calls("StartSession"); got != 1 {
+		t.Errorf("%d sessions", got)
 	}
 }

@@ -79,7 +79,7 @@ race-others:
 ## timings: the limits on the screen's time and memory, which mean nothing with -race
 timings:
 	@$(say) "go test: the limits of the screen's time and memory, without the race detector and with the machine to itself"
-	@go test -count=1 -vet=off -run 'Screen(IsQuick|Takes)|FitsIntoMemory' ./ui
+	@go test -count=1 -vet=off -run 'Screen(IsQuick|Takes)|FitsIntoMemory' ./ui/screen
 
 lint:
 	@$(say) "golangci-lint: every linter but those that .golangci.yml gives a reason against"

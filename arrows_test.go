@@ -19,10 +19,11 @@ const module = "culvert"
 // fails the test: say where it stands before it is used. docs/architecture.md draws them.
 func arrows() map[string][]string {
 	return map[string][]string{
-		"":               {"ui/cli", "ui", "ui/headless", "tunnel", "aws", "aws/emulator"},
+		"":               {"ui/cli", "ui/screen", "ui/headless", "tunnel", "aws", "aws/emulator"},
 		"ui/control":     {"internal/say", "internal/flock"}, // what `culvert up` holds, for all faces
-		"ui/cli":         {"ui", "ui/headless", "ui/control", "tunnel", "tunnel/doctor", "aws", "aws/emulator", "deploy", "internal/say", "internal/near", "internal/trust", "internal/tree"},
-		"ui":             {"ui/control", "tunnel", "tunnel/doctor", "aws", "internal/say"},
+		"ui/cli":         {"ui/screen", "ui/headless", "ui/control", "tunnel", "tunnel/doctor", "aws", "aws/emulator", "deploy", "internal/say", "internal/near", "internal/trust", "internal/tree"},
+		"ui/screen":      {"ui/draw", "ui/control", "tunnel", "tunnel/doctor", "aws", "internal/say"},
+		"ui/draw":        {"internal/say"}, // it knows no tunnel and no account
 		"ui/headless":    {"ui/control", "tunnel", "tunnel/doctor", "aws", "internal/say"},
 		"tunnel/doctor":  {"tunnel", "aws", "internal/say"},
 		"tunnel":         {"aws", "aws/wire", "internal/say", "internal/flock"},
@@ -45,8 +46,8 @@ func arrows() map[string][]string {
 // homes are the packages that may import a module of others, outside their tests.
 func homes() map[string][]string {
 	return map[string][]string{
-		"charm.land/bubbletea":                  {"ui"},
-		"charm.land/bubbles":                    {"ui"},
+		"charm.land/bubbletea":                  {"ui/screen", "ui/draw"},
+		"charm.land/bubbles":                    {"ui/screen", "ui/draw"},
 		"charm.land/lipgloss/v2/compat":         {}, // queries the terminal when it is imported
 		"github.com/aws/aws-sdk-go-v2":          {"aws", "aws/emulator"},
 		"github.com/aws/smithy-go":              {"aws", "aws/emulator"},
@@ -143,7 +144,8 @@ func TestWrongArrowsAreFound(t *testing.T) {
 		wrong    bool
 	}{
 		{"culvert", "culvert/ui/cli", false},
-		{"culvert/ui", "culvert/tunnel", false},
+		{"culvert/ui/screen", "culvert/tunnel", false},
+		{"culvert/ui/screen", "culvert/ui/draw", false},
 		{"culvert/tunnel", "culvert/aws/wire", false},
 		{"culvert/tunnel", "github.com/xtaci/smux", false},
 		{"culvert/aws", "github.com/aws/aws-sdk-go-v2/service/ecs", false},
@@ -151,25 +153,30 @@ func TestWrongArrowsAreFound(t *testing.T) {
 		{"culvert/tunnel", "net/netip", false},
 		{"github.com/spf13/cobra", "testing", false}, // no package of ours
 
-		{"culvert/aws", "culvert/tunnel", true},      // a leaf
-		{"culvert/aws/wire", "culvert/tunnel", true}, // a leaf
-		{"culvert/tunnel", "culvert/ui", true},       // an engine that knows a face
+		{"culvert/aws", "culvert/tunnel", true},       // a leaf
+		{"culvert/aws/wire", "culvert/tunnel", true},  // a leaf
+		{"culvert/tunnel", "culvert/ui/screen", true}, // an engine that knows a face
 		{"culvert/tunnel", "culvert/ui/headless", true},
 		{"culvert/tunnel", "culvert", true},
 		{"culvert/aws/emulator", "culvert/tunnel", true}, // the code under test
 		{"culvert/aws/emulator", "culvert/aws", true},
-		{"culvert/ui/headless", "culvert/ui", true},
-		{"culvert/ui", "culvert/aws/wire", true},
+		{"culvert/ui/headless", "culvert/ui/screen", true},
+		{"culvert/ui/headless", "culvert/ui/draw", true},
+		{"culvert/ui/draw", "culvert/ui/screen", true}, // a pencil that knows who draws
+		{"culvert/ui/draw", "culvert/tunnel", true},
+		{"culvert/ui/draw", "culvert/aws", true},
+		{"culvert/ui/draw", "culvert/ui/control", true},
+		{"culvert/ui/screen", "culvert/aws/wire", true},
 		{"culvert/ui/headless", "charm.land/bubbletea/v2", true},
 		{"culvert/ui/cli", "charm.land/bubbles/v2/table", true},
-		{"culvert/ui", "charm.land/lipgloss/v2/compat", true},
+		{"culvert/ui/screen", "charm.land/lipgloss/v2/compat", true},
 		{"culvert/tunnel", "github.com/aws/aws-sdk-go-v2/service/kms", true},
 		{"culvert/ui/cli", "github.com/aws/aws-sdk-go-v2", true},
 		{"culvert/ui/headless", "github.com/gorilla/websocket", true},
 		{"culvert/aws/wire", "github.com/xtaci/smux", true}, // the codec does no I/O
 		{"culvert/tunnel", "github.com/aws/session-manager-plugin/src/log", true},
 		{"culvert/tunnel", "culvert/internal/need", true}, // for tests alone
-		{"culvert/ui", "testing", true},
+		{"culvert/ui/screen", "testing", true},
 		{"culvert/utils", "strings", true}, // a package nobody placed
 	} {
 		if got := wrongArrow(c.from, c.to); (got != "") != c.wrong {

@@ -15,8 +15,8 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"golang.org/x/term"
 
-	"culvert/ui"
 	"culvert/ui/headless"
+	"culvert/ui/screen"
 )
 
 // A panic ends a Go process wherever it happens, and only the goroutine that panics could recover from it: those of the
@@ -114,7 +114,7 @@ func crash(state *os.ProcessState, said []byte) error {
 		return &killedError{signal: status.Signal()}
 	case state.ExitCode() == goPanic && bytes.Contains(said, []byte("\ngoroutine ")):
 		what, _, _ := bytes.Cut(said[max(0, bytes.Index(said, []byte("panic: "))):], []byte("\n"))
-		return &ui.PanicError{Value: string(bytes.TrimPrefix(what, []byte("panic: ")))}
+		return &screen.PanicError{Value: string(bytes.TrimPrefix(what, []byte("panic: ")))}
 	}
 	return nil
 }

@@ -5,7 +5,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"culvert/ui"
+	"culvert/ui/screen"
 )
 
 // keys reads the remapped keys of the interface: an action with a key, or with a list of them.
@@ -24,7 +24,7 @@ func (c checker) keys(n *yaml.Node) (map[string][]string, error) {
 			}
 			remapped[action] = append(remapped[action], text)
 		}
-		if err := ui.CheckKeys(remapped); err != nil {
+		if err := screen.CheckKeys(remapped); err != nil {
 			return c.problem(value.Line, advice(err, "give every action keys of its own"), "%s", err)
 		}
 		return nil

@@ -13,7 +13,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"culvert/ui"
+	"culvert/ui/screen"
 )
 
 // SaveError is a config file that saved tunnels cannot be written to.
@@ -31,8 +31,8 @@ func (e *SaveError) Remedy() string {
 }
 
 // savedForScreen hands the saved tunnels and groups to the interface.
-func (s *shared) forScreen() ui.Saved {
-	var out ui.Saved
+func (s *shared) forScreen() screen.Saved {
+	var out screen.Saved
 	for _, t := range s.saved.tunnels {
 		probe := ""
 		if t.probe != (probeValue{}) {
@@ -42,20 +42,20 @@ func (s *shared) forScreen() ui.Saved {
 		if t.project {
 			fromProject = t.file
 		}
-		shown := ui.SavedTunnel{Name: t.name, Target: t.target, Forward: t.forward, Probe: probe, Project: fromProject}
+		shown := screen.SavedTunnel{Name: t.name, Target: t.target, Forward: t.forward, Probe: probe, Project: fromProject}
 		named := t.named(s.accountOf(&t))
 		shown.Profile, shown.Region, shown.Role = named.Profile, named.Region, named.Role
 		out.Tunnels = append(out.Tunnels, shown)
 	}
 	for _, g := range s.saved.groups {
-		out.Groups = append(out.Groups, ui.SavedGroup{Name: g.name, Tunnels: g.tunnels})
+		out.Groups = append(out.Groups, screen.SavedGroup{Name: g.name, Tunnels: g.tunnels})
 	}
 	return out
 }
 
 // save adds tunnels to the file of --config, else to the user's own, and returns its path. Those of the demo account
 // live no longer than it does, unless a file was named for them.
-func (s *shared) save(fresh []ui.SavedTunnel) (string, error) {
+func (s *shared) save(fresh []screen.SavedTunnel) (string, error) {
 	path := s.config
 	switch {
 	case path == "" && s.demo:
@@ -71,7 +71,7 @@ func (s *shared) save(fresh []ui.SavedTunnel) (string, error) {
 
 // addToConfig adds tunnels to a config file and leaves everything else in it as it is. The file is replaced at once or
 // not at all; what a symbolic link leads to is replaced, not the link.
-func addToConfig(path string, fresh []ui.SavedTunnel, known []string) error {
+func addToConfig(path string, fresh []screen.SavedTunnel, known []string) error {
 	if leads, err := filepath.EvalSymlinks(path); err == nil {
 		path = leads
 	}
@@ -103,7 +103,7 @@ func addToConfig(path string, fresh []ui.SavedTunnel, known []string) error {
 }
 
 // adds reports whether a file has what it had, and then the fresh tunnels.
-func adds(before, after configFile, fresh []ui.SavedTunnel) bool {
+func adds(before, after configFile, fresh []screen.SavedTunnel) bool {
 	for name, set := range before.settings {
 		if after.settings[name].value != set.value {
 			return false
@@ -125,7 +125,7 @@ func adds(before, after configFile, fresh []ui.SavedTunnel) bool {
 }
 
 // entry is a saved tunnel as it stands in the file.
-func entry(t ui.SavedTunnel) *yaml.Node {
+func entry(t screen.SavedTunnel) *yaml.Node {
 	word := func(s string, style yaml.Style) *yaml.Node {
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s, Style: style}
 	}
@@ -139,7 +139,7 @@ func entry(t ui.SavedTunnel) *yaml.Node {
 
 // withTunnels adds lines to the text of a file, so that not a byte of the rest changes. It is right for tunnels written
 // one below the other; the caller checks what it has got.
-func withTunnels(old []byte, fresh []ui.SavedTunnel) ([]byte, error) {
+func withTunnels(old []byte, fresh []screen.SavedTunnel) ([]byte, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(old, &doc); err != nil {
 		return nil, err
@@ -171,7 +171,7 @@ func withTunnels(old []byte, fresh []ui.SavedTunnel) ([]byte, error) {
 }
 
 // withTunnelNodes adds tunnels whatever the form of the file. Comments stay, blank lines may not.
-func withTunnelNodes(old []byte, fresh []ui.SavedTunnel) ([]byte, error) {
+func withTunnelNodes(old []byte, fresh []screen.SavedTunnel) ([]byte, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(old, &doc); err != nil {
 		return nil, err

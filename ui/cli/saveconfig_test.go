@@ -9,11 +9,11 @@ import (
 
 	"culvert/aws"
 	"culvert/tunnel"
-	"culvert/ui"
+	"culvert/ui/screen"
 )
 
 // toSave is a tunnel to be saved.
-func toSave(t *testing.T, name, target, form string) ui.SavedTunnel {
+func toSave(t *testing.T, name, target, form string) screen.SavedTunnel {
 	t.Helper()
 	at, err := aws.ParseTarget(target)
 	if err != nil {
@@ -23,7 +23,7 @@ func toSave(t *testing.T, name, target, form string) ui.SavedTunnel {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ui.SavedTunnel{Name: name, Target: at, Forward: f}
+	return screen.SavedTunnel{Name: name, Target: at, Forward: f}
 }
 
 func TestSavingLeavesEverythingElseAsItIs(t *testing.T) {
@@ -53,7 +53,7 @@ func TestSavingLeavesEverythingElseAsItIs(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := addToConfig(path, []ui.SavedTunnel{toSave(t, "db", "shop/web", "15432:db.internal:5432")}, sharedKeys()); err != nil {
+		if err := addToConfig(path, []screen.SavedTunnel{toSave(t, "db", "shop/web", "15432:db.internal:5432")}, sharedKeys()); err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
@@ -73,7 +73,7 @@ func TestSavingLeavesEverythingElseAsItIs(t *testing.T) {
 
 func TestSavingTwiceKeepsTheOrder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config.yaml")
-	for _, tunnels := range [][]ui.SavedTunnel{
+	for _, tunnels := range [][]screen.SavedTunnel{
 		{toSave(t, "squid", "automation/squid", "3128"), toSave(t, "b", "c/s", "[::1]:8080:80")},
 		{toSave(t, "yes", "c/s", "/run/x.sock:host.internal:5432")}, // a name that YAML would take for a boolean
 	} {
@@ -103,7 +103,7 @@ func TestSavingFollowsASymbolicLink(t *testing.T) {
 	if err := os.Symlink(file, link); err != nil {
 		t.Fatal(err)
 	}
-	if err := addToConfig(link, []ui.SavedTunnel{toSave(t, "a", "c/s", "1")}, sharedKeys()); err != nil {
+	if err := addToConfig(link, []screen.SavedTunnel{toSave(t, "a", "c/s", "1")}, sharedKeys()); err != nil {
 		t.Fatal(err)
 	}
 	if to, err := os.Readlink(link); err != nil || to != file {
@@ -123,7 +123,7 @@ func TestSavingDoesNotTouchAFileItCannotRead(t *testing.T) {
 		s := shared{config: path}
 		s.set = s.flags()
 		s.config = path
-		_, err := s.save([]ui.SavedTunnel{toSave(t, "a", "c/s", "1")})
+		_, err := s.save([]screen.SavedTunnel{toSave(t, "a", "c/s", "1")})
 		if err == nil || advice(err, "") == "" || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: got %v, want an error with the path and a remedy", name, err)
 		}
@@ -135,7 +135,7 @@ func TestSavingDoesNotTouchAFileItCannotRead(t *testing.T) {
 
 func TestTheDemoSavesNothingInTheUsersFile(t *testing.T) {
 	inDirectory(t, "", "")
-	fresh := []ui.SavedTunnel{toSave(t, "a", "c/s", "1")}
+	fresh := []screen.SavedTunnel{toSave(t, "a", "c/s", "1")}
 	var s shared
 	s.set = s.flags()
 	s.demo = true
@@ -184,7 +184,7 @@ func FuzzSaving(f *testing.F) {
 		if err != nil {
 			return
 		}
-		saving := addToConfig(path, []ui.SavedTunnel{toSave(t, "fresh one", "c/s", "8080:80")}, sharedKeys())
+		saving := addToConfig(path, []screen.SavedTunnel{toSave(t, "fresh one", "c/s", "8080:80")}, sharedKeys())
 		after, err := readConfig(path, true, sharedKeys())
 		if err != nil {
 			t.Fatalf("%q became a file that cannot be read: %v", body, err)

@@ -18,8 +18,8 @@ import (
 	"culvert/internal/say"
 	"culvert/internal/trust"
 	"culvert/tunnel"
-	"culvert/ui"
 	"culvert/ui/headless"
+	"culvert/ui/screen"
 )
 
 // screen is culvert without --headless: face one.
@@ -36,15 +36,15 @@ func (a *app) screen(ctx context.Context, aim *aim, forwards *forwards) error {
 	}
 	ctx, cancel := leashed(ctx)
 	defer cancel(nil)
-	s := &screenAccount{app: a, ring: &ui.LogRing{}}
+	s := &screenAccount{app: a, ring: &screen.LogRing{}}
 	defer s.close() //nolint:contextcheck // the embedded account outlives the contexts that it served
 	if err := s.openLog(); err != nil {
 		return err
 	}
 	options := a.screenOptions(ctx, s)
 	options.Start = start
-	err = ui.Run(ctx, options)
-	if broken, ok := errors.AsType[*ui.PanicError](err); ok {
+	err = screen.Run(ctx, options)
+	if broken, ok := errors.AsType[*screen.PanicError](err); ok {
 		_, _ = a.Stderr.Write(broken.Stack)
 	}
 	return err
@@ -58,7 +58,7 @@ func (a *app) onTerminal() bool {
 }
 
 // toStart are the forwards that flags ask for; the interface opens them at once.
-func (a *app) toStart(aim *aim, forwards *forwards) ([]ui.Start, error) {
+func (a *app) toStart(aim *aim, forwards *forwards) ([]screen.Start, error) {
 	if !aim.given() && !forwards.given() {
 		return nil, nil
 	}
@@ -66,14 +66,14 @@ func (a *app) toStart(aim *aim, forwards *forwards) ([]ui.Start, error) {
 	if err != nil {
 		return nil, err
 	}
-	start := make([]ui.Start, len(wanted))
+	start := make([]screen.Start, len(wanted))
 	for i, w := range wanted {
-		start[i] = ui.Start{Query: w.Query, Spec: w.Spec, Probe: a.shared.probe.String()}
+		start[i] = screen.Start{Query: w.Query, Spec: w.Spec, Probe: a.shared.probe.String()}
 	}
 	return start, nil
 }
 
-func (a *app) screenOptions(ctx context.Context, s *screenAccount) ui.Options {
+func (a *app) screenOptions(ctx context.Context, s *screenAccount) screen.Options {
 	o := a.usualOptions(ctx, s)
 	if o.Demo {
 		o.Begin = aws.Target{Cluster: demoCluster, Service: demoService}
@@ -82,8 +82,8 @@ func (a *app) screenOptions(ctx context.Context, s *screenAccount) ui.Options {
 	return o
 }
 
-func (a *app) usualOptions(ctx context.Context, s *screenAccount) ui.Options {
-	return ui.Options{
+func (a *app) usualOptions(ctx context.Context, s *screenAccount) screen.Options {
+	return screen.Options{
 		Connect: s.connect,
 		Engine:  func(c *aws.Client) *tunnel.Engine { return s.engine(ctx, c) },
 		Prove: func(ctx context.Context, t *tunnel.Tunnel, probe string) error {
@@ -130,7 +130,7 @@ func parseProbe(text string) (headless.Probe, error) {
 // the first, so that nothing keeps the screen waiting.
 type screenAccount struct {
 	app  *app
-	ring *ui.LogRing
+	ring *screen.LogRing
 	log  *slog.Logger
 	file io.Closer // of the log; nil when there is none
 

@@ -1,0 +1,128 @@
+package draw
+
+import (
+	"slices"
+	"strings"
+
+	"charm.land/bubbles/v2/textinput"
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"culvert/internal/say"
+)
+
+// Field is one line of a form: a name, a text that is typed or taken from a list, and what is to be said about it.
+type Field struct {
+	Name   string
+	edit   textinput.Model
+	Choice []string // what ← and → go through; what is not among them can only be typed where free
+	Free   bool
+	empty  string // what an empty field stands for
+	About  string // what the field is for, or what was found out about its value
+	Wrong  string // why the value cannot be used; it comes before about
+}
+
+// NewField makes an empty field that takes any text; empty is what stands there until something is typed.
+func NewField(name, empty string, choice ...string) *Field {
+	f := &Field{Name: name, edit: textinput.New(), Choice: choice, Free: true, empty: empty}
+	f.edit.CharLimit = 512
+	return f
+}
+
+// Value is what the field holds, without blanks around it.
+func (f *Field) Value() string { return strings.TrimSpace(f.edit.Value()) }
+
+// Set replaces the value; the cursor stands behind it.
+func (f *Field) Set(value string) {
+	f.edit.SetValue(value)
+	f.edit.CursorEnd()
+}
+
+// Update takes a key or a paste, and reports whether the value has changed.
+func (f *Field) Update(msg tea.Msg) bool {
+	before := f.edit.Value()
+	if k, ok := msg.(tea.KeyPressMsg); ok && len(f.Choice) > 0 {
+		at := slices.Index(f.Choice, f.Value())
+		switch k.String() {
+		case "right":
+			at++
+		case "left":
+			at += len(f.Choice) - 1
+		default:
+			at = -2
+		}
+		if at > -2 && (slices.Contains(f.Choice, f.Value()) || !f.Free) {
+			f.edit.SetValue(f.Choice[max(at, 0)%len(f.Choice)])
+			f.edit.CursorEnd()
+			return f.edit.Value() != before
+		}
+	}
+	if !f.Free {
+		return false
+	}
+	f.edit.Focus()
+	f.edit, _ = f.edit.Update(msg)
+	f.edit.Blur()
+	return f.edit.Value() != before
+}
+
+// nameWidth is how much the names of a form take.
+const nameWidth = 13
+
+// Draw is the line of the field, and a second one when there is something to say about it.
+func (f *Field) Draw(t *Theme, w int, focused bool) []string {
+	room := w - nameWidth - 4
+	mark, name := " ", t.Muted.Paint(t.Fit(f.Name, nameWidth))
+	if focused {
+		mark, name = t.Link.Paint(t.Glyph.Cursor), t.Strong.Paint(t.Fit(f.Name, nameWidth))
+	}
+	var value string
+	switch {
+	case focused && f.Free:
+		value = f.typing(t, room)
+	case f.Value() == "":
+		value = t.Muted.Paint(t.Cut(f.empty, room))
+	default:
+		value = t.Cut(say.Line(f.Value()), room)
+	}
+	if focused && len(f.Choice) > 1 && (slices.Contains(f.Choice, f.Value()) || !f.Free) {
+		value += t.Link.Paint("  " + t.Glyph.Choose)
+	}
+	lines := []string{mark + " " + name + " " + value}
+	switch {
+	case f.Wrong != "":
+		lines[0] += t.Bad.Paint("  " + t.Glyph.Off)
+		for _, line := range First(Wrap(f.Wrong, w-nameWidth-5), 2) {
+			lines = append(lines, spaces(nameWidth+3)+t.Bad.Paint(line))
+		}
+	case f.About != "":
+		gone := Width(lines[0]) + 2
+		if gone+Width(f.About) <= w {
+			lines[0] += t.Muted.Paint("  " + f.About)
+		} else if focused {
+			lines = append(lines, spaces(nameWidth+3)+t.Muted.Paint(t.Cut(f.About, w-nameWidth-4)))
+		}
+	}
+	return lines
+}
+
+// typing is the value with the place where a letter would go.
+func (f *Field) typing(t *Theme, room int) string {
+	value := []rune(f.edit.Value())
+	at := min(f.edit.Position(), len(value))
+	before, under, after := string(value[:at]), " ", ""
+	if at < len(value) {
+		under, after = string(value[at]), string(value[at+1:])
+	}
+	if len(value) == 0 {
+		return t.Selected.Paint(" ") + t.Muted.Paint(t.Cut(f.empty, room-1))
+	}
+	before = say.Line(before)
+	if over := Width(before) + 2 - room; over > 0 {
+		before = ansi.TruncateLeft(before, over+1, t.Glyph.More)
+	}
+	return before + t.Selected.Paint(say.Line(under)+spaces(1-Width(say.Line(under)))) + t.Cut(say.Line(after), room-Width(before)-1)
+}
+
+// First are the first n lines, or as many as there are.
+func First(lines []string, n int) []string { return lines[:min(n, len(lines))] }

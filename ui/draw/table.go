@@ -1,0 +1,368 @@
+package draw
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	tea "charm.land/bubbletea/v2"
+
+	"culvert/internal/say"
+)
+
+// Column is one property of the rows of a table.
+type Column[T any] struct {
+	Title string
+	Text  func(T) string // printable, without styles
+	Ink   func(T) Ink    // nil: plain
+	Order func(a, b T) int
+	Least int  // cells; most when the texts are not to be measured, as those that change all the time
+	Most  int  // 0: as wide as its widest text
+	Grow  bool // gets what is left; one column of a table
+	Right bool // numbers
+	Drop  int  // too little room: the column with the highest goes first; 0 stays
+}
+
+// Table shows rows of which it draws but the visible ones. Its cursor follows a row, not a place: it stays on it while
+// rows come, go, and are sorted anew, and the row stays on its line of the screen where that can be.
+type Table[T any] struct {
+	theme   *Theme
+	keys    *TableKeys
+	id      func(T) string // a row's identity
+	search  func(T) string // what a filter looks at; nil: the texts of all columns
+	columns []Column[T]
+
+	rows  []T
+	hay   []string // what a filter looks at, by row; nil until there is a filter
+	order []int    // rows as sorted
+	shown []int    // and filtered
+	need  []int    // cells that a column's widest text takes
+
+	cursor int    // in shown
+	at     string // identity of the row under the cursor
+	top    int    // in shown, of the first visible row
+	lines  int    // rows that were visible when last drawn
+
+	sortBy int // column, -1: as they come
+	down   bool
+	filter string
+	typing bool
+}
+
+// NewTable makes an empty table; id tells rows apart. Columns come from the left.
+func NewTable[T any](th *Theme, keys *TableKeys, id func(T) string, columns ...Column[T]) *Table[T] {
+	return &Table[T]{theme: th, keys: keys, id: id, columns: columns, sortBy: -1, lines: 1}
+}
+
+// Set replaces the rows.
+func (t *Table[T]) Set(rows []T) {
+	t.rows, t.hay = rows, nil
+	t.measure()
+	t.sort()
+}
+
+// SetColumns replaces the columns; the order stays unless its column is gone.
+func (t *Table[T]) SetColumns(columns []Column[T]) {
+	t.columns = columns
+	if t.sortBy >= len(columns) {
+		t.sortBy = -1
+	}
+}
+
+// Len is the number of rows.
+func (t *Table[T]) Len() int { return len(t.rows) }
+
+// Shown is the number of rows that match the filter.
+func (t *Table[T]) Shown() int { return len(t.shown) }
+
+// Cursor is the place of the cursor among the rows that are shown.
+func (t *Table[T]) Cursor() int { return t.cursor }
+
+// At is the identity of the row under the cursor.
+func (t *Table[T]) At() string { return t.at }
+
+// Filter is what has been typed to find rows.
+func (t *Table[T]) Filter() string { return t.filter }
+
+// Typing reports whether a filter is being typed: then every key belongs to the table.
+func (t *Table[T]) Typing() bool { return t.typing }
+
+// Type begins with a filter, as the key for it does.
+func (t *Table[T]) Type() { t.typing = true }
+
+// SortedBy is the number of the column that gives the order; -1 while rows stand as they come.
+func (t *Table[T]) SortedBy() int { return t.sortBy }
+
+// Row is the one under the cursor; false when there is none.
+func (t *Table[T]) Row() (T, bool) {
+	if t.cursor < 0 || t.cursor >= len(t.shown) {
+		var none T
+		return none, false
+	}
+	return t.rows[t.shown[t.cursor]], true
+}
+
+// measure finds out how wide the columns would like to be.
+func (t *Table[T]) measure() {
+	t.need = make([]int, len(t.columns))
+	for i, c := range t.columns {
+		t.need[i] = max(c.Least, Width(c.Title)+2)
+		if c.Most > 0 && c.Least >= c.Most {
+			t.need[i] = c.Least
+			continue
+		}
+		for _, r := range t.rows {
+			t.need[i] = max(t.need[i], Width(c.Text(r)))
+		}
+		if c.Most > 0 {
+			t.need[i] = min(t.need[i], c.Most)
+		}
+	}
+}
+
+// sort puts the rows in order, and what is shown after it.
+func (t *Table[T]) sort() {
+	t.order = t.order[:0]
+	for i := range t.rows {
+		t.order = append(t.order, i)
+	}
+	if t.sortBy >= 0 {
+		c := t.columns[t.sortBy]
+		compare := func(a, b int) int { return c.Order(t.rows[a], t.rows[b]) }
+		if c.Order == nil {
+			texts := make([]string, len(t.rows))
+			for i, r := range t.rows {
+				texts[i] = c.Text(r)
+			}
+			compare = func(a, b int) int { return strings.Compare(texts[a], texts[b]) }
+		}
+		slices.SortFunc(t.order, func(a, b int) int {
+			if t.down {
+				a, b = b, a
+			}
+			return cmp.Or(compare(a, b), cmp.Compare(a, b))
+		})
+	}
+	t.sift(false)
+}
+
+// sift keeps the rows that match the filter. A filter that was only made longer looks at those that are shown.
+func (t *Table[T]) sift(longer bool) {
+	from := t.order
+	if longer {
+		from = slices.Clone(t.shown)
+	}
+	wanted := words(t.filter)
+	if len(wanted) > 0 && t.hay == nil {
+		t.hay = make([]string, len(t.rows))
+		for i, r := range t.rows {
+			t.hay[i] = strings.ToLower(t.searched(r))
+		}
+	}
+	t.shown = t.shown[:0]
+	for _, i := range from {
+		if len(wanted) == 0 || matches(t.hay[i], wanted) {
+			t.shown = append(t.shown, i)
+		}
+	}
+	t.find()
+}
+
+func (t *Table[T]) searched(r T) string {
+	if t.search != nil {
+		return t.search(r)
+	}
+	var b strings.Builder
+	for _, c := range t.columns {
+		b.WriteString(c.Text(r))
+		b.WriteByte(' ')
+	}
+	return b.String()
+}
+
+// find puts the cursor back on its row. A row that is gone leaves it at its place.
+func (t *Table[T]) find() {
+	onScreen := t.cursor - t.top
+	for i, r := range t.shown {
+		if t.id(t.rows[r]) == t.at {
+			t.cursor = i
+			t.top = max(i-onScreen, 0)
+			t.clamp()
+			return
+		}
+	}
+	t.Move(t.cursor)
+}
+
+// Move puts the cursor on a place, or the nearest there is.
+func (t *Table[T]) Move(to int) {
+	t.cursor = max(min(to, len(t.shown)-1), 0)
+	t.clamp()
+	if r, ok := t.Row(); ok {
+		t.at = t.id(r)
+	}
+}
+
+// MoveTo puts the cursor on the row with an identity, if it is shown.
+func (t *Table[T]) MoveTo(id string) {
+	for i, r := range t.shown {
+		if t.id(t.rows[r]) == id {
+			t.Move(i)
+			return
+		}
+	}
+}
+
+// clamp scrolls so that the cursor is in sight and no line is wasted.
+func (t *Table[T]) clamp() {
+	t.top = min(t.top, t.cursor, max(len(t.shown)-t.lines, 0))
+	t.top = max(t.top, t.cursor-t.lines+1, 0)
+}
+
+// Update takes keys and the mouse; false is for somebody else. A click is a place within what draw returned.
+func (t *Table[T]) Update(msg tea.Msg) bool {
+	switch msg := msg.(type) {
+	case tea.KeyPressMsg:
+		if t.typing {
+			return t.typed(msg)
+		}
+		return t.key(msg)
+	case tea.PasteMsg:
+		if t.typing {
+			t.refilter(t.filter + strings.Join(strings.Fields(say.Line(msg.Content)), " "))
+		}
+		return t.typing
+	case tea.MouseWheelMsg:
+		step := WheelStep
+		if msg.Button == tea.MouseWheelUp {
+			step = -WheelStep
+		}
+		t.Move(t.cursor + step)
+		return true
+	case tea.MouseClickMsg:
+		if line := msg.Y - 1; msg.Button == tea.MouseLeft && line >= 0 && t.top+line < len(t.shown) {
+			t.Move(t.top + line)
+			return true
+		}
+	}
+	return false
+}
+
+// WheelStep is how many rows a notch of the mouse wheel moves.
+const WheelStep = 3
+
+func (t *Table[T]) key(k tea.KeyPressMsg) bool {
+	switch {
+	case t.keys.Up.Pressed(k):
+		t.Move(t.cursor - 1)
+	case t.keys.Down.Pressed(k):
+		t.Move(t.cursor + 1)
+	case t.keys.Top.Pressed(k):
+		t.Move(0)
+	case t.keys.Bottom.Pressed(k):
+		t.Move(len(t.shown) - 1)
+	case t.keys.PageUp.Pressed(k):
+		t.Move(t.cursor - max(t.lines-1, 1))
+	case t.keys.PageDown.Pressed(k):
+		t.Move(t.cursor + max(t.lines-1, 1))
+	case t.keys.Filter.Pressed(k):
+		t.typing = true
+	case t.keys.Sort.Pressed(k):
+		t.sortBy++
+		if t.sortBy >= len(t.columns) {
+			t.sortBy = -1
+		}
+		t.sort()
+	case t.keys.Reverse.Pressed(k):
+		t.down = !t.down
+		t.sort()
+	case t.keys.Back.Pressed(k) && t.filter != "":
+		t.refilter("")
+	default:
+		return false
+	}
+	return true
+}
+
+// typed is a key press while the filter is being written. Arrows still move, so that one need not leave it for that.
+func (t *Table[T]) typed(k tea.KeyPressMsg) bool {
+	switch k.String() {
+	case "enter", "tab":
+		t.typing = false
+	case "esc":
+		t.typing = false
+		t.refilter("")
+	case "backspace":
+		if t.filter == "" {
+			t.typing = false
+		}
+		_, size := utf8.DecodeLastRuneInString(t.filter)
+		t.refilter(t.filter[:len(t.filter)-size])
+	case "ctrl+u":
+		t.refilter("")
+	case "ctrl+w":
+		t.refilter(t.filter[:strings.LastIndexByte(strings.TrimRight(t.filter, " "), ' ')+1])
+	case "up":
+		t.Move(t.cursor - 1)
+	case "down":
+		t.Move(t.cursor + 1)
+	case "pgup":
+		t.Move(t.cursor - max(t.lines-1, 1))
+	case "pgdown":
+		t.Move(t.cursor + max(t.lines-1, 1))
+	default:
+		if k.Text != "" && strings.IndexFunc(k.Text, unicode.IsControl) < 0 {
+			t.refilter(t.filter + k.Text)
+		}
+	}
+	return true
+}
+
+// refilter changes the filter.
+func (t *Table[T]) refilter(to string) {
+	longer := t.filter != "" && strings.HasPrefix(to, t.filter)
+	t.filter = to
+	t.sift(longer)
+}
+
+// Tally says how much of the table is shown: "3 of 120", and "120" without a filter.
+func (t *Table[T]) Tally() string {
+	if t.filter == "" {
+		return Thousands(len(t.rows))
+	}
+	return Thousands(len(t.shown)) + " of " + Thousands(len(t.rows))
+}
+
+// Counted is the tally with what is counted, "12 checks"; nothing where there is nothing.
+func (t *Table[T]) Counted(noun string) string {
+	switch len(t.rows) {
+	case 0:
+		return ""
+	case 1:
+		return t.Tally() + " " + noun
+	}
+	return t.Tally() + " " + noun + "s"
+}
+
+// Thousands writes a number with commas.
+func Thousands(n int) string {
+	if n < 1000 {
+		return strconv.Itoa(n)
+	}
+	return Thousands(n/1000) + fmt.Sprintf(",%03d", n%1000)
+}
+
+// Finding is the filter for the title of a pane; empty when there is none.
+func (t *Table[T]) Finding() string {
+	switch {
+	case t.typing:
+		return t.theme.Strong.Paint("/"+t.filter) + t.theme.Accent.Paint(t.theme.Glyph.Caret)
+	case t.filter != "":
+		return t.theme.Busy.Paint("/" + t.filter)
+	}
+	return ""
+}

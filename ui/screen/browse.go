@@ -1,0 +1,255 @@
+package screen
+
+import (
+	"slices"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"culvert/aws"
+	"culvert/internal/say"
+	"culvert/ui/draw"
+)
+
+// browse is the way from clusters to containers.
+type browse struct {
+	app    *app
+	depth  depth
+	tables [deepest]*draw.Table[entry]
+
+	cluster, service, task string // gone into
+	loose                  bool   // into the tasks without a service
+	gone                   string // what was gone into and is no more; empty while it is there
+}
+
+func newBrowse(a *app) *browse {
+	b := &browse{app: a}
+	b.arrive()
+	return b
+}
+
+// arrive begins with another place.
+func (b *browse) arrive() {
+	b.depth, b.cluster, b.service, b.task, b.loose = atClusters, "", "", "", false
+	for l := range deepest {
+		b.tables[l] = draw.NewTable(b.app.theme, b.app.keys.table(), entry.id, b.columns(l)...)
+	}
+	if b.app.here != nil {
+		b.fresh()
+	}
+}
+
+// fresh shows what the catalog says now about where the user is.
+func (b *browse) fresh() {
+	catalog := b.app.here.catalog
+	if catalog == nil {
+		return
+	}
+	b.gone = ""
+	if b.depth == atClusters {
+		b.tables[atClusters].Set(clusterEntries(catalog))
+		return
+	}
+	at := slices.IndexFunc(catalog.Clusters, func(k aws.Cluster) bool { return k.Name == b.cluster })
+	if at < 0 {
+		b.lost("cluster " + b.cluster)
+		return
+	}
+	cluster := &catalog.Clusters[at]
+	switch b.depth {
+	case atServices:
+		b.tables[atServices].Set(serviceEntries(cluster))
+	case atTasks:
+		entries := taskEntries(cluster, b.service, b.loose)
+		if len(entries) == 0 && !b.loose && !slices.ContainsFunc(cluster.Services, func(s aws.Service) bool { return s.Name == b.service }) {
+			b.lost("service " + b.service)
+			return
+		}
+		b.tables[atTasks].Set(entries)
+	case atContainers:
+		at := slices.IndexFunc(cluster.Tasks, func(t aws.Task) bool { return t.ID == b.task })
+		if at < 0 {
+			b.lost("task " + b.task)
+			return
+		}
+		b.tables[atContainers].Set(containerEntries(cluster, &cluster.Tasks[at]))
+	case atClusters, deepest:
+	}
+}
+
+// lost says that what the user looks at is no more. The look that is still under way may yet find it.
+func (b *browse) lost(what string) {
+	b.tables[b.depth].Set(nil)
+	if b.app.here.whole {
+		b.gone = what
+	}
+}
+
+func (b *browse) table() *draw.Table[entry] { return b.tables[b.depth] }
+
+// path are the names that were gone into.
+func (b *browse) path() []string {
+	service := b.service
+	if b.loose {
+		service = "no service"
+	}
+	return []string{b.cluster, service, b.task}[:b.depth]
+}
+
+func (b *browse) title() string {
+	t := b.app.theme
+	var s strings.Builder
+	for _, name := range b.path() {
+		s.WriteString(t.Text.Paint(t.CutMiddle(say.Line(name), 24)) + t.Muted.Paint(" "+t.Glyph.Into+" "))
+	}
+	s.WriteString(t.Strong.Paint(b.depth.String()))
+	if b.app.here.catalog != nil {
+		s.WriteString(t.Muted.Paint(" " + b.table().Tally()))
+	}
+	if finding := b.table().Finding(); finding != "" {
+		s.WriteString("  " + finding)
+	}
+	return s.String()
+}
+
+// foot says how old what is shown is.
+func (b *browse) foot() string {
+	t, p := b.app.theme, b.app.here
+	switch {
+	case p.looking && !p.whole:
+		return t.Busy.Paint(b.app.spinner() + " looking")
+	case p.catalog == nil:
+		return ""
+	case p.trouble != nil:
+		return t.Bad.Paint("as of " + p.catalog.Taken.Format("15:04:05"))
+	}
+	return t.Muted.Paint("as of " + p.catalog.Taken.Format("15:04:05"))
+}
+
+func (b *browse) help() []draw.Binding {
+	k := b.app.keys
+	if b.table().Typing() {
+		return []draw.Binding{k.in.As("keep filter"), k.back.As("no filter")}
+	}
+	var keys []draw.Binding
+	switch b.depth {
+	case atClusters:
+		keys = []draw.Binding{k.in.As("open")}
+	case atServices, atTasks:
+		keys = []draw.Binding{k.forward, k.in.As("open"), k.back, k.doctor}
+	case atContainers:
+		keys = []draw.Binding{k.forward, k.back, k.doctor}
+	case deepest:
+	}
+	return append(keys, k.filter, k.sort.As("sort"))
+}
+
+func (b *browse) update(msg tea.Msg) (tea.Cmd, bool) {
+	if _, clicked := msg.(tea.MouseClickMsg); clicked {
+		before := b.table().At()
+		taken := b.table().Update(msg)
+		if taken && b.table().At() == before {
+			return b.in(), true // a second click on a row opens it
+		}
+		return nil, taken
+	}
+	if b.table().Update(msg) {
+		return nil, true
+	}
+	k, ok := msg.(tea.KeyPressMsg)
+	if !ok {
+		return nil, false
+	}
+	keys := b.app.keys
+	switch {
+	case keys.in.Pressed(k):
+		return b.in(), true
+	case keys.back.Pressed(k) && b.depth > atClusters:
+		b.out()
+	case keys.forward.Pressed(k):
+		return b.forward(), true
+	case keys.copy.Pressed(k):
+		return b.copy(), true
+	case keys.doctor.Pressed(k):
+		return b.consult(), true
+	default:
+		return nil, false
+	}
+	return nil, true
+}
+
+// in opens the row under the cursor; a container opens the dialog, there is nothing further in.
+func (b *browse) in() tea.Cmd {
+	e, ok := b.table().Row()
+	if !ok {
+		return nil
+	}
+	switch b.depth {
+	case atClusters:
+		b.cluster = e.cluster.Name
+	case atServices:
+		b.service, b.loose = "", e.loose
+		if e.service != nil {
+			b.service = e.service.Name
+		}
+	case atTasks:
+		b.task = e.task.ID
+	case atContainers, deepest:
+		return b.forward()
+	}
+	b.depth++
+	b.tables[b.depth] = draw.NewTable(b.app.theme, b.app.keys.table(), entry.id, b.columns(b.depth)...)
+	b.fresh()
+	return nil
+}
+
+// out goes back to where the row was opened; the cursor is still on it.
+func (b *browse) out() {
+	b.depth--
+	b.fresh()
+}
+
+// forward opens the dialog for the row under the cursor.
+func (b *browse) forward() tea.Cmd {
+	e, ok := b.table().Row()
+	if !ok {
+		return nil
+	}
+	if b.app.o.ReadOnly {
+		b.app.fail(&ReadOnlyError{})
+		return nil
+	}
+	if _, single := e.target(); !single {
+		b.app.say("open it with enter and choose a service or a task: a forward leads to one of them")
+		return nil
+	}
+	d := newConnect(b.app, b.app.here, e)
+	b.app.ask(d)
+	return d.askFree()
+}
+
+// copy takes the name of the row as --target and culvert list take it, or a remedy that is in sight.
+func (b *browse) copy() tea.Cmd {
+	e, ok := b.table().Row()
+	if !ok {
+		return nil
+	}
+	texts := []choice{{"target", e.cluster.Name}}
+	if target, single := e.target(); single {
+		texts[0].about = target.String()
+	}
+	if e.cause != nil {
+		texts = append(texts, choice{"remedy", say.Remedy(e.cause)})
+	}
+	for _, gap := range b.gaps() {
+		texts = append(texts, choice{"remedy: " + say.Line(gap.Error()), say.Remedy(gap)})
+	}
+	if len(texts) == 1 {
+		return b.app.copy(texts[0].name, texts[0].about)
+	}
+	b.app.ask(newPick(b.app, "copy", texts, func(name string) tea.Cmd {
+		at := slices.IndexFunc(texts, func(c choice) bool { return c.name == name })
+		return b.app.copy(name, texts[at].about)
+	}))
+	return nil
+}

@@ -1,0 +1,200 @@
+package screen
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"culvert/aws"
+	"culvert/internal/say"
+	"culvert/ui/draw"
+)
+
+func (b *browse) draw(w, h int) []string {
+	t, p := b.app.theme, b.app.here
+	if p.catalog == nil {
+		return b.waiting(w, h)
+	}
+	var below []string
+	if p.trouble != nil {
+		below = append(below, problem(t, fmt.Errorf("not refreshed: %w", p.trouble), say.Remedy(p.trouble), w, shortAdvice)...)
+	}
+	for _, gap := range b.gaps() {
+		below = append(below, problem(t, gap, say.Remedy(gap), w, shortAdvice)...)
+	}
+	if rows := b.table().Shown(); rows > 0 {
+		below = append(below, b.about(w, max(h-rows-1-len(below)-4, shortAdvice))...)
+	}
+	below = draw.First(below, max(h/2, 2, h-1-b.table().Shown()))
+	room := h - len(below)
+	var lines []string
+	switch {
+	case b.gone != "":
+		lines = []string{"", "  " + say.Line(b.gone) + " is no more.", "", "  " + hint(t, b.app.keys.back)}
+	case b.table().Len() == 0:
+		lines = b.empty(w)
+	case b.table().Shown() == 0:
+		lines = []string{"", "  Nothing matches " + t.Busy.Paint("/"+t.Cut(b.table().Filter(), w-24)) + ".", "", "  " + hint(t, b.app.keys.back.As("no filter"))}
+	default:
+		lines = b.table().Draw(w, room, !b.app.below && b.app.dialog == nil)
+	}
+	return append(t.Fill(lines, w, max(room, 0)), below...)
+}
+
+// waiting is what stands where the catalog will be: what is being done, or why it could not be.
+func (b *browse) waiting(w, _ int) []string {
+	t, p := b.app.theme, b.app.here
+	if p.trouble == nil {
+		doing := "looking at the clusters of " + p.regionName()
+		if p.client == nil {
+			doing = "signing in"
+		}
+		return []string{"", "  " + t.Busy.Paint(b.app.spinner()) + " " + doing}
+	}
+	lines := []string{""}
+	for _, line := range draw.Wrap(say.Line(p.trouble.Error()), w-4) {
+		lines = append(lines, "  "+t.Bad.Paint(line))
+	}
+	if advice := say.Remedy(p.trouble); advice != "" {
+		lines = append(lines, "")
+		for _, line := range draw.Wrap(say.Line(advice), w-4) {
+			lines = append(lines, "  "+t.Busy.Paint(line))
+		}
+	}
+	again := "It is tried again every " + draw.Age(b.app.o.Refresh) + "."
+	if p.looking {
+		again = b.app.spinner() + " trying again"
+	}
+	return append(lines, "", "  "+t.Muted.Paint(again), "  "+hint(t, b.app.keys.refresh.As("try now"))+hint(t, b.app.keys.profile)+hint(t, b.app.keys.region))
+}
+
+// empty says that there is nothing, and where else to look.
+func (b *browse) empty(w int) []string {
+	t, p := b.app.theme, b.app.here
+	if p.looking && !p.whole {
+		return []string{"", "  " + t.Busy.Paint(b.app.spinner()) + " looking"}
+	}
+	var text string
+	switch b.depth {
+	case atClusters:
+		text = "There are no clusters in " + p.regionName() + ". Is it another region, or another profile?"
+	case atServices:
+		text = "Nothing runs in this cluster: it has no services and no tasks."
+	case atTasks:
+		text = "No task is running."
+		if s := b.serviceHere(); s != nil {
+			text = "The service wants " + draw.Thousands(s.Desired) + " tasks and runs none."
+			if s.Desired == 0 {
+				text = "The service is scaled to zero: it wants no tasks."
+			}
+			if len(s.Events) > 0 {
+				text += " ECS says: " + say.Line(s.Events[0])
+			}
+		}
+	case atContainers:
+		text = "ECS tells of no containers in this task."
+	case deepest:
+	}
+	lines := []string{""}
+	for _, line := range draw.Wrap(text, w-4) {
+		lines = append(lines, "  "+line)
+	}
+	if b.depth == atClusters {
+		return append(lines, "", "  "+hint(t, b.app.keys.region)+hint(t, b.app.keys.profile)+hint(t, b.app.keys.refresh))
+	}
+	return append(lines, "", "  "+hint(t, b.app.keys.back)+hint(t, b.app.keys.refresh))
+}
+
+// serviceHere is the service whose tasks are shown; nil when there is none.
+func (b *browse) serviceHere() *aws.Service {
+	for i := range b.app.here.catalog.Clusters {
+		k := &b.app.here.catalog.Clusters[i]
+		if k.Name != b.cluster {
+			continue
+		}
+		for j := range k.Services {
+			if k.Services[j].Name == b.service {
+				return &k.Services[j]
+			}
+		}
+	}
+	return nil
+}
+
+// gaps are what could not be looked at and concerns what is shown.
+func (b *browse) gaps() []error {
+	var here []error
+	for _, err := range b.app.here.catalog.Gaps {
+		gap, ok := errors.AsType[*aws.GapError](err)
+		if b.depth == atClusters || !ok || len(gap.Clusters) == 0 || slices.Contains(gap.Clusters, b.cluster) {
+			here = append(here, err)
+		}
+	}
+	return here
+}
+
+// why is what keeps a row from carrying a tunnel, without the name that stands in the row.
+func why(e *aws.NotReadyError) string {
+	text := e.Error()
+	if _, reason, ok := strings.Cut(text, " is not ready: "); ok {
+		return reason
+	}
+	return text
+}
+
+// shortAdvice is how many lines a remedy gets where there is little room.
+const shortAdvice = 2
+
+// problem is an error in at most two lines, and what to do about it in as many as it may have.
+func problem(t *draw.Theme, err error, advice string, w, most int) []string {
+	var lines []string
+	add := func(colour draw.Ink, mark, text string, most int) {
+		all := draw.Wrap(say.Line(text), w-5)
+		if len(all) > most {
+			all = append(all[:most-1:most-1], t.Cut(strings.Join(all[most-1:], " "), w-5))
+		}
+		for _, line := range all {
+			lines = append(lines, " "+colour.Paint(mark+" "+line))
+			mark = " "
+		}
+	}
+	add(t.Bad, "!", err.Error(), 2)
+	add(t.Busy, t.Glyph.Into, advice, most)
+	return lines
+}
+
+// about says more of the row under the cursor than its columns can: why it cannot carry a tunnel and what to do about
+// that, else what there is no column for.
+func (b *browse) about(w, most int) []string {
+	t := b.app.theme
+	e, ok := b.table().Row()
+	if !ok {
+		return nil
+	}
+	rule := t.Border.Paint(strings.Repeat(t.Glyph.Thin.Across, w))
+	if e.cause != nil && (e.known || e.service != nil && e.task == nil && e.ready == 0) {
+		return append([]string{rule}, problem(t, errors.New(why(e.cause)), say.Remedy(e.cause), w, most)...)
+	}
+	var facts []string
+	switch {
+	case e.container != nil:
+		facts = []string{e.name(), "runtime " + orNone(say.Line(e.container.RuntimeID), t), say.Line(e.container.Reason)}
+	case e.task != nil:
+		facts = []string{say.Line(e.task.ID), revision(e.task.TaskDefinition), launch(e.task.LaunchType, e.task.CapacityProvider), say.Line(e.task.PlatformVersion), say.Line(e.task.Platform)}
+		if !e.task.StartedAt.IsZero() {
+			facts = append(facts, "since "+e.task.StartedAt.In(b.app.now.Location()).Format("2006-01-02 15:04:05"))
+		}
+	case e.service != nil:
+		facts = []string{e.name(), revision(e.service.TaskDefinition)}
+		if len(e.service.Events) > 0 {
+			facts = append(facts, say.Line(e.service.Events[0]))
+		}
+	case e.loose:
+		facts = []string{"started by run-task, or by a schedule"}
+	default:
+		facts = []string{e.name(), say.Line(e.cluster.ARN)}
+	}
+	facts = slices.DeleteFunc(facts, func(s string) bool { return s == "" })
+	return []string{rule, " " + t.Muted.Paint(t.Cut(strings.Join(facts, " "+t.Glyph.Dot+" "), w-2))}
+}

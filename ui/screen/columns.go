@@ -1,0 +1,285 @@
+package screen
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"culvert/internal/say"
+	"culvert/ui/draw"
+)
+
+// The columns of the browser, depth by depth. What decides whether a tunnel can be opened stands next to the name and is
+// the last to go when there is little room.
+
+func (b *browse) columns(l depth) []draw.Column[entry] {
+	t := b.app.theme
+	name := draw.Column[entry]{Title: strings.ToUpper(strings.TrimSuffix(l.String(), "s")), Grow: true, Least: 12, Text: entry.name}
+	number := func(title string, n func(entry) int, paint func(entry) draw.Ink) draw.Column[entry] {
+		return draw.Column[entry]{
+			Title: title, Least: len(title) + 1, Most: len(title) + 1, Right: true, Ink: paint,
+			Text:  func(e entry) string { return draw.Thousands(n(e)) },
+			Order: func(a, b entry) int { return cmp.Compare(n(a), n(b)) },
+		}
+	}
+	some := func(e entry) draw.Ink {
+		switch {
+		case e.tasks == 0:
+			return t.Muted
+		case e.ready == 0:
+			return t.Bad
+		case e.ready < e.tasks:
+			return t.Busy
+		}
+		return t.Good
+	}
+	ready := number("READY", func(e entry) int { return e.ready }, some)
+	ports := draw.Column[entry]{Title: "PORTS", Most: 14, Drop: 2, Text: func(e entry) string { return orNone(e.ports, t) }}
+	switch l {
+	case atClusters:
+		return []draw.Column[entry]{
+			name, ready,
+			number("TASKS", func(e entry) int { return e.tasks }, nil),
+			number("SERVICES", func(e entry) int { return len(e.cluster.Services) }, nil),
+			{Title: "STATUS", Most: 12, Drop: 3, Text: func(e entry) string { return lower(e.cluster.Status, t) }, Ink: b.muted},
+		}
+	case atServices:
+		return []draw.Column[entry]{
+			name, ready, b.running(),
+			{Title: "EXEC", Least: 4, Most: 4, Text: b.serviceExec, Ink: b.execInk},
+			{Title: "STATE", Least: 10, Most: 10, Drop: 3, Text: b.serviceState, Ink: b.serviceInk},
+			{Title: "LAUNCH", Least: 8, Most: 8, Drop: 4, Text: func(e entry) string {
+				if e.service == nil {
+					return t.Glyph.None
+				}
+				return orNone(launch(e.service.LaunchType, ""), t)
+			}},
+			ports,
+			{Title: "DEFINITION", Most: 30, Drop: 9, Ink: b.muted, Text: func(e entry) string {
+				if e.service == nil {
+					return t.Glyph.None
+				}
+				return orNone(revision(e.service.TaskDefinition), t)
+			}},
+		}
+	case atTasks:
+		return []draw.Column[entry]{
+			name, b.state(),
+			{Title: "AGENT", Least: 14, Most: 14, Drop: 5, Text: func(e entry) string { return b.agent(e) }},
+			b.health(),
+			{Title: "LAUNCH", Least: 8, Most: 8, Drop: 4, Text: func(e entry) string { return orNone(launch(e.task.LaunchType, e.task.CapacityProvider), t) }},
+			b.started(), ports,
+			{Title: "EXEC", Least: 4, Most: 4, Drop: 6, Text: func(e entry) string { return onOff(e.task.ExecEnabled, e.known, t) }},
+			{Title: "STATUS", Least: 14, Most: 14, Drop: 7, Text: func(e entry) string { return lower(e.task.Status, t) }, Ink: b.muted},
+			{Title: "PLATFORM", Most: 16, Drop: 8, Text: func(e entry) string { return orNone(say.Line(e.task.PlatformVersion), t) }, Ink: b.muted},
+			{Title: "DEFINITION", Most: 30, Drop: 9, Text: func(e entry) string { return orNone(revision(e.task.TaskDefinition), t) }, Ink: b.muted},
+		}
+	case atContainers:
+		return []draw.Column[entry]{
+			name, b.state(),
+			{Title: "AGENT", Least: 14, Most: 14, Drop: 5, Text: func(e entry) string { return b.agent(e) }},
+			b.health(), ports,
+			{Title: "STATUS", Least: 14, Most: 14, Drop: 7, Text: func(e entry) string { return lower(e.container.Status, t) }, Ink: b.muted},
+			{Title: "RUNTIME ID", Most: 44, Drop: 9, Text: func(e entry) string { return orNone(say.Line(e.container.RuntimeID), t) }, Ink: b.muted},
+		}
+	case deepest:
+	}
+	return nil
+}
+
+func (b *browse) muted(entry) draw.Ink { return b.app.theme.Muted }
+
+// running is how many tasks of a service run, of how many are wanted.
+func (b *browse) running() draw.Column[entry] {
+	return draw.Column[entry]{
+		Title: "RUNNING", Least: 9, Most: 9, Right: true,
+		Text: func(e entry) string {
+			if e.service == nil {
+				return draw.Thousands(e.tasks)
+			}
+			return draw.Thousands(e.service.Running) + "/" + draw.Thousands(e.service.Desired)
+		},
+		Ink: func(e entry) draw.Ink {
+			if e.service != nil && e.service.Running != e.service.Desired {
+				return b.app.theme.Busy
+			}
+			return b.app.theme.Text
+		},
+		Order: func(a, b entry) int { return cmp.Compare(runningOf(a), runningOf(b)) },
+	}
+}
+
+func runningOf(e entry) int {
+	if e.service == nil {
+		return e.tasks
+	}
+	return e.service.Running
+}
+
+func (b *browse) serviceExec(e entry) string {
+	if e.service == nil {
+		return b.app.theme.Glyph.None
+	}
+	return onOff(e.service.ExecEnabled, true, b.app.theme)
+}
+
+func (b *browse) execInk(e entry) draw.Ink {
+	if e.service != nil && !e.service.ExecEnabled {
+		return b.app.theme.Bad
+	}
+	return b.app.theme.Text
+}
+
+func (b *browse) serviceState(e entry) string {
+	switch {
+	case e.service == nil:
+		return b.app.theme.Glyph.None
+	case e.service.Deploying:
+		return "deploying"
+	case e.service.Status != "ACTIVE":
+		return lower(e.service.Status, b.app.theme)
+	case e.service.Pending > 0:
+		return fmt.Sprintf("%d pending", e.service.Pending)
+	}
+	return "steady"
+}
+
+func (b *browse) serviceInk(e entry) draw.Ink {
+	if e.service != nil && (e.service.Deploying || e.service.Pending > 0 || e.service.Status != "ACTIVE") {
+		return b.app.theme.Busy
+	}
+	return b.app.theme.Muted
+}
+
+// state is whether a tunnel can be opened, in a sign, a word and a colour.
+func (b *browse) state() draw.Column[entry] {
+	t := b.app.theme
+	return draw.Column[entry]{
+		Title: "TUNNEL", Least: 16, Most: 16,
+		Text: func(e entry) string {
+			switch {
+			case !e.known:
+				return t.Glyph.None + " not known"
+			case e.cause == nil:
+				return t.Glyph.On + " ready"
+			case e.cause.Temporary():
+				return t.Glyph.Half + " " + causeWord(e.cause)
+			}
+			return t.Glyph.Off + " " + causeWord(e.cause)
+		},
+		Ink: func(e entry) draw.Ink {
+			switch {
+			case !e.known:
+				return t.Muted
+			case e.cause == nil:
+				return t.Good
+			case e.cause.Temporary():
+				return t.Busy
+			}
+			return t.Bad
+		},
+		Order: func(a, b entry) int { return cmp.Compare(rank(a), rank(b)) },
+	}
+}
+
+// rank orders what can be used before what cannot.
+func rank(e entry) int {
+	switch {
+	case !e.known:
+		return 1000
+	case e.cause == nil:
+		return -1
+	}
+	return int(e.cause.Cause)
+}
+
+// agent is the status of the exec agent and for how long; of a task, that of the container that is best off.
+func (b *browse) agent(e entry) string {
+	c := e.container
+	if c == nil {
+		for i := range e.task.Containers {
+			if one := &e.task.Containers[i]; c == nil || one.Agent.Status == "RUNNING" && c.Agent.Status != "RUNNING" {
+				c = one
+			}
+		}
+	}
+	if c == nil || c.Agent.Status == "" {
+		return b.app.theme.Glyph.None
+	}
+	text := lower(c.Agent.Status, b.app.theme)
+	if !c.Agent.StartedAt.IsZero() && c.Agent.Status == "RUNNING" {
+		text += " " + span(b.app.now.Sub(c.Agent.StartedAt))
+	}
+	return text
+}
+
+func (b *browse) health() draw.Column[entry] {
+	t := b.app.theme
+	of := func(e entry) string {
+		if e.container != nil {
+			return e.container.Health
+		}
+		return e.task.Health
+	}
+	return draw.Column[entry]{
+		Title: "HEALTH", Least: 9, Most: 9, Drop: 3,
+		Text: func(e entry) string {
+			if of(e) == "UNKNOWN" {
+				return t.Glyph.None
+			}
+			return lower(of(e), t)
+		},
+		Ink: func(e entry) draw.Ink {
+			switch of(e) {
+			case "HEALTHY":
+				return t.Good
+			case "UNHEALTHY":
+				return t.Bad
+			}
+			return t.Muted
+		},
+	}
+}
+
+// started is how long a task has been running, youngest first when sorted.
+func (b *browse) started() draw.Column[entry] {
+	return draw.Column[entry]{
+		Title: "AGE", Least: 5, Most: 5, Right: true, Drop: 3,
+		Text: func(e entry) string {
+			if e.task.StartedAt.IsZero() {
+				return b.app.theme.Glyph.None
+			}
+			return span(b.app.now.Sub(e.task.StartedAt))
+		},
+		Order: func(a, b entry) int { return b.task.StartedAt.Compare(a.task.StartedAt) },
+	}
+}
+
+// span is an age in its largest unit alone: a table is looked over, not read.
+func span(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d < 0:
+		return "0s"
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	case d < 2*day:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	}
+	return fmt.Sprintf("%dd", d/day)
+}
+
+func onOff(on, known bool, t *draw.Theme) string {
+	switch {
+	case !known:
+		return t.Glyph.None
+	case on:
+		return "on"
+	}
+	return "off"
+}
+
+func lower(status string, t *draw.Theme) string { return orNone(strings.ToLower(say.Line(status)), t) }

@@ -1,0 +1,368 @@
+package screen
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"culvert/aws"
+	"culvert/internal/say"
+	"culvert/tunnel"
+	"culvert/ui/draw"
+)
+
+// connect is the dialog that opens a tunnel: every field is checked while it is typed.
+type connect struct {
+	app   *app
+	place *place
+	entry entry
+	to    aws.Target // without a container when the user has a choice
+
+	containers []aws.Container // to choose from
+
+	container, port, host, local, probe, keepAlive *draw.Field
+
+	at      int    // field with the keyboard
+	chosen  bool   // the user has changed the local side: nothing is proposed any more
+	asked   int    // number of the last question whether the local side is free
+	taken   string // why the local side that the user chose is not; empty when it is, or not known yet
+	opening bool
+	failure error // why it could not be opened
+}
+
+func newConnect(a *app, p *place, e entry) *connect {
+	d := &connect{app: a, place: p, entry: e}
+	d.to, _ = e.target()
+	d.containers = offered(e)
+	names := make([]string, len(d.containers))
+	for i, c := range d.containers {
+		names[i] = c.Name
+	}
+	d.container = draw.NewField("container", "", names...)
+	d.container.Free = false
+	d.port = draw.NewField("remote port", "a port, as 5432")
+	d.host = draw.NewField("remote host", "the container itself")
+	d.host.About = "or a host that only the task can reach"
+	d.local = draw.NewField("local port", "any free port")
+	d.probe = draw.NewField("probe", "chosen by the port", "", "none", "tcp", "http")
+	d.probe.About = "none, tcp, http, or a URL to fetch through the proxy"
+	d.keepAlive = draw.NewField("keep-alive", "off")
+	d.keepAlive.About = "a span such as 30s; it overrides the account's idle timeout"
+	if a.o.KeepAlive > 0 {
+		d.keepAlive.Set(a.o.KeepAlive.String())
+	}
+	if len(d.containers) > 0 {
+		d.container.Set(preferred(d.containers).Name)
+	}
+	d.offer()
+	return d
+}
+
+// offered are the containers that a forward from a row can lead to.
+func offered(e entry) []aws.Container {
+	switch {
+	case e.container != nil:
+		return []aws.Container{*e.container}
+	case e.task != nil:
+		return e.task.Containers
+	}
+	var best *aws.Task
+	for i := range e.cluster.Tasks {
+		t := &e.cluster.Tasks[i]
+		if t.Service != e.service.Name || len(t.Containers) == 0 {
+			continue
+		}
+		if best == nil || t.Deployment == e.service.Deployment && best.Deployment != e.service.Deployment {
+			best = t
+		}
+	}
+	if best == nil {
+		return nil
+	}
+	return best.Containers
+}
+
+// preferred is the container that is most likely meant: the first that maps a port, of those whose agent runs where there
+// is one.
+func preferred(containers []aws.Container) aws.Container {
+	running := slices.DeleteFunc(slices.Clone(containers), func(c aws.Container) bool { return c.Agent.Status != "RUNNING" })
+	if len(running) > 0 {
+		containers = running
+	}
+	for _, c := range containers {
+		if slices.ContainsFunc(c.Ports, isTCP) {
+			return c
+		}
+	}
+	return containers[0]
+}
+
+func isTCP(p aws.Port) bool { return p.Protocol == "tcp" || p.Protocol == "" }
+
+// offer puts the ports of the chosen container before the user.
+func (d *connect) offer() {
+	d.port.Choice = nil
+	for _, c := range d.containers {
+		if c.Name != d.container.Value() {
+			continue
+		}
+		for _, p := range c.Ports {
+			if isTCP(p) {
+				d.port.Choice = append(d.port.Choice, strconv.Itoa(int(p.Container)))
+			}
+		}
+	}
+	d.port.About = ""
+	if len(d.port.Choice) > 1 {
+		d.port.About = "in the task definition: " + strings.Join(d.port.Choice, " ")
+	}
+	if len(d.port.Choice) > 0 {
+		d.port.Set(d.port.Choice[0])
+	}
+	d.propose()
+	d.check()
+}
+
+// fields are the lines of the form, from the top.
+func (d *connect) fields() []*draw.Field {
+	all := []*draw.Field{d.port, d.host, d.local, d.probe, d.keepAlive}
+	if len(d.containers) > 1 {
+		all = append([]*draw.Field{d.container}, all...)
+	}
+	return all
+}
+
+// propose takes the remote port's number for the local one, unless the user has chosen another.
+func (d *connect) propose() {
+	if d.chosen {
+		return
+	}
+	d.local.Set("")
+	if port, err := parsePort(d.port.Value()); err == nil {
+		d.local.Set(strconv.Itoa(unprivileged(int(port))))
+	}
+}
+
+// check says what is wrong, field by field.
+func (d *connect) check() {
+	for _, f := range d.fields() {
+		f.Wrong = ""
+	}
+	if _, err := parsePort(d.port.Value()); err != nil {
+		d.port.Wrong = err.Error()
+	}
+	if host := d.host.Value(); host != "" {
+		d.host.Wrong = problemOf("1:" + bracketed(host) + ":1")
+	}
+	if local := d.local.Value(); local != "" {
+		d.local.Wrong = cmp.Or(problemOf(local+":1"), d.taken)
+	}
+	if probe := d.probe.Value(); probe != "" && d.app.o.CheckProbe != nil {
+		if err := d.app.o.CheckProbe(probe); err != nil {
+			d.probe.Wrong = say.Line(err.Error())
+		}
+	}
+	if _, err := parseSpan(d.keepAlive.Value()); err != nil {
+		d.keepAlive.Wrong = err.Error()
+	}
+	if f, err := d.forward(); err == nil && f.Remote.LinkLocal() && !d.app.o.LinkLocal {
+		d.host.Wrong = "link-local: the task's metadata and credentials are there; the command line allows it with --allow-link-local"
+	}
+	if f, err := d.forward(); err == nil && f.Socket == "" && f.Local.Addr().IsValid() && !f.Local.Addr().IsLoopback() {
+		d.local.Wrong = "not a loopback address: others could use the tunnel; the command line allows it with --bind " + f.Local.Addr().String()
+	}
+}
+
+// parseSpan reads a time span; none is off.
+func parseSpan(s string) (time.Duration, error) {
+	if s == "" || s == "0" || s == "off" {
+		return 0, nil
+	}
+	span, err := time.ParseDuration(s)
+	if err != nil || span < time.Second {
+		return 0, errors.New("a span of at least a second, such as 30s or 5m, or nothing")
+	}
+	return span, nil
+}
+
+// problemOf is what is wrong with a form that stands for one field; empty when nothing is.
+func problemOf(form string) string {
+	_, err := tunnel.ParseForward(form)
+	if bad, ok := errors.AsType[*tunnel.FormError](err); ok {
+		return say.Line(bad.Problem)
+	}
+	return ""
+}
+
+func bracketed(host string) string {
+	if strings.Contains(host, ":") && !strings.HasPrefix(host, "[") {
+		return "[" + host + "]"
+	}
+	return host
+}
+
+// forward is what the form says, as one forward.
+func (d *connect) forward() (tunnel.Forward, error) {
+	parts := []string{cmp.Or(d.local.Value(), "0")}
+	if host := d.host.Value(); host != "" {
+		parts = append(parts, bracketed(host))
+	}
+	return tunnel.ParseForward(strings.Join(append(parts, d.port.Value()), ":"))
+}
+
+// target is what the form leads to.
+func (d *connect) target() aws.Target {
+	t := d.to
+	if len(d.containers) > 1 {
+		t.Container = d.container.Value()
+	}
+	if t.Task != "" {
+		for _, c := range d.containers {
+			if c.Name == t.Container || len(d.containers) == 1 {
+				t.Container, t.RuntimeID = c.Name, c.RuntimeID
+			}
+		}
+	}
+	return t
+}
+
+// valid reports whether the form can be used; the forward is what it says.
+func (d *connect) valid() (tunnel.Forward, bool) {
+	f, err := d.forward()
+	if err != nil {
+		return f, false
+	}
+	return f, !slices.ContainsFunc(d.fields(), func(f *draw.Field) bool { return f.Wrong != "" })
+}
+
+// recipe is the form for people without a screen.
+func (d *connect) recipe(f tunnel.Forward) recipe {
+	keep, _ := parseSpan(d.keepAlive.Value())
+	r := recipe{demo: d.app.o.Demo, profile: d.place.profile, region: d.place.region, target: d.target(), forward: f, probe: d.probe.Value(), keepAlive: keep}
+	if d.place.client != nil && !r.demo {
+		shell := d.place.client.Shell()
+		r.endpoint, r.role = shell.Endpoint, shell.Role
+	}
+	if r.target.Task != "" && len(d.containers) <= 1 {
+		r.target.Container = "" // the only one
+	}
+	return r
+}
+
+func (d *connect) update(msg tea.Msg) (tea.Cmd, bool) {
+	fields := d.fields()
+	switch msg := msg.(type) {
+	case tea.KeyPressMsg:
+		if d.opening {
+			return nil, true
+		}
+		switch msg.String() {
+		case "esc":
+			d.app.dismiss()
+			return nil, true
+		case "enter":
+			return d.open(), true
+		case "up", "shift+tab":
+			d.at = (d.at + len(fields) - 1) % len(fields)
+			return nil, true
+		case "down", "tab":
+			d.at = (d.at + 1) % len(fields)
+			return nil, true
+		case "ctrl+y":
+			return d.copy("command", recipe.command), true
+		case "ctrl+g":
+			return d.copy("workflow step", recipe.step), true
+		}
+	case tea.PasteMsg:
+		msg.Content = strings.Join(strings.Fields(say.Line(msg.Content)), " ")
+		return d.changed(fields[d.at], msg), true
+	case tea.MouseClickMsg:
+		d.click(msg.Y)
+		return nil, true
+	}
+	return d.changed(fields[d.at], msg), true
+}
+
+// changed edits a field and draws the conclusions.
+func (d *connect) changed(f *draw.Field, msg tea.Msg) tea.Cmd {
+	if !f.Update(msg) {
+		return nil
+	}
+	d.failure = nil
+	switch f {
+	case d.container:
+		d.offer()
+		return d.askFree()
+	case d.port:
+		d.propose()
+	case d.local:
+		d.chosen = true
+	}
+	var ask tea.Cmd
+	if f == d.port || f == d.local {
+		ask = d.askFree()
+	}
+	d.check()
+	return ask
+}
+
+// click puts the keyboard on the field in a line.
+func (d *connect) click(line int) {
+	at := len(d.head(dialogWidth - 2))
+	for i, f := range d.fields() {
+		lines := len(f.Draw(d.app.theme, dialogWidth-2, i == d.at))
+		if line >= at && line < at+lines {
+			d.at = i
+			return
+		}
+		at += lines
+	}
+}
+
+func (d *connect) copy(what string, form func(recipe) string) tea.Cmd {
+	f, ok := d.valid()
+	if !ok {
+		return nil
+	}
+	return d.app.copy(what, form(d.recipe(f)))
+}
+
+// open opens the tunnel. What is wrong stays in sight, the dialog with it.
+func (d *connect) open() tea.Cmd {
+	f, ok := d.valid()
+	if !ok {
+		for i, field := range d.fields() {
+			if field.Wrong != "" {
+				d.at = i
+				break
+			}
+		}
+		return nil
+	}
+	spec := f.Spec(d.target())
+	spec.Pinned = d.to.Task != ""
+	spec.KeepAlive, _ = parseSpan(d.keepAlive.Value())
+	d.opening, d.failure = true, nil
+	a, p, probe := d.app, d.place, d.probe.Value()
+	return func() tea.Msg {
+		t, err := p.openNow(spec)
+		return then(func() tea.Cmd {
+			d.opening = false
+			if err != nil {
+				d.failure = err
+				return d.askFree()
+			}
+			if a.dialog == d {
+				a.dismiss()
+			}
+			a.below = true
+			a.say("listening on " + localName(t) + "; " + a.keys.copy.Shortest() + " copies how to use it")
+			return a.opened(t, probe)
+		})
+	}
+}

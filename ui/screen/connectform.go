@@ -1,0 +1,79 @@
+package screen
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"culvert/internal/say"
+	"culvert/ui/draw"
+)
+
+func (d *connect) title() string {
+	t := d.app.theme
+	return t.Strong.Paint("forward") + " " + t.Accent.Paint(t.CutMiddle(say.Line(d.to.String()), 60))
+}
+
+func (d *connect) foot() string { return "" }
+
+func (d *connect) help() []draw.Binding {
+	k := d.app.keys
+	return []draw.Binding{k.in.As("open"), k.back.As("cancel"), draw.Bind("", "next", "tab"), draw.Bind("", "copy command", "ctrl+y"), draw.Bind("", "workflow step", "ctrl+g")}
+}
+
+// head says what the tunnel leads to, and warns when it cannot be opened now.
+func (d *connect) head(w int) []string {
+	t, e := d.app.theme, d.entry
+	switch {
+	case e.task == nil && e.container == nil:
+		line := fmt.Sprintf("any ready task of the service, now %d of %d; followed through deployments", e.ready, e.tasks)
+		if e.ready == 0 {
+			return []string{" " + t.Busy.Paint(t.Cut("! no task of the service is ready now; the tunnel waits for one", w-2)), ""}
+		}
+		return []string{" " + t.Muted.Paint(t.Cut(line, w-2)), ""}
+	case e.cause != nil:
+		return append(problem(t, errors.New(why(e.cause)), say.Remedy(e.cause), w, shortAdvice), "")
+	case e.task.Service != "":
+		return []string{" " + t.Muted.Paint(t.Cut("this task; when it ends, another task of its service", w-2)), ""}
+	}
+	return []string{" " + t.Muted.Paint("this task"), ""}
+}
+
+func (d *connect) draw(w, h int) []string {
+	t := d.app.theme
+	lines := d.head(w)
+	for i, f := range d.fields() {
+		lines = append(lines, f.Draw(t, w, i == d.at)...)
+	}
+	var below []string
+	switch {
+	case d.opening:
+		below = append(below, "", " "+t.Busy.Paint(d.app.spinner()+" opening"))
+	case d.failure != nil:
+		below = append(append(below, ""), problem(t, d.failure, say.Remedy(d.failure), w, shortAdvice)...)
+	}
+	if f, ok := d.valid(); ok {
+		below = append(below, d.recipes(d.recipe(f), w, h-len(lines)-len(below))...)
+	}
+	return append(lines, below...)
+}
+
+// recipes are the command and the workflow step that do the same, as far as there is room.
+func (d *connect) recipes(r recipe, w, room int) []string {
+	t := d.app.theme
+	lines := []string{"", " " + t.Muted.Paint("the same without this screen")}
+	for _, line := range draw.Wrap(r.command(), w-4) {
+		lines = append(lines, "   "+t.Link.Paint(line))
+	}
+	if len(lines) > room {
+		return nil
+	}
+	step := []string{" " + t.Muted.Paint("in a workflow")}
+	for line := range strings.Lines(r.step()) {
+		step = append(step, "   "+t.Link.Paint(t.Cut(strings.TrimRight(line, "\n"), w-4)))
+	}
+	if len(lines)+len(step) <= room {
+		lines = append(lines, step...)
+	}
+	return lines
+}

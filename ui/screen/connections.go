@@ -1,0 +1,171 @@
+package screen
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"time"
+
+	"culvert/internal/say"
+	"culvert/tunnel"
+	"culvert/ui/draw"
+)
+
+// connectionLine is a connection as the page shows it.
+type connectionLine struct {
+	tunnel.Connection
+
+	rate float64 // bytes per second, both ways
+}
+
+func (c connectionLine) id() string { return strconv.FormatUint(c.ID, 10) }
+
+// pace is how fast a connection goes, measured over about a second.
+type pace struct {
+	at    time.Time
+	total uint64
+	rate  float64
+}
+
+// next measures anew when it is time to.
+func (p pace) next(at time.Time, total uint64) pace {
+	switch span := at.Sub(p.at); {
+	case p.at.IsZero(), span < 0, total < p.total:
+		return pace{at: at, total: total}
+	case span < rateWindow:
+		return p
+	default:
+		return pace{at: at, total: total, rate: float64(total-p.total) / span.Seconds()}
+	}
+}
+
+// paced adds their rates to connections, the newest first.
+func (d *detail) paced(connections []tunnel.Connection) []connectionLine {
+	paces := make(map[uint64]pace, len(connections))
+	lines := make([]connectionLine, len(connections))
+	for i, c := range connections {
+		line := connectionLine{Connection: c}
+		if c.Ended.IsZero() {
+			p := d.paces[c.ID].next(d.app.now, c.Sent+c.Received)
+			paces[c.ID] = p
+			line.rate = p.rate
+		}
+		lines[len(lines)-1-i] = line
+	}
+	d.paces = paces
+	return lines
+}
+
+// lasted is how old a connection is, or became.
+func (c connectionLine) lasted(now time.Time) time.Duration {
+	if c.Ended.IsZero() {
+		return now.Sub(c.Started)
+	}
+	return c.Ended.Sub(c.Started)
+}
+
+// end says how a connection stands or ended.
+func (c connectionLine) end() string {
+	switch {
+	case c.Ended.IsZero():
+		return "open"
+	case c.Err == nil:
+		return "done"
+	}
+	return "failed"
+}
+
+// why says what a connection failed of.
+func (c connectionLine) why() string {
+	if c.Err == nil {
+		return ""
+	}
+	return say.Line(c.Err.Error())
+}
+
+// host is where a connection goes; those of a protocol that names no host go to the tunnel's far end.
+func (c connectionLine) host(far string) string {
+	if c.Host == "" {
+		return far
+	}
+	if n := len(c.Hosts); n > 0 {
+		return say.Line(fmt.Sprintf("%s +%d", c.Host, n-1))
+	}
+	return say.Line(c.Host)
+}
+
+func (d *detail) connectionColumns() []draw.Column[connectionLine] {
+	t := d.app.theme
+	state := func(c connectionLine) draw.Ink {
+		switch {
+		case c.Ended.IsZero():
+			return t.Good
+		case c.Err == nil:
+			return t.Muted
+		}
+		return t.Bad
+	}
+	return []draw.Column[connectionLine]{
+		{Title: "PROTOCOL", Text: func(c connectionLine) string { return string(c.Protocol) }, Least: 12, Most: 12, Drop: 2},
+		{Title: "HOST", Text: func(c connectionLine) string { return c.host(d.row.far()) }, Ink: func(connectionLine) draw.Ink { return t.Accent }, Least: 19, Grow: true},
+		{
+			Title: "RECEIVED", Least: 8, Most: 8, Right: true,
+			Text:  func(c connectionLine) string { return draw.Bytes(c.Received) },
+			Ink:   func(connectionLine) draw.Ink { return t.Received },
+			Order: func(a, b connectionLine) int { return cmp.Compare(a.Received, b.Received) },
+		},
+		{
+			Title: "SENT", Least: 6, Most: 6, Right: true,
+			Text:  func(c connectionLine) string { return draw.Bytes(c.Sent) },
+			Ink:   func(connectionLine) draw.Ink { return t.Sent },
+			Order: func(a, b connectionLine) int { return cmp.Compare(a.Sent, b.Sent) },
+		},
+		{
+			Title: "RATE", Least: 8, Most: 8, Right: true, Drop: 1,
+			Text: func(c connectionLine) string {
+				if !c.Ended.IsZero() {
+					return ""
+				}
+				return draw.Rate(c.rate)
+			},
+			Order: func(a, b connectionLine) int { return cmp.Compare(a.rate, b.rate) },
+		},
+		{
+			Title: "AGE", Least: 6, Most: 6, Right: true,
+			Text:  func(c connectionLine) string { return draw.Age(c.lasted(d.app.now)) },
+			Order: func(a, b connectionLine) int { return cmp.Compare(a.lasted(d.app.now), b.lasted(d.app.now)) },
+		},
+		{Title: "ENDED", Least: 8, Most: 8, Drop: 3, Text: func(c connectionLine) string {
+			if c.Ended.IsZero() {
+				return ""
+			}
+			return c.Ended.Local().Format(time.TimeOnly)
+		}},
+		{Title: "END", Least: 6, Most: 6, Text: connectionLine.end, Ink: state},
+		{Title: "WHY", Least: 30, Most: 30, Text: connectionLine.why, Ink: state, Drop: 4},
+	}
+}
+
+func (d *detail) hostColumns() []draw.Column[hostTotal] {
+	t := d.app.theme
+	number := func(title string, width int, of func(hostTotal) uint64, write func(uint64) string, colour draw.Ink) draw.Column[hostTotal] {
+		return draw.Column[hostTotal]{
+			Title: title, Least: width, Most: width, Right: true,
+			Text:  func(h hostTotal) string { return write(of(h)) },
+			Ink:   func(hostTotal) draw.Ink { return colour },
+			Order: func(a, b hostTotal) int { return cmp.Compare(of(a), of(b)) },
+		}
+	}
+	return []draw.Column[hostTotal]{
+		{Title: "HOST", Text: func(h hostTotal) string { return say.Line(h.Host) }, Ink: func(hostTotal) draw.Ink { return t.Accent }, Least: 16, Grow: true},
+		number("RECEIVED", 8, func(h hostTotal) uint64 { return h.Received }, draw.Bytes, t.Received),
+		number("SENT", 8, func(h hostTotal) uint64 { return h.Sent }, draw.Bytes, t.Sent),
+		number("CONNS", 6, func(h hostTotal) uint64 { return h.Connections }, draw.Count, t.Text),
+		number("REQS", 6, func(h hostTotal) uint64 { return h.Requests }, draw.Count, t.Text),
+		number("OPEN", 6, func(h hostTotal) uint64 { return uint64(max(h.Open, 0)) }, draw.Count, t.Text),
+		number("FAILED", 6, func(h hostTotal) uint64 { return h.Failed }, draw.Count, t.Text),
+		{Title: "WHY", Least: 30, Most: 30, Drop: 1, Ink: func(hostTotal) draw.Ink { return t.Bad }, Text: func(h hostTotal) string {
+			return connectionLine{Connection: tunnel.Connection{Err: h.Why}}.why()
+		}},
+	}
+}

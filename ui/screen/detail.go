@@ -1,0 +1,259 @@
+package screen
+
+import (
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"culvert/internal/say"
+	"culvert/tunnel"
+	"culvert/ui/draw"
+)
+
+// detail is the page about one tunnel: what carries it, its traffic, and one of three tables below.
+type detail struct {
+	app  *app
+	row  *row
+	side sheet // the table in sight
+
+	connections *draw.Table[connectionLine]
+	hosts       *draw.Table[hostTotal]
+	history     *draw.Table[step]
+	paces       map[uint64]pace // of the connections
+}
+
+// sheet is one of the tables about a tunnel.
+type sheet int
+
+const (
+	connectionSheet sheet = iota
+	hostSheet
+	historySheet
+	sheets // how many there are
+)
+
+func newDetail(a *app, r *row) *detail {
+	d := &detail{app: a, row: r, paces: map[uint64]pace{}}
+	d.connections = draw.NewTable(a.theme, a.keys.table(), connectionLine.id, d.connectionColumns()...)
+	d.hosts = draw.NewTable(a.theme, a.keys.table(), func(h hostTotal) string { return h.Host }, d.hostColumns()...)
+	d.history = draw.NewTable(a.theme, a.keys.table(), step.id, d.historyColumns()...)
+	d.tick()
+	return d
+}
+
+// tick reads the tunnel's connections and history anew.
+func (d *detail) tick() {
+	var connections []tunnel.Connection
+	var history []tunnel.Event
+	if d.row.tunnel != nil {
+		connections, history = d.row.tunnel.Connections(), d.row.tunnel.History()
+	}
+	d.fill(connections, history)
+}
+
+func (d *detail) fill(connections []tunnel.Connection, history []tunnel.Event) {
+	d.connections.Set(d.paced(connections))
+	d.hosts.Set(d.row.hosts.totals(connections))
+	d.history.Set(steps(history, d.app.now))
+}
+
+func (d *detail) title() string {
+	t := d.app.theme
+	text, colour := d.app.standing(d.row)
+	title := t.Strong.Paint("Tunnel "+d.row.local()) + "  " + colour.Paint(text) + "  " + t.Accent.Paint(d.row.towards())
+	if finding := d.sheet().Finding(); finding != "" {
+		title += "  " + finding
+	}
+	return title
+}
+
+func (d *detail) foot() string {
+	var facts []string
+	for _, f := range d.row.facts(d.app) {
+		facts = append(facts, f.text)
+	}
+	return strings.Join(facts, " "+d.app.theme.Glyph.Dot+" ")
+}
+
+func (d *detail) help() []draw.Binding {
+	k := d.app.keys
+	if d.app.ailment(d.row) != nil {
+		return []draw.Binding{k.doctor.As("doctor: why?"), k.view, k.back, k.stop, k.reconnect, k.copy}
+	}
+	return []draw.Binding{k.view, k.back, k.filter, k.sort.As("sort"), k.reverse.As("reverse"), k.stop, k.reconnect, k.copy}
+}
+
+// anyTable is what the three tables can do whatever they show.
+type anyTable interface {
+	Update(msg tea.Msg) bool
+	Draw(w, h int, focused bool) []string
+	Finding() string
+	Tally() string
+	Len() int
+	Typing() bool
+}
+
+func (d *detail) sheet() anyTable { return d.tables()[d.side] }
+
+func (d *detail) tables() [sheets]anyTable {
+	return [sheets]anyTable{d.connections, d.hosts, d.history}
+}
+
+func (d *detail) update(msg tea.Msg) (tea.Cmd, bool) {
+	switch m := msg.(type) {
+	case tea.MouseClickMsg:
+		m.Y -= d.head(d.app.layout().Body.Inner())
+		msg = m
+	case tea.KeyPressMsg:
+		if d.sheet().Typing() {
+			break
+		}
+		switch {
+		case d.app.keys.view.Pressed(m):
+			d.side = (d.side + 1) % sheets
+			return nil, true
+		case d.app.keys.back.Pressed(m) && d.sheet().Finding() == "":
+			return nil, false
+		}
+	}
+	if d.sheet().Update(msg) {
+		return nil, true
+	}
+	if k, ok := msg.(tea.KeyPressMsg); ok {
+		return d.app.tunnels.act(k, d.row)
+	}
+	return nil, false
+}
+
+func (d *detail) draw(w, h int) []string {
+	graph := graphLines(h)
+	lines := d.about(w)
+	lines = append(lines, d.graphs(w, graph)...)
+	lines = append(lines, d.tabs(w))
+	tail := d.tail(w)
+	room := h - len(lines) - len(tail)
+	if room < 3 {
+		tail = nil
+		room = h - len(lines)
+	}
+	if d.sheet().Len() == 0 {
+		lines = append(lines, " "+d.app.theme.Muted.Paint(d.nothing()))
+		return append(lines, tail...)
+	}
+	lines = append(lines, d.app.theme.Fill(d.sheet().Draw(w, room, !d.app.below), w, room)...)
+	return append(lines, tail...)
+}
+
+// head is how many lines stand above the table.
+func (d *detail) head(in draw.Rect) int { return len(d.about(in.W)) + graphLines(in.H) + 2 }
+
+// graphLines is how tall the graph is on a page of h lines.
+func graphLines(h int) int { return min(max(h/5, 2), 8) }
+
+// about says what carries the tunnel, and what ails it.
+func (d *detail) about(w int) []string {
+	t, r := d.app.theme, d.row
+	link := r.Link
+	fact := func(name, value string) string {
+		if value == "" {
+			value = t.Glyph.None
+		}
+		return t.Muted.Paint(name+" ") + t.CutMiddle(say.Line(value), 44)
+	}
+	dot := " " + t.Muted.Paint(t.Glyph.Dot) + " "
+	since := t.Muted.Paint("for ") + draw.Age(d.app.now.Sub(r.Since))
+	if !r.State.Final() && r.State != tunnel.Open {
+		since = t.Muted.Paint("since ") + r.Since.Local().Format(time.TimeOnly)
+	}
+	lines := []string{
+		" " + fact("task", link.Target.Task) + dot + fact("container", link.Target.Container),
+		" " + fact("session", link.Session) + dot + fact("agent", link.Agent) + dot + t.Muted.Paint(r.State.String()+" ") + since,
+	}
+	return append(lines, trouble(t, d.app.ailment(r), w)...)
+}
+
+// graphs draw the traffic of the last minutes, received on the left and sent on the right, to one scale each.
+func (d *detail) graphs(w, h int) []string {
+	t := d.app.theme
+	half := (w - 4) / 2
+	between := t.Border.Paint(t.Glyph.Thin.Along) + " "
+	seconds := min(half, keepSeconds)
+	var sent, received []float64
+	for _, second := range d.row.meter.history(seconds) {
+		sent, received = append(sent, second.sent), append(received, second.received)
+	}
+	up, down := d.row.meter.rate()
+	caption := func(word string, now float64, total uint64, top float64) string {
+		text := word + " " + draw.Rate(now) + ", " + draw.Bytes(total) + " in all"
+		if half >= longCaption {
+			text += ", at most " + draw.Rate(top) + " in " + draw.Age(time.Duration(seconds)*time.Second)
+		}
+		return t.Fit(text, half)
+	}
+	lines := []string{" " + t.Received.Paint(caption("received", down, d.row.Stats.Received, peakOf(received))) + between +
+		t.Sent.Paint(caption("sent", up, d.row.Stats.Sent, peakOf(sent)))}
+	left := t.Bars().Graph(received, half, h, draw.Peak(received))
+	right := t.Bars().Graph(sent, half, h, draw.Peak(sent))
+	for i := range h {
+		lines = append(lines, " "+t.Received.Paint(left[i])+between+t.Sent.Paint(right[i]))
+	}
+	return lines
+}
+
+// longCaption is the width from which there is room for the scale of a graph.
+const longCaption = 62
+
+// peakOf is the highest of values.
+func peakOf(values []float64) float64 {
+	var top float64
+	for _, v := range values {
+		top = max(top, v)
+	}
+	return top
+}
+
+// tabs name the three tables, with the one in sight marked by more than colour.
+func (d *detail) tabs(w int) string {
+	t := d.app.theme
+	names := [sheets]string{"connections", "hosts", "history"}
+	var b strings.Builder
+	b.WriteByte(' ')
+	for i, table := range d.tables() {
+		name := names[i] + " " + table.Tally()
+		if sheet(i) == d.side {
+			b.WriteString(t.Strong.Paint("[" + name + "]"))
+		} else {
+			b.WriteString(t.Muted.Paint(" " + name + " "))
+		}
+		b.WriteByte(' ')
+	}
+	b.WriteString(t.Muted.Paint(" " + d.app.keys.view.Shortest() + " " + d.app.keys.view.Help().Desc))
+	return t.Cut(b.String(), w)
+}
+
+func (d *detail) nothing() string {
+	if d.row.holder != nil {
+		return "culvert " + d.row.heldBy() + " holds this tunnel and tells its totals alone"
+	}
+	if d.side == historySheet {
+		return "nothing has happened yet"
+	}
+	return "no connection has come to " + d.row.local() + " yet"
+}
+
+// tail is the whole of an error that its column has no room for.
+func (d *detail) tail(w int) []string {
+	switch d.side {
+	case connectionSheet:
+		if c, ok := d.connections.Row(); ok {
+			return trouble(d.app.theme, c.Err, w)
+		}
+	case historySheet:
+		if s, ok := d.history.Row(); ok {
+			return trouble(d.app.theme, s.Err, w)
+		}
+	case hostSheet, sheets:
+	}
+	return nil
+}

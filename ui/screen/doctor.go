@@ -1,0 +1,404 @@
+package screen
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	tea "charm.land/bubbletea/v2"
+
+	"culvert/aws"
+	"culvert/internal/say"
+	"culvert/tunnel"
+	"culvert/tunnel/doctor"
+	"culvert/ui/draw"
+)
+
+// doctorPage is the doctor's report on one target, filled as its checks finish.
+type doctorPage struct {
+	app     *app
+	about   string // what is examined
+	options doctor.Options
+	table   *draw.Table[doctor.Result]
+	all     bool // those that passed are shown as well
+
+	stop    context.CancelFunc // of the examination under way
+	arrived *arrivals          // of that one
+	order   []string           // of the checks
+	results []doctor.Result
+	report  *doctor.Report // when it is done
+}
+
+// arrivals are results on their way from the examination to the screen.
+type arrivals struct {
+	mu      sync.Mutex
+	results []doctor.Result
+}
+
+func (a *arrivals) add(r doctor.Result) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.results = append(a.results, r)
+}
+
+func (a *arrivals) take() []doctor.Result {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	taken := a.results
+	a.results = nil
+	return taken
+}
+
+// consult shows the doctor's page about a target and begins to examine it.
+func (a *app) consult(p *place, q aws.Query, remote tunnel.Endpoint) tea.Cmd {
+	client := p.client
+	about := aws.Target{Cluster: q.Cluster, Service: q.Service, Task: q.Task, Container: q.Container}.String()
+	d := &doctorPage{app: a, about: say.Line(strings.TrimPrefix(about, "/")) + " → " + say.Line(remote.String())}
+	d.options = doctor.Options{
+		Query: q, Spec: tunnel.Spec{Remote: remote}, AllowLinkLocal: a.o.LinkLocal,
+		Connect: func(ctx context.Context) (*aws.Client, error) {
+			if client != nil {
+				return client, nil
+			}
+			return a.o.Connect(ctx, p.profile, p.region, p.role)
+		},
+	}
+	if remote.Host == "" {
+		d.options.Query.Port = remote.Port
+	}
+	for _, c := range doctor.Checks(d.options) {
+		d.order = append(d.order, c.ID)
+	}
+	t := a.theme
+	d.table = draw.NewTable(t, a.keys.table(), func(r doctor.Result) string { return r.Check },
+		draw.Column[doctor.Result]{Title: "VERDICT", Least: 9, Most: 9, Text: d.verdict, Ink: d.ink},
+		draw.Column[doctor.Result]{Title: "CHECK", Least: 11, Most: 11, Text: func(r doctor.Result) string { return r.Check }},
+		draw.Column[doctor.Result]{Title: "", Least: 20, Grow: true, Text: line, Ink: func(r doctor.Result) draw.Ink {
+			if r.Finding.Verdict == doctor.Skipped {
+				return t.Muted
+			}
+			return t.Text
+		}},
+	)
+	a.show(d)
+	return d.examine()
+}
+
+// examine begins anew: with all checks, or with some and those that they need.
+func (d *doctorPage) examine(only ...string) tea.Cmd {
+	d.cancel()
+	options := d.options
+	options.Only = only
+	again := map[string]bool{}
+	for _, c := range doctor.Checks(options) {
+		again[c.ID] = true
+	}
+	d.results = slices.DeleteFunc(d.results, func(r doctor.Result) bool { return again[r.Check] })
+	d.report = nil
+	d.fill()
+	ctx, stop := context.WithCancel(d.app.ctx)
+	arrived := &arrivals{}
+	d.stop, d.arrived = stop, arrived
+	d.app.examining.Add(1)
+	return tea.Batch(d.app.hurry(), func() tea.Msg {
+		defer d.app.examining.Done()
+		report := doctor.Run(ctx, options, arrived.add)
+		return then(func() tea.Cmd {
+			stop()
+			if d.arrived == arrived { // not one that was begun anew
+				d.tick()
+				report.Results = slices.Clone(d.results) // those that were not run again as well
+				d.report = &report
+				d.fill()
+			}
+			return nil
+		})
+	})
+}
+
+// cancel ends an examination under way.
+func (d *doctorPage) cancel() {
+	if d.stop != nil {
+		d.stop()
+	}
+}
+
+func (d *doctorPage) busy() bool { return d.report == nil }
+
+// tick takes the results that have arrived.
+func (d *doctorPage) tick() {
+	fresh := d.arrived.take()
+	if len(fresh) == 0 {
+		return
+	}
+	d.results = append(d.results, fresh...)
+	slices.SortFunc(d.results, func(a, b doctor.Result) int {
+		return slices.Index(d.order, a.Check) - slices.Index(d.order, b.Check)
+	})
+	d.fill()
+}
+
+// fill shows what matters: while the doctor looks everything, then what did not pass, unless all is wanted.
+func (d *doctorPage) fill() {
+	var rows []doctor.Result
+	for _, r := range d.results {
+		v := r.Finding.Verdict
+		if d.all || d.report == nil || v == doctor.Fail || v == doctor.Warn || (v == doctor.Skipped && r.Finding.Err != nil) {
+			rows = append(rows, r)
+		}
+	}
+	d.table.Set(rows)
+	if d.report == nil {
+		return
+	}
+	if first := d.report.First(); first != nil {
+		d.table.Move(slices.IndexFunc(rows, func(r doctor.Result) bool { return r.Check == first.Check }) - d.table.Cursor())
+	}
+}
+
+func (d *doctorPage) verdict(r doctor.Result) string {
+	g := d.app.theme.Glyph
+	mark := map[doctor.Verdict]string{doctor.Pass: g.On, doctor.Warn: g.Half, doctor.Fail: g.Off, doctor.Skipped: g.None}[r.Finding.Verdict]
+	return mark + " " + r.Finding.Verdict.String()
+}
+
+func (d *doctorPage) ink(r doctor.Result) draw.Ink {
+	t := d.app.theme
+	switch r.Finding.Verdict {
+	case doctor.Pass:
+		return t.Good
+	case doctor.Warn:
+		return t.Busy
+	case doctor.Fail:
+		return t.Bad
+	case doctor.Skipped:
+	}
+	return t.Muted
+}
+
+// line is what a check came to, on one line.
+func line(r doctor.Result) string {
+	switch f := r.Finding; f.Verdict {
+	case doctor.Fail, doctor.Warn:
+		return say.Line(f.Err.Error())
+	case doctor.Skipped:
+		return r.Name + ": not checked, " + say.Line(f.Why)
+	case doctor.Pass:
+	}
+	return r.Name
+}
+
+// title begins with the verdict: what is examined may be too long for the frame.
+func (d *doctorPage) title() string {
+	t := d.app.theme
+	verdict := t.Good.Paint("nothing fails")
+	switch first := d.first(); {
+	case d.report == nil:
+		verdict = t.Busy.Paint(fmt.Sprintf("%s looking, %d of %d", d.app.spinner(), len(d.results), len(d.order)))
+	case first != nil:
+		verdict = t.Bad.Paint(strings.TrimSpace("fails at " + first.Check + " " + first.Cause))
+	}
+	return t.Strong.Paint("Doctor") + "  " + verdict + "  " + t.Accent.Paint(d.about)
+}
+
+func (d *doctorPage) first() *doctor.Result {
+	if d.report == nil {
+		return nil
+	}
+	return d.report.First()
+}
+
+func (d *doctorPage) foot() string { return d.table.Counted("check") }
+
+func (d *doctorPage) help() []draw.Binding {
+	k := d.app.keys
+	view := k.view.As("show all")
+	if d.all {
+		view = k.view.As("show less")
+	}
+	shown := []draw.Binding{k.copy.As("copy remedy"), k.doctor.As("all again")}
+	if _, failed := d.failed(); failed {
+		shown = append(shown, k.in.As("this again"))
+	}
+	return append(shown, view, k.filter, k.back)
+}
+
+func (d *doctorPage) update(msg tea.Msg) (tea.Cmd, bool) {
+	if d.table.Update(msg) {
+		return nil, true
+	}
+	k, ok := msg.(tea.KeyPressMsg)
+	if !ok {
+		return nil, false
+	}
+	keys := d.app.keys
+	switch {
+	case keys.doctor.Pressed(k), keys.refresh.Pressed(k):
+		return d.examine(), true
+	case keys.in.Pressed(k):
+		return d.again(), true
+	case keys.view.Pressed(k):
+		d.all = !d.all
+		d.fill()
+	case keys.copy.Pressed(k):
+		return d.copy(), true
+	case keys.back.Pressed(k):
+		d.cancel()
+		return nil, false
+	default:
+		return nil, false
+	}
+	return nil, true
+}
+
+// failed is the row under the cursor if it can be run again by itself: all is done, and it has not passed.
+func (d *doctorPage) failed() (doctor.Result, bool) {
+	r, under := d.table.Row()
+	return r, under && d.report != nil && r.Finding.Verdict != doctor.Pass
+}
+
+// again runs the check under the cursor anew, with those that it needs and those that it hides.
+func (d *doctorPage) again() tea.Cmd {
+	r, failed := d.failed()
+	if !failed {
+		d.app.say("only a check that has not passed can be run again by itself; " + d.app.keys.doctor.Shortest() + " runs all of them")
+		return nil
+	}
+	only := []string{r.Check}
+	for _, behind := range d.results {
+		if behind.HiddenBy == r.Check {
+			only = append(only, behind.Check)
+		}
+	}
+	return d.examine(only...)
+}
+
+// copy takes the remedy of the row under the cursor.
+func (d *doctorPage) copy() tea.Cmd {
+	r, under := d.table.Row()
+	if !under || r.Remedy() == "" {
+		d.app.say("there is no remedy to copy: nothing is wrong here")
+		return nil
+	}
+	return d.app.copy("the remedy", say.Line(r.Remedy()))
+}
+
+func (d *doctorPage) draw(w, h int) []string {
+	t := d.app.theme
+	below := d.below(w, h/2)
+	room := h - len(below)
+	if d.table.Len() == 0 {
+		text := "looking"
+		if d.report != nil {
+			text = fmt.Sprintf("all is well: %d checks; %s shows them", len(d.results), d.app.keys.view.Shortest())
+		}
+		return append(t.Fill([]string{" " + t.Muted.Paint(text)}, w, room), below...)
+	}
+	return append(t.Fill(d.table.Draw(w, room, !d.app.below && d.app.dialog == nil), w, room), below...)
+}
+
+// below is everything about the row under the cursor: what was seen, what is wrong, what to do.
+func (d *doctorPage) below(w, most int) []string {
+	r, ok := d.table.Row()
+	if !ok {
+		return nil
+	}
+	t := d.app.theme
+	lines := []string{t.Border.Paint(strings.Repeat(t.Glyph.Thin.Across, max(w, 0)))}
+	add := func(colour draw.Ink, mark, text string) {
+		for _, part := range draw.Wrap(say.Line(text), w-5) {
+			lines = append(lines, " "+colour.Paint(mark+" "+part))
+			mark = " "
+		}
+	}
+	if len(r.Finding.Evidence) > 0 {
+		add(t.Muted, t.Glyph.Dot, "seen: "+strings.Join(r.Finding.Evidence, "; "))
+	}
+	if r.Finding.Err != nil && r.Finding.Verdict != doctor.Pass {
+		add(t.Bad, "!", strings.TrimPrefix(r.Cause+" "+r.Finding.Err.Error(), " "))
+		add(t.Busy, t.Glyph.Into, r.Remedy())
+	} else if r.Finding.Why != "" {
+		add(t.Muted, t.Glyph.None, r.Finding.Why)
+	}
+	if len(lines) == 1 {
+		return nil
+	}
+	return draw.First(lines, max(most, 2))
+}
+
+// consult examines the row under the cursor of the browser.
+func (b *browse) consult() tea.Cmd {
+	p := b.app.here
+	e, ok := b.table().Row()
+	switch {
+	case !ok && p.client == nil: // then why there is no account
+		return b.app.consult(p, aws.Query{}, tunnel.Endpoint{Port: proxyPort})
+	case !ok:
+		return nil
+	}
+	target, single := e.target()
+	if !single {
+		b.app.say("open it with enter and choose a service or a task: the doctor looks at one of them")
+		return nil
+	}
+	q := target.Query()
+	return b.app.consult(p, q, tunnel.Endpoint{Port: e.likelyPort()})
+}
+
+// proxyPort is Squid's.
+const proxyPort = 3128
+
+// likelyPort is the port of a row that people would forward to: a proxy's if it has one, else the first.
+func (e entry) likelyPort() uint16 {
+	var tasks []aws.Task
+	switch {
+	case e.task != nil:
+		tasks = []aws.Task{*e.task}
+	case e.service != nil:
+		for _, t := range e.cluster.Tasks {
+			if t.Service == e.service.Name {
+				tasks = append(tasks, t)
+			}
+		}
+	}
+	likely := uint16(0)
+	for _, t := range tasks {
+		for _, c := range t.Containers {
+			if e.container != nil && c.Name != e.container.Name {
+				continue
+			}
+			for _, port := range c.Ports {
+				switch {
+				case port.Protocol != "tcp":
+				case port.Container == proxyPort:
+					return proxyPort
+				case likely == 0 || port.Container < likely:
+					likely = port.Container
+				}
+			}
+		}
+	}
+	if likely == 0 {
+		return proxyPort
+	}
+	return likely
+}
+
+// consult examines a tunnel: its target, by its service where it has one, and its far end.
+func (p *tunnelsPane) consult(r *row) tea.Cmd {
+	to := r.Spec.Target
+	at := r.place
+	switch {
+	case r.holder != nil:
+		at = p.app.placeOf(SavedTunnel{Profile: r.holder.profile, Region: r.holder.region})
+	case at == nil || at.client == nil:
+		at = p.app.here
+	}
+	q := aws.Query{Cluster: to.Cluster, Service: to.Service, Container: to.Container}
+	if to.Service == "" {
+		q.Task = to.Task
+	}
+	return p.app.consult(at, q, r.Spec.Remote)
+}

@@ -1,0 +1,261 @@
+package screen
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+
+	"culvert/aws"
+	"culvert/internal/say"
+)
+
+// depth is how far into an account the browser has gone.
+type depth int
+
+const (
+	atClusters depth = iota
+	atServices
+	atTasks
+	atContainers
+	deepest
+)
+
+// String is what the rows of a depth are.
+func (l depth) String() string {
+	return [...]string{"clusters", "services", "tasks", "containers", ""}[l]
+}
+
+// entry is a row of the browser. It points into a catalog, which never changes.
+type entry struct {
+	cluster   *aws.Cluster
+	service   *aws.Service // nil in clusters, and of tasks that no service started
+	task      *aws.Task
+	container *aws.Container
+
+	loose bool               // the tasks that no service started, as if they were a service
+	tasks int                // of the cluster or service
+	ready int                // of them
+	cause *aws.NotReadyError // why not; of several tasks the reason that time mends first
+	known bool               // what cause says: ECS told the details
+	ports string
+}
+
+// id is what a row is, whatever happens to it.
+func (e entry) id() string {
+	switch {
+	case e.container != nil:
+		return e.container.Name
+	case e.task != nil:
+		return e.task.ID
+	case e.service != nil:
+		return e.service.Name
+	case e.loose:
+		return "/"
+	}
+	return e.cluster.Name
+}
+
+// name is how a row is called on screen.
+func (e entry) name() string {
+	if e.loose {
+		return "tasks without a service"
+	}
+	return say.Line(e.id())
+}
+
+// target is what a forward from this row leads to; false for what holds more than one thing.
+func (e entry) target() (aws.Target, bool) {
+	t := aws.Target{Cluster: e.cluster.Name}
+	if e.service != nil {
+		t.Service = e.service.Name
+	}
+	if e.task != nil {
+		t.Service, t.Task = e.task.Service, e.task.ID
+	}
+	if e.container != nil {
+		t.Container, t.RuntimeID = e.container.Name, e.container.RuntimeID
+	}
+	return t, t.Service != "" || t.Task != ""
+}
+
+func clusterEntries(c *aws.Catalog) []entry {
+	entries := make([]entry, len(c.Clusters))
+	for i := range c.Clusters {
+		k := &c.Clusters[i]
+		e := entry{cluster: k, tasks: len(k.Tasks)}
+		for j := range k.Tasks {
+			if readiness(&k.Tasks[j]) == nil && k.Tasks[j].Status != "" {
+				e.ready++
+			}
+		}
+		entries[i] = e
+	}
+	return entries
+}
+
+// serviceEntries are the services of a cluster; tasks without one make up a row of their own, the last.
+func serviceEntries(k *aws.Cluster) []entry {
+	entries := make([]entry, 0, len(k.Services)+1)
+	byName := make(map[string]int, len(k.Services))
+	for i := range k.Services {
+		byName[k.Services[i].Name] = i
+		entries = append(entries, entry{cluster: k, service: &k.Services[i]})
+	}
+	loose := entry{cluster: k, loose: true}
+	for i := range k.Tasks {
+		t := &k.Tasks[i]
+		e := &loose
+		if at, ok := byName[t.Service]; ok {
+			e = &entries[at]
+		}
+		e.tasks++
+		cause := readiness(t)
+		switch {
+		case t.Status == "":
+		case cause == nil:
+			e.ready++
+		case e.cause == nil || cause.Cause < e.cause.Cause:
+			e.cause = cause
+		}
+		if e.ports == "" {
+			e.ports = taskPorts(t)
+		}
+	}
+	if loose.tasks > 0 {
+		entries = append(entries, loose)
+	}
+	return entries
+}
+
+// taskEntries are the tasks of a service, or those of the cluster that no service of it started.
+func taskEntries(k *aws.Cluster, service string, loose bool) []entry {
+	var entries []entry
+	var own *aws.Service
+	known := make(map[string]bool, len(k.Services))
+	for i := range k.Services {
+		known[k.Services[i].Name] = true
+		if k.Services[i].Name == service && !loose {
+			own = &k.Services[i]
+		}
+	}
+	for i := range k.Tasks {
+		t := &k.Tasks[i]
+		if loose && known[t.Service] || !loose && t.Service != service {
+			continue
+		}
+		entries = append(entries, entry{cluster: k, service: own, task: t, cause: readiness(t), known: t.Status != "", ports: taskPorts(t)})
+	}
+	return entries
+}
+
+func containerEntries(k *aws.Cluster, t *aws.Task) []entry {
+	entries := make([]entry, len(t.Containers))
+	for i := range t.Containers {
+		c := &t.Containers[i]
+		e := entry{cluster: k, task: t, container: c, known: true, ports: portList(c.Ports)}
+		e.cause, _ = errors.AsType[*aws.NotReadyError](t.Ready(*c))
+		entries[i] = e
+	}
+	return entries
+}
+
+// readiness is why no container of a task can carry a session, of several reasons the one that time mends first; nil when
+// one can.
+func readiness(t *aws.Task) *aws.NotReadyError {
+	var why *aws.NotReadyError
+	for _, c := range t.Containers {
+		cause, unready := errors.AsType[*aws.NotReadyError](t.Ready(c))
+		if !unready {
+			return nil
+		}
+		if why == nil || cause.Cause < why.Cause {
+			why = cause
+		}
+	}
+	if why == nil {
+		return &aws.NotReadyError{Target: aws.Target{Cluster: t.Cluster, Service: t.Service, Task: t.ID}, Cause: aws.CauseTaskPending, Status: t.Status, Origin: t.Origin}
+	}
+	return why
+}
+
+func taskPorts(t *aws.Task) string {
+	switch len(t.Containers) {
+	case 0:
+		return ""
+	case 1:
+		return portList(t.Containers[0].Ports)
+	}
+	var all []aws.Port
+	for _, c := range t.Containers {
+		all = append(all, c.Ports...)
+	}
+	return portList(all)
+}
+
+func portList(ports []aws.Port) string {
+	var b strings.Builder
+	for _, p := range ports {
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(strconv.Itoa(int(p.Container)))
+		if p.Protocol != "tcp" && p.Protocol != "" {
+			b.WriteString("/" + say.Line(p.Protocol))
+		}
+	}
+	return b.String()
+}
+
+// launch is how a task is run, in the words that people use.
+func launch(launchType, provider string) string {
+	switch {
+	case strings.HasSuffix(provider, "_SPOT"):
+		return "Spot"
+	case launchType == "FARGATE":
+		return "Fargate"
+	case launchType == "MANAGED_INSTANCES":
+		return "managed"
+	case launchType == "EXTERNAL":
+		return "external"
+	}
+	return say.Line(launchType)
+}
+
+// revision is the family and revision of a task definition's ARN.
+func revision(arn string) string { return say.Line(arn[strings.LastIndexByte(arn, '/')+1:]) }
+
+// word is what keeps a task or container from carrying a session, as short as a table needs it.
+func causeWord(e *aws.NotReadyError) string {
+	switch e.Cause {
+	case aws.CauseTaskPending:
+		return "task " + strings.ToLower(say.Line(orPending(e.Status)))
+	case aws.CauseAgentPending:
+		return "agent starting"
+	case aws.CauseNotStarted:
+		return "not started"
+	case aws.CauseDisconnected:
+		return "disconnected"
+	case aws.CauseNoTask:
+		return "no task"
+	case aws.CauseTaskStopping:
+		return "stopping"
+	case aws.CauseAgentStopped:
+		return "agent stopped"
+	case aws.CauseAgentMissing:
+		return "no agent"
+	case aws.CauseExecOff:
+		return "exec off"
+	case aws.CauseScaledToZero:
+		return "scaled to zero"
+	case aws.CauseDraining:
+		return "draining"
+	}
+	return "not ready"
+}
+
+func orPending(status string) string {
+	if status == "" || status == "RUNNING" {
+		return "pending"
+	}
+	return status
+}

@@ -1,0 +1,100 @@
+package screen
+
+import (
+	tea "charm.land/bubbletea/v2"
+
+	"culvert/ui/draw"
+)
+
+// key decides what a key press does: some keys work everywhere, then the dialog has them all, then the screen with the
+// keyboard, and what that does not want belongs to the app.
+func (a *app) key(k tea.KeyPressMsg) tea.Cmd {
+	switch {
+	case a.keys.interrupt.Pressed(k):
+		return a.quit()
+	case a.keys.suspend.Pressed(k):
+		return tea.Suspend
+	case a.layout().TooSmall && a.dialog == nil:
+		if a.keys.quit.Pressed(k) {
+			return a.askQuit()
+		}
+		return nil
+	}
+	cmd, taken := a.top().update(k)
+	if taken || a.dialog != nil {
+		return cmd
+	}
+	return tea.Batch(cmd, a.command(k))
+}
+
+// command is what the keys do that work in every screen.
+func (a *app) command(k tea.KeyPressMsg) tea.Cmd {
+	switch {
+	case a.keys.quit.Pressed(k):
+		return a.askQuit()
+	case a.keys.help.Pressed(k):
+		a.ask(newHelp(a))
+	case a.keys.nextPane.Pressed(k):
+		a.below = !a.below
+	case a.keys.tunnels.Pressed(k):
+		a.below = true
+	case a.keys.back.Pressed(k):
+		if a.below {
+			a.below = false
+		} else {
+			a.leave()
+		}
+	case a.keys.log.Pressed(k):
+		a.show(newLog(a))
+	case a.keys.saved.Pressed(k):
+		a.show(newSaved(a))
+	case a.keys.save.Pressed(k):
+		return a.save()
+	case a.keys.profile.Pressed(k):
+		a.ask(newProfiles(a))
+	case a.keys.region.Pressed(k):
+		a.ask(newRegions(a))
+	case a.keys.refresh.Pressed(k):
+		return tea.Batch(a.here.look(), a.hurry())
+	}
+	return nil
+}
+
+// mouse gives a click or the wheel to what lies under it, and the keyboard with a click.
+func (a *app) mouse(msg tea.MouseMsg) tea.Cmd {
+	if a.dialog != nil {
+		at, _ := a.dialogBox()
+		cmd, _ := a.dialog.update(moved(msg, at.Inner()))
+		return cmd
+	}
+	l := a.layout()
+	if l.TooSmall {
+		return nil
+	}
+	_, clicked := msg.(tea.MouseClickMsg)
+	m := msg.Mouse()
+	switch {
+	case l.Below.Inner().Holds(m.X, m.Y):
+		a.below = a.below || clicked
+		cmd, _ := a.tunnels.update(moved(msg, l.Below.Inner()))
+		return cmd
+	case l.Body.Inner().Holds(m.X, m.Y):
+		a.below = a.below && !clicked
+		cmd, _ := a.page().update(moved(msg, l.Body.Inner()))
+		return cmd
+	}
+	return nil
+}
+
+// moved is a mouse message with its place relative to a rectangle.
+func moved(msg tea.MouseMsg, to draw.Rect) tea.Msg {
+	switch msg := msg.(type) {
+	case tea.MouseClickMsg:
+		msg.X, msg.Y = msg.X-to.X, msg.Y-to.Y
+		return msg
+	case tea.MouseWheelMsg:
+		msg.X, msg.Y = msg.X-to.X, msg.Y-to.Y
+		return msg
+	}
+	return msg
+}

@@ -1,0 +1,52 @@
+package screen
+
+import (
+	"errors"
+	"time"
+
+	"culvert/internal/say"
+	"culvert/ui/draw"
+)
+
+// How long the line above the keys keeps what it says. What went wrong stays longer: it is to be read twice.
+const (
+	keepNotice  = 5 * time.Second
+	keepTrouble = 30 * time.Second
+)
+
+// notice is one thing said to the user in the line above the keys, with its remedy in a line below.
+type notice struct {
+	text, remedy string
+	trouble      bool
+	until        time.Time
+}
+
+// say tells something that has happened.
+func (a *app) say(text string) {
+	a.notice = notice{text: say.Line(text), until: a.now.Add(keepNotice)}
+}
+
+// fail tells what went wrong, and what to do about it.
+func (a *app) fail(err error) {
+	a.notice = notice{text: say.Line(err.Error()), remedy: say.Line(say.Remedy(err)), trouble: true, until: a.now.Add(keepTrouble)}
+}
+
+// fade takes a notice away when its time is over.
+func (n *notice) fade(now time.Time) {
+	if now.After(n.until) {
+		*n = notice{}
+	}
+}
+
+// lines is how many lines the notice takes in a window.
+func (n *notice) lines(t *draw.Theme, w int) int { return len(n.draw(t, w)) }
+
+func (n *notice) draw(t *draw.Theme, w int) []string {
+	switch {
+	case n.text == "":
+		return []string{""}
+	case !n.trouble:
+		return []string{" " + t.Good.Paint(t.Cut(n.text, w-2))}
+	}
+	return problem(t, errors.New(n.text), n.remedy, w, shortAdvice)
+}

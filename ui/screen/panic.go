@@ -1,0 +1,56 @@
+package screen
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	tea "charm.land/bubbletea/v2"
+)
+
+// PanicError is an error of culvert itself. It ends the screen; Stack says where it was made.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("culvert made an error and had to stop: %v", e.Value)
+}
+
+// Remedy says what to do with what stands above it.
+func (e *PanicError) Remedy() string {
+	return "report the lines above; the tunnels were closed, start culvert again"
+}
+
+// panicked notes a panic; the program ends, and tells of it when the screen is gone.
+func (a *app) panicked(value any) tea.Cmd {
+	if a.broken == nil {
+		a.broken = &PanicError{Value: value, Stack: debug.Stack()}
+	}
+	return tea.Quit
+}
+
+// guarded is a command that hands its panic over to Update instead of writing it across the screen, as bubbletea would.
+func (a *app) guarded(cmd tea.Cmd) tea.Cmd {
+	if cmd == nil {
+		return nil
+	}
+	return func() (msg tea.Msg) {
+		defer func() {
+			if value := recover(); value != nil {
+				broken := &PanicError{Value: value, Stack: debug.Stack()}
+				msg = then(func() tea.Cmd {
+					a.broken = broken
+					return tea.Quit
+				})
+			}
+		}()
+		msg = cmd()
+		if batch, ok := msg.(tea.BatchMsg); ok {
+			for i := range batch {
+				batch[i] = a.guarded(batch[i])
+			}
+		}
+		return msg
+	}
+}

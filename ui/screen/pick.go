@@ -1,0 +1,137 @@
+package screen
+
+import (
+	"slices"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"culvert/internal/say"
+	"culvert/ui/draw"
+)
+
+// pick is a dialog that offers a few names, filtered while the user types.
+type pick struct {
+	app    *app
+	name   string
+	table  *draw.Table[choice]
+	free   func(typed string) bool // whether a name that is not offered may be chosen, too; nil: none
+	chosen func(string) tea.Cmd
+}
+
+// choice is a name on offer with a word about it.
+type choice struct{ name, about string }
+
+func newPick(a *app, name string, choices []choice, chosen func(string) tea.Cmd) *pick {
+	p := &pick{app: a, name: name, chosen: chosen}
+	p.table = draw.NewTable(a.theme, a.keys.table(), func(c choice) string { return c.name },
+		draw.Column[choice]{Title: "NAME", Grow: true, Text: func(c choice) string { return say.Line(c.name) }},
+		draw.Column[choice]{Title: "", Text: func(c choice) string { return c.about }, Ink: func(choice) draw.Ink { return a.theme.Muted }, Drop: 1},
+	)
+	p.table.Type()
+	p.table.Set(choices)
+	return p
+}
+
+// newProfiles offers the profiles of AWS's files.
+func newProfiles(a *app) *pick {
+	var choices []choice
+	if a.o.Profiles != nil {
+		for _, name := range a.o.Profiles() {
+			about := ""
+			if name == a.here.profileName() {
+				about = "in use"
+			}
+			choices = append(choices, choice{name, about})
+		}
+	}
+	p := newPick(a, "profile", choices, func(name string) tea.Cmd { return a.goTo(name, "") })
+	p.table.MoveTo(a.here.profileName())
+	return p
+}
+
+// newRegions offers AWS's regions; one that is newer than culvert can be typed.
+func newRegions(a *app) *pick {
+	choices := regions()
+	for i := range choices {
+		if choices[i].name == a.here.regionName() {
+			choices[i].about += ", in use"
+		}
+	}
+	p := newPick(a, "region", choices, func(name string) tea.Cmd { return a.goTo(a.here.profile, name) })
+	p.free = func(typed string) bool { return strings.Count(typed, "-") >= 2 }
+	p.table.MoveTo(a.here.regionName())
+	return p
+}
+
+func (p *pick) title() string { return p.app.theme.Strong.Paint(p.name) + "  " + p.table.Finding() }
+
+func (p *pick) foot() string { return p.table.Counted("choice") }
+
+func (p *pick) help() []draw.Binding {
+	return []draw.Binding{p.app.keys.in.As("choose"), p.app.keys.back}
+}
+
+// The most that a list to pick from takes.
+const (
+	pickWidth = 56
+	pickLines = 16
+)
+
+func (p *pick) draw(w, h int) []string {
+	t := p.app.theme
+	w, h = min(w, pickWidth), min(h, pickLines, max(p.table.Len()+1, 3))
+	switch {
+	case p.table.Len() == 0:
+		lines := []string{""}
+		for _, line := range draw.Wrap("There is nothing to choose from: AWS's files name no "+p.name+".", w-4) {
+			lines = append(lines, "  "+line)
+		}
+		return t.Fill(append(lines, ""), w, len(lines)+1)
+	case p.table.Shown() == 0 && p.free != nil && p.free(p.table.Filter()):
+		return t.Fill([]string{"", "  enter takes " + say.Line(p.table.Filter())}, w, h)
+	case p.table.Shown() == 0:
+		return t.Fill([]string{"", "  No " + p.name + " matches."}, w, h)
+	}
+	return t.Fill(p.table.Draw(w, h, true), w, h)
+}
+
+func (p *pick) update(msg tea.Msg) (tea.Cmd, bool) {
+	k, isKey := msg.(tea.KeyPressMsg)
+	if !isKey {
+		p.table.Update(msg)
+		return nil, true
+	}
+	switch k.String() {
+	case "enter":
+		name := p.table.Filter()
+		if c, ok := p.table.Row(); ok {
+			name = c.name
+		} else if p.free == nil || !p.free(name) {
+			return nil, true
+		}
+		p.app.dismiss()
+		return p.chosen(name), true
+	case "esc":
+		p.app.dismiss()
+	default:
+		p.table.Update(msg)
+	}
+	return nil, true
+}
+
+// regions are AWS's, as of November 2026 (AWS General Reference, "Regions").
+func regions() []choice {
+	return slices.Clone([]choice{
+		{"af-south-1", "Cape Town"}, {"ap-east-1", "Hong Kong"}, {"ap-east-2", "Taipei"}, {"ap-northeast-1", "Tokyo"},
+		{"ap-northeast-2", "Seoul"}, {"ap-northeast-3", "Osaka"}, {"ap-south-1", "Mumbai"}, {"ap-south-2", "Hyderabad"},
+		{"ap-southeast-1", "Singapore"}, {"ap-southeast-2", "Sydney"}, {"ap-southeast-3", "Jakarta"}, {"ap-southeast-4", "Melbourne"},
+		{"ap-southeast-5", "Malaysia"}, {"ap-southeast-6", "New Zealand"}, {"ap-southeast-7", "Thailand"}, {"ca-central-1", "Canada"},
+		{"ca-west-1", "Calgary"}, {"cn-north-1", "Beijing"}, {"cn-northwest-1", "Ningxia"}, {"eu-central-1", "Frankfurt"},
+		{"eu-central-2", "Zurich"}, {"eu-north-1", "Stockholm"}, {"eu-south-1", "Milan"}, {"eu-south-2", "Spain"},
+		{"eu-west-1", "Ireland"}, {"eu-west-2", "London"}, {"eu-west-3", "Paris"}, {"il-central-1", "Tel Aviv"},
+		{"me-central-1", "UAE"}, {"me-south-1", "Bahrain"}, {"mx-central-1", "Mexico"}, {"sa-east-1", "São Paulo"},
+		{"us-east-1", "N. Virginia"}, {"us-east-2", "Ohio"}, {"us-gov-east-1", "GovCloud, east"}, {"us-gov-west-1", "GovCloud, west"},
+		{"us-west-1", "N. California"}, {"us-west-2", "Oregon"},
+	})
+}

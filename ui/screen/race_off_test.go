@@ -1,0 +1,6 @@
+//go:build !race
+
+package screen
+
+// raceDetector says that this test binary measures nothing.
+const raceDetector = false

@@ -1,0 +1,41 @@
+package screen
+
+import (
+	"net/netip"
+	"time"
+
+	"culvert/internal/say"
+	"culvert/tunnel"
+)
+
+// reading is what a tunnel looks like at a moment. Screens draw readings, so that they can be drawn without a tunnel.
+type reading struct {
+	ID     tunnel.ID
+	Spec   tunnel.Spec
+	Local  netip.AddrPort
+	State  tunnel.State
+	Err    error // why it is in that state
+	Link   tunnel.Link
+	Stats  tunnel.Stats
+	Opened time.Time
+	Since  time.Time // when State began
+}
+
+// read looks at a tunnel. Opened and Since are the caller's to fill: they follow from events.
+func read(t *tunnel.Tunnel) reading {
+	state, err := t.State()
+	return reading{
+		ID: t.ID(), Spec: t.Spec(), Local: t.Addr(), State: state, Err: err, Link: t.Link(), Stats: t.Stats(),
+	}
+}
+
+// local is where the tunnel listens, as it is shown.
+func (r reading) local() string {
+	if r.Spec.Socket != "" {
+		return say.Line(r.Spec.Socket)
+	}
+	return r.Local.String()
+}
+
+// far is the remote end, as it is shown.
+func (r reading) far() string { return say.Line(r.Spec.Remote.String()) }

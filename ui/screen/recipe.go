@@ -1,0 +1,121 @@
+package screen
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"culvert/aws"
+	"culvert/internal/say"
+	"culvert/tunnel"
+)
+
+// recipe is a tunnel as somebody would open it without the screen.
+type recipe struct {
+	demo            bool
+	profile, region string // empty: what the environment says
+	endpoint, role  string // of --endpoint-url and --role-arn
+	target          aws.Target
+	forward         tunnel.Forward
+	probe           string
+	keepAlive       time.Duration
+}
+
+// command is the recipe for a shell.
+func (r recipe) command() string {
+	words := []string{"culvert", "--headless"}
+	add := func(flag, value string) {
+		if value != "" {
+			words = append(words, flag, say.Word(value))
+		}
+	}
+	if r.demo {
+		words = append(words, "--demo")
+	}
+	add("--profile", r.profile)
+	add("--region", r.region)
+	add("--endpoint-url", r.endpoint)
+	add("--role-arn", r.role)
+	if r.inOneWord() {
+		add("--target", r.target.String())
+	} else {
+		add("-c", r.target.Cluster)
+		add("-s", r.target.Service)
+		add("-t", r.target.Task)
+		add("--container", r.target.Container)
+	}
+	add("-L", r.form())
+	add("--probe", r.probe)
+	if r.keepAlive > 0 {
+		add("--keep-alive", r.keepAlive.String())
+	}
+	if bind := r.exposed(); bind.IsValid() {
+		add("--bind", bind.String())
+	}
+	if r.forward.Remote.LinkLocal() {
+		words = append(words, "--allow-link-local")
+	}
+	return strings.Join(words, " ")
+}
+
+// step is the recipe for a workflow of GitHub Actions.
+func (r recipe) step() string {
+	var b strings.Builder
+	b.WriteString("- uses: " + action + "\n  with:\n")
+	add := func(input, value string) {
+		if value != "" {
+			b.WriteString("    " + input + ": " + yamlWord(value) + "\n")
+		}
+	}
+	add("region", r.region)
+	if r.inOneWord() {
+		add("target", r.target.String())
+	} else {
+		add("cluster", r.target.Cluster)
+		add("service", r.target.Service)
+		add("task", r.target.Task)
+		add("container", r.target.Container)
+	}
+	add("forward", r.form())
+	add("probe", r.probe)
+	if r.keepAlive > 0 {
+		add("keep-alive", r.keepAlive.String())
+	}
+	return b.String()
+}
+
+// action is the repository that the workflow step uses.
+const action = "OWNER/culvert@v1"
+
+// form is the forward as short as it can be said.
+func (r recipe) form() string {
+	if f := r.forward; f.Socket == "" && f.Remote.Host == "" && f.Local == netip.AddrPortFrom(netip.Addr{}, f.Remote.Port) {
+		return f.Remote.String()
+	}
+	return r.forward.String()
+}
+
+// inOneWord reports whether the target can be written as cluster/service/task/container without a gap.
+func (r recipe) inOneWord() bool {
+	t := r.target
+	return t.Service != "" && (t.Container == "" || t.Task != "")
+}
+
+// exposed is the address to listen on where others can reach it; zero on loopback.
+func (r recipe) exposed() netip.Addr {
+	if a := r.forward.Local.Addr(); a.IsValid() && !a.IsLoopback() {
+		return a
+	}
+	return netip.Addr{}
+}
+
+// yamlWord quotes a value of YAML unless it is a plain word. A number is quoted: YAML 1.1 reads 15432:5432 in base sixty.
+func yamlWord(s string) string {
+	letters := strings.ContainsAny(s[:1], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+	plain := strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_/.") == ""
+	if letters && plain && !slices.Contains([]string{"y", "n", "yes", "no", "on", "off", "true", "false", "null"}, strings.ToLower(s)) {
+		return s
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+}

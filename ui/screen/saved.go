@@ -1,0 +1,210 @@
+package screen
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"culvert/aws"
+	"culvert/internal/say"
+	"culvert/tunnel"
+)
+
+// Saved are the tunnels and groups of the config files, in their order.
+type Saved struct {
+	Tunnels []SavedTunnel
+	Groups  []SavedGroup
+}
+
+// SavedTunnel is a tunnel with a name. Its target has no RuntimeID: what runs is looked up when it is started.
+type SavedTunnel struct {
+	Name    string
+	Target  aws.Target
+	Forward tunnel.Forward
+	Probe   string // as --probe takes it; empty chooses by the port
+	Project string // the project file that it comes from; empty for the user's own
+
+	Profile, Region, Role string // of its account; empty is what the user looks at
+}
+
+// account is what the tunnel says of its account.
+func (s SavedTunnel) account() string {
+	var parts []string
+	for _, part := range [][2]string{{"profile ", s.Profile}, {"region ", s.Region}, {"role ", s.Role}} {
+		if part[1] != "" {
+			parts = append(parts, part[0]+say.Line(part[1]))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// SavedGroup names saved tunnels.
+type SavedGroup struct {
+	Name    string
+	Tunnels []string
+}
+
+// named returns the saved tunnel of a name.
+func (s *Saved) named(name string) (SavedTunnel, bool) {
+	i := slices.IndexFunc(s.Tunnels, func(t SavedTunnel) bool { return t.Name == name })
+	if i < 0 {
+		return SavedTunnel{}, false
+	}
+	return s.Tunnels[i], true
+}
+
+// runs reports whether an open tunnel is the saved one, whoever opened it.
+func (s SavedTunnel) runs(r *row) bool {
+	spec, local := r.Spec, s.Forward.Local
+	switch {
+	case r.State.Final(), s.elsewhere(r.place), !s.in(r),
+		spec.Target.Cluster != s.Target.Cluster || spec.Target.Service != s.Target.Service,
+		s.Target.Task != "" && spec.Target.Task != s.Target.Task,
+		s.Target.Container != "" && spec.Target.Container != s.Target.Container,
+		spec.Remote != s.Forward.Remote || spec.Socket != s.Forward.Socket,
+		local.Port() != 0 && local.Port() != r.Local.Port(),
+		local.Port() == 0 && spec.Local.Port() != 0 && r.Local.Port() != spec.Remote.Port, // asked for elsewhere
+		local.Addr().IsValid() && local.Addr() != spec.Local.Addr():
+		return false
+	}
+	return true
+}
+
+// in reports whether an open tunnel is in the account that the saved one names; one that names none may be anywhere.
+func (s SavedTunnel) in(r *row) bool {
+	if s.Profile == "" && s.Region == "" {
+		return true
+	}
+	profile, region := r.account()
+	return (s.Profile == "" || s.Profile == profile) && (s.Region == "" || s.Region == region)
+}
+
+// elsewhere reports whether the target was written as an ARN of another account or region than a place that is known.
+func (s SavedTunnel) elsewhere(p *place) bool {
+	home := s.Target.Home
+	if p == nil || home == (aws.Home{}) {
+		return false
+	}
+	return home.Region != p.regionName() || p.identity.Account != "" && home.Account != p.identity.Account
+}
+
+// exposed reports whether others than this machine could use the tunnel.
+func (s SavedTunnel) exposed() bool {
+	at := s.Forward.Local.Addr()
+	return at.IsValid() && !at.IsLoopback()
+}
+
+// query is how a container for the tunnel is looked up.
+func (s SavedTunnel) query() aws.Query {
+	q := s.Target.Query()
+	if s.Forward.Remote.Host == "" {
+		q.Port = s.Forward.Remote.Port
+	}
+	return q
+}
+
+// saving is an open tunnel as it would be saved; false when its target has no name that lasts.
+func saving(r *row, taken func(string) bool) (SavedTunnel, bool) {
+	target := aws.Target{Cluster: r.Spec.Target.Cluster, Service: r.Spec.Target.Service}
+	if target.Service == "" {
+		return SavedTunnel{}, false // a task that no service started comes once
+	}
+	forward := tunnel.Forward{Remote: r.Spec.Remote, Socket: r.Spec.Socket}
+	if forward.Socket == "" && (r.Spec.Local.Addr().IsValid() || forward.Remote.Host != "" || r.Local.Port() != forward.Remote.Port) {
+		forward.Local = netip.AddrPortFrom(r.Spec.Local.Addr(), r.Local.Port())
+	}
+	base := target.Service
+	if host := r.Spec.Remote.Host; host != "" {
+		base = host
+		if _, err := netip.ParseAddr(host); err != nil {
+			base, _, _ = strings.Cut(host, ".")
+		}
+	}
+	return SavedTunnel{Name: freeName(plainName(base), taken), Target: target, Forward: forward}, true
+}
+
+// plainName is a name that needs no quotes in YAML nor in a shell.
+func plainName(s string) string {
+	name := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '_':
+			return r
+		}
+		return '-'
+	}, s)
+	if name = strings.Trim(name, "-"); name == "" || (name[0] >= '0' && name[0] <= '9') {
+		return "tunnel-" + name
+	}
+	return name
+}
+
+func freeName(base string, taken func(string) bool) string {
+	name := base
+	for n := 2; taken(name); n++ {
+		name = base + "-" + strconv.Itoa(n)
+	}
+	return name
+}
+
+// NowhereError is a wish to save without a config file to save to.
+type NowhereError struct{}
+
+func (e *NowhereError) Error() string { return "there is no config file to save to" }
+
+// Remedy names the flag.
+func (e *NowhereError) Remedy() string { return "start culvert with --config FILE" }
+
+// save offers to write the open tunnels that are not saved yet to the config file.
+func (a *app) save() tea.Cmd {
+	var fresh []SavedTunnel
+	taken := func(name string) bool {
+		_, known := a.o.Saved.named(name)
+		return known || slices.ContainsFunc(fresh, func(s SavedTunnel) bool { return s.Name == name })
+	}
+	passing := 0
+	for _, r := range a.tunnels.rows {
+		if r.holder != nil || r.State.Final() || slices.ContainsFunc(a.o.Saved.Tunnels, func(s SavedTunnel) bool { return s.runs(r) }) {
+			continue
+		}
+		if s, ok := saving(r, taken); ok {
+			fresh = append(fresh, s)
+		} else {
+			passing++
+		}
+	}
+	switch {
+	case len(fresh) > 0 && a.o.Save == nil:
+		a.fail(&NowhereError{})
+	case len(fresh) > 0:
+		text := []string{"Save to the config file:", ""}
+		for _, s := range fresh {
+			text = append(text, say.Line(s.Name+": "+s.Target.String()+" "+s.Forward.String()))
+		}
+		a.confirm("save", "save", func() tea.Cmd { return a.saveNow(fresh) }, text...)
+	case a.tunnels.open() == 0:
+		a.say("no tunnel is open that could be saved")
+	case passing > 0:
+		a.say("a tunnel to a task without a service cannot be saved: the task will not come again")
+	default:
+		a.say("every open tunnel is saved already")
+	}
+	return nil
+}
+
+func (a *app) saveNow(fresh []SavedTunnel) tea.Cmd {
+	return func() tea.Msg {
+		path, err := a.o.Save(fresh)
+		return then(func() tea.Cmd {
+			if err != nil {
+				a.fail(err)
+				return nil
+			}
+			a.o.Saved.Tunnels = append(a.o.Saved.Tunnels, fresh...)
+			a.say("saved " + plural(len(fresh), "tunnel") + " to " + path)
+			return nil
+		})
+	}
+}

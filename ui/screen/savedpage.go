@@ -1,0 +1,358 @@
+package screen
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"culvert/aws"
+	"culvert/internal/say"
+	"culvert/ui/draw"
+)
+
+// savedPage lists the saved groups and tunnels, with what of them runs.
+type savedPage struct {
+	app   *app
+	table *draw.Table[savedLine]
+	tries map[string]try // by the name of the tunnel
+}
+
+// savedLine is a group or, where group is nil, a tunnel.
+type savedLine struct {
+	group   *SavedGroup
+	tunnels []SavedTunnel // of the group; else the tunnel itself
+	name    string
+	running []*row // of tunnels, nil for those that do not
+}
+
+// try is the last attempt to start a saved tunnel.
+type try struct {
+	looking bool // for a task
+	err     error
+}
+
+func newSaved(a *app) *savedPage {
+	t := a.theme
+	p := &savedPage{app: a, tries: map[string]try{}}
+	p.table = draw.NewTable(t, a.keys.table(), savedLine.id,
+		draw.Column[savedLine]{Title: "NAME", Least: 8, Most: 28, Text: func(l savedLine) string { return say.Line(l.name) }, Ink: func(savedLine) draw.Ink { return t.Accent }},
+		draw.Column[savedLine]{Title: "", Least: 6, Most: 6, Text: savedLine.kind, Ink: func(savedLine) draw.Ink { return t.Muted }, Drop: 2},
+		draw.Column[savedLine]{Title: "TARGET", Least: 16, Grow: true, Text: savedLine.towards},
+		draw.Column[savedLine]{Title: "FORWARD", Least: 8, Most: 36, Text: savedLine.forward, Drop: 1},
+		draw.Column[savedLine]{Title: "STATE", Least: 18, Most: 18, Text: func(l savedLine) string { text, _ := p.standing(l); return text },
+			Ink:   func(l savedLine) draw.Ink { _, colour := p.standing(l); return colour },
+			Order: func(a, b savedLine) int { return cmp.Compare(a.count(), b.count()) }},
+		draw.Column[savedLine]{Title: "LOCAL", Least: 15, Most: 21, Text: savedLine.local, Drop: 1},
+	)
+	p.tick()
+	return p
+}
+
+// tick looks again at what runs.
+func (p *savedPage) tick() {
+	saved := &p.app.o.Saved
+	var lines []savedLine
+	for i := range saved.Groups {
+		line := savedLine{group: &saved.Groups[i], name: saved.Groups[i].Name}
+		for _, name := range line.group.Tunnels {
+			if t, ok := saved.named(name); ok {
+				line.tunnels = append(line.tunnels, t)
+			}
+		}
+		lines = append(lines, line)
+	}
+	for _, t := range saved.Tunnels {
+		lines = append(lines, savedLine{name: t.Name, tunnels: []SavedTunnel{t}})
+	}
+	for i := range lines {
+		for _, t := range lines[i].tunnels {
+			lines[i].running = append(lines[i].running, p.running(t))
+		}
+	}
+	p.table.Set(lines)
+}
+
+// running is the open tunnel that is the saved one, nil when there is none.
+func (p *savedPage) running(t SavedTunnel) *row {
+	i := slices.IndexFunc(p.app.tunnels.rows, t.runs)
+	if i < 0 {
+		return nil
+	}
+	return p.app.tunnels.rows[i]
+}
+
+func (l savedLine) id() string { return l.kind() + " " + l.name }
+
+func (l savedLine) kind() string {
+	if l.group != nil {
+		return "group"
+	}
+	return "tunnel"
+}
+
+func (l savedLine) towards() string {
+	if l.group != nil {
+		return say.Line(strings.Join(l.group.Tunnels, ", "))
+	}
+	target := l.tunnels[0].Target
+	text := target.String()
+	if target.Home != (aws.Home{}) {
+		text += " in " + target.Home.String()
+	}
+	if in := l.tunnels[0].account(); in != "" {
+		text += " (" + in + ")"
+	}
+	return say.Line(text)
+}
+
+func (l savedLine) forward() string {
+	if l.group != nil {
+		return ""
+	}
+	return say.Line(l.tunnels[0].Forward.String())
+}
+
+func (l savedLine) local() string {
+	if l.group != nil || l.running[0] == nil {
+		return ""
+	}
+	return l.running[0].local()
+}
+
+// count is how many of the tunnels run.
+func (l savedLine) count() int {
+	n := 0
+	for _, r := range l.running {
+		if r != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// standing is how a line stands, as a sign with a word, and its colour.
+func (p *savedPage) standing(l savedLine) (text string, colour draw.Ink) {
+	t := p.app.theme
+	n := l.count()
+	looking, failed := 0, 0
+	for i, s := range l.tunnels {
+		switch attempt := p.tries[s.Name]; {
+		case l.running[i] != nil:
+		case attempt.looking:
+			looking++
+		case attempt.err != nil:
+			failed++
+		}
+	}
+	switch {
+	case l.group == nil && n > 0:
+		return p.app.standing(l.running[0])
+	case looking > 0:
+		return t.Glyph.Half + " starting", t.Busy
+	case failed > 0 && l.group != nil:
+		return t.Glyph.Off + " " + strconv.Itoa(failed) + " not started", t.Bad
+	case failed > 0:
+		return t.Glyph.Off + " not started", t.Bad
+	case n == 0:
+		return t.Glyph.None + " stopped", t.Muted
+	case n < len(l.tunnels):
+		return t.Glyph.Half + " " + strconv.Itoa(n) + " of " + strconv.Itoa(len(l.tunnels)) + " running", t.Busy
+	}
+	return t.Glyph.On + " running", t.Good
+}
+
+func (p *savedPage) title() string {
+	return p.app.theme.Strong.Paint("Saved tunnels") + " " + p.table.Finding()
+}
+
+func (p *savedPage) foot() string { return p.table.Counted("row") }
+
+func (p *savedPage) help() []draw.Binding {
+	k := p.app.keys
+	return []draw.Binding{k.in.As("start"), k.stop, k.save.As("save what is open"), k.copy, k.filter, k.back}
+}
+
+func (p *savedPage) draw(w, h int) []string {
+	t := p.app.theme
+	if p.table.Len() == 0 {
+		lines := []string{" " + t.Muted.Paint("The config file has no tunnels yet. "+p.app.keys.save.Shortest()+" saves those that are open.")}
+		return append(lines, "", " "+t.Muted.Paint("tunnels:"), " "+t.Muted.Paint(`  squid: {target: automation/squid, forward: "3128"}`))
+	}
+	var why []string
+	if l, ok := p.table.Row(); ok {
+		why = trouble(t, p.ailment(l), w)
+	}
+	room := h - len(why)
+	return append(t.Fill(p.table.Draw(w, room, !p.app.below), w, room), why...)
+}
+
+// ailment is the first thing that keeps a line's tunnels from working.
+func (p *savedPage) ailment(l savedLine) error {
+	for i, s := range l.tunnels {
+		if r := l.running[i]; r != nil {
+			if err := p.app.ailment(r); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := p.tries[s.Name].err; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *savedPage) update(msg tea.Msg) (tea.Cmd, bool) {
+	if p.table.Update(msg) {
+		return nil, true
+	}
+	k, ok := msg.(tea.KeyPressMsg)
+	if ok && p.app.keys.saved.Pressed(k) {
+		return nil, true // it is here
+	}
+	l, under := p.table.Row()
+	if !ok || !under {
+		return nil, false
+	}
+	switch keys := p.app.keys; {
+	case keys.in.Pressed(k):
+		return p.start(l), true
+	case keys.stop.Pressed(k):
+		return p.stop(l), true
+	case keys.copy.Pressed(k):
+		if l.group == nil && l.running[0] != nil {
+			p.app.ask(newCopies(p.app, l.running[0].reading))
+		} else {
+			p.app.say("only what runs has an address to copy")
+		}
+		return nil, true
+	}
+	return nil, false
+}
+
+// start opens what of a line does not run yet; what others than this machine could use only after a question.
+func (p *savedPage) start(l savedLine) tea.Cmd {
+	if p.app.o.ReadOnly {
+		p.app.fail(&ReadOnlyError{})
+		return nil
+	}
+	var idle []SavedTunnel
+	var open []string
+	for i, s := range l.tunnels {
+		if l.running[i] != nil || p.tries[s.Name].looking {
+			continue
+		}
+		idle = append(idle, s)
+		if s.exposed() {
+			open = append(open, say.Line(s.Name)+" listens on "+s.Forward.Local.Addr().String())
+		}
+	}
+	switch {
+	case len(idle) == 0:
+		p.app.say(say.Line(l.name) + " runs already")
+		return nil
+	case len(open) > 0:
+		open = append(open, "Everybody who reaches this machine there could use what is behind it.")
+		p.app.confirm("start "+say.Line(l.name), "start", func() tea.Cmd { return p.startNow(idle) }, open...)
+		return nil
+	}
+	return p.startNow(idle)
+}
+
+func (p *savedPage) startNow(idle []SavedTunnel) tea.Cmd {
+	var cmds []tea.Cmd
+	var places []*place
+	in := map[*place][]SavedTunnel{}
+	for _, s := range idle {
+		at := p.app.placeOf(s)
+		if at.client == nil && (at == p.app.here || at.looking) {
+			p.app.say("not signed in yet: nothing can be started")
+			continue
+		}
+		if len(in[at]) == 0 {
+			places = append(places, at)
+		}
+		in[at] = append(in[at], s)
+		if s.Project != "" && !slices.Contains(p.app.told, s.Project) {
+			p.app.told = append(p.app.told, s.Project)
+			p.app.say("using the project file " + s.Project)
+		}
+		p.tries[s.Name] = try{looking: true}
+	}
+	for _, at := range places {
+		cmds = append(cmds, at.reach(func(err error) tea.Cmd {
+			var each []tea.Cmd
+			for _, s := range in[at] {
+				each = append(each, p.startIn(at, s, err))
+			}
+			return tea.Batch(each...)
+		}))
+	}
+	p.tick()
+	return tea.Batch(cmds...)
+}
+
+// startIn opens a tunnel in a place; unreached is why that could not be opened.
+func (p *savedPage) startIn(at *place, s SavedTunnel, unreached error) tea.Cmd {
+	a := p.app
+	return func() tea.Msg {
+		var target aws.Target
+		err := unreached
+		if err == nil {
+			target, err = at.client.Lookup(a.ctx, s.query())
+		}
+		return then(func() tea.Cmd {
+			p.tries[s.Name] = try{err: err}
+			switch {
+			case err != nil && a.page() == screen(p):
+				return nil // the page tells it
+			case err != nil:
+				a.fail(err)
+				return nil
+			}
+			spec := s.Forward.Spec(target)
+			spec.Pinned = s.Target.Task != ""
+			spec.KeepAlive = a.o.KeepAlive
+			return a.open(at, spec, s.Probe)
+		})
+	}
+}
+
+// stop ends what of a line runs.
+func (p *savedPage) stop(l savedLine) tea.Cmd {
+	var running []*row
+	connections := 0
+	for _, r := range l.running {
+		switch {
+		case r == nil:
+		case r.holder != nil:
+			return p.app.tunnels.stopHeld(r) // and what else its holder has
+		default:
+			running = append(running, r)
+			connections += r.Stats.Connections
+		}
+	}
+	switch {
+	case p.app.o.ReadOnly:
+		p.app.fail(&ReadOnlyError{})
+		return nil
+	case len(running) == 0:
+		p.app.say(say.Line(l.name) + " does not run")
+		return nil
+	}
+	all := func() tea.Cmd {
+		var cmds []tea.Cmd
+		for _, r := range running {
+			cmds = append(cmds, p.app.tunnels.stopNow(r))
+		}
+		return tea.Batch(cmds...)
+	}
+	if connections == 0 {
+		return all()
+	}
+	p.app.confirm("stop", "stop", all, "stop "+say.Line(l.name)+"?", plural(connections, "open connection")+" will be cut.")
+	return nil
+}

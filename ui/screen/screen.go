@@ -1,0 +1,266 @@
+// Package screen is face one: the interface on a terminal. It shows what can be reached and what the tunnels do, and decides
+// nothing about either: aws and tunnel do.
+package screen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"culvert/aws"
+	"culvert/tunnel"
+	"culvert/ui/control"
+	"culvert/ui/draw"
+)
+
+// Options say what the interface works on. Connect and Engine are needed; the rest has zero values that work.
+type Options struct {
+	// Connect opens an account; empty names are what flags, environment and files say. A role is its ARN.
+	Connect func(ctx context.Context, profile, region, role string) (*aws.Client, error)
+	// Engine makes the engine for an account. The interface closes it.
+	Engine func(*aws.Client) *tunnel.Engine
+	// Prove tells whether a tunnel that is open reaches its far end; probe is what --probe takes, empty chooses by the
+	// port. Without it an open session is enough.
+	Prove func(ctx context.Context, t *tunnel.Tunnel, probe string) error
+	// CheckProbe says what is wrong with a probe as it is typed.
+	CheckProbe func(probe string) error
+
+	Profile, Region string              // to begin with
+	Profiles        func() []string     // to choose from
+	Keys            map[string][]string // remapped, by action; see CheckKeys
+	NoMouse         bool
+	ReadOnly        bool          // nothing is opened or ended
+	Refresh         time.Duration // how often to look again; 0 is 10 s
+	KeepAlive       time.Duration // that the dialog proposes
+	LinkLocal       bool          // remote hosts may be link-local addresses, as for the engine
+	Demo            bool          // the account is the embedded one
+	Begin           aws.Target    // cluster and service that a newcomer is led to; zero: nowhere
+
+	Start []Start                                      // opened as soon as the account is
+	Saved Saved                                        // tunnels and groups of the config files
+	Save  func([]SavedTunnel) (path string, err error) // nil: there is nowhere to save to
+	Up    control.Dir                                  // where what culvert up holds is found; zero: nowhere
+	Log   *LogRing                                     // what the log screen shows; nil: nothing
+
+	In     io.Reader // nil is the terminal
+	Out    io.Writer
+	Getenv func(string) string // nil: an empty environment
+	Now    func() time.Time    // nil is time.Now
+}
+
+// closeWithin is how long the sessions may take to be terminated at the end.
+const closeWithin = 5 * time.Second
+
+// Run shows the interface until the user quits or ctx ends; its tunnels end with it. A *PanicError is an error of ours,
+// reported after the terminal is what it was.
+func Run(ctx context.Context, o Options) (err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	a, err := newApp(ctx, o)
+	if err != nil {
+		return err
+	}
+	program := tea.NewProgram(a, tea.WithContext(ctx), tea.WithInput(a.o.In), tea.WithOutput(a.o.Out), tea.WithoutSignalHandler())
+	_, err = program.Run()
+	cancel()
+	err = errors.Join(a.outcome(ctx, err), a.close()) //nolint:contextcheck // ctx has ended, the sessions are to be terminated all the same
+	return err
+}
+
+// app is the model of the program.
+type app struct {
+	o       Options
+	ctx     context.Context //nolint:containedctx // commands of bubbletea are given none, and all of them end with the run's
+	theme   *draw.Theme
+	keys    *keyMap
+	now     time.Time // of the last tick
+	width   int
+	height  int
+	blurred bool // the terminal has told that it lost the keyboard
+	beat    int  // number of the running series of ticks
+	frames  int  // ticks so far, for the spinner
+
+	places  []*place // that were looked at; the tunnels of each live on
+	here    *place
+	browse  *browse
+	tunnels *tunnelsPane
+	pages   []screen // that lie over the browser, the last on top
+	dialog  screen   // that lies over all and has every key; nil when there is none
+	below   bool     // the tunnels have the keyboard
+	notice  notice
+	proofs  map[*tunnel.Tunnel]proof
+	broken  *PanicError // an error of ours that ends the program
+	told    []string    // project files that the user has been told of
+
+	examining sync.WaitGroup // the doctor's examinations: each has a session of its own to terminate
+}
+
+// screen is what fills a frame: a page, or a dialog.
+type screen interface {
+	// title stands in the frame's upper edge, foot in its lower.
+	title() string
+	foot() string
+	// update takes keys, pastes, and the mouse with a place relative to what draw returned. False leaves the message to
+	// the app; a dialog gets them all anyway.
+	update(msg tea.Msg) (tea.Cmd, bool)
+	// draw returns at most h lines of at most w cells. A dialog is as tall as what it returns.
+	draw(w, h int) []string
+	// help is what the bottom line says, what matters most first.
+	help() []draw.Binding
+}
+
+// then is a message that says by itself what it does: the end of a command of whoever wrote it.
+type then func() tea.Cmd
+
+func newApp(ctx context.Context, o Options) (*app, error) {
+	keys, err := remap(o.Keys)
+	if err != nil {
+		return nil, err
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Getenv == nil {
+		o.Getenv = func(string) string { return "" }
+	}
+	if o.Refresh == 0 {
+		o.Refresh = 10 * time.Second
+	}
+	a := &app{o: o, ctx: ctx, theme: draw.NewTheme(draw.UnicodeLocale(o.Getenv)), keys: keys, now: o.Now(), proofs: map[*tunnel.Tunnel]proof{}}
+	a.here = &place{app: a, profile: o.Profile, region: o.Region}
+	a.places = []*place{a.here}
+	a.browse = newBrowse(a)
+	a.tunnels = newTunnels(a)
+	return a, nil
+}
+
+// firstFrame is how long the terminal has for the first frame before anything else is done.
+const firstFrame = 30 * time.Millisecond
+
+// Init asks the terminal about itself, and looks at the account when the first frame is out.
+func (a *app) Init() tea.Cmd {
+	look := tea.Tick(firstFrame, func(time.Time) tea.Msg {
+		return then(func() tea.Cmd { return tea.Batch(a.here.look(), a.hurry()) })
+	})
+	return a.guarded(tea.Batch(tea.RequestBackgroundColor, look))
+}
+
+// Update takes one message.
+func (a *app) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
+	defer func() {
+		if value := recover(); value != nil {
+			cmd = a.panicked(value)
+		}
+	}()
+	if a.broken != nil {
+		return a, tea.Quit
+	}
+	return a, a.guarded(a.take(msg))
+}
+
+// take does what a message wants.
+func (a *app) take(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		a.width, a.height = msg.Width, msg.Height
+	case tea.BackgroundColorMsg:
+		a.theme.Dark = msg.IsDark()
+		a.theme.Mix()
+	case tea.ColorProfileMsg:
+		a.theme.Profile = msg.Profile
+		a.theme.Mix()
+	case tea.FocusMsg:
+		a.blurred = false
+		return a.hurry()
+	case tea.BlurMsg:
+		a.blurred = true
+	case tickMsg:
+		return a.tick(msg)
+	case tea.KeyPressMsg:
+		return a.key(msg)
+	case tea.PasteMsg:
+		cmd, _ := a.top().update(msg)
+		return cmd
+	case tea.MouseMsg:
+		return a.mouse(msg)
+	case then:
+		return msg()
+	}
+	return nil
+}
+
+// top is the screen that has the keyboard.
+func (a *app) top() screen {
+	switch {
+	case a.dialog != nil:
+		return a.dialog
+	case a.below:
+		return a.tunnels
+	case len(a.pages) > 0:
+		return a.pages[len(a.pages)-1]
+	}
+	return a.browse
+}
+
+// show puts a page on top; one that is there already comes forward.
+func (a *app) show(s screen) {
+	a.pages = append(a.pages, s)
+	a.below = false
+}
+
+// leave takes the page on top away.
+func (a *app) leave() {
+	if n := len(a.pages); n > 0 {
+		a.pages = a.pages[:n-1]
+	}
+}
+
+// ask opens a dialog; it takes the place of another.
+func (a *app) ask(s screen) { a.dialog = s }
+
+// dismiss closes the dialog.
+func (a *app) dismiss() { a.dialog = nil }
+
+// copy puts text on the user's clipboard, through the terminal: that works over ssh, where the terminal allows it.
+func (a *app) copy(what, text string) tea.Cmd {
+	a.say("copied " + what)
+	return tea.SetClipboard(text)
+}
+
+// quit ends the program.
+func (a *app) quit() tea.Cmd { return tea.Quit }
+
+// close terminates the sessions of every account and waits for what runs here.
+func (a *app) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
+	defer cancel()
+	defer a.examining.Wait() // ended with the run's context, and bounded by itself
+	var errs []error
+	for _, p := range a.places {
+		if p.engine != nil {
+			errs = append(errs, p.engine.Close(ctx))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("close tunnels: %w", err)
+	}
+	return nil
+}
+
+// outcome is what the end of the program means.
+func (a *app) outcome(ctx context.Context, err error) error {
+	switch {
+	case a.broken != nil:
+		return a.broken
+	case errors.Is(err, tea.ErrProgramPanic):
+		return &PanicError{Value: err}
+	case errors.Is(err, tea.ErrProgramKilled), errors.Is(err, tea.ErrInterrupted):
+		return context.Cause(ctx)
+	}
+	return err
+}

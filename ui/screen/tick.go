@@ -1,0 +1,48 @@
+package screen
+
+import (
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+)
+
+// How often the screen is drawn by itself: while somebody looks, while nobody does, and while nothing moves.
+const (
+	lively = 100 * time.Millisecond
+	calm   = time.Second
+)
+
+// tickMsg is one beat of the series that is running; those of older series are over.
+type tickMsg struct{ beat int }
+
+// hurry starts a new series of ticks with one right now.
+func (a *app) hurry() tea.Cmd {
+	a.beat++
+	beat := a.beat
+	return func() tea.Msg { return tickMsg{beat} }
+}
+
+// tick brings everything that changes by itself up to date.
+func (a *app) tick(msg tickMsg) tea.Cmd {
+	if msg.beat != a.beat {
+		return nil
+	}
+	a.now = a.o.Now()
+	a.frames++
+	a.notice.fade(a.now)
+	cmd := tea.Batch(a.here.tick(), a.tunnels.tick())
+	if page, ok := a.page().(interface{ tick() }); ok {
+		page.tick()
+	}
+	pace := calm
+	if page, ok := a.page().(interface{ busy() bool }); !a.blurred && (a.tunnels.open() > 0 || a.here.busy() || ok && page.busy()) {
+		pace = lively
+	}
+	return tea.Batch(cmd, tea.Tick(pace, func(time.Time) tea.Msg { return msg }))
+}
+
+// spinner is the sign of something that is under way.
+func (a *app) spinner() string {
+	signs := a.theme.Glyph.Spinner
+	return signs[a.frames%len(signs)]
+}

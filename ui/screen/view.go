@@ -1,0 +1,136 @@
+package screen
+
+import (
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"culvert/ui/draw"
+)
+
+// View draws the window.
+func (a *app) View() tea.View {
+	v := tea.NewView(a.guardedScreen())
+	v.AltScreen = true
+	v.ReportFocus = true
+	v.WindowTitle = "culvert"
+	if !a.o.NoMouse {
+		v.MouseMode = tea.MouseModeCellMotion
+	}
+	return v
+}
+
+// guardedScreen is the screen; one that cannot be drawn ends the program with the next message.
+func (a *app) guardedScreen() (content string) {
+	defer func() {
+		if value := recover(); value != nil {
+			a.panicked(value)
+		}
+	}()
+	return a.screen()
+}
+
+// page is what fills the body.
+func (a *app) page() screen {
+	if n := len(a.pages); n > 0 {
+		return a.pages[n-1]
+	}
+	return a.browse
+}
+
+func (a *app) layout() draw.Layout {
+	return draw.Arrange(a.width, a.height, a.tunnels.wanted(), a.notice.lines(a.theme, a.width))
+}
+
+// screen is the whole window as text.
+func (a *app) screen() string {
+	if a.width <= 0 || a.height <= 0 {
+		return "" // the terminal has not told its size yet
+	}
+	t, l := a.theme, a.layout()
+	lines := make([]string, 0, a.height)
+	if l.TooSmall {
+		lines = t.Fill(a.tooSmall(), a.width, a.height)
+	} else {
+		lines = append(lines, t.Fill(a.header(l.Header.W, l.Header.H), l.Header.W, l.Header.H)...)
+		lines = append(lines, a.framed(a.page(), l.Body, !a.below && a.dialog == nil)...)
+		lines = append(lines, a.framed(a.tunnels, l.Below, a.below && a.dialog == nil)...)
+		lines = append(lines, t.Fill(a.notice.draw(t, l.Notice.W), l.Notice.W, l.Notice.H)...)
+		lines = append(lines, t.Fit(a.bottomLine(l.Keys.W), l.Keys.W))
+	}
+	if a.dialog != nil {
+		r, drawn := a.dialogBox()
+		lines = t.Over(lines, t.Frame(a.dialog.title(), a.dialog.foot(), drawn, r.W, r.H, true), r.X, r.Y)
+	}
+	content := strings.Join(lines, "\n")
+	if !t.Unicode {
+		content = draw.ASCII(content)
+	}
+	return content
+}
+
+func (a *app) framed(s screen, r draw.Rect, focused bool) []string {
+	in := r.Inner()
+	return a.theme.Frame(s.title(), s.foot(), s.draw(in.W, in.H), r.W, r.H, focused)
+}
+
+// dialogWidth is how wide a dialog may be, frame included.
+const dialogWidth = 88
+
+// dialogBox is where the dialog lies, as large as what it has to say, and that. The bottom line stays in sight.
+func (a *app) dialogBox() (draw.Rect, []string) {
+	w := min(dialogWidth, a.width)
+	lines := a.dialog.draw(w-2, max(a.height-3, 1))
+	widest := max(draw.Width(a.dialog.title()), draw.Width(a.dialog.foot())) + 6
+	for _, line := range lines {
+		widest = max(widest, draw.Width(line)+1)
+	}
+	return draw.Middle(min(w, widest+2), len(lines)+2, a.width, a.height-1), lines
+}
+
+func (a *app) tooSmall() []string {
+	return []string{
+		"culvert needs a window of 60 by 15.",
+		"This one is " + draw.Thousands(a.width) + " by " + draw.Thousands(a.height) + ".",
+		"q quits",
+	}
+}
+
+// bottomLine names the keys that matter now, as many as fit; help and quit are always among them.
+func (a *app) bottomLine(w int) string {
+	t := a.theme
+	keys := a.top().help()
+	var last []draw.Binding
+	if a.dialog == nil {
+		keys = append(keys, a.keys.nextPane.As("tunnels"), a.keys.log, a.keys.profile, a.keys.region)
+		if a.below {
+			keys[len(keys)-4] = a.keys.nextPane.As("browse")
+		}
+		last = []draw.Binding{a.keys.help, a.keys.quit}
+	}
+	room := w - 1
+	for _, b := range last {
+		room -= hintWidth(b)
+	}
+	var b strings.Builder
+	b.WriteByte(' ')
+	for _, k := range keys {
+		if hintWidth(k) > room {
+			break
+		}
+		room -= hintWidth(k)
+		b.WriteString(hint(t, k))
+	}
+	for _, k := range last {
+		b.WriteString(hint(t, k))
+	}
+	return b.String()
+}
+
+func hint(t *draw.Theme, b draw.Binding) string {
+	return t.Link.Paint(b.Shortest()) + " " + t.Muted.Paint(b.Help().Desc) + "  "
+}
+
+func hintWidth(b draw.Binding) int {
+	return draw.Width(b.Shortest()) + 1 + draw.Width(b.Help().Desc) + 2
+}

@@ -305,7 +305,7 @@ func TestTheEndLeavesNothingBehind(t *testing.T) {
 func TestAPanicWhileDrawingOrDecidingEndsTheProgram(t *testing.T) {
 	for name, breakIt := range map[string]func(*app){
 		"drawing":  func(a *app) { a.here = nil; a.View() },
-		"deciding": func(a *app) { a.Update(then(func() tea.Cmd { panic("no") })) },
+		"deciding": func(a *app) { a.Update(then(func() wish { panic("no") })) },
 	} {
 		a := visiting(t, sampleAccount(), 100, 30)
 		breakIt(a)

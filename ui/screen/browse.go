@@ -8,12 +8,18 @@ import (
 
 	"culvert/aws"
 	"culvert/internal/say"
+	"culvert/tunnel"
 	"culvert/ui/draw"
 )
 
 // browse is the way from clusters to containers.
 type browse struct {
-	app    *app
+	*look
+
+	accounts *accounts
+	readOnly bool
+	lead     aws.Target // where a newcomer is led to
+
 	depth  depth
 	tables [deepest]*draw.Table[entry]
 
@@ -22,8 +28,8 @@ type browse struct {
 	gone                   string // what was gone into and is no more; empty while it is there
 }
 
-func newBrowse(a *app) *browse {
-	b := &browse{app: a}
+func newBrowse(l *look, at *accounts, o Options) *browse {
+	b := &browse{look: l, accounts: at, readOnly: o.ReadOnly, lead: o.Begin}
 	b.arrive()
 	return b
 }
@@ -32,16 +38,14 @@ func newBrowse(a *app) *browse {
 func (b *browse) arrive() {
 	b.depth, b.cluster, b.service, b.task, b.loose = atClusters, "", "", "", false
 	for l := range deepest {
-		b.tables[l] = draw.NewTable(b.app.theme, b.app.keys.table(), entry.id, b.columns(l)...)
+		b.tables[l] = draw.NewTable(b.theme, b.keys.table(), entry.id, b.columns(l)...)
 	}
-	if b.app.here != nil {
-		b.fresh()
-	}
+	b.fresh()
 }
 
 // fresh shows what the catalog says now about where the user is.
 func (b *browse) fresh() {
-	catalog := b.app.here.catalog
+	catalog := b.accounts.here.catalog
 	if catalog == nil {
 		return
 	}
@@ -80,7 +84,7 @@ func (b *browse) fresh() {
 // lost says that what the user looks at is no more. The look that is still under way may yet find it.
 func (b *browse) lost(what string) {
 	b.tables[b.depth].Set(nil)
-	if b.app.here.whole {
+	if b.accounts.here.whole {
 		b.gone = what
 	}
 }
@@ -97,13 +101,13 @@ func (b *browse) path() []string {
 }
 
 func (b *browse) title() string {
-	t := b.app.theme
+	t := b.theme
 	var s strings.Builder
 	for _, name := range b.path() {
 		s.WriteString(t.Text.Paint(t.CutMiddle(say.Line(name), 24)) + t.Muted.Paint(" "+t.Glyph.Into+" "))
 	}
 	s.WriteString(t.Strong.Paint(b.depth.String()))
-	if b.app.here.catalog != nil {
+	if b.accounts.here.catalog != nil {
 		s.WriteString(t.Muted.Paint(" " + b.table().Tally()))
 	}
 	if finding := b.table().Finding(); finding != "" {
@@ -114,10 +118,10 @@ func (b *browse) title() string {
 
 // foot says how old what is shown is.
 func (b *browse) foot() string {
-	t, p := b.app.theme, b.app.here
+	t, p := b.theme, b.accounts.here
 	switch {
 	case p.looking && !p.whole:
-		return t.Busy.Paint(b.app.spinner() + " looking")
+		return t.Busy.Paint(b.spinner() + " looking")
 	case p.catalog == nil:
 		return ""
 	case p.trouble != nil:
@@ -127,7 +131,7 @@ func (b *browse) foot() string {
 }
 
 func (b *browse) help() []draw.Binding {
-	k := b.app.keys
+	k := b.keys
 	if b.table().Typing() {
 		return []draw.Binding{k.in.As("keep filter"), k.back.As("no filter")}
 	}
@@ -144,7 +148,7 @@ func (b *browse) help() []draw.Binding {
 	return append(keys, k.filter, k.sort.As("sort"))
 }
 
-func (b *browse) update(msg tea.Msg) (tea.Cmd, bool) {
+func (b *browse) update(msg tea.Msg) (wish, bool) {
 	if _, clicked := msg.(tea.MouseClickMsg); clicked {
 		before := b.table().At()
 		taken := b.table().Update(msg)
@@ -160,7 +164,7 @@ func (b *browse) update(msg tea.Msg) (tea.Cmd, bool) {
 	if !ok {
 		return nil, false
 	}
-	keys := b.app.keys
+	keys := b.keys
 	switch {
 	case keys.in.Pressed(k):
 		return b.in(), true
@@ -179,7 +183,7 @@ func (b *browse) update(msg tea.Msg) (tea.Cmd, bool) {
 }
 
 // in opens the row under the cursor; a container opens the dialog, there is nothing further in.
-func (b *browse) in() tea.Cmd {
+func (b *browse) in() wish {
 	e, ok := b.table().Row()
 	if !ok {
 		return nil
@@ -198,7 +202,7 @@ func (b *browse) in() tea.Cmd {
 		return b.forward()
 	}
 	b.depth++
-	b.tables[b.depth] = draw.NewTable(b.app.theme, b.app.keys.table(), entry.id, b.columns(b.depth)...)
+	b.tables[b.depth] = draw.NewTable(b.theme, b.keys.table(), entry.id, b.columns(b.depth)...)
 	b.fresh()
 	return nil
 }
@@ -210,26 +214,22 @@ func (b *browse) out() {
 }
 
 // forward opens the dialog for the row under the cursor.
-func (b *browse) forward() tea.Cmd {
+func (b *browse) forward() wish {
 	e, ok := b.table().Row()
 	if !ok {
 		return nil
 	}
-	if b.app.o.ReadOnly {
-		b.app.fail(&ReadOnlyError{})
-		return nil
+	if b.readOnly {
+		return fail(&ReadOnlyError{})
 	}
 	if _, single := e.target(); !single {
-		b.app.say("open it with enter and choose a service or a task: a forward leads to one of them")
-		return nil
+		return tell("open it with enter and choose a service or a task: a forward leads to one of them")
 	}
-	d := newConnect(b.app, b.app.here, e)
-	b.app.ask(d)
-	return d.askFree()
+	return forwardTo(b.accounts.here, e)
 }
 
 // copy takes the name of the row as --target and culvert list take it, or a remedy that is in sight.
-func (b *browse) copy() tea.Cmd {
+func (b *browse) copy() wish {
 	e, ok := b.table().Row()
 	if !ok {
 		return nil
@@ -245,11 +245,45 @@ func (b *browse) copy() tea.Cmd {
 		texts = append(texts, choice{"remedy: " + say.Line(gap.Error()), say.Remedy(gap)})
 	}
 	if len(texts) == 1 {
-		return b.app.copy(texts[0].name, texts[0].about)
+		return copied(texts[0].name, texts[0].about)
 	}
-	b.app.ask(newPick(b.app, "copy", texts, func(name string) tea.Cmd {
+	return choose("copy", texts, func(name string) wish {
 		at := slices.IndexFunc(texts, func(c choice) bool { return c.name == name })
-		return b.app.copy(name, texts[at].about)
-	}))
-	return nil
+		return copied(name, texts[at].about)
+	})
+}
+
+// consult examines the row under the cursor of the browser.
+func (b *browse) consult() wish {
+	p := b.accounts.here
+	e, ok := b.table().Row()
+	switch {
+	case !ok && p.client == nil: // then why there is no account
+		return consult(p, aws.Query{}, tunnel.Endpoint{Port: proxyPort})
+	case !ok:
+		return nil
+	}
+	target, single := e.target()
+	if !single {
+		return tell("open it with enter and choose a service or a task: the doctor looks at one of them")
+	}
+	return consult(p, target.Query(), tunnel.Endpoint{Port: e.likelyPort()})
+}
+
+// way leads a newcomer from here to the first tunnel; empty where nothing is proposed.
+func (b *browse) way() string {
+	to := b.lead
+	if to.Service == "" || b.accounts.here.catalog == nil {
+		return ""
+	}
+	way := b.keys.forward.Shortest() + " on " + to.Service + ", then " + b.keys.in.Shortest()
+	switch {
+	case b.depth == atClusters:
+		way = b.keys.in.Shortest() + " on " + to.Cluster + ", then " + way
+	case b.cluster != to.Cluster || b.depth > atServices && b.service != to.Service:
+		way = b.keys.back.Shortest() + ", then look for " + to.Cluster + "/" + to.Service
+	case b.depth > atServices:
+		way = b.keys.forward.Shortest() + ", then " + b.keys.in.Shortest()
+	}
+	return "begin here: " + way
 }

@@ -209,7 +209,7 @@ func TestTheScreenFillsAsPagesArrive(t *testing.T) {
 	a.beat++
 	a.Update(tickMsg{a.beat})
 	want(t, a, "clusters 1", "automation", "looking")
-	settle(t, a, a.here.looked(sampleAccount(), nil))
+	settle(t, a, a.grant(a.here.looked(sampleAccount(), nil)))
 	want(t, a, "clusters 3", "as of 21:40:03")
 
 	// Later looks start from nothing again: what is on screen stays until they are done.
@@ -232,7 +232,7 @@ func TestAnExpiredLoginSaysWhatToRunAndRecovers(t *testing.T) {
 			return nil, errors.New("signed in again")
 		},
 	}, 100, 30)
-	settle(t, a, a.here.look())
+	settle(t, a, a.grant(a.here.look()))
 	want(t, a, "aws sso login", "--profile dev", "tried again every 10s", "not signed in")
 	signedIn = true
 	now = now.Add(11 * time.Second)
@@ -245,9 +245,9 @@ func TestAnExpiredLoginSaysWhatToRunAndRecovers(t *testing.T) {
 
 func TestAFailedRefreshKeepsWhatIsThere(t *testing.T) {
 	a := visiting(t, sampleAccount(), 100, 30)
-	settle(t, a, a.here.looked(nil, &aws.ThrottledError{Operation: "ListClusters"}))
+	settle(t, a, a.grant(a.here.looked(nil, &aws.ThrottledError{Operation: "ListClusters"})))
 	want(t, a, "automation", "shop", "not refreshed", "as of 21:40:03")
-	settle(t, a, a.here.looked(sampleAccount(), nil))
+	settle(t, a, a.grant(a.here.looked(sampleAccount(), nil)))
 	wantNot(t, a, "not refreshed")
 }
 

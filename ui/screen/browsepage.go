@@ -11,8 +11,8 @@ import (
 	"culvert/ui/draw"
 )
 
-func (b *browse) draw(w, h int) []string {
-	t, p := b.app.theme, b.app.here
+func (b *browse) draw(w, h int, focused bool) []string {
+	t, p := b.theme, b.accounts.here
 	if p.catalog == nil {
 		return b.waiting(w, h)
 	}
@@ -31,26 +31,26 @@ func (b *browse) draw(w, h int) []string {
 	var lines []string
 	switch {
 	case b.gone != "":
-		lines = []string{"", "  " + say.Line(b.gone) + " is no more.", "", "  " + hint(t, b.app.keys.back)}
+		lines = []string{"", "  " + say.Line(b.gone) + " is no more.", "", "  " + hint(t, b.keys.back)}
 	case b.table().Len() == 0:
 		lines = b.empty(w)
 	case b.table().Shown() == 0:
-		lines = []string{"", "  Nothing matches " + t.Busy.Paint("/"+t.Cut(b.table().Filter(), w-24)) + ".", "", "  " + hint(t, b.app.keys.back.As("no filter"))}
+		lines = []string{"", "  Nothing matches " + t.Busy.Paint("/"+t.Cut(b.table().Filter(), w-24)) + ".", "", "  " + hint(t, b.keys.back.As("no filter"))}
 	default:
-		lines = b.table().Draw(w, room, !b.app.below && b.app.dialog == nil)
+		lines = b.table().Draw(w, room, focused)
 	}
 	return append(t.Fill(lines, w, max(room, 0)), below...)
 }
 
 // waiting is what stands where the catalog will be: what is being done, or why it could not be.
 func (b *browse) waiting(w, _ int) []string {
-	t, p := b.app.theme, b.app.here
+	t, p := b.theme, b.accounts.here
 	if p.trouble == nil {
 		doing := "looking at the clusters of " + p.regionName()
 		if p.client == nil {
 			doing = "signing in"
 		}
-		return []string{"", "  " + t.Busy.Paint(b.app.spinner()) + " " + doing}
+		return []string{"", "  " + t.Busy.Paint(b.spinner()) + " " + doing}
 	}
 	lines := []string{""}
 	for _, line := range draw.Wrap(say.Line(p.trouble.Error()), w-4) {
@@ -62,18 +62,18 @@ func (b *browse) waiting(w, _ int) []string {
 			lines = append(lines, "  "+t.Busy.Paint(line))
 		}
 	}
-	again := "It is tried again every " + draw.Age(b.app.o.Refresh) + "."
+	again := "It is tried again every " + draw.Age(b.accounts.refresh) + "."
 	if p.looking {
-		again = b.app.spinner() + " trying again"
+		again = b.spinner() + " trying again"
 	}
-	return append(lines, "", "  "+t.Muted.Paint(again), "  "+hint(t, b.app.keys.refresh.As("try now"))+hint(t, b.app.keys.profile)+hint(t, b.app.keys.region))
+	return append(lines, "", "  "+t.Muted.Paint(again), "  "+hint(t, b.keys.refresh.As("try now"))+hint(t, b.keys.profile)+hint(t, b.keys.region))
 }
 
 // empty says that there is nothing, and where else to look.
 func (b *browse) empty(w int) []string {
-	t, p := b.app.theme, b.app.here
+	t, p := b.theme, b.accounts.here
 	if p.looking && !p.whole {
-		return []string{"", "  " + t.Busy.Paint(b.app.spinner()) + " looking"}
+		return []string{"", "  " + t.Busy.Paint(b.spinner()) + " looking"}
 	}
 	var text string
 	switch b.depth {
@@ -101,15 +101,15 @@ func (b *browse) empty(w int) []string {
 		lines = append(lines, "  "+line)
 	}
 	if b.depth == atClusters {
-		return append(lines, "", "  "+hint(t, b.app.keys.region)+hint(t, b.app.keys.profile)+hint(t, b.app.keys.refresh))
+		return append(lines, "", "  "+hint(t, b.keys.region)+hint(t, b.keys.profile)+hint(t, b.keys.refresh))
 	}
-	return append(lines, "", "  "+hint(t, b.app.keys.back)+hint(t, b.app.keys.refresh))
+	return append(lines, "", "  "+hint(t, b.keys.back)+hint(t, b.keys.refresh))
 }
 
 // serviceHere is the service whose tasks are shown; nil when there is none.
 func (b *browse) serviceHere() *aws.Service {
-	for i := range b.app.here.catalog.Clusters {
-		k := &b.app.here.catalog.Clusters[i]
+	for i := range b.accounts.here.catalog.Clusters {
+		k := &b.accounts.here.catalog.Clusters[i]
 		if k.Name != b.cluster {
 			continue
 		}
@@ -125,7 +125,7 @@ func (b *browse) serviceHere() *aws.Service {
 // gaps are what could not be looked at and concerns what is shown.
 func (b *browse) gaps() []error {
 	var here []error
-	for _, err := range b.app.here.catalog.Gaps {
+	for _, err := range b.accounts.here.catalog.Gaps {
 		gap, ok := errors.AsType[*aws.GapError](err)
 		if b.depth == atClusters || !ok || len(gap.Clusters) == 0 || slices.Contains(gap.Clusters, b.cluster) {
 			here = append(here, err)
@@ -167,7 +167,7 @@ func problem(t *draw.Theme, err error, advice string, w, most int) []string {
 // about says more of the row under the cursor than its columns can: why it cannot carry a tunnel and what to do about
 // that, else what there is no column for.
 func (b *browse) about(w, most int) []string {
-	t := b.app.theme
+	t := b.theme
 	e, ok := b.table().Row()
 	if !ok {
 		return nil
@@ -183,7 +183,7 @@ func (b *browse) about(w, most int) []string {
 	case e.task != nil:
 		facts = []string{say.Line(e.task.ID), revision(e.task.TaskDefinition), launch(e.task.LaunchType, e.task.CapacityProvider), say.Line(e.task.PlatformVersion), say.Line(e.task.Platform)}
 		if !e.task.StartedAt.IsZero() {
-			facts = append(facts, "since "+e.task.StartedAt.In(b.app.now.Location()).Format("2006-01-02 15:04:05"))
+			facts = append(facts, "since "+e.task.StartedAt.In(b.now.Location()).Format("2006-01-02 15:04:05"))
 		}
 	case e.service != nil:
 		facts = []string{e.name(), revision(e.service.TaskDefinition)}

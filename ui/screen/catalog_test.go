@@ -94,7 +94,8 @@ func crowd(tasks int) *aws.Catalog {
 // arrives lets a catalog be what a finished look has found.
 func arrives(a *app, c *aws.Catalog) {
 	a.here.whole = true
-	a.here.take(c)
+	a.here.catalog = c
+	a.grant(refreshed(a.here))
 }
 
 // visiting is an interface on an account with this catalog.

@@ -14,7 +14,7 @@ import (
 // the last to go when there is little room.
 
 func (b *browse) columns(l depth) []draw.Column[entry] {
-	t := b.app.theme
+	t := b.theme
 	name := draw.Column[entry]{Title: strings.ToUpper(strings.TrimSuffix(l.String(), "s")), Grow: true, Least: 12, Text: entry.name}
 	number := func(title string, n func(entry) int, paint func(entry) draw.Ink) draw.Column[entry] {
 		return draw.Column[entry]{
@@ -88,7 +88,7 @@ func (b *browse) columns(l depth) []draw.Column[entry] {
 	return nil
 }
 
-func (b *browse) muted(entry) draw.Ink { return b.app.theme.Muted }
+func (b *browse) muted(entry) draw.Ink { return b.theme.Muted }
 
 // running is how many tasks of a service run, of how many are wanted.
 func (b *browse) running() draw.Column[entry] {
@@ -102,9 +102,9 @@ func (b *browse) running() draw.Column[entry] {
 		},
 		Ink: func(e entry) draw.Ink {
 			if e.service != nil && e.service.Running != e.service.Desired {
-				return b.app.theme.Busy
+				return b.theme.Busy
 			}
-			return b.app.theme.Text
+			return b.theme.Text
 		},
 		Order: func(a, b entry) int { return cmp.Compare(runningOf(a), runningOf(b)) },
 	}
@@ -119,26 +119,26 @@ func runningOf(e entry) int {
 
 func (b *browse) serviceExec(e entry) string {
 	if e.service == nil {
-		return b.app.theme.Glyph.None
+		return b.theme.Glyph.None
 	}
-	return onOff(e.service.ExecEnabled, true, b.app.theme)
+	return onOff(e.service.ExecEnabled, true, b.theme)
 }
 
 func (b *browse) execInk(e entry) draw.Ink {
 	if e.service != nil && !e.service.ExecEnabled {
-		return b.app.theme.Bad
+		return b.theme.Bad
 	}
-	return b.app.theme.Text
+	return b.theme.Text
 }
 
 func (b *browse) serviceState(e entry) string {
 	switch {
 	case e.service == nil:
-		return b.app.theme.Glyph.None
+		return b.theme.Glyph.None
 	case e.service.Deploying:
 		return "deploying"
 	case e.service.Status != "ACTIVE":
-		return lower(e.service.Status, b.app.theme)
+		return lower(e.service.Status, b.theme)
 	case e.service.Pending > 0:
 		return fmt.Sprintf("%d pending", e.service.Pending)
 	}
@@ -147,14 +147,14 @@ func (b *browse) serviceState(e entry) string {
 
 func (b *browse) serviceInk(e entry) draw.Ink {
 	if e.service != nil && (e.service.Deploying || e.service.Pending > 0 || e.service.Status != "ACTIVE") {
-		return b.app.theme.Busy
+		return b.theme.Busy
 	}
-	return b.app.theme.Muted
+	return b.theme.Muted
 }
 
 // state is whether a tunnel can be opened, in a sign, a word and a colour.
 func (b *browse) state() draw.Column[entry] {
-	t := b.app.theme
+	t := b.theme
 	return draw.Column[entry]{
 		Title: "TUNNEL", Least: 16, Most: 16,
 		Text: func(e entry) string {
@@ -205,17 +205,17 @@ func (b *browse) agent(e entry) string {
 		}
 	}
 	if c == nil || c.Agent.Status == "" {
-		return b.app.theme.Glyph.None
+		return b.theme.Glyph.None
 	}
-	text := lower(c.Agent.Status, b.app.theme)
+	text := lower(c.Agent.Status, b.theme)
 	if !c.Agent.StartedAt.IsZero() && c.Agent.Status == "RUNNING" {
-		text += " " + span(b.app.now.Sub(c.Agent.StartedAt))
+		text += " " + span(b.now.Sub(c.Agent.StartedAt))
 	}
 	return text
 }
 
 func (b *browse) health() draw.Column[entry] {
-	t := b.app.theme
+	t := b.theme
 	of := func(e entry) string {
 		if e.container != nil {
 			return e.container.Health
@@ -248,9 +248,9 @@ func (b *browse) started() draw.Column[entry] {
 		Title: "AGE", Least: 5, Most: 5, Right: true, Drop: 3,
 		Text: func(e entry) string {
 			if e.task.StartedAt.IsZero() {
-				return b.app.theme.Glyph.None
+				return b.theme.Glyph.None
 			}
-			return span(b.app.now.Sub(e.task.StartedAt))
+			return span(b.now.Sub(e.task.StartedAt))
 		},
 		Order: func(a, b entry) int { return b.task.StartedAt.Compare(a.task.StartedAt) },
 	}

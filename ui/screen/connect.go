@@ -18,10 +18,13 @@ import (
 
 // connect is the dialog that opens a tunnel: every field is checked while it is typed.
 type connect struct {
-	app   *app
-	place *place
-	entry entry
-	to    aws.Target // without a container when the user has a choice
+	*look
+	proposals
+
+	tunnels *tunnels
+	place   *place
+	entry   entry
+	to      aws.Target // without a container when the user has a choice
 
 	containers []aws.Container // to choose from
 
@@ -35,8 +38,16 @@ type connect struct {
 	failure error // why it could not be opened
 }
 
-func newConnect(a *app, p *place, e entry) *connect {
-	d := &connect{app: a, place: p, entry: e}
+// proposals are what the dialog begins with and what it allows.
+type proposals struct {
+	span       time.Duration // of keep-alive
+	linkLocal  bool          // remote hosts may be link-local addresses
+	demo       bool          // the account is the embedded one
+	checkProbe func(probe string) error
+}
+
+func newConnect(l *look, ts *tunnels, p *place, e entry, o proposals) *connect {
+	d := &connect{look: l, proposals: o, tunnels: ts, place: p, entry: e}
 	d.to, _ = e.target()
 	d.containers = offered(e)
 	names := make([]string, len(d.containers))
@@ -53,8 +64,8 @@ func newConnect(a *app, p *place, e entry) *connect {
 	d.probe.About = "none, tcp, http, or a URL to fetch through the proxy"
 	d.keepAlive = draw.NewField("keep-alive", "off")
 	d.keepAlive.About = "a span such as 30s; it overrides the account's idle timeout"
-	if a.o.KeepAlive > 0 {
-		d.keepAlive.Set(a.o.KeepAlive.String())
+	if o.span > 0 {
+		d.keepAlive.Set(o.span.String())
 	}
 	if len(d.containers) > 0 {
 		d.container.Set(preferred(d.containers).Name)
@@ -162,15 +173,15 @@ func (d *connect) check() {
 	if local := d.local.Value(); local != "" {
 		d.local.Wrong = cmp.Or(problemOf(local+":1"), d.taken)
 	}
-	if probe := d.probe.Value(); probe != "" && d.app.o.CheckProbe != nil {
-		if err := d.app.o.CheckProbe(probe); err != nil {
+	if probe := d.probe.Value(); probe != "" && d.checkProbe != nil {
+		if err := d.checkProbe(probe); err != nil {
 			d.probe.Wrong = say.Line(err.Error())
 		}
 	}
 	if _, err := parseSpan(d.keepAlive.Value()); err != nil {
 		d.keepAlive.Wrong = err.Error()
 	}
-	if f, err := d.forward(); err == nil && f.Remote.LinkLocal() && !d.app.o.LinkLocal {
+	if f, err := d.forward(); err == nil && f.Remote.LinkLocal() && !d.linkLocal {
 		d.host.Wrong = "link-local: the task's metadata and credentials are there; the command line allows it with --allow-link-local"
 	}
 	if f, err := d.forward(); err == nil && f.Socket == "" && f.Local.Addr().IsValid() && !f.Local.Addr().IsLoopback() {
@@ -243,7 +254,7 @@ func (d *connect) valid() (tunnel.Forward, bool) {
 // recipe is the form for people without a screen.
 func (d *connect) recipe(f tunnel.Forward) recipe {
 	keep, _ := parseSpan(d.keepAlive.Value())
-	r := recipe{demo: d.app.o.Demo, profile: d.place.profile, region: d.place.region, target: d.target(), forward: f, probe: d.probe.Value(), keepAlive: keep}
+	r := recipe{demo: d.demo, profile: d.place.profile, region: d.place.region, target: d.target(), forward: f, probe: d.probe.Value(), keepAlive: keep}
 	if d.place.client != nil && !r.demo {
 		shell := d.place.client.Shell()
 		r.endpoint, r.role = shell.Endpoint, shell.Role
@@ -254,7 +265,7 @@ func (d *connect) recipe(f tunnel.Forward) recipe {
 	return r
 }
 
-func (d *connect) update(msg tea.Msg) (tea.Cmd, bool) {
+func (d *connect) update(msg tea.Msg) (wish, bool) {
 	fields := d.fields()
 	switch msg := msg.(type) {
 	case tea.KeyPressMsg:
@@ -263,8 +274,7 @@ func (d *connect) update(msg tea.Msg) (tea.Cmd, bool) {
 		}
 		switch msg.String() {
 		case "esc":
-			d.app.dismiss()
-			return nil, true
+			return dismiss(d), true
 		case "enter":
 			return d.open(), true
 		case "up", "shift+tab":
@@ -289,7 +299,7 @@ func (d *connect) update(msg tea.Msg) (tea.Cmd, bool) {
 }
 
 // changed edits a field and draws the conclusions.
-func (d *connect) changed(f *draw.Field, msg tea.Msg) tea.Cmd {
+func (d *connect) changed(f *draw.Field, msg tea.Msg) wish {
 	if !f.Update(msg) {
 		return nil
 	}
@@ -303,19 +313,19 @@ func (d *connect) changed(f *draw.Field, msg tea.Msg) tea.Cmd {
 	case d.local:
 		d.chosen = true
 	}
-	var ask tea.Cmd
+	var free wish
 	if f == d.port || f == d.local {
-		ask = d.askFree()
+		free = d.askFree()
 	}
 	d.check()
-	return ask
+	return free
 }
 
 // click puts the keyboard on the field in a line.
 func (d *connect) click(line int) {
 	at := len(d.head(dialogWidth - 2))
 	for i, f := range d.fields() {
-		lines := len(f.Draw(d.app.theme, dialogWidth-2, i == d.at))
+		lines := len(f.Draw(d.theme, dialogWidth-2, i == d.at))
 		if line >= at && line < at+lines {
 			d.at = i
 			return
@@ -324,16 +334,16 @@ func (d *connect) click(line int) {
 	}
 }
 
-func (d *connect) copy(what string, form func(recipe) string) tea.Cmd {
+func (d *connect) copy(what string, form func(recipe) string) wish {
 	f, ok := d.valid()
 	if !ok {
 		return nil
 	}
-	return d.app.copy(what, form(d.recipe(f)))
+	return copied(what, form(d.recipe(f)))
 }
 
 // open opens the tunnel. What is wrong stays in sight, the dialog with it.
-func (d *connect) open() tea.Cmd {
+func (d *connect) open() wish {
 	f, ok := d.valid()
 	if !ok {
 		for i, field := range d.fields() {
@@ -348,21 +358,19 @@ func (d *connect) open() tea.Cmd {
 	spec.Pinned = d.to.Task != ""
 	spec.KeepAlive, _ = parseSpan(d.keepAlive.Value())
 	d.opening, d.failure = true, nil
-	a, p, probe := d.app, d.place, d.probe.Value()
-	return func() tea.Msg {
-		t, err := p.openNow(spec)
-		return then(func() tea.Cmd {
+	probe := d.probe.Value()
+	return beside(func() tea.Msg {
+		t, err := d.place.openNow(spec)
+		return then(func() wish {
 			d.opening = false
 			if err != nil {
 				d.failure = err
 				return d.askFree()
 			}
-			if a.dialog == d {
-				a.dismiss()
-			}
-			a.below = true
-			a.say("listening on " + localName(t) + "; " + a.keys.copy.Shortest() + " copies how to use it")
-			return a.opened(t, probe)
+			return all(
+				dismiss(d), goBelow(), tell("listening on "+localName(t)+"; "+d.keys.copy.Shortest()+" copies how to use it"),
+				d.tunnels.opened(t, probe),
+			)
 		})
-	}
+	})
 }

@@ -10,20 +10,20 @@ import (
 )
 
 func (d *connect) title() string {
-	t := d.app.theme
+	t := d.theme
 	return t.Strong.Paint("forward") + " " + t.Accent.Paint(t.CutMiddle(say.Line(d.to.String()), 60))
 }
 
 func (d *connect) foot() string { return "" }
 
 func (d *connect) help() []draw.Binding {
-	k := d.app.keys
+	k := d.keys
 	return []draw.Binding{k.in.As("open"), k.back.As("cancel"), draw.Bind("", "next", "tab"), draw.Bind("", "copy command", "ctrl+y"), draw.Bind("", "workflow step", "ctrl+g")}
 }
 
 // head says what the tunnel leads to, and warns when it cannot be opened now.
 func (d *connect) head(w int) []string {
-	t, e := d.app.theme, d.entry
+	t, e := d.theme, d.entry
 	switch {
 	case e.task == nil && e.container == nil:
 		line := fmt.Sprintf("any ready task of the service, now %d of %d; followed through deployments", e.ready, e.tasks)
@@ -39,8 +39,8 @@ func (d *connect) head(w int) []string {
 	return []string{" " + t.Muted.Paint("this task"), ""}
 }
 
-func (d *connect) draw(w, h int) []string {
-	t := d.app.theme
+func (d *connect) draw(w, h int, _ bool) []string {
+	t := d.theme
 	lines := d.head(w)
 	for i, f := range d.fields() {
 		lines = append(lines, f.Draw(t, w, i == d.at)...)
@@ -48,7 +48,7 @@ func (d *connect) draw(w, h int) []string {
 	var below []string
 	switch {
 	case d.opening:
-		below = append(below, "", " "+t.Busy.Paint(d.app.spinner()+" opening"))
+		below = append(below, "", " "+t.Busy.Paint(d.spinner()+" opening"))
 	case d.failure != nil:
 		below = append(append(below, ""), problem(t, d.failure, say.Remedy(d.failure), w, shortAdvice)...)
 	}
@@ -60,7 +60,7 @@ func (d *connect) draw(w, h int) []string {
 
 // recipes are the command and the workflow step that do the same, as far as there is room.
 func (d *connect) recipes(r recipe, w, room int) []string {
-	t := d.app.theme
+	t := d.theme
 	lines := []string{"", " " + t.Muted.Paint("the same without this screen")}
 	for _, line := range draw.Wrap(r.command(), w-4) {
 		lines = append(lines, "   "+t.Link.Paint(line))

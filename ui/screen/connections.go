@@ -46,7 +46,7 @@ func (d *detail) paced(connections []tunnel.Connection) []connectionLine {
 	for i, c := range connections {
 		line := connectionLine{Connection: c}
 		if c.Ended.IsZero() {
-			p := d.paces[c.ID].next(d.app.now, c.Sent+c.Received)
+			p := d.paces[c.ID].next(d.now, c.Sent+c.Received)
 			paces[c.ID] = p
 			line.rate = p.rate
 		}
@@ -95,7 +95,7 @@ func (c connectionLine) host(far string) string {
 }
 
 func (d *detail) connectionColumns() []draw.Column[connectionLine] {
-	t := d.app.theme
+	t := d.theme
 	state := func(c connectionLine) draw.Ink {
 		switch {
 		case c.Ended.IsZero():
@@ -132,8 +132,8 @@ func (d *detail) connectionColumns() []draw.Column[connectionLine] {
 		},
 		{
 			Title: "AGE", Least: 6, Most: 6, Right: true,
-			Text:  func(c connectionLine) string { return draw.Age(c.lasted(d.app.now)) },
-			Order: func(a, b connectionLine) int { return cmp.Compare(a.lasted(d.app.now), b.lasted(d.app.now)) },
+			Text:  func(c connectionLine) string { return draw.Age(c.lasted(d.now)) },
+			Order: func(a, b connectionLine) int { return cmp.Compare(a.lasted(d.now), b.lasted(d.now)) },
 		},
 		{Title: "ENDED", Least: 8, Most: 8, Drop: 3, Text: func(c connectionLine) string {
 			if c.Ended.IsZero() {
@@ -147,7 +147,7 @@ func (d *detail) connectionColumns() []draw.Column[connectionLine] {
 }
 
 func (d *detail) hostColumns() []draw.Column[hostTotal] {
-	t := d.app.theme
+	t := d.theme
 	number := func(title string, width int, of func(hostTotal) uint64, write func(uint64) string, colour draw.Ink) draw.Column[hostTotal] {
 		return draw.Column[hostTotal]{
 			Title: title, Least: width, Most: width, Right: true,

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	tea "charm.land/bubbletea/v2"
-
 	"culvert/internal/say"
 	"culvert/tunnel"
 )
@@ -65,8 +63,8 @@ func proxyExports(url string) string {
 	return b.String()
 }
 
-// newCopies offers what can be copied from a tunnel.
-func newCopies(a *app, r reading) *pick {
+// chooseCopy offers what can be copied from a tunnel.
+func chooseCopy(r reading) wish {
 	texts := map[string]string{}
 	var choices []choice
 	for _, c := range copyables(r) {
@@ -74,7 +72,7 @@ func newCopies(a *app, r reading) *pick {
 		first, _, _ := strings.Cut(c.Text, "\n")
 		choices = append(choices, choice{name: c.Name, about: say.Line(first)})
 	}
-	return newPick(a, "copy", choices, func(name string) tea.Cmd {
-		return a.copy("the "+strings.Replace(name, "curl", "curl line", 1), texts[name])
+	return choose("copy", choices, func(name string) wish {
+		return copied("the "+strings.Replace(name, "curl", "curl line", 1), texts[name])
 	})
 }

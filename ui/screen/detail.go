@@ -13,14 +13,17 @@ import (
 
 // detail is the page about one tunnel: what carries it, its traffic, and one of three tables below.
 type detail struct {
-	app  *app
-	row  *row
-	side sheet // the table in sight
+	*look
+
+	tunnels *tunnels
+	row     *row
+	side    sheet // the table in sight
 
 	connections *draw.Table[connectionLine]
 	hosts       *draw.Table[hostTotal]
 	history     *draw.Table[step]
 	paces       map[uint64]pace // of the connections
+	above       int             // lines over the table, as drawn last
 }
 
 // sheet is one of the tables about a tunnel.
@@ -33,14 +36,17 @@ const (
 	sheets // how many there are
 )
 
-func newDetail(a *app, r *row) *detail {
-	d := &detail{app: a, row: r, paces: map[uint64]pace{}}
-	d.connections = draw.NewTable(a.theme, a.keys.table(), connectionLine.id, d.connectionColumns()...)
-	d.hosts = draw.NewTable(a.theme, a.keys.table(), func(h hostTotal) string { return h.Host }, d.hostColumns()...)
-	d.history = draw.NewTable(a.theme, a.keys.table(), step.id, d.historyColumns()...)
+func newDetail(l *look, ts *tunnels, r *row) *detail {
+	d := &detail{look: l, tunnels: ts, row: r, paces: map[uint64]pace{}}
+	d.connections = draw.NewTable(l.theme, l.keys.table(), connectionLine.id, d.connectionColumns()...)
+	d.hosts = draw.NewTable(l.theme, l.keys.table(), func(h hostTotal) string { return h.Host }, d.hostColumns()...)
+	d.history = draw.NewTable(l.theme, l.keys.table(), step.id, d.historyColumns()...)
 	d.tick()
 	return d
 }
+
+// subject is the tunnel that the page is about.
+func (d *detail) subject() *row { return d.row }
 
 // tick reads the tunnel's connections and history anew.
 func (d *detail) tick() {
@@ -55,12 +61,12 @@ func (d *detail) tick() {
 func (d *detail) fill(connections []tunnel.Connection, history []tunnel.Event) {
 	d.connections.Set(d.paced(connections))
 	d.hosts.Set(d.row.hosts.totals(connections))
-	d.history.Set(steps(history, d.app.now))
+	d.history.Set(steps(history, d.now))
 }
 
 func (d *detail) title() string {
-	t := d.app.theme
-	text, colour := d.app.standing(d.row)
+	t := d.theme
+	text, colour := d.tunnels.standing(d.row)
 	title := t.Strong.Paint("Tunnel "+d.row.local()) + "  " + colour.Paint(text) + "  " + t.Accent.Paint(d.row.towards())
 	if finding := d.sheet().Finding(); finding != "" {
 		title += "  " + finding
@@ -70,15 +76,15 @@ func (d *detail) title() string {
 
 func (d *detail) foot() string {
 	var facts []string
-	for _, f := range d.row.facts(d.app) {
+	for _, f := range d.tunnels.facts(d.row) {
 		facts = append(facts, f.text)
 	}
-	return strings.Join(facts, " "+d.app.theme.Glyph.Dot+" ")
+	return strings.Join(facts, " "+d.theme.Glyph.Dot+" ")
 }
 
 func (d *detail) help() []draw.Binding {
-	k := d.app.keys
-	if d.app.ailment(d.row) != nil {
+	k := d.keys
+	if d.tunnels.ailment(d.row) != nil {
 		return []draw.Binding{k.doctor.As("doctor: why?"), k.view, k.back, k.stop, k.reconnect, k.copy}
 	}
 	return []draw.Binding{k.view, k.back, k.filter, k.sort.As("sort"), k.reverse.As("reverse"), k.stop, k.reconnect, k.copy}
@@ -100,20 +106,20 @@ func (d *detail) tables() [sheets]anyTable {
 	return [sheets]anyTable{d.connections, d.hosts, d.history}
 }
 
-func (d *detail) update(msg tea.Msg) (tea.Cmd, bool) {
+func (d *detail) update(msg tea.Msg) (wish, bool) {
 	switch m := msg.(type) {
 	case tea.MouseClickMsg:
-		m.Y -= d.head(d.app.layout().Body.Inner())
+		m.Y -= d.above
 		msg = m
 	case tea.KeyPressMsg:
 		if d.sheet().Typing() {
 			break
 		}
 		switch {
-		case d.app.keys.view.Pressed(m):
+		case d.keys.view.Pressed(m):
 			d.side = (d.side + 1) % sheets
 			return nil, true
-		case d.app.keys.back.Pressed(m) && d.sheet().Finding() == "":
+		case d.keys.back.Pressed(m) && d.sheet().Finding() == "":
 			return nil, false
 		}
 	}
@@ -121,16 +127,17 @@ func (d *detail) update(msg tea.Msg) (tea.Cmd, bool) {
 		return nil, true
 	}
 	if k, ok := msg.(tea.KeyPressMsg); ok {
-		return d.app.tunnels.act(k, d.row)
+		return d.tunnels.act(k, d.row)
 	}
 	return nil, false
 }
 
-func (d *detail) draw(w, h int) []string {
+func (d *detail) draw(w, h int, focused bool) []string {
 	graph := graphLines(h)
 	lines := d.about(w)
 	lines = append(lines, d.graphs(w, graph)...)
 	lines = append(lines, d.tabs(w))
+	d.above = len(lines)
 	tail := d.tail(w)
 	room := h - len(lines) - len(tail)
 	if room < 3 {
@@ -138,22 +145,19 @@ func (d *detail) draw(w, h int) []string {
 		room = h - len(lines)
 	}
 	if d.sheet().Len() == 0 {
-		lines = append(lines, " "+d.app.theme.Muted.Paint(d.nothing()))
+		lines = append(lines, " "+d.theme.Muted.Paint(d.nothing()))
 		return append(lines, tail...)
 	}
-	lines = append(lines, d.app.theme.Fill(d.sheet().Draw(w, room, !d.app.below), w, room)...)
+	lines = append(lines, d.theme.Fill(d.sheet().Draw(w, room, focused), w, room)...)
 	return append(lines, tail...)
 }
-
-// head is how many lines stand above the table.
-func (d *detail) head(in draw.Rect) int { return len(d.about(in.W)) + graphLines(in.H) + 2 }
 
 // graphLines is how tall the graph is on a page of h lines.
 func graphLines(h int) int { return min(max(h/5, 2), 8) }
 
 // about says what carries the tunnel, and what ails it.
 func (d *detail) about(w int) []string {
-	t, r := d.app.theme, d.row
+	t, r := d.theme, d.row
 	link := r.Link
 	fact := func(name, value string) string {
 		if value == "" {
@@ -162,7 +166,7 @@ func (d *detail) about(w int) []string {
 		return t.Muted.Paint(name+" ") + t.CutMiddle(say.Line(value), 44)
 	}
 	dot := " " + t.Muted.Paint(t.Glyph.Dot) + " "
-	since := t.Muted.Paint("for ") + draw.Age(d.app.now.Sub(r.Since))
+	since := t.Muted.Paint("for ") + draw.Age(d.now.Sub(r.Since))
 	if !r.State.Final() && r.State != tunnel.Open {
 		since = t.Muted.Paint("since ") + r.Since.Local().Format(time.TimeOnly)
 	}
@@ -170,12 +174,12 @@ func (d *detail) about(w int) []string {
 		" " + fact("task", link.Target.Task) + dot + fact("container", link.Target.Container),
 		" " + fact("session", link.Session) + dot + fact("agent", link.Agent) + dot + t.Muted.Paint(r.State.String()+" ") + since,
 	}
-	return append(lines, trouble(t, d.app.ailment(r), w)...)
+	return append(lines, trouble(t, d.tunnels.ailment(r), w)...)
 }
 
 // graphs draw the traffic of the last minutes, received on the left and sent on the right, to one scale each.
 func (d *detail) graphs(w, h int) []string {
-	t := d.app.theme
+	t := d.theme
 	half := (w - 4) / 2
 	between := t.Border.Paint(t.Glyph.Thin.Along) + " "
 	seconds := min(half, keepSeconds)
@@ -215,7 +219,7 @@ func peakOf(values []float64) float64 {
 
 // tabs name the three tables, with the one in sight marked by more than colour.
 func (d *detail) tabs(w int) string {
-	t := d.app.theme
+	t := d.theme
 	names := [sheets]string{"connections", "hosts", "history"}
 	var b strings.Builder
 	b.WriteByte(' ')
@@ -228,7 +232,7 @@ func (d *detail) tabs(w int) string {
 		}
 		b.WriteByte(' ')
 	}
-	b.WriteString(t.Muted.Paint(" " + d.app.keys.view.Shortest() + " " + d.app.keys.view.Help().Desc))
+	b.WriteString(t.Muted.Paint(" " + d.keys.view.Shortest() + " " + d.keys.view.Help().Desc))
 	return t.Cut(b.String(), w)
 }
 
@@ -247,11 +251,11 @@ func (d *detail) tail(w int) []string {
 	switch d.side {
 	case connectionSheet:
 		if c, ok := d.connections.Row(); ok {
-			return trouble(d.app.theme, c.Err, w)
+			return trouble(d.theme, c.Err, w)
 		}
 	case historySheet:
 		if s, ok := d.history.Row(); ok {
-			return trouble(d.app.theme, s.Err, w)
+			return trouble(d.theme, s.Err, w)
 		}
 	case hostSheet, sheets:
 	}

@@ -42,8 +42,8 @@ func onPage(t *testing.T, a *app) *detail {
 	for _, c := range busyConnections()[:2] {
 		r.hosts.end(c)
 	}
-	d := newDetail(a, r)
-	a.show(d)
+	d := newDetail(a.look, a.tunnels, r)
+	a.grant(show(d))
 	d.fill(busyConnections(), oldHistory())
 	return d
 }

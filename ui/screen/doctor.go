@@ -18,7 +18,9 @@ import (
 
 // doctorPage is the doctor's report on one target, filled as its checks finish.
 type doctorPage struct {
-	app     *app
+	*look
+	examination
+
 	about   string // what is examined
 	options doctor.Options
 	table   *draw.Table[doctor.Result]
@@ -51,28 +53,37 @@ func (a *arrivals) take() []doctor.Result {
 	return taken
 }
 
-// consult shows the doctor's page about a target and begins to examine it.
-func (a *app) consult(p *place, q aws.Query, remote tunnel.Endpoint) tea.Cmd {
-	client := p.client
+// examination is what the doctor is to look at, and from where.
+type examination struct {
+	ctx       context.Context //nolint:containedctx // of the run: an examination is a command, which bubbletea gives none
+	under     *sync.WaitGroup // each examination has a session of its own to terminate, for which the end waits
+	place     *place
+	query     aws.Query
+	remote    tunnel.Endpoint
+	linkLocal bool
+}
+
+func newDoctor(l *look, e examination) *doctorPage {
+	client, q := e.place.client, e.query
 	about := aws.Target{Cluster: q.Cluster, Service: q.Service, Task: q.Task, Container: q.Container}.String()
-	d := &doctorPage{app: a, about: say.Line(strings.TrimPrefix(about, "/")) + " → " + say.Line(remote.String())}
+	d := &doctorPage{look: l, examination: e, about: say.Line(strings.TrimPrefix(about, "/")) + " → " + say.Line(e.remote.String())}
 	d.options = doctor.Options{
-		Query: q, Spec: tunnel.Spec{Remote: remote}, AllowLinkLocal: a.o.LinkLocal,
+		Query: q, Spec: tunnel.Spec{Remote: e.remote}, AllowLinkLocal: e.linkLocal,
 		Connect: func(ctx context.Context) (*aws.Client, error) {
 			if client != nil {
 				return client, nil
 			}
-			return a.o.Connect(ctx, p.profile, p.region, p.role)
+			return e.place.dial(ctx)
 		},
 	}
-	if remote.Host == "" {
-		d.options.Query.Port = remote.Port
+	if e.remote.Host == "" {
+		d.options.Query.Port = e.remote.Port
 	}
 	for _, c := range doctor.Checks(d.options) {
 		d.order = append(d.order, c.ID)
 	}
-	t := a.theme
-	d.table = draw.NewTable(t, a.keys.table(), func(r doctor.Result) string { return r.Check },
+	t := l.theme
+	d.table = draw.NewTable(t, l.keys.table(), func(r doctor.Result) string { return r.Check },
 		draw.Column[doctor.Result]{Title: "VERDICT", Least: 9, Most: 9, Text: d.verdict, Ink: d.ink},
 		draw.Column[doctor.Result]{Title: "CHECK", Least: 11, Most: 11, Text: func(r doctor.Result) string { return r.Check }},
 		draw.Column[doctor.Result]{Title: "", Least: 20, Grow: true, Text: line, Ink: func(r doctor.Result) draw.Ink {
@@ -82,12 +93,11 @@ func (a *app) consult(p *place, q aws.Query, remote tunnel.Endpoint) tea.Cmd {
 			return t.Text
 		}},
 	)
-	a.show(d)
-	return d.examine()
+	return d
 }
 
 // examine begins anew: with all checks, or with some and those that they need.
-func (d *doctorPage) examine(only ...string) tea.Cmd {
+func (d *doctorPage) examine(only ...string) wish {
 	d.cancel()
 	options := d.options
 	options.Only = only
@@ -98,14 +108,14 @@ func (d *doctorPage) examine(only ...string) tea.Cmd {
 	d.results = slices.DeleteFunc(d.results, func(r doctor.Result) bool { return again[r.Check] })
 	d.report = nil
 	d.fill()
-	ctx, stop := context.WithCancel(d.app.ctx)
+	ctx, stop := context.WithCancel(d.ctx)
 	arrived := &arrivals{}
 	d.stop, d.arrived = stop, arrived
-	d.app.examining.Add(1)
-	return tea.Batch(d.app.hurry(), func() tea.Msg {
-		defer d.app.examining.Done()
+	d.under.Add(1)
+	return all(hurry(), beside(func() tea.Msg {
+		defer d.under.Done()
 		report := doctor.Run(ctx, options, arrived.add)
-		return then(func() tea.Cmd {
+		return then(func() wish {
 			stop()
 			if d.arrived == arrived { // not one that was begun anew
 				d.tick()
@@ -115,7 +125,7 @@ func (d *doctorPage) examine(only ...string) tea.Cmd {
 			}
 			return nil
 		})
-	})
+	}))
 }
 
 // cancel ends an examination under way.
@@ -159,13 +169,13 @@ func (d *doctorPage) fill() {
 }
 
 func (d *doctorPage) verdict(r doctor.Result) string {
-	g := d.app.theme.Glyph
+	g := d.theme.Glyph
 	mark := map[doctor.Verdict]string{doctor.Pass: g.On, doctor.Warn: g.Half, doctor.Fail: g.Off, doctor.Skipped: g.None}[r.Finding.Verdict]
 	return mark + " " + r.Finding.Verdict.String()
 }
 
 func (d *doctorPage) ink(r doctor.Result) draw.Ink {
-	t := d.app.theme
+	t := d.theme
 	switch r.Finding.Verdict {
 	case doctor.Pass:
 		return t.Good
@@ -192,11 +202,11 @@ func line(r doctor.Result) string {
 
 // title begins with the verdict: what is examined may be too long for the frame.
 func (d *doctorPage) title() string {
-	t := d.app.theme
+	t := d.theme
 	verdict := t.Good.Paint("nothing fails")
 	switch first := d.first(); {
 	case d.report == nil:
-		verdict = t.Busy.Paint(fmt.Sprintf("%s looking, %d of %d", d.app.spinner(), len(d.results), len(d.order)))
+		verdict = t.Busy.Paint(fmt.Sprintf("%s looking, %d of %d", d.spinner(), len(d.results), len(d.order)))
 	case first != nil:
 		verdict = t.Bad.Paint(strings.TrimSpace("fails at " + first.Check + " " + first.Cause))
 	}
@@ -213,7 +223,7 @@ func (d *doctorPage) first() *doctor.Result {
 func (d *doctorPage) foot() string { return d.table.Counted("check") }
 
 func (d *doctorPage) help() []draw.Binding {
-	k := d.app.keys
+	k := d.keys
 	view := k.view.As("show all")
 	if d.all {
 		view = k.view.As("show less")
@@ -225,7 +235,7 @@ func (d *doctorPage) help() []draw.Binding {
 	return append(shown, view, k.filter, k.back)
 }
 
-func (d *doctorPage) update(msg tea.Msg) (tea.Cmd, bool) {
+func (d *doctorPage) update(msg tea.Msg) (wish, bool) {
 	if d.table.Update(msg) {
 		return nil, true
 	}
@@ -233,7 +243,7 @@ func (d *doctorPage) update(msg tea.Msg) (tea.Cmd, bool) {
 	if !ok {
 		return nil, false
 	}
-	keys := d.app.keys
+	keys := d.keys
 	switch {
 	case keys.doctor.Pressed(k), keys.refresh.Pressed(k):
 		return d.examine(), true
@@ -260,11 +270,10 @@ func (d *doctorPage) failed() (doctor.Result, bool) {
 }
 
 // again runs the check under the cursor anew, with those that it needs and those that it hides.
-func (d *doctorPage) again() tea.Cmd {
+func (d *doctorPage) again() wish {
 	r, failed := d.failed()
 	if !failed {
-		d.app.say("only a check that has not passed can be run again by itself; " + d.app.keys.doctor.Shortest() + " runs all of them")
-		return nil
+		return tell("only a check that has not passed can be run again by itself; " + d.keys.doctor.Shortest() + " runs all of them")
 	}
 	only := []string{r.Check}
 	for _, behind := range d.results {
@@ -276,27 +285,26 @@ func (d *doctorPage) again() tea.Cmd {
 }
 
 // copy takes the remedy of the row under the cursor.
-func (d *doctorPage) copy() tea.Cmd {
+func (d *doctorPage) copy() wish {
 	r, under := d.table.Row()
 	if !under || r.Remedy() == "" {
-		d.app.say("there is no remedy to copy: nothing is wrong here")
-		return nil
+		return tell("there is no remedy to copy: nothing is wrong here")
 	}
-	return d.app.copy("the remedy", say.Line(r.Remedy()))
+	return copied("the remedy", say.Line(r.Remedy()))
 }
 
-func (d *doctorPage) draw(w, h int) []string {
-	t := d.app.theme
+func (d *doctorPage) draw(w, h int, focused bool) []string {
+	t := d.theme
 	below := d.below(w, h/2)
 	room := h - len(below)
 	if d.table.Len() == 0 {
 		text := "looking"
 		if d.report != nil {
-			text = fmt.Sprintf("all is well: %d checks; %s shows them", len(d.results), d.app.keys.view.Shortest())
+			text = fmt.Sprintf("all is well: %d checks; %s shows them", len(d.results), d.keys.view.Shortest())
 		}
 		return append(t.Fill([]string{" " + t.Muted.Paint(text)}, w, room), below...)
 	}
-	return append(t.Fill(d.table.Draw(w, room, !d.app.below && d.app.dialog == nil), w, room), below...)
+	return append(t.Fill(d.table.Draw(w, room, focused), w, room), below...)
 }
 
 // below is everything about the row under the cursor: what was seen, what is wrong, what to do.
@@ -305,7 +313,7 @@ func (d *doctorPage) below(w, most int) []string {
 	if !ok {
 		return nil
 	}
-	t := d.app.theme
+	t := d.theme
 	lines := []string{t.Border.Paint(strings.Repeat(t.Glyph.Thin.Across, max(w, 0)))}
 	add := func(colour draw.Ink, mark, text string) {
 		for _, part := range draw.Wrap(say.Line(text), w-5) {
@@ -326,79 +334,4 @@ func (d *doctorPage) below(w, most int) []string {
 		return nil
 	}
 	return draw.First(lines, max(most, 2))
-}
-
-// consult examines the row under the cursor of the browser.
-func (b *browse) consult() tea.Cmd {
-	p := b.app.here
-	e, ok := b.table().Row()
-	switch {
-	case !ok && p.client == nil: // then why there is no account
-		return b.app.consult(p, aws.Query{}, tunnel.Endpoint{Port: proxyPort})
-	case !ok:
-		return nil
-	}
-	target, single := e.target()
-	if !single {
-		b.app.say("open it with enter and choose a service or a task: the doctor looks at one of them")
-		return nil
-	}
-	q := target.Query()
-	return b.app.consult(p, q, tunnel.Endpoint{Port: e.likelyPort()})
-}
-
-// proxyPort is Squid's.
-const proxyPort = 3128
-
-// likelyPort is the port of a row that people would forward to: a proxy's if it has one, else the first.
-func (e entry) likelyPort() uint16 {
-	var tasks []aws.Task
-	switch {
-	case e.task != nil:
-		tasks = []aws.Task{*e.task}
-	case e.service != nil:
-		for _, t := range e.cluster.Tasks {
-			if t.Service == e.service.Name {
-				tasks = append(tasks, t)
-			}
-		}
-	}
-	likely := uint16(0)
-	for _, t := range tasks {
-		for _, c := range t.Containers {
-			if e.container != nil && c.Name != e.container.Name {
-				continue
-			}
-			for _, port := range c.Ports {
-				switch {
-				case port.Protocol != "tcp":
-				case port.Container == proxyPort:
-					return proxyPort
-				case likely == 0 || port.Container < likely:
-					likely = port.Container
-				}
-			}
-		}
-	}
-	if likely == 0 {
-		return proxyPort
-	}
-	return likely
-}
-
-// consult examines a tunnel: its target, by its service where it has one, and its far end.
-func (p *tunnelsPane) consult(r *row) tea.Cmd {
-	to := r.Spec.Target
-	at := r.place
-	switch {
-	case r.holder != nil:
-		at = p.app.placeOf(SavedTunnel{Profile: r.holder.profile, Region: r.holder.region})
-	case at == nil || at.client == nil:
-		at = p.app.here
-	}
-	q := aws.Query{Cluster: to.Cluster, Service: to.Service, Container: to.Container}
-	if to.Service == "" {
-		q.Task = to.Task
-	}
-	return p.app.consult(at, q, r.Spec.Remote)
 }

@@ -82,13 +82,13 @@ func TestAFailedTunnelPointsToTheDoctor(t *testing.T) {
 // Words from elsewhere do not reach the terminal as they are.
 func TestTheDoctorsPageHoldsNoControlCharacters(t *testing.T) {
 	a := newTestApp(t, Options{}, 100, 30)
-	d := &doctorPage{app: a, about: "x", order: []string{"answer"}, arrived: &arrivals{}}
+	d := &doctorPage{look: a.look, about: "x", order: []string{"answer"}, arrived: &arrivals{}}
 	d.table = draw.NewTable(a.theme, a.keys.table(), func(r doctor.Result) string { return r.Check }, draw.Column[doctor.Result]{Text: line, Least: 20, Grow: true})
 	d.arrived.add(doctor.Result{Check: "answer", Finding: doctor.Finding{
 		Verdict: doctor.Fail, Err: &doctor.AdviceError{Problem: "evil\x1b[2J", Advice: "worse\x07"}, Evidence: []string{"\x1b]0;title\x07"},
 	}})
 	d.tick()
-	a.show(d)
+	a.grant(show(d))
 	wantNot(t, a, "\x1b[2J", "\x07", "\x1b]0")
 	want(t, a, `evil\x1b[2J`)
 }

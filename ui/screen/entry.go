@@ -259,3 +259,42 @@ func orPending(status string) string {
 	}
 	return status
 }
+
+// proxyPort is Squid's.
+const proxyPort = 3128
+
+// likelyPort is the port of a row that people would forward to: a proxy's if it has one, else the first.
+func (e entry) likelyPort() uint16 {
+	var tasks []aws.Task
+	switch {
+	case e.task != nil:
+		tasks = []aws.Task{*e.task}
+	case e.service != nil:
+		for _, t := range e.cluster.Tasks {
+			if t.Service == e.service.Name {
+				tasks = append(tasks, t)
+			}
+		}
+	}
+	likely := uint16(0)
+	for _, t := range tasks {
+		for _, c := range t.Containers {
+			if e.container != nil && c.Name != e.container.Name {
+				continue
+			}
+			for _, port := range c.Ports {
+				switch {
+				case port.Protocol != "tcp":
+				case port.Container == proxyPort:
+					return proxyPort
+				case likely == 0 || port.Container < likely:
+					likely = port.Container
+				}
+			}
+		}
+	}
+	if likely == 0 {
+		return proxyPort
+	}
+	return likely
+}

@@ -28,7 +28,7 @@ func unprivileged(port int) int {
 }
 
 // askFree finds out whether the local side can be listened on. A proposal that cannot gives way to another.
-func (d *connect) askFree() tea.Cmd {
+func (d *connect) askFree() wish {
 	d.asked++
 	number, proposed := d.asked, !d.chosen
 	d.local.About, d.taken = "", ""
@@ -37,15 +37,15 @@ func (d *connect) askFree() tea.Cmd {
 		return nil
 	}
 	spec := f.Spec(aws.Target{})
-	return func() tea.Msg {
+	return beside(func() tea.Msg {
 		free, taken := freePort(spec, proposed)
-		return then(func() tea.Cmd {
+		return then(func() wish {
 			if number == d.asked {
 				d.told(free, taken)
 			}
 			return nil
 		})
-	}
+	})
 }
 
 // tries is how many ports after a taken one are tried for a proposal.

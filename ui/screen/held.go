@@ -40,31 +40,30 @@ func (e *heldError) Error() string  { return e.text }
 func (e *heldError) Remedy() string { return e.cure }
 
 // askHeld asks the holders for their tunnels, when it is time to.
-func (p *tunnelsPane) askHeld() tea.Cmd {
-	dir := p.app.o.Up
-	if dir.Runtime == "" || p.asking || p.app.now.Before(p.askNext) {
+func (ts *tunnels) askHeld() wish {
+	dir := ts.up
+	if dir.Runtime == "" || ts.asking || ts.look.now.Before(ts.askNext) {
 		return nil
 	}
-	p.asking = true
-	running := p.app.ctx
-	return func() tea.Msg {
-		ctx, cancel := context.WithTimeout(running, askedWithin)
+	ts.asking = true
+	return beside(func() tea.Msg {
+		ctx, cancel := context.WithTimeout(ts.accounts.ctx, askedWithin)
 		defer cancel()
 		sets, err := dir.Sets(ctx)
-		return then(func() tea.Cmd {
-			p.asking, p.askNext = false, p.app.now.Add(askHolders)
+		return then(func() wish {
+			ts.asking, ts.askNext = false, ts.look.now.Add(askHolders)
 			if err == nil { // one that cannot be asked now keeps what it said last
-				p.hold(sets)
+				ts.hold(sets)
 			}
 			return nil
 		})
-	}
+	})
 }
 
 // hold brings the rows of held tunnels up to date.
-func (p *tunnelsPane) hold(sets []control.Set) {
-	before := p.rows
-	p.rows = slices.DeleteFunc(slices.Clone(p.rows), func(r *row) bool { return r.holder != nil })
+func (ts *tunnels) hold(sets []control.Set) {
+	before := ts.rows
+	ts.rows = slices.DeleteFunc(slices.Clone(ts.rows), func(r *row) bool { return r.holder != nil })
 	for _, s := range sets {
 		if !s.Alive() {
 			continue
@@ -73,22 +72,22 @@ func (p *tunnelsPane) hold(sets []control.Set) {
 			of := holder{name: s.Name, pid: s.PID, tunnels: len(s.Tunnels), profile: t.Profile, region: t.Region}
 			i := slices.IndexFunc(before, func(r *row) bool { return r.holder != nil && r.holder.pid == of.pid && r.ID == tunnel.ID(t.ID) })
 			if i < 0 {
-				r := &row{reading: heldReading(s, t), place: p.app.here, holder: &of}
+				r := &row{reading: heldReading(s, t), place: ts.accounts.here, holder: &of}
 				r.Since, r.hosts = r.Opened, heldHosts(t.Hosts)
-				p.add(r)
+				ts.add(r)
 				continue
 			}
 			r := before[i]
 			since, state := r.Since, r.State
 			r.reading, r.holder, r.hosts = heldReading(s, t), &of, heldHosts(t.Hosts)
 			if r.Since = since; r.State != state {
-				r.Since = p.app.now
+				r.Since = ts.look.now
 			}
-			p.rows = append(p.rows, r)
+			ts.rows = append(ts.rows, r)
 		}
 	}
-	slices.SortFunc(p.rows, func(a, b *row) int { return a.number - b.number })
-	p.arrange()
+	slices.SortFunc(ts.rows, func(a, b *row) int { return a.number - b.number })
+	ts.changed()
 }
 
 // heldReading is what a holder tells of a tunnel.
@@ -158,31 +157,27 @@ func heldHosts(hosts []control.Host) tally {
 }
 
 // stopHeld ends the set that a row belongs to, after a question: its tunnels end together.
-func (p *tunnelsPane) stopHeld(r *row) tea.Cmd {
-	if p.app.o.ReadOnly {
-		p.app.fail(&ReadOnlyError{})
-		return nil
+func (ts *tunnels) stopHeld(r *row) wish {
+	if ts.readOnly {
+		return fail(&ReadOnlyError{})
 	}
-	name, running := r.holder.name, p.app.ctx
-	p.app.confirm("stop", "stop", func() tea.Cmd {
-		p.app.say("stopping culvert up " + name)
-		return func() tea.Msg {
-			ctx, cancel := context.WithTimeout(running, endsWithin)
+	name := r.holder.name
+	return confirm("stop", "stop", func() wish {
+		return all(tell("stopping culvert up "+name), beside(func() tea.Msg {
+			ctx, cancel := context.WithTimeout(ts.accounts.ctx, endsWithin)
 			defer cancel()
-			last, err := p.app.o.Up.Down(ctx, name)
-			return then(func() tea.Cmd {
+			last, err := ts.up.Down(ctx, name)
+			return then(func() wish {
 				if err != nil && !errors.Is(err, context.Canceled) {
-					p.app.fail(err)
-					return nil
+					return fail(err)
 				}
-				p.app.say("stopped culvert up " + name)
+				ts.askNext = time.Time{} // at once
+				done := []wish{tell("stopped culvert up " + name)}
 				for _, u := range last.Left {
-					p.app.fail(&heldError{text: u.Error, cure: u.Remedy})
+					done = append(done, fail(&heldError{text: u.Error, cure: u.Remedy}))
 				}
-				p.askNext = time.Time{} // at once
-				return nil
+				return all(done...)
 			})
-		}
+		}))
 	}, r.local()+" is held in the background by culvert up "+say.Line(name)+".", "Stopping ends "+plural(r.holder.tunnels, "tunnel")+".")
-	return nil
 }

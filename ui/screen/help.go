@@ -8,7 +8,8 @@ import (
 
 // help is a dialog that lists every key.
 type help struct {
-	app *app
+	*look
+
 	top int
 	all []string
 	h   int
@@ -20,7 +21,7 @@ const (
 	leftChapters = 2
 )
 
-func newHelp(a *app) *help { return &help{app: a} }
+func newHelp(l *look) *help { return &help{look: l} }
 
 // chapters are the keys in the order of the help.
 func (k *keyMap) chapters() []struct {
@@ -39,10 +40,10 @@ func (k *keyMap) chapters() []struct {
 	}
 }
 
-func (h *help) title() string { return h.app.theme.Strong.Paint("keys") }
+func (h *help) title() string { return h.theme.Strong.Paint("keys") }
 
 func (h *help) foot() string {
-	t := h.app.theme
+	t := h.theme
 	switch {
 	case h.top+h.h < len(h.all):
 		return t.Muted.Paint("more below " + t.Glyph.Down)
@@ -53,11 +54,11 @@ func (h *help) foot() string {
 }
 
 func (h *help) help() []draw.Binding {
-	return []draw.Binding{h.app.keys.back.As("close"), h.app.keys.down.As("scroll")}
+	return []draw.Binding{h.keys.back.As("close"), h.keys.down.As("scroll")}
 }
 
-func (h *help) draw(w, lines int) []string {
-	t := h.app.theme
+func (h *help) draw(w, lines int, _ bool) []string {
+	t := h.theme
 	h.all = h.all[:0]
 	half := w
 	if w >= twoColumns {
@@ -65,7 +66,7 @@ func (h *help) draw(w, lines int) []string {
 	}
 	const keyWidth = 14
 	var columns [2][]string
-	for i, chapter := range h.app.keys.chapters() {
+	for i, chapter := range h.keys.chapters() {
 		c := &columns[0]
 		if half < w && i >= leftChapters {
 			c = &columns[1]
@@ -93,8 +94,8 @@ func (h *help) draw(w, lines int) []string {
 	return h.all[h.top:min(h.top+lines, len(h.all))]
 }
 
-func (h *help) update(msg tea.Msg) (tea.Cmd, bool) {
-	keys := h.app.keys
+func (h *help) update(msg tea.Msg) (wish, bool) {
+	keys := h.keys
 	switch msg := msg.(type) {
 	case tea.KeyPressMsg:
 		switch {
@@ -107,7 +108,7 @@ func (h *help) update(msg tea.Msg) (tea.Cmd, bool) {
 		case keys.pageDown.Pressed(msg):
 			h.top += h.h
 		case keys.back.Pressed(msg), keys.help.Pressed(msg), keys.quit.Pressed(msg):
-			h.app.dismiss()
+			return dismiss(h), true
 		}
 	case tea.MouseWheelMsg:
 		if msg.Button == tea.MouseWheelUp {

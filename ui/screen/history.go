@@ -35,7 +35,7 @@ func steps(history []tunnel.Event, now time.Time) []step {
 }
 
 func (d *detail) historyColumns() []draw.Column[step] {
-	t := d.app.theme
+	t := d.theme
 	return []draw.Column[step]{
 		{Title: "WHEN", Least: 8, Most: 8, Text: func(s step) string { return s.At.Local().Format(time.TimeOnly) }, Order: func(a, b step) int { return a.At.Compare(b.At) }},
 		{Title: "STATE", Least: 11, Most: 11, Text: func(s step) string { return s.State.String() }, Ink: func(s step) draw.Ink { return tone(t, s.State) }},

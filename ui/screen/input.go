@@ -11,16 +11,17 @@ import (
 func (a *app) key(k tea.KeyPressMsg) tea.Cmd {
 	switch {
 	case a.keys.interrupt.Pressed(k):
-		return a.quit()
+		return tea.Quit
 	case a.keys.suspend.Pressed(k):
 		return tea.Suspend
 	case a.layout().TooSmall && a.dialog == nil:
 		if a.keys.quit.Pressed(k) {
-			return a.askQuit()
+			return a.grant(leaving(a.tunnels.open()))
 		}
 		return nil
 	}
-	cmd, taken := a.top().update(k)
+	w, taken := a.top().update(k)
+	cmd := a.grant(w)
 	if taken || a.dialog != nil {
 		return cmd
 	}
@@ -30,10 +31,6 @@ func (a *app) key(k tea.KeyPressMsg) tea.Cmd {
 // command is what the keys do that work in every screen.
 func (a *app) command(k tea.KeyPressMsg) tea.Cmd {
 	switch {
-	case a.keys.quit.Pressed(k):
-		return a.askQuit()
-	case a.keys.help.Pressed(k):
-		a.ask(newHelp(a))
 	case a.keys.nextPane.Pressed(k):
 		a.below = !a.below
 	case a.keys.tunnels.Pressed(k):
@@ -44,18 +41,13 @@ func (a *app) command(k tea.KeyPressMsg) tea.Cmd {
 		} else {
 			a.leave()
 		}
-	case a.keys.log.Pressed(k):
-		a.show(newLog(a))
-	case a.keys.saved.Pressed(k):
-		a.show(newSaved(a))
-	case a.keys.save.Pressed(k):
-		return a.save()
-	case a.keys.profile.Pressed(k):
-		a.ask(newProfiles(a))
-	case a.keys.region.Pressed(k):
-		a.ask(newRegions(a))
 	case a.keys.refresh.Pressed(k):
-		return tea.Batch(a.here.look(), a.hurry())
+		return a.grant(all(a.here.look(), hurry()))
+	}
+	for _, e := range a.everywhere() {
+		if e.key.Pressed(k) {
+			return a.grant(e.open())
+		}
 	}
 	return nil
 }
@@ -64,8 +56,8 @@ func (a *app) command(k tea.KeyPressMsg) tea.Cmd {
 func (a *app) mouse(msg tea.MouseMsg) tea.Cmd {
 	if a.dialog != nil {
 		at, _ := a.dialogBox()
-		cmd, _ := a.dialog.update(moved(msg, at.Inner()))
-		return cmd
+		w, _ := a.dialog.update(moved(msg, at.Inner()))
+		return a.grant(w)
 	}
 	l := a.layout()
 	if l.TooSmall {
@@ -76,12 +68,12 @@ func (a *app) mouse(msg tea.MouseMsg) tea.Cmd {
 	switch {
 	case l.Below.Inner().Holds(m.X, m.Y):
 		a.below = a.below || clicked
-		cmd, _ := a.tunnels.update(moved(msg, l.Below.Inner()))
-		return cmd
+		w, _ := a.pane.update(moved(msg, l.Below.Inner()))
+		return a.grant(w)
 	case l.Body.Inner().Holds(m.X, m.Y):
 		a.below = a.below && !clicked
-		cmd, _ := a.page().update(moved(msg, l.Body.Inner()))
-		return cmd
+		w, _ := a.page().update(moved(msg, l.Body.Inner()))
+		return a.grant(w)
 	}
 	return nil
 }

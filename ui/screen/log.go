@@ -14,17 +14,19 @@ import (
 
 // logPage shows what was logged, the newest below. While the cursor is on the last line it stays with the newest.
 type logPage struct {
-	app   *app
+	*look
+
+	ring  *LogRing // nil: nothing is logged
 	table *draw.Table[logLine]
 	least slog.Level
 	lines []logLine // of every level, printable
 	next  uint64    // number of the first line that was not read yet
 }
 
-func newLog(a *app) *logPage {
-	t := a.theme
-	l := &logPage{app: a, least: slog.LevelInfo}
-	l.table = draw.NewTable(t, a.keys.table(), func(l logLine) string { return strconv.FormatUint(l.Seq, 10) },
+func newLog(on *look, ring *LogRing) *logPage {
+	t := on.theme
+	l := &logPage{look: on, ring: ring, least: slog.LevelInfo}
+	l.table = draw.NewTable(t, on.keys.table(), func(l logLine) string { return strconv.FormatUint(l.Seq, 10) },
 		draw.Column[logLine]{Title: "TIME", Least: 12, Most: 12, Text: func(l logLine) string { return l.At.Local().Format("15:04:05.000") }, Ink: func(logLine) draw.Ink { return t.Muted }},
 		draw.Column[logLine]{Title: "LEVEL", Least: 5, Most: 5, Text: func(l logLine) string { return levelWord(l.Level) }, Ink: func(l logLine) draw.Ink { return severity(t, l.Level) },
 			Order: func(a, b logLine) int { return cmp.Compare(a.Level, b.Level) }},
@@ -53,10 +55,10 @@ func severity(t *draw.Theme, l slog.Level) draw.Ink {
 
 // tick takes the lines that were logged since.
 func (l *logPage) tick() {
-	if l.app.o.Log == nil {
+	if l.ring == nil {
 		return
 	}
-	fresh, next := l.app.o.Log.since(l.next)
+	fresh, next := l.ring.since(l.next)
 	if next == l.next {
 		return
 	}
@@ -85,32 +87,32 @@ func (l *logPage) show() {
 }
 
 func (l *logPage) title() string {
-	t := l.app.theme
+	t := l.theme
 	return t.Strong.Paint("Log") + " " + t.Muted.Paint(levelWord(l.least)+" and above") + " " + l.table.Finding()
 }
 
 func (l *logPage) foot() string { return l.table.Counted("line") }
 
 func (l *logPage) help() []draw.Binding {
-	k := l.app.keys
+	k := l.keys
 	return []draw.Binding{k.view.As("level"), k.filter, k.bottom.As("follow"), k.copy.As("copy line"), k.back}
 }
 
-func (l *logPage) update(msg tea.Msg) (tea.Cmd, bool) {
+func (l *logPage) update(msg tea.Msg) (wish, bool) {
 	if k, ok := msg.(tea.KeyPressMsg); ok && !l.table.Typing() {
 		switch {
-		case l.app.keys.log.Pressed(k):
+		case l.keys.log.Pressed(k):
 			return nil, true // it is here
-		case l.app.keys.view.Pressed(k):
+		case l.keys.view.Pressed(k):
 			l.least = nextLevel(l.least)
 			l.show()
 			return nil, true
-		case l.app.keys.copy.Pressed(k):
+		case l.keys.copy.Pressed(k):
 			line, under := l.table.Row()
 			if !under {
 				return nil, true
 			}
-			return l.app.copy("the line", line.text()), true
+			return copied("the line", line.text()), true
 		}
 	}
 	return nil, l.table.Update(msg)
@@ -138,10 +140,10 @@ func (l logLine) text() string {
 // wholeLines is how much of a long line is shown below the table.
 const wholeLines = 4
 
-func (l *logPage) draw(w, h int) []string {
-	t := l.app.theme
+func (l *logPage) draw(w, h int, focused bool) []string {
+	t := l.theme
 	if l.table.Len() == 0 {
-		return []string{" " + t.Muted.Paint("nothing was logged "+levelWord(l.least)+" or above; "+l.app.keys.view.Shortest()+" shows other levels")}
+		return []string{" " + t.Muted.Paint("nothing was logged "+levelWord(l.least)+" or above; "+l.keys.view.Shortest()+" shows other levels")}
 	}
 	var whole []string
 	if line, ok := l.table.Row(); ok && h > 3*wholeLines {
@@ -152,7 +154,7 @@ func (l *logPage) draw(w, h int) []string {
 	if len(whole) > 0 {
 		room--
 	}
-	lines := t.Fill(l.table.Draw(w, room, !l.app.below), w, room)
+	lines := t.Fill(l.table.Draw(w, room, focused), w, room)
 	if len(whole) > 0 {
 		lines = append(lines, t.Border.Paint(strings.Repeat(t.Glyph.Thin.Across, max(w, 0))))
 	}

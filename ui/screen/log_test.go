@@ -96,11 +96,11 @@ func BenchmarkLogTick(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	l := newLog(a)
+	l := newLog(a.look, &ring)
 	b.ReportAllocs()
 	for b.Loop() {
 		record(&ring, slog.LevelInfo, "connection ended", "tunnel=1")
 		l.tick()
-		l.draw(198, 30)
+		l.draw(198, 30, true)
 	}
 }

@@ -21,11 +21,6 @@ type notice struct {
 	until        time.Time
 }
 
-// say tells something that has happened.
-func (a *app) say(text string) {
-	a.notice = notice{text: say.Line(text), until: a.now.Add(keepNotice)}
-}
-
 // fail tells what went wrong, and what to do about it.
 func (a *app) fail(err error) {
 	a.notice = notice{text: say.Line(err.Error()), remedy: say.Line(say.Remedy(err)), trouble: true, until: a.now.Add(keepTrouble)}
@@ -49,4 +44,16 @@ func (n *notice) draw(t *draw.Theme, w int) []string {
 		return []string{" " + t.Good.Paint(t.Cut(n.text, w-2))}
 	}
 	return problem(t, errors.New(n.text), n.remedy, w, shortAdvice)
+}
+
+// trouble shows an error and its remedy, each on a line; nothing for none.
+func trouble(t *draw.Theme, err error, w int) []string {
+	if err == nil {
+		return nil
+	}
+	lines := []string{" " + t.Bad.Paint(t.Cut("! "+say.Line(err.Error()), w-2))}
+	if cure := say.Remedy(err); cure != "" {
+		lines = append(lines, " "+t.Busy.Paint(t.Cut(t.Glyph.Into+" "+say.Line(cure), w-2)))
+	}
+	return lines
 }

@@ -33,41 +33,38 @@ type Start struct {
 }
 
 // begin opens what is wanted from the beginning.
-func (a *app) begin(p *place) tea.Cmd {
-	var cmds []tea.Cmd
-	for _, s := range a.o.Start {
-		cmds = append(cmds, func() tea.Msg {
-			target, err := p.client.Lookup(a.ctx, s.Query)
-			return then(func() tea.Cmd {
+func (ts *tunnels) begin(p *place) wish {
+	var wishes []wish
+	for _, s := range ts.start {
+		wishes = append(wishes, beside(func() tea.Msg {
+			target, err := p.client.Lookup(ts.accounts.ctx, s.Query)
+			return then(func() wish {
 				if err != nil {
-					a.fail(err)
-					return nil
+					return fail(err)
 				}
 				s.Spec.Target, s.Spec.Pinned = target, s.Query.Task != ""
-				return a.open(p, s.Spec, s.Probe)
+				return ts.openIn(p, s.Spec, s.Probe)
 			})
-		})
+		}))
 	}
-	a.o.Start = nil
-	return tea.Batch(cmds...)
+	ts.start = nil
+	return all(wishes...)
 }
 
-// open opens a tunnel and proves it. What goes wrong is said in the notice line.
-func (a *app) open(p *place, spec tunnel.Spec, probe string) tea.Cmd {
-	if a.o.ReadOnly {
-		a.fail(&ReadOnlyError{})
-		return nil
+// openIn opens a tunnel in a place and proves it. What goes wrong is said in the notice line.
+func (ts *tunnels) openIn(p *place, spec tunnel.Spec, probe string) wish {
+	if ts.readOnly {
+		return fail(&ReadOnlyError{})
 	}
-	return func() tea.Msg {
+	return beside(func() tea.Msg {
 		t, err := p.openNow(spec)
-		return then(func() tea.Cmd {
+		return then(func() wish {
 			if err != nil {
-				a.fail(err)
-				return nil
+				return fail(err)
 			}
-			return a.opened(t, probe)
+			return ts.opened(t, probe)
 		})
-	}
+	})
 }
 
 // openNow listens. A task without a runtime id, one that has only just started, is looked at again first.
@@ -77,7 +74,7 @@ func (p *place) openNow(spec tunnel.Spec) (*tunnel.Tunnel, error) {
 		if spec.Remote.Host == "" {
 			query.Port = spec.Remote.Port
 		}
-		found, err := p.client.Lookup(p.app.ctx, query)
+		found, err := p.client.Lookup(p.of.ctx, query)
 		if err != nil {
 			return nil, err
 		}
@@ -100,41 +97,41 @@ func addrPort(spec tunnel.Spec, port uint16) netip.AddrPort {
 }
 
 // opened shows a tunnel that has begun to listen.
-func (a *app) opened(t *tunnel.Tunnel, probe string) tea.Cmd {
-	a.proofs[t] = proof{}
-	return tea.Batch(a.hurry(), a.prove(t, probe))
+func (ts *tunnels) opened(t *tunnel.Tunnel, probe string) wish {
+	ts.proofs[t] = proof{}
+	return all(hurry(), ts.tryIt(t, probe))
 }
 
 // proveAgain is how long to wait after a probe that failed; a tunnel that is not open yet is one of them.
 const proveAgain = time.Second
 
-// prove tries a tunnel until it is seen to work, or is over.
-func (a *app) prove(t *tunnel.Tunnel, probe string) tea.Cmd {
-	if a.o.Prove == nil {
+// tryIt tries a tunnel until it is seen to work, or is over.
+func (ts *tunnels) tryIt(t *tunnel.Tunnel, probe string) wish {
+	if ts.prove == nil {
 		return nil
 	}
-	return func() tea.Msg {
+	return beside(func() tea.Msg {
 		if state, _ := t.State(); state != tunnel.Open {
-			return a.provedLater(t, probe)
+			return ts.provedLater(t, probe)
 		}
 		behind := t.Link()
-		err := a.o.Prove(a.ctx, t, probe)
-		return then(func() tea.Cmd {
+		err := ts.prove(ts.accounts.ctx, t, probe)
+		return then(func() wish {
 			if err == nil {
-				a.proofs[t] = proof{state: proved}
-				return func() tea.Msg { return a.provedAgain(t, probe, behind) }
+				ts.proofs[t] = proof{state: proved}
+				return beside(func() tea.Msg { return ts.provedAgain(t, probe, behind) })
 			}
-			a.proofs[t] = proof{state: unproved, err: err, again: a.proofs[t].again}
-			return func() tea.Msg { return a.provedLater(t, probe) }
+			ts.proofs[t] = proof{state: unproved, err: err, again: ts.proofs[t].again}
+			return beside(func() tea.Msg { return ts.provedLater(t, probe) })
 		})
-	}
+	})
 }
 
 // provedAgain waits until the tunnel has moved away from the link behind which it was proved, and has it proved anew.
-func (a *app) provedAgain(t *tunnel.Tunnel, probe string, behind tunnel.Link) tea.Msg {
+func (ts *tunnels) provedAgain(t *tunnel.Tunnel, probe string, behind tunnel.Link) tea.Msg {
 	for !t.Moved(behind, t.Link()) {
 		select {
-		case <-a.ctx.Done():
+		case <-ts.accounts.ctx.Done():
 			return nil
 		case <-time.After(proveAgain):
 		}
@@ -142,23 +139,23 @@ func (a *app) provedAgain(t *tunnel.Tunnel, probe string, behind tunnel.Link) te
 			return nil
 		}
 	}
-	return then(func() tea.Cmd {
-		a.proofs[t] = proof{again: true}
-		return a.prove(t, probe)
+	return then(func() wish {
+		ts.proofs[t] = proof{again: true}
+		return ts.tryIt(t, probe)
 	})
 }
 
 // provedLater waits, and has the tunnel proved again unless it or the interface has ended.
-func (a *app) provedLater(t *tunnel.Tunnel, probe string) tea.Msg {
+func (ts *tunnels) provedLater(t *tunnel.Tunnel, probe string) tea.Msg {
 	select {
-	case <-a.ctx.Done():
+	case <-ts.accounts.ctx.Done():
 		return nil
 	case <-time.After(proveAgain):
 	}
 	if state, _ := t.State(); state.Final() {
 		return nil
 	}
-	return then(func() tea.Cmd { return a.prove(t, probe) })
+	return then(func() wish { return ts.tryIt(t, probe) })
 }
 
 // ReadOnlyError says that the interface was told to change nothing.

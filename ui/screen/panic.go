@@ -39,9 +39,9 @@ func (a *app) guarded(cmd tea.Cmd) tea.Cmd {
 		defer func() {
 			if value := recover(); value != nil {
 				broken := &PanicError{Value: value, Stack: debug.Stack()}
-				msg = then(func() tea.Cmd {
+				msg = then(func() wish {
 					a.broken = broken
-					return tea.Quit
+					return quit()
 				})
 			}
 		}()

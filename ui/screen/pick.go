@@ -12,21 +12,22 @@ import (
 
 // pick is a dialog that offers a few names, filtered while the user types.
 type pick struct {
-	app    *app
+	*look
+
 	name   string
 	table  *draw.Table[choice]
 	free   func(typed string) bool // whether a name that is not offered may be chosen, too; nil: none
-	chosen func(string) tea.Cmd
+	chosen func(string) wish
 }
 
 // choice is a name on offer with a word about it.
 type choice struct{ name, about string }
 
-func newPick(a *app, name string, choices []choice, chosen func(string) tea.Cmd) *pick {
-	p := &pick{app: a, name: name, chosen: chosen}
-	p.table = draw.NewTable(a.theme, a.keys.table(), func(c choice) string { return c.name },
+func newPick(l *look, name string, choices []choice, chosen func(string) wish) *pick {
+	p := &pick{look: l, name: name, chosen: chosen}
+	p.table = draw.NewTable(l.theme, l.keys.table(), func(c choice) string { return c.name },
 		draw.Column[choice]{Title: "NAME", Grow: true, Text: func(c choice) string { return say.Line(c.name) }},
-		draw.Column[choice]{Title: "", Text: func(c choice) string { return c.about }, Ink: func(choice) draw.Ink { return a.theme.Muted }, Drop: 1},
+		draw.Column[choice]{Title: "", Text: func(c choice) string { return c.about }, Ink: func(choice) draw.Ink { return l.theme.Muted }, Drop: 1},
 	)
 	p.table.Type()
 	p.table.Set(choices)
@@ -34,42 +35,42 @@ func newPick(a *app, name string, choices []choice, chosen func(string) tea.Cmd)
 }
 
 // newProfiles offers the profiles of AWS's files.
-func newProfiles(a *app) *pick {
+func newProfiles(l *look, here *place, profiles func() []string) *pick {
 	var choices []choice
-	if a.o.Profiles != nil {
-		for _, name := range a.o.Profiles() {
+	if profiles != nil {
+		for _, name := range profiles() {
 			about := ""
-			if name == a.here.profileName() {
+			if name == here.profileName() {
 				about = "in use"
 			}
 			choices = append(choices, choice{name, about})
 		}
 	}
-	p := newPick(a, "profile", choices, func(name string) tea.Cmd { return a.goTo(name, "") })
-	p.table.MoveTo(a.here.profileName())
+	p := newPick(l, "profile", choices, func(name string) wish { return goTo(name, "") })
+	p.table.MoveTo(here.profileName())
 	return p
 }
 
 // newRegions offers AWS's regions; one that is newer than culvert can be typed.
-func newRegions(a *app) *pick {
+func newRegions(l *look, here *place) *pick {
 	choices := regions()
 	for i := range choices {
-		if choices[i].name == a.here.regionName() {
+		if choices[i].name == here.regionName() {
 			choices[i].about += ", in use"
 		}
 	}
-	p := newPick(a, "region", choices, func(name string) tea.Cmd { return a.goTo(a.here.profile, name) })
+	p := newPick(l, "region", choices, func(name string) wish { return goTo(here.profile, name) })
 	p.free = func(typed string) bool { return strings.Count(typed, "-") >= 2 }
-	p.table.MoveTo(a.here.regionName())
+	p.table.MoveTo(here.regionName())
 	return p
 }
 
-func (p *pick) title() string { return p.app.theme.Strong.Paint(p.name) + "  " + p.table.Finding() }
+func (p *pick) title() string { return p.theme.Strong.Paint(p.name) + "  " + p.table.Finding() }
 
 func (p *pick) foot() string { return p.table.Counted("choice") }
 
 func (p *pick) help() []draw.Binding {
-	return []draw.Binding{p.app.keys.in.As("choose"), p.app.keys.back}
+	return []draw.Binding{p.keys.in.As("choose"), p.keys.back}
 }
 
 // The most that a list to pick from takes.
@@ -78,8 +79,8 @@ const (
 	pickLines = 16
 )
 
-func (p *pick) draw(w, h int) []string {
-	t := p.app.theme
+func (p *pick) draw(w, h int, _ bool) []string {
+	t := p.theme
 	w, h = min(w, pickWidth), min(h, pickLines, max(p.table.Len()+1, 3))
 	switch {
 	case p.table.Len() == 0:
@@ -96,7 +97,7 @@ func (p *pick) draw(w, h int) []string {
 	return t.Fill(p.table.Draw(w, h, true), w, h)
 }
 
-func (p *pick) update(msg tea.Msg) (tea.Cmd, bool) {
+func (p *pick) update(msg tea.Msg) (wish, bool) {
 	k, isKey := msg.(tea.KeyPressMsg)
 	if !isKey {
 		p.table.Update(msg)
@@ -110,10 +111,9 @@ func (p *pick) update(msg tea.Msg) (tea.Cmd, bool) {
 		} else if p.free == nil || !p.free(name) {
 			return nil, true
 		}
-		p.app.dismiss()
-		return p.chosen(name), true
+		return all(dismiss(p), p.chosen(name)), true
 	case "esc":
-		p.app.dismiss()
+		return dismiss(p), true
 	default:
 		p.table.Update(msg)
 	}

@@ -10,38 +10,36 @@ import (
 
 // question is a dialog that asks yes or no.
 type question struct {
-	app    *app
+	*look
+
 	name   string
 	text   []string
 	yes    draw.Binding
-	agreed func() tea.Cmd
+	agreed func() wish
 }
 
-// confirm asks the user before something is done that cannot be undone.
-func (a *app) confirm(name, doing string, agreed func() tea.Cmd, text ...string) {
-	a.ask(&question{app: a, name: name, text: text, yes: draw.Bind("", doing, "enter", "y"), agreed: agreed})
+func newQuestion(l *look, name, doing string, agreed func() wish, text ...string) *question {
+	return &question{look: l, name: name, text: text, yes: draw.Bind("", doing, "enter", "y"), agreed: agreed}
 }
 
-// askQuit leaves, after a question while tunnels are open.
-func (a *app) askQuit() tea.Cmd {
-	open := a.tunnels.open()
+// leaving ends the program, after a question while tunnels are open.
+func leaving(open int) wish {
 	if open == 0 {
-		return a.quit()
+		return quit()
 	}
 	what := fmt.Sprintf("%d tunnels are open. Quitting closes them and", open)
 	if open == 1 {
 		what = "One tunnel is open. Quitting closes it and"
 	}
-	a.confirm("quit", "quit", a.quit, what, "cuts off what goes through.")
-	return nil
+	return confirm("quit", "quit", quit, what, "cuts off what goes through.")
 }
 
-func (q *question) title() string { return q.app.theme.Strong.Paint(q.name) }
+func (q *question) title() string { return q.theme.Strong.Paint(q.name) }
 
 func (q *question) foot() string { return "" }
 
-func (q *question) draw(w, _ int) []string {
-	t := q.app.theme
+func (q *question) draw(w, _ int, _ bool) []string {
+	t := q.theme
 	lines := []string{""}
 	for _, text := range q.text {
 		for _, line := range draw.Wrap(text, w-4) {
@@ -51,17 +49,16 @@ func (q *question) draw(w, _ int) []string {
 	return append(lines, "")
 }
 
-func (q *question) help() []draw.Binding { return []draw.Binding{q.yes, q.app.keys.back.As("stay")} }
+func (q *question) help() []draw.Binding { return []draw.Binding{q.yes, q.keys.back.As("stay")} }
 
-func (q *question) update(msg tea.Msg) (tea.Cmd, bool) {
+func (q *question) update(msg tea.Msg) (wish, bool) {
 	k, ok := msg.(tea.KeyPressMsg)
 	switch {
 	case !ok:
 	case q.yes.Pressed(k):
-		q.app.dismiss()
-		return q.agreed(), true
-	case q.app.keys.back.Pressed(k), k.String() == "n", q.app.keys.quit.Pressed(k):
-		q.app.dismiss()
+		return all(dismiss(q), q.agreed()), true
+	case q.keys.back.Pressed(k), k.String() == "n", q.keys.quit.Pressed(k):
+		return dismiss(q), true
 	}
 	return nil, true
 }

@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	tea "charm.land/bubbletea/v2"
-
 	"culvert/aws"
 	"culvert/internal/say"
 	"culvert/tunnel"
@@ -147,64 +145,4 @@ func freeName(base string, taken func(string) bool) string {
 		name = base + "-" + strconv.Itoa(n)
 	}
 	return name
-}
-
-// NowhereError is a wish to save without a config file to save to.
-type NowhereError struct{}
-
-func (e *NowhereError) Error() string { return "there is no config file to save to" }
-
-// Remedy names the flag.
-func (e *NowhereError) Remedy() string { return "start culvert with --config FILE" }
-
-// save offers to write the open tunnels that are not saved yet to the config file.
-func (a *app) save() tea.Cmd {
-	var fresh []SavedTunnel
-	taken := func(name string) bool {
-		_, known := a.o.Saved.named(name)
-		return known || slices.ContainsFunc(fresh, func(s SavedTunnel) bool { return s.Name == name })
-	}
-	passing := 0
-	for _, r := range a.tunnels.rows {
-		if r.holder != nil || r.State.Final() || slices.ContainsFunc(a.o.Saved.Tunnels, func(s SavedTunnel) bool { return s.runs(r) }) {
-			continue
-		}
-		if s, ok := saving(r, taken); ok {
-			fresh = append(fresh, s)
-		} else {
-			passing++
-		}
-	}
-	switch {
-	case len(fresh) > 0 && a.o.Save == nil:
-		a.fail(&NowhereError{})
-	case len(fresh) > 0:
-		text := []string{"Save to the config file:", ""}
-		for _, s := range fresh {
-			text = append(text, say.Line(s.Name+": "+s.Target.String()+" "+s.Forward.String()))
-		}
-		a.confirm("save", "save", func() tea.Cmd { return a.saveNow(fresh) }, text...)
-	case a.tunnels.open() == 0:
-		a.say("no tunnel is open that could be saved")
-	case passing > 0:
-		a.say("a tunnel to a task without a service cannot be saved: the task will not come again")
-	default:
-		a.say("every open tunnel is saved already")
-	}
-	return nil
-}
-
-func (a *app) saveNow(fresh []SavedTunnel) tea.Cmd {
-	return func() tea.Msg {
-		path, err := a.o.Save(fresh)
-		return then(func() tea.Cmd {
-			if err != nil {
-				a.fail(err)
-				return nil
-			}
-			a.o.Saved.Tunnels = append(a.o.Saved.Tunnels, fresh...)
-			a.say("saved " + plural(len(fresh), "tunnel") + " to " + path)
-			return nil
-		})
-	}
 }

@@ -115,11 +115,11 @@ func TestAProjectFileIsNamedWhenItFirstHasAnEffect(t *testing.T) {
 	a.here.client = client
 	press(t, a, "S")
 	wantNot(t, a, "/src/shop/.culvert.yaml")
-	p := newSaved(a)
-	p.startNow(saved.Tunnels[:1]) // what it would do next is not done here
+	p := newSaved(a.look, a.accounts, a.tunnels, a.shelf, a.o)
+	a.grant(p.startNow(saved.Tunnels[:1])) // what it would do next is not done here
 	want(t, a, "using the project file /src/shop/.culvert.yaml")
 	a.notice = notice{}
-	p.startNow(saved.Tunnels[1:])
+	a.grant(p.startNow(saved.Tunnels[1:]))
 	wantNot(t, a, "using the project file")
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -15,9 +16,15 @@ import (
 
 // savedPage lists the saved groups and tunnels, with what of them runs.
 type savedPage struct {
-	app   *app
-	table *draw.Table[savedLine]
-	tries map[string]try // by the name of the tunnel
+	*look
+
+	accounts  *accounts
+	tunnels   *tunnels
+	shelf     *shelf
+	keepAlive time.Duration
+	readOnly  bool
+	table     *draw.Table[savedLine]
+	tries     map[string]try // by the name of the tunnel
 }
 
 // savedLine is a group or, where group is nil, a tunnel.
@@ -34,10 +41,10 @@ type try struct {
 	err     error
 }
 
-func newSaved(a *app) *savedPage {
-	t := a.theme
-	p := &savedPage{app: a, tries: map[string]try{}}
-	p.table = draw.NewTable(t, a.keys.table(), savedLine.id,
+func newSaved(l *look, at *accounts, ts *tunnels, s *shelf, o Options) *savedPage {
+	t := l.theme
+	p := &savedPage{look: l, accounts: at, tunnels: ts, shelf: s, keepAlive: o.KeepAlive, readOnly: o.ReadOnly, tries: map[string]try{}}
+	p.table = draw.NewTable(t, l.keys.table(), savedLine.id,
 		draw.Column[savedLine]{Title: "NAME", Least: 8, Most: 28, Text: func(l savedLine) string { return say.Line(l.name) }, Ink: func(savedLine) draw.Ink { return t.Accent }},
 		draw.Column[savedLine]{Title: "", Least: 6, Most: 6, Text: savedLine.kind, Ink: func(savedLine) draw.Ink { return t.Muted }, Drop: 2},
 		draw.Column[savedLine]{Title: "TARGET", Least: 16, Grow: true, Text: savedLine.towards},
@@ -53,7 +60,7 @@ func newSaved(a *app) *savedPage {
 
 // tick looks again at what runs.
 func (p *savedPage) tick() {
-	saved := &p.app.o.Saved
+	saved := p.shelf
 	var lines []savedLine
 	for i := range saved.Groups {
 		line := savedLine{group: &saved.Groups[i], name: saved.Groups[i].Name}
@@ -77,11 +84,11 @@ func (p *savedPage) tick() {
 
 // running is the open tunnel that is the saved one, nil when there is none.
 func (p *savedPage) running(t SavedTunnel) *row {
-	i := slices.IndexFunc(p.app.tunnels.rows, t.runs)
+	i := slices.IndexFunc(p.tunnels.rows, t.runs)
 	if i < 0 {
 		return nil
 	}
-	return p.app.tunnels.rows[i]
+	return p.tunnels.rows[i]
 }
 
 func (l savedLine) id() string { return l.kind() + " " + l.name }
@@ -135,7 +142,7 @@ func (l savedLine) count() int {
 
 // standing is how a line stands, as a sign with a word, and its colour.
 func (p *savedPage) standing(l savedLine) (text string, colour draw.Ink) {
-	t := p.app.theme
+	t := p.theme
 	n := l.count()
 	looking, failed := 0, 0
 	for i, s := range l.tunnels {
@@ -149,7 +156,7 @@ func (p *savedPage) standing(l savedLine) (text string, colour draw.Ink) {
 	}
 	switch {
 	case l.group == nil && n > 0:
-		return p.app.standing(l.running[0])
+		return p.tunnels.standing(l.running[0])
 	case looking > 0:
 		return t.Glyph.Half + " starting", t.Busy
 	case failed > 0 && l.group != nil:
@@ -165,20 +172,20 @@ func (p *savedPage) standing(l savedLine) (text string, colour draw.Ink) {
 }
 
 func (p *savedPage) title() string {
-	return p.app.theme.Strong.Paint("Saved tunnels") + " " + p.table.Finding()
+	return p.theme.Strong.Paint("Saved tunnels") + " " + p.table.Finding()
 }
 
 func (p *savedPage) foot() string { return p.table.Counted("row") }
 
 func (p *savedPage) help() []draw.Binding {
-	k := p.app.keys
+	k := p.keys
 	return []draw.Binding{k.in.As("start"), k.stop, k.save.As("save what is open"), k.copy, k.filter, k.back}
 }
 
-func (p *savedPage) draw(w, h int) []string {
-	t := p.app.theme
+func (p *savedPage) draw(w, h int, focused bool) []string {
+	t := p.theme
 	if p.table.Len() == 0 {
-		lines := []string{" " + t.Muted.Paint("The config file has no tunnels yet. "+p.app.keys.save.Shortest()+" saves those that are open.")}
+		lines := []string{" " + t.Muted.Paint("The config file has no tunnels yet. "+p.keys.save.Shortest()+" saves those that are open.")}
 		return append(lines, "", " "+t.Muted.Paint("tunnels:"), " "+t.Muted.Paint(`  squid: {target: automation/squid, forward: "3128"}`))
 	}
 	var why []string
@@ -186,14 +193,14 @@ func (p *savedPage) draw(w, h int) []string {
 		why = trouble(t, p.ailment(l), w)
 	}
 	room := h - len(why)
-	return append(t.Fill(p.table.Draw(w, room, !p.app.below), w, room), why...)
+	return append(t.Fill(p.table.Draw(w, room, focused), w, room), why...)
 }
 
 // ailment is the first thing that keeps a line's tunnels from working.
 func (p *savedPage) ailment(l savedLine) error {
 	for i, s := range l.tunnels {
 		if r := l.running[i]; r != nil {
-			if err := p.app.ailment(r); err != nil {
+			if err := p.tunnels.ailment(r); err != nil {
 				return err
 			}
 			continue
@@ -205,39 +212,36 @@ func (p *savedPage) ailment(l savedLine) error {
 	return nil
 }
 
-func (p *savedPage) update(msg tea.Msg) (tea.Cmd, bool) {
+func (p *savedPage) update(msg tea.Msg) (wish, bool) {
 	if p.table.Update(msg) {
 		return nil, true
 	}
 	k, ok := msg.(tea.KeyPressMsg)
-	if ok && p.app.keys.saved.Pressed(k) {
+	if ok && p.keys.saved.Pressed(k) {
 		return nil, true // it is here
 	}
 	l, under := p.table.Row()
 	if !ok || !under {
 		return nil, false
 	}
-	switch keys := p.app.keys; {
+	switch keys := p.keys; {
 	case keys.in.Pressed(k):
 		return p.start(l), true
 	case keys.stop.Pressed(k):
 		return p.stop(l), true
 	case keys.copy.Pressed(k):
 		if l.group == nil && l.running[0] != nil {
-			p.app.ask(newCopies(p.app, l.running[0].reading))
-		} else {
-			p.app.say("only what runs has an address to copy")
+			return chooseCopy(l.running[0].reading), true
 		}
-		return nil, true
+		return tell("only what runs has an address to copy"), true
 	}
 	return nil, false
 }
 
 // start opens what of a line does not run yet; what others than this machine could use only after a question.
-func (p *savedPage) start(l savedLine) tea.Cmd {
-	if p.app.o.ReadOnly {
-		p.app.fail(&ReadOnlyError{})
-		return nil
+func (p *savedPage) start(l savedLine) wish {
+	if p.readOnly {
+		return fail(&ReadOnlyError{})
 	}
 	var idle []SavedTunnel
 	var open []string
@@ -252,107 +256,97 @@ func (p *savedPage) start(l savedLine) tea.Cmd {
 	}
 	switch {
 	case len(idle) == 0:
-		p.app.say(say.Line(l.name) + " runs already")
-		return nil
+		return tell(say.Line(l.name) + " runs already")
 	case len(open) > 0:
 		open = append(open, "Everybody who reaches this machine there could use what is behind it.")
-		p.app.confirm("start "+say.Line(l.name), "start", func() tea.Cmd { return p.startNow(idle) }, open...)
-		return nil
+		return confirm("start "+say.Line(l.name), "start", func() wish { return p.startNow(idle) }, open...)
 	}
 	return p.startNow(idle)
 }
 
-func (p *savedPage) startNow(idle []SavedTunnel) tea.Cmd {
-	var cmds []tea.Cmd
+func (p *savedPage) startNow(idle []SavedTunnel) wish {
+	var wishes []wish
 	var places []*place
 	in := map[*place][]SavedTunnel{}
 	for _, s := range idle {
-		at := p.app.placeOf(s)
-		if at.client == nil && (at == p.app.here || at.looking) {
-			p.app.say("not signed in yet: nothing can be started")
+		at := p.accounts.placeOf(s)
+		if at.client == nil && (at == p.accounts.here || at.looking) {
+			wishes = append(wishes, tell("not signed in yet: nothing can be started"))
 			continue
 		}
 		if len(in[at]) == 0 {
 			places = append(places, at)
 		}
 		in[at] = append(in[at], s)
-		if s.Project != "" && !slices.Contains(p.app.told, s.Project) {
-			p.app.told = append(p.app.told, s.Project)
-			p.app.say("using the project file " + s.Project)
+		if s.Project != "" && !slices.Contains(p.shelf.told, s.Project) {
+			p.shelf.told = append(p.shelf.told, s.Project)
+			wishes = append(wishes, tell("using the project file "+s.Project))
 		}
 		p.tries[s.Name] = try{looking: true}
 	}
 	for _, at := range places {
-		cmds = append(cmds, at.reach(func(err error) tea.Cmd {
-			var each []tea.Cmd
+		wishes = append(wishes, at.reach(func(err error) wish {
+			var each []wish
 			for _, s := range in[at] {
 				each = append(each, p.startIn(at, s, err))
 			}
-			return tea.Batch(each...)
+			return all(each...)
 		}))
 	}
 	p.tick()
-	return tea.Batch(cmds...)
+	return all(wishes...)
 }
 
 // startIn opens a tunnel in a place; unreached is why that could not be opened.
-func (p *savedPage) startIn(at *place, s SavedTunnel, unreached error) tea.Cmd {
-	a := p.app
-	return func() tea.Msg {
+func (p *savedPage) startIn(at *place, s SavedTunnel, unreached error) wish {
+	return beside(func() tea.Msg {
 		var target aws.Target
 		err := unreached
 		if err == nil {
-			target, err = at.client.Lookup(a.ctx, s.query())
+			target, err = at.client.Lookup(p.accounts.ctx, s.query())
 		}
-		return then(func() tea.Cmd {
+		return then(func() wish {
 			p.tries[s.Name] = try{err: err}
-			switch {
-			case err != nil && a.page() == screen(p):
-				return nil // the page tells it
-			case err != nil:
-				a.fail(err)
-				return nil
+			if err != nil {
+				return failBeside(p, err)
 			}
 			spec := s.Forward.Spec(target)
 			spec.Pinned = s.Target.Task != ""
-			spec.KeepAlive = a.o.KeepAlive
-			return a.open(at, spec, s.Probe)
+			spec.KeepAlive = p.keepAlive
+			return p.tunnels.openIn(at, spec, s.Probe)
 		})
-	}
+	})
 }
 
 // stop ends what of a line runs.
-func (p *savedPage) stop(l savedLine) tea.Cmd {
+func (p *savedPage) stop(l savedLine) wish {
 	var running []*row
 	connections := 0
 	for _, r := range l.running {
 		switch {
 		case r == nil:
 		case r.holder != nil:
-			return p.app.tunnels.stopHeld(r) // and what else its holder has
+			return p.tunnels.stopHeld(r) // and what else its holder has
 		default:
 			running = append(running, r)
 			connections += r.Stats.Connections
 		}
 	}
 	switch {
-	case p.app.o.ReadOnly:
-		p.app.fail(&ReadOnlyError{})
-		return nil
+	case p.readOnly:
+		return fail(&ReadOnlyError{})
 	case len(running) == 0:
-		p.app.say(say.Line(l.name) + " does not run")
-		return nil
+		return tell(say.Line(l.name) + " does not run")
 	}
-	all := func() tea.Cmd {
-		var cmds []tea.Cmd
+	stop := func() wish {
+		var wishes []wish
 		for _, r := range running {
-			cmds = append(cmds, p.app.tunnels.stopNow(r))
+			wishes = append(wishes, p.tunnels.stopNow(r))
 		}
-		return tea.Batch(cmds...)
+		return all(wishes...)
 	}
 	if connections == 0 {
-		return all()
+		return stop()
 	}
-	p.app.confirm("stop", "stop", all, "stop "+say.Line(l.name)+"?", plural(connections, "open connection")+" will be cut.")
-	return nil
+	return confirm("stop", "stop", stop, "stop "+say.Line(l.name)+"?", plural(connections, "open connection")+" will be cut.")
 }

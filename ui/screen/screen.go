@@ -72,30 +72,26 @@ func Run(ctx context.Context, o Options) (err error) {
 	return err
 }
 
-// app is the model of the program.
+// app is the model of the program: the event loop. It alone knows all pages; they know what they were made with.
 type app struct {
+	*look
+	*accounts
+
 	o       Options
-	ctx     context.Context //nolint:containedctx // commands of bubbletea are given none, and all of them end with the run's
-	theme   *draw.Theme
-	keys    *keyMap
-	now     time.Time // of the last tick
 	width   int
 	height  int
 	blurred bool // the terminal has told that it lost the keyboard
 	beat    int  // number of the running series of ticks
-	frames  int  // ticks so far, for the spinner
 
-	places  []*place // that were looked at; the tunnels of each live on
-	here    *place
+	tunnels *tunnels
+	shelf   *shelf
 	browse  *browse
-	tunnels *tunnelsPane
+	pane    *tunnelsPane
 	pages   []screen // that lie over the browser, the last on top
 	dialog  screen   // that lies over all and has every key; nil when there is none
 	below   bool     // the tunnels have the keyboard
 	notice  notice
-	proofs  map[*tunnel.Tunnel]proof
 	broken  *PanicError // an error of ours that ends the program
-	told    []string    // project files that the user has been told of
 
 	examining sync.WaitGroup // the doctor's examinations: each has a session of its own to terminate
 }
@@ -106,16 +102,14 @@ type screen interface {
 	title() string
 	foot() string
 	// update takes keys, pastes, and the mouse with a place relative to what draw returned. False leaves the message to
-	// the app; a dialog gets them all anyway.
-	update(msg tea.Msg) (tea.Cmd, bool)
-	// draw returns at most h lines of at most w cells. A dialog is as tall as what it returns.
-	draw(w, h int) []string
+	// the event loop; a dialog gets them all anyway.
+	update(msg tea.Msg) (wish, bool)
+	// draw returns at most h lines of at most w cells; focused is whether the keyboard is here. A dialog is as tall as
+	// what it returns.
+	draw(w, h int, focused bool) []string
 	// help is what the bottom line says, what matters most first.
 	help() []draw.Binding
 }
-
-// then is a message that says by itself what it does: the end of a command of whoever wrote it.
-type then func() tea.Cmd
 
 func newApp(ctx context.Context, o Options) (*app, error) {
 	keys, err := remap(o.Keys)
@@ -131,11 +125,12 @@ func newApp(ctx context.Context, o Options) (*app, error) {
 	if o.Refresh == 0 {
 		o.Refresh = 10 * time.Second
 	}
-	a := &app{o: o, ctx: ctx, theme: draw.NewTheme(draw.UnicodeLocale(o.Getenv)), keys: keys, now: o.Now(), proofs: map[*tunnel.Tunnel]proof{}}
-	a.here = &place{app: a, profile: o.Profile, region: o.Region}
-	a.places = []*place{a.here}
-	a.browse = newBrowse(a)
-	a.tunnels = newTunnels(a)
+	l := &look{theme: draw.NewTheme(draw.UnicodeLocale(o.Getenv)), keys: keys, now: o.Now()}
+	a := &app{look: l, accounts: newAccounts(ctx, l, o), o: o, shelf: &shelf{Saved: o.Saved, write: o.Save}}
+	a.tunnels = newTunnels(l, a.accounts, o)
+	a.browse = newBrowse(l, a.accounts, o)
+	a.pane = newTunnelsPane(l, a.tunnels, a.shelf.any, a.browse.way)
+	a.tunnels.changed = a.pane.arrange
 	return a, nil
 }
 
@@ -145,7 +140,7 @@ const firstFrame = 30 * time.Millisecond
 // Init asks the terminal about itself, and looks at the account when the first frame is out.
 func (a *app) Init() tea.Cmd {
 	look := tea.Tick(firstFrame, func(time.Time) tea.Msg {
-		return then(func() tea.Cmd { return tea.Batch(a.here.look(), a.hurry()) })
+		return then(func() wish { return all(a.here.look(), hurry()) })
 	})
 	return a.guarded(tea.Batch(tea.RequestBackgroundColor, look))
 }
@@ -184,12 +179,12 @@ func (a *app) take(msg tea.Msg) tea.Cmd {
 	case tea.KeyPressMsg:
 		return a.key(msg)
 	case tea.PasteMsg:
-		cmd, _ := a.top().update(msg)
-		return cmd
+		w, _ := a.top().update(msg)
+		return a.grant(w)
 	case tea.MouseMsg:
 		return a.mouse(msg)
 	case then:
-		return msg()
+		return a.grant(msg())
 	}
 	return nil
 }
@@ -200,17 +195,11 @@ func (a *app) top() screen {
 	case a.dialog != nil:
 		return a.dialog
 	case a.below:
-		return a.tunnels
+		return a.pane
 	case len(a.pages) > 0:
 		return a.pages[len(a.pages)-1]
 	}
 	return a.browse
-}
-
-// show puts a page on top; one that is there already comes forward.
-func (a *app) show(s screen) {
-	a.pages = append(a.pages, s)
-	a.below = false
 }
 
 // leave takes the page on top away.
@@ -219,21 +208,6 @@ func (a *app) leave() {
 		a.pages = a.pages[:n-1]
 	}
 }
-
-// ask opens a dialog; it takes the place of another.
-func (a *app) ask(s screen) { a.dialog = s }
-
-// dismiss closes the dialog.
-func (a *app) dismiss() { a.dialog = nil }
-
-// copy puts text on the user's clipboard, through the terminal: that works over ssh, where the terminal allows it.
-func (a *app) copy(what, text string) tea.Cmd {
-	a.say("copied " + what)
-	return tea.SetClipboard(text)
-}
-
-// quit ends the program.
-func (a *app) quit() tea.Cmd { return tea.Quit }
 
 // close terminates the sessions of every account and waits for what runs here.
 func (a *app) close() error {

@@ -8,72 +8,67 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+
+	"culvert/aws"
 )
 
 // stopWithin is how long the sessions of one tunnel may take to be terminated.
 const stopWithin = 10 * time.Second
 
 // stop ends a tunnel; one with connections only after a question. A row of one that is over goes out of sight.
-func (p *tunnelsPane) stop(r *row) tea.Cmd {
+func (ts *tunnels) stop(r *row) wish {
 	switch {
 	case r.holder != nil:
-		return p.stopHeld(r)
+		return ts.stopHeld(r)
 	case r.State.Final():
-		p.forget(r)
+		ts.forget(r)
 		return nil
 	}
-	return p.cut(r, "stop", func() tea.Cmd { return p.stopNow(r) })
+	return ts.cut(r, "stop", func() wish { return ts.stopNow(r) })
 }
 
 // cut does what ends the connections of a tunnel, after a question where there are any.
-func (p *tunnelsPane) cut(r *row, doing string, do func() tea.Cmd) tea.Cmd {
+func (ts *tunnels) cut(r *row, doing string, do func() wish) wish {
 	switch {
-	case p.app.o.ReadOnly:
-		p.app.fail(&ReadOnlyError{})
-		return nil
+	case ts.readOnly:
+		return fail(&ReadOnlyError{})
 	case r.Stats.Connections == 0:
 		return do()
 	}
-	p.app.confirm(doing, doing, do, doing+" "+r.local()+"?", plural(r.Stats.Connections, "open connection")+" will be cut.")
-	return nil
+	return confirm(doing, doing, do, doing+" "+r.local()+"?", plural(r.Stats.Connections, "open connection")+" will be cut.")
 }
 
-func (p *tunnelsPane) stopNow(r *row) tea.Cmd {
-	p.app.say("stopping " + r.local())
-	running, stopped := p.app.ctx, r.tunnel
-	return func() tea.Msg {
-		ctx, cancel := context.WithTimeout(running, stopWithin)
+func (ts *tunnels) stopNow(r *row) wish {
+	stopped := r.tunnel
+	return all(tell("stopping "+r.local()), beside(func() tea.Msg {
+		ctx, cancel := context.WithTimeout(ts.accounts.ctx, stopWithin)
 		defer cancel()
 		err := stopped.Close(ctx)
-		return then(func() tea.Cmd {
+		return then(func() wish {
 			if err != nil {
-				p.app.fail(fmt.Errorf("stop %s: %w", r.local(), err))
-				return nil
+				return fail(fmt.Errorf("stop %s: %w", r.local(), err))
 			}
-			p.app.say("stopped " + r.local())
-			return nil
+			return tell("stopped " + r.local())
 		})
-	}
+	}))
 }
 
 // reconnect gives a tunnel new sessions, or opens one that is over again.
-func (p *tunnelsPane) reconnect(r *row) tea.Cmd {
+func (ts *tunnels) reconnect(r *row) wish {
 	switch {
 	case r.holder != nil:
-		p.app.say("culvert " + r.heldBy() + " holds it and reconnects by itself; stop ends it")
-		return nil
+		return tell("culvert " + r.heldBy() + " holds it and reconnects by itself; stop ends it")
 	case r.State.Final():
-		return p.reopen(r)
+		return ts.reopen(r)
 	}
-	return p.cut(r, "reconnect", func() tea.Cmd {
+	return ts.cut(r, "reconnect", func() wish {
 		r.tunnel.Reconnect()
-		p.app.say("reconnecting " + r.local())
-		return nil
+		return tell("reconnecting " + r.local())
 	})
 }
 
 // reopen opens a tunnel that is over anew, where its clients know it.
-func (p *tunnelsPane) reopen(r *row) tea.Cmd {
+func (ts *tunnels) reopen(r *row) wish {
 	spec := r.Spec
 	if spec.Socket == "" {
 		spec.Local = netip.AddrPortFrom(spec.Local.Addr(), r.Local.Port())
@@ -81,12 +76,29 @@ func (p *tunnelsPane) reopen(r *row) tea.Cmd {
 	if spec.Target.Service != "" && !spec.Pinned {
 		spec.Target.Task, spec.Target.RuntimeID = "", "" // any task: that of before may be gone
 	}
-	p.forget(r)
-	return p.app.open(r.place, spec, "")
+	ts.forget(r)
+	return ts.openIn(r.place, spec, "")
 }
 
 // forget takes a row out of sight.
-func (p *tunnelsPane) forget(r *row) {
-	p.rows = slices.DeleteFunc(p.rows, func(other *row) bool { return other == r })
-	p.table.Set(p.rows)
+func (ts *tunnels) forget(r *row) {
+	ts.rows = slices.DeleteFunc(ts.rows, func(other *row) bool { return other == r })
+	ts.changed()
+}
+
+// consult examines a tunnel: its target, by its service where it has one, and its far end.
+func (ts *tunnels) consult(r *row) wish {
+	to := r.Spec.Target
+	at := r.place
+	switch {
+	case r.holder != nil:
+		at = ts.accounts.placeOf(SavedTunnel{Profile: r.holder.profile, Region: r.holder.region})
+	case at == nil || at.client == nil:
+		at = ts.accounts.here
+	}
+	q := aws.Query{Cluster: to.Cluster, Service: to.Service, Container: to.Container}
+	if to.Service == "" {
+		q.Task = to.Task
+	}
+	return consult(at, q, r.Spec.Remote)
 }

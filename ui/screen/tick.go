@@ -30,7 +30,7 @@ func (a *app) tick(msg tickMsg) tea.Cmd {
 	a.now = a.o.Now()
 	a.frames++
 	a.notice.fade(a.now)
-	cmd := tea.Batch(a.here.tick(), a.tunnels.tick())
+	cmd := a.grant(all(a.here.tick(), a.tunnels.tick()))
 	if page, ok := a.page().(interface{ tick() }); ok {
 		page.tick()
 	}
@@ -39,10 +39,4 @@ func (a *app) tick(msg tickMsg) tea.Cmd {
 		pace = lively
 	}
 	return tea.Batch(cmd, tea.Tick(pace, func(time.Time) tea.Msg { return msg }))
-}
-
-// spinner is the sign of something that is under way.
-func (a *app) spinner() string {
-	signs := a.theme.Glyph.Spinner
-	return signs[a.frames%len(signs)]
 }

@@ -1,29 +1,37 @@
 package screen
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
 
-	"culvert/internal/say"
 	"culvert/tunnel"
+	"culvert/ui/control"
 	"culvert/ui/draw"
 )
 
 // lingerClosed is how long a tunnel that was stopped stays in sight.
 const lingerClosed = 10 * time.Second
 
-// tunnelsPane shows the tunnels of every place, whatever else is on the screen.
-type tunnelsPane struct {
-	app   *app
-	table *draw.Table[*row]
-	rows  []*row         // those in sight, oldest first
-	known map[*place]int // tunnels of an engine that were seen
-	count int            // rows so far
+// tunnels are those of every place, with what can be done to them. They know no page that shows them.
+type tunnels struct {
+	look     *look
+	accounts *accounts
+	readOnly bool
+	clock    func() time.Time
+	prove    func(ctx context.Context, t *tunnel.Tunnel, probe string) error // nil: an open session is enough
+	up       control.Dir                                                     // where what culvert up holds is found
+	start    []Start                                                         // wanted from the beginning and not opened yet
+	changed  func()                                                          // called when rows have changed
+
+	rows   []*row         // those in sight, oldest first
+	known  map[*place]int // tunnels of an engine that were seen
+	count  int            // rows so far
+	proofs map[*tunnel.Tunnel]proof
 
 	asking  bool // the holders of tunnels in the background
 	askNext time.Time
@@ -41,27 +49,29 @@ type row struct {
 	hosts  tally
 }
 
-func newTunnels(a *app) *tunnelsPane {
-	p := &tunnelsPane{app: a, known: map[*place]int{}}
-	p.table = draw.NewTable(a.theme, a.keys.table(), (*row).id, p.columns()...)
-	return p
+func newTunnels(l *look, at *accounts, o Options) *tunnels {
+	return &tunnels{
+		look: l, accounts: at, readOnly: o.ReadOnly, clock: o.Now, prove: o.Prove, up: o.Up, start: o.Start, changed: func() {},
+		known: map[*place]int{}, proofs: map[*tunnel.Tunnel]proof{},
+	}
 }
 
 // follow takes the events of a place's engine. Every message draws the whole screen, so that the ends of connections come
 // in batches, no more often than the screen is drawn by itself; a change of state ends the batch at once.
-func (p *tunnelsPane) follow(at *place) tea.Cmd {
-	events := at.engine.Watch(p.app.ctx)
+func (ts *tunnels) follow(at *place) tea.Cmd {
+	events := at.engine.Watch(ts.accounts.ctx)
 	var next tea.Cmd
 	next = func() tea.Msg {
 		batch := gather(events)
 		if batch == nil {
 			return nil
 		}
-		return then(func() tea.Cmd {
+		return then(func() wish {
+			wishes := []wish{beside(next)}
 			for _, e := range batch {
-				p.event(at, e)
+				wishes = append(wishes, ts.event(at, e))
 			}
-			return next
+			return all(wishes...)
 		})
 	}
 	return next
@@ -91,26 +101,27 @@ func gather(events <-chan tunnel.Event) []tunnel.Event {
 }
 
 // event takes a step in the life of a tunnel.
-func (p *tunnelsPane) event(at *place, e tunnel.Event) {
-	p.discover(at)
-	i := slices.IndexFunc(p.rows, func(r *row) bool { return r.place == at && r.ID == e.Tunnel })
+func (ts *tunnels) event(at *place, e tunnel.Event) wish {
+	ts.discover(at)
+	i := slices.IndexFunc(ts.rows, func(r *row) bool { return r.place == at && r.ID == e.Tunnel })
 	if i < 0 {
-		return
+		return nil
 	}
-	r := p.rows[i]
+	r := ts.rows[i]
 	if e.Ended != nil {
 		r.hosts.end(*e.Ended)
 		r.hosts.miss(e.Missed)
-		return
+		return nil
 	}
 	if e.State != r.State || r.Since.IsZero() {
 		r.Since = e.At
 	}
 	r.State, r.Err, r.Link = e.State, e.Err, e.Link
+	ts.changed()
 	if e.State == tunnel.Failed {
-		p.app.fail(&lostError{local: r.local(), err: e.Err})
+		return fail(&lostError{local: r.local(), err: e.Err})
 	}
-	p.table.Set(p.rows)
+	return nil
 }
 
 // lostError is a tunnel that ended without being told to.
@@ -129,52 +140,41 @@ func (e *lostError) Error() string {
 func (e *lostError) Unwrap() error { return e.err }
 
 // discover adds the tunnels that an engine has opened since.
-func (p *tunnelsPane) discover(at *place) {
+func (ts *tunnels) discover(at *place) {
 	if at.engine == nil {
 		return
 	}
 	all := at.engine.Tunnels()
-	for _, t := range all[p.known[at]:] {
-		now := p.app.o.Now()
+	for _, t := range all[ts.known[at]:] {
+		now := ts.clock()
 		r := &row{reading: read(t), place: at, tunnel: t}
 		r.Opened, r.Since = now, now
-		p.add(r)
+		ts.add(r)
 	}
-	p.known[at] = len(all)
+	ts.known[at] = len(all)
 }
 
-func (p *tunnelsPane) add(r *row) {
-	p.count++
-	r.number = p.count
-	p.rows = append(p.rows, r)
+func (ts *tunnels) add(r *row) {
+	ts.count++
+	r.number = ts.count
+	ts.rows = append(ts.rows, r)
 }
 
 // tick pulls the numbers of every tunnel.
-func (p *tunnelsPane) tick() tea.Cmd {
-	for _, at := range p.app.places {
-		p.discover(at)
+func (ts *tunnels) tick() wish {
+	for _, at := range ts.accounts.places {
+		ts.discover(at)
 	}
-	now := p.app.now
-	for _, r := range p.rows {
+	now := ts.look.now
+	for _, r := range ts.rows {
 		r.look(now)
 		r.meter.observe(now, r.Stats.Sent, r.Stats.Received)
 	}
-	p.rows = slices.DeleteFunc(p.rows, func(r *row) bool {
+	ts.rows = slices.DeleteFunc(ts.rows, func(r *row) bool {
 		return r.State == tunnel.Closed && now.Sub(r.Since) > lingerClosed
 	})
-	p.arrange()
-	return p.askHeld()
-}
-
-// arrange shows the rows as they are now. Who holds a tunnel has a column only while that is not always us.
-func (p *tunnelsPane) arrange() {
-	held := slices.ContainsFunc(p.rows, func(r *row) bool { return r.holder != nil })
-	columns := p.columns()
-	if held {
-		columns = append(columns, p.heldColumn())
-	}
-	p.table.SetColumns(columns)
-	p.table.Set(p.rows)
+	ts.changed()
+	return ts.askHeld()
 }
 
 // look reads the tunnel anew.
@@ -191,9 +191,9 @@ func (r *row) look(now time.Time) {
 }
 
 // open is the number of tunnels of this process that are not over.
-func (p *tunnelsPane) open() int {
+func (ts *tunnels) open() int {
 	n := 0
-	for _, r := range p.rows {
+	for _, r := range ts.rows {
 		if r.holder == nil && !r.State.Final() {
 			n++
 		}
@@ -201,66 +201,20 @@ func (p *tunnelsPane) open() int {
 	return n
 }
 
-// wanted is how many lines the pane would like to have, its frame included.
-func (p *tunnelsPane) wanted() int {
-	if len(p.rows) == 0 {
-		return 3
-	}
-	return len(p.rows) + 3 + len(p.why(draw.MinWidth))
-}
-
-func (p *tunnelsPane) title() string {
-	t := p.app.theme
-	text := t.Strong.Paint("Tunnels")
-	if n := len(p.rows); n > 0 {
-		text += " " + t.Muted.Paint(p.table.Tally())
-	}
-	var sent, received float64
-	for _, r := range p.rows {
-		s, d := r.meter.rate()
-		sent, received = sent+s, received+d
-	}
-	if len(p.rows) > 1 {
-		text += " " + t.Muted.Paint(t.Glyph.Dot) + " " + t.Received.Paint(t.Glyph.Down+" "+draw.Rate(received)) + " " + t.Sent.Paint(t.Glyph.Up+" "+draw.Rate(sent))
-	}
-	if finding := p.table.Finding(); finding != "" {
-		text += " " + finding
-	}
-	return text
-}
-
-// foot tells of the tunnel under the cursor what there is no column for in this window.
-func (p *tunnelsPane) foot() string {
-	r, ok := p.table.Row()
-	if !ok {
-		return ""
-	}
-	if page, ok := p.app.page().(*detail); ok && page.row == r {
-		return "" // it is all up there
-	}
-	w := p.app.layout().Below.Inner().W
-	var facts []string
-	for _, f := range r.facts(p.app) {
-		if !p.table.Has(f.column, w) {
-			facts = append(facts, f.text)
-		}
-	}
-	return strings.Join(facts, " "+p.app.theme.Glyph.Dot+" ")
-}
-
 // fact is a figure of a tunnel in words, with the column that has it as well.
 type fact struct{ text, column string }
 
-func (r *row) facts(a *app) []fact {
+func (ts *tunnels) facts(r *row) []fact {
+	now := ts.look.now
 	if r.State.Final() {
-		return []fact{{text: r.State.String() + " " + draw.Age(a.now.Sub(r.Since)) + " ago"}}
+		return []fact{{text: r.State.String() + " " + draw.Age(now.Sub(r.Since)) + " ago"}}
 	}
-	facts := []fact{{"up " + draw.Age(a.now.Sub(r.Opened)), "AGE"}, {plural(r.Stats.Connections, "connection"), "CONNS"}}
+	facts := []fact{{"up " + draw.Age(now.Sub(r.Opened)), "AGE"}, {plural(r.Stats.Connections, "connection"), "CONNS"}}
 	if trip := draw.Trip(r.Stats.RoundTrip); trip != "" {
 		facts = append(facts, fact{"round trip " + trip, "TRIP"})
 	}
 	facts = append(facts, fact{draw.Count(r.Stats.Resent) + " resent", "RESENT"}, fact{retries(r.Stats.Retries), "RETRIES"})
-	if in := r.elsewhere(a); in != "" {
+	if in := ts.elsewhere(r); in != "" {
 		facts = append(facts, fact{in, ""})
 	}
 	if by := r.heldBy(); by != "" {
@@ -278,9 +232,9 @@ func (r *row) account() (profile, region string) {
 }
 
 // elsewhere names the account of a tunnel that is in another one than the user looks at.
-func (r *row) elsewhere(a *app) string {
+func (ts *tunnels) elsewhere(r *row) string {
 	profile, region := r.account()
-	if r.holder == nil && r.place == a.here {
+	if r.holder == nil && r.place == ts.accounts.here {
 		return ""
 	}
 	return SavedTunnel{Profile: profile, Region: region}.account()
@@ -300,114 +254,18 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-func (p *tunnelsPane) draw(w, h int) []string {
-	t := p.app.theme
-	if len(p.rows) == 0 {
-		if where := p.begin(); where != "" {
-			return []string{" " + t.Muted.Paint("none open "+t.Glyph.Dot) + " " + t.Strong.Paint(where)}
-		}
-		return []string{" " + t.Muted.Paint(p.nothing())}
-	}
-	why := p.why(w)
-	if h < 2+len(why) {
-		why = nil
-	}
-	lines := p.table.Draw(w, h-len(why), p.app.below)
-	return append(lines, why...)
-}
-
-// begin leads a newcomer from where the screen is to the first tunnel; empty where nothing is proposed.
-func (p *tunnelsPane) begin() string {
-	to, at, keys := p.app.o.Begin, p.app.browse, p.app.keys
-	if to.Service == "" || p.app.here.catalog == nil {
-		return ""
-	}
-	way := keys.forward.Shortest() + " on " + to.Service + ", then " + keys.in.Shortest()
-	switch {
-	case at.depth == atClusters:
-		way = keys.in.Shortest() + " on " + to.Cluster + ", then " + way
-	case at.cluster != to.Cluster || at.depth > atServices && at.service != to.Service:
-		way = keys.back.Shortest() + ", then look for " + to.Cluster + "/" + to.Service
-	case at.depth > atServices:
-		way = keys.forward.Shortest() + ", then " + keys.in.Shortest()
-	}
-	return "begin here: " + way
-}
-
-func (p *tunnelsPane) nothing() string {
-	keys := p.app.keys
-	text := "none open " + p.app.theme.Glyph.Dot + " " + keys.forward.Shortest() + " on a service or task opens one"
-	if len(p.app.o.Saved.Tunnels) > 0 {
-		text += ", " + keys.saved.Shortest() + " shows the saved ones"
-	}
-	return text
-}
-
-// why is what ails the tunnel under the cursor and what to do about it, on two lines.
-func (p *tunnelsPane) why(w int) []string {
-	r, ok := p.table.Row()
-	if !ok {
-		return nil
-	}
-	return trouble(p.app.theme, p.app.ailment(r), w)
-}
-
-// trouble shows an error and its remedy, each on a line; nothing for none.
-func trouble(t *draw.Theme, err error, w int) []string {
-	if err == nil {
-		return nil
-	}
-	lines := []string{" " + t.Bad.Paint(t.Cut("! "+say.Line(err.Error()), w-2))}
-	if cure := say.Remedy(err); cure != "" {
-		lines = append(lines, " "+t.Busy.Paint(t.Cut(t.Glyph.Into+" "+say.Line(cure), w-2)))
-	}
-	return lines
-}
-
-func (p *tunnelsPane) help() []draw.Binding {
-	k := p.app.keys
-	if r, ok := p.table.Row(); ok && p.app.ailment(r) != nil {
-		return []draw.Binding{k.doctor.As("doctor: why?"), k.in.As("details"), k.stop, k.reconnect, k.copy}
-	}
-	return []draw.Binding{k.in.As("details"), k.stop, k.reconnect, k.copy, k.save, k.saved, k.filter, k.sort.As("sort")}
-}
-
-func (p *tunnelsPane) update(msg tea.Msg) (tea.Cmd, bool) {
-	if p.table.Update(msg) {
-		return nil, true
-	}
-	k, ok := msg.(tea.KeyPressMsg)
-	if !ok {
-		return nil, false
-	}
-	r, under := p.table.Row()
-	if !under {
-		return nil, false
-	}
-	keys := p.app.keys
-	switch {
-	case keys.in.Pressed(k):
-		p.app.show(newDetail(p.app, r))
-	default:
-		return p.act(k, r)
-	}
-	return nil, true
-}
-
 // act does what a key does to a tunnel, in the pane and on the page about it alike.
-func (p *tunnelsPane) act(k tea.KeyPressMsg, r *row) (tea.Cmd, bool) {
-	keys := p.app.keys
+func (ts *tunnels) act(k tea.KeyPressMsg, r *row) (wish, bool) {
+	keys := ts.look.keys
 	switch {
 	case keys.stop.Pressed(k):
-		return p.stop(r), true
+		return ts.stop(r), true
 	case keys.reconnect.Pressed(k):
-		return p.reconnect(r), true
+		return ts.reconnect(r), true
 	case keys.copy.Pressed(k):
-		p.app.ask(newCopies(p.app, r.reading))
-		return nil, true
+		return chooseCopy(r.reading), true
 	case keys.doctor.Pressed(k):
-		p.app.below = false
-		return p.consult(r), true
+		return ts.consult(r), true
 	}
 	return nil, false
 }

@@ -41,7 +41,7 @@ func TestStatesReadWithoutColour(t *testing.T) {
 		for s := tunnel.Starting; s <= tunnel.Failed; s++ {
 			r := somewhere("127.0.0.1:1")
 			r.State = s
-			text, _ := a.standing(addRow(a, r))
+			text, _ := a.tunnels.standing(addRow(a, r))
 			if !strings.HasSuffix(text, " "+s.String()) {
 				t.Errorf("state %s reads %q", s, text)
 			}
@@ -119,14 +119,14 @@ func TestWhatAilsATunnelShowsItsRemedy(t *testing.T) {
 	want(t, a, "! start session: ", "› "+(&tunnel.StuckError{}).Remedy()[:30])
 	a.tunnels.rows[0].State = tunnel.Open
 	wantNot(t, a, "! start session")
-	a.proofs[nil] = proof{state: unproved, err: &tunnel.RefusedError{Target: aws.Target{Cluster: "c"}, Remote: tunnel.Endpoint{Port: 3128}}}
+	a.tunnels.proofs[nil] = proof{state: unproved, err: &tunnel.RefusedError{Target: aws.Target{Cluster: "c"}, Remote: tunnel.Endpoint{Port: 3128}}}
 	want(t, a, "no answer", "! ")
 }
 
 func TestLosingATunnelIsSaidWherever(t *testing.T) {
 	a := newTestApp(t, Options{}, 100, 30)
 	addRow(a, somewhere("127.0.0.1:3128"))
-	a.tunnels.event(a.here, tunnel.Event{State: tunnel.Failed, At: start(), Err: &tunnel.EndedError{Session: "s-9"}})
+	a.grant(a.tunnels.event(a.here, tunnel.Event{State: tunnel.Failed, At: start(), Err: &tunnel.EndedError{Session: "s-9"}}))
 	want(t, a, "tunnel 127.0.0.1:3128 was lost: "+(&tunnel.EndedError{Session: "s-9"}).Error(), "failed")
 	if a.tunnels.open() != 0 {
 		t.Errorf("got %d open tunnels, want none", a.tunnels.open())
@@ -160,7 +160,7 @@ func TestStoppedTunnelsLeaveAfterAWhile(t *testing.T) {
 	now := start()
 	a := newTestApp(t, Options{Now: func() time.Time { return now }}, 100, 30)
 	r := addRow(a, somewhere("127.0.0.1:3128"))
-	a.tunnels.event(a.here, tunnel.Event{State: tunnel.Closed, At: now})
+	a.grant(a.tunnels.event(a.here, tunnel.Event{State: tunnel.Closed, At: now}))
 	a.Update(tickMsg{a.beat})
 	want(t, a, "closed")
 	now = now.Add(lingerClosed + time.Second)
@@ -172,7 +172,7 @@ func TestTheCursorStaysOnItsTunnel(t *testing.T) {
 	a := newTestApp(t, Options{}, 160, 40)
 	many(a, 12)
 	press(t, a, "t", "j", "j", "j")
-	under := func() string { r, _ := a.tunnels.table.Row(); return r.local() }
+	under := func() string { r, _ := a.pane.table.Row(); return r.local() }
 	before := under()
 	a.tunnels.forget(a.tunnels.rows[0])
 	press(t, a, "o", "o", "O")
@@ -240,7 +240,7 @@ func TestClickChoosesATunnel(t *testing.T) {
 	many(a, 5)
 	in := a.layout().Below.Inner()
 	a.Update(tea.MouseClickMsg{X: in.X + 3, Y: in.Y + 3, Button: tea.MouseLeft})
-	if r, _ := a.tunnels.table.Row(); r != a.tunnels.rows[2] || !a.below {
+	if r, _ := a.pane.table.Row(); r != a.tunnels.rows[2] || !a.below {
 		t.Errorf("the click on the third tunnel chose %s, keyboard below: %t", r.local(), a.below)
 	}
 	press(t, a, "enter")
@@ -250,11 +250,11 @@ func TestClickChoosesATunnel(t *testing.T) {
 func TestEventsOfOtherPlacesAreKeptApart(t *testing.T) {
 	a := newTestApp(t, Options{}, 120, 40)
 	here := addRow(a, somewhere("127.0.0.1:1"))
-	other := &place{app: a, profile: "prod"}
+	other := &place{of: a.accounts, profile: "prod"}
 	a.places = append(a.places, other)
 	there := addRow(a, somewhere("127.0.0.1:2"))
 	there.place = other
-	a.tunnels.event(other, tunnel.Event{State: tunnel.Asleep, At: start(), Err: errors.New("idle")})
+	a.grant(a.tunnels.event(other, tunnel.Event{State: tunnel.Asleep, At: start(), Err: errors.New("idle")}))
 	if here.State != tunnel.Open || there.State != tunnel.Asleep {
 		t.Errorf("got %s here and %s there, want open and asleep", here.State, there.State)
 	}

@@ -38,8 +38,16 @@ func (a *app) page() screen {
 	return a.browse
 }
 
+// subject is the tunnel that the page in sight is about; nil when it is about none.
+func (a *app) subject() *row {
+	if page, ok := a.page().(interface{ subject() *row }); ok {
+		return page.subject()
+	}
+	return nil
+}
+
 func (a *app) layout() draw.Layout {
-	return draw.Arrange(a.width, a.height, a.tunnels.wanted(), a.notice.lines(a.theme, a.width))
+	return draw.Arrange(a.width, a.height, a.pane.wanted(), a.notice.lines(a.theme, a.width))
 }
 
 // screen is the whole window as text.
@@ -53,8 +61,9 @@ func (a *app) screen() string {
 		lines = t.Fill(a.tooSmall(), a.width, a.height)
 	} else {
 		lines = append(lines, t.Fill(a.header(l.Header.W, l.Header.H), l.Header.W, l.Header.H)...)
-		lines = append(lines, a.framed(a.page(), l.Body, !a.below && a.dialog == nil)...)
-		lines = append(lines, a.framed(a.tunnels, l.Below, a.below && a.dialog == nil)...)
+		a.pane.above = a.subject()
+		lines = append(lines, a.framed(a.page(), l.Body, !a.below)...)
+		lines = append(lines, a.framed(a.pane, l.Below, a.below)...)
 		lines = append(lines, t.Fill(a.notice.draw(t, l.Notice.W), l.Notice.W, l.Notice.H)...)
 		lines = append(lines, t.Fit(a.bottomLine(l.Keys.W), l.Keys.W))
 	}
@@ -71,7 +80,8 @@ func (a *app) screen() string {
 
 func (a *app) framed(s screen, r draw.Rect, focused bool) []string {
 	in := r.Inner()
-	return a.theme.Frame(s.title(), s.foot(), s.draw(in.W, in.H), r.W, r.H, focused)
+	lines := s.draw(in.W, in.H, focused)
+	return a.theme.Frame(s.title(), s.foot(), lines, r.W, r.H, focused && a.dialog == nil)
 }
 
 // dialogWidth is how wide a dialog may be, frame included.
@@ -80,7 +90,7 @@ const dialogWidth = 88
 // dialogBox is where the dialog lies, as large as what it has to say, and that. The bottom line stays in sight.
 func (a *app) dialogBox() (draw.Rect, []string) {
 	w := min(dialogWidth, a.width)
-	lines := a.dialog.draw(w-2, max(a.height-3, 1))
+	lines := a.dialog.draw(w-2, max(a.height-3, 1), true)
 	widest := max(draw.Width(a.dialog.title()), draw.Width(a.dialog.foot())) + 6
 	for _, line := range lines {
 		widest = max(widest, draw.Width(line)+1)
@@ -127,6 +137,7 @@ func (a *app) bottomLine(w int) string {
 	return b.String()
 }
 
+// hint is a key in the bottom line.
 func hint(t *draw.Theme, b draw.Binding) string {
 	return t.Link.Paint(b.Shortest()) + " " + t.Muted.Paint(b.Help().Desc) + "  "
 }

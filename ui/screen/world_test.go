@@ -171,8 +171,8 @@ func TestASavedTunnelIsOpenedInTheAccountThatItNames(t *testing.T) {
 	a := l.a
 	var mu sync.Mutex
 	var asked []string
-	usual := a.o.Connect
-	a.o.Connect = func(ctx context.Context, profile, region, role string) (*aws.Client, error) {
+	usual := a.connect
+	a.connect = func(ctx context.Context, profile, region, role string) (*aws.Client, error) {
 		mu.Lock()
 		asked = append(asked, profile+"/"+region)
 		mu.Unlock()
@@ -223,7 +223,7 @@ func TestASuccessorThatDoesNotAnswerIsShown(t *testing.T) {
 	l.until("● open")
 	l.press("t")
 	tn := l.a.tunnels.rows[0].tunnel
-	for l.a.proofs[tn].state != proved {
+	for l.a.tunnels.proofs[tn].state != proved {
 		_, cmd := l.a.Update(<-l.messages)
 		l.run(cmd)
 	}

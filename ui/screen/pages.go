@@ -1,0 +1,64 @@
+package screen
+
+import (
+	tea "charm.land/bubbletea/v2"
+
+	"culvert/aws"
+	"culvert/tunnel"
+	"culvert/ui/draw"
+)
+
+// everywhere are the pages and dialogs that a key opens whatever is on the screen. A new one is a file of its own and a
+// line here.
+func (a *app) everywhere() []struct {
+	key  draw.Binding
+	open func() wish
+} {
+	return []struct {
+		key  draw.Binding
+		open func() wish
+	}{
+		{a.keys.help, func() wish { return ask(newHelp(a.look)) }},
+		{a.keys.log, func() wish { return show(newLog(a.look, a.o.Log)) }},
+		{a.keys.saved, func() wish { return show(newSaved(a.look, a.accounts, a.tunnels, a.shelf, a.o)) }},
+		{a.keys.save, func() wish { return a.shelf.save(a.tunnels) }},
+		{a.keys.profile, func() wish { return ask(newProfiles(a.look, a.here, a.o.Profiles)) }},
+		{a.keys.region, func() wish { return ask(newRegions(a.look, a.here)) }},
+		{a.keys.quit, func() wish { return leaving(a.tunnels.open()) }},
+	}
+}
+
+// The pages that are about something, which one page wishes of another without knowing it.
+
+// forwardTo opens the dialog for a tunnel to a row of the browser.
+func forwardTo(p *place, e entry) wish {
+	return func(a *app) tea.Cmd {
+		d := newConnect(a.look, a.tunnels, p, e, proposals{
+			span: a.o.KeepAlive, linkLocal: a.o.LinkLocal, demo: a.o.Demo, checkProbe: a.o.CheckProbe,
+		})
+		return a.grant(all(ask(d), d.askFree()))
+	}
+}
+
+// details shows the page about a tunnel.
+func details(r *row) wish {
+	return func(a *app) tea.Cmd { return a.grant(show(newDetail(a.look, a.tunnels, r))) }
+}
+
+// consult shows the doctor's page about a target and begins to examine it.
+func consult(p *place, q aws.Query, remote tunnel.Endpoint) wish {
+	return func(a *app) tea.Cmd {
+		d := newDoctor(a.look, examination{ctx: a.ctx, under: &a.examining, place: p, query: q, remote: remote, linkLocal: a.o.LinkLocal})
+		return a.grant(all(show(d), d.examine()))
+	}
+}
+
+// confirm asks the user before something is done that cannot be undone.
+func confirm(name, doing string, agreed func() wish, text ...string) wish {
+	return func(a *app) tea.Cmd { return a.grant(ask(newQuestion(a.look, name, doing, agreed, text...))) }
+}
+
+// choose lets the user pick one of a few.
+func choose(name string, choices []choice, chosen func(string) wish) wish {
+	return func(a *app) tea.Cmd { return a.grant(ask(newPick(a.look, name, choices, chosen))) }
+}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -135,6 +136,24 @@ func packages(t *testing.T, goos string) []listed {
 		t.Fatalf("got %d packages, want the whole module", len(all))
 	}
 	return all
+}
+
+// A newcomer finds every package on the map, and every file that the map names.
+func TestTheMapIsWhole(t *testing.T) {
+	text, err := os.ReadFile("docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path := range arrows() {
+		if path != "" && !bytes.Contains(text, []byte("`"+path+"`")) {
+			t.Errorf("docs/architecture.md has no row for %s", path)
+		}
+	}
+	for _, name := range regexp.MustCompile("`([a-z]+/[a-z_/]+(\\.go)?)`").FindAllSubmatch(text, -1) {
+		if _, err := os.Stat(string(name[1])); err != nil {
+			t.Errorf("docs/architecture.md names what is not there: %v", err)
+		}
+	}
 }
 
 // The guard must be able to fail: each line is an arrow that somebody could draw by mistake, or one that stands.

@@ -164,7 +164,7 @@ func (d *doctorPage) fill() {
 		return
 	}
 	if first := d.report.First(); first != nil {
-		d.table.Move(slices.IndexFunc(rows, func(r doctor.Result) bool { return r.Check == first.Check }) - d.table.Cursor())
+		d.table.MoveTo(first.Check)
 	}
 }
 

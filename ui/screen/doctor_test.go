@@ -92,3 +92,19 @@ func TestTheDoctorsPageHoldsNoControlCharacters(t *testing.T) {
 	wantNot(t, a, "\x1b[2J", "\x07", "\x1b]0")
 	want(t, a, `evil\x1b[2J`)
 }
+
+// Whoever moved the cursor while the doctor was looking is led to the first failure all the same.
+func TestTheDoctorsCursorGoesToTheFirstFailure(t *testing.T) {
+	a := newTestApp(t, Options{}, 100, 30)
+	d := newDoctor(a.look, examination{ctx: t.Context(), place: a.here})
+	broken := doctor.Finding{Verdict: doctor.Fail, Err: &doctor.AdviceError{Problem: "broken"}}
+	d.results = []doctor.Result{{Check: "region"}, {Check: "port", Finding: broken}, {Check: "answer", Finding: broken}}
+	d.all = true
+	d.fill()
+	d.table.Move(2)
+	d.report = &doctor.Report{Results: d.results}
+	d.fill()
+	if got := d.table.At(); got != "port" {
+		t.Errorf("the cursor is on %q, want port", got)
+	}
+}

@@ -142,3 +142,14 @@ func TestStrangersOfPagesAreFound(t *testing.T) {
 		}
 	}
 }
+
+// A key that follows at once must not reach a dialog that the one before has closed: wishes do not wait for commands.
+func TestAWishIsGrantedBeforeTheNextKey(t *testing.T) {
+	a := newTestApp(t, Options{}, 80, 24)
+	for _, key := range []string{"?", "esc", "L", "?", "esc"} {
+		a.Update(pressed(key)) // and what it returns is not run
+	}
+	if a.dialog != nil || len(a.pages) != 1 {
+		t.Errorf("got the dialog %v and %d pages, want the log alone", a.dialog, len(a.pages))
+	}
+}

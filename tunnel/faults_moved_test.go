@@ -3,6 +3,7 @@ package tunnel_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"testing"
@@ -73,7 +74,7 @@ func (w *faultWorld) reaches(tn *tunnel.Tunnel, name string, within time.Duratio
 // session is opened beside the first one, which sees its connections out.
 func TestFaultHostMoves(t *testing.T) {
 	old, next := newDatabase(t, "A"), newDatabase(t, "B")
-	w := newFaultWorldAt(t, old.address, tunnel.Options{Lanes: 1}, nil)
+	w := newFaultWorldAt(t, old.address, tunnel.Options{}, nil)
 	tn := w.open(tunnel.Spec{Remote: remoteName})
 	first := tn.Link().Session
 	open := w.dial(tn)
@@ -233,5 +234,78 @@ func TestAnAddressIsNeverTooOld(t *testing.T) {
 	}
 	if got := w.account.Calls("StartSession"); got != 1 {
 		t.Errorf("%d sessions", got)
+	}
+}
+
+// A number of sessions is a promise: with no room beside those that the tunnel has, the name is resolved anew in the place of
+// one that nobody uses, and that is no interruption.
+func TestFaultHostMovesAtTheCeiling(t *testing.T) {
+	for _, lanes := range []int{1, 2} {
+		t.Run(fmt.Sprintf("%d lanes", lanes), func(t *testing.T) {
+			old, next := newDatabase(t, "A"), newDatabase(t, "B")
+			w := newFaultWorldAt(t, old.address, tunnel.Options{Lanes: lanes}, nil)
+			tn := w.open(tunnel.Spec{Remote: remoteName})
+			need.Eventually(t, "all sessions", func() bool { return tn.Stats().Lanes == lanes })
+			open := w.dial(tn)
+			if got := reached(open); got != "A" {
+				t.Fatalf("got %q", got)
+			}
+			old.fail()
+			if err := w.account.MoveHost("db.internal", next.address); err != nil {
+				t.Fatal(err)
+			}
+			if lanes == 1 { // what is open comes first
+				for range 20 {
+					if got := reached(w.dial(tn)); got != "" {
+						t.Fatalf("reached %q", got)
+					}
+				}
+				mustExchange(t, open, random(100_000, 1))
+				_ = open.Close()
+			}
+			w.reaches(tn, "B", 15*time.Second)
+			if lanes > 1 {
+				mustExchange(t, open, random(100_000, 2))
+				_ = open.Close()
+			}
+			need.Eventually(t, "as many sessions as before", func() bool { return len(w.account.Sessions()) == lanes })
+			w.reaches(tn, "B", 0)
+			if got := w.path(tn); got != "starting handshaking open" {
+				t.Errorf("went %q", got)
+			}
+		})
+	}
+}
+
+// By the clock, too, the only session is replaced while nobody uses it, and by the time somebody comes.
+func TestTheOnlySessionResolvesTheNameAnew(t *testing.T) {
+	const every = time.Second
+	writer, reader := newDatabase(t, "A"), newDatabase(t, "B")
+	w := newFaultWorldAt(t, writer.address, tunnel.Options{Lanes: 1, ReResolve: every}, nil)
+	tn := w.open(tunnel.Spec{Remote: remoteName})
+	w.reaches(tn, "A", 0)
+	if err := w.account.MoveHost("db.internal", reader.address); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(every + every/2)
+	w.reaches(tn, "B", 0)
+	open := w.dial(tn)
+	if got := reached(open); got != "B" {
+		t.Fatalf("got %q", got)
+	}
+	began := w.account.Calls("StartSession")
+	for end := time.Now().Add(3 * every); time.Now().Before(end); {
+		before := time.Now()
+		w.reaches(tn, "B", 0)
+		if took := time.Since(before); took > 2*time.Second {
+			t.Errorf("a connection waited %s although there is no room for another session", took)
+		}
+	}
+	mustExchange(t, open, random(100_000, 1))
+	if got := w.account.Calls("StartSession"); got != began {
+		t.Errorf("%d more sessions beside an open connection", got-began)
+	}
+	if got := w.path(tn); got != "starting handshaking open" {
+		t.Errorf("went %q", got)
 	}
 }

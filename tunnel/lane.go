@@ -62,7 +62,8 @@ type lane struct {
 	slow     atomic.Bool   // owes acknowledges: no new connections for now
 	told     atomic.Bool   // the agent has acknowledged that the session is over
 	busy     atomic.Bool   // downloads at what its agent can send
-	draining atomic.Bool   // no new connections ever; ends with its last one
+	draining atomic.Bool   // no new connections; ends with its last one
+	leaving  atomic.Bool   // draining because its task stops
 	hung     atomic.Bool   // its agent is held up by a connect that gets no answer: no new connections for now
 	trial    atomic.Bool   // no new connections before its far end is proved
 	proving  chan struct{} // capacity 1: holds a token while a proof is under way
@@ -76,8 +77,8 @@ type lane struct {
 	startedAt time.Time
 	trying    bool      // its trial has begun
 	aside     bool      // draining because another session has resolved the remote host's name anew
+	ending    bool      // told to end because it had nothing to do any more
 	inquired  time.Time // when a proof was last put behind its connections
-	leaving   bool      // was draining a second ago
 }
 
 // laneOptions are the settings of a lane that come from the engine and the spec.
@@ -140,7 +141,8 @@ func (l *lane) run(ctx context.Context) error {
 		cancel(context.Cause(ctx))
 	})
 	err = l.carry(carrying, cancel)
-	if !goodbye() {
+	told := !goodbye()
+	if told {
 		<-farewell
 	}
 	l.channel.finish(err)
@@ -148,6 +150,9 @@ func (l *lane) run(ctx context.Context) error {
 		l.carrier.finish(err)
 	}
 	l.terminate(ctx, err)
+	if told { // and however the service has put the end that it was asked for
+		return context.Cause(ctx)
+	}
 	return err
 }
 
@@ -406,11 +411,25 @@ func (l *lane) connect(ctx context.Context) (*stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectWithin)
 	defer cancel()
 	l.streams.Add(1)
+	if l.draining.Load() { // looked at after the count, which endIfDrained looks at after draining
+		l.streams.Add(-1)
+		return nil, errDrained
+	}
 	s, err := l.carrier.open(ctx)
 	if err != nil {
 		l.streams.Add(-1)
 	}
 	return s, err
+}
+
+// endIfDrained ends a lane that gets no more connections and has none, and reports whether it did.
+func (l *lane) endIfDrained() bool {
+	if !l.draining.Load() || l.streams.Load() > 0 {
+		return false
+	}
+	l.ending = true
+	l.quit(errDrained)
+	return true
 }
 
 // release says that a connection is done with its stream.

@@ -59,6 +59,7 @@ func (r *runner) patrol(l *lane) {
 		if gone, ok := errors.AsType[*aws.TaskGoneError](err); ok {
 			r.log.Info("task is going away, opening a session to another one", "task", l.target.Task, "error", err)
 			l.draining.Store(true)
+			l.leaving.Store(true)
 			if gone.Over() {
 				l.quit(gone)
 			}

@@ -29,6 +29,9 @@ const (
 	// renewWithin is how long a new connection waits for a session that resolves the name anew, when there is an older
 	// one that would take it.
 	renewWithin = 3 * time.Second
+	// swapWithin is how long the tunnel's only session, which nobody used, may be away while another one takes its place
+	// before that is a change of the tunnel's state.
+	swapWithin = time.Second
 )
 
 // named reports whether an endpoint is a name that the agent resolves.
@@ -92,8 +95,8 @@ func (r *runner) refresh(now time.Time) {
 	}
 }
 
-// quiet reports whether no session is being opened.
-func (r *runner) quiet() bool { return r.trial == nil && r.opening == nil }
+// quiet reports whether no session is being opened, nor waited for.
+func (r *runner) quiet() bool { return r.trial == nil && r.opening == nil && !r.renewing }
 
 // room reports whether there is a session to be replaced, and whether another one may take its place: those that
 // see out their connections beside it must stay few, unless it has none itself.
@@ -112,15 +115,78 @@ func (r *runner) room(limit int) (some, room bool) {
 	return some, idle || aside < limit
 }
 
-// renew opens a session to resolve the name anew.
+// renew wants a session that resolves the name anew.
 func (r *runner) renew() {
 	r.accepted = r.connections.accepted()
-	l := r.newLane()
-	l.trial.Store(true)
-	r.trial = l
-	r.log.Info("resolving the name of the remote host anew, in a session of its own", "host", r.spec.Remote.Host)
-	target := r.Link().Target
-	r.start(l, func(context.Context) (aws.Target, error) { return target, nil })
+	r.renewing = true
+}
+
+// makeRoom opens the session that renew wants. Where the tunnel has as many as it may have, it makes room: the one with the
+// fewest connections gets no more and ends with its last one; the only one is replaced when it has none.
+func (r *runner) makeRoom() {
+	if !r.renewing || r.trial != nil || r.opening != nil {
+		return
+	}
+	if r.sessions < ceiling(r.engine.options.Lanes) {
+		r.yield(nil)
+		r.renewing = false
+		l := r.newLane()
+		l.trial.Store(true)
+		r.trial = l
+		r.log.Info("resolving the name of the remote host anew, in a session of its own", "host", r.spec.Remote.Host)
+		target := r.Link().Target
+		r.start(l, func(context.Context) (aws.Target, error) { return target, nil })
+		return
+	}
+	least, others := r.least()
+	switch {
+	case least == nil:
+	case others:
+		r.yield(least)
+		least.endIfDrained()
+	case least.streams.Load() == 0:
+		r.yield(least)
+		if least.endIfDrained() {
+			r.log.Info("replacing the only session to resolve the name of the remote host anew", "host", r.spec.Remote.Host)
+			r.renewing, r.swapped = false, time.Now()
+			return
+		}
+		r.yield(nil) // a connection came in between
+	}
+	r.resolvedAt(time.Now()) // no connection waits for it
+}
+
+// least is the session with the fewest connections of those that take new ones, or would if they did not make room; others
+// reports whether there are more that do. There is none while one is being ended.
+func (r *runner) least() (least *lane, others bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var able []*lane
+	for _, l := range r.lanes {
+		if l.ending {
+			return nil, false // there will be room
+		}
+		if l.open() && (!l.draining.Load() || l == r.yielding) {
+			able = append(able, l)
+		}
+	}
+	for _, l := range able {
+		if n := l.streams.Load(); least == nil || n < least.streams.Load() || n == least.streams.Load() && l == r.yielding {
+			least = l
+		}
+	}
+	return least, slices.ContainsFunc(able, func(l *lane) bool { return l != least && !l.slow.Load() && !l.hung.Load() })
+}
+
+// yield has a session make room in the place of the one that did, which takes new connections again.
+func (r *runner) yield(l *lane) {
+	if last := r.yielding; last != nil && last != l && !last.leaving.Load() && !last.ending {
+		last.draining.Store(false)
+	}
+	if l != nil {
+		l.draining.Store(true)
+	}
+	r.yielding = l
 }
 
 // resolvedAt notes when the name was resolved by the sessions that take connections, and tells those that wait for it.

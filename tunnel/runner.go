@@ -32,11 +32,15 @@ type step struct {
 type runner struct {
 	*Tunnel
 
-	running  int       // lane goroutines
+	running  int       // goroutines: lanes, patrols, proofs
+	sessions int       // lanes that run: each is a session, from before it is opened until it is ended
 	opening  *lane     // the lane that is not open yet: sessions are opened one after the other (protocol.md 8)
 	trial    *lane     // the one that resolves the remote host's name anew, see renew
-	tried    time.Time // when the last one was started because connections failed
-	accepted uint64    // connections when the last one was started
+	renewing bool      // such a one is wanted, as soon as there is room for it
+	yielding *lane     // the one that gets no new connections to make room for it
+	swapped  time.Time // when the only session was ended to make room for it; zero once there is another one
+	tried    time.Time // when the last one was wanted because connections failed
+	accepted uint64    // connections when the last one was wanted
 	retry    interface {
 		NextBackOff() time.Duration
 		Reset()
@@ -102,34 +106,35 @@ func (r *runner) due() <-chan time.Time {
 }
 
 // missing is how many more lanes the tunnel wants and may have. A lane that takes no new connections because its agent is
-// behind is one that has to be made up for, but it still is a session in the user's container: at the ceiling it is waited for.
+// behind is one that has to be made up for, but it still is a session in the user's container, as is one that only sees its
+// connections out: at the ceiling they are waited for.
 func (r *runner) missing() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	have, usable, active := 0, 0, 0
+	usable, leaving := 0, 0
 	for _, l := range r.lanes {
-		if l.trial.Load() || l.draining.Load() && !l.aside {
-			continue
-		}
-		have++
-		if l.draining.Load() {
-			continue
-		}
-		active++
-		if !l.slow.Load() && !l.hung.Load() {
+		switch {
+		case l.leaving.Load():
+			leaving++
+		case !l.slow.Load() && !l.hung.Load() && !l.draining.Load() && !l.trial.Load():
 			usable++
 		}
 	}
 	fixed := r.engine.options.Lanes
-	least := 0
-	if active == 0 {
-		least = 1 // whatever those do that only see their connections out
+	most := ceiling(fixed)
+	if r.renewing && most > 1 {
+		most-- // for the session that resolves the name anew
 	}
-	return max(least, min(r.load.lanes(fixed)-usable, ceiling(fixed)-have))
+	least := 0
+	if r.sessions == leaving {
+		least = 1 // in another container: those of a task that stops may serve their connections to the end
+	}
+	return max(least, min(r.load.lanes(fixed)-usable, most-r.sessions))
 }
 
 // fill starts the next lane if one is wanted and may start now.
 func (r *runner) fill() {
+	r.makeRoom()
 	if r.asleep != nil || r.opening != nil || time.Now().Before(r.notBefore) || r.missing() == 0 {
 		return
 	}
@@ -160,6 +165,7 @@ func (r *runner) start(l *lane, choose func(context.Context) (aws.Target, error)
 		r.mu.Unlock()
 	}
 	r.running++
+	r.sessions++
 	l.startedAt = time.Now()
 	go func() {
 		target, err := choose(ctx)
@@ -223,7 +229,7 @@ func (r *runner) take(s step) {
 			r.trouble = s.err
 		}
 		if s.lane.open() {
-			r.trouble, r.wasOpen = nil, true
+			r.trouble, r.wasOpen, r.swapped = nil, true, time.Time{}
 			if r.opening == s.lane {
 				r.opening = nil
 				s.lane.openedAt = time.Now()
@@ -234,8 +240,12 @@ func (r *runner) take(s step) {
 		return
 	}
 	r.running--
+	r.sessions--
 	if r.opening == s.lane {
 		r.opening = nil
+	}
+	if r.yielding == s.lane {
+		r.yielding = nil
 	}
 	r.remove(s.lane)
 	r.load.forget(s.lane)
@@ -332,6 +342,8 @@ func (r *runner) show() {
 		e.State, e.Err = Asleep, r.asleep
 	case best != nil && best.open():
 		e.State, e.Err = Open, nil
+	case r.trouble == nil && time.Since(r.swapped) < swapWithin:
+		return // nothing is lost, and a new connection waits no longer than at other times for a session on trial
 	case best != nil && best.state() == Resuming:
 		e.State = Resuming
 	case r.wasOpen:
@@ -384,13 +396,7 @@ func (r *runner) look(now time.Time) {
 		if l == spare {
 			l.draining.Store(true)
 		}
-		if !l.draining.Load() {
-			continue
-		}
-		if l.leaving && l.streams.Load() == 0 {
-			l.quit(errDrained)
-		}
-		l.leaving = true // the next time: a connection may just be on its way to it
+		l.endIfDrained()
 	}
 	if r.beat.due(now, slices.ContainsFunc(lanes, func(l *lane) bool { return l.slow.Load() })) {
 		for _, l := range lanes {

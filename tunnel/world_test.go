@@ -1,6 +1,7 @@
 package tunnel_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -25,7 +26,10 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("github.com/cihub/seelog.(*asyncLoopLogger).processQueue"))
 }
 
-const port = 7000 // of the service in the tasks
+const (
+	port     = 7000 // of the service in the tasks
+	maxLanes = 4    // of a tunnel whose options name no number
+)
 
 // world is an account with one service of two tasks, a client of it and an engine. All of it is closed and counted at
 // the end of the test.
@@ -36,6 +40,7 @@ type world struct {
 	client  *aws.Client
 	engine  *tunnel.Engine
 	events  *record
+	ceiling int // sessions that all tunnels may have at the same time
 }
 
 // newWorld serves the tasks' port by server, an address on loopback. The relay is without pacing unless faults says so.
@@ -75,6 +80,12 @@ func newWorld(t *testing.T, server string, o tunnel.Options, faults func(*emulat
 	})
 	o.Log = log
 	w := &world{T: t, account: account, options: o}
+	t.Cleanup(func() {
+		// Without a tunnel of this engine, another process has opened them.
+		if most := account.MostSessions(); w.ceiling > 0 && most > w.ceiling {
+			t.Errorf("%d sessions at the same time, want no more than %d", most, w.ceiling)
+		}
+	})
 	w.use(client)
 	return w
 }
@@ -114,6 +125,7 @@ func (w *world) start(s tunnel.Spec) *tunnel.Tunnel {
 	if err != nil {
 		w.Fatal(err)
 	}
+	w.ceiling += cmp.Or(w.options.Lanes, maxLanes)
 	return tn
 }
 

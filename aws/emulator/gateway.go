@@ -48,6 +48,7 @@ type dataPath struct {
 	faults  Faults
 	changed chan struct{} // closed when faults changes
 	active  []*session    // oldest first
+	most    int           // that were active at the same time
 	history []*session    // ended ones, oldest first
 	legs    map[*clientLeg]struct{}
 	hosts   map[string]*intake // by target

@@ -88,6 +88,7 @@ func (d *dataPath) begin(k *container, order startOrder, owner caller) (*session
 		return nil, &apiError{Code: "InternalServerError", Message: "the account is closing", Status: 500}
 	}
 	d.active = append(d.active, s)
+	d.most = max(d.most, len(d.active))
 	d.mu.Unlock()
 
 	ok := d.spawn(s.up.run) && d.spawn(func() {

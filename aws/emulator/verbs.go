@@ -11,6 +11,13 @@ func (e *Emulator) Sessions() []Session {
 	return list
 }
 
+// MostSessions is how many sessions have been active at the same time.
+func (e *Emulator) MostSessions() int {
+	e.data.mu.Lock()
+	defer e.data.mu.Unlock()
+	return e.data.most
+}
+
 // MoveHost gives a name of Fleet.Hosts, "name" or "name:port" as it stands there, another loopback address with a port, as
 // a database's name gets when it fails over. An agent resolves a name once, when its session begins: those that live, and
 // are resumed, stay with the old address.

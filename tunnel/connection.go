@@ -161,11 +161,7 @@ func reset(conn net.Conn) {
 
 // serve carries one local connection to its end.
 func (t *Tunnel) serve(conn *connection) {
-	ended := t.through(conn)
-	t.mu.Lock()
-	event := Event{Tunnel: t.id, At: ended.Ended, State: t.state, Link: t.link, Ended: &ended}
-	t.mu.Unlock()
-	t.engine.feed.publish(event)
+	t.engine.endings.publish(Ending{Tunnel: t.id, Connection: t.through(conn)})
 }
 
 // through carries a connection and returns what became of it.

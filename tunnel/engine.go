@@ -42,7 +42,8 @@ type Options struct {
 type Engine struct {
 	options     Options
 	patrolEvery time.Duration
-	feed        feed
+	states      *feed[Event]
+	endings     *feed[Ending]
 
 	kernel   kernel
 	scarcity scarcity
@@ -63,7 +64,11 @@ func New(o Options) *Engine {
 		o.MessageSize = defaultMessageSize
 	}
 	o.MessageSize = min(max(o.MessageSize, MinMessageSize), MaxMessageSize-wire.Overhead)
-	return &Engine{options: o, patrolEvery: patrolEvery}
+	return &Engine{
+		options: o, patrolEvery: patrolEvery,
+		states:  newFeed(func() queue[Event] { return &everything[Event]{} }),
+		endings: newFeed(func() queue[Ending] { return &endings{of: make(map[ID]*newest)} }),
+	}
 }
 
 // Open starts a tunnel and returns once it listens; its session follows as events. The error is about the local side:
@@ -137,9 +142,12 @@ func (e *Engine) Tunnels() []*Tunnel {
 }
 
 // Watch delivers every change of state from now on, in order and however slow the reader, until ctx ends or the engine is
-// closed and all is delivered; then the channel is closed. The ends of connections come in between; a reader who is far behind
-// gets the last 1000 of each tunnel and the sums of the others, see Event.Missed.
-func (e *Engine) Watch(ctx context.Context) <-chan Event { return e.feed.watch(ctx) }
+// closed and all is delivered; then the channel is closed.
+func (e *Engine) Watch(ctx context.Context) <-chan Event { return e.states.watch(ctx) }
+
+// Endings delivers the ends of connections as Watch does the changes of state, but what waits for a slow reader is bounded: the
+// last 1000 of each tunnel and the sums of the others.
+func (e *Engine) Endings(ctx context.Context) <-chan Ending { return e.endings.watch(ctx) }
 
 // Close ends every tunnel: terminates the sessions and waits for all goroutines, at most until ctx ends.
 func (e *Engine) Close(ctx context.Context) error {
@@ -156,7 +164,8 @@ func (e *Engine) Close(ctx context.Context) error {
 			failed = append(failed, fmt.Errorf("tunnel %d: %w", t.id, err))
 		}
 	}
-	e.feed.close()
+	e.states.close()
+	e.endings.close()
 	e.kernel.close()
 	return errors.Join(append(failed, e.options.Journal.Close())...)
 }

@@ -259,7 +259,7 @@ func outlivesTheClose(t *testing.T, w *faultWorld, kind credentialKind, process 
 			return t.Failed() || (s.Sent > before.Sent+50_000 && s.Received > before.Received+50_000)
 		})
 		w.account.CloseClientLeg(1000)
-		events.next(t, "a close", func(e tunnel.Event) bool { return e.Ended == nil && e.State != tunnel.Open })
+		events.next(t, "a close", func(e tunnel.Event) bool { return e.State != tunnel.Open })
 		events.await(t, tn, tunnel.Open)
 	}
 	close(enough)

@@ -1,134 +1,89 @@
 package tunnel
 
 import (
-	"cmp"
 	"context"
-	"slices"
 	"sync"
 )
 
-// feed hands events to any number of watchers: in order and without ever waiting for one of them. No change of state is
-// lost; of ended connections, which may be thousands in a second, the newest wait for a watcher and the others are counted.
-type feed struct {
+// feed hands what happens to any number of watchers: in order and without ever waiting for one of them.
+type feed[T any] struct {
+	queue func() queue[T] // makes one for each watcher
+
 	mu       sync.Mutex
-	watchers map[*watcher]struct{}
+	watchers map[*watcher[T]]struct{}
 	closed   bool
 	pending  sync.WaitGroup
 }
 
-// maxEnded is how many ended connections of each tunnel wait for a watcher.
-const maxEnded = 1000
+// queue is what waits for a watcher.
+type queue[T any] interface {
+	add(one T)
+	take() []T // empties it
+}
 
-// watcher is the queue of one reader. That of states grows while the reader is away: they are few.
-type watcher struct {
+// watcher is a queue with a reader.
+type watcher[T any] struct {
 	mu     sync.Mutex
-	count  uint64
-	states []queued
-	ended  map[ID]*endings
+	queue  queue[T]
 	closed bool
 	change chan struct{}
 }
 
-// queued is an event with its place in the order of all.
-type queued struct {
-	Event
-
-	number uint64
+func newFeed[T any](q func() queue[T]) *feed[T] {
+	return &feed[T]{queue: q, watchers: make(map[*watcher[T]]struct{})}
 }
 
-// endings are the last connections of a tunnel that have ended.
-type endings struct {
-	last   []queued
-	missed Missed
-}
-
-func (w *watcher) add(e Event) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.count++
-	q := queued{e, w.count}
-	if e.Ended == nil {
-		w.states = append(w.states, q)
-		return
-	}
-	of := w.ended[e.Tunnel]
-	if of == nil {
-		of = &endings{}
-		w.ended[e.Tunnel] = of
-	}
-	if len(of.last) == maxEnded {
-		of.missed.add(of.last[0].Ended)
-		of.last[0].Ended = nil
-		of.last = of.last[1:]
-	}
-	of.last = append(of.last, q)
-}
-
-// take empties the queue, in the order in which the events came.
-func (w *watcher) take() (events []Event, closed bool) {
-	w.mu.Lock()
-	all := w.states
-	for _, of := range w.ended {
-		of.last[0].Missed = of.missed
-		all = append(all, of.last...)
-	}
-	w.states = nil
-	clear(w.ended)
-	closed = w.closed
-	w.mu.Unlock()
-	slices.SortFunc(all, func(a, b queued) int { return cmp.Compare(a.number, b.number) })
-	for _, q := range all {
-		events = append(events, q.Event)
-	}
-	return events, closed
-}
-
-func (f *feed) publish(e Event) {
+func (f *feed[T]) publish(one T) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for w := range f.watchers {
-		w.add(e)
+		w.mu.Lock()
+		w.queue.add(one)
+		w.mu.Unlock()
 		w.signal()
 	}
 }
 
-func (w *watcher) signal() {
+func (w *watcher[T]) signal() {
 	select {
 	case w.change <- struct{}{}:
 	default:
 	}
 }
 
-// watch returns a channel of the events from now on; it is closed when ctx ends, or after the last event once the feed
+func (w *watcher[T]) take() (all []T, closed bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.queue.take(), w.closed
+}
+
+// watch returns a channel of what happens from now on; it is closed when ctx ends, or after the last of it once the feed
 // is closed.
-func (f *feed) watch(ctx context.Context) <-chan Event {
-	w := &watcher{change: make(chan struct{}, 1), ended: make(map[ID]*endings)}
+func (f *feed[T]) watch(ctx context.Context) <-chan T {
+	w := &watcher[T]{queue: f.queue(), change: make(chan struct{}, 1)}
 	f.mu.Lock()
-	if f.watchers == nil {
-		f.watchers = make(map[*watcher]struct{})
-	}
 	f.watchers[w] = struct{}{}
 	w.closed = f.closed
 	f.pending.Add(1)
 	f.mu.Unlock()
-	events := make(chan Event)
+	out := make(chan T)
 	go func() {
 		defer f.pending.Done()
-		defer close(events)
+		defer close(out)
 		defer f.drop(w)
 		for {
-			queue, closed := w.take()
-			for _, e := range queue {
+			all, closed := w.take()
+			for _, one := range all {
 				select {
-				case events <- e:
+				case out <- one:
 				case <-ctx.Done():
 					return
 				}
 			}
-			if closed && len(queue) == 0 {
+			if closed && len(all) == 0 {
 				return
 			}
-			if len(queue) > 0 {
+			if len(all) > 0 {
 				continue
 			}
 			select {
@@ -138,17 +93,17 @@ func (f *feed) watch(ctx context.Context) <-chan Event {
 			}
 		}
 	}()
-	return events
+	return out
 }
 
-func (f *feed) drop(w *watcher) {
+func (f *feed[T]) drop(w *watcher[T]) {
 	f.mu.Lock()
 	delete(f.watchers, w)
 	f.mu.Unlock()
 }
 
 // close lets every watcher read what is queued and then end.
-func (f *feed) close() {
+func (f *feed[T]) close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.closed = true
@@ -158,4 +113,15 @@ func (f *feed) close() {
 		w.mu.Unlock()
 		w.signal()
 	}
+}
+
+// everything is a queue that loses nothing. It grows while its reader is away, so it is for what is rare.
+type everything[T any] struct{ waiting []T }
+
+func (q *everything[T]) add(one T) { q.waiting = append(q.waiting, one) }
+
+func (q *everything[T]) take() []T {
+	all := q.waiting
+	q.waiting = nil
+	return all
 }

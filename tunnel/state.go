@@ -50,27 +50,14 @@ func (s State) Final() bool { return s == Closed || s == Failed }
 // ID numbers the tunnels of an engine from 1.
 type ID int
 
-// Event is one step in the life of a tunnel: a change of state or, when Ended is set, the end of a connection.
+// Event is one step in the life of a tunnel: a change of state, its reason or its session.
 type Event struct {
 	Tunnel ID
 	At     time.Time
 	State  State
 	Err    error // why, for Resuming, Reopening, Asleep, Closed and Failed; nil when nothing went wrong
 	// Link is what carries the tunnel now; zero before the first session.
-	Link  Link
-	Ended *Connection
-	// Missed are the connections of the tunnel that ended before it and that the watcher, who was away, is not told of one
-	// by one.
-	Missed Missed
-}
-
-// Missed adds ended connections up.
-type Missed struct{ Connections, Received, Sent uint64 }
-
-func (m *Missed) add(c *Connection) {
-	m.Connections++
-	m.Received += c.Received
-	m.Sent += c.Sent
+	Link Link
 }
 
 // Link is the session that carries a tunnel.

@@ -188,7 +188,7 @@ func (t *Tunnel) record(e Event) {
 		t.history = slices.Clone(t.history[len(t.history)-keepHistory:])
 	}
 	t.mu.Unlock()
-	t.engine.feed.publish(e)
+	t.engine.states.publish(e)
 }
 
 // wake lets every connection that waits for a lane look again.

@@ -143,17 +143,25 @@ func (w *world) dial(tn *tunnel.Tunnel) *net.TCPConn {
 
 // record keeps every event of an engine.
 type record struct {
-	events chan tunnel.Event
-	all    []tunnel.Event
+	events  chan tunnel.Event
+	endings chan tunnel.Ending
+	all     []tunnel.Event
 }
 
 func watch(e *tunnel.Engine) *record {
-	r := &record{events: make(chan tunnel.Event, 10_000)}
+	r := &record{events: make(chan tunnel.Event, 10_000), endings: make(chan tunnel.Ending, 100_000)}
 	from := e.Watch(context.Background())
 	go func() {
 		defer close(r.events)
 		for event := range from {
 			r.events <- event
+		}
+	}()
+	ends := e.Endings(context.Background())
+	go func() {
+		defer close(r.endings)
+		for ending := range ends {
+			r.endings <- ending
 		}
 	}()
 	return r
@@ -181,19 +189,26 @@ func (r *record) next(t *testing.T, what string, fits func(tunnel.Event) bool) t
 
 func (r *record) await(t *testing.T, tn *tunnel.Tunnel, s tunnel.State) tunnel.Event {
 	t.Helper()
-	return r.next(t, s.String(), func(e tunnel.Event) bool { return e.Tunnel == tn.ID() && e.Ended == nil && e.State == s })
+	return r.next(t, s.String(), func(e tunnel.Event) bool { return e.Tunnel == tn.ID() && e.State == s })
 }
 
 func (r *record) ended(t *testing.T) tunnel.Connection {
 	t.Helper()
-	return *r.next(t, "end of a connection", func(e tunnel.Event) bool { return e.Ended != nil }).Ended
+	select {
+	case e, more := <-r.endings:
+		if !more {
+			t.Fatal("no connection has ended before the engine was closed")
+		}
+		return e.Connection
+	case <-time.After(30 * time.Second):
+		t.Fatalf("no connection has ended within 30 s; saw %v", r.states())
+	}
+	return tunnel.Connection{}
 }
 
 func (r *record) states() (all []string) {
 	for _, e := range r.all {
-		if e.Ended == nil {
-			all = append(all, e.State.String())
-		}
+		all = append(all, e.State.String())
 	}
 	return all
 }

@@ -191,9 +191,6 @@ func (c *client) use(ctx context.Context, o *office) {
 
 // note follows the state of the tunnel.
 func (c *client) note(e tunnel.Event) {
-	if e.Ended != nil {
-		return
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch open := e.State == tunnel.Open || e.State == tunnel.Asleep; {

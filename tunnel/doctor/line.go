@@ -16,11 +16,12 @@ import (
 // line is a tunnel that an examination opens for itself: behind a unix socket in a directory of its own, so that it takes
 // nobody's port and nobody else comes in.
 type line struct {
-	engine *tunnel.Engine
-	tunnel *tunnel.Tunnel
-	events <-chan tunnel.Event
-	cancel context.CancelFunc // ends events
-	dir    string
+	engine  *tunnel.Engine
+	tunnel  *tunnel.Tunnel
+	events  <-chan tunnel.Event
+	endings <-chan tunnel.Ending
+	cancel  context.CancelFunc // ends events
+	dir     string
 
 	opened  []tunnel.Event // changes of state until it was open, or not
 	trouble error          // what was in the way for a while
@@ -35,7 +36,7 @@ func (x *examination) openLine(ctx context.Context, remote tunnel.Endpoint) (*li
 	l := &line{engine: tunnel.New(tunnel.Options{Client: x.client, Log: x.Log, Lanes: 1, AllowLinkLocal: x.AllowLinkLocal}), dir: dir}
 	var watched context.Context
 	watched, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	l.events = l.engine.Watch(watched)
+	l.events, l.endings = l.engine.Watch(watched), l.engine.Endings(watched)
 	//nolint:contextcheck // a tunnel lives until its engine is closed
 	l.tunnel, err = l.engine.Open(tunnel.Spec{Target: x.found.Target, Pinned: x.Query.Task != "", Remote: remote, Socket: filepath.Join(dir, "s")})
 	if err != nil {
@@ -61,9 +62,6 @@ func (l *line) await(ctx context.Context, patience time.Duration) error {
 		case e, more := <-l.events:
 			if !more {
 				return errors.New("the engine was closed")
-			}
-			if e.Ended != nil {
-				continue
 			}
 			l.opened = append(l.opened, e)
 			switch {
@@ -142,25 +140,15 @@ func (l *line) prove(ctx context.Context, patience time.Duration) (evidence stri
 	return evidence, nil
 }
 
-// whyEnded is the engine's word on a connection that the far end has just closed, nil when it has none: it comes as an
-// event, perhaps a moment later than the end.
+// whyEnded is the engine's word on a connection that the far end has just closed, nil when it has none: it may come a moment
+// later than the end.
 func (l *line) whyEnded(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	for {
-		select {
-		case e, more := <-l.events:
-			if !more {
-				return nil
-			}
-			if e.Ended != nil {
-				return e.Ended.Err
-			}
-			if e.Err != nil {
-				l.trouble = e.Err
-			}
-		case <-ctx.Done():
-			return nil
-		}
+	select {
+	case e := <-l.endings:
+		return e.Connection.Err
+	case <-ctx.Done():
+		return nil
 	}
 }

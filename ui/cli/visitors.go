@@ -67,7 +67,7 @@ func (s *screenAccount) enliven(ctx context.Context, e *tunnel.Engine) {
 	v.work.Go(func() {
 		seen := map[tunnel.ID]bool{}
 		for event := range events {
-			if event.State != tunnel.Open || event.Ended != nil || seen[event.Tunnel] {
+			if event.State != tunnel.Open || seen[event.Tunnel] {
 				continue
 			}
 			seen[event.Tunnel] = true

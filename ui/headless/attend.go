@@ -14,7 +14,7 @@ import (
 const trafficEvery = 10 * time.Second
 
 // attend follows the tunnels: it starts the probes, prints the events and decides when it is over.
-func (r *run) attend(ctx, probing context.Context, events <-chan tunnel.Event) error {
+func (r *run) attend(ctx, probing context.Context, events <-chan tunnel.Event, endings <-chan tunnel.Ending) error {
 	late := time.NewTimer(r.Wait - time.Since(r.started))
 	defer late.Stop()
 	every := r.Traffic
@@ -55,6 +55,8 @@ func (r *run) attend(ctx, probing context.Context, events <-chan tunnel.Event) e
 			if err := r.event(probing, e); err != nil {
 				return err
 			}
+		case e := <-endings:
+			r.connection(e)
 		case p := <-r.probed:
 			if err := r.result(ctx, probing, p); err != nil {
 				return err
@@ -67,10 +69,6 @@ func (r *run) attend(ctx, probing context.Context, events <-chan tunnel.Event) e
 func (r *run) event(probing context.Context, e tunnel.Event) error {
 	t := r.tracked(e.Tunnel)
 	if t == nil {
-		return nil
-	}
-	if e.Ended != nil {
-		r.connection(e)
 		return nil
 	}
 	t.state = e.State
@@ -98,8 +96,11 @@ func (r *run) event(probing context.Context, e tunnel.Event) error {
 }
 
 // connection counts and prints a connection that has ended.
-func (r *run) connection(e tunnel.Event) {
-	r.Board.connection(e.Tunnel, e.Ended)
+func (r *run) connection(e tunnel.Ending) {
+	if r.tracked(e.Tunnel) == nil {
+		return
+	}
+	r.Board.connection(e.Tunnel, &e.Connection)
 	r.Board.missed(e.Tunnel, e.Missed)
 	r.printer.skip(int(e.Missed.Connections)) //nolint:gosec // far fewer
 	r.printer.event(newConnectionEvent(e))

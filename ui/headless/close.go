@@ -15,21 +15,29 @@ const (
 
 // close ends the tunnels, prints what that brings about and the end of each. Its own time limit holds, as ctx may be
 // over already.
-func (r *run) close(ctx context.Context, events <-chan tunnel.Event) error {
+func (r *run) close(ctx context.Context, events <-chan tunnel.Event, endings <-chan tunnel.Ending) error {
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- r.Engine.Close(closing) }()
 	late := time.NewTimer(closeTimeout + drainTimeout)
 	defer late.Stop()
-	for delivered := false; !delivered; {
+	for events != nil || endings != nil {
 		select {
-		case e, more := <-events: // closed by the engine when it is done
-			if delivered = !more; more {
-				r.lastEvent(e)
+		case e, more := <-events: // closed by the engine when it is done, as the other one
+			if !more {
+				events = nil
+				continue
 			}
+			r.lastEvent(e)
+		case e, more := <-endings:
+			if !more {
+				endings = nil
+				continue
+			}
+			r.connection(e)
 		case <-late.C:
-			delivered = true
+			events, endings = nil, nil
 		}
 	}
 	err := <-done
@@ -60,12 +68,7 @@ func (r *run) lament() {
 
 // lastEvent prints an event that arrives while everything is being closed: nothing is decided by it any more.
 func (r *run) lastEvent(e tunnel.Event) {
-	t := r.tracked(e.Tunnel)
-	switch {
-	case t == nil:
-	case e.Ended != nil:
-		r.connection(e)
-	default:
+	if t := r.tracked(e.Tunnel); t != nil {
 		t.state = e.State
 		r.printer.event(newStateEvent(e, t))
 	}

@@ -173,10 +173,10 @@ type share struct {
 	Error    string `json:"error,omitempty"`
 }
 
-func newConnectionEvent(e tunnel.Event) connectionEvent {
-	c := e.Ended
+func newConnectionEvent(e tunnel.Ending) connectionEvent {
+	c := e.Connection
 	line := connectionEvent{
-		head: newHead(e.At, "connection", e.Tunnel),
+		head: newHead(e.Connection.Ended, "connection", e.Tunnel),
 		ID:   c.ID, Protocol: string(c.Protocol), Host: c.Host,
 		Sent: c.Sent, Received: c.Received,
 		Took: c.Ended.Sub(c.Started).Milliseconds(), Status: c.Status, Requests: c.Requests,

@@ -59,7 +59,7 @@ func Run(ctx context.Context, o Options) error {
 	o.Board.begin(r.started)
 	watched, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWatching()
-	events := o.Engine.Watch(watched)
+	events, endings := o.Engine.Watch(watched), o.Engine.Endings(watched)
 
 	probing, stopProbing := context.WithCancel(ctx)
 	r.probed, r.found = make(chan probed), make(chan found)
@@ -71,7 +71,7 @@ func Run(ctx context.Context, o Options) error {
 	err := r.prepare()
 	if err == nil {
 		r.look(probing)
-		err = r.attend(ctx, probing, events)
+		err = r.attend(ctx, probing, events, endings)
 	}
 	stopProbing()
 	r.probes.Wait()
@@ -80,7 +80,7 @@ func Run(ctx context.Context, o Options) error {
 		r.unfold()
 		unfold = r.fold("culvert: close the tunnels")
 	}
-	closing := r.close(ctx, events)
+	closing := r.close(ctx, events, endings)
 	if leftOut, _ := r.printer.close(); leftOut > 0 {
 		r.notices.say(fmt.Sprintf("warning: %d events were not printed: nobody has read them in time", leftOut))
 	}

@@ -56,61 +56,72 @@ func newTunnels(l *look, at *accounts, o Options) *tunnels {
 	}
 }
 
-// follow takes the events of a place's engine. Every message draws the whole screen, so that the ends of connections come
-// in batches, no more often than the screen is drawn by itself; a change of state ends the batch at once.
+// follow takes the changes of state of a place's engine and the ends of its connections, for as long as the engine lives.
 func (ts *tunnels) follow(at *place) tea.Cmd {
-	events := at.engine.Watch(ts.accounts.ctx)
-	var next tea.Cmd
-	next = func() tea.Msg {
-		batch := gather(events)
+	events, endings := at.engine.Watch(ts.accounts.ctx), at.engine.Endings(ts.accounts.ctx)
+	var states, ends tea.Cmd
+	states = func() tea.Msg {
+		e, more := <-events
+		if !more {
+			return nil
+		}
+		return then(func() wish { return all(beside(states), ts.event(at, e)) })
+	}
+	ends = func() tea.Msg {
+		batch := gather(endings)
 		if batch == nil {
 			return nil
 		}
-		return then(func() wish {
-			wishes := []wish{beside(next)}
-			for _, e := range batch {
-				wishes = append(wishes, ts.event(at, e))
-			}
-			return all(wishes...)
-		})
+		return then(func() wish { ts.ended(at, batch); return beside(ends) })
 	}
-	return next
+	return tea.Batch(states, ends)
 }
 
-// gather waits for an event and, where that is the end of a connection, collects more for a moment; nil when there are no
-// more.
-func gather(events <-chan tunnel.Event) []tunnel.Event {
-	var batch []tunnel.Event
-	var over <-chan time.Time
-	for {
+// gather waits for the end of a connection and collects more of them for a moment, as every message draws the whole screen: they
+// come no more often than it is drawn by itself. It returns nil when there are no more.
+func gather(endings <-chan tunnel.Ending) []tunnel.Ending {
+	e, more := <-endings
+	if !more {
+		return nil
+	}
+	batch := []tunnel.Ending{e}
+	for over := time.After(lively); ; {
 		select {
-		case e, more := <-events:
+		case e, more := <-endings:
 			if !more {
 				return batch
 			}
-			if batch = append(batch, e); e.Ended == nil {
-				return batch
-			}
-			if over == nil {
-				over = time.After(lively)
-			}
+			batch = append(batch, e)
 		case <-over:
 			return batch
 		}
 	}
 }
 
-// event takes a step in the life of a tunnel.
-func (ts *tunnels) event(at *place, e tunnel.Event) wish {
+// row finds the row of a tunnel, nil when there is none.
+func (ts *tunnels) row(at *place, id tunnel.ID) *row {
 	ts.discover(at)
-	i := slices.IndexFunc(ts.rows, func(r *row) bool { return r.place == at && r.ID == e.Tunnel })
+	i := slices.IndexFunc(ts.rows, func(r *row) bool { return r.place == at && r.ID == id })
 	if i < 0 {
 		return nil
 	}
-	r := ts.rows[i]
-	if e.Ended != nil {
-		r.hosts.end(*e.Ended)
-		r.hosts.miss(e.Missed)
+	return ts.rows[i]
+}
+
+// ended counts connections that have ended.
+func (ts *tunnels) ended(at *place, batch []tunnel.Ending) {
+	for _, e := range batch {
+		if r := ts.row(at, e.Tunnel); r != nil {
+			r.hosts.end(e.Connection)
+			r.hosts.miss(e.Missed)
+		}
+	}
+}
+
+// event takes a step in the life of a tunnel.
+func (ts *tunnels) event(at *place, e tunnel.Event) wish {
+	r := ts.row(at, e.Tunnel)
+	if r == nil {
 		return nil
 	}
 	if e.State != r.State || r.Since.IsZero() {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,6 +55,34 @@ func TestFaultSwallowedConnectionsAreReset(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A connection that is opened just after a proof was answered waits no longer than others, and one that the destination has
+// accepted before is left alone.
+func TestFaultSwallowedJustAfterAProof(t *testing.T) {
+	skipInShort(t)
+	var accepted atomic.Int64
+	w := newFaultWorldAt(t, need.Server(t, func(c *net.TCPConn) {
+		accepted.Add(1)
+		_, _ = io.Copy(c, c)
+		_ = c.Close()
+	}), tunnel.Options{Lanes: 1}, nil)
+	tn := w.open(tunnel.Spec{})
+	silent := w.dial(tn)
+	need.Eventually(t, "a proof behind the silent connection", func() bool { return accepted.Load() == 2 })
+	time.Sleep(500 * time.Millisecond) // for its answer
+	w.account.Fault(func(f *emulator.Faults) { f.Swallow = []uint16{port} })
+	began := time.Now()
+	_, _ = io.ReadAll(w.dial(tn))
+	if took := time.Since(began); took < 14*time.Second || took > 20*time.Second {
+		t.Errorf("reset after %s, want 15 s", took)
+	}
+	var unanswered *tunnel.UnansweredError
+	if err := lastEnd(w, tn); !errors.As(err, &unanswered) {
+		t.Errorf("it ended with %v, want an *UnansweredError", err)
+	}
+	w.account.Fault(func(f *emulator.Faults) { f.Swallow = nil })
+	mustExchange(t, silent, random(10_000, 1))
 }
 
 // lastEnd is why the last connection of a tunnel ended.

@@ -15,9 +15,12 @@ const (
 	suspectAfter = 5 * time.Second
 	// unansweredAfter it is reset, if the proof has got no answer either.
 	unansweredAfter = 15 * time.Second
-	// inquireRest is the least time between two proofs of a session for that reason: servers that are silent for minutes
-	// must not see one after the other.
-	inquireRest = 30 * time.Second
+	// inquireRest is the least time between two proofs of a session for that reason; with it, a connection that is opened
+	// just after one has the next one behind it in time. It doubles with each proof up to inquireRarely, as servers that
+	// are silent for minutes must not see one after the other, until there was none for inquireCalm.
+	inquireRest   = 8 * time.Second
+	inquireRarely = 32 * time.Second
+	inquireCalm   = time.Minute
 )
 
 // answer notes that the agent has said something about a stream: it takes streams one after the other, so it has connected
@@ -83,8 +86,14 @@ func (r *runner) examine(l *lane, now time.Time) {
 
 // inquire puts a proof behind the connections of a lane.
 func (r *runner) inquire(l *lane, now time.Time) {
-	if now.Sub(l.inquired) < inquireRest {
+	since := now.Sub(l.inquired)
+	switch {
+	case since < l.rest:
 		return
+	case since > inquireCalm:
+		l.rest = inquireRest
+	default:
+		l.rest = min(2*l.rest, inquireRarely)
 	}
 	l.inquired = now
 	r.running++

@@ -75,10 +75,11 @@ type lane struct {
 	// What follows only the tunnel's run touches.
 	openedAt  time.Time
 	startedAt time.Time
-	trying    bool      // its trial has begun
-	aside     bool      // draining because another session has resolved the remote host's name anew
-	ending    bool      // told to end because it had nothing to do any more
-	inquired  time.Time // when a proof was last put behind its connections
+	trying    bool          // its trial has begun
+	aside     bool          // draining because another session has resolved the remote host's name anew
+	ending    bool          // told to end because it had nothing to do any more
+	inquired  time.Time     // when a proof was last put behind its connections
+	rest      time.Duration // before the next one
 }
 
 // laneOptions are the settings of a lane that come from the engine and the spec.

@@ -100,7 +100,6 @@ func gather(endings <-chan tunnel.Ending) []tunnel.Ending {
 
 // row finds the row of a tunnel, nil when there is none.
 func (ts *tunnels) row(at *place, id tunnel.ID) *row {
-	ts.discover(at)
 	i := slices.IndexFunc(ts.rows, func(r *row) bool { return r.place == at && r.ID == id })
 	if i < 0 {
 		return nil
@@ -110,6 +109,7 @@ func (ts *tunnels) row(at *place, id tunnel.ID) *row {
 
 // ended counts connections that have ended.
 func (ts *tunnels) ended(at *place, batch []tunnel.Ending) {
+	ts.discover(at)
 	for _, e := range batch {
 		if r := ts.row(at, e.Tunnel); r != nil {
 			r.hosts.end(e.Connection)
@@ -120,6 +120,7 @@ func (ts *tunnels) ended(at *place, batch []tunnel.Ending) {
 
 // event takes a step in the life of a tunnel.
 func (ts *tunnels) event(at *place, e tunnel.Event) wish {
+	ts.discover(at)
 	r := ts.row(at, e.Tunnel)
 	if r == nil {
 		return nil

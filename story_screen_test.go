@@ -46,15 +46,20 @@ func onDisplay(t *testing.T, width, height int, script string, env ...string) *d
 	}
 	start := exec.Command(d.tmux, "-S", d.socket, "-f", os.DevNull, "new-session", "-d", "-x", fmt.Sprint(width), "-y", fmt.Sprint(height), "sh", "-c", script)
 	start.Dir = d.dir
-	start.Env = append(slices.Clone(env),
-		"PATH="+filepath.Dir(culvert)+string(os.PathListSeparator)+os.Getenv("PATH"), "HOME="+d.dir, "TMPDIR="+temp,
-		"XDG_CONFIG_HOME="+filepath.Join(d.dir, "config"), "XDG_STATE_HOME="+filepath.Join(d.dir, "state"), "XDG_RUNTIME_DIR="+filepath.Join(d.dir, "run"),
-		"LANG=C.UTF-8", "TERM=xterm-256color",
-	)
+	start.Env = slices.Concat(env, d.homes(), []string{
+		"PATH=" + filepath.Dir(culvert) + string(os.PathListSeparator) + os.Getenv("PATH"), "TMPDIR=" + temp, "LANG=C.UTF-8", "TERM=xterm-256color",
+	})
 	if out, err := start.CombinedOutput(); err != nil {
 		t.Fatalf("start tmux: %v\n%s", err, out)
 	}
 	return d
+}
+
+// homes are where culvert keeps files, as the environment says it.
+func (d *display) homes() []string {
+	return []string{
+		"HOME=" + d.dir, "XDG_CONFIG_HOME=" + filepath.Join(d.dir, "config"), "XDG_STATE_HOME=" + filepath.Join(d.dir, "state"), "XDG_RUNTIME_DIR=" + filepath.Join(d.dir, "run"),
+	}
 }
 
 // keys are typed, by tmux's names for them.

@@ -45,9 +45,9 @@ func (a *app) startDetached(logPath string) (*detached, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find culvert itself: %w", err)
 	}
-	log, err := os.OpenFile(logPath, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600) //nolint:gosec // our own
+	log, err := newHolderLog(logPath)
 	if err != nil {
-		return nil, &control.FileError{Doing: "open the log", Err: err}
+		return nil, err
 	}
 	defer log.Close()                                                    //nolint:errcheck // nothing was written here
 	cmd := exec.Command(self, append(slices.Clone(a.Args), "--hold")...) //nolint:gosec,noctx // ourselves, and it outlives ctx
@@ -69,6 +69,15 @@ func (a *app) startDetached(logPath string) (*detached, error) {
 		_ = cmd.Wait() // the state tells
 	}()
 	return d, nil
+}
+
+// newHolderLog begins the log of a process in the background, whose streams go there as well.
+func newHolderLog(path string) (*os.File, error) {
+	log, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600) //nolint:gosec // our own
+	if err != nil {
+		return nil, &control.FileError{Doing: "open the log", Err: err}
+	}
+	return log, nil
 }
 
 // ended is closed when the process has ended; never, when somebody else has started it.

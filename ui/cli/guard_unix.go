@@ -10,9 +10,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/charmbracelet/x/ansi"
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"culvert/ui/headless"
@@ -23,11 +26,18 @@ import (
 // libraries are not ours. So the interface is a process of its own, and the one that the user started waits for it: it
 // puts the terminal right after every end, a panic as well as a kill, and tells what happened on a screen that is sane.
 
-// guardedBy says to the interface that somebody waits for it, and which of its files tells when to end.
-const guardedBy = "CULVERT_GUARDED"
+// guardedBy says to the interface that it needs no guard: it has one, or it is to do without.
+const (
+	guardedBy = "CULVERT_GUARDED"
+	byGuard   = "1"
+)
 
-// leash is the file of the interface from which it reads a signal to end with; its end is that of the guard.
-const leash = 3
+// The files of the interface that are pipes to its guard: from leash it reads a signal to end with, whose end is that of the
+// guard; into farewell it writes, as its last word to the user, that it goes on without a terminal.
+const (
+	leash    = 3
+	farewell = 4
+)
 
 // calm undoes what the interface has told the terminal. Keyboards come before the screen: each screen has its own.
 func calm() string {
@@ -56,17 +66,27 @@ func (a *app) guard(ctx context.Context) (bool, error) {
 		return false, nil // as above
 	}
 	defer func() { _ = ours.Close() }()
-	var said bytes.Buffer                                                      // there is no place for it on the screen
+	words, last, err := os.Pipe()
+	if err != nil {
+		_ = theirs.Close()
+		return false, nil // as above
+	}
+	defer func() { _ = words.Close() }()
+	var said hearsay                                                           // there is no place for it on the screen
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), program, a.Args...) //nolint:gosec // ourselves; attend ends it
 	cmd.Args[0] = os.Args[0]
-	cmd.Env = append(os.Environ(), guardedBy+"=1")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = a.Stdin, a.Stdout, &said, []*os.File{theirs}
+	cmd.Env = append(os.Environ(), guardedBy+"="+byGuard)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = a.Stdin, a.Stdout, &said, []*os.File{theirs, last}
 	err = cmd.Start()
-	_ = theirs.Close()
+	_, _ = theirs.Close(), last.Close()
 	if err != nil {
 		return false, nil // as above
 	}
-	err = a.attend(ctx, cmd, ours)
+	goodbye, err := a.attend(ctx, cmd, ours, words)
+	if goodbye != "" {
+		_, _ = a.Stderr.Write(said.Bytes())
+		return true, a.write(goodbye)
+	}
 	broken := crash(cmd.ProcessState, said.Bytes())
 	if broken != nil {
 		_ = term.Restore(int(in.Fd()), sane)
@@ -82,16 +102,23 @@ func (a *app) guard(ctx context.Context) (bool, error) {
 	return true, err
 }
 
-// attend waits for the end of the interface. It hands over the signal that ends ctx, once, as a signal to all of the
-// terminal's processes may have reached the interface already; a second one kills.
-func (a *app) attend(ctx context.Context, cmd *exec.Cmd, leash io.Writer) error {
-	done := make(chan error)
+// attend waits for the end of the interface, or for its farewell. It hands over the signal that ends ctx, once, as a signal
+// to all of the terminal's processes may have reached the interface already; a second one kills.
+func (a *app) attend(ctx context.Context, cmd *exec.Cmd, leash io.Writer, words io.Reader) (goodbye string, err error) {
+	done, gone := make(chan error, 1), make(chan string, 1)
 	go func() { done <- cmd.Wait() }()
+	go func() {
+		if text, err := io.ReadAll(words); err == nil && len(text) > 0 { // else it has ended, as done says
+			gone <- string(text)
+		}
+	}()
 	told := ctx.Done()
 	for {
 		select {
 		case err := <-done:
-			return err
+			return "", err
+		case goodbye := <-gone:
+			return goodbye, nil
 		case <-told:
 			told = nil
 			if end, ok := errors.AsType[*headless.SignalError](context.Cause(ctx)); ok {
@@ -104,6 +131,25 @@ func (a *app) attend(ctx context.Context, cmd *exec.Cmd, leash io.Writer) error 
 			_ = cmd.Process.Signal(s) // as above
 		}
 	}
+}
+
+// hearsay is what the interface has written on its stderr. It is safe for concurrent use: the interface may go on.
+type hearsay struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (h *hearsay) Write(p []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.text.Write(p)
+}
+
+// Bytes are a copy.
+func (h *hearsay) Bytes() []byte {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return bytes.Clone(h.text.Bytes())
 }
 
 // crash is how the interface ended when that was not its own doing; nil when it was.
@@ -135,18 +181,53 @@ func (e *killedError) Remedy() string {
 	return "the sessions that were open are terminated by the next culvert in that region, or end after the account's idle timeout"
 }
 
+// tether binds the interface to its guard. A nil one binds nothing.
+type tether struct {
+	loose    atomic.Bool
+	farewell *os.File
+}
+
 // leashed ends ctx when the guard says so, or is gone. Without a guard it changes nothing.
-func leashed(ctx context.Context) (context.Context, context.CancelCauseFunc) {
+func leashed(ctx context.Context) (context.Context, context.CancelCauseFunc, *tether) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	if os.Getenv(guardedBy) == "" {
-		return ctx, cancel
-	}
+	by := os.Getenv(guardedBy)
 	_ = os.Unsetenv(guardedBy) // it is about this process alone
+	if by != byGuard {
+		return ctx, cancel, nil
+	}
 	syscall.CloseOnExec(leash)
+	syscall.CloseOnExec(farewell)
+	t := &tether{farewell: os.NewFile(farewell, "farewell")}
 	go func() { // ends with the process
 		signal := []byte{byte(syscall.SIGHUP)} // the guard was killed: as if the terminal had gone
-		_, _ = os.NewFile(leash, "leash").Read(signal)
+		n, _ := os.NewFile(leash, "leash").Read(signal)
+		if n == 0 && t.loose.Load() {
+			return // it has left, as it was told to
+		}
 		cancel(&headless.SignalError{Signal: syscall.Signal(signal[0])})
 	}()
-	return ctx, cancel
+	return ctx, cancel, t
+}
+
+// canLeave reports whether the process can go on without its guard and their terminal.
+func (t *tether) canLeave() bool {
+	return t != nil && syscall.Getpgrp() != os.Getpid() // the leader of a group cannot begin a session of its own
+}
+
+// leave takes the process away from the terminal, which the guard then gives back to the shell with the words that it is
+// given. From here on no hang-up and no key of the terminal reaches the process, and what it prints goes into a log.
+func (t *tether) leave(log *os.File, words string) error {
+	t.loose.Store(true)
+	defer func() { _ = t.farewell.Close() }()
+	null, err := os.Open(os.DevNull)
+	if err == nil {
+		defer null.Close() //nolint:errcheck // it is only read
+		err = errors.Join(unix.Dup2(int(null.Fd()), syscall.Stdin), unix.Dup2(int(log.Fd()), syscall.Stdout), unix.Dup2(int(log.Fd()), syscall.Stderr))
+	}
+	_, alone := unix.Setsid()
+	_, told := t.farewell.WriteString(words)
+	if err := errors.Join(err, alone, told); err != nil {
+		return fmt.Errorf("leave the terminal: %w", err)
+	}
+	return nil
 }

@@ -34,8 +34,13 @@ func (a *app) hold(ctx context.Context, r request, u *up) error {
 	if err == nil {
 		err = a.holdOpen(ctx, r, headless.Holding{Dir: dir, Record: record, Parent: r.parent, For: u.during})
 	}
+	return a.ended(ctx, dir, record, err)
+}
+
+// ended leaves word of how a set has ended, which its process has held; err is nil when that was as it should be.
+func (a *app) ended(ctx context.Context, dir control.Dir, record control.Record, err error) error {
 	if err == nil {
-		return dir.Remove(r.name)
+		return dir.Remove(record.Name)
 	}
 	failure := &control.SetError{
 		Problem: say.Line(err.Error()),
@@ -43,10 +48,10 @@ func (a *app) hold(ctx context.Context, r request, u *up) error {
 		Code:    exitCode(ctx, err),
 	}
 	a.logf("ended: %s; remedy: %s", failure.Problem, failure.Advice)
-	if err := dir.Fail(r.name, failure); err != nil {
+	if err := dir.Fail(record.Name, failure); err != nil {
 		a.logf("%s", err)
 	}
-	return &headless.EndError{Name: "up " + r.name, Code: failure.Code}
+	return &headless.EndError{Name: "up " + record.Name, Code: failure.Code}
 }
 
 func (a *app) holdOpen(ctx context.Context, r request, h headless.Holding) error {

@@ -34,7 +34,7 @@ func (a *app) screen(ctx context.Context, aim *aim, forwards *forwards) error {
 	if guarded, err := a.guard(ctx); guarded {
 		return err
 	}
-	ctx, cancel := leashed(ctx)
+	ctx, cancel, tether := leashed(ctx)
 	defer cancel(nil)
 	s := &screenAccount{app: a, ring: &screen.LogRing{}}
 	defer s.close() //nolint:contextcheck // the embedded account outlives the contexts that it served
@@ -43,11 +43,13 @@ func (a *app) screen(ctx context.Context, aim *aim, forwards *forwards) error {
 	}
 	options := a.screenOptions(ctx, s)
 	options.Start = start
-	err = screen.Run(ctx, options)
+	k := &keeping{ctx: ctx, app: a, account: s, tether: tether, dir: controlDir()}
+	options.Keep, options.Reopens = k.keep, !tether.canLeave()
+	kept, err := screen.Run(ctx, options)
 	if broken, ok := errors.AsType[*screen.PanicError](err); ok {
 		_, _ = a.Stderr.Write(broken.Stack)
 	}
-	return err
+	return k.after(kept, err) //nolint:contextcheck // what is kept goes on under ctx, as k has it
 }
 
 // onTerminal reports whether somebody can see a screen and type.
@@ -133,6 +135,7 @@ type screenAccount struct {
 	ring *screen.LogRing
 	log  *slog.Logger
 	file io.Closer // of the log; nil when there is none
+	to   turnout   // where the log goes, where --log-file does not say so
 
 	closes []func() // what goes with the engines
 
@@ -202,17 +205,43 @@ func regionFor(flags *shared, profile string) string {
 // for it on the terminal.
 func (s *screenAccount) openLog() error {
 	flags := &s.app.shared
-	s.log = slog.New(s.ring.Handler())
 	file, err := openLogFile(flags.logFile)
+	var to io.Writer = &s.to
 	switch {
 	case err != nil && flags.logFile != "":
 		return &settingError{source: "--log-file", advice: advice(err, "name a file that can be written"), err: err}
-	case err != nil:
-		return nil //nolint:nilerr // nobody asked for the file: the log screen has to do
+	case flags.logFile != "":
+		s.file, to = file, file
+	case err == nil: // else nobody asked for the file: the log screen has to do
+		s.file = file
+		s.to.turn(file)
 	}
-	s.file = file
-	s.log = slog.New(slog.NewMultiHandler(s.ring.Handler(), slog.NewTextHandler(file, &slog.HandlerOptions{Level: flags.logLevel.Level})))
+	s.log = slog.New(slog.NewMultiHandler(s.ring.Handler(), slog.NewTextHandler(to, &slog.HandlerOptions{Level: flags.logLevel.Level})))
 	return nil
+}
+
+// logTo has the log go elsewhere from now on, unless --log-file says where.
+func (s *screenAccount) logTo(w io.Writer) { s.to.turn(w) }
+
+// turnout writes to where it was turned last; to nowhere at first. It is safe for concurrent use.
+type turnout struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func (t *turnout) turn(to io.Writer) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.to = to
+}
+
+func (t *turnout) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.to == nil {
+		return len(p), nil
+	}
+	return t.to.Write(p)
 }
 
 // screenLog is the log of the interface in the directory of logs.

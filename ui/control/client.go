@@ -2,11 +2,9 @@ package control
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"time"
 )
 
@@ -90,23 +88,10 @@ func (d Dir) Set(ctx context.Context, name string) (Set, error) {
 	return r.Set(), nil
 }
 
-// ask sends one request to the process that holds a set.
-func (d Dir) ask(ctx context.Context, name, do string) (Set, error) {
-	var s Set
-	conn, err := new(net.Dialer).DialContext(ctx, "unix", d.Socket(name))
-	if err != nil {
-		return s, fmt.Errorf("ask the holder of %s: %w", name, err)
-	}
-	defer conn.Close() //nolint:errcheck // the answer is read
-	callOff := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	defer callOff()
-	if err := json.NewEncoder(conn).Encode(request{Do: do}); err != nil {
-		return s, fmt.Errorf("ask the holder of %s: %w", name, err)
-	}
-	if err := json.NewDecoder(conn).Decode(&s); err != nil {
-		return s, fmt.Errorf("ask the holder of %s: %w", name, err)
-	}
-	return s, nil
+// ask sends a request that is answered with the set.
+func (d Dir) ask(ctx context.Context, name, do string) (s Set, err error) {
+	err = d.request(ctx, name, request{Do: do}, &s)
+	return s, err
 }
 
 // StuckError is a holder that had to be killed.

@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -70,12 +71,18 @@ func TestAHolderIsAskedAndEndedOverItsSocket(t *testing.T) {
 	}
 	var stopped atomic.Bool
 	stop := make(chan struct{})
-	server, err := control.Serve(t.Context(), d.Socket("dev"), func() control.Set {
-		if stopped.Load() {
-			return control.Set{Name: "dev", State: control.Ending}
-		}
-		return control.Set{Name: "dev", State: control.Ready, Tunnels: []control.Tunnel{{ID: 1, Sent: 7}}}
-	}, func() { stopped.Store(true); close(stop) })
+	server, err := control.Serve(t.Context(), d.Socket("dev"), control.Holder{
+		Status: func() control.Set {
+			if stopped.Load() {
+				return control.Set{Name: "dev", State: control.Ending}
+			}
+			return control.Set{Name: "dev", State: control.Ready, Tunnels: []control.Tunnel{{ID: 1, Sent: 7}}}
+		},
+		Detail: func(id int) (control.Detail, bool) {
+			return control.Detail{ID: id, Connections: []control.Connection{{ID: 3, Host: "orders.internal"}}}, id == 1
+		},
+		Stop: func() { stopped.Store(true); close(stop) },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,6 +92,13 @@ func TestAHolderIsAskedAndEndedOverItsSocket(t *testing.T) {
 	sets, err := d.Sets(t.Context())
 	if err != nil || len(sets) != 1 || sets[0].State != control.Ready || sets[0].Tunnels[0].Sent != 7 {
 		t.Fatalf("got %+v, %v, want one set that is ready", sets, err)
+	}
+
+	if detail, err := d.Detail(t.Context(), "dev", 1); err != nil || len(detail.Connections) != 1 || detail.Connections[0].ID != 3 {
+		t.Errorf("got %+v, %v, want the connection of tunnel 1", detail, err)
+	}
+	if _, err := d.Detail(t.Context(), "dev", 2); !as[*control.NoTunnelError](err) {
+		t.Errorf("got %v, want a *NoTunnelError", err)
 	}
 
 	// A request that is none gets no answer and does no harm.
@@ -272,7 +286,52 @@ func TestWhatIsNotThereIsAbsent(t *testing.T) {
 	}
 }
 
-func isAbsent(err error) bool {
-	_, absent := errors.AsType[*control.AbsentError](err)
-	return absent
+// What an older holder does with a question that it does not know, and what this one does with a younger's.
+func TestAQuestionThatIsNotKnown(t *testing.T) {
+	d := dirs(t)
+	for name, answer := range map[string]string{"hangs up": "", "says so": `{"error":"unknown request"}` + "\n"} {
+		listener, err := net.Listen("unix", d.Socket("old"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		served := make(chan struct{})
+		go func() {
+			defer close(served)
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = bufio.NewReader(conn).ReadBytes('\n')
+			_, _ = conn.Write([]byte(answer))
+			_ = conn.Close()
+		}()
+		_, err = d.Detail(t.Context(), "old", 1)
+		if !as[*control.OldHolderError](err) || !strings.Contains(err.Error(), "old") {
+			t.Errorf("%s: got %v, want an *OldHolderError", name, err)
+		}
+		_ = listener.Close()
+		<-served
+	}
+
+	server, err := control.Serve(t.Context(), d.Socket("dev"), control.Holder{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	conn, err := net.Dial("unix", d.Socket("dev"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, _ = conn.Write([]byte(`{"do":"dance","id":1}` + "\n"))
+	if got, _ := bufio.NewReader(conn).ReadString('\n'); !strings.Contains(got, `"error":"unknown request"`) {
+		t.Errorf("got %q, want to be told that the request is unknown", got)
+	}
 }
+
+func as[E error](err error) bool {
+	_, is := errors.AsType[E](err)
+	return is
+}
+
+func isAbsent(err error) bool { return as[*control.AbsentError](err) }

@@ -18,10 +18,19 @@ import (
 const (
 	doStatus = "status" // answered at once with the Set
 	doDown   = "down"   // answered with the Set when its sessions are ended
+	doDetail = "detail" // answered at once with the Detail of a tunnel
 )
 
 type request struct {
 	Do string `json:"do"`
+	ID int    `json:"id,omitempty"` // of the tunnel that doDetail is about
+}
+
+// Holder is what a process that holds a set does when it is asked. Its functions are called from several goroutines.
+type Holder struct {
+	Status func() Set                  // how the set is
+	Detail func(id int) (Detail, bool) // what there is to see of one tunnel; false when there is none of that id
+	Stop   func()                      // begins its end
 }
 
 const (
@@ -32,17 +41,15 @@ const (
 
 // Server answers for the set that this process holds.
 type Server struct {
-	status   func() Set
-	stop     func()
+	holder   Holder
 	listener net.Listener
 	ended    chan struct{} // closed by Close: the sessions are ended, status is final
 	serving  sync.WaitGroup
 	cancel   context.CancelFunc
 }
 
-// Serve answers on a socket, in place of one that a crash has left: status tells how the set is, stop begins its end.
-// Both are called from several goroutines.
-func Serve(ctx context.Context, socket string, status func() Set, stop func()) (*Server, error) {
+// Serve answers on a socket, in place of one that a crash has left.
+func Serve(ctx context.Context, socket string, h Holder) (*Server, error) {
 	if err := os.Remove(socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("remove the old socket: %w", err)
 	}
@@ -54,7 +61,7 @@ func Serve(ctx context.Context, socket string, status func() Set, stop func()) (
 		return nil, errors.Join(fmt.Errorf("close the socket to others: %w", err), listener.Close())
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s := &Server{status: status, stop: stop, listener: listener, ended: make(chan struct{}), cancel: cancel}
+	s := &Server{holder: h, listener: listener, ended: make(chan struct{}), cancel: cancel}
 	s.serving.Go(func() { s.accept(ctx) })
 	return s, nil
 }
@@ -107,20 +114,29 @@ func (s *Server) answer(ctx context.Context, conn net.Conn) {
 	if err != nil || json.Unmarshal(line, &r) != nil {
 		return
 	}
+	var answer any
 	switch r.Do {
 	case doStatus:
+		answer = s.holder.Status()
 	case doDown:
-		s.stop()
+		s.holder.Stop()
 		select {
 		case <-s.ended:
 		case <-ctx.Done():
 			return
 		}
-	default:
-		return
+		answer = s.holder.Status()
+	case doDetail:
+		detail, found := s.holder.Detail(r.ID)
+		if !found {
+			detail.Error = noTunnel
+		}
+		answer = detail
+	default: // of a culvert that is younger than this one
+		answer = Detail{Error: unknownRequest}
 	}
 	if conn.SetDeadline(time.Now().Add(requestTime)) == nil {
-		_ = json.NewEncoder(conn).Encode(s.status()) //nolint:errchkjson // a client that is gone misses nothing
+		_ = json.NewEncoder(conn).Encode(answer) //nolint:errchkjson // a client that is gone misses nothing
 	}
 }
 

@@ -29,7 +29,7 @@ func TestAHolderAnswersAgainOnceItHasDescriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := dirs(t)
-	server, err := control.Serve(t.Context(), d.Socket("dev"), func() control.Set { return control.Set{Name: "dev"} }, func() {})
+	server, err := control.Serve(t.Context(), d.Socket("dev"), control.Holder{Status: func() control.Set { return control.Set{Name: "dev"} }})
 	if err != nil {
 		t.Fatal(err)
 	}

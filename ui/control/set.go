@@ -86,6 +86,7 @@ type Tunnel struct {
 type Host struct {
 	Host        string `json:"host"`
 	Connections uint64 `json:"connections"` // one that was used for several hosts counts for each of them
+	Open        int    `json:"open,omitempty"`
 	Requests    uint64 `json:"requests,omitempty"`
 	Failed      uint64 `json:"failed,omitempty"` // refused requests, and connections that failed
 	Sent        uint64 `json:"sent"`

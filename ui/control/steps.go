@@ -14,11 +14,13 @@ const longResume = 5 * time.Second
 
 // Step is a change of a tunnel's state.
 type Step struct {
-	At     time.Time `json:"time"`
-	State  string    `json:"state"`
-	Task   string    `json:"task,omitempty"`
-	Error  string    `json:"error,omitempty"`
-	Remedy string    `json:"remedy,omitempty"`
+	At      time.Time `json:"time"`
+	State   string    `json:"state"`
+	Task    string    `json:"task,omitempty"`
+	Session string    `json:"session,omitempty"`
+	Agent   string    `json:"agent_version,omitempty"`
+	Error   string    `json:"error,omitempty"`
+	Remedy  string    `json:"remedy,omitempty"`
 }
 
 // Troubles are the interruptions of the set's tunnels since they were ready, and those that did not work at the end; each in

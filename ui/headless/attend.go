@@ -69,6 +69,9 @@ func (r *run) attend(ctx, probing context.Context, events <-chan tunnel.Event, e
 func (r *run) event(probing context.Context, e tunnel.Event) error {
 	t := r.tracked(e.Tunnel)
 	if t == nil {
+		t = r.latecomer(probing, e.Tunnel)
+	}
+	if t == nil {
 		return nil
 	}
 	t.state = e.State
@@ -82,7 +85,7 @@ func (r *run) event(probing context.Context, e tunnel.Event) error {
 		switch {
 		case r.allLost() && r.child == nil:
 			return r.firstLost()
-		case !t.ready && !r.hope(t.forward.Account):
+		case !t.ready && !t.kept && !r.hope(t.forward.Account):
 			return t.lost
 		case !t.ready:
 			r.settle()

@@ -16,6 +16,8 @@ import (
 // Board is what a run shows to others while it goes on. The zero Board is ready to use, by one Run; its methods are safe
 // for concurrent use.
 type Board struct {
+	before tunnel.ID // of the runs that share its holder: what is added to the numbers of its tunnels
+
 	mu      sync.Mutex
 	state   string
 	since   time.Time
@@ -40,6 +42,7 @@ type posted struct {
 	since  time.Time               // when it was proved; zero before
 	hosts  map[string]control.Host // of the connections that have ended
 	trail  control.Host            // what no longer has a place in hosts
+	past   map[uint64]bool         // connections that hosts knew before the run; see inherit
 }
 
 // maxHosts bounds what is remembered of each tunnel; the rest is counted together.
@@ -140,7 +143,7 @@ func (b *Board) connection(id tunnel.ID, c *tunnel.Connection) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, p := range b.posted {
-		if p.tunnel.ID() == id {
+		if p.tunnel.ID() == id && !p.past[c.ID] {
 			p.count(c)
 		}
 	}
@@ -164,16 +167,19 @@ func (p *posted) count(c *tunnel.Connection) {
 		name := say.Line(cmp.Or(share.Host, string(c.Protocol)))
 		h, known := p.hosts[name]
 		if !known && len(p.hosts) >= maxHosts {
-			p.trail = added(p.trail, share)
+			p.trail = added(p.trail, share, c.Ended.IsZero())
 			continue
 		}
 		h.Host = name
-		p.hosts[name] = added(h, share)
+		p.hosts[name] = added(h, share, c.Ended.IsZero())
 	}
 }
 
-func added(h control.Host, s tunnel.Share) control.Host {
+func added(h control.Host, s tunnel.Share, open bool) control.Host {
 	h.Connections++
+	if open {
+		h.Open++
+	}
 	h.Requests += s.Requests
 	h.Failed += s.Failed
 	if problem, _ := words(s.Err); problem != "" {
@@ -192,7 +198,7 @@ func (b *Board) Set() control.Set {
 	s.Error, s.Remedy = words(b.failure)
 	for _, p := range b.posted {
 		t := p.shown()
-		t.Steps = p.steps(b.over)
+		t.ID, t.Steps = t.ID+int(b.before), p.steps(b.over)
 		s.Tunnels = append(s.Tunnels, t)
 	}
 	for _, a := range b.absent {
@@ -249,16 +255,10 @@ func (p *posted) shown() control.Tunnel {
 
 // steps are what has become of the tunnel since it was ready, until a time or, where that is zero, now.
 func (p *posted) steps(until time.Time) []control.Step {
-	var steps []control.Step
-	for _, e := range p.tunnel.History() {
-		if p.since.IsZero() || e.At.Before(p.since) || !until.IsZero() && e.At.After(until) {
-			continue
-		}
-		s := control.Step{At: e.At, State: e.State.String(), Task: e.Link.Target.Task}
-		s.Error, s.Remedy = words(e.Err)
-		steps = append(steps, s)
-	}
-	return steps[max(0, len(steps)-control.MaxSteps):]
+	history := slices.DeleteFunc(p.tunnel.History(), func(e tunnel.Event) bool {
+		return p.since.IsZero() || e.At.Before(p.since) || !until.IsZero() && e.At.After(until)
+	})
+	return steps(history[max(0, len(history)-control.MaxSteps):])
 }
 
 // busiest are the hosts by the bytes that went to and from them, the open connections included.

@@ -43,6 +43,8 @@ type Options struct {
 	Command  *Command               // runs once everything is ready, and ends the run
 	GitHub   *GitHub                // nil outside of GitHub Actions
 	Board    *Board                 // shows the run to others; nil when nobody looks
+
+	kept []Kept // tunnels of Engine that are open already
 }
 
 // Run opens the forwards and stays until ctx ends, every tunnel is lost, or the command ends. It returns nil when it was
@@ -54,7 +56,7 @@ func Run(ctx context.Context, o Options) error {
 		o.Board = &Board{}
 	}
 	r := &run{
-		Options: o, printer: printer{outbox: newOutbox(o.Out), json: o.JSON, color: o.Color}, notices: &notices{out: o.Err}, started: time.Now(),
+		Options: o, printer: printer{outbox: newOutbox(o.Out), json: o.JSON, color: o.Color, before: o.Board.before}, notices: &notices{out: o.Err}, started: time.Now(),
 	}
 	o.Board.begin(r.started)
 	watched, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
@@ -69,6 +71,9 @@ func Run(ctx context.Context, o Options) error {
 		unfold()
 	}
 	err := r.prepare()
+	if err == nil {
+		err = r.adopt(probing)
+	}
 	if err == nil {
 		r.look(probing)
 		err = r.attend(ctx, probing, events, endings)

@@ -31,7 +31,7 @@ func Hold(ctx context.Context, o Options, h Holding) error {
 	o.Board = &Board{}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	server, err := control.Serve(ctx, h.Dir.Socket(h.Record.Name), func() control.Set { return h.set(o.Board) }, func() { stop(errDown) })
+	server, err := h.serve(ctx, boards{o.Board}, stop)
 	if err != nil {
 		return errors.Join(err, o.Engine.Close(ctx))
 	}
@@ -53,9 +53,18 @@ func Hold(ctx context.Context, o Options, h Holding) error {
 	return Run(ctx, o)
 }
 
-// set is the board with what the record knows.
-func (h Holding) set(b *Board) control.Set {
-	s := b.Set()
+// serve answers those who ask for the runs behind boards, or end them.
+func (h Holding) serve(ctx context.Context, all boards, stop context.CancelCauseFunc) (*control.Server, error) {
+	return control.Serve(ctx, h.Dir.Socket(h.Record.Name), control.Holder{
+		Status: func() control.Set { return h.set(all) },
+		Detail: all.detail,
+		Stop:   func() { stop(errDown) },
+	})
+}
+
+// set is what the boards show, with what the record knows.
+func (h Holding) set(all boards) control.Set {
+	s := all.set()
 	s.Name, s.PID, s.Since = h.Record.Name, h.Record.Process.PID, h.Record.Since
 	s.Log, s.Request = h.Record.Log, h.Record.Request
 	if s.State == "" {

@@ -6,14 +6,16 @@ import (
 	"strings"
 
 	"culvert/internal/say"
+	"culvert/tunnel"
 )
 
 // printer makes one line of each event and hands it to the outbox. It is used by one goroutine.
 type printer struct {
 	*outbox
 
-	json  bool
-	color bool
+	json   bool
+	color  bool
+	before tunnel.ID // see Board; of lines
 }
 
 // The SGR codes of the words that are coloured on a terminal.
@@ -97,7 +99,7 @@ func (p *printer) line(h head, word, facts, trouble, remedy string) string {
 	if code := colorOf(word); p.color && code != "" {
 		padded = "\x1b[" + code + "m" + padded + "\x1b[0m"
 	}
-	line := fmt.Sprintf("%s  tunnel %d  %s  %s", h.Time, h.Tunnel, padded, say.Line(facts))
+	line := fmt.Sprintf("%s  tunnel %d  %s  %s", h.Time, h.Tunnel+p.before, padded, say.Line(facts))
 	if trouble != "" {
 		line += ": " + trouble
 	}

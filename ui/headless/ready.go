@@ -145,6 +145,12 @@ func (r *run) unproved(ctx context.Context, t *tracked, p probed) error {
 	switch {
 	case ctx.Err() != nil:
 		return nil //nolint:nilerr // attend sees that it is over
+	case t.kept: // whoever has it knows it like that, and nobody waits
+		if !t.late {
+			t.late = true
+			r.settle()
+		}
+		r.Board.late(t.ID(), p.err)
 	case p.lasting > 0:
 		return r.giveUp(t, p.lasting, p.err)
 	case !t.late:

@@ -21,6 +21,7 @@ type tracked struct {
 	trouble error       // the last obstacle on the way to ready
 	lost    error       // set in state Failed
 	late    bool        // not ready when the time was over, and others are
+	kept    bool        // it was open before the run, which it never ends while another one is
 	shown   tunnel.Stats
 }
 

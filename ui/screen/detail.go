@@ -23,6 +23,7 @@ type detail struct {
 	hosts       *draw.Table[hostTotal]
 	history     *draw.Table[step]
 	paces       map[uint64]pace // of the connections
+	told        told            // of a tunnel that another process holds
 	above       int             // lines over the table, as drawn last
 }
 
@@ -48,14 +49,17 @@ func newDetail(l *look, ts *tunnels, r *row) *detail {
 // subject is the tunnel that the page is about.
 func (d *detail) subject() *row { return d.row }
 
-// tick reads the tunnel's connections and history anew.
+// tick reads the tunnel's connections and history anew, or what its holder has told of them.
 func (d *detail) tick() {
-	var connections []tunnel.Connection
-	var history []tunnel.Event
-	if d.row.tunnel != nil {
-		connections, history = d.row.tunnel.Connections(), d.row.tunnel.History()
+	switch {
+	case d.row.tunnel != nil:
+		d.fill(d.row.tunnel.Connections(), d.row.tunnel.History())
+	case d.told.any:
+		d.hosts.Set(d.told.hosts)
+		d.history.Set(steps(d.told.history, d.now))
+	default:
+		d.fill(nil, nil)
 	}
-	d.fill(connections, history)
 }
 
 func (d *detail) fill(connections []tunnel.Connection, history []tunnel.Event) {
@@ -225,6 +229,9 @@ func (d *detail) tabs(w int) string {
 	b.WriteByte(' ')
 	for i, table := range d.tables() {
 		name := names[i] + " " + table.Tally()
+		if n := d.told.omitted; n > 0 && sheet(i) == connectionSheet {
+			name += " +" + draw.Thousands(n) + " older"
+		}
 		if sheet(i) == d.side {
 			b.WriteString(t.Strong.Paint("[" + name + "]"))
 		} else {
@@ -237,8 +244,8 @@ func (d *detail) tabs(w int) string {
 }
 
 func (d *detail) nothing() string {
-	if d.row.holder != nil {
-		return "culvert " + d.row.heldBy() + " holds this tunnel and tells its totals alone"
+	if d.row.holder != nil && !d.told.any {
+		return d.untold()
 	}
 	if d.side == historySheet {
 		return "nothing has happened yet"

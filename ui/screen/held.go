@@ -110,9 +110,7 @@ func heldReading(s control.Set, t control.Tunnel) reading {
 	} else {
 		r.Spec.Socket = t.Local
 	}
-	if t.Error != "" {
-		r.Err = &heldError{text: t.Error, cure: t.Remedy}
-	}
+	r.Err = heldProblem(t.Error, t.Remedy)
 	return r
 }
 
@@ -151,7 +149,7 @@ func (r *row) heldBy() string {
 func heldHosts(hosts []control.Host) tally {
 	t := tally{hosts: map[string]hostTotal{}}
 	for _, h := range hosts {
-		t.hosts[h.Host] = hostTotal{Host: h.Host, Connections: h.Connections, Sent: h.Sent, Received: h.Received}
+		t.hosts[h.Host] = heldHost(h)
 	}
 	return t
 }

@@ -23,12 +23,21 @@ type hostTotal struct {
 
 // tally adds the ended connections of a tunnel up by host. The engine forgets them after a while, the tally does not.
 // The zero tally works.
-type tally struct{ hosts map[string]hostTotal }
+type tally struct {
+	hosts   map[string]hostTotal
+	counted []uint64 // the last of those connections, by their ids: who goes on counting has to know
+}
+
+// keepCounted is more than the engine remembers of the connections that have ended.
+const keepCounted = 200
 
 // end adds a connection that has ended.
 func (t *tally) end(c tunnel.Connection) {
 	if t.hosts == nil {
 		t.hosts = map[string]hostTotal{}
+	}
+	if t.counted = append(t.counted, c.ID); len(t.counted) > 2*keepCounted {
+		t.counted = slices.Delete(t.counted, 0, keepCounted)
 	}
 	for _, share := range c.Split() {
 		name := t.place(c, share)

@@ -16,7 +16,7 @@ func (a *app) key(k tea.KeyPressMsg) tea.Cmd {
 		return tea.Suspend
 	case a.layout().TooSmall && a.dialog == nil:
 		if a.keys.quit.Pressed(k) {
-			return a.grant(leaving(a.tunnels.open()))
+			return a.grant(leaving())
 		}
 		return nil
 	}

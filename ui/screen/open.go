@@ -13,8 +13,9 @@ import (
 // proof is whether a tunnel was seen to reach its far end.
 type proof struct {
 	state proofState
-	err   error // why not
-	again bool  // it was proved before, behind another task or session
+	err   error  // why not
+	again bool   // it was proved before, behind another task or session
+	probe string // how, as --probe takes it
 }
 
 type proofState int
@@ -98,7 +99,7 @@ func addrPort(spec tunnel.Spec, port uint16) netip.AddrPort {
 
 // opened shows a tunnel that has begun to listen.
 func (ts *tunnels) opened(t *tunnel.Tunnel, probe string) wish {
-	ts.proofs[t] = proof{}
+	ts.proofs[t] = proof{probe: probe}
 	return all(hurry(), ts.tryIt(t, probe))
 }
 
@@ -118,10 +119,10 @@ func (ts *tunnels) tryIt(t *tunnel.Tunnel, probe string) wish {
 		err := ts.prove(ts.accounts.ctx, t, probe)
 		return then(func() wish {
 			if err == nil {
-				ts.proofs[t] = proof{state: proved}
+				ts.proofs[t] = proof{state: proved, probe: probe}
 				return beside(func() tea.Msg { return ts.provedAgain(t, probe, behind) })
 			}
-			ts.proofs[t] = proof{state: unproved, err: err, again: ts.proofs[t].again}
+			ts.proofs[t] = proof{state: unproved, err: err, again: ts.proofs[t].again, probe: probe}
 			return beside(func() tea.Msg { return ts.provedLater(t, probe) })
 		})
 	})
@@ -140,7 +141,7 @@ func (ts *tunnels) provedAgain(t *tunnel.Tunnel, probe string, behind tunnel.Lin
 		}
 	}
 	return then(func() wish {
-		ts.proofs[t] = proof{again: true}
+		ts.proofs[t] = proof{again: true, probe: probe}
 		return ts.tryIt(t, probe)
 	})
 }

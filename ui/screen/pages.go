@@ -24,7 +24,7 @@ func (a *app) everywhere() []struct {
 		{a.keys.save, func() wish { return a.shelf.save(a.tunnels) }},
 		{a.keys.profile, func() wish { return ask(newProfiles(a.look, a.here, a.o.Profiles)) }},
 		{a.keys.region, func() wish { return ask(newRegions(a.look, a.here)) }},
-		{a.keys.quit, func() wish { return leaving(a.tunnels.open()) }},
+		{a.keys.quit, func() wish { return leaving() }},
 	}
 }
 
@@ -42,7 +42,21 @@ func forwardTo(p *place, e entry) wish {
 
 // details shows the page about a tunnel.
 func details(r *row) wish {
-	return func(a *app) tea.Cmd { return a.grant(show(newDetail(a.look, a.tunnels, r))) }
+	return func(a *app) tea.Cmd { return a.grant(all(show(newDetail(a.look, a.tunnels, r)), hurry())) }
+}
+
+// leaving ends the program, after a question while tunnels are open.
+func leaving() wish {
+	return func(a *app) tea.Cmd {
+		if a.tunnels.open() == 0 {
+			return a.grant(quit())
+		}
+		var k *keeper
+		if a.o.Keep != nil {
+			k = &keeper{tunnels: a.tunnels, keep: a.o.Keep, reopens: a.o.Reopens, demo: a.o.Demo, profile: a.o.Profile, region: a.o.Region}
+		}
+		return a.grant(ask(newDeparture(a.look, a.tunnels.open(), k)))
+	}
 }
 
 // consult shows the doctor's page about a target and begins to examine it.

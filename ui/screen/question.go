@@ -1,8 +1,6 @@
 package screen
 
 import (
-	"fmt"
-
 	tea "charm.land/bubbletea/v2"
 
 	"culvert/ui/draw"
@@ -20,18 +18,6 @@ type question struct {
 
 func newQuestion(l *look, name, doing string, agreed func() wish, text ...string) *question {
 	return &question{look: l, name: name, text: text, yes: draw.Bind("", doing, "enter", "y"), agreed: agreed}
-}
-
-// leaving ends the program, after a question while tunnels are open.
-func leaving(open int) wish {
-	if open == 0 {
-		return quit()
-	}
-	what := fmt.Sprintf("%d tunnels are open. Quitting closes them and", open)
-	if open == 1 {
-		what = "One tunnel is open. Quitting closes it and"
-	}
-	return confirm("quit", "quit", quit, what, "cuts off what goes through.")
 }
 
 func (q *question) title() string { return q.theme.Strong.Paint(q.name) }

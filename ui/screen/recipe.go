@@ -20,14 +20,23 @@ type recipe struct {
 	forward         tunnel.Forward
 	probe           string
 	keepAlive       time.Duration
+	exact           bool // the local port must be that of forward
 }
 
 // command is the recipe for a shell.
 func (r recipe) command() string {
 	words := []string{"culvert", "--headless"}
+	for _, w := range r.flags() {
+		words = append(words, say.Word(w))
+	}
+	return strings.Join(words, " ")
+}
+
+// flags are the recipe for a command line.
+func (r recipe) flags() (words []string) {
 	add := func(flag, value string) {
 		if value != "" {
-			words = append(words, flag, say.Word(value))
+			words = append(words, flag, value)
 		}
 	}
 	if r.demo {
@@ -56,7 +65,7 @@ func (r recipe) command() string {
 	if r.forward.Remote.LinkLocal() {
 		words = append(words, "--allow-link-local")
 	}
-	return strings.Join(words, " ")
+	return words
 }
 
 // step is the recipe for a workflow of GitHub Actions.
@@ -90,7 +99,7 @@ const action = "OWNER/culvert@v1"
 
 // form is the forward as short as it can be said.
 func (r recipe) form() string {
-	if f := r.forward; f.Socket == "" && f.Remote.Host == "" && f.Local == netip.AddrPortFrom(netip.Addr{}, f.Remote.Port) {
+	if f := r.forward; !r.exact && f.Socket == "" && f.Remote.Host == "" && f.Local == netip.AddrPortFrom(netip.Addr{}, f.Remote.Port) {
 		return f.Remote.String()
 	}
 	return r.forward.String()

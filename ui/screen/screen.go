@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -45,7 +46,11 @@ type Options struct {
 	Saved Saved                                        // tunnels and groups of the config files
 	Save  func([]SavedTunnel) (path string, err error) // nil: there is nowhere to save to
 	Up    control.Dir                                  // where what culvert up holds is found; zero: nowhere
-	Log   *LogRing                                     // what the log screen shows; nil: nothing
+	// Keep has tunnels go on in the background, as a set of the name that it returns, while the interface ends. nil: they end
+	// with it.
+	Keep    func(ctx context.Context, kept []Kept) (name string, err error)
+	Reopens bool     // what Keep was given is closed with the interface and opened anew: connections end
+	Log     *LogRing // what the log screen shows; nil: nothing
 
 	In     io.Reader // nil is the terminal
 	Out    io.Writer
@@ -56,20 +61,20 @@ type Options struct {
 // closeWithin is how long the sessions may take to be terminated at the end.
 const closeWithin = 5 * time.Second
 
-// Run shows the interface until the user quits or ctx ends; its tunnels end with it. A *PanicError is an error of ours,
-// reported after the terminal is what it was.
-func Run(ctx context.Context, o Options) (err error) {
+// Run shows the interface until the user quits or ctx ends; its tunnels end with it, but for those that are kept in a set of
+// the name that it returns. A *PanicError is an error of ours, reported after the terminal is what it was.
+func Run(ctx context.Context, o Options) (kept string, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	a, err := newApp(ctx, o)
 	if err != nil {
-		return err
+		return "", err
 	}
 	program := tea.NewProgram(a, tea.WithContext(ctx), tea.WithInput(a.o.In), tea.WithOutput(a.o.Out), tea.WithoutSignalHandler())
 	_, err = program.Run()
 	cancel()
 	err = errors.Join(a.outcome(ctx, err), a.close()) //nolint:contextcheck // ctx has ended, the sessions are to be terminated all the same
-	return err
+	return a.kept, err
 }
 
 // app is the model of the program: the event loop. It alone knows all pages; they know what they were made with.
@@ -91,7 +96,9 @@ type app struct {
 	dialog  screen   // that lies over all and has every key; nil when there is none
 	below   bool     // the tunnels have the keyboard
 	notice  notice
-	broken  *PanicError // an error of ours that ends the program
+	broken  *PanicError      // an error of ours that ends the program
+	kept    string           // the set that tunnels go on as; empty while they do not
+	going   []*tunnel.Engine // those of kept, which are not to be closed
 
 	examining sync.WaitGroup // the doctor's examinations: each has a session of its own to terminate
 }
@@ -209,14 +216,14 @@ func (a *app) leave() {
 	}
 }
 
-// close terminates the sessions of every account and waits for what runs here.
+// close terminates the sessions of every account, but for what goes on, and waits for what runs here.
 func (a *app) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 	defer cancel()
 	defer a.examining.Wait() // ended with the run's context, and bounded by itself
 	var errs []error
 	for _, p := range a.places {
-		if p.engine != nil {
+		if p.engine != nil && !slices.Contains(a.going, p.engine) {
 			errs = append(errs, p.engine.Close(ctx))
 		}
 	}

@@ -34,6 +34,9 @@ func (a *app) tick(msg tickMsg) tea.Cmd {
 	if page, ok := a.page().(interface{ tick() }); ok {
 		page.tick()
 	}
+	if page, ok := a.page().(interface{ ask() wish }); ok {
+		cmd = tea.Batch(cmd, a.grant(page.ask()))
+	}
 	pace := calm
 	if page, ok := a.page().(interface{ busy() bool }); !a.blurred && (a.tunnels.open() > 0 || a.here.busy() || ok && page.busy()) {
 		pace = lively

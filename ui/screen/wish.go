@@ -4,6 +4,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"culvert/internal/say"
+	"culvert/tunnel"
 )
 
 // wish is what a page gives back: something that the event loop alone can do. It is granted before the next message is
@@ -43,6 +44,14 @@ func hurry() wish { return (*app).hurry }
 // quit ends the program.
 func quit() wish {
 	return func(*app) tea.Cmd { return tea.Quit }
+}
+
+// goOn ends the program while engines go on, whose tunnels are in the background as a set of that name.
+func goOn(name string, going []*tunnel.Engine) wish {
+	return func(a *app) tea.Cmd {
+		a.kept, a.going = name, going
+		return a.grant(quit())
+	}
 }
 
 // tell says something that has happened in the line above the keys.

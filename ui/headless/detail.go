@@ -1,0 +1,59 @@
+package headless
+
+import (
+	"slices"
+
+	"culvert/internal/say"
+	"culvert/tunnel"
+	"culvert/ui/control"
+)
+
+// Detail is one tunnel of the run as it is now; false when the run has none of that id.
+func (b *Board) Detail(id tunnel.ID) (control.Detail, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i := slices.IndexFunc(b.posted, func(p *posted) bool { return p.tunnel.ID() == id })
+	if i < 0 {
+		return control.Detail{ID: int(id)}, false
+	}
+	p := b.posted[i]
+	d := control.Detail{ID: int(id), Hosts: p.busiest(), Steps: steps(p.tunnel.History())}
+	d.Connections, d.Omitted = connections(p.tunnel.Connections())
+	return d, true
+}
+
+// connections are those of a tunnel as others are told of them: all that have ended, and of the open ones, which may be
+// thousands, the youngest.
+func connections(all []tunnel.Connection) (told []control.Connection, omitted int) {
+	ended := 0
+	for _, c := range all {
+		if !c.Ended.IsZero() {
+			ended++
+		}
+	}
+	omitted = max(0, len(all)-control.MaxConnections)
+	told = make([]control.Connection, 0, len(all)-omitted)
+	for i, c := range all {
+		if i >= ended && i < ended+omitted { // the ended ones come first
+			continue
+		}
+		shown := control.Connection{
+			ID: c.ID, Started: c.Started, Ended: c.Ended, Protocol: string(c.Protocol), Host: say.Line(c.Host), Hosts: len(c.Hosts),
+			Received: c.Received, Sent: c.Sent, Requests: c.Requests, Status: c.Status, Refused: c.Refused,
+		}
+		shown.Error, shown.Remedy = words(c.Err)
+		told = append(told, shown)
+	}
+	return told, omitted
+}
+
+// steps are changes of a tunnel's state as others are told of them.
+func steps(history []tunnel.Event) []control.Step {
+	told := make([]control.Step, 0, len(history))
+	for _, e := range history {
+		s := control.Step{At: e.At, State: e.State.String(), Task: e.Link.Target.Task, Session: e.Link.Session, Agent: say.Line(e.Link.Agent)}
+		s.Error, s.Remedy = words(e.Err)
+		told = append(told, s)
+	}
+	return told
+}

@@ -1,0 +1,182 @@
+package headless
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"sync"
+
+	"culvert/tunnel"
+	"culvert/ui/control"
+)
+
+// Kept is a tunnel that another face has opened, and that goes on in the background.
+type Kept struct {
+	Tunnel *tunnel.Tunnel
+	Engine *tunnel.Engine // of the tunnel
+	Probe  Probe
+	// Profile and Region are shown with the tunnel.
+	Profile, Region string
+	Hosts           []control.Host // that the connections which had ended went to
+	Others          control.Host   // what those add up to whose hosts are not among them
+	Counted         []uint64       // the last of those connections, by their ids
+}
+
+// Keep goes on with tunnels that are open, in this process, and serves those who ask for them like Hold. What it returns
+// first waits for the end, closes their engines before that, and says what Run says. o is for all of them, but its Engine.
+// When it cannot be done the tunnels are left as they are.
+func Keep(ctx context.Context, o Options, h Holding, kept []Kept) (wait func() error, err error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	var runs []Options // one for each engine
+	var all boards
+	var before tunnel.ID
+	for _, k := range kept {
+		i := slices.IndexFunc(runs, func(r Options) bool { return r.Engine == k.Engine })
+		if i < 0 {
+			i = len(runs)
+			one := o
+			one.Engine, one.Wait, one.Board = k.Engine, math.MaxInt64, &Board{before: before}
+			runs, all = append(runs, one), append(all, one.Board)
+			tunnels := k.Engine.Tunnels() // and one more, perhaps, that is being opened
+			before += tunnel.ID(len(tunnels)/100+1) * 100
+		}
+		runs[i].kept = append(runs[i].kept, k)
+	}
+	server, err := h.serve(ctx, all, stop)
+	if err != nil {
+		stop(nil)
+		return nil, err
+	}
+	errs := make([]error, len(runs))
+	var going sync.WaitGroup
+	for i, one := range runs {
+		going.Go(func() { errs[i] = Run(ctx, one) })
+	}
+	return func() error {
+		defer stop(nil)
+		going.Wait()
+		server.Close()
+		return errors.Join(errs...)
+	}, nil
+}
+
+// adopt takes over the tunnels that are open already. The error is that all of them are lost.
+func (r *run) adopt(probing context.Context) error {
+	for _, k := range r.kept {
+		r.take(probing, k)
+	}
+	if len(r.kept) > 0 && r.allLost() {
+		return r.firstLost()
+	}
+	return nil
+}
+
+// take takes over one of them. It is proved again: what the clients of `culvert env` are told has to be known here.
+func (r *run) take(probing context.Context, k Kept) *tracked {
+	spec := k.Tunnel.Spec()
+	t := &tracked{
+		Tunnel: k.Tunnel, target: spec.Target, kept: true,
+		forward: Forward{Spec: spec, Probe: k.Probe, Profile: k.Profile, Region: k.Region},
+	}
+	var err error
+	if t.state, err = k.Tunnel.State(); t.state == tunnel.Failed {
+		t.lost = &LostError{Tunnel: t.ID(), Err: err}
+	}
+	r.tunnels = append(r.tunnels, t)
+	slices.SortFunc(r.tunnels, func(a, b *tracked) int { return cmp.Compare(a.ID(), b.ID()) })
+	r.Board.opened(t)
+	r.Board.inherit(k)
+	r.printer.event(newStateEvent(tunnel.Event{Tunnel: t.ID(), At: r.started, State: t.state, Err: err, Link: t.Link()}, t))
+	if t.state == tunnel.Open || t.state == tunnel.Asleep {
+		r.startProof(probing, t)
+	}
+	return t
+}
+
+// latecomer takes over a tunnel of a kept engine that was only just being opened; nil when there is none of that number.
+func (r *run) latecomer(probing context.Context, id tunnel.ID) *tracked {
+	if len(r.kept) == 0 {
+		return nil
+	}
+	for _, t := range r.Engine.Tunnels() {
+		if state, _ := t.State(); t.ID() == id && !state.Final() {
+			return r.take(probing, Kept{Tunnel: t, Engine: r.Engine})
+		}
+	}
+	return nil
+}
+
+// inherit takes over what another face has counted of a tunnel. Connections that have ended since, of which no event may
+// come any more, are among the tunnel's last ones.
+func (b *Board) inherit(k Kept) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range b.posted {
+		if p.tunnel != k.Tunnel {
+			continue
+		}
+		for _, h := range k.Hosts {
+			p.hosts[h.Host] = h
+		}
+		p.trail = k.Others
+		p.past = map[uint64]bool{}
+		for _, id := range k.Counted {
+			p.past[id] = true
+		}
+		for _, c := range k.Tunnel.Connections() {
+			if !c.Ended.IsZero() && !p.past[c.ID] {
+				p.past[c.ID] = true
+				p.count(&c)
+			}
+		}
+	}
+}
+
+// boards are those of the runs of one holder.
+type boards []*Board
+
+// set is what they show together.
+func (all boards) set() control.Set {
+	if len(all) == 1 {
+		return all[0].Set()
+	}
+	whole := control.Set{Tunnels: []control.Tunnel{}}
+	var failed control.Set
+	states := map[string]int{}
+	for _, b := range all {
+		s := b.Set()
+		states[cmp.Or(s.State, control.Starting)]++
+		if s.State == control.Failed {
+			failed = s
+		}
+		whole.Tunnels, whole.Left, whole.Took = append(whole.Tunnels, s.Tunnels...), append(whole.Left, s.Left...), max(whole.Took, s.Took)
+	}
+	over := states[control.Failed] + states[control.Ending]
+	switch {
+	case over == len(all) && failed.State != "":
+		whole.State, whole.Error, whole.Remedy = control.Failed, failed.Error, failed.Remedy
+	case over == len(all):
+		whole.State = control.Ending
+	case over+states[control.Partial] > 0:
+		whole.State = control.Partial
+	case states[control.Starting] > 0:
+		whole.State = control.Starting
+	default:
+		whole.State = control.Ready
+	}
+	return whole
+}
+
+// detail is one tunnel, by the number that it has among all of them.
+func (all boards) detail(id int) (control.Detail, bool) {
+	for _, b := range slices.Backward(all) {
+		if id > int(b.before) {
+			d, found := b.Detail(tunnel.ID(id) - b.before)
+			d.ID = id
+			return d, found
+		}
+	}
+	return control.Detail{ID: id}, false
+}

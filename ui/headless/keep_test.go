@@ -1,0 +1,183 @@
+package headless_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"culvert/aws"
+	"culvert/aws/emulator"
+	"culvert/tunnel"
+	"culvert/ui/control"
+	"culvert/ui/headless"
+)
+
+// holding is a set of a short path, as sockets want it.
+func holding(t *testing.T, name string) headless.Holding {
+	t.Helper()
+	root, err := os.MkdirTemp("", "keep") //nolint:usetesting // see above
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(root) })
+	h := headless.Holding{Dir: control.Dir{Runtime: filepath.Join(root, "run"), State: root}}
+	if err := h.Dir.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	h.Record = control.Record{Name: name, Process: control.Self(), Log: h.Dir.Log(name)}
+	if err := h.Dir.Write(h.Record); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// opened is a tunnel to a port of the account's task.
+func opened(t *testing.T, e *tunnel.Engine, client *aws.Client, port uint16) headless.Kept {
+	t.Helper()
+	target, err := client.Lookup(t.Context(), aws.Query{Cluster: "c", Service: "s", Port: port})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tn, err := e.Open(tunnel.Spec{Target: target, Remote: tunnel.Endpoint{Port: port}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return headless.Kept{Tunnel: tn, Engine: e}
+}
+
+// fetch asks a tunnel's server for something over a connection of its own.
+func fetch(t *testing.T, k headless.Kept) {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	answer, err := client.Get(fmt.Sprintf("http://%s/", k.Tunnel.Addr()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, answer.Body)
+	_ = answer.Body.Close()
+}
+
+// until asks for the set until it is as wanted.
+func until(t *testing.T, h headless.Holding, what string, is func(control.Set) bool) control.Set {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		s, err := h.Dir.Set(t.Context(), h.Record.Name)
+		if err == nil && is(s) {
+			return s
+		}
+		if time.Now().After(end) {
+			t.Fatalf("not %s: %+v, %v", what, s, err)
+		}
+	}
+}
+
+// Tunnels of two accounts and one that answers nothing go on as one set, with what was counted before; none is counted twice
+// and none is forgotten.
+func TestKeptTunnelsGoOnAsOneSet(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }))
+	t.Cleanup(server.Close)
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := silent.Addr().String()
+	_ = silent.Close() // nothing listens there
+	task := emulator.Task{Containers: []emulator.Container{{Name: "app", Ports: map[uint16]string{8080: server.Listener.Addr().String(), 9090: address}}}}
+	one, oneClient := serviceOf(t, task)
+	two, twoClient := serviceOf(t, task)
+	first := tunnel.New(tunnel.Options{Client: oneClient})
+	web, dead := opened(t, first, oneClient, 8080), opened(t, first, oneClient, 9090)
+	other := opened(t, tunnel.New(tunnel.Options{Client: twoClient}), twoClient, 8080)
+
+	for range 3 {
+		fetch(t, web)
+	}
+	seen := web.Tunnel.Connections()
+	if len(seen) < 2 {
+		t.Fatalf("got %d connections, want them all", len(seen))
+	}
+	web.Hosts = []control.Host{{Host: "before:80", Connections: 40}, {Host: seen[0].Host, Connections: 1, Received: seen[0].Received}}
+	web.Counted = []uint64{seen[0].ID, 5} // the others were not heard of in time; the fifth is counted, and heard of again
+	web.Others = control.Host{Connections: 5}
+
+	h, out := holding(t, "kept"), &output{}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	wait, err := headless.Keep(ctx, headless.Options{Out: out, Err: out}, h, []headless.Kept{web, other, dead})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := until(t, h, "partial", func(s control.Set) bool {
+		return s.State == control.Partial && len(s.Tunnels) == 3 && s.Tunnels[0].Ready && s.Tunnels[2].Ready && s.Tunnels[1].Error != ""
+	})
+	if ids := []int{set.Tunnels[0].ID, set.Tunnels[1].ID, set.Tunnels[2].ID}; ids[0] != 1 || ids[1] != 2 || ids[2] != 101 {
+		t.Errorf("got tunnels %v, want each to have a number of its own", ids)
+	}
+	if late := opened(t, first, oneClient, 8080); late.Tunnel.ID() != 3 { // it was being opened when the others were kept
+		t.Fatalf("got tunnel %d", late.Tunnel.ID())
+	}
+	until(t, h, "complete", func(s control.Set) bool { return len(s.Tunnels) == 4 })
+	fetch(t, web)
+	fetch(t, web)
+	until(t, h, "counted", func(s control.Set) bool { return s.Tunnels[0].Accepted == 5 && s.Tunnels[0].Connections == 0 })
+	detail, err := h.Dir.Detail(t.Context(), "kept", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := map[string]uint64{}
+	for _, host := range detail.Hosts {
+		counts[host.Host] += host.Connections
+	}
+	if counts["before:80"] != 40 || counts[seen[0].Host] != 4 || counts["others"] != 5 || len(detail.Connections) != 5 || len(detail.Steps) == 0 {
+		t.Errorf("got %v with %d connections and %d steps", counts, len(detail.Connections), len(detail.Steps))
+	}
+	if third, err := h.Dir.Detail(t.Context(), "kept", 101); err != nil || third.ID != 101 || len(third.Connections) != 0 {
+		t.Errorf("got %+v, %v, want the tunnel of the second account", third, err)
+	}
+
+	// The tunnels of one account are lost for good: those of the other go on.
+	if err := other.Engine.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	fetch(t, web)
+	until(t, h, "partial", func(s control.Set) bool { return s.State == control.Partial && s.Tunnels[0].State == "open" })
+
+	stopped := make(chan error, 1)
+	go func() { stopped <- wait() }()
+	cancel()
+	<-stopped
+	if left := slices.Concat(one.Sessions(), two.Sessions()); len(left) > 0 {
+		t.Errorf("sessions are left: %+v", left)
+	}
+	if conn, err := net.Dial("unix", h.Dir.Socket("kept")); err == nil {
+		_ = conn.Close()
+		t.Error("it still answers")
+	}
+}
+
+// What cannot be kept is left as it is.
+func TestTunnelsThatCannotBeKeptGoOn(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }))
+	t.Cleanup(server.Close)
+	_, client := service(t, server.Listener.Addr().String())
+	k := opened(t, tunnel.New(tunnel.Options{Client: client}), client, 8080)
+	defer func() {
+		if err := k.Engine.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	h := holding(t, "kept")
+	h.Dir.Runtime = filepath.Join(h.Dir.Runtime, "gone")
+	if _, err := headless.Keep(t.Context(), headless.Options{Out: io.Discard, Err: io.Discard}, h, []headless.Kept{k}); err == nil {
+		t.Error("it has no socket, and says nothing")
+	}
+	fetch(t, k)
+}

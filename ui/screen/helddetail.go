@@ -1,0 +1,119 @@
+package screen
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"culvert/aws"
+	"culvert/internal/say"
+	"culvert/tunnel"
+	"culvert/ui/control"
+)
+
+// askDetail is how often a holder is asked for what the page about one of its tunnels shows.
+const askDetail = time.Second
+
+// told is what a holder has told of a tunnel, as the page would read it from one of its own.
+type told struct {
+	connections []tunnel.Connection
+	omitted     int // older ones, for which there was no room
+	hosts       []hostTotal
+	history     []tunnel.Event
+
+	any    bool  // it has answered
+	err    error // why it has not, the last time
+	asking bool
+	next   time.Time // ask again
+}
+
+// ask asks the holder of the page's tunnel, when it is time to.
+func (d *detail) ask() wish {
+	of, dir := d.row.holder, d.tunnels.up
+	if of == nil || dir.Runtime == "" || d.told.asking || d.now.Before(d.told.next) {
+		return nil
+	}
+	d.told.asking = true
+	running, name, id := d.tunnels.accounts.ctx, of.name, int(d.row.ID)
+	return beside(func() tea.Msg {
+		ctx, cancel := context.WithTimeout(running, askedWithin)
+		defer cancel()
+		answer, err := dir.Detail(ctx, name, id)
+		return then(func() wish {
+			d.told.asking, d.told.next = false, d.now.Add(askDetail)
+			d.hear(answer, err)
+			return nil
+		})
+	})
+}
+
+// hear shows what a holder has answered. One that cannot be asked now keeps what it said last.
+func (d *detail) hear(answer control.Detail, err error) {
+	if d.told.err = err; err != nil {
+		return
+	}
+	d.told.any, d.told.omitted = true, answer.Omitted
+	d.told.connections, d.told.hosts, d.told.history = nil, nil, nil
+	for _, c := range answer.Connections {
+		d.told.connections = append(d.told.connections, heldConnection(c))
+	}
+	for _, h := range answer.Hosts {
+		d.told.hosts = append(d.told.hosts, heldHost(h))
+	}
+	for _, s := range answer.Steps {
+		d.told.history = append(d.told.history, heldStep(s))
+	}
+	d.connections.Set(d.paced(d.told.connections)) // as often as it is asked: rates are of what has come meanwhile
+	d.tick()
+}
+
+// untold is why there is nothing to see of a held tunnel.
+func (d *detail) untold() string {
+	by := "culvert " + d.row.heldBy()
+	switch _, old := errors.AsType[*control.OldHolderError](d.told.err); {
+	case old:
+		return by + " is held by an older culvert, which tells totals alone"
+	case d.told.err != nil:
+		return by + " tells its totals alone just now: " + say.Line(d.told.err.Error())
+	}
+	return "asking " + by
+}
+
+// heldConnection is a connection as its holder tells it.
+func heldConnection(c control.Connection) tunnel.Connection {
+	read := tunnel.Connection{
+		ID: c.ID, Started: c.Started, Ended: c.Ended, Protocol: tunnel.Protocol(say.Line(c.Protocol)), Host: c.Host,
+		Received: c.Received, Sent: c.Sent, Requests: c.Requests, Status: c.Status, Refused: c.Refused,
+		Err: heldProblem(c.Error, c.Remedy),
+	}
+	if c.Hosts > 1 {
+		read.Hosts = make([]tunnel.Share, min(c.Hosts, keepHosts)) // their number is what is shown of them
+	}
+	return read
+}
+
+// heldHost is a total as its holder tells it.
+func heldHost(h control.Host) hostTotal {
+	return hostTotal{
+		Host: h.Host, Connections: h.Connections, Open: h.Open, Requests: h.Requests, Failed: h.Failed,
+		Sent: h.Sent, Received: h.Received, Why: heldProblem(h.Error, ""),
+	}
+}
+
+// heldStep is a change of state as its holder tells it.
+func heldStep(s control.Step) tunnel.Event {
+	return tunnel.Event{
+		At: s.At, State: stateOf(s.State), Err: heldProblem(s.Error, s.Remedy),
+		Link: tunnel.Link{Target: aws.Target{Task: s.Task}, Session: s.Session, Agent: s.Agent},
+	}
+}
+
+// heldProblem is what a holder says is wrong; nil when nothing is.
+func heldProblem(text, cure string) error {
+	if text == "" {
+		return nil
+	}
+	return &heldError{text: text, cure: cure}
+}

@@ -1,0 +1,103 @@
+package screen
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"culvert/internal/say"
+	"culvert/tunnel"
+	"culvert/ui/control"
+)
+
+// Kept is a tunnel that is to go on when the interface has ended.
+type Kept struct {
+	Tunnel *tunnel.Tunnel
+	Engine *tunnel.Engine
+	Local  string   // where it listens, as it is shown
+	Probe  string   // as --probe takes it
+	Flags  []string // of the culvert up that opens it anew
+	// Profile and Region are shown with the tunnel, where they are not what the flags and the environment say.
+	Profile, Region string
+	Hosts           []control.Host // that its connections went to, those that have ended
+	Others          control.Host   // what those add up to that have no host of their own there
+	Counted         []uint64       // the last of those connections, by their ids
+}
+
+// keeper has tunnels go on in the background.
+type keeper struct {
+	tunnels         *tunnels
+	keep            func(ctx context.Context, kept []Kept) (name string, err error)
+	reopens, demo   bool
+	profile, region string // of the flags and the environment
+}
+
+// wish has those that are open go on, and ends the program.
+func (k *keeper) wish() wish {
+	var kept []Kept
+	var going []*tunnel.Engine
+	for _, r := range k.tunnels.rows {
+		if r.holder != nil || r.State.Final() {
+			continue
+		}
+		kept = append(kept, k.of(r))
+		if !k.reopens {
+			going = append(going, r.place.engine)
+		}
+	}
+	return all(tell("keeping "+plural(len(kept), "tunnel")+" in the background"), beside(func() tea.Msg {
+		name, err := k.keep(k.tunnels.accounts.ctx, kept)
+		return then(func() wish {
+			if err != nil {
+				return fail(err)
+			}
+			return goOn(name, going)
+		})
+	}))
+}
+
+// of is what there is to know of a tunnel for it to go on.
+func (k *keeper) of(r *row) Kept {
+	kept := Kept{
+		Tunnel: r.tunnel, Engine: r.place.engine, Local: r.local(), Probe: k.tunnels.proofs[r.tunnel].probe,
+		Profile: r.place.profile, Region: r.place.region, Counted: slices.Clone(r.hosts.counted),
+	}
+	if kept.Profile == k.profile && kept.Region == k.region {
+		kept.Profile, kept.Region = "", ""
+	}
+	for _, h := range r.hosts.hosts {
+		if h.Host == otherHosts {
+			kept.Others = h.told()
+			continue
+		}
+		kept.Hosts = append(kept.Hosts, h.told())
+	}
+	again := recipe{
+		demo: k.demo, exact: true, target: r.Spec.Target, probe: kept.Probe, keepAlive: r.Spec.KeepAlive,
+		forward: tunnel.Forward{Remote: r.Spec.Remote, Local: netip.AddrPortFrom(r.Spec.Local.Addr(), r.Local.Port()), Socket: r.Spec.Socket},
+	}
+	if again.target.Service != "" && !r.Spec.Pinned {
+		again.target.Task, again.target.RuntimeID = "", "" // as a tunnel that follows its service
+	}
+	if !k.demo {
+		in := r.Spec.Client.Shell()
+		again.profile, again.region, again.endpoint, again.role = in.Profile, in.Region, in.Endpoint, in.Role
+	}
+	kept.Flags = again.flags()
+	return kept
+}
+
+// told is a total in the words of a holder, which names a protocol without parentheses.
+func (h hostTotal) told() control.Host {
+	t := control.Host{
+		Host: say.Line(strings.TrimSuffix(strings.TrimPrefix(h.Host, "("), ")")), Connections: h.Connections,
+		Requests: h.Requests, Failed: h.Failed, Sent: h.Sent, Received: h.Received,
+	}
+	if h.Why != nil {
+		t.Error = say.Line(h.Why.Error())
+	}
+	return t
+}

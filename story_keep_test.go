@@ -103,7 +103,9 @@ func TestStoryOfKeepingTunnels(t *testing.T) {
 				t.Fatalf("close the terminal: %v %s", err, out)
 			}
 
-			var status struct{ Sets []control.Set }
+			var status struct {
+				Sets []control.Set `json:"sets"`
+			}
 			out, err := d.fromShell(env, "status", "-o", "json")
 			if err != nil || json.Unmarshal([]byte(out), &status) != nil || len(status.Sets) != 1 || len(status.Sets[0].Tunnels) != 1 {
 				t.Fatalf("status: %v\n%s", err, out)
@@ -160,7 +162,9 @@ func TestStoryOfSomebodyElsesTunnels(t *testing.T) {
 	d := onDisplay(t, 110, 34, `culvert up --demo --name dev --target automation/squid -L 0:3128 -o json >up; culvert --demo; exec sleep 600`)
 	t.Cleanup(func() { _, _ = d.fromShell(nil, "down") })
 	d.sees(`automation .*active`)
-	var status struct{ Sets []control.Set }
+	var status struct {
+		Sets []control.Set `json:"sets"`
+	}
 	if err := json.Unmarshal([]byte(d.file("up")), &status); err != nil {
 		t.Fatal(err)
 	}

@@ -18,8 +18,9 @@ func (a *app) down() *cobra.Command {
 	return &cobra.Command{
 		Use:   "down [NAME...]",
 		Short: "End the tunnels that culvert up holds, all of them when no name is given",
-		Long: "Ends sets of tunnels and waits until their sessions are terminated. It is harmless when nothing is up. It fails when\n" +
-			"a tunnel had been lost for good before, or a process had to be killed.",
+		Long: "Ends sets of tunnels and waits until their sessions are terminated: those of culvert up, and those that the interface\n" +
+			"has left in the background (kept). It is harmless when nothing is up. It fails when a tunnel had been lost for good\n" +
+			"before, or a process had to be killed.",
 		RunE: func(cmd *cobra.Command, names []string) error {
 			return a.runDown(cmd.Context(), names)
 		},

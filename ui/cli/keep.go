@@ -55,6 +55,9 @@ func (k *keeping) keep(_ context.Context, kept []screen.Kept) (string, error) {
 	if k.over {
 		return "", context.Canceled
 	}
+	if k.wait != nil { // it was asked for twice
+		return k.record.Name, nil
+	}
 	if err := k.dir.Prepare(); err != nil {
 		return "", err
 	}
@@ -67,7 +70,7 @@ func (k *keeping) keep(_ context.Context, kept []screen.Kept) (string, error) {
 		return "", err
 	}
 	defer lock.Unlock()
-	if err := k.begin(kept); err != nil {
+	if err := k.begin(kept); err != nil { //nolint:contextcheck // what is kept outlives the interface, whose context that is
 		return "", errors.Join(err, k.dir.Remove(k.record.Name))
 	}
 	return k.record.Name, nil

@@ -49,7 +49,7 @@ func (a *app) screen(ctx context.Context, aim *aim, forwards *forwards) error {
 	if broken, ok := errors.AsType[*screen.PanicError](err); ok {
 		_, _ = a.Stderr.Write(broken.Stack)
 	}
-	return k.after(kept, err) //nolint:contextcheck // what is kept goes on under ctx, as k has it
+	return k.after(kept, err)
 }
 
 // onTerminal reports whether somebody can see a screen and type.

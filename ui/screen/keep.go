@@ -91,7 +91,7 @@ func (k *keeper) of(r *row) Kept {
 }
 
 // told is a total in the words of a holder, which names a protocol without parentheses.
-func (h hostTotal) told() control.Host {
+func (h *hostTotal) told() control.Host {
 	t := control.Host{
 		Host: say.Line(strings.TrimSuffix(strings.TrimPrefix(h.Host, "("), ")")), Connections: h.Connections,
 		Requests: h.Requests, Failed: h.Failed, Sent: h.Sent, Received: h.Received,

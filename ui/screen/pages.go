@@ -24,7 +24,7 @@ func (a *app) everywhere() []struct {
 		{a.keys.save, func() wish { return a.shelf.save(a.tunnels) }},
 		{a.keys.profile, func() wish { return ask(newProfiles(a.look, a.here, a.o.Profiles)) }},
 		{a.keys.region, func() wish { return ask(newRegions(a.look, a.here)) }},
-		{a.keys.quit, func() wish { return leaving() }},
+		{a.keys.quit, leaving},
 	}
 }
 

@@ -65,7 +65,9 @@ func Keep(ctx context.Context, o Options, h Holding, kept []Kept) (wait func() e
 // adopt takes over the tunnels that are open already. The error is that all of them are lost.
 func (r *run) adopt(probing context.Context) error {
 	for _, k := range r.kept {
-		r.take(probing, k)
+		if state, _ := k.Tunnel.State(); state != tunnel.Closed { // it was stopped meanwhile
+			r.take(probing, k)
+		}
 	}
 	if len(r.kept) > 0 && r.allLost() {
 		return r.firstLost()

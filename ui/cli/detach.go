@@ -167,7 +167,10 @@ func (a *app) fate(dir control.Dir, name string, d *detached) error {
 		return r.Failure
 	}
 	how := "is gone"
-	if d != nil {
+	switch {
+	case err == nil && r.Last != nil && r.Last.Ended != nil:
+		how = r.Last.Ended.String()
+	case d != nil:
 		how = "ended: " + d.cmd.ProcessState.String()
 	}
 	return &control.SetError{

@@ -19,8 +19,8 @@ func (a *app) down() *cobra.Command {
 		Use:   "down [NAME...]",
 		Short: "End the tunnels that culvert up holds, all of them when no name is given",
 		Long: "Ends sets of tunnels and waits until their sessions are terminated: those of culvert up, and those that the interface\n" +
-			"has left in the background (kept). It is harmless when nothing is up. It fails when a tunnel had been lost for good\n" +
-			"before, or a process had to be killed.",
+			"has left in the background (kept). It is harmless when nothing is up, and tells of a set that ended by itself. It fails\n" +
+			"when a tunnel had been lost for good before, or a process had to be killed.",
 		RunE: func(cmd *cobra.Command, names []string) error {
 			return a.runDown(cmd.Context(), names)
 		},
@@ -65,7 +65,11 @@ func (a *app) end(ctx context.Context, dir control.Dir, name string) error {
 		err = errors.Join(err, a.github.Export(blank))
 	}
 	how := "was told to end"
-	if last.Error != "" {
+	switch {
+	case last.State == control.Ended:
+		how = last.Ended.String()
+		a.noticef("%s %s", name, how)
+	case last.Error != "":
 		how = "ended: " + last.Error
 	}
 	if n := len(last.Left); n > 0 {
@@ -77,7 +81,7 @@ func (a *app) end(ctx context.Context, dir control.Dir, name string) error {
 	if last.State == control.Crashed {
 		a.noticef("warning: %s: %s", name, last.Error)
 	}
-	if !last.Alive() || killed {
+	if !last.Alive() && last.State != control.Ended || killed {
 		a.endRecorded(ctx, a.shared.above(slices.Concat(r.Accounts, r.Former)))
 	}
 	for _, u := range last.Left {

@@ -13,7 +13,7 @@ import (
 )
 
 // hold is the process in the background: it opens a set and keeps it until it is told to end. How it ended is in its
-// record, unless that was as it should be.
+// record, unless it was told to by culvert down.
 func (a *app) hold(ctx context.Context, r request, u *up) error {
 	dir := controlDir()
 	log, err := headless.OpenLog(dir.Log(r.name))
@@ -31,16 +31,25 @@ func (a *app) hold(ctx context.Context, r request, u *up) error {
 		record.Former = before.Former // up has written it
 	}
 	err = dir.Write(record)
+	last := record.Set()
 	if err == nil {
-		err = a.holdOpen(ctx, r, headless.Holding{Dir: dir, Record: record, Parent: r.parent, For: u.during})
+		last, err = a.holdOpen(ctx, r, headless.Holding{Dir: dir, Record: record, Parent: r.parent, For: u.during})
 	}
-	return a.ended(ctx, dir, record, err)
+	return a.ended(ctx, dir, record, last, err)
 }
 
-// ended leaves word of how a set has ended, which its process has held; err is nil when that was as it should be.
-func (a *app) ended(ctx context.Context, dir control.Dir, record control.Record, err error) error {
+// ended leaves word of how a set has ended, which its process has held: how it was last, and an error unless that was as it
+// should be.
+func (a *app) ended(ctx context.Context, dir control.Dir, record control.Record, last control.Set, err error) error {
 	if err == nil {
-		return dir.Remove(record.Name)
+		if last.Ended == nil {
+			return dir.Remove(record.Name)
+		}
+		a.logf("%s %s", record.Name, last.Ended)
+		if err := dir.End(record.Name, last, nil); err != nil { // what ended as it should is no crash
+			return errors.Join(err, dir.Remove(record.Name))
+		}
+		return nil
 	}
 	failure := &control.SetError{
 		Problem: say.Line(err.Error()),
@@ -48,18 +57,18 @@ func (a *app) ended(ctx context.Context, dir control.Dir, record control.Record,
 		Code:    exitCode(ctx, err),
 	}
 	a.logf("ended: %s; remedy: %s", failure.Problem, failure.Advice)
-	if err := dir.Fail(record.Name, failure); err != nil {
+	if err := dir.End(record.Name, last, failure); err != nil {
 		a.logf("%s", err)
 	}
 	return &headless.EndError{Name: "up " + record.Name, Code: failure.Code}
 }
 
-func (a *app) holdOpen(ctx context.Context, r request, h headless.Holding) error {
+func (a *app) holdOpen(ctx context.Context, r request, h headless.Holding) (control.Set, error) {
 	acc := &account{}
 	defer acc.close()
 	base, err := acc.prepare(a) //nolint:contextcheck // the demo lives until it is closed
 	if err != nil {
-		return err
+		return h.Record.Set(), err
 	}
 	if acc.demo != nil {
 		a.logf("the certificate of the demo's authority is in %s", acc.demo.certificate)

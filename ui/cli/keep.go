@@ -43,8 +43,8 @@ type keeping struct {
 	record control.Record
 	log    *os.File
 	file   *headless.LogFile
-	wait   func() error       // for the end of the tunnels; nil while they are the interface's own
-	stop   context.CancelFunc // ends them
+	wait   func() (control.Set, error) // for the end of the tunnels; nil while they are the interface's own
+	stop   context.CancelFunc          // ends them
 	reopen []screen.Kept
 }
 
@@ -172,7 +172,7 @@ func (k *keeping) after(name string, err error) error {
 	switch {
 	case k.wait != nil && (name == "" || err != nil): // it was left in another way meanwhile
 		k.stop()
-		_ = k.wait() // of tunnels that were ended
+		_, _ = k.wait() // of tunnels that were ended
 		return errors.Join(err, k.dir.Remove(k.record.Name), k.log.Close(), k.file.Close())
 	case name == "" || err != nil:
 		return err
@@ -194,7 +194,8 @@ func (k *keeping) hold() error {
 	if err := k.tether.leave(k.log, words); err != nil {
 		a.logf("%s", err)
 	}
-	return a.ended(k.ctx, k.dir, k.record, k.wait())
+	last, err := k.wait()
+	return a.ended(k.ctx, k.dir, k.record, last, err)
 }
 
 // openAgain has culvert up open what the interface has closed, each tunnel as a set of its own: up knows one target.

@@ -29,7 +29,11 @@ func (a *app) status() *cobra.Command {
 			if err := a.showSets(sets); err != nil {
 				return err
 			}
-			return troubled(sets)
+			a.tellEnds(sets)
+			if err := troubled(sets); err != nil || len(names) == 0 {
+				return err
+			}
+			return absent(sets)
 		},
 		ValidArgsFunction: completeSets,
 	}
@@ -61,19 +65,42 @@ func (a *app) sets(ctx context.Context, names []string) ([]control.Set, error) {
 // troubled is the failure of the first set that is not held any more although nobody ended it, or has lost a tunnel.
 func troubled(sets []control.Set) error {
 	for _, s := range sets {
-		if !s.Alive() || s.State == control.Silent {
+		if !s.Alive() && s.State != control.Ended || s.State == control.Silent {
 			return &control.SetError{Problem: s.Name + ": " + s.Error, Advice: s.Remedy, Code: exitFailed}
 		}
 		if err := wanting(s); err != nil {
 			return err
 		}
 		for _, t := range s.Tunnels {
-			if t.State == "failed" {
+			if t.State == "failed" && s.Alive() {
 				return &control.SetError{Problem: fmt.Sprintf("%s: tunnel %d was lost: %s", s.Name, t.ID, t.Error), Advice: t.Remedy, Code: exitFailed}
 			}
 		}
 	}
 	return nil
+}
+
+// absent is that one of the sets, which were asked for by name, has ended; nil when none has.
+func absent(sets []control.Set) error {
+	for _, s := range sets {
+		if s.State == control.Ended {
+			return &control.SetError{Problem: s.Name + " " + s.Ended.String(), Advice: "start it again with culvert up", Code: exitFailed}
+		}
+	}
+	return nil
+}
+
+// tellEnds tells of the sets that ended by themselves, where that is not read from JSON.
+func (a *app) tellEnds(sets []control.Set) {
+	if a.shared.output == outputJSON {
+		return
+	}
+	for _, s := range sets {
+		if s.Ended != nil {
+			a.noticef("%s %s", s.Name, s.Ended)
+			a.tell(s.Name, s, s.Log)
+		}
+	}
 }
 
 // showSets prints sets as a table, or as {"sets": […]}.
@@ -98,13 +125,17 @@ func (a *app) showSets(sets []control.Set) error {
 	}
 	_, _ = fmt.Fprintln(table, head)
 	for _, s := range sets {
-		since := time.Since(s.Since).Round(time.Second)
+		until := time.Now()
+		if s.Ended != nil {
+			until = s.Ended.At
+		}
+		since := until.Sub(s.Since).Round(time.Second)
 		if len(s.Tunnels) == 0 {
 			_, _ = fmt.Fprintf(table, "%s\t%s\t-\t-\t-\t-\t-\t-\t%s\n", s.Name, s.State, since)
 		}
 		for _, t := range s.Tunnels {
 			state := t.State
-			if s.State == control.Starting && !t.Ready {
+			if s.State == control.Starting && !t.Ready || s.Ended != nil {
 				state = s.State
 			} else if t.State == tunnel.Open.String() && !t.Ready && t.Error != "" {
 				state = "unproved"

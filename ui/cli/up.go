@@ -334,6 +334,11 @@ func (a *app) ensure(ctx context.Context, dir control.Dir, r request) (control.S
 		if _, err := dir.Down(ctx, r.name); err != nil {
 			return found, err
 		}
+	case control.Ended:
+		a.noticef("the last %s %s", r.name, found.Ended)
+		if err := dir.Remove(r.name); err != nil {
+			return found, err
+		}
 	case control.Failed, control.Crashed:
 		a.noticef("the last %s did not end as it should: %s", r.name, found.Error)
 		if last, err := dir.Read(r.name); err == nil {

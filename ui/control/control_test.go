@@ -160,7 +160,7 @@ func TestARecordOutlivesItsProcess(t *testing.T) {
 	if err != nil || s.State != control.Crashed || s.PID != p.PID || s.Remedy == "" {
 		t.Errorf("got %+v, %v, want it crashed", s, err)
 	}
-	if err := d.Fail("dev", &control.SetError{Problem: "lost", Advice: "do this", Code: 125}); err != nil {
+	if err := d.End("dev", control.Set{}, &control.SetError{Problem: "lost", Advice: "do this", Code: 125}); err != nil {
 		t.Fatal(err)
 	}
 	if s, err = d.Set(t.Context(), "dev"); err != nil || s.State != control.Failed || s.Error != "lost" || s.Remedy != "do this" {

@@ -30,6 +30,7 @@ type Record struct {
 	Log      string    `json:"log"`
 	Exported []string  `json:"exported,omitempty"` // variables in GITHUB_ENV, to be blanked in the end
 	Failure  *SetError `json:"failure,omitempty"`  // how it ended, if not because it was told to
+	Last     *Set      `json:"last,omitempty"`     // how it was when it ended by itself
 }
 
 // SetError is how a set has ended, as it outlives its process.
@@ -44,11 +45,18 @@ func (f *SetError) Error() string { return f.Problem }
 // Remedy says what to do about it.
 func (f *SetError) Remedy() string { return f.Advice }
 
-// Set is the record as a Set: Failed with a failure, Crashed without.
+// Set is the record as a Set: Failed with a failure, Ended where it ended as it was asked to, else Crashed.
 func (r Record) Set() Set {
 	s := Set{Name: r.Name, State: Crashed, PID: r.Process.PID, Since: r.Since, Log: r.Log, Request: r.Request, Tunnels: []Tunnel{}}
-	if r.Failure != nil {
+	if r.Last != nil {
+		s.Took, s.Tunnels, s.Left, s.Ended = r.Last.Took, r.Last.Tunnels, r.Last.Left, r.Last.Ended
+	}
+	switch {
+	case r.Failure != nil:
 		s.State, s.Error, s.Remedy = Failed, r.Failure.Problem, r.Failure.Advice
+		return s
+	case s.Ended != nil:
+		s.State = Ended
 		return s
 	}
 	s.Error = fmt.Sprintf("process %d that held the tunnels is gone without having ended its sessions", r.Process.PID)
@@ -178,16 +186,20 @@ func (d Dir) Read(name string) (Record, error) {
 	return r, nil
 }
 
-// Fail adds to a record how its process ended.
-func (d Dir) Fail(name string, failure *SetError) error {
+// End adds to a record how its set was last, and why its process ended: with a failure, or, where that is nil, as
+// last.Ended says.
+func (d Dir) End(name string, last Set, failure *SetError) error {
 	r, err := d.Read(name)
 	if err != nil {
 		return &FileError{Doing: "read the record of the tunnels", Err: err}
 	}
-	r.Failure = failure
+	r.Failure, r.Last = failure, &last
 	err = d.Write(r)
-	if err != nil && d.overwrite(r) == nil {
-		return nil
+	if err != nil {
+		r.Last = &Set{Ended: last.Ended} // there may be room for no more
+		if d.overwrite(r) == nil {
+			return nil
+		}
 	}
 	return err
 }

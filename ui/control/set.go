@@ -3,7 +3,10 @@
 // for their owner alone.
 package control
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // The states of a set.
 const (
@@ -14,6 +17,7 @@ const (
 	Silent   = "unresponsive" // its process lives and does not answer
 	Failed   = "failed"       // it ended by itself, Error says why
 	Crashed  = "crashed"      // its process is gone without having ended its sessions
+	Ended    = "ended"        // it ended by itself as it was asked to, Ended of the set says when and why
 )
 
 // Account is how the account of a tunnel is reached, as the flags of those names say it.
@@ -45,7 +49,18 @@ type Set struct {
 	Error   string    `json:"error,omitempty"`
 	Remedy  string    `json:"remedy,omitempty"`
 	Tunnels []Tunnel  `json:"tunnels"`
-	Left    []Unended `json:"left,omitempty"` // once it has ended
+	Left    []Unended `json:"left,omitempty"`  // once it has ended
+	Ended   *End      `json:"ended,omitempty"` // where it did so by itself
+}
+
+// End says when a set ended by itself, and why.
+type End struct {
+	At     time.Time `json:"time"`
+	Reason string    `json:"reason"`
+}
+
+func (e *End) String() string {
+	return fmt.Sprintf("ended by itself at %s: %s", e.At.UTC().Format(time.RFC3339), e.Reason)
 }
 
 // Tunnel is one tunnel of a set with its numbers at the moment of asking.
@@ -95,4 +110,4 @@ type Host struct {
 }
 
 // Alive reports whether a process holds the set.
-func (s Set) Alive() bool { return s.State != Failed && s.State != Crashed }
+func (s Set) Alive() bool { return s.State != Failed && s.State != Crashed && s.State != Ended }

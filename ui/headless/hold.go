@@ -1,10 +1,12 @@
 package headless
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
 
+	"culvert/internal/say"
 	"culvert/ui/control"
 )
 
@@ -18,22 +20,23 @@ type Holding struct {
 
 // What ends a run that nobody stops.
 var (
-	errParentGone = errors.New("the process that the tunnels were for has ended")
-	errTimeOver   = errors.New("the time of the tunnels is over")
+	errParentGone = errors.New("the process that the tunnels were for has ended (--parent)")
+	errTimeOver   = errors.New("the time of the tunnels is over (--for)")
 	errDown       = errors.New("culvert down")
 )
 
 // parentPoll is how often a process is looked at that the tunnels are for.
 const parentPoll = 500 * time.Millisecond
 
-// Hold is Run with a socket on which other processes ask how it is and end it.
-func Hold(ctx context.Context, o Options, h Holding) error {
+// Hold is Run with a socket on which other processes ask how it is and end it. It returns how the set was last; Ended of
+// that says why it ended, unless it was told to by such a process.
+func Hold(ctx context.Context, o Options, h Holding) (control.Set, error) {
 	o.Board = &Board{}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	server, err := h.serve(ctx, boards{o.Board}, stop)
 	if err != nil {
-		return errors.Join(err, o.Engine.Close(ctx))
+		return h.set(boards{o.Board}), errors.Join(err, o.Engine.Close(ctx))
 	}
 	defer server.Close()
 	if h.For > 0 {
@@ -50,7 +53,16 @@ func Hold(ctx context.Context, o Options, h Holding) error {
 		unwatch()
 		<-watched
 	}()
-	return Run(ctx, o)
+	return h.last(ctx, boards{o.Board}, Run(ctx, o))
+}
+
+// last is how the set was at its end, which came with err.
+func (h Holding) last(ctx context.Context, all boards, err error) (control.Set, error) {
+	last := h.set(all)
+	if why := cmp.Or(err, context.Cause(ctx)); why != nil && !errors.Is(why, errDown) {
+		last.Ended = &control.End{At: time.Now(), Reason: say.Line(why.Error())}
+	}
+	return last, err
 }
 
 // serve answers those who ask for the runs behind boards, or end them.

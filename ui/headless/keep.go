@@ -25,9 +25,9 @@ type Kept struct {
 }
 
 // Keep goes on with tunnels that are open, in this process, and serves those who ask for them like Hold. What it returns
-// first waits for the end, closes their engines before that, and says what Run says. o is for all of them, but its Engine.
+// first waits for the end, closes their engines before that, and says what Hold says. o is for all of them, but its Engine.
 // When it cannot be done the tunnels are left as they are.
-func Keep(ctx context.Context, o Options, h Holding, kept []Kept) (wait func() error, err error) {
+func Keep(ctx context.Context, o Options, h Holding, kept []Kept) (wait func() (control.Set, error), err error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	var runs []Options // one for each engine
 	var all boards
@@ -54,11 +54,11 @@ func Keep(ctx context.Context, o Options, h Holding, kept []Kept) (wait func() e
 	for i, one := range runs {
 		going.Go(func() { errs[i] = Run(ctx, one) })
 	}
-	return func() error {
+	return func() (control.Set, error) {
 		defer stop(nil)
 		going.Wait()
 		server.Close()
-		return errors.Join(errs...)
+		return h.last(ctx, all, errors.Join(errs...))
 	}, nil
 }
 

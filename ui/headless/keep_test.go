@@ -152,10 +152,18 @@ func TestKeptTunnelsGoOnAsOneSet(t *testing.T) {
 	until(t, h, "partial", func(s control.Set) bool { return s.State == control.Partial && s.Tunnels[0].State == "open" })
 
 	stopped := make(chan error, 1)
-	go func() { stopped <- wait() }()
+	var last control.Set
+	go func() {
+		var err error
+		last, err = wait()
+		stopped <- err
+	}()
 	cancel()
 	if err := <-stopped; err == nil || !strings.Contains(err.Error(), "the engine was closed") { // that of the second account
 		t.Errorf("got %v, want how the tunnels of the second account ended", err)
+	}
+	if last.Ended == nil || len(last.Tunnels) != 4 {
+		t.Errorf("got %+v, want how the set was at its end, which came by itself", last)
 	}
 	if left := slices.Concat(one.Sessions(), two.Sessions()); len(left) > 0 {
 		t.Errorf("sessions are left: %+v", left)

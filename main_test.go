@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -37,7 +38,7 @@ func TestStories(t *testing.T) {
 
 // stories are the scripts of a directory.
 func stories(dir string) testscript.Params {
-	return testscript.Params{
+	p := testscript.Params{
 		Dir:                 dir,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -68,6 +69,8 @@ func stories(dir string) testscript.Params {
 			"in":        inAccount,
 		},
 	}
+	maps.Copy(p.Cmds, sights())
+	return p
 }
 
 // patience is how long a story waits for something that should come at once.
@@ -81,6 +84,8 @@ type story struct {
 	spawned  map[string]*spawned
 	masters  map[string]*os.File // of terminals, by the program's name
 	callers  int                 // with policies of their own
+	servers  map[string]net.Listener
+	conns    map[string]net.Conn
 }
 
 type storyKey struct{}
@@ -95,7 +100,9 @@ func storyOf(ts *testscript.TestScript) *story {
 
 // quiet keeps the machine's own AWS settings out of the stories.
 func quiet(env *testscript.Env) error {
-	env.Values[storyKey{}] = &story{spawned: map[string]*spawned{}, masters: map[string]*os.File{}}
+	env.Values[storyKey{}] = &story{
+		spawned: map[string]*spawned{}, masters: map[string]*os.File{}, servers: map[string]net.Listener{}, conns: map[string]net.Conn{},
+	}
 	home := filepath.Join(env.WorkDir, "home")
 	env.Setenv("HOME", home)
 	for _, name := range []string{"XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"} {

@@ -10,6 +10,7 @@ SYFT        := github.com/anchore/syft/cmd/syft@v1.52.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 FUZZTIME ?= 10s
+RUNS     ?= 200
 TARGETS  := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 # What misses a part of its proof writes its name here; `make test` and `make check` end with the list.
@@ -20,7 +21,7 @@ test check: export CULVERT_NOT_RUN := $(NOT_RUN)
 say := printf '\n%(%T)T  %s\n' -1
 
 .PHONY: test check quick install fmt vet short race race-longest race-others timings lint cross fuzz judges release-config \
-	vulnerabilities build bench capacity release-check release picture
+	vulnerabilities sights build bench capacity release-check release picture
 
 ## test: does it work here? All tests, the quickest first; 15 minutes at the most on two cores with empty caches. Builds
 ## no program of others but the session-manager-plugin, whose source is among culvert's own modules.
@@ -89,6 +90,10 @@ lint:
 fuzz:
 	@$(say) "go test -fuzz: every fuzz target for $(FUZZTIME)"
 	@.ci/fuzz $(FUZZTIME)
+
+## sights: what is never ready, what moves and what is well, RUNS times each on a machine that is kept busy; five minutes
+sights:
+	RUNS=$(RUNS) go test -v -count=1 -timeout 1h -run 'TestSightsAreNeverFalse|TestReadyComesWithin' ./ui/headless
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/culvert .

@@ -153,9 +153,24 @@ type requests struct {
 	lines   lines
 	host    string
 	request request
+	inner   *alerts // once a proxy has connected
 }
 
-func (r *requests) read(p []byte) bool { return r.lines.read(p, r.start, r.field, r.end) }
+func (r *requests) read(p []byte) bool {
+	if r.inner == nil && r.request.connect && r.connected() {
+		r.inner = &alerts{sniffer: r.sniffer, by: "client"}
+	}
+	if r.inner != nil {
+		return r.inner.read(p)
+	}
+	return r.lines.read(p, r.start, r.field, r.end)
+}
+
+func (r *requests) connected() bool {
+	r.sniffer.mu.Lock()
+	defer r.sniffer.mu.Unlock()
+	return r.sniffer.talk.connected
+}
 
 func (r *requests) start(line string) bool {
 	r.sniffer.mu.Lock()
@@ -208,12 +223,19 @@ type answers struct {
 	sniffer *sniffer
 	lines   lines
 	status  int
-	code    string // Squid's own word for an error
+	code    string  // Squid's own word for an error
+	inner   *alerts // once a proxy has connected
 }
 
 func (a *answers) read(p []byte) bool {
-	if a.lines.read(p, a.start, a.field, a.end) {
+	before := a.lines.at
+	switch {
+	case a.inner != nil:
+		return a.inner.read(p)
+	case a.lines.read(p, a.start, a.field, a.end):
 		return true
+	case a.inner != nil: // by this answer
+		return a.inner.read(p[a.lines.at-before:])
 	}
 	a.sniffer.mu.Lock()
 	defer a.sniffer.mu.Unlock()
@@ -261,7 +283,10 @@ func (a *answers) end() bool {
 	switch {
 	case !ok:
 		return false
-	case a.status == http.StatusSwitchingProtocols, r.connect && a.status < http.StatusMultipleChoices:
+	case r.connect && a.status < http.StatusMultipleChoices:
+		s.talk.connected, a.inner = true, &alerts{sniffer: s, by: "server"}
+		return false
+	case a.status == http.StatusSwitchingProtocols:
 		s.stage.Store(deaf) // what follows is another protocol
 		return false
 	case r.head, a.status == http.StatusNoContent, a.status == http.StatusNotModified:

@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"bytes"
+	"cmp"
 	"sync"
 	"sync/atomic"
 )
@@ -143,6 +144,8 @@ func (s *sniffer) settle() {
 		} else {
 			s.answers = &answers{sniffer: s}
 		}
+	case ProtocolH2C:
+		s.asks = &firstRequest{sniffer: s, left: len(preface)}
 	case ProtocolTLS:
 		s.asks = &alerts{sniffer: s, by: "client"}
 		if !begun {
@@ -166,12 +169,18 @@ func (s *sniffer) settle() {
 	s.stage.Store(stage)
 }
 
-// refused notes that the far side refused what was asked; the first word counts.
+// refused notes that the far side refused what was asked; the first word counts. Behind a proxy it is the last request that
+// this is about, the CONNECT.
 func (s *sniffer) refused(e *AnswerError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.refusal == nil {
-		s.refusal = e
+	s.refusal = cmp.Or(s.refusal, e)
+	if len(s.talk.shares) > 0 {
+		share := &s.talk.shares[s.talk.sent.share]
+		share.Failed++
+		if share.Err == nil {
+			share.Err = e
+		}
 	}
 }
 
@@ -185,10 +194,7 @@ func (s *sniffer) describe(c *Connection) {
 	}
 	s.talk.describe(c)
 	if s.refusal != nil {
-		c.Status = s.refusal.Status
-		if s.refusal.Status == 0 {
-			c.Refused = 1
-		}
+		c.Status, c.Refused = cmp.Or(s.refusal.Status, c.Status), max(c.Refused, 1)
 	}
 }
 

@@ -106,9 +106,13 @@ const (
 	ProtocolPostgres    Protocol = "postgres"
 	ProtocolMySQL       Protocol = "mysql"
 	ProtocolRedis       Protocol = "redis"
-	ProtocolH2C         Protocol = "h2c" // HTTP/2 without TLS, gRPC too: what it asks for is packed and not read
+	ProtocolH2C         Protocol = "h2c"  // HTTP/2 without TLS; of its requests only the first is looked at
+	ProtocolGRPC        Protocol = "grpc" // on h2c
 	ProtocolAMQP        Protocol = "amqp"
 	ProtocolMongoDB     Protocol = "mongodb"
 	ProtocolMSSQL       Protocol = "mssql"
 	ProtocolSMTP        Protocol = "smtp"
+	ProtocolKafka       Protocol = "kafka"
+	ProtocolLDAP        Protocol = "ldap"
+	ProtocolRDP         Protocol = "rdp"
 )

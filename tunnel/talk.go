@@ -27,6 +27,7 @@ type talk struct {
 	outstanding []request
 	unheard     bool // answers are not read (any more)
 	status      int  // of the last answer
+	connected   bool // by a CONNECT: what follows is another protocol
 	sent, got   mark
 }
 

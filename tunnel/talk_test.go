@@ -63,6 +63,18 @@ func TestWhatBecameOfAConnection(t *testing.T) {
 			[]said{up("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n"), down("HTTP/1.1 200 Connection established\r\n\r\n" + noise), up(get("z")), down(noise), up(noise)}, 200, "",
 			[]string{fmt.Sprintf("a:443 1/0 %d/%d", 39+len(get("z"))+len(noise), 39+2*len(noise))},
 		},
+		"an alert behind a proxy": {
+			[]said{up("CONNECT a:443 HTTP/1.1\r\n\r\n"), down("HTTP/1.1 200 x\r\n\r\n"), up(hello), down(tlsAlertRecord)}, 200, "alert 48 of the server: unknown certificate authority",
+			[]string{fmt.Sprintf("a:443 1/1 %d/25", 26+len(hello))},
+		},
+		"an alert behind a proxy, of the client": {
+			[]said{up(get("b")), down(ok), up("CONNECT a:443 HTTP/1.1\r\n\r\n"), down("HTTP/1.1 200 x\r\n\r\n\x16\x03\x03\x00\x03abc"), up(hello), up(tlsAlertRecord)}, 200, "alert 48 of the client: unknown certificate authority",
+			[]string{share("b", 1, 0, get("b"), ok), fmt.Sprintf("a:443 1/1 %d/26", 26+len(hello)+7)},
+		},
+		"an alert behind a proxy, under encryption": {
+			[]said{up("CONNECT a:443 HTTP/1.1\r\n\r\n"), down("HTTP/1.1 200 x\r\n\r\n"), up(hello), down("\x16\x03\x03\x00\x03abc\x14\x03\x03\x00\x01\x01" + tlsAlertRecord)}, 200, "",
+			[]string{fmt.Sprintf("a:443 1/0 %d/39", 26+len(hello))},
+		},
 		"a tunnel that is refused, then asked for with a password": {
 			[]said{
 				up("CONNECT a:443 HTTP/1.1\r\n\r\n"), down("HTTP/1.1 407 x\r\nX-Squid-Error: ERR_CACHE_ACCESS_DENIED 0\r\nContent-Length: 4\r\n\r\nlong"),

@@ -31,6 +31,12 @@ func identify(b []byte) (_ Protocol, host string, sure bool) {
 		return ProtocolMongoDB, "", true
 	case len(b) >= 8 && isMSSQL(b):
 		return ProtocolMSSQL, "", true
+	case len(b) >= 14 && isKafka(b):
+		return ProtocolKafka, "", true
+	case len(b) >= 11 && isRDP(b):
+		return ProtocolRDP, "", true
+	case isLDAP(b):
+		return ProtocolLDAP, "", true
 	}
 	return identifyHTTP(b)
 }
@@ -78,8 +84,50 @@ func isMSSQL(b []byte) bool {
 	return b[0] == 0x12 && b[1] <= 1 && length > 8 && length <= 4096 && b[4] == 0 && b[5] == 0
 }
 
-// preface is what HTTP/2 begins with where no TLS has agreed on it: h2c, and gRPC without TLS.
-const preface = "PRI * HTTP/2.0\r\n"
+// isKafka: the request that clients begin with since 0.10, ApiVersions, whose head has a correlation and the client's name
+// (kafka.apache.org/protocol, "Request Header v1", API key 18).
+func isKafka(b []byte) bool {
+	length, version := binary.BigEndian.Uint32(b), binary.BigEndian.Uint16(b[6:])
+	name := int16(binary.BigEndian.Uint16(b[12:])) //nolint:gosec // -1 is none
+	return length >= 10 && length < 1<<16 && binary.BigEndian.Uint16(b[4:]) == 18 && version < 16 && name >= -1 && int(name) <= int(length)-10
+}
+
+// isRDP: a connection request of X.224 in a TPKT, with a cookie or a negotiation behind its fixed part ([MS-RDPBCGR]
+// 2.2.1.1). Without one it may be another protocol on top of the same.
+func isRDP(b []byte) bool {
+	length := int(binary.BigEndian.Uint16(b[2:]))
+	if b[0] != 3 || b[1] != 0 || length < 11 || int(b[4]) != length-5 || b[5] != 0xe0 || b[6] != 0 || b[7] != 0 || b[10] != 0 {
+		return false
+	}
+	rest := b[11:min(len(b), length)]
+	negotiation := len(rest) == 8 && rest[0] == 1 && rest[2] == 8 && rest[3] == 0
+	cookie := []byte("Cookie: ")
+	return negotiation || len(rest) >= 3 && bytes.HasPrefix(rest, cookie[:min(len(rest), len(cookie))])
+}
+
+// isLDAP: a message in BER with a positive number, that is a bind, a search or an extended request such as StartTLS
+// (RFC 4511, 4.1.1, 4.2, 4.5 and 4.12).
+func isLDAP(b []byte) bool {
+	b, ok := bytes.CutPrefix(b, []byte{0x30})
+	if !ok || len(b) < 1 {
+		return false
+	}
+	if long := int(b[0]) - 0x80; long > 0 { // the bytes of the length follow
+		b = b[min(long, len(b)-1):]
+	}
+	b = b[1:]
+	if len(b) < 2 || b[0] != 2 || b[1] < 1 || b[1] > 4 || len(b) < 4+int(b[1]) || b[2] > 0x7f {
+		return false
+	}
+	b = b[2+int(b[1]):]
+	switch b[0] {
+	case 0x60: // with the version
+		return bytes.Contains(b[:min(len(b), 9)], []byte{2, 1, 3}) || bytes.Contains(b[:min(len(b), 9)], []byte{2, 1, 2})
+	case 0x63, 0x77:
+		return true
+	}
+	return false
+}
 
 func identifyHTTP(b []byte) (Protocol, string, bool) {
 	line, _, whole := bytes.Cut(b, []byte("\n"))
@@ -87,7 +135,7 @@ func identifyHTTP(b []byte) (Protocol, string, bool) {
 		method, _, spaced := bytes.Cut(b, []byte(" "))
 		return "", "", len(b) > 16 && (!spaced || !isMethod(string(method)))
 	}
-	if bytes.HasPrefix(b, []byte(preface)) {
+	if bytes.HasPrefix(b, []byte(preface[:len("PRI * HTTP/2.0\r\n")])) {
 		return ProtocolH2C, "", true
 	}
 	host, r, ok := requestLine(strings.TrimRight(string(line), "\r"))

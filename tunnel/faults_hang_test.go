@@ -101,20 +101,23 @@ func lastEnd(w *faultWorld, tn *tunnel.Tunnel) (err error) {
 }
 
 // Servers that are silent for long, as those of a long poll are, look like destinations that swallow SYNs. No connection
-// to one is ever reset for it, whatever else goes on.
+// to one is ever reset for it, whatever else goes on, and the proofs that this takes are few: two in half a minute.
 func TestSilentServersAreNotTakenForSwallowedConnections(t *testing.T) {
 	skipInShort(t)
 	t.Parallel()
-	const silence = 50 * time.Second
+	const silence = 40 * time.Second
+	var proofs atomic.Int32
 	w := newFaultWorldAt(t, need.Server(t, func(c *net.TCPConn) {
 		_ = c.SetReadDeadline(time.Now().Add(silence))
-		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) { // which is the end of a proof
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			_, _ = c.Write([]byte("late"))
+		} else {
+			proofs.Add(1)
 		}
 		_ = c.Close()
 	}), tunnel.Options{Lanes: 1}, nil)
 	tn := w.open(tunnel.Spec{})
-	answers := make(chan string, 5)
+	answers := make(chan string, 8)
 	for range cap(answers) {
 		conn := w.dial(tn)
 		_ = conn.SetDeadline(time.Now().Add(2 * silence))
@@ -131,5 +134,8 @@ func TestSilentServersAreNotTakenForSwallowedConnections(t *testing.T) {
 		if got := <-answers; got != "late" {
 			t.Errorf("got %q", got)
 		}
+	}
+	if n := proofs.Load(); n < 1 || n > 3 { // one may have been sent twice on a busy machine
+		t.Errorf("the server saw %d connections that ended at once, want two", n)
 	}
 }

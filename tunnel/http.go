@@ -228,13 +228,14 @@ type answers struct {
 }
 
 func (a *answers) read(p []byte) bool {
-	before := a.lines.at
-	switch {
-	case a.inner != nil:
+	if a.inner != nil {
 		return a.inner.read(p)
-	case a.lines.read(p, a.start, a.field, a.end):
+	}
+	before := a.lines.at
+	if a.lines.read(p, a.start, a.field, a.end) {
 		return true
-	case a.inner != nil: // by this answer
+	}
+	if a.inner != nil { // by this answer
 		return a.inner.read(p[a.lines.at-before:])
 	}
 	a.sniffer.mu.Lock()

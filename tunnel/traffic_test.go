@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,8 +40,8 @@ const h2Settings = "\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 func h2Request(flags byte, fields ...string) string {
 	var block bytes.Buffer
 	encoder := hpack.NewEncoder(&block)
-	for i := 0; i < len(fields); i += 2 {
-		_ = encoder.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]})
+	for field := range slices.Chunk(fields, 2) {
+		_ = encoder.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]})
 	}
 	frame := func(kind, flags byte, body string) string {
 		return string([]byte{byte(len(body) >> 16), byte(len(body) >> 8), byte(len(body)), kind, flags, 0, 0, 0, 1}) + body

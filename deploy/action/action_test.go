@@ -400,3 +400,30 @@ func TestANamedPortIsNotReplaced(t *testing.T) {
 	j.nothingIsLeft()
 	j.sessionsEnd(e)
 }
+
+// Tunnels that ended by themselves, as for says: post tells what had happened to them, and gives the variables back.
+func TestTunnelsWhoseTimeIsOverAreTold(t *testing.T) {
+	e := account(t)
+	j := newJob(t, e.Env()...)
+	u := j.use(map[string]string{"path": program(t), "target": "automation/squid", "forward": "0:3128", "for": "4s", "proxy-env": "export"})
+	main := u.main()
+	if main.code != 0 || j.exported["HTTPS_PROXY"] == "" {
+		t.Fatalf("main ends with %d and exports %v", main.code, j.exported)
+	}
+	e.KillSession(main.outputs["session-id"], "ended by the test")
+	j.waitFor("no process is left", func() bool { return len(j.orphans()) == 0 })
+	j.sessionsEnd(e)
+	post := u.post()
+	log := post.log.String()
+	for _, want := range []string{"ended by itself at ", "the time of the tunnels is over (--for)", "::group::culvert: what happened to ", "  reopening "} {
+		if !strings.Contains(log, want) {
+			t.Errorf("post says nothing of %q", want)
+		}
+	}
+	if warning := annotation(log, "warning"); post.code != 0 || !strings.Contains(warning, "was interrupted once") {
+		t.Errorf("post ends with %d and the warning %q", post.code, warning)
+	}
+	if proxy, given := j.exported["HTTPS_PROXY"]; !given || proxy != "" {
+		t.Errorf("HTTPS_PROXY is %q afterwards: %t", proxy, given)
+	}
+}

@@ -149,7 +149,7 @@ func TestSightsAreNeverFalse(t *testing.T) {
 			atOnce <- struct{}{}
 			all.Go(func() {
 				defer func() { <-atOnce }()
-				if err := s.look(ctx, t); err != nil {
+				if err := s.look(ctx); err != nil {
 					mu.Lock()
 					defer mu.Unlock()
 					if wrong[name]++; wrong[name] <= 3 {
@@ -166,21 +166,21 @@ func TestSightsAreNeverFalse(t *testing.T) {
 }
 
 // look runs the face on the sight, and says what was wrong about it.
-func (s sight) look(ctx context.Context, t *testing.T) error {
+func (s sight) look(ctx context.Context) error {
 	far := servers{}
 	defer far.end()
 	task := emulator.Task{Containers: []emulator.Container{{Name: "app", Ports: map[uint16]string{
-		sightPort: far.add("A", false), 7001: "", 3128: emulator.Proxy,
+		sightPort: far.add(ctx, "A", false), 7001: "", 3128: emulator.Proxy,
 	}}}}
-	e, err := emulator.Start(emulator.Options{Pace: 20 * time.Millisecond, Fleet: emulator.Fleet{
+	e, err := emulator.Start(emulator.Options{Pace: 20 * time.Millisecond, Fleet: emulator.Fleet{ //nolint:contextcheck // it lives until it is closed
 		VPC:      true,
 		Clusters: []emulator.Cluster{{Name: "c", Services: []emulator.Service{{Name: "s", Count: 2, Task: task}}}},
-		Hosts:    map[string]string{"db.internal": far["A"].Addr().String(), "page.internal": far.add("page", true)},
+		Hosts:    map[string]string{"db.internal": far["A"].Addr().String(), "page.internal": far.add(ctx, "page", true)},
 	}})
 	if err != nil {
 		return err
 	}
-	defer e.Close()
+	defer e.Close() //nolint:contextcheck // it ends in its own time
 	if s.faults != nil {
 		e.Fault(s.faults)
 	}
@@ -241,12 +241,12 @@ var houses atomic.Uint32
 
 // add starts a server on loopback and returns its address: of pages, or one that says its name and then echoes. On Linux
 // that is an address of its own, as the port of one that has closed is soon somebody else's.
-func (s servers) add(name string, page bool) string {
+func (s servers) add(ctx context.Context, name string, page bool) string {
 	host := "127.0.0.1"
 	if n := houses.Add(1); runtime.GOOS == "linux" {
 		host = netip.AddrFrom4([4]byte{127, 1 + byte(n>>16), byte(n >> 8), byte(n)}).String()
 	}
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", net.JoinHostPort(host, "0"))
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		return err.Error() // no address, as who uses it says
 	}
@@ -349,7 +349,7 @@ func (v *view) moves(fail func()) error {
 		return fmt.Errorf("reaches %q", name)
 	}
 	defer open.Close()
-	next := v.servers.add("B", false)
+	next := v.servers.add(context.Background(), "B", false)
 	fail()
 	if err := v.account.MoveHost("db.internal", next); err != nil {
 		return err
@@ -409,7 +409,9 @@ func TestReadyComesWithinARoundTripAndAHalfOfOpen(t *testing.T) {
 func at(t *testing.T, out *output, text string) time.Time {
 	t.Helper()
 	for line := range strings.Lines(out.String()) {
-		var e struct{ Time time.Time }
+		var e struct {
+			Time time.Time `json:"time"`
+		}
 		if err := json.Unmarshal([]byte(line), &e); err == nil && strings.Contains(line, text) {
 			return e.Time
 		}

@@ -51,7 +51,7 @@ func TestRealClientsAreRecognised(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = answer.Body.Close()
-	transport.CloseIdleConnections()
+	server.CloseClientConnections()
 	ended(tunnel.ProtocolGRPC, "orders.internal:50051")
 }
 

@@ -115,7 +115,9 @@ func TestSilentServersAreNotTakenForSwallowedConnections(t *testing.T) {
 			proofs.Add(1)
 		}
 		_ = c.Close()
-	}), tunnel.Options{Lanes: 1}, nil)
+	}), tunnel.Options{Lanes: 1}, func(f *emulator.Faults) {
+		f.Delay = 600 * time.Millisecond // a proof is under way for longer than culvert looks away, and is sent twice
+	})
 	tn := w.open(tunnel.Spec{})
 	answers := make(chan string, 8)
 	for range cap(answers) {
@@ -135,7 +137,7 @@ func TestSilentServersAreNotTakenForSwallowedConnections(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	}
-	if n := proofs.Load(); n < 1 || n > 3 { // one may have been sent twice on a busy machine
-		t.Errorf("the server saw %d connections that ended at once, want two", n)
+	if n := proofs.Load(); n < 1 || n > 5 {
+		t.Errorf("the server saw %d connections that ended at once, want two proofs, each sent twice", n)
 	}
 }

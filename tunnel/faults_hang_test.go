@@ -105,7 +105,7 @@ func lastEnd(w *faultWorld, tn *tunnel.Tunnel) (err error) {
 func TestSilentServersAreNotTakenForSwallowedConnections(t *testing.T) {
 	skipInShort(t)
 	t.Parallel()
-	const silence = 40 * time.Second
+	const silence, suspicion = 40 * time.Second, 9 * time.Second
 	var proofs atomic.Int32
 	w := newFaultWorldAt(t, need.Server(t, func(c *net.TCPConn) {
 		_ = c.SetReadDeadline(time.Now().Add(silence))
@@ -115,11 +115,9 @@ func TestSilentServersAreNotTakenForSwallowedConnections(t *testing.T) {
 			proofs.Add(1)
 		}
 		_ = c.Close()
-	}), tunnel.Options{Lanes: 1}, func(f *emulator.Faults) {
-		f.Delay = 600 * time.Millisecond // a proof is under way for longer than culvert looks away, and is sent twice
-	})
+	}), tunnel.Options{Lanes: 1}, nil)
 	tn := w.open(tunnel.Spec{})
-	answers := make(chan string, 8)
+	answers := make(chan string, 10)
 	for range cap(answers) {
 		conn := w.dial(tn)
 		_ = conn.SetDeadline(time.Now().Add(2 * silence))
@@ -130,14 +128,18 @@ func TestSilentServersAreNotTakenForSwallowedConnections(t *testing.T) {
 			}
 			answers <- string(got)
 		}()
-		time.Sleep(4 * time.Second)
+		time.Sleep(3 * time.Second)
 	}
+	// The second proof takes its time, as on a network that loses a packet: that is no proof that nothing accepts.
+	w.account.Fault(func(f *emulator.Faults) { f.Swallow = []uint16{port} })
+	time.Sleep(suspicion)
+	w.account.Fault(func(f *emulator.Faults) { f.Swallow = nil })
 	for range cap(answers) {
 		if got := <-answers; got != "late" {
 			t.Errorf("got %q", got)
 		}
 	}
-	if n := proofs.Load(); n < 1 || n > 5 {
-		t.Errorf("the server saw %d connections that ended at once, want two proofs, each sent twice", n)
+	if n := proofs.Load(); n < 1 || n > 4 {
+		t.Errorf("the server saw %d connections that ended at once, want those of two proofs, which may be sent twice", n)
 	}
 }

@@ -163,7 +163,7 @@ func TestARecordOutlivesItsProcess(t *testing.T) {
 	if err := d.End("dev", control.Set{}, &control.SetError{Problem: "lost", Advice: "do this", Code: 125}); err != nil {
 		t.Fatal(err)
 	}
-	if s, err = d.Set(t.Context(), "dev"); err != nil || s.State != control.Failed || s.Error != "lost" || s.Remedy != "do this" {
+	if s, err = d.Set(t.Context(), "dev"); err != nil || s.State != control.Failed || s.Error != "lost" || s.Remedy != "do this" || s.Tunnels == nil {
 		t.Errorf("got %+v, %v, want its failure", s, err)
 	}
 	if last, err := d.Down(t.Context(), "dev"); err != nil || last.State != control.Failed {

@@ -49,7 +49,7 @@ func (f *SetError) Remedy() string { return f.Advice }
 func (r Record) Set() Set {
 	s := Set{Name: r.Name, State: Crashed, PID: r.Process.PID, Since: r.Since, Log: r.Log, Request: r.Request, Tunnels: []Tunnel{}}
 	if r.Last != nil {
-		s.Took, s.Tunnels, s.Left, s.Ended = r.Last.Took, r.Last.Tunnels, r.Last.Left, r.Last.Ended
+		s.Took, s.Tunnels, s.Left, s.Ended = r.Last.Took, append(s.Tunnels, r.Last.Tunnels...), r.Last.Left, r.Last.Ended
 	}
 	switch {
 	case r.Failure != nil:

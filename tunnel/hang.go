@@ -13,6 +13,9 @@ import (
 const (
 	// suspectAfter a connection without an answer, on a session that has answered no later one, is looked into.
 	suspectAfter = 5 * time.Second
+	// certainAfter without an answer to that proof, it is not the network that has lost packets: a system sends three more
+	// SYNs in that time (after 1, 3 and 7 s).
+	certainAfter = 7 * time.Second
 	// unansweredAfter it is reset, if the proof has got no answer either.
 	unansweredAfter = 15 * time.Second
 	// inquireRest is the least time between two proofs of a session for that reason; with it, a connection that is opened
@@ -72,7 +75,7 @@ func (r *runner) examine(l *lane, now time.Time) {
 		r.inquire(l, now)
 		return
 	}
-	if asked < suspectAfter {
+	if asked < certainAfter {
 		return
 	}
 	for _, s := range m.hanging(now, unansweredAfter) {

@@ -21,9 +21,10 @@ const module = "culvert"
 func arrows() map[string][]string {
 	return map[string][]string{
 		"":               {"ui/cli", "ui/screen", "ui/headless", "tunnel", "aws", "aws/emulator"},
+		"ui/clip":        {},                                 // the user's clipboards
 		"ui/control":     {"internal/say", "internal/flock"}, // what `culvert up` holds, for all faces
 		"ui/cli":         {"ui/screen", "ui/headless", "ui/control", "tunnel", "tunnel/doctor", "aws", "aws/emulator", "deploy", "internal/say", "internal/near", "internal/trust", "internal/tree"},
-		"ui/screen":      {"ui/draw", "ui/control", "tunnel", "tunnel/doctor", "aws", "internal/say"},
+		"ui/screen":      {"ui/draw", "ui/clip", "ui/control", "tunnel", "tunnel/doctor", "aws", "internal/say"},
 		"ui/draw":        {"internal/say"}, // it knows no tunnel and no account
 		"ui/headless":    {"ui/control", "tunnel", "tunnel/doctor", "aws", "internal/say"},
 		"tunnel/doctor":  {"tunnel", "aws", "internal/say"},
@@ -41,6 +42,7 @@ func arrows() map[string][]string {
 		"internal/trust": {},
 		"internal/tree":  {},
 		"internal/need":  {}, // for tests alone
+		"internal/film":  {}, // for tests and the documentation
 	}
 }
 

@@ -21,7 +21,7 @@ test check: export CULVERT_NOT_RUN := $(NOT_RUN)
 say := printf '\n%(%T)T  %s\n' -1
 
 .PHONY: test check quick install fmt vet short race race-longest race-others timings lint cross fuzz judges release-config \
-	vulnerabilities sights build bench capacity release-check release picture
+	vulnerabilities sights build bench capacity release-check release film
 
 ## test: does it work here? All tests, the quickest first; 15 minutes at the most on two cores with empty caches. Builds
 ## no program of others but the session-manager-plugin, whose source is among culvert's own modules.
@@ -142,6 +142,7 @@ vulnerabilities:
 release:
 	.ci/tool $(GORELEASER) release --clean
 
-## picture: makes docs/picture.svg anew, from the real screen
-picture:
-	@.ci/picture
+## film: makes docs/film.svg anew from the real screen, and the stills of docs/screens from its model
+film:
+	go run ./internal/film/readme
+	go test -count=1 ./ui/screen -run TestStills -update

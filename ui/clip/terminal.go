@@ -1,6 +1,7 @@
 package clip
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"unicode/utf16"
@@ -60,10 +61,9 @@ func (o Outcome) String() string {
 
 // inUTF16 is what clip.exe understands whatever the code page; a byte order mark would be pasted with the text.
 func inUTF16(s string) string {
-	var b strings.Builder
+	var b []byte
 	for _, unit := range utf16.Encode([]rune(s)) {
-		b.WriteByte(byte(unit))
-		b.WriteByte(byte(unit >> 8))
+		b = binary.LittleEndian.AppendUint16(b, unit)
 	}
-	return b.String()
+	return string(b)
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 
 	"golang.org/x/term"
@@ -18,6 +19,7 @@ import (
 	"culvert/internal/say"
 	"culvert/internal/trust"
 	"culvert/tunnel"
+	"culvert/ui/clip"
 	"culvert/ui/headless"
 	"culvert/ui/screen"
 )
@@ -88,10 +90,10 @@ func (a *app) usualOptions(ctx context.Context, s *screenAccount) screen.Options
 	return screen.Options{
 		Connect: s.connect,
 		Engine:  func(c *aws.Client) *tunnel.Engine { return s.engine(ctx, c) },
-		Prove: func(ctx context.Context, t *tunnel.Tunnel, probe string) error {
+		Prove: func(ctx context.Context, t *tunnel.Tunnel, probe string) (string, error) {
 			p, err := parseProbe(probe)
 			if err != nil {
-				return err
+				return "", err
 			}
 			return headless.Prove(ctx, t, p, (&account{demo: s.demo}).roots())
 		},
@@ -115,6 +117,8 @@ func (a *app) usualOptions(ctx context.Context, s *screenAccount) screen.Options
 		In:        a.Stdin,
 		Out:       a.Stdout,
 		Getenv:    os.Getenv,
+
+		Clipboards: clip.Find(runtime.GOOS, os.Getenv),
 	}
 }
 

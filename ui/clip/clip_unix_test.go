@@ -87,16 +87,16 @@ func TestTheProgramsOfASystem(t *testing.T) {
 				t.Error("the terminal is sent nothing")
 			}
 			if c.took == "" {
-				if o.Err != nil || o.String() != "sent to the terminal (OSC 52), which may ignore it" {
-					t.Errorf("got %q and %v", o, o.Err)
+				if o.Err != nil || o.Where() != "the terminal (OSC 52)" {
+					t.Errorf("got it in %q, and %v", o.Where(), o.Err)
 				}
 				if _, err := os.Stat(filepath.Join(dir, "text")); err == nil {
 					t.Error("a program was given the text")
 				}
 				return
 			}
-			if o.Err != nil || o.String() != "copied to "+c.took {
-				t.Errorf("got %q and %v", o, o.Err)
+			if o.Err != nil || o.Where() != c.took {
+				t.Errorf("got it in %q, and %v", o.Where(), o.Err)
 			}
 			want := text
 			if slices.Contains(c.programs, "clip.exe") {
@@ -115,7 +115,7 @@ func TestTheProgramsOfASystem(t *testing.T) {
 func TestDesktopAndTmuxHaveIt(t *testing.T) {
 	programs(t, map[string]string{"xclip": keeps, "tmux": keeps})
 	o := Find("linux", of("DISPLAY=:0", "TMUX=/tmp/x,1,0")).Copy(t.Context(), "x")
-	if got, want := o.String(), "copied to the clipboard (xclip) and tmux's buffer"; got != want {
+	if got, want := o.Where(), "the clipboard (xclip) and tmux's buffer"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -141,7 +141,7 @@ func TestAProcessThatStaysIsNotWaitedFor(t *testing.T) {
 	began := time.Now()
 	o := Find("linux", of("DISPLAY=:0")).Copy(t.Context(), "x")
 	if took := time.Since(began); took > within/2 || !o.Certain() {
-		t.Errorf("got %q after %s (%v)", o, took, o.Err)
+		t.Errorf("got it in %q after %s (%v)", o.Where(), took, o.Err)
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(content(t, dir, "pid")))
 	if err != nil {
@@ -164,7 +164,7 @@ func TestAProgramThatHangsIsEnded(t *testing.T) {
 		t.Errorf("it took %s, want %s", took, within)
 	}
 	if o.Certain() || o.Err == nil || !strings.Contains(o.Err.Error(), "pbcopy: did not end within 2s") {
-		t.Errorf("got %q and %v", o, o.Err)
+		t.Errorf("got it in %q, and %v", o.Where(), o.Err)
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(content(t, dir, "pid")))
 	if err != nil {
@@ -194,7 +194,7 @@ func TestTheEndOfTheRunEndsAProgram(t *testing.T) {
 	defer cancel()
 	began := time.Now()
 	if o := Find("darwin", of()).Copy(ctx, "x"); o.Certain() || time.Since(began) > within/2 {
-		t.Errorf("got %q after %s", o, time.Since(began))
+		t.Errorf("got it in %q after %s", o.Where(), time.Since(began))
 	}
 }
 
@@ -205,7 +205,7 @@ func TestAProgramOfTheWorkingDirectoryIsNotRun(t *testing.T) {
 	for _, path := range []string{".", ""} {
 		t.Setenv("PATH", path)
 		if o := Find("linux", of("DISPLAY=:0")).Copy(t.Context(), "secret"); o.Certain() {
-			t.Errorf("with PATH=%q: %s", path, o)
+			t.Errorf("with PATH=%q: %s", path, o.Where())
 		}
 	}
 }
@@ -214,8 +214,8 @@ func TestAProgramOfTheWorkingDirectoryIsNotRun(t *testing.T) {
 func TestAnOldTmuxHasItInItsBuffer(t *testing.T) {
 	dir := programs(t, map[string]string{"tmux": `[ "$2" = - ] || { echo "unknown option" >&2; exit 1; }; cat >"$DIR/text"`})
 	o := Find("linux", of("TMUX=/tmp/x,1,0")).Copy(t.Context(), "text")
-	if got := content(t, dir, "text"); got != "text" || o.String() != "copied to tmux's buffer" {
-		t.Errorf("got %q and %q", got, o)
+	if got := content(t, dir, "text"); got != "text" || o.Where() != "tmux's buffer" {
+		t.Errorf("got %q in %q", got, o.Where())
 	}
 }
 
@@ -245,7 +245,7 @@ func TestTmuxsBufferHasTheText(t *testing.T) {
 	const text = "-w 'a' $HOME `id`\nsecond line, ünïcode, and no line's end"
 	o := Find("linux", os.Getenv).Copy(t.Context(), text)
 	if !slices.Contains(o.Took, "tmux's buffer") {
-		t.Errorf("got %q and %v", o, o.Err)
+		t.Errorf("got it in %q, and %v", o.Where(), o.Err)
 	}
 	if got := ask("show-buffer"); got != text {
 		t.Errorf("tmux has %q, want %q", got, text)
@@ -253,6 +253,6 @@ func TestTmuxsBufferHasTheText(t *testing.T) {
 
 	_ = exec.Command(tmux, "-S", socket, "kill-server").Run()
 	if o := Find("linux", os.Getenv).Copy(t.Context(), text); slices.Contains(o.Took, "tmux's buffer") || !strings.Contains(o.Err.Error(), "tmux: exit status 1") {
-		t.Errorf("with no tmux there: got %q and %v", o, o.Err)
+		t.Errorf("with no tmux there: got it in %q, and %v", o.Where(), o.Err)
 	}
 }

@@ -48,15 +48,15 @@ func (e *TooLongError) Remedy() string {
 // Certain reports whether a clipboard has the text.
 func (o Outcome) Certain() bool { return len(o.Took) > 0 }
 
-// String says where the text went.
-func (o Outcome) String() string {
+// Where says where the text went as far as it is known, or where it was sent; empty when it went nowhere.
+func (o Outcome) Where() string {
 	switch {
 	case o.Certain():
-		return "copied to " + strings.Join(o.Took, " and ")
+		return strings.Join(o.Took, " and ")
 	case o.Terminal != "":
-		return "sent to the terminal (OSC 52), which may ignore it"
+		return "the terminal (OSC 52)"
 	}
-	return "not copied"
+	return ""
 }
 
 // inUTF16 is what clip.exe understands whatever the code page; a byte order mark would be pasted with the text.

@@ -28,8 +28,8 @@ func TestATextThatIsTooLongForATerminal(t *testing.T) {
 		t.Errorf("the longest text: got %v", o.Err)
 	}
 	o := c.Copy(t.Context(), strings.Repeat("x", mostForTerminal+1))
-	if _, long := errors.AsType[*TooLongError](o.Err); !long || o.Terminal != "" || o.String() != "not copied" {
-		t.Errorf("got %q, %v, and %d bytes for the terminal", o, o.Err, len(o.Terminal))
+	if _, long := errors.AsType[*TooLongError](o.Err); !long || o.Terminal != "" || o.Where() != "" {
+		t.Errorf("got it in %q, %v, and %d bytes for the terminal", o.Where(), o.Err, len(o.Terminal))
 	}
 }
 

@@ -7,9 +7,9 @@ import (
 	"culvert/tunnel"
 )
 
-// Prove tries a tunnel that is open, once: nil when its far end answers as the probe wants it to. roots are the
-// authorities that a URL's certificate may come from, nil the system's.
-func Prove(ctx context.Context, t *tunnel.Tunnel, p Probe, roots *x509.CertPool) error {
-	_, err := prober{tunnel: t, probe: p, roots: roots}.once(ctx)
-	return err
+// Prove tries a tunnel that is open, once: no error when its far end answers as the probe wants it to. by is what it was
+// proved by, as the ready event says it. roots are the authorities that a URL's certificate may come from, nil the system's.
+func Prove(ctx context.Context, t *tunnel.Tunnel, p Probe, roots *x509.CertPool) (by string, err error) {
+	found, err := prober{tunnel: t, probe: p, roots: roots}.once(ctx)
+	return found.by, err
 }

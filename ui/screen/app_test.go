@@ -231,6 +231,7 @@ func TestGoldenScreens(t *testing.T) {
 			a.o.Keep = func(context.Context, []Kept) (string, error) { return "kept", nil }
 			line := addRow(a, somewhere("127.0.0.1:3128"))
 			flow(line, 30)
+			asKnown(a, "http-proxy")
 			press(t, a, c.keys...)
 			if d, ok := a.dialog.(*connect); ok {
 				d.local.Set("3128") // whatever is free on this machine

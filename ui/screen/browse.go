@@ -245,11 +245,11 @@ func (b *browse) copy() wish {
 		texts = append(texts, choice{"remedy: " + say.Line(gap.Error()), say.Remedy(gap)})
 	}
 	if len(texts) == 1 {
-		return copied(texts[0].name, texts[0].about)
+		return copied("the "+texts[0].name, texts[0].about)
 	}
-	return choose("copy", texts, func(name string) wish {
-		at := slices.IndexFunc(texts, func(c choice) bool { return c.name == name })
-		return copied(name, texts[at].about)
+	return chooseNumbered("copy", texts, func(i int) wish {
+		what, _, _ := strings.Cut(texts[i].name, ":")
+		return copied("the "+what, texts[i].about)
 	})
 }
 

@@ -284,9 +284,9 @@ func (d *connect) update(msg tea.Msg) (wish, bool) {
 			d.at = (d.at + 1) % len(fields)
 			return nil, true
 		case "ctrl+y":
-			return d.copy("command", recipe.command), true
+			return d.copy("the command", recipe.command), true
 		case "ctrl+g":
-			return d.copy("workflow step", recipe.step), true
+			return d.copy("the workflow step", recipe.step), true
 		}
 	case tea.PasteMsg:
 		msg.Content = strings.Join(strings.Fields(say.Line(msg.Content)), " ")

@@ -3,7 +3,6 @@ package screen
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"culvert/internal/say"
@@ -13,26 +12,94 @@ import (
 // copyable is a text that can be copied from a tunnel.
 type copyable struct{ Name, Text string }
 
-// copyables are the texts that help to use a tunnel: its address, the exports of a proxy, a curl line.
-func copyables(r reading) []copyable {
-	address := dialAddress(r)
-	list := []copyable{{Name: "address", Text: address}}
-	switch {
-	case r.Spec.Socket != "":
-		return append(list, copyable{Name: "curl", Text: "curl --unix-socket " + say.Word(address) + " http://localhost/"})
-	case proxyLike(r.Spec.Remote):
-		return append(list,
-			copyable{Name: "exports", Text: proxyExports("http://" + address)},
-			copyable{Name: "curl", Text: "curl -x http://" + address + " https://HOST/"})
+// copyables are the texts that help to use a tunnel, the most useful first. They fit what has answered at its far end: a
+// port says what should be there, and not what is. Where nothing is known there is the address alone.
+func copyables(r reading, answered tunnel.Protocol) []copyable {
+	if r.Spec.Socket != "" {
+		return append(socketLines(r.Spec.Socket, answered), copyable{"socket", r.Spec.Socket})
 	}
-	return append(list, copyable{Name: "curl", Text: "curl http://" + address + "/"})
+	addr := dialAddress(r)
+	return append(lines(addr, answered), copyable{"address", addr.String()})
+}
+
+// lines are what uses a server at an address. Words in capitals are the user's to fill in.
+func lines(addr netip.AddrPort, answered tunnel.Protocol) []copyable {
+	at, host, port := addr.String(), addr.Addr().String(), addr.Port()
+	switch answered {
+	case tunnel.ProtocolHTTPConnect:
+		return []copyable{
+			{"exports", proxyExports("http://" + at)},
+			{"curl line", "curl -x " + say.Word("http://"+at) + " https://HOST/"},
+			{"URL", "http://" + at},
+		}
+	case tunnel.ProtocolHTTP:
+		return []copyable{{"URL", "http://" + at + "/"}, {"curl line", "curl " + say.Word("http://"+at+"/")}}
+	case tunnel.ProtocolPostgres:
+		return []copyable{{"psql line", fmt.Sprintf("psql -h %s -p %d -U USER DATABASE", host, port)}, {"URL", "postgresql://USER@" + at + "/DATABASE"}}
+	case tunnel.ProtocolMySQL:
+		// Without a protocol, mysql takes "localhost" for a socket.
+		return []copyable{{"mysql line", fmt.Sprintf("mysql --protocol=TCP -h %s -P %d -u USER -p", host, port)}, {"URL", "mysql://USER@" + at + "/DATABASE"}}
+	case tunnel.ProtocolRedis:
+		return []copyable{{"redis-cli line", fmt.Sprintf("redis-cli -h %s -p %d", host, port)}, {"URL", "redis://" + at}}
+	case tunnel.ProtocolSSH:
+		return []copyable{{"ssh line", fmt.Sprintf("ssh -p %d USER@%s", port, host)}}
+	case tunnel.ProtocolMongoDB:
+		return []copyable{{"URL", "mongodb://" + at + "/?directConnection=true"}}
+	case tunnel.ProtocolAMQP:
+		return []copyable{{"URL", "amqp://" + at}}
+	case tunnel.ProtocolUnknown, tunnel.ProtocolTLS, tunnel.ProtocolH2C, tunnel.ProtocolMSSQL, tunnel.ProtocolSMTP:
+	}
+	return nil
+}
+
+// socketLines are what uses a server at a unix socket. Exports and curl cannot name a proxy there, nor psql a socket whose
+// name is not PostgreSQL's own.
+func socketLines(path string, answered tunnel.Protocol) []copyable {
+	switch answered { //nolint:exhaustive // the others have no client that takes any path
+	case tunnel.ProtocolHTTP:
+		return []copyable{{"curl line", "curl --unix-socket " + say.Word(path) + " http://localhost/"}}
+	case tunnel.ProtocolMySQL:
+		return []copyable{{"mysql line", "mysql -S " + say.Word(path) + " -u USER -p"}}
+	case tunnel.ProtocolRedis:
+		return []copyable{{"redis-cli line", "redis-cli -s " + say.Word(path)}}
+	}
+	return nil
+}
+
+// answered is what is known to have answered at a tunnel's far end: what its proof has seen, else what its connections
+// speak; ProtocolHTTPConnect is an HTTP proxy.
+func (ts *tunnels) answered(r *row) tunnel.Protocol {
+	switch by := ts.proofs[r.tunnel].by; by {
+	case "http-proxy", "url": // the ready event's words
+		return tunnel.ProtocolHTTPConnect
+	case "", "none", string(tunnel.ProtocolUnknown), string(tunnel.ProtocolTLS):
+	default:
+		return tunnel.Protocol(by)
+	}
+	if r.tunnel == nil {
+		return tunnel.ProtocolUnknown
+	}
+	return spoken(r.tunnel.Connections())
+}
+
+// spoken is the protocol of the newest connection that was answered in one; a proxy, once it has carried a connection, is
+// one for the plain requests as well.
+func spoken(connections []tunnel.Connection) tunnel.Protocol {
+	newest := tunnel.ProtocolUnknown
+	for _, c := range connections {
+		switch {
+		case c.Received == 0, c.Err != nil, c.Protocol == tunnel.ProtocolUnknown, c.Protocol == tunnel.ProtocolTLS, c.Protocol == "":
+		case c.Protocol == tunnel.ProtocolHTTPConnect:
+			return c.Protocol
+		default:
+			newest = c.Protocol
+		}
+	}
+	return newest
 }
 
 // dialAddress is what a client on this machine connects to.
-func dialAddress(r reading) string {
-	if r.Spec.Socket != "" {
-		return r.Spec.Socket
-	}
+func dialAddress(r reading) netip.AddrPort {
 	addr := r.Local
 	if addr.Addr().IsUnspecified() {
 		loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1})
@@ -41,12 +108,7 @@ func dialAddress(r reading) string {
 		}
 		addr = netip.AddrPortFrom(loopback, addr.Port())
 	}
-	return addr.String()
-}
-
-// proxyLike reports whether an HTTP proxy is expected at a remote port: Squid's, and the usual other two.
-func proxyLike(e tunnel.Endpoint) bool {
-	return slices.Contains([]uint16{3128, 8080, 8888}, e.Port)
+	return addr
 }
 
 // alwaysDirect are the hosts that no proxy is asked for: this machine and the metadata addresses of AWS.
@@ -63,16 +125,16 @@ func proxyExports(url string) string {
 	return b.String()
 }
 
-// chooseCopy offers what can be copied from a tunnel.
-func chooseCopy(r reading) wish {
-	texts := map[string]string{}
-	var choices []choice
-	for _, c := range copyables(r) {
-		texts[c.Name] = c.Text
-		first, _, _ := strings.Cut(c.Text, "\n")
-		choices = append(choices, choice{name: c.Name, about: say.Line(first)})
+// chooseCopy offers what can be copied from a tunnel; where there is one text, that is copied.
+func chooseCopy(r reading, answered tunnel.Protocol) wish {
+	list := copyables(r, answered)
+	if len(list) == 1 {
+		return copied("the "+list[0].Name, list[0].Text)
 	}
-	return choose("copy", choices, func(name string) wish {
-		return copied("the "+strings.Replace(name, "curl", "curl line", 1), texts[name])
-	})
+	choices := make([]choice, len(list))
+	for i, c := range list {
+		first, _, _ := strings.Cut(c.Text, "\n")
+		choices[i] = choice{c.Name, say.Line(first)}
+	}
+	return chooseNumbered("copy", choices, func(i int) wish { return copied("the "+list[i].Name, list[i].Text) })
 }

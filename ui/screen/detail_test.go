@@ -121,6 +121,7 @@ func TestHistoryTellsHowLongAStateLasted(t *testing.T) {
 func TestStopAndCopyWorkOnThePageToo(t *testing.T) {
 	a := newTestApp(t, Options{}, 100, 30)
 	onPage(t, a)
+	asKnown(a, "http-proxy")
 	press(t, a, "y")
 	want(t, a, "http://127.0.0.1:3128")
 	press(t, a, "esc", "x")

@@ -30,8 +30,8 @@ func TestTheDoctorIsCalledFromTheBrowserAndAgain(t *testing.T) {
 	l.press("d")
 	l.until("fails at port E6", "nothing listens on port 7000", "the agent dials localhost inside the task")
 	l.press("y")
-	l.until("copied the remedy")
-	l.press("esc")
+	l.until("sent the remedy to the terminal (OSC 52)", "select it")
+	l.press("esc", "esc")
 	l.until("web")
 }
 

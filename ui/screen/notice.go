@@ -18,6 +18,7 @@ const (
 type notice struct {
 	text, remedy string
 	trouble      bool
+	doubt        bool // it may not be so
 	until        time.Time
 }
 
@@ -33,6 +34,9 @@ func (n *notice) fade(now time.Time) {
 	}
 }
 
+// fits reports whether a notice can be read whole.
+func (n *notice) fits(w int) bool { return n.remedy == "" && draw.Width(n.text) <= w-2 }
+
 // lines is how many lines the notice takes in a window.
 func (n *notice) lines(t *draw.Theme, w int) int { return len(n.draw(t, w)) }
 
@@ -40,6 +44,8 @@ func (n *notice) draw(t *draw.Theme, w int) []string {
 	switch {
 	case n.text == "":
 		return []string{""}
+	case n.doubt:
+		return []string{" " + t.Busy.Paint(t.Cut(n.text, w-2))}
 	case !n.trouble:
 		return []string{" " + t.Good.Paint(t.Cut(n.text, w-2))}
 	}

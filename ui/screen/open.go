@@ -13,6 +13,7 @@ import (
 // proof is whether a tunnel was seen to reach its far end.
 type proof struct {
 	state proofState
+	by    string // what it was seen by, as the ready event names it
 	err   error  // why not
 	again bool   // it was proved before, behind another task or session
 	probe string // how, as --probe takes it
@@ -116,10 +117,10 @@ func (ts *tunnels) tryIt(t *tunnel.Tunnel, probe string) wish {
 			return ts.provedLater(t, probe)
 		}
 		behind := t.Link()
-		err := ts.prove(ts.accounts.ctx, t, probe)
+		by, err := ts.prove(ts.accounts.ctx, t, probe)
 		return then(func() wish {
 			if err == nil {
-				ts.proofs[t] = proof{state: proved, probe: probe}
+				ts.proofs[t] = proof{state: proved, by: by, probe: probe}
 				return beside(func() tea.Msg { return ts.provedAgain(t, probe, behind) })
 			}
 			ts.proofs[t] = proof{state: unproved, err: err, again: ts.proofs[t].again, probe: probe}

@@ -72,7 +72,7 @@ func confirm(name, doing string, agreed func() wish, text ...string) wish {
 	return func(a *app) tea.Cmd { return a.grant(ask(newQuestion(a.look, name, doing, agreed, text...))) }
 }
 
-// choose lets the user pick one of a few.
-func choose(name string, choices []choice, chosen func(string) wish) wish {
-	return func(a *app) tea.Cmd { return a.grant(ask(newPick(a.look, name, choices, chosen))) }
+// chooseNumbered lets the user pick one of a few, by its number or by its name.
+func chooseNumbered(name string, choices []choice, chosen func(int) wish) wish {
+	return func(a *app) tea.Cmd { return a.grant(ask(newNumbered(a.look, name, choices, chosen))) }
 }

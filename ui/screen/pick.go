@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -16,6 +17,7 @@ type pick struct {
 
 	name   string
 	table  *draw.Table[choice]
+	number func(i int) wish        // chosen by a key with its number; nil: they have none
 	free   func(typed string) bool // whether a name that is not offered may be chosen, too; nil: none
 	chosen func(string) wish
 }
@@ -31,6 +33,31 @@ func newPick(l *look, name string, choices []choice, chosen func(string) wish) *
 	)
 	p.table.Type()
 	p.table.Set(choices)
+	return p
+}
+
+// newNumbered offers a few texts, each with a number to choose it by.
+func newNumbered(l *look, name string, choices []choice, chosen func(int) wish) *pick {
+	numbered := make([]choice, len(choices))
+	for i, c := range choices {
+		numbered[i] = choice{fmt.Sprintf("%d  %s", i+1, c.name), say.Line(c.about)}
+	}
+	widest := 0
+	for _, c := range numbered {
+		widest = max(widest, draw.Width(c.name))
+	}
+	for i := range numbered { // what does not fit is cut: a column that is too wide would be left out
+		numbered[i].about = l.theme.Cut(numbered[i].about, pickWidth-widest-4)
+	}
+	p := newPick(l, name, numbered, func(name string) wish {
+		return chosen(slices.IndexFunc(numbered, func(c choice) bool { return c.name == name }))
+	})
+	p.number = func(i int) wish {
+		if i >= len(choices) {
+			return nil
+		}
+		return all(dismiss(p), chosen(i))
+	}
 	return p
 }
 
@@ -115,6 +142,9 @@ func (p *pick) update(msg tea.Msg) (wish, bool) {
 	case "esc":
 		return dismiss(p), true
 	default:
+		if key := k.String(); p.number != nil && len(key) == 1 && key >= "1" && key <= "9" {
+			return p.number(int(key[0] - '1')), true
+		}
 		p.table.Update(msg)
 	}
 	return nil, true

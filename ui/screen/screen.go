@@ -15,6 +15,7 @@ import (
 
 	"culvert/aws"
 	"culvert/tunnel"
+	"culvert/ui/clip"
 	"culvert/ui/control"
 	"culvert/ui/draw"
 )
@@ -25,9 +26,10 @@ type Options struct {
 	Connect func(ctx context.Context, profile, region, role string) (*aws.Client, error)
 	// Engine makes the engine for an account. The interface closes it.
 	Engine func(*aws.Client) *tunnel.Engine
-	// Prove tells whether a tunnel that is open reaches its far end; probe is what --probe takes, empty chooses by the
-	// port. Without it an open session is enough.
-	Prove func(ctx context.Context, t *tunnel.Tunnel, probe string) error
+	// Prove tells whether a tunnel that is open reaches its far end, and by what that was seen, as the ready event names
+	// it: http-proxy, postgres, … probe is what --probe takes, empty chooses by the port. Without Prove an open session is
+	// enough.
+	Prove func(ctx context.Context, t *tunnel.Tunnel, probe string) (by string, err error)
 	// CheckProbe says what is wrong with a probe as it is typed.
 	CheckProbe func(probe string) error
 
@@ -55,7 +57,9 @@ type Options struct {
 	In     io.Reader // nil is the terminal
 	Out    io.Writer
 	Getenv func(string) string // nil: an empty environment
-	Now    func() time.Time    // nil is time.Now
+
+	Clipboards clip.Clipboards  // where copied text goes; zero: to the terminal's alone
+	Now        func() time.Time // nil is time.Now
 }
 
 // closeWithin is how long the sessions may take to be terminated at the end.

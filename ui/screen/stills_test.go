@@ -32,8 +32,8 @@ func TestStills(t *testing.T) {
 		{"tunnel", "a tunnel, its traffic and its connections", func(a *app) { onPage(t, a) }},
 		{"hosts", "the hosts of a tunnel to a proxy, which refuses some", func(a *app) {
 			r := refusing(t, a)
-			d := newDetail(a, r)
-			a.show(d)
+			d := newDetail(a.look, a.tunnels, r)
+			a.grant(show(d))
 			d.fill(busyConnections(), oldHistory())
 			press(t, a, "v")
 		}},
@@ -98,9 +98,8 @@ func failing(t *testing.T, a *app) {
 	t.Helper()
 	remote := tunnel.Endpoint{Port: 3128}
 	target := somewhere("127.0.0.1:3128").Link.Target
-	a.consult(a.here, target.Query(), remote) // what it would do is not done: an examination differs every time
-	d := a.page().(*doctorPage)
-	d.cancel()
+	d := newDoctor(a.look, examination{ctx: t.Context(), under: &a.examining, place: a.here, query: target.Query(), remote: remote})
+	a.grant(show(d)) // it does not examine: that differs every time
 	for _, c := range doctor.Checks(d.options) {
 		r := doctor.Result{Check: c.ID, Name: c.Name, Finding: doctor.Finding{Verdict: doctor.Pass}}
 		switch c.ID {

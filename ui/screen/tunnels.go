@@ -23,10 +23,10 @@ type tunnels struct {
 	accounts *accounts
 	readOnly bool
 	clock    func() time.Time
-	prove    func(ctx context.Context, t *tunnel.Tunnel, probe string) error // nil: an open session is enough
-	up       control.Dir                                                     // where what culvert up holds is found
-	start    []Start                                                         // wanted from the beginning and not opened yet
-	changed  func()                                                          // called when rows have changed
+	prove    func(ctx context.Context, t *tunnel.Tunnel, probe string) (by string, err error) // nil: an open session is enough
+	up       control.Dir                                                                      // where what culvert up holds is found
+	start    []Start                                                                          // wanted from the beginning and not opened yet
+	changed  func()                                                                           // called when rows have changed
 
 	rows   []*row         // those in sight, oldest first
 	known  map[*place]int // tunnels of an engine that were seen
@@ -275,7 +275,7 @@ func (ts *tunnels) act(k tea.KeyPressMsg, r *row) (wish, bool) {
 	case keys.reconnect.Pressed(k):
 		return ts.reconnect(r), true
 	case keys.copy.Pressed(k):
-		return chooseCopy(r.reading), true
+		return chooseCopy(r.reading, ts.answered(r)), true
 	case keys.doctor.Pressed(k):
 		return ts.consult(r), true
 	}

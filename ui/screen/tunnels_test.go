@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -185,54 +184,6 @@ func TestTheCursorStaysOnItsTunnel(t *testing.T) {
 	press(t, a, "enter")
 	want(t, a, "1 of 10", "127.0.0.1:10005")
 	wantNot(t, a, "127.0.0.1:10004")
-}
-
-func TestCopyOffersAddressExportsAndCurl(t *testing.T) {
-	a := newTestApp(t, Options{}, 120, 30)
-	addRow(a, somewhere("127.0.0.1:3128"))
-	press(t, a, "t", "y")
-	want(t, a, "address", "exports", "curl", "curl -x http://127.0.0.1:3128 https://HOST/")
-	_, cmd := a.Update(pressed("enter"))
-	if cmd == nil {
-		t.Fatal("nothing was copied")
-	}
-	want(t, a, "copied the address")
-	if got := fmt.Sprint(cmd()); got != "127.0.0.1:3128" {
-		t.Errorf("got %q on the clipboard, want the address", got)
-	}
-}
-
-func TestCopyablesFitTheTunnel(t *testing.T) {
-	texts := func(change func(*reading)) string {
-		r := somewhere("127.0.0.1:3128")
-		change(&r)
-		var all []string
-		for _, c := range copyables(r) {
-			all = append(all, c.Text)
-		}
-		return strings.Join(all, "\n")
-	}
-	for name, c := range map[string]struct {
-		change  func(*reading)
-		has     []string
-		without string
-	}{
-		"proxy":    {func(*reading) {}, []string{"export https_proxy=http://127.0.0.1:3128\n", "no_proxy=${no_proxy:+$no_proxy,}localhost,127.0.0.1"}, "unix"},
-		"web":      {func(r *reading) { r.Spec.Remote.Port = 80 }, []string{"curl http://127.0.0.1:3128/"}, "export"},
-		"socket":   {func(r *reading) { r.Spec.Socket, r.Local = "/run/a b.sock", netip.AddrPort{} }, []string{"curl --unix-socket '/run/a b.sock' http://localhost/"}, "export"},
-		"IPv6":     {func(r *reading) { r.Local = netip.MustParseAddrPort("[::1]:9") }, []string{"http://[::1]:9"}, "127.0.0.1:3128"},
-		"anywhere": {func(r *reading) { r.Local = netip.MustParseAddrPort("0.0.0.0:9") }, []string{"http://127.0.0.1:9"}, "0.0.0.0"},
-	} {
-		got := texts(c.change)
-		for _, text := range c.has {
-			if !strings.Contains(got, text) {
-				t.Errorf("%s: got %q, want %q in it", name, got, text)
-			}
-		}
-		if strings.Contains(got, c.without) {
-			t.Errorf("%s: got %q, want no %q in it", name, got, c.without)
-		}
-	}
 }
 
 func TestClickChoosesATunnel(t *testing.T) {

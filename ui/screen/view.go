@@ -14,7 +14,7 @@ func (a *app) View() tea.View {
 	v.AltScreen = true
 	v.ReportFocus = true
 	v.WindowTitle = "culvert"
-	if !a.o.NoMouse {
+	if _, selecting := a.dialog.(*receiptBox); !a.o.NoMouse && !selecting {
 		v.MouseMode = tea.MouseModeCellMotion
 	}
 	return v
@@ -90,6 +90,9 @@ const dialogWidth = 88
 // dialogBox is where the dialog lies, as large as what it has to say, and that. The bottom line stays in sight.
 func (a *app) dialogBox() (draw.Rect, []string) {
 	w := min(dialogWidth, a.width)
+	if _, selecting := a.dialog.(*receiptBox); selecting { // a line that is broken cannot be selected as what it is
+		w = a.width
+	}
 	lines := a.dialog.draw(w-2, max(a.height-3, 1), true)
 	widest := max(draw.Width(a.dialog.title()), draw.Width(a.dialog.foot())) + 6
 	for _, line := range lines {

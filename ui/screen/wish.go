@@ -80,9 +80,33 @@ func failBeside(page screen, err error) wish {
 	}
 }
 
-// copied puts text on the user's clipboard, through the terminal: that works over ssh, where the terminal allows it.
+// copied puts text on the user's clipboards and says which of them has it.
 func copied(what, text string) wish {
-	return all(tell("copied "+what), beside(tea.SetClipboard(text)))
+	return func(a *app) tea.Cmd {
+		return func() tea.Msg {
+			outcome := a.o.Clipboards.Copy(a.ctx, text)
+			return then(func() wish {
+				tellOf := receipted(receipt{what, text, outcome})
+				if outcome.Terminal == "" {
+					return tellOf
+				}
+				return all(tellOf, beside(tea.Raw(outcome.Terminal)))
+			})
+		}
+	}
+}
+
+// receipted tells what became of a text: in the line above the keys if it fits there or a dialog is open, which shows it
+// itself; else in a box of its own.
+func receipted(r receipt) wish {
+	return func(a *app) tea.Cmd {
+		n := r.notice(a.now)
+		if _, old := a.dialog.(*receiptBox); old || a.dialog == nil && !n.fits(a.width) {
+			return a.grant(ask(newReceiptBox(a.look, r)))
+		}
+		a.notice = n
+		return nil
+	}
 }
 
 // show puts a page on top, and gives it the keyboard.

@@ -208,11 +208,11 @@ func TestASavedTunnelIsOpenedInTheAccountThatItNames(t *testing.T) {
 func TestASuccessorThatDoesNotAnswerIsShown(t *testing.T) {
 	var dead atomic.Bool
 	l, account := newWorld(t, Options{
-		Prove: func(ctx context.Context, tn *tunnel.Tunnel, _ string) error {
+		Prove: func(ctx context.Context, tn *tunnel.Tunnel, _ string) (string, error) {
 			if _, err := tn.Prove(ctx); err != nil || !dead.Load() {
-				return err
+				return "tcp", err
 			}
-			return errors.New("the successor says nothing")
+			return "", errors.New("the successor says nothing")
 		},
 		Saved: Saved{Tunnels: []SavedTunnel{{
 			Name: "site", Target: aws.Target{Cluster: "c", Service: "web"}, Forward: forward(fmt.Sprintf("%d:7000", freeLocal(t))),

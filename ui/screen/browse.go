@@ -234,9 +234,9 @@ func (b *browse) copy() wish {
 	if !ok {
 		return nil
 	}
-	texts := []choice{{"target", e.cluster.Name}}
+	texts := []choice{{"target", say.Line(e.cluster.Name)}}
 	if target, single := e.target(); single {
-		texts[0].about = target.String()
+		texts[0].about = say.Line(target.String())
 	}
 	if e.cause != nil {
 		texts = append(texts, choice{"remedy", say.Remedy(e.cause)})

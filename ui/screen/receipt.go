@@ -85,7 +85,7 @@ func (b *receiptBox) help() []draw.Binding { return []draw.Binding{b.keys.back.A
 func (b *receiptBox) draw(w, h int, _ bool) []string {
 	var lines []string
 	for line := range strings.Lines(b.text) {
-		for part := range strings.SplitSeq(ansi.Hardwrap(say.Line(strings.TrimSuffix(line, "\n")), max(w-2, 1), true), "\n") {
+		for part := range strings.SplitSeq(ansi.Hardwrap(strings.TrimSuffix(line, "\n"), max(w-2, 1), true), "\n") {
 			lines = append(lines, " "+b.theme.Text.Paint(part))
 		}
 	}

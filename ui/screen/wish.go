@@ -1,6 +1,8 @@
 package screen
 
 import (
+	"strings"
+
 	tea "charm.land/bubbletea/v2"
 
 	"culvert/internal/say"
@@ -80,8 +82,14 @@ func failBeside(page screen, err error) wish {
 	}
 }
 
-// copied puts text on the user's clipboards and says which of them has it.
+// copied puts text on the user's clipboards and says which of them has it. What is in it of strangers is made safe line
+// by line: what is pasted is what was shown.
 func copied(what, text string) wish {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = say.Line(line)
+	}
+	text = strings.Join(lines, "\n")
 	return func(a *app) tea.Cmd {
 		return func() tea.Msg {
 			outcome := a.o.Clipboards.Copy(a.ctx, text)

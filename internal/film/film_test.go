@@ -142,6 +142,12 @@ func TestAFilmShowsEachScreenInItsTime(t *testing.T) {
 		{3000 * time.Millisecond, Output, "\x1b[2;1Hone\x1b[4;1H\x1b[32mfoot"},
 		{4000 * time.Millisecond, Marker, "third"},
 	}}
+	frames := c.frames(250 * time.Millisecond)
+	for i := 1; i < len(frames); i++ {
+		if frames[i].from <= frames[i-1].from {
+			t.Errorf("frame %d begins at %s, and the one before at %s", i, frames[i].from, frames[i-1].from)
+		}
+	}
 	svg := Animate(c, Options{Label: "film", Every: 250 * time.Millisecond, End: time.Second, Poster: "second"})
 	root := parsed(t, svg)
 	defs := map[string]element{}

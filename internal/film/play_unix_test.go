@@ -3,6 +3,7 @@
 package film
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os/exec"
@@ -31,6 +32,13 @@ func TestAPlayIsFilmedAtItsPace(t *testing.T) {
 	}
 	if said != "5 40" {
 		t.Errorf("the terminal has %q lines and columns, want 5 40", said)
+	}
+	kept, err := c.Encode() // a letter in two halves would be lost here
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err = ReadCast(bytes.NewReader(kept)); err != nil {
+		t.Fatal(err)
 	}
 	moments := c.Moments()
 	if len(moments) != 2 || moments[0].Name != "asked" || !strings.HasPrefix(moments[1].Screen.String(), "name? héllo kim on 5 40\n") {

@@ -140,6 +140,7 @@ func TestAFilmShowsEachScreenInItsTime(t *testing.T) {
 		{2000 * time.Millisecond, Output, "\x1b[2;1Htwo"},
 		{2500 * time.Millisecond, Marker, "second"},
 		{3000 * time.Millisecond, Output, "\x1b[2;1Hone\x1b[4;1H\x1b[32mfoot"},
+		{4000 * time.Millisecond, Marker, "passed over"},
 		{4000 * time.Millisecond, Marker, "third"},
 	}}
 	frames := c.frames(250 * time.Millisecond)

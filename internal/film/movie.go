@@ -1,6 +1,7 @@
 package film
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -26,12 +27,8 @@ type frame struct {
 // Animate makes a film of a cast: an SVG without scripts, with a marker's name below the screen from then on.
 func Animate(c Cast, o Options) []byte {
 	frames := c.frames(o.Every)
-	length := o.End
-	if n := len(c.Events); n > 0 {
-		length += c.Events[n-1].At
-	}
 	k := &inks{}
-	m := movie{frames: frames, length: length, poster: max(0, slices.IndexFunc(frames, func(f frame) bool { return f.name == o.Poster }))}
+	m := movie{frames: frames, length: c.length() + o.End, poster: max(0, slices.IndexFunc(frames, func(f frame) bool { return f.name == o.Poster }))}
 	m.cut(k)
 	var screen Screen
 	if len(frames) > 0 {
@@ -51,7 +48,7 @@ func (c Cast) frames(every time.Duration) []frame {
 		s := append(t.Screen(), captioned(caption, c.Width)...)
 		switch last := len(all) - 1; {
 		case last >= 0 && all[last].from >= at:
-			all[last].screen, all[last].name = s, name
+			all[last].screen, all[last].name = s, cmp.Or(name, all[last].name)
 		case last >= 0 && name == "" && s.equal(all[last].screen):
 		default:
 			all = append(all, frame{at, s, name})
@@ -71,8 +68,16 @@ func (c Cast) frames(every time.Duration) []frame {
 			look(e.At, e.Text)
 		}
 	}
-	look(next, "")
+	look(c.length(), "")
 	return all
+}
+
+// length is when the last event is.
+func (c Cast) length() time.Duration {
+	if n := len(c.Events); n > 0 {
+		return c.Events[n-1].At
+	}
+	return 0
 }
 
 // captioned are the lines below the screen.

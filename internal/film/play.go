@@ -19,16 +19,19 @@ type Step struct {
 	Name  string         // of the moment when the screen shows Until; the caption from there on
 	Keys  string         // typed first
 	Until *regexp.Regexp // on the text of the screen; nil: the program has ended
+	Again *regexp.Regexp // the keys are typed once more while the screen shows this: somebody else was quicker, say
 	// Do is done by somebody else from then on, with what the group of Until has matched. The next step waits for it.
 	Do   func(ctx context.Context, matched string) error
 	Hold time.Duration // how long the screen is looked at then
 	Fast float64       // how many times faster that passes in the film; 0 is once
 }
 
-// How long things take in the film, whatever they took: from a key to its screen.
+// pace is how long it takes in the film from a key to its screen, whatever it took.
+const pace = 700 * time.Millisecond
+
 const (
-	pace    = 700 * time.Millisecond
-	patient = 60 * time.Second // how long a screen may take
+	patient = 30 * time.Second       // how long a screen may take
+	again   = 500 * time.Millisecond // how long keys may take that are typed again
 )
 
 // Play does the steps at a terminal that runs a program, and returns what it showed as a cast with a marker for every step.
@@ -106,16 +109,24 @@ func (p *player) read(master *os.File) {
 func (p *player) play(s Step) error {
 	begun := p.now
 	p.leaving = s.Until == nil
-	if _, err := io.WriteString(p.keys, s.Keys); err != nil {
-		return fmt.Errorf("type: %w", err)
+	if err := p.press(s.Keys); err != nil {
+		return err
 	}
 	var matched []string
-	wait, late := time.Now(), time.After(patient)
+	wait := time.Now()
+	pressed := wait
 	for seen := p.seen(s.Until, &matched); !seen; seen = p.seen(s.Until, &matched) {
 		if p.ended {
 			return errors.New("the program has ended")
 		}
-		if err := p.watch(late, func() time.Duration { return begun + min(time.Since(wait), pace) }); err != nil {
+		if s.Again != nil && time.Since(pressed) > again && s.Again.MatchString(p.screen.Screen().String()) {
+			pressed = time.Now()
+			if err := p.press(s.Keys); err != nil {
+				return err
+			}
+		}
+		err := p.watch(time.After(again), func() time.Duration { return begun + min(time.Since(wait), pace) })
+		if err != nil && (!errors.Is(err, errLate) || time.Since(wait) > patient) {
 			return err
 		}
 	}
@@ -138,6 +149,14 @@ func (p *player) play(s Step) error {
 		err = wrong
 	}
 	return err
+}
+
+// press types.
+func (p *player) press(keys string) error {
+	if _, err := io.WriteString(p.keys, keys); err != nil {
+		return fmt.Errorf("type: %w", err)
+	}
+	return nil
 }
 
 // hold looks at the screen for a while.

@@ -55,6 +55,16 @@ func TestAPlayIsFilmedAtItsPace(t *testing.T) {
 	}
 }
 
+func TestKeysAreTypedAgainWhereTheyMissed(t *testing.T) {
+	c, err := Play(t.Context(), shell(`stty -echo; read -r _; echo taken; read -r _; echo yours; read -r _`), 40, 5, []Step{
+		{Name: "mine", Keys: "\n", Until: on(`yours`), Again: on(`taken`)},
+		{Keys: "\n"},
+	})
+	if err != nil || len(c.Moments()) != 1 {
+		t.Errorf("got %+v, %v", c, err)
+	}
+}
+
 func TestAPlayThatGoesWrongSaysWhere(t *testing.T) {
 	wrong := errors.New("the visitor stumbles")
 	for _, c := range []struct {

@@ -96,11 +96,11 @@ func script() []film.Step {
 	const enter = "\r"
 	on := regexp.MustCompile
 	return []film.Step{
-		{Name: "culvert demo   an account inside the process: nothing leaves this machine", Until: on(`automation .*active`), Hold: 1500 * time.Millisecond},
+		{Name: "culvert demo   an account inside the process: nothing leaves this machine", Until: on(`(?s)automation .*active.* as of `), Hold: 1500 * time.Millisecond},
 		{Name: "enter   the services of a cluster", Keys: enter, Until: on(`▌batch`), Hold: 800 * time.Millisecond},
 		{Name: "G   the last of them", Keys: "G", Until: on(`▌squid`), Hold: 500 * time.Millisecond},
 		{Name: "F   forward a port", Keys: "F", Until: on(`local port +\d+ +free`), Hold: 1500 * time.Millisecond},
-		{Name: "enter   and it is open", Keys: enter, Until: on(`127\.0\.0\.1:(\d+) .*● open`), Do: visit, Hold: 2 * time.Second},
+		{Name: "enter   and it is open", Keys: enter, Until: on(`127\.0\.0\.1:(\d+) .*● open`), Again: on(`! 127\.0\.0\.1:\d+ is in use`), Do: visit, Hold: 2 * time.Second},
 		{Name: traffic, Keys: enter, Until: on(`\[connections \d+`), Hold: 12 * time.Second, Fast: 3},
 		{Name: "v   by host: one is refused by the proxy", Keys: "v", Until: on(`\[hosts \d+`), Hold: 3 * time.Second, Fast: 1.5},
 		{Name: "d   the doctor examines the way to it", Keys: "d", Until: on(`Doctor +(nothing fails|fails at)`), Hold: time.Second},

@@ -20,29 +20,30 @@ const module = "culvert"
 // fails the test: say where it stands before it is used. docs/architecture.md draws them.
 func arrows() map[string][]string {
 	return map[string][]string{
-		"":                     {"ui/cli", "ui/screen", "ui/headless", "tunnel", "aws", "aws/emulator"},
-		"ui/clip":              {},                                 // the user's clipboards
-		"ui/control":           {"internal/say", "internal/flock"}, // what `culvert up` holds, for all faces
-		"ui/cli":               {"ui/screen", "ui/clip", "ui/headless", "ui/control", "tunnel", "tunnel/doctor", "aws", "aws/emulator", "deploy", "internal/say", "internal/near", "internal/trust", "internal/tree"},
-		"ui/screen":            {"ui/draw", "ui/clip", "ui/control", "tunnel", "tunnel/doctor", "aws", "internal/say"},
-		"ui/draw":              {"internal/say"}, // it knows no tunnel and no account
-		"ui/headless":          {"ui/control", "tunnel", "tunnel/doctor", "aws", "internal/say"},
-		"tunnel/doctor":        {"tunnel", "aws", "internal/say"},
-		"tunnel":               {"aws", "aws/wire", "internal/say", "internal/flock"},
-		"aws":                  {"internal/say", "internal/near"},
-		"aws/wire":             {},
-		"aws/emulator":         {"aws/wire"}, // it must not share the reliability code that it exists to test
-		"deploy":               {"internal/tree"},
-		"deploy/action":        {}, // scripts, and the tests that run them
-		"bench":                {"aws", "aws/emulator", "tunnel", "internal/need"},
-		"bench/capacity":       {}, // nothing but a test
-		"internal/say":         {}, // how every layer talks to people
-		"internal/near":        {},
-		"internal/flock":       {},
-		"internal/trust":       {},
-		"internal/tree":        {},
-		"internal/need":        {}, // for tests alone
-		"internal/film":        {}, // for tests and the documentation
+		"":               {"ui/cli", "ui/screen", "ui/headless", "tunnel", "aws", "aws/emulator"},
+		"ui/clip":        {},                                 // the user's clipboards
+		"ui/control":     {"internal/say", "internal/flock"}, // what `culvert up` holds, for all faces
+		"ui/cli":         {"ui/screen", "ui/clip", "ui/headless", "ui/control", "tunnel", "tunnel/doctor", "aws", "aws/emulator", "deploy", "internal/say", "internal/near", "internal/trust", "internal/tree"},
+		"ui/screen":      {"ui/draw", "ui/clip", "ui/control", "tunnel", "tunnel/doctor", "aws", "internal/say"},
+		"ui/draw":        {"internal/say"}, // it knows no tunnel and no account
+		"ui/headless":    {"ui/control", "tunnel", "tunnel/doctor", "aws", "internal/say"},
+		"tunnel/doctor":  {"tunnel", "aws", "internal/say"},
+		"tunnel":         {"aws", "aws/wire", "internal/say", "internal/flock"},
+		"aws":            {"internal/say", "internal/near"},
+		"aws/wire":       {},
+		"aws/emulator":   {"aws/wire"}, // it must not share the reliability code that it exists to test
+		"deploy":         {"internal/tree"},
+		"deploy/action":  {}, // scripts, and the tests that run them
+		"bench":          {"aws", "aws/emulator", "tunnel", "internal/need"},
+		"bench/capacity": {}, // nothing but a test
+		"internal/say":   {}, // how every layer talks to people
+		"internal/near":  {},
+		"internal/flock": {},
+		"internal/trust": {},
+		"internal/tree":  {},
+		"internal/need":  {}, // for tests alone
+		"internal/film":  {}, // likewise, and for the documentation
+
 		"internal/film/readme": {"internal/film"},
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
 	"culvert/internal/film"
@@ -37,6 +38,11 @@ func write(ctx context.Context, dir string) error {
 	cast, err := play(ctx, script())
 	if err != nil {
 		return err
+	}
+	for _, m := range cast.Moments() {
+		if strings.Contains(m.Screen.String(), "is in use by") {
+			return fmt.Errorf("something else listens on the port of the film, which would show that; end it first:\n%s", m.Screen)
+		}
 	}
 	encoded, err := cast.Encode()
 	if err != nil {

@@ -66,9 +66,12 @@ func socketLines(path string, answered tunnel.Protocol) []copyable {
 	return nil
 }
 
-// answered is what is known to have answered at a tunnel's far end: what its proof has seen, else what its connections
+// answered is what is known to have answered at a tunnel's far end: what its proof has seen, or its holder says, else what its connections
 // speak; ProtocolHTTPConnect is an HTTP proxy.
 func (ts *tunnels) answered(r *row) tunnel.Protocol {
+	if r.holder != nil && r.holder.proxy {
+		return tunnel.ProtocolHTTPConnect
+	}
 	switch by := ts.proofs[r.tunnel].by; by {
 	case "http-proxy", "url": // the ready event's words
 		return tunnel.ProtocolHTTPConnect

@@ -16,6 +16,7 @@ import (
 
 	"culvert/tunnel"
 	"culvert/ui/clip"
+	"culvert/ui/control"
 )
 
 // sent presses a key and returns what the terminal is sent for its clipboard.
@@ -251,6 +252,23 @@ func TestWhatAnsweredIsWhatWasSeen(t *testing.T) {
 	} {
 		if got := spoken(c.of); got != c.want {
 			t.Errorf("of %+v: got %q, want %q", c.of, got, c.want)
+		}
+	}
+}
+
+func TestAHolderSaysWhetherItIsAProxy(t *testing.T) {
+	a := newTestApp(t, Options{}, 80, 24)
+	for _, c := range []struct {
+		tunnel control.Tunnel
+		want   tunnel.Protocol
+	}{
+		{control.Tunnel{ID: 1, Local: "127.0.0.1:3128", Remote: "3128", Ready: true, ProxyURL: "http://127.0.0.1:3128"}, tunnel.ProtocolHTTPConnect},
+		{control.Tunnel{ID: 1, Local: "127.0.0.1:3128", Remote: "3128", ProxyURL: "http://127.0.0.1:3128"}, tunnel.ProtocolUnknown},
+		{control.Tunnel{ID: 1, Local: "127.0.0.1:3128", Remote: "3128", Ready: true}, tunnel.ProtocolUnknown},
+	} {
+		a.tunnels.hold([]control.Set{{Name: "dev", State: control.Ready, PID: 4711, Tunnels: []control.Tunnel{c.tunnel}}})
+		if got := a.tunnels.answered(a.tunnels.rows[0]); got != c.want {
+			t.Errorf("%+v: got %q, want %q", c.tunnel, got, c.want)
 		}
 	}
 }

@@ -31,6 +31,7 @@ type holder struct {
 	tunnels int
 
 	profile, region string // that the tunnel's entry names
+	proxy           bool   // it says that an HTTP proxy is at the far end
 }
 
 // heldError is what a holder says is wrong with a tunnel of its.
@@ -70,6 +71,7 @@ func (ts *tunnels) hold(sets []control.Set) {
 		}
 		for _, t := range s.Tunnels {
 			of := holder{name: s.Name, pid: s.PID, tunnels: len(s.Tunnels), profile: t.Profile, region: t.Region}
+			of.proxy = t.Ready && t.ProxyURL != ""
 			i := slices.IndexFunc(before, func(r *row) bool { return r.holder != nil && r.holder.pid == of.pid && r.ID == tunnel.ID(t.ID) })
 			if i < 0 {
 				r := &row{reading: heldReading(s, t), place: ts.accounts.here, holder: &of}

@@ -79,6 +79,25 @@ func TestFaultResumeRefused(t *testing.T) {
 	}
 }
 
+// What the agent sends while nobody listens is lost, and it repairs one message in 100 ms: the first try to resume goes out
+// at once, again and again. Of several the quickest counts, which a busy machine does not change: the least rest before a
+// try is 50 ms.
+func TestTheFirstResumeGoesOutAtOnce(t *testing.T) {
+	w := newFaultWorld(t, tunnel.Options{}, nil)
+	tn := w.open(tunnel.Spec{})
+	away := time.Hour
+	for range 6 {
+		time.Sleep(300 * time.Millisecond)
+		w.account.CloseClientLeg(1000)
+		lost := w.events.await(t, tn, tunnel.Resuming)
+		away = min(away, w.events.await(t, tn, tunnel.Open).At.Sub(lost.At))
+	}
+	if away >= 50*time.Millisecond {
+		t.Errorf("resumed after %s at the soonest", away)
+	}
+	w.all(tn, 50_000)
+}
+
 // A row: the API throttles, then cannot be reached at all, while the socket is gone. protocol.md 9, P4: AWS's client gives
 // up after six tries in some seconds and stays as a zombie. A bubble of virtual time cannot hold real sockets, so it
 // takes its two minutes, beside the other rows.

@@ -36,6 +36,10 @@ const (
 	startLinger = 2 * time.Second
 	// steadyAfter a socket has lived this long, the next loss starts the backoff anew.
 	steadyAfter = 5 * time.Second
+	// briefly is how long a socket lives at the least for the first try to resume the session to go out at once: what the
+	// agent sends meanwhile is lost, and it repairs one message in 100 ms (protocol.md 9, A1). One that was shorter is the
+	// service's own way of refusing, which is not to be asked in a circle.
+	briefly = 200 * time.Millisecond
 	// connectWithin bounds the wait for a stream on a lane that is full.
 	connectWithin = time.Second
 	// muxKeepAlive is what agents up to 3.1.1511.0 want to hear a byte within (they close after 30 s of silence).
@@ -223,6 +227,7 @@ func (l *lane) carry(ctx context.Context, cancel context.CancelCauseFunc) error 
 	retry := newRetry()
 	session := l.session
 	for first := true; ; first = false {
+		var lived time.Duration // of the socket
 		socket, err := dialSocket(ctx, l.client, session, l.clientID)
 		if err != nil && first {
 			return err
@@ -237,7 +242,8 @@ func (l *lane) carry(ctx context.Context, cancel context.CancelCauseFunc) error 
 			l.changed(l, nil)
 			served := time.Now()
 			err = socket.serve(ctx, l.channel)
-			if time.Since(served) > steadyAfter {
+			lived = time.Since(served)
+			if lived > steadyAfter {
 				retry.Reset()
 			}
 		}
@@ -250,20 +256,22 @@ func (l *lane) carry(ctx context.Context, cancel context.CancelCauseFunc) error 
 		}
 		l.log.Info("socket lost", "error", err)
 		l.changed(l, err)
-		if session, err = l.resume(ctx, retry); err != nil {
+		if session, err = l.resume(ctx, retry, lived >= briefly); err != nil {
 			return err
 		}
 	}
 }
 
-// resume asks for a new token until it gets one or hears that the session is over. It does not count its tries: the
-// session lives on at the service while nobody asks.
-func (l *lane) resume(ctx context.Context, retry *backoff.ExponentialBackOff) (aws.Session, error) {
-	for {
-		select {
-		case <-time.After(retry.NextBackOff()):
-		case <-ctx.Done():
-			return aws.Session{}, context.Cause(ctx)
+// resume asks for a new token, at once or after a rest, until it gets one or hears that the session is over. It does not count
+// its tries: the session lives on at the service while nobody asks.
+func (l *lane) resume(ctx context.Context, retry *backoff.ExponentialBackOff, atOnce bool) (aws.Session, error) {
+	for ; ; atOnce = false {
+		if !atOnce {
+			select {
+			case <-time.After(retry.NextBackOff()):
+			case <-ctx.Done():
+				return aws.Session{}, context.Cause(ctx)
+			}
 		}
 		session, err := l.client.ResumeSession(ctx, l.session.ID)
 		switch {

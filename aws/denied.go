@@ -157,6 +157,9 @@ func (c *Client) statement(action, resource string, at place) Statement {
 		s.Condition = map[string]map[string]any{"StringLike": {ownerTag: []string{"${aws:userid}"}}}
 	case "ssmmessages:OpenDataChannel":
 		s.Resource = []string{c.arn("ssm", "session/*")}
+	case execAction:
+		s = c.Reach(cluster).exec()
+		s.Sid = ""
 	case "ecs:ListClusters", "ecs:DescribeTaskDefinition", "sts:GetCallerIdentity":
 	default:
 		if resource != "" {

@@ -14,6 +14,8 @@ type Reach struct {
 	RoleID          string // the unique id of the role that the callers assume; empty when they are users, or it is not known
 	RemoteHosts     bool   // forwards to hosts behind the tasks too
 	Browse          bool   // the lists that the screen begins with too
+	Exec            bool   // commands and shells in the containers too
+	Container       string // name of the only one that Exec is about; empty is any
 }
 
 // Reach is that of a caller of this client's account and region, the account "*" as long as it is not known.
@@ -59,10 +61,26 @@ func CallerPolicy(r Reach) Policy {
 			Statement{Sid: "BrowseCluster", Effect: "Allow", Action: []string{"ecs:DescribeClusters"}, Resource: []string{cluster}},
 		)
 	}
+	if r.Exec {
+		statements = append(statements, r.exec())
+	}
 	if r.RoleID != "" {
 		statements = append(statements, r.endEarlier())
 	}
 	return newPolicy(statements...)
+}
+
+// exec lets a caller run commands in the cluster's containers. ECS checks the action on the cluster and on the task, and
+// opens the session itself: the caller needs no ssm:StartSession for it ("Using IAM policies to limit access to ECS Exec").
+func (r Reach) exec() Statement {
+	s := Statement{
+		Sid: "Exec", Effect: "Allow", Action: []string{execAction},
+		Resource: []string{r.arn("ecs", "cluster/"+r.Cluster), r.arn("ecs", "task/"+r.Cluster+"/*")},
+	}
+	if r.Container != "" {
+		s.Condition = map[string]map[string]any{"StringEquals": {"ecs:container-name": r.Container}}
+	}
+	return s
 }
 
 const terminateAction = "ssm:TerminateSession"

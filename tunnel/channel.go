@@ -139,7 +139,7 @@ func (c *channel) push(kind wire.PayloadType, body []byte) error {
 }
 
 func (c *channel) encode(kind wire.PayloadType, sequence int64, body []byte) (*outgoing, error) {
-	if c.seal != nil && kind == wire.Output {
+	if kind == wire.Output && c.seal != nil { // in this order: what else is sent may come before there is a seal
 		sealed, err := c.seal.seal(body)
 		if err != nil {
 			return nil, err
@@ -302,7 +302,7 @@ func (c *channel) keepEarly(m wire.Message) {
 }
 
 func (c *channel) accept(kind wire.PayloadType, body []byte) error {
-	if c.seal != nil && kind == wire.Output {
+	if c.seal != nil && (kind == wire.Output || kind == wire.StdErr || kind == wire.ExitCode) {
 		plain, err := c.seal.open(body)
 		if err != nil {
 			return &ProtocolError{Err: err}

@@ -17,7 +17,8 @@ import (
 // (protocol.md 9, P8).
 type handshake struct {
 	channel *channel
-	remote  Endpoint
+	// session compares what the agent is about to do with what was asked for.
+	session func(sessionType string, properties json.RawMessage) error
 	// dataKey asks KMS for the key of an encrypted session.
 	dataKey func(ctx context.Context, keyID string) (plain, sealed []byte, err error)
 
@@ -43,7 +44,7 @@ func (h *handshake) agreed() (wire.Version, *sealer) {
 }
 
 func newHandshake(remote Endpoint) *handshake {
-	return &handshake{remote: remote, requests: make(chan question, 4), complete: make(chan struct{})}
+	return &handshake{session: forwards(remote), requests: make(chan question, 4), complete: make(chan struct{})}
 }
 
 // receive takes one handshake message in from the reader; it does not block.
@@ -152,23 +153,32 @@ func (h *handshake) process(ctx context.Context, action wire.RequestedAction) (w
 	return done, err
 }
 
-// checkSession compares what the agent is about to do with what was asked for.
 func (h *handshake) checkSession(parameters []byte) error {
 	var session struct {
 		SessionType string
-		Properties  wire.PortProperties
+		Properties  json.RawMessage
 	}
 	if err := wire.ParseJSON(parameters, &session); err != nil {
 		return err
 	}
-	if session.SessionType != "Port" {
-		return fmt.Errorf("the agent opens a session of type %q, want \"Port\"", session.SessionType)
+	return h.session(session.SessionType, session.Properties)
+}
+
+// forwards checks that a session leads to a remote end.
+func forwards(want Endpoint) func(string, json.RawMessage) error {
+	return func(sessionType string, properties json.RawMessage) error {
+		if sessionType != "Port" {
+			return fmt.Errorf("the agent opens a session of type %q, want \"Port\"", sessionType)
+		}
+		var got wire.PortProperties
+		if err := wire.ParseJSON(properties, &got); err != nil {
+			return err
+		}
+		if got.PortNumber != strconv.Itoa(int(want.Port)) || (want.Host != "" && got.Host != "" && got.Host != want.Host) {
+			return fmt.Errorf("the agent forwards to %s:%s, asked was %s", got.Host, got.PortNumber, want)
+		}
+		return nil
 	}
-	got, want := session.Properties, h.remote
-	if got.PortNumber != strconv.Itoa(int(want.Port)) || (want.Host != "" && got.Host != "" && got.Host != want.Host) {
-		return fmt.Errorf("the agent forwards to %s:%s, asked was %s", got.Host, got.PortNumber, want)
-	}
-	return nil
 }
 
 func (h *handshake) encrypt(ctx context.Context, parameters []byte) (wire.KMSResponse, error) {

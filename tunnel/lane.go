@@ -125,9 +125,16 @@ func (l *lane) run(ctx context.Context) error {
 	if l.remote.Host != "" {
 		document = aws.PortForwardTo(l.remote.Host, l.remote.Port)
 	}
-	// A cancelled StartSession may have opened a session whose id nobody knows, so it gets the time to answer.
+	return l.hold(ctx, document.Name, func(ctx context.Context) (aws.Session, error) {
+		return l.client.StartSession(ctx, l.target, document)
+	})
+}
+
+// hold is run for whatever starts the session.
+func (l *lane) hold(ctx context.Context, document string, start func(context.Context) (aws.Session, error)) error {
+	// A cancelled call may have opened a session whose id nobody knows, so it gets the time to answer.
 	starting, stop := lingering(ctx, startLinger)
-	session, err := l.client.StartSession(starting, l.target, document)
+	session, err := start(starting)
 	stop()
 	if err != nil {
 		return err
@@ -135,7 +142,7 @@ func (l *lane) run(ctx context.Context) error {
 	l.session = session
 	l.options.journal.add(session.ID, l.target, l.client) //nolint:contextcheck // the journal outlives the lane
 	l.log = l.log.With("session", session.ID)
-	l.log.Info("session started", "target", l.target.String(), "document", document.Name)
+	l.log.Info("session started", "target", l.target.String(), "document", document)
 
 	carrying, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)

@@ -44,6 +44,8 @@ type portHandler struct {
 	input func(body []byte) bool
 	// disconnect closes the destination, in basic mode.
 	disconnect func()
+	// resize tells a terminal its size; nil without one.
+	resize func(wire.TerminalSize)
 }
 
 // sessionError ends a session; its text goes to the client in channel_closed.
@@ -127,6 +129,9 @@ func (a *agent) carry(ctx context.Context) error {
 	if err := pause(ctx, f.PortStart); err != nil {
 		return err
 	}
+	if a.session.order.terminal {
+		return a.terminal(ctx)
+	}
 	dial, err := a.destination(f)
 	if err != nil {
 		return err
@@ -194,6 +199,13 @@ func (a *agent) drain(ctx context.Context) {
 // shake does the agent's side of the handshake and returns the version the client announced.
 func (a *agent) shake(ctx context.Context) (wire.Version, error) {
 	f, s := a.data.knobs(), a.session
+	if s.order.terminal && !f.KMS { // interactivecommands.go, RequireHandshake
+		if err := pause(ctx, f.LateComplete); err != nil {
+			return wire.Version{}, err
+		}
+		a.complete.Store(true)
+		return wire.Version{}, nil
+	}
 	began := time.Now()
 	timeout := time.NewTimer(f.HandshakeTimeout)
 	defer timeout.Stop()
@@ -255,10 +267,13 @@ func (a *agent) shake(ctx context.Context) (wire.Version, error) {
 // ask sends the handshake request.
 func (a *agent) ask(f Faults) error {
 	order := a.session.order
-	properties := wire.PortProperties{
+	kind := wire.SessionTypeAction{SessionType: "Port", Properties: wire.PortProperties{
 		PortNumber: strconv.Itoa(int(order.port)), LocalPortNumber: order.local, Type: "LocalPortForwarding", Host: order.host,
+	}}
+	if order.terminal {
+		kind = wire.SessionTypeAction{SessionType: wire.InteractiveSession}
 	}
-	sessionType, err := json.Marshal(wire.SessionTypeAction{SessionType: "Port", Properties: properties})
+	sessionType, err := json.Marshal(kind)
 	if err != nil {
 		return fmt.Errorf("encode session type: %w", err)
 	}
@@ -325,6 +340,12 @@ func (a *agent) process(m wire.Message) bool {
 			return false
 		}
 		return handler.input(body)
+	case wire.Size:
+		var size wire.TerminalSize
+		if handler.resize == nil || wire.ParseJSON(m.Body, &size) != nil {
+			return false // its handler's error leaves it unacknowledged
+		}
+		handler.resize(size)
 	case wire.FlagType:
 		flag, err := wire.ParseFlag(m.Body)
 		switch {

@@ -66,7 +66,7 @@ func (c *channel) send(kind wire.PayloadType, body []byte) {
 	}
 	c.sending.Lock()
 	defer c.sending.Unlock()
-	if e := c.seal.Load(); e != nil && kind == wire.Output {
+	if e := c.seal.Load(); e != nil && (kind == wire.Output || kind == wire.StdErr || kind == wire.ExitCode) {
 		body = e.encrypt(body)
 	}
 	m := wire.Message{

@@ -10,6 +10,8 @@ import (
 func (e *Emulator) ecsAction(action string) (handler, bool) {
 	var run func(*request, *account) (any, error)
 	switch action {
+	case "ExecuteCommand": // its session looks at the account by itself
+		return e.executeCommand, true
 	case "ListClusters":
 		run = e.listClusters
 	case "DescribeClusters":

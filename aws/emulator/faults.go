@@ -34,6 +34,8 @@ type Faults struct {
 	AgentStart       time.Duration // its worker needs this long before it asks for the handshake
 	LateComplete     time.Duration // after HandshakeComplete: stream data is still acknowledged and thrown away
 	PortStart        time.Duration // after that: stream data is dropped unacknowledged
+	TerminalStart    time.Duration // what a command prints is looked at only after this
+	TellExit         bool          // agents keep stderr apart and tell exit codes, as in NonInteractiveCommands; those of ECS Exec do not
 	Pacing           time.Duration // rest after each message of at most 1024 bytes; 0 sends as fast as it can
 	WorkersLimit     int           // sessions of one container at a time; one more gets no handshake until another ends
 	StartStep        time.Duration // a start that finds the queue of one place full tries again after this
@@ -130,6 +132,7 @@ func Faithful() Faults {
 		AgentVersion:     "3.3.0.0",
 		AgentStart:       30 * time.Millisecond,
 		PortStart:        2 * time.Millisecond,
+		TerminalStart:    time.Second,
 		Pacing:           time.Millisecond,
 		WorkersLimit:     1000,
 		StartStep:        time.Second,

@@ -91,8 +91,11 @@ func (e *Emulator) facts(r *request, service, action, resource string) map[strin
 			facts["ssm:resourceTag/aws:ssmmessages:target-id"] = s.order.Target
 		}
 	case service == "ecs" && !slices.Contains([]string{"ecs:ListClusters", "ecs:DescribeClusters", "ecs:ListTaskDefinitions", "ecs:DescribeTaskDefinition"}, action):
-		if in, err := decode[struct{ Cluster string }](r); err == nil {
+		if in, err := decode[struct{ Cluster, Container string }](r); err == nil {
 			facts["ecs:cluster"] = "arn:aws:ecs:" + r.Region + ":" + e.fleet.id + ":cluster/" + nameOf(in.Cluster)
+			if action == "ecs:ExecuteCommand" && in.Container != "" {
+				facts["ecs:container-name"] = in.Container
+			}
 		}
 	}
 	return facts

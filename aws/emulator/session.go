@@ -70,6 +70,9 @@ func (d *dataPath) begin(k *container, order startOrder, owner caller) (*session
 		id:     owner.SessionName + "-" + strings.ToLower(rand.Text()),
 		tokens: map[string]time.Time{},
 	}
+	if order.terminal {
+		s.id = "ecs-execute-command-" + strings.ToLower(rand.Text())
+	}
 	s.ctx, s.stop = context.WithCancel(d.ctx)
 	s.busy.Store(now.UnixNano())
 	s.agent = newAgent(s)

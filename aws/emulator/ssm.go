@@ -27,6 +27,9 @@ type startOrder struct {
 	port  uint16
 	local string
 	host  string
+
+	terminal bool   // a command's session, not a port's
+	command  string // as ECS was given it
 }
 
 // sessionOutput is the answer of StartSession, ResumeSession and TerminateSession.

@@ -33,9 +33,12 @@ const (
 // PayloadType says what the payload of a stream message is.
 type PayloadType = message.PayloadType
 
-// The payload types that a port session uses.
+// The payload types: the first four are a terminal's, Output a port session's as well.
 const (
 	Output                 = message.Output
+	Size                   = message.Size     // client to agent: how large the terminal is
+	StdErr                 = message.StdErr   // agent to client, where it keeps the two apart
+	ExitCode               = message.ExitCode // agent to client: "EXIT_CODE: 3"
 	HandshakeRequestType   = message.HandshakeRequestPayloadType
 	HandshakeResponseType  = message.HandshakeResponsePayloadType
 	HandshakeCompleteType  = message.HandshakeCompletePayloadType

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/aws/session-manager-plugin/src/config"
 	"github.com/aws/session-manager-plugin/src/message"
 )
 
@@ -41,6 +42,8 @@ type (
 	ActionType = message.ActionType
 	// ActionStatus is how a ProcessedAction went.
 	ActionStatus = message.ActionStatus
+	// TerminalSize is the payload of a Size message.
+	TerminalSize = message.SizeData
 	// Flag is the value of a flag message.
 	Flag = message.PayloadTypeFlag
 )
@@ -69,6 +72,32 @@ type PortProperties struct {
 	Type            string `json:"type"`
 	Host            string `json:"host,omitempty"`
 }
+
+// The types of sessions that are a terminal; AWS's own client treats all three alike.
+const (
+	ShellSession          = config.ShellPluginName
+	InteractiveSession    = config.InteractiveCommandsPluginName // what ECS Exec opens
+	NonInteractiveSession = config.NonInteractiveCommandsPluginName
+)
+
+// exitPrefix is what the agent writes before the number in an ExitCode message (amazon-ssm-agent, shell.go, sendExitCode).
+const exitPrefix = "EXIT_CODE: "
+
+// ParseExitCode decodes the payload of an ExitCode message.
+func ParseExitCode(body []byte) (int, error) {
+	digits, ok := bytes.CutPrefix(body, []byte(exitPrefix))
+	if !ok || len(digits) > 12 {
+		return 0, fmt.Errorf("%w: exit code of %d bytes", ErrInvalid, len(body))
+	}
+	code, err := strconv.Atoi(string(bytes.TrimSpace(digits)))
+	if err != nil {
+		return 0, fmt.Errorf("%w: exit code: %w", ErrInvalid, err)
+	}
+	return code, nil
+}
+
+// ExitCodeBody encodes the payload of an ExitCode message.
+func ExitCodeBody(code int) []byte { return strconv.AppendInt([]byte(exitPrefix), int64(code), 10) }
 
 // OpenDataChannel is the one text frame that starts a data channel.
 type OpenDataChannel struct {

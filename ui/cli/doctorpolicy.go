@@ -16,7 +16,7 @@ type policies struct {
 
 func (a *app) doctorPolicy() *cobra.Command {
 	var aim aim
-	var remote, browse bool
+	var remote, browse, exec bool
 	var only string
 	cmd := &cobra.Command{
 		Use:   "policy",
@@ -26,18 +26,19 @@ func (a *app) doctorPolicy() *cobra.Command {
 		Example: "  culvert doctor policy -c automation\n  culvert doctor policy -c automation --only caller > caller.json",
 		Args:    atMost(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.printPolicies(cmd.Context(), &aim, remote, browse, only)
+			return a.printPolicies(cmd.Context(), &aim, aws.Reach{RemoteHosts: remote, Browse: browse, Exec: exec}, only)
 		},
 	}
 	cmd.Flags().AddFlagSet(aim.flags())
 	cmd.Flags().BoolVar(&remote, "remote-hosts", false, "let the caller forward to hosts behind the tasks, past the proxy's rules")
 	cmd.Flags().BoolVar(&browse, "browse", false, "let the caller list what there is, for the interface")
+	cmd.Flags().BoolVar(&exec, "exec", false, "let the caller run commands and shells in the containers (culvert exec); with --container in that one alone")
 	cmd.Flags().Var(choiceValue{&only, []string{"caller", "task"}}, "only", "print one of the two, ready for aws iam put-role-policy")
 	a.completeTargets(cmd, &aim)
 	return cmd
 }
 
-func (a *app) printPolicies(ctx context.Context, aim *aim, remote, browse bool, only string) error {
+func (a *app) printPolicies(ctx context.Context, aim *aim, wanted aws.Reach, only string) error {
 	named, err := aim.names()
 	if err != nil {
 		return err
@@ -63,7 +64,8 @@ func (a *app) printPolicies(ctx context.Context, aim *aim, remote, browse bool, 
 		a.noticef("the account is not known (%v): write its number in place of the *", err)
 	}
 	reach := acc.client.Reach(cluster)
-	reach.RemoteHosts, reach.Browse, reach.RoleID = remote, browse, who.RoleID()
+	reach.RemoteHosts, reach.Browse, reach.RoleID = wanted.RemoteHosts, wanted.Browse, who.RoleID()
+	reach.Exec, reach.Container = wanted.Exec, named.Container
 	if only != "task" {
 		a.noticef("%s", aboutEndEarlier(acc.client.Shell(), who, err))
 	}

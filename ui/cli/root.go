@@ -97,7 +97,7 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(advice(err, "see "+cmd.CommandPath()+" --help"), "%s", err)
 	})
-	root.AddCommand(a.demo(), a.list(), a.doctor(), a.up(), a.status(), a.down(), a.deploy(), a.emulator(), a.version(), a.man())
+	root.AddCommand(a.demo(), a.list(), a.doctor(), a.exec(), a.up(), a.status(), a.down(), a.deploy(), a.emulator(), a.version(), a.man())
 	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true}) // --help is enough
 	a.completeTargets(root, &aim)
 	return root

@@ -1,0 +1,215 @@
+package emulator
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"unicode/utf8"
+
+	"culvert/aws/wire"
+)
+
+// What a terminal of Linux keeps (drivers/tty/n_tty.c: N_TTY_BUF_SIZE).
+const (
+	lineLimit   = 4095 // bytes of a line; what is typed beyond them is lost
+	typedLimit  = 4096 // that a program has not read
+	outputLimit = 64 << 10
+)
+
+var errInterrupted = errors.New("interrupted")
+
+// tty is the terminal of a command: what is typed is echoed and gathered into lines, ctrl+c interrupts, ctrl+d ends a
+// line or the input, and what is printed gets a carriage return before each line feed.
+type tty struct {
+	mu      sync.Mutex
+	changed sync.Cond
+	line    []byte   // being typed
+	lines   [][]byte // to be read; an empty one is an end of file
+	size    wire.TerminalSize
+	quiet   bool // echo is off
+	out     []byte
+	gone    bool // nothing will be printed any more
+	closed  bool // nobody looks at it any more
+
+	interrupt context.CancelFunc // ends what is in the foreground; nil: nothing is
+}
+
+func newTTY() *tty {
+	t := &tty{}
+	t.changed.L = &t.mu
+	return t
+}
+
+// resize implements portHandler.
+func (t *tty) resize(size wire.TerminalSize) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.size = size
+}
+
+func (t *tty) measure() wire.TerminalSize {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.size
+}
+
+// echo switches the echo.
+func (t *tty) echo(on bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.quiet = !on
+}
+
+// foreground says whom ctrl+c ends, and returns whom it ended before.
+func (t *tty) foreground(interrupt context.CancelFunc) context.CancelFunc {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	before := t.interrupt
+	t.interrupt = interrupt
+	return before
+}
+
+// input takes what is typed; false when there is no room for it.
+func (t *tty) input(text []byte) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	waiting := 0
+	for _, line := range t.lines {
+		waiting += len(line)
+	}
+	if waiting > typedLimit {
+		return false
+	}
+	for _, b := range text {
+		t.take(b)
+	}
+	t.changed.Broadcast()
+	return true
+}
+
+func (t *tty) take(b byte) {
+	switch b {
+	case '\r', '\n':
+		t.show("\r\n")
+		t.push('\n')
+	case 3:
+		t.show("^C")
+		t.line, t.lines = nil, nil
+		if t.interrupt != nil {
+			t.interrupt()
+		}
+	case 4:
+		t.push()
+	case 0x7f, '\b':
+		if len(t.line) > 0 {
+			_, n := utf8.DecodeLastRune(t.line)
+			t.line = t.line[:len(t.line)-n]
+			t.show("\b \b")
+		}
+	case 'U' & 0x1f:
+		for range utf8.RuneCount(t.line) {
+			t.show("\b \b")
+		}
+		t.line = nil
+	default:
+		if len(t.line) >= lineLimit {
+			return
+		}
+		t.line = append(t.line, b)
+		if b < ' ' && b != '\t' {
+			t.show(string([]byte{'^', b | '@'}))
+		} else {
+			t.show(string([]byte{b}))
+		}
+	}
+}
+
+// push gives the line to whoever reads.
+func (t *tty) push(end ...byte) {
+	t.lines = append(t.lines, append(t.line, end...))
+	t.line = nil
+}
+
+// show echoes.
+func (t *tty) show(text string) {
+	if !t.quiet && len(t.out) < outputLimit {
+		t.out = append(t.out, text...)
+	}
+}
+
+// read returns a line, or a part of one; io.EOF for ctrl+d.
+func (t *tty) read(ctx context.Context, b []byte) (int, error) {
+	defer context.AfterFunc(ctx, t.wake)()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for len(t.lines) == 0 && !t.closed && ctx.Err() == nil {
+		t.changed.Wait()
+	}
+	switch {
+	case ctx.Err() != nil:
+		return 0, errInterrupted
+	case len(t.lines) == 0 || len(t.lines[0]) == 0:
+		t.lines = t.lines[min(1, len(t.lines)):]
+		return 0, io.EOF
+	}
+	n := copy(b, t.lines[0])
+	if t.lines[0] = t.lines[0][n:]; len(t.lines[0]) == 0 {
+		t.lines = t.lines[1:]
+	}
+	return n, nil
+}
+
+func (t *tty) wake() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.changed.Broadcast()
+}
+
+// write prints; it waits while nobody takes what was printed before.
+func (t *tty) write(ctx context.Context, text []byte) error {
+	defer context.AfterFunc(ctx, t.wake)()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for len(t.out) >= outputLimit && !t.closed && ctx.Err() == nil {
+		t.changed.Wait()
+	}
+	if t.closed || ctx.Err() != nil {
+		return errInterrupted
+	}
+	t.out = append(t.out, bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n"))...)
+	t.changed.Broadcast()
+	return nil
+}
+
+// printed takes what was printed, at most so many bytes, and waits for some; nothing when there will be none.
+func (t *tty) printed(ctx context.Context, most int) []byte {
+	defer context.AfterFunc(ctx, t.wake)()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for len(t.out) == 0 && !t.gone && !t.closed && ctx.Err() == nil {
+		t.changed.Wait()
+	}
+	n := whole(t.out, most)
+	text := t.out[:n:n]
+	t.out = t.out[n:]
+	t.changed.Broadcast()
+	return text
+}
+
+// hangUp says that nothing will be printed any more.
+func (t *tty) hangUp() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.gone = true
+	t.changed.Broadcast()
+}
+
+// close lets nobody wait for it any more.
+func (t *tty) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = true
+	t.changed.Broadcast()
+}

@@ -1,0 +1,325 @@
+package tunnel
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"culvert/aws"
+	"culvert/aws/wire"
+)
+
+const (
+	// execDocument is the document that ECS opens its sessions with; it stands in the log.
+	execDocument = "AmazonECS-ExecuteInteractiveCommand"
+	// silentFor is how long an agent may say nothing before it is asked whether it is there, see shell.await.
+	silentFor = 500 * time.Millisecond
+	lookEvery = 50 * time.Millisecond
+	// endOfInput is ctrl+d: on a terminal there is no other end.
+	endOfInput = '\x04'
+	// lastWords is what is left for what the command has printed when culvert is told to stop.
+	lastWords = 200 * time.Millisecond
+)
+
+// Exec says what to run in a container, and what it talks to. The agent runs it on a terminal of its own: what is typed
+// comes back as echo, and lines end with CR LF.
+type Exec struct {
+	Client  *aws.Client // nil is the engine's
+	Target  aws.Target  // as Lookup returns it
+	Command string      // as aws.CommandLine writes it
+	// Input is what is typed. When it is closed the command reads an end of file.
+	Input <-chan []byte
+	// Size is the terminal's when the command starts, Sizes are those it gets later; nil: it stays as it is.
+	Size  Size
+	Sizes <-chan Size
+	// Output takes what the command prints, Errors what an agent that keeps the two apart says is of stderr. A Write that
+	// blocks holds nothing up but itself, until 32 MiB wait for it.
+	Output, Errors io.Writer
+}
+
+// Size is how large a terminal is, in characters.
+type Size struct{ Columns, Rows int }
+
+// Exit is how a command has ended.
+type Exit struct {
+	Code int  // 0 unless Told
+	Told bool // the agent has told the code; those of ECS Exec do not
+}
+
+// Exec runs a command in a container until it ends, the session is lost or ctx ends, and terminates the session. Lost
+// sockets are replaced, as those of a tunnel. A command that cannot be started is a *CommandError, a session that ended
+// before the command an *ExecError. It works beside Close, which does not wait for it.
+func (e *Engine) Exec(ctx context.Context, x Exec) (Exit, error) {
+	e.mu.Lock()
+	closed := e.closed
+	e.mu.Unlock()
+	if closed {
+		return Exit{}, errors.New("run a command: the engine is closed")
+	}
+	if x.Client == nil {
+		x.Client = e.options.Client
+	}
+	s := newShell(x, newLane(x.Client, e.options.Log, Endpoint{}, laneOptions{
+		messageSize: e.options.MessageSize, uploadRate: e.options.UploadRate, journal: e.options.Journal, leave: e.leave,
+	}))
+	return s.run(ctx)
+}
+
+// shell is a lane whose stream data is a terminal's.
+type shell struct {
+	*lane
+
+	x       Exec
+	out     *outlet
+	start   sync.Once
+	asked   atomic.Bool // the agent has begun a handshake
+	started atomic.Bool // there is a session
+
+	fail context.CancelCauseFunc // ends run
+	exit Exit                    // the reader's until hold has returned
+}
+
+func newShell(x Exec, l *lane) *shell {
+	s := &shell{lane: l, x: x, out: newOutlet(x.Output, x.Errors)}
+	l.target = x.Target
+	l.changed = func(*lane, error) {} // there is no tunnel
+	l.channel.deliver = s.deliver
+	l.opening.session = terminal
+	return s
+}
+
+// terminal checks that a session is one with a terminal.
+func terminal(sessionType string, _ json.RawMessage) error {
+	switch sessionType {
+	case wire.ShellSession, wire.InteractiveSession, wire.NonInteractiveSession:
+		return nil
+	}
+	return fmt.Errorf("the agent opens a session of type %q, want a command's", sessionType)
+}
+
+func (s *shell) run(ctx context.Context) (Exit, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s.fail = cancel
+	var printing, typing sync.WaitGroup
+	printing.Go(func() {
+		if err := s.out.run(); err != nil {
+			cancel(err)
+		}
+	})
+	typing.Go(func() { s.input(ctx) })
+	typing.Go(func() { s.sizes(ctx) })
+	err := s.hold(ctx, execDocument, func(ctx context.Context) (aws.Session, error) {
+		session, err := s.client.ExecuteCommand(ctx, s.target, s.x.Command)
+		s.started.Store(err == nil)
+		return session, err
+	})
+	s.channel.finish(err)
+	typing.Wait()
+	s.drain(ctx, &printing)
+	if cause := context.Cause(ctx); cause != nil {
+		return Exit{}, cause
+	}
+	return s.outcome(err)
+}
+
+// drain waits until all is printed. A writer that blocks keeps its goroutine; it ends when the Write does.
+func (s *shell) drain(ctx context.Context, printing *sync.WaitGroup) {
+	s.out.close()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		printing.Wait()
+	}()
+	select {
+	case <-done:
+		return
+	case <-ctx.Done():
+	}
+	select {
+	case <-done:
+	case <-time.After(lastWords):
+	}
+}
+
+// outcome reads how the command ended from how its session did.
+func (s *shell) outcome(err error) (Exit, error) {
+	if !s.started.Load() || s.exit.Told {
+		if s.exit.Told {
+			err = nil
+		}
+		return s.exit, err
+	}
+	closed, ok := errors.AsType[*ClosedError](err)
+	switch {
+	case !ok:
+	case closed.Output == "":
+		return Exit{}, nil
+	case unstarted(closed.Output):
+		return Exit{}, &CommandError{Target: s.target, Output: closed.Output}
+	}
+	return Exit{}, &ExecError{Target: s.target, Err: err}
+}
+
+// deliver takes the payload of one message in; the channel calls it in order.
+func (s *shell) deliver(kind wire.PayloadType, body []byte) error {
+	switch kind {
+	case wire.HandshakeRequestType, wire.EncryptionRequestType:
+		if s.opening.done() {
+			return errors.New("the agent asks for a handshake in the midst of a session")
+		}
+		s.asked.Store(true)
+		return s.opening.receive(kind, body)
+	case wire.HandshakeCompleteType:
+		return s.shaken()
+	case wire.Output, wire.StdErr:
+		if s.asked.Load() && !s.opening.done() {
+			s.log.Warn("output before the handshake was complete", "bytes", len(body))
+			return nil
+		}
+		s.begin()
+		if err := s.out.put(kind == wire.StdErr, body); err != nil {
+			s.fail(&ExecError{Target: s.target, Err: err})
+		}
+		return nil
+	case wire.ExitCode:
+		code, err := wire.ParseExitCode(body)
+		if err != nil {
+			s.log.Warn("exit code refused", "error", err)
+			return nil
+		}
+		s.exit = Exit{Code: code, Told: true}
+		return nil
+	default: // a port session's, or newer than this code
+		s.log.Debug("payload ignored", "type", kind, "bytes", len(body))
+		return nil
+	}
+}
+
+// shaken takes note that the agent has completed a handshake.
+func (s *shell) shaken() error {
+	agent, sealer := s.opening.agreed()
+	switch {
+	case agent == (wire.Version{}):
+		return errors.New("the agent completed a handshake that it never asked for")
+	case s.opening.done():
+		return errors.New("the agent completed the handshake twice")
+	}
+	s.channel.seal = sealer
+	_, roundTrip := s.channel.figures()
+	s.channel.hold(time.Now().Add(settleFor - roundTrip))
+	s.begin()
+	return nil
+}
+
+// begin lets what is typed out. Agents of ECS Exec shake hands only when the session is encrypted (amazon-ssm-agent,
+// interactivecommands.go, RequireHandshake); else their first word is the command's.
+func (s *shell) begin() { s.start.Do(func() { close(s.opening.complete) }) }
+
+// await returns once the agent takes what is typed, false when there is nobody to take it any more. What comes before its
+// terminal is there it leaves unacknowledged, but what comes still earlier it acknowledges and throws away. A command that
+// says nothing by itself, cat for instance, would be waited for for ever; so a silent agent is sent the size, and sent it
+// again once it has acknowledged that: the second acknowledge is the terminal's.
+func (s *shell) await(ctx context.Context) bool {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	var silent time.Duration
+	for sent := 0; ; {
+		select {
+		case <-s.opening.complete:
+			return true
+		case <-ctx.Done():
+			return false
+		case <-s.channel.overDone:
+			return false
+		case <-tick.C:
+		}
+		switch {
+		case !s.attached.Load() || s.asked.Load():
+		case sent == 0 && silent < silentFor:
+			silent += lookEvery
+		case sent < 2 && s.channel.drained():
+			if s.resize(s.x.Size) != nil {
+				return false
+			}
+			sent++
+		case sent == 2 && s.channel.drained():
+			s.begin()
+		}
+	}
+}
+
+// input passes on what is typed.
+func (s *shell) input(ctx context.Context) {
+	if !s.await(ctx) {
+		return
+	}
+	typed := byte('\n')
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.channel.overDone:
+			return
+		case text, more := <-s.x.Input:
+			if !more {
+				s.end(ctx, typed)
+				return
+			}
+			for len(text) > 0 {
+				n := min(len(text), s.channel.room())
+				if s.channel.send(ctx, text[:n]) != nil {
+					return // hold says why
+				}
+				typed, text = text[n-1], text[n:]
+			}
+		}
+	}
+}
+
+// end types ctrl+d: in the midst of a line it only hands on what stands there, so that it takes a second one.
+func (s *shell) end(ctx context.Context, last byte) {
+	end := []byte{endOfInput, endOfInput}
+	if last == '\n' || last == '\r' {
+		end = end[:1]
+	}
+	if err := s.channel.send(ctx, end); err != nil {
+		s.log.Debug("end of the input not sent", "error", err)
+	}
+}
+
+// sizes tells the agent how large the terminal is, and each time that it changes.
+func (s *shell) sizes(ctx context.Context) {
+	select {
+	case <-s.opening.complete:
+	case <-ctx.Done():
+		return
+	case <-s.channel.overDone:
+		return
+	}
+	for size, more := s.x.Size, true; more && s.resize(size) == nil; {
+		select {
+		case size, more = <-s.x.Sizes: // a nil channel says nothing
+		case <-ctx.Done():
+			return
+		case <-s.channel.overDone:
+			return
+		}
+	}
+}
+
+func (s *shell) resize(size Size) error {
+	body, err := json.Marshal(wire.TerminalSize{Cols: cells(size.Columns), Rows: cells(size.Rows)})
+	if err != nil {
+		return fmt.Errorf("encode size: %w", err)
+	}
+	return s.channel.push(wire.Size, body)
+}
+
+// cells are what a kernel's window size can hold.
+func cells(n int) uint32 { return uint32(min(max(n, 0), 1<<16-1)) } //nolint:gosec // bounded

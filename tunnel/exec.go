@@ -228,7 +228,7 @@ func (s *shell) begin() { s.start.Do(func() { close(s.opening.complete) }) }
 func (s *shell) await(ctx context.Context) bool {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	var silent time.Duration
+	silent := time.Duration(0) // since the last word of either side
 	for sent := 0; ; {
 		select {
 		case <-s.opening.complete:
@@ -241,15 +241,16 @@ func (s *shell) await(ctx context.Context) bool {
 		}
 		switch {
 		case !s.attached.Load() || s.asked.Load():
-		case sent == 0 && silent < silentFor:
+		case !s.channel.drained():
+		case sent == 2:
+			s.begin()
+		case silent < silentFor:
 			silent += lookEvery
-		case sent < 2 && s.channel.drained():
+		default:
 			if s.resize(s.x.Size) != nil {
 				return false
 			}
-			sent++
-		case sent == 2 && s.channel.drained():
-			s.begin()
+			sent, silent = sent+1, 0
 		}
 	}
 }

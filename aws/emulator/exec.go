@@ -143,22 +143,32 @@ func (a *agent) terminal(ctx context.Context) error {
 		<-ended
 		return err
 	}
-	for {
-		text := t.printed(ctx, payloadLimit)
-		if len(text) == 0 {
-			break
-		}
-		a.send(wire.Output, text)
-		if err := pause(ctx, f.Pacing); err != nil {
-			break
-		}
-	}
+	a.show(ctx, t)
 	t.close()
 	code := <-ended
 	if f.TellExit && ctx.Err() == nil {
 		a.send(wire.ExitCode, wire.ExitCodeBody(code))
 	}
 	return ctx.Err()
+}
+
+// show sends what is printed, as pump does with what a connection has, until nothing will be printed any more.
+func (a *agent) show(ctx context.Context, t *tty) {
+	for {
+		rest := a.data.pacing()
+		if a.paused.Load() {
+			rest = max(rest, whilePaused)
+		} else {
+			text := t.printed(ctx, payloadLimit)
+			if len(text) == 0 {
+				return
+			}
+			a.send(wire.Output, text)
+		}
+		if pause(ctx, rest) != nil {
+			return
+		}
+	}
 }
 
 // unstarted is the agent's word for a command that it cannot start.

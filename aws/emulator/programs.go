@@ -18,7 +18,9 @@ func programs() map[string]func(context.Context, *process, []string) int {
 		"true":     func(context.Context, *process, []string) int { return 0 },
 		"false":    func(context.Context, *process, []string) int { return 1 },
 		"hostname": func(ctx context.Context, p *process, _ []string) int { return p.print(ctx, p.files["/etc/hostname"]) },
-		"id":       func(ctx context.Context, p *process, _ []string) int { return p.print(ctx, "uid=0(root) gid=0(root)\n") },
+		"id": func(ctx context.Context, p *process, _ []string) int {
+			return p.print(ctx, "uid=0(root) gid=0(root)\n")
+		},
 	}
 }
 

@@ -71,22 +71,26 @@ func (t *tty) foreground(interrupt context.CancelFunc) context.CancelFunc {
 	return before
 }
 
-// input takes what is typed; false when there is no room for it.
+// input takes what is typed. It waits while there is no room for it, as the agent does, which hears nothing meanwhile: not
+// even ctrl+c (A6 of protocol.md 9).
 func (t *tty) input(text []byte) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	waiting := 0
-	for _, line := range t.lines {
-		waiting += len(line)
-	}
-	if waiting > typedLimit {
-		return false
+	for t.unread() > typedLimit && !t.closed {
+		t.changed.Wait()
 	}
 	for _, b := range text {
 		t.take(b)
 	}
 	t.changed.Broadcast()
 	return true
+}
+
+func (t *tty) unread() (bytes int) {
+	for _, line := range t.lines {
+		bytes += len(line)
+	}
+	return bytes
 }
 
 func (t *tty) take(b byte) {
@@ -155,6 +159,7 @@ func (t *tty) read(ctx context.Context, b []byte) (int, error) {
 		return 0, io.EOF
 	}
 	n := copy(b, t.lines[0])
+	t.changed.Broadcast() // there is room
 	if t.lines[0] = t.lines[0][n:]; len(t.lines[0]) == 0 {
 		t.lines = t.lines[1:]
 	}

@@ -17,7 +17,7 @@ type modes struct {
 	to io.Writer
 
 	mu      sync.Mutex // a Write that blocks may outlive its command
-	state   byte // of the sequence that is read: 0 none, ESC, or '['
+	state   byte       // of the sequence that is read: 0 none, ESC, or '['
 	text    []byte
 	on      []string // modes that are set and were not, off those that were
 	off     []string

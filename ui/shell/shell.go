@@ -125,4 +125,6 @@ func (e *PanicError) Error() string {
 }
 
 // Remedy says what to do with it.
-func (e *PanicError) Remedy() string { return "report the error above; the session was ended, run it again" }
+func (e *PanicError) Remedy() string {
+	return "report the error above; the session was ended, run it again"
+}

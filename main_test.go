@@ -149,7 +149,7 @@ func account(ts *testscript.TestScript, _ bool, args []string) {
 // fault changes the account while the story goes on.
 //
 //	fault deny ACTION | heal | expire | renew | nothing-listens PORT | close-clients | short-keys | start-agent SERVICE |
-//	kill-sessions | scale SERVICE NUMBER
+//	stop-agent SERVICE | tell-exit | encrypt | print-at-once | kill-sessions | scale SERVICE NUMBER
 func fault(ts *testscript.TestScript, _ bool, args []string) {
 	e := storyOf(ts).account
 	switch args[0] {
@@ -182,6 +182,16 @@ func fault(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(e.Scale("automation", args[1], desired))
 	case "short-keys": // a role's are renewed for each call
 		e.Fault(func(f *emulator.Faults) { f.RoleLife = time.Minute })
+	case "tell-exit":
+		e.Fault(func(f *emulator.Faults) { f.TellExit = true })
+	case "print-at-once":
+		e.Fault(func(f *emulator.Faults) { f.TerminalStart = 0 })
+	case "encrypt":
+		e.Fault(func(f *emulator.Faults) { f.KMS = true })
+	case "stop-agent":
+		for _, id := range e.Tasks("automation", args[1]) {
+			ts.Check(e.SetAgent(id, "STOPPED", "it crashed"))
+		}
 	case "start-agent":
 		for _, id := range e.Tasks("automation", args[1]) {
 			ts.Check(e.SetAgent(id, "RUNNING", ""))

@@ -65,8 +65,14 @@ func (d *display) homes() []string {
 // keys are typed, by tmux's names for them.
 func (d *display) keys(keys ...string) {
 	d.t.Helper()
-	if out, err := exec.Command(d.tmux, append([]string{"-S", d.socket, "send-keys"}, keys...)...).CombinedOutput(); err != nil {
-		d.t.Fatalf("type %q: %v\n%s", keys, err, out)
+	d.tell(append([]string{"send-keys"}, keys...)...)
+}
+
+// tell gives tmux a command.
+func (d *display) tell(words ...string) {
+	d.t.Helper()
+	if out, err := exec.Command(d.tmux, append([]string{"-S", d.socket}, words...)...).CombinedOutput(); err != nil {
+		d.t.Fatalf("tell tmux %q: %v\n%s", words, err, out)
 	}
 }
 

@@ -291,9 +291,15 @@ func TestExecSaysWhyThereIsNoCommand(t *testing.T) {
 		do           func(w *world, id string)
 		says, remedy string
 	}{
-		"idle":    {func(w *world, id string) { w.account.KillSession(id, "Your session timed out due to inactivity.") }, "inactivity", "idle timeout"},
-		"over":    {func(w *world, _ string) { w.account.Fault(func(f *emulator.Faults) { f.ResumeWith = emulator.ResumeWithoutToken }); w.account.CloseClientLeg(1000) }, "is over", "run it again"},
-		"refused": {func(w *world, _ string) { w.account.Fault(func(f *emulator.Faults) { f.ResumeWith = emulator.ResumeDenied }); w.account.CloseClientLeg(1000) }, "ssm:ResumeSession", "ssm:ResumeSession"},
+		"idle": {func(w *world, id string) { w.account.KillSession(id, "Your session timed out due to inactivity.") }, "inactivity", "idle timeout"},
+		"over": {func(w *world, _ string) {
+			w.account.Fault(func(f *emulator.Faults) { f.ResumeWith = emulator.ResumeWithoutToken })
+			w.account.CloseClientLeg(1000)
+		}, "is over", "run it again"},
+		"refused": {func(w *world, _ string) {
+			w.account.Fault(func(f *emulator.Faults) { f.ResumeWith = emulator.ResumeDenied })
+			w.account.CloseClientLeg(1000)
+		}, "ssm:ResumeSession", "ssm:ResumeSession"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

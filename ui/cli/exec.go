@@ -27,7 +27,7 @@ func (a *app) exec() *cobra.Command {
 		Use:   "exec [-- COMMAND ARGUMENT...]",
 		Short: "Run a command, or a shell, in a container",
 		Long: "Runs a command in a container over ECS Exec, without the session-manager-plugin; without a command it is /bin/sh.\n" +
-			"It needs ecs:ExecuteCommand, which forwards do not: culvert doctor policy --exec prints the statement.\n\n" +
+			"It needs ecs:ExecuteCommand, which forwards do not; doctor policy --exec prints the statement.\n\n" +
 			"The container gets the arguments as they are: no shell takes them apart, here or there. On a terminal every key goes\n" +
 			"to the command, ctrl+c too. The command always has a terminal: what goes in through a pipe is typed there and comes\n" +
 			"back as its echo, lines end with CR LF, and the end of the pipe is ctrl+d.\n\n" +

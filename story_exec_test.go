@@ -1,8 +1,9 @@
-//go:build unix
+//go:build linux
 
 package main
 
 import (
+	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
@@ -47,6 +48,18 @@ func (d *display) isLeft(e *emulator.Emulator, code int) {
 		d.t.Errorf("alternate screen, cursor, mouse, cursor keys: got %s, want %s", got, want)
 	}
 	need.Eventually(d.t, "no session", func() bool { return len(e.Sessions()) == 0 })
+}
+
+// signals sends culvert a signal.
+func (d *display) signals(number syscall.Signal) {
+	d.t.Helper()
+	pid, err := strconv.Atoi(strings.TrimSpace(d.file("pid")))
+	if err == nil {
+		err = syscall.Kill(pid, number)
+	}
+	if err != nil {
+		d.t.Fatal(err)
+	}
 }
 
 func TestStoryOfAShellInAContainer(t *testing.T) {
@@ -97,14 +110,20 @@ func TestStoryOfACommandThatIsCutOff(t *testing.T) {
 		end  func(*display, *emulator.Emulator)
 		code int
 	}{
-		"by a signal": {func(d *display, _ *emulator.Emulator) {
-			pid, err := strconv.Atoi(strings.TrimSpace(d.file("pid")))
-			if err != nil {
-				d.t.Fatal(err)
-			}
-			if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
-				d.t.Fatal(err)
-			}
+		"by a signal": {func(d *display, _ *emulator.Emulator) { d.signals(syscall.SIGTERM) }, 128 + int(syscall.SIGTERM)},
+		// Who kills it a second time, because it takes so long, has the terminal all the same.
+		"by a signal while the service is slow": {func(d *display, e *emulator.Emulator) {
+			e.Fault(func(f *emulator.Faults) {
+				f.API = []emulator.APIFault{{Action: "ssm:TerminateSession", Kind: emulator.Throttle}}
+			})
+			d.signals(syscall.SIGTERM)
+			tty := d.ask("#{pane_tty}")
+			need.Eventually(d.t, "the terminal", func() bool {
+				set, err := exec.Command("stty", "-a", "-F", tty).Output()
+				return err == nil && strings.Contains(string(set), " icanon ")
+			})
+			d.signals(0) // it is still there
+			e.Fault(func(f *emulator.Faults) { f.API = nil })
 		}, 128 + int(syscall.SIGTERM)},
 		"by the service": {func(_ *display, e *emulator.Emulator) {
 			e.KillSession(e.Sessions()[0].ID, "Your session timed out due to inactivity.")

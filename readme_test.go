@@ -65,6 +65,17 @@ func commands() map[string]func(*testing.T, *reader) {
 		"culvert doctor -c automation -s squid --probe http://orders.internal/": runs("Nothing fails.", "doctor", "-c", "automation", "-s", "squid", "--probe", "http://orders.internal/"),
 		"culvert doctor policy -c automation":                                   runs("arn:aws:ecs:eu-west-1:111122223333:task/automation/*", "doctor", "policy", "-c", "automation"),
 
+		"culvert exec -c automation -s squid -- cat /etc/squid/squid.conf": runs("http_port 3128", "exec", "-c", "automation", "-s", "squid", "--", "cat", "/etc/squid/squid.conf"),
+		"culvert exec -c automation -s squid": func(t *testing.T, r *reader) {
+			t.Helper()
+			d := onDisplay(t, 100, 30, r.culvert+` exec -c automation -s squid; echo "left with $?"; exec sleep 600`, r.env...)
+			d.sees(`(?m)^#$`)
+			d.types("exit")
+			d.keys("Enter")
+			d.sees(`left with 0`)
+		},
+		"culvert doctor policy -c automation --exec --container squid": runs(`"ecs:container-name": "squid"`, "doctor", "policy", "-c", "automation", "--exec", "--container", "squid"),
+
 		"culvert emulator": staysUntil("export AWS_ENDPOINT_URL=http://127.0.0.1:", "emulator"),
 		"aws ecs list-clusters": func(t *testing.T, r *reader) {
 			t.Helper()

@@ -223,7 +223,7 @@ func (s *shell) begin() { s.start.Do(func() { close(s.opening.complete) }) }
 
 // await returns once the agent takes what is typed, false when there is nobody to take it any more. What comes before its
 // terminal is there it leaves unacknowledged, but what comes still earlier it acknowledges and throws away. A command that
-// says nothing by itself, cat for instance, would be waited for for ever; so a silent agent is sent the size, and sent it
+// says nothing by itself, cat for instance, would never be typed to; so a silent agent is sent the size, and sent it
 // again once it has acknowledged that: the second acknowledge is the terminal's.
 func (s *shell) await(ctx context.Context) bool {
 	tick := time.NewTicker(lookEvery)
@@ -323,4 +323,4 @@ func (s *shell) resize(size Size) error {
 }
 
 // cells are what a kernel's window size can hold.
-func cells(n int) uint32 { return uint32(min(max(n, 0), 1<<16-1)) } //nolint:gosec // bounded
+func cells(n int) uint32 { return uint32(min(max(n, 0), 1<<16-1)) }

@@ -53,8 +53,8 @@ func (p *process) run(ctx context.Context, run func(context.Context, *process, [
 	running, cancel := context.WithCancel(ctx)
 	defer cancel()
 	before := p.tty.foreground(cancel)
-	defer p.tty.foreground(before)
 	code := run(running, p, argv)
+	p.tty.foreground(before)
 	if running.Err() != nil && ctx.Err() == nil {
 		_ = p.tty.write(ctx, []byte("\n")) // as a shell does behind ^C
 		return exitInterrupted

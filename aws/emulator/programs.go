@@ -52,15 +52,16 @@ func printf(ctx context.Context, p *process, argv []string) int {
 	}
 	parts, args := strings.Split(strings.ReplaceAll(argv[1], `\n`, "\n"), "%s"), argv[2:]
 	for first := true; first || (len(parts) > 1 && len(args) > 0); first = false {
-		text := parts[0]
+		var text strings.Builder
+		text.WriteString(parts[0])
 		for _, part := range parts[1:] {
 			if len(args) > 0 {
-				text += args[0]
+				text.WriteString(args[0])
 				args = args[1:]
 			}
-			text += part
+			text.WriteString(part)
 		}
-		if code := p.print(ctx, text); code != 0 {
+		if code := p.print(ctx, text.String()); code != 0 {
 			return code
 		}
 	}
@@ -144,7 +145,9 @@ func yes(ctx context.Context, p *process, argv []string) int {
 	if len(argv) > 1 {
 		word = strings.Join(argv[1:], " ")
 	}
-	for p.print(ctx, word+"\n") == 0 {
+	for {
+		if code := p.print(ctx, word+"\n"); code != 0 {
+			return code
+		}
 	}
-	return exitInterrupted
 }

@@ -142,3 +142,16 @@ func TestKMSActionResultComesThroughGenericJSON(t *testing.T) {
 		}
 	}
 }
+
+func TestExitCodeIsReadAsAgentsWriteIt(t *testing.T) {
+	for _, code := range []int{0, 1, 255, -1} {
+		if got, err := wire.ParseExitCode(wire.ExitCodeBody(code)); err != nil || got != code {
+			t.Errorf("got %d and %v, want %d", got, err, code)
+		}
+	}
+	for _, body := range []string{"", "3", "EXIT_CODE: ", "EXIT_CODE: x", "EXIT_CODE: 1 2", "EXIT_CODE: " + strings.Repeat("9", 50)} {
+		if got, err := wire.ParseExitCode([]byte(body)); !errors.Is(err, wire.ErrInvalid) {
+			t.Errorf("%q: got %d and %v, want ErrInvalid", body, got, err)
+		}
+	}
+}

@@ -158,6 +158,8 @@ func (s *shell) outcome(err error) (Exit, error) {
 	closed, ok := errors.AsType[*ClosedError](err)
 	switch {
 	case !ok:
+	case closed.Output == "" && len(s.channel.early) > 0: // the reader is gone
+		err = &MissingError{Messages: len(s.channel.early)}
 	case closed.Output == "":
 		return Exit{}, nil
 	case unstarted(closed.Output):

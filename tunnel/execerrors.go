@@ -55,13 +55,14 @@ func (e *ExecError) Remedy() string {
 	_, noResume := errors.AsType[*ResumeError](e.Err)
 	_, noHandshake := errors.AsType[*HandshakeError](e.Err)
 	_, unprinted := errors.AsType[*UnprintedError](e.Err)
+	_, missing := errors.AsType[*MissingError](e.Err)
 	_, garbage := errors.AsType[*GarbageError](e.Err)
 	_, isDenied := errors.AsType[*aws.DeniedError](e.Err)
 	_, unreachable := errors.AsType[*aws.UnreachableError](e.Err)
 	switch {
 	case isClosed && closed.Idle():
 		return "the account's idle timeout ended it (Session Manager's preferences, 20 minutes unless set): let the command print something now and then, or run it in tmux or with nohup there"
-	case noResume, noHandshake, unprinted, garbage, isDenied, unreachable, isClosed && (closed.Undecrypted() != nil || closed.channelless()):
+	case noResume, noHandshake, unprinted, missing, garbage, isDenied, unreachable, isClosed && (closed.Undecrypted() != nil || closed.channelless()):
 		if inner := say.Remedy(e.Err); inner != "" {
 			return inner
 		}
@@ -79,4 +80,17 @@ func (e *UnprintedError) Error() string {
 // Remedy names the two that commonly stop reading.
 func (e *UnprintedError) Remedy() string {
 	return "let the terminal go on (ctrl+q) or the program behind the pipe read on; write much output into a file there, and print what is wanted of it"
+}
+
+// MissingError is a session that was closed before all that the command printed had arrived: something between went
+// missing, and what came behind it with it.
+type MissingError struct{ Messages int } // that arrived behind the gap
+
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("it was closed while output was missing that %d later messages had overtaken", e.Messages)
+}
+
+// Remedy is to have it wait.
+func (e *MissingError) Remedy() string {
+	return "the connection loses much: run it again, or let the command wait a few seconds before it ends"
 }

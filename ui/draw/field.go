@@ -115,13 +115,13 @@ func (f *Field) typing(t *Theme, room int) string {
 		under, after = string(value[at]), string(value[at+1:])
 	}
 	if len(value) == 0 {
-		return t.Selected.Paint(" ") + t.Muted.Paint(t.Cut(f.empty, room-1))
+		return t.Caret.Paint(" ") + t.Muted.Paint(t.Cut(f.empty, room-1))
 	}
 	before = say.Line(before)
 	if over := Width(before) + 2 - room; over > 0 {
 		before = ansi.TruncateLeft(before, over+1, t.Glyph.More)
 	}
-	return before + t.Selected.Paint(say.Line(under)+spaces(1-Width(say.Line(under)))) + t.Cut(say.Line(after), room-Width(before)-1)
+	return before + t.Caret.Paint(say.Line(under)+spaces(1-Width(say.Line(under)))) + t.Cut(say.Line(after), room-Width(before)-1)
 }
 
 // First are the first n lines, or as many as there are.

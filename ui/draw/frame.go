@@ -68,8 +68,8 @@ func (t *Theme) Fit(s string, w int) string {
 	return s + spaces(w-Width(s))
 }
 
-// fitRight is fit with the blanks on the left.
-func (t *Theme) fitRight(s string, w int) string {
+// FitRight is Fit with the blanks on the left.
+func (t *Theme) FitRight(s string, w int) string {
 	s = t.Cut(s, w)
 	return spaces(w-Width(s)) + s
 }

@@ -3,14 +3,11 @@ package draw
 // The least window that shows something useful.
 const (
 	MinWidth  = 60
-	minHeight = 15
+	MinHeight = 15
 )
 
-// A window narrower than twoLineHeader gets a header of two lines if it is tall enough for that.
-const (
-	twoLineHeader = 120
-	tallHeader    = 20
-)
+// leastBody is what the pane below leaves to the page above it where there is that much, frame included.
+const leastBody = 10
 
 // Rect is a part of the window, in cells from its upper left corner.
 type Rect struct{ X, Y, W, H int }
@@ -27,27 +24,37 @@ type Layout struct {
 	TooSmall                          bool
 }
 
-// Arrange divides a window. The pane below gets the lines that it wants, frame included, but no more than two fifths of
-// the window and no fewer than one line within the frame.
-func Arrange(w, h, wanted, notice int) Layout {
-	if w < MinWidth || h < minHeight {
+// Wanted is what a window has to have room for.
+type Wanted struct {
+	Below, Notice int  // lines of the pane below, its frame included, and of the notice
+	Alone         bool // of the two frames there is but the one that has the keyboard
+	Lower         bool // that is the pane below
+}
+
+// Arrange divides a window. The pane below gets the lines that it wants, but no more than two fifths of the window, no
+// more than leave something of the page, and no fewer than one line within the frame.
+func Arrange(w, h int, want Wanted) Layout {
+	if w < MinWidth || h < MinHeight {
 		return Layout{TooSmall: true}
 	}
-	header := 1
-	if w < twoLineHeader && h >= tallHeader {
-		header = 2
+	room := h - want.Notice - 2 // header and keys
+	pane := max(min(want.Below, h*2/5, room-leastBody), 3)
+	if want.Alone {
+		pane = 0
+		if want.Lower {
+			pane = room
+		}
 	}
-	pane := min(max(wanted, 3), max(3, h*2/5))
 	var l Layout
 	y := 0
 	for _, part := range []struct {
 		at    *Rect
 		lines int
 	}{
-		{&l.Header, header},
-		{&l.Body, h - header - pane - notice - 1},
+		{&l.Header, 1},
+		{&l.Body, room - pane},
 		{&l.Below, pane},
-		{&l.Notice, notice},
+		{&l.Notice, want.Notice},
 		{&l.Keys, 1},
 	} {
 		*part.at = Rect{0, y, w, part.lines}

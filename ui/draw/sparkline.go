@@ -1,14 +1,18 @@
 package draw
 
-import "strings"
+import (
+	"math"
+	"slices"
+	"strings"
+)
 
-// Bars are the glyphs of a graph, lowest first.
+// Bars are the glyphs of a graph, lowest first, and behind them the one of what is cut off at the top.
 type Bars []string
 
-func unicodeBars() Bars { return Bars{"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"} }
+func unicodeBars() Bars { return Bars{"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█", "▲"} }
 
 // asciiBars rise by the ink in them.
-func asciiBars() Bars { return Bars{".", ":", "-", "=", "+", "*", "%", "#"} }
+func asciiBars() Bars { return Bars{".", ":", "-", "=", "+", "*", "%", "#", "^"} }
 
 // Bars are those that the terminal can show.
 func (t *Theme) Bars() Bars {
@@ -18,19 +22,46 @@ func (t *Theme) Bars() Bars {
 	return asciiBars()
 }
 
-// quietest is the peak below which a graph is not stretched to its full height: a trickle is to look like one. In bytes
-// per second.
+// quietest is the scale below which a graph is not stretched to its full height: a trickle is to look like one. In
+// bytes per second.
 const quietest = 1000
 
-// Peak is the rate at the top of a graph of values.
-func Peak(values ...[]float64) float64 {
-	top := float64(quietest)
-	for _, series := range values {
-		for _, v := range series {
-			top = max(top, v)
+// A value that is more than spike times as high as nine of ten others that are not zero is one: it is cut off at twice
+// their height, so that they can be seen beside it.
+const spike = 4
+
+// Scale is the value at the top of a graph, a round number that does not change with every value. What is higher is
+// drawn as cut off.
+func Scale(values []float64) float64 {
+	some := make([]float64, 0, len(values))
+	for _, v := range values {
+		if v > 0 {
+			some = append(some, v)
 		}
 	}
-	return top
+	if len(some) == 0 {
+		return quietest
+	}
+	slices.Sort(some)
+	top, most := some[len(some)-1], some[(len(some)-1)*9/10]
+	if top > spike*most {
+		top = 2 * most
+	}
+	return round(max(top, quietest))
+}
+
+// round is the next of 1, 2, 5, 10, 20 and so on.
+func round(v float64) float64 {
+	if math.IsInf(v, 0) {
+		return v
+	}
+	power := math.Pow(10, math.Floor(math.Log10(v)))
+	for _, step := range []float64{1, 2, 5} {
+		if v <= step*power {
+			return step * power
+		}
+	}
+	return 10 * power
 }
 
 // Sparkline draws the last values in one line, one column each and the newest at the right, against the given peak.
@@ -45,7 +76,7 @@ func (b Bars) Graph(values []float64, width, height int, top float64) []string {
 		return nil
 	}
 	values = values[max(0, len(values)-width):]
-	steps := len(b)
+	steps := len(b) - 1
 	levels := make([]int, width)
 	for i, v := range values {
 		levels[width-len(values)+i] = filled(v, top, steps*height)
@@ -59,6 +90,10 @@ func (b Bars) Graph(values []float64, width, height int, top float64) []string {
 				line.WriteByte(' ')
 				continue
 			}
+			if row == 0 && l > steps*height {
+				line.WriteString(b[steps])
+				continue
+			}
 			line.WriteString(b[min(l-floor, steps)-1])
 		}
 		lines[row] = line.String()
@@ -66,13 +101,40 @@ func (b Bars) Graph(values []float64, width, height int, top float64) []string {
 	return lines
 }
 
-// filled is how high a value stands in a graph of so many steps.
+// filled is how high a value stands in a graph of so many steps; one more when it is cut off.
 func filled(v, top float64, steps int) int {
 	if !(v > 0) || !(top > 0) { // NaN is neither
 		return 0
 	}
-	if v >= top {
+	switch {
+	case v > top:
+		return steps + 1
+	case v == top:
 		return steps
 	}
 	return max(1, int(v/top*float64(steps)+0.5))
+}
+
+// TimeAxis names the seconds below a graph of so many columns, of which the last is now. say writes a span.
+func TimeAxis(width int, say func(seconds int) string) string {
+	const now = "now"
+	if width < len(now) {
+		return spaces(width)
+	}
+	line := []byte(spaces(width))
+	copy(line[width-len(now):], now)
+	step := 60
+	if width < 2*step {
+		step = 30
+	}
+	if width < 40 {
+		step = 10
+	}
+	for at := step; at < width; at += step {
+		label := say(at)
+		if from := width - 1 - at - len(label)/2; from >= 0 && from+len(label) < width-len(now) {
+			copy(line[from:], label)
+		}
+	}
+	return string(line)
 }

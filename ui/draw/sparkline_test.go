@@ -2,6 +2,8 @@ package draw
 
 import (
 	"math"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -16,7 +18,7 @@ func TestSparklineShowsTheNewestAtTheRight(t *testing.T) {
 		{nil, "      "},
 		{[]float64{0, 800, 400}, "    █▄"},
 		{[]float64{9, 9, 9, 100, 200, 300, 400, 800, 1}, "▁▂▃▄█▁"},
-		{[]float64{math.NaN(), math.Inf(1), -3, 0.001}, "   █ ▁"},
+		{[]float64{math.NaN(), math.Inf(1), -3, 0.001}, "   ▲ ▁"},
 	} {
 		if got := g.Sparkline(c.values, 6, 800); got != c.want {
 			t.Errorf("%v: got %q, want %q", c.values, got, c.want)
@@ -39,12 +41,45 @@ func TestGraphStacksItsLines(t *testing.T) {
 	}
 }
 
-func TestTricklesAreNotStretched(t *testing.T) {
-	if got := Peak([]float64{3, 5}, nil); got != quietest {
-		t.Errorf("got %g, want %d", got, quietest)
+func TestTheScaleIsRoundAndASpikeFlattensNothing(t *testing.T) {
+	steady := func(n int, v float64, more ...float64) []float64 {
+		return append(slices.Repeat([]float64{v}, n), more...)
 	}
-	if got := Peak([]float64{3}, []float64{9e9}); got != 9e9 {
-		t.Errorf("got %g, want 9e9", got)
+	for name, c := range map[string]struct {
+		values []float64
+		want   float64
+	}{
+		"nothing":                 {nil, quietest},
+		"a trickle":               {[]float64{3, 5}, quietest},
+		"one value":               {[]float64{0, 0, 657_000, 0}, 1_000_000},
+		"a spike among others":    {steady(60, 3000, 657_000), 10_000},
+		"two spikes of many":      {steady(60, 3000, 657_000, 9e9), 10_000},
+		"a spike after a trickle": {[]float64{2, 9e9}, quietest},
+		"a download":              {steady(10, 3000, steady(20, 600_000)...), 1_000_000},
+		"the next round number":   {[]float64{2001}, 5000},
+		"without end":             {[]float64{math.Inf(1)}, math.Inf(1)},
+	} {
+		if got := Scale(c.values); got != c.want {
+			t.Errorf("%s: got %g, want %g", name, got, c.want)
+		}
+	}
+}
+
+func TestWhatIsCutOffSaysSo(t *testing.T) {
+	got := strings.Join(unicodeBars().Graph([]float64{100, 50, 900}, 3, 2, 100), "\n")
+	if want := "█ ▲\n███"; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestTheTimeAxisEndsNow(t *testing.T) {
+	write := func(seconds int) string { return strconv.Itoa(seconds) + "s" }
+	for w, want := range map[int]string{
+		2: "  ", 3: "now", 18: "      10s      now", 50: "                  30s                          now",
+	} {
+		if got := TimeAxis(w, write); got != want {
+			t.Errorf("%d columns: got %q, want %q", w, got, want)
+		}
 	}
 }
 

@@ -14,17 +14,29 @@ import (
 	"culvert/internal/say"
 )
 
-// Column is one property of the rows of a table.
+// Column is one property of the rows of a table. Which columns are in sight follows from the width of the window alone,
+// never from what is in them, so that none comes or goes while somebody reads.
 type Column[T any] struct {
-	Title string
-	Text  func(T) string // printable, without styles
-	Ink   func(T) Ink    // nil: plain
-	Order func(a, b T) int
-	Least int  // cells; most when the texts are not to be measured, as those that change all the time
-	Most  int  // 0: as wide as its widest text
-	Grow  bool // gets what is left; one column of a table
-	Right bool // numbers
-	Drop  int  // too little room: the column with the highest goes first; 0 stays
+	Title  string
+	Text   func(T) string      // printable, without styles
+	Wide   func(T, int) string // instead of Text for what is drawn to the width of the column, as a graph
+	Ink    func(T) Ink         // nil: plain; it stays in sight under the cursor
+	Order  func(a, b T) int    // nil: by the texts
+	Least  int                 // cells that the column has before another one is in sight
+	Most   int                 // cells, 0: as wide as its widest text; Least when the texts are not to be measured, as those that change all the time
+	Grow   bool                // gets room before columns that do not, and gives some when nothing can go any more
+	Rest   bool                // takes what is left when all have what they need, as far as Most; its texts are not measured
+	Right  bool                // numbers
+	Middle bool                // what is too long is cut in its middle: names that differ at their ends
+	Drop   int                 // too little room: the column with the highest goes first; 0 stays
+}
+
+// text is what a filter and an order look at.
+func (c Column[T]) text(r T) string {
+	if c.Text == nil {
+		return ""
+	}
+	return c.Text(r)
 }
 
 // Table shows rows of which it draws but the visible ones. Its cursor follows a row, not a place: it stays on it while
@@ -33,7 +45,7 @@ type Table[T any] struct {
 	theme   *Theme
 	keys    *TableKeys
 	id      func(T) string // a row's identity
-	search  func(T) string // what a filter looks at; nil: the texts of all columns
+	search  func(T) string // what a filter looks at; nil: the texts of all columns but numbers
 	columns []Column[T]
 
 	rows  []T
@@ -67,6 +79,9 @@ func (t *Table[T]) Set(rows []T) {
 
 // SetColumns replaces the columns; the order stays unless its column is gone.
 func (t *Table[T]) SetColumns(columns []Column[T]) {
+	if !slices.EqualFunc(t.columns, columns, func(a, b Column[T]) bool { return a.Title == b.Title }) {
+		t.need = nil
+	}
 	t.columns = columns
 	if t.sortBy >= len(columns) {
 		t.sortBy = -1
@@ -106,22 +121,31 @@ func (t *Table[T]) Row() (T, bool) {
 	return t.rows[t.shown[t.cursor]], true
 }
 
-// measure finds out how wide the columns would like to be.
+// measure finds out how wide the columns would like to be. None gets narrower again while the table is looked at.
 func (t *Table[T]) measure() {
-	t.need = make([]int, len(t.columns))
+	if len(t.need) != len(t.columns) {
+		t.need = make([]int, len(t.columns))
+	}
 	for i, c := range t.columns {
-		t.need[i] = max(c.Least, Width(c.Title)+2)
-		if c.Most > 0 && c.Least >= c.Most {
-			t.need[i] = c.Least
+		t.need[i] = max(t.need[i], c.least())
+		if c.Rest || c.Most > 0 && c.Least >= c.Most {
 			continue
 		}
 		for _, r := range t.rows {
-			t.need[i] = max(t.need[i], Width(c.Text(r)))
+			t.need[i] = max(t.need[i], Width(c.text(r)))
 		}
 		if c.Most > 0 {
 			t.need[i] = min(t.need[i], c.Most)
 		}
 	}
+}
+
+// least is the room without which another column goes.
+func (c Column[T]) least() int {
+	if c.Least > 0 {
+		return c.Least
+	}
+	return Width(c.Title) + 2
 }
 
 // sort puts the rows in order, and what is shown after it.
@@ -136,7 +160,7 @@ func (t *Table[T]) sort() {
 		if c.Order == nil {
 			texts := make([]string, len(t.rows))
 			for i, r := range t.rows {
-				texts[i] = c.Text(r)
+				texts[i] = c.text(r)
 			}
 			compare = func(a, b int) int { return strings.Compare(texts[a], texts[b]) }
 		}
@@ -178,7 +202,10 @@ func (t *Table[T]) searched(r T) string {
 	}
 	var b strings.Builder
 	for _, c := range t.columns {
-		b.WriteString(c.Text(r))
+		if c.Right {
+			continue // figures, which change while they are looked for
+		}
+		b.WriteString(c.text(r))
 		b.WriteByte(' ')
 	}
 	return b.String()
@@ -335,6 +362,19 @@ func (t *Table[T]) Tally() string {
 		return Thousands(len(t.rows))
 	}
 	return Thousands(len(t.shown)) + " of " + Thousands(len(t.rows))
+}
+
+// Sight is the tally with which of the rows are in sight, "1–6 of 12", where not all are.
+func (t *Table[T]) Sight() string {
+	if len(t.shown) <= t.lines {
+		return t.Tally()
+	}
+	last := min(t.top+t.lines, len(t.shown))
+	text := Thousands(t.top+1) + t.theme.Glyph.None + Thousands(last) + " of " + Thousands(len(t.shown))
+	if t.filter != "" {
+		text += " of " + Thousands(len(t.rows))
+	}
+	return text
 }
 
 // Counted is the tally with what is counted, "12 checks"; nothing where there is nothing.

@@ -3,34 +3,78 @@ package draw
 import (
 	"slices"
 	"strings"
+
+	"github.com/charmbracelet/x/ansi"
 )
 
 // gap are the cells between two columns.
 const gap = 2
 
-// Draw returns a line of titles and the visible rows.
+// growShare is the part of a line, one in so many, that a column that grows has before others are in sight.
+const growShare = 5
+
+// narrowest is what a column that grows keeps when there is room for nothing.
+const narrowest = 8
+
+// Draw returns a line of titles and the visible rows. A single line is the row under the cursor: that says more than
+// titles.
 func (t *Table[T]) Draw(w, h int, focused bool) []string {
-	t.lines = max(h-1, 1)
+	titled := h > 1
+	t.lines = max(h, 1)
+	if titled {
+		t.lines = h - 1
+	}
 	t.clamp()
 	if len(t.need) != len(t.columns) {
 		t.measure()
 	}
-	widths := t.widths(w - 1)
+	widths := t.widths(w)
 	lines := make([]string, 0, h)
-	lines = append(lines, t.titles(widths, w))
+	if titled {
+		lines = append(lines, t.titles(widths, w))
+	}
 	for i := t.top; i < len(t.shown) && len(lines) < h; i++ {
 		lines = append(lines, t.line(t.rows[t.shown[i]], widths, w, i == t.cursor, focused))
 	}
 	return lines
 }
 
-// widths divides w cells among the columns; 0 leaves one out.
+// widths divides a line of w cells among the columns; 0 leaves one out. A cell on the left is the cursor's, one on the
+// right stays empty.
 func (t *Table[T]) widths(w int) []int {
-	widths := slices.Clone(t.need)
-	grows := slices.IndexFunc(t.columns, func(c Column[T]) bool { return c.Grow })
-	if grows >= 0 {
-		widths[grows] = max(t.columns[grows].Least, 1)
+	w -= 2
+	widths := make([]int, len(t.columns))
+	for i, c := range t.columns {
+		widths[i] = c.least()
+		if c.Grow {
+			widths[i] = max(widths[i], w/growShare)
+		}
 	}
+	t.leaveOut(widths, w)
+	left := w - sum(widths)
+	give := func(to func(Column[T]) bool, most func(i int) int) {
+		for i, c := range t.columns {
+			if widths[i] > 0 && left > 0 && to(c) {
+				more := max(min(most(i)-widths[i], left), 0)
+				widths[i] += more
+				left -= more
+			}
+		}
+	}
+	need := func(i int) int { return t.need[i] }
+	give(func(c Column[T]) bool { return c.Grow }, need)
+	give(func(c Column[T]) bool { return !c.Grow && !c.Rest }, need)
+	give(func(c Column[T]) bool { return c.Rest }, func(i int) int {
+		if t.columns[i].Most > 0 {
+			return t.columns[i].Most
+		}
+		return w
+	})
+	return widths
+}
+
+// leaveOut takes columns away until the others have the room that they need at least.
+func (t *Table[T]) leaveOut(widths []int, w int) {
 	for sum(widths) > w {
 		last := -1
 		for i, c := range t.columns {
@@ -43,16 +87,23 @@ func (t *Table[T]) widths(w int) []int {
 		}
 		widths[last] = 0
 	}
-	if grows >= 0 && widths[grows] > 0 {
-		widths[grows] = max(min(widths[grows]+w-sum(widths), t.need[grows]), 1)
+	for i, c := range t.columns {
+		if over := sum(widths) - w; over > 0 && c.Grow && widths[i] > 0 {
+			widths[i] = max(widths[i]-over, min(widths[i], narrowest))
+		}
 	}
-	return widths
+	for i := len(widths) - 1; i > 0 && sum(widths) > w; i-- {
+		widths[i] = 0
+	}
+	if len(widths) > 0 {
+		widths[0] = max(min(widths[0], w), 1)
+	}
 }
 
 // Has reports whether a column of a title is in sight where w cells are drawn.
 func (t *Table[T]) Has(title string, w int) bool {
 	i := slices.IndexFunc(t.columns, func(c Column[T]) bool { return c.Title == title })
-	return i >= 0 && t.widths(w - 1)[i] > 0
+	return i >= 0 && t.widths(w)[i] > 0
 }
 
 // sum is how much room columns take, with what is between them.
@@ -75,57 +126,68 @@ func (t *Table[T]) titles(widths []int, w int) string {
 		}
 		title := c.Title
 		if i == t.sortBy {
-			title += t.theme.Glyph.Up
+			arrow := t.theme.Glyph.Up
 			if t.down {
-				title = c.Title + t.theme.Glyph.Down
+				arrow = t.theme.Glyph.Down
 			}
+			title = ansi.Truncate(title, widths[i]-1, "") + arrow
 		}
 		if b.Len() > 1 {
 			b.WriteString(spaces(gap))
 		}
-		if c.Right {
-			b.WriteString(t.theme.fitRight(title, widths[i]))
-		} else {
-			b.WriteString(t.theme.Fit(title, widths[i]))
-		}
+		b.WriteString(c.fit(t.theme, title, widths[i]))
 	}
 	return t.theme.Muted.Paint(t.theme.Fit(b.String(), w))
 }
 
-// line draws one row. That under the cursor has one style for the whole width, so that it reads as one.
+// fit makes text as wide as its column.
+func (c Column[T]) fit(t *Theme, text string, w int) string {
+	if c.Middle {
+		text = t.CutMiddle(text, w)
+	}
+	if c.Right {
+		return t.FitRight(text, w)
+	}
+	return t.Fit(text, w)
+}
+
+// line draws one row. That under the cursor is lit over the whole width, so that it reads as one; what colours tell can
+// still be seen.
 func (t *Table[T]) line(r T, widths []int, w int, under, focused bool) string {
 	var b strings.Builder
-	if under {
-		b.WriteString(t.theme.Glyph.Cursor)
-	} else {
-		b.WriteByte(' ')
+	lit := under && focused
+	add := func(text string, ink Ink) {
+		if lit {
+			ink = ink.over(t.theme.Selected)
+		}
+		b.WriteString(ink.Paint(text))
 	}
-	first := true
+	blank := " "
+	if under {
+		blank = t.theme.Glyph.Cursor
+	}
+	used := -gap
 	for i, c := range t.columns {
 		if widths[i] == 0 {
 			continue
 		}
-		if !first {
-			b.WriteString(spaces(gap))
+		if used >= 0 {
+			blank = spaces(gap)
 		}
-		first = false
-		text := c.Text(r)
-		if c.Right {
-			text = t.theme.fitRight(text, widths[i])
+		add(blank, Ink{})
+		used += gap + widths[i]
+		var ink Ink
+		if c.Ink != nil {
+			ink = c.Ink(r)
+		}
+		text := ""
+		if c.Wide != nil {
+			text = c.Wide(r, widths[i])
 		} else {
-			text = t.theme.Fit(text, widths[i])
+			text = c.text(r)
 		}
-		if c.Ink != nil && (!under || !focused) {
-			text = c.Ink(r).Paint(text)
-		}
-		b.WriteString(text)
+		add(c.fit(t.theme, text, widths[i]), ink)
 	}
-	line := t.theme.Fit(b.String(), w)
-	switch {
-	case under && focused:
-		return t.theme.Selected.Paint(line)
-	case under:
-		return line
-	}
-	return line
+	add(spaces(w-1-max(used, 0)), Ink{})
+	return b.String()
 }

@@ -20,7 +20,8 @@ type Theme struct {
 	Accent, Link           Ink // names and addresses; keys of the bottom line
 	Good, Busy, Bad        Ink // states: open, on its way, lost
 	Sent, Received         Ink // the two directions of traffic
-	Selected               Ink // the row under the cursor in the pane that has the keyboard
+	Caret                  Ink // the place where a letter would go
+	Selected               Ink // the ground of the row under the cursor in the pane that has the keyboard
 	Border, BorderFocused  Ink
 	Header, Warning, Alarm Ink // bars
 
@@ -57,6 +58,11 @@ func (i Ink) Paint(text string) string {
 		return text
 	}
 	return i.on + text + i.off
+}
+
+// over is the ink on the ground of another one.
+func (i Ink) over(ground Ink) Ink {
+	return Ink{on: ground.on + i.on, off: "\x1b[m"}
 }
 
 func newInk(s lipgloss.Style) Ink {
@@ -100,7 +106,11 @@ func (t *Theme) Mix() {
 	t.Sent, t.Received = newInk(plain.Foreground(violet)), newInk(plain.Foreground(cyan))
 	t.Border, t.BorderFocused = newInk(plain.Foreground(grey)), newInk(plain.Foreground(blue))
 	t.Header = newInk(plain.Bold(true))
-	t.Selected = newInk(plain.Reverse(true))
+	t.Caret = newInk(plain.Reverse(true))
+	t.Selected = t.Caret
+	if t.Profile >= colorprofile.ANSI256 {
+		t.Selected = newInk(plain.Background(hue(0, 0, "#d9e6f8", "#24344d")))
+	}
 	t.Warning, t.Alarm = newInk(plain.Foreground(amber).Bold(true)), newInk(plain.Foreground(red).Bold(true).Reverse(true))
 	t.Glyph = asciiGlyphs()
 	if t.Unicode {

@@ -108,7 +108,7 @@ func (b *browse) title() string {
 	}
 	s.WriteString(t.Strong.Paint(b.depth.String()))
 	if b.accounts.here.catalog != nil {
-		s.WriteString(t.Muted.Paint(" " + b.table().Tally()))
+		s.WriteString(t.Muted.Paint(" " + b.table().Sight()))
 	}
 	if finding := b.table().Finding(); finding != "" {
 		s.WriteString("  " + finding)

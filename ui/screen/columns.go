@@ -15,7 +15,10 @@ import (
 
 func (b *browse) columns(l depth) []draw.Column[entry] {
 	t := b.theme
-	name := draw.Column[entry]{Title: strings.ToUpper(strings.TrimSuffix(l.String(), "s")), Grow: true, Least: 12, Text: entry.name}
+	name := draw.Column[entry]{Title: strings.ToUpper(strings.TrimSuffix(l.String(), "s")), Grow: true, Middle: true, Least: 20, Text: entry.name}
+	if l == atTasks {
+		name.Least, name.Middle = 12, false // ids are found by how they begin
+	}
 	number := func(title string, n func(entry) int, paint func(entry) draw.Ink) draw.Column[entry] {
 		return draw.Column[entry]{
 			Title: title, Least: len(title) + 1, Most: len(title) + 1, Right: true, Ink: paint,
@@ -35,7 +38,7 @@ func (b *browse) columns(l depth) []draw.Column[entry] {
 		return t.Good
 	}
 	ready := number("READY", func(e entry) int { return e.ready }, some)
-	ports := draw.Column[entry]{Title: "PORTS", Most: 14, Drop: 2, Text: func(e entry) string { return orNone(e.ports, t) }}
+	ports := draw.Column[entry]{Title: "PORTS", Least: 7, Most: 14, Drop: 2, Text: func(e entry) string { return orNone(e.ports, t) }}
 	switch l {
 	case atClusters:
 		return []draw.Column[entry]{

@@ -15,40 +15,28 @@ import (
 type connectionLine struct {
 	tunnel.Connection
 
-	rate float64 // bytes per second, both ways
+	up, down float64 // bytes per second
+	measured bool    // that is known
 }
 
 func (c connectionLine) id() string { return strconv.FormatUint(c.ID, 10) }
 
-// pace is how fast a connection goes, measured over about a second.
-type pace struct {
-	at    time.Time
-	total uint64
-	rate  float64
-}
-
-// next measures anew when it is time to.
-func (p pace) next(at time.Time, total uint64) pace {
-	switch span := at.Sub(p.at); {
-	case p.at.IsZero(), span < 0, total < p.total:
-		return pace{at: at, total: total}
-	case span < rateWindow:
-		return p
-	default:
-		return pace{at: at, total: total, rate: float64(total-p.total) / span.Seconds()}
-	}
-}
-
-// paced adds their rates to connections, the newest first.
+// paced adds their rates to connections, the newest first. They are measured over the very span of the tunnel's own rate,
+// so that a row and the line above the graph agree.
 func (d *detail) paced(connections []tunnel.Connection) []connectionLine {
-	paces := make(map[uint64]pace, len(connections))
+	from := d.row.meter.since()
+	paces := make(map[uint64]samples, len(d.paces))
 	lines := make([]connectionLine, len(connections))
 	for i, c := range connections {
 		line := connectionLine{Connection: c}
 		if c.Ended.IsZero() {
-			p := d.paces[c.ID].next(d.now, c.Sent+c.Received)
+			p := d.paces[c.ID]
+			if len(p) == 0 && c.Started.After(from) {
+				p.add(sample{at: from}) // it had carried nothing then
+			}
+			p.add(sample{at: d.now, sent: c.Sent, received: c.Received})
+			line.up, line.down, line.measured = p.rate(from)
 			paces[c.ID] = p
-			line.rate = p.rate
 		}
 		lines[len(lines)-1-i] = line
 	}
@@ -56,12 +44,19 @@ func (d *detail) paced(connections []tunnel.Connection) []connectionLine {
 	return lines
 }
 
-// lasted is how old a connection is, or became.
-func (c connectionLine) lasted(now time.Time) time.Duration {
-	if c.Ended.IsZero() {
-		return now.Sub(c.Started)
+// age is how old a connection is that is open; took is how long one was that has ended.
+func (c connectionLine) age(now time.Time) time.Duration {
+	if !c.Ended.IsZero() {
+		return 0
 	}
-	return c.Ended.Sub(c.Started)
+	return now.Sub(c.Started)
+}
+
+func (c connectionLine) took() time.Duration {
+	if c.Ended.IsZero() {
+		return 0
+	}
+	return max(c.Ended.Sub(c.Started), 1)
 }
 
 // end says how a connection stands or ended.
@@ -105,66 +100,71 @@ func (d *detail) connectionColumns() []draw.Column[connectionLine] {
 		}
 		return t.Bad
 	}
+	number := func(title string, wide, drop int, colour draw.Ink, of func(connectionLine) string, order func(a, b connectionLine) int) draw.Column[connectionLine] {
+		return draw.Column[connectionLine]{
+			Title: title, Least: wide, Most: wide, Right: true, Drop: drop, Text: of, Order: order,
+			Ink: func(connectionLine) draw.Ink { return colour },
+		}
+	}
+	rate := func(of func(connectionLine) float64) func(connectionLine) string {
+		return func(c connectionLine) string {
+			switch {
+			case !c.Ended.IsZero():
+				return ""
+			case !c.measured:
+				return t.Glyph.More
+			}
+			return draw.Rate(of(c))
+		}
+	}
+	up, down := func(c connectionLine) float64 { return c.up }, func(c connectionLine) float64 { return c.down }
 	return []draw.Column[connectionLine]{
-		{Title: "PROTOCOL", Text: func(c connectionLine) string { return string(c.Protocol) }, Least: 12, Most: 12, Drop: 2},
-		{Title: "HOST", Text: func(c connectionLine) string { return c.host(d.row.far()) }, Ink: func(connectionLine) draw.Ink { return t.Accent }, Least: 19, Grow: true},
-		{
-			Title: "RECEIVED", Least: 8, Most: 8, Right: true,
-			Text:  func(c connectionLine) string { return draw.Bytes(c.Received) },
-			Ink:   func(connectionLine) draw.Ink { return t.Received },
-			Order: func(a, b connectionLine) int { return cmp.Compare(a.Received, b.Received) },
-		},
-		{
-			Title: "SENT", Least: 6, Most: 6, Right: true,
-			Text:  func(c connectionLine) string { return draw.Bytes(c.Sent) },
-			Ink:   func(connectionLine) draw.Ink { return t.Sent },
-			Order: func(a, b connectionLine) int { return cmp.Compare(a.Sent, b.Sent) },
-		},
-		{
-			Title: "RATE", Least: 8, Most: 8, Right: true, Drop: 1,
-			Text: func(c connectionLine) string {
-				if !c.Ended.IsZero() {
-					return ""
-				}
-				return draw.Rate(c.rate)
-			},
-			Order: func(a, b connectionLine) int { return cmp.Compare(a.rate, b.rate) },
-		},
-		{
-			Title: "AGE", Least: 6, Most: 6, Right: true,
-			Text:  func(c connectionLine) string { return draw.Age(c.lasted(d.now)) },
-			Order: func(a, b connectionLine) int { return cmp.Compare(a.lasted(d.now), b.lasted(d.now)) },
-		},
-		{Title: "ENDED", Least: 8, Most: 8, Drop: 3, Text: func(c connectionLine) string {
+		{Title: "HOST", Text: func(c connectionLine) string { return c.host(d.row.far()) }, Ink: func(connectionLine) draw.Ink { return t.Accent }, Least: 30, Grow: true, Middle: true},
+		{Title: "PROTOCOL", Text: func(c connectionLine) string { return string(c.Protocol) }, Least: 12, Most: 12, Drop: 4},
+		number("RECEIVED", 8, 0, t.Received, func(c connectionLine) string { return draw.Bytes(c.Received) },
+			func(a, b connectionLine) int { return cmp.Compare(a.Received, b.Received) }),
+		number("SENT", 6, 0, t.Sent, func(c connectionLine) string { return draw.Bytes(c.Sent) },
+			func(a, b connectionLine) int { return cmp.Compare(a.Sent, b.Sent) }),
+		number("RECEIVING", 9, 2, t.Received, rate(down), func(a, b connectionLine) int { return cmp.Compare(a.down, b.down) }),
+		number("SENDING", 8, 3, t.Sent, rate(up), func(a, b connectionLine) int { return cmp.Compare(a.up, b.up) }),
+		number("AGE", 6, 0, t.Text, func(c connectionLine) string {
+			if !c.Ended.IsZero() {
+				return ""
+			}
+			return draw.Age(c.age(d.now))
+		}, func(a, b connectionLine) int { return cmp.Compare(a.age(d.now), b.age(d.now)) }),
+		number("TOOK", 6, 1, t.Muted, func(c connectionLine) string { return draw.Trip(c.took()) },
+			func(a, b connectionLine) int { return cmp.Compare(a.took(), b.took()) }),
+		{Title: "ENDED", Least: 8, Most: 8, Drop: 5, Text: func(c connectionLine) string {
 			if c.Ended.IsZero() {
 				return ""
 			}
 			return c.Ended.Local().Format(time.TimeOnly)
 		}},
 		{Title: "END", Least: 6, Most: 6, Text: connectionLine.end, Ink: state},
-		{Title: "WHY", Least: 30, Most: 30, Text: connectionLine.why, Ink: state, Drop: 4},
+		{Title: "WHY", Least: 16, Rest: true, Text: connectionLine.why, Ink: state, Drop: 6},
 	}
 }
 
 func (d *detail) hostColumns() []draw.Column[hostTotal] {
 	t := d.theme
-	number := func(title string, width int, of func(hostTotal) uint64, write func(uint64) string, colour draw.Ink) draw.Column[hostTotal] {
+	number := func(title string, width, drop int, of func(hostTotal) uint64, write func(uint64) string, colour draw.Ink) draw.Column[hostTotal] {
 		return draw.Column[hostTotal]{
-			Title: title, Least: width, Most: width, Right: true,
+			Title: title, Least: width, Most: width, Right: true, Drop: drop,
 			Text:  func(h hostTotal) string { return write(of(h)) },
 			Ink:   func(hostTotal) draw.Ink { return colour },
 			Order: func(a, b hostTotal) int { return cmp.Compare(of(a), of(b)) },
 		}
 	}
 	return []draw.Column[hostTotal]{
-		{Title: "HOST", Text: func(h hostTotal) string { return say.Line(h.Host) }, Ink: func(hostTotal) draw.Ink { return t.Accent }, Least: 16, Grow: true},
-		number("RECEIVED", 8, func(h hostTotal) uint64 { return h.Received }, draw.Bytes, t.Received),
-		number("SENT", 8, func(h hostTotal) uint64 { return h.Sent }, draw.Bytes, t.Sent),
-		number("CONNS", 6, func(h hostTotal) uint64 { return h.Connections }, draw.Count, t.Text),
-		number("REQS", 6, func(h hostTotal) uint64 { return h.Requests }, draw.Count, t.Text),
-		number("OPEN", 6, func(h hostTotal) uint64 { return uint64(max(h.Open, 0)) }, draw.Count, t.Text),
-		number("FAILED", 6, func(h hostTotal) uint64 { return h.Failed }, draw.Count, t.Text),
-		{Title: "WHY", Least: 30, Most: 30, Drop: 1, Ink: func(hostTotal) draw.Ink { return t.Bad }, Text: func(h hostTotal) string {
+		{Title: "HOST", Text: func(h hostTotal) string { return say.Line(h.Host) }, Ink: func(hostTotal) draw.Ink { return t.Accent }, Least: 26, Grow: true, Middle: true},
+		number("RECEIVED", 8, 0, func(h hostTotal) uint64 { return h.Received }, draw.Bytes, t.Received),
+		number("SENT", 6, 1, func(h hostTotal) uint64 { return h.Sent }, draw.Bytes, t.Sent),
+		number("CONNS", 6, 0, func(h hostTotal) uint64 { return h.Connections }, draw.Count, t.Text),
+		number("REQS", 6, 2, func(h hostTotal) uint64 { return h.Requests }, draw.Count, t.Text),
+		number("OPEN", 5, 3, func(h hostTotal) uint64 { return uint64(max(h.Open, 0)) }, draw.Count, t.Text),
+		number("FAILED", 6, 0, func(h hostTotal) uint64 { return h.Failed }, draw.Count, t.Text),
+		{Title: "WHY", Least: 16, Rest: true, Drop: 4, Ink: func(hostTotal) draw.Ink { return t.Bad }, Text: func(h hostTotal) string {
 			return connectionLine{Connection: tunnel.Connection{Err: h.Why}}.why()
 		}},
 	}

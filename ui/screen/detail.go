@@ -1,6 +1,8 @@
 package screen
 
 import (
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,7 +24,7 @@ type detail struct {
 	connections *draw.Table[connectionLine]
 	hosts       *draw.Table[hostTotal]
 	history     *draw.Table[step]
-	paces       map[uint64]pace // of the connections
+	paces       map[uint64]samples // of the connections
 	told        told            // of a tunnel that another process holds
 	above       int             // lines over the table, as drawn last
 }
@@ -38,7 +40,7 @@ const (
 )
 
 func newDetail(l *look, ts *tunnels, r *row) *detail {
-	d := &detail{look: l, tunnels: ts, row: r, paces: map[uint64]pace{}}
+	d := &detail{look: l, tunnels: ts, row: r, paces: map[uint64]samples{}}
 	d.connections = draw.NewTable(l.theme, l.keys.table(), connectionLine.id, d.connectionColumns()...)
 	d.hosts = draw.NewTable(l.theme, l.keys.table(), func(h hostTotal) string { return h.Host }, d.hostColumns()...)
 	d.history = draw.NewTable(l.theme, l.keys.table(), step.id, d.historyColumns()...)
@@ -136,18 +138,40 @@ func (d *detail) update(msg tea.Msg) (wish, bool) {
 	return nil, false
 }
 
+// leastTable is what the table has of the page in any case: titles and three rows.
+const leastTable = 4
+
 func (d *detail) draw(w, h int, focused bool) []string {
-	graph := graphLines(h)
-	lines := d.about(w)
-	lines = append(lines, d.graphs(w, graph)...)
+	// What there is no room for goes, the graph first, then what carries the tunnel.
+	room := h - leastTable - 1
+	var lines []string
+	add := func(more []string) bool {
+		if len(more) > room {
+			return false
+		}
+		room -= len(more)
+		lines = append(lines, more...)
+		return true
+	}
+	numbers := d.numbers(w)
+	if room > len(numbers) {
+		room -= len(numbers)
+		if add(trouble(d.theme, d.tunnels.ailment(d.row), w)) && room >= 2 {
+			room -= 2
+			lines = append(d.about(), lines...)
+		}
+		lines = append(lines, numbers...)
+		add(d.graphs(w, min(max(h/5, 2), 8)))
+	} else {
+		add(numbers)
+	}
 	lines = append(lines, d.tabs(w))
 	d.above = len(lines)
 	tail := d.tail(w)
-	room := h - len(lines) - len(tail)
-	if room < 3 {
+	if room = h - len(lines); room < leastTable+len(tail) {
 		tail = nil
-		room = h - len(lines)
 	}
+	room -= len(tail)
 	if d.sheet().Len() == 0 {
 		lines = append(lines, " "+d.theme.Muted.Paint(d.nothing()))
 		return append(lines, tail...)
@@ -156,11 +180,8 @@ func (d *detail) draw(w, h int, focused bool) []string {
 	return append(lines, tail...)
 }
 
-// graphLines is how tall the graph is on a page of h lines.
-func graphLines(h int) int { return min(max(h/5, 2), 8) }
-
-// about says what carries the tunnel, and what ails it.
-func (d *detail) about(w int) []string {
+// about says what carries the tunnel.
+func (d *detail) about() []string {
 	t, r := d.theme, d.row
 	link := r.Link
 	fact := func(name, value string) string {
@@ -174,51 +195,85 @@ func (d *detail) about(w int) []string {
 	if !r.State.Final() && r.State != tunnel.Open {
 		since = t.Muted.Paint("since ") + r.Since.Local().Format(time.TimeOnly)
 	}
-	lines := []string{
+	return []string{
 		" " + fact("task", link.Target.Task) + dot + fact("container", link.Target.Container),
 		" " + fact("session", link.Session) + dot + fact("agent", link.Agent) + dot + t.Muted.Paint(r.State.String()+" ") + since,
 	}
-	return append(lines, trouble(t, d.tunnels.ailment(r), w)...)
 }
 
-// graphs draw the traffic of the last minutes, received on the left and sent on the right, to one scale each.
-func (d *detail) graphs(w, h int) []string {
+// half is what each direction has of a line of w cells: a blank before it, the other one behind a rule.
+func half(w int) int { return (w - 5) / 2 }
+
+// sides lays the two directions side by side, each line as wide as half.
+func (d *detail) sides(w int, received, sent string) string {
 	t := d.theme
-	half := (w - 4) / 2
-	between := t.Border.Paint(t.Glyph.Thin.Along) + " "
-	seconds := min(half, keepSeconds)
-	var sent, received []float64
-	for _, second := range d.row.meter.history(seconds) {
-		sent, received = append(sent, second.sent), append(received, second.received)
-	}
+	return " " + t.Received.Paint(t.Fit(received, half(w))) + t.Border.Paint(t.Glyph.Thin.Along) + " " + t.Sent.Paint(t.Fit(sent, half(w)))
+}
+
+// numbers are the rates, and as much as there is room for of the totals and the highest rates of the time that the graph
+// shows.
+func (d *detail) numbers(w int) []string {
+	t := d.theme
 	up, down := d.row.meter.rate()
-	caption := func(word string, now float64, total uint64, top float64) string {
-		text := word + " " + draw.Rate(now) + ", " + draw.Bytes(total) + " in all"
-		if half >= longCaption {
-			text += ", at most " + draw.Rate(top) + " in " + draw.Age(time.Duration(seconds)*time.Second)
+	received, sent := d.past(w)
+	side := func(word, sign string, now float64, total uint64, past []float64) string {
+		peak := draw.Rate(slices.Max(append(past, 0)))
+		switch {
+		case half(w) >= longNumbers:
+			return word + " " + draw.Rate(now) + ", " + draw.Bytes(total) + " in all, peak " + peak
+		case half(w) >= shortNumbers:
+			return sign + " " + draw.Rate(now) + ", " + draw.Bytes(total) + ", peak " + peak
 		}
-		return t.Fit(text, half)
+		return sign + " " + draw.Rate(now) + ", peak " + peak
 	}
-	lines := []string{" " + t.Received.Paint(caption("received", down, d.row.Stats.Received, peakOf(received))) + between +
-		t.Sent.Paint(caption("sent", up, d.row.Stats.Sent, peakOf(sent)))}
-	left := t.Bars().Graph(received, half, h, draw.Peak(received))
-	right := t.Bars().Graph(sent, half, h, draw.Peak(sent))
-	for i := range h {
-		lines = append(lines, " "+t.Received.Paint(left[i])+between+t.Sent.Paint(right[i]))
+	return []string{d.sides(w,
+		side("received", t.Glyph.Down, down, d.row.Stats.Received, received),
+		side("sent", t.Glyph.Up, up, d.row.Stats.Sent, sent))}
+}
+
+// The widths from which there is room for all figures in words, and for all figures.
+const (
+	longNumbers  = 54
+	shortNumbers = 34
+)
+
+// scaleCells is what the scale takes of a graph, on its left.
+const scaleCells = 10
+
+// past is the traffic that there is room for in the graphs.
+func (d *detail) past(w int) (received, sent []float64) {
+	for _, second := range d.row.meter.history(min(half(w)-scaleCells-1, keepSeconds)) {
+		received, sent = append(received, second.received), append(sent, second.sent)
+	}
+	return received, sent
+}
+
+// graphs draw the traffic of the last minutes, received on the left and sent on the right, to one scale each, which
+// stands beside it as the time stands below.
+func (d *detail) graphs(w, h int) []string {
+	received, sent := d.past(w)
+	left, right := d.graph(received, w, h), d.graph(sent, w, h)
+	lines := make([]string, len(left))
+	for i := range lines {
+		lines[i] = d.sides(w, left[i], right[i])
 	}
 	return lines
 }
 
-// longCaption is the width from which there is room for the scale of a graph.
-const longCaption = 62
-
-// peakOf is the highest of values.
-func peakOf(values []float64) float64 {
-	var top float64
-	for _, v := range values {
-		top = max(top, v)
+func (d *detail) graph(past []float64, w, h int) []string {
+	t := d.theme
+	cells := half(w) - scaleCells - 1
+	top := draw.Scale(past)
+	lines := t.Bars().Graph(past, cells, h, top)
+	for i, line := range lines {
+		scale := ""
+		if i == 0 {
+			scale = draw.Rate(top)
+		}
+		lines[i] = t.FitRight(scale, scaleCells-2) + " " + t.Glyph.Thin.Along + line
 	}
-	return top
+	axis := draw.TimeAxis(cells, func(seconds int) string { return draw.Age(time.Duration(seconds) * time.Second) })
+	return append(lines, t.FitRight("0", scaleCells-2)+" "+t.Glyph.Thin.Along+axis)
 }
 
 // tabs name the three tables, with the one in sight marked by more than colour.
@@ -228,6 +283,7 @@ func (d *detail) tabs(w int) string {
 	var b strings.Builder
 	b.WriteByte(' ')
 	for i, table := range d.tables() {
+		b.WriteString(t.Link.Paint(strconv.Itoa(i+1)) + " ")
 		name := names[i] + " " + table.Tally()
 		if n := d.told.omitted; n > 0 && sheet(i) == connectionSheet {
 			name += " +" + draw.Thousands(n) + " older"
@@ -239,7 +295,7 @@ func (d *detail) tabs(w int) string {
 		}
 		b.WriteByte(' ')
 	}
-	b.WriteString(t.Muted.Paint(" " + d.keys.view.Shortest() + " " + d.keys.view.Help().Desc))
+	b.WriteString(" " + t.Link.Paint(d.keys.view.Shortest()) + t.Muted.Paint(" "+d.keys.view.Help().Desc))
 	return t.Cut(b.String(), w)
 }
 

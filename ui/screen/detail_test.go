@@ -95,17 +95,62 @@ func TestHowAConnectionEndedIsToldInFull(t *testing.T) {
 	want(t, a, "failed", `! read: connection reset by peer\x1b[2J`)
 }
 
-func TestRatesOfConnectionsFollowTheirBytes(t *testing.T) {
-	p := pace{}.next(start(), 1000)
-	if p = p.next(start().Add(300*time.Millisecond), 2000); p.rate != 0 {
-		t.Errorf("after 0.3 s: got %g, want no figure yet", p.rate)
+func TestARowAndItsTunnelTellOneRate(t *testing.T) {
+	now := start()
+	a := newTestApp(t, Options{Now: func() time.Time { return now }}, 200, 40)
+	r := addRow(a, somewhere("127.0.0.1:3128"))
+	old := tunnel.Connection{ID: 1, Started: start().Add(-time.Minute), Protocol: tunnel.ProtocolHTTP, Host: "old.internal"}
+	young := tunnel.Connection{ID: 2, Protocol: tunnel.ProtocolHTTP, Host: "young.internal"}
+	d := newDetail(a.look, a.tunnels, r)
+	a.grant(show(d))
+	pass := func(connections ...*tunnel.Connection) {
+		now = now.Add(100 * time.Millisecond)
+		a.now = now
+		var all []tunnel.Connection
+		r.Stats.Sent, r.Stats.Received = 0, 0
+		for _, c := range connections {
+			c.Sent, c.Received = c.Sent+100, c.Received+5000
+			r.Stats.Sent, r.Stats.Received = r.Stats.Sent+c.Sent, r.Stats.Received+c.Received
+			all = append(all, *c)
+		}
+		r.meter.observe(now, r.Stats.Sent, r.Stats.Received)
+		d.fill(all, nil)
 	}
-	if p = p.next(start().Add(2*time.Second), 5000); p.rate != 2000 {
-		t.Errorf("4000 bytes in 2 s: got %g a second, want 2000", p.rate)
+	for range 5 {
+		r.meter.observe(now, 0, 0)
+		now = now.Add(100 * time.Millisecond)
 	}
-	if p = p.next(start().Add(-time.Hour), 6000); p.rate != 0 {
-		t.Errorf("after the clock was set back: got %g, want 0", p.rate)
+	pass(&old)
+	if line := lineWith(t, a, "old.internal"); !strings.Contains(line, "…") {
+		t.Errorf("before it was measured: got %q, want no figure", line)
 	}
+	for range 12 {
+		pass(&old)
+	}
+	if line := lineWith(t, a, "old.internal"); !strings.Contains(line, "50 kB/s  1.0 kB/s") {
+		t.Errorf("got %q, want the rates of the tunnel", line)
+	}
+	want(t, a, "received 50 kB/s", "sent 1.0 kB/s")
+	young.Started = now
+	for range 3 {
+		pass(&old, &young)
+	}
+	want(t, a, "received 65 kB/s", "sent 1.3 kB/s")
+	if line := lineWith(t, a, "young.internal"); !strings.Contains(line, "15 kB/s   300 B/s") {
+		t.Errorf("a connection of 0.3 s: got %q, want its share of the second", line)
+	}
+}
+
+// lineWith is the line of the screen that has a text.
+func lineWith(t *testing.T, a *app, text string) string {
+	t.Helper()
+	for line := range strings.Lines(shot(a)) {
+		if strings.Contains(line, text) {
+			return line
+		}
+	}
+	t.Fatalf("no line has %q:\n%s", text, shot(a))
+	return ""
 }
 
 func TestHistoryTellsHowLongAStateLasted(t *testing.T) {

@@ -7,9 +7,9 @@ import (
 	"culvert/ui/draw"
 )
 
-// header says where the user is: profile, account, region, role and how long the credentials last. What matters most
-// stands first; at no width is one of them missing, long names are shortened.
-func (a *app) header(w, lines int) []string {
+// header says in a line where the user is: profile, account, region, role and how long the credentials last. What matters
+// most stands first; at no width is one of them missing, words and then long names give way.
+func (a *app) header(w int) string {
 	t, p := a.theme, a.here
 	dot := " " + t.Muted.Paint(t.Glyph.Dot) + " "
 	name := t.Header.Paint("culvert")
@@ -27,28 +27,31 @@ func (a *app) header(w, lines int) []string {
 	case alarm:
 		ink = t.Warning
 	}
-	role := func(room int) string {
-		return t.Text.Paint(t.CutMiddle(orNone(roleName(p.identity.ARN), t), max(room, 4)))
-	}
+	as := orNone(roleName(p.identity.ARN), t)
+	role := func(room int) string { return t.Text.Paint(t.CutMiddle(as, max(room, 4))) }
 	label := func(word, value string) string { return t.Muted.Paint(word+" ") + value }
 
-	place := label("profile", t.Accent.Paint(t.CutMiddle(profile, 20))) + dot + label("account", account) + dot + label("region", t.Strong.Paint(region))
-	if lines > 1 {
-		second := ink.Paint(expiry)
-		room := w - draw.Width(second) - 9 - 5
-		return []string{" " + name + "  " + place, " " + label("as", role(room-3)) + dot + second}
+	words := " " + name + "  " + label("profile", t.Accent.Paint(t.CutMiddle(profile, 20))) + dot + label("account", account) + dot +
+		label("region", t.Strong.Paint(region)) + dot + t.Muted.Paint("as ")
+	values := " " + t.Accent.Paint(t.CutMiddle(profile, max(8, w/5))) + dot + account + dot + t.Strong.Paint(region) + dot
+	if w >= namedHeader {
+		values = " " + name + " " + values
 	}
-	first := " " + name + "  " + place
-	last := ink.Paint(expiry)
-	room := w - draw.Width(first) - draw.Width(last) - 3 - 3 - 1
-	if room >= 14 {
-		return []string{first + dot + label("as", role(room-3)) + dot + last}
+	short := strings.TrimPrefix(expiry, "expires in ")
+	for _, c := range []struct{ before, after string }{{words, expiry}, {values, expiry}} {
+		if room := w - draw.Width(c.before+dot+c.after) - 1; room >= min(draw.Width(as), wholeRole) {
+			return c.before + role(room) + dot + ink.Paint(c.after)
+		}
 	}
-	// No room for words: the values alone.
-	first = " " + t.Accent.Paint(t.CutMiddle(profile, 8)) + dot + account + dot + t.Strong.Paint(region)
-	last = ink.Paint(strings.TrimPrefix(expiry, "expires in "))
-	return []string{first + dot + role(w-draw.Width(first)-draw.Width(last)-6) + dot + last}
+	return values + role(w-draw.Width(values+dot+short)-1) + dot + ink.Paint(short)
 }
+
+// namedHeader is the width from which there is room for the program's name beside values without words, wholeRole how
+// much of a role has to be in sight before there is room for words.
+const (
+	namedHeader = 80
+	wholeRole   = 30
+)
 
 func orNone(s string, t *draw.Theme) string {
 	if s == "" {

@@ -51,11 +51,8 @@ func (d *detail) historyColumns() []draw.Column[step] {
 			}
 			return say.Line(s.Err.Error())
 		}, Ink: func(step) draw.Ink { return t.Busy }},
-		{Title: "TASK", Least: 10, Most: 10, Drop: 1, Text: func(s step) string { return shortID(t, s.Link.Target.Task, 10) }},
-		{Title: "SESSION", Least: 17, Most: 17, Drop: 2, Text: func(s step) string { return shortID(t, s.Link.Session, 17) }},
+		{Title: "TASK", Least: 10, Most: 32, Middle: true, Drop: 1, Text: func(s step) string { return say.Line(s.Link.Target.Task) }},
+		{Title: "SESSION", Least: 17, Most: 40, Middle: true, Drop: 2, Text: func(s step) string { return say.Line(s.Link.Session) }},
 		{Title: "AGENT", Least: 11, Most: 11, Drop: 3, Text: func(s step) string { return say.Line(s.Link.Agent) }},
 	}
 }
-
-// shortID is the end of an id, which tells it from others.
-func shortID(t *draw.Theme, id string, w int) string { return t.CutMiddle(say.Line(id), w) }

@@ -27,30 +27,28 @@ func newTunnelsPane(l *look, ts *tunnels, saved func() bool, way func() string) 
 	return p
 }
 
-// arrange shows the rows as they are now. Who holds a tunnel has a column only while that is not always us.
-func (p *tunnelsPane) arrange() {
-	held := slices.ContainsFunc(p.tunnels.rows, func(r *row) bool { return r.holder != nil })
-	columns := p.columns()
-	if held {
-		columns = append(columns, p.heldColumn())
-	}
-	p.table.SetColumns(columns)
-	p.table.Set(p.tunnels.rows)
-}
+// arrange shows the rows as they are now.
+func (p *tunnelsPane) arrange() { p.table.Set(p.tunnels.rows) }
 
-// wanted is how many lines the pane would like to have, its frame included.
+// wanted is how many lines the pane would like to have, its frame included. Where a tunnel ails there is room to say of
+// what, wherever the cursor is: a pane that grows and shrinks with the cursor would be restless.
 func (p *tunnelsPane) wanted() int {
-	if len(p.tunnels.rows) == 0 {
+	rows := p.tunnels.rows
+	if len(rows) == 0 {
 		return 3
 	}
-	return len(p.tunnels.rows) + 3 + len(p.why(draw.MinWidth))
+	lines := len(rows) + 3
+	if slices.ContainsFunc(rows, func(r *row) bool { return p.tunnels.ailment(r) != nil }) {
+		lines += 2
+	}
+	return lines
 }
 
 func (p *tunnelsPane) title() string {
 	t := p.theme
 	text := t.Strong.Paint("Tunnels")
 	if n := len(p.tunnels.rows); n > 0 {
-		text += " " + t.Muted.Paint(p.table.Tally())
+		text += " " + t.Muted.Paint(p.table.Sight())
 	}
 	var sent, received float64
 	for _, r := range p.tunnels.rows {

@@ -22,47 +22,51 @@ func (p *tunnelsPane) columns() []draw.Column[*row] {
 	number := func(title string, wide, drop int, of func(*row) string, order func(a, b *row) int) draw.Column[*row] {
 		return draw.Column[*row]{Title: title, Text: of, Order: order, Least: wide, Most: wide, Right: true, Drop: drop}
 	}
+	rate := func(title string, wide int, ink draw.Ink, of func(*row) float64) draw.Column[*row] {
+		return draw.Column[*row]{
+			Title: title, Least: wide, Most: wide, Right: true, Drop: 1,
+			Text:  func(r *row) string { return draw.Rate(of(r)) },
+			Ink:   func(*row) draw.Ink { return ink },
+			Order: func(a, b *row) int { return cmp.Compare(of(a), of(b)) },
+		}
+	}
+	sum := func(title string, wide int, ink draw.Ink, of func(*row) uint64) draw.Column[*row] {
+		return draw.Column[*row]{
+			Title: title, Least: wide, Most: wide, Right: true, Drop: 6,
+			Text:  func(r *row) string { return draw.Bytes(of(r)) },
+			Ink:   func(*row) draw.Ink { return ink },
+			Order: func(a, b *row) int { return cmp.Compare(of(a), of(b)) },
+		}
+	}
 	return []draw.Column[*row]{
-		{Title: "LOCAL", Text: (*row).local, Ink: func(*row) draw.Ink { return t.Accent }, Least: 14, Most: 30},
-		{Title: "TARGET", Text: (*row).inside, Least: 13, Grow: true},
-		{Title: "CLUSTER", Text: func(r *row) string { return say.Line(r.Spec.Target.Cluster) }, Least: 8, Most: 20, Drop: 3},
+		{Title: "LOCAL", Text: (*row).local, Ink: func(*row) draw.Ink { return t.Accent }, Least: 15, Most: 30},
+		{Title: "TARGET", Text: (*row).inside, Least: 22, Grow: true, Middle: true},
+		{Title: "CLUSTER", Text: func(r *row) string { return say.Line(r.Spec.Target.Cluster) }, Least: 10, Most: 20, Middle: true, Drop: 3},
 		{
 			Title: "STATE", Least: 13, Most: 13,
 			Text:  func(r *row) string { text, _ := p.tunnels.standing(r); return text },
 			Ink:   func(r *row) draw.Ink { _, colour := p.tunnels.standing(r); return colour },
 			Order: func(a, b *row) int { return cmp.Compare(a.State, b.State) },
 		},
+		rate("RECEIVING", 9, t.Received, func(r *row) float64 { _, received := r.meter.rate(); return received }),
+		rate("SENDING", 8, t.Sent, func(r *row) float64 { sent, _ := r.meter.rate(); return sent }),
 		{
-			Title: "RECEIVED", Least: 8, Most: 8, Right: true, Drop: 1,
-			Text:  func(r *row) string { _, received := r.meter.rate(); return draw.Rate(received) },
-			Ink:   func(*row) draw.Ink { return t.Received },
-			Order: func(a, b *row) int { _, x := a.meter.rate(); _, y := b.meter.rate(); return cmp.Compare(x, y) },
-		},
-		{
-			Title: "SENT", Least: 8, Most: 8, Right: true, Drop: 1,
-			Text:  func(r *row) string { sent, _ := r.meter.rate(); return draw.Rate(sent) },
-			Ink:   func(*row) draw.Ink { return t.Sent },
-			Order: func(a, b *row) int { x, _ := a.meter.rate(); y, _ := b.meter.rate(); return cmp.Compare(x, y) },
-		},
-		{
-			Title: "TRAFFIC", Least: sparkCells, Most: sparkCells, Drop: 2,
-			Text:  func(r *row) string { return r.spark(t) },
+			Title: "TRAFFIC", Least: sparkCells, Rest: true, Drop: 2,
+			Wide:  func(r *row, w int) string { return r.spark(t, w) },
 			Ink:   func(*row) draw.Ink { return t.Received },
 			Order: func(a, b *row) int { return cmp.Compare(total(a), total(b)) },
 		},
+		sum("RECEIVED", 8, t.Received, func(r *row) uint64 { return r.Stats.Received }),
+		sum("SENT", 6, t.Sent, func(r *row) uint64 { return r.Stats.Sent }),
 		number("CONNS", 5, 4, func(r *row) string { return draw.Count(uint64(max(r.Stats.Connections, 0))) },
 			func(a, b *row) int { return cmp.Compare(a.Stats.Connections, b.Stats.Connections) }),
-		number("AGE", 7, 5, func(r *row) string { return draw.Age(p.now.Sub(r.Opened)) }, when(func(r *row) time.Time { return r.Opened })),
-		number("TRIP", 6, 6, func(r *row) string { return draw.Trip(r.Stats.RoundTrip) },
+		number("AGE", 6, 5, func(r *row) string { return draw.Age(p.now.Sub(r.Opened)) }, when(func(r *row) time.Time { return r.Opened })),
+		number("TRIP", 6, 7, func(r *row) string { return draw.Trip(r.Stats.RoundTrip) },
 			func(a, b *row) int { return cmp.Compare(a.Stats.RoundTrip, b.Stats.RoundTrip) }),
-		number("RESENT", 6, 7, func(r *row) string { return draw.Count(r.Stats.Resent) },
+		number("RESENT", 6, 8, func(r *row) string { return draw.Count(r.Stats.Resent) },
 			func(a, b *row) int { return cmp.Compare(a.Stats.Resent, b.Stats.Resent) }),
 		number("RETRIES", 7, 8, func(r *row) string { return draw.Count(r.Stats.Retries) },
 			func(a, b *row) int { return cmp.Compare(a.Stats.Retries, b.Stats.Retries) }),
+		{Title: "HELD BY", Text: (*row).heldBy, Ink: func(*row) draw.Ink { return t.Muted }, Least: 8, Most: 20, Middle: true, Drop: 9},
 	}
-}
-
-// heldColumn names the process that holds a tunnel.
-func (p *tunnelsPane) heldColumn() draw.Column[*row] {
-	return draw.Column[*row]{Title: "HELD BY", Text: (*row).heldBy, Ink: func(*row) draw.Ink { return p.theme.Muted }, Least: 8, Most: 20, Drop: 4}
 }

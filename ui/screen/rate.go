@@ -11,7 +11,7 @@ const (
 
 // meter turns totals that are looked at now and then into rates and a history of rates. The zero meter works.
 type meter struct {
-	samples []sample // of about the last rateWindow, oldest first
+	samples samples
 	filled  time.Duration
 	seconds [keepSeconds]passed // ring of whole seconds
 	now     int                 // the second that is being filled
@@ -31,20 +31,29 @@ type passed struct{ sent, received float64 }
 func (m *meter) observe(at time.Time, sent, received uint64) {
 	next := sample{at: at, sent: sent, received: received}
 	if len(m.samples) == 0 {
-		m.samples = append(m.samples, next)
 		m.lived = 1
-		return
+	} else if last := m.samples[len(m.samples)-1]; !next.before(last) {
+		m.fill(at.Sub(last.at), passed{sent: float64(sent - last.sent), received: float64(received - last.received)})
 	}
-	last := m.samples[len(m.samples)-1]
-	elapsed := at.Sub(last.at)
-	if elapsed < 0 || sent < last.sent || received < last.received {
-		m.samples = append(m.samples[:0], next)
-		return
+	m.samples.add(next)
+}
+
+// samples are those of about the last rateWindow, oldest first.
+type samples []sample
+
+// before reports whether a sample cannot follow another one: the clock was set back, or the totals are somebody else's.
+func (s sample) before(last sample) bool {
+	return s.at.Before(last.at) || s.sent < last.sent || s.received < last.received
+}
+
+// add takes another sample, and forgets those that are too old.
+func (s *samples) add(next sample) {
+	if n := len(*s); n > 0 && next.before((*s)[n-1]) {
+		*s = (*s)[:0]
 	}
-	m.fill(elapsed, passed{sent: float64(sent - last.sent), received: float64(received - last.received)})
-	m.samples = append(m.samples, next)
-	for len(m.samples) > 2 && at.Sub(m.samples[1].at) >= rateWindow {
-		m.samples = append(m.samples[:0], m.samples[1:]...)
+	*s = append(*s, next)
+	for len(*s) > 2 && next.at.Sub((*s)[1].at) >= rateWindow {
+		*s = append((*s)[:0], (*s)[1:]...)
 	}
 }
 
@@ -72,17 +81,36 @@ func (m *meter) fill(elapsed time.Duration, p passed) {
 	}
 }
 
+// since is the time from which on the rate is measured now; zero when there is nothing to measure.
+func (m *meter) since() time.Time {
+	if len(m.samples) == 0 {
+		return time.Time{}
+	}
+	return m.samples[0].at
+}
+
 // rate returns the bytes per second of the last second or so.
 func (m *meter) rate() (sent, received float64) {
-	if len(m.samples) < 2 {
-		return 0, 0
+	sent, received, _ = m.samples.rate(m.since())
+	return sent, received
+}
+
+// rate returns the bytes per second from a time on; false when they were not counted then.
+func (s samples) rate(from time.Time) (sent, received float64, known bool) {
+	if len(s) == 0 || s[0].at.After(from) {
+		return 0, 0, false
 	}
-	first, last := m.samples[0], m.samples[len(m.samples)-1]
+	first, last := s[0], s[len(s)-1]
+	for _, later := range s[1:] {
+		if !later.at.After(from) {
+			first = later
+		}
+	}
 	span := last.at.Sub(first.at).Seconds()
 	if span <= 0 {
-		return 0, 0
+		return 0, 0, false
 	}
-	return float64(last.sent-first.sent) / span, float64(last.received-first.received) / span
+	return float64(last.sent-first.sent) / span, float64(last.received-first.received) / span, true
 }
 
 // history returns the last n whole seconds, oldest first; those before the meter's life are zero. The second that is

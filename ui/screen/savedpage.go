@@ -47,7 +47,7 @@ func newSaved(l *look, at *accounts, ts *tunnels, s *shelf, o Options) *savedPag
 	p.table = draw.NewTable(t, l.keys.table(), savedLine.id,
 		draw.Column[savedLine]{Title: "NAME", Least: 8, Most: 28, Text: func(l savedLine) string { return say.Line(l.name) }, Ink: func(savedLine) draw.Ink { return t.Accent }},
 		draw.Column[savedLine]{Title: "", Least: 6, Most: 6, Text: savedLine.kind, Ink: func(savedLine) draw.Ink { return t.Muted }, Drop: 2},
-		draw.Column[savedLine]{Title: "TARGET", Least: 16, Grow: true, Text: savedLine.towards},
+		draw.Column[savedLine]{Title: "TARGET", Least: 16, Grow: true, Middle: true, Text: savedLine.towards},
 		draw.Column[savedLine]{Title: "FORWARD", Least: 8, Most: 36, Text: savedLine.forward, Drop: 1},
 		draw.Column[savedLine]{Title: "STATE", Least: 18, Most: 18, Text: func(l savedLine) string { text, _ := p.standing(l); return text },
 			Ink:   func(l savedLine) draw.Ink { _, colour := p.standing(l); return colour },

@@ -61,16 +61,16 @@ func (ts *tunnels) ailment(r *row) error {
 	return r.Err
 }
 
-// sparkCells is how many seconds of traffic a row shows.
+// sparkCells is how many seconds of traffic a row shows at least.
 const sparkCells = 8
 
 // spark is the traffic of the last seconds, both ways together.
-func (r *row) spark(t *draw.Theme) string {
-	values := make([]float64, sparkCells)
-	for i, second := range r.meter.history(sparkCells) {
+func (r *row) spark(t *draw.Theme, cells int) string {
+	values := make([]float64, min(cells, keepSeconds))
+	for i, second := range r.meter.history(len(values)) {
 		values[i] = second.sent + second.received
 	}
-	return t.Bars().Sparkline(values, sparkCells, draw.Peak(values))
+	return t.Bars().Sparkline(values, cells, draw.Scale(values))
 }
 
 // inside is where the tunnel leads, within its cluster: the service, and behind it the port or host.

@@ -47,7 +47,9 @@ func (a *app) subject() *row {
 }
 
 func (a *app) layout() draw.Layout {
-	return draw.Arrange(a.width, a.height, a.pane.wanted(), a.notice.lines(a.theme, a.width))
+	return draw.Arrange(a.width, a.height, draw.Wanted{
+		Below: a.pane.wanted(), Notice: a.notice.lines(a.theme, a.width), Alone: a.zoomed, Lower: a.below,
+	})
 }
 
 // screen is the whole window as text.
@@ -60,7 +62,7 @@ func (a *app) screen() string {
 	if l.TooSmall {
 		lines = t.Fill(a.tooSmall(), a.width, a.height)
 	} else {
-		lines = append(lines, t.Fill(a.header(l.Header.W, l.Header.H), l.Header.W, l.Header.H)...)
+		lines = append(lines, t.Fit(a.header(l.Header.W), l.Header.W))
 		a.pane.above = a.subject()
 		lines = append(lines, a.framed(a.page(), l.Body, !a.below)...)
 		lines = append(lines, a.framed(a.pane, l.Below, a.below)...)
@@ -79,6 +81,9 @@ func (a *app) screen() string {
 }
 
 func (a *app) framed(s screen, r draw.Rect, focused bool) []string {
+	if r.H == 0 {
+		return nil
+	}
 	in := r.Inner()
 	lines := s.draw(in.W, in.H, focused)
 	return a.theme.Frame(s.title(), s.foot(), lines, r.W, r.H, focused && a.dialog == nil)

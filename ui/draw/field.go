@@ -69,8 +69,17 @@ func (f *Field) Update(msg tea.Msg) bool {
 // nameWidth is how much the names of a form take.
 const nameWidth = 13
 
-// Draw is the line of the field, and a second one when there is something to say about it.
+// Draw is the line of the field, and below it what there was no room for in that line.
 func (f *Field) Draw(t *Theme, w int, focused bool) []string {
+	lines := []string{f.Line(t, w, focused)}
+	if focused || f.Wrong != "" {
+		lines = append(lines, f.Hint(t, w)...)
+	}
+	return lines
+}
+
+// Line is the field in one line, whatever is to be said about it.
+func (f *Field) Line(t *Theme, w int, focused bool) string {
 	room := w - nameWidth - 4
 	mark, name := " ", t.Muted.Paint(t.Fit(f.Name, nameWidth))
 	if focused {
@@ -88,23 +97,45 @@ func (f *Field) Draw(t *Theme, w int, focused bool) []string {
 	if focused && len(f.Choice) > 1 && (slices.Contains(f.Choice, f.Value()) || !f.Free) {
 		value += t.Link.Paint("  " + t.Glyph.Choose)
 	}
-	lines := []string{mark + " " + name + " " + value}
+	line := mark + " " + name + " " + value
 	switch {
 	case f.Wrong != "":
-		lines[0] += t.Bad.Paint("  " + t.Glyph.Off)
-		for _, line := range First(Wrap(f.Wrong, w-nameWidth-5), 2) {
+		line += t.Bad.Paint("  " + t.Glyph.Off)
+	case f.fits(w):
+		line += t.Muted.Paint("  " + f.About)
+	}
+	return line
+}
+
+// fits reports whether there is room behind the value for what is to be said about it.
+func (f *Field) fits(w int) bool {
+	value := f.Value()
+	if value == "" {
+		value = f.empty
+	}
+	room := w - nameWidth - 6 // the mark, the blanks, and the place where a letter would go
+	if len(f.Choice) > 1 {
+		room -= 4
+	}
+	return f.About != "" && Width(value)+Width(f.About) <= room
+}
+
+// Hint is what there was no room for in the line of the field: why its value cannot be used, else what it is for.
+func (f *Field) Hint(t *Theme, w int) []string {
+	var lines []string
+	switch {
+	case f.Wrong != "":
+		for _, line := range First(Wrap(f.Wrong, w-nameWidth-5), HintLines) {
 			lines = append(lines, spaces(nameWidth+3)+t.Bad.Paint(line))
 		}
-	case f.About != "":
-		gone := Width(lines[0]) + 2
-		if gone+Width(f.About) <= w {
-			lines[0] += t.Muted.Paint("  " + f.About)
-		} else if focused {
-			lines = append(lines, spaces(nameWidth+3)+t.Muted.Paint(t.Cut(f.About, w-nameWidth-4)))
-		}
+	case f.About != "" && !f.fits(w):
+		lines = append(lines, spaces(nameWidth+3)+t.Muted.Paint(t.Cut(f.About, w-nameWidth-4)))
 	}
 	return lines
 }
+
+// HintLines is the most that Hint takes.
+const HintLines = 2
 
 // typing is the value with the place where a letter would go.
 func (f *Field) typing(t *Theme, room int) string {

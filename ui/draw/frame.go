@@ -58,8 +58,13 @@ func (t *Theme) CutMiddle(s string, w int) string {
 	if have <= w || w < 8 {
 		return t.Cut(s, w)
 	}
-	head := (w - 1) / 2
-	return ansi.Truncate(s, head, "") + t.Glyph.More + ansi.TruncateLeft(s, have-(w-1-head), "")
+	head := ansi.Truncate(s, (w-1)/2, "")
+	gone := have - (w - 1 - Width(head))
+	tail := ansi.TruncateLeft(s, gone, "")
+	if Width(head)+1+Width(tail) > w { // a wide character lies across the cut
+		tail = ansi.TruncateLeft(s, gone+1, "")
+	}
+	return head + t.Glyph.More + tail
 }
 
 // Fit makes text exactly w cells wide.

@@ -27,8 +27,11 @@ func (t *Theme) Bars() Bars {
 const quietest = 1000
 
 // A value that is more than spike times as high as nine of ten others that are not zero is one: it is cut off at twice
-// their height, so that they can be seen beside it.
-const spike = 4
+// their height, so that they can be seen beside it. Fewer than enough values are no measure.
+const (
+	spike  = 4
+	enough = 5
+)
 
 // Scale is the value at the top of a graph, a round number that does not change with every value. What is higher is
 // drawn as cut off.
@@ -44,7 +47,7 @@ func Scale(values []float64) float64 {
 	}
 	slices.Sort(some)
 	top, most := some[len(some)-1], some[(len(some)-1)*9/10]
-	if top > spike*most {
+	if len(some) >= enough && top > spike*most {
 		top = 2 * most
 	}
 	return round(max(top, quietest))

@@ -369,8 +369,11 @@ func (t *Table[T]) Sight() string {
 	if len(t.shown) <= t.lines {
 		return t.Tally()
 	}
-	last := min(t.top+t.lines, len(t.shown))
-	text := Thousands(t.top+1) + t.theme.Glyph.None + Thousands(last) + " of " + Thousands(len(t.shown))
+	text := Thousands(t.top + 1)
+	if t.lines > 1 {
+		text += t.theme.Glyph.None + Thousands(min(t.top+t.lines, len(t.shown)))
+	}
+	text += " of " + Thousands(len(t.shown))
 	if t.filter != "" {
 		text += " of " + Thousands(len(t.rows))
 	}

@@ -48,6 +48,9 @@ func (t *Table[T]) widths(w int) []int {
 		widths[i] = c.least()
 		if c.Grow {
 			widths[i] = max(widths[i], w/growShare)
+			if c.Most > 0 {
+				widths[i] = min(widths[i], c.Most)
+			}
 		}
 	}
 	t.leaveOut(widths, w)

@@ -103,13 +103,14 @@ func TestImpossibleKeysAreRefused(t *testing.T) {
 		{map[string][]string{"stop": {}}, "stop: no key"},
 		{map[string][]string{"stop": {"R"}}, "key R is already for reconnect"},
 		{map[string][]string{"help": {"ctrl+c"}}, "key ctrl+c is already for quitting at once"},
+		{map[string][]string{"help": {"2"}}, "key 2 is already for a view"},
 	} {
 		err := CheckKeys(c.keys)
 		if err == nil || !strings.Contains(err.Error(), c.says) || say.Remedy(err) == "" {
 			t.Errorf("%v: got %v with remedy %q, want %q and a remedy", c.keys, err, say.Remedy(err), c.says)
 		}
 	}
-	if err := CheckKeys(map[string][]string{"stop": {"R"}, "reconnect": {"x"}, "back": {"h"}}); err != nil {
+	if err := CheckKeys(map[string][]string{"stop": {"R"}, "reconnect": {"x"}, "back": {"backspace"}}); err != nil {
 		t.Errorf("swapping two keys: got %v, want none", err)
 	}
 }

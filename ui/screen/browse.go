@@ -149,13 +149,8 @@ func (b *browse) help() []draw.Binding {
 }
 
 func (b *browse) update(msg tea.Msg) (wish, bool) {
-	if _, clicked := msg.(tea.MouseClickMsg); clicked {
-		before := b.table().At()
-		taken := b.table().Update(msg)
-		if taken && b.table().At() == before {
-			return b.in(), true // a second click on a row opens it
-		}
-		return nil, taken
+	if picked(b.table(), msg) {
+		return b.in(), true
 	}
 	if b.table().Update(msg) {
 		return nil, true
@@ -168,7 +163,9 @@ func (b *browse) update(msg tea.Msg) (wish, bool) {
 	switch {
 	case keys.in.Pressed(k):
 		return b.in(), true
-	case keys.back.Pressed(k) && b.depth > atClusters:
+	case keys.right.Pressed(k) && b.depth < atContainers:
+		return b.in(), true
+	case (keys.back.Pressed(k) || keys.left.Pressed(k)) && b.depth > atClusters:
 		b.out()
 	case keys.forward.Pressed(k):
 		return b.forward(), true

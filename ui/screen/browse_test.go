@@ -252,7 +252,9 @@ func TestAFailedRefreshKeepsWhatIsThere(t *testing.T) {
 }
 
 func TestClickAndWheel(t *testing.T) {
-	a := visiting(t, crowd(100), 100, 30)
+	now := start()
+	a := newTestApp(t, Options{Now: func() time.Time { return now }}, 100, 30)
+	arrives(a, crowd(100))
 	press(t, a, "enter", "enter")
 	a.Update(tea.MouseWheelMsg{Button: tea.MouseWheelDown, X: 10, Y: 10})
 	a.Update(tea.MouseWheelMsg{Button: tea.MouseWheelDown, X: 10, Y: 10})
@@ -265,9 +267,25 @@ func TestClickAndWheel(t *testing.T) {
 	if got := lineOfCursor(a); got != 8 {
 		t.Errorf("a click on line 8 went to line %d", got)
 	}
+	for range 3 { // late enough each: they select what is selected
+		now = now.Add(soon)
+		a.Update(click)
+		want(t, a, "tasks")
+		wantNot(t, a, "containers")
+	}
+	a.Update(tea.MouseClickMsg{Button: tea.MouseLeft, X: 10, Y: 9}) // soon, but another row
+	wantNot(t, a, "containers")
+	now = now.Add(time.Second)
+	a.Update(click)
+	now = now.Add(soon / 2)
 	a.Update(click)
 	want(t, a, "containers 1")
 	if a.browse.task != id {
-		t.Errorf("a second click opened another task than %s", id)
+		t.Errorf("a double click opened another task than %s", id)
+	}
+	now = now.Add(soon / 2)
+	a.Update(tea.MouseClickMsg{Button: tea.MouseLeft, X: 10, Y: 3})
+	if a.dialog != nil {
+		t.Error("a third click opened the dialog")
 	}
 }

@@ -324,13 +324,10 @@ func (d *connect) changed(f *draw.Field, msg tea.Msg) wish {
 // click puts the keyboard on the field in a line.
 func (d *connect) click(line int) {
 	at := len(d.head(dialogWidth - 2))
-	for i, f := range d.fields() {
-		lines := len(f.Draw(d.theme, dialogWidth-2, i == d.at))
-		if line >= at && line < at+lines {
+	for i := range d.fields() {
+		if line == at+i {
 			d.at = i
-			return
 		}
-		at += lines
 	}
 }
 

@@ -3,6 +3,7 @@ package screen
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"culvert/internal/say"
@@ -42,26 +43,45 @@ func (d *connect) head(w int) []string {
 func (d *connect) draw(w, h int, _ bool) []string {
 	t := d.theme
 	lines := d.head(w)
-	for i, f := range d.fields() {
-		lines = append(lines, f.Draw(t, w, i == d.at)...)
+	fields := d.fields()
+	for i, f := range fields {
+		lines = append(lines, f.Line(t, w, i == d.at))
 	}
+	lines = append(lines, t.Fill(d.hinted(fields).Hint(t, w-1), w-1, draw.HintLines)...)
 	var below []string
 	switch {
 	case d.opening:
-		below = append(below, "", " "+t.Busy.Paint(d.spinner()+" opening"))
+		below = append(below, " "+t.Busy.Paint(d.spinner()+" opening"))
 	case d.failure != nil:
-		below = append(append(below, ""), problem(t, d.failure, say.Remedy(d.failure), w, shortAdvice)...)
+		below = append(below, problem(t, d.failure, say.Remedy(d.failure), w, shortAdvice)...)
 	}
 	if f, ok := d.valid(); ok {
 		below = append(below, d.recipes(d.recipe(f), w, h-len(lines)-len(below))...)
 	}
-	return append(lines, below...)
+	lines = append(lines, below...)
+	return t.Fill(lines, w-1, min(len(d.head(w))+len(fields)+draw.HintLines+recipeLines, h))
 }
+
+// hinted is the field of which is said what there was no room for in its line: that with the keyboard, unless another
+// one is wrong.
+func (d *connect) hinted(fields []*draw.Field) *draw.Field {
+	if at := fields[d.at]; at.Wrong != "" {
+		return at
+	}
+	if i := slices.IndexFunc(fields, func(f *draw.Field) bool { return f.Wrong != "" }); i >= 0 {
+		return fields[i]
+	}
+	return fields[d.at]
+}
+
+// recipeLines is what the command and the workflow step take. The dialog keeps their room while there is something else
+// to say, so that it stays where it is.
+const recipeLines = 16
 
 // recipes are the command and the workflow step that do the same, as far as there is room.
 func (d *connect) recipes(r recipe, w, room int) []string {
 	t := d.theme
-	lines := []string{"", " " + t.Muted.Paint("the same without this screen")}
+	lines := []string{" " + t.Muted.Paint("the same without this screen")}
 	for _, line := range draw.Wrap(r.command(), w-4) {
 		lines = append(lines, "   "+t.Link.Paint(line))
 	}

@@ -119,7 +119,7 @@ func (d *detail) connectionColumns() []draw.Column[connectionLine] {
 	}
 	up, down := func(c connectionLine) float64 { return c.up }, func(c connectionLine) float64 { return c.down }
 	return []draw.Column[connectionLine]{
-		{Title: "HOST", Text: func(c connectionLine) string { return c.host(d.row.far()) }, Ink: func(connectionLine) draw.Ink { return t.Accent }, Least: 30, Grow: true, Middle: true},
+		{Title: "HOST", Text: func(c connectionLine) string { return c.host(d.row.far()) }, Ink: func(connectionLine) draw.Ink { return t.Accent }, Least: 30, Most: 64, Grow: true, Middle: true},
 		{Title: "PROTOCOL", Text: func(c connectionLine) string { return string(c.Protocol) }, Least: 12, Most: 12, Drop: 4},
 		number("RECEIVED", 8, 0, t.Received, func(c connectionLine) string { return draw.Bytes(c.Received) },
 			func(a, b connectionLine) int { return cmp.Compare(a.Received, b.Received) }),
@@ -157,7 +157,7 @@ func (d *detail) hostColumns() []draw.Column[hostTotal] {
 		}
 	}
 	return []draw.Column[hostTotal]{
-		{Title: "HOST", Text: func(h hostTotal) string { return say.Line(h.Host) }, Ink: func(hostTotal) draw.Ink { return t.Accent }, Least: 26, Grow: true, Middle: true},
+		{Title: "HOST", Text: func(h hostTotal) string { return say.Line(h.Host) }, Ink: func(hostTotal) draw.Ink { return t.Accent }, Least: 26, Most: 64, Grow: true, Middle: true},
 		number("RECEIVED", 8, 0, func(h hostTotal) uint64 { return h.Received }, draw.Bytes, t.Received),
 		number("SENT", 6, 1, func(h hostTotal) uint64 { return h.Sent }, draw.Bytes, t.Sent),
 		number("CONNS", 6, 0, func(h hostTotal) uint64 { return h.Connections }, draw.Count, t.Text),

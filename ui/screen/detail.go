@@ -39,6 +39,9 @@ const (
 	sheets // how many there are
 )
 
+// key is the one that shows a table, whatever else is remapped.
+func (s sheet) key() string { return strconv.Itoa(int(s) + 1) }
+
 func newDetail(l *look, ts *tunnels, r *row) *detail {
 	d := &detail{look: l, tunnels: ts, row: r, paces: map[uint64]samples{}}
 	d.connections = draw.NewTable(l.theme, l.keys.table(), connectionLine.id, d.connectionColumns()...)
@@ -114,6 +117,9 @@ func (d *detail) tables() [sheets]anyTable {
 
 func (d *detail) update(msg tea.Msg) (wish, bool) {
 	switch m := msg.(type) {
+	case twice:
+		m.Y -= d.above
+		msg = m.MouseClickMsg
 	case tea.MouseClickMsg:
 		m.Y -= d.above
 		msg = m
@@ -122,8 +128,13 @@ func (d *detail) update(msg tea.Msg) (wish, bool) {
 			break
 		}
 		switch {
-		case d.keys.view.Pressed(m):
+		case d.keys.view.Pressed(m), d.keys.right.Pressed(m):
 			d.side = (d.side + 1) % sheets
+			return nil, true
+		case d.keys.left.Pressed(m):
+			d.side = (d.side + sheets - 1) % sheets
+			return nil, true
+		case d.numbered(m):
 			return nil, true
 		case d.keys.back.Pressed(m) && d.sheet().Finding() == "":
 			return nil, false
@@ -138,32 +149,40 @@ func (d *detail) update(msg tea.Msg) (wish, bool) {
 	return nil, false
 }
 
-// leastTable is what the table has of the page in any case: titles and three rows.
-const leastTable = 4
+// The lines that the table has of the page in any case, titles and three rows, and those that a graph has at least, its
+// time with them.
+const (
+	leastTable = 4
+	leastGraph = 3
+)
+
+// numbered goes to the table that a key is the number of.
+func (d *detail) numbered(k tea.KeyPressMsg) bool {
+	for s := range sheets {
+		if k.String() == s.key() {
+			d.side = s
+			return true
+		}
+	}
+	return false
+}
 
 func (d *detail) draw(w, h int, focused bool) []string {
-	// What there is no room for goes, the graph first, then what carries the tunnel.
+	// What there is no room for goes, what carries the tunnel first, then the graph.
 	room := h - leastTable - 1
-	var lines []string
-	add := func(more []string) bool {
-		if len(more) > room {
-			return false
-		}
-		room -= len(more)
-		lines = append(lines, more...)
-		return true
+	lines := d.numbers(w)
+	room -= len(lines)
+	if ill := trouble(d.theme, d.tunnels.ailment(d.row), w); len(ill) <= room {
+		room -= len(ill)
+		lines = append(ill, lines...)
 	}
-	numbers := d.numbers(w)
-	if room > len(numbers) {
-		room -= len(numbers)
-		if add(trouble(d.theme, d.tunnels.ailment(d.row), w)) && room >= 2 {
-			room -= 2
-			lines = append(d.about(), lines...)
-		}
-		lines = append(lines, numbers...)
-		add(d.graphs(w, min(max(h/5, 2), 8)))
-	} else {
-		add(numbers)
+	graph := room >= leastGraph
+	if about := d.about(); len(about) <= room-leastGraph {
+		room -= len(about)
+		lines = append(about, lines...)
+	}
+	if graph {
+		lines = append(lines, d.graphs(w, min(max(h/5, leastGraph-1), room-1, 8))...)
 	}
 	lines = append(lines, d.tabs(w))
 	d.above = len(lines)
@@ -283,7 +302,7 @@ func (d *detail) tabs(w int) string {
 	var b strings.Builder
 	b.WriteByte(' ')
 	for i, table := range d.tables() {
-		b.WriteString(t.Link.Paint(strconv.Itoa(i+1)) + " ")
+		b.WriteString(t.Link.Paint(sheet(i).key()) + " ")
 		name := names[i] + " " + table.Tally()
 		if n := d.told.omitted; n > 0 && sheet(i) == connectionSheet {
 			name += " +" + draw.Thousands(n) + " older"

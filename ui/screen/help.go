@@ -32,7 +32,7 @@ func (k *keyMap) chapters() []struct {
 		name string
 		keys []draw.Binding
 	}{
-		{"move", []draw.Binding{k.up, k.down, k.top, k.bottom, k.pageUp, k.pageDown, k.in, k.back, k.nextPane}},
+		{"move", []draw.Binding{k.up, k.down, k.top, k.bottom, k.pageUp, k.pageDown, k.in, k.back, k.left, k.right, k.nextPane, k.zoom}},
 		{"find", []draw.Binding{k.filter, k.sort, k.reverse, k.view, k.refresh}},
 		{"tunnels", []draw.Binding{k.forward, k.tunnels, k.stop, k.reconnect, k.copy, k.saved, k.save}},
 		{"elsewhere", []draw.Binding{k.profile, k.region, k.log, k.doctor}},

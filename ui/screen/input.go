@@ -1,6 +1,8 @@
 package screen
 
 import (
+	"time"
+
 	tea "charm.land/bubbletea/v2"
 
 	"culvert/ui/draw"
@@ -33,14 +35,19 @@ func (a *app) command(k tea.KeyPressMsg) tea.Cmd {
 	switch {
 	case a.keys.nextPane.Pressed(k):
 		a.below = !a.below
+		return nil
+	case a.keys.zoom.Pressed(k):
+		a.zoomed = !a.zoomed
+		return nil
 	case a.keys.tunnels.Pressed(k):
 		a.below = true
-	case a.keys.back.Pressed(k):
-		if a.below {
-			a.below = false
-		} else {
-			a.leave()
-		}
+		return nil
+	case a.keys.back.Pressed(k) && a.below:
+		a.below = false
+		return nil
+	case a.keys.back.Pressed(k) && len(a.pages) > 0:
+		a.leave()
+		return nil
 	case a.keys.refresh.Pressed(k):
 		return a.grant(all(a.here.look(), hurry()))
 	}
@@ -49,11 +56,39 @@ func (a *app) command(k tea.KeyPressMsg) tea.Cmd {
 			return a.grant(e.open())
 		}
 	}
-	return nil
+	return a.grant(a.keys.elsewhere(k))
+}
+
+// twice is a second click in the same place, soon after the first.
+type twice struct{ tea.MouseClickMsg }
+
+// soon is how long after a click another one makes a double click.
+const soon = 400 * time.Millisecond
+
+// clicked tells a double click from two.
+func (a *app) clicked(msg tea.MouseMsg) tea.MouseMsg {
+	click, ok := msg.(tea.MouseClickMsg)
+	if !ok || click.Button != tea.MouseLeft {
+		return msg
+	}
+	now, before := a.o.Now(), a.click
+	if click.Y == before.y && now.Sub(before.at) < soon && now.Sub(before.at) >= 0 {
+		a.click = lastClick{}
+		return twice{click}
+	}
+	a.click = lastClick{at: now, y: click.Y}
+	return msg
+}
+
+// lastClick is when and in which line of the window there was a click.
+type lastClick struct {
+	at time.Time
+	y  int
 }
 
 // mouse gives a click or the wheel to what lies under it, and the keyboard with a click.
 func (a *app) mouse(msg tea.MouseMsg) tea.Cmd {
+	msg = a.clicked(msg)
 	if a.dialog != nil {
 		at, _ := a.dialogBox()
 		w, _ := a.dialog.update(moved(msg, at.Inner()))
@@ -64,6 +99,9 @@ func (a *app) mouse(msg tea.MouseMsg) tea.Cmd {
 		return nil
 	}
 	_, clicked := msg.(tea.MouseClickMsg)
+	if _, again := msg.(twice); again {
+		clicked = true
+	}
 	m := msg.Mouse()
 	switch {
 	case l.Below.Inner().Holds(m.X, m.Y):
@@ -81,6 +119,9 @@ func (a *app) mouse(msg tea.MouseMsg) tea.Cmd {
 // moved is a mouse message with its place relative to a rectangle.
 func moved(msg tea.MouseMsg, to draw.Rect) tea.Msg {
 	switch msg := msg.(type) {
+	case twice:
+		msg.X, msg.Y = msg.X-to.X, msg.Y-to.Y
+		return msg
 	case tea.MouseClickMsg:
 		msg.X, msg.Y = msg.X-to.X, msg.Y-to.Y
 		return msg

@@ -12,7 +12,8 @@ import (
 // keyMap is every key of the screen: what reacts to keys, the bottom line and the help all read it.
 type keyMap struct {
 	up, down, top, bottom, pageUp, pageDown draw.Binding
-	in, back, nextPane                      draw.Binding
+	in, back, nextPane, zoom                draw.Binding
+	left, right                             draw.Binding
 	filter, sort, reverse                   draw.Binding
 	forward, tunnels, stop, reconnect       draw.Binding
 	saved, save                             draw.Binding
@@ -40,7 +41,10 @@ func defaultKeys() *keyMap {
 		pageDown:  draw.Bind("page-down", "a page down", "ctrl+f", "pgdown"),
 		in:        draw.Bind("in", "in", "enter"),
 		back:      draw.Bind("back", "back", "esc"),
-		nextPane:  draw.Bind("next-pane", "other pane", "tab"),
+		nextPane:  draw.Bind("next-pane", "other pane", "tab", "shift+tab"),
+		zoom:      draw.Bind("zoom", "this pane alone, both", "+"),
+		left:      draw.Bind("left", "back, view before", "h", "left"),
+		right:     draw.Bind("right", "in, view after", "l", "right"),
 		filter:    draw.Bind("filter", "filter", "/"),
 		sort:      draw.Bind("sort", "sort, next column", "o"),
 		reverse:   draw.Bind("reverse", "sort, other way", "O"),
@@ -67,7 +71,8 @@ func defaultKeys() *keyMap {
 // remappable are the bindings that the config file may change.
 func (k *keyMap) remappable() []*draw.Binding {
 	return []*draw.Binding{
-		&k.up, &k.down, &k.top, &k.bottom, &k.pageUp, &k.pageDown, &k.in, &k.back, &k.nextPane, &k.filter, &k.sort, &k.reverse,
+		&k.up, &k.down, &k.top, &k.bottom, &k.pageUp, &k.pageDown, &k.in, &k.back, &k.nextPane, &k.zoom, &k.left, &k.right,
+		&k.filter, &k.sort, &k.reverse,
 		&k.forward, &k.tunnels, &k.stop, &k.reconnect, &k.saved, &k.save, &k.copy, &k.log, &k.view, &k.doctor, &k.profile, &k.region, &k.refresh,
 		&k.help, &k.quit,
 	}
@@ -117,6 +122,9 @@ func remap(remapped map[string][]string) (*keyMap, error) {
 		*b = draw.Bind(name, b.Help().Desc, keys...)
 	}
 	owner := map[string]string{"ctrl+c": "quitting at once", "ctrl+z": "suspending"}
+	for n := range sheets {
+		owner[n.key()] = "a view"
+	}
 	for _, b := range k.remappable() {
 		for _, pressed := range b.Keys() {
 			if first, taken := owner[pressed]; taken {

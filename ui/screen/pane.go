@@ -126,18 +126,18 @@ func (p *tunnelsPane) help() []draw.Binding {
 }
 
 func (p *tunnelsPane) update(msg tea.Msg) (wish, bool) {
+	r, under := p.table.Row()
+	if under && picked(p.table, msg) {
+		return details(r), true
+	}
 	if p.table.Update(msg) {
 		return nil, true
 	}
 	k, ok := msg.(tea.KeyPressMsg)
-	if !ok {
+	if !ok || !under {
 		return nil, false
 	}
-	r, under := p.table.Row()
-	if !under {
-		return nil, false
-	}
-	if p.keys.in.Pressed(k) {
+	if p.keys.in.Pressed(k) || p.keys.right.Pressed(k) {
 		return details(r), true
 	}
 	return p.tunnels.act(k, r)

@@ -40,10 +40,10 @@ func (p *tunnelsPane) columns() []draw.Column[*row] {
 	}
 	return []draw.Column[*row]{
 		{Title: "LOCAL", Text: (*row).local, Ink: func(*row) draw.Ink { return t.Accent }, Least: 15, Most: 30},
-		{Title: "TARGET", Text: (*row).inside, Least: 22, Grow: true, Middle: true},
+		{Title: "TARGET", Text: (*row).inside, Least: 22, Most: 44, Grow: true, Middle: true},
 		{Title: "CLUSTER", Text: func(r *row) string { return say.Line(r.Spec.Target.Cluster) }, Least: 10, Most: 20, Middle: true, Drop: 3},
 		{
-			Title: "STATE", Least: 13, Most: 13,
+			Title: "STATE", Least: stateCells, Most: stateCells,
 			Text:  func(r *row) string { text, _ := p.tunnels.standing(r); return text },
 			Ink:   func(r *row) draw.Ink { _, colour := p.tunnels.standing(r); return colour },
 			Order: func(a, b *row) int { return cmp.Compare(a.State, b.State) },

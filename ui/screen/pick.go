@@ -127,6 +127,9 @@ func (p *pick) draw(w, h int, _ bool) []string {
 func (p *pick) update(msg tea.Msg) (wish, bool) {
 	k, isKey := msg.(tea.KeyPressMsg)
 	if !isKey {
+		if c, ok := p.table.Row(); ok && picked(p.table, msg) {
+			return all(dismiss(p), p.chosen(c.name)), true
+		}
 		p.table.Update(msg)
 		return nil, true
 	}

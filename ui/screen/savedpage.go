@@ -213,6 +213,9 @@ func (p *savedPage) ailment(l savedLine) error {
 }
 
 func (p *savedPage) update(msg tea.Msg) (wish, bool) {
+	if l, under := p.table.Row(); under && picked(p.table, msg) {
+		return p.start(l), true
+	}
 	if p.table.Update(msg) {
 		return nil, true
 	}

@@ -99,7 +99,8 @@ type app struct {
 	pages   []screen // that lie over the browser, the last on top
 	dialog  screen   // that lies over all and has every key; nil when there is none
 	below   bool     // the tunnels have the keyboard
-	zoomed  bool     // what has the keyboard fills the window
+	click   lastClick
+	zoomed  bool // what has the keyboard fills the window
 	notice  notice
 	broken  *PanicError      // an error of ours that ends the program
 	kept    string           // the set that tunnels go on as; empty while they do not

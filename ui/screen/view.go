@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"fmt"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -106,13 +107,27 @@ func (a *app) dialogBox() (draw.Rect, []string) {
 	return draw.Middle(min(w, widest+2), len(lines)+2, a.width, a.height-1), lines
 }
 
+// tooSmall says what is needed, and as much as there is room for of what matters whatever the size: the tunnels.
 func (a *app) tooSmall() []string {
-	return []string{
-		"culvert needs a window of 60 by 15.",
-		"This one is " + draw.Thousands(a.width) + " by " + draw.Thousands(a.height) + ".",
-		"q quits",
+	t := a.theme
+	size := draw.Thousands(a.width) + " by " + draw.Thousands(a.height)
+	lines := []string{
+		fmt.Sprintf("culvert needs a window of %d by %d.", draw.MinWidth, draw.MinHeight),
+		"This one is " + size + "; " + a.keys.quit.Shortest() + " quits.",
+		"",
 	}
+	for _, r := range a.tunnels.rows {
+		text, colour := a.tunnels.standing(r)
+		lines = append(lines, colour.Paint(t.Fit(text, stateCells))+" "+t.Accent.Paint(r.local()))
+	}
+	if over := len(lines) - a.height; over > 0 && a.height > 0 {
+		lines = append(lines[:a.height-1], t.Muted.Paint(plural(over+1, "more tunnel")))
+	}
+	return lines
 }
+
+// stateCells is how much the longest state of a tunnel takes.
+const stateCells = 13
 
 // bottomLine names the keys that matter now, as many as fit; help and quit are always among them.
 func (a *app) bottomLine(w int) string {
@@ -120,10 +135,14 @@ func (a *app) bottomLine(w int) string {
 	keys := a.top().help()
 	var last []draw.Binding
 	if a.dialog == nil {
-		keys = append(keys, a.keys.nextPane.As("tunnels"), a.keys.log, a.keys.profile, a.keys.region)
+		other := "tunnels"
 		if a.below {
-			keys[len(keys)-4] = a.keys.nextPane.As("browse")
+			other = "browse"
 		}
+		if a.zoomed {
+			keys = append([]draw.Binding{a.keys.zoom.As("both panes")}, keys...)
+		}
+		keys = append(keys, a.keys.nextPane.As(other), a.keys.zoom.As("zoom"), a.keys.log, a.keys.profile, a.keys.region)
 		last = []draw.Binding{a.keys.help, a.keys.quit}
 	}
 	room := w - 1

@@ -95,8 +95,11 @@ fuzz:
 sights:
 	RUNS=$(RUNS) go test -v -count=1 -timeout 1h -run 'TestSightsAreNeverFalse|TestReadyComesWithin' ./ui/headless
 
+# The action that a workflow step names: that of the repository which this clone came from.
+ACTION ?= $(shell git config --get remote.origin.url 2>/dev/null | sed -nE 's,^.*github\.com[:/]([A-Za-z0-9-]+/[A-Za-z0-9._-]+)$$,\1,p' | sed 's/\.git$$//;s/$$/@v1/')
+
 build:
-	CGO_ENABLED=0 go build -trimpath -o bin/culvert .
+	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.action=$(ACTION)' -o bin/culvert .
 
 ## bench: culvert beside session-manager-plugin, ten minutes; writes docs/bench.md
 bench:

@@ -14,8 +14,8 @@ import (
 	"culvert/ui/headless"
 )
 
-// What the linker sets when a release is built (.goreleaser.yaml).
-var version, commit, date string //nolint:gochecknoglobals // -ldflags -X reaches nothing else
+// What the linker sets when a release is built (.goreleaser.yaml); action also in a clone (Makefile).
+var version, commit, date, action string //nolint:gochecknoglobals // -ldflags -X reaches nothing else
 
 func main() { os.Exit(run()) }
 
@@ -28,7 +28,7 @@ func run() int {
 	if os.Getenv("GOGC") == "" {
 		defer time.AfterFunc(startUp, func() { debug.SetGCPercent(slack) }).Stop()
 	}
-	return cli.Run(ctx, cli.Process{Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: later, Build: cli.Build{Version: version, Commit: commit, Date: date}})
+	return cli.Run(ctx, cli.Process{Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: later, Build: cli.Build{Version: version, Commit: commit, Date: date, Action: action}})
 }
 
 // A tunnel keeps little and lives long, so after the start memory counts more than the collector's work: this slack keeps

@@ -159,7 +159,7 @@ func TestStoryOfTheDemoOnATerminal(t *testing.T) {
 		t.Fatalf("curl through the tunnel: got %d bytes and error %v, want 321,000 bytes", len(out), err)
 	}
 	d.keys("Enter")
-	d.sees(`http-connect +orders\.internal:80 +32\d kB`)
+	d.sees(`orders\.internal:80 +32\d kB`)
 	d.keys("Escape")
 	d.sees(`services 1 of 3`)
 	d.keys("t", "x")

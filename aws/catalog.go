@@ -39,6 +39,19 @@ type Service struct {
 	Events                     []string // what ECS last said about it, newest first, at most three
 }
 
+// State is how a service stands in a word, the same for every face; empty when it is not known.
+func (s *Service) State() string {
+	switch {
+	case s.Deploying:
+		return "deploying"
+	case s.Status != "ACTIVE":
+		return strings.ToLower(s.Status)
+	case s.Pending > 0:
+		return fmt.Sprintf("%d pending", s.Pending)
+	}
+	return "steady"
+}
+
 // Task is an ECS task.
 type Task struct {
 	ID, ARN, Cluster          string

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -161,7 +162,8 @@ type clusterRow struct {
 	Status    string `json:"status"`
 	Services  int    `json:"services"`
 	Tasks     int    `json:"tasks"`
-	Reachable int    `json:"reachable"` // tasks with a container that sessions can be opened to
+	Ready     int    `json:"ready"`     // tasks with a container that sessions can be opened to
+	Reachable int    `json:"reachable"` // the same, as it was called first
 }
 
 type serviceRow struct {
@@ -171,8 +173,10 @@ type serviceRow struct {
 	Desired   int      `json:"desired"`
 	Running   int      `json:"running"`
 	Pending   int      `json:"pending"`
+	Ready     int      `json:"ready"`
 	Reachable int      `json:"reachable"`
 	Exec      bool     `json:"exec"`
+	State     string   `json:"state"` // in a word: steady, deploying, …
 	Deploying bool     `json:"deploying"`
 	Launch    string   `json:"launch_type,omitempty"`
 	Ports     []uint16 `json:"ports"`
@@ -188,6 +192,7 @@ type taskRow struct {
 	Agent     string   `json:"agent,omitempty"`
 	Reason    string   `json:"reason,omitempty"` // why the agent does not run
 	Health    string   `json:"health,omitempty"`
+	Ready     bool     `json:"ready"`
 	Reachable bool     `json:"reachable"`
 	Ports     []uint16 `json:"ports"`
 }
@@ -200,8 +205,9 @@ func newListing(region, what string, clusters []aws.Cluster, gaps []error) listi
 	for _, c := range clusters {
 		switch what {
 		case listClusters:
+			ready := readyTasks(c.Tasks)
 			l.Clusters = append(l.Clusters, clusterRow{
-				Cluster: c.Name, Status: c.Status, Services: len(c.Services), Tasks: len(c.Tasks), Reachable: reachableTasks(c.Tasks),
+				Cluster: c.Name, Status: c.Status, Services: len(c.Services), Tasks: len(c.Tasks), Ready: ready, Reachable: ready,
 			})
 		case listServices:
 			for _, s := range c.Services {
@@ -229,36 +235,31 @@ func newServiceRow(s aws.Service, all []aws.Task) serviceRow {
 			ports = append(ports, portsOf(c)...)
 		}
 	}
+	ready := readyTasks(tasks)
 	return serviceRow{
 		Cluster: s.Cluster, Service: s.Name, Status: s.Status, Desired: s.Desired, Running: s.Running, Pending: s.Pending,
-		Reachable: reachableTasks(tasks), Exec: s.ExecEnabled, Deploying: s.Deploying, Launch: s.LaunchType, Ports: ports,
+		Ready: ready, Reachable: ready, Exec: s.ExecEnabled, State: s.State(), Deploying: s.Deploying, Launch: s.LaunchType, Ports: ports,
 	}
 }
 
 func newTaskRows(t aws.Task) []taskRow {
 	rows := make([]taskRow, 0, len(t.Containers))
 	for _, c := range t.Containers {
+		ready := t.Ready(c) == nil
 		rows = append(rows, taskRow{
 			Cluster: t.Cluster, Service: t.Service, Task: t.ID, Container: c.Name, Status: t.Status, Exec: t.ExecEnabled,
-			Agent: c.Agent.Status, Reason: c.Agent.Reason, Health: c.Health, Reachable: isReachable(t, c), Ports: portsOf(c),
+			Agent: c.Agent.Status, Reason: c.Agent.Reason, Health: c.Health, Ready: ready, Reachable: ready, Ports: portsOf(c),
 		})
 	}
 	return rows
 }
 
-// isReachable reports whether a session can be opened to a container.
-func isReachable(t aws.Task, c aws.Container) bool {
-	return t.ExecEnabled && t.Status == "RUNNING" && t.DesiredStatus == "RUNNING" && c.Agent.Status == "RUNNING" && c.RuntimeID != ""
-}
-
-func reachableTasks(tasks []aws.Task) int {
+// readyTasks are those with a container that sessions can be opened to.
+func readyTasks(tasks []aws.Task) int {
 	n := 0
 	for _, t := range tasks {
-		for _, c := range t.Containers {
-			if isReachable(t, c) {
-				n++
-				break
-			}
+		if slices.ContainsFunc(t.Containers, func(c aws.Container) bool { return t.Ready(c) == nil }) {
+			n++
 		}
 	}
 	return n
@@ -289,30 +290,23 @@ func (l listing) table(what string) string {
 	}
 	switch what {
 	case listClusters:
-		row("CLUSTER", "STATUS", "SERVICES", "TASKS", "REACHABLE")
+		row("CLUSTER", "READY", "TASKS", "SERVICES", "STATUS")
 		for _, c := range l.Clusters {
-			row(c.Cluster, c.Status, c.Services, c.Tasks, c.Reachable)
+			row(c.Cluster, c.Ready, c.Tasks, c.Services, strings.ToLower(c.Status))
 		}
 	case listServices:
-		row("CLUSTER", "SERVICE", "TASKS", "REACHABLE", "EXEC", "PORTS", "STATUS")
+		row("CLUSTER", "SERVICE", "READY", "RUNNING", "EXEC", "STATE", "PORTS")
 		for _, s := range l.Services {
-			row(s.Cluster, s.Service, fmt.Sprintf("%d/%d", s.Running, s.Desired), s.Reachable, onOff(s.Exec), portList(s.Ports), s.statusText())
+			row(s.Cluster, s.Service, s.Ready, fmt.Sprintf("%d/%d", s.Running, s.Desired), onOff(s.Exec), s.State, portList(s.Ports))
 		}
 	case listTasks:
 		row("CLUSTER", "SERVICE", "TASK", "CONTAINER", "STATUS", "AGENT", "PORTS", "NOTE")
 		for _, t := range l.Tasks {
-			row(t.Cluster, t.Service, t.Task, t.Container, t.Status, t.Agent, portList(t.Ports), t.note())
+			row(t.Cluster, t.Service, t.Task, t.Container, strings.ToLower(t.Status), strings.ToLower(t.Agent), portList(t.Ports), t.note())
 		}
 	}
 	_ = w.Flush() // to memory
 	return trimLines(b.String())
-}
-
-func (s serviceRow) statusText() string {
-	if s.Deploying {
-		return s.Status + ", deploying"
-	}
-	return s.Status
 }
 
 func (t taskRow) note() string {

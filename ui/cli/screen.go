@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"sync"
 
 	"golang.org/x/term"
@@ -87,7 +88,9 @@ func (a *app) screenOptions(ctx context.Context, s *screenAccount) screen.Option
 }
 
 func (a *app) usualOptions(ctx context.Context, s *screenAccount) screen.Options {
+	info, _ := debug.ReadBuildInfo()
 	return screen.Options{
+		Action:  a.Build.action(info),
 		Connect: s.connect,
 		Engine:  func(c *aws.Client) *tunnel.Engine { return s.engine(ctx, c) },
 		Prove: func(ctx context.Context, t *tunnel.Tunnel, probe string) (string, error) {

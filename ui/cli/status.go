@@ -119,7 +119,7 @@ func (a *app) showSets(sets []control.Set) error {
 	named := slices.ContainsFunc(sets, func(s control.Set) bool {
 		return slices.ContainsFunc(s.Tunnels, func(t control.Tunnel) bool { return t.Profile != "" || t.Region != "" })
 	})
-	head := "NAME\tSTATE\tLOCAL\tTARGET\tREMOTE\tSENT\tRECEIVED\tOPEN\tUP"
+	head := "NAME\tSTATE\tLOCAL\tTARGET\tREMOTE\tRECEIVED\tSENT\tCONNS\tAGE"
 	if named {
 		head += "\tACCOUNT"
 	}
@@ -129,9 +129,9 @@ func (a *app) showSets(sets []control.Set) error {
 		if s.Ended != nil {
 			until = s.Ended.At
 		}
-		since := until.Sub(s.Since).Round(time.Second)
+		age := say.Age(until.Sub(s.Since))
 		if len(s.Tunnels) == 0 {
-			_, _ = fmt.Fprintf(table, "%s\t%s\t-\t-\t-\t-\t-\t-\t%s\n", s.Name, s.State, since)
+			_, _ = fmt.Fprintf(table, "%s\t%s\t-\t-\t-\t-\t-\t-\t%s\n", s.Name, s.State, age)
 		}
 		for _, t := range s.Tunnels {
 			state := t.State
@@ -141,8 +141,8 @@ func (a *app) showSets(sets []control.Set) error {
 				state = "unproved"
 			}
 			target := strings.TrimRight(strings.Join([]string{t.Cluster, t.Service, t.Task, t.Container}, "/"), "/")
-			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s", s.Name, state, cell(cmp.Or(t.ProxyURL, t.Local, "-")),
-				cell(target), cell(t.Remote), t.Sent, t.Received, t.Connections, since)
+			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s", s.Name, state, cell(cmp.Or(t.ProxyURL, t.Local, "-")),
+				cell(target), cell(t.Remote), say.Bytes(t.Received), say.Bytes(t.Sent), t.Connections, age)
 			if named {
 				in := wording(control.Account{Profile: t.Profile, Region: t.Region})
 				_, _ = fmt.Fprint(table, "\t", cell(cmp.Or(strings.TrimPrefix(in, ", "), "-")))

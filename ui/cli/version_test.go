@@ -21,7 +21,7 @@ func TestVersionSaysAllThatIsKnown(t *testing.T) {
 		info  *debug.BuildInfo
 		want  string
 	}{
-		{"a release", Build{"1.2.3", "def", "2026-11-23T00:00:00Z"}, embedded, "culvert 1.2.3\ncommit   def\ndate     2026-11-23T00:00:00Z\n"},
+		{"a release", Build{Version: "1.2.3", Commit: "def", Date: "2026-11-23T00:00:00Z"}, embedded, "culvert 1.2.3\ncommit   def\ndate     2026-11-23T00:00:00Z\n"},
 		{"go build in a clone", Build{}, embedded, "culvert v0.0.0-20261122-abc\ncommit   abc with changes\ndate     2026-11-22T10:00:00Z\n"},
 		{"a build that says nothing", Build{}, nil, "culvert (devel)\n"},
 	} {
@@ -31,5 +31,23 @@ func TestVersionSaysAllThatIsKnown(t *testing.T) {
 	}
 	if got := (Build{Version: "1.2.3"}).complete(nil).String(); strings.Contains(got, "commit") {
 		t.Errorf("got %q, want no line without a fact", got)
+	}
+}
+
+func TestTheActionIsThatOfTheRepositoryWhichTheBuildCameFrom(t *testing.T) {
+	for _, c := range []struct{ linked, module, want string }{
+		{"", "culvert", ""},
+		{"", "github.com/acme/culvert", "acme/culvert@v1"},
+		{"", "github.com/acme/tools/v2", "acme/tools@v1"},
+		{"", "gitlab.com/acme/culvert", ""},
+		{"", "github.com/acme", ""},
+		{"fork/culvert@v2", "github.com/acme/culvert", "fork/culvert@v2"},
+	} {
+		if got := (Build{Action: c.linked}).action(&debug.BuildInfo{Main: debug.Module{Path: c.module}}); got != c.want {
+			t.Errorf("linked %q in %s: got %q, want %q", c.linked, c.module, got, c.want)
+		}
+	}
+	if got := (Build{}).action(nil); got != "" {
+		t.Errorf("without build information: got %q, want nothing", got)
 	}
 }

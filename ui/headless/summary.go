@@ -31,7 +31,7 @@ func Summary(title, how string, s control.Set, traffic bool) string {
 		}
 		target := strings.Join(nonEmpty(t.Cluster, t.Service, t.Task, t.Container), "/")
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", cell(cmp.Or(t.ProxyURL, t.Local)), cell(target), cell(t.Remote),
-			ready, cell(t.Session), size(t.Sent), size(t.Received))
+			ready, cell(t.Session), say.Bytes(t.Sent), say.Bytes(t.Received))
 	}
 	if hosts := allHosts(s); traffic && len(hosts) > 0 {
 		b.WriteString("\n| host | connections | requests | failed | sent | received |\n| --- | ---: | ---: | ---: | ---: | ---: |\n")
@@ -44,7 +44,7 @@ func Summary(title, how string, s control.Set, traffic bool) string {
 			if h.Error != "" {
 				failed += ": " + cell(h.Error)
 			}
-			fmt.Fprintf(&b, "| %s | %d | %d | %s | %s | %s |\n", cell(h.Host), h.Connections, h.Requests, failed, size(h.Sent), size(h.Received))
+			fmt.Fprintf(&b, "| %s | %d | %d | %s | %s | %s |\n", cell(h.Host), h.Connections, h.Requests, failed, say.Bytes(h.Sent), say.Bytes(h.Received))
 		}
 	}
 	for _, e := range s.Troubles() {
@@ -74,19 +74,4 @@ func cell(s string) string {
 		b.WriteRune(r)
 	}
 	return b.String()
-}
-
-// size is a number of bytes for people.
-func size(n uint64) string {
-	const step = 1000
-	value, unit := float64(n), 0
-	units := []string{"B", "kB", "MB", "GB", "TB", "PB", "EB"}
-	for value >= step && unit < len(units)-1 {
-		value /= step
-		unit++
-	}
-	if unit == 0 {
-		return fmt.Sprintf("%d B", n)
-	}
-	return fmt.Sprintf("%.1f %s", value, units[unit])
 }

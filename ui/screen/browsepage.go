@@ -62,7 +62,7 @@ func (b *browse) waiting(w, _ int) []string {
 			lines = append(lines, "  "+t.Busy.Paint(line))
 		}
 	}
-	again := "It is tried again every " + draw.Age(b.accounts.refresh) + "."
+	again := "It is tried again every " + say.Age(b.accounts.refresh) + "."
 	if p.looking {
 		again = b.spinner() + " trying again"
 	}

@@ -135,17 +135,10 @@ func (b *browse) execInk(e entry) draw.Ink {
 }
 
 func (b *browse) serviceState(e entry) string {
-	switch {
-	case e.service == nil:
+	if e.service == nil {
 		return b.theme.Glyph.None
-	case e.service.Deploying:
-		return "deploying"
-	case e.service.Status != "ACTIVE":
-		return lower(e.service.Status, b.theme)
-	case e.service.Pending > 0:
-		return fmt.Sprintf("%d pending", e.service.Pending)
 	}
-	return "steady"
+	return orNone(say.Line(e.service.State()), b.theme)
 }
 
 func (b *browse) serviceInk(e entry) draw.Ink {

@@ -43,6 +43,7 @@ type proposals struct {
 	span       time.Duration // of keep-alive
 	linkLocal  bool          // remote hosts may be link-local addresses
 	demo       bool          // the account is the embedded one
+	action     string        // that the workflow step uses
 	checkProbe func(probe string) error
 }
 
@@ -130,7 +131,7 @@ func (d *connect) offer() {
 	}
 	d.port.About = ""
 	if len(d.port.Choice) > 1 {
-		d.port.About = "in the task definition: " + strings.Join(d.port.Choice, " ")
+		d.port.About = "in the task definition: " + strings.Join(d.port.Choice, ",")
 	}
 	if len(d.port.Choice) > 0 {
 		d.port.Set(d.port.Choice[0])
@@ -254,7 +255,7 @@ func (d *connect) valid() (tunnel.Forward, bool) {
 // recipe is the form for people without a screen.
 func (d *connect) recipe(f tunnel.Forward) recipe {
 	keep, _ := parseSpan(d.keepAlive.Value())
-	r := recipe{demo: d.demo, profile: d.place.profile, region: d.place.region, target: d.target(), forward: f, probe: d.probe.Value(), keepAlive: keep}
+	r := recipe{action: d.action, demo: d.demo, profile: d.place.profile, region: d.place.region, target: d.target(), forward: f, probe: d.probe.Value(), keepAlive: keep}
 	if d.place.client != nil && !r.demo {
 		shell := d.place.client.Shell()
 		r.endpoint, r.role = shell.Endpoint, shell.Role

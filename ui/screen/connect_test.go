@@ -184,14 +184,18 @@ func TestRecipesAreQuotedForShellsAndYAML(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := recipe{forward: f, probe: "https://x/?a=1&b=2", keepAlive: time.Minute}
+	r := recipe{action: "acme/culvert@v1", forward: f, probe: "https://x/?a=1&b=2", keepAlive: time.Minute}
 	r.target.Cluster, r.target.Task = "no", "0123"
 	if got, want := r.command(), `culvert --headless -c no -t 0123 -L '/run/my$sock:5432' --probe 'https://x/?a=1&b=2' --keep-alive 1m0s`; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	want := "- uses: " + action + "\n  with:\n    cluster: \"no\"\n    task: \"0123\"\n    forward: \"/run/my$sock:5432\"\n    probe: \"https://x/?a=1&b=2\"\n    keep-alive: \"1m0s\"\n"
+	want := "- uses: acme/culvert@v1\n  with:\n    cluster: \"no\"\n    task: \"0123\"\n    forward: \"/run/my$sock:5432\"\n    probe: \"https://x/?a=1&b=2\"\n    keep-alive: \"1m0s\"\n"
 	if got := r.step(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	r.action = ""
+	if got, want := r.step(), "- uses: OWNER/culvert@v1 # OWNER is whoever"; !strings.HasPrefix(got, want) {
+		t.Errorf("a build that does not know its repository: got %q, want %q", got, want)
 	}
 }
 

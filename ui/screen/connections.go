@@ -114,16 +114,16 @@ func (d *detail) connectionColumns() []draw.Column[connectionLine] {
 			case !c.measured:
 				return t.Glyph.More
 			}
-			return draw.Rate(of(c))
+			return say.Rate(of(c))
 		}
 	}
 	up, down := func(c connectionLine) float64 { return c.up }, func(c connectionLine) float64 { return c.down }
 	return []draw.Column[connectionLine]{
 		{Title: "HOST", Text: func(c connectionLine) string { return c.host(d.row.far()) }, Ink: func(connectionLine) draw.Ink { return t.Accent }, Least: 30, Most: 64, Grow: true, Middle: true},
 		{Title: "PROTOCOL", Text: func(c connectionLine) string { return string(c.Protocol) }, Least: 12, Most: 12, Drop: 4},
-		number("RECEIVED", 8, 0, t.Received, func(c connectionLine) string { return draw.Bytes(c.Received) },
+		number("RECEIVED", 8, 0, t.Received, func(c connectionLine) string { return say.Bytes(c.Received) },
 			func(a, b connectionLine) int { return cmp.Compare(a.Received, b.Received) }),
-		number("SENT", 6, 0, t.Sent, func(c connectionLine) string { return draw.Bytes(c.Sent) },
+		number("SENT", 6, 0, t.Sent, func(c connectionLine) string { return say.Bytes(c.Sent) },
 			func(a, b connectionLine) int { return cmp.Compare(a.Sent, b.Sent) }),
 		number("RECEIVING", 9, 2, t.Received, rate(down), func(a, b connectionLine) int { return cmp.Compare(a.down, b.down) }),
 		number("SENDING", 8, 3, t.Sent, rate(up), func(a, b connectionLine) int { return cmp.Compare(a.up, b.up) }),
@@ -131,9 +131,9 @@ func (d *detail) connectionColumns() []draw.Column[connectionLine] {
 			if !c.Ended.IsZero() {
 				return ""
 			}
-			return draw.Age(c.age(d.now))
+			return say.Age(c.age(d.now))
 		}, func(a, b connectionLine) int { return cmp.Compare(a.age(d.now), b.age(d.now)) }),
-		number("TOOK", 6, 1, t.Muted, func(c connectionLine) string { return draw.Trip(c.took()) },
+		number("TOOK", 6, 1, t.Muted, func(c connectionLine) string { return say.Trip(c.took()) },
 			func(a, b connectionLine) int { return cmp.Compare(a.took(), b.took()) }),
 		{Title: "ENDED", Least: 8, Most: 8, Drop: 5, Text: func(c connectionLine) string {
 			if c.Ended.IsZero() {
@@ -158,12 +158,12 @@ func (d *detail) hostColumns() []draw.Column[hostTotal] {
 	}
 	return []draw.Column[hostTotal]{
 		{Title: "HOST", Text: func(h hostTotal) string { return say.Line(h.Host) }, Ink: func(hostTotal) draw.Ink { return t.Accent }, Least: 26, Most: 64, Grow: true, Middle: true},
-		number("RECEIVED", 8, 0, func(h hostTotal) uint64 { return h.Received }, draw.Bytes, t.Received),
-		number("SENT", 6, 1, func(h hostTotal) uint64 { return h.Sent }, draw.Bytes, t.Sent),
-		number("CONNS", 6, 0, func(h hostTotal) uint64 { return h.Connections }, draw.Count, t.Text),
-		number("REQS", 6, 2, func(h hostTotal) uint64 { return h.Requests }, draw.Count, t.Text),
-		number("OPEN", 5, 3, func(h hostTotal) uint64 { return uint64(max(h.Open, 0)) }, draw.Count, t.Text),
-		number("FAILED", 6, 0, func(h hostTotal) uint64 { return h.Failed }, draw.Count, t.Text),
+		number("RECEIVED", 8, 0, func(h hostTotal) uint64 { return h.Received }, say.Bytes, t.Received),
+		number("SENT", 6, 1, func(h hostTotal) uint64 { return h.Sent }, say.Bytes, t.Sent),
+		number("CONNS", 6, 0, func(h hostTotal) uint64 { return h.Connections }, say.Count, t.Text),
+		number("REQS", 6, 2, func(h hostTotal) uint64 { return h.Requests }, say.Count, t.Text),
+		number("OPEN", 5, 3, func(h hostTotal) uint64 { return uint64(max(h.Open, 0)) }, say.Count, t.Text),
+		number("FAILED", 6, 0, func(h hostTotal) uint64 { return h.Failed }, say.Count, t.Text),
 		{Title: "WHY", Least: 16, Rest: true, Drop: 4, Ink: func(hostTotal) draw.Ink { return t.Bad }, Text: func(h hostTotal) string {
 			return connectionLine{Connection: tunnel.Connection{Err: h.Why}}.why()
 		}},

@@ -25,8 +25,8 @@ type detail struct {
 	hosts       *draw.Table[hostTotal]
 	history     *draw.Table[step]
 	paces       map[uint64]samples // of the connections
-	told        told            // of a tunnel that another process holds
-	above       int             // lines over the table, as drawn last
+	told        told               // of a tunnel that another process holds
+	above       int                // lines over the table, as drawn last
 }
 
 // sheet is one of the tables about a tunnel.
@@ -210,7 +210,7 @@ func (d *detail) about() []string {
 		return t.Muted.Paint(name+" ") + t.CutMiddle(say.Line(value), 44)
 	}
 	dot := " " + t.Muted.Paint(t.Glyph.Dot) + " "
-	since := t.Muted.Paint("for ") + draw.Age(d.now.Sub(r.Since))
+	since := t.Muted.Paint("for ") + say.Age(d.now.Sub(r.Since))
 	if !r.State.Final() && r.State != tunnel.Open {
 		since = t.Muted.Paint("since ") + r.Since.Local().Format(time.TimeOnly)
 	}
@@ -236,14 +236,14 @@ func (d *detail) numbers(w int) []string {
 	up, down := d.row.meter.rate()
 	received, sent := d.past(w)
 	side := func(word, sign string, now float64, total uint64, past []float64) string {
-		peak := draw.Rate(slices.Max(append(past, 0)))
+		peak := say.Rate(slices.Max(append(past, 0)))
 		switch {
 		case half(w) >= longNumbers:
-			return word + " " + draw.Rate(now) + ", " + draw.Bytes(total) + " in all, peak " + peak
+			return word + " " + say.Rate(now) + ", " + say.Bytes(total) + " in all, peak " + peak
 		case half(w) >= shortNumbers:
-			return sign + " " + draw.Rate(now) + ", " + draw.Bytes(total) + ", peak " + peak
+			return sign + " " + say.Rate(now) + ", " + say.Bytes(total) + ", peak " + peak
 		}
-		return sign + " " + draw.Rate(now) + ", peak " + peak
+		return sign + " " + say.Rate(now) + ", peak " + peak
 	}
 	return []string{d.sides(w,
 		side("received", t.Glyph.Down, down, d.row.Stats.Received, received),
@@ -287,11 +287,11 @@ func (d *detail) graph(past []float64, w, h int) []string {
 	for i, line := range lines {
 		scale := ""
 		if i == 0 {
-			scale = draw.Rate(top)
+			scale = say.Rate(top)
 		}
 		lines[i] = t.FitRight(scale, scaleCells-2) + " " + t.Glyph.Thin.Along + line
 	}
-	axis := draw.TimeAxis(cells, func(seconds int) string { return draw.Age(time.Duration(seconds) * time.Second) })
+	axis := draw.TimeAxis(cells, func(seconds int) string { return say.Age(time.Duration(seconds) * time.Second) })
 	return append(lines, t.FitRight("0", scaleCells-2)+" "+t.Glyph.Thin.Along+axis)
 }
 

@@ -196,7 +196,7 @@ func portList(ports []aws.Port) string {
 	var b strings.Builder
 	for _, p := range ports {
 		if b.Len() > 0 {
-			b.WriteByte(' ')
+			b.WriteByte(',')
 		}
 		b.WriteString(strconv.Itoa(int(p.Container)))
 		if p.Protocol != "tcp" && p.Protocol != "" {

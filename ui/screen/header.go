@@ -85,7 +85,7 @@ func (a *app) expiry() (text string, alarm bool) {
 	case left <= 0:
 		return "expired", true
 	case left < expiresSoon:
-		return "expires in " + draw.Age(left), true
+		return "expires in " + say.Age(left), true
 	}
-	return "expires in " + draw.Age(left), false
+	return "expires in " + say.Age(left), false
 }

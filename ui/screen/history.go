@@ -43,7 +43,7 @@ func (d *detail) historyColumns() []draw.Column[step] {
 			if s.State.Final() {
 				return ""
 			}
-			return draw.Age(s.lasted)
+			return say.Age(s.lasted)
 		}, Order: func(a, b step) int { return int(a.lasted - b.lasted) }},
 		{Title: "WHY", Least: 12, Grow: true, Text: func(s step) string {
 			if s.Err == nil {

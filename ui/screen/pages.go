@@ -34,7 +34,7 @@ func (a *app) everywhere() []struct {
 func forwardTo(p *place, e entry) wish {
 	return func(a *app) tea.Cmd {
 		d := newConnect(a.look, a.tunnels, p, e, proposals{
-			span: a.o.KeepAlive, linkLocal: a.o.LinkLocal, demo: a.o.Demo, checkProbe: a.o.CheckProbe,
+			span: a.o.KeepAlive, linkLocal: a.o.LinkLocal, demo: a.o.Demo, action: a.o.Action, checkProbe: a.o.CheckProbe,
 		})
 		return a.grant(all(ask(d), d.askFree()))
 	}

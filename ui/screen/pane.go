@@ -6,6 +6,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"culvert/internal/say"
 	"culvert/ui/draw"
 )
 
@@ -56,7 +57,7 @@ func (p *tunnelsPane) title() string {
 		sent, received = sent+s, received+d
 	}
 	if len(p.tunnels.rows) > 1 {
-		text += " " + t.Muted.Paint(t.Glyph.Dot) + " " + t.Received.Paint(t.Glyph.Down+" "+draw.Rate(received)) + " " + t.Sent.Paint(t.Glyph.Up+" "+draw.Rate(sent))
+		text += " " + t.Muted.Paint(t.Glyph.Dot) + " " + t.Received.Paint(t.Glyph.Down+" "+say.Rate(received)) + " " + t.Sent.Paint(t.Glyph.Up+" "+say.Rate(sent))
 	}
 	if finding := p.table.Finding(); finding != "" {
 		text += " " + finding

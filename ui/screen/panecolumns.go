@@ -25,7 +25,7 @@ func (p *tunnelsPane) columns() []draw.Column[*row] {
 	rate := func(title string, wide int, ink draw.Ink, of func(*row) float64) draw.Column[*row] {
 		return draw.Column[*row]{
 			Title: title, Least: wide, Most: wide, Right: true, Drop: 1,
-			Text:  func(r *row) string { return draw.Rate(of(r)) },
+			Text:  func(r *row) string { return say.Rate(of(r)) },
 			Ink:   func(*row) draw.Ink { return ink },
 			Order: func(a, b *row) int { return cmp.Compare(of(a), of(b)) },
 		}
@@ -33,7 +33,7 @@ func (p *tunnelsPane) columns() []draw.Column[*row] {
 	sum := func(title string, wide int, ink draw.Ink, of func(*row) uint64) draw.Column[*row] {
 		return draw.Column[*row]{
 			Title: title, Least: wide, Most: wide, Right: true, Drop: 6,
-			Text:  func(r *row) string { return draw.Bytes(of(r)) },
+			Text:  func(r *row) string { return say.Bytes(of(r)) },
 			Ink:   func(*row) draw.Ink { return ink },
 			Order: func(a, b *row) int { return cmp.Compare(of(a), of(b)) },
 		}
@@ -58,14 +58,14 @@ func (p *tunnelsPane) columns() []draw.Column[*row] {
 		},
 		sum("RECEIVED", 8, t.Received, func(r *row) uint64 { return r.Stats.Received }),
 		sum("SENT", 6, t.Sent, func(r *row) uint64 { return r.Stats.Sent }),
-		number("CONNS", 5, 4, func(r *row) string { return draw.Count(uint64(max(r.Stats.Connections, 0))) },
+		number("CONNS", 5, 4, func(r *row) string { return say.Count(uint64(max(r.Stats.Connections, 0))) },
 			func(a, b *row) int { return cmp.Compare(a.Stats.Connections, b.Stats.Connections) }),
-		number("AGE", 6, 5, func(r *row) string { return draw.Age(p.now.Sub(r.Opened)) }, when(func(r *row) time.Time { return r.Opened })),
-		number("TRIP", 6, 7, func(r *row) string { return draw.Trip(r.Stats.RoundTrip) },
+		number("AGE", 6, 5, func(r *row) string { return say.Age(p.now.Sub(r.Opened)) }, when(func(r *row) time.Time { return r.Opened })),
+		number("TRIP", 6, 7, func(r *row) string { return say.Trip(r.Stats.RoundTrip) },
 			func(a, b *row) int { return cmp.Compare(a.Stats.RoundTrip, b.Stats.RoundTrip) }),
-		number("RESENT", 6, 8, func(r *row) string { return draw.Count(r.Stats.Resent) },
+		number("RESENT", 6, 8, func(r *row) string { return say.Count(r.Stats.Resent) },
 			func(a, b *row) int { return cmp.Compare(a.Stats.Resent, b.Stats.Resent) }),
-		number("RETRIES", 7, 8, func(r *row) string { return draw.Count(r.Stats.Retries) },
+		number("RETRIES", 7, 8, func(r *row) string { return say.Count(r.Stats.Retries) },
 			func(a, b *row) int { return cmp.Compare(a.Stats.Retries, b.Stats.Retries) }),
 		{Title: "HELD BY", Text: (*row).heldBy, Ink: func(*row) draw.Ink { return t.Muted }, Least: 8, Most: 20, Middle: true, Drop: 9},
 	}

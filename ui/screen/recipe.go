@@ -20,7 +20,8 @@ type recipe struct {
 	forward         tunnel.Forward
 	probe           string
 	keepAlive       time.Duration
-	exact           bool // the local port must be that of forward
+	exact           bool   // the local port must be that of forward
+	action          string // that the workflow step uses; empty when it is not known
 }
 
 // command is the recipe for a shell.
@@ -71,7 +72,11 @@ func (r recipe) flags() (words []string) {
 // step is the recipe for a workflow of GitHub Actions.
 func (r recipe) step() string {
 	var b strings.Builder
-	b.WriteString("- uses: " + action + "\n  with:\n")
+	uses := r.action
+	if uses == "" {
+		uses = unnamedAction
+	}
+	b.WriteString("- uses: " + uses + "\n  with:\n")
 	add := func(input, value string) {
 		if value != "" {
 			b.WriteString("    " + input + ": " + yamlWord(value) + "\n")
@@ -94,8 +99,8 @@ func (r recipe) step() string {
 	return b.String()
 }
 
-// action is the repository that the workflow step uses.
-const action = "OWNER/culvert@v1"
+// unnamedAction stands where the build does not know its repository.
+const unnamedAction = "OWNER/culvert@v1 # OWNER is whoever has your culvert's repository"
 
 // form is the forward as short as it can be said.
 func (r recipe) form() string {

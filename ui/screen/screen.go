@@ -42,6 +42,7 @@ type Options struct {
 	KeepAlive       time.Duration // that the dialog proposes
 	LinkLocal       bool          // remote hosts may be link-local addresses, as for the engine
 	Demo            bool          // the account is the embedded one
+	Action          string        // that workflow steps use, as OWNER/REPOSITORY@v1; empty when nobody has said whose
 	Begin           aws.Target    // cluster and service that a newcomer is led to; zero: nowhere
 
 	Start []Start                                      // opened as soon as the account is

@@ -9,9 +9,9 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"culvert/internal/say"
 	"culvert/tunnel"
 	"culvert/ui/control"
-	"culvert/ui/draw"
 )
 
 // lingerClosed is how long a tunnel that was stopped stays in sight.
@@ -219,13 +219,13 @@ type fact struct{ text, column string }
 func (ts *tunnels) facts(r *row) []fact {
 	now := ts.look.now
 	if r.State.Final() {
-		return []fact{{text: r.State.String() + " " + draw.Age(now.Sub(r.Since)) + " ago"}}
+		return []fact{{text: r.State.String() + " " + say.Age(now.Sub(r.Since)) + " ago"}}
 	}
-	facts := []fact{{"up " + draw.Age(now.Sub(r.Opened)), "AGE"}, {plural(r.Stats.Connections, "connection"), "CONNS"}}
-	if trip := draw.Trip(r.Stats.RoundTrip); trip != "" {
+	facts := []fact{{"up " + say.Age(now.Sub(r.Opened)), "AGE"}, {plural(r.Stats.Connections, "connection"), "CONNS"}}
+	if trip := say.Trip(r.Stats.RoundTrip); trip != "" {
 		facts = append(facts, fact{"round trip " + trip, "TRIP"})
 	}
-	facts = append(facts, fact{draw.Count(r.Stats.Resent) + " resent", "RESENT"}, fact{retries(r.Stats.Retries), "RETRIES"})
+	facts = append(facts, fact{say.Count(r.Stats.Resent) + " resent", "RESENT"}, fact{retries(r.Stats.Retries), "RETRIES"})
 	if in := ts.elsewhere(r); in != "" {
 		facts = append(facts, fact{in, ""})
 	}
@@ -256,7 +256,7 @@ func retries(n uint64) string {
 	if n == 1 {
 		return "1 retry"
 	}
-	return draw.Count(n) + " retries"
+	return say.Count(n) + " retries"
 }
 
 func plural(n int, noun string) string {

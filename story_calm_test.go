@@ -1,0 +1,138 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// click presses and lets go the left button on a cell, counted from 1, as a terminal sends it.
+func (d *display) click(column, line int) {
+	d.t.Helper()
+	d.types(fmt.Sprintf("\x1b[<0;%d;%dM\x1b[<0;%d;%dm", column, line, column, line))
+}
+
+// lineOf is the number of the first line that matches, from 1.
+func (d *display) lineOf(pattern string) int {
+	d.t.Helper()
+	d.sees(pattern)
+	re := regexp.MustCompile(pattern)
+	for i, line := range strings.Split(d.screen(), "\n") {
+		if re.MatchString(line) {
+			return i + 1
+		}
+	}
+	d.t.Fatalf("no line matches %q:\n%s", pattern, d.screen())
+	return 0
+}
+
+// resize gives the terminal another size.
+func (d *display) resize(width, height int) {
+	d.t.Helper()
+	if out, err := exec.Command(d.tmux, "-S", d.socket, "resize-window", "-x", fmt.Sprint(width), "-y", fmt.Sprint(height)).CombinedOutput(); err != nil {
+		d.t.Fatalf("resize: %v\n%s", err, out)
+	}
+}
+
+// coloured is the screen with its colours, ESC written as ␛.
+func (d *display) coloured() string {
+	d.t.Helper()
+	out, err := exec.Command(d.tmux, "-S", d.socket, "capture-pane", "-p", "-e").Output()
+	if err != nil {
+		d.t.Fatalf("read the screen: %v", err)
+	}
+	return strings.ReplaceAll(string(out), "\x1b", "␛")
+}
+
+// freePorts are some that were free a moment ago.
+func freePorts(t *testing.T, n int) []int {
+	t.Helper()
+	var ports []int
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close() //nolint:errcheck // all are held until all are known
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports
+}
+
+// The mouse, the views and the panes, in a small terminal and in a large one, and what is left in one that is too small.
+func TestStoryOfACalmScreen(t *testing.T) {
+	t.Parallel()
+	for _, size := range [][2]int{{80, 24}, {160, 50}} {
+		t.Run(fmt.Sprintf("%dx%d", size[0], size[1]), func(t *testing.T) {
+			t.Parallel()
+			ports := freePorts(t, 12)
+			script := "culvert --demo -c automation -s squid"
+			for _, p := range ports {
+				script += fmt.Sprintf(" -L %d:3128", p)
+			}
+			d := onDisplay(t, size[0], size[1], script+"; exec sleep 600")
+			d.sees(`(?m)^ culvert demo .*111122223333.*\n┏`) // a header of one line
+
+			// A click selects, two soon after another open, a third does nothing more.
+			line := d.lineOf(`│ shop .*active|┃ shop .*active`)
+			d.click(5, line)
+			d.sees(`▌shop `)
+			const later = 600 * time.Millisecond // than a double click; there is no event to wait for
+			time.Sleep(later)
+			d.click(5, line)
+			time.Sleep(later)
+			if !strings.Contains(d.screen(), "clusters") {
+				t.Errorf("a second click, later, opened the row:\n%s", d.screen())
+			}
+			d.click(5, line)
+			d.click(5, line)
+			d.sees(`shop › services`)
+			d.keys("h")
+			d.sees(`clusters`)
+			d.keys("l")
+			d.sees(`shop › services`)
+			d.keys("x")
+			d.sees(`x stops on a tunnel: t goes to them`)
+
+			// The pane has a scroll mark where it needs one, and the whole window when it is asked for.
+			d.sees(`Tunnels (\d+–\d+ of )?12`)
+			d.keys("t", "+")
+			d.sees(`(?s)Tunnels 12 .*\+ both panes`)
+			for _, p := range ports {
+				d.sees(fmt.Sprintf(`127\.0\.0\.1:%d .*● open`, p))
+			}
+			d.keys("g")
+			if !regexp.MustCompile(`48;(2|5);[^m]*m▌`).MatchString(d.coloured()) {
+				t.Errorf("the row under the cursor has no ground of its own:\n%s", d.coloured())
+			}
+			state := regexp.MustCompile(`▌.*38;(2|5);[0-9;]*m● open`)
+			if !state.MatchString(d.coloured()) {
+				t.Errorf("the state under the cursor has no colour:\n%s", d.coloured())
+			}
+			d.keys("+")
+			d.sees(`shop › services`)
+
+			// A double click opens a tunnel; its views have numbers.
+			line = d.lineOf(fmt.Sprintf(`127\.0\.0\.1:%d `, ports[0]))
+			d.click(5, line)
+			d.click(5, line)
+			d.sees(`Tunnel 127\.0\.0\.1:\d+ .*open`)
+			d.sees(`1 \[connections \d+\]`)
+			d.keys("2")
+			d.sees(`2 \[hosts \d+\]`)
+			d.keys("3")
+			d.sees(`3 \[history \d+\]`)
+			d.sees(`│.*now *│.*now`) // the time below the graphs
+
+			d.resize(60, 15)
+			d.sees(`(?s)3 \[history \d+\].*open.*handshaking.*starting`)
+			d.resize(40, 10)
+			d.sees(`(?s)needs a window of 60 by 15.*40 by 10; q quits.*● open +127\.0\.0\.1`)
+			d.keys("C-c")
+		})
+	}
+}

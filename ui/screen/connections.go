@@ -25,18 +25,22 @@ func (c connectionLine) id() string { return strconv.FormatUint(c.ID, 10) }
 // so that a row and the line above the graph agree.
 func (d *detail) paced(connections []tunnel.Connection) []connectionLine {
 	from := d.row.meter.since()
+	if d.row.holder != nil {
+		from = d.now.Add(-rateWindow) // their holder tells of them in its own time
+	}
 	paces := make(map[uint64]samples, len(d.paces))
 	lines := make([]connectionLine, len(connections))
 	for i, c := range connections {
 		line := connectionLine{Connection: c}
 		if c.Ended.IsZero() {
 			p := d.paces[c.ID]
-			if len(p) == 0 && c.Started.After(from) {
-				p.add(sample{at: from}) // it had carried nothing then
-			}
-			p.add(sample{at: d.now, sent: c.Sent, received: c.Received})
-			line.up, line.down, line.measured = p.rate(from)
+			last := sample{at: d.now, sent: c.Sent, received: c.Received}
+			p.add(last)
 			paces[c.ID] = p
+			if c.Started.After(from) {
+				p = samples{{at: from}, last} // it had carried nothing then
+			}
+			line.up, line.down, line.measured = p.rate(from)
 		}
 		lines[len(lines)-1-i] = line
 	}

@@ -72,7 +72,7 @@ func TestEveryScreenSurvivesEverySize(t *testing.T) {
 func TestHelpNamesEveryKey(t *testing.T) {
 	a := visiting(t, sampleAccount(), 160, 50)
 	press(t, a, "?")
-	for _, b := range append(a.keys.remappable(), &a.keys.suspend, &a.keys.interrupt) {
+	for _, b := range append(a.keys.remappable(), &a.keys.number, &a.keys.suspend, &a.keys.interrupt) {
 		want(t, a, b.Help().Desc, b.Help().Key)
 	}
 	press(t, a, "?")

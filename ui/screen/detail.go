@@ -2,7 +2,6 @@ package screen
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -38,9 +37,6 @@ const (
 	historySheet
 	sheets // how many there are
 )
-
-// key is the one that shows a table, whatever else is remapped.
-func (s sheet) key() string { return strconv.Itoa(int(s) + 1) }
 
 func newDetail(l *look, ts *tunnels, r *row) *detail {
 	d := &detail{look: l, tunnels: ts, row: r, paces: map[uint64]samples{}}
@@ -158,13 +154,11 @@ const (
 
 // numbered goes to the table that a key is the number of.
 func (d *detail) numbered(k tea.KeyPressMsg) bool {
-	for s := range sheets {
-		if k.String() == s.key() {
-			d.side = s
-			return true
-		}
+	s := slices.Index(d.keys.number.Keys(), k.String())
+	if s >= 0 {
+		d.side = sheet(s)
 	}
-	return false
+	return s >= 0
 }
 
 func (d *detail) draw(w, h int, focused bool) []string {
@@ -302,7 +296,7 @@ func (d *detail) tabs(w int) string {
 	var b strings.Builder
 	b.WriteByte(' ')
 	for i, table := range d.tables() {
-		b.WriteString(t.Link.Paint(sheet(i).key()) + " ")
+		b.WriteString(t.Link.Paint(d.keys.number.Keys()[i]) + " ")
 		name := names[i] + " " + table.Tally()
 		if n := d.told.omitted; n > 0 && sheet(i) == connectionSheet {
 			name += " +" + draw.Thousands(n) + " older"

@@ -28,6 +28,7 @@ func (k *keyMap) elsewhere(pressed tea.KeyPressMsg) wish {
 		{k.stop, "stops " + tunnel},
 		{k.reconnect, "reconnects " + tunnel},
 		{k.view, "shows the next view of one tunnel: " + k.tunnels.Shortest() + ", then " + k.in.Shortest()},
+		{k.number, "shows a view of one tunnel: " + k.tunnels.Shortest() + ", then " + k.in.Shortest()},
 		{k.forward, "forwards to a service, task or container: " + k.back.Shortest() + " goes back to them"},
 		{k.copy, "copies " + list},
 		{k.doctor, "examines a service, task, container or tunnel"},
@@ -41,11 +42,6 @@ func (k *keyMap) elsewhere(pressed tea.KeyPressMsg) wish {
 	} {
 		if does.key.Pressed(pressed) {
 			return tell(pressed.String() + " " + does.what)
-		}
-	}
-	for s := range sheets {
-		if pressed.String() == s.key() {
-			return tell(pressed.String() + " shows a view of one tunnel: " + k.tunnels.Shortest() + ", then " + k.in.Shortest())
 		}
 	}
 	return nil

@@ -20,6 +20,7 @@ type keyMap struct {
 	copy, log, view, doctor                 draw.Binding
 	profile, region, refresh                draw.Binding
 	help, quit                              draw.Binding
+	number                                  draw.Binding // fixed: a key for each view of a tunnel, in their order
 	suspend, interrupt                      draw.Binding // fixed: every terminal user's fingers know them
 }
 
@@ -63,6 +64,7 @@ func defaultKeys() *keyMap {
 		refresh:   draw.Bind("refresh", "look again", "ctrl+r"),
 		help:      draw.Bind("help", "help", "?"),
 		quit:      draw.Bind("quit", "quit", "q"),
+		number:    draw.Bind("", "a view", "1", "2", "3"),
 		suspend:   draw.Bind("", "suspend", "ctrl+z"),
 		interrupt: draw.Bind("", "quit at once", "ctrl+c"),
 	}
@@ -122,8 +124,8 @@ func remap(remapped map[string][]string) (*keyMap, error) {
 		*b = draw.Bind(name, b.Help().Desc, keys...)
 	}
 	owner := map[string]string{"ctrl+c": "quitting at once", "ctrl+z": "suspending"}
-	for n := range sheets {
-		owner[n.key()] = "a view"
+	for _, n := range k.number.Keys() {
+		owner[n] = "a view"
 	}
 	for _, b := range k.remappable() {
 		for _, pressed := range b.Keys() {

@@ -24,6 +24,17 @@ func TestWhatIsCutInTheMiddleKeepsBothEnds(t *testing.T) {
 	}
 }
 
+func TestAWideCharacterAcrossTheCutMakesNothingWider(t *testing.T) {
+	th := NewTheme(true)
+	for w := 8; w < 40; w++ {
+		for _, text := range []string{"サービス-ビビビビビビビビビビビビ:3128", "aサービス-ビビビビビビビビビビビビ:3128"} {
+			if got := th.CutMiddle(text, w); Width(got) > w || !strings.HasSuffix(got, "8") {
+				t.Errorf("%s in %d cells: got %q", text, w, got)
+			}
+		}
+	}
+}
+
 func FuzzCutMiddle(f *testing.F) {
 	f.Add("サービス-ビビビビ:3128", 12)
 	f.Fuzz(func(t *testing.T, text string, w int) {

@@ -268,4 +268,13 @@ func TestADoubleClickOpensATunnel(t *testing.T) {
 	if a.subject() != a.tunnels.rows[2] {
 		t.Error("a double click did not open the tunnel")
 	}
+	press(t, a, "esc")
+	now = now.Add(time.Minute)
+	click.Y++
+	a.Update(click)
+	press(t, a, "o", "O") // other rows take the lines between the clicks
+	a.Update(click)
+	if a.subject() != nil {
+		t.Errorf("a double click on two rows opened %s", a.subject().local())
+	}
 }

@@ -76,7 +76,7 @@ func (d *connect) hinted(fields []*draw.Field) *draw.Field {
 
 // recipeLines is what the command and the workflow step take. The dialog keeps their room while there is something else
 // to say, so that it stays where it is.
-const recipeLines = 16
+const recipeLines = 14
 
 // recipes are the command and the workflow step that do the same, as far as there is room.
 func (d *connect) recipes(r recipe, w, room int) []string {

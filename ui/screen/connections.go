@@ -146,7 +146,7 @@ func (d *detail) connectionColumns() []draw.Column[connectionLine] {
 			return c.Ended.Local().Format(time.TimeOnly)
 		}},
 		{Title: "END", Least: 6, Most: 6, Text: connectionLine.end, Ink: state},
-		{Title: "WHY", Least: 16, Rest: true, Text: connectionLine.why, Ink: state, Drop: 6},
+		{Title: "WHY", Least: 21, Rest: true, Text: connectionLine.why, Ink: state, Drop: 6},
 	}
 }
 
@@ -165,10 +165,10 @@ func (d *detail) hostColumns() []draw.Column[hostTotal] {
 		number("RECEIVED", 8, 0, func(h hostTotal) uint64 { return h.Received }, say.Bytes, t.Received),
 		number("SENT", 6, 1, func(h hostTotal) uint64 { return h.Sent }, say.Bytes, t.Sent),
 		number("CONNS", 6, 0, func(h hostTotal) uint64 { return h.Connections }, say.Count, t.Text),
-		number("REQS", 6, 2, func(h hostTotal) uint64 { return h.Requests }, say.Count, t.Text),
-		number("OPEN", 5, 3, func(h hostTotal) uint64 { return uint64(max(h.Open, 0)) }, say.Count, t.Text),
+		number("REQS", 6, 3, func(h hostTotal) uint64 { return h.Requests }, say.Count, t.Text),
+		number("OPEN", 5, 5, func(h hostTotal) uint64 { return uint64(max(h.Open, 0)) }, say.Count, t.Text),
 		number("FAILED", 6, 0, func(h hostTotal) uint64 { return h.Failed }, say.Count, t.Text),
-		{Title: "WHY", Least: 16, Rest: true, Drop: 4, Ink: func(hostTotal) draw.Ink { return t.Bad }, Text: func(h hostTotal) string {
+		{Title: "WHY", Least: 21, Rest: true, Drop: 4, Ink: func(hostTotal) draw.Ink { return t.Bad }, Text: func(h hostTotal) string {
 			return connectionLine{Connection: tunnel.Connection{Err: h.Why}}.why()
 		}},
 	}

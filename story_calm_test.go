@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// click presses and lets go the left button on a cell, counted from 1, as a terminal sends it.
-func (d *display) click(column, line int) {
+// click presses and lets go the left button in a line, counted from 1, as a terminal sends it.
+func (d *display) click(line int) {
 	d.t.Helper()
-	d.types(fmt.Sprintf("\x1b[<0;%d;%dM\x1b[<0;%d;%dm", column, line, column, line))
+	d.types(fmt.Sprintf("\x1b[<0;5;%dM\x1b[<0;5;%dm", line, line))
 }
 
 // lineOf is the number of the first line that matches, from 1.
@@ -51,14 +51,18 @@ func (d *display) coloured() string {
 // freePorts are some that were free a moment ago.
 func freePorts(t *testing.T, n int) []int {
 	t.Helper()
+	var held []net.Listener // until all are known
 	var ports []int
 	for range n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer l.Close() //nolint:errcheck // all are held until all are known
+		held = append(held, l)
 		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	for _, l := range held {
+		_ = l.Close()
 	}
 	return ports
 }
@@ -79,17 +83,17 @@ func TestStoryOfACalmScreen(t *testing.T) {
 
 			// A click selects, two soon after another open, a third does nothing more.
 			line := d.lineOf(`│ shop .*active|┃ shop .*active`)
-			d.click(5, line)
+			d.click(line)
 			d.sees(`▌shop `)
 			const later = 600 * time.Millisecond // than a double click; there is no event to wait for
 			time.Sleep(later)
-			d.click(5, line)
+			d.click(line)
 			time.Sleep(later)
 			if !strings.Contains(d.screen(), "clusters") {
 				t.Errorf("a second click, later, opened the row:\n%s", d.screen())
 			}
-			d.click(5, line)
-			d.click(5, line)
+			d.click(line)
+			d.click(line)
 			d.sees(`shop › services`)
 			d.keys("h")
 			d.sees(`clusters`)
@@ -118,8 +122,8 @@ func TestStoryOfACalmScreen(t *testing.T) {
 
 			// A double click opens a tunnel; its views have numbers.
 			line = d.lineOf(fmt.Sprintf(`127\.0\.0\.1:%d `, ports[0]))
-			d.click(5, line)
-			d.click(5, line)
+			d.click(line)
+			d.click(line)
 			d.sees(`Tunnel 127\.0\.0\.1:\d+ .*open`)
 			d.sees(`1 \[connections \d+\]`)
 			d.keys("2")

@@ -183,11 +183,9 @@ func (t *Table[T]) line(r T, widths []int, w int, under, focused bool) string {
 		if c.Ink != nil {
 			ink = c.Ink(r)
 		}
-		text := ""
+		text := c.text(r)
 		if c.Wide != nil {
 			text = c.Wide(r, widths[i])
-		} else {
-			text = c.text(r)
 		}
 		add(c.fit(t.theme, text, widths[i]), ink)
 	}

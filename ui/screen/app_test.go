@@ -160,7 +160,7 @@ func TestTheHeaderKeepsItsFactsAtEveryWidth(t *testing.T) {
 			a := visiting(t, sampleAccount(), w, h)
 			a.here.identity.ARN = "arn:aws:sts::" + account + ":assumed-role/AWSReservedSSO_AdministratorAccess_0123456789abcdef/kim.jensen@example.com"
 			want(t, a, "dev", account, "eu-west-1", "3h00m")
-			head := strings.Split(shot(a), "\n")[0]
+			head, _, _ := strings.Cut(shot(a), "\n")
 			if !strings.Contains(head, "AWS") && !strings.Contains(head, "com") {
 				t.Errorf("at %d by %d the role is nowhere: %s", w, h, head)
 			}

@@ -337,7 +337,7 @@ func (d *connect) copy(what string, form func(recipe) string) wish {
 	if !ok {
 		return nil
 	}
-	return copied(what, form(d.recipe(f)))
+	return copied("the "+what, form(d.recipe(f)))
 }
 
 // open opens the tunnel. What is wrong stays in sight, the dialog with it.

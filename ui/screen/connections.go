@@ -33,9 +33,8 @@ func (d *detail) paced(connections []tunnel.Connection) []connectionLine {
 	for i, c := range connections {
 		line := connectionLine{Connection: c}
 		if c.Ended.IsZero() {
-			p := d.paces[c.ID]
 			last := sample{at: d.now, sent: c.Sent, received: c.Received}
-			p.add(last)
+			p := d.paces[c.ID].with(last)
 			paces[c.ID] = p
 			if c.Started.After(from) {
 				p = samples{{at: from}, last} // it had carried nothing then

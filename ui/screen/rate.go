@@ -35,7 +35,7 @@ func (m *meter) observe(at time.Time, sent, received uint64) {
 	} else if last := m.samples[len(m.samples)-1]; !next.before(last) {
 		m.fill(at.Sub(last.at), passed{sent: float64(sent - last.sent), received: float64(received - last.received)})
 	}
-	m.samples.add(next)
+	m.samples = m.samples.with(next)
 }
 
 // samples are those of about the last rateWindow, oldest first.
@@ -46,15 +46,16 @@ func (s sample) before(last sample) bool {
 	return s.at.Before(last.at) || s.sent < last.sent || s.received < last.received
 }
 
-// add takes another sample, and forgets those that are too old.
-func (s *samples) add(next sample) {
-	if n := len(*s); n > 0 && next.before((*s)[n-1]) {
-		*s = (*s)[:0]
+// with takes another sample, and forgets those that are too old.
+func (s samples) with(next sample) samples {
+	if n := len(s); n > 0 && next.before(s[n-1]) {
+		s = s[:0]
 	}
-	*s = append(*s, next)
-	for len(*s) > 2 && next.at.Sub((*s)[1].at) >= rateWindow {
-		*s = append((*s)[:0], (*s)[1:]...)
+	s = append(s, next)
+	for len(s) > 2 && next.at.Sub(s[1].at) >= rateWindow {
+		s = append(s[:0], s[1:]...)
 	}
+	return s
 }
 
 // fill spreads what passed over the seconds it took.

@@ -127,7 +127,12 @@ func TestSmallWindowsShowRows(t *testing.T) {
 	many(a, 12)
 	want(t, a, "needs a window of 60 by 15", "40 by 10; q quits", "● open        127.0.0.1:10002", "more tunnels")
 	press(t, a, "x", "F")
-	want(t, a, "needs a window of 60 by 15")
+	want(t, a, "needs a window of 60 by 15", "6 more tunnels")
+	a.Update(tea.WindowSizeMsg{Width: 40, Height: 2})
+	want(t, a, "needs a window of 60 by 15", "12 more tunnels")
+	b := newTestApp(t, Options{}, 40, 2)
+	want(t, b, "q quits")
+	wantNot(t, b, "tunnel")
 	wellFormed(t, a)
 }
 

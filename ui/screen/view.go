@@ -120,8 +120,8 @@ func (a *app) tooSmall() []string {
 		text, colour := a.tunnels.standing(r)
 		lines = append(lines, colour.Paint(t.Fit(text, stateCells))+" "+t.Accent.Paint(r.local()))
 	}
-	if over := len(lines) - a.height; over > 0 && a.height > 0 {
-		lines = append(lines[:a.height-1], t.Muted.Paint(plural(over+1, "more tunnel")))
+	if n, over := len(a.tunnels.rows), len(lines)-a.height; over > 0 && n > 0 {
+		lines = append(lines[:a.height-1], t.Muted.Paint(plural(min(over+1, n), "more tunnel")))
 	}
 	return lines
 }

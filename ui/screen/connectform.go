@@ -11,7 +11,11 @@ import (
 
 func (d *connect) title() string {
 	t := d.theme
-	return t.Strong.Paint("forward") + " " + t.Accent.Paint(t.CutMiddle(say.Line(d.to.String()), 60))
+	doing := "forward"
+	if d.of != nil {
+		doing = "change"
+	}
+	return t.Strong.Paint(doing) + " " + t.Accent.Paint(t.CutMiddle(say.Line(d.to.String()), 60))
 }
 
 func (d *connect) foot() string { return "" }

@@ -2,11 +2,13 @@ package screen
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
 	"culvert/aws"
 	"culvert/internal/say"
+	"culvert/tunnel"
 )
 
 // depth is how far into an account the browser has gone.
@@ -76,6 +78,32 @@ func (e entry) target() (aws.Target, bool) {
 		t.Container, t.RuntimeID = e.container.Name, e.container.RuntimeID
 	}
 	return t, t.Service != "" || t.Task != ""
+}
+
+// entryOf is the row of the browser that a tunnel leads to, as far as the catalog has it; nil is a catalog without anything.
+func entryOf(c *aws.Catalog, spec tunnel.Spec) entry {
+	to := spec.Target
+	e := entry{cluster: &aws.Cluster{Name: to.Cluster}, service: &aws.Service{Name: to.Service}}
+	if c != nil {
+		if i := slices.IndexFunc(c.Clusters, func(k aws.Cluster) bool { return k.Name == to.Cluster }); i >= 0 {
+			e.cluster = &c.Clusters[i]
+		}
+	}
+	if to.Service != "" && !spec.Pinned {
+		for _, known := range serviceEntries(e.cluster) {
+			if known.id() == to.Service {
+				return known
+			}
+		}
+		return e
+	}
+	for _, known := range taskEntries(e.cluster, to.Service, to.Service == "") {
+		if known.id() == to.Task {
+			return known
+		}
+	}
+	e.task = &aws.Task{ID: to.Task, Service: to.Service}
+	return e
 }
 
 func clusterEntries(c *aws.Catalog) []entry {

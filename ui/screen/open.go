@@ -34,39 +34,17 @@ type Start struct {
 	Probe string      // as --probe takes it
 }
 
-// begin opens what is wanted from the beginning.
+// begin opens what is wanted from the beginning. Their rows stand in the order in which they were named.
 func (ts *tunnels) begin(p *place) wish {
 	var wishes []wish
 	for _, s := range ts.start {
-		wishes = append(wishes, beside(func() tea.Msg {
-			target, err := p.client.Lookup(ts.accounts.ctx, s.Query)
-			return then(func() wish {
-				if err != nil {
-					return fail(err)
-				}
-				s.Spec.Target, s.Spec.Pinned = target, s.Query.Task != ""
-				return ts.openIn(p, s.Spec, s.Probe)
-			})
-		}))
+		q := s.Query
+		s.Spec.Target, s.Spec.Pinned = aws.Target{Cluster: q.Cluster, Service: q.Service, Task: q.Task, Container: q.Container}, q.Task != ""
+		ts.count++
+		wishes = append(wishes, ts.begun(wanted{place: p, spec: s.Spec, query: &q, probe: s.Probe, count: ts.count}))
 	}
 	ts.start = nil
 	return all(wishes...)
-}
-
-// openIn opens a tunnel in a place and proves it. What goes wrong is said in the notice line.
-func (ts *tunnels) openIn(p *place, spec tunnel.Spec, probe string) wish {
-	if ts.readOnly {
-		return fail(&ReadOnlyError{})
-	}
-	return beside(func() tea.Msg {
-		t, err := p.openNow(spec)
-		return then(func() wish {
-			if err != nil {
-				return fail(err)
-			}
-			return ts.opened(t, probe)
-		})
-	})
 }
 
 // openNow listens. A task without a runtime id, one that has only just started, is looked at again first.
@@ -96,12 +74,6 @@ func localName(t *tunnel.Tunnel) string {
 // addrPort is the local side of a spec with another port.
 func addrPort(spec tunnel.Spec, port uint16) netip.AddrPort {
 	return netip.AddrPortFrom(spec.Local.Addr(), port)
-}
-
-// opened shows a tunnel that has begun to listen.
-func (ts *tunnels) opened(t *tunnel.Tunnel, probe string) wish {
-	ts.proofs[t] = proof{probe: probe}
-	return all(hurry(), ts.tryIt(t, probe))
 }
 
 // proveAgain is how long to wait after a probe that failed; a tunnel that is not open yet is one of them.

@@ -24,6 +24,7 @@ func (a *app) everywhere() []struct {
 		{a.keys.save, func() wish { return a.shelf.save(a.tunnels) }},
 		{a.keys.profile, func() wish { return ask(newProfiles(a.look, a.here, a.o.Profiles)) }},
 		{a.keys.region, func() wish { return ask(newRegions(a.look, a.here)) }},
+		{a.keys.undo, func() wish { return a.tunnels.undo() }},
 		{a.keys.quit, leaving},
 	}
 }
@@ -36,6 +37,17 @@ func forwardTo(p *place, e entry) wish {
 		d := newConnect(a.look, a.tunnels, p, e, proposals{
 			span: a.o.KeepAlive, linkLocal: a.o.LinkLocal, demo: a.o.Demo, checkProbe: a.o.CheckProbe,
 		})
+		return a.grant(all(ask(d), d.askFree()))
+	}
+}
+
+// editForward opens the dialog with what a tunnel that is over was to be.
+func editForward(r *row) wish {
+	return func(a *app) tea.Cmd {
+		d := newConnect(a.look, a.tunnels, r.place, entryOf(r.place.catalog, r.Spec), proposals{
+			linkLocal: a.o.LinkLocal, demo: a.o.Demo, checkProbe: a.o.CheckProbe,
+		})
+		d.change(r)
 		return a.grant(all(ask(d), d.askFree()))
 	}
 }

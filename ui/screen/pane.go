@@ -38,6 +38,12 @@ func (p *tunnelsPane) arrange() {
 	p.table.Set(p.tunnels.rows)
 }
 
+// pointAt puts the cursor on a row.
+func (p *tunnelsPane) pointAt(r *row) {
+	p.arrange()
+	p.table.Reveal(r.id())
+}
+
 // wanted is how many lines the pane would like to have, its frame included.
 func (p *tunnelsPane) wanted() int {
 	if len(p.tunnels.rows) == 0 {

@@ -313,7 +313,7 @@ func (p *savedPage) startIn(at *place, s SavedTunnel, unreached error) wish {
 			spec := s.Forward.Spec(target)
 			spec.Pinned = s.Target.Task != ""
 			spec.KeepAlive = p.keepAlive
-			return p.tunnels.openIn(at, spec, s.Probe)
+			return p.tunnels.begun(wanted{place: at, spec: spec, probe: s.Probe})
 		})
 	})
 }
@@ -338,13 +338,7 @@ func (p *savedPage) stop(l savedLine) wish {
 	case len(running) == 0:
 		return tell(say.Line(l.name) + " does not run")
 	}
-	stop := func() wish {
-		var wishes []wish
-		for _, r := range running {
-			wishes = append(wishes, p.tunnels.stopNow(r))
-		}
-		return all(wishes...)
-	}
+	stop := func() wish { return p.tunnels.stopNow(running...) }
 	if connections == 0 {
 		return stop()
 	}

@@ -1,13 +1,8 @@
 package screen
 
 import (
-	"context"
-	"fmt"
-	"net/netip"
 	"slices"
 	"time"
-
-	tea "charm.land/bubbletea/v2"
 
 	"culvert/aws"
 )
@@ -20,6 +15,8 @@ func (ts *tunnels) stop(r *row) wish {
 	switch {
 	case r.holder != nil:
 		return ts.stopHeld(r)
+	case r.opening:
+		return tell("it is being opened")
 	case r.State.Final():
 		ts.forget(r)
 		return nil
@@ -38,46 +35,18 @@ func (ts *tunnels) cut(r *row, doing string, do func() wish) wish {
 	return confirm(doing, doing, do, doing+" "+r.local()+"?", plural(r.Stats.Connections, "open connection")+" will be cut.")
 }
 
-func (ts *tunnels) stopNow(r *row) wish {
-	stopped := r.tunnel
-	return all(tell("stopping "+r.local()), beside(func() tea.Msg {
-		ctx, cancel := context.WithTimeout(ts.accounts.ctx, stopWithin)
-		defer cancel()
-		err := stopped.Close(ctx)
-		return then(func() wish {
-			if err != nil {
-				return fail(fmt.Errorf("stop %s: %w", r.local(), err))
-			}
-			return tell("stopped " + r.local())
-		})
-	}))
-}
-
 // reconnect gives a tunnel new sessions, or opens one that is over again.
 func (ts *tunnels) reconnect(r *row) wish {
 	switch {
 	case r.holder != nil:
 		return tell("culvert " + r.heldBy() + " holds it and reconnects by itself; stop ends it")
 	case r.State.Final():
-		return ts.reopen(r)
+		return ts.begun(r.again())
 	}
 	return ts.cut(r, "reconnect", func() wish {
 		r.tunnel.Reconnect()
 		return tell("reconnecting " + r.local())
 	})
-}
-
-// reopen opens a tunnel that is over anew, where its clients know it.
-func (ts *tunnels) reopen(r *row) wish {
-	spec := r.Spec
-	if spec.Socket == "" {
-		spec.Local = netip.AddrPortFrom(spec.Local.Addr(), r.Local.Port())
-	}
-	if spec.Target.Service != "" && !spec.Pinned {
-		spec.Target.Task, spec.Target.RuntimeID = "", "" // any task: that of before may be gone
-	}
-	ts.forget(r)
-	return ts.openIn(r.place, spec, "")
 }
 
 // forget takes a row out of sight.

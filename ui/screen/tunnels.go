@@ -9,6 +9,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"culvert/aws"
 	"culvert/tunnel"
 	"culvert/ui/control"
 	"culvert/ui/draw"
@@ -32,6 +33,7 @@ type tunnels struct {
 	known  map[*place]int // tunnels of an engine that were seen
 	count  int            // rows so far
 	proofs map[*tunnel.Tunnel]proof
+	undos  []undo // the last stop comes last
 
 	asking  bool // the holders of tunnels in the background
 	askNext time.Time
@@ -47,6 +49,11 @@ type row struct {
 	holder *holder        // of that one
 	meter  meter
 	hosts  tally
+
+	probe   string     // how it is proved, as --probe takes it
+	query   *aws.Query // its container is looked up with this before it is opened; nil: Spec names it
+	opening bool       // it is over, and being opened anew
+	worked  bool       // it has been open
 }
 
 func newTunnels(l *look, at *accounts, o Options) *tunnels {
@@ -183,7 +190,7 @@ func (ts *tunnels) tick() wish {
 		r.meter.observe(now, r.Stats.Sent, r.Stats.Received)
 	}
 	ts.rows = slices.DeleteFunc(ts.rows, func(r *row) bool {
-		return r.State == tunnel.Closed && now.Sub(r.Since) > lingerClosed
+		return r.State == tunnel.Closed && now.Sub(r.Since) > lingerClosed && !r.opening
 	})
 	ts.changed()
 	return ts.askHeld()
@@ -197,6 +204,7 @@ func (r *row) look(now time.Time) {
 	opened, since, before := r.Opened, r.Since, r.State
 	r.reading = read(r.tunnel)
 	r.Opened, r.Since = opened, since
+	r.worked = r.worked || r.State == tunnel.Open
 	if r.State != before {
 		r.Since = now // its event is still on the way
 	}
@@ -274,6 +282,8 @@ func (ts *tunnels) act(k tea.KeyPressMsg, r *row) (wish, bool) {
 		return ts.stop(r), true
 	case keys.reconnect.Pressed(k):
 		return ts.reconnect(r), true
+	case keys.edit.Pressed(k):
+		return ts.edit(r), true
 	case keys.copy.Pressed(k):
 		return chooseCopy(r.reading, ts.answered(r)), true
 	case keys.doctor.Pressed(k):

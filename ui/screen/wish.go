@@ -2,6 +2,7 @@ package screen
 
 import (
 	"strings"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -57,9 +58,12 @@ func goOn(name string, going []*tunnel.Engine) wish {
 }
 
 // tell says something that has happened in the line above the keys.
-func tell(text string) wish {
+func tell(text string) wish { return tellFor(keepNotice, text) }
+
+// tellFor is tell for something that stays in sight for another while.
+func tellFor(span time.Duration, text string) wish {
 	return func(a *app) tea.Cmd {
-		a.notice = notice{text: say.Line(text), until: a.now.Add(keepNotice)}
+		a.notice = notice{text: say.Line(text), until: a.now.Add(span)}
 		return nil
 	}
 }
@@ -148,6 +152,14 @@ func dismiss(dialog screen) wish {
 func goBelow() wish {
 	return func(a *app) tea.Cmd {
 		a.below = true
+		return nil
+	}
+}
+
+// pointAt puts the cursor of the tunnels on a row.
+func pointAt(r *row) wish {
+	return func(a *app) tea.Cmd {
+		a.pane.pointAt(r)
 		return nil
 	}
 }

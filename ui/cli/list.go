@@ -173,9 +173,12 @@ type serviceRow struct {
 	Pending   int      `json:"pending"`
 	Reachable int      `json:"reachable"`
 	Exec      bool     `json:"exec"`
+	ExecOff   int      `json:"tasks_exec_off"` // tasks that have it off, whatever the service says
 	Deploying bool     `json:"deploying"`
 	Launch    string   `json:"launch_type,omitempty"`
 	Ports     []uint16 `json:"ports"`
+
+	listed int // tasks that were found
 }
 
 type taskRow struct {
@@ -218,9 +221,13 @@ func newListing(region, what string, clusters []aws.Cluster, gaps []error) listi
 
 func newServiceRow(s aws.Service, all []aws.Task) serviceRow {
 	var tasks []aws.Task
+	off := 0
 	for _, t := range all {
 		if t.Service == s.Name {
 			tasks = append(tasks, t)
+			if t.Status != "" && !t.ExecEnabled {
+				off++
+			}
 		}
 	}
 	ports := []uint16{}
@@ -231,7 +238,7 @@ func newServiceRow(s aws.Service, all []aws.Task) serviceRow {
 	}
 	return serviceRow{
 		Cluster: s.Cluster, Service: s.Name, Status: s.Status, Desired: s.Desired, Running: s.Running, Pending: s.Pending,
-		Reachable: reachableTasks(tasks), Exec: s.ExecEnabled, Deploying: s.Deploying, Launch: s.LaunchType, Ports: ports,
+		Reachable: reachableTasks(tasks), Exec: s.ExecEnabled, ExecOff: off, listed: len(tasks), Deploying: s.Deploying, Launch: s.LaunchType, Ports: ports,
 	}
 }
 
@@ -296,7 +303,7 @@ func (l listing) table(what string) string {
 	case listServices:
 		row("CLUSTER", "SERVICE", "TASKS", "REACHABLE", "EXEC", "PORTS", "STATUS")
 		for _, s := range l.Services {
-			row(s.Cluster, s.Service, fmt.Sprintf("%d/%d", s.Running, s.Desired), s.Reachable, onOff(s.Exec), portList(s.Ports), s.statusText())
+			row(s.Cluster, s.Service, fmt.Sprintf("%d/%d", s.Running, s.Desired), s.Reachable, s.execText(), portList(s.Ports), s.statusText())
 		}
 	case listTasks:
 		row("CLUSTER", "SERVICE", "TASK", "CONTAINER", "STATUS", "AGENT", "PORTS", "NOTE")
@@ -306,6 +313,14 @@ func (l listing) table(what string) string {
 	}
 	_ = w.Flush() // to memory
 	return trimLines(b.String())
+}
+
+// execText says so when all tasks of a service have ECS Exec off although it is on: they were started before.
+func (s serviceRow) execText() string {
+	if s.Exec && s.ExecOff > 0 && s.ExecOff == s.listed {
+		return "on, tasks off"
+	}
+	return onOff(s.Exec)
 }
 
 func (s serviceRow) statusText() string {

@@ -259,7 +259,7 @@ func (b *browse) consult() wish {
 	e, ok := b.table().Row()
 	switch {
 	case !ok && p.client == nil: // then why there is no account
-		return consult(p, aws.Query{}, tunnel.Endpoint{Port: proxyPort})
+		return consult(p, aws.Query{}, tunnel.Endpoint{Port: proxyPort}, nil)
 	case !ok:
 		return nil
 	}
@@ -267,7 +267,11 @@ func (b *browse) consult() wish {
 	if !single {
 		return tell("open it with enter and choose a service or a task: the doctor looks at one of them")
 	}
-	return consult(p, target.Query(), tunnel.Endpoint{Port: e.likelyPort()})
+	remote := tunnel.Endpoint{Port: e.likelyPort()}
+	if e.cause != nil && e.ready == 0 && (e.known || e.service != nil) || p.trouble != nil { // that is what is to be looked at
+		return consult(p, target.Query(), remote, nil)
+	}
+	return askProbe(p, target.Query(), remote, "")
 }
 
 // way leads a newcomer from here to the first tunnel; empty where nothing is proposed.

@@ -2,7 +2,9 @@ package screen
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -15,7 +17,8 @@ import (
 type connectionLine struct {
 	tunnel.Connection
 
-	rate float64 // bytes per second, both ways
+	rate     float64 // bytes per second, both ways
+	measured bool    // it is known
 }
 
 func (c connectionLine) id() string { return strconv.FormatUint(c.ID, 10) }
@@ -25,6 +28,7 @@ type pace struct {
 	at    time.Time
 	total uint64
 	rate  float64
+	known bool // rate is: it takes a while
 }
 
 // next measures anew when it is time to.
@@ -35,7 +39,7 @@ func (p pace) next(at time.Time, total uint64) pace {
 	case span < rateWindow:
 		return p
 	default:
-		return pace{at: at, total: total, rate: float64(total-p.total) / span.Seconds()}
+		return pace{at: at, total: total, rate: float64(total-p.total) / span.Seconds(), known: true}
 	}
 }
 
@@ -48,7 +52,7 @@ func (d *detail) paced(connections []tunnel.Connection) []connectionLine {
 		if c.Ended.IsZero() {
 			p := d.paces[c.ID].next(d.now, c.Sent+c.Received)
 			paces[c.ID] = p
-			line.rate = p.rate
+			line.rate, line.measured = p.rate, p.known
 		}
 		lines[len(lines)-1-i] = line
 	}
@@ -64,20 +68,44 @@ func (c connectionLine) lasted(now time.Time) time.Duration {
 	return c.Ended.Sub(c.Started)
 }
 
-// end says how a connection stands or ended.
-func (c connectionLine) end() string {
-	switch {
-	case c.Ended.IsZero():
-		return "open"
-	case c.Err == nil:
-		return "done"
+// refusal is what a connection, or a request on it, was refused with, and how often; nil when nothing was.
+func (c connectionLine) refusal() (*tunnel.AnswerError, uint64) {
+	why, refused := errors.AsType[*tunnel.AnswerError](c.Err)
+	for _, share := range c.Split() {
+		if !refused {
+			why, refused = errors.AsType[*tunnel.AnswerError](share.Err)
+		}
 	}
-	return "failed"
+	switch {
+	case refused:
+		return why, max(c.Refused, 1)
+	case c.Refused > 0:
+		return &tunnel.AnswerError{Protocol: c.Protocol, Status: c.Status}, c.Refused
+	}
+	return nil, 0
 }
 
-// why says what a connection failed of.
+// status says how a connection stands or ended, and what it was refused with.
+func (c connectionLine) status() string {
+	refusal, times := c.refusal()
+	switch {
+	case refusal != nil && times > 1:
+		return say.Line(refusal.Error()) + " x" + draw.Count(times)
+	case refusal != nil:
+		return say.Line(refusal.Error())
+	case c.Err != nil:
+		return "failed"
+	case c.Status >= http.StatusBadRequest:
+		return strconv.Itoa(c.Status)
+	case c.Ended.IsZero():
+		return "open"
+	}
+	return "done"
+}
+
+// why says what a connection failed of, unless its status does.
 func (c connectionLine) why() string {
-	if c.Err == nil {
+	if refusal, _ := c.refusal(); refusal != nil || c.Err == nil {
 		return ""
 	}
 	return say.Line(c.Err.Error())
@@ -97,17 +125,26 @@ func (c connectionLine) host(far string) string {
 func (d *detail) connectionColumns() []draw.Column[connectionLine] {
 	t := d.theme
 	state := func(c connectionLine) draw.Ink {
+		refusal, _ := c.refusal()
 		switch {
+		case refusal != nil || c.Err != nil:
+			return t.Bad
+		case c.Status >= http.StatusBadRequest:
+			return t.Busy
 		case c.Ended.IsZero():
 			return t.Good
-		case c.Err == nil:
-			return t.Muted
 		}
-		return t.Bad
+		return t.Muted
+	}
+	host := func(c connectionLine) draw.Ink {
+		if refusal, _ := c.refusal(); refusal != nil {
+			return t.Bad
+		}
+		return t.Accent
 	}
 	return []draw.Column[connectionLine]{
 		{Title: "PROTOCOL", Text: func(c connectionLine) string { return string(c.Protocol) }, Least: 12, Most: 12, Drop: 2},
-		{Title: "HOST", Text: func(c connectionLine) string { return c.host(d.row.far()) }, Ink: func(connectionLine) draw.Ink { return t.Accent }, Least: 19, Grow: true},
+		{Title: "HOST", Text: func(c connectionLine) string { return c.host(d.row.far()) }, Ink: host, Least: 19, Grow: true},
 		{
 			Title: "RECEIVED", Least: 8, Most: 8, Right: true,
 			Text:  func(c connectionLine) string { return draw.Bytes(c.Received) },
@@ -123,8 +160,11 @@ func (d *detail) connectionColumns() []draw.Column[connectionLine] {
 		{
 			Title: "RATE", Least: 8, Most: 8, Right: true, Drop: 1,
 			Text: func(c connectionLine) string {
-				if !c.Ended.IsZero() {
+				switch {
+				case !c.Ended.IsZero():
 					return ""
+				case !c.measured:
+					return t.Glyph.More
 				}
 				return draw.Rate(c.rate)
 			},
@@ -141,31 +181,44 @@ func (d *detail) connectionColumns() []draw.Column[connectionLine] {
 			}
 			return c.Ended.Local().Format(time.TimeOnly)
 		}},
-		{Title: "END", Least: 6, Most: 6, Text: connectionLine.end, Ink: state},
+		{Title: "STATUS", Least: 25, Most: 25, Text: connectionLine.status, Ink: state},
 		{Title: "WHY", Least: 30, Most: 30, Text: connectionLine.why, Ink: state, Drop: 4},
 	}
 }
 
 func (d *detail) hostColumns() []draw.Column[hostTotal] {
 	t := d.theme
-	number := func(title string, width int, of func(hostTotal) uint64, write func(uint64) string, colour draw.Ink) draw.Column[hostTotal] {
+	number := func(title string, width, drop int, of func(hostTotal) uint64, write func(uint64) string, colour draw.Ink) draw.Column[hostTotal] {
 		return draw.Column[hostTotal]{
-			Title: title, Least: width, Most: width, Right: true,
+			Title: title, Least: width, Most: width, Right: true, Drop: drop,
 			Text:  func(h hostTotal) string { return write(of(h)) },
 			Ink:   func(hostTotal) draw.Ink { return colour },
 			Order: func(a, b hostTotal) int { return cmp.Compare(of(a), of(b)) },
 		}
 	}
+	failed := func(usual draw.Ink) func(hostTotal) draw.Ink {
+		return func(h hostTotal) draw.Ink {
+			if h.Failed > 0 {
+				return t.Bad
+			}
+			return usual
+		}
+	}
+	refused := number("FAILED", 6, 0, func(h hostTotal) uint64 { return h.Failed }, draw.Count, t.Text)
+	refused.Ink = failed(t.Text)
 	return []draw.Column[hostTotal]{
-		{Title: "HOST", Text: func(h hostTotal) string { return say.Line(h.Host) }, Ink: func(hostTotal) draw.Ink { return t.Accent }, Least: 16, Grow: true},
-		number("RECEIVED", 8, func(h hostTotal) uint64 { return h.Received }, draw.Bytes, t.Received),
-		number("SENT", 8, func(h hostTotal) uint64 { return h.Sent }, draw.Bytes, t.Sent),
-		number("CONNS", 6, func(h hostTotal) uint64 { return h.Connections }, draw.Count, t.Text),
-		number("REQS", 6, func(h hostTotal) uint64 { return h.Requests }, draw.Count, t.Text),
-		number("OPEN", 6, func(h hostTotal) uint64 { return uint64(max(h.Open, 0)) }, draw.Count, t.Text),
-		number("FAILED", 6, func(h hostTotal) uint64 { return h.Failed }, draw.Count, t.Text),
-		{Title: "WHY", Least: 30, Most: 30, Drop: 1, Ink: func(hostTotal) draw.Ink { return t.Bad }, Text: func(h hostTotal) string {
-			return connectionLine{Connection: tunnel.Connection{Err: h.Why}}.why()
+		{Title: "HOST", Text: func(h hostTotal) string { return say.Line(h.Host) }, Ink: failed(t.Accent), Least: 24, Grow: true},
+		number("RECEIVED", 8, 0, func(h hostTotal) uint64 { return h.Received }, draw.Bytes, t.Received),
+		number("SENT", 8, 1, func(h hostTotal) uint64 { return h.Sent }, draw.Bytes, t.Sent),
+		number("CONNS", 6, 3, func(h hostTotal) uint64 { return h.Connections }, draw.Count, t.Text),
+		number("REQS", 6, 2, func(h hostTotal) uint64 { return h.Requests }, draw.Count, t.Text),
+		number("OPEN", 6, 4, func(h hostTotal) uint64 { return uint64(max(h.Open, 0)) }, draw.Count, t.Text),
+		refused,
+		{Title: "WHY", Least: 21, Most: 30, Ink: func(hostTotal) draw.Ink { return t.Bad }, Text: func(h hostTotal) string {
+			if h.Why == nil {
+				return ""
+			}
+			return say.Line(h.Why.Error())
 		}},
 	}
 }

@@ -1,6 +1,10 @@
 package screen
 
 import (
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -8,6 +12,7 @@ import (
 
 	"culvert/internal/say"
 	"culvert/tunnel"
+	"culvert/tunnel/doctor"
 	"culvert/ui/draw"
 )
 
@@ -131,6 +136,9 @@ func (d *detail) update(msg tea.Msg) (wish, bool) {
 		return nil, true
 	}
 	if k, ok := msg.(tea.KeyPressMsg); ok {
+		if host := d.asked(); d.keys.doctor.Pressed(k) && host != nil {
+			return d.tunnels.consultOn(d.row, host), true
+		}
 		return d.tunnels.act(k, d.row)
 	}
 	return nil, false
@@ -138,7 +146,7 @@ func (d *detail) update(msg tea.Msg) (wish, bool) {
 
 func (d *detail) draw(w, h int, focused bool) []string {
 	graph := graphLines(h)
-	lines := d.about(w)
+	lines := d.about(w, h)
 	lines = append(lines, d.graphs(w, graph)...)
 	lines = append(lines, d.tabs(w))
 	d.above = len(lines)
@@ -160,7 +168,7 @@ func (d *detail) draw(w, h int, focused bool) []string {
 func graphLines(h int) int { return min(max(h/5, 2), 8) }
 
 // about says what carries the tunnel, and what ails it.
-func (d *detail) about(w int) []string {
+func (d *detail) about(w, h int) []string {
 	t, r := d.theme, d.row
 	link := r.Link
 	fact := func(name, value string) string {
@@ -178,7 +186,11 @@ func (d *detail) about(w int) []string {
 		" " + fact("task", link.Target.Task) + dot + fact("container", link.Target.Container),
 		" " + fact("session", link.Session) + dot + fact("agent", link.Agent) + dot + t.Muted.Paint(r.State.String()+" ") + since,
 	}
-	return append(lines, trouble(t, d.tunnels.ailment(r), w)...)
+	most := shortAdvice
+	if r.State.Final() { // there is nothing else to see
+		most = max(h/2, shortAdvice)
+	}
+	return append(lines, d.problem(d.tunnels.ailment(r), w, most)...)
 }
 
 // graphs draw the traffic of the last minutes, received on the left and sent on the right, to one scale each.
@@ -193,7 +205,7 @@ func (d *detail) graphs(w, h int) []string {
 	}
 	up, down := d.row.meter.rate()
 	caption := func(word string, now float64, total uint64, top float64) string {
-		text := word + " " + draw.Rate(now) + ", " + draw.Bytes(total) + " in all"
+		text := word + " " + d.rate(d.row, now) + ", " + draw.Bytes(total) + " in all"
 		if half >= longCaption {
 			text += ", at most " + draw.Rate(top) + " in " + draw.Age(time.Duration(seconds)*time.Second)
 		}
@@ -254,17 +266,71 @@ func (d *detail) nothing() string {
 }
 
 // tail is the whole of an error that its column has no room for.
-func (d *detail) tail(w int) []string {
+func (d *detail) tail(w int) []string { return d.problem(d.under(), w, shortAdvice) }
+
+// under is what the row under the cursor failed of.
+func (d *detail) under() error {
 	switch d.side {
 	case connectionSheet:
 		if c, ok := d.connections.Row(); ok {
-			return trouble(d.theme, c.Err, w)
+			return c.Err
 		}
 	case historySheet:
 		if s, ok := d.history.Row(); ok {
-			return trouble(d.theme, s.Err, w)
+			return s.Err
 		}
-	case hostSheet, sheets:
+	case hostSheet:
+		if h, ok := d.hosts.Row(); ok {
+			return h.Why
+		}
+	case sheets:
 	}
 	return nil
+}
+
+// asked is the URL of the host under the cursor, for the doctor to reach; nil where there is none that goes through a proxy.
+func (d *detail) asked() *url.URL {
+	switch d.side {
+	case connectionSheet:
+		if c, ok := d.connections.Row(); ok {
+			return d.urlOf(c.Host, c.Protocol)
+		}
+	case hostSheet:
+		if h, ok := d.hosts.Row(); ok {
+			return d.urlOf(h.Host, h.Protocol)
+		}
+	case historySheet, sheets:
+	}
+	return nil
+}
+
+// urlOf is how a host is asked for that clients name to a proxy. What they name of the tunnel's own end is no host behind it.
+func (d *detail) urlOf(host string, protocol tunnel.Protocol) *url.URL {
+	u := &url.URL{Scheme: "http", Host: host, Path: "/"}
+	switch protocol { //nolint:exhaustive // the others name no host to a proxy
+	case tunnel.ProtocolHTTPConnect:
+		if _, port, err := net.SplitHostPort(host); err != nil || port != "80" {
+			u.Scheme = "https"
+		}
+	case tunnel.ProtocolHTTP:
+		if d.row.Spec.Remote.Host != "" {
+			return nil
+		}
+	default:
+		return nil
+	}
+	probe, err := doctor.ParseProbe(u.String())
+	if err != nil {
+		return nil
+	}
+	name := probe.Hostname()
+	if at, err := netip.ParseAddr(name); name == "localhost" || err == nil && at.IsLoopback() {
+		return nil
+	}
+	return probe
+}
+
+// failing is what ails the tunnel, and the row under the cursor.
+func (d *detail) failing() []error {
+	return slices.DeleteFunc([]error{d.tunnels.ailment(d.row), d.under()}, func(err error) bool { return err == nil })
 }

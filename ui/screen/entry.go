@@ -37,6 +37,7 @@ type entry struct {
 	loose bool               // the tasks that no service started, as if they were a service
 	tasks int                // of the cluster or service
 	ready int                // of them
+	off   int                // of them: ECS Exec is off
 	cause *aws.NotReadyError // why not; of several tasks the reason that time mends first
 	known bool               // what cause says: ECS told the details
 	ports string
@@ -55,6 +56,11 @@ func (e entry) id() string {
 		return "/"
 	}
 	return e.cluster.Name
+}
+
+// execOff reports whether ECS Exec is on for a service and off for all of its tasks: they were started before.
+func (e entry) execOff() bool {
+	return e.service != nil && e.service.ExecEnabled && e.tasks > 0 && e.off == e.tasks
 }
 
 // name is how a row is called on screen.
@@ -137,6 +143,9 @@ func serviceEntries(k *aws.Cluster) []entry {
 			e = &entries[at]
 		}
 		e.tasks++
+		if t.Status != "" && !t.ExecEnabled {
+			e.off++
+		}
 		cause := readiness(t)
 		switch {
 		case t.Status == "":

@@ -34,13 +34,13 @@ func (p *tunnelsPane) columns() []draw.Column[*row] {
 		},
 		{
 			Title: "RECEIVED", Least: 8, Most: 8, Right: true, Drop: 1,
-			Text:  func(r *row) string { _, received := r.meter.rate(); return draw.Rate(received) },
+			Text:  func(r *row) string { _, received := r.meter.rate(); return p.rate(r, received) },
 			Ink:   func(*row) draw.Ink { return t.Received },
 			Order: func(a, b *row) int { _, x := a.meter.rate(); _, y := b.meter.rate(); return cmp.Compare(x, y) },
 		},
 		{
 			Title: "SENT", Least: 8, Most: 8, Right: true, Drop: 1,
-			Text:  func(r *row) string { sent, _ := r.meter.rate(); return draw.Rate(sent) },
+			Text:  func(r *row) string { sent, _ := r.meter.rate(); return p.rate(r, sent) },
 			Ink:   func(*row) draw.Ink { return t.Sent },
 			Order: func(a, b *row) int { x, _ := a.meter.rate(); y, _ := b.meter.rate(); return cmp.Compare(x, y) },
 		},
@@ -60,6 +60,17 @@ func (p *tunnelsPane) columns() []draw.Column[*row] {
 		number("RETRIES", 7, 8, func(r *row) string { return draw.Count(r.Stats.Retries) },
 			func(a, b *row) int { return cmp.Compare(a.Stats.Retries, b.Stats.Retries) }),
 	}
+}
+
+// rate is a rate of a tunnel: not known before it was measured, and none of what is over.
+func (l *look) rate(r *row, bytes float64) string {
+	switch {
+	case r.State.Final():
+		return l.theme.Glyph.None
+	case !r.meter.measured():
+		return l.theme.Glyph.More
+	}
+	return draw.Rate(bytes)
 }
 
 // heldColumn names the process that holds a tunnel.

@@ -72,6 +72,9 @@ func (m *meter) fill(elapsed time.Duration, p passed) {
 	}
 }
 
+// measured reports whether there is a rate: not before the second look.
+func (m *meter) measured() bool { return len(m.samples) > 1 }
+
 // rate returns the bytes per second of the last second or so.
 func (m *meter) rate() (sent, received float64) {
 	if len(m.samples) < 2 {

@@ -190,10 +190,18 @@ func (p *savedPage) draw(w, h int, focused bool) []string {
 	}
 	var why []string
 	if l, ok := p.table.Row(); ok {
-		why = trouble(t, p.ailment(l), w)
+		why = p.problem(p.ailment(l), w, max(h/3, shortAdvice))
 	}
 	room := h - len(why)
 	return append(t.Fill(p.table.Draw(w, room, focused), w, room), why...)
+}
+
+// failing is what keeps the row under the cursor from working.
+func (p *savedPage) failing() []error {
+	if l, ok := p.table.Row(); ok && p.ailment(l) != nil {
+		return []error{p.ailment(l)}
+	}
+	return nil
 }
 
 // ailment is the first thing that keeps a line's tunnels from working.

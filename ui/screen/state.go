@@ -2,7 +2,10 @@ package screen
 
 import (
 	"cmp"
+	"errors"
+	"slices"
 
+	"culvert/aws"
 	"culvert/internal/say"
 	"culvert/tunnel"
 	"culvert/ui/draw"
@@ -59,6 +62,20 @@ func (ts *tunnels) ailment(r *row) error {
 	case tunnel.Starting, tunnel.Handshaking, tunnel.Resuming, tunnel.Reopening, tunnel.Asleep, tunnel.Failed:
 	}
 	return r.Err
+}
+
+// expired reports whether the credentials of a place are known to be no longer good, from whoever has found out.
+func (ts *tunnels) expired(p *place) bool {
+	if isExpired(p.trouble) || isExpired(p.who) {
+		return true
+	}
+	return slices.ContainsFunc(ts.rows, func(r *row) bool { return r.place == p && r.holder == nil && isExpired(ts.ailment(r)) })
+}
+
+// isExpired reports whether an error is that the credentials have expired, which the header says.
+func isExpired(err error) bool {
+	_, expired := errors.AsType[*aws.ExpiredError](err)
+	return expired
 }
 
 // sparkCells is how many seconds of traffic a row shows.

@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"net/url"
 	"slices"
 	"time"
 
@@ -44,6 +45,7 @@ func (ts *tunnels) reconnect(r *row) wish {
 		return ts.begun(r.again())
 	}
 	return ts.cut(r, "reconnect", func() wish {
+		r.asked = true
 		r.tunnel.Reconnect()
 		return tell("reconnecting " + r.local())
 	})
@@ -55,8 +57,24 @@ func (ts *tunnels) forget(r *row) {
 	ts.changed()
 }
 
-// consult examines a tunnel: its target, by its service where it has one, and its far end.
+// consult examines a tunnel: its target, by its service where it has one, and its far end. What may be wrong is behind that
+// end while nothing ails the tunnel itself: then it asks for a URL.
 func (ts *tunnels) consult(r *row) wish {
+	at, q := ts.patient(r)
+	if ts.ailment(r) != nil {
+		return consult(at, q, r.Spec.Remote, nil)
+	}
+	return askProbe(at, q, r.Spec.Remote, "")
+}
+
+// consultOn examines a tunnel and a host that its clients have asked for.
+func (ts *tunnels) consultOn(r *row, host *url.URL) wish {
+	at, q := ts.patient(r)
+	return consult(at, q, r.Spec.Remote, host)
+}
+
+// patient is what of a tunnel is examined, and where.
+func (ts *tunnels) patient(r *row) (*place, aws.Query) {
 	to := r.Spec.Target
 	at := r.place
 	switch {
@@ -69,5 +87,5 @@ func (ts *tunnels) consult(r *row) wish {
 	if to.Service == "" {
 		q.Task = to.Task
 	}
-	return consult(at, q, r.Spec.Remote)
+	return at, q
 }

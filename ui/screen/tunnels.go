@@ -34,6 +34,7 @@ type tunnels struct {
 	count  int            // rows so far
 	proofs map[*tunnel.Tunnel]proof
 	undos  []undo // the last stop comes last
+	last   happening
 
 	asking  bool // the holders of tunnels in the background
 	askNext time.Time
@@ -54,6 +55,8 @@ type row struct {
 	query   *aws.Query // its container is looked up with this before it is opened; nil: Spec names it
 	opening bool       // it is over, and being opened anew
 	worked  bool       // it has been open
+	asked   bool       // it has been told to reconnect, and is not open again yet
+	lost    time.Time  // since when it is, without having been told to; zero while it is not
 }
 
 func newTunnels(l *look, at *accounts, o Options) *tunnels {
@@ -137,26 +140,8 @@ func (ts *tunnels) event(at *place, e tunnel.Event) wish {
 	}
 	r.State, r.Err, r.Link = e.State, e.Err, e.Link
 	ts.changed()
-	if e.State == tunnel.Failed {
-		return fail(&lostError{local: r.local(), err: e.Err})
-	}
-	return nil
+	return ts.turned(r, e.At)
 }
-
-// lostError is a tunnel that ended without being told to.
-type lostError struct {
-	local string
-	err   error
-}
-
-func (e *lostError) Error() string {
-	if e.err == nil {
-		return "tunnel " + e.local + " was lost"
-	}
-	return "tunnel " + e.local + " was lost: " + e.err.Error()
-}
-
-func (e *lostError) Unwrap() error { return e.err }
 
 // discover adds the tunnels that an engine has opened since.
 func (ts *tunnels) discover(at *place) {
@@ -204,7 +189,6 @@ func (r *row) look(now time.Time) {
 	opened, since, before := r.Opened, r.Since, r.State
 	r.reading = read(r.tunnel)
 	r.Opened, r.Since = opened, since
-	r.worked = r.worked || r.State == tunnel.Open
 	if r.State != before {
 		r.Since = now // its event is still on the way
 	}

@@ -13,7 +13,7 @@ func (a *app) View() tea.View {
 	v := tea.NewView(a.guardedScreen())
 	v.AltScreen = true
 	v.ReportFocus = true
-	v.WindowTitle = "culvert"
+	v.WindowTitle = a.tunnels.summary()
 	if _, selecting := a.dialog.(*receiptBox); !a.o.NoMouse && !selecting {
 		v.MouseMode = tea.MouseModeCellMotion
 	}
@@ -47,7 +47,8 @@ func (a *app) subject() *row {
 }
 
 func (a *app) layout() draw.Layout {
-	return draw.Arrange(a.width, a.height, a.pane.wanted(), a.notice.lines(a.theme, a.width))
+	a.pane.above, a.pane.read = a.subject(), a.below
+	return draw.Arrange(a.width, a.height, a.pane.wanted(a.width-2), a.notice.lines(a.look, a.width))
 }
 
 // screen is the whole window as text.
@@ -61,10 +62,13 @@ func (a *app) screen() string {
 		lines = t.Fill(a.tooSmall(), a.width, a.height)
 	} else {
 		lines = append(lines, t.Fill(a.header(l.Header.W, l.Header.H), l.Header.W, l.Header.H)...)
-		a.pane.above = a.subject()
 		lines = append(lines, a.framed(a.page(), l.Body, !a.below)...)
 		lines = append(lines, a.framed(a.pane, l.Below, a.below)...)
-		lines = append(lines, t.Fill(a.notice.draw(t, l.Notice.W), l.Notice.W, l.Notice.H)...)
+		notice := a.notice.draw(a.look, l.Notice.W)
+		if a.notice.text == "" {
+			notice = []string{" " + t.Muted.Paint(t.Cut(a.tunnels.ticker(), l.Notice.W-2))}
+		}
+		lines = append(lines, t.Fill(notice, l.Notice.W, l.Notice.H)...)
 		lines = append(lines, t.Fit(a.bottomLine(l.Keys.W), l.Keys.W))
 	}
 	if a.dialog != nil {

@@ -88,7 +88,7 @@ func (ts *tunnels) unopened(w wanted, err error) wish {
 		place:   w.place, query: w.query, probe: w.probe, number: number,
 	}
 	ts.seat(r, cmp.Or(number, w.count))
-	return all(pointAt(r), hurry())
+	return all(pointAt(r), ts.turned(r, now), hurry())
 }
 
 // opened shows a tunnel that has begun to listen, under the cursor, and has it proved.

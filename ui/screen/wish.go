@@ -86,6 +86,31 @@ func failBeside(page screen, err error) wish {
 	}
 }
 
+// ringsAgain is how long the terminal is spared after it has rung: tunnels are often lost together.
+const ringsAgain = 2 * time.Second
+
+// ring rings the terminal's bell, where the user wants that.
+func ring(bell Bell) wish {
+	return func(a *app) tea.Cmd {
+		if a.o.Bell == BellNever || bell > a.o.Bell || a.now.Sub(a.rang) < ringsAgain && !a.rang.IsZero() {
+			return nil
+		}
+		a.rang = a.now
+		return tea.Raw("\a")
+	}
+}
+
+// failedBelow tells of a tunnel that is over, unless that is in sight anyway. Why, and what to do, stands with the tunnel.
+func failedBelow(r *row, err error) wish {
+	return func(a *app) tea.Cmd {
+		if under, ok := a.pane.table.Row(); ok && under == r || a.subject() == r {
+			return nil
+		}
+		a.notice = notice{text: say.Line(err.Error()) + " (" + a.keys.tunnels.Shortest() + " leads there)", trouble: true, until: a.now.Add(keepTrouble)}
+		return nil
+	}
+}
+
 // copied puts text on the user's clipboards and says which of them has it. What is in it of strangers is made safe line
 // by line: what is pasted is what was shown.
 func copied(what, text string) wish {

@@ -72,9 +72,9 @@ func TestAFailedTunnelPointsToTheDoctor(t *testing.T) {
 	account.Fault(func(f *emulator.Faults) { f.API = []emulator.APIFault{{Action: "ssm:StartSession"}} })
 	l.until("as of")
 	l.press("S", "enter")
-	l.until("not allowed: ssm:StartSession")
+	l.until("✕ failed: not allowed (t d)")
 	l.press("t")
-	l.until("d doctor: why?")
+	l.until("not allowed: ssm:StartSession", "d doctor: why?")
 	l.press("d")
 	l.until("fails at session D1", `"ssm:StartSession"`)
 }

@@ -34,10 +34,9 @@ func (a *app) key(k tea.KeyPressMsg) tea.Cmd {
 // same key again is a yes.
 func (a *app) suspend() tea.Cmd {
 	open := a.tunnels.open()
-	if open == 0 || a.dialog != nil && a.dialog == a.pausing {
-		if a.pausing != nil {
+	if asked := a.dialog != nil && a.dialog == a.pausing; open == 0 || asked {
+		if asked {
 			a.grant(dismiss(a.pausing))
-			a.pausing = nil
 		}
 		return tea.Suspend
 	}
@@ -47,7 +46,7 @@ func (a *app) suspend() tea.Cmd {
 	}
 	q := newQuestion(a.look, "suspend", "suspend", func() wish { return beside(tea.Suspend) },
 		what, "what goes through is held up, and cut off when it takes long.")
-	a.pausing = q
+	a.pausing, a.beneath = q, a.dialog
 	return a.grant(ask(q))
 }
 

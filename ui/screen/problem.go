@@ -17,30 +17,43 @@ func (l *look) problem(err error, w, most int) []string {
 		return nil
 	}
 	t := l.theme
-	var lines []string
-	more := t.Glyph.More + " (" + l.keys.why.Shortest() + " shows all)"
-	add := func(colour draw.Ink, mark, text string, most int, hint string) {
-		if text == "" {
-			return
-		}
-		all := draw.Wrap(text, w-5)
-		if len(all) > most {
-			rest := strings.Join(all[most-1:], " ")
-			if at := strings.IndexByte(rest, '{'); at >= 0 && hint != "" {
-				rest = rest[:at] // a part of a policy would be taken for the whole
-			}
-			last := strings.TrimRight(t.Cut(rest, w-5-draw.Width(hint)), t.Glyph.More+" ")
-			if hint == "" {
-				last = t.Cut(rest, w-5)
-			}
-			all = append(all[:most-1:most-1], last+hint)
-		}
-		for _, line := range all {
-			lines = append(lines, " "+colour.Paint(mark+" "+line))
-			mark = " "
-		}
+	room := w - 5
+	lines := marked(t.Bad, "!", cutLines(t, say.Line(err.Error()), room, 2))
+	cure := say.Line(say.Remedy(err))
+	if cure == "" {
+		return lines
 	}
-	add(t.Bad, "!", say.Line(err.Error()), 2, "")
-	add(t.Busy, t.Glyph.Into, say.Line(say.Remedy(err)), most, " "+more)
-	return lines
+	wrapped := draw.Wrap(cure, room)
+	if len(wrapped) > most {
+		if at := strings.IndexByte(cure, '{'); at > 0 {
+			cure = cure[:at] // a part of a policy would be taken for the whole
+		}
+		hint := t.Glyph.More + " (" + l.keys.why.Shortest() + " shows all)"
+		wrapped = draw.First(draw.Wrap(cure, room), most)
+		last := &wrapped[len(wrapped)-1]
+		*last = strings.TrimRight(t.Cut(*last, room-draw.Width(hint)-1), t.Glyph.More+" ") + " " + hint
+	}
+	return append(lines, marked(t.Busy, t.Glyph.Into, wrapped)...)
+}
+
+// cutLines wraps a text, the last line cut where there would be more than most.
+func cutLines(t *draw.Theme, text string, w, most int) []string {
+	if text == "" {
+		return nil
+	}
+	all := draw.Wrap(text, w)
+	if len(all) > most {
+		all = append(all[:most-1:most-1], t.Cut(strings.Join(all[most-1:], " "), w))
+	}
+	return all
+}
+
+// marked puts a sign before the first of some lines, and the others below the text.
+func marked(colour draw.Ink, sign string, lines []string) []string {
+	out := make([]string, len(lines))
+	for i, line := range lines {
+		out[i] = " " + colour.Paint(sign+" "+line)
+		sign = " "
+	}
+	return out
 }

@@ -42,21 +42,14 @@ func (r *reader) help() []draw.Binding {
 func (r *reader) draw(w, h int, _ bool) []string {
 	t := r.theme
 	var lines []string
-	add := func(colour draw.Ink, mark, text string) {
-		if text == "" {
-			return
-		}
-		for _, line := range draw.Wrap(say.Line(text), w-5) {
-			lines = append(lines, " "+colour.Paint(mark+" "+line))
-			mark = " "
-		}
-	}
 	for i, err := range r.failures {
 		if i > 0 {
 			lines = append(lines, "")
 		}
-		add(t.Bad, "!", err.Error())
-		add(t.Busy, t.Glyph.Into, say.Remedy(err))
+		lines = append(lines, marked(t.Bad, "!", draw.Wrap(say.Line(err.Error()), w-5))...)
+		if cure := say.Line(say.Remedy(err)); cure != "" {
+			lines = append(lines, marked(t.Busy, t.Glyph.Into, draw.Wrap(cure, w-5))...)
+		}
 	}
 	r.all, r.lines = len(lines), min(h, len(lines))
 	r.top = max(min(r.top, r.all-r.lines), 0)

@@ -104,6 +104,7 @@ type app struct {
 	below   bool     // the tunnels have the keyboard
 	notice  notice
 	pausing screen           // the question whether to suspend all the same
+	beneath screen           // the dialog that it lies over
 	rang    time.Time        // the bell
 	reports []*doctorPage    // the last of the doctor's
 	broken  *PanicError      // an error of ours that ends the program

@@ -49,9 +49,7 @@ func TestTheCursorGoesToTheTunnelJustOpened(t *testing.T) {
 	l.until(local(one))
 	l.press("j", "enter")
 	l.until(local(two))
-	if got := underBelow(t, l.a).local(); got != local(two) {
-		t.Errorf("after the second tunnel the cursor is on %s, want %s", got, local(two))
-	}
+	l.when("the cursor is on the second tunnel", func() bool { return underBelow(t, l.a).local() == local(two) })
 	// Beside a row that is over, and with a filter that would hide it.
 	l.until("● open")
 	l.press("t", "x")
@@ -62,9 +60,7 @@ func TestTheCursorGoesToTheTunnelJustOpened(t *testing.T) {
 	}
 	l.press("enter", "tab", "j", "enter")
 	l.until(local(three))
-	if got := underBelow(t, l.a).local(); got != local(three) {
-		t.Errorf("after the third tunnel the cursor is on %s, want %s", got, local(three))
-	}
+	l.when("the cursor is on the third tunnel", func() bool { return underBelow(t, l.a).local() == local(three) })
 	// From the dialog.
 	l.press("esc", "enter", "F")
 	l.until("free")

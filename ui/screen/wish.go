@@ -168,6 +168,9 @@ func dismiss(dialog screen) wish {
 	return func(a *app) tea.Cmd {
 		if a.dialog == dialog {
 			a.dialog = nil
+			if a.pausing == dialog {
+				a.dialog, a.beneath, a.pausing = a.beneath, nil, nil
+			}
 		}
 		return nil
 	}

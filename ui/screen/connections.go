@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"culvert/internal/say"
@@ -68,8 +69,8 @@ func (c connectionLine) lasted(now time.Time) time.Duration {
 	return c.Ended.Sub(c.Started)
 }
 
-// refusal is what a connection, or a request on it, was refused with, and how often; nil when nothing was.
-func (c connectionLine) refusal() (*tunnel.AnswerError, uint64) {
+// refusal is what a connection, or a request on it, was refused with, and how often; empty when nothing was.
+func (c connectionLine) refusal() (text string, times uint64) {
 	why, refused := errors.AsType[*tunnel.AnswerError](c.Err)
 	for _, share := range c.Split() {
 		if !refused {
@@ -77,22 +78,26 @@ func (c connectionLine) refusal() (*tunnel.AnswerError, uint64) {
 		}
 	}
 	switch {
+	case refused && why.Status == 0:
+		return "refused", max(c.Refused, 1) // WHY has the rest
 	case refused:
-		return why, max(c.Refused, 1)
+		return say.Line(why.Error()), max(c.Refused, 1)
+	case c.Refused > 0 && c.Err != nil: // as its holder tells it
+		return say.Line(c.Err.Error()), c.Refused
 	case c.Refused > 0:
-		return &tunnel.AnswerError{Protocol: c.Protocol, Status: c.Status}, c.Refused
+		return strings.TrimSpace(fmt.Sprintf("%d %s", c.Status, http.StatusText(c.Status))), c.Refused
 	}
-	return nil, 0
+	return "", 0
 }
 
 // status says how a connection stands or ended, and what it was refused with.
 func (c connectionLine) status() string {
 	refusal, times := c.refusal()
 	switch {
-	case refusal != nil && times > 1:
-		return say.Line(refusal.Error()) + " x" + draw.Count(times)
-	case refusal != nil:
-		return say.Line(refusal.Error())
+	case times > 1:
+		return refusal + " x" + draw.Count(times)
+	case times > 0:
+		return refusal
 	case c.Err != nil:
 		return "failed"
 	case c.Status >= http.StatusBadRequest:
@@ -105,10 +110,14 @@ func (c connectionLine) status() string {
 
 // why says what a connection failed of, unless its status does.
 func (c connectionLine) why() string {
-	if refusal, _ := c.refusal(); refusal != nil || c.Err == nil {
+	if c.Err == nil {
 		return ""
 	}
-	return say.Line(c.Err.Error())
+	text := say.Line(c.Err.Error())
+	if refusal, _ := c.refusal(); text == refusal {
+		return ""
+	}
+	return text
 }
 
 // host is where a connection goes; those of a protocol that names no host go to the tunnel's far end.
@@ -125,9 +134,9 @@ func (c connectionLine) host(far string) string {
 func (d *detail) connectionColumns() []draw.Column[connectionLine] {
 	t := d.theme
 	state := func(c connectionLine) draw.Ink {
-		refusal, _ := c.refusal()
+		_, refused := c.refusal()
 		switch {
-		case refusal != nil || c.Err != nil:
+		case refused > 0 || c.Err != nil:
 			return t.Bad
 		case c.Status >= http.StatusBadRequest:
 			return t.Busy
@@ -137,7 +146,7 @@ func (d *detail) connectionColumns() []draw.Column[connectionLine] {
 		return t.Muted
 	}
 	host := func(c connectionLine) draw.Ink {
-		if refusal, _ := c.refusal(); refusal != nil {
+		if _, refused := c.refusal(); refused > 0 {
 			return t.Bad
 		}
 		return t.Accent

@@ -13,6 +13,9 @@ import (
 
 // standing is the state of a tunnel as the screen tells it: a sign and a word, either of which is enough, and a colour.
 func (ts *tunnels) standing(r *row) (text string, colour draw.Ink) {
+	if r.opening {
+		return ts.look.theme.Glyph.Half + " " + tunnel.Starting.String(), ts.look.theme.Busy
+	}
 	if r.State == tunnel.Open && ts.proofs[r.tunnel].state == unproved {
 		return ts.look.theme.Glyph.Off + " no answer", ts.look.theme.Bad
 	}
@@ -54,6 +57,9 @@ func tone(t *draw.Theme, s tunnel.State) draw.Ink {
 
 // ailment is what keeps a tunnel from working, nil when nothing does.
 func (ts *tunnels) ailment(r *row) error {
+	if r.opening {
+		return nil
+	}
 	switch r.State {
 	case tunnel.Open:
 		return ts.proofs[r.tunnel].err

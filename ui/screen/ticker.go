@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"culvert/tunnel"
-	"culvert/ui/draw"
 )
 
 // Bell says when the terminal rings.
@@ -43,7 +42,7 @@ func (ts *tunnels) turned(r *row, at time.Time) wish {
 		r.worked, r.asked, r.lost = true, false, time.Time{}
 		switch {
 		case !back.IsZero():
-			happened("open again after " + draw.Age(at.Sub(back)))
+			happened("open again after " + at.Sub(back).Round(100*time.Millisecond).String())
 			return ring(BellAll)
 		case again:
 			happened("open again")

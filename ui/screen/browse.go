@@ -107,7 +107,11 @@ func (b *browse) title() string {
 		s.WriteString(t.Text.Paint(t.CutMiddle(say.Line(name), 24)) + t.Muted.Paint(" "+t.Glyph.Into+" "))
 	}
 	s.WriteString(t.Strong.Paint(b.depth.String()))
-	if b.accounts.here.catalog != nil {
+	switch p := b.accounts.here; {
+	case p.catalog == nil:
+	case !p.whole && b.table().Len() == 0:
+		s.WriteString(t.Muted.Paint(" " + t.Glyph.More))
+	default:
 		s.WriteString(t.Muted.Paint(" " + b.table().Tally()))
 	}
 	if finding := b.table().Finding(); finding != "" {

@@ -96,6 +96,9 @@ func (d *detail) help() []draw.Binding {
 	if d.tunnels.ailment(d.row) != nil {
 		return []draw.Binding{k.doctor.As("doctor: why?"), k.view, k.back, k.stop, k.reconnect, k.copy}
 	}
+	if d.asked() != nil {
+		return []draw.Binding{k.doctor.As("examine host"), k.view, k.back, k.filter, k.sort.As("sort"), k.reverse.As("reverse"), k.stop, k.reconnect, k.copy}
+	}
 	return []draw.Binding{k.view, k.back, k.filter, k.sort.As("sort"), k.reverse.As("reverse"), k.stop, k.reconnect, k.copy}
 }
 

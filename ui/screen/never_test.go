@@ -22,7 +22,7 @@ func TestUnknownIsNotZero(t *testing.T) {
 	want(t, a, "account …", "as …", "signing in…")
 	a.here.looking, a.here.catalog = true, &aws.Catalog{Clusters: []aws.Cluster{{Name: "shop"}}}
 	a.grant(refreshed(a.here))
-	for _, word := range strings.Fields(under(t, a)) {
+	for word := range strings.FieldsSeq(under(t, a)) {
 		if word == "0" {
 			t.Errorf("what was not read yet is 0:\n%s", shot(a))
 		}
@@ -31,6 +31,9 @@ func TestUnknownIsNotZero(t *testing.T) {
 	if !strings.Contains(rows(), "shop … … … …") {
 		t.Errorf("what was not read yet is known:\n%s", shot(a))
 	}
+	press(t, a, "enter")
+	want(t, a, "shop › services …")
+	press(t, a, "esc")
 	// What may not be read stays unknown, what was read and is empty is 0.
 	arrives(a, &aws.Catalog{Clusters: []aws.Cluster{{Name: "empty", Status: "ACTIVE"}, {Name: "shop", Status: "ACTIVE"}}, Gaps: []error{denied("services", "shop"), denied("tasks", "shop")}})
 	if got := rows(); !strings.Contains(got, "empty 0 0 0 active") || !strings.Contains(got, "shop – – – active") {

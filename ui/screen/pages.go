@@ -29,8 +29,8 @@ func (a *app) everywhere() []struct {
 		{a.keys.save, func() wish { return a.shelf.save(a.tunnels) }},
 		{a.keys.profile, func() wish { return ask(newProfiles(a.look, a.here, a.o.Profiles)) }},
 		{a.keys.region, func() wish { return ask(newRegions(a.look, a.here)) }},
-		{a.keys.why, func() wish { return readWhole() }},
-		{a.keys.undo, func() wish { return a.tunnels.undo() }},
+		{a.keys.why, readWhole},
+		{a.keys.undo, a.tunnels.undo},
 		{a.keys.quit, leaving},
 	}
 }

@@ -62,7 +62,7 @@ func (w *wanted) open() (*tunnel.Tunnel, error) {
 // failedBefore is the row of an earlier try to open the same, which failed.
 func (ts *tunnels) failedBefore(w wanted) *row {
 	same := func(r *row) bool {
-		return r.State == tunnel.Failed && r.holder == nil && r.tunnel == nil && r.place == w.place && r.Spec.Target == w.spec.Target &&
+		return r.State == tunnel.Failed && r.holder == nil && r.tunnel == nil && r.place == w.place && lasting(r.Spec) == lasting(w.spec) &&
 			r.Spec.Remote == w.spec.Remote && r.Spec.Local == w.spec.Local && r.Spec.Socket == w.spec.Socket
 	}
 	if i := slices.IndexFunc(ts.rows, same); i >= 0 {
@@ -96,6 +96,9 @@ func (ts *tunnels) opened(w wanted, t *tunnel.Tunnel) wish {
 	ts.proofs[t] = proof{probe: w.probe}
 	ts.discover(w.place)
 	i := slices.IndexFunc(ts.rows, func(r *row) bool { return r.tunnel == t })
+	if i < 0 {
+		return nil // it was over before it was looked at
+	}
 	r := ts.rows[i]
 	r.probe = w.probe
 	number := w.count
@@ -126,6 +129,15 @@ func (ts *tunnels) seat(r *row, number int) {
 	ts.changed()
 }
 
+// lasting is where a tunnel leads whatever runs there: to any task of its service, as that of before may be gone.
+func lasting(spec tunnel.Spec) aws.Target {
+	to := spec.Target
+	if to.Service != "" && !spec.Pinned {
+		to.Task, to.RuntimeID = "", ""
+	}
+	return to
+}
+
 // again is what opens a tunnel that is over anew, where its clients know it.
 func (r *row) again() wanted {
 	spec := r.Spec
@@ -133,9 +145,7 @@ func (r *row) again() wanted {
 	if spec.Socket == "" && r.tunnel != nil {
 		spec.Local = netip.AddrPortFrom(spec.Local.Addr(), r.Local.Port())
 	}
-	if spec.Target.Service != "" && !spec.Pinned {
-		spec.Target.Task, spec.Target.RuntimeID = "", "" // any task: that of before may be gone
-	}
+	spec.Target = lasting(spec)
 	return wanted{place: r.place, spec: spec, query: r.query, probe: r.probe, in: r}
 }
 

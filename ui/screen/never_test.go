@@ -96,8 +96,8 @@ func TestTheRegionIsShownWithoutCredentials(t *testing.T) {
 	}
 }
 
-// refusing are connections through a proxy that let one host through and not another.
-func refusing() []tunnel.Connection {
+// refusals are connections through a proxy that let one host through and not another.
+func refusals() []tunnel.Connection {
 	at := start().Add(-time.Second)
 	refusal := &tunnel.AnswerError{Protocol: tunnel.ProtocolHTTPConnect, Status: 403, Code: "ERR_ACCESS_DENIED", Host: "blocked.internal:443"}
 	return []tunnel.Connection{
@@ -116,12 +116,12 @@ func TestARefusedHostIsRedWithItsStatusAndCount(t *testing.T) {
 		r := addRow(a, somewhere("127.0.0.1:3128"))
 		d := newDetail(a.look, a.tunnels, r)
 		a.grant(show(d))
-		for _, c := range refusing() {
+		for _, c := range refusals() {
 			if !c.Ended.IsZero() {
 				r.hosts.end(c)
 			}
 		}
-		d.fill(refusing(), nil)
+		d.fill(refusals(), nil)
 		want(t, a, "STATUS", "403 ERR_ACCESS_DENIED", "403 Forbidden x3", "404", "done")
 		golden(t, fmt.Sprintf("refused-%dx%d-connections", size[0], size[1]), shot(a))
 		press(t, a, "v")
@@ -137,7 +137,7 @@ func TestARefusedHostIsRedWithItsStatusAndCount(t *testing.T) {
 			t.Fatalf("no column %s", title)
 			return false
 		}
-		for i, c := range refusing() {
+		for i, c := range refusals() {
 			for _, title := range []string{"HOST", "STATUS"} {
 				if got := red(d.connectionColumns(), c, title); got != (i < 2) {
 					t.Errorf("connection %d: %s is red: %t", c.ID, title, got)
@@ -158,7 +158,7 @@ func TestTheDoctorIsAskedAboutTheHostUnderTheCursor(t *testing.T) {
 	a := newTestApp(t, Options{}, 120, 40)
 	r := addRow(a, somewhere("127.0.0.1:3128"))
 	d := newDetail(a.look, a.tunnels, r)
-	d.fill(refusing(), nil)
+	d.fill(refusals(), nil)
 	for i, want := range []string{ // the newest first
 		"", "http://plain.internal:80/", "", "http://web.internal:8080/", "http://kept.internal/", "https://blocked.internal:443/",
 	} {
@@ -274,11 +274,8 @@ func TestAPolicyIsNeverCutAndCanBeReadWhole(t *testing.T) {
 	}
 	wellFormed(t, a)
 	press(t, a, "y")
-	want(t, a, "copied the remedy")
-	if a.dialog != nil {
-		t.Errorf("dialog %T is open", a.dialog)
-	}
-	press(t, a, "esc", "t", "x")
+	want(t, a, "sent the remedy to the terminal", `{"Effect":"Allow"`)
+	press(t, a, "esc", "esc", "t", "x")
 	want(t, a, "none open")
 	press(t, a, "!")
 	want(t, a, "nothing that is in sight has failed")

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"culvert/internal/say"
+	"culvert/ui/draw"
 )
 
 // How long the line above the keys keeps what it says. What went wrong stays longer: it is to be read twice.
@@ -43,7 +44,7 @@ func (n *notice) draw(l *look, w int) []string {
 	case n.text == "":
 		return []string{""}
 	case n.doubt:
-		return []string{" " + t.Busy.Paint(t.Cut(n.text, w-2))}
+		return []string{" " + l.theme.Busy.Paint(l.theme.Cut(n.text, w-2))}
 	case !n.trouble:
 		return []string{" " + l.theme.Good.Paint(l.theme.Cut(n.text, w-2))}
 	}

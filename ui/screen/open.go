@@ -16,7 +16,6 @@ type proof struct {
 	by    string // what it was seen by, as the ready event names it
 	err   error  // why not
 	again bool   // it was proved before, behind another task or session
-	probe string // how, as --probe takes it
 }
 
 type proofState int
@@ -92,10 +91,10 @@ func (ts *tunnels) tryIt(t *tunnel.Tunnel, probe string) wish {
 		by, err := ts.prove(ts.accounts.ctx, t, probe)
 		return then(func() wish {
 			if err == nil {
-				ts.proofs[t] = proof{state: proved, by: by, probe: probe}
+				ts.proofs[t] = proof{state: proved, by: by}
 				return beside(func() tea.Msg { return ts.provedAgain(t, probe, behind) })
 			}
-			ts.proofs[t] = proof{state: unproved, err: err, again: ts.proofs[t].again, probe: probe}
+			ts.proofs[t] = proof{state: unproved, err: err, again: ts.proofs[t].again}
 			return beside(func() tea.Msg { return ts.provedLater(t, probe) })
 		})
 	})
@@ -114,7 +113,7 @@ func (ts *tunnels) provedAgain(t *tunnel.Tunnel, probe string, behind tunnel.Lin
 		}
 	}
 	return then(func() wish {
-		ts.proofs[t] = proof{again: true, probe: probe}
+		ts.proofs[t] = proof{again: true}
 		return ts.tryIt(t, probe)
 	})
 }

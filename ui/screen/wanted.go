@@ -93,7 +93,7 @@ func (ts *tunnels) unopened(w wanted, err error) wish {
 
 // opened shows a tunnel that has begun to listen, under the cursor, and has it proved.
 func (ts *tunnels) opened(w wanted, t *tunnel.Tunnel) wish {
-	ts.proofs[t] = proof{probe: w.probe}
+	ts.proofs[t] = proof{}
 	ts.discover(w.place)
 	i := slices.IndexFunc(ts.rows, func(r *row) bool { return r.tunnel == t })
 	if i < 0 {

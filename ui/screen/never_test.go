@@ -77,7 +77,7 @@ func TestExpiredCredentialsAreSaidOnceInTheHeader(t *testing.T) {
 	addRow(a, r)
 	settle(t, a, a.grant(a.here.looked(nil, fmt.Errorf("list clusters: %w", expired))))
 	for range 2 {
-		want(t, a, "expired", "run: aws sso login --profile dev")
+		want(t, a, "· expired", "run: aws sso login --profile dev")
 		wantNot(t, a, "no expiry", "has expired")
 		press(t, a, "t")
 	}
@@ -259,7 +259,7 @@ func TestAPolicyIsNeverCutAndCanBeReadWhole(t *testing.T) {
 	if n := strings.Count(shot(a), "start session"); n != 1 {
 		t.Errorf("the failure is told %d times:\n%s", n, shot(a))
 	}
-	wantNot(t, a, `{"`)
+	wantNot(t, a, `{"`, "(t d)")
 	press(t, a, "!")
 	want(t, a, "what failed", `{"Effect":"Allow"`, "more below")
 	var read strings.Builder

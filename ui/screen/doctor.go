@@ -247,6 +247,9 @@ func line(r doctor.Result) string {
 	return r.Name
 }
 
+// recently is how old a report may be without a word on its age.
+const recently = 5 * time.Second
+
 // title begins with the verdict: what is examined may be too long for the frame.
 func (d *doctorPage) title() string {
 	t := d.theme
@@ -259,7 +262,7 @@ func (d *doctorPage) title() string {
 	}
 	age := ""
 	if d.report != nil {
-		if old := d.now.Sub(d.report.At.Add(d.report.Took)); old >= time.Second {
+		if old := d.now.Sub(d.report.At.Add(d.report.Took)); old >= recently {
 			age = t.Muted.Paint(" " + draw.Age(old) + " ago")
 		}
 	}

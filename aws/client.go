@@ -106,7 +106,7 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 
 	credentials, err := c.credentials.Retrieve(ctx)
 	if err != nil {
-		return nil, c.explainCredentials(ctx, err)
+		return nil, &UnopenedError{Region: c.region, Err: c.explainCredentials(ctx, err)}
 	}
 	c.learnAccount(credentials.AccountID)
 	return c, nil

@@ -139,6 +139,15 @@ func (e *NoCredentialsError) Remedy() string {
 	return fmt.Sprintf("pass --profile, run %s or %s, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", profile.AWS("sso", "login"), profile.AWS("configure"))
 }
 
+// UnopenedError is why there are no credentials, with the region in which they would have been used. It speaks as Err does.
+type UnopenedError struct {
+	Region string
+	Err    error
+}
+
+func (e *UnopenedError) Error() string { return e.Err.Error() }
+func (e *UnopenedError) Unwrap() error { return e.Err }
+
 // ExpiredError means that the credentials, or the sign-in that they come from, are no longer good.
 type ExpiredError struct {
 	Profile string

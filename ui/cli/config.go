@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"culvert/internal/near"
+	"culvert/ui/screen"
 )
 
 // maxConfig bounds a config file, in bytes.
@@ -50,10 +51,11 @@ type configFile struct {
 	saved    saved
 	keys     map[string][]string // remapped keys of the interface, by action; nil when the file says nothing
 	mouse    *bool
+	bell     *screen.Bell // when the terminal rings; nil when the file says nothing
 }
 
 // otherKeys are the keys of a config file that no flag has.
-var otherKeys = []string{"tunnels", "groups", "keys", "mouse"} //nolint:gochecknoglobals // a constant list
+var otherKeys = []string{"tunnels", "groups", "keys", "mouse", "bell"} //nolint:gochecknoglobals // a constant list
 
 // readConfig reads path; a file that does not exist is an empty one unless required. known are the names of the
 // shared flags.
@@ -131,6 +133,9 @@ func (c checker) parse(body []byte, keys []string) (configFile, error) {
 			return err
 		case "mouse":
 			f.mouse, err = c.yesOrNo(value, key)
+			return err
+		case "bell":
+			f.bell, err = c.bell(value)
 			return err
 		}
 		text, err := c.scalar(value, key)

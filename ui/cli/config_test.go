@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"culvert/ui/screen"
 )
 
 // sharedKeys are the keys that config files may set.
@@ -18,7 +20,7 @@ func sharedKeys() []string {
 func TestConfigErrorsNameFileLineAndNearestKey(t *testing.T) {
 	for name, c := range map[string]struct{ body, want, advice string }{
 		"unknown key":        {"region: eu-west-1\nprofle: dev\n", `config file f.yaml, line 2: unknown key "profle"`, `did you mean "profile"?`},
-		"nothing near":       {"xyzzyplugh: 1\n", `line 1: unknown key "xyzzyplugh"`, "known keys: groups, keys, lanes, mouse"},
+		"nothing near":       {"xyzzyplugh: 1\n", `line 1: unknown key "xyzzyplugh"`, "known keys: bell, groups, keys, lanes, mouse"},
 		"twice":              {"wait: 1s\nwait: 2s\n", `line 2: key "wait" appears twice`, "keep one"},
 		"not a mapping":      {"- a\n", "line 1: the file is not a mapping", "KEY: VALUE"},
 		"a list for a value": {"wait: [1s]\n", "line 1: wait has no single value", "wait: VALUE"},
@@ -31,6 +33,7 @@ func TestConfigErrorsNameFileLineAndNearestKey(t *testing.T) {
 		"tunnel incomplete":  {"tunnels:\n  a: {target: c/s}\n", "tunnel a has no forward", "CLUSTER/SERVICE"},
 		"group member":       {"tunnels:\n  sqid: {target: c/s, forward: \"1\"}\ngroups:\n  dev: [squid]\n", `line 4: group dev names an unknown tunnel "squid"`, `did you mean "sqid"?`},
 		"two documents":      {"wait: 1s\n---\nregion: x\n", "line 2: it has a second document", "keep one document"},
+		"bell":               {"bell: loud\n", `line 1: bell is "loud"`, "bell: lost"},
 		"group":              {"groups:\n  dev: squid\n", "line 2: group dev is not a list", "[TUNNEL"},
 	} {
 		_, err := parseConfig("f.yaml", []byte(c.body), sharedKeys())
@@ -51,6 +54,7 @@ region: eu-west-1
 wait: 30s
 read-only: true
 mouse: no
+bell: all
 keys: {quit: Q}
 tunnels:
   squid:    {target: automation/squid, forward: "3128", probe: "https://api.internal/health"}
@@ -66,6 +70,9 @@ groups:
 		if got.settings[key] != want {
 			t.Errorf("%s: got %+v, want %+v", key, got.settings[key], want)
 		}
+	}
+	if got.bell == nil || *got.bell != screen.BellAll {
+		t.Errorf("got the bell %v, want all", got.bell)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"culvert/aws"
 	"culvert/internal/say"
 	"culvert/tunnel"
+	"culvert/ui/screen"
 )
 
 // shared are the flags of every command. Each can also come from the environment (CULVERT_…) or a config file.
@@ -31,6 +32,7 @@ type shared struct {
 
 	keys  map[string][]string // of the interface, from the config files
 	mouse *bool               // nil: the files say nothing
+	bell  *screen.Bell        // nil: the files say nothing
 
 	set *pflag.FlagSet // all of the above
 
@@ -110,6 +112,9 @@ func (s *shared) resolve() error {
 		}
 		if s.mouse == nil {
 			s.mouse = f.mouse
+		}
+		if s.bell == nil {
+			s.bell = f.bell
 		}
 	}
 	s.endpointNamed = s.set.Lookup("endpoint-url").Changed || os.Getenv(variable("endpoint-url")) != ""

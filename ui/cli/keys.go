@@ -46,3 +46,20 @@ func (c checker) yesOrNo(n *yaml.Node, key string) (*bool, error) {
 	}
 	return nil, c.problem(n.Line, "write "+key+": yes or "+key+": no", "%s is %q", key, text)
 }
+
+// bell reads when the terminal rings.
+func (c checker) bell(n *yaml.Node) (*screen.Bell, error) {
+	text, err := c.scalar(n, "bell")
+	if err != nil {
+		return nil, err
+	}
+	switch strings.ToLower(text) {
+	case "lost":
+		return new(screen.BellLost), nil
+	case "all", "yes", "true", "on":
+		return new(screen.BellAll), nil
+	case "no", "false", "off":
+		return new(screen.BellNever), nil
+	}
+	return nil, c.problem(n.Line, "write bell: lost (when a tunnel is lost), bell: all (and when it is back) or bell: no", "bell is %q", text)
+}

@@ -176,10 +176,13 @@ type serviceRow struct {
 	Ready     int      `json:"ready"`
 	Reachable int      `json:"reachable"`
 	Exec      bool     `json:"exec"`
-	State     string   `json:"state"` // in a word: steady, deploying, …
+	State     string   `json:"state"`          // in a word: steady, deploying, …
+	ExecOff   int      `json:"tasks_exec_off"` // tasks that have it off, whatever the service says
 	Deploying bool     `json:"deploying"`
 	Launch    string   `json:"launch_type,omitempty"`
 	Ports     []uint16 `json:"ports"`
+
+	listed int // tasks that were found
 }
 
 type taskRow struct {
@@ -224,9 +227,13 @@ func newListing(region, what string, clusters []aws.Cluster, gaps []error) listi
 
 func newServiceRow(s aws.Service, all []aws.Task) serviceRow {
 	var tasks []aws.Task
+	off := 0
 	for _, t := range all {
 		if t.Service == s.Name {
 			tasks = append(tasks, t)
+			if t.Status != "" && !t.ExecEnabled {
+				off++
+			}
 		}
 	}
 	ports := []uint16{}
@@ -238,7 +245,7 @@ func newServiceRow(s aws.Service, all []aws.Task) serviceRow {
 	ready := readyTasks(tasks)
 	return serviceRow{
 		Cluster: s.Cluster, Service: s.Name, Status: s.Status, Desired: s.Desired, Running: s.Running, Pending: s.Pending,
-		Ready: ready, Reachable: ready, Exec: s.ExecEnabled, State: s.State(), Deploying: s.Deploying, Launch: s.LaunchType, Ports: ports,
+		Ready: ready, Reachable: ready, Exec: s.ExecEnabled, ExecOff: off, listed: len(tasks), State: s.State(), Deploying: s.Deploying, Launch: s.LaunchType, Ports: ports,
 	}
 }
 
@@ -297,7 +304,7 @@ func (l listing) table(what string) string {
 	case listServices:
 		row("CLUSTER", "SERVICE", "READY", "RUNNING", "EXEC", "STATE", "PORTS")
 		for _, s := range l.Services {
-			row(s.Cluster, s.Service, s.Ready, fmt.Sprintf("%d/%d", s.Running, s.Desired), onOff(s.Exec), s.State, portList(s.Ports))
+			row(s.Cluster, s.Service, s.Ready, fmt.Sprintf("%d/%d", s.Running, s.Desired), s.execText(), s.State, portList(s.Ports))
 		}
 	case listTasks:
 		row("CLUSTER", "SERVICE", "TASK", "CONTAINER", "STATUS", "AGENT", "PORTS", "NOTE")
@@ -307,6 +314,14 @@ func (l listing) table(what string) string {
 	}
 	_ = w.Flush() // to memory
 	return trimLines(b.String())
+}
+
+// execText says so when all tasks of a service have ECS Exec off although it is on: they were started before.
+func (s serviceRow) execText() string {
+	if s.Exec && s.ExecOff > 0 && s.ExecOff == s.listed {
+		return "on, tasks off"
+	}
+	return onOff(s.Exec)
 }
 
 func (t taskRow) note() string {

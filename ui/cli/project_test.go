@@ -34,7 +34,7 @@ func TestAProjectFileSaysWhichTunnelsExistAndNothingElse(t *testing.T) {
 	if s.profile != "" || s.region != "" || s.lanes != 0 {
 		t.Errorf("got profile %q, region %q, lanes %d of a tunnel that nobody has opened", s.profile, s.region, s.lanes)
 	}
-	for _, key := range append(s.names(), "keys", "mouse", "config", "nonsense", "endpoint_url", "<<") {
+	for _, key := range append(s.names(), "keys", "mouse", "bell", "config", "nonsense", "endpoint_url", "<<") {
 		inDirectory(t, "", "groups: {}\n"+key+": x\n")
 		_, err := resolved(t)
 		mustRefuse(t, err, ".culvert.yaml, line 2: \""+key+"\" is not for a project file: it belongs into your own, ", filepath.Join("config", "culvert", "config.yaml"), "--config ", "known keys: groups, tunnels")

@@ -113,7 +113,7 @@ func adds(before, after configFile, fresh []screen.SavedTunnel) bool {
 	n := len(was)
 	if len(is) != n+len(fresh) || n > 0 && !reflect.DeepEqual(was, slices.Clip(is[:n])) ||
 		len(after.settings) != len(before.settings) || !reflect.DeepEqual(before.saved.groups, after.saved.groups) ||
-		!reflect.DeepEqual(before.keys, after.keys) || !reflect.DeepEqual(before.mouse, after.mouse) {
+		!reflect.DeepEqual(before.keys, after.keys) || !reflect.DeepEqual(before.mouse, after.mouse) || !reflect.DeepEqual(before.bell, after.bell) {
 		return false
 	}
 	for i, t := range is[n:] {

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -80,6 +81,9 @@ func (a *app) toStart(aim *aim, forwards *forwards) ([]screen.Start, error) {
 
 func (a *app) screenOptions(ctx context.Context, s *screenAccount) screen.Options {
 	o := a.usualOptions(ctx, s)
+	if a.shared.bell != nil {
+		o.Bell = *a.shared.bell
+	}
 	if o.Demo {
 		o.Begin = aws.Target{Cluster: demoCluster, Service: demoService}
 		o.Refresh = min(o.Refresh, demoRefresh)
@@ -108,6 +112,7 @@ func (a *app) usualOptions(ctx context.Context, s *screenAccount) screen.Options
 		Profiles:  aws.Profiles,
 		Keys:      a.shared.keys,
 		NoMouse:   a.shared.mouse != nil && !*a.shared.mouse,
+		Roots:     s.roots,
 		ReadOnly:  a.shared.readOnly,
 		Refresh:   a.shared.refresh,
 		KeepAlive: a.shared.keepAlive,
@@ -191,6 +196,9 @@ func (s *screenAccount) engine(ctx context.Context, c *aws.Client) *tunnel.Engin
 	}
 	return e
 }
+
+// roots are what the probes of the doctor trust: the embedded account's own authority, else the system's.
+func (s *screenAccount) roots() *x509.CertPool { return (&account{demo: s.demo}).roots() }
 
 func (s *screenAccount) noticef(format string, args ...any) {
 	s.log.Warn("sessions of an earlier culvert", "says", fmt.Sprintf(format, args...))

@@ -244,6 +244,14 @@ func (t *Table[T]) MoveTo(id string) {
 	}
 }
 
+// Reveal puts the cursor on the row with an identity. A filter that hides it goes.
+func (t *Table[T]) Reveal(id string) {
+	if t.MoveTo(id); t.at != id && t.filter != "" {
+		t.refilter("")
+		t.MoveTo(id)
+	}
+}
+
 // clamp scrolls so that the cursor is in sight and no line is wasted.
 func (t *Table[T]) clamp() {
 	t.top = min(t.top, t.cursor, max(len(t.shown)-t.lines, 0))

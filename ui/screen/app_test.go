@@ -33,15 +33,17 @@ func TestControlCQuitsEverywhere(t *testing.T) {
 		if _, cmd := a.Update(pressed("ctrl+c")); cmd == nil || cmd() != tea.Quit() {
 			t.Errorf("%s: ctrl+c did not quit", name)
 		}
+		a.Update(pressed("ctrl+z"))
+		want(t, a, "One tunnel stands still until fg")
 		if _, cmd := a.Update(pressed("ctrl+z")); cmd == nil || cmd() != tea.Suspend() {
-			t.Errorf("%s: ctrl+z did not suspend", name)
+			t.Errorf("%s: ctrl+z twice did not suspend", name)
 		}
 	}
 }
 
 func TestEveryScreenSurvivesEverySize(t *testing.T) {
 	for name, keys := range map[string][]string{
-		"browser": {}, "tasks": {"enter", "enter"}, "dialog": {"enter", "F"}, "help": {"?"}, "regions": {"r"}, "profiles": {"p"}, "log": {"L"}, "saved": {"S"}, "tunnels": {"t"}, "quit": {"q"}, "filter": {"enter", "/", "q"},
+		"browser": {}, "tasks": {"enter", "enter"}, "dialog": {"enter", "F"}, "help": {"?"}, "regions": {"r"}, "profiles": {"p"}, "log": {"L"}, "saved": {"S"}, "tunnels": {"t"}, "quit": {"q"}, "suspend": {"ctrl+z"}, "what failed": {"!"}, "the doctor's URL": {"enter", "G", "up", "d"}, "filter": {"enter", "/", "q"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := visiting(t, sampleAccount(), 100, 30)

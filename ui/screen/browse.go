@@ -107,7 +107,11 @@ func (b *browse) title() string {
 		s.WriteString(t.Text.Paint(t.CutMiddle(say.Line(name), 24)) + t.Muted.Paint(" "+t.Glyph.Into+" "))
 	}
 	s.WriteString(t.Strong.Paint(b.depth.String()))
-	if b.accounts.here.catalog != nil {
+	switch p := b.accounts.here; {
+	case p.catalog == nil:
+	case !p.whole && b.table().Len() == 0:
+		s.WriteString(t.Muted.Paint(" " + t.Glyph.More))
+	default:
 		s.WriteString(t.Muted.Paint(" " + b.table().Sight()))
 	}
 	if finding := b.table().Finding(); finding != "" {
@@ -256,7 +260,7 @@ func (b *browse) consult() wish {
 	e, ok := b.table().Row()
 	switch {
 	case !ok && p.client == nil: // then why there is no account
-		return consult(p, aws.Query{}, tunnel.Endpoint{Port: proxyPort})
+		return consult(p, aws.Query{}, tunnel.Endpoint{Port: proxyPort}, nil)
 	case !ok:
 		return nil
 	}
@@ -264,7 +268,11 @@ func (b *browse) consult() wish {
 	if !single {
 		return tell("open it with enter and choose a service or a task: the doctor looks at one of them")
 	}
-	return consult(p, target.Query(), tunnel.Endpoint{Port: e.likelyPort()})
+	remote := tunnel.Endpoint{Port: e.likelyPort()}
+	if e.cause != nil && e.ready == 0 && (e.known || e.service != nil) || p.trouble != nil { // that is what is to be looked at
+		return consult(p, target.Query(), remote, nil)
+	}
+	return askProbe(p, target.Query(), remote, "")
 }
 
 // way leads a newcomer from here to the first tunnel; empty where nothing is proposed.

@@ -233,7 +233,8 @@ func TestAnExpiredLoginSaysWhatToRunAndRecovers(t *testing.T) {
 		},
 	}, 100, 30)
 	settle(t, a, a.grant(a.here.look()))
-	want(t, a, "aws sso login", "--profile dev", "tried again every 10s", "not signed in")
+	want(t, a, "aws sso login", "--profile dev", "tried again every 10s", "· expired")
+	wantNot(t, a, "has expired") // it is said once
 	signedIn = true
 	now = now.Add(11 * time.Second)
 	_, cmd := a.Update(tickMsg{a.beat})

@@ -18,10 +18,10 @@ func (b *browse) draw(w, h int, focused bool) []string {
 	}
 	var below []string
 	if p.trouble != nil {
-		below = append(below, problem(t, fmt.Errorf("not refreshed: %w", p.trouble), say.Remedy(p.trouble), w, shortAdvice)...)
+		below = append(below, b.problem(b.stale(), w, shortAdvice)...)
 	}
 	for _, gap := range b.gaps() {
-		below = append(below, problem(t, gap, say.Remedy(gap), w, shortAdvice)...)
+		below = append(below, b.problem(gap, w, shortAdvice)...)
 	}
 	if rows := b.table().Shown(); rows > 0 {
 		below = append(below, b.about(w, max(h-rows-1-len(below)-4, shortAdvice))...)
@@ -53,11 +53,13 @@ func (b *browse) waiting(w, _ int) []string {
 		return []string{"", "  " + t.Busy.Paint(b.spinner()) + " " + doing}
 	}
 	lines := []string{""}
-	for _, line := range draw.Wrap(say.Line(p.trouble.Error()), w-4) {
-		lines = append(lines, "  "+t.Bad.Paint(line))
+	if !isExpired(p.trouble) { // the header says that
+		for _, line := range draw.Wrap(say.Line(p.trouble.Error()), w-4) {
+			lines = append(lines, "  "+t.Bad.Paint(line))
+		}
+		lines = append(lines, "")
 	}
 	if advice := say.Remedy(p.trouble); advice != "" {
-		lines = append(lines, "")
 		for _, line := range draw.Wrap(say.Line(advice), w-4) {
 			lines = append(lines, "  "+t.Busy.Paint(line))
 		}
@@ -134,6 +136,35 @@ func (b *browse) gaps() []error {
 	return here
 }
 
+// stale is why the catalog is an old one. That the credentials have expired stands in the header.
+func (b *browse) stale() error {
+	p := b.accounts.here
+	if isExpired(p.trouble) {
+		return &whole{cure: say.Remedy(p.trouble)}
+	}
+	return fmt.Errorf("not refreshed: %w", p.trouble)
+}
+
+// failing is what of the failures in sight may not be in sight whole.
+func (b *browse) failing() []error {
+	p := b.accounts.here
+	var all []error
+	if p.trouble != nil {
+		all = append(all, p.trouble)
+	}
+	if p.catalog == nil {
+		return all
+	}
+	all = append(all, b.gaps()...)
+	if e, ok := b.table().Row(); ok && e.cause != nil && (e.known || e.ready == 0) {
+		all = append(all, notReady(e.cause))
+	}
+	return all
+}
+
+// notReady is what keeps a row from carrying a tunnel, without the name that stands in the row.
+func notReady(e *aws.NotReadyError) error { return &whole{why(e), say.Remedy(e)} }
+
 // why is what keeps a row from carrying a tunnel, without the name that stands in the row.
 func why(e *aws.NotReadyError) string {
 	text := e.Error()
@@ -141,27 +172,6 @@ func why(e *aws.NotReadyError) string {
 		return reason
 	}
 	return text
-}
-
-// shortAdvice is how many lines a remedy gets where there is little room.
-const shortAdvice = 2
-
-// problem is an error in at most two lines, and what to do about it in as many as it may have.
-func problem(t *draw.Theme, err error, advice string, w, most int) []string {
-	var lines []string
-	add := func(colour draw.Ink, mark, text string, most int) {
-		all := draw.Wrap(say.Line(text), w-5)
-		if len(all) > most {
-			all = append(all[:most-1:most-1], t.Cut(strings.Join(all[most-1:], " "), w-5))
-		}
-		for _, line := range all {
-			lines = append(lines, " "+colour.Paint(mark+" "+line))
-			mark = " "
-		}
-	}
-	add(t.Bad, "!", err.Error(), 2)
-	add(t.Busy, t.Glyph.Into, advice, most)
-	return lines
 }
 
 // about says more of the row under the cursor than its columns can: why it cannot carry a tunnel and what to do about
@@ -174,7 +184,7 @@ func (b *browse) about(w, most int) []string {
 	}
 	rule := t.Border.Paint(strings.Repeat(t.Glyph.Thin.Across, w))
 	if e.cause != nil && (e.known || e.service != nil && e.task == nil && e.ready == 0) {
-		return append([]string{rule}, problem(t, errors.New(why(e.cause)), say.Remedy(e.cause), w, most)...)
+		return append([]string{rule}, b.problem(notReady(e.cause), w, most)...)
 	}
 	var facts []string
 	switch {

@@ -79,7 +79,7 @@ func TestHostsKeepTheirEnds(t *testing.T) {
 	connections := busyConnections()[:2]
 	connections[0].Host, connections[1].Host = "payments-api.production.internal:443", "payments-db.production.internal:5432"
 	d.fill(connections, nil)
-	want(t, a, "payments-api.pro…tion.internal:443", "payments-db.prod…ion.internal:5432")
+	want(t, a, "payments-api.pro…ion.internal:443", "payments-db.prod…on.internal:5432")
 }
 
 func TestGoldenSizes(t *testing.T) {
@@ -159,8 +159,9 @@ func TestTheCursorDoesNotMoveThePane(t *testing.T) {
 	sick := somewhere("127.0.0.1:2")
 	sick.State, sick.Err = tunnel.Reopening, &tunnel.EndedError{Session: "s-9"}
 	addRow(a, sick)
+	press(t, a, "t", "k") // with the keyboard there, it has room for the whole remedy
 	before := a.layout()
-	press(t, a, "t", "j")
+	press(t, a, "j")
 	want(t, a, "! session s-9 is over")
 	if after := a.layout(); after != before {
 		t.Errorf("with the cursor on another row the layout is %+v, was %+v", after, before)

@@ -2,10 +2,13 @@ package screen
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"culvert/aws"
 	"culvert/internal/say"
 	"culvert/ui/draw"
 )
@@ -19,16 +22,21 @@ func (b *browse) columns(l depth) []draw.Column[entry] {
 	if l == atTasks {
 		name.Least, name.Middle = 12, false // ids are found by how they begin
 	}
-	number := func(title string, n func(entry) int, paint func(entry) draw.Ink) draw.Column[entry] {
+	number := func(title, what string, n func(entry) int, paint func(entry) draw.Ink) draw.Column[entry] {
 		return draw.Column[entry]{
 			Title: title, Least: len(title) + 1, Most: len(title) + 1, Right: true, Ink: paint,
-			Text:  func(e entry) string { return draw.Thousands(n(e)) },
+			Text: func(e entry) string {
+				if unknown := b.unknown(e, what); unknown != "" && n(e) == 0 {
+					return unknown
+				}
+				return draw.Thousands(n(e))
+			},
 			Order: func(a, b entry) int { return cmp.Compare(n(a), n(b)) },
 		}
 	}
 	some := func(e entry) draw.Ink {
 		switch {
-		case e.tasks == 0:
+		case e.tasks == 0, e.ready == 0 && b.unknown(e, "tasks") != "":
 			return t.Muted
 		case e.ready == 0:
 			return t.Bad
@@ -37,20 +45,25 @@ func (b *browse) columns(l depth) []draw.Column[entry] {
 		}
 		return t.Good
 	}
-	ready := number("READY", func(e entry) int { return e.ready }, some)
+	ready := number("READY", "tasks", func(e entry) int { return e.ready }, some)
 	ports := draw.Column[entry]{Title: "PORTS", Least: 7, Most: 14, Drop: 2, Text: func(e entry) string { return orNone(e.ports, t) }}
 	switch l {
 	case atClusters:
 		return []draw.Column[entry]{
 			name, ready,
-			number("TASKS", func(e entry) int { return e.tasks }, nil),
-			number("SERVICES", func(e entry) int { return len(e.cluster.Services) }, nil),
-			{Title: "STATUS", Most: 12, Drop: 3, Text: func(e entry) string { return lower(e.cluster.Status, t) }, Ink: b.muted},
+			number("TASKS", "tasks", func(e entry) int { return e.tasks }, nil),
+			number("SERVICES", "services", func(e entry) int { return len(e.cluster.Services) }, nil),
+			{Title: "STATUS", Most: 12, Drop: 3, Text: func(e entry) string {
+				if unknown := b.unknown(e, "details of clusters"); unknown != "" && e.cluster.Status == "" {
+					return unknown
+				}
+				return lower(e.cluster.Status, t)
+			}, Ink: b.muted},
 		}
 	case atServices:
 		return []draw.Column[entry]{
 			name, ready, b.running(),
-			{Title: "EXEC", Least: 4, Most: 4, Text: b.serviceExec, Ink: b.execInk},
+			{Title: "EXEC", Least: 13, Most: 13, Text: b.serviceExec, Ink: b.execInk},
 			{Title: "STATE", Least: 10, Most: 10, Drop: 3, Text: b.serviceState, Ink: b.serviceInk},
 			{Title: "LAUNCH", Least: 8, Most: 8, Drop: 4, Text: func(e entry) string {
 				if e.service == nil {
@@ -91,6 +104,21 @@ func (b *browse) columns(l depth) []draw.Column[entry] {
 	return nil
 }
 
+// unknown stands for what ECS has not told of a cluster yet, or will not; empty when it is known.
+func (b *browse) unknown(e entry, what string) string {
+	p := b.accounts.here
+	if !p.whole {
+		return b.theme.Glyph.More
+	}
+	for _, err := range p.catalog.Gaps {
+		gap, ok := errors.AsType[*aws.GapError](err)
+		if ok && (gap.What == what || gap.What == "details of "+what) && (len(gap.Clusters) == 0 || slices.Contains(gap.Clusters, e.cluster.Name)) {
+			return b.theme.Glyph.None
+		}
+	}
+	return ""
+}
+
 func (b *browse) muted(entry) draw.Ink { return b.theme.Muted }
 
 // running is how many tasks of a service run, of how many are wanted.
@@ -98,8 +126,11 @@ func (b *browse) running() draw.Column[entry] {
 	return draw.Column[entry]{
 		Title: "RUNNING", Least: 9, Most: 9, Right: true,
 		Text: func(e entry) string {
-			if e.service == nil {
+			switch {
+			case e.service == nil:
 				return draw.Thousands(e.tasks)
+			case e.service.Status == "": // ECS has told its name alone
+				return b.theme.Glyph.None
 			}
 			return draw.Thousands(e.service.Running) + "/" + draw.Thousands(e.service.Desired)
 		},
@@ -124,11 +155,14 @@ func (b *browse) serviceExec(e entry) string {
 	if e.service == nil {
 		return b.theme.Glyph.None
 	}
-	return onOff(e.service.ExecEnabled, true, b.theme)
+	if e.execOff() {
+		return "on, tasks off"
+	}
+	return onOff(e.service.ExecEnabled, e.service.Status != "", b.theme)
 }
 
 func (b *browse) execInk(e entry) draw.Ink {
-	if e.service != nil && !e.service.ExecEnabled {
+	if e.service != nil && (!e.service.ExecEnabled && e.service.Status != "" || e.execOff()) {
 		return b.theme.Bad
 	}
 	return b.theme.Text

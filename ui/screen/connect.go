@@ -36,6 +36,7 @@ type connect struct {
 	taken   string // why the local side that the user chose is not; empty when it is, or not known yet
 	opening bool
 	failure error // why it could not be opened
+	of      *row  // the tunnel that is changed; nil: a new one is opened
 }
 
 // proposals are what the dialog begins with and what it allows.
@@ -73,6 +74,36 @@ func newConnect(l *look, ts *tunnels, p *place, e entry, o proposals) *connect {
 	}
 	d.offer()
 	return d
+}
+
+// change fills the form with a tunnel that is over, to be changed and opened anew.
+func (d *connect) change(r *row) {
+	w := r.again()
+	d.of, d.to = r, w.spec.Target
+	if slices.ContainsFunc(d.containers, func(c aws.Container) bool { return c.Name == d.to.Container }) {
+		d.container.Set(d.to.Container)
+		d.offer()
+	}
+	d.port.Set(strconv.Itoa(int(w.spec.Remote.Port)))
+	d.host.Set(w.spec.Remote.Host)
+	d.chosen = true
+	switch local := w.spec.Local; {
+	case w.spec.Socket != "":
+		d.local.Set(w.spec.Socket)
+	case local.Addr().IsValid():
+		d.local.Set(local.String())
+	case local.Port() != 0:
+		d.local.Set(strconv.Itoa(int(local.Port())))
+	default:
+		d.chosen = false
+		d.propose()
+	}
+	d.probe.Set(w.probe)
+	d.keepAlive.Set("")
+	if w.spec.KeepAlive > 0 {
+		d.keepAlive.Set(w.spec.KeepAlive.String())
+	}
+	d.check()
 }
 
 // offered are the containers that a forward from a row can lead to.
@@ -367,7 +398,7 @@ func (d *connect) open() wish {
 			}
 			return all(
 				dismiss(d), goBelow(), tell("listening on "+localName(t)+"; "+d.keys.copy.Shortest()+" copies how to use it"),
-				d.tunnels.opened(t, probe),
+				d.tunnels.opened(wanted{place: d.place, probe: probe, in: d.of}, t),
 			)
 		})
 	})

@@ -1,7 +1,6 @@
 package screen
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,7 +11,11 @@ import (
 
 func (d *connect) title() string {
 	t := d.theme
-	return t.Strong.Paint("forward") + " " + t.Accent.Paint(t.CutMiddle(say.Line(d.to.String()), 60))
+	doing := "forward"
+	if d.of != nil {
+		doing = "change"
+	}
+	return t.Strong.Paint(doing) + " " + t.Accent.Paint(t.CutMiddle(say.Line(d.to.String()), 60))
 }
 
 func (d *connect) foot() string { return "" }
@@ -28,12 +31,20 @@ func (d *connect) head(w int) []string {
 	switch {
 	case e.task == nil && e.container == nil:
 		line := fmt.Sprintf("any ready task of the service, now %d of %d; followed through deployments", e.ready, e.tasks)
-		if e.ready == 0 {
+		switch {
+		case e.execOff():
+			all := fmt.Errorf("ECS Exec is on for the service, and off for all %d tasks of it: they were started before", e.tasks)
+			return append(d.problem(&whole{all.Error(), say.Remedy(e.cause)}, w, shortAdvice), "")
+		case e.ready == 0 && !d.place.whole:
+			return []string{" " + t.Busy.Paint(t.Cut("the tasks of the service are being looked at", w-2)), ""}
+		case e.ready == 0 && e.cause != nil && !e.cause.Temporary():
+			return append(d.problem(notReady(e.cause), w, shortAdvice), "")
+		case e.ready == 0:
 			return []string{" " + t.Busy.Paint(t.Cut("! no task of the service is ready now; the tunnel waits for one", w-2)), ""}
 		}
 		return []string{" " + t.Muted.Paint(t.Cut(line, w-2)), ""}
 	case e.cause != nil:
-		return append(problem(t, errors.New(why(e.cause)), say.Remedy(e.cause), w, shortAdvice), "")
+		return append(d.problem(notReady(e.cause), w, shortAdvice), "")
 	case e.task.Service != "":
 		return []string{" " + t.Muted.Paint(t.Cut("this task; when it ends, another task of its service", w-2)), ""}
 	}
@@ -53,7 +64,7 @@ func (d *connect) draw(w, h int, _ bool) []string {
 	case d.opening:
 		below = append(below, " "+t.Busy.Paint(d.spinner()+" opening"))
 	case d.failure != nil:
-		below = append(below, problem(t, d.failure, say.Remedy(d.failure), w, shortAdvice)...)
+		below = append(below, d.problem(d.failure, w, max(h-len(lines)-3, shortAdvice))...)
 	}
 	if f, ok := d.valid(); ok {
 		below = append(below, d.recipes(d.recipe(f), w, h-len(lines)-len(below))...)

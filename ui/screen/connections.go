@@ -2,8 +2,11 @@ package screen
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"culvert/internal/say"
@@ -62,23 +65,55 @@ func (c connectionLine) took() time.Duration {
 	return max(c.Ended.Sub(c.Started), 1)
 }
 
-// end says how a connection stands or ended.
-func (c connectionLine) end() string {
-	switch {
-	case c.Ended.IsZero():
-		return "open"
-	case c.Err == nil:
-		return "done"
+// refusal is what a connection, or a request on it, was refused with, and how often; empty when nothing was.
+func (c connectionLine) refusal() (text string, times uint64) {
+	why, refused := errors.AsType[*tunnel.AnswerError](c.Err)
+	for _, share := range c.Split() {
+		if !refused {
+			why, refused = errors.AsType[*tunnel.AnswerError](share.Err)
+		}
 	}
-	return "failed"
+	switch {
+	case refused && why.Status == 0:
+		return "refused", max(c.Refused, 1) // WHY has the rest
+	case refused:
+		return say.Line(why.Error()), max(c.Refused, 1)
+	case c.Refused > 0 && c.Err != nil: // as its holder tells it
+		return say.Line(c.Err.Error()), c.Refused
+	case c.Refused > 0:
+		return strings.TrimSpace(fmt.Sprintf("%d %s", c.Status, http.StatusText(c.Status))), c.Refused
+	}
+	return "", 0
 }
 
-// why says what a connection failed of.
+// status says how a connection stands or ended, and what it was refused with.
+func (c connectionLine) status() string {
+	refusal, times := c.refusal()
+	switch {
+	case times > 1:
+		return refusal + " x" + say.Count(times)
+	case times > 0:
+		return refusal
+	case c.Err != nil:
+		return "failed"
+	case c.Status >= http.StatusBadRequest:
+		return strconv.Itoa(c.Status)
+	case c.Ended.IsZero():
+		return "open"
+	}
+	return "done"
+}
+
+// why says what a connection failed of, unless its status does.
 func (c connectionLine) why() string {
 	if c.Err == nil {
 		return ""
 	}
-	return say.Line(c.Err.Error())
+	text := say.Line(c.Err.Error())
+	if refusal, _ := c.refusal(); text == refusal {
+		return ""
+	}
+	return text
 }
 
 // host is where a connection goes; those of a protocol that names no host go to the tunnel's far end.
@@ -95,13 +130,22 @@ func (c connectionLine) host(far string) string {
 func (d *detail) connectionColumns() []draw.Column[connectionLine] {
 	t := d.theme
 	state := func(c connectionLine) draw.Ink {
+		_, refused := c.refusal()
 		switch {
+		case refused > 0 || c.Err != nil:
+			return t.Bad
+		case c.Status >= http.StatusBadRequest:
+			return t.Busy
 		case c.Ended.IsZero():
 			return t.Good
-		case c.Err == nil:
-			return t.Muted
 		}
-		return t.Bad
+		return t.Muted
+	}
+	host := func(c connectionLine) draw.Ink {
+		if _, refused := c.refusal(); refused > 0 {
+			return t.Bad
+		}
+		return t.Accent
 	}
 	number := func(title string, wide, drop int, colour draw.Ink, of func(connectionLine) string, order func(a, b connectionLine) int) draw.Column[connectionLine] {
 		return draw.Column[connectionLine]{
@@ -122,7 +166,7 @@ func (d *detail) connectionColumns() []draw.Column[connectionLine] {
 	}
 	up, down := func(c connectionLine) float64 { return c.up }, func(c connectionLine) float64 { return c.down }
 	return []draw.Column[connectionLine]{
-		{Title: "HOST", Text: func(c connectionLine) string { return c.host(d.row.far()) }, Ink: func(connectionLine) draw.Ink { return t.Accent }, Least: 30, Most: 64, Grow: true, Middle: true},
+		{Title: "HOST", Text: func(c connectionLine) string { return c.host(d.row.far()) }, Ink: host, Least: 26, Most: 64, Grow: true, Middle: true},
 		{Title: "PROTOCOL", Text: func(c connectionLine) string { return string(c.Protocol) }, Least: 12, Most: 12, Drop: 4},
 		number("RECEIVED", 8, 0, t.Received, func(c connectionLine) string { return say.Bytes(c.Received) },
 			func(a, b connectionLine) int { return cmp.Compare(a.Received, b.Received) }),
@@ -144,7 +188,7 @@ func (d *detail) connectionColumns() []draw.Column[connectionLine] {
 			}
 			return c.Ended.Local().Format(time.TimeOnly)
 		}},
-		{Title: "END", Least: 6, Most: 6, Text: connectionLine.end, Ink: state},
+		{Title: "STATUS", Least: 15, Most: 25, Text: connectionLine.status, Ink: state},
 		{Title: "WHY", Least: 21, Rest: true, Text: connectionLine.why, Ink: state, Drop: 6},
 	}
 }
@@ -159,16 +203,29 @@ func (d *detail) hostColumns() []draw.Column[hostTotal] {
 			Order: func(a, b hostTotal) int { return cmp.Compare(of(a), of(b)) },
 		}
 	}
+	failed := func(usual draw.Ink) func(hostTotal) draw.Ink {
+		return func(h hostTotal) draw.Ink {
+			if h.Failed > 0 {
+				return t.Bad
+			}
+			return usual
+		}
+	}
+	refused := number("FAILED", 6, 0, func(h hostTotal) uint64 { return h.Failed }, say.Count, t.Text)
+	refused.Ink = failed(t.Text)
 	return []draw.Column[hostTotal]{
-		{Title: "HOST", Text: func(h hostTotal) string { return say.Line(h.Host) }, Ink: func(hostTotal) draw.Ink { return t.Accent }, Least: 26, Most: 64, Grow: true, Middle: true},
+		{Title: "HOST", Text: func(h hostTotal) string { return say.Line(h.Host) }, Ink: failed(t.Accent), Least: 26, Most: 64, Grow: true, Middle: true},
 		number("RECEIVED", 8, 0, func(h hostTotal) uint64 { return h.Received }, say.Bytes, t.Received),
 		number("SENT", 6, 1, func(h hostTotal) uint64 { return h.Sent }, say.Bytes, t.Sent),
-		number("CONNS", 6, 0, func(h hostTotal) uint64 { return h.Connections }, say.Count, t.Text),
+		number("CONNS", 6, 2, func(h hostTotal) uint64 { return h.Connections }, say.Count, t.Text),
 		number("REQS", 6, 3, func(h hostTotal) uint64 { return h.Requests }, say.Count, t.Text),
 		number("OPEN", 5, 5, func(h hostTotal) uint64 { return uint64(max(h.Open, 0)) }, say.Count, t.Text),
-		number("FAILED", 6, 0, func(h hostTotal) uint64 { return h.Failed }, say.Count, t.Text),
-		{Title: "WHY", Least: 21, Rest: true, Drop: 4, Ink: func(hostTotal) draw.Ink { return t.Bad }, Text: func(h hostTotal) string {
-			return connectionLine{Connection: tunnel.Connection{Err: h.Why}}.why()
+		refused,
+		{Title: "WHY", Least: 21, Rest: true, Ink: func(hostTotal) draw.Ink { return t.Bad }, Text: func(h hostTotal) string {
+			if h.Why == nil {
+				return ""
+			}
+			return say.Line(h.Why.Error())
 		}},
 	}
 }

@@ -1,6 +1,9 @@
 package screen
 
 import (
+	"net"
+	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -9,6 +12,7 @@ import (
 
 	"culvert/internal/say"
 	"culvert/tunnel"
+	"culvert/tunnel/doctor"
 	"culvert/ui/draw"
 )
 
@@ -92,6 +96,9 @@ func (d *detail) help() []draw.Binding {
 	if d.tunnels.ailment(d.row) != nil {
 		return []draw.Binding{k.doctor.As("doctor: why?"), k.view, k.back, k.stop, k.reconnect, k.copy}
 	}
+	if d.asked() != nil {
+		return []draw.Binding{k.doctor.As("examine host"), k.view, k.back, k.filter, k.sort.As("sort"), k.reverse.As("reverse"), k.stop, k.reconnect, k.copy}
+	}
 	return []draw.Binding{k.view, k.back, k.filter, k.sort.As("sort"), k.reverse.As("reverse"), k.stop, k.reconnect, k.copy}
 }
 
@@ -140,6 +147,9 @@ func (d *detail) update(msg tea.Msg) (wish, bool) {
 		return nil, true
 	}
 	if k, ok := msg.(tea.KeyPressMsg); ok {
+		if host := d.asked(); d.keys.doctor.Pressed(k) && host != nil {
+			return d.tunnels.consultOn(d.row, host), true
+		}
 		return d.tunnels.act(k, d.row)
 	}
 	return nil, false
@@ -166,7 +176,11 @@ func (d *detail) draw(w, h int, focused bool) []string {
 	room := h - leastTable - 1
 	lines := d.numbers(w)
 	room -= len(lines)
-	if ill := trouble(d.theme, d.tunnels.ailment(d.row), w); len(ill) <= room {
+	most := shortAdvice
+	if d.row.State.Final() { // there is nothing else to see
+		most = max(h/2, shortAdvice)
+	}
+	if ill := d.problem(d.tunnels.ailment(d.row), w, most); len(ill) <= room {
 		room -= len(ill)
 		lines = append(ill, lines...)
 	}
@@ -233,11 +247,11 @@ func (d *detail) numbers(w int) []string {
 		peak := say.Rate(slices.Max(append(past, 0)))
 		switch {
 		case half(w) >= longNumbers:
-			return word + " " + say.Rate(now) + ", " + say.Bytes(total) + " in all, peak " + peak
+			return word + " " + d.rate(d.row, now) + ", " + say.Bytes(total) + " in all, peak " + peak
 		case half(w) >= shortNumbers:
-			return sign + " " + say.Rate(now) + ", " + say.Bytes(total) + ", peak " + peak
+			return sign + " " + d.rate(d.row, now) + ", " + say.Bytes(total) + ", peak " + peak
 		}
-		return sign + " " + say.Rate(now) + ", peak " + peak
+		return sign + " " + d.rate(d.row, now) + ", peak " + peak
 	}
 	return []string{d.sides(w,
 		side("received", t.Glyph.Down, down, d.row.Stats.Received, received),
@@ -323,17 +337,71 @@ func (d *detail) nothing() string {
 }
 
 // tail is the whole of an error that its column has no room for.
-func (d *detail) tail(w int) []string {
+func (d *detail) tail(w int) []string { return d.problem(d.under(), w, shortAdvice) }
+
+// under is what the row under the cursor failed of.
+func (d *detail) under() error {
 	switch d.side {
 	case connectionSheet:
 		if c, ok := d.connections.Row(); ok {
-			return trouble(d.theme, c.Err, w)
+			return c.Err
 		}
 	case historySheet:
 		if s, ok := d.history.Row(); ok {
-			return trouble(d.theme, s.Err, w)
+			return s.Err
 		}
-	case hostSheet, sheets:
+	case hostSheet:
+		if h, ok := d.hosts.Row(); ok {
+			return h.Why
+		}
+	case sheets:
 	}
 	return nil
+}
+
+// asked is the URL of the host under the cursor, for the doctor to reach; nil where there is none that goes through a proxy.
+func (d *detail) asked() *url.URL {
+	switch d.side {
+	case connectionSheet:
+		if c, ok := d.connections.Row(); ok {
+			return d.urlOf(c.Host, c.Protocol)
+		}
+	case hostSheet:
+		if h, ok := d.hosts.Row(); ok {
+			return d.urlOf(h.Host, h.Protocol)
+		}
+	case historySheet, sheets:
+	}
+	return nil
+}
+
+// urlOf is how a host is asked for that clients name to a proxy. What they name of the tunnel's own end is no host behind it.
+func (d *detail) urlOf(host string, protocol tunnel.Protocol) *url.URL {
+	u := &url.URL{Scheme: "http", Host: host, Path: "/"}
+	switch protocol { //nolint:exhaustive // the others name no host to a proxy
+	case tunnel.ProtocolHTTPConnect:
+		if _, port, err := net.SplitHostPort(host); err != nil || port != "80" {
+			u.Scheme = "https"
+		}
+	case tunnel.ProtocolHTTP:
+		if d.row.Spec.Remote.Host != "" {
+			return nil
+		}
+	default:
+		return nil
+	}
+	probe, err := doctor.ParseProbe(u.String())
+	if err != nil {
+		return nil
+	}
+	name := probe.Hostname()
+	if at, err := netip.ParseAddr(name); name == "localhost" || err == nil && at.IsLoopback() {
+		return nil
+	}
+	return probe
+}
+
+// failing is what ails the tunnel, and the row under the cursor.
+func (d *detail) failing() []error {
+	return slices.DeleteFunc([]error{d.tunnels.ailment(d.row), d.under()}, func(err error) bool { return err == nil })
 }

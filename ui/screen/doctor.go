@@ -2,10 +2,13 @@ package screen
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -27,6 +30,7 @@ type doctorPage struct {
 	all     bool // those that passed are shown as well
 
 	stop    context.CancelFunc // of the examination under way
+	stopped bool               // it was broken off
 	arrived *arrivals          // of that one
 	order   []string           // of the checks
 	results []doctor.Result
@@ -60,13 +64,44 @@ type examination struct {
 	place     *place
 	query     aws.Query
 	remote    tunnel.Endpoint
+	probe     *url.URL              // to reach as well; nil: none
+	roots     func() *x509.CertPool // of the probe's certificates; nil: the system's
 	linkLocal bool
+}
+
+// same reports whether two examinations are about the same.
+func (e examination) same(other examination) bool {
+	return e.place == other.place && e.query == other.query && e.remote == other.remote && e.probed() == other.probed()
+}
+
+// probed is the probe as text; empty without one.
+func (e examination) probed() string {
+	if e.probe == nil {
+		return ""
+	}
+	return e.probe.String()
+}
+
+// subject is what is examined; without a target it is the way into the account.
+func (e examination) subject() string {
+	q := e.query
+	about := strings.TrimPrefix(aws.Target{Cluster: q.Cluster, Service: q.Service, Task: q.Task, Container: q.Container}.String(), "/")
+	if strings.Trim(about, "/") == "" {
+		about = "the sign-in of profile " + e.place.profileName()
+		if region := e.place.regionName(); region != "" {
+			about += " in " + region
+		}
+		return say.Line(about)
+	}
+	return say.Line(about) + " → " + say.Line(e.remote.String())
 }
 
 func newDoctor(l *look, e examination) *doctorPage {
 	client, q := e.place.client, e.query
-	about := aws.Target{Cluster: q.Cluster, Service: q.Service, Task: q.Task, Container: q.Container}.String()
-	d := &doctorPage{look: l, examination: e, about: say.Line(strings.TrimPrefix(about, "/")) + " → " + say.Line(e.remote.String())}
+	d := &doctorPage{look: l, examination: e, about: e.subject()}
+	if e.probe != nil {
+		d.about += " → " + say.Line(e.probed())
+	}
 	d.options = doctor.Options{
 		Query: q, Spec: tunnel.Spec{Remote: e.remote}, AllowLinkLocal: e.linkLocal,
 		Connect: func(ctx context.Context) (*aws.Client, error) {
@@ -75,6 +110,9 @@ func newDoctor(l *look, e examination) *doctorPage {
 			}
 			return e.place.dial(ctx)
 		},
+	}
+	if e.probe != nil {
+		d.options.Probes = []*url.URL{e.probe}
 	}
 	if e.remote.Host == "" {
 		d.options.Query.Port = e.remote.Port
@@ -101,6 +139,9 @@ func (d *doctorPage) examine(only ...string) wish {
 	d.cancel()
 	options := d.options
 	options.Only = only
+	if d.roots != nil && d.place.client != nil { // the embedded account has none before it was connected to
+		options.Roots = d.roots()
+	}
 	again := map[string]bool{}
 	for _, c := range doctor.Checks(options) {
 		again[c.ID] = true
@@ -110,7 +151,7 @@ func (d *doctorPage) examine(only ...string) wish {
 	d.fill()
 	ctx, stop := context.WithCancel(d.ctx)
 	arrived := &arrivals{}
-	d.stop, d.arrived = stop, arrived
+	d.stop, d.arrived, d.stopped = stop, arrived, false
 	d.under.Add(1)
 	return all(hurry(), beside(func() tea.Msg {
 		defer d.under.Done()
@@ -120,12 +161,20 @@ func (d *doctorPage) examine(only ...string) wish {
 			if d.arrived == arrived { // not one that was begun anew
 				d.tick()
 				report.Results = slices.Clone(d.results) // those that were not run again as well
-				d.report = &report
-				d.fill()
+				d.done(&report)
 			}
 			return nil
 		})
 	}))
+}
+
+// done ends an examination: the cursor goes to the first failure.
+func (d *doctorPage) done(report *doctor.Report) {
+	d.report = report
+	d.fill()
+	if first := report.First(); first != nil {
+		d.table.MoveTo(first.Check)
+	}
 }
 
 // cancel ends an examination under way.
@@ -133,7 +182,11 @@ func (d *doctorPage) cancel() {
 	if d.stop != nil {
 		d.stop()
 	}
+	d.stopped = d.report == nil
 }
+
+// finished reports whether there is a report that was not broken off.
+func (d *doctorPage) finished() bool { return d.report != nil && !d.stopped }
 
 func (d *doctorPage) busy() bool { return d.report == nil }
 
@@ -160,12 +213,6 @@ func (d *doctorPage) fill() {
 		}
 	}
 	d.table.Set(rows)
-	if d.report == nil {
-		return
-	}
-	if first := d.report.First(); first != nil {
-		d.table.MoveTo(first.Check)
-	}
 }
 
 func (d *doctorPage) verdict(r doctor.Result) string {
@@ -200,6 +247,9 @@ func line(r doctor.Result) string {
 	return r.Name
 }
 
+// recently is how old a report may be without a word on its age.
+const recently = 5 * time.Second
+
 // title begins with the verdict: what is examined may be too long for the frame.
 func (d *doctorPage) title() string {
 	t := d.theme
@@ -210,7 +260,13 @@ func (d *doctorPage) title() string {
 	case first != nil:
 		verdict = t.Bad.Paint(strings.TrimSpace("fails at " + first.Check + " " + first.Cause))
 	}
-	return t.Strong.Paint("Doctor") + "  " + verdict + "  " + t.Accent.Paint(d.about)
+	age := ""
+	if d.report != nil {
+		if old := d.now.Sub(d.report.At.Add(d.report.Took)); old >= recently {
+			age = t.Muted.Paint(" " + say.Age(old) + " ago")
+		}
+	}
+	return t.Strong.Paint("Doctor") + "  " + verdict + age + "  " + t.Accent.Paint(d.about)
 }
 
 func (d *doctorPage) first() *doctor.Result {
@@ -228,7 +284,7 @@ func (d *doctorPage) help() []draw.Binding {
 	if d.all {
 		view = k.view.As("show less")
 	}
-	shown := []draw.Binding{k.copy.As("copy remedy"), k.doctor.As("all again")}
+	shown := []draw.Binding{k.copy.As("copy remedy"), k.refresh.As("all again"), k.doctor.As("with a URL")}
 	if _, failed := d.failed(); failed {
 		shown = append(shown, k.in.As("this again"))
 	}
@@ -245,8 +301,10 @@ func (d *doctorPage) update(msg tea.Msg) (wish, bool) {
 	}
 	keys := d.keys
 	switch {
-	case keys.doctor.Pressed(k), keys.refresh.Pressed(k):
+	case keys.refresh.Pressed(k):
 		return d.examine(), true
+	case keys.doctor.Pressed(k):
+		return askProbe(d.place, d.query, d.remote, d.probed()), true
 	case keys.in.Pressed(k):
 		return d.again(), true
 	case keys.view.Pressed(k):
@@ -273,7 +331,7 @@ func (d *doctorPage) failed() (doctor.Result, bool) {
 func (d *doctorPage) again() wish {
 	r, failed := d.failed()
 	if !failed {
-		return tell("only a check that has not passed can be run again by itself; " + d.keys.doctor.Shortest() + " runs all of them")
+		return tell("only a check that has not passed can be run again by itself; " + d.keys.refresh.Shortest() + " runs all of them")
 	}
 	only := []string{r.Check}
 	for _, behind := range d.results {
@@ -282,6 +340,15 @@ func (d *doctorPage) again() wish {
 		}
 	}
 	return d.examine(only...)
+}
+
+// failing is what is wrong under the cursor.
+func (d *doctorPage) failing() []error {
+	r, under := d.table.Row()
+	if !under || r.Finding.Err == nil || r.Finding.Verdict == doctor.Pass {
+		return nil
+	}
+	return []error{r.Finding.Err}
 }
 
 // copy takes the remedy of the row under the cursor.
@@ -295,7 +362,7 @@ func (d *doctorPage) copy() wish {
 
 func (d *doctorPage) draw(w, h int, focused bool) []string {
 	t := d.theme
-	below := d.below(w, h/2)
+	below := d.below(w, max(h/2, h-1-d.table.Shown()))
 	room := h - len(below)
 	if d.table.Len() == 0 {
 		text := "looking"
@@ -321,12 +388,11 @@ func (d *doctorPage) below(w, most int) []string {
 			mark = " "
 		}
 	}
-	if len(r.Finding.Evidence) > 0 {
+	if len(r.Finding.Evidence) > 0 && most > shortAdvice+3 {
 		add(t.Muted, t.Glyph.Dot, "seen: "+strings.Join(r.Finding.Evidence, "; "))
 	}
 	if r.Finding.Err != nil && r.Finding.Verdict != doctor.Pass {
-		add(t.Bad, "!", strings.TrimPrefix(r.Cause+" "+r.Finding.Err.Error(), " "))
-		add(t.Busy, t.Glyph.Into, r.Remedy())
+		lines = append(lines, d.problem(&whole{strings.TrimPrefix(r.Cause+" "+r.Finding.Err.Error(), " "), r.Remedy()}, w, max(most-len(lines)-2, 1))...)
 	} else if r.Finding.Why != "" {
 		add(t.Muted, t.Glyph.None, r.Finding.Why)
 	}

@@ -17,7 +17,7 @@ func TestTheDoctorIsCalledFromTheBrowserAndAgain(t *testing.T) {
 	l.until("as of")
 	l.press("d")
 	l.until("choose a service or a task")
-	l.press("enter", "d")
+	l.press("enter", "d", "enter")
 	l.until("Doctor  ", "c/web → 7000", "nothing fails", "all is well")
 	l.press("v")
 	l.until("● pass", "the session's websocket opens")
@@ -27,7 +27,7 @@ func TestTheDoctorIsCalledFromTheBrowserAndAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	l.press("d")
+	l.press("ctrl+r")
 	l.until("fails at port E6", "nothing listens on port 7000", "the agent dials localhost inside the task")
 	l.press("y")
 	l.until("sent the remedy to the terminal (OSC 52)", "select it")
@@ -43,7 +43,7 @@ func TestOneFailedCheckIsRunAgain(t *testing.T) {
 		}
 	}
 	l.until("as of")
-	l.press("enter", "d")
+	l.press("enter", "d", "enter")
 	l.until("fails at port E6", "enter this again")
 
 	listed := account.Calls("DescribeSessions") // of checks that the port's does not need
@@ -62,7 +62,7 @@ func TestOneFailedCheckIsRunAgain(t *testing.T) {
 	l.press("v")
 	l.until("port", "answer", "leftovers", "ended")
 	l.press("enter")
-	l.until("only a check that has not passed", "d runs all of them")
+	l.until("only a check that has not passed", "ctrl+r runs all of them")
 }
 
 func TestAFailedTunnelPointsToTheDoctor(t *testing.T) {
@@ -72,9 +72,9 @@ func TestAFailedTunnelPointsToTheDoctor(t *testing.T) {
 	account.Fault(func(f *emulator.Faults) { f.API = []emulator.APIFault{{Action: "ssm:StartSession"}} })
 	l.until("as of")
 	l.press("S", "enter")
-	l.until("not allowed: ssm:StartSession")
+	l.until("✕ failed: not allowed (t d)")
 	l.press("t")
-	l.until("d doctor: why?")
+	l.until("not allowed: ssm:StartSession", "d doctor: why?")
 	l.press("d")
 	l.until("fails at session D1", `"ssm:StartSession"`)
 }
@@ -102,8 +102,7 @@ func TestTheDoctorsCursorGoesToTheFirstFailure(t *testing.T) {
 	d.all = true
 	d.fill()
 	d.table.Move(2)
-	d.report = &doctor.Report{Results: d.results}
-	d.fill()
+	d.done(&doctor.Report{Results: d.results})
 	if got := d.table.At(); got != "port" {
 		t.Errorf("the cursor is on %q, want port", got)
 	}

@@ -2,11 +2,13 @@ package screen
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
 	"culvert/aws"
 	"culvert/internal/say"
+	"culvert/tunnel"
 )
 
 // depth is how far into an account the browser has gone.
@@ -35,6 +37,7 @@ type entry struct {
 	loose bool               // the tasks that no service started, as if they were a service
 	tasks int                // of the cluster or service
 	ready int                // of them
+	off   int                // of them: ECS Exec is off
 	cause *aws.NotReadyError // why not; of several tasks the reason that time mends first
 	known bool               // what cause says: ECS told the details
 	ports string
@@ -53,6 +56,11 @@ func (e entry) id() string {
 		return "/"
 	}
 	return e.cluster.Name
+}
+
+// execOff reports whether ECS Exec is on for a service and off for all of its tasks: they were started before.
+func (e entry) execOff() bool {
+	return e.service != nil && e.service.ExecEnabled && e.tasks > 0 && e.off == e.tasks
 }
 
 // name is how a row is called on screen.
@@ -76,6 +84,32 @@ func (e entry) target() (aws.Target, bool) {
 		t.Container, t.RuntimeID = e.container.Name, e.container.RuntimeID
 	}
 	return t, t.Service != "" || t.Task != ""
+}
+
+// entryOf is the row of the browser that a tunnel leads to, as far as the catalog has it; nil is a catalog without anything.
+func entryOf(c *aws.Catalog, spec tunnel.Spec) entry {
+	to := spec.Target
+	e := entry{cluster: &aws.Cluster{Name: to.Cluster}, service: &aws.Service{Name: to.Service}}
+	if c != nil {
+		if i := slices.IndexFunc(c.Clusters, func(k aws.Cluster) bool { return k.Name == to.Cluster }); i >= 0 {
+			e.cluster = &c.Clusters[i]
+		}
+	}
+	if to.Service != "" && !spec.Pinned {
+		for _, known := range serviceEntries(e.cluster) {
+			if known.id() == to.Service {
+				return known
+			}
+		}
+		return e
+	}
+	for _, known := range taskEntries(e.cluster, to.Service, to.Service == "") {
+		if known.id() == to.Task {
+			return known
+		}
+	}
+	e.task = &aws.Task{ID: to.Task, Service: to.Service}
+	return e
 }
 
 func clusterEntries(c *aws.Catalog) []entry {
@@ -109,6 +143,9 @@ func serviceEntries(k *aws.Cluster) []entry {
 			e = &entries[at]
 		}
 		e.tasks++
+		if t.Status != "" && !t.ExecEnabled {
+			e.off++
+		}
 		cause := readiness(t)
 		switch {
 		case t.Status == "":

@@ -17,8 +17,14 @@ func (a *app) header(w int) string {
 	if a.o.Demo {
 		name, profile = t.Header.Paint("culvert demo"), "embedded"
 	}
-	account := orNone(p.identity.Account, t)
-	region := orNone(say.Line(p.regionName()), t)
+	known := func(s string) string {
+		if s == "" && (p.client == nil && p.trouble == nil || p.client != nil && p.who == nil) {
+			return t.Glyph.More // it is being asked for
+		}
+		return orNone(s, t)
+	}
+	account := known(p.identity.Account)
+	region := known(say.Line(p.regionName()))
 	expiry, alarm := a.expiry()
 	ink := t.Muted
 	switch {
@@ -27,7 +33,7 @@ func (a *app) header(w int) string {
 	case alarm:
 		ink = t.Warning
 	}
-	as := orNone(roleName(p.identity.ARN), t)
+	as := known(roleName(p.identity.ARN))
 	role := func(room int) string { return t.Text.Paint(t.CutMiddle(as, max(room, 4))) }
 	label := func(word, value string) string { return t.Muted.Paint(word+" ") + value }
 
@@ -73,6 +79,8 @@ func roleName(arn string) string {
 func (a *app) expiry() (text string, alarm bool) {
 	p := a.here
 	switch {
+	case a.tunnels.expired(p):
+		return "expired", true
 	case p.client == nil && p.trouble != nil, p.identity.Account == "" && p.who != nil:
 		return "not signed in", true
 	case p.identity.Account == "":

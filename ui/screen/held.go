@@ -54,7 +54,7 @@ func (ts *tunnels) askHeld() wish {
 		return then(func() wish {
 			ts.asking, ts.askNext = false, ts.look.now.Add(askHolders)
 			if err == nil { // one that cannot be asked now keeps what it said last
-				ts.hold(sets)
+				return ts.hold(sets)
 			}
 			return nil
 		})
@@ -62,7 +62,8 @@ func (ts *tunnels) askHeld() wish {
 }
 
 // hold brings the rows of held tunnels up to date.
-func (ts *tunnels) hold(sets []control.Set) {
+func (ts *tunnels) hold(sets []control.Set) wish {
+	var wishes []wish
 	before := ts.rows
 	ts.rows = slices.DeleteFunc(slices.Clone(ts.rows), func(r *row) bool { return r.holder != nil })
 	for _, s := range sets {
@@ -75,7 +76,7 @@ func (ts *tunnels) hold(sets []control.Set) {
 			i := slices.IndexFunc(before, func(r *row) bool { return r.holder != nil && r.holder.pid == of.pid && r.ID == tunnel.ID(t.ID) })
 			if i < 0 {
 				r := &row{reading: heldReading(s, t), place: ts.accounts.here, holder: &of}
-				r.Since, r.hosts = r.Opened, heldHosts(t.Hosts)
+				r.Since, r.hosts, r.worked = r.Opened, heldHosts(t.Hosts), r.State == tunnel.Open
 				ts.add(r)
 				continue
 			}
@@ -84,12 +85,14 @@ func (ts *tunnels) hold(sets []control.Set) {
 			r.reading, r.holder, r.hosts = heldReading(s, t), &of, heldHosts(t.Hosts)
 			if r.Since = since; r.State != state {
 				r.Since = ts.look.now
+				wishes = append(wishes, ts.turned(r, r.Since))
 			}
 			ts.rows = append(ts.rows, r)
 		}
 	}
 	slices.SortFunc(ts.rows, func(a, b *row) int { return a.number - b.number })
 	ts.changed()
+	return all(wishes...)
 }
 
 // heldReading is what a holder tells of a tunnel.

@@ -13,6 +13,7 @@ const keepHosts = 1000
 // hostTotal is what the connections to one host add up to.
 type hostTotal struct {
 	Host           string
+	Protocol       tunnel.Protocol // of the last connection
 	Connections    uint64
 	Open           int
 	Requests       uint64
@@ -81,6 +82,7 @@ func hostOf(c tunnel.Connection, share tunnel.Share) string {
 }
 
 func (h *hostTotal) add(c tunnel.Connection, share tunnel.Share) {
+	h.Protocol = c.Protocol
 	h.Connections++
 	h.Requests += share.Requests
 	h.Failed += share.Failed

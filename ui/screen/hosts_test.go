@@ -24,8 +24,8 @@ func TestHostTotalsOutliveTheConnections(t *testing.T) {
 	}
 	got := hosts.totals(open)
 	want := []hostTotal{
-		{Host: "(http-connect)", Connections: 1, Sent: 500, Received: 5000},
-		{Host: "a.internal:443", Connections: 3, Open: 1, Failed: 1, Sent: 7, Received: 30, Why: errors.New("reset")},
+		{Host: "(http-connect)", Protocol: tunnel.ProtocolHTTPConnect, Connections: 1, Sent: 500, Received: 5000},
+		{Host: "a.internal:443", Protocol: "", Connections: 3, Open: 1, Failed: 1, Sent: 7, Received: 30, Why: errors.New("reset")},
 		{Host: "b.internal:443", Connections: 1, Open: 1, Sent: 7},
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
@@ -53,8 +53,8 @@ func TestHostsShareAConnection(t *testing.T) {
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	if line := (connectionLine{Connection: ended}); line.host("") != "a.internal +1" || line.why() != "403 ERR_ACCESS_DENIED" || line.end() != "failed" {
-		t.Errorf("the connection is shown as %q, %q, %q", line.host(""), line.end(), line.why())
+	if line := (connectionLine{Connection: ended}); line.host("") != "a.internal +1" || line.why() != "" || line.status() != "403 ERR_ACCESS_DENIED x2" {
+		t.Errorf("the connection is shown as %q, %q, %q", line.host(""), line.status(), line.why())
 	}
 }
 

@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"fmt"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -15,7 +16,7 @@ func (a *app) key(k tea.KeyPressMsg) tea.Cmd {
 	case a.keys.interrupt.Pressed(k):
 		return tea.Quit
 	case a.keys.suspend.Pressed(k):
-		return tea.Suspend
+		return a.suspend()
 	case a.layout().TooSmall && a.dialog == nil:
 		if a.keys.quit.Pressed(k) {
 			return a.grant(leaving())
@@ -28,6 +29,26 @@ func (a *app) key(k tea.KeyPressMsg) tea.Cmd {
 		return cmd
 	}
 	return tea.Batch(cmd, a.command(k))
+}
+
+// suspend hands the terminal back to the shell. Tunnels stand still until it comes back: that is asked about first, and the
+// same key again is a yes.
+func (a *app) suspend() tea.Cmd {
+	open := a.tunnels.open()
+	if asked := a.dialog != nil && a.dialog == a.pausing; open == 0 || asked {
+		if asked {
+			a.grant(dismiss(a.pausing))
+		}
+		return tea.Suspend
+	}
+	what := fmt.Sprintf("%d tunnels stand still until fg:", open)
+	if open == 1 {
+		what = "One tunnel stands still until fg:"
+	}
+	q := newQuestion(a.look, "suspend", "suspend", func() wish { return beside(tea.Suspend) },
+		what, "what goes through is held up, and cut off when it takes long.")
+	a.pausing, a.beneath = q, a.dialog
+	return a.grant(ask(q))
 }
 
 // command is what the keys do that work in every screen.

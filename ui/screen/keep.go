@@ -62,7 +62,7 @@ func (k *keeper) wish() wish {
 // of is what there is to know of a tunnel for it to go on.
 func (k *keeper) of(r *row) Kept {
 	kept := Kept{
-		Tunnel: r.tunnel, Engine: r.place.engine, Local: r.local(), Probe: k.tunnels.proofs[r.tunnel].probe,
+		Tunnel: r.tunnel, Engine: r.place.engine, Local: r.local(), Probe: r.probe,
 		Profile: r.place.profile, Region: r.place.region, Counted: slices.Clone(r.hosts.counted),
 	}
 	if kept.Profile == k.profile && kept.Region == k.region {

@@ -16,6 +16,7 @@ type keyMap struct {
 	left, right                             draw.Binding
 	filter, sort, reverse                   draw.Binding
 	forward, tunnels, stop, reconnect       draw.Binding
+	undo, edit, why                         draw.Binding
 	saved, save                             draw.Binding
 	copy, log, view, doctor                 draw.Binding
 	profile, region, refresh                draw.Binding
@@ -53,6 +54,9 @@ func defaultKeys() *keyMap {
 		tunnels:   draw.Bind("tunnels", "tunnels", "t", "f"),
 		stop:      draw.Bind("stop", "stop", "x"),
 		reconnect: draw.Bind("reconnect", "reconnect", "R"),
+		undo:      draw.Bind("undo", "undo a stop", "u"),
+		edit:      draw.Bind("edit", "edit, try again", "e"),
+		why:       draw.Bind("why", "what failed, whole", "!"),
 		saved:     draw.Bind("saved", "saved tunnels", "S"),
 		save:      draw.Bind("save", "save", "s"),
 		copy:      draw.Bind("copy", "copy", "y"),
@@ -75,7 +79,8 @@ func (k *keyMap) remappable() []*draw.Binding {
 	return []*draw.Binding{
 		&k.up, &k.down, &k.top, &k.bottom, &k.pageUp, &k.pageDown, &k.in, &k.back, &k.nextPane, &k.zoom, &k.left, &k.right,
 		&k.filter, &k.sort, &k.reverse,
-		&k.forward, &k.tunnels, &k.stop, &k.reconnect, &k.saved, &k.save, &k.copy, &k.log, &k.view, &k.doctor, &k.profile, &k.region, &k.refresh,
+		&k.forward, &k.tunnels, &k.stop, &k.undo, &k.reconnect, &k.edit, &k.why, &k.saved, &k.save, &k.copy, &k.log, &k.view, &k.doctor,
+		&k.profile, &k.region, &k.refresh,
 		&k.help, &k.quit,
 	}
 }

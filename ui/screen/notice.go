@@ -1,7 +1,6 @@
 package screen
 
 import (
-	"errors"
 	"time"
 
 	"culvert/internal/say"
@@ -38,28 +37,22 @@ func (n *notice) fade(now time.Time) {
 func (n *notice) fits(w int) bool { return n.remedy == "" && draw.Width(n.text) <= w-2 }
 
 // lines is how many lines the notice takes in a window.
-func (n *notice) lines(t *draw.Theme, w int) int { return len(n.draw(t, w)) }
+func (n *notice) lines(l *look, w int) int { return len(n.draw(l, w)) }
 
-func (n *notice) draw(t *draw.Theme, w int) []string {
+func (n *notice) draw(l *look, w int) []string {
 	switch {
 	case n.text == "":
 		return []string{""}
 	case n.doubt:
-		return []string{" " + t.Busy.Paint(t.Cut(n.text, w-2))}
+		return []string{" " + l.theme.Busy.Paint(l.theme.Cut(n.text, w-2))}
 	case !n.trouble:
-		return []string{" " + t.Good.Paint(t.Cut(n.text, w-2))}
+		return []string{" " + l.theme.Good.Paint(l.theme.Cut(n.text, w-2))}
 	}
-	return problem(t, errors.New(n.text), n.remedy, w, shortAdvice)
+	return l.problem(&whole{n.text, n.remedy}, w, shortAdvice)
 }
 
-// trouble shows an error and its remedy, each on a line; nothing for none.
-func trouble(t *draw.Theme, err error, w int) []string {
-	if err == nil {
-		return nil
-	}
-	lines := []string{" " + t.Bad.Paint(t.Cut("! "+say.Line(err.Error()), w-2))}
-	if cure := say.Remedy(err); cure != "" {
-		lines = append(lines, " "+t.Busy.Paint(t.Cut(t.Glyph.Into+" "+say.Line(cure), w-2)))
-	}
-	return lines
-}
+// whole is a failure as text: what went wrong, and what to do about it.
+type whole struct{ text, cure string }
+
+func (e *whole) Error() string  { return e.text }
+func (e *whole) Remedy() string { return e.cure }

@@ -16,7 +16,6 @@ type proof struct {
 	by    string // what it was seen by, as the ready event names it
 	err   error  // why not
 	again bool   // it was proved before, behind another task or session
-	probe string // how, as --probe takes it
 }
 
 type proofState int
@@ -34,39 +33,17 @@ type Start struct {
 	Probe string      // as --probe takes it
 }
 
-// begin opens what is wanted from the beginning.
+// begin opens what is wanted from the beginning. Their rows stand in the order in which they were named.
 func (ts *tunnels) begin(p *place) wish {
 	var wishes []wish
 	for _, s := range ts.start {
-		wishes = append(wishes, beside(func() tea.Msg {
-			target, err := p.client.Lookup(ts.accounts.ctx, s.Query)
-			return then(func() wish {
-				if err != nil {
-					return fail(err)
-				}
-				s.Spec.Target, s.Spec.Pinned = target, s.Query.Task != ""
-				return ts.openIn(p, s.Spec, s.Probe)
-			})
-		}))
+		q := s.Query
+		s.Spec.Target, s.Spec.Pinned = aws.Target{Cluster: q.Cluster, Service: q.Service, Task: q.Task, Container: q.Container}, q.Task != ""
+		ts.count++
+		wishes = append(wishes, ts.begun(wanted{place: p, spec: s.Spec, query: &q, probe: s.Probe, count: ts.count}))
 	}
 	ts.start = nil
 	return all(wishes...)
-}
-
-// openIn opens a tunnel in a place and proves it. What goes wrong is said in the notice line.
-func (ts *tunnels) openIn(p *place, spec tunnel.Spec, probe string) wish {
-	if ts.readOnly {
-		return fail(&ReadOnlyError{})
-	}
-	return beside(func() tea.Msg {
-		t, err := p.openNow(spec)
-		return then(func() wish {
-			if err != nil {
-				return fail(err)
-			}
-			return ts.opened(t, probe)
-		})
-	})
 }
 
 // openNow listens. A task without a runtime id, one that has only just started, is looked at again first.
@@ -98,12 +75,6 @@ func addrPort(spec tunnel.Spec, port uint16) netip.AddrPort {
 	return netip.AddrPortFrom(spec.Local.Addr(), port)
 }
 
-// opened shows a tunnel that has begun to listen.
-func (ts *tunnels) opened(t *tunnel.Tunnel, probe string) wish {
-	ts.proofs[t] = proof{probe: probe}
-	return all(hurry(), ts.tryIt(t, probe))
-}
-
 // proveAgain is how long to wait after a probe that failed; a tunnel that is not open yet is one of them.
 const proveAgain = time.Second
 
@@ -120,10 +91,10 @@ func (ts *tunnels) tryIt(t *tunnel.Tunnel, probe string) wish {
 		by, err := ts.prove(ts.accounts.ctx, t, probe)
 		return then(func() wish {
 			if err == nil {
-				ts.proofs[t] = proof{state: proved, by: by, probe: probe}
+				ts.proofs[t] = proof{state: proved, by: by}
 				return beside(func() tea.Msg { return ts.provedAgain(t, probe, behind) })
 			}
-			ts.proofs[t] = proof{state: unproved, err: err, again: ts.proofs[t].again, probe: probe}
+			ts.proofs[t] = proof{state: unproved, err: err, again: ts.proofs[t].again}
 			return beside(func() tea.Msg { return ts.provedLater(t, probe) })
 		})
 	})
@@ -142,7 +113,7 @@ func (ts *tunnels) provedAgain(t *tunnel.Tunnel, probe string, behind tunnel.Lin
 		}
 	}
 	return then(func() wish {
-		ts.proofs[t] = proof{again: true, probe: probe}
+		ts.proofs[t] = proof{again: true}
 		return ts.tryIt(t, probe)
 	})
 }

@@ -1,9 +1,14 @@
 package screen
 
 import (
+	"net/url"
+	"slices"
+	"strings"
+
 	tea "charm.land/bubbletea/v2"
 
 	"culvert/aws"
+	"culvert/internal/say"
 	"culvert/tunnel"
 	"culvert/ui/draw"
 )
@@ -24,6 +29,8 @@ func (a *app) everywhere() []struct {
 		{a.keys.save, func() wish { return a.shelf.save(a.tunnels) }},
 		{a.keys.profile, func() wish { return ask(newProfiles(a.look, a.here, a.o.Profiles)) }},
 		{a.keys.region, func() wish { return ask(newRegions(a.look, a.here)) }},
+		{a.keys.why, readWhole},
+		{a.keys.undo, a.tunnels.undo},
 		{a.keys.quit, leaving},
 	}
 }
@@ -36,6 +43,17 @@ func forwardTo(p *place, e entry) wish {
 		d := newConnect(a.look, a.tunnels, p, e, proposals{
 			span: a.o.KeepAlive, linkLocal: a.o.LinkLocal, demo: a.o.Demo, action: a.o.Action, checkProbe: a.o.CheckProbe,
 		})
+		return a.grant(all(ask(d), d.askFree()))
+	}
+}
+
+// editForward opens the dialog with what a tunnel that is over was to be.
+func editForward(r *row) wish {
+	return func(a *app) tea.Cmd {
+		d := newConnect(a.look, a.tunnels, r.place, entryOf(r.place.catalog, r.Spec), proposals{
+			linkLocal: a.o.LinkLocal, demo: a.o.Demo, checkProbe: a.o.CheckProbe,
+		})
+		d.change(r)
 		return a.grant(all(ask(d), d.askFree()))
 	}
 }
@@ -59,11 +77,67 @@ func leaving() wish {
 	}
 }
 
-// consult shows the doctor's page about a target and begins to examine it.
-func consult(p *place, q aws.Query, remote tunnel.Endpoint) wish {
+// askProbe asks for a URL that the doctor is to reach as well, and then consults it.
+func askProbe(p *place, q aws.Query, remote tunnel.Endpoint, before string) wish {
 	return func(a *app) tea.Cmd {
-		d := newDoctor(a.look, examination{ctx: a.ctx, under: &a.examining, place: p, query: q, remote: remote, linkLocal: a.o.LinkLocal})
+		about := examination{place: p, query: q, remote: remote}.subject()
+		return a.grant(ask(newProbe(a.look, about, before, a.o.LinkLocal, func(probe *url.URL) wish { return consult(p, q, remote, probe) })))
+	}
+}
+
+// keepReports is how many reports of the doctor are kept to come back to.
+const keepReports = 20
+
+// consult shows the doctor's page about a target. What was examined before is shown as it was left.
+func consult(p *place, q aws.Query, remote tunnel.Endpoint, probe *url.URL) wish {
+	return func(a *app) tea.Cmd {
+		e := examination{
+			ctx: a.ctx, under: &a.examining, place: p, query: q, remote: remote, probe: probe, roots: a.o.Roots, linkLocal: a.o.LinkLocal,
+		}
+		if _, on := a.page().(*doctorPage); on {
+			a.leave() // one page of the doctor is enough
+		}
+		i := slices.IndexFunc(a.reports, func(d *doctorPage) bool { return d.same(e) })
+		if i >= 0 && a.reports[i].finished() {
+			return a.grant(all(show(a.reports[i]), hurry()))
+		}
+		d := newDoctor(a.look, e)
+		if i >= 0 {
+			a.reports = slices.Delete(a.reports, i, i+1)
+		}
+		if a.reports = append(a.reports, d); len(a.reports) > keepReports {
+			a.reports = slices.Delete(a.reports, 0, 1)
+		}
 		return a.grant(all(show(d), d.examine()))
+	}
+}
+
+// readWhole shows the failures that are in sight whole: where the keyboard is, then elsewhere.
+func readWhole() wish {
+	return func(a *app) tea.Cmd {
+		var found []error
+		add := func(failures ...error) {
+			for _, err := range failures {
+				same := func(other error) bool {
+					return strings.Contains(other.Error(), err.Error()) && say.Remedy(other) == say.Remedy(err)
+				}
+				if err != nil && !slices.ContainsFunc(found, same) {
+					found = append(found, err)
+				}
+			}
+		}
+		for _, s := range []screen{a.top(), a.page(), a.pane} {
+			if s, ok := s.(interface{ failing() []error }); ok {
+				add(s.failing()...)
+			}
+		}
+		if a.notice.trouble {
+			add(&whole{a.notice.text, a.notice.remedy})
+		}
+		if len(found) == 0 {
+			return a.grant(tell("nothing that is in sight has failed"))
+		}
+		return a.grant(ask(newReader(a.look, found)))
 	}
 }
 

@@ -1,7 +1,6 @@
 package screen
 
 import (
-	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -19,6 +18,7 @@ type tunnelsPane struct {
 	saved   func() bool   // whether there are saved tunnels to start
 	way     func() string // from where the screen is to the first tunnel of a newcomer; empty where none is proposed
 	above   *row          // the tunnel that the page above tells everything of; nil when it tells of none
+	read    bool          // the keyboard is here
 	w       int           // cells that were drawn last
 }
 
@@ -31,19 +31,27 @@ func newTunnelsPane(l *look, ts *tunnels, saved func() bool, way func() string) 
 // arrange shows the rows as they are now.
 func (p *tunnelsPane) arrange() { p.table.Set(p.tunnels.rows) }
 
+// pointAt puts the cursor on a row.
+func (p *tunnelsPane) pointAt(r *row) {
+	p.arrange()
+	p.table.Reveal(r.id())
+}
+
 // wanted is how many lines the pane would like to have, its frame included. Where a tunnel ails there is room to say of
 // what, wherever the cursor is: a pane that grows and shrinks with the cursor would be restless.
-func (p *tunnelsPane) wanted() int {
-	rows := p.tunnels.rows
-	if len(rows) == 0 {
+func (p *tunnelsPane) wanted(w int) int {
+	if len(p.tunnels.rows) == 0 {
 		return 3
 	}
-	lines := len(rows) + 3
-	if slices.ContainsFunc(rows, func(r *row) bool { return p.tunnels.ailment(r) != nil }) {
-		lines += 2
+	lines := 0
+	for _, r := range p.tunnels.rows {
+		lines = max(lines, len(p.whyOf(r, w, wholeRemedy)))
 	}
-	return lines
+	return len(p.tunnels.rows) + 3 + lines
 }
+
+// wholeRemedy is how many lines a remedy of a tunnel gets where the window has them.
+const wholeRemedy = 12
 
 func (p *tunnelsPane) title() string {
 	t := p.theme
@@ -52,11 +60,13 @@ func (p *tunnelsPane) title() string {
 		text += " " + t.Muted.Paint(p.table.Sight())
 	}
 	var sent, received float64
+	measured := false
 	for _, r := range p.tunnels.rows {
+		measured = measured || r.meter.measured() && !r.State.Final()
 		s, d := r.meter.rate()
 		sent, received = sent+s, received+d
 	}
-	if len(p.tunnels.rows) > 1 {
+	if len(p.tunnels.rows) > 1 && measured {
 		text += " " + t.Muted.Paint(t.Glyph.Dot) + " " + t.Received.Paint(t.Glyph.Down+" "+say.Rate(received)) + " " + t.Sent.Paint(t.Glyph.Up+" "+say.Rate(sent))
 	}
 	if finding := p.table.Finding(); finding != "" {
@@ -92,9 +102,9 @@ func (p *tunnelsPane) draw(w, h int, focused bool) []string {
 		}
 		return []string{" " + t.Muted.Paint(p.nothing())}
 	}
-	why := p.why(w)
+	why := p.why(w, max(h-4, shortAdvice))
 	if h < 2+len(why) {
-		why = nil
+		why = draw.First(p.short(), max(h-2, 0))
 	}
 	lines := p.table.Draw(w, h-len(why), focused)
 	return append(lines, why...)
@@ -109,19 +119,61 @@ func (p *tunnelsPane) nothing() string {
 	return text
 }
 
-// why is what ails the tunnel under the cursor and what to do about it, on two lines.
-func (p *tunnelsPane) why(w int) []string {
+// why is what ails the tunnel under the cursor: while the keyboard is here with what to do about it, else in a word, as the
+// eye is elsewhere. What the page above tells, and the header, is not said again.
+func (p *tunnelsPane) why(w, most int) []string {
+	r, ok := p.table.Row()
+	if !ok || r == p.above {
+		return nil
+	}
+	return p.whyOf(r, w, most)
+}
+
+func (p *tunnelsPane) whyOf(r *row, w, most int) []string {
+	if err := p.tunnels.ailment(r); p.read && !isExpired(err) {
+		return p.problem(err, w, most)
+	}
+	return p.shortOf(r)
+}
+
+// short is what ails the tunnel under the cursor in a word, and the keys that lead to more.
+func (p *tunnelsPane) short() []string {
 	r, ok := p.table.Row()
 	if !ok {
 		return nil
 	}
-	return trouble(p.theme, p.tunnels.ailment(r), w)
+	return p.shortOf(r)
+}
+
+func (p *tunnelsPane) shortOf(r *row) []string {
+	if p.tunnels.ailment(r) == nil {
+		return nil
+	}
+	t, err := p.theme, p.tunnels.ailment(r)
+	state, _ := p.tunnels.standing(r)
+	keys := p.keys.doctor.Shortest()
+	if !p.read {
+		keys = p.keys.tunnels.Shortest() + " " + keys
+	}
+	return []string{" " + t.Bad.Paint(state+": "+word(err)) + " " + t.Muted.Paint("("+keys+")")}
+}
+
+// failing is what ails the tunnel under the cursor.
+func (p *tunnelsPane) failing() []error {
+	if r, ok := p.table.Row(); ok && p.tunnels.ailment(r) != nil {
+		return []error{p.tunnels.ailment(r)}
+	}
+	return nil
 }
 
 func (p *tunnelsPane) help() []draw.Binding {
 	k := p.keys
 	if r, ok := p.table.Row(); ok && p.tunnels.ailment(r) != nil {
-		return []draw.Binding{k.doctor.As("doctor: why?"), k.in.As("details"), k.stop, k.reconnect, k.copy}
+		keys := []draw.Binding{k.doctor.As("doctor: why?"), k.in.As("details"), k.stop, k.reconnect}
+		if r.State.Final() {
+			keys = append(keys, k.edit.As("edit"))
+		}
+		return append(keys, k.why.As("all of it"), k.copy)
 	}
 	return []draw.Binding{k.in.As("details"), k.stop, k.reconnect, k.copy, k.save, k.saved, k.filter, k.sort.As("sort")}
 }

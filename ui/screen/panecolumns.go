@@ -25,7 +25,7 @@ func (p *tunnelsPane) columns() []draw.Column[*row] {
 	rate := func(title string, wide int, ink draw.Ink, of func(*row) float64) draw.Column[*row] {
 		return draw.Column[*row]{
 			Title: title, Least: wide, Most: wide, Right: true, Drop: 1,
-			Text:  func(r *row) string { return say.Rate(of(r)) },
+			Text:  func(r *row) string { return p.rate(r, of(r)) },
 			Ink:   func(*row) draw.Ink { return ink },
 			Order: func(a, b *row) int { return cmp.Compare(of(a), of(b)) },
 		}
@@ -69,4 +69,15 @@ func (p *tunnelsPane) columns() []draw.Column[*row] {
 			func(a, b *row) int { return cmp.Compare(a.Stats.Retries, b.Stats.Retries) }),
 		{Title: "HELD BY", Text: (*row).heldBy, Ink: func(*row) draw.Ink { return t.Muted }, Least: 8, Most: 20, Middle: true, Drop: 9},
 	}
+}
+
+// rate is a rate of a tunnel: not known before it was measured, and none of what is over.
+func (l *look) rate(r *row, bytes float64) string {
+	switch {
+	case r.State.Final():
+		return l.theme.Glyph.None
+	case !r.meter.measured():
+		return l.theme.Glyph.More
+	}
+	return say.Rate(bytes)
 }

@@ -160,5 +160,8 @@ func (p *place) regionName() string {
 	if p.client != nil {
 		return p.client.Region()
 	}
+	if unopened, ok := errors.AsType[*aws.UnopenedError](p.trouble); ok {
+		return unopened.Region
+	}
 	return p.region
 }

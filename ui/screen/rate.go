@@ -90,6 +90,9 @@ func (m *meter) since() time.Time {
 	return m.samples[0].at
 }
 
+// measured reports whether there is a rate: not before the second look.
+func (m *meter) measured() bool { return len(m.samples) > 1 }
+
 // rate returns the bytes per second of the last second or so.
 func (m *meter) rate() (sent, received float64) {
 	sent, received, _ = m.samples.rate(m.since())

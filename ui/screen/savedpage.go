@@ -190,10 +190,18 @@ func (p *savedPage) draw(w, h int, focused bool) []string {
 	}
 	var why []string
 	if l, ok := p.table.Row(); ok {
-		why = trouble(t, p.ailment(l), w)
+		why = p.problem(p.ailment(l), w, max(h/3, shortAdvice))
 	}
 	room := h - len(why)
 	return append(t.Fill(p.table.Draw(w, room, focused), w, room), why...)
+}
+
+// failing is what keeps the row under the cursor from working.
+func (p *savedPage) failing() []error {
+	if l, ok := p.table.Row(); ok && p.ailment(l) != nil {
+		return []error{p.ailment(l)}
+	}
+	return nil
 }
 
 // ailment is the first thing that keeps a line's tunnels from working.
@@ -316,7 +324,7 @@ func (p *savedPage) startIn(at *place, s SavedTunnel, unreached error) wish {
 			spec := s.Forward.Spec(target)
 			spec.Pinned = s.Target.Task != ""
 			spec.KeepAlive = p.keepAlive
-			return p.tunnels.openIn(at, spec, s.Probe)
+			return p.tunnels.begun(wanted{place: at, spec: spec, probe: s.Probe})
 		})
 	})
 }
@@ -341,13 +349,7 @@ func (p *savedPage) stop(l savedLine) wish {
 	case len(running) == 0:
 		return tell(say.Line(l.name) + " does not run")
 	}
-	stop := func() wish {
-		var wishes []wish
-		for _, r := range running {
-			wishes = append(wishes, p.tunnels.stopNow(r))
-		}
-		return all(wishes...)
-	}
+	stop := func() wish { return p.tunnels.stopNow(running...) }
 	if connections == 0 {
 		return stop()
 	}

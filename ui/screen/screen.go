@@ -4,6 +4,7 @@ package screen
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -37,13 +38,15 @@ type Options struct {
 	Profiles        func() []string     // to choose from
 	Keys            map[string][]string // remapped, by action; see CheckKeys
 	NoMouse         bool
-	ReadOnly        bool          // nothing is opened or ended
-	Refresh         time.Duration // how often to look again; 0 is 10 s
-	KeepAlive       time.Duration // that the dialog proposes
-	LinkLocal       bool          // remote hosts may be link-local addresses, as for the engine
-	Demo            bool          // the account is the embedded one
-	Action          string        // that workflow steps use, as OWNER/REPOSITORY@v1; empty when nobody has said whose
-	Begin           aws.Target    // cluster and service that a newcomer is led to; zero: nowhere
+	Bell            Bell
+	Roots           func() *x509.CertPool // that the doctor's probes trust; nil: the system's
+	ReadOnly        bool                  // nothing is opened or ended
+	Refresh         time.Duration         // how often to look again; 0 is 10 s
+	KeepAlive       time.Duration         // that the dialog proposes
+	LinkLocal       bool                  // remote hosts may be link-local addresses, as for the engine
+	Demo            bool                  // the account is the embedded one
+	Action          string                // that workflow steps use, as OWNER/REPOSITORY@v1; empty when nobody has said whose
+	Begin           aws.Target            // cluster and service that a newcomer is led to; zero: nowhere
 
 	Start []Start                                      // opened as soon as the account is
 	Saved Saved                                        // tunnels and groups of the config files
@@ -103,6 +106,10 @@ type app struct {
 	click   lastClick
 	zoomed  bool // what has the keyboard fills the window
 	notice  notice
+	pausing screen           // the question whether to suspend all the same
+	beneath screen           // the dialog that it lies over
+	rang    time.Time        // the bell
+	reports []*doctorPage    // the last of the doctor's
 	broken  *PanicError      // an error of ours that ends the program
 	kept    string           // the set that tunnels go on as; empty while they do not
 	going   []*tunnel.Engine // those of kept, which are not to be closed

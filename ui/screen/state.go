@@ -2,7 +2,10 @@ package screen
 
 import (
 	"cmp"
+	"errors"
+	"slices"
 
+	"culvert/aws"
 	"culvert/internal/say"
 	"culvert/tunnel"
 	"culvert/ui/draw"
@@ -10,6 +13,9 @@ import (
 
 // standing is the state of a tunnel as the screen tells it: a sign and a word, either of which is enough, and a colour.
 func (ts *tunnels) standing(r *row) (text string, colour draw.Ink) {
+	if r.opening {
+		return ts.look.theme.Glyph.Half + " " + tunnel.Starting.String(), ts.look.theme.Busy
+	}
 	if r.State == tunnel.Open && ts.proofs[r.tunnel].state == unproved {
 		return ts.look.theme.Glyph.Off + " no answer", ts.look.theme.Bad
 	}
@@ -51,6 +57,9 @@ func tone(t *draw.Theme, s tunnel.State) draw.Ink {
 
 // ailment is what keeps a tunnel from working, nil when nothing does.
 func (ts *tunnels) ailment(r *row) error {
+	if r.opening {
+		return nil
+	}
 	switch r.State {
 	case tunnel.Open:
 		return ts.proofs[r.tunnel].err
@@ -59,6 +68,20 @@ func (ts *tunnels) ailment(r *row) error {
 	case tunnel.Starting, tunnel.Handshaking, tunnel.Resuming, tunnel.Reopening, tunnel.Asleep, tunnel.Failed:
 	}
 	return r.Err
+}
+
+// expired reports whether the credentials of a place are known to be no longer good, from whoever has found out.
+func (ts *tunnels) expired(p *place) bool {
+	if isExpired(p.trouble) || isExpired(p.who) {
+		return true
+	}
+	return slices.ContainsFunc(ts.rows, func(r *row) bool { return r.place == p && r.holder == nil && isExpired(ts.ailment(r)) })
+}
+
+// isExpired reports whether an error is that the credentials have expired, which the header says.
+func isExpired(err error) bool {
+	_, expired := errors.AsType[*aws.ExpiredError](err)
+	return expired
 }
 
 // sparkCells is how many seconds of traffic a row shows at least.

@@ -112,7 +112,6 @@ func failing(t *testing.T, a *app) {
 		}
 		d.results = append(d.results, r)
 	}
-	d.report = &doctor.Report{Remote: remote, Results: d.results}
 	d.all = true
-	d.fill()
+	d.done(&doctor.Report{At: start(), Remote: remote, Results: d.results})
 }

@@ -1,13 +1,9 @@
 package screen
 
 import (
-	"context"
-	"fmt"
-	"net/netip"
+	"net/url"
 	"slices"
 	"time"
-
-	tea "charm.land/bubbletea/v2"
 
 	"culvert/aws"
 )
@@ -20,6 +16,8 @@ func (ts *tunnels) stop(r *row) wish {
 	switch {
 	case r.holder != nil:
 		return ts.stopHeld(r)
+	case r.opening:
+		return tell("it is being opened")
 	case r.State.Final():
 		ts.forget(r)
 		return nil
@@ -38,46 +36,19 @@ func (ts *tunnels) cut(r *row, doing string, do func() wish) wish {
 	return confirm(doing, doing, do, doing+" "+r.local()+"?", plural(r.Stats.Connections, "open connection")+" will be cut.")
 }
 
-func (ts *tunnels) stopNow(r *row) wish {
-	stopped := r.tunnel
-	return all(tell("stopping "+r.local()), beside(func() tea.Msg {
-		ctx, cancel := context.WithTimeout(ts.accounts.ctx, stopWithin)
-		defer cancel()
-		err := stopped.Close(ctx)
-		return then(func() wish {
-			if err != nil {
-				return fail(fmt.Errorf("stop %s: %w", r.local(), err))
-			}
-			return tell("stopped " + r.local())
-		})
-	}))
-}
-
 // reconnect gives a tunnel new sessions, or opens one that is over again.
 func (ts *tunnels) reconnect(r *row) wish {
 	switch {
 	case r.holder != nil:
 		return tell("culvert " + r.heldBy() + " holds it and reconnects by itself; stop ends it")
 	case r.State.Final():
-		return ts.reopen(r)
+		return ts.begun(r.again())
 	}
 	return ts.cut(r, "reconnect", func() wish {
+		r.asked = true
 		r.tunnel.Reconnect()
 		return tell("reconnecting " + r.local())
 	})
-}
-
-// reopen opens a tunnel that is over anew, where its clients know it.
-func (ts *tunnels) reopen(r *row) wish {
-	spec := r.Spec
-	if spec.Socket == "" {
-		spec.Local = netip.AddrPortFrom(spec.Local.Addr(), r.Local.Port())
-	}
-	if spec.Target.Service != "" && !spec.Pinned {
-		spec.Target.Task, spec.Target.RuntimeID = "", "" // any task: that of before may be gone
-	}
-	ts.forget(r)
-	return ts.openIn(r.place, spec, "")
 }
 
 // forget takes a row out of sight.
@@ -86,8 +57,24 @@ func (ts *tunnels) forget(r *row) {
 	ts.changed()
 }
 
-// consult examines a tunnel: its target, by its service where it has one, and its far end.
+// consult examines a tunnel: its target, by its service where it has one, and its far end. What may be wrong is behind that
+// end while nothing ails the tunnel itself: then it asks for a URL.
 func (ts *tunnels) consult(r *row) wish {
+	at, q := ts.patient(r)
+	if ts.ailment(r) != nil {
+		return consult(at, q, r.Spec.Remote, nil)
+	}
+	return askProbe(at, q, r.Spec.Remote, "")
+}
+
+// consultOn examines a tunnel and a host that its clients have asked for.
+func (ts *tunnels) consultOn(r *row, host *url.URL) wish {
+	at, q := ts.patient(r)
+	return consult(at, q, r.Spec.Remote, host)
+}
+
+// patient is what of a tunnel is examined, and where.
+func (ts *tunnels) patient(r *row) (*place, aws.Query) {
 	to := r.Spec.Target
 	at := r.place
 	switch {
@@ -100,5 +87,5 @@ func (ts *tunnels) consult(r *row) wish {
 	if to.Service == "" {
 		q.Task = to.Task
 	}
-	return consult(at, q, r.Spec.Remote)
+	return at, q
 }

@@ -9,6 +9,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"culvert/aws"
 	"culvert/internal/say"
 	"culvert/tunnel"
 	"culvert/ui/control"
@@ -32,6 +33,8 @@ type tunnels struct {
 	known  map[*place]int // tunnels of an engine that were seen
 	count  int            // rows so far
 	proofs map[*tunnel.Tunnel]proof
+	undos  []undo // the last stop comes last
+	last   happening
 
 	asking  bool // the holders of tunnels in the background
 	askNext time.Time
@@ -47,6 +50,13 @@ type row struct {
 	holder *holder        // of that one
 	meter  meter
 	hosts  tally
+
+	probe   string     // how it is proved, as --probe takes it
+	query   *aws.Query // its container is looked up with this before it is opened; nil: Spec names it
+	opening bool       // it is over, and being opened anew
+	worked  bool       // it has been open
+	asked   bool       // it has been told to reconnect, and is not open again yet
+	lost    time.Time  // since when it is, without having been told to; zero while it is not
 }
 
 func newTunnels(l *look, at *accounts, o Options) *tunnels {
@@ -130,26 +140,8 @@ func (ts *tunnels) event(at *place, e tunnel.Event) wish {
 	}
 	r.State, r.Err, r.Link = e.State, e.Err, e.Link
 	ts.changed()
-	if e.State == tunnel.Failed {
-		return fail(&lostError{local: r.local(), err: e.Err})
-	}
-	return nil
+	return ts.turned(r, e.At)
 }
-
-// lostError is a tunnel that ended without being told to.
-type lostError struct {
-	local string
-	err   error
-}
-
-func (e *lostError) Error() string {
-	if e.err == nil {
-		return "tunnel " + e.local + " was lost"
-	}
-	return "tunnel " + e.local + " was lost: " + e.err.Error()
-}
-
-func (e *lostError) Unwrap() error { return e.err }
 
 // discover adds the tunnels that an engine has opened since.
 func (ts *tunnels) discover(at *place) {
@@ -183,7 +175,7 @@ func (ts *tunnels) tick() wish {
 		r.meter.observe(now, r.Stats.Sent, r.Stats.Received)
 	}
 	ts.rows = slices.DeleteFunc(ts.rows, func(r *row) bool {
-		return r.State == tunnel.Closed && now.Sub(r.Since) > lingerClosed
+		return r.State == tunnel.Closed && now.Sub(r.Since) > lingerClosed && !r.opening
 	})
 	ts.changed()
 	return ts.askHeld()
@@ -274,6 +266,8 @@ func (ts *tunnels) act(k tea.KeyPressMsg, r *row) (wish, bool) {
 		return ts.stop(r), true
 	case keys.reconnect.Pressed(k):
 		return ts.reconnect(r), true
+	case keys.edit.Pressed(k):
+		return ts.edit(r), true
 	case keys.copy.Pressed(k):
 		return chooseCopy(r.reading, ts.answered(r)), true
 	case keys.doctor.Pressed(k):

@@ -115,6 +115,9 @@ func TestWhatAilsATunnelShowsItsRemedy(t *testing.T) {
 	r := somewhere("127.0.0.1:3128")
 	r.State, r.Err = tunnel.Reopening, fmt.Errorf("start session: %w", &tunnel.StuckError{Session: "s-1", For: 30 * time.Second})
 	addRow(a, r)
+	want(t, a, "◐ reopening: stuck (t d)") // the eye is elsewhere
+	wantNot(t, a, "start session")
+	press(t, a, "t")
 	want(t, a, "! start session: ", "› "+(&tunnel.StuckError{}).Remedy()[:30])
 	a.tunnels.rows[0].State = tunnel.Open
 	wantNot(t, a, "! start session")
@@ -124,9 +127,25 @@ func TestWhatAilsATunnelShowsItsRemedy(t *testing.T) {
 
 func TestLosingATunnelIsSaidWherever(t *testing.T) {
 	a := newTestApp(t, Options{}, 100, 30)
-	addRow(a, somewhere("127.0.0.1:3128"))
-	a.grant(a.tunnels.event(a.here, tunnel.Event{State: tunnel.Failed, At: start(), Err: &tunnel.EndedError{Session: "s-9"}}))
-	want(t, a, "tunnel 127.0.0.1:3128 was lost: "+(&tunnel.EndedError{Session: "s-9"}).Error(), "failed")
+	addRow(a, somewhere("127.0.0.1:9"))
+	other := somewhere("127.0.0.1:3128")
+	other.ID = 2
+	addRow(a, other)
+	open := tunnel.Event{Tunnel: 2, State: tunnel.Open, At: start()}
+	failed := tunnel.Event{Tunnel: 2, State: tunnel.Failed, At: start(), Err: &tunnel.EndedError{Session: "s-9"}}
+	a.grant(a.tunnels.event(a.here, failed))
+	want(t, a, "tunnel 127.0.0.1:3128 failed: session ended (t leads there)") // it was never open
+	wantNot(t, a, "lost")
+	a.grant(a.tunnels.event(a.here, open))
+	a.notice = notice{}
+	want(t, a, "21:40:03 127.0.0.1:3128 open")
+	a.grant(a.tunnels.event(a.here, failed))
+	want(t, a, "tunnel 127.0.0.1:3128 was lost: session ended", "✕ failed")
+	a.tunnels.forget(a.tunnels.rows[0])
+	a.notice = notice{}
+	want(t, a, "✕ failed: session ended (t d)", "21:40:03 127.0.0.1:3128 lost: session ended")
+	press(t, a, "t")
+	want(t, a, "! "+(&tunnel.EndedError{Session: "s-9"}).Error())
 	if a.tunnels.open() != 0 {
 		t.Errorf("got %d open tunnels, want none", a.tunnels.open())
 	}
@@ -164,7 +183,7 @@ func TestStoppedTunnelsLeaveAfterAWhile(t *testing.T) {
 	want(t, a, "closed")
 	now = now.Add(lingerClosed + time.Second)
 	a.Update(tickMsg{a.beat})
-	wantNot(t, a, r.local())
+	wantNot(t, a, "│ "+r.local(), "│▌"+r.local())
 }
 
 func TestTheCursorStaysOnItsTunnel(t *testing.T) {

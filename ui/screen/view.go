@@ -14,7 +14,7 @@ func (a *app) View() tea.View {
 	v := tea.NewView(a.guardedScreen())
 	v.AltScreen = true
 	v.ReportFocus = true
-	v.WindowTitle = "culvert"
+	v.WindowTitle = a.tunnels.summary()
 	if _, selecting := a.dialog.(*receiptBox); !a.o.NoMouse && !selecting {
 		v.MouseMode = tea.MouseModeCellMotion
 	}
@@ -48,8 +48,9 @@ func (a *app) subject() *row {
 }
 
 func (a *app) layout() draw.Layout {
+	a.pane.above, a.pane.read = a.subject(), a.below
 	return draw.Arrange(a.width, a.height, draw.Wanted{
-		Below: a.pane.wanted(), Notice: a.notice.lines(a.theme, a.width), Alone: a.zoomed, Lower: a.below,
+		Below: a.pane.wanted(a.width - 2), Notice: a.notice.lines(a.look, a.width), Alone: a.zoomed, Lower: a.below,
 	})
 }
 
@@ -64,10 +65,13 @@ func (a *app) screen() string {
 		lines = t.Fill(a.tooSmall(), a.width, a.height)
 	} else {
 		lines = append(lines, t.Fit(a.header(l.Header.W), l.Header.W))
-		a.pane.above = a.subject()
 		lines = append(lines, a.framed(a.page(), l.Body, !a.below)...)
 		lines = append(lines, a.framed(a.pane, l.Below, a.below)...)
-		lines = append(lines, t.Fill(a.notice.draw(t, l.Notice.W), l.Notice.W, l.Notice.H)...)
+		notice := a.notice.draw(a.look, l.Notice.W)
+		if a.notice.text == "" {
+			notice = []string{" " + t.Muted.Paint(t.Cut(a.tunnels.ticker(), l.Notice.W-2))}
+		}
+		lines = append(lines, t.Fill(notice, l.Notice.W, l.Notice.H)...)
 		lines = append(lines, t.Fit(a.bottomLine(l.Keys.W), l.Keys.W))
 	}
 	if a.dialog != nil {

@@ -2,6 +2,7 @@ package screen
 
 import (
 	"strings"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -57,9 +58,12 @@ func goOn(name string, going []*tunnel.Engine) wish {
 }
 
 // tell says something that has happened in the line above the keys.
-func tell(text string) wish {
+func tell(text string) wish { return tellFor(keepNotice, text) }
+
+// tellFor is tell for something that stays in sight for another while.
+func tellFor(span time.Duration, text string) wish {
 	return func(a *app) tea.Cmd {
-		a.notice = notice{text: say.Line(text), until: a.now.Add(keepNotice)}
+		a.notice = notice{text: say.Line(text), until: a.now.Add(span)}
 		return nil
 	}
 }
@@ -78,6 +82,31 @@ func failBeside(page screen, err error) wish {
 		if a.page() != page {
 			a.fail(err)
 		}
+		return nil
+	}
+}
+
+// ringsAgain is how long the terminal is spared after it has rung: tunnels are often lost together.
+const ringsAgain = 2 * time.Second
+
+// ring rings the terminal's bell, where the user wants that.
+func ring(bell Bell) wish {
+	return func(a *app) tea.Cmd {
+		if a.o.Bell == BellNever || bell > a.o.Bell || a.now.Sub(a.rang) < ringsAgain && !a.rang.IsZero() {
+			return nil
+		}
+		a.rang = a.now
+		return tea.Raw("\a")
+	}
+}
+
+// failedBelow tells of a tunnel that is over, unless that is in sight anyway. Why, and what to do, stands with the tunnel.
+func failedBelow(r *row, err error) wish {
+	return func(a *app) tea.Cmd {
+		if under, ok := a.pane.table.Row(); ok && under == r || a.subject() == r {
+			return nil
+		}
+		a.notice = notice{text: say.Line(err.Error()) + " (" + a.keys.tunnels.Shortest() + " leads there)", trouble: true, until: a.now.Add(keepTrouble)}
 		return nil
 	}
 }
@@ -139,6 +168,9 @@ func dismiss(dialog screen) wish {
 	return func(a *app) tea.Cmd {
 		if a.dialog == dialog {
 			a.dialog = nil
+			if a.pausing == dialog {
+				a.dialog, a.beneath, a.pausing = a.beneath, nil, nil
+			}
 		}
 		return nil
 	}
@@ -148,6 +180,14 @@ func dismiss(dialog screen) wish {
 func goBelow() wish {
 	return func(a *app) tea.Cmd {
 		a.below = true
+		return nil
+	}
+}
+
+// pointAt puts the cursor of the tunnels on a row.
+func pointAt(r *row) wish {
+	return func(a *app) tea.Cmd {
+		a.pane.pointAt(r)
 		return nil
 	}
 }

@@ -61,6 +61,7 @@ func volatile() []replacement {
 		{regexp.MustCompile(`[▁-█]`), " "},
 		{regexp.MustCompile(`(local port +\d+ +free).*`), "$1"},   // another one is in use
 		{regexp.MustCompile(`[0-9a-f]{32}|demo-[a-z0-9]+`), "ID"}, // of tasks and sessions
+		{regexp.MustCompile(` \d[\dhms]* ago`), ""},               // of a report, after a while
 		{regexp.MustCompile(`\d[\d.,:]*`), "0"},
 		{regexp.MustCompile(`0 [kM]?B`), "0 B"},
 		{regexp.MustCompile(`[━─]+`), "━"},

@@ -1,0 +1,165 @@
+package screen
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	tea "charm.land/bubbletea/v2"
+
+	"culvert/aws"
+	"culvert/tunnel"
+)
+
+// wanted is a tunnel that is to be opened, for the first time or again.
+type wanted struct {
+	place *place
+	spec  tunnel.Spec
+	query *aws.Query // how its container is looked up; nil: spec names it
+	probe string     // how it is proved, as --probe takes it
+	in    *row       // of before, whose place it takes; nil: it has none
+	count int        // number of its row where that was given out before; 0: the next
+}
+
+// begun opens a tunnel and proves it. One that cannot be opened has a row all the same: it says why, and can be tried
+// again or changed.
+func (ts *tunnels) begun(w wanted) wish {
+	if w.in == nil {
+		w.in = ts.failedBefore(w)
+	}
+	switch {
+	case ts.readOnly:
+		return fail(&ReadOnlyError{})
+	case w.in != nil && w.in.opening:
+		return nil
+	case w.in != nil:
+		w.in.opening = true
+	}
+	return beside(func() tea.Msg {
+		t, err := w.open()
+		return then(func() wish {
+			if err != nil {
+				return ts.unopened(w, err)
+			}
+			return ts.opened(w, t)
+		})
+	})
+}
+
+// open looks the container up where that is still to be done, and listens.
+func (w *wanted) open() (*tunnel.Tunnel, error) {
+	spec := w.spec
+	if w.query != nil {
+		target, err := w.place.client.Lookup(w.place.of.ctx, *w.query)
+		if err != nil {
+			return nil, err
+		}
+		spec.Target = target
+	}
+	return w.place.openNow(spec)
+}
+
+// failedBefore is the row of an earlier try to open the same, which failed.
+func (ts *tunnels) failedBefore(w wanted) *row {
+	same := func(r *row) bool {
+		return r.State == tunnel.Failed && r.holder == nil && r.tunnel == nil && r.place == w.place && lasting(r.Spec) == lasting(w.spec) &&
+			r.Spec.Remote == w.spec.Remote && r.Spec.Local == w.spec.Local && r.Spec.Socket == w.spec.Socket
+	}
+	if i := slices.IndexFunc(ts.rows, same); i >= 0 {
+		return ts.rows[i]
+	}
+	return nil
+}
+
+// unopened keeps a tunnel that could not be opened in sight.
+func (ts *tunnels) unopened(w wanted, err error) wish {
+	r := w.in
+	if r == nil {
+		r = &row{}
+	}
+	now := ts.clock()
+	local := netip.AddrPortFrom(w.spec.Local.Addr(), cmp.Or(w.spec.Local.Port(), w.spec.Remote.Port))
+	if !local.Addr().IsValid() {
+		local = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), local.Port())
+	}
+	number := r.number
+	*r = row{
+		reading: reading{Spec: w.spec, Local: local, State: tunnel.Failed, Err: err, Opened: now, Since: now},
+		place:   w.place, query: w.query, probe: w.probe, number: number,
+	}
+	ts.seat(r, cmp.Or(number, w.count))
+	return all(pointAt(r), ts.turned(r, now), hurry())
+}
+
+// opened shows a tunnel that has begun to listen, under the cursor, and has it proved.
+func (ts *tunnels) opened(w wanted, t *tunnel.Tunnel) wish {
+	ts.proofs[t] = proof{}
+	ts.discover(w.place)
+	i := slices.IndexFunc(ts.rows, func(r *row) bool { return r.tunnel == t })
+	if i < 0 {
+		return nil // it was over before it was looked at
+	}
+	r := ts.rows[i]
+	r.probe = w.probe
+	number := w.count
+	if w.in != nil { // the pages about it go on with the new one
+		fresh := *r
+		ts.rows = slices.Delete(ts.rows, i, i+1)
+		number, r = w.in.number, w.in
+		*r = fresh
+	}
+	ts.seat(r, number)
+	return all(pointAt(r), hurry(), ts.tryIt(t, w.probe))
+}
+
+// seat puts a row where its number says; 0 is the next number for one that is new.
+func (ts *tunnels) seat(r *row, number int) {
+	known := slices.Contains(ts.rows, r)
+	switch {
+	case number != 0:
+		r.number = number
+	case !known:
+		ts.count++
+		r.number = ts.count
+	}
+	if !known {
+		ts.rows = append(ts.rows, r)
+	}
+	slices.SortStableFunc(ts.rows, func(a, b *row) int { return a.number - b.number })
+	ts.changed()
+}
+
+// lasting is where a tunnel leads whatever runs there: to any task of its service, as that of before may be gone.
+func lasting(spec tunnel.Spec) aws.Target {
+	to := spec.Target
+	if to.Service != "" && !spec.Pinned {
+		to.Task, to.RuntimeID = "", ""
+	}
+	return to
+}
+
+// again is what opens a tunnel that is over anew, where its clients know it.
+func (r *row) again() wanted {
+	spec := r.Spec
+	spec.ID = 0
+	if spec.Socket == "" && r.tunnel != nil {
+		spec.Local = netip.AddrPortFrom(spec.Local.Addr(), r.Local.Port())
+	}
+	spec.Target = lasting(spec)
+	return wanted{place: r.place, spec: spec, query: r.query, probe: r.probe, in: r}
+}
+
+// edit lets the user change a tunnel that is over, and tries it again.
+func (ts *tunnels) edit(r *row) wish {
+	switch {
+	case r.holder != nil:
+		return tell("culvert " + r.heldBy() + " holds it: what it opens stands in the config file")
+	case ts.readOnly:
+		return fail(&ReadOnlyError{})
+	case !r.State.Final():
+		return tell("stop it first, with " + ts.look.keys.stop.Shortest() + ": what is over can be changed and tried again")
+	case r.opening:
+		return tell("it is being opened")
+	}
+	return editForward(r)
+}

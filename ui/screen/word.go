@@ -1,0 +1,64 @@
+package screen
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"culvert/aws"
+	"culvert/internal/say"
+	"culvert/tunnel"
+)
+
+// word is an error in a word or two, for where the whole of it does not stand.
+func word(err error) string {
+	if err == nil {
+		return "no reason given"
+	}
+	for _, known := range []func(error) string{
+		wordOf(func(*aws.DeniedError) string { return "not allowed" }),
+		wordOf(func(*aws.ExpiredError) string { return "credentials expired" }),
+		wordOf(func(*aws.NoCredentialsError) string { return "no credentials" }),
+		wordOf(func(*aws.NotFoundError) string { return "not found" }),
+		wordOf(func(*aws.AmbiguousError) string { return "not clear which" }),
+		wordOf(func(*aws.ThrottledError) string { return "throttled" }),
+		wordOf(func(*aws.UnreachableError) string { return "AWS not reached" }),
+		wordOf(causeWord),
+		wordOf(func(*tunnel.PortTakenError) string { return "port in use" }),
+		wordOf(func(*tunnel.PrivilegedPortError) string { return "port not allowed" }),
+		wordOf(func(*tunnel.LinkLocalError) string { return "link-local" }),
+		wordOf(func(*tunnel.RefusedError) string { return "refused" }),
+		wordOf(func(*tunnel.UnansweredError) string { return "no answer" }),
+		wordOf(func(*tunnel.HandshakeError) string { return "no handshake" }),
+		wordOf(func(*tunnel.StuckError) string { return "stuck" }),
+		wordOf(func(*tunnel.EndedError) string { return "session ended" }),
+		wordOf(func(*tunnel.ClosedError) string { return "session closed" }),
+		wordOf(func(e *tunnel.AnswerError) string { return e.Error() }),
+		wordOf(func(*tunnel.UpgradeError) string { return "websocket refused" }),
+	} {
+		if text := known(err); text != "" {
+			return text
+		}
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "too late"
+	}
+	text, _, _ := strings.Cut(say.Brief(err.Error()), ": ")
+	if len(text) > longWord {
+		return "error"
+	}
+	return text
+}
+
+// longWord is more than is read at a glance.
+const longWord = 32
+
+// wordOf is the word for one kind of error; empty for others.
+func wordOf[E error](of func(E) string) func(error) string {
+	return func(err error) string {
+		if e, ok := errors.AsType[E](err); ok {
+			return of(e)
+		}
+		return ""
+	}
+}

@@ -15,9 +15,9 @@ import (
 
 func (b *browse) columns(l depth) []draw.Column[entry] {
 	t := b.theme
-	name := draw.Column[entry]{Title: strings.ToUpper(strings.TrimSuffix(l.String(), "s")), Grow: true, Middle: true, Least: 20, Text: entry.name}
+	name := draw.Column[entry]{Title: strings.ToUpper(strings.TrimSuffix(l.String(), "s")), Grow: true, Middle: true, Least: 20, Text: entry.name, Sought: draw.AsName}
 	if l == atTasks {
-		name.Least, name.Middle = 12, false // ids are found by how they begin
+		name.Least, name.Middle, name.Sought = 12, false, draw.AsID // ids are found by how they begin
 	}
 	number := func(title string, n func(entry) int, paint func(entry) draw.Ink) draw.Column[entry] {
 		return draw.Column[entry]{
@@ -38,19 +38,21 @@ func (b *browse) columns(l depth) []draw.Column[entry] {
 		return t.Good
 	}
 	ready := number("READY", func(e entry) int { return e.ready }, some)
-	ports := draw.Column[entry]{Title: "PORTS", Least: 7, Most: 14, Drop: 2, Text: func(e entry) string { return orNone(e.ports, t) }}
+	ports := draw.Column[entry]{Title: "PORTS", Least: 7, Most: 14, Drop: 2, Sought: draw.AsID, Text: func(e entry) string { return orNone(e.ports, t) }}
 	switch l {
 	case atClusters:
 		return []draw.Column[entry]{
 			name, ready,
 			number("TASKS", func(e entry) int { return e.tasks }, nil),
 			number("SERVICES", func(e entry) int { return len(e.cluster.Services) }, nil),
+			b.open(),
 			{Title: "STATUS", Most: 12, Drop: 3, Text: func(e entry) string { return lower(e.cluster.Status, t) }, Ink: b.muted},
 		}
 	case atServices:
 		return []draw.Column[entry]{
 			name, ready, b.running(),
 			{Title: "EXEC", Least: 4, Most: 4, Text: b.serviceExec, Ink: b.execInk},
+			b.open(),
 			{Title: "STATE", Least: 10, Most: 10, Drop: 3, Text: b.serviceState, Ink: b.serviceInk},
 			{Title: "LAUNCH", Least: 8, Most: 8, Drop: 4, Text: func(e entry) string {
 				if e.service == nil {
@@ -68,7 +70,7 @@ func (b *browse) columns(l depth) []draw.Column[entry] {
 		}
 	case atTasks:
 		return []draw.Column[entry]{
-			name, b.state(),
+			name, b.state(), b.open(),
 			{Title: "AGENT", Least: 14, Most: 14, Drop: 5, Text: func(e entry) string { return b.agent(e) }},
 			b.health(),
 			{Title: "LAUNCH", Least: 8, Most: 8, Drop: 4, Text: func(e entry) string { return orNone(launch(e.task.LaunchType, e.task.CapacityProvider), t) }},
@@ -80,7 +82,7 @@ func (b *browse) columns(l depth) []draw.Column[entry] {
 		}
 	case atContainers:
 		return []draw.Column[entry]{
-			name, b.state(),
+			name, b.state(), b.open(),
 			{Title: "AGENT", Least: 14, Most: 14, Drop: 5, Text: func(e entry) string { return b.agent(e) }},
 			b.health(), ports,
 			{Title: "STATUS", Least: 14, Most: 14, Drop: 7, Text: func(e entry) string { return lower(e.container.Status, t) }, Ink: b.muted},

@@ -33,6 +33,7 @@ type entry struct {
 	container *aws.Container
 
 	loose bool               // the tasks that no service started, as if they were a service
+	flat  bool               // among the services of all clusters
 	tasks int                // of the cluster or service
 	ready int                // of them
 	cause *aws.NotReadyError // why not; of several tasks the reason that time mends first
@@ -47,6 +48,8 @@ func (e entry) id() string {
 		return e.container.Name
 	case e.task != nil:
 		return e.task.ID
+	case e.service != nil && e.flat:
+		return e.cluster.Name + "/" + e.service.Name
 	case e.service != nil:
 		return e.service.Name
 	case e.loose:
@@ -57,8 +60,11 @@ func (e entry) id() string {
 
 // name is how a row is called on screen.
 func (e entry) name() string {
-	if e.loose {
+	switch {
+	case e.loose:
 		return "tasks without a service"
+	case e.flat:
+		return say.Line(e.service.Name)
 	}
 	return say.Line(e.id())
 }

@@ -47,6 +47,7 @@ type row struct {
 	holder *holder        // of that one
 	meter  meter
 	hosts  tally
+	noted  bool // in the memory of tunnels that were used
 }
 
 func newTunnels(l *look, at *accounts, o Options) *tunnels {

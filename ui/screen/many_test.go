@@ -126,7 +126,7 @@ func TestMarkedServicesAreForwardedToAtOnce(t *testing.T) {
 	l, _ := worldOf(t, Options{}, fleet)
 	l.until("clusters 1", "as of")
 	l.press("enter")
-	l.until("a › services 4", "a-two", "8080 8443 4317")
+	l.until("a › services 4", "a-two", "8080,8443,4317")
 	l.press("space", "space", "space", "space")
 	l.until("4 marked", "F forward 4")
 	l.press("F")

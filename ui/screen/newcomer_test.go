@@ -41,7 +41,7 @@ func TestANewcomersTasksTakeFewKeys(t *testing.T) {
 
 	l.press("esc")
 	inKeys("to a known database", 5, ":", "o", "r", "enter")
-	l.until("Tunnels 2", fmt.Sprintf("127.0.0.1:%d", local), "squid › orders-db")
+	l.until("Tunnels 2", fmt.Sprintf("127.0.0.1:%d", local), "squid › order")
 	for l.a.tunnels.rows[1].State != tunnel.Open {
 		l.step()
 	}

@@ -2,13 +2,32 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"culvert/aws/emulator"
 )
+
+// lastCalm is the port that calm has given last.
+var lastCalm atomic.Int32
+
+// calm is a free port that the system gives to nobody by itself: the story goes on for seconds before it listens there.
+func calm(t *testing.T) string {
+	t.Helper()
+	for range 1000 {
+		port := fmt.Sprint(20_000 + (int(lastCalm.Add(1))+os.Getpid()*17)%10_000)
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			_ = l.Close()
+			return port
+		}
+	}
+	t.Fatal("no free port")
+	return ""
+}
 
 // Faster to the goal: begun at a service, jumped with a palette, forwarded to several at once, stopped by one key, and opened
 // again by the next interface.
@@ -21,7 +40,7 @@ func TestStoryOfTheShortestWay(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(account.Close)
-			first, second := unused(t), unused(t)
+			first, second := calm(t), calm(t)
 			d := onDisplay(t, size[0], size[1], `culvert -c automation -s squid; echo "left with $?"; read -r _; culvert --target shop/web; echo "left with $?"; exec sleep 600`, account.Env()...)
 			d.sees(`automation › services 3`)
 			d.sees(`▌squid`)

@@ -28,9 +28,20 @@ func (c *Client) Discover(ctx context.Context) (*Catalog, error) {
 // time, the last of them being the one returned. With clusters named, only those are looked at and ListClusters is not
 // needed.
 func (c *Client) DiscoverEach(ctx context.Context, each func(*Catalog), clusters ...string) (*Catalog, error) {
+	return c.survey(ctx, &survey{each: each, named: len(clusters) > 0}, clusters)
+}
+
+// Names lists what clusters and services are called, and nothing else about them: ListClusters, and ListServices for every
+// cluster that skip is not true of. each is as for DiscoverEach.
+func (c *Client) Names(ctx context.Context, each func(*Catalog), skip func(cluster string) bool) (*Catalog, error) {
+	return c.survey(ctx, &survey{each: each, names: true, skip: skip}, nil)
+}
+
+// survey does what DiscoverEach and Names have in common.
+func (c *Client) survey(ctx context.Context, s *survey, clusters []string) (*Catalog, error) {
 	looking, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	s := &survey{client: c, each: each, giveUp: giveUp, named: len(clusters) > 0, clusters: map[string]*found{}, asked: map[string]bool{}}
+	s.client, s.giveUp, s.clusters, s.asked = c, giveUp, map[string]*found{}, map[string]bool{}
 	var err error
 	if s.named {
 		s.addClusters(looking, clusters)
@@ -56,6 +67,8 @@ type survey struct {
 	each   func(*Catalog)
 	giveUp context.CancelCauseFunc // ends all calls
 	named  bool                    // the clusters were named: one that does not exist is worth a word
+	names  bool                    // only what clusters and services are called is wanted
+	skip   func(string) bool       // clusters whose services are not wanted, where names are
 	work   sync.WaitGroup
 
 	publishing sync.Mutex // orders the calls of each; taken before mu
@@ -91,6 +104,15 @@ func (s *survey) addClusters(ctx context.Context, arns []string) {
 		fresh = append(fresh, name)
 	}
 	s.mu.Unlock()
+	if s.names {
+		for _, name := range fresh {
+			if !s.skip(name) {
+				s.work.Go(func() { s.lookAtServices(ctx, name) })
+			}
+		}
+		s.publish()
+		return
+	}
 	for batch := range slices.Chunk(fresh, clusterBatch) {
 		s.work.Go(func() { s.describeClusters(ctx, batch) })
 	}
@@ -126,6 +148,10 @@ func (s *survey) describeClusters(ctx context.Context, names []string) {
 
 func (s *survey) lookAtServices(ctx context.Context, cluster string) {
 	err := s.client.listServices(ctx, cluster, func(arns []string) {
+		if s.names {
+			s.addServices(cluster, namedServices(cluster, arns))
+			return
+		}
 		for batch := range slices.Chunk(arns, serviceBatch) {
 			s.work.Go(func() { s.describeServices(ctx, cluster, batch) })
 		}
@@ -136,11 +162,22 @@ func (s *survey) lookAtServices(ctx context.Context, cluster string) {
 func (s *survey) describeServices(ctx context.Context, cluster string, arns []string) {
 	services, err := s.client.describeServices(ctx, cluster, arns)
 	if err != nil {
-		for _, arn := range arns { // the names at least
-			services = append(services, Service{Name: lastPart(arn), ARN: arn, Cluster: cluster})
-		}
+		services = namedServices(cluster, arns)
 		s.gap("details of services", cluster, err)
 	}
+	s.addServices(cluster, services)
+}
+
+// namedServices are services of which no more is known than their names.
+func namedServices(cluster string, arns []string) []Service {
+	services := make([]Service, 0, len(arns))
+	for _, arn := range arns {
+		services = append(services, Service{Name: lastPart(arn), ARN: arn, Cluster: cluster})
+	}
+	return services
+}
+
+func (s *survey) addServices(cluster string, services []Service) {
 	s.mu.Lock()
 	for _, service := range services {
 		if k := s.clusters[cluster]; k != nil && service.Status != "INACTIVE" {

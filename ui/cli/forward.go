@@ -91,6 +91,11 @@ func (f *forwards) flags(s *shared) *pflag.FlagSet {
 // given reports whether the flags name any forward.
 func (f *forwards) given() bool { return len(f.forms) > 0 || f.remotePort != 0 }
 
+// any reports whether the flags say anything about a forward, be it too little for one.
+func (f *forwards) any() bool {
+	return f.given() || f.remoteHost != "" || f.localPort != 0 || f.bind.IsValid()
+}
+
 // parse returns the forwards of all flags; other addresses than loopback need --bind.
 func (f *forwards) parse() ([]tunnel.Forward, error) {
 	var parsed []tunnel.Forward

@@ -50,9 +50,13 @@ type app struct {
 }
 
 const about = `culvert finds tasks in Amazon ECS and carries TCP connections to them over Session Manager sessions: to a port
-of a container, or through it to another host. It needs no session-manager-plugin, no bastion and no inbound port.`
+of a container, or through it to another host. It needs no session-manager-plugin, no bastion and no inbound port.
+
+Without a command it is an interface on the terminal; a target alone (-c, -s, -t or --target) is where that begins, and with
+-L the tunnel is opened at once.`
 
 const examples = `  culvert demo
+  culvert -c automation -s squid
   culvert --headless -c automation -s squid -L 3128
   culvert --headless --target data/warehouse -L 15432:orders-db.internal:5432 -o json
   culvert --headless -c automation -s squid -L 3128 -- curl http://orders.internal/

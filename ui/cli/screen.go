@@ -23,6 +23,7 @@ import (
 	"culvert/tunnel"
 	"culvert/ui/clip"
 	"culvert/ui/headless"
+	"culvert/ui/recent"
 	"culvert/ui/screen"
 )
 
@@ -31,7 +32,7 @@ func (a *app) screen(ctx context.Context, aim *aim, forwards *forwards) error {
 	if !a.onTerminal() {
 		return usage("run culvert --headless, or "+a.shared.shell().Culvert("list")+" to see what there is", "the interface needs a terminal on stdin and stdout")
 	}
-	start, err := a.toStart(aim, forwards)
+	open, start, err := a.toStart(aim, forwards)
 	if err != nil {
 		return err
 	}
@@ -46,7 +47,7 @@ func (a *app) screen(ctx context.Context, aim *aim, forwards *forwards) error {
 		return err
 	}
 	options := a.screenOptions(ctx, s)
-	options.Start = start
+	options.Open, options.Start = open, start
 	k := &keeping{ctx: ctx, app: a, account: s, tether: tether, dir: controlDir()}
 	options.Keep, options.Reopens = k.keep, !tether.canLeave()
 	kept, err := screen.Run(ctx, options)
@@ -63,20 +64,39 @@ func (a *app) onTerminal() bool {
 	return isIn && isOut && term.IsTerminal(int(in.Fd())) && term.IsTerminal(int(out.Fd())) && os.Getenv("TERM") != "dumb"
 }
 
-// toStart are the forwards that flags ask for; the interface opens them at once.
-func (a *app) toStart(aim *aim, forwards *forwards) ([]screen.Start, error) {
+// toStart is where flags want the interface to begin, and the forwards that it opens at once.
+func (a *app) toStart(aim *aim, forwards *forwards) (open aws.Target, start []screen.Start, err error) {
 	if !aim.given() && !forwards.given() {
-		return nil, nil
+		return open, nil, nil
+	}
+	if !forwards.any() {
+		open, err = a.toOpen(aim)
+		return open, nil, err
 	}
 	wanted, err := a.wanted(aim, forwards)
 	if err != nil {
-		return nil, err
+		return open, nil, err
 	}
-	start := make([]screen.Start, len(wanted))
+	start = make([]screen.Start, len(wanted))
 	for i, w := range wanted {
 		start[i] = screen.Start{Query: w.Query, Spec: w.Spec, Probe: a.shared.probe.String()}
 	}
-	return start, nil
+	return open, start, nil
+}
+
+// toOpen is the row of the browser that a target without a forward names.
+func (a *app) toOpen(aim *aim) (aws.Target, error) {
+	q, err := aim.names()
+	switch {
+	case err != nil:
+		return aws.Target{}, err
+	case q.Cluster == "":
+		return aws.Target{}, usage("name it with --cluster, or --target CLUSTER/SERVICE; culvert alone shows all of them", "no cluster to open the screen at")
+	case q.Container != "" && q.Service == "" && q.Task == "":
+		return aws.Target{}, usage("name it with --service or --task", "no service or task for the container %q", q.Container)
+	}
+	a.shared.goHome(q)
+	return aws.Target{Cluster: q.Cluster, Service: q.Service, Task: q.Task, Container: q.Container, Home: q.Home}, nil
 }
 
 func (a *app) screenOptions(ctx context.Context, s *screenAccount) screen.Options {
@@ -87,7 +107,9 @@ func (a *app) screenOptions(ctx context.Context, s *screenAccount) screen.Option
 	if o.Demo {
 		o.Begin = aws.Target{Cluster: demoCluster, Service: demoService}
 		o.Refresh = min(o.Refresh, demoRefresh)
+		return o // nothing of it is kept
 	}
+	o.Recent = recent.File(filepath.Join(findPaths().State, "recent.json"))
 	return o
 }
 

@@ -31,8 +31,8 @@ func (b Binding) As(words string) Binding {
 // Shortest is the first key of a binding, for the bottom line.
 func (b Binding) Shortest() string { return b.Keys()[0] }
 
-// TableKeys are the keys that a table takes; back clears its filter.
+// TableKeys are the keys that a table takes; back takes its marks away, then its filter.
 type TableKeys struct {
 	Up, Down, Top, Bottom, PageUp, PageDown Binding
-	Filter, Sort, Reverse, Back             Binding
+	Filter, Sort, Reverse, Mark, Back       Binding
 }

@@ -29,6 +29,10 @@ type Column[T any] struct {
 	Right  bool                // numbers
 	Middle bool                // what is too long is cut in its middle: names that differ at their ends
 	Drop   int                 // too little room: the column with the highest goes first; 0 stays
+
+	Hidden bool           // never drawn: for filters alone
+	Sought Sought         // how a filter looks at it
+	Words  func(T) string // what a filter finds in it; nil: Text
 }
 
 // text is what a filter and an order look at.
@@ -45,14 +49,16 @@ type Table[T any] struct {
 	theme   *Theme
 	keys    *TableKeys
 	id      func(T) string // a row's identity
-	search  func(T) string // what a filter looks at; nil: the texts of all columns but numbers
 	columns []Column[T]
 
 	rows  []T
-	hay   []string // what a filter looks at, by row; nil until there is a filter
-	order []int    // rows as sorted
-	shown []int    // and filtered
-	need  []int    // cells that a column's widest text takes
+	hay   [][]string // what a filter looks at, by column and row; nil until there is a filter that does
+	order []int      // rows as sorted
+	shown []int      // and filtered, the best first
+	need  []int      // cells that a column's widest text takes
+
+	markable func(T) bool    // nil: no row can be marked
+	marked   map[string]bool // by identity
 
 	cursor int    // in shown
 	at     string // identity of the row under the cursor
@@ -73,6 +79,7 @@ func NewTable[T any](th *Theme, keys *TableKeys, id func(T) string, columns ...C
 // Set replaces the rows.
 func (t *Table[T]) Set(rows []T) {
 	t.rows, t.hay = rows, nil
+	t.keepMarks()
 	t.measure()
 	t.sort()
 }
@@ -82,7 +89,7 @@ func (t *Table[T]) SetColumns(columns []Column[T]) {
 	if !slices.EqualFunc(t.columns, columns, func(a, b Column[T]) bool { return a.Title == b.Title }) {
 		t.need = nil
 	}
-	t.columns = columns
+	t.columns, t.hay = columns, nil
 	if t.sortBy >= len(columns) {
 		t.sortBy = -1
 	}
@@ -127,6 +134,9 @@ func (t *Table[T]) measure() {
 		t.need = make([]int, len(t.columns))
 	}
 	for i, c := range t.columns {
+		if c.Hidden {
+			continue
+		}
 		t.need[i] = max(t.need[i], c.least())
 		if c.Rest || c.Most > 0 && c.Least >= c.Most {
 			continue
@@ -171,44 +181,97 @@ func (t *Table[T]) sort() {
 			return cmp.Or(compare(a, b), cmp.Compare(a, b))
 		})
 	}
-	t.sift(false)
+	t.sift()
 }
 
-// sift keeps the rows that match the filter. A filter that was only made longer looks at those that are shown.
-func (t *Table[T]) sift(longer bool) {
-	from := t.order
-	if longer {
-		from = slices.Clone(t.shown)
-	}
-	wanted := words(t.filter)
-	if len(wanted) > 0 && t.hay == nil {
-		t.hay = make([]string, len(t.rows))
-		for i, r := range t.rows {
-			t.hay[i] = strings.ToLower(t.searched(r))
-		}
-	}
+// sift keeps the rows that match the filter. Where there are names, and no column was chosen to sort by, those that match
+// best come first.
+func (t *Table[T]) sift() {
 	t.shown = t.shown[:0]
-	for _, i := range from {
-		if len(wanted) == 0 || matches(t.hay[i], wanted) {
-			t.shown = append(t.shown, i)
+	wanted := t.terms()
+	if len(wanted) == 0 {
+		t.shown = append(t.shown, t.order...)
+		t.find()
+		return
+	}
+	type match struct{ row, rank int }
+	var found []match
+	for _, i := range t.order {
+		if r, ok := t.rank(i, wanted); ok {
+			found = append(found, match{i, r})
 		}
+	}
+	if t.ranked() && t.sortBy < 0 {
+		slices.SortStableFunc(found, func(a, b match) int { return cmp.Compare(a.rank, b.rank) })
+	}
+	for _, m := range found {
+		t.shown = append(t.shown, m.row)
 	}
 	t.find()
 }
 
-func (t *Table[T]) searched(r T) string {
-	if t.search != nil {
-		return t.search(r)
+// ranked reports whether the rows have names, so that one of them can be meant more than another.
+func (t *Table[T]) ranked() bool {
+	return slices.ContainsFunc(t.columns, func(c Column[T]) bool { return c.Sought == AsName })
+}
+
+func (t *Table[T]) terms() []term {
+	if t.filter == "" {
+		return nil
 	}
-	var b strings.Builder
-	for _, c := range t.columns {
-		if c.Right {
-			continue // figures, which change while they are looked for
+	titles := make([]string, len(t.columns))
+	for i, c := range t.columns {
+		titles[i] = c.Title
+	}
+	return terms(t.filter, titles)
+}
+
+// rank is how well a row answers to all words of a filter.
+func (t *Table[T]) rank(row int, wanted []term) (int, bool) {
+	total := 0
+	whole := !slices.ContainsFunc(t.columns, func(c Column[T]) bool { return c.Sought != NotSought })
+	for _, w := range wanted {
+		best := -1
+		for i, c := range t.columns {
+			as := c.Sought
+			switch {
+			case w.column >= 0 && i != w.column:
+				continue
+			case w.column >= 0 && c.Right && as == NotSought:
+				as = AsID // ready:1 is not 21
+			case as == NotSought && !whole && w.column < 0:
+				continue
+			case as == NotSought:
+				as = AsText
+			}
+			if r, ok := rank(t.words(i)[row], w.word, as); ok && (best < 0 || r < best) {
+				best = r
+			}
 		}
-		b.WriteString(c.text(r))
-		b.WriteByte(' ')
+		if best < 0 {
+			return 0, false
+		}
+		total += best
 	}
-	return b.String()
+	return total, true
+}
+
+// words are what a filter finds in a column, by row.
+func (t *Table[T]) words(column int) []string {
+	if t.hay == nil {
+		t.hay = make([][]string, len(t.columns))
+	}
+	if t.hay[column] == nil {
+		text := t.columns[column].text
+		if t.columns[column].Words != nil {
+			text = t.columns[column].Words
+		}
+		t.hay[column] = make([]string, len(t.rows))
+		for i, r := range t.rows {
+			t.hay[column][i] = strings.ToLower(text(r))
+		}
+	}
+	return t.hay[column]
 }
 
 // find puts the cursor back on its row. A row that is gone leaves it at its place.
@@ -306,6 +369,10 @@ func (t *Table[T]) key(k tea.KeyPressMsg) bool {
 		t.Move(t.cursor + max(t.lines-1, 1))
 	case t.keys.Filter.Pressed(k):
 		t.typing = true
+	case t.markable != nil && t.keys.Mark.Pressed(k):
+		t.markHere()
+	case t.keys.Back.Pressed(k) && len(t.marked) > 0:
+		t.Unmark()
 	case t.keys.Sort.Pressed(k):
 		t.sortBy++
 		if t.sortBy >= len(t.columns) {
@@ -357,19 +424,25 @@ func (t *Table[T]) typed(k tea.KeyPressMsg) bool {
 	return true
 }
 
-// refilter changes the filter.
+// refilter changes the filter. The cursor goes to what matches best; without a filter it stays on its row.
 func (t *Table[T]) refilter(to string) {
-	longer := t.filter != "" && strings.HasPrefix(to, t.filter)
 	t.filter = to
-	t.sift(longer)
+	t.sift()
+	if to != "" && t.ranked() {
+		t.Move(0)
+	}
 }
 
-// Tally says how much of the table is shown: "3 of 120", and "120" without a filter.
+// Tally says how much of the table is shown: "3 of 120", and "120" without a filter; and how much of it is marked.
 func (t *Table[T]) Tally() string {
-	if t.filter == "" {
-		return Thousands(len(t.rows))
+	text := Thousands(len(t.rows))
+	if t.filter != "" {
+		text = Thousands(len(t.shown)) + " of " + text
 	}
-	return Thousands(len(t.shown)) + " of " + Thousands(len(t.rows))
+	if n := len(t.marked); n > 0 {
+		text += ", " + Thousands(n) + " marked"
+	}
+	return text
 }
 
 // Sight is the tally with which of the rows are in sight, "1–6 of 12", where not all are.

@@ -45,6 +45,9 @@ func (t *Table[T]) widths(w int) []int {
 	w -= 2
 	widths := make([]int, len(t.columns))
 	for i, c := range t.columns {
+		if c.Hidden {
+			continue
+		}
 		widths[i] = c.least()
 		if c.Grow {
 			widths[i] = max(widths[i], w/growShare)
@@ -166,7 +169,10 @@ func (t *Table[T]) line(r T, widths []int, w int, under, focused bool) string {
 		b.WriteString(ink.Paint(text))
 	}
 	blank := " "
-	if under {
+	switch {
+	case len(t.marked) > 0 && t.marked[t.id(r)]:
+		blank = t.theme.Glyph.Mark // under the cursor as well: there the line is reversed
+	case under:
 		blank = t.theme.Glyph.Cursor
 	}
 	used := -gap

@@ -32,6 +32,8 @@ type Theme struct {
 type Glyphs struct {
 	More     string // what stands for text that is cut off
 	Cursor   string
+	Mark     string // a row that is marked
+	Tunnel   string // what has a tunnel
 	Into     string // between the parts of a path
 	Dot      string // between facts
 	Up, Down string // sent, received; ascending, descending
@@ -120,7 +122,7 @@ func (t *Theme) Mix() {
 
 func unicodeGlyphs() Glyphs {
 	return Glyphs{
-		More: "…", Cursor: "▌", Into: "›", Dot: "·", Up: "↑", Down: "↓", On: "●", Half: "◐", Off: "✕", None: "–", Caret: "▏", Choose: "◂▸",
+		More: "…", Cursor: "▌", Mark: "✓", Tunnel: "⇄", Into: "›", Dot: "·", Up: "↑", Down: "↓", On: "●", Half: "◐", Off: "✕", None: "–", Caret: "▏", Choose: "◂▸",
 		Thin:    box{"─", "│", "┌", "┐", "┘", "└"},
 		Thick:   box{"━", "┃", "┏", "┓", "┛", "┗"},
 		Spinner: []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"},
@@ -129,7 +131,7 @@ func unicodeGlyphs() Glyphs {
 
 func asciiGlyphs() Glyphs {
 	return Glyphs{
-		More: "~", Cursor: ">", Into: ">", Dot: "|", Up: "^", Down: "v", On: "*", Half: "o", Off: "x", None: "-", Caret: "_", Choose: "<>",
+		More: "~", Cursor: ">", Mark: "+", Tunnel: "=", Into: ">", Dot: "|", Up: "^", Down: "v", On: "*", Half: "o", Off: "x", None: "-", Caret: "_", Choose: "<>",
 		Thin:    box{"-", "|", "+", "+", "+", "+"},
 		Thick:   box{"=", "#", "#", "#", "#", "#"},
 		Spinner: []string{"|", "/", "-", "\\"},

@@ -128,6 +128,7 @@ func TestTheScreenIsQuickEnough(t *testing.T) {
 		{"/", "4", "f", "backspace", "backspace", "enter"},
 		{"/", "z", "esc"},
 		slices.Repeat([]string{"o"}, 3),
+		{":", "4", "f", "backspace", "w", "down", "esc"},
 	} {
 		shortest := slices.Repeat([]time.Duration{time.Hour}, len(keys))
 		for range 10 {

@@ -17,30 +17,49 @@ type browse struct {
 	*look
 
 	accounts *accounts
+	tunnels  *tunnels
 	readOnly bool
 	lead     aws.Target // where a newcomer is led to
 
 	depth  depth
 	tables [deepest]*draw.Table[entry]
+	flat   bool               // the services are those of all clusters
+	all    *draw.Table[entry] // of which this is the table; made when it is first opened
+	sought aws.Target         // that the user wants to see, and that is still to be found; zero: nothing
 
 	cluster, service, task string // gone into
 	loose                  bool   // into the tasks without a service
 	gone                   string // what was gone into and is no more; empty while it is there
 }
 
-func newBrowse(l *look, at *accounts, o Options) *browse {
-	b := &browse{look: l, accounts: at, readOnly: o.ReadOnly, lead: o.Begin}
+func newBrowse(l *look, at *accounts, ts *tunnels, o Options) *browse {
+	b := &browse{look: l, accounts: at, tunnels: ts, readOnly: o.ReadOnly, lead: o.Begin}
 	b.arrive()
+	if o.Open.Cluster != "" {
+		b.aim(o.Open)
+		at.here.cluster = o.Open.Cluster // the first look is at this one alone
+	}
 	return b
 }
 
 // arrive begins with another place.
 func (b *browse) arrive() {
-	b.depth, b.cluster, b.service, b.task, b.loose = atClusters, "", "", "", false
+	b.depth, b.cluster, b.service, b.task, b.loose, b.flat, b.sought = atClusters, "", "", "", false, false, aws.Target{}
 	for l := range deepest {
-		b.tables[l] = draw.NewTable(b.theme, b.keys.table(), entry.id, b.columns(l)...)
+		b.tables[l] = b.newTable(l)
 	}
+	b.all = nil
+	b.accounts.here.cluster = ""
 	b.fresh()
+}
+
+// newTable is an empty table of a depth. What a forward can lead to can be marked.
+func (b *browse) newTable(l depth) *draw.Table[entry] {
+	table := draw.NewTable(b.theme, b.keys.table(), entry.id, b.columns(l)...)
+	if l == atServices || l == atTasks {
+		table.Markable(func(e entry) bool { _, single := e.target(); return single })
+	}
+	return table
 }
 
 // fresh shows what the catalog says now about where the user is.
@@ -50,8 +69,12 @@ func (b *browse) fresh() {
 		return
 	}
 	b.gone = ""
-	if b.depth == atClusters {
+	switch {
+	case b.depth == atClusters:
 		b.tables[atClusters].Set(clusterEntries(catalog))
+		return
+	case b.flat && b.depth == atServices:
+		b.all.Set(allServices(catalog))
 		return
 	}
 	at := slices.IndexFunc(catalog.Clusters, func(k aws.Cluster) bool { return k.Name == b.cluster })
@@ -84,15 +107,23 @@ func (b *browse) fresh() {
 // lost says that what the user looks at is no more. The look that is still under way may yet find it.
 func (b *browse) lost(what string) {
 	b.tables[b.depth].Set(nil)
-	if b.accounts.here.whole {
+	if b.accounts.here.seen() {
 		b.gone = what
 	}
 }
 
-func (b *browse) table() *draw.Table[entry] { return b.tables[b.depth] }
+func (b *browse) table() *draw.Table[entry] {
+	if b.flat && b.depth == atServices {
+		return b.all
+	}
+	return b.tables[b.depth]
+}
 
 // path are the names that were gone into.
 func (b *browse) path() []string {
+	if b.flat && b.depth == atServices {
+		return nil
+	}
 	service := b.service
 	if b.loose {
 		service = "no service"
@@ -106,7 +137,11 @@ func (b *browse) title() string {
 	for _, name := range b.path() {
 		s.WriteString(t.Text.Paint(t.CutMiddle(say.Line(name), 24)) + t.Muted.Paint(" "+t.Glyph.Into+" "))
 	}
-	s.WriteString(t.Strong.Paint(b.depth.String()))
+	name := b.depth.String()
+	if b.flat && b.depth == atServices {
+		name = "all " + name
+	}
+	s.WriteString(t.Strong.Paint(name))
 	switch p := b.accounts.here; {
 	case p.catalog == nil:
 	case !p.whole && b.table().Len() == 0:
@@ -124,14 +159,14 @@ func (b *browse) title() string {
 func (b *browse) foot() string {
 	t, p := b.theme, b.accounts.here
 	switch {
-	case p.looking && !p.whole:
+	case p.looking && !p.seen():
 		return t.Busy.Paint(b.spinner() + " looking")
 	case p.catalog == nil:
 		return ""
 	case p.trouble != nil:
-		return t.Bad.Paint("as of " + p.catalog.Taken.Format("15:04:05"))
+		return t.Bad.Paint("as of " + p.taken().Format("15:04:05"))
 	}
-	return t.Muted.Paint("as of " + p.catalog.Taken.Format("15:04:05"))
+	return t.Muted.Paint("as of " + p.taken().Format("15:04:05"))
 }
 
 func (b *browse) help() []draw.Binding {
@@ -139,10 +174,13 @@ func (b *browse) help() []draw.Binding {
 	if b.table().Typing() {
 		return []draw.Binding{k.in.As("keep filter"), k.back.As("no filter")}
 	}
+	if n := len(b.table().Marked()); n > 0 {
+		return []draw.Binding{k.forward.As("forward " + draw.Thousands(n)), k.mark, k.back.As("unmark"), k.stop.As("stop their tunnels"), k.reconnect}
+	}
 	var keys []draw.Binding
 	switch b.depth {
 	case atClusters:
-		keys = []draw.Binding{k.in.As("open")}
+		keys = []draw.Binding{k.in.As("open"), k.jump.As("jump"), k.all.As("all")}
 	case atServices, atTasks:
 		keys = []draw.Binding{k.forward, k.in.As("open"), k.back, k.doctor}
 	case atContainers:
@@ -170,17 +208,17 @@ func (b *browse) update(msg tea.Msg) (wish, bool) {
 	case keys.right.Pressed(k) && b.depth < atContainers:
 		return b.in(), true
 	case (keys.back.Pressed(k) || keys.left.Pressed(k)) && b.depth > atClusters:
-		b.out()
+		return b.out(), true
+	case len(b.table().Marked()) > 0 && (keys.stop.Pressed(k) || keys.reconnect.Pressed(k)):
+		return b.toTunnels(k), true
 	case keys.forward.Pressed(k):
 		return b.forward(), true
 	case keys.copy.Pressed(k):
 		return b.copy(), true
 	case keys.doctor.Pressed(k):
 		return b.consult(), true
-	default:
-		return nil, false
 	}
-	return nil, true
+	return nil, false
 }
 
 // in opens the row under the cursor; a container opens the dialog, there is nothing further in.
@@ -189,6 +227,7 @@ func (b *browse) in() wish {
 	if !ok {
 		return nil
 	}
+	b.sought = aws.Target{}
 	switch b.depth {
 	case atClusters:
 		b.cluster = e.cluster.Name
@@ -202,16 +241,22 @@ func (b *browse) in() wish {
 	case atContainers, deepest:
 		return b.forward()
 	}
+	if b.flat && b.depth == atServices {
+		b.cluster = e.cluster.Name
+	}
 	b.depth++
-	b.tables[b.depth] = draw.NewTable(b.theme, b.keys.table(), entry.id, b.columns(b.depth)...)
+	b.tables[b.depth] = b.newTable(b.depth)
 	b.fresh()
-	return nil
+	return b.focus()
 }
 
 // out goes back to where the row was opened; the cursor is still on it.
-func (b *browse) out() {
+func (b *browse) out() wish {
+	b.sought = aws.Target{}
 	b.depth--
+	b.flat = b.flat && b.depth > atClusters
 	b.fresh()
+	return b.focus()
 }
 
 // forward opens the dialog for the row under the cursor.
@@ -222,6 +267,9 @@ func (b *browse) forward() wish {
 	}
 	if b.readOnly {
 		return fail(&ReadOnlyError{})
+	}
+	if marked := b.table().Marked(); len(marked) > 0 {
+		return forwardToAll(b.accounts.here, marked, b.table().Unmark)
 	}
 	if _, single := e.target(); !single {
 		return tell("open it with enter and choose a service or a task: a forward leads to one of them")

@@ -15,7 +15,7 @@ import (
 )
 
 func TestTheWayToAContainer(t *testing.T) {
-	a := visiting(t, sampleAccount(), 100, 30)
+	a := visiting(t, sampleAccount(), 120, 30)
 	want(t, a, "clusters 3", "automation", "empty", "shop")
 	press(t, a, "enter")
 	want(t, a, "automation › services 5", "squid", "tasks without a service", "deploying")
@@ -129,7 +129,7 @@ func TestSortingGoesThroughTheColumnsAndBack(t *testing.T) {
 	}
 	press(t, a, "O")
 	want(t, a, "READY↓")
-	press(t, a, "o", "o", "o", "o")
+	press(t, a, "o", "o", "o", "o", "o")
 	wantNot(t, a, "↑", "↓")
 }
 
@@ -209,7 +209,7 @@ func TestTheScreenFillsAsPagesArrive(t *testing.T) {
 	a.beat++
 	a.Update(tickMsg{a.beat})
 	want(t, a, "clusters 1", "automation", "looking")
-	settle(t, a, a.grant(a.here.looked(sampleAccount(), nil)))
+	settle(t, a, a.grant(a.here.looked("", sampleAccount(), nil)))
 	want(t, a, "clusters 3", "as of 21:40:03")
 
 	// Later looks start from nothing again: what is on screen stays until they are done.
@@ -246,9 +246,9 @@ func TestAnExpiredLoginSaysWhatToRunAndRecovers(t *testing.T) {
 
 func TestAFailedRefreshKeepsWhatIsThere(t *testing.T) {
 	a := visiting(t, sampleAccount(), 100, 30)
-	settle(t, a, a.grant(a.here.looked(nil, &aws.ThrottledError{Operation: "ListClusters"})))
+	settle(t, a, a.grant(a.here.looked("", nil, &aws.ThrottledError{Operation: "ListClusters"})))
 	want(t, a, "automation", "shop", "not refreshed", "as of 21:40:03")
-	settle(t, a, a.grant(a.here.looked(sampleAccount(), nil)))
+	settle(t, a, a.grant(a.here.looked("", sampleAccount(), nil)))
 	wantNot(t, a, "not refreshed")
 }
 

@@ -35,7 +35,8 @@ func (b *browse) draw(w, h int, focused bool) []string {
 	case b.table().Len() == 0:
 		lines = b.empty(w)
 	case b.table().Shown() == 0:
-		lines = []string{"", "  Nothing matches " + t.Busy.Paint("/"+t.Cut(b.table().Filter(), w-24)) + ".", "", "  " + hint(t, b.keys.back.As("no filter"))}
+		lines = []string{"", "  Nothing matches " + t.Busy.Paint("/"+t.Cut(b.table().Filter(), w-24)) + ".", "",
+			"  " + t.Muted.Paint(t.Cut("Names are looked at; state:steady looks in the column of that title.", w-4)), "", "  " + hint(t, b.keys.back.As("no filter"))}
 	default:
 		lines = b.table().Draw(w, room, focused)
 	}
@@ -47,6 +48,9 @@ func (b *browse) waiting(w, _ int) []string {
 	t, p := b.theme, b.accounts.here
 	if p.trouble == nil {
 		doing := "looking at the clusters of " + p.regionName()
+		if p.cluster != "" {
+			doing = "looking at cluster " + say.Line(p.cluster) + " in " + p.regionName()
+		}
 		if p.client == nil {
 			doing = "signing in"
 		}
@@ -74,7 +78,7 @@ func (b *browse) waiting(w, _ int) []string {
 // empty says that there is nothing, and where else to look.
 func (b *browse) empty(w int) []string {
 	t, p := b.theme, b.accounts.here
-	if p.looking && !p.whole {
+	if p.looking && !p.seen() {
 		return []string{"", "  " + t.Busy.Paint(b.spinner()) + " looking"}
 	}
 	var text string
@@ -82,6 +86,10 @@ func (b *browse) empty(w int) []string {
 	case atClusters:
 		text = "There are no clusters in " + p.regionName() + ". Is it another region, or another profile?"
 	case atServices:
+		if b.flat {
+			text = "There are no services in " + p.regionName() + "."
+			break
+		}
 		text = "Nothing runs in this cluster: it has no services and no tasks."
 	case atTasks:
 		text = "No task is running."
@@ -129,7 +137,7 @@ func (b *browse) gaps() []error {
 	var here []error
 	for _, err := range b.accounts.here.catalog.Gaps {
 		gap, ok := errors.AsType[*aws.GapError](err)
-		if b.depth == atClusters || !ok || len(gap.Clusters) == 0 || slices.Contains(gap.Clusters, b.cluster) {
+		if b.depth == atClusters || b.flat && b.depth == atServices || !ok || len(gap.Clusters) == 0 || slices.Contains(gap.Clusters, b.cluster) {
 			here = append(here, err)
 		}
 	}

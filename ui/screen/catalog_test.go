@@ -93,7 +93,7 @@ func crowd(tasks int) *aws.Catalog {
 
 // arrives lets a catalog be what a finished look has found.
 func arrives(a *app, c *aws.Catalog) {
-	a.here.whole = true
+	a.here.whole, a.here.wholeAt = true, a.now
 	a.here.catalog = c
 	a.grant(refreshed(a.here))
 }

@@ -18,9 +18,9 @@ import (
 
 func (b *browse) columns(l depth) []draw.Column[entry] {
 	t := b.theme
-	name := draw.Column[entry]{Title: strings.ToUpper(strings.TrimSuffix(l.String(), "s")), Grow: true, Middle: true, Least: 20, Text: entry.name}
+	name := draw.Column[entry]{Title: strings.ToUpper(strings.TrimSuffix(l.String(), "s")), Grow: true, Middle: true, Least: 20, Text: entry.name, Sought: draw.AsName}
 	if l == atTasks {
-		name.Least, name.Middle = 12, false // ids are found by how they begin
+		name.Least, name.Middle, name.Sought = 12, false, draw.AsID // ids are found by how they begin
 	}
 	number := func(title, what string, n func(entry) int, paint func(entry) draw.Ink) draw.Column[entry] {
 		return draw.Column[entry]{
@@ -46,13 +46,14 @@ func (b *browse) columns(l depth) []draw.Column[entry] {
 		return t.Good
 	}
 	ready := number("READY", "tasks", func(e entry) int { return e.ready }, some)
-	ports := draw.Column[entry]{Title: "PORTS", Least: 7, Most: 14, Drop: 2, Text: func(e entry) string { return orNone(e.ports, t) }}
+	ports := draw.Column[entry]{Title: "PORTS", Least: 7, Most: 14, Drop: 2, Sought: draw.AsID, Text: func(e entry) string { return orNone(e.ports, t) }}
 	switch l {
 	case atClusters:
 		return []draw.Column[entry]{
 			name, ready,
 			number("TASKS", "tasks", func(e entry) int { return e.tasks }, nil),
 			number("SERVICES", "services", func(e entry) int { return len(e.cluster.Services) }, nil),
+			b.open(),
 			{Title: "STATUS", Most: 12, Drop: 3, Text: func(e entry) string {
 				if unknown := b.unknown(e, "details of clusters"); unknown != "" && e.cluster.Status == "" {
 					return unknown
@@ -64,7 +65,8 @@ func (b *browse) columns(l depth) []draw.Column[entry] {
 		return []draw.Column[entry]{
 			name, ready, b.running(),
 			{Title: "EXEC", Least: 13, Most: 13, Text: b.serviceExec, Ink: b.execInk},
-			{Title: "STATE", Least: 10, Most: 10, Drop: 3, Text: b.serviceState, Ink: b.serviceInk},
+			b.open(),
+			{Title: "STATE", Least: 10, Most: 10, Drop: 1, Text: b.serviceState, Ink: b.serviceInk},
 			{Title: "LAUNCH", Least: 8, Most: 8, Drop: 4, Text: func(e entry) string {
 				if e.service == nil {
 					return t.Glyph.None
@@ -81,7 +83,7 @@ func (b *browse) columns(l depth) []draw.Column[entry] {
 		}
 	case atTasks:
 		return []draw.Column[entry]{
-			name, b.state(),
+			name, b.state(), b.open(),
 			{Title: "AGENT", Least: 14, Most: 14, Drop: 5, Text: func(e entry) string { return b.agent(e) }},
 			b.health(),
 			{Title: "LAUNCH", Least: 8, Most: 8, Drop: 4, Text: func(e entry) string { return orNone(launch(e.task.LaunchType, e.task.CapacityProvider), t) }},
@@ -93,7 +95,7 @@ func (b *browse) columns(l depth) []draw.Column[entry] {
 		}
 	case atContainers:
 		return []draw.Column[entry]{
-			name, b.state(),
+			name, b.state(), b.open(),
 			{Title: "AGENT", Least: 14, Most: 14, Drop: 5, Text: func(e entry) string { return b.agent(e) }},
 			b.health(), ports,
 			{Title: "STATUS", Least: 14, Most: 14, Drop: 7, Text: func(e entry) string { return lower(e.container.Status, t) }, Ink: b.muted},
@@ -107,7 +109,7 @@ func (b *browse) columns(l depth) []draw.Column[entry] {
 // unknown stands for what ECS has not told of a cluster yet, or will not; empty when it is known.
 func (b *browse) unknown(e entry, what string) string {
 	p := b.accounts.here
-	if !p.whole {
+	if !p.whole && p.read[e.cluster.Name].IsZero() {
 		return b.theme.Glyph.More
 	}
 	for _, err := range p.catalog.Gaps {

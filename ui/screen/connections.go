@@ -166,8 +166,8 @@ func (d *detail) connectionColumns() []draw.Column[connectionLine] {
 	}
 	up, down := func(c connectionLine) float64 { return c.up }, func(c connectionLine) float64 { return c.down }
 	return []draw.Column[connectionLine]{
-		{Title: "HOST", Text: func(c connectionLine) string { return c.host(d.row.far()) }, Ink: host, Least: 26, Most: 64, Grow: true, Middle: true},
-		{Title: "PROTOCOL", Text: func(c connectionLine) string { return string(c.Protocol) }, Least: 12, Most: 12, Drop: 4},
+		{Title: "HOST", Sought: draw.AsName, Text: func(c connectionLine) string { return c.host(d.row.far()) }, Ink: host, Least: 26, Most: 64, Grow: true, Middle: true},
+		{Title: "PROTOCOL", Sought: draw.AsText, Text: func(c connectionLine) string { return string(c.Protocol) }, Least: 12, Most: 12, Drop: 4},
 		number("RECEIVED", 8, 0, t.Received, func(c connectionLine) string { return say.Bytes(c.Received) },
 			func(a, b connectionLine) int { return cmp.Compare(a.Received, b.Received) }),
 		number("SENT", 6, 0, t.Sent, func(c connectionLine) string { return say.Bytes(c.Sent) },
@@ -188,8 +188,8 @@ func (d *detail) connectionColumns() []draw.Column[connectionLine] {
 			}
 			return c.Ended.Local().Format(time.TimeOnly)
 		}},
-		{Title: "STATUS", Least: 15, Most: 25, Text: connectionLine.status, Ink: state},
-		{Title: "WHY", Least: 21, Rest: true, Text: connectionLine.why, Ink: state, Drop: 6},
+		{Title: "STATUS", Sought: draw.AsText, Least: 15, Most: 25, Text: connectionLine.status, Ink: state},
+		{Title: "WHY", Sought: draw.AsText, Least: 21, Rest: true, Text: connectionLine.why, Ink: state, Drop: 6},
 	}
 }
 
@@ -214,14 +214,14 @@ func (d *detail) hostColumns() []draw.Column[hostTotal] {
 	refused := number("FAILED", 6, 0, func(h hostTotal) uint64 { return h.Failed }, say.Count, t.Text)
 	refused.Ink = failed(t.Text)
 	return []draw.Column[hostTotal]{
-		{Title: "HOST", Text: func(h hostTotal) string { return say.Line(h.Host) }, Ink: failed(t.Accent), Least: 26, Most: 64, Grow: true, Middle: true},
+		{Title: "HOST", Sought: draw.AsName, Text: func(h hostTotal) string { return say.Line(h.Host) }, Ink: failed(t.Accent), Least: 26, Most: 64, Grow: true, Middle: true},
 		number("RECEIVED", 8, 0, func(h hostTotal) uint64 { return h.Received }, say.Bytes, t.Received),
 		number("SENT", 6, 1, func(h hostTotal) uint64 { return h.Sent }, say.Bytes, t.Sent),
 		number("CONNS", 6, 2, func(h hostTotal) uint64 { return h.Connections }, say.Count, t.Text),
 		number("REQS", 6, 3, func(h hostTotal) uint64 { return h.Requests }, say.Count, t.Text),
 		number("OPEN", 5, 5, func(h hostTotal) uint64 { return uint64(max(h.Open, 0)) }, say.Count, t.Text),
 		refused,
-		{Title: "WHY", Least: 21, Rest: true, Ink: func(hostTotal) draw.Ink { return t.Bad }, Text: func(h hostTotal) string {
+		{Title: "WHY", Sought: draw.AsText, Least: 21, Rest: true, Ink: func(hostTotal) draw.Ink { return t.Bad }, Text: func(h hostTotal) string {
 			if h.Why == nil {
 				return ""
 			}

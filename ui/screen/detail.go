@@ -51,6 +51,12 @@ func newDetail(l *look, ts *tunnels, r *row) *detail {
 	return d
 }
 
+// toHost puts the cursor on a host.
+func (d *detail) toHost(host string) {
+	d.side = hostSheet
+	d.hosts.MoveTo(host)
+}
+
 // subject is the tunnel that the page is about.
 func (d *detail) subject() *row { return d.row }
 

@@ -35,6 +35,7 @@ type entry struct {
 	container *aws.Container
 
 	loose bool               // the tasks that no service started, as if they were a service
+	flat  bool               // among the services of all clusters
 	tasks int                // of the cluster or service
 	ready int                // of them
 	off   int                // of them: ECS Exec is off
@@ -50,6 +51,8 @@ func (e entry) id() string {
 		return e.container.Name
 	case e.task != nil:
 		return e.task.ID
+	case e.service != nil && e.flat:
+		return e.cluster.Name + "/" + e.service.Name
 	case e.service != nil:
 		return e.service.Name
 	case e.loose:
@@ -65,8 +68,11 @@ func (e entry) execOff() bool {
 
 // name is how a row is called on screen.
 func (e entry) name() string {
-	if e.loose {
+	switch {
+	case e.loose:
 		return "tasks without a service"
+	case e.flat:
+		return say.Line(e.service.Name)
 	}
 	return say.Line(e.id())
 }

@@ -165,22 +165,26 @@ func (ts *tunnels) stopHeld(r *row) wish {
 		return fail(&ReadOnlyError{})
 	}
 	name := r.holder.name
-	return confirm("stop", "stop", func() wish {
-		return all(tell("stopping culvert up "+name), beside(func() tea.Msg {
-			ctx, cancel := context.WithTimeout(ts.accounts.ctx, endsWithin)
-			defer cancel()
-			last, err := ts.up.Down(ctx, name)
-			return then(func() wish {
-				if err != nil && !errors.Is(err, context.Canceled) {
-					return fail(err)
-				}
-				ts.askNext = time.Time{} // at once
-				done := []wish{tell("stopped culvert up " + name)}
-				for _, u := range last.Left {
-					done = append(done, fail(&heldError{text: u.Error, cure: u.Remedy}))
-				}
-				return all(done...)
-			})
-		}))
-	}, r.local()+" is held in the background by culvert up "+say.Line(name)+".", "Stopping ends "+plural(r.holder.tunnels, "tunnel")+".")
+	return confirm("stop", "stop", func() wish { return ts.endSet(name) },
+		r.local()+" is held in the background by culvert up "+say.Line(name)+".", "Stopping ends "+plural(r.holder.tunnels, "tunnel")+".")
+}
+
+// endSet ends what a culvert up holds.
+func (ts *tunnels) endSet(name string) wish {
+	return all(tell("stopping culvert up "+name), beside(func() tea.Msg {
+		ctx, cancel := context.WithTimeout(ts.accounts.ctx, endsWithin)
+		defer cancel()
+		last, err := ts.up.Down(ctx, name)
+		return then(func() wish {
+			if err != nil && !errors.Is(err, context.Canceled) {
+				return fail(err)
+			}
+			ts.askNext = time.Time{} // at once
+			done := []wish{tell("stopped culvert up " + name)}
+			for _, u := range last.Left {
+				done = append(done, fail(&heldError{text: u.Error, cure: u.Remedy}))
+			}
+			return all(done...)
+		})
+	}))
 }

@@ -61,8 +61,13 @@ func (a *app) command(k tea.KeyPressMsg) tea.Cmd {
 		a.zoomed = !a.zoomed
 		return nil
 	case a.keys.tunnels.Pressed(k):
+		if r := a.browse.tunnel(); r != nil && !a.below && a.page() == a.browse {
+			return a.grant(toTunnel(r))
+		}
 		a.below = true
 		return nil
+	case a.keys.reconnect.Pressed(k) && len(a.memory.left()) > 0:
+		return a.grant(a.memory.again(a.o.KeepAlive))
 	case a.keys.back.Pressed(k) && a.below:
 		a.below = false
 		return nil

@@ -15,7 +15,9 @@ type keyMap struct {
 	in, back, nextPane, zoom                draw.Binding
 	left, right                             draw.Binding
 	filter, sort, reverse                   draw.Binding
-	forward, tunnels, stop, reconnect       draw.Binding
+	jump, all                               draw.Binding
+	forward, any, mark                      draw.Binding
+	tunnels, stop, reconnect                draw.Binding
 	undo, edit, why                         draw.Binding
 	saved, save                             draw.Binding
 	copy, log, view, doctor                 draw.Binding
@@ -29,7 +31,7 @@ type keyMap struct {
 func (k *keyMap) table() *draw.TableKeys {
 	return &draw.TableKeys{
 		Up: k.up, Down: k.down, Top: k.top, Bottom: k.bottom, PageUp: k.pageUp, PageDown: k.pageDown,
-		Filter: k.filter, Sort: k.sort, Reverse: k.reverse, Back: k.back,
+		Filter: k.filter, Sort: k.sort, Reverse: k.reverse, Mark: k.mark, Back: k.back,
 	}
 }
 
@@ -50,7 +52,11 @@ func defaultKeys() *keyMap {
 		filter:    draw.Bind("filter", "filter", "/"),
 		sort:      draw.Bind("sort", "sort, next column", "o"),
 		reverse:   draw.Bind("reverse", "sort, other way", "O"),
+		jump:      draw.Bind("jump", "jump to anything", ":", "ctrl+p"),
+		all:       draw.Bind("all", "all services", "0"),
 		forward:   draw.Bind("forward", "forward", "F"),
+		any:       draw.Bind("any", "to any host", "D"),
+		mark:      draw.Bind("mark", "mark", "space"),
 		tunnels:   draw.Bind("tunnels", "tunnels", "t", "f"),
 		stop:      draw.Bind("stop", "stop", "x"),
 		reconnect: draw.Bind("reconnect", "reconnect", "R"),
@@ -79,8 +85,8 @@ func (k *keyMap) remappable() []*draw.Binding {
 	return []*draw.Binding{
 		&k.up, &k.down, &k.top, &k.bottom, &k.pageUp, &k.pageDown, &k.in, &k.back, &k.nextPane, &k.zoom, &k.left, &k.right,
 		&k.filter, &k.sort, &k.reverse,
-		&k.forward, &k.tunnels, &k.stop, &k.undo, &k.reconnect, &k.edit, &k.why, &k.saved, &k.save, &k.copy, &k.log, &k.view, &k.doctor,
-		&k.profile, &k.region, &k.refresh,
+		&k.jump, &k.all, &k.forward, &k.any, &k.mark, &k.tunnels, &k.stop, &k.undo, &k.reconnect, &k.edit, &k.why, &k.saved, &k.save,
+		&k.copy, &k.log, &k.view, &k.doctor, &k.profile, &k.region, &k.refresh,
 		&k.help, &k.quit,
 	}
 }

@@ -24,9 +24,14 @@ func (a *app) everywhere() []struct {
 		open func() wish
 	}{
 		{a.keys.help, func() wish { return ask(newHelp(a.look)) }},
+		{a.keys.jump, jumping},
+		{a.keys.all, func() wish { return toBrowser((*browse).showAll) }},
+		{a.keys.any, func() wish {
+			return tell("one listener for any host is not built yet: " + a.keys.forward.Shortest() + " forwards to one host at a time")
+		}},
 		{a.keys.log, func() wish { return show(newLog(a.look, a.o.Log)) }},
 		{a.keys.saved, func() wish { return show(newSaved(a.look, a.accounts, a.tunnels, a.shelf, a.o)) }},
-		{a.keys.save, func() wish { return a.shelf.save(a.tunnels) }},
+		{a.keys.save, func() wish { return a.shelf.save(a.tunnels, a.tunnels.rows) }},
 		{a.keys.profile, func() wish { return ask(newProfiles(a.look, a.here, a.o.Profiles)) }},
 		{a.keys.region, func() wish { return ask(newRegions(a.look, a.here)) }},
 		{a.keys.why, readWhole},
@@ -36,6 +41,42 @@ func (a *app) everywhere() []struct {
 }
 
 // The pages that are about something, which one page wishes of another without knowing it.
+
+// jumping opens the dialog that leads to anything; names that are not known yet are asked for, once.
+func jumping() wish {
+	return func(a *app) tea.Cmd {
+		fixed := append(goalsOf(a.tunnels, a.memory, a.shelf, a.o.KeepAlive), a.keys.keyGoals()...)
+		j := newJump(a.look, a.here, fixed, func(to aws.Target) wish {
+			return toBrowser(func(b *browse) wish { return b.seek(to) })
+		})
+		return a.grant(all(ask(j), a.here.askNames()))
+	}
+}
+
+// startSaved shows the saved tunnels, and starts one line of them.
+func startSaved(kind, name string) wish {
+	return func(a *app) tea.Cmd {
+		p := newSaved(a.look, a.accounts, a.tunnels, a.shelf, a.o)
+		return a.grant(all(show(p), p.startLine(kind+" "+name)))
+	}
+}
+
+// hostOn shows the page about a tunnel, with the cursor on one of its hosts.
+func hostOn(r *row, host string) wish {
+	return func(a *app) tea.Cmd {
+		d := newDetail(a.look, a.tunnels, r)
+		d.toHost(host)
+		return a.grant(show(d))
+	}
+}
+
+// forwardToAll opens the dialog for tunnels to several rows of the browser; opened is called when they are open.
+func forwardToAll(p *place, entries []entry, opened func()) wish {
+	return func(a *app) tea.Cmd {
+		d := newSeveral(a.look, a.tunnels, p, entries, proposals{span: a.o.KeepAlive}, opened)
+		return a.grant(all(ask(d), d.askFree(d.forks)))
+	}
+}
 
 // forwardTo opens the dialog for a tunnel to a row of the browser.
 func forwardTo(p *place, e entry) wish {

@@ -15,16 +15,18 @@ type tunnelsPane struct {
 
 	tunnels *tunnels
 	table   *draw.Table[*row]
-	saved   func() bool   // whether there are saved tunnels to start
+	shelf   *shelf        // of the saved tunnels
+	memory  *memory       // of those of before
 	way     func() string // from where the screen is to the first tunnel of a newcomer; empty where none is proposed
 	above   *row          // the tunnel that the page above tells everything of; nil when it tells of none
 	read    bool          // the keyboard is here
 	w       int           // cells that were drawn last
 }
 
-func newTunnelsPane(l *look, ts *tunnels, saved func() bool, way func() string) *tunnelsPane {
-	p := &tunnelsPane{look: l, tunnels: ts, saved: saved, way: way}
+func newTunnelsPane(l *look, ts *tunnels, s *shelf, m *memory, way func() string) *tunnelsPane {
+	p := &tunnelsPane{look: l, tunnels: ts, shelf: s, memory: m, way: way}
 	p.table = draw.NewTable(l.theme, l.keys.table(), (*row).id, p.columns()...)
+	p.table.Markable(func(*row) bool { return true })
 	return p
 }
 
@@ -97,6 +99,9 @@ func (p *tunnelsPane) draw(w, h int, focused bool) []string {
 	t := p.theme
 	p.w = w
 	if len(p.tunnels.rows) == 0 {
+		if left := p.memory.left(); len(left) > 0 {
+			return []string{" " + t.Strong.Paint(t.Cut(p.memory.offer(len(left)), w-2))}
+		}
 		if where := p.way(); where != "" {
 			return []string{" " + t.Muted.Paint("none open "+t.Glyph.Dot) + " " + t.Strong.Paint(where)}
 		}
@@ -113,7 +118,7 @@ func (p *tunnelsPane) draw(w, h int, focused bool) []string {
 func (p *tunnelsPane) nothing() string {
 	keys := p.keys
 	text := "none open " + p.theme.Glyph.Dot + " " + keys.forward.Shortest() + " on a service or task opens one"
-	if p.saved() {
+	if p.shelf.any() {
 		text += ", " + keys.saved.Shortest() + " shows the saved ones"
 	}
 	return text
@@ -168,6 +173,9 @@ func (p *tunnelsPane) failing() []error {
 
 func (p *tunnelsPane) help() []draw.Binding {
 	k := p.keys
+	if n := len(p.table.Marked()); n > 0 {
+		return []draw.Binding{k.stop.As("stop " + draw.Thousands(n)), k.reconnect, k.save, k.mark, k.back.As("unmark")}
+	}
 	if r, ok := p.table.Row(); ok && p.tunnels.ailment(r) != nil {
 		keys := []draw.Binding{k.doctor.As("doctor: why?"), k.in.As("details"), k.stop, k.reconnect}
 		if r.State.Final() {
@@ -192,6 +200,14 @@ func (p *tunnelsPane) update(msg tea.Msg) (wish, bool) {
 	}
 	if p.keys.in.Pressed(k) || p.keys.right.Pressed(k) {
 		return details(r), true
+	}
+	if marked := p.table.Marked(); len(marked) > 0 {
+		if p.keys.save.Pressed(k) {
+			return p.shelf.save(p.tunnels, marked), true
+		}
+		if w, taken := p.tunnels.actOn(k, marked, p.table.Unmark); taken {
+			return w, true
+		}
 	}
 	return p.tunnels.act(k, r)
 }

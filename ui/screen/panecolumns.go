@@ -39,9 +39,9 @@ func (p *tunnelsPane) columns() []draw.Column[*row] {
 		}
 	}
 	return []draw.Column[*row]{
-		{Title: "LOCAL", Text: (*row).local, Ink: func(*row) draw.Ink { return t.Accent }, Least: 15, Most: 30},
-		{Title: "TARGET", Text: (*row).inside, Least: 22, Most: 44, Grow: true, Middle: true},
-		{Title: "CLUSTER", Text: func(r *row) string { return say.Line(r.Spec.Target.Cluster) }, Least: 10, Most: 20, Middle: true, Drop: 3},
+		{Title: "LOCAL", Sought: draw.AsID, Text: (*row).local, Ink: func(*row) draw.Ink { return t.Accent }, Least: 15, Most: 30},
+		{Title: "TARGET", Sought: draw.AsName, Text: (*row).inside, Least: 22, Most: 44, Grow: true, Middle: true},
+		{Title: "CLUSTER", Sought: draw.AsText, Text: func(r *row) string { return say.Line(r.Spec.Target.Cluster) }, Least: 10, Most: 20, Middle: true, Drop: 3},
 		{
 			Title: "STATE", Least: stateCells, Most: stateCells,
 			Text:  func(r *row) string { text, _ := p.tunnels.standing(r); return text },

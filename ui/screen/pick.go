@@ -28,8 +28,8 @@ type choice struct{ name, about string }
 func newPick(l *look, name string, choices []choice, chosen func(string) wish) *pick {
 	p := &pick{look: l, name: name, chosen: chosen}
 	p.table = draw.NewTable(l.theme, l.keys.table(), func(c choice) string { return c.name },
-		draw.Column[choice]{Title: "NAME", Text: func(c choice) string { return say.Line(c.name) }},
-		draw.Column[choice]{Title: "", Least: 8, Rest: true, Text: func(c choice) string { return c.about }, Ink: func(choice) draw.Ink { return l.theme.Muted }, Drop: 1},
+		draw.Column[choice]{Title: "NAME", Sought: draw.AsName, Text: func(c choice) string { return say.Line(c.name) }},
+		draw.Column[choice]{Title: "", Sought: draw.AsText, Least: 8, Rest: true, Text: func(c choice) string { return c.about }, Ink: func(choice) draw.Ink { return l.theme.Muted }, Drop: 1},
 	)
 	p.table.Type()
 	p.table.Set(choices)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"sync/atomic"
 	"time"
 
@@ -28,20 +29,65 @@ type place struct {
 	catalog *aws.Catalog // as complete as it has become; nil before the first
 	arrived atomic.Pointer[aws.Catalog]
 	looking bool
-	whole   bool      // catalog is a finished look
 	trouble error     // why the last look, or the way to it, ended with nothing
 	next    time.Time // look again
+
+	cluster  string               // that the user looks at; empty: at all of them
+	asking   string               // that the look under way is about; empty: all of them
+	whole    bool                 // catalog has all clusters of a finished look
+	wholeAt  time.Time            // that it ended
+	read     map[string]time.Time // when finished looks at a cluster alone ended
+	names    *aws.Catalog         // what clusters and services are called, where that was asked for alone
+	named    atomic.Pointer[aws.Catalog]
+	naming   bool  // that is being asked for
+	nameless error // why it is not known
 }
 
 // busy reports whether something is under way that the screen waits for.
-func (p *place) busy() bool { return p.looking }
+func (p *place) busy() bool { return p.looking || p.naming }
+
+// seen reports whether what the user looks at is in the catalog as a finished look has found it.
+func (p *place) seen() bool { return p.whole || p.cluster != "" && !p.read[p.cluster].IsZero() }
+
+// taken is how old what the user looks at is.
+func (p *place) taken() time.Time {
+	at := p.wholeAt
+	if alone := p.read[p.cluster]; p.cluster != "" && alone.After(at) {
+		at = alone
+	}
+	if at.IsZero() && p.catalog != nil {
+		at = p.catalog.Taken
+	}
+	return at
+}
+
+// focus says what the user looks at: one cluster, or all of them. Only that is looked at again from now on; what is too
+// old, or was never looked at, is at once.
+func (p *place) focus(cluster string) wish {
+	if p.cluster == cluster {
+		return nil
+	}
+	p.cluster = cluster
+	if p.looking || p.seen() && p.of.look.now.Sub(p.taken()) <= p.of.refresh {
+		return nil // where a look does not find enough, its end begins another
+	}
+	return all(p.look(), hurry())
+}
 
 // tick takes what has arrived, and looks again when it is time.
 func (p *place) tick() wish {
 	var w wish
-	if c := p.arrived.Swap(nil); c != nil && !p.whole {
+	switch c := p.arrived.Swap(nil); {
+	case c == nil || p.whole:
+	case p.asking == "":
 		p.catalog = c
 		w = refreshed(p)
+	case p.read[p.asking].IsZero():
+		p.catalog = p.catalog.With(p.asking, c)
+		w = refreshed(p)
+	}
+	if names := p.named.Swap(nil); names != nil && p.naming {
+		p.names = names
 	}
 	if !p.looking && !p.of.look.now.Before(p.next) {
 		return all(w, p.look())
@@ -49,24 +95,49 @@ func (p *place) tick() wish {
 	return w
 }
 
-// look asks AWS for everything, after having connected where that is still to be done.
+// look asks AWS for what the user looks at, after having connected where that is still to be done.
 func (p *place) look() wish {
 	if p.looking {
 		return nil
 	}
-	p.looking = true
-	client := p.client
+	p.looking, p.asking = true, p.cluster
+	client, cluster := p.client, p.cluster
+	var clusters []string
+	if cluster != "" {
+		clusters = []string{cluster}
+	}
+	p.arrived.Store(nil)
 	return beside(func() tea.Msg {
 		if client == nil {
 			connected, err := p.dial(p.of.ctx)
 			if err != nil {
-				return then(func() wish { return p.looked(nil, err) })
+				return then(func() wish { return p.looked(cluster, nil, err) })
 			}
 			return then(func() wish { return p.connected(connected) })
 		}
-		catalog, err := client.DiscoverEach(p.of.ctx, p.arrived.Store)
-		return then(func() wish { return p.looked(catalog, err) })
+		catalog, err := client.DiscoverEach(p.of.ctx, p.arrived.Store, clusters...)
+		return then(func() wish { return p.looked(cluster, catalog, err) })
 	})
+}
+
+// askNames asks what clusters and services are called, for those of which that is not known and not being found out; no
+// more than once.
+func (p *place) askNames() wish {
+	if p.client == nil || p.whole || p.names != nil || p.naming || p.looking && p.asking == "" {
+		return nil
+	}
+	p.naming, p.nameless = true, nil
+	client, read := p.client, maps.Clone(p.read)
+	return all(hurry(), beside(func() tea.Msg {
+		names, err := client.Names(p.of.ctx, p.named.Store, func(cluster string) bool { return !read[cluster].IsZero() })
+		return then(func() wish {
+			p.naming, p.nameless = false, err
+			if names != nil {
+				p.names = names
+			}
+			return nil
+		})
+	}))
 }
 
 // connected begins with an account that has been opened.
@@ -104,16 +175,27 @@ func (p *place) reach(goOn func(error) wish) wish {
 	})
 }
 
-// looked ends a look.
-func (p *place) looked(catalog *aws.Catalog, err error) wish {
+// looked ends a look at a cluster, or at all of them.
+func (p *place) looked(cluster string, catalog *aws.Catalog, err error) wish {
 	p.looking = false
 	p.next = p.of.look.now.Add(p.of.refresh)
 	recovered := p.trouble != nil && err == nil
 	if !errors.Is(err, context.Canceled) {
 		p.trouble = err
 	}
-	if catalog != nil {
-		p.whole, p.catalog = true, catalog
+	switch {
+	case catalog == nil:
+	case cluster == "":
+		p.whole, p.catalog, p.wholeAt = true, catalog, p.of.look.now
+	default:
+		p.catalog = p.catalog.With(cluster, catalog)
+		if p.read == nil {
+			p.read = map[string]time.Time{}
+		}
+		p.read[cluster] = p.of.look.now
+	}
+	if err == nil && cluster != "" && cluster != p.cluster {
+		p.next = time.Time{} // the user looks at something else by now
 	}
 	if recovered || p.who != nil || p.stale() {
 		return all(refreshed(p), p.introduce())

@@ -45,10 +45,10 @@ func newSaved(l *look, at *accounts, ts *tunnels, s *shelf, o Options) *savedPag
 	t := l.theme
 	p := &savedPage{look: l, accounts: at, tunnels: ts, shelf: s, keepAlive: o.KeepAlive, readOnly: o.ReadOnly, tries: map[string]try{}}
 	p.table = draw.NewTable(t, l.keys.table(), savedLine.id,
-		draw.Column[savedLine]{Title: "NAME", Least: 8, Most: 28, Text: func(l savedLine) string { return say.Line(l.name) }, Ink: func(savedLine) draw.Ink { return t.Accent }},
+		draw.Column[savedLine]{Title: "NAME", Least: 8, Most: 28, Sought: draw.AsName, Text: func(l savedLine) string { return say.Line(l.name) }, Ink: func(savedLine) draw.Ink { return t.Accent }},
 		draw.Column[savedLine]{Title: "", Least: 6, Most: 6, Text: savedLine.kind, Ink: func(savedLine) draw.Ink { return t.Muted }, Drop: 2},
-		draw.Column[savedLine]{Title: "TARGET", Least: 16, Grow: true, Middle: true, Text: savedLine.towards},
-		draw.Column[savedLine]{Title: "FORWARD", Least: 8, Most: 36, Text: savedLine.forward, Drop: 1},
+		draw.Column[savedLine]{Title: "TARGET", Sought: draw.AsText, Least: 16, Grow: true, Middle: true, Text: savedLine.towards},
+		draw.Column[savedLine]{Title: "FORWARD", Sought: draw.AsText, Least: 8, Most: 36, Text: savedLine.forward, Drop: 1},
 		draw.Column[savedLine]{Title: "STATE", Least: 18, Most: 18, Text: func(l savedLine) string { text, _ := p.standing(l); return text },
 			Ink:   func(l savedLine) draw.Ink { _, colour := p.standing(l); return colour },
 			Order: func(a, b savedLine) int { return cmp.Compare(a.count(), b.count()) }},
@@ -76,19 +76,10 @@ func (p *savedPage) tick() {
 	}
 	for i := range lines {
 		for _, t := range lines[i].tunnels {
-			lines[i].running = append(lines[i].running, p.running(t))
+			lines[i].running = append(lines[i].running, p.tunnels.running(t))
 		}
 	}
 	p.table.Set(lines)
-}
-
-// running is the open tunnel that is the saved one, nil when there is none.
-func (p *savedPage) running(t SavedTunnel) *row {
-	i := slices.IndexFunc(p.tunnels.rows, t.runs)
-	if i < 0 {
-		return nil
-	}
-	return p.tunnels.rows[i]
 }
 
 func (l savedLine) id() string { return l.kind() + " " + l.name }
@@ -247,6 +238,15 @@ func (p *savedPage) update(msg tea.Msg) (wish, bool) {
 		return tell("only what runs has an address to copy"), true
 	}
 	return nil, false
+}
+
+// startLine puts the cursor on a line and starts it.
+func (p *savedPage) startLine(id string) wish {
+	p.table.MoveTo(id)
+	if l, ok := p.table.Row(); ok && l.id() == id {
+		return p.start(l)
+	}
+	return nil
 }
 
 // start opens what of a line does not run yet; what others than this machine could use only after a question.

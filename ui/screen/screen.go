@@ -19,6 +19,7 @@ import (
 	"culvert/ui/clip"
 	"culvert/ui/control"
 	"culvert/ui/draw"
+	"culvert/ui/recent"
 )
 
 // Options say what the interface works on. Connect and Engine are needed; the rest has zero values that work.
@@ -48,10 +49,13 @@ type Options struct {
 	Action          string                // that workflow steps use, as OWNER/REPOSITORY@v1; empty when nobody has said whose
 	Begin           aws.Target            // cluster and service that a newcomer is led to; zero: nowhere
 
-	Start []Start                                      // opened as soon as the account is
-	Saved Saved                                        // tunnels and groups of the config files
-	Save  func([]SavedTunnel) (path string, err error) // nil: there is nowhere to save to
-	Up    control.Dir                                  // where what culvert up holds is found; zero: nowhere
+	Open aws.Target // where the browser begins: a cluster, or in it a service, a task, a container; zero: at all clusters
+
+	Start  []Start                                      // opened as soon as the account is
+	Saved  Saved                                        // tunnels and groups of the config files
+	Save   func([]SavedTunnel) (path string, err error) // nil: there is nowhere to save to
+	Recent recent.File                                  // where the tunnels that were used are remembered; empty: nowhere
+	Up     control.Dir                                  // where what culvert up holds is found; zero: nowhere
 	// Keep has tunnels go on in the background, as a set of the name that it returns, while the interface ends. nil: they end
 	// with it.
 	Keep    func(ctx context.Context, kept []Kept) (name string, err error)
@@ -98,6 +102,7 @@ type app struct {
 
 	tunnels *tunnels
 	shelf   *shelf
+	memory  *memory
 	browse  *browse
 	pane    *tunnelsPane
 	pages   []screen // that lie over the browser, the last on top
@@ -149,8 +154,9 @@ func newApp(ctx context.Context, o Options) (*app, error) {
 	l := &look{theme: draw.NewTheme(draw.UnicodeLocale(o.Getenv)), keys: keys, now: o.Now()}
 	a := &app{look: l, accounts: newAccounts(ctx, l, o), o: o, shelf: &shelf{Saved: o.Saved, write: o.Save}}
 	a.tunnels = newTunnels(l, a.accounts, o)
-	a.browse = newBrowse(l, a.accounts, o)
-	a.pane = newTunnelsPane(l, a.tunnels, a.shelf.any, a.browse.way)
+	a.browse = newBrowse(l, a.accounts, a.tunnels, o)
+	a.memory = newMemory(l, a.tunnels, o)
+	a.pane = newTunnelsPane(l, a.tunnels, a.shelf, a.memory, a.browse.way)
 	a.tunnels.changed = a.pane.arrange
 	return a, nil
 }
@@ -161,7 +167,7 @@ const firstFrame = 30 * time.Millisecond
 // Init asks the terminal about itself, and looks at the account when the first frame is out.
 func (a *app) Init() tea.Cmd {
 	look := tea.Tick(firstFrame, func(time.Time) tea.Msg {
-		return then(func() wish { return all(a.here.look(), hurry()) })
+		return then(func() wish { return all(a.here.look(), a.memory.load(), hurry()) })
 	})
 	return a.guarded(tea.Batch(tea.RequestBackgroundColor, look))
 }
@@ -235,6 +241,7 @@ func (a *app) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 	defer cancel()
 	defer a.examining.Wait() // ended with the run's context, and bounded by itself
+	a.memory.flush(a.kept != "")
 	var errs []error
 	for _, p := range a.places {
 		if p.engine != nil && !slices.Contains(a.going, p.engine) {

@@ -27,15 +27,15 @@ func (e *NowhereError) Error() string { return "there is no config file to save 
 // Remedy names the flag.
 func (e *NowhereError) Remedy() string { return "start culvert with --config FILE" }
 
-// save offers to write the open tunnels that are not saved yet to the config file.
-func (s *shelf) save(ts *tunnels) wish {
+// save offers to write those of some tunnels that are open and not saved yet to the config file.
+func (s *shelf) save(ts *tunnels, rows []*row) wish {
 	var fresh []SavedTunnel
 	taken := func(name string) bool {
 		_, known := s.named(name)
 		return known || slices.ContainsFunc(fresh, func(s SavedTunnel) bool { return s.Name == name })
 	}
 	passing := 0
-	for _, r := range ts.rows {
+	for _, r := range rows {
 		if r.holder != nil || r.State.Final() || slices.ContainsFunc(s.Tunnels, func(s SavedTunnel) bool { return s.runs(r) }) {
 			continue
 		}

@@ -243,3 +243,15 @@ func many(a *app, n int) {
 		flow(line, i%13)
 	}
 }
+
+// step takes the next message.
+func (l *loop) step() {
+	l.Helper()
+	select {
+	case msg := <-l.messages:
+		_, cmd := l.a.Update(msg)
+		l.run(cmd)
+	case <-time.After(20 * time.Second):
+		l.Fatalf("nothing has happened for 20 s:\n%s", shot(l.a))
+	}
+}

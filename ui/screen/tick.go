@@ -30,7 +30,7 @@ func (a *app) tick(msg tickMsg) tea.Cmd {
 	a.now = a.o.Now()
 	a.frames++
 	a.notice.fade(a.now)
-	cmd := a.grant(all(a.here.tick(), a.tunnels.tick()))
+	cmd := a.grant(all(a.here.tick(), a.tunnels.tick(), a.memory.tick()))
 	if page, ok := a.page().(interface{ tick() }); ok {
 		page.tick()
 	}

@@ -57,6 +57,7 @@ type row struct {
 	worked  bool       // it has been open
 	asked   bool       // it has been told to reconnect, and is not open again yet
 	lost    time.Time  // since when it is, without having been told to; zero while it is not
+	noted   bool       // in the memory of tunnels that were used
 }
 
 func newTunnels(l *look, at *accounts, o Options) *tunnels {

@@ -36,6 +36,16 @@ func all(wishes ...wish) wish {
 	}
 }
 
+// later is a wish that is found out when it is granted, after those before it.
+func later(w func() wish) wish {
+	return func(a *app) tea.Cmd { return a.grant(w()) }
+}
+
+// pressing is what a key would do.
+func pressing(k tea.KeyPressMsg) wish {
+	return func(a *app) tea.Cmd { return a.key(k) }
+}
+
 // beside starts what takes its time, beside the event loop. What comes of it is a then.
 func beside(cmd tea.Cmd) wish {
 	return func(*app) tea.Cmd { return cmd }
@@ -184,6 +194,17 @@ func goBelow() wish {
 	}
 }
 
+// toBrowser shows the browser, and what it wishes then.
+func toBrowser(then func(*browse) wish) wish {
+	return func(a *app) tea.Cmd {
+		a.pages, a.below = nil, false
+		return a.grant(then(a.browse))
+	}
+}
+
+// toTunnel gives the keyboard to the tunnels, and puts the cursor on one of them.
+func toTunnel(r *row) wish { return all(goBelow(), pointAt(r)) }
+
 // pointAt puts the cursor of the tunnels on a row.
 func pointAt(r *row) wish {
 	return func(a *app) tea.Cmd {
@@ -204,10 +225,11 @@ func goTo(profile, region string) wish {
 // refreshed tells that a place has another catalog.
 func refreshed(p *place) wish {
 	return func(a *app) tea.Cmd {
-		if p == a.here {
-			a.browse.fresh()
+		if p != a.here {
+			return nil
 		}
-		return nil
+		a.browse.fresh()
+		return a.grant(a.browse.arrived())
 	}
 }
 

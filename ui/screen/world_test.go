@@ -34,9 +34,15 @@ func newWorld(t *testing.T, o Options) (*loop, *emulator.Emulator) {
 	}))
 	t.Cleanup(server.Close)
 	task := emulator.Task{Containers: []emulator.Container{{Name: "app", Ports: map[uint16]string{7000: server.Listener.Addr().String()}}}}
-	account, err := emulator.Start(emulator.Options{Pace: 20 * time.Millisecond, Fleet: emulator.Fleet{
+	return worldOf(t, o, emulator.Fleet{
 		Clusters: []emulator.Cluster{{Name: "c", Services: []emulator.Service{{Name: "web", Count: 2, Task: task}}}},
-	}})
+	})
+}
+
+// worldOf is the interface on an account.
+func worldOf(t *testing.T, o Options, fleet emulator.Fleet) (*loop, *emulator.Emulator) {
+	t.Helper()
+	account, err := emulator.Start(emulator.Options{Pace: 20 * time.Millisecond, Fleet: fleet})
 	if err != nil {
 		t.Fatal(err)
 	}

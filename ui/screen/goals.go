@@ -1,0 +1,111 @@
+package screen
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"culvert/internal/say"
+)
+
+// What can be jumped to that is no part of the account that the user looks at.
+
+// goalsOf are the tunnels that are open, those that were used before, the saved ones, and the hosts behind the open ones.
+func goalsOf(ts *tunnels, m *memory, s *shelf, keepAlive time.Duration) []goal {
+	return slices.Concat(openGoals(ts), recentGoals(ts, m, keepAlive), savedGoals(s), hostGoals(ts))
+}
+
+func openGoals(ts *tunnels) []goal {
+	var goals []goal
+	for _, r := range ts.rows {
+		if !r.State.Final() {
+			goals = append(goals, goal{
+				kind: kindTunnel, name: farName(r.Spec.Remote.Host, r.far(), r.inside()), where: ts.look.theme.Glyph.Tunnel + " " + r.local() + " " + say.Line(r.Spec.Target.String()),
+				words: r.local() + " " + r.Spec.Target.String(), reach: func() wish { return toTunnel(r) },
+			})
+		}
+	}
+	return goals
+}
+
+// farName is what people call the far end of a tunnel: its host, else its service.
+func farName(host, far, inside string) string {
+	if host != "" {
+		return far
+	}
+	return inside
+}
+
+// recentGoals are the tunnels of before that do not run, the most used first.
+func recentGoals(ts *tunnels, m *memory, keepAlive time.Duration) []goal {
+	var goals []goal
+	for _, t := range m.list {
+		s, ok := saved(t)
+		if !ok || ts.running(s) != nil {
+			continue
+		}
+		far := s.Forward.Remote.String()
+		goals = append(goals, goal{
+			kind: kindRecent, name: farName(s.Forward.Remote.Host, far, s.Target.Service+":"+far), where: say.Line(s.Target.String()) + " " + s.account(),
+			words: s.Target.String() + " " + s.Profile + " " + s.Region, reach: func() wish { return ts.launch(keepAlive, s) },
+		})
+	}
+	return goals
+}
+
+func savedGoals(s *shelf) []goal {
+	var goals []goal
+	for _, g := range s.Groups {
+		goals = append(goals, goal{kind: kindGroup, name: g.Name, where: say.Line(strings.Join(g.Tunnels, ", ")), reach: func() wish { return startSaved("group", g.Name) }})
+	}
+	for _, t := range s.Tunnels {
+		goals = append(goals, goal{
+			kind: kindSaved, name: t.Name, where: say.Line(t.Target.String() + " " + t.Forward.String()),
+			words: t.Target.String() + " " + t.Forward.String(), reach: func() wish { return startSaved("tunnel", t.Name) },
+		})
+	}
+	return goals
+}
+
+// hostGoals are the hosts that were asked for through the open tunnels; where several know one, the first.
+func hostGoals(ts *tunnels) []goal {
+	var goals []goal
+	seen := map[string]bool{}
+	for _, r := range ts.rows {
+		var open []hostTotal
+		if r.tunnel != nil {
+			open = r.hosts.totals(r.tunnel.Connections())
+		} else {
+			open = r.hosts.totals(nil)
+		}
+		for _, h := range open {
+			if seen[h.Host] || strings.HasPrefix(h.Host, "(") { // a sum of several
+				continue
+			}
+			seen[h.Host] = true
+			goals = append(goals, goal{
+				kind: kindHost, name: h.Host, where: ts.look.theme.Glyph.Tunnel + " " + r.local() + " " + say.Line(r.inside()),
+				reach: func() wish { return hostOn(r, h.Host) },
+			})
+		}
+	}
+	return goals
+}
+
+// keyGoals are what the keys do, but those that move.
+func (k *keyMap) keyGoals() []goal {
+	var goals []goal
+	for _, chapter := range k.chapters() {
+		for _, b := range chapter.keys {
+			if chapter.name == "move" || b.Name == "" || b.Name == k.jump.Name || b.Name == k.mark.Name {
+				continue
+			}
+			goals = append(goals, goal{kind: kindKey, name: b.Help().Desc, where: b.Help().Key, reach: func() wish {
+				return pressing(tea.KeyPressMsg{Text: b.Shortest()})
+			}})
+		}
+	}
+	return goals
+}

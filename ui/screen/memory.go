@@ -1,0 +1,215 @@
+package screen
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"culvert/aws"
+	"culvert/internal/say"
+	"culvert/tunnel"
+	"culvert/ui/control"
+	"culvert/ui/recent"
+)
+
+// memory writes down which tunnels are used, and knows those of before.
+type memory struct {
+	look    *look
+	tunnels *tunnels
+	file    recent.File // empty: nothing is remembered
+	clock   func() time.Time
+
+	list    []recent.Tunnel       // as last read, the most used first
+	was     []recent.Tunnel       // those that were open when another interface ended
+	open    map[int]recent.Tunnel // that are written down as open, by the number of their row
+	pending []recent.Step         // not written yet
+	writing bool
+	told    bool            // that the file cannot be used
+	asked   map[*place]bool // places for which the user was told of what was open
+}
+
+func newMemory(l *look, ts *tunnels, o Options) *memory {
+	return &memory{look: l, tunnels: ts, file: o.Recent, clock: o.Now, open: map[int]recent.Tunnel{}, asked: map[*place]bool{}}
+}
+
+// load reads what is remembered, beside the first frame.
+func (m *memory) load() wish {
+	if m.file == "" {
+		return nil
+	}
+	return beside(func() tea.Msg {
+		list, err := m.file.Read()
+		was := slices.DeleteFunc(slices.Clone(list), func(t recent.Tunnel) bool { return !t.Left() })
+		return then(func() wish {
+			m.list, m.was = list, was
+			return m.trouble(err)
+		})
+	})
+}
+
+// trouble tells once that nothing can be remembered.
+func (m *memory) trouble(err error) wish {
+	if err == nil || m.told {
+		return nil
+	}
+	m.told = true
+	return fail(err)
+}
+
+// tick notices tunnels that were opened or stopped.
+func (m *memory) tick() wish {
+	if m.file == "" {
+		return nil
+	}
+	var here map[int]bool
+	if len(m.open) > 0 {
+		here = make(map[int]bool, len(m.tunnels.rows))
+	}
+	for _, r := range m.tunnels.rows {
+		if here != nil {
+			here[r.number] = r.State != tunnel.Closed
+		}
+		if !r.noted && (r.place.identity.Account != "" || r.place.who != nil) {
+			r.noted = true
+			m.opened(r)
+		}
+	}
+	for number, t := range m.open {
+		if !here[number] && here != nil {
+			delete(m.open, number)
+			m.pending = append(m.pending, recent.Step{Tunnel: t, Over: true})
+		}
+	}
+	return all(m.write(), m.remind())
+}
+
+// opened notes a tunnel of ours that has begun.
+func (m *memory) opened(r *row) {
+	if r.holder != nil || r.State == tunnel.Closed {
+		return
+	}
+	saved, ok := saving(r, func(string) bool { return false })
+	if !ok {
+		return
+	}
+	t := recent.Tunnel{
+		Account: r.place.identity.Account, Profile: r.place.profileName(), Region: r.place.regionName(), Role: r.place.role,
+		Target: saved.Target.String(), Forward: saved.Forward.String(),
+	}
+	m.open[r.number] = t
+	m.pending = append(m.pending, recent.Step{Tunnel: t})
+}
+
+// write writes down what is pending, one batch at a time.
+func (m *memory) write() wish {
+	if m.writing || len(m.pending) == 0 || m.told {
+		return nil
+	}
+	steps := m.pending
+	m.pending, m.writing = nil, true
+	now := m.clock()
+	return beside(func() tea.Msg {
+		list, err := m.file.Note(now, control.Self(), steps...)
+		return then(func() wish {
+			m.writing = false
+			if err != nil {
+				return m.trouble(err)
+			}
+			m.list = list
+			return nil
+		})
+	})
+}
+
+// flush writes what is still pending when the interface ends. What is open then can be opened again by the next one, unless
+// it goes on in the background.
+func (m *memory) flush(kept bool) {
+	if kept {
+		for _, t := range m.open {
+			m.pending = append(m.pending, recent.Step{Tunnel: t, Over: true})
+		}
+	}
+	if len(m.pending) > 0 && !m.told {
+		_, _ = m.file.Note(m.clock(), control.Self(), m.pending...) // nobody is left to be told
+	}
+}
+
+// saved is a tunnel of before as one that could be opened; false when the file says what cannot be.
+func saved(t recent.Tunnel) (SavedTunnel, bool) {
+	target, err := aws.ParseTarget(t.Target)
+	forward, wrong := tunnel.ParseForward(t.Forward)
+	if errors.Join(err, wrong) != nil || t.Region == "" {
+		return SavedTunnel{}, false
+	}
+	return SavedTunnel{Name: t.Target + " " + t.Forward, Target: target, Forward: forward, Profile: t.Profile, Region: t.Region, Role: t.Role}, true
+}
+
+// of reports whether a tunnel of before was in the account of a place.
+func of(t recent.Tunnel, p *place) bool {
+	return t.Profile == p.profileName() && t.Region == p.regionName() && t.Role == p.role &&
+		(t.Account == "" || p.identity.Account == "" || t.Account == p.identity.Account)
+}
+
+// left are the tunnels that were open in the account that the user looks at when an interface ended, and are not now.
+func (m *memory) left() []SavedTunnel {
+	var found []SavedTunnel
+	for _, t := range m.was {
+		if s, ok := saved(t); ok && of(t, m.tunnels.accounts.here) && m.tunnels.running(s) == nil {
+			found = append(found, s)
+		}
+	}
+	return found
+}
+
+// remind tells once of what could be opened again, as soon as it is known whose account this is and what runs already.
+func (m *memory) remind() wish {
+	p := m.tunnels.accounts.here
+	if len(m.was) == 0 || m.asked[p] || p.client == nil || p.identity.Account == "" && p.who == nil || m.tunnels.readOnly {
+		return nil
+	}
+	if m.tunnels.up.Runtime != "" && m.tunnels.askNext.IsZero() {
+		return nil
+	}
+	m.asked[p] = true
+	for _, t := range m.was {
+		if of(t, p) { // the next interface tells of what is open at the end of this one
+			m.pending = append(m.pending, recent.Step{Tunnel: t, Over: true})
+		}
+	}
+	if left := m.left(); len(left) > 0 {
+		return tell(m.offer(len(left)))
+	}
+	return nil
+}
+
+// offer is the line about what could be opened again.
+func (m *memory) offer(n int) string {
+	were := " were"
+	if n == 1 {
+		were = " was"
+	}
+	return plural(n, "tunnel") + were + " open when culvert last ended here; " + m.look.keys.reconnect.Shortest() + " opens again"
+}
+
+// again asks whether to open what was open, and does.
+func (m *memory) again(keepAlive time.Duration) wish {
+	left := m.left()
+	if len(left) == 0 {
+		return nil
+	}
+	text := []string{"Open again what was open when culvert last ended?", ""}
+	for i, s := range left {
+		if i == mostNamed {
+			text = append(text, fmt.Sprintf("and %d more", len(left)-i))
+			break
+		}
+		text = append(text, say.Line(s.Target.String()+" "+s.Forward.String()))
+	}
+	return confirm("open again", "open", func() wish {
+		m.was = slices.DeleteFunc(m.was, func(t recent.Tunnel) bool { return of(t, m.tunnels.accounts.here) })
+		return m.tunnels.launch(keepAlive, left...)
+	}, text...)
+}

@@ -1,0 +1,212 @@
+package screen
+
+import (
+	"slices"
+	"strconv"
+
+	tea "charm.land/bubbletea/v2"
+
+	"culvert/aws"
+	"culvert/internal/say"
+	"culvert/ui/draw"
+)
+
+// The ways through the browser that lead over no rows: all services at once, and straight to something.
+
+// allServices are the services of every cluster.
+func allServices(c *aws.Catalog) []entry {
+	var entries []entry
+	for i := range c.Clusters {
+		for _, e := range serviceEntries(&c.Clusters[i]) {
+			if !e.loose {
+				e.flat = true
+				entries = append(entries, e)
+			}
+		}
+	}
+	return entries
+}
+
+// showAll shows the services of all clusters; the list stays as it was left.
+func (b *browse) showAll() wish {
+	b.flat, b.depth, b.sought = true, atServices, aws.Target{}
+	if b.all == nil {
+		b.all = b.newTable(atServices)
+		b.all.SetColumns(slices.Insert(b.columns(atServices), 1, draw.Column[entry]{
+			Title: "CLUSTER", Least: 8, Most: 20, Sought: draw.AsText, Ink: b.muted,
+			Text:  func(e entry) string { return say.Line(e.cluster.Name) },
+			Words: entry.id,
+		}))
+	}
+	b.fresh()
+	return b.focus()
+}
+
+// focus has that looked at again and again which is in sight.
+func (b *browse) focus() wish {
+	if b.depth == atClusters || b.flat && b.depth == atServices {
+		return b.accounts.here.focus("")
+	}
+	return b.accounts.here.focus(b.cluster)
+}
+
+// seek goes to what a target names: into a cluster, or to the row of a service, a task, a container. What is not known yet
+// is gone to when it has arrived.
+func (b *browse) seek(to aws.Target) wish {
+	b.aim(to)
+	return all(b.focus(), b.arrived())
+}
+
+// aim is the beginning of seek: what is sought is not gone to yet.
+func (b *browse) aim(to aws.Target) {
+	b.flat, b.sought = false, to
+	b.depth, b.cluster, b.service, b.task, b.loose = atServices, to.Cluster, "", "", false
+	b.tables[atServices] = b.newTable(atServices)
+	b.fresh()
+}
+
+// arrived goes to what is sought, if it is known by now; what a finished look has not found is no longer sought.
+func (b *browse) arrived() wish {
+	p := b.accounts.here
+	to := b.sought
+	switch {
+	case to.Cluster == "" || p.catalog == nil:
+		return nil
+	case (SavedTunnel{Target: to}).elsewhere(p): // as an ARN it names its account
+		b.sought = aws.Target{}
+		return all(fail(&aws.ElsewhereError{
+			ARN: to.Home.ARN, Partition: to.Home.Partition, Account: to.Home.Account, Region: to.Home.Region,
+			HerePartition: to.Home.Partition, HereAccount: p.identity.Account, HereRegion: p.regionName(),
+		}), b.out())
+	}
+	if to.Service == "" && to.Task == "" {
+		to.Service = "*" // none is called so: the cluster is looked for first
+	}
+	found, err := p.catalog.Find(to.String())
+	missing := slices.IndexFunc(p.catalog.Clusters, func(k aws.Cluster) bool { return k.Name == to.Cluster }) < 0
+	switch {
+	case err == nil:
+		b.sought = aws.Target{}
+		return b.stand(to, found)
+	case !missing && to.Service == "*":
+		b.sought = aws.Target{}
+	case !missing && p.seen(), p.whole:
+		b.sought = aws.Target{}
+		if missing {
+			return all(fail(err), b.out())
+		}
+		return fail(err)
+	case missing && p.seen(): // the others have names that may have been meant
+		return p.focus("")
+	}
+	return nil
+}
+
+// stand puts the cursor on the row of what was found; to says how much of it was asked for.
+func (b *browse) stand(to, found aws.Target) wish {
+	b.depth, b.cluster, b.service, b.loose = atServices, found.Cluster, found.Service, found.Service == ""
+	at := found.Service
+	if to.Task != "" || to.Container != "" {
+		b.fresh()
+		b.tables[atServices].MoveTo(found.Service)
+		b.depth, at = atTasks, found.Task
+		b.tables[atTasks] = b.newTable(atTasks)
+	}
+	if to.Task != "" && to.Container != "" {
+		b.fresh()
+		b.tables[atTasks].MoveTo(found.Task)
+		b.depth, b.task, at = atContainers, found.Task, found.Container
+		b.tables[atContainers] = b.newTable(atContainers)
+	}
+	b.fresh()
+	b.table().MoveTo(at)
+	return b.focus()
+}
+
+// tunnelsTo are the tunnels that lead to a row, or through it, and are not over.
+func (b *browse) tunnelsTo(e entry) []*row {
+	var rows []*row
+	for _, r := range b.tunnels.rows {
+		if !r.State.Final() && r.in(b.accounts.here) && e.has(r) {
+			rows = append(rows, r)
+		}
+	}
+	return rows
+}
+
+// in reports whether a tunnel is in the account of a place.
+func (r *row) in(p *place) bool {
+	if r.holder == nil {
+		return r.place == p
+	}
+	profile, region := r.account()
+	return (profile == "" || profile == p.profileName()) && (region == "" || region == p.regionName())
+}
+
+// has reports whether a tunnel leads to a row: by what it was opened for, or by what carries it now.
+func (e entry) has(r *row) bool {
+	to, now := r.Spec.Target, r.Link.Target
+	switch {
+	case to.Cluster != e.cluster.Name:
+		return false
+	case e.task != nil && e.container == nil:
+		return to.Task == e.task.ID || now.Task == e.task.ID
+	case e.container != nil:
+		return (to.Task == e.task.ID && to.Container == e.container.Name) || (now.Task == e.task.ID && now.Container == e.container.Name)
+	case e.service != nil:
+		return to.Service == e.service.Name
+	case e.loose:
+		return to.Service == ""
+	}
+	return true
+}
+
+// open is the column of the tunnels that lead to a row.
+func (b *browse) open() draw.Column[entry] {
+	const wide = 8
+	return draw.Column[entry]{
+		Title: "OPEN", Least: wide, Most: wide,
+		Ink: func(entry) draw.Ink { return b.theme.Accent },
+		Text: func(e entry) string {
+			rows := b.tunnelsTo(e)
+			sign := b.theme.Glyph.Tunnel + " "
+			switch {
+			case len(rows) == 0:
+				return ""
+			case len(rows) > 1:
+				return sign + draw.Thousands(len(rows))
+			case rows[0].Spec.Socket != "":
+				return sign + "socket"
+			}
+			return sign + ":" + strconv.Itoa(int(rows[0].Local.Port()))
+		},
+		Order: func(x, y entry) int { return len(b.tunnelsTo(x)) - len(b.tunnelsTo(y)) },
+	}
+}
+
+// tunnel is the one that leads to the row under the cursor, the oldest of several; nil when there is none.
+func (b *browse) tunnel() *row {
+	if e, ok := b.table().Row(); ok {
+		if rows := b.tunnelsTo(e); len(rows) > 0 {
+			return rows[0]
+		}
+	}
+	return nil
+}
+
+// toTunnels does what a key does to tunnels to those of the marked rows.
+func (b *browse) toTunnels(k tea.KeyPressMsg) wish {
+	var rows []*row
+	for _, e := range b.table().Marked() {
+		for _, r := range b.tunnelsTo(e) {
+			if !slices.Contains(rows, r) {
+				rows = append(rows, r)
+			}
+		}
+	}
+	if len(rows) == 0 {
+		return tell("none of the marked rows has a tunnel")
+	}
+	w, _ := b.tunnels.actOn(k, rows, b.table().Unmark)
+	return w
+}

@@ -20,6 +20,7 @@ import (
 	"culvert/internal/say"
 	"culvert/internal/trust"
 	"culvert/tunnel"
+	"culvert/ui/browser"
 	"culvert/ui/clip"
 	"culvert/ui/headless"
 	"culvert/ui/screen"
@@ -113,8 +114,9 @@ func (a *app) usualOptions(ctx context.Context, s *screenAccount) screen.Options
 		KeepAlive: a.shared.keepAlive,
 		LinkLocal: a.shared.linkLocal,
 		Demo:      a.shared.demo,
-		Saved:     a.shared.forScreen(),
-		Save:      a.shared.save,
+		Saved:     a.shared.shown(&a.shared.saved),
+		Save:      (&keeper{shared: &a.shared, ctx: ctx}).save,
+		Open:      browser.Find(runtime.GOOS, os.Getenv),
 		Up:        controlDir(),
 		Log:       s.ring,
 		In:        a.Stdin,

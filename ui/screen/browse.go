@@ -138,11 +138,11 @@ func (b *browse) help() []draw.Binding {
 	var keys []draw.Binding
 	switch b.depth {
 	case atClusters:
-		keys = []draw.Binding{k.in.As("open")}
+		keys = []draw.Binding{k.in.As("open"), k.details}
 	case atServices, atTasks:
-		keys = []draw.Binding{k.forward, k.in.As("open"), k.back, k.doctor}
+		keys = []draw.Binding{k.forward, k.in.As("open"), k.back, k.details, k.doctor}
 	case atContainers:
-		keys = []draw.Binding{k.forward, k.back, k.doctor}
+		keys = []draw.Binding{k.forward, k.in.As("details"), k.back, k.doctor}
 	case deepest:
 	}
 	return append(keys, k.filter, k.sort.As("sort"))
@@ -173,13 +173,26 @@ func (b *browse) update(msg tea.Msg) (wish, bool) {
 		return b.copy(), true
 	case keys.doctor.Pressed(k):
 		return b.consult(), true
+	case keys.details.Pressed(k):
+		return b.row(describe), true
+	case keys.console.Pressed(k):
+		return b.row(onConsole), true
 	default:
 		return nil, false
 	}
 	return nil, true
 }
 
-// in opens the row under the cursor; a container opens the dialog, there is nothing further in.
+// row does something about the row under the cursor, if there is one.
+func (b *browse) row(do func(*place, entry) wish) wish {
+	e, ok := b.table().Row()
+	if !ok {
+		return nil
+	}
+	return do(b.accounts.here, e)
+}
+
+// in opens the row under the cursor; of a container, which holds nothing, the details.
 func (b *browse) in() wish {
 	e, ok := b.table().Row()
 	if !ok {
@@ -196,7 +209,7 @@ func (b *browse) in() wish {
 	case atTasks:
 		b.task = e.task.ID
 	case atContainers, deepest:
-		return b.forward()
+		return describe(b.accounts.here, e)
 	}
 	b.depth++
 	b.tables[b.depth] = draw.NewTable(b.theme, b.keys.table(), entry.id, b.columns(b.depth)...)

@@ -33,8 +33,8 @@ func (k *keyMap) chapters() []struct {
 		keys []draw.Binding
 	}{
 		{"move", []draw.Binding{k.up, k.down, k.top, k.bottom, k.pageUp, k.pageDown, k.in, k.back, k.left, k.right, k.nextPane, k.zoom}},
-		{"find", []draw.Binding{k.filter, k.sort, k.reverse, k.view, k.number, k.refresh}},
-		{"tunnels", []draw.Binding{k.forward, k.tunnels, k.stop, k.reconnect, k.copy, k.saved, k.save}},
+		{"find", []draw.Binding{k.filter, k.sort, k.reverse, k.view, k.number, k.refresh, k.details, k.console}},
+		{"tunnels", []draw.Binding{k.forward, k.tunnels, k.stop, k.reconnect, k.copy, k.saved, k.save, k.edit, k.remove, k.undo}},
 		{"elsewhere", []draw.Binding{k.profile, k.region, k.log, k.doctor}},
 		{"leave", []draw.Binding{k.help, k.quit, k.interrupt, k.suspend}},
 	}

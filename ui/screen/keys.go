@@ -15,7 +15,9 @@ type keyMap struct {
 	in, back, nextPane, zoom                draw.Binding
 	left, right                             draw.Binding
 	filter, sort, reverse                   draw.Binding
+	details, console                        draw.Binding
 	forward, tunnels, stop, reconnect       draw.Binding
+	undo, edit, remove                      draw.Binding
 	saved, save                             draw.Binding
 	copy, log, view, doctor                 draw.Binding
 	profile, region, refresh                draw.Binding
@@ -49,10 +51,15 @@ func defaultKeys() *keyMap {
 		filter:    draw.Bind("filter", "filter", "/"),
 		sort:      draw.Bind("sort", "sort, next column", "o"),
 		reverse:   draw.Bind("reverse", "sort, other way", "O"),
+		details:   draw.Bind("details", "details", "i"),
+		console:   draw.Bind("console", "page in AWS's console", "b"),
 		forward:   draw.Bind("forward", "forward", "F"),
 		tunnels:   draw.Bind("tunnels", "tunnels", "t", "f"),
 		stop:      draw.Bind("stop", "stop", "x"),
 		reconnect: draw.Bind("reconnect", "reconnect", "R"),
+		undo:      draw.Bind("undo", "undo", "u"),
+		edit:      draw.Bind("edit", "edit", "e"),
+		remove:    draw.Bind("delete", "delete", "ctrl+d", "delete"),
 		saved:     draw.Bind("saved", "saved tunnels", "S"),
 		save:      draw.Bind("save", "save", "s"),
 		copy:      draw.Bind("copy", "copy", "y"),
@@ -75,7 +82,7 @@ func (k *keyMap) remappable() []*draw.Binding {
 	return []*draw.Binding{
 		&k.up, &k.down, &k.top, &k.bottom, &k.pageUp, &k.pageDown, &k.in, &k.back, &k.nextPane, &k.zoom, &k.left, &k.right,
 		&k.filter, &k.sort, &k.reverse,
-		&k.forward, &k.tunnels, &k.stop, &k.reconnect, &k.saved, &k.save, &k.copy, &k.log, &k.view, &k.doctor, &k.profile, &k.region, &k.refresh,
+		&k.details, &k.console, &k.forward, &k.tunnels, &k.stop, &k.reconnect, &k.undo, &k.edit, &k.remove, &k.saved, &k.save, &k.copy, &k.log, &k.view, &k.doctor, &k.profile, &k.region, &k.refresh,
 		&k.help, &k.quit,
 	}
 }

@@ -21,7 +21,7 @@ func (a *app) everywhere() []struct {
 		{a.keys.help, func() wish { return ask(newHelp(a.look)) }},
 		{a.keys.log, func() wish { return show(newLog(a.look, a.o.Log)) }},
 		{a.keys.saved, func() wish { return show(newSaved(a.look, a.accounts, a.tunnels, a.shelf, a.o)) }},
-		{a.keys.save, func() wish { return a.shelf.save(a.tunnels) }},
+		{a.keys.save, func() wish { return a.shelf.save(a.tunnels, a.meant()) }},
 		{a.keys.profile, func() wish { return ask(newProfiles(a.look, a.here, a.o.Profiles)) }},
 		{a.keys.region, func() wish { return ask(newRegions(a.look, a.here)) }},
 		{a.keys.quit, leaving},
@@ -38,6 +38,22 @@ func forwardTo(p *place, e entry) wish {
 		})
 		return a.grant(all(ask(d), d.askFree()))
 	}
+}
+
+// meant are the tunnels that a key is for: the one under the cursor or that the page in sight is about, else all.
+func (a *app) meant() []*row {
+	if r, ok := a.pane.table.Row(); ok && a.below {
+		return []*row{r}
+	}
+	if r := a.subject(); r != nil && !a.below {
+		return []*row{r}
+	}
+	return a.tunnels.rows
+}
+
+// fillIn opens the dialog about a saved tunnel or group.
+func fillIn(c Change) wish {
+	return func(a *app) tea.Cmd { return a.grant(ask(newSavedForm(a.look, a.shelf, c, a.o))) }
 }
 
 // details shows the page about a tunnel.
@@ -57,6 +73,19 @@ func leaving() wish {
 		}
 		return a.grant(ask(newDeparture(a.look, a.tunnels.open(), k)))
 	}
+}
+
+// describe shows the page about a row of the browser, and asks ECS about it.
+func describe(p *place, e entry) wish {
+	return func(a *app) tea.Cmd {
+		d := newDescription(a.look, p, e, a.o.Open)
+		return a.grant(all(show(d), d.ask()))
+	}
+}
+
+// onConsole opens the page about a row of the browser in AWS's console.
+func onConsole(p *place, e entry) wish {
+	return func(a *app) tea.Cmd { return a.grant(console(p, e, a.o.Open)) }
 }
 
 // consult shows the doctor's page about a target and begins to examine it.

@@ -31,6 +31,8 @@ type place struct {
 	whole   bool      // catalog is a finished look
 	trouble error     // why the last look, or the way to it, ended with nothing
 	next    time.Time // look again
+
+	described map[aws.Target]described // the rows that were looked at
 }
 
 // busy reports whether something is under way that the screen waits for.
@@ -146,6 +148,18 @@ func (p *place) introduce() wish {
 			return nil
 		})
 	})
+}
+
+// account is how a config file names the place, so that it is found again from any environment. The demo's is nowhere else.
+func (p *place) account() Account {
+	if p.client == nil {
+		return Account{Profile: p.profile, Region: p.region, Role: p.role}
+	}
+	shell := p.client.Shell()
+	if shell.Demo {
+		return Account{}
+	}
+	return Account{Profile: shell.Profile, Region: p.client.Region(), Role: shell.Role}
 }
 
 // profileName and regionName are what is shown: as resolved, else as asked for.

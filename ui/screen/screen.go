@@ -45,10 +45,11 @@ type Options struct {
 	Action          string        // that workflow steps use, as OWNER/REPOSITORY@v1; empty when nobody has said whose
 	Begin           aws.Target    // cluster and service that a newcomer is led to; zero: nowhere
 
-	Start []Start                                      // opened as soon as the account is
-	Saved Saved                                        // tunnels and groups of the config files
-	Save  func([]SavedTunnel) (path string, err error) // nil: there is nowhere to save to
-	Up    control.Dir                                  // where what culvert up holds is found; zero: nowhere
+	Start []Start                         // opened as soon as the account is
+	Saved Saved                           // tunnels and groups of the config files
+	Save  func([]Change) (Written, error) // all of them or none; nil: there is nowhere to save to
+	Open  func(url string) error          // in a browser on this machine; nil: there is none
+	Up    control.Dir                     // where what culvert up holds is found; zero: nowhere
 	// Keep has tunnels go on in the background, as a set of the name that it returns, while the interface ends. nil: they end
 	// with it.
 	Keep    func(ctx context.Context, kept []Kept) (name string, err error)
@@ -140,7 +141,7 @@ func newApp(ctx context.Context, o Options) (*app, error) {
 		o.Refresh = 10 * time.Second
 	}
 	l := &look{theme: draw.NewTheme(draw.UnicodeLocale(o.Getenv)), keys: keys, now: o.Now()}
-	a := &app{look: l, accounts: newAccounts(ctx, l, o), o: o, shelf: &shelf{Saved: o.Saved, write: o.Save}}
+	a := &app{look: l, accounts: newAccounts(ctx, l, o), o: o, shelf: &shelf{Saved: o.Saved, look: l, write: o.Save}}
 	a.tunnels = newTunnels(l, a.accounts, o)
 	a.browse = newBrowse(l, a.accounts, o)
 	a.pane = newTunnelsPane(l, a.tunnels, a.shelf.any, a.browse.way)

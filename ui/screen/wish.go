@@ -167,6 +167,9 @@ func refreshed(p *place) wish {
 		if p == a.here {
 			a.browse.fresh()
 		}
+		if page, ok := a.page().(interface{ renew(p *place) wish }); ok {
+			return a.grant(page.renew(p))
+		}
 		return nil
 	}
 }

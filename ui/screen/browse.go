@@ -142,7 +142,7 @@ func (b *browse) help() []draw.Binding {
 	case atServices, atTasks:
 		keys = []draw.Binding{k.forward, k.in.As("open"), k.back, k.details, k.doctor}
 	case atContainers:
-		keys = []draw.Binding{k.forward, k.in.As("details"), k.back, k.doctor}
+		keys = []draw.Binding{k.forward, k.in.As("details"), k.save.As("shell"), k.back, k.doctor}
 	case deepest:
 	}
 	return append(keys, k.filter, k.sort.As("sort"))
@@ -173,6 +173,8 @@ func (b *browse) update(msg tea.Msg) (wish, bool) {
 		return b.copy(), true
 	case keys.doctor.Pressed(k):
 		return b.consult(), true
+	case keys.save.Pressed(k) && b.depth >= atTasks:
+		return b.row(func(p *place, e entry) wish { return enterContainer(b.accounts.ctx, p, e, b.readOnly) }), true
 	case keys.details.Pressed(k):
 		return b.row(describe), true
 	case keys.console.Pressed(k):

@@ -61,7 +61,7 @@ func defaultKeys() *keyMap {
 		edit:      draw.Bind("edit", "edit", "e"),
 		remove:    draw.Bind("delete", "delete", "ctrl+d", "delete"),
 		saved:     draw.Bind("saved", "saved tunnels", "S"),
-		save:      draw.Bind("save", "save", "s"),
+		save:      draw.Bind("save", "save, or a shell", "s"),
 		copy:      draw.Bind("copy", "copy", "y"),
 		log:       draw.Bind("log", "log", "L"),
 		doctor:    draw.Bind("doctor", "doctor", "d"),

@@ -77,12 +77,36 @@ type Service struct {
 	Desired, Running, Pending  int
 	ExecEnabled                bool // of the service; a task started before it was switched on still has it off
 	LaunchType                 string
-	Controller                 string   // of its deployments: ECS, CODE_DEPLOY, EXTERNAL
-	Scheduling                 string   // REPLICA, DAEMON
-	TaskDefinition             string   // ARN
-	Deploying                  bool     // more than one deployment is under way
-	Deployment                 string   // id of the PRIMARY one, as in Task.Deployment
-	Events                     []string // what ECS last said about it, newest first, at most three
+	Controller                 string // of its deployments: ECS, CODE_DEPLOY, EXTERNAL
+	Scheduling                 string // REPLICA, DAEMON
+	TaskDefinition             string // ARN
+	Deploying                  bool   // more than one deployment is under way
+	Deployment                 string // id of the PRIMARY one, as in Task.Deployment
+	Deployments                []Deployment
+	Network                    Interfaces // that its tasks are started in
+	Events                     []Event    // what ECS last said about it, newest first, at most ten
+}
+
+// Deployment is one of a service.
+type Deployment struct {
+	Status                            string // PRIMARY, ACTIVE, INACTIVE
+	TaskDefinition                    string // ARN
+	Desired, Running, Pending, Failed int
+	Rollout, Reason                   string // IN_PROGRESS, COMPLETED or FAILED, and ECS's word about it; empty where ECS does not deploy
+	CreatedAt                         time.Time
+}
+
+// Interfaces is where the tasks of a service have their interfaces; empty where they share the host's (network mode other
+// than awsvpc).
+type Interfaces struct {
+	Subnets, Groups []string // ids
+	PublicAddress   bool     // assignPublicIp
+}
+
+// Event is something that ECS said about a service.
+type Event struct {
+	At   time.Time
+	Text string
 }
 
 // State is how a service stands in a word, the same for every face; empty when it is not known.
@@ -123,6 +147,7 @@ type Task struct {
 // Container is one container of a task.
 type Container struct {
 	Name, RuntimeID, Status, Health string
+	Image                           string
 	Reason                          string // why it stopped or does not start, with its exit code
 	Agent                           Agent
 	Suspect                         Suspect // what the task definition says against the agent, where it is known

@@ -56,6 +56,7 @@ type Client struct {
 	chain           *chain
 	credentials     *sdk.CredentialsCache
 	definitions     definitions
+	described       describedDefinitions
 	calls           chan struct{} // one slot per call in flight while listing
 	endpointURL     string        // Options.Endpoint
 	overridden      bool          // the SSM endpoint

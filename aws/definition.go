@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
+const describeDefinitionAction = "ecs:DescribeTaskDefinition"
+
 // Definition is what a task definition says about whether a session can be had.
 type Definition struct {
 	ARN        string
@@ -87,7 +89,7 @@ func (c *Client) definition(ctx context.Context, arn string) (Definition, error)
 		return Definition{}, err
 	}
 	if out.TaskDefinition == nil {
-		return Definition{}, &AnswerError{Operation: "ecs:DescribeTaskDefinition", Problem: "no task definition"}
+		return Definition{}, &AnswerError{Operation: describeDefinitionAction, Problem: "no task definition"}
 	}
 	found := definitionFrom(*out.TaskDefinition)
 	found.ARN = arn

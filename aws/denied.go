@@ -160,7 +160,7 @@ func (c *Client) statement(action, resource string, at place) Statement {
 	case execAction:
 		s = c.Reach(cluster).exec()
 		s.Sid = ""
-	case "ecs:ListClusters", "ecs:DescribeTaskDefinition", "sts:GetCallerIdentity":
+	case "ecs:ListClusters", describeDefinitionAction, "sts:GetCallerIdentity":
 	default:
 		if resource != "" {
 			s.Resource = []string{resource}

@@ -23,7 +23,8 @@ const (
 	maxPages      = 1_000
 	maxNames      = pageSize * maxPages
 	maxARN        = 2048 // bytes (IAM API Reference)
-	maxEvents     = 3
+	maxEvents     = 10   // of a hundred that ECS gives
+	maxListed     = 100  // of what one thing has several of: deployments, subnets, names of variables
 	maxRangePorts = 1024
 )
 
@@ -200,13 +201,24 @@ func serviceFrom(s types.Service, cluster string) Service {
 	if service.LaunchType == "" && len(s.CapacityProviderStrategy) > 0 {
 		service.LaunchType = sdk.ToString(s.CapacityProviderStrategy[0].CapacityProvider)
 	}
-	for _, d := range s.Deployments {
+	for _, d := range s.Deployments[:min(len(s.Deployments), maxListed)] {
 		if sdk.ToString(d.Status) == "PRIMARY" {
 			service.Deployment = sdk.ToString(d.Id)
 		}
+		service.Deployments = append(service.Deployments, Deployment{
+			Status: sdk.ToString(d.Status), TaskDefinition: sdk.ToString(d.TaskDefinition),
+			Desired: int(d.DesiredCount), Running: int(d.RunningCount), Pending: int(d.PendingCount), Failed: int(d.FailedTasks),
+			Rollout: string(d.RolloutState), Reason: say.Brief(sdk.ToString(d.RolloutStateReason)), CreatedAt: sdk.ToTime(d.CreatedAt),
+		})
 	}
 	for _, e := range s.Events[:min(len(s.Events), maxEvents)] {
-		service.Events = append(service.Events, say.Brief(sdk.ToString(e.Message)))
+		service.Events = append(service.Events, Event{At: sdk.ToTime(e.CreatedAt), Text: say.Brief(sdk.ToString(e.Message))})
+	}
+	if n := s.NetworkConfiguration; n != nil && n.AwsvpcConfiguration != nil {
+		service.Network = Interfaces{
+			Subnets: briefly(n.AwsvpcConfiguration.Subnets), Groups: briefly(n.AwsvpcConfiguration.SecurityGroups),
+			PublicAddress: n.AwsvpcConfiguration.AssignPublicIp == types.AssignPublicIpEnabled,
+		}
 	}
 	return service
 }
@@ -248,7 +260,7 @@ func taskFrom(t types.Task, cluster string) Task {
 	for _, c := range t.Containers {
 		container := Container{
 			Name: sdk.ToString(c.Name), RuntimeID: sdk.ToString(c.RuntimeId), Status: sdk.ToString(c.LastStatus),
-			Health: string(c.HealthStatus), Reason: say.Brief(sdk.ToString(c.Reason)),
+			Health: string(c.HealthStatus), Image: sdk.ToString(c.Image), Reason: say.Brief(sdk.ToString(c.Reason)),
 		}
 		if c.ExitCode != nil {
 			container.Reason = strings.TrimSpace(container.Reason + fmt.Sprintf(" exit code %d", *c.ExitCode))
@@ -262,4 +274,13 @@ func taskFrom(t types.Task, cluster string) Task {
 	}
 	slices.SortFunc(task.Containers, func(a, b Container) int { return strings.Compare(a.Name, b.Name) })
 	return task
+}
+
+// briefly is a list of a stranger's words, as long as a list of them needs to be.
+func briefly(words []string) []string {
+	brief := make([]string, min(len(words), maxListed))
+	for i := range brief {
+		brief[i] = say.Brief(words[i])
+	}
+	return brief
 }

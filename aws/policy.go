@@ -57,7 +57,7 @@ func CallerPolicy(r Reach) Policy {
 	}
 	if r.Browse {
 		statements = append(statements,
-			Statement{Sid: "Browse", Effect: "Allow", Action: []string{"ecs:ListClusters", "ecs:DescribeTaskDefinition"}, Resource: []string{"*"}},
+			Statement{Sid: "Browse", Effect: "Allow", Action: []string{"ecs:ListClusters", describeDefinitionAction}, Resource: []string{"*"}},
 			Statement{Sid: "BrowseCluster", Effect: "Allow", Action: []string{"ecs:DescribeClusters"}, Resource: []string{cluster}},
 		)
 	}

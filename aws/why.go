@@ -34,6 +34,9 @@ func (c *Client) whyNone(ctx context.Context, q Query, tasks []Task, unready []e
 	return nearest
 }
 
+// maxReasons is how many of a service's events may tell why it has no task: older ones are about something else.
+const maxReasons = 3
+
 // whyNoTask explains why a service has no task. It asks as much as the caller may.
 func (c *Client) whyNoTask(ctx context.Context, q Query) error {
 	e := &NotReadyError{Target: Target{Cluster: q.Cluster, Service: q.Service}, Cause: CauseNoTask}
@@ -53,7 +56,9 @@ func (c *Client) whyNoTask(ctx context.Context, q Query) error {
 		e.Cause, e.Origin = CauseScaledToZero, e.Origin.with(services[0])
 		return e
 	default:
-		e.Events = services[0].Events
+		for _, event := range services[0].Events[:min(len(services[0].Events), maxReasons)] {
+			e.Events = append(e.Events, event.Text)
+		}
 	}
 	e.Reason = c.lastStop(ctx, q)
 	if e.Reason == "" && len(e.Events) > 0 {

@@ -106,7 +106,10 @@ func TestAWSCommandLineBrowsesTheAccount(t *testing.T) {
 			LastStatus, LaunchType, PlatformVersion, TaskDefinitionARN, Group string
 			EnableExecuteCommand                                              bool
 			StartedAt                                                         float64 // v1 prints the number that it got
-			Containers                                                        []struct {
+			Attachments                                                       []struct {
+				Details []struct{ Name, Value string }
+			}
+			Containers []struct {
 				Name, RuntimeID, LastStatus string
 				ManagedAgents               []struct{ Name, LastStatus string }
 			}
@@ -118,6 +121,13 @@ func TestAWSCommandLineBrowsesTheAccount(t *testing.T) {
 		if one.LastStatus != "RUNNING" || !one.EnableExecuteCommand || one.LaunchType != "FARGATE" || one.PlatformVersion != "1.4.0" || one.Group != "service:squid" ||
 			c.Name != "squid" || c.ManagedAgents[0].LastStatus != "RUNNING" || len(c.RuntimeID) != 43 {
 			t.Errorf("squid task = %+v", one)
+		}
+		details := map[string]string{}
+		for _, d := range one.Attachments[0].Details {
+			details[d.Name] = d.Value
+		}
+		if details["subnetId"] != subnetID || !strings.HasPrefix(details["privateIPv4Address"], "10.20.") || !strings.HasPrefix(details["networkInterfaceId"], "eni-") {
+			t.Errorf("interface of a task = %v", details)
 		}
 		if age := time.Since(time.Unix(int64(one.StartedAt), 0)); age < time.Minute || age > 25*time.Hour {
 			t.Errorf("started %s ago, want some hours", age)
@@ -145,11 +155,38 @@ func TestAWSCommandLineBrowsesTheAccount(t *testing.T) {
 			DesiredCount int
 			Deployments  []struct{ Status, RolloutState string }
 			Events       []struct{ Message string }
+
+			NetworkConfiguration struct {
+				AwsvpcConfiguration struct {
+					Subnets, SecurityGroups []string
+					AssignPublicIP          string
+				}
+			}
 		}
 	}
 	aws.must(t, &services, "ecs", "describe-services", "--cluster", "shop", "--services", "web", "checkout")
 	if len(services.Services) != 2 || services.Services[0].DesiredCount != 24 || len(services.Services[1].Deployments) != 2 || len(services.Services[0].Events) == 0 {
 		t.Errorf("services = %+v", services.Services)
+	}
+	for _, s := range services.Services {
+		if vpc := s.NetworkConfiguration.AwsvpcConfiguration; !slices.Equal(vpc.Subnets, []string{subnetID}) || !slices.Equal(vpc.SecurityGroups, []string{taskGroup}) || vpc.AssignPublicIP != "DISABLED" {
+			t.Errorf("network of %s = %+v", s.ServiceName, vpc)
+		}
+	}
+	var web struct {
+		TaskDefinition struct {
+			ContainerDefinitions []struct {
+				Name                 string
+				Command              []string
+				Environment, Secrets []struct{ Name, Value, ValueFrom string }
+				LogConfiguration     struct{ Options map[string]string }
+			}
+		}
+	}
+	aws.must(t, &web, "ecs", "describe-task-definition", "--task-definition", "web")
+	if app := web.TaskDefinition.ContainerDefinitions[1]; app.Name != "app" || app.Environment[0].Value != "production" || app.Secrets[0].Name != "DB_PASSWORD" ||
+		app.Secrets[0].ValueFrom == "" || len(app.Command) != 4 || app.LogConfiguration.Options["awslogs-group"] != "/ecs/app" {
+		t.Errorf("definition of web's app = %+v", app)
 	}
 	var definitions struct{ TaskDefinitionARNs []string }
 	aws.must(t, &definitions, "ecs", "list-task-definitions", "--family-prefix", "checkout")

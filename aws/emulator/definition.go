@@ -96,11 +96,24 @@ type containerDefinitionView struct {
 	CPU             int                 `json:"cpu"`
 	PortMappings    []portView          `json:"portMappings"`
 	Essential       bool                `json:"essential"`
+	Command         []string            `json:"command,omitempty"`
 	Environment     []attributeView     `json:"environment"`
+	Secrets         []secretView        `json:"secrets,omitempty"`
 	MountPoints     []map[string]string `json:"mountPoints"`
 	VolumesFrom     []map[string]string `json:"volumesFrom"`
 	ReadonlyRoot    *bool               `json:"readonlyRootFilesystem,omitempty"`
 	LinuxParameters map[string]bool     `json:"linuxParameters,omitempty"`
+	Log             logView             `json:"logConfiguration"`
+}
+
+type secretView struct {
+	Name string `json:"name"`
+	From string `json:"valueFrom"`
+}
+
+type logView struct {
+	Driver  string            `json:"logDriver"`
+	Options map[string]string `json:"options"`
 }
 
 type portView struct {
@@ -135,11 +148,16 @@ func (k *container) definitionView(a *account) containerDefinitionView {
 	v := containerDefinitionView{
 		Name: k.pattern.Name, Image: k.image(a), PortMappings: []portView{}, Essential: !k.pattern.NonEssential,
 		Environment: []attributeView{}, MountPoints: []map[string]string{}, VolumesFrom: []map[string]string{},
-		LinuxParameters: map[string]bool{"initProcessEnabled": !k.pattern.NoInit},
+		LinuxParameters: map[string]bool{"initProcessEnabled": !k.pattern.NoInit}, Command: k.pattern.Command,
+		Log: logView{"awslogs", map[string]string{"awslogs-group": "/ecs/" + k.pattern.Name, "awslogs-region": a.region, "awslogs-stream-prefix": "ecs"}},
 	}
 	for _, variable := range k.pattern.Environment {
 		name, value, _ := strings.Cut(variable, "=")
 		v.Environment = append(v.Environment, attributeView{name, value})
+	}
+	for _, secret := range k.pattern.Secrets {
+		name, from, _ := strings.Cut(secret, "=")
+		v.Secrets = append(v.Secrets, secretView{name, from})
 	}
 	if k.pattern.ReadonlyRootFS {
 		readonly := true

@@ -31,6 +31,7 @@ func one(name, image string, ports map[uint16]string) Task {
 func automation() []Service {
 	squid := one("squid", "ubuntu/squid:5.2-22.04_beta", map[uint16]string{3128: Proxy})
 	squid.Revision = 12
+	squid.Containers[0].Environment = []string{"TZ=UTC", "SQUID_ACCESS_LOG=stdio:/dev/stdout"}
 	reports := one("reports", "", map[uint16]string{8080: Web})
 	reports.ExecOff = true
 	batch := one("batch", "", map[uint16]string{9000: Web})
@@ -52,7 +53,12 @@ func shopServices() []Service {
 	next.Revision = 42
 	web := Task{Revision: 7, CPU: "1024", Memory: "2048", Containers: []Container{
 		{Name: "nginx", Image: "public.ecr.aws/nginx/nginx:1.27", Ports: map[uint16]string{80: Web}, Health: "HEALTHY"},
-		{Name: "app", Ports: map[uint16]string{3000: Web}, Health: "HEALTHY"},
+		{
+			Name: "app", Ports: map[uint16]string{3000: Web}, Health: "HEALTHY",
+			Environment: []string{"NODE_ENV=production", "ORDERS_URL=http://orders.internal/", "FEATURES=gabions,flaps"},
+			Secrets:     []string{"DB_PASSWORD=arn:aws:secretsmanager:eu-west-1:111122223333:secret:shop/orders-db-Ab12Cd"},
+			Command:     []string{"node", "server.js", "--port=3000", "--session-secret=not-for-your-eyes"},
+		},
 		{Name: "otel", Image: "public.ecr.aws/aws-observability/aws-otel-collector:v0.43.1", Ports: map[uint16]string{4317: ""}, UDP: []uint16{2000}, NonEssential: true},
 	}}
 	spot := one("recommend", "", map[uint16]string{8080: Web})

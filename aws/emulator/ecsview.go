@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -83,6 +84,7 @@ type serviceView struct {
 	PlacementStrategy    []string          `json:"placementStrategy"`
 	SchedulingStrategy   string            `json:"schedulingStrategy"`
 	DeploymentController map[string]string `json:"deploymentController"`
+	Network              networkView       `json:"networkConfiguration"`
 	ManagedTags          bool              `json:"enableECSManagedTags"`
 	PropagateTags        string            `json:"propagateTags"`
 	EnableExecuteCommand bool              `json:"enableExecuteCommand"`
@@ -92,6 +94,21 @@ type providerView struct {
 	CapacityProvider string `json:"capacityProvider"`
 	Weight           int    `json:"weight"`
 	Base             int    `json:"base"`
+}
+
+type networkView struct {
+	VPC vpcView `json:"awsvpcConfiguration"`
+}
+
+type vpcView struct {
+	Subnets []string `json:"subnets"`
+	Groups  []string `json:"securityGroups"`
+	Public  string   `json:"assignPublicIp"`
+}
+
+// network is that of every service: all are in one subnet, their tasks in one security group.
+func network() networkView {
+	return networkView{vpcView{Subnets: []string{subnetID}, Groups: []string{taskGroup}, Public: "DISABLED"}}
 }
 
 type deploymentView struct {
@@ -108,6 +125,7 @@ type deploymentView struct {
 	CapacityProviders  []providerView `json:"capacityProviderStrategy,omitempty"`
 	PlatformVersion    string         `json:"platformVersion,omitempty"`
 	PlatformFamily     string         `json:"platformFamily,omitempty"`
+	Network            networkView    `json:"networkConfiguration"`
 	RolloutState       string         `json:"rolloutState"`
 	RolloutStateReason string         `json:"rolloutStateReason"`
 }
@@ -138,7 +156,7 @@ func (s *service) view(a *account) serviceView {
 		PlatformVersion: platformVersion(s.pattern), PlatformFamily: platformFamily(s.pattern),
 		TaskDefinition: s.deployments[0].definition.arn(a), CreatedAt: when(s.created), SchedulingStrategy: "REPLICA",
 		DeploymentController: map[string]string{"type": s.controller}, PropagateTags: "NONE", EnableExecuteCommand: s.exec,
-		Deployments: []deploymentView{}, Events: []eventView{},
+		Deployments: []deploymentView{}, Events: []eventView{}, Network: network(),
 	}
 	v.RunningCount, v.PendingCount = tally(s.tasks())
 	if s.daemon {
@@ -166,7 +184,7 @@ func (d *deployment) view(a *account, s *service) deploymentView {
 		ID: d.id, Status: d.status, TaskDefinition: d.definition.arn(a), DesiredCount: s.desired, CreatedAt: when(d.created),
 		UpdatedAt: when(d.updated), LaunchType: s.launchType(), CapacityProviders: providers(d.pattern),
 		PlatformVersion: platformVersion(d.pattern), PlatformFamily: platformFamily(d.pattern),
-		RolloutState: "IN_PROGRESS", RolloutStateReason: "ECS deployment " + d.id + " in progress.",
+		Network: network(), RolloutState: "IN_PROGRESS", RolloutStateReason: "ECS deployment " + d.id + " in progress.",
 	}
 	v.RunningCount, v.PendingCount = tally(mine)
 	if d.status != "PRIMARY" {
@@ -307,10 +325,17 @@ func (t *task) address() string {
 	return "10.20." + strconv.Itoa(number(t.id[:2])) + "." + strconv.Itoa(4+number(t.id[2:4])%250)
 }
 
+func (t *task) mac() string {
+	return "0a:" + t.id[0:2] + ":" + t.id[2:4] + ":" + t.id[4:6] + ":" + t.id[6:8] + ":" + t.id[8:10]
+}
+
 func (t *task) view(a *account) taskView {
 	v := taskView{
 		Attachments: []attachmentView{{ID: t.attachment(), Type: "ElasticNetworkInterface", Status: "ATTACHED",
-			Details: []attributeView{{"subnetId", subnetID}, {"privateIPv4Address", t.address()}}}},
+			Details: []attributeView{
+				{"subnetId", subnetID}, {"networkInterfaceId", "eni-" + t.id[:17]}, {"macAddress", t.mac()},
+				{"privateDnsName", "ip-" + strings.ReplaceAll(t.address(), ".", "-") + "." + a.region + ".compute.internal"}, {"privateIPv4Address", t.address()},
+			}}},
 		Attributes: []attributeView{{"ecs.cpu-architecture", "x86_64"}}, AvailabilityZone: a.region + string("abc"[t.id[0]%3]),
 		CapacityProvider: t.pattern.CapacityProvider, ClusterARN: t.cluster.arn(a), Containers: []containerView{},
 		CPU: or(t.pattern.CPU, "256"), Memory: or(t.pattern.Memory, "512"), CreatedAt: when(t.created), DesiredStatus: t.desired,

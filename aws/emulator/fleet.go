@@ -98,6 +98,8 @@ type Container struct {
 	NotStarted     bool     // the container waits for another one: it has neither a runtime id nor an agent yet
 	NoInit         bool     // initProcessEnabled is off
 	Environment    []string // NAME=value
+	Secrets        []string // NAME=where ECS takes the value from
+	Command        []string // the image's own
 }
 
 // Agent is the state of a container's ExecuteCommandAgent.

@@ -2,17 +2,16 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"reflect"
-	"slices"
-	"strings"
+	"sync"
+	"time"
 
-	"go.yaml.in/yaml/v3"
-
+	"culvert/internal/flock"
 	"culvert/ui/screen"
 )
 
@@ -30,202 +29,215 @@ func (e *SaveError) Remedy() string {
 	return advice(e.Err, "make the file writable, or name another one with --config")
 }
 
-// savedForScreen hands the saved tunnels and groups to the interface.
-func (s *shared) forScreen() screen.Saved {
-	var out screen.Saved
-	for _, t := range s.saved.tunnels {
-		probe := ""
-		if t.probe != (probeValue{}) {
-			probe = t.probe.String()
-		}
-		fromProject := ""
-		if t.project {
-			fromProject = t.file
-		}
-		shown := screen.SavedTunnel{Name: t.name, Target: t.target, Forward: t.forward, Probe: probe, Project: fromProject}
-		named := t.named(s.accountOf(&t))
-		shown.Profile, shown.Region, shown.Role = named.Profile, named.Region, named.Role
-		out.Tunnels = append(out.Tunnels, shown)
+// ChangedError is a change of something that says something else by now than whoever wanted the change has seen.
+type ChangedError struct{ What string }
+
+func (e *ChangedError) Error() string {
+	return e.What + " was changed by somebody else meanwhile, and is left as it is"
+}
+
+// Remedy is to look again.
+func (e *ChangedError) Remedy() string {
+	return "look at what it says now, which is shown; the same change once more replaces that"
+}
+
+// keeper writes what the interface saves: to the file of --config, else to the user's own. What is saved in the demo
+// account lives no longer than it does, unless a file was named for it.
+type keeper struct {
+	*shared
+
+	ctx context.Context //nolint:containedctx // of the run: the interface gives none
+
+	mu     sync.Mutex
+	memory []byte // the file of the demo account
+}
+
+// demoFile is what the file of the demo account is called.
+const demoFile = "this demo alone"
+
+// path is where it is written to; empty for the memory of the demo account.
+func (k *keeper) path() string {
+	switch {
+	case k.config != "":
+		return k.config
+	case k.demo:
+		return ""
 	}
-	for _, g := range s.saved.groups {
-		out.Groups = append(out.Groups, screen.SavedGroup{Name: g.name, Tunnels: g.tunnels})
+	return findPaths().Config
+}
+
+// save makes changes, all or none. What the files say is read again whatever becomes of it, as others may have written to
+// them.
+func (k *keeper) save(changes []screen.Change) (screen.Written, error) {
+	var before, after []byte
+	kept, err := k.write(func(old []byte) (fresh []byte, err error) {
+		before = old
+		after, err = changed(named(k.path()), old, changes, k.names())
+		return after, err
+	})
+	if err == nil {
+		kept.Undo = func() (screen.Written, error) {
+			return k.write(func(now []byte) ([]byte, error) {
+				if !bytes.Equal(now, after) {
+					return nil, &ChangedError{What: "the file"}
+				}
+				return before, nil
+			})
+		}
+	}
+	return kept, err
+}
+
+// write replaces the file with what edit makes of it.
+func (k *keeper) write(edit func(old []byte) ([]byte, error)) (screen.Written, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	path := k.path()
+	var err error
+	if path == "" {
+		var fresh []byte
+		if fresh, err = edit(k.memory); err == nil {
+			k.memory = fresh
+		}
+	} else {
+		err = rewrite(k.ctx, path, edit)
+	}
+	if err != nil {
+		err = &SaveError{File: named(path), Err: err}
+	}
+	all, rereading := k.reread()
+	if rereading != nil {
+		return screen.Written{Path: named(path), Saved: k.shown(&k.saved)}, errors.Join(err, rereading)
+	}
+	return screen.Written{Path: named(path), Saved: k.shown(&all)}, err
+}
+
+// named is how a path is called.
+func named(path string) string {
+	if path == "" {
+		return demoFile
+	}
+	return path
+}
+
+// reread are the tunnels and groups of the files as they are now.
+func (k *keeper) reread() (saved, error) {
+	files, err := k.files(k.names())
+	if err != nil {
+		return saved{}, err
+	}
+	var all saved
+	if len(k.memory) > 0 {
+		f, err := parseConfig(demoFile, k.memory, k.names())
+		if err != nil {
+			return saved{}, err
+		}
+		all.merge(f.saved)
+	}
+	for _, f := range files {
+		all.merge(f.saved)
+	}
+	return all, nil
+}
+
+// shown hands tunnels and groups to the interface.
+func (s *shared) shown(all *saved) screen.Saved {
+	var out screen.Saved
+	for _, t := range all.tunnels {
+		one := t.shown()
+		named := t.named(s.accountOf(&t))
+		one.Profile, one.Region, one.Role = named.Profile, named.Region, named.Role
+		out.Tunnels = append(out.Tunnels, one)
+	}
+	for _, g := range all.groups {
+		out.Groups = append(out.Groups, screen.SavedGroup{Name: g.name, Tunnels: g.tunnels, Project: g.project})
 	}
 	return out
 }
 
-// save adds tunnels to the file of --config, else to the user's own, and returns its path. Those of the demo account
-// live no longer than it does, unless a file was named for them.
-func (s *shared) save(fresh []screen.SavedTunnel) (string, error) {
-	path := s.config
-	switch {
-	case path == "" && s.demo:
-		return "this demo alone", nil
-	case path == "":
-		path = findPaths().Config
+// shown is a tunnel as its entry says.
+func (t *savedTunnel) shown() screen.SavedTunnel {
+	one := screen.SavedTunnel{
+		Name: t.name, Target: t.target, Forward: t.forward, Profile: t.profile, Region: t.region, Role: t.role,
+		Entry: screen.Account{Profile: t.profile, Region: t.region, Role: t.role},
 	}
-	if err := addToConfig(path, fresh, s.names()); err != nil {
-		return path, &SaveError{File: path, Err: err}
+	if t.probe != (probeValue{}) {
+		one.Probe = t.probe.String()
 	}
-	return path, nil
+	if t.project {
+		one.Project = t.file
+	}
+	return one
 }
 
-// addToConfig adds tunnels to a config file and leaves everything else in it as it is. The file is replaced at once or
-// not at all; what a symbolic link leads to is replaced, not the link.
-func addToConfig(path string, fresh []screen.SavedTunnel, known []string) error {
+// How long another process may have the right to write a file, and how often it is asked for.
+const (
+	writeWithin = 5 * time.Second
+	writePoll   = 20 * time.Millisecond
+)
+
+// rewrite replaces a file with what edit makes of it, in one step or not at all; what a symbolic link leads to is replaced,
+// not the link. One culvert does it at a time. Editors ask nobody: what one of them has written while edit was at work is
+// edited in its turn.
+func rewrite(ctx context.Context, path string, edit func(old []byte) ([]byte, error)) error {
 	if leads, err := filepath.EvalSymlinks(path); err == nil {
 		path = leads
 	}
-	old, err := os.ReadFile(path) //nolint:gosec // the user's own choice of file
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	before, err := parseConfig(path, old, known)
+	ctx, cancel := context.WithTimeoutCause(ctx, writeWithin, errors.New("another culvert writes to it"))
+	defer cancel()
+	lock, err := lockFile(ctx, path)
 	if err != nil {
 		return err
 	}
-	body, err := withTunnels(old, fresh)
-	if err != nil {
-		return err
-	}
-	after, err := parseConfig(path, body, known)
-	if err != nil || !adds(before, after, fresh) {
-		if body, err = withTunnelNodes(old, fresh); err != nil {
+	defer flock.Remove(lock) //nolint:errcheck // what is left of it is in nobody's way
+	old, err := contentsOf(path)
+	for err == nil {
+		var fresh, now []byte
+		if fresh, err = edit(old); err != nil {
 			return err
 		}
-		if after, err = parseConfig(path, body, known); err != nil {
-			return err
+		if now, err = contentsOf(path); err == nil && bytes.Equal(now, old) {
+			return replace(path, fresh)
 		}
-		if !adds(before, after, fresh) {
-			return errors.New("the file has a form that culvert cannot add to: add the tunnels by hand")
-		}
-	}
-	return replace(path, body)
-}
-
-// adds reports whether a file has what it had, and then the fresh tunnels.
-func adds(before, after configFile, fresh []screen.SavedTunnel) bool {
-	for name, set := range before.settings {
-		if after.settings[name].value != set.value {
-			return false
+		old = now
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 	}
-	was, is := before.saved.tunnels, after.saved.tunnels
-	n := len(was)
-	if len(is) != n+len(fresh) || n > 0 && !reflect.DeepEqual(was, slices.Clip(is[:n])) ||
-		len(after.settings) != len(before.settings) || !reflect.DeepEqual(before.saved.groups, after.saved.groups) ||
-		!reflect.DeepEqual(before.keys, after.keys) || !reflect.DeepEqual(before.mouse, after.mouse) || !reflect.DeepEqual(before.bell, after.bell) {
-		return false
+	return err
+}
+
+// contentsOf is what a file holds; nothing where there is none.
+func contentsOf(path string) ([]byte, error) {
+	body, err := os.ReadFile(path) //nolint:gosec // the user's own choice of file
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
-	for i, t := range is[n:] {
-		if f := fresh[i]; t.name != f.Name || t.target != f.Target || t.forward != f.Forward {
-			return false
+	return body, err
+}
+
+// lockFile takes the right to write a file. It is a file of its own, as the other is replaced.
+func lockFile(ctx context.Context, path string) (*os.File, error) {
+	name := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".lock")
+	for {
+		lock, err := flock.Open(name, os.O_CREATE)
+		if !errors.Is(err, flock.ErrHeld) {
+			return lock, err
+		}
+		select {
+		case <-time.After(writePoll):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
 		}
 	}
-	return true
-}
-
-// entry is a saved tunnel as it stands in the file.
-func entry(t screen.SavedTunnel) *yaml.Node {
-	word := func(s string, style yaml.Style) *yaml.Node {
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s, Style: style}
-	}
-	n := &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle}
-	n.Content = append(n.Content, word("target", 0), word(t.Target.String(), 0), word("forward", 0), word(t.Forward.String(), yaml.DoubleQuotedStyle))
-	if t.Probe != "" {
-		n.Content = append(n.Content, word("probe", 0), word(t.Probe, yaml.DoubleQuotedStyle))
-	}
-	return n
-}
-
-// withTunnels adds lines to the text of a file, so that not a byte of the rest changes. It is right for tunnels written
-// one below the other; the caller checks what it has got.
-func withTunnels(old []byte, fresh []screen.SavedTunnel) ([]byte, error) {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(old, &doc); err != nil {
-		return nil, err
-	}
-	lines := strings.SplitAfter(string(old), "\n")
-	if last := len(lines) - 1; lines[last] == "" {
-		lines = lines[:last]
-	} else {
-		lines[last] += "\n"
-	}
-	at, indent := len(lines), "  "
-	tunnels := section(&doc, "tunnels")
-	if tunnels == nil {
-		lines = append(lines, "tunnels:\n")
-		at++
-	} else if n := len(tunnels.Content); n > 0 {
-		at = min(lastLine(tunnels), len(lines))
-		indent = strings.Repeat(" ", max(tunnels.Content[0].Column-1, 0))
-	}
-	for _, t := range fresh {
-		text, err := yaml.Marshal(&yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{{Kind: yaml.ScalarNode, Tag: "!!str", Value: t.Name}, entry(t)}})
-		if err != nil {
-			return nil, err
-		}
-		lines = slices.Insert(lines, at, indent+strings.TrimSpace(string(text))+"\n")
-		at++
-	}
-	return []byte(strings.Join(lines, "")), nil
-}
-
-// withTunnelNodes adds tunnels whatever the form of the file. Comments stay, blank lines may not.
-func withTunnelNodes(old []byte, fresh []screen.SavedTunnel) ([]byte, error) {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(old, &doc); err != nil {
-		return nil, err
-	}
-	if len(doc.Content) == 0 {
-		doc = yaml.Node{Kind: yaml.DocumentNode, Content: []*yaml.Node{{Kind: yaml.MappingNode}}}
-	}
-	tunnels := section(&doc, "tunnels")
-	if tunnels == nil {
-		tunnels = &yaml.Node{Kind: yaml.MappingNode}
-		file := doc.Content[0]
-		file.Content = append(file.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: "tunnels"}, tunnels)
-	}
-	for _, t := range fresh {
-		tunnels.Content = append(tunnels.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: t.Name}, entry(t))
-	}
-	var b bytes.Buffer
-	e := yaml.NewEncoder(&b)
-	e.SetIndent(2)
-	if err := errors.Join(e.Encode(&doc), e.Close()); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
-}
-
-// section is the value of a key of the file, nil when there is none.
-func section(doc *yaml.Node, key string) *yaml.Node {
-	if len(doc.Content) == 0 {
-		return nil
-	}
-	content := doc.Content[0].Content
-	for i := 0; i+1 < len(content); i += 2 {
-		if content[i].Value == key {
-			return content[i+1]
-		}
-	}
-	return nil
-}
-
-// lastLine is the last line on which a part of n begins, counted from 1.
-func lastLine(n *yaml.Node) int {
-	last := n.Line
-	for _, part := range n.Content {
-		last = max(last, lastLine(part))
-	}
-	return last
 }
 
 // replace writes a file that only its owner can read, in one step.
 func replace(path string, body []byte) error {
 	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
 	file, err := os.CreateTemp(dir, "."+filepath.Base(path)+"-*") // mode 0600
 	if err != nil {
 		return err

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"culvert/internal/need"
-	"culvert/ui/screen"
 )
 
 func TestSavingOnAFullDiskLeavesTheFileAsItWas(t *testing.T) {
@@ -29,7 +28,7 @@ func TestSavingOnAFullDiskLeavesTheFileAsItWas(t *testing.T) {
 	s := shared{}
 	s.set = s.flags()
 	s.config = path
-	_, err := s.save([]screen.SavedTunnel{toSave(t, "fresh", "c/s", "2")})
+	_, err := (&keeper{shared: &s, ctx: t.Context()}).save(adding(toSave(t, "fresh", "c/s", "2")))
 	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), path) || !strings.Contains(advice(err, ""), "--config") {
 		t.Errorf("got %v with remedy %q, want no space left in %s and a way out", err, advice(err, ""), path)
 	}

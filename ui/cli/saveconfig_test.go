@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -11,6 +12,20 @@ import (
 	"culvert/tunnel"
 	"culvert/ui/screen"
 )
+
+// addToConfig adds tunnels to a config file.
+func addToConfig(path string, fresh []screen.SavedTunnel, known []string) error {
+	return rewrite(context.Background(), path, func(old []byte) ([]byte, error) { return changed(path, old, adding(fresh...), known) })
+}
+
+// adding are tunnels that are new.
+func adding(fresh ...screen.SavedTunnel) []screen.Change {
+	var changes []screen.Change
+	for _, one := range fresh {
+		changes = append(changes, screen.Change{Is: one})
+	}
+	return changes
+}
 
 // toSave is a tunnel to be saved.
 func toSave(t *testing.T, name, target, form string) screen.SavedTunnel {
@@ -123,7 +138,7 @@ func TestSavingDoesNotTouchAFileItCannotRead(t *testing.T) {
 		s := shared{config: path}
 		s.set = s.flags()
 		s.config = path
-		_, err := s.save([]screen.SavedTunnel{toSave(t, "a", "c/s", "1")})
+		_, err := (&keeper{shared: &s, ctx: t.Context()}).save(adding(toSave(t, "a", "c/s", "1")))
 		if err == nil || advice(err, "") == "" || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: got %v, want an error with the path and a remedy", name, err)
 		}
@@ -135,20 +150,24 @@ func TestSavingDoesNotTouchAFileItCannotRead(t *testing.T) {
 
 func TestTheDemoSavesNothingInTheUsersFile(t *testing.T) {
 	inDirectory(t, "", "")
-	fresh := []screen.SavedTunnel{toSave(t, "a", "c/s", "1")}
+	fresh := adding(toSave(t, "a", "c/s", "1"))
 	var s shared
 	s.set = s.flags()
 	s.demo = true
-	if where, err := s.save(fresh); err != nil || where != "this demo alone" {
-		t.Errorf("got %q, %v; want it kept in the process", where, err)
+	k := &keeper{shared: &s, ctx: t.Context()}
+	if kept, err := k.save(fresh); err != nil || kept.Path != "this demo alone" || len(kept.Saved.Tunnels) != 1 {
+		t.Errorf("got %+v, %v; want it kept in the process", kept, err)
+	}
+	if kept, err := k.save([]screen.Change{{Was: fresh[0].Is, Is: toSave(t, "b", "c/s", "1")}}); err != nil || len(kept.Saved.Tunnels) != 1 || kept.Saved.Tunnels[0].Name != "b" {
+		t.Errorf("renamed: got %+v, %v", kept, err)
 	}
 	if body, _ := os.ReadFile(findPaths().Config); len(body) > 0 {
 		t.Errorf("the user's file became %q", body)
 	}
 	s.demo = false
-	where, err := s.save(fresh)
-	if body, _ := os.ReadFile(findPaths().Config); err != nil || where != findPaths().Config || !strings.Contains(string(body), "a: {target: c/s") {
-		t.Errorf("got %q, %v and %q; want it in the user's file", where, err, body)
+	kept, err := k.save(fresh)
+	if body, _ := os.ReadFile(findPaths().Config); err != nil || kept.Path != findPaths().Config || !strings.Contains(string(body), "a: {target: c/s") {
+		t.Errorf("got %q, %v and %q; want it in the user's file", kept.Path, err, body)
 	}
 }
 
@@ -161,7 +180,7 @@ func TestSavedTunnelsReachTheScreen(t *testing.T) {
 	s.flags()
 	s.saved.merge(f.saved)
 	s.saved.merge(saved{tunnels: []savedTunnel{{name: "b", file: "another"}, {name: "c"}}}) // the first file wins
-	got := s.forScreen()
+	got := s.shown(&s.saved)
 	if len(got.Tunnels) != 3 || got.Tunnels[0].Probe != "https://api.internal/health" || got.Tunnels[0].Target.Task != "0123" || got.Tunnels[1].Target.Cluster != "c" || got.Tunnels[1].Probe != "" {
 		t.Errorf("got %+v", got.Tunnels)
 	}

@@ -27,6 +27,7 @@ type savedTunnel struct {
 type savedGroup struct {
 	name    string
 	tunnels []string
+	project string // the project file that it comes from; empty for the user's own
 }
 
 // saved are the tunnels and groups of the config files, in the order of the files.
@@ -145,6 +146,9 @@ func (c checker) groups(n, file *yaml.Node) ([]savedGroup, error) {
 			return c.problem(value.Line, "write "+name+": [TUNNEL, TUNNEL]", "group %s is not a list", name)
 		}
 		g := savedGroup{name: name}
+		if c.project {
+			g.project = c.file
+		}
 		for _, member := range value.Content {
 			if !slices.Contains(known, member.Value) {
 				return c.problem(member.Line, unknownKey(member.Value, known), "group %s names an unknown tunnel %q", name, member.Value)

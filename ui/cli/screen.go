@@ -21,6 +21,7 @@ import (
 	"culvert/internal/say"
 	"culvert/internal/trust"
 	"culvert/tunnel"
+	"culvert/ui/browser"
 	"culvert/ui/clip"
 	"culvert/ui/headless"
 	"culvert/ui/recent"
@@ -47,7 +48,7 @@ func (a *app) screen(ctx context.Context, aim *aim, forwards *forwards) error {
 		return err
 	}
 	options := a.screenOptions(ctx, s)
-	options.Open, options.Start = open, start
+	options.At, options.Start = open, start
 	k := &keeping{ctx: ctx, app: a, account: s, tether: tether, dir: controlDir()}
 	options.Keep, options.Reopens = k.keep, !tether.canLeave()
 	kept, err := screen.Run(ctx, options)
@@ -140,8 +141,9 @@ func (a *app) usualOptions(ctx context.Context, s *screenAccount) screen.Options
 		KeepAlive: a.shared.keepAlive,
 		LinkLocal: a.shared.linkLocal,
 		Demo:      a.shared.demo,
-		Saved:     a.shared.forScreen(),
-		Save:      a.shared.save,
+		Saved:     a.shared.shown(&a.shared.saved),
+		Save:      (&keeper{shared: &a.shared, ctx: ctx}).save,
+		Open:      browser.Find(runtime.GOOS, os.Getenv),
 		Up:        controlDir(),
 		Log:       s.ring,
 		In:        a.Stdin,

@@ -35,9 +35,9 @@ type browse struct {
 func newBrowse(l *look, at *accounts, ts *tunnels, o Options) *browse {
 	b := &browse{look: l, accounts: at, tunnels: ts, readOnly: o.ReadOnly, lead: o.Begin}
 	b.arrive()
-	if o.Open.Cluster != "" {
-		b.aim(o.Open)
-		at.here.cluster = o.Open.Cluster // the first look is at this one alone
+	if o.At.Cluster != "" {
+		b.aim(o.At)
+		at.here.cluster = o.At.Cluster // the first look is at this one alone
 	}
 	return b
 }
@@ -180,11 +180,11 @@ func (b *browse) help() []draw.Binding {
 	var keys []draw.Binding
 	switch b.depth {
 	case atClusters:
-		keys = []draw.Binding{k.in.As("open"), k.jump.As("jump"), k.all.As("all")}
+		keys = []draw.Binding{k.in.As("open"), k.details, k.jump.As("jump"), k.all.As("all")}
 	case atServices, atTasks:
-		keys = []draw.Binding{k.forward, k.in.As("open"), k.back, k.doctor}
+		keys = []draw.Binding{k.forward, k.in.As("open"), k.back, k.details, k.doctor}
 	case atContainers:
-		keys = []draw.Binding{k.forward, k.back, k.doctor}
+		keys = []draw.Binding{k.forward, k.in.As("details"), k.save.As("shell"), k.back, k.doctor}
 	case deepest:
 	}
 	return append(keys, k.filter, k.sort.As("sort"))
@@ -217,11 +217,26 @@ func (b *browse) update(msg tea.Msg) (wish, bool) {
 		return b.copy(), true
 	case keys.doctor.Pressed(k):
 		return b.consult(), true
+	case keys.save.Pressed(k) && b.depth >= atTasks:
+		return b.row(func(p *place, e entry) wish { return enterContainer(b.accounts.ctx, p, e, b.readOnly) }), true
+	case keys.details.Pressed(k):
+		return b.row(describe), true
+	case keys.console.Pressed(k):
+		return b.row(onConsole), true
 	}
 	return nil, false
 }
 
-// in opens the row under the cursor; a container opens the dialog, there is nothing further in.
+// row does something about the row under the cursor, if there is one.
+func (b *browse) row(do func(*place, entry) wish) wish {
+	e, ok := b.table().Row()
+	if !ok {
+		return nil
+	}
+	return do(b.accounts.here, e)
+}
+
+// in opens the row under the cursor; of a container, which holds nothing, the details.
 func (b *browse) in() wish {
 	e, ok := b.table().Row()
 	if !ok {
@@ -239,7 +254,7 @@ func (b *browse) in() wish {
 	case atTasks:
 		b.task = e.task.ID
 	case atContainers, deepest:
-		return b.forward()
+		return describe(b.accounts.here, e)
 	}
 	if b.flat && b.depth == atServices {
 		b.cluster = e.cluster.Name

@@ -24,7 +24,13 @@ func (b *browse) draw(w, h int, focused bool) []string {
 		below = append(below, b.problem(gap, w, shortAdvice)...)
 	}
 	if rows := b.table().Shown(); rows > 0 {
-		below = append(below, b.about(w, max(h-rows-1-len(below)-4, shortAdvice))...)
+		var details []string
+		if e, ok := b.table().Row(); ok {
+			details = newPortrait(b.look, e, nil).brief(w)
+		}
+		empty := h - rows - 1 - len(below)
+		below = append(below, b.about(w, max(empty-4, shortAdvice), len(details)+2 <= empty)...)
+		below = append(below, draw.First(details, max(h-rows-1-len(below), 0))...)
 	}
 	below = draw.First(below, max(h/2, 2, h-1-b.table().Shown()))
 	room := h - len(below)
@@ -99,7 +105,7 @@ func (b *browse) empty(w int) []string {
 				text = "The service is scaled to zero: it wants no tasks."
 			}
 			if len(s.Events) > 0 {
-				text += " ECS says: " + say.Line(s.Events[0])
+				text += " ECS says: " + say.Line(s.Events[0].Text)
 			}
 		}
 	case atContainers:
@@ -183,8 +189,8 @@ func why(e *aws.NotReadyError) string {
 }
 
 // about says more of the row under the cursor than its columns can: why it cannot carry a tunnel and what to do about
-// that, else what there is no column for.
-func (b *browse) about(w, most int) []string {
+// that, else what there is no column for. What the details tell that follow it is left to them.
+func (b *browse) about(w, most int, detailed bool) []string {
 	t := b.theme
 	e, ok := b.table().Row()
 	if !ok {
@@ -205,8 +211,8 @@ func (b *browse) about(w, most int) []string {
 		}
 	case e.service != nil:
 		facts = []string{e.name(), revision(e.service.TaskDefinition)}
-		if len(e.service.Events) > 0 {
-			facts = append(facts, say.Line(e.service.Events[0]))
+		if len(e.service.Events) > 0 && !detailed {
+			facts = append(facts, say.Line(e.service.Events[0].Text))
 		}
 	case e.loose:
 		facts = []string{"started by run-task, or by a schedule"}

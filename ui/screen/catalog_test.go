@@ -21,10 +21,11 @@ func readyTask(cluster, service string, n int, containers ...string) aws.Task {
 		PlatformVersion: "1.4.0", Platform: "Linux", ExecEnabled: true, Deployment: "ecs-svc/1",
 		TaskDefinition: "arn:aws:ecs:eu-west-1:" + account + ":task-definition/" + service + ":12",
 		StartedAt:      start().Add(-time.Duration(n+1) * time.Hour),
+		Subnet:         "subnet-0a1b2c3d4e5f60718", Address: fmt.Sprintf("10.20.0.%d", 10+n%200),
 	}
 	for i, name := range containers {
 		t.Containers = append(t.Containers, aws.Container{
-			Name: name, RuntimeID: id + "-" + fmt.Sprint(1000+i), Status: "RUNNING", Health: "HEALTHY",
+			Name: name, Image: account + ".dkr.ecr.eu-west-1.amazonaws.com/" + name + ":1.4", RuntimeID: id + "-" + fmt.Sprint(1000+i), Status: "RUNNING", Health: "HEALTHY",
 			Agent: aws.Agent{Status: "RUNNING", StartedAt: t.StartedAt.Add(20 * time.Second)},
 			Ports: []aws.Port{{Container: uint16(3128 + i), Protocol: "tcp"}},
 		})
@@ -36,7 +37,12 @@ func service(cluster, name string, tasks int) aws.Service {
 	return aws.Service{
 		Name: name, Cluster: cluster, Status: "ACTIVE", Desired: tasks, Running: tasks, ExecEnabled: true, LaunchType: "FARGATE",
 		TaskDefinition: "arn:aws:ecs:eu-west-1:" + account + ":task-definition/" + name + ":12", Deployment: "ecs-svc/1",
-		Events: []string{"(service " + name + ") has reached a steady state."},
+		Deployments: []aws.Deployment{{
+			Status: "PRIMARY", TaskDefinition: "arn:aws:ecs:eu-west-1:" + account + ":task-definition/" + name + ":12",
+			Desired: tasks, Running: tasks, Rollout: "COMPLETED", CreatedAt: start().Add(-26 * time.Hour),
+		}},
+		Network: aws.Interfaces{Subnets: []string{"subnet-0a1b2c3d4e5f60718"}, Groups: []string{"sg-0e1f203142536475a"}},
+		Events:  []aws.Event{{At: start().Add(-time.Hour), Text: "(service " + name + ") has reached a steady state."}},
 	}
 }
 

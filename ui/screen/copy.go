@@ -47,11 +47,7 @@ func lines(addr netip.AddrPort, answered tunnel.Protocol) []copyable {
 		return []copyable{{"URL", "mongodb://" + at + "/?directConnection=true"}}
 	case tunnel.ProtocolAMQP:
 		return []copyable{{"URL", "amqp://" + at}}
-	case tunnel.ProtocolLDAP:
-		return []copyable{{"URL", "ldap://" + at}}
-	case tunnel.ProtocolGRPC:
-		return []copyable{{"grpcurl line", "grpcurl -plaintext " + say.Word(at) + " list"}}
-	case tunnel.ProtocolUnknown, tunnel.ProtocolTLS, tunnel.ProtocolH2C, tunnel.ProtocolMSSQL, tunnel.ProtocolSMTP, tunnel.ProtocolKafka, tunnel.ProtocolRDP:
+	case tunnel.ProtocolUnknown, tunnel.ProtocolTLS, tunnel.ProtocolH2C, tunnel.ProtocolMSSQL, tunnel.ProtocolSMTP:
 	}
 	return nil
 }

@@ -125,7 +125,7 @@ func calls(account *emulator.Emulator) map[string]int {
 
 // Nothing is asked for what is not looked at: who begins in one cluster, stays in it, and jumps from it.
 func TestOnlyWhatIsLookedAtIsAskedFor(t *testing.T) {
-	l, account := worldOf(t, Options{Open: aws.Target{Cluster: "b", Service: "b-web"}, Refresh: 50 * time.Millisecond}, fleetOf("a", "b", "c", "d"))
+	l, account := worldOf(t, Options{At: aws.Target{Cluster: "b", Service: "b-web"}, Refresh: 50 * time.Millisecond}, fleetOf("a", "b", "c", "d"))
 	l.until("b › services 2", "▌b-web")
 	before := calls(account)
 	if before["ListClusters"] != 0 || before["ListServices"] < 1 || before["ListServices"] != before["ListTasks"] {
@@ -200,7 +200,7 @@ func TestAStartPlaceThatIsNotThereSaysSo(t *testing.T) {
 		{aws.Target{Cluster: "bb"}, []string{"clusters 2", `! no cluster "bb"`, "nearest are: b"}},
 		{aws.Target{Cluster: "bb", Service: "x"}, []string{"clusters 2", `! no cluster "bb"`}},
 	} {
-		l, _ := worldOf(t, Options{Open: c.open}, fleetOf("b", "other"))
+		l, _ := worldOf(t, Options{At: c.open}, fleetOf("b", "other"))
 		l.until(c.wants...)
 	}
 	l, account := worldOf(t, Options{}, fleetOf("b"))
@@ -217,7 +217,7 @@ func TestAStartPlaceThatIsNotThereSaysSo(t *testing.T) {
 }
 
 func TestNamesThatCannotBeListedAreSaidToBeMissing(t *testing.T) {
-	l, _ := worldOf(t, Options{Open: aws.Target{Cluster: "b"}}, fleetOf("a", "b"))
+	l, _ := worldOf(t, Options{At: aws.Target{Cluster: "b"}}, fleetOf("a", "b"))
 	l.until("b › services 2", "as of")
 	l.a.here.nameless = errors.New("not allowed: ecs:ListClusters")
 	l.a.here.names = &aws.Catalog{}

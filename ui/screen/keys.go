@@ -16,9 +16,10 @@ type keyMap struct {
 	left, right                             draw.Binding
 	filter, sort, reverse                   draw.Binding
 	jump, all                               draw.Binding
+	details, console                        draw.Binding
 	forward, any, mark                      draw.Binding
 	tunnels, stop, reconnect                draw.Binding
-	undo, edit, why                         draw.Binding
+	undo, edit, remove, why                 draw.Binding
 	saved, save                             draw.Binding
 	copy, log, view, doctor                 draw.Binding
 	profile, region, refresh                draw.Binding
@@ -54,17 +55,20 @@ func defaultKeys() *keyMap {
 		reverse:   draw.Bind("reverse", "sort, other way", "O"),
 		jump:      draw.Bind("jump", "jump to anything", ":", "ctrl+p"),
 		all:       draw.Bind("all", "all services", "0"),
+		details:   draw.Bind("details", "details", "i"),
+		console:   draw.Bind("console", "page in AWS's console", "b"),
 		forward:   draw.Bind("forward", "forward", "F"),
 		any:       draw.Bind("any", "to any host", "D"),
 		mark:      draw.Bind("mark", "mark", "space"),
 		tunnels:   draw.Bind("tunnels", "tunnels", "t", "f"),
 		stop:      draw.Bind("stop", "stop", "x"),
 		reconnect: draw.Bind("reconnect", "reconnect", "R"),
-		undo:      draw.Bind("undo", "undo a stop", "u"),
+		undo:      draw.Bind("undo", "undo", "u"),
 		edit:      draw.Bind("edit", "edit, try again", "e"),
+		remove:    draw.Bind("delete", "delete", "ctrl+d", "delete"),
 		why:       draw.Bind("why", "what failed, whole", "!"),
 		saved:     draw.Bind("saved", "saved tunnels", "S"),
-		save:      draw.Bind("save", "save", "s"),
+		save:      draw.Bind("save", "save, or a shell", "s"),
 		copy:      draw.Bind("copy", "copy", "y"),
 		log:       draw.Bind("log", "log", "L"),
 		doctor:    draw.Bind("doctor", "doctor", "d"),
@@ -85,8 +89,8 @@ func (k *keyMap) remappable() []*draw.Binding {
 	return []*draw.Binding{
 		&k.up, &k.down, &k.top, &k.bottom, &k.pageUp, &k.pageDown, &k.in, &k.back, &k.nextPane, &k.zoom, &k.left, &k.right,
 		&k.filter, &k.sort, &k.reverse,
-		&k.jump, &k.all, &k.forward, &k.any, &k.mark, &k.tunnels, &k.stop, &k.undo, &k.reconnect, &k.edit, &k.why, &k.saved, &k.save,
-		&k.copy, &k.log, &k.view, &k.doctor, &k.profile, &k.region, &k.refresh,
+		&k.jump, &k.all, &k.details, &k.console, &k.forward, &k.any, &k.mark, &k.tunnels, &k.stop, &k.undo, &k.reconnect, &k.edit,
+		&k.remove, &k.why, &k.saved, &k.save, &k.copy, &k.log, &k.view, &k.doctor, &k.profile, &k.region, &k.refresh,
 		&k.help, &k.quit,
 	}
 }

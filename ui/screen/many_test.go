@@ -95,16 +95,16 @@ func TestMarkedTunnelsAreStoppedAfterOneQuestion(t *testing.T) {
 }
 
 func TestMarkedTunnelsAloneAreSaved(t *testing.T) {
-	var wrote []SavedTunnel
-	a := newTestApp(t, Options{Save: func(fresh []SavedTunnel) (string, error) { wrote = fresh; return "f.yaml", nil }}, 100, 34)
+	var wrote []Change
+	a := newTestApp(t, Options{Save: func(c []Change) (Written, error) { wrote = c; return Written{Path: "f.yaml"}, nil }}, 100, 34)
 	for i := range 3 {
 		r := somewhere(fmt.Sprintf("127.0.0.1:%d", 3000+i))
 		r.Spec.Target.Service = fmt.Sprintf("s%d", i)
 		addRow(a, r)
 	}
 	press(t, a, "t", "g", "space", "j", "space", "s")
-	want(t, a, "s0: automation/s0", "s2: automation/s2")
-	wantNot(t, a, "s1: automation/s1")
+	want(t, a, "all 2", "automation/s0", "automation/s2")
+	wantNot(t, a, "automation/s1 ")
 	press(t, a, "enter")
 	if len(wrote) != 2 {
 		t.Errorf("saved %v, want the two that are marked", wrote)

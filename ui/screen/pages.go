@@ -31,7 +31,7 @@ func (a *app) everywhere() []struct {
 		}},
 		{a.keys.log, func() wish { return show(newLog(a.look, a.o.Log)) }},
 		{a.keys.saved, func() wish { return show(newSaved(a.look, a.accounts, a.tunnels, a.shelf, a.o)) }},
-		{a.keys.save, func() wish { return a.shelf.save(a.tunnels, a.tunnels.rows) }},
+		{a.keys.save, func() wish { return a.shelf.save(a.tunnels, a.meant()) }},
 		{a.keys.profile, func() wish { return ask(newProfiles(a.look, a.here, a.o.Profiles)) }},
 		{a.keys.region, func() wish { return ask(newRegions(a.look, a.here)) }},
 		{a.keys.why, readWhole},
@@ -99,6 +99,22 @@ func editForward(r *row) wish {
 	}
 }
 
+// meant are the tunnels that a key is for: the one under the cursor or that the page in sight is about, else all.
+func (a *app) meant() []*row {
+	if r, ok := a.pane.table.Row(); ok && a.below {
+		return []*row{r}
+	}
+	if r := a.subject(); r != nil && !a.below {
+		return []*row{r}
+	}
+	return a.tunnels.rows
+}
+
+// fillIn opens the dialog about a saved tunnel or group.
+func fillIn(c Change) wish {
+	return func(a *app) tea.Cmd { return a.grant(ask(newSavedForm(a.look, a.shelf, c, a.o))) }
+}
+
 // details shows the page about a tunnel.
 func details(r *row) wish {
 	return func(a *app) tea.Cmd { return a.grant(all(show(newDetail(a.look, a.tunnels, r)), hurry())) }
@@ -116,6 +132,19 @@ func leaving() wish {
 		}
 		return a.grant(ask(newDeparture(a.look, a.tunnels.open(), k)))
 	}
+}
+
+// describe shows the page about a row of the browser, and asks ECS about it.
+func describe(p *place, e entry) wish {
+	return func(a *app) tea.Cmd {
+		d := newDescription(a.look, p, e, a.o.Open)
+		return a.grant(all(show(d), d.ask()))
+	}
+}
+
+// onConsole opens the page about a row of the browser in AWS's console.
+func onConsole(p *place, e entry) wish {
+	return func(a *app) tea.Cmd { return a.grant(console(p, e, a.o.Open)) }
 }
 
 // askProbe asks for a URL that the doctor is to reach as well, and then consults it.

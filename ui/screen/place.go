@@ -41,6 +41,8 @@ type place struct {
 	named    atomic.Pointer[aws.Catalog]
 	naming   bool  // that is being asked for
 	nameless error // why it is not known
+
+	described map[aws.Target]described // the rows that were looked at
 }
 
 // busy reports whether something is under way that the screen waits for.
@@ -228,6 +230,18 @@ func (p *place) introduce() wish {
 			return nil
 		})
 	})
+}
+
+// account is how a config file names the place, so that it is found again from any environment. The demo's is nowhere else.
+func (p *place) account() Account {
+	if p.client == nil {
+		return Account{Profile: p.profile, Region: p.region, Role: p.role}
+	}
+	shell := p.client.Shell()
+	if shell.Demo {
+		return Account{}
+	}
+	return Account{Profile: shell.Profile, Region: p.client.Region(), Role: shell.Role}
 }
 
 // profileName and regionName are what is shown: as resolved, else as asked for.

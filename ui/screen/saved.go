@@ -26,6 +26,27 @@ type SavedTunnel struct {
 	Project string // the project file that it comes from; empty for the user's own
 
 	Profile, Region, Role string // of its account; empty is what the user looks at
+
+	Entry Account // what the config file says of that, where flags may say something else
+}
+
+// Account is how a config file names one; empty is whatever the user looks at.
+type Account struct{ Profile, Region, Role string }
+
+// Change is one change of the tunnels and groups in the user's own file. What has no name is not there: a tunnel that was
+// not is new, one that is not is deleted. Another process may have changed the file since; then Was says something else than
+// the file does, and nothing is changed.
+type Change struct {
+	Was, Is           SavedTunnel
+	Groups            []string // that Is belongs to; nil leaves them as they are
+	WasGroup, IsGroup SavedGroup
+}
+
+// Written is what the files say after a change, made or not.
+type Written struct {
+	Path  string // of the file that was to be changed
+	Saved Saved
+	Undo  func() (Written, error) // takes the change back, unless the file was changed again
 }
 
 // account is what the tunnel says of its account.
@@ -43,6 +64,7 @@ func (s SavedTunnel) account() string {
 type SavedGroup struct {
 	Name    string
 	Tunnels []string
+	Project string // the project file that it comes from; empty for the user's own
 }
 
 // named returns the saved tunnel of a name.
@@ -121,7 +143,11 @@ func saving(r *row, taken func(string) bool) (SavedTunnel, bool) {
 			base, _, _ = strings.Cut(host, ".")
 		}
 	}
-	return SavedTunnel{Name: freeName(plainName(base), taken), Target: target, Forward: forward}, true
+	in := r.place.account()
+	return SavedTunnel{
+		Name: freeName(plainName(base), taken), Target: target, Forward: forward,
+		Profile: in.Profile, Region: in.Region, Role: in.Role, Entry: in,
+	}, true
 }
 
 // plainName is a name that needs no quotes in YAML nor in a shell.

@@ -170,7 +170,7 @@ func (p *savedPage) foot() string { return p.table.Counted("row") }
 
 func (p *savedPage) help() []draw.Binding {
 	k := p.keys
-	return []draw.Binding{k.in.As("start"), k.stop, k.save.As("save what is open"), k.copy, k.filter, k.back}
+	return []draw.Binding{k.in.As("start"), k.stop, k.edit, k.remove.As("delete"), k.save.As("save what is open"), k.copy, k.filter, k.back}
 }
 
 func (p *savedPage) draw(w, h int, focused bool) []string {
@@ -182,6 +182,9 @@ func (p *savedPage) draw(w, h int, focused bool) []string {
 	var why []string
 	if l, ok := p.table.Row(); ok {
 		why = p.problem(p.ailment(l), w, max(h/3, shortAdvice))
+		if file := l.project(); file != "" && len(why) == 0 {
+			why = []string{" " + t.Muted.Paint(t.CutMiddle("of the project file "+say.Line(file)+"; "+p.keys.edit.Shortest()+" makes one of your own, which wins", w-2))}
+		}
 	}
 	room := h - len(why)
 	return append(t.Fill(p.table.Draw(w, room, focused), w, room), why...)
@@ -222,6 +225,9 @@ func (p *savedPage) update(msg tea.Msg) (wish, bool) {
 	if ok && p.keys.saved.Pressed(k) {
 		return nil, true // it is here
 	}
+	if ok && p.keys.undo.Pressed(k) && p.shelf.undo != nil {
+		return p.shelf.takeBack(), true
+	}
 	l, under := p.table.Row()
 	if !ok || !under {
 		return nil, false
@@ -231,6 +237,10 @@ func (p *savedPage) update(msg tea.Msg) (wish, bool) {
 		return p.start(l), true
 	case keys.stop.Pressed(k):
 		return p.stop(l), true
+	case keys.edit.Pressed(k):
+		return p.edit(l), true
+	case keys.remove.Pressed(k):
+		return p.remove(l), true
 	case keys.copy.Pressed(k):
 		if l.group == nil && l.running[0] != nil {
 			return chooseCopy(l.running[0].reading, p.tunnels.answered(l.running[0])), true
@@ -247,6 +257,54 @@ func (p *savedPage) startLine(id string) wish {
 		return p.start(l)
 	}
 	return nil
+}
+
+// project is the project file that a line comes from; empty for the user's own.
+func (l savedLine) project() string {
+	if l.group != nil {
+		return l.group.Project
+	}
+	return l.tunnels[0].Project
+}
+
+// edit opens the dialog about a line. A project file's tunnel becomes one of the user's own.
+func (p *savedPage) edit(l savedLine) wish {
+	switch {
+	case p.shelf.write == nil:
+		return fail(&NowhereError{})
+	case l.group == nil:
+		is := l.tunnels[0]
+		return fillIn(Change{Was: is, Is: is})
+	case l.group.Project != "":
+		return tell(say.Line(l.name) + " is of the project file " + l.group.Project + ", which culvert does not change")
+	}
+	return fillIn(Change{WasGroup: *l.group, IsGroup: *l.group})
+}
+
+// remove deletes a line from the config file, after a question. What runs goes on.
+func (p *savedPage) remove(l savedLine) wish {
+	switch file := l.project(); {
+	case p.shelf.write == nil:
+		return fail(&NowhereError{})
+	case file != "":
+		return tell(say.Line(l.name) + " is of the project file " + file + ", which culvert does not change")
+	}
+	var c Change
+	var text []string
+	if l.group != nil {
+		c.WasGroup = *l.group
+		text = []string{"delete the group " + say.Line(l.name) + "?", "Its tunnels stay: " + say.Line(strings.Join(l.group.Tunnels, ", ")) + "."}
+	} else {
+		c.Was = l.tunnels[0]
+		text = []string{"delete the saved tunnel " + say.Line(l.name) + "?", say.Line(c.Was.Target.String() + " " + c.Was.Forward.String())}
+		if groups := p.shelf.groupsOf(l.name); len(groups) > 0 {
+			text = append(text, "It leaves the groups "+say.Line(strings.Join(groups, ", "))+".")
+		}
+	}
+	if l.count() > 0 {
+		text = append(text, "What runs goes on.")
+	}
+	return confirm("delete", "delete", func() wish { return p.shelf.keep([]Change{c}, "deleted "+say.Line(l.name), nil) }, text...)
 }
 
 // start opens what of a line does not run yet; what others than this machine could use only after a question.

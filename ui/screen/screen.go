@@ -49,13 +49,14 @@ type Options struct {
 	Action          string                // that workflow steps use, as OWNER/REPOSITORY@v1; empty when nobody has said whose
 	Begin           aws.Target            // cluster and service that a newcomer is led to; zero: nowhere
 
-	Open aws.Target // where the browser begins: a cluster, or in it a service, a task, a container; zero: at all clusters
+	At aws.Target // where the browser begins: a cluster, or in it a service, a task, a container; zero: at all clusters
 
-	Start  []Start                                      // opened as soon as the account is
-	Saved  Saved                                        // tunnels and groups of the config files
-	Save   func([]SavedTunnel) (path string, err error) // nil: there is nowhere to save to
-	Recent recent.File                                  // where the tunnels that were used are remembered; empty: nowhere
-	Up     control.Dir                                  // where what culvert up holds is found; zero: nowhere
+	Start  []Start                         // opened as soon as the account is
+	Saved  Saved                           // tunnels and groups of the config files
+	Save   func([]Change) (Written, error) // all of them or none; nil: there is nowhere to save to
+	Recent recent.File                     // where the tunnels that were used are remembered; empty: nowhere
+	Open   func(url string) error          // in a browser on this machine; nil: there is none
+	Up     control.Dir                     // where what culvert up holds is found; zero: nowhere
 	// Keep has tunnels go on in the background, as a set of the name that it returns, while the interface ends. nil: they end
 	// with it.
 	Keep    func(ctx context.Context, kept []Kept) (name string, err error)
@@ -152,7 +153,7 @@ func newApp(ctx context.Context, o Options) (*app, error) {
 		o.Refresh = 10 * time.Second
 	}
 	l := &look{theme: draw.NewTheme(draw.UnicodeLocale(o.Getenv)), keys: keys, now: o.Now()}
-	a := &app{look: l, accounts: newAccounts(ctx, l, o), o: o, shelf: &shelf{Saved: o.Saved, write: o.Save}}
+	a := &app{look: l, accounts: newAccounts(ctx, l, o), o: o, shelf: &shelf{Saved: o.Saved, look: l, write: o.Save}}
 	a.tunnels = newTunnels(l, a.accounts, o)
 	a.browse = newBrowse(l, a.accounts, a.tunnels, o)
 	a.memory = newMemory(l, a.tunnels, o)

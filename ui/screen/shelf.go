@@ -2,19 +2,28 @@ package screen
 
 import (
 	"slices"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
 	"culvert/internal/say"
+	"culvert/ui/draw"
 )
 
 // shelf is what has been saved, and the way to save more.
 type shelf struct {
 	Saved
 
-	write func([]SavedTunnel) (path string, err error) // nil: there is nowhere to save to
-	told  []string                                     // project files that the user has been told of
+	look  *look
+	write func([]Change) (Written, error) // nil: there is nowhere to save to
+	told  []string                        // project files that the user has been told of
+
+	undo  func() (Written, error) // of the last change; nil when there is none
+	until time.Time               // it can be undone
 }
+
+// undoChange is how long a change of the config file can be undone by a key.
+const undoChange = 10 * time.Second
 
 // any reports whether a tunnel has been saved.
 func (s *shelf) any() bool { return len(s.Tunnels) > 0 }
@@ -27,16 +36,19 @@ func (e *NowhereError) Error() string { return "there is no config file to save 
 // Remedy names the flag.
 func (e *NowhereError) Remedy() string { return "start culvert with --config FILE" }
 
-// save offers to write those of some tunnels that are open and not saved yet to the config file.
+// save asks for the name of a tunnel that is open and not saved yet, and saves it. Of several the user chooses.
 func (s *shelf) save(ts *tunnels, rows []*row) wish {
 	var fresh []SavedTunnel
 	taken := func(name string) bool {
-		_, known := s.named(name)
-		return known || slices.ContainsFunc(fresh, func(s SavedTunnel) bool { return s.Name == name })
+		return s.taken(name) != "" || slices.ContainsFunc(fresh, func(s SavedTunnel) bool { return s.Name == name })
 	}
-	passing := 0
+	passing, known := 0, ""
 	for _, r := range rows {
-		if r.holder != nil || r.State.Final() || slices.ContainsFunc(s.Tunnels, func(s SavedTunnel) bool { return s.runs(r) }) {
+		if r.holder != nil || r.State.Final() {
+			continue
+		}
+		if i := slices.IndexFunc(s.Tunnels, func(s SavedTunnel) bool { return s.runs(r) }); i >= 0 {
+			known = s.Tunnels[i].Name
 			continue
 		}
 		if one, ok := saving(r, taken); ok {
@@ -48,29 +60,110 @@ func (s *shelf) save(ts *tunnels, rows []*row) wish {
 	switch {
 	case len(fresh) > 0 && s.write == nil:
 		return fail(&NowhereError{})
-	case len(fresh) > 0:
-		text := []string{"Save to the config file:", ""}
-		for _, one := range fresh {
-			text = append(text, say.Line(one.Name+": "+one.Target.String()+" "+one.Forward.String()))
-		}
-		return confirm("save", "save", func() wish { return s.saveNow(fresh) }, text...)
+	case len(fresh) == 1:
+		return fillIn(Change{Is: fresh[0]})
+	case len(fresh) > 1:
+		return s.choose(fresh)
 	case ts.open() == 0:
 		return tell("no tunnel is open that could be saved")
 	case passing > 0:
 		return tell("a tunnel to a task without a service cannot be saved: the task will not come again")
+	case len(rows) == 1 && known != "":
+		return tell("this tunnel is saved already, as " + known)
 	}
 	return tell("every open tunnel is saved already")
 }
 
-func (s *shelf) saveNow(fresh []SavedTunnel) wish {
+// choose offers tunnels to save one of, or all under the names that are proposed.
+func (s *shelf) choose(fresh []SavedTunnel) wish {
+	choices := []choice{{name: "all " + draw.Thousands(len(fresh)), about: "under these names"}}
+	for _, one := range fresh {
+		choices = append(choices, choice{one.Name, say.Line(one.Target.String() + " " + one.Forward.String())})
+	}
+	return chooseNumbered("save", choices, func(i int) wish {
+		if i > 0 {
+			return fillIn(Change{Is: fresh[i-1]})
+		}
+		var changes []Change
+		for _, one := range fresh {
+			changes = append(changes, Change{Is: one})
+		}
+		return s.keep(changes, "saved "+plural(len(fresh), "tunnel"), nil)
+	})
+}
+
+// taken is what has a name in the user's own file; empty when nothing has. A project file's may be used again.
+func (s *shelf) taken(name string) string {
+	if t, ok := s.named(name); ok && t.Project == "" {
+		return "the tunnel " + t.Target.String() + " " + t.Forward.String()
+	}
+	if i := slices.IndexFunc(s.Groups, func(g SavedGroup) bool { return g.Name == name && g.Project == "" }); i >= 0 {
+		return "a group"
+	}
+	return ""
+}
+
+// groupsOf are the user's own groups that a tunnel is in.
+func (s *shelf) groupsOf(name string) []string {
+	var groups []string
+	for _, g := range s.Groups {
+		if g.Project == "" && slices.Contains(g.Tunnels, name) {
+			groups = append(groups, g.Name)
+		}
+	}
+	return groups
+}
+
+// keep makes changes in the config file, and shows what it says then. failed is told why not, in place of the notice line;
+// nil leaves it there.
+func (s *shelf) keep(changes []Change, done string, settled func(error) wish) wish {
+	if s.write == nil {
+		return fail(&NowhereError{})
+	}
 	return beside(func() tea.Msg {
-		path, err := s.write(fresh)
+		kept, err := s.write(changes)
 		return then(func() wish {
+			w := s.kept(kept, err, done+" in "+kept.Path)
+			if settled != nil {
+				return all(w, settled(err))
+			}
 			if err != nil {
 				return fail(err)
 			}
-			s.Tunnels = append(s.Tunnels, fresh...)
-			return tell("saved " + plural(len(fresh), "tunnel") + " to " + path)
+			return w
+		})
+	})
+}
+
+// kept takes over what the files say after a change.
+func (s *shelf) kept(kept Written, err error, done string) wish {
+	if kept.Path != "" {
+		s.Saved = kept.Saved
+	}
+	if err != nil {
+		return nil
+	}
+	if s.undo, s.until = kept.Undo, s.look.now.Add(undoChange); s.undo != nil {
+		done += "; " + s.look.keys.saved.Shortest() + " " + s.look.keys.undo.Shortest() + " takes it back"
+	}
+	return tell(done)
+}
+
+// takeBack undoes the last change, while that can be done.
+func (s *shelf) takeBack() wish {
+	undo := s.undo
+	if undo == nil || s.look.now.After(s.until) {
+		return tell("there is no change of the last " + say.Age(undoChange) + " to take back")
+	}
+	s.undo = nil
+	return beside(func() tea.Msg {
+		kept, err := undo()
+		return then(func() wish {
+			kept.Undo = nil
+			if err != nil {
+				return all(s.kept(kept, err, ""), fail(err))
+			}
+			return s.kept(kept, nil, "taken back: "+kept.Path+" is what it was")
 		})
 	})
 }

@@ -229,7 +229,11 @@ func refreshed(p *place) wish {
 			return nil
 		}
 		a.browse.fresh()
-		return a.grant(a.browse.arrived())
+		arrived := a.browse.arrived()
+		if page, ok := a.page().(interface{ renew(p *place) wish }); ok {
+			arrived = all(arrived, page.renew(p))
+		}
+		return a.grant(arrived)
 	}
 }
 

@@ -1,0 +1,153 @@
+package aws
+
+import (
+	"context"
+	"sync"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"culvert/internal/say"
+)
+
+// Details is what ECS tells about one service or task when somebody looks at it. What could not be asked is zero.
+type Details struct {
+	Service    Service // of the task, too, where a service started it
+	Task       Task
+	Definition DefinitionDetails
+	Gaps       []error // *GapError for what could not be looked at
+}
+
+// DefinitionDetails is a task definition as people want to read it. It holds no value of an environment variable and no
+// secret, see maskDefinition.
+type DefinitionDetails struct {
+	ARN, NetworkMode, CPU, Memory string
+	TaskRole, ExecutionRole       string // ARNs
+	Containers                    []ContainerDetails
+	JSON                          string // as ECS answered, indented, its secrets masked; empty when it is too large to be shown
+}
+
+// ContainerDetails is a container of a task definition.
+type ContainerDetails struct {
+	Name, Image          string
+	Essential            bool
+	Ports                []Port
+	Environment, Secrets []string // names of variables
+}
+
+// Describe asks about a service, or about a task and its service. With both a service and a task unnamed there is nothing
+// to ask. It calls what may have changed since; a task definition never does and comes from memory where it was looked at
+// before.
+func (c *Client) Describe(ctx context.Context, at Target) Details {
+	var d Details
+	var mu sync.Mutex
+	gap := func(what string, err error) {
+		if err != nil {
+			mu.Lock()
+			defer mu.Unlock()
+			d.Gaps = append(d.Gaps, &GapError{What: what, Clusters: []string{at.Cluster}, Err: err})
+		}
+	}
+	var service sync.WaitGroup
+	if at.Service != "" {
+		service.Go(func() {
+			found, err := c.describeServices(ctx, at.Cluster, []string{at.Service})
+			gap("details of services", err)
+			if len(found) > 0 {
+				d.Service = found[0]
+			}
+		})
+	}
+	if at.Task != "" {
+		found, err := c.describeTasks(ctx, at.Cluster, []string{at.Task})
+		gap("details of tasks", err)
+		if len(found) > 0 {
+			d.Task = found[0]
+		}
+	}
+	service.Wait()
+	arn := d.Task.TaskDefinition
+	if at.Task == "" {
+		arn = d.Service.TaskDefinition
+	}
+	if arn != "" {
+		var err error
+		d.Definition, err = c.describeDefinition(ctx, arn)
+		gap("task definitions", err)
+	}
+	return d
+}
+
+// describedDefinitions are the task definitions that were looked at last, by ARN.
+type describedDefinitions struct {
+	mu    sync.Mutex
+	known map[string]DefinitionDetails
+}
+
+// maxDescribed bounds them; each may have some 100 kB.
+const maxDescribed = 16
+
+func (c *Client) describeDefinition(ctx context.Context, arn string) (DefinitionDetails, error) {
+	c.described.mu.Lock()
+	found, ok := c.described.known[arn]
+	c.described.mu.Unlock()
+	if ok {
+		return found, nil
+	}
+	out, err := call(ctx, c, place{Resource: arn}, func(ctx context.Context) (*ecs.DescribeTaskDefinitionOutput, error) {
+		return c.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &arn})
+	})
+	if err != nil {
+		return DefinitionDetails{}, err
+	}
+	if out.TaskDefinition == nil {
+		return DefinitionDetails{}, &AnswerError{Operation: describeDefinitionAction, Problem: "no task definition"}
+	}
+	found = detailsFrom(*out.TaskDefinition)
+	found.ARN = arn
+	if found.JSON, err = maskDefinition(answerText(out.ResultMetadata)); err != nil {
+		return DefinitionDetails{}, &AnswerError{Operation: describeDefinitionAction, Problem: err.Error()}
+	}
+	c.described.mu.Lock()
+	defer c.described.mu.Unlock()
+	if c.described.known == nil || len(c.described.known) >= maxDescribed {
+		c.described.known = map[string]DefinitionDetails{}
+	}
+	c.described.known[arn] = found
+	return found, nil
+}
+
+// answerText is the body of an answer as it came; it was read whole, see bounds.
+func answerText(of middleware.Metadata) []byte {
+	if answer, ok := awsmiddleware.GetRawResponse(of).(*smithyhttp.Response); ok {
+		if body, ok := answer.Body.(*wholeBody); ok {
+			return body.text
+		}
+	}
+	return nil
+}
+
+func detailsFrom(d types.TaskDefinition) DefinitionDetails {
+	found := DefinitionDetails{
+		NetworkMode: string(d.NetworkMode), CPU: say.Brief(sdk.ToString(d.Cpu)), Memory: say.Brief(sdk.ToString(d.Memory)),
+		TaskRole: say.Brief(sdk.ToString(d.TaskRoleArn)), ExecutionRole: say.Brief(sdk.ToString(d.ExecutionRoleArn)),
+	}
+	for _, c := range d.ContainerDefinitions[:min(len(d.ContainerDefinitions), maxListed)] {
+		container := ContainerDetails{Name: sdk.ToString(c.Name), Image: say.Brief(sdk.ToString(c.Image)), Essential: c.Essential == nil || *c.Essential}
+		for _, m := range c.PortMappings[:min(len(c.PortMappings), maxListed)] {
+			container.Ports = append(container.Ports, portsFrom(m)...)
+		}
+		for _, v := range c.Environment[:min(len(c.Environment), maxListed)] {
+			container.Environment = append(container.Environment, say.Brief(sdk.ToString(v.Name)))
+		}
+		for _, v := range c.Secrets[:min(len(c.Secrets), maxListed)] {
+			container.Secrets = append(container.Secrets, say.Brief(sdk.ToString(v.Name)))
+		}
+		found.Containers = append(found.Containers, container)
+	}
+	return found
+}

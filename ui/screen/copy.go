@@ -47,7 +47,11 @@ func lines(addr netip.AddrPort, answered tunnel.Protocol) []copyable {
 		return []copyable{{"URL", "mongodb://" + at + "/?directConnection=true"}}
 	case tunnel.ProtocolAMQP:
 		return []copyable{{"URL", "amqp://" + at}}
-	case tunnel.ProtocolUnknown, tunnel.ProtocolTLS, tunnel.ProtocolH2C, tunnel.ProtocolMSSQL, tunnel.ProtocolSMTP:
+	case tunnel.ProtocolLDAP:
+		return []copyable{{"URL", "ldap://" + at}}
+	case tunnel.ProtocolGRPC:
+		return []copyable{{"grpcurl line", "grpcurl -plaintext " + say.Word(at) + " list"}}
+	case tunnel.ProtocolUnknown, tunnel.ProtocolTLS, tunnel.ProtocolH2C, tunnel.ProtocolMSSQL, tunnel.ProtocolSMTP, tunnel.ProtocolKafka, tunnel.ProtocolRDP:
 	}
 	return nil
 }

@@ -201,6 +201,8 @@ func TestCopyablesFitWhatAnswered(t *testing.T) {
 		{"Redis", tunnel.ProtocolRedis, nil, "redis-cli -h 127.0.0.1 -p 3128", "redis-cli line, URL, address"},
 		{"SSH", tunnel.ProtocolSSH, nil, "ssh -p 3128 USER@127.0.0.1", "ssh line, address"},
 		{"MongoDB", tunnel.ProtocolMongoDB, nil, "mongodb://127.0.0.1:3128/?directConnection=true", "URL, address"},
+		{"LDAP", tunnel.ProtocolLDAP, nil, "ldap://127.0.0.1:3128", "URL, address"},
+		{"gRPC", tunnel.ProtocolGRPC, nil, "grpcurl -plaintext 127.0.0.1:3128 list", "grpcurl line, address"},
 		{"AMQP", tunnel.ProtocolAMQP, nil, "amqp://127.0.0.1:3128", "URL, address"},
 		{"a proxy that listens on IPv6", tunnel.ProtocolHTTPConnect, func(r *reading) { r.Local = netip.MustParseAddrPort("[::1]:9") }, "export HTTP_PROXY=http://[::1]:9\n", "exports, curl line, URL, address"},
 		{"a server that listens everywhere", tunnel.ProtocolHTTP, func(r *reading) { r.Local = netip.MustParseAddrPort("0.0.0.0:9") }, "http://127.0.0.1:9/", "URL, curl line, address"},

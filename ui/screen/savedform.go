@@ -215,7 +215,7 @@ func (f *savedForm) draw(w, _ int, _ bool) []string {
 	case f.saving:
 		lines = append(lines, "", " "+t.Busy.Paint(f.spinner()+" saving"))
 	case f.failure != nil:
-		lines = append(append(lines, ""), f.look.problem(f.failure, w, shortAdvice)...)
+		lines = append(append(lines, ""), f.problem(f.failure, w, shortAdvice)...)
 	}
 	return append(lines, "")
 }

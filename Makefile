@@ -59,7 +59,7 @@ vet:
 
 short:
 	@$(say) "go test -short: the tests that need nothing else and take no time"
-	@go test -short -vet=off -p 8 ./... # they wait more than they compute
+	@go test -short -vet=off -p 8 -parallel 4 ./... # they wait more than they compute
 
 # More of them at a time than there are processors, as most of them wait.
 RACE := go test -race -count=1 -vet=off -timeout 20m -parallel 4

@@ -25,6 +25,9 @@ type display struct {
 // onDisplay runs a shell script on a terminal of its own; culvert is in its PATH, and env is added to its environment.
 func onDisplay(t *testing.T, width, height int, script string, env ...string) *display {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("plays in a real terminal, in real time: make test")
+	}
 	d := &display{t: t, tmux: need.Command(t, "tmux"), dir: t.TempDir()}
 	culvert, err := exec.LookPath("culvert")
 	if err != nil {

@@ -103,7 +103,7 @@ func TestStoryOfTheShortestWay(t *testing.T) {
 			d.keys("Enter")
 			d.sees(`127\.0\.0\.1:` + first + ` .*● open`)
 			d.sees(`127\.0\.0\.1:` + second + ` .*● open`)
-			d.keys("t", "Space", "Space", "x")
+			d.keys("t", "g", "Space", "Space", "x")
 			d.sees(`stop 2 tunnels\?`)
 			d.keys("Enter")
 			d.sees(`closed(?s:.*)closed`)

@@ -138,6 +138,11 @@ func TestStoryOfKeepingTunnels(t *testing.T) {
 					t.Fatal("the holder does not end")
 				}
 			}
+			if c.signalled { // by itself, as the next down tells
+				if out, err := d.fromShell(env, "down"); err != nil || !strings.Contains(out, "kept ended by itself") {
+					t.Errorf("down: %v\n%s", err, out)
+				}
+			}
 			if out, err := d.fromShell(env, "status"); err != nil || !strings.Contains(out, "nothing is up") {
 				t.Errorf("status: %v\n%s", err, out)
 			}
@@ -165,18 +170,18 @@ func TestStoryOfSomebodyElsesTunnels(t *testing.T) {
 	if err := json.Unmarshal([]byte(d.file("up")), &status); err != nil {
 		t.Fatal(err)
 	}
-	d.sees(`127\.0\.0\.1:\d+ .*up dev`)
+	d.sees(`held by culvert up dev`)
 	d.keys("t", "Enter")
 	d.sees(`no connection has come to`)
 	download := exec.CommandContext(t.Context(), curl, "-sS", "--proxytunnel", "-x", status.Sets[0].Tunnels[0].ProxyURL, "http://orders.internal/export?bytes=4000000")
 	if err := download.Start(); err != nil {
 		t.Fatal(err)
 	}
-	d.sees(`http-connect +orders\.internal:80 .*open`)
+	d.sees(`orders\.internal:80 .*open`)
 	if err := download.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	d.sees(`http-connect +orders\.internal:80 +4\.0 MB .*done`)
+	d.sees(`orders\.internal:80 +4\.0 MB .*done`)
 	d.keys("v")
 	d.sees(`(?s)\[hosts 1\].*orders\.internal:80 +4\.0 MB`)
 	d.keys("v")
@@ -200,7 +205,7 @@ func TestStoryOfReopeningTunnels(t *testing.T) {
 	d := onDisplay(t, 110, 34, strings.Replace(usersShell, "culvert demo", command, 1), append(account.Env(), "CULVERT_GUARDED=no")...)
 	t.Cleanup(func() { _, _ = d.fromShell(account.Env(), "down") })
 	d.sees(`127\.0\.0\.1:` + port + ` .*squid:3128.*● open`)
-	d.sees(`squid › orders.*● open`)
+	d.sees(`squid › ord.*● open`)
 	d.keys("q")
 	d.sees(`b +reopen them in the background: cuts what goes through`)
 	d.keys("b")

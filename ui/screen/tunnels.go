@@ -214,16 +214,17 @@ func (ts *tunnels) facts(r *row) []fact {
 	if r.State.Final() {
 		return []fact{{text: r.State.String() + " " + say.Age(now.Sub(r.Since)) + " ago"}}
 	}
-	facts := []fact{{"up " + say.Age(now.Sub(r.Opened)), "AGE"}, {plural(r.Stats.Connections, "connection"), "CONNS"}}
+	var facts []fact
+	if by := r.heldBy(); by != "" { // before all else, as it says what stopping it means
+		facts = append(facts, fact{"held by culvert " + by, "HELD BY"})
+	}
+	facts = append(facts, fact{"up " + say.Age(now.Sub(r.Opened)), "AGE"}, fact{plural(r.Stats.Connections, "connection"), "CONNS"})
 	if trip := say.Trip(r.Stats.RoundTrip); trip != "" {
 		facts = append(facts, fact{"round trip " + trip, "TRIP"})
 	}
 	facts = append(facts, fact{say.Count(r.Stats.Resent) + " resent", "RESENT"}, fact{retries(r.Stats.Retries), "RETRIES"})
 	if in := ts.elsewhere(r); in != "" {
 		facts = append(facts, fact{in, ""})
-	}
-	if by := r.heldBy(); by != "" {
-		facts = append(facts, fact{"held by culvert " + by, "HELD BY"})
 	}
 	return facts
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -197,14 +198,17 @@ func leashed(ctx context.Context) (context.Context, context.CancelCauseFunc, *te
 	}
 	syscall.CloseOnExec(leash)
 	syscall.CloseOnExec(farewell)
+	// What is said on stderr goes to the guard: without it, a word must not end the interface before the terminal is sane and
+	// the sessions are over. Ignoring the signal would be inherited by the programs that the interface starts.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	t := &tether{farewell: os.NewFile(farewell, "farewell")}
 	go func() { // ends with the process
-		signal := []byte{byte(syscall.SIGHUP)} // the guard was killed: as if the terminal had gone
-		n, _ := os.NewFile(leash, "leash").Read(signal)
+		told := []byte{byte(syscall.SIGHUP)} // the guard was killed: as if the terminal had gone
+		n, _ := os.NewFile(leash, "leash").Read(told)
 		if n == 0 && t.loose.Load() {
 			return // it has left, as it was told to
 		}
-		cancel(&headless.SignalError{Signal: syscall.Signal(signal[0])})
+		cancel(&headless.SignalError{Signal: syscall.Signal(told[0])})
 	}()
 	return ctx, cancel, t
 }

@@ -200,6 +200,12 @@ func TestKeysThatDoNothingHereSayWhereTheyDo(t *testing.T) {
 		{[]string{"t"}, "F", "F forwards to a service, task or container"},
 		{[]string{"t"}, "x", "x stops on a tunnel"}, // there is none
 		{[]string{"L"}, "enter", "enter opens what is under the cursor"},
+		{nil, "e", "e changes a tunnel that is over, or a saved tunnel: S goes to them"},
+		{nil, "ctrl+d", "ctrl+d deletes a saved tunnel: S goes to them"},
+		{nil, "space", "space marks services, tasks and tunnels"},
+		{[]string{"S"}, "i", "i shows details of"},
+		{[]string{"S"}, "b", "b opens the page of a cluster"},
+		{[]string{"i"}, "l", "l goes in in the lists of clusters, services, tasks and tunnels, on one tunnel to the next view"},
 	} {
 		a := visiting(t, sampleAccount(), 100, 30)
 		press(t, a, c.before...)

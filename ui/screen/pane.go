@@ -173,6 +173,9 @@ func (p *tunnelsPane) failing() []error {
 
 func (p *tunnelsPane) help() []draw.Binding {
 	k := p.keys
+	if len(p.tunnels.rows) == 0 {
+		return []draw.Binding{k.saved, k.back}
+	}
 	if n := len(p.table.Marked()); n > 0 {
 		return []draw.Binding{k.stop.As("stop " + draw.Thousands(n)), k.reconnect, k.save.As("save"), k.mark, k.back.As("unmark")}
 	}

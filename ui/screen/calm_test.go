@@ -205,7 +205,7 @@ func TestKeysThatDoNothingHereSayWhereTheyDo(t *testing.T) {
 		{nil, "space", "space marks services, tasks and tunnels"},
 		{[]string{"S"}, "i", "i shows details of"},
 		{[]string{"S"}, "b", "b opens the page of a cluster"},
-		{[]string{"i"}, "l", "l goes in in the lists of clusters, services, tasks and tunnels, on one tunnel to the next view"},
+		{[]string{"i"}, "l", "l goes inward in the lists of clusters, services, tasks and tunnels; of one tunnel, the next view"},
 	} {
 		a := visiting(t, sampleAccount(), 100, 30)
 		press(t, a, c.before...)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -194,8 +195,7 @@ func TestTunnelsOpenedAtOnceStandInTheOrderTheyWereWantedIn(t *testing.T) {
 		l.step()
 	}
 	d.open()
-	for i := len(d.forks) - 1; i >= 0; i-- { // the last is the first that listens
-		f := d.forks[i]
+	for _, f := range slices.Backward(d.forks) { // the last is the first that listens
 		spec := tunnel.Forward{Remote: tunnel.Endpoint{Port: f.port}}.Spec(f.to)
 		spec.Local = netip.AddrPortFrom(netip.Addr{}, f.local)
 		opened, err := d.place.openNow(spec)

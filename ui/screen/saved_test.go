@@ -299,7 +299,7 @@ func TestAnEmptyConfigShowsHowToFillIt(t *testing.T) {
 	press(t, a, "S")
 	want(t, a, "no tunnels yet", "squid: {target: automation/squid", "s save what is open")
 	wantNot(t, a, "enter start", "delete") // of what there is not
-	press(t, a, "S", "S", "esc") // S again stays here, one esc leaves
+	press(t, a, "S", "S", "esc")           // S again stays here, one esc leaves
 	wantNot(t, a, "Saved tunnels")
 }
 

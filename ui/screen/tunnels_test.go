@@ -247,7 +247,7 @@ func TestANewcomerIsLedToTheFirstTunnel(t *testing.T) {
 	press(t, a, "t")
 	want(t, a, "S saved tunnels  esc back")
 	wantNot(t, a, "x stop", "R reconnect") // there is nothing to stop
-	press(t, a, "0") // among all services it is in sight
+	press(t, a, "0")                       // among all services it is in sight
 	want(t, a, "begin here: F on "+service+", then enter")
 	addRow(a, somewhere("127.0.0.1:3128"))
 	wantNot(t, a, "begin here")

@@ -79,7 +79,7 @@ func TestHostsKeepTheirEnds(t *testing.T) {
 	connections := busyConnections()[:2]
 	connections[0].Host, connections[1].Host = "payments-api.production.internal:443", "payments-db.production.internal:5432"
 	d.fill(connections, nil)
-	want(t, a, "payments-api.pro…ion.internal:443", "payments-db.prod…on.internal:5432")
+	want(t, a, "payments-api.….internal:443", "payments-db.p…internal:5432")
 }
 
 func TestGoldenSizes(t *testing.T) {

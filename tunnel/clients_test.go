@@ -93,3 +93,28 @@ func TestAnAlertBehindRealSquidIsTold(t *testing.T) {
 		t.Errorf("what is well ended with %v", got.Err)
 	}
 }
+
+// A client that was refused often leaves by a reset, as it does not read what the proxy says at length: the refusal is why.
+func TestAClientThatResetsWhenRefusedWasRefused(t *testing.T) {
+	w := newWorld(t, need.Server(t, func(c *net.TCPConn) {
+		_, _ = c.Read(make([]byte, 200))
+		_, _ = io.WriteString(c, "HTTP/1.1 403 Forbidden\r\nX-Squid-Error: ERR_ACCESS_DENIED 0\r\nContent-Length: 9999\r\n\r\nhello")
+		_, _ = io.Copy(io.Discard, c)
+		_ = c.Close()
+	}), tunnel.Options{}, nil)
+	tn := w.open(tunnel.Spec{})
+	c, err := net.Dial("tcp", tn.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.WriteString(c, "CONNECT blocked.internal:443 HTTP/1.1\r\nHost: blocked.internal:443\r\n\r\n")
+	if _, err := c.Read(make([]byte, 20)); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.(*net.TCPConn).SetLinger(0)
+	_ = c.Close()
+	got := w.events.ended(t)
+	if got.Err == nil || got.Err.Error() != "403 ERR_ACCESS_DENIED" || got.Refused != 1 {
+		t.Errorf("got %v and %d refusals, want the proxy's", got.Err, got.Refused)
+	}
+}

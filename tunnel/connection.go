@@ -170,10 +170,17 @@ func (t *Tunnel) through(conn *connection) Connection {
 	if errors.Is(err, io.EOF) || errors.Is(err, errStreamDone) {
 		err = nil // one of the two sides was done
 	}
-	if refusal := conn.sniff.refusedBy(); refusal != nil && (err == nil || refusal.final()) {
+	if refusal := conn.sniff.refusedBy(); refusal != nil && (err == nil || refusal.final() || conn.hungUp(err)) {
 		err = refusal
 	}
 	return t.connections.remove(conn, err)
+}
+
+// hungUp reports whether an error is of the local side: its client has gone, as many do by a reset when they were refused and
+// leave the body of the answer unread.
+func (c *connection) hungUp(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Source != nil && op.Source.String() == c.local.LocalAddr().String()
 }
 
 func (t *Tunnel) carry(conn *connection) error {

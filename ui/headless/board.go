@@ -17,6 +17,7 @@ import (
 // for concurrent use.
 type Board struct {
 	before tunnel.ID // of the runs that share its holder: what is added to the numbers of its tunnels
+	kept   bool      // its tunnels were taken over, and stand in the order in which they were given
 
 	mu      sync.Mutex
 	state   string
@@ -204,7 +205,9 @@ func (b *Board) Set() control.Set {
 	for _, a := range b.absent {
 		s.Tunnels = append(s.Tunnels, a.shown())
 	}
-	slices.SortFunc(s.Tunnels, func(a, b control.Tunnel) int { return cmp.Compare(a.ID, b.ID) })
+	if !b.kept {
+		slices.SortFunc(s.Tunnels, func(a, b control.Tunnel) int { return cmp.Compare(a.ID, b.ID) })
+	}
 	for _, u := range b.left {
 		e := control.Unended{Session: say.Brief(u.Session)}
 		e.Error, e.Remedy = words(u)

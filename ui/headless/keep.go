@@ -37,7 +37,7 @@ func Keep(ctx context.Context, o Options, h Holding, kept []Kept) (wait func() (
 		if i < 0 {
 			i = len(runs)
 			one := o
-			one.Engine, one.Wait, one.Board = k.Engine, math.MaxInt64, &Board{before: before}
+			one.Engine, one.Wait, one.Board = k.Engine, math.MaxInt64, &Board{before: before, kept: true}
 			runs, all = append(runs, one), append(all, one.Board)
 			tunnels := k.Engine.Tunnels() // and one more, perhaps, that is being opened
 			before += tunnel.ID(len(tunnels)/100+1) * 100

@@ -192,3 +192,25 @@ func TestTunnelsThatCannotBeKeptGoOn(t *testing.T) {
 	}
 	fetch(t, k)
 }
+
+// What is kept stands as the interface had it, whichever of the tunnels was open first.
+func TestKeptTunnelsStandInTheOrderTheyWereGivenIn(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }))
+	t.Cleanup(server.Close)
+	_, client := serviceOf(t, emulator.Task{Containers: []emulator.Container{{Name: "app", Ports: map[uint16]string{8080: server.Listener.Addr().String()}}}})
+	e := tunnel.New(tunnel.Options{Client: client})
+	first, second := opened(t, e, client, 8080), opened(t, e, client, 8080)
+	h, out := holding(t, "kept"), &output{}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	wait, err := headless.Keep(ctx, headless.Options{Out: out, Err: out}, h, []headless.Kept{second, first})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := until(t, h, "two", func(s control.Set) bool { return len(s.Tunnels) == 2 && s.State == control.Ready })
+	if set.Tunnels[0].ID != 2 || set.Tunnels[1].ID != 1 {
+		t.Errorf("got tunnels %d and %d, want 2 and 1", set.Tunnels[0].ID, set.Tunnels[1].ID)
+	}
+	cancel()
+	_, _ = wait()
+}

@@ -28,7 +28,7 @@ type browse struct {
 	sought aws.Target         // that the user wants to see, and that is still to be found; zero: nothing
 
 	cluster, service, task string // gone into
-	loose                  bool   // into the tasks without a service
+	loose                  bool   // into the tasks of no service
 	gone                   string // what was gone into and is no more; empty while it is there
 }
 
@@ -218,7 +218,7 @@ func (b *browse) update(msg tea.Msg) (wish, bool) {
 	case keys.doctor.Pressed(k):
 		return b.consult(), true
 	case keys.save.Pressed(k) && b.depth >= atTasks:
-		return b.row(func(p *place, e entry) wish { return enterContainer(b.accounts.ctx, p, e, b.readOnly) }), true
+		return b.row(shellFor), true
 	case keys.details.Pressed(k):
 		return b.row(describe), true
 	case keys.console.Pressed(k):
@@ -346,6 +346,7 @@ func (b *browse) way() string {
 	}
 	way := b.keys.forward.Shortest() + " on " + to.Service + ", then " + b.keys.in.Shortest()
 	switch {
+	case b.flat && b.depth == atServices: // it is among them
 	case b.depth == atClusters:
 		way = b.keys.in.Shortest() + " on " + to.Cluster + ", then " + way
 	case b.cluster != to.Cluster || b.depth > atServices && b.service != to.Service:

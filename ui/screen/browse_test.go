@@ -18,7 +18,7 @@ func TestTheWayToAContainer(t *testing.T) {
 	a := visiting(t, sampleAccount(), 120, 30)
 	want(t, a, "clusters 3", "automation", "empty", "shop")
 	press(t, a, "enter")
-	want(t, a, "automation › services 5", "squid", "tasks without a service", "deploying")
+	want(t, a, "automation › services 5", "squid", "tasks of no service", "deploying")
 	press(t, a, "G", "up", "enter")
 	want(t, a, "automation › squid › tasks 2", "● ready", "healthy")
 	press(t, a, "enter")
@@ -142,7 +142,7 @@ func TestGapsStandWhereTheyAreWithTheirRemedy(t *testing.T) {
 	press(t, a, "enter")
 	wantNot(t, a, "not allowed")
 	press(t, a, "esc", "G", "enter")
-	want(t, a, "not allowed", "ecs:ListServices", "tasks without a service")
+	want(t, a, "not allowed", "ecs:ListServices", "tasks of no service")
 }
 
 func TestWhatIsEmptySaysSo(t *testing.T) {

@@ -79,7 +79,7 @@ func TestHostsKeepTheirEnds(t *testing.T) {
 	connections := busyConnections()[:2]
 	connections[0].Host, connections[1].Host = "payments-api.production.internal:443", "payments-db.production.internal:5432"
 	d.fill(connections, nil)
-	want(t, a, "payments-api.pro…ion.internal:443", "payments-db.prod…on.internal:5432")
+	want(t, a, "payments-api.….internal:443", "payments-db.p…internal:5432")
 }
 
 func TestGoldenSizes(t *testing.T) {
@@ -200,6 +200,12 @@ func TestKeysThatDoNothingHereSayWhereTheyDo(t *testing.T) {
 		{[]string{"t"}, "F", "F forwards to a service, task or container"},
 		{[]string{"t"}, "x", "x stops on a tunnel"}, // there is none
 		{[]string{"L"}, "enter", "enter opens what is under the cursor"},
+		{nil, "e", "e changes a tunnel that is over, or a saved tunnel: S goes to them"},
+		{nil, "ctrl+d", "ctrl+d deletes a saved tunnel: S goes to them"},
+		{nil, "space", "space marks services, tasks and tunnels"},
+		{[]string{"S"}, "i", "i shows details of"},
+		{[]string{"S"}, "b", "b opens the page of a cluster"},
+		{[]string{"i"}, "l", "l goes inward in the lists of clusters, services, tasks and tunnels; of one tunnel, the next view"},
 	} {
 		a := visiting(t, sampleAccount(), 100, 30)
 		press(t, a, c.before...)

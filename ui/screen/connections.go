@@ -167,29 +167,29 @@ func (d *detail) connectionColumns() []draw.Column[connectionLine] {
 	up, down := func(c connectionLine) float64 { return c.up }, func(c connectionLine) float64 { return c.down }
 	return []draw.Column[connectionLine]{
 		{Title: "HOST", Sought: draw.AsName, Text: func(c connectionLine) string { return c.host(d.row.far()) }, Ink: host, Least: 26, Most: 64, Grow: true, Middle: true},
-		{Title: "PROTOCOL", Sought: draw.AsText, Text: func(c connectionLine) string { return string(c.Protocol) }, Least: 12, Most: 12, Drop: 4},
+		{Title: "PROTOCOL", Sought: draw.AsText, Text: func(c connectionLine) string { return string(c.Protocol) }, Least: 12, Most: 12, Drop: 5},
 		number("RECEIVED", 8, 0, t.Received, func(c connectionLine) string { return say.Bytes(c.Received) },
 			func(a, b connectionLine) int { return cmp.Compare(a.Received, b.Received) }),
-		number("SENT", 6, 0, t.Sent, func(c connectionLine) string { return say.Bytes(c.Sent) },
+		number("SENT", 6, 1, t.Sent, func(c connectionLine) string { return say.Bytes(c.Sent) },
 			func(a, b connectionLine) int { return cmp.Compare(a.Sent, b.Sent) }),
-		number("RECEIVING", 9, 2, t.Received, rate(down), func(a, b connectionLine) int { return cmp.Compare(a.down, b.down) }),
-		number("SENDING", 8, 3, t.Sent, rate(up), func(a, b connectionLine) int { return cmp.Compare(a.up, b.up) }),
+		number("RECEIVING", 9, 3, t.Received, rate(down), func(a, b connectionLine) int { return cmp.Compare(a.down, b.down) }),
+		number("SENDING", 8, 4, t.Sent, rate(up), func(a, b connectionLine) int { return cmp.Compare(a.up, b.up) }),
 		number("AGE", 6, 0, t.Text, func(c connectionLine) string {
 			if !c.Ended.IsZero() {
 				return ""
 			}
 			return say.Age(c.age(d.now))
 		}, func(a, b connectionLine) int { return cmp.Compare(a.age(d.now), b.age(d.now)) }),
-		number("TOOK", 6, 1, t.Muted, func(c connectionLine) string { return say.Trip(c.took()) },
+		number("TOOK", 6, 2, t.Muted, func(c connectionLine) string { return say.Trip(c.took()) },
 			func(a, b connectionLine) int { return cmp.Compare(a.took(), b.took()) }),
-		{Title: "ENDED", Least: 8, Most: 8, Drop: 5, Text: func(c connectionLine) string {
+		{Title: "ENDED", Least: 8, Most: 8, Drop: 6, Text: func(c connectionLine) string {
 			if c.Ended.IsZero() {
 				return ""
 			}
 			return c.Ended.Local().Format(time.TimeOnly)
 		}},
-		{Title: "STATUS", Sought: draw.AsText, Least: 15, Most: 25, Text: connectionLine.status, Ink: state},
-		{Title: "WHY", Sought: draw.AsText, Least: 21, Rest: true, Text: connectionLine.why, Ink: state, Drop: 6},
+		{Title: "STATUS", Sought: draw.AsText, Least: 21, Most: 25, Text: connectionLine.status, Ink: state},
+		{Title: "WHY", Sought: draw.AsText, Least: 21, Rest: true, Text: connectionLine.why, Ink: state, Drop: 7},
 	}
 }
 

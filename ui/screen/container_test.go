@@ -16,6 +16,12 @@ func TestAShellIsOfferedWhereThereIsAContainerForIt(t *testing.T) {
 	press(t, a, "esc", "esc", "G", "enter", "enter", "s")
 	want(t, a, "a shell in", "1  nginx", "2  app")
 	press(t, a, "esc")
+	press(t, a, "i")
+	want(t, a, "s shell")
+	press(t, a, "s") // from its details as well
+	want(t, a, "a shell in", "1  nginx", "2  app")
+	press(t, a, "esc", "esc", "esc", "i")
+	wantNot(t, a, "s shell") // a service has no container
 	a.here.engine = nil
 
 	a = newTestApp(t, Options{ReadOnly: true}, 100, 30)

@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -120,6 +121,9 @@ func (d *description) help() []draw.Binding {
 	if d.raw {
 		keys[0] = k.view.As("facts")
 	}
+	if d.entry.task != nil {
+		keys = slices.Insert(keys, 4, k.save.As("shell"))
+	}
 	if _, single := d.target(); single {
 		keys = append(keys, k.forward, k.doctor)
 	}
@@ -192,6 +196,8 @@ func (d *description) update(msg tea.Msg) (wish, bool) {
 		return d.copy(), true
 	case keys.console.Pressed(k):
 		return console(d.place, d.entry, d.open), true
+	case keys.save.Pressed(k) && d.entry.task != nil:
+		return shellFor(d.place, d.entry), true
 	case keys.forward.Pressed(k) && single:
 		return forwardTo(d.place, d.entry), true
 	case keys.doctor.Pressed(k) && single:

@@ -21,6 +21,7 @@ func picked[T any](t *draw.Table[T], msg tea.Msg) bool {
 func (k *keyMap) elsewhere(pressed tea.KeyPressMsg) wish {
 	tunnel := "on a tunnel: " + k.tunnels.Shortest() + " goes to them"
 	list := "in the lists of clusters, services, tasks and tunnels"
+	saved := "a saved tunnel: " + k.saved.Shortest() + " goes to them"
 	for _, does := range []struct {
 		key  draw.Binding
 		what string
@@ -31,10 +32,15 @@ func (k *keyMap) elsewhere(pressed tea.KeyPressMsg) wish {
 		{k.number, "shows a view of one tunnel: " + k.tunnels.Shortest() + ", then " + k.in.Shortest()},
 		{k.forward, "forwards to a service, task or container: " + k.back.Shortest() + " goes back to them"},
 		{k.copy, "copies " + list},
+		{k.edit, "changes a tunnel that is over, or " + saved},
+		{k.remove, "deletes " + saved},
+		{k.mark, "marks services, tasks and tunnels"},
+		{k.details, "shows details of a cluster, service, task or container"},
+		{k.console, "opens the page of a cluster, service, task or container in AWS's console"},
 		{k.doctor, "examines a service, task, container or tunnel"},
 		{k.in, "opens what is under the cursor " + list},
-		{k.right, "goes in " + list + ", and to the next view of one tunnel"},
-		{k.left, "goes back " + list + ", and to the view before of one tunnel"},
+		{k.right, "goes inward " + list + "; of one tunnel, the next view"},
+		{k.left, "goes back " + list + "; of one tunnel, the view before"},
 		{k.back, "goes back; this is the first page, " + k.quit.Shortest() + " quits"},
 		{k.filter, "filters " + list},
 		{k.sort, "sorts " + list},

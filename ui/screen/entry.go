@@ -70,7 +70,7 @@ func (e entry) execOff() bool {
 func (e entry) name() string {
 	switch {
 	case e.loose:
-		return "tasks without a service"
+		return "tasks of no service"
 	case e.flat:
 		return say.Line(e.service.Name)
 	}

@@ -34,6 +34,10 @@ func TestTunnelsThatUpHoldsAreInSight(t *testing.T) {
 	want(t, a, "1 of 2 running")
 	press(t, a, "esc", "t", "G")
 	want(t, a, "! the session is over", "› nothing to do")
+	held := &heldError{text: "automation/batch/d51fa461b7fdca2df427a41b8acdc263/batch is not ready: its exec agent is still starting"}
+	if got := word(held); got != "not ready" {
+		t.Errorf("what a holder says at length is %q in a word, want not ready", got)
+	}
 	press(t, a, "k", "enter", "v")
 	want(t, a, "api.internal:443", "48 kB")
 	wellFormed(t, a)

@@ -3,6 +3,8 @@ package screen
 import (
 	"fmt"
 	"net"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -177,4 +179,38 @@ func TestMarkedServicesAreForwardedToAtOnce(t *testing.T) {
 	l.until("stop 2 tunnels?")
 	l.press("enter")
 	l.until("stopped")
+}
+
+// Whichever of several tunnels listens first, their rows stand in the order in which they were wanted.
+func TestTunnelsOpenedAtOnceStandInTheOrderTheyWereWantedIn(t *testing.T) {
+	l, _ := worldOf(t, Options{}, fleetOf("a"))
+	l.until("clusters 1", "as of")
+	l.press("enter")
+	l.until("a › services", "a-web")
+	l.press("space", "space")
+	l.press("F")
+	l.until("forward 2 tunnels")
+	d := l.a.dialog.(*several)
+	for d.forks[0].local == 0 || d.forks[1].local == 0 {
+		l.step()
+	}
+	d.open()
+	for _, f := range slices.Backward(d.forks) { // the last is the first that listens
+		spec := tunnel.Forward{Remote: tunnel.Endpoint{Port: f.port}}.Spec(f.to)
+		spec.Local = netip.AddrPortFrom(netip.Addr{}, f.local)
+		opened, err := d.place.openNow(spec)
+		d.ended(f, opened, err)
+	}
+	rows := l.a.tunnels.rows
+	if len(rows) != 2 || rows[0].Local.Port() != d.forks[0].local || rows[1].Local.Port() != d.forks[1].local {
+		t.Errorf("the rows are not in the order of the dialog: %v", rows)
+	}
+
+	a := newTestApp(t, Options{}, 100, 30)
+	first, second := somewhere("127.0.0.1:4001"), somewhere("127.0.0.1:4002")
+	a.tunnels.begun(wanted{place: a.here, spec: first.Spec}) // nothing is opened, as nobody grants these
+	a.tunnels.begun(wanted{place: a.here, spec: second.Spec})
+	if third := a.tunnels.next(); third != 3 {
+		t.Errorf("the next row has number %d, want 3: the others are wanted already", third)
+	}
 }

@@ -110,6 +110,18 @@ func refusals() []tunnel.Connection {
 	}
 }
 
+func TestARefusalIsReadableAtEveryWidth(t *testing.T) {
+	for w := 60; w <= 200; w += 5 {
+		a := newTestApp(t, Options{}, w, 40)
+		d := newDetail(a.look, a.tunnels, addRow(a, somewhere("127.0.0.1:3128")))
+		a.grant(show(d))
+		d.fill(refusals(), nil)
+		if !strings.Contains(shot(a), "403 ERR_ACCESS_DENIED") {
+			t.Errorf("at a width of %d it is cut:\n%s", w, shot(a))
+		}
+	}
+}
+
 func TestARefusedHostIsRedWithItsStatusAndCount(t *testing.T) {
 	for _, size := range [][2]int{{80, 24}, {160, 50}} {
 		a := newTestApp(t, Options{}, size[0], size[1])

@@ -142,6 +142,11 @@ func describe(p *place, e entry) wish {
 	}
 }
 
+// shellFor opens a shell in a task or container.
+func shellFor(p *place, e entry) wish {
+	return func(a *app) tea.Cmd { return a.grant(enterContainer(a.ctx, p, e, a.o.ReadOnly)) }
+}
+
 // onConsole opens the page about a row of the browser in AWS's console.
 func onConsole(p *place, e entry) wish {
 	return func(a *app) tea.Cmd { return a.grant(console(p, e, a.o.Open)) }

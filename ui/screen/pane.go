@@ -173,8 +173,11 @@ func (p *tunnelsPane) failing() []error {
 
 func (p *tunnelsPane) help() []draw.Binding {
 	k := p.keys
+	if len(p.tunnels.rows) == 0 {
+		return []draw.Binding{k.saved, k.back}
+	}
 	if n := len(p.table.Marked()); n > 0 {
-		return []draw.Binding{k.stop.As("stop " + draw.Thousands(n)), k.reconnect, k.save, k.mark, k.back.As("unmark")}
+		return []draw.Binding{k.stop.As("stop " + draw.Thousands(n)), k.reconnect, k.save.As("save"), k.mark, k.back.As("unmark")}
 	}
 	if r, ok := p.table.Row(); ok && p.tunnels.ailment(r) != nil {
 		keys := []draw.Binding{k.doctor.As("doctor: why?"), k.in.As("details"), k.stop, k.reconnect}
@@ -183,7 +186,7 @@ func (p *tunnelsPane) help() []draw.Binding {
 		}
 		return append(keys, k.why.As("all of it"), k.copy)
 	}
-	return []draw.Binding{k.in.As("details"), k.stop, k.reconnect, k.copy, k.save, k.saved, k.filter, k.sort.As("sort")}
+	return []draw.Binding{k.in.As("details"), k.stop, k.reconnect, k.copy, k.save.As("save"), k.saved, k.filter, k.sort.As("sort")}
 }
 
 func (p *tunnelsPane) update(msg tea.Msg) (wish, bool) {

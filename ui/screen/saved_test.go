@@ -297,8 +297,9 @@ func TestAProjectFileIsNamedWhenItFirstHasAnEffect(t *testing.T) {
 func TestAnEmptyConfigShowsHowToFillIt(t *testing.T) {
 	a := newTestApp(t, Options{}, 80, 24)
 	press(t, a, "S")
-	want(t, a, "no tunnels yet", "squid: {target: automation/squid")
-	press(t, a, "S", "S", "esc") // S again stays here, one esc leaves
+	want(t, a, "no tunnels yet", "squid: {target: automation/squid", "s save what is open")
+	wantNot(t, a, "enter start", "delete") // of what there is not
+	press(t, a, "S", "S", "esc")           // S again stays here, one esc leaves
 	wantNot(t, a, "Saved tunnels")
 }
 

@@ -170,7 +170,10 @@ func (p *savedPage) foot() string { return p.table.Counted("row") }
 
 func (p *savedPage) help() []draw.Binding {
 	k := p.keys
-	return []draw.Binding{k.in.As("start"), k.stop, k.edit, k.remove.As("delete"), k.save.As("save what is open"), k.copy, k.filter, k.back}
+	if p.table.Len() == 0 {
+		return []draw.Binding{k.save.As("save what is open"), k.back}
+	}
+	return []draw.Binding{k.in.As("start"), k.stop, k.edit.As("edit"), k.remove.As("delete"), k.save.As("save what is open"), k.copy, k.filter, k.back}
 }
 
 func (p *savedPage) draw(w, h int, focused bool) []string {

@@ -38,6 +38,7 @@ type fork struct {
 	word   string // about the local side
 	open   bool
 	err    error // why it could not be opened
+	row    int   // number of its row among the tunnels; 0 before it is to be opened
 }
 
 // mostForks is how many tunnels one dialog offers.
@@ -60,7 +61,7 @@ func newSeveral(l *look, ts *tunnels, p *place, entries []entry, o proposals, op
 			}
 			return strconv.Itoa(int(f.local))
 		}},
-		draw.Column[*fork]{Title: "", Most: 40, Drop: 1, Ink: func(f *fork) draw.Ink {
+		draw.Column[*fork]{Title: "", Most: 40, Rest: true, Drop: 1, Ink: func(f *fork) draw.Ink {
 			if f.err != nil {
 				return t.Bad
 			}
@@ -228,6 +229,9 @@ func (d *several) open() wish {
 		spec.Pinned, spec.KeepAlive = f.pinned, d.span
 		spec.Local = netip.AddrPortFrom(netip.Addr{}, f.local)
 		f.err = nil
+		if f.row == 0 {
+			f.row = d.tunnels.next()
+		}
 		d.waiting++
 		wishes = append(wishes, beside(func() tea.Msg {
 			t, err := d.place.openNow(spec)
@@ -248,7 +252,7 @@ func (d *several) ended(f *fork, t *tunnel.Tunnel, err error) wish {
 		f.open = true
 		d.count++
 		d.table.Mark(f) // takes its mark away
-		w = d.tunnels.opened(wanted{place: d.place, spec: t.Spec()}, t)
+		w = d.tunnels.opened(wanted{place: d.place, spec: t.Spec(), count: f.row}, t)
 	}
 	switch {
 	case d.waiting > 0:

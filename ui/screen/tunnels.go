@@ -160,8 +160,7 @@ func (ts *tunnels) discover(at *place) {
 }
 
 func (ts *tunnels) add(r *row) {
-	ts.count++
-	r.number = ts.count
+	r.number = ts.next()
 	ts.rows = append(ts.rows, r)
 }
 

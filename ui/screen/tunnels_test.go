@@ -244,6 +244,11 @@ func TestANewcomerIsLedToTheFirstTunnel(t *testing.T) {
 	want(t, a, "begin here: esc, then look for "+cluster+"/"+service)
 	press(t, a, "esc", "g", "enter")
 	want(t, a, "begin here: F, then enter")
+	press(t, a, "t")
+	want(t, a, "S saved tunnels  esc back")
+	wantNot(t, a, "x stop", "R reconnect") // there is nothing to stop
+	press(t, a, "0")                       // among all services it is in sight
+	want(t, a, "begin here: F on "+service+", then enter")
 	addRow(a, somewhere("127.0.0.1:3128"))
 	wantNot(t, a, "begin here")
 	b := visiting(t, c, 80, 24) // an account of one's own

@@ -21,6 +21,13 @@ type wanted struct {
 	count int        // number of its row where that was given out before; 0: the next
 }
 
+// next gives out the number of a row before its tunnel is open: several that are wanted at once stand in the order in which
+// they were wanted, whichever listens first.
+func (ts *tunnels) next() int {
+	ts.count++
+	return ts.count
+}
+
 // begun opens a tunnel and proves it. One that cannot be opened has a row all the same: it says why, and can be tried
 // again or changed.
 func (ts *tunnels) begun(w wanted) wish {
@@ -34,6 +41,8 @@ func (ts *tunnels) begun(w wanted) wish {
 		return nil
 	case w.in != nil:
 		w.in.opening = true
+	case w.count == 0:
+		w.count = ts.next()
 	}
 	return beside(func() tea.Msg {
 		t, err := w.open()
@@ -119,8 +128,7 @@ func (ts *tunnels) seat(r *row, number int) {
 	case number != 0:
 		r.number = number
 	case !known:
-		ts.count++
-		r.number = ts.count
+		r.number = ts.next()
 	}
 	if !known {
 		ts.rows = append(ts.rows, r)

@@ -35,6 +35,7 @@ func word(err error) string {
 		wordOf(func(*tunnel.ClosedError) string { return "session closed" }),
 		wordOf(func(e *tunnel.AnswerError) string { return e.Error() }),
 		wordOf(func(*tunnel.UpgradeError) string { return "websocket refused" }),
+		wordOf(func(e *heldError) string { return heldWord(e.text) }),
 	} {
 		if text := known(err); text != "" {
 			return text
@@ -48,6 +49,17 @@ func word(err error) string {
 		return "error"
 	}
 	return text
+}
+
+// heldWord is what a holder has said of an error in a word or two, where its text is not short by itself: what kind it was is
+// not told.
+func heldWord(text string) string {
+	for _, known := range []string{"not allowed", "not ready", "in use", "not found", "expired"} {
+		if len(text) > longWord && strings.Contains(text, known) {
+			return known
+		}
+	}
+	return ""
 }
 
 // longWord is more than is read at a glance.

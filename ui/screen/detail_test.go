@@ -172,3 +172,21 @@ func TestStopAndCopyWorkOnThePageToo(t *testing.T) {
 	press(t, a, "esc", "x")
 	want(t, a, "stop 127.0.0.1:3128?")
 }
+
+// Who comes back from a page has the keyboard where it was: the next key is for the tunnel that was looked at.
+func TestEscLeadsBackToWhereThePageWasOpened(t *testing.T) {
+	a := newTestApp(t, Options{}, 100, 30)
+	addRow(a, somewhere("127.0.0.1:3128"))
+	press(t, a, "t", "enter")
+	want(t, a, "[connections")
+	press(t, a, "L", "esc")
+	want(t, a, "[connections")
+	press(t, a, "esc")
+	if !a.below {
+		t.Error("the keyboard is not with the tunnels, where the page was opened")
+	}
+	press(t, a, "tab", "L", "esc")
+	if a.below {
+		t.Error("the keyboard is with the tunnels, although the page was opened from elsewhere")
+	}
+}

@@ -108,6 +108,7 @@ type app struct {
 	pane    *tunnelsPane
 	pages   []screen // that lie over the browser, the last on top
 	dialog  screen   // that lies over all and has every key; nil when there is none
+	from    []bool   // whether the tunnels had the keyboard when each of them was opened
 	below   bool     // the tunnels have the keyboard
 	click   lastClick
 	zoomed  bool // what has the keyboard fills the window
@@ -233,7 +234,8 @@ func (a *app) top() screen {
 // leave takes the page on top away.
 func (a *app) leave() {
 	if n := len(a.pages); n > 0 {
-		a.pages = a.pages[:n-1]
+		a.below = a.from[n-1]
+		a.pages, a.from = a.pages[:n-1], a.from[:n-1]
 	}
 }
 

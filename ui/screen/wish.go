@@ -159,7 +159,7 @@ func receipted(r receipt) wish {
 // show puts a page on top, and gives it the keyboard.
 func show(page screen) wish {
 	return func(a *app) tea.Cmd {
-		a.pages = append(a.pages, page)
+		a.pages, a.from = append(a.pages, page), append(a.from, a.below)
 		a.below = false
 		return nil
 	}
@@ -197,7 +197,7 @@ func goBelow() wish {
 // toBrowser shows the browser, and what it wishes then.
 func toBrowser(then func(*browse) wish) wish {
 	return func(a *app) tea.Cmd {
-		a.pages, a.below = nil, false
+		a.pages, a.from, a.below = nil, nil, false
 		return a.grant(then(a.browse))
 	}
 }

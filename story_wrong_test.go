@@ -144,7 +144,7 @@ func TestStoryNeverWrong(t *testing.T) {
 			d.sees(`\[hosts 2\]`)
 			d.keys("Escape")
 			d.sees(`clusters 3`)
-			d.keys("Enter")
+			d.keys("Tab", "Enter")
 			d.sees(`services 3`)
 			d.keys("G", "d")
 			d.sees(`URL to reach`)

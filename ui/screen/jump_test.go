@@ -216,6 +216,21 @@ func TestAStartPlaceThatIsNotThereSaysSo(t *testing.T) {
 	}
 }
 
+// A look that goes on shows the cluster that it is about before ECS has said whether there is one.
+func TestAStartPlaceIsSoughtUntilItIsKnown(t *testing.T) {
+	a := visiting(t, sampleAccount(), 100, 30)
+	p := a.here
+	p.whole, p.read, p.cluster, p.catalog = false, nil, "bb", &aws.Catalog{Clusters: []aws.Cluster{{Name: "bb"}}}
+	a.browse.aim(aws.Target{Cluster: "bb"})
+	a.grant(a.browse.arrived())
+	a.grant(p.looked("bb", &aws.Catalog{}, nil))
+	if p.cluster != "" || !p.looking {
+		t.Error("the others are not asked for, whose names may have been meant")
+	}
+	a.grant(p.looked("", sampleAccount(), nil))
+	want(t, a, `no cluster "bb"`, "clusters")
+}
+
 func TestNamesThatCannotBeListedAreSaidToBeMissing(t *testing.T) {
 	l, _ := worldOf(t, Options{At: aws.Target{Cluster: "b"}}, fleetOf("a", "b"))
 	l.until("b › services 2", "as of")

@@ -89,7 +89,9 @@ func (b *browse) arrived() wish {
 		b.sought = aws.Target{}
 		return b.stand(to, found)
 	case !missing && to.Service == "*":
-		b.sought = aws.Target{}
+		if p.seen() { // before that it may be a name that ECS does not know
+			b.sought = aws.Target{}
+		}
 	case !missing && p.seen(), p.whole:
 		b.sought = aws.Target{}
 		if missing {

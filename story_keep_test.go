@@ -38,11 +38,12 @@ func TestStoryOfKeepingTunnels(t *testing.T) {
 	curl := need.Command(t, "curl")
 	for _, c := range []struct {
 		name, command string
+		width, height int
 		signalled     bool // instead of culvert down
 	}{
-		{"demo", "culvert demo -c automation -s squid -L 0:3128", false},
-		{"account", "culvert -c automation -s squid -L 0:3128", false},
-		{"signal", "culvert -c automation -s squid -L 0:3128", true},
+		{"demo", "culvert demo -c automation -s squid -L 0:3128", 80, 24, false},
+		{"account", "culvert -c automation -s squid -L 0:3128", 160, 50, false},
+		{"signal", "culvert -c automation -s squid -L 0:3128", 110, 34, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -56,7 +57,7 @@ func TestStoryOfKeepingTunnels(t *testing.T) {
 				t.Cleanup(account.Close)
 				env = account.Env()
 			}
-			d := onDisplay(t, 110, 34, strings.Replace(usersShell, "culvert demo", c.command, 1), env...)
+			d := onDisplay(t, c.width, c.height, strings.Replace(usersShell, "culvert demo", c.command, 1), env...)
 			t.Cleanup(func() { _, _ = d.fromShell(env, "down") })
 			port := d.sees(`127\.0\.0\.1:(\d+) .*● open`)
 			guard := onlyChild(t, d.ask("#{pane_pid}"))

@@ -24,7 +24,7 @@ func TestStoryOfAShellFromTheScreen(t *testing.T) {
 			}
 			d.types("echo over-$((40+2))")
 			d.keys("Enter")
-			d.sees(`(?m)^over-\S+`)
+			d.sees(`(?m)^(# ?)*over-\S+`)
 			d.types("exit")
 			d.keys("Enter")
 			d.sees(`the shell in container squid of automation/squid has ended`)

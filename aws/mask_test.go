@@ -70,7 +70,7 @@ func FuzzMasking(f *testing.F) {
 			key: word, "command": []any{key, word, "mysql", word}, "environment": []any{map[string]any{"name": key, "value": "the secret of it " + word}},
 		}})
 		if err != nil {
-			t.Skip()
+			t.Fatal(err)
 		}
 		got, err := maskDefinition(body)
 		if err != nil {

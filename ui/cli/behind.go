@@ -25,6 +25,7 @@ func (b *behind) flags() *pflag.FlagSet {
 	f.Var(&b.proxy, "proxy-env", "proxy variables for the command behind --: all adds ALL_PROXY, java JAVA_TOOL_OPTIONS; commas join them")
 	f.StringSliceVar(&b.noProxy, "no-proxy", nil, noProxyUsage)
 	f.BoolVar(&b.keepGoing, "keep-going", false, "let the command's exit code stand when a tunnel is lost for good meanwhile")
+	under(flagsCommand, f)
 	return f
 }
 

@@ -50,7 +50,7 @@ func (a *app) doctor() *cobra.Command {
 	cmd.Flags().AddFlagSet(c.forwards.flags(&a.shared))
 	cmd.Flags().AddFlagSet(c.flags())
 	a.completeTargets(cmd, &c.aim)
-	cmd.AddCommand(a.doctorPolicy())
+	cmd.AddCommand(uses(a.doctorPolicy(), flagsAccount, "output"))
 	return cmd
 }
 

@@ -75,7 +75,11 @@ func (s *shared) flags() *pflag.FlagSet {
 	f.StringVar(&s.config, "config", "", "config `FILE`, instead of the user's own and a project's .culvert.yaml")
 	s.refresh = 10 * time.Second
 	f.Var(durationValue{&s.refresh}, "refresh", "how often the interface looks again")
-	f.BoolVar(&s.readOnly, "read-only", false, "the interface opens and ends nothing")
+	f.BoolVar(&s.readOnly, "read-only", false, "open and end nothing")
+	under(flagsTunnel, f)
+	under(flagsAccount, f, "profile", "region", "endpoint-url", "role-arn", "demo")
+	under(flagsScreen, f, "refresh", "read-only")
+	under(flagsOutput, f, "output", "log-level", "log-file", "config")
 	s.set = f
 	return f
 }

@@ -27,6 +27,7 @@ func (a *aim) flags() *pflag.FlagSet {
 	f.StringVarP(&a.task, "task", "t", "", "`ID` of one task")
 	f.StringVar(&a.container, "container", "", "`NAME` of the container; default: the only one, else the one that maps the remote port")
 	f.Var(&a.target, "target", "the target in one word")
+	under(flagsTarget, f)
 	return f
 }
 
@@ -85,6 +86,7 @@ func (f *forwards) flags(s *shared) *pflag.FlagSet {
 	set.Var(portValue{&f.localPort, 0}, "local-port", "port to listen on, for --remote-port; 0 is any (default the remote port's number if free)")
 	set.Var(&f.bind, "bind", "address to listen on where a form names none (default 127.0.0.1 and ::1)")
 	set.BoolVar(f.linkLocal, "allow-link-local", false, "let remote hosts be link-local addresses: the task's metadata and its role's credentials")
+	under(flagsForward, set)
 	return set
 }
 

@@ -58,8 +58,8 @@ Without a command it is an interface on the terminal; a target alone (-c, -s, -t
 const examples = `  culvert demo
   culvert -c automation -s squid
   culvert --headless -c automation -s squid -L 3128
-  culvert --headless --target data/warehouse -L 15432:orders-db.internal:5432 -o json
-  culvert --headless -c automation -s squid -L 3128 -- curl http://orders.internal/
+  culvert --headless --target data/warehouse -L 15432:orders-db.internal:5432
+  culvert --headless -c automation -s squid -L 3128 -- curl orders.internal
   culvert up --target automation/squid -L 3128
   culvert list services`
 
@@ -67,7 +67,7 @@ func (a *app) root() *cobra.Command {
 	var aim aim
 	var forwards forwards
 	var behind behind
-	var isHeadless bool
+	var isHeadless, wantsVersion bool
 	root := &cobra.Command{
 		Use:           "culvert",
 		Short:         "Tunnels to ECS tasks over Session Manager",
@@ -79,7 +79,7 @@ func (a *app) root() *cobra.Command {
 
 		SuggestionsMinimumDistance: 2,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			if cmd.Name() == cobra.ShellCompRequestCmd {
+			if cmd.Name() == cobra.ShellCompRequestCmd || wantsVersion {
 				return nil // its flags are still to be read, and a shell wants no errors: see savedWords and complete
 			}
 			// What is up is looked at and ended whatever a project's file says by now.
@@ -87,12 +87,20 @@ func (a *app) root() *cobra.Command {
 			return a.shared.resolve()
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if wantsVersion {
+				text, err := a.versionText(false)
+				if err != nil {
+					return err
+				}
+				return a.write(text)
+			}
 			if isHeadless {
 				return a.headless(cmd.Context(), &aim, &forwards, &behind, args)
 			}
 			return a.screen(cmd.Context(), &aim, &forwards)
 		},
 	}
+	root.Flags().BoolVarP(&wantsVersion, "version", "v", false, "print the version")
 	root.Flags().BoolVar(&isHeadless, "headless", false, "no screen: open the forwards, prove them ready, print events until a signal")
 	root.Flags().AddFlagSet(aim.flags())
 	root.Flags().AddFlagSet(forwards.flags(&a.shared))
@@ -101,10 +109,27 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(advice(err, "see "+cmd.CommandPath()+" --help"), "%s", err)
 	})
-	root.AddCommand(a.demo(), a.list(), a.doctor(), a.exec(), a.up(), a.status(), a.down(), a.deploy(), a.emulator(), a.version(), a.man())
-	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true}) // --help is enough
+	root.AddGroup(groups()...)
+	root.AddCommand(grouped(groupTunnels,
+		uses(a.up(), flagsAccount, flagsTunnel, flagsOutput),
+		uses(a.status(), flagsOutput),
+		uses(a.down(), flagsAccount, flagsOutput),
+		uses(a.exec(), flagsAccount, "wait", "read-only", "log-level", "log-file", "config"),
+	)...)
+	root.AddCommand(grouped(groupLook,
+		uses(a.list(), flagsAccount, "wait", flagsOutput),
+		uses(a.doctor(), flagsAccount, "wait", flagsOutput),
+		uses(a.demo(), flagsTunnel, flagsScreen, flagsOutput),
+	)...)
+	root.AddCommand(grouped(groupOther,
+		a.deploy(), uses(a.emulator(), "log-level", "config"), uses(a.version(), "output", "config"), a.man(),
+	)...)
+	root.SetCompletionCommandGroupID(groupOther)
+	root.SetHelpCommand(a.helpCommand())
+	root.SetHelpCommandGroupID(groupOther)
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { _ = writeHelp(cmd.OutOrStdout(), cmd) }) // a help that nobody reads
 	a.completeTargets(root, &aim)
-	return root
+	return uses(root, headings()...)
 }
 
 // rootArgs explains arguments that name no command.

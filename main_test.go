@@ -148,7 +148,7 @@ func account(ts *testscript.TestScript, _ bool, args []string) {
 
 // fault changes the account while the story goes on.
 //
-//	fault deny ACTION | heal | expire | renew | nothing-listens PORT | close-clients | short-keys | start-agent SERVICE |
+//	fault deny ACTION | throttle ACTION | heal | expire | renew | nothing-listens PORT | close-clients | short-keys | start-agent SERVICE |
 //	stop-agent SERVICE | tell-exit | encrypt | print-at-once | kill-sessions | scale SERVICE NUMBER
 func fault(ts *testscript.TestScript, _ bool, args []string) {
 	e := storyOf(ts).account
@@ -156,6 +156,10 @@ func fault(ts *testscript.TestScript, _ bool, args []string) {
 	case "deny":
 		e.Fault(func(f *emulator.Faults) {
 			f.API = append(f.API, emulator.APIFault{Action: args[1], Kind: emulator.Deny})
+		})
+	case "throttle":
+		e.Fault(func(f *emulator.Faults) {
+			f.API = append(f.API, emulator.APIFault{Action: args[1], Kind: emulator.Throttle})
 		})
 	case "heal":
 		e.Fault(func(f *emulator.Faults) { f.API = nil })

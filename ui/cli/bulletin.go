@@ -18,6 +18,7 @@ type bulletin struct {
 	all      bool
 	paint    painter
 	progress *progress
+	counted  *tally
 	order    []doctor.Check
 	begin    *time.Timer
 
@@ -30,8 +31,8 @@ type bulletin struct {
 }
 
 // bulletin waits for its time to come; it prints nothing where the output is JSON.
-func (a *app) bulletin(checks []doctor.Check, d diagnosis, all bool, p *progress) *bulletin {
-	b := &bulletin{app: a, all: all, paint: painter(colored(a.Stdout)), progress: p, order: checks, shown: d, results: map[string]doctor.Result{}}
+func (a *app) bulletin(checks []doctor.Check, d diagnosis, all bool, p *progress, counted *tally) *bulletin {
+	b := &bulletin{app: a, all: all, paint: painter(colored(a.Stdout)), progress: p, counted: counted, order: checks, shown: d, results: map[string]doctor.Result{}}
 	b.begin = time.AfterFunc(bulletinAfter, b.start)
 	return b
 }
@@ -50,7 +51,7 @@ func (b *bulletin) start() {
 
 // take takes a result in.
 func (b *bulletin) take(r doctor.Result) {
-	b.progress.take(r)
+	b.counted.take(r)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.results[r.Check] = r

@@ -8,7 +8,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -108,7 +111,11 @@ const (
 // awaitReady waits until a set is ready, and prints meanwhile what its process writes into the log. When it fails or
 // ctx ends nothing of it stays.
 func (a *app) awaitReady(ctx context.Context, dir control.Dir, name string, d *detached) (control.Set, error) {
-	follow := &follower{path: dir.Log(name), to: a.Stderr}
+	var last atomic.Pointer[control.Set]
+	last.Store(&control.Set{State: control.Starting})
+	shown := a.progress(func(after time.Duration) string { return opening(*last.Load(), after) })
+	defer shown.stop()
+	follow := &follower{path: dir.Log(name), to: shown.beside(a.Stderr), people: isTerminal(a.Stderr)}
 	defer follow.close()
 	ticks := time.NewTicker(readyPoll)
 	defer ticks.Stop()
@@ -125,6 +132,9 @@ func (a *app) awaitReady(ctx context.Context, dir control.Dir, name string, d *d
 		case <-ticks.C:
 		}
 		set, err := dir.Set(ctx, name)
+		if err == nil {
+			last.Store(&set)
+		}
 		switch {
 		case ctx.Err() != nil: // above
 		case err != nil && d == nil:
@@ -186,7 +196,14 @@ type follower struct {
 	to   io.Writer
 	file *os.File
 	rest []byte // the beginning of a line
+
+	people bool // who see the progress, and the table at the end, in place of what a tunnel goes through
 }
+
+// usualStep is a line of the log that says only that a tunnel is on its way.
+var usualStep = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^\S+Z  tunnel \d+  (starting|handshaking|open|ready) [^;]*$`)
+})
 
 func (f *follower) copy() {
 	if f.file == nil {
@@ -204,6 +221,9 @@ func (f *follower) copy() {
 			return
 		}
 		f.rest = rest
+		if f.people && usualStep().Match(line) {
+			continue
+		}
 		_, _ = fmt.Fprintln(f.to, say.Line(string(line)))
 	}
 }

@@ -108,10 +108,11 @@ func (a *app) examine(ctx context.Context, c *consultation, args []string) error
 	}
 	options.AllowLinkLocal = a.shared.linkLocal
 	checks := doctor.Checks(options)
-	shown := a.progress(checks)
+	counted := &tally{checks: checks, done: map[string]bool{}}
+	shown := a.progress(counted.line)
 	q := options.Query
 	known := doctor.Report{Remote: options.Spec.Remote, Subject: doctor.Subject{Target: aws.Target{Cluster: q.Cluster, Service: q.Service, Task: q.Task, Container: q.Container}}}
-	bulletin := a.bulletin(checks, diagnosis{Report: known, mask: c.mask, build: a.Build}, c.all, shown)
+	bulletin := a.bulletin(checks, diagnosis{Report: known, mask: c.mask, build: a.Build}, c.all, shown, counted)
 	within, cancel := context.WithTimeout(ctx, a.examinationWithin())
 	defer cancel()
 	found := doctor.Run(within, options, bulletin.take)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/term"
 
@@ -37,8 +38,14 @@ func (a *app) headless(ctx context.Context, aim *aim, forwards *forwards, behind
 	options := a.headlessOptions(acc, wanted)
 	options.GitHub = a.github
 	if command != nil {
-		options.Command, options.Out, options.Color = command, a.Stderr, colored(a.Stderr)
+		options.Command, options.Out = command, a.Stderr
+		options.Color, options.People = colored(a.Stderr), isTerminal(a.Stderr)
 	}
+	options.Board = &headless.Board{}
+	shown := a.progress(func(after time.Duration) string { return opening(options.Board.Set(), after) })
+	defer shown.stop()
+	options.Ready = func([]*tunnel.Tunnel) { shown.stop() } // a command has the terminal for itself
+	options.Out, options.Err = shown.beside(options.Out), shown.beside(options.Err)
 	return headless.Run(ctx, options)
 }
 
@@ -54,6 +61,7 @@ func (a *app) headlessOptions(acc *account, wanted []headless.Forward) headless.
 		Err:      a.Stderr,
 		JSON:     a.shared.output == outputJSON,
 		Color:    colored(a.Stdout),
+		People:   isTerminal(a.Stdout),
 	}
 }
 
@@ -119,6 +127,11 @@ func (a *app) warn(err error) {
 
 // colored reports whether colours may be written: to a terminal, unless NO_COLOR says otherwise (no-color.org).
 func colored(w io.Writer) bool {
+	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && isTerminal(w)
+}
+
+// isTerminal reports whether somebody watches what is written.
+func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
-	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd()))
+	return ok && term.IsTerminal(int(file.Fd()))
 }

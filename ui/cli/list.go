@@ -7,11 +7,13 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"culvert/aws"
 	"culvert/internal/say"
+	"culvert/ui/headless"
 )
 
 // The words that culvert list takes.
@@ -58,7 +60,16 @@ func (a *app) printList(ctx context.Context, what string, aim *aim) error {
 	if err := acc.client.CheckHome(within, named.Home); err != nil {
 		return a.late(ctx, err)
 	}
-	catalog, err := acc.client.Discover(within)
+	looking, obstacle := acc.client.Watch(within)
+	shown := a.progress(func(after time.Duration) string {
+		text := "reading what there is, " + seconds(after)
+		if met := obstacle(); met != nil {
+			text += ": " + say.Line(met.Error())
+		}
+		return text
+	})
+	catalog, err := acc.client.Discover(looking)
+	shown.stop()
 	if err != nil {
 		return a.late(ctx, err)
 	}
@@ -80,6 +91,9 @@ func (a *app) printList(ctx context.Context, what string, aim *aim) error {
 	}
 	for _, gap := range l.Gaps {
 		a.noticef("not listed: %s; remedy: %s", gap.Error, gap.Remedy)
+	}
+	if isTerminal(a.Stdout) {
+		l.shorten()
 	}
 	return a.write(l.table(what))
 }
@@ -314,6 +328,30 @@ func (l listing) table(what string) string {
 	}
 	_ = w.Flush() // to memory
 	return trimLines(b.String())
+}
+
+// shorten leaves of the tasks' ids what tells them apart, which -t takes as well.
+func (l *listing) shorten() {
+	ids := make([]string, len(l.Tasks))
+	for i, t := range l.Tasks {
+		ids[i] = t.Task
+	}
+	n := telling(ids)
+	for i := range l.Tasks {
+		l.Tasks[i].Task = l.Tasks[i].Task[:min(len(l.Tasks[i].Task), n)]
+	}
+}
+
+// telling is how many characters of ids tell them apart, eight at the least.
+func telling(ids []string) int {
+	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
+	n := headless.ShortestID
+	for i := 1; i < len(ids); i++ {
+		for n < len(ids[i]) && n < len(ids[i-1]) && ids[i][:n] == ids[i-1][:n] {
+			n++
+		}
+	}
+	return n
 }
 
 // execText says so when all tasks of a service have ECS Exec off although it is on: they were started before.

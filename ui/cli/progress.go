@@ -8,9 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/term"
-
+	"culvert/tunnel"
 	"culvert/tunnel/doctor"
+	"culvert/ui/control"
 )
 
 const (
@@ -20,40 +20,32 @@ const (
 	clearLine = "\r\x1b[K"
 )
 
-// progress is a line on a terminal that says what the doctor waits for.
+// progress is a line on a terminal that says what is waited for.
 type progress struct {
 	out     io.Writer
-	checks  []doctor.Check
+	text    func(time.Duration) string // after so long
 	started time.Time
 	end     chan struct{}
+	once    sync.Once
 	drawing sync.WaitGroup
 
-	mu    sync.Mutex
-	done  map[string]bool
+	mu    sync.Mutex // held while something is written
 	shown bool
 }
 
-// progress begins the line, where there is a terminal and nothing else writes to it.
-func (a *app) progress(checks []doctor.Check) *progress {
-	p := &progress{out: a.Stderr, checks: checks, started: time.Now(), end: make(chan struct{}), done: map[string]bool{}}
-	file, isFile := a.Stderr.(*os.File)
+// progress begins the line, where there is a terminal and nothing else writes to it. text is called from another goroutine.
+func (a *app) progress(text func(time.Duration) string) *progress {
+	p := &progress{out: a.Stderr, text: text, started: time.Now(), end: make(chan struct{})}
 	logs := a.shared.logFile == "" && a.shared.logLevel.Level < slog.LevelWarn
-	if isFile && !logs && a.shared.output == outputText && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd())) {
+	if isTerminal(a.Stderr) && !logs && a.shared.output == outputText && os.Getenv("TERM") != "dumb" {
 		p.drawing.Go(p.draw)
 	}
 	return p
 }
 
-// take notes a check that is over.
-func (p *progress) take(r doctor.Result) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.done[r.Check] = true
-}
-
-// stop takes the line away.
+// stop takes the line away for good. It may be called again.
 func (p *progress) stop() {
-	close(p.end)
+	p.once.Do(func() { close(p.end) })
 	p.drawing.Wait()
 }
 
@@ -62,10 +54,12 @@ func (p *progress) draw() {
 	for {
 		select {
 		case <-next:
-			p.mu.Lock()
-			p.shown = true
-			_, _ = io.WriteString(p.out, clearLine+p.line()) // nobody misses it
-			p.mu.Unlock()
+			if text := []rune(p.text(time.Since(p.started))); len(text) > 0 {
+				p.mu.Lock()
+				p.shown = true
+				_, _ = io.WriteString(p.out, clearLine+string(text[:min(len(text), helpWidth-1)])) // nobody misses it
+				p.mu.Unlock()
+			}
 			next = time.After(progressAfter)
 		case <-p.end:
 			p.aside(func() {})
@@ -85,13 +79,73 @@ func (p *progress) aside(write func()) {
 	write()
 }
 
+// beside returns a writer whose lines do not end up in the one of the progress.
+func (p *progress) beside(w io.Writer) io.Writer { return besideWriter{p, w} }
+
+type besideWriter struct {
+	progress *progress
+	to       io.Writer
+}
+
+func (w besideWriter) Write(b []byte) (n int, err error) {
+	w.progress.aside(func() { n, err = w.to.Write(b) })
+	return n, err
+}
+
+// seconds is how a time is told in the line.
+func seconds(d time.Duration) string { return fmt.Sprintf("%d s", int(d.Seconds())) }
+
+// tally is what the doctor waits for. Its methods are safe for concurrent use.
+type tally struct {
+	checks []doctor.Check
+
+	mu   sync.Mutex
+	done map[string]bool
+}
+
+// take notes a check that is over.
+func (t *tally) take(r doctor.Result) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.done[r.Check] = true
+}
+
 // line names the first check on the path that is not over: the others wait for it, or will be over before.
-func (p *progress) line() string {
-	text := fmt.Sprintf("%d of %d checks, %d s", len(p.done), len(p.checks), int(time.Since(p.started).Seconds()))
-	for _, c := range p.checks {
-		if !p.done[c.ID] {
+func (t *tally) line(after time.Duration) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	text := fmt.Sprintf("%d of %d checks, %s", len(t.done), len(t.checks), seconds(after))
+	for _, c := range t.checks {
+		if !t.done[c.ID] {
 			return text + ", looking at: " + c.ID
 		}
 	}
 	return text
+}
+
+// opening says how far a set of tunnels is; empty when nothing of it is waited for.
+func opening(s control.Set, after time.Duration) string {
+	if s.State != control.Starting {
+		return ""
+	}
+	ready := 0
+	waiting := ""
+	for _, t := range s.Tunnels {
+		switch {
+		case t.Ready:
+			ready++
+		case waiting != "":
+		case t.State == tunnel.Open.String():
+			waiting = fmt.Sprintf("tunnel %d is open, proving its far end", t.ID)
+		default:
+			waiting = fmt.Sprintf("tunnel %d is %s", t.ID, t.State)
+		}
+	}
+	if waiting == "" {
+		waiting = "looking for the target"
+	}
+	if len(s.Tunnels) > 1 {
+		waiting = fmt.Sprintf("%d of %d ready, %s", ready, len(s.Tunnels), waiting)
+	}
+	return waiting + ", " + seconds(after)
 }

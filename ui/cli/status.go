@@ -14,6 +14,7 @@ import (
 	"culvert/internal/say"
 	"culvert/tunnel"
 	"culvert/ui/control"
+	"culvert/ui/headless"
 )
 
 // status shows what is up.
@@ -140,7 +141,11 @@ func (a *app) showSets(sets []control.Set) error {
 			} else if t.State == tunnel.Open.String() && !t.Ready && t.Error != "" {
 				state = "unproved"
 			}
-			target := strings.TrimRight(strings.Join([]string{t.Cluster, t.Service, t.Task, t.Container}, "/"), "/")
+			task := t.Task
+			if isTerminal(a.Stdout) {
+				task = task[:min(len(task), headless.ShortestID)]
+			}
+			target := strings.TrimRight(strings.Join([]string{t.Cluster, t.Service, task, t.Container}, "/"), "/")
 			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s", s.Name, state, cell(cmp.Or(t.ProxyURL, t.Local, "-")),
 				cell(target), cell(t.Remote), say.Bytes(t.Received), say.Bytes(t.Sent), t.Connections, age)
 			if named {

@@ -38,6 +38,7 @@ type Options struct {
 	Err      io.Writer      // what is being waited for
 	JSON     bool
 	Color    bool
+	People   bool                   // lines for people who watch, see people
 	Traffic  time.Duration          // between traffic events; 0 is 10 s
 	Ready    func([]*tunnel.Tunnel) // called once nothing is waited for any more
 	Command  *Command               // runs once everything is ready, and ends the run
@@ -57,6 +58,9 @@ func Run(ctx context.Context, o Options) error {
 	}
 	r := &run{
 		Options: o, printer: printer{outbox: newOutbox(o.Out), json: o.JSON, color: o.Color, before: o.Board.before}, notices: &notices{out: o.Err}, started: time.Now(),
+	}
+	if o.People {
+		r.printer.people = newPeople(len(o.Forwards)+len(o.kept) == 1)
 	}
 	o.Board.begin(r.started)
 	watched, stopWatching := context.WithCancel(context.WithoutCancel(ctx))

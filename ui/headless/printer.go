@@ -15,6 +15,7 @@ type printer struct {
 
 	json   bool
 	color  bool
+	people *people   // nil unless the lines are for people, see people.go
 	before tunnel.ID // see Board; of lines
 }
 
@@ -41,27 +42,11 @@ func (p *printer) event(event any) {
 func (p *printer) text(event any) string {
 	switch e := event.(type) {
 	case stateEvent:
-		where := strings.Join(nonEmpty(e.Cluster, e.Service, e.Task, e.Container), "/")
-		line := fmt.Sprintf("-> %s port %s", where, e.Remote)
-		if strings.Contains(e.Remote, ":") {
-			line = fmt.Sprintf("-> %s to %s", where, e.Remote)
+		facts := e.long()
+		if p.people != nil {
+			facts = p.people.state(e)
 		}
-		if e.Local != "" {
-			line = e.Local + " " + line
-		}
-		if e.Profile != "" {
-			line += ", profile " + e.Profile
-		}
-		if e.Region != "" {
-			line += ", region " + e.Region
-		}
-		if e.Session != "" {
-			line += ", session " + e.Session
-		}
-		if e.AgentVersion != "" {
-			line += ", agent " + e.AgentVersion
-		}
-		return p.line(e.head, e.State, line, e.Error, e.Remedy)
+		return p.line(e.head, e.State, facts, e.Error, e.Remedy)
 	case readyEvent:
 		at := e.ProxyURL
 		if at == "" {
@@ -84,9 +69,9 @@ func (p *printer) text(event any) string {
 		if e.Status > 0 {
 			what += fmt.Sprintf(", status %d", e.Status)
 		}
-		return p.line(e.head, "connection", fmt.Sprintf("%s, %d bytes sent, %d received, %d ms", what, e.Sent, e.Received, e.Took), e.Error, e.Remedy)
+		return p.line(e.head, "connection", fmt.Sprintf("%s, %s, %s", what, p.moved(e.Sent, e.Received), p.span(e.Took)), e.Error, e.Remedy)
 	case trafficEvent:
-		return p.line(e.head, "traffic", fmt.Sprintf("%d bytes sent, %d received, %d open connections", e.Sent, e.Received, e.Connections), "", "")
+		return p.line(e.head, "traffic", fmt.Sprintf("%s, %d open connections", p.moved(e.Sent, e.Received), e.Connections), "", "")
 	case closedEvent:
 		return p.line(e.head, "ended", e.Reason, e.Error, e.Remedy)
 	}
@@ -95,16 +80,59 @@ func (p *printer) text(event any) string {
 
 // line lays an event out: time, tunnel, word, facts, trouble.
 func (p *printer) line(h head, word, facts, trouble, remedy string) string {
-	padded := fmt.Sprintf("%-11s", word)
+	padded := word
+	if facts+trouble != "" {
+		padded = fmt.Sprintf("%-11s", word)
+	}
 	if code := colorOf(word); p.color && code != "" {
 		padded = "\x1b[" + code + "m" + padded + "\x1b[0m"
 	}
-	line := fmt.Sprintf("%s  tunnel %d  %s  %s", h.Time, h.Tunnel+p.before, padded, say.Line(facts))
-	if trouble != "" {
+	line := fmt.Sprintf("%s  tunnel %d  %s", h.Time, h.Tunnel+p.before, padded)
+	if p.people != nil {
+		line = p.people.begin(h.Time, h.Tunnel+p.before) + padded
+	}
+	if facts != "" {
+		line += "  " + say.Line(facts)
+	}
+	switch {
+	case trouble != "" && facts == "":
+		line += "  " + trouble
+	case trouble != "":
 		line += ": " + trouble
 	}
 	if remedy != "" {
 		line += "; remedy: " + remedy
+	}
+	return line
+}
+
+// long is where a tunnel leads and through what, in full.
+func (e stateEvent) long() string {
+	line := e.route(e.Cluster, e.Service, e.Task, e.Container)
+	if e.Session != "" {
+		line += ", session " + e.Session
+	}
+	if e.AgentVersion != "" {
+		line += ", agent " + e.AgentVersion
+	}
+	return line
+}
+
+// route is where a tunnel leads, through a target of so many parts.
+func (e stateEvent) route(parts ...string) string {
+	where := strings.Join(nonEmpty(parts...), "/")
+	line := fmt.Sprintf("-> %s port %s", where, e.Remote)
+	if strings.Contains(e.Remote, ":") {
+		line = fmt.Sprintf("-> %s to %s", where, e.Remote)
+	}
+	if e.Local != "" {
+		line = e.Local + " " + line
+	}
+	if e.Profile != "" {
+		line += ", profile " + e.Profile
+	}
+	if e.Region != "" {
+		line += ", region " + e.Region
 	}
 	return line
 }

@@ -1,0 +1,80 @@
+package headless
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"culvert/internal/say"
+	"culvert/tunnel"
+)
+
+// people is how lines are written for somebody who watches them on a terminal: the time of the wall clock, ids as short as
+// they can be told apart, amounts with units, and of a tunnel only what is new. What is read by programs, or later, has
+// everything on each line.
+type people struct {
+	alone bool           // there is one tunnel: its number says nothing
+	zone  *time.Location // of the wall clock
+	told  map[tunnel.ID]stateEvent
+}
+
+func newPeople(alone bool) *people {
+	return &people{alone: alone, zone: time.Local, told: map[tunnel.ID]stateEvent{}}
+}
+
+// begin is the beginning of a line.
+func (p *people) begin(at string, id tunnel.ID) string {
+	if t, err := time.Parse(timeForm, at); err == nil {
+		at = t.In(p.zone).Format(time.TimeOnly)
+	}
+	if p.alone {
+		return at + "  "
+	}
+	return fmt.Sprintf("%s  tunnel %d  ", at, id)
+}
+
+// state is what is new about a tunnel.
+func (p *people) state(e stateEvent) string {
+	last, known := p.told[e.Tunnel]
+	p.told[e.Tunnel] = e
+	var news []string
+	if !known || last.Local != e.Local || last.Service != e.Service {
+		news = append(news, e.route(e.Cluster, e.Service))
+	}
+	for _, part := range []struct{ name, now, before string }{
+		{"task", shortID(e.Task), shortID(last.Task)},
+		{"container", e.Container, last.Container},
+		{"session", shortSession(e.Session), shortSession(last.Session)},
+		{"agent", e.AgentVersion, last.AgentVersion},
+	} {
+		if part.now != "" && part.now != part.before {
+			news = append(news, part.name+" "+part.now)
+		}
+	}
+	return strings.Join(news, ", ")
+}
+
+// ShortestID is how many characters of an id are told where people read it. Every flag takes the beginning of a task's id in
+// its place.
+const ShortestID = 8
+
+func shortID(id string) string { return id[:min(len(id), ShortestID)] }
+
+// shortSession is the part of a session's id that differs from session to session, or its beginning.
+func shortSession(id string) string { return shortID(id[strings.LastIndex(id, "-")+1:]) }
+
+// moved writes what went both ways.
+func (p *printer) moved(sent, received uint64) string {
+	if p.people != nil {
+		return say.Bytes(sent) + " sent, " + say.Bytes(received) + " received"
+	}
+	return fmt.Sprintf("%d bytes sent, %d received", sent, received)
+}
+
+// span writes milliseconds.
+func (p *printer) span(ms int64) string {
+	if p.people != nil && ms >= 1000 {
+		return say.Trip(time.Duration(ms) * time.Millisecond)
+	}
+	return fmt.Sprintf("%d ms", ms)
+}

@@ -149,7 +149,7 @@ func account(ts *testscript.TestScript, _ bool, args []string) {
 // fault changes the account while the story goes on.
 //
 //	fault deny ACTION | throttle ACTION | heal | expire | renew | nothing-listens PORT | close-clients | short-keys | start-agent SERVICE |
-//	stop-agent SERVICE | tell-exit | encrypt | print-at-once | kill-sessions | scale SERVICE NUMBER
+//	stop-agent SERVICE | own-document NAME | tell-exit | encrypt | print-at-once | kill-sessions | scale SERVICE NUMBER
 func fault(ts *testscript.TestScript, _ bool, args []string) {
 	e := storyOf(ts).account
 	switch args[0] {
@@ -190,6 +190,8 @@ func fault(ts *testscript.TestScript, _ bool, args []string) {
 		e.Fault(func(f *emulator.Faults) { f.TellExit = true })
 	case "print-at-once":
 		e.Fault(func(f *emulator.Faults) { f.TerminalStart = 0 })
+	case "own-document":
+		e.Fault(func(f *emulator.Faults) { f.OwnDocuments = []string{args[1]} })
 	case "encrypt":
 		e.Fault(func(f *emulator.Faults) { f.KMS = true })
 	case "stop-agent":

@@ -32,8 +32,10 @@ type Options struct {
 	RoleARN         string // assumed through GitHub's OIDC token where that environment is there, else through STS
 	// Keys are used as they are: no profile, file or environment is looked at. For the demo account.
 	Keys Keys
-	Demo bool // the account is culvert's own, which no other program finds by itself
-	Log  *slog.Logger
+	// Document is the name or ARN of the account's own document for sessions to ports, in place of AWS's two; empty for those.
+	Document string
+	Demo     bool // the account is culvert's own, which no other program finds by itself
+	Log      *slog.Logger
 	// Mask is told every secret that is fetched (GitHub's OIDC token, credentials that end), before it is used: for a log that
 	// hides what it is told. May be nil.
 	Mask func(secret string)
@@ -59,6 +61,7 @@ type Client struct {
 	described       describedDefinitions
 	calls           chan struct{} // one slot per call in flight while listing
 	endpointURL     string        // Options.Endpoint
+	ownDocument     string        // Options.Document
 	overridden      bool          // the SSM endpoint
 	skew            atomic.Int64  // how far AWS's clock is ahead of ours, in nanoseconds
 	account         atomic.Pointer[string]
@@ -81,6 +84,11 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 	if err := CheckEndpoint(o.Endpoint); err != nil {
 		return nil, err
 	}
+	if o.Document != "" {
+		if err := CheckDocument(o.Document); err != nil {
+			return nil, err
+		}
+	}
 	c := &Client{
 		log:     o.Log,
 		profile: profileName(o.Profile),
@@ -88,7 +96,7 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 		proxies: newProxies(o.Log, o.Own),
 		calls:   make(chan struct{}, maxCalls),
 
-		endpointURL: o.Endpoint,
+		endpointURL: o.Endpoint, ownDocument: o.Document,
 	}
 	c.roleSession = roleSession(c.github)
 	c.bounds = bounds{silence: o.silence, proxies: c.proxies}

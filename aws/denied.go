@@ -148,8 +148,8 @@ func (c *Client) statement(action, resource string, at place) Statement {
 	case "ecs:DescribeTasks":
 		s.Resource = []string{c.arn("ecs", "task/"+cluster+"/*")}
 	case "ssm:StartSession":
-		document := orWord(at.Document, "AWS-StartPortForwardingSession")
-		s.Resource = []string{c.arn("ecs", "task/"+cluster+"/*"), "arn:" + c.partition() + ":ssm:" + c.region + "::document/" + document}
+		document := orWord(at.Document, c.Document(PortForward(0)).Name)
+		s.Resource = []string{c.arn("ecs", "task/"+cluster+"/*"), c.Reach(cluster).document(document)}
 		s.Condition = map[string]map[string]any{"BoolIfExists": {"ssm:SessionDocumentAccessCheck": "true"}}
 	case "ssm:ResumeSession", terminateAction:
 		s.Action = []string{"ssm:ResumeSession", terminateAction}

@@ -1,6 +1,12 @@
 package aws
 
-import "strconv"
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+)
 
 // Document is a Session Manager document with its parameters.
 type Document struct {
@@ -18,6 +24,36 @@ func PortForwardTo(host string, port uint16) Document {
 	p := portParameters(port)
 	p["host"] = []string{host}
 	return Document{Name: "AWS-StartPortForwardingSessionToRemoteHost", Parameters: p}
+}
+
+// Document is the document that the client's sessions are started with in place of one of AWS's: the account's own, where
+// Options name one. It gets the same parameters.
+func (c *Client) Document(d Document) Document {
+	if c.ownDocument != "" {
+		d.Name = c.ownDocument
+	}
+	return d
+}
+
+// documentForm is that of names and ARNs of documents (SSM API Reference, StartSession, DocumentName).
+var documentForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9_\-.:/]{3,128}$`) })
+
+// CheckDocument refuses what is no name or ARN of a document: a *DocumentNameError.
+func CheckDocument(name string) error {
+	if !documentForm().MatchString(name) || strings.HasPrefix(name, "arn:") && !strings.Contains(name, ":document/") {
+		return &DocumentNameError{Name: name}
+	}
+	return nil
+}
+
+// DocumentNameError is a name that no Session Manager document can have.
+type DocumentNameError struct{ Name string }
+
+func (e *DocumentNameError) Error() string { return fmt.Sprintf("%q names no document", e.Name) }
+
+// Remedy says what names one.
+func (e *DocumentNameError) Remedy() string {
+	return "give the name or ARN of a Session document of type Port with the parameters portNumber and localPortNumber, and host for other hosts than the task"
 }
 
 // portParameters leaves the choice of the local port to culvert: the agent only echoes localPortNumber.

@@ -136,6 +136,10 @@ func (c *Client) explainAnswer(err error, at place) error {
 		return &NotConnectedError{Target: at.Target, Region: c.region, Account: c.accountID(), Err: err}
 	case "InvalidDocument", "InvalidDocumentVersion":
 		return &DocumentError{Document: at.Document, Region: c.region, Message: message, Shell: c.shell, Err: err}
+	case "InvalidParameters":
+		if c.ownDocument != "" {
+			return &DocumentError{Document: at.Document, Region: c.region, Message: message, Shell: c.shell, Unfit: true, Err: err}
+		}
 	case "UnknownError", "":
 		return &AnswerError{Operation: operation, Address: addressOf(err), Status: status, Problem: orWord(message, "no AWS error code in it"), Err: err}
 	}

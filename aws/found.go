@@ -75,17 +75,25 @@ func (e *AmbiguousError) Remedy() string {
 // DocumentError means that Session Manager does not know the document here.
 type DocumentError struct {
 	Document, Region, Message string
+	Unfit                     bool // it is there, but takes other parameters
 	Shell                     Shell
 	Err                       error
 }
 
 func (e *DocumentError) Error() string {
+	if e.Unfit {
+		return fmt.Sprintf("document %s does not take what a forward needs: %s", e.Document, e.Message)
+	}
 	return fmt.Sprintf("no document %s in %s: %s", e.Document, e.Region, e.Message)
 }
 func (e *DocumentError) Unwrap() error { return e.Err }
 
 // Remedy says how to see the document.
 func (e *DocumentError) Remedy() string {
+	if e.Unfit {
+		return "give it the parameters portNumber, localPortNumber and host, as AWS-StartPortForwardingSessionToRemoteHost has them, and look: " +
+			e.Shell.AWS("ssm", "get-document", "--name", e.Document)
+	}
 	return "run: " + e.Shell.AWS("ssm", "describe-document", "--name", e.Document) + "; a partition without it cannot forward ports"
 }
 

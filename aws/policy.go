@@ -1,5 +1,7 @@
 package aws
 
+import "strings"
+
 // Policy is an IAM policy document.
 type Policy struct {
 	Version   string      `json:"Version"`
@@ -16,11 +18,12 @@ type Reach struct {
 	Browse          bool   // the lists that the screen begins with too
 	Exec            bool   // commands and shells in the containers too
 	Container       string // name of the only one that Exec is about; empty is any
+	Document        string // the account's own, by name or ARN, in place of AWS's; empty for those
 }
 
 // Reach is that of a caller of this client's account and region, the account "*" as long as it is not known.
 func (c *Client) Reach(cluster string) Reach {
-	return Reach{Partition: c.partition(), Region: c.region, Account: orWord(c.accountID(), "*"), Cluster: cluster}
+	return Reach{Partition: c.partition(), Region: c.region, Account: orWord(c.accountID(), "*"), Cluster: cluster, Document: c.ownDocument}
 }
 
 // arn names something in the account and region.
@@ -33,9 +36,12 @@ func (r Reach) arn(service, resource string) string {
 func CallerPolicy(r Reach) Policy {
 	sessions := []string{r.arn("ssm", "session/*")}
 	cluster := r.arn("ecs", "cluster/"+r.Cluster)
-	reached := []string{r.arn("ecs", "task/"+r.Cluster+"/*"), r.document(PortForward(0))}
-	if r.RemoteHosts {
-		reached = append(reached, r.document(PortForwardTo("", 0)))
+	reached := []string{r.arn("ecs", "task/"+r.Cluster+"/*"), r.document(PortForward(0).Name)}
+	switch {
+	case r.Document != "":
+		reached[1] = r.document(r.Document)
+	case r.RemoteHosts:
+		reached = append(reached, r.document(PortForwardTo("", 0).Name))
 	}
 	statements := []Statement{
 		{
@@ -97,10 +103,15 @@ func (r Reach) endEarlier() Statement {
 	}
 }
 
-// document is the ARN of a document of AWS's own: it has no account.
-func (r Reach) document(d Document) string {
-	r.Account = ""
-	return r.arn("ssm", "document/"+d.Name)
+// document is the ARN of a document. One of AWS's own has no account.
+func (r Reach) document(name string) string {
+	if strings.HasPrefix(name, "arn:") {
+		return name
+	}
+	if strings.HasPrefix(name, "AWS-") {
+		r.Account = ""
+	}
+	return r.arn("ssm", "document/"+name)
 }
 
 // TaskRolePolicy is what the exec agent needs of the task's role ("IAM permissions required for ECS Exec").

@@ -17,6 +17,7 @@ type Shell struct {
 	Region   string // empty as long as it is not known
 	Endpoint string // that replaces every service's; empty for AWS's own
 	Role     string // ARN of the role that culvert assumes on top of it; the aws command has no flag for that
+	Document string // that sessions are started with in place of AWS's; empty for those
 	Demo     bool   // the account is the one inside culvert --demo
 }
 
@@ -35,6 +36,9 @@ func (s Shell) AWS(words ...string) string {
 
 // Culvert is a culvert command.
 func (s Shell) Culvert(words ...string) string {
+	if s.Document != "" {
+		words = append(words, "--document", s.Document)
+	}
 	if s.Demo {
 		return command("culvert", append(words, "--demo"))
 	}
@@ -75,5 +79,5 @@ func (c *Client) shellOf(o Options) Shell {
 	if profile == "" && o.Keys == (Keys{}) && !c.from(sdk.CredentialSourceEnvVars, sdk.CredentialSourceEnvVarsSTSWebIDToken) {
 		profile = cmp.Or(os.Getenv("AWS_PROFILE"), os.Getenv("AWS_DEFAULT_PROFILE"))
 	}
-	return Shell{Profile: profile, Region: c.region, Endpoint: strings.TrimSuffix(o.Endpoint, "/"), Role: o.RoleARN, Demo: o.Demo}
+	return Shell{Profile: profile, Region: c.region, Endpoint: strings.TrimSuffix(o.Endpoint, "/"), Role: o.RoleARN, Document: o.Document, Demo: o.Demo}
 }

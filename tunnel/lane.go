@@ -123,6 +123,7 @@ func (l *lane) run(ctx context.Context) error {
 	if l.remote.Host != "" {
 		document = aws.PortForwardTo(l.remote.Host, l.remote.Port)
 	}
+	document = l.client.Document(document)
 	return l.hold(ctx, document.Name, func(ctx context.Context) (aws.Session, error) {
 		return l.client.StartSession(ctx, l.target, document)
 	})

@@ -44,6 +44,7 @@ type Faults struct {
 	Around           int           // odd messages put before and behind HandshakeComplete
 	Unregistered     bool          // agents have lost their control channel: StartSession answers TargetNotConnected
 	NoDocuments      []string      // names of documents that the region does not have
+	OwnDocuments     []string      // names of the account's own documents for ports, with the parameters of AWS's for remote hosts
 	RefuseLoopback   bool          // newer agents refuse to forward to localhost by the remote-host document
 	NoReconnect      bool          // an agent that lost its socket gives up silently, as after its six tries
 	SilentStop       bool          // a task that stops says nothing to the client: no channel_closed
@@ -146,6 +147,7 @@ func (f Faults) clone() Faults {
 	}
 	f.Swallow, f.Stalled, f.API = slices.Clone(f.Swallow), slices.Clone(f.Stalled), slices.Clone(f.API)
 	f.NoDocuments = slices.Clone(f.NoDocuments)
+	f.OwnDocuments = slices.Clone(f.OwnDocuments)
 	return f
 }
 

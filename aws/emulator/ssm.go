@@ -90,7 +90,7 @@ func (e *Emulator) startSession(r *request) (any, error) {
 			return nil, err
 		}
 	}
-	if err := order.check(); err != nil {
+	if err := order.check(e.data.knobs().OwnDocuments); err != nil {
 		return nil, err
 	}
 	if slices.Contains(e.data.knobs().NoDocuments, order.DocumentName) {
@@ -123,6 +123,9 @@ func (e *Emulator) targetARN(target string, k *container) string {
 
 // documentARN has no account for the documents that AWS owns.
 func (e *Emulator) documentARN(name string) string {
+	if strings.HasPrefix(name, "arn:") {
+		return name
+	}
 	arn := e.fleet.arn("ssm", "document/"+name)
 	if strings.HasPrefix(name, "AWS-") {
 		arn = strings.Replace(arn, ":"+e.fleet.id+":", "::", 1)
@@ -135,7 +138,7 @@ func noDocument(name string) error {
 }
 
 // check holds the parameters against the document, whose patterns are those of AWS's own.
-func (o *startOrder) check() error {
+func (o *startOrder) check(own []string) error {
 	wanted := map[string]string{"portNumber": "80", "localPortNumber": "0"}
 	switch o.DocumentName {
 	case portDocument:
@@ -144,7 +147,10 @@ func (o *startOrder) check() error {
 	case shellDocument:
 		return &apiError{Code: "InvalidDocument", Message: "This account serves port forwarding only: name the document " + portDocument + " or " + remoteDocument + "."}
 	default:
-		return noDocument(o.DocumentName)
+		if !slices.Contains(own, o.DocumentName) {
+			return noDocument(o.DocumentName)
+		}
+		wanted["host"] = ""
 	}
 	for name, values := range o.Parameters {
 		if _, ok := wanted[name]; !ok {
@@ -163,7 +169,7 @@ func (o *startOrder) check() error {
 		return err
 	}
 	o.port, o.local, o.host = port, wanted["localPortNumber"], wanted["host"]
-	if pattern := "^[^,$^&\\(\\)!;'\"<>\\`{}\\[\\]\\|#=]{3,}$"; o.DocumentName == remoteDocument && !regexp.MustCompile(pattern).MatchString(o.host) {
+	if pattern := "^[^,$^&\\(\\)!;'\"<>\\`{}\\[\\]\\|#=]{3,}$"; o.DocumentName != portDocument && (o.host != "" || o.DocumentName == remoteDocument) && !regexp.MustCompile(pattern).MatchString(o.host) {
 		return mismatch("host", o.host, pattern)
 	}
 	return nil

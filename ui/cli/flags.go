@@ -17,6 +17,7 @@ import (
 // shared are the flags of every command. Each can also come from the environment (CULVERT_…) or a config file.
 type shared struct {
 	profile, region, endpoint, role string
+	document                        string
 	demo                            bool
 	wait                            time.Duration
 	probe                           probeValue
@@ -55,6 +56,7 @@ func (s *shared) flags() *pflag.FlagSet {
 	f.StringVar(&s.region, "region", "", "AWS `REGION`")
 	f.StringVar(&s.endpoint, "endpoint-url", "", "`URL` in place of the AWS services' endpoints; single sign-on keeps its own")
 	f.StringVar(&s.role, "role-arn", "", "role `ARN` to assume: through GitHub's OIDC when running there, else through STS")
+	f.StringVar(&s.document, "document", "", "`NAME` or ARN of the account's own session document, in place of AWS's two for ports")
 	f.BoolVar(&s.demo, "demo", false, "use the embedded demo account")
 	s.wait = 2 * time.Minute
 	f.Var(durationValue{&s.wait}, "wait", "how long to wait until the forwards are proved ready, for list and for doctor; a bare number is seconds")
@@ -215,6 +217,11 @@ func (s *shared) check() error {
 	}{{"wait", s.wait, time.Millisecond}, {"keep-alive", s.keepAlive, 0}, {"re-resolve", s.reResolve, leastAge}, {"refresh", s.refresh, time.Second}} {
 		if d.value < d.least {
 			return &settingError{source: "--" + d.flag, advice: "give at least " + d.least.String(), err: fmt.Errorf("%s is too short", d.value)}
+		}
+	}
+	if s.document != "" {
+		if err := aws.CheckDocument(s.document); err != nil {
+			return &settingError{source: "--document", advice: say.Remedy(err), err: err}
 		}
 	}
 	if err := aws.CheckEndpoint(s.endpoint); err != nil {

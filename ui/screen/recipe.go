@@ -16,6 +16,7 @@ type recipe struct {
 	demo            bool
 	profile, region string // empty: what the environment says
 	endpoint, role  string // of --endpoint-url and --role-arn
+	document        string
 	target          aws.Target
 	forward         tunnel.Forward
 	probe           string
@@ -47,6 +48,7 @@ func (r recipe) flags() (words []string) {
 	add("--region", r.region)
 	add("--endpoint-url", r.endpoint)
 	add("--role-arn", r.role)
+	add("--document", r.document)
 	if r.inOneWord() {
 		add("--target", r.target.String())
 	} else {

@@ -2,10 +2,8 @@ package aws
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 )
 
 // Document is a Session Manager document with its parameters.
@@ -35,12 +33,13 @@ func (c *Client) Document(d Document) Document {
 	return d
 }
 
-// documentForm is that of names and ARNs of documents (SSM API Reference, StartSession, DocumentName).
-var documentForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9_\-.:/]{3,128}$`) })
-
-// CheckDocument refuses what is no name or ARN of a document: a *DocumentNameError.
+// CheckDocument refuses what is no name or ARN of a document (SSM API Reference, StartSession, DocumentName): a
+// *DocumentNameError.
 func CheckDocument(name string) error {
-	if !documentForm().MatchString(name) || strings.HasPrefix(name, "arn:") && !strings.Contains(name, ":document/") {
+	strange := strings.ContainsFunc(name, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("_-.:/", r)
+	})
+	if strange || len(name) < 3 || len(name) > 128 || strings.HasPrefix(name, "arn:") && !strings.Contains(name, ":document/") {
 		return &DocumentNameError{Name: name}
 	}
 	return nil

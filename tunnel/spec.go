@@ -28,6 +28,8 @@ type Spec struct {
 	AnyPort bool
 	// Socket is the path of a unix socket to listen on instead of Local; it is made with mode 0600.
 	Socket string
+	// Unlistened opens no listener: connections come from Tunnel.Dial alone.
+	Unlistened bool
 	// KeepAlive sends a byte of stream data this often, which overrides the account's idle timeout. 0 is off.
 	KeepAlive time.Duration
 }

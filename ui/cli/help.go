@@ -236,7 +236,7 @@ func folded(text string, blanks int) string {
 		}
 		line = ""
 	}
-	for _, given := range strings.Split(text, "\n") {
+	for given := range strings.SplitSeq(text, "\n") {
 		if given == "" || strings.HasPrefix(given, " ") {
 			end()
 			b.WriteString(given + "\n")

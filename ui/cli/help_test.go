@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -29,7 +30,7 @@ func everyCommand(t *testing.T) [][]string {
 		all = append(all, words)
 		for _, below := range c.Commands() {
 			if below.IsAvailableCommand() {
-				walk(below, append(words[:len(words):len(words)], below.Name()))
+				walk(below, append(slices.Clip(words), below.Name()))
 			}
 		}
 	}
@@ -47,7 +48,7 @@ func TestHelpFits80Columns(t *testing.T) {
 	t.Parallel()
 	texts := map[string]string{}
 	for _, words := range everyCommand(t) {
-		texts[strings.Join(words, " ")] = helpOf(t, append(words[:len(words):len(words)], "--help")...)
+		texts[strings.Join(words, " ")] = helpOf(t, append(slices.Clip(words), "--help")...)
 	}
 	for _, name := range topicNames() {
 		texts["help "+name] = helpOf(t, "help", name)

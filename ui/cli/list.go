@@ -331,7 +331,7 @@ func (l listing) table(what string) string {
 }
 
 // shorten leaves of the tasks' ids what tells them apart, which -t takes as well.
-func (l *listing) shorten() {
+func (l listing) shorten() {
 	ids := make([]string, len(l.Tasks))
 	for i, t := range l.Tasks {
 		ids[i] = t.Task

@@ -79,8 +79,14 @@ func (p *progress) aside(write func()) {
 	write()
 }
 
-// beside returns a writer whose lines do not end up in the one of the progress.
-func (p *progress) beside(w io.Writer) io.Writer { return besideWriter{p, w} }
+// beside returns a writer whose lines do not end up in the one of the progress. What is no terminal is written to as it is: it
+// may stand still, and must hold up nothing else.
+func (p *progress) beside(w io.Writer) io.Writer {
+	if !isTerminal(w) {
+		return w
+	}
+	return besideWriter{p, w}
+}
 
 type besideWriter struct {
 	progress *progress

@@ -61,6 +61,7 @@ const examples = `  culvert demo
   culvert --headless --target data/warehouse -L 15432:orders-db.internal:5432
   culvert --headless -c automation -s squid -L 3128 -- curl orders.internal
   culvert up --target automation/squid -L 3128
+  ssh -o ProxyCommand='culvert -c automation -s squid -W %h:%p' git.internal
   culvert list services`
 
 func (a *app) root() *cobra.Command {
@@ -68,6 +69,7 @@ func (a *app) root() *cobra.Command {
 	var forwards forwards
 	var behind behind
 	var isHeadless, wantsVersion bool
+	var far string
 	root := &cobra.Command{
 		Use:           "culvert",
 		Short:         "Tunnels to ECS tasks over Session Manager",
@@ -94,6 +96,9 @@ func (a *app) root() *cobra.Command {
 				}
 				return a.write(text)
 			}
+			if far != "" {
+				return a.stdio(cmd.Context(), &aim, &forwards, far, args)
+			}
 			if isHeadless {
 				return a.headless(cmd.Context(), &aim, &forwards, &behind, args)
 			}
@@ -102,6 +107,8 @@ func (a *app) root() *cobra.Command {
 	}
 	root.Flags().BoolVarP(&wantsVersion, "version", "v", false, "print the version")
 	root.Flags().BoolVar(&isHeadless, "headless", false, "no screen: open the forwards, prove them ready, print events until a signal")
+	root.Flags().StringVarP(&far, "stdio", "W", "", "connect standard input and output to `HOST:PORT`, as ssh's -W does; a PORT alone, or localhost, is the task's own")
+	under(flagsForward, root.Flags(), "stdio")
 	root.Flags().AddFlagSet(aim.flags())
 	root.Flags().AddFlagSet(forwards.flags(&a.shared))
 	root.Flags().AddFlagSet(behind.flags())
@@ -135,6 +142,8 @@ func (a *app) root() *cobra.Command {
 // rootArgs explains arguments that name no command.
 func rootArgs(cmd *cobra.Command, args []string) error {
 	switch {
+	case cmd.ArgsLenAtDash() == 0 && cmd.Flag("stdio").Changed:
+		return usage("leave the command out, or use --headless with -L", "-W is for the program that culvert is started by: it runs no command")
 	case cmd.ArgsLenAtDash() == 0 && cmd.Flag("headless").Value.String() == "true" && len(args) > 0:
 		return nil
 	case cmd.ArgsLenAtDash() == 0:

@@ -78,6 +78,9 @@ func (a *app) toStart(aim *aim, forwards *forwards) (open aws.Target, start []sc
 	if err != nil {
 		return open, nil, err
 	}
+	if open, err = a.toOpen(aim); err != nil {
+		open = aws.Target{} // an ARN of a task may have no cluster, which the tunnel finds
+	}
 	start = make([]screen.Start, len(wanted))
 	for i, w := range wanted {
 		start[i] = screen.Start{Query: w.Query, Spec: w.Spec, Probe: a.shared.probe.String()}

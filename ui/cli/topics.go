@@ -90,7 +90,7 @@ func (a *app) aboutEnvironment() string {
 	var b strings.Builder
 	b.WriteString("Each of these flags can be set for all commands; a flag wins over its variable,\nand the variable over the config file.\n\n")
 	a.shared.set.VisitAll(func(f *pflag.Flag) {
-		b.WriteString(fmt.Sprintf("  %-28s --%s\n", variable(f.Name), f.Name))
+		_, _ = fmt.Fprintf(&b, "  %-28s --%s\n", variable(f.Name), f.Name)
 	})
 	b.WriteString("\n" + folded("AWS's own variables work as with the aws command: AWS_PROFILE, AWS_REGION, AWS_DEFAULT_REGION, AWS_CONFIG_FILE, "+
 		"AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_SERVICE, AWS_CA_BUNDLE, AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE, the access keys; "+

@@ -58,7 +58,7 @@ func (o StdioOptions) carry(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()                                      //nolint:errcheck // it is over
+	defer conn.Close()                                          //nolint:errcheck // it is over
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })() // it ends the read
 	in := &input{}
 	go in.pass(o.In, conn)

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"culvert/aws"
 	"culvert/internal/say"
 	"culvert/tunnel"
 )
@@ -41,7 +42,7 @@ func (p *printer) event(event any) {
 func (p *printer) text(event any) string {
 	switch e := event.(type) {
 	case stateEvent:
-		where := strings.Join(nonEmpty(e.Cluster, e.Service, e.Task, e.Container), "/")
+		where := aws.Target{Cluster: e.Cluster, Service: e.Service, Family: e.Family, Task: e.Task, Container: e.Container}.String()
 		line := fmt.Sprintf("-> %s port %s", where, e.Remote)
 		if strings.Contains(e.Remote, ":") {
 			line = fmt.Sprintf("-> %s to %s", where, e.Remote)

@@ -27,7 +27,7 @@ func (a *aim) flags() *pflag.FlagSet {
 	f.StringVar(&a.family, "family", "", "`NAME` of a task definition's family: the newest of its tasks that no service started")
 	f.StringVarP(&a.task, "task", "t", "", "`ID` of one task")
 	f.StringVar(&a.container, "container", "", "`NAME` of the container; default: one that maps the remote port, else any that shares its network")
-	f.Var(&a.target, "target", "the target in one word")
+	f.Var(&a.target, "target", "the target in one word; CLUSTER//FAMILY is the newest task that no service started")
 	return f
 }
 

@@ -239,7 +239,7 @@ func (v *levelValue) Set(s string) error {
 // targetValue is a target in one word.
 type targetValue struct{ aws.Target }
 
-func (v *targetValue) Type() string   { return "CLUSTER/SERVICE[/[TASK][/CONTAINER]]|CLUSTER//FAMILY" }
+func (v *targetValue) Type() string   { return "CLUSTER/SERVICE[/[TASK][/CONTAINER]]" }
 func (v *targetValue) String() string { return v.Target.String() }
 
 func (v *targetValue) Set(s string) (err error) {

@@ -48,6 +48,9 @@ func (d *connect) head(w int) []string {
 	case e.task.Service != "":
 		return []string{" " + t.Muted.Paint(t.Cut("this task; when it ends, another task of its service", w-2)), ""}
 	}
+	if e.task.Family == "" {
+		return []string{" " + t.Muted.Paint("this task"), ""}
+	}
 	return []string{" " + t.Muted.Paint(t.Cut("this task; when it ends, the newest one of family "+say.Line(e.task.Family), w-2)), ""}
 }
 

@@ -80,7 +80,7 @@ type Service struct {
 	Controller                 string // of its deployments: ECS, CODE_DEPLOY, EXTERNAL
 	Scheduling                 string // REPLICA, DAEMON
 	TaskDefinition             string // ARN
-	Deploying                  bool   // more than one deployment is under way
+	Deploying                  bool   // more than one deployment, or task set, is there
 	Deployment                 string // id of the PRIMARY one, as in Task.Deployment
 	Deployments                []Deployment
 	Network                    Interfaces // that its tasks are started in
@@ -126,6 +126,7 @@ func (s *Service) State() string {
 type Task struct {
 	ID, ARN, Cluster          string
 	Service                   string // empty when no service started the task
+	Family                    string // of its task definition
 	Status, DesiredStatus     string // RUNNING, PENDING, … as ECS writes them
 	Health                    string // HEALTHY, UNHEALTHY, UNKNOWN
 	Connectivity              string // CONNECTED, DISCONNECTED or empty
@@ -136,6 +137,7 @@ type Task struct {
 	Instance                  string // ARN of the container instance that it runs on; empty on Fargate
 	RoleOverride              string // ARN of the task role that it was started with; empty: the task definition's
 	Subnet, Address           string // of its network interface, where ECS tells
+	NetworkMode               string // awsvpc, host, bridge, default or none; empty where only the task definition, not asked yet, knows it
 	ExecEnabled               bool
 	StartedAt, StoppedAt      time.Time
 	StoppedReason             string
@@ -151,7 +153,8 @@ type Container struct {
 	Reason                          string // why it stopped or does not start, with its exit code
 	Agent                           Agent
 	Suspect                         Suspect // what the task definition says against the agent, where it is known
-	Ports                           []Port  // from the task definition
+	Ports                           []Port  // from the task definition, or as far as ECS has bound them to the host
+	Essential                       bool    // the task stops with it; false as well where the task definition is not known
 }
 
 // Agent is the ExecuteCommandAgent of a container: it carries the sessions.
@@ -161,15 +164,8 @@ type Agent struct {
 	StartedAt time.Time
 }
 
-// Port is a port mapping of the task definition.
-type Port struct {
-	Container uint16
-	Protocol  string // tcp or udp
-	Name      string
-}
-
 // Find returns what a name stands for: cluster/service[/task[/container]] (the task may be empty), cluster/task[/container] for a task that no
-// service started, an ARN, or a service's or task's name alone where it is the only one. A task may be named by the
+// service started, cluster//family[/container] for the tasks of a family that none did, an ARN, or a service's or task's name alone where it is the only one. A task may be named by the
 // beginning of its id. A task without a container is completed when it has but one. It returns a *NotFoundError or an
 // *AmbiguousError that list candidates.
 func (c *Catalog) Find(name string) (Target, error) {
@@ -250,6 +246,9 @@ func (k *Cluster) find(parts []string) (Target, error) {
 	if len(parts) > 3 {
 		return Target{}, &TargetFormError{Form: k.Name + "/" + strings.Join(parts, "/"), Problem: fmt.Sprintf("%d parts", len(parts)+1)}
 	}
+	if parts[0] == "" && len(parts) > 1 {
+		return k.findFamily(parts[1], strings.Join(parts[2:], ""))
+	}
 	var names []string
 	for _, s := range k.Services {
 		if s.Name == parts[0] {
@@ -307,6 +306,31 @@ func (k *Cluster) findTask(service string, parts []string, in string) (Target, e
 		}
 	}
 	return Target{}, found[0].noContainer(parts[1])
+}
+
+// findFamily resolves a family of which there are tasks that no service started, and a container of theirs.
+func (k *Cluster) findFamily(family, container string) (Target, error) {
+	var known, containers []string
+	found := false
+	for _, t := range k.Tasks {
+		if t.Service != "" {
+			continue
+		}
+		known = append(known, t.Family)
+		if t.IsOf(family) {
+			found = true
+			containers = append(containers, t.containerNames()...)
+		}
+	}
+	slices.Sort(known)
+	slices.Sort(containers)
+	switch {
+	case !found:
+		return Target{}, &NotFoundError{Kind: "family", Name: family, In: "cluster " + k.Name, Near: near.Names(family, slices.Compact(known), maxNear)}
+	case container != "" && !slices.Contains(containers, container):
+		return Target{}, &NotFoundError{Kind: "container", Name: container, In: "family " + k.Name + "//" + family, Near: near.Names(container, slices.Compact(containers), maxNear)}
+	}
+	return Target{Cluster: k.Name, Family: family, Container: container}, nil
 }
 
 // findContainer resolves a container that any task of a service has.

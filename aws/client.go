@@ -59,6 +59,7 @@ type Client struct {
 	credentials     *sdk.CredentialsCache
 	definitions     definitions
 	described       describedDefinitions
+	unreached       unreached
 	calls           chan struct{} // one slot per call in flight while listing
 	endpointURL     string        // Options.Endpoint
 	ownDocument     string        // Options.Document

@@ -17,6 +17,7 @@ type Definition struct {
 	ARN        string
 	TaskRole   string // ARN; empty when it names none
 	SharedPID  bool   // all containers share one process namespace (pidMode task)
+	Network    string // mode: awsvpc, host, bridge, default or none
 	Containers []ContainerDefinition
 }
 
@@ -24,6 +25,7 @@ type Definition struct {
 type ContainerDefinition struct {
 	Name         string
 	Ports        []Port
+	Essential    bool
 	ReadonlyRoot bool // readonlyRootFilesystem
 	Init         bool // linuxParameters.initProcessEnabled
 	Keys         bool // AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY in its environment
@@ -39,14 +41,20 @@ func (d Definition) Container(name string) ContainerDefinition {
 	return ContainerDefinition{}
 }
 
-func (d Definition) ports() map[string][]Port {
-	ports := map[string][]Port{}
-	for _, c := range d.Containers {
-		if len(c.Ports) > 0 {
-			ports[c.Name] = c.Ports
+// in is a copy of a task with what its definition says about reaching it.
+func (d Definition) in(t Task) Task {
+	t.NetworkMode = orWord(t.NetworkMode, d.Network)
+	t.Containers = slices.Clone(t.Containers)
+	for i := range t.Containers {
+		c := &t.Containers[i]
+		if of := d.Container(c.Name); of.Name != "" {
+			c.Ports, c.Essential = of.Ports, of.Essential
+		}
+		if c.Agent.Status == "STOPPED" {
+			c.Suspect = d.suspect(t, c.Name)
 		}
 	}
-	return ports
+	return t
 }
 
 // definitions are task definitions by ARN, kept for ever: a revision never changes.
@@ -60,12 +68,6 @@ func (d *definitions) find(arn string) (Definition, bool) {
 	defer d.mu.Unlock()
 	found, ok := d.known[arn]
 	return found, ok
-}
-
-// ports are the port mappings of a known definition by container name.
-func (d *definitions) ports(arn string) (map[string][]Port, bool) {
-	found, ok := d.find(arn)
-	return found.ports(), ok
 }
 
 func (d *definitions) keep(found Definition) {
@@ -97,20 +99,15 @@ func (c *Client) definition(ctx context.Context, arn string) (Definition, error)
 	return found, nil
 }
 
-// definitionPorts are the port mappings of a task definition by container name.
-func (c *Client) definitionPorts(ctx context.Context, arn string) (map[string][]Port, error) {
-	found, err := c.definition(ctx, arn)
-	if err != nil {
-		return nil, err
-	}
-	return found.ports(), nil
-}
-
 func definitionFrom(d types.TaskDefinition) Definition {
-	found := Definition{TaskRole: sdk.ToString(d.TaskRoleArn), SharedPID: d.PidMode == types.PidModeTask}
+	found := Definition{
+		TaskRole: sdk.ToString(d.TaskRoleArn), SharedPID: d.PidMode == types.PidModeTask,
+		Network: orWord(string(d.NetworkMode), networkBridge), // of Linux; Windows's is like it
+	}
 	for _, c := range d.ContainerDefinitions {
 		container := ContainerDefinition{
 			Name:         sdk.ToString(c.Name),
+			Essential:    c.Essential == nil || *c.Essential,
 			ReadonlyRoot: sdk.ToBool(c.ReadonlyRootFilesystem),
 			Init:         c.LinuxParameters != nil && sdk.ToBool(c.LinuxParameters.InitProcessEnabled),
 			Keys: slices.ContainsFunc(c.Environment, func(v types.KeyValuePair) bool {
@@ -119,9 +116,7 @@ func definitionFrom(d types.TaskDefinition) Definition {
 				return sdk.ToString(v.Name) == "AWS_ACCESS_KEY_ID" || sdk.ToString(v.Name) == "AWS_SECRET_ACCESS_KEY"
 			}),
 		}
-		for _, mapping := range c.PortMappings {
-			container.Ports = append(container.Ports, portsFrom(mapping)...)
-		}
+		container.Ports = portsFrom(c.PortMappings)
 		found.Containers = append(found.Containers, container)
 	}
 	return found

@@ -138,9 +138,7 @@ func detailsFrom(d types.TaskDefinition) DefinitionDetails {
 	}
 	for _, c := range d.ContainerDefinitions[:min(len(d.ContainerDefinitions), maxListed)] {
 		container := ContainerDetails{Name: sdk.ToString(c.Name), Image: say.Brief(sdk.ToString(c.Image)), Essential: c.Essential == nil || *c.Essential}
-		for _, m := range c.PortMappings[:min(len(c.PortMappings), maxListed)] {
-			container.Ports = append(container.Ports, portsFrom(m)...)
-		}
+		container.Ports = portsFrom(c.PortMappings)
 		for _, v := range c.Environment[:min(len(c.Environment), maxListed)] {
 			container.Environment = append(container.Environment, say.Brief(sdk.ToString(v.Name)))
 		}

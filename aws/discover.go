@@ -224,7 +224,7 @@ func (s *survey) describeTasks(ctx context.Context, cluster string, arns []strin
 }
 
 func (s *survey) describeDefinition(ctx context.Context, arn string) {
-	if _, known := s.client.definitions.ports(arn); known {
+	if _, known := s.client.definitions.find(arn); known {
 		return
 	}
 	s.mu.Lock()
@@ -233,7 +233,7 @@ func (s *survey) describeDefinition(ctx context.Context, arn string) {
 	if skip {
 		return
 	}
-	if _, err := s.client.definitionPorts(ctx, arn); err != nil {
+	if _, err := s.client.definition(ctx, arn); err != nil {
 		if _, denied := errors.AsType[*DeniedError](err); denied {
 			s.mu.Lock()
 			s.noDefinitions = true
@@ -335,21 +335,10 @@ func (s *survey) catalog() *Catalog {
 	return catalog
 }
 
-// defined is a copy of a task with what is known of its definition by now: the port mappings, and what keeps agents from
-// running.
+// defined is a copy of a task with what is known of its definition by now.
 func (s *survey) defined(task Task) Task {
-	task.Containers = slices.Clone(task.Containers)
-	definition, known := s.client.definitions.find(task.TaskDefinition)
-	if !known {
-		return task
-	}
-	ports := definition.ports()
-	for i := range task.Containers {
-		c := &task.Containers[i]
-		c.Ports = ports[c.Name]
-		if c.Agent.Status == "STOPPED" {
-			c.Suspect = definition.suspect(task, c.Name)
-		}
+	if definition, known := s.client.definitions.find(task.TaskDefinition); known {
+		return definition.in(task)
 	}
 	return task
 }

@@ -216,8 +216,8 @@ func TestPortsComeFromTaskDefinition(t *testing.T) {
 	f.task("a", "web", agent("STOPPED", "out of memory"), "proxy", "odd")
 	got := must(f.connect(t).Discover(t.Context())).Clusters[0].Tasks[0]
 	want := []Container{
-		{Name: "odd", RuntimeID: got.ID + "-odd", Status: "RUNNING", Agent: Agent{Status: "STOPPED", Reason: "out of memory"}},
-		{Name: "proxy", RuntimeID: got.ID + "-proxy", Status: "RUNNING", Agent: Agent{Status: "STOPPED", Reason: "out of memory"}, Ports: []Port{{Container: 3128, Protocol: "tcp"}}},
+		{Name: "odd", RuntimeID: got.ID + "-odd", Status: "RUNNING", Agent: Agent{Status: "STOPPED", Reason: "out of memory"}, Essential: true},
+		{Name: "proxy", RuntimeID: got.ID + "-proxy", Status: "RUNNING", Agent: Agent{Status: "STOPPED", Reason: "out of memory"}, Ports: []Port{{Container: 3128, Protocol: "tcp"}}, Essential: true},
 	}
 	if diff := cmp.Diff(want, got.Containers); diff != "" {
 		t.Error(diff)

@@ -48,6 +48,7 @@ func (e *NotFoundError) Remedy() string {
 type AmbiguousError struct {
 	Kind       string // cluster, service, task, container or target
 	Name, In   string // Name is empty when none was given
+	Why        string // the choice matters; empty when that is plain
 	Candidates []string
 }
 
@@ -58,6 +59,9 @@ func (e *AmbiguousError) Error() string {
 	}
 	if e.In != "" {
 		text += " in " + e.In
+	}
+	if e.Why != "" {
+		text += ": " + e.Why
 	}
 	return text
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -21,6 +22,7 @@ type Inspection struct {
 	Service    Service
 	Task       Task
 	Container  Container
+	Instead    string // why it is not the container that maps the port; empty when it is, or none does
 	Definition Definition
 	Instance   Instance // that Task runs on
 	Tasks      int      // ready ones of the service, Target's included; 0 when not known
@@ -40,7 +42,7 @@ func (c *Client) Inspect(ctx context.Context, q Query) (in Inspection) {
 		at = e.Target
 	}
 	if at.Cluster == "" {
-		at = Target{Cluster: q.Cluster, Service: q.Service}
+		at = Target{Cluster: q.Cluster, Service: q.Service, Family: q.Family}
 	}
 	if at.Cluster == "" || ctx.Err() != nil {
 		return in
@@ -61,7 +63,7 @@ func (c *Client) Inspect(ctx context.Context, q Query) (in Inspection) {
 		if in.Err == nil {
 			work.Go(func() {
 				var err error
-				in.Tasks, err = c.countReady(ctx, at)
+				in.Tasks, err = c.countReady(ctx, q, at)
 				gap("tasks", err)
 			})
 		}
@@ -101,8 +103,8 @@ func (c *Client) inspectService(ctx context.Context, at Target, in *Inspection) 
 	return err
 }
 
-// countReady counts the service's tasks that can carry a session, among the first hundred.
-func (c *Client) countReady(ctx context.Context, at Target) (int, error) {
+// countReady counts the service's tasks that can carry a session for the query, among the first hundred.
+func (c *Client) countReady(ctx context.Context, q Query, at Target) (int, error) {
 	var arns []string
 	err := c.listTasks(ctx, at.Cluster, at.Service, ecstypes.DesiredStatusRunning, func(page []string) { arns = append(arns, page...) })
 	if err != nil || len(arns) == 0 {
@@ -111,7 +113,7 @@ func (c *Client) countReady(ctx context.Context, at Target) (int, error) {
 	tasks, err := c.describeTasks(ctx, at.Cluster, arns[:min(len(arns), taskBatch)])
 	ready := 0
 	for _, t := range tasks {
-		if hasReady(t) {
+		if _, err := c.candidates(ctx, q, t); err == nil {
 			ready++
 		}
 	}
@@ -136,6 +138,22 @@ func (c *Client) inspectTask(ctx context.Context, at Target, in *Inspection, gap
 	}
 	in.Definition, err = c.definition(ctx, in.Task.TaskDefinition)
 	gap("task definitions", err)
+	if at.AnyContainer && at.Port != 0 {
+		in.Instead = in.Definition.in(in.Task).instead(in.Container, at.Port)
+	}
+}
+
+// instead says why a container of the task was not chosen although it maps the port.
+func (t Task) instead(chosen Container, port uint16) string {
+	for _, c := range t.Containers {
+		if c.Name == chosen.Name || !c.maps(port) {
+			continue
+		}
+		if e := t.unready(c); e != nil {
+			return fmt.Sprintf("%s maps port %d: %s; %s shares its network", c.Name, port, e.cause(), chosen.Name)
+		}
+	}
+	return ""
 }
 
 // AgentOf asks for the exec agent of a container as it is now.

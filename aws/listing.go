@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -16,16 +15,15 @@ import (
 
 // The most that ECS takes or gives in one call (Amazon ECS API Reference).
 const (
-	pageSize      = 100 // ListClusters, ListTasks, ListServices; the last gives 10 unless asked
-	clusterBatch  = 100 // DescribeClusters
-	taskBatch     = 100 // DescribeTasks
-	serviceBatch  = 10  // DescribeServices
-	maxPages      = 1_000
-	maxNames      = pageSize * maxPages
-	maxARN        = 2048 // bytes (IAM API Reference)
-	maxEvents     = 10   // of a hundred that ECS gives
-	maxListed     = 100  // of what one thing has several of: deployments, subnets, names of variables
-	maxRangePorts = 1024
+	pageSize     = 100 // ListClusters, ListTasks, ListServices; the last gives 10 unless asked
+	clusterBatch = 100 // DescribeClusters
+	taskBatch    = 100 // DescribeTasks
+	serviceBatch = 10  // DescribeServices
+	maxPages     = 1_000
+	maxNames     = pageSize * maxPages
+	maxARN       = 2048 // bytes (IAM API Reference)
+	maxEvents    = 10   // of a hundred that ECS gives
+	maxListed    = 100  // of what one thing has several of: deployments, subnets, names of variables
 )
 
 // pages walks a list of ARNs to its end, one page at a time. It gives up on a list that hands out a page token twice, never
@@ -166,34 +164,12 @@ func (c *Client) describeServices(ctx context.Context, cluster string, services 
 	return found, nil
 }
 
-// portsFrom reads a mapping; a range becomes its ports.
-func portsFrom(m types.PortMapping) []Port {
-	protocol := orWord(string(m.Protocol), "tcp")
-	first, last := int(sdk.ToInt32(m.ContainerPort)), int(sdk.ToInt32(m.ContainerPort))
-	if low, high, ok := strings.Cut(sdk.ToString(m.ContainerPortRange), "-"); ok {
-		var errLow, errHigh error
-		first, errLow = strconv.Atoi(low)
-		last, errHigh = strconv.Atoi(high)
-		if errLow != nil || errHigh != nil {
-			return nil
-		}
-	}
-	if first < 1 || last > 65535 || last-first >= maxRangePorts {
-		return nil
-	}
-	var ports []Port
-	for p := first; p <= last; p++ {
-		ports = append(ports, Port{Container: uint16(p), Protocol: protocol, Name: sdk.ToString(m.Name)}) //nolint:gosec // checked above
-	}
-	return ports
-}
-
 func serviceFrom(s types.Service, cluster string) Service {
 	service := Service{
 		Name: lastPart(sdk.ToString(s.ServiceName)), ARN: sdk.ToString(s.ServiceArn), Cluster: cluster, Status: sdk.ToString(s.Status),
 		Desired: int(s.DesiredCount), Running: int(s.RunningCount), Pending: int(s.PendingCount),
 		ExecEnabled: s.EnableExecuteCommand, LaunchType: string(s.LaunchType), Scheduling: say.Brief(string(s.SchedulingStrategy)),
-		TaskDefinition: sdk.ToString(s.TaskDefinition), Deploying: len(s.Deployments) > 1,
+		TaskDefinition: sdk.ToString(s.TaskDefinition), Deploying: len(s.Deployments) > 1 || len(s.TaskSets) > 1,
 	}
 	if s.DeploymentController != nil {
 		service.Controller = say.Brief(string(s.DeploymentController.Type))
@@ -211,14 +187,10 @@ func serviceFrom(s types.Service, cluster string) Service {
 			Rollout: string(d.RolloutState), Reason: say.Brief(sdk.ToString(d.RolloutStateReason)), CreatedAt: sdk.ToTime(d.CreatedAt),
 		})
 	}
+	service.Network = interfacesFrom(s.NetworkConfiguration)
+	service.addTaskSets(s.TaskSets)
 	for _, e := range s.Events[:min(len(s.Events), maxEvents)] {
 		service.Events = append(service.Events, Event{At: sdk.ToTime(e.CreatedAt), Text: say.Brief(sdk.ToString(e.Message))})
-	}
-	if n := s.NetworkConfiguration; n != nil && n.AwsvpcConfiguration != nil {
-		service.Network = Interfaces{
-			Subnets: briefly(n.AwsvpcConfiguration.Subnets), Groups: briefly(n.AwsvpcConfiguration.SecurityGroups),
-			PublicAddress: n.AwsvpcConfiguration.AssignPublicIp == types.AssignPublicIpEnabled,
-		}
 	}
 	return service
 }
@@ -238,6 +210,7 @@ func taskFrom(t types.Task, cluster string) Task {
 	if t.Overrides != nil {
 		task.RoleOverride = sdk.ToString(t.Overrides.TaskRoleArn)
 	}
+	task.Family, _, _ = strings.Cut(lastPart(task.TaskDefinition), ":")
 	for _, a := range t.Attachments {
 		for _, detail := range a.Details {
 			switch sdk.ToString(detail.Name) {
@@ -247,6 +220,9 @@ func taskFrom(t types.Task, cluster string) Task {
 				task.Address = sdk.ToString(detail.Value)
 			}
 		}
+	}
+	if task.Subnet != "" || task.LaunchType == "FARGATE" { // no other mode has an interface of the task's own, and Fargate no other mode
+		task.NetworkMode = networkVPC
 	}
 	if name, ok := strings.CutPrefix(sdk.ToString(t.Group), "service:"); ok {
 		task.Service = name
@@ -261,6 +237,7 @@ func taskFrom(t types.Task, cluster string) Task {
 		container := Container{
 			Name: sdk.ToString(c.Name), RuntimeID: sdk.ToString(c.RuntimeId), Status: sdk.ToString(c.LastStatus),
 			Health: string(c.HealthStatus), Image: sdk.ToString(c.Image), Reason: say.Brief(sdk.ToString(c.Reason)),
+			Ports: boundPorts(c.NetworkBindings),
 		}
 		if c.ExitCode != nil {
 			container.Reason = strings.TrimSpace(container.Reason + fmt.Sprintf(" exit code %d", *c.ExitCode))

@@ -87,7 +87,11 @@ func (o Origin) update(t Target, flags ...string) string {
 
 // look is where ECS shows more.
 func (o Origin) look(t Target) string {
-	if t.Service == "" {
+	switch {
+	case t.Service == "" && t.Task == "" && t.Family != "":
+		family, _, _ := strings.Cut(t.Family, ":")
+		return "see: " + o.Shell.AWS("ecs", "list-tasks", "--cluster", t.Cluster, "--family", family, "--desired-status", "STOPPED")
+	case t.Service == "":
 		return "see: " + o.Shell.AWS("ecs", "describe-tasks", "--cluster", t.Cluster, "--tasks", orWord(t.Task, "TASK"))
 	}
 	return "see: " + o.Shell.AWS("ecs", "describe-services", "--cluster", t.Cluster, "--services", t.Service)

@@ -18,8 +18,15 @@ import (
 // Query says which container is wanted, as far as the user said. Names may be ARNs.
 type Query struct {
 	Cluster, Service, Task, Container string
-	Port                              uint16 // that the container should map; 0 when the forward goes to another host
+	Family                            string // of the task definition of tasks that no service started, a revision may follow: the newest of them
+	Port                              uint16 // of the task itself that is wanted; 0 when the forward goes to another host
+	Shell                             bool   // a command is to run in the container: of several the user has to choose
 	Home                              Home   // that the names are in; Parse takes it from those that are ARNs
+}
+
+// Target is what the query asks for, as far as the user said.
+func (q Query) Target() Target {
+	return Target{Cluster: q.Cluster, Service: q.Service, Family: q.Family, Task: q.Task, Container: q.Container}
 }
 
 // Parse takes ARNs apart: the names are plain afterwards, and Home says where they are. It returns a *TargetFormError for
@@ -30,7 +37,7 @@ func (q Query) Parse() (Query, error) {
 	for _, name := range []struct {
 		kind string
 		at   *string
-	}{{"cluster", &q.Cluster}, {"service", &q.Service}, {"task", &q.Task}, {"container", &q.Container}} {
+	}{{"cluster", &q.Cluster}, {"service", &q.Service}, {"task", &q.Task}, {"container", &q.Container}, {"task-definition", &q.Family}} {
 		text := *name.at
 		if !isARN(text) {
 			continue
@@ -124,7 +131,7 @@ func (c *Client) findCluster(ctx context.Context, q Query) (Query, error) {
 	case len(clusters) == 1:
 		q.Cluster = clusters[0]
 		return q, nil
-	case q.Service == "" && q.Task == "":
+	case q.Service == "" && q.Task == "" && q.Family == "":
 		return q, &AmbiguousError{Kind: "cluster", Candidates: clusters}
 	}
 	var mu sync.Mutex
@@ -148,8 +155,11 @@ func (c *Client) findCluster(ctx context.Context, q Query) (Query, error) {
 	work.Wait()
 	slices.Sort(homes)
 	kind, name := "service", q.Service
-	if name == "" {
+	switch {
+	case q.Task != "" && name == "":
 		kind, name = "task", q.Task
+	case name == "":
+		kind, name = "family", q.Family
 	}
 	switch {
 	case len(homes) == 1:
@@ -166,8 +176,13 @@ func (c *Client) findCluster(ctx context.Context, q Query) (Query, error) {
 	return q, &NotFoundError{Kind: kind, Name: name, Near: near.Names(name, names, maxNear), Region: c.region, Account: c.accountID()}
 }
 
-// has reports whether a cluster has the query's service, or else its task, and the names that are there.
+// has reports whether a cluster has the query's service, or else its task, and the names that are there; or else a task of
+// its family.
 func (c *Client) has(ctx context.Context, cluster string, q Query) (has bool, names []string, err error) {
+	if q.Service == "" && q.Task == "" {
+		err = c.listFamily(ctx, cluster, q.Family, types.DesiredStatusRunning, func([]string) { has = true })
+		return has, nil, err
+	}
 	page := func(arns []string) {
 		for _, arn := range arns {
 			name := lastPart(arn)
@@ -200,6 +215,9 @@ func (c *Client) clusterNames(ctx context.Context) ([]string, error) {
 
 // tasks describes the tasks that a query with a cluster is about.
 func (c *Client) tasks(ctx context.Context, q Query) ([]Task, error) {
+	if q.Family != "" && q.Task == "" {
+		return c.familyTasks(ctx, q)
+	}
 	if isWholeTaskID(q.Task) {
 		tasks, err := c.describeTasks(ctx, q.Cluster, []string{q.Task})
 		if err != nil {
@@ -297,8 +315,16 @@ type candidate struct {
 	container Container
 }
 
-func (k candidate) target() Target {
-	return Target{Cluster: k.task.Cluster, Service: k.task.Service, Task: k.task.ID, Container: k.container.Name, RuntimeID: k.container.RuntimeID}
+// target is what answers a query: it says which of its parts were not named and may be others another time.
+func (k candidate) target(q Query) Target {
+	t := Target{Cluster: k.task.Cluster, Service: k.task.Service, Task: k.task.ID, Container: k.container.Name, RuntimeID: k.container.RuntimeID}
+	if t.Service == "" {
+		t.Family = orWord(q.Family, k.task.Family)
+	}
+	if q.Container == "" && !q.Shell {
+		t.AnyContainer, t.Port = true, q.Port
+	}
+	return t
 }
 
 // choose picks one of the ready containers, or says why there is none.
@@ -306,46 +332,43 @@ func (c *Client) choose(ctx context.Context, q Query, tasks []Task) (Target, err
 	var ready []candidate
 	var unready []error
 	for _, t := range tasks {
-		container, err := t.container(q.Container, q.Port, func() map[string][]Port {
-			ports, err := c.definitionPorts(ctx, t.TaskDefinition)
-			if err != nil {
-				c.log.Debug("ports of the task definition are not known", "error", err)
-			}
-			return ports
-		})
-		if err == nil {
-			err = t.Ready(container)
-		}
+		containers, err := c.candidates(ctx, q, t)
 		if err != nil {
 			unready = append(unready, err)
 			continue
 		}
-		ready = append(ready, candidate{t, container})
+		ready = append(ready, candidate{t, containers[0]})
 	}
 	if len(ready) == 0 {
 		return Target{}, c.whyNone(ctx, q, tasks, unready)
 	}
-	if q.Service == "" && q.Task == "" {
+	if q.Service == "" && q.Task == "" && q.Family == "" {
 		if services := servicesOf(ready); len(services) > 1 {
 			return Target{}, &AmbiguousError{Kind: "service", In: "cluster " + q.Cluster, Candidates: services}
 		}
 	}
+	ready = best(ready, func(k candidate) int { return one(c.unreached.has(idOf(k.task, k.container))) })
+	if q.Family != "" && q.Task == "" {
+		return newest(ready).target(q), nil
+	}
 	ready = best(ready, func(k candidate) int { return healthRank(k.task.Health) })
 	if newest := c.newestDeployment(ctx, ready); newest != "" {
-		ready = best(ready, func(k candidate) int {
-			if k.task.Deployment == newest {
-				return 0
-			}
-			return 1
-		})
+		ready = best(ready, func(k candidate) int { return one(k.task.Deployment != newest) })
 	}
-	return ready[random(len(ready))].target(), nil
+	return ready[random(len(ready))].target(q), nil
 }
 
 // best keeps the candidates of the lowest rank.
 func best(candidates []candidate, rank func(candidate) int) []candidate {
 	least := rank(slices.MinFunc(candidates, func(a, b candidate) int { return rank(a) - rank(b) }))
 	return slices.DeleteFunc(candidates, func(k candidate) bool { return rank(k) != least })
+}
+
+func one(worse bool) int {
+	if worse {
+		return 1
+	}
+	return 0
 }
 
 func healthRank(health string) int {

@@ -94,7 +94,8 @@ func TestLookupNamesTheContainer(t *testing.T) {
 		{Query{Service: "web", Port: 8080}, "app", false},
 		{Query{Service: "web", Port: 8080, Container: "log"}, "log", false},
 		{Query{Service: "web", Port: 5432}, "--container: app, log, proxy", true},
-		{Query{Service: "web"}, "--container: app, log, proxy", true},
+		{Query{Service: "web", Shell: true}, "--container: app, log, proxy", true},
+		{Query{Service: "web"}, "app", false}, // for a host behind the task
 		{Query{Service: "web", Container: "prxy"}, "the nearest are: proxy", true},
 		{Query{Service: "meshed", Port: 1}, "app", false},
 	} {
@@ -393,6 +394,9 @@ func TestParseTargetKnowsItsForms(t *testing.T) {
 		"a/s/t":                 {Cluster: "a", Service: "s", Task: "t"},
 		"a/s/t/c":               {Cluster: "a", Service: "s", Task: "t", Container: "c"},
 		"a/s//c":                {Cluster: "a", Service: "s", Container: "c"},
+		"a//f":                  {Cluster: "a", Family: "f"},
+		"a//f:3":                {Cluster: "a", Family: "f:3"},
+		"a//f/c":                {Cluster: "a", Family: "f", Container: "c"},
 		arnOf("service", "a/s"): {Cluster: "a", Service: "s", Home: homeOf(arnOf("service", "a/s"))},
 		arnOf("task", "a/t"):    {Cluster: "a", Task: "t", Home: homeOf(arnOf("task", "a/t"))},
 		arnOf("task", "t"):      {Task: "t", Home: homeOf(arnOf("task", "t"))},
@@ -405,7 +409,7 @@ func TestParseTargetKnowsItsForms(t *testing.T) {
 			t.Errorf("%s: String() is %s", form, text)
 		}
 	}
-	for _, form := range []string{"", "a", "a/", "/s", "a//t", "a/s/", "a/s//", "a//t/c", "/s//c", "a///c", "a/s/t/", "a/s/t/c/x", "arn:aws:s3:::x", arnOf("cluster", "a")} {
+	for _, form := range []string{"", "a", "a/", "/s", "a//", "a//f/", "//f", "a/s/", "a/s//", "/s//c", "a///c", "a///", "a/s/t/", "a/s/t/c/x", "arn:aws:s3:::x", arnOf("cluster", "a")} {
 		_, err := ParseTarget(form)
 		if err == nil {
 			t.Errorf("%q: got no error", form)

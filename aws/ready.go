@@ -10,17 +10,19 @@ type Cause int
 
 // The causes, those that time mends first.
 const (
-	CauseTaskPending  Cause = iota // the task is on its way to RUNNING
-	CauseAgentPending              // the exec agent is starting; a task runs before its agent does
-	CauseNotStarted                // the container has no runtime id yet
-	CauseDisconnected              // ECS has lost contact with the task
-	CauseNoTask                    // the service wants tasks and has none
-	CauseTaskStopping              // the task is being stopped
-	CauseAgentStopped              // the exec agent gave up
-	CauseAgentMissing              // exec is on but the container never got an agent
-	CauseExecOff                   // the task was started without exec
-	CauseScaledToZero              // the service wants no tasks
-	CauseDraining                  // the service is being deleted, or was
+	CauseTaskPending   Cause = iota // the task is on its way to RUNNING
+	CauseAgentPending               // the exec agent is starting; a task runs before its agent does
+	CauseNotStarted                 // the container has no runtime id yet
+	CauseDisconnected               // ECS has lost contact with the task
+	CauseNoTask                     // the service wants tasks and has none
+	CauseTaskStopping               // the task is being stopped
+	CauseAgentStopped               // the exec agent gave up
+	CauseAgentMissing               // exec is on but the container never got an agent
+	CauseContainerOver              // the container has run to its end, its task goes on
+	CauseNoNetwork                  // the task has network mode none
+	CauseExecOff                    // the task was started without exec
+	CauseScaledToZero               // the service wants no tasks
+	CauseDraining                   // the service is being deleted, or was
 )
 
 // NotReadyError means that what was asked for exists but cannot carry a session now.
@@ -71,6 +73,10 @@ func (e *NotReadyError) cause() string {
 		return "its exec agent has stopped"
 	case CauseAgentMissing:
 		return "it has no exec agent"
+	case CauseContainerOver:
+		return "the container has stopped, while its task goes on"
+	case CauseNoNetwork:
+		return "the task has network mode none: nothing leads into it, and its exec agents cannot reach Session Manager"
 	case CauseExecOff:
 		return "ECS Exec is off for the task"
 	case CauseScaledToZero:
@@ -100,6 +106,9 @@ func (e *NotReadyError) Remedy() string {
 	case CauseDisconnected:
 		return "wait, or name another task; " + e.Origin.look(e.Target)
 	case CauseNoTask:
+		if e.Target.Service == "" && e.Target.Family != "" {
+			return orWord(stopRemedy(e.Reason), "wait for it (--wait 5m), or "+e.Origin.runAnew(e.Target)) + "; " + e.Origin.look(e.Target)
+		}
 		return orWord(stopRemedy(e.Reason+" "+strings.Join(e.Events, " ")), "wait for it (--wait 5m)") + "; " + e.Origin.look(e.Target)
 	case CauseTaskStopping:
 		return "name another task, or wait for the one that replaces it"
@@ -108,6 +117,10 @@ func (e *NotReadyError) Remedy() string {
 			"the subnet has a route to ssmmessages." + orWord(e.Origin.Shell.Region, "REGION") + " (NAT or endpoint); no AWS_ACCESS_KEY_ID in the container's environment; enough memory; then " + e.Origin.anew(e.Target)
 	case CauseAgentMissing:
 		return "use Fargate platform 1.4.0 (Windows: 1.0.0) or later, on EC2 the ECS agent 1.50.2 or later, then " + e.Origin.anew(e.Target)
+	case CauseContainerOver:
+		return "leave --container out, or name a container that runs: " + e.Origin.Shell.Culvert("list", "tasks", "-c", e.Target.Cluster, "-t", e.Target.Task)
+	case CauseNoNetwork:
+		return "set networkMode to awsvpc, bridge or host in the task definition, then " + e.Origin.anew(e.Target)
 	case CauseExecOff:
 		return e.Origin.withExec(e.Target)
 	case CauseScaledToZero:
@@ -142,12 +155,17 @@ func stopRemedy(reason string) string {
 // NotConnectedError means that Session Manager has no connection to the container's agent.
 type NotConnectedError struct {
 	Target          Target
+	Tried           []string // other containers of the task that it has none to either
 	Region, Account string
 	Err             error
 }
 
 func (e *NotConnectedError) Error() string {
-	return fmt.Sprintf("Session Manager has no connection to %s (TargetNotConnected)", e.Target)
+	text := fmt.Sprintf("Session Manager has no connection to %s", e.Target)
+	if len(e.Tried) > 0 {
+		text += ", nor to its container " + strings.Join(e.Tried, ", ")
+	}
+	return text + " (TargetNotConnected)"
 }
 func (e *NotConnectedError) Unwrap() error { return e.Err }
 
@@ -201,6 +219,13 @@ func (e *TaskGoneError) Remedy() string {
 
 // Ready reports whether a container of the task can carry a session: nil or a *NotReadyError.
 func (t Task) Ready(c Container) error {
+	if e := t.unready(c); e != nil {
+		return e
+	}
+	return nil
+}
+
+func (t Task) unready(c Container) *NotReadyError {
 	e := &NotReadyError{Target: Target{Cluster: t.Cluster, Service: t.Service, Task: t.ID, Container: c.Name}, Status: t.Status, Origin: t.Origin, Waiting: 1}
 	switch {
 	case t.stopping():
@@ -211,6 +236,8 @@ func (t Task) Ready(c Container) error {
 		e.Cause = CauseTaskPending
 	case t.Connectivity == "DISCONNECTED":
 		e.Cause = CauseDisconnected
+	case c.over():
+		e.Cause, e.Reason = CauseContainerOver, c.Reason
 	case c.Agent.Status == "" && c.Status == "PENDING":
 		e.Cause, e.Reason = CauseNotStarted, c.Reason
 	case c.Agent.Status == "":
@@ -240,57 +267,4 @@ func (t Task) stopping() bool {
 		return true
 	}
 	return t.DesiredStatus == "STOPPED"
-}
-
-// injected reports whether AWS itself put the container into the task: it is never what a user means.
-func (c Container) injected() bool {
-	return strings.HasPrefix(c.Name, "aws-guardduty-agent") || strings.HasPrefix(c.Name, "ecs-service-connect-")
-}
-
-// container applies the rule of the command line: the named one; else the only one; else the one that maps the port.
-// ports may be asked for the task's port mappings, which is done only when they decide.
-func (t Task) container(name string, port uint16, ports func() map[string][]Port) (Container, error) {
-	var own []Container
-	for _, c := range t.Containers {
-		if name != "" && c.Name == name {
-			return c, nil
-		}
-		if !c.injected() {
-			own = append(own, c)
-		}
-	}
-	switch {
-	case name != "":
-		return Container{}, t.noContainer(name)
-	case len(own) == 1:
-		return own[0], nil
-	case port != 0 && len(own) > 1:
-		mapped := ports()
-		var found []Container
-		for _, c := range own {
-			if mapsPort(mapped[c.Name], port) {
-				found = append(found, c)
-			}
-		}
-		if len(found) == 1 {
-			return found[0], nil
-		}
-	}
-	e := &AmbiguousError{Kind: "container", In: "task " + t.ID}
-	for _, c := range own {
-		e.Candidates = append(e.Candidates, c.Name)
-	}
-	if len(own) == 0 {
-		return Container{}, &NotReadyError{Target: Target{Cluster: t.Cluster, Service: t.Service, Task: t.ID}, Cause: CauseTaskPending, Status: t.Status, Origin: t.Origin, Waiting: 1}
-	}
-	return Container{}, e
-}
-
-func mapsPort(ports []Port, port uint16) bool {
-	for _, p := range ports {
-		if p.Container == port && p.Protocol == "tcp" {
-			return true
-		}
-	}
-	return false
 }

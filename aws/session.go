@@ -60,8 +60,13 @@ func (c *Client) StartSession(ctx context.Context, t Target, d Document) (Sessio
 		Target: sdk.String(t.ID()), DocumentName: &d.Name, Parameters: d.Parameters, Reason: &reason,
 	})
 	if err != nil {
-		return Session{}, fmt.Errorf("start session: %w", c.explain(ctx, err, place{Cluster: t.Cluster, Document: d.Name, Resource: t.ID(), Target: t}))
+		explained := c.explain(ctx, err, place{Cluster: t.Cluster, Document: d.Name, Resource: t.ID(), Target: t})
+		if _, silent := errors.AsType[*NotConnectedError](explained); silent {
+			c.unreached.add(t.ID())
+		}
+		return Session{}, fmt.Errorf("start session: %w", explained)
 	}
+	c.unreached.remove(t.ID())
 	c.learnSkew(out.ResultMetadata)
 	s := Session{ID: sdk.ToString(out.SessionId), StreamURL: sdk.ToString(out.StreamUrl), Token: sdk.ToString(out.TokenValue)}
 	if err := s.check("ssm:StartSession"); err != nil {

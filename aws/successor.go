@@ -7,14 +7,17 @@ import (
 )
 
 // Successor picks a ready container for t: another running task of the same service and container where there is one,
-// else t itself if it is still ready. Picks at random among equals. A task that no service started has no successor but
-// itself.
+// else t itself if it is still ready. Picks at random among equals. The successor of a task that no service started is
+// itself while it runs, then the newest of its family.
 func (c *Client) Successor(ctx context.Context, t Target) (_ Target, err error) {
 	defer func() { c.addShell(err) }()
-	if t.Service == "" {
+	switch {
+	case t.Service == "" && t.Family != "":
+		return c.ofFamily(ctx, t)
+	case t.Service == "":
 		return c.Again(ctx, t)
 	}
-	q := Query{Cluster: t.Cluster, Service: t.Service, Container: t.Container}
+	q := t.Wanted()
 	tasks, err := c.tasks(ctx, q)
 	if err != nil {
 		return Target{}, err
@@ -33,7 +36,8 @@ func (c *Client) Successor(ctx context.Context, t Target) (_ Target, err error) 
 // error is a *TaskGoneError when the task stops, has stopped or is not known any more.
 func (c *Client) Again(ctx context.Context, t Target) (_ Target, err error) {
 	defer func() { c.addShell(err) }()
-	q := Query{Cluster: t.Cluster, Task: t.Task, Container: t.Container}
+	q := t.Wanted()
+	q.Service, q.Task = "", t.Task
 	tasks, err := c.tasks(ctx, q)
 	if missing, ok := errors.AsType[*NotFoundError](err); ok && missing.Kind == "task" {
 		return Target{}, &TaskGoneError{Target: t}
@@ -59,10 +63,11 @@ func (c *Client) Check(ctx context.Context, t Target) (err error) {
 	if task.stopping() || task.Status != "RUNNING" {
 		return goneError(t, task)
 	}
-	container, err := task.container(t.Container, 0, nil)
-	if err != nil {
-		return err
+	i := slices.IndexFunc(task.Containers, func(k Container) bool { return k.Name == t.Container })
+	if i < 0 {
+		return task.noContainer(t.Container)
 	}
+	container := task.Containers[i]
 	if t.RuntimeID != "" && container.RuntimeID != t.RuntimeID {
 		return &TaskGoneError{Target: t, Status: task.Status, Reason: "its container " + container.Name + " was restarted"}
 	}

@@ -7,24 +7,40 @@ import (
 )
 
 // Target names a container that a session can be opened to. A Target with an empty Task stands for any running task of
-// its service; only one with a RuntimeID can be handed to StartSession.
+// its service, or for the newest of its family; only one with a RuntimeID can be handed to StartSession.
 type Target struct {
 	Cluster, Service, Task, Container string
+	Family                            string // of the task definition, where no service started the task: then others of it are what takes the task's place
 	RuntimeID                         string
-	Home                              Home // of one that was written as an ARN, see ParseTarget; what Lookup returns is of its client
+	AnyContainer                      bool   // nobody named Container: another one that serves Port will do as well
+	Port                              uint16 // of the task that AnyContainer is about; 0: the forward goes to another host
+	Home                              Home   // of one that was written as an ARN, see ParseTarget; what Lookup returns is of its client
 }
 
 // Query asks for a container of the target.
 func (t Target) Query() Query {
-	return Query{Cluster: t.Cluster, Service: t.Service, Task: t.Task, Container: t.Container, Home: t.Home}
+	return Query{Cluster: t.Cluster, Service: t.Service, Family: t.Family, Task: t.Task, Container: t.Container, Home: t.Home}
+}
+
+// Wanted asks for what a target was found for, in whichever task: it leaves open what nobody named.
+func (t Target) Wanted() Query {
+	q := Query{Cluster: t.Cluster, Service: t.Service, Family: t.Family, Container: t.Container, Port: t.Port}
+	if t.AnyContainer {
+		q.Container = ""
+	}
+	return q
 }
 
 // ID returns the target in the form that StartSession takes: ecs:<cluster name>_<task id>_<container runtime id>.
 func (t Target) ID() string { return "ecs:" + t.Cluster + "_" + t.Task + "_" + t.RuntimeID }
 
 // String returns the target as a user names it: cluster/service/task/container, empty parts left out; but
-// cluster/service//container for a container of any task, as ParseTarget reads it.
+// cluster/service//container for a container of any task, and cluster//family/container without a service, as ParseTarget
+// reads it.
 func (t Target) String() string {
+	if t.Family != "" && t.Service == "" && t.Task == "" {
+		return strings.TrimSuffix(t.Cluster+"//"+t.Family+"/"+t.Container, "/")
+	}
 	if t.Service != "" && t.Task == "" && t.Container != "" {
 		return strings.TrimPrefix(t.Cluster+"/"+t.Service, "/") + "//" + t.Container
 	}
@@ -40,8 +56,8 @@ func (c *Client) TaskARN(t Target) string {
 	return c.arn("ecs", "task/"+t.Cluster+"/"+t.Task)
 }
 
-// ParseTarget reads cluster/service[/task[/container]], where an empty task is any one of the service, or the ARN of a service or task, whose account and region stay
-// with it. It only parses: whether there is such a thing Lookup and Catalog.Find know.
+// ParseTarget reads cluster/service[/task[/container]], where an empty task is any one of the service; cluster//family[/container]
+// for tasks that no service started; or the ARN of a service or task, whose account and region stay with it. It only parses: whether there is such a thing Lookup and Catalog.Find know.
 func ParseTarget(name string) (Target, error) {
 	if isARN(name) {
 		ref, err := parseARN(name)
@@ -58,11 +74,15 @@ func ParseTarget(name string) (Target, error) {
 		return Target{}, &TargetFormError{Form: name, Problem: fmt.Sprintf("%d parts", len(parts))}
 	}
 	for i, part := range parts {
-		if anyTask := i == 2 && len(parts) == 4; part == "" && !anyTask {
+		anyTask, noService := i == 2 && len(parts) == 4 && parts[1] != "", i == 1 && len(parts) > 2
+		if part == "" && !anyTask && !noService {
 			return Target{}, &TargetFormError{Form: name, Problem: "an empty part"}
 		}
 	}
 	parts = append(parts, "", "")
+	if parts[1] == "" {
+		return Target{Cluster: parts[0], Family: parts[2], Container: parts[3]}, nil
+	}
 	return Target{Cluster: parts[0], Service: parts[1], Task: parts[2], Container: parts[3]}, nil
 }
 
@@ -76,7 +96,7 @@ func (e *TargetFormError) Remedy() string {
 	if isARN(e.Form) {
 		return "write arn:aws:ecs:REGION:ACCOUNT:service/CLUSTER/SERVICE, or task/CLUSTER/TASK or cluster/CLUSTER where one of those is meant, or plain names"
 	}
-	return "write cluster/service, cluster/service/task or cluster/service/task/container; cluster/service//container is that container of any task"
+	return "write cluster/service, cluster/service/task or cluster/service/task/container; cluster/service//container is that container of any task, cluster//family the newest task of that task definition which no service started"
 }
 
 // lastPart is the name in an ARN of ECS, or the text itself.

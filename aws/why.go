@@ -39,6 +39,9 @@ const maxReasons = 3
 
 // whyNoTask explains why a service has no task. It asks as much as the caller may.
 func (c *Client) whyNoTask(ctx context.Context, q Query) error {
+	if q.Family != "" {
+		return c.whyNoFamily(ctx, q)
+	}
 	e := &NotReadyError{Target: Target{Cluster: q.Cluster, Service: q.Service}, Cause: CauseNoTask}
 	if q.Service == "" {
 		return e
@@ -74,12 +77,21 @@ func (c *Client) lastStop(ctx context.Context, q Query) string {
 	if err != nil || len(arns) == 0 {
 		return ""
 	}
-	tasks, err := c.describeTasks(ctx, q.Cluster, arns[:min(len(arns), taskBatch)])
-	if err != nil || len(tasks) == 0 {
+	last, ok := c.lastOf(ctx, q.Cluster, arns, func(Task) bool { return true })
+	if !ok {
 		return ""
 	}
-	last := slices.MaxFunc(tasks, func(a, b Task) int { return a.StoppedAt.Compare(b.StoppedAt) })
 	return stopReason(last)
+}
+
+// lastOf is the task that stopped last, of the first hundred that fit; false when that cannot be told.
+func (c *Client) lastOf(ctx context.Context, cluster string, arns []string, fits func(Task) bool) (Task, bool) {
+	tasks, err := c.describeTasks(ctx, cluster, arns[:min(len(arns), taskBatch)])
+	tasks = slices.DeleteFunc(tasks, func(t Task) bool { return !fits(t) })
+	if err != nil || len(tasks) == 0 {
+		return Task{}, false
+	}
+	return slices.MaxFunc(tasks, func(a, b Task) int { return a.StoppedAt.Compare(b.StoppedAt) }), true
 }
 
 // stopReason joins what ECS says about a stopped task and its containers.

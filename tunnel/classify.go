@@ -35,7 +35,7 @@ func lostForGood(err error, s Spec) bool {
 		return closed.Forbidden()
 	}
 	if _, ok := errors.AsType[*aws.TaskGoneError](err); ok {
-		return s.Pinned || s.Target.Service == "" // nothing will take its place
+		return s.Pinned || s.Target.Service == "" && s.Target.Family == "" // nothing will take its place
 	}
 	return denied(err)
 }

@@ -54,7 +54,7 @@ type lane struct {
 	quit     context.CancelCauseFunc // ends run
 	clientID string
 
-	target  aws.Target  // set before run
+	target  aws.Target  // set before attached
 	session aws.Session // set before attached
 	channel *channel
 	opening *handshake
@@ -124,9 +124,7 @@ func (l *lane) run(ctx context.Context) error {
 		document = aws.PortForwardTo(l.remote.Host, l.remote.Port)
 	}
 	document = l.client.Document(document)
-	return l.hold(ctx, document.Name, func(ctx context.Context) (aws.Session, error) {
-		return l.client.StartSession(ctx, l.target, document)
-	})
+	return l.hold(ctx, document.Name, func(ctx context.Context) (aws.Session, error) { return l.startBeside(ctx, document) })
 }
 
 // hold is run for whatever starts the session.

@@ -236,6 +236,7 @@ func (a *account) addTask(c *cluster, s *service, d *deployment, pattern Task) e
 	for _, k := range t.containers {
 		k.agent, k.since = k.pattern.Agent, t.created.Add(40*time.Second)
 		k.agent.Status = or(k.agent.Status, "RUNNING")
+		k.finish()
 		switch t.status {
 		case "RUNNING":
 			k.start(a)

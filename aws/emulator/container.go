@@ -34,7 +34,8 @@ func (e *Emulator) target(id string) (*container, bool) {
 func (c *container) agentRunning() bool {
 	c.account.mu.Lock()
 	defer c.account.mu.Unlock()
-	return c.task.status == "RUNNING" && !c.task.pattern.ExecOff && !c.pattern.NotStarted && !c.agent.Absent && c.agent.Status == "RUNNING"
+	return c.task.status == "RUNNING" && !c.task.pattern.ExecOff && !c.pattern.NotStarted && !c.pattern.Over &&
+		!c.agent.Absent && !c.agent.Silent && c.agent.Status == "RUNNING" && c.task.pattern.Network != "none"
 }
 
 // stopped is closed once the container's task has stopped.
@@ -45,7 +46,8 @@ func (c *container) arn() string { return c.task.arn(c.account) }
 
 func (t *task) arn(a *account) string { return a.arn("ecs", "task/"+t.cluster.name+"/"+t.id) }
 
-// dial connects to a port of the container's localhost, which all containers of a task share (awsvpc networking).
+// dial connects to a port of the container's localhost, which all containers of a task share in the network modes awsvpc and
+// host.
 func (c *container) dial(ctx context.Context, port uint16) (net.Conn, error) {
 	address, err := c.account.emulator.vpc.locate(c.listening(port))
 	if err == nil && address == "" {
@@ -67,6 +69,9 @@ func (c *container) listening(port uint16) string {
 	c.account.mu.Lock()
 	defer c.account.mu.Unlock()
 	for _, k := range c.task.containers {
+		if k != c && c.task.pattern.Network == "bridge" {
+			continue
+		}
 		if address := or(k.pattern.Ports[port], k.pattern.Unmapped[port]); address != "" {
 			return address
 		}

@@ -117,8 +117,9 @@ type logView struct {
 }
 
 type portView struct {
-	ContainerPort uint16 `json:"containerPort"`
-	HostPort      uint16 `json:"hostPort"`
+	ContainerPort uint16 `json:"containerPort,omitempty"`
+	HostPort      uint16 `json:"hostPort,omitempty"`
+	Range         string `json:"containerPortRange,omitempty"`
 	Protocol      string `json:"protocol"`
 	Name          string `json:"name,omitempty"`
 }
@@ -129,7 +130,7 @@ func (d *definition) arn(a *account) string {
 
 func (d *definition) view(a *account) definitionView {
 	v := definitionView{
-		ARN: d.arn(a), ContainerDefinitions: []containerDefinitionView{}, Family: d.family, NetworkMode: "awsvpc", PIDMode: d.pattern.PIDMode, Revision: d.revision,
+		ARN: d.arn(a), ContainerDefinitions: []containerDefinitionView{}, Family: d.family, NetworkMode: or(d.pattern.Network, "awsvpc"), PIDMode: d.pattern.PIDMode, Revision: d.revision,
 		ExecutionRoleARN: "arn:aws:iam::" + a.id + ":role/ecsTaskExecutionRole", Volumes: []string{}, Status: "ACTIVE",
 		RequiresAttributes: []attributeView{}, PlacementConstraints: []string{}, Compatibilities: []string{"EC2", "FARGATE"},
 		RequiresCompat: []string{launch(d.pattern)}, CPU: or(d.pattern.CPU, "256"), Memory: or(d.pattern.Memory, "512"),
@@ -164,10 +165,13 @@ func (k *container) definitionView(a *account) containerDefinitionView {
 		v.ReadonlyRoot = &readonly
 	}
 	for _, port := range slices.Sorted(maps.Keys(k.pattern.Ports)) {
-		v.PortMappings = append(v.PortMappings, portView{port, port, "tcp", k.pattern.Name + "-" + strconv.Itoa(int(port)) + "-tcp"})
+		v.PortMappings = append(v.PortMappings, portView{port, port, "", "tcp", k.pattern.Name + "-" + strconv.Itoa(int(port)) + "-tcp"})
 	}
 	for _, port := range k.pattern.UDP {
-		v.PortMappings = append(v.PortMappings, portView{port, port, "udp", k.pattern.Name + "-" + strconv.Itoa(int(port)) + "-udp"})
+		v.PortMappings = append(v.PortMappings, portView{port, port, "", "udp", k.pattern.Name + "-" + strconv.Itoa(int(port)) + "-udp"})
+	}
+	for _, ports := range k.pattern.Ranges {
+		v.PortMappings = append(v.PortMappings, portView{Range: ports, Protocol: "tcp", Name: k.pattern.Name + "-" + ports + "-tcp"})
 	}
 	return v
 }

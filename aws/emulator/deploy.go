@@ -76,9 +76,28 @@ func (e *Emulator) SetAgent(taskID, status, reason string) error {
 		return fmt.Errorf("set agent: there is no task %s", taskID)
 	}
 	for _, k := range t.containers {
-		k.agent, k.since = Agent{Status: status, Reason: reason}, a.emulator.now()
+		if !k.pattern.Over {
+			k.agent, k.since = Agent{Status: status, Reason: reason}, a.emulator.now()
+		}
 	}
 	return nil
+}
+
+// SetAgentOf changes the agent of one container of a task.
+func (e *Emulator) SetAgentOf(taskID, container string, agent Agent) error {
+	a := e.fleet
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if t := a.findTask(taskID); t != nil {
+		for _, k := range t.containers {
+			if k.pattern.Name == container {
+				agent.Status = or(agent.Status, "RUNNING")
+				k.agent, k.since = agent, a.emulator.now()
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("set agent: there is no container %s in a task %s", container, taskID)
 }
 
 // SetHealth sets the health of every container of a task: HEALTHY, UNHEALTHY or UNKNOWN.
@@ -183,6 +202,13 @@ func (k *container) start(a *account) {
 	}
 }
 
+// finish stops the agent of a container that has run to its end.
+func (k *container) finish() {
+	if k.pattern.Over {
+		k.agent.Status = "STOPPED"
+	}
+}
+
 func (a *account) startAgents(t *task) {
 	if t.desired != "RUNNING" {
 		return
@@ -190,6 +216,7 @@ func (a *account) startAgents(t *task) {
 	for _, k := range t.containers {
 		k.agent, k.since = k.pattern.Agent, a.emulator.now()
 		k.agent.Status = or(k.agent.Status, "RUNNING")
+		k.finish()
 	}
 	if t.service != nil {
 		a.settle(t.service)

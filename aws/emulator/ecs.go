@@ -32,6 +32,8 @@ func (e *Emulator) ecsAction(action string) (handler, bool) {
 		run = e.describeTaskDefinition
 	case "UpdateService":
 		run = e.updateService
+	case "RunTask":
+		run = e.runTask
 	case "StopTask":
 		run = e.haltTask
 	default:
@@ -61,6 +63,7 @@ func (e *Emulator) ecsResource(action string, r *request) string {
 		Services          []string
 		Service, Task     string
 		ContainerInstance string
+		TaskDefinition    string
 	}](r)
 	if err != nil {
 		return "*"
@@ -77,6 +80,8 @@ func (e *Emulator) ecsResource(action string, r *request) string {
 		return arn("service", in.Services[0])
 	case action == "UpdateService":
 		return arn("service", in.Service)
+	case action == "RunTask":
+		return "arn:aws:ecs:" + r.Region + ":" + a.id + ":task-definition/" + nameOf(in.TaskDefinition)
 	case action == "DescribeTasks" && len(in.Tasks) > 0:
 		return arn("task", in.Tasks[0])
 	case action == "StopTask":

@@ -76,15 +76,16 @@ type serviceView struct {
 	CapacityProviders    []providerView    `json:"capacityProviderStrategy,omitempty"`
 	PlatformVersion      string            `json:"platformVersion,omitempty"`
 	PlatformFamily       string            `json:"platformFamily,omitempty"`
-	TaskDefinition       string            `json:"taskDefinition"`
+	TaskDefinition       string            `json:"taskDefinition,omitempty"`
 	Deployments          []deploymentView  `json:"deployments"`
+	TaskSets             []taskSetView     `json:"taskSets,omitempty"`
 	Events               []eventView       `json:"events"`
 	CreatedAt            *epoch            `json:"createdAt,omitempty"`
 	PlacementConstraints []string          `json:"placementConstraints"`
 	PlacementStrategy    []string          `json:"placementStrategy"`
 	SchedulingStrategy   string            `json:"schedulingStrategy"`
 	DeploymentController map[string]string `json:"deploymentController"`
-	Network              networkView       `json:"networkConfiguration"`
+	Network              *networkView      `json:"networkConfiguration,omitempty"`
 	ManagedTags          bool              `json:"enableECSManagedTags"`
 	PropagateTags        string            `json:"propagateTags"`
 	EnableExecuteCommand bool              `json:"enableExecuteCommand"`
@@ -106,10 +107,17 @@ type vpcView struct {
 	Public  string   `json:"assignPublicIp"`
 }
 
-// network is that of every service: all are in one subnet, their tasks in one security group.
-func network() networkView {
-	return networkView{vpcView{Subnets: []string{subnetID}, Groups: []string{taskGroup}, Public: "DISABLED"}}
+// network is that of every service whose tasks have an interface of their own: all are in one subnet, their tasks in one
+// security group.
+func network(pattern Task) *networkView {
+	if !pattern.attached() {
+		return nil
+	}
+	return &networkView{vpcView{Subnets: []string{subnetID}, Groups: []string{taskGroup}, Public: "DISABLED"}}
 }
+
+// attached reports whether a task has a network interface of its own.
+func (t Task) attached() bool { return or(t.Network, "awsvpc") == "awsvpc" }
 
 type deploymentView struct {
 	ID                 string         `json:"id"`
@@ -125,7 +133,7 @@ type deploymentView struct {
 	CapacityProviders  []providerView `json:"capacityProviderStrategy,omitempty"`
 	PlatformVersion    string         `json:"platformVersion,omitempty"`
 	PlatformFamily     string         `json:"platformFamily,omitempty"`
-	Network            networkView    `json:"networkConfiguration"`
+	Network            *networkView   `json:"networkConfiguration,omitempty"`
 	RolloutState       string         `json:"rolloutState"`
 	RolloutStateReason string         `json:"rolloutStateReason"`
 }
@@ -156,16 +164,21 @@ func (s *service) view(a *account) serviceView {
 		PlatformVersion: platformVersion(s.pattern), PlatformFamily: platformFamily(s.pattern),
 		TaskDefinition: s.deployments[0].definition.arn(a), CreatedAt: when(s.created), SchedulingStrategy: "REPLICA",
 		DeploymentController: map[string]string{"type": s.controller}, PropagateTags: "NONE", EnableExecuteCommand: s.exec,
-		Deployments: []deploymentView{}, Events: []eventView{}, Network: network(),
+		Deployments: []deploymentView{}, Events: []eventView{}, Network: network(s.pattern),
 	}
 	v.RunningCount, v.PendingCount = tally(s.tasks())
 	if s.daemon {
 		v.SchedulingStrategy = "DAEMON"
 	}
-	if s.controller == "ECS" { // others make task sets
-		for _, d := range s.deployments {
+	for _, d := range s.deployments {
+		if s.controller == "ECS" {
 			v.Deployments = append(v.Deployments, d.view(a, s))
+		} else {
+			v.TaskSets = append(v.TaskSets, d.taskSet(a, s))
 		}
+	}
+	if s.controller == "EXTERNAL" { // its task sets say that
+		v.TaskDefinition, v.LaunchType, v.PlatformVersion, v.PlatformFamily, v.Network = "", "", "", "", nil
 	}
 	for _, e := range s.events {
 		v.Events = append(v.Events, eventView{ID: e.id, CreatedAt: when(e.at), Message: e.text})
@@ -184,7 +197,7 @@ func (d *deployment) view(a *account, s *service) deploymentView {
 		ID: d.id, Status: d.status, TaskDefinition: d.definition.arn(a), DesiredCount: s.desired, CreatedAt: when(d.created),
 		UpdatedAt: when(d.updated), LaunchType: s.launchType(), CapacityProviders: providers(d.pattern),
 		PlatformVersion: platformVersion(d.pattern), PlatformFamily: platformFamily(d.pattern),
-		Network: network(), RolloutState: "IN_PROGRESS", RolloutStateReason: "ECS deployment " + d.id + " in progress.",
+		Network: network(d.pattern), RolloutState: "IN_PROGRESS", RolloutStateReason: "ECS deployment " + d.id + " in progress.",
 	}
 	v.RunningCount, v.PendingCount = tally(mine)
 	if d.status != "PRIMARY" {
@@ -281,7 +294,7 @@ type containerView struct {
 	RuntimeID         string             `json:"runtimeId,omitempty"`
 	LastStatus        string             `json:"lastStatus"`
 	ExitCode          *int               `json:"exitCode,omitempty"`
-	NetworkBindings   []string           `json:"networkBindings"`
+	NetworkBindings   []bindingView      `json:"networkBindings"`
 	NetworkInterfaces []interfaceView    `json:"networkInterfaces"`
 	HealthStatus      string             `json:"healthStatus"`
 	ManagedAgents     []managedAgentView `json:"managedAgents,omitempty"`
@@ -331,12 +344,8 @@ func (t *task) mac() string {
 
 func (t *task) view(a *account) taskView {
 	v := taskView{
-		Attachments: []attachmentView{{ID: t.attachment(), Type: "ElasticNetworkInterface", Status: "ATTACHED",
-			Details: []attributeView{
-				{"subnetId", subnetID}, {"networkInterfaceId", "eni-" + t.id[:17]}, {"macAddress", t.mac()},
-				{"privateDnsName", "ip-" + strings.ReplaceAll(t.address(), ".", "-") + "." + a.region + ".compute.internal"}, {"privateIPv4Address", t.address()},
-			}}},
-		Attributes: []attributeView{{"ecs.cpu-architecture", "x86_64"}}, AvailabilityZone: a.region + string("abc"[t.id[0]%3]),
+		Attachments: t.attachments(a),
+		Attributes:  []attributeView{{"ecs.cpu-architecture", "x86_64"}}, AvailabilityZone: a.region + string("abc"[t.id[0]%3]),
 		CapacityProvider: t.pattern.CapacityProvider, ClusterARN: t.cluster.arn(a), Containers: []containerView{},
 		CPU: or(t.pattern.CPU, "256"), Memory: or(t.pattern.Memory, "512"), CreatedAt: when(t.created), DesiredStatus: t.desired,
 		EnableExec: !t.pattern.ExecOff, ExecutionStopped: when(t.ended), Group: t.group, HealthStatus: t.health(), LastStatus: t.status,
@@ -358,6 +367,17 @@ func (t *task) view(a *account) taskView {
 		v.Containers = append(v.Containers, k.view(a))
 	}
 	return v
+}
+
+// attachments is the task's network interface, in network mode awsvpc.
+func (t *task) attachments(a *account) []attachmentView {
+	if !t.pattern.attached() {
+		return []attachmentView{}
+	}
+	return []attachmentView{{ID: t.attachment(), Type: "ElasticNetworkInterface", Status: "ATTACHED", Details: []attributeView{
+		{"subnetId", subnetID}, {"networkInterfaceId", "eni-" + t.id[:17]}, {"macAddress", t.mac()},
+		{"privateDnsName", "ip-" + strings.ReplaceAll(t.address(), ".", "-") + "." + a.region + ".compute.internal"}, {"privateIPv4Address", t.address()},
+	}}}
 }
 
 // health of a task: unhealthy as soon as one essential container is, healthy when a check says so.
@@ -390,14 +410,16 @@ func (k *container) view(a *account) containerView {
 	t := k.task
 	v := containerView{
 		ContainerARN: a.arn("ecs", "container/"+t.cluster.name+"/"+t.id+"/"+t.attachment()), TaskARN: t.arn(a), Name: k.pattern.Name,
-		Image: k.image(a), RuntimeID: k.runtime, LastStatus: k.status(), NetworkBindings: []string{}, NetworkInterfaces: []interfaceView{},
+		Image: k.image(a), RuntimeID: k.runtime, LastStatus: k.status(), NetworkBindings: k.bindings(), NetworkInterfaces: []interfaceView{},
 		HealthStatus: "UNKNOWN", CPU: "0",
 	}
 	if t.status == "RUNNING" {
 		v.HealthStatus = or(k.pattern.Health, "UNKNOWN")
-		v.NetworkInterfaces = append(v.NetworkInterfaces, interfaceView{t.attachment(), t.address()})
+		if t.pattern.attached() {
+			v.NetworkInterfaces = append(v.NetworkInterfaces, interfaceView{t.attachment(), t.address()})
+		}
 	}
-	if t.status == "STOPPED" {
+	if v.LastStatus == "STOPPED" {
 		code := 0
 		v.ExitCode = &code
 	}
@@ -421,8 +443,11 @@ func (k *container) image(a *account) string {
 
 // status of a container follows its task's.
 func (k *container) status() string {
-	if k.pattern.NotStarted && k.task.status != "STOPPED" {
+	switch {
+	case k.pattern.NotStarted && k.task.status != "STOPPED":
 		return "PENDING"
+	case k.pattern.Over && k.task.status == "RUNNING":
+		return "STOPPED"
 	}
 	switch k.task.status {
 	case "RUNNING", "DEACTIVATING":

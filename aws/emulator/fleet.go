@@ -73,6 +73,7 @@ type Task struct {
 	ECSAgent         string // version on the container instance, where there is one: 1.79.0
 	NoRole           bool   // the definition names no task role
 	PIDMode          string // task: all containers share their processes
+	Network          string // awsvpc; host, bridge, none
 	OverrideRole     string // ARN, given when the task was started
 	StartedBy        string // tag of whoever called RunTask; a service signs its tasks with the deployment
 	Status           string // RUNNING; PENDING, STOPPED, …
@@ -90,12 +91,14 @@ type Container struct {
 	// Ports maps the ports of the task definition to real servers on loopback; "" maps one that nobody listens on.
 	Ports          map[uint16]string
 	Unmapped       map[uint16]string // ports that are served but not in the task definition
+	Ranges         []string          // of ports in the task definition, as 3000-4000; Unmapped serves some of them
 	UDP            []uint16          // mapped for udp, unserved
 	Agent          Agent
 	Health         string // HEALTHY, UNHEALTHY; empty: no check, UNKNOWN
 	NonEssential   bool
 	ReadonlyRootFS bool
 	NotStarted     bool     // the container waits for another one: it has neither a runtime id nor an agent yet
+	Over           bool     // it has run to its end, as one that only prepares the others does
 	NoInit         bool     // initProcessEnabled is off
 	Environment    []string // NAME=value
 	Secrets        []string // NAME=where ECS takes the value from
@@ -107,6 +110,7 @@ type Agent struct {
 	Status string // RUNNING; PENDING, STOPPED
 	Reason string
 	Absent bool // no agent was ever injected
+	Silent bool // ECS has it RUNNING, but Session Manager has no connection to it
 	// Restarts is how often the agent is started anew, since it was started first: it crashes each time.
 	Restarts time.Duration
 }

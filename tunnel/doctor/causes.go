@@ -59,13 +59,16 @@ func ecsCause(err error) string {
 		switch e.Kind {
 		case "cluster":
 			return "B2"
-		case "service":
+		case "service", "family":
 			return "B3"
 		}
 		return "B5"
 	}
 	if is[*aws.TaskGoneError](err) {
 		return "B5"
+	}
+	if is[*aws.ServedError](err) {
+		return "B3"
 	}
 	e, ok := errors.AsType[*aws.NotReadyError](err)
 	if !ok {
@@ -93,6 +96,10 @@ func ecsCause(err error) string {
 		return "C3"
 	case aws.CauseNotStarted:
 		return "C6"
+	case aws.CauseContainerOver:
+		return "C12"
+	case aws.CauseNoNetwork:
+		return "C13"
 	}
 	return ""
 }

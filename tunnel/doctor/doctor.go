@@ -140,7 +140,7 @@ func Run(ctx context.Context, o Options, each func(Result)) Report {
 	x := newExamination(o)
 	defer x.close(ctx)
 	checks := x.checks()
-	report := Report{Subject: Subject{Target: asked(o.Query)}, Remote: o.Spec.Remote, At: time.Now(), Results: make([]Result, len(checks))}
+	report := Report{Subject: Subject{Target: o.Query.Target()}, Remote: o.Spec.Remote, At: time.Now(), Results: make([]Result, len(checks))}
 	finished := map[string]*finished{}
 	for _, c := range checks {
 		finished[c.ID] = newFinished()

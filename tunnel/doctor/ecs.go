@@ -27,7 +27,7 @@ func stageOf(err error) stage {
 		switch e.Kind {
 		case "cluster":
 			return stageCluster
-		case "service":
+		case "service", "family":
 			return stageService
 		}
 		return stageTask
@@ -46,9 +46,12 @@ func stageOf(err error) stage {
 			return stageTask
 		case aws.CauseExecOff:
 			return stageExec
-		case aws.CauseAgentPending, aws.CauseAgentStopped, aws.CauseAgentMissing, aws.CauseNotStarted:
+		case aws.CauseAgentPending, aws.CauseAgentStopped, aws.CauseAgentMissing, aws.CauseNotStarted, aws.CauseContainerOver, aws.CauseNoNetwork:
 			return stageAgent
 		}
+	}
+	if is[*aws.ServedError](err) {
+		return stageService
 	}
 	if is[*aws.TaskGoneError](err) {
 		return stageTask
@@ -110,12 +113,20 @@ func (x *examination) serviceCheck() Check {
 				}
 				evidence := []string{fmt.Sprintf("%s: %d running, %d pending of %d", s.Name, s.Running, s.Pending, s.Desired)}
 				if s.Deploying {
-					return advise(evidence, &AdviceError{ID: "B7", Problem: "a deployment of " + s.Name + " is under way", Advice: "wait for its end (" + x.client.Shell().AWS("ecs", "wait", "services-stable", "--cluster", s.Cluster, "--services", s.Name) + "): a tunnel moves to another task when its own stops"})
+					return advise(evidence, &AdviceError{ID: "B7", Problem: "a deployment of " + s.Name + " is under way", Advice: "wait for its end" + x.waitForEnd(s) + ": a tunnel moves to another task when its own stops"})
 				}
 				return pass(evidence...)
 			})
 		},
 	}
+}
+
+// waitForEnd is the command that waits for the end of a deployment, in parentheses: there is one for those of ECS alone.
+func (x *examination) waitForEnd(s aws.Service) string {
+	if s.Controller != "" && s.Controller != "ECS" {
+		return " (" + s.Controller + " ends it when it takes the older of the two task sets away)"
+	}
+	return " (" + x.client.Shell().AWS("ecs", "wait", "services-stable", "--cluster", s.Cluster, "--services", s.Name) + ")"
 }
 
 func (x *examination) taskCheck() Check {
@@ -165,6 +176,8 @@ func (x *examination) agentCheck() Check {
 			{"C4", "ExecuteCommandAgent is STOPPED and the task has no task role", "give the task definition a task role with the four ssmmessages actions"},
 			{"C11", "ExecuteCommandAgent is started again and again: its lastStartedAt changes while it is watched", "more memory for the task; else as for C3"},
 			{"C6", "the container has no runtimeId: it has not started", "wait, or look at the container's reason"},
+			{"C12", "the container that is named has run to its end (STOPPED), as an init container does", "leave `--container` out, or name one that runs"},
+			{"C13", "the task has network mode none: neither clients nor its exec agents have a network", "set networkMode to awsvpc, bridge or host and deploy anew"},
 		},
 		Run: func(ctx context.Context) Finding {
 			f := x.judge(stageAgent, func() Finding {
@@ -178,6 +191,9 @@ func (x *examination) agentCheck() Check {
 				evidence := []string{x.found.Container.Name + ": ExecuteCommandAgent " + a.Status}
 				if !a.StartedAt.IsZero() {
 					evidence = append(evidence, "since "+a.StartedAt.UTC().Format(time.RFC3339))
+				}
+				if x.found.Instead != "" {
+					evidence = append(evidence, x.found.Instead)
 				}
 				return pass(evidence...)
 			})

@@ -109,11 +109,6 @@ func (x *examination) close(ctx context.Context) {
 	x.line.close(ctx)
 }
 
-// asked is the target as it was asked for.
-func asked(q aws.Query) aws.Target {
-	return aws.Target{Cluster: q.Cluster, Service: q.Service, Task: q.Task, Container: q.Container}
-}
-
 // describe writes down what a check that is over has found of what the examination is about.
 func (x *examination) describe(s *Subject, check string) {
 	switch check {
@@ -130,6 +125,10 @@ func (x *examination) describe(s *Subject, check string) {
 		}
 		if found != (aws.Target{}) {
 			s.Target = found
+		}
+	case checkSession:
+		if x.line != nil && x.line.tunnel.Link().Session != "" {
+			s.Target = x.line.tunnel.Link().Target
 		}
 	}
 }

@@ -23,6 +23,7 @@ func (a *app) completeTargets(cmd *cobra.Command, aim *aim) {
 		"task":      func(c aws.Cluster) []string { return taskNames(c, aim.service) },
 		"container": func(c aws.Cluster) []string { return containerNames(c, aim.service, aim.task) },
 		"target":    targetNames,
+		"family":    familyNames,
 	} {
 		_ = cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 			return offered(a.complete(cmd.Context(), typed, func(c aws.Cluster) []string {
@@ -104,6 +105,20 @@ func targetNames(c aws.Cluster) []string {
 	names := make([]string, 0, len(c.Services))
 	for _, s := range c.Services {
 		names = append(names, c.Name+"/"+s.Name)
+	}
+	for _, family := range familyNames(c) {
+		names = append(names, c.Name+"//"+family)
+	}
+	return names
+}
+
+// familyNames are those of the tasks that no service started.
+func familyNames(c aws.Cluster) []string {
+	var names []string
+	for _, t := range c.Tasks {
+		if t.Service == "" && t.Family != "" {
+			names = append(names, t.Family)
+		}
 	}
 	return names
 }

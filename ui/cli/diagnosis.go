@@ -178,6 +178,7 @@ type reportJSON struct {
 	Time    string      `json:"time"`
 	Cluster string      `json:"cluster"`
 	Service string      `json:"service,omitempty"`
+	Family  string      `json:"family,omitempty"`
 	Task    string      `json:"task,omitempty"`
 	Cont    string      `json:"container,omitempty"`
 	Remote  string      `json:"remote"`
@@ -212,7 +213,7 @@ type checkJSON struct {
 func (d diagnosis) json() (string, error) {
 	out := reportJSON{
 		Time: d.At.UTC().Format("2006-01-02T15:04:05.000Z"), Took: d.Took.Milliseconds(), Healthy: d.Healthy(),
-		Cluster: d.clean(d.Target.Cluster), Service: d.clean(d.Target.Service), Task: d.clean(d.Target.Task), Cont: d.clean(d.Target.Container),
+		Cluster: d.clean(d.Target.Cluster), Service: d.clean(d.Target.Service), Family: d.clean(d.Target.Family), Task: d.clean(d.Target.Task), Cont: d.clean(d.Target.Container),
 		Remote: d.clean(d.Remote.String()), Region: d.Region, Account: d.clean(d.Account), Checks: []checkJSON{},
 	}
 	if r := d.First(); r != nil {

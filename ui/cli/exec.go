@@ -59,6 +59,7 @@ func (a *app) execute(ctx context.Context, aim *aim, command []string) error {
 	if err != nil {
 		return err
 	}
+	query.Shell = true
 	if _, err := aws.CommandLine(command); err != nil {
 		return usage(advice(err, "see culvert exec --help"), "%s", err)
 	}

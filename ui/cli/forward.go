@@ -16,32 +16,36 @@ import (
 
 // aim are the flags that name a target.
 type aim struct {
-	cluster, service, task, container string
-	target                            targetValue
+	cluster, service, family, task, container string
+	target                                    targetValue
 }
 
 func (a *aim) flags() *pflag.FlagSet {
 	f := pflag.NewFlagSet("target", pflag.ContinueOnError)
 	f.StringVarP(&a.cluster, "cluster", "c", "", "`NAME` of the cluster")
 	f.StringVarP(&a.service, "service", "s", "", "`NAME` of the service: any running task of it")
+	f.StringVar(&a.family, "family", "", "`NAME` of a task definition's family: the newest of its tasks that no service started")
 	f.StringVarP(&a.task, "task", "t", "", "`ID` of one task")
-	f.StringVar(&a.container, "container", "", "`NAME` of the container; default: the only one, else the one that maps the remote port")
-	f.Var(&a.target, "target", "the target in one word")
+	f.StringVar(&a.container, "container", "", "`NAME` of the container; default: one that maps the remote port, else any that shares its network")
+	f.Var(&a.target, "target", "the target in one word; CLUSTER//FAMILY is the newest task that no service started")
 	under(flagsTarget, f)
 	return f
 }
 
 // given reports whether the flags name anything.
 func (a *aim) given() bool {
-	return a.cluster+a.service+a.task+a.container != "" || a.target.Target != (aws.Target{})
+	return a.cluster+a.service+a.family+a.task+a.container != "" || a.target.Target != (aws.Target{})
 }
 
 // names are what the flags name, ARNs taken apart.
 func (a *aim) names() (aws.Query, error) {
-	q := aws.Query{Cluster: a.cluster, Service: a.service, Task: a.task, Container: a.container}
+	q := aws.Query{Cluster: a.cluster, Service: a.service, Family: a.family, Task: a.task, Container: a.container}
+	if a.family != "" && a.service+a.task != "" {
+		return aws.Query{}, usage("leave one out: a family's tasks are those that no service started, and --task names one by itself", "--family goes with neither --service nor --task")
+	}
 	if t := a.target.Target; t != (aws.Target{}) {
-		if a.service+a.task != "" || (a.cluster != "" && t.Cluster != "") || (a.container != "" && t.Container != "") {
-			return aws.Query{}, usage("say it once: leave out --cluster, --service, --task and --container", "--target names the target already")
+		if a.service+a.family+a.task != "" || (a.cluster != "" && t.Cluster != "") || (a.container != "" && t.Container != "") {
+			return aws.Query{}, usage("say it once: leave out --cluster, --service, --family, --task and --container", "--target names the target already")
 		}
 		q = t.Query()
 		q.Cluster, q.Container = cmp.Or(q.Cluster, a.cluster), cmp.Or(q.Container, a.container)
@@ -55,13 +59,13 @@ func (a *aim) query(shell aws.Shell) (aws.Query, error) {
 	if err != nil {
 		return aws.Query{}, err
 	}
-	advice := "name one with --cluster and --service, or --target CLUSTER/SERVICE; " + shell.Culvert("list") + " shows what there is"
+	advice := "name one with --cluster and --service (or --family), or --target CLUSTER/SERVICE; " + shell.Culvert("list") + " shows what there is"
 	switch {
-	case q.Cluster == "" && q.Service == "" && q.Task == "":
+	case q.Cluster == "" && q.Service == "" && q.Task == "" && q.Family == "":
 		return aws.Query{}, usage(advice, "no target")
 	case q.Cluster == "" && q.Home == (aws.Home{}): // the ARNs of before 2018 have none: there is a search for it
 		return aws.Query{}, usage(advice, "no cluster for the target")
-	case q.Service == "" && q.Task == "":
+	case q.Service == "" && q.Task == "" && q.Family == "":
 		return aws.Query{}, usage(advice, "no service or task in cluster %q", q.Cluster)
 	}
 	return q, nil

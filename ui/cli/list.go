@@ -79,7 +79,7 @@ func (a *app) printList(ctx context.Context, what string, aim *aim) error {
 	if len(catalog.Clusters) == 0 && len(catalog.Gaps) > 0 {
 		return catalog.Gaps[0] // nothing to show beside it
 	}
-	wanted := selection{aws.Target{Cluster: named.Cluster, Service: named.Service, Task: named.Task, Container: named.Container}}
+	wanted := selection{aws.Target{Cluster: named.Cluster, Service: named.Service, Family: named.Family, Task: named.Task, Container: named.Container}}
 	l := newListing(acc.client.Region(), what, wanted.filter(catalog), catalog.Gaps)
 	if len(l.Clusters)+len(l.Services)+len(l.Tasks) == 0 {
 		if err := wanted.missing(catalog); err != nil {
@@ -113,18 +113,23 @@ func (s selection) filter(c *aws.Catalog) []aws.Cluster {
 		narrow := cluster
 		narrow.Services, narrow.Tasks = nil, nil
 		for _, service := range cluster.Services {
-			if admits(s.Service, service.Name) {
+			if s.Family == "" && admits(s.Service, service.Name) {
 				narrow.Services = append(narrow.Services, service)
 			}
 		}
 		for _, task := range cluster.Tasks {
-			if admits(s.Service, task.Service) && strings.HasPrefix(task.ID, s.Task) {
+			if admits(s.Service, task.Service) && s.admitsFamily(task) && strings.HasPrefix(task.ID, s.Task) {
 				narrow.Tasks = append(narrow.Tasks, s.containers(task))
 			}
 		}
 		clusters = append(clusters, narrow)
 	}
 	return clusters
+}
+
+// admitsFamily reports whether a task is one of those without a service that were asked for by their family.
+func (s selection) admitsFamily(t aws.Task) bool {
+	return s.Family == "" || t.Service == "" && t.IsOf(s.Family)
 }
 
 func (s selection) containers(t aws.Task) aws.Task {
@@ -145,7 +150,7 @@ func (s selection) missing(c *aws.Catalog) error {
 	switch {
 	case named == (aws.Target{}):
 		return nil
-	case named.Cluster != "" && named.Service == "" && named.Task == "":
+	case named.Cluster != "" && named.Service == "" && named.Task == "" && named.Family == "":
 		for _, cluster := range c.Clusters {
 			if cluster.Name == named.Cluster {
 				return nil
@@ -195,6 +200,7 @@ type serviceRow struct {
 	Deploying bool     `json:"deploying"`
 	Launch    string   `json:"launch_type,omitempty"`
 	Ports     []uint16 `json:"ports"`
+	Ranges    []string `json:"port_ranges,omitempty"` // that are mapped as such; Ports has no port of theirs
 
 	listed int // tasks that were found
 }
@@ -202,6 +208,7 @@ type serviceRow struct {
 type taskRow struct {
 	Cluster   string   `json:"cluster"`
 	Service   string   `json:"service,omitempty"`
+	Family    string   `json:"family,omitempty"`
 	Task      string   `json:"task"`
 	Container string   `json:"container"`
 	Status    string   `json:"status"`
@@ -212,6 +219,7 @@ type taskRow struct {
 	Ready     bool     `json:"ready"`
 	Reachable bool     `json:"reachable"`
 	Ports     []uint16 `json:"ports"`
+	Ranges    []string `json:"port_ranges,omitempty"`
 }
 
 func newListing(region, what string, clusters []aws.Cluster, gaps []error) listing {
@@ -250,16 +258,14 @@ func newServiceRow(s aws.Service, all []aws.Task) serviceRow {
 			}
 		}
 	}
-	ports := []uint16{}
+	ports, ranges := []uint16{}, []string(nil)
 	if len(tasks) > 0 {
-		for _, c := range tasks[0].Containers {
-			ports = append(ports, portsOf(c)...)
-		}
+		ports, ranges = portsOf(tasks[0].Containers...)
 	}
 	ready := readyTasks(tasks)
 	return serviceRow{
 		Cluster: s.Cluster, Service: s.Name, Status: s.Status, Desired: s.Desired, Running: s.Running, Pending: s.Pending,
-		Ready: ready, Reachable: ready, Exec: s.ExecEnabled, ExecOff: off, listed: len(tasks), State: s.State(), Deploying: s.Deploying, Launch: s.LaunchType, Ports: ports,
+		Ready: ready, Reachable: ready, Exec: s.ExecEnabled, ExecOff: off, listed: len(tasks), State: s.State(), Deploying: s.Deploying, Launch: s.LaunchType, Ports: ports, Ranges: ranges,
 	}
 }
 
@@ -267,9 +273,10 @@ func newTaskRows(t aws.Task) []taskRow {
 	rows := make([]taskRow, 0, len(t.Containers))
 	for _, c := range t.Containers {
 		ready := t.Ready(c) == nil
+		ports, ranges := portsOf(c)
 		rows = append(rows, taskRow{
-			Cluster: t.Cluster, Service: t.Service, Task: t.ID, Container: c.Name, Status: t.Status, Exec: t.ExecEnabled,
-			Agent: c.Agent.Status, Reason: c.Agent.Reason, Health: c.Health, Ready: ready, Reachable: ready, Ports: portsOf(c),
+			Cluster: t.Cluster, Service: t.Service, Family: t.Family, Task: t.ID, Container: c.Name, Status: t.Status, Exec: t.ExecEnabled,
+			Agent: c.Agent.Status, Reason: c.Agent.Reason, Health: c.Health, Ready: ready, Reachable: ready, Ports: ports, Ranges: ranges,
 		})
 	}
 	return rows
@@ -286,14 +293,21 @@ func readyTasks(tasks []aws.Task) int {
 	return n
 }
 
-func portsOf(c aws.Container) []uint16 {
-	ports := []uint16{}
-	for _, p := range c.Ports {
-		if p.Protocol != "udp" {
-			ports = append(ports, p.Container)
+// portsOf are the mapped ports of containers, and the ranges of ports.
+func portsOf(containers ...aws.Container) (ports []uint16, ranges []string) {
+	ports = []uint16{}
+	for _, c := range containers {
+		for _, p := range c.Ports {
+			switch {
+			case p.Protocol == "udp":
+			case p.Last != 0:
+				ranges = append(ranges, p.String())
+			default:
+				ports = append(ports, p.Container)
+			}
 		}
 	}
-	return ports
+	return ports, ranges
 }
 
 // table lays the list out in columns; everything in it came from elsewhere.
@@ -318,12 +332,21 @@ func (l listing) table(what string) string {
 	case listServices:
 		row("CLUSTER", "SERVICE", "READY", "RUNNING", "EXEC", "STATE", "PORTS")
 		for _, s := range l.Services {
-			row(s.Cluster, s.Service, s.Ready, fmt.Sprintf("%d/%d", s.Running, s.Desired), s.execText(), s.State, portList(s.Ports))
+			row(s.Cluster, s.Service, s.Ready, fmt.Sprintf("%d/%d", s.Running, s.Desired), s.execText(), s.State, portList(s.Ports, s.Ranges))
 		}
 	case listTasks:
-		row("CLUSTER", "SERVICE", "TASK", "CONTAINER", "STATUS", "AGENT", "PORTS", "NOTE")
+		loose := slices.ContainsFunc(l.Tasks, func(t taskRow) bool { return t.Service == "" })
+		if loose {
+			row("CLUSTER", "SERVICE", "TASK", "CONTAINER", "FAMILY", "STATUS", "AGENT", "PORTS", "NOTE")
+		} else {
+			row("CLUSTER", "SERVICE", "TASK", "CONTAINER", "STATUS", "AGENT", "PORTS", "NOTE")
+		}
 		for _, t := range l.Tasks {
-			row(t.Cluster, t.Service, t.Task, t.Container, strings.ToLower(t.Status), strings.ToLower(t.Agent), portList(t.Ports), t.note())
+			if loose {
+				row(t.Cluster, t.Service, t.Task, t.Container, t.Family, strings.ToLower(t.Status), strings.ToLower(t.Agent), portList(t.Ports, t.Ranges), t.note())
+				continue
+			}
+			row(t.Cluster, t.Service, t.Task, t.Container, strings.ToLower(t.Status), strings.ToLower(t.Agent), portList(t.Ports, t.Ranges), t.note())
 		}
 	}
 	_ = w.Flush() // to memory
@@ -388,12 +411,12 @@ func onOff(on bool) string {
 	return "off"
 }
 
-func portList(ports []uint16) string {
-	texts := make([]string, len(ports))
+func portList(ports []uint16, ranges []string) string {
+	texts := make([]string, len(ports), len(ports)+len(ranges))
 	for i, p := range ports {
 		texts[i] = strconv.FormatUint(uint64(p), 10)
 	}
-	return strings.Join(texts, ",")
+	return strings.Join(append(texts, ranges...), ",")
 }
 
 // trimLines drops the blanks that pad the last column.

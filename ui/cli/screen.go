@@ -96,11 +96,13 @@ func (a *app) toOpen(aim *aim) (aws.Target, error) {
 		return aws.Target{}, err
 	case q.Cluster == "":
 		return aws.Target{}, usage("name it with --cluster, or --target CLUSTER/SERVICE; culvert alone shows all of them", "no cluster to open the screen at")
-	case q.Container != "" && q.Service == "" && q.Task == "":
+	case q.Container != "" && q.Service == "" && q.Task == "" && q.Family == "":
 		return aws.Target{}, usage("name it with --service or --task", "no service or task for the container %q", q.Container)
 	}
 	a.shared.goHome(q)
-	return aws.Target{Cluster: q.Cluster, Service: q.Service, Task: q.Task, Container: q.Container, Home: q.Home}, nil
+	open := q.Target()
+	open.Home = q.Home
+	return open, nil
 }
 
 func (a *app) screenOptions(ctx context.Context, s *screenAccount) screen.Options {

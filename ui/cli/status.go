@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"culvert/aws"
 	"culvert/internal/say"
 	"culvert/tunnel"
 	"culvert/ui/control"
@@ -145,7 +146,7 @@ func (a *app) showSets(sets []control.Set) error {
 			if isTerminal(a.Stdout) {
 				task = task[:min(len(task), headless.ShortestID)]
 			}
-			target := strings.TrimRight(strings.Join([]string{t.Cluster, t.Service, task, t.Container}, "/"), "/")
+			target := aws.Target{Cluster: t.Cluster, Service: t.Service, Family: t.Family, Task: task, Container: t.Container}.String()
 			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s", s.Name, state, cell(cmp.Or(t.ProxyURL, t.Local, "-")),
 				cell(target), cell(t.Remote), say.Bytes(t.Received), say.Bytes(t.Sent), t.Connections, age)
 			if named {

@@ -127,13 +127,12 @@ func (a *app) requestText(r request) []string {
 	}
 	for i, w := range r.wanted {
 		q := w.Query
-		target := aws.Target{Cluster: q.Cluster, Service: q.Service, Task: q.Task, Container: q.Container}
 		local := place(w.Spec)
 		where := ""
 		if q.Home != (aws.Home{}) {
 			where = " in " + q.Home.String()
 		}
-		text = append(text, fmt.Sprintf("%s%s: %s to %s%s", target, where, local, w.Spec.Remote, wording(recorded(r.in[i]))))
+		text = append(text, fmt.Sprintf("%s%s: %s to %s%s", q.Target(), where, local, w.Spec.Remote, wording(recorded(r.in[i]))))
 	}
 	return text
 }

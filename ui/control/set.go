@@ -79,6 +79,7 @@ type Tunnel struct {
 	Region       string `json:"region,omitempty"`
 	Cluster      string `json:"cluster"`
 	Service      string `json:"service,omitempty"`
+	Family       string `json:"family,omitempty"` // of a task that no service started
 	Task         string `json:"task,omitempty"`
 	TaskARN      string `json:"task_arn,omitempty"`
 	Container    string `json:"container,omitempty"`

@@ -222,7 +222,7 @@ func (a absent) shown() control.Tunnel {
 	t := control.Tunnel{
 		ID: int(a.id), State: tunnel.Failed.String(), Local: asked(spec), Remote: spec.Remote.String(),
 		Profile: a.forward.Profile, Region: a.forward.Region,
-		Cluster: q.Cluster, Service: q.Service, Task: q.Task, Container: q.Container,
+		Cluster: q.Cluster, Service: q.Service, Family: q.Family, Task: q.Task, Container: q.Container,
 	}
 	t.Error, t.Remedy = words(a.err)
 	return t
@@ -238,7 +238,7 @@ func (p *posted) shown() control.Tunnel {
 	t := control.Tunnel{
 		ID: int(p.tunnel.ID()), State: state.String(), Ready: p.ready && p.doubt == nil, Profile: p.from.Profile, Region: p.from.Region,
 		Local: p.local, ProxyURL: p.proxy, Remote: spec.Remote.String(),
-		Cluster: target.Cluster, Service: target.Service, Task: target.Task, Container: target.Container,
+		Cluster: target.Cluster, Service: target.Service, Family: target.Family, Task: target.Task, Container: target.Container,
 		TaskARN: spec.Client.TaskARN(target), Session: link.Session, AgentVersion: link.Agent,
 		Sent: stats.Sent, Received: stats.Received, Connections: stats.Connections, Accepted: stats.Accepted,
 		Retries: stats.Retries, RoundTripMS: stats.RoundTrip.Milliseconds(), Took: p.took.Milliseconds(),

@@ -39,6 +39,7 @@ type stateEvent struct {
 	Region       string `json:"region,omitempty"`
 	Cluster      string `json:"cluster"`
 	Service      string `json:"service,omitempty"`
+	Family       string `json:"family,omitempty"` // of a task that no service started
 	Task         string `json:"task,omitempty"`
 	Container    string `json:"container,omitempty"`
 	Session      string `json:"session,omitempty"`
@@ -58,7 +59,7 @@ func newStateEvent(e tunnel.Event, t *tracked) stateEvent {
 		head:    newHead(e.At, "state", e.Tunnel),
 		State:   e.State.String(),
 		Profile: t.forward.Profile, Region: t.forward.Region,
-		Cluster: target.Cluster, Service: target.Service, Task: target.Task, Container: target.Container,
+		Cluster: target.Cluster, Service: target.Service, Family: target.Family, Task: target.Task, Container: target.Container,
 		Session: e.Link.Session,
 		Local:   t.local(),
 		Remote:  t.Spec().Remote.String(),
@@ -73,7 +74,7 @@ func absentEvents(a absent) []any {
 	now, shown := time.Now(), a.shown()
 	state := stateEvent{
 		head: newHead(now, "state", a.id), State: shown.State, Profile: shown.Profile, Region: shown.Region,
-		Cluster: shown.Cluster, Service: shown.Service, Task: shown.Task, Container: shown.Container,
+		Cluster: shown.Cluster, Service: shown.Service, Family: shown.Family, Task: shown.Task, Container: shown.Container,
 		Local: shown.Local, Remote: shown.Remote, Error: shown.Error, Remedy: shown.Remedy,
 	}
 	return []any{state, closedEvent{head: newHead(now, "closed", a.id), Reason: "lost", Error: shown.Error, Remedy: shown.Remedy}}

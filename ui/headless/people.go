@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"culvert/aws"
 	"culvert/internal/say"
 	"culvert/tunnel"
 )
@@ -38,8 +39,8 @@ func (p *people) state(e stateEvent) string {
 	last, known := p.told[e.Tunnel]
 	p.told[e.Tunnel] = e
 	var news []string
-	if !known || last.Local != e.Local || last.Service != e.Service {
-		news = append(news, e.route(e.Cluster, e.Service))
+	if !known || last.Local != e.Local || last.Service != e.Service || last.Family != e.Family {
+		news = append(news, e.route(aws.Target{Cluster: e.Cluster, Service: e.Service, Family: e.Family}))
 	}
 	for _, part := range []struct{ name, now, before string }{
 		{"task", shortID(e.Task), shortID(last.Task)},

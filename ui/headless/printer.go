@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"culvert/aws"
 	"culvert/internal/say"
 	"culvert/tunnel"
 )
@@ -108,7 +109,7 @@ func (p *printer) line(h head, word, facts, trouble, remedy string) string {
 
 // long is where a tunnel leads and through what, in full.
 func (e stateEvent) long() string {
-	line := e.route(e.Cluster, e.Service, e.Task, e.Container)
+	line := e.route(aws.Target{Cluster: e.Cluster, Service: e.Service, Family: e.Family, Task: e.Task, Container: e.Container})
 	if e.Session != "" {
 		line += ", session " + e.Session
 	}
@@ -118,12 +119,11 @@ func (e stateEvent) long() string {
 	return line
 }
 
-// route is where a tunnel leads, through a target of so many parts.
-func (e stateEvent) route(parts ...string) string {
-	where := strings.Join(nonEmpty(parts...), "/")
-	line := fmt.Sprintf("-> %s port %s", where, e.Remote)
+// route is where a tunnel leads, through a target.
+func (e stateEvent) route(through aws.Target) string {
+	line := fmt.Sprintf("-> %s port %s", through, e.Remote)
 	if strings.Contains(e.Remote, ":") {
-		line = fmt.Sprintf("-> %s to %s", where, e.Remote)
+		line = fmt.Sprintf("-> %s to %s", through, e.Remote)
 	}
 	if e.Local != "" {
 		line = e.Local + " " + line

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"culvert/aws"
 	"culvert/internal/say"
 	"culvert/ui/control"
 )
@@ -29,7 +30,7 @@ func Summary(title, how string, s control.Set, traffic bool) string {
 		if !t.Ready && t.Took > 0 {
 			ready += ", not reached any more"
 		}
-		target := strings.Join(nonEmpty(t.Cluster, t.Service, t.Task, t.Container), "/")
+		target := aws.Target{Cluster: t.Cluster, Service: t.Service, Family: t.Family, Task: t.Task, Container: t.Container}.String()
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", cell(cmp.Or(t.ProxyURL, t.Local)), cell(target), cell(t.Remote),
 			ready, cell(t.Session), say.Bytes(t.Sent), say.Bytes(t.Received))
 	}

@@ -27,6 +27,8 @@ type connect struct {
 	to      aws.Target // without a container when the user has a choice
 
 	containers []aws.Container // to choose from
+	task       *aws.Task       // that they are of; nil where there is none
+	named      bool            // the user has chosen one: else any that serves the port will do
 
 	container, port, host, local, probe, keepAlive *draw.Field
 
@@ -51,7 +53,8 @@ type proposals struct {
 func newConnect(l *look, ts *tunnels, p *place, e entry, o proposals) *connect {
 	d := &connect{look: l, proposals: o, tunnels: ts, place: p, entry: e}
 	d.to, _ = e.target()
-	d.containers = offered(e)
+	d.task = specimen(e)
+	d.containers = choices(e, d.task)
 	names := make([]string, len(d.containers))
 	for i, c := range d.containers {
 		names[i] = c.Name
@@ -69,10 +72,12 @@ func newConnect(l *look, ts *tunnels, p *place, e entry, o proposals) *connect {
 	if o.span > 0 {
 		d.keepAlive.Set(o.span.String())
 	}
+	d.named = e.container != nil
 	if len(d.containers) > 0 {
 		d.container.Set(preferred(d.containers).Name)
 	}
 	d.offer()
+	d.serve()
 	return d
 }
 
@@ -80,6 +85,7 @@ func newConnect(l *look, ts *tunnels, p *place, e entry, o proposals) *connect {
 func (d *connect) change(r *row) {
 	w := r.again()
 	d.of, d.to = r, w.spec.Target
+	d.named = d.to.Container != "" && !d.to.AnyContainer
 	if slices.ContainsFunc(d.containers, func(c aws.Container) bool { return c.Name == d.to.Container }) {
 		d.container.Set(d.to.Container)
 		d.offer()
@@ -106,13 +112,21 @@ func (d *connect) change(r *row) {
 	d.check()
 }
 
-// offered are the containers that a forward from a row can lead to.
-func offered(e entry) []aws.Container {
+// choices are the containers that a forward from a row can lead to.
+func choices(e entry, of *aws.Task) []aws.Container {
 	switch {
 	case e.container != nil:
 		return []aws.Container{*e.container}
-	case e.task != nil:
-		return e.task.Containers
+	case of != nil:
+		return of.Alive()
+	}
+	return nil
+}
+
+// specimen is the task of a row, or one of a service's; nil when there is none.
+func specimen(e entry) *aws.Task {
+	if e.task != nil {
+		return e.task
 	}
 	var best *aws.Task
 	for i := range e.cluster.Tasks {
@@ -124,10 +138,7 @@ func offered(e entry) []aws.Container {
 			best = t
 		}
 	}
-	if best == nil {
-		return nil
-	}
-	return best.Containers
+	return best
 }
 
 // preferred is the container that is most likely meant: the first that maps a port, of those whose agent runs where there
@@ -137,6 +148,11 @@ func preferred(containers []aws.Container) aws.Container {
 	if len(running) > 0 {
 		containers = running
 	}
+	return mapper(containers)
+}
+
+// mapper is the first container that maps a port, else the first.
+func mapper(containers []aws.Container) aws.Container {
 	for _, c := range containers {
 		if slices.ContainsFunc(c.Ports, isTCP) {
 			return c
@@ -145,24 +161,49 @@ func preferred(containers []aws.Container) aws.Container {
 	return containers[0]
 }
 
+// serve shows the container that the tunnel will go to, which follows from the port and host unless the user has chosen one.
+func (d *connect) serve() {
+	if d.named || d.task == nil {
+		return
+	}
+	if found, err := d.task.Candidates(d.wanted()); err == nil {
+		d.container.Set(found[0].Name)
+	}
+}
+
+// wanted is what a container has to serve.
+func (d *connect) wanted() aws.Query {
+	q := aws.Query{}
+	if port, err := parsePort(d.port.Value()); err == nil && d.host.Value() == "" {
+		q.Port = port
+	}
+	return q
+}
+
 func isTCP(p aws.Port) bool { return p.Protocol == "tcp" || p.Protocol == "" }
 
 // offer puts the ports of the chosen container before the user.
 func (d *connect) offer() {
 	d.port.Choice = nil
+	var mapped []aws.Port
+	of := d.container.Value()
+	if !d.named && len(d.containers) > 0 && d.task.SharesNetwork() && !slices.ContainsFunc(preferred(d.containers).Ports, isTCP) {
+		of = mapper(d.containers).Name // it goes through the one that is preferred
+	}
 	for _, c := range d.containers {
-		if c.Name != d.container.Value() {
+		if c.Name != of {
 			continue
 		}
 		for _, p := range c.Ports {
 			if isTCP(p) {
+				mapped = append(mapped, p)
 				d.port.Choice = append(d.port.Choice, strconv.Itoa(int(p.Container)))
 			}
 		}
 	}
 	d.port.About = ""
-	if len(d.port.Choice) > 1 {
-		d.port.About = "in the task definition: " + strings.Join(d.port.Choice, ",")
+	if len(mapped) > 1 || len(mapped) == 1 && mapped[0].Last != 0 {
+		d.port.About = "in the task definition: " + portList(mapped)
 	}
 	if len(d.port.Choice) > 0 {
 		d.port.Set(d.port.Choice[0])
@@ -261,12 +302,15 @@ func (d *connect) forward() (tunnel.Forward, error) {
 // target is what the form leads to.
 func (d *connect) target() aws.Target {
 	t := d.to
-	if len(d.containers) > 1 {
+	t.AnyContainer, t.Port = !d.named, 0
+	if t.AnyContainer {
+		t.Container, t.RuntimeID, t.Port = "", "", d.wanted().Port
+	} else if len(d.containers) > 1 {
 		t.Container = d.container.Value()
 	}
 	if t.Task != "" {
 		for _, c := range d.containers {
-			if c.Name == t.Container || len(d.containers) == 1 {
+			if c.Name == d.container.Value() || len(d.containers) == 1 {
 				t.Container, t.RuntimeID = c.Name, c.RuntimeID
 			}
 		}
@@ -291,7 +335,10 @@ func (d *connect) recipe(f tunnel.Forward) recipe {
 		shell := d.place.client.Shell()
 		r.endpoint, r.role, r.document = shell.Endpoint, shell.Role, shell.Document
 	}
-	if r.target.Task != "" && len(d.containers) <= 1 {
+	switch {
+	case len(d.containers) > 1:
+		r.target.Container = d.container.Value()
+	case r.target.Task != "":
 		r.target.Container = "" // the only one
 	}
 	return r
@@ -338,10 +385,14 @@ func (d *connect) changed(f *draw.Field, msg tea.Msg) wish {
 	d.failure = nil
 	switch f {
 	case d.container:
+		d.named = true
 		d.offer()
 		return d.askFree()
 	case d.port:
 		d.propose()
+		d.serve()
+	case d.host:
+		d.serve()
 	case d.local:
 		d.chosen = true
 	}
@@ -384,7 +435,7 @@ func (d *connect) open() wish {
 		return nil
 	}
 	spec := f.Spec(d.target())
-	spec.Pinned = d.to.Task != ""
+	spec.Pinned = pinned(d.to)
 	spec.KeepAlive, _ = parseSpan(d.keepAlive.Value())
 	d.opening, d.failure = true, nil
 	probe := d.probe.Value()

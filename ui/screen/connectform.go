@@ -48,7 +48,10 @@ func (d *connect) head(w int) []string {
 	case e.task.Service != "":
 		return []string{" " + t.Muted.Paint(t.Cut("this task; when it ends, another task of its service", w-2)), ""}
 	}
-	return []string{" " + t.Muted.Paint("this task"), ""}
+	if e.task.Family == "" {
+		return []string{" " + t.Muted.Paint("this task"), ""}
+	}
+	return []string{" " + t.Muted.Paint(t.Cut("this task; when it ends, the newest one of family "+say.Line(e.task.Family), w-2)), ""}
 }
 
 func (d *connect) draw(w, h int, _ bool) []string {

@@ -85,7 +85,7 @@ func (e examination) probed() string {
 // subject is what is examined; without a target it is the way into the account.
 func (e examination) subject() string {
 	q := e.query
-	about := strings.TrimPrefix(aws.Target{Cluster: q.Cluster, Service: q.Service, Task: q.Task, Container: q.Container}.String(), "/")
+	about := strings.TrimPrefix(q.Target().String(), "/")
 	if strings.Trim(about, "/") == "" {
 		about = "the sign-in of profile " + e.place.profileName()
 		if region := e.place.regionName(); region != "" {

@@ -3,7 +3,6 @@ package screen
 import (
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 
 	"culvert/aws"
@@ -85,12 +84,19 @@ func (e entry) target() (aws.Target, bool) {
 	}
 	if e.task != nil {
 		t.Service, t.Task = e.task.Service, e.task.ID
+		if t.Service == "" {
+			t.Family = e.task.Family // which others of take its place
+		}
 	}
 	if e.container != nil {
 		t.Container, t.RuntimeID = e.container.Name, e.container.RuntimeID
 	}
 	return t, t.Service != "" || t.Task != ""
 }
+
+// pinned reports whether a forward from this row stays with its task: with one of a service that was chosen among the others.
+// What no service started is followed by its family.
+func pinned(to aws.Target) bool { return to.Task != "" && to.Family == "" }
 
 // entryOf is the row of the browser that a tunnel leads to, as far as the catalog has it; nil is a catalog without anything.
 func entryOf(c *aws.Catalog, spec tunnel.Spec) entry {
@@ -110,11 +116,11 @@ func entryOf(c *aws.Catalog, spec tunnel.Spec) entry {
 		return e
 	}
 	for _, known := range taskEntries(e.cluster, to.Service, to.Service == "") {
-		if known.id() == to.Task {
+		if known.id() == to.Task || to.Task == "" && known.task.IsOf(to.Family) {
 			return known
 		}
 	}
-	e.task = &aws.Task{ID: to.Task, Service: to.Service}
+	e.task = &aws.Task{ID: to.Task, Service: to.Service, Family: to.Family}
 	return e
 }
 
@@ -241,7 +247,7 @@ func portList(ports []aws.Port) string {
 		if b.Len() > 0 {
 			b.WriteByte(',')
 		}
-		b.WriteString(strconv.Itoa(int(p.Container)))
+		b.WriteString(p.String())
 		if p.Protocol != "tcp" && p.Protocol != "" {
 			b.WriteString("/" + say.Line(p.Protocol))
 		}
@@ -286,6 +292,10 @@ func causeWord(e *aws.NotReadyError) string {
 		return "agent stopped"
 	case aws.CauseAgentMissing:
 		return "no agent"
+	case aws.CauseContainerOver:
+		return "stopped"
+	case aws.CauseNoNetwork:
+		return "no network"
 	case aws.CauseExecOff:
 		return "exec off"
 	case aws.CauseScaledToZero:

@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -48,7 +49,7 @@ func recentGoals(ts *tunnels, m *memory, keepAlive time.Duration) []goal {
 		}
 		far := s.Forward.Remote.String()
 		goals = append(goals, goal{
-			kind: kindRecent, name: farName(s.Forward.Remote.Host, far, s.Target.Service+":"+far), where: say.Line(s.Target.String()) + " " + s.account(),
+			kind: kindRecent, name: farName(s.Forward.Remote.Host, far, cmp.Or(s.Target.Service, s.Target.Family)+":"+far), where: say.Line(s.Target.String()) + " " + s.account(),
 			words: s.Target.String() + " " + s.Profile + " " + s.Region, reach: func() wish { return ts.launch(keepAlive, s) },
 		})
 	}

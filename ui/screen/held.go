@@ -97,7 +97,7 @@ func (ts *tunnels) hold(sets []control.Set) wish {
 
 // heldReading is what a holder tells of a tunnel.
 func heldReading(s control.Set, t control.Tunnel) reading {
-	target := aws.Target{Cluster: t.Cluster, Service: t.Service, Task: t.Task, Container: t.Container}
+	target := aws.Target{Cluster: t.Cluster, Service: t.Service, Family: t.Family, Task: t.Task, Container: t.Container}
 	r := reading{
 		ID:     tunnel.ID(t.ID),
 		Spec:   tunnel.Spec{Target: target, Remote: endpoint(t.Remote)},

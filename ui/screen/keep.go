@@ -79,8 +79,9 @@ func (k *keeper) of(r *row) Kept {
 		demo: k.demo, exact: true, target: r.Spec.Target, probe: kept.Probe, keepAlive: r.Spec.KeepAlive,
 		forward: tunnel.Forward{Remote: r.Spec.Remote, Local: netip.AddrPortFrom(r.Spec.Local.Addr(), r.Local.Port()), Socket: r.Spec.Socket},
 	}
-	if again.target.Service != "" && !r.Spec.Pinned {
-		again.target.Task, again.target.RuntimeID = "", "" // as a tunnel that follows its service
+	again.target = lasting(r.Spec) // as a tunnel that follows its service, or family
+	if again.target.AnyContainer {
+		again.target.Container = ""
 	}
 	if !k.demo {
 		in := r.Spec.Client.Shell()

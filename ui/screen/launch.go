@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"culvert/aws"
 	"culvert/internal/say"
 )
 
@@ -69,7 +68,7 @@ func (ts *tunnels) launchNow(keepAlive time.Duration, wanted []SavedTunnel) wish
 // launchIn opens a tunnel to what runs now.
 func (ts *tunnels) launchIn(at *place, s SavedTunnel, keepAlive time.Duration) wish {
 	q := s.query()
-	spec := s.Forward.Spec(aws.Target{Cluster: q.Cluster, Service: q.Service, Task: q.Task, Container: q.Container})
+	spec := s.Forward.Spec(q.Target())
 	spec.Pinned, spec.KeepAlive = s.Target.Task != "", keepAlive
 	return ts.begun(wanted{place: at, spec: spec, query: &q, probe: s.Probe})
 }

@@ -38,7 +38,7 @@ func (ts *tunnels) begin(p *place) wish {
 	var wishes []wish
 	for _, s := range ts.start {
 		q := s.Query
-		s.Spec.Target, s.Spec.Pinned = aws.Target{Cluster: q.Cluster, Service: q.Service, Task: q.Task, Container: q.Container}, q.Task != ""
+		s.Spec.Target, s.Spec.Pinned = q.Target(), q.Task != ""
 		wishes = append(wishes, ts.begun(wanted{place: p, spec: s.Spec, query: &q, probe: s.Probe}))
 	}
 	ts.start = nil

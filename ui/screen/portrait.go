@@ -161,7 +161,9 @@ func (p *portrait) likenesses() []likeness {
 	case p.task != nil:
 		running = p.task.Containers
 	case e.service != nil:
-		running = offered(e)
+		if t := specimen(e); t != nil {
+			running = t.Containers
+		}
 	}
 	defined := map[string]aws.ContainerDetails{}
 	if p.details != nil {

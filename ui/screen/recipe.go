@@ -115,7 +115,10 @@ func (r recipe) form() string {
 // inOneWord reports whether the target can be written as cluster/service/task/container without a gap.
 func (r recipe) inOneWord() bool {
 	t := r.target
-	return t.Service != "" && (t.Container == "" || t.Task != "")
+	if t.Service == "" {
+		return t.Family != "" && t.Task == ""
+	}
+	return t.Container == "" || t.Task != ""
 }
 
 // exposed is the address to listen on where others can reach it; zero on loopback.

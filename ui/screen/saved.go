@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -81,7 +82,7 @@ func (s SavedTunnel) runs(r *row) bool {
 	spec, local := r.Spec, s.Forward.Local
 	switch {
 	case r.State.Final(), s.elsewhere(r.place), !s.in(r),
-		spec.Target.Cluster != s.Target.Cluster || spec.Target.Service != s.Target.Service,
+		spec.Target.Cluster != s.Target.Cluster || spec.Target.Service != s.Target.Service || s.Target.Family != "" && spec.Target.Family != s.Target.Family,
 		s.Target.Task != "" && spec.Target.Task != s.Target.Task,
 		s.Target.Container != "" && spec.Target.Container != s.Target.Container,
 		spec.Remote != s.Forward.Remote || spec.Socket != s.Forward.Socket,
@@ -128,15 +129,15 @@ func (s SavedTunnel) query() aws.Query {
 
 // saving is an open tunnel as it would be saved; false when its target has no name that lasts.
 func saving(r *row, taken func(string) bool) (SavedTunnel, bool) {
-	target := aws.Target{Cluster: r.Spec.Target.Cluster, Service: r.Spec.Target.Service}
-	if target.Service == "" {
-		return SavedTunnel{}, false // a task that no service started comes once
+	target := aws.Target{Cluster: r.Spec.Target.Cluster, Service: r.Spec.Target.Service, Family: r.Spec.Target.Family}
+	if target.Service == "" && target.Family == "" {
+		return SavedTunnel{}, false // that task comes once
 	}
 	forward := tunnel.Forward{Remote: r.Spec.Remote, Socket: r.Spec.Socket}
 	if forward.Socket == "" && (r.Spec.Local.Addr().IsValid() || forward.Remote.Host != "" || r.Local.Port() != forward.Remote.Port) {
 		forward.Local = netip.AddrPortFrom(r.Spec.Local.Addr(), r.Local.Port())
 	}
-	base := target.Service
+	base := cmp.Or(target.Service, target.Family)
 	if host := r.Spec.Remote.Host; host != "" {
 		base = host
 		if _, err := netip.ParseAddr(host); err != nil {

@@ -92,7 +92,7 @@ func newSeveral(l *look, ts *tunnels, p *place, entries []entry, o proposals, op
 	d.table.Set(forks)
 	for _, f := range forks { // the first port of each is what is most likely meant
 		of := f.to
-		of.Container, of.RuntimeID = "", ""
+		of.Container, of.RuntimeID, of.Port = "", "", 0
 		if !seen[of] {
 			d.table.Mark(f)
 		}
@@ -104,7 +104,8 @@ func newSeveral(l *look, ts *tunnels, p *place, entries []entry, o proposals, op
 // forksOf are the tunnels that a row offers, the container that is most likely meant first.
 func forksOf(e entry) []*fork {
 	to, _ := e.target()
-	containers := slices.Clone(offered(e))
+	task := specimen(e)
+	containers := slices.Clone(choices(e, task))
 	if len(containers) > 0 {
 		first := preferred(containers).Name
 		slices.SortStableFunc(containers, func(a, b aws.Container) int {
@@ -123,12 +124,19 @@ func forksOf(e entry) []*fork {
 			if !isTCP(p) {
 				continue
 			}
-			f := &fork{to: to, pinned: to.Task != "", port: p.Container}
-			if len(containers) > 1 || f.pinned {
-				f.to.Container = c.Name
+			f := &fork{to: to, pinned: pinned(to), port: p.Container}
+			serving := c
+			if f.to.AnyContainer = e.container == nil; f.to.AnyContainer {
+				f.to.Port = f.port
+				if found, err := task.Candidates(aws.Query{Port: f.port}); err == nil {
+					serving = found[0]
+				}
 			}
-			if f.pinned {
-				f.to.RuntimeID = c.RuntimeID
+			if len(containers) > 1 || to.Task != "" {
+				f.to.Container = serving.Name
+			}
+			if to.Task != "" {
+				f.to.RuntimeID = serving.RuntimeID
 			}
 			forks = append(forks, f)
 		}

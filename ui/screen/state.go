@@ -98,7 +98,7 @@ func (r *row) spark(t *draw.Theme, cells int) string {
 
 // inside is where the tunnel leads, within its cluster: the service, and behind it the port or host.
 func (r *row) inside() string {
-	near := say.Line(cmp.Or(r.Spec.Target.Service, r.Spec.Target.Task))
+	near := say.Line(cmp.Or(r.Spec.Target.Service, r.Spec.Target.Family, r.Spec.Target.Task))
 	if r.Spec.Remote.Host == "" {
 		return near + ":" + r.far()
 	}

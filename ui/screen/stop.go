@@ -83,8 +83,8 @@ func (ts *tunnels) patient(r *row) (*place, aws.Query) {
 	case at == nil || at.client == nil:
 		at = ts.accounts.here
 	}
-	q := aws.Query{Cluster: to.Cluster, Service: to.Service, Container: to.Container}
-	if to.Service == "" {
+	q := to.Wanted()
+	if to.Service == "" && (to.Family == "" || r.Spec.Pinned) {
 		q.Task = to.Task
 	}
 	return at, q

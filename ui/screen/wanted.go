@@ -137,10 +137,10 @@ func (ts *tunnels) seat(r *row, number int) {
 	ts.changed()
 }
 
-// lasting is where a tunnel leads whatever runs there: to any task of its service, as that of before may be gone.
+// lasting is where a tunnel leads whatever runs there: to any task of its service or family, as that of before may be gone.
 func lasting(spec tunnel.Spec) aws.Target {
 	to := spec.Target
-	if to.Service != "" && !spec.Pinned {
+	if (to.Service != "" || to.Family != "") && !spec.Pinned {
 		to.Task, to.RuntimeID = "", ""
 	}
 	return to

@@ -79,7 +79,7 @@ func (b *browse) arrived() wish {
 			HerePartition: to.Home.Partition, HereAccount: p.identity.Account, HereRegion: p.regionName(),
 		}), b.out())
 	}
-	if to.Service == "" && to.Task == "" {
+	if to.Service == "" && to.Task == "" && to.Family == "" {
 		to.Service = "*" // none is called so: the cluster is looked for first
 	}
 	found, err := p.catalog.Find(to.String())
@@ -107,6 +107,10 @@ func (b *browse) arrived() wish {
 // stand puts the cursor on the row of what was found; to says how much of it was asked for.
 func (b *browse) stand(to, found aws.Target) wish {
 	b.depth, b.cluster, b.service, b.loose = atServices, found.Cluster, found.Service, found.Service == ""
+	if found.Family != "" && found.Task == "" {
+		found.Task = newestOf(b.accounts.here.catalog, found)
+		to.Task = found.Task
+	}
 	at := found.Service
 	if to.Task != "" || to.Container != "" {
 		b.fresh()
@@ -123,6 +127,19 @@ func (b *browse) stand(to, found aws.Target) wish {
 	b.fresh()
 	b.table().MoveTo(at)
 	return b.focus()
+}
+
+// newestOf is the task of a family that started last.
+func newestOf(c *aws.Catalog, of aws.Target) string {
+	var newest aws.Task
+	for _, k := range c.Clusters {
+		for _, t := range k.Tasks {
+			if k.Name == of.Cluster && t.Service == "" && t.IsOf(of.Family) && (newest.ID == "" || t.StartedAt.After(newest.StartedAt)) {
+				newest = t
+			}
+		}
+	}
+	return newest.ID
 }
 
 // tunnelsTo are the tunnels that lead to a row, or through it, and are not over.

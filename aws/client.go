@@ -57,6 +57,7 @@ type Client struct {
 	credentials     *sdk.CredentialsCache
 	definitions     definitions
 	described       describedDefinitions
+	peers           peers
 	calls           chan struct{} // one slot per call in flight while listing
 	endpointURL     string        // Options.Endpoint
 	overridden      bool          // the SSM endpoint

@@ -3,6 +3,7 @@ package aws
 import (
 	"context"
 	"slices"
+	"strconv"
 	"sync"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -17,6 +18,7 @@ type Definition struct {
 	ARN        string
 	TaskRole   string // ARN; empty when it names none
 	SharedPID  bool   // all containers share one process namespace (pidMode task)
+	Memory     int    // MiB that all its containers may use together; 0 when it does not say
 	Containers []ContainerDefinition
 }
 
@@ -27,6 +29,7 @@ type ContainerDefinition struct {
 	ReadonlyRoot bool // readonlyRootFilesystem
 	Init         bool // linuxParameters.initProcessEnabled
 	Keys         bool // AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY in its environment
+	Memory       int  // MiB that it is killed beyond; 0 when it does not say
 }
 
 // Container finds a container by name; the zero value when there is none.
@@ -97,6 +100,25 @@ func (c *Client) definition(ctx context.Context, arn string) (Definition, error)
 	return found, nil
 }
 
+// Memory is how many MiB the container of a target may use, as its task definition says; 0 when that does not.
+func (c *Client) Memory(ctx context.Context, t Target) (int, error) {
+	tasks, err := c.describeTasks(ctx, t.Cluster, []string{t.Task})
+	if err != nil {
+		return 0, err
+	}
+	if len(tasks) == 0 {
+		return 0, &TaskGoneError{Target: t}
+	}
+	found, err := c.definition(ctx, tasks[0].TaskDefinition)
+	if err != nil {
+		return 0, err
+	}
+	if own := found.Container(t.Container).Memory; own > 0 {
+		return own, nil
+	}
+	return found.Memory, nil
+}
+
 // definitionPorts are the port mappings of a task definition by container name.
 func (c *Client) definitionPorts(ctx context.Context, arn string) (map[string][]Port, error) {
 	found, err := c.definition(ctx, arn)
@@ -108,9 +130,11 @@ func (c *Client) definitionPorts(ctx context.Context, arn string) (map[string][]
 
 func definitionFrom(d types.TaskDefinition) Definition {
 	found := Definition{TaskRole: sdk.ToString(d.TaskRoleArn), SharedPID: d.PidMode == types.PidModeTask}
+	found.Memory, _ = strconv.Atoi(sdk.ToString(d.Memory)) // ECS answers in MiB, however it was registered
 	for _, c := range d.ContainerDefinitions {
 		container := ContainerDefinition{
 			Name:         sdk.ToString(c.Name),
+			Memory:       int(sdk.ToInt32(c.Memory)),
 			ReadonlyRoot: sdk.ToBool(c.ReadonlyRootFilesystem),
 			Init:         c.LinuxParameters != nil && sdk.ToBool(c.LinuxParameters.InitProcessEnabled),
 			Keys: slices.ContainsFunc(c.Environment, func(v types.KeyValuePair) bool {

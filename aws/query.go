@@ -110,7 +110,14 @@ func (c *Client) seek(ctx context.Context, q Query) (_ Target, err error) {
 	if err != nil {
 		return Target{}, err
 	}
-	return c.choose(ctx, q, tasks)
+	ready, err := c.ready(ctx, q, tasks)
+	if err != nil {
+		return Target{}, err
+	}
+	if q.Service != "" && q.Task == "" {
+		c.remember(ready)
+	}
+	return ready[random(len(ready))].target(), nil
 }
 
 // findCluster completes a query without a cluster: the only one, else the only one with such a service or task.
@@ -301,8 +308,8 @@ func (k candidate) target() Target {
 	return Target{Cluster: k.task.Cluster, Service: k.task.Service, Task: k.task.ID, Container: k.container.Name, RuntimeID: k.container.RuntimeID}
 }
 
-// choose picks one of the ready containers, or says why there is none.
-func (c *Client) choose(ctx context.Context, q Query, tasks []Task) (Target, error) {
+// ready are the containers that may be chosen from, at least one, or the error says why there is none.
+func (c *Client) ready(ctx context.Context, q Query, tasks []Task) ([]candidate, error) {
 	var ready []candidate
 	var unready []error
 	for _, t := range tasks {
@@ -323,11 +330,11 @@ func (c *Client) choose(ctx context.Context, q Query, tasks []Task) (Target, err
 		ready = append(ready, candidate{t, container})
 	}
 	if len(ready) == 0 {
-		return Target{}, c.whyNone(ctx, q, tasks, unready)
+		return nil, c.whyNone(ctx, q, tasks, unready)
 	}
 	if q.Service == "" && q.Task == "" {
 		if services := servicesOf(ready); len(services) > 1 {
-			return Target{}, &AmbiguousError{Kind: "service", In: "cluster " + q.Cluster, Candidates: services}
+			return nil, &AmbiguousError{Kind: "service", In: "cluster " + q.Cluster, Candidates: services}
 		}
 	}
 	ready = best(ready, func(k candidate) int { return healthRank(k.task.Health) })
@@ -339,7 +346,7 @@ func (c *Client) choose(ctx context.Context, q Query, tasks []Task) (Target, err
 			return 1
 		})
 	}
-	return ready[random(len(ready))].target(), nil
+	return ready, nil
 }
 
 // best keeps the candidates of the lowest rank.

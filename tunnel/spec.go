@@ -28,6 +28,10 @@ type Spec struct {
 	AnyPort bool
 	// Socket is the path of a unix socket to listen on instead of Local; it is made with mode 0600.
 	Socket string
+	// Lanes is how many sessions the tunnel has; 0 is what Options says.
+	Lanes int
+	// OneTask keeps the sessions on one task, as Options.OneTask does.
+	OneTask bool
 	// KeepAlive sends a byte of stream data this often, which overrides the account's idle timeout. 0 is off.
 	KeepAlive time.Duration
 }

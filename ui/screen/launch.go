@@ -71,5 +71,6 @@ func (ts *tunnels) launchIn(at *place, s SavedTunnel, keepAlive time.Duration) w
 	q := s.query()
 	spec := s.Forward.Spec(aws.Target{Cluster: q.Cluster, Service: q.Service, Task: q.Task, Container: q.Container})
 	spec.Pinned, spec.KeepAlive = s.Target.Task != "", keepAlive
+	spec.Lanes, spec.OneTask = s.Lanes, s.OneTask
 	return ts.begun(wanted{place: at, spec: spec, query: &q, probe: s.Probe})
 }

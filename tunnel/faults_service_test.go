@@ -40,7 +40,7 @@ func TestFaultTaskStoppedMidTransfer(t *testing.T) {
 				need.Eventually(t, "a connection through the successor", func() bool {
 					next := w.dial(tn)
 					defer next.Close()
-					return echoWithin(next, 2*time.Second) == nil
+					return echoWithin(next, 2*time.Second) == nil && tn.Link().Session != old.Session // a spare serves before the loss is noticed
 				})
 				_ = conn.Close()
 				_ = ends(t, ended, patience) // whatever its end was, it was this side's

@@ -134,7 +134,7 @@ func TestIdleConnectionsHaveOneSession(t *testing.T) {
 }
 
 // A browser's six connections: each has a session of its own from the start. They are there for the next page, too, and it
-// is as if each had had one from the beginning.
+// is as if each had one from the beginning.
 func TestAPageHasASessionForEachConnection(t *testing.T) {
 	one := newLanes(t, tunnel.Options{Lanes: 1})
 	alone := one.load(one.open(tunnel.Spec{}), 6, 60, 30_000)

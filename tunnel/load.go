@@ -58,11 +58,11 @@ func (a *average) add(value float64) {
 	*a += (average(value) - *a) / 4
 }
 
-func (a average) or(value float64) float64 {
-	if a == 0 {
+func (a *average) or(value float64) float64 {
+	if *a == 0 {
 		return value
 	}
-	return float64(a)
+	return float64(*a)
 }
 
 // sharing is what a connection waits for each answer on a lane that downloads.

@@ -67,7 +67,8 @@ func TestSessionsThatAreHeldUpCountAgainstTheCeiling(t *testing.T) {
 
 // stood is the standing of a lane that carries many connections.
 func stood(s standing) standing {
-	s.lane = &lane{carrier: newMux(newChannel(slog.New(slog.DiscardHandler), 1024, 0, nil))}
+	c := newChannel(slog.New(slog.DiscardHandler), 1024, 0, nil)
+	s.lane = &lane{channel: c, carrier: newMux(c)}
 	return s
 }
 
@@ -103,7 +104,7 @@ func TestWhoGetsWhichLane(t *testing.T) {
 		{name: "beside a download an empty one", lanes: lanes(standing{streams: 1, active: 1, bulk: true}, standing{streams: 1}, standing{}), want: "2"},
 		{name: "a quiet one keeps its lane", lanes: lanes(standing{streams: 1, active: 1, bulk: true}, standing{streams: 1}), coming: 6, want: "+"},
 		{name: "as far as there are others", lanes: lanes(standing{streams: 1, active: 1, bulk: true}, standing{streams: 1}), want: "1"},
-		{name: "a crowd spreads itself", lanes: lanes(standing{}), coming: 1, count: 4, waited: 2 * freshFor, first: messageTime * 5 / 2, want: "0+00"},
+		{name: "a crowd spreads itself", lanes: lanes(standing{}), coming: 1, count: 4, waited: 2 * freshFor, first: answerTime * 5 / 2, want: "0+00"},
 		{name: "one at a time", lanes: lanes(standing{lane: &lane{carrier: &basic{}}, streams: 1, active: 1}), coming: 1, want: "+"},
 	} {
 		now := time.Now()

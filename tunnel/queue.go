@@ -51,13 +51,13 @@ func (o outlook) worth(lanes []standing, holding int) time.Duration {
 	return o.wait * time.Duration(max(1, holding/len(lanes)))
 }
 
-// messageTime is what the agent takes for a message, with its rest (protocol.md 8): an answer takes one at the least, and
-// holds up those behind it for so long.
-const messageTime = 1300 * time.Microsecond
+// answerTime is what the agent takes for a short answer, of one message or two with their rests (protocol.md 8): it holds up
+// those behind it for so long.
+const answerTime = 2 * time.Millisecond
 
 // cost is what a connection would wait on a lane for its answer.
 func (s standing) cost(sharing time.Duration) time.Duration {
-	cost := time.Duration(s.active+s.fresh) * messageTime
+	cost := time.Duration(s.active+s.fresh) * answerTime
 	if s.pressed || s.bulk {
 		cost += sharing
 	}

@@ -328,17 +328,23 @@ func (r *runner) reconnect() {
 func (r *runner) show() {
 	e := Event{State: Starting, Err: r.trouble}
 	r.mu.Lock()
-	best := r.opening
+	state, link := r.state, r.link
+	best, waits := r.opening, false
 	for _, l := range r.lanes {
-		if !l.trial.Load() && (best == nil || rank(l) > rank(best)) {
+		if l.trial.Load() {
+			continue
+		}
+		if best == nil || rank(l) > rank(best) || rank(l) == rank(best) && l.opening.done() && l.session.ID == link.Session {
 			best = l
 		}
+		waits = waits || l.state() == Resuming && l.streams.Load() > 0
 	}
-	state, link := r.state, r.link
 	r.mu.Unlock()
 	switch {
 	case best == nil && r.asleep != nil:
 		e.State, e.Err = Asleep, r.asleep
+	case best != nil && best.open() && waits: // new connections do not, but those of that session
+		e.State, best = Resuming, nil
 	case best != nil && best.open():
 		e.State, e.Err = Open, nil
 	case r.trouble == nil && time.Since(r.swapped) < swapWithin:

@@ -14,6 +14,8 @@ const (
 	// askedFor a connection counts as active whose client has had the last word: a server that takes longer has the agent
 	// do nothing meanwhile.
 	askedFor = 500 * time.Millisecond
+	// owesFor an agent may owe an acknowledge before others are preferred to it.
+	owesFor = time.Second
 	// freshFor a connection on which nobody has said anything may be about to.
 	freshFor = 20 * time.Millisecond
 )
@@ -24,7 +26,7 @@ type standing struct {
 	streams int  // connections
 	active  int  // of them: what their client has said last waits for its answer, or that is on its way
 	fresh   int  // of them: opened just now, not a word yet
-	pressed bool // the agent has more to send than it gets rid of, so that what comes next waits behind that
+	pressed bool // the agent has more to send than it gets rid of, so that what comes next waits behind that, or is behind itself
 	bulk    bool // a download does that, or did a moment ago
 }
 
@@ -36,7 +38,7 @@ func (l *lane) standing(now time.Time) standing {
 	s := standing{lane: l, streams: int(l.streams.Load()), fresh: int(l.coming.Load())}
 	s.streams += s.fresh
 	at := now.UnixNano()
-	s.pressed = l.row.Load() > 0 && at-l.lastData.Load() < int64(rowPause)
+	s.pressed = l.row.Load() > 0 && at-l.lastData.Load() < int64(rowPause) || l.channel.quiet(now) > owesFor
 	s.bulk = at-l.bulkAt.Load() < int64(bulkFor)
 	if m, many := l.carrier.(*mux); many {
 		m.count(&s, now)

@@ -34,10 +34,10 @@ func TestFaultTaskStoppedMidTransfer(t *testing.T) {
 			}
 			if silent {
 				// Nobody can tell a silent agent from one that has nothing to say, until it owes an acknowledge.
-				if _, err := conn.Write([]byte("x")); err != nil {
-					t.Fatal(err)
-				}
 				need.Eventually(t, "a connection through the successor", func() bool {
+					if _, err := conn.Write([]byte("x")); err != nil {
+						t.Fatal(err)
+					}
 					next := w.dial(tn)
 					defer next.Close()
 					return echoWithin(next, 2*time.Second) == nil && tn.Link().Session != old.Session // a spare serves before the loss is noticed

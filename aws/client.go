@@ -60,6 +60,7 @@ type Client struct {
 	definitions     definitions
 	described       describedDefinitions
 	unreached       unreached
+	peers           peers
 	calls           chan struct{} // one slot per call in flight while listing
 	endpointURL     string        // Options.Endpoint
 	ownDocument     string        // Options.Document

@@ -3,6 +3,7 @@ package aws
 import (
 	"context"
 	"slices"
+	"strconv"
 	"sync"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -18,6 +19,7 @@ type Definition struct {
 	TaskRole   string // ARN; empty when it names none
 	SharedPID  bool   // all containers share one process namespace (pidMode task)
 	Network    string // mode: awsvpc, host, bridge, default or none
+	Memory     int    // MiB that all its containers may use together; 0 when it does not say
 	Containers []ContainerDefinition
 }
 
@@ -29,6 +31,7 @@ type ContainerDefinition struct {
 	ReadonlyRoot bool // readonlyRootFilesystem
 	Init         bool // linuxParameters.initProcessEnabled
 	Keys         bool // AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY in its environment
+	Memory       int  // MiB that it is killed beyond; 0 when it does not say
 }
 
 // Container finds a container by name; the zero value when there is none.
@@ -99,15 +102,36 @@ func (c *Client) definition(ctx context.Context, arn string) (Definition, error)
 	return found, nil
 }
 
+// Memory is how many MiB the container of a target may use, as its task definition says; 0 when that does not.
+func (c *Client) Memory(ctx context.Context, t Target) (int, error) {
+	tasks, err := c.describeTasks(ctx, t.Cluster, []string{t.Task})
+	if err != nil {
+		return 0, err
+	}
+	if len(tasks) == 0 {
+		return 0, &TaskGoneError{Target: t}
+	}
+	found, err := c.definition(ctx, tasks[0].TaskDefinition)
+	if err != nil {
+		return 0, err
+	}
+	if own := found.Container(t.Container).Memory; own > 0 {
+		return own, nil
+	}
+	return found.Memory, nil
+}
+
 func definitionFrom(d types.TaskDefinition) Definition {
 	found := Definition{
 		TaskRole: sdk.ToString(d.TaskRoleArn), SharedPID: d.PidMode == types.PidModeTask,
 		Network: orWord(string(d.NetworkMode), networkBridge), // of Linux; Windows's is like it
 	}
+	found.Memory, _ = strconv.Atoi(sdk.ToString(d.Memory)) // ECS answers in MiB, however it was registered
 	for _, c := range d.ContainerDefinitions {
 		container := ContainerDefinition{
 			Name:         sdk.ToString(c.Name),
 			Essential:    c.Essential == nil || *c.Essential,
+			Memory:       int(sdk.ToInt32(c.Memory)),
 			ReadonlyRoot: sdk.ToBool(c.ReadonlyRootFilesystem),
 			Init:         c.LinuxParameters != nil && sdk.ToBool(c.LinuxParameters.InitProcessEnabled),
 			Keys: slices.ContainsFunc(c.Environment, func(v types.KeyValuePair) bool {

@@ -117,7 +117,14 @@ func (c *Client) seek(ctx context.Context, q Query) (_ Target, err error) {
 	if err != nil {
 		return Target{}, err
 	}
-	return c.choose(ctx, q, tasks)
+	ready, err := c.ready(ctx, q, tasks)
+	if err != nil {
+		return Target{}, err
+	}
+	if q.Service != "" && q.Task == "" {
+		c.remember(q, ready)
+	}
+	return ready[random(len(ready))].target(q), nil
 }
 
 // findCluster completes a query without a cluster: the only one, else the only one with such a service or task.
@@ -327,8 +334,8 @@ func (k candidate) target(q Query) Target {
 	return t
 }
 
-// choose picks one of the ready containers, or says why there is none.
-func (c *Client) choose(ctx context.Context, q Query, tasks []Task) (Target, error) {
+// ready are the containers that may be chosen from, at least one, or the error says why there is none.
+func (c *Client) ready(ctx context.Context, q Query, tasks []Task) ([]candidate, error) {
 	var ready []candidate
 	var unready []error
 	for _, t := range tasks {
@@ -340,22 +347,22 @@ func (c *Client) choose(ctx context.Context, q Query, tasks []Task) (Target, err
 		ready = append(ready, candidate{t, containers[0]})
 	}
 	if len(ready) == 0 {
-		return Target{}, c.whyNone(ctx, q, tasks, unready)
+		return nil, c.whyNone(ctx, q, tasks, unready)
 	}
 	if q.Service == "" && q.Task == "" && q.Family == "" {
 		if services := servicesOf(ready); len(services) > 1 {
-			return Target{}, &AmbiguousError{Kind: "service", In: "cluster " + q.Cluster, Candidates: services}
+			return nil, &AmbiguousError{Kind: "service", In: "cluster " + q.Cluster, Candidates: services}
 		}
 	}
 	ready = best(ready, func(k candidate) int { return one(c.unreached.has(idOf(k.task, k.container))) })
 	if q.Family != "" && q.Task == "" {
-		return newest(ready).target(q), nil
+		return []candidate{newest(ready)}, nil
 	}
 	ready = best(ready, func(k candidate) int { return healthRank(k.task.Health) })
 	if newest := c.newestDeployment(ctx, ready); newest != "" {
 		ready = best(ready, func(k candidate) int { return one(k.task.Deployment != newest) })
 	}
-	return ready[random(len(ready))].target(q), nil
+	return ready, nil
 }
 
 // best keeps the candidates of the lowest rank.

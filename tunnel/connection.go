@@ -52,6 +52,7 @@ type connection struct {
 	own      bool   // it came from Dial: it is nobody's traffic
 	local    net.Conn
 	started  time.Time
+	head     *head // what its client said while there was no lane; nil when that was not read, or has been handed on
 	received atomic.Uint64
 	sent     atomic.Uint64
 	sniff    sniffer
@@ -187,6 +188,7 @@ func (t *Tunnel) carry(conn *connection) error {
 	l, s, err := t.acquire(conn)
 	if err != nil {
 		reset(conn.local)
+		conn.head.wait()
 		return err
 	}
 	defer l.release()
@@ -252,34 +254,43 @@ func (t *Tunnel) refused(ctx context.Context, s *stream) bool {
 	}
 }
 
-// acquire finds a lane for a connection, waiting for one where a session is on its way.
+// acquire finds a lane for a connection, waiting for one where a session is on its way, or is worth being waited for.
 func (t *Tunnel) acquire(conn *connection) (*lane, *stream, error) {
 	ctx, cancel := context.WithTimeoutCause(t.ctx, acquireWithin, errNoSession)
 	defer cancel()
 	t.connections.queued.Add(1)
 	defer t.connections.queued.Add(-1)
-	for began := time.Now(); ; {
-		t.mu.Lock()
-		changed := t.changed
-		l := place(t.lanes)
-		if now := time.Now(); t.stale(now) && now.Sub(began) < renewWithin {
-			l = nil
-		}
-		t.mu.Unlock()
+	w := t.join(conn.sent.Load() > 0)
+	defer t.leave(w)
+	t.dispatch()
+	var heard <-chan struct{}
+	for l := w.lane(); ; {
 		if l != nil {
 			s, err := l.connect(ctx)
+			l.coming.Add(-1)
 			if err == nil {
 				return l, s, nil
 			}
 			t.log.Debug("lane took no connection", "connection", conn.id, "error", err)
+			t.rejoin(w, l)
+			t.dispatch()
+			l = nil
+		}
+		if heard == nil && !w.spoke.Load() {
+			heard = conn.listen()
 		}
 		select {
 		case t.want <- struct{}{}:
 		default:
 		}
 		select {
-		case <-changed:
+		case l = <-w.placed:
+		case <-heard:
+			heard = nil
+			w.spoke.Store(true)
+			t.dispatch()
 		case <-time.After(time.Second): // a lane that was too busy a moment ago
+			t.dispatch()
 		case <-ctx.Done():
 			return nil, nil, t.why(context.Cause(ctx))
 		}
@@ -310,7 +321,7 @@ func (t *Tunnel) why(err error) error {
 func (c *connection) copyUp(ctx context.Context, s *stream, e *Engine) error {
 	buffer := make([]byte, copyBuffer)
 	for {
-		n, err := c.local.Read(buffer)
+		n, err := c.read(buffer)
 		if n > 0 && !s.done.Load() {
 			c.sniff.up(buffer[:n])
 			if werr := s.write(ctx, buffer[:n]); werr != nil && !errors.Is(werr, errStreamDone) {

@@ -27,7 +27,8 @@ const (
 type Options struct {
 	Client      *aws.Client // of tunnels whose Spec names no other
 	Log         *slog.Logger
-	Lanes       int      // sessions per tunnel; 0 adapts to the load
+	Lanes       int      // sessions per tunnel whose Spec names no number; 0 adapts to the load
+	OneTask     bool     // keeps all sessions of a tunnel on one task, instead of spreading them over those of the service
 	MessageSize int      // payload bytes per message up; 0 is 1024, as AWS's own client sends
 	UploadRate  int      // bytes per second and session at the most; 0 is no ceiling
 	Journal     *Journal // notes the open sessions; closed with the engine
@@ -42,6 +43,7 @@ type Options struct {
 type Engine struct {
 	options     Options
 	patrolEvery time.Duration
+	keptFor     time.Duration
 	states      *feed[Event]
 	endings     *feed[Ending]
 
@@ -65,7 +67,7 @@ func New(o Options) *Engine {
 	}
 	o.MessageSize = min(max(o.MessageSize, MinMessageSize), MaxMessageSize-wire.Overhead)
 	return &Engine{
-		options: o, patrolEvery: patrolEvery,
+		options: o, patrolEvery: patrolEvery, keptFor: keptFor,
 		states:  newFeed(func() queue[Event] { return &everything[Event]{} }),
 		endings: newFeed(func() queue[Ending] { return &endings{of: make(map[ID]*newest)} }),
 	}

@@ -5,6 +5,9 @@ import "time"
 // Patrol sets how often the tunnels of e look after their tasks.
 func (e *Engine) Patrol(every time.Duration) { e.patrolEvery = every }
 
+// Keep sets for how long the tunnels that e opens keep sessions that they do not need any more.
+func (e *Engine) Keep(d time.Duration) { e.keptFor = d }
+
 // Beat is when a tunnel looks after its task.
 type Beat struct{ beat }
 

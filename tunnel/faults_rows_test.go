@@ -105,7 +105,7 @@ func TestAnAgentThatGaveUpIsNoticed(t *testing.T) {
 	skipInShort(t)
 	w := newFaultWorld(t, tunnel.Options{}, func(f *emulator.Faults) { f.NoReconnect = true })
 	tn := w.open(tunnel.Spec{})
-	w.all(tn, 50_000)
+	w.all(tn, 20_000) // too little for a spare session
 	w.account.CutAgentLeg()
 	w.account.CloseClientLeg(1000) // resumed, with nobody behind it
 	lost := w.dial(tn)
@@ -121,7 +121,7 @@ func TestAnAgentThatGaveUpIsNoticed(t *testing.T) {
 	if took := time.Since(start); took > 20*time.Second {
 		t.Errorf("noticed after %s", took)
 	}
-	w.all(tn, 50_000)
+	w.all(tn, 20_000)
 	if n := len(w.account.Sessions()); n != 2 {
 		t.Errorf("%d sessions, want the one that nobody answers in and another", n)
 	}

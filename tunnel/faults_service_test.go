@@ -3,6 +3,7 @@ package tunnel_test
 import (
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,16 +16,16 @@ import (
 // flow through the task that takes its place. Silently: the service says nothing, and the agent is just gone
 // (protocol.md 9, A8).
 func TestFaultTaskStoppedMidTransfer(t *testing.T) {
-	for _, silent := range []bool{false, true} {
-		name := "announced"
-		if silent {
-			name = "silent"
-		}
+	for name, c := range map[string]struct {
+		silent bool
+		lanes  int
+	}{"announced": {lanes: 1}, "announced beside a spare": {}, "silent": {silent: true}} {
+		silent := c.silent
 		t.Run(name, func(t *testing.T) {
 			if silent {
 				skipInShort(t)
 			}
-			w := newFaultWorld(t, tunnel.Options{}, func(f *emulator.Faults) { f.Pacing, f.SilentStop = time.Millisecond, silent })
+			w := newFaultWorld(t, tunnel.Options{Lanes: c.lanes}, func(f *emulator.Faults) { f.Pacing, f.SilentStop = time.Millisecond, silent })
 			tn := w.open(tunnel.Spec{})
 			old := tn.Link()
 			conn, ended := w.under(tn, download, 20<<20)
@@ -33,13 +34,13 @@ func TestFaultTaskStoppedMidTransfer(t *testing.T) {
 			}
 			if silent {
 				// Nobody can tell a silent agent from one that has nothing to say, until it owes an acknowledge.
-				if _, err := conn.Write([]byte("x")); err != nil {
-					t.Fatal(err)
-				}
 				need.Eventually(t, "a connection through the successor", func() bool {
+					if _, err := conn.Write([]byte("x")); err != nil {
+						t.Fatal(err)
+					}
 					next := w.dial(tn)
 					defer next.Close()
-					return echoWithin(next, 2*time.Second) == nil
+					return echoWithin(next, 2*time.Second) == nil && tn.Link().Session != old.Session // a spare serves before the loss is noticed
 				})
 				_ = conn.Close()
 				_ = ends(t, ended, patience) // whatever its end was, it was this side's
@@ -47,11 +48,16 @@ func TestFaultTaskStoppedMidTransfer(t *testing.T) {
 				if err := ends(t, ended, 10*time.Second); err == nil || errors.Is(err, io.ErrUnexpectedEOF) {
 					t.Errorf("the download ended with %v, want a reset", err)
 				}
-				w.events.await(t, tn, tunnel.Reopening)
+				if c.lanes == 1 {
+					w.events.await(t, tn, tunnel.Reopening)
+				}
 			}
 			w.all(tn, 100_000)
 			if got := tn.Link(); got.Session == old.Session || got.Target.Task == old.Target.Task {
 				t.Errorf("the tunnel is still on %+v", got)
+			}
+			if state, err := tn.State(); !silent && c.lanes == 0 && (state != tunnel.Open || strings.Contains(w.path(tn), "reopening")) {
+				t.Errorf("a tunnel with a session to another task went %s (%v)", w.path(tn), err)
 			}
 		})
 	}

@@ -22,6 +22,7 @@ type handshake struct {
 	// dataKey asks KMS for the key of an encrypted session.
 	dataKey func(ctx context.Context, keyID string) (plain, sealed []byte, err error)
 
+	answered func()        // the agent has been answered; may be nil
 	requests chan question // what takes I/O to answer; answered by the lane, not by the reader
 	complete chan struct{}
 
@@ -91,6 +92,9 @@ func (h *handshake) run(ctx context.Context) error {
 		case q := <-h.requests:
 			if err := h.answer(ctx, q.kind, q.body); err != nil {
 				return err
+			}
+			if h.answered != nil {
+				h.answered()
 			}
 		}
 	}

@@ -51,6 +51,7 @@ type lane struct {
 	remote   Endpoint
 	options  laneOptions
 	changed  func(*lane, error)      // tells the tunnel to look at the lane again; the error says why a socket was lost
+	pressed  func()                  // tells the tunnel that a download has begun; it does not block. May be nil
 	quit     context.CancelCauseFunc // ends run
 	clientID string
 
@@ -63,13 +64,15 @@ type lane struct {
 	attached atomic.Bool   // a socket carries the session
 	slow     atomic.Bool   // owes acknowledges: no new connections for now
 	told     atomic.Bool   // the agent has acknowledged that the session is over
-	busy     atomic.Bool   // downloads at what its agent can send
 	draining atomic.Bool   // no new connections; ends with its last one
 	leaving  atomic.Bool   // draining because its task stops
 	hung     atomic.Bool   // its agent is held up by a connect that gets no answer: no new connections for now
 	trial    atomic.Bool   // no new connections before its far end is proved
 	proving  chan struct{} // capacity 1: holds a token while a proof is under way
 	streams  atomic.Int64
+	coming   atomic.Int64  // connections that have been given the lane and are not among streams yet
+	row      atomic.Int64  // bytes of stream data in full messages since the last shorter one
+	bulkAt   atomic.Int64  // unix nanoseconds of the last message of a download
 	resumed  atomic.Uint64 // how often
 	received atomic.Uint64 // bytes of stream data
 	lastData atomic.Int64  // unix nanoseconds of the last stream data
@@ -98,6 +101,7 @@ func newLane(client *aws.Client, log *slog.Logger, remote Endpoint, o laneOption
 	l.channel.flush = l.flush
 	l.opening.channel = l.channel
 	l.opening.dataKey = l.dataKey
+	l.opening.answered = func() { l.changed(l, nil) }
 	return l
 }
 
@@ -311,18 +315,15 @@ func (l *lane) state() State {
 
 func (l *lane) open() bool { return l.state() == Open }
 
+// taken reports whether the agent has begun to serve the session.
+func (l *lane) taken() bool {
+	agent, _ := l.opening.agreed()
+	return agent != (wire.Version{})
+}
+
 // usable reports whether new connections may be placed here.
 func (l *lane) usable() bool {
 	return l.open() && !l.slow.Load() && !l.hung.Load() && !l.draining.Load() && !l.trial.Load()
-}
-
-// single reports whether the lane carries one connection at a time.
-func (l *lane) single() bool {
-	if !l.open() {
-		return false
-	}
-	_, ok := l.carrier.(*basic)
-	return ok
 }
 
 // connect opens a stream for one local connection; it waits for its turn only so long that another lane can be tried.
@@ -378,7 +379,9 @@ func (l *lane) deliver(kind wire.PayloadType, body []byte) error {
 			return nil
 		}
 		l.received.Add(uint64(len(body)))
-		l.lastData.Store(time.Now().UnixNano())
+		if l.press(len(body), time.Now()) && l.pressed != nil {
+			l.pressed()
+		}
 		return l.carrier.receive(body)
 	case wire.FlagType:
 		flag, err := wire.ParseFlag(body)

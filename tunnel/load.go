@@ -1,115 +1,172 @@
 package tunnel
 
-import "time"
-
-const (
-	// maxLanes is how many sessions a tunnel takes at the most when it adapts: each costs 25 MB in the container
-	// (protocol.md 8).
-	maxLanes = 4
-	// busyRate marks a session that downloads at what its agent can send (0.73–0.83 MB/s, protocol.md 8), in bytes per
-	// second; another connection on it waits 200–340 ms for every answer.
-	busyRate = 450_000
-	// spareAfter an extra session without connections is ended.
-	spareAfter = time.Minute
+import (
+	"slices"
+	"time"
 )
 
-// load measures how busy the lanes are and how many the tunnel should have. Only run uses it.
+const (
+	// maxLanes is how many sessions a tunnel takes at the most when it adapts, where the container has roomyMemory MiB: each
+	// costs 25 MB there (protocol.md 8). Where it has less, or nobody may say how much, it is fewLanes.
+	maxLanes    = 8
+	fewLanes    = 4
+	roomyMemory = 512
+	// keptFor is how long a tunnel that needed several sessions keeps them when it does not any more.
+	keptFor = 10 * time.Minute
+
+	// agentRate is what an agent sends, in bytes a second, and agentBuffer what stands before an answer on a session that
+	// downloads (protocol.md 8).
+	agentRate   = 750_000
+	agentBuffer = 200_000
+	// leastOpening is what is assumed to pass until a lane takes connections as long as none has been opened, leastStep
+	// until the next one may be.
+	leastOpening = 150 * time.Millisecond
+	leastStep    = 60 * time.Millisecond
+)
+
+// load is what a tunnel knows of how busy it is, and how many lanes it should have for that. The tunnel's lock guards it.
 type load struct {
-	measured time.Time
-	before   map[*lane]uint64
-	idle     map[*lane]time.Time
-	wanted   int
+	keep time.Duration // keptFor
+
+	need    int       // lanes that are wanted, where their number is not fixed
+	crowded time.Time // when more than one was wanted last
+	peak    int       // the most that were wanted since that began
+	habit   int       // what was wanted the time before: opened with the first connection
+	kept    int       // that of this time, until as many have been opened
+
+	most   int       // sessions that the tunnel may have
+	coming int       // lanes that are being opened, or may be
+	from   time.Time // when the oldest of those was begun that are being opened; zero for none
+
+	opening, step, rate average // of this tunnel: nanoseconds twice, bytes a second
+	measured            time.Time
+	before              map[*lane]sample
 }
 
-// lanes is how many lanes the tunnel should have; fixed is the user's number, 0 to adapt.
-func (o *load) lanes(fixed int) int {
-	if fixed > 0 {
-		return fixed
+type sample struct {
+	received uint64
+	bulk     bool
+}
+
+// average is one that forgets; zero before the first value.
+type average float64
+
+func (a *average) add(value float64) {
+	if *a == 0 {
+		*a = average(value)
 	}
-	return max(1, o.wanted)
+	*a += (average(value) - *a) / 4
 }
 
-// ceiling is how many sessions a tunnel may have, those left aside that only see their last connections out: the task that
-// they lead to is going away.
-func ceiling(fixed int) int {
-	if fixed > 0 {
-		return fixed
+func (a *average) or(value float64) float64 {
+	if *a == 0 {
+		return value
 	}
-	return maxLanes
+	return float64(*a)
 }
 
-// measure takes the rates of the last second. When all lanes are busy and carry more than one connection each, one more
-// is wanted; a lane that can carry only one is busy with it.
+// sharing is what a connection waits for each answer on a lane that downloads.
+func (o *load) sharing() time.Duration {
+	return time.Duration(agentBuffer / o.rate.or(agentRate) * float64(time.Second))
+}
+
+// outlook is what lanes may be waited for.
+func (o *load) outlook(now time.Time) outlook {
+	first := time.Duration(o.opening.or(float64(leastOpening)))
+	if !o.from.IsZero() {
+		first = (first - now.Sub(o.from)).Abs() // one that is late is taken to need as long again
+	}
+	return outlook{coming: o.coming, first: first, step: time.Duration(o.step.or(float64(leastStep))), wait: o.sharing() * 3 / 2}
+}
+
+// weigh works out how many lanes are wanted, holding connections that wait for one of their own included, and reports
+// whether those are more than before: one for each connection that is active, and an empty one as soon as one downloads, for
+// whoever comes next.
+func (o *load) weigh(lanes []standing, holding int, now time.Time) (more bool) {
+	active, fresh, used, bulk := holding, 0, 0, false
+	for _, s := range lanes {
+		active += s.active
+		fresh += s.fresh
+		bulk = bulk || s.bulk
+		if s.streams > 0 {
+			used++
+		}
+	}
+	need := max(1, active)
+	if bulk {
+		need = max(need, used+1)
+	}
+	need = min(need, max(1, o.most))
+	calm := now.Sub(o.crowded) >= o.keep
+	if calm && o.peak > 0 {
+		o.habit, o.peak, o.kept = o.peak, 0, 0
+	}
+	switch {
+	case need > 1:
+		o.crowded = now
+		o.peak = max(o.peak, need)
+	case calm && active+fresh > 0 && o.habit > 1:
+		o.crowded, o.peak = now, 1
+	}
+	switch {
+	case calm && o.peak > 0:
+		o.kept = o.habit
+	case len(lanes) >= o.kept:
+		o.kept = 0
+	}
+	need = min(max(need, o.kept), max(1, o.most))
+	before := o.need
+	o.need = need
+	return need > before
+}
+
+// measure takes the rates of the sessions that have downloaded since it was last called.
 func (o *load) measure(lanes []*lane, now time.Time) {
-	if o.before == nil {
-		o.before, o.idle = map[*lane]uint64{}, map[*lane]time.Time{}
-	}
 	elapsed := now.Sub(o.measured).Seconds()
 	o.measured = now
-	usable, busy := 0, 0
-	var streams int64
-	for _, l := range lanes {
-		received := l.received.Load()
-		rate := float64(received-o.before[l]) / max(elapsed, 0.5)
-		o.before[l] = received
-		l.busy.Store(rate > busyRate || l.single() && l.streams.Load() > 0)
-		if l.streams.Load() > 0 {
-			delete(o.idle, l)
-		} else if _, ok := o.idle[l]; !ok {
-			o.idle[l] = now
-		}
-		if l.usable() {
-			usable++
-			streams += l.streams.Load()
-			if l.busy.Load() {
-				busy++
-			}
-		}
+	if o.before == nil {
+		o.before = map[*lane]sample{}
 	}
-	o.wanted = max(1, usable)
-	if usable > 0 && busy == usable && streams > int64(usable) {
-		o.wanted = min(usable+1, maxLanes)
+	for _, l := range lanes {
+		is, was := sample{l.received.Load(), now.UnixNano()-l.bulkAt.Load() < int64(rowPause)}, o.before[l]
+		if was.bulk && is.bulk && elapsed > 0.5 {
+			o.rate.add(float64(is.received-was.received) / elapsed)
+		}
+		o.before[l] = is
 	}
 }
 
-// spare returns a lane beyond the first that nobody has used for a while.
-func (o *load) spare(lanes []*lane, fixed int, now time.Time) *lane {
-	if fixed > 0 {
+func (o *load) forget(l *lane) { delete(o.before, l) }
+
+// spare is a lane beyond the first that nobody uses, and has not been needed for a while; nil when there is none.
+func (o *load) spare(lanes []*lane, now time.Time) *lane {
+	if now.Sub(o.crowded) < o.keep {
 		return nil
 	}
-	first := true
-	for _, l := range lanes {
-		if l.draining.Load() || l.trial.Load() {
-			continue
-		}
-		if since, ok := o.idle[l]; ok && !first && l.usable() && now.Sub(since) > spareAfter {
-			o.wanted--
+	able := slices.DeleteFunc(slices.Clone(lanes), func(l *lane) bool { return !l.usable() })
+	for i, l := range able {
+		if i > 0 && l.streams.Load() == 0 && l.coming.Load() == 0 {
 			return l
 		}
-		first = false
 	}
 	return nil
 }
 
-func (o *load) forget(l *lane) {
-	delete(o.before, l)
-	delete(o.idle, l)
-}
-
-// place chooses the lane for a new connection: one that is not downloading at its limit, then the one with the fewest
+// place chooses the lane for a question of culvert's own: one that the agent is not busy with, then the one with the fewest
 // connections. Nil when none is usable.
 func place(lanes []*lane) *lane {
-	var best *lane
+	var best *standing
+	now := time.Now()
 	for _, l := range lanes {
 		if !l.usable() {
 			continue
 		}
-		switch {
-		case best == nil, best.busy.Load() && !l.busy.Load():
-			best = l
-		case best.busy.Load() == l.busy.Load() && l.streams.Load() < best.streams.Load():
-			best = l
+		if s := l.standing(now); best == nil || compare(s, *best, time.Second) < 0 {
+			best = &s
 		}
 	}
-	return best
+	if best == nil {
+		return nil
+	}
+	return best.lane
 }

@@ -211,6 +211,7 @@ func (m *mux) push(p []byte) {
 		return
 	}
 	s.received.Add(uint64(len(p)))
+	s.heard.Store(time.Now().UnixNano())
 	switch size := s.inbox.push(p); {
 	case size > maxInbox:
 		m.reset(s, errOverflow)

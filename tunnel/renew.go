@@ -127,7 +127,7 @@ func (r *runner) makeRoom() {
 	if !r.renewing || r.trial != nil || r.opening != nil {
 		return
 	}
-	if r.sessions < ceiling(r.engine.options.Lanes) {
+	if r.sessions < r.ceiling() {
 		r.yield(nil)
 		r.renewing = false
 		l := r.newLane()

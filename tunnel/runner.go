@@ -24,8 +24,11 @@ type step struct {
 	lane   *lane
 	ended  bool
 	patrol bool // only a patrol that is over
-	tried  bool // its trial is over, err says how
-	err    error
+
+	inquired bool // the answer to inquireMemory
+	memory   int
+	tried    bool // its trial is over, err says how
+	err      error
 }
 
 // runner is what only run knows.
@@ -50,12 +53,17 @@ type runner struct {
 	asleep    error     // why no lane is wanted now; nil otherwise
 	wasOpen   bool
 	beat      beat
-	load      load
+
+	unopened []*lane // that do not take connections yet, those on trial left out
+	asked    bool    // how much memory the container has
+	answered bool
+	memory   int // MiB; 0 as long as it is not known, or if nobody may say
 }
 
 // run owns the tunnel's state: it opens lanes, one after the other, and replaces them until the tunnel is told to stop.
 func (t *Tunnel) run() {
 	defer close(t.done)
+	defer t.later.Stop()
 	r := &runner{Tunnel: t, retry: newRetry(), beat: newBeat(t.engine.patrolEvery, time.Now())}
 	var accepting sync.WaitGroup
 	accepting.Go(func() { t.accept() })
@@ -63,6 +71,8 @@ func (t *Tunnel) run() {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for t.ctx.Err() == nil {
+		r.forecast()
+		t.dispatch()
 		r.fill()
 		r.show()
 		select {
@@ -71,6 +81,7 @@ func (t *Tunnel) run() {
 		case <-t.want:
 			r.asleep = nil
 			r.refresh(time.Now())
+		case <-t.pressed:
 		case <-t.again:
 			r.reconnect()
 		case <-t.doubt:
@@ -120,8 +131,10 @@ func (r *runner) missing() int {
 			usable++
 		}
 	}
-	fixed := r.engine.options.Lanes
-	most := ceiling(fixed)
+	want, most := r.fixed(), r.ceiling()
+	if want == 0 {
+		want = r.load.need
+	}
 	if r.renewing && most > 1 {
 		most-- // for the session that resolves the name anew
 	}
@@ -129,7 +142,7 @@ func (r *runner) missing() int {
 	if r.sessions == leaving {
 		least = 1 // in another container: those of a task that stops may serve their connections to the end
 	}
-	return max(least, min(r.load.lanes(fixed)-usable, most-r.sessions))
+	return max(least, min(max(1, want)-usable, most-r.sessions))
 }
 
 // fill starts the next lane if one is wanted and may start now.
@@ -150,6 +163,7 @@ func (r *runner) newLane() *lane {
 		messageSize: o.MessageSize, uploadRate: o.UploadRate, keepAlive: r.spec.KeepAlive, journal: o.Journal, leave: r.engine.leave,
 	})
 	l.changed = func(l *lane, err error) { r.steps <- step{lane: l, err: err} }
+	l.pressed = r.press
 	return l
 }
 
@@ -167,6 +181,9 @@ func (r *runner) start(l *lane, choose func(context.Context) (aws.Target, error)
 	r.running++
 	r.sessions++
 	l.startedAt = time.Now()
+	if l != r.trial {
+		r.unopened = append(r.unopened, l)
+	}
 	go func() {
 		target, err := choose(ctx)
 		if err == nil {
@@ -181,35 +198,13 @@ func (r *runner) start(l *lane, choose func(context.Context) (aws.Target, error)
 	}()
 }
 
-// choose picks the task for the next lane: the one that was asked for at first, later whatever runs in its place, unless
-// the tunnel is pinned to that one.
-func (r *runner) choose(ctx context.Context, fresh bool) (aws.Target, error) {
-	target := r.spec.Target
-	if last := r.Link().Target; last.RuntimeID != "" {
-		target = last
-	}
-	if fresh && target.RuntimeID != "" {
-		return target, nil
-	}
-	look := r.spec.Client.Successor
-	if r.spec.Pinned {
-		look = r.spec.Client.Again
-	}
-	next, err := look(ctx, target)
-	switch {
-	case err == nil:
-		return next, nil
-	case target.RuntimeID != "" && denied(err):
-		r.log.Info("not allowed to look for another task, staying with the last one", "error", err)
-		return target, nil
-	}
-	return aws.Target{}, err
-}
-
 // take handles what a lane says.
 func (r *runner) take(s step) {
 	if s.patrol {
 		r.running--
+		if s.inquired {
+			r.answered, r.memory = true, s.memory
+		}
 		return
 	}
 	if s.tried {
@@ -230,12 +225,14 @@ func (r *runner) take(s step) {
 		}
 		if s.lane.open() {
 			r.trouble, r.wasOpen, r.swapped = nil, true, time.Time{}
-			if r.opening == s.lane {
-				r.opening = nil
-				s.lane.openedAt = time.Now()
-				r.first(s.lane)
-			}
+			r.opened(s.lane)
 			r.wake()
+		}
+		if r.opening == s.lane && s.lane.taken() {
+			r.opening = nil // its agent can be asked for the next one
+			r.mu.Lock()
+			r.load.step.add(float64(time.Since(s.lane.startedAt)))
+			r.mu.Unlock()
 		}
 		return
 	}
@@ -248,7 +245,6 @@ func (r *runner) take(s step) {
 		r.yielding = nil
 	}
 	r.remove(s.lane)
-	r.load.forget(s.lane)
 	onTrial := s.lane.trial.Load()
 	if onTrial {
 		r.judge(s.lane, s.err)
@@ -260,6 +256,7 @@ func (r *runner) take(s step) {
 	r.past.Retries++
 	r.mu.Unlock()
 	r.log.Info("session over", "session", s.lane.session.ID, "error", s.err)
+	r.shun(s.lane, s.err)
 	r.trouble = s.err
 	steady := !s.lane.openedAt.IsZero() && time.Since(s.lane.openedAt) > steadyAfter
 	switch {
@@ -305,6 +302,8 @@ func (r *runner) remove(l *lane) {
 	r.past.Resent += resent
 	r.past.Retries += l.resumed.Load()
 	r.lanes = slices.DeleteFunc(r.lanes, func(other *lane) bool { return other == l })
+	r.unopened = slices.DeleteFunc(r.unopened, func(other *lane) bool { return other == l })
+	r.load.forget(l)
 }
 
 func (r *runner) anyOpen() bool {
@@ -329,17 +328,23 @@ func (r *runner) reconnect() {
 func (r *runner) show() {
 	e := Event{State: Starting, Err: r.trouble}
 	r.mu.Lock()
-	best := r.opening
+	state, link := r.state, r.link
+	best, waits := r.opening, false
 	for _, l := range r.lanes {
-		if !l.trial.Load() && (best == nil || rank(l) > rank(best)) {
+		if l.trial.Load() {
+			continue
+		}
+		if best == nil || rank(l) > rank(best) || rank(l) == rank(best) && l.opening.done() && l.session.ID == link.Session {
 			best = l
 		}
+		waits = waits || l.state() == Resuming && l.streams.Load() > 0
 	}
-	state, link := r.state, r.link
 	r.mu.Unlock()
 	switch {
 	case best == nil && r.asleep != nil:
 		e.State, e.Err = Asleep, r.asleep
+	case best != nil && best.open() && waits: // new connections do not, but those of that session
+		e.State, best = Resuming, nil
 	case best != nil && best.open():
 		e.State, e.Err = Open, nil
 	case r.trouble == nil && time.Since(r.swapped) < swapWithin:
@@ -390,8 +395,13 @@ func (r *runner) look(now time.Time) {
 		r.examine(l, now)
 	}
 	r.refresh(now)
+	var spare *lane
+	r.mu.Lock()
 	r.load.measure(lanes, now)
-	spare := r.load.spare(lanes, r.engine.options.Lanes, now)
+	if r.fixed() == 0 {
+		spare = r.load.spare(lanes, now)
+	}
+	r.mu.Unlock()
 	for _, l := range lanes {
 		if l == spare {
 			l.draining.Store(true)

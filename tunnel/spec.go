@@ -30,6 +30,10 @@ type Spec struct {
 	Socket string
 	// Unlistened opens no listener: connections come from Tunnel.Dial alone.
 	Unlistened bool
+	// Lanes is how many sessions the tunnel has; 0 is what Options says.
+	Lanes int
+	// OneTask keeps the sessions on one task, as Options.OneTask does.
+	OneTask bool
 	// KeepAlive sends a byte of stream data this often, which overrides the account's idle timeout. 0 is off.
 	KeepAlive time.Duration
 }

@@ -56,7 +56,9 @@ type stream struct {
 	opened   time.Time // for a connection
 	inbox    inbox
 	received atomic.Uint64
-	done     atomic.Bool // hung up from this side, or ended
+	done     atomic.Bool  // hung up from this side, or ended
+	asked    atomic.Int64 // unix nanoseconds of the last bytes from this side; 0 for none
+	heard    atomic.Int64 // of the last bytes from the other side
 
 	first atomic.Int64 // sequence number from which its first data went out, or its opening as long as there is none
 	spoke bool         // it has data on its way; only write uses it
@@ -68,6 +70,7 @@ func (s *stream) write(ctx context.Context, p []byte) error {
 	if s.done.Load() {
 		return errStreamDone
 	}
+	s.asked.Store(time.Now().UnixNano())
 	return s.carrier.write(ctx, s, p)
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -32,6 +33,10 @@ type Tunnel struct {
 	again  chan struct{} // Reconnect; capacity 1
 	doubt  chan struct{} // the far end, which has a name, took no connection; capacity 1
 
+	pressed    chan struct{} // more lanes are wanted; capacity 1
+	dispatches atomic.Int32  // wanted since the last one began, see dispatch
+	later      *time.Timer   // of the next one
+
 	connections connections
 
 	mu       sync.Mutex
@@ -43,6 +48,9 @@ type Tunnel struct {
 	changed  chan struct{} // closed and replaced when a lane becomes usable or the tunnel ends
 	past     Stats         // totals of lanes that are gone
 	resolved time.Time     // when the lanes that take connections resolved the remote host's name; the oldest counts
+	waiting  []*arrival    // for a lane, first come first
+	load     load
+	shunned  map[string]time.Time // tasks whose sessions were lost, and when
 
 	obstacle func() error // of the lane that was started last; nil before
 }
@@ -56,13 +64,15 @@ func openTunnel(e *Engine, id ID, s Spec) (*Tunnel, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
-	return &Tunnel{
+	t := &Tunnel{
 		id: id, spec: s, engine: e, local: local,
 		log: e.options.Log.With("tunnel", int(id)),
 		ctx: ctx, cancel: cancel, done: make(chan struct{}),
 		steps: make(chan step), want: make(chan struct{}, 1), again: make(chan struct{}, 1), doubt: make(chan struct{}, 1),
-		changed: make(chan struct{}),
-	}, nil
+		pressed: make(chan struct{}, 1), changed: make(chan struct{}), load: load{keep: e.keptFor},
+	}
+	t.later = time.AfterFunc(time.Hour, t.dispatch)
+	return t, nil
 }
 
 func (t *Tunnel) start() {

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 
 const (
 	port     = 7000 // of the service in the tasks
-	maxLanes = 4    // of a tunnel whose options name no number
+	maxLanes = 8    // of a tunnel whose options name no number: the tasks have 512 MiB
 )
 
 // world is an account with one service of two tasks, a client of it and an engine. All of it is closed and counted at
@@ -46,12 +46,22 @@ type world struct {
 // newWorld serves the tasks' port by server, an address on loopback. The relay is without pacing unless faults says so.
 func newWorld(t *testing.T, server string, o tunnel.Options, faults func(*emulator.Faults)) *world {
 	t.Helper()
+	return newWorldOf(t, server, emulator.Task{}, o, faults)
+}
+
+// newWorldOf is newWorld with tasks that are otherwise like task, and their container as its only one.
+func newWorldOf(t *testing.T, server string, task emulator.Task, o tunnel.Options, faults func(*emulator.Faults)) *world {
+	t.Helper()
 	level := slog.LevelWarn
 	if os.Getenv("CULVERT_TEST_LOG") != "" {
 		level = slog.LevelDebug
 	}
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: level}))
-	task := emulator.Task{Containers: []emulator.Container{{Name: "app", Ports: map[uint16]string{port: server}}}}
+	app := emulator.Container{Name: "app", Ports: map[uint16]string{port: server}}
+	if len(task.Containers) > 0 {
+		app.Memory = task.Containers[0].Memory
+	}
+	task.Containers = []emulator.Container{app}
 	account, err := emulator.Start(emulator.Options{Pace: 20 * time.Millisecond, Fleet: emulator.Fleet{
 		Clusters: []emulator.Cluster{{Name: "c", Services: []emulator.Service{{Name: "s", Count: 2, Task: task}}}},
 		Hosts:    map[string]string{"db.internal": server},

@@ -94,6 +94,7 @@ type containerDefinitionView struct {
 	Name            string              `json:"name"`
 	Image           string              `json:"image"`
 	CPU             int                 `json:"cpu"`
+	Memory          int                 `json:"memory,omitempty"`
 	PortMappings    []portView          `json:"portMappings"`
 	Essential       bool                `json:"essential"`
 	Command         []string            `json:"command,omitempty"`
@@ -147,7 +148,7 @@ func (d *definition) view(a *account) definitionView {
 
 func (k *container) definitionView(a *account) containerDefinitionView {
 	v := containerDefinitionView{
-		Name: k.pattern.Name, Image: k.image(a), PortMappings: []portView{}, Essential: !k.pattern.NonEssential,
+		Name: k.pattern.Name, Image: k.image(a), Memory: k.pattern.Memory, PortMappings: []portView{}, Essential: !k.pattern.NonEssential,
 		Environment: []attributeView{}, MountPoints: []map[string]string{}, VolumesFrom: []map[string]string{},
 		LinuxParameters: map[string]bool{"initProcessEnabled": !k.pattern.NoInit}, Command: k.pattern.Command,
 		Log: logView{"awslogs", map[string]string{"awslogs-group": "/ecs/" + k.pattern.Name, "awslogs-region": a.region, "awslogs-stream-prefix": "ecs"}},

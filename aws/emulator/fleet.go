@@ -103,6 +103,7 @@ type Container struct {
 	Environment    []string // NAME=value
 	Secrets        []string // NAME=where ECS takes the value from
 	Command        []string // the image's own
+	Memory         int      // MiB, its hard limit; 0: the task's alone
 }
 
 // Agent is the state of a container's ExecuteCommandAgent.

@@ -11,7 +11,7 @@ const { annotate, input, lines, set } = require('./runner.js');
 /** Inputs that are flags of `culvert up` by the same name. One that is not set leaves CULVERT_… and config file to decide. */
 const flags = [
   'target', 'cluster', 'service', 'task', 'container', 'remote-port', 'remote-host', 'local-port', 'role-arn', 'region',
-  'profile', 'endpoint-url', 'wait', 'probe', 'lanes', 'keep-alive', 'proxy-env', 'no-proxy', 'for', 'config', 'log-level',
+  'profile', 'endpoint-url', 'wait', 'probe', 'lanes', 'spread', 'keep-alive', 'proxy-env', 'no-proxy', 'for', 'config', 'log-level',
 ];
 
 async function findProgram() {

@@ -51,7 +51,7 @@ func (s *saved) change(c screen.Change) error {
 	case c.Is.Name == "":
 		s.tunnels = slices.Delete(s.tunnels, at, at+1)
 	default:
-		is.lanes = s.tunnels[at].lanes
+		is.lanes, is.spread = s.tunnels[at].lanes, s.tunnels[at].spread
 		s.tunnels[at] = is
 	}
 	var empty []string // already
@@ -141,7 +141,7 @@ func sameSettings(a, b configFile) bool {
 
 func sameSaved(a, b saved) bool {
 	return slices.EqualFunc(a.tunnels, b.tunnels, func(a, b savedTunnel) bool {
-		return a.name == b.name && a.lanes == b.lanes && sameEntry(a.shown(), b.shown())
+		return a.name == b.name && a.lanes == b.lanes && a.spread == b.spread && sameEntry(a.shown(), b.shown())
 	}) && slices.EqualFunc(a.groups, b.groups, func(a, b savedGroup) bool {
 		return a.name == b.name && slices.Equal(a.tunnels, b.tunnels)
 	})

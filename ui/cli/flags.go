@@ -22,6 +22,7 @@ type shared struct {
 	wait                            time.Duration
 	probe                           probeValue
 	lanes                           lanesValue
+	spread                          string // yes or no
 	messageSize, uploadRate         int
 	keepAlive, reResolve            time.Duration
 	output                          string
@@ -61,7 +62,9 @@ func (s *shared) flags() *pflag.FlagSet {
 	s.wait = 2 * time.Minute
 	f.Var(durationValue{&s.wait}, "wait", "how long to wait until the forwards are proved ready, for list and for doctor; a bare number is seconds")
 	f.Var(&s.probe, "probe", "how to prove that: the connect and what the port stands for (auto), less, one protocol by name, or a URL that is fetched through the proxy")
-	f.Var(&s.lanes, "lanes", "sessions per tunnel")
+	f.Var(&s.lanes, "lanes", "sessions per tunnel; auto is one while it is quiet, and up to 8 as connections are active at the same time, 4 where the container has little memory")
+	s.spread = "yes"
+	f.Var(choiceValue{&s.spread, []string{"yes", "no"}}, "spread", "whether several sessions of a tunnel to a service spread over its tasks; one to a named task stays there")
 	s.messageSize = 1024
 	f.Var(bytesValue{&s.messageSize, tunnel.MinMessageSize, tunnel.MaxMessageSize, "BYTES"}, "message-size", "payload of one message on the way up")
 	f.Var(bytesValue{&s.uploadRate, 0, 1 << 40, "BYTES/s"}, "upload-rate", "ceiling of the rate on the way up, which adapts by itself; 0 is none")

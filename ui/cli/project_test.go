@@ -42,7 +42,7 @@ func TestAProjectFileSaysWhichTunnelsExistAndNothingElse(t *testing.T) {
 	for _, key := range []string{"role-arn", "endpoint-url", "log-file", "dynamic", "socket"} {
 		inDirectory(t, "", tunnel+", "+key+": x}\n")
 		_, err := resolved(t)
-		mustRefuse(t, err, ".culvert.yaml, line 2: \""+key+"\" is not for a project file", "--config ", "forward, lanes, probe, profile, region, target")
+		mustRefuse(t, err, ".culvert.yaml, line 2: \""+key+"\" is not for a project file", "--config ", "forward, lanes, probe, profile, region, spread, target")
 	}
 }
 

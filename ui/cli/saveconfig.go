@@ -145,6 +145,7 @@ func (s *shared) shown(all *saved) screen.Saved {
 	var out screen.Saved
 	for _, t := range all.tunnels {
 		one := t.shown()
+		one.Lanes, one.OneTask = s.lanesOf(&t)
 		named := t.named(s.accountOf(&t))
 		one.Profile, one.Region, one.Role = named.Profile, named.Region, named.Role
 		out.Tunnels = append(out.Tunnels, one)

@@ -17,6 +17,7 @@ type savedTunnel struct {
 	forward tunnel.Forward
 	probe   probeValue
 	lanes   lanesValue // 0 is what --lanes says
+	spread  string     // no keeps it on one task; else it is what --spread says
 	file    string
 	project bool // file is a project file
 
@@ -97,7 +98,7 @@ func (c checker) tunnels(n *yaml.Node) ([]savedTunnel, error) {
 
 // tunnelKeys are the keys that a tunnel may have: whose role is assumed is not for a project to say.
 func (c checker) tunnelKeys() []string {
-	keys := []string{"target", "forward", "probe", "lanes", "profile", "region"}
+	keys := []string{"target", "forward", "probe", "lanes", "spread", "profile", "region"}
 	if !c.project {
 		keys = append(keys, "role-arn")
 	}
@@ -117,6 +118,8 @@ func (c checker) tunnelValue(t *savedTunnel, key, text string, line int) error {
 		err = t.probe.Set(text)
 	case "lanes":
 		err = t.lanes.Set(text)
+	case "spread":
+		err = choiceValue{&t.spread, []string{"yes", "no"}}.Set(text)
 	case "profile":
 		t.profile = text
 	case "region":
@@ -128,6 +131,15 @@ func (c checker) tunnelValue(t *savedTunnel, key, text string, line int) error {
 		return c.problem(line, advice(err, "correct the value of "+key), "%s", err)
 	}
 	return nil
+}
+
+// lanesOf are the sessions of a saved tunnel, as far as the flags leave that to its entry: how many (0 is what the flags say),
+// and whether they stay on one task.
+func (s *shared) lanesOf(t *savedTunnel) (lanes int, oneTask bool) {
+	if !s.set.Lookup("lanes").Changed {
+		lanes = int(t.lanes)
+	}
+	return lanes, t.spread == "no" && !s.set.Lookup("spread").Changed
 }
 
 // groups reads the groups; each names saved tunnels of the same file.

@@ -181,6 +181,7 @@ func (u *up) wanted(a *app, words []string) (all []headless.Forward, in []contro
 		}
 		spec := forward.Spec(aws.Target{})
 		spec.KeepAlive = a.shared.keepAlive
+		spec.Lanes, spec.OneTask = a.shared.lanesOf(&saved)
 		wanted := headless.Forward{Query: forPort(saved.target.Query(), spec), Spec: spec}
 		if !a.shared.set.Lookup("probe").Changed {
 			wanted.Probe = saved.probe.Probe

@@ -26,6 +26,9 @@ type SavedTunnel struct {
 	Probe   string // as --probe takes it; empty chooses by the port
 	Project string // the project file that it comes from; empty for the user's own
 
+	Lanes   int  // sessions; 0 is what the user has set for all
+	OneTask bool // they stay on one task, whatever the user has set for all
+
 	Profile, Region, Role string // of its account; empty is what the user looks at
 
 	Entry Account // what the config file says of that, where flags may say something else

@@ -385,6 +385,7 @@ func (p *savedPage) startIn(at *place, s SavedTunnel, unreached error) wish {
 			spec := s.Forward.Spec(target)
 			spec.Pinned = s.Target.Task != ""
 			spec.KeepAlive = p.keepAlive
+			spec.Lanes, spec.OneTask = s.Lanes, s.OneTask
 			return p.tunnels.begun(wanted{place: at, spec: spec, probe: s.Probe})
 		})
 	})

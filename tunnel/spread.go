@@ -1,0 +1,206 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"culvert/aws"
+)
+
+const (
+	// peersFor is how old the list of a service's tasks may be for one more session.
+	peersFor = 30 * time.Second
+	// shunnedFor a task is left to itself on which a session was lost, as far as there is another one.
+	shunnedFor = time.Minute
+)
+
+// fixed is how many lanes the tunnel has when that does not depend on its load, else 0.
+func (t *Tunnel) fixed() int {
+	if t.spec.Lanes > 0 {
+		return t.spec.Lanes
+	}
+	return t.engine.options.Lanes
+}
+
+// ceiling is how many sessions a tunnel may have, those left aside that only see their last connections out: the task that
+// they lead to is going away.
+func (r *runner) ceiling() int {
+	switch fixed := r.fixed(); {
+	case fixed > 0:
+		return fixed
+	case r.memory >= roomyMemory:
+		return maxLanes
+	}
+	return fewLanes
+}
+
+// inquireMemory asks once how much memory the container has, as soon as it matters.
+func (r *runner) inquireMemory() {
+	target := r.Link().Target
+	if r.asked || r.fixed() > 0 || target.Task == "" {
+		return
+	}
+	r.asked = true
+	r.running++
+	go func() {
+		ctx, cancel := context.WithTimeout(r.ctx, 10*time.Second)
+		defer cancel()
+		memory, err := r.spec.Client.Memory(ctx, target)
+		if err != nil {
+			r.log.Debug("memory of the container is not known", "error", err)
+		}
+		r.steps <- step{patrol: true, inquired: true, memory: memory}
+	}()
+}
+
+// forecast tells those that give out lanes what others they may count on.
+func (r *runner) forecast() {
+	if r.wanted() > 1 {
+		r.inquireMemory()
+	}
+	most := r.ceiling()
+	if r.fixed() == 0 && !r.answered {
+		most = maxLanes // it is soon known better
+	}
+	if r.renewing && most > 1 {
+		most--
+	}
+	coming := len(r.unopened)
+	if !time.Now().Before(r.notBefore) && r.asleep == nil {
+		coming += max(0, most-r.sessions)
+	}
+	var from time.Time
+	if len(r.unopened) > 0 {
+		from = r.unopened[0].startedAt
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.load.most, r.load.coming, r.load.from = most, coming, from
+}
+
+// wanted is how many lanes the tunnel wants, however many it may have.
+func (r *runner) wanted() int {
+	if fixed := r.fixed(); fixed > 0 {
+		return fixed
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return max(1, r.load.need)
+}
+
+// opened notes that a lane takes connections for the first time.
+func (r *runner) opened(l *lane) {
+	if !l.openedAt.IsZero() {
+		return
+	}
+	l.openedAt = time.Now()
+	r.unopened = slices.DeleteFunc(r.unopened, func(other *lane) bool { return other == l })
+	r.mu.Lock()
+	r.load.opening.add(float64(l.openedAt.Sub(l.startedAt)))
+	r.mu.Unlock()
+	r.first(l)
+}
+
+// choose picks the task for the next lane: the one that was asked for at first, later whichever of its service has the
+// fewest sessions of this tunnel, or whatever runs in its place, unless the tunnel is pinned to that one.
+func (r *runner) choose(ctx context.Context, fresh bool) (aws.Target, error) {
+	target := r.spec.Target
+	if last := r.Link().Target; last.RuntimeID != "" {
+		target = last
+	}
+	if fresh && target.RuntimeID != "" {
+		return target, nil
+	}
+	next, err := r.pick(ctx, target)
+	if err != nil && target.RuntimeID != "" && denied(err) {
+		r.log.Info("not allowed to look for another task, staying with the last one", "error", err)
+		return target, nil
+	}
+	return next, err
+}
+
+func (r *runner) pick(ctx context.Context, target aws.Target) (aws.Target, error) {
+	held, shunned := r.held()
+	if r.spec.Pinned || r.spec.OneTask || r.engine.options.OneTask || target.Service == "" {
+		switch stay, ok := r.stays(); {
+		case ok:
+			return stay, nil
+		case r.spec.Pinned:
+			return r.spec.Client.Again(ctx, target)
+		}
+		return r.spec.Client.Successor(ctx, target)
+	}
+	age := peersFor
+	if len(shunned) > 0 {
+		age = 0
+	}
+	peers, err := r.spec.Client.Peers(ctx, target, age)
+	if err != nil {
+		return aws.Target{}, err
+	}
+	return spread(peers, held, shunned), nil
+}
+
+// spread picks the target whose task has the fewest sessions, at random among equals; one that is shunned only where there
+// is no other.
+func spread(peers []aws.Target, held map[string]int, shunned map[string]bool) aws.Target {
+	rank := func(t aws.Target) int {
+		if shunned[t.Task] {
+			return 1<<16 + held[t.Task]
+		}
+		return held[t.Task]
+	}
+	least := rank(slices.MinFunc(peers, func(a, b aws.Target) int { return rank(a) - rank(b) }))
+	peers = slices.DeleteFunc(slices.Clone(peers), func(t aws.Target) bool { return rank(t) != least })
+	return peers[rand.IntN(len(peers))] //nolint:gosec // not a secret
+}
+
+// held are the sessions of the tunnel by task, and the tasks that another session is better not opened to: those that stop,
+// and those on which one was lost.
+func (t *Tunnel) held() (held map[string]int, shunned map[string]bool) {
+	held, shunned = map[string]int{}, map[string]bool{}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, l := range t.lanes {
+		held[l.target.Task]++
+		if l.leaving.Load() {
+			shunned[l.target.Task] = true
+		}
+	}
+	for task, at := range t.shunned {
+		if time.Since(at) < shunnedFor {
+			shunned[task] = true
+		} else {
+			delete(t.shunned, task)
+		}
+	}
+	return held, shunned
+}
+
+// stays is the task of a session that the tunnel has and keeps.
+func (t *Tunnel) stays() (aws.Target, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, l := range t.lanes {
+		if l.taken() && !l.slow.Load() && !l.draining.Load() {
+			return l.target, true
+		}
+	}
+	return aws.Target{}, false
+}
+
+// shun notes that a session was lost by the fault of its task, as far as it is known.
+func (r *runner) shun(l *lane, why error) {
+	if l.target.Task == "" || errors.Is(why, errReconnect) || idleClosed(why, l) {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.shunned == nil {
+		r.shunned = map[string]time.Time{}
+	}
+	r.shunned[l.target.Task] = time.Now()
+}

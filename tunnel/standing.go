@@ -1,0 +1,85 @@
+package tunnel
+
+import "time"
+
+const (
+	// fullMessage is what an agent puts into a message while it has more to send; a shorter one says that it had no more.
+	fullMessage = 1024
+	// bulkRow is how many bytes in full messages, without a shorter one, make a download.
+	bulkRow = 32 << 10
+	// rowPause ends a row: the agent rests a millisecond after a message, but the network may hold some back.
+	rowPause = 100 * time.Millisecond
+	// bulkFor a lane that has carried a download counts as one that does.
+	bulkFor = time.Second
+	// askedFor a connection counts as active whose client has had the last word: a server that takes longer has the agent
+	// do nothing meanwhile.
+	askedFor = 500 * time.Millisecond
+	// owesFor an agent may owe an acknowledge before others are preferred to it.
+	owesFor = time.Second
+	// freshFor a connection on which nobody has said anything may be about to.
+	freshFor = 20 * time.Millisecond
+)
+
+// standing is how a lane stands at a moment, as far as one more connection on it is concerned.
+type standing struct {
+	lane    *lane
+	streams int  // connections
+	active  int  // of them: what their client has said last waits for its answer, or that is on its way
+	fresh   int  // of them: opened just now, not a word yet
+	pressed bool // the agent has more to send than it gets rid of, so that what comes next waits behind that, or is behind itself
+	bulk    bool // a download does that, or did a moment ago
+}
+
+// free reports whether a connection would have the lane for itself, as far as it is known.
+func (s standing) free() bool { return s.active == 0 && s.fresh == 0 && !s.pressed }
+
+// standing looks at a lane that takes connections.
+func (l *lane) standing(now time.Time) standing {
+	s := standing{lane: l, streams: int(l.streams.Load()), fresh: int(l.coming.Load())}
+	s.streams += s.fresh
+	at := now.UnixNano()
+	s.pressed = l.row.Load() > 0 && at-l.lastData.Load() < int64(rowPause) || l.channel.quiet(now) > owesFor
+	s.bulk = at-l.bulkAt.Load() < int64(bulkFor)
+	if m, many := l.carrier.(*mux); many {
+		m.count(&s, now)
+	} else {
+		s.active = s.streams // one at a time
+	}
+	return s
+}
+
+// count adds the streams of a session to its lane's standing.
+func (m *mux) count(to *standing, now time.Time) {
+	at := now.UnixNano()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range m.streams {
+		asked, heard := s.asked.Load(), s.heard.Load()
+		switch {
+		case s.opened.IsZero(): // a proof
+		case asked == 0 && heard == 0:
+			if now.Sub(s.opened) < freshFor {
+				to.fresh++
+			}
+		case asked > heard && at-asked < int64(askedFor), to.pressed && at-heard < int64(rowPause):
+			to.active++
+		}
+	}
+}
+
+// press notes a message of stream data, and reports whether a download has shown itself with it. Only the reader calls it.
+func (l *lane) press(size int, now time.Time) bool {
+	at := now.UnixNano()
+	last := l.lastData.Swap(at)
+	switch {
+	case size < fullMessage:
+		l.row.Store(0)
+		return false
+	case at-last > int64(rowPause):
+		l.row.Store(0)
+	}
+	if l.row.Add(int64(size)) < bulkRow {
+		return false
+	}
+	return at-l.bulkAt.Swap(at) > int64(bulkFor)
+}

@@ -3,6 +3,7 @@ package aws
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -44,11 +45,11 @@ func (t Task) Alive() []Container {
 // definition says has to be in the task already, see Task.NetworkMode. The error says why there is none: a *NotReadyError,
 // a *NotFoundError, or an *AmbiguousError where the choice is the user's.
 func (t Task) Candidates(q Query) ([]Container, error) {
-	return t.candidates(q, func(Container) bool { return false })
+	return t.choose(q, func(Container) bool { return false })
 }
 
-// candidates is Candidates that puts containers behind the others that Session Manager did not reach just now.
-func (t Task) candidates(q Query, silent func(Container) bool) ([]Container, error) {
+// choose is Candidates that puts containers behind the others that Session Manager did not reach just now.
+func (t Task) choose(q Query, silent func(Container) bool) ([]Container, error) {
 	if t.NetworkMode == networkNone {
 		return nil, &NotReadyError{Target: Target{Cluster: t.Cluster, Service: t.Service, Task: t.ID}, Cause: CauseNoNetwork, Status: t.Status, Origin: t.Origin, Waiting: 1}
 	}
@@ -71,7 +72,7 @@ func (t Task) candidates(q Query, silent func(Container) bool) ([]Container, err
 			return nil, err
 		}
 	}
-	return t.ready(able, q.Port, silent)
+	return t.ranked(able, q.Port, silent)
 }
 
 // named is the container of a name, if it can carry a session.
@@ -112,8 +113,8 @@ func (t Task) choice(among []Container, why string) *AmbiguousError {
 	return e
 }
 
-// ready ranks the containers that can carry a session. Without any it says of the one that time mends first why not.
-func (t Task) ready(able []Container, port uint16, silent func(Container) bool) ([]Container, error) {
+// ranked are the containers that can carry a session, in their order. Without any it says of the one that time mends first why not.
+func (t Task) ranked(able []Container, port uint16, silent func(Container) bool) ([]Container, error) {
 	rank := func(c Container) int {
 		rank := 0
 		for _, worse := range []bool{c.injected(), silent(c), port != 0 && !c.maps(port), !c.Essential} {
@@ -129,9 +130,9 @@ func (t Task) ready(able []Container, port uint16, silent func(Container) bool) 
 	var ready []Container
 	var why *NotReadyError
 	for _, c := range able {
-		e := t.unready(c)
+		e, unready := errors.AsType[*NotReadyError](t.Ready(c))
 		switch {
-		case e == nil:
+		case !unready:
 			ready = append(ready, c)
 		case why == nil || e.Cause < why.Cause && !c.injected():
 			why = e
@@ -161,7 +162,7 @@ func (c *Client) candidates(ctx context.Context, q Query, t Task) ([]Container, 
 			c.log.Debug("the task definition is not known", "error", unknown)
 		}
 	}
-	found, err := t.candidates(q, func(k Container) bool { return c.unreached.has(idOf(t, k)) })
+	found, err := t.choose(q, func(k Container) bool { return c.unreached.has(idOf(t, k)) })
 	if ambiguous, ok := err.(*AmbiguousError); ok && ambiguous.Why != "" && unknown != nil { //nolint:errorlint // as it was made
 		return nil, fmt.Errorf("which of the containers %s maps port %d is not known: %w", strings.Join(ambiguous.Candidates, ", "), q.Port, unknown)
 	}

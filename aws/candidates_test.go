@@ -3,6 +3,9 @@ package aws
 import (
 	"strings"
 	"testing"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
 // TestCandidatesAreRanked looks at tasks alone: what ECS and the definition say is in them already.
@@ -68,7 +71,7 @@ func TestCandidatesAreRanked(t *testing.T) {
 		if err != nil {
 			names = []string{err.Error()}
 		}
-		if got := strings.Join(names, " "); got != test.want && (err == nil || !strings.Contains(got, test.want)) {
+		if got := strings.Join(names, " "); got != test.want && (err == nil || !strings.Contains(test.want, " ") || !strings.Contains(got, test.want)) {
 			t.Errorf("%s: got %s, want %s", name, got, test.want)
 		}
 	}
@@ -131,5 +134,24 @@ func TestAPortMappingMayBeARange(t *testing.T) {
 		if ok != test.ok || ok && (got.String() != test.want || got.Protocol != "tcp") {
 			t.Errorf("%d %q: got %v, %t; want %s, %t", test.single, test.span, got, ok, test.want, test.ok)
 		}
+	}
+}
+
+// What ECS tells only of the task sets of a service under EXTERNAL control stands with the service all the same.
+func TestTaskSetsAreTheDeploymentsOfAnExternalService(t *testing.T) {
+	set := func(id, status string) types.TaskSet {
+		return types.TaskSet{Id: sdk.String(id), Status: sdk.String(status), TaskDefinition: sdk.String("web:" + id), LaunchType: types.LaunchTypeFargate, ComputedDesiredCount: 2, RunningCount: 1}
+	}
+	external := types.Service{
+		ServiceName: sdk.String("web"), Status: sdk.String("ACTIVE"), DeploymentController: &types.DeploymentController{Type: types.DeploymentControllerTypeExternal},
+		TaskSets: []types.TaskSet{set("1", "ACTIVE"), set("2", "PRIMARY")},
+	}
+	got := serviceFrom(external, "c")
+	if got.State() != "deploying" || got.TaskDefinition != "web:2" || got.Deployment != "2" || got.LaunchType != "FARGATE" || len(got.Deployments) != 2 || got.Deployments[0].Desired != 2 {
+		t.Errorf("got %+v, want the PRIMARY task set's definition and two deployments", got)
+	}
+	external.TaskSets = external.TaskSets[1:]
+	if got = serviceFrom(external, "c"); got.State() != "steady" {
+		t.Errorf("with one task set: got %s, want steady", got.State())
 	}
 }

@@ -85,8 +85,6 @@ func (c *Client) ofFamily(ctx context.Context, t Target) (Target, error) {
 	if t.Task == "" {
 		return c.seek(ctx, q)
 	}
-	own := q
-	own.Task = t.Task
 	now, err := c.Again(ctx, t)
 	if err == nil && !c.unreached.has(now.ID()) {
 		return now, nil

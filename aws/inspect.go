@@ -149,7 +149,7 @@ func (t Task) instead(chosen Container, port uint16) string {
 		if c.Name == chosen.Name || !c.maps(port) {
 			continue
 		}
-		if e := t.unready(c); e != nil {
+		if e, unready := errors.AsType[*NotReadyError](t.Ready(c)); unready {
 			return fmt.Sprintf("%s maps port %d: %s; %s shares its network", c.Name, port, e.cause(), chosen.Name)
 		}
 	}

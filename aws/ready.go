@@ -219,13 +219,6 @@ func (e *TaskGoneError) Remedy() string {
 
 // Ready reports whether a container of the task can carry a session: nil or a *NotReadyError.
 func (t Task) Ready(c Container) error {
-	if e := t.unready(c); e != nil {
-		return e
-	}
-	return nil
-}
-
-func (t Task) unready(c Container) *NotReadyError {
 	e := &NotReadyError{Target: Target{Cluster: t.Cluster, Service: t.Service, Task: t.ID, Container: c.Name}, Status: t.Status, Origin: t.Origin, Waiting: 1}
 	switch {
 	case t.stopping():

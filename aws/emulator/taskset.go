@@ -60,7 +60,7 @@ func (k *container) bindings() []bindingView {
 		return bindings
 	}
 	for i, port := range slices.Sorted(maps.Keys(k.pattern.Ports)) {
-		bindings = append(bindings, bindingView{BindIP: "0.0.0.0", ContainerPort: port, HostPort: 32768 + uint16(i%1000), Protocol: "tcp"}) //nolint:gosec // small
+		bindings = append(bindings, bindingView{BindIP: "0.0.0.0", ContainerPort: port, HostPort: 32768 + uint16(i%1000), Protocol: "tcp"})
 	}
 	for _, ports := range k.pattern.Ranges {
 		bindings = append(bindings, bindingView{BindIP: "0.0.0.0", Range: ports, HostRange: ports, Protocol: "tcp"})

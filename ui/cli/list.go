@@ -58,7 +58,8 @@ func (a *app) printList(ctx context.Context, what string, aim *aim) error {
 	if err := acc.client.CheckHome(within, named.Home); err != nil {
 		return a.late(ctx, err)
 	}
-	catalog, err := acc.client.Discover(within)
+	sight := sightOf(what, named)
+	catalog, err := acc.client.Look(within, sight, func(*aws.Catalog) {})
 	if err != nil {
 		return a.late(ctx, err)
 	}
@@ -71,8 +72,8 @@ func (a *app) printList(ctx context.Context, what string, aim *aim) error {
 	wanted := selection{aws.Target{Cluster: named.Cluster, Service: named.Service, Task: named.Task, Container: named.Container}}
 	l := newListing(acc.client.Region(), what, wanted.filter(catalog), catalog.Gaps)
 	if len(l.Clusters)+len(l.Services)+len(l.Tasks) == 0 {
-		if err := wanted.missing(catalog); err != nil {
-			return err
+		if err := wanted.absent(within, acc.client, catalog); err != nil {
+			return a.late(ctx, err)
 		}
 	}
 	if a.shared.output == outputJSON {
@@ -122,25 +123,6 @@ func (s selection) containers(t aws.Task) aws.Task {
 		}
 	}
 	return t
-}
-
-// missing explains a selection that nothing in the catalog answers to, with the nearest names. It returns nil when what
-// was named exists but is empty.
-func (s selection) missing(c *aws.Catalog) error {
-	named := s.Target
-	switch {
-	case named == (aws.Target{}):
-		return nil
-	case named.Cluster != "" && named.Service == "" && named.Task == "":
-		for _, cluster := range c.Clusters {
-			if cluster.Name == named.Cluster {
-				return nil
-			}
-		}
-		named.Service = "*" // no such service either, but the cluster is looked for first
-	}
-	_, err := c.Find(strings.TrimPrefix(named.String(), "/"))
-	return err
 }
 
 // listing is the list as it is printed. The fields of the JSON form are never renamed.
@@ -210,7 +192,7 @@ func newListing(region, what string, clusters []aws.Cluster, gaps []error) listi
 		case listClusters:
 			ready := readyTasks(c.Tasks)
 			l.Clusters = append(l.Clusters, clusterRow{
-				Cluster: c.Name, Status: c.Status, Services: len(c.Services), Tasks: len(c.Tasks), Ready: ready, Reachable: ready,
+				Cluster: c.Name, Status: c.Status, Services: max(len(c.Services), c.Counts.Services), Tasks: len(c.Tasks), Ready: ready, Reachable: ready,
 			})
 		case listServices:
 			for _, s := range c.Services {

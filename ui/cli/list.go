@@ -125,6 +125,25 @@ func (s selection) containers(t aws.Task) aws.Task {
 	return t
 }
 
+// missing explains a selection that nothing in the catalog answers to, with the nearest names. It returns nil when what
+// was named exists but is empty.
+func (s selection) missing(c *aws.Catalog) error {
+	named := s.Target
+	switch {
+	case named == (aws.Target{}):
+		return nil
+	case named.Cluster != "" && named.Service == "" && named.Task == "":
+		for _, cluster := range c.Clusters {
+			if cluster.Name == named.Cluster {
+				return nil
+			}
+		}
+		named.Service = "*" // no such service either, but the cluster is looked for first
+	}
+	_, err := c.Find(strings.TrimPrefix(named.String(), "/"))
+	return err
+}
+
 // listing is the list as it is printed. The fields of the JSON form are never renamed.
 type listing struct {
 	Region   string        `json:"region"`

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"culvert/aws"
 )
@@ -62,23 +61,4 @@ func notFound(c *aws.Catalog) *aws.NotFoundError {
 		}
 	}
 	return nil
-}
-
-// missing explains a selection that nothing in the catalog answers to, with the nearest names. It returns nil when what
-// was named exists but is empty.
-func (s selection) missing(c *aws.Catalog) error {
-	named := s.Target
-	switch {
-	case named == (aws.Target{}):
-		return nil
-	case named.Cluster != "" && named.Service == "" && named.Task == "":
-		for _, cluster := range c.Clusters {
-			if cluster.Name == named.Cluster {
-				return nil
-			}
-		}
-		named.Service = "*" // no such service either, but the cluster is looked for first
-	}
-	_, err := c.Find(strings.TrimPrefix(named.String(), "/"))
-	return err
 }

@@ -18,58 +18,16 @@ type Catalog struct {
 	Shell    Shell   // that commands about the account are written with
 }
 
-// With is the catalog with one cluster as a later look at it alone has found it. A cluster that this look did not find is
-// left out. The receiver may be nil.
-func (c *Catalog) With(cluster string, later *Catalog) *Catalog {
-	merged := *later
-	merged.Clusters, merged.Gaps = nil, nil
-	if c != nil {
-		for _, k := range c.Clusters {
-			if k.Name != cluster {
-				merged.Clusters = append(merged.Clusters, k)
-			}
-		}
-		for _, err := range c.Gaps {
-			if err = without(err, cluster); err != nil && !slices.ContainsFunc(later.Gaps, func(e error) bool { return e.Error() == err.Error() }) {
-				merged.Gaps = append(merged.Gaps, err)
-			}
-		}
-	}
-	missing := false
-	for _, err := range later.Gaps {
-		if none, ok := errors.AsType[*NotFoundError](err); ok && none.Kind == "cluster" {
-			missing = true
-			continue
-		}
-		merged.Gaps = append(merged.Gaps, err)
-	}
-	if !missing {
-		merged.Clusters = append(merged.Clusters, later.Clusters...)
-	}
-	slices.SortFunc(merged.Clusters, func(a, b Cluster) int { return strings.Compare(a.Name, b.Name) })
-	return &merged
-}
-
-// without is a gap for the other clusters that it concerns; nil when there are none.
-func without(err error, cluster string) error {
-	gap, ok := errors.AsType[*GapError](err)
-	if !ok || !slices.Contains(gap.Clusters, cluster) {
-		return err
-	}
-	others := *gap
-	others.Clusters = slices.DeleteFunc(slices.Clone(gap.Clusters), func(name string) bool { return name == cluster })
-	if len(others.Clusters) == 0 {
-		return nil
-	}
-	return &others
-}
-
 // Cluster is an ECS cluster with what runs in it.
 type Cluster struct {
 	Name, ARN, Status string
+	Counts            Counts // zero as long as Status is empty
 	Services          []Service
 	Tasks             []Task // every running task, those of services included
 }
+
+// Counts are what ECS counts in a cluster, whether or not it was looked at.
+type Counts struct{ Services, Running, Pending int }
 
 // Service is an ECS service.
 type Service struct {

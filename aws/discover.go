@@ -21,30 +21,29 @@ import (
 // Discover lists the account. What cannot be listed becomes a *GapError of the catalog; an error means that there is nothing
 // to show at all.
 func (c *Client) Discover(ctx context.Context) (*Catalog, error) {
-	return c.DiscoverEach(ctx, func(*Catalog) {})
+	return c.Look(ctx, Sight{}, func(*Catalog) {})
 }
 
-// DiscoverEach is Discover for a screen that fills as pages arrive: each is called with growing catalogs, one call at a
-// time, the last of them being the one returned. With clusters named, only those are looked at and ListClusters is not
-// needed.
-func (c *Client) DiscoverEach(ctx context.Context, each func(*Catalog), clusters ...string) (*Catalog, error) {
-	return c.survey(ctx, &survey{each: each, named: len(clusters) > 0}, clusters)
+// Look is Discover of what is in sight, and of nothing else. each is for a screen that fills as pages arrive: it is called
+// with growing catalogs, one call at a time, the last of them being the one returned.
+func (c *Client) Look(ctx context.Context, at Sight, each func(*Catalog)) (*Catalog, error) {
+	return c.survey(ctx, &survey{each: each, at: at})
 }
 
 // Names lists what clusters and services are called, and nothing else about them: ListClusters, and ListServices for every
-// cluster that skip is not true of. each is as for DiscoverEach.
+// cluster that skip is not true of. each is as for Look.
 func (c *Client) Names(ctx context.Context, each func(*Catalog), skip func(cluster string) bool) (*Catalog, error) {
-	return c.survey(ctx, &survey{each: each, names: true, skip: skip}, nil)
+	return c.survey(ctx, &survey{each: each, at: Sight{Parts: Services | NamesOnly}, skip: skip})
 }
 
-// survey does what DiscoverEach and Names have in common.
-func (c *Client) survey(ctx context.Context, s *survey, clusters []string) (*Catalog, error) {
+// survey does what Look and Names have in common.
+func (c *Client) survey(ctx context.Context, s *survey) (*Catalog, error) {
 	looking, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	s.client, s.giveUp, s.clusters, s.asked = c, giveUp, map[string]*found{}, map[string]bool{}
 	var err error
-	if s.named {
-		s.addClusters(looking, clusters)
+	if s.at.Cluster != "" {
+		s.addClusters(looking, []string{s.at.Cluster})
 	} else {
 		err = c.listClusters(looking, func(arns []string) { s.addClusters(looking, arns) })
 	}
@@ -61,14 +60,13 @@ func (c *Client) survey(ctx context.Context, s *survey, clusters []string) (*Cat
 	return s.publish(), nil
 }
 
-// survey is one Discover under way.
+// survey is one look under way.
 type survey struct {
 	client *Client
 	each   func(*Catalog)
 	giveUp context.CancelCauseFunc // ends all calls
-	named  bool                    // the clusters were named: one that does not exist is worth a word
-	names  bool                    // only what clusters and services are called is wanted
-	skip   func(string) bool       // clusters whose services are not wanted, where names are
+	at     Sight
+	skip   func(string) bool // clusters that are not looked into; nil: none
 	work   sync.WaitGroup
 
 	publishing sync.Mutex // orders the calls of each; taken before mu
@@ -104,21 +102,21 @@ func (s *survey) addClusters(ctx context.Context, arns []string) {
 		fresh = append(fresh, name)
 	}
 	s.mu.Unlock()
-	if s.names {
-		for _, name := range fresh {
-			if !s.skip(name) {
-				s.work.Go(func() { s.lookAtServices(ctx, name) })
-			}
+	if s.at.wants(ClusterDetails) {
+		for batch := range slices.Chunk(fresh, clusterBatch) {
+			s.work.Go(func() { s.describeClusters(ctx, batch) })
 		}
-		s.publish()
-		return
-	}
-	for batch := range slices.Chunk(fresh, clusterBatch) {
-		s.work.Go(func() { s.describeClusters(ctx, batch) })
 	}
 	for _, name := range fresh {
-		s.work.Go(func() { s.lookAtServices(ctx, name) })
-		s.work.Go(func() { s.lookAtTasks(ctx, name) })
+		if s.skip != nil && s.skip(name) {
+			continue
+		}
+		if s.at.wants(Services) {
+			s.work.Go(func() { s.lookAtServices(ctx, name) })
+		}
+		if s.at.wants(Tasks) {
+			s.work.Go(func() { s.lookAtTasks(ctx, name) })
+		}
 	}
 	s.publish()
 }
@@ -133,12 +131,18 @@ func (s *survey) describeClusters(ctx context.Context, names []string) {
 	})
 	if err != nil {
 		s.gap("details of clusters", "", err)
+		if !s.at.wants(Services) { // then the names are counted
+			for _, name := range names {
+				s.work.Go(func() { s.lookAtServices(ctx, name) })
+			}
+		}
 		return
 	}
 	s.mu.Lock()
 	for _, k := range out.Clusters {
 		if known := s.clusters[sdk.ToString(k.ClusterName)]; known != nil {
 			known.cluster.ARN, known.cluster.Status = sdk.ToString(k.ClusterArn), sdk.ToString(k.Status)
+			known.cluster.Counts = Counts{Services: int(k.ActiveServicesCount), Running: int(k.RunningTasksCount), Pending: int(k.PendingTasksCount)}
 			s.client.learnAccount(accountOf(known.cluster.ARN))
 		}
 	}
@@ -147,8 +151,12 @@ func (s *survey) describeClusters(ctx context.Context, names []string) {
 }
 
 func (s *survey) lookAtServices(ctx context.Context, cluster string) {
+	if s.at.Service != "" && s.at.wants(Services) && !s.at.wants(NamesOnly) {
+		s.describeServices(ctx, cluster, []string{s.at.Service})
+		return
+	}
 	err := s.client.listServices(ctx, cluster, func(arns []string) {
-		if s.names {
+		if s.at.wants(NamesOnly) || !s.at.wants(Services) {
 			s.addServices(cluster, namedServices(cluster, arns))
 			return
 		}
@@ -189,7 +197,16 @@ func (s *survey) addServices(cluster string, services []Service) {
 }
 
 func (s *survey) lookAtTasks(ctx context.Context, cluster string) {
-	err := s.client.listTasks(ctx, cluster, "", types.DesiredStatusRunning, func(arns []string) {
+	if isWholeTaskID(s.at.Task) && !s.at.wants(NamesOnly) {
+		s.describeTasks(ctx, cluster, []string{s.at.Task})
+		return
+	}
+	err := s.client.listTasks(ctx, cluster, s.at.Service, types.DesiredStatusRunning, func(arns []string) {
+		arns = slices.DeleteFunc(arns, func(arn string) bool { return !strings.HasPrefix(lastPart(arn), s.at.Task) })
+		if s.at.wants(NamesOnly) {
+			s.addTasks(ctx, cluster, s.namedTasks(cluster, arns))
+			return
+		}
 		for batch := range slices.Chunk(arns, taskBatch) {
 			s.work.Go(func() { s.describeTasks(ctx, cluster, batch) })
 		}
@@ -200,18 +217,29 @@ func (s *survey) lookAtTasks(ctx context.Context, cluster string) {
 func (s *survey) describeTasks(ctx context.Context, cluster string, arns []string) {
 	tasks, err := s.client.describeTasks(ctx, cluster, arns)
 	if err != nil {
-		for _, arn := range arns { // the ids at least
-			tasks = append(tasks, Task{ID: lastPart(arn), ARN: arn, Cluster: cluster})
-		}
+		tasks = s.namedTasks(cluster, arns)
 		s.gap("details of tasks", cluster, err)
 	}
+	s.addTasks(ctx, cluster, tasks)
+}
+
+// namedTasks are tasks of which no more is known than their ids, and whose they are when a service was named.
+func (s *survey) namedTasks(cluster string, arns []string) []Task {
+	tasks := make([]Task, 0, len(arns))
+	for _, arn := range arns {
+		tasks = append(tasks, Task{ID: lastPart(arn), ARN: arn, Cluster: cluster, Service: s.at.Service})
+	}
+	return tasks
+}
+
+func (s *survey) addTasks(ctx context.Context, cluster string, tasks []Task) {
 	var definitions []string
 	s.mu.Lock()
 	for _, task := range tasks {
 		if k := s.clusters[cluster]; k != nil && task.Status != "STOPPED" {
 			k.tasks[task.ID] = task
 		}
-		if arn := task.TaskDefinition; arn != "" && !s.asked[arn] {
+		if arn := task.TaskDefinition; arn != "" && !s.asked[arn] && s.at.wants(Ports) {
 			s.asked[arn] = true
 			definitions = append(definitions, arn)
 		}
@@ -255,9 +283,14 @@ func (s *survey) gap(what, cluster string, err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if missing, ok := errors.AsType[*NotFoundError](err); ok && missing.Kind == "cluster" && !s.named {
-		delete(s.clusters, cluster) // deleted while we looked
-		return
+	if missing, ok := errors.AsType[*NotFoundError](err); ok && s.at.Cluster == "" {
+		switch missing.Kind {
+		case "cluster":
+			delete(s.clusters, cluster) // deleted while we looked
+			return
+		case "service":
+			return // it is in another one
+		}
 	}
 	for _, g := range s.gaps {
 		if g.What == what && sameFailure(g.Err, err) {
@@ -323,9 +356,7 @@ func (s *survey) catalog() *Catalog {
 			}
 			cluster.Tasks = append(cluster.Tasks, s.defined(task))
 		}
-		slices.SortFunc(cluster.Tasks, func(a, b Task) int {
-			return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.ID, b.ID))
-		})
+		slices.SortFunc(cluster.Tasks, byService)
 		catalog.Clusters = append(catalog.Clusters, cluster)
 	}
 	for _, g := range s.gaps {
@@ -333,6 +364,11 @@ func (s *survey) catalog() *Catalog {
 	}
 	slices.SortFunc(catalog.Gaps, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return catalog
+}
+
+// byService orders the tasks of a cluster.
+func byService(a, b Task) int {
+	return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.ID, b.ID))
 }
 
 // defined is a copy of a task with what is known of its definition by now.

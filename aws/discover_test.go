@@ -154,9 +154,13 @@ func TestDiscoverFailsOnlyWhenThereIsNothingToShow(t *testing.T) {
 	mustSay(t, err, `{"Effect":"Allow","Action":["ecs:ListClusters"],"Resource":["*"]}`)
 
 	f.task("b", "", nil, "job")
-	got, err := c.DiscoverEach(t.Context(), func(*Catalog) {}, "b", "nowhere")
-	if err != nil || len(got.Clusters) != 2 || len(got.Clusters[0].Tasks) != 1 {
+	got, err := c.Look(t.Context(), Sight{Cluster: "b"}, func(*Catalog) {})
+	if err != nil || len(got.Clusters) != 1 || len(got.Clusters[0].Tasks) != 1 {
 		t.Fatalf("got %+v, %v; want cluster b without ListClusters", got, err)
+	}
+	got, err = c.Look(t.Context(), Sight{Cluster: "nowhere"}, func(*Catalog) {})
+	if err != nil {
+		t.Fatal(err)
 	}
 	if len(got.Gaps) == 0 {
 		t.Error("a named cluster that does not exist is worth a gap")
@@ -173,7 +177,7 @@ func TestClusterThatVanishesIsNoGap(t *testing.T) {
 	}
 }
 
-func TestDiscoverEachShowsGrowingCatalogs(t *testing.T) {
+func TestLookShowsGrowingCatalogs(t *testing.T) {
 	isolate(t)
 	f := newFleet(t, "a", "b", "c")
 	for i := range 20 {
@@ -182,7 +186,7 @@ func TestDiscoverEachShowsGrowingCatalogs(t *testing.T) {
 	var mu sync.Mutex
 	var sizes []int
 	var first *Catalog
-	last, err := f.connect(t).DiscoverEach(t.Context(), func(c *Catalog) {
+	last, err := f.connect(t).Look(t.Context(), Sight{}, func(c *Catalog) {
 		if !mu.TryLock() {
 			t.Error("two calls at a time")
 			return

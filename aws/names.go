@@ -2,6 +2,7 @@ package aws
 
 import (
 	"bufio"
+	"cmp"
 	"maps"
 	"os"
 	"path/filepath"
@@ -12,19 +13,23 @@ import (
 // maxNear is how many names a suggestion lists.
 const maxNear = 5
 
-// Profiles lists the profiles of AWS's configuration and credentials files, sorted.
-func Profiles() []string {
+// ProfileFiles are AWS's configuration and credentials files.
+func ProfileFiles() [2]string {
 	home, err := os.UserHomeDir()
 	if err != nil {
 		home = "."
 	}
+	return [2]string{
+		cmp.Or(os.Getenv("AWS_CONFIG_FILE"), filepath.Join(home, ".aws", "config")),
+		cmp.Or(os.Getenv("AWS_SHARED_CREDENTIALS_FILE"), filepath.Join(home, ".aws", "credentials")),
+	}
+}
+
+// Profiles lists the profiles of these files, sorted.
+func Profiles() []string {
 	found := map[string]bool{}
-	for variable, name := range map[string]string{"AWS_CONFIG_FILE": "config", "AWS_SHARED_CREDENTIALS_FILE": "credentials"} {
-		path := os.Getenv(variable)
-		if path == "" {
-			path = filepath.Join(home, ".aws", name)
-		}
-		for _, profile := range profilesIn(path, name == "config") {
+	for i, path := range ProfileFiles() {
+		for _, profile := range profilesIn(path, i == 0) {
 			found[profile] = true
 		}
 	}

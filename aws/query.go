@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strings"
 	"sync"
 
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"culvert/internal/near"
@@ -425,4 +428,37 @@ func shuffle(names []string) {
 		j := random(i + 1)
 		names[i], names[j] = names[j], names[i]
 	}
+}
+
+// mostLooked bounds the tasks that ContainerNames looks at.
+const mostLooked = 10
+
+// ContainerNames are how the containers of a task are called, or those of a service's tasks, or of a cluster's: some of the
+// tasks are looked at, with two calls at the most.
+func (c *Client) ContainerNames(ctx context.Context, q Query) ([]string, error) {
+	tasks := []string{q.Task}
+	if !isWholeTaskID(q.Task) {
+		in := ecs.ListTasksInput{Cluster: &q.Cluster, DesiredStatus: types.DesiredStatusRunning, MaxResults: sdk.Int32(pageSize)}
+		if q.Service != "" {
+			in.ServiceName = &q.Service
+		}
+		out, err := call(ctx, c, place{Cluster: q.Cluster, Service: q.Service}, func(ctx context.Context) (*ecs.ListTasksOutput, error) {
+			return c.ecs.ListTasks(ctx, &in)
+		})
+		if err != nil {
+			return nil, err
+		}
+		tasks = slices.DeleteFunc(out.TaskArns, func(arn string) bool { return !strings.HasPrefix(lastPart(arn), q.Task) })
+		tasks = tasks[:min(len(tasks), mostLooked)]
+	}
+	if len(tasks) == 0 {
+		return nil, nil
+	}
+	described, err := c.describeTasks(ctx, q.Cluster, tasks)
+	var names []string
+	for _, t := range described {
+		names = append(names, t.containerNames()...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), err
 }

@@ -13,6 +13,18 @@ import (
 // The examples name the action as a reader does, by the repository that has it.
 const actionByName = "OWNER/culvert@v1"
 
+// Each system says in its own way that a port is taken, and has its own sockets: what looks at that is tested on each.
+func TestEverySystemTestsWhatItDoesInItsOwnWay(t *testing.T) {
+	t.Chdir("..")
+	_, job, _ := strings.Cut(read(t, ".github/workflows/ci.yml"), "\n  systems:\n")
+	job, _, _ = strings.Cut(job, "\n  action:\n")
+	for _, part := range []string{"macos-", "windows-", "go test ", " ./tunnel "} {
+		if !strings.Contains(job, part) {
+			t.Errorf("the job has no %q", part)
+		}
+	}
+}
+
 func TestWorkflowsAndExamplesPassActionlint(t *testing.T) {
 	actionlint := need.Tool(t, "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12")
 	t.Chdir("..")

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -41,16 +43,37 @@ func (e *PortTakenError) Remedy() string {
 	return "stop that process, or choose another local port: 0:REMOTE, or --local-port 0, takes any free one"
 }
 
-// PrivilegedPortError is a local port below the ones that this user may listen on.
-type PrivilegedPortError struct{ Address string }
+// PrivilegedPortError is a local port that this user may not listen on.
+type PrivilegedPortError struct {
+	Address string
+	Err     error // as the system said it
+}
+
+// below reports whether it is one of the ports that Unix reserves.
+func (e *PrivilegedPortError) below() bool {
+	at, err := netip.ParseAddrPort(e.Address)
+	return err == nil && at.Port() < 1024 && runtime.GOOS != "windows"
+}
 
 func (e *PrivilegedPortError) Error() string {
+	if !e.below() {
+		return fmt.Sprintf("listen on %s: the system does not let this user have the port", e.Address)
+	}
 	return fmt.Sprintf("listen on %s: ports below 1024 are reserved for root on this system", e.Address)
 }
 
+func (e *PrivilegedPortError) Unwrap() error { return e.Err }
+
 // Remedy names a port that works.
 func (e *PrivilegedPortError) Remedy() string {
-	return "choose a local port of 1024 or more; the remote port stays the same: for instance 8443:443"
+	switch {
+	case e.below():
+		return "choose a local port of 1024 or more; the remote port stays the same: for instance 8443:443"
+	case runtime.GOOS == "windows":
+		return "choose another local port, or 0:REMOTE for any free one: " +
+			"netsh interface ipv4 show excludedportrange protocol=tcp lists those that Windows has set aside"
+	}
+	return "choose another local port, or 0:REMOTE for any free one; a security module or a sandbox forbids this one"
 }
 
 // RefusedError says that the agent could not connect to the remote port.

@@ -19,9 +19,8 @@ type Forward struct {
 
 // Limits of what a form can name.
 const (
-	maxHost   = 253 // RFC 1035 2.3.4, without the final dot
-	maxLabel  = 63
-	maxSocket = 103 // bytes of a unix socket's path: 108 on Linux, 104 on macOS, one of them the final NUL
+	maxHost  = 253 // RFC 1035 2.3.4, without the final dot
+	maxLabel = 63
 )
 
 // ParseForward reads the forms of -L:
@@ -102,8 +101,8 @@ func (p formParser) socket(path, rest string) (Forward, error) {
 		return Forward{}, p.problem("no remote port behind the socket path")
 	case strings.HasSuffix(path, "/"):
 		return Forward{}, p.problem("%q is a directory, not a socket path", path)
-	case len(path) > maxSocket:
-		return Forward{}, p.problem("the socket path has %d bytes, systems take %d", len(path), maxSocket)
+	case len(path) > mostSocketPath:
+		return Forward{}, p.problem("the socket path has %d bytes, this system takes %d", len(path), mostSocketPath)
 	}
 	parts, err := p.split(rest)
 	if err != nil {

@@ -3,14 +3,10 @@ package tunnel
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -65,78 +61,16 @@ func listenTCP(address netip.Addr, port uint16) (*listener, error) {
 		}
 		socket, err := (&net.ListenConfig{}).Listen(context.Background(), network, at.String())
 		if err != nil {
-			if i > 0 && errors.Is(err, syscall.EADDRNOTAVAIL) {
+			if i > 0 && obstacleOf(err) == noAddress {
 				continue // a system without IPv6
 			}
-			if i > 0 && !errors.Is(err, syscall.EADDRINUSE) {
-				continue
-			}
 			l.close()
-			return nil, listenError(at, err)
+			return nil, bindError(at, err)
 		}
 		l.sockets = append(l.sockets, socket)
 		port = socket.Addr().(*net.TCPAddr).AddrPort().Port() //nolint:forcetypeassert // a TCP listener has one
 	}
 	return l, nil
-}
-
-func listenError(at netip.AddrPort, err error) error {
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return &PortTakenError{Address: at.String(), Holder: holder(at)}
-	case errors.Is(err, syscall.EACCES) && at.Port() < 1024:
-		return &PrivilegedPortError{Address: at.String()}
-	}
-	return fmt.Errorf("listen on %s: %w", at, err)
-}
-
-// listenUnix makes the socket in a directory that only this user can enter and moves it to its place, so that nobody
-// can connect before its mode is 0600.
-func listenUnix(path string) (*listener, error) {
-	if err := removeStale(path); err != nil {
-		return nil, err
-	}
-	private, err := os.MkdirTemp(filepath.Dir(path), ".culvert-")
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", path, err)
-	}
-	defer func() { _ = os.RemoveAll(private) }()
-	inside := filepath.Join(private, "s")
-	socket, err := net.ListenUnix("unix", &net.UnixAddr{Name: inside, Net: "unix"})
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", path, err)
-	}
-	socket.SetUnlinkOnClose(false)
-	if err = os.Chmod(inside, 0o600); err == nil {
-		err = os.Rename(inside, path)
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("listen on %s: %w", path, err), socket.Close())
-	}
-	return &listener{sockets: []net.Listener{socket}, path: path}, nil
-}
-
-// removeStale removes a socket that nobody listens on any more, and nothing else.
-func removeStale(path string) error {
-	info, err := os.Lstat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return fmt.Errorf("listen on %s: %w", path, err)
-	case info.Mode()&fs.ModeSocket == 0:
-		return fmt.Errorf("listen on %s: a file that is no socket is in the way", path)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
-	if err == nil {
-		return errors.Join(&PortTakenError{Address: path}, conn.Close())
-	}
-	if err := os.Remove(path); err != nil {
-		return fmt.Errorf("remove the stale socket %s: %w", path, err)
-	}
-	return nil
 }
 
 // address is the first TCP address; zero for a unix socket.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -168,6 +169,13 @@ func (e *Emulator) Calls(action string) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.calls[action]
+}
+
+// AllCalls are the counts of Calls, of every action that was asked for.
+func (e *Emulator) AllCalls() map[string]int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return maps.Clone(e.calls)
 }
 
 func (e *Emulator) count(action string) {

@@ -2,12 +2,15 @@ package doctor_test
 
 import (
 	"crypto/x509"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"culvert/aws"
 	"culvert/aws/emulator"
+	"culvert/internal/say"
 	"culvert/tunnel/doctor"
 )
 
@@ -134,5 +137,24 @@ func TestStoppedExaminationBlamesNobody(t *testing.T) {
 	}
 	if r := resultOf(t, report, "session"); r.Finding.Verdict != doctor.Skipped || r.Finding.Why != "stopped" {
 		t.Errorf("session: got %s %q", r.Finding.Verdict, r.Finding.Why)
+	}
+}
+
+// What the examination opens for itself needs a place with a short path: macOS's own for temporary files has 79 bytes with
+// the name of an application in it.
+func TestTheDoctorWorksWhateverTMPDIRSays(t *testing.T) {
+	for name, dir := range map[string]string{"missing": filepath.Join(t.TempDir(), "gone"), "long": filepath.Join(t.TempDir(), strings.Repeat("d", 100))} {
+		c := newClinic(t, healthy())
+		if name == "long" {
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		t.Setenv("TMPDIR", dir)
+		for _, r := range c.examine().Results {
+			if r.Finding.Verdict == doctor.Fail || r.Finding.Verdict == doctor.Warn {
+				t.Errorf("%s: %s: %v, remedy %q", name, r.Check, r.Finding.Err, say.Remedy(r.Finding.Err))
+			}
+		}
 	}
 }

@@ -29,9 +29,9 @@ type line struct {
 
 // openLine opens a line; it returns at once with the tunnel starting.
 func (x *examination) openLine(ctx context.Context, remote tunnel.Endpoint) (*line, error) {
-	dir, err := os.MkdirTemp("", "culvert-doctor-")
+	dir, err := tunnel.ShortDir(len("/s"))
 	if err != nil {
-		return nil, fmt.Errorf("make a place for the examination's socket: %w", err)
+		return nil, err
 	}
 	l := &line{engine: tunnel.New(tunnel.Options{Client: x.client, Log: x.Log, Lanes: 1, AllowLinkLocal: x.AllowLinkLocal}), dir: dir}
 	var watched context.Context

@@ -68,7 +68,7 @@ func (a *app) printList(ctx context.Context, what string, aim *aim) error {
 		}
 		return text
 	})
-	catalog, err := acc.client.Discover(looking)
+	catalog, err := acc.client.Look(looking, sightOf(what, named), func(*aws.Catalog) {})
 	shown.stop()
 	if err != nil {
 		return a.late(ctx, err)
@@ -82,8 +82,8 @@ func (a *app) printList(ctx context.Context, what string, aim *aim) error {
 	wanted := selection{aws.Target{Cluster: named.Cluster, Service: named.Service, Family: named.Family, Task: named.Task, Container: named.Container}}
 	l := newListing(acc.client.Region(), what, wanted.filter(catalog), catalog.Gaps)
 	if len(l.Clusters)+len(l.Services)+len(l.Tasks) == 0 {
-		if err := wanted.missing(catalog); err != nil {
-			return err
+		if err := wanted.absent(within, acc.client, catalog); err != nil {
+			return a.late(ctx, err)
 		}
 	}
 	if a.shared.output == outputJSON {
@@ -232,7 +232,7 @@ func newListing(region, what string, clusters []aws.Cluster, gaps []error) listi
 		case listClusters:
 			ready := readyTasks(c.Tasks)
 			l.Clusters = append(l.Clusters, clusterRow{
-				Cluster: c.Name, Status: c.Status, Services: len(c.Services), Tasks: len(c.Tasks), Ready: ready, Reachable: ready,
+				Cluster: c.Name, Status: c.Status, Services: max(len(c.Services), c.Counts.Services), Tasks: len(c.Tasks), Ready: ready, Reachable: ready,
 			})
 		case listServices:
 			for _, s := range c.Services {

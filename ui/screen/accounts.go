@@ -16,12 +16,15 @@ type accounts struct {
 	engine  func(*aws.Client) *tunnel.Engine
 	refresh time.Duration // how often to look again
 
+	inSight   bool // the browser is: nothing else shows what is looked at again and again
+	unwatched bool // nobody seems to look at the screen
+
 	places []*place // the tunnels of each live on
 	here   *place   // what the user looks at
 }
 
 func newAccounts(ctx context.Context, l *look, o Options) *accounts {
-	a := &accounts{look: l, ctx: ctx, connect: o.Connect, engine: o.Engine, refresh: o.Refresh}
+	a := &accounts{look: l, ctx: ctx, connect: o.Connect, engine: o.Engine, refresh: o.Refresh, inSight: true}
 	a.here = a.place(o.Profile, o.Region, "")
 	return a
 }

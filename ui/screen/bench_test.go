@@ -26,7 +26,7 @@ func busyScreen(tb testing.TB) (a *app, pass func()) {
 		tb.Fatal(err)
 	}
 	a.Update(tea.WindowSizeMsg{Width: 200, Height: 50})
-	a.here.next = now.Add(24 * time.Hour)
+	a.here.ended = now.Add(24 * time.Hour)
 	arrives(a, crowd(1000))
 	a.Update(pressed("enter"))
 	a.Update(pressed("enter"))

@@ -37,7 +37,7 @@ func newBrowse(l *look, at *accounts, ts *tunnels, o Options) *browse {
 	b.arrive()
 	if o.At.Cluster != "" {
 		b.aim(o.At)
-		at.here.cluster = o.At.Cluster // the first look is at this one alone
+		at.here.sight = b.sight() // the first look is at this one alone
 	}
 	return b
 }
@@ -49,7 +49,7 @@ func (b *browse) arrive() {
 		b.tables[l] = b.newTable(l)
 	}
 	b.all = nil
-	b.accounts.here.cluster = ""
+	b.accounts.here.sight = b.sight()
 	b.fresh()
 }
 
@@ -144,7 +144,7 @@ func (b *browse) title() string {
 	s.WriteString(t.Strong.Paint(name))
 	switch p := b.accounts.here; {
 	case p.catalog == nil:
-	case !p.whole && b.table().Len() == 0:
+	case !p.seen() && b.table().Len() == 0:
 		s.WriteString(t.Muted.Paint(" " + t.Glyph.More))
 	default:
 		s.WriteString(t.Muted.Paint(" " + b.table().Sight()))

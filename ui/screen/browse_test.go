@@ -123,12 +123,12 @@ func TestKeysAreLettersWhileAFilterIsTyped(t *testing.T) {
 func TestSortingGoesThroughTheColumnsAndBack(t *testing.T) {
 	a := visiting(t, sampleAccount(), 100, 30)
 	press(t, a, "o", "o")
-	want(t, a, "READY↑")
+	want(t, a, "RUNNING↑")
 	if line := under(t, a); !strings.Contains(line, "automation") {
 		t.Errorf("sorting moved the cursor to %q", line)
 	}
 	press(t, a, "O")
-	want(t, a, "READY↓")
+	want(t, a, "RUNNING↓")
 	press(t, a, "o", "o", "o", "o", "o")
 	wantNot(t, a, "↑", "↓")
 }
@@ -205,16 +205,16 @@ func TestTheScreenFillsAsPagesArrive(t *testing.T) {
 	want(t, a, "signing in")
 	first := sampleAccount()
 	first.Clusters = first.Clusters[:1]
-	a.here.arrived.Store(first)
+	a.here.arrived.Store(&arrival{everything, first})
 	a.beat++
 	a.Update(tickMsg{a.beat})
 	want(t, a, "clusters 1", "automation", "looking")
-	settle(t, a, a.grant(a.here.looked("", sampleAccount(), nil)))
+	settle(t, a, a.grant(a.here.looked(everything, sampleAccount(), nil)))
 	want(t, a, "clusters 3", "as of 21:40:03")
 
 	// Later looks start from nothing again: what is on screen stays until they are done.
 	a.here.looking = true
-	a.here.arrived.Store(first)
+	a.here.arrived.Store(&arrival{everything, first})
 	a.Update(tickMsg{a.beat})
 	want(t, a, "clusters 3")
 }
@@ -246,9 +246,9 @@ func TestAnExpiredLoginSaysWhatToRunAndRecovers(t *testing.T) {
 
 func TestAFailedRefreshKeepsWhatIsThere(t *testing.T) {
 	a := visiting(t, sampleAccount(), 100, 30)
-	settle(t, a, a.grant(a.here.looked("", nil, &aws.ThrottledError{Operation: "ListClusters"})))
+	settle(t, a, a.grant(a.here.looked(everything, nil, &aws.ThrottledError{Operation: "ListClusters"})))
 	want(t, a, "automation", "shop", "not refreshed", "as of 21:40:03")
-	settle(t, a, a.grant(a.here.looked("", sampleAccount(), nil)))
+	settle(t, a, a.grant(a.here.looked(everything, sampleAccount(), nil)))
 	wantNot(t, a, "not refreshed")
 }
 

@@ -54,8 +54,8 @@ func (b *browse) waiting(w, _ int) []string {
 	t, p := b.theme, b.accounts.here
 	if p.trouble == nil {
 		doing := "looking at the clusters of " + p.regionName()
-		if p.cluster != "" {
-			doing = "looking at cluster " + say.Line(p.cluster) + " in " + p.regionName()
+		if p.sight.Cluster != "" {
+			doing = "looking at cluster " + say.Line(p.sight.Cluster) + " in " + p.regionName()
 		}
 		if p.client == nil {
 			doing = "signing in"

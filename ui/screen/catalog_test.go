@@ -97,10 +97,29 @@ func crowd(tasks int) *aws.Catalog {
 	return &aws.Catalog{Taken: start(), Clusters: []aws.Cluster{k}}
 }
 
+// counted has ECS count in its clusters what the catalog holds of them.
+func counted(c *aws.Catalog) *aws.Catalog {
+	for i := range c.Clusters {
+		k := &c.Clusters[i]
+		if k.Status == "" {
+			continue
+		}
+		k.Counts = aws.Counts{Services: len(k.Services)}
+		for _, t := range k.Tasks {
+			if t.Status == "RUNNING" {
+				k.Counts.Running++
+			} else {
+				k.Counts.Pending++
+			}
+		}
+	}
+	return c
+}
+
 // arrives lets a catalog be what a finished look has found.
 func arrives(a *app, c *aws.Catalog) {
-	a.here.whole, a.here.wholeAt = true, a.now
-	a.here.catalog = c
+	a.here.seeing = looks{everything: a.now}
+	a.here.catalog = counted(c)
 	a.grant(refreshed(a.here))
 }
 

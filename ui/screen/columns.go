@@ -50,12 +50,13 @@ func (b *browse) columns(l depth) []draw.Column[entry] {
 	switch l {
 	case atClusters:
 		return []draw.Column[entry]{
-			name, ready,
-			number("TASKS", "tasks", func(e entry) int { return e.tasks }, nil),
-			number("SERVICES", "services", func(e entry) int { return len(e.cluster.Services) }, nil),
+			name,
+			number("RUNNING", detailsOfClusters, func(e entry) int { return e.cluster.Counts.Running }, nil),
+			number("PENDING", detailsOfClusters, func(e entry) int { return e.cluster.Counts.Pending }, nil),
+			number("SERVICES", detailsOfClusters, func(e entry) int { return e.cluster.Counts.Services }, nil),
 			b.open(),
 			{Title: "STATUS", Most: 12, Drop: 3, Text: func(e entry) string {
-				if unknown := b.unknown(e, "details of clusters"); unknown != "" && e.cluster.Status == "" {
+				if unknown := b.unknown(e, detailsOfClusters); unknown != "" && e.cluster.Status == "" {
 					return unknown
 				}
 				return lower(e.cluster.Status, t)
@@ -106,10 +107,20 @@ func (b *browse) columns(l depth) []draw.Column[entry] {
 	return nil
 }
 
+// detailsOfClusters is what ECS tells of a cluster itself, as gaps call it.
+const detailsOfClusters = "details of clusters"
+
 // unknown stands for what ECS has not told of a cluster yet, or will not; empty when it is known.
 func (b *browse) unknown(e entry, what string) string {
 	p := b.accounts.here
-	if !p.whole && p.read[e.cluster.Name].IsZero() {
+	at := aws.Sight{Cluster: e.cluster.Name, Parts: inside}
+	switch {
+	case what == detailsOfClusters:
+		at.Parts = aws.ClusterDetails
+	case e.service != nil:
+		at.Service = e.service.Name
+	}
+	if !p.knows(at) {
 		return b.theme.Glyph.More
 	}
 	for _, err := range p.catalog.Gaps {

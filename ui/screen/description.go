@@ -3,6 +3,7 @@ package screen
 import (
 	"slices"
 	"strings"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -24,10 +25,10 @@ type description struct {
 	asking bool
 }
 
-// described is what was asked for about a row, and with which catalog: it is as old as that one.
+// described is what was asked for about a row, and when.
 type described struct {
 	details aws.Details
-	as      *aws.Catalog
+	at      time.Time
 }
 
 // maxDescribed bounds what a place remembers of the rows that were looked at.
@@ -54,15 +55,15 @@ func (d *description) details() *aws.Details {
 	return &known.details
 }
 
-// ask asks ECS, unless that was done since the account was looked at last.
+// ask asks ECS, again and again while the page is in sight.
 func (d *description) ask() wish {
 	at, single := d.target()
 	p := d.place
-	if known, ok := p.described[at]; !single || d.asking || p.client == nil || ok && known.as == p.catalog {
+	if known, ok := p.described[at]; !single || d.asking || p.client == nil || ok && p.of.look.now.Sub(known.at) < p.of.pause() {
 		return nil
 	}
 	d.asking = true
-	client, as := p.client, p.catalog
+	client := p.client
 	return beside(func() tea.Msg {
 		details := client.Describe(p.of.ctx, at)
 		return then(func() wish {
@@ -70,7 +71,7 @@ func (d *description) ask() wish {
 			if p.described == nil || len(p.described) >= maxDescribed {
 				p.described = map[aws.Target]described{}
 			}
-			p.described[at] = described{details, as}
+			p.described[at] = described{details, p.of.look.now}
 			return nil
 		})
 	})
@@ -78,8 +79,12 @@ func (d *description) ask() wish {
 
 // renew asks again when a place was looked at anew.
 func (d *description) renew(p *place) wish {
-	if p != d.place || !p.whole {
+	at, _ := d.target()
+	if p != d.place || !p.seen() {
 		return nil
+	}
+	if known, ok := p.described[at]; ok && known.at.Before(p.began) {
+		p.described[at] = described{details: known.details}
 	}
 	return d.ask()
 }

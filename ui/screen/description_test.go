@@ -13,7 +13,7 @@ import (
 
 // answered lets ECS have told about a row.
 func answered(a *app, at aws.Target, d aws.Details) {
-	a.here.described = map[aws.Target]described{at: {d, a.here.catalog}}
+	a.here.described = map[aws.Target]described{at: {d, a.now}}
 }
 
 // webDetails are what ECS tells about the sample's service web.

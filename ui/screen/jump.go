@@ -80,7 +80,7 @@ func (j *jump) fill() {
 	clusters := j.clusters(known)
 	count := 0
 	for _, k := range clusters {
-		services = append(services, goal{kind: kindCluster, name: k.Name, where: plural(len(k.Services), "service"), reach: j.leads(aws.Target{Cluster: k.Name})})
+		services = append(services, goal{kind: kindCluster, name: k.Name, where: plural(max(len(k.Services), k.Counts.Services), "service"), reach: j.leads(aws.Target{Cluster: k.Name})})
 		count += len(k.Tasks)
 	}
 	tasks := make([]goal, 0, count)
@@ -112,12 +112,20 @@ func (j *jump) clusters(known [2]*aws.Catalog) []aws.Cluster {
 	if known[0] != nil {
 		all = slices.Clone(known[0].Clusters)
 	}
-	if known[1] == nil || j.place.whole {
+	if known[1] == nil {
 		return all
 	}
+	at := make(map[string]int, len(all))
+	for i := range all {
+		at[all[i].Name] = i
+	}
 	for _, k := range known[1].Clusters {
-		if !slices.ContainsFunc(all, func(have aws.Cluster) bool { return have.Name == k.Name }) {
+		i, have := at[k.Name]
+		switch {
+		case !have:
 			all = append(all, k)
+		case !j.place.knows(aws.Sight{Cluster: k.Name, Parts: aws.Services}):
+			all[i].Services = k.Services
 		}
 	}
 	slices.SortFunc(all, func(a, b aws.Cluster) int { return strings.Compare(a.Name, b.Name) })

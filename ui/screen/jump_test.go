@@ -135,11 +135,11 @@ func TestOnlyWhatIsLookedAtIsAskedFor(t *testing.T) {
 	for l.a.here.catalog == taken { // it is looked at again
 		l.step()
 	}
-	if now := calls(account); now["ListClusters"] != 0 || now["DescribeClusters"] != now["ListServices"] {
+	if now := calls(account); now["ListClusters"] != 0 || now["DescribeClusters"] != 0 {
 		t.Errorf("looking again at one cluster took %v, want no list of the others", now)
 	}
 
-	l.a.here.next = time.Now().Add(time.Hour)
+	l.a.here.ended = time.Now().Add(time.Hour)
 	for l.a.here.looking {
 		l.step()
 	}
@@ -220,14 +220,14 @@ func TestAStartPlaceThatIsNotThereSaysSo(t *testing.T) {
 func TestAStartPlaceIsSoughtUntilItIsKnown(t *testing.T) {
 	a := visiting(t, sampleAccount(), 100, 30)
 	p := a.here
-	p.whole, p.read, p.cluster, p.catalog = false, nil, "bb", &aws.Catalog{Clusters: []aws.Cluster{{Name: "bb"}}}
+	p.seeing, p.sight, p.catalog = nil, clusterSight("bb"), &aws.Catalog{Clusters: []aws.Cluster{{Name: "bb"}}}
 	a.browse.aim(aws.Target{Cluster: "bb"})
 	a.grant(a.browse.arrived())
-	a.grant(p.looked("bb", &aws.Catalog{}, nil))
-	if p.cluster != "" || !p.looking {
+	a.grant(p.looked(clusterSight("bb"), &aws.Catalog{}, nil))
+	if p.sight != clusters || !p.looking {
 		t.Error("the others are not asked for, whose names may have been meant")
 	}
-	a.grant(p.looked("", sampleAccount(), nil))
+	a.grant(p.looked(clusters, sampleAccount(), nil))
 	want(t, a, `no cluster "bb"`, "clusters")
 }
 
@@ -235,24 +235,27 @@ func TestNamesThatCannotBeListedAreSaidToBeMissing(t *testing.T) {
 	l, _ := worldOf(t, Options{At: aws.Target{Cluster: "b"}}, fleetOf("a", "b"))
 	l.until("b › services 2", "as of")
 	l.a.here.nameless = errors.New("not allowed: ecs:ListClusters")
-	l.a.here.names = &aws.Catalog{}
+	l.a.here.names, l.a.here.namedAt = &aws.Catalog{}, time.Now()
 	l.press(":")
 	l.until("! not all names: not allowed: ecs:ListClusters", "b-web")
 }
+
+func clusterSight(name string) aws.Sight { return aws.Sight{Cluster: name, Parts: inside} }
 
 // A look at one cluster that ends when the user looks at another is followed by one at that.
 func TestALookThatIsTooSmallIsFollowedByAnother(t *testing.T) {
 	a := visiting(t, sampleAccount(), 100, 30)
 	p := a.here
-	p.cluster = "shop"
+	p.sight, p.seeing = clusterSight("shop"), nil
 	part := &aws.Catalog{Taken: start(), Clusters: []aws.Cluster{{Name: "automation"}}}
 	for _, c := range []struct {
-		looked string
-		next   time.Time
-	}{{"automation", time.Time{}}, {"shop", start().Add(10 * time.Second)}, {"", start().Add(10 * time.Second)}} {
+		looked aws.Sight
+		due    bool
+	}{{clusterSight("automation"), true}, {clusters, true}, {clusterSight("shop"), false}, {everything, false}} {
+		p.began = a.now
 		a.grant(p.looked(c.looked, part, nil))
-		if !p.next.Equal(c.next) {
-			t.Errorf("after a look at %q the next is at %s, want %s", c.looked, p.next, c.next)
+		if p.due() != c.due {
+			t.Errorf("after a look at %+v another is due: %t, want %t", c.looked, p.due(), c.due)
 		}
 	}
 }

@@ -35,8 +35,8 @@ func TestUnknownIsNotZero(t *testing.T) {
 	want(t, a, "shop › services …")
 	press(t, a, "esc")
 	// What may not be read stays unknown, what was read and is empty is 0.
-	arrives(a, &aws.Catalog{Clusters: []aws.Cluster{{Name: "empty", Status: "ACTIVE"}, {Name: "shop", Status: "ACTIVE"}}, Gaps: []error{denied("services", "shop"), denied("tasks", "shop")}})
-	if got := rows(); !strings.Contains(got, "empty 0 0 0 active") || !strings.Contains(got, "shop – – – active") {
+	arrives(a, &aws.Catalog{Clusters: []aws.Cluster{{Name: "empty", Status: "ACTIVE"}, {Name: "shop"}}, Gaps: []error{denied("details of clusters", "shop")}})
+	if got := rows(); !strings.Contains(got, "empty 0 0 0 active") || !strings.Contains(got, "shop – – – –") {
 		t.Errorf("want 0 of what is empty, and nothing of what may not be read:\n%s", shot(a))
 	}
 
@@ -75,7 +75,7 @@ func TestExpiredCredentialsAreSaidOnceInTheHeader(t *testing.T) {
 	r := somewhere("127.0.0.1:3128")
 	r.State, r.Err = tunnel.Reopening, fmt.Errorf("start session: %w", expired)
 	addRow(a, r)
-	settle(t, a, a.grant(a.here.looked("", nil, fmt.Errorf("list clusters: %w", expired))))
+	settle(t, a, a.grant(a.here.looked(everything, nil, fmt.Errorf("list clusters: %w", expired))))
 	for range 2 {
 		want(t, a, "· expired", "run: aws sso login --profile dev")
 		wantNot(t, a, "no expiry", "has expired")
@@ -86,7 +86,7 @@ func TestExpiredCredentialsAreSaidOnceInTheHeader(t *testing.T) {
 func TestTheRegionIsShownWithoutCredentials(t *testing.T) {
 	a := newTestApp(t, Options{}, 120, 30)
 	a.here.region, a.here.identity = "", aws.Identity{}
-	a.grant(a.here.looked("", nil, fmt.Errorf("connect: %w", &aws.UnopenedError{Region: "eu-north-1", Err: &aws.NoCredentialsError{}})))
+	a.grant(a.here.looked(everything, nil, fmt.Errorf("connect: %w", &aws.UnopenedError{Region: "eu-north-1", Err: &aws.NoCredentialsError{}})))
 	want(t, a, "region eu-north-1", "not signed in", "no AWS credentials found")
 	a.examining.Add(1)
 	defer a.examining.Done()

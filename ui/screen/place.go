@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"maps"
 	"sync/atomic"
 	"time"
 
@@ -27,17 +26,20 @@ type place struct {
 	who      error     // why identity is not known
 
 	catalog *aws.Catalog // as complete as it has become; nil before the first
-	arrived atomic.Pointer[aws.Catalog]
+	arrived atomic.Pointer[arrival]
 	looking bool
-	trouble error     // why the last look, or the way to it, ended with nothing
-	next    time.Time // look again
+	trouble error         // why the last look, or the way to it, ended with nothing
+	began   time.Time     // the last look
+	ended   time.Time     // it did; zero: look at once
+	took    time.Duration // it did
 
-	cluster  string               // that the user looks at; empty: at all of them
-	asking   string               // that the look under way is about; empty: all of them
-	whole    bool                 // catalog has all clusters of a finished look
-	wholeAt  time.Time            // that it ended
-	read     map[string]time.Time // when finished looks at a cluster alone ended
-	names    *aws.Catalog         // what clusters and services are called, where that was asked for alone
+	sight  aws.Sight    // that the user has
+	asking aws.Sight    // that the look under way is at
+	before *aws.Catalog // the catalog when it began
+	seeing looks        // the finished ones
+
+	names    *aws.Catalog // what clusters and services are called, where that was asked for alone
+	namedAt  time.Time    // that was finished
 	named    atomic.Pointer[aws.Catalog]
 	naming   bool  // that is being asked for
 	nameless error // why it is not known
@@ -49,28 +51,31 @@ type place struct {
 func (p *place) busy() bool { return p.looking || p.naming }
 
 // seen reports whether what the user looks at is in the catalog as a finished look has found it.
-func (p *place) seen() bool { return p.whole || p.cluster != "" && !p.read[p.cluster].IsZero() }
+func (p *place) seen() bool { return p.knows(p.sight) }
+
+// knows reports whether a finished look was at a sight.
+func (p *place) knows(s aws.Sight) bool { return !p.seeing.at(s).IsZero() }
 
 // taken is how old what the user looks at is.
 func (p *place) taken() time.Time {
-	at := p.wholeAt
-	if alone := p.read[p.cluster]; p.cluster != "" && alone.After(at) {
-		at = alone
-	}
+	at := p.seeing.at(p.sight)
 	if at.IsZero() && p.catalog != nil {
 		at = p.catalog.Taken
 	}
 	return at
 }
 
-// focus says what the user looks at: one cluster, or all of them. Only that is looked at again from now on; what is too
-// old, or was never looked at, is at once.
-func (p *place) focus(cluster string) wish {
-	if p.cluster == cluster {
+// fresh reports whether what the user looks at needs no look yet.
+func (p *place) fresh() bool { return p.seen() && p.of.look.now.Sub(p.taken()) <= p.of.refresh }
+
+// focus says what the user looks at. Only that is looked at again from now on; what is too old, or was never looked at, is
+// at once.
+func (p *place) focus(s aws.Sight) wish {
+	if p.sight == s {
 		return nil
 	}
-	p.cluster = cluster
-	if p.looking || p.seen() && p.of.look.now.Sub(p.taken()) <= p.of.refresh {
+	p.sight = s
+	if p.looking || p.fresh() {
 		return nil // where a look does not find enough, its end begins another
 	}
 	return all(p.look(), hurry())
@@ -79,19 +84,14 @@ func (p *place) focus(cluster string) wish {
 // tick takes what has arrived, and looks again when it is time.
 func (p *place) tick() wish {
 	var w wish
-	switch c := p.arrived.Swap(nil); {
-	case c == nil || p.whole:
-	case p.asking == "":
-		p.catalog = c
-		w = refreshed(p)
-	case p.read[p.asking].IsZero():
-		p.catalog = p.catalog.With(p.asking, c)
+	if c := p.arrived.Swap(nil); c != nil && p.looking && !p.knows(p.asking) {
+		p.catalog = p.before.With(c.sight, c.catalog)
 		w = refreshed(p)
 	}
 	if names := p.named.Swap(nil); names != nil && p.naming {
 		p.names = names
 	}
-	if !p.looking && !p.of.look.now.Before(p.next) {
+	if !p.looking && p.due() {
 		return all(w, p.look())
 	}
 	return w
@@ -102,40 +102,71 @@ func (p *place) look() wish {
 	if p.looking {
 		return nil
 	}
-	p.looking, p.asking = true, p.cluster
-	client, cluster := p.client, p.cluster
-	var clusters []string
-	if cluster != "" {
-		clusters = []string{cluster}
-	}
+	p.looking, p.asking, p.before, p.began = true, p.sight, p.catalog, p.of.look.now
+	client, sight, first := p.client, p.sight, len(p.seeing) == 0
 	p.arrived.Store(nil)
 	return beside(func() tea.Msg {
 		if client == nil {
 			connected, err := p.dial(p.of.ctx)
 			if err != nil {
-				return then(func() wish { return p.looked(cluster, nil, err) })
+				return then(func() wish { return p.looked(sight, nil, err) })
 			}
 			return then(func() wish { return p.connected(connected) })
 		}
-		catalog, err := client.DiscoverEach(p.of.ctx, p.arrived.Store, clusters...)
-		return then(func() wish { return p.looked(cluster, catalog, err) })
+		found, err := p.find(client, sight, first)
+		return then(func() wish { return p.looked(found.sight, found.catalog, err) })
 	})
 }
 
-// askNames asks what clusters and services are called, for those of which that is not known and not being found out; no
-// more than once.
+// arrival is what of a look has come so far, or all of it.
+type arrival struct {
+	sight   aws.Sight
+	catalog *aws.Catalog
+}
+
+// find looks at a sight. The first look at a small account is at all of it: so nobody waits again on the way in.
+func (p *place) find(client *aws.Client, sight aws.Sight, first bool) (arrival, error) {
+	look := func(s aws.Sight) (arrival, error) {
+		catalog, err := client.Look(p.of.ctx, s, func(c *aws.Catalog) { p.arrived.Store(&arrival{s, c}) })
+		return arrival{s, catalog}, err
+	}
+	found, err := look(sight)
+	if !first || sight != clusters || err != nil || !small(found.catalog) {
+		return found, err
+	}
+	return look(everything)
+}
+
+// namesLast is how long it is known what clusters and services are called.
+const namesLast = time.Minute
+
+// askNames asks what clusters and services are called, for those of which that is not known and not being found out.
 func (p *place) askNames() wish {
-	if p.client == nil || p.whole || p.names != nil || p.naming || p.looking && p.asking == "" {
+	now := p.of.look.now
+	known := p.namedAt
+	if at := p.seeing.at(everything); at.After(known) {
+		known = at
+	}
+	if p.client == nil || p.naming || p.looking && p.asking == everything || !known.IsZero() && now.Sub(known) <= namesLast {
 		return nil
 	}
 	p.naming, p.nameless = true, nil
-	client, read := p.client, maps.Clone(p.read)
+	client, seen := p.client, map[string]bool{}
+	if p.catalog != nil {
+		for _, k := range p.catalog.Clusters {
+			seen[k.Name] = now.Sub(p.seeing.at(aws.Sight{Cluster: k.Name, Parts: aws.Services})) <= namesLast
+		}
+	}
+	update := p.named.Store
+	if p.names != nil {
+		update = func(*aws.Catalog) {} // what was known is better than a part of it
+	}
 	return all(hurry(), beside(func() tea.Msg {
-		names, err := client.Names(p.of.ctx, p.named.Store, func(cluster string) bool { return !read[cluster].IsZero() })
+		names, err := client.Names(p.of.ctx, update, func(cluster string) bool { return seen[cluster] })
 		return then(func() wish {
 			p.naming, p.nameless = false, err
 			if names != nil {
-				p.names = names
+				p.names, p.namedAt = names, p.of.look.now
 			}
 			return nil
 		})
@@ -177,27 +208,25 @@ func (p *place) reach(goOn func(error) wish) wish {
 	})
 }
 
-// looked ends a look at a cluster, or at all of them.
-func (p *place) looked(cluster string, catalog *aws.Catalog, err error) wish {
+// looked ends a look.
+func (p *place) looked(sight aws.Sight, catalog *aws.Catalog, err error) wish {
 	p.looking = false
-	p.next = p.of.look.now.Add(p.of.refresh)
+	p.ended = p.of.look.now
+	p.took = p.ended.Sub(p.began)
 	recovered := p.trouble != nil && err == nil
 	if !errors.Is(err, context.Canceled) {
 		p.trouble = err
 	}
-	switch {
-	case catalog == nil:
-	case cluster == "":
-		p.whole, p.catalog, p.wholeAt = true, catalog, p.of.look.now
-	default:
-		p.catalog = p.catalog.With(cluster, catalog)
-		if p.read == nil {
-			p.read = map[string]time.Time{}
+	if catalog != nil {
+		p.catalog = p.before.With(sight, catalog)
+		if p.seeing == nil {
+			p.seeing = looks{}
 		}
-		p.read[cluster] = p.of.look.now
+		p.seeing.note(sight, p.ended)
 	}
-	if err == nil && cluster != "" && cluster != p.cluster {
-		p.next = time.Time{} // the user looks at something else by now
+	p.before = nil
+	if err == nil && sight != p.sight && !p.fresh() {
+		p.ended = time.Time{} // the user looks at something else by now
 	}
 	if recovered || p.who != nil || p.stale() {
 		return all(refreshed(p), p.introduce())

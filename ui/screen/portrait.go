@@ -87,7 +87,10 @@ func (p *portrait) about() chapter {
 	case e.loose, p.task == nil && p.service == nil:
 		c.name = "cluster"
 		add("status", say.Line(strings.ToLower(e.cluster.Status)))
-		add("holds", plural(len(e.cluster.Services), "service")+", "+plural(len(e.cluster.Tasks), "task"))
+		if e.cluster.Status != "" {
+			n := e.cluster.Counts
+			add("holds", p.dots(plural(n.Services, "service"), plural(n.Running, "running task"), some(n.Pending, "pending")))
+		}
 		add("ARN", say.Line(e.cluster.ARN))
 	case p.task == nil:
 		s := p.service

@@ -98,8 +98,9 @@ type app struct {
 	o       Options
 	width   int
 	height  int
-	blurred bool // the terminal has told that it lost the keyboard
-	beat    int  // number of the running series of ticks
+	blurred bool      // the terminal has told that it lost the keyboard
+	touched time.Time // the last key, or the mouse
+	beat    int       // number of the running series of ticks
 
 	tunnels *tunnels
 	shelf   *shelf
@@ -154,7 +155,7 @@ func newApp(ctx context.Context, o Options) (*app, error) {
 		o.Refresh = 10 * time.Second
 	}
 	l := &look{theme: draw.NewTheme(draw.UnicodeLocale(o.Getenv)), keys: keys, now: o.Now()}
-	a := &app{look: l, accounts: newAccounts(ctx, l, o), o: o, shelf: &shelf{Saved: o.Saved, look: l, write: o.Save}}
+	a := &app{look: l, accounts: newAccounts(ctx, l, o), o: o, touched: l.now, shelf: &shelf{Saved: o.Saved, look: l, write: o.Save}}
 	a.tunnels = newTunnels(l, a.accounts, o)
 	a.browse = newBrowse(l, a.accounts, a.tunnels, o)
 	a.memory = newMemory(l, a.tunnels, o)
@@ -206,11 +207,13 @@ func (a *app) take(msg tea.Msg) tea.Cmd {
 	case tickMsg:
 		return a.tick(msg)
 	case tea.KeyPressMsg:
+		a.touched = a.o.Now()
 		return a.key(msg)
 	case tea.PasteMsg:
 		w, _ := a.top().update(msg)
 		return a.grant(w)
 	case tea.MouseMsg:
+		a.touched = a.o.Now()
 		return a.mouse(msg)
 	case then:
 		return a.grant(msg())

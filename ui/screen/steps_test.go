@@ -29,7 +29,7 @@ func newTestApp(t *testing.T, o Options, w, h int) *app {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := &place{of: a.accounts, profile: "dev", region: "eu-west-1", next: start().Add(time.Hour)}
+	at := &place{of: a.accounts, profile: "dev", region: "eu-west-1", sight: clusters, ended: start().Add(time.Hour)}
 	at.identity = aws.Identity{Account: "111122223333", ARN: "arn:aws:sts::111122223333:assumed-role/Developer/kim"}
 	at.expires = start().Add(3 * time.Hour)
 	a.places, a.here = []*place{at}, at

@@ -22,6 +22,12 @@ func (a *app) hurry() tea.Cmd {
 	return func() tea.Msg { return tickMsg{beat} }
 }
 
+// watch finds out what is in sight, and whether anybody looks.
+func (a *app) watch() {
+	a.inSight = a.page() == a.browse && !(a.zoomed && a.below)
+	a.unwatched = a.blurred || a.now.Sub(a.touched) >= unwatchedAfter
+}
+
 // tick brings everything that changes by itself up to date.
 func (a *app) tick(msg tickMsg) tea.Cmd {
 	if msg.beat != a.beat {
@@ -30,6 +36,7 @@ func (a *app) tick(msg tickMsg) tea.Cmd {
 	a.now = a.o.Now()
 	a.frames++
 	a.notice.fade(a.now)
+	a.watch()
 	cmd := a.grant(all(a.here.tick(), a.tunnels.tick(), a.memory.tick()))
 	if page, ok := a.page().(interface{ tick() }); ok {
 		page.tick()

@@ -43,12 +43,7 @@ func (b *browse) showAll() wish {
 }
 
 // focus has that looked at again and again which is in sight.
-func (b *browse) focus() wish {
-	if b.depth == atClusters || b.flat && b.depth == atServices {
-		return b.accounts.here.focus("")
-	}
-	return b.accounts.here.focus(b.cluster)
-}
+func (b *browse) focus() wish { return b.accounts.here.focus(b.sight()) }
 
 // seek goes to what a target names: into a cluster, or to the row of a service, a task, a container. What is not known yet
 // is gone to when it has arrived.
@@ -92,14 +87,14 @@ func (b *browse) arrived() wish {
 		if p.seen() { // before that it may be a name that ECS does not know
 			b.sought = aws.Target{}
 		}
-	case !missing && p.seen(), p.whole:
+	case !missing && p.seen(), p.knows(clusters):
 		b.sought = aws.Target{}
 		if missing {
 			return all(fail(err), b.out())
 		}
 		return fail(err)
 	case missing && p.seen(): // the others have names that may have been meant
-		return p.focus("")
+		return p.focus(clusters)
 	}
 	return nil
 }

@@ -1,0 +1,65 @@
+package tunnel
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"syscall"
+)
+
+// obstacle is why an address cannot be listened on.
+type obstacle int
+
+const (
+	otherObstacle obstacle = iota
+	addressTaken           // by another process
+	notAllowed             // this user, or nobody, may listen on the port
+	noAddress              // the system does not have the address, or its kind
+)
+
+// obstacleOf reads what the system said, in the numbers that it has for that.
+func obstacleOf(err error) obstacle { return bindNumbers.obstacle(err) }
+
+// numbers are a system's errors about an address, by what they mean.
+type numbers map[obstacle][]syscall.Errno
+
+func (n numbers) obstacle(err error) obstacle {
+	said, ok := errors.AsType[syscall.Errno](err)
+	if !ok {
+		return otherObstacle
+	}
+	for means, all := range n {
+		if slices.Contains(all, said) {
+			return means
+		}
+	}
+	return otherObstacle
+}
+
+// The numbers of Windows Sockets. syscall has others of the same names there, which no call returns.
+const (
+	wsaEACCES          = syscall.Errno(10013)
+	wsaEPROTONOSUPPORT = syscall.Errno(10043)
+	wsaEAFNOSUPPORT    = syscall.Errno(10047)
+	wsaEADDRINUSE      = syscall.Errno(10048)
+	wsaEADDRNOTAVAIL   = syscall.Errno(10049)
+)
+
+// windowsNumbers are those of Windows, where everybody may listen on the ports below 1024, and nobody on those that the
+// system has set aside, for virtual machines say.
+func windowsNumbers() numbers {
+	return numbers{addressTaken: {wsaEADDRINUSE}, notAllowed: {wsaEACCES}, noAddress: {wsaEADDRNOTAVAIL, wsaEAFNOSUPPORT, wsaEPROTONOSUPPORT}}
+}
+
+// bindError is why an address cannot be listened on, for people.
+func bindError(at netip.AddrPort, err error) error {
+	switch obstacleOf(err) {
+	case addressTaken:
+		return &PortTakenError{Address: at.String(), Holder: holder(at)}
+	case notAllowed:
+		return &PrivilegedPortError{Address: at.String(), Err: err}
+	case otherObstacle, noAddress:
+	}
+	return fmt.Errorf("listen on %s: %w", at, err)
+}

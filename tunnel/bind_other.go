@@ -1,0 +1,11 @@
+//go:build !windows
+
+package tunnel
+
+import "syscall"
+
+// bindNumbers are those of this system.
+var bindNumbers = numbers{
+	addressTaken: {syscall.EADDRINUSE}, notAllowed: {syscall.EACCES, syscall.EPERM},
+	noAddress: {syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EPROTONOSUPPORT},
+}

@@ -1,0 +1,4 @@
+package tunnel
+
+// bindNumbers are those of this system.
+var bindNumbers = windowsNumbers()

@@ -1,0 +1,158 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// mostSocketPath is how many bytes the path of a unix socket may have: the system's field for it without the final zero,
+// which is 107 on Linux and Windows, and 103 on macOS.
+const mostSocketPath = len(syscall.RawSockaddrUnix{}.Path) - 1
+
+// SocketPathError is a path that is too long for a unix socket.
+type SocketPathError struct{ Path string }
+
+func (e *SocketPathError) Error() string {
+	return fmt.Sprintf("listen on %s: the path of a socket may have %d bytes, this one has %d", e.Path, mostSocketPath, len(e.Path))
+}
+
+// Remedy is a shorter one.
+func (e *SocketPathError) Remedy() string {
+	return "name a shorter path: relative to the working directory it is as long as it is written, ./db.sock for instance"
+}
+
+// SocketError is a unix socket that cannot be made for another reason.
+type SocketError struct {
+	Path string
+	Err  error
+}
+
+func (e *SocketError) Error() string { return fmt.Sprintf("listen on %s: %s", e.Path, e.Err) }
+func (e *SocketError) Unwrap() error { return e.Err }
+
+// Remedy names what it takes.
+func (e *SocketError) Remedy() string {
+	return "name a path in a directory that exists, is yours to write, and can hold sockets: " + filepath.Dir(e.Path) + " is none"
+}
+
+// listenUnix makes the socket in a directory that only this user can enter and moves it to its place, so that nobody
+// can connect before its mode is 0600.
+func listenUnix(path string) (*listener, error) {
+	if len(path) > mostSocketPath {
+		return nil, &SocketPathError{Path: path}
+	}
+	if err := removeStale(path); err != nil {
+		return nil, err
+	}
+	private, err := os.MkdirTemp(filepath.Dir(path), ".culvert-")
+	if err != nil {
+		return nil, &SocketError{Path: path, Err: err}
+	}
+	defer func() { _ = os.RemoveAll(private) }()
+	inside := filepath.Join(private, "s")
+	socket, err := bindUnix(inside)
+	if err != nil {
+		return nil, &SocketError{Path: path, Err: err}
+	}
+	socket.SetUnlinkOnClose(false)
+	if err = os.Chmod(inside, 0o600); err == nil {
+		err = os.Rename(inside, path)
+	}
+	if err != nil {
+		return nil, errors.Join(&SocketError{Path: path, Err: err}, socket.Close())
+	}
+	return &listener{sockets: []net.Listener{socket}, path: path}, nil
+}
+
+// bindUnix makes a socket. A path that is longer than a socket's may be is gone to by a link that is shorter: only its
+// later name has to be as short as others are to write it.
+func bindUnix(path string) (*net.UnixListener, error) {
+	if len(path) <= mostSocketPath {
+		return net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	}
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	short, err := ShortDir(len("/l/" + "s"))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(short) }()
+	link := filepath.Join(short, "l")
+	if err := os.Symlink(dir, link); err != nil {
+		return nil, err
+	}
+	return net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(link, filepath.Base(path)), Net: "unix"})
+}
+
+// ShortDir makes a directory that only this user can enter, and whose path leaves room bytes for a socket in it. The caller
+// removes it. The error is a *TempError.
+func ShortDir(room int) (string, error) {
+	tries := []string{os.TempDir(), os.Getenv("XDG_RUNTIME_DIR"), "/tmp"}
+	if home, err := os.UserHomeDir(); err == nil {
+		tries = append(tries, home)
+	}
+	var all []error
+	for _, base := range tries {
+		if base == "" {
+			continue
+		}
+		dir, err := os.MkdirTemp(base, ".culvert-")
+		switch {
+		case err != nil:
+			all = append(all, err)
+		case len(dir)+room > mostSocketPath:
+			all = append(all, &SocketPathError{Path: dir}, os.Remove(dir))
+		default:
+			return dir, nil
+		}
+	}
+	return "", &TempError{Dir: os.TempDir(), Err: errors.Join(all...)}
+}
+
+// TempError means that there is nowhere to put what is needed for a moment.
+type TempError struct {
+	Dir string // for temporary files
+	Err error
+}
+
+func (e *TempError) Error() string {
+	return fmt.Sprintf("make a place for a socket: neither %s nor another directory can hold one: %s", e.Dir, e.Err)
+}
+func (e *TempError) Unwrap() error { return e.Err }
+
+// Remedy names the variable.
+func (e *TempError) Remedy() string {
+	return "set TMPDIR to a directory that exists, is yours to write, and has a short path"
+}
+
+// removeStale removes a socket that nobody listens on any more, and nothing else.
+func removeStale(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return &SocketError{Path: path, Err: err}
+	case info.Mode()&fs.ModeSocket == 0:
+		return &SocketError{Path: path, Err: errors.New("a file that is no socket is in the way")}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
+	if err == nil {
+		return errors.Join(&PortTakenError{Address: path}, conn.Close())
+	}
+	if err := os.Remove(path); err != nil {
+		return fmt.Errorf("remove the stale socket %s: %w", path, err)
+	}
+	return nil
+}

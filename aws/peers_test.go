@@ -17,7 +17,7 @@ func TestPeersAreTheReadyTasksOfTheService(t *testing.T) {
 	f.task("a", "other", nil, "app")
 	c := f.connect(t)
 	of := func(task string) Target {
-		return Target{Cluster: "a", Service: "s", Task: task, Container: "app", RuntimeID: task + "-app"}
+		return Target{Cluster: "a", Service: "s", Task: task, Container: "app", RuntimeID: task + "-app", AnyContainer: true}
 	}
 	peers := func(age time.Duration, want ...Target) {
 		t.Helper()

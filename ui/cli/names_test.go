@@ -57,7 +57,10 @@ func TestNamesAreRememberedForEachAccountApart(t *testing.T) {
 			}
 			return control.Account{Profile: "dev"}
 		},
-		"access key": func() control.Account { t.Setenv("AWS_ACCESS_KEY_ID", "AKIDOTHER"); return control.Account{Profile: "dev"} },
+		"access key": func() control.Account {
+			t.Setenv("AWS_ACCESS_KEY_ID", "AKIDOTHER")
+			return control.Account{Profile: "dev"}
+		},
 	} {
 		if got, ok := nameFile(dir, other()).find("clusters", namesLast); ok {
 			t.Errorf("another %s is offered %q", name, got)

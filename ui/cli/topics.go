@@ -75,7 +75,7 @@ URL, a protocol by name) or less (tcp, none).
 `
 
 const aboutExitCodes = `  0      done; without a command also when it was told to stop and all was well
-  1      culvert doctor: a check has failed
+  1      the doctor: a check has failed
   2      the command line or a config file makes no sense
   124    not ready within --wait
   125    culvert failed: the last lines on stderr are the error and its remedy

@@ -71,7 +71,7 @@ func serve(t testing.TB, program string, arguments func(at netip.AddrPort, dir s
 			t.Fatal(err)
 		}
 		var said strings.Builder
-		cmd := exec.CommandContext(context.Background(), path, arguments(at, t.TempDir())...) //nolint:gosec // a server of the test
+		cmd := exec.CommandContext(context.Background(), path, arguments(at, t.TempDir())...)
 		cmd.Stdout, cmd.Stderr = &said, &said
 		if err := cmd.Start(); err != nil {
 			t.Fatalf("start %s: %v", program, err)
@@ -101,7 +101,7 @@ func serve(t testing.TB, program string, arguments func(at netip.AddrPort, dir s
 func listens(at netip.AddrPort, ended <-chan struct{}) bool {
 	deadline := time.After(squidStart)
 	for {
-		conn, err := net.DialTimeout("tcp", at.String(), time.Second) //nolint:noctx // of a test
+		conn, err := net.DialTimeout("tcp", at.String(), time.Second)
 		if err == nil {
 			_ = conn.Close()
 			return true

@@ -101,11 +101,11 @@ func (q Question) Ask(ctx context.Context, dial Dial) (Answer, error) {
 		}
 		q.Opening = Unknown
 	}
-	return q.ask(ctx, dial, conn, r)
+	return q.prompt(ctx, dial, conn, r)
 }
 
-// ask makes the far end speak that has not done so by itself.
-func (q Question) ask(ctx context.Context, dial Dial, conn net.Conn, r *bufio.Reader) (Answer, error) {
+// prompt makes the far end speak that has not done so by itself.
+func (q Question) prompt(ctx context.Context, dial Dial, conn net.Conn, r *bufio.Reader) (Answer, error) {
 	asked := time.Now()
 	if err := conn.SetDeadline(asked.Add(q.Patience)); err != nil {
 		return Answer{}, fmt.Errorf("set a deadline: %w", err)
@@ -142,7 +142,7 @@ func (q Question) ask(ctx context.Context, dial Dial, conn net.Conn, r *bufio.Re
 	page, err := read(r, http.MethodGet)
 	switch {
 	case err != nil:
-		return a, nil // it is something that begins like HTTP
+		return a, nil //nolint:nilerr // it is something that begins like HTTP
 	case wantsTLS(page):
 		a.Protocol = TLS
 		return a, nil

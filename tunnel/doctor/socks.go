@@ -54,8 +54,7 @@ func greetSOCKS(conn net.Conn, login *Login, until time.Time) error {
 	case chosen[1] != socksUser || login == nil: // it was not offered
 		return errNoSOCKS
 	}
-	ask := append([]byte{socksLoginVersion, byte(len(login.User))}, login.User...)
-	ask = append(append(ask, byte(len(login.password))), login.password...)
+	ask := appendShort(appendShort([]byte{socksLoginVersion}, login.User), login.password)
 	if _, err := conn.Write(ask); err != nil {
 		return err
 	}
@@ -64,6 +63,11 @@ func greetSOCKS(conn net.Conn, login *Login, until time.Time) error {
 		return errSOCKSLogin // some hang up instead of saying no
 	}
 	return nil
+}
+
+// appendShort adds a text behind its length, which is at most maxLogin.
+func appendShort(b []byte, text string) []byte {
+	return append(append(b, byte(min(len(text), maxLogin))), text[:min(len(text), maxLogin)]...)
 }
 
 // askSOCKS finds out whether a SOCKS5 server is at the far end, and whether it wants another login.
@@ -108,7 +112,7 @@ func throughSOCKS(conn net.Conn, login *Login, host, port string, until time.Tim
 	if err != nil || len(host) > maxLogin {
 		return fmt.Errorf("ask the SOCKS server for %s: no such destination", host)
 	}
-	request := append([]byte{socksVersion, socksConnect, 0, socksName, byte(len(host))}, host...)
+	request := appendShort([]byte{socksVersion, socksConnect, 0, socksName}, host)
 	began := time.Now()
 	if _, err := conn.Write(binary.BigEndian.AppendUint16(request, uint16(number))); err != nil {
 		return err

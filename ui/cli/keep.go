@@ -154,7 +154,7 @@ func (k *keeping) begin(kept []screen.Kept) (err error) {
 		}
 	}
 	ctx, stop := context.WithCancel(k.ctx)
-	login, _ := k.app.shared.login() // the screen has begun with it
+	login, _ := k.app.shared.loginOnScreen() // the screen has begun with it
 	options := headless.Options{Login: login, Roots: (&account{demo: k.account.demo}).roots(), Out: k.file, Err: k.file}
 	wait, err := headless.Keep(ctx, options, headless.Holding{Dir: k.dir, Record: k.record}, going)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"culvert/internal/say"
@@ -13,7 +14,7 @@ import (
 )
 
 // passwordVariable has the password of --proxy-user. There is no flag for it: everybody on the machine sees those.
-const passwordVariable = "CULVERT_PROXY_PASSWORD"
+const passwordVariable = "CULVERT_PROXY_PASSWORD" //nolint:gosec // the name of one
 
 // passwordLimit bounds what is read of a file that has one.
 const passwordLimit = 4096
@@ -30,11 +31,28 @@ func (s *shared) login() (*doctor.Login, error) {
 }
 
 // loginOf is the user of the proxy at the far end of a saved tunnel: a flag of the command line stands above what it says.
+// Where a project's tunnel leads the project decides: the password goes there only when the user is named for this run.
 func (s *shared) loginOf(t *savedTunnel) (*doctor.Login, error) {
-	if t.proxyUser == "" || s.set.Lookup("proxy-user").Changed {
+	switch {
+	case t.project && !s.userOfRun():
+		return nil, nil //nolint:nilnil // nobody
+	case t.proxyUser == "" || s.set.Lookup("proxy-user").Changed:
 		return s.login()
 	}
 	return s.loginAs(t.proxyUser, "tunnel "+t.name+" of "+t.file+": proxy-user")
+}
+
+// userOfRun reports whether the user is named for this run, not in a config file.
+func (s *shared) userOfRun() bool {
+	return s.set.Lookup("proxy-user").Changed || os.Getenv(variable("proxy-user")) != ""
+}
+
+// loginOnScreen is the user of every tunnel that the interface opens, of which some may be a project's.
+func (s *shared) loginOnScreen() (*doctor.Login, error) {
+	if !s.userOfRun() && slices.ContainsFunc(s.saved.tunnels, func(t savedTunnel) bool { return t.project }) {
+		return nil, nil //nolint:nilnil // nobody
+	}
+	return s.login()
 }
 
 // loginAs is a user, whom a source names, with the password.

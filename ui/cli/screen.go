@@ -35,7 +35,7 @@ func (a *app) screen(ctx context.Context, aim *aim, forwards *forwards) error {
 	}
 	open, start, err := a.toStart(aim, forwards)
 	if err == nil {
-		_, err = a.shared.login()
+		_, err = a.shared.loginOnScreen()
 	}
 	if err != nil {
 		return err
@@ -128,7 +128,7 @@ func (a *app) usualOptions(ctx context.Context, s *screenAccount) screen.Options
 			if err != nil {
 				return "", err
 			}
-			login, err := a.shared.login()
+			login, err := a.shared.loginOnScreen()
 			if err != nil {
 				return "", err
 			}

@@ -16,7 +16,10 @@ func Exempted(given []string, how ProxyEnv, noProxy []string, probed *url.URL) W
 	remedy := "drop what NO_PROXY holds already with --no-proxy-keep=no, or take the entry out of it"
 	if probed != nil {
 		if entry := exempts(exceptions(given, how, noProxy), probed); entry != "" {
-			if !slices.Contains(inherited(given), entry) || how.Drop {
+			switch kept := slices.Contains(inherited(given), entry) && !how.Drop; {
+			case slices.Contains(direct(), entry):
+				remedy = "have the command ask for it by another name or address: this machine, and the addresses of credentials, are always asked directly"
+			case !kept:
 				remedy = "take it out of --no-proxy"
 			}
 			return Warning{Problem: "NO_PROXY has " + entry + ", which exempts " + probed.Hostname() + ": it is asked for directly, not through the tunnel", Remedy: remedy}

@@ -77,7 +77,7 @@ func (q Question) Ask(ctx context.Context, dial Dial) (Answer, error) {
 		return Answer{}, err
 	}
 	defer stop()
-	r := bufio.NewReader(conn)
+	r := bufio.NewReader(io.LimitReader(conn, answerLimit))
 	if q.Greeting > 0 {
 		if err := conn.SetReadDeadline(time.Now().Add(q.Greeting)); err != nil {
 			return Answer{}, fmt.Errorf("set a deadline: %w", err)

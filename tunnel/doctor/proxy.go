@@ -23,8 +23,8 @@ const (
 	loginWithin = time.Second
 	// squidPort is nobody else's.
 	squidPort = 3128
-	// pageLimit bounds what is read of a page.
-	pageLimit = 2048
+	// answerLimit bounds what is read of an answer, and pageLimit of its page.
+	answerLimit, pageLimit = 64 << 10, 2 << 10
 )
 
 // reply is an answer in HTTP and the beginning of its page.
@@ -47,7 +47,7 @@ func ask(ctx context.Context, dial Dial, patience time.Duration, method, text st
 	if _, err := io.WriteString(conn, text); err != nil {
 		return reply{}, err
 	}
-	return read(bufio.NewReader(conn), method)
+	return read(bufio.NewReader(io.LimitReader(conn, answerLimit)), method)
 }
 
 // read reads an answer, and of an error the page.

@@ -99,6 +99,7 @@ func TestAProxyIsKnownByWhatItDoes(t *testing.T) {
 		{"Squid behind HAProxy", 7777, need.HAProxy(t, squid.Addr).String(), nil, "http", "http-proxy", ""},
 		{"a SOCKS server", 1080, need.Microsocks(t, "", "").String(), nil, "socks5h", "socks5", ""},
 		{"a SOCKS server anywhere", 8080, need.Microsocks(t, "", "").String(), nil, "socks5h", "socks5", ""},
+		{"a SOCKS server at the port of TLS", 443, need.Microsocks(t, "", "").String(), nil, "socks5h", "socks5", ""},
 		{"a SOCKS server that wants a login", 1081, need.Microsocks(t, "alice", "s3cret p@ss/").String(), nil, "socks5h", "socks5", "wants a user and password"},
 		{"a SOCKS server that gets it", 1081, need.Microsocks(t, "alice", "s3cret p@ss/").String(), alice(t), "socks5h", "socks5", ""},
 

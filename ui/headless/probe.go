@@ -277,6 +277,10 @@ func (p prober) guess(ctx context.Context, found *proof) error {
 		return err
 	} else if ok && other.Got != doctor.Unknown {
 		return err
+	} else if err != nil && expected == doctor.TLS { // the port of those who want to get past firewalls
+		if answer, asking := p.ask(ctx, doctor.SOCKS, 0, p.patience()); asking == nil && answer.Protocol == doctor.SOCKS {
+			return p.take(answer, found)
+		}
 	}
 	if err == nil {
 		found.by = expected.Name()

@@ -16,7 +16,9 @@ func javaOptions(before, proxy string, excepted []string) string {
 	}
 	options := nonEmpty(before)
 	if at.Scheme == schemeSOCKS {
-		options = append(options, "-DsocksProxyHost="+at.Hostname(), "-DsocksProxyPort="+at.Port(), "-DsocksNonProxyHosts="+strings.Join(excepted, "|"))
+		// The first of the lists is for URLs, the other one for sockets, as those of a database.
+		hosts := strings.Join(excepted, "|")
+		options = append(options, "-DsocksProxyHost="+at.Hostname(), "-DsocksProxyPort="+at.Port(), "-Dhttp.nonProxyHosts="+hosts, "-DsocksNonProxyHosts="+hosts)
 		return strings.Join(options, " ")
 	}
 	for _, scheme := range []string{"http", "https"} {

@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -80,13 +79,15 @@ func TestAJVMUnderstandsWhatItIsTold(t *testing.T) {
 	}
 	given := []string{"NO_PROXY=10.0.0.0/8,192.0.2.0/24,172.16.0.0/12,.corp.example,db.example,foo.bar:8080,203.0.113.7/32,a b,x|y"}
 	how := headless.ProxyEnv{Java: true}
-	options := ""
-	for _, p := range headless.ProxyPairs(given, "http://alice:secret@127.0.0.1:3128", how, nil) {
-		if p.Name == "JAVA_TOOL_OPTIONS" {
-			options = p.Value
+	told := func(proxy string) string {
+		for _, p := range headless.ProxyPairs(given, proxy, how, nil) {
+			if p.Name == "JAVA_TOOL_OPTIONS" {
+				return p.Value
+			}
 		}
+		return ""
 	}
-	if strings.Contains(options, "secret") {
+	if options := told("http://alice:secret@127.0.0.1:3128"); strings.Contains(options, "secret") {
 		t.Errorf("the password is in %s", options)
 	}
 	if w := headless.Undone(given, how, nil); !strings.Contains(w.Problem, "172.16.0.0/12, foo.bar:8080, a b, x|y") {
@@ -102,13 +103,15 @@ func TestAJVMUnderstandsWhatItIsTold(t *testing.T) {
 		u, _, _ := strings.Cut(line, " ")
 		args = append(args, u)
 	}
-	cmd := exec.CommandContext(t.Context(), program, args...)
-	cmd.Env = append(os.Environ(), "JAVA_TOOL_OPTIONS="+options)
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := strings.Split(strings.TrimSpace(string(out)), "\n"); !slices.Equal(got, want) {
-		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	for kind, proxy := range map[string]string{"HTTP": "http://alice:secret@127.0.0.1:3128", "SOCKS": "socks5h://127.0.0.1:1080"} {
+		cmd := exec.CommandContext(t.Context(), program, args...)
+		cmd.Env = append(os.Environ(), "JAVA_TOOL_OPTIONS="+told(proxy))
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := strings.TrimSpace(string(out)), strings.ReplaceAll(strings.Join(want, "\n"), " HTTP", " "+kind); got != want {
+			t.Errorf("got\n%s\nwant\n%s", got, want)
+		}
 	}
 }

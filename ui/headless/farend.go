@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"culvert/internal/say"
 	"culvert/tunnel/doctor"
 )
 
@@ -62,7 +63,7 @@ func (p prober) fitting(answer doctor.Answer) string {
 
 // take is what an answer says of the far end. A user whom a proxy does not take is an error: nothing would get through.
 func (p prober) take(answer doctor.Answer, found *proof) error {
-	found.by, found.scheme, found.server = provedTCP, "", answer.Server
+	found.by, found.scheme, found.server = provedTCP, "", say.Brief(answer.Server)
 	if name := answer.Protocol.Name(); name != "" {
 		found.by = name
 	}

@@ -292,3 +292,22 @@ func TestALoginIsForProxiesThatAskForOne(t *testing.T) {
 		t.Error("a web server was told the password")
 	}
 }
+
+// What a server calls itself is a stranger's text: it is shown in one line of bounded length.
+func TestAServersNameIsBounded(t *testing.T) {
+	t.Parallel()
+	server := need.Server(t, func(c *net.TCPConn) {
+		if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+			_, _ = io.WriteString(c, "HTTP/1.1 405 No\r\nServer: "+strings.Repeat("x", 9000)+"\r\nContent-Length: 0\r\n\r\n")
+		}
+	})
+	said := &output{}
+	o := options(behindPort(t, 8080, server), 8080, &output{})
+	o.Err, o.Command = said, &headless.Command{Args: []string{"true"}}
+	if err := headless.Run(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	if got := said.String(); !strings.Contains(got, "8080 answers as http") || len(got) > 1000 {
+		t.Errorf("got %d bytes: %.300q", len(got), got)
+	}
+}

@@ -115,4 +115,5 @@ const (
 	ProtocolKafka       Protocol = "kafka"
 	ProtocolLDAP        Protocol = "ldap"
 	ProtocolRDP         Protocol = "rdp"
+	ProtocolSOCKS       Protocol = "socks5"
 )

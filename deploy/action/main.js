@@ -11,7 +11,8 @@ const { annotate, input, lines, set } = require('./runner.js');
 /** Inputs that are flags of `culvert up` by the same name. One that is not set leaves CULVERT_… and config file to decide. */
 const flags = [
   'target', 'cluster', 'service', 'task', 'container', 'remote-port', 'remote-host', 'local-port', 'role-arn', 'region',
-  'profile', 'endpoint-url', 'wait', 'probe', 'lanes', 'spread', 'keep-alive', 'proxy-env', 'no-proxy', 'for', 'config', 'log-level',
+  'profile', 'endpoint-url', 'wait', 'probe', 'lanes', 'spread', 'keep-alive', 'proxy-env', 'no-proxy', 'no-proxy-keep',
+  'proxy-user', 'proxy-password-file', 'for', 'config', 'log-level',
 ];
 
 async function findProgram() {
@@ -58,6 +59,12 @@ async function main() {
   const name = `action-${randomBytes(4).toString('hex')}`;
   set('GITHUB_STATE', 'program', program);
   set('GITHUB_STATE', 'name', name);
+
+  // Not among the arguments, which everybody on the machine can read. culvert tells the runner to mask it.
+  const password = process.env['INPUT_PROXY-PASSWORD'];
+  if (password) {
+    process.env.CULVERT_PROXY_PASSWORD = password;
+  }
 
   const args = ['up', ...lines('saved'), '--name', name];
   if (process.ppid > 1) {

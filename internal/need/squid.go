@@ -24,6 +24,8 @@ type SquidConfig struct {
 	Hosts map[string]netip.Addr
 	// Rules are lines of squid.conf; they stand before "http_access allow all", so a deny in them counts.
 	Rules []string
+	// Users are the only ones who are let in, with their passwords, by basic authentication; empty is everybody.
+	Users map[string]string
 }
 
 // Proxy is a running Squid.
@@ -138,13 +140,20 @@ func (p *Proxy) writeFiles(cfg SquidConfig) error {
 		"pinger_enable off",
 	}
 	lines = append(lines, cfg.Rules...)
+	users, err := passwords(cfg.Users)
+	if err != nil {
+		return err
+	}
+	if len(users) > 0 {
+		lines = append(lines, "auth_param basic program /usr/lib/squid/basic_ncsa_auth "+in("users"), "acl known proxy_auth REQUIRED", "http_access deny !known")
+	}
 	lines = append(lines, "http_access allow all")
 	var hosts []string
 	for name, addr := range cfg.Hosts {
 		hosts = append(hosts, addr.String()+" "+name)
 	}
 	slices.Sort(hosts)
-	for name, content := range map[string][]string{"squid.conf": lines, "hosts": hosts, "access.log": nil, "cache.log": nil} {
+	for name, content := range map[string][]string{"squid.conf": lines, "hosts": hosts, "users": users, "access.log": nil, "cache.log": nil} {
 		text := strings.Join(content, "\n") + "\n"
 		if content == nil {
 			text = ""
@@ -153,7 +162,19 @@ func (p *Proxy) writeFiles(cfg SquidConfig) error {
 			return err
 		}
 	}
-	return handOver(owner, p.dir, in("squid.conf"), in("hosts"), in("access.log"), in("cache.log"))
+	return handOver(owner, p.dir, in("squid.conf"), in("hosts"), in("users"), in("access.log"), in("cache.log"))
+}
+
+// passwords are lines of Apache's htpasswd.
+func passwords(users map[string]string) (lines []string, err error) {
+	for user, password := range users {
+		hash, err := output("", "openssl", "passwd", "-apr1", password)
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, user+":"+hash)
+	}
+	return lines, nil
 }
 
 // handOver gives files to the user that a Squid started by root becomes.

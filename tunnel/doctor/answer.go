@@ -10,8 +10,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"slices"
-	"strings"
 	"time"
 
 	"culvert/tunnel"
@@ -25,7 +23,8 @@ type Answer struct {
 	Protocol Protocol
 	Server   string // the name that it gives; empty when it gives none
 	Status   int    // of an HTTP answer
-	Proxy    bool   // it is an HTTP proxy
+	Proxy    bool   // it is a proxy, of HTTP or of SOCKS as Protocol says
+	Login    bool   // and wants another user and password than it was given, if any
 	Took     time.Duration
 }
 
@@ -33,13 +32,16 @@ type Answer struct {
 func (a Answer) String() string {
 	what := a.Protocol.String()
 	if a.Proxy {
-		what = "an HTTP proxy"
+		what = map[Protocol]string{HTTP: "an HTTP proxy", SOCKS: "a SOCKS5 proxy"}[a.Protocol]
 	}
 	if a.Server != "" {
 		what += fmt.Sprintf(" (%s)", quoted(a.Server))
 	}
 	if a.Protocol == HTTP && !a.Proxy {
 		what += fmt.Sprintf(", status %d", a.Status)
+	}
+	if a.Login {
+		what += ", which wants a user and password"
 	}
 	return what
 }
@@ -49,64 +51,114 @@ const (
 	greetingWithin = 400 * time.Millisecond
 	// bannerLimit bounds what is read of a greeting.
 	bannerLimit = 512
-	// nowhere is a name that no resolver has (RFC 6761).
-	nowhere = "culvert.invalid:443"
 )
 
-// Ask finds out what answers at the far end, within patience: by its greeting, else by what it says to a request for "/"
-// in the form of a web server's client. Squid answers that with 400 and its name, without going anywhere. The error is a
-// *ShutError, a *SilentError or one of the connection.
-func Ask(ctx context.Context, dial Dial, remote tunnel.Endpoint, patience time.Duration) (Answer, error) {
+// Question is how a far end is asked what it is.
+type Question struct {
+	Remote   tunnel.Endpoint
+	Patience time.Duration // for each answer
+	// Greeting is how long a server may take that speaks first, before anything is sent to it: bytes of another protocol are
+	// for those alone that wait for their client. 0 waits for nobody, where it is known that HTTP is spoken.
+	Greeting time.Duration
+	Login    *Login // for a proxy that asks for one
+	// Opening is the protocol that it is asked in first; Unknown is the one that its port stands for.
+	Opening Protocol
+	// Shallow is enough with what it speaks: it is not asked whether it is a proxy.
+	Shallow bool
+}
+
+// Ask finds out what answers at the far end: by its greeting, else by what it says to a request for "/" in the form of a web
+// server's client, which Squid answers with 400 and its name, without going anywhere; and whether it is a proxy. One that
+// hangs up on that request is asked as a SOCKS server. The error is a *ShutError, a *SilentError or one of the connection.
+func (q Question) Ask(ctx context.Context, dial Dial) (Answer, error) {
 	started := time.Now()
 	conn, stop, err := open(ctx, dial)
 	if err != nil {
 		return Answer{}, err
 	}
 	defer stop()
-	r := bufio.NewReader(conn)
-	if err := conn.SetReadDeadline(time.Now().Add(greetingWithin)); err != nil {
-		return Answer{}, fmt.Errorf("set a deadline: %w", err)
+	r := bufio.NewReader(io.LimitReader(conn, answerLimit))
+	if q.Greeting > 0 {
+		if err := conn.SetReadDeadline(time.Now().Add(q.Greeting)); err != nil {
+			return Answer{}, fmt.Errorf("set a deadline: %w", err)
+		}
+		_, err = r.Peek(1)
+		switch {
+		case err == nil:
+			return Answer{Protocol: recognize(peeked(r), Unknown), Server: banner(peeked(r)), Took: time.Since(started)}, nil
+		case ctx.Err() != nil:
+			return Answer{}, context.Cause(ctx)
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return Answer{}, &ShutError{Remote: q.Remote, Err: err}
+		}
 	}
-	_, err = r.Peek(1)
-	switch {
-	case err == nil:
-		return Answer{Protocol: recognize(peeked(r), Unknown), Server: banner(peeked(r)), Took: time.Since(started)}, nil
-	case ctx.Err() != nil:
-		return Answer{}, context.Cause(ctx)
-	case !errors.Is(err, os.ErrDeadlineExceeded):
-		return Answer{}, &ShutError{Remote: remote, Err: err}
+	if q.Opening == Unknown {
+		q.Opening = ByPort(q.Remote.Port)
 	}
+	if q.Opening == SOCKS {
+		if a, ok := q.socks(ctx, dial); ok {
+			return a, nil
+		}
+		q.Opening = Unknown
+	}
+	return q.prompt(ctx, dial, conn, r)
+}
+
+// prompt makes the far end speak that has not done so by itself.
+func (q Question) prompt(ctx context.Context, dial Dial, conn net.Conn, r *bufio.Reader) (Answer, error) {
 	asked := time.Now()
-	if err := conn.SetDeadline(asked.Add(patience)); err != nil {
+	if err := conn.SetDeadline(asked.Add(q.Patience)); err != nil {
 		return Answer{}, fmt.Errorf("set a deadline: %w", err)
 	}
-	if _, err := io.WriteString(conn, opening(ByPort(remote.Port))); err != nil {
-		return Answer{}, &ShutError{Remote: remote, Err: err}
+	_, err := io.WriteString(conn, opening(q.Opening))
+	if err == nil {
+		_, err = r.Peek(1)
 	}
-	_, err = r.Peek(1)
 	switch {
 	case err == nil:
 	case ctx.Err() != nil:
 		return Answer{}, context.Cause(ctx)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return Answer{}, &SilentError{Remote: remote, After: patience}
+		return Answer{}, &SilentError{Remote: q.Remote, After: q.Patience}
 	default:
-		return Answer{}, &ShutError{Remote: remote, Asked: true, Err: err}
+		if !q.Shallow && (q.Opening == Unknown || q.Opening == HTTP) {
+			if a, ok := q.socks(ctx, dial); ok {
+				return a, nil
+			}
+		}
+		return Answer{}, &ShutError{Remote: q.Remote, Asked: true, Err: err}
 	}
 	a := Answer{Took: time.Since(asked)}
 	head := peeked(r)
 	if !bytes.HasPrefix(head, []byte("HTTP/")) {
-		a.Protocol, a.Server = recognize(head, ByPort(remote.Port)), banner(head)
+		if !q.Shallow && head[0] == socksVersion { // some say no in their own tongue
+			if socks, ok := q.socks(ctx, dial); ok {
+				return socks, nil
+			}
+		}
+		a.Protocol, a.Server = recognize(head, q.Opening), banner(head)
 		return a, nil
 	}
-	response, err := http.ReadResponse(r, nil)
-	if err != nil {
-		return a, nil // it is something that begins like HTTP
+	page, err := read(r, http.MethodGet)
+	switch {
+	case err != nil:
+		return a, nil //nolint:nilerr // it is something that begins like HTTP
+	case wantsTLS(page):
+		a.Protocol = TLS
+		return a, nil
 	}
-	defer response.Body.Close() //nolint:errcheck // not read
-	a.Protocol, a.Server, a.Status = HTTP, response.Header.Get("Server"), response.StatusCode
-	a.Proxy = SaysProxy(response) || takesConnect(ctx, dial, patience)
+	a.Protocol, a.Server, a.Status = HTTP, page.Header.Get("Server"), page.StatusCode
+	if !q.Shallow {
+		a.Proxy, a.Login = q.whether(ctx, dial, page)
+	}
 	return a, nil
+}
+
+// socks asks the far end as a SOCKS5 server.
+func (q Question) socks(ctx context.Context, dial Dial) (Answer, bool) {
+	asked := time.Now()
+	is, wantsLogin := askSOCKS(ctx, dial, q.Login, q.Patience)
+	return Answer{Protocol: SOCKS, Proxy: true, Login: wantsLogin, Took: time.Since(asked)}, is
 }
 
 // open dials, and closes the connection when ctx ends or stop is called.
@@ -134,39 +186,4 @@ func banner(b []byte) string {
 		return ""
 	}
 	return string(line)
-}
-
-// SaysProxy knows the proxies that give their name when they are asked like a server.
-func SaysProxy(answer *http.Response) bool {
-	if answer.Header.Get("X-Squid-Error") != "" || answer.StatusCode == http.StatusProxyAuthRequired {
-		return true
-	}
-	server := strings.ToLower(answer.Header.Get("Server"))
-	return slices.ContainsFunc([]string{"squid", "tinyproxy", "mitmproxy"}, func(name string) bool { return strings.HasPrefix(server, name) })
-}
-
-// takesConnect reports whether a server that gives no proxy's name handles CONNECT like one: it tries, or refuses as a
-// proxy does, where a web server calls the method or the request wrong.
-func takesConnect(ctx context.Context, dial Dial, patience time.Duration) bool {
-	conn, stop, err := open(ctx, dial)
-	if err != nil {
-		return false
-	}
-	defer stop()
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
-		return false
-	}
-	if _, err := io.WriteString(conn, "CONNECT "+nowhere+" HTTP/1.1\r\nHost: "+nowhere+"\r\n\r\n"); err != nil {
-		return false
-	}
-	answer, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: http.MethodConnect})
-	if err != nil {
-		return false
-	}
-	defer answer.Body.Close() //nolint:errcheck // not read
-	switch answer.StatusCode {
-	case http.StatusForbidden, http.StatusProxyAuthRequired, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return true
-	}
-	return false
 }

@@ -207,6 +207,8 @@ func pathCause(err error) string {
 		return "F1"
 	case is[*NotProxyError](err):
 		return "F2"
+	case is[*LoginWantedError](err):
+		return "F19"
 	case is[*SchemeError](err):
 		return "F12"
 	case is[*MuteError](err):

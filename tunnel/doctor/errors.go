@@ -106,6 +106,27 @@ func (e *NotProxyError) Remedy() string {
 	return fmt.Sprintf("forward to the port that the proxy listens on (%s's task definition and the proxy's configuration say which), or name another --container; for a server that is no proxy use culvert with --probe tcp", orElse(e.Remote.Host, "the container"))
 }
 
+// LoginWantedError is a proxy that lets nobody pass without a user, or not the one that was given.
+type LoginWantedError struct {
+	Remote tunnel.Endpoint
+	Given  *Login
+}
+
+func (e *LoginWantedError) Error() string {
+	if e.Given != nil {
+		return fmt.Sprintf("the proxy on %s does not take the user %s with this password", place(e.Remote), quoted(e.Given.User))
+	}
+	return fmt.Sprintf("the proxy on %s wants a user and password", place(e.Remote))
+}
+
+// Remedy names the flags.
+func (e *LoginWantedError) Remedy() string {
+	if e.Given != nil {
+		return "correct --proxy-user, and CULVERT_PROXY_PASSWORD or the file of --proxy-password-file"
+	}
+	return "pass --proxy-user USER, with the password in CULVERT_PROXY_PASSWORD or in the file of --proxy-password-file"
+}
+
 // CertificateError is a certificate that clients will refuse.
 type CertificateError struct {
 	Host    string

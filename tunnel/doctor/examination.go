@@ -185,4 +185,4 @@ func (x *examination) gapOf(what string) error {
 }
 
 // wantsProxy reports whether the far end has to be an HTTP proxy: Squid's port is nobody else's.
-func (x *examination) wantsProxy() bool { return x.Spec.Remote == tunnel.Endpoint{Port: 3128} }
+func (x *examination) wantsProxy() bool { return x.Spec.Remote == tunnel.Endpoint{Port: squidPort} }

@@ -137,7 +137,7 @@ func (x *examination) portCheck() Check {
 			if err != nil {
 				return fail(err)
 			}
-			x.answer, err = Ask(ctx, x.line.dial, x.Spec.Remote, x.Patience)
+			x.answer, err = Question{Remote: x.Spec.Remote, Patience: x.Patience, Greeting: greetingWithin, Login: x.Login}.Ask(ctx, x.line.dial)
 			if err == nil || is[*SilentError](err) {
 				x.answerErr = err
 				return pass(accepts)
@@ -164,6 +164,7 @@ func (x *examination) answerCheck() Check {
 		Causes: []Cause{
 			{"F1", "the port takes connections and says nothing to an HTTP request", "forward to the proxy's port; a proxy never keeps silent"},
 			{"F2", "another server answers where the proxy should: a web server, SSH, a mail server, TLS", "forward to the proxy's port, in the container that has it"},
+			{"F19", "the proxy wants a user and password (407, or no method of SOCKS without them), or others than those of `--proxy-user`", "`--proxy-user USER`, with the password in CULVERT_PROXY_PASSWORD or in the file of `--proxy-password-file`"},
 		},
 		Run: func(context.Context) Finding {
 			wanted := x.wantsProxy()
@@ -177,6 +178,8 @@ func (x *examination) answerCheck() Check {
 				return pass("it hangs up on an HTTP request: it speaks another protocol")
 			case wanted && !x.answer.Proxy:
 				return fail(&NotProxyError{Remote: x.Spec.Remote, Answer: x.answer})
+			case x.answer.Login && len(x.Probes) == 0: // else they tell
+				return Finding{Verdict: Warn, Evidence: []string{x.answer.String()}, Err: &LoginWantedError{Remote: x.Spec.Remote, Given: x.Login}}
 			}
 			return pass(x.answer.String(), "after "+brief(x.answer.Took))
 		},

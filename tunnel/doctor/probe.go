@@ -56,9 +56,9 @@ func (x *examination) probeCheck(i int, u *url.URL) Check {
 	return Check{
 		ID: id, Name: u.Redacted() + " can be reached", After: after, Lasts: true,
 		Causes: []Cause{
-			{"F3", "the proxy answers 403 (ERR_ACCESS_DENIED) for this host", "add the host to the proxy's allowed ones (`acl … dstdomain …`)"},
+			{"F3", "the proxy answers 403 (ERR_ACCESS_DENIED) for this host, a SOCKS proxy that its rules do not allow it", "add the host to the proxy's allowed ones (`acl … dstdomain …`)"},
 			{"F4", "the proxy answers 403 for this port, but not for 443 of the same host; stock Squid lets CONNECT to 443 alone", "`acl SSL_ports port …` and `acl Safe_ports port …`"},
-			{"F5", "the proxy answers 407", "give clients the proxy's user, or admit the task without one"},
+			{"F5", "the proxy answers 407", "`--proxy-user USER` for culvert and the command behind it, or let the proxy admit the task without one"},
 			{"F6", "503 ERR_DNS_FAIL (Squid 4 and from 6.3 on); 500 ERR_CANNOT_FORWARD on CONNECT, 502 ERR_READ_ERROR 0 on GET (Squid 5.0 to 6.2): the task cannot resolve the name, at once or after the resolver's timeout", "spelling; private hosted zone associated with the task's VPC; enableDnsSupport; resolver rules"},
 			{"F7", "503 ERR_CONNECT_FAIL 111 within milliseconds: refused", "start the service, or correct the port"},
 			{"F8", "503 ERR_CONNECT_FAIL 110, or no answer at all: packets are dropped", "the destination's security group must admit the proxy task's; network ACLs, routes"},
@@ -81,7 +81,7 @@ func (x *examination) probeCheck(i int, u *url.URL) Check {
 // of its own with the remote-host document.
 func (x *examination) probe(ctx context.Context, u *url.URL) Finding {
 	if x.Spec.Remote.Host == "" && x.answer.Proxy && isWeb(u) {
-		return x.fetch(ctx, Route{Dial: x.line.dial}, u)
+		return x.fetch(ctx, Route{Dial: x.line.dial, SOCKS: x.answer.Protocol == SOCKS, Login: x.Login}, u)
 	}
 	remote, err := destination(u)
 	if err != nil {
@@ -143,7 +143,7 @@ func (x *examination) reach(ctx context.Context, l *line, remote tunnel.Endpoint
 
 // touch finds out what answers at a TCP destination.
 func (x *examination) touch(ctx context.Context, dial Dial, remote tunnel.Endpoint) Finding {
-	answer, err := Ask(ctx, dial, remote, min(x.Patience, touchPatience))
+	answer, err := Question{Remote: remote, Patience: min(x.Patience, touchPatience), Greeting: greetingWithin}.Ask(ctx, dial)
 	switch {
 	case err == nil:
 		return pass("it answers: "+answer.String(), "after "+brief(answer.Took))

@@ -22,6 +22,7 @@ const (
 	MSSQL
 	MongoDB
 	AMQP
+	SOCKS // version 5
 )
 
 // known is what is known of a protocol before anything was heard.
@@ -35,7 +36,7 @@ type known struct {
 
 func protocols() []known {
 	return []known{
-		{HTTP, "HTTP", "http", []uint16{80, 3128, 8080, 8888}, false},
+		{HTTP, "HTTP", "http", []uint16{80, 3128, 8080, 8118, 8888}, false},
 		{TLS, "TLS", "tls", []uint16{443, 465, 636, 993, 5671, 8443}, false},
 		{SSH, "SSH", "ssh", []uint16{22}, true},
 		{Mail, "SMTP or FTP", "smtp", []uint16{21, 25, 587}, true},
@@ -45,6 +46,7 @@ func protocols() []known {
 		{MSSQL, "SQL Server", "mssql", []uint16{1433}, false},
 		{MongoDB, "MongoDB", "mongodb", []uint16{27017}, false},
 		{AMQP, "AMQP", "amqp", []uint16{5672}, false},
+		{SOCKS, "SOCKS5", "socks5", []uint16{1080}, false},
 	}
 }
 
@@ -115,7 +117,7 @@ func hello() string {
 	return string(message)
 }
 
-// opening is what makes a server of a protocol speak; of an unknown one a request for a page.
+// opening is what makes a server of a protocol speak; of an unknown one the least that an HTTP server answers.
 func opening(p Protocol) string {
 	switch p { //nolint:exhaustive // the others speak first, or are asked for a page
 	case Postgres:
@@ -128,6 +130,11 @@ func opening(p Protocol) string {
 		return hello()
 	case AMQP:
 		return amqpHeader
+	case SOCKS:
+		return string([]byte{socksVersion, 1, socksNobody})
+	case Unknown:
+		// Redis takes a line that begins with "Host:" for an attack, and logs it: HTTP/1.0 does without.
+		return "GET / HTTP/1.0\r\nUser-Agent: culvert\r\n\r\n"
 	}
 	return "GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: culvert\r\nConnection: close\r\n\r\n"
 }
@@ -151,6 +158,8 @@ func recognize(b []byte, asked Protocol) Protocol {
 		return AMQP
 	case len(b) >= 16 && (binary.LittleEndian.Uint32(b[12:]) == opMessage || binary.LittleEndian.Uint32(b[12:]) == opReply):
 		return MongoDB
+	case asked == SOCKS && len(b) == 2 && b[0] == socksVersion && (b[1] == socksNobody || b[1] == socksNone):
+		return SOCKS
 	case asked == MSSQL && len(b) > 1 && b[0] == 4: // a TDS response
 		return MSSQL
 	case asked == Postgres && (len(b) == 1 && (b[0] == 'S' || b[0] == 'N') || len(b) > 0 && b[0] == 'E'): // yes, no, an error

@@ -37,6 +37,7 @@ type RefusalError struct {
 	Code   string // ERR_… of Squid; empty for other proxies
 	Errno  int    // of Squid
 	Server string // squid/5.7
+	Says   string // of a SOCKS proxy, which has no status
 	After  time.Duration
 }
 
@@ -77,6 +78,9 @@ func (e *RefusalError) what() string {
 
 // answer is the evidence: what the proxy said, and when.
 func (e *RefusalError) answer() string {
+	if e.Says != "" {
+		return fmt.Sprintf("%s answered %q, after %s", e.Method, e.Says, brief(e.After))
+	}
 	if e.Status == 0 {
 		return fmt.Sprintf("no answer to %s within %s", e.Method, brief(e.After))
 	}
@@ -110,7 +114,7 @@ func (e *RefusalError) Remedy() string {
 	case ReasonRule:
 		return fmt.Sprintf("look at the proxy's http_access lines for host %s, port %s and this client's address (the task's own 127.0.0.1); its access.log has TCP_DENIED for it", e.Host, e.Port)
 	case ReasonLogin:
-		return "give clients the proxy's user: http://USER:PASSWORD@ADDRESS as proxy URL, or let the proxy admit its own task without one"
+		return "pass --proxy-user USER, with the password in CULVERT_PROXY_PASSWORD or in the file of --proxy-password-file; give other clients http://USER:PASSWORD@ADDRESS as proxy URL, or let the proxy admit its own task without one"
 	case ReasonUnresolved:
 		if e.After > slowLookup {
 			return "check the DNS server of the task (VPC DHCP options, enableDnsSupport, dns_nameservers in squid.conf) and the resolver rule for the name's domain"

@@ -17,10 +17,12 @@ import (
 	"time"
 )
 
-// Route is a way to web servers: through an HTTP proxy, or straight to one of them.
+// Route is a way to web servers: through an HTTP or SOCKS5 proxy, or straight to one of them.
 type Route struct {
 	Dial     Dial
 	Direct   bool           // Dial leads to the server itself
+	SOCKS    bool           // Dial leads to a SOCKS5 proxy
+	Login    *Login         // of the proxy
 	Roots    *x509.CertPool // nil are the system's
 	Patience time.Duration  // for each leg; 0 is 20 s
 }
@@ -106,6 +108,12 @@ func (w *walk) address() string { return net.JoinHostPort(w.host(), w.port()) }
 
 func (w *walk) run(ctx context.Context) error {
 	secure := w.url.Scheme == "https" || w.url.Scheme == "tls"
+	if w.SOCKS {
+		if err := w.socks(); err != nil {
+			return err
+		}
+		w.Direct = true // from here on
+	}
 	if secure && !w.Direct {
 		if err := w.tunnel(ctx); err != nil {
 			return err
@@ -122,10 +130,25 @@ func (w *walk) run(ctx context.Context) error {
 	return w.get(ctx, secure)
 }
 
+// socks has a SOCKS5 proxy connect to the server.
+func (w *walk) socks() error {
+	started := time.Now()
+	until := started.Add(w.Patience)
+	if err := w.conn.SetDeadline(until); err != nil {
+		return fmt.Errorf("set a deadline: %w", err)
+	}
+	err := throughSOCKS(w.conn, w.Login, w.host(), w.port(), until)
+	if err != nil && !is[*RefusalError](err) {
+		return w.unanswered("SOCKS5", err, time.Since(started))
+	}
+	w.leg("SOCKS5", started)
+	return err
+}
+
 // tunnel asks the proxy for a connection to the server.
 func (w *walk) tunnel(ctx context.Context) error {
 	started := time.Now()
-	answer, err := w.ask("CONNECT "+w.address()+" HTTP/1.1\r\nHost: "+w.address()+"\r\nUser-Agent: culvert\r\n\r\n", http.MethodConnect)
+	answer, err := w.ask("CONNECT "+w.address()+" HTTP/1.1\r\nHost: "+w.address()+"\r\nUser-Agent: culvert\r\n"+w.Login.header()+"\r\n", http.MethodConnect)
 	if err != nil {
 		return w.unanswered(http.MethodConnect, err, time.Since(started))
 	}
@@ -263,12 +286,12 @@ func (w *walk) get(ctx context.Context, secure bool) error {
 	started := time.Now()
 	where := *w.url
 	where.User, where.Fragment = nil, ""
-	target := where.RequestURI()
+	target, login := where.RequestURI(), ""
 	if !secure && !w.Direct {
-		target = where.String()
+		target, login = where.String(), w.Login.header()
 	}
 	host := w.url.Host
-	answer, err := w.ask("GET "+target+" HTTP/1.1\r\nHost: "+host+"\r\nUser-Agent: culvert\r\nAccept: */*\r\nConnection: close\r\n\r\n", http.MethodGet)
+	answer, err := w.ask("GET "+target+" HTTP/1.1\r\nHost: "+host+"\r\nUser-Agent: culvert\r\nAccept: */*\r\nConnection: close\r\n"+login+"\r\n", http.MethodGet)
 	if err != nil {
 		return w.noPage(ctx, err, secure, time.Since(started))
 	}

@@ -84,7 +84,8 @@ func Speak(ctx context.Context, dial Dial, want Protocol, remote tunnel.Endpoint
 		return &OtherProtocolError{Remote: remote, Wanted: want, Got: recognize(first, want)}
 	}
 	// A server that is asked in a strange tongue may keep silent or hang up; a request for a page makes most of them speak.
-	if answer, asking := Ask(ctx, dial, tunnel.Endpoint{Host: remote.Host}, patience); asking == nil && answer.Protocol != Unknown && answer.Protocol != want {
+	question := Question{Remote: tunnel.Endpoint{Host: remote.Host}, Patience: patience, Greeting: greetingWithin, Shallow: true}
+	if answer, asking := question.Ask(ctx, dial); asking == nil && answer.Protocol != Unknown && answer.Protocol != want {
 		return &OtherProtocolError{Remote: remote, Wanted: want, Got: answer.Protocol}
 	}
 	switch {

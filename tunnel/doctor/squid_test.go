@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"culvert/internal/need"
+	"culvert/tunnel/doctor"
 )
 
 var loopback = netip.MustParseAddr("127.0.0.1")
@@ -105,6 +106,29 @@ func TestF5ProxyWantsAUser(t *testing.T) {
 			t.Parallel()
 			squid(t, rules, probe).finds("probe-1", "F5", "wants a user and password", "407", "USER:PASSWORD")
 		})
+	}
+}
+
+func TestF19ProxyWantsAUserWhateverIsAskedFor(t *testing.T) {
+	t.Parallel()
+	users := need.SquidConfig{Users: map[string]string{"alice": "s3cret"}}
+	proxy := need.Squid(t, users)
+	login := func(password string) *doctor.Login {
+		l, err := doctor.NewLogin("alice", password)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	nobody := newClinic(t, behind(proxy.Addr.String()))
+	nobody.warns("answer", "F19", "wants a user and password", "--proxy-user USER")
+	wrong := newClinic(t, behind(proxy.Addr.String()))
+	wrong.options.Login = login("guess")
+	wrong.warns("answer", "F19", "does not take the user alice", "CULVERT_PROXY_PASSWORD")
+	right := newClinic(t, behind(proxy.Addr.String()))
+	right.options.Login = login("s3cret")
+	if got := resultOf(t, right.examine(), "answer"); got.Finding.Verdict != doctor.Pass {
+		t.Errorf("got %v %v, want a pass", got.Finding.Verdict, got.Finding.Err)
 	}
 }
 

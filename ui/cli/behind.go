@@ -24,6 +24,7 @@ func (b *behind) flags() *pflag.FlagSet {
 	f := pflag.NewFlagSet("command", pflag.ContinueOnError)
 	f.Var(&b.proxy, "proxy-env", "proxy variables for the command behind --: all adds ALL_PROXY, java JAVA_TOOL_OPTIONS; commas join them")
 	f.StringSliceVar(&b.noProxy, "no-proxy", nil, noProxyUsage)
+	b.proxy.keepFlag(f)
 	f.BoolVar(&b.keepGoing, "keep-going", false, "let the command's exit code stand when a tunnel is lost for good meanwhile")
 	under(flagsCommand, f)
 	return f
@@ -54,6 +55,33 @@ type proxyValue struct {
 	text   string
 }
 
+// keepFlag adds the flag that drops what NO_PROXY holds already.
+func (v *proxyValue) keepFlag(f *pflag.FlagSet) {
+	f.Var(keepValue{&v.Drop}, "no-proxy-keep", "whether what NO_PROXY holds already stays in it; no where it exempts what is behind the tunnel")
+}
+
+// keepValue is yes or no, and sets the contrary.
+type keepValue struct{ drop *bool }
+
+func (v keepValue) Type() string { return "yes|no" }
+
+func (v keepValue) String() string {
+	if v.drop != nil && *v.drop {
+		return "no"
+	}
+	return "yes"
+}
+
+func (v keepValue) Set(s string) error {
+	text := "yes"
+	choice := choiceValue{&text, []string{"yes", "no"}}
+	if err := choice.Set(s); err != nil {
+		return err
+	}
+	*v.drop = text == "no"
+	return nil
+}
+
 func (v *proxyValue) Type() string { return "yes|no|all|java|export" }
 
 func (v *proxyValue) String() string {
@@ -65,6 +93,7 @@ func (v *proxyValue) String() string {
 
 func (v *proxyValue) Set(s string) error {
 	set := proxyValue{text: s}
+	set.Said, set.Drop = s, v.Drop
 	for word := range strings.SplitSeq(s, ",") {
 		switch strings.TrimSpace(word) {
 		case "yes":
@@ -79,6 +108,9 @@ func (v *proxyValue) Set(s string) error {
 		default:
 			return fmt.Errorf("%q is not one of yes, no, all, java, export", word)
 		}
+	}
+	if set.Off {
+		set.Said = ""
 	}
 	if set.Off && (set.All || set.Java || set.export) {
 		return fmt.Errorf("%q asks for both none and some", s)

@@ -171,6 +171,9 @@ func (a *app) examinationWithin() time.Duration {
 // examination turns the flags, or a saved tunnel, into what the doctor looks at, and in which account.
 func (a *app) examination(c *consultation, args []string) (o doctor.Options, in control.Account, err error) {
 	o = doctor.Options{Probes: c.probes}
+	if o.Login, err = a.shared.login(); err != nil {
+		return o, in, err
+	}
 	if a.waitGiven() {
 		o.Patience = a.shared.wait
 	}
@@ -208,6 +211,10 @@ func (a *app) examinationOfSaved(o doctor.Options, name string) (doctor.Options,
 	}
 	t := a.shared.saved.tunnels[i]
 	a.noticeOrigin(t)
+	var err error
+	if o.Login, err = a.shared.loginOf(&t); err != nil {
+		return o, control.Account{}, err
+	}
 	if len(o.Probes) == 0 && t.probe.Kind == headless.ProbeURL {
 		o.Probes = []*url.URL{t.probe.URL}
 	}

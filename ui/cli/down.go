@@ -57,13 +57,7 @@ func (a *app) end(ctx context.Context, dir control.Dir, name string) error {
 	if isAbsent(err) {
 		return a.write("nothing is up under the name " + name + "\n")
 	}
-	if a.github != nil {
-		blank := make([]headless.Pair, 0, len(r.Exported))
-		for _, variable := range r.Exported {
-			blank = append(blank, headless.Pair{Name: variable})
-		}
-		err = errors.Join(err, a.github.Export(blank))
-	}
+	err = errors.Join(err, a.giveBack(dir, r.Exported))
 	how := "was told to end"
 	switch {
 	case last.State == control.Ended:

@@ -25,6 +25,7 @@ type shared struct {
 	spread                          string // yes or no
 	messageSize, uploadRate         int
 	keepAlive, reResolve            time.Duration
+	proxyUser, proxyPasswordFile    string
 	output                          string
 	logLevel                        levelValue
 	logFile, config                 string
@@ -62,6 +63,8 @@ func (s *shared) flags() *pflag.FlagSet {
 	s.wait = 2 * time.Minute
 	f.Var(durationValue{&s.wait}, "wait", "how long to wait until the forwards are proved ready, for list and for doctor; a bare number is seconds")
 	f.Var(&s.probe, "probe", "how to prove that: the connect and what the port stands for (auto), less, one protocol by name, or a URL that is fetched through the proxy")
+	f.StringVar(&s.proxyUser, "proxy-user", "", "`USER` whom a proxy at the far end wants; the password is in CULVERT_PROXY_PASSWORD or a file")
+	f.StringVar(&s.proxyPasswordFile, "proxy-password-file", "", "`FILE` with the password of --proxy-user, for you alone to read")
 	f.Var(&s.lanes, "lanes", "sessions per tunnel; auto is one while it is quiet, and up to 8 as connections are active at the same time, 4 where the container has little memory")
 	s.spread = "yes"
 	f.Var(choiceValue{&s.spread, []string{"yes", "no"}}, "spread", "whether several sessions of a tunnel to a service spread over its tasks; one to a named task stays there")

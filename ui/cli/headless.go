@@ -77,11 +77,15 @@ func (a *app) wanted(aim *aim, forwards *forwards) ([]headless.Forward, error) {
 	}
 	a.warnOf(parsed)
 	a.shared.goHome(query)
+	login, err := a.shared.login()
+	if err != nil {
+		return nil, err
+	}
 	wanted := make([]headless.Forward, len(parsed))
 	for i, p := range parsed {
 		spec := p.Spec(aws.Target{})
 		spec.KeepAlive = a.shared.keepAlive
-		wanted[i] = headless.Forward{Query: forPort(query, spec), Spec: spec}
+		wanted[i] = headless.Forward{Query: forPort(query, spec), Spec: spec, Login: login}
 	}
 	return wanted, nil
 }

@@ -95,17 +95,6 @@ func (a *app) logf(format string, args ...any) {
 	_, _ = fmt.Fprintf(a.Stdout, "%s  %s\n", time.Now().UTC().Format(logTime), text)
 }
 
-// exported are the variables for the steps that follow, when the set has a proxy.
-func (u *up) exported(proxy string) []headless.Pair {
-	if proxy == "" || u.proxy.Off {
-		return nil
-	}
-	if !u.proxy.export {
-		return []headless.Pair{{Name: "CULVERT_PROXY", Value: proxy}, {Name: "PROXY_SERVER", Value: proxy}}
-	}
-	return headless.ProxyPairs(proxy, u.proxy.ProxyEnv, append(runnerHosts(), u.noProxy...))
-}
-
 // runnerHosts are those that a GitHub job's own steps need to reach as before: checkout, caches, artifacts, AWS.
 func runnerHosts() []string {
 	return []string{

@@ -154,7 +154,8 @@ func (k *keeping) begin(kept []screen.Kept) (err error) {
 		}
 	}
 	ctx, stop := context.WithCancel(k.ctx)
-	options := headless.Options{Roots: (&account{demo: k.account.demo}).roots(), Out: k.file, Err: k.file}
+	login, _ := k.app.shared.loginOnScreen() // the screen has begun with it
+	options := headless.Options{Login: login, Roots: (&account{demo: k.account.demo}).roots(), Out: k.file, Err: k.file}
 	wait, err := headless.Keep(ctx, options, headless.Holding{Dir: k.dir, Record: k.record}, going)
 	if err != nil {
 		stop()

@@ -44,9 +44,10 @@ type app struct {
 	shared shared
 	github *headless.GitHub // nil elsewhere
 
-	noticed   []string   // what noticeOrigin has said
-	confidant *confidant // of the process in the background, which has no github; nil elsewhere
-	leaving   sync.Mutex // held while sessions of earlier processes are ended
+	noticed   []string          // what noticeOrigin has said
+	given     map[string]string // variables that were given back: the next step of the job will see them so
+	confidant *confidant        // of the process in the background, which has no github; nil elsewhere
+	leaving   sync.Mutex        // held while sessions of earlier processes are ended
 }
 
 const about = `culvert finds tasks in Amazon ECS and carries TCP connections to them over Session Manager sessions: to a port

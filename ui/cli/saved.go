@@ -22,6 +22,7 @@ type savedTunnel struct {
 	project bool // file is a project file
 
 	profile, region, role string // of the account that the tunnel is in; empty is what the flags say
+	proxyUser             string // whom the proxy at its far end wants; empty is what the flags say
 }
 
 // savedGroup is a list of saved tunnels with a name, all of one config file.
@@ -96,11 +97,12 @@ func (c checker) tunnels(n *yaml.Node) ([]savedTunnel, error) {
 	return all, err
 }
 
-// tunnelKeys are the keys that a tunnel may have: whose role is assumed is not for a project to say.
+// tunnelKeys are the keys that a tunnel may have: whose role is assumed, and who gets the password of the environment, is not
+// for a project to say.
 func (c checker) tunnelKeys() []string {
 	keys := []string{"target", "forward", "probe", "lanes", "spread", "profile", "region"}
 	if !c.project {
-		keys = append(keys, "role-arn")
+		keys = append(keys, "role-arn", "proxy-user")
 	}
 	return keys
 }
@@ -126,6 +128,8 @@ func (c checker) tunnelValue(t *savedTunnel, key, text string, line int) error {
 		t.region = text
 	case "role-arn":
 		t.role = text
+	case "proxy-user":
+		t.proxyUser = text
 	}
 	if err != nil {
 		return c.problem(line, advice(err, "correct the value of "+key), "%s", err)

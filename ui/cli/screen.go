@@ -34,6 +34,9 @@ func (a *app) screen(ctx context.Context, aim *aim, forwards *forwards) error {
 		return usage("run culvert --headless, or "+a.shared.shell().Culvert("list")+" to see what there is", "the interface needs a terminal on stdin and stdout")
 	}
 	open, start, err := a.toStart(aim, forwards)
+	if err == nil {
+		_, err = a.shared.loginOnScreen()
+	}
 	if err != nil {
 		return err
 	}
@@ -130,13 +133,18 @@ func (a *app) usualOptions(ctx context.Context, s *screenAccount) screen.Options
 			if err != nil {
 				return "", err
 			}
-			return headless.Prove(ctx, t, p, (&account{demo: s.demo}).roots())
+			login, err := a.shared.loginOnScreen()
+			if err != nil {
+				return "", err
+			}
+			return headless.Prove(ctx, t, p, login, (&account{demo: s.demo}).roots())
 		},
 		CheckProbe: func(probe string) error {
 			_, err := parseProbe(probe)
 			return err
 		},
-		Profile: a.shared.profile, Region: a.shared.region,
+		ProxyUser: a.shared.proxyUser,
+		Profile:   a.shared.profile, Region: a.shared.region,
 		Profiles:  aws.Profiles,
 		Keys:      a.shared.keys,
 		NoMouse:   a.shared.mouse != nil && !*a.shared.mouse,

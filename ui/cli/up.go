@@ -14,6 +14,7 @@ import (
 	"culvert/aws"
 	"culvert/internal/near"
 	"culvert/tunnel"
+	"culvert/tunnel/doctor"
 	"culvert/ui/control"
 	"culvert/ui/headless"
 )
@@ -60,8 +61,9 @@ func (u *up) flags() *pflag.FlagSet {
 	f.StringVar(&u.name, "name", "", "`NAME` of the set (default: that of the saved tunnel or group, else "+defaultName+")")
 	f.IntVar(&u.parent, "parent", 0, "end when the process `PID` ends; 0 is none")
 	f.Var(durationValue{&u.during}, "for", "end after this time; 0 is never")
-	f.Var(&u.proxy, "proxy-env", "variables for later steps of a GitHub job: export sets all of them instead of CULVERT_PROXY and PROXY_SERVER, no none")
+	f.Var(&u.proxy, "proxy-env", "variables for later steps of a GitHub job: export sets all of them instead of CULVERT_PROXY and PROXY_SERVER (export,all and export,java more), no none")
 	f.StringSliceVar(&u.noProxy, "no-proxy", nil, noProxyUsage+"; for --proxy-env=export")
+	u.proxy.keepFlag(f)
 	f.BoolVar(&u.hold, "hold", false, "be the process in the background")
 	_ = f.MarkHidden("hold") // fails only for a flag that does not exist
 	return f
@@ -74,6 +76,14 @@ type request struct {
 	in     []control.Account // of each of wanted
 	parent *control.Process
 	text   []string // to compare with what is up under that name
+}
+
+// login is the one of a tunnel's proxy, by the tunnel's number in the set.
+func (r request) login(id int) *doctor.Login {
+	if id < 1 || id > len(r.wanted) {
+		return nil
+	}
+	return r.wanted[id-1].Login
 }
 
 // record is what is written down about the set, for this process.
@@ -132,7 +142,11 @@ func (a *app) requestText(r request) []string {
 		if q.Home != (aws.Home{}) {
 			where = " in " + q.Home.String()
 		}
-		text = append(text, fmt.Sprintf("%s%s: %s to %s%s", q.Target(), where, local, w.Spec.Remote, wording(recorded(r.in[i]))))
+		user := ""
+		if w.Login != nil {
+			user = " as the proxy's user " + w.Login.User
+		}
+		text = append(text, fmt.Sprintf("%s%s: %s to %s%s%s", q.Target(), where, local, w.Spec.Remote, wording(recorded(r.in[i])), user))
 	}
 	return text
 }
@@ -185,6 +199,9 @@ func (u *up) wanted(a *app, words []string) (all []headless.Forward, in []contro
 		wanted := headless.Forward{Query: forPort(saved.target.Query(), spec), Spec: spec}
 		if !a.shared.set.Lookup("probe").Changed {
 			wanted.Probe = saved.probe.Probe
+		}
+		if wanted.Login, err = a.shared.loginOf(&saved); err != nil {
+			return nil, nil, err
 		}
 		account := a.shared.accountOf(&saved)
 		named := saved.named(account)
@@ -259,6 +276,12 @@ func (a *app) runUp(ctx context.Context, u *up, words []string) error {
 	if u.hold {
 		return a.hold(ctx, r, u)
 	}
+	if err := u.checkProxyEnv(a); err != nil {
+		return err
+	}
+	for _, w := range r.wanted {
+		a.github.MaskLogin(w.Login)
+	}
 	if err := a.github.Check(); err != nil {
 		return err
 	}
@@ -282,7 +305,7 @@ func (a *app) runUp(ctx context.Context, u *up, words []string) error {
 	if err != nil {
 		return err
 	}
-	if err := a.announce(dir, set, u); err != nil {
+	if err := a.announce(dir, set, r, u); err != nil {
 		return errors.Join(err, a.takeBack(ctx, dir, r.name))
 	}
 	return wanting(set)
@@ -331,22 +354,25 @@ func (a *app) ensure(ctx context.Context, dir control.Dir, r request) (control.S
 		}
 		return a.awaitReady(ctx, dir, r.name, nil)
 	case control.Ending:
+		last, _ := dir.Read(r.name)
 		if _, err := dir.Down(ctx, r.name); err != nil {
+			return found, err
+		}
+		if err := a.giveBack(dir, last.Exported); err != nil {
 			return found, err
 		}
 	case control.Ended:
 		a.noticef("the last %s %s", r.name, found.Ended)
-		if err := dir.Remove(r.name); err != nil {
+		if _, err := a.forget(dir, r.name); err != nil {
 			return found, err
 		}
 	case control.Failed, control.Crashed:
 		a.noticef("the last %s did not end as it should: %s", r.name, found.Error)
-		if last, err := dir.Read(r.name); err == nil {
-			former = slices.Concat(last.Accounts, last.Former)
-		}
-		if err := dir.Remove(r.name); err != nil {
+		last, err := a.forget(dir, r.name)
+		if err != nil {
 			return found, err
 		}
+		former = slices.Concat(last.Accounts, last.Former)
 	}
 	started, err := a.detach(dir, r, former)
 	if err != nil {
@@ -356,6 +382,15 @@ func (a *app) ensure(ctx context.Context, dir control.Dir, r request) (control.S
 	defer end()
 	defer started.hear()
 	return a.awaitReady(ctx, dir, r.name, started)
+}
+
+// forget removes the record of a set that is over, and gives back what it had exported.
+func (a *app) forget(dir control.Dir, name string) (control.Record, error) {
+	last, _ := dir.Read(name) // one that cannot be read has nothing to give back
+	if err := dir.Remove(name); err != nil {
+		return last, err
+	}
+	return last, a.giveBack(dir, last.Exported)
 }
 
 // takeBack ends a set that up could not hand over. ctx may be over already.
@@ -368,23 +403,18 @@ func (a *app) takeBack(ctx context.Context, dir control.Dir, name string) error 
 }
 
 // announce prints what is up and, on GitHub, hands it to the steps that follow.
-func (a *app) announce(dir control.Dir, set control.Set, u *up) error {
-	outputs := append(headless.PlaceOutputs(set), headless.Pair{Name: "name", Value: set.Name})
+func (a *app) announce(dir control.Dir, set control.Set, r request, u *up) error {
+	outputs := append(headless.PlaceOutputs(set, r.login), headless.Pair{Name: "name", Value: set.Name})
 	if err := a.github.Outputs(outputs); err != nil {
 		return err
 	}
 	if err := a.github.Keep([]headless.Pair{{Name: "name", Value: set.Name}}); err != nil {
 		return err
 	}
-	exported := u.exported(outputs[0].Value)
-	if a.github != nil && len(exported) > 0 {
-		if err := dir.Export(set.Name, names(exported)); err != nil {
-			return err
-		}
-		if err := a.github.Export(exported); err != nil {
-			return err
-		}
+	if err := a.export(dir, set, u, outputs[0].Value); err != nil {
+		return err
 	}
+	a.warnOfExport(set, r, u)
 	for _, t := range set.Tunnels {
 		if t.Taken != "" { // the log has said so, where the runner does not look
 			a.github.Warn(t.Taken+": listening on "+t.Local, "use the outputs host and port, or write LOCAL:REMOTE where the port must be that one")
@@ -396,12 +426,4 @@ func (a *app) announce(dir control.Dir, set control.Set, u *up) error {
 	}
 	a.github.Summarize(headless.Summary("culvert up "+set.Name, how, set, false))
 	return a.showSets([]control.Set{set})
-}
-
-func names(pairs []headless.Pair) []string {
-	var all []string
-	for _, p := range pairs {
-		all = append(all, p.Name)
-	}
-	return all
 }

@@ -1,6 +1,8 @@
 package control
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,9 +30,29 @@ type Record struct {
 	Accounts []Account `json:"accounts,omitempty"` // that its sessions are in
 	Former   []Account `json:"former,omitempty"`   // that sessions of an earlier process of this name may be in
 	Log      string    `json:"log"`
-	Exported []string  `json:"exported,omitempty"` // variables in GITHUB_ENV, to be blanked in the end
-	Failure  *SetError `json:"failure,omitempty"`  // how it ended, if not because it was told to
-	Last     *Set      `json:"last,omitempty"`     // how it was when it ended by itself
+	Exported []Export  `json:"exports,omitempty"` // variables in GITHUB_ENV, to be given back in the end
+	Failure  *SetError `json:"failure,omitempty"` // how it ended, if not because it was told to
+	Last     *Set      `json:"last,omitempty"`    // how it was when it ended by itself
+}
+
+// Export is a variable that was set for the steps of a job that follow.
+type Export struct {
+	Name   string `json:"name"`
+	Before string `json:"before,omitempty"` // what it was, and is to be again
+	Sum    string `json:"sum"`              // of what it was set to: the value itself may have a password in it
+}
+
+// NewExport notes what a variable was and is set to.
+func NewExport(name, before, value string) Export {
+	return Export{Name: name, Before: before, Sum: sum(value)}
+}
+
+// Is reports whether a value is the one that the variable was set to.
+func (e Export) Is(value string) bool { return e.Sum == sum(value) }
+
+func sum(value string) string {
+	of := sha256.Sum256([]byte(value))
+	return hex.EncodeToString(of[:])
 }
 
 // SetError is how a set has ended, as it outlives its process.
@@ -204,8 +226,8 @@ func (d Dir) End(name string, last Set, failure *SetError) error {
 	return err
 }
 
-// Export adds to a record the variables that have to be blanked when its set ends.
-func (d Dir) Export(name string, variables []string) error {
+// Export adds to a record the variables that have to be given back when its set ends.
+func (d Dir) Export(name string, variables []Export) error {
 	r, err := d.Read(name)
 	if err != nil {
 		return &FileError{Doing: "read the record of the tunnels", Err: err}

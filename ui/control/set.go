@@ -72,8 +72,11 @@ type Tunnel struct {
 	Local        string `json:"local"`
 	Host         string `json:"host,omitempty"` // of Local, where it is no socket
 	Port         uint16 `json:"port,omitempty"`
-	Taken        string `json:"taken,omitempty"` // who has the port that Local stands in for
-	ProxyURL     string `json:"proxy_url,omitempty"`
+	Taken        string `json:"taken,omitempty"`        // who has the port that Local stands in for
+	ProxyURL     string `json:"proxy_url,omitempty"`    // without the password of its login
+	Proof        string `json:"proof,omitempty"`        // what it was proved by, as in the ready event
+	Server       string `json:"server,omitempty"`       // what answered calls itself
+	LoginWanted  bool   `json:"login_wanted,omitempty"` // the proxy wants a user and password, of which none were given
 	Remote       string `json:"remote"`
 	Profile      string `json:"profile,omitempty"` // and Region: where the saved tunnel names them
 	Region       string `json:"region,omitempty"`

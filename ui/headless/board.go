@@ -34,7 +34,8 @@ type Board struct {
 type posted struct {
 	tunnel *tunnel.Tunnel
 	local  string
-	proxy  string // URL; empty unless it was proved to be one
+	proxy  string // URL, without a password; empty unless it was proved to be one
+	found  proof  // what it was proved by
 	from   Forward
 	ready  bool
 	late   error // why it was not ready in time
@@ -69,12 +70,12 @@ func (b *Board) unopened(a absent) {
 }
 
 // proved posts that a tunnel is ready.
-func (b *Board) proved(id tunnel.ID, proxy string, took time.Duration) {
+func (b *Board) proved(id tunnel.ID, proxy string, found proof, took time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, p := range b.posted {
 		if p.tunnel.ID() == id {
-			p.ready, p.late, p.proxy, p.took = true, nil, proxy, took
+			p.ready, p.late, p.proxy, p.found, p.took = true, nil, proxy, found, took
 			if p.since.IsZero() {
 				p.since = time.Now()
 			}
@@ -237,7 +238,7 @@ func (p *posted) shown() control.Tunnel {
 	}
 	t := control.Tunnel{
 		ID: int(p.tunnel.ID()), State: state.String(), Ready: p.ready && p.doubt == nil, Profile: p.from.Profile, Region: p.from.Region,
-		Local: p.local, ProxyURL: p.proxy, Remote: spec.Remote.String(),
+		Local: p.local, ProxyURL: p.proxy, Proof: p.found.by, Server: say.Line(p.found.server), LoginWanted: p.found.login, Remote: spec.Remote.String(),
 		Cluster: target.Cluster, Service: target.Service, Family: target.Family, Task: target.Task, Container: target.Container,
 		TaskARN: spec.Client.TaskARN(target), Session: link.Session, AgentVersion: link.Agent,
 		Sent: stats.Sent, Received: stats.Received, Connections: stats.Connections, Accepted: stats.Accepted,

@@ -7,15 +7,15 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
-	"text/template"
 	"time"
 )
 
 // Command is a program that runs while the tunnels are open.
 type Command struct {
-	Args      []string // with templates from the second on
+	Args      []string // from the second on culvert's names in braces are filled in
 	Env       []string // to which the proxy's variables are added
 	Proxy     ProxyEnv
 	NoProxy   []string // hosts that are reached without the proxy
@@ -55,19 +55,23 @@ func (e *CommandError) Remedy() string {
 	return "make it executable (chmod +x), or run it through its interpreter"
 }
 
-// TemplateError is an argument of a command that is no template or asks for something that is not there.
+// TemplateError is an argument of a command that asks for something that is not there.
 type TemplateError struct {
 	Argument string
+	Name     string // as in {{.Name}}
 	Known    []string
-	Err      error
 }
 
-func (e *TemplateError) Error() string { return fmt.Sprintf("argument %q: %v", e.Argument, e.Err) }
-func (e *TemplateError) Unwrap() error { return e.Err }
+func (e *TemplateError) Error() string {
+	if e.Name == "ProxyURL" {
+		return fmt.Sprintf("argument %q: there is no {{.ProxyURL}}, as no proxy is at the far end", e.Argument)
+	}
+	return fmt.Sprintf("argument %q: there is no {{.%s}}", e.Argument, e.Name)
+}
 
 // Remedy lists what there is.
 func (e *TemplateError) Remedy() string {
-	return "use " + strings.Join(e.Known, " ") + ", and write {{\"{{\"}} for braces that are meant for the command"
+	return "use " + strings.Join(e.Known, " ") + ", with _2 and so on for a further forward; a template of the command's own says {{$" + "." + e.Name + "}} instead"
 }
 
 // EndError is a command that ended with a code other than 0: that is the run's exit code, and nothing more to say.
@@ -78,12 +82,11 @@ type EndError struct {
 
 func (e *EndError) Error() string { return fmt.Sprintf("%q ended with %d", e.Name, e.Code) }
 
-// program is a Command that has been looked up and whose templates are read.
+// program is a Command that has been looked up and whose arguments were read.
 type program struct {
 	*Command
 
-	path      string
-	templates []*template.Template
+	path string
 }
 
 // prepared looks a command up before anything is opened for it: *CommandError, *TemplateError.
@@ -96,13 +99,6 @@ func (c *Command) prepared(forwards int) (*program, error) {
 	example := make([]Place, forwards)
 	for i := range example {
 		example[i] = Place{Host: "127.0.0.1", Port: 3128, Addr: "127.0.0.1:3128", URL: "http://127.0.0.1:3128"}
-	}
-	for _, argument := range c.Args[1:] {
-		t, err := template.New("argument").Option("missingkey=error").Parse(argument)
-		if err != nil {
-			return nil, &TemplateError{Argument: argument, Known: known(), Err: plainly(err)}
-		}
-		p.templates = append(p.templates, t)
 	}
 	_, err = p.arguments(example)
 	return p, err
@@ -126,22 +122,10 @@ func startError(name string, err error) *CommandError {
 
 func known() []string { return []string{"{{.Host}}", "{{.Port}}", "{{.Addr}}", "{{.ProxyURL}}"} }
 
-// plainly leaves out where in the template it was: an argument has one line.
-func plainly(err error) error {
-	text := strings.TrimPrefix(err.Error(), "template: ")
-	if exec, ok := errors.AsType[template.ExecError](err); ok {
-		text = exec.Err.Error()
-	}
-	if at := strings.LastIndex(text, ">: "); at >= 0 {
-		text = text[at+3:]
-	}
-	if at := strings.Index(text, "argument:1: "); at >= 0 {
-		text = text[at+len("argument:1: "):]
-	}
-	return errors.New(text)
-}
+// templateForm are culvert's own names in braces. Whatever else is in braces is the command's.
+var templateForm = regexp.MustCompile(`\{\{ *\.((?:Host|Port|Addr|ProxyURL)(?:_[0-9]{1,4})?) *\}\}`)
 
-// arguments fills the templates in: the first place's values, and Host_1, Host_2, … for each when there are several.
+// arguments fills in the first place's values, and those of Host_1, Host_2, … where there are several.
 func (p *program) arguments(places []Place) ([]string, error) {
 	values := map[string]string{}
 	add := func(at Place, suffix string) {
@@ -161,12 +145,19 @@ func (p *program) arguments(places []Place) ([]string, error) {
 		values["ProxyURL"] = url
 	}
 	arguments := []string{p.Args[0]}
-	for i, t := range p.templates {
-		var filled strings.Builder
-		if err := t.Execute(&filled, values); err != nil {
-			return nil, &TemplateError{Argument: p.Args[i+1], Known: known(), Err: plainly(err)}
+	for _, argument := range p.Args[1:] {
+		var missing error
+		arguments = append(arguments, templateForm.ReplaceAllStringFunc(argument, func(found string) string {
+			name := templateForm.FindStringSubmatch(found)[1]
+			value, there := values[name]
+			if !there && missing == nil {
+				missing = &TemplateError{Argument: argument, Name: name, Known: known()}
+			}
+			return value
+		}))
+		if missing != nil {
+			return nil, missing
 		}
-		arguments = append(arguments, filled.String())
 	}
 	return arguments, nil
 }

@@ -2,7 +2,6 @@ package headless
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,9 +9,11 @@ import (
 
 // ProxyEnv says which proxy variables a command gets; the zero value are the usual ones.
 type ProxyEnv struct {
-	Off  bool // none of them
-	All  bool // ALL_PROXY too
-	Java bool // JAVA_TOOL_OPTIONS too
+	Off  bool   // none of them
+	All  bool   // ALL_PROXY too
+	Java bool   // JAVA_TOOL_OPTIONS too
+	Said string // what the user asked for in so many words; empty where that is nothing
+	Drop bool   // what NO_PROXY held before counts no more
 }
 
 // Place is where a forward listens, as a command is told.
@@ -55,9 +56,9 @@ func firstProxy(places []Place) string {
 	return ""
 }
 
-// direct are reached without a proxy: this machine, and the credentials of EC2 and ECS.
+// direct are reached without a proxy: this machine, and the credentials of EC2, ECS and EKS (Pod Identity).
 func direct() []string {
-	return []string{"localhost", "127.0.0.1", "::1", "169.254.169.254", "169.254.170.2"}
+	return []string{"localhost", "127.0.0.1", "::1", "169.254.169.254", "169.254.170.2", "169.254.170.23", "fd00:ec2::23"}
 }
 
 // environment is what a command gets: the given one with the places, and the proxy variables if there is a proxy.
@@ -87,28 +88,51 @@ func ofAnotherRun(variable string) bool {
 	return false
 }
 
-// proxyVariables are the settings that lead programs to a proxy, over those of an environment. Always with http://, as
-// the connection to the proxy itself is not TLS.
+// proxyVariables are the settings that lead programs to a proxy, over those of an environment. That of HTTP is always with
+// http://, as the connection to the proxy itself is not TLS.
 func proxyVariables(given []string, proxy string, how ProxyEnv, noProxy []string) []string {
+	excepted := exceptions(given, how, noProxy)
 	var set []string
-	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "PROXY_SERVER", "CULVERT_PROXY"} {
-		set = append(set, name+"="+proxy)
+	if strings.HasPrefix(proxy, schemeSOCKS+"://") {
+		set = socksVariables(given, proxy)
+	} else {
+		for _, name := range append(httpProxyNames(), "PROXY_SERVER", "CULVERT_PROXY") {
+			set = append(set, name+"="+proxy)
+		}
+		if how.All {
+			set = append(set, "ALL_PROXY="+proxy, "all_proxy="+proxy)
+		}
+		set = append(set, "NODE_USE_ENV_PROXY=1")
 	}
-	if how.All {
-		set = append(set, "ALL_PROXY="+proxy, "all_proxy="+proxy)
-	}
-	excepted := exceptions(given, noProxy)
-	set = append(set, "NO_PROXY="+strings.Join(excepted, ","), "no_proxy="+strings.Join(excepted, ","), "NODE_USE_ENV_PROXY=1")
+	set = append(set, "NO_PROXY="+strings.Join(excepted, ","), "no_proxy="+strings.Join(excepted, ","))
 	if how.Java {
-		set = append(set, "JAVA_TOOL_OPTIONS="+javaOptions(lookup(given, "JAVA_TOOL_OPTIONS"), proxy, excepted))
+		hosts, _ := javaHosts(excepted)
+		set = append(set, "JAVA_TOOL_OPTIONS="+javaOptions(lookup(given, "JAVA_TOOL_OPTIONS"), proxy, hosts))
 	}
 	return set
 }
 
-// ProxyPairs are the variables that lead programs to a proxy, over an empty environment: names and values.
-func ProxyPairs(proxy string, how ProxyEnv, noProxy []string) []Pair {
+func httpProxyNames() []string {
+	return []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"}
+}
+
+// socksVariables lead to a SOCKS proxy. Programs look at ALL_PROXY last: another proxy of the environment would win.
+// Browsers know no socks5h, and leave names to a socks5 proxy anyway.
+func socksVariables(given []string, proxy string) []string {
+	var set []string
+	for _, name := range httpProxyNames() {
+		if lookup(given, name) != "" {
+			set = append(set, name+"=")
+		}
+	}
+	plain := "socks5" + strings.TrimPrefix(proxy, schemeSOCKS)
+	return append(set, "ALL_PROXY="+proxy, "all_proxy="+proxy, "PROXY_SERVER="+plain, "CULVERT_PROXY="+proxy)
+}
+
+// ProxyPairs are the variables that lead programs to a proxy, over those of an environment: names and values.
+func ProxyPairs(given []string, proxy string, how ProxyEnv, noProxy []string) []Pair {
 	var pairs []Pair
-	for _, variable := range proxyVariables(nil, proxy, how, noProxy) {
+	for _, variable := range proxyVariables(given, proxy, how, noProxy) {
 		name, value, _ := strings.Cut(variable, "=")
 		pairs = append(pairs, Pair{name, value})
 	}
@@ -116,17 +140,30 @@ func ProxyPairs(proxy string, how ProxyEnv, noProxy []string) []Pair {
 }
 
 // exceptions are the hosts that are reached without the proxy: those that were set before, this machine, and the user's.
-func exceptions(given, noProxy []string) []string {
+func exceptions(given []string, how ProxyEnv, noProxy []string) []string {
+	all := entries(direct(), noProxy)
+	if how.Drop {
+		return all
+	}
+	inherited := inherited(given)
+	return append(inherited, slices.DeleteFunc(all, func(host string) bool { return slices.Contains(inherited, host) })...)
+}
+
+// inherited are the exceptions of an environment.
+func inherited(given []string) []string {
+	return entries(strings.Split(lookup(given, "NO_PROXY"), ","), strings.Split(lookup(given, "no_proxy"), ","))
+}
+
+// entries are those of lists, each once.
+func entries(lists ...[]string) []string {
 	var all []string
-	for _, list := range []string{lookup(given, "NO_PROXY"), lookup(given, "no_proxy"), strings.Join(direct(), ","), strings.Join(noProxy, ",")} {
-		for host := range strings.SplitSeq(list, ",") {
-			host = strings.TrimSpace(host)
-			if rest, ok := strings.CutPrefix(host, "*."); ok {
-				host = "." + rest // curl does not know the star; everybody knows the dot
-			}
-			if host != "" && !slices.Contains(all, host) {
-				all = append(all, host)
-			}
+	for _, host := range slices.Concat(lists...) {
+		host = strings.TrimSpace(host)
+		if rest, ok := strings.CutPrefix(host, "*."); ok {
+			host = "." + rest // curl does not know the star; everybody knows the dot
+		}
+		if host != "" && !slices.Contains(all, host) {
+			all = append(all, host)
 		}
 	}
 	return all
@@ -140,35 +177,4 @@ func lookup(env []string, name string) string {
 		}
 	}
 	return ""
-}
-
-// javaOptions are the properties of a JVM, behind the ones that were set before. Its list of exceptions has bars and
-// stars in it.
-func javaOptions(before, proxy string, excepted []string) string {
-	at, err := netip.ParseAddrPort(strings.TrimPrefix(proxy, "http://"))
-	if err != nil {
-		return before
-	}
-	var hosts []string
-	for _, host := range excepted {
-		bare := strings.TrimPrefix(host, ".")
-		if a, err := netip.ParseAddr(host); err == nil {
-			if a.Is6() {
-				host = "[" + host + "]"
-			}
-			hosts = append(hosts, host)
-			continue
-		}
-		if !strings.HasPrefix(host, ".") {
-			hosts = append(hosts, host)
-		}
-		if host != "localhost" {
-			hosts = append(hosts, "*."+bare)
-		}
-	}
-	options := nonEmpty(before)
-	for _, scheme := range []string{"http", "https"} {
-		options = append(options, fmt.Sprintf("-D%s.proxyHost=%s", scheme, at.Addr()), fmt.Sprintf("-D%s.proxyPort=%d", scheme, at.Port()))
-	}
-	return strings.Join(append(options, "-Dhttp.nonProxyHosts="+strings.Join(hosts, "|")), " ")
 }

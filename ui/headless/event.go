@@ -148,6 +148,14 @@ func newProofEvent(at time.Time, t *tracked, p probed) proofEvent {
 	return e
 }
 
+// warningEvent is something that is likely to go wrong behind a tunnel that is ready.
+type warningEvent struct {
+	head
+
+	Warning string `json:"warning"`
+	Remedy  string `json:"remedy,omitempty"`
+}
+
 type connectionEvent struct {
 	head
 

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
 	"sync"
 
 	"culvert/internal/say"
+	"culvert/tunnel/doctor"
 	"culvert/ui/control"
 )
 
@@ -137,8 +139,9 @@ func (g *GitHub) Summarize(markdown string) {
 	}
 }
 
-// PlaceOutputs are the outputs of a run: the first forward's, and with several the others' by number.
-func PlaceOutputs(s control.Set) []Pair {
+// PlaceOutputs are the outputs of a run: the first forward's, and with several the others' by number. login is the one of a
+// tunnel's proxy, which the set shows without its password.
+func PlaceOutputs(s control.Set, login func(id int) *doctor.Login) []Pair {
 	var pairs []Pair
 	proxy := ""
 	for i, t := range s.Tunnels {
@@ -149,8 +152,9 @@ func PlaceOutputs(s control.Set) []Pair {
 		if t.Port != 0 {
 			port = strconv.Itoa(int(t.Port))
 		}
+		whole := WithLogin(t.ProxyURL, login(t.ID))
 		if proxy == "" {
-			proxy = t.ProxyURL
+			proxy = whole
 		}
 		host := t.Host
 		if host == "" {
@@ -158,11 +162,20 @@ func PlaceOutputs(s control.Set) []Pair {
 		}
 		pairs = append(pairs, Pair{"host" + suffix, host}, Pair{"port" + suffix, port})
 		if i > 0 {
-			pairs = append(pairs, Pair{"proxy-url" + suffix, t.ProxyURL})
+			pairs = append(pairs, Pair{"proxy-url" + suffix, whole})
 		}
 		pairs = append(pairs, Pair{"session-id" + suffix, t.Session}, Pair{"task-arn" + suffix, t.TaskARN})
 	}
 	return append([]Pair{{"proxy-url", proxy}}, pairs...)
+}
+
+// WithLogin is the URL of a proxy, which was shown without its password, as programs need it.
+func WithLogin(shown string, login *doctor.Login) string {
+	at, err := url.Parse(shown)
+	if err != nil || shown == "" {
+		return shown
+	}
+	return login.URL(at.Scheme, at.Host)
 }
 
 // Error annotates the step with an error and its remedy.
@@ -183,6 +196,13 @@ func (g *GitHub) annotate(kind, problem, remedy string) {
 func (g *GitHub) Mask(secret string) {
 	if secret != "" {
 		g.command("add-mask", secret)
+	}
+}
+
+// MaskLogin hides a proxy's password in all of its forms.
+func (g *GitHub) MaskLogin(l *doctor.Login) {
+	for _, secret := range l.Secrets() {
+		g.Mask(secret)
 	}
 }
 

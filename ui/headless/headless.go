@@ -12,14 +12,16 @@ import (
 
 	"culvert/aws"
 	"culvert/tunnel"
+	"culvert/tunnel/doctor"
 )
 
 // Forward is one tunnel to open: what to look for, and a Spec whose Target is still to be found.
 type Forward struct {
 	Query   aws.Query
 	Spec    tunnel.Spec
-	Probe   Probe    // instead of Options.Probe, unless it is the zero Probe
-	Account *Account // nil is that of Options.Client
+	Probe   Probe         // instead of Options.Probe, unless it is the zero Probe
+	Login   *doctor.Login // instead of Options.Login, unless it is nil
+	Account *Account      // nil is that of Options.Client
 	// Profile and Region are shown with the tunnel: a saved one may name them.
 	Profile, Region string
 }
@@ -33,6 +35,7 @@ type Options struct {
 	Wait     time.Duration // until everything is proved ready
 	Patience time.Duration // with one and the same refusal; 0 is 15 s
 	Probe    Probe
+	Login    *doctor.Login  // for proxies at the far ends that ask for one; nil is nobody
 	Roots    *x509.CertPool // trusted by a URL probe; nil are the system's
 	Out      io.Writer      // events
 	Err      io.Writer      // what is being waited for
@@ -115,6 +118,10 @@ func (r *run) fold(title string) (unfold func()) {
 func (r *run) prepare() error {
 	if err := r.GitHub.Check(); err != nil {
 		return err
+	}
+	r.GitHub.MaskLogin(r.Login)
+	for _, f := range r.Forwards {
+		r.GitHub.MaskLogin(f.Login)
 	}
 	if r.Command == nil {
 		return nil

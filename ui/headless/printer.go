@@ -59,6 +59,8 @@ func (p *printer) text(event any) string {
 			return p.line(e.head, "unproved", "the far end is not reached any more", e.Error, e.Remedy)
 		}
 		return p.line(e.head, "proved", e.how(), "", "")
+	case warningEvent:
+		return p.line(e.head, "warning", e.Warning, "", e.Remedy)
 	case connectionEvent:
 		what := strings.Join(nonEmpty("#"+strconv.FormatUint(e.ID, 10), e.Protocol, e.Host), " ")
 		if n := len(e.Hosts); n > 0 {
@@ -141,7 +143,7 @@ func colorOf(word string) string {
 	switch word {
 	case "open", "ready", "proved":
 		return green
-	case "resuming", "reopening", "asleep":
+	case "resuming", "reopening", "asleep", "warning":
 		return yellow
 	case "failed", "unproved":
 		return red

@@ -1,16 +1,14 @@
 package headless
 
 import (
-	"bufio"
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
 	"slices"
 	"time"
 
@@ -45,7 +43,9 @@ const (
 // proof is what a probe has found out.
 type proof struct {
 	by       string        // one of the words above
-	proxy    bool          // the far end is an HTTP proxy, or taken for one
+	scheme   string        // of the proxy at the far end, or what is taken for one: http, socks5h; empty where there is none
+	server   string        // what answered calls itself; empty where it does not
+	login    bool          // the proxy wants a user and password, of which none were given
 	connect  time.Duration // what the task's own connect took
 	answered time.Duration // and then the answer in the protocol; 0 where none was asked for
 }
@@ -62,17 +62,38 @@ const (
 	connectTimeout = 5 * time.Second  // for the task's own connect
 	probeTimeout   = 10 * time.Second // for an answer
 	speakTimeout   = 2 * time.Second  // for the first word in a protocol; who says none is asked who he is
-	urlLegs        = 4                // a URL may take that long for each: CONNECT, TLS, the page, and to find out what went wrong
+	greetingWithin = 400 * time.Millisecond
+	urlLegs        = 4 // a URL may take that long for each: CONNECT, TLS, the page, and to find out what went wrong
 )
 
-// proxyPort tells the ports at which an HTTP proxy is expected: Squid's, and the usual other two.
-func proxyPort(port uint16) bool { return slices.Contains([]uint16{3128, 8080, 8888}, port) }
+// The schemes of a proxy's URL. The h has curl and its kin leave names to the proxy, which alone resolves them.
+const (
+	schemeHTTP  = "http"
+	schemeSOCKS = "socks5h"
+)
+
+// proxyPort tells the ports at which a proxy is expected before anything is known: where a URL is probed.
+func proxyPort(port uint16) bool {
+	return slices.Contains([]uint16{1080, 3128, 8080, 8118, 8888}, port)
+}
+
+// strictPort tells the ports at which something that hangs up on an HTTP request is not ready: Squid's, and the usual two.
+func strictPort(port uint16) bool { return slices.Contains([]uint16{3128, 8080, 8888}, port) }
+
+// unasked tells the ports whose servers take a stranger's bytes amiss: they print them (9100 to 9107), or log them as a
+// message (514, 601, 2003) or an attack on an interpreter (5005), or stop and wait for the rest of a record (1521, 2181, 3389,
+// 9042, 9092, 11211).
+func unasked(port uint16) bool {
+	return port >= 9101 && port <= 9107 || slices.Contains([]uint16{514, 601, 1521, 2003, 2181, 3389, 5005, 9042, 9092, 9100, 11211}, port)
+}
 
 // prober proves one forward.
 type prober struct {
 	tunnel *tunnel.Tunnel
 	probe  Probe
 	roots  *x509.CertPool // nil are the system's
+	login  *doctor.Login  // for a proxy that asks for one
+	before proof          // of the same far end, which is not asked again what it is; the zero proof is none
 }
 
 // once probes a single time: first that the destination accepts a connection, then what it speaks.
@@ -95,16 +116,18 @@ func (p prober) once(ctx context.Context) (proof, error) {
 }
 
 func (p prober) try(ctx context.Context) (proof, error) {
-	port := p.tunnel.Spec().Remote.Port
-	bySquidsPort := port == 3128
+	presumed := ""
+	if p.tunnel.Spec().Remote.Port == 3128 {
+		presumed = schemeHTTP
+	}
 	if p.probe.Kind == ProbeNone {
-		return proof{by: provedNone, proxy: bySquidsPort}, nil
+		return proof{by: provedNone, scheme: presumed}, nil
 	}
 	connected, err := p.connect(ctx)
 	if err != nil {
 		return proof{}, err
 	}
-	found := proof{by: provedTCP, proxy: bySquidsPort, connect: connected.Connect}
+	found := proof{by: provedTCP, scheme: presumed, connect: connected.Connect}
 	asked := time.Now()
 	switch p.probe.Kind {
 	case ProbeNone, ProbeTCP:
@@ -113,9 +136,9 @@ func (p prober) try(ctx context.Context) (proof, error) {
 	case ProbeHTTP, ProbeProxy:
 		err = p.web(ctx, &found)
 	case ProbeProtocol:
-		found.by, err = p.probe.Protocol.Name(), p.speaks(ctx, p.probe.Protocol)
+		err = p.protocol(ctx, &found)
 	case ProbeURL:
-		found.by, found.proxy, err = provedURL, true, p.url(ctx)
+		err = p.url(ctx, &found)
 	}
 	if found.by != provedTCP {
 		found.answered = time.Since(asked)
@@ -123,56 +146,9 @@ func (p prober) try(ctx context.Context) (proof, error) {
 	return found, err
 }
 
-// web asks for an answer in HTTP.
-func (p prober) web(ctx context.Context, found *proof) error {
-	proxy, err := p.http(ctx)
-	found.by = provedHTTP
-	switch {
-	case err != nil:
-		return err
-	case proxy:
-		found.by, found.proxy = provedProxy, true
-	case p.probe.Kind == ProbeProxy:
-		return &ProbeError{
-			Problem: p.tunnel.Spec().Remote.String() + " accepts, but is a web server, no HTTP proxy",
-			Advice:  "check the port, or use --probe http if a web server is what should be there",
-			Lasting: true,
-		}
-	}
-	return nil
-}
-
-// guess proves the protocol that the port stands for. A server that says nothing in it is taken as it is, one that is
-// known to speak another is not.
-func (p prober) guess(ctx context.Context, found *proof) error {
-	port := p.tunnel.Spec().Remote.Port
-	expected := doctor.ByPort(port)
-	if proxyPort(port) {
-		err := p.web(ctx, found)
-		if _, silent := errors.AsType[*notHTTPError](err); silent {
-			found.by, found.proxy = provedTCP, false
-			return nil
-		}
-		return err
-	}
-	if expected == doctor.Unknown || expected == doctor.HTTP { // a page is asked for where a proxy is expected, nowhere else
-		return nil
-	}
-	err := p.speaks(ctx, expected)
-	if other, ok := errors.AsType[*doctor.OtherProtocolError](err); ok && other.Got == doctor.TLS {
-		expected, err = doctor.TLS, nil // the protocol of the port, wrapped
-	} else if ok && other.Got != doctor.Unknown {
-		return err
-	}
-	if err == nil {
-		found.by = expected.Name()
-	}
-	return ctx.Err()
-}
-
 // speaks proves that the destination speaks a protocol.
 func (p prober) speaks(ctx context.Context, want doctor.Protocol) error {
-	return doctor.Speak(ctx, p.dial, want, p.tunnel.Spec().Remote, speakTimeout+4*p.tunnel.Stats().RoundTrip)
+	return doctor.Speak(ctx, p.dial, want, p.tunnel.Spec().Remote, p.patience())
 }
 
 // connect proves that the destination accepts a connection. That it has not answered yet is said early: what swallows
@@ -218,45 +194,20 @@ func (e *notHTTPError) Remedy() string {
 	return "use --probe tcp where no HTTP server listens, or forward to another port"
 }
 
-// http asks for "/" in the form of an ordinary server's client. Squid answers that with 400 and its name, without going
-// anywhere: the cheapest sign that it lives.
-func (p prober) http(ctx context.Context) (proxy bool, err error) {
-	conn, err := p.dial(ctx)
-	if err != nil {
-		return false, err
-	}
-	defer conn.Close() //nolint:errcheck // read to the end or not wanted
-	callOff := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	defer callOff()
-	const request = "GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: culvert\r\nConnection: close\r\n\r\n"
-	if _, err := conn.Write([]byte(request)); err != nil {
-		return false, p.dropped(err)
-	}
-	if err := conn.SetReadDeadline(time.Now().Add(probeTimeout / 2)); err != nil {
-		return false, fmt.Errorf("set a deadline: %w", err)
-	}
-	r := bufio.NewReader(conn)
-	switch _, err := r.Peek(1); {
-	case ctx.Err() != nil:
-		return false, ctx.Err()
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return false, &notHTTPError{err}
-	case err != nil:
-		return false, p.dropped(err)
-	}
-	answer, err := http.ReadResponse(r, nil)
-	if err != nil {
-		return false, &notHTTPError{err}
-	}
-	defer answer.Body.Close() //nolint:errcheck // not read
-	return doctor.SaysProxy(answer), nil
-}
-
 // url fetches the URL through the proxy, as the doctor does and with its words; a status below 400 is success, redirects
 // are not followed.
-func (p prober) url(ctx context.Context) error {
-	route := doctor.Route{Dial: p.dial, Roots: p.roots, Patience: probeTimeout}
-	_, err := route.Fetch(ctx, p.probe.URL)
+func (p prober) url(ctx context.Context, found *proof) error {
+	found.by, found.scheme = provedURL, cmp.Or(p.before.scheme, schemeHTTP)
+	known := p.before.scheme != ""
+	if !known && doctor.ByPort(p.tunnel.Spec().Remote.Port) == doctor.SOCKS {
+		known, found.scheme = true, p.schemeOf(ctx, schemeSOCKS)
+	}
+	err := p.fetch(ctx, found.scheme)
+	if _, cut := errors.AsType[*doctor.CutError](err); cut && !known { // it hangs up on HTTP: it may be a SOCKS proxy
+		if scheme := p.schemeOf(ctx, found.scheme); scheme != found.scheme {
+			found.scheme, err = scheme, p.fetch(ctx, scheme)
+		}
+	}
 	switch {
 	case err == nil:
 		return nil
@@ -266,10 +217,20 @@ func (p prober) url(ctx context.Context) error {
 	return &ProbeError{Problem: "probe " + p.probe.URL.Redacted(), Advice: "check the URL from a machine that reaches it, or use --probe tcp", Err: err}
 }
 
-// proxyHost is the host:port of the proxy URL.
-func proxyHost(t *tunnel.Tunnel) string {
-	if t.Spec().Socket != "" {
-		return "localhost" // never dialled: the probe connects to the socket
+// schemeOf asks the far end which proxy it is; one that does not say so is taken for the one that was expected.
+func (p prober) schemeOf(ctx context.Context, expected string) string {
+	answer, err := p.ask(ctx, doctor.Unknown, 0, p.patience())
+	switch {
+	case err != nil || !answer.Proxy:
+		return expected
+	case answer.Protocol == doctor.SOCKS:
+		return schemeSOCKS
 	}
-	return reachable(t.Addr()).String()
+	return schemeHTTP
+}
+
+func (p prober) fetch(ctx context.Context, scheme string) error {
+	route := doctor.Route{Dial: p.dial, SOCKS: scheme == schemeSOCKS, Login: p.login, Roots: p.roots, Patience: probeTimeout}
+	_, err := route.Fetch(ctx, p.probe.URL)
+	return err
 }

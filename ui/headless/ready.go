@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"culvert/tunnel"
+	"culvert/tunnel/doctor"
 )
 
 // probeOf is the probe of one tunnel: a URL is fetched through the forwards that look like proxies, or through the only
@@ -27,6 +28,16 @@ func (r *run) probeOf(t *tracked) Probe {
 		return r.Probe
 	}
 	return Probe{}
+}
+
+// loginOf is who asks the proxy behind a tunnel: nil is nobody.
+func (r *run) loginOf(t *tracked) *doctor.Login { return cmp.Or(t.forward.Login, r.Login) }
+
+func (r *run) loginOfID(id int) *doctor.Login {
+	if t := r.tracked(tunnel.ID(id) - r.Board.before); t != nil {
+		return r.loginOf(t)
+	}
+	return nil
 }
 
 // probed is the outcome of a single probe.
@@ -52,7 +63,7 @@ func (r *run) startProof(ctx context.Context, t *tracked) {
 	if t.ready {
 		longest = againPause
 	}
-	p := prober{tunnel: t.Tunnel, probe: r.probeOf(t), roots: r.Roots}
+	p := prober{tunnel: t.Tunnel, probe: r.probeOf(t), roots: r.Roots, login: r.loginOf(t), before: t.found}
 	r.probes.Go(func() { r.prove(ctx, t.ID(), p, longest) })
 }
 
@@ -95,26 +106,29 @@ func (r *run) result(ctx, probing context.Context, p probed) error {
 	if p.err != nil {
 		return r.unproved(ctx, t, p)
 	}
-	t.ready, t.late, t.trouble = true, false, nil
+	t.ready, t.late, t.trouble, t.found = true, false, nil, p.proof
 	now := time.Now()
 	e := newReadyEvent(now, t, p.proof, now.Sub(r.started))
-	if p.proof.proxy && t.Spec().Socket == "" {
-		t.proxy = "http://" + proxyHost(t.Tunnel)
-	}
-	e.ProxyURL = t.proxy
+	e.ProxyURL = t.shownProxy(r.loginOf(t))
 	r.printer.event(e)
-	r.Board.proved(p.tunnel, t.proxy, now.Sub(r.started))
+	if p.proof.login {
+		wanted := &doctor.LoginWantedError{Remote: t.Spec().Remote}
+		r.warn(t, wanted.Error(), wanted.Remedy())
+	}
+	r.Board.proved(p.tunnel, e.ProxyURL, p.proof, now.Sub(r.started))
 	if r.settle(); !r.whole() {
 		return nil
 	}
-	if err := r.GitHub.Outputs(PlaceOutputs(r.Board.Set())); err != nil {
+	if err := r.GitHub.Outputs(PlaceOutputs(r.Board.Set(), r.loginOfID)); err != nil {
 		return err
 	}
 	if r.program == nil || ctx.Err() != nil {
 		return nil //nolint:nilerr // attend sees that it is over
 	}
 	r.unfold()
-	child, err := r.program.start(ctx, r.places(), r.notices.say)
+	places := r.places()
+	r.warnOfProxies(places)
+	child, err := r.program.start(ctx, places, r.notices.say)
 	r.child = child
 	return err
 }
@@ -164,7 +178,7 @@ func (r *run) unproved(ctx context.Context, t *tracked, p probed) error {
 func (r *run) places() []Place {
 	var places []Place
 	for _, t := range r.tunnels {
-		p := Place{Addr: t.local(), URL: t.proxy}
+		p := Place{Addr: t.local(), URL: t.proxy(r.loginOf(t))}
 		if t.Spec().Socket == "" {
 			at := reachable(t.Addr())
 			p.Host, p.Port, p.Addr = at.Addr().String(), at.Port(), at.String()

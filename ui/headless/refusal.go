@@ -63,7 +63,7 @@ func refusal(err error) string {
 		return "another protocol"
 	case errors.As(err, &certificate):
 		return "certificate"
-	case errors.As(err, &proxy) && isRefusal(proxy.Status):
+	case errors.As(err, &proxy) && (isRefusal(proxy.Status) || proxy.Says != "" && (proxy.Reason == doctor.ReasonLogin || proxy.Reason == doctor.ReasonRule)):
 		return "refused by the proxy"
 	case errors.As(err, &status) && isRefusal(status.Status):
 		return "refused by the server"

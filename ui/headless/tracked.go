@@ -3,6 +3,7 @@ package headless
 import (
 	"culvert/aws"
 	"culvert/tunnel"
+	"culvert/tunnel/doctor"
 )
 
 // tracked is a tunnel with what the face knows of it.
@@ -17,7 +18,7 @@ type tracked struct {
 	proving tunnel.Link // what is being proved, or was proved last
 	moved   bool        // to another task or session since that was begun
 	doubt   error       // why its far end, once proved, is not any more; nil while it is
-	proxy   string      // its URL, once it is proved to be one
+	found   proof       // what it was proved by, once it is ready
 	trouble error       // the last obstacle on the way to ready
 	lost    error       // set in state Failed
 	late    bool        // not ready when the time was over, and others are
@@ -31,6 +32,22 @@ func (t *tracked) local() string {
 		return socket
 	}
 	return t.Addr().String()
+}
+
+// proxy is the URL of the proxy at the far end, with the login in it; empty where there is none, or a socket leads there.
+func (t *tracked) proxy(login *doctor.Login) string {
+	if t.found.scheme == "" || t.Spec().Socket != "" {
+		return ""
+	}
+	return login.URL(t.found.scheme, reachable(t.Addr()).String())
+}
+
+// shownProxy is proxy for everybody to see.
+func (t *tracked) shownProxy(login *doctor.Login) string {
+	if t.proxy(nil) == "" {
+		return ""
+	}
+	return login.Masked(t.found.scheme, reachable(t.Addr()).String())
 }
 
 func (t *tracked) healthy() bool {

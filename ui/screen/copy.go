@@ -1,8 +1,10 @@
 package screen
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"strings"
 
 	"culvert/internal/say"
@@ -19,18 +21,26 @@ func copyables(r reading, answered tunnel.Protocol) []copyable {
 		return append(socketLines(r.Spec.Socket, answered), copyable{"socket", r.Spec.Socket})
 	}
 	addr := dialAddress(r)
-	return append(lines(addr, answered), copyable{"address", addr.String()})
+	return append(lines(addr, answered, r.User), copyable{"address", addr.String()})
 }
 
 // lines are what uses a server at an address. Words in capitals are the user's to fill in.
-func lines(addr netip.AddrPort, answered tunnel.Protocol) []copyable {
+func lines(addr netip.AddrPort, answered tunnel.Protocol, user string) []copyable {
 	at, host, port := addr.String(), addr.Addr().String(), addr.Port()
 	switch answered {
 	case tunnel.ProtocolHTTPConnect:
+		proxy := "http://" + asUser(user) + at
 		return []copyable{
-			{"exports", proxyExports("http://" + at)},
-			{"curl line", "curl -x " + say.Word("http://"+at) + " https://HOST/"},
-			{"URL", "http://" + at},
+			{"exports", proxyExports(proxy)},
+			{"curl line", "curl -x " + say.Word(proxy) + " https://HOST/"},
+			{"URL", proxy},
+		}
+	case tunnel.ProtocolSOCKS:
+		at = asUser(user) + at
+		return []copyable{
+			{"exports", socksExports(at)},
+			{"curl line", "curl -x " + say.Word("socks5h://"+at) + " https://HOST/"},
+			{"URL", "socks5h://" + at},
 		}
 	case tunnel.ProtocolHTTP:
 		return []copyable{{"URL", "http://" + at + "/"}, {"curl line", "curl " + say.Word("http://"+at+"/")}}
@@ -56,6 +66,22 @@ func lines(addr netip.AddrPort, answered tunnel.Protocol) []copyable {
 	return nil
 }
 
+// asUser is the login of a proxy in its URL. The password is not for a clipboard.
+func asUser(user string) string {
+	if user == "" {
+		return ""
+	}
+	return url.User(user).String() + ":PASSWORD@"
+}
+
+// shellURL quotes a URL for a shell where a user's name makes that necessary.
+func shellURL(value string) string {
+	if strings.Contains(value, "@") {
+		return say.Word(value)
+	}
+	return value
+}
+
 // socketLines are what uses a server at a unix socket. Exports and curl cannot name a proxy there, nor psql a socket whose
 // name is not PostgreSQL's own.
 func socketLines(path string, answered tunnel.Protocol) []copyable {
@@ -73,10 +99,11 @@ func socketLines(path string, answered tunnel.Protocol) []copyable {
 // answered is what is known to have answered at a tunnel's far end: what its proof has seen, or its holder says, else what its connections
 // speak; ProtocolHTTPConnect is an HTTP proxy.
 func (ts *tunnels) answered(r *row) tunnel.Protocol {
-	if r.holder != nil && r.holder.proxy {
-		return tunnel.ProtocolHTTPConnect
+	by := ts.proofs[r.tunnel].by
+	if r.holder != nil {
+		by = r.holder.proof
 	}
-	switch by := ts.proofs[r.tunnel].by; by {
+	switch by {
 	case "http-proxy", "url": // the ready event's words
 		return tunnel.ProtocolHTTPConnect
 	case "", "none", string(tunnel.ProtocolUnknown), string(tunnel.ProtocolTLS):
@@ -118,22 +145,44 @@ func dialAddress(r reading) netip.AddrPort {
 	return addr
 }
 
-// alwaysDirect are the hosts that no proxy is asked for: this machine and the metadata addresses of AWS.
-const alwaysDirect = "localhost,127.0.0.1,::1,169.254.169.254,169.254.170.2"
+// The hosts that no proxy is asked for: this machine and the addresses that credentials come from, those of EKS apart, as a
+// line has to fit a box.
+const (
+	alwaysDirect = "localhost,127.0.0.1,::1,169.254.169.254,169.254.170.2"
+	directOnEKS  = "169.254.170.23,fd00:ec2::23"
+)
 
-func proxyExports(url string) string {
+func proxyExports(proxy string) string {
 	var b strings.Builder
 	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "PROXY_SERVER", "CULVERT_PROXY"} {
-		fmt.Fprintf(&b, "export %s=%s\n", name, url)
+		fmt.Fprintf(&b, "export %s=%s\n", name, shellURL(proxy))
 	}
-	for _, name := range []string{"NO_PROXY", "no_proxy"} {
-		fmt.Fprintf(&b, "export %s=${%s:+$%s,}%s\n", name, name, name, alwaysDirect)
-	}
+	exportDirect(&b)
 	return b.String()
 }
 
+// socksExports lead to a SOCKS proxy. Another proxy of the shell would win over ALL_PROXY; browsers know no socks5h.
+func socksExports(at string) string {
+	var b strings.Builder
+	b.WriteString("unset HTTP_PROXY http_proxy HTTPS_PROXY https_proxy\n")
+	for _, name := range []string{"ALL_PROXY", "all_proxy", "CULVERT_PROXY"} {
+		fmt.Fprintf(&b, "export %s=%s\n", name, shellURL("socks5h://"+at))
+	}
+	fmt.Fprintf(&b, "export PROXY_SERVER=%s\n", shellURL("socks5://"+at))
+	exportDirect(&b)
+	return b.String()
+}
+
+func exportDirect(b *strings.Builder) {
+	for _, name := range []string{"NO_PROXY", "no_proxy"} {
+		fmt.Fprintf(b, "export %s=${%s:+$%s,}%s\n", name, name, name, alwaysDirect)
+		fmt.Fprintf(b, "export %s=$%s,%s\n", name, name, directOnEKS)
+	}
+}
+
 // chooseCopy offers what can be copied from a tunnel; where there is one text, that is copied.
-func chooseCopy(r reading, answered tunnel.Protocol) wish {
+func chooseCopy(r reading, answered tunnel.Protocol, user string) wish {
+	r.User = cmp.Or(r.User, user)
 	list := copyables(r, answered)
 	if len(list) == 1 {
 		return copied("the "+list[0].Name, list[0].Text)

@@ -193,6 +193,8 @@ func TestCopyablesFitWhatAnswered(t *testing.T) {
 		names    string
 	}{
 		{"a proxy", tunnel.ProtocolHTTPConnect, nil, "export HTTP_PROXY=http://127.0.0.1:3128\nexport http_proxy=http://127.0.0.1:3128\n", "exports, curl line, URL, address"},
+		{"a proxy that wants a user", tunnel.ProtocolHTTPConnect, func(r *reading) { r.User = "a$b;c" }, "export HTTP_PROXY='http://a$b;c:PASSWORD@127.0.0.1:3128'\n", "exports, curl line, URL, address"},
+		{"a SOCKS proxy", tunnel.ProtocolSOCKS, nil, "unset HTTP_PROXY http_proxy HTTPS_PROXY https_proxy\nexport ALL_PROXY=socks5h://127.0.0.1:3128\n", "exports, curl line, URL, address"},
 		{"the port of a proxy", tunnel.ProtocolUnknown, nil, "127.0.0.1:3128", "address"},
 		{"a web server at the port of a proxy", tunnel.ProtocolHTTP, nil, "http://127.0.0.1:3128/", "URL, curl line, address"},
 		{"TLS around something", tunnel.ProtocolTLS, nil, "127.0.0.1:3128", "address"},
@@ -234,7 +236,7 @@ func TestWhatAnsweredIsWhatWasSeen(t *testing.T) {
 	r := addRow(a, somewhere("127.0.0.1:3128"))
 	for by, want := range map[string]tunnel.Protocol{
 		"http-proxy": tunnel.ProtocolHTTPConnect, "url": tunnel.ProtocolHTTPConnect, "http": tunnel.ProtocolHTTP, "postgres": tunnel.ProtocolPostgres,
-		"tcp": tunnel.ProtocolUnknown, "none": tunnel.ProtocolUnknown, "tls": tunnel.ProtocolUnknown, "": tunnel.ProtocolUnknown,
+		"socks5": tunnel.ProtocolSOCKS, "tcp": tunnel.ProtocolUnknown, "none": tunnel.ProtocolUnknown, "tls": tunnel.ProtocolUnknown, "": tunnel.ProtocolUnknown,
 	} {
 		asKnown(a, by)
 		if got := a.tunnels.answered(r); got != want {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,7 +32,7 @@ type holder struct {
 	tunnels int
 
 	profile, region string // that the tunnel's entry names
-	proxy           bool   // it says that an HTTP proxy is at the far end
+	proof           string // what it says that the far end was proved by
 }
 
 // heldError is what a holder says is wrong with a tunnel of its.
@@ -72,7 +73,7 @@ func (ts *tunnels) hold(sets []control.Set) wish {
 		}
 		for _, t := range s.Tunnels {
 			of := holder{name: s.Name, pid: s.PID, tunnels: len(s.Tunnels), profile: t.Profile, region: t.Region}
-			of.proxy = t.Ready && t.ProxyURL != ""
+			of.proof = provedOf(t)
 			i := slices.IndexFunc(before, func(r *row) bool { return r.holder != nil && r.holder.pid == of.pid && r.ID == tunnel.ID(t.ID) })
 			if i < 0 {
 				r := &row{reading: heldReading(s, t), place: ts.accounts.here, holder: &of}
@@ -95,6 +96,19 @@ func (ts *tunnels) hold(sets []control.Set) wish {
 	return all(wishes...)
 }
 
+// provedOf is what a holder says that a far end was proved by, in the ready event's words. A proxy's URL tells more.
+func provedOf(t control.Tunnel) string {
+	switch {
+	case !t.Ready:
+		return ""
+	case strings.HasPrefix(t.ProxyURL, "socks5h:"):
+		return string(tunnel.ProtocolSOCKS)
+	case t.ProxyURL != "":
+		return "http-proxy"
+	}
+	return t.Proof
+}
+
 // heldReading is what a holder tells of a tunnel.
 func heldReading(s control.Set, t control.Tunnel) reading {
 	target := aws.Target{Cluster: t.Cluster, Service: t.Service, Family: t.Family, Task: t.Task, Container: t.Container}
@@ -108,6 +122,9 @@ func heldReading(s control.Set, t control.Tunnel) reading {
 			Sent: t.Sent, Received: t.Received, Connections: t.Connections, Accepted: t.Accepted,
 			Retries: t.Retries, RoundTrip: time.Duration(t.RoundTripMS) * time.Millisecond,
 		},
+	}
+	if proxy, err := url.Parse(t.ProxyURL); err == nil && proxy.User != nil {
+		r.User = proxy.User.Username()
 	}
 	if local, err := netip.ParseAddrPort(t.Local); err == nil {
 		r.Local = local

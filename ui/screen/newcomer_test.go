@@ -16,7 +16,7 @@ func TestANewcomersTasksTakeFewKeys(t *testing.T) {
 	local := freeLocal(t)
 	l, _ := worldOf(t, Options{
 		Prove: func(ctx context.Context, t *tunnel.Tunnel, _ string) (string, error) {
-			return headless.Prove(ctx, t, headless.Probe{}, nil)
+			return headless.Prove(ctx, t, headless.Probe{}, nil, nil)
 		},
 		Demo: true, Begin: aws.Target{Cluster: "automation", Service: "squid"},
 		Saved: Saved{Tunnels: []SavedTunnel{{Name: "orders-db", Target: aws.Target{Cluster: "automation", Service: "squid"}, Forward: forward(fmt.Sprintf("%d:orders-db.internal:5432", local))}}},

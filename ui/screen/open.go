@@ -91,6 +91,9 @@ func (ts *tunnels) tryIt(t *tunnel.Tunnel, probe string) wish {
 		return then(func() wish {
 			if err == nil {
 				ts.proofs[t] = proof{state: proved, by: by}
+				if probe == "" && by == string(tunnel.ProtocolUnknown) {
+					probe = by // it has been asked what it is, and is not a second time
+				}
 				return beside(func() tea.Msg { return ts.provedAgain(t, probe, behind) })
 			}
 			ts.proofs[t] = proof{state: unproved, err: err, again: ts.proofs[t].again}

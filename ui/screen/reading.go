@@ -19,6 +19,7 @@ type reading struct {
 	Stats  tunnel.Stats
 	Opened time.Time
 	Since  time.Time // when State began
+	User   string    // whom its proxy is asked as; empty: nobody
 }
 
 // read looks at a tunnel. Opened and Since are the caller's to fill: they follow from events.

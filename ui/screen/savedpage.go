@@ -246,7 +246,7 @@ func (p *savedPage) update(msg tea.Msg) (wish, bool) {
 		return p.remove(l), true
 	case keys.copy.Pressed(k):
 		if l.group == nil && l.running[0] != nil {
-			return chooseCopy(l.running[0].reading, p.tunnels.answered(l.running[0])), true
+			return chooseCopy(l.running[0].reading, p.tunnels.answered(l.running[0]), p.tunnels.proxyUser), true
 		}
 		return tell("only what runs has an address to copy"), true
 	}

@@ -35,6 +35,7 @@ type Options struct {
 	// CheckProbe says what is wrong with a probe as it is typed.
 	CheckProbe func(probe string) error
 
+	ProxyUser       string              // whom proxies at the far ends are asked as; empty: nobody
 	Profile, Region string              // to begin with
 	Profiles        func() []string     // to choose from
 	Keys            map[string][]string // remapped, by action; see CheckKeys

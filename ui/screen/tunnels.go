@@ -20,14 +20,15 @@ const lingerClosed = 10 * time.Second
 
 // tunnels are those of every place, with what can be done to them. They know no page that shows them.
 type tunnels struct {
-	look     *look
-	accounts *accounts
-	readOnly bool
-	clock    func() time.Time
-	prove    func(ctx context.Context, t *tunnel.Tunnel, probe string) (by string, err error) // nil: an open session is enough
-	up       control.Dir                                                                      // where what culvert up holds is found
-	start    []Start                                                                          // wanted from the beginning and not opened yet
-	changed  func()                                                                           // called when rows have changed
+	look      *look
+	accounts  *accounts
+	readOnly  bool
+	proxyUser string
+	clock     func() time.Time
+	prove     func(ctx context.Context, t *tunnel.Tunnel, probe string) (by string, err error) // nil: an open session is enough
+	up        control.Dir                                                                      // where what culvert up holds is found
+	start     []Start                                                                          // wanted from the beginning and not opened yet
+	changed   func()                                                                           // called when rows have changed
 
 	rows   []*row         // those in sight, oldest first
 	known  map[*place]int // tunnels of an engine that were seen
@@ -62,7 +63,7 @@ type row struct {
 
 func newTunnels(l *look, at *accounts, o Options) *tunnels {
 	return &tunnels{
-		look: l, accounts: at, readOnly: o.ReadOnly, clock: o.Now, prove: o.Prove, up: o.Up, start: o.Start, changed: func() {},
+		look: l, accounts: at, readOnly: o.ReadOnly, proxyUser: o.ProxyUser, clock: o.Now, prove: o.Prove, up: o.Up, start: o.Start, changed: func() {},
 		known: map[*place]int{}, proofs: map[*tunnel.Tunnel]proof{},
 	}
 }
@@ -270,7 +271,7 @@ func (ts *tunnels) act(k tea.KeyPressMsg, r *row) (wish, bool) {
 	case keys.edit.Pressed(k):
 		return ts.edit(r), true
 	case keys.copy.Pressed(k):
-		return chooseCopy(r.reading, ts.answered(r)), true
+		return chooseCopy(r.reading, ts.answered(r), ts.proxyUser), true
 	case keys.doctor.Pressed(k):
 		return ts.consult(r), true
 	}

@@ -1,0 +1,186 @@
+package cli
+
+import (
+	"cmp"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	"culvert/tunnel"
+	"culvert/tunnel/doctor"
+	"culvert/ui/control"
+	"culvert/ui/headless"
+)
+
+// What `up` sets for the steps of a GitHub job that follow, `down` gives back: what a variable was before, which may be a
+// company's proxy. The record of the set has it, so that it does not matter how the set has ended.
+
+// exported are the variables for the steps that follow, over those of an environment, when the set has a proxy.
+func (u *up) exported(given []string, proxy string) []headless.Pair {
+	if proxy == "" || u.proxy.Off {
+		return nil
+	}
+	if !u.proxy.export {
+		all := headless.ProxyPairs(nil, proxy, headless.ProxyEnv{}, nil)
+		return slices.DeleteFunc(all, func(p headless.Pair) bool { return p.Name != "CULVERT_PROXY" && p.Name != "PROXY_SERVER" })
+	}
+	return headless.ProxyPairs(given, proxy, u.proxy.ProxyEnv, u.directHosts())
+}
+
+// directHosts are those that the steps reach without the proxy.
+func (u *up) directHosts() []string { return slices.Concat(runnerHosts(), u.noProxy) }
+
+// checkProxyEnv refuses what --proxy-env cannot do for `up`.
+func (u *up) checkProxyEnv(a *app) error {
+	switch said := "--proxy-env=" + u.proxy.text; {
+	case u.proxy.export && a.github == nil:
+		return usage("leave it out, and take the proxy from "+a.shared.shell().Culvert("status")+" or up -o json", "%s sets variables for the later steps of a GitHub job, and this is none", said)
+	case (u.proxy.All || u.proxy.Java) && !u.proxy.export:
+		return usage("write --proxy-env=export,"+u.proxy.text, "%s adds to what later steps get, which is nothing without export", said)
+	}
+	return nil
+}
+
+// current is a variable as the next step of the job will see it.
+func (a *app) current(name string) string {
+	if value, changed := a.given[name]; changed {
+		return value
+	}
+	return os.Getenv(name)
+}
+
+// before is what a variable was before a set was up, by what its record says of an earlier export.
+func (a *app) before(earlier []control.Export, name string) string {
+	value := a.current(name)
+	for _, e := range earlier {
+		if e.Name == name && e.Is(value) {
+			return e.Before
+		}
+	}
+	return value
+}
+
+// export sets variables for the steps that follow, and notes in the set's record what they were.
+func (a *app) export(dir control.Dir, set control.Set, u *up, proxy string) error {
+	if a.github == nil {
+		return nil
+	}
+	record, _ := dir.Read(set.Name) // there is one while the set is up, and Export says what is wrong with it
+	var given []string
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(variable, "=")
+		given = append(given, name+"="+a.before(record.Exported, name))
+	}
+	exported := u.exported(given, proxy)
+	if len(exported) == 0 {
+		return nil
+	}
+	var notes []control.Export
+	for _, p := range exported {
+		notes = append(notes, control.NewExport(p.Name, a.before(record.Exported, p.Name), p.Value))
+	}
+	if err := dir.Export(set.Name, notes); err != nil {
+		return err
+	}
+	return a.github.Export(exported)
+}
+
+// giveBack sets the variables of a set that has ended to what they were, for the steps that follow. One that somebody else
+// has set since is left alone; a set that has found it like that gives it back as it was before both.
+func (a *app) giveBack(dir control.Dir, exported []control.Export) error {
+	if a.github == nil || len(exported) == 0 {
+		return nil
+	}
+	var back []headless.Pair
+	for _, e := range exported {
+		if now := a.current(e.Name); now == "" || now == e.Before || e.Is(now) {
+			back = append(back, headless.Pair{Name: e.Name, Value: e.Before})
+			if a.given == nil {
+				a.given = map[string]string{}
+			}
+			a.given[e.Name] = e.Before
+		}
+	}
+	names, err := dir.Names()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := passOver(dir, name, exported); err != nil {
+			return err
+		}
+	}
+	return a.github.Export(back)
+}
+
+// passOver has another set give back what was there before the one that has ended.
+func passOver(dir control.Dir, name string, ended []control.Export) error {
+	r, err := dir.Read(name)
+	if err != nil {
+		return nil //nolint:nilerr // it has ended meanwhile
+	}
+	changed := false
+	for i, mine := range r.Exported {
+		for _, e := range ended {
+			if e.Name == mine.Name && e.Is(mine.Before) {
+				r.Exported[i].Before, changed = e.Before, true
+			}
+		}
+	}
+	if !changed {
+		return nil
+	}
+	return dir.Export(name, r.Exported)
+}
+
+// warnOfExport tells what the later steps of a job may miss: a proxy that they were promised, or the way through it. What
+// the process in the background has said, it has said where the runner does not look.
+func (a *app) warnOfExport(set control.Set, r request, u *up) {
+	var seen []string
+	proxy := slices.IndexFunc(set.Tunnels, func(t control.Tunnel) bool { return t.ProxyURL != "" })
+	for _, t := range set.Tunnels {
+		seen = append(seen, t.Remote+" "+headless.Seen(cmp.Or(t.Proof, "none"), t.Server, t.Host == "" && t.Proof == "http-proxy"))
+		if t.LoginWanted {
+			wanted := &doctor.LoginWantedError{Remote: remoteOf(r, t.ID)}
+			a.github.Warn(wanted.Error(), wanted.Remedy())
+		}
+	}
+	var warnings []headless.Warning
+	switch {
+	case u.proxy.Off:
+	case proxy < 0 && u.proxy.Said != "":
+		warnings = append(warnings, headless.NoProxyAt("--proxy-env="+u.proxy.Said, seen))
+	case proxy < 0 || a.github == nil:
+	default:
+		how := u.proxy.ProxyEnv
+		how.Drop = how.Drop && u.proxy.export // else NO_PROXY stays as it is
+		warnings = append(warnings, headless.Exempted(os.Environ(), how, u.noProxy, a.probed(r)), headless.Undone(os.Environ(), how, u.directHosts()))
+	}
+	for _, w := range warnings {
+		if w != (headless.Warning{}) {
+			a.warn(&control.SetError{Problem: w.Problem, Advice: w.Remedy})
+		}
+	}
+}
+
+// remoteOf is the far end of a tunnel, by its number in the set.
+func remoteOf(r request, id int) tunnel.Endpoint {
+	if id < 1 || id > len(r.wanted) {
+		return tunnel.Endpoint{}
+	}
+	return r.wanted[id-1].Spec.Remote
+}
+
+// probed is the URL that was fetched through the proxy; nil when none was.
+func (a *app) probed(r request) *url.URL {
+	for _, w := range r.wanted {
+		if w.Probe.Kind == headless.ProbeURL {
+			return w.Probe.URL
+		}
+	}
+	if a.shared.probe.Kind == headless.ProbeURL {
+		return a.shared.probe.URL
+	}
+	return nil
+}

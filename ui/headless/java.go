@@ -1,0 +1,77 @@
+package headless
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// javaOptions are the properties of a JVM, behind the ones that were set before. No property holds a proxy's user: a JVM
+// prints this variable, and asks the program for the user.
+func javaOptions(before, proxy string, excepted []string) string {
+	at, err := url.Parse(proxy)
+	if err != nil {
+		return before
+	}
+	options := nonEmpty(before)
+	if at.Scheme == schemeSOCKS {
+		// The first of the lists is for URLs, the other one for sockets, as those of a database.
+		hosts := strings.Join(excepted, "|")
+		options = append(options, "-DsocksProxyHost="+at.Hostname(), "-DsocksProxyPort="+at.Port(), "-Dhttp.nonProxyHosts="+hosts, "-DsocksNonProxyHosts="+hosts)
+		return strings.Join(options, " ")
+	}
+	for _, scheme := range []string{"http", "https"} {
+		options = append(options, fmt.Sprintf("-D%s.proxyHost=%s", scheme, at.Hostname()), fmt.Sprintf("-D%s.proxyPort=%s", scheme, at.Port()))
+	}
+	return strings.Join(append(options, "-Dhttp.nonProxyHosts="+strings.Join(excepted, "|")), " ")
+}
+
+// javaHosts are exceptions as a JVM matches them: names and addresses in full, or with one star at an end. dropped are those
+// that cannot be said like that: networks that do not end at a byte, and ports.
+func javaHosts(excepted []string) (hosts, dropped []string) {
+	for _, entry := range excepted {
+		if said := javaHost(entry); said != nil {
+			hosts = append(hosts, said...)
+		} else {
+			dropped = append(dropped, entry)
+		}
+	}
+	return hosts, dropped
+}
+
+func javaHost(entry string) []string {
+	if network, err := netip.ParsePrefix(entry); err == nil {
+		return javaNetwork(network.Masked())
+	}
+	if a, err := netip.ParseAddr(strings.Trim(entry, "[]")); err == nil {
+		if a.Is6() {
+			return []string{"[" + a.String() + "]"}
+		}
+		return []string{a.String()}
+	}
+	bare := strings.TrimPrefix(entry, ".")
+	switch {
+	case strings.ContainsAny(entry, "|:/\\\"' \t\r\n") || bare == "":
+		return nil // a port, or nothing that is a host
+	case entry == "*", entry == "localhost":
+		return []string{entry}
+	case bare != entry:
+		return []string{"*." + bare}
+	}
+	return []string{entry, "*." + entry}
+}
+
+// javaNetwork is a network that ends at a byte.
+func javaNetwork(n netip.Prefix) []string {
+	switch {
+	case n.IsSingleIP():
+		return javaHost(n.Addr().String())
+	case n.Bits() == 0 && n.Addr().Is4():
+		return []string{"*"}
+	case !n.Addr().Is4() || n.Bits()%8 != 0:
+		return nil
+	}
+	bytes := strings.Split(n.Addr().String(), ".")[:n.Bits()/8]
+	return []string{strings.Join(bytes, ".") + ".*"}
+}

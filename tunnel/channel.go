@@ -38,6 +38,7 @@ type channel struct {
 	seal    *sealer
 	deliver func(wire.PayloadType, []byte) error // called in order from receive; must not block or keep its argument
 	flush   func()                               // tells deliver's end that nothing comes for now; the caller of receive calls it
+	onPause func(paused bool)                    // hears that the agent is said to be away, and back; must not block
 	wake    chan struct{}                        // tells the writer that collect has something; capacity 1
 
 	sendMu sync.Mutex // orders senders: sequence order is wire order
@@ -76,6 +77,7 @@ func newChannel(log *slog.Logger, size, rate int, deliver func(wire.PayloadType,
 	c := &channel{
 		log: log, size: size, deliver: deliver,
 		flush:    func() {},
+		onPause:  func(bool) {},
 		wake:     make(chan struct{}, 1),
 		overDone: make(chan struct{}),
 		early:    make(map[int64]earlyMessage),
@@ -240,6 +242,7 @@ func (c *channel) receive(frame []byte) error {
 		return nil // not acknowledged: the agent sends it again
 	}
 	c.garbage = 0
+	c.pauseOn(m.Type)
 	switch m.Type {
 	case wire.OutputStream:
 		return c.receiveData(m)
@@ -257,7 +260,7 @@ func (c *channel) receive(frame []byte) error {
 		}
 		return &closedError{output: closed.Output}
 	case wire.InputStream, wire.StartPublication, wire.PausePublication, wire.SessionState:
-		// The publication messages give a client nothing to gain (protocol.md 7); the others are not for us.
+		// Those of the service are pauseOn's; the others are not for us.
 	}
 	return nil
 }
@@ -375,6 +378,7 @@ func (c *channel) attach(now time.Time) {
 	c.mu.Lock()
 	c.out.rewind(now)
 	c.mu.Unlock()
+	c.pause(false) // the end of a pause may have been lost with the last one
 	c.signal()
 }
 

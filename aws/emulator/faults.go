@@ -22,6 +22,9 @@ type Faults struct {
 	Idle       time.Duration // of no stream data either way, then the session ends; 0 is never
 	Longest    time.Duration // a session may last; 0 is for ever
 	ResumeWith Resuming
+	// PauseAgent and PauseClient have the service tell the one side with pause_publication that the other is away. An agent
+	// that hears nothing goes on sending, and what it sends is lost.
+	PauseAgent, PauseClient bool
 
 	// The opening of a data channel.
 	AllowUnsigned bool          // takes upgrades without a signature, as the service did before plugin 1.2.764
@@ -128,6 +131,7 @@ func Faithful() Faults {
 		ClientLeg:        Closing{Every: time.Hour},
 		AgentLeg:         Closing{Every: time.Hour},
 		Idle:             20 * time.Minute,
+		PauseClient:      true,
 		TokenLife:        time.Minute,
 		AgentVersion:     "3.3.0.0",
 		AgentStart:       30 * time.Millisecond,

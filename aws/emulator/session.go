@@ -159,7 +159,7 @@ func (s *session) attach(leg *clientLeg) bool {
 	if old != nil {
 		old.close(closeNormal, "")
 	}
-	if back {
+	if back && s.data.knobs().PauseAgent {
 		s.up.push(control(wire.StartPublication))
 	}
 	return true
@@ -173,7 +173,7 @@ func (s *session) detach(leg *clientLeg) {
 		s.client = nil
 	}
 	s.mu.Unlock()
-	if was {
+	if was && s.data.knobs().PauseAgent {
 		s.up.push(control(wire.PausePublication))
 	}
 }
@@ -333,16 +333,28 @@ func (s *session) loseAgent(cut bool) {
 		s.up.discard()
 		s.down.discard()
 	}
+	s.tellClient(wire.PausePublication)
 	s.agent.disconnected()
 }
 
-// connectAgent notes that the agent has a socket.
-func (s *session) connectAgent() {
+// connectAgent notes that the agent has a socket, again or for the first time.
+func (s *session) connectAgent(again bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended.IsZero() {
+	living := s.ended.IsZero()
+	if living {
 		s.agentSince = s.data.now()
 		s.agentConnected.Store(true)
+	}
+	s.mu.Unlock()
+	if living && again {
+		s.tellClient(wire.StartPublication)
+	}
+}
+
+// tellClient says whether the agent is there.
+func (s *session) tellClient(kind wire.Type) {
+	if s.data.knobs().PauseClient {
+		s.down.push(control(kind))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"culvert/aws/wire"
@@ -40,6 +41,9 @@ type channel struct {
 	flush   func()                               // tells deliver's end that nothing comes for now; the caller of receive calls it
 	onPause func(paused bool)                    // hears that the agent is said to be away, and back; must not block
 	wake    chan struct{}                        // tells the writer that collect has something; capacity 1
+
+	heard  atomic.Int64 // unix nanoseconds of the last word of the agent
+	served atomic.Int64 // and of the service, pongs included
 
 	sendMu sync.Mutex // orders senders: sequence order is wire order
 
@@ -243,6 +247,9 @@ func (c *channel) receive(frame []byte) error {
 	}
 	c.garbage = 0
 	c.pauseOn(m.Type)
+	if m.Type == wire.OutputStream || m.Type == wire.Acknowledge {
+		c.heard.Store(time.Now().UnixNano())
+	}
 	switch m.Type {
 	case wire.OutputStream:
 		return c.receiveData(m)

@@ -55,6 +55,7 @@ type connection struct {
 	received atomic.Uint64
 	sent     atomic.Uint64
 	sniff    sniffer
+	kept     kept         // of whoever reads the local side
 	shown    int          // bytes at the head of what comes next that sniff has seen already; of whoever hands on
 	lastDown atomic.Int64 // unix nanoseconds of the last bytes from the far side
 }
@@ -184,16 +185,31 @@ func (c *connection) hungUp(err error) bool {
 }
 
 func (t *Tunnel) carry(conn *connection) error {
-	l, s, err := t.acquire(conn)
-	if err != nil {
-		reset(conn.local)
-		return err
+	for {
+		l, s, err := t.acquire(conn)
+		if err != nil {
+			reset(conn.local)
+			return err
+		}
+		again, err := t.convey(conn, l, s)
+		if !again {
+			return err
+		}
+		t.log.Info("connection is opened anew in another session", "connection", conn.id, "bytes", len(conn.kept.bytes), "error", err)
 	}
+}
+
+// convey carries a connection on one stream, and reports whether it may go on on another.
+func (t *Tunnel) convey(conn *connection, l *lane, s *stream) (again bool, _ error) {
 	defer l.release()
 	ctx, cancel := context.WithCancelCause(t.ctx)
 	defer cancel(nil)
 
-	s.inbox.onAbort(func() { reset(conn.local) })
+	s.inbox.onAbort(func() {
+		if !s.spare.Load() {
+			reset(conn.local)
+		}
+	})
 	if direct := newDirectWriter(conn.local); direct != nil {
 		s.inbox.through(func(p []byte) int {
 			n, _ := conn.hand(p, func(p []byte) (int, error) { return direct.write(p), nil })
@@ -207,7 +223,7 @@ func (t *Tunnel) carry(conn *connection) error {
 			s.close()
 		}
 	})
-	err = conn.copyDown(ctx, s)
+	err := conn.copyDown(ctx, s)
 	if failure := s.inbox.failure(); failure != nil {
 		err = failure
 	}
@@ -218,6 +234,11 @@ func (t *Tunnel) carry(conn *connection) error {
 	}
 	s.inbox.onAbort(nil)
 	s.close()
+	if gone, ok := errors.AsType[*SilentError](err); ok && s.spare.Load() {
+		if cancel(gone); conn.again(&up) {
+			return true, err
+		}
+	}
 	if w, ok := conn.local.(closeWriter); ok && clean && w.CloseWrite() == nil {
 		// What the local side still writes is read and dropped: closing on unread bytes would reset the connection and
 		// could take the answer away from a client that has not read it yet.
@@ -228,7 +249,7 @@ func (t *Tunnel) carry(conn *connection) error {
 	cancel(errStreamDone)
 	up.Wait()
 	_ = conn.local.Close()
-	return err
+	return false, err
 }
 
 // refused reports whether a stream that ended without a byte was one whose dial the agent reported as failed.
@@ -308,17 +329,23 @@ func (t *Tunnel) why(err error) error {
 // copyUp sends what the local side writes. It returns nil when the far side has ended first, and an error when the
 // connection is over.
 func (c *connection) copyUp(ctx context.Context, s *stream, e *Engine) error {
+	if err := c.replay(ctx, s); err != nil {
+		return err
+	}
 	buffer := make([]byte, copyBuffer)
 	for {
 		n, err := c.local.Read(buffer)
-		if n > 0 && !s.done.Load() {
+		if n > 0 && (!s.done.Load() || s.spare.Load()) {
 			c.sniff.up(buffer[:n])
-			if werr := s.write(ctx, buffer[:n]); werr != nil && !errors.Is(werr, errStreamDone) {
+			c.kept.add(s, buffer[:n])
+			if werr := s.write(ctx, buffer[:n]); werr != nil && !errors.Is(werr, errStreamDone) && !s.spare.Load() {
 				return werr
 			}
 			c.sent.Add(uint64(n))
 		}
 		switch {
+		case s.spare.Load(): // what has been read goes out on another stream
+			return nil
 		case err == nil:
 		case s.done.Load():
 			return nil

@@ -51,6 +51,7 @@ type lane struct {
 	remote   Endpoint
 	options  laneOptions
 	changed  func(*lane, error)      // tells the tunnel to look at the lane again; the error says why a socket was lost
+	suspect  func(*lane)             // has the tunnel ask ECS whether the lane's agent is there
 	quit     context.CancelCauseFunc // ends run
 	clientID string
 
@@ -67,12 +68,19 @@ type lane struct {
 	draining atomic.Bool   // no new connections; ends with its last one
 	leaving  atomic.Bool   // draining because its task stops
 	hung     atomic.Bool   // its agent is held up by a connect that gets no answer: no new connections for now
+	away     atomic.Bool   // its agent is said to be: new connections wait for it
+	silent   atomic.Bool   // its agent does not answer, and may be gone: no new connections
+	doubted  atomic.Bool   // whether it is gone is looked into
 	trial    atomic.Bool   // no new connections before its far end is proved
 	proving  chan struct{} // capacity 1: holds a token while a proof is under way
 	streams  atomic.Int64
 	resumed  atomic.Uint64 // how often
 	received atomic.Uint64 // bytes of stream data
 	lastData atomic.Int64  // unix nanoseconds of the last stream data
+
+	awaySince atomic.Int64            // unix nanoseconds
+	finding   atomic.Pointer[finding] // nil: ECS knows of nothing
+	stir      chan struct{}           // has watch look at once; capacity 1
 
 	// What follows only the tunnel's run touches.
 	openedAt  time.Time
@@ -82,6 +90,7 @@ type lane struct {
 	ending    bool          // told to end because it had nothing to do any more
 	inquired  time.Time     // when a proof was last put behind its connections
 	rest      time.Duration // before the next one
+	patrolled time.Time     // when ECS was asked about its task
 }
 
 // laneOptions are the settings of a lane that come from the engine and the spec.
@@ -93,9 +102,10 @@ type laneOptions struct {
 }
 
 func newLane(client *aws.Client, log *slog.Logger, remote Endpoint, o laneOptions) *lane {
-	l := &lane{client: client, log: log, remote: remote, options: o, clientID: uuid.NewString(), opening: newHandshake(remote), proving: make(chan struct{}, 1)}
+	l := &lane{client: client, log: log, remote: remote, options: o, clientID: uuid.NewString(), opening: newHandshake(remote), proving: make(chan struct{}, 1), stir: make(chan struct{}, 1)}
 	l.channel = newChannel(log, o.messageSize, o.uploadRate, l.deliver)
-	l.channel.flush = l.flush
+	l.channel.flush, l.channel.onPause = l.flush, l.paused
+	l.suspect = func(*lane) {} // nobody asks
 	l.opening.channel = l.channel
 	l.opening.dataKey = l.dataKey
 	return l
@@ -155,11 +165,20 @@ func (l *lane) hold(ctx context.Context, document string, start func(context.Con
 	if told {
 		<-farewell
 	}
+	silent, gone := errors.AsType[*SilentError](err)
+	if gone {
+		l.spare(silent)
+	}
 	l.channel.finish(err)
+	if gone { // before its connections are opened anew elsewhere: not even an agent that comes back gets them now
+		l.terminate(ctx, err)
+	}
 	if l.carrier != nil {
 		l.carrier.finish(err)
 	}
-	l.terminate(ctx, err)
+	if !gone {
+		l.terminate(ctx, err)
+	}
 	if told { // and however the service has put the end that it was asked for
 		return context.Cause(ctx)
 	}
@@ -249,29 +268,40 @@ func (l *lane) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 	tick := time.NewTicker(checkEvery)
 	defer tick.Stop()
 	alive := time.Now()
-	for {
+	var v vigil
+	for rest := checkEvery; ; {
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-tick.C:
-			quiet := l.channel.quiet(now)
-			if slow := quiet > slowAfter; l.slow.Swap(slow) != slow {
-				l.changed(l, nil)
-			}
-			if quiet > stuckAfter && l.open() {
-				cancel(&StuckError{Session: l.session.ID, For: quiet})
+		case <-l.stir:
+		case <-tick.C:
+		}
+		now := time.Now()
+		if err := l.heed(&v, now); err != nil {
+			cancel(err)
+			return
+		}
+		quiet := l.channel.quiet(now)
+		if slow := quiet > slowAfter || l.silent.Load(); l.slow.Swap(slow) != slow {
+			l.changed(l, nil)
+		}
+		if quiet > stuckAfter && l.open() {
+			cancel(&StuckError{Session: l.session.ID, For: quiet})
+			return
+		}
+		m, many := l.carrier.(*mux)
+		if many && quiet > strandAfter && l.open() {
+			m.strand()
+		}
+		if many && every > 0 && now.Sub(alive) >= every {
+			alive = now
+			if err := m.keepAlive(); err != nil {
 				return
 			}
-			m, many := l.carrier.(*mux)
-			if many && quiet > strandAfter && l.open() {
-				m.strand()
-			}
-			if many && every > 0 && now.Sub(alive) >= every {
-				alive = now
-				if err := m.keepAlive(); err != nil {
-					return
-				}
-			}
+		}
+		if next := l.look(); next != rest {
+			rest = next
+			tick.Reset(rest)
 		}
 	}
 }
@@ -299,7 +329,7 @@ func (l *lane) begin() error {
 // state is where the lane stands.
 func (l *lane) state() State {
 	switch {
-	case l.opening.done() && l.attached.Load():
+	case l.opening.done() && l.attached.Load() && !l.silent.Load():
 		return Open
 	case l.opening.done():
 		return Resuming
@@ -314,7 +344,7 @@ func (l *lane) open() bool { return l.state() == Open }
 
 // usable reports whether new connections may be placed here.
 func (l *lane) usable() bool {
-	return l.open() && !l.slow.Load() && !l.hung.Load() && !l.draining.Load() && !l.trial.Load()
+	return l.open() && !l.slow.Load() && !l.hung.Load() && !l.away.Load() && !l.draining.Load() && !l.trial.Load()
 }
 
 // single reports whether the lane carries one connection at a time.

@@ -87,9 +87,9 @@ func (m *mux) forget(s *stream) {
 
 func (m *mux) write(ctx context.Context, s *stream, p []byte) error {
 	limit := min(muxMessages*m.channel.room(), wire.MuxMaxData) - wire.MuxHeader
-	if !s.spoke {
-		s.spoke = true
+	if !s.spoke.Load() {
 		s.first.Store(m.channel.next())
+		s.spoke.Store(true)
 	}
 	for len(p) > 0 {
 		n := min(len(p), limit)

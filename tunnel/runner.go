@@ -24,6 +24,7 @@ type step struct {
 	lane   *lane
 	ended  bool
 	patrol bool // only a patrol that is over
+	silent bool // its agent owes an answer
 	tried  bool // its trial is over, err says how
 	err    error
 }
@@ -150,6 +151,7 @@ func (r *runner) newLane() *lane {
 		messageSize: o.MessageSize, uploadRate: o.UploadRate, keepAlive: r.spec.KeepAlive, journal: o.Journal, leave: r.engine.leave,
 	})
 	l.changed = func(l *lane, err error) { r.steps <- step{lane: l, err: err} }
+	l.suspect = func(l *lane) { r.steps <- step{lane: l, silent: true} }
 	return l
 }
 
@@ -210,6 +212,10 @@ func (r *runner) choose(ctx context.Context, fresh bool) (aws.Target, error) {
 func (r *runner) take(s step) {
 	if s.patrol {
 		r.running--
+		return
+	}
+	if s.silent {
+		r.suspect(s.lane)
 		return
 	}
 	if s.tried {

@@ -199,7 +199,11 @@ type pump struct {
 	bulk    int // how much this looks like a download; only read and what it calls touch it
 }
 
-func (p *pump) hear() { p.heard.Store(time.Now().UnixNano()) }
+func (p *pump) hear() {
+	now := time.Now().UnixNano()
+	p.heard.Store(now)
+	p.channel.served.Store(now)
+}
 
 // A download comes in messages of 1 KiB, one in a millisecond. To wake up for each costs more than all that is done with
 // it, so in the midst of one the reader lets a few gather, unless they come by the dozen anyway.

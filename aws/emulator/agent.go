@@ -169,7 +169,7 @@ func (a *agent) housekeep(ctx context.Context) {
 				continue
 			}
 			// CreateDataChannel and the upgrade: two round trips.
-			if pause(ctx, 4*f.Delay+5*time.Millisecond) != nil {
+			if pause(ctx, 4*f.Delay+5*time.Millisecond+f.AgentAway) != nil {
 				return
 			}
 			a.session.connectAgent(true)

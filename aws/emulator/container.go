@@ -34,7 +34,7 @@ func (e *Emulator) target(id string) (*container, bool) {
 func (c *container) agentRunning() bool {
 	c.account.mu.Lock()
 	defer c.account.mu.Unlock()
-	return c.task.status == "RUNNING" && !c.task.pattern.ExecOff && !c.pattern.NotStarted && !c.agent.Absent && c.agent.Status == "RUNNING"
+	return c.task.status == "RUNNING" && !c.task.pattern.ExecOff && !c.pattern.NotStarted && !c.agent.Absent && c.agent.Status == "RUNNING" && !c.killed
 }
 
 // stopped is closed once the container's task has stopped.

@@ -48,6 +48,7 @@ type Faults struct {
 	Unregistered     bool          // agents have lost their control channel: StartSession answers TargetNotConnected
 	NoDocuments      []string      // names of documents that the region does not have
 	RefuseLoopback   bool          // newer agents refuse to forward to localhost by the remote-host document
+	AgentAway        time.Duration // how much longer than it must an agent that lost its socket takes to get another one
 	NoReconnect      bool          // an agent that lost its socket gives up silently, as after its six tries
 	SilentStop       bool          // a task that stops says nothing to the client: no channel_closed
 	Swallow          []uint16      // destination ports that swallow SYNs: a dial neither works nor fails

@@ -54,6 +54,7 @@ type channel struct {
 
 	acking []ack // collect's, of which the memory is used again
 
+	receiving sync.Mutex // the two sockets of a handover take turns
 	// Only receive touches what follows.
 	expected  int64
 	early     map[int64]earlyMessage
@@ -227,6 +228,20 @@ func (c *channel) signal() {
 	case c.wake <- struct{}{}:
 	default:
 	}
+}
+
+// take is receive for a socket's reader, beside which there may be another one.
+func (c *channel) take(frame []byte) error {
+	c.receiving.Lock()
+	defer c.receiving.Unlock()
+	return c.receive(frame)
+}
+
+// flushNow is flush for a socket's reader.
+func (c *channel) flushNow() {
+	c.receiving.Lock()
+	defer c.receiving.Unlock()
+	c.flush()
 }
 
 // receive takes one frame from the socket. It never blocks. An error ends the session: the other side sends what cannot
@@ -454,6 +469,13 @@ func (c *channel) figures() (resent uint64, roundTrip time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.out.resent, c.out.smoothed
+}
+
+// calm reports whether everything sent has been acknowledged, some time ago.
+func (c *channel) calm(now time.Time, since time.Duration) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.out.empty() && now.Sub(c.out.lastAck) >= since
 }
 
 // drained reports whether everything sent has been acknowledged.

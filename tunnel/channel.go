@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"culvert/aws/wire"
@@ -43,6 +44,8 @@ type channel struct {
 
 	sendMu sync.Mutex // orders senders: sequence order is wire order
 
+	missing atomic.Int64 // messages that the agent has yet to repair
+
 	mu       sync.Mutex
 	out      sender
 	waiting  []*waiter // senders that wait for room in the window, first come first served
@@ -59,6 +62,7 @@ type channel struct {
 	expected  int64
 	early     map[int64]earlyMessage
 	earlySize int
+	highest   int64 // sequence number that was early
 	garbage   int
 }
 
@@ -288,11 +292,15 @@ func (c *channel) receiveData(m wire.Message) error {
 		return nil
 	case m.Sequence > c.expected:
 		c.keepEarly(m)
+		c.countMissing()
 		return nil
 	}
 	c.owe(m)
 	if err := c.accept(m.Payload, m.Body); err != nil {
 		return err
+	}
+	if len(c.early) > 0 {
+		defer c.countMissing()
 	}
 	for c.expected++; len(c.early) > 0; c.expected++ {
 		next, ok := c.early[c.expected]
@@ -315,8 +323,18 @@ func (c *channel) keepEarly(m wire.Message) {
 		}
 		c.early[m.Sequence] = earlyMessage{kind: m.Payload, body: append([]byte(nil), m.Body...)}
 		c.earlySize += len(m.Body)
+		c.highest = max(c.highest, m.Sequence)
 	}
 	c.owe(m)
+}
+
+// countMissing works out how many messages are missing before the latest of those that came early.
+func (c *channel) countMissing() {
+	gap := int64(0)
+	if len(c.early) > 0 {
+		gap = c.highest - c.expected + 1 - int64(len(c.early))
+	}
+	c.missing.Store(gap)
 }
 
 func (c *channel) accept(kind wire.PayloadType, body []byte) error {

@@ -116,7 +116,7 @@ func (r *runner) missing() int {
 		switch {
 		case l.leaving.Load():
 			leaving++
-		case !l.slow.Load() && !l.hung.Load() && !l.draining.Load() && !l.trial.Load():
+		case !l.slow.Load() && !l.hung.Load() && !l.draining.Load() && !l.trial.Load() && !l.behind():
 			usable++
 		}
 	}

@@ -47,6 +47,8 @@ type channel struct {
 
 	sendMu sync.Mutex // orders senders: sequence order is wire order
 
+	missing atomic.Int64 // messages that the agent has yet to repair
+
 	mu       sync.Mutex
 	out      sender
 	waiting  []*waiter // senders that wait for room in the window, first come first served
@@ -58,10 +60,12 @@ type channel struct {
 
 	acking []ack // collect's, of which the memory is used again
 
+	receiving sync.Mutex // the two sockets of a handover take turns
 	// Only receive touches what follows.
 	expected  int64
 	early     map[int64]earlyMessage
 	earlySize int
+	highest   int64 // sequence number that was early
 	garbage   int
 }
 
@@ -233,6 +237,20 @@ func (c *channel) signal() {
 	}
 }
 
+// take is receive for a socket's reader, beside which there may be another one.
+func (c *channel) take(frame []byte) error {
+	c.receiving.Lock()
+	defer c.receiving.Unlock()
+	return c.receive(frame)
+}
+
+// flushNow is flush for a socket's reader.
+func (c *channel) flushNow() {
+	c.receiving.Lock()
+	defer c.receiving.Unlock()
+	c.flush()
+}
+
 // receive takes one frame from the socket. It never blocks. An error ends the session: the other side sends what cannot
 // be understood (*GarbageError, *ProtocolError), or said that the session is closed (*closedError).
 func (c *channel) receive(frame []byte) error {
@@ -280,11 +298,15 @@ func (c *channel) receiveData(m wire.Message) error {
 		return nil
 	case m.Sequence > c.expected:
 		c.keepEarly(m)
+		c.countMissing()
 		return nil
 	}
 	c.owe(m)
 	if err := c.accept(m.Payload, m.Body); err != nil {
 		return err
+	}
+	if len(c.early) > 0 {
+		defer c.countMissing()
 	}
 	for c.expected++; len(c.early) > 0; c.expected++ {
 		next, ok := c.early[c.expected]
@@ -307,8 +329,18 @@ func (c *channel) keepEarly(m wire.Message) {
 		}
 		c.early[m.Sequence] = earlyMessage{kind: m.Payload, body: append([]byte(nil), m.Body...)}
 		c.earlySize += len(m.Body)
+		c.highest = max(c.highest, m.Sequence)
 	}
 	c.owe(m)
+}
+
+// countMissing works out how many messages are missing before the latest of those that came early.
+func (c *channel) countMissing() {
+	gap := int64(0)
+	if len(c.early) > 0 {
+		gap = c.highest - c.expected + 1 - int64(len(c.early))
+	}
+	c.missing.Store(gap)
 }
 
 func (c *channel) accept(kind wire.PayloadType, body []byte) error {
@@ -461,6 +493,13 @@ func (c *channel) figures() (resent uint64, roundTrip time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.out.resent, c.out.smoothed
+}
+
+// calm reports whether everything sent has been acknowledged, some time ago.
+func (c *channel) calm(now time.Time, since time.Duration) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.out.empty() && now.Sub(c.out.lastAck) >= since
 }
 
 // drained reports whether everything sent has been acknowledged.

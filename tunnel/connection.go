@@ -285,6 +285,8 @@ func (t *Tunnel) acquire(conn *connection) (*lane, *stream, error) {
 		l := place(t.lanes)
 		if now := time.Now(); t.stale(now) && now.Sub(began) < renewWithin {
 			l = nil
+		} else if l != nil && l.behind() && len(t.lanes) < ceiling(t.engine.options.Lanes) && now.Sub(began) < behindWait {
+			l = nil
 		}
 		t.mu.Unlock()
 		if l != nil {

@@ -42,6 +42,7 @@ type Options struct {
 type Engine struct {
 	options     Options
 	patrolEvery time.Duration
+	renewAfter  time.Duration // of the life of sockets
 	states      *feed[Event]
 	endings     *feed[Ending]
 
@@ -65,7 +66,7 @@ func New(o Options) *Engine {
 	}
 	o.MessageSize = min(max(o.MessageSize, MinMessageSize), MaxMessageSize-wire.Overhead)
 	return &Engine{
-		options: o, patrolEvery: patrolEvery,
+		options: o, patrolEvery: patrolEvery, renewAfter: renewAfter,
 		states:  newFeed(func() queue[Event] { return &everything[Event]{} }),
 		endings: newFeed(func() queue[Ending] { return &endings{of: make(map[ID]*newest)} }),
 	}

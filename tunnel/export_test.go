@@ -5,6 +5,9 @@ import "time"
 // Patrol sets how often the tunnels of e look after their tasks.
 func (e *Engine) Patrol(every time.Duration) { e.patrolEvery = every }
 
+// Renew sets at what age the sockets of later sessions are renewed.
+func (e *Engine) Renew(after time.Duration) { e.renewAfter = after }
+
 // Beat is when a tunnel looks after its task.
 type Beat struct{ beat }
 

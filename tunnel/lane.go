@@ -34,10 +34,11 @@ const (
 	startLinger = 2 * time.Second
 	// steadyAfter a socket has lived this long, the next loss starts the backoff anew.
 	steadyAfter = 5 * time.Second
-	// briefly is how long a socket lives at the least for the first try to resume the session to go out at once: what the
-	// agent sends meanwhile is lost, and it repairs one message in 100 ms (protocol.md 9, A1). One that was shorter is the
-	// service's own way of refusing, which is not to be asked in a circle.
-	briefly = 200 * time.Millisecond
+	// repairEvery is how long an agent takes for each message that was lost (protocol.md 9, A1). A lane that is behindAfter
+	// behind for that reason gets no new connections as long as another one may open, behindWait at the most.
+	repairEvery = 100 * time.Millisecond
+	behindAfter = time.Second
+	behindWait  = 2 * time.Second
 	// connectWithin bounds the wait for a stream on a lane that is full.
 	connectWithin = time.Second
 	// muxKeepAlive is what agents up to 3.1.1511.0 want to hear a byte within (they close after 30 s of silence).
@@ -57,6 +58,8 @@ type lane struct {
 
 	target  aws.Target  // set before run
 	session aws.Session // set before attached
+	stream  string      // the URL of the last socket; carry's, as is moves
+	moves   bool        // each socket has another URL
 	channel *channel
 	opening *handshake
 	carrier carrier // set when the handshake is complete
@@ -97,6 +100,7 @@ type lane struct {
 type laneOptions struct {
 	messageSize, uploadRate int
 	keepAlive               time.Duration
+	renewAfter              time.Duration // of a socket's life, see handover.go; 0 is never
 	journal                 *Journal
 	leave                   func(*UnendedError) // takes the session when it could not be terminated
 }
@@ -345,6 +349,12 @@ func (l *lane) open() bool { return l.state() == Open }
 // usable reports whether new connections may be placed here.
 func (l *lane) usable() bool {
 	return l.open() && !l.slow.Load() && !l.hung.Load() && !l.away.Load() && !l.draining.Load() && !l.trial.Load()
+}
+
+// behind reports whether what has come so far is of use only when the agent has repaired what was lost before it, in a second
+// or more: a new connection is better off elsewhere, if there is an elsewhere.
+func (l *lane) behind() bool {
+	return time.Duration(l.channel.missing.Load())*repairEvery >= behindAfter
 }
 
 // single reports whether the lane carries one connection at a time.

@@ -105,8 +105,9 @@ func place(lanes []*lane) *lane {
 			continue
 		}
 		switch {
-		case best == nil, best.busy.Load() && !l.busy.Load():
+		case best == nil, best.behind() && !l.behind(), best.busy.Load() && !l.busy.Load() && !l.behind():
 			best = l
+		case l.behind() && !best.behind():
 		case best.busy.Load() == l.busy.Load() && l.streams.Load() < best.streams.Load():
 			best = l
 		}

@@ -117,7 +117,7 @@ func (r *runner) missing() int {
 		switch {
 		case l.leaving.Load():
 			leaving++
-		case !l.slow.Load() && !l.hung.Load() && !l.draining.Load() && !l.trial.Load():
+		case !l.slow.Load() && !l.hung.Load() && !l.draining.Load() && !l.trial.Load() && !l.behind():
 			usable++
 		}
 	}
@@ -148,7 +148,7 @@ func (r *runner) fill() {
 func (r *runner) newLane() *lane {
 	o := r.engine.options
 	l := newLane(r.spec.Client, r.log, r.spec.Remote, laneOptions{
-		messageSize: o.MessageSize, uploadRate: o.UploadRate, keepAlive: r.spec.KeepAlive, journal: o.Journal, leave: r.engine.leave,
+		messageSize: o.MessageSize, uploadRate: o.UploadRate, keepAlive: r.spec.KeepAlive, renewAfter: r.engine.renewAfter, journal: o.Journal, leave: r.engine.leave,
 	})
 	l.changed = func(l *lane, err error) { r.steps <- step{lane: l, err: err} }
 	l.suspect = func(l *lane) { r.steps <- step{lane: l, silent: true} }

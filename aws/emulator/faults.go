@@ -25,6 +25,7 @@ type Faults struct {
 	// PauseAgent and PauseClient have the service tell the one side with pause_publication that the other is away. An agent
 	// that hears nothing goes on sending, and what it sends is lost.
 	PauseAgent, PauseClient bool
+	FirstSocket             bool // of a client stays its only one while it stands: a second one is taken and gets nothing
 
 	// The opening of a data channel.
 	AllowUnsigned bool          // takes upgrades without a signature, as the service did before plugin 1.2.764

@@ -142,12 +142,17 @@ func (s *session) redeem(token string) bool {
 	return known && s.ended.IsZero() && !s.data.now().After(until)
 }
 
-// attach makes leg the client's; an earlier one is closed.
+// attach makes leg the client's; an earlier one is closed: the last one wins (protocol.md 10.8).
 func (s *session) attach(leg *clientLeg) bool {
+	f := s.data.knobs()
 	s.mu.Lock()
 	if !s.ended.IsZero() {
 		s.mu.Unlock()
 		return false
+	}
+	if f.FirstSocket && s.client != nil && !s.client.gone.Load() {
+		s.mu.Unlock()
+		return true
 	}
 	old, back := s.client, s.attached
 	s.client, s.attached, s.clientSince = leg, true, s.data.now()
@@ -159,7 +164,7 @@ func (s *session) attach(leg *clientLeg) bool {
 	if old != nil {
 		old.close(closeNormal, "")
 	}
-	if back && s.data.knobs().PauseAgent {
+	if back && f.PauseAgent {
 		s.up.push(control(wire.StartPublication))
 	}
 	return true

@@ -89,14 +89,20 @@ func (m *mux) write(ctx context.Context, s *stream, p []byte) error {
 	limit := min(muxMessages*m.channel.room(), wire.MuxMaxData) - wire.MuxHeader
 	if !s.spoke.Load() {
 		s.first.Store(m.channel.next())
-		s.spoke.Store(true)
 	}
 	for len(p) > 0 {
 		n := min(len(p), limit)
 		frame := wire.MuxFrame{Command: wire.MuxPush, Length: uint16(n), Stream: s.id}.Append(s.frame[:0]) //nolint:gosec // n < 64 KiB
 		frame = append(frame, p[:n]...)
 		s.frame = frame
-		if err := m.channel.send(ctx, frame); err != nil {
+		if err := m.channel.admit(ctx); err != nil {
+			return err
+		}
+		if !s.spoke.Load() { // it may have waited long
+			s.first.Store(m.channel.next())
+			s.spoke.Store(true)
+		}
+		if err := m.channel.push(wire.Output, frame); err != nil {
 			return err
 		}
 		p = p[n:]

@@ -90,7 +90,9 @@ func (r *runner) patrol(l *lane) {
 		}
 		found := findingOf(err)
 		for _, one := range lanes {
-			one.finding.Store(found)
+			if err == nil || found != nil {
+				one.finding.Store(found)
+			}
 			if ok {
 				one.draining.Store(true)
 				one.leaving.Store(true)

@@ -286,7 +286,7 @@ func (l *lane) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 			return
 		}
 		quiet := l.channel.quiet(now)
-		if slow := quiet > slowAfter || l.silent.Load(); l.slow.Swap(slow) != slow {
+		if slow := quiet > slowAfter && !l.excused(&v, now) || l.silent.Load(); l.slow.Swap(slow) != slow {
 			l.changed(l, nil)
 		}
 		if quiet > stuckAfter && l.open() {

@@ -71,6 +71,7 @@ type vigil struct {
 	from   time.Time // silence counts from here at the earliest
 	asked  time.Time // when ECS was asked last; zero without a doubt
 	felt   uint64    // bytes that had come when the agent was last asked why no more do
+	asking int64     // number of the message after that question
 }
 
 // paused is the channel's word that the service says that the agent is away, or no longer. Only a mux has a message with
@@ -126,7 +127,7 @@ func (l *lane) heed(v *vigil, now time.Time) error {
 		e.Err = found.err
 	}
 	l.hush(e)
-	if now.Sub(time.Unix(0, l.channel.served.Load())) > servedWithin || silence < goneAfter && (found == nil || !found.over) {
+	if !l.channel.servedLately(now) || silence < goneAfter && (found == nil || !found.over) {
 		return nil
 	}
 	e.deaf = l.channel.deafSince(away, now)
@@ -168,6 +169,18 @@ func (l *lane) feel(v *vigil, now time.Time) {
 	}
 	v.felt = received
 	_ = m.keepAlive() // fails when the session is over
+	v.asking = l.channel.next()
+}
+
+// excused reports whether all that is owed is the answer to such a question, and the service does not answer either: nobody
+// sends anything then, and the socket is about to be replaced.
+func (l *lane) excused(v *vigil, now time.Time) bool {
+	return l.channel.next() == v.asking && !l.channel.servedLately(now)
+}
+
+// servedLately reports whether the service was heard just now.
+func (c *channel) servedLately(now time.Time) bool {
+	return now.Sub(time.Unix(0, c.served.Load())) <= servedWithin
 }
 
 // silence is for how long the agent has owed an acknowledge and said nothing else; 0 when it owes none.

@@ -71,6 +71,7 @@ type lane struct {
 	leaving  atomic.Bool   // draining because its task stops
 	hung     atomic.Bool   // its agent is held up by a connect that gets no answer: no new connections for now
 	trial    atomic.Bool   // no new connections before its far end is proved
+	uneasy   chan struct{} // tells reassure that there is a doubt to end; capacity 1
 	proving  chan struct{} // capacity 1: holds a token while a proof is under way
 	streams  atomic.Int64
 	resumed  atomic.Uint64 // how often
@@ -100,6 +101,8 @@ func newLane(client *aws.Client, log *slog.Logger, remote Endpoint, o laneOption
 	l := &lane{client: client, log: log, remote: remote, options: o, clientID: uuid.NewString(), opening: newHandshake(remote), proving: make(chan struct{}, 1)}
 	l.channel = newChannel(log, o.messageSize, o.uploadRate, l.deliver)
 	l.channel.flush = l.flush
+	l.channel.onAway = l.noticed
+	l.uneasy = make(chan struct{}, 1)
 	l.opening.channel = l.channel
 	l.opening.dataKey = l.dataKey
 	return l

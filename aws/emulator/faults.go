@@ -49,6 +49,7 @@ type Faults struct {
 	Unregistered     bool          // agents have lost their control channel: StartSession answers TargetNotConnected
 	NoDocuments      []string      // names of documents that the region does not have
 	RefuseLoopback   bool          // newer agents refuse to forward to localhost by the remote-host document
+	TakesTwice       bool          // a cut of its socket while it takes a message in leaves that one uncounted: it takes the resend in too
 	NoReconnect      bool          // an agent that lost its socket gives up silently, as after its six tries
 	SilentStop       bool          // a task that stops says nothing to the client: no channel_closed
 	Swallow          []uint16      // destination ports that swallow SYNs: a dial neither works nor fails
@@ -141,6 +142,7 @@ func Faithful() Faults {
 		Pacing:           time.Millisecond,
 		WorkersLimit:     1000,
 		StartStep:        time.Second,
+		TakesTwice:       true,
 		HandshakeTimeout: 15 * time.Second,
 	}
 }

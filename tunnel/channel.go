@@ -50,7 +50,7 @@ type channel struct {
 	seamsFrom atomic.Int64 // sequence number of the first message with one
 	ahead     bool         // the first byte of the next frame has been sent; under sendMu
 
-	missing atomic.Int64 // messages that the agent has yet to repair
+	missing *atomic.Int64 // messages that the agent has yet to repair
 
 	mu       sync.Mutex
 	out      sender
@@ -90,6 +90,7 @@ func newChannel(log *slog.Logger, size, rate int, deliver func(wire.PayloadType,
 		flush:    func() {},
 		onPause:  func(bool) {},
 		onAway:   func(bool) {},
+		missing:  new(atomic.Int64),
 		wake:     make(chan struct{}, 1),
 		overDone: make(chan struct{}),
 		early:    make(map[int64]earlyMessage),

@@ -76,6 +76,7 @@ type lane struct {
 	streams  atomic.Int64
 	resumed  atomic.Uint64 // how often
 	received atomic.Uint64 // bytes of stream data
+	missing  atomic.Int64  // messages that its agent has yet to repair
 	lastData atomic.Int64  // unix nanoseconds of the last stream data
 
 	// What follows only the tunnel's run touches.
@@ -101,7 +102,7 @@ func newLane(client *aws.Client, log *slog.Logger, remote Endpoint, o laneOption
 	l := &lane{client: client, log: log, remote: remote, options: o, clientID: uuid.NewString(), opening: newHandshake(remote), proving: make(chan struct{}, 1)}
 	l.channel = newChannel(log, o.messageSize, o.uploadRate, l.deliver)
 	l.channel.flush = l.flush
-	l.channel.onAway = l.noticed
+	l.channel.onAway, l.channel.missing = l.noticed, &l.missing
 	l.uneasy = make(chan struct{}, 1)
 	l.opening.channel = l.channel
 	l.opening.dataKey = l.dataKey
@@ -327,7 +328,7 @@ func (l *lane) usable() bool {
 // behind reports whether what has come so far is of use only when the agent has repaired what was lost before it, in a second
 // or more: a new connection is better off elsewhere, if there is an elsewhere.
 func (l *lane) behind() bool {
-	return time.Duration(l.channel.missing.Load())*repairEvery >= behindAfter
+	return time.Duration(l.missing.Load())*repairEvery >= behindAfter
 }
 
 // single reports whether the lane carries one connection at a time.

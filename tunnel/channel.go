@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,12 +43,17 @@ type channel struct {
 	onPause func(paused bool)                    // hears that the agent is said to be away, and back; must not block
 	wake    chan struct{}                        // tells the writer that collect has something; capacity 1
 
+	onAway func(away bool) // hears the same, for what was under way; must not block
+
 	heard  atomic.Int64 // unix nanoseconds of the last word of the agent
 	served atomic.Int64 // and of the service, pongs included
 
-	sendMu sync.Mutex // orders senders: sequence order is wire order
+	sendMu    sync.Mutex   // orders senders: sequence order is wire order
+	seams     atomic.Bool  // see seam
+	seamsFrom atomic.Int64 // sequence number of the first message with one
+	ahead     bool         // the first byte of the next frame has been sent; under sendMu
 
-	missing atomic.Int64 // messages that the agent has yet to repair
+	missing *atomic.Int64 // messages that the agent has yet to repair
 
 	mu       sync.Mutex
 	out      sender
@@ -86,10 +92,13 @@ func newChannel(log *slog.Logger, size, rate int, deliver func(wire.PayloadType,
 		log: log, size: size, deliver: deliver,
 		flush:    func() {},
 		onPause:  func(bool) {},
+		onAway:   func(bool) {},
+		missing:  new(atomic.Int64),
 		wake:     make(chan struct{}, 1),
 		overDone: make(chan struct{}),
 		early:    make(map[int64]earlyMessage),
 	}
+	c.seamsFrom.Store(math.MaxInt64)
 	c.ackTimer = time.AfterFunc(time.Hour, c.signal)
 	c.ackTimer.Stop()
 	c.out.window = newWindow()
@@ -129,7 +138,7 @@ func (c *channel) push(kind wire.PayloadType, body []byte) error {
 	}
 	step := len(body)
 	if kind == wire.Output {
-		step = c.room()
+		body, step = c.seam(body, c.room())
 	}
 	batch := make([]*outgoing, 0, (len(body)+step-1)/step)
 	for len(body) > 0 {

@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -219,6 +220,9 @@ func (t *Tunnel) convey(conn *connection, l *lane, s *stream) (again bool, _ err
 	var up sync.WaitGroup
 	up.Go(func() {
 		if err := conn.copyUp(ctx, s, t.engine); err != nil {
+			if errors.Is(err, io.EOF) {
+				err = cmp.Or(s.settle(ctx, true), err)
+			}
 			s.inbox.finish(err)
 			s.close()
 		}
@@ -227,6 +231,7 @@ func (t *Tunnel) convey(conn *connection, l *lane, s *stream) (again bool, _ err
 	if failure := s.inbox.failure(); failure != nil {
 		err = failure
 	}
+	err = s.ending(ctx, err)
 	clean := errors.Is(err, io.EOF)
 	if clean && conn.received.Load() == 0 && t.refused(ctx, s) {
 		err, clean = &RefusedError{Target: l.target, Remote: t.spec.Remote}, false

@@ -125,6 +125,7 @@ func (l *lane) handOver(ctx context.Context, old *pump) (*pump, error) {
 	}
 	select {
 	case <-old.ended: // as the service closes the one that was replaced
+	case <-fresh.ended:
 	case <-time.After(readOn):
 	}
 	old.cut(errReplaced)
@@ -141,7 +142,7 @@ func (l *lane) handOver(ctx context.Context, old *pump) (*pump, error) {
 func (l *lane) another(ctx context.Context, old *pump) (*socket, error) {
 	ctx, stop := context.WithTimeout(ctx, dialTimeout)
 	defer stop()
-	release := context.AfterFunc(old.over, func() {
+	release := context.AfterFunc(old.over, func() { //nolint:contextcheck // the old socket's end, not this call's
 		select {
 		case <-time.After(overlap):
 			stop()

@@ -75,10 +75,12 @@ type lane struct {
 	silent   atomic.Bool   // its agent does not answer, and may be gone: no new connections
 	doubted  atomic.Bool   // whether it is gone is looked into
 	trial    atomic.Bool   // no new connections before its far end is proved
+	uneasy   chan struct{} // tells reassure that there is a doubt to end; capacity 1
 	proving  chan struct{} // capacity 1: holds a token while a proof is under way
 	streams  atomic.Int64
 	resumed  atomic.Uint64 // how often
 	received atomic.Uint64 // bytes of stream data
+	missing  atomic.Int64  // messages that its agent has yet to repair
 	lastData atomic.Int64  // unix nanoseconds of the last stream data
 
 	awaySince atomic.Int64            // unix nanoseconds
@@ -110,6 +112,8 @@ func newLane(client *aws.Client, log *slog.Logger, remote Endpoint, o laneOption
 	l.channel = newChannel(log, o.messageSize, o.uploadRate, l.deliver)
 	l.channel.flush, l.channel.onPause = l.flush, l.paused
 	l.suspect = func(*lane) {} // nobody asks
+	l.channel.onAway, l.channel.missing = l.noticed, &l.missing
+	l.uneasy = make(chan struct{}, 1)
 	l.opening.channel = l.channel
 	l.opening.dataKey = l.dataKey
 	return l
@@ -354,7 +358,7 @@ func (l *lane) usable() bool {
 // behind reports whether what has come so far is of use only when the agent has repaired what was lost before it, in a second
 // or more: a new connection is better off elsewhere, if there is an elsewhere.
 func (l *lane) behind() bool {
-	return time.Duration(l.channel.missing.Load())*repairEvery >= behindAfter
+	return time.Duration(l.missing.Load())*repairEvery >= behindAfter
 }
 
 // single reports whether the lane carries one connection at a time.

@@ -32,6 +32,7 @@ func (c *channel) pause(paused bool) {
 		return
 	}
 	c.onPause(paused)
+	c.onAway(paused)
 	if !paused {
 		c.signal()
 	}

@@ -44,6 +44,7 @@ func (l *lane) carry(ctx context.Context, cancel context.CancelCauseFunc) error 
 		if err == nil {
 			if first {
 				helpers.Go(func() { l.shake(ctx, cancel) })
+				helpers.Go(func() { l.reassure(ctx, cancel) })
 			} else {
 				l.resumed.Add(1)
 			}

@@ -50,6 +50,7 @@ type Faults struct {
 	NoDocuments      []string      // names of documents that the region does not have
 	RefuseLoopback   bool          // newer agents refuse to forward to localhost by the remote-host document
 	AgentAway        time.Duration // how much longer than it must an agent that lost its socket takes to get another one
+	TakesTwice       bool          // a cut of its socket while it takes a message in leaves that one uncounted: it takes the resend in too
 	NoReconnect      bool          // an agent that lost its socket gives up silently, as after its six tries
 	SilentStop       bool          // a task that stops says nothing to the client: no channel_closed
 	Swallow          []uint16      // destination ports that swallow SYNs: a dial neither works nor fails
@@ -142,6 +143,7 @@ func Faithful() Faults {
 		Pacing:           time.Millisecond,
 		WorkersLimit:     1000,
 		StartStep:        time.Second,
+		TakesTwice:       true,
 		HandshakeTimeout: 15 * time.Second,
 	}
 }

@@ -335,6 +335,9 @@ func (s *session) loseAgent(cut bool) {
 	s.agentSince = time.Time{}
 	s.mu.Unlock()
 	if cut {
+		if s.data.knobs().TakesTwice {
+			s.agent.cuts.Add(1)
+		}
 		s.up.discard()
 		s.down.discard()
 	}

@@ -200,7 +200,7 @@ func (t *Tunnel) carry(conn *connection) error {
 	}
 }
 
-// convey carries a connection on one stream, and reports whether it may go on on another.
+// convey carries a connection on one stream, and reports whether another one may take its place.
 func (t *Tunnel) convey(conn *connection, l *lane, s *stream) (again bool, _ error) {
 	defer l.release()
 	ctx, cancel := context.WithCancelCause(t.ctx)

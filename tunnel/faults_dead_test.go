@@ -401,7 +401,7 @@ func TestFaultConnectionsThatNothingHeardAreOpenedAnew(t *testing.T) {
 		})
 	}
 	check("one that has half-closed", func(conn net.Conn) error {
-		if err := conn.(*net.TCPConn).CloseWrite(); err != nil { //nolint:forcetypeassert // dial's
+		if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
 			return err
 		}
 		return greeted(conn)
@@ -466,7 +466,7 @@ func TestFaultNothingArrivesTwice(t *testing.T) {
 						case <-time.After(rand.N(20 * time.Millisecond)): // out of step with the others
 						}
 						piece := fmt.Appendf(nil, "piece %d of %d", n, worker)
-						conn, err := net.Dial("tcp", tn.Addr().String()) //nolint:noctx // on loopback
+						conn, err := net.Dial("tcp", tn.Addr().String())
 						if err != nil {
 							t.Error(err)
 							return

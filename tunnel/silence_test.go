@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -19,13 +21,23 @@ type watched struct {
 	*lane
 
 	began time.Time
-	asked []time.Duration // when ECS was asked
-	cut   atomic.Bool     // the service is not heard
+	cut   atomic.Bool // the service is not heard
 	over  chan error
 	end   func()
+
+	mu   sync.Mutex
+	when []time.Duration // ECS was asked
 }
 
-func watchLane(t *testing.T) *watched {
+// asked is when ECS was asked about the task.
+func (w *watched) asked() []time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.when)
+}
+
+// watchLane makes one about whose task ECS says something, or with nil nothing that matters.
+func watchLane(t *testing.T, says error) *watched {
 	t.Helper()
 	l := newLane(nil, slog.New(slog.DiscardHandler), Endpoint{Port: 7000}, laneOptions{messageSize: 1024})
 	l.target, l.session = aws.Target{Cluster: "c", Task: "t"}, aws.Session{ID: "s"}
@@ -35,7 +47,12 @@ func watchLane(t *testing.T) *watched {
 	l.attached.Store(true)
 	w := &watched{T: t, lane: l, began: time.Now(), over: make(chan error, 1)}
 	l.changed = func(*lane, error) {}
-	l.suspect = func(*lane) { w.asked = append(w.asked, time.Since(w.began)) }
+	l.suspect = func(*lane) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.when = append(w.when, time.Since(w.began))
+		l.finding.Store(findingOf(says))
+	}
 	l.channel.heard.Store(w.began.UnixNano())
 	ctx, cancel := context.WithCancelCause(t.Context())
 	go l.watch(ctx, func(err error) { cancel(err); w.over <- err })
@@ -90,7 +107,7 @@ func (w *watched) acknowledgeAll() {
 // session after a second and a half, given up after five.
 func TestAnAgentThatStaysAwayIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := watchLane(t)
+		w := watchLane(t, nil)
 		defer w.end()
 		w.service(wire.PausePublication)
 		synctest.Wait()
@@ -100,8 +117,8 @@ func TestAnAgentThatStaysAwayIsGivenUp(t *testing.T) {
 		if err := w.until(1400 * time.Millisecond); err != nil || w.state() != Open || w.slow.Load() {
 			t.Errorf("after 1.4 s: %s, %v", w.state(), err)
 		}
-		if len(w.asked) != 1 || w.asked[0] > 500*time.Millisecond {
-			t.Errorf("ECS was asked at %v", w.asked)
+		if asked := w.asked(); len(asked) != 1 || asked[0] > 500*time.Millisecond {
+			t.Errorf("ECS was asked at %v", asked)
 		}
 		if err := w.until(1800 * time.Millisecond); err != nil || w.state() != Resuming || !w.slow.Load() {
 			t.Errorf("after 1.8 s: %s, %v", w.state(), err)
@@ -113,8 +130,8 @@ func TestAnAgentThatStaysAwayIsGivenUp(t *testing.T) {
 		if !ok || !silent.Away || silent.Target != w.target {
 			t.Errorf("given up with %v", silent)
 		}
-		if len(w.asked) > 2 {
-			t.Errorf("ECS was asked at %v", w.asked)
+		if asked := w.asked(); len(asked) > 2 {
+			t.Errorf("ECS was asked at %v", asked)
 		}
 	})
 }
@@ -127,7 +144,7 @@ func TestAnAgentThatComesBackIsNotGivenUp(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := watchLane(t)
+				w := watchLane(t, nil)
 				defer w.end()
 				for i := range 5 { // it flaps
 					at := time.Duration(i) * 6 * time.Second
@@ -152,7 +169,7 @@ func TestAnAgentThatComesBackIsNotGivenUp(t *testing.T) {
 // A pause that means nothing, on a session where nothing is owed: the one message that is sent for it is acknowledged.
 func TestAPauseOfALivingAgentCostsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := watchLane(t)
+		w := watchLane(t, nil)
 		defer w.end()
 		w.service(wire.PausePublication)
 		time.Sleep(60 * time.Millisecond)
@@ -160,8 +177,8 @@ func TestAPauseOfALivingAgentCostsNothing(t *testing.T) {
 			t.Fatal("nothing was sent for the agent to answer")
 		}
 		w.acknowledgeAll()
-		if err := w.until(time.Minute); err != nil || !w.usable() || len(w.asked) > 0 {
-			t.Errorf("usable %t, ECS asked at %v, %v", w.usable(), w.asked, err)
+		if err := w.until(time.Minute); err != nil || !w.usable() || len(w.asked()) > 0 {
+			t.Errorf("usable %t, ECS asked at %v, %v", w.usable(), w.asked(), err)
 		}
 	})
 }
@@ -187,12 +204,8 @@ func TestSilenceAloneIsNoDeath(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := watchLane(t)
+				w := watchLane(t, one.says)
 				defer w.end()
-				w.suspect = func(l *lane) {
-					w.asked = append(w.asked, time.Since(w.began))
-					l.finding.Store(findingOf(one.says))
-				}
 				if _, err := w.connect(t.Context()); err != nil {
 					t.Fatal(err)
 				}
@@ -200,7 +213,7 @@ func TestSilenceAloneIsNoDeath(t *testing.T) {
 					if err := w.until(stuckAfter - 5*time.Second); err != nil || w.state() != Open {
 						t.Fatalf("%s, %v", w.state(), err)
 					}
-					if n := len(w.asked); n < 10 || n > 25 {
+					if n := len(w.asked()); n < 10 || n > 25 {
 						t.Errorf("ECS was asked %d times in two minutes", n)
 					}
 					if _, stuck := errors.AsType[*StuckError](w.until(stuckAfter + 5*time.Second)); !stuck {
@@ -224,7 +237,7 @@ func TestSilenceAloneIsNoDeath(t *testing.T) {
 // said only when it goes on.
 func TestNobodyIsGivenUpWhoCannotBeHeard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := watchLane(t)
+		w := watchLane(t, nil)
 		defer w.end()
 		w.service(wire.PausePublication)
 		w.cut.Store(true)
@@ -263,7 +276,7 @@ func TestNobodyIsGivenUpWhoCannotBeHeard(t *testing.T) {
 // A download that stops while nothing is owed looks like one that has nothing to send. The agent is asked once.
 func TestADownloadThatStopsHasTheAgentAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := watchLane(t)
+		w := watchLane(t, nil)
 		defer w.end()
 		if _, err := w.connect(t.Context()); err != nil {
 			t.Fatal(err)

@@ -242,7 +242,7 @@ func TestFaultBlockedAgentIsNotTakenForADeadOne(t *testing.T) {
 			w := newFaultWorld(t, tunnel.Options{Lanes: 1}, nil)
 			tn := w.open(tunnel.Spec{})
 			session := tn.Link().Session
-			_, ended := w.under(tn, upload, 30<<20)
+			_, ended := w.under(tn, upload, 8<<20)
 			w.account.Fault(func(f *emulator.Faults) { f.Stalled, f.API = []uint16{port}, fault })
 			asked := w.account.Calls("DescribeTasks")
 			time.Sleep(2 * serveWithin)

@@ -231,7 +231,10 @@ func (t *Tunnel) convey(conn *connection, l *lane, s *stream) (again bool, _ err
 	if failure := s.inbox.failure(); failure != nil {
 		err = failure
 	}
-	err = s.ending(ctx, err)
+	_, silent := errors.AsType[*SilentError](err)
+	if !silent { // else nobody takes it for a success
+		err = s.ending(ctx, err)
+	}
 	clean := errors.Is(err, io.EOF)
 	if clean && conn.received.Load() == 0 && t.refused(ctx, s) {
 		err, clean = &RefusedError{Target: l.target, Remote: t.spec.Remote}, false
@@ -239,8 +242,8 @@ func (t *Tunnel) convey(conn *connection, l *lane, s *stream) (again bool, _ err
 	}
 	s.inbox.onAbort(nil)
 	s.close()
-	if gone, ok := errors.AsType[*SilentError](err); ok && s.spare.Load() {
-		if cancel(gone); conn.again(&up) {
+	if silent && s.spare.Load() {
+		if cancel(errStreamDone); conn.again(&up) {
 			return true, err
 		}
 	}

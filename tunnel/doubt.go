@@ -16,31 +16,39 @@ import (
 // message that was lost like any other. What is known is that the agent was away, and what it owed acknowledges for then: the
 // connections whose data that is are in doubt.
 //
-// A message that the agent takes twice puts its mux out of step (see seam), which ends every stream of the session there:
-// cleanly, as it looks from here. A mux that is in step answers. So the doubt is over when the agent says something about a
-// stream that was opened after it, which a proof is for; and a connection that ends before is reset, and not reported as a
-// success.
+// A message that the agent takes twice puts its mux out of step (see seam), which ends every stream of the session there, at
+// once and cleanly, as it looks from here. A mux that is in step answers, though behind a destination that reads slowly that
+// takes its time, while which the streams stay. So the doubt is over when the agent says something about a stream that was
+// opened after it, which a proof is for, or when one stream that was there before outlasts another's end; and a connection that
+// ends in doubt is reset, and not reported as a success.
 
 const (
-	// reassureWithin is how long a proof may take that the agent has acknowledged.
+	// reassureWithin is how long a proof may take when there is no other stream left.
 	reassureWithin = 5 * time.Second
 	// settleWithin is how long the end of a connection waits for what becomes of its last bytes.
 	settleWithin = 6 * time.Second
 	settleEvery  = 10 * time.Millisecond
+	// outlastsEnd is how much longer than another a stream stays open whose agent's mux is in step: the ends that come of one
+	// that is not wait for each other no longer than for the agent's own buffer.
+	outlastsEnd = 2 * time.Second
 	// forGood is a doubt that no answer ends: there were no seams yet.
 	forGood = math.MaxInt64
 )
 
-// UncertainError is the end of a connection of which some of what was sent may not have arrived, or twice.
+// UncertainError is the end of a connection of which it is not known whether all of it has arrived, and once.
 type UncertainError struct {
-	Lost  bool  // the agent's connection to AWS was, meanwhile; else only an acknowledge is missing
-	Cause error // nil when one of the two ends has closed the connection
+	Lost   bool  // the agent's connection to AWS was, meanwhile; else only an acknowledge is missing
+	Upload bool  // data was on its way to the far end then
+	Cause  error // nil when one of the two ends has closed the connection, as it looks from here
 }
 
 func (e *UncertainError) Error() string {
 	text := "the end of the upload is uncertain: the agent has not acknowledged the last of it"
-	if e.Lost {
+	switch {
+	case e.Lost && e.Upload:
 		text = "the end of the upload is uncertain: the agent's connection to AWS was lost meanwhile, and some of it may have arrived twice, or not at all"
+	case e.Lost:
+		text = "the end of the connection is uncertain: the agent's connection to AWS was lost meanwhile, and the agent may have ended it, not the far end"
 	}
 	if e.Cause == nil {
 		return text
@@ -52,6 +60,9 @@ func (e *UncertainError) Unwrap() error { return e.Cause }
 
 // Remedy says what that means for the client.
 func (e *UncertainError) Remedy() string {
+	if e.Lost && !e.Upload {
+		return "do it again: what has arrived may not be all"
+	}
 	return "look at what has arrived before you rely on it, or upload it again"
 }
 
@@ -94,7 +105,7 @@ func (c *channel) startSeams() {
 	}
 }
 
-// doubt puts the connections in doubt of whose data any is unacknowledged.
+// doubt puts all connections in doubt, as all may be ended by what happens to those of whose data any is unacknowledged.
 func (m *mux) doubt() {
 	oldest := m.channel.oldest()
 	m.mu.Lock()
@@ -102,13 +113,14 @@ func (m *mux) doubt() {
 	m.doubts++
 	m.doubtedUpTo = m.lastID
 	for _, s := range m.streams {
+		exposed := s.last.Load() > oldest
 		switch {
-		case s.last.Load() <= oldest:
-		case oldest < m.channel.seamsFrom.Load():
+		case exposed && oldest < m.channel.seamsFrom.Load():
 			s.doubt.Store(forGood)
-		default:
+		case s.doubt.Load() != forGood:
 			s.doubt.Store(m.doubts)
 		}
+		s.exposed.Store(exposed || s.uploading())
 	}
 }
 
@@ -119,6 +131,18 @@ func (m *mux) reassured(id uint32) {
 	}
 }
 
+// others reports whether any stream but s is open that was so when the doubt came up.
+func (m *mux) others(s *stream) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, other := range m.streams {
+		if other != s && other.id <= m.doubtedUpTo && !other.opened.IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
 // uneasy reports whether there is a doubt that an answer could end.
 func (m *mux) uneasy() bool {
 	m.mu.Lock()
@@ -126,10 +150,19 @@ func (m *mux) uneasy() bool {
 	return m.doubts > m.certain.Load()
 }
 
-// doubtful reports whether some of what was sent may have been taken twice.
+// doubtful reports whether the agent may have ended the stream because it is out of step.
 func (s *stream) doubtful() bool {
 	m, many := s.carrier.(*mux)
 	return many && s.doubt.Load() > m.certain.Load()
+}
+
+// uploading reports whether some of what was sent may have been taken twice.
+func (s *stream) uploading() bool { return s.exposed.Load() && s.doubtful() }
+
+// outlasted reports whether the end of the stream is not that of all: then the agent's mux is in step.
+func (s *stream) outlasted() bool {
+	m, many := s.carrier.(*mux)
+	return many && s.doubt.Load() != forGood && m.others(s)
 }
 
 // pending reports whether the agent has yet to acknowledge some of what was sent.
@@ -141,8 +174,14 @@ func (s *stream) pending() bool {
 // settle waits, at the end of a connection, until it is known what has become of what was sent: nil if it has arrived once, or an
 // *UncertainError. A local side that was done has ended it, or the far side, which need not have taken all.
 func (s *stream) settle(ctx context.Context, local bool) error {
-	open := func() bool { return s.doubtful() || local && s.pending() }
-	for until := time.Now().Add(settleWithin); open() && s.inbox.failure() == nil && time.Now().Before(until); {
+	began := time.Now()
+	open := func() bool {
+		if local {
+			return s.uploading() || s.pending()
+		}
+		return s.doubtful() && (time.Since(began) < outlastsEnd || !s.outlasted())
+	}
+	for open() && s.inbox.failure() == nil && time.Since(began) < settleWithin {
 		select {
 		case <-time.After(settleEvery):
 		case <-ctx.Done():
@@ -152,7 +191,7 @@ func (s *stream) settle(ctx context.Context, local bool) error {
 	if !open() {
 		return nil
 	}
-	return &UncertainError{Lost: s.doubtful(), Cause: s.inbox.failure()}
+	return &UncertainError{Lost: s.doubtful(), Upload: local || s.uploading(), Cause: s.inbox.failure()}
 }
 
 // ending is how a connection has ended, given what the two ends and the session say.
@@ -165,8 +204,8 @@ func (s *stream) ending(ctx context.Context, err error) error {
 		if unsure := s.settle(ctx, false); unsure != nil {
 			return unsure
 		}
-	case s.doubtful():
-		return &UncertainError{Lost: true, Cause: err}
+	case s.uploading():
+		return &UncertainError{Lost: true, Upload: true, Cause: err}
 	}
 	return err
 }
@@ -194,12 +233,20 @@ func (l *lane) reassure(ctx context.Context, cancel context.CancelCauseFunc) {
 		case <-ctx.Done():
 			return
 		}
-		asking, stop := context.WithTimeout(ctx, reassureWithin)
-		_, _ = l.prove(asking) // what it says of the destination is no matter
-		stop()
-		if m, ok := l.carrier.(*mux); ok && m.uneasy() && m.asked(time.Now()) > 0 {
-			cancel(&OutOfStepError{Session: l.session.ID})
-			return
+		for m, ok := l.carrier.(*mux); ok && m.uneasy(); {
+			asking, stop := context.WithTimeout(ctx, reassureWithin)
+			_, err := l.prove(asking) // what it says of the destination is no matter
+			if err != nil {
+				<-asking.Done() // and no more than one in that time
+			}
+			stop()
+			if ctx.Err() != nil {
+				return
+			}
+			if m.uneasy() && !m.others(nil) && l.open() && !l.channel.paused() { // nothing is lost with it
+				cancel(&OutOfStepError{Session: l.session.ID})
+				return
+			}
 		}
 	}
 }

@@ -68,6 +68,8 @@ func doubtful(t *testing.T) (*lane, *mux, *stream) {
 	l := newLane(nil, slog.New(slog.DiscardHandler), Endpoint{Port: 1}, laneOptions{messageSize: 1024})
 	m := newMux(l.channel)
 	l.carrier = m
+	close(l.opening.complete)
+	l.attached.Store(true)
 	s := openStream(t, m)
 	if err := m.receive(push(s.id, "hello")); err != nil {
 		t.Fatal(err)
@@ -107,6 +109,7 @@ func TestADoubtEndsWithAnAnswer(t *testing.T) {
 			mustReceive(t, l.channel, publication(t, wire.StartPublication))
 			acknowledgeAll(t, l.channel)
 			s.ended(io.EOF)
+			m.forget(s)
 			if answers {
 				_ = m.receive(fin(m.lastID))
 				if err := s.settle(ctx, false); err != nil || s.doubtful() {
@@ -128,10 +131,51 @@ func TestADoubtEndsWithAnAnswer(t *testing.T) {
 	}
 }
 
+// A destination that reads slowly keeps the agent from answering for long, which does not mean that it cannot.
+func TestADoubtWaitsForASlowDestination(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, m, s := doubtful(t)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		done := make(chan struct{})
+		go func() { l.reassure(ctx, cancel); close(done) }()
+		mustReceive(t, l.channel, publication(t, wire.StartPublication))
+		for range 60 {
+			acknowledgeAll(t, l.channel)
+		}
+		if err := context.Cause(ctx); err != nil || !s.doubtful() {
+			t.Fatalf("after a minute without an answer the session has ended with %v, its upload in doubt: %t", err, s.doubtful())
+		}
+		_ = m.receive(fin(m.lastID))
+		synctest.Wait()
+		if s.doubtful() {
+			t.Error("an answer does not end the doubt")
+		}
+		cancel(nil)
+		<-done
+	})
+}
+
+// Out of step is a mux as a whole: a stream that ends alone has ended by itself.
+func TestAStreamThatEndsAloneIsNotInDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, m, s := doubtful(t)
+		another := openStream(t, m)
+		m.doubt()
+		s.ended(io.EOF)
+		m.forget(s)
+		if err := s.settle(t.Context(), false); err != nil {
+			t.Errorf("it ends with %v although another one has outlasted it", err)
+		}
+		m.forget(another)
+		if err := s.settle(t.Context(), false); err == nil {
+			t.Error("the last one to end is not in doubt")
+		}
+	})
+}
+
 func TestWhatWasNotUnderWayIsNotInDoubt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, m, _ := doubtful(t)
-		_ = l
+		_, m, _ := doubtful(t)
 		if quiet := openStream(t, m); quiet.doubtful() {
 			t.Error("a stream that was opened later is in doubt")
 		}

@@ -282,6 +282,7 @@ func (l *lane) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 		case <-ctx.Done():
 			return
 		case <-l.stir:
+			l.changed(l, nil)
 		case <-tick.C:
 		}
 		now := time.Now()

@@ -152,10 +152,8 @@ func TestFaultTaskDiesAndNothingTakesItsPlace(t *testing.T) {
 	} else if took := time.Since(began); took > 25*time.Second {
 		t.Errorf("a connection was left hanging for %s", took)
 	}
-	for _, c := range tn.Connections() {
-		if say.Remedy(c.Err) == "" {
-			t.Errorf("the connection ended with %v", c.Err)
-		}
+	if err := lastEnd(w, tn); say.Remedy(err) == "" {
+		t.Errorf("the connection ended with %v", err)
 	}
 	if state, err := tn.State(); state != tunnel.Reopening || err == nil {
 		t.Errorf("the tunnel is %s: %v", state, err)
@@ -413,14 +411,19 @@ func TestFaultConnectionsThatNothingHeardAreOpenedAnew(t *testing.T) {
 		}
 		return greeted(conn)
 	})
-	large := w.dial(tn)
+	large, huge := w.dial(tn), random(4<<20, 6)
+	lost := 3
 	working.Go(func() {
-		_, err := large.Write(framed(random(4<<20, 6)))
+		_, err := large.Write(framed(huge))
 		if err == nil { // else it was that which met the reset
-			err = delivered(large, nil)
+			err = delivered(large, huge)
 		}
-		if err == nil || errors.Is(err, io.EOF) {
-			t.Errorf("one of which not all is kept ended with %v, want a reset", err)
+		switch {
+		case errors.Is(err, io.EOF):
+			t.Error("one of which not all is kept ended well")
+		case err == nil: // the window of a slow machine is so small that all that was read is kept
+			lost = 2
+			pieces = append(pieces, huge)
 		}
 	})
 	if _, err := io.ReadAll(torn); err == nil {
@@ -430,7 +433,7 @@ func TestFaultConnectionsThatNothingHeardAreOpenedAnew(t *testing.T) {
 		t.Error("one that had got something ended well")
 	}
 	working.Wait()
-	w.silent(tn, 3)
+	w.silent(tn, lost)
 	for i, piece := range append(slices.Clone(pieces), whole) {
 		if n := r.times(piece); n != 1 {
 			t.Errorf("piece %d has arrived %d times", i, n)

@@ -69,6 +69,36 @@ func TestOnlyWhatCannotHaveBeenHeardIsOpenedAnew(t *testing.T) {
 	}
 }
 
+// Of a local side that sends more than is kept nothing is kept any more, nor of one of which the agent has something.
+func TestNoMoreIsKeptThanMayBeSentAnew(t *testing.T) {
+	m := newMux(testChannel(nil))
+	fresh, taken := openStream(t, m), openStream(t, m)
+	var k kept
+	for range maxKept / copyBuffer {
+		k.add(fresh, make([]byte, copyBuffer))
+	}
+	if k.gone || len(k.bytes) != maxKept {
+		t.Errorf("%d bytes are kept, want %d", len(k.bytes), maxKept)
+	}
+	if k.add(fresh, []byte("x")); !k.gone || k.bytes != nil {
+		t.Errorf("%d bytes are kept of more than there may be", len(k.bytes))
+	}
+	if err := taken.write(t.Context(), []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	k = kept{}
+	k.add(taken, []byte("x"))
+	if k.gone {
+		t.Error("nothing is kept although the agent has nothing")
+	}
+	for _, message := range written(t, m.channel) {
+		mustReceive(t, m.channel, ackFor(t, message))
+	}
+	if k.add(taken, []byte("x")); !k.gone {
+		t.Error("something is kept although the agent has the beginning")
+	}
+}
+
 type replayed struct {
 	*testing.T
 	began  time.Time

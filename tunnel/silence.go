@@ -195,17 +195,16 @@ func (c *channel) silence(now time.Time) time.Duration {
 }
 
 // deafSince is from when on nothing that was sent can have reached an agent that does not answer. Of one that has been away
-// for some time that is a round trip before the service said so: what was sent later came too late for it. In any case it has
-// answered neither the oldest message nor its repetition, so that it had died when that arrived. Where only ECS says that it
-// is gone, it may have taken in a message just after its last word, and died before it could acknowledge it; one that comes
-// later does not meet the very moment of its death.
+// for some time that is a round trip before the service said so: what was sent later came too late for it. It has answered
+// neither the oldest message nor its repetition, so that it had died when that arrived. And what was sent well after its last
+// word can have reached it only if it died in the very moment in which it took that in: in one round trip of all that time.
 func (c *channel) deafSince(away time.Duration, now time.Time) time.Time {
 	heard := time.Unix(0, c.heard.Load())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	other := heard.Add(heardLately)
-	if away > 0 {
-		other = now.Add(-away - c.out.window.shortest())
+	if said := now.Add(-away - c.out.window.shortest()); away > 0 && said.Before(other) {
+		other = said
 	}
 	for _, o := range c.out.unacked {
 		if repeated := o.firstSent.Add(2 * c.out.timeout()); !o.acked && o.tries > 1 && repeated.Before(other) {

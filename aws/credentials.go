@@ -3,6 +3,7 @@ package aws
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"net/url"
@@ -120,6 +121,10 @@ func (c *Client) loadConfig(ctx context.Context, o Options) (sdk.Config, error) 
 	return cfg, nil
 }
 
+// idleConnection is how long a connection to an API is kept for the next call: beyond the time between two looks at a task, and
+// for the session that is to be resumed.
+const idleConnection = 5 * time.Minute
+
 // httpClient honours the proxy variables but never our own listeners. How long a call may take is for bounds to say; the
 // limits here end what a call that was given up leaves behind.
 func (c *Client) httpClient() *awshttp.BuildableClient {
@@ -130,6 +135,11 @@ func (c *Client) httpClient() *awshttp.BuildableClient {
 			t.Proxy = c.Proxy
 			t.TLSHandshakeTimeout = later
 			t.MaxResponseHeaderBytes = maxHeader
+			t.IdleConnTimeout = idleConnection
+			if t.TLSClientConfig == nil {
+				t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+			}
+			t.TLSClientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(0) // which Client.TLS shares
 			t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
 				if answer.StatusCode == http.StatusOK {
 					return nil

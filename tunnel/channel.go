@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"culvert/aws/wire"
@@ -38,9 +40,20 @@ type channel struct {
 	seal    *sealer
 	deliver func(wire.PayloadType, []byte) error // called in order from receive; must not block or keep its argument
 	flush   func()                               // tells deliver's end that nothing comes for now; the caller of receive calls it
+	onPause func(paused bool)                    // hears that the agent is said to be away, and back; must not block
 	wake    chan struct{}                        // tells the writer that collect has something; capacity 1
 
-	sendMu sync.Mutex // orders senders: sequence order is wire order
+	onAway func(away bool) // hears the same, for what was under way; must not block
+
+	heard  atomic.Int64 // unix nanoseconds of the last word of the agent
+	served atomic.Int64 // and of the service, pongs included
+
+	sendMu    sync.Mutex   // orders senders: sequence order is wire order
+	seams     atomic.Bool  // see seam
+	seamsFrom atomic.Int64 // sequence number of the first message with one
+	ahead     bool         // the first byte of the next frame has been sent; under sendMu
+
+	missing *atomic.Int64 // messages that the agent has yet to repair
 
 	mu       sync.Mutex
 	out      sender
@@ -53,10 +66,12 @@ type channel struct {
 
 	acking []ack // collect's, of which the memory is used again
 
+	receiving sync.Mutex // the two sockets of a handover take turns
 	// Only receive touches what follows.
 	expected  int64
 	early     map[int64]earlyMessage
 	earlySize int
+	highest   int64 // sequence number that was early
 	garbage   int
 }
 
@@ -76,10 +91,14 @@ func newChannel(log *slog.Logger, size, rate int, deliver func(wire.PayloadType,
 	c := &channel{
 		log: log, size: size, deliver: deliver,
 		flush:    func() {},
+		onPause:  func(bool) {},
+		onAway:   func(bool) {},
+		missing:  new(atomic.Int64),
 		wake:     make(chan struct{}, 1),
 		overDone: make(chan struct{}),
 		early:    make(map[int64]earlyMessage),
 	}
+	c.seamsFrom.Store(math.MaxInt64)
 	c.ackTimer = time.AfterFunc(time.Hour, c.signal)
 	c.ackTimer.Stop()
 	c.out.window = newWindow()
@@ -119,7 +138,7 @@ func (c *channel) push(kind wire.PayloadType, body []byte) error {
 	}
 	step := len(body)
 	if kind == wire.Output {
-		step = c.room()
+		body, step = c.seam(body, c.room())
 	}
 	batch := make([]*outgoing, 0, (len(body)+step-1)/step)
 	for len(body) > 0 {
@@ -227,6 +246,20 @@ func (c *channel) signal() {
 	}
 }
 
+// take is receive for a socket's reader, beside which there may be another one.
+func (c *channel) take(frame []byte) error {
+	c.receiving.Lock()
+	defer c.receiving.Unlock()
+	return c.receive(frame)
+}
+
+// flushNow is flush for a socket's reader.
+func (c *channel) flushNow() {
+	c.receiving.Lock()
+	defer c.receiving.Unlock()
+	c.flush()
+}
+
 // receive takes one frame from the socket. It never blocks. An error ends the session: the other side sends what cannot
 // be understood (*GarbageError, *ProtocolError), or said that the session is closed (*closedError).
 func (c *channel) receive(frame []byte) error {
@@ -240,6 +273,10 @@ func (c *channel) receive(frame []byte) error {
 		return nil // not acknowledged: the agent sends it again
 	}
 	c.garbage = 0
+	c.pauseOn(m.Type)
+	if m.Type == wire.OutputStream || m.Type == wire.Acknowledge {
+		c.heard.Store(time.Now().UnixNano())
+	}
 	switch m.Type {
 	case wire.OutputStream:
 		return c.receiveData(m)
@@ -257,7 +294,7 @@ func (c *channel) receive(frame []byte) error {
 		}
 		return &closedError{output: closed.Output}
 	case wire.InputStream, wire.StartPublication, wire.PausePublication, wire.SessionState:
-		// The publication messages give a client nothing to gain (protocol.md 7); the others are not for us.
+		// Those of the service are pauseOn's; the others are not for us.
 	}
 	return nil
 }
@@ -270,11 +307,15 @@ func (c *channel) receiveData(m wire.Message) error {
 		return nil
 	case m.Sequence > c.expected:
 		c.keepEarly(m)
+		c.countMissing()
 		return nil
 	}
 	c.owe(m)
 	if err := c.accept(m.Payload, m.Body); err != nil {
 		return err
+	}
+	if len(c.early) > 0 {
+		defer c.countMissing()
 	}
 	for c.expected++; len(c.early) > 0; c.expected++ {
 		next, ok := c.early[c.expected]
@@ -297,8 +338,18 @@ func (c *channel) keepEarly(m wire.Message) {
 		}
 		c.early[m.Sequence] = earlyMessage{kind: m.Payload, body: append([]byte(nil), m.Body...)}
 		c.earlySize += len(m.Body)
+		c.highest = max(c.highest, m.Sequence)
 	}
 	c.owe(m)
+}
+
+// countMissing works out how many messages are missing before the latest of those that came early.
+func (c *channel) countMissing() {
+	gap := int64(0)
+	if len(c.early) > 0 {
+		gap = c.highest - c.expected + 1 - int64(len(c.early))
+	}
+	c.missing.Store(gap)
 }
 
 func (c *channel) accept(kind wire.PayloadType, body []byte) error {
@@ -375,6 +426,7 @@ func (c *channel) attach(now time.Time) {
 	c.mu.Lock()
 	c.out.rewind(now)
 	c.mu.Unlock()
+	c.pause(false) // the end of a pause may have been lost with the last one
 	c.signal()
 }
 
@@ -450,6 +502,13 @@ func (c *channel) figures() (resent uint64, roundTrip time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.out.resent, c.out.smoothed
+}
+
+// calm reports whether everything sent has been acknowledged, some time ago.
+func (c *channel) calm(now time.Time, since time.Duration) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.out.empty() && now.Sub(c.out.lastAck) >= since
 }
 
 // drained reports whether everything sent has been acknowledged.

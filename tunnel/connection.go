@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -56,6 +57,7 @@ type connection struct {
 	received atomic.Uint64
 	sent     atomic.Uint64
 	sniff    sniffer
+	kept     kept         // of whoever reads the local side
 	shown    int          // bytes at the head of what comes next that sniff has seen already; of whoever hands on
 	lastDown atomic.Int64 // unix nanoseconds of the last bytes from the far side
 }
@@ -185,17 +187,32 @@ func (c *connection) hungUp(err error) bool {
 }
 
 func (t *Tunnel) carry(conn *connection) error {
-	l, s, err := t.acquire(conn)
-	if err != nil {
-		reset(conn.local)
-		conn.head.wait()
-		return err
+	for {
+		l, s, err := t.acquire(conn)
+		if err != nil {
+			reset(conn.local)
+			conn.head.wait()
+			return err
+		}
+		again, err := t.convey(conn, l, s)
+		if !again {
+			return err
+		}
+		t.log.Info("connection is opened anew in another session", "connection", conn.id, "bytes", len(conn.kept.bytes), "error", err)
 	}
+}
+
+// convey carries a connection on one stream, and reports whether another one may take its place.
+func (t *Tunnel) convey(conn *connection, l *lane, s *stream) (again bool, _ error) {
 	defer l.release()
 	ctx, cancel := context.WithCancelCause(t.ctx)
 	defer cancel(nil)
 
-	s.inbox.onAbort(func() { reset(conn.local) })
+	s.inbox.onAbort(func() {
+		if !s.spare.Load() {
+			reset(conn.local)
+		}
+	})
 	if direct := newDirectWriter(conn.local); direct != nil {
 		s.inbox.through(func(p []byte) int {
 			n, _ := conn.hand(p, func(p []byte) (int, error) { return direct.write(p), nil })
@@ -205,13 +222,20 @@ func (t *Tunnel) carry(conn *connection) error {
 	var up sync.WaitGroup
 	up.Go(func() {
 		if err := conn.copyUp(ctx, s, t.engine); err != nil {
+			if errors.Is(err, io.EOF) {
+				err = cmp.Or(s.settle(ctx, true), err)
+			}
 			s.inbox.finish(err)
 			s.close()
 		}
 	})
-	err = conn.copyDown(ctx, s)
+	err := conn.copyDown(ctx, s)
 	if failure := s.inbox.failure(); failure != nil {
 		err = failure
+	}
+	_, silent := errors.AsType[*SilentError](err)
+	if !silent { // else nobody takes it for a success
+		err = s.ending(ctx, err)
 	}
 	clean := errors.Is(err, io.EOF)
 	if clean && conn.received.Load() == 0 && t.refused(ctx, s) {
@@ -220,6 +244,11 @@ func (t *Tunnel) carry(conn *connection) error {
 	}
 	s.inbox.onAbort(nil)
 	s.close()
+	if silent && s.spare.Load() {
+		if cancel(errStreamDone); conn.again(&up) {
+			return true, err
+		}
+	}
 	if w, ok := conn.local.(closeWriter); ok && clean && w.CloseWrite() == nil {
 		// What the local side still writes is read and dropped: closing on unread bytes would reset the connection and
 		// could take the answer away from a client that has not read it yet.
@@ -230,7 +259,7 @@ func (t *Tunnel) carry(conn *connection) error {
 	cancel(errStreamDone)
 	up.Wait()
 	_ = conn.local.Close()
-	return err
+	return false, err
 }
 
 // refused reports whether a stream that ended without a byte was one whose dial the agent reported as failed.
@@ -319,17 +348,23 @@ func (t *Tunnel) why(err error) error {
 // copyUp sends what the local side writes. It returns nil when the far side has ended first, and an error when the
 // connection is over.
 func (c *connection) copyUp(ctx context.Context, s *stream, e *Engine) error {
+	if err := c.replay(ctx, s); err != nil {
+		return err
+	}
 	buffer := make([]byte, copyBuffer)
 	for {
 		n, err := c.read(buffer)
-		if n > 0 && !s.done.Load() {
+		if n > 0 && (!s.done.Load() || s.spare.Load()) {
 			c.sniff.up(buffer[:n])
-			if werr := s.write(ctx, buffer[:n]); werr != nil && !errors.Is(werr, errStreamDone) {
+			c.kept.add(s, buffer[:n])
+			if werr := s.write(ctx, buffer[:n]); werr != nil && !errors.Is(werr, errStreamDone) && !s.spare.Load() {
 				return werr
 			}
 			c.sent.Add(uint64(n))
 		}
 		switch {
+		case s.spare.Load(): // what has been read goes out on another stream
+			return nil
 		case err == nil:
 		case s.done.Load():
 			return nil

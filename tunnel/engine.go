@@ -44,6 +44,7 @@ type Engine struct {
 	options     Options
 	patrolEvery time.Duration
 	keptFor     time.Duration
+	renewAfter  time.Duration // of the life of sockets
 	states      *feed[Event]
 	endings     *feed[Ending]
 
@@ -67,7 +68,7 @@ func New(o Options) *Engine {
 	}
 	o.MessageSize = min(max(o.MessageSize, MinMessageSize), MaxMessageSize-wire.Overhead)
 	return &Engine{
-		options: o, patrolEvery: patrolEvery, keptFor: keptFor,
+		options: o, patrolEvery: patrolEvery, keptFor: keptFor, renewAfter: renewAfter,
 		states:  newFeed(func() queue[Event] { return &everything[Event]{} }),
 		endings: newFeed(func() queue[Ending] { return &endings{of: make(map[ID]*newest)} }),
 	}

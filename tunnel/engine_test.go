@@ -279,7 +279,7 @@ func TestConnectionsOutliveTheirSockets(t *testing.T) {
 			// What an agent lost it repairs one message in 100 ms (protocol.md 9, A1), so it must not lose much: with its
 			// real pacing it does not.
 			const rounds, size = uint64(10), 50_000
-			w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) { f.Pacing = time.Millisecond })
+			w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) { f.Pacing, f.TakesTwice = time.Millisecond, false })
 			tn := w.open(tunnel.Spec{})
 			session := tn.Link().Session
 			conn := w.dial(tn)

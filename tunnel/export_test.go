@@ -8,6 +8,9 @@ func (e *Engine) Patrol(every time.Duration) { e.patrolEvery = every }
 // Keep sets for how long the tunnels that e opens keep sessions that they do not need any more.
 func (e *Engine) Keep(d time.Duration) { e.keptFor = d }
 
+// Renew sets at what age the sockets of later sessions are renewed.
+func (e *Engine) Renew(after time.Duration) { e.renewAfter = after }
+
 // Beat is when a tunnel looks after its task.
 type Beat struct{ beat }
 

@@ -223,7 +223,7 @@ func TestFaultTransfersOutliveTheHourlyCloseUnderEachKindOfCredentials(t *testin
 // outlivesTheClose holds a tunnel of one process through three closes, and another process against it.
 func outlivesTheClose(t *testing.T, w *faultWorld, kind credentialKind, process func() *aws.Client) {
 	t.Helper()
-	engine := tunnel.New(tunnel.Options{Client: process(), Log: w.options.Log})
+	engine := tunnel.New(tunnel.Options{Client: process(), Log: w.options.Log, Lanes: 1}) // so that each close shows
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()

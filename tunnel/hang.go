@@ -28,7 +28,10 @@ const (
 
 // answer notes that the agent has said something about a stream: it takes streams one after the other, so it has connected
 // those before, or failed to. m.mu is held.
-func (m *mux) answer(id uint32) { m.answered = max(m.answered, id) }
+func (m *mux) answer(id uint32) {
+	m.answered = max(m.answered, id)
+	m.reassured(id)
+}
 
 // hanging are the streams, proofs aside, that have been without an answer for d, and may wait for the agent to connect.
 func (m *mux) hanging(now time.Time, d time.Duration) (hanging []*stream) {

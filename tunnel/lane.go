@@ -34,10 +34,10 @@ const (
 	startLinger = 2 * time.Second
 	// steadyAfter a socket has lived this long, the next loss starts the backoff anew.
 	steadyAfter = 5 * time.Second
-	// briefly is how long a socket lives at the least for the first try to resume the session to go out at once: what the
-	// agent sends meanwhile is lost, and it repairs one message in 100 ms (protocol.md 9, A1). One that was shorter is the
-	// service's own way of refusing, which is not to be asked in a circle.
-	briefly = 200 * time.Millisecond
+	// repairEvery is how long an agent takes for each message that was lost (protocol.md 9, A1). A lane that is behindAfter
+	// behind for that reason gets no new connections as long as another one may open, mostPatience at the most.
+	repairEvery = 100 * time.Millisecond
+	behindAfter = time.Second
 	// connectWithin bounds the wait for a stream on a lane that is full.
 	connectWithin = time.Second
 	// muxKeepAlive is what agents up to 3.1.1511.0 want to hear a byte within (they close after 30 s of silence).
@@ -52,11 +52,14 @@ type lane struct {
 	options  laneOptions
 	changed  func(*lane, error)      // tells the tunnel to look at the lane again; the error says why a socket was lost
 	pressed  func()                  // tells the tunnel that a download has begun; it does not block. May be nil
+	suspect  func(*lane)             // has the tunnel ask ECS whether the lane's agent is there
 	quit     context.CancelCauseFunc // ends run
 	clientID string
 
 	target  aws.Target  // set before attached
 	session aws.Session // set before attached
+	stream  string      // the URL of the last socket; carry's, as is moves
+	moves   bool        // each socket has another URL
 	channel *channel
 	opening *handshake
 	carrier carrier // set when the handshake is complete
@@ -67,7 +70,11 @@ type lane struct {
 	draining atomic.Bool   // no new connections; ends with its last one
 	leaving  atomic.Bool   // draining because its task stops
 	hung     atomic.Bool   // its agent is held up by a connect that gets no answer: no new connections for now
+	away     atomic.Bool   // its agent is said to be: new connections wait for it
+	silent   atomic.Bool   // its agent does not answer, and may be gone: no new connections
+	doubted  atomic.Bool   // whether it is gone is looked into
 	trial    atomic.Bool   // no new connections before its far end is proved
+	uneasy   chan struct{} // tells reassure that there is a doubt to end; capacity 1
 	proving  chan struct{} // capacity 1: holds a token while a proof is under way
 	streams  atomic.Int64
 	coming   atomic.Int64  // connections that have been given the lane and are not among streams yet
@@ -75,7 +82,12 @@ type lane struct {
 	bulkAt   atomic.Int64  // unix nanoseconds of the last message of a download
 	resumed  atomic.Uint64 // how often
 	received atomic.Uint64 // bytes of stream data
+	missing  atomic.Int64  // messages that its agent has yet to repair
 	lastData atomic.Int64  // unix nanoseconds of the last stream data
+
+	awaySince atomic.Int64            // unix nanoseconds
+	finding   atomic.Pointer[finding] // nil: ECS knows of nothing
+	stir      chan struct{}           // has watch look at once; capacity 1
 
 	// What follows only the tunnel's run touches.
 	openedAt  time.Time
@@ -85,20 +97,25 @@ type lane struct {
 	ending    bool          // told to end because it had nothing to do any more
 	inquired  time.Time     // when a proof was last put behind its connections
 	rest      time.Duration // before the next one
+	patrolled time.Time     // when ECS was asked about its task
 }
 
 // laneOptions are the settings of a lane that come from the engine and the spec.
 type laneOptions struct {
 	messageSize, uploadRate int
 	keepAlive               time.Duration
+	renewAfter              time.Duration // of a socket's life, see handover.go; 0 is never
 	journal                 *Journal
 	leave                   func(*UnendedError) // takes the session when it could not be terminated
 }
 
 func newLane(client *aws.Client, log *slog.Logger, remote Endpoint, o laneOptions) *lane {
-	l := &lane{client: client, log: log, remote: remote, options: o, clientID: uuid.NewString(), opening: newHandshake(remote), proving: make(chan struct{}, 1)}
+	l := &lane{client: client, log: log, remote: remote, options: o, clientID: uuid.NewString(), opening: newHandshake(remote), proving: make(chan struct{}, 1), stir: make(chan struct{}, 1)}
 	l.channel = newChannel(log, o.messageSize, o.uploadRate, l.deliver)
-	l.channel.flush = l.flush
+	l.channel.flush, l.channel.onPause = l.flush, l.paused
+	l.suspect = func(*lane) {} // nobody asks
+	l.channel.onAway, l.channel.missing = l.noticed, &l.missing
+	l.uneasy = make(chan struct{}, 1)
 	l.opening.channel = l.channel
 	l.opening.dataKey = l.dataKey
 	l.opening.answered = func() { l.changed(l, nil) }
@@ -158,11 +175,20 @@ func (l *lane) hold(ctx context.Context, document string, start func(context.Con
 	if told {
 		<-farewell
 	}
+	silent, gone := errors.AsType[*SilentError](err)
+	if gone {
+		l.spare(silent)
+	}
 	l.channel.finish(err)
+	if gone { // before its connections are opened anew elsewhere: not even an agent that comes back gets them now
+		l.terminate(ctx, err)
+	}
 	if l.carrier != nil {
 		l.carrier.finish(err)
 	}
-	l.terminate(ctx, err)
+	if !gone {
+		l.terminate(ctx, err)
+	}
 	if told { // and however the service has put the end that it was asked for
 		return context.Cause(ctx)
 	}
@@ -252,29 +278,41 @@ func (l *lane) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 	tick := time.NewTicker(checkEvery)
 	defer tick.Stop()
 	alive := time.Now()
-	for {
+	var v vigil
+	for rest := checkEvery; ; {
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-tick.C:
-			quiet := l.channel.quiet(now)
-			if slow := quiet > slowAfter; l.slow.Swap(slow) != slow {
-				l.changed(l, nil)
-			}
-			if quiet > stuckAfter && l.open() {
-				cancel(&StuckError{Session: l.session.ID, For: quiet})
+		case <-l.stir:
+			l.changed(l, nil)
+		case <-tick.C:
+		}
+		now := time.Now()
+		if err := l.heed(&v, now); err != nil {
+			cancel(err)
+			return
+		}
+		quiet := l.channel.quiet(now)
+		if slow := quiet > slowAfter && !l.excused(&v, now) || l.silent.Load(); l.slow.Swap(slow) != slow {
+			l.changed(l, nil)
+		}
+		if quiet > stuckAfter && l.open() {
+			cancel(&StuckError{Session: l.session.ID, For: quiet})
+			return
+		}
+		m, many := l.carrier.(*mux)
+		if many && quiet > strandAfter && l.open() {
+			m.strand()
+		}
+		if many && every > 0 && now.Sub(alive) >= every {
+			alive = now
+			if err := m.keepAlive(); err != nil {
 				return
 			}
-			m, many := l.carrier.(*mux)
-			if many && quiet > strandAfter && l.open() {
-				m.strand()
-			}
-			if many && every > 0 && now.Sub(alive) >= every {
-				alive = now
-				if err := m.keepAlive(); err != nil {
-					return
-				}
-			}
+		}
+		if next := l.look(); next != rest {
+			rest = next
+			tick.Reset(rest)
 		}
 	}
 }
@@ -302,7 +340,7 @@ func (l *lane) begin() error {
 // state is where the lane stands.
 func (l *lane) state() State {
 	switch {
-	case l.opening.done() && l.attached.Load():
+	case l.opening.done() && l.attached.Load() && !l.silent.Load():
 		return Open
 	case l.opening.done():
 		return Resuming
@@ -323,7 +361,13 @@ func (l *lane) taken() bool {
 
 // usable reports whether new connections may be placed here.
 func (l *lane) usable() bool {
-	return l.open() && !l.slow.Load() && !l.hung.Load() && !l.draining.Load() && !l.trial.Load()
+	return l.open() && !l.slow.Load() && !l.hung.Load() && !l.away.Load() && !l.draining.Load() && !l.trial.Load()
+}
+
+// behind reports whether what has come so far is of use only when the agent has repaired what was lost before it, in a second
+// or more: a new connection is better off elsewhere, if there is an elsewhere.
+func (l *lane) behind() bool {
+	return time.Duration(l.missing.Load())*repairEvery >= behindAfter
 }
 
 // connect opens a stream for one local connection; it waits for its turn only so long that another lane can be tried.

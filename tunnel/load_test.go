@@ -203,7 +203,7 @@ func TestSessionsSpreadOverTheTasks(t *testing.T) {
 	} {
 		got := map[string]bool{}
 		for range 100 {
-			got[spread(peers, c.held, c.shunned).Task] = true
+			got[evenly(peers, c.held, c.shunned).Task] = true
 		}
 		for _, p := range peers {
 			if got[p.Task] != strings.Contains(c.want, p.Task) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"culvert/aws/wire"
@@ -35,6 +36,10 @@ type mux struct {
 	refusals []time.Time // dials that the agent reported as failed, not yet matched to a stream
 	proof    *proof      // the one under way; nil for none
 	answered uint32      // the last stream that the agent has said something about, see answer
+
+	doubts      int64        // so far, see doubt; under mu, as is doubtedUpTo
+	doubtedUpTo uint32       // the last stream that was opened before the latest
+	certain     atomic.Int64 // doubts that are over
 
 	inboxes
 
@@ -87,8 +92,7 @@ func (m *mux) forget(s *stream) {
 
 func (m *mux) write(ctx context.Context, s *stream, p []byte) error {
 	limit := min(muxMessages*m.channel.room(), wire.MuxMaxData) - wire.MuxHeader
-	if !s.spoke {
-		s.spoke = true
+	if !s.spoke.Load() {
 		s.first.Store(m.channel.next())
 	}
 	for len(p) > 0 {
@@ -96,9 +100,18 @@ func (m *mux) write(ctx context.Context, s *stream, p []byte) error {
 		frame := wire.MuxFrame{Command: wire.MuxPush, Length: uint16(n), Stream: s.id}.Append(s.frame[:0]) //nolint:gosec // n < 64 KiB
 		frame = append(frame, p[:n]...)
 		s.frame = frame
-		if err := m.channel.send(ctx, frame); err != nil {
+		if err := m.channel.admit(ctx); err != nil {
 			return err
 		}
+		if !s.spoke.Load() { // it may have waited long
+			s.first.Store(m.channel.next())
+			s.spoke.Store(true)
+		}
+		s.last.Store(m.channel.next() + 1) // it may be under way before push returns
+		if err := m.channel.push(wire.Output, frame); err != nil {
+			return err
+		}
+		s.last.Store(m.channel.next())
 		p = p[n:]
 	}
 	return nil
@@ -183,6 +196,9 @@ func (m *mux) receive(body []byte) error {
 
 // begin acts on a frame's header; its data follows through push.
 func (m *mux) begin(f wire.MuxFrame) {
+	if !m.channel.seams.Load() {
+		m.channel.startSeams()
+	}
 	m.mu.Lock()
 	s := m.streams[f.Stream] // nil for a stream that is closed here: its data is dropped
 	if f.Command == wire.MuxPush || f.Command == wire.MuxClose {

@@ -57,7 +57,7 @@ const answerTime = 2 * time.Millisecond
 
 // cost is what a connection would wait on a lane for its answer.
 func (s standing) cost(sharing time.Duration) time.Duration {
-	cost := time.Duration(s.active+s.fresh) * answerTime
+	cost := time.Duration(s.active+s.fresh)*answerTime + s.lag
 	if s.pressed || s.bulk {
 		cost += sharing
 	}

@@ -3,6 +3,7 @@ package tunnel
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -12,34 +13,50 @@ import (
 	"culvert/internal/say"
 )
 
+const (
+	// briefly is how long a socket lives at the most that was refused: a service that does not want it takes the upgrade and
+	// closes, having said nothing. After any other the first try to resume the session goes out at once, as what the agent
+	// sends meanwhile is lost, and it repairs one message in 100 ms (protocol.md 9, A1).
+	briefly = 200 * time.Millisecond
+	// atOnceMost and atOnceEvery bound that, for a service that closes whatever it has taken: in a circle it is asked no faster
+	// than the backoff says.
+	atOnceMost  = 6
+	atOnceEvery = 3 * time.Second
+)
+
+var errNoToken = errors.New("the answer has no token")
+
 // carry runs the session's sockets one after the other.
 func (l *lane) carry(ctx context.Context, cancel context.CancelCauseFunc) error {
 	var helpers sync.WaitGroup
 	defer helpers.Wait()
 	defer cancel(errStopped)
 
-	retry := newRetry()
+	retry, quick := newRetry(), allowance{left: atOnceMost}
 	session := l.session
+	var ahead *early
 	for first := true; ; first = false {
-		var lived time.Duration // of the socket
-		socket, err := dialSocket(ctx, l.client, session, l.clientID)
+		socket, err := ahead.dial(ctx, l.client, session, l.clientID)
 		if err != nil && first {
 			return err
 		}
+		atOnce := false
 		if err == nil {
 			if first {
 				helpers.Go(func() { l.shake(ctx, cancel) })
+				helpers.Go(func() { l.reassure(ctx, cancel) })
 			} else {
 				l.resumed.Add(1)
 			}
+			l.leads(session)
 			l.attached.Store(true)
 			l.changed(l, nil)
-			served := time.Now()
-			err = socket.serve(ctx, l.channel)
-			lived = time.Since(served)
-			if lived > steadyAfter {
+			last := l.serve(ctx, socket)
+			err = last.why
+			if last.life > steadyAfter {
 				retry.Reset()
 			}
+			atOnce = last.welcome() && quick.take(time.Now())
 		}
 		l.attached.Store(false)
 		if cause := context.Cause(ctx); cause != nil {
@@ -50,37 +67,127 @@ func (l *lane) carry(ctx context.Context, cancel context.CancelCauseFunc) error 
 		}
 		l.log.Info("socket lost", "error", err)
 		l.changed(l, err)
-		if session, err = l.resume(ctx, retry, lived >= briefly); err != nil {
+		if session, ahead, err = l.resume(ctx, retry, atOnce); err != nil {
 			return err
 		}
 	}
 }
 
 // resume asks for a new token, at once or after a rest, until it gets one or hears that the session is over. It does not count
-// its tries: the session lives on at the service while nobody asks.
-func (l *lane) resume(ctx context.Context, retry *backoff.ExponentialBackOff, atOnce bool) (aws.Session, error) {
+// its tries: the session lives on at the service while nobody asks. The websocket of a try at once is on its way already.
+func (l *lane) resume(ctx context.Context, retry *backoff.ExponentialBackOff, atOnce bool) (aws.Session, *early, error) {
 	for ; ; atOnce = false {
 		if !atOnce {
 			select {
 			case <-time.After(retry.NextBackOff()):
 			case <-ctx.Done():
-				return aws.Session{}, context.Cause(ctx)
+				return aws.Session{}, nil, context.Cause(ctx)
 			}
 		}
-		session, err := l.client.ResumeSession(ctx, l.session.ID)
+		session, ahead, err := l.ask(ctx, atOnce)
 		switch {
-		case err == nil && session.Token == "":
-			return aws.Session{}, &EndedError{Session: l.session.ID}
 		case err == nil:
-			return session, nil
+			return session, ahead, nil
+		case errors.Is(err, errNoToken):
+			return aws.Session{}, nil, &EndedError{Session: l.session.ID}
 		case hopeless(err):
-			return aws.Session{}, &ResumeError{Session: l.session.ID, Err: err}
+			return aws.Session{}, nil, &ResumeError{Session: l.session.ID, Err: err}
 		case ctx.Err() != nil:
-			return aws.Session{}, context.Cause(ctx)
+			return aws.Session{}, nil, context.Cause(ctx)
 		}
 		l.log.Info("resume failed, trying again", "error", err)
 		l.changed(l, err)
 	}
+}
+
+// ask resumes the session once. Where that is wanted, the websocket is opened meanwhile.
+func (l *lane) ask(ctx context.Context, overlap bool) (aws.Session, *early, error) {
+	var ahead *early
+	if overlap {
+		ahead = l.knock(ctx)
+	}
+	session, err := l.client.ResumeSession(ctx, l.session.ID)
+	if err == nil && session.Token == "" {
+		err = errNoToken
+	}
+	if err != nil {
+		ahead.drop()
+		return aws.Session{}, nil, err
+	}
+	return session, ahead, nil
+}
+
+// early is the websocket of a session that is about to be resumed: what is slow about it, the connection, TLS and the upgrade,
+// needs no token.
+type early struct {
+	url    string
+	stop   context.CancelFunc
+	done   chan struct{}
+	socket *socket // set before done is closed, as is err
+	err    error
+}
+
+// leads takes note of where a socket of the session leads to.
+func (l *lane) leads(session aws.Session) {
+	l.moves = l.moves || l.stream != "" && l.stream != session.StreamURL
+	l.stream = session.StreamURL
+}
+
+// knock begins to open the session's websocket where it was the last time; nil where that is no use.
+func (l *lane) knock(ctx context.Context) *early {
+	if l.moves || strings.Contains(strings.ToLower(l.stream), "x-amz-") { // the next one has another signature
+		return nil
+	}
+	ctx, stop := context.WithCancel(ctx)
+	e := &early{url: l.stream, stop: stop, done: make(chan struct{})}
+	go func() {
+		defer close(e.done)
+		e.socket, e.err = upgrade(ctx, l.client, aws.Session{ID: l.session.ID, StreamURL: e.url})
+	}()
+	return e
+}
+
+// dial opens the websocket for a token: with the one that is on its way if it leads to the same place and works, else anew.
+func (e *early) dial(ctx context.Context, client *aws.Client, session aws.Session, clientID string) (*socket, error) {
+	if e == nil || e.url != session.StreamURL {
+		e.drop()
+		return dialSocket(ctx, client, session, clientID)
+	}
+	<-e.done
+	defer e.stop()
+	if e.err == nil && e.socket.open(session.Token, clientID) == nil {
+		return e.socket, nil
+	}
+	return dialSocket(ctx, client, session, clientID)
+}
+
+// drop gives it up. A nil one is none.
+func (e *early) drop() {
+	if e == nil {
+		return
+	}
+	e.stop()
+	<-e.done
+	if e.err == nil {
+		_ = e.socket.conn.Close()
+	}
+}
+
+// allowance bounds how often something is done at once: atOnceMost times in a row, and once in atOnceEvery then.
+type allowance struct {
+	left  int
+	since time.Time
+}
+
+func (a *allowance) take(now time.Time) bool {
+	if back := int(now.Sub(a.since) / atOnceEvery); back > 0 {
+		a.left, a.since = min(a.left+back, atOnceMost), now
+	}
+	if a.left == 0 {
+		return false
+	}
+	a.left--
+	return true
 }
 
 // newRetry is the backoff between tries: soon at first, half a minute at the most, spread by half so that many clients

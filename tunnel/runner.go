@@ -24,11 +24,12 @@ type step struct {
 	lane   *lane
 	ended  bool
 	patrol bool // only a patrol that is over
+	silent bool // its agent owes an answer
+	tried  bool // its trial is over, err says how
+	err    error
 
 	inquired bool // the answer to inquireMemory
 	memory   int
-	tried    bool // its trial is over, err says how
-	err      error
 }
 
 // runner is what only run knows.
@@ -127,7 +128,7 @@ func (r *runner) missing() int {
 		switch {
 		case l.leaving.Load():
 			leaving++
-		case !l.slow.Load() && !l.hung.Load() && !l.draining.Load() && !l.trial.Load():
+		case !l.slow.Load() && !l.hung.Load() && !l.draining.Load() && !l.trial.Load() && !l.behind():
 			usable++
 		}
 	}
@@ -160,10 +161,11 @@ func (r *runner) fill() {
 func (r *runner) newLane() *lane {
 	o := r.engine.options
 	l := newLane(r.spec.Client, r.log, r.spec.Remote, laneOptions{
-		messageSize: o.MessageSize, uploadRate: o.UploadRate, keepAlive: r.spec.KeepAlive, journal: o.Journal, leave: r.engine.leave,
+		messageSize: o.MessageSize, uploadRate: o.UploadRate, keepAlive: r.spec.KeepAlive, renewAfter: r.engine.renewAfter, journal: o.Journal, leave: r.engine.leave,
 	})
 	l.changed = func(l *lane, err error) { r.steps <- step{lane: l, err: err} }
 	l.pressed = r.press
+	l.suspect = func(l *lane) { r.steps <- step{lane: l, silent: true} }
 	return l
 }
 
@@ -205,6 +207,10 @@ func (r *runner) take(s step) {
 		if s.inquired {
 			r.answered, r.memory = true, s.memory
 		}
+		return
+	}
+	if s.silent {
+		r.suspect(s.lane)
 		return
 	}
 	if s.tried {

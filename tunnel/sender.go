@@ -34,6 +34,7 @@ type sender struct {
 	unsent   int         // index in unacked of the first message never written on any socket
 	again    []*outgoing // to write again, in order
 	inFlight int         // bytes of frames in unacked that are not acknowledged
+	paused   bool        // the agent is said to be away: only feelers go out
 
 	window window
 	pace   pacer
@@ -174,6 +175,9 @@ func (s *sender) collect(batch [][]byte, now time.Time) ([][]byte, time.Time) {
 func (s *sender) pick() *outgoing {
 	for len(s.again) > 0 && s.again[0].acked {
 		s.again = s.again[1:]
+	}
+	if s.paused {
+		return s.feeler()
 	}
 	if len(s.again) > 0 {
 		return s.again[0]

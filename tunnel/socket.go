@@ -64,6 +64,15 @@ func wallClock() time.Time { return time.Now().Round(0) }
 
 // dialSocket opens the websocket of a session and sends the token.
 func dialSocket(ctx context.Context, client *aws.Client, session aws.Session, clientID string) (*socket, error) {
+	s, err := upgrade(ctx, client, session)
+	if err == nil {
+		err = s.open(session.Token, clientID)
+	}
+	return s, err
+}
+
+// upgrade opens the websocket of a session, for which its id and its stream URL do.
+func upgrade(ctx context.Context, client *aws.Client, session aws.Session) (*socket, error) {
 	if err := client.CheckStreamURL(session.StreamURL); err != nil {
 		return nil, err
 	}
@@ -124,20 +133,25 @@ func dialSocket(ctx context.Context, client *aws.Client, session aws.Session, cl
 	s.raw.in.limited = false
 	s.conn = conn
 	conn.SetReadLimit(wire.MaxFrame)
+	return s, nil
+}
+
+// open sends the token. The socket is closed when that fails.
+func (s *socket) open(token, clientID string) error {
 	open := wire.OpenDataChannel{
-		MessageSchemaVersion: "1.0", RequestID: uuid.NewString(), TokenValue: session.Token,
+		MessageSchemaVersion: "1.0", RequestID: uuid.NewString(), TokenValue: token,
 		ClientID: clientID, ClientVersion: wire.ClientVersion,
 	}
 	text, err := json.Marshal(open)
 	if err == nil {
-		_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-		err = conn.WriteMessage(websocket.TextMessage, text)
+		_ = s.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+		err = s.conn.WriteMessage(websocket.TextMessage, text)
 	}
 	if err != nil {
-		_ = conn.Close()
-		return nil, fmt.Errorf("open data channel: %w", err)
+		_ = s.conn.Close()
+		return fmt.Errorf("open data channel: %w", err)
 	}
-	return s, nil
+	return nil
 }
 
 // past reports whether a context's deadline is over; a socket with the same deadline may notice earlier than the context.
@@ -162,9 +176,18 @@ func upgradeError(client *aws.Client, session string, u *url.URL, response *http
 // serve moves frames between the socket and the channel until the socket ends, the session is over or ctx ends, and
 // says why. The socket is closed when it returns.
 func (s *socket) serve(ctx context.Context, c *channel) error {
+	p := s.pump(ctx, c)
+	<-p.ended
+	return p.why
+}
+
+// pump begins to serve.
+func (s *socket) pump(ctx context.Context, c *channel) *pump {
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	p := &pump{socket: s, channel: c, pong: make(chan string, 4)}
+	p := &pump{
+		socket: s, channel: c, pong: make(chan string, 4), over: ctx, end: cancel, ended: make(chan struct{}),
+		began: time.Now(), park: make(chan struct{}), resume: make(chan struct{}),
+	}
 	p.heard.Store(time.Now().UnixNano())
 	s.conn.SetPingHandler(func(data string) error {
 		p.hear()
@@ -186,8 +209,12 @@ func (s *socket) serve(ctx context.Context, c *channel) error {
 		cancel(p.write(ctx))
 		_ = s.conn.Close()
 	})
-	done.Wait()
-	return context.Cause(ctx)
+	go func() {
+		done.Wait()
+		p.why, p.life = context.Cause(ctx), p.lived()
+		close(p.ended)
+	}()
+	return p
 }
 
 // pump is a socket at work.
@@ -196,10 +223,24 @@ type pump struct {
 	channel *channel
 	pong    chan string // payloads of pings to answer
 	heard   atomic.Int64
-	bulk    int // how much this looks like a download; only read and what it calls touch it
+	frames  atomic.Int64 // that came
+	bulk    int          // how much this looks like a download; only read and what it calls touch it
+
+	over  context.Context //nolint:containedctx // of the socket, not of a call
+	end   context.CancelCauseFunc
+	ended chan struct{} // closed when all is done
+	why   error         // set before, as is life
+	began time.Time
+	life  time.Duration
+
+	park, resume chan struct{} // the writer's: to write nothing more, as another socket carries the session, and to go on
 }
 
-func (p *pump) hear() { p.heard.Store(time.Now().UnixNano()) }
+func (p *pump) hear() {
+	now := time.Now().UnixNano()
+	p.heard.Store(now)
+	p.channel.served.Store(now)
+}
 
 // A download comes in messages of 1 KiB, one in a millisecond. To wake up for each costs more than all that is done with
 // it, so in the midst of one the reader lets a few gather, unless they come by the dozen anyway.
@@ -213,7 +254,7 @@ const (
 
 // idle is called before a read that may have to wait.
 func (p *pump) idle() {
-	p.channel.flush()
+	p.channel.flushNow()
 	if p.bulk >= bulkAfter && p.socket.raw.in.last < bulkPlenty {
 		p.channel.acknowledgeNow()
 		time.Sleep(bulkRest)
@@ -231,7 +272,7 @@ func (p *pump) measure(size int) {
 
 // read hands every frame to the channel, which never blocks.
 func (p *pump) read() error {
-	defer p.channel.flush()
+	defer p.channel.flushNow()
 	buffer := make([]byte, 0, 16<<10)
 	for {
 		kind, r, err := p.socket.conn.NextReader()
@@ -247,7 +288,8 @@ func (p *pump) read() error {
 			continue // AWS sends no text to a client
 		}
 		p.measure(len(buffer))
-		if err := p.channel.receive(buffer); err != nil {
+		p.frames.Add(1)
+		if err := p.channel.take(buffer); err != nil {
 			return err
 		}
 	}
@@ -314,16 +356,24 @@ func (p *pump) write(ctx context.Context) error {
 		}
 		if wait <= 0 {
 			select {
+			case <-p.park:
+				if err := p.parked(ctx); err != nil {
+					return err
+				}
 			case <-ctx.Done():
 				return p.goodbye(ctx, batch)
 			default:
-				continue
 			}
+			continue
 		}
 		timer.Reset(wait)
 		select {
 		case <-timer.C:
 		case <-p.channel.wake:
+		case <-p.park:
+			if err := p.parked(ctx); err != nil {
+				return err
+			}
 		case <-ctx.Done():
 			return p.goodbye(ctx, batch)
 		}

@@ -141,12 +141,12 @@ func (r *runner) pick(ctx context.Context, target aws.Target) (aws.Target, error
 	if err != nil {
 		return aws.Target{}, err
 	}
-	return spread(peers, held, shunned), nil
+	return evenly(peers, held, shunned), nil
 }
 
-// spread picks the target whose task has the fewest sessions, at random among equals; one that is shunned only where there
+// evenly picks the target whose task has the fewest sessions, at random among equals; one that is shunned only where there
 // is no other.
-func spread(peers []aws.Target, held map[string]int, shunned map[string]bool) aws.Target {
+func evenly(peers []aws.Target, held map[string]int, shunned map[string]bool) aws.Target {
 	rank := func(t aws.Target) int {
 		if shunned[t.Task] {
 			return 1<<16 + held[t.Task]

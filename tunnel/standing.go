@@ -28,10 +28,12 @@ type standing struct {
 	fresh   int  // of them: opened just now, not a word yet
 	pressed bool // the agent has more to send than it gets rid of, so that what comes next waits behind that, or is behind itself
 	bulk    bool // a download does that, or did a moment ago
+
+	lag time.Duration // that the agent takes to repair what was lost, where it is behind by that; see lane.behind
 }
 
 // free reports whether a connection would have the lane for itself, as far as it is known.
-func (s standing) free() bool { return s.active == 0 && s.fresh == 0 && !s.pressed }
+func (s standing) free() bool { return s.active == 0 && s.fresh == 0 && !s.pressed && s.lag == 0 }
 
 // standing looks at a lane that takes connections.
 func (l *lane) standing(now time.Time) standing {
@@ -40,6 +42,9 @@ func (l *lane) standing(now time.Time) standing {
 	at := now.UnixNano()
 	s.pressed = l.row.Load() > 0 && at-l.lastData.Load() < int64(rowPause) || l.channel.quiet(now) > owesFor
 	s.bulk = at-l.bulkAt.Load() < int64(bulkFor)
+	if l.behind() {
+		s.lag, s.bulk = time.Duration(l.missing.Load())*repairEvery, true
+	}
 	if m, many := l.carrier.(*mux); many {
 		m.count(&s, now)
 	} else {

@@ -61,8 +61,14 @@ type stream struct {
 	heard    atomic.Int64 // of the last bytes from the other side
 
 	first atomic.Int64 // sequence number from which its first data went out, or its opening as long as there is none
-	spoke bool         // it has data on its way; only write uses it
-	frame []byte       // write's buffer
+	last  atomic.Int64 // sequence number up to which its data has been queued
+	doubt atomic.Int64 // number of the doubt that it is in, see mux.doubt; 0 is none
+
+	exposed atomic.Bool // some of its data was under way then
+
+	spoke atomic.Bool // it has data on its way
+	spare atomic.Bool // it ended before any of it reached the agent: another one may take its place, see replay
+	frame []byte      // write's buffer
 }
 
 // write sends all of p or fails; it blocks while the session's window is full.

@@ -88,6 +88,7 @@ type container struct {
 	runtime string
 	agent   Agent
 	since   time.Time // when the agent's status came
+	killed  bool      // the agent was, and ECS knows nothing of it
 }
 
 // newAccount builds what the fleet describes.

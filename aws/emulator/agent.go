@@ -103,7 +103,7 @@ func (a *agent) work(ctx context.Context) error {
 		return err
 	}
 	defer host.leave()
-	a.session.connectAgent()
+	a.session.connectAgent(false)
 	a.data.spawn(func() { a.housekeep(ctx) })
 
 	working, cancel := context.WithCancel(ctx)
@@ -169,10 +169,10 @@ func (a *agent) housekeep(ctx context.Context) {
 				continue
 			}
 			// CreateDataChannel and the upgrade: two round trips.
-			if pause(ctx, 4*f.Delay+5*time.Millisecond) != nil {
+			if pause(ctx, 4*f.Delay+5*time.Millisecond+f.AgentAway) != nil {
 				return
 			}
-			a.session.connectAgent()
+			a.session.connectAgent(true)
 			a.paused.Store(false)
 		}
 	}

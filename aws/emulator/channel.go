@@ -29,6 +29,7 @@ type channel struct {
 	emit   func(frame []byte)      // to the relay; what cannot be sent is lost
 	take   func(wire.Message) bool // a message in its turn; false: not ready
 	paused atomic.Bool             // the service said that the client is away
+	cuts   atomic.Int64            // of the socket, that its writer has noticed
 	seal   atomic.Pointer[encryption]
 
 	sending sync.Mutex // keeps the order on the wire that of the numbers
@@ -120,6 +121,7 @@ func (c *channel) unacknowledged() int {
 // receive takes a frame from the relay. It blocks while the destination takes nothing: then acknowledges are neither
 // sent nor read (A6 of protocol.md 9).
 func (c *channel) receive(frame []byte) {
+	cuts := c.cuts.Load()
 	c.receiving.Lock()
 	defer c.receiving.Unlock()
 	if c.deaf {
@@ -136,7 +138,7 @@ func (c *channel) receive(frame []byte) {
 	switch m.Type {
 	case wire.InputStream:
 		c.paused.Store(false)
-		c.sequence(m)
+		c.sequence(m, cuts)
 	case wire.Acknowledge:
 		c.paused.Store(false)
 		if n, err := wire.ParseAckSequence(m.Body); err == nil {
@@ -155,8 +157,9 @@ func (c *channel) settle() {
 	defer c.receiving.Unlock()
 }
 
-// sequence puts a stream message in its turn.
-func (c *channel) sequence(m wire.Message) {
+// sequence puts a stream message in its turn. One whose acknowledge cannot be written, because the socket that it came through
+// has been cut since, is taken in and does not count: it will be taken in once more (A10 of docs/faults.md).
+func (c *channel) sequence(m wire.Message, cuts int64) {
 	switch {
 	case m.Sequence < c.expected:
 		c.acknowledge(m)
@@ -166,6 +169,9 @@ func (c *channel) sequence(m wire.Message) {
 			c.early[m.Sequence] = m
 		}
 	case c.take(m):
+		if c.cuts.Load() != cuts {
+			return
+		}
 		c.expected++
 		c.acknowledge(m)
 		for {

@@ -34,7 +34,7 @@ func (e *Emulator) target(id string) (*container, bool) {
 func (c *container) agentRunning() bool {
 	c.account.mu.Lock()
 	defer c.account.mu.Unlock()
-	return c.task.status == "RUNNING" && !c.task.pattern.ExecOff && !c.pattern.NotStarted && !c.pattern.Over &&
+	return c.task.status == "RUNNING" && !c.task.pattern.ExecOff && !c.pattern.NotStarted && !c.pattern.Over && !c.killed &&
 		!c.agent.Absent && !c.agent.Silent && c.agent.Status == "RUNNING" && c.task.pattern.Network != "none"
 }
 

@@ -22,6 +22,10 @@ type Faults struct {
 	Idle       time.Duration // of no stream data either way, then the session ends; 0 is never
 	Longest    time.Duration // a session may last; 0 is for ever
 	ResumeWith Resuming
+	// PauseAgent and PauseClient have the service tell the one side with pause_publication that the other is away. An agent
+	// that hears nothing goes on sending, and what it sends is lost.
+	PauseAgent, PauseClient bool
+	FirstSocket             bool // of a client stays its only one while it stands: a second one is taken and gets nothing
 
 	// The opening of a data channel.
 	AllowUnsigned bool          // takes upgrades without a signature, as the service did before plugin 1.2.764
@@ -46,6 +50,8 @@ type Faults struct {
 	NoDocuments      []string      // names of documents that the region does not have
 	OwnDocuments     []string      // names of the account's own documents for ports, with the parameters of AWS's for remote hosts
 	RefuseLoopback   bool          // newer agents refuse to forward to localhost by the remote-host document
+	AgentAway        time.Duration // how much longer than it must an agent that lost its socket takes to get another one
+	TakesTwice       bool          // a cut of its socket while it takes a message in leaves that one uncounted: it takes the resend in too
 	NoReconnect      bool          // an agent that lost its socket gives up silently, as after its six tries
 	SilentStop       bool          // a task that stops says nothing to the client: no channel_closed
 	Swallow          []uint16      // destination ports that swallow SYNs: a dial neither works nor fails
@@ -129,6 +135,7 @@ func Faithful() Faults {
 		ClientLeg:        Closing{Every: time.Hour},
 		AgentLeg:         Closing{Every: time.Hour},
 		Idle:             20 * time.Minute,
+		PauseClient:      true,
 		TokenLife:        time.Minute,
 		AgentVersion:     "3.3.0.0",
 		AgentStart:       30 * time.Millisecond,
@@ -137,6 +144,7 @@ func Faithful() Faults {
 		Pacing:           time.Millisecond,
 		WorkersLimit:     1000,
 		StartStep:        time.Second,
+		TakesTwice:       true,
 		HandshakeTimeout: 15 * time.Second,
 	}
 }

@@ -142,12 +142,17 @@ func (s *session) redeem(token string) bool {
 	return known && s.ended.IsZero() && !s.data.now().After(until)
 }
 
-// attach makes leg the client's; an earlier one is closed.
+// attach makes leg the client's; an earlier one is closed: the last one wins (protocol.md 10.8).
 func (s *session) attach(leg *clientLeg) bool {
+	f := s.data.knobs()
 	s.mu.Lock()
 	if !s.ended.IsZero() {
 		s.mu.Unlock()
 		return false
+	}
+	if f.FirstSocket && s.client != nil && !s.client.gone.Load() {
+		s.mu.Unlock()
+		return true
 	}
 	old, back := s.client, s.attached
 	s.client, s.attached, s.clientSince = leg, true, s.data.now()
@@ -159,7 +164,7 @@ func (s *session) attach(leg *clientLeg) bool {
 	if old != nil {
 		old.close(closeNormal, "")
 	}
-	if back {
+	if back && f.PauseAgent {
 		s.up.push(control(wire.StartPublication))
 	}
 	return true
@@ -173,7 +178,7 @@ func (s *session) detach(leg *clientLeg) {
 		s.client = nil
 	}
 	s.mu.Unlock()
-	if was {
+	if was && s.data.knobs().PauseAgent {
 		s.up.push(control(wire.PausePublication))
 	}
 }
@@ -330,19 +335,34 @@ func (s *session) loseAgent(cut bool) {
 	s.agentSince = time.Time{}
 	s.mu.Unlock()
 	if cut {
+		if s.data.knobs().TakesTwice {
+			s.agent.cuts.Add(1)
+		}
 		s.up.discard()
 		s.down.discard()
 	}
+	s.tellClient(wire.PausePublication)
 	s.agent.disconnected()
 }
 
-// connectAgent notes that the agent has a socket.
-func (s *session) connectAgent() {
+// connectAgent notes that the agent has a socket, again or for the first time.
+func (s *session) connectAgent(again bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended.IsZero() {
+	living := s.ended.IsZero()
+	if living {
 		s.agentSince = s.data.now()
 		s.agentConnected.Store(true)
+	}
+	s.mu.Unlock()
+	if living && again {
+		s.tellClient(wire.StartPublication)
+	}
+}
+
+// tellClient says whether the agent is there.
+func (s *session) tellClient(kind wire.Type) {
+	if s.data.knobs().PauseClient {
+		s.down.push(control(kind))
 	}
 }
 

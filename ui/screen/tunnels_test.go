@@ -121,6 +121,13 @@ func TestWhatAilsATunnelShowsItsRemedy(t *testing.T) {
 	want(t, a, "! start session: ", "› "+(&tunnel.StuckError{}).Remedy()[:30])
 	a.tunnels.rows[0].State = tunnel.Open
 	wantNot(t, a, "! start session")
+	silent := &tunnel.SilentError{Session: "s-1", Away: true}
+	a.tunnels.rows[0].State, a.tunnels.rows[0].Err = tunnel.Resuming, silent
+	want(t, a, "◐ resuming", "! the agent in", "does not answer", "› "+silent.Remedy()[:30])
+	press(t, a, "esc")
+	want(t, a, "◐ resuming: agent silent (t d)")
+	press(t, a, "t")
+	a.tunnels.rows[0].State = tunnel.Open
 	a.tunnels.proofs[nil] = proof{state: unproved, err: &tunnel.RefusedError{Target: aws.Target{Cluster: "c"}, Remote: tunnel.Endpoint{Port: 3128}}}
 	want(t, a, "no answer", "! ")
 }

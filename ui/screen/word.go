@@ -31,6 +31,7 @@ func word(err error) string {
 		wordOf(func(*tunnel.UnansweredError) string { return "no answer" }),
 		wordOf(func(*tunnel.HandshakeError) string { return "no handshake" }),
 		wordOf(func(*tunnel.StuckError) string { return "stuck" }),
+		wordOf(func(*tunnel.SilentError) string { return "agent silent" }),
 		wordOf(func(*tunnel.EndedError) string { return "session ended" }),
 		wordOf(func(*tunnel.ClosedError) string { return "session closed" }),
 		wordOf(func(e *tunnel.AnswerError) string { return e.Error() }),

@@ -1,0 +1,231 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+)
+
+// The service closes a client's websocket when it is about an hour old (protocol.md 7), in the midst of whatever is under
+// way. That is foreseeable, so the session is resumed before, in a second in which nothing moves, and the new socket carries it
+// before the old one goes.
+//
+// That rests on a service which takes a second socket of the same client while the first one stands, and sends to the last one.
+// Whether AWS's does is not known (protocol.md 11). The old socket is therefore read to its end, goes only when the agent has
+// been heard through the new one, and otherwise stays; and where it is closed at once all the same, nothing is lost in that
+// second, and what was, is repaired like after any loss.
+
+const (
+	renewAfter = 50 * time.Minute
+	// calmFor nothing has moved when the second is quiet.
+	calmFor = time.Second
+	// renewAgain is the rest after an attempt that came to nothing, in parts of renewAfter.
+	renewAgain = 50
+	// overlap is how long a new socket may still take to open when the old one has gone meanwhile.
+	overlap = 2 * time.Second
+	// answerWithin is what the agent gets to be heard through the new socket.
+	answerWithin = 5 * time.Second
+	// readOn is how long the old one is read before it is closed from this side.
+	readOn = 2 * time.Second
+	// hushWithin is how long its writer may take to come to an end.
+	hushWithin = time.Second
+)
+
+var (
+	errReplaced = errors.New("another socket carries the session")
+	errUnheard  = errors.New("the agent was not heard through the new socket")
+)
+
+// serve carries the session over a socket, and those that it is renewed by, until one is lost: that is returned.
+func (l *lane) serve(ctx context.Context, s *socket) *pump {
+	p := s.pump(ctx, l.channel)
+	after := l.options.renewAfter
+	if after <= 0 {
+		<-p.ended
+		return p
+	}
+	for {
+		// Spread, as the tunnels that were opened in one minute must not renew their sockets in one; the last of them well
+		// before the hour.
+		from, latest := spread(after, after/10), spread(after*11/10, after/20)
+		for !l.due(p, from, latest) {
+			if !p.rest(min(calmFor, after/renewAgain), from) {
+				return p
+			}
+		}
+		next, err := l.handOver(ctx, p)
+		if err == nil {
+			l.log.Info("socket renewed", "age", p.lived())
+			p = next
+			continue
+		}
+		l.log.Info("socket not renewed, staying with the old one", "error", err)
+		if !next.rest(after/renewAgain, 0) {
+			return next
+		}
+	}
+}
+
+func spread(from, by time.Duration) time.Duration { return from + rand.N(by+1) } //nolint:gosec // not a secret
+
+// rest waits, at least until the socket has an age, and reports whether it still stands then.
+func (p *pump) rest(d, age time.Duration) bool {
+	select {
+	case <-time.After(max(d, age-p.lived())):
+		return true
+	case <-p.ended:
+		return false
+	}
+}
+
+// due reports whether the socket is to be renewed now.
+func (l *lane) due(p *pump, from, latest time.Duration) bool {
+	age := p.lived()
+	if age < from || !l.open() || l.channel.paused() {
+		return false
+	}
+	if _, many := l.carrier.(*mux); !many {
+		return false // the others have no word that could ask the agent through the new socket
+	}
+	return age >= latest || l.calm(time.Now())
+}
+
+// calm reports whether nothing has moved for a second.
+func (l *lane) calm(now time.Time) bool {
+	return now.Sub(time.Unix(0, l.lastData.Load())) >= calmFor && l.channel.calm(now, calmFor)
+}
+
+// handOver opens another socket, lets it carry the session, and returns the one that does in the end: the old one with the
+// reason why.
+func (l *lane) handOver(ctx context.Context, old *pump) (*pump, error) {
+	s, err := l.another(ctx, old)
+	if err != nil {
+		return old, err
+	}
+	standing := old.hush()
+	if l.overBy(old.lost()) != nil { // the session has ended meanwhile
+		_ = s.conn.Close()
+		return old, old.lost()
+	}
+	fresh := s.pump(ctx, l.channel)
+	if !standing {
+		return fresh, nil
+	}
+	if m, ok := l.carrier.(*mux); ok {
+		_ = m.keepAlive() // for the agent to acknowledge; that it cannot be sent shows as the end of both
+	}
+	if !l.heardThrough(fresh, old) {
+		fresh.cut(errUnheard)
+		<-fresh.ended
+		if old.unhush() {
+			l.channel.attach(time.Now())
+		}
+		return old, errUnheard
+	}
+	select {
+	case <-old.ended: // as the service closes the one that was replaced
+	case <-fresh.ended:
+	case <-time.After(readOn):
+	}
+	old.cut(errReplaced)
+	<-old.ended
+	if l.overBy(old.why) != nil {
+		fresh.cut(old.why)
+		<-fresh.ended
+		return old, old.why
+	}
+	return fresh, nil
+}
+
+// another resumes the session beside the socket that stands.
+func (l *lane) another(ctx context.Context, old *pump) (*socket, error) {
+	ctx, stop := context.WithTimeout(ctx, dialTimeout)
+	defer stop()
+	release := context.AfterFunc(old.over, func() { //nolint:contextcheck // the old socket's end, not this call's
+		select {
+		case <-time.After(overlap):
+			stop()
+		case <-ctx.Done():
+		}
+	})
+	defer release()
+	session, ahead, err := l.ask(ctx, true)
+	if err != nil {
+		return nil, err
+	}
+	l.leads(session)
+	return ahead.dial(ctx, l.client, session, l.clientID)
+}
+
+// heardThrough waits until something has come through the new socket. One that stays silent will do when there is no other.
+func (l *lane) heardThrough(fresh, old *pump) bool {
+	patience := time.After(answerWithin)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for fresh.frames.Load() == 0 {
+		select {
+		case <-tick.C:
+		case <-fresh.ended:
+			return false
+		case <-patience:
+			return old.over.Err() != nil
+		}
+	}
+	return true
+}
+
+// lived is the age of the socket.
+func (p *pump) lived() time.Duration { return time.Since(p.began) }
+
+// welcome reports whether the service has wanted the socket.
+func (p *pump) welcome() bool { return p.frames.Load() > 0 || p.life >= briefly }
+
+// lost is why the socket has ended; nil while it stands.
+func (p *pump) lost() error {
+	select {
+	case <-p.ended:
+		return p.why
+	default:
+		return nil
+	}
+}
+
+// hush ends the writing, and reports whether the socket still stands. It is cut when its writer hangs.
+func (p *pump) hush() bool {
+	select {
+	case p.park <- struct{}{}:
+		return true
+	case <-p.ended:
+	case <-time.After(hushWithin):
+		p.cut(errReplaced)
+		<-p.ended
+	}
+	return false
+}
+
+// unhush lets a writer that was hushed go on, if the socket still stands.
+func (p *pump) unhush() bool {
+	select {
+	case p.resume <- struct{}{}:
+		return true
+	case <-p.ended:
+		return false
+	}
+}
+
+// parked waits until the writer may go on; the error is the end of the socket.
+func (p *pump) parked(ctx context.Context) error {
+	select {
+	case <-p.resume:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// cut ends the socket without a word.
+func (p *pump) cut(why error) {
+	p.end(why)
+	_ = p.socket.conn.Close()
+}

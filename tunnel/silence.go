@@ -1,0 +1,235 @@
+package tunnel
+
+import (
+	"time"
+
+	"culvert/aws"
+)
+
+// An agent that is killed with its workers says nothing, and the service closes none of its sessions: it tells the client
+// that the agent is away (pause_publication), and that is all. An agent whose destination does not read is as silent, and
+// may come back after an hour (protocol.md 6). What tells them apart is not the silence but who else speaks: the service
+// says that a connection of the agent is gone, and ECS that its task or agent is. Without either a session is not given up
+// before stuckAfter.
+
+const (
+	// askAfter without a word of an agent that owes one, ECS is asked about its task.
+	askAfter = 3 * time.Second
+	// askAway is the same for an agent that is said to be away. Most are back sooner: the service closes their sockets
+	// every hour.
+	askAway = 300 * time.Millisecond
+	// awayAfter, new connections wait no longer for such an agent: another session is opened for them.
+	awayAfter = 1500 * time.Millisecond
+	// goneAfter its session is given up.
+	goneAfter = 5 * time.Second
+	// doubtEvery is how often a lane is looked at meanwhile.
+	doubtEvery = 100 * time.Millisecond
+	// servedWithin the service itself must have been heard: where it is not, it is the way there that is lost. With
+	// something owed it is pinged every two seconds (socket.go).
+	servedWithin = 4 * time.Second
+	// sleptAfter without a look, this process was stopped, and may find what was said meanwhile only now.
+	sleptAfter = 2 * time.Second
+	// flowed is how much makes a download, which is not expected to stop.
+	flowed = 32 << 10
+	// heardLately is how much later than its last word an agent may have taken a message in and died with it, see deafSince.
+	heardLately = 250 * time.Millisecond
+)
+
+// SilentError is an agent that does not answer, although the service does.
+type SilentError struct {
+	Target  aws.Target
+	Session string
+	For     time.Duration
+	Away    bool  // the service has said so
+	Err     error // what ECS says about its task or agent; nil when that is nothing
+
+	deaf time.Time // nothing that was sent later has reached it
+}
+
+func (e *SilentError) Error() string {
+	text := "the agent in " + e.Target.String() + " does not answer"
+	if e.Away {
+		text += ", the service has lost its connection"
+	}
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+func (e *SilentError) Unwrap() error { return e.Err }
+
+// Remedy says what becomes of the connections.
+func (e *SilentError) Remedy() string {
+	return "nothing to do where another task is ready: new connections go there, and those of which nothing had reached the agent are sent there anew; " +
+		"the others have to be made again. Why it died, the task's events and its container's log tell"
+}
+
+// vigil is what a lane's watch remembers of an agent that may be gone.
+type vigil struct {
+	looked time.Time // last
+	from   time.Time // silence counts from here at the earliest
+	asked  time.Time // when ECS was asked last; zero without a doubt
+	felt   uint64    // bytes that had come when the agent was last asked why no more do
+	asking int64     // number of the message after that question
+}
+
+// paused is the channel's word that the service says that the agent is away, or no longer. Only a mux has a message with
+// which the agent can be asked.
+func (l *lane) paused(paused bool) {
+	_, many := l.carrier.(*mux)
+	if paused = paused && many && l.opening.done(); paused {
+		l.awaySince.Store(time.Now().UnixNano())
+	}
+	if l.away.Swap(paused) != paused {
+		select {
+		case l.stir <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// heed looks whether the agent answers, and returns why it is given up, if so.
+func (l *lane) heed(v *vigil, now time.Time) error {
+	if now.Sub(v.looked) > sleptAfter || !l.attached.Load() {
+		v.from = now
+	}
+	v.looked = now
+	l.feel(v, now)
+	silence := min(l.channel.silence(now), now.Sub(v.from))
+	var away time.Duration
+	if l.away.Load() {
+		away = min(now.Sub(time.Unix(0, l.awaySince.Load())), now.Sub(v.from))
+	}
+	if silence < askAfter && away < askAway || silence == 0 {
+		v.asked = time.Time{}
+		if l.doubted.Swap(false) {
+			l.finding.Store(nil) // the agent has answered
+		}
+		l.hush(nil)
+		return nil
+	}
+	l.doubted.Store(true)
+	if now.Sub(v.asked) >= patrolSoon {
+		v.asked = now
+		l.suspect(l)
+	}
+	found := l.finding.Load()
+	if found != nil && now.Sub(found.at) > 2*patrolSoon {
+		found = nil
+	}
+	if away == 0 && found == nil || silence < awayAfter {
+		l.hush(nil)
+		return nil
+	}
+	e := &SilentError{Target: l.target, Session: l.session.ID, For: silence, Away: away > 0}
+	if found != nil {
+		e.Err = found.err
+	}
+	l.hush(e)
+	if !l.channel.servedLately(now) || silence < goneAfter && (found == nil || !found.over) {
+		return nil
+	}
+	e.deaf = l.channel.deafSince(away, now)
+	return e
+}
+
+// look is how often the lane is looked at.
+func (l *lane) look() time.Duration {
+	if l.away.Load() || l.doubted.Load() {
+		return doubtEvery
+	}
+	return checkEvery
+}
+
+// hush takes the lane out of use while its agent is silent for the reason given, and back into use without one.
+func (l *lane) hush(why *SilentError) {
+	if l.silent.Swap(why != nil) == (why != nil) {
+		return
+	}
+	if why == nil {
+		l.changed(l, nil)
+		return
+	}
+	l.log.Info("the agent does not answer", "away", why.Away, "error", why.Err)
+	l.changed(l, why)
+}
+
+// feel sends the one message that an agent has to acknowledge, when nothing else is owed: as soon as it is said to be away,
+// and once when a download has stopped.
+func (l *lane) feel(v *vigil, now time.Time) {
+	m, many := l.carrier.(*mux)
+	if !many || !l.channel.drained() {
+		return
+	}
+	received := l.received.Load()
+	stopped := received-v.felt >= flowed && l.streams.Load() > 0 && now.Sub(time.Unix(0, l.lastData.Load())) >= askAfter
+	if !stopped && !l.away.Load() {
+		return
+	}
+	v.felt = received
+	_ = m.keepAlive() // fails when the session is over
+	v.asking = l.channel.next()
+}
+
+// excused reports whether all that is owed is the answer to such a question, and the service does not answer either: nobody
+// sends anything then, and the socket is about to be replaced.
+func (l *lane) excused(v *vigil, now time.Time) bool {
+	return l.channel.next() == v.asking && !l.channel.servedLately(now)
+}
+
+// servedLately reports whether the service was heard just now.
+func (c *channel) servedLately(now time.Time) bool {
+	return now.Sub(time.Unix(0, c.served.Load())) <= servedWithin
+}
+
+// silence is for how long the agent has owed an acknowledge and said nothing else; 0 when it owes none.
+func (c *channel) silence(now time.Time) time.Duration {
+	heard := time.Unix(0, c.heard.Load())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if quiet := c.out.quiet(now); quiet > 0 {
+		return max(1, min(quiet, now.Sub(heard)))
+	}
+	return 0
+}
+
+// deafSince is from when on nothing that was sent can have reached an agent that does not answer. Of one that has been away
+// for some time that is a round trip before the service said so: what was sent later came too late for it. It has answered
+// neither the oldest message nor its repetition, so that it had died when that arrived. And what was sent well after its last
+// word can have reached it only if it died in the very moment in which it took that in: in one round trip of all that time.
+func (c *channel) deafSince(away time.Duration, now time.Time) time.Time {
+	heard := time.Unix(0, c.heard.Load())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	other := heard.Add(heardLately)
+	if said := now.Add(-away - c.out.window.shortest()); away > 0 && said.Before(other) {
+		other = said
+	}
+	for _, o := range c.out.unacked {
+		if repeated := o.firstSent.Add(2 * c.out.timeout()); !o.acked && o.tries > 1 && repeated.Before(other) {
+			return repeated
+		} else if !o.acked {
+			break
+		}
+	}
+	return other
+}
+
+// unheard reports whether no message from a number on can have reached the agent, which was deaf from some moment on.
+// It takes messages in order, but an acknowledge may have got lost: one for a later message counts as well.
+func (c *channel) unheard(first int64, deaf time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if first < c.out.oldest() {
+		return false
+	}
+	for _, o := range c.out.unacked {
+		switch {
+		case o.sequence < first:
+		case o.acked, o.sequence == first && o.tries > 0 && !o.firstSent.After(deaf):
+			return false
+		}
+	}
+	return true
+}

@@ -57,7 +57,10 @@ func TestNamesAreRememberedForEachAccountApart(t *testing.T) {
 			}
 			return control.Account{Profile: "dev"}
 		},
-		"access key": func() control.Account { t.Setenv("AWS_ACCESS_KEY_ID", "AKIDOTHER"); return control.Account{Profile: "dev"} },
+		"access key": func() control.Account {
+			t.Setenv("AWS_ACCESS_KEY_ID", "AKIDOTHER")
+			return control.Account{Profile: "dev"}
+		},
 	} {
 		if got, ok := nameFile(dir, other()).find("clusters", namesLast); ok {
 			t.Errorf("another %s is offered %q", name, got)
@@ -131,7 +134,9 @@ func TestWhatIsNoListOfNamesIsPassedOver(t *testing.T) {
 func slowECS(t *testing.T, answer func() bool) *aws.Client {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var in struct{ NextToken string }
+		var in struct {
+			NextToken string `json:"nextToken"`
+		}
 		_ = json.NewDecoder(r.Body).Decode(&in)
 		if in.NextToken != "" || !answer() {
 			<-r.Context().Done()

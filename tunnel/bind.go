@@ -37,19 +37,14 @@ func (n numbers) obstacle(err error) obstacle {
 	return otherObstacle
 }
 
-// The numbers of Windows Sockets. syscall has others of the same names there, which no call returns.
-const (
-	wsaEACCES          = syscall.Errno(10013)
-	wsaEPROTONOSUPPORT = syscall.Errno(10043)
-	wsaEAFNOSUPPORT    = syscall.Errno(10047)
-	wsaEADDRINUSE      = syscall.Errno(10048)
-	wsaEADDRNOTAVAIL   = syscall.Errno(10049)
-)
-
-// windowsNumbers are those of Windows, where everybody may listen on the ports below 1024, and nobody on those that the
-// system has set aside, for virtual machines say.
+// windowsNumbers are those of Windows Sockets; syscall has others of the same names there, which no call returns. On Windows
+// everybody may listen on the ports below 1024, and nobody on those that the system has set aside, for virtual machines say.
 func windowsNumbers() numbers {
-	return numbers{addressTaken: {wsaEADDRINUSE}, notAllowed: {wsaEACCES}, noAddress: {wsaEADDRNOTAVAIL, wsaEAFNOSUPPORT, wsaEPROTONOSUPPORT}}
+	return numbers{
+		addressTaken: {10048},               // WSAEADDRINUSE
+		notAllowed:   {10013},               // WSAEACCES
+		noAddress:    {10049, 10047, 10043}, // WSAEADDRNOTAVAIL, WSAEAFNOSUPPORT, WSAEPROTONOSUPPORT
+	}
 }
 
 // bindError is why an address cannot be listened on, for people.

@@ -5,7 +5,7 @@ package tunnel
 import "syscall"
 
 // bindNumbers are those of this system.
-var bindNumbers = numbers{
+var bindNumbers = numbers{ //nolint:gochecknoglobals // never changed; Go has no constants of such types
 	addressTaken: {syscall.EADDRINUSE}, notAllowed: {syscall.EACCES, syscall.EPERM},
 	noAddress: {syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EPROTONOSUPPORT},
 }

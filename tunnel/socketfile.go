@@ -110,7 +110,7 @@ func ShortDir(room int) (string, error) {
 		case err != nil:
 			all = append(all, err)
 		case len(dir)+room > mostSocketPath:
-			all = append(all, &SocketPathError{Path: dir}, os.Remove(dir))
+			all = append(all, &SocketPathError{Path: dir}, os.Remove(dir)) //nolint:gosec // it was made above
 		default:
 			return dir, nil
 		}

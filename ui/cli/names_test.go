@@ -134,7 +134,9 @@ func TestWhatIsNoListOfNamesIsPassedOver(t *testing.T) {
 func slowECS(t *testing.T, answer func() bool) *aws.Client {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var in struct{ NextToken string }
+		var in struct {
+			NextToken string `json:"nextToken"`
+		}
 		_ = json.NewDecoder(r.Body).Decode(&in)
 		if in.NextToken != "" || !answer() {
 			<-r.Context().Done()

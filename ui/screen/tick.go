@@ -24,7 +24,7 @@ func (a *app) hurry() tea.Cmd {
 
 // watch finds out what is in sight, and whether anybody looks.
 func (a *app) watch() {
-	a.inSight = a.page() == a.browse && !(a.zoomed && a.below)
+	a.inSight = a.page() == a.browse && (!a.zoomed || !a.below)
 	a.unwatched = a.blurred || a.now.Sub(a.touched) >= unwatchedAfter
 }
 

@@ -206,6 +206,7 @@ func (t *Tunnel) carry(conn *connection) error {
 		if err := conn.copyUp(ctx, s, t.engine); err != nil {
 			if errors.Is(err, io.EOF) {
 				err = cmp.Or(s.settle(ctx, true), err)
+				s.left.Store(true)
 			}
 			s.inbox.finish(err)
 			s.close()

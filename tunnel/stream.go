@@ -63,6 +63,7 @@ type stream struct {
 	doubt atomic.Int64 // number of the doubt that it is in, see mux.doubt; 0 is none
 
 	exposed atomic.Bool // some of its data was under way then
+	left    atomic.Bool // the local side was done with it before the far side
 
 	spoke bool   // it has data on its way; only write uses it
 	frame []byte // write's buffer

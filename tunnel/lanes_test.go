@@ -88,6 +88,17 @@ func (w *world) tasks() (sessions []int) {
 	return sessions
 }
 
+// ofTheBusiest is a session of the task that has the most.
+func (w *world) ofTheBusiest() (id string) {
+	of, most := map[string]int{}, 0
+	for _, s := range w.account.Sessions() {
+		if of[s.Target]++; of[s.Target] > most {
+			id, most = s.ID, of[s.Target]
+		}
+	}
+	return id
+}
+
 func (w *world) sessions(what string, want int) {
 	w.Helper()
 	need.Eventually(w.T, fmt.Sprintf("%s: %d sessions", what, want), func() bool { return len(w.account.Sessions()) == want })
@@ -269,7 +280,7 @@ func TestLanesSpreadOverTheReadyTasks(t *testing.T) {
 			}
 			// Those that are lost come back where there are fewest, or to the same task.
 			need.Eventually(t, "all sessions to be open", func() bool { return tn.Stats().Lanes == all })
-			w.account.KillSession(w.account.Sessions()[0].ID, "")
+			w.account.KillSession(w.ofTheBusiest(), "")
 			need.Eventually(t, "another session", func() bool { return tn.Stats().Lanes == all && len(w.account.Sessions()) == all })
 			if got := len(w.tasks()); got != len(c.want) {
 				t.Errorf("on %d tasks after one was lost, want %d", got, len(c.want))

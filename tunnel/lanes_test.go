@@ -88,6 +88,17 @@ func (w *world) tasks() (sessions []int) {
 	return sessions
 }
 
+// ofTheBusiest is a session of the task that has the most.
+func (w *world) ofTheBusiest() (id string) {
+	of, most := map[string]int{}, 0
+	for _, s := range w.account.Sessions() {
+		if of[s.Target]++; of[s.Target] > most {
+			id, most = s.ID, of[s.Target]
+		}
+	}
+	return id
+}
+
 func (w *world) sessions(what string, want int) {
 	w.Helper()
 	need.Eventually(w.T, fmt.Sprintf("%s: %d sessions", what, want), func() bool { return len(w.account.Sessions()) == want })
@@ -133,27 +144,40 @@ func TestIdleConnectionsHaveOneSession(t *testing.T) {
 	}
 }
 
-// A browser's six connections: each has a session of its own from the start. They are there for the next page, too, and it
-// is as if each had one from the beginning.
-func TestAPageHasASessionForEachConnection(t *testing.T) {
-	one := newLanes(t, tunnel.Options{Lanes: 1})
-	alone := one.load(one.open(tunnel.Spec{}), 6, 60, 30_000)
+// faster measures until a figure is reached, at the most three times: a busy machine is no slow tunnel.
+func faster(t *testing.T, what string, want float64, measure func() float64) {
+	t.Helper()
+	for range 3 {
+		got := measure()
+		t.Logf("%s: %.1f times as fast as one session", what, got)
+		if got >= want {
+			return
+		}
+	}
+	t.Errorf("%s is not %.1f times as fast as through one session", what, want)
+}
 
-	w := newLanes(t, tunnel.Options{})
+// A browser's six connections: each has a session of its own from the start, and finds it again with the next page.
+func TestAPageHasASessionForEachConnection(t *testing.T) {
+	one, w := newLanes(t, tunnel.Options{Lanes: 1}), newLanes(t, tunnel.Options{})
+	single := one.open(tunnel.Spec{})
 	w.engine.Keep(3 * time.Second)
-	tn := w.open(tunnel.Spec{})
-	first := w.load(tn, 6, 60, 30_000)
+	page := func(w *world, tn *tunnel.Tunnel) float64 { return w.load(tn, 6, 60, 30_000).Seconds() }
+	var tn *tunnel.Tunnel
+	faster(t, "the first visit", 1.8, func() float64 {
+		if tn != nil {
+			if err := tn.Close(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tn = w.open(tunnel.Spec{})
+		return page(one, single) / page(w, tn)
+	})
 	if got := w.account.MostSessions(); got != 6 {
 		t.Errorf("%d sessions, want 6", got)
 	}
-	second := w.load(tn, 6, 60, 30_000)
-	t.Logf("one session %s, first visit %s, second %s, sessions %v", alone, first, second, w.tasks())
-	if first > alone*10/18 {
-		t.Errorf("the first visit takes %s, through one session it is %s: want 1.8 times as fast", first, alone)
-	}
-	if second > alone*10/25 {
-		t.Errorf("the second visit takes %s, through one session it is %s: want 2.5 times as fast", second, alone)
-	}
+	faster(t, "the second visit", 2.5, func() float64 { return page(one, single) / page(w, tn) })
+
 	// Long after that, they are opened with the first connection, and nothing but a page keeps them.
 	w.sessions("nobody uses it", 1)
 	c := w.dial(tn)
@@ -176,61 +200,49 @@ func TestAPageHasASessionForEachConnection(t *testing.T) {
 }
 
 func TestEightDownloadsHaveASessionEach(t *testing.T) {
-	one := newLanes(t, tunnel.Options{Lanes: 1})
-	alone := one.load(one.open(tunnel.Spec{}), 2, 2, 500_000)
-	w := newLanes(t, tunnel.Options{})
-	took := w.load(w.open(tunnel.Spec{}), 8, 8, 1_500_000)
-	faster := 12 * alone.Seconds() / took.Seconds()
-	t.Logf("%.1f times as fast as one session, sessions %v", faster, w.tasks())
-	if faster < 3.5 {
-		t.Errorf("eight downloads are %.1f times as fast as through one session, want 3.5", faster)
-	}
-}
-
-// The first connection beside a download finds a session that has been opened for it.
-func TestTheFirstConnectionBesideADownloadHasItsOwnSession(t *testing.T) {
-	w := newLanes(t, tunnel.Options{})
-	tn := w.open(tunnel.Spec{})
-	fresh := func() time.Duration {
-		began := time.Now()
-		c := w.dial(tn)
-		if err := ask(c, 1000); err != nil {
+	one, w := newLanes(t, tunnel.Options{Lanes: 1}), newLanes(t, tunnel.Options{})
+	single := one.open(tunnel.Spec{})
+	faster(t, "eight downloads", 3.5, func() float64 {
+		tn := w.open(tunnel.Spec{})
+		ratio := 12 * one.load(single, 2, 2, 500_000).Seconds() / w.load(tn, 8, 8, 1_500_000).Seconds()
+		if err := tn.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		defer c.Close()
-		return time.Since(began)
+		return ratio
+	})
+}
+
+// The first connection beside a download finds a session that has been opened for it, and the next download goes neither to
+// the first one nor to a quiet connection.
+func TestNobodySharesASessionWithADownload(t *testing.T) {
+	w := newLanes(t, tunnel.Options{})
+	tn := w.open(tunnel.Spec{})
+	download := func() {
+		c := w.dial(tn)
+		go func() { _ = ask(c, 50_000_000) }() // ends with the test
 	}
-	var idle []time.Duration
-	for range 9 {
-		idle = append(idle, fresh())
-	}
-	slices.Sort(idle)
-	old := w.dial(tn) // quiet from now on
-	if err := ask(old, 10); err != nil {
-		t.Fatal(err)
-	}
-	download := w.dial(tn)
-	go func() { _ = ask(download, 50_000_000) }()
+	download()
 	need.Eventually(t, "a spare session", func() bool { return tn.Stats().Lanes == 2 })
-	first := fresh()
-	t.Logf("idle %s, beside a download %s", idle[4], first)
-	if first > 3*idle[8] { // where it shares a session it is ten times as much
-		t.Errorf("the first connection beside a download takes %s, want about %s", first, idle[4])
-	}
-	// The next download goes neither to the first one nor to a quiet connection.
 	quiet := w.dial(tn)
-	if err := ask(quiet, 10); err != nil {
+	if err := ask(quiet, 1000); err != nil {
 		t.Fatal(err)
 	}
-	another := w.dial(tn)
-	go func() { _ = ask(another, 50_000_000) }()
-	time.Sleep(time.Second)
-	began := time.Now()
-	if err := ask(quiet, 10); err != nil {
+	need.Eventually(t, "another spare session", func() bool { return tn.Stats().Lanes == 3 })
+	download()
+	var down []uint64
+	need.Eventually(t, "two downloads", func() bool {
+		down = nil
+		for _, s := range w.account.Sessions() {
+			down = append(down, s.Down)
+		}
+		slices.Sort(down)
+		return len(down) >= 3 && down[len(down)-2] > 200_000
+	})
+	if err := ask(quiet, 1000); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(began); took > 3*idle[8] {
-		t.Errorf("a quiet connection waits %s beside the second download, want about %s", took, idle[4])
+	if down[len(down)-3] < 1000 || down[len(down)-3] > 5000 {
+		t.Errorf("bytes down by session are %d: want two downloads, a quiet connection, and nothing else", down)
 	}
 }
 
@@ -268,7 +280,7 @@ func TestLanesSpreadOverTheReadyTasks(t *testing.T) {
 			}
 			// Those that are lost come back where there are fewest, or to the same task.
 			need.Eventually(t, "all sessions to be open", func() bool { return tn.Stats().Lanes == all })
-			w.account.KillSession(w.account.Sessions()[0].ID, "")
+			w.account.KillSession(w.ofTheBusiest(), "")
 			need.Eventually(t, "another session", func() bool { return tn.Stats().Lanes == all && len(w.account.Sessions()) == all })
 			if got := len(w.tasks()); got != len(c.want) {
 				t.Errorf("on %d tasks after one was lost, want %d", got, len(c.want))

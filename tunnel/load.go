@@ -30,7 +30,7 @@ type load struct {
 
 	need    int       // lanes that are wanted, where their number is not fixed
 	crowded time.Time // when more than one was wanted last
-	peak    int       // the most that were wanted since that began
+	peak    int       // the most that were wanted, or used, since that began
 	habit   int       // what was wanted the time before: opened with the first connection
 	kept    int       // that of this time, until as many have been opened
 
@@ -104,7 +104,7 @@ func (o *load) weigh(lanes []standing, holding int, now time.Time) (more bool) {
 	switch {
 	case need > 1:
 		o.crowded = now
-		o.peak = max(o.peak, need)
+		o.peak = max(o.peak, need, used)
 	case calm && active+fresh > 0 && o.habit > 1:
 		o.crowded, o.peak = now, 1
 	}

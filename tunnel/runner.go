@@ -72,10 +72,10 @@ func (t *Tunnel) run() {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for t.ctx.Err() == nil {
+		r.show() // at once: a session can be back soon
 		r.forecast()
 		t.dispatch()
 		r.fill()
-		r.show()
 		select {
 		case s := <-t.steps:
 			r.take(s)

@@ -197,8 +197,12 @@ func (r *runner) shun(l *lane, why error) {
 	if l.target.Task == "" || errors.Is(why, errReconnect) || idleClosed(why, l) {
 		return
 	}
+	_, closed := errors.AsType[*ClosedError](why)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if closed && slices.ContainsFunc(r.lanes, func(other *lane) bool { return other.target.Task == l.target.Task && other.open() }) {
+		return // its agent serves others
+	}
 	if r.shunned == nil {
 		r.shunned = map[string]time.Time{}
 	}

@@ -222,6 +222,7 @@ func (t *Tunnel) convey(conn *connection, l *lane, s *stream) (again bool, _ err
 		if err := conn.copyUp(ctx, s, t.engine); err != nil {
 			if errors.Is(err, io.EOF) {
 				err = cmp.Or(s.settle(ctx, true), err)
+				s.left.Store(true)
 			}
 			s.inbox.finish(err)
 			s.close()

@@ -113,14 +113,14 @@ func (m *mux) doubt() {
 	m.doubts++
 	m.doubtedUpTo = m.lastID
 	for _, s := range m.streams {
-		exposed := s.last.Load() > oldest
+		exposed := s.last.Load() > oldest || s.uploading()
 		switch {
-		case exposed && oldest < m.channel.seamsFrom.Load():
+		case s.last.Load() > oldest && oldest < m.channel.seamsFrom.Load():
 			s.doubt.Store(forGood)
 		case s.doubt.Load() != forGood:
 			s.doubt.Store(m.doubts)
 		}
-		s.exposed.Store(exposed || s.uploading())
+		s.exposed.Store(exposed)
 	}
 }
 
@@ -178,6 +178,9 @@ func (s *stream) settle(ctx context.Context, local bool) error {
 	open := func() bool {
 		if local {
 			return s.uploading() || s.pending()
+		}
+		if s.left.Load() && !s.uploading() {
+			return false // it was the local side that ended it
 		}
 		return s.doubtful() && (time.Since(began) < outlastsEnd || !s.outlasted())
 	}

@@ -182,6 +182,34 @@ func TestWhatWasNotUnderWayIsNotInDoubt(t *testing.T) {
 	})
 }
 
+// An upload that a later absence of the agent does not concern is not in doubt for an earlier one.
+func TestADoubtThatIsOverDoesNotComeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, m, s := doubtful(t)
+		mustReceive(t, l.channel, publication(t, wire.StartPublication))
+		acknowledgeAll(t, l.channel)
+		other := openStream(t, m)
+		if err := m.receive(push(other.id, "hello")); err != nil {
+			t.Fatal(err)
+		}
+		if s.doubtful() {
+			t.Fatal("an answer does not end the doubt")
+		}
+		if err := other.write(t.Context(), []byte("another upload")); err != nil {
+			t.Fatal(err)
+		}
+		written(t, l.channel)
+		mustReceive(t, l.channel, publication(t, wire.PausePublication))
+		if s.uploading() || !other.uploading() {
+			t.Errorf("the first upload is in doubt: %t, the second: %t", s.uploading(), other.uploading())
+		}
+		s.left.Store(true)
+		if err := s.settle(t.Context(), false); err != nil {
+			t.Errorf("a connection that its client has ended has ended with %v", err)
+		}
+	})
+}
+
 // Before the agent has said anything there are no seams, and no answer tells.
 func TestADoubtWithoutSeamsStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

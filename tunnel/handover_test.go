@@ -86,7 +86,6 @@ func TestTheOldSocketStaysWhereNoNewOneComes(t *testing.T) {
 		"upgrade refused": func(f *emulator.Faults) {
 			f.API = []emulator.APIFault{{Action: "ssmmessages:OpenDataChannel", Kind: emulator.Deny}}
 		},
-		"a service that goes on with the first": func(f *emulator.Faults) { f.FirstSocket = true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := renewing(t, 1500*time.Millisecond, nil)
@@ -100,13 +99,33 @@ func TestTheOldSocketStaysWhereNoNewOneComes(t *testing.T) {
 				time.Sleep(1200 * time.Millisecond)
 			}
 			need.Eventually(t, "an attempt", func() bool { return w.account.Calls(resumeCall) > 0 })
-			if name == "a service that goes on with the first" {
-				time.Sleep(6 * time.Second) // what the agent gets to be heard
-			}
 			if err := download(conn, 2, 50_000); err != nil {
 				t.Fatal(err)
 			}
 			w.undisturbed(tn)
 		})
 	}
+}
+
+// A service that goes on with the first socket would leave a client that had closed it without any.
+func TestTheOldSocketStaysWhereTheServiceGoesOnWithIt(t *testing.T) {
+	skipInShort(t)
+	w := renewing(t, 4*time.Second, func(f *emulator.Faults) { f.FirstSocket = true })
+	tn := w.open(tunnel.Spec{})
+	conn := w.dial(tn)
+	slowest := time.Duration(0)
+	for began := time.Now(); time.Since(began) < 9*time.Second; time.Sleep(20 * time.Millisecond) {
+		asked := time.Now()
+		if err := echoed(conn, 1, 1000); err != nil {
+			t.Fatal(err)
+		}
+		slowest = max(slowest, time.Since(asked))
+	}
+	if w.account.Calls(resumeCall) == 0 {
+		t.Error("nothing was attempted")
+	}
+	if slowest > 1500*time.Millisecond {
+		t.Errorf("an answer has taken %s", slowest)
+	}
+	w.undisturbed(tn)
 }

@@ -63,6 +63,7 @@ type stream struct {
 	doubt atomic.Int64 // number of the doubt that it is in, see mux.doubt; 0 is none
 
 	exposed atomic.Bool // some of its data was under way then
+	left    atomic.Bool // the local side was done with it before the far side
 
 	spoke atomic.Bool // it has data on its way
 	spare atomic.Bool // it ended before any of it reached the agent: another one may take its place, see replay

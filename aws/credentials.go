@@ -115,6 +115,15 @@ func (c *Client) loadConfig(ctx context.Context, o Options) (sdk.Config, error) 
 	if err != nil {
 		return sdk.Config{}, err
 	}
+	bundle, err := otherBundle(cfg)
+	if err != nil {
+		return sdk.Config{}, err
+	}
+	if bundle != nil {
+		if cfg, err = config.LoadDefaultConfig(ctx, append(options, bundle)...); err != nil {
+			return sdk.Config{}, err
+		}
+	}
 	metadata.config, destinations.config = cfg, cfg
 	cfg.Retryer = adaptiveRetryer(cfg.RetryMaxAttempts)
 	return cfg, nil
@@ -131,10 +140,7 @@ func (c *Client) httpClient() *awshttp.BuildableClient {
 			t.TLSHandshakeTimeout = later
 			t.MaxResponseHeaderBytes = maxHeader
 			t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
-				if answer.StatusCode == http.StatusOK {
-					return nil
-				}
-				return &proxyRefusalError{Status: answer.StatusCode}
+				return refusalOf(answer)
 			}
 		})
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,7 +71,7 @@ func (e *ConfigError) Unwrap() error { return e.Err }
 
 // Remedy says which files to look at.
 func (e *ConfigError) Remedy() string {
-	return fmt.Sprintf("correct profile %s in ~/.aws/config and ~/.aws/credentials (or the files that AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE and AWS_CA_BUNDLE name)", e.Profile)
+	return fmt.Sprintf("correct profile %s in ~/.aws/config and ~/.aws/credentials (or the files that AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE, AWS_CA_BUNDLE and REQUESTS_CA_BUNDLE name)", e.Profile)
 }
 
 // EndpointError means that an endpoint is no http or https URL, or one with a name or password in it: then URL is empty.
@@ -114,7 +115,8 @@ func (e *ProxyURLError) Unwrap() error { return e.Err }
 
 // Remedy shows the form.
 func (e *ProxyURLError) Remedy() string {
-	return "write HTTPS_PROXY as http://HOST:PORT, or name the host in NO_PROXY"
+	return "write HTTPS_PROXY as http://HOST:PORT (or https://, socks5://, socks5h://), with a user as http://USER:PASSWORD@HOST:PORT, " + percentEncoded +
+		"; or name " + e.Host + " in NO_PROXY if it needs no proxy"
 }
 
 // NoCredentialsError means that nothing in the default chain had credentials.
@@ -252,9 +254,14 @@ type UnreachableError struct {
 	Unknown bool   // the name does not resolve
 	Stream  bool   // it is where the sessions' websockets go, not the API
 	AtProxy bool   // the connection to the proxy failed
-	Refused int    // HTTP status with which the proxy refuses; 0 when it does not
+	Refused int    // HTTP status with which the proxy refuses, 407 for a SOCKS proxy that wants another user; 0 when it does not
 	Scheme  string // that the address, or the proxy, wants instead; empty when that is not what is wrong
 	Err     error
+
+	ProxyScheme string   // http, https, socks5 or socks5h; empty without a proxy
+	ProxyUser   bool     // the proxy's URL has a user in it
+	Logins      []string // that the proxy takes, of a 407; empty when it does not say
+	OtherName   bool     // the certificate is for other names than that of the address
 }
 
 func (e *UnreachableError) Error() string {
@@ -266,12 +273,18 @@ func (e *UnreachableError) Error() string {
 }
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// Temporary is false for a certificate or the wrong scheme: time does not mend them.
-func (e *UnreachableError) Temporary() bool { return !e.Trust && e.Scheme == "" }
+// Temporary is false for a certificate, the wrong scheme or a proxy that wants a login: time does not mend them.
+func (e *UnreachableError) Temporary() bool {
+	return !e.Trust && e.Scheme == "" && e.Refused != http.StatusProxyAuthRequired
+}
 
 // Remedy depends on what went wrong.
 func (e *UnreachableError) Remedy() string {
 	switch {
+	case e.OtherName && e.Stream:
+		return fmt.Sprintf("name %s in --stream-endpoint by a name that its certificate has; an address of a VPC endpoint is VPCE.ssmmessages.REGION.vpce.amazonaws.com", e.Address)
+	case e.Trust && e.AtProxy:
+		return fmt.Sprintf("point AWS_CA_BUNDLE at the certificates (PEM) of the authority that the proxy %s has its own from, and of AWS's", e.Proxy)
 	case e.Trust:
 		return "something between here and AWS shows its own certificate: point AWS_CA_BUNDLE at its authority's certificates (PEM)"
 	case e.Scheme != "" && e.AtProxy:
@@ -279,7 +292,7 @@ func (e *UnreachableError) Remedy() string {
 	case e.Scheme != "":
 		return fmt.Sprintf("write the endpoint as %s://%s (--endpoint-url, AWS_ENDPOINT_URL)", e.Scheme, e.Address)
 	case e.Refused == http.StatusProxyAuthRequired:
-		return fmt.Sprintf("write the proxy's user and password into HTTPS_PROXY (http://USER:PASSWORD@%s), or name %s in NO_PROXY if it needs no proxy", e.Proxy, e.Address)
+		return e.loginRemedy()
 	case e.Refused != 0:
 		return fmt.Sprintf("let the proxy %s allow connections to %s, or name that in NO_PROXY if it needs no proxy", e.Proxy, e.Address)
 	case e.Proxy != "":
@@ -290,6 +303,23 @@ func (e *UnreachableError) Remedy() string {
 		return "check the region's spelling, the DNS server, and whether HTTPS_PROXY must be set for " + e.Address
 	}
 	return fmt.Sprintf("check that this machine may connect to %s (network, VPN, firewall), or set HTTPS_PROXY", e.Address)
+}
+
+// percentEncoded is how a name and a password stand in a URL.
+const percentEncoded = "percent-encoded (@ is %40, : is %3A, / is %2F, # is %23, % is %25, \\ is %5C)"
+
+// loginRemedy is for a proxy that wants to know who we are, by what it takes.
+func (e *UnreachableError) loginRemedy() string {
+	exempt := fmt.Sprintf(", or name %s in NO_PROXY if it needs no proxy", e.Address)
+	if len(e.Logins) > 0 && !slices.Contains(e.Logins, "basic") {
+		return fmt.Sprintf("the proxy takes only %s, which culvert does not speak (it speaks basic): run a proxy that logs in to it on this machine, cntlm (NTLM) or px (NTLM, Negotiate, Kerberos), "+
+			"and set HTTPS_PROXY to that one's address%s", strings.Join(e.Logins, ", "), exempt)
+	}
+	form := fmt.Sprintf("%s://USER:PASSWORD@%s", orWord(e.ProxyScheme, "http"), e.Proxy)
+	if e.ProxyUser {
+		return fmt.Sprintf("correct the user and password in HTTPS_PROXY, which the proxy does not take: %s, both %s%s", form, percentEncoded, exempt)
+	}
+	return fmt.Sprintf("write the proxy's user and password into HTTPS_PROXY: %s, both %s%s", form, percentEncoded, exempt)
 }
 
 // OverdueError is what was in the way when the time that the caller had given was over.

@@ -162,9 +162,15 @@ func (c *Client) explainConnection(err error, operation string) error {
 	if address == "" {
 		return fmt.Errorf("%s: %w", operation, err)
 	}
-	e := &UnreachableError{Address: address, Proxy: c.proxyFor(err), Err: rootOf(err), Scheme: otherScheme(err)}
+	e := &UnreachableError{Address: address, Err: rootOf(err), Scheme: otherScheme(err)}
+	if proxy := c.proxyFor(err); proxy != nil {
+		e.Proxy, e.ProxyScheme, e.ProxyUser = proxy.Host, proxy.Scheme, proxy.User != nil
+	}
 	if refusal, ok := errors.AsType[*proxyRefusalError](err); ok {
-		e.Refused = refusal.Status
+		e.Refused, e.Logins = refusal.Status, refusal.Logins
+	}
+	if socksLogin(err) {
+		e.Refused = http.StatusProxyAuthRequired
 	}
 	if stalled, ok := errors.AsType[*StallError](err); ok {
 		e.Stream = stalled.stream
@@ -174,6 +180,7 @@ func (c *Client) explainConnection(err error, operation string) error {
 	if _, unknown := errors.AsType[x509.UnknownAuthorityError](err); unknown {
 		e.Trust = true
 	}
+	_, e.OtherName = errors.AsType[x509.HostnameError](err)
 	if lookup, ok := errors.AsType[*net.DNSError](err); ok {
 		e.Unknown = lookup.IsNotFound
 	}
@@ -182,9 +189,6 @@ func (c *Client) explainConnection(err error, operation string) error {
 
 // Unreachable explains a websocket to Session Manager that could not be opened.
 func (c *Client) Unreachable(u *url.URL, err error) error {
-	if status := proxyStatus(err); status != 0 {
-		err = &proxyRefusalError{Status: status}
-	}
 	explained := c.explainConnection(&url.Error{Op: "dial", URL: (&url.URL{Scheme: webURL(u).Scheme, Host: u.Host}).String(), Err: err}, "dial")
 	if e, ok := errors.AsType[*UnreachableError](explained); ok {
 		e.Stream = true
@@ -192,31 +196,21 @@ func (c *Client) Unreachable(u *url.URL, err error) error {
 	return explained
 }
 
-// proxyStatus is the status that a proxy refuses a websocket with, of which the dialer tells the text alone; 0 when the
-// error is another one.
-func proxyStatus(err error) int {
-	for _, status := range []int{http.StatusProxyAuthRequired, http.StatusForbidden} {
-		if err.Error() == http.StatusText(status) {
-			return status
-		}
-	}
-	return 0
-}
-
-// proxyFor names the proxy that a failed request went to.
-func (c *Client) proxyFor(err error) string {
+// proxyFor is the proxy that a failed request went to; nil when there was none.
+func (c *Client) proxyFor(err error) *url.URL {
 	failed, ok := errors.AsType[*url.Error](err)
 	if !ok {
-		return ""
+		return nil
 	}
 	u, err := url.Parse(failed.URL)
 	if err != nil {
-		return ""
+		return nil
 	}
-	if proxy, err := c.proxies.forURL(u); err == nil && proxy != nil {
-		return proxy.Host
+	proxy, err := c.proxies.forURL(u)
+	if err != nil {
+		return nil
 	}
-	return ""
+	return proxy
 }
 
 // rootOf drops the SDK's wrapping and the URL, which the explanation names by itself.
@@ -383,6 +377,9 @@ func (c *Client) looked() []string {
 
 // explainConfig explains why the configuration could not be loaded.
 func (c *Client) explainConfig(err error) error {
+	if own, ok := explained(err, ""); ok {
+		return own
+	}
 	if _, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
 		return &NoProfileError{Profile: c.profile, Known: near.Names(c.profile, Profiles(), 8), Err: err}
 	}

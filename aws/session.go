@@ -195,28 +195,6 @@ func (c *Client) CheckStreamURL(u string) error {
 	return e
 }
 
-// isStreamHost knows the hosts of the message service: plain, FIPS and dual stack (AWS General Reference, "Systems
-// Manager endpoints"; suffixes from the partitions of the SDK's endpoint rules).
-func (c *Client) isStreamHost(host string) bool {
-	suffixes := map[string][]string{
-		"aws":        {"amazonaws.com", "api.aws"},
-		"aws-us-gov": {"amazonaws.com", "api.aws"},
-		"aws-cn":     {"amazonaws.com.cn", "api.amazonwebservices.com.cn"},
-		"aws-iso":    {"c2s.ic.gov", "api.aws.ic.gov"},
-		"aws-iso-b":  {"sc2s.sgov.gov", "api.aws.scloud"},
-		"aws-eusc":   {"amazonaws.eu", "api.amazonwebservices.eu"},
-	}[c.partition()]
-	host = strings.ToLower(host)
-	for _, suffix := range suffixes {
-		for _, service := range []string{"ssmmessages", "ssmmessages-fips"} {
-			if host == service+"."+c.region+"."+suffix {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // StreamURLError means that a session's stream URL is not where Session Manager's streams are. It was not dialled.
 type StreamURLError struct{ Host, Problem, Region string }
 
@@ -226,7 +204,7 @@ func (e *StreamURLError) Error() string {
 
 // Remedy says what is expected.
 func (e *StreamURLError) Remedy() string {
-	return fmt.Sprintf("expected wss://ssmmessages.%s.amazonaws.com; if SSM is served elsewhere on purpose, pass --endpoint-url or set AWS_ENDPOINT_URL_SSM", e.Region)
+	return fmt.Sprintf("expected wss://%s; if SSM is served elsewhere on purpose, pass --endpoint-url or set AWS_ENDPOINT_URL_SSM; to reach Session Manager by another address, pass --stream-endpoint", serviceHost("ssmmessages", e.Region))
 }
 
 // SignUpgrade adds SigV4 headers (service ssmmessages) to the websocket upgrade request with live credentials. A request

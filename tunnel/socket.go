@@ -76,7 +76,10 @@ func dialSocket(ctx context.Context, client *aws.Client, session aws.Session, cl
 	}
 	request.Header.Del("Host") // the dialer writes it itself
 	s := &socket{wall: wallClock}
-	proxy, _ := client.Proxy(request) // the error is the dialer's as well
+	proxy, err := client.Proxy(request)
+	if err != nil {
+		return nil, err
+	}
 	within, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	followed, steps := aws.Follow(within, request.URL, proxy)
@@ -86,20 +89,11 @@ func dialSocket(ctx context.Context, client *aws.Client, session aws.Session, cl
 		TLSHandshakeDone:  func(tls.ConnectionState, error) { s.raw.in.admit(upgradeLimit) },
 	})
 	dialer := websocket.Dialer{
-		Proxy:           client.Proxy,
 		ReadBufferSize:  socketBuffers,
 		WriteBufferSize: 4 << 10,
 		TLSClientConfig: client.TLS(),
 		NetDialContext: func(dialing context.Context, network, address string) (net.Conn, error) {
-			var d net.Dialer
-			conn, err := d.DialContext(dialing, network, address)
-			if err != nil {
-				return nil, err
-			}
-			s.raw = newBatchConn(conn)
-			s.raw.in.admit(upgradeLimit)
-			s.callOff = context.AfterFunc(ctx, func() { _ = conn.Close() }) // the dialer looks at its deadline alone
-			return s.raw, nil
+			return client.Dial(dialing, proxy, address, s.connect)
 		},
 	}
 	if dialer.TLSClientConfig == nil {
@@ -138,6 +132,19 @@ func dialSocket(ctx context.Context, client *aws.Client, session aws.Session, cl
 		return nil, fmt.Errorf("open data channel: %w", err)
 	}
 	return s, nil
+}
+
+// connect opens the connection below a websocket, to the service or to a proxy. It ends with ctx, until callOff.
+func (s *socket) connect(ctx context.Context, network, address string) (net.Conn, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	s.raw = newBatchConn(conn)
+	s.raw.in.admit(upgradeLimit)
+	s.callOff = context.AfterFunc(ctx, func() { _ = conn.Close() }) // the dialer looks at its deadline alone
+	return s.raw, nil
 }
 
 // past reports whether a context's deadline is over; a socket with the same deadline may notice earlier than the context.

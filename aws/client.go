@@ -29,7 +29,10 @@ type Options struct {
 	// EndpointTrusted says that the user named Endpoint for this run, on the command line or in the environment: then STS is
 	// told web identity tokens there too. One from a file is not told them: whoever has such a token is its bearer.
 	EndpointTrusted bool
-	RoleARN         string // assumed through GitHub's OIDC token where that environment is there, else through STS
+	// StreamEndpoint is where the websockets of sessions are dialled, instead of where SSM says: a VPC endpoint for
+	// ssmmessages without private DNS. Empty: AWS_ENDPOINT_URL_SSMMESSAGES, the profile's services, else where SSM says.
+	StreamEndpoint string
+	RoleARN        string // assumed through GitHub's OIDC token where that environment is there, else through STS
 	// Keys are used as they are: no profile, file or environment is looked at. For the demo account.
 	Keys Keys
 	Demo bool // the account is culvert's own, which no other program finds by itself
@@ -59,6 +62,7 @@ type Client struct {
 	described       describedDefinitions
 	calls           chan struct{} // one slot per call in flight while listing
 	endpointURL     string        // Options.Endpoint
+	streamEndpoint  *url.URL      // of websockets; nil: where SSM says
 	overridden      bool          // the SSM endpoint
 	skew            atomic.Int64  // how far AWS's clock is ahead of ours, in nanoseconds
 	account         atomic.Pointer[string]
@@ -104,6 +108,9 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 	c.kms = kms.NewFromConfig(c.config, func(s *kms.Options) { s.BaseEndpoint = override(s.BaseEndpoint, o.Endpoint) })
 	c.sts = sts.NewFromConfig(c.config, o.signers)
 	c.overridden = c.ssm.Options().BaseEndpoint != nil
+	if err := c.findStreamEndpoint(ctx, o); err != nil {
+		return nil, err
+	}
 
 	credentials, err := c.credentials.Retrieve(ctx)
 	if err != nil {

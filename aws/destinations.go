@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -101,17 +102,34 @@ func (c chainSSO) GetRoleCredentials(ctx context.Context, in *sso.GetRoleCredent
 // moved is where a service without a client of the SDK is served, as the SDK finds it for its own: Options.Endpoint, else
 // what AWS's settings have for the service, else for every service. Empty is AWS's own place.
 func (c *Client) moved(ctx context.Context, service string) string {
-	if c.endpointURL != "" {
+	switch {
+	case c.endpointURL != "":
 		return c.endpointURL
+	case c.ignoresEndpoints(ctx):
+		return ""
 	}
+	return cmp.Or(c.ownEndpoint(ctx, service), sdk.ToString(c.config.BaseEndpoint))
+}
+
+// ignoresEndpoints reports whether AWS's settings for endpoints are shut off.
+func (c *Client) ignoresEndpoints(ctx context.Context) bool {
 	for _, source := range c.config.ConfigSources {
 		if s, ok := source.(interface {
 			GetIgnoreConfiguredEndpoints(ctx context.Context) (bool, bool, error)
 		}); ok {
-			if ignored, found, err := s.GetIgnoreConfiguredEndpoints(ctx); err == nil && found && ignored {
-				return ""
+			if ignored, found, err := s.GetIgnoreConfiguredEndpoints(ctx); err == nil && found {
+				return ignored
 			}
 		}
+	}
+	return false
+}
+
+// ownEndpoint is what AWS's settings have for a service alone: AWS_ENDPOINT_URL_<SERVICE>, or its section of the profile's
+// services.
+func (c *Client) ownEndpoint(ctx context.Context, service string) string {
+	if c.ignoresEndpoints(ctx) {
+		return ""
 	}
 	for _, source := range c.config.ConfigSources {
 		if s, ok := source.(interface {
@@ -122,5 +140,5 @@ func (c *Client) moved(ctx context.Context, service string) string {
 			}
 		}
 	}
-	return sdk.ToString(c.config.BaseEndpoint)
+	return ""
 }

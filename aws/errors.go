@@ -76,8 +76,9 @@ func (e *ConfigError) Remedy() string {
 
 // EndpointError means that an endpoint is no http or https URL, or one with a name or password in it: then URL is empty.
 type EndpointError struct {
-	URL    string
-	Secret bool
+	Setting string // that has it; empty is --endpoint-url
+	URL     string
+	Secret  bool
 }
 
 func (e *EndpointError) Error() string {
@@ -89,7 +90,7 @@ func (e *EndpointError) Error() string {
 
 // Remedy shows the form.
 func (e *EndpointError) Remedy() string {
-	return "write --endpoint-url as http://HOST:PORT or https://HOST[:PORT]"
+	return "write " + orWord(e.Setting, "--endpoint-url") + " as http://HOST:PORT or https://HOST[:PORT]"
 }
 
 // RoleARNError means that a role is not named by its ARN.
@@ -298,7 +299,7 @@ func (e *UnreachableError) Remedy() string {
 	case e.Proxy != "":
 		return fmt.Sprintf("check HTTPS_PROXY (%s), or name %s in NO_PROXY if it needs no proxy", e.Proxy, e.Address)
 	case e.Stream:
-		return fmt.Sprintf("allow this machine to connect to %s: it carries the sessions and is another host than the API's, often missing in allow-lists; or set HTTPS_PROXY", e.Address)
+		return fmt.Sprintf("allow this machine to connect to %s: it carries the sessions and is another host than the API's, often missing in allow-lists; or set HTTPS_PROXY; or, where only a VPC endpoint without private DNS leads there, pass its address with --stream-endpoint", e.Address)
 	case e.Unknown:
 		return "check the region's spelling, the DNS server, and whether HTTPS_PROXY must be set for " + e.Address
 	}

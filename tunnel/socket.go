@@ -64,17 +64,10 @@ func wallClock() time.Time { return time.Now().Round(0) }
 
 // dialSocket opens the websocket of a session and sends the token.
 func dialSocket(ctx context.Context, client *aws.Client, session aws.Session, clientID string) (*socket, error) {
-	if err := client.CheckStreamURL(session.StreamURL); err != nil {
-		return nil, err
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, session.StreamURL, nil)
+	request, err := client.Upgrade(ctx, session)
 	if err != nil {
-		return nil, fmt.Errorf("stream URL: %w", err)
-	}
-	if err := client.SignUpgrade(ctx, request); err != nil {
 		return nil, err
 	}
-	request.Header.Del("Host") // the dialer writes it itself
 	s := &socket{wall: wallClock}
 	proxy, err := client.Proxy(request)
 	if err != nil {
@@ -99,7 +92,7 @@ func dialSocket(ctx context.Context, client *aws.Client, session aws.Session, cl
 	if dialer.TLSClientConfig == nil {
 		dialer.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
-	conn, response, err := dialer.DialContext(followed, session.StreamURL, request.Header) //nolint:bodyclose // upgradeError closes it
+	conn, response, err := dialer.DialContext(followed, request.URL.String(), request.Header) //nolint:bodyclose // upgradeError closes it
 	if s.callOff != nil {
 		s.callOff()
 	}

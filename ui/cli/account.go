@@ -68,7 +68,7 @@ func (acc *account) open(ctx context.Context, a *app) error {
 
 // shell writes commands about the account that the flags name, before it is connected to.
 func (s *shared) shell() aws.Shell {
-	return aws.Shell{Profile: s.profile, Region: s.region, Endpoint: s.endpoint, Role: s.role, Demo: s.demo}
+	return aws.Shell{Profile: s.profile, Region: s.region, Endpoint: s.endpoint, Stream: s.stream, Role: s.role, Demo: s.demo}
 }
 
 // regionChosen reports whether flag or environment choose a region, or the demo account does.
@@ -106,7 +106,7 @@ func (acc *account) prepare(a *app) (aws.Options, error) {
 		logTo = file
 	}
 	acc.log = newLog(logTo, s.logLevel.Level)
-	options := aws.Options{Profile: s.profile, Region: s.region, Endpoint: s.endpoint, EndpointTrusted: s.endpointNamed, RoleARN: s.role, Log: acc.log}
+	options := aws.Options{Profile: s.profile, Region: s.region, Endpoint: s.endpoint, EndpointTrusted: s.endpointNamed, StreamEndpoint: s.stream, RoleARN: s.role, Log: acc.log}
 	switch {
 	case a.github != nil:
 		options.Mask = a.github.Mask

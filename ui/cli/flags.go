@@ -17,6 +17,7 @@ import (
 // shared are the flags of every command. Each can also come from the environment (CULVERT_…) or a config file.
 type shared struct {
 	profile, region, endpoint, role string
+	stream                          string // endpoint of the websockets
 	demo                            bool
 	wait                            time.Duration
 	probe                           probeValue
@@ -54,6 +55,7 @@ func (s *shared) flags() *pflag.FlagSet {
 	f.StringVar(&s.profile, "profile", "", "`NAME` of the AWS profile")
 	f.StringVar(&s.region, "region", "", "AWS `REGION`")
 	f.StringVar(&s.endpoint, "endpoint-url", "", "`URL` in place of the AWS services' endpoints; single sign-on keeps its own")
+	f.StringVar(&s.stream, "stream-endpoint", "", "`URL` where the sessions' websockets are dialled, such as a VPC endpoint for ssmmessages without private DNS")
 	f.StringVar(&s.role, "role-arn", "", "role `ARN` to assume: through GitHub's OIDC when running there, else through STS")
 	f.BoolVar(&s.demo, "demo", false, "use the embedded demo account")
 	s.wait = 2 * time.Minute
@@ -215,6 +217,9 @@ func (s *shared) check() error {
 	}
 	if err := aws.CheckEndpoint(s.endpoint); err != nil {
 		return &settingError{source: "--endpoint-url", advice: say.Remedy(err), err: err}
+	}
+	if err := aws.CheckStreamEndpoint(s.stream); err != nil {
+		return &settingError{source: "--stream-endpoint", advice: say.Remedy(err), err: err}
 	}
 	return nil
 }

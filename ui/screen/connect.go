@@ -289,7 +289,7 @@ func (d *connect) recipe(f tunnel.Forward) recipe {
 	r := recipe{action: d.action, demo: d.demo, profile: d.place.profile, region: d.place.region, target: d.target(), forward: f, probe: d.probe.Value(), keepAlive: keep}
 	if d.place.client != nil && !r.demo {
 		shell := d.place.client.Shell()
-		r.endpoint, r.role = shell.Endpoint, shell.Role
+		r.endpoint, r.role, r.stream = shell.Endpoint, shell.Role, shell.Stream
 	}
 	if r.target.Task != "" && len(d.containers) <= 1 {
 		r.target.Container = "" // the only one

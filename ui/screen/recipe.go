@@ -16,6 +16,7 @@ type recipe struct {
 	demo            bool
 	profile, region string // empty: what the environment says
 	endpoint, role  string // of --endpoint-url and --role-arn
+	stream          string // of --stream-endpoint
 	target          aws.Target
 	forward         tunnel.Forward
 	probe           string
@@ -46,6 +47,7 @@ func (r recipe) flags() (words []string) {
 	add("--profile", r.profile)
 	add("--region", r.region)
 	add("--endpoint-url", r.endpoint)
+	add("--stream-endpoint", r.stream)
 	add("--role-arn", r.role)
 	if r.inOneWord() {
 		add("--target", r.target.String())

@@ -57,6 +57,8 @@ type Client struct {
 	bounds          bounds
 	config          sdk.Config
 	chain           *chain
+	root            rootProfile // as it was at the start
+	presented       string      // role that the chain gets for the token in AWS_WEB_IDENTITY_TOKEN_FILE, of which the environment names none
 	credentials     *sdk.CredentialsCache
 	definitions     definitions
 	described       describedDefinitions

@@ -42,12 +42,15 @@ func (c *Client) configure(ctx context.Context, o Options) error {
 	base := c.fixedConfig(o)
 	c.chain = &chain{first: base.Credentials}
 	if o.Keys == (Keys{}) {
+		if !c.github.canAskToken() && o.presentsFile() {
+			c.presented = o.RoleARN
+		}
 		load := func(ctx context.Context) (sdk.Config, error) { return c.loadConfig(ctx, o) }
 		var err error
 		if base, err = load(ctx); err != nil {
 			return c.explainConfig(err)
 		}
-		c.chain = &chain{first: base.Credentials, load: load}
+		c.chain, c.root = &chain{first: base.Credentials, load: load}, rootProfileOf(base)
 	}
 	if base.Region == "" {
 		return &NoRegionError{Profile: c.profile}
@@ -58,7 +61,7 @@ func (c *Client) configure(ctx context.Context, o Options) error {
 	c.region = base.Region
 	c.shell = c.shellOf(o)
 	provider := sdk.CredentialsProvider(c.chain)
-	if o.RoleARN != "" {
+	if o.RoleARN != "" && c.presented == "" {
 		provider = c.roleCredentials(base, o)
 	}
 	c.credentials = sdk.NewCredentialsCache(&lasting{source: provider, mask: o.Mask}, func(o *sdk.CredentialsCacheOptions) {
@@ -112,6 +115,11 @@ func (c *Client) loadConfig(ctx context.Context, o Options) (sdk.Config, error) 
 	}
 	options = append(append(options, destinations.load()...), c.nameRoleSessions) // which adds to what those before it ask
 	cfg, err := config.LoadDefaultConfig(ctx, options...)
+	if below, undo := c.loginBelow(ctx, err); below != nil {
+		defer undo()
+		options = append(options, below)
+		cfg, err = config.LoadDefaultConfig(ctx, options...)
+	}
 	if err != nil {
 		return sdk.Config{}, err
 	}

@@ -153,17 +153,22 @@ func (e *UnopenedError) Unwrap() error { return e.Err }
 
 // ExpiredError means that the credentials, or the sign-in that they come from, are no longer good.
 type ExpiredError struct {
-	Profile string
+	Profile string // that the sign-in is of
+	Through string // the profile that is used, whose role is assumed with Profile; empty when they are the same
 	Login   string // the command that renews them: "aws sso login" or "aws login"; empty when there is none
 	Err     error
 }
 
 func (e *ExpiredError) Error() string {
+	through := ""
+	if e.Through != "" {
+		through = fmt.Sprintf(" (profile %s assumes its role with it)", e.Through)
+	}
 	switch e.Login {
 	case "aws sso login":
-		return fmt.Sprintf("the SSO session of profile %s has expired or was never opened", e.Profile)
+		return fmt.Sprintf("the SSO session of profile %s has expired or was never opened%s", e.Profile, through)
 	case "aws login":
-		return fmt.Sprintf("the sign-in of profile %s has expired or was never made", e.Profile)
+		return fmt.Sprintf("the sign-in of profile %s has expired or was never made%s", e.Profile, through)
 	}
 	return "the AWS credentials have expired"
 }

@@ -113,19 +113,25 @@ func (c *Client) explainAnswer(err error, at place) error {
 	}
 	switch code {
 	case "ExpiredToken", "ExpiredTokenException":
-		c.credentials.Invalidate() // the next call reads the files again
+		c.credentials.Invalidate()          // the next call reads the files again
+		if operation == webIdentityAction { // the SDK's own, of a token file
+			return &TokenFileError{File: c.tokenFile(), Role: c.webRole(), Expired: true, Err: err}
+		}
 		return c.expired(err)
 	case "UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "InvalidSignatureException", "SignatureDoesNotMatch",
 		"IncompleteSignature", "MissingAuthenticationToken", "MissingAuthenticationTokenException", "OptInRequired":
 		c.credentials.Invalidate()
 		return &RejectedKeyError{Code: code, Message: message, Profile: c.profile, Region: c.region, Shell: c.shell, Err: err}
 	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError":
-		if operation == "sts:AssumeRoleWithWebIdentity" { // the SDK's own, of a token file
-			token, readErr := os.ReadFile(os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE")) //nolint:gosec // the file the SDK has just read
+		if operation == webIdentityAction {
+			token, readErr := os.ReadFile(c.tokenFile()) // that the SDK has just read
 			if readErr != nil {
 				c.log.Debug("the token that was refused cannot be read", "error", readErr)
 			}
-			return trustError(os.Getenv("AWS_ROLE_ARN"), claimsOf(strings.TrimSpace(string(token))), err)
+			return trustError(c.webRole(), claimsOf(strings.TrimSpace(string(token))), err)
+		}
+		if operation == "sts:AssumeRole" && strings.Contains(message, "MultiFactorAuthentication failed") {
+			return &MFACodeError{Profile: c.profile, Message: message, Err: err}
 		}
 		return c.denied(err, message, operation, at)
 	case "ClusterNotFoundException":
@@ -297,6 +303,9 @@ func (c *Client) expired(err error) *ExpiredError {
 	case c.from(sdk.CredentialSourceLogin, sdk.CredentialSourceProfileLogin):
 		e.Login = "aws login"
 	}
+	if e.Login != "" && c.root.chained {
+		e.Profile, e.Through = c.root.name, c.profile
+	}
 	return e
 }
 
@@ -317,18 +326,38 @@ func (c *Client) explainLookup(err error) error {
 		return c.explainTrust(refused)
 	}
 	_, refused := errors.AsType[smithy.APIError](err)
-	switch operation := operationOf(err); {
-	case strings.HasPrefix(operation, "sts:"):
+	status, _ := statusOf(err)
+	asked := refused || addressOf(err) != ""
+	operation := operationOf(err)
+	switch {
+	case strings.HasPrefix(operation, "sts:") && asked: // else the credentials that STS would be asked with are missing
+		return c.explainAnswer(err, place{})
+	case strings.Contains(err.Error(), "failed to retrieve jwt"): // stscreds has no type for it
+		return &TokenFileError{File: c.tokenFile(), Role: c.webRole(), Err: err}
+	case operation == "sso:GetRoleCredentials" && codeOf(err) == "ForbiddenException":
+		api, _ := errors.AsType[smithy.APIError](err)
+		return &NoAccessError{Profile: orWord(c.root.name, c.profile), PermissionSet: c.root.permissionSet, Account: c.root.account, Message: say.Brief(api.ErrorMessage()), Err: err}
+	case refused && (status >= http.StatusInternalServerError || status == http.StatusTooManyRequests):
 		return c.explainAnswer(err, place{})
 	case c.from(sdk.CredentialSourceIMDS):
 		return &NoCredentialsError{Looked: c.looked(), Actions: c.github.Actions, Shell: c.shell, Err: err}
 	case addressOf(err) != "" && !refused:
 		return c.explainConnection(err, operation)
 	}
-	if e := c.expired(err); e.Login != "" && codeOf(err) != "ForbiddenException" {
+	if e := c.expired(err); e.Login != "" {
 		return e
 	}
-	return &CredentialError{Profile: c.profile, Region: c.region, Err: rootCredential(err)}
+	return &CredentialError{Profile: orWord(c.root.name, c.profile), Region: c.region, Err: rootCredential(err)}
+}
+
+const webIdentityAction = "sts:AssumeRoleWithWebIdentity"
+
+// webRole is the role that the chain gets for the token of a file, as far as it is known.
+func (c *Client) webRole() string {
+	if c.from(sdk.CredentialSourceEnvVarsSTSWebIDToken) {
+		return orWord(c.presented, os.Getenv("AWS_ROLE_ARN"))
+	}
+	return c.root.role
 }
 
 func codeOf(err error) string {
@@ -380,8 +409,17 @@ func (c *Client) explainConfig(err error) error {
 	if own, ok := explained(err, ""); ok {
 		return own
 	}
+	if failed, ok := errors.AsType[config.SharedConfigAssumeRoleError](err); ok {
+		return &SourceProfileError{
+			Profile: c.profile, Source: failed.Profile, Role: failed.RoleARN, Missing: failed.Err != nil,
+			Known: near.Names(failed.Profile, Profiles(), maxNear), Err: err,
+		}
+	}
 	if _, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
 		return &NoProfileError{Profile: c.profile, Known: near.Names(c.profile, Profiles(), 8), Err: err}
+	}
+	if token := os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE"); token != "" && err.Error() == "role ARN is not set" { // the SDK has no type for it
+		return &NoRoleError{TokenFile: token, Err: err}
 	}
 	if _, ok := errors.AsType[config.AssumeRoleTokenProviderNotSetError](err); ok {
 		return &MFAError{Profile: c.profile}

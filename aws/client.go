@@ -40,6 +40,10 @@ type Options struct {
 	// Mask is told every secret that is fetched (GitHub's OIDC token, credentials that end), before it is used: for a log that
 	// hides what it is told. May be nil.
 	Mask func(secret string)
+	// Code asks the user for one-time codes, which roles of profiles with mfa_serial want; nil: nobody can be asked. KeptRoles
+	// is the directory where such a role's session is kept for its life, for the next command; empty: it is not.
+	Code      AskCode
+	KeptRoles string
 	// Own are addresses that culvert itself will listen on: never used as a proxy, whatever HTTPS_PROXY says.
 	Own []netip.AddrPort
 
@@ -57,6 +61,7 @@ type Client struct {
 	bounds          bounds
 	config          sdk.Config
 	chain           *chain
+	codes           *oneTime
 	root            rootProfile // as it was at the start
 	presented       string      // role that the chain gets for the token in AWS_WEB_IDENTITY_TOKEN_FILE, of which the environment names none
 	credentials     *sdk.CredentialsCache
@@ -97,6 +102,7 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 		endpointURL: o.Endpoint,
 	}
 	c.roleSession = roleSession(c.github)
+	c.codes = &oneTime{log: o.Log, ask: o.Code, dir: o.KeptRoles, profile: c.profile, handed: map[string]string{}}
 	c.bounds = bounds{silence: o.silence, proxies: c.proxies}
 	ctx, _ = withOngoing(ctx)
 	if _, err := arn.Parse(o.RoleARN); err != nil && o.RoleARN != "" {

@@ -100,7 +100,7 @@ func adaptiveRetryer(attempts int) func() sdk.Retryer {
 // loadConfig reads environment and files as every AWS tool does. Options.Endpoint is not told to the SDK, which would send
 // it everything: where the calls go that bring credentials is in destinations.
 func (c *Client) loadConfig(ctx context.Context, o Options) (sdk.Config, error) {
-	metadata, destinations := &metadata{}, &destinations{options: o}
+	metadata, destinations := &metadata{}, &destinations{options: o, codes: c.codes}
 	options := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(c.httpClient()),
 		config.WithLogger(sdkLog(c.log)),

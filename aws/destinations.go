@@ -3,6 +3,8 @@ package aws
 import (
 	"cmp"
 	"context"
+	"os"
+	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -29,6 +31,7 @@ func (o Options) bearers(s *sts.Options) {
 // it has made the chain, and then heeds them everywhere but there; AWS's other tools know no such exception.
 type destinations struct {
 	options Options
+	codes   *oneTime
 	config  sdk.Config // as loaded, set after the chain was made and before its first call
 }
 
@@ -37,13 +40,17 @@ type destinations struct {
 func (d *destinations) load() []func(*config.LoadOptions) error {
 	return []func(*config.LoadOptions) error{
 		config.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) {
+			if o.SerialNumber != nil {
+				o.TokenProvider = neverAsked
+				o.Duration = cmp.Or(o.Duration, stsDuration)
+			}
 			if client, ok := o.Client.(*sts.Client); ok { // once the SDK only wants to see whether a code will be needed
-				o.Client = chainSTS{client, d.signers}
+				o.Client = chainSTS{client, d.signers, d.oneTime}
 			}
 		}),
 		config.WithWebIdentityRoleCredentialOptions(func(o *stscreds.WebIdentityRoleOptions) {
 			if client, ok := o.Client.(*sts.Client); ok { // once the SDK only wants to see whether there is one
-				o.Client = chainSTS{client, d.bearers}
+				o.Client = chainSTS{client, d.bearers, nil}
 			}
 		}),
 		config.WithSSOProviderOptions(func(o *ssocreds.Options) {
@@ -57,12 +64,22 @@ func (d *destinations) load() []func(*config.LoadOptions) error {
 	}
 }
 
+// stsDuration is how long the session of a role lasts when nothing is said, at STS and with the aws command. The SDK's own is a
+// quarter of that, and a code would be asked for as often.
+const stsDuration = time.Hour
+
 // general is the endpoint of a service, else what AWS's settings have for every service.
 func (d *destinations) general(own *string) *string {
 	if own != nil {
 		return own
 	}
 	return d.config.BaseEndpoint
+}
+
+// oneTime is who assumes roles that want a code, in the knowledge of where STS is.
+func (d *destinations) oneTime() *oneTime {
+	d.codes.of = []string{d.codes.profile, d.options.Endpoint, sdk.ToString(d.config.BaseEndpoint), os.Getenv("AWS_ENDPOINT_URL_STS"), os.Getenv("AWS_CONFIG_FILE")}
+	return d.codes
 }
 
 func (d *destinations) signers(s *sts.Options) {
@@ -77,12 +94,19 @@ func (d *destinations) bearers(s *sts.Options) {
 
 // chainSTS is the credential chain's client of STS.
 type chainSTS struct {
-	client *sts.Client
-	aim    func(*sts.Options)
+	client  *sts.Client
+	aim     func(*sts.Options)
+	oneTime func() *oneTime // for roles that want a code
 }
 
 func (c chainSTS) AssumeRole(ctx context.Context, in *sts.AssumeRoleInput, options ...func(*sts.Options)) (*sts.AssumeRoleOutput, error) {
-	return c.client.AssumeRole(ctx, in, append(options, c.aim)...)
+	call := func(in *sts.AssumeRoleInput) (*sts.AssumeRoleOutput, error) {
+		return c.client.AssumeRole(ctx, in, append(options, c.aim)...)
+	}
+	if in.SerialNumber != nil && c.oneTime != nil {
+		return c.oneTime().assume(ctx, in, call)
+	}
+	return call(in)
 }
 
 func (c chainSTS) AssumeRoleWithWebIdentity(ctx context.Context, in *sts.AssumeRoleWithWebIdentityInput, options ...func(*sts.Options)) (*sts.AssumeRoleWithWebIdentityOutput, error) {

@@ -218,15 +218,25 @@ func (e *CredentialError) Remedy() string {
 }
 
 // MFAError means that a profile asks for a one-time code.
-type MFAError struct{ Profile string }
+type MFAError struct {
+	Profile string
+	Over    bool // culvert is at work: the session that an earlier code was for has ended
+}
 
 func (e *MFAError) Error() string {
-	return fmt.Sprintf("profile %s assumes its role with a one-time code (mfa_serial)", e.Profile)
+	if e.Over {
+		return fmt.Sprintf("the role's session of profile %s has ended, and another one wants a one-time code (mfa_serial)", e.Profile)
+	}
+	return fmt.Sprintf("profile %s assumes its role with a one-time code (mfa_serial), and there is no terminal to ask for it", e.Profile)
 }
 
 // Remedy gets a session another way.
 func (e *MFAError) Remedy() string {
-	return "open a session first and pass it in the environment: eval \"$(aws configure export-credentials --profile " + say.Word(e.Profile) + " --format env)\""
+	if e.Over {
+		return "start culvert again, which asks for a code; duration_seconds of profile " + say.Word(e.Profile) + " makes the session last longer, up to the role's own maximum"
+	}
+	return "run it on a terminal, or open a session there first and pass it in the environment, without --profile and AWS_PROFILE: eval \"$(aws configure export-credentials --profile " +
+		say.Word(e.Profile) + " --format env)\"; unset AWS_PROFILE"
 }
 
 // ClockError means that this machine's clock is too far from AWS's for signatures to be good.

@@ -39,10 +39,9 @@ const demoRegion = "eu-west-1"
 
 // connect opens the log and the account that the shared flags name, within --wait. The caller closes it.
 func (a *app) connect(ctx context.Context) (*account, error) {
-	within, cancel := context.WithTimeout(ctx, a.shared.wait)
-	defer cancel()
+	within := func() (context.Context, context.CancelFunc) { return context.WithTimeout(ctx, a.shared.wait) }
 	acc := &account{}
-	if err := acc.open(within, a); err != nil {
+	if err := acc.open(ctx, within, a); err != nil {
 		acc.close()
 		return nil, a.late(ctx, err)
 	}
@@ -57,11 +56,17 @@ func (a *app) late(ctx context.Context, err error) error {
 	return err
 }
 
-func (acc *account) open(ctx context.Context, a *app) error {
+func (acc *account) open(ctx context.Context, within func() (context.Context, context.CancelFunc), a *app) error {
 	options, err := acc.prepare(a) //nolint:contextcheck // the demo lives until it is closed
 	if err != nil {
 		return err
 	}
+	acc.client, options, err = a.signIn(ctx, options)
+	if err != nil || acc.client != nil {
+		return err
+	}
+	ctx, cancel := within()
+	defer cancel()
 	acc.client, err = aws.Connect(ctx, options)
 	return err
 }
@@ -106,7 +111,7 @@ func (acc *account) prepare(a *app) (aws.Options, error) {
 		logTo = file
 	}
 	acc.log = newLog(logTo, s.logLevel.Level)
-	options := aws.Options{Profile: s.profile, Region: s.region, Endpoint: s.endpoint, EndpointTrusted: s.endpointNamed, StreamEndpoint: s.stream, RoleARN: s.role, Log: acc.log}
+	options := aws.Options{Profile: s.profile, Region: s.region, Endpoint: s.endpoint, EndpointTrusted: s.endpointNamed, StreamEndpoint: s.stream, RoleARN: s.role, KeptRoles: rolesDir(), Log: acc.log}
 	switch {
 	case a.github != nil:
 		options.Mask = a.github.Mask

@@ -42,6 +42,7 @@ func (a *app) complete(ctx context.Context, typed string, names func(aws.Cluster
 	if a.shared.resolve() != nil {
 		return nil
 	}
+	a.unasked = true
 	acc, err := a.connect(ctx)
 	if err != nil {
 		return nil

@@ -184,7 +184,7 @@ type screenAccount struct {
 
 func (s *screenAccount) connect(ctx context.Context, profile, region, role string) (*aws.Client, error) {
 	flags := &s.app.shared
-	options := aws.Options{Profile: profile, Region: cmp.Or(region, regionFor(flags, profile)), Endpoint: flags.endpoint, EndpointTrusted: flags.endpointNamed, StreamEndpoint: flags.stream, Log: s.log}
+	options := aws.Options{Profile: profile, Region: cmp.Or(region, regionFor(flags, profile)), Endpoint: flags.endpoint, EndpointTrusted: flags.endpointNamed, StreamEndpoint: flags.stream, KeptRoles: rolesDir(), Log: s.log}
 	if profile == flags.profile {
 		options.RoleARN = flags.role
 	}

@@ -179,7 +179,16 @@ func (e *ExpiredError) Remedy() string {
 	if e.Login == "" {
 		return fmt.Sprintf("renew them (profile %s, or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN in the environment)", e.Profile)
 	}
-	return "run: " + e.Login + " --profile " + say.Word(e.Profile)
+	words := e.Command()
+	return "run: " + command(words[0], words[1:])
+}
+
+// Command signs in again, program and arguments; nil when nothing does.
+func (e *ExpiredError) Command() []string {
+	if e.Login == "" {
+		return nil
+	}
+	return append(strings.Fields(e.Login), "--profile", e.Profile)
 }
 
 // RejectedKeyError means that AWS does not know the access key, or that its secret is another one.

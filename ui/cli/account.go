@@ -27,6 +27,7 @@ type account struct {
 	client  *aws.Client
 	log     *slog.Logger
 	demo    *demoAccount // nil on a real account
+	begun   time.Time    // when --wait began; after the user had been asked for what a role wants
 	journal *tunnel.Journal
 
 	mu     sync.Mutex
@@ -62,6 +63,7 @@ func (acc *account) open(ctx context.Context, within func() (context.Context, co
 		return err
 	}
 	acc.client, options, err = a.signIn(ctx, options)
+	acc.begun = time.Now()
 	if err != nil || acc.client != nil {
 		return err
 	}

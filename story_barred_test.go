@@ -35,7 +35,7 @@ func TestStoryOfWhatBarsTheWayToAWS(t *testing.T) {
 	secure.StartTLS()
 	t.Cleanup(secure.Close)
 	unknown := strings.TrimPrefix(secure.URL, "https://")
-	silent, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // of the test
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -77,7 +77,7 @@ func TestDialThroughAProxyEnds(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), moment)
 			defer cancel()
 			conn, err := c.Dial(ctx, &url.URL{Scheme: test.scheme, Host: h.address}, "aws.test:443", func(_ context.Context, network, address string) (net.Conn, error) {
-				return net.Dial(network, address) //nolint:noctx // the point
+				return net.Dial(network, address)
 			})
 			if err == nil || conn != nil {
 				t.Fatalf("got %v, %v", conn, err)

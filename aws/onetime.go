@@ -48,9 +48,13 @@ type oneTime struct {
 
 // keptRole is a role's session in its file.
 type keptRole struct {
-	Role, Session, AssumedID string // the ARNs of the role and of the session, and its unique id
-	ID, Secret, Token        string
-	Expires                  time.Time
+	Role      string    `json:"role"`    // ARN
+	Session   string    `json:"session"` // ARN
+	AssumedID string    `json:"id"`
+	ID        string    `json:"accessKeyId"`
+	Secret    string    `json:"secretAccessKey"`
+	Token     string    `json:"sessionToken"`
+	Expires   time.Time `json:"expiration"`
 }
 
 // keptAtLeast is what must be left of a session that is taken from a file.
@@ -86,16 +90,8 @@ func (o *oneTime) path(in *sts.AssumeRoleInput) string {
 	if o.dir == "" {
 		return ""
 	}
-	what := *in
-	what.TokenCode = nil
-	text, err := json.Marshal(struct {
-		Of   []string
-		What sts.AssumeRoleInput
-	}{o.of, what})
-	if err != nil {
-		return ""
-	}
-	sum := sha256.Sum256(text)
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q %d", o.of, sdk.ToString(in.RoleArn), sdk.ToString(in.RoleSessionName),
+		sdk.ToString(in.SerialNumber), sdk.ToString(in.ExternalId), sdk.ToInt32(in.DurationSeconds)))
 	return filepath.Join(o.dir, hex.EncodeToString(sum[:])+".json")
 }
 
@@ -155,7 +151,7 @@ func (o *oneTime) write(path string, role keptRole) error {
 			_ = os.Remove(file)
 		}
 	}
-	text, err := json.Marshal(role)
+	text, err := json.Marshal(role) //nolint:gosec // secrets are what the file is for
 	if err != nil {
 		return fmt.Errorf("keep a role's session: %w", err)
 	}

@@ -112,7 +112,7 @@ func TestKeptSessionThatIsNoGoodIsNotUsed(t *testing.T) {
 	for name, spoil := range map[string]func(path string) string{
 		"nearly over": func(path string) string {
 			role, _ := readKept(path)
-			return fmt.Sprintf(`{"ID":"a","Secret":"b","Token":"c","Expires":%q,"Role":%q}`, time.Now().Add(5*time.Minute).Format(time.RFC3339), role.Role)
+			return fmt.Sprintf(`{"accessKeyId":"a","secretAccessKey":"b","sessionToken":"c","expiration":%q,"role":%q}`, time.Now().Add(5*time.Minute).Format(time.RFC3339), role.Role)
 		},
 		"damaged": func(string) string { return `{"ID":` },
 		"empty":   func(string) string { return "" },
@@ -124,7 +124,7 @@ func TestKeptSessionThatIsNoGoodIsNotUsed(t *testing.T) {
 			o := Options{Profile: "mfa", Code: asking(&asked, "123456"), KeptRoles: kept}
 			_ = must(Connect(t.Context(), o))
 			write(t, onlyFile(t, kept), spoil(onlyFile(t, kept)))
-			write(t, filepath.Join(kept, "old.json"), `{"ID":"a","Secret":"b","Token":"c","Expires":"2020-01-01T00:00:00Z"}`)
+			write(t, filepath.Join(kept, "old.json"), `{"accessKeyId":"a","secretAccessKey":"b","sessionToken":"c","expiration":"2020-01-01T00:00:00Z"}`)
 			_ = must(Connect(t.Context(), o))
 			if len(asked) != 2 {
 				t.Errorf("asked %d times, want 2", len(asked))

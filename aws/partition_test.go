@@ -25,10 +25,13 @@ func TestEveryPartitionOfTheSDKIsKnown(t *testing.T) {
 	}
 	var list struct {
 		Partitions []struct {
-			ID      string
-			Outputs struct{ DNSSuffix, DualStackDNSSuffix string }
-			Regions map[string]any
-		}
+			ID      string `json:"id"`
+			Outputs struct {
+				DNSSuffix          string `json:"dnsSuffix"`
+				DualStackDNSSuffix string `json:"dualStackDnsSuffix"`
+			} `json:"outputs"`
+			Regions map[string]any `json:"regions"`
+		} `json:"partitions"`
 	}
 	if err := json.Unmarshal(text, &list); err != nil || len(list.Partitions) < 8 {
 		t.Fatalf("got %d partitions, %v", len(list.Partitions), err)

@@ -51,12 +51,12 @@ func usable(variables *httpproxy.Config) func(*url.URL) (*url.URL, error) {
 		case err != nil:
 			return nil, err //nolint:wrapcheck // forURL explains it
 		case proxy == nil && text != "":
-			if any, err := exempt(u); any == nil || err != nil {
-				return nil, nil //nolint:nilnil,nilerr // as http.Transport.Proxy says it
+			if other, err := exempt(u); other == nil || err != nil {
+				return nil, nil //nolint:nilerr // the same question has no error above
 			}
 			return nil, errProxyForm
 		case proxy == nil:
-			return nil, nil //nolint:nilnil // as above
+			return nil, nil
 		case misread(text, proxy):
 			return nil, errProxyForm
 		case proxySchemes()[proxy.Scheme] == "":

@@ -34,7 +34,7 @@ func (c *Client) endpoint(ctx context.Context, q queryAPI) (address, region stri
 		return own, region, nil
 	}
 	if q.name != "iam" {
-		return "https://" + serviceHost(q.name, region), region, nil
+		return "https://" + serviceHost(q.name, region), region, nil //nolint:contextcheck // it asks nobody
 	}
 	switch c.partition() { // IAM is one for each partition
 	case "aws":

@@ -13,6 +13,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -144,7 +145,7 @@ source_profile = empty
 [profile of-none]
 region = eu-west-1
 role_arn = arn:aws:iam::111122223333:role/one
-source_profile = emtpy
+source_profile = emptyy
 [profile failing]
 region = eu-west-1
 credential_process = exit 3
@@ -181,7 +182,7 @@ func TestChainOfProfilesNamesTheOneToLogInTo(t *testing.T) {
 		"aws login, never made":   {profile: "login-one", says: []string{"sign-in of profile signed in", "run: aws login --profile 'signed in'"}, never: []string{"nil"}},
 		"aws login, two deep":     {profile: "login-two", says: []string{"sign-in of profile signed in", "profile login-two assumes", "run: aws login --profile 'signed in'"}, never: []string{"nil"}},
 		"nothing to assume with":  {profile: "of-empty", says: []string{"source_profile empty, which has no credentials", "aws configure --profile empty"}, never: []string{"nil"}},
-		"no such source profile":  {profile: "of-none", says: []string{"source_profile emtpy, which does not exist", "profiles there are: empty"}},
+		"no such source profile":  {profile: "of-none", says: []string{"source_profile emptyy, which does not exist", "profiles there are: empty"}},
 		"a process below a role":  {profile: "of-failing", says: []string{"profile failing", "get-caller-identity --profile failing"}},
 		"a role that is not ours": {profile: "one", token: time.Hour, answers: map[string]func(http.ResponseWriter, *http.Request){"AssumeRole": inQuery(403, "AccessDenied", "User: arn:aws:sts::111122223333:assumed-role/x/y is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::111122223333:role/one")}, says: []string{"not allowed: sts:AssumeRole", "trust policy"}, never: []string{"aws sso login"}},
 	} {
@@ -195,9 +196,7 @@ func TestChainOfProfilesNamesTheOneToLogInTo(t *testing.T) {
 			answers := map[string]func(http.ResponseWriter, *http.Request){"/federation": func(w http.ResponseWriter, _ *http.Request) {
 				_, _ = fmt.Fprintf(w, `{"roleCredentials":{"accessKeyId":"ASIA","secretAccessKey":"s","sessionToken":"t","expiration":%d}}`, time.Now().Add(time.Hour).UnixMilli())
 			}}
-			for path, answer := range test.answers {
-				answers[path] = answer
-			}
+			maps.Copy(answers, test.answers)
 			t.Setenv("AWS_ENDPOINT_URL", newServices(t, answers).URL)
 			t.Setenv("AWS_MAX_ATTEMPTS", "1")
 			_, err := Connect(t.Context(), Options{Profile: test.profile})

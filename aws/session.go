@@ -72,8 +72,7 @@ func (c *Client) StartSession(ctx context.Context, t Target, d Document) (Sessio
 
 const (
 	maxSessionID = 96   // characters (SSM API Reference, StartSession)
-	maxToken     = 4096 // characters; AWS's have some hundred
-	maxStreamURL = 4096 // characters; presigned ones have some hundred
+	maxToken     = 4096 // characters, of a stream URL as well; AWS's have some hundred
 )
 
 // check refuses what AWS never answers: the id stands in logs, records and commands that are meant to be pasted, token and
@@ -85,9 +84,9 @@ func (s Session) check(operation string) error {
 		problem = "session id, stream URL or token is missing"
 	case !isSessionID(s.ID):
 		problem = "the session id is none of AWS's"
-	case !isWord(s.Token, maxToken):
+	case !isWord(s.Token):
 		problem = "the token is none of AWS's"
-	case !isWord(s.StreamURL, maxStreamURL):
+	case !isWord(s.StreamURL):
 		problem = "the stream URL is none of AWS's"
 	default:
 		return nil
@@ -102,9 +101,9 @@ func isSessionID(id string) bool {
 	})
 }
 
-// isWord reports whether a text is printable ASCII without blanks and not longer than most.
-func isWord(text string, most int) bool {
-	return len(text) <= most && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
+// isWord reports whether a text is printable ASCII without blanks and not longer than a token may be.
+func isWord(text string) bool {
+	return len(text) <= maxToken && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // ResumeSession asks for a new token; an answer without one means that the session is over. So does a session that the
@@ -174,7 +173,7 @@ const minSkew = time.Minute
 // overridden: then any websocket URL will do.
 func (c *Client) CheckStreamURL(u string) error {
 	parsed, err := url.Parse(u)
-	if err != nil || !isWord(u, maxStreamURL) {
+	if err != nil || !isWord(u) {
 		return &StreamURLError{Problem: "it cannot be parsed", Region: c.region}
 	}
 	e := &StreamURLError{Host: say.Brief(parsed.Host), Region: c.region}

@@ -78,7 +78,7 @@ func (g *gate) serve(w http.ResponseWriter, r *http.Request, to string) {
 		return
 	}
 	g.note(r.Method + " " + r.Host)
-	back, err := net.Dial("tcp", to) //nolint:noctx // a proxy's own
+	back, err := net.Dial("tcp", to)
 	if err != nil {
 		w.WriteHeader(http.StatusBadGateway)
 		return
@@ -156,7 +156,7 @@ func (g *gate) socks(conn net.Conn, to string) {
 		return
 	}
 	g.note("SOCKS " + net.JoinHostPort(string(name[:request[4]]), strconv.Itoa(int(binary.BigEndian.Uint16(name[request[4]:])))))
-	back, err := net.Dial("tcp", to) //nolint:noctx // a proxy's own
+	back, err := net.Dial("tcp", to)
 	if err != nil {
 		return
 	}

@@ -85,7 +85,7 @@ func dialSocket(ctx context.Context, client *aws.Client, session aws.Session, cl
 		ReadBufferSize:  socketBuffers,
 		WriteBufferSize: 4 << 10,
 		TLSClientConfig: client.TLS(),
-		NetDialContext: func(dialing context.Context, network, address string) (net.Conn, error) {
+		NetDialContext: func(dialing context.Context, _, address string) (net.Conn, error) {
 			return client.Dial(dialing, proxy, address, s.connect)
 		},
 	}

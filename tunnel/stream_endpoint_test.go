@@ -42,11 +42,11 @@ func newDoor(t *testing.T, to string) *door {
 		r.SetURL(back)
 		r.Out.Host = r.In.Host // it is signed
 	}})
-	d.Server.TLS = &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) { //nolint:gosec // httptest's
+	d.TLS = &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) { //nolint:gosec // httptest's
 		d.note("SNI " + hello.ServerName)
-		return nil, nil
+		return nil, nil //nolint:nilnil // as the server is set up
 	}}
-	d.Server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	d.Config.ErrorLog = log.New(io.Discard, "", 0)
 	d.StartTLS()
 	t.Cleanup(d.Close)
 	return d

@@ -40,9 +40,8 @@ const demoRegion = "eu-west-1"
 
 // connect opens the log and the account that the shared flags name, within --wait. The caller closes it.
 func (a *app) connect(ctx context.Context) (*account, error) {
-	within := func() (context.Context, context.CancelFunc) { return context.WithTimeout(ctx, a.shared.wait) }
 	acc := &account{}
-	if err := acc.open(ctx, within, a); err != nil {
+	if err := acc.open(ctx, a); err != nil {
 		acc.close()
 		return nil, a.late(ctx, err)
 	}
@@ -57,7 +56,7 @@ func (a *app) late(ctx context.Context, err error) error {
 	return err
 }
 
-func (acc *account) open(ctx context.Context, within func() (context.Context, context.CancelFunc), a *app) error {
+func (acc *account) open(ctx context.Context, a *app) error {
 	options, err := acc.prepare(a) //nolint:contextcheck // the demo lives until it is closed
 	if err != nil {
 		return err
@@ -67,7 +66,7 @@ func (acc *account) open(ctx context.Context, within func() (context.Context, co
 	if err != nil || acc.client != nil {
 		return err
 	}
-	ctx, cancel := within()
+	ctx, cancel := context.WithTimeout(ctx, a.shared.wait)
 	defer cancel()
 	acc.client, err = aws.Connect(ctx, options)
 	return err

@@ -50,7 +50,7 @@ func signIn(ctx context.Context, ts *tunnels, p *place) wish {
 	}
 	command := strings.Join(shown, " ")
 	run := &shell.Program{Context: ctx, Words: words, Title: command + "; ctrl+c leads back to culvert"}
-	return beside(tea.Exec(run, func(err error) tea.Msg {
+	return beside(tea.Exec(run, func(err error) tea.Msg { //nolint:contextcheck // a place has the run's
 		return then(func() wish {
 			if missing, ok := errors.AsType[*shell.NoProgramError](err); ok {
 				return all(hurry(), fail(missing))

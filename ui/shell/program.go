@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"strings"
 
 	"culvert/internal/say"
 )
@@ -53,11 +54,11 @@ func (e *NoProgramError) Unwrap() error { return e.Err }
 
 // Remedy is what to run elsewhere.
 func (e *NoProgramError) Remedy() string {
-	text := "install it, or run where it is:"
-	for _, w := range e.Words {
-		text += " " + say.Word(w)
+	quoted := make([]string, len(e.Words))
+	for i, w := range e.Words {
+		quoted[i] = say.Word(w)
 	}
-	return text
+	return "install it, or run where it is: " + strings.Join(quoted, " ")
 }
 
 // ProgramError is how a program failed, which has told why itself.

@@ -42,7 +42,7 @@ func newDoor(t *testing.T, to string) *door {
 		r.SetURL(back)
 		r.Out.Host = r.In.Host // it is signed
 	}})
-	d.TLS = &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) { //nolint:gosec // httptest's
+	d.TLS = &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		d.note("SNI " + hello.ServerName)
 		return nil, nil //nolint:nilnil // as the server is set up
 	}}

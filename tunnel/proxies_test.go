@@ -68,9 +68,12 @@ func newGate(t *testing.T, kind, user, password, to string) *gate {
 }
 
 func (g *gate) serve(w http.ResponseWriter, r *http.Request, to string) {
+	g.mu.Lock()
+	user, password := g.user, g.password
+	g.mu.Unlock()
 	want := ""
-	if g.user != "" {
-		want = "Basic " + base64.StdEncoding.EncodeToString([]byte(g.user+":"+g.password))
+	if user != "" {
+		want = "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
 	}
 	if r.Header.Get("Proxy-Authorization") != want {
 		w.Header().Set("Proxy-Authenticate", `Basic realm="corp"`)

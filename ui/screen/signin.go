@@ -53,7 +53,7 @@ func signIn(ctx context.Context, ts *tunnels, p *place) wish {
 	return beside(tea.Exec(run, func(err error) tea.Msg { //nolint:contextcheck // a place has the run's
 		return then(func() wish {
 			if missing, ok := errors.AsType[*shell.NoProgramError](err); ok {
-				return all(hurry(), fail(missing))
+				return all(hurry(), fail(&whole{missing.Error(), "install it, or run where it is: " + command}))
 			}
 			if err != nil {
 				return all(hurry(), fail(&SignInError{Command: command, Err: err}))

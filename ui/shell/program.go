@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
-	"strings"
-
-	"culvert/internal/say"
 )
 
 // Program is a program of this machine that has the terminal until it ends, in the form of bubbletea's ExecCommand. Keys that
@@ -51,15 +48,6 @@ type NoProgramError struct {
 
 func (e *NoProgramError) Error() string { return e.Words[0] + " is not installed here, or not in PATH" }
 func (e *NoProgramError) Unwrap() error { return e.Err }
-
-// Remedy is what to run elsewhere.
-func (e *NoProgramError) Remedy() string {
-	quoted := make([]string, len(e.Words))
-	for i, w := range e.Words {
-		quoted[i] = say.Word(w)
-	}
-	return "install it, or run where it is: " + strings.Join(quoted, " ")
-}
 
 // ProgramError is how a program failed, which has told why itself.
 type ProgramError struct {

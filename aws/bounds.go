@@ -241,7 +241,7 @@ func (b bounds) exchange(ctx context.Context, until time.Time, method string, u 
 	case err != nil:
 		return nil, err
 	case proxy != nil && answer.StatusCode == http.StatusProxyAuthRequired:
-		return nil, failed(&proxyRefusalError{Status: answer.StatusCode})
+		return nil, failed(refusalOf(answer))
 	case u.Scheme == "http" && answer.StatusCode == http.StatusBadRequest && saysHTTPS(answer):
 		return nil, failed(&schemeError{wants: "https"})
 	}
@@ -285,13 +285,6 @@ func (b bounds) read(answer *http.Response, steps *Steps) error {
 	return nil
 }
 
-// proxyRefusalError is a proxy that does not let a request through.
-type proxyRefusalError struct{ Status int }
-
-func (e *proxyRefusalError) Error() string {
-	return fmt.Sprintf("the proxy answers %d %s", e.Status, http.StatusText(e.Status))
-}
-
 // schemeError is http:// spoken to a TLS port, or https:// to one without.
 type schemeError struct{ wants string }
 
@@ -322,7 +315,8 @@ func settled(err error) bool {
 	_, senseless := errors.AsType[*AnswerError](err)
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	boundless := strings.Contains(err.Error(), "response headers exceeded") // net/http has no type for it
-	if boundless || stalled || senseless || untrusted || otherScheme(err) != "" {
+	_, unusable := errors.AsType[*ProxyURLError](err)
+	if boundless || stalled || senseless || untrusted || unusable || socksLogin(err) || otherScheme(err) != "" {
 		return true
 	}
 	if refusal, ok := errors.AsType[*proxyRefusalError](err); ok {
@@ -335,7 +329,7 @@ func settled(err error) bool {
 // atProxy reports whether the connection to a proxy failed (net/http's own word for it).
 func atProxy(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
-	return ok && op.Op == "proxyconnect"
+	return ok && op.Op == proxyConnect
 }
 
 // refused reports whether nobody listens at an address.

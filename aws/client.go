@@ -29,7 +29,10 @@ type Options struct {
 	// EndpointTrusted says that the user named Endpoint for this run, on the command line or in the environment: then STS is
 	// told web identity tokens there too. One from a file is not told them: whoever has such a token is its bearer.
 	EndpointTrusted bool
-	RoleARN         string // assumed through GitHub's OIDC token where that environment is there, else through STS
+	// StreamEndpoint is where the websockets of sessions are dialled, instead of where SSM says: a VPC endpoint for
+	// ssmmessages without private DNS. Empty: AWS_ENDPOINT_URL_SSMMESSAGES, the profile's services, else where SSM says.
+	StreamEndpoint string
+	RoleARN        string // assumed through GitHub's OIDC token where that environment is there, else through STS
 	// Keys are used as they are: no profile, file or environment is looked at. For the demo account.
 	Keys Keys
 	// Document is the name or ARN of the account's own document for sessions to ports, in place of AWS's two; empty for those.
@@ -39,6 +42,10 @@ type Options struct {
 	// Mask is told every secret that is fetched (GitHub's OIDC token, credentials that end), before it is used: for a log that
 	// hides what it is told. May be nil.
 	Mask func(secret string)
+	// Code asks the user for one-time codes, which roles of profiles with mfa_serial want; nil: nobody can be asked. KeptRoles
+	// is the directory where such a role's session is kept for its life, for the next command; empty: it is not.
+	Code      AskCode
+	KeptRoles string
 	// Own are addresses that culvert itself will listen on: never used as a proxy, whatever HTTPS_PROXY says.
 	Own []netip.AddrPort
 
@@ -56,6 +63,9 @@ type Client struct {
 	bounds          bounds
 	config          sdk.Config
 	chain           *chain
+	codes           *oneTime
+	root            rootProfile // as it was at the start
+	presented       string      // role that the chain gets for the token in AWS_WEB_IDENTITY_TOKEN_FILE, of which the environment names none
 	credentials     *sdk.CredentialsCache
 	definitions     definitions
 	described       describedDefinitions
@@ -64,6 +74,7 @@ type Client struct {
 	calls           chan struct{} // one slot per call in flight while listing
 	endpointURL     string        // Options.Endpoint
 	ownDocument     string        // Options.Document
+	streamEndpoint  *url.URL      // of websockets; nil: where SSM says
 	overridden      bool          // the SSM endpoint
 	skew            atomic.Int64  // how far AWS's clock is ahead of ours, in nanoseconds
 	account         atomic.Pointer[string]
@@ -101,6 +112,7 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 		endpointURL: o.Endpoint, ownDocument: o.Document,
 	}
 	c.roleSession = roleSession(c.github)
+	c.codes = &oneTime{log: o.Log, ask: o.Code, dir: o.KeptRoles, profile: c.profile, handed: map[string]string{}}
 	c.bounds = bounds{silence: o.silence, proxies: c.proxies}
 	ctx, _ = withOngoing(ctx)
 	if _, err := arn.Parse(o.RoleARN); err != nil && o.RoleARN != "" {
@@ -114,6 +126,9 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 	c.kms = kms.NewFromConfig(c.config, func(s *kms.Options) { s.BaseEndpoint = override(s.BaseEndpoint, o.Endpoint) })
 	c.sts = sts.NewFromConfig(c.config, o.signers)
 	c.overridden = c.ssm.Options().BaseEndpoint != nil
+	if err := c.findStreamEndpoint(ctx, o); err != nil {
+		return nil, err
+	}
 
 	credentials, err := c.credentials.Retrieve(ctx)
 	if err != nil {

@@ -43,12 +43,15 @@ func (c *Client) configure(ctx context.Context, o Options) error {
 	base := c.fixedConfig(o)
 	c.chain = &chain{first: base.Credentials}
 	if o.Keys == (Keys{}) {
+		if !c.github.canAskToken() && o.presentsFile() {
+			c.presented = o.RoleARN
+		}
 		load := func(ctx context.Context) (sdk.Config, error) { return c.loadConfig(ctx, o) }
 		var err error
 		if base, err = load(ctx); err != nil {
 			return c.explainConfig(err)
 		}
-		c.chain = &chain{first: base.Credentials, load: load}
+		c.chain, c.root = &chain{first: base.Credentials, load: load}, rootProfileOf(base)
 	}
 	if base.Region == "" {
 		return &NoRegionError{Profile: c.profile}
@@ -59,7 +62,7 @@ func (c *Client) configure(ctx context.Context, o Options) error {
 	c.region = base.Region
 	c.shell = c.shellOf(o)
 	provider := sdk.CredentialsProvider(c.chain)
-	if o.RoleARN != "" {
+	if o.RoleARN != "" && c.presented == "" {
 		provider = c.roleCredentials(base, o)
 	}
 	c.credentials = sdk.NewCredentialsCache(&lasting{source: provider, mask: o.Mask}, func(o *sdk.CredentialsCacheOptions) {
@@ -98,7 +101,7 @@ func adaptiveRetryer(attempts int) func() sdk.Retryer {
 // loadConfig reads environment and files as every AWS tool does. Options.Endpoint is not told to the SDK, which would send
 // it everything: where the calls go that bring credentials is in destinations.
 func (c *Client) loadConfig(ctx context.Context, o Options) (sdk.Config, error) {
-	metadata, destinations := &metadata{}, &destinations{options: o}
+	metadata, destinations := &metadata{}, &destinations{options: o, codes: c.codes}
 	options := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(c.httpClient()),
 		config.WithLogger(sdkLog(c.log)),
@@ -113,8 +116,22 @@ func (c *Client) loadConfig(ctx context.Context, o Options) (sdk.Config, error) 
 	}
 	options = append(append(options, destinations.load()...), c.nameRoleSessions) // which adds to what those before it ask
 	cfg, err := config.LoadDefaultConfig(ctx, options...)
+	if below, undo := c.loginBelow(ctx, err); below != nil {
+		defer undo()
+		options = append(options, below)
+		cfg, err = config.LoadDefaultConfig(ctx, options...)
+	}
 	if err != nil {
 		return sdk.Config{}, err
+	}
+	bundle, err := otherBundle(cfg)
+	if err != nil {
+		return sdk.Config{}, err
+	}
+	if bundle != nil {
+		if cfg, err = config.LoadDefaultConfig(ctx, append(options, bundle)...); err != nil {
+			return sdk.Config{}, err
+		}
 	}
 	metadata.config, destinations.config = cfg, cfg
 	cfg.Retryer = adaptiveRetryer(cfg.RetryMaxAttempts)
@@ -141,10 +158,7 @@ func (c *Client) httpClient() *awshttp.BuildableClient {
 			}
 			t.TLSClientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(0) // which Client.TLS shares
 			t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
-				if answer.StatusCode == http.StatusOK {
-					return nil
-				}
-				return &proxyRefusalError{Status: answer.StatusCode}
+				return refusalOf(answer)
 			}
 		})
 }

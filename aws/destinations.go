@@ -1,7 +1,10 @@
 package aws
 
 import (
+	"cmp"
 	"context"
+	"os"
+	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -28,6 +31,7 @@ func (o Options) bearers(s *sts.Options) {
 // it has made the chain, and then heeds them everywhere but there; AWS's other tools know no such exception.
 type destinations struct {
 	options Options
+	codes   *oneTime
 	config  sdk.Config // as loaded, set after the chain was made and before its first call
 }
 
@@ -36,13 +40,17 @@ type destinations struct {
 func (d *destinations) load() []func(*config.LoadOptions) error {
 	return []func(*config.LoadOptions) error{
 		config.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) {
+			if o.SerialNumber != nil {
+				o.TokenProvider = neverAsked
+				o.Duration = cmp.Or(o.Duration, stsDuration)
+			}
 			if client, ok := o.Client.(*sts.Client); ok { // once the SDK only wants to see whether a code will be needed
-				o.Client = chainSTS{client, d.signers}
+				o.Client = chainSTS{client, d.signers, d.oneTime}
 			}
 		}),
 		config.WithWebIdentityRoleCredentialOptions(func(o *stscreds.WebIdentityRoleOptions) {
 			if client, ok := o.Client.(*sts.Client); ok { // once the SDK only wants to see whether there is one
-				o.Client = chainSTS{client, d.bearers}
+				o.Client = chainSTS{client, d.bearers, nil}
 			}
 		}),
 		config.WithSSOProviderOptions(func(o *ssocreds.Options) {
@@ -56,12 +64,22 @@ func (d *destinations) load() []func(*config.LoadOptions) error {
 	}
 }
 
+// stsDuration is how long the session of a role lasts when nothing is said, at STS and with the aws command. The SDK's own is a
+// quarter of that, and a code would be asked for as often.
+const stsDuration = time.Hour
+
 // general is the endpoint of a service, else what AWS's settings have for every service.
 func (d *destinations) general(own *string) *string {
 	if own != nil {
 		return own
 	}
 	return d.config.BaseEndpoint
+}
+
+// oneTime is who assumes roles that want a code, in the knowledge of where STS is.
+func (d *destinations) oneTime() *oneTime {
+	d.codes.of = []string{d.codes.profile, d.options.Endpoint, sdk.ToString(d.config.BaseEndpoint), os.Getenv("AWS_ENDPOINT_URL_STS"), os.Getenv("AWS_CONFIG_FILE")}
+	return d.codes
 }
 
 func (d *destinations) signers(s *sts.Options) {
@@ -76,12 +94,19 @@ func (d *destinations) bearers(s *sts.Options) {
 
 // chainSTS is the credential chain's client of STS.
 type chainSTS struct {
-	client *sts.Client
-	aim    func(*sts.Options)
+	client  *sts.Client
+	aim     func(*sts.Options)
+	oneTime func() *oneTime // for roles that want a code
 }
 
 func (c chainSTS) AssumeRole(ctx context.Context, in *sts.AssumeRoleInput, options ...func(*sts.Options)) (*sts.AssumeRoleOutput, error) {
-	return c.client.AssumeRole(ctx, in, append(options, c.aim)...)
+	call := func(in *sts.AssumeRoleInput) (*sts.AssumeRoleOutput, error) {
+		return c.client.AssumeRole(ctx, in, append(options, c.aim)...)
+	}
+	if in.SerialNumber != nil && c.oneTime != nil {
+		return c.oneTime().assume(ctx, in, call)
+	}
+	return call(in)
 }
 
 func (c chainSTS) AssumeRoleWithWebIdentity(ctx context.Context, in *sts.AssumeRoleWithWebIdentityInput, options ...func(*sts.Options)) (*sts.AssumeRoleWithWebIdentityOutput, error) {
@@ -101,17 +126,34 @@ func (c chainSSO) GetRoleCredentials(ctx context.Context, in *sso.GetRoleCredent
 // moved is where a service without a client of the SDK is served, as the SDK finds it for its own: Options.Endpoint, else
 // what AWS's settings have for the service, else for every service. Empty is AWS's own place.
 func (c *Client) moved(ctx context.Context, service string) string {
-	if c.endpointURL != "" {
+	switch {
+	case c.endpointURL != "":
 		return c.endpointURL
+	case c.ignoresEndpoints(ctx):
+		return ""
 	}
+	return cmp.Or(c.ownEndpoint(ctx, service), sdk.ToString(c.config.BaseEndpoint))
+}
+
+// ignoresEndpoints reports whether AWS's settings for endpoints are shut off.
+func (c *Client) ignoresEndpoints(ctx context.Context) bool {
 	for _, source := range c.config.ConfigSources {
 		if s, ok := source.(interface {
 			GetIgnoreConfiguredEndpoints(ctx context.Context) (bool, bool, error)
 		}); ok {
-			if ignored, found, err := s.GetIgnoreConfiguredEndpoints(ctx); err == nil && found && ignored {
-				return ""
+			if ignored, found, err := s.GetIgnoreConfiguredEndpoints(ctx); err == nil && found {
+				return ignored
 			}
 		}
+	}
+	return false
+}
+
+// ownEndpoint is what AWS's settings have for a service alone: AWS_ENDPOINT_URL_<SERVICE>, or its section of the profile's
+// services.
+func (c *Client) ownEndpoint(ctx context.Context, service string) string {
+	if c.ignoresEndpoints(ctx) {
+		return ""
 	}
 	for _, source := range c.config.ConfigSources {
 		if s, ok := source.(interface {
@@ -122,5 +164,5 @@ func (c *Client) moved(ctx context.Context, service string) string {
 			}
 		}
 	}
-	return sdk.ToString(c.config.BaseEndpoint)
+	return ""
 }

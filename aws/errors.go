@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,13 +71,14 @@ func (e *ConfigError) Unwrap() error { return e.Err }
 
 // Remedy says which files to look at.
 func (e *ConfigError) Remedy() string {
-	return fmt.Sprintf("correct profile %s in ~/.aws/config and ~/.aws/credentials (or the files that AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE and AWS_CA_BUNDLE name)", e.Profile)
+	return fmt.Sprintf("correct profile %s in ~/.aws/config and ~/.aws/credentials (or the files that AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE, AWS_CA_BUNDLE and REQUESTS_CA_BUNDLE name)", e.Profile)
 }
 
 // EndpointError means that an endpoint is no http or https URL, or one with a name or password in it: then URL is empty.
 type EndpointError struct {
-	URL    string
-	Secret bool
+	Setting string // that has it; empty is --endpoint-url
+	URL     string
+	Secret  bool
 }
 
 func (e *EndpointError) Error() string {
@@ -88,7 +90,7 @@ func (e *EndpointError) Error() string {
 
 // Remedy shows the form.
 func (e *EndpointError) Remedy() string {
-	return "write --endpoint-url as http://HOST:PORT or https://HOST[:PORT]"
+	return "write " + orWord(e.Setting, "--endpoint-url") + " as http://HOST:PORT or https://HOST[:PORT]"
 }
 
 // RoleARNError means that a role is not named by its ARN.
@@ -114,7 +116,8 @@ func (e *ProxyURLError) Unwrap() error { return e.Err }
 
 // Remedy shows the form.
 func (e *ProxyURLError) Remedy() string {
-	return "write HTTPS_PROXY as http://HOST:PORT, or name the host in NO_PROXY"
+	return "write HTTPS_PROXY as http://HOST:PORT (or https://, socks5://, socks5h://), with a user as http://USER:PASSWORD@HOST:PORT, " + percentEncoded +
+		"; or name " + e.Host + " in NO_PROXY if it needs no proxy"
 }
 
 // NoCredentialsError means that nothing in the default chain had credentials.
@@ -150,17 +153,22 @@ func (e *UnopenedError) Unwrap() error { return e.Err }
 
 // ExpiredError means that the credentials, or the sign-in that they come from, are no longer good.
 type ExpiredError struct {
-	Profile string
+	Profile string // that the sign-in is of
+	Through string // the profile that is used, whose role is assumed with Profile; empty when they are the same
 	Login   string // the command that renews them: "aws sso login" or "aws login"; empty when there is none
 	Err     error
 }
 
 func (e *ExpiredError) Error() string {
+	through := ""
+	if e.Through != "" {
+		through = fmt.Sprintf(" (profile %s assumes its role with it)", e.Through)
+	}
 	switch e.Login {
 	case "aws sso login":
-		return fmt.Sprintf("the SSO session of profile %s has expired or was never opened", e.Profile)
+		return fmt.Sprintf("the SSO session of profile %s has expired or was never opened%s", e.Profile, through)
 	case "aws login":
-		return fmt.Sprintf("the sign-in of profile %s has expired or was never made", e.Profile)
+		return fmt.Sprintf("the sign-in of profile %s has expired or was never made%s", e.Profile, through)
 	}
 	return "the AWS credentials have expired"
 }
@@ -171,7 +179,16 @@ func (e *ExpiredError) Remedy() string {
 	if e.Login == "" {
 		return fmt.Sprintf("renew them (profile %s, or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN in the environment)", e.Profile)
 	}
-	return "run: " + e.Login + " --profile " + say.Word(e.Profile)
+	words := e.Command()
+	return "run: " + command(words[0], words[1:])
+}
+
+// Command signs in again, program and arguments; nil when nothing does.
+func (e *ExpiredError) Command() []string {
+	if e.Login == "" {
+		return nil
+	}
+	return append(strings.Fields(e.Login), "--profile", e.Profile)
 }
 
 // RejectedKeyError means that AWS does not know the access key, or that its secret is another one.
@@ -210,15 +227,25 @@ func (e *CredentialError) Remedy() string {
 }
 
 // MFAError means that a profile asks for a one-time code.
-type MFAError struct{ Profile string }
+type MFAError struct {
+	Profile string
+	Over    bool // culvert is at work: the session that an earlier code was for has ended
+}
 
 func (e *MFAError) Error() string {
-	return fmt.Sprintf("profile %s assumes its role with a one-time code (mfa_serial)", e.Profile)
+	if e.Over {
+		return fmt.Sprintf("the role's session of profile %s has ended, and another one wants a one-time code (mfa_serial)", e.Profile)
+	}
+	return fmt.Sprintf("profile %s assumes its role with a one-time code (mfa_serial), and there is no terminal to ask for it", e.Profile)
 }
 
 // Remedy gets a session another way.
 func (e *MFAError) Remedy() string {
-	return "open a session first and pass it in the environment: eval \"$(aws configure export-credentials --profile " + say.Word(e.Profile) + " --format env)\""
+	if e.Over {
+		return "start culvert again, which asks for a code; duration_seconds of profile " + say.Word(e.Profile) + " makes the session last longer, up to the role's own maximum"
+	}
+	return "run it on a terminal, or open a session there first and pass it in the environment, without --profile and AWS_PROFILE: eval \"$(aws configure export-credentials --profile " +
+		say.Word(e.Profile) + " --format env)\"; unset AWS_PROFILE"
 }
 
 // ClockError means that this machine's clock is too far from AWS's for signatures to be good.
@@ -252,9 +279,14 @@ type UnreachableError struct {
 	Unknown bool   // the name does not resolve
 	Stream  bool   // it is where the sessions' websockets go, not the API
 	AtProxy bool   // the connection to the proxy failed
-	Refused int    // HTTP status with which the proxy refuses; 0 when it does not
+	Refused int    // HTTP status with which the proxy refuses, 407 for a SOCKS proxy that wants another user; 0 when it does not
 	Scheme  string // that the address, or the proxy, wants instead; empty when that is not what is wrong
 	Err     error
+
+	ProxyScheme string   // http, https, socks5 or socks5h; empty without a proxy
+	ProxyUser   bool     // the proxy's URL has a user in it
+	Logins      []string // that the proxy takes, of a 407; empty when it does not say
+	OtherName   bool     // the certificate is for other names than that of the address
 }
 
 func (e *UnreachableError) Error() string {
@@ -266,12 +298,18 @@ func (e *UnreachableError) Error() string {
 }
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// Temporary is false for a certificate or the wrong scheme: time does not mend them.
-func (e *UnreachableError) Temporary() bool { return !e.Trust && e.Scheme == "" }
+// Temporary is false for a certificate, the wrong scheme or a proxy that wants a login: time does not mend them.
+func (e *UnreachableError) Temporary() bool {
+	return !e.Trust && e.Scheme == "" && e.Refused != http.StatusProxyAuthRequired
+}
 
 // Remedy depends on what went wrong.
 func (e *UnreachableError) Remedy() string {
 	switch {
+	case e.OtherName && e.Stream:
+		return fmt.Sprintf("name %s in --stream-endpoint by a name that its certificate has; an address of a VPC endpoint is VPCE.ssmmessages.REGION.vpce.amazonaws.com", e.Address)
+	case e.Trust && e.AtProxy:
+		return fmt.Sprintf("point AWS_CA_BUNDLE at the certificates (PEM) of the authority that the proxy %s has its own from, and of AWS's", e.Proxy)
 	case e.Trust:
 		return "something between here and AWS shows its own certificate: point AWS_CA_BUNDLE at its authority's certificates (PEM)"
 	case e.Scheme != "" && e.AtProxy:
@@ -279,17 +317,34 @@ func (e *UnreachableError) Remedy() string {
 	case e.Scheme != "":
 		return fmt.Sprintf("write the endpoint as %s://%s (--endpoint-url, AWS_ENDPOINT_URL)", e.Scheme, e.Address)
 	case e.Refused == http.StatusProxyAuthRequired:
-		return fmt.Sprintf("write the proxy's user and password into HTTPS_PROXY (http://USER:PASSWORD@%s), or name %s in NO_PROXY if it needs no proxy", e.Proxy, e.Address)
+		return e.loginRemedy()
 	case e.Refused != 0:
 		return fmt.Sprintf("let the proxy %s allow connections to %s, or name that in NO_PROXY if it needs no proxy", e.Proxy, e.Address)
 	case e.Proxy != "":
 		return fmt.Sprintf("check HTTPS_PROXY (%s), or name %s in NO_PROXY if it needs no proxy", e.Proxy, e.Address)
 	case e.Stream:
-		return fmt.Sprintf("allow this machine to connect to %s: it carries the sessions and is another host than the API's, often missing in allow-lists; or set HTTPS_PROXY", e.Address)
+		return fmt.Sprintf("allow this machine to connect to %s: it carries the sessions and is another host than the API's, often missing in allow-lists; or set HTTPS_PROXY; or, where only a VPC endpoint without private DNS leads there, pass its address with --stream-endpoint", e.Address)
 	case e.Unknown:
 		return "check the region's spelling, the DNS server, and whether HTTPS_PROXY must be set for " + e.Address
 	}
 	return fmt.Sprintf("check that this machine may connect to %s (network, VPN, firewall), or set HTTPS_PROXY", e.Address)
+}
+
+// percentEncoded is how a name and a password stand in a URL.
+const percentEncoded = "percent-encoded (@ is %40, : is %3A, / is %2F, # is %23, % is %25, \\ is %5C)"
+
+// loginRemedy is for a proxy that wants to know who we are, by what it takes.
+func (e *UnreachableError) loginRemedy() string {
+	exempt := fmt.Sprintf(", or name %s in NO_PROXY if it needs no proxy", e.Address)
+	if len(e.Logins) > 0 && !slices.Contains(e.Logins, "basic") {
+		return fmt.Sprintf("the proxy takes only %s, which culvert does not speak (it speaks basic): run a proxy that logs in to it on this machine, cntlm (NTLM) or px (NTLM, Negotiate, Kerberos), "+
+			"and set HTTPS_PROXY to that one's address%s", strings.Join(e.Logins, ", "), exempt)
+	}
+	form := fmt.Sprintf("%s://USER:PASSWORD@%s", orWord(e.ProxyScheme, "http"), e.Proxy)
+	if e.ProxyUser {
+		return fmt.Sprintf("correct the user and password in HTTPS_PROXY, which the proxy does not take: %s, both %s%s", form, percentEncoded, exempt)
+	}
+	return fmt.Sprintf("write the proxy's user and password into HTTPS_PROXY: %s, both %s%s", form, percentEncoded, exempt)
 }
 
 // OverdueError is what was in the way when the time that the caller had given was over.

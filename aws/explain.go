@@ -113,19 +113,25 @@ func (c *Client) explainAnswer(err error, at place) error {
 	}
 	switch code {
 	case "ExpiredToken", "ExpiredTokenException":
-		c.credentials.Invalidate() // the next call reads the files again
+		c.credentials.Invalidate()          // the next call reads the files again
+		if operation == webIdentityAction { // the SDK's own, of a token file
+			return &TokenFileError{File: c.tokenFile(), Role: c.webRole(), Expired: true, Err: err}
+		}
 		return c.expired(err)
 	case "UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "InvalidSignatureException", "SignatureDoesNotMatch",
 		"IncompleteSignature", "MissingAuthenticationToken", "MissingAuthenticationTokenException", "OptInRequired":
 		c.credentials.Invalidate()
 		return &RejectedKeyError{Code: code, Message: message, Profile: c.profile, Region: c.region, Shell: c.shell, Err: err}
 	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError":
-		if operation == "sts:AssumeRoleWithWebIdentity" { // the SDK's own, of a token file
-			token, readErr := os.ReadFile(os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE")) //nolint:gosec // the file the SDK has just read
+		if operation == webIdentityAction {
+			token, readErr := os.ReadFile(c.tokenFile()) // that the SDK has just read
 			if readErr != nil {
 				c.log.Debug("the token that was refused cannot be read", "error", readErr)
 			}
-			return trustError(os.Getenv("AWS_ROLE_ARN"), claimsOf(strings.TrimSpace(string(token))), err)
+			return trustError(c.webRole(), claimsOf(strings.TrimSpace(string(token))), err)
+		}
+		if operation == "sts:AssumeRole" && strings.Contains(message, "MultiFactorAuthentication failed") {
+			return &MFACodeError{Profile: c.profile, Message: message, Err: err}
 		}
 		return c.denied(err, message, operation, at)
 	case "ClusterNotFoundException":
@@ -166,9 +172,15 @@ func (c *Client) explainConnection(err error, operation string) error {
 	if address == "" {
 		return fmt.Errorf("%s: %w", operation, err)
 	}
-	e := &UnreachableError{Address: address, Proxy: c.proxyFor(err), Err: rootOf(err), Scheme: otherScheme(err)}
+	e := &UnreachableError{Address: address, Err: rootOf(err), Scheme: otherScheme(err)}
+	if proxy := c.proxyFor(err); proxy != nil {
+		e.Proxy, e.ProxyScheme, e.ProxyUser = proxy.Host, proxy.Scheme, proxy.User != nil
+	}
 	if refusal, ok := errors.AsType[*proxyRefusalError](err); ok {
-		e.Refused = refusal.Status
+		e.Refused, e.Logins = refusal.Status, refusal.Logins
+	}
+	if socksLogin(err) {
+		e.Refused = http.StatusProxyAuthRequired
 	}
 	if stalled, ok := errors.AsType[*StallError](err); ok {
 		e.Stream = stalled.stream
@@ -178,6 +190,7 @@ func (c *Client) explainConnection(err error, operation string) error {
 	if _, unknown := errors.AsType[x509.UnknownAuthorityError](err); unknown {
 		e.Trust = true
 	}
+	_, e.OtherName = errors.AsType[x509.HostnameError](err)
 	if lookup, ok := errors.AsType[*net.DNSError](err); ok {
 		e.Unknown = lookup.IsNotFound
 	}
@@ -186,9 +199,6 @@ func (c *Client) explainConnection(err error, operation string) error {
 
 // Unreachable explains a websocket to Session Manager that could not be opened.
 func (c *Client) Unreachable(u *url.URL, err error) error {
-	if status := proxyStatus(err); status != 0 {
-		err = &proxyRefusalError{Status: status}
-	}
 	explained := c.explainConnection(&url.Error{Op: "dial", URL: (&url.URL{Scheme: webURL(u).Scheme, Host: u.Host}).String(), Err: err}, "dial")
 	if e, ok := errors.AsType[*UnreachableError](explained); ok {
 		e.Stream = true
@@ -196,31 +206,21 @@ func (c *Client) Unreachable(u *url.URL, err error) error {
 	return explained
 }
 
-// proxyStatus is the status that a proxy refuses a websocket with, of which the dialer tells the text alone; 0 when the
-// error is another one.
-func proxyStatus(err error) int {
-	for _, status := range []int{http.StatusProxyAuthRequired, http.StatusForbidden} {
-		if err.Error() == http.StatusText(status) {
-			return status
-		}
-	}
-	return 0
-}
-
-// proxyFor names the proxy that a failed request went to.
-func (c *Client) proxyFor(err error) string {
+// proxyFor is the proxy that a failed request went to; nil when there was none.
+func (c *Client) proxyFor(err error) *url.URL {
 	failed, ok := errors.AsType[*url.Error](err)
 	if !ok {
-		return ""
+		return nil
 	}
 	u, err := url.Parse(failed.URL)
 	if err != nil {
-		return ""
+		return nil
 	}
-	if proxy, err := c.proxies.forURL(u); err == nil && proxy != nil {
-		return proxy.Host
+	proxy, err := c.proxies.forURL(u)
+	if err != nil {
+		return nil
 	}
-	return ""
+	return proxy
 }
 
 // rootOf drops the SDK's wrapping and the URL, which the explanation names by itself.
@@ -307,6 +307,9 @@ func (c *Client) expired(err error) *ExpiredError {
 	case c.from(sdk.CredentialSourceLogin, sdk.CredentialSourceProfileLogin):
 		e.Login = "aws login"
 	}
+	if e.Login != "" && c.root.chained {
+		e.Profile, e.Through = c.root.name, c.profile
+	}
 	return e
 }
 
@@ -327,18 +330,38 @@ func (c *Client) explainLookup(err error) error {
 		return c.explainTrust(refused)
 	}
 	_, refused := errors.AsType[smithy.APIError](err)
-	switch operation := operationOf(err); {
-	case strings.HasPrefix(operation, "sts:"):
+	status, _ := statusOf(err)
+	asked := refused || addressOf(err) != ""
+	operation := operationOf(err)
+	switch {
+	case strings.HasPrefix(operation, "sts:") && asked: // else the credentials that STS would be asked with are missing
+		return c.explainAnswer(err, place{})
+	case strings.Contains(err.Error(), "failed to retrieve jwt"): // stscreds has no type for it
+		return &TokenFileError{File: c.tokenFile(), Role: c.webRole(), Err: err}
+	case operation == "sso:GetRoleCredentials" && codeOf(err) == "ForbiddenException":
+		api, _ := errors.AsType[smithy.APIError](err)
+		return &NoAccessError{Profile: orWord(c.root.name, c.profile), PermissionSet: c.root.permissionSet, Account: c.root.account, Message: say.Brief(api.ErrorMessage()), Err: err}
+	case refused && (status >= http.StatusInternalServerError || status == http.StatusTooManyRequests):
 		return c.explainAnswer(err, place{})
 	case c.from(sdk.CredentialSourceIMDS):
 		return &NoCredentialsError{Looked: c.looked(), Actions: c.github.Actions, Shell: c.shell, Err: err}
 	case addressOf(err) != "" && !refused:
 		return c.explainConnection(err, operation)
 	}
-	if e := c.expired(err); e.Login != "" && codeOf(err) != "ForbiddenException" {
+	if e := c.expired(err); e.Login != "" {
 		return e
 	}
-	return &CredentialError{Profile: c.profile, Region: c.region, Err: rootCredential(err)}
+	return &CredentialError{Profile: orWord(c.root.name, c.profile), Region: c.region, Err: rootCredential(err)}
+}
+
+const webIdentityAction = "sts:AssumeRoleWithWebIdentity"
+
+// webRole is the role that the chain gets for the token of a file, as far as it is known.
+func (c *Client) webRole() string {
+	if c.from(sdk.CredentialSourceEnvVarsSTSWebIDToken) {
+		return orWord(c.presented, os.Getenv("AWS_ROLE_ARN"))
+	}
+	return c.root.role
 }
 
 func codeOf(err error) string {
@@ -387,8 +410,20 @@ func (c *Client) looked() []string {
 
 // explainConfig explains why the configuration could not be loaded.
 func (c *Client) explainConfig(err error) error {
+	if own, ok := explained(err, ""); ok {
+		return own
+	}
+	if failed, ok := errors.AsType[config.SharedConfigAssumeRoleError](err); ok {
+		return &SourceProfileError{
+			Profile: c.profile, Source: failed.Profile, Role: failed.RoleARN, Missing: failed.Err != nil,
+			Known: near.Names(failed.Profile, Profiles(), maxNear), Err: err,
+		}
+	}
 	if _, ok := errors.AsType[config.SharedConfigProfileNotExistError](err); ok {
 		return &NoProfileError{Profile: c.profile, Known: near.Names(c.profile, Profiles(), 8), Err: err}
+	}
+	if token := os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE"); token != "" && err.Error() == "role ARN is not set" { // the SDK has no type for it
+		return &NoRoleError{TokenFile: token, Err: err}
 	}
 	if _, ok := errors.AsType[config.AssumeRoleTokenProviderNotSetError](err); ok {
 		return &MFAError{Profile: c.profile}

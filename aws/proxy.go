@@ -1,6 +1,8 @@
 package aws
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -11,6 +13,8 @@ import (
 	"sync"
 
 	"golang.org/x/net/http/httpproxy"
+
+	"culvert/internal/say"
 )
 
 // proxies finds the proxy for a URL from the environment as it was at the start, and knows which ones are ourselves.
@@ -23,12 +27,54 @@ type proxies struct {
 }
 
 func newProxies(log *slog.Logger, own []netip.AddrPort) *proxies {
-	p := &proxies{log: log, find: httpproxy.FromEnvironment().ProxyFunc(), own: map[netip.AddrPort]bool{}}
+	p := &proxies{log: log, find: usable(httpproxy.FromEnvironment()), own: map[netip.AddrPort]bool{}}
 	for _, a := range own {
 		p.own[a] = true
 	}
 	return p
 }
+
+// usable finds proxies as httpproxy does, with an error for those that cannot be used: httpproxy takes what is no URL for no
+// proxy, and net/http a scheme that it does not know for http.
+func usable(variables *httpproxy.Config) func(*url.URL) (*url.URL, error) {
+	find := variables.ProxyFunc()
+	some := *variables // as if there were proxies: what is exempt from them?
+	some.HTTPProxy, some.HTTPSProxy = "http://proxy.invalid", "http://proxy.invalid"
+	exempt := some.ProxyFunc()
+	return func(u *url.URL) (*url.URL, error) {
+		text := variables.HTTPSProxy
+		if u.Scheme == "http" {
+			text = variables.HTTPProxy
+		}
+		proxy, err := find(u)
+		switch {
+		case err != nil:
+			return nil, err //nolint:wrapcheck // forURL explains it
+		case proxy == nil && text != "":
+			if other, err := exempt(u); other == nil || err != nil {
+				return nil, nil //nolint:nilerr // the same question has no error above
+			}
+			return nil, errProxyForm
+		case proxy == nil:
+			return nil, nil
+		case misread(text, proxy):
+			return nil, errProxyForm
+		case proxySchemes()[proxy.Scheme] == "":
+			return nil, fmt.Errorf("%s:// is no proxy that culvert speaks to", say.Brief(proxy.Scheme))
+		}
+		return proxy, nil
+	}
+}
+
+// misread reports whether httpproxy has made something else of a text than was meant: of one that is no URL a host named
+// http, of one with a # or a / in its password a host named like the user.
+func misread(text string, proxy *url.URL) bool {
+	_, err := url.Parse(text)
+	return err != nil && strings.Contains(text, "://") || strings.Contains(text, "@") && proxy.User == nil || proxy.Hostname() == ""
+}
+
+// errProxyForm does not repeat what is wrong: there may be a password in it.
+var errProxyForm = errors.New("what the environment says is no URL")
 
 // Own adds an address that culvert listens on, see Options.Own.
 func (c *Client) Own(a netip.AddrPort) {
@@ -85,10 +131,7 @@ func (p *proxies) ours(proxy *url.URL) bool {
 }
 
 func proxyPort(proxy *url.URL) (uint16, bool) {
-	text := proxy.Port()
-	if text == "" {
-		text = map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}[proxy.Scheme]
-	}
+	_, text, _ := net.SplitHostPort(proxyAddress(proxy))
 	n, err := strconv.ParseUint(text, 10, 16)
 	return uint16(n), err == nil
 }

@@ -33,20 +33,18 @@ func (c *Client) endpoint(ctx context.Context, q queryAPI) (address, region stri
 	if own := c.moved(ctx, q.name); own != "" {
 		return own, region, nil
 	}
-	suffix := map[string]string{"aws": "amazonaws.com", "aws-us-gov": "amazonaws.com", "aws-cn": "amazonaws.com.cn"}[c.partition()]
-	if suffix == "" {
-		return "", "", fmt.Errorf("the endpoint of %s in %s is not known here", q.name, c.region)
-	}
 	if q.name != "iam" {
-		return "https://" + q.name + "." + region + "." + suffix, region, nil
+		return "https://" + serviceHost(q.name, region), region, nil //nolint:contextcheck // it asks nobody
 	}
 	switch c.partition() { // IAM is one for each partition
+	case "aws":
+		return "https://iam.amazonaws.com", "us-east-1", nil
 	case "aws-cn":
-		return "https://iam.cn-north-1." + suffix, "cn-north-1", nil
+		return "https://iam.cn-north-1.amazonaws.com.cn", "cn-north-1", nil
 	case "aws-us-gov":
-		return "https://iam.us-gov." + suffix, "us-gov-west-1", nil
+		return "https://iam.us-gov.amazonaws.com", "us-gov-west-1", nil
 	}
-	return "https://iam." + suffix, "us-east-1", nil
+	return "", "", fmt.Errorf("the endpoint of %s in %s is not known here", q.name, c.region)
 }
 
 // query calls an action and decodes its answer. It tries once: what it finds is only a hint.

@@ -37,6 +37,9 @@ func (c *Client) nameRoleSessions(o *config.LoadOptions) error {
 		if presenting != nil {
 			presenting(r)
 		}
+		if c.presented != "" {
+			r.RoleARN = c.presented
+		}
 		r.RoleSessionName = orWord(r.RoleSessionName, c.roleSession)
 	}
 	return nil

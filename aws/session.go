@@ -77,8 +77,7 @@ func (c *Client) StartSession(ctx context.Context, t Target, d Document) (Sessio
 
 const (
 	maxSessionID = 96   // characters (SSM API Reference, StartSession)
-	maxToken     = 4096 // characters; AWS's have some hundred
-	maxStreamURL = 4096 // characters; presigned ones have some hundred
+	maxToken     = 4096 // characters, of a stream URL as well; AWS's have some hundred
 )
 
 // check refuses what AWS never answers: the id stands in logs, records and commands that are meant to be pasted, token and
@@ -90,9 +89,9 @@ func (s Session) check(operation string) error {
 		problem = "session id, stream URL or token is missing"
 	case !isSessionID(s.ID):
 		problem = "the session id is none of AWS's"
-	case !isWord(s.Token, maxToken):
+	case !isWord(s.Token):
 		problem = "the token is none of AWS's"
-	case !isWord(s.StreamURL, maxStreamURL):
+	case !isWord(s.StreamURL):
 		problem = "the stream URL is none of AWS's"
 	default:
 		return nil
@@ -107,9 +106,9 @@ func isSessionID(id string) bool {
 	})
 }
 
-// isWord reports whether a text is printable ASCII without blanks and not longer than most.
-func isWord(text string, most int) bool {
-	return len(text) <= most && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
+// isWord reports whether a text is printable ASCII without blanks and not longer than a token may be.
+func isWord(text string) bool {
+	return len(text) <= maxToken && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // ResumeSession asks for a new token; an answer without one means that the session is over. So does a session that the
@@ -179,7 +178,7 @@ const minSkew = time.Minute
 // overridden: then any websocket URL will do.
 func (c *Client) CheckStreamURL(u string) error {
 	parsed, err := url.Parse(u)
-	if err != nil || !isWord(u, maxStreamURL) {
+	if err != nil || !isWord(u) {
 		return &StreamURLError{Problem: "it cannot be parsed", Region: c.region}
 	}
 	e := &StreamURLError{Host: say.Brief(parsed.Host), Region: c.region}
@@ -200,28 +199,6 @@ func (c *Client) CheckStreamURL(u string) error {
 	return e
 }
 
-// isStreamHost knows the hosts of the message service: plain, FIPS and dual stack (AWS General Reference, "Systems
-// Manager endpoints"; suffixes from the partitions of the SDK's endpoint rules).
-func (c *Client) isStreamHost(host string) bool {
-	suffixes := map[string][]string{
-		"aws":        {"amazonaws.com", "api.aws"},
-		"aws-us-gov": {"amazonaws.com", "api.aws"},
-		"aws-cn":     {"amazonaws.com.cn", "api.amazonwebservices.com.cn"},
-		"aws-iso":    {"c2s.ic.gov", "api.aws.ic.gov"},
-		"aws-iso-b":  {"sc2s.sgov.gov", "api.aws.scloud"},
-		"aws-eusc":   {"amazonaws.eu", "api.amazonwebservices.eu"},
-	}[c.partition()]
-	host = strings.ToLower(host)
-	for _, suffix := range suffixes {
-		for _, service := range []string{"ssmmessages", "ssmmessages-fips"} {
-			if host == service+"."+c.region+"."+suffix {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // StreamURLError means that a session's stream URL is not where Session Manager's streams are. It was not dialled.
 type StreamURLError struct{ Host, Problem, Region string }
 
@@ -231,7 +208,7 @@ func (e *StreamURLError) Error() string {
 
 // Remedy says what is expected.
 func (e *StreamURLError) Remedy() string {
-	return fmt.Sprintf("expected wss://ssmmessages.%s.amazonaws.com; if SSM is served elsewhere on purpose, pass --endpoint-url or set AWS_ENDPOINT_URL_SSM", e.Region)
+	return fmt.Sprintf("expected wss://%s; if SSM is served elsewhere on purpose, pass --endpoint-url or set AWS_ENDPOINT_URL_SSM; to reach Session Manager by another address, pass --stream-endpoint", serviceHost("ssmmessages", e.Region))
 }
 
 // SignUpgrade adds SigV4 headers (service ssmmessages) to the websocket upgrade request with live credentials. A request

@@ -16,6 +16,7 @@ type Shell struct {
 	Profile  string // empty: the default profile, or keys of the environment
 	Region   string // empty as long as it is not known
 	Endpoint string // that replaces every service's; empty for AWS's own
+	Stream   string // endpoint of the sessions' websockets; the aws command has no flag for that
 	Role     string // ARN of the role that culvert assumes on top of it; the aws command has no flag for that
 	Document string // that sessions are started with in place of AWS's; empty for those
 	Demo     bool   // the account is the one inside culvert --demo
@@ -43,6 +44,9 @@ func (s Shell) Culvert(words ...string) string {
 		return command("culvert", append(words, "--demo"))
 	}
 	words = append(words, s.flags()...)
+	if s.Stream != "" {
+		words = append(words, "--stream-endpoint", s.Stream)
+	}
 	if s.Role != "" {
 		words = append(words, "--role-arn", s.Role)
 	}
@@ -79,5 +83,5 @@ func (c *Client) shellOf(o Options) Shell {
 	if profile == "" && o.Keys == (Keys{}) && !c.from(sdk.CredentialSourceEnvVars, sdk.CredentialSourceEnvVarsSTSWebIDToken) {
 		profile = cmp.Or(os.Getenv("AWS_PROFILE"), os.Getenv("AWS_DEFAULT_PROFILE"))
 	}
-	return Shell{Profile: profile, Region: c.region, Endpoint: strings.TrimSuffix(o.Endpoint, "/"), Role: o.RoleARN, Document: o.Document, Demo: o.Demo}
+	return Shell{Profile: profile, Region: c.region, Endpoint: strings.TrimSuffix(o.Endpoint, "/"), Stream: o.StreamEndpoint, Role: o.RoleARN, Document: o.Document, Demo: o.Demo}
 }

@@ -42,7 +42,7 @@ func Follow(ctx context.Context, target, proxy *url.URL) (context.Context, *Step
 	s := &Steps{target: webURL(target), proxy: proxy, begun: time.Now(), call: ongoingOf(ctx)}
 	s.websocket = s.target != target
 	s.call.begun(s)
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+	return httptrace.WithClientTrace(context.WithValue(ctx, stepsKey{}, s), &httptrace.ClientTrace{
 		DNSStart: func(httptrace.DNSStartInfo) { s.reach(stepName) },
 		ConnectStart: func(_, address string) {
 			s.mu.Lock()
@@ -66,6 +66,14 @@ func Follow(ctx context.Context, target, proxy *url.URL) (context.Context, *Step
 			}
 		},
 	}), s
+}
+
+type stepsKey struct{}
+
+// stepsOf are those of the request that ctx is of; nil when nobody follows it.
+func stepsOf(ctx context.Context) *Steps {
+	s, _ := ctx.Value(stepsKey{}).(*Steps)
+	return s
 }
 
 // End says that the request is over.
@@ -92,8 +100,15 @@ func (s *Steps) secured() {
 	defer s.mu.Unlock()
 	s.handshakes++
 	s.at = stepAnswer
-	if s.handshakes == 1 && s.proxy != nil && s.proxy.Scheme == "https" && s.target.Scheme == "https" {
+	if s.handshakes == 1 && s.proxy != nil && s.proxy.Scheme == "https" && (s.target.Scheme == "https" || s.websocket) {
 		s.at = stepProxy
+	}
+}
+
+// tunnelled says that a proxy has connected a websocket to its target.
+func (s *Steps) tunnelled() {
+	if s != nil {
+		s.reach(stepAnswer)
 	}
 }
 

@@ -16,6 +16,16 @@ func denied(err error) bool {
 // Expired credentials are not among the reasons, they get renewed.
 func hopeless(err error) bool { return denied(err) }
 
+// barred reports whether a proxy that wants a login, an unknown certificate or a setting keeps culvert from AWS. A tunnel
+// that has never been open ends with it; one that was may only be in another network for a while.
+func barred(err error) bool {
+	if e, ok := errors.AsType[*aws.UnreachableError](err); ok {
+		return !e.Temporary()
+	}
+	_, unusable := errors.AsType[*aws.ProxyURLError](err)
+	return unusable
+}
+
 // lostForGood reports whether no later try can open a session: what is wrong is in the request or in a policy, not in
 // the weather.
 func lostForGood(err error, s Spec) bool {

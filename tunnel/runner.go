@@ -274,7 +274,7 @@ func (r *runner) take(s step) {
 		r.asleep = s.err
 		r.retry.Reset()
 		r.notBefore = time.Now()
-	case lostForGood(s.err, r.spec) && !r.anyOpen():
+	case (lostForGood(s.err, r.spec) || barred(s.err) && !r.wasOpen) && !r.anyOpen():
 		r.stop(s.err)
 	default:
 		if steady {

@@ -73,19 +73,15 @@ func dialSocket(ctx context.Context, client *aws.Client, session aws.Session, cl
 
 // upgrade opens the websocket of a session, for which its id and its stream URL do.
 func upgrade(ctx context.Context, client *aws.Client, session aws.Session) (*socket, error) {
-	if err := client.CheckStreamURL(session.StreamURL); err != nil {
-		return nil, err
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, session.StreamURL, nil)
+	request, err := client.Upgrade(ctx, session)
 	if err != nil {
-		return nil, fmt.Errorf("stream URL: %w", err)
-	}
-	if err := client.SignUpgrade(ctx, request); err != nil {
 		return nil, err
 	}
-	request.Header.Del("Host") // the dialer writes it itself
 	s := &socket{wall: wallClock}
-	proxy, _ := client.Proxy(request) // the error is the dialer's as well
+	proxy, err := client.Proxy(request)
+	if err != nil {
+		return nil, err
+	}
 	within, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	followed, steps := aws.Follow(within, request.URL, proxy)
@@ -95,26 +91,17 @@ func upgrade(ctx context.Context, client *aws.Client, session aws.Session) (*soc
 		TLSHandshakeDone:  func(tls.ConnectionState, error) { s.raw.in.admit(upgradeLimit) },
 	})
 	dialer := websocket.Dialer{
-		Proxy:           client.Proxy,
 		ReadBufferSize:  socketBuffers,
 		WriteBufferSize: 4 << 10,
 		TLSClientConfig: client.TLS(),
-		NetDialContext: func(dialing context.Context, network, address string) (net.Conn, error) {
-			var d net.Dialer
-			conn, err := d.DialContext(dialing, network, address)
-			if err != nil {
-				return nil, err
-			}
-			s.raw = newBatchConn(conn)
-			s.raw.in.admit(upgradeLimit)
-			s.callOff = context.AfterFunc(ctx, func() { _ = conn.Close() }) // the dialer looks at its deadline alone
-			return s.raw, nil
+		NetDialContext: func(dialing context.Context, _, address string) (net.Conn, error) {
+			return client.Dial(dialing, proxy, address, s.connect)
 		},
 	}
 	if dialer.TLSClientConfig == nil {
 		dialer.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
-	conn, response, err := dialer.DialContext(followed, session.StreamURL, request.Header) //nolint:bodyclose // upgradeError closes it
+	conn, response, err := dialer.DialContext(followed, request.URL.String(), request.Header) //nolint:bodyclose // upgradeError closes it
 	if s.callOff != nil {
 		s.callOff()
 	}
@@ -152,6 +139,19 @@ func (s *socket) open(token, clientID string) error {
 		return fmt.Errorf("open data channel: %w", err)
 	}
 	return nil
+}
+
+// connect opens the connection below a websocket, to the service or to a proxy. It ends with ctx, until callOff.
+func (s *socket) connect(ctx context.Context, network, address string) (net.Conn, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	s.raw = newBatchConn(conn)
+	s.raw.in.admit(upgradeLimit)
+	s.callOff = context.AfterFunc(ctx, func() { _ = conn.Close() }) // the dialer looks at its deadline alone
+	return s.raw, nil
 }
 
 // past reports whether a context's deadline is over; a socket with the same deadline may notice earlier than the context.

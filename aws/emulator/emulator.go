@@ -47,6 +47,7 @@ type Emulator struct {
 	vpc      *vpc
 	github   *github
 	portal   string // the access token that SSO's portal takes
+	codes    codes  // one-time codes that were taken
 	trust    func(roleARN string, claims Claims) error
 	now      func() time.Time
 	log      *slog.Logger

@@ -35,7 +35,7 @@ func (x *examination) regionCheck() Check {
 // isConfiguration tells errors in what AWS was configured with from those of the credentials.
 func isConfiguration(err error) bool {
 	return is[*aws.NoRegionError](err) || is[*aws.RegionError](err) || is[*aws.NoProfileError](err) || is[*aws.ConfigError](err) ||
-		is[*aws.EndpointError](err) || is[*aws.RoleARNError](err) || is[*aws.ProxyURLError](err)
+		is[*aws.EndpointError](err) || is[*aws.RoleARNError](err) || is[*aws.ProxyURLError](err) || is[*aws.BundleError](err)
 }
 
 // is reports whether err is or wraps an error of a type.

@@ -91,13 +91,16 @@ func (x *examination) channelCheck() Check {
 	return Check{
 		ID: checkChannel, Name: "the session's websocket opens", After: []string{checkSession},
 		Causes: []Cause{
-			{"E1", "the host of the websocket, ssmmessages.REGION.amazonaws.com, cannot be reached", "let it through: it is another host than the API's"},
+			{"E1", "the host of the websocket, ssmmessages.REGION.amazonaws.com, cannot be reached", "let it through: it is another host than the API's; a VPC endpoint without private DNS is named by `--stream-endpoint`"},
 			{"E2", "an HTTP answer to the upgrade: 403 or 401 (ssmmessages:OpenDataChannel), 407 (corporate proxy), 426 or 5xx (a proxy without websockets)", "add ssmmessages:OpenDataChannel to the caller's policy; exempt the host from the proxy"},
 		},
 		Run: func(context.Context) Finding {
 			var evidence []string
 			if took, ok := x.line.step(tunnel.Handshaking); ok {
 				evidence = append(evidence, "session and websocket after "+brief(took))
+			}
+			if at := x.client.StreamEndpoint(); at != "" {
+				evidence = append(evidence, "at "+at+" instead of where SSM says")
 			}
 			return x.judgeLive(legChannel, evidence...)
 		},

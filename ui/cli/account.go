@@ -27,6 +27,7 @@ type account struct {
 	client  *aws.Client
 	log     *slog.Logger
 	demo    *demoAccount // nil on a real account
+	begun   time.Time    // when --wait began; after the user had been asked for what a role wants
 	journal *tunnel.Journal
 
 	mu     sync.Mutex
@@ -39,10 +40,8 @@ const demoRegion = "eu-west-1"
 
 // connect opens the log and the account that the shared flags name, within --wait. The caller closes it.
 func (a *app) connect(ctx context.Context) (*account, error) {
-	within, cancel := context.WithTimeout(ctx, a.shared.wait)
-	defer cancel()
 	acc := &account{}
-	if err := acc.open(within, a); err != nil {
+	if err := acc.open(ctx, a); err != nil {
 		acc.close()
 		return nil, a.late(ctx, err)
 	}
@@ -62,13 +61,20 @@ func (acc *account) open(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	acc.client, options, err = a.signIn(ctx, options)
+	acc.begun = time.Now()
+	if err != nil || acc.client != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.shared.wait)
+	defer cancel()
 	acc.client, err = aws.Connect(ctx, options)
 	return err
 }
 
 // shell writes commands about the account that the flags name, before it is connected to.
 func (s *shared) shell() aws.Shell {
-	return aws.Shell{Profile: s.profile, Region: s.region, Endpoint: s.endpoint, Role: s.role, Document: s.document, Demo: s.demo}
+	return aws.Shell{Profile: s.profile, Region: s.region, Endpoint: s.endpoint, Stream: s.stream, Role: s.role, Document: s.document, Demo: s.demo}
 }
 
 // regionChosen reports whether flag or environment choose a region, or the demo account does.
@@ -106,7 +112,10 @@ func (acc *account) prepare(a *app) (aws.Options, error) {
 		logTo = file
 	}
 	acc.log = newLog(logTo, s.logLevel.Level)
-	options := aws.Options{Profile: s.profile, Region: s.region, Endpoint: s.endpoint, EndpointTrusted: s.endpointNamed, RoleARN: s.role, Document: s.document, Log: acc.log}
+	options := aws.Options{
+		Profile: s.profile, Region: s.region, Endpoint: s.endpoint, EndpointTrusted: s.endpointNamed, StreamEndpoint: s.stream, RoleARN: s.role,
+		Document: s.document, KeptRoles: rolesDir(), Log: acc.log,
+	}
 	switch {
 	case a.github != nil:
 		options.Mask = a.github.Mask

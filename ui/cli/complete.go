@@ -51,6 +51,7 @@ func (a *app) complete(ctx context.Context, aim *aim, typed string, names func(*
 	if a.shared.resolve() != nil {
 		return nil
 	}
+	a.unasked = true
 	at, err := aim.names()
 	if err != nil {
 		return nil

@@ -99,9 +99,15 @@ func (a *app) examine(ctx context.Context, c *consultation, args []string) error
 	if err != nil {
 		return err
 	}
-	connect = (&accounts{acc: acc, base: connect}).options(in)
+	client, connect, unsigned := a.signIn(ctx, (&accounts{acc: acc, base: connect}).options(in))
 	options.Log, options.Roots = acc.log, acc.roots()
 	options.Connect = func(ctx context.Context) (*aws.Client, error) {
+		if unsigned != nil {
+			return nil, unsigned
+		}
+		if acc.client = client; client != nil {
+			return client, nil
+		}
 		var err error
 		acc.client, err = aws.Connect(ctx, connect)
 		return acc.client, err

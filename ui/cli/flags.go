@@ -18,6 +18,7 @@ import (
 type shared struct {
 	profile, region, endpoint, role string
 	document                        string
+	stream                          string // endpoint of the websockets
 	demo                            bool
 	wait                            time.Duration
 	probe                           probeValue
@@ -57,6 +58,7 @@ func (s *shared) flags() *pflag.FlagSet {
 	f.StringVar(&s.profile, "profile", "", "`NAME` of the AWS profile")
 	f.StringVar(&s.region, "region", "", "AWS `REGION`")
 	f.StringVar(&s.endpoint, "endpoint-url", "", "`URL` in place of the AWS services' endpoints; single sign-on keeps its own")
+	f.StringVar(&s.stream, "stream-endpoint", "", "`URL` where the sessions' websockets are dialled, such as a VPC endpoint for ssmmessages without private DNS")
 	f.StringVar(&s.role, "role-arn", "", "role `ARN` to assume: through GitHub's OIDC when running there, else through STS")
 	f.StringVar(&s.document, "document", "", "`NAME` or ARN of the account's own session document, in place of AWS's two for ports")
 	f.BoolVar(&s.demo, "demo", false, "use the embedded demo account")
@@ -85,7 +87,7 @@ func (s *shared) flags() *pflag.FlagSet {
 	f.Var(durationValue{&s.refresh}, "refresh", "how often the interface looks again")
 	f.BoolVar(&s.readOnly, "read-only", false, "open and end nothing")
 	under(flagsTunnel, f)
-	under(flagsAccount, f, "profile", "region", "endpoint-url", "role-arn", "demo")
+	under(flagsAccount, f, "profile", "region", "endpoint-url", "stream-endpoint", "role-arn", "document", "demo")
 	under(flagsScreen, f, "refresh", "read-only")
 	under(flagsOutput, f, "output", "log-level", "log-file", "config")
 	s.set = f
@@ -232,6 +234,9 @@ func (s *shared) check() error {
 	}
 	if err := aws.CheckEndpoint(s.endpoint); err != nil {
 		return &settingError{source: "--endpoint-url", advice: say.Remedy(err), err: err}
+	}
+	if err := aws.CheckStreamEndpoint(s.stream); err != nil {
+		return &settingError{source: "--stream-endpoint", advice: say.Remedy(err), err: err}
 	}
 	return nil
 }

@@ -223,7 +223,7 @@ func (k *keeping) openAgain() error {
 
 // given are the shared flags of the command line, but for those that a tunnel has its own of.
 func (s *shared) given() (flags []string) {
-	own := []string{"profile", "region", "endpoint-url", "role-arn", "demo", "probe", "keep-alive", "output", "refresh", "read-only"}
+	own := []string{"profile", "region", "endpoint-url", "stream-endpoint", "role-arn", "demo", "probe", "keep-alive", "output", "refresh", "read-only"}
 	s.set.Visit(func(f *pflag.Flag) {
 		if !slices.Contains(own, f.Name) {
 			flags = append(flags, "--"+f.Name+"="+f.Value.String())

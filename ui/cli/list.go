@@ -50,13 +50,13 @@ func (a *app) printList(ctx context.Context, what string, aim *aim) error {
 		return err
 	}
 	a.shared.goHome(named)
-	within, cancel := context.WithTimeout(ctx, a.shared.wait)
-	defer cancel()
-	acc, err := a.connect(within)
+	acc, err := a.connect(ctx)
 	if err != nil {
-		return a.late(ctx, err)
+		return err
 	}
 	defer acc.close()
+	within, cancel := context.WithDeadline(ctx, acc.begun.Add(a.shared.wait))
+	defer cancel()
 	if err := acc.client.CheckHome(within, named.Home); err != nil {
 		return a.late(ctx, err)
 	}

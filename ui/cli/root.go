@@ -44,6 +44,7 @@ type app struct {
 	shared shared
 	github *headless.GitHub // nil elsewhere
 
+	unasked   bool              // a shell completes: nobody is asked for anything
 	noticed   []string          // what noticeOrigin has said
 	given     map[string]string // variables that were given back: the next step of the job will see them so
 	confidant *confidant        // of the process in the background, which has no github; nil elsewhere

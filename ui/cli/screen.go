@@ -45,7 +45,7 @@ func (a *app) screen(ctx context.Context, aim *aim, forwards *forwards) error {
 	}
 	ctx, cancel, tether := leashed(ctx)
 	defer cancel(nil)
-	s := &screenAccount{app: a, ring: &screen.LogRing{}}
+	s := &screenAccount{app: a, ring: &screen.LogRing{}, codes: screen.NewCodes()}
 	defer s.close() //nolint:contextcheck // the embedded account outlives the contexts that it served
 	if err := s.openLog(); err != nil {
 		return err
@@ -127,6 +127,7 @@ func (a *app) usualOptions(ctx context.Context, s *screenAccount) screen.Options
 	return screen.Options{
 		Action:  a.Build.action(info),
 		Connect: s.connect,
+		Codes:   s.codes,
 		Engine:  func(c *aws.Client) *tunnel.Engine { return s.engine(ctx, c) },
 		Prove: func(ctx context.Context, t *tunnel.Tunnel, probe string) (string, error) {
 			p, err := parseProbe(probe)
@@ -186,7 +187,8 @@ type screenAccount struct {
 	file io.Closer // of the log; nil when there is none
 	to   turnout   // where the log goes, where --log-file does not say so
 
-	closes []func() // what goes with the engines
+	codes  *screen.Codes // questions for one-time codes, to the user at the screen
+	closes []func()      // what goes with the engines
 
 	once   sync.Once
 	demo   *demoAccount
@@ -197,7 +199,10 @@ type screenAccount struct {
 
 func (s *screenAccount) connect(ctx context.Context, profile, region, role string) (*aws.Client, error) {
 	flags := &s.app.shared
-	options := aws.Options{Profile: profile, Region: cmp.Or(region, regionFor(flags, profile)), Endpoint: flags.endpoint, EndpointTrusted: flags.endpointNamed, Document: flags.document, Log: s.log}
+	options := aws.Options{
+		Profile: profile, Region: cmp.Or(region, regionFor(flags, profile)), Endpoint: flags.endpoint, EndpointTrusted: flags.endpointNamed,
+		StreamEndpoint: flags.stream, Document: flags.document, Code: s.codes.Ask, KeptRoles: rolesDir(), Log: s.log,
+	}
 	if profile == flags.profile {
 		options.RoleARN = flags.role
 	}

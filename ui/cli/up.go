@@ -285,6 +285,9 @@ func (a *app) runUp(ctx context.Context, u *up, words []string) error {
 	if err := a.github.Check(); err != nil {
 		return err
 	}
+	if err := a.signInTo(ctx, r.in); err != nil {
+		return err
+	}
 	dir := controlDir()
 	if err := dir.Prepare(); err != nil {
 		return err

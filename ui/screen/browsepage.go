@@ -78,7 +78,11 @@ func (b *browse) waiting(w, _ int) []string {
 	if p.looking {
 		again = b.spinner() + " trying again"
 	}
-	return append(lines, "", "  "+t.Muted.Paint(again), "  "+hint(t, b.keys.refresh.As("try now"))+hint(t, b.keys.profile)+hint(t, b.keys.region))
+	keys := hint(t, b.keys.refresh.As("try now")) + hint(t, b.keys.profile) + hint(t, b.keys.region)
+	if expired := b.tunnels.expiry(p); expired != nil && expired.Command() != nil {
+		keys = hint(t, b.keys.signIn.As("run it here")) + keys
+	}
+	return append(lines, "", "  "+t.Muted.Paint(again), "  "+keys)
 }
 
 // empty says that there is nothing, and where else to look.
@@ -154,7 +158,11 @@ func (b *browse) gaps() []error {
 func (b *browse) stale() error {
 	p := b.accounts.here
 	if isExpired(p.trouble) {
-		return &whole{cure: say.Remedy(p.trouble)}
+		cure := say.Remedy(p.trouble)
+		if b.tunnels.expiry(p).Command() != nil {
+			cure += " (" + b.keys.signIn.Shortest() + " runs it here)"
+		}
+		return &whole{cure: cure}
 	}
 	return fmt.Errorf("not refreshed: %w", p.trouble)
 }

@@ -333,7 +333,7 @@ func (d *connect) recipe(f tunnel.Forward) recipe {
 	r := recipe{action: d.action, demo: d.demo, profile: d.place.profile, region: d.place.region, target: d.target(), forward: f, probe: d.probe.Value(), keepAlive: keep}
 	if d.place.client != nil && !r.demo {
 		shell := d.place.client.Shell()
-		r.endpoint, r.role, r.document = shell.Endpoint, shell.Role, shell.Document
+		r.endpoint, r.role, r.document, r.stream = shell.Endpoint, shell.Role, shell.Document, shell.Stream
 	}
 	switch {
 	case len(d.containers) > 1:

@@ -75,6 +75,7 @@ func (a *app) command(k tea.KeyPressMsg) tea.Cmd {
 		a.leave()
 		return nil
 	case a.keys.refresh.Pressed(k):
+		a.o.Codes.again()
 		return a.grant(all(a.here.look(), hurry()))
 	}
 	for _, e := range a.everywhere() {

@@ -22,7 +22,7 @@ type keyMap struct {
 	undo, edit, remove, why                 draw.Binding
 	saved, save                             draw.Binding
 	copy, log, view, doctor                 draw.Binding
-	profile, region, refresh                draw.Binding
+	profile, region, refresh, signIn        draw.Binding
 	help, quit                              draw.Binding
 	number                                  draw.Binding // fixed: a key for each view of a tunnel, in their order
 	suspend, interrupt                      draw.Binding // fixed: every terminal user's fingers know them
@@ -76,6 +76,7 @@ func defaultKeys() *keyMap {
 		profile:   draw.Bind("profile", "profile", "p"),
 		region:    draw.Bind("region", "region", "r"),
 		refresh:   draw.Bind("refresh", "look again", "ctrl+r"),
+		signIn:    draw.Bind("sign-in", "sign in again", "a"),
 		help:      draw.Bind("help", "help", "?"),
 		quit:      draw.Bind("quit", "quit", "q"),
 		number:    draw.Bind("", "a view", "1", "2", "3"),
@@ -90,7 +91,7 @@ func (k *keyMap) remappable() []*draw.Binding {
 		&k.up, &k.down, &k.top, &k.bottom, &k.pageUp, &k.pageDown, &k.in, &k.back, &k.nextPane, &k.zoom, &k.left, &k.right,
 		&k.filter, &k.sort, &k.reverse,
 		&k.jump, &k.all, &k.details, &k.console, &k.forward, &k.any, &k.mark, &k.tunnels, &k.stop, &k.undo, &k.reconnect, &k.edit,
-		&k.remove, &k.why, &k.saved, &k.save, &k.copy, &k.log, &k.view, &k.doctor, &k.profile, &k.region, &k.refresh,
+		&k.remove, &k.why, &k.saved, &k.save, &k.copy, &k.log, &k.view, &k.doctor, &k.profile, &k.region, &k.refresh, &k.signIn,
 		&k.help, &k.quit,
 	}
 }

@@ -35,6 +35,7 @@ func (a *app) everywhere() []struct {
 		{a.keys.profile, func() wish { return ask(newProfiles(a.look, a.here, a.o.Profiles)) }},
 		{a.keys.region, func() wish { return ask(newRegions(a.look, a.here)) }},
 		{a.keys.why, readWhole},
+		{a.keys.signIn, func() wish { return signIn(a.ctx, a.tunnels, a.here) }},
 		{a.keys.undo, a.tunnels.undo},
 		{a.keys.quit, leaving},
 	}
@@ -50,6 +51,24 @@ func jumping() wish {
 			return toBrowser(func(b *browse) wish { return b.seek(to) })
 		})
 		return a.grant(all(ask(j), a.here.askNames()))
+	}
+}
+
+// awaitCode asks the user for the next one-time code that somebody wants; the dialog begins to wait for the one after it.
+func awaitCode() wish {
+	return func(a *app) tea.Cmd {
+		if a.o.Codes == nil {
+			return nil
+		}
+		return func() tea.Msg {
+			q, ok := a.o.Codes.next(a.ctx)
+			if !ok {
+				return nil
+			}
+			return then(func() wish {
+				return func(a *app) tea.Cmd { return a.grant(ask(newCodeBox(a.look, q, a.dialog))) }
+			})
+		}
 	}
 }
 

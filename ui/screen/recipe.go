@@ -17,6 +17,7 @@ type recipe struct {
 	profile, region string // empty: what the environment says
 	endpoint, role  string // of --endpoint-url and --role-arn
 	document        string
+	stream          string // of --stream-endpoint
 	target          aws.Target
 	forward         tunnel.Forward
 	probe           string
@@ -47,6 +48,7 @@ func (r recipe) flags() (words []string) {
 	add("--profile", r.profile)
 	add("--region", r.region)
 	add("--endpoint-url", r.endpoint)
+	add("--stream-endpoint", r.stream)
 	add("--role-arn", r.role)
 	add("--document", r.document)
 	if r.inOneWord() {

@@ -35,6 +35,8 @@ type Options struct {
 	// CheckProbe says what is wrong with a probe as it is typed.
 	CheckProbe func(probe string) error
 
+	Codes *Codes // asks for one-time codes while accounts are opened; nil: nobody does
+
 	ProxyUser       string              // whom proxies at the far ends are asked as; empty: nobody
 	Profile, Region string              // to begin with
 	Profiles        func() []string     // to choose from
@@ -86,6 +88,7 @@ func Run(ctx context.Context, o Options) (kept string, err error) {
 	}
 	program := tea.NewProgram(a, tea.WithContext(ctx), tea.WithInput(a.o.In), tea.WithOutput(a.o.Out), tea.WithoutSignalHandler())
 	_, err = program.Run()
+	o.Codes.end()
 	cancel()
 	err = errors.Join(a.outcome(ctx, err), a.close()) //nolint:contextcheck // ctx has ended, the sessions are to be terminated all the same
 	return a.kept, err
@@ -171,7 +174,7 @@ const firstFrame = 30 * time.Millisecond
 // Init asks the terminal about itself, and looks at the account when the first frame is out.
 func (a *app) Init() tea.Cmd {
 	look := tea.Tick(firstFrame, func(time.Time) tea.Msg {
-		return then(func() wish { return all(a.here.look(), a.memory.load(), hurry()) })
+		return then(func() wish { return all(a.here.look(), a.memory.load(), awaitCode(), hurry()) })
 	})
 	return a.guarded(tea.Batch(tea.RequestBackgroundColor, look))
 }

@@ -3,7 +3,6 @@ package screen
 import (
 	"cmp"
 	"errors"
-	"slices"
 
 	"culvert/aws"
 	"culvert/internal/say"
@@ -72,10 +71,7 @@ func (ts *tunnels) ailment(r *row) error {
 
 // expired reports whether the credentials of a place are known to be no longer good, from whoever has found out.
 func (ts *tunnels) expired(p *place) bool {
-	if isExpired(p.trouble) || isExpired(p.who) {
-		return true
-	}
-	return slices.ContainsFunc(ts.rows, func(r *row) bool { return r.place == p && r.holder == nil && isExpired(ts.ailment(r)) })
+	return ts.expiry(p) != nil
 }
 
 // isExpired reports whether an error is that the credentials have expired, which the header says.

@@ -1,0 +1,110 @@
+package aws
+
+import (
+	"fmt"
+	"strings"
+
+	"culvert/internal/say"
+)
+
+// NoAccessError means that single sign-on does not give its user a permission set in an account.
+type NoAccessError struct {
+	Profile                string // that names them
+	PermissionSet, Account string
+	Message                string // of the portal
+	Err                    error
+}
+
+func (e *NoAccessError) Error() string {
+	return fmt.Sprintf("single sign-on gives profile %s no access with permission set %s to account %s: %s",
+		e.Profile, orWord(e.PermissionSet, "(none)"), orWord(e.Account, "(none)"), orWord(e.Message, "No access"))
+}
+func (e *NoAccessError) Unwrap() error { return e.Err }
+
+// Remedy is to be assigned it, or to take another.
+func (e *NoAccessError) Remedy() string {
+	return fmt.Sprintf("have whoever runs IAM Identity Center assign you permission set %s in account %s, or correct sso_role_name and sso_account_id of profile %s: %s lists those that you have",
+		orWord(e.PermissionSet, "NAME"), orWord(e.Account, "ACCOUNT"), e.Profile, command("aws", []string{"configure", "sso", "--profile", e.Profile}))
+}
+
+// SourceProfileError means that a profile assumes its role with another one, which gives no credentials.
+type SourceProfileError struct {
+	Profile, Source, Role string
+	Missing               bool // there is no such profile
+	Known                 []string
+	Err                   error
+}
+
+func (e *SourceProfileError) Error() string {
+	if e.Missing {
+		return fmt.Sprintf("profile %s assumes %s with source_profile %s, which does not exist", e.Profile, orWord(e.Role, "its role"), e.Source)
+	}
+	return fmt.Sprintf("profile %s assumes %s with source_profile %s, which has no credentials: no keys, single sign-on, aws login, credential_process or role",
+		e.Profile, orWord(e.Role, "its role"), e.Source)
+}
+func (e *SourceProfileError) Unwrap() error { return e.Err }
+
+// Remedy names the way to give it some.
+func (e *SourceProfileError) Remedy() string {
+	if e.Missing && len(e.Known) > 0 {
+		return "correct source_profile in ~/.aws/config; profiles there are: " + strings.Join(e.Known, ", ")
+	}
+	return fmt.Sprintf("correct source_profile in ~/.aws/config, or give profile %s credentials: %s, or %s",
+		e.Source, command("aws", []string{"configure", "sso", "--profile", e.Source}), command("aws", []string{"configure", "--profile", e.Source}))
+}
+
+// NoRoleError means that there is a web identity's token, and no role to get for it.
+type NoRoleError struct {
+	TokenFile string
+	Err       error
+}
+
+func (e *NoRoleError) Error() string {
+	return fmt.Sprintf("AWS_WEB_IDENTITY_TOKEN_FILE names a token (%s), but nothing names the role that is to be had for it", e.TokenFile)
+}
+func (e *NoRoleError) Unwrap() error { return e.Err }
+
+// Remedy names it.
+func (e *NoRoleError) Remedy() string {
+	return "pass --role-arn arn:aws:iam::ACCOUNT:role/NAME, or set AWS_ROLE_ARN"
+}
+
+// TokenFileError means that a web identity's token cannot be used as it is in its file.
+type TokenFileError struct {
+	File, Role string
+	Expired    bool // else it could not be read
+	Err        error
+}
+
+func (e *TokenFileError) Error() string {
+	if e.Expired {
+		return fmt.Sprintf("the web identity token in %s has expired", orWord(e.File, "its file"))
+	}
+	return fmt.Sprintf("the web identity token cannot be read from %s", orWord(e.File, "its file"))
+}
+func (e *TokenFileError) Unwrap() error { return e.Err }
+
+// Remedy is to have it written anew.
+func (e *TokenFileError) Remedy() string {
+	if e.Expired {
+		return fmt.Sprintf("have what writes %s write it anew: the job's id_tokens in GitLab, CIRCLE_OIDC_TOKEN_V2 in CircleCI, the kubelet in EKS; a token lives minutes to an hour, so write it just before", orWord(e.File, "the file"))
+	}
+	return "check AWS_WEB_IDENTITY_TOKEN_FILE (or web_identity_token_file of the profile): the file has to be there, readable, before culvert starts"
+}
+
+// MFACodeError means that a one-time code was not the right one.
+type MFACodeError struct {
+	Profile, Serial string
+	Message         string
+	Err             error
+}
+
+func (e *MFACodeError) Error() string {
+	return fmt.Sprintf("AWS does not take the one-time code of %s: %s", orWord(e.Serial, "profile "+e.Profile), e.Message)
+}
+func (e *MFACodeError) Unwrap() error { return e.Err }
+
+// Remedy is the next code.
+func (e *MFACodeError) Remedy() string {
+	return "try again with the next code that the device shows: each is taken once; and check mfa_serial of profile " + say.Word(e.Profile) + " and the device's clock"
+}

@@ -64,15 +64,21 @@ func besideBulk(metric, word string) func(*bench, context.Context, subject) erro
 			if err := pause(ctx, b.effort.warm); err != nil {
 				return err
 			}
+			began := time.Now()
 			e, err := c.echo(ctx, b.block)
 			if err != nil {
 				return err
 			}
+			first, err := e.once()
+			if err != nil {
+				return err
+			}
+			b.results.add(metric+"-first", s.name, milliseconds(time.Since(began)))
 			staying, err := b.echoes(e.once)
 			if err != nil {
 				return err
 			}
-			b.addTimes(metric, s, staying)
+			b.addTimes(metric, s, append(staying, first))
 			fresh, err := b.echoes(func() (time.Duration, error) { return b.freshEcho(ctx, c) })
 			if err != nil {
 				return err

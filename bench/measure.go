@@ -17,6 +17,7 @@ type effort struct {
 	runs, starts int   // of the others, of first bytes
 	fastUpload   int64 // bytes, where nothing but culvert itself limits the rate
 	pacedUpload  int64 // bytes, where the plugin's own rests limit it
+	crowded      int64 // bytes down with the plugin on several connections, which all share one session
 	download     int64 // bytes, where the agent's rests limit the rate
 	lossy        int64 // bytes under loss
 	flat         int64 // bytes each way while memory is watched
@@ -24,19 +25,24 @@ type effort struct {
 	warm, beside time.Duration // of a bulk transfer: before the echoes begin, while they go on
 	stall        time.Duration // without a byte before a transfer is given up
 	lossLimit    time.Duration // for a transfer under loss
+	closing      int64         // bytes of a download whose sockets are closed
+	closeEach    time.Duration
+	served, gone time.Duration // after a task's death, before culvert is given up, and the plugin
 }
 
 func fullEffort() effort {
 	return effort{
-		runs: 3, starts: 7, fastUpload: 64e6, pacedUpload: 8e6, download: 20e6, lossy: 8e6, flat: 1e9, echoes: 200,
+		runs: 5, starts: 10, fastUpload: 64e6, pacedUpload: 8e6, crowded: 6e6, download: 20e6, lossy: 8e6, flat: 1e9, echoes: 200,
 		warm: 2 * time.Second, beside: 4 * time.Second, stall: 15 * time.Second, lossLimit: time.Minute,
+		closing: 25e5, closeEach: time.Second, served: 40 * time.Second, gone: 20 * time.Second,
 	}
 }
 
 func quickEffort() effort {
 	return effort{
-		runs: 1, starts: 1, fastUpload: 4e6, pacedUpload: 5e5, download: 5e5, lossy: 5e5, flat: 20e6, echoes: 20,
+		runs: 1, starts: 1, fastUpload: 4e6, pacedUpload: 5e5, crowded: 5e5, download: 5e5, lossy: 5e5, flat: 20e6, echoes: 20,
 		warm: 200 * time.Millisecond, beside: time.Second, stall: 4 * time.Second, lossLimit: 8 * time.Second,
+		closing: 5e5, closeEach: 150 * time.Millisecond, served: 40 * time.Second, gone: 3 * time.Second,
 	}
 }
 
@@ -66,9 +72,10 @@ const (
 // measurements are all, in the order they are run.
 func measurements() []measurement {
 	usual := func(e effort) int { return e.runs }
-	fewer := func(e effort) int { return max(1, e.runs-1) } // the slowest ones
+	fewer := func(e effort) int { return (e.runs + 1) / 2 } // what takes long and hardly differs from run to run
 	once := func(effort) int { return 1 }
 	both := []subject{culvert(), plugin()}
+	pages := place{service, proxyPort}
 	return []measurement{
 		{"first-byte", func(e effort) int { return e.starts }, append(slices.Clone(both), cli()), (*bench).start},
 		{stepMetric, usual, []subject{culvertUp(), recipe()}, (*bench).step},
@@ -76,13 +83,18 @@ func measurements() []measurement {
 		{besideUpload, usual, both, besideBulk(besideUpload, wordUpload)},
 		{besideDownload, usual, both, besideBulk(besideDownload, wordSource)},
 		{"connections", usual, both, (*bench).crowd},
-		{"upload1", usual, both, uploads("upload1", 1)},
-		{"upload8", usual, both, uploads("upload8", manyConns)},
-		{"download1", usual, both, downloads("download1", 1)},
-		{"download8", fewer, both, downloads("download8", manyConns)},
-		{"download8-lanes", fewer, []subject{culvert(lanesFlag, "4")}, downloads("download8-lanes", manyConns)},
-		{"loss-upload", usual, both, lossy("loss-upload", wordUpload)},
-		{"loss-download", usual, both, lossy("loss-download", wordSource)},
+		{pageMetric, usual, []subject{culvert().at(pages), plugin().at(pages), straight()}, (*bench).browse},
+		{closesMetric, usual, both, (*bench).closings},
+		{deadTask, usual, []subject{culvert().at(place{mortal, port}), plugin().at(place{mortal, port})}, (*bench).untilServed},
+		{"upload1", fewer, both, uploads("upload1", 1)},
+		{"upload8", fewer, both, uploads("upload8", manyConns)},
+		{"download1", fewer, both, downloads("download1", 1)},
+		{"download8", usual, both, downloads("download8", manyConns)},
+		{"download8-lanes", usual, []subject{culvert(lanesFlag, "4")}, downloads("download8-lanes", manyConns)},
+		{"download8-lanes8", usual, []subject{culvert(lanesFlag, "8")}, downloads("download8-lanes8", manyConns)},
+		{"download16", usual, []subject{culvert(lanesFlag, "16"), plugin()}, downloads("download16", 2*manyConns)},
+		{"loss-upload", fewer, both, lossy("loss-upload", wordUpload)},
+		{"loss-download", fewer, both, lossy("loss-download", wordSource)},
 		{"flat", once, []subject{culvert()}, (*bench).flat},
 	}
 }
@@ -132,7 +144,12 @@ func (b *bench) try(ctx context.Context, m measurement, s subject) error {
 	}
 	var err error
 	for range tries {
-		err = errors.Join(m.do(b, ctx, s), b.world.set(b.world.usual), b.world.reap())
+		err = m.do(b, ctx, s)
+		opened, uncounted := b.world.opened()
+		err = errors.Join(err, uncounted, b.world.set(b.world.usual), b.world.reap())
+		if err == nil {
+			b.results.addOpened(m.name, s.name, opened)
+		}
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
@@ -146,6 +163,9 @@ func (b *bench) complete(chosen []measurement) error {
 	var missing []string
 	for _, w := range rows() {
 		wanted := slices.ContainsFunc(chosen, func(m measurement) bool { return m.name == w.measuredBy })
+		if w.measuredBy == pageMetric && b.world.programs.browser.why != nil {
+			continue // the report says what is missing
+		}
 		if _, known := b.results.median(w.metric, nameCulvert); wanted && !known {
 			missing = append(missing, w.title)
 		}

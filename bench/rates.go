@@ -29,6 +29,9 @@ func uploads(metric string, connections int) func(*bench, context.Context, subje
 func downloads(metric string, connections int) func(*bench, context.Context, subject) error {
 	return func(b *bench, ctx context.Context, s subject) error {
 		size := b.effort.download
+		if s.name == namePlugin && connections > 1 {
+			size = b.effort.crowded
+		}
 		return b.with(ctx, s, func(ctx context.Context, c *client) error {
 			var moved atomic.Int64
 			return b.transfer(ctx, metric, s, c, size, moved.Load, func(ctx context.Context) error {

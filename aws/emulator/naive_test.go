@@ -289,7 +289,7 @@ func (n *naive) wantClosed() string {
 		n.t.Fatal(err)
 	}
 	if closed.SessionID != n.id {
-		n.t.Errorf("channel_closed is for session %q, want %q", closed.SessionId, n.id)
+		n.t.Errorf("channel_closed is for session %q, want %q", closed.SessionID, n.id)
 	}
 	return closed.Output
 }

@@ -64,6 +64,7 @@ type Client struct {
 	skew            atomic.Int64  // how far AWS's clock is ahead of ours, in nanoseconds
 	account         atomic.Pointer[string]
 	identity        atomic.Pointer[Identity] // as STS told it last
+	early           atomic.Pointer[early]    // whoever takes it out owns it
 
 	ecs *ecs.Client
 	ssm *ssm.Client

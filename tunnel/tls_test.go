@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/pem"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -23,20 +22,6 @@ import (
 // AWS's own streams are wss, behind AWS_CA_BUNDLE where somebody inspects TLS.
 func TestStreamOverTLSWithTheUsersCABundle(t *testing.T) {
 	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
-	client, _ := w.overTLS(nil)
-	w.use(client)
-	tn := w.open(tunnel.Spec{})
-	conn := w.dial(tn)
-	mustExchange(t, conn, random(2<<20, 1))
-	w.account.CutClientLeg()
-	mustExchange(t, conn, random(100_000, 2))
-}
-
-// overTLS puts TLS before the account, by an authority that only AWS_CA_BUNDLE knows, and returns a client that goes there
-// and the server, which tells the states of its connections.
-func (w *world) overTLS(state func(http.ConnState)) (*aws.Client, *httptest.Server) {
-	t := w.T
-	t.Helper()
 	back, err := url.Parse(w.account.URL())
 	if err != nil {
 		t.Fatal(err)
@@ -60,11 +45,6 @@ func (w *world) overTLS(state func(http.ConnState)) (*aws.Client, *httptest.Serv
 			return nil
 		},
 	})
-	front.Config.ConnState = func(_ net.Conn, s http.ConnState) {
-		if state != nil {
-			state(s)
-		}
-	}
 	front.EnableHTTP2 = true // as AWS does; a websocket cannot use it
 	front.StartTLS()
 	t.Cleanup(front.Close)
@@ -85,43 +65,10 @@ func (w *world) overTLS(state func(http.ConnState)) (*aws.Client, *httptest.Serv
 	if err != nil {
 		t.Fatal(err)
 	}
-	return client, front
-}
-
-// What a session needs first is there before the session is: no connection is opened for it any more.
-func TestTheFirstSessionTakesWhatWasOpenedAhead(t *testing.T) {
-	for _, gone := range []bool{false, true} {
-		w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
-		arrived, idle := make(chan struct{}, 20), make(chan struct{}, 20)
-		client, front := w.overTLS(func(state http.ConnState) {
-			switch state {
-			case http.StateNew:
-				arrived <- struct{}{}
-			case http.StateIdle:
-				idle <- struct{}{}
-			case http.StateActive, http.StateHijacked, http.StateClosed:
-			}
-		})
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			tunnel.OpenAhead(t.Context(), client)
-		}()
-		for range 2 { // one to the API, one for the stream
-			<-arrived
-		}
-		<-idle // the API has answered
-		if gone {
-			front.CloseClientConnections() // as a service does that has waited for long enough
-		}
-		w.use(client)
-		mustExchange(t, w.dial(w.open(tunnel.Spec{})), random(100_000, 1))
-		<-ended
-		if more := len(arrived); (more > 0) != gone {
-			t.Errorf("gone %v: got %d connections more", gone, more)
-		}
-		if n := w.account.Calls("StartSession"); n != 1 {
-			t.Errorf("gone %v: got %d sessions, want 1", gone, n)
-		}
-	}
+	w.use(client)
+	tn := w.open(tunnel.Spec{})
+	conn := w.dial(tn)
+	mustExchange(t, conn, random(2<<20, 1))
+	w.account.CutClientLeg()
+	mustExchange(t, conn, random(100_000, 2))
 }

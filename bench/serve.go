@@ -122,7 +122,7 @@ func (f *far) obey(o order) answer {
 		f.account.CloseClientLeg(1000)
 	}
 	if o.Kill {
-		f.kill()
+		err = errors.Join(err, f.kill())
 	}
 	if o.Count {
 		a.Opened = f.opened()
@@ -169,7 +169,7 @@ func (f *far) opened() []int {
 }
 
 // kill ends the agents of the tasks that have sessions, with all their workers and without a word to anybody.
-func (f *far) kill() {
+func (f *far) kill() error {
 	var ids []string
 	for _, s := range f.account.Sessions() {
 		ids = append(ids, s.ID)
@@ -177,10 +177,20 @@ func (f *far) kill() {
 			f.killed = append(f.killed, parts[1])
 		}
 	}
-	if len(ids) > 0 { // without ids it is all of them
-		f.account.Fault(func(f *emulator.Faults) { f.NoReconnect = true })
-		f.account.CutAgentLeg(ids...)
+	if len(ids) == 0 {
+		return errors.New("kill a task: none has a session")
 	}
+	if account, ok := any(f.account).(interface{ KillAgent(task string) error }); ok {
+		for _, task := range f.killed {
+			if err := account.KillAgent(task); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	f.account.Fault(func(f *emulator.Faults) { f.NoReconnect = true })
+	f.account.CutAgentLeg(ids...)
+	return nil
 }
 
 // reap ends all sessions and replaces what was killed.

@@ -23,14 +23,14 @@ func OpenAhead(ctx context.Context, client *aws.Client) {
 	})
 }
 
-// early is a connection to the message service on which TLS has been shaken hands over, and nothing asked for.
-type early struct {
+// aheadConn is a connection to the message service on which TLS has been shaken hands over, and nothing asked for.
+type aheadConn struct {
 	*tls.Conn
 
 	raw *batchConn
 }
 
-func dialAhead(ctx context.Context, address, host string, settings *tls.Config) (*early, error) {
+func dialAhead(ctx context.Context, address, host string, settings *tls.Config) (*aheadConn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	var d net.Dialer
@@ -38,7 +38,7 @@ func dialAhead(ctx context.Context, address, host string, settings *tls.Config) 
 	if err != nil {
 		return nil, err
 	}
-	e := &early{raw: newBatchConn(conn)}
+	e := &aheadConn{raw: newBatchConn(conn)}
 	e.raw.in.admit(handshakeLimit)
 	if settings.ServerName == "" {
 		settings.ServerName = host
@@ -53,7 +53,7 @@ func dialAhead(ctx context.Context, address, host string, settings *tls.Config) 
 
 // ahead dials by handing over what was opened ahead to a stream's host; nil when there is none.
 func (s *socket) ahead(ctx context.Context, client *aws.Client, stream *url.URL) func(context.Context, string, string) (net.Conn, error) {
-	e, ok := client.TakeAhead(ctx, stream).(*early)
+	e, ok := client.TakeAhead(ctx, stream).(*aheadConn)
 	if !ok {
 		return nil
 	}

@@ -156,7 +156,7 @@ func secretName(name string) bool {
 }
 
 // What secrets look like in text.
-var (
+var ( //nolint:gochecknoglobals // compiled when they are needed
 	userInURL   = pattern.Of(`([A-Za-z][A-Za-z0-9+.-]*://)[^/@\s"']+@`)
 	flagInText  = pattern.Of(`(^|\s)(--?[A-Za-z][\w.-]*)(\s+)("[^"]*"|'[^']*'|[^\s"']+)`)
 	schemeWord  = pattern.Of(`(?i)\b(bearer|basic|digest|negotiate)(\s+)[^\s"']+`)

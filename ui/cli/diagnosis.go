@@ -21,7 +21,7 @@ type diagnosis struct {
 }
 
 // What --mask hides: account ids, access key and principal ids, the queries of URLs.
-var (
+var ( //nolint:gochecknoglobals // compiled when they are needed
 	accountForm = pattern.Of(`\b\d{12}\b`)
 	keyForm     = pattern.Of(`\b(AKIA|ASIA|AROA|AIDA|AGPA)[A-Z0-9]{12,}\b`)
 	queryForm   = pattern.Of(`(\bhttps?://[^\s?"]+)\?[^\s"]*`)

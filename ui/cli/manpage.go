@@ -22,9 +22,9 @@ const manualSection = "1"
 func manualPage(cmd *cobra.Command, at time.Time) []byte {
 	cmd.InitDefaultHelpFlag()
 	var p roff
-	p.line(`.TH "CULVERT" "%s" "%s" "culvert" "User Commands"`, manualSection, at.UTC().Format("Jan 2006"))
-	p.line(".nh")   // names are not broken
-	p.line(".ad l") // and lines are not stretched
+	p.linef(`.TH "CULVERT" "%s" "%s" "culvert" "User Commands"`, manualSection, at.UTC().Format("Jan 2006"))
+	p.linef(".nh")   // names are not broken
+	p.linef(".ad l") // and lines are not stretched
 	p.heading("NAME")
 	p.text(pageName(cmd) + " - " + cmd.Short)
 	p.heading("SYNOPSIS")
@@ -51,7 +51,7 @@ func manualPage(cmd *cobra.Command, at time.Time) []byte {
 			if i == len(others)-1 {
 				after = ""
 			}
-			p.line(`.BR %s (%s)%s`, escape(name), manualSection, after)
+			p.linef(`.BR %s (%s)%s`, escape(name), manualSection, after)
 		}
 	}
 	return []byte(p.String())
@@ -83,13 +83,13 @@ func manualDate() (time.Time, error) {
 // roff is a page that is being written.
 type roff struct{ strings.Builder }
 
-func (p *roff) line(format string, a ...any) { _, _ = fmt.Fprintf(p, format+"\n", a...) } // it never fails
+func (p *roff) linef(format string, a ...any) { _, _ = fmt.Fprintf(p, format+"\n", a...) } // it never fails
 
-func (p *roff) heading(name string) { p.line(".SH %s", name) }
+func (p *roff) heading(name string) { p.linef(".SH %s", name) }
 
-func (p *roff) text(s string) { p.line("%s", escape(s)) }
+func (p *roff) text(s string) { p.linef("%s", escape(s)) }
 
-func (p *roff) bold(s string) { p.line(`\fB%s\fP`, escape(s)) }
+func (p *roff) bold(s string) { p.linef(`\fB%s\fP`, escape(s)) }
 
 // prose writes paragraphs. Lines that are set in stay as they are.
 func (p *roff) prose(text string) {
@@ -98,7 +98,7 @@ func (p *roff) prose(text string) {
 		n := 1
 		switch inset := strings.HasPrefix(lines[0], " ") || strings.HasPrefix(lines[0], "\t"); {
 		case lines[0] == "":
-			p.line(".PP")
+			p.linef(".PP")
 		case inset:
 			for n < len(lines) && (strings.HasPrefix(lines[n], " ") || strings.HasPrefix(lines[n], "\t")) {
 				n++
@@ -112,11 +112,11 @@ func (p *roff) prose(text string) {
 }
 
 func (p *roff) example(lines []string) {
-	p.line(".nf")
+	p.linef(".nf")
 	for _, l := range lines {
 		p.text(l)
 	}
-	p.line(".fi")
+	p.linef(".fi")
 }
 
 func (p *roff) options(heading string, flags *pflag.FlagSet) {
@@ -129,7 +129,7 @@ func (p *roff) options(heading string, flags *pflag.FlagSet) {
 			return
 		}
 		name, usage := pflag.UnquoteUsage(f)
-		p.line(".TP")
+		p.linef(".TP")
 		short := ""
 		if f.Shorthand != "" && f.ShorthandDeprecated == "" {
 			short = `\fB` + escape("-"+f.Shorthand) + `\fP, `
@@ -138,7 +138,7 @@ func (p *roff) options(heading string, flags *pflag.FlagSet) {
 		if name != "" {
 			value = ` \fI` + escape(name) + `\fP`
 		}
-		p.line(`%s\fB%s\fP%s`, short, escape("--"+f.Name), value)
+		p.linef(`%s\fB%s\fP%s`, short, escape("--"+f.Name), value)
 		if !slices.Contains([]string{"", "false", "[]", "0", "0s"}, f.DefValue) && !strings.Contains(usage, "default") {
 			usage += " (default " + f.DefValue + ")"
 		}

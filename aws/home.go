@@ -139,7 +139,9 @@ type reference struct {
 }
 
 // How the parts of an ARN are written (IAM User Guide, "Amazon Resource Names"; names: ECS API Reference).
-var ( //nolint:gochecknoglobals // compiled when they are needed
+//
+//nolint:gochecknoglobals // compiled when they are needed
+var (
 	partitionForm = pattern.Of(`^aws(-[a-z]+)*$`)
 	accountIDForm = pattern.Of(`^[0-9]{12}$`)
 	nameForm      = pattern.Of(`^[A-Za-z0-9_-]{1,255}$`)

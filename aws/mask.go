@@ -156,7 +156,9 @@ func secretName(name string) bool {
 }
 
 // What secrets look like in text.
-var ( //nolint:gochecknoglobals // compiled when they are needed
+//
+//nolint:gochecknoglobals // compiled when they are needed
+var (
 	userInURL   = pattern.Of(`([A-Za-z][A-Za-z0-9+.-]*://)[^/@\s"']+@`)
 	flagInText  = pattern.Of(`(^|\s)(--?[A-Za-z][\w.-]*)(\s+)("[^"]*"|'[^']*'|[^\s"']+)`)
 	schemeWord  = pattern.Of(`(?i)\b(bearer|basic|digest|negotiate)(\s+)[^\s"']+`)

@@ -21,7 +21,9 @@ type diagnosis struct {
 }
 
 // What --mask hides: account ids, access key and principal ids, the queries of URLs.
-var ( //nolint:gochecknoglobals // compiled when they are needed
+//
+//nolint:gochecknoglobals // compiled when they are needed
+var (
 	accountForm = pattern.Of(`\b\d{12}\b`)
 	keyForm     = pattern.Of(`\b(AKIA|ASIA|AROA|AIDA|AGPA)[A-Z0-9]{12,}\b`)
 	queryForm   = pattern.Of(`(\bhttps?://[^\s?"]+)\?[^\s"]*`)

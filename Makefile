@@ -101,7 +101,7 @@ ACTION ?= $(shell git config --get remote.origin.url 2>/dev/null | sed -nE 's,^.
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.action=$(ACTION)' -o bin/culvert .
 
-## bench: culvert beside session-manager-plugin, ten minutes; writes docs/bench.md
+## bench: culvert beside session-manager-plugin, twenty minutes; writes docs/bench.md
 bench:
 	go run ./bench $(BENCHFLAGS)
 

@@ -21,18 +21,18 @@ const module = "culvert"
 func arrows() map[string][]string {
 	return map[string][]string{
 		"":               {"ui/cli", "ui/screen", "ui/headless", "tunnel", "aws", "aws/emulator"},
-		"ui/clip":        {},                                 // the user's clipboards
-		"ui/control":     {"internal/say", "internal/flock"}, // what `culvert up` holds, for all faces
-		"ui/recent":      {"ui/control", "internal/flock"},   // the tunnels of before
-		"ui/cli":         {"ui/screen", "ui/browser", "ui/clip", "ui/headless", "ui/shell", "ui/control", "ui/recent", "tunnel", "tunnel/doctor", "aws", "aws/emulator", "deploy", "internal/say", "internal/near", "internal/flock", "internal/trust", "internal/tree"},
+		"ui/clip":        {},                                                     // the user's clipboards
+		"ui/control":     {"internal/say", "internal/flock", "internal/pattern"}, // what `culvert up` holds, for all faces
+		"ui/recent":      {"ui/control", "internal/flock"},                       // the tunnels of before
+		"ui/cli":         {"ui/screen", "ui/browser", "ui/clip", "ui/headless", "ui/shell", "ui/control", "ui/recent", "tunnel", "tunnel/doctor", "aws", "aws/emulator", "deploy", "internal/say", "internal/near", "internal/flock", "internal/trust", "internal/tree", "internal/pattern"},
 		"ui/screen":      {"ui/draw", "ui/clip", "ui/shell", "ui/control", "ui/recent", "tunnel", "tunnel/doctor", "aws", "internal/say"},
 		"ui/browser":     {},                // an address for the user's browser
 		"ui/draw":        {"internal/say"},  // it knows no tunnel and no account
 		"ui/shell":       {"tunnel", "aws"}, // a command of a container on the terminal
 		"ui/headless":    {"ui/control", "tunnel", "tunnel/doctor", "aws", "internal/say"},
-		"tunnel/doctor":  {"tunnel", "aws", "internal/say"},
+		"tunnel/doctor":  {"tunnel", "aws", "internal/say", "internal/pattern"},
 		"tunnel":         {"aws", "aws/wire", "internal/say", "internal/flock"},
-		"aws":            {"internal/say", "internal/near"},
+		"aws":            {"internal/say", "internal/near", "internal/pattern"},
 		"aws/wire":       {},
 		"aws/emulator":   {"aws/wire"}, // it must not share the reliability code that it exists to test
 		"deploy":         {"internal/tree"},
@@ -48,6 +48,7 @@ func arrows() map[string][]string {
 		"internal/film":  {}, // likewise, and for the documentation
 
 		"internal/film/readme": {"internal/film"},
+		"internal/pattern":     {}, // regular expressions that no start pays for
 	}
 }
 
@@ -59,7 +60,7 @@ func homes() map[string][]string {
 		"charm.land/lipgloss/v2/compat":         {}, // queries the terminal when it is imported
 		"github.com/aws/aws-sdk-go-v2":          {"aws", "aws/emulator"},
 		"github.com/aws/smithy-go":              {"aws", "aws/emulator"},
-		"github.com/aws/session-manager-plugin": {"aws/wire", "bench"},
+		"github.com/aws/session-manager-plugin": {}, // a judge of tests; its logger and its mock are nothing that a start should pay for
 		"github.com/gorilla/websocket":          {"tunnel", "aws/emulator"},
 		"github.com/xtaci/smux":                 {"tunnel", "aws/emulator"},
 		"github.com/spf13/cobra":                {"ui/cli"},
@@ -177,7 +178,7 @@ func TestWrongArrowsAreFound(t *testing.T) {
 		{"culvert/tunnel", "culvert/aws/wire", false},
 		{"culvert/tunnel", "github.com/xtaci/smux", false},
 		{"culvert/aws", "github.com/aws/aws-sdk-go-v2/service/ecs", false},
-		{"culvert/aws/wire", "github.com/aws/session-manager-plugin/src/message", false},
+		{"culvert/aws/wire", "github.com/aws/session-manager-plugin/src/message", true},
 		{"culvert/tunnel", "net/netip", false},
 		{"github.com/spf13/cobra", "testing", false}, // no package of ours
 

@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
-	"regexp"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -20,6 +19,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"culvert/internal/pattern"
 )
 
 // Options say which account and region to use, and how.
@@ -79,6 +80,7 @@ type Client struct {
 	skew            atomic.Int64  // how far AWS's clock is ahead of ours, in nanoseconds
 	account         atomic.Pointer[string]
 	identity        atomic.Pointer[Identity] // as STS told it last
+	early           atomic.Pointer[early]    // whoever takes it out owns it
 
 	ecs *ecs.Client
 	ssm *ssm.Client
@@ -185,14 +187,14 @@ type Identity struct{ Account, ARN, UserID string }
 // root user, a federated user.
 func (i Identity) RoleID() string {
 	id, _, _ := strings.Cut(i.UserID, ":")
-	if !roleIDForm.MatchString(id) {
+	if !roleIDForm().MatchString(id) {
 		return ""
 	}
 	return id
 }
 
 // roleIDForm is how IAM writes the unique id of a role ("Unique identifiers").
-var roleIDForm = regexp.MustCompile(`^AROA[A-Z0-9]{12,60}$`)
+var roleIDForm = pattern.Of(`^AROA[A-Z0-9]{12,60}$`) //nolint:gochecknoglobals // compiled when it is needed
 
 // Identity asks STS.
 func (c *Client) Identity(ctx context.Context) (Identity, error) {

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"time"
 
@@ -21,6 +20,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/middleware"
+
+	"culvert/internal/pattern"
 )
 
 // Keys are an access key that needs no looking up. The zero value is none.
@@ -56,7 +57,7 @@ func (c *Client) configure(ctx context.Context, o Options) error {
 	if base.Region == "" {
 		return &NoRegionError{Profile: c.profile}
 	}
-	if !regionForm.MatchString(base.Region) {
+	if !regionForm().MatchString(base.Region) {
 		return &RegionError{Region: base.Region, Profile: o.Profile}
 	}
 	c.region = base.Region
@@ -276,4 +277,4 @@ func (c *Client) from(sources ...sdk.CredentialSource) bool {
 }
 
 // regionForm is how regions are written: they become host names.
-var regionForm = regexp.MustCompile(`^[a-z]{2,5}(-[a-z]+)+-[0-9]+$`)
+var regionForm = pattern.Of(`^[a-z]{2,5}(-[a-z]+)+-[0-9]+$`) //nolint:gochecknoglobals // compiled when it is needed

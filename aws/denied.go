@@ -3,10 +3,11 @@ package aws
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"culvert/internal/pattern"
 )
 
 // DeniedError means that a policy does not allow an action.
@@ -75,12 +76,12 @@ func (e *DeniedError) Remedy() string {
 const unknownRoleID = "ROLEID"
 
 // refusalForm is how AWS words a refusal (IAM User Guide, "Troubleshoot access denied error messages").
-var refusalForm = regexp.MustCompile(`(?:User: )?(\S+) is not authorized to perform: ([\w-]+:\w+)(?: on resource: (\S+))?(?:\s+(because|with)\s+(.*))?`)
+var refusalForm = pattern.Of(`(?:User: )?(\S+) is not authorized to perform: ([\w-]+:\w+)(?: on resource: (\S+))?(?:\s+(because|with)\s+(.*))?`) //nolint:gochecknoglobals // compiled when it is needed
 
 // denied reads AWS's refusal; action and at stand in for what it does not say.
 func (c *Client) denied(err error, message, action string, at place) *DeniedError {
 	e := &DeniedError{Action: action, Resource: at.Resource, Shell: c.shell, Err: err}
-	if m := refusalForm.FindStringSubmatch(message); m != nil {
+	if m := refusalForm().FindStringSubmatch(message); m != nil {
 		e.Action, e.Why = m[2], strings.TrimRight(m[5], ". ")
 		if strings.HasPrefix(m[1], "arn:") {
 			e.Principal = m[1]
@@ -111,7 +112,7 @@ func (e *DeniedError) ofAnotherName() bool {
 // Refusal reads AWS's refusal in a text that came over a session, from the agent: its task role lacks what the statement
 // allows. Nil when the text holds none.
 func Refusal(text string) *DeniedError {
-	m := refusalForm.FindStringSubmatch(text)
+	m := refusalForm().FindStringSubmatch(text)
 	if m == nil {
 		return nil
 	}

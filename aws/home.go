@@ -4,10 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"culvert/internal/pattern"
 )
 
 // Home is where an ARN says that its name is. A name that was not written as an ARN has none: it is looked for in the
@@ -138,10 +139,12 @@ type reference struct {
 }
 
 // How the parts of an ARN are written (IAM User Guide, "Amazon Resource Names"; names: ECS API Reference).
+//
+//nolint:gochecknoglobals // compiled when they are needed
 var (
-	partitionForm = regexp.MustCompile(`^aws(-[a-z]+)*$`)
-	accountIDForm = regexp.MustCompile(`^[0-9]{12}$`)
-	nameForm      = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+	partitionForm = pattern.Of(`^aws(-[a-z]+)*$`)
+	accountIDForm = pattern.Of(`^[0-9]{12}$`)
+	nameForm      = pattern.Of(`^[A-Za-z0-9_-]{1,255}$`)
 )
 
 // mostNames is how many names may follow a kind, 0 for one that is no target's; ARNs of services and tasks from before
@@ -177,17 +180,17 @@ func parseARN(text string) (reference, error) {
 		return bad("not the ARN of an ECS cluster, service or task: its service is %q", parts[2])
 	case most == 0:
 		return bad("not the ARN of an ECS cluster, service or task: it names a %q", kind)
-	case !partitionForm.MatchString(parts[1]):
+	case !partitionForm().MatchString(parts[1]):
 		return bad("%q is no partition of AWS", parts[1])
-	case !regionForm.MatchString(parts[3]):
+	case !regionForm().MatchString(parts[3]):
 		return bad("%q is no AWS region", parts[3])
-	case !accountIDForm.MatchString(parts[4]):
+	case !accountIDForm().MatchString(parts[4]):
 		return bad("its account is %q, not twelve digits", parts[4])
 	case len(names) > most:
 		return bad("%d names behind %s/, there can be %d", len(names), kind, most)
 	}
 	for _, name := range names {
-		if !nameForm.MatchString(name) {
+		if !nameForm().MatchString(name) {
 			return bad("%q is no name of a %s", name, kind)
 		}
 	}

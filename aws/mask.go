@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
+	"culvert/internal/pattern"
 	"culvert/internal/say"
 )
 
@@ -156,15 +156,17 @@ func secretName(name string) bool {
 }
 
 // What secrets look like in text.
+//
+//nolint:gochecknoglobals // compiled when they are needed
 var (
-	userInURL   = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)[^/@\s"']+@`)
-	flagInText  = regexp.MustCompile(`(^|\s)(--?[A-Za-z][\w.-]*)(\s+)("[^"]*"|'[^']*'|[^\s"']+)`)
-	schemeWord  = regexp.MustCompile(`(?i)\b(bearer|basic|digest|negotiate)(\s+)[^\s"']+`)
-	tokenForm   = regexp.MustCompile(`\b((AKIA|ASIA)[A-Z0-9]{16}|gh[a-z]_[A-Za-z0-9]{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}|xox[a-z]-[\w-]{10,}|[sr]k_(live|test)_\w{10,}|sk-[\w-]{16,}|eyJ[\w-]{8,}\.[\w-]+\.?[\w-]*)`)
-	privateKey  = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*`)
-	toolWithKey = regexp.MustCompile(`((?:^|[\s/;&|(])(?:mysql\w*|mariadb\S*|sshpass|redis-cli)\s(?:[^|;&]*\s)?-[pa]\s?)("[^"]*"|'[^']*'|[^\s"']+)`)
-	namesUser   = regexp.MustCompile(`^([^\s:]+:)\S+$`)
-	variable    = regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`)
+	userInURL   = pattern.Of(`([A-Za-z][A-Za-z0-9+.-]*://)[^/@\s"']+@`)
+	flagInText  = pattern.Of(`(^|\s)(--?[A-Za-z][\w.-]*)(\s+)("[^"]*"|'[^']*'|[^\s"']+)`)
+	schemeWord  = pattern.Of(`(?i)\b(bearer|basic|digest|negotiate)(\s+)[^\s"']+`)
+	tokenForm   = pattern.Of(`\b((AKIA|ASIA)[A-Z0-9]{16}|gh[a-z]_[A-Za-z0-9]{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}|xox[a-z]-[\w-]{10,}|[sr]k_(live|test)_\w{10,}|sk-[\w-]{16,}|eyJ[\w-]{8,}\.[\w-]+\.?[\w-]*)`)
+	privateKey  = pattern.Of(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*`)
+	toolWithKey = pattern.Of(`((?:^|[\s/;&|(])(?:mysql\w*|mariadb\S*|sshpass|redis-cli)\s(?:[^|;&]*\s)?-[pa]\s?)("[^"]*"|'[^']*'|[^\s"']+)`)
+	namesUser   = pattern.Of(`^([^\s:]+:)\S+$`)
+	variable    = pattern.Of(`^[A-Z_][A-Z0-9_]*$`)
 )
 
 // maskWord masks what looks like a secret in a word, or in a line for a shell. before are the words before it.
@@ -177,20 +179,20 @@ func maskWord(text string, before []string, command bool) string {
 		case (last == "-p" || last == "-a") && slices.ContainsFunc(before, takesKey):
 			return masked
 		case last == "-u" || last == "--user":
-			text = namesUser.ReplaceAllString(text, "${1}"+masked)
+			text = namesUser().ReplaceAllString(text, "${1}"+masked)
 		}
 		if strings.HasPrefix(text, "-p") && len(text) > 2 && slices.ContainsFunc(before, takesKey) {
 			return "-p" + masked
 		}
 	}
-	text = privateKey.ReplaceAllString(text, masked)
-	text = userInURL.ReplaceAllString(text, "${1}"+masked+"@")
-	text = schemeWord.ReplaceAllString(text, "${1}${2}"+masked)
-	text = tokenForm.ReplaceAllString(text, masked)
-	text = toolWithKey.ReplaceAllString(text, "${1}"+masked)
+	text = privateKey().ReplaceAllString(text, masked)
+	text = userInURL().ReplaceAllString(text, "${1}"+masked+"@")
+	text = schemeWord().ReplaceAllString(text, "${1}${2}"+masked)
+	text = tokenForm().ReplaceAllString(text, masked)
+	text = toolWithKey().ReplaceAllString(text, "${1}"+masked)
 	text = maskPairs(text, command)
-	return flagInText.ReplaceAllStringFunc(text, func(pair string) string {
-		parts := flagInText.FindStringSubmatch(pair)
+	return flagInText().ReplaceAllStringFunc(text, func(pair string) string {
+		parts := flagInText().FindStringSubmatch(pair)
 		if secretName(parts[2]) && !strings.HasPrefix(parts[4], "--") {
 			return parts[1] + parts[2] + parts[3] + masked
 		}
@@ -213,7 +215,7 @@ func maskPairs(text string, command bool) string {
 		}
 		value := i + 1 + len(text[i+1:]) - len(strings.TrimLeft(text[i+1:], " \t"))
 		switch {
-		case !secretName(name) && (!command || text[i] != '=' || !variable.MatchString(name)),
+		case !secretName(name) && (!command || text[i] != '=' || !variable().MatchString(name)),
 			text[i] == ':' && strings.HasPrefix(text[value:], "//"): // a URL
 			continue
 		}

@@ -3,10 +3,11 @@ package aws
 import (
 	"os"
 	"os/user"
-	"regexp"
 
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+
+	"culvert/internal/pattern"
 )
 
 // roleSession names the session of every role that is assumed for this process. A role's aws:userid is
@@ -48,11 +49,11 @@ func (c *Client) nameRoleSessions(o *config.LoadOptions) error {
 // roleSessionPrefix begins each name that is culvert's own; policies know them by it.
 const roleSessionPrefix = "culvert-"
 
-var notInRoleSession = regexp.MustCompile(`[^\w+=,.@-]`)
+var notInRoleSession = pattern.Of(`[^\w+=,.@-]`) //nolint:gochecknoglobals // compiled when it is needed
 
 // roleSessionOf fits STS's rule for RoleSessionName, 2 to 64 of [\w+=,.@-], whoever it is.
 func roleSessionOf(who string) string {
-	name := roleSessionPrefix + notInRoleSession.ReplaceAllString(who, "-")
+	name := roleSessionPrefix + notInRoleSession().ReplaceAllString(who, "-")
 	return name[:min(len(name), 64)]
 }
 

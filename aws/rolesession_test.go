@@ -27,7 +27,7 @@ func TestRoleSessionHasANameThatSTSTakes(t *testing.T) {
 			t.Errorf("%q: got %q, want %q", who, got, want)
 		}
 	}
-	if got, want := roleSession(github{}), "culvert-"+notInRoleSession.ReplaceAllString(userName(), "-"); got != want {
+	if got, want := roleSession(github{}), "culvert-"+notInRoleSession().ReplaceAllString(userName(), "-"); got != want {
 		t.Errorf("on a laptop: got %q, want %q", got, want)
 	}
 	if got := roleSession(github{Run: "42", Attempt: "1"}); got != "culvert-42-1" {

@@ -28,7 +28,10 @@ func TestQuickRunFillsEveryRow(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds two programs and compares them for half a minute: make test")
 	}
-	need.Command(t, "aws")
+	for _, program := range []string{"aws", "chromium", "squid", "node"} {
+		need.Command(t, program)
+	}
+	need.Playwright(t)
 	file := filepath.Join(t.TempDir(), "bench.md")
 	var out, progress strings.Builder
 	if code := run(t.Context(), []string{"-quick", "-plugin", need.Plugin(t), "-out", file}, nil, &out, &progress); code != 0 {
@@ -47,17 +50,24 @@ func TestQuickRunFillsEveryRow(t *testing.T) {
 		}
 	}
 	figure := regexp.MustCompile(`^-?(\d+\.?\d*)( (MB/s|MB|ms|s))?$`)
+	sessions := regexp.MustCompile(`^\d+(\+\d+)*( / \d+(\+\d+)*)?$`)
 	for _, w := range rows() {
 		cells := cellsOf(out.String(), w.title)
-		if len(cells) != 6 {
-			t.Errorf("%s: got cells %q, want six", w.title, cells)
+		if len(cells) != 7 {
+			t.Errorf("%s: got cells %q, want seven", w.title, cells)
 			continue
+		}
+		if !sessions.MatchString(cells[6]) {
+			t.Errorf("%s: got sessions %q", w.title, cells[6])
 		}
 		columns := cells[1:3]
 		if w.alone {
 			columns = cells[1:2]
 		}
 		for i, cell := range columns {
+			if w.absolute && i == 1 && cell == noTarget {
+				continue // the plugin has not survived it, which a remark tells
+			}
 			if m := figure.FindStringSubmatch(cell); m == nil {
 				t.Errorf("%s, column %d: got %q, want a figure", w.title, i+1, cell)
 			} else if _, err := strconv.ParseFloat(m[1], 64); err != nil {
@@ -101,6 +111,13 @@ func TestRowsAreJudgedByTheirTargets(t *testing.T) {
 	r.add(stepMetric, nameCulvert, 3)
 	r.add(stepMetric, nameRecipe, 11.6)
 	r.add("flat-peak", nameCulvert, 40)
+	r.add(oneClose, nameCulvert, 0.5) // the plugin has not survived it
+	figures(threeCloses, 2.1, 0.4)
+	figures(firstVisit, 3.2, 5.8)
+	figures(secondVisit, 2.4, 5.8)
+	figures("download8", 2.5, 0.72)
+	r.add("download8-lanes8", nameCulvert, 5.8)
+	figures(besideDownload+"-p50", 33, 260)
 	for title, want := range map[string][]string{
 		"upload, 1 connection":                           {"7.30 MB/s", "0.73 MB/s", "10.00", "at least 10 × the plugin", passed},
 		"download, 1 connection":                         {"0.700 MB/s", "0.730 MB/s", "0.96", "not below the plugin (2 % are noise)", fallsShort},
@@ -108,14 +125,22 @@ func TestRowsAreJudgedByTheirTargets(t *testing.T) {
 		"1 KiB echo beside an upload, p50":               {"45.0 ms", "300.0 ms", "0.15", "at most 2 × culvert idle", fallsShort},
 		"200 connections at once: served":                {"199", "200", "0.99", "all", fallsShort},
 		"first byte, beside `aws ssm start-session`":     {"120 ms", "480 ms", "0.25", "at most a quarter of it", passed},
-		"first byte, beside the plugin started directly": {"120 ms", noTarget, noTarget, "at most 1.2 × the plugin", unmeasured},
+		"first byte, beside the plugin started directly": {"120 ms", noTarget, noTarget, "not above the plugin", unmeasured},
 		"a workflow's step until an answer, `culvert up` beside the recipe with `sleep 10`": {"3.00 s", "11.60 s", "0.26", "at most a quarter of it", fallsShort},
 		"peak memory over a long upload and a long download":                                {"40.0 MB", noTarget, noTarget, "at most 40 MB", passed},
-		"upload, 8 connections": {"1.00 MB/s", "0.00 MB/s", noTarget, noTarget, noTarget},
-		"CPU per 100 MB up":     {noTarget, noTarget, noTarget, noTarget, unmeasured},
+		"one close of its websocket: time above that":                                       {"0.50 s", noTarget, noTarget, "at most 0.5 s", passed},
+		"three closes in three seconds: time above that":                                    {"2.10 s", "0.40 s", "5.25", "at most 2 s", fallsShort},
+		"a page with 100 stylesheets, 3 MB, first visit":                                    {"3.20 s", "5.80 s", "0.55", "at least 1.8 × as fast as the plugin", passed},
+		"the same page, second visit":                                                       {"2.40 s", "5.80 s", "0.41", "at least 2.5 × as fast as the plugin", fallsShort},
+		"download, 8 connections":                                                           {"2.500 MB/s", "0.720 MB/s", "3.47", "at least 3.5 × the plugin", fallsShort},
+		"download, 8 connections, culvert with `--lanes 8`":                                 {"5.800 MB/s", "0.720 MB/s", "8.06", "at least 8 × the plugin", passed},
+		"1 KiB echo beside a download, p50":                                                 {"33.0 ms", "260.0 ms", "0.13", "at most 1.5 × culvert idle", passed},
+		"a task killed without a word: until a new connection is served":                    {noTarget, noTarget, noTarget, "at most 6 s", unmeasured},
+		"upload, 8 connections":                                                             {"1.00 MB/s", "0.00 MB/s", noTarget, noTarget, noTarget},
+		"CPU per 100 MB up":                                                                 {noTarget, noTarget, noTarget, noTarget, unmeasured},
 	} {
 		cells := cellsOf(report(r, &about{}), title)
-		if len(cells) != 6 || strings.Join(cells[1:], "|") != strings.Join(want, "|") {
+		if len(cells) != 7 || strings.Join(cells[1:6], "|") != strings.Join(want, "|") {
 			t.Errorf("%s: got %q, want %q", title, cells, want)
 		}
 	}
@@ -166,5 +191,55 @@ func TestBadFlagsAreRefused(t *testing.T) {
 		if code := run(t.Context(), args, nil, &out, &complaint); code == 0 || complaint.Len() == 0 {
 			t.Errorf("%q: got exit code %d and %q, want a complaint", args, code, complaint.String())
 		}
+	}
+}
+
+func TestSessionsStandBesideTheirRows(t *testing.T) {
+	r := newResults()
+	for _, counts := range [][]int{{4, 4}, {5, 3}, {4, 4}} {
+		r.addOpened("download8-lanes8", nameCulvert, counts)
+	}
+	r.addOpened("download8", namePlugin, []int{1})
+	r.addOpened("flat", nameCulvert, nil)
+	text := report(r, &about{})
+	for title, want := range map[string]string{
+		"download, 8 connections, culvert with `--lanes 8`": "4+4 (2 of 3 runs) / 1",
+		"download, 8 connections":                           noTarget + " / 1",
+		"memory growth in the second half of them":          "0",
+	} {
+		if cells := cellsOf(text, title); len(cells) != 7 || cells[6] != want {
+			t.Errorf("%s: got %q, want %q", title, cells, want)
+		}
+	}
+}
+
+// What the page's figures are compared with: the way without a session, and the least that round trips and rests take.
+func TestEveryByteOfADelayedWayIsLate(t *testing.T) {
+	const delay = 20 * time.Millisecond
+	d, err := startDestination()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.close()
+	way, err := startDelayed(d.address(), delay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer way.close()
+	c := &client{address: way.address()}
+	e, err := c.echo(t.Context(), randomBlock())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if took, err := e.once(); err != nil || took < 2*delay {
+			t.Errorf("got an echo after %s, %v, want %s at least", took, err, 2*delay)
+		}
+	}
+	if err := e.conn.Close(); err != nil {
+		t.Error(err)
+	}
+	if least := leastVisit(10*time.Millisecond, time.Millisecond); least < 900*time.Millisecond || least > time.Second {
+		t.Errorf("the page takes at least %s, want 17 round trips and half a second of messages", least)
 	}
 }

@@ -27,7 +27,22 @@ const (
 // subject is a program under comparison and how it is started. The clients of one measurement are fresh processes.
 type subject struct {
 	name  string
-	start func(context.Context, *world) (*client, error)
+	to    place
+	begin func(context.Context, *world, place) (*client, error)
+}
+
+// place is what a client forwards to.
+type place struct {
+	service string
+	port    uint16
+}
+
+func (s subject) start(ctx context.Context, w *world) (*client, error) { return s.begin(ctx, w, s.to) }
+
+// at is the subject with another place to forward to.
+func (s subject) at(to place) subject {
+	s.to = to
+	return s
 }
 
 // The names of the subjects.
@@ -38,11 +53,15 @@ const (
 )
 
 func culvert(extra ...string) subject {
-	return subject{nameCulvert, func(ctx context.Context, w *world) (*client, error) { return startCulvert(ctx, w, extra) }}
+	return subject{nameCulvert, usualPlace(), func(ctx context.Context, w *world, to place) (*client, error) {
+		return startCulvert(ctx, w, to, extra)
+	}}
 }
 
-func plugin() subject { return subject{namePlugin, startPlugin} }
-func cli() subject    { return subject{nameCLI, startCLI} }
+func plugin() subject { return subject{namePlugin, usualPlace(), startPlugin} }
+func cli() subject    { return subject{nameCLI, usualPlace(), startCLI} }
+
+func usualPlace() place { return place{service, port} }
 
 // client is a subject's process that forwards a local port.
 type client struct {
@@ -53,7 +72,7 @@ type client struct {
 	ended   chan struct{}
 }
 
-func startCulvert(ctx context.Context, w *world, extra []string) (*client, error) {
+func startCulvert(ctx context.Context, w *world, to place, extra []string) (*client, error) {
 	local, err := freePort(ctx)
 	if err != nil {
 		return nil, err
@@ -71,20 +90,24 @@ func startCulvert(ctx context.Context, w *world, extra []string) (*client, error
 		return launch(ctx, w, local, `"ready"`, nil, self, partEngine, strconv.Itoa(local), lanes, name)
 	}
 	args := append([]string{
-		"--headless", "--endpoint-url", w.URL, "--region", region, "--target", cluster + "/" + service,
-		"-L", fmt.Sprintf("127.0.0.1:%d:%d", local, port), "-o", "json",
+		"--headless", "--endpoint-url", w.URL, "--region", region, "--target", cluster + "/" + to.service,
+		"-L", fmt.Sprintf("127.0.0.1:%d:%d", local, to.port), "-o", "json",
 	}, extra...)
 	return launch(ctx, w, local, `"event":"ready"`, nil, w.programs.culvert, args...)
 }
 
 // startPlugin starts the plugin as the aws command does, with a session that is open already.
-func startPlugin(ctx context.Context, w *world) (*client, error) {
+func startPlugin(ctx context.Context, w *world, to place) (*client, error) {
 	local, err := freePort(ctx)
 	if err != nil {
 		return nil, err
 	}
-	d := document(local)
-	session, err := w.client.StartSession(ctx, w.target, d)
+	target, err := w.lookup(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	d := document(local, to.port)
+	session, err := w.client.StartSession(ctx, target, d)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +115,7 @@ func startPlugin(ctx context.Context, w *world) (*client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode the session: %w", err)
 	}
-	request, err := json.Marshal(map[string]any{"Target": w.target.ID(), "DocumentName": d.Name, "Parameters": d.Parameters})
+	request, err := json.Marshal(map[string]any{"Target": target.ID(), "DocumentName": d.Name, "Parameters": d.Parameters})
 	if err != nil {
 		return nil, fmt.Errorf("encode the request: %w", err)
 	}
@@ -104,15 +127,19 @@ func startPlugin(ctx context.Context, w *world) (*client, error) {
 const pluginReady = "Waiting for connections"
 
 // startCLI starts the aws command, which starts the session and then the plugin.
-func startCLI(ctx context.Context, w *world) (*client, error) {
+func startCLI(ctx context.Context, w *world, to place) (*client, error) {
 	local, err := freePort(ctx)
+	if err != nil {
+		return nil, err
+	}
+	target, err := w.lookup(ctx, to)
 	if err != nil {
 		return nil, err
 	}
 	path := "PATH=" + filepath.Dir(w.programs.plugin) + string(os.PathListSeparator) + os.Getenv("PATH")
 	return launch(ctx, w, local, pluginReady, []string{path}, w.programs.cli,
-		"ssm", "start-session", "--target", w.target.ID(), "--document-name", document(local).Name,
-		"--parameters", fmt.Sprintf("portNumber=%d,localPortNumber=%d", port, local))
+		"ssm", "start-session", "--target", target.ID(), "--document-name", document(local, to.port).Name,
+		"--parameters", fmt.Sprintf("portNumber=%d,localPortNumber=%d", to.port, local))
 }
 
 // launch starts a client; the words of mark in its output say that it is ready.

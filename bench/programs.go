@@ -16,6 +16,7 @@ import (
 // programs are the paths of what is compared. CLI is empty where there is no aws command.
 type programs struct {
 	culvert, plugin, cli string
+	browser              browser
 	profile              string // directory; then the engine runs instead of culvert
 }
 
@@ -53,7 +54,7 @@ func findPrograms(ctx context.Context, o options, progress io.Writer) (programs,
 			return p, err
 		}
 	}
-	p.cli = findCLI(ctx)
+	p.cli, p.browser = findCLI(ctx), findBrowser() //nolint:contextcheck // npm has its own end
 	return p, nil
 }
 

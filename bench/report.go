@@ -105,13 +105,15 @@ agent behaves as AWS's does: 1024 bytes a message, then a rest of 1 ms. The serv
 the ratios: absolute figures are the machine's. Each figure is the median of its runs; MB are 1,000,000 bytes.
 
 `, a.delay)
-	b.WriteString("| | culvert | plugin | culvert / plugin | target | |\n|---|---:|---:|---:|---|---|\n")
+	b.WriteString("| | culvert | plugin | culvert / plugin | target | | sessions |\n|---|---:|---:|---:|---|---|---|\n")
 	for _, w := range rows() {
 		if line, known := w.line(r); known || a.only == "" {
 			b.WriteString(line)
 		}
 	}
 	b.WriteString(notes)
+	b.WriteString(pageNote(r, a.delay))
+	b.WriteString(emulated)
 	b.WriteString(remarks(r))
 	return b.String()
 }
@@ -127,7 +129,7 @@ func (w row) line(r *results) (string, bool) {
 		ratio = fmt.Sprintf("%.2f", own/rival)
 	}
 	switch {
-	case !known || (w.holds != nil && !compared && !w.alone):
+	case !known || (w.holds != nil && !compared && !w.alone && !w.absolute):
 		verdict = unmeasured
 	case w.holds == nil:
 	case w.holds(r, own, rival):
@@ -139,8 +141,8 @@ func (w row) line(r *results) (string, bool) {
 	if target == "" {
 		target = noTarget
 	}
-	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s |\n",
-		w.title, w.cell(own, known), w.cell(rival, compared), ratio, target, verdict), known || compared
+	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %s |\n",
+		w.title, w.cell(own, known), w.cell(rival, compared), ratio, target, verdict, w.sessions(r)), known || compared
 }
 
 func (w row) cell(figure float64, known bool) string {
@@ -163,11 +165,17 @@ const notes = `
 * A workflow's step: from the start of its bash to the first byte back through the port. The recipe calls aws ecs list-tasks
   and describe-tasks, leaves aws ssm start-session to the background and sleeps ten seconds, as nothing tells it that the
   port is open; culvert up returns when it is. What comes after, terminating the session, is in neither figure.
-* Beside a download, the agent's own 200 kB of buffer stand before every answer of that session, at 0.75 MB/s, so a
-  connection that stays there waits whatever the client does. Culvert opens another session for the connections that
-  come later.
-* 8 connections at once are all placed before culvert knows that the session is busy; with ` + "`--lanes 4`" + ` it opens four
-  sessions from the start.
+* Sessions: how many the client had in one run, task by task, as the account counted them: culvert's / the other's. Where
+  runs differ, what most of them had. The service has two tasks.
+* Beside a download, the agent's own 200 kB of buffer stand before every answer of that session, at 0.75 MB/s. The echo is
+  the first connection that is opened two seconds after the download was, over its whole life; a new connection for each
+  comes after it.
+* Downloads on several connections are 20 MB in all with culvert and 6 MB with the plugin, whose connections share one session.
+* Closes: the account closes the websockets of the client, as the service does every hour, after one second of the download,
+  and in the last row after two and three as well. The same client has made the same download undisturbed just before. The plugin's
+  figures are of the runs that it survived.
+* A task killed: its agent and all its workers are gone and nobody is told. The tunnel was open and quiet, a new connection
+  is made at once, and another one whenever one ends without an answer. The plugin is asked once, and given up after 20 s.
 * The long transfers are 1 GB up and then 1 GB down in one process with the agent's rests left out. Growth compares the
   most of the last quarter with the most of the second. The plugin would take 23 minutes each way.
 * Loss: 1 % of all data messages and of all acknowledges, both ways, each drawn by itself, once the forward is ready. 0 MB/s
@@ -175,6 +183,30 @@ const notes = `
   its acknowledges and then a message to it are lost (protocol.md 9, P1), so in downloads; an upload of this size it
   repairs, one message a tenth of a second.
 `
+
+// emulated says what the figures are worth without AWS.
+const emulated = `
+What rests on the emulated account: all rows use its service and agents. The agent's pace, its buffers, its repeats and its starts
+are those of the real agent 3.3, as far as it was measured; rows of echoes, starts, uploads and CPU depend on little else
+than the client. Closes, lost messages and the killed task depend on how the service and the agent behave then, of which the service's
+part is not known: what becomes of a message that is on its way when a socket closes, when the other side is told, and how soon a
+session can be resumed. Several sessions at once depend on AWS not limiting them together. The page is shown by a real
+Chromium through a real Squid.
+`
+
+// pageNote says what the page's figures can be at best.
+func pageNote(r *results, delay time.Duration) string {
+	first, known := r.median(firstVisit, nameStraight)
+	second, again := r.median(secondVisit, nameStraight)
+	if !known || !again {
+		return ""
+	}
+	return fmt.Sprintf(`* The page: Chromium opens it through Squid, HTTP/1.1 over TLS, and once more a second later in the same browser; nothing of it may be
+  kept. Straight through Squid, at the same delay but without any session, the visits take %.2f s and %.2f s. Chromium has %d
+  connections to a host, so with a session for each of them and nothing but round trips and the agent's rests a first visit takes at
+  least %.2f s.
+`, first, second, browserConns, leastVisit(delay, agentPacing).Seconds())
+}
 
 // remarks lists what happened along the way.
 func remarks(r *results) string {

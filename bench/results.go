@@ -3,7 +3,11 @@
 package main
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -14,10 +18,11 @@ type series struct{ metric, subject string }
 type results struct {
 	figures map[series][]float64
 	remarks map[series][]string
+	opened  map[series][]string // by the name of the measurement: sessions task by task
 }
 
 func newResults() *results {
-	return &results{figures: map[series][]float64{}, remarks: map[series][]string{}}
+	return &results{figures: map[series][]float64{}, remarks: map[series][]string{}, opened: map[series][]string{}}
 }
 
 func (r *results) add(metric, subject string, figure float64) {
@@ -31,6 +36,38 @@ func (r *results) remark(metric, subject, text string) {
 	if !slices.Contains(r.remarks[s], text) {
 		r.remarks[s] = append(r.remarks[s], text)
 	}
+}
+
+func (r *results) remarked(metric, subject string) bool {
+	return len(r.remarks[series{metric, subject}]) > 0
+}
+
+// addOpened notes how many sessions a run of a measurement had on each task.
+func (r *results) addOpened(name, subject string, counts []int) {
+	each := make([]string, len(counts))
+	for i, n := range counts {
+		each[i] = strconv.Itoa(n)
+	}
+	s := series{name, subject}
+	r.opened[s] = append(r.opened[s], cmp.Or(strings.Join(each, "+"), "0"))
+}
+
+// sessions is what most runs of a measurement had, and the number of runs that had something else.
+func (r *results) sessions(name, subject string) string {
+	times, most := map[string]int{}, ""
+	all := r.opened[series{name, subject}]
+	for _, text := range all {
+		if times[text]++; times[text] > times[most] {
+			most = text
+		}
+	}
+	switch others := len(all) - times[most]; {
+	case len(all) == 0:
+		return noTarget
+	case others > 0:
+		return fmt.Sprintf("%s (%d of %d runs)", most, times[most], len(all))
+	}
+	return most
 }
 
 // median is that of all runs; false when there are none.

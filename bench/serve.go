@@ -7,18 +7,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"culvert/aws/emulator"
 )
 
-// Where the destination is in the emulated account.
+// Where the destinations are in the emulated account. Each service has two tasks, so that sessions can be spread.
 const (
 	cluster   = "bench"
 	service   = "target"
+	mortal    = "mortal" // its tasks are killed
 	container = "app"
 	region    = "eu-west-1"
 	port      = 7000
+	proxyPort = 3128
+	tasks     = 2
 )
 
 // agentPacing is what the real agent rests after each message of at most 1024 bytes (protocol.md 8).
@@ -41,31 +46,51 @@ type hello struct {
 
 // order is what the far side is asked; every order gets an answer.
 type order struct {
-	Set  *conditions `json:"set"`
-	Reap bool        `json:"reap"` // end all sessions
+	Set   *conditions `json:"set"`
+	Site  *siteOrder  `json:"site"`  // open the page and its proxy
+	Close bool        `json:"close"` // the clients' sockets
+	Kill  bool        `json:"kill"`  // the tasks that have sessions, without a word
+	Count bool        `json:"count"` // the sessions since the last reap
+	Reap  bool        `json:"reap"`  // end all sessions, and replace the tasks that were killed
 }
 
 type answer struct {
-	Received int64 `json:"received"` // bytes that uploads have delivered to the destination so far
+	Received int64     `json:"received"` // bytes that uploads have delivered to the destination so far
+	Opened   []int     `json:"opened"`   // sessions of each task
+	Site     *sitePlan `json:"site"`
+	Error    string    `json:"error"`
 }
 
-// serve is the far side in a process of its own, so that its work is not counted as a client's: the account with its
-// agents, and the destination. It takes orders as JSON until its input ends.
+// far is the far side: the account with its agents, and the destinations.
+type far struct {
+	account     *emulator.Emulator
+	destination *destination
+	site        *site // nil until it is asked for
+	killed      []string
+	since       time.Time // sessions are counted from here on
+}
+
+// serve is the far side in a process of its own, so that its work is not counted as a client's. It takes orders as JSON
+// until its input ends.
 func serve(in io.Reader, out io.Writer) error {
 	d, err := startDestination()
 	if err != nil {
 		return err
 	}
 	defer d.close()
-	task := emulator.Task{Containers: []emulator.Container{{Name: container, Ports: map[uint16]string{port: d.address()}}}}
+	task := emulator.Task{Containers: []emulator.Container{{Name: container, Ports: map[uint16]string{port: d.address(), proxyPort: ""}}}}
 	e, err := emulator.Start(emulator.Options{Fleet: emulator.Fleet{
-		Region:   region,
-		Clusters: []emulator.Cluster{{Name: cluster, Services: []emulator.Service{{Name: service, Count: 1, Task: task}}}},
+		Region: region,
+		Clusters: []emulator.Cluster{{Name: cluster, Services: []emulator.Service{
+			{Name: service, Count: tasks, Task: task}, {Name: mortal, Count: tasks, Task: task},
+		}}},
 	}})
 	if err != nil {
 		return fmt.Errorf("start the account: %w", err)
 	}
 	defer e.Close()
+	f := &far{account: e, destination: d, since: time.Now()}
+	defer func() { f.site.close() }()
 	id, secret := e.Credentials()
 	answers, orders := json.NewEncoder(out), json.NewDecoder(in)
 	if err := answers.Encode(hello{URL: e.URL(), KeyID: id, Secret: secret, Env: e.Env()}); err != nil { //nolint:gosec // of the emulated account
@@ -78,19 +103,113 @@ func serve(in io.Reader, out io.Writer) error {
 		} else if err != nil {
 			return fmt.Errorf("read an order: %w", err)
 		}
-		a := answer{Received: d.received.Load()}
-		if o.Set != nil {
-			e.Fault(func(f *emulator.Faults) { o.Set.apply(f) })
-		}
-		if o.Reap {
-			for _, s := range e.Sessions() {
-				e.KillSession(s.ID, "the bench has ended the session")
-			}
-		}
-		if err := answers.Encode(a); err != nil {
+		if err := answers.Encode(f.obey(o)); err != nil {
 			return fmt.Errorf("answer: %w", err)
 		}
 	}
+}
+
+func (f *far) obey(o order) answer {
+	a := answer{Received: f.destination.received.Load()}
+	var err error
+	if o.Set != nil {
+		f.account.Fault(o.Set.apply)
+	}
+	if o.Site != nil {
+		a.Site, err = f.openSite(*o.Site)
+	}
+	if o.Close {
+		f.account.CloseClientLeg(1000)
+	}
+	if o.Kill {
+		err = errors.Join(err, f.kill())
+	}
+	if o.Count {
+		a.Opened = f.opened()
+	}
+	if o.Reap {
+		err = errors.Join(err, f.reap())
+	}
+	if err != nil {
+		a.Error = err.Error()
+	}
+	return a
+}
+
+// openSite puts the page's proxy behind its port of every task.
+func (f *far) openSite(o siteOrder) (*sitePlan, error) {
+	if f.site == nil {
+		var err error
+		if f.site, err = openSite(o); err != nil {
+			return nil, err
+		}
+		for _, task := range f.account.Tasks(cluster, service) {
+			if err := f.account.MapPort(task, proxyPort, f.site.squid.Addr.String()); err != nil {
+				return nil, err
+			}
+		}
+	}
+	plan := f.site.plan
+	return &plan, nil
+}
+
+// opened counts the sessions of each task.
+func (f *far) opened() []int {
+	byTask := map[string]int{}
+	for _, s := range f.account.SessionsSince(f.since) {
+		byTask[s.Target]++
+	}
+	var counts []int
+	for _, n := range byTask {
+		counts = append(counts, n)
+	}
+	slices.Sort(counts)
+	slices.Reverse(counts)
+	return counts
+}
+
+// kill ends the agents of the tasks that have sessions, with all their workers and without a word to anybody.
+func (f *far) kill() error {
+	var ids []string
+	for _, s := range f.account.Sessions() {
+		ids = append(ids, s.ID)
+		if parts := strings.Split(s.Target, "_"); len(parts) == 3 && !slices.Contains(f.killed, parts[1]) {
+			f.killed = append(f.killed, parts[1])
+		}
+	}
+	if len(ids) == 0 {
+		return errors.New("kill a task: none has a session")
+	}
+	if account, ok := any(f.account).(interface{ KillAgent(task string) error }); ok {
+		for _, task := range f.killed {
+			if err := account.KillAgent(task); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	f.account.Fault(func(f *emulator.Faults) { f.NoReconnect = true })
+	f.account.CutAgentLeg(ids...)
+	return nil
+}
+
+// reap ends all sessions and replaces what was killed.
+func (f *far) reap() error {
+	for _, s := range f.account.Sessions() {
+		f.account.KillSession(s.ID, "the bench has ended the session")
+	}
+	f.since = time.Now()
+	if len(f.killed) == 0 {
+		return nil
+	}
+	f.account.Fault(func(f *emulator.Faults) { f.NoReconnect = false })
+	for _, task := range f.killed {
+		if err := f.account.StopTask(task, "killed by the bench"); err != nil {
+			return err
+		}
+	}
+	f.killed = nil
+	return nil
 }
 
 func (c conditions) apply(f *emulator.Faults) {

@@ -47,13 +47,13 @@ exec 3>&-
 `
 )
 
-func recipe() subject { return subject{nameRecipe, startStep(recipeStep)} }
+func recipe() subject { return subject{nameRecipe, usualPlace(), startStep(recipeStep)} }
 
-func culvertUp() subject { return subject{nameCulvert, startStep(culvertStep)} }
+func culvertUp() subject { return subject{nameCulvert, usualPlace(), startStep(culvertStep)} }
 
 // startStep starts a step; it is ready when it was answered, and then cleans up and ends by itself.
-func startStep(open string) func(context.Context, *world) (*client, error) {
-	return func(ctx context.Context, w *world) (*client, error) {
+func startStep(open string) func(context.Context, *world, place) (*client, error) {
+	return func(ctx context.Context, w *world, to place) (*client, error) {
 		local, err := freePort(ctx)
 		if err != nil {
 			return nil, err
@@ -64,7 +64,7 @@ func startStep(open string) func(context.Context, *world) (*client, error) {
 		}
 		env := []string{
 			"PATH=" + strings.Join(append(path, os.Getenv("PATH")), string(os.PathListSeparator)), "PROGRAM=" + w.programs.culvert,
-			"CLUSTER=" + cluster, "SERVICE=" + service, "PORT=" + strconv.Itoa(port), "LOCAL=" + strconv.Itoa(local),
+			"CLUSTER=" + cluster, "SERVICE=" + to.service, "PORT=" + strconv.Itoa(int(to.port)), "LOCAL=" + strconv.Itoa(local),
 			"XDG_RUNTIME_DIR=" + w.scratch, "XDG_STATE_HOME=" + w.scratch,
 		}
 		return launch(ctx, w, local, stepAnswered, env, "bash", "-euo", "pipefail", "-c", open+question)

@@ -26,7 +26,6 @@ type world struct {
 	usual    conditions
 	scratch  string // directory for what clients write
 	client   *aws.Client
-	target   aws.Target
 
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
@@ -76,8 +75,12 @@ func (w *world) greet(ctx context.Context) error {
 	if w.client, err = aws.Connect(ctx, aws.Options{Region: region, Endpoint: w.URL, Keys: aws.Keys{ID: w.KeyID, Secret: w.Secret}}); err != nil {
 		return err
 	}
-	w.target, err = w.client.Lookup(ctx, aws.Query{Cluster: cluster, Service: service, Container: container, Port: port})
-	return err
+	return nil
+}
+
+// lookup finds a task that may be forwarded to.
+func (w *world) lookup(ctx context.Context, to place) (aws.Target, error) {
+	return w.client.Lookup(ctx, aws.Query{Cluster: cluster, Service: to.service, Container: container, Port: to.port})
 }
 
 func (w *world) close() error {
@@ -99,6 +102,9 @@ func (w *world) ask(o order) (answer, error) {
 	if err := w.from.Decode(&a); err != nil {
 		return a, fmt.Errorf("hear from the far side: %w", err)
 	}
+	if a.Error != "" {
+		return a, errors.New(a.Error)
+	}
 	return a, nil
 }
 
@@ -117,9 +123,27 @@ func (w *world) received() int64 {
 	return a.Received
 }
 
-// reap ends the sessions that a client has left.
+// reap ends the sessions that a client has left, and has the account get well. What is opened from now on is counted anew.
 func (w *world) reap() error {
 	_, err := w.ask(order{Reap: true})
+	return err
+}
+
+// opened is how many sessions have been opened since the last reap, task by task, those of the busiest first.
+func (w *world) opened() ([]int, error) {
+	a, err := w.ask(order{Count: true})
+	return a.Opened, err
+}
+
+// closeSockets has the service close the clients' websockets, as it does about once an hour.
+func (w *world) closeSockets() error {
+	_, err := w.ask(order{Close: true})
+	return err
+}
+
+// kill has the tasks that have sessions die without a word.
+func (w *world) kill() error {
+	_, err := w.ask(order{Kill: true})
 	return err
 }
 
@@ -137,8 +161,8 @@ func (w *world) env() []string {
 }
 
 // document is the port forward that a client asks for.
-func document(local int) aws.Document {
-	d := aws.PortForward(port)
+func document(local int, remote uint16) aws.Document {
+	d := aws.PortForward(remote)
 	d.Parameters["localPortNumber"] = []string{strconv.Itoa(local)}
 	return d
 }

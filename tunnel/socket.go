@@ -101,7 +101,12 @@ func upgrade(ctx context.Context, client *aws.Client, session aws.Session) (*soc
 	if dialer.TLSClientConfig == nil {
 		dialer.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
+	dialer.NetDialTLSContext = s.ahead(within, client, request.URL)
 	conn, response, err := dialer.DialContext(followed, request.URL.String(), request.Header) //nolint:bodyclose // upgradeError closes it
+	if err != nil && response == nil && dialer.NetDialTLSContext != nil {                     // the service has not waited for us
+		dialer.NetDialTLSContext = nil
+		conn, response, err = dialer.DialContext(followed, request.URL.String(), request.Header) //nolint:bodyclose // likewise
+	}
 	if s.callOff != nil {
 		s.callOff()
 	}

@@ -149,7 +149,7 @@ func (o *oneOrMore) UnmarshalJSON(text []byte) error {
 }
 
 // variable is a policy variable, such as ${aws:userid}.
-var variable = regexp.MustCompile(`\$\{[^}]*\}`)
+var variable = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\$\{[^}]*\}`) }) //nolint:gochecknoglobals // compiled when it is needed
 
 // check refuses what would be enforced wrongly.
 func (s *policyStatement) check() error {
@@ -165,7 +165,7 @@ func (s *policyStatement) check() error {
 		}
 		for _, values := range keys {
 			for _, value := range values {
-				for _, name := range variable.FindAllString(value, -1) {
+				for _, name := range variable().FindAllString(value, -1) {
 					if name != "${aws:userid}" {
 						return fmt.Errorf("variable %s is not known here", name)
 					}

@@ -1,19 +1,18 @@
 package emulator
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"html"
 	"io"
-	"maps"
+	"log"
 	"net"
 	"net/http"
+	"net/http/httputil"
 	"net/netip"
+	"sync"
 	"syscall"
 	"time"
-
-	"github.com/elazarl/goproxy"
 )
 
 // The one name that the demo's proxy has no permission for.
@@ -22,49 +21,72 @@ const blockedHost = "blocked.internal"
 // newProxy is the forward proxy of the private network. It says no in the words of Squid 5.7 (status, Server and
 // X-Squid-Error as seen on a real one), with one difference: a name that nobody has is ERR_DNS_FAIL, as Squid 6.3 says.
 func (v *vpc) newProxy() http.Handler {
-	p := goproxy.NewProxyHttpServer()
-	p.Logger = nowhere{}
-	p.KeepAcceptEncoding = true
-	p.Tr = &http.Transport{DialContext: v.dial, DisableCompression: true, MaxIdleConnsPerHost: 32, IdleConnTimeout: time.Minute}
-	v.closers = append(v.closers, p.Tr.CloseIdleConnections)
-	p.NonproxyHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		resp := squidResponse(r, http.StatusBadRequest, "ERR_INVALID_URL 0", r.URL.String())
-		defer func() { _ = resp.Body.Close() }()
-		send(w, resp)
-	})
-	p.OnRequest().HandleConnectFunc(func(host string, ctx *goproxy.ProxyCtx) (*goproxy.ConnectAction, string) {
-		if refusedByProxy(hostOnly(host)) {
-			ctx.Resp = squidResponse(ctx.Req, http.StatusForbidden, "ERR_ACCESS_DENIED 0", host) //nolint:bodyclose // goproxy's from here; it is in memory
-			return goproxy.RejectConnect, host
-		}
-		return &goproxy.ConnectAction{Action: goproxy.ConnectAccept}, host
-	})
-	p.OnRequest().DoFunc(func(r *http.Request, _ *goproxy.ProxyCtx) (*http.Request, *http.Response) {
-		if refusedByProxy(hostOnly(r.URL.Host)) {
-			return r, squidResponse(r, http.StatusForbidden, "ERR_ACCESS_DENIED 0", r.URL.String())
-		}
-		return r, nil
-	})
-	p.OnResponse().DoFunc(func(resp *http.Response, ctx *goproxy.ProxyCtx) *http.Response {
-		if resp == nil {
-			status, code := squidError(ctx.Error)
-			return squidResponse(ctx.Req, status, code, ctx.Req.URL.String())
-		}
-		if resp.Header.Get("X-Squid-Error") == "" {
+	transport := &http.Transport{DialContext: v.dial, DisableCompression: true, MaxIdleConnsPerHost: 32, IdleConnTimeout: time.Minute}
+	v.closers = append(v.closers, transport.CloseIdleConnections)
+	forward := &httputil.ReverseProxy{
+		Transport: transport,
+		Rewrite:   func(*httputil.ProxyRequest) {}, // what is asked for is what the client named
+		ErrorLog:  log.New(nowhere{}, "", 0),
+		ModifyResponse: func(resp *http.Response) error {
 			resp.Header.Add("X-Cache", "MISS from proxy.internal")
 			resp.Header.Add("Via", "1.1 proxy.internal (squid/5.7)")
-		}
-		return resp
-	})
-	p.ConnectionErrHandler = func(conn io.Writer, ctx *goproxy.ProxyCtx, err error) {
-		status, code := squidError(err)
-		resp := squidResponse(ctx.Req, status, code, ctx.Req.URL.Host)
-		defer func() { _ = resp.Body.Close() }()
-		if err := resp.Write(conn); err != nil {
-			return // the client left
-		}
+			return nil
+		},
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			status, code := squidError(err)
+			refuse(w, status, code, r.URL.String())
+		},
 	}
-	return p
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodConnect:
+			v.connect(w, r)
+		case !r.URL.IsAbs():
+			refuse(w, http.StatusBadRequest, "ERR_INVALID_URL 0", r.URL.String())
+		case refusedByProxy(hostOnly(r.URL.Host)):
+			refuse(w, http.StatusForbidden, "ERR_ACCESS_DENIED 0", r.URL.String())
+		default:
+			forward.ServeHTTP(w, r)
+		}
+	})
+}
+
+// connect is a tunnel to the host that a CONNECT names.
+func (v *vpc) connect(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Connection", "close") // of what is not a tunnel
+	if refusedByProxy(hostOnly(r.Host)) {
+		refuse(w, http.StatusForbidden, "ERR_ACCESS_DENIED 0", r.Host)
+		return
+	}
+	to, err := v.dial(r.Context(), "tcp", r.Host)
+	if err != nil {
+		status, code := squidError(err)
+		refuse(w, status, code, r.Host)
+		return
+	}
+	defer func() { _ = to.Close() }()
+	from, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return // the client left
+	}
+	defer func() { _ = from.Close() }()
+	if _, err := io.WriteString(from, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
+		return
+	}
+	var ways sync.WaitGroup
+	ways.Go(func() { carry(to, buffered.Reader) })
+	ways.Go(func() { carry(from, to) })
+	ways.Wait()
+}
+
+// carry copies until the end and passes the end on: as one of this way alone, unless it came by an error.
+func carry(to net.Conn, from io.Reader) {
+	_, err := io.Copy(to, from)
+	if half, ok := to.(interface{ CloseWrite() error }); ok && err == nil {
+		_ = half.CloseWrite()
+		return
+	}
+	_ = to.Close()
 }
 
 // refusedByProxy is the proxy's own deny list: a host by name, and link-local addresses, as the module's squid.conf has them.
@@ -87,29 +109,18 @@ func squidError(err error) (status int, code string) {
 	return http.StatusServiceUnavailable, "ERR_CONNECT_FAIL 111"
 }
 
-func squidResponse(r *http.Request, status int, code, about string) *http.Response {
-	page := fmt.Sprintf("<!DOCTYPE html><html><head><title>ERROR: The requested URL could not be retrieved</title></head>"+
-		"<body id=\"%s\"><h1>ERROR</h1><p>%s</p><p>Generated by proxy.internal (squid/5.7)</p></body></html>\n", code[:len(code)-2], html.EscapeString(about))
-	h := http.Header{}
+// refuse answers as Squid does when it does not do what it is asked for.
+func refuse(w http.ResponseWriter, status int, code, about string) {
 	for name, value := range map[string]string{
 		"Server": "squid/5.7", "Mime-Version": "1.0", "Date": time.Now().UTC().Format(http.TimeFormat),
 		"Content-Type": "text/html;charset=utf-8", "X-Squid-Error": code, "Vary": "Accept-Language", "Content-Language": "en",
 		"X-Cache": "NONE from proxy.internal", "Via": "1.1 proxy.internal (squid/5.7)",
 	} {
-		h.Set(name, value)
+		w.Header().Set(name, value)
 	}
-	return &http.Response{
-		Request: r, StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: h,
-		Body: io.NopCloser(bytes.NewBufferString(page)), ContentLength: int64(len(page)),
-	}
-}
-
-func send(w http.ResponseWriter, resp *http.Response) {
-	maps.Copy(w.Header(), resp.Header)
-	w.WriteHeader(resp.StatusCode)
-	if _, err := io.Copy(w, resp.Body); err != nil {
-		return // the client left
-	}
+	w.WriteHeader(status)
+	_, _ = fmt.Fprintf(w, "<!DOCTYPE html><html><head><title>ERROR: The requested URL could not be retrieved</title></head>"+
+		"<body id=\"%s\"><h1>ERROR</h1><p>%s</p><p>Generated by proxy.internal (squid/5.7)</p></body></html>\n", code[:len(code)-2], html.EscapeString(about)) // else the client left
 }
 
 func hostOnly(hostPort string) string {

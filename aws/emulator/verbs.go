@@ -1,6 +1,9 @@
 package emulator
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Sessions returns the active sessions, oldest first.
 func (e *Emulator) Sessions() []Session {
@@ -8,6 +11,21 @@ func (e *Emulator) Sessions() []Session {
 	for _, s := range e.data.sessions() {
 		list = append(list, s.snapshot())
 	}
+	return list
+}
+
+// SessionsSince returns the sessions that have begun since then, active and ended ones, of which it remembers the last 200.
+func (e *Emulator) SessionsSince(then time.Time) []Session {
+	e.data.mu.Lock()
+	all := slices.Concat(e.data.history, e.data.active)
+	e.data.mu.Unlock()
+	var list []Session
+	for _, s := range all {
+		if one := s.snapshot(); !one.Started.Before(then) {
+			list = append(list, one)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Session) int { return a.Started.Compare(b.Started) })
 	return list
 }
 

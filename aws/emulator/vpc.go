@@ -107,7 +107,6 @@ func (v *vpc) serveHTTP(name string, handler http.Handler, certificate tls.Certi
 type nowhere struct{}
 
 func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
-func (nowhere) Printf(_ string, _ ...any)   {}
 
 func (v *vpc) listen(name string) (net.Listener, error) {
 	var config net.ListenConfig

@@ -7,62 +7,106 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-
-	"github.com/aws/session-manager-plugin/src/config"
-	"github.com/aws/session-manager-plugin/src/message"
+	"time"
 )
 
 // The payloads of the messages, as AWS defines them.
 type (
 	// Ack is the payload of an acknowledge.
-	Ack = message.AcknowledgeContent
+	Ack struct {
+		MessageType         string `json:"AcknowledgedMessageType"`
+		MessageID           string `json:"AcknowledgedMessageId"`
+		SequenceNumber      int64  `json:"AcknowledgedMessageSequenceNumber"`
+		IsSequentialMessage bool   `json:"IsSequentialMessage"`
+	}
 	// Closed is the payload of a channel_closed: Output is the text for the user.
-	Closed = message.ChannelClosed
+	Closed struct {
+		MessageID     string `json:"MessageId"`
+		CreatedDate   string `json:"CreatedDate"`
+		DestinationID string `json:"DestinationId"`
+		SessionID     string `json:"SessionId"`
+		MessageType   string `json:"MessageType"`
+		SchemaVersion int    `json:"SchemaVersion"`
+		Output        string `json:"Output"`
+	}
 	// HandshakeRequest is the agent's first word.
-	HandshakeRequest = message.HandshakeRequestPayload
+	HandshakeRequest struct {
+		AgentVersion           string            `json:"AgentVersion"`
+		RequestedClientActions []RequestedAction `json:"RequestedClientActions"`
+	}
 	// HandshakeResponse is the client's answer to it.
-	HandshakeResponse = message.HandshakeResponsePayload
+	HandshakeResponse struct {
+		ClientVersion          string            `json:"ClientVersion"`
+		ProcessedClientActions []ProcessedAction `json:"ProcessedClientActions"`
+		Errors                 []string          `json:"Errors"`
+	}
 	// HandshakeComplete is the agent's last word of the handshake; data may flow from here on.
-	HandshakeComplete = message.HandshakeCompletePayload
+	HandshakeComplete struct {
+		HandshakeTimeToComplete time.Duration `json:"HandshakeTimeToComplete"`
+		CustomerMessage         string        `json:"CustomerMessage"`
+	}
 	// RequestedAction is one thing the agent asks for in a HandshakeRequest.
-	RequestedAction = message.RequestedClientAction
+	RequestedAction struct {
+		ActionType       ActionType      `json:"ActionType"`
+		ActionParameters json.RawMessage `json:"ActionParameters"`
+	}
 	// ProcessedAction is the answer to one RequestedAction.
-	ProcessedAction = message.ProcessedClientAction
+	ProcessedAction struct {
+		ActionType   ActionType   `json:"ActionType"`
+		ActionStatus ActionStatus `json:"ActionStatus"`
+		ActionResult any          `json:"ActionResult"`
+		Error        string       `json:"Error"`
+	}
 	// SessionTypeAction are the parameters of an ActionSessionType.
-	SessionTypeAction = message.SessionTypeRequest
+	SessionTypeAction struct {
+		SessionType string `json:"SessionType"`
+		Properties  any    `json:"Properties"`
+	}
 	// KMSRequest are the parameters of an ActionKMSEncryption.
-	KMSRequest = message.KMSEncryptionRequest
+	KMSRequest struct {
+		KMSKeyID string `json:"KMSKeyId"`
+	}
 	// KMSResponse is the result of an ActionKMSEncryption.
-	KMSResponse = message.KMSEncryptionResponse
+	KMSResponse struct {
+		KMSCipherTextKey  []byte `json:"KMSCipherTextKey"`
+		KMSCipherTextHash []byte `json:"KMSCipherTextHash"`
+	}
 	// ChallengeRequest is something encrypted by the agent, to be sent back encrypted by the client.
-	ChallengeRequest = message.EncryptionChallengeRequest
+	ChallengeRequest struct {
+		Challenge []byte `json:"Challenge"`
+	}
 	// ChallengeResponse is what the client sends back.
-	ChallengeResponse = message.EncryptionChallengeResponse
+	ChallengeResponse struct {
+		Challenge []byte `json:"Challenge"`
+	}
 	// ActionType names a RequestedAction.
-	ActionType = message.ActionType
+	ActionType string
 	// ActionStatus is how a ProcessedAction went.
-	ActionStatus = message.ActionStatus
+	ActionStatus int
 	// TerminalSize is the payload of a Size message.
-	TerminalSize = message.SizeData
+	TerminalSize struct {
+		Cols uint32 `json:"cols"`
+		Rows uint32 `json:"rows"`
+	}
 	// Flag is the value of a flag message.
-	Flag = message.PayloadTypeFlag
+	Flag uint32
 )
 
 // The actions an agent asks for in the handshake, and what a client answers.
 const (
-	ActionSessionType   = message.SessionType
-	ActionKMSEncryption = message.KMSEncryption
+	ActionSessionType   ActionType = "SessionType"
+	ActionKMSEncryption ActionType = "KMSEncryption"
 
-	StatusSuccess     = message.Success
-	StatusFailed      = message.Failed
-	StatusUnsupported = message.Unsupported
+	StatusSuccess     ActionStatus = 1
+	StatusFailed      ActionStatus = 2
+	StatusUnsupported ActionStatus = 3
 )
 
 // The values of a flag message.
 const (
-	FlagDisconnectToPort   = message.DisconnectToPort   // client to agent, basic mode only
-	FlagTerminateSession   = message.TerminateSession   // client to agent
-	FlagConnectToPortError = message.ConnectToPortError // agent to client: a dial to the destination failed
+	FlagDisconnectToPort   Flag = 1 // client to agent, basic mode only
+	FlagTerminateSession   Flag = 2 // client to agent
+	FlagConnectToPortError Flag = 3 // agent to client: a dial to the destination failed
 )
 
 // PortProperties are the parameters of a port session as the agent echoes them in its handshake request.
@@ -75,9 +119,9 @@ type PortProperties struct {
 
 // The types of sessions that are a terminal; AWS's own client treats all three alike.
 const (
-	ShellSession          = config.ShellPluginName
-	InteractiveSession    = config.InteractiveCommandsPluginName // what ECS Exec opens
-	NonInteractiveSession = config.NonInteractiveCommandsPluginName
+	ShellSession          = "Standard_Stream"
+	InteractiveSession    = "InteractiveCommands" // what ECS Exec opens
+	NonInteractiveSession = "NonInteractiveCommands"
 )
 
 // exitPrefix is what the agent writes before the number in an ExitCode message (amazon-ssm-agent, shell.go, sendExitCode).

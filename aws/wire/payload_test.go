@@ -17,7 +17,7 @@ func TestAckBodyEqualsEncodingJSON(t *testing.T) {
 		for _, sequence := range []int64{0, 1, 12, math.MaxInt64} {
 			id := sample().ID
 			want, err := json.Marshal(wire.Ack{
-				MessageType: string(kind), MessageId: id.String(), SequenceNumber: sequence, IsSequentialMessage: true,
+				MessageType: string(kind), MessageID: id.String(), SequenceNumber: sequence, IsSequentialMessage: true,
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -80,8 +80,8 @@ func TestParseJSONReadsTheHandshakeOfPortSessions(t *testing.T) {
 
 func TestParseJSONNamesWhatItWasDecoding(t *testing.T) {
 	var closed wire.Closed
-	if err := wire.ParseJSON([]byte(`{"Output":`), &closed); err == nil || !strings.Contains(err.Error(), "ChannelClosed") {
-		t.Errorf("got %v, want an error that names ChannelClosed", err)
+	if err := wire.ParseJSON([]byte(`{"Output":`), &closed); err == nil || !strings.Contains(err.Error(), "wire.Closed") {
+		t.Errorf("got %v, want an error that names wire.Closed", err)
 	}
 	huge := []byte(`{"Output":"` + strings.Repeat("x", 64<<10) + `"}`)
 	if err := wire.ParseJSON(huge, &closed); !errors.Is(err, wire.ErrLong) {

@@ -26,6 +26,15 @@ const CheckMode = "CULVERT_CHECK"
 // Command returns the path of a program. Without it the test ends here.
 func Command(t testing.TB, name string) string {
 	t.Helper()
+	path, err := Find(name)
+	if err != nil {
+		missing(t, name, err)
+	}
+	return path
+}
+
+// Find is Command for what is no test.
+func Find(name string) (string, error) {
 	path, err := exec.LookPath(name)
 	// Debian keeps servers, PostgreSQL's above all, where an ordinary user's PATH does not look.
 	if err != nil && runtime.GOOS != "windows" {
@@ -37,9 +46,9 @@ func Command(t testing.TB, name string) string {
 		}
 	}
 	if err != nil {
-		missing(t, name, err)
+		return "", fmt.Errorf("look for %s: %w", name, err)
 	}
-	return path
+	return path, nil
 }
 
 // Plugin returns the path of AWS's session-manager-plugin, built from the version in go.mod. The program has its usual

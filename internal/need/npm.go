@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"testing"
@@ -31,6 +32,9 @@ func Playwright(t testing.TB) string {
 	return npm(t, "playwright-core", playwrightVersion)
 }
 
+// PlaywrightModules is Playwright for what is no test.
+func PlaywrightModules() (string, error) { return npmModules("playwright-core", playwrightVersion) }
+
 // Artefact returns the path of a file that a test leaves for people to look at, below .cache/artefacts.
 func Artefact(t testing.TB, name string) string {
 	t.Helper()
@@ -45,35 +49,47 @@ func Artefact(t testing.TB, name string) string {
 	return filepath.Join(dir, name)
 }
 
-// npm returns the node_modules that a package was installed into, once per version and machine, without running what the
-// package brings to be run at its installation.
+// npm is npmModules for a test, which ends here without them.
 func npm(t testing.TB, name, version string) string {
 	t.Helper()
-	program := Command(t, "npm")
-	root, err := moduleRoot()
+	modules, err := npmModules(name, version)
 	if err != nil {
 		missing(t, name, err)
+	}
+	return modules
+}
+
+// npmModules returns the node_modules that a package was installed into, once per version and machine, without running
+// what the package brings to be run at its installation.
+func npmModules(name, version string) (string, error) {
+	program, err := exec.LookPath("npm")
+	if err != nil {
+		return "", err
+	}
+	root, err := moduleRoot()
+	if err != nil {
+		return "", err
 	}
 	home := filepath.Join(root, ".cache", "need")
 	dir := filepath.Join(home, name+"-"+version)
 	modules := filepath.Join(dir, "node_modules")
 	if _, err := os.Stat(modules); err == nil {
-		return modules
+		return modules, nil
 	}
 	if err := os.MkdirAll(home, 0o750); err != nil {
-		t.Fatalf("make a place for %s: %v", name, err)
+		return "", fmt.Errorf("make a place for %s: %w", name, err)
 	}
-	own, err := os.MkdirTemp(home, "npm-") //nolint:usetesting // a rename does not cross file systems
+	own, err := os.MkdirTemp(home, "npm-") // a rename does not cross file systems
 	if err != nil {
-		t.Fatalf("make a place for %s: %v", name, err)
+		return "", fmt.Errorf("make a place for %s: %w", name, err)
 	}
 	defer func() { _ = os.RemoveAll(own) }()
 	if _, err := output(own, program, "install", "--prefix", own, "--ignore-scripts", "--no-save", "--no-audit", "--no-fund", "--loglevel=error", name+"@"+version); err != nil {
-		missing(t, name, err)
+		return "", err
 	}
-	// Another test binary may have been faster; theirs is as good.
+	// Another program may have been faster; theirs is as good.
 	if err := os.Rename(own, dir); err != nil && !errors.Is(err, os.ErrExist) {
-		t.Fatalf("keep %s: %v", name, err)
+		return "", fmt.Errorf("keep %s: %w", name, err)
 	}
-	return modules
+	return modules, nil
 }

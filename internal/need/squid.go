@@ -33,6 +33,16 @@ type Proxy struct {
 	Addr netip.AddrPort // 127.0.0.1 and a free port
 
 	dir string // of its configuration and logs
+	cmd *exec.Cmd
+}
+
+// Stop kills the proxy, reaps it and removes its files.
+func (p *Proxy) Stop() {
+	if p.cmd != nil {
+		_ = p.cmd.Process.Kill()
+		_ = p.cmd.Wait() // "signal: killed"
+	}
+	_ = os.RemoveAll(p.dir)
 }
 
 // name is what the proxy calls itself.
@@ -57,27 +67,38 @@ const (
 // Squid starts a Debian Squid on loopback and returns when it answers. It is killed and reaped when the test ends.
 func Squid(t testing.TB, cfg SquidConfig) *Proxy {
 	t.Helper()
-	program := Command(t, "squid")
+	p, err := StartSquid(Command(t, "squid"), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Stop)
+	return p
+}
+
+// StartSquid is Squid for what is no test: the caller names the program and stops it.
+func StartSquid(program string, cfg SquidConfig) (*Proxy, error) {
 	var err error
 	for range squidTries {
 		var p *Proxy
-		if p, err = startSquid(t, program, cfg); err == nil {
-			return p
+		if p, err = trySquid(program, cfg); err == nil {
+			return p, nil
 		}
 	}
-	t.Fatalf("start squid: %v", err)
-	return nil
+	return nil, fmt.Errorf("start squid: %w", err)
 }
 
-func startSquid(t testing.TB, program string, cfg SquidConfig) (*Proxy, error) {
-	t.Helper()
+func trySquid(program string, cfg SquidConfig) (p *Proxy, err error) {
 	// Not t.TempDir: a Squid started by root drops to the user proxy, who cannot enter a directory below a 0700 one.
-	dir, err := os.MkdirTemp("", "culvert-squid-") //nolint:usetesting // for that reason
+	dir, err := os.MkdirTemp("", "culvert-squid-")
 	if err != nil {
 		return nil, err
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	p := &Proxy{dir: dir}
+	p = &Proxy{dir: dir}
+	defer func() {
+		if err != nil {
+			p.Stop()
+		}
+	}()
 	if p.Addr, err = freePort(); err != nil {
 		return nil, err
 	}
@@ -95,10 +116,7 @@ func startSquid(t testing.TB, program string, cfg SquidConfig) (*Proxy, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // "signal: killed"
-	})
+	p.cmd = cmd
 
 	deadline := time.NewTimer(squidStart)
 	defer deadline.Stop()

@@ -3,10 +3,11 @@ package doctor
 import (
 	"fmt"
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"culvert/internal/pattern"
 )
 
 // Reason is why a proxy does not pass a request on.
@@ -143,7 +144,7 @@ func (e *RefusalError) Remedy() string {
 func Refused(method, host, port string, answer *http.Response, after time.Duration) *RefusalError {
 	e := &RefusalError{Host: host, Port: port, Method: method, Status: answer.StatusCode, Server: answer.Header.Get("Server"), After: after}
 	code, errno, _ := strings.Cut(answer.Header.Get("X-Squid-Error"), " ")
-	if codeForm.MatchString(code) {
+	if codeForm().MatchString(code) {
 		e.Code = code
 	}
 	if n, err := strconv.Atoi(errno); err == nil {
@@ -162,7 +163,7 @@ func Refused(method, host, port string, answer *http.Response, after time.Durati
 	return e
 }
 
-var codeForm = regexp.MustCompile(`^[A-Z_]{1,40}$`)
+var codeForm = pattern.Of(`^[A-Z_]{1,40}$`) //nolint:gochecknoglobals // compiled when it is needed
 
 // The error numbers of Linux, where Squid runs in a task.
 const (
@@ -213,12 +214,12 @@ func connectReason(errno int) Reason {
 	return ReasonOther
 }
 
-var versionForm = regexp.MustCompile(`^squid/(\d+)\.(\d+)`)
+var versionForm = pattern.Of(`^squid/(\d+)\.(\d+)`) //nolint:gochecknoglobals // compiled when it is needed
 
 // namelessDNS reports whether this Squid hides DNS failures behind other errors: 5.0 to 6.2 do (Squid bug 5294). A Squid
 // that does not tell its version is taken for one of them.
 func namelessDNS(e *RefusalError) bool {
-	m := versionForm.FindStringSubmatch(e.Server)
+	m := versionForm().FindStringSubmatch(e.Server)
 	if m == nil {
 		return true
 	}

@@ -2,11 +2,11 @@ package cli
 
 import (
 	"fmt"
-	"regexp"
 	"runtime"
 	"strings"
 	"time"
 
+	"culvert/internal/pattern"
 	"culvert/internal/say"
 	"culvert/internal/trust"
 	"culvert/tunnel/doctor"
@@ -21,10 +21,12 @@ type diagnosis struct {
 }
 
 // What --mask hides: account ids, access key and principal ids, the queries of URLs.
+//
+//nolint:gochecknoglobals // compiled when they are needed
 var (
-	accountForm = regexp.MustCompile(`\b\d{12}\b`)
-	keyForm     = regexp.MustCompile(`\b(AKIA|ASIA|AROA|AIDA|AGPA)[A-Z0-9]{12,}\b`)
-	queryForm   = regexp.MustCompile(`(\bhttps?://[^\s?"]+)\?[^\s"]*`)
+	accountForm = pattern.Of(`\b\d{12}\b`)
+	keyForm     = pattern.Of(`\b(AKIA|ASIA|AROA|AIDA|AGPA)[A-Z0-9]{12,}\b`)
+	queryForm   = pattern.Of(`(\bhttps?://[^\s?"]+)\?[^\s"]*`)
 )
 
 // clean makes text from elsewhere safe to show, and hides what is to be hidden.
@@ -33,9 +35,9 @@ func (d diagnosis) clean(text string) string {
 	if !d.mask {
 		return text
 	}
-	text = accountForm.ReplaceAllString(text, "************")
-	text = keyForm.ReplaceAllString(text, "$1****************")
-	return queryForm.ReplaceAllString(text, "$1?…")
+	text = accountForm().ReplaceAllString(text, "************")
+	text = keyForm().ReplaceAllString(text, "$1****************")
+	return queryForm().ReplaceAllString(text, "$1?…")
 }
 
 func (d diagnosis) words(err error) string {

@@ -1,12 +1,9 @@
 package cli
 
 import (
-	"bytes"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/cobra/doc"
 
 	"culvert/internal/tree"
 )
@@ -18,16 +15,14 @@ func (a *app) man() *cobra.Command {
 		Short: "Print the manual page, or write those of all commands to a directory",
 		Args:  atMost(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			header := &doc.GenManHeader{Title: "CULVERT", Section: "1", Source: "culvert", Manual: "User Commands"}
 			root := cmd.Root()
-			root.DisableAutoGenTag = true
+			var err error
 			if len(args) == 0 {
-				if err := doc.GenMan(root, header, a.Stdout); err != nil {
-					return fmt.Errorf("write the manual: %w", err)
-				}
-				return nil
+				err = a.printManual(root)
+			} else {
+				err = writeManuals(root, args[0])
 			}
-			if err := writeManuals(root, header, args[0]); err != nil {
+			if err != nil {
 				return fmt.Errorf("write the manual: %w", err)
 			}
 			return nil
@@ -35,8 +30,21 @@ func (a *app) man() *cobra.Command {
 	}
 }
 
-// writeManuals writes a page for each command, as doc.GenManTree does, but through no link.
-func writeManuals(root *cobra.Command, header *doc.GenManHeader, dir string) error {
+func (a *app) printManual(root *cobra.Command) error {
+	at, err := manualDate()
+	if err != nil {
+		return err
+	}
+	_, err = a.Stdout.Write(manualPage(root, at))
+	return err
+}
+
+// writeManuals writes a page for each command, and through no link.
+func writeManuals(root *cobra.Command, dir string) error {
+	at, err := manualDate()
+	if err != nil {
+		return err
+	}
 	to, err := tree.Open(dir)
 	if err != nil {
 		return err
@@ -44,17 +52,8 @@ func writeManuals(root *cobra.Command, header *doc.GenManHeader, dir string) err
 	defer to.Close() //nolint:errcheck // a directory that was only looked at
 	for commands := []*cobra.Command{root}; len(commands) > 0; commands = commands[1:] {
 		cmd := commands[0]
-		for _, c := range cmd.Commands() {
-			if c.IsAvailableCommand() && !c.IsAdditionalHelpTopicCommand() {
-				commands = append(commands, c)
-			}
-		}
-		var page bytes.Buffer
-		own := *header // GenMan completes it
-		if err := doc.GenMan(cmd, &own, &page); err != nil {
-			return err
-		}
-		if err := to.Put(strings.ReplaceAll(cmd.CommandPath(), " ", "-")+"."+header.Section, page.Bytes()); err != nil {
+		commands = append(commands, documented(cmd)...)
+		if err := to.Put(pageName(cmd)+"."+manualSection, manualPage(cmd, at)); err != nil {
 			return err
 		}
 	}

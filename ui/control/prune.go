@@ -18,7 +18,7 @@ func (d Dir) Prune(older time.Duration, keep ...string) {
 		for _, path := range paths {
 			name := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 			info, err := os.Lstat(path)
-			if err == nil && nameForm.MatchString(name) && info.ModTime().After(last[name]) {
+			if err == nil && nameForm().MatchString(name) && info.ModTime().After(last[name]) {
 				last[name] = info.ModTime()
 			}
 		}

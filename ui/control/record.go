@@ -9,10 +9,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"culvert/internal/pattern"
 )
 
 // Dir is where the records, sockets and logs of a user's sets are.
@@ -86,7 +87,7 @@ func (r Record) Set() Set {
 	return s
 }
 
-var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$`)
+var nameForm = pattern.Of(`^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$`) //nolint:gochecknoglobals // compiled when it is needed
 
 // NameError is a name that no set can have.
 type NameError struct{ Name string }
@@ -102,7 +103,7 @@ func (e *NameError) Remedy() string {
 
 // CheckName refuses names that cannot be those of files; the error is a *NameError.
 func CheckName(name string) error {
-	if !nameForm.MatchString(name) {
+	if !nameForm().MatchString(name) {
 		return &NameError{Name: name}
 	}
 	return nil
@@ -257,7 +258,7 @@ func (d Dir) Names() ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if name, ok := strings.CutSuffix(e.Name(), ".json"); ok && nameForm.MatchString(name) {
+		if name, ok := strings.CutSuffix(e.Name(), ".json"); ok && nameForm().MatchString(name) {
 			names = append(names, name)
 		}
 	}

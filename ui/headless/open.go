@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"culvert/aws"
+	"culvert/tunnel"
 )
 
 // look begins to find the targets, those of every account by themselves; attend hears of them.
@@ -38,6 +39,7 @@ func (r *run) lookFor(ctx context.Context, g group) found {
 			return f
 		}
 	}
+	r.probes.Go(func() { tunnel.OpenAhead(ctx, f.client) })
 	errs := make([]error, len(g.forwards))
 	var finders sync.WaitGroup
 	for i, n := range g.forwards {

@@ -1,0 +1,63 @@
+package tunnel
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/url"
+
+	"culvert/aws"
+)
+
+// OpenAhead opens what the first session will need, TLS included, while its target is still being looked for. It returns when
+// that is in use, of no use, or ctx ends.
+func OpenAhead(ctx context.Context, client *aws.Client) {
+	client.OpenAhead(ctx, func(ctx context.Context, stream *url.URL) (io.Closer, error) {
+		address := stream.Host
+		if stream.Port() == "" {
+			address = net.JoinHostPort(stream.Hostname(), "443")
+		}
+		return dialAhead(ctx, address, stream.Hostname(), client.TLS())
+	})
+}
+
+// aheadConn is a connection to the message service on which TLS has been shaken hands over, and nothing asked for.
+type aheadConn struct {
+	*tls.Conn
+
+	raw *batchConn
+}
+
+func dialAhead(ctx context.Context, address, host string, settings *tls.Config) (*aheadConn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	e := &aheadConn{raw: newBatchConn(conn)}
+	e.raw.in.admit(handshakeLimit)
+	if settings.ServerName == "" {
+		settings.ServerName = host
+	}
+	e.Conn = tls.Client(e.raw, settings)
+	if err := e.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	e.raw.in.admit(upgradeLimit)
+	return e, nil
+}
+
+// ahead dials by handing over what was opened ahead to a stream's host; nil when there is none.
+func (s *socket) ahead(ctx context.Context, client *aws.Client, stream *url.URL) func(context.Context, string, string) (net.Conn, error) {
+	e, ok := client.TakeAhead(ctx, stream).(*aheadConn)
+	if !ok {
+		return nil
+	}
+	s.raw = e.raw
+	s.callOff = context.AfterFunc(ctx, func() { _ = e.raw.Close() })
+	return func(context.Context, string, string) (net.Conn, error) { return e, nil }
+}

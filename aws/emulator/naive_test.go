@@ -288,8 +288,8 @@ func (n *naive) wantClosed() string {
 	if err := wire.ParseJSON(m.Body, &closed); err != nil {
 		n.t.Fatal(err)
 	}
-	if closed.SessionID != n.id {
-		n.t.Errorf("channel_closed is for session %q, want %q", closed.SessionID, n.id)
+	if closed.SessionId != n.id {
+		n.t.Errorf("channel_closed is for session %q, want %q", closed.SessionId, n.id)
 	}
 	return closed.Output
 }

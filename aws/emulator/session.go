@@ -381,7 +381,7 @@ func control(kind wire.Type) []byte { return encode(kind, []byte("{}"), time.Now
 // closedFrame encodes the channel_closed message.
 func closedFrame(id, output string, now time.Time) []byte {
 	body, err := json.Marshal(wire.Closed{
-		MessageType: string(wire.ChannelClosed), MessageID: uuid.NewString(), DestinationID: uuid.NewString(), SessionID: id,
+		MessageType: string(wire.ChannelClosed), MessageId: uuid.NewString(), DestinationId: uuid.NewString(), SessionId: id,
 		SchemaVersion: 1, CreatedDate: now.UTC().Format(time.RFC3339Nano), Output: output,
 	})
 	if err != nil {

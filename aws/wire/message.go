@@ -1,7 +1,6 @@
 // Package wire is the codec of the Session Manager data channel: pure, bounds-checked, no I/O.
-// The layout is described in wire.md beside this file. What AWS defines (message types, payload types and structs, version
-// thresholds) is written down here once, and a test compares it with github.com/aws/session-manager-plugin: that module
-// brings a logger, a mock and more, whose initialisation every start would pay for.
+// The layout is described in wire.md beside this file; what AWS defines (message types, payload types and
+// structs, version thresholds) is taken from github.com/aws/session-manager-plugin and named here once.
 //
 // Every Parse function treats its input as hostile: it never panics and never keeps a reference longer than it says.
 package wire
@@ -13,6 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/aws/session-manager-plugin/src/message"
 )
 
 // Type says what a message is; on the wire it is 32 bytes of ASCII padded with spaces.
@@ -20,30 +21,30 @@ type Type string
 
 // The message types of a data channel.
 const (
-	InputStream      Type = "input_stream_data"   // client to agent; sequenced and acknowledged
-	OutputStream     Type = "output_stream_data"  // agent to client; sequenced and acknowledged
-	Acknowledge      Type = "acknowledge"         // both ways; never acknowledged itself
-	ChannelClosed    Type = "channel_closed"      // service to both: the session is over
-	StartPublication Type = "start_publication"   // service to both: the other side is back
-	PausePublication Type = "pause_publication"   // service to both: the other side is away
-	SessionState     Type = "agent_session_state" // agent to service; never relayed
+	InputStream      Type = message.InputStreamMessage      // client to agent; sequenced and acknowledged
+	OutputStream     Type = message.OutputStreamMessage     // agent to client; sequenced and acknowledged
+	Acknowledge      Type = message.AcknowledgeMessage      // both ways; never acknowledged itself
+	ChannelClosed    Type = message.ChannelClosedMessage    // service to both: the session is over
+	StartPublication Type = message.StartPublicationMessage // service to both: the other side is back
+	PausePublication Type = message.PausePublicationMessage // service to both: the other side is away
+	SessionState     Type = "agent_session_state"           // agent to service; never relayed
 )
 
 // PayloadType says what the payload of a stream message is.
-type PayloadType uint32
+type PayloadType = message.PayloadType
 
 // The payload types: the first four are a terminal's, Output a port session's as well.
 const (
-	Output                 PayloadType = 1
-	Size                   PayloadType = 3  // client to agent: how large the terminal is
-	StdErr                 PayloadType = 11 // agent to client, where it keeps the two apart
-	ExitCode               PayloadType = 12 // agent to client: "EXIT_CODE: 3"
-	HandshakeRequestType   PayloadType = 5
-	HandshakeResponseType  PayloadType = 6
-	HandshakeCompleteType  PayloadType = 7
-	EncryptionRequestType  PayloadType = 8
-	EncryptionResponseType PayloadType = 9
-	FlagType               PayloadType = 10
+	Output                 = message.Output
+	Size                   = message.Size     // client to agent: how large the terminal is
+	StdErr                 = message.StdErr   // agent to client, where it keeps the two apart
+	ExitCode               = message.ExitCode // agent to client: "EXIT_CODE: 3"
+	HandshakeRequestType   = message.HandshakeRequestPayloadType
+	HandshakeResponseType  = message.HandshakeResponsePayloadType
+	HandshakeCompleteType  = message.HandshakeCompletePayloadType
+	EncryptionRequestType  = message.EncChallengeRequest
+	EncryptionResponseType = message.EncChallengeResponse
+	FlagType               = message.Flag
 )
 
 // The header flags. Neither AWS end looks at those it receives; both set FlagsAck on acknowledges.
@@ -54,10 +55,10 @@ const (
 )
 
 const (
-	headerLength  = 116 // what the first field of a frame says
-	payloadOffset = headerLength + 4
-	typeOffset    = 4
-	typeLength    = 32
+	headerLength  = message.ClientMessage_PayloadLengthOffset // 116: what the first field of a frame says
+	payloadOffset = message.ClientMessage_PayloadOffset       // 120
+	typeOffset    = message.ClientMessage_MessageTypeOffset
+	typeLength    = message.ClientMessage_MessageTypeLength
 
 	// Overhead is the number of bytes a message adds to its payload.
 	Overhead = payloadOffset

@@ -7,106 +7,62 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"time"
+
+	"github.com/aws/session-manager-plugin/src/config"
+	"github.com/aws/session-manager-plugin/src/message"
 )
 
 // The payloads of the messages, as AWS defines them.
 type (
 	// Ack is the payload of an acknowledge.
-	Ack struct {
-		MessageType         string `json:"AcknowledgedMessageType"`
-		MessageID           string `json:"AcknowledgedMessageId"`
-		SequenceNumber      int64  `json:"AcknowledgedMessageSequenceNumber"`
-		IsSequentialMessage bool   `json:"IsSequentialMessage"`
-	}
+	Ack = message.AcknowledgeContent
 	// Closed is the payload of a channel_closed: Output is the text for the user.
-	Closed struct {
-		MessageID     string `json:"MessageId"`
-		CreatedDate   string `json:"CreatedDate"`
-		DestinationID string `json:"DestinationId"`
-		SessionID     string `json:"SessionId"`
-		MessageType   string `json:"MessageType"`
-		SchemaVersion int    `json:"SchemaVersion"`
-		Output        string `json:"Output"`
-	}
+	Closed = message.ChannelClosed
 	// HandshakeRequest is the agent's first word.
-	HandshakeRequest struct {
-		AgentVersion           string            `json:"AgentVersion"`
-		RequestedClientActions []RequestedAction `json:"RequestedClientActions"`
-	}
+	HandshakeRequest = message.HandshakeRequestPayload
 	// HandshakeResponse is the client's answer to it.
-	HandshakeResponse struct {
-		ClientVersion          string            `json:"ClientVersion"`
-		ProcessedClientActions []ProcessedAction `json:"ProcessedClientActions"`
-		Errors                 []string          `json:"Errors"`
-	}
+	HandshakeResponse = message.HandshakeResponsePayload
 	// HandshakeComplete is the agent's last word of the handshake; data may flow from here on.
-	HandshakeComplete struct {
-		HandshakeTimeToComplete time.Duration `json:"HandshakeTimeToComplete"`
-		CustomerMessage         string        `json:"CustomerMessage"`
-	}
+	HandshakeComplete = message.HandshakeCompletePayload
 	// RequestedAction is one thing the agent asks for in a HandshakeRequest.
-	RequestedAction struct {
-		ActionType       ActionType      `json:"ActionType"`
-		ActionParameters json.RawMessage `json:"ActionParameters"`
-	}
+	RequestedAction = message.RequestedClientAction
 	// ProcessedAction is the answer to one RequestedAction.
-	ProcessedAction struct {
-		ActionType   ActionType   `json:"ActionType"`
-		ActionStatus ActionStatus `json:"ActionStatus"`
-		ActionResult any          `json:"ActionResult"`
-		Error        string       `json:"Error"`
-	}
+	ProcessedAction = message.ProcessedClientAction
 	// SessionTypeAction are the parameters of an ActionSessionType.
-	SessionTypeAction struct {
-		SessionType string `json:"SessionType"`
-		Properties  any    `json:"Properties"`
-	}
+	SessionTypeAction = message.SessionTypeRequest
 	// KMSRequest are the parameters of an ActionKMSEncryption.
-	KMSRequest struct {
-		KMSKeyID string `json:"KMSKeyId"`
-	}
+	KMSRequest = message.KMSEncryptionRequest
 	// KMSResponse is the result of an ActionKMSEncryption.
-	KMSResponse struct {
-		KMSCipherTextKey  []byte `json:"KMSCipherTextKey"`
-		KMSCipherTextHash []byte `json:"KMSCipherTextHash"`
-	}
+	KMSResponse = message.KMSEncryptionResponse
 	// ChallengeRequest is something encrypted by the agent, to be sent back encrypted by the client.
-	ChallengeRequest struct {
-		Challenge []byte `json:"Challenge"`
-	}
+	ChallengeRequest = message.EncryptionChallengeRequest
 	// ChallengeResponse is what the client sends back.
-	ChallengeResponse struct {
-		Challenge []byte `json:"Challenge"`
-	}
+	ChallengeResponse = message.EncryptionChallengeResponse
 	// ActionType names a RequestedAction.
-	ActionType string
+	ActionType = message.ActionType
 	// ActionStatus is how a ProcessedAction went.
-	ActionStatus int
+	ActionStatus = message.ActionStatus
 	// TerminalSize is the payload of a Size message.
-	TerminalSize struct {
-		Cols uint32 `json:"cols"`
-		Rows uint32 `json:"rows"`
-	}
+	TerminalSize = message.SizeData
 	// Flag is the value of a flag message.
-	Flag uint32
+	Flag = message.PayloadTypeFlag
 )
 
 // The actions an agent asks for in the handshake, and what a client answers.
 const (
-	ActionSessionType   ActionType = "SessionType"
-	ActionKMSEncryption ActionType = "KMSEncryption"
+	ActionSessionType   = message.SessionType
+	ActionKMSEncryption = message.KMSEncryption
 
-	StatusSuccess     ActionStatus = 1
-	StatusFailed      ActionStatus = 2
-	StatusUnsupported ActionStatus = 3
+	StatusSuccess     = message.Success
+	StatusFailed      = message.Failed
+	StatusUnsupported = message.Unsupported
 )
 
 // The values of a flag message.
 const (
-	FlagDisconnectToPort   Flag = 1 // client to agent, basic mode only
-	FlagTerminateSession   Flag = 2 // client to agent
-	FlagConnectToPortError Flag = 3 // agent to client: a dial to the destination failed
+	FlagDisconnectToPort   = message.DisconnectToPort   // client to agent, basic mode only
+	FlagTerminateSession   = message.TerminateSession   // client to agent
+	FlagConnectToPortError = message.ConnectToPortError // agent to client: a dial to the destination failed
 )
 
 // PortProperties are the parameters of a port session as the agent echoes them in its handshake request.
@@ -119,9 +75,9 @@ type PortProperties struct {
 
 // The types of sessions that are a terminal; AWS's own client treats all three alike.
 const (
-	ShellSession          = "Standard_Stream"
-	InteractiveSession    = "InteractiveCommands" // what ECS Exec opens
-	NonInteractiveSession = "NonInteractiveCommands"
+	ShellSession          = config.ShellPluginName
+	InteractiveSession    = config.InteractiveCommandsPluginName // what ECS Exec opens
+	NonInteractiveSession = config.NonInteractiveCommandsPluginName
 )
 
 // exitPrefix is what the agent writes before the number in an ExitCode message (amazon-ssm-agent, shell.go, sendExitCode).

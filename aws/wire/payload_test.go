@@ -17,7 +17,7 @@ func TestAckBodyEqualsEncodingJSON(t *testing.T) {
 		for _, sequence := range []int64{0, 1, 12, math.MaxInt64} {
 			id := sample().ID
 			want, err := json.Marshal(wire.Ack{
-				MessageType: string(kind), MessageID: id.String(), SequenceNumber: sequence, IsSequentialMessage: true,
+				MessageType: string(kind), MessageId: id.String(), SequenceNumber: sequence, IsSequentialMessage: true,
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/aws/session-manager-plugin/src/config"
 )
 
 // Version is a dotted version of four numbers, as agents and clients announce them; the zero Version is "0.0.0.0".
@@ -16,14 +18,7 @@ type Version [4]uint32
 const ClientVersion = "1.2.764.0"
 
 // ServiceName is the name that the SigV4 signature of a data channel's upgrade carries.
-const ServiceName = "ssmmessages"
-
-// What an agent does, it does above these versions.
-const (
-	terminateFlagAbove = "2.3.722.0"
-	muxAbove           = "3.0.196.0"
-	noKeepAliveAbove   = "3.1.1511.0"
-)
+const ServiceName = config.ServiceName
 
 // ParseVersion decodes "a.b.c.d"; missing parts are 0. It compares by number, where a comparison of strings or semver
 // gets four-part versions wrong.
@@ -63,15 +58,15 @@ func (v Version) after(s string) bool {
 
 // Mux reports whether an agent of this version multiplexes connections with smux.
 func (v Version) Mux() bool {
-	return v.after(muxAbove)
+	return v.after(config.TCPMultiplexingSupportedAfterThisAgentVersion)
 }
 
 // KeepAlive reports whether an agent of this version closes a mux session that sends it nothing for 30 s.
 func (v Version) KeepAlive() bool {
-	return v.Mux() && !v.after(noKeepAliveAbove)
+	return v.Mux() && !v.after(config.TCPMultiplexingWithSmuxKeepAliveDisabledAfterThisAgentVersion)
 }
 
 // TerminateFlag reports whether an agent of this version understands FlagTerminateSession.
 func (v Version) TerminateFlag() bool {
-	return v.after(terminateFlagAbove)
+	return v.after(config.TerminateSessionFlagSupportedAfterThisAgentVersion)
 }

@@ -170,26 +170,19 @@ func (f *far) opened() []int {
 
 // kill ends the agents of the tasks that have sessions, with all their workers and without a word to anybody.
 func (f *far) kill() error {
-	var ids []string
 	for _, s := range f.account.Sessions() {
-		ids = append(ids, s.ID)
 		if parts := strings.Split(s.Target, "_"); len(parts) == 3 && !slices.Contains(f.killed, parts[1]) {
 			f.killed = append(f.killed, parts[1])
 		}
 	}
-	if len(ids) == 0 {
+	if len(f.killed) == 0 {
 		return errors.New("kill a task: none has a session")
 	}
-	if account, ok := any(f.account).(interface{ KillAgent(task string) error }); ok {
-		for _, task := range f.killed {
-			if err := account.KillAgent(task); err != nil {
-				return err
-			}
+	for _, task := range f.killed {
+		if err := f.account.KillAgent(task); err != nil {
+			return err
 		}
-		return nil
 	}
-	f.account.Fault(func(f *emulator.Faults) { f.NoReconnect = true })
-	f.account.CutAgentLeg(ids...)
 	return nil
 }
 
@@ -202,7 +195,6 @@ func (f *far) reap() error {
 	if len(f.killed) == 0 {
 		return nil
 	}
-	f.account.Fault(func(f *emulator.Faults) { f.NoReconnect = false })
 	for _, task := range f.killed {
 		if err := f.account.StopTask(task, "killed by the bench"); err != nil {
 			return err

@@ -80,8 +80,8 @@ func TestParseJSONReadsTheHandshakeOfPortSessions(t *testing.T) {
 
 func TestParseJSONNamesWhatItWasDecoding(t *testing.T) {
 	var closed wire.Closed
-	if err := wire.ParseJSON([]byte(`{"Output":`), &closed); err == nil || !strings.Contains(err.Error(), "wire.Closed") {
-		t.Errorf("got %v, want an error that names wire.Closed", err)
+	if err := wire.ParseJSON([]byte(`{"Output":`), &closed); err == nil || !strings.Contains(err.Error(), "message.ChannelClosed") {
+		t.Errorf("got %v, want an error that names message.ChannelClosed", err)
 	}
 	huge := []byte(`{"Output":"` + strings.Repeat("x", 64<<10) + `"}`)
 	if err := wire.ParseJSON(huge, &closed); !errors.Is(err, wire.ErrLong) {

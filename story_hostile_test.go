@@ -195,6 +195,7 @@ func TestATunnelOfAProjectHasNoEffectByBeingThere(t *testing.T) {
 		"  x: {target: automation/squid, forward: \"0:3128\", profile: prod, region: us-east-1, probe: \""+v.attackerURL+"/\"}\n"+
 		"  open: {target: automation/squid, forward: \"0.0.0.0:0:3128\"}\n"+
 		"groups: {all: [x, open]}\n")
+	v.run(t, filepath.Join(v.repository, "sub"), "__complete", "list", "-c", "a") // what it remembers for a minute is no effect of the project's
 	before := v.files(t)
 	for _, test := range []struct{ args, stdout string }{
 		{"list", "squid"}, {"__complete list -c a", "automation\n:4\n"}, {"__complete up ", "all\nopen\nx\n:4\n"}, {"version --paths", "in force " + v.repository + "/.culvert.yaml\n"},

@@ -85,7 +85,7 @@ func (b *bench) visits(ctx context.Context, s subject, plan sitePlan, proxy stri
 	}
 	metrics := []string{firstVisit, secondVisit}
 	cmd := exec.CommandContext(ctx, program.node, script, program.chromium, plan.Key, proxy, plan.URL, strconv.Itoa(len(metrics))) //nolint:gosec // programs of this bench
-	cmd.Env = append(b.world.env(), "NODE_PATH="+program.modules)
+	cmd.Env = append(b.world.env(), "NODE_PATH="+program.modules, "XDG_CONFIG_HOME="+b.world.scratch, "HOME="+b.world.scratch)
 	var complaint strings.Builder
 	cmd.Stderr = &complaint
 	out, err := cmd.Output()

@@ -79,7 +79,7 @@ func (w *world) aheadOverTLS(state func(http.ConnState)) (*aws.Client, *httptest
 // What a session needs first is there before the session is: no connection is opened for it any more.
 func TestTheFirstSessionTakesWhatWasOpenedAhead(t *testing.T) {
 	for _, gone := range []bool{false, true} {
-		w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
+		w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{Lanes: 1}, nil)
 		arrived, idle := make(chan struct{}, 20), make(chan struct{}, 20)
 		client, front := w.aheadOverTLS(func(state http.ConnState) {
 			switch state {

@@ -64,7 +64,7 @@ func (r *run) withoutProxy() {
 func NoProxyAt(asked string, seen []string) Warning {
 	return Warning{
 		Problem: asked + ", but no proxy is at the far end: " + strings.Join(seen, ", "),
-		Remedy:  "forward to the proxy's port; --probe http-proxy makes it an error, and culvert doctor says what answers there",
+		Remedy:  "forward to the proxy's port; --probe http-proxy makes it an error, and the doctor says what answers there",
 	}
 }
 

@@ -109,7 +109,15 @@ func newChannel(log *slog.Logger, size, rate int, deliver func(wire.PayloadType,
 // room is how many payload bytes a message of stream data can carry.
 func (c *channel) room() int {
 	if c.seal != nil {
-		return c.size - sealOverhead
+		return c.payload() - sealOverhead
+	}
+	return c.payload()
+}
+
+// payload is how many bytes a message carries, what seals it included.
+func (c *channel) payload() int {
+	if z := c.out.sizer; z != nil {
+		return int(z.room.Load())
 	}
 	return c.size
 }
@@ -140,6 +148,7 @@ func (c *channel) push(kind wire.PayloadType, body []byte) error {
 	if kind == wire.Output {
 		body, step = c.seam(body, c.room())
 	}
+	much := len(body) > step
 	batch := make([]*outgoing, 0, (len(body)+step-1)/step)
 	for len(body) > 0 {
 		n := min(step, len(body))
@@ -149,6 +158,12 @@ func (c *channel) push(kind wire.PayloadType, body []byte) error {
 		}
 		batch = append(batch, o)
 		body = body[n:]
+	}
+	if much {
+		var err error
+		if batch, err = c.withProbe(batch, sequence+int64(len(batch))); err != nil {
+			return err
+		}
 	}
 	c.mu.Lock()
 	c.out.queue(batch)
@@ -224,7 +239,7 @@ func (c *channel) admitNext() {
 	for len(c.waiting) > 0 && free > 0 {
 		close(c.waiting[0].ready)
 		c.waiting = c.waiting[1:]
-		free -= c.size
+		free -= c.payload()
 	}
 }
 

@@ -3,6 +3,7 @@
 package tunnel
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,8 @@ import (
 	"culvert/aws/wire"
 )
 
-const defaultMessageSize = 1024 // as AWS's own client sends; larger ones are unproved on the real service
+// DefaultMessageSize is what AWS's own client sends; larger ones are unproved on the real service.
+const DefaultMessageSize = 1024
 
 // Bounds of Options.MessageSize, in bytes.
 const (
@@ -29,7 +31,8 @@ type Options struct {
 	Log         *slog.Logger
 	Lanes       int      // sessions per tunnel whose Spec names no number; 0 adapts to the load
 	OneTask     bool     // keeps all sessions of a tunnel on one task, instead of spreading them over those of the service
-	MessageSize int      // payload bytes per message up; 0 is 1024, as AWS's own client sends
+	MessageSize int      // payload bytes per message up; 0 is 1024, as AWS's own client sends; AutoMessageSize finds it out
+	Sizes       *Sizes   // what was found out before; nil: nothing is kept
 	UploadRate  int      // bytes per second and session at the most; 0 is no ceiling
 	Journal     *Journal // notes the open sessions; closed with the engine
 	// ReResolve is how old the address of a remote host's name may be for a new connection; 0 never resolves it anew but when
@@ -44,6 +47,7 @@ type Engine struct {
 	options     Options
 	patrolEvery time.Duration
 	keptFor     time.Duration
+	sizes       *Sizes        // nil: the message size is fixed
 	renewAfter  time.Duration // of the life of sockets
 	states      *feed[Event]
 	endings     *feed[Ending]
@@ -63,12 +67,16 @@ func New(o Options) *Engine {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	var sizes *Sizes
+	if o.MessageSize == AutoMessageSize {
+		sizes, o.MessageSize = cmp.Or(o.Sizes, &Sizes{}), DefaultMessageSize
+	}
 	if o.MessageSize == 0 {
-		o.MessageSize = defaultMessageSize
+		o.MessageSize = DefaultMessageSize
 	}
 	o.MessageSize = min(max(o.MessageSize, MinMessageSize), MaxMessageSize-wire.Overhead)
 	return &Engine{
-		options: o, patrolEvery: patrolEvery, keptFor: keptFor, renewAfter: renewAfter,
+		options: o, sizes: sizes, patrolEvery: patrolEvery, keptFor: keptFor, renewAfter: renewAfter,
 		states:  newFeed(func() queue[Event] { return &everything[Event]{} }),
 		endings: newFeed(func() queue[Ending] { return &endings{of: make(map[ID]*newest)} }),
 	}

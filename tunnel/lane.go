@@ -85,6 +85,8 @@ type lane struct {
 	missing  atomic.Int64  // messages that its agent has yet to repair
 	lastData atomic.Int64  // unix nanoseconds of the last stream data
 
+	size int // of messages, as last logged; watch's
+
 	awaySince atomic.Int64            // unix nanoseconds
 	finding   atomic.Pointer[finding] // nil: ECS knows of nothing
 	stir      chan struct{}           // has watch look at once; capacity 1
@@ -103,6 +105,7 @@ type lane struct {
 // laneOptions are the settings of a lane that come from the engine and the spec.
 type laneOptions struct {
 	messageSize, uploadRate int
+	sizes                   *Sizes // to find the message size with; nil: it is fixed
 	keepAlive               time.Duration
 	renewAfter              time.Duration // of a socket's life, see handover.go; 0 is never
 	journal                 *Journal
@@ -112,6 +115,9 @@ type laneOptions struct {
 func newLane(client *aws.Client, log *slog.Logger, remote Endpoint, o laneOptions) *lane {
 	l := &lane{client: client, log: log, remote: remote, options: o, clientID: uuid.NewString(), opening: newHandshake(remote), proving: make(chan struct{}, 1), stir: make(chan struct{}, 1)}
 	l.channel = newChannel(log, o.messageSize, o.uploadRate, l.deliver)
+	if o.sizes != nil {
+		l.channel.out.sizer = newSizer(o.messageSize)
+	}
 	l.channel.flush, l.channel.onPause = l.flush, l.paused
 	l.suspect = func(*lane) {} // nobody asks
 	l.channel.onAway, l.channel.missing = l.noticed, &l.missing
@@ -171,6 +177,7 @@ func (l *lane) hold(ctx context.Context, document string, start func(context.Con
 		cancel(context.Cause(ctx))
 	})
 	err = l.carry(carrying, cancel)
+	l.options.sizes.save(l.log)
 	told := !goodbye()
 	if told {
 		<-farewell
@@ -292,6 +299,10 @@ func (l *lane) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 			cancel(err)
 			return
 		}
+		if err := l.heedSize(); err != nil {
+			cancel(err)
+			return
+		}
 		quiet := l.channel.quiet(now)
 		if slow := quiet > slowAfter && !l.excused(&v, now) || l.silent.Load(); l.slow.Swap(slow) != slow {
 			l.changed(l, nil)
@@ -331,6 +342,7 @@ func (l *lane) begin() error {
 	l.channel.hold(time.Now().Add(settleFor - roundTrip)) // the way there and back takes most of it, or all
 	if agent.Mux() {
 		l.carrier = newMux(l.channel)
+		l.channel.startSizes(l.options.sizes, l.place())
 	} else {
 		l.carrier = newBasic(l.channel)
 	}

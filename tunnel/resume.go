@@ -53,6 +53,7 @@ func (l *lane) carry(ctx context.Context, cancel context.CancelCauseFunc) error 
 			l.changed(l, nil)
 			last := l.serve(ctx, socket)
 			err = last.why
+			l.channel.closedBy(err)
 			if last.life > steadyAfter {
 				retry.Reset()
 			}
@@ -206,6 +207,9 @@ func (l *lane) overBy(err error) error {
 	_, garbage := errors.AsType[*GarbageError](err)
 	_, broken := errors.AsType[*ProtocolError](err)
 	if garbage || broken {
+		return err
+	}
+	if err := l.oversize(); err != nil {
 		return err
 	}
 	l.channel.mu.Lock()

@@ -23,7 +23,9 @@ type outgoing struct {
 	lastSent  time.Time
 	tries     int
 	acked     bool
-	lost      bool // queued to go out again
+	lost      bool   // queued to go out again
+	shorter   []byte // of a probe of the message size: what is sent in its place if it has to be sent again
+	overtaken int    // how often a message that is larger than usual was sent again after smaller ones had been acknowledged
 }
 
 // sender is the sending half of a channel: what is unacknowledged, when to send it again, how much may be under way.
@@ -38,6 +40,7 @@ type sender struct {
 
 	window window
 	pace   pacer
+	sizer  *sizer // nil: all messages have the size of the channel
 
 	smoothed, variation time.Duration // of the round trip; 0 before the first sample
 	newest              time.Time     // the latest lastSent among acknowledged messages
@@ -96,6 +99,7 @@ func (s *sender) acknowledge(sequence int64, now time.Time) bool {
 		s.newest = o.lastSent
 	}
 	s.window.acknowledged(len(o.frame), now, s.smoothed)
+	s.sizer.acknowledged(o, now)
 	gap := i > 0 && !s.unacked[0].acked
 	n := 0
 	for n < len(s.unacked) && s.unacked[n].acked {
@@ -129,6 +133,11 @@ func (s *sender) sample(d time.Duration) {
 func (s *sender) reorderWindow() time.Duration { return max(clockGrain, s.smoothed/4) }
 
 func (s *sender) rewind(now time.Time) {
+	var oldest *outgoing
+	if len(s.unacked) > 0 {
+		oldest = s.unacked[0]
+	}
+	s.sizer.attached(oldest, s.lastAck.After(s.attached), now)
 	s.attached, s.lastAck, s.lookAt = now, now, time.Time{}
 	s.again = s.again[:0]
 	for _, o := range s.unacked[:s.unsent] {
@@ -192,6 +201,7 @@ func (s *sender) take(o *outgoing, now time.Time) {
 	if o.tries > 0 {
 		s.again = s.again[1:]
 		s.resent++
+		s.inFlight -= s.sizer.again(o, s.newest, now)
 	} else {
 		s.unsent++
 		o.firstSent = now

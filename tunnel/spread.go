@@ -194,7 +194,8 @@ func (t *Tunnel) stays() (aws.Target, bool) {
 
 // shun notes that a session was lost by the fault of its task, as far as it is known.
 func (r *runner) shun(l *lane, why error) {
-	if l.target.Task == "" || errors.Is(why, errReconnect) || idleClosed(why, l) {
+	_, oversize := errors.AsType[*OversizeError](why)
+	if l.target.Task == "" || errors.Is(why, errReconnect) || idleClosed(why, l) || oversize {
 		return
 	}
 	_, closed := errors.AsType[*ClosedError](why)

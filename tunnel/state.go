@@ -76,6 +76,7 @@ type Stats struct {
 	RoundTrip      time.Duration
 	Lanes          int
 	Retries        uint64 // resumes and new sessions
+	MessageSize    int    // payload bytes of a message up, the largest of the sessions that are open; 0 without any
 }
 
 // Connection is a copy of what is known about one local connection.

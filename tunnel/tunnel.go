@@ -134,6 +134,8 @@ func (t *Tunnel) Stats() Stats {
 		s.Retries += l.resumed.Load()
 		if l.open() {
 			s.Lanes++
+			size, _, _ := l.channel.sized()
+			s.MessageSize = max(s.MessageSize, size)
 			if s.RoundTrip == 0 || (trip > 0 && trip < s.RoundTrip) {
 				s.RoundTrip = trip
 			}

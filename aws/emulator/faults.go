@@ -25,7 +25,11 @@ type Faults struct {
 	// PauseAgent and PauseClient have the service tell the one side with pause_publication that the other is away. An agent
 	// that hears nothing goes on sending, and what it sends is lost.
 	PauseAgent, PauseClient bool
-	FirstSocket             bool // of a client stays its only one while it stands: a second one is taken and gets nothing
+	// Largest is the most payload that the service takes in a message of a client; 0 is any. It closes the socket over a larger
+	// one with 1009 (message too big), or drops it without a word.
+	Largest     int
+	DropLarger  bool
+	FirstSocket bool // of a client stays its only one while it stands: a second one is taken and gets nothing
 
 	// The opening of a data channel.
 	AllowUnsigned bool          // takes upgrades without a signature, as the service did before plugin 1.2.764

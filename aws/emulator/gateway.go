@@ -307,6 +307,14 @@ func (l *clientLeg) relay(s *session) {
 		}
 		// What a client still says between our close frame and its own is heard, acknowledges above all.
 		if kind == websocket.BinaryMessage && !l.frozen.Load() {
+			if f := s.data.knobs(); f.Largest > 0 && frame.Len() > f.Largest+wire.Overhead {
+				s.tooLarge.Add(1)
+				if f.DropLarger {
+					continue
+				}
+				l.refuse()
+				return
+			}
 			s.fromClient(bytes.Clone(frame.Bytes()))
 		}
 	}
@@ -329,6 +337,16 @@ func (l *clientLeg) close(code int, text string) {
 	}
 	_ = l.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, text), time.Now().Add(controlWait))
 	_ = l.conn.SetReadDeadline(time.Now().Add(closingWait))
+}
+
+// refuse closes the socket over a message that is too large; what follows it is not heard.
+func (l *clientLeg) refuse() {
+	l.close(websocket.CloseMessageTooBig, "")
+	for {
+		if _, _, err := l.conn.NextReader(); err != nil {
+			return
+		}
+	}
 }
 
 // cut resets the TCP connection.

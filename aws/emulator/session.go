@@ -38,6 +38,8 @@ type session struct {
 
 	busy           atomic.Int64 // when stream data last passed, in ns since the epoch
 	upped, downed  atomic.Uint64
+	messages       atomic.Uint64 // of stream data from the client
+	tooLarge       atomic.Int64  // messages that the service has not taken
 	agentConnected atomic.Bool
 
 	mu          sync.Mutex
@@ -60,6 +62,8 @@ type Session struct {
 	Started                     time.Time
 	Client, Agent               bool   // which legs are connected
 	Up, Down                    uint64 // bytes of tunnel data relayed from the client and from the agent, repeats included
+	Messages                    uint64 // that Up came in
+	TooLarge                    int    // messages of the client that the service has not taken, see Faults.Largest
 }
 
 // begin makes a session and lets its agent start.
@@ -186,6 +190,9 @@ func (s *session) detach(leg *clientLeg) {
 // fromClient relays a frame of the client.
 func (s *session) fromClient(frame []byte) {
 	s.note(frame, &s.upped)
+	if outputLength(frame) > 0 {
+		s.messages.Add(1)
+	}
 	s.up.push(frame)
 }
 
@@ -372,6 +379,7 @@ func (s *session) snapshot() Session {
 	return Session{
 		ID: s.id, Target: s.order.Target, Document: s.order.DocumentName, Owner: s.owner.ARN, Port: s.order.port, Host: s.order.host,
 		Started: s.started, Client: s.client != nil, Agent: s.agentConnected.Load(), Up: s.upped.Load(), Down: s.downed.Load(),
+		Messages: s.messages.Load(), TooLarge: int(s.tooLarge.Load()),
 	}
 }
 

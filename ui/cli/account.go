@@ -160,8 +160,12 @@ func (acc *account) close() {
 
 // engine returns an engine as the shared flags want it.
 func (acc *account) engine(s *shared) *tunnel.Engine {
+	var sizes *tunnel.Sizes
+	if s.messageSize == tunnel.AutoMessageSize && acc.demo == nil {
+		sizes = tunnel.OpenSizes(filepath.Join(findPaths().State, "message-sizes.json"), acc.log)
+	}
 	return tunnel.New(tunnel.Options{
-		Client: acc.client, Log: acc.log, Journal: acc.journal,
+		Client: acc.client, Log: acc.log, Journal: acc.journal, Sizes: sizes,
 		Lanes: int(s.lanes), OneTask: s.spread == "no", MessageSize: s.messageSize, UploadRate: s.uploadRate, ReResolve: s.reResolve, AllowLinkLocal: s.linkLocal,
 	})
 }

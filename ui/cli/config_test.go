@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"culvert/tunnel"
 	"culvert/ui/screen"
 )
 
@@ -109,6 +110,34 @@ func TestFlagBeatsEnvironmentBeatsUser(t *testing.T) {
 	}
 }
 
+func TestTheMessageSizeIsANumberOrAuto(t *testing.T) {
+	for name, c := range map[string]struct {
+		user, env string
+		args      []string
+		want      int
+	}{
+		"by default":  {want: tunnel.DefaultMessageSize},
+		"user file":   {user: "message-size: auto\n", want: tunnel.AutoMessageSize},
+		"environment": {user: "message-size: 2048\n", env: "auto", want: tunnel.AutoMessageSize},
+		"flag":        {user: "message-size: auto\n", env: "auto", args: []string{"--message-size", "4096"}, want: 4096},
+		"flag, auto":  {env: "4096", args: []string{"--message-size", "auto"}, want: tunnel.AutoMessageSize},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inDirectory(t, c.user, "")
+			if c.env != "" {
+				t.Setenv("CULVERT_MESSAGE_SIZE", c.env)
+			}
+			var s shared
+			if err := s.flags().Parse(c.args); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.resolve(); err != nil || s.messageSize != c.want {
+				t.Errorf("got %d, %v; want %d", s.messageSize, err, c.want)
+			}
+		})
+	}
+}
+
 func TestValuesAreRefusedWhereverTheyComeFrom(t *testing.T) {
 	inDirectory(t, "region: x\nwait: soon\n", "")
 	for name, c := range map[string]struct {
@@ -122,7 +151,7 @@ func TestValuesAreRefusedWhereverTheyComeFrom(t *testing.T) {
 		"password":      {env: "CULVERT_ENDPOINT_URL", value: "http://u:p@h", args: []string{"--wait=1s"}, want: "--endpoint-url: an endpoint URL cannot hold"},
 		"hectic":        {args: []string{"--wait=1s", "--re-resolve=10ms"}, want: "--re-resolve: 10ms is too short"},
 		"senseless":     {args: []string{"--wait=-1s"}, want: "--wait: -1s is too short"},
-		"message size":  {env: "CULVERT_MESSAGE_SIZE", value: "1", args: []string{"--wait=1s"}, want: "CULVERT_MESSAGE_SIZE"},
+		"message size":  {env: "CULVERT_MESSAGE_SIZE", value: "1", args: []string{"--wait=1s"}, want: `CULVERT_MESSAGE_SIZE: "1" is neither auto nor a number from 256 to 65536`},
 		"output form":   {env: "CULVERT_OUTPUT", value: "xml", args: []string{"--wait=1s"}, want: `"xml" is not one of text, json`},
 		"level":         {env: "CULVERT_LOG_LEVEL", value: "loud", args: []string{"--wait=1s"}, want: `"loud" is not one of debug`},
 		"probe in text": {env: "CULVERT_PROBE", value: "gopher://x", args: []string{"--wait=1s"}, want: `"gopher://x" is neither none`},

@@ -70,8 +70,8 @@ func (s *shared) flags() *pflag.FlagSet {
 	f.Var(&s.lanes, "lanes", "sessions per tunnel; auto is one while it is quiet, and up to 8 as connections are active at the same time, 4 where the container has little memory")
 	s.spread = "yes"
 	f.Var(choiceValue{&s.spread, []string{"yes", "no"}}, "spread", "whether several sessions of a tunnel to a service spread over its tasks; one to a named task stays there")
-	s.messageSize = 1024
-	f.Var(bytesValue{&s.messageSize, tunnel.MinMessageSize, tunnel.MaxMessageSize, "BYTES"}, "message-size", "payload of one message on the way up")
+	s.messageSize = tunnel.DefaultMessageSize
+	f.Var(sizeValue{&s.messageSize}, "message-size", "payload of one message on the way up; auto tries larger ones as there is much to send, up to 16 KiB")
 	f.Var(bytesValue{&s.uploadRate, 0, 1 << 40, "BYTES/s"}, "upload-rate", "ceiling of the rate on the way up, which adapts by itself; 0 is none")
 	f.Var(durationValue{&s.keepAlive}, "keep-alive", "send a byte this often, which overrides the account's idle timeout; 0 is off")
 	s.reResolve = time.Minute

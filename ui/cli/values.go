@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"culvert/aws"
+	"culvert/tunnel"
 	"culvert/tunnel/doctor"
 	"culvert/ui/headless"
 )
@@ -123,6 +124,34 @@ func (v *lanesValue) Set(s string) error {
 		return fmt.Errorf("%q is neither auto nor a number from 1 to %d", s, maxLanes)
 	}
 	*v = lanesValue(n)
+	return nil
+}
+
+// sizeValue is the size of a message: auto (tunnel.AutoMessageSize) or a number of bytes.
+type sizeValue struct{ size *int }
+
+func (v sizeValue) Type() string { return "auto|BYTES" }
+
+func (v sizeValue) String() string {
+	switch {
+	case v.size == nil:
+		return "0"
+	case *v.size == tunnel.AutoMessageSize:
+		return "auto"
+	}
+	return strconv.Itoa(*v.size)
+}
+
+func (v sizeValue) Set(s string) error {
+	if s == "auto" {
+		*v.size = tunnel.AutoMessageSize
+		return nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < tunnel.MinMessageSize || n > tunnel.MaxMessageSize {
+		return fmt.Errorf("%q is neither auto nor a number from %d to %d", s, tunnel.MinMessageSize, tunnel.MaxMessageSize)
+	}
+	*v.size = n
 	return nil
 }
 

@@ -94,7 +94,8 @@ type Tunnel struct {
 	Accepted     uint64 `json:"accepted"`    // since the start
 	Retries      uint64 `json:"retries"`
 	RoundTripMS  int64  `json:"round_trip_ms"`
-	Took         int64  `json:"took_ms,omitempty"` // until it was ready
+	MessageSize  int    `json:"message_size,omitempty"` // bytes of payload on the way up; 0 without an open session
+	Took         int64  `json:"took_ms,omitempty"`      // until it was ready
 	Error        string `json:"error,omitempty"`
 	Remedy       string `json:"remedy,omitempty"`
 	Hosts        []Host `json:"hosts,omitempty"` // busiest first

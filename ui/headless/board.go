@@ -242,7 +242,7 @@ func (p *posted) shown() control.Tunnel {
 		Cluster: target.Cluster, Service: target.Service, Family: target.Family, Task: target.Task, Container: target.Container,
 		TaskARN: spec.Client.TaskARN(target), Session: link.Session, AgentVersion: link.Agent,
 		Sent: stats.Sent, Received: stats.Received, Connections: stats.Connections, Accepted: stats.Accepted,
-		Retries: stats.Retries, RoundTripMS: stats.RoundTrip.Milliseconds(), Took: p.took.Milliseconds(),
+		Retries: stats.Retries, RoundTripMS: stats.RoundTrip.Milliseconds(), MessageSize: stats.MessageSize, Took: p.took.Milliseconds(),
 		Hosts: p.busiest(),
 	}
 	if taken := p.tunnel.Replaced(); taken != nil {

@@ -120,7 +120,7 @@ func heldReading(s control.Set, t control.Tunnel) reading {
 		Opened: s.Since,
 		Stats: tunnel.Stats{
 			Sent: t.Sent, Received: t.Received, Connections: t.Connections, Accepted: t.Accepted,
-			Retries: t.Retries, RoundTrip: time.Duration(t.RoundTripMS) * time.Millisecond,
+			Retries: t.Retries, RoundTrip: time.Duration(t.RoundTripMS) * time.Millisecond, MessageSize: t.MessageSize,
 		},
 	}
 	if proxy, err := url.Parse(t.ProxyURL); err == nil && proxy.User != nil {

@@ -223,6 +223,9 @@ func (ts *tunnels) facts(r *row) []fact {
 		facts = append(facts, fact{"round trip " + trip, "TRIP"})
 	}
 	facts = append(facts, fact{say.Count(r.Stats.Resent) + " resent", "RESENT"}, fact{retries(r.Stats.Retries), "RETRIES"})
+	if size := r.Stats.MessageSize; size > tunnel.DefaultMessageSize {
+		facts = append(facts, fact{fmt.Sprintf("messages of %d bytes", size), ""})
+	}
 	if in := ts.elsewhere(r); in != "" {
 		facts = append(facts, fact{in, ""})
 	}

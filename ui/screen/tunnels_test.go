@@ -110,6 +110,21 @@ func TestHugeNumbersAndClocksThatJumpKeepTheColumns(t *testing.T) {
 	want(t, a, "0s", "ZB/s")
 }
 
+func TestAnUnusualMessageSizeIsShown(t *testing.T) {
+	for size, shown := range map[int]bool{0: false, tunnel.DefaultMessageSize: false, 16384: true} {
+		a := newTestApp(t, Options{}, 160, 50)
+		r := somewhere("127.0.0.1:3128")
+		r.Stats = tunnel.Stats{MessageSize: size}
+		addRow(a, r)
+		press(t, a, "t", "enter")
+		if shown {
+			want(t, a, "messages of 16384 bytes")
+		} else {
+			wantNot(t, a, "messages of")
+		}
+	}
+}
+
 func TestWhatAilsATunnelShowsItsRemedy(t *testing.T) {
 	a := newTestApp(t, Options{}, 120, 30)
 	r := somewhere("127.0.0.1:3128")

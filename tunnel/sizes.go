@@ -1,0 +1,211 @@
+package tunnel
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"culvert/internal/trust"
+)
+
+const (
+	sizesKept   = 64 // places that are remembered
+	sizesFor    = 7 * 24 * time.Hour
+	sizesBytes  = 64 << 10 // of the file at the most
+	placeLength = 400      // bytes of a place's name at the most
+)
+
+// Sizes remember in a file which sizes of messages the service takes, by region and endpoint. The file holds nothing but
+// that, belongs to its owner alone (0600), and whatever is wrong with it costs a few probes. Processes that write it in the
+// same moment lose what one of them has learned. A nil *Sizes and one without a file remember nothing longer than
+// the process lives. Safe for concurrent use.
+type Sizes struct {
+	path   string
+	saving sync.Mutex // held while the file is used, which may take its time: mu is not
+	failed bool       // it could not be written, which was said; under saving
+
+	mu    sync.Mutex
+	known []sizeOf // the latest first
+	news  bool     // the file does not have all of it
+}
+
+// sizeOf is what is known of one place.
+type sizeOf struct {
+	Place string    `json:"place"`
+	Good  int       `json:"good,omitempty"` // the largest size that got through
+	Bad   int       `json:"bad,omitempty"`  // the least one that did not
+	At    time.Time `json:"at"`
+}
+
+// OpenSizes reads a file, if there is one that can be trusted.
+func OpenSizes(path string, log *slog.Logger) *Sizes {
+	s := &Sizes{path: path}
+	known, err := readSizes(path)
+	if err != nil {
+		log.Warn("sizes of messages that were found out before are not known", "file", path, "error", err)
+	}
+	s.known = tidySizes(known, time.Now())
+	return s
+}
+
+func readSizes(path string) ([]sizeOf, error) {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it names the file
+	}
+	if !info.Mode().IsRegular() { // a pipe would keep us waiting
+		return nil, errors.New("it is not a regular file")
+	}
+	if problem := trust.Problem(info); problem != "" {
+		return nil, errors.New("it " + problem)
+	}
+	file, err := os.Open(path) //nolint:gosec // in the state directory
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it names the file
+	}
+	defer func() { _ = file.Close() }()
+	body, err := io.ReadAll(io.LimitReader(file, sizesBytes+1))
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it names the file
+	}
+	if len(body) > sizesBytes {
+		return nil, fmt.Errorf("it has more than %d bytes", sizesBytes)
+	}
+	var known []sizeOf
+	if err := json.Unmarshal(body, &known); err != nil {
+		return nil, fmt.Errorf("it cannot be read: %w", err)
+	}
+	return known, nil
+}
+
+// tidySizes orders what is known, the latest first, and forgets what is old, nonsense or too much.
+func tidySizes(known []sizeOf, now time.Time) []sizeOf {
+	slices.SortStableFunc(known, func(a, b sizeOf) int { return b.At.Compare(a.At) })
+	seen := make(map[string]bool)
+	known = slices.DeleteFunc(known, func(k sizeOf) bool {
+		if k.Place == "" || len(k.Place) > placeLength || !isStep(k.Good) || !isStep(k.Bad) ||
+			k.Bad > 0 && k.Good >= k.Bad || k.Good+k.Bad == 0 || now.Sub(k.At) > sizesFor || k.At.After(now.Add(time.Hour)) {
+			return true
+		}
+		again := seen[k.Place]
+		seen[k.Place] = true
+		return again
+	})
+	return known[:min(len(known), sizesKept)]
+}
+
+// isStep reports whether a size is one that is tried, or none.
+func isStep(size int) bool {
+	return size == 0 || size > DefaultMessageSize && size <= mostAutoSize && size&(size-1) == 0
+}
+
+// at returns what is known of a place: the largest size that got through and the least one that did not; 0 is not known.
+func (s *Sizes) at(place string, now time.Time) (good, bad int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.known {
+		if k.Place == place && now.Sub(k.At) <= sizesFor {
+			return k.Good, k.Bad
+		}
+	}
+	return 0, 0
+}
+
+// good notes a size that got through, bad one that did not.
+func (s *Sizes) good(place string, size int, now time.Time) {
+	s.note(place, now, func(k *sizeOf) {
+		k.Good = max(k.Good, size)
+		if k.Bad <= k.Good {
+			k.Bad = 0
+		}
+	})
+}
+
+func (s *Sizes) bad(place string, size int, now time.Time) {
+	s.note(place, now, func(k *sizeOf) {
+		k.Bad = size
+		if k.Good >= size {
+			k.Good = 0
+		}
+	})
+}
+
+func (s *Sizes) note(place string, now time.Time, change func(*sizeOf)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := sizeOf{Place: place}
+	if i := slices.IndexFunc(s.known, func(k sizeOf) bool { return k.Place == place }); i >= 0 {
+		if now.Sub(s.known[i].At) <= sizesFor {
+			k = s.known[i]
+		}
+	}
+	before := k
+	change(&k)
+	if k == before && now.Sub(k.At) < sizesFor/7 {
+		return
+	}
+	k.At = now
+	s.known = tidySizes(append([]sizeOf{k}, s.known...), now)
+	s.news = true
+}
+
+// save writes what the file does not have yet, together with what others have put there.
+func (s *Sizes) save(log *slog.Logger) {
+	if s == nil || s.path == "" {
+		return
+	}
+	s.saving.Lock()
+	defer s.saving.Unlock()
+	s.mu.Lock()
+	news := s.news
+	s.news = false
+	s.mu.Unlock()
+	if !news {
+		return
+	}
+	others, _ := readSizes(s.path) // what cannot be read is replaced
+	s.mu.Lock()
+	s.known = tidySizes(append(s.known, others...), time.Now())
+	known := slices.Clone(s.known)
+	s.mu.Unlock()
+	err := writeSizes(s.path, known)
+	if err != nil && !s.failed {
+		s.failed = true
+		log.Warn("the sizes of messages that were found out are not kept", "file", s.path, "error", err)
+	}
+}
+
+// writeSizes replaces the file at once or not at all.
+func writeSizes(path string, known []sizeOf) error {
+	body, err := json.Marshal(known)
+	if err != nil {
+		return err //nolint:wrapcheck // it cannot be
+	}
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err //nolint:wrapcheck // it names the directory
+	}
+	file, err := os.CreateTemp(dir, ".message-sizes-*") // with mode 0600
+	if err != nil {
+		return err //nolint:wrapcheck // it names the directory
+	}
+	_, err = file.Write(append(body, '\n'))
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	return nil
+}

@@ -1,0 +1,173 @@
+package tunnel
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+var quietLog = slog.New(slog.DiscardHandler)
+
+func TestSizesSurviveTheProcess(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state", "sizes.json")
+	now := time.Now()
+	s := OpenSizes(path, quietLog)
+	other := OpenSizes(path, quietLog)
+	s.good("here", 4096, now)
+	s.bad("here", 8192, now)
+	s.save(quietLog)
+	other.good("there", 2048, now)
+	other.save(quietLog)
+	s = OpenSizes(path, quietLog)
+	if good, bad := s.at("here", now); good != 4096 || bad != 8192 {
+		t.Errorf("got %d good and %d bad, want 4096 and 8192", good, bad)
+	}
+	if good, _ := s.at("there", now); good != 2048 {
+		t.Errorf("got %d of another process, want 2048", good)
+	}
+	if good, bad := s.at("elsewhere", now); good != 0 || bad != 0 {
+		t.Errorf("got %d, %d of a place that nothing is known of", good, bad)
+	}
+	s.bad("here", 2048, now)
+	if good, bad := s.at("here", now); good != 0 || bad != 2048 {
+		t.Errorf("got %d good and %d bad after 2048 was refused", good, bad)
+	}
+	if good, bad := s.at("here", now.Add(8*24*time.Hour)); good != 0 || bad != 0 {
+		t.Errorf("got %d, %d after eight days, want that it is forgotten", good, bad)
+	}
+	s.good("here", 16384, now.Add(8*24*time.Hour))
+	if good, bad := s.at("here", now.Add(8*24*time.Hour)); good != 16384 || bad != 0 {
+		t.Errorf("got %d, %d, want what was refused eight days ago forgotten", good, bad)
+	}
+}
+
+func TestTheFileOfSizesIsBounded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sizes.json")
+	s := OpenSizes(path, quietLog)
+	now := time.Now()
+	for i := range 3 * sizesKept {
+		s.good(fmt.Sprint(i), 2048, now.Add(time.Duration(i)*time.Second))
+		s.save(quietLog)
+	}
+	s.good(strings.Repeat("x", placeLength+1), 2048, now)
+	s.save(quietLog)
+	if s = OpenSizes(path, quietLog); len(s.known) != sizesKept {
+		t.Errorf("%d places are remembered, want %d", len(s.known), sizesKept)
+	}
+	if good, _ := s.at(fmt.Sprint(3*sizesKept-1), now); good != 2048 {
+		t.Error("the latest is not among them")
+	}
+}
+
+func TestHostileFilesOfSizesAreIgnored(t *testing.T) {
+	now := time.Now().Format(time.RFC3339)
+	for name, body := range map[string]string{
+		"no JSON":             "{",
+		"another form":        `{"place":"here"}`,
+		"a size of any kind":  `[{"place":"here","good":1048576,"at":"` + now + `"}]`,
+		"negative":            `[{"place":"here","good":-2048,"at":"` + now + `"}]`,
+		"no step":             `[{"place":"here","bad":1025,"at":"` + now + `"}]`,
+		"below the usual one": `[{"place":"here","good":512,"at":"` + now + `"}]`,
+		"good and bad":        `[{"place":"here","good":8192,"bad":4096,"at":"` + now + `"}]`,
+		"from the future":     `[{"place":"here","good":8192,"at":"2999-01-01T00:00:00Z"}]`,
+		"old":                 `[{"place":"here","bad":2048,"at":"2020-01-01T00:00:00Z"}]`,
+		"too long":            `[{"place":"here","good":8192,"at":"` + now + `"}]` + strings.Repeat(" ", sizesBytes),
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "sizes.json")
+			if err := os.WriteFile(path, []byte(body), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s := OpenSizes(path, quietLog)
+			if good, bad := s.at("here", time.Now()); good != 0 || bad != 0 {
+				t.Errorf("got %d, %d", good, bad)
+			}
+			s.good("here", 4096, time.Now())
+			s.save(quietLog)
+			if good, _ := OpenSizes(path, quietLog).at("here", time.Now()); good != 4096 {
+				t.Errorf("got %d from the file that replaced it, want 4096", good)
+			}
+		})
+	}
+}
+
+func TestFilesOfSizesThatOthersMayWriteAreNotRead(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the system keeps others out")
+	}
+	body, err := json.Marshal([]sizeOf{{Place: "here", Good: 4096, At: time.Now()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "sizes.json")
+	if err := os.WriteFile(path, body, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if good, _ := OpenSizes(path, quietLog).at("here", time.Now()); good != 4096 {
+		t.Fatalf("got %d from a file of our own, want 4096", good)
+	}
+	link := filepath.Join(t.TempDir(), "link.json")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	if good, _ := OpenSizes(link, quietLog).at("here", time.Now()); good != 0 {
+		t.Errorf("got %d through a link", good)
+	}
+	s := OpenSizes(link, quietLog)
+	s.bad("here", 2048, time.Now())
+	s.save(quietLog)
+	if good, _ := OpenSizes(path, quietLog).at("here", time.Now()); good != 4096 {
+		t.Error("what the link leads to was overwritten")
+	}
+	if err := os.Chmod(path, 0o606); err != nil {
+		t.Fatal(err)
+	}
+	if good, _ := OpenSizes(path, quietLog).at("here", time.Now()); good != 0 {
+		t.Errorf("got %d from a file that everybody may write", good)
+	}
+	var nowhere *Sizes
+	nowhere.save(quietLog)
+}
+
+// A message of data is never sent again but as it was, however it got lost; when it is certain that it is too large, the session
+// is given up, and for no other loss.
+func TestDataIsNeverShortened(t *testing.T) {
+	now := time.Now()
+	for name, c := range map[string]struct {
+		lose    func(*sizer, *outgoing)
+		refused bool
+	}{
+		"closed without an acknowledge": {func(z *sizer, o *outgoing) { z.attached(o, false, now) }, true},
+		"closed after an acknowledge":   {func(z *sizer, o *outgoing) { z.attached(o, true, now) }, false},
+		"overtaken by smaller ones":     {func(z *sizer, o *outgoing) { z.again(o, now.Add(time.Hour), now) }, true},
+		"overtaken by others as large": {func(z *sizer, o *outgoing) {
+			z.acknowledged(&outgoing{sequence: 2, frame: make([]byte, 9000), tries: 1}, now)
+			z.again(o, now.Add(time.Hour), now)
+		}, false},
+		"never acknowledged, as nothing is": {func(z *sizer, o *outgoing) { z.again(o, now.Add(-time.Hour), now) }, false},
+		"the service says so":               {func(z *sizer, o *outgoing) { z.tooBig([]*outgoing{o}, now) }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			z := newSizer(DefaultMessageSize)
+			z.sizes = &Sizes{}
+			z.room.Store(8192)
+			data := &outgoing{sequence: 1, frame: make([]byte, 9000), firstSent: now, lastSent: now, tries: 1}
+			for range 20 {
+				c.lose(z, data)
+				data.tries++
+			}
+			if len(data.frame) != 9000 {
+				t.Errorf("the message has %d bytes", len(data.frame))
+			}
+			if z.refused > 0 != c.refused {
+				t.Errorf("refused is %d, want it to be given up: %t", z.refused, c.refused)
+			}
+		})
+	}
+}

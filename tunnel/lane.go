@@ -342,7 +342,9 @@ func (l *lane) begin() error {
 	l.channel.hold(time.Now().Add(settleFor - roundTrip)) // the way there and back takes most of it, or all
 	if agent.Mux() {
 		l.carrier = newMux(l.channel)
-		l.channel.startSizes(l.options.sizes, l.place())
+		if l.options.sizes != nil {
+			l.channel.startSizes(l.options.sizes, l.place())
+		}
 	} else {
 		l.carrier = newBasic(l.channel)
 	}

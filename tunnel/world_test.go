@@ -231,8 +231,14 @@ func refusing(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Cleanup(func() { _ = l.Close() })
+	// The near end of a connection has a port that nobody listens on, nor can as long as the connection is there.
+	holding, err := new(net.Dialer).DialContext(t.Context(), "tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = holding.Close() })
+	return holding.LocalAddr().String()
 }
 
 // random returns n bytes that a seed determines.

@@ -98,6 +98,8 @@ func TestStoryOfACalmScreen(t *testing.T) {
 			d.sees(`(?m)^ culvert demo .*111122223333.*\n┏`) // a header of one line
 
 			// A click selects, two soon after another open, a third does nothing more.
+			d.keys("Escape")
+			d.sees(`clusters 3`)
 			line := d.lineOf(`│ shop .*active|┃ shop .*active`)
 			d.click(line)
 			d.sees(`▌shop `)

@@ -28,7 +28,9 @@ func TestStoryOfCopyingInTmux(t *testing.T) {
 				t.Errorf("set-clipboard is %q by default (%v), want external", got, err)
 			}
 			d.sees(`automation .*active`)
-			d.keys("Enter", "G")
+			d.keys("Enter")
+			d.sees(`▌batch`)
+			d.keys("G")
 			d.sees(`▌squid`)
 			d.keys("y")
 			d.sees(`copied to tmux's buffer: automation/squid`)

@@ -45,8 +45,9 @@ func TestFaultTaskDiesBesideAReadyOne(t *testing.T) {
 			)
 			// On a busy machine the agent's last words are read late: what was sent by then may have reached it, so that the
 			// connection is reset, as it should be. The next world may be lucky.
+			t.Parallel()
 			for range 3 {
-				w = newFaultWorld(t, tunnel.Options{Lanes: lanes}, func(f *emulator.Faults) { f.Pacing = time.Millisecond })
+				w = newFaultWorldAt(t, need.Server(t, answer), tunnel.Options{Lanes: lanes}, func(f *emulator.Faults) { f.Pacing = time.Millisecond })
 				tn = w.open(tunnel.Spec{})
 				old = tn.Link()
 				_, ended = w.under(tn, download, 20<<20)

@@ -61,7 +61,7 @@ type child struct {
 // run starts culvert with forwards to the service of w's account, in a home of its own.
 func (w *faultWorld) run(t *testing.T, path, home string, forwards ...string) *child {
 	t.Helper()
-	args := []string{"--headless", "-o", "json", "-c", "c", "-s", "s", "--wait", "60s"}
+	args := []string{"--headless", "-o", "json", "-c", "c", "-s", "s", "--wait", "60s", "--lanes", "1"}
 	for _, f := range forwards {
 		args = append(args, "-L", f)
 	}

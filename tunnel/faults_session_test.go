@@ -157,7 +157,7 @@ func (p *patient) SetDeadline(time.Time) error { return p.Conn.SetDeadline(p.unt
 
 // A row: the account's idle timeout ends the session, the tunnel sleeps, and the next connection wakes it.
 func TestFaultIdleCloseThenANewConnection(t *testing.T) {
-	w := newFaultWorld(t, tunnel.Options{}, func(f *emulator.Faults) { f.Idle = time.Second })
+	w := newFaultWorld(t, tunnel.Options{Lanes: 1}, func(f *emulator.Faults) { f.Idle = time.Second })
 	tn := w.open(tunnel.Spec{})
 	w.all(tn, 100_000)
 	w.events.await(t, tn, tunnel.Asleep)
@@ -174,7 +174,7 @@ func TestFaultIdleCloseThenANewConnection(t *testing.T) {
 // AWS's client has no read deadline and pings every five minutes.
 func TestFaultDeadPeerWithoutAClose(t *testing.T) {
 	skipInShort(t)
-	w := newFaultWorld(t, tunnel.Options{}, func(f *emulator.Faults) { f.Pacing = time.Millisecond })
+	w := newFaultWorld(t, tunnel.Options{Lanes: 1}, func(f *emulator.Faults) { f.Pacing = time.Millisecond })
 	tn := w.open(tunnel.Spec{})
 	session := tn.Link().Session
 	// What is lost meanwhile the agent repairs at ten a second (A1).

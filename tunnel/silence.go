@@ -202,7 +202,7 @@ func (c *channel) deafSince(away time.Duration, now time.Time) time.Time {
 	heard := time.Unix(0, c.heard.Load())
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	other := heard.Add(heardLately)
+	other := heard.Add(max(heardLately, c.out.timeout())) // where answers take long, its last ones may have been lost with it
 	if said := now.Add(-away - c.out.window.shortest()); away > 0 && said.Before(other) {
 		other = said
 	}

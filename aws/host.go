@@ -126,3 +126,28 @@ func isHostName(s string) bool {
 	}
 	return true
 }
+
+// Host is a private destination: a host and port that tasks may reach.
+type Host struct {
+	Kind   HostKind
+	Name   string // what people call it: the database's identifier, the broker's, the variable's host
+	Role   string // of several of one name: writer, reader, instance, proxy, primary, configuration, node, broker, listener; else empty
+	Host   string
+	Port   uint16 // 0 when it is not known
+	Source string // what says so: rds, elasticache, …; "environment" of a task definition
+	ARN    string // of the thing in the account; empty where it has none, or a task definition alone names the host
+	// Where it has its interfaces; empty when that is not known.
+	VPC             string
+	Subnets, Groups []string
+	IAM             bool      // it takes tokens signed with AWS credentials for passwords
+	Mentions        []NamedBy // by whose environment it is named
+}
+
+// NamedBy is a variable of a container that names a host.
+type NamedBy struct {
+	Cluster, Service, Family, Container, Variable string
+	Secret                                        string // the value is that of this secret: it is not known here, nor is the host
+}
+
+// Address is host:port, the host alone where the port is not known.
+func (h Host) Address() string { return Mention{Host: h.Host, Port: h.Port}.Address() }

@@ -3,17 +3,11 @@ package aws
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/xml"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
-
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"culvert/internal/say"
 )
@@ -21,16 +15,13 @@ import (
 // The SDK's clients of IAM and EC2 have a thousand operations; the five read-only ones that the doctor's hints need are
 // called here by AWS's query protocol (IAM and EC2 API References, "Making Query Requests").
 
-// queryAPI is a service that speaks the query protocol.
-type queryAPI struct{ name, version string }
-
-func iamAPI() queryAPI { return queryAPI{"iam", "2010-05-08"} }
-func ec2API() queryAPI { return queryAPI{"ec2", "2016-11-15"} }
+func iamAPI() bareAPI { return bareAPI{name: "iam", version: "2010-05-08"} }
+func ec2API() bareAPI { return bareAPI{name: "ec2", version: "2016-11-15"} }
 
 // endpoint is the service's URL and the region that its requests are signed for.
-func (c *Client) endpoint(ctx context.Context, q queryAPI) (address, region string, err error) {
+func (c *Client) endpoint(ctx context.Context, q bareAPI) (address, region string, err error) {
 	region = c.region
-	if own := c.moved(ctx, q.name); own != "" {
+	if own := c.moved(ctx, orWord(q.id, q.name)); own != "" {
 		return own, region, nil
 	}
 	if q.name != "iam" {
@@ -48,7 +39,7 @@ func (c *Client) endpoint(ctx context.Context, q queryAPI) (address, region stri
 }
 
 // query calls an action and decodes its answer. It tries once: what it finds is only a hint.
-func (c *Client) query(ctx context.Context, q queryAPI, action string, form url.Values, into any) error {
+func (c *Client) query(ctx context.Context, q bareAPI, action string, form url.Values, into any) error {
 	address, region, err := c.endpoint(ctx, q)
 	if err != nil {
 		return err
@@ -61,33 +52,15 @@ func (c *Client) query(ctx context.Context, q queryAPI, action string, form url.
 		return fmt.Errorf("%s:%s: %w", q.name, action, err)
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
-	credentials, err := c.credentials.Retrieve(ctx)
+	text, answer, err := c.exchange(ctx, request, body, q.operation(action), signing{orWord(q.signs, q.name), region})
 	if err != nil {
-		return c.explainCredentials(ctx, err)
-	}
-	sum := sha256.Sum256(body)
-	if err := v4.NewSigner().SignHTTP(ctx, credentials, request, hex.EncodeToString(sum[:]), q.name, region, c.now()); err != nil {
-		return fmt.Errorf("sign %s:%s: %w", q.name, action, err)
-	}
-	answer, err := boundedClient{c.config.HTTPClient, c.bounds}.Do(request)
-	if err != nil {
-		return inTime(ctx, err, func(err error) error {
-			if own, ok := explained(err, q.name+":"+action); ok {
-				return own
-			}
-			return c.explainConnection(err, q.name+":"+action)
-		})
-	}
-	defer answer.Body.Close() //nolint:errcheck // it is in memory
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		return fmt.Errorf("%s:%s: %w", q.name, action, err)
+		return err
 	}
 	if answer.StatusCode != http.StatusOK {
-		return c.queryRefused(q.name+":"+action, answer.StatusCode, text)
+		return c.queryRefused(q.operation(action), answer.StatusCode, text)
 	}
 	if err := xml.Unmarshal(text, into); err != nil {
-		return &AnswerError{Operation: q.name + ":" + action, Status: answer.StatusCode, Problem: say.Brief(err.Error()), Err: err}
+		return &AnswerError{Operation: q.operation(action), Status: answer.StatusCode, Problem: say.Brief(err.Error()), Err: err}
 	}
 	return nil
 }
@@ -100,16 +73,8 @@ func (c *Client) queryRefused(operation string, status int, text []byte) error {
 		Codes   string `xml:"Errors>Error>Code"`
 		Words   string `xml:"Errors>Error>Message"`
 	}
-	if err := xml.Unmarshal(text, &said); err != nil || said.Code+said.Codes == "" {
+	if err := xml.Unmarshal(text, &said); err != nil {
 		return &AnswerError{Operation: operation, Status: status, Problem: "no AWS error code in it"}
 	}
-	code, message := said.Code+said.Codes, say.Brief(said.Message+said.Words)
-	cause := errors.New(code)
-	switch code {
-	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation":
-		return c.denied(cause, message, operation, place{})
-	case "Throttling", "ThrottlingException", "RequestLimitExceeded":
-		return &ThrottledError{Operation: operation, Err: cause}
-	}
-	return &FaultError{Operation: operation, Code: say.Brief(code), Message: message, Status: status, Err: cause}
+	return c.refused(operation, said.Code+said.Codes, said.Message+said.Words, status)
 }

@@ -1,0 +1,42 @@
+package aws
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+)
+
+// signing is what a request is signed for.
+type signing struct{ service, region string }
+
+// exchange signs a request of a service that is called without the SDK's client for it, sends it once, and reads the answer
+// whole. operation is SERVICE:Operation, as policies name it.
+func (c *Client) exchange(ctx context.Context, request *http.Request, body []byte, operation string, s signing) (text []byte, answer *http.Response, err error) {
+	credentials, err := c.credentials.Retrieve(ctx)
+	if err != nil {
+		return nil, nil, c.explainCredentials(ctx, err)
+	}
+	sum := sha256.Sum256(body)
+	if err := v4.NewSigner().SignHTTP(ctx, credentials, request, hex.EncodeToString(sum[:]), s.service, s.region, c.now()); err != nil {
+		return nil, nil, fmt.Errorf("sign %s: %w", operation, err)
+	}
+	answer, err = boundedClient{c.config.HTTPClient, c.bounds}.Do(request)
+	if err != nil {
+		return nil, nil, inTime(ctx, err, func(err error) error {
+			if own, ok := explained(err, operation); ok {
+				return own
+			}
+			return c.explainConnection(err, operation)
+		})
+	}
+	defer answer.Body.Close() //nolint:errcheck // it is in memory
+	if text, err = io.ReadAll(answer.Body); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", operation, err)
+	}
+	return text, answer, nil
+}

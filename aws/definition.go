@@ -28,11 +28,16 @@ type ContainerDefinition struct {
 	Name         string
 	Ports        []Port
 	Essential    bool
-	ReadonlyRoot bool // readonlyRootFilesystem
-	Init         bool // linuxParameters.initProcessEnabled
-	Keys         bool // AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY in its environment
-	Memory       int  // MiB that it is killed beyond; 0 when it does not say
+	ReadonlyRoot bool        // readonlyRootFilesystem
+	Init         bool        // linuxParameters.initProcessEnabled
+	Keys         bool        // AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY in its environment
+	Memory       int         // MiB that it is killed beyond; 0 when it does not say
+	Mentions     []Mention   // hosts that its environment names
+	Unread       []SecretRef // variables that would name hosts, if secrets did not hold their values
 }
+
+// SecretRef is a variable whose value is a secret's.
+type SecretRef struct{ Variable, Secret string }
 
 // Container finds a container by name; the zero value when there is none.
 func (d Definition) Container(name string) ContainerDefinition {
@@ -141,6 +146,7 @@ func definitionFrom(d types.TaskDefinition) Definition {
 			}),
 		}
 		container.Ports = portsFrom(c.PortMappings)
+		container.Mentions, container.Unread = mentionsOf(c)
 		found.Containers = append(found.Containers, container)
 	}
 	return found

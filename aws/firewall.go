@@ -60,6 +60,7 @@ func (c *Client) Firewall(ctx context.Context, subnet, address string, n Network
 // securityGroup is what is read of a security group.
 type securityGroup struct {
 	ID  string         `xml:"groupId"`
+	VPC string         `xml:"vpcId"`
 	In  []securityRule `xml:"ipPermissions>item"`
 	Out []securityRule `xml:"ipPermissionsEgress>item"`
 }
@@ -74,16 +75,11 @@ type securityRule struct {
 	Prefixes []string `xml:"prefixListIds>item>prefixListId"`
 }
 
-// https reports whether the rule is about TCP port 443.
-func (r securityRule) https() bool {
-	return r.Protocol == "-1" || (r.Protocol == "tcp" || r.Protocol == "6") && r.From <= 443 && 443 <= r.To
-}
-
 // leadsOut reports whether the rule may let a task out to an endpoint with these groups or, without any, to an address of
 // AWS's own.
 func (r securityRule) leadsOut(endpoint []string) bool {
 	switch {
-	case !r.https():
+	case !r.takes(443):
 		return false
 	case len(r.Prefixes) > 0 || len(r.Ranges6) > 0:
 		return true
@@ -110,7 +106,7 @@ func within(all netip.Prefix) bool {
 // admits reports whether the rule may let an address with these groups in.
 func (r securityRule) admits(own netip.Addr, groups []string) bool {
 	switch {
-	case !r.https():
+	case !r.takes(443):
 		return false
 	case len(r.Prefixes) > 0 || len(r.Ranges6) > 0:
 		return true

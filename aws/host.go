@@ -146,7 +146,7 @@ type Host struct {
 // NamedBy is a variable of a container that names a host.
 type NamedBy struct {
 	Cluster, Service, Family, Container, Variable string
-	Secret                                        string // the value is that of this secret: it is not known here, nor is the host
+	Secret                                        string // that holds the variable's value, and with it the host; empty where the host is known
 }
 
 // Address is host:port, the host alone where the port is not known.

@@ -16,8 +16,10 @@ const maxHosts = 5_000
 
 // Hosts are the private destinations that an account and its task definitions name.
 type Hosts struct {
-	Hosts []Host  // by name, role and address
-	Gaps  []error // *GapError of each source that could not be asked, or not to its end; the others stand
+	Hosts []Host // by name, role and address
+	// Unread are variables that would name hosts, if secrets did not hold their values.
+	Unread []NamedBy
+	Gaps   []error // *GapError of each source that could not be asked, or not to its end; the others stand
 }
 
 // source is a service that knows hosts. hosts may return some beside an error.
@@ -65,6 +67,113 @@ func (c *Client) AccountHosts(ctx context.Context) Hosts {
 	found.Hosts = cleanHosts(found.Hosts)
 	slices.SortFunc(found.Gaps, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
 	return found
+}
+
+// NamedHosts are the hosts that the task definitions in use in a catalog name, by services and by tasks that none started. It takes
+// ecs:DescribeTaskDefinition and nothing else.
+func (c *Client) NamedHosts(ctx context.Context, catalog *Catalog) Hosts {
+	users := map[string][]NamedBy{} // by task definition
+	use := func(arn string, by NamedBy) {
+		if arn != "" && !slices.Contains(users[arn], by) {
+			users[arn] = append(users[arn], by)
+		}
+	}
+	for _, k := range catalog.Clusters {
+		for _, s := range k.Services {
+			use(s.TaskDefinition, NamedBy{Cluster: k.Name, Service: s.Name})
+		}
+		for _, t := range k.Tasks {
+			if t.Service == "" {
+				use(t.TaskDefinition, NamedBy{Cluster: k.Name, Family: t.Family})
+			}
+		}
+	}
+	var found Hosts
+	var mu sync.Mutex
+	var work sync.WaitGroup
+	for arn, by := range users {
+		work.Go(func() {
+			definition, err := c.definition(ctx, arn)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				if len(found.Gaps) == 0 { // the first stands for all: a permission that is missing is missing for each
+					found.Gaps = append(found.Gaps, &GapError{What: "task definitions", Err: err})
+				}
+				return
+			}
+			for _, user := range by {
+				found.add(definition, user)
+			}
+		})
+	}
+	work.Wait()
+	found.Hosts = joinMentions(cleanHosts(found.Hosts))
+	slices.SortFunc(found.Unread, byUser)
+	return found
+}
+
+// add takes in what a definition names, for one of its users.
+func (h *Hosts) add(d Definition, by NamedBy) {
+	for _, container := range d.Containers {
+		by.Container = container.Name
+		for _, m := range container.Mentions {
+			if len(h.Hosts) < maxHosts {
+				by.Variable = m.Variable
+				h.Hosts = append(h.Hosts, Host{Kind: m.Kind, Host: m.Host, Port: m.Port, Source: "environment", Mentions: []NamedBy{by}})
+			}
+		}
+		for _, s := range container.Unread {
+			if len(h.Unread) < maxHosts {
+				unread := by
+				unread.Variable, unread.Secret = s.Variable, s.Secret
+				h.Unread = append(h.Unread, unread)
+			}
+		}
+	}
+}
+
+func byUser(a, b NamedBy) int {
+	return cmp.Or(strings.Compare(a.Cluster, b.Cluster), strings.Compare(a.Service, b.Service), strings.Compare(a.Family, b.Family),
+		strings.Compare(a.Container, b.Container), strings.Compare(a.Variable, b.Variable))
+}
+
+// And joins what a task definition names with what the account has: one that both know is one, with who names it.
+func (h Hosts) And(account Hosts) Hosts {
+	joined := Hosts{Hosts: slices.Clone(account.Hosts), Unread: h.Unread, Gaps: slices.Concat(h.Gaps, account.Gaps)}
+	for _, named := range h.Hosts {
+		known := false
+		for i := range joined.Hosts {
+			k := &joined.Hosts[i]
+			if k.Host == named.Host && (k.Port == named.Port || named.Port == 0) {
+				k.Mentions = append(slices.Clone(k.Mentions), named.Mentions...)
+				known = true
+			}
+		}
+		if !known {
+			joined.Hosts = append(joined.Hosts, named)
+		}
+	}
+	joined.Hosts = cleanHosts(joined.Hosts)
+	return joined
+}
+
+// joinMentions makes one host of several mentions of the same address. hosts are in order.
+func joinMentions(hosts []Host) []Host {
+	var joined []Host
+	for _, h := range hosts {
+		i := slices.IndexFunc(joined, func(other Host) bool { return other.Host == h.Host && other.Port == h.Port })
+		if i < 0 {
+			joined = append(joined, h)
+			continue
+		}
+		joined[i].Kind = orKind(joined[i].Kind, h.Kind)
+		joined[i].Mentions = append(joined[i].Mentions, h.Mentions...)
+	}
+	for i := range joined {
+		slices.SortFunc(joined[i].Mentions, byUser)
+	}
+	return joined
 }
 
 var errTooManyHosts = errors.New("there are more than 5,000 of them; the rest is left out")

@@ -5,6 +5,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"culvert/internal/say"
 )
 
 // Bounds of what is read of an environment: ECS takes 64 kB for a whole task definition.
@@ -36,6 +41,54 @@ func mentions(environment []envVariable) []Mention {
 		}
 	}
 	return found
+}
+
+// mentionsOf are the hosts that a container's environment names, and its variables that would name some if their values were not
+// secrets.
+func mentionsOf(c types.ContainerDefinition) (found []Mention, unread []SecretRef) {
+	var environment []envVariable
+	for _, v := range c.Environment {
+		environment = append(environment, envVariable{sdk.ToString(v.Name), sdk.ToString(v.Value)})
+	}
+	for _, s := range c.Secrets {
+		if name := sdk.ToString(s.Name); namesHost(name) && len(unread) < maxListed {
+			unread = append(unread, SecretRef{Variable: say.Brief(name), Secret: say.Brief(secretOf(sdk.ToString(s.ValueFrom)))})
+		}
+	}
+	found = mentions(environment)
+	for i := range found {
+		found[i].Variable = say.Brief(found[i].Variable)
+	}
+	return found, unread
+}
+
+// namesHost reports whether a variable of this name is likely to name a host, alone or in a URL.
+func namesHost(name string) bool {
+	upper := strings.ToUpper(name)
+	return slices.ContainsFunc(append([]string{"DSN", "CONNECTION_STRING", "CONNECTIONSTRING", "JDBC"}, hostEndings...), func(ending string) bool {
+		return strings.HasSuffix(upper, ending)
+	})
+}
+
+// secretOf is the name of a secret or parameter, of the ARN or name that a task definition has for it: Secrets Manager adds a
+// hyphen and six characters to the name, and a key, stage and version may follow (Amazon ECS Developer Guide, "Pass Secrets
+// Manager secrets through Amazon ECS environment variables").
+func secretOf(from string) string {
+	parts := strings.SplitN(from, ":", 8)
+	if len(parts) < 6 || parts[0] != "arn" {
+		return from
+	}
+	if parts[2] == "ssm" {
+		return strings.TrimPrefix(parts[5], "parameter")
+	}
+	if len(parts) < 7 {
+		return from
+	}
+	name := parts[6]
+	if i := len(name) - 7; i > 0 && name[i] == '-' {
+		name = name[:i]
+	}
+	return name
 }
 
 // envVariable is a variable of an environment.

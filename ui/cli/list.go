@@ -21,20 +21,24 @@ const (
 	listClusters = "clusters"
 	listServices = "services"
 	listTasks    = "tasks"
+	listHosts    = "hosts"
 )
 
 // list prints what can be reached.
 func (a *app) list() *cobra.Command {
 	var aim aim
 	cmd := &cobra.Command{
-		Use:       "list [clusters|services|tasks]",
+		Use:       "list [clusters|services|tasks|hosts]",
 		Short:     "List what can be reached, services unless told otherwise",
-		Args:      atMost(1, listClusters, listServices, listTasks),
-		ValidArgs: []string{listClusters, listServices, listTasks},
+		Args:      atMost(1, listClusters, listServices, listTasks, listHosts),
+		ValidArgs: []string{listClusters, listServices, listTasks, listHosts},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			what := listServices
 			if len(args) > 0 {
 				what = args[0]
+			}
+			if what == listHosts {
+				return a.printHosts(cmd.Context(), &aim)
 			}
 			return a.printList(cmd.Context(), what, &aim)
 		},

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -63,24 +64,22 @@ func (c *Client) callBare(ctx context.Context, a bareAPI, action, method, path s
 	if err != nil {
 		return fmt.Errorf("%s: %w", operation, err)
 	}
-	for name, values := range header {
-		request.Header[name] = values
-	}
+	maps.Copy(request.Header, header)
 	text, answer, err := c.exchange(ctx, request, body, operation, signing{orWord(a.signs, a.name), region})
 	if err != nil {
 		return err
 	}
-	if answer.StatusCode/100 != 2 {
+	if answer.status/100 != 2 {
 		return c.bareRefused(operation, answer, text)
 	}
 	if err := json.Unmarshal(text, into); err != nil {
-		return &AnswerError{Operation: operation, Status: answer.StatusCode, Problem: say.Brief(err.Error()), Err: err}
+		return &AnswerError{Operation: operation, Status: answer.status, Problem: say.Brief(err.Error()), Err: err}
 	}
 	return nil
 }
 
 // bareRefused explains a refusal: AWS JSON has the error's name in the body, REST in a header.
-func (c *Client) bareRefused(operation string, answer *http.Response, text []byte) error {
+func (c *Client) bareRefused(operation string, answer answered, text []byte) error {
 	var said struct {
 		Type    string `json:"__type"`
 		Code    string `json:"code"`
@@ -88,10 +87,10 @@ func (c *Client) bareRefused(operation string, answer *http.Response, text []byt
 		Words   string `json:"Message"`
 	}
 	_ = json.Unmarshal(text, &said) // what is no JSON has no name
-	code := orWord(orWord(answer.Header.Get("X-Amzn-Errortype"), said.Type), said.Code)
+	code := orWord(orWord(answer.header.Get("X-Amzn-Errortype"), said.Type), said.Code)
 	code, _, _ = strings.Cut(code, ":")
 	code = code[strings.LastIndexByte(code, '#')+1:]
-	return c.refused(operation, code, orWord(said.Message, said.Words), answer.StatusCode)
+	return c.refused(operation, code, orWord(said.Message, said.Words), answer.status)
 }
 
 // refused is the error for a code of AWS's and its words.

@@ -14,29 +14,35 @@ import (
 // signing is what a request is signed for.
 type signing struct{ service, region string }
 
+// answered is what of an answer is not its text.
+type answered struct {
+	status int
+	header http.Header
+}
+
 // exchange signs a request of a service that is called without the SDK's client for it, sends it once, and reads the answer
 // whole. operation is SERVICE:Operation, as policies name it.
-func (c *Client) exchange(ctx context.Context, request *http.Request, body []byte, operation string, s signing) (text []byte, answer *http.Response, err error) {
+func (c *Client) exchange(ctx context.Context, request *http.Request, body []byte, operation string, s signing) (text []byte, answer answered, err error) {
 	credentials, err := c.credentials.Retrieve(ctx)
 	if err != nil {
-		return nil, nil, c.explainCredentials(ctx, err)
+		return nil, answered{}, c.explainCredentials(ctx, err)
 	}
 	sum := sha256.Sum256(body)
 	if err := v4.NewSigner().SignHTTP(ctx, credentials, request, hex.EncodeToString(sum[:]), s.service, s.region, c.now()); err != nil {
-		return nil, nil, fmt.Errorf("sign %s: %w", operation, err)
+		return nil, answered{}, fmt.Errorf("sign %s: %w", operation, err)
 	}
-	answer, err = boundedClient{c.config.HTTPClient, c.bounds}.Do(request)
+	response, err := boundedClient{c.config.HTTPClient, c.bounds}.Do(request)
 	if err != nil {
-		return nil, nil, inTime(ctx, err, func(err error) error {
+		return nil, answered{}, inTime(ctx, err, func(err error) error {
 			if own, ok := explained(err, operation); ok {
 				return own
 			}
 			return c.explainConnection(err, operation)
 		})
 	}
-	defer answer.Body.Close() //nolint:errcheck // it is in memory
-	if text, err = io.ReadAll(answer.Body); err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", operation, err)
+	defer response.Body.Close() //nolint:errcheck // it is in memory
+	if text, err = io.ReadAll(response.Body); err != nil {
+		return nil, answered{}, fmt.Errorf("%s: %w", operation, err)
 	}
-	return text, answer, nil
+	return text, answered{response.StatusCode, response.Header}, nil
 }

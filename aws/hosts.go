@@ -139,7 +139,7 @@ func byUser(a, b NamedBy) int {
 }
 
 // And joins what a task definition names with what the account has: one that both know is one, with who names it.
-func (h Hosts) And(account Hosts) Hosts {
+func (h *Hosts) And(account Hosts) Hosts {
 	joined := Hosts{Hosts: slices.Clone(account.Hosts), Unread: h.Unread, Gaps: slices.Concat(h.Gaps, account.Gaps)}
 	for _, named := range h.Hosts {
 		known := false

@@ -23,9 +23,11 @@ func TestHostsAreWhatBoto3Says(t *testing.T) {
 		t.Fatalf("make the hosts: %v", err)
 	}
 	var said []struct {
-		Source, Name, Host string
-		Port               uint16
-		Groups             []string
+		Source string   `json:"source"`
+		Name   string   `json:"name"`
+		Host   string   `json:"host"`
+		Port   uint16   `json:"port"`
+		Groups []string `json:"groups"`
 	}
 	if err := json.Unmarshal(out, &said); err != nil {
 		t.Fatal(err)

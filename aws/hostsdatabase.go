@@ -16,7 +16,7 @@ func redshiftServerlessAPI() bareAPI {
 	return bareAPI{name: "redshift-serverless", target: "RedshiftServerless", id: "redshift_serverless"}
 }
 
-// engineKind is what RDS calls an engine: postgres, aurora-mysql, oracle-ee, sqlserver-se, docdb, …
+// engineKind is what RDS calls an engine: postgres, aurora-mysql, oracle-ee, sqlserver-se, docdb and so on.
 func engineKind(engine string) HostKind {
 	for _, e := range []struct {
 		word string

@@ -56,11 +56,11 @@ func (c *Client) query(ctx context.Context, q bareAPI, action string, form url.V
 	if err != nil {
 		return err
 	}
-	if answer.StatusCode != http.StatusOK {
-		return c.queryRefused(q.operation(action), answer.StatusCode, text)
+	if answer.status != http.StatusOK {
+		return c.queryRefused(q.operation(action), answer.status, text)
 	}
 	if err := xml.Unmarshal(text, into); err != nil {
-		return &AnswerError{Operation: q.operation(action), Status: answer.StatusCode, Problem: say.Brief(err.Error()), Err: err}
+		return &AnswerError{Operation: q.operation(action), Status: answer.status, Problem: say.Brief(err.Error()), Err: err}
 	}
 	return nil
 }

@@ -28,6 +28,7 @@ func (v Verdict) String() string {
 		return "admitted"
 	case NoRule:
 		return "no rule"
+	case Unchecked:
 	}
 	return "not checked"
 }

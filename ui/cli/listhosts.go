@@ -40,7 +40,7 @@ func (a *app) printHosts(ctx context.Context, aim *aim) error {
 		if met := obstacle(); met != nil {
 			text += ": " + say.Line(met.Error())
 		}
-		return text
+		return text.String()
 	})
 	found, err := lookForHosts(looking, acc.client, aws.Sight{Cluster: named.Cluster, Service: named.Service, Parts: aws.Services | aws.Tasks})
 	shown.stop()
@@ -200,12 +200,13 @@ func (l hostListing) table() string {
 		row(h.Kind, h.Name, h.Role, aws.Mention{Host: h.Host, Port: h.Port}.Address(), h.Source, through, verdict)
 	}
 	_ = w.Flush() // to memory
-	text := trimLines(b.String())
+	text := strings.Builder{}
+	text.WriteString(trimLines(b.String()))
 	for _, n := range l.Unread {
-		text += say.Line(fmt.Sprintf("%s of %s/%s is set by secret %s", n.Variable, n.Cluster, n.Service+n.Family, n.Secret)) + "\n"
+		text.WriteString(say.Line(fmt.Sprintf("%s of %s/%s is set by secret %s", n.Variable, n.Cluster, n.Service+n.Family, n.Secret)) + "\n")
 	}
 	for _, command := range slices.Sorted(maps.Keys(missing)) {
-		text += "to let tasks reach " + say.Line(missing[command]) + ": " + say.Line(command) + "\n"
+		text.WriteString("to let tasks reach " + say.Line(missing[command]) + ": " + say.Line(command) + "\n")
 	}
-	return text
+	return text.String()
 }

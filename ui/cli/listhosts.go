@@ -40,7 +40,7 @@ func (a *app) printHosts(ctx context.Context, aim *aim) error {
 		if met := obstacle(); met != nil {
 			text += ": " + say.Line(met.Error())
 		}
-		return text.String()
+		return text
 	})
 	found, err := lookForHosts(looking, acc.client, aws.Sight{Cluster: named.Cluster, Service: named.Service, Parts: aws.Services | aws.Tasks})
 	shown.stop()

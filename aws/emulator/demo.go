@@ -12,6 +12,11 @@ func Demo() Fleet {
 			{Name: "data", Services: dataServices(), Tasks: jobs()},
 			{Name: "shop", Services: shopServices()},
 		},
+		Inventory: Inventory{
+			Databases: []Possession{{Name: "orders-db", Engine: "postgres", Host: "orders-db.internal", Port: 5432}},
+			Caches:    []Possession{{Name: "sessions", Host: "sessions.internal", Port: 6379, Closed: true}},
+			Balancers: []Possession{{Name: "web", Engine: "HTTP", Host: "web.internal", Port: 80}},
+		},
 		Plan: []Step{{After: agentPatience, Do: func(e *Emulator) {
 			for _, id := range e.Tasks("automation", "batch")[:1] {
 				_ = e.SetAgent(id, "STOPPED", "unable to start ExecuteCommandAgent [pre-start]: could not find certs") // may be gone

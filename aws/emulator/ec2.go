@@ -42,8 +42,9 @@ type subnetsAnswer struct {
 }
 
 type subnetView struct {
-	ID  string `xml:"subnetId"`
-	VPC string `xml:"vpcId"`
+	ID   string `xml:"subnetId"`
+	VPC  string `xml:"vpcId"`
+	CIDR string `xml:"cidrBlock"`
 }
 
 type routesAnswer struct {
@@ -105,7 +106,7 @@ func (e *Emulator) ec2Action(r *http.Request, body []byte, form url.Values) (any
 	s := e.subnet
 	switch action {
 	case "DescribeSubnets":
-		return subnetsAnswer{Subnets: []subnetView{{subnetID, vpcID}}}, nil
+		return subnetsAnswer{Subnets: []subnetView{{subnetID, vpcID, vpcBlock}}}, nil
 	case "DescribeRouteTables":
 		if form.Get("Filter.1.Name") == "association.subnet-id" {
 			return routesAnswer{}, nil // the main table holds for it
@@ -132,7 +133,7 @@ func (e *Emulator) ec2Action(r *http.Request, body []byte, form url.Values) (any
 		}
 		return interfacesAnswer{Interfaces: []interfaceEntry{entry}}, nil
 	case "DescribeSecurityGroups":
-		return s.groups(form), nil
+		return s.groups(form, e.possessions), nil
 	}
 	return nil, &apiError{Code: "InvalidAction", Message: "The action " + action + " is not valid for this web service."}
 }

@@ -36,21 +36,22 @@ type Options struct {
 
 // Emulator is a running account. Its methods are safe for concurrent use.
 type Emulator struct {
-	data     dataPath
-	fleet    *account
-	keys     *keyring
-	policies policies
-	rates    rates
-	subnet   Subnet
-	pages    *pager
-	clock    *schedule
-	vpc      *vpc
-	github   *github
-	portal   string // the access token that SSO's portal takes
-	codes    codes  // one-time codes that were taken
-	trust    func(roleARN string, claims Claims) error
-	now      func() time.Time
-	log      *slog.Logger
+	data        dataPath
+	fleet       *account
+	possessions Inventory
+	keys        *keyring
+	policies    policies
+	rates       rates
+	subnet      Subnet
+	pages       *pager
+	clock       *schedule
+	vpc         *vpc
+	github      *github
+	portal      string // the access token that SSO's portal takes
+	codes       codes  // one-time codes that were taken
+	trust       func(roleARN string, claims Claims) error
+	now         func() time.Time
+	log         *slog.Logger
 
 	listener net.Listener
 	server   *http.Server
@@ -79,7 +80,7 @@ func Start(o Options) (*Emulator, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	e := &Emulator{
-		keys: newKeyring(), pages: newPager(), github: newGitHub(o.Now), portal: "aoa" + secret(60), subnet: o.Fleet.Subnet, trust: o.Trust, now: o.Now, log: o.Log,
+		keys: newKeyring(), pages: newPager(), github: newGitHub(o.Now), portal: "aoa" + secret(60), subnet: o.Fleet.Subnet, possessions: o.Fleet.Inventory, trust: o.Trust, now: o.Now, log: o.Log,
 		listener: listener, stop: stop, calls: map[string]int{},
 	}
 	e.clock = newSchedule(ctx)

@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"net/url"
 	"slices"
+	"strings"
 )
 
 type groupsAnswer struct {
@@ -27,8 +28,8 @@ type ruleView struct {
 	Ranges   []string `xml:"ipRanges>item>cidrIp"`
 }
 
-// groups are the security groups of the tasks and of the endpoint, those of them that are asked for.
-func (s Subnet) groups(form url.Values) groupsAnswer {
+// groups are the security groups of the tasks, of the endpoint and of possessions, those of them that are asked for.
+func (s Subnet) groups(form url.Values, has Inventory) groupsAnswer {
 	anywhere := ruleView{Protocol: "-1", Ranges: []string{"0.0.0.0/0"}}
 	tasks, door := groupView{ID: taskGroup, VPC: vpcID}, groupView{ID: doorGroup, VPC: vpcID, Out: []ruleView{anywhere}}
 	switch s.Outbound {
@@ -47,11 +48,17 @@ func (s Subnet) groups(form url.Values) groupsAnswer {
 	default:
 		door.In = []ruleView{{Protocol: "tcp", From: 443, To: 443, Ranges: []string{s.Inbound}}}
 	}
+	all := []groupView{tasks, door}
+	for _, p := range has.all() {
+		all = append(all, p.rules())
+	}
 	var answer groupsAnswer
-	for _, g := range []groupView{tasks, door} {
-		if slices.Contains([]string{form.Get("GroupId.1"), form.Get("GroupId.2")}, g.ID) {
-			answer.Groups = append(answer.Groups, g)
+	for name := range form {
+		i := slices.IndexFunc(all, func(g groupView) bool { return strings.HasPrefix(name, "GroupId.") && g.ID == form.Get(name) })
+		if i >= 0 {
+			answer.Groups = append(answer.Groups, all[i])
 		}
 	}
+	slices.SortFunc(answer.Groups, func(a, b groupView) int { return strings.Compare(a.ID, b.ID) })
 	return answer
 }

@@ -52,6 +52,7 @@ func (unreachableError) Error() string { return "the endpoint is unreachable" }
 // serve routes by what AWS clients send: a target header (JSON 1.1), a form with an Action (query), or a path.
 func (e *Emulator) serve(w http.ResponseWriter, r *http.Request) {
 	target := r.Header.Get("X-Amz-Target")
+	inventoryService, inventoryAction := bareInventory(r)
 	switch {
 	case strings.HasPrefix(r.URL.Path, "/v1/data-channel/"):
 		e.serveDataChannel(w, r)
@@ -59,6 +60,8 @@ func (e *Emulator) serve(w http.ResponseWriter, r *http.Request) {
 		e.github.ServeHTTP(w, r)
 	case r.URL.Path == ssoPath:
 		e.serveSSO(w, r)
+	case inventoryService != "":
+		e.serveNothing(w, r, inventoryService, inventoryAction)
 	case target != "":
 		e.serveJSON(w, r, target)
 	case strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
@@ -186,7 +189,9 @@ func (e *Emulator) serveQuery(w http.ResponseWriter, r *http.Request) {
 	action := form.Get("Action")
 	e.count(action)
 	run, refuse := e.stsAction, e.refuseQuery
-	switch scopeService(r) {
+	switch service := scopeService(r); service {
+	case "rds", "elasticache", "elasticloadbalancing", "redshift":
+		run = e.inventoryAction
 	case "iam":
 		run = e.iamAction
 	case "ec2":

@@ -190,7 +190,10 @@ func (l hostListing) table() string {
 		if len(h.Ways) > 0 {
 			best := h.Ways[0]
 			through, verdict = best.Cluster+"/"+best.Service, best.Verdict
-			if best.Why != "" {
+			switch {
+			case best.Verdict == aws.NoRule.String():
+				verdict = best.Why // "no rule" in words
+			case best.Why != "":
 				verdict += ": " + best.Why
 			}
 			if best.Command != "" {

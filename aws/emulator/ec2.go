@@ -98,7 +98,7 @@ func (e *Emulator) ec2Action(r *http.Request, body []byte, form url.Values) (any
 	}
 	action := form.Get("Action")
 	if err := e.data.admit(&request{Body: body, Caller: who, Region: scopeRegion(r), HTTP: r}, "ec2", action, "*"); err != nil {
-		if refusal := asAPIError(err); refusal.Code == "AccessDeniedException" {
+		if refusal := asAPIError(err); refusal.Code == accessDenied {
 			return nil, &apiError{Code: "UnauthorizedOperation", Message: "You are not authorized to perform this operation. " + refusal.Message, Status: http.StatusForbidden}
 		}
 		return nil, err

@@ -232,7 +232,7 @@ func (d *dataPath) admit(r *request, service, action, resource string) error {
 // denied is AWS's sentence for what IAM refuses.
 func denied(who, service, action, resource, reason string) *apiError {
 	e := &apiError{
-		Code:    "AccessDeniedException",
+		Code:    accessDenied,
 		Message: fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s %s", who, action, resource, reason),
 	}
 	if service == "sts" {

@@ -226,7 +226,7 @@ func (d *dataPath) welcome(r *http.Request) (*session, error) {
 		}
 	}
 	if err := d.admit(&request{Caller: who, HTTP: r}, service, action, d.sessionARN(id)); err != nil {
-		if refusal, ok := err.(*apiError); ok && refusal.Code == "AccessDeniedException" { //nolint:errorlint // admit's own, never wrapped
+		if refusal, ok := err.(*apiError); ok && refusal.Code == accessDenied { //nolint:errorlint // admit's own, never wrapped
 			refusal.Status = http.StatusForbidden
 		}
 		return nil, err

@@ -36,7 +36,7 @@ func (e *Emulator) iamAction(r *http.Request, body []byte, form url.Values) (any
 	}
 	if err := e.data.admit(&request{Body: body, Caller: who, Region: scopeRegion(r), HTTP: r}, "iam", action, role); err != nil {
 		refusal := asAPIError(err)
-		if refusal.Code == "AccessDeniedException" {
+		if refusal.Code == accessDenied {
 			refusal = &apiError{Code: "AccessDenied", Message: refusal.Message, Status: http.StatusForbidden}
 		}
 		return nil, refusal

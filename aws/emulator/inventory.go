@@ -124,7 +124,7 @@ func (e *Emulator) inventoryAction(r *http.Request, body []byte, form url.Values
 	}
 	if err := e.data.admit(&request{Body: body, Caller: who, Region: scopeRegion(r), HTTP: r}, service, action, "*"); err != nil {
 		refusal := asAPIError(err)
-		if refusal.Code == "AccessDeniedException" {
+		if refusal.Code == accessDenied {
 			refusal = &apiError{Code: "AccessDenied", Message: refusal.Message, Status: http.StatusForbidden}
 		}
 		return nil, refusal

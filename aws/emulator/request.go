@@ -29,6 +29,9 @@ type request struct {
 // caller is who signed a request.
 type caller struct{ ARN, AccessKey, UserID, SessionName string }
 
+// accessDenied is the code of a refusal by policy, but for STS, IAM and EC2.
+const accessDenied = "AccessDeniedException"
+
 // apiError is a refusal in the words of AWS. Status 0 is 400.
 type apiError struct {
 	Code, Message string

@@ -31,7 +31,8 @@ func arrows() map[string][]string {
 		"ui/shell":       {"tunnel", "aws"}, // a command of a container on the terminal
 		"ui/headless":    {"ui/control", "tunnel", "tunnel/doctor", "aws", "internal/say"},
 		"tunnel/doctor":  {"tunnel", "aws", "internal/say", "internal/pattern"},
-		"tunnel":         {"aws", "aws/wire", "internal/say", "internal/flock", "internal/trust"},
+		"tunnel":         {"tunnel/front", "aws", "aws/wire", "internal/say", "internal/flock", "internal/trust"},
+		"tunnel/front":   {"internal/say"}, // a proxy for clients on this machine; it knows no sessions
 		"aws":            {"internal/say", "internal/near", "internal/pattern"},
 		"aws/wire":       {},
 		"aws/emulator":   {"aws/wire"}, // it must not share the reliability code that it exists to test

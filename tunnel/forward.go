@@ -15,6 +15,8 @@ type Forward struct {
 	Local  netip.AddrPort
 	Socket string
 	Any    bool // the local port was written as 0
+	// Dynamic is of a tunnel to any host, which has no Remote; ParseDynamic gives one without patterns.
+	Dynamic *Dynamic
 }
 
 // Limits of what a form can name.
@@ -47,9 +49,23 @@ func ParseForward(form string) (Forward, error) {
 	return p.ports(parts)
 }
 
+// ParseDynamic reads the forms of -D, as ssh has them:
+//
+//	LOCAL  ADDRESS:LOCAL  SOCKET
+//
+// with addresses, SOCKET and a LOCAL of 0 as in ParseForward. Every error is a *FormError.
+func ParseDynamic(form string) (Forward, error) {
+	p := formParser{form: form}
+	port, err := p.port("local", form, 0)
+	if err != nil {
+		return Forward{}, err
+	}
+	return Forward{Local: netip.AddrPortFrom(netip.Addr{}, port), Any: port == 0, Dynamic: &Dynamic{}}, nil
+}
+
 // Spec aims the forward at a target.
 func (f Forward) Spec(t aws.Target) Spec {
-	return Spec{Target: t, Remote: f.Remote, Local: f.Local, Socket: f.Socket, AnyPort: f.Any}
+	return Spec{Target: t, Remote: f.Remote, Local: f.Local, Socket: f.Socket, AnyPort: f.Any, Dynamic: f.Dynamic}
 }
 
 // String returns a form that ParseForward reads back.

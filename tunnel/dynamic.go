@@ -1,0 +1,44 @@
+package tunnel
+
+import (
+	"time"
+
+	"culvert/tunnel/front"
+)
+
+// DefaultDestinations is how many destinations a dynamic tunnel has open at a time, unless its Spec says otherwise: each costs
+// its task a session's 10 MB.
+const DefaultDestinations = 48
+
+// Dynamic makes a tunnel one to any host: its listener is a proxy for HTTP and SOCKS (package front), and every host and port
+// that a client asks for gets sessions of its own, through the tasks of the tunnel's target.
+type Dynamic struct {
+	Via, Deny    []front.Pattern
+	Destinations int           // at most, at a time; 0 is DefaultDestinations
+	Wait         time.Duration // a new host waits for a place this long; 0 is 2m
+	Warm         []Endpoint    // opened at the start, and kept
+}
+
+// Destination is one host and port of a dynamic tunnel, as it stands.
+type Destination struct {
+	Endpoint Endpoint
+	Direct   bool // from this machine, not through a task: it has no session
+	Warm     bool
+	State    State
+	Err      error
+	Link     Link // its session and task
+	Stats    Stats
+	Opened   time.Time
+	Used     time.Time // when it had a connection last
+}
+
+// Destinations are those of a dynamic tunnel that are open, in the order in which they were opened; nil of any other tunnel. It
+// costs a lock and what Stats costs for each.
+func (t *Tunnel) Destinations() []Destination { return nil }
+
+// DestinationConnections are the connections to one of its destinations, the last ended ones included, oldest first.
+func (t *Tunnel) DestinationConnections(_ Endpoint) []Connection { return nil }
+
+// EndDestination ends the sessions of one destination and resets its connections; the next client that asks for it opens it
+// anew. It reports whether there was one.
+func (t *Tunnel) EndDestination(_ Endpoint) bool { return false }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"culvert/internal/say"
 	"culvert/tunnel"
 	"culvert/tunnel/front"
+	"culvert/ui/headless"
 )
 
 // maxDestinations is the most that --destinations may say.
@@ -84,6 +86,14 @@ func (s *shared) withoutAnyHost() error {
 		}
 	}
 	return nil
+}
+
+// checkProbe refuses a protocol of one server where all tunnels lead to any host; beside others it is for those.
+func (s *shared) checkProbe(wanted []headless.Forward) error {
+	if !s.set.Lookup("probe").Changed || !s.probe.OfOneServer() || slices.ContainsFunc(wanted, func(w headless.Forward) bool { return w.Spec.Dynamic == nil }) {
+		return nil
+	}
+	return usage("give --probe URL, which is fetched through it, or leave --probe out", "--probe %s asks one server, and a tunnel to any host has none", s.probe.String())
 }
 
 // wordingOf is what a tunnel to any host is opened with, in words that are equal when two ask for the same; empty of others.
@@ -167,9 +177,7 @@ func hostAndPort(form string) (tunnel.Endpoint, error) {
 	addr, notAddr := netip.ParseAddr(host)
 	switch {
 	case err != nil || host == "" || f.Socket != "" || f.Local.Addr().IsValid():
-		return tunnel.Endpoint{}, fmt.Errorf("it is no host and port")
-	case f.Remote.LinkLocal():
-		return tunnel.Endpoint{}, fmt.Errorf("%s is link-local: a tunnel to any host never leads to the metadata and the credentials of the task", f.Remote.Host)
+		return tunnel.Endpoint{}, errors.New("it is no host and port")
 	case host == "localhost" || strings.HasSuffix(host, ".localhost") || notAddr == nil && (addr.Unmap().IsLoopback() || addr.IsUnspecified()):
 		return tunnel.Endpoint{}, fmt.Errorf("%s is the task itself: a tunnel to any host never leads there, -L PORT does", f.Remote.Host)
 	}

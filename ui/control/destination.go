@@ -31,3 +31,14 @@ type Destination struct {
 	Error       string    `json:"error,omitempty"`
 	Remedy      string    `json:"remedy,omitempty"`
 }
+
+// Way is through what a destination is reached, in a word or two.
+func (d Destination) Way() string {
+	switch {
+	case d.Direct:
+		return "directly"
+	case d.Task == "":
+		return "-"
+	}
+	return d.Task
+}

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -152,10 +154,13 @@ func (v *endpointsValue) String() string {
 	}
 	forms := make([]string, len(*v))
 	for i, e := range *v {
-		forms[i] = e.String()
+		forms[i] = hostPort(e)
 	}
 	return strings.Join(forms, ",")
 }
+
+// hostPort is an endpoint as it is written, an IPv6 address in brackets.
+func hostPort(e tunnel.Endpoint) string { return net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))) }
 
 // Set adds hosts, with commas between them.
 func (v *endpointsValue) Set(s string) error {

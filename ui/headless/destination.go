@@ -2,6 +2,8 @@ package headless
 
 import (
 	"cmp"
+	"net"
+	"strconv"
 
 	"culvert/internal/say"
 	"culvert/tunnel"
@@ -15,7 +17,7 @@ func destinations(t *tunnel.Tunnel) []control.Destination {
 	var told []control.Destination
 	for _, d := range all {
 		one := control.Destination{
-			Destination: say.Line(d.Endpoint.String()), Direct: d.Direct, Warm: d.Warm, State: d.State.String(),
+			Destination: say.Line(hostPort(d.Endpoint)), Direct: d.Direct, Warm: d.Warm, State: d.State.String(),
 			Task: d.Link.Target.Task, Session: d.Link.Session, Agent: say.Line(d.Link.Agent),
 			Sent: d.Stats.Sent, Received: d.Stats.Received, Connections: d.Stats.Connections, Accepted: d.Stats.Accepted,
 			Opened: d.Opened, Used: d.Used,
@@ -25,6 +27,9 @@ func destinations(t *tunnel.Tunnel) []control.Destination {
 	}
 	return told
 }
+
+// hostPort is an endpoint with an IPv6 address in brackets.
+func hostPort(e tunnel.Endpoint) string { return net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))) }
 
 // dynamic is what a tunnel to any host was opened with; nil of any other.
 func dynamic(d *tunnel.Dynamic) *control.Dynamic {
@@ -39,7 +44,7 @@ func dynamic(d *tunnel.Dynamic) *control.Dynamic {
 		told.Deny = append(told.Deny, say.Line(p.String()))
 	}
 	for _, e := range d.Warm {
-		told.Warm = append(told.Warm, e.String())
+		told.Warm = append(told.Warm, hostPort(e))
 	}
 	return told
 }

@@ -66,7 +66,7 @@ func newStateEvent(e tunnel.Event, t *tracked) stateEvent {
 		Remote:  t.Spec().FarEnd(),
 	}
 	if e.Destination != nil {
-		s.Destination = say.Line(e.Destination.String())
+		s.Destination = say.Line(hostPort(*e.Destination))
 	}
 	s.Error, s.Remedy = words(e.Err)
 	s.AgentVersion = e.Link.Agent

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"culvert/aws"
+	"culvert/internal/address"
 	"culvert/internal/say"
 	"culvert/tunnel/front"
 )
@@ -120,19 +121,11 @@ func ownFault(err error) bool {
 // loopback reports whether the host is the machine that resolves it, however it is spelled (RFC 6761 6.3; 0.0.0.0 and ::
 // connect to oneself too).
 func (e Endpoint) loopback() bool {
-	host := strings.ToLower(strings.TrimRight(e.Host, "."))
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+	if address.LoopbackName(e.Host) {
 		return true
 	}
-	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		var ok bool
-		if addr, ok = classicAddr(host); !ok {
-			return false
-		}
-	}
-	addr = innermost(addr.WithZone(""))
-	return addr.IsLoopback() || addr.IsUnspecified() || addr.Is4() && addr.As4()[0] == 0 || addr == netip.IPv6Loopback()
+	addr, ok := address.Parse(e.Host)
+	return ok && address.Loopback(addr)
 }
 
 // normal is the endpoint in the one spelling that destinations are told apart by.

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
 
+	"culvert/internal/address"
 	"culvert/internal/say"
 	"culvert/tunnel"
 	"culvert/tunnel/front"
@@ -178,12 +178,12 @@ func (v *endpointsValue) Set(s string) error {
 // hostAndPort reads a host, which no tunnel to any host refuses by its nature, with its port.
 func hostAndPort(form string) (tunnel.Endpoint, error) {
 	f, err := tunnel.ParseForward("0:" + form) // in which a remote host needs a local port
-	host := strings.ToLower(strings.TrimRight(f.Remote.Host, "."))
-	addr, notAddr := netip.ParseAddr(host)
+	host := f.Remote.Host
+	addr, isAddr := address.Parse(host)
 	switch {
 	case err != nil || host == "" || f.Socket != "" || f.Local.Addr().IsValid():
 		return tunnel.Endpoint{}, errors.New("it is no host and port")
-	case host == "localhost" || strings.HasSuffix(host, ".localhost") || notAddr == nil && (addr.Unmap().IsLoopback() || addr.IsUnspecified()):
+	case address.LoopbackName(host), isAddr && address.Loopback(addr):
 		return tunnel.Endpoint{}, fmt.Errorf("%s is the task itself: a tunnel to any host never leads there, -L PORT does", f.Remote.Host)
 	}
 	return f.Remote, nil

@@ -67,9 +67,6 @@ func (r *run) attend(ctx, probing context.Context, events <-chan tunnel.Event, e
 
 // event prints what happened to a tunnel and takes it into account.
 func (r *run) event(probing context.Context, e tunnel.Event) error {
-	if e.Destination != nil {
-		return nil // of a part of a dynamic tunnel
-	}
 	t := r.tracked(e.Tunnel)
 	if t == nil {
 		t = r.latecomer(probing, e.Tunnel)

@@ -118,14 +118,10 @@ func ownFault(err error) bool {
 	return isVerdict(err)
 }
 
-// loopback reports whether the host is the machine that resolves it, however it is spelled (RFC 6761 6.3; 0.0.0.0 and ::
-// connect to oneself too).
+// loopback reports whether the host is the machine that resolves it, however it is spelled.
 func (e Endpoint) loopback() bool {
-	if address.LoopbackName(e.Host) {
-		return true
-	}
 	addr, ok := address.Parse(e.Host)
-	return ok && address.Loopback(addr)
+	return ok && address.Loopback(addr) || address.LoopbackName(e.Host)
 }
 
 // normal is the endpoint in the one spelling that destinations are told apart by.

@@ -210,16 +210,21 @@ func (r *record) await(t *testing.T, tn *tunnel.Tunnel, s tunnel.State) tunnel.E
 
 func (r *record) ended(t *testing.T) tunnel.Connection {
 	t.Helper()
+	return r.endedOf(t).Connection
+}
+
+func (r *record) endedOf(t *testing.T) tunnel.Ending {
+	t.Helper()
 	select {
 	case e, more := <-r.endings:
 		if !more {
 			t.Fatal("no connection has ended before the engine was closed")
 		}
-		return e.Connection
+		return e
 	case <-time.After(30 * time.Second):
 		t.Fatalf("no connection has ended within 30 s; saw %v", r.states())
 	}
-	return tunnel.Connection{}
+	return tunnel.Ending{}
 }
 
 func (r *record) states() (all []string) {

@@ -205,7 +205,7 @@ func (r *record) next(t *testing.T, what string, fits func(tunnel.Event) bool) t
 
 func (r *record) await(t *testing.T, tn *tunnel.Tunnel, s tunnel.State) tunnel.Event {
 	t.Helper()
-	return r.next(t, s.String(), func(e tunnel.Event) bool { return e.Tunnel == tn.ID() && e.State == s })
+	return r.next(t, s.String(), func(e tunnel.Event) bool { return e.Tunnel == tn.ID() && e.State == s && e.Destination == nil })
 }
 
 func (r *record) ended(t *testing.T) tunnel.Connection {

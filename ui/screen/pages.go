@@ -26,9 +26,6 @@ func (a *app) everywhere() []struct {
 		{a.keys.help, func() wish { return ask(newHelp(a.look)) }},
 		{a.keys.jump, jumping},
 		{a.keys.all, func() wish { return toBrowser((*browse).showAll) }},
-		{a.keys.any, func() wish {
-			return tell("one listener for any host is not built yet: " + a.keys.forward.Shortest() + " forwards to one host at a time")
-		}},
 		{a.keys.log, func() wish { return show(newLog(a.look, a.o.Log)) }},
 		{a.keys.saved, func() wish { return show(newSaved(a.look, a.accounts, a.tunnels, a.shelf, a.o)) }},
 		{a.keys.save, func() wish { return a.shelf.save(a.tunnels, a.meant()) }},
@@ -100,11 +97,23 @@ func forwardToAll(p *place, entries []entry, opened func()) wish {
 // forwardTo opens the dialog for a tunnel to a row of the browser.
 func forwardTo(p *place, e entry) wish {
 	return func(a *app) tea.Cmd {
-		d := newConnect(a.look, a.tunnels, p, e, proposals{
-			span: a.o.KeepAlive, linkLocal: a.o.LinkLocal, demo: a.o.Demo, action: a.o.Action, checkProbe: a.o.CheckProbe,
-		})
+		d := newConnect(a.look, a.tunnels, p, e, a.proposals())
 		return a.grant(all(ask(d), d.askFree()))
 	}
+}
+
+// anyHostThrough opens the dialog for a tunnel to any host through a row of the browser.
+func anyHostThrough(p *place, e entry) wish {
+	return func(a *app) tea.Cmd {
+		d := newConnect(a.look, a.tunnels, p, e, a.proposals())
+		d.leadAnywhere()
+		return a.grant(all(ask(d), d.askFree()))
+	}
+}
+
+// proposals are what the forward dialog begins with.
+func (a *app) proposals() proposals {
+	return proposals{span: a.o.KeepAlive, linkLocal: a.o.LinkLocal, demo: a.o.Demo, action: a.o.Action, checkProbe: a.o.CheckProbe}
 }
 
 // editForward opens the dialog with what a tunnel that is over was to be.

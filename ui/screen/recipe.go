@@ -3,6 +3,7 @@ package screen
 import (
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -59,7 +60,20 @@ func (r recipe) flags() (words []string) {
 		add("-t", r.target.Task)
 		add("--container", r.target.Container)
 	}
-	add("-L", r.form())
+	if of := r.forward.Dynamic; of != nil {
+		add("-D", dynamicForm(r.forward))
+		for _, form := range forms(of.Via) {
+			add("--via", form)
+		}
+		for _, form := range forms(of.Deny) {
+			add("--deny", form)
+		}
+		if of.Destinations > 0 {
+			add("--destinations", strconv.Itoa(of.Destinations))
+		}
+	} else {
+		add("-L", r.form())
+	}
 	add("--probe", r.probe)
 	if r.keepAlive > 0 {
 		add("--keep-alive", r.keepAlive.String())
@@ -95,7 +109,26 @@ func (r recipe) step() string {
 		add("task", r.target.Task)
 		add("container", r.target.Container)
 	}
-	add("forward", r.form())
+	if of := r.forward.Dynamic; of != nil {
+		add("dynamic", dynamicForm(r.forward))
+		lines := func(input string, all []string) {
+			if len(all) < 2 {
+				add(input, strings.Join(all, ""))
+				return
+			}
+			b.WriteString("    " + input + ": |\n")
+			for _, line := range all {
+				b.WriteString("      " + line + "\n")
+			}
+		}
+		lines("via", forms(of.Via))
+		lines("deny", forms(of.Deny))
+		if of.Destinations > 0 {
+			add("destinations", strconv.Itoa(of.Destinations))
+		}
+	} else {
+		add("forward", r.form())
+	}
 	add("probe", r.probe)
 	if r.keepAlive > 0 {
 		add("keep-alive", r.keepAlive.String())

@@ -24,21 +24,22 @@ const anyHost = "any host"
 // proxyLocal is the port that is proposed then, as ssh -D has it in every example.
 const proxyLocal = "1080"
 
-// mostDestinations bounds what may be asked for: each costs the tasks a session.
-const mostDestinations = 10_000
+// mostDestinations is the most that may be asked for, as by --destinations: each costs the tasks a session.
+const mostDestinations = 1000
 
 func (d *connect) toAny() bool { return d.host.Value() == anyHost }
 
-// makeAny are the fields of a tunnel to any host.
-func (d *connect) makeAny() {
-	d.via = draw.NewField("via", "everything goes through the task")
-	d.via.About = "as *.internal 10.0.0.0/8; the rest goes from this machine"
-	d.deny = draw.NewField("deny", "nothing is refused")
-	d.deny.About = "patterns like those of via"
-	d.most = draw.NewField("destinations", strconv.Itoa(tunnel.DefaultDestinations))
-	d.most.About = "at a time; each is a session of a task"
-	d.via.Long()
-	d.deny.Long()
+// anyFields are the fields of a tunnel to any host.
+func anyFields() (via, deny, most *draw.Field) {
+	via = draw.NewField("via", "everything goes through the task")
+	via.About = "as *.internal 10.0.0.0/8; the rest goes from this machine"
+	deny = draw.NewField("deny", "nothing is refused")
+	deny.About = "patterns like those of via"
+	most = draw.NewField("destinations", strconv.Itoa(tunnel.DefaultDestinations))
+	most.About = "at a time; each is a session of a task"
+	via.Long()
+	deny.Long()
+	return via, deny, most
 }
 
 // leadAnywhere makes it a dialog about any host.
@@ -71,16 +72,16 @@ func (d *connect) retyped(msg tea.Msg) {
 	}
 }
 
-// anywhere is what the form says of a tunnel to any host.
-func (d *connect) anywhere() (tunnel.Forward, error) {
-	f, err := tunnel.ParseDynamic(cmp.Or(d.local.Value(), "0"))
+// anywhere is what a form says of a tunnel to any host. The error about its local side comes first.
+func anywhere(local string, via, deny, most *draw.Field) (tunnel.Forward, error) {
+	f, err := tunnel.ParseDynamic(local)
 	if err != nil {
 		return f, err
 	}
 	var wrong [3]error
-	f.Dynamic.Via, wrong[0] = patterns(words(d.via))
-	f.Dynamic.Deny, wrong[1] = patterns(words(d.deny))
-	f.Dynamic.Destinations, wrong[2] = destinations(d.most.Value())
+	f.Dynamic.Via, wrong[0] = patterns(words(via))
+	f.Dynamic.Deny, wrong[1] = patterns(words(deny))
+	f.Dynamic.Destinations, wrong[2] = destinations(most.Value())
 	return f, errors.Join(wrong[:]...)
 }
 
@@ -97,22 +98,26 @@ func destinations(text string) (int, error) {
 }
 
 // checkAny says what is wrong with the fields of a tunnel to any host.
-func (d *connect) checkAny() {
+func checkAny(via, deny, most *draw.Field) {
 	problem := func(err error) string {
 		if err == nil {
 			return ""
 		}
 		return say.Line(err.Error())
 	}
-	_, err := patterns(words(d.via))
-	d.via.Wrong = problem(err)
-	_, err = patterns(words(d.deny))
-	d.deny.Wrong = problem(err)
-	_, err = destinations(d.most.Value())
-	d.most.Wrong = problem(err)
+	_, err := patterns(words(via))
+	via.Wrong = problem(err)
+	_, err = patterns(words(deny))
+	deny.Wrong = problem(err)
+	_, err = destinations(most.Value())
+	most.Wrong = problem(err)
+}
+
+// checkAny says what is wrong with a tunnel to any host.
+func (d *connect) checkAny() {
+	checkAny(d.via, d.deny, d.most)
 	if local := d.local.Value(); local != "" {
-		_, err = tunnel.ParseDynamic(local)
-		d.local.Wrong = problem(err)
+		_, err := tunnel.ParseDynamic(local)
 		if bad, ok := errors.AsType[*tunnel.FormError](err); ok {
 			d.local.Wrong = say.Line(bad.Problem)
 		}

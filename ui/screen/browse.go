@@ -364,7 +364,7 @@ func (b *browse) consult() wish {
 	if e.cause != nil && e.ready == 0 && (e.known || e.service != nil) || p.trouble != nil { // that is what is to be looked at
 		return consult(p, target.Query(), remote, nil)
 	}
-	return askProbe(p, target.Query(), remote, "")
+	return askProbe(p, target.Query(), tunnel.Spec{Remote: remote}, "")
 }
 
 // way leads a newcomer from here to the first tunnel; empty where nothing is proposed.

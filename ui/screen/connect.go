@@ -31,8 +31,9 @@ type connect struct {
 	named      bool            // the user has chosen one: else any that serves the port will do
 
 	container, port, host, local, probe, keepAlive *draw.Field
-	via, deny, most                                *draw.Field // of a tunnel to any host
-	any                                            bool        // it is one
+	via, deny, most                                *draw.Field       // of a tunnel to any host
+	any                                            bool              // it is one
+	warm                                           []tunnel.Endpoint // of that one, which no field is for
 
 	at      int    // field with the keyboard
 	above   int    // lines over the fields, as drawn last
@@ -75,7 +76,7 @@ func newConnect(l *look, ts *tunnels, p *place, e entry, o proposals) *connect {
 	if o.span > 0 {
 		d.keepAlive.Set(o.span.String())
 	}
-	d.makeAny()
+	d.via, d.deny, d.most = anyFields()
 	d.named = e.container != nil
 	if len(d.containers) > 0 {
 		d.container.Set(preferred(d.containers).Name)
@@ -96,6 +97,7 @@ func (d *connect) change(r *row) {
 	}
 	if of := w.spec.Dynamic; of != nil {
 		d.leadAnywhere()
+		d.warm = of.Warm
 		d.via.Set(strings.Join(forms(of.Via), " "))
 		d.deny.Set(strings.Join(forms(of.Deny), " "))
 		if of.Destinations > 0 {
@@ -322,7 +324,11 @@ func bracketed(host string) string {
 // forward is what the form says, as one forward.
 func (d *connect) forward() (tunnel.Forward, error) {
 	if d.any {
-		return d.anywhere()
+		f, err := anywhere(cmp.Or(d.local.Value(), "0"), d.via, d.deny, d.most)
+		if err == nil {
+			f.Dynamic.Warm = d.warm
+		}
+		return f, err
 	}
 	parts := []string{cmp.Or(d.local.Value(), "0")}
 	if host := d.host.Value(); host != "" {

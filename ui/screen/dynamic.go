@@ -2,6 +2,7 @@ package screen
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -14,27 +15,12 @@ import (
 
 // What a tunnel to any host is in the words of flags and config files.
 
-// dynamicForm is where one listens, as -D takes it.
-func dynamicForm(f tunnel.Forward) string {
-	port := strconv.Itoa(int(f.Local.Port()))
-	switch at := f.Local.Addr(); {
-	case f.Socket != "":
-		return f.Socket
-	case !at.IsValid():
-		return port
-	case at.Is6():
-		return "[" + at.String() + "]:" + port
-	default:
-		return at.String() + ":" + port
-	}
-}
-
 // forwardWords is a forward in one line: the form of -L, or -D with what goes along with it.
 func forwardWords(f tunnel.Forward) string {
 	if f.Dynamic == nil {
 		return f.String()
 	}
-	words := []string{"-D", dynamicForm(f)}
+	words := []string{"-D", f.String()}
 	for _, form := range forms(f.Dynamic.Via) {
 		words = append(words, "--via", form)
 	}
@@ -44,12 +30,40 @@ func forwardWords(f tunnel.Forward) string {
 	if n := f.Dynamic.Destinations; n > 0 {
 		words = append(words, "--destinations", strconv.Itoa(n))
 	}
+	for _, e := range hostPorts(f.Dynamic.Warm) {
+		words = append(words, "--warm", e)
+	}
 	return strings.Join(words, " ")
 }
 
 // farOf is what a forward leads to, as people call it.
 func farOf(f tunnel.Forward) string {
 	return tunnel.Spec{Remote: f.Remote, Dynamic: f.Dynamic}.FarEnd()
+}
+
+// hostPort is a destination as clients name it.
+func hostPort(e tunnel.Endpoint) string { return net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))) }
+
+// hostPorts are destinations as clients name them.
+func hostPorts(of []tunnel.Endpoint) []string {
+	written := make([]string, len(of))
+	for i, e := range of {
+		written[i] = hostPort(e)
+	}
+	return written
+}
+
+// endpoints reads what hostPorts wrote.
+func endpoints(written []string) ([]tunnel.Endpoint, error) {
+	var parsed []tunnel.Endpoint
+	for _, text := range written {
+		f, err := tunnel.ParseForward("0:" + text)
+		if err != nil {
+			return nil, err
+		}
+		parsed = append(parsed, f.Remote)
+	}
+	return parsed, nil
 }
 
 // forms are patterns as they are written.

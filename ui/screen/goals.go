@@ -13,9 +13,9 @@ import (
 
 // What can be jumped to that is no part of the account that the user looks at.
 
-// goalsOf are the tunnels that are open, those that were used before, the saved ones, and the hosts behind the open ones.
+// goalsOf are the tunnels that are open, those that were used before, the saved ones, and the hosts and destinations behind the open ones.
 func goalsOf(ts *tunnels, m *memory, s *shelf, keepAlive time.Duration) []goal {
-	return slices.Concat(openGoals(ts), recentGoals(ts, m, keepAlive), savedGoals(s), hostGoals(ts))
+	return slices.Concat(openGoals(ts), recentGoals(ts, m, keepAlive), savedGoals(s), destinationGoals(ts), hostGoals(ts))
 }
 
 func openGoals(ts *tunnels) []goal {
@@ -47,7 +47,7 @@ func recentGoals(ts *tunnels, m *memory, keepAlive time.Duration) []goal {
 		if !ok || ts.running(s) != nil {
 			continue
 		}
-		far := s.Forward.Remote.String()
+		far := farOf(s.Forward)
 		goals = append(goals, goal{
 			kind: kindRecent, name: farName(s.Forward.Remote.Host, far, cmp.Or(s.Target.Service, s.Target.Family)+":"+far), where: say.Line(s.Target.String()) + " " + s.account(),
 			words: s.Target.String() + " " + s.Profile + " " + s.Region, reach: func() wish { return ts.launch(keepAlive, s) },
@@ -63,9 +63,24 @@ func savedGoals(s *shelf) []goal {
 	}
 	for _, t := range s.Tunnels {
 		goals = append(goals, goal{
-			kind: kindSaved, name: t.Name, where: say.Line(t.Target.String() + " " + t.Forward.String()),
-			words: t.Target.String() + " " + t.Forward.String(), reach: func() wish { return startSaved("tunnel", t.Name) },
+			kind: kindSaved, name: t.Name, where: say.Line(t.Target.String() + " " + forwardWords(t.Forward)),
+			words: t.Target.String() + " " + forwardWords(t.Forward), reach: func() wish { return startSaved("tunnel", t.Name) },
 		})
+	}
+	return goals
+}
+
+// destinationGoals are the destinations that are open, of the tunnels to any host.
+func destinationGoals(ts *tunnels) []goal {
+	var goals []goal
+	for _, r := range ts.rows {
+		for _, d := range r.Destinations {
+			name := say.Line(hostPort(d.Endpoint))
+			goals = append(goals, goal{
+				kind: kindHost, name: name, where: ts.look.theme.Glyph.Tunnel + " " + r.local() + " open",
+				reach: func() wish { return destinationOn(r, name) },
+			})
+		}
 	}
 	return goals
 }

@@ -61,7 +61,7 @@ func (r recipe) flags() (words []string) {
 		add("--container", r.target.Container)
 	}
 	if of := r.forward.Dynamic; of != nil {
-		add("-D", dynamicForm(r.forward))
+		add("-D", r.forward.String())
 		for _, form := range forms(of.Via) {
 			add("--via", form)
 		}
@@ -70,6 +70,9 @@ func (r recipe) flags() (words []string) {
 		}
 		if of.Destinations > 0 {
 			add("--destinations", strconv.Itoa(of.Destinations))
+		}
+		for _, e := range hostPorts(of.Warm) {
+			add("--warm", e)
 		}
 	} else {
 		add("-L", r.form())
@@ -110,7 +113,7 @@ func (r recipe) step() string {
 		add("container", r.target.Container)
 	}
 	if of := r.forward.Dynamic; of != nil {
-		add("dynamic", dynamicForm(r.forward))
+		add("dynamic", r.forward.String())
 		lines := func(input string, all []string) {
 			if len(all) < 2 {
 				add(input, strings.Join(all, ""))
@@ -126,6 +129,7 @@ func (r recipe) step() string {
 		if of.Destinations > 0 {
 			add("destinations", strconv.Itoa(of.Destinations))
 		}
+		lines("warm", hostPorts(of.Warm))
 	} else {
 		add("forward", r.form())
 	}

@@ -67,7 +67,7 @@ func newConnect(l *look, ts *tunnels, p *place, e entry, o proposals) *connect {
 	d.container.Free = false
 	d.port = draw.NewField("remote port", "a port, as 5432")
 	d.host = draw.NewField("remote host", "the container itself", "", anyHost)
-	d.host.About = "or a host that only the task can reach"
+	d.host.About = "or a host behind it, or any host"
 	d.local = draw.NewField("local port", "any free port")
 	d.probe = draw.NewField("probe", "chosen by the port", "", "none", "tcp", "http")
 	d.probe.About = "none, tcp, http, or a URL to fetch through the proxy"

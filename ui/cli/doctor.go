@@ -116,7 +116,7 @@ func (a *app) examine(ctx context.Context, c *consultation, args []string) error
 	checks := doctor.Checks(options)
 	counted := &tally{checks: checks, done: map[string]bool{}}
 	shown := a.progress(counted.line)
-	known := doctor.Report{Remote: options.Spec.Remote, Subject: doctor.Subject{Target: options.Query.Target()}}
+	known := doctor.Report{FarEnd: options.Spec.FarEnd(), Subject: doctor.Subject{Target: options.Query.Target()}}
 	bulletin := a.bulletin(checks, diagnosis{Report: known, mask: c.mask, build: a.Build}, c.all, shown, counted)
 	within, cancel := context.WithTimeout(ctx, a.examinationWithin())
 	defer cancel()

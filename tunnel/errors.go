@@ -16,12 +16,18 @@ import (
 )
 
 // FormError is a forward that cannot be parsed.
-type FormError struct{ Form, Problem string }
+type FormError struct {
+	Form, Problem string
+	Dynamic       bool // it is one of -D
+}
 
 func (e *FormError) Error() string { return fmt.Sprintf("forward %q: %s", e.Form, e.Problem) }
 
 // Remedy says how a forward is written.
 func (e *FormError) Remedy() string {
+	if e.Dynamic {
+		return "write PORT, ADDRESS:PORT or /path.sock, for instance 1080; -L forwards to one host"
+	}
 	return "write PORT, LOCAL:REMOTE, ADDRESS:LOCAL:REMOTE, LOCAL:HOST:REMOTE or /path.sock:REMOTE, for instance 8080:3128"
 }
 
@@ -40,7 +46,7 @@ func (e *PortTakenError) Error() string {
 
 // Remedy names the ways out.
 func (e *PortTakenError) Remedy() string {
-	return "stop that process, or choose another local port: 0:REMOTE, or --local-port 0, takes any free one"
+	return "stop that process, or choose another local port: 0:REMOTE, --local-port 0 or -D 0 takes any free one"
 }
 
 // PrivilegedPortError is a local port that this user may not listen on.

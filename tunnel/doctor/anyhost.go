@@ -34,7 +34,9 @@ func (x *examination) hostsCheck() Check {
 	return Check{
 		ID: checkHosts, Name: "the wanted hosts can be reached", After: []string{checkHandshake},
 		Run: func(context.Context) Finding {
-			return skip("no --probe names one: whether the task resolves and reaches a host, its TLS and its answer")
+			f := skip("no --probe names one: nobody knows whether the task resolves and reaches them, nor their TLS and their answer")
+			f.Err = &AdviceError{Problem: f.Why, Advice: "add --probe https://HOST/ or --probe HOST:PORT for each"} // which makes it worth a line
+			return f
 		},
 	}
 }

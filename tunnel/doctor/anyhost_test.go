@@ -72,7 +72,7 @@ func TestAnyHostWithoutAProbeSaysWhatWasNotChecked(t *testing.T) {
 				t.Fatalf("%s fails: %v", first.Check, first.Finding.Err)
 			}
 			r := resultOf(t, report, "hosts")
-			if r.Finding.Verdict != doctor.Skipped || !strings.Contains(r.Finding.Why, "no --probe names one") {
+			if r.Finding.Verdict != doctor.Skipped || !strings.Contains(r.Finding.Why, "no --probe names one") || !strings.Contains(r.Remedy(), "--probe") {
 				t.Errorf("hosts: got %s %q", r.Finding.Verdict, r.Finding.Why)
 			}
 			if got := resultOf(t, report, "handshake").Finding.Verdict; got != doctor.Pass {

@@ -4,16 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"culvert/tunnel"
 )
 
-// ParseProbe reads a destination of --probe: http://, https://, tcp://host:port or tls://host:port.
+// ParseProbe reads a destination of --probe: http://, https://, tcp://host:port, which host:port stands for, or tls://host:port.
 func ParseProbe(text string) (*url.URL, error) {
-	u, err := url.Parse(text)
+	full := text
+	if _, _, err := net.SplitHostPort(text); err == nil && !strings.Contains(text, "/") {
+		full = "tcp://" + text
+	}
+	u, err := url.Parse(full)
 	if err != nil || u.Hostname() == "" {
 		return nil, &ProbeFormError{Form: text}
 	}
@@ -41,7 +47,7 @@ func (e *ProbeFormError) Error() string {
 
 // Remedy shows the forms.
 func (e *ProbeFormError) Remedy() string {
-	return "write http://HOST/…, https://HOST/…, tcp://HOST:PORT or tls://HOST:PORT"
+	return "write http://HOST/…, https://HOST/…, HOST:PORT or tls://HOST:PORT"
 }
 
 // isWeb reports whether a probe is a URL that a proxy serves.

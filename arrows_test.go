@@ -31,9 +31,9 @@ func arrows() map[string][]string {
 		"ui/shell":       {"tunnel", "aws"}, // a command of a container on the terminal
 		"ui/headless":    {"ui/control", "tunnel", "tunnel/doctor", "aws", "internal/say"},
 		"tunnel/doctor":  {"tunnel", "aws", "internal/say", "internal/pattern"},
-		"tunnel":         {"tunnel/front", "aws", "aws/wire", "internal/say", "internal/flock", "internal/trust"},
-		"tunnel/front":   {"internal/say"}, // a proxy for clients on this machine; it knows no sessions
-		"aws":            {"internal/say", "internal/near", "internal/pattern"},
+		"tunnel":         {"tunnel/front", "aws", "aws/wire", "internal/address", "internal/say", "internal/flock", "internal/trust"},
+		"tunnel/front":   {"internal/address", "internal/say"}, // a proxy for clients on this machine; it knows no sessions
+		"aws":            {"internal/address", "internal/say", "internal/near", "internal/pattern"},
 		"aws/wire":       {},
 		"aws/emulator":   {"aws/wire"}, // it must not share the reliability code that it exists to test
 		"deploy":         {"internal/tree"},
@@ -49,6 +49,7 @@ func arrows() map[string][]string {
 		"internal/film":  {}, // likewise, and for the documentation
 
 		"internal/film/readme": {"internal/film"},
+		"internal/address":     {}, // which addresses are of no other machine
 		"internal/pattern":     {}, // regular expressions that no start pays for
 	}
 }

@@ -47,10 +47,19 @@ type connections struct {
 	pending sync.WaitGroup
 }
 
+// source is where a connection comes from.
+type source int
+
+const (
+	fromListener source = iota
+	fromCulvert         // Dial: it is nobody's traffic
+	fromProxy           // of a dynamic tunnel: it is a client's, behind one of its own
+)
+
 // connection is one local connection at work.
 type connection struct {
 	id       uint64 // 0 for culvert's own
-	own      bool   // it came from Dial: it is nobody's traffic
+	own      bool   // it is nobody's traffic
 	local    net.Conn
 	started  time.Time
 	head     *head // what its client said while there was no lane; nil when that was not read, or has been handed on
@@ -60,22 +69,25 @@ type connection struct {
 	kept     kept         // of whoever reads the local side
 	shown    int          // bytes at the head of what comes next that sniff has seen already; of whoever hands on
 	lastDown atomic.Int64 // unix nanoseconds of the last bytes from the far side
+
+	trouble atomic.Pointer[error] // why a client of a dynamic tunnel did not get what it wanted; nil when it did
 }
 
 // closeWriter is what TCP and unix sockets both can.
 type closeWriter interface{ CloseWrite() error }
 
-// add takes a connection in, culvert's own among them; nil when no more are wanted.
-func (c *connections) add(local net.Conn, own bool) *connection {
+// add takes a connection in; nil when no more are wanted. One that is not from the listener is to be ended by pending.Done.
+func (c *connections) add(local net.Conn, from source) *connection {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closing {
 		return nil
 	}
-	conn := &connection{own: own, local: local, started: time.Now()}
-	if own {
+	conn := &connection{own: from == fromCulvert, local: local, started: time.Now()}
+	if from != fromListener {
 		c.pending.Add(1) // nobody waits for who dials, as for the listener
-	} else {
+	}
+	if !conn.own {
 		c.lastID++
 		conn.id = c.lastID
 	}
@@ -169,11 +181,15 @@ func (t *Tunnel) serve(conn *connection) {
 
 // through carries a connection and returns what became of it.
 func (t *Tunnel) through(conn *connection) Connection {
-	err := t.carry(conn)
+	carry := t.carry
+	if t.pool != nil {
+		carry = t.proxy
+	}
+	err := carry(conn)
 	if errors.Is(err, io.EOF) || errors.Is(err, errStreamDone) {
 		err = nil // one of the two sides was done
 	}
-	if refusal := conn.sniff.refusedBy(); refusal != nil && (err == nil || refusal.final() || conn.hungUp(err)) {
+	if refusal := conn.sniff.refusedBy(); refusal != nil && conn.trouble.Load() == nil && (err == nil || refusal.final() || conn.hungUp(err)) {
 		err = refusal
 	}
 	return t.connections.remove(conn, err)
@@ -370,11 +386,19 @@ func (c *connection) copyUp(ctx context.Context, s *stream, e *Engine) error {
 		case s.done.Load():
 			return nil
 		case errors.Is(err, io.EOF) && !c.own: // our own is never closed by halves
-			return c.linger(ctx, s, e.scarcity.now, func() (gone, known bool) { return e.kernel.gone(c.local) })
+			return c.linger(ctx, s, e.scarcity.now, func() (gone, known bool) { return e.left(c.local) })
 		default:
 			return err
 		}
 	}
+}
+
+// left reports whether a local side is gone altogether, as far as that is known.
+func (e *Engine) left(local net.Conn) (gone, known bool) {
+	if far, ok := local.(*farEnd); ok {
+		return far.closed.Load(), true
+	}
+	return e.kernel.gone(local)
 }
 
 // linger waits, after the local side has finished writing, for the far side to finish too: smux version 1 knows no

@@ -116,7 +116,7 @@ func (k *keeping) claim(kept []screen.Kept) (*control.Lock, error) {
 				k.record.Accounts = append(k.record.Accounts, in)
 			}
 			s := one.Tunnel.Spec()
-			k.record.Request = append(k.record.Request, fmt.Sprintf("%s: %s to %s%s", s.Target, one.Local, s.Remote, wording(in)))
+			k.record.Request = append(k.record.Request, fmt.Sprintf("%s: %s to %s%s", s.Target, one.Local, s.FarEnd(), wordingOf(s.Dynamic)+wording(in)))
 		}
 		if err := k.dir.Write(k.record); err != nil {
 			lock.Unlock()

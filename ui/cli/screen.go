@@ -70,6 +70,11 @@ func (a *app) onTerminal() bool {
 
 // toStart is where flags want the interface to begin, and the forwards that it opens at once.
 func (a *app) toStart(aim *aim, forwards *forwards) (open aws.Target, start []screen.Start, err error) {
+	if !forwards.given() {
+		if err := a.shared.withoutAnyHost(); err != nil {
+			return open, nil, err
+		}
+	}
 	if !aim.given() && !forwards.given() {
 		return open, nil, nil
 	}

@@ -65,12 +65,15 @@ func (d *destination) settle() {
 // establish waits for a session, and asks its agent to connect.
 func (d *destination) establish() error {
 	t := d.inner
+	d.pool.mu.Lock()
+	patience := d.pool.patience
+	d.pool.mu.Unlock()
 	for {
 		l, err := t.await(t.ctx)
 		if err != nil {
 			return err
 		}
-		bounded, cancel := context.WithTimeout(t.ctx, provesWithin)
+		bounded, cancel := context.WithTimeout(t.ctx, patience)
 		_, err = l.prove(bounded)
 		late := bounded.Err() != nil
 		cancel()
@@ -80,7 +83,7 @@ func (d *destination) establish() error {
 		case err == nil || isVerdict(err):
 			return err
 		case late:
-			return &UnansweredError{Target: l.target, Remote: d.endpoint, After: provesWithin}
+			return &UnansweredError{Target: l.target, Remote: d.endpoint, After: patience}
 		}
 		// The session ended under the proof, or takes nothing now: another one tells.
 		select {

@@ -116,9 +116,10 @@ func TestADestinationIsATunnelOfItsOwnThatNobodyLists(t *testing.T) {
 	if len(all) != 1 || all[0].Endpoint != at || all[0].State != tunnel.Open || all[0].Link.Session == "" || all[0].Stats.Connections != 1 || all[0].Stats.Sent != 100_000 || all[0].Opened.IsZero() {
 		t.Fatalf("got %+v", all)
 	}
-	if got := tn.DestinationConnections(at); len(got) != 1 || got[0].Received != 100_000 {
-		t.Errorf("got connections %+v", got)
-	}
+	need.Eventually(t, "the connection to have been counted", func() bool {
+		got := tn.DestinationConnections(at)
+		return len(got) == 1 && got[0].Received == 100_000
+	})
 	if got := len(w.engine.Tunnels()); got != 1 {
 		t.Errorf("the engine lists %d tunnels", got)
 	}
@@ -161,6 +162,7 @@ func TestFirstRequestsOfOneHostShareASession(t *testing.T) {
 func TestWhyAHostIsNotReached(t *testing.T) {
 	w := newPoolWorld(t, 2, tunnel.Options{}, func(f *emulator.Faults) { f.Swallow = []uint16{5432} })
 	tn := w.dynamic(tunnel.Dynamic{}, nil)
+	tn.Patience(2 * time.Second)
 	for _, c := range []struct {
 		host string
 		port uint16

@@ -42,3 +42,10 @@ func (t *Tunnel) Each(n int) {
 	defer t.pool.seats.mu.Unlock()
 	t.pool.seats.each = n
 }
+
+// Patience sets what a destination gets to accept its first connection.
+func (t *Tunnel) Patience(d time.Duration) {
+	t.pool.mu.Lock()
+	defer t.pool.mu.Unlock()
+	t.pool.patience = d
+}

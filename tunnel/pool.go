@@ -51,6 +51,7 @@ type pool struct {
 	verdicts map[Endpoint]verdict
 	warmed   map[Endpoint]time.Time // when those that are kept open were opened last
 	idle     time.Duration          // idleFor
+	patience time.Duration          // provesWithin
 	closing  bool
 
 	vouched chan struct{} // closed and replaced when a session was opened
@@ -72,7 +73,7 @@ type verdict struct {
 func newPool(t *Tunnel) *pool {
 	d := t.spec.Dynamic
 	p := &pool{
-		tunnel: t, wait: cmp.Or(d.Wait, waitsFor), idle: idleFor, health: make(chan struct{}, 1), open: map[Endpoint]*destination{}, verdicts: map[Endpoint]verdict{}, warmed: map[Endpoint]time.Time{}, vouched: make(chan struct{}),
+		tunnel: t, wait: cmp.Or(d.Wait, waitsFor), idle: idleFor, patience: provesWithin, health: make(chan struct{}, 1), open: map[Endpoint]*destination{}, verdicts: map[Endpoint]verdict{}, warmed: map[Endpoint]time.Time{}, vouched: make(chan struct{}),
 	}
 	p.seats = newSeats(cmp.Or(d.Destinations, DefaultDestinations), p.makeRoom)
 	p.tasks.pool = p

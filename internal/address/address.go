@@ -23,31 +23,48 @@ func Parse(host string) (netip.Addr, bool) {
 
 // LinkLocal reports whether an address is of 169.254.0.0/16 or fe80::/10, or one of AWS's own of fd00:ec2::/32, also as one that
 // is translated into it, see Innermost.
-func LinkLocal(addr netip.Addr) bool {
-	addr = Innermost(addr.WithZone(""))
-	return addr.IsLinkLocalUnicast() || netip.PrefixFrom(amazonLocal, 32).Contains(addr)
-}
+func LinkLocal(addr netip.Addr) bool { return within(surroundings(), addr) }
 
 // Loopback reports whether an address leads back to the machine that connects to it: loopback, and those of no host, which
 // systems take for it, also as one that is translated into it, see Innermost.
-func Loopback(addr netip.Addr) bool {
-	inner := Innermost(addr.WithZone(""))
-	return addr.IsLoopback() || inner.IsLoopback() || inner.Is4() && inner.As4()[0] == 0 // ::1 and :: are in ::/96
+func Loopback(addr netip.Addr) bool { return within(itself(), addr) }
+
+// Local are the blocks of what is loopback or link-local.
+func Local() []netip.Prefix { return append(itself(), surroundings()...) }
+
+func itself() []netip.Prefix {
+	return []netip.Prefix{
+		netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("::/127"),
+	}
+}
+
+func surroundings() []netip.Prefix {
+	return []netip.Prefix{
+		netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("fe80::/10"),
+		netip.MustParsePrefix("fd00:ec2::/32"), // where AWS has addresses of IPv6 for what is link-local in IPv4
+	}
+}
+
+func within(blocks []netip.Prefix, addr netip.Addr) bool {
+	addr = addr.WithZone("").Unmap()
+	inner := Innermost(addr)
+	return slices.ContainsFunc(blocks, func(p netip.Prefix) bool { return p.Contains(addr) || p.Contains(inner) })
 }
 
 // LoopbackName reports whether a name is one of the machine that looks it up: localhost and what is below it (RFC 6761, 6.3),
 // and what the hosts files of systems and containers have beside it.
 func LoopbackName(name string) bool {
 	name = strings.ToLower(strings.TrimRight(name, "."))
-	return name == "localhost" || strings.HasSuffix(name, ".localhost") ||
-		slices.Contains([]string{
-			"localhost.localdomain", "localhost4", "localhost4.localdomain4", "localhost6", "localhost6.localdomain6",
-			"ip6-localhost", "ip6-loopback",
-		}, name)
+	return name == "localhost" || strings.HasSuffix(name, ".localhost") || slices.Contains(LoopbackNames(), name)
 }
 
-// amazonLocal is fd00:ec2::, where AWS has IPv6 addresses for what is link-local in IPv4.
-var amazonLocal = netip.AddrFrom16([16]byte{0: 0xfd, 2: 0x0e, 3: 0xc2}) //nolint:gochecknoglobals // a constant
+// LoopbackNames are those in hosts files that do not end in localhost as a label.
+func LoopbackNames() []string {
+	return []string{
+		"localhost.localdomain", "localhost4", "localhost4.localdomain4", "localhost6", "localhost6.localdomain6",
+		"ip6-localhost", "ip6-loopback",
+	}
+}
 
 // Translation is a prefix of IPv6 whose addresses stand for one of IPv4, which begins at a byte of them.
 type Translation struct {

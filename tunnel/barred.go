@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"culvert/aws"
+	"culvert/internal/address"
 	"culvert/internal/say"
 	"culvert/tunnel/front"
 )
@@ -117,22 +118,10 @@ func ownFault(err error) bool {
 	return isVerdict(err)
 }
 
-// loopback reports whether the host is the machine that resolves it, however it is spelled (RFC 6761 6.3; 0.0.0.0 and ::
-// connect to oneself too).
+// loopback reports whether the host is the machine that resolves it, however it is spelled.
 func (e Endpoint) loopback() bool {
-	host := strings.ToLower(strings.TrimRight(e.Host, "."))
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		var ok bool
-		if addr, ok = classicAddr(host); !ok {
-			return false
-		}
-	}
-	addr = innermost(addr.WithZone(""))
-	return addr.IsLoopback() || addr.IsUnspecified() || addr.Is4() && addr.As4()[0] == 0 || addr == netip.IPv6Loopback()
+	addr, ok := address.Parse(e.Host)
+	return ok && address.Loopback(addr) || address.LoopbackName(e.Host)
 }
 
 // normal is the endpoint in the one spelling that destinations are told apart by.

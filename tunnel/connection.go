@@ -43,6 +43,7 @@ type connections struct {
 	closing bool
 	past    struct{ received, sent uint64 } // of ended ones
 
+	proxied bool         // a dynamic tunnel's: its clients speak with a proxy
 	queued  atomic.Int64 // connections that wait for a lane
 	pending sync.WaitGroup
 }
@@ -59,7 +60,7 @@ const (
 // connection is one local connection at work.
 type connection struct {
 	id       uint64 // 0 for culvert's own
-	own      bool   // it is nobody's traffic
+	from     source
 	local    net.Conn
 	started  time.Time
 	head     *head // what its client said while there was no lane; nil when that was not read, or has been handed on
@@ -73,6 +74,9 @@ type connection struct {
 	trouble atomic.Pointer[error] // why a client of a dynamic tunnel did not get what it wanted; nil when it did
 }
 
+// own reports whether it is nobody's traffic.
+func (c *connection) own() bool { return c.from == fromCulvert }
+
 // closeWriter is what TCP and unix sockets both can.
 type closeWriter interface{ CloseWrite() error }
 
@@ -83,11 +87,12 @@ func (c *connections) add(local net.Conn, from source) *connection {
 	if c.closing {
 		return nil
 	}
-	conn := &connection{own: from == fromCulvert, local: local, started: time.Now()}
+	conn := &connection{from: from, local: local, started: time.Now()}
+	conn.sniff.socks = c.proxied
 	if from != fromListener {
 		c.pending.Add(1) // nobody waits for who dials, as for the listener
 	}
-	if !conn.own {
+	if !conn.own() {
 		c.lastID++
 		conn.id = c.lastID
 	}
@@ -101,7 +106,7 @@ func (c *connections) remove(conn *connection, err error) Connection {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.open = slices.DeleteFunc(c.open, func(other *connection) bool { return other == conn })
-	if conn.own {
+	if conn.own() {
 		return record
 	}
 	c.past.received += record.Received
@@ -117,7 +122,7 @@ func (c *connections) totals() (received, sent uint64, open int, accepted uint64
 	defer c.mu.Unlock()
 	received, sent = c.past.received, c.past.sent
 	for _, conn := range c.open {
-		if !conn.own {
+		if !conn.own() {
 			received += conn.received.Load()
 			sent += conn.sent.Load()
 			open++
@@ -131,7 +136,7 @@ func (c *connections) list() []Connection {
 	defer c.mu.Unlock()
 	all := slices.Clone(c.ended)
 	for _, conn := range c.open {
-		if !conn.own {
+		if !conn.own() {
 			all = append(all, conn.record())
 		}
 	}
@@ -385,20 +390,12 @@ func (c *connection) copyUp(ctx context.Context, s *stream, e *Engine) error {
 		case err == nil:
 		case s.done.Load():
 			return nil
-		case errors.Is(err, io.EOF) && !c.own: // our own is never closed by halves
-			return c.linger(ctx, s, e.scarcity.now, func() (gone, known bool) { return e.left(c.local) })
+		case errors.Is(err, io.EOF) && c.from == fromListener: // the others are never closed by halves
+			return c.linger(ctx, s, e.scarcity.now, func() (gone, known bool) { return e.kernel.gone(c.local) })
 		default:
 			return err
 		}
 	}
-}
-
-// left reports whether a local side is gone altogether, as far as that is known.
-func (e *Engine) left(local net.Conn) (gone, known bool) {
-	if far, ok := local.(*farEnd); ok {
-		return far.closed.Load(), true
-	}
-	return e.kernel.gone(local)
 }
 
 // linger waits, after the local side has finished writing, for the far side to finish too: smux version 1 knows no

@@ -75,6 +75,7 @@ func newPool(t *Tunnel) *pool {
 	p := &pool{
 		tunnel: t, wait: cmp.Or(d.Wait, waitsFor), idle: idleFor, patience: provesWithin, health: make(chan struct{}, 1), open: map[Endpoint]*destination{}, verdicts: map[Endpoint]verdict{}, warmed: map[Endpoint]time.Time{}, vouched: make(chan struct{}),
 	}
+	t.connections.proxied = true
 	p.seats = newSeats(cmp.Or(d.Destinations, DefaultDestinations), p.makeRoom)
 	p.tasks.pool = p
 	p.direct = &direct{pool: p, open: map[Endpoint]*straight{}}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"slices"
 	"strings"
@@ -341,29 +340,6 @@ func TestARefusalIsFollowedByAProof(t *testing.T) {
 	}
 	if _, err := w.through(tn, "db.internal", 80); cause(err) != front.CauseRefused {
 		t.Errorf("got %v, want the refusal before there is a connection", err)
-	}
-}
-
-func TestAHalfClosedConnectionStillGetsItsAnswer(t *testing.T) {
-	w := newPoolWorld(t, 2, tunnel.Options{}, nil)
-	if err := w.account.MoveHost("db.internal", need.Server(t, func(c *net.TCPConn) {
-		_, _ = c.Read(make([]byte, 100))
-		time.Sleep(200 * time.Millisecond)
-		_, _ = c.Write([]byte("answer"))
-	})); err != nil {
-		t.Fatal(err)
-	}
-	tn := w.dynamic(tunnel.Dynamic{}, nil)
-	conn := w.mustThrough(tn, "db.internal")
-	if _, err := conn.Write([]byte("question")); err != nil {
-		t.Fatal(err)
-	}
-	if err := conn.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
-		t.Fatal(err)
-	}
-	answer := make([]byte, 6)
-	if _, err := conn.Read(answer); err != nil || string(answer) != "answer" {
-		t.Errorf("got %q, %v", answer, err)
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"os"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -139,6 +138,14 @@ func (c *tapped) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
+// SetLinger has the client see a reset, as that of the client's connection does.
+func (c *tapped) SetLinger(sec int) error {
+	if l, ok := c.Conn.(interface{ SetLinger(sec int) error }); ok {
+		return l.SetLinger(sec) //nolint:wrapcheck // as above
+	}
+	return errors.ErrUnsupported
+}
+
 // clientKey is under what a context has the client's connection that a destination is wanted for.
 type clientKey struct{}
 
@@ -157,13 +164,13 @@ func (c *connection) note(err error) {
 
 // pass connects to a destination that is proved.
 func (p *pool) pass(ctx context.Context, d *destination) (net.Conn, error) {
-	near, far := newPipe()
+	near, far := net.Pipe()
 	conn := d.inner.connections.add(far, fromProxy)
 	if conn == nil {
 		p.left(d, nil)
 		return nil, errStopped
 	}
-	c := &passage{dialled: dialled{Conn: near, closed: make(chan struct{}), done: make(chan struct{})}, near: near, of: d, client: clientOf(ctx)}
+	c := &passage{dialled: dialled{Conn: near, closed: make(chan struct{}), done: make(chan struct{})}, of: d, client: clientOf(ctx)}
 	go func() {
 		defer d.inner.connections.pending.Done()
 		err := d.inner.through(conn).Err
@@ -174,11 +181,11 @@ func (p *pool) pass(ctx context.Context, d *destination) (net.Conn, error) {
 	return c, nil
 }
 
-// passage is the proxy's end of a connection to a destination.
+// passage is the proxy's end of a connection to a destination. It cannot be closed by halves, as no agent can do that: whether a
+// client that has finished is still there only the proxy can tell.
 type passage struct {
 	dialled
 
-	near   *nearEnd
 	of     *destination
 	client *connection
 }
@@ -201,63 +208,4 @@ func (c *passage) blame(err error) error {
 	failed := &DestinationError{Destination: c.of.endpoint, Err: err}
 	c.client.note(failed)
 	return failed
-}
-
-// CloseWrite says that the client has finished; the destination is not told, as no agent knows a half-close, but its answer is
-// waited for.
-func (c *passage) CloseWrite() error { return c.near.CloseWrite() }
-
-// nearEnd and farEnd are a pipe of which the near end can be closed by halves.
-type nearEnd struct {
-	net.Conn
-
-	far *farEnd
-}
-
-type farEnd struct {
-	net.Conn
-
-	mu       sync.Mutex
-	finished bool        // the near end writes no more
-	closed   atomic.Bool // the near end is closed altogether
-}
-
-func newPipe() (*nearEnd, *farEnd) {
-	near, far := net.Pipe()
-	end := &farEnd{Conn: far}
-	return &nearEnd{Conn: near, far: end}, end
-}
-
-// CloseWrite has the far end read io.EOF.
-func (c *nearEnd) CloseWrite() error {
-	c.far.mu.Lock()
-	defer c.far.mu.Unlock()
-	c.far.finished = true
-	return c.far.Conn.SetReadDeadline(time.Now()) //nolint:wrapcheck // of a pipe
-}
-
-func (c *nearEnd) Close() error {
-	c.far.closed.Store(true)
-	return c.Conn.Close() //nolint:wrapcheck // of a pipe
-}
-
-func (c *farEnd) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.finished {
-			return 0, io.EOF
-		}
-	}
-	return n, err //nolint:wrapcheck // of a pipe
-}
-
-func (c *farEnd) SetReadDeadline(t time.Time) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.finished {
-		return nil // what is set stays
-	}
-	return c.Conn.SetReadDeadline(t) //nolint:wrapcheck // of a pipe
 }

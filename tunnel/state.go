@@ -120,4 +120,5 @@ const (
 	ProtocolLDAP        Protocol = "ldap"
 	ProtocolRDP         Protocol = "rdp"
 	ProtocolSOCKS       Protocol = "socks5"
+	ProtocolSOCKS4      Protocol = "socks4" // and 4a, spoken with a dynamic tunnel
 )

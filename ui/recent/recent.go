@@ -28,8 +28,8 @@ type Tunnel struct {
 	Target  string    `json:"target"`  // as --target takes it
 	Forward string    `json:"forward"` // as -L takes it; empty of one to any host
 	Dynamic *Dynamic  `json:"dynamic,omitempty"`
-	Times   int       `json:"times"`   // that it was opened
-	Last    time.Time `json:"last"`    // of them
+	Times   int       `json:"times"` // that it was opened
+	Last    time.Time `json:"last"`  // of them
 
 	Open *control.Process `json:"open,omitempty"` // whose tunnel it is, or was when that ended
 }

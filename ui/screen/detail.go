@@ -388,8 +388,6 @@ func (d *detail) nothing() string {
 	switch {
 	case d.side == historySheet:
 		return "nothing has happened yet"
-	case d.side == destinationSheet && d.row.holder != nil && !d.row.counted:
-		return "culvert " + d.row.heldBy() + " does not tell its destinations"
 	case d.side == destinationSheet:
 		return "no client has asked for a host through " + d.row.local() + " yet; " + d.keys.copy.Shortest() + " copies how to"
 	}

@@ -88,20 +88,13 @@ func (s SavedTunnel) runs(r *row) bool {
 		spec.Target.Cluster != s.Target.Cluster || spec.Target.Service != s.Target.Service || s.Target.Family != "" && spec.Target.Family != s.Target.Family,
 		s.Target.Task != "" && spec.Target.Task != s.Target.Task,
 		s.Target.Container != "" && spec.Target.Container != s.Target.Container,
-		!s.leads(r) || spec.Socket != s.Forward.Socket,
+		!sameFar(forwardOf(spec, 0), s.Forward) || spec.Socket != s.Forward.Socket,
 		local.Port() != 0 && local.Port() != r.Local.Port(),
 		local.Port() == 0 && spec.Local.Port() != 0 && (spec.Dynamic != nil || r.Local.Port() != spec.Remote.Port), // asked for elsewhere
 		local.Addr().IsValid() && local.Addr() != spec.Local.Addr():
 		return false
 	}
 	return true
-}
-
-// leads reports whether an open tunnel leads where the saved one does. By which rules one to any host was opened its holder
-// does not tell.
-func (s SavedTunnel) leads(r *row) bool {
-	of := tunnel.Forward{Remote: r.Spec.Remote, Dynamic: r.Spec.Dynamic}
-	return sameFar(of, s.Forward) || r.holder != nil && of.Dynamic != nil && s.Forward.Dynamic != nil
 }
 
 // in reports whether an open tunnel is in the account that the saved one names; one that names none may be anywhere.

@@ -120,6 +120,9 @@ func askFor(ctx context.Context, network, address string, to tunnel.Endpoint) er
 		return err
 	}
 	defer conn.Close() //nolint:errcheck // nothing is carried
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // nobody is to wait for an end that the destination was not asked for
+	}
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	request := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: hostPort(to)}, Host: hostPort(to), Header: http.Header{}}
 	if err := request.Write(conn); err != nil {

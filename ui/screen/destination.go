@@ -106,7 +106,7 @@ func (p *destinationPage) draw(w, h int, focused bool) []string {
 	room := h - len(lines) - len(tail)
 	if p.connections.Len() == 0 {
 		nothing := "no connection has gone there yet"
-		if p.row.tunnel == nil {
+		if p.row.holder != nil {
 			nothing = "its holder does not tell which connections go there"
 		}
 		return append(append(lines, " "+t.Muted.Paint(t.Cut(nothing, w-2))), tail...)

@@ -111,10 +111,13 @@ func (l *look) destinationColumns() []draw.Column[destinationLine] {
 		rate("RECEIVING", 9, 2, t.Received, func(l destinationLine) float64 { return l.down }),
 		rate("SENDING", 8, 3, t.Sent, func(l destinationLine) float64 { return l.up }),
 		number("IDLE", 6, 1, t.Text, func(d destinationLine) string {
-			if idle, ok := d.idle(l.now); ok {
+			switch idle, ok := d.idle(l.now); {
+			case ok:
 				return say.Age(idle)
+			case d.Stats.Connections > 0:
+				return ""
 			}
-			return ""
+			return t.Glyph.None
 		}, func(a, b destinationLine) int { return b.Used.Compare(a.Used) }),
 		number("AGE", 6, 5, t.Text, func(d destinationLine) string {
 			if d.Opened.IsZero() {
@@ -155,6 +158,24 @@ func (l *look) carriers(d tunnel.Destination) []string {
 		facts = append(facts, t.Muted.Paint("kept open"))
 	}
 	return facts
+}
+
+// rules say through what a tunnel to any host leads, and where.
+func (d *detail) rules(since string) []string {
+	t, of := d.theme, d.row.Spec.Dynamic
+	dot := " " + t.Muted.Paint(t.Glyph.Dot) + " "
+	via := t.Muted.Paint("everything goes through a task")
+	if len(of.Via) > 0 {
+		via = t.Muted.Paint("via ") + say.Line(strings.Join(forms(of.Via), " ")) + t.Muted.Paint(", the rest directly")
+	}
+	if len(of.Deny) > 0 {
+		via += dot + t.Muted.Paint("deny ") + say.Line(strings.Join(forms(of.Deny), " "))
+	}
+	return []string{
+		" " + t.Muted.Paint("through ") + t.CutMiddle(say.Line(lasting(d.row.Spec).String()), 60) + dot +
+			t.Muted.Paint(plural(capOf(of), "destination")+" at a time at most") + dot + t.Muted.Paint(d.row.State.String()+" ") + since,
+		" " + via,
+	}
 }
 
 // line is facts in one line of w cells.

@@ -231,6 +231,9 @@ func (d *detail) draw(w, h int, focused bool) []string {
 	graph := room >= leastGraph
 	if about := d.about(); len(about) <= room-leastGraph {
 		room -= len(about)
+		for i := range about {
+			about[i] = d.theme.Cut(about[i], w)
+		}
 		lines = append(about, lines...)
 	}
 	if graph {
@@ -265,6 +268,9 @@ func (d *detail) about() []string {
 	since := t.Muted.Paint("for ") + say.Age(d.now.Sub(r.Since))
 	if !r.State.Final() && r.State != tunnel.Open {
 		since = t.Muted.Paint("since ") + r.Since.Local().Format(time.TimeOnly)
+	}
+	if r.Spec.Dynamic != nil {
+		return d.rules(since)
 	}
 	return []string{
 		" " + fact("task", link.Target.Task) + dot + fact("container", link.Target.Container),

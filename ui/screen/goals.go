@@ -15,7 +15,7 @@ import (
 
 // goalsOf are the tunnels that are open, those that were used before, the saved ones, and the hosts and destinations behind the open ones.
 func goalsOf(ts *tunnels, m *memory, s *shelf, keepAlive time.Duration) []goal {
-	return slices.Concat(openGoals(ts), recentGoals(ts, m, keepAlive), savedGoals(s), destinationGoals(ts), hostGoals(ts))
+	return slices.Concat(openGoals(ts), recentGoals(ts, m, keepAlive), savedGoals(s), hostGoals(ts))
 }
 
 func openGoals(ts *tunnels) []goal {
@@ -70,25 +70,25 @@ func savedGoals(s *shelf) []goal {
 	return goals
 }
 
-// destinationGoals are the destinations that are open, of the tunnels to any host.
-func destinationGoals(ts *tunnels) []goal {
-	var goals []goal
-	for _, r := range ts.rows {
-		for _, d := range r.Destinations {
-			name := say.Line(hostPort(d.Endpoint))
-			goals = append(goals, goal{
-				kind: kindHost, name: name, where: ts.look.theme.Glyph.Tunnel + " " + r.local() + " open",
-				reach: func() wish { return destinationOn(r, name) },
-			})
-		}
-	}
-	return goals
-}
-
-// hostGoals are the hosts that were asked for through the open tunnels; where several know one, the first.
+// hostGoals are the destinations that are open and the hosts that were asked for through the open tunnels; where several know
+// one, the first.
 func hostGoals(ts *tunnels) []goal {
 	var goals []goal
 	seen := map[string]bool{}
+	add := func(r *row, name string, reach func() wish) {
+		if seen[name] || strings.HasPrefix(name, "(") { // a sum of several
+			return
+		}
+		seen[name] = true
+		goals = append(goals, goal{kind: kindHost, name: name, where: ts.look.theme.Glyph.Tunnel + " " + r.local() + " " + say.Line(r.inside()), reach: reach})
+	}
+	for _, r := range ts.rows {
+		for _, d := range r.Destinations {
+			name := hostPort(d.Endpoint)
+			add(r, name, func() wish { return destinationOn(r, say.Line(name)) })
+			seen[d.Endpoint.Host] = true // as plain requests name it
+		}
+	}
 	for _, r := range ts.rows {
 		var open []hostTotal
 		if r.tunnel != nil {
@@ -97,14 +97,7 @@ func hostGoals(ts *tunnels) []goal {
 			open = r.hosts.totals(nil)
 		}
 		for _, h := range open {
-			if seen[h.Host] || strings.HasPrefix(h.Host, "(") { // a sum of several
-				continue
-			}
-			seen[h.Host] = true
-			goals = append(goals, goal{
-				kind: kindHost, name: h.Host, where: ts.look.theme.Glyph.Tunnel + " " + r.local() + " " + say.Line(r.inside()),
-				reach: func() wish { return hostOn(r, h.Host) },
-			})
+			add(r, h.Host, func() wish { return hostOn(r, h.Host) })
 		}
 	}
 	return goals

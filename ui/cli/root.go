@@ -30,7 +30,7 @@ type Process struct {
 func Run(ctx context.Context, p Process) int {
 	a := &app{Process: p, github: headless.NewGitHub(os.Getenv, p.Stderr)}
 	root := a.root() //nolint:contextcheck // cobra hands the context to the commands
-	root.SetArgs(p.Args)
+	root.SetArgs(portless(root, p.Args))
 	root.SetIn(p.Stdin)
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)

@@ -146,6 +146,9 @@ func (s *shared) shown(all *saved) screen.Saved {
 	for _, t := range all.tunnels {
 		one := t.shown()
 		one.Lanes, one.OneTask = s.lanesOf(&t)
+		if s.set.Lookup("proxy-user").Changed {
+			one.ProxyUser = "" // the flag stands above it
+		}
 		named := t.named(s.accountOf(&t))
 		one.Profile, one.Region, one.Role = named.Profile, named.Region, named.Role
 		out.Tunnels = append(out.Tunnels, one)
@@ -159,7 +162,7 @@ func (s *shared) shown(all *saved) screen.Saved {
 // shown is a tunnel as its entry says.
 func (t *savedTunnel) shown() screen.SavedTunnel {
 	one := screen.SavedTunnel{
-		Name: t.name, Target: t.target, Forward: t.forward, Profile: t.profile, Region: t.region, Role: t.role,
+		Name: t.name, Target: t.target, Forward: t.forward, Profile: t.profile, Region: t.region, Role: t.role, ProxyUser: t.proxyUser,
 		Entry: screen.Account{Profile: t.profile, Region: t.region, Role: t.role},
 	}
 	if t.probe != (probeValue{}) {

@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"strconv"
@@ -104,7 +105,7 @@ func (ts *tunnels) copy(r *row) wish {
 	if r.Spec.Dynamic != nil {
 		return chooseText(proxyCopies(r.reading, ts.commandOf(r)))
 	}
-	return chooseCopy(r.reading, ts.answered(r), ts.proxyUser)
+	return chooseCopy(r.reading, ts.answered(r), cmp.Or(r.user, ts.proxyUser))
 }
 
 // asUsual is what a destination speaks: what it has answered in, else what is usual at its port.

@@ -24,7 +24,9 @@ type SavedTunnel struct {
 	Target  aws.Target
 	Forward tunnel.Forward
 	Probe   string // as --probe takes it; empty chooses by the port
-	Project string // the project file that it comes from; empty for the user's own
+	// ProxyUser is whom the proxy at its far end wants; empty: nobody, or whom the user names for all.
+	ProxyUser string
+	Project   string // the project file that it comes from; empty for the user's own
 
 	Lanes   int  // sessions; 0 is what the user has set for all
 	OneTask bool // they stay on one task, whatever the user has set for all

@@ -54,6 +54,7 @@ type row struct {
 	hosts  tally
 
 	probe   string     // how it is proved, as --probe takes it
+	user    string     // whom its proxy wants, see wanted
 	query   *aws.Query // its container is looked up with this before it is opened; nil: Spec names it
 	opening bool       // it is over, and being opened anew
 	worked  bool       // it has been open

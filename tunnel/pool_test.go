@@ -243,6 +243,19 @@ func TestAThousandConnectionsToOneHost(t *testing.T) {
 	}
 }
 
+// Who has more sessions than it needs gives one to a host that has none, and its connections go on.
+func TestSessionsThatAreNotNeededMakeRoom(t *testing.T) {
+	w := newPoolWorld(t, 2, nil)
+	tn := w.dynamic(tunnel.Dynamic{Destinations: 3}, func(s *tunnel.Spec) { s.Lanes = 3 })
+	conn := w.mustThrough(tn, "db.internal")
+	mustExchange(t, conn, []byte("x"))
+	need.Eventually(t, "it to have all the sessions", func() bool { return len(w.account.Sessions()) == 3 })
+	if err := w.visit(tn, host(1), 1000); err != nil {
+		t.Errorf("another host: %v", err)
+	}
+	mustExchange(t, conn, random(10_000, 1))
+}
+
 // Hosts that swallow, refuse or move are their own clients' trouble.
 func TestAHostInTroubleDisturbsNoOther(t *testing.T) {
 	w := newPoolWorld(t, 2, func(f *emulator.Faults) { f.Swallow = []uint16{5432} })

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -243,6 +244,19 @@ func TestAThousandConnectionsToOneHost(t *testing.T) {
 	}
 }
 
+// Who has more sessions than it needs gives one to a host that has none, and its connections go on.
+func TestSessionsThatAreNotNeededMakeRoom(t *testing.T) {
+	w := newPoolWorld(t, 2, nil)
+	tn := w.dynamic(tunnel.Dynamic{Destinations: 3}, func(s *tunnel.Spec) { s.Lanes = 3 })
+	conn := w.mustThrough(tn, "db.internal")
+	mustExchange(t, conn, []byte("x"))
+	need.Eventually(t, "it to have all the sessions", func() bool { return len(w.account.Sessions()) == 3 })
+	if err := w.visit(tn, host(1), 1000); err != nil {
+		t.Errorf("another host: %v", err)
+	}
+	mustExchange(t, conn, random(10_000, 1))
+}
+
 // Hosts that swallow, refuse or move are their own clients' trouble.
 func TestAHostInTroubleDisturbsNoOther(t *testing.T) {
 	w := newPoolWorld(t, 2, func(f *emulator.Faults) { f.Swallow = []uint16{5432} })
@@ -451,7 +465,12 @@ func TestMixedLoadWithFaults(t *testing.T) {
 		})
 	}
 	killed := 0
+	var half uint64 // of the memory in use, when the half is over
+	began := time.Now()
 	for ctx.Err() == nil {
+		if half == 0 && time.Since(began) > span/2 {
+			half = inUse()
+		}
 		select {
 		case <-time.After(700 * time.Millisecond):
 		case <-ctx.Done():
@@ -462,8 +481,20 @@ func TestMixedLoadWithFaults(t *testing.T) {
 		}
 	}
 	all.Wait()
-	t.Logf("%d exchanges, %d cut, %d sessions killed", good.Load(), cut.Load(), killed)
+	full := inUse()
+	t.Logf("%d exchanges, %d cut, %d sessions killed, %d MB in use, %d MB at half time", good.Load(), cut.Load(), killed, full>>20, half>>20)
+	if full > half+20<<20 {
+		t.Errorf("memory grew from %d to %d bytes in the second half", half, full)
+	}
 	if good.Load() < 50 || cut.Load() > int64(killed)*16 {
 		t.Errorf("%d exchanges, %d cut by %d kills", good.Load(), cut.Load(), killed)
 	}
+}
+
+// inUse is the memory that is in use.
+func inUse() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }

@@ -67,9 +67,6 @@ func (r *run) attend(ctx, probing context.Context, events <-chan tunnel.Event, e
 
 // event prints what happened to a tunnel and takes it into account.
 func (r *run) event(probing context.Context, e tunnel.Event) error {
-	if e.Destination != nil {
-		return nil // of a part of a dynamic tunnel
-	}
 	t := r.tracked(e.Tunnel)
 	if t == nil {
 		t = r.latecomer(probing, e.Tunnel)
@@ -77,12 +74,16 @@ func (r *run) event(probing context.Context, e tunnel.Event) error {
 	if t == nil {
 		return nil
 	}
-	r.printer.event(newStateEvent(e, t))
-	if e.Destination != nil { // the tunnel stands as it did
+	before := t.state
+	if e.Destination == nil {
+		t.state = e.State
+	}
+	if !t.standsAsBefore(before, e) {
+		r.printer.event(newStateEvent(e, t))
+	}
+	if e.Destination != nil {
 		return nil
 	}
-	before := t.state
-	t.state = e.State
 	if e.Err != nil {
 		t.trouble = e.Err
 	}

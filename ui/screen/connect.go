@@ -481,7 +481,10 @@ func (d *connect) open() wish {
 	spec.Pinned = pinned(d.to)
 	spec.KeepAlive, _ = parseSpan(d.keepAlive.Value())
 	d.opening, d.failure = true, nil
-	probe := d.probe.Value()
+	probe, user := d.probe.Value(), d.tunnels.proxyUser
+	if d.of != nil {
+		user = d.of.user
+	}
 	return beside(func() tea.Msg {
 		t, err := d.place.openNow(spec)
 		return then(func() wish {
@@ -492,7 +495,7 @@ func (d *connect) open() wish {
 			}
 			return all(
 				dismiss(d), goBelow(), tell("listening on "+localName(t)+"; "+d.keys.copy.Shortest()+" copies how to use it"),
-				d.tunnels.opened(wanted{place: d.place, probe: probe, in: d.of}, t),
+				d.tunnels.opened(wanted{place: d.place, probe: probe, user: user, in: d.of}, t),
 			)
 		})
 	})

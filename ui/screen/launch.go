@@ -71,5 +71,5 @@ func (ts *tunnels) launchIn(at *place, s SavedTunnel, keepAlive time.Duration) w
 	spec := s.Forward.Spec(q.Target())
 	spec.Pinned, spec.KeepAlive = s.Target.Task != "", keepAlive
 	spec.Lanes, spec.OneTask = s.Lanes, s.OneTask
-	return ts.begun(wanted{place: at, spec: spec, query: &q, probe: s.Probe})
+	return ts.begun(wanted{place: at, spec: spec, query: &q, probe: s.Probe, user: ts.userOf(s)})
 }

@@ -30,6 +30,7 @@ type SavedTunnel struct {
 	OneTask bool // they stay on one task, whatever the user has set for all
 
 	Profile, Region, Role string // of its account; empty is what the user looks at
+	ProxyUser             string // whom the proxy at its far end is asked as; empty is nobody
 
 	Entry Account // what the config file says of that, where flags may say something else
 }
@@ -113,6 +114,17 @@ func (s SavedTunnel) elsewhere(p *place) bool {
 		return false
 	}
 	return home.Region != p.regionName() || p.identity.Account != "" && home.Account != p.identity.Account
+}
+
+// userOf is whom the proxy at the far end of a tunnel of before is asked as: what the saved tunnel says that it was, else what
+// is said for all.
+func (ts *tunnels) userOf(s SavedTunnel) string {
+	for _, known := range ts.saved.Tunnels {
+		if known.Target == s.Target && sameFar(known.Forward, s.Forward) {
+			return known.ProxyUser
+		}
+	}
+	return ts.proxyUser
 }
 
 // exposed reports whether others than this machine could use the tunnel.

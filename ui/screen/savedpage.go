@@ -386,7 +386,7 @@ func (p *savedPage) startIn(at *place, s SavedTunnel, unreached error) wish {
 			spec.Pinned = s.Target.Task != ""
 			spec.KeepAlive = p.keepAlive
 			spec.Lanes, spec.OneTask = s.Lanes, s.OneTask
-			return p.tunnels.begun(wanted{place: at, spec: spec, probe: s.Probe})
+			return p.tunnels.begun(wanted{place: at, spec: spec, probe: s.Probe, user: s.ProxyUser})
 		})
 	})
 }

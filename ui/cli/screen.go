@@ -158,6 +158,7 @@ func (a *app) usualOptions(ctx context.Context, s *screenAccount) screen.Options
 		ReadOnly:  a.shared.readOnly,
 		Refresh:   a.shared.refresh,
 		KeepAlive: a.shared.keepAlive,
+		AnyHost:   a.shared.anyHostOf(nil),
 		LinkLocal: a.shared.linkLocal,
 		Demo:      a.shared.demo,
 		Saved:     a.shared.shown(&a.shared.saved),

@@ -47,6 +47,7 @@ type Options struct {
 	ReadOnly        bool                  // nothing is opened or ended
 	Refresh         time.Duration         // how often to look again; 0 is 10 s
 	KeepAlive       time.Duration         // that the dialog proposes
+	AnyHost         *tunnel.Dynamic       // that the dialog proposes for a tunnel to any host; nil: none
 	LinkLocal       bool                  // remote hosts may be link-local addresses, as for the engine
 	Demo            bool                  // the account is the embedded one
 	Action          string                // that workflow steps use, as OWNER/REPOSITORY@v1; empty when nobody has said whose

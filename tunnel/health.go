@@ -78,8 +78,8 @@ func (p *pool) standing() (e Event, fatal error) {
 	var opening Link
 	for _, t := range p.inners() {
 		state, err := t.State()
-		if state.Final() {
-			continue
+		if state.Final() || state != Open && err != nil && ownFault(err) {
+			continue // it says nothing of others
 		}
 		if best == Closed || weight(state) > weight(best) {
 			best = state
@@ -87,7 +87,7 @@ func (p *pool) standing() (e Event, fatal error) {
 		if state == Handshaking {
 			opening = t.Link()
 		}
-		if err != nil && !ownFault(err) && troubled == nil {
+		if err != nil && troubled == nil {
 			troubled = err
 		}
 	}

@@ -141,7 +141,7 @@ func wordingOf(d *tunnel.Dynamic) string {
 	}
 	var text strings.Builder
 	for _, part := range [][2]string{
-		{"via", patternsValue(d.Via).String()}, {"without", patternsValue(d.Deny).String()}, {"warm", (*endpointsValue)(&d.Warm).String()},
+		{"via", (*patternsValue)(&d.Via).String()}, {"without", (*patternsValue)(&d.Deny).String()}, {"warm", (*endpointsValue)(&d.Warm).String()},
 	} {
 		if part[1] != "" {
 			text.WriteString(" " + part[0] + " " + part[1])
@@ -156,11 +156,14 @@ func wordingOf(d *tunnel.Dynamic) string {
 // patternsValue are the patterns of --via and --deny; each use of the flag adds some.
 type patternsValue []front.Pattern
 
-func (v patternsValue) Type() string { return "PATTERN" }
+func (v *patternsValue) Type() string { return "PATTERN" }
 
-func (v patternsValue) String() string {
-	forms := make([]string, len(v))
-	for i, p := range v {
+func (v *patternsValue) String() string {
+	if v == nil {
+		return ""
+	}
+	forms := make([]string, len(*v))
+	for i, p := range *v {
 		forms[i] = p.String()
 	}
 	return strings.Join(forms, ",")

@@ -41,8 +41,9 @@ type connect struct {
 	asked   int    // number of the last question whether the local side is free
 	taken   string // why the local side that the user chose is not; empty when it is, or not known yet
 	opening bool
-	failure error // why it could not be opened
-	of      *row  // the tunnel that is changed; nil: a new one is opened
+	failure error  // why it could not be opened
+	user    string // whom its proxy wants, see wanted
+	of      *row   // the tunnel that is changed; nil: a new one is opened
 }
 
 // proposals are what the dialog begins with and what it allows.
@@ -93,7 +94,7 @@ func newConnect(l *look, ts *tunnels, p *place, e entry, o proposals) *connect {
 // change fills the form with a tunnel that is over, to be changed and opened anew.
 func (d *connect) change(r *row) {
 	w := r.again()
-	d.of, d.to = r, w.spec.Target
+	d.of, d.to, d.user = r, w.spec.Target, w.user
 	d.named = d.to.Container != "" && !d.to.AnyContainer
 	if slices.ContainsFunc(d.containers, func(c aws.Container) bool { return c.Name == d.to.Container }) {
 		d.container.Set(d.to.Container)
@@ -370,7 +371,7 @@ func (d *connect) valid() (tunnel.Forward, bool) {
 // recipe is the form for people without a screen.
 func (d *connect) recipe(f tunnel.Forward) recipe {
 	keep, _ := parseSpan(d.keepAlive.Value())
-	r := recipe{action: d.action, demo: d.demo, profile: d.place.profile, region: d.place.region, target: d.target(), forward: f, probe: d.probe.Value(), keepAlive: keep}
+	r := recipe{action: d.action, demo: d.demo, profile: d.place.profile, region: d.place.region, target: d.target(), forward: f, probe: d.probe.Value(), user: d.user, keepAlive: keep}
 	if d.place.client != nil && !r.demo {
 		shell := d.place.client.Shell()
 		r.endpoint, r.role, r.document, r.stream = shell.Endpoint, shell.Role, shell.Document, shell.Stream
@@ -485,7 +486,7 @@ func (d *connect) open() wish {
 	d.opening, d.failure = true, nil
 	probe, user := d.probe.Value(), d.tunnels.proxyUser
 	if d.of != nil {
-		user = d.of.user
+		user = d.user
 	}
 	return beside(func() tea.Msg {
 		t, err := d.place.openNow(spec)

@@ -146,9 +146,10 @@ func (s *shared) shown(all *saved) screen.Saved {
 	for _, t := range all.tunnels {
 		one := t.shown()
 		one.Lanes, one.OneTask = s.lanesOf(&t)
-		if s.set.Lookup("proxy-user").Changed {
-			one.ProxyUser = "" // the flag stands above it
+		if of := one.Forward.Dynamic; of != nil {
+			one.Dynamic = s.anyHostOf(of)
 		}
+		one.ProxyUser, _ = s.userOf(&t)
 		named := t.named(s.accountOf(&t))
 		one.Profile, one.Region, one.Role = named.Profile, named.Region, named.Role
 		out.Tunnels = append(out.Tunnels, one)
@@ -162,7 +163,7 @@ func (s *shared) shown(all *saved) screen.Saved {
 // shown is a tunnel as its entry says.
 func (t *savedTunnel) shown() screen.SavedTunnel {
 	one := screen.SavedTunnel{
-		Name: t.name, Target: t.target, Forward: t.forward, Profile: t.profile, Region: t.region, Role: t.role, ProxyUser: t.proxyUser,
+		Name: t.name, Target: t.target, Forward: t.forward, Profile: t.profile, Region: t.region, Role: t.role,
 		Entry: screen.Account{Profile: t.profile, Region: t.region, Role: t.role},
 	}
 	if t.probe != (probeValue{}) {

@@ -50,7 +50,7 @@ func TestTheInterfaceKnowsTheProxyUserOfASavedTunnel(t *testing.T) {
 	for _, c := range []struct {
 		args []string
 		want string
-	}{{nil, "alice"}, {[]string{"--proxy-user", "bob"}, ""}} {
+	}{{nil, "alice"}, {[]string{"--proxy-user", "bob"}, "bob"}} {
 		inDirectory(t, "tunnels: {p: {target: c/s, forward: \"3128\", proxy-user: alice}}\n", "")
 		s, err := resolved(t, c.args...)
 		if err != nil {

@@ -49,9 +49,10 @@ type connect struct {
 // proposals are what the dialog begins with and what it allows.
 type proposals struct {
 	span       time.Duration // of keep-alive
-	linkLocal  bool          // remote hosts may be link-local addresses
-	demo       bool          // the account is the embedded one
-	action     string        // that the workflow step uses
+	anyHost    *tunnel.Dynamic
+	linkLocal  bool   // remote hosts may be link-local addresses
+	demo       bool   // the account is the embedded one
+	action     string // that the workflow step uses
 	checkProbe func(probe string) error
 }
 
@@ -78,6 +79,9 @@ func newConnect(l *look, ts *tunnels, p *place, e entry, o proposals) *connect {
 		d.keepAlive.Set(o.span.String())
 	}
 	d.via, d.deny, d.most = anyFields()
+	if o.anyHost != nil {
+		d.setAny(o.anyHost)
+	}
 	d.named = e.container != nil
 	if len(d.containers) > 0 {
 		d.container.Set(preferred(d.containers).Name)
@@ -98,12 +102,7 @@ func (d *connect) change(r *row) {
 	}
 	if of := w.spec.Dynamic; of != nil {
 		d.leadAnywhere()
-		d.warm = of.Warm
-		d.via.Set(strings.Join(forms(of.Via), " "))
-		d.deny.Set(strings.Join(forms(of.Deny), " "))
-		if of.Destinations > 0 {
-			d.most.Set(strconv.Itoa(of.Destinations))
-		}
+		d.setAny(of)
 	} else {
 		d.port.Set(strconv.Itoa(int(w.spec.Remote.Port)))
 		d.host.Set(w.spec.Remote.Host)
@@ -328,6 +327,9 @@ func (d *connect) forward() (tunnel.Forward, error) {
 		f, err := anywhere(cmp.Or(d.local.Value(), "0"), d.via, d.deny, d.most)
 		if err == nil {
 			f.Dynamic.Warm = d.warm
+			if d.anyHost != nil {
+				f.Dynamic.Wait = d.anyHost.Wait
+			}
 		}
 		return f, err
 	}
@@ -482,7 +484,10 @@ func (d *connect) open() wish {
 	spec.Pinned = pinned(d.to)
 	spec.KeepAlive, _ = parseSpan(d.keepAlive.Value())
 	d.opening, d.failure = true, nil
-	probe := d.probe.Value()
+	probe, user := d.probe.Value(), d.tunnels.proxyUser
+	if d.of != nil {
+		user = d.user
+	}
 	return beside(func() tea.Msg {
 		t, err := d.place.openNow(spec)
 		return then(func() wish {
@@ -493,7 +498,7 @@ func (d *connect) open() wish {
 			}
 			return all(
 				dismiss(d), goBelow(), tell("listening on "+localName(t)+"; "+d.keys.copy.Shortest()+" copies how to use it"),
-				d.tunnels.opened(wanted{place: d.place, probe: probe, user: d.user, in: d.of}, t),
+				d.tunnels.opened(wanted{place: d.place, probe: probe, user: user, in: d.of}, t),
 			)
 		})
 	})

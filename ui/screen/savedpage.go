@@ -382,7 +382,7 @@ func (p *savedPage) startIn(at *place, s SavedTunnel, unreached error) wish {
 			if err != nil {
 				return failBeside(p, err)
 			}
-			spec := s.Forward.Spec(target)
+			spec := s.opens().Spec(target)
 			spec.Pinned = s.Target.Task != ""
 			spec.KeepAlive = p.keepAlive
 			spec.Lanes, spec.OneTask = s.Lanes, s.OneTask

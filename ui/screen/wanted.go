@@ -17,7 +17,7 @@ type wanted struct {
 	spec  tunnel.Spec
 	query *aws.Query // how its container is looked up; nil: spec names it
 	probe string     // how it is proved, as --probe takes it
-	user  string     // whom the proxy at its far end wants, as the saved tunnel says; empty: nobody, or whom the user names for all
+	user  string     // whom the proxy at its far end is asked as; empty is nobody
 	in    *row       // of before, whose place it takes; nil: it has none
 	count int        // number of its row where that was given out before; 0: the next
 }
@@ -119,7 +119,7 @@ func (ts *tunnels) opened(w wanted, t *tunnel.Tunnel) wish {
 		*r = fresh
 	}
 	ts.seat(r, number)
-	return all(pointAt(r), hurry(), ts.tryIt(t, w.probe))
+	return all(pointAt(r), hurry(), ts.tryIt(t, w.probe, w.user))
 }
 
 // seat puts a row where its number says; 0 is the next number for one that is new.

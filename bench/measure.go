@@ -79,6 +79,7 @@ func measurements() []measurement {
 	return []measurement{
 		{"first-byte", func(e effort) int { return e.starts }, append(slices.Clone(both), cli()), (*bench).start},
 		{stepMetric, usual, []subject{culvertUp(), recipe()}, (*bench).step},
+		{dynamicMetric, func(e effort) int { return e.starts }, []subject{culvert()}, (*bench).dynamic},
 		{"echo", usual, both, (*bench).idleEcho},
 		{besideUpload, usual, both, besideBulk(besideUpload, wordUpload)},
 		{besideDownload, usual, both, besideBulk(besideDownload, wordSource)},

@@ -129,6 +129,8 @@ func sessionCause(err error) string {
 		switch {
 		case e.Undecrypted() != nil:
 			return "E4"
+		case e.Forbidden():
+			return "F20"
 		case e.Unresolved():
 			return "F6"
 		case e.Refused():

@@ -233,6 +233,9 @@ func TestOtherLanguagesAreRefused(t *testing.T) {
 				t.Fatalf("no answer: %v", err)
 			}
 			body, _ := io.ReadAll(answer.Body)
+			if _, err := near.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+				t.Errorf("after the answer: %v, want an end and no reset", err)
+			}
 			_ = near.Close()
 			if answer.StatusCode != http.StatusBadRequest || !strings.Contains(string(body), "remedy: ") || !answer.Close {
 				t.Errorf("got %s, close %t, %q", answer.Status, answer.Close, body)
@@ -298,11 +301,7 @@ func TestTheEndOfTheContextEndsEverything(t *testing.T) {
 			_, _ = io.WriteString(near, begin)
 			time.Sleep(20 * time.Millisecond) // it is to be in the middle of it
 			cancel()
-			select {
-			case <-over:
-			case <-time.After(10 * time.Second):
-				t.Fatal("Serve does not return")
-			}
+			within(t, over, "Serve does not return")
 			if _, err := io.Copy(io.Discard, near); errors.Is(err, context.DeadlineExceeded) {
 				t.Error("the client is still connected")
 			}

@@ -355,11 +355,7 @@ func TestAClientThatIsGoneEndsItsDial(t *testing.T) {
 			_, _ = io.WriteString(conn, begin)
 			<-dialling
 			_ = conn.Close()
-			select {
-			case <-ended:
-			case <-time.After(10 * time.Second):
-				t.Fatal("it is still being made")
-			}
+			within(t, ended, "it is still being made")
 		})
 	}
 }
@@ -396,7 +392,17 @@ func TestAClientsEndWhereNoHalfCloseExists(t *testing.T) {
 		if !gone && string(got) != "answer" {
 			t.Errorf("got %q, want the answer", got)
 		}
-		<-ended
+		within(t, ended, "the destination's side still waits")
+	}
+}
+
+// within waits for what should have happened long before.
+func within(t *testing.T, done <-chan struct{}, otherwise string) {
+	t.Helper()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Fatal(otherwise)
 	}
 }
 
@@ -449,6 +455,28 @@ func TestAHeadWithoutEndIsRefused(t *testing.T) {
 		}()
 		if answer, _ := w.hear(bufio.NewReader(conn), http.MethodGet); answer.StatusCode != want {
 			t.Errorf("%d bytes: got %s, want %d", size, answer.Status, want)
+		}
+	}
+}
+
+// What a proxy cannot forward in this form it says.
+func TestOtherSchemesAreRefused(t *testing.T) {
+	w := open(t, nil)
+	for target, want := range map[string]string{
+		"https://orders.internal/":      "by CONNECT",
+		"ftp://orders.internal/":        "ftp:// does not go through",
+		"http:///path":                  "there is no host",
+		"http://orders.internal:0/":     "no port from 1 to 65535",
+		"http://orders.internal:99999/": "no port from 1 to 65535",
+		"mailto:a@orders.internal":      "mailto://",
+	} {
+		if answer, body := w.ask("GET " + target + " HTTP/1.1\r\nHost: orders.internal\r\n\r\n"); answer.StatusCode != http.StatusBadRequest || !strings.Contains(body, want) {
+			t.Errorf("%s: got %s %q, want %q", target, answer.Status, body, want)
+		}
+	}
+	for target, want := range map[string]string{"orders.internal": "no port", "orders.internal:http": "no port", "::1:80": "in brackets", ":80": "there is no host", "orders.internal:80/path": "no port"} {
+		if answer, body := w.ask("CONNECT " + target + " HTTP/1.1\r\n\r\n"); answer.StatusCode != http.StatusBadRequest || !strings.Contains(body, want) && !strings.HasPrefix(body, "400 ") {
+			t.Errorf("CONNECT %s: got %s %q, want %q", target, answer.Status, body, want)
 		}
 	}
 }

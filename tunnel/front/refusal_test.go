@@ -184,7 +184,10 @@ func TestNoWebPageUsesTheProxy(t *testing.T) {
 			} else {
 				_ = conn.CloseWrite()
 			}
-			answer, _ := io.ReadAll(conn)
+			answer, err := io.ReadAll(conn)
+			if err != nil {
+				t.Errorf("the connection goes on: %v", err)
+			}
 			text := string(answer)
 			if strings.Contains(text, "secret") || strings.Contains(text, "FindProxy") || strings.Contains(text, "Access-Control") {
 				t.Errorf("got %s", text)

@@ -18,7 +18,7 @@ func toAnyHost(t *testing.T, subnet emulator.Subnet, probes ...string) *clinic {
 	t.Helper()
 	fleet := behind("")
 	fleet.Subnet = subnet
-	fleet.Hosts = map[string]string{"gone.internal:5432": refusing}
+	fleet.Hosts = map[string]string{"gone.internal:5432": refusing, "metadata.internal": "169.254.169.254"}
 	c := newClinic(t, fleet, probes...)
 	c.options.Query.Port = 0
 	c.options.Spec = tunnel.Spec{Dynamic: &tunnel.Dynamic{}}
@@ -112,6 +112,7 @@ func TestAnyHostNamesWhatKeepsAHostAway(t *testing.T) {
 		"resolves not":     {"http://nowhere.internal/", "F6", []string{"nowhere.internal", "VPC resolves"}},
 		"refuses":          {"tcp://gone.internal:5432", "F7", []string{"cannot connect to gone.internal:5432", "security group"}},
 		"is AWS's own":     {"tcp://10.20.0.2:53", "F20", []string{"10.20.0.2 is forbidden", "the first four addresses"}},
+		"is a name of it":  {"http://metadata.internal/", "F20", []string{"169.254.169.254 is forbidden"}},
 		"its authority":    {"https://billing.internal/", "F14", []string{"culvert demo private CA"}},
 		"speaks plainly":   {"https://orders.internal:80/", "F12", []string{"http://orders.internal:80"}},
 		"answers with 404": {"http://orders.internal/nothing", "F17", []string{"404"}},

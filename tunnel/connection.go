@@ -43,14 +43,24 @@ type connections struct {
 	closing bool
 	past    struct{ received, sent uint64 } // of ended ones
 
+	proxied bool         // a dynamic tunnel's: its clients speak with a proxy
 	queued  atomic.Int64 // connections that wait for a lane
 	pending sync.WaitGroup
 }
 
+// source is where a connection comes from.
+type source int
+
+const (
+	fromListener source = iota
+	fromCulvert         // Dial: it is nobody's traffic
+	fromProxy           // of a dynamic tunnel: it is a client's, behind one of its own
+)
+
 // connection is one local connection at work.
 type connection struct {
 	id       uint64 // 0 for culvert's own
-	own      bool   // it came from Dial: it is nobody's traffic
+	from     source
 	local    net.Conn
 	started  time.Time
 	head     *head // what its client said while there was no lane; nil when that was not read, or has been handed on
@@ -60,22 +70,29 @@ type connection struct {
 	kept     kept         // of whoever reads the local side
 	shown    int          // bytes at the head of what comes next that sniff has seen already; of whoever hands on
 	lastDown atomic.Int64 // unix nanoseconds of the last bytes from the far side
+
+	trouble atomic.Pointer[error] // why a client of a dynamic tunnel did not get what it wanted; nil when it did
 }
+
+// own reports whether it is nobody's traffic.
+func (c *connection) own() bool { return c.from == fromCulvert }
 
 // closeWriter is what TCP and unix sockets both can.
 type closeWriter interface{ CloseWrite() error }
 
-// add takes a connection in, culvert's own among them; nil when no more are wanted.
-func (c *connections) add(local net.Conn, own bool) *connection {
+// add takes a connection in; nil when no more are wanted. One that is not from the listener is to be ended by pending.Done.
+func (c *connections) add(local net.Conn, from source) *connection {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closing {
 		return nil
 	}
-	conn := &connection{own: own, local: local, started: time.Now()}
-	if own {
+	conn := &connection{from: from, local: local, started: time.Now()}
+	conn.sniff.socks = c.proxied
+	if from != fromListener {
 		c.pending.Add(1) // nobody waits for who dials, as for the listener
-	} else {
+	}
+	if !conn.own() {
 		c.lastID++
 		conn.id = c.lastID
 	}
@@ -89,7 +106,7 @@ func (c *connections) remove(conn *connection, err error) Connection {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.open = slices.DeleteFunc(c.open, func(other *connection) bool { return other == conn })
-	if conn.own {
+	if conn.own() {
 		return record
 	}
 	c.past.received += record.Received
@@ -105,7 +122,7 @@ func (c *connections) totals() (received, sent uint64, open int, accepted uint64
 	defer c.mu.Unlock()
 	received, sent = c.past.received, c.past.sent
 	for _, conn := range c.open {
-		if !conn.own {
+		if !conn.own() {
 			received += conn.received.Load()
 			sent += conn.sent.Load()
 			open++
@@ -119,7 +136,7 @@ func (c *connections) list() []Connection {
 	defer c.mu.Unlock()
 	all := slices.Clone(c.ended)
 	for _, conn := range c.open {
-		if !conn.own {
+		if !conn.own() {
 			all = append(all, conn.record())
 		}
 	}
@@ -169,11 +186,15 @@ func (t *Tunnel) serve(conn *connection) {
 
 // through carries a connection and returns what became of it.
 func (t *Tunnel) through(conn *connection) Connection {
-	err := t.carry(conn)
+	carry := t.carry
+	if t.pool != nil {
+		carry = t.proxy
+	}
+	err := carry(conn)
 	if errors.Is(err, io.EOF) || errors.Is(err, errStreamDone) {
 		err = nil // one of the two sides was done
 	}
-	if refusal := conn.sniff.refusedBy(); refusal != nil && (err == nil || refusal.final() || conn.hungUp(err)) {
+	if refusal := conn.sniff.refusedBy(); refusal != nil && conn.trouble.Load() == nil && (err == nil || refusal.final() || conn.hungUp(err)) {
 		err = refusal
 	}
 	return t.connections.remove(conn, err)
@@ -369,7 +390,7 @@ func (c *connection) copyUp(ctx context.Context, s *stream, e *Engine) error {
 		case err == nil:
 		case s.done.Load():
 			return nil
-		case errors.Is(err, io.EOF) && !c.own: // our own is never closed by halves
+		case errors.Is(err, io.EOF) && c.from == fromListener: // the others are never closed by halves
 			return c.linger(ctx, s, e.scarcity.now, func() (gone, known bool) { return e.kernel.gone(c.local) })
 		default:
 			return err

@@ -312,6 +312,8 @@ func (e *AnswerError) Error() string {
 	case e.Protocol == ProtocolTLS:
 		number, _ := strconv.ParseUint(e.Code, 10, 8)
 		return fmt.Sprintf("alert %s of the %s: %s", e.Code, e.By, strings.TrimPrefix(tls.AlertError(number).Error(), "tls: "))
+	case e.Protocol == ProtocolSOCKS || e.Protocol == ProtocolSOCKS4:
+		return fmt.Sprintf("%s: refused with code %s", e.Protocol, e.Code)
 	case e.Status == 0:
 		return fmt.Sprintf("%s refused the login: error %s", e.Protocol, e.Code)
 	case e.Code == "":
@@ -327,6 +329,7 @@ func (e *AnswerError) Remedy() string {
 		return "look at the client: it does not accept the server's certificate or its version of TLS"
 	case e.Protocol == ProtocolTLS:
 		return "look at the server: it does not accept the client's certificate, the name it asked for, or its version of TLS"
+	case e.Protocol == ProtocolSOCKS || e.Protocol == ProtocolSOCKS4:
 	case e.Status == 0:
 		return "check the user, the password, the database's name and the server's list of hosts; its log says more"
 	}

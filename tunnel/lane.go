@@ -87,6 +87,8 @@ type lane struct {
 
 	size int // of messages, as last logged; watch's
 
+	seat *seat // of a dynamic tunnel's session; set before target
+
 	awaySince atomic.Int64            // unix nanoseconds
 	finding   atomic.Pointer[finding] // nil: ECS knows of nothing
 	stir      chan struct{}           // has watch look at once; capacity 1

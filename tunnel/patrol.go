@@ -88,6 +88,9 @@ func (r *runner) patrol(l *lane) {
 		if ok {
 			r.log.Info("task is going away, opening a session to another one", "task", l.target.Task, "error", err)
 		}
+		if ok && r.of != nil {
+			r.home().avoid(l.target.Task)
+		}
 		found := findingOf(err)
 		for _, one := range lanes {
 			if err == nil || found != nil {

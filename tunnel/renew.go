@@ -135,7 +135,12 @@ func (r *runner) makeRoom() {
 		r.trial = l
 		r.log.Info("resolving the name of the remote host anew, in a session of its own", "host", r.spec.Remote.Host)
 		target := r.Link().Target
-		r.start(l, func(context.Context) (aws.Target, error) { return target, nil })
+		r.start(l, func(ctx context.Context) (aws.Target, error) {
+			if r.of != nil {
+				return r.of.seat(ctx, l, []aws.Target{target}, false)
+			}
+			return target, nil
+		})
 		return
 	}
 	least, others := r.least()

@@ -19,6 +19,10 @@ const idleAtLeast = 55 * time.Second
 // find out, and costs a worker in the task.
 const unresolvedRest = 5 * time.Second
 
+// seatAgain is the least time between two sessions that a destination would like to have beside those it has, when there was no
+// place for the first one.
+const seatAgain = time.Second
+
 // step is what a lane has to say to its tunnel.
 type step struct {
 	lane   *lane
@@ -87,6 +91,8 @@ func (t *Tunnel) run() {
 			r.reconnect()
 		case <-t.doubt:
 			r.follow(time.Now())
+		case <-t.shed:
+			r.giveAway()
 		case now := <-tick.C:
 			r.look(now)
 		case <-r.due():
@@ -154,8 +160,23 @@ func (r *runner) fill() {
 	}
 	l := r.newLane()
 	r.opening = l
-	fresh := r.link.Session == "" && r.trouble == nil
-	r.start(l, func(ctx context.Context) (aws.Target, error) { return r.choose(ctx, fresh) })
+	fresh, needed := r.link.Session == "" && r.trouble == nil, !r.served()
+	r.start(l, func(ctx context.Context) (aws.Target, error) { return r.choose(ctx, l, fresh, needed) })
+}
+
+// served reports whether the tunnel has a session that takes connections, or will.
+func (r *runner) served() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.lanes, func(l *lane) bool { return !l.leaving.Load() && !l.draining.Load() && !l.trial.Load() })
+}
+
+// giveAway has one of several sessions end as soon as it has no connection.
+func (r *runner) giveAway() {
+	if l, others := r.least(); l != nil && others {
+		l.draining.Store(true)
+		l.endIfDrained()
+	}
 }
 
 func (r *runner) newLane() *lane {
@@ -194,6 +215,7 @@ func (r *runner) start(l *lane, choose func(context.Context) (aws.Target, error)
 			r.lanes = append(r.lanes, l)
 			r.mu.Unlock()
 			err = l.run(ctx)
+			l.seat.leave()
 		}
 		l.quit(nil)
 		r.steps <- step{lane: l, ended: true, err: err}
@@ -217,6 +239,9 @@ func (r *runner) take(s step) {
 		r.running--
 		r.judge(s.lane, s.err)
 		return
+	}
+	if s.lane.taken() {
+		s.lane.seat.began()
 	}
 	if !s.ended && s.lane == r.trial {
 		if s.lane.open() && !s.lane.trying {
@@ -256,6 +281,10 @@ func (r *runner) take(s step) {
 		r.judge(s.lane, s.err)
 	}
 	if r.ctx.Err() != nil || onTrial || errors.Is(s.err, errDrained) {
+		return
+	}
+	if errors.Is(s.err, errNoSeat) {
+		r.notBefore = time.Now().Add(seatAgain)
 		return
 	}
 	r.mu.Lock()

@@ -28,13 +28,17 @@ func (t *Tunnel) fixed() int {
 // ceiling is how many sessions a tunnel may have, those left aside that only see their last connections out: the task that
 // they lead to is going away.
 func (r *runner) ceiling() int {
+	most := fewLanes
 	switch fixed := r.fixed(); {
 	case fixed > 0:
-		return fixed
+		most = fixed
 	case r.memory >= roomyMemory:
-		return maxLanes
+		most = maxLanes
 	}
-	return fewLanes
+	if r.of != nil { // beside the first there is what others leave
+		most = max(1, min(most, r.sessions+r.of.pool.seats.free()))
+	}
+	return most
 }
 
 // inquireMemory asks once how much memory the container has, as soon as it matters.
@@ -62,7 +66,7 @@ func (r *runner) forecast() {
 		r.inquireMemory()
 	}
 	most := r.ceiling()
-	if r.fixed() == 0 && !r.answered {
+	if r.fixed() == 0 && !r.answered && r.of == nil {
 		most = maxLanes // it is soon known better
 	}
 	if r.renewing && most > 1 {
@@ -106,7 +110,14 @@ func (r *runner) opened(l *lane) {
 
 // choose picks the task for the next lane: the one that was asked for at first, later whichever of its service has the
 // fewest sessions of this tunnel, or whatever runs in its place, unless the tunnel is pinned to that one.
-func (r *runner) choose(ctx context.Context, fresh bool) (aws.Target, error) {
+func (r *runner) choose(ctx context.Context, l *lane, fresh, needed bool) (aws.Target, error) {
+	if r.of != nil {
+		peers, err := r.of.pool.tasks.peers(ctx)
+		if err != nil {
+			return aws.Target{}, err
+		}
+		return r.of.seat(ctx, l, peers, needed)
+	}
 	target := r.spec.Target
 	if last := r.Link().Target; last.RuntimeID != "" {
 		target = last
@@ -161,20 +172,13 @@ func evenly(peers []aws.Target, held map[string]int, shunned map[string]bool) aw
 // held are the sessions of the tunnel by task, and the tasks that another session is better not opened to: those that stop,
 // and those on which one was lost.
 func (t *Tunnel) held() (held map[string]int, shunned map[string]bool) {
-	held, shunned = map[string]int{}, map[string]bool{}
+	held, shunned = map[string]int{}, t.avoided()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, l := range t.lanes {
 		held[l.target.Task]++
 		if l.leaving.Load() {
 			shunned[l.target.Task] = true
-		}
-	}
-	for task, at := range t.shunned {
-		if time.Since(at) < shunnedFor {
-			shunned[task] = true
-		} else {
-			delete(t.shunned, task)
 		}
 	}
 	return held, shunned
@@ -200,12 +204,10 @@ func (r *runner) shun(l *lane, why error) {
 	}
 	_, closed := errors.AsType[*ClosedError](why)
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if closed && slices.ContainsFunc(r.lanes, func(other *lane) bool { return other.target.Task == l.target.Task && other.open() }) {
+	served := slices.ContainsFunc(r.lanes, func(other *lane) bool { return other.target.Task == l.target.Task && other.open() })
+	r.mu.Unlock()
+	if closed && served || r.of != nil && ownFault(why) {
 		return // its agent serves others
 	}
-	if r.shunned == nil {
-		r.shunned = map[string]time.Time{}
-	}
-	r.shunned[l.target.Task] = time.Now()
+	r.home().avoid(l.target.Task)
 }

@@ -52,20 +52,26 @@ func newWorld(t *testing.T, server string, o tunnel.Options, faults func(*emulat
 // newWorldOf is newWorld with tasks that are otherwise like task, and their container as its only one.
 func newWorldOf(t *testing.T, server string, task emulator.Task, o tunnel.Options, faults func(*emulator.Faults)) *world {
 	t.Helper()
-	level := slog.LevelWarn
-	if os.Getenv("CULVERT_TEST_LOG") != "" {
-		level = slog.LevelDebug
-	}
-	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: level}))
 	app := emulator.Container{Name: "app", Ports: map[uint16]string{port: server}}
 	if len(task.Containers) > 0 {
 		app.Memory = task.Containers[0].Memory
 	}
 	task.Containers = []emulator.Container{app}
-	account, err := emulator.Start(emulator.Options{Pace: 20 * time.Millisecond, Fleet: emulator.Fleet{
+	return newWorldIn(t, emulator.Fleet{
 		Clusters: []emulator.Cluster{{Name: "c", Services: []emulator.Service{{Name: "s", Count: 2, Task: task}}}},
 		Hosts:    map[string]string{"db.internal": server},
-	}})
+	}, o, faults)
+}
+
+// newWorldIn is newWorld in an account of another fleet.
+func newWorldIn(t *testing.T, fleet emulator.Fleet, o tunnel.Options, faults func(*emulator.Faults)) *world {
+	t.Helper()
+	level := slog.LevelWarn
+	if os.Getenv("CULVERT_TEST_LOG") != "" {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: level}))
+	account, err := emulator.Start(emulator.Options{Pace: 20 * time.Millisecond, Fleet: fleet})
 	if err != nil {
 		t.Fatal(err)
 	}

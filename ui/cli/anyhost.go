@@ -2,16 +2,20 @@ package cli
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
-	"net/netip"
+	"net"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
 
+	"culvert/internal/address"
 	"culvert/internal/say"
 	"culvert/tunnel"
 	"culvert/tunnel/front"
+	"culvert/ui/headless"
 )
 
 // maxDestinations is the most that --destinations may say.
@@ -86,6 +90,14 @@ func (s *shared) withoutAnyHost() error {
 	return nil
 }
 
+// checkProbe refuses a protocol of one server where all tunnels lead to any host; beside others it is for those.
+func (s *shared) checkProbe(wanted []headless.Forward) error {
+	if !s.set.Lookup("probe").Changed || !s.probe.OfOneServer() || slices.ContainsFunc(wanted, func(w headless.Forward) bool { return w.Spec.Dynamic == nil }) {
+		return nil
+	}
+	return usage("give --probe URL, which is fetched through it, or leave --probe out", "--probe %s asks one server, and a tunnel to any host has none", s.probe.String())
+}
+
 // wordingOf is what a tunnel to any host is opened with, in words that are equal when two ask for the same; empty of others.
 func wordingOf(d *tunnel.Dynamic) string {
 	if d == nil {
@@ -142,10 +154,13 @@ func (v *endpointsValue) String() string {
 	}
 	forms := make([]string, len(*v))
 	for i, e := range *v {
-		forms[i] = e.String()
+		forms[i] = hostPort(e)
 	}
 	return strings.Join(forms, ",")
 }
+
+// hostPort is an endpoint as it is written, an IPv6 address in brackets.
+func hostPort(e tunnel.Endpoint) string { return net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))) }
 
 // Set adds hosts, with commas between them.
 func (v *endpointsValue) Set(s string) error {
@@ -163,14 +178,12 @@ func (v *endpointsValue) Set(s string) error {
 // hostAndPort reads a host, which no tunnel to any host refuses by its nature, with its port.
 func hostAndPort(form string) (tunnel.Endpoint, error) {
 	f, err := tunnel.ParseForward("0:" + form) // in which a remote host needs a local port
-	host := strings.ToLower(strings.TrimRight(f.Remote.Host, "."))
-	addr, notAddr := netip.ParseAddr(host)
+	host := f.Remote.Host
+	addr, isAddr := address.Parse(host)
 	switch {
 	case err != nil || host == "" || f.Socket != "" || f.Local.Addr().IsValid():
-		return tunnel.Endpoint{}, fmt.Errorf("it is no host and port")
-	case f.Remote.LinkLocal():
-		return tunnel.Endpoint{}, fmt.Errorf("%s is link-local: a tunnel to any host never leads to the metadata and the credentials of the task", f.Remote.Host)
-	case host == "localhost" || strings.HasSuffix(host, ".localhost") || notAddr == nil && (addr.Unmap().IsLoopback() || addr.IsUnspecified()):
+		return tunnel.Endpoint{}, errors.New("it is no host and port")
+	case address.LoopbackName(host), isAddr && address.Loopback(addr):
 		return tunnel.Endpoint{}, fmt.Errorf("%s is the task itself: a tunnel to any host never leads there, -L PORT does", f.Remote.Host)
 	}
 	return f.Remote, nil

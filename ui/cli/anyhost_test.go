@@ -60,7 +60,7 @@ func TestAnyHostIsWhatFlagsEntriesAndFilesSay(t *testing.T) {
 		"several, as written":   {args: append(target, "-L", "1", "--dynamic=[::1]:1080", "-L", "2", "-D", "0"), want: []string{"1", "any host", "2", "any host"}},
 		"beside a remote port":  {args: append(target, "--remote-port", "3128", "-D", "1080"), want: []string{"any host", "3128"}},
 		"all that can be said":  {args: append(target, "-D", "1080", "--via", "*.internal", "--via", "10.0.0.0/8", "--deny", "secret.internal", "--destinations", "7", "--warm", "db.internal:5432"), want: []string{whole}},
-		"with commas":           {args: append(target, "-D", "1080", "--via", "*.internal, 10.0.0.0/8", "--warm", "a:1,[fd00::1]:2"), want: []string{"any host via *.internal,10.0.0.0/8 warm a:1,fd00::1:2"}},
+		"with commas":           {args: append(target, "-D", "1080", "--via", "*.internal, 10.0.0.0/8", "--warm", "a:1,[fd00::1]:2"), want: []string{"any host via *.internal,10.0.0.0/8 warm a:1,[fd00::1]:2"}},
 		"the environment":       {args: append(target, "-D", "1080"), env: "*.internal,10.0.0.0/8", want: []string{"any host via *.internal,10.0.0.0/8"}},
 		"the user's file":       {user: "via: ['*.internal', 10.0.0.0/8]\ndeny: secret.internal\nwarm: [db.internal:5432]\ndestinations: 7\n", args: append(target, "-D", "1080"), want: []string{whole}},
 		"a flag above them":     {user: "via: [a.example]\n", env: "b.example", args: append(target, "-D", "1080", "--via", "c.example"), want: []string{"any host via c.example"}},
@@ -105,16 +105,21 @@ func TestWhatIsWrongAboutAnyHostIsSaidWithItsPlace(t *testing.T) {
 		"no port to warm":      {append(dynamic, "--warm", "db.internal"), `"--warm" flag: "db.internal": it is no host and port`, "db.internal:5432"},
 		"no host to warm":      {append(dynamic, "--warm", "5432"), `"5432": it is no host and port`, "db.internal:5432"},
 		"no word to warm":      {append(dynamic, "--warm", "a b:1"), `"a b:1": it is no host and port`, "db.internal:5432"},
-		"the task's metadata":  {append(dynamic, "--warm", "169.254.170.2:80"), "169.254.170.2 is link-local", ""},
+		"the task's metadata":  {append(dynamic, "--warm", "169.254.170.2:80"), "169.254.170.2 is link-local", "--allow-link-local"},
 		"spelled otherwise":    {append(dynamic, "--warm", "a:1,0xa9fea9fe:80"), "0xa9fea9fe is link-local", ""},
 		"the task itself":      {append(dynamic, "--warm", "[::1]:80"), "is the task itself", ""},
 		"the task by its name": {append(dynamic, "--warm", "LocalHost.:80"), "is the task itself", ""},
-		"whatever allows it":   {append(dynamic, "--allow-link-local", "--warm", "169.254.169.254:80"), "is link-local", ""},
+		"one server's probe":   {append(dynamic, "--probe", "postgres"), "--probe postgres asks one server", "--probe URL"},
 	} {
 		inDirectory(t, "", "")
 		_, err := wantedBy(t, c.args)
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(say.Remedy(err), c.remedies) {
 			t.Errorf("%s: got %v (%s), want %q (%s)", name, err, say.Remedy(err), c.want, c.remedies)
+		}
+	}
+	for _, fine := range [][]string{append(dynamic, "-L", "5432", "--probe", "postgres"), append(dynamic, "--probe", "socks5"), append(dynamic, "--probe", "https://a.internal/"), append(dynamic, "--warm", "169.254.169.254:80", "--allow-link-local")} {
+		if _, err := wantedBy(t, fine); err != nil {
+			t.Errorf("%q: %v", fine, err)
 		}
 	}
 	inDirectory(t, "", "")
@@ -126,20 +131,21 @@ func TestWhatIsWrongAboutAnyHostIsSaidWithItsPlace(t *testing.T) {
 
 func TestWhatIsWrongAboutASavedTunnelToAnyHostNamesItsKey(t *testing.T) {
 	for entry, says := range map[string][]string{
-		`dynamic: 1080, forward: "1"`:                 {"tunnel a has both forward and dynamic", "keep one"},
-		`probe: tcp`:                                  {"tunnel a has no forward", "dynamic: 1080"},
-		`forward: "1", via: ["*.internal"]`:           {"tunnel a has via, which is for dynamic", "leave it out"},
-		`forward: "1", destinations: 3`:               {"tunnel a has destinations, which is for dynamic"},
-		`dynamic: socks`:                              {`"socks" is neither a local port`, "write PORT, ADDRESS:PORT"},
-		`dynamic: [1080]`:                             {"dynamic has no single value"},
-		`dynamic: 1080, via: []`:                      {"via is an empty list"},
-		`dynamic: 1080, via: [""]`:                    {`via: "": `, "*.internal"},
-		`dynamic: 1080, deny: ["a", ["b"]]`:           {"deny has no single value"},
-		`dynamic: 1080, destinations: 0`:              {`destinations: "0" is not a number from 1 to 1000`, "correct the value of destinations"},
-		`dynamic: 1080, warm: [db]`:                   {`warm: "db": it is no host and port`},
-		`dynamic: 1080, warm: ["169.254.169.254:80"]`: {"warm: ", "is link-local"},
-		`dynamic: 1080, lanes: [2]`:                   {"lanes has no single value"},
-		`dynamic: 1080, dynamics: 3`:                  {`"dynamics"`, `dynamic`},
+		`dynamic: 1080, forward: "1"`:       {"tunnel a has both forward and dynamic", "keep one"},
+		`probe: tcp`:                        {"tunnel a has no forward", "dynamic: 1080"},
+		`forward: "1", via: ["*.internal"]`: {"tunnel a has via, which is for dynamic", "leave it out"},
+		`forward: "1", destinations: 3`:     {"tunnel a has destinations, which is for dynamic"},
+		`dynamic: socks`:                    {`"socks" is neither a local port`, "write PORT, ADDRESS:PORT"},
+		`dynamic: [1080]`:                   {"dynamic has no single value"},
+		`dynamic: 1080, via: []`:            {"via is an empty list"},
+		`dynamic: 1080, via: [""]`:          {`via: "": `, "*.internal"},
+		`dynamic: 1080, deny: ["a", ["b"]]`: {"deny has no single value"},
+		`dynamic: 1080, destinations: 0`:    {`destinations: "0" is not a number from 1 to 1000`, "correct the value of destinations"},
+		`dynamic: 1080, warm: [db]`:         {`warm: "db": it is no host and port`},
+		`dynamic: 1080, probe: postgres`:    {"tunnel a has probe: postgres", "a URL"},
+		`dynamic: 1080, warm: ["[::1]:80"]`: {"warm: ", "is the task itself"},
+		`dynamic: 1080, lanes: [2]`:         {"lanes has no single value"},
+		`dynamic: 1080, dynamics: 3`:        {`"dynamics"`, `dynamic`},
 	} {
 		body := "tunnels:\n  a: {target: c/s, " + entry + "}\n"
 		inDirectory(t, body, "")
@@ -155,6 +161,10 @@ func TestWhatIsWrongAboutASavedTunnelToAnyHostNamesItsKey(t *testing.T) {
 	inDirectory(t, "", "tunnels:\n  b: {target: c/s, dynamic: 0.0.0.0:1080, via: ['*.internal']}\n")
 	if _, err = wantedBy(t, nil, "b"); err == nil || !strings.Contains(err.Error(), "tunnel b of ") || !strings.Contains(err.Error(), "other than loopback") {
 		t.Errorf("a project's tunnel for everybody: got %v", err)
+	}
+	inDirectory(t, "", "tunnels:\n  w: {target: c/s, dynamic: 0, warm: ['169.254.169.254:80']}\n  b: {target: c/s, dynamic: 0.0.0.0:1080}\n")
+	if _, err = wantedBy(t, nil, "w"); err == nil || !strings.Contains(err.Error(), "tunnel w of ") || !strings.Contains(err.Error(), "link-local") {
+		t.Errorf("a project's tunnel to the task's metadata: got %v", err)
 	}
 	if _, err = wantedBy(t, []string{"--bind", "0.0.0.0"}, "b"); err != nil {
 		t.Errorf("with --bind: %v", err)
@@ -199,6 +209,7 @@ func TestTunnelsToAnyHostAreWrittenBack(t *testing.T) {
 	}{
 		"a new one":             {"", plain, plainLine},
 		"all of it":             {"", whole, wholeLine},
+		"an IPv6 address":       {"", anyHostToSave(t, "any", "1080", nil, nil, 0, tunnel.Endpoint{Host: "fd00::1", Port: 443}), "  any: {target: c/s, dynamic: 1080, warm: [\"[fd00::1]:443\"]}\n"},
 		"more about it":         {plainLine, whole, wholeLine},
 		"less about it":         {wholeLine, plain, plainLine},
 		"in place of a forward": {oneHost, plain, plainLine},

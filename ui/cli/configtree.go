@@ -2,13 +2,13 @@ package cli
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"culvert/tunnel/front"
 	"culvert/ui/screen"
 )
 
@@ -217,7 +217,7 @@ func entryKeys(t screen.SavedTunnel) []entryKey {
 	keys := []entryKey{{"target", plain(t.Target.String())}}
 	if d := t.Forward.Dynamic; d != nil {
 		keys = append(keys, entryKey{"forward", nil}, entryKey{"dynamic", number(t.Forward.String())},
-			entryKey{"via", listOfForms(d.Via)}, entryKey{"deny", listOfForms(d.Deny)}, entryKey{"destinations", nil}, entryKey{"warm", listOfForms(d.Warm)})
+			entryKey{"via", listOfForms(d.Via, front.Pattern.String)}, entryKey{"deny", listOfForms(d.Deny, front.Pattern.String)}, entryKey{"destinations", nil}, entryKey{"warm", listOfForms(d.Warm, hostPort)})
 		if d.Destinations > 0 {
 			keys[len(keys)-2].value = number(strconv.Itoa(d.Destinations))
 		}
@@ -245,13 +245,13 @@ func number(s string) *yaml.Node {
 }
 
 // listOfForms is nil where there are none.
-func listOfForms[T fmt.Stringer](of []T) *yaml.Node {
+func listOfForms[T any](of []T, form func(T) string) *yaml.Node {
 	if len(of) == 0 {
 		return nil
 	}
 	n := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
 	for _, one := range of {
-		n.Content = append(n.Content, word(one.String(), yaml.DoubleQuotedStyle))
+		n.Content = append(n.Content, word(form(one), yaml.DoubleQuotedStyle))
 	}
 	return n
 }

@@ -140,7 +140,7 @@ func (a *app) warnOfExport(set control.Set, r request, u *up) {
 	var seen []string
 	proxy := slices.IndexFunc(set.Tunnels, func(t control.Tunnel) bool { return t.ProxyURL != "" })
 	for _, t := range set.Tunnels {
-		seen = append(seen, t.Remote+" "+headless.Seen(cmp.Or(t.Proof, "none"), t.Server, t.Host == "" && t.Proof == "http-proxy"))
+		seen = append(seen, t.Remote+" "+headless.Seen(cmp.Or(t.Proof, "none"), t.Server, t.Host == "" && (t.Proof == "http-proxy" || t.Dynamic != nil)))
 		if t.LoginWanted {
 			wanted := &doctor.LoginWantedError{Remote: remoteOf(r, t.ID)}
 			a.github.Warn(wanted.Error(), wanted.Remedy())

@@ -94,6 +94,9 @@ func (c checker) tunnels(n *yaml.Node) ([]savedTunnel, error) {
 			return err
 		}
 		if d := t.forward.Dynamic; d != nil {
+			if t.probe.OfOneServer() {
+				return c.problem(value.Line, "write a URL there, which is fetched through it, or leave it out", "tunnel %s has probe: %s, which asks one server, and dynamic has none", name, t.probe.String())
+			}
 			d.Via, d.Deny, d.Destinations, d.Warm = hosts.via, hosts.deny, hosts.destinations, hosts.warm
 		}
 		all = append(all, t)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -191,11 +192,11 @@ func (u *up) wanted(a *app, words []string) (all []headless.Forward, in []contro
 			a.noticeOrigin(saved)
 		}
 		forward := saved.forward
-		if err := errors.Join(u.forwards.reach(forward.Remote), u.forwards.listen(&forward)); err != nil {
-			return nil, nil, fmt.Errorf("tunnel %s of %s: %w", name, saved.file, err)
-		}
 		if forward.Dynamic != nil {
 			forward.Dynamic, anyHost = a.shared.anyHostOf(forward.Dynamic), true
+		}
+		if err := errors.Join(u.forwards.reach(forward), u.forwards.listen(&forward)); err != nil {
+			return nil, nil, fmt.Errorf("tunnel %s of %s: %w", name, saved.file, err)
 		}
 		spec := forward.Spec(aws.Target{})
 		spec.KeepAlive = a.shared.keepAlive
@@ -215,7 +216,7 @@ func (u *up) wanted(a *app, words []string) (all []headless.Forward, in []contro
 	if !anyHost {
 		err = a.shared.withoutAnyHost()
 	}
-	return all, in, err
+	return all, in, cmp.Or(err, a.shared.checkProbe(all))
 }
 
 // members are the saved tunnels that a word names: one, or those of a group.

@@ -74,8 +74,12 @@ func (r *run) event(probing context.Context, e tunnel.Event) error {
 	if t == nil {
 		return nil
 	}
-	t.state = e.State
 	r.printer.event(newStateEvent(e, t))
+	if e.Destination != nil { // the tunnel stands as it did
+		return nil
+	}
+	before := t.state
+	t.state = e.State
 	if e.Err != nil {
 		t.trouble = e.Err
 	}
@@ -91,8 +95,8 @@ func (r *run) event(probing context.Context, e tunnel.Event) error {
 			r.settle()
 		}
 	case e.State == tunnel.Open && t.probing:
-		t.moved = t.moved || t.Moved(t.proving, e.Link)
-	case e.State == tunnel.Open && (!t.ready || t.Moved(t.proving, e.Link) && r.probeOf(t).Kind != ProbeNone):
+		t.moved = t.moved || t.proveAgain(before, e)
+	case e.State == tunnel.Open && (!t.ready || t.proveAgain(before, e) && r.probeOf(t).Kind != ProbeNone):
 		r.startProof(probing, t)
 	}
 	return nil

@@ -47,7 +47,7 @@ func (r *run) withoutProxy() {
 	var seen []string
 	expected := false
 	for _, t := range r.tunnels {
-		seen = append(seen, t.Spec().Remote.String()+" "+t.found.asSeen(t.Spec().Socket))
+		seen = append(seen, t.Spec().FarEnd()+" "+t.found.asSeen(t.Spec().Socket))
 		expected = expected || t.found.mayBeProxy(t.Spec().Remote.Port)
 	}
 	said := r.Command.Proxy.Said

@@ -77,6 +77,7 @@ func (o StdioOptions) await(ctx context.Context, events <-chan tunnel.Event) err
 			switch {
 			case !more:
 				return context.Cause(ctx)
+			case e.Destination != nil:
 			case e.State == tunnel.Open:
 				return nil
 			case e.State.Final():

@@ -132,6 +132,9 @@ func (ts *tunnels) ended(at *place, batch []tunnel.Ending) {
 
 // event takes a step in the life of a tunnel.
 func (ts *tunnels) event(at *place, e tunnel.Event) wish {
+	if e.Destination != nil {
+		return nil // of a part of a dynamic tunnel
+	}
 	ts.discover(at)
 	r := ts.row(at, e.Tunnel)
 	if r == nil {

@@ -88,7 +88,7 @@ func (c *connections) add(local net.Conn, from source) *connection {
 		return nil
 	}
 	conn := &connection{from: from, local: local, started: time.Now()}
-	conn.sniff.socks = c.proxied
+	conn.sniff.front = c.proxied
 	if from != fromListener {
 		c.pending.Add(1) // nobody waits for who dials, as for the listener
 	}

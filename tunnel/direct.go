@@ -4,18 +4,15 @@ import (
 	"context"
 	"net"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"culvert/tunnel/front"
 )
 
-const (
-	// maxStraight is how many hosts that are reached directly a dynamic tunnel tells of.
-	maxStraight = 200
-	// straightWithin is what a direct connection may take to come about.
-	straightWithin = 30 * time.Second
-)
+// maxStraight is how many hosts that are reached directly a dynamic tunnel tells of.
+const maxStraight = 200
 
 // direct connects to hosts from this machine, past the tasks, and counts what goes there.
 type direct struct {
@@ -38,46 +35,22 @@ type straight struct {
 	ended        []Connection // the last of them
 }
 
-// Dial connects from this machine. Its own loopback and link-local addresses are reached through no proxy, nor is the proxy.
+// Dial connects from this machine; what its network is not for, package front refuses. The proxy itself is not reached either: it
+// would be asked by itself, on and on.
 func (s *direct) Dial(ctx context.Context, host string, port uint16) (net.Conn, error) {
 	e := Endpoint{Host: host, Port: port}.normal()
-	conn, err := s.dial(ctx, e)
-	if err != nil {
+	conn, err := front.Direct{}.Dial(ctx, e.Host, e.Port)
+	if err == nil {
+		if at, ok := conn.RemoteAddr().(*net.TCPAddr); ok && s.pool.engine().listensAt(Endpoint{Host: at.AddrPort().Addr().Unmap().String(), Port: e.Port}) {
+			_ = conn.Close()
+			err = &DestinationError{Destination: e, Err: &OwnError{Destination: e}}
+		}
+	}
+	if conn, err = s.note(e, conn, err); err != nil {
 		clientOf(ctx).note(err)
 		return nil, err
 	}
 	return conn, nil
-}
-
-func (s *direct) dial(ctx context.Context, e Endpoint) (net.Conn, error) {
-	if err := s.unusable(e); err != nil {
-		return nil, &DestinationError{Destination: e, Err: err}
-	}
-	ctx, cancel := context.WithTimeout(ctx, straightWithin)
-	defer cancel()
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))))
-	if err == nil {
-		if at, ok := conn.RemoteAddr().(*net.TCPAddr); ok { // a name may lead anywhere
-			if why := s.unusable(Endpoint{Host: at.AddrPort().Addr().Unmap().String(), Port: e.Port}); why != nil {
-				_ = conn.Close()
-				conn, err = nil, &DestinationError{Destination: e, Err: why}
-			}
-		}
-	}
-	return s.note(e, conn, err)
-}
-
-func (s *direct) unusable(e Endpoint) error {
-	switch {
-	case e.loopback():
-		return &LoopbackError{Host: e.Host}
-	case e.LinkLocal():
-		return &LinkLocalError{Host: e.Host}
-	case s.pool.engine().listensAt(e):
-		return &OwnError{Destination: e}
-	}
-	return nil
 }
 
 // note keeps account of an attempt.

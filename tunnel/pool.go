@@ -79,7 +79,9 @@ func newPool(t *Tunnel) *pool {
 	p.seats = newSeats(cmp.Or(d.Destinations, DefaultDestinations), p.makeRoom)
 	p.tasks.pool = p
 	p.direct = &direct{pool: p, open: map[Endpoint]*straight{}}
-	p.server = front.New(front.Options{Through: p, Direct: p.direct, Rules: front.NewRules(d.Via, d.Deny), Names: t.local.names()})
+	p.server = front.New(front.Options{
+		Through: p, Direct: p.direct, Rules: front.NewRules(d.Via, d.Deny), Names: t.local.names(), Own: t.spec.Client.Serves, Gone: p.clientGone, Log: t.log,
+	})
 	return p
 }
 

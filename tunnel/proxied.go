@@ -138,6 +138,14 @@ func (c *tapped) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
+// clientGone reports whether a client that has finished sending is gone altogether, where the system tells.
+func (p *pool) clientGone(client net.Conn) (gone, known bool) {
+	if c, ok := client.(*tapped); ok {
+		client = c.Conn
+	}
+	return p.engine().kernel.gone(client)
+}
+
 // SetLinger has the client see a reset, as that of the client's connection does.
 func (c *tapped) SetLinger(sec int) error {
 	if l, ok := c.Conn.(interface{ SetLinger(sec int) error }); ok {

@@ -215,7 +215,7 @@ func (r *runner) start(l *lane, choose func(context.Context) (aws.Target, error)
 			r.lanes = append(r.lanes, l)
 			r.mu.Unlock()
 			err = l.run(ctx)
-			l.seat.leave()
+			l.seat.leave(l.taken() || r.ctx.Err() != nil)
 		}
 		l.quit(nil)
 		r.steps <- step{lane: l, ended: true, err: err}

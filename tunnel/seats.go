@@ -17,6 +17,9 @@ const (
 	sessionsEach = 12
 	// turnFor is the longest that one start holds up the next one to the same task.
 	turnFor = 5 * time.Second
+	// failedRest is how long the next start to a task waits when one has failed: what kept that from a session mostly keeps the
+	// others from theirs, and there may be dozens.
+	failedRest = 500 * time.Millisecond
 )
 
 // errNoSeat is the end of a session that was wanted besides another one, and for which there was no place.
@@ -185,7 +188,7 @@ func (s *seat) wait(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		s.begun.Do(func() {}) // it has no turn to give back
-		s.leave()
+		s.leave(true)
 		return context.Cause(ctx)
 	}
 }
@@ -197,22 +200,30 @@ func (s *seat) began() {
 	}
 }
 
-// leave gives the seat back when the session is over.
-func (s *seat) leave() {
+// leave gives the seat back when the session is over; one that never began holds up the next one for a moment.
+func (s *seat) leave(began bool) {
 	if s == nil {
 		return
 	}
 	if s.timer != nil {
 		s.timer.Stop()
 	}
-	s.began()
+	if began || s.timer == nil {
+		s.began()
+	} else {
+		time.AfterFunc(failedRest, s.began)
+	}
 	s.left.Do(func() {
 		s.of.mu.Lock()
 		defer s.of.mu.Unlock()
 		s.of.taken--
 		if s.of.on[s.task]--; s.of.on[s.task] == 0 {
 			delete(s.of.on, s.task)
-			delete(s.of.turns, s.task) // whoever has the turn has a seat
+		}
+		for task, turn := range s.of.turns { // whoever has the turn, or waits for it, has a seat
+			if s.of.on[task] == 0 && len(turn) == 0 {
+				delete(s.of.turns, task)
+			}
 		}
 		s.of.wake()
 	})

@@ -16,7 +16,7 @@ const greetLimit = 512
 // sniffer tells what a connection is, where its requests go and what became of them. It reads along in both directions,
 // before the bytes are handed on, and keeps names and numbers, never what was sent.
 type sniffer struct {
-	socks bool         // a first byte of 5 or 4 is SOCKS: the far side is culvert's own proxy
+	front bool         // the far side is culvert's own proxy: a first byte of 5 or 4 is SOCKS
 	stage atomic.Int32 // all that a connection costs once it is deaf is to read this
 
 	mu       sync.Mutex
@@ -89,9 +89,9 @@ func (s *sniffer) open(p []byte) {
 	s.first = append(s.first, p[:len(p)-len(rest)]...)
 	var sure bool
 	switch {
-	case s.socks && s.first[0] == 5:
+	case s.front && s.first[0] == 5:
 		s.protocol, sure = ProtocolSOCKS, true
-	case s.socks && s.first[0] == 4:
+	case s.front && s.first[0] == 4:
 		s.protocol, sure = ProtocolSOCKS4, true
 	default:
 		s.protocol, s.host, sure = identify(s.first)

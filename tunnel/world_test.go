@@ -205,21 +205,26 @@ func (r *record) next(t *testing.T, what string, fits func(tunnel.Event) bool) t
 
 func (r *record) await(t *testing.T, tn *tunnel.Tunnel, s tunnel.State) tunnel.Event {
 	t.Helper()
-	return r.next(t, s.String(), func(e tunnel.Event) bool { return e.Tunnel == tn.ID() && e.State == s })
+	return r.next(t, s.String(), func(e tunnel.Event) bool { return e.Tunnel == tn.ID() && e.State == s && e.Destination == nil })
 }
 
 func (r *record) ended(t *testing.T) tunnel.Connection {
+	t.Helper()
+	return r.endedOf(t).Connection
+}
+
+func (r *record) endedOf(t *testing.T) tunnel.Ending {
 	t.Helper()
 	select {
 	case e, more := <-r.endings:
 		if !more {
 			t.Fatal("no connection has ended before the engine was closed")
 		}
-		return e.Connection
+		return e
 	case <-time.After(30 * time.Second):
 		t.Fatalf("no connection has ended within 30 s; saw %v", r.states())
 	}
-	return tunnel.Connection{}
+	return tunnel.Ending{}
 }
 
 func (r *record) states() (all []string) {

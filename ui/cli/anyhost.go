@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"culvert/internal/address"
-	"culvert/internal/say"
 	"culvert/tunnel"
 	"culvert/tunnel/front"
 	"culvert/ui/headless"
@@ -90,8 +89,45 @@ func (s *shared) withoutAnyHost() error {
 	return nil
 }
 
-// checkProbe refuses a protocol of one server where all tunnels lead to any host; beside others it is for those.
+// checkRules refuses hosts that are to be opened at the start, or probed, and are never reached through the task.
+func checkRules(d *tunnel.Dynamic, probe headless.Probe) error {
+	rules := front.NewRules(d.Via, d.Deny)
+	check := func(flag, host string, port uint16) error {
+		way, err := rules.Way(host, port)
+		switch {
+		case err != nil:
+			return usage("name another host, or change --deny", "%s %s leads nowhere: %s", flag, hostPort(tunnel.Endpoint{Host: host, Port: port}), err)
+		case way == front.Directly:
+			return usage("add it to --via, or name a host that --via means", "%s %s does not go through the task: no pattern of --via means it", flag, hostPort(tunnel.Endpoint{Host: host, Port: port}))
+		}
+		return nil
+	}
+	for _, e := range d.Warm {
+		if err := check("--warm", e.Host, e.Port); err != nil {
+			return err
+		}
+	}
+	if probe.Kind != headless.ProbeURL {
+		return nil
+	}
+	port, err := strconv.ParseUint(cmp.Or(probe.URL.Port(), map[string]string{"http": "80", "https": "443"}[probe.URL.Scheme]), 10, 16)
+	if err != nil {
+		return usage("write a port from 1 to 65535", "--probe %s has no port", probe.URL.Redacted())
+	}
+	return check("--probe", probe.URL.Hostname(), uint16(port))
+}
+
+// checkProbe refuses a probe that says nothing of a tunnel to any host: of what does not go through it, or of one server's
+// protocol, where all tunnels lead to any host; beside others it is for those.
 func (s *shared) checkProbe(wanted []headless.Forward) error {
+	for _, w := range wanted {
+		if w.Spec.Dynamic == nil {
+			continue
+		}
+		if err := checkRules(w.Spec.Dynamic, cmp.Or(w.Probe, s.probe.Probe)); err != nil {
+			return err
+		}
+	}
 	if !s.set.Lookup("probe").Changed || !s.probe.OfOneServer() || slices.ContainsFunc(wanted, func(w headless.Forward) bool { return w.Spec.Dynamic == nil }) {
 		return nil
 	}
@@ -136,7 +172,7 @@ func (v *patternsValue) Set(s string) error {
 		form = strings.TrimSpace(form)
 		p, err := front.ParsePattern(form)
 		if err != nil {
-			return &partError{part: form, err: err, advice: cmp.Or(say.Remedy(err), "write a host as *.internal, .corp.example or db?.example, or a network as 10.0.0.0/8; a port may follow, as in db?.example:5432")}
+			return err
 		}
 		*v = append(*v, p)
 	}

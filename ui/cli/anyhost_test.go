@@ -70,8 +70,8 @@ func TestAnyHostIsWhatFlagsEntriesAndFilesSay(t *testing.T) {
 			"any host via a.example without x.internal at most 9",
 			"any host via *.internal,10.0.0.0/8 without secret.internal,x.internal warm db.internal:5432 at most 7",
 		}},
-		"saved, and flags": {user: user, args: []string{"--via", "b.example", "--deny", "y", "--destinations", "2", "--warm", "w:1"}, saved: []string{"some"}, want: []string{
-			"any host via b.example without secret.internal,y warm w:1 at most 2",
+		"saved, and flags": {user: user, args: []string{"--via", "b.example", "--deny", "y", "--destinations", "2", "--warm", "b.example:1"}, saved: []string{"some"}, want: []string{
+			"any host via b.example without secret.internal,y warm b.example:1 at most 2",
 		}},
 	} {
 		inDirectory(t, c.user, "")
@@ -98,15 +98,20 @@ func TestWhatIsWrongAboutAnyHostIsSaidWithItsPlace(t *testing.T) {
 		"deny alone":           {append(target, "--deny", "x"), "--deny says something", "-D 1080"},
 		"destinations alone":   {append(target, "-L", "1", "--destinations", "3"), "--destinations says something", "-D 1080"},
 		"warm alone":           {append(target, "-L", "1", "--warm", "a:1"), "--warm says something", "-D 1080"},
-		"an empty pattern":     {append(dynamic, "--via", "a.example,"), `"--via" flag: "": `, "*.internal"},
+		"an empty pattern":     {append(dynamic, "--via", "a.example,"), `"--via" flag: pattern "": it is empty`, "*.internal"},
 		"none":                 {append(dynamic, "--destinations", "0"), `"--destinations" flag: "0" is not a number from 1 to 1000`, ""},
 		"too many":             {append(dynamic, "--destinations", "1001"), `"1001" is not a number from 1 to 1000`, ""},
 		"no number":            {append(dynamic, "--destinations", "many"), `"--destinations" flag: "many" is not`, ""},
 		"no port to warm":      {append(dynamic, "--warm", "db.internal"), `"--warm" flag: "db.internal": it is no host and port`, "db.internal:5432"},
 		"no host to warm":      {append(dynamic, "--warm", "5432"), `"5432": it is no host and port`, "db.internal:5432"},
 		"no word to warm":      {append(dynamic, "--warm", "a b:1"), `"a b:1": it is no host and port`, "db.internal:5432"},
-		"the task's metadata":  {append(dynamic, "--warm", "169.254.170.2:80"), "169.254.170.2 is link-local", "--allow-link-local"},
-		"spelled otherwise":    {append(dynamic, "--warm", "a:1,0xa9fea9fe:80"), "0xa9fea9fe is link-local", ""},
+		"the task's metadata":  {append(dynamic, "--warm", "169.254.170.2:80"), "--warm 169.254.170.2:80 leads nowhere: 169.254.170.2:80 is link-local", "another host"},
+		"spelled otherwise":    {append(dynamic, "--warm", "a:1,0xa9fea9fe:80"), "is link-local", ""},
+		"whatever allows it":   {append(dynamic, "--allow-link-local", "--warm", "169.254.169.254:80"), "is link-local", ""},
+		"warm and denied":      {append(dynamic, "--warm", "a.internal:80", "--deny", "*.internal:80"), "--warm a.internal:80 leads nowhere: a.internal:80 is refused: --deny *.internal:80", "--deny"},
+		"warm and direct":      {append(dynamic, "--warm", "a.internal:80", "--via", "b.internal"), "--warm a.internal:80 does not go through the task", "--via"},
+		"probed and denied":    {append(dynamic, "--probe", "https://a.internal/", "--deny", "a.internal:443"), "--probe a.internal:443 leads nowhere", "--deny"},
+		"probed and direct":    {append(dynamic, "--probe", "http://a.internal/", "--via", ".corp.example"), "--probe a.internal:80 does not go through the task", "--via"},
 		"the task itself":      {append(dynamic, "--warm", "[::1]:80"), "is the task itself", ""},
 		"the task by its name": {append(dynamic, "--warm", "LocalHost.:80"), "is the task itself", ""},
 		"one server's probe":   {append(dynamic, "--probe", "postgres"), "--probe postgres asks one server", "--probe URL"},
@@ -117,7 +122,7 @@ func TestWhatIsWrongAboutAnyHostIsSaidWithItsPlace(t *testing.T) {
 			t.Errorf("%s: got %v (%s), want %q (%s)", name, err, say.Remedy(err), c.want, c.remedies)
 		}
 	}
-	for _, fine := range [][]string{append(dynamic, "-L", "5432", "--probe", "postgres"), append(dynamic, "--probe", "socks5"), append(dynamic, "--probe", "https://a.internal/"), append(dynamic, "--warm", "169.254.169.254:80", "--allow-link-local")} {
+	for _, fine := range [][]string{append(dynamic, "-L", "5432", "--probe", "postgres"), append(dynamic, "--probe", "socks5"), append(dynamic, "--probe", "https://a.internal/")} {
 		if _, err := wantedBy(t, fine); err != nil {
 			t.Errorf("%q: %v", fine, err)
 		}
@@ -131,21 +136,22 @@ func TestWhatIsWrongAboutAnyHostIsSaidWithItsPlace(t *testing.T) {
 
 func TestWhatIsWrongAboutASavedTunnelToAnyHostNamesItsKey(t *testing.T) {
 	for entry, says := range map[string][]string{
-		`dynamic: 1080, forward: "1"`:       {"tunnel a has both forward and dynamic", "keep one"},
-		`probe: tcp`:                        {"tunnel a has no forward", "dynamic: 1080"},
-		`forward: "1", via: ["*.internal"]`: {"tunnel a has via, which is for dynamic", "leave it out"},
-		`forward: "1", destinations: 3`:     {"tunnel a has destinations, which is for dynamic"},
-		`dynamic: socks`:                    {`"socks" is neither a local port`, "write PORT, ADDRESS:PORT"},
-		`dynamic: [1080]`:                   {"dynamic has no single value"},
-		`dynamic: 1080, via: []`:            {"via is an empty list"},
-		`dynamic: 1080, via: [""]`:          {`via: "": `, "*.internal"},
-		`dynamic: 1080, deny: ["a", ["b"]]`: {"deny has no single value"},
-		`dynamic: 1080, destinations: 0`:    {`destinations: "0" is not a number from 1 to 1000`, "correct the value of destinations"},
-		`dynamic: 1080, warm: [db]`:         {`warm: "db": it is no host and port`},
-		`dynamic: 1080, probe: postgres`:    {"tunnel a has probe: postgres", "a URL"},
-		`dynamic: 1080, warm: ["[::1]:80"]`: {"warm: ", "is the task itself"},
-		`dynamic: 1080, lanes: [2]`:         {"lanes has no single value"},
-		`dynamic: 1080, dynamics: 3`:        {`"dynamics"`, `dynamic`},
+		`dynamic: 1080, forward: "1"`:          {"tunnel a has both forward and dynamic", "keep one"},
+		`probe: tcp`:                           {"tunnel a has no forward", "dynamic: 1080"},
+		`forward: "1", via: ["*.internal"]`:    {"tunnel a has via, which is for dynamic", "leave it out"},
+		`forward: "1", destinations: 3`:        {"tunnel a has destinations, which is for dynamic"},
+		`dynamic: socks`:                       {`"socks" is neither a local port`, "write PORT, ADDRESS:PORT"},
+		`dynamic: [1080]`:                      {"dynamic has no single value"},
+		`dynamic: 1080, via: []`:               {"via is an empty list"},
+		`dynamic: 1080, via: [""]`:             {`via: pattern "": it is empty`, "*.internal"},
+		`dynamic: 1080, deny: ["10.0.0.0/40"]`: {`deny: pattern "10.0.0.0/40": the length "40"`, "10.0.0.0/8"},
+		`dynamic: 1080, deny: ["a", ["b"]]`:    {"deny has no single value"},
+		`dynamic: 1080, destinations: 0`:       {`destinations: "0" is not a number from 1 to 1000`, "correct the value of destinations"},
+		`dynamic: 1080, warm: [db]`:            {`warm: "db": it is no host and port`},
+		`dynamic: 1080, probe: postgres`:       {"tunnel a has probe: postgres", "a URL"},
+		`dynamic: 1080, warm: ["[::1]:80"]`:    {"warm: ", "is the task itself"},
+		`dynamic: 1080, lanes: [2]`:            {"lanes has no single value"},
+		`dynamic: 1080, dynamics: 3`:           {`"dynamics"`, `dynamic`},
 	} {
 		body := "tunnels:\n  a: {target: c/s, " + entry + "}\n"
 		inDirectory(t, body, "")
@@ -163,7 +169,7 @@ func TestWhatIsWrongAboutASavedTunnelToAnyHostNamesItsKey(t *testing.T) {
 		t.Errorf("a project's tunnel for everybody: got %v", err)
 	}
 	inDirectory(t, "", "tunnels:\n  w: {target: c/s, dynamic: 0, warm: ['169.254.169.254:80']}\n  b: {target: c/s, dynamic: 0.0.0.0:1080}\n")
-	if _, err = wantedBy(t, nil, "w"); err == nil || !strings.Contains(err.Error(), "tunnel w of ") || !strings.Contains(err.Error(), "link-local") {
+	if _, err = wantedBy(t, nil, "w"); err == nil || !strings.Contains(err.Error(), "link-local") {
 		t.Errorf("a project's tunnel to the task's metadata: got %v", err)
 	}
 	if _, err = wantedBy(t, []string{"--bind", "0.0.0.0"}, "b"); err != nil {

@@ -169,11 +169,11 @@ func (a *app) examine(ctx context.Context, c *consultation, args []string) error
 // there without a proxy.
 func (c *consultation) reach(o doctor.Options) error {
 	for _, probe := range o.Probes {
-		if err := c.forwards.reachHost(tunnel.Endpoint{Host: probe.Hostname()}); err != nil {
+		if err := c.forwards.reach(tunnel.Endpoint{Host: probe.Hostname()}); err != nil {
 			return err
 		}
 	}
-	return c.forwards.reachHost(o.Spec.Remote)
+	return c.forwards.reach(o.Spec.Remote)
 }
 
 // examinationLimit is how long an examination may take when nobody says.

@@ -161,7 +161,7 @@ func (f *forwards) parse() ([]tunnel.Forward, error) {
 		return nil, usage("pass -L PORT, for instance -L 3128 for a Squid in the task, or -D 1080 for any host behind it", "nothing to forward")
 	}
 	for i := range parsed {
-		if err := errors.Join(f.reach(parsed[i]), f.listen(&parsed[i])); err != nil {
+		if err := errors.Join(f.reach(parsed[i].Remote), f.listen(&parsed[i])); err != nil {
 			return nil, err
 		}
 	}
@@ -190,24 +190,10 @@ func (f *forwards) inFull() ([]tunnel.Forward, error) {
 	return []tunnel.Forward{p}, nil
 }
 
-// reachHost refuses a link-local host, unless the flag allows it: a *tunnel.LinkLocalError. A config file has no such word.
-func (f *forwards) reachHost(e tunnel.Endpoint) error {
+// reach refuses a link-local host, unless the flag allows it: a *tunnel.LinkLocalError. A config file has no such word.
+func (f *forwards) reach(e tunnel.Endpoint) error {
 	if e.LinkLocal() && !*f.linkLocal {
 		return &tunnel.LinkLocalError{Host: e.Host}
-	}
-	return nil
-}
-
-// reach does so for a forward, and for the hosts that one to any host opens at the start.
-func (f *forwards) reach(p tunnel.Forward) error {
-	hosts := []tunnel.Endpoint{p.Remote}
-	if p.Dynamic != nil {
-		hosts = append(hosts, p.Dynamic.Warm...)
-	}
-	for _, host := range hosts {
-		if err := f.reachHost(host); err != nil {
-			return err
-		}
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ func (a *app) stdio(ctx context.Context, aim *aim, forwards *forwards, word stri
 	if err != nil {
 		return err
 	}
-	if err := forwards.reachHost(remote); err != nil {
+	if err := forwards.reach(remote); err != nil {
 		return err
 	}
 	query, err := aim.query(a.shared.shell())

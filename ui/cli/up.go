@@ -195,7 +195,7 @@ func (u *up) wanted(a *app, words []string) (all []headless.Forward, in []contro
 		if forward.Dynamic != nil {
 			forward.Dynamic, anyHost = a.shared.anyHostOf(forward.Dynamic), true
 		}
-		if err := errors.Join(u.forwards.reach(forward), u.forwards.listen(&forward)); err != nil {
+		if err := errors.Join(u.forwards.reach(forward.Remote), u.forwards.listen(&forward)); err != nil {
 			return nil, nil, fmt.Errorf("tunnel %s of %s: %w", name, saved.file, err)
 		}
 		spec := forward.Spec(aws.Target{})

@@ -89,6 +89,12 @@ func (p Probe) fits(s tunnel.Spec) bool {
 // OfOneServer reports whether a probe asks for a protocol that a proxy does not speak.
 func (p Probe) OfOneServer() bool { return p.Kind == ProbeProtocol && p.Protocol != doctor.SOCKS }
 
+// standsAsBefore reports whether a step says nothing new: a tunnel to any host that is open goes on being so when another session
+// is, and that is a step of the destination which has it.
+func (t *tracked) standsAsBefore(before tunnel.State, e tunnel.Event) bool {
+	return t.Spec().Dynamic != nil && e.Destination == nil && before == tunnel.Open && e.State == tunnel.Open
+}
+
 // proveAgain reports whether a step asks for another proof: the tunnel leads elsewhere, or that to any host is back. Sessions to
 // a host of its own say nothing of the others.
 func (t *tracked) proveAgain(before tunnel.State, e tunnel.Event) bool {

@@ -74,12 +74,16 @@ func (r *run) event(probing context.Context, e tunnel.Event) error {
 	if t == nil {
 		return nil
 	}
-	r.printer.event(newStateEvent(e, t))
-	if e.Destination != nil { // the tunnel stands as it did
+	before := t.state
+	if e.Destination == nil {
+		t.state = e.State
+	}
+	if !t.standsAsBefore(before, e) {
+		r.printer.event(newStateEvent(e, t))
+	}
+	if e.Destination != nil {
 		return nil
 	}
-	before := t.state
-	t.state = e.State
 	if e.Err != nil {
 		t.trouble = e.Err
 	}

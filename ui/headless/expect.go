@@ -34,7 +34,7 @@ func (r *run) warnOfProxies(places []Place) {
 	if p := r.probeOf(t); p.Kind == ProbeURL {
 		probed = p.URL
 	}
-	for _, w := range []Warning{Exempted(c.Env, c.Proxy, c.NoProxy, probed), Undone(c.Env, c.Proxy, c.NoProxy)} {
+	for _, w := range []Warning{Exempted(c.Env, c.Proxy, c.NoProxy, probed, t.Spec().Dynamic), Undone(c.Env, c.Proxy, c.NoProxy)} {
 		if w != (Warning{}) {
 			r.warn(t, w.Problem, w.Remedy)
 		}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"culvert/tunnel"
+	"culvert/tunnel/front"
 	"culvert/ui/headless"
 )
 
@@ -48,12 +50,58 @@ func TestWhatExemptsAHostIsSaid(t *testing.T) {
 		if c.probe != "" {
 			probed, _ = url.Parse(c.probe)
 		}
-		got := headless.Exempted([]string{"NO_PROXY=" + c.given}, headless.ProxyEnv{}, nil, probed)
+		got := headless.Exempted([]string{"NO_PROXY=" + c.given}, headless.ProxyEnv{}, nil, probed, nil)
 		if (got.Problem != "") != (c.want != "") || c.want != "" && !strings.Contains(got.Problem, "NO_PROXY has "+c.want) {
 			t.Errorf("%q with %q: got %q, want %q", c.given, c.probe, got.Problem, c.want)
 		}
-		if got := headless.Exempted([]string{"NO_PROXY=" + c.given}, headless.ProxyEnv{Drop: true}, nil, probed); got.Problem != "" {
+		if got := headless.Exempted([]string{"NO_PROXY=" + c.given}, headless.ProxyEnv{Drop: true}, nil, probed, nil); got.Problem != "" {
 			t.Errorf("%q, dropped: got %q", c.given, got.Problem)
+		}
+	}
+}
+
+// Of a tunnel to any host --via says what is behind it: nothing else is missed there, and all of it is.
+func TestWhatExemptsAHostOfViaIsSaid(t *testing.T) {
+	for _, c := range []struct {
+		via, deny, given, probe string
+		want                    string // entry that is named; empty: no warning
+	}{
+		{"*.internal", "", "10.0.0.0/8", "", ""},
+		{"*.internal", "", "10.0.0.0/8,.internal", "", ".internal"},
+		{"*.internal", "", "a.internal", "", "a.internal"},
+		{".corp.example", "", ".local,corp.example", "", "corp.example"},
+		{".corp.example", "", "example", "", "example"},
+		{".corp.example", "", "git.corp.example", "", "git.corp.example"},
+		{".corp.example", "", "acorp.example", "", ""},
+		{"db?.example:5432", "", ".example", "", ".example"},
+		{"db?.example:5432", "", "db1.example", "", "db1.example"},
+		{"db?.example:5432", "", "web.example", "", ""},
+		{"10.1.0.0/16", "", "10.0.0.0/8", "", "10.0.0.0/8"},
+		{"10.1.0.0/16:443", "", "10.1.2.3", "", "10.1.2.3"},
+		{"10.1.0.0/16", "", "10.2.0.0/16,10.internal", "", ""},
+		{"[fd00::/8]:443", "", "[fd00::1]", "", "[fd00::1]"},
+		{"*.internal", "", "*", "", "*"},
+		{"*.internal", "", "localhost,127.0.0.1,169.254.170.2", "", ""},
+		{"*", "", "localhost,127.0.0.1,::1", "", ""},
+		{"", "", ".internal", "", ".internal"},
+		{"", "", "corp.example", "", ""},
+		{"*.internal", "", "a.internal", "http://a.internal/", "a.internal"},
+		{"*.internal", "", "web.example", "http://web.example/", ""},
+		{"", "a.example", "a.example", "http://a.example/", ""},
+	} {
+		to := &tunnel.Dynamic{}
+		for list, form := range map[*[]front.Pattern]string{&to.Via: c.via, &to.Deny: c.deny} {
+			if p, err := front.ParsePattern(form); err == nil {
+				*list = []front.Pattern{p}
+			}
+		}
+		var probed *url.URL
+		if c.probe != "" {
+			probed, _ = url.Parse(c.probe)
+		}
+		got := headless.Exempted([]string{"NO_PROXY=" + c.given}, headless.ProxyEnv{}, nil, probed, to)
+		if (got.Problem != "") != (c.want != "") || c.want != "" && !strings.HasPrefix(got.Problem+":", "NO_PROXY has "+c.want+":") && !strings.HasPrefix(got.Problem, "NO_PROXY has "+c.want+",") {
+			t.Errorf("--via %q, %q with %q: got %q, want %q", c.via, c.given, c.probe, got.Problem, c.want)
 		}
 	}
 }

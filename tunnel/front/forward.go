@@ -157,7 +157,7 @@ func (l *links) dial(ctx context.Context, s *Server, to string) (net.Conn, error
 	defer l.dials.Done()
 	conn, err := s.dial(ctx, name, port)
 	if err != nil {
-		return nil, err
+		return nil, &dialError{err}
 	}
 	k := &link{Conn: conn, of: l}
 	l.mu.Lock()
@@ -191,6 +191,9 @@ type link struct {
 
 	of *links
 }
+
+// CloseWrite passes on the end of an upgraded connection.
+func (k *link) CloseWrite() error { return closeWrite(k.Conn) }
 
 func (k *link) Close() error {
 	k.of.mu.Lock()
@@ -226,15 +229,18 @@ func (e *exchangeError) Remedy() string {
 	return "look at the log of " + e.host + "; does it speak HTTP without TLS on that port?"
 }
 
-// explained gives the error of a transport a cause and a remedy, where it does not come from dial.
+// dialError marks what says itself why there is no connection.
+type dialError struct{ error }
+
+// explained gives the error of a transport a cause and a remedy, where it has none: an exchange on a connection that was one.
 func explained(r *http.Request, err error) error {
+	if e, ok := errors.AsType[*dialError](err); ok {
+		return e.error
+	}
 	if _, ok := errors.AsType[interface {
 		error
 		Cause() Cause
 	}](err); ok {
-		return err
-	}
-	if _, ok := errors.AsType[*directError](err); ok {
 		return err
 	}
 	return &exchangeError{host: say.Brief(r.URL.Host), err: err}

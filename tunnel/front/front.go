@@ -160,8 +160,7 @@ func (s *Server) refuseLanguage(client net.Conn, first byte) error {
 // leave lets a client read the last that it was told: with bytes of its own unread, a connection that is closed would be reset,
 // and the refusal lost.
 func leave(client net.Conn) {
-	half, ok := client.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil {
+	if closeWrite(client) != nil {
 		return
 	}
 	_ = client.SetReadDeadline(time.Now().Add(leaveWithin))
@@ -202,7 +201,9 @@ func (s *Server) connect(ctx context.Context, name string, port uint16) (net.Con
 	switch {
 	case err != nil:
 		return nil, err
-	case s.names[authority(h, port)], way == Through && s.options.Own != nil && s.options.Own(h.name):
+	case s.names[authority(h, port)]:
+		return nil, &RefusalError{Host: h.name, Port: port, Why: CauseOwn, Detail: itself}
+	case way == Through && s.options.Own != nil && s.options.Own(h.name):
 		return nil, &RefusalError{Host: h.name, Port: port, Why: CauseOwn}
 	case way == Directly:
 		return s.options.Direct.Dial(ctx, h.name, port) //nolint:wrapcheck // it says what it is

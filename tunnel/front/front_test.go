@@ -320,3 +320,6 @@ func (h hanging) Dial(ctx context.Context, host string, port uint16) (net.Conn, 
 	}
 	return h.places.Dial(ctx, host, port)
 }
+
+// soon is when what should have happened long before has not happened.
+func (w *world) soon() time.Time { return time.Now().Add(5 * time.Second) }

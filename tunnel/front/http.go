@@ -89,12 +89,7 @@ func (b *begun) Read(p []byte) (int, error) {
 }
 
 // CloseWrite lets a client read a refusal before the connection is closed on top of what it still sends.
-func (b *begun) CloseWrite() error {
-	if half, ok := b.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite() //nolint:wrapcheck // the connection's
-	}
-	return errors.ErrUnsupported
-}
+func (b *begun) CloseWrite() error { return closeWrite(b.Conn) }
 
 // Accept returns the client, and then waits until the talk is over.
 func (t *talk) Accept() (net.Conn, error) {

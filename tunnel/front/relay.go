@@ -61,8 +61,12 @@ func (r *relay) up(early []byte) {
 		r.abort()
 		return
 	}
-	if half, ok := r.far.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+	if closeWrite(r.far) == nil {
 		r.hush(r.far, halfClosedSilence)
+		return
+	}
+	if _, halves := r.client.(interface{ CloseWrite() error }); !halves { // its end is that of both directions
+		_ = r.far.Close()
 		return
 	}
 	r.hush(r.far, halfOpenSilence)
@@ -75,11 +79,19 @@ func (r *relay) down() {
 		r.abort()
 		return
 	}
-	if half, ok := r.client.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+	if closeWrite(r.client) == nil {
 		r.hush(r.client, halfClosedSilence)
 		return
 	}
 	_ = r.client.Close()
+}
+
+// closeWrite ends one direction of a connection, where it can.
+func closeWrite(conn net.Conn) error {
+	if half, ok := conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite() //nolint:wrapcheck // the connection's
+	}
+	return errors.ErrUnsupported
 }
 
 // hush bounds the silence of the side that has not ended.

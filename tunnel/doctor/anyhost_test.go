@@ -11,6 +11,7 @@ import (
 	"culvert/aws/emulator"
 	"culvert/tunnel"
 	"culvert/tunnel/doctor"
+	"culvert/tunnel/front"
 )
 
 // toAnyHost is a clinic for a tunnel to any host, in an account where nothing is a proxy.
@@ -168,4 +169,38 @@ func TestADestinationThatDropsPointsToASecurityGroup(t *testing.T) {
 		c.options.Patience = time.Second
 		c.finds("probe-1", "F8", "gets no answer", "let the security group of orders-db.internal admit the task's security group on port 5432")
 	})
+}
+
+// The rules of the tunnel say which hosts it leads to at all.
+func TestAnyHostMeansThoseOfTheRules(t *testing.T) {
+	t.Parallel()
+	patterns := func(forms ...string) (all []front.Pattern) {
+		for _, form := range forms {
+			p, err := front.ParsePattern(form)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, p)
+		}
+		return all
+	}
+	c := toAnyHost(t, emulator.Subnet{}, "http://www.example/", "http://orders.internal/", "tcp://orders-db.internal:5432", "tcp://127.0.0.1:80")
+	c.options.Spec.Dynamic = &tunnel.Dynamic{Via: patterns("*.internal"), Deny: patterns("*-db.internal:5432")}
+	report := c.examine()
+	if r := resultOf(t, report, "probe-1"); r.Finding.Verdict != doctor.Skipped || !strings.Contains(r.Finding.Why, "directly from this machine") || !strings.Contains(r.Remedy(), "--via") {
+		t.Errorf("a host that no --via means: %s %q", r.Finding.Verdict, r.Finding.Why)
+	}
+	if r := resultOf(t, report, "probe-2"); r.Finding.Verdict != doctor.Pass {
+		t.Errorf("a host that one means: %s %v", r.Finding.Verdict, r.Finding.Err)
+	}
+	for check, words := range map[string]string{"probe-3": "--deny *-db.internal:5432", "probe-4": "loopback"} {
+		r := resultOf(t, report, check)
+		if r.Finding.Verdict != doctor.Fail || r.Cause != "F21" || !strings.Contains(r.Finding.Err.Error(), words) || r.Remedy() == "" {
+			t.Errorf("%s: got %s %s %v, want F21 with %q", check, r.Finding.Verdict, r.Cause, r.Finding.Err, words)
+		}
+	}
+	wantDocumented(t, report)
+	if n := c.account.Calls("StartSession"); n != 1 {
+		t.Errorf("%d sessions were started, want one for the host that is reached", n)
+	}
 }

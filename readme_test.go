@@ -63,6 +63,11 @@ func commands() map[string]func(*testing.T, *reader) {
 			need.Command(t, "curl")
 			r.ends(t, "<h1>Orders</h1>", r.culvert, "--headless", "-c", "automation", "-s", "squid", "-L", "3128", "--", "curl", "-sSf", "http://orders.internal/")
 		},
+		"culvert --headless -c automation -s squid -D 1080 --via '*.internal' -- curl -sSf http://orders.internal/": func(t *testing.T, r *reader) {
+			t.Helper()
+			need.Command(t, "curl")
+			r.ends(t, "<h1>Orders</h1>", r.culvert, "--headless", "-c", "automation", "-s", "squid", "-D", "0", "--via", "*.internal", "--", "curl", "-sSf", "http://orders.internal/")
+		},
 		"culvert up --target automation/squid -L 3128": runs("squid", "up", "--target", "automation/squid", "-L", "3128"),
 		"culvert status": runs("automation/squid", "status"),
 		"culvert down":   runs("default is down", "down"),

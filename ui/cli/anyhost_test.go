@@ -60,7 +60,7 @@ func TestAnyHostIsWhatFlagsEntriesAndFilesSay(t *testing.T) {
 		"several, as written":   {args: append(target, "-L", "1", "--dynamic=[::1]:1080", "-L", "2", "-D", "0"), want: []string{"1", "any host", "2", "any host"}},
 		"beside a remote port":  {args: append(target, "--remote-port", "3128", "-D", "1080"), want: []string{"any host", "3128"}},
 		"all that can be said":  {args: append(target, "-D", "1080", "--via", "*.internal", "--via", "10.0.0.0/8", "--deny", "secret.internal", "--destinations", "7", "--warm", "db.internal:5432"), want: []string{whole}},
-		"with commas":           {args: append(target, "-D", "1080", "--via", "*.internal, 10.0.0.0/8", "--warm", "a:1,[fd00::1]:2"), want: []string{"any host via *.internal,10.0.0.0/8 warm a:1,[fd00::1]:2"}},
+		"with commas":           {args: append(target, "-D", "1080", "--via", "*.internal, 10.0.0.0/8", "--warm", "a.internal:1,10.0.0.1:2"), want: []string{"any host via *.internal,10.0.0.0/8 warm a.internal:1,10.0.0.1:2"}},
 		"the environment":       {args: append(target, "-D", "1080"), env: "*.internal,10.0.0.0/8", want: []string{"any host via *.internal,10.0.0.0/8"}},
 		"the user's file":       {user: "via: ['*.internal', 10.0.0.0/8]\ndeny: secret.internal\nwarm: [db.internal:5432]\ndestinations: 7\n", args: append(target, "-D", "1080"), want: []string{whole}},
 		"a flag above them":     {user: "via: [a.example]\n", env: "b.example", args: append(target, "-D", "1080", "--via", "c.example"), want: []string{"any host via c.example"}},

@@ -53,6 +53,9 @@ type stateEvent struct {
 
 func newStateEvent(e tunnel.Event, t *tracked) stateEvent {
 	target := t.target
+	if e.Destination != nil {
+		target.Task = "" // that of its own session
+	}
 	if e.Link.Target.Task != "" {
 		target = e.Link.Target
 	}

@@ -64,7 +64,7 @@ func TestTerraformModuleAndItsExamples(t *testing.T) {
 // What the documentation tells to write is valid as it stands, beside the module as culvert writes it.
 func TestTheConfigurationInTheDocumentationIsValid(t *testing.T) {
 	judge := need.Terraforms(t)[0]
-	for _, page := range []string{"../docs/getting-started.md", "terraform/README.md"} {
+	for _, page := range []string{"../docs/getting-started.md", "../docs/deploy.md", "terraform/README.md"} {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)

@@ -57,7 +57,7 @@ func (e *DestinationError) Cause() front.Cause {
 		return front.CauseMalformed
 	case errors.Is(err, errStopped), errors.Is(err, net.ErrClosed):
 		return front.CauseClosing
-	case errors.Is(err, errNoSession):
+	case is[*LateError](err), errors.Is(err, errNoSession):
 		return front.CauseLate
 	}
 	return front.CauseNoTask
@@ -86,6 +86,19 @@ func (e *CapError) Remedy() string {
 // Temporary is true: a place is free as soon as a destination is idle.
 func (e *CapError) Temporary() bool { return true }
 
+// LateError is a host to which no session was open in time, for no reason that is known.
+type LateError struct{ Waited time.Duration }
+
+func (e *LateError) Error() string { return fmt.Sprintf("no session within %s", e.Waited) }
+
+// Remedy tells what takes its time.
+func (e *LateError) Remedy() string {
+	return "try again: an agent starts about three sessions a second, one after the other; more tasks of the service start more at a time"
+}
+
+// Temporary is true: it is a matter of time.
+func (e *LateError) Temporary() bool { return true }
+
 // LoopbackError is a host that would be the task itself.
 type LoopbackError struct{ Host string }
 
@@ -110,7 +123,7 @@ func (e *OwnError) Remedy() string {
 	return "exempt it from the proxy: add " + e.Destination.Host + " to NO_PROXY"
 }
 
-// own reports whether an error is about the destination: others notice nothing of it, and another session mends it not.
+// ownFault reports whether an error is about the destination: others notice nothing of it, and another session mends it not.
 func ownFault(err error) bool {
 	if closed, ok := errors.AsType[*ClosedError](err); ok {
 		return closed.Unresolved() || closed.Forbidden() || closed.Refused()

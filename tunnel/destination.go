@@ -106,5 +106,9 @@ func (d *destination) describe() Destination {
 	if errors.Is(err, errStopped) {
 		err = nil
 	}
-	return Destination{Endpoint: d.endpoint, Warm: d.warm, State: state, Err: err, Link: d.inner.Link(), Stats: d.inner.Stats(), Opened: d.opened, Used: d.used}
+	used := d.used
+	if d.conns > 0 {
+		used = time.Now()
+	}
+	return Destination{Endpoint: d.endpoint, Warm: d.warm, State: state, Err: err, Link: d.inner.Link(), Stats: d.inner.Stats(), Opened: d.opened, Used: used}
 }

@@ -47,7 +47,9 @@ func (s *direct) Dial(ctx context.Context, host string, port uint16) (net.Conn, 
 		}
 	}
 	if conn, err = s.note(e, conn, err); err != nil {
-		clientOf(ctx).note(err)
+		if ctx.Err() == nil {
+			clientOf(ctx).note(err)
+		}
 		return nil, err
 	}
 	return conn, nil

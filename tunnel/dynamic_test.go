@@ -18,7 +18,7 @@ import (
 )
 
 // newPoolWorld has a service of some tasks, and forty hosts h0 … h39 behind them that send back what they get.
-func newPoolWorld(t *testing.T, count int, o tunnel.Options, faults func(*emulator.Faults)) *world {
+func newPoolWorld(t *testing.T, count int, faults func(*emulator.Faults)) *world {
 	t.Helper()
 	server := need.Server(t, need.Echo)
 	hosts := map[string]string{"db.internal": server, "other.internal:80": server}
@@ -28,7 +28,7 @@ func newPoolWorld(t *testing.T, count int, o tunnel.Options, faults func(*emulat
 	task := emulator.Task{Containers: []emulator.Container{{Name: "app", Ports: map[uint16]string{port: server}}}}
 	return newWorldIn(t, emulator.Fleet{
 		Clusters: []emulator.Cluster{{Name: "c", Services: []emulator.Service{{Name: "s", Count: count, Task: task}}}}, Hosts: hosts,
-	}, o, faults)
+	}, tunnel.Options{}, faults)
 }
 
 func host(i int) string { return fmt.Sprintf("h%d.internal", i) }
@@ -56,7 +56,7 @@ func (w *world) dynamic(d tunnel.Dynamic, change func(*tunnel.Spec)) *tunnel.Tun
 func (w *world) through(tn *tunnel.Tunnel, host string, port uint16) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(w.Context(), time.Minute)
 	defer cancel()
-	conn, err := tn.Through(ctx, host, port)
+	conn, err := tn.Ask(ctx, host, port)
 	if err == nil {
 		w.Cleanup(func() { _ = conn.Close() })
 		_ = conn.SetDeadline(time.Now().Add(time.Minute))
@@ -86,7 +86,7 @@ func (w *world) visit(tn *tunnel.Tunnel, host string, n int) error {
 func cause(err error) front.Cause { return front.CauseOf(err) }
 
 func TestADynamicTunnelIsOpenOnceASessionWas(t *testing.T) {
-	w := newPoolWorld(t, 2, tunnel.Options{}, nil)
+	w := newPoolWorld(t, 2, nil)
 	tn := w.dynamic(tunnel.Dynamic{}, nil)
 	proof, err := prove(t, tn, time.Minute)
 	if err != nil || !proof.Session || proof.Target.Container != "app" || proof.Target.RuntimeID == "" {
@@ -107,7 +107,7 @@ func TestADynamicTunnelIsOpenOnceASessionWas(t *testing.T) {
 }
 
 func TestADestinationIsATunnelOfItsOwnThatNobodyLists(t *testing.T) {
-	w := newPoolWorld(t, 2, tunnel.Options{}, nil)
+	w := newPoolWorld(t, 2, nil)
 	tn := w.dynamic(tunnel.Dynamic{}, nil)
 	conn := w.mustThrough(tn, "DB.internal.")
 	mustExchange(t, conn, random(100_000, 1))
@@ -142,7 +142,7 @@ func TestADestinationIsATunnelOfItsOwnThatNobodyLists(t *testing.T) {
 }
 
 func TestFirstRequestsOfOneHostShareASession(t *testing.T) {
-	w := newPoolWorld(t, 2, tunnel.Options{}, nil)
+	w := newPoolWorld(t, 2, nil)
 	tn := w.dynamic(tunnel.Dynamic{}, func(s *tunnel.Spec) { s.Lanes = 1 })
 	before := w.account.Calls("StartSession")
 	var all sync.WaitGroup
@@ -160,7 +160,7 @@ func TestFirstRequestsOfOneHostShareASession(t *testing.T) {
 }
 
 func TestWhyAHostIsNotReached(t *testing.T) {
-	w := newPoolWorld(t, 2, tunnel.Options{}, func(f *emulator.Faults) { f.Swallow = []uint16{5432} })
+	w := newPoolWorld(t, 2, func(f *emulator.Faults) { f.Swallow = []uint16{5432} })
 	tn := w.dynamic(tunnel.Dynamic{}, nil)
 	tn.Patience(2 * time.Second)
 	for _, c := range []struct {
@@ -204,7 +204,7 @@ func TestWhyAHostIsNotReached(t *testing.T) {
 
 // A page of a hundred resources from a host that does not exist opens no hundred sessions.
 func TestAFailureIsRememberedForAWhile(t *testing.T) {
-	w := newPoolWorld(t, 2, tunnel.Options{}, nil)
+	w := newPoolWorld(t, 2, nil)
 	tn := w.dynamic(tunnel.Dynamic{}, nil)
 	for host, port := range map[string]uint16{"nowhere.internal": 80, "other.internal": 81} {
 		before := w.account.Calls("StartSession")

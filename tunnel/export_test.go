@@ -24,8 +24,8 @@ func StartBeat(now time.Time) *Beat { return &Beat{newBeat(patrolEvery, now)} }
 // Due reports whether the tunnel asks at a moment.
 func (b *Beat) Due(now time.Time, worried bool) bool { return b.due(now, worried) }
 
-// Through connects to a host as the proxy of a dynamic tunnel has it done.
-func (t *Tunnel) Through(ctx context.Context, host string, port uint16) (net.Conn, error) {
+// Ask connects to a host as the proxy of a dynamic tunnel has it done.
+func (t *Tunnel) Ask(ctx context.Context, host string, port uint16) (net.Conn, error) {
 	return t.pool.Dial(ctx, host, port)
 }
 

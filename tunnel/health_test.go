@@ -13,8 +13,6 @@ import (
 	"culvert/tunnel/front"
 )
 
-const remoteHostDocument = "arn:aws:ssm:eu-west-1::document/AWS-StartPortForwardingSessionToRemoteHost"
-
 // Agents of all ages let the scout find out: old ones connect at once and end its session, new ones refuse their own loopback.
 func TestEveryAgentTellsThatThereCanBeASession(t *testing.T) {
 	for name, change := range map[string]func(*emulator.Faults){
@@ -23,7 +21,7 @@ func TestEveryAgentTellsThatThereCanBeASession(t *testing.T) {
 		"twenty milliseconds away": func(f *emulator.Faults) { f.Delay = 20 * time.Millisecond },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newPoolWorld(t, 2, tunnel.Options{}, change)
+			w := newPoolWorld(t, 2, change)
 			tn := w.dynamic(tunnel.Dynamic{}, nil)
 			if proof, err := prove(t, tn, time.Minute); err != nil || !proof.Session || proof.Target.Task == "" {
 				t.Errorf("got %+v, %v", proof, err)
@@ -42,7 +40,7 @@ func TestEveryAgentTellsThatThereCanBeASession(t *testing.T) {
 
 // A policy that allows no session ends the tunnel, with the permission that is missing.
 func TestADynamicTunnelThatMayNotFails(t *testing.T) {
-	w := newPoolWorld(t, 2, tunnel.Options{}, func(f *emulator.Faults) {
+	w := newPoolWorld(t, 2, func(f *emulator.Faults) {
 		f.API = []emulator.APIFault{{Action: "ssm:StartSession", Kind: emulator.Deny}}
 	})
 	tn, err := w.engine.Open(tunnel.Spec{Target: aws.Target{Cluster: "c", Service: "s", Container: "app"}, Dynamic: &tunnel.Dynamic{}})
@@ -59,7 +57,7 @@ func TestADynamicTunnelThatMayNotFails(t *testing.T) {
 
 // A policy that is taken away later is told to whoever wants another host; those that are open go on.
 func TestAPermissionThatIsTakenAwayEndsNoDestinationInUse(t *testing.T) {
-	w := newPoolWorld(t, 2, tunnel.Options{}, nil)
+	w := newPoolWorld(t, 2, nil)
 	tn := w.dynamic(tunnel.Dynamic{}, nil)
 	conn := w.mustThrough(tn, host(1))
 	w.account.Fault(func(f *emulator.Faults) {
@@ -80,7 +78,7 @@ func TestAPermissionThatIsTakenAwayEndsNoDestinationInUse(t *testing.T) {
 
 // While no task is there the tunnel says so, and finds out by itself when there is one again.
 func TestADynamicTunnelComesBackByItself(t *testing.T) {
-	w := newPoolWorld(t, 1, tunnel.Options{}, nil)
+	w := newPoolWorld(t, 1, nil)
 	tn := w.dynamic(tunnel.Dynamic{Wait: 5 * time.Second}, nil)
 	if err := w.account.Scale("c", "s", 0); err != nil {
 		t.Fatal(err)
@@ -104,7 +102,7 @@ func TestADynamicTunnelComesBackByItself(t *testing.T) {
 
 // A pinned tunnel goes with its task.
 func TestAPinnedDynamicTunnelStaysOnItsTask(t *testing.T) {
-	w := newPoolWorld(t, 2, tunnel.Options{}, nil)
+	w := newPoolWorld(t, 2, nil)
 	target := aws.Target{Cluster: "c", Service: "s", Container: "app", Task: w.account.Tasks("c", "s")[0]}
 	target, err := w.client.Again(t.Context(), target)
 	if err != nil {
@@ -134,7 +132,7 @@ func TestAPinnedDynamicTunnelStaysOnItsTask(t *testing.T) {
 
 // Reconnect gives what is in use other sessions, and forgets what was remembered.
 func TestReconnectOfADynamicTunnel(t *testing.T) {
-	w := newPoolWorld(t, 2, tunnel.Options{}, nil)
+	w := newPoolWorld(t, 2, nil)
 	tn := w.dynamic(tunnel.Dynamic{}, nil)
 	conn := w.mustThrough(tn, host(1))
 	mustExchange(t, conn, []byte("x"))
@@ -153,7 +151,7 @@ func TestReconnectOfADynamicTunnel(t *testing.T) {
 
 // Link-local hosts are for whoever has asked for them; the service closes sockets every hour and nobody notices.
 func TestADestinationSurvivesTheHourlyClose(t *testing.T) {
-	w := newPoolWorld(t, 2, tunnel.Options{}, nil)
+	w := newPoolWorld(t, 2, nil)
 	tn := w.dynamic(tunnel.Dynamic{}, nil)
 	conn := w.mustThrough(tn, host(1))
 	for range 3 {

@@ -34,7 +34,7 @@ func (w *world) connectVia(tn *tunnel.Tunnel, to string) net.Conn {
 // How long a request to a new host and to a known one take, beside what they must. Machines are busy, so the figures are judged
 // where they are made (bench), and by CULVERT_PACE here.
 func TestThePaceOfADynamicTunnel(t *testing.T) {
-	w := newPoolWorld(t, 2, tunnel.Options{}, func(f *emulator.Faults) { f.Delay = 10 * time.Millisecond })
+	w := newPoolWorld(t, 2, func(f *emulator.Faults) { f.Delay = 10 * time.Millisecond })
 	tn := w.dynamic(tunnel.Dynamic{}, nil)
 	const times = 11
 	one := []byte("x")

@@ -76,7 +76,7 @@ func newPool(t *Tunnel) *pool {
 		tunnel: t, wait: cmp.Or(d.Wait, waitsFor), idle: idleFor, patience: provesWithin, health: make(chan struct{}, 1), open: map[Endpoint]*destination{}, verdicts: map[Endpoint]verdict{}, warmed: map[Endpoint]time.Time{}, vouched: make(chan struct{}),
 	}
 	t.connections.proxied = true
-	p.seats = newSeats(cmp.Or(d.Destinations, DefaultDestinations), p.makeRoom)
+	p.seats = newSeats(cmp.Or(max(0, d.Destinations), DefaultDestinations), p.makeRoom)
 	p.tasks.pool = p
 	p.direct = &direct{pool: p, open: map[Endpoint]*straight{}}
 	p.server = front.New(front.Options{
@@ -91,23 +91,26 @@ func (p *pool) engine() *Engine { return p.tunnel.engine }
 // agent's word, later ones because one was proved and none has failed since. Every error is a *DestinationError.
 func (p *pool) Dial(ctx context.Context, host string, port uint16) (net.Conn, error) {
 	e := Endpoint{Host: host, Port: port}.normal()
-	conn, err := p.dial(ctx, e)
+	conn, err := p.reach(ctx, e)
 	if err != nil {
 		err = &DestinationError{Destination: e, Err: err}
-		clientOf(ctx).note(err)
+		if ctx.Err() == nil {
+			clientOf(ctx).note(err)
+		}
 		return nil, err
 	}
 	return conn, nil
 }
 
-func (p *pool) dial(ctx context.Context, e Endpoint) (net.Conn, error) {
-	if err := p.unusable(e); err != nil {
+// reach waits for a destination and connects to it.
+func (p *pool) reach(ctx context.Context, e Endpoint) (net.Conn, error) {
+	if err := p.unusable(e); err != nil { //nolint:contextcheck // nobody is asked
 		return nil, err
 	}
 	late := time.NewTimer(p.wait)
 	defer late.Stop()
 	for {
-		d, err := p.join(e)
+		d, err := p.join(e) //nolint:contextcheck // a destination outlives whoever asks for it first
 		if err != nil {
 			return nil, err
 		}
@@ -182,6 +185,9 @@ func (p *pool) through(ctx context.Context, d *destination, late <-chan time.Tim
 	}()
 	for {
 		p.mu.Lock()
+		if d.proved && !d.inner.able() {
+			d.proved = false // a session comes first: to say that it is connected would be early
+		}
 		if d.proved && !d.ending {
 			d.waiters--
 			d.conns++
@@ -238,7 +244,7 @@ func (p *pool) late(d *destination) error {
 	case d.trouble != nil:
 		return d.trouble
 	}
-	return errNoSession
+	return &LateError{Waited: p.wait}
 }
 
 // part ends the wait for a destination. One that has no session and that nobody wants any more is given up.

@@ -43,14 +43,14 @@ func (w *world) spread(done <-chan struct{}) func() (most map[string]int) {
 func TestFortyHostsKeepToTheCaps(t *testing.T) {
 	for _, c := range []struct{ destinations, each int }{{48, 12}, {20, 12}, {5, 2}, {1, 12}} {
 		t.Run(fmt.Sprintf("%d, %d on a task", c.destinations, c.each), func(t *testing.T) {
-			w := newPoolWorld(t, 2, tunnel.Options{}, nil)
+			w := newPoolWorld(t, 2, nil)
 			tn := w.dynamic(tunnel.Dynamic{Destinations: c.destinations}, nil)
 			tn.Each(c.each)
 			done := make(chan struct{})
 			most := w.spread(done)
 			for round := range 2 {
 				var all sync.WaitGroup
-				for i := range 40 {
+				for i := range min(40, 12*c.destinations) {
 					all.Go(func() {
 						if err := w.visit(tn, host(i), 10_000); err != nil {
 							t.Errorf("round %d: %s: %v", round, host(i), err)
@@ -78,7 +78,7 @@ func TestFortyHostsKeepToTheCaps(t *testing.T) {
 // Twenty hosts at once through agents that start three sessions a second: one after the other on each, both at the same time.
 func TestTwentyNewHostsAtOnce(t *testing.T) {
 	const step = 330 * time.Millisecond
-	w := newPoolWorld(t, 2, tunnel.Options{}, func(f *emulator.Faults) { f.AgentStart = step })
+	w := newPoolWorld(t, 2, func(f *emulator.Faults) { f.AgentStart = step })
 	tn := w.dynamic(tunnel.Dynamic{}, nil)
 	began := time.Now()
 	var all sync.WaitGroup
@@ -114,7 +114,7 @@ const sessionsEach = 12
 
 // A destination with open connections is never ended for another one; who finds no place is told so.
 func TestWhoIsInUseKeepsItsPlace(t *testing.T) {
-	w := newPoolWorld(t, 2, tunnel.Options{}, nil)
+	w := newPoolWorld(t, 2, nil)
 	tn := w.dynamic(tunnel.Dynamic{Destinations: 2, Wait: 2 * time.Second}, nil)
 	first, second := w.mustThrough(tn, host(1)), w.mustThrough(tn, host(2))
 	mustExchange(t, first, []byte("x"))
@@ -143,7 +143,7 @@ func TestWhoIsInUseKeepsItsPlace(t *testing.T) {
 
 // The last one that waits goes first when a place is free: a place that is wanted is given as soon as a connection ends.
 func TestWhoWaitsGetsThePlaceThatIsFree(t *testing.T) {
-	w := newPoolWorld(t, 2, tunnel.Options{}, nil)
+	w := newPoolWorld(t, 2, nil)
 	tn := w.dynamic(tunnel.Dynamic{Destinations: 1}, nil)
 	conn := w.mustThrough(tn, host(1))
 	got := make(chan error, 1)
@@ -160,7 +160,7 @@ func TestWhoWaitsGetsThePlaceThatIsFree(t *testing.T) {
 }
 
 func TestTheLeastRecentlyUsedEndsFirst(t *testing.T) {
-	w := newPoolWorld(t, 2, tunnel.Options{}, nil)
+	w := newPoolWorld(t, 2, nil)
 	tn := w.dynamic(tunnel.Dynamic{Destinations: 3}, nil)
 	for _, i := range []int{1, 2, 3, 1, 4} {
 		if err := w.visit(tn, host(i), 100); err != nil {
@@ -177,7 +177,7 @@ func TestTheLeastRecentlyUsedEndsFirst(t *testing.T) {
 }
 
 func TestWhoIsIdleForLongEnds(t *testing.T) {
-	w := newPoolWorld(t, 2, tunnel.Options{}, nil)
+	w := newPoolWorld(t, 2, nil)
 	tn := w.dynamic(tunnel.Dynamic{Warm: []tunnel.Endpoint{{Host: host(9), Port: 80}}}, nil)
 	tn.Idle(time.Millisecond)
 	used := w.mustThrough(tn, host(1))
@@ -193,7 +193,7 @@ func TestWhoIsIdleForLongEnds(t *testing.T) {
 
 // What is to be kept open is so from the start: the first connection waits for nothing.
 func TestAWarmDestinationIsOpenBeforeItIsAskedFor(t *testing.T) {
-	w := newPoolWorld(t, 2, tunnel.Options{}, func(f *emulator.Faults) { f.AgentStart = 300 * time.Millisecond })
+	w := newPoolWorld(t, 2, func(f *emulator.Faults) { f.AgentStart = 300 * time.Millisecond })
 	tn := w.dynamic(tunnel.Dynamic{Destinations: 2, Warm: []tunnel.Endpoint{{Host: "DB.internal", Port: 80}}}, nil)
 	if got := w.account.Calls("StartSession"); got != 1 {
 		t.Errorf("%d sessions, want that of the warm destination alone", got)
@@ -218,7 +218,7 @@ func TestAWarmDestinationIsOpenBeforeItIsAskedFor(t *testing.T) {
 
 // A thousand connections to one host grow its sessions as in any tunnel, within what the tunnel may have.
 func TestAThousandConnectionsToOneHost(t *testing.T) {
-	w := newPoolWorld(t, 2, tunnel.Options{}, nil)
+	w := newPoolWorld(t, 2, nil)
 	tn := w.dynamic(tunnel.Dynamic{Destinations: 3}, nil)
 	var all sync.WaitGroup
 	var failed atomic.Int64
@@ -245,7 +245,7 @@ func TestAThousandConnectionsToOneHost(t *testing.T) {
 
 // Hosts that swallow, refuse or move are their own clients' trouble.
 func TestAHostInTroubleDisturbsNoOther(t *testing.T) {
-	w := newPoolWorld(t, 2, tunnel.Options{}, func(f *emulator.Faults) { f.Swallow = []uint16{5432} })
+	w := newPoolWorld(t, 2, func(f *emulator.Faults) { f.Swallow = []uint16{5432} })
 	tn := w.dynamic(tunnel.Dynamic{}, nil)
 	tn.Patience(3 * time.Second)
 	ctx, stop := context.WithCancel(t.Context())
@@ -253,12 +253,12 @@ func TestAHostInTroubleDisturbsNoOther(t *testing.T) {
 	var slowest atomic.Int64
 	for i := range 4 {
 		flows.Go(func() {
-			if err := w.visit(tn, host(i), 100); err != nil { // cold
+			if err := w.visit(tn, host(i), 100); err != nil { //nolint:contextcheck // cold; what is under way is finished
 				t.Error(err)
 			}
 			for ctx.Err() == nil {
 				began := time.Now()
-				if err := w.visit(tn, host(i), 1000); err != nil {
+				if err := w.visit(tn, host(i), 1000); err != nil { //nolint:contextcheck // as above
 					t.Errorf("%s: %v", host(i), err)
 					return
 				}
@@ -294,7 +294,7 @@ func TestAHostInTroubleDisturbsNoOther(t *testing.T) {
 // A destination moves as the remote host of any tunnel does: through a session that resolves its name anew.
 func TestADestinationMoves(t *testing.T) {
 	old, next := newDatabase(t, "A"), newDatabase(t, "B")
-	w := newPoolWorld(t, 2, tunnel.Options{}, nil)
+	w := newPoolWorld(t, 2, nil)
 	if err := w.account.MoveHost("db.internal", old.address); err != nil {
 		t.Fatal(err)
 	}
@@ -324,7 +324,7 @@ func TestADestinationMoves(t *testing.T) {
 // After a refusal the next connection is proved again, as the first one was.
 func TestARefusalIsFollowedByAProof(t *testing.T) {
 	server := newDatabase(t, "A")
-	w := newPoolWorld(t, 2, tunnel.Options{}, nil)
+	w := newPoolWorld(t, 2, nil)
 	if err := w.account.MoveHost("db.internal", server.address); err != nil {
 		t.Fatal(err)
 	}
@@ -345,7 +345,7 @@ func TestARefusalIsFollowedByAProof(t *testing.T) {
 
 // A tunnel that ends in the middle of everything ends: whoever waits or talks is told, and no session is left.
 func TestCloseInTheMiddleOfEverything(t *testing.T) {
-	w := newPoolWorld(t, 2, tunnel.Options{}, func(f *emulator.Faults) {
+	w := newPoolWorld(t, 2, func(f *emulator.Faults) {
 		f.AgentStart, f.Swallow = 100*time.Millisecond, []uint16{5432}
 	})
 	tn := w.dynamic(tunnel.Dynamic{Destinations: 6, Warm: []tunnel.Endpoint{{Host: "db.internal", Port: 80}}}, nil)
@@ -381,7 +381,7 @@ func TestCloseInTheMiddleOfEverything(t *testing.T) {
 
 // A task that goes takes its sessions along; the destinations in use come back on the others.
 func TestADynamicTunnelFollowsADeployment(t *testing.T) {
-	w := newPoolWorld(t, 2, tunnel.Options{}, nil)
+	w := newPoolWorld(t, 2, nil)
 	tn := w.dynamic(tunnel.Dynamic{}, nil)
 	for i := range 6 {
 		if err := w.visit(tn, host(i), 100); err != nil {
@@ -421,7 +421,7 @@ func TestMixedLoadWithFaults(t *testing.T) {
 	if os.Getenv("CULVERT_LONG") != "" {
 		span = 10 * time.Minute
 	}
-	w := newPoolWorld(t, 2, tunnel.Options{}, func(f *emulator.Faults) {
+	w := newPoolWorld(t, 2, func(f *emulator.Faults) {
 		f.Up.Data.Drop, f.Down.Data.Drop, f.Up.Acks.Drop, f.Down.Acks.Drop = 0.002, 0.002, 0.002, 0.002
 		f.ClientLeg = emulator.Closing{Every: 2 * time.Second}
 		f.AgentLeg = emulator.Closing{Every: 3 * time.Second}
@@ -434,7 +434,7 @@ func TestMixedLoadWithFaults(t *testing.T) {
 	for worker := range 16 {
 		all.Go(func() {
 			for i := worker; ctx.Err() == nil; i += 7 {
-				conn, err := w.through(tn, host(i%40), 80)
+				conn, err := w.through(tn, host(i%40), 80) //nolint:contextcheck // what is under way is finished
 				if err != nil {
 					t.Errorf("%s: %v", host(i%40), err)
 					continue

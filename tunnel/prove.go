@@ -129,6 +129,13 @@ func isVerdict(err error) bool {
 	return errors.As(err, &refused) || errors.As(err, &unanswered)
 }
 
+// able reports whether there is a lane that takes connections.
+func (t *Tunnel) able() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.ContainsFunc(t.lanes, (*lane).usable)
+}
+
 // await waits for a lane that takes connections.
 func (t *Tunnel) await(ctx context.Context) (*lane, error) {
 	for {

@@ -176,6 +176,7 @@ func (p *pool) pass(ctx context.Context, d *destination) (net.Conn, error) {
 	conn := d.inner.connections.add(far, fromProxy)
 	if conn == nil {
 		p.left(d, nil)
+		p.end(d) // it has ended by itself, and is about to say so
 		return nil, errStopped
 	}
 	c := &passage{dialled: dialled{Conn: near, closed: make(chan struct{}), done: make(chan struct{})}, of: d, client: clientOf(ctx)}

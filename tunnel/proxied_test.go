@@ -21,7 +21,7 @@ func TestClientsOfADynamicTunnelAreTold(t *testing.T) {
 	t.Cleanup(server.Close)
 	secure := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "I am "+r.Host) }))
 	t.Cleanup(secure.Close)
-	w := newPoolWorld(t, 2, tunnel.Options{}, nil)
+	w := newPoolWorld(t, 2, nil)
 	for name, address := range map[string]string{"web.internal:80": server.Listener.Addr().String(), "web.internal:443": secure.Listener.Addr().String()} {
 		if err := w.account.MoveHost(name, address); err != nil {
 			t.Fatal(err)
@@ -81,7 +81,7 @@ func TestClientsOfADynamicTunnelAreTold(t *testing.T) {
 
 // What the rules do not send through the task goes from this machine, and is told of as well.
 func TestWhatGoesDirectlyIsToldOf(t *testing.T) {
-	w := newPoolWorld(t, 2, tunnel.Options{}, nil)
+	w := newPoolWorld(t, 2, nil)
 	pattern, err := front.ParsePattern("*.internal")
 	if err != nil {
 		t.Fatal(err)

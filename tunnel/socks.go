@@ -155,7 +155,7 @@ func (a *socksAnswer) read(p []byte) bool {
 		switch {
 		case code == 0 && !a.chosen && !a.old: // a method, or a login
 			continue
-		case code != 0 && !(a.old && code == 90):
+		case code != 0 && (!a.old || code != 90):
 			s := a.sniffer
 			s.mu.Lock()
 			protocol, host := s.protocol, s.host

@@ -166,7 +166,7 @@ func (p prober) connect(ctx context.Context) (tunnel.Proof, error) {
 
 // dial connects to the far end, past the listener: a probe is not the user's traffic.
 func (p prober) dial(context.Context) (net.Conn, error) {
-	return p.tunnel.Dial() //nolint:contextcheck // it lives until it is closed
+	return p.tunnel.Dial()
 }
 
 // reachable turns a wildcard address, which cannot be dialled everywhere, into the loopback one.

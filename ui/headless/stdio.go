@@ -54,7 +54,7 @@ func (o StdioOptions) carry(ctx context.Context) error {
 	if err := o.await(ctx, events); err != nil {
 		return err
 	}
-	conn, err := t.Dial() //nolint:contextcheck // see Open
+	conn, err := t.Dial()
 	if err != nil {
 		return err
 	}

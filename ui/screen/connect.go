@@ -31,8 +31,12 @@ type connect struct {
 	named      bool            // the user has chosen one: else any that serves the port will do
 
 	container, port, host, local, probe, keepAlive *draw.Field
+	via, deny, most                                *draw.Field       // of a tunnel to any host
+	any                                            bool              // it is one
+	warm                                           []tunnel.Endpoint // of that one, which no field is for
 
 	at      int    // field with the keyboard
+	above   int    // lines over the fields, as drawn last
 	chosen  bool   // the user has changed the local side: nothing is proposed any more
 	asked   int    // number of the last question whether the local side is free
 	taken   string // why the local side that the user chose is not; empty when it is, or not known yet
@@ -62,8 +66,8 @@ func newConnect(l *look, ts *tunnels, p *place, e entry, o proposals) *connect {
 	d.container = draw.NewField("container", "", names...)
 	d.container.Free = false
 	d.port = draw.NewField("remote port", "a port, as 5432")
-	d.host = draw.NewField("remote host", "the container itself")
-	d.host.About = "or a host that only the task can reach"
+	d.host = draw.NewField("remote host", "the container itself", "", anyHost)
+	d.host.About = "or a host behind it, or any host"
 	d.local = draw.NewField("local port", "any free port")
 	d.probe = draw.NewField("probe", "chosen by the port", "", "none", "tcp", "http")
 	d.probe.About = "none, tcp, http, or a URL to fetch through the proxy"
@@ -72,6 +76,7 @@ func newConnect(l *look, ts *tunnels, p *place, e entry, o proposals) *connect {
 	if o.span > 0 {
 		d.keepAlive.Set(o.span.String())
 	}
+	d.via, d.deny, d.most = anyFields()
 	d.named = e.container != nil
 	if len(d.containers) > 0 {
 		d.container.Set(preferred(d.containers).Name)
@@ -90,8 +95,18 @@ func (d *connect) change(r *row) {
 		d.container.Set(d.to.Container)
 		d.offer()
 	}
-	d.port.Set(strconv.Itoa(int(w.spec.Remote.Port)))
-	d.host.Set(w.spec.Remote.Host)
+	if of := w.spec.Dynamic; of != nil {
+		d.leadAnywhere()
+		d.warm = of.Warm
+		d.via.Set(strings.Join(forms(of.Via), " "))
+		d.deny.Set(strings.Join(forms(of.Deny), " "))
+		if of.Destinations > 0 {
+			d.most.Set(strconv.Itoa(of.Destinations))
+		}
+	} else {
+		d.port.Set(strconv.Itoa(int(w.spec.Remote.Port)))
+		d.host.Set(w.spec.Remote.Host)
+	}
 	d.chosen = true
 	switch local := w.spec.Local; {
 	case w.spec.Socket != "":
@@ -215,18 +230,25 @@ func (d *connect) offer() {
 // fields are the lines of the form, from the top.
 func (d *connect) fields() []*draw.Field {
 	all := []*draw.Field{d.port, d.host, d.local, d.probe, d.keepAlive}
+	if d.any {
+		all = []*draw.Field{d.host, d.local, d.via, d.deny, d.most, d.probe, d.keepAlive}
+	}
 	if len(d.containers) > 1 {
 		all = append([]*draw.Field{d.container}, all...)
 	}
 	return all
 }
 
-// propose takes the remote port's number for the local one, unless the user has chosen another.
+// propose takes the remote port's number for the local one, of a proxy the usual one, unless the user has chosen another.
 func (d *connect) propose() {
 	if d.chosen {
 		return
 	}
 	d.local.Set("")
+	if d.any {
+		d.local.Set(proxyLocal)
+		return
+	}
 	if port, err := parsePort(d.port.Value()); err == nil {
 		d.local.Set(strconv.Itoa(unprivileged(int(port))))
 	}
@@ -237,14 +259,10 @@ func (d *connect) check() {
 	for _, f := range d.fields() {
 		f.Wrong = ""
 	}
-	if _, err := parsePort(d.port.Value()); err != nil {
-		d.port.Wrong = err.Error()
-	}
-	if host := d.host.Value(); host != "" {
-		d.host.Wrong = problemOf("1:" + bracketed(host) + ":1")
-	}
-	if local := d.local.Value(); local != "" {
-		d.local.Wrong = cmp.Or(problemOf(local+":1"), d.taken)
+	if d.any {
+		d.checkAny()
+	} else {
+		d.checkPort()
 	}
 	if probe := d.probe.Value(); probe != "" && d.checkProbe != nil {
 		if err := d.checkProbe(probe); err != nil {
@@ -259,6 +277,19 @@ func (d *connect) check() {
 	}
 	if f, err := d.forward(); err == nil && f.Socket == "" && f.Local.Addr().IsValid() && !f.Local.Addr().IsLoopback() {
 		d.local.Wrong = "not a loopback address: others could use the tunnel; the command line allows it with --bind " + f.Local.Addr().String()
+	}
+}
+
+// checkPort says what is wrong with the fields of a tunnel to one port.
+func (d *connect) checkPort() {
+	if _, err := parsePort(d.port.Value()); err != nil {
+		d.port.Wrong = err.Error()
+	}
+	if host := d.host.Value(); host != "" {
+		d.host.Wrong = problemOf("1:" + bracketed(host) + ":1")
+	}
+	if local := d.local.Value(); local != "" {
+		d.local.Wrong = cmp.Or(problemOf(local+":1"), d.taken)
 	}
 }
 
@@ -292,6 +323,13 @@ func bracketed(host string) string {
 
 // forward is what the form says, as one forward.
 func (d *connect) forward() (tunnel.Forward, error) {
+	if d.any {
+		f, err := anywhere(cmp.Or(d.local.Value(), "0"), d.via, d.deny, d.most)
+		if err == nil {
+			f.Dynamic.Warm = d.warm
+		}
+		return f, err
+	}
 	parts := []string{cmp.Or(d.local.Value(), "0")}
 	if host := d.host.Value(); host != "" {
 		parts = append(parts, bracketed(host))
@@ -383,6 +421,7 @@ func (d *connect) changed(f *draw.Field, msg tea.Msg) wish {
 		return nil
 	}
 	d.failure = nil
+	free := f == d.port || f == d.local
 	switch f {
 	case d.container:
 		d.named = true
@@ -392,23 +431,27 @@ func (d *connect) changed(f *draw.Field, msg tea.Msg) wish {
 		d.propose()
 		d.serve()
 	case d.host:
+		before := d.any
+		d.retyped(msg)
+		d.turned()
+		d.at = slices.Index(d.fields(), f) // it stands elsewhere among others
 		d.serve()
+		free = before != d.any
 	case d.local:
 		d.chosen = true
 	}
-	var free wish
-	if f == d.port || f == d.local {
-		free = d.askFree()
+	var asked wish
+	if free {
+		asked = d.askFree()
 	}
 	d.check()
-	return free
+	return asked
 }
 
 // click puts the keyboard on the field in a line.
 func (d *connect) click(line int) {
-	at := len(d.head(dialogWidth - 2))
 	for i := range d.fields() {
-		if line == at+i {
+		if line == d.above+i {
 			d.at = i
 		}
 	}

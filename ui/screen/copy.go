@@ -180,10 +180,14 @@ func exportDirect(b *strings.Builder) {
 	}
 }
 
-// chooseCopy offers what can be copied from a tunnel; where there is one text, that is copied.
+// chooseCopy offers what can be copied from a tunnel.
 func chooseCopy(r reading, answered tunnel.Protocol, user string) wish {
 	r.User = cmp.Or(r.User, user)
-	list := copyables(r, answered)
+	return chooseText(copyables(r, answered))
+}
+
+// chooseText offers texts to copy; where there is one, that is copied.
+func chooseText(list []copyable) wish {
 	if len(list) == 1 {
 		return copied("the "+list[0].Name, list[0].Text)
 	}

@@ -2,7 +2,6 @@ package screen
 
 import (
 	"context"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -77,7 +76,7 @@ func (k *keeper) of(r *row) Kept {
 	}
 	again := recipe{
 		demo: k.demo, exact: true, target: r.Spec.Target, probe: kept.Probe, keepAlive: r.Spec.KeepAlive,
-		forward: tunnel.Forward{Remote: r.Spec.Remote, Local: netip.AddrPortFrom(r.Spec.Local.Addr(), r.Local.Port()), Socket: r.Spec.Socket},
+		forward: forwardOf(r.Spec, r.Local.Port()),
 	}
 	again.target = lasting(r.Spec) // as a tunnel that follows its service, or family
 	if again.target.AnyContainer {

@@ -102,9 +102,17 @@ func (ts *tunnels) tryIt(t *tunnel.Tunnel, probe string) wish {
 	})
 }
 
-// provedAgain waits until the tunnel has moved away from the link behind which it was proved, and has it proved anew.
+// provedAgain waits until the tunnel has moved away from the link behind which it was proved, and has it proved anew. One to any
+// host has a link for each of them: it is proved again when it was not open meanwhile.
 func (ts *tunnels) provedAgain(t *tunnel.Tunnel, probe string, behind tunnel.Link) tea.Msg {
-	for !t.Moved(behind, t.Link()) {
+	moved := func() bool {
+		if t.Spec().Dynamic != nil {
+			state, _ := t.State()
+			return state != tunnel.Open
+		}
+		return t.Moved(behind, t.Link())
+	}
+	for !moved() {
 		select {
 		case <-ts.accounts.ctx.Done():
 			return nil

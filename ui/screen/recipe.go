@@ -3,6 +3,7 @@ package screen
 import (
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -59,7 +60,23 @@ func (r recipe) flags() (words []string) {
 		add("-t", r.target.Task)
 		add("--container", r.target.Container)
 	}
-	add("-L", r.form())
+	if of := r.forward.Dynamic; of != nil {
+		add("-D", r.forward.String())
+		for _, form := range forms(of.Via) {
+			add("--via", form)
+		}
+		for _, form := range forms(of.Deny) {
+			add("--deny", form)
+		}
+		if of.Destinations > 0 {
+			add("--destinations", strconv.Itoa(of.Destinations))
+		}
+		for _, e := range hostPorts(of.Warm) {
+			add("--warm", e)
+		}
+	} else {
+		add("-L", r.form())
+	}
 	add("--probe", r.probe)
 	if r.keepAlive > 0 {
 		add("--keep-alive", r.keepAlive.String())
@@ -95,7 +112,27 @@ func (r recipe) step() string {
 		add("task", r.target.Task)
 		add("container", r.target.Container)
 	}
-	add("forward", r.form())
+	if of := r.forward.Dynamic; of != nil {
+		add("dynamic", r.forward.String())
+		lines := func(input string, all []string) {
+			if len(all) < 2 {
+				add(input, strings.Join(all, ""))
+				return
+			}
+			b.WriteString("    " + input + ": |\n")
+			for _, line := range all {
+				b.WriteString("      " + line + "\n")
+			}
+		}
+		lines("via", forms(of.Via))
+		lines("deny", forms(of.Deny))
+		if of.Destinations > 0 {
+			add("destinations", strconv.Itoa(of.Destinations))
+		}
+		lines("warm", hostPorts(of.Warm))
+	} else {
+		add("forward", r.form())
+	}
 	add("probe", r.probe)
 	if r.keepAlive > 0 {
 		add("keep-alive", r.keepAlive.String())

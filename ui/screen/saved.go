@@ -88,9 +88,9 @@ func (s SavedTunnel) runs(r *row) bool {
 		spec.Target.Cluster != s.Target.Cluster || spec.Target.Service != s.Target.Service || s.Target.Family != "" && spec.Target.Family != s.Target.Family,
 		s.Target.Task != "" && spec.Target.Task != s.Target.Task,
 		s.Target.Container != "" && spec.Target.Container != s.Target.Container,
-		spec.Remote != s.Forward.Remote || spec.Socket != s.Forward.Socket,
+		!sameFar(forwardOf(spec, 0), s.Forward) || spec.Socket != s.Forward.Socket,
 		local.Port() != 0 && local.Port() != r.Local.Port(),
-		local.Port() == 0 && spec.Local.Port() != 0 && r.Local.Port() != spec.Remote.Port, // asked for elsewhere
+		local.Port() == 0 && spec.Local.Port() != 0 && (spec.Dynamic != nil || r.Local.Port() != spec.Remote.Port), // asked for elsewhere
 		local.Addr().IsValid() && local.Addr() != spec.Local.Addr():
 		return false
 	}
@@ -136,11 +136,14 @@ func saving(r *row, taken func(string) bool) (SavedTunnel, bool) {
 	if target.Service == "" && target.Family == "" {
 		return SavedTunnel{}, false // that task comes once
 	}
-	forward := tunnel.Forward{Remote: r.Spec.Remote, Socket: r.Spec.Socket}
-	if forward.Socket == "" && (r.Spec.Local.Addr().IsValid() || forward.Remote.Host != "" || r.Local.Port() != forward.Remote.Port) {
+	forward := tunnel.Forward{Remote: r.Spec.Remote, Socket: r.Spec.Socket, Dynamic: r.Spec.Dynamic}
+	if forward.Socket == "" && (forward.Dynamic != nil || r.Spec.Local.Addr().IsValid() || forward.Remote.Host != "" || r.Local.Port() != forward.Remote.Port) {
 		forward.Local = netip.AddrPortFrom(r.Spec.Local.Addr(), r.Local.Port())
 	}
 	base := cmp.Or(target.Service, target.Family)
+	if forward.Dynamic != nil {
+		base += "-any"
+	}
 	if host := r.Spec.Remote.Host; host != "" {
 		base = host
 		if _, err := netip.ParseAddr(host); err != nil {

@@ -23,6 +23,7 @@ type tunnels struct {
 	look      *look
 	accounts  *accounts
 	readOnly  bool
+	demo      bool // the account is the embedded one
 	proxyUser string
 	clock     func() time.Time
 	prove     func(ctx context.Context, t *tunnel.Tunnel, probe string) (by string, err error) // nil: an open session is enough
@@ -63,7 +64,7 @@ type row struct {
 
 func newTunnels(l *look, at *accounts, o Options) *tunnels {
 	return &tunnels{
-		look: l, accounts: at, readOnly: o.ReadOnly, proxyUser: o.ProxyUser, clock: o.Now, prove: o.Prove, up: o.Up, start: o.Start, changed: func() {},
+		look: l, accounts: at, readOnly: o.ReadOnly, demo: o.Demo, proxyUser: o.ProxyUser, clock: o.Now, prove: o.Prove, up: o.Up, start: o.Start, changed: func() {},
 		known: map[*place]int{}, proofs: map[*tunnel.Tunnel]proof{},
 	}
 }
@@ -277,7 +278,7 @@ func (ts *tunnels) act(k tea.KeyPressMsg, r *row) (wish, bool) {
 	case keys.edit.Pressed(k):
 		return ts.edit(r), true
 	case keys.copy.Pressed(k):
-		return chooseCopy(r.reading, ts.answered(r), ts.proxyUser), true
+		return ts.copy(r), true
 	case keys.doctor.Pressed(k):
 		return ts.consult(r), true
 	}

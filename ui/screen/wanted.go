@@ -72,7 +72,7 @@ func (w *wanted) open() (*tunnel.Tunnel, error) {
 func (ts *tunnels) failedBefore(w wanted) *row {
 	same := func(r *row) bool {
 		return r.State == tunnel.Failed && r.holder == nil && r.tunnel == nil && r.place == w.place && lasting(r.Spec) == lasting(w.spec) &&
-			r.Spec.Remote == w.spec.Remote && r.Spec.Local == w.spec.Local && r.Spec.Socket == w.spec.Socket
+			sameFar(forwardOf(r.Spec, 0), forwardOf(w.spec, 0)) && r.Spec.Local == w.spec.Local && r.Spec.Socket == w.spec.Socket
 	}
 	if i := slices.IndexFunc(ts.rows, same); i >= 0 {
 		return ts.rows[i]

@@ -1,0 +1,134 @@
+package screen
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+
+	"culvert/tunnel"
+	"culvert/tunnel/front"
+)
+
+// rules are patterns of a test.
+func rules(t testing.TB, forms ...string) []front.Pattern {
+	t.Helper()
+	parsed, err := patterns(forms)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed
+}
+
+func TestTheDialogLeadsToAnyHost(t *testing.T) {
+	a := dialog(t, Options{}, "enter", "G", "up", "D")
+	a.dialog.(*connect).local.Set("1080") // whatever is free on this machine
+	want(t, a, "any host through automation/squid", "any ready task of the service, now 2 of 2", "remote host   any host", "local port    1080", "everything goes through the task", "destinations  48")
+	if got := command(t, a); got != "culvert --headless --profile dev --region eu-west-1 --target automation/squid -D 1080" {
+		t.Errorf("got %s", got)
+	}
+	typed(t, a, "*.internal, 10.0.0.0/8") // the keyboard is on via
+	press(t, a, "tab")
+	typed(t, a, "db?.internal:22")
+	press(t, a, "tab")
+	typed(t, a, "0")
+	want(t, a, "a number from 1 to 1,000")
+	if _, ok := a.dialog.(*connect).valid(); ok {
+		t.Error("no destination at all is taken")
+	}
+	clearField(t, a)
+	typed(t, a, "12")
+	says(t, a, `-D 1080 --via '*.internal' --via 10.0.0.0/8 --deny 'db?.internal:22' --destinations 12`)
+	want(t, a, `dynamic: "1080"`, "via: |", "*.internal", `deny: "db?.internal:22"`)
+	press(t, a, "up", "up", "up")
+	clearField(t, a)
+	typed(t, a, "10.1.2.3:1080")
+	want(t, a, "others could use the tunnel", "--bind 10.1.2.3")
+	clearField(t, a)
+	typed(t, a, "x")
+	want(t, a, `"x"`)
+	if _, ok := a.dialog.(*connect).valid(); ok {
+		t.Error("a port that is none is taken")
+	}
+}
+
+func TestTheForwardDialogOffersAnyHost(t *testing.T) {
+	a := dialog(t, Options{}, "enter", "G", "up", "F")
+	d := a.dialog.(*connect)
+	press(t, a, "tab", "right")
+	want(t, a, "▌ remote host   any host", "local port    ", "destinations  48")
+	wantNot(t, a, "remote port")
+	if f, err := d.forward(); err != nil || f.Dynamic == nil || f.Remote != (tunnel.Endpoint{}) {
+		t.Errorf("got %+v, %v, want one to any host", f, err)
+	}
+	press(t, a, "right") // and back
+	want(t, a, "the container itself", "remote port   3128")
+	press(t, a, "right")
+	typed(t, a, "d") // a host after all
+	want(t, a, "▌ remote host   d", "remote port   3128")
+	if at := d.fields()[d.at]; at != d.host {
+		t.Errorf("the keyboard is on %s, want the field that it was on", at.Name)
+	}
+	clearField(t, a)
+	press(t, a, "right", "backspace")
+	if got := d.host.Value(); got != "" || d.any {
+		t.Errorf("after backspace: %q, any host %t, want nothing", got, d.any)
+	}
+}
+
+func TestALocalPortThatIsTakenGivesWayToTheNext(t *testing.T) {
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	port := listener.Addr().(*net.TCPAddr).Port
+	a := dialog(t, Options{}, "enter", "G", "up", "D")
+	d := a.dialog.(*connect)
+	d.local.Set(fmt.Sprint(port))
+	settle(t, a, a.grant(d.askFree()))
+	if got := d.local.Value(); got == fmt.Sprint(port) {
+		t.Errorf("port %s is proposed and in use", got)
+	}
+	want(t, a, "in use")
+	typed(t, a, "?") // a pattern that is not done yet keeps nobody from asking
+	d.chosen = true
+	d.local.Set(fmt.Sprint(port))
+	settle(t, a, a.grant(d.askFree()))
+	if !strings.Contains(d.local.Wrong, "in use") {
+		t.Errorf("a port that was chosen and is taken: got %q", d.local.Wrong)
+	}
+}
+
+func TestAnyHostThroughAClusterAsksForTheService(t *testing.T) {
+	a := visiting(t, sampleAccount(), 100, 40)
+	press(t, a, "D")
+	want(t, a, "any host through", "squid", "2 ready tasks")
+	press(t, a, "1")
+	want(t, a, "any host through automation/squid", "local port")
+	press(t, a, "esc", "down", "D")
+	want(t, a, "open it with enter and choose a service or a task")
+	press(t, a, "t", "D")
+	want(t, a, "D leads to any host through a service, task or container")
+	a = newTestApp(t, Options{ReadOnly: true}, 100, 40)
+	arrives(a, sampleAccount())
+	press(t, a, "enter", "D")
+	want(t, a, "--read-only")
+}
+
+func TestTheAnyHostDialogFitsEverySize(t *testing.T) {
+	for _, size := range [][2]int{{60, 15}, {80, 24}, {200, 50}} {
+		a := visiting(t, sampleAccount(), size[0], size[1])
+		press(t, a, "G", "enter", "D") // of several containers
+		d := a.dialog.(*connect)
+		want(t, a, "via", "deny", "destinations", "keep-alive")
+		typed(t, a, strings.Repeat("*.internal ", 30))
+		wellFormed(t, a)
+		d.failure = &tunnel.PortTakenError{Address: "127.0.0.1:1080"}
+		want(t, a, "! 127.0.0.1:1080 is in use")
+		wellFormed(t, a)
+		if got := d.fields()[d.at]; got != d.via {
+			t.Errorf("at %v the keyboard is on %s, want via", size, got.Name)
+		}
+	}
+}

@@ -30,7 +30,7 @@ func arrows() map[string][]string {
 		"ui/draw":        {"internal/say"},  // it knows no tunnel and no account
 		"ui/shell":       {"tunnel", "aws"}, // a command of a container on the terminal
 		"ui/headless":    {"ui/control", "tunnel", "tunnel/doctor", "tunnel/front", "aws", "internal/say"},
-		"tunnel/doctor":  {"tunnel", "aws", "internal/say", "internal/pattern"},
+		"tunnel/doctor":  {"tunnel", "tunnel/front", "aws", "internal/say", "internal/pattern"},
 		"tunnel":         {"tunnel/front", "aws", "aws/wire", "internal/address", "internal/say", "internal/flock", "internal/trust"},
 		"tunnel/front":   {"internal/address", "internal/say"}, // a proxy for clients on this machine; it knows no sessions
 		"aws":            {"internal/address", "internal/say", "internal/near", "internal/pattern"},

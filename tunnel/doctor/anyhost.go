@@ -7,6 +7,7 @@ import (
 
 	"culvert/internal/say"
 	"culvert/tunnel"
+	"culvert/tunnel/front"
 )
 
 // A tunnel to any host has no far end of its own: each host that a client asks for is one. So the examination opens its session to
@@ -22,11 +23,27 @@ func (x *examination) far() tunnel.Endpoint {
 		return x.Spec.Remote
 	}
 	for _, u := range x.Probes {
-		if remote, err := destination(u); err == nil {
+		if remote, err := destination(u); err == nil && x.elsewhere(remote) == nil {
 			return remote
 		}
 	}
 	return tunnel.Endpoint{Host: "localhost", Port: 1}
+}
+
+// elsewhere is the finding on a host that a tunnel to any host does not lead to, by its rules; nil of one that it does.
+func (x *examination) elsewhere(remote tunnel.Endpoint) *Finding {
+	way, err := front.NewRules(x.Spec.Dynamic.Via, x.Spec.Dynamic.Deny).Way(remote.Host, remote.Port)
+	var f Finding
+	switch {
+	case err != nil:
+		f = fail(err)
+	case way == front.Directly:
+		f = skip("no --via means it: it goes directly from this machine, and not through the task")
+		f.Err = &AdviceError{Problem: f.Why, Advice: "add a --via that means it, if it is behind the task"} // which makes it worth a line
+	default:
+		return nil
+	}
+	return &f
 }
 
 // hostsCheck is in the place of the probes that are missing: what nobody has looked at must not look fine.

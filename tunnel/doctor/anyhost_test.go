@@ -11,6 +11,7 @@ import (
 	"culvert/aws/emulator"
 	"culvert/tunnel"
 	"culvert/tunnel/doctor"
+	"culvert/tunnel/front"
 )
 
 // toAnyHost is a clinic for a tunnel to any host, in an account where nothing is a proxy.
@@ -18,7 +19,7 @@ func toAnyHost(t *testing.T, subnet emulator.Subnet, probes ...string) *clinic {
 	t.Helper()
 	fleet := behind("")
 	fleet.Subnet = subnet
-	fleet.Hosts = map[string]string{"gone.internal:5432": refusing}
+	fleet.Hosts = map[string]string{"gone.internal:5432": refusing, "metadata.internal": "169.254.169.254"}
 	c := newClinic(t, fleet, probes...)
 	c.options.Query.Port = 0
 	c.options.Spec = tunnel.Spec{Dynamic: &tunnel.Dynamic{}}
@@ -112,6 +113,7 @@ func TestAnyHostNamesWhatKeepsAHostAway(t *testing.T) {
 		"resolves not":     {"http://nowhere.internal/", "F6", []string{"nowhere.internal", "VPC resolves"}},
 		"refuses":          {"tcp://gone.internal:5432", "F7", []string{"cannot connect to gone.internal:5432", "security group"}},
 		"is AWS's own":     {"tcp://10.20.0.2:53", "F20", []string{"10.20.0.2 is forbidden", "the first four addresses"}},
+		"is a name of it":  {"http://metadata.internal/", "F20", []string{"169.254.169.254 is forbidden"}},
 		"its authority":    {"https://billing.internal/", "F14", []string{"culvert demo private CA"}},
 		"speaks plainly":   {"https://orders.internal:80/", "F12", []string{"http://orders.internal:80"}},
 		"answers with 404": {"http://orders.internal/nothing", "F17", []string{"404"}},
@@ -167,4 +169,38 @@ func TestADestinationThatDropsPointsToASecurityGroup(t *testing.T) {
 		c.options.Patience = time.Second
 		c.finds("probe-1", "F8", "gets no answer", "let the security group of orders-db.internal admit the task's security group on port 5432")
 	})
+}
+
+// The rules of the tunnel say which hosts it leads to at all.
+func TestAnyHostMeansThoseOfTheRules(t *testing.T) {
+	t.Parallel()
+	patterns := func(forms ...string) (all []front.Pattern) {
+		for _, form := range forms {
+			p, err := front.ParsePattern(form)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, p)
+		}
+		return all
+	}
+	c := toAnyHost(t, emulator.Subnet{}, "http://www.example/", "http://orders.internal/", "tcp://orders-db.internal:5432", "tcp://127.0.0.1:80")
+	c.options.Spec.Dynamic = &tunnel.Dynamic{Via: patterns("*.internal"), Deny: patterns("*-db.internal:5432")}
+	report := c.examine()
+	if r := resultOf(t, report, "probe-1"); r.Finding.Verdict != doctor.Skipped || !strings.Contains(r.Finding.Why, "directly from this machine") || !strings.Contains(r.Remedy(), "--via") {
+		t.Errorf("a host that no --via means: %s %q", r.Finding.Verdict, r.Finding.Why)
+	}
+	if r := resultOf(t, report, "probe-2"); r.Finding.Verdict != doctor.Pass {
+		t.Errorf("a host that one means: %s %v", r.Finding.Verdict, r.Finding.Err)
+	}
+	for check, words := range map[string]string{"probe-3": "--deny *-db.internal:5432", "probe-4": "loopback"} {
+		r := resultOf(t, report, check)
+		if r.Finding.Verdict != doctor.Fail || r.Cause != "F21" || !strings.Contains(r.Finding.Err.Error(), words) || r.Remedy() == "" {
+			t.Errorf("%s: got %s %s %v, want F21 with %q", check, r.Finding.Verdict, r.Cause, r.Finding.Err, words)
+		}
+	}
+	wantDocumented(t, report)
+	if n := c.account.Calls("StartSession"); n != 1 {
+		t.Errorf("%d sessions were started, want one for the host that is reached", n)
+	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"culvert/aws"
 	"culvert/tunnel"
+	"culvert/tunnel/front"
 )
 
 // CauseOf is the id of the documented cause that an error stands for; empty when it is none of them.
@@ -205,6 +206,8 @@ func pathCause(err error) string {
 		}
 	}
 	switch {
+	case is[*front.RefusalError](err):
+		return "F21"
 	case is[*SilentError](err):
 		return "F1"
 	case is[*NotProxyError](err):

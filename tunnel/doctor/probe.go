@@ -81,6 +81,7 @@ func (x *examination) probeCheck(i int, u *url.URL) Check {
 			{"F16", "the certificate has expired or is not valid yet", "renew it; look at the clock"},
 			{"F17", "the server was reached and answers with a status from 400 on", "none for the path: it is the server's own answer"},
 			{"F18", "the proxy does not reach it for another reason", "its access.log and cache.log"},
+			{"F21", "culvert itself connects nobody to it: a pattern of `--deny` means it, or it is loopback or link-local", "another host, or without that pattern"},
 			{"F20", "the agent ends the session: `Forwarding to IP address … is forbidden`", "another host: agents forward to no metadata, DNS, time and licence address, and neither to the first four addresses nor to the last one of the VPC's blocks"},
 		},
 		Run: func(ctx context.Context) Finding { return x.probe(ctx, u) },
@@ -96,6 +97,11 @@ func (x *examination) probe(ctx context.Context, u *url.URL) Finding {
 	remote, err := destination(u)
 	if err != nil {
 		return fail(err)
+	}
+	if x.anyHost() {
+		if f := x.elsewhere(remote); f != nil {
+			return *f
+		}
 	}
 	if remote == x.far() && x.line != nil {
 		if x.lineErr != nil { // once the handshake was complete, or this check would be hidden

@@ -261,6 +261,7 @@ func TestLanesSpreadOverTheReadyTasks(t *testing.T) {
 		{name: "one task is named", options: tunnel.Options{Lanes: 8}, pinned: true, want: []int{8}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, need.Server(t, answering), c.options, nil)
 			if c.pinned {
 				named, err := w.client.Lookup(t.Context(), aws.Query{Cluster: "c", Service: "s", Port: port})
@@ -304,6 +305,7 @@ func TestTheCeilingIsWhatTheContainerCanBear(t *testing.T) {
 		{name: "nobody may say", task: 4096, denied: true, want: 4},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			task := emulator.Task{Containers: []emulator.Container{{Memory: c.container}}}
 			if c.task > 0 {
 				task.Memory = strconv.Itoa(c.task)

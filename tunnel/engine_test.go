@@ -57,7 +57,6 @@ func TestWritesOfEveryLengthEndingInLFArrive(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short")
 	}
-	t.Parallel()
 	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) { f.Delay = 0 })
 	conn := w.dial(w.open(tunnel.Spec{}))
 	for n := 1; n <= 4200; n++ {
@@ -380,7 +379,7 @@ func TestADeadPeerIsFoundAndTheSessionResumed(t *testing.T) {
 
 func TestIdleClosedTunnelSleepsAndTheNextConnectionWakesIt(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) { f.Idle = 300 * time.Millisecond })
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) { f.Idle = time.Second })
 	tn := w.open(tunnel.Spec{})
 	mustExchange(t, w.dial(tn), []byte("before"))
 	w.events.await(t, tn, tunnel.Asleep)
@@ -530,7 +529,6 @@ func TestStalledDestinationDoesNotStopOtherConnections(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short")
 	}
-	t.Parallel()
 	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
 	tn := w.open(tunnel.Spec{})
 	stalled := w.dial(tn)

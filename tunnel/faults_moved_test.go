@@ -285,7 +285,6 @@ func TestFaultHostMovesAtTheCeiling(t *testing.T) {
 
 // By the clock, too, the only session is replaced while nobody uses it, and by the time somebody comes.
 func TestTheOnlySessionResolvesTheNameAnew(t *testing.T) {
-	t.Parallel()
 	const every = time.Second
 	writer, reader := newDatabase(t, "A"), newDatabase(t, "B")
 	w := newFaultWorldAt(t, writer.address, tunnel.Options{Lanes: 1, ReResolve: every}, nil)

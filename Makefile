@@ -23,11 +23,11 @@ say := printf '\n%(%T)T  %s\n' -1
 .PHONY: test check quick install fmt vet short race race-tunnel race-stories race-others timings lint cross fuzz judges release-config \
 	vulnerabilities sights build bench capacity release-check release film
 
-## test: does it work here? All tests, the quickest first; 15 minutes at the most on two cores with empty caches. Builds
-## no program of others but the session-manager-plugin, whose source is among culvert's own modules.
+## test: does it work here? All tests; ten minutes on two cores with empty caches, 15 at the most. Builds no program of
+## others but the session-manager-plugin, whose source is among culvert's own modules. What `short` runs is part of `race`.
 test:
 	@mkdir -p .cache && : >"$(NOT_RUN)"
-	@for step in fmt install vet short race timings; do $(MAKE) $$step; done
+	@for step in fmt install vet race timings; do $(MAKE) $$step; done
 	@$(say) "make test: passed: format, vet, all tests with the race detector, the limits of the screen's time and memory. Not run:"
 	@sort -u "$(NOT_RUN)" | sed 's/^/  /'
 	@echo "  make check: golangci-lint, builds for $(words $(TARGETS)) systems, fuzzing, the release configuration"
@@ -79,7 +79,7 @@ race-stories:
 	@$(RACE) -p 2 -parallel 6 . ./bench
 
 race-others:
-	@$(RACE) -p 1 -parallel 4 $$(go list ./ui/... ./internal/... ./aws/... ./... | grep -vxE 'culvert(/tunnel|/bench)?')
+	@$(RACE) -p 2 -parallel 4 $$(go list ./ui/... ./internal/... ./aws/... ./... | grep -vxE 'culvert(/tunnel|/bench)?')
 
 ## timings: the limits on the screen's time and memory, which mean nothing with -race
 timings:

@@ -75,7 +75,7 @@ func TestStoryNeverWrong(t *testing.T) {
 			}
 			defer squatter.Close()
 			_, taken, _ := net.SplitHostPort(squatter.Addr().String())
-			first, mended := unused(t), unused(t)
+			first, mended := calm(t), calm(t)
 			command := "culvert -c automation -s squid -L 127.0.0.1:" + taken + ":3128 -L " + first + ":3128"
 			d := onDisplay(t, size[0], size[1], "set -m; "+strings.Replace(usersShell, "culvert demo", command, 1), account.Env()...)
 			bells := filepath.Join(d.dir, "bells")

@@ -73,7 +73,7 @@ race:
 	@$(MAKE) -j3 -k race-tunnel race-stories race-others
 
 race-tunnel:
-	@$(RACE) -parallel 8 ./tunnel
+	@$(RACE) -parallel 6 ./tunnel
 
 race-stories:
 	@$(RACE) -p 2 -parallel 6 . ./bench

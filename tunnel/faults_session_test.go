@@ -52,7 +52,8 @@ func TestFaultResumeRefused(t *testing.T) {
 		"403": emulator.ResumeDenied, "without a token": emulator.ResumeWithoutToken, "unknown session": emulator.ResumeUnknown,
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newFaultWorld(t, tunnel.Options{}, func(f *emulator.Faults) {
+			// With one lane: a spare one, if it is open by then, would serve without a reopening.
+			w := newFaultWorld(t, tunnel.Options{Lanes: 1}, func(f *emulator.Faults) {
 				f.Pacing, f.ResumeWith = time.Millisecond, answer
 			})
 			tn := w.open(tunnel.Spec{})

@@ -305,7 +305,6 @@ func TestTheCeilingIsWhatTheContainerCanBear(t *testing.T) {
 		{name: "nobody may say", task: 4096, denied: true, want: 4},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
 			task := emulator.Task{Containers: []emulator.Container{{Memory: c.container}}}
 			if c.task > 0 {
 				task.Memory = strconv.Itoa(c.task)

@@ -261,6 +261,7 @@ func TestLanesSpreadOverTheReadyTasks(t *testing.T) {
 		{name: "one task is named", options: tunnel.Options{Lanes: 8}, pinned: true, want: []int{8}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, need.Server(t, answering), c.options, nil)
 			if c.pinned {
 				named, err := w.client.Lookup(t.Context(), aws.Query{Cluster: "c", Service: "s", Port: port})

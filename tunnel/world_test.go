@@ -131,6 +131,14 @@ func (w *world) open(s tunnel.Spec) *tunnel.Tunnel {
 
 func (w *world) start(s tunnel.Spec) *tunnel.Tunnel {
 	w.Helper()
+	tn, err := w.try(s)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return tn
+}
+
+func (w *world) try(s tunnel.Spec) (*tunnel.Tunnel, error) {
 	if s.Target == (aws.Target{}) {
 		s.Target = aws.Target{Cluster: "c", Service: "s", Container: "app"}
 	}
@@ -138,11 +146,10 @@ func (w *world) start(s tunnel.Spec) *tunnel.Tunnel {
 		s.Remote.Port = port
 	}
 	tn, err := w.engine.Open(s)
-	if err != nil {
-		w.Fatal(err)
+	if err == nil {
+		w.ceiling += cmp.Or(w.options.Lanes, maxLanes)
 	}
-	w.ceiling += cmp.Or(w.options.Lanes, maxLanes)
-	return tn
+	return tn, err
 }
 
 func (w *world) dial(tn *tunnel.Tunnel) *net.TCPConn {

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"culvert/aws"
 )
 
 // The agent resolves the name of a remote host once, when its session begins, and a resumed session keeps that address
@@ -96,7 +94,7 @@ func (r *runner) refresh(now time.Time) {
 }
 
 // quiet reports whether no session is being opened, nor waited for.
-func (r *runner) quiet() bool { return r.trial == nil && r.opening == nil && !r.renewing }
+func (r *runner) quiet() bool { return r.trial == nil && len(r.opening) == 0 && !r.renewing }
 
 // room reports whether there is a session to be replaced, and whether another one may take its place: those that
 // see out their connections beside it must stay few, unless it has none itself.
@@ -124,7 +122,7 @@ func (r *runner) renew() {
 // makeRoom opens the session that renew wants. Where the tunnel has as many as it may have, it makes room: the one with the
 // fewest connections gets no more and ends with its last one; the only one is replaced when it has none.
 func (r *runner) makeRoom() {
-	if !r.renewing || r.trial != nil || r.opening != nil {
+	if !r.renewing || r.trial != nil || len(r.opening) > 0 {
 		return
 	}
 	if r.sessions < r.ceiling() {
@@ -134,8 +132,8 @@ func (r *runner) makeRoom() {
 		l.trial.Store(true)
 		r.trial = l
 		r.log.Info("resolving the name of the remote host anew, in a session of its own", "host", r.spec.Remote.Host)
-		target := r.Link().Target
-		r.start(l, func(context.Context) (aws.Target, error) { return target, nil })
+		r.lead(l, r.Link().Target)
+		r.start(l, nil)
 		return
 	}
 	least, others := r.least()

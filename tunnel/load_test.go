@@ -131,7 +131,7 @@ func TestWhoGetsWhichLane(t *testing.T) {
 		}
 		var holding []*arrival
 		unsure := undecided(all)
-		left, held := assign(waiting, all, o, sharing, now)
+		left, held := assign(slices.Clone(waiting), all, o, sharing, now)
 		for _, w := range left { // who holds out of those that are left: they count one after the other
 			if _, hold := settle(w, all, o, sharing, slices.ContainsFunc(all, func(s standing) bool { return s.bulk }), len(holding), unsure, now); hold {
 				holding = append(holding, w)

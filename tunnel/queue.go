@@ -81,14 +81,15 @@ func (s standing) cost(sharing time.Duration) time.Duration {
 	return cost
 }
 
-// assign gives the connections that wait their lanes, first come first served, and returns those that go on waiting, with
-// how many of them hold out for a lane of their own. A connection gets a lane that nobody uses at the moment; beside
+// assign gives the connections that wait their lanes, first come first served, and returns those that go on waiting, in the
+// same memory, with how many of them hold out for a lane of their own. A connection gets a lane that nobody uses at the moment; beside
 // downloads one that is empty, as others that are quiet now want to stay clear of them and nobody knows what it will be.
 // Where there is none, it waits for one that is being opened, or that it asks for, as long as that is expected to be cheaper
 // than to share; what more there are than lanes to come spread themselves.
 func assign(waiting []*arrival, lanes []standing, o outlook, sharing time.Duration, now time.Time) (left []*arrival, holding int) {
 	bulk := slices.ContainsFunc(lanes, func(s standing) bool { return s.bulk })
 	unsure := undecided(lanes)
+	left = waiting[:0]
 	for _, w := range waiting {
 		open := lanes
 		if now.Sub(w.refusedAt) < refusedFor {
@@ -114,6 +115,7 @@ func assign(waiting []*arrival, lanes []standing, o outlook, sharing time.Durati
 		at.coming.Add(1)
 		w.placed <- at
 	}
+	clear(waiting[len(left):])
 	return left, holding
 }
 
@@ -242,7 +244,7 @@ func (t *Tunnel) allot(now time.Time) {
 		}
 	}
 	left, holding := assign(t.waiting[:able], lanes, t.load.outlook(now), t.load.sharing(), now)
-	t.waiting = append(left, t.waiting[able:]...)
+	t.waiting = slices.Delete(t.waiting, len(left), able)
 	if len(t.waiting) > 0 && len(lanes) > 0 {
 		t.later.Reset(lookAgain)
 	}

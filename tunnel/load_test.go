@@ -225,12 +225,37 @@ func TestSessionsSpreadOverTheTasks(t *testing.T) {
 func TestADownloadIsKnownByItsFirst32KiBInARow(t *testing.T) {
 	l := stood(standing{}).lane
 	now := time.Now()
+	m, ok := l.carrier.(*mux)
+	if !ok {
+		t.Fatal("the lane carries one connection at a time")
+	}
+	var streams []*stream
+	for range 40 {
+		s, err := m.add(now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams = append(streams, s)
+	}
+	at := func(s *stream, size int) bool {
+		now = now.Add(time.Millisecond)
+		m.current = s
+		m.push(make([]byte, size))
+		return l.press(size, now)
+	}
 	send := func(size, times int) (known bool) {
 		for range times {
-			now = now.Add(time.Millisecond)
-			known = l.press(size, now) || known
+			known = at(streams[0], size) || known
 		}
 		return known
+	}
+	for range 10 {
+		for _, s := range streams {
+			if at(s, 1024) {
+				t.Fatal("many answers are taken for a download")
+			}
+		}
+		now = now.Add(2 * rowPause)
 	}
 	if send(1024, 31) || send(1000, 1) || send(1024, 31) {
 		t.Error("answers of 31 KiB are taken for a download")

@@ -72,8 +72,11 @@ const answerTime = 2 * time.Millisecond
 // cost is what a connection would wait on a lane for its answer.
 func (s standing) cost(sharing time.Duration) time.Duration {
 	cost := time.Duration(s.active+s.fresh)*answerTime + s.lag
-	if s.pressed || s.bulk {
+	switch {
+	case s.bulk || s.owes:
 		cost += sharing
+	case s.pressed: // it may be the beginning of a download, or many answers
+		cost += 4 * answerTime
 	}
 	if _, many := s.lane.carrier.(*mux); !many && s.streams > 0 {
 		cost += time.Hour // one at a time

@@ -75,6 +75,8 @@ func rows() []row {
 			target: "all", holds: func(_ *results, c, _ float64) bool { return c == crowd }},
 		{title: "200 connections at once: p50", unit: "ms", metric: "connections-p50", decimals: 0, measuredBy: "connections",
 			target: "at most 0.6 × the plugin", holds: func(_ *results, c, p float64) bool { return c <= 0.6*p }},
+		{title: "until the last of them is", unit: "ms", metric: "connections-last", decimals: 0, measuredBy: "connections"},
+		{title: "as many again, when those have ended: p50", unit: "ms", metric: "connections-again", decimals: 0, measuredBy: "connections"},
 		{title: "peak memory of one tunnel, upload", unit: "MB", metric: "upload1-memory", decimals: 1, measuredBy: "upload1",
 			target: "at most 40 MB", holds: small},
 		{title: "peak memory of one tunnel, download", unit: "MB", metric: "download1-memory", decimals: 1, measuredBy: "download1",

@@ -26,7 +26,9 @@ const (
 	drainWithin = 5 * time.Second
 	// refusalWithin is how long the report of a refused dial may come after the end of its stream.
 	refusalWithin = 100 * time.Millisecond
-	copyBuffer    = 32 << 10
+	// A connection reads with firstBuffer until its client fills that, then with copyBuffer.
+	firstBuffer = 4 << 10
+	copyBuffer  = 32 << 10
 )
 
 var (
@@ -373,7 +375,7 @@ func (c *connection) copyUp(ctx context.Context, s *stream, e *Engine) error {
 	if err := c.replay(ctx, s); err != nil {
 		return err
 	}
-	buffer := make([]byte, copyBuffer)
+	buffer := make([]byte, firstBuffer)
 	for {
 		n, err := c.read(buffer)
 		if n > 0 && (!s.done.Load() || s.spare.Load()) {
@@ -383,6 +385,9 @@ func (c *connection) copyUp(ctx context.Context, s *stream, e *Engine) error {
 				return werr
 			}
 			c.sent.Add(uint64(n))
+		}
+		if n == len(buffer) && n < copyBuffer {
+			buffer = make([]byte, copyBuffer)
 		}
 		switch {
 		case s.spare.Load(): // what has been read goes out on another stream

@@ -439,10 +439,11 @@ func (l *lane) deliver(kind wire.PayloadType, body []byte) error {
 			return nil
 		}
 		l.received.Add(uint64(len(body)))
+		err := l.carrier.receive(body)
 		if l.press(len(body), time.Now()) && l.pressed != nil {
 			l.pressed()
 		}
-		return l.carrier.receive(body)
+		return err
 	case wire.FlagType:
 		flag, err := wire.ParseFlag(body)
 		if err != nil {

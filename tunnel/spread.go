@@ -3,6 +3,7 @@ package tunnel
 import (
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -80,9 +81,13 @@ func (r *runner) forecast() {
 	if len(r.unopened) > 0 {
 		from = r.unopened[0].startedAt
 	}
+	tasks := 1
+	if target := r.Link().Target; !r.single(target) {
+		tasks = max(tasks, len(r.spec.Client.KnownPeers(target, peersFor)))
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.load.most, r.load.coming, r.load.from = most, coming, from
+	r.load.most, r.load.coming, r.load.from, r.load.tasks = most, coming, from, tasks
 }
 
 // wanted is how many lanes the tunnel wants, however many it may have.
@@ -135,7 +140,7 @@ func (r *runner) choose(ctx context.Context, l *lane, fresh, needed bool) (aws.T
 
 func (r *runner) pick(ctx context.Context, target aws.Target) (aws.Target, error) {
 	held, shunned := r.held()
-	if r.spec.Pinned || r.spec.OneTask || r.engine.options.OneTask || target.Service == "" {
+	if r.single(target) {
 		switch stay, ok := r.stays(); {
 		case ok:
 			return stay, nil
@@ -153,6 +158,56 @@ func (r *runner) pick(ctx context.Context, target aws.Target) (aws.Target, error
 		return aws.Target{}, err
 	}
 	return evenly(peers, held, shunned), nil
+}
+
+// single reports whether all sessions lead to one task.
+func (r *runner) single(t aws.Target) bool {
+	return r.spec.Pinned || r.spec.OneTask || r.engine.options.OneTask || t.Service == ""
+}
+
+// another picks the task for another lane, as choose does, but one whose agent is not taking a session in at the moment: it
+// takes them in one after the other (protocol.md 8), but what one does costs the others nothing. There is none where all that
+// have the fewest are at it, where the tasks have to be looked up first, and as long as no session has been taken in at all. The
+// destinations of a dynamic tunnel share the agents, and have their places from the pool.
+func (r *runner) another() (_ aws.Target, ok bool) {
+	if r.of != nil {
+		return aws.Target{}, false
+	}
+	target := r.Link().Target
+	held, shunned := r.held()
+	busy, known := r.busy()
+	if !known || r.single(target) || len(shunned) > 0 {
+		return aws.Target{}, false
+	}
+	least := math.MaxInt
+	peers := r.spec.Client.KnownPeers(target, peersFor)
+	for _, t := range peers {
+		least = min(least, held[t.Task])
+	}
+	peers = slices.DeleteFunc(peers, func(t aws.Target) bool { return held[t.Task] > least || busy[t.Task] })
+	if len(peers) == 0 {
+		return aws.Target{}, false
+	}
+	return peers[rand.IntN(len(peers))], true //nolint:gosec // not a secret
+}
+
+// busy are the tasks whose agents are taking a session in; known is false while that is not settled for one of them, or no
+// session has been taken in yet.
+func (r *runner) busy() (busy map[string]bool, known bool) {
+	busy = map[string]bool{}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range r.lanes {
+		if l.taken() {
+			known = true
+		} else {
+			busy[l.target.Task] = true
+		}
+	}
+	for _, l := range r.opening {
+		known = known && slices.Contains(r.lanes, l)
+	}
+	return busy, known
 }
 
 // evenly picks the target whose task has the fewest sessions, at random among equals; one that is shunned only where there

@@ -19,7 +19,7 @@ func javaOptions(before, proxy string, excepted []string, drop bool) string {
 	}
 	options := nonEmpty(before)
 	if earlier := javaExcepted(before); !drop {
-		excepted = append(earlier, slices.DeleteFunc(slices.Clone(excepted), func(host string) bool { return slices.Contains(earlier, host) })...)
+		excepted = slices.Concat(earlier, slices.DeleteFunc(slices.Clone(excepted), func(host string) bool { return slices.Contains(earlier, host) }))
 	}
 	if at.Scheme == schemeSOCKS {
 		// The first of the lists is for URLs, the other one for sockets, as those of a database.

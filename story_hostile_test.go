@@ -299,17 +299,18 @@ func runAs(t *testing.T, user int) {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	public := filepath.Join(dir, "src")
-	copied := filepath.Join(dir, "culvert")
+	copied, home := filepath.Join(dir, "culvert"), filepath.Join(dir, "home")
 	for _, err := range []error{ // by cp: a file that this process writes cannot be run while another test forks
 		exec.CommandContext(t.Context(), "cp", program, copied).Run(), os.Chmod(copied, 0o755), os.Mkdir(public, 0o755),
 		os.WriteFile(filepath.Join(public, ".culvert.yaml"), []byte("tunnels: {}\n"), 0o644), os.Chmod(dir, 0o755),
+		os.Mkdir(home, 0o700), os.Chown(home, user, user), // a home of their own, in which there is nothing
 	} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
 	cmd := exec.CommandContext(t.Context(), copied, "version")
-	cmd.Dir, cmd.Env = public, []string{"HOME=/nonexistent", "PWD=" + public}
+	cmd.Dir, cmd.Env = public, []string{"HOME=" + home, "PWD=" + public}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(user), Gid: uint32(user)}}
 	out, err := cmd.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "the directory belongs to root, not to user "+fmt.Sprint(user)) {

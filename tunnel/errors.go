@@ -82,6 +82,22 @@ func (e *PrivilegedPortError) Remedy() string {
 	return "choose another local port, or 0:REMOTE for any free one; a security module or a sandbox forbids this one"
 }
 
+// NoAddressError is a local address that this machine does not have.
+type NoAddressError struct {
+	Address string
+	Err     error // as the system said it
+}
+
+func (e *NoAddressError) Error() string {
+	return fmt.Sprintf("listen on %s: this machine does not have that address", e.Address)
+}
+func (e *NoAddressError) Unwrap() error { return e.Err }
+
+// Remedy names those that it has.
+func (e *NoAddressError) Remedy() string {
+	return "leave the address out (127.0.0.1 and, where the system has it, ::1), or name one of this machine's own: 0.0.0.0 is all of them, with --bind"
+}
+
 // RefusedError says that the agent could not connect to the remote port.
 type RefusedError struct {
 	Target aws.Target

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"net/netip"
 	"strings"
 	"syscall"
@@ -69,7 +68,7 @@ func (a *app) stdio(ctx context.Context, aim *aim, forwards *forwards, word stri
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case errors.Is(err, syscall.EPIPE): // whoever read it has enough
+	case headless.ReaderGone(err): // whoever read it has enough
 		return &headless.EndError{Code: exitSignal + int(syscall.SIGPIPE)}
 	}
 	return err

@@ -121,7 +121,7 @@ func (r *run) connection(e tunnel.Ending) {
 // the run as a signal would, without a word.
 func (r *run) unread(ctx context.Context) error {
 	_, err := r.printer.close()
-	if !errors.Is(err, syscall.EPIPE) {
+	if !ReaderGone(err) {
 		return fmt.Errorf("print events: %w", err)
 	}
 	err = r.stopped(ctx)

@@ -125,7 +125,8 @@ func TestAJVMUnderstandsWhatItIsTold(t *testing.T) {
 	if err := os.WriteFile(source, []byte(asks), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	given := []string{"NO_PROXY=10.0.0.0/8,192.0.2.0/24,172.16.0.0/12,.corp.example,db.example,foo.bar:8080,203.0.113.7/32,a b,x|y"}
+	given := []string{"NO_PROXY=10.0.0.0/8,192.0.2.0/24,172.16.0.0/12,.corp.example,db.example,foo.bar:8080,203.0.113.7/32,a b,x|y",
+		`JAVA_TOOL_OPTIONS=-Xmx64m '-Dhttp.nonProxyHosts=own.example|*.build.example' -Dsocks"NonProxyHosts="own.example`}
 	how := headless.ProxyEnv{Java: true}
 	told := func(proxy string) string {
 		for _, p := range headless.ProxyPairs(given, proxy, how, nil) {
@@ -138,12 +139,20 @@ func TestAJVMUnderstandsWhatItIsTold(t *testing.T) {
 	if options := told("http://alice:secret@127.0.0.1:3128"); strings.Contains(options, "secret") {
 		t.Errorf("the password is in %s", options)
 	}
+	if options := told("http://127.0.0.1:3128"); strings.Count(options, "build.example") != 2 || !strings.HasPrefix(options, "-Xmx64m ") {
+		t.Errorf("got %s, want what was there before, and its hosts in ours", options)
+	}
+	how.Drop = true
+	if options := told("http://127.0.0.1:3128"); strings.Count(options, "build.example") != 1 {
+		t.Errorf("got %s, want none of the earlier hosts in ours", options)
+	}
+	how.Drop = false
 	if w := headless.Undone(given, how, nil); !strings.Contains(w.Problem, "172.16.0.0/12, foo.bar:8080, a b, x|y") {
 		t.Errorf("got %q, want what is dropped", w.Problem)
 	}
 	want := []string{
 		"http://10.1.2.3/ DIRECT", "http://192.0.2.9/ DIRECT", "http://203.0.113.7/ DIRECT", "https://a.corp.example/ DIRECT", "http://db.example/ DIRECT",
-		"http://x.db.example/ DIRECT", "http://169.254.170.23/ DIRECT", "http://localhost/ DIRECT",
+		"http://own.example/ DIRECT", "http://a.build.example/ DIRECT", "http://x.db.example/ DIRECT", "http://169.254.170.23/ DIRECT", "http://localhost/ DIRECT",
 		"http://web.internal/ HTTP", "https://web.internal/ HTTP", "http://foo.bar:8080/ HTTP", "http://110.1.2.3/ HTTP", "http://172.16.1.1/ HTTP", "http://mydb.example/ HTTP",
 	}
 	args := []string{source}

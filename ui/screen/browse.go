@@ -27,9 +27,10 @@ type browse struct {
 	all    *draw.Table[entry] // of which this is the table; made when it is first opened
 	sought aws.Target         // that the user wants to see, and that is still to be found; zero: nothing
 
-	cluster, service, task string // gone into
-	loose                  bool   // into the tasks of no service
-	gone                   string // what was gone into and is no more; empty while it is there
+	cluster, service, task string            // gone into
+	loose                  bool              // into the tasks of no service
+	gone                   string            // what was gone into and is no more; empty while it is there
+	early                  []tea.KeyPressMsg // pressed before the rows were there, see tooEarly
 }
 
 func newBrowse(l *look, at *accounts, ts *tunnels, o Options) *browse {
@@ -44,7 +45,7 @@ func newBrowse(l *look, at *accounts, ts *tunnels, o Options) *browse {
 
 // arrive begins with another place.
 func (b *browse) arrive() {
-	b.depth, b.cluster, b.service, b.task, b.loose, b.flat, b.sought = atClusters, "", "", "", false, false, aws.Target{}
+	b.depth, b.cluster, b.service, b.task, b.loose, b.flat, b.sought, b.early = atClusters, "", "", "", false, false, aws.Target{}, nil
 	for l := range deepest {
 		b.tables[l] = b.newTable(l)
 	}
@@ -191,13 +192,16 @@ func (b *browse) help() []draw.Binding {
 }
 
 func (b *browse) update(msg tea.Msg) (wish, bool) {
+	k, ok := msg.(tea.KeyPressMsg)
+	if ok && b.tooEarly(k) {
+		return nil, true
+	}
 	if picked(b.table(), msg) {
 		return b.in(), true
 	}
 	if b.table().Update(msg) {
 		return nil, true
 	}
-	k, ok := msg.(tea.KeyPressMsg)
 	if !ok {
 		return nil, false
 	}

@@ -376,13 +376,21 @@ func (d *connect) recipe(f tunnel.Forward) recipe {
 		shell := d.place.client.Shell()
 		r.endpoint, r.role, r.document, r.stream = shell.Endpoint, shell.Role, shell.Document, shell.Stream
 	}
-	switch {
-	case len(d.containers) > 1:
+	r.target.Container = ""
+	if d.telling() {
 		r.target.Container = d.container.Value()
-	case r.target.Task != "":
-		r.target.Container = "" // the only one
 	}
 	return r
+}
+
+// telling reports whether the container has to be named for the same without the form: the user's choice of several, and one
+// where none serves the port by itself.
+func (d *connect) telling() bool {
+	if d.task == nil || len(d.task.Alive()) < 2 {
+		return false
+	}
+	_, err := d.task.Candidates(d.wanted())
+	return d.named || err != nil
 }
 
 func (d *connect) update(msg tea.Msg) (wish, bool) {

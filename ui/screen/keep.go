@@ -85,7 +85,7 @@ func (k *keeper) of(r *row) Kept {
 	}
 	if !k.demo {
 		in := r.Spec.Client.Shell()
-		again.profile, again.region, again.endpoint, again.role, again.stream = in.Profile, in.Region, in.Endpoint, in.Role, in.Stream
+		again.profile, again.region, again.endpoint, again.role, again.document, again.stream = in.Profile, in.Region, in.Endpoint, in.Role, in.Document, in.Stream
 	}
 	kept.Flags = again.flags()
 	return kept

@@ -24,7 +24,7 @@ type SavedTunnel struct {
 	Target  aws.Target
 	Forward tunnel.Forward
 	Probe   string // as --probe takes it; empty chooses by the port
-	Project   string // the project file that it comes from; empty for the user's own
+	Project string // the project file that it comes from; empty for the user's own
 
 	Dynamic *tunnel.Dynamic // what one to any host is opened with, where the user has set more for all; nil: as Forward says
 

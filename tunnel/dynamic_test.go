@@ -139,6 +139,9 @@ func TestADestinationIsATunnelOfItsOwnThatNobodyLists(t *testing.T) {
 	if state, err := tn.State(); state != tunnel.Open || err != nil {
 		t.Errorf("the tunnel is %s: %v", state, err)
 	}
+	if steps := tn.History(); steps[len(steps)-1].State != tunnel.Open || len(steps) > 3 {
+		t.Errorf("its own steps are %v, want none for a destination's session", steps)
+	}
 }
 
 func TestFirstRequestsOfOneHostShareASession(t *testing.T) {

@@ -118,6 +118,13 @@ func (p *pool) standing() (e Event, fatal error) {
 	return e, nil
 }
 
+// lastLink is the session that was opened last.
+func (p *pool) lastLink() Link {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.link
+}
+
 // weight orders the states of destinations by how much they speak for the tunnel.
 func weight(s State) int {
 	switch s {
@@ -148,7 +155,7 @@ func (p *pool) show() {
 		return
 	}
 	t.mu.Lock()
-	changed := e.State != t.state || e.State == Open && e.Link != t.link || e.Err != nil && !sameText(e.Err, t.err)
+	changed := e.State != t.state || e.Err != nil && !sameText(e.Err, t.err) // another session is no step: each new host has one
 	t.mu.Unlock()
 	if changed {
 		t.record(e)

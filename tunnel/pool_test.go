@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -464,7 +465,12 @@ func TestMixedLoadWithFaults(t *testing.T) {
 		})
 	}
 	killed := 0
+	var half uint64 // of the memory in use, when the half is over
+	began := time.Now()
 	for ctx.Err() == nil {
+		if half == 0 && time.Since(began) > span/2 {
+			half = inUse()
+		}
 		select {
 		case <-time.After(700 * time.Millisecond):
 		case <-ctx.Done():
@@ -475,8 +481,20 @@ func TestMixedLoadWithFaults(t *testing.T) {
 		}
 	}
 	all.Wait()
-	t.Logf("%d exchanges, %d cut, %d sessions killed", good.Load(), cut.Load(), killed)
+	full := inUse()
+	t.Logf("%d exchanges, %d cut, %d sessions killed, %d MB in use, %d MB at half time", good.Load(), cut.Load(), killed, full>>20, half>>20)
+	if full > half+20<<20 {
+		t.Errorf("memory grew from %d to %d bytes in the second half", half, full)
+	}
 	if good.Load() < 50 || cut.Load() > int64(killed)*16 {
 		t.Errorf("%d exchanges, %d cut by %d kills", good.Load(), cut.Load(), killed)
 	}
+}
+
+// inUse is the memory that is in use.
+func inUse() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }

@@ -42,7 +42,7 @@ func (h *anyHost) flags(f *pflag.FlagSet) {
 	under(flagsForward, f, anyHostKeys()...)
 }
 
-// of is what a tunnel to any host is opened with. entry is what a saved one says of itself: a flag of the command line stands
+// anyHostOf is what a tunnel to any host is opened with. entry is what a saved one says of itself: a flag of the command line stands
 // above that, and that above environment and config file; what it denies is denied besides.
 func (s *shared) anyHostOf(entry *tunnel.Dynamic) *tunnel.Dynamic {
 	own := s.anyHost

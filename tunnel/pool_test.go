@@ -432,7 +432,7 @@ func TestADynamicTunnelFollowsADeployment(t *testing.T) {
 func TestMixedLoadWithFaults(t *testing.T) {
 	span := 6 * time.Second
 	if os.Getenv("CULVERT_LONG") != "" {
-		span = 120 * time.Second
+		span = 10 * time.Minute
 	}
 	w := newPoolWorld(t, 2, func(f *emulator.Faults) {
 		f.Up.Data.Drop, f.Down.Data.Drop, f.Up.Acks.Drop, f.Down.Acks.Drop = 0.002, 0.002, 0.002, 0.002

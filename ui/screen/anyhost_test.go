@@ -151,7 +151,7 @@ func TestATunnelToAnyHostIsSavedEditedAndKnownAgain(t *testing.T) {
 	press(t, a, "S")
 	want(t, a, "-D 1080 --via *.int", "– stopped")
 	r := anywhereFrom()
-	r.Spec.Dynamic = &tunnel.Dynamic{Via: rules(t, "*.internal")}
+	r.Spec.Dynamic = &tunnel.Dynamic{Via: rules(t, "*.internal"), Deny: rules(t, "secret.internal")}
 	row := addRow(a, r)
 	a.Update(tickMsg{a.beat})
 	want(t, a, "– stopped") // by other rules it is another tunnel

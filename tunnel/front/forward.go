@@ -206,6 +206,9 @@ func (e *exchangeError) Error() string {
 	case CauseEnded, CauseRefused, CauseClosing:
 		return fmt.Sprintf("%s ended the connection without an answer", e.host)
 	}
+	if strings.Contains(e.err.Error(), "readLoopPeekFail") { // net/http's word for bytes before the request
+		return fmt.Sprintf("no answer from %s: it speaks before it is asked, so it is no web server", e.host)
+	}
 	return fmt.Sprintf("no answer from %s: %v", e.host, e.err)
 }
 

@@ -103,6 +103,8 @@ func (w *world) site(name string, handler http.HandlerFunc) {
 	w.Helper()
 	server := httptest.NewServer(handler)
 	w.Cleanup(server.Close)
+	w.through.mu.Lock()
+	defer w.through.mu.Unlock()
 	w.through.at[name+":80"] = server.Listener.Addr().String()
 }
 

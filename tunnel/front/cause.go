@@ -27,7 +27,7 @@ const (
 	CauseEnded                   // the destination ended the connection before it had answered
 	CauseDenied                  // the rules refuse it, see Rules
 	CauseLocal                   // it is loopback or link-local: nothing behind the task
-	CauseOwn                     // culvert needs it for itself, or is it: an endpoint of AWS, the listener
+	CauseOwn                     // it is culvert itself: the listener
 	CauseMalformed               // what the client asked for cannot be understood
 )
 

@@ -50,7 +50,8 @@ type Options struct {
 	Direct  Dialer   // for the rest; nil is Direct, this machine's own network
 	Rules   Rules    // which is which
 	Names   []string // the hosts, with ports, by which the listener may be addressed: others are refused
-	// Own reports whether a host is one that culvert needs to reach AWS: it does not go through the task. Nil is none.
+	// Own reports whether a host is one that culvert needs to reach AWS: it never goes through the task, but directly, as culvert's
+	// own calls do. Nil is none.
 	Own func(host string) bool
 	// Gone reports whether a client that has finished sending is gone altogether, where the system tells. It is asked again and
 	// again where the client's end cannot be passed on. Nil is never known.
@@ -202,10 +203,8 @@ func (s *Server) connect(ctx context.Context, name string, port uint16) (net.Con
 	case err != nil:
 		return nil, err
 	case s.names[authority(h, port)]:
-		return nil, &RefusalError{Host: h.name, Port: port, Why: CauseOwn, Detail: itself}
-	case way == Through && s.options.Own != nil && s.options.Own(h.name):
 		return nil, &RefusalError{Host: h.name, Port: port, Why: CauseOwn}
-	case way == Directly:
+	case way == Directly, s.options.Own != nil && s.options.Own(h.name):
 		return s.options.Direct.Dial(ctx, h.name, port) //nolint:wrapcheck // it says what it is
 	}
 	return s.options.Through.Dial(ctx, h.name, port) //nolint:wrapcheck // likewise

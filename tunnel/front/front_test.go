@@ -334,3 +334,22 @@ func (h hanging) Dial(ctx context.Context, host string, port uint16) (net.Conn, 
 
 // soon is when what should have happened long before has not happened.
 func (w *world) soon() time.Time { return time.Now().Add(5 * time.Second) }
+
+// A program behind the proxy may call AWS as culvert does, whose own calls cannot go through the sessions that they open.
+func TestWhatCulvertItselfCallsIsReachedDirectly(t *testing.T) {
+	w := open(t, func(o *front.Options) { o.Own = func(host string) bool { return host == "sts.amazonaws.com" } })
+	aws := need.Server(t, func(c *net.TCPConn) { _, _ = io.WriteString(c, "AWS") })
+	w.direct.at["sts.amazonaws.com:443"] = aws
+	conn := w.dial()
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "CONNECT STS.amazonaws.com.:443 HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	said, err := io.ReadAll(conn)
+	if err != nil || !strings.HasPrefix(string(said), "HTTP/1.1 200") || !strings.HasSuffix(string(said), "AWS") {
+		t.Errorf("got %q, %v", said, err)
+	}
+	if through := w.through.calls(); len(through) > 0 {
+		t.Errorf("the task was asked for %q", through)
+	}
+}

@@ -14,7 +14,7 @@ type RefusalError struct {
 	Host   string
 	Port   uint16
 	Why    Cause
-	Detail string // CauseDenied: the pattern. CauseLocal: loopback or link-local. CauseOwn: itself or empty. CauseMalformed: what is wrong
+	Detail string // CauseDenied: the pattern. CauseLocal: loopback or link-local. CauseMalformed: what is wrong
 }
 
 // Cause is why.
@@ -34,10 +34,7 @@ func (e *RefusalError) Error() string {
 		}
 		return fmt.Sprintf("%s is link-local: the metadata and the credentials of machines and tasks are at such addresses, no host behind the task", e.at())
 	case CauseOwn:
-		if e.Detail == itself {
-			return fmt.Sprintf("%s is this proxy itself", e.at())
-		}
-		return fmt.Sprintf("%s is an endpoint of AWS that culvert itself uses: it does not go through the task", e.at())
+		return fmt.Sprintf("%s is this proxy itself", e.at())
 	}
 	return say.Brief(e.Detail)
 }
@@ -53,15 +50,9 @@ func (e *RefusalError) Remedy() string {
 		}
 		return "name another host; the program that asks for it wants no proxy there (NO_PROXY=169.254.169.254,169.254.170.2)"
 	case CauseOwn:
-		if e.Detail == itself {
-			return "ask it for another host"
-		}
-		return "let the program reach it without a proxy (NO_PROXY=" + say.Brief(e.Host) + "), or say with --via what is to go through the task"
+		return "ask it for another host"
 	}
 	return "write HOST:PORT, as in example.internal:443"
 }
-
-// itself is the Detail of the listener's own address.
-const itself = "itself"
 
 var errNoPort = errors.New("there is no port from 1 to 65535")

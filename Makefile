@@ -20,14 +20,14 @@ test check: export CULVERT_NOT_RUN := $(NOT_RUN)
 # say: a line for each step, with the time of day.
 say := printf '\n%(%T)T  %s\n' -1
 
-.PHONY: test check quick install fmt vet short race race-longest race-others timings lint cross fuzz judges release-config \
+.PHONY: test check quick install fmt vet short race race-tunnel race-stories race-others timings lint cross fuzz judges release-config \
 	vulnerabilities sights build bench capacity release-check release film
 
-## test: does it work here? All tests, the quickest first; 15 minutes at the most on two cores with empty caches. Builds
-## no program of others but the session-manager-plugin, whose source is among culvert's own modules.
+## test: does it work here? All tests; ten minutes on two cores with empty caches, 15 at the most. Builds no program of
+## others but the session-manager-plugin, whose source is among culvert's own modules. What `short` runs is part of `race`.
 test:
 	@mkdir -p .cache && : >"$(NOT_RUN)"
-	@for step in fmt install vet short race timings; do $(MAKE) $$step; done
+	@for step in fmt install vet race timings; do $(MAKE) $$step; done
 	@$(say) "make test: passed: format, vet, all tests with the race detector, the limits of the screen's time and memory. Not run:"
 	@sort -u "$(NOT_RUN)" | sed 's/^/  /'
 	@echo "  make check: golangci-lint, builds for $(words $(TARGETS)) systems, fuzzing, the release configuration"
@@ -62,20 +62,24 @@ short:
 	@go test -short -vet=off -p 8 -parallel 4 ./... # they wait more than they compute
 
 # More of them at a time than there are processors, as most of them wait.
-RACE := go test -race -count=1 -vet=off -timeout 20m -parallel 4
+RACE := go test -race -count=1 -vet=off -timeout 20m
 
-## race: all tests with the race detector. The package with the longest runs beside the others, which print as they end.
+## race: all tests with the race detector. What waits the longest has a job of its own, so that the processors are busy to the
+## end: the engine, the stories beside the bench, and the others, which print as they end.
 race:
 	@$(say) "go build -race: the same again for the race detector, which takes two minutes the first time"
 	@go build -race ./...
-	@$(say) "go test -race: all tests, some minutes; tunnel, the longest, beside all others"
-	@$(MAKE) -j2 -k race-longest race-others
+	@$(say) "go test -race: all tests, some minutes; tunnel, and the stories beside the bench, run the longest, beside all others"
+	@$(MAKE) -j3 -k race-tunnel race-stories race-others
 
-race-longest:
-	@$(RACE) ./tunnel
+race-tunnel:
+	@$(RACE) -parallel 6 ./tunnel
+
+race-stories:
+	@$(RACE) -p 2 -parallel 6 . ./bench
 
 race-others:
-	@$(RACE) -p 2 $$(go list ./ui/... ./internal/... ./aws/... ./... | grep -vx culvert/tunnel)
+	@$(RACE) -p 2 -parallel 4 $$(go list ./ui/... ./internal/... ./aws/... ./... | grep -vxE 'culvert(/tunnel|/bench)?')
 
 ## timings: the limits on the screen's time and memory, which mean nothing with -race
 timings:
@@ -127,7 +131,7 @@ judges:
 	@$(say) "OpenTofu: built from source, which takes some minutes the first time"
 	@.ci/tofu || true # the tests say what becomes of that
 	@$(say) "go test: the tests that make test left out, with OpenTofu, actionlint, cfn-lint, govulncheck"
-	@CULVERT_CHECK=1 $(RACE) ./internal/need $$(grep -rlE --include='*_test.go' 'need\.(CheckOnly|Terraforms|Tool)\(' . | xargs -n1 dirname | sort -u)
+	@CULVERT_CHECK=1 $(RACE) -parallel 4 ./internal/need $$(grep -rlE --include='*_test.go' 'need\.(CheckOnly|Terraforms|Tool)\(' . | xargs -n1 dirname | sort -u)
 
 release-config:
 	@$(say) "goreleaser check: the release configuration"

@@ -24,15 +24,16 @@ func arrows() map[string][]string {
 		"ui/clip":        {},                                                     // the user's clipboards
 		"ui/control":     {"internal/say", "internal/flock", "internal/pattern"}, // what `culvert up` holds, for all faces
 		"ui/recent":      {"ui/control", "internal/flock"},                       // the tunnels of before
-		"ui/cli":         {"ui/screen", "ui/browser", "ui/clip", "ui/headless", "ui/shell", "ui/control", "ui/recent", "tunnel", "tunnel/doctor", "aws", "aws/emulator", "deploy", "internal/say", "internal/near", "internal/flock", "internal/trust", "internal/tree", "internal/pattern"},
-		"ui/screen":      {"ui/draw", "ui/clip", "ui/shell", "ui/control", "ui/recent", "tunnel", "tunnel/doctor", "aws", "internal/say"},
+		"ui/cli":         {"ui/screen", "ui/browser", "ui/clip", "ui/headless", "ui/shell", "ui/control", "ui/recent", "tunnel", "tunnel/doctor", "tunnel/front", "aws", "aws/emulator", "deploy", "internal/address", "internal/say", "internal/near", "internal/flock", "internal/trust", "internal/tree", "internal/pattern"},
+		"ui/screen":      {"ui/draw", "ui/clip", "ui/shell", "ui/control", "ui/recent", "tunnel", "tunnel/doctor", "tunnel/front", "aws", "internal/say"},
 		"ui/browser":     {},                // an address for the user's browser
 		"ui/draw":        {"internal/say"},  // it knows no tunnel and no account
 		"ui/shell":       {"tunnel", "aws"}, // a command of a container on the terminal
-		"ui/headless":    {"ui/control", "tunnel", "tunnel/doctor", "aws", "internal/say"},
-		"tunnel/doctor":  {"tunnel", "aws", "internal/say", "internal/pattern"},
-		"tunnel":         {"aws", "aws/wire", "internal/say", "internal/flock", "internal/trust"},
-		"aws":            {"internal/say", "internal/near", "internal/pattern"},
+		"ui/headless":    {"ui/control", "tunnel", "tunnel/doctor", "tunnel/front", "aws", "internal/say"},
+		"tunnel/doctor":  {"tunnel", "tunnel/front", "aws", "internal/say", "internal/pattern"},
+		"tunnel":         {"tunnel/front", "aws", "aws/wire", "internal/address", "internal/say", "internal/flock", "internal/trust"},
+		"tunnel/front":   {"internal/address", "internal/say"}, // a proxy for clients on this machine; it knows no sessions
+		"aws":            {"internal/address", "internal/say", "internal/near", "internal/pattern"},
 		"aws/wire":       {},
 		"aws/emulator":   {"aws/wire"}, // it must not share the reliability code that it exists to test
 		"deploy":         {"internal/tree"},
@@ -48,6 +49,7 @@ func arrows() map[string][]string {
 		"internal/film":  {}, // likewise, and for the documentation
 
 		"internal/film/readme": {"internal/film"},
+		"internal/address":     {}, // which addresses are of no other machine
 		"internal/pattern":     {}, // regular expressions that no start pays for
 	}
 }

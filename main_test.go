@@ -58,6 +58,7 @@ func stories(dir string) testscript.Params {
 			"signal":     signalTo,
 			"join":       join,
 			"jsonlines":  jsonlines,
+			"documented": documented,
 			"exports":    exports,
 			"occupy":     occupy,
 			"closes":     closes,

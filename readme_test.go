@@ -63,12 +63,24 @@ func commands() map[string]func(*testing.T, *reader) {
 			need.Command(t, "curl")
 			r.ends(t, "<h1>Orders</h1>", r.culvert, "--headless", "-c", "automation", "-s", "squid", "-L", "3128", "--", "curl", "-sSf", "http://orders.internal/")
 		},
+		"culvert --headless -c automation -s squid -D 1080 --via '*.internal' -- curl -sSf http://orders.internal/": func(t *testing.T, r *reader) {
+			t.Helper()
+			need.Command(t, "curl")
+			r.ends(t, "<h1>Orders</h1>", r.culvert, "--headless", "-c", "automation", "-s", "squid", "-D", "0", "--via", "*.internal", "--", "curl", "-sSf", "http://orders.internal/")
+		},
 		"culvert up --target automation/squid -L 3128": runs("squid", "up", "--target", "automation/squid", "-L", "3128"),
 		"culvert status": runs("automation/squid", "status"),
 		"culvert down":   runs("default is down", "down"),
 
 		"culvert doctor -c automation -s squid --probe http://orders.internal/": runs("Nothing fails.", "doctor", "-c", "automation", "-s", "squid", "--probe", "http://orders.internal/"),
 		"culvert doctor policy -c automation":                                   runs("arn:aws:ecs:eu-west-1:111122223333:task/automation/*", "doctor", "policy", "-c", "automation"),
+
+		"culvert --headless --target shop/mail -D 1080":                 staysUntil("ready", "--headless", "--target", "shop/mail", "-D", "0"),
+		"curl -x http://127.0.0.1:1080 http://orders.internal/":         curlToAnyHost("-x", "http://"),
+		"curl --socks5-hostname 127.0.0.1:1080 http://orders.internal/": curlToAnyHost("--socks5-hostname", ""),
+		"culvert doctor policy -c shop -D":                              runs("document/AWS-StartPortForwardingSessionToRemoteHost", "doctor", "policy", "-c", "shop", "-D"),
+		"culvert doctor --target shop/mail -D --probe http://orders.internal/ --probe orders-db.internal:5432": runs("Nothing fails.",
+			"doctor", "--target", "shop/mail", "-D", "--probe", "http://orders.internal/", "--probe", "orders-db.internal:5432"),
 
 		"culvert exec -c automation -s squid -- cat /etc/squid/squid.conf": runs("http_port 3128", "exec", "-c", "automation", "-s", "squid", "--", "cat", "/etc/squid/squid.conf"),
 		"culvert exec -c automation -s squid": func(t *testing.T, r *reader) {
@@ -363,6 +375,19 @@ func curlThroughTunnel(t *testing.T, r *reader) {
 	proxy, _, _ := strings.Cut(said[strings.Index(said, `"proxy_url":"`)+len(`"proxy_url":"`):], `"`)
 	r.ends(t, "200", need.Command(t, "curl"), "-sS", "-o", os.DevNull, "-w", "%{http_code}", "-x", proxy, "http://orders.internal/")
 	p.stop(t)
+}
+
+// curlToAnyHost asks a tunnel to any host for a page, with the flag that names it as a proxy.
+func curlToAnyHost(flag, scheme string) func(*testing.T, *reader) {
+	return func(t *testing.T, r *reader) {
+		t.Helper()
+		p := r.start(t, "--headless", "--target", "shop/mail", "-D", "0", "-o", "json")
+		said := p.until(t, `"proxy_url":"http://`)
+		_, proxy, _ := strings.Cut(said, `"proxy_url":"http://`)
+		proxy, _, _ = strings.Cut(proxy, `"`)
+		r.ends(t, "<h1>Orders</h1>", need.Command(t, "curl"), "-sSf", flag, scheme+proxy, "http://orders.internal/")
+		p.stop(t)
+	}
 }
 
 func writesTheModule(t *testing.T, r *reader) {

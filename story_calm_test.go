@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -64,35 +63,17 @@ func (d *display) coloured() string {
 	return strings.ReplaceAll(string(out), "\x1b", "␛")
 }
 
-// freePorts are some that were free a moment ago.
-func freePorts(t *testing.T, n int) []int {
-	t.Helper()
-	var held []net.Listener // until all are known
-	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		held = append(held, l)
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	for _, l := range held {
-		_ = l.Close()
-	}
-	return ports
-}
-
 // The mouse, the views and the panes, in a small terminal and in a large one, and what is left in one that is too small.
 func TestStoryOfACalmScreen(t *testing.T) {
 	t.Parallel()
 	for _, size := range [][2]int{{80, 24}, {160, 50}} {
 		t.Run(fmt.Sprintf("%dx%d", size[0], size[1]), func(t *testing.T) {
 			t.Parallel()
-			ports := freePorts(t, 12)
+			var ports []string
 			script := "culvert --demo -c automation -s squid"
-			for _, p := range ports {
-				script += fmt.Sprintf(" -L %d:3128", p)
+			for range 12 {
+				ports = append(ports, calm(t))
+				script += " -L " + ports[len(ports)-1] + ":3128"
 			}
 			d := onDisplay(t, size[0], size[1], script+"; exec sleep 600")
 			d.sees(`(?m)^ culvert demo .*111122223333.*\n┏`) // a header of one line
@@ -123,7 +104,7 @@ func TestStoryOfACalmScreen(t *testing.T) {
 			d.keys("t", "+")
 			d.sees(`(?s)Tunnels 12 .*\+ both panes`)
 			for _, p := range ports {
-				d.sees(fmt.Sprintf(`127\.0\.0\.1:%d .*● open`, p))
+				d.sees(fmt.Sprintf(`127\.0\.0\.1:%s .*● open`, p))
 			}
 			d.keys("g")
 			if !regexp.MustCompile(`48;(2|5);[^m]*m▌`).MatchString(d.coloured()) {
@@ -137,7 +118,7 @@ func TestStoryOfACalmScreen(t *testing.T) {
 			d.sees(`shop › services`)
 
 			// A double click opens a tunnel; its views have numbers.
-			line = d.lineOf(fmt.Sprintf(`127\.0\.0\.1:%d `, ports[0]))
+			line = d.lineOf(fmt.Sprintf(`127\.0\.0\.1:%s `, ports[0]))
 			d.opens(line, `Tunnel 127\.0\.0\.1:\d+ .*open`)
 			d.sees(`1 \[connections \d+\]`)
 			d.keys("2")

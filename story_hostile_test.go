@@ -126,7 +126,6 @@ func (v *victim) robbed(t *testing.T, doing string) {
 // findings of issue H for what each of these once did.
 func TestAHostileRepositoryGetsNothing(t *testing.T) {
 	t.Parallel()
-	v := newVictim(t)
 	const tunnel = "tunnels:\n  x: {target: automation/squid, forward: \"0:3128\""
 	for name, file := range map[string]string{
 		"bearer token of single sign-on": "endpoint-url: ATTACKER\nprofile: prod\n",
@@ -160,30 +159,37 @@ func TestAHostileRepositoryGetsNothing(t *testing.T) {
 		"socket elsewhere":               "tunnels:\n  x: {target: automation/squid, forward: \"../x.sock:3128\"}\n",
 		"not even YAML":                  "endpoint-url: ATTACKER: [\n",
 	} {
-		v.write(t, "repository/.culvert.yaml", strings.ReplaceAll(file, "ATTACKER", v.attackerURL))
-		before := v.files(t)
-		for _, args := range [][]string{
-			{"list"}, {"list", "clusters", "-o", "json"}, {"doctor", "-c", "automation", "-s", "squid"}, {"version", "--paths"},
-			{"--headless", "-c", "automation", "-s", "squid", "-L", "0:3128", "--wait", "10s"}, {"up", "x"}, {"up", "-c", "automation", "-s", "squid", "-L", "0:3128"},
-		} {
-			code, _, stderr := v.run(t, filepath.Join(v.repository, "sub"), args...)
-			if code != 2 || !strings.Contains(stderr, filepath.Join(v.repository, ".culvert.yaml")) || !strings.Contains(stderr, "remedy: ") {
-				t.Errorf("%s: culvert %s: exits with %d and says\n%s", name, strings.Join(args, " "), code, stderr)
-			}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			hostileFile(t, file)
+		})
+	}
+}
+
+// hostileFile has a project file in a repository, and everything that is done there refused.
+func hostileFile(t *testing.T, file string) {
+	t.Helper()
+	v := newVictim(t)
+	v.write(t, "repository/.culvert.yaml", strings.ReplaceAll(file, "ATTACKER", v.attackerURL))
+	before := v.files(t)
+	for _, args := range [][]string{
+		{"list"}, {"list", "clusters", "-o", "json"}, {"doctor", "-c", "automation", "-s", "squid"}, {"version", "--paths"},
+		{"--headless", "-c", "automation", "-s", "squid", "-L", "0:3128", "--wait", "10s"}, {"up", "x"}, {"up", "-c", "automation", "-s", "squid", "-L", "0:3128"},
+	} {
+		code, _, stderr := v.run(t, filepath.Join(v.repository, "sub"), args...)
+		if code != 2 || !strings.Contains(stderr, filepath.Join(v.repository, ".culvert.yaml")) || !strings.Contains(stderr, "remedy: ") {
+			t.Errorf("culvert %s: exits with %d and says\n%s", strings.Join(args, " "), code, stderr)
 		}
-		for _, args := range [][]string{{"list", "-c", ""}, {"--headless", "-c", "automation", "-s", ""}, {"up", ""}, {"up", "--target", ""}} {
-			code, stdout, stderr := v.run(t, v.repository, append([]string{"__complete"}, args...)...)
-			if code != 0 || stdout != ":4\n" || strings.Contains(stderr, "culvert.yaml") {
-				t.Errorf("%s: completing %q: exits with %d, prints %q and says\n%s", name, args, code, stdout, stderr)
-			}
+	}
+	for _, args := range [][]string{{"list", "-c", ""}, {"--headless", "-c", "automation", "-s", ""}, {"up", ""}, {"up", "--target", ""}} {
+		code, stdout, stderr := v.run(t, v.repository, append([]string{"__complete"}, args...)...)
+		if code != 0 || stdout != ":4\n" || strings.Contains(stderr, "culvert.yaml") {
+			t.Errorf("completing %q: exits with %d, prints %q and says\n%s", args, code, stdout, stderr)
 		}
-		v.robbed(t, name)
-		if after := v.files(t); after != before {
-			t.Errorf("%s: there was\n%sand now there is\n%s", name, before, after)
-		}
-		if t.Failed() {
-			return // the others would say the same
-		}
+	}
+	v.robbed(t, "working in it")
+	if after := v.files(t); after != before {
+		t.Errorf("there was\n%sand now there is\n%s", before, after)
 	}
 }
 
@@ -293,17 +299,18 @@ func runAs(t *testing.T, user int) {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	public := filepath.Join(dir, "src")
-	copied := filepath.Join(dir, "culvert")
+	copied, home := filepath.Join(dir, "culvert"), filepath.Join(dir, "home")
 	for _, err := range []error{ // by cp: a file that this process writes cannot be run while another test forks
 		exec.CommandContext(t.Context(), "cp", program, copied).Run(), os.Chmod(copied, 0o755), os.Mkdir(public, 0o755),
 		os.WriteFile(filepath.Join(public, ".culvert.yaml"), []byte("tunnels: {}\n"), 0o644), os.Chmod(dir, 0o755),
+		os.Mkdir(home, 0o700), os.Chown(home, user, user), // a home of their own, in which there is nothing
 	} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
 	cmd := exec.CommandContext(t.Context(), copied, "version")
-	cmd.Dir, cmd.Env = public, []string{"HOME=/nonexistent", "PWD=" + public}
+	cmd.Dir, cmd.Env = public, []string{"HOME=" + home, "PWD=" + public}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(user), Gid: uint32(user)}}
 	out, err := cmd.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "the directory belongs to root, not to user "+fmt.Sprint(user)) {

@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -201,7 +200,7 @@ func TestStoryOfReopeningTunnels(t *testing.T) {
 	}
 	t.Cleanup(account.Close)
 	// Ports of their own: the remote's would be wanted by the tests beside this one as soon as they are closed.
-	port, other := unused(t), unused(t)
+	port, other := calm(t), calm(t)
 	command := "culvert -c automation -s squid -L " + port + ":3128 -L " + other + ":orders.internal:80"
 	d := onDisplay(t, 110, 34, strings.Replace(usersShell, "culvert demo", command, 1), append(account.Env(), "CULVERT_GUARDED=no")...)
 	t.Cleanup(func() { _, _ = d.fromShell(account.Env(), "down") })
@@ -228,16 +227,4 @@ func TestStoryOfReopeningTunnels(t *testing.T) {
 	if left := account.Sessions(); len(left) > 0 {
 		t.Errorf("sessions are left: %+v", left)
 	}
-}
-
-// unused is a port that was free a moment ago.
-func unused(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
 }

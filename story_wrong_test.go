@@ -46,13 +46,17 @@ func (d *display) becomes(want string, look func() string) {
 // goTo puts the cursor on the one of two rows that begins with a text.
 func (d *display) goTo(text string) {
 	d.t.Helper()
-	at := regexp.MustCompile(`▌` + regexp.QuoteMeta(text))
+	at, row := regexp.MustCompile(`▌`+regexp.QuoteMeta(text)), regexp.MustCompile(`▌\S*`)
 	for i := range 40 {
-		if at.MatchString(d.screen()) {
+		screen := d.screen()
+		if at.MatchString(screen) {
 			return
 		}
 		d.keys([]string{"Up", "Down"}[i%2])
-		time.Sleep(200 * time.Millisecond)
+		// Never another key before this one has had its effect, which it has none of at the end of the list.
+		for end := time.Now().Add(2 * time.Second); time.Now().Before(end) && row.FindString(d.screen()) == row.FindString(screen); {
+			time.Sleep(50 * time.Millisecond)
+		}
 	}
 	d.t.Fatalf("the cursor does not go to %q:\n%s", text, d.screen())
 }
@@ -75,7 +79,7 @@ func TestStoryNeverWrong(t *testing.T) {
 			}
 			defer squatter.Close()
 			_, taken, _ := net.SplitHostPort(squatter.Addr().String())
-			first, mended := unused(t), unused(t)
+			first, mended := calm(t), calm(t)
 			command := "culvert -c automation -s squid -L 127.0.0.1:" + taken + ":3128 -L " + first + ":3128"
 			d := onDisplay(t, size[0], size[1], "set -m; "+strings.Replace(usersShell, "culvert demo", command, 1), account.Env()...)
 			bells := filepath.Join(d.dir, "bells")

@@ -49,8 +49,8 @@ func (e *early) arrive(conn io.Closer) {
 // or three round trips less until a session stands. It returns when the connection to the message service was taken (TakeAhead),
 // has failed or grown old, or ctx ends; nothing depends on it. An endpoint without TLS is near: nothing is opened for it.
 func (c *Client) OpenAhead(ctx context.Context, open func(ctx context.Context, stream *url.URL) (io.Closer, error)) {
-	address, _, err := c.endpoint(ctx, bareAPI{name: "ssm"})
-	if err != nil || !strings.HasPrefix(address, "https://") {
+	address, _ := c.endpoint(ctx, bareAPI{name: "ssm"})
+	if !strings.HasPrefix(address, "https://") {
 		return
 	}
 	api, err := url.Parse(address)

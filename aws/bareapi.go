@@ -56,10 +56,7 @@ func (c *Client) callREST(ctx context.Context, a bareAPI, action, path string, i
 
 func (c *Client) callBare(ctx context.Context, a bareAPI, action, method, path string, header http.Header, body []byte, into any) error {
 	operation := a.operation(action)
-	address, region, err := c.endpoint(ctx, a)
-	if err != nil {
-		return err
-	}
+	address, region := c.endpoint(ctx, a)
 	request, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(address, "/")+path, bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("%s: %w", operation, err)

@@ -334,15 +334,17 @@ func (c *Client) explainLookup(err error) error {
 	asked := refused || addressOf(err) != ""
 	operation := operationOf(err)
 	switch {
+	case strings.Contains(err.Error(), "failed to retrieve jwt"), operation == webIdentityAction && blank(c.tokenFile()): // stscreds has no type for the former
+		return &TokenFileError{File: c.tokenFile(), Role: c.webRole(), Err: err}
 	case strings.HasPrefix(operation, "sts:") && asked: // else the credentials that STS would be asked with are missing
 		return c.explainAnswer(err, place{})
-	case strings.Contains(err.Error(), "failed to retrieve jwt"): // stscreds has no type for it
-		return &TokenFileError{File: c.tokenFile(), Role: c.webRole(), Err: err}
 	case operation == "sso:GetRoleCredentials" && codeOf(err) == "ForbiddenException":
 		api, _ := errors.AsType[smithy.APIError](err)
 		return &NoAccessError{Profile: orWord(c.root.name, c.profile), PermissionSet: c.root.permissionSet, Account: c.root.account, Message: say.Brief(api.ErrorMessage()), Err: err}
 	case refused && (status >= http.StatusInternalServerError || status == http.StatusTooManyRequests):
 		return c.explainAnswer(err, place{})
+	case c.root.role != "" && c.from(sdk.CredentialSourceIMDS, sdk.CredentialSourceProfileNamedProvider):
+		return &RoleSourceError{Profile: c.root.name, Role: c.root.role, Source: c.root.source, Err: err}
 	case c.from(sdk.CredentialSourceIMDS):
 		return &NoCredentialsError{Looked: c.looked(), Actions: c.github.Actions, Shell: c.shell, Err: err}
 	case addressOf(err) != "" && !refused:

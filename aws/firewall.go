@@ -20,33 +20,20 @@ type Firewall struct {
 // they leave open counts as let through: an address range or a prefix list may hold the other end.
 func (c *Client) Firewall(ctx context.Context, subnet, address string, n Network) (Firewall, error) {
 	f := Firewall{In: true}
-	var interfaces struct {
-		Groups []string `xml:"networkInterfaceSet>item>groupSet>item>groupId"`
-	}
-	if err := c.query(ctx, ec2API(), "DescribeNetworkInterfaces", filters("subnet-id", subnet, "addresses.private-ip-address", address), &interfaces); err != nil {
+	var err error
+	if f.Task, err = c.groupsAt(ctx, subnet, address); err != nil {
 		return f, err
 	}
-	f.Task = interfaces.Groups
 	if n.Endpoint != "" && n.Private {
 		f.Endpoint = n.Groups
 	}
-	form := url.Values{}
-	wanted := slices.Compact(slices.Sorted(slices.Values(append(slices.Clone(f.Task), f.Endpoint...))))
-	for i, id := range wanted {
-		form.Set(fmt.Sprintf("GroupId.%d", i+1), id)
-	}
-	if len(f.Task) == 0 {
-		return f, &AnswerError{Operation: "ec2:DescribeNetworkInterfaces", Problem: "no security group at " + address}
-	}
-	var described struct {
-		Groups []securityGroup `xml:"securityGroupInfo>item"`
-	}
-	if err := c.query(ctx, ec2API(), "DescribeSecurityGroups", form, &described); err != nil {
+	described, err := c.securityGroups(ctx, append(slices.Clone(f.Task), f.Endpoint...))
+	if err != nil {
 		return f, err
 	}
 	own, _ := netip.ParseAddr(address)
 	f.In = len(f.Endpoint) == 0
-	for _, g := range described.Groups {
+	for _, g := range described {
 		if slices.Contains(f.Task, g.ID) && slices.ContainsFunc(g.Out, func(r securityRule) bool { return r.leadsOut(f.Endpoint) }) {
 			f.Out = true
 		}
@@ -55,6 +42,49 @@ func (c *Client) Firewall(ctx context.Context, subnet, address string, n Network
 		}
 	}
 	return f, nil
+}
+
+// Outlet names the security groups of the interface with a private address, and reports whether one of them lets it out to a TCP
+// port of some other host.
+func (c *Client) Outlet(ctx context.Context, subnet, address string, port uint16) (groups []string, out bool, err error) {
+	if groups, err = c.groupsAt(ctx, subnet, address); err != nil {
+		return nil, false, err
+	}
+	described, err := c.securityGroups(ctx, groups)
+	if err != nil {
+		return nil, false, err
+	}
+	return groups, slices.ContainsFunc(described, func(g securityGroup) bool {
+		return slices.ContainsFunc(g.Out, func(r securityRule) bool { return r.about(port) })
+	}), nil
+}
+
+// groupsAt are the security groups, at least one, of the interface with a private address.
+func (c *Client) groupsAt(ctx context.Context, subnet, address string) ([]string, error) {
+	var interfaces struct {
+		Groups []string `xml:"networkInterfaceSet>item>groupSet>item>groupId"`
+	}
+	if err := c.query(ctx, ec2API(), "DescribeNetworkInterfaces", filters("subnet-id", subnet, "addresses.private-ip-address", address), &interfaces); err != nil {
+		return nil, err
+	}
+	if len(interfaces.Groups) == 0 {
+		return nil, &AnswerError{Operation: "ec2:DescribeNetworkInterfaces", Problem: "no security group at " + address}
+	}
+	return interfaces.Groups, nil
+}
+
+func (c *Client) securityGroups(ctx context.Context, ids []string) ([]securityGroup, error) {
+	form := url.Values{}
+	for i, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
+		form.Set(fmt.Sprintf("GroupId.%d", i+1), id)
+	}
+	var described struct {
+		Groups []securityGroup `xml:"securityGroupInfo>item"`
+	}
+	if err := c.query(ctx, ec2API(), "DescribeSecurityGroups", form, &described); err != nil {
+		return nil, err
+	}
+	return described.Groups, nil
 }
 
 // securityGroup is what is read of a security group.
@@ -75,11 +105,16 @@ type securityRule struct {
 	Prefixes []string `xml:"prefixListIds>item>prefixListId"`
 }
 
+// about reports whether the rule is about a TCP port; port 0 is any.
+func (r securityRule) about(port uint16) bool {
+	return r.Protocol == "-1" || (r.Protocol == "tcp" || r.Protocol == "6") && (port == 0 || r.From <= int(port) && int(port) <= r.To)
+}
+
 // leadsOut reports whether the rule may let a task out to an endpoint with these groups or, without any, to an address of
 // AWS's own.
 func (r securityRule) leadsOut(endpoint []string) bool {
 	switch {
-	case !r.takes(443):
+	case !r.about(443):
 		return false
 	case len(r.Prefixes) > 0 || len(r.Ranges6) > 0:
 		return true
@@ -106,7 +141,7 @@ func within(all netip.Prefix) bool {
 // admits reports whether the rule may let an address with these groups in.
 func (r securityRule) admits(own netip.Addr, groups []string) bool {
 	switch {
-	case !r.takes(443):
+	case !r.about(443):
 		return false
 	case len(r.Prefixes) > 0 || len(r.Ranges6) > 0:
 		return true

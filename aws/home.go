@@ -133,9 +133,9 @@ func (c *Client) partition() string { return partitionOf(c.region) }
 
 // reference is what an ECS ARN names.
 type reference struct {
-	Kind                   string // cluster, service or task
-	Home                   Home
-	Cluster, Service, Task string
+	Kind                           string // cluster, service, task or task-definition
+	Home                           Home
+	Cluster, Service, Task, Family string
 }
 
 // How the parts of an ARN are written (IAM User Guide, "Amazon Resource Names"; names: ECS API Reference).
@@ -151,13 +151,15 @@ var (
 // 2018 have no cluster in them.
 func mostNames(kind string) int {
 	switch kind {
-	case "cluster":
+	case "cluster", taskDefinition:
 		return 1
 	case "service", "task":
 		return 2
 	}
 	return 0
 }
+
+const taskDefinition = "task-definition"
 
 // isARN tells an ARN from a plain name.
 func isARN(text string) bool { return strings.HasPrefix(text, "arn:") }
@@ -190,6 +192,9 @@ func parseARN(text string) (reference, error) {
 		return bad("%d names behind %s/, there can be %d", len(names), kind, most)
 	}
 	for _, name := range names {
+		if kind == taskDefinition { // its revision may follow
+			name, _, _ = strings.Cut(name, ":")
+		}
 		if !nameForm().MatchString(name) {
 			return bad("%q is no name of a %s", name, kind)
 		}
@@ -206,6 +211,8 @@ func parseARN(text string) (reference, error) {
 		ref.Service = last
 	case "task":
 		ref.Task = last
+	case taskDefinition:
+		ref.Family = last
 	}
 	return ref, nil
 }

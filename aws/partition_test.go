@@ -29,6 +29,7 @@ func TestEveryPartitionOfTheSDKIsKnown(t *testing.T) {
 			Outputs struct {
 				DNSSuffix          string `json:"dnsSuffix"`
 				DualStackDNSSuffix string `json:"dualStackDnsSuffix"`
+				GlobalRegion       string `json:"implicitGlobalRegion"`
 			} `json:"outputs"`
 			Regions map[string]any `json:"regions"`
 		} `json:"partitions"`
@@ -49,6 +50,15 @@ func TestEveryPartitionOfTheSDKIsKnown(t *testing.T) {
 			}
 			if got, want := suffixesOf(region), []string{partition.Outputs.DNSSuffix, partition.Outputs.DualStackDNSSuffix}; !slices.Equal(got, want) {
 				t.Errorf("%s: got %q, want %q", region, got, want)
+			}
+			iam, global := "iam."+partition.Outputs.GlobalRegion+"."+partition.Outputs.DNSSuffix, partition.Outputs.GlobalRegion
+			if own, ok := map[string][2]string{ // what botocore's rules for IAM say of those whose name is older than the rule
+				"aws": {"iam.amazonaws.com", "us-east-1"}, "aws-cn": {"iam.cn-north-1.amazonaws.com.cn", "cn-north-1"}, "aws-us-gov": {"iam.us-gov.amazonaws.com", "us-gov-west-1"},
+			}[partition.ID]; ok {
+				iam, global = own[0], own[1]
+			}
+			if at, signedFor := c.endpoint(t.Context(), iamAPI()); at != "https://"+iam || signedFor != global {
+				t.Errorf("%s: got IAM at %s signed for %s, want %s for %s", region, at, signedFor, iam, global)
 			}
 			for _, host := range []string{"ssmmessages.", "ssmmessages-fips."} {
 				for _, suffix := range []string{partition.Outputs.DNSSuffix, partition.Outputs.DualStackDNSSuffix} {

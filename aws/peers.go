@@ -37,6 +37,14 @@ func (c *Client) Peers(ctx context.Context, t Target, age time.Duration) (_ []Ta
 	return c.remember(q, ready), nil
 }
 
+// KnownPeers is Peers for what was looked up within age; empty where that was not.
+func (c *Client) KnownPeers(t Target, age time.Duration) []Target {
+	if t.Service == "" {
+		return nil
+	}
+	return c.peers.find(t.Wanted(), age)
+}
+
 // choose picks one of the ready containers at random, or says why there is none.
 func (c *Client) choose(ctx context.Context, q Query, tasks []Task) (Target, error) {
 	ready, err := c.ready(ctx, q, tasks)

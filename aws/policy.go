@@ -15,6 +15,7 @@ type Reach struct {
 	Cluster         string // name
 	RoleID          string // the unique id of the role that the callers assume; empty when they are users, or it is not known
 	RemoteHosts     bool   // forwards to hosts behind the tasks too
+	AnyHost         bool   // to those alone: tunnels to any host have no need of the tasks' own ports
 	Browse          bool   // the lists that the screen begins with too
 	Exec            bool   // commands and shells in the containers too
 	Container       string // name of the only one that Exec is about; empty is any
@@ -40,6 +41,8 @@ func CallerPolicy(r Reach) Policy {
 	switch {
 	case r.Document != "":
 		reached[1] = r.document(r.Document)
+	case r.AnyHost && !r.RemoteHosts:
+		reached[1] = r.document(PortForwardTo("", 0).Name)
 	case r.RemoteHosts:
 		reached = append(reached, r.document(PortForwardTo("", 0).Name))
 	}

@@ -1,8 +1,12 @@
 package aws_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	"culvert/aws"
@@ -111,5 +115,43 @@ func TestReachIsThatOfTheClient(t *testing.T) {
 	}
 	if got := w.Reach("automation").Account; got != "111122223333" {
 		t.Errorf("got account %s, want the one that STS names", got)
+	}
+}
+
+// A tunnel to any host needs the document for other hosts, and that one alone, in every partition.
+func TestThePolicyForAnyHostHasOneDocument(t *testing.T) {
+	for partition, region := range map[string]string{"": "eu-west-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1", "aws-iso": "us-iso-east-1", "aws-iso-b": "us-isob-east-1", "aws-iso-e": "eu-isoe-west-1", "aws-iso-f": "us-isof-south-1", "aws-eusc": "eusc-de-east-1"} {
+		reach := aws.Reach{Partition: partition, Region: region, Account: "111122223333", Cluster: "c", AnyHost: true}
+		arn := "arn:" + cmp.Or(partition, "aws")
+		for _, s := range aws.CallerPolicy(reach).Statement {
+			for _, resource := range s.Resource {
+				if resource != "*" && !strings.HasPrefix(resource, arn+":") {
+					t.Errorf("%s: %s is of another partition", region, resource)
+				}
+			}
+			if s.Sid != "Tunnel" {
+				continue
+			}
+			want := []string{arn + ":ecs:" + region + ":111122223333:task/c/*", arn + ":ssm:" + region + "::document/AWS-StartPortForwardingSessionToRemoteHost"}
+			if !slices.Equal(s.Resource, want) {
+				t.Errorf("%s: got %q, want %q", region, s.Resource, want)
+			}
+		}
+		// Everything but the document is as for ports.
+		ports := reach
+		ports.AnyHost = false
+		a, b := aws.CallerPolicy(reach), aws.CallerPolicy(ports)
+		a.Statement[1].Resource, b.Statement[1].Resource = nil, nil
+		if !reflect.DeepEqual(a, b) {
+			t.Errorf("%s: got %v, want the policy for ports %v", region, a, b)
+		}
+	}
+	reach := aws.Reach{Region: "eu-west-1", Account: "1", Cluster: "c", AnyHost: true, RemoteHosts: true}
+	if got := aws.CallerPolicy(reach).Statement[1].Resource; len(got) != 3 {
+		t.Errorf("with both: %q, want both documents", got)
+	}
+	reach.Document = "team-ports"
+	if got := aws.CallerPolicy(reach).Statement[1].Resource; len(got) != 2 || got[1] != "arn:aws:ssm:eu-west-1:1:document/team-ports" {
+		t.Errorf("with a document of one's own: %q", got)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/net/http/httpproxy"
 
+	"culvert/internal/address"
 	"culvert/internal/say"
 )
 
@@ -138,12 +139,11 @@ func proxyPort(proxy *url.URL) (uint16, bool) {
 
 // sameHost reports whether a connection to host may end at a listener on own.
 func sameHost(own netip.Addr, host string) bool {
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") || host == "localhost.localdomain" {
+	if address.LoopbackName(host) {
 		return own.IsLoopback() || own.IsUnspecified()
 	}
-	to, err := netip.ParseAddr(host)
-	if err != nil {
+	to, ok := address.Parse(host)
+	if !ok {
 		return false
 	}
 	to = to.WithZone("").Unmap()

@@ -40,7 +40,7 @@ func (q Query) Parse() (Query, error) {
 	for _, name := range []struct {
 		kind string
 		at   *string
-	}{{"cluster", &q.Cluster}, {"service", &q.Service}, {"task", &q.Task}, {"container", &q.Container}, {"task-definition", &q.Family}} {
+	}{{"cluster", &q.Cluster}, {"service", &q.Service}, {"task", &q.Task}, {"container", &q.Container}, {taskDefinition, &q.Family}} {
 		text := *name.at
 		if !isARN(text) {
 			continue
@@ -54,7 +54,7 @@ func (q Query) Parse() (Query, error) {
 		case q.Home.known() && q.Home.differs(ref.Home):
 			return q, &ContradictionError{One: q.Home.ARN, Other: text, Of: [2]string{q.Home.String(), ref.Home.String()}}
 		}
-		*name.at = cmp.Or(ref.Task, ref.Service, ref.Cluster)
+		*name.at = cmp.Or(ref.Task, ref.Service, ref.Family, ref.Cluster)
 		if ref.Cluster != "" {
 			if q.Cluster != "" && q.Cluster != ref.Cluster {
 				return q, &ContradictionError{One: cluster, Other: text, Of: [2]string{"cluster " + q.Cluster, "cluster " + ref.Cluster}}

@@ -19,31 +19,41 @@ func iamAPI() bareAPI { return bareAPI{name: "iam", version: "2010-05-08"} }
 func ec2API() bareAPI { return bareAPI{name: "ec2", version: "2016-11-15"} }
 
 // endpoint is the service's URL and the region that its requests are signed for.
-func (c *Client) endpoint(ctx context.Context, q bareAPI) (address, region string, err error) {
+func (c *Client) endpoint(ctx context.Context, q bareAPI) (address, region string) {
 	region = c.region
 	if own := c.moved(ctx, orWord(q.id, q.name)); own != "" {
-		return own, region, nil
+		return own, region
 	}
 	if q.name != "iam" {
-		return "https://" + serviceHost(q.name, region), region, nil //nolint:contextcheck // it asks nobody
+		return "https://" + serviceHost(q.name, region), region //nolint:contextcheck // it asks nobody
 	}
-	switch c.partition() { // IAM is one for each partition
+	host, region := iamOf(c.partition(), region) //nolint:contextcheck // it asks nobody
+	return "https://" + host, region
+}
+
+// iamOf is where IAM is, which is one for all regions of a partition, and the region that its requests are signed for. In the
+// oldest partitions its name is its own, in the others it follows the rule (the SDK's partitions.json, implicitGlobalRegion).
+func iamOf(partition, region string) (host, signedFor string) {
+	switch partition {
 	case "aws":
-		return "https://iam.amazonaws.com", "us-east-1", nil
+		return "iam.amazonaws.com", "us-east-1"
 	case "aws-cn":
-		return "https://iam.cn-north-1.amazonaws.com.cn", "cn-north-1", nil
+		return "iam.cn-north-1.amazonaws.com.cn", "cn-north-1"
 	case "aws-us-gov":
-		return "https://iam.us-gov.amazonaws.com", "us-gov-west-1", nil
+		return "iam.us-gov.amazonaws.com", "us-gov-west-1"
+	case "aws-iso":
+		region = "us-iso-east-1"
+	case "aws-iso-b":
+		region = "us-isob-east-1"
+	case "aws-iso-f":
+		region = "us-isof-south-1"
 	}
-	return "", "", fmt.Errorf("the endpoint of %s in %s is not known here", q.name, c.region)
+	return serviceHost("iam", region), region // of the other partitions this is the only region
 }
 
 // query calls an action and decodes its answer. It tries once: what it finds is only a hint.
 func (c *Client) query(ctx context.Context, q bareAPI, action string, form url.Values, into any) error {
-	address, region, err := c.endpoint(ctx, q)
-	if err != nil {
-		return err
-	}
+	address, region := c.endpoint(ctx, q)
 	form.Set("Action", action)
 	form.Set("Version", q.version)
 	body := []byte(form.Encode())

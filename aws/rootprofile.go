@@ -18,6 +18,7 @@ type rootProfile struct {
 	sso, login             bool   // it is of IAM Identity Center, or of "aws login"
 	account, permissionSet string // of the former
 	tokenFile, role        string // of a web identity
+	source                 string // credential_source of the role
 	chained                bool   // another profile leads to it
 }
 
@@ -36,7 +37,7 @@ func rootProfileOf(cfg sdk.Config) rootProfile {
 			name: root.Profile, chained: root != &profile,
 			sso:     root.SSOSession != nil || root.SSOStartURL != "",
 			login:   root.LoginSession != "",
-			account: root.SSOAccountID, permissionSet: root.SSORoleName, tokenFile: root.WebIdentityTokenFile, role: root.RoleARN,
+			account: root.SSOAccountID, permissionSet: root.SSORoleName, tokenFile: root.WebIdentityTokenFile, role: root.RoleARN, source: root.CredentialSource,
 		}
 	}
 	return rootProfile{}

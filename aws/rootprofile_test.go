@@ -153,6 +153,17 @@ credential_process = exit 3
 region = eu-west-1
 role_arn = arn:aws:iam::111122223333:role/one
 source_profile = failing
+[profile sourceless]
+region = eu-west-1
+role_arn = arn:aws:iam::111122223333:role/alone
+[profile of-the-environment]
+region = eu-west-1
+role_arn = arn:aws:iam::111122223333:role/alone
+credential_source = Environment
+[profile of-the-machine]
+region = eu-west-1
+role_arn = arn:aws:iam::111122223333:role/alone
+credential_source = Ec2InstanceMetadata
 `
 
 // Whoever assumes a role with the credentials of another profile logs in to that one, however deep it is.
@@ -184,6 +195,9 @@ func TestChainOfProfilesNamesTheOneToLogInTo(t *testing.T) {
 		"nothing to assume with":  {profile: "of-empty", says: []string{"source_profile empty, which has no credentials", "aws configure --profile empty"}, never: []string{"nil"}},
 		"no such source profile":  {profile: "of-none", says: []string{"source_profile emptyy, which does not exist", "profiles there are: empty"}},
 		"a process below a role":  {profile: "of-failing", says: []string{"profile failing", "get-caller-identity --profile failing"}},
+		"a role without a source": {profile: "sourceless", says: []string{"profile sourceless has the role arn:aws:iam::111122223333:role/alone, and neither source_profile nor credential_source", "source_profile = NAME"}, never: []string{"aws sso login"}},
+		"none in the environment": {profile: "of-the-environment", says: []string{"credential_source Environment, where there are none", "set AWS_ACCESS_KEY_ID"}},
+		"none of the machine":     {profile: "of-the-machine", says: []string{"credential_source Ec2InstanceMetadata, where there are none", "instance profile"}},
 		"a role that is not ours": {profile: "one", token: time.Hour, answers: map[string]func(http.ResponseWriter, *http.Request){"AssumeRole": inQuery(403, "AccessDenied", "User: arn:aws:sts::111122223333:assumed-role/x/y is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::111122223333:role/one")}, says: []string{"not allowed: sts:AssumeRole", "trust policy"}, never: []string{"aws sso login"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -252,6 +266,7 @@ func TestRoleForTheTokenOfAFile(t *testing.T) {
 		role    string
 		env     map[string]string // $TOKEN is the file
 		gone    bool
+		empty   bool
 		answers map[string]func(http.ResponseWriter, *http.Request)
 		asked   []string
 		says    []string
@@ -278,13 +293,17 @@ func TestRoleForTheTokenOfAFile(t *testing.T) {
 			role: ciRole, answers: map[string]func(http.ResponseWriter, *http.Request){"AssumeRoleWithWebIdentity": inQuery(403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")},
 			asked: []string{"AssumeRoleWithWebIdentity " + ciRole}, says: []string{ciRole + " does not trust this token", "project_path:a/b:ref:main", "gitlab.com:sub"},
 		},
+		"a file that is empty": {
+			role: ciRole, empty: true, answers: map[string]func(http.ResponseWriter, *http.Request){"AssumeRoleWithWebIdentity": inQuery(400, "InvalidIdentityToken", "The ID Token provided is not a valid JWT")},
+			asked: []string{"AssumeRoleWithWebIdentity " + ciRole}, says: []string{"no web identity token in $TOKEN: it is empty", "AWS_WEB_IDENTITY_TOKEN_FILE"},
+		},
 		"a file that is gone": {role: ciRole, gone: true, says: []string{"cannot be read from $TOKEN", "AWS_WEB_IDENTITY_TOKEN_FILE"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			home := isolate(t)
 			file := filepath.Join(home, "token")
 			if !test.gone {
-				write(t, file, token)
+				write(t, file, map[bool]string{false: token}[test.empty])
 			}
 			write(t, filepath.Join(home, "config"), "[default]\n[profile web]\nrole_arn = "+ciRole+"\nweb_identity_token_file = "+file+"\n")
 			s := newServices(t, test.answers)

@@ -2,6 +2,7 @@ package aws
 
 import (
 	"fmt"
+	"os"
 	"strings"
 
 	"culvert/internal/say"
@@ -53,6 +54,33 @@ func (e *SourceProfileError) Remedy() string {
 		e.Source, command("aws", []string{"configure", "sso", "--profile", e.Source}), command("aws", []string{"configure", "--profile", e.Source}))
 }
 
+// RoleSourceError means that a profile has a role, and nothing to assume it with.
+type RoleSourceError struct {
+	Profile, Role string
+	Source        string // credential_source; empty where the profile names none
+	Err           error
+}
+
+func (e *RoleSourceError) Error() string {
+	if e.Source == "" {
+		return fmt.Sprintf("profile %s has the role %s, and neither source_profile nor credential_source says with whose credentials it is assumed", e.Profile, e.Role)
+	}
+	return fmt.Sprintf("profile %s assumes %s with the credentials of credential_source %s, where there are none", e.Profile, e.Role, e.Source)
+}
+func (e *RoleSourceError) Unwrap() error { return e.Err }
+
+// Remedy names a source.
+func (e *RoleSourceError) Remedy() string {
+	const instead = "name a profile that has credentials: source_profile = NAME"
+	switch e.Source {
+	case "Environment":
+		return "set AWS_ACCESS_KEY_ID and what belongs to it, or in place of credential_source " + instead
+	case "":
+		return fmt.Sprintf("in profile %s of ~/.aws/config %s", e.Profile, instead)
+	}
+	return "run it on a machine that has a role (an instance profile), or in place of credential_source " + instead
+}
+
 // NoRoleError means that there is a web identity's token, and no role to get for it.
 type NoRoleError struct {
 	TokenFile string
@@ -77,8 +105,11 @@ type TokenFileError struct {
 }
 
 func (e *TokenFileError) Error() string {
-	if e.Expired {
+	switch {
+	case e.Expired:
 		return fmt.Sprintf("the web identity token in %s has expired", orWord(e.File, "its file"))
+	case blank(e.File):
+		return fmt.Sprintf("there is no web identity token in %s: it is empty", e.File)
 	}
 	return fmt.Sprintf("the web identity token cannot be read from %s", orWord(e.File, "its file"))
 }
@@ -90,6 +121,15 @@ func (e *TokenFileError) Remedy() string {
 		return fmt.Sprintf("have what writes %s write it anew: the job's id_tokens in GitLab, CIRCLE_OIDC_TOKEN_V2 in CircleCI, the kubelet in EKS; a token lives minutes to an hour, so write it just before", orWord(e.File, "the file"))
 	}
 	return "check AWS_WEB_IDENTITY_TOKEN_FILE (or web_identity_token_file of the profile): the file has to be there, readable, before culvert starts"
+}
+
+// blank reports whether a file is there, with nothing in it.
+func blank(file string) bool {
+	if file == "" {
+		return false
+	}
+	is, err := os.Stat(file)
+	return err == nil && is.Mode().IsRegular() && is.Size() == 0
 }
 
 // MFACodeError means that a one-time code was not the right one.

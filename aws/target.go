@@ -64,8 +64,11 @@ func ParseTarget(name string) (Target, error) {
 		if err != nil {
 			return Target{}, err
 		}
-		if ref.Kind == "cluster" {
+		switch ref.Kind {
+		case "cluster":
 			return Target{}, &TargetFormError{Form: name, Problem: "not the ARN of an ECS service or task, but of a cluster"}
+		case taskDefinition:
+			return Target{}, &TargetFormError{Form: name, Problem: fmt.Sprintf("not the ARN of an ECS service or task: it names a %q, which goes to --family beside --cluster", ref.Kind)}
 		}
 		return Target{Cluster: ref.Cluster, Service: ref.Service, Task: ref.Task, Home: ref.Home}, nil
 	}

@@ -362,7 +362,7 @@ func (a admission) any(groups []string, rules func(securityGroup) []securityRule
 	var covers []netip.Prefix
 	for _, id := range groups {
 		for _, r := range rules(a.network.groups[id]) {
-			if !r.takes(a.port) {
+			if !r.about(a.port) {
 				continue
 			}
 			if slices.ContainsFunc(r.Groups, func(g string) bool { return slices.Contains(a.groups, g) }) {
@@ -406,12 +406,4 @@ func halves(p netip.Prefix) (low, high netip.Prefix) {
 	bytes[p.Bits()/8] |= 0x80 >> (p.Bits() % 8)
 	addr, _ := netip.AddrFromSlice(bytes)
 	return low, netip.PrefixFrom(addr, p.Bits()+1)
-}
-
-// takes reports whether the rule is about a TCP port; port 0 is any.
-func (r securityRule) takes(port uint16) bool {
-	if r.Protocol == "-1" {
-		return true
-	}
-	return (r.Protocol == "tcp" || r.Protocol == "6") && (port == 0 || r.From <= int(port) && int(port) <= r.To)
 }

@@ -134,31 +134,41 @@ func (b *bench) bulk(ctx context.Context, c *client, word string) error {
 	return nil
 }
 
-// crowd opens many connections at once; each has one echo.
+// crowd has many connections at once, and as many again when those have ended.
 func (b *bench) crowd(ctx context.Context, s subject) error {
 	return b.with(ctx, s, func(ctx context.Context, c *client) error {
-		ctx, cancel := context.WithTimeout(ctx, b.effort.stall)
-		defer cancel()
-		times := make(chan time.Duration)
-		for range crowd {
-			go func() {
-				took, err := b.freshEcho(ctx, c)
-				if err != nil {
-					took = 0
-				}
-				times <- took
-			}()
-		}
-		var served []time.Duration
-		for range crowd {
-			if took := <-times; took > 0 {
-				served = append(served, took)
-			}
-		}
+		served := b.flock(ctx, c)
 		b.results.add("connections-served", s.name, float64(len(served)))
-		if len(served) > 0 {
-			b.results.add("connections-p50", s.name, milliseconds(percentile(served, 50)))
+		if len(served) == 0 {
+			return nil
+		}
+		b.results.add("connections-p50", s.name, milliseconds(percentile(served, 50)))
+		b.results.add("connections-last", s.name, milliseconds(percentile(served, 100)))
+		if again := b.flock(ctx, c); len(again) > 0 {
+			b.results.add("connections-again", s.name, milliseconds(percentile(again, 50)))
 		}
 		return nil
 	})
+}
+
+// flock opens many connections at once, each of which has one echo, and returns what that took those that were served.
+func (b *bench) flock(ctx context.Context, c *client) (served []time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, b.effort.stall)
+	defer cancel()
+	times := make(chan time.Duration)
+	for range crowd {
+		go func() {
+			took, err := b.freshEcho(ctx, c)
+			if err != nil {
+				took = 0
+			}
+			times <- took
+		}()
+	}
+	for range crowd {
+		if took := <-times; took > 0 {
+			served = append(served, took)
+		}
+	}
+	return served
 }

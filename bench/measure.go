@@ -27,6 +27,7 @@ type effort struct {
 	lossLimit    time.Duration // for a transfer under loss
 	closing      int64         // bytes of a download whose sockets are closed
 	closeEach    time.Duration
+	again        int           // requests to a host that is known
 	served, gone time.Duration // after a task's death, before culvert is given up, and the plugin
 }
 
@@ -34,7 +35,7 @@ func fullEffort() effort {
 	return effort{
 		runs: 5, starts: 10, fastUpload: 64e6, pacedUpload: 8e6, crowded: 6e6, download: 20e6, lossy: 8e6, flat: 1e9, echoes: 200,
 		warm: 2 * time.Second, beside: 4 * time.Second, stall: 15 * time.Second, lossLimit: time.Minute,
-		closing: 25e5, closeEach: time.Second, served: 40 * time.Second, gone: 20 * time.Second,
+		closing: 25e5, closeEach: time.Second, again: 10, served: 40 * time.Second, gone: 20 * time.Second,
 	}
 }
 
@@ -42,7 +43,7 @@ func quickEffort() effort {
 	return effort{
 		runs: 1, starts: 1, fastUpload: 4e6, pacedUpload: 5e5, crowded: 5e5, download: 5e5, lossy: 5e5, flat: 20e6, echoes: 20,
 		warm: 200 * time.Millisecond, beside: time.Second, stall: 4 * time.Second, lossLimit: 8 * time.Second,
-		closing: 5e5, closeEach: 150 * time.Millisecond, served: 40 * time.Second, gone: 3 * time.Second,
+		closing: 5e5, closeEach: 150 * time.Millisecond, again: 2, served: 40 * time.Second, gone: 3 * time.Second,
 	}
 }
 
@@ -82,6 +83,7 @@ func measurements() []measurement {
 		{"echo", usual, both, (*bench).idleEcho},
 		{besideUpload, usual, both, besideBulk(besideUpload, wordUpload)},
 		{besideDownload, usual, both, besideBulk(besideDownload, wordSource)},
+		{dynamicMetric, usual, []subject{anyHost(), oneHost()}, (*bench).hosts},
 		{"connections", usual, both, (*bench).crowd},
 		{pageMetric, usual, []subject{culvert().at(pages), plugin().at(pages), straight()}, (*bench).browse},
 		{closesMetric, usual, both, (*bench).closings},

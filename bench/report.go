@@ -167,10 +167,18 @@ const notes = `
   port is open; culvert up returns when it is. What comes after, terminating the session, is in neither figure.
 * Sessions: how many the client had in one run, task by task, as the account counted them: culvert's / the other's. Where
   runs differ, what most of them had. The service has two tasks.
+* Any host (-D): from a client's connect to the byte back, by CONNECT, eight new hosts one after the other and ten more requests to
+  each; the other column is culvert's own -L to one of them. A new host is held against what that took from StartSession to the end
+  of the handshake, by its events, and its first answer; a known one against a connection to a session that is open.
 * Beside a download, the agent's own 200 kB of buffer stand before every answer of that session, at 0.75 MB/s. The echo is
   the first connection that is opened two seconds after the download was, over its whole life; a new connection for each
   comes after it.
 * Downloads on several connections are 20 MB in all with culvert and 6 MB with the plugin, whose connections share one session.
+  They begin as soon as culvert is ready, which it is with its first session: that the others open meanwhile, one after the
+  other on each task, is in the figures, whether or not their number was given.
+* 200 connections: each is opened, has one echo of 1 KiB and is closed. A session answers one in 1 to 1.5 ms, as the agent rests
+  behind each message, and a further session gives its first answer about 100 ms after the crowd has come, which is three round
+  trips and the start of the agent's worker: by then nearly half of the first 100 are served. As many again find the sessions of the first.
 * Closes: the account closes the websockets of the client, as the service does every hour, after one second of the download,
   and in the last row after two and three as well. The same client has made the same download undisturbed just before. The plugin's
   figures are of the runs that it survived.

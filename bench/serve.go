@@ -79,8 +79,12 @@ func serve(in io.Reader, out io.Writer) error {
 	}
 	defer d.close()
 	task := emulator.Task{Containers: []emulator.Container{{Name: container, Ports: map[uint16]string{port: d.address(), proxyPort: ""}}}}
+	hosts := map[string]string{}
+	for i := range dynamicHosts {
+		hosts[benchHost(i)] = d.address()
+	}
 	e, err := emulator.Start(emulator.Options{Fleet: emulator.Fleet{
-		Region: region,
+		Region: region, Hosts: hosts,
 		Clusters: []emulator.Cluster{{Name: cluster, Services: []emulator.Service{
 			{Name: service, Count: tasks, Task: task}, {Name: mortal, Count: tasks, Task: task},
 		}}},

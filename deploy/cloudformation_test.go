@@ -53,6 +53,20 @@ func TestTemplateHasTheSamePoliciesAsCulvert(t *testing.T) {
 		same("CallerPolicy.PolicyDocument", aws.CallerPolicy(reach))
 }
 
+// No Squid, no task: any service with exec will do.
+func TestTemplateLeavesAServiceThatIsThere(t *testing.T) {
+	s := newStack(t, map[string]any{"CreateService": "no", "AllowRemoteHosts": "yes", "ServiceName": "web", "GitHubRepositoryIds": []any{"42"}})
+	for name, wanted := range map[string]bool{
+		"Cluster": false, "Log": false, "TaskSecurityGroup": false, "TaskRole": false, "ExecutionRole": false, "TaskDefinition": false, "Service": false,
+		"CallerPolicy": true, "CallerRole": true, "CallerEndsEarlier": true, "Provider": true,
+	} {
+		if s.conditions(name) != wanted {
+			t.Errorf("%s: made %t, want %t", name, s.conditions(name), wanted)
+		}
+	}
+	s.same("CallerPolicy.PolicyDocument", aws.CallerPolicy(aws.Reach{Region: "eu-west-1", Account: "111122223333", Cluster: "automation", RemoteHosts: true}))
+}
+
 func TestTemplateTrustsWhoIsNamed(t *testing.T) {
 	nobody := newStack(t, nil)
 	if nobody.conditions("CallerRole") || nobody.conditions("Provider") {
@@ -94,7 +108,7 @@ func TestTemplateRunsTheProxyOfTheModule(t *testing.T) {
 	if want := outputs["squid_conf"]; string(conf) != want {
 		t.Errorf("got squid.conf\n%s\nwant the module's\n%s", conf, want)
 	}
-	text, _ := resources["aws_ecs_task_definition.this"].Values["container_definitions"].(string)
+	text, _ := resources["aws_ecs_task_definition.this[0]"].Values["container_definitions"].(string)
 	var module []map[string]any
 	if err := json.Unmarshal([]byte(text), &module); err != nil {
 		t.Fatal(err)

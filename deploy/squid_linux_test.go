@@ -26,7 +26,7 @@ func TestTheProxyInTheTask(t *testing.T) {
 	handed := os.Getenv("CULVERT_TASK_DEFINITION")
 	if handed == "" {
 		_, resources := rendered(t, proxyVariables)
-		text, _ := resources["aws_ecs_task_definition.this"].Values["container_definitions"].(string)
+		text, _ := resources["aws_ecs_task_definition.this[0]"].Values["container_definitions"].(string)
 		t.Setenv("CULVERT_TASK_DEFINITION", text)
 	}
 	if !need.Namespace(t) {

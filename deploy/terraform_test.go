@@ -64,7 +64,7 @@ func TestTerraformModuleAndItsExamples(t *testing.T) {
 // What the documentation tells to write is valid as it stands, beside the module as culvert writes it.
 func TestTheConfigurationInTheDocumentationIsValid(t *testing.T) {
 	judge := need.Terraforms(t)[0]
-	for _, page := range []string{"../docs/getting-started.md", "terraform/README.md"} {
+	for _, page := range []string{"../docs/getting-started.md", "../docs/deploy.md", "terraform/README.md"} {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
@@ -99,7 +99,7 @@ func TestTheJudgeFindsMistakes(t *testing.T) {
 	judge := need.Terraforms(t)[0]
 	for file, mistake := range map[string][2]string{
 		"service.tf": {"enable_execute_command", "enable_execute_comand"},
-		"task.tf":    {"aws_iam_role.task.arn", "aws_iam_role.task.arnn"},
+		"task.tf":    {"aws_iam_role.task[0].arn", "aws_iam_role.task[0].arnn"},
 		"network.tf": {"vpc_id      = var.vpc_id", "vpc_id      = [var.vpc_id]"},
 		"main.tf":    {"cluster_name       = aws_ecs_cluster.this[0].name", ""},
 		"scaling.tf": {"predefined_metric_type", "predefined_metric_typ"},
@@ -223,8 +223,8 @@ func TestWorkflowStepFitsTheAction(t *testing.T) {
 			t.Errorf("the step reads %s, which the action does not set", m[1])
 		}
 	}
-	if len(inputs) != 4 {
-		t.Errorf("got inputs %v, want four", inputs)
+	if len(inputs) != 5 {
+		t.Errorf("got inputs %v, want five, of which a step has either forward or dynamic", inputs)
 	}
 }
 
@@ -250,7 +250,7 @@ func TestModuleAndCulvertAgreeOnThePolicies(t *testing.T) {
 	_, plain := rendered(t, least)
 	printed := printedPolicies(t, "-c", "automation")
 	same(t, "caller", plain["aws_iam_policy.caller"], printed.Caller)
-	same(t, "task", plain["aws_iam_role_policy.task"], printed.Task)
+	same(t, "task", plain["aws_iam_role_policy.task[0]"], printed.Task)
 
 	// For those who assume a role it prints what the module gives to its own role: the policy, and one statement more.
 	_, github := rendered(t, least+`
@@ -277,9 +277,18 @@ func TestModuleAndCulvertAgreeOnThePolicies(t *testing.T) {
   allow_browsing    = true
   remote_host_ports = [5432]
 `)
+	_, existing := rendered(t, `
+  create_service = false
+  create_cluster = false
+  service_name   = "web"
+  cluster_name   = "tools"
+  allow_browsing = true
+  remote_hosts   = true
+`)
 	printed = printedPolicies(t, "-c", "tools", "--browse", "--remote-hosts")
+	same(t, "caller of an existing service", existing["aws_iam_policy.caller"], printed.Caller)
 	same(t, "wide caller", wide["aws_iam_policy.caller"], printed.Caller)
-	same(t, "task beside the wide caller", wide["aws_iam_role_policy.task"], printed.Task)
+	same(t, "task beside the wide caller", wide["aws_iam_role_policy.task[0]"], printed.Task)
 }
 
 // twoPolicies is what culvert doctor policy prints.

@@ -54,7 +54,9 @@ func bindError(at netip.AddrPort, err error) error {
 		return &PortTakenError{Address: at.String(), Holder: holder(at)}
 	case notAllowed:
 		return &PrivilegedPortError{Address: at.String(), Err: err}
-	case otherObstacle, noAddress:
+	case noAddress:
+		return &NoAddressError{Address: at.String(), Err: err}
+	case otherObstacle:
 	}
 	return fmt.Errorf("listen on %s: %w", at, err)
 }

@@ -26,7 +26,9 @@ const (
 	drainWithin = 5 * time.Second
 	// refusalWithin is how long the report of a refused dial may come after the end of its stream.
 	refusalWithin = 100 * time.Millisecond
-	copyBuffer    = 32 << 10
+	// A connection reads with firstBuffer until its client fills that, then with copyBuffer.
+	firstBuffer = 4 << 10
+	copyBuffer  = 32 << 10
 )
 
 var (
@@ -43,14 +45,24 @@ type connections struct {
 	closing bool
 	past    struct{ received, sent uint64 } // of ended ones
 
+	proxied bool         // a dynamic tunnel's: its clients speak with a proxy
 	queued  atomic.Int64 // connections that wait for a lane
 	pending sync.WaitGroup
 }
 
+// source is where a connection comes from.
+type source int
+
+const (
+	fromListener source = iota
+	fromCulvert         // Dial: it is nobody's traffic
+	fromProxy           // of a dynamic tunnel: it is a client's, behind one of its own
+)
+
 // connection is one local connection at work.
 type connection struct {
 	id       uint64 // 0 for culvert's own
-	own      bool   // it came from Dial: it is nobody's traffic
+	from     source
 	local    net.Conn
 	started  time.Time
 	head     *head // what its client said while there was no lane; nil when that was not read, or has been handed on
@@ -60,22 +72,29 @@ type connection struct {
 	kept     kept         // of whoever reads the local side
 	shown    int          // bytes at the head of what comes next that sniff has seen already; of whoever hands on
 	lastDown atomic.Int64 // unix nanoseconds of the last bytes from the far side
+
+	trouble atomic.Pointer[error] // why a client of a dynamic tunnel did not get what it wanted; nil when it did
 }
+
+// own reports whether it is nobody's traffic.
+func (c *connection) own() bool { return c.from == fromCulvert }
 
 // closeWriter is what TCP and unix sockets both can.
 type closeWriter interface{ CloseWrite() error }
 
-// add takes a connection in, culvert's own among them; nil when no more are wanted.
-func (c *connections) add(local net.Conn, own bool) *connection {
+// add takes a connection in; nil when no more are wanted. One that is not from the listener is to be ended by pending.Done.
+func (c *connections) add(local net.Conn, from source) *connection {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closing {
 		return nil
 	}
-	conn := &connection{own: own, local: local, started: time.Now()}
-	if own {
+	conn := &connection{from: from, local: local, started: time.Now()}
+	conn.sniff.front = c.proxied
+	if from != fromListener {
 		c.pending.Add(1) // nobody waits for who dials, as for the listener
-	} else {
+	}
+	if !conn.own() {
 		c.lastID++
 		conn.id = c.lastID
 	}
@@ -89,7 +108,7 @@ func (c *connections) remove(conn *connection, err error) Connection {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.open = slices.DeleteFunc(c.open, func(other *connection) bool { return other == conn })
-	if conn.own {
+	if conn.own() {
 		return record
 	}
 	c.past.received += record.Received
@@ -105,7 +124,7 @@ func (c *connections) totals() (received, sent uint64, open int, accepted uint64
 	defer c.mu.Unlock()
 	received, sent = c.past.received, c.past.sent
 	for _, conn := range c.open {
-		if !conn.own {
+		if !conn.own() {
 			received += conn.received.Load()
 			sent += conn.sent.Load()
 			open++
@@ -119,7 +138,7 @@ func (c *connections) list() []Connection {
 	defer c.mu.Unlock()
 	all := slices.Clone(c.ended)
 	for _, conn := range c.open {
-		if !conn.own {
+		if !conn.own() {
 			all = append(all, conn.record())
 		}
 	}
@@ -169,11 +188,15 @@ func (t *Tunnel) serve(conn *connection) {
 
 // through carries a connection and returns what became of it.
 func (t *Tunnel) through(conn *connection) Connection {
-	err := t.carry(conn)
+	carry := t.carry
+	if t.pool != nil {
+		carry = t.proxy
+	}
+	err := carry(conn)
 	if errors.Is(err, io.EOF) || errors.Is(err, errStreamDone) {
 		err = nil // one of the two sides was done
 	}
-	if refusal := conn.sniff.refusedBy(); refusal != nil && (err == nil || refusal.final() || conn.hungUp(err)) {
+	if refusal := conn.sniff.refusedBy(); refusal != nil && conn.trouble.Load() == nil && (err == nil || refusal.final() || conn.hungUp(err)) {
 		err = refusal
 	}
 	return t.connections.remove(conn, err)
@@ -352,7 +375,7 @@ func (c *connection) copyUp(ctx context.Context, s *stream, e *Engine) error {
 	if err := c.replay(ctx, s); err != nil {
 		return err
 	}
-	buffer := make([]byte, copyBuffer)
+	buffer := make([]byte, firstBuffer)
 	for {
 		n, err := c.read(buffer)
 		if n > 0 && (!s.done.Load() || s.spare.Load()) {
@@ -363,13 +386,16 @@ func (c *connection) copyUp(ctx context.Context, s *stream, e *Engine) error {
 			}
 			c.sent.Add(uint64(n))
 		}
+		if n == len(buffer) && n < copyBuffer {
+			buffer = make([]byte, copyBuffer)
+		}
 		switch {
 		case s.spare.Load(): // what has been read goes out on another stream
 			return nil
 		case err == nil:
 		case s.done.Load():
 			return nil
-		case errors.Is(err, io.EOF) && !c.own: // our own is never closed by halves
+		case errors.Is(err, io.EOF) && c.from == fromListener: // the others are never closed by halves
 			return c.linger(ctx, s, e.scarcity.now, func() (gone, known bool) { return e.kernel.gone(c.local) })
 		default:
 			return err

@@ -13,7 +13,7 @@ import (
 // fails, its Read and Write say why.
 func (t *Tunnel) Dial() (net.Conn, error) {
 	near, far := net.Pipe()
-	conn := t.connections.add(far, true)
+	conn := t.connections.add(far, fromCulvert)
 	if conn == nil {
 		return nil, fmt.Errorf("connect to the forward: %w", net.ErrClosed)
 	}

@@ -68,6 +68,7 @@ func TestWritesOfEveryLengthEndingInLFArrive(t *testing.T) {
 
 // protocol.md 9, P11: the answer to a half-closed upload arrives.
 func TestHalfClosedUploadGetsItsAnswer(t *testing.T) {
+	t.Parallel()
 	server := need.Server(t, func(c *net.TCPConn) {
 		// smux version 1 cannot tell the server that the upload is complete, so it knows its length.
 		body := make([]byte, 100_000)
@@ -145,6 +146,7 @@ func TestRemoteHostIsReachedThroughTheTask(t *testing.T) {
 }
 
 func TestRemoteHostThatDoesNotResolveIsSaid(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
 	tn := w.start(tunnel.Spec{Remote: tunnel.Endpoint{Host: "nowhere.internal", Port: 5432}})
 	event := w.events.next(t, "the agent's word", func(e tunnel.Event) bool { return e.Tunnel == tn.ID() && e.Err != nil })
@@ -276,6 +278,7 @@ func TestConnectionsOutliveTheirSockets(t *testing.T) {
 		"agent cut":        func(e *emulator.Emulator) { e.CutAgentLeg() },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			// What an agent lost it repairs one message in 100 ms (protocol.md 9, A1), so it must not lose much: with its
 			// real pacing it does not.
 			const rounds, size = uint64(10), 50_000
@@ -330,6 +333,7 @@ func TestANewSessionFollowsOnTheSameListener(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
 			tn := w.open(tunnel.Spec{})
 			first := tn.Link()
@@ -374,7 +378,8 @@ func TestADeadPeerIsFoundAndTheSessionResumed(t *testing.T) {
 }
 
 func TestIdleClosedTunnelSleepsAndTheNextConnectionWakesIt(t *testing.T) {
-	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) { f.Idle = 300 * time.Millisecond })
+	t.Parallel()
+	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) { f.Idle = time.Second })
 	tn := w.open(tunnel.Spec{})
 	mustExchange(t, w.dial(tn), []byte("before"))
 	w.events.await(t, tn, tunnel.Asleep)
@@ -399,6 +404,7 @@ func TestKeepAliveOverridesTheIdleTimeout(t *testing.T) {
 }
 
 func TestServiceScaledToZeroAndBack(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
 	tn := w.open(tunnel.Spec{})
 	if err := w.account.Scale("c", "s", 0); err != nil {
@@ -450,6 +456,7 @@ func TestOddMessagesAroundTheHandshakeAreHarmless(t *testing.T) {
 }
 
 func TestLossDuplicatesAndReorderingLoseNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) {
 		loss := emulator.Loss{Drop: 0.01, Duplicate: 0.01, Reorder: 0.01}
 		f.Up, f.Down = emulator.Path{Data: loss, Acks: loss}, emulator.Path{Data: loss, Acks: loss}
@@ -469,6 +476,7 @@ func TestHostileFramesAreRefused(t *testing.T) {
 		"digest": emulator.BadDigest, "short": emulator.ShortFrame, "header": emulator.WrongHeader, "oversized": emulator.Oversized,
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
 			conn := w.dial(w.open(tunnel.Spec{}))
 			w.account.Fault(func(f *emulator.Faults) { f.Down.Data.MangleAs, f.Down.Data.MangleNext = as, 3 })
@@ -539,6 +547,7 @@ func TestStalledDestinationDoesNotStopOtherConnections(t *testing.T) {
 }
 
 func TestStalledReaderDoesNotStopOtherConnections(t *testing.T) {
+	t.Parallel()
 	server := need.Server(t, func(c *net.TCPConn) {
 		first := make([]byte, 1)
 		if _, err := io.ReadFull(c, first); err != nil || first[0] == 'e' {
@@ -616,6 +625,7 @@ func TestANamedTaskIsThatTask(t *testing.T) {
 
 // An agent whose task is gone says nothing: the patrol finds it.
 func TestTaskThatWentSilentlyIsReplaced(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) { f.SilentStop = true })
 	w.engine.Patrol(time.Second)
 	tn := w.open(tunnel.Spec{})
@@ -639,6 +649,7 @@ func TestSlowReaderGetsEverything(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short")
 	}
+	t.Parallel()
 	all := random(40<<20, 13)
 	w := newWorld(t, need.Server(t, func(c *net.TCPConn) { _, _ = c.Write(all) }), tunnel.Options{}, nil)
 	conn := w.dial(w.open(tunnel.Spec{}))
@@ -660,6 +671,7 @@ func TestSlowReaderGetsEverything(t *testing.T) {
 }
 
 func TestMessageSizeAndUploadRateAreSettings(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{MessageSize: 16 << 10, UploadRate: 1 << 20}, nil)
 	conn := w.dial(w.open(tunnel.Spec{}))
 	start := time.Now()
@@ -670,6 +682,7 @@ func TestMessageSizeAndUploadRateAreSettings(t *testing.T) {
 }
 
 func TestCloseAtEveryMomentLeavesNothing(t *testing.T) {
+	t.Parallel()
 	for i := range 12 {
 		w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
 		tn := w.start(tunnel.Spec{})

@@ -16,12 +16,18 @@ import (
 )
 
 // FormError is a forward that cannot be parsed.
-type FormError struct{ Form, Problem string }
+type FormError struct {
+	Form, Problem string
+	Dynamic       bool // it is one of -D
+}
 
 func (e *FormError) Error() string { return fmt.Sprintf("forward %q: %s", e.Form, e.Problem) }
 
 // Remedy says how a forward is written.
 func (e *FormError) Remedy() string {
+	if e.Dynamic {
+		return "write PORT, ADDRESS:PORT or /path.sock, for instance 1080; -L forwards to one host"
+	}
 	return "write PORT, LOCAL:REMOTE, ADDRESS:LOCAL:REMOTE, LOCAL:HOST:REMOTE or /path.sock:REMOTE, for instance 8080:3128"
 }
 
@@ -40,7 +46,7 @@ func (e *PortTakenError) Error() string {
 
 // Remedy names the ways out.
 func (e *PortTakenError) Remedy() string {
-	return "stop that process, or choose another local port: 0:REMOTE, or --local-port 0, takes any free one"
+	return "stop that process, or choose another local port: 0:REMOTE, --local-port 0 or -D 0 takes any free one"
 }
 
 // PrivilegedPortError is a local port that this user may not listen on.
@@ -74,6 +80,22 @@ func (e *PrivilegedPortError) Remedy() string {
 			"netsh interface ipv4 show excludedportrange protocol=tcp lists those that Windows has set aside"
 	}
 	return "choose another local port, or 0:REMOTE for any free one; a security module or a sandbox forbids this one"
+}
+
+// NoAddressError is a local address that this machine does not have.
+type NoAddressError struct {
+	Address string
+	Err     error // as the system said it
+}
+
+func (e *NoAddressError) Error() string {
+	return fmt.Sprintf("listen on %s: this machine does not have that address", e.Address)
+}
+func (e *NoAddressError) Unwrap() error { return e.Err }
+
+// Remedy names those that it has.
+func (e *NoAddressError) Remedy() string {
+	return "leave the address out (127.0.0.1 and, where the system has it, ::1), or name one of this machine's own: 0.0.0.0 is all of them, with --bind"
 }
 
 // RefusedError says that the agent could not connect to the remote port.
@@ -306,6 +328,8 @@ func (e *AnswerError) Error() string {
 	case e.Protocol == ProtocolTLS:
 		number, _ := strconv.ParseUint(e.Code, 10, 8)
 		return fmt.Sprintf("alert %s of the %s: %s", e.Code, e.By, strings.TrimPrefix(tls.AlertError(number).Error(), "tls: "))
+	case e.Protocol == ProtocolSOCKS || e.Protocol == ProtocolSOCKS4:
+		return fmt.Sprintf("%s: refused with code %s", e.Protocol, e.Code)
 	case e.Status == 0:
 		return fmt.Sprintf("%s refused the login: error %s", e.Protocol, e.Code)
 	case e.Code == "":
@@ -321,6 +345,7 @@ func (e *AnswerError) Remedy() string {
 		return "look at the client: it does not accept the server's certificate or its version of TLS"
 	case e.Protocol == ProtocolTLS:
 		return "look at the server: it does not accept the client's certificate, the name it asked for, or its version of TLS"
+	case e.Protocol == ProtocolSOCKS || e.Protocol == ProtocolSOCKS4:
 	case e.Status == 0:
 		return "check the user, the password, the database's name and the server's list of hosts; its log says more"
 	}

@@ -210,6 +210,7 @@ func TestExecTypesToASilentCommand(t *testing.T) {
 
 // A command that does not read holds back what is typed, and gets all of it later.
 func TestExecWaitsForACommandThatDoesNotRead(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "127.0.0.1:1", tunnel.Options{}, at(nil))
 	r := w.command("sh", "-c", "stty -echo; echo ready; sleep 1; wc")
 	r.sees("ready")
@@ -319,6 +320,7 @@ func TestExecSaysWhyThereIsNoCommand(t *testing.T) {
 
 // An agent waits two seconds for its last messages to arrive. When some are missing then, the command has not just ended.
 func TestExecTellsThatTheEndOfTheOutputIsMissing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "127.0.0.1:1", tunnel.Options{}, at(nil))
 	r := w.command("sh", "-c", "echo begun; cat; seq 2000")
 	r.sees("begun")
@@ -413,6 +415,7 @@ func (s *stuck) Write([]byte) (int, error) {
 
 // A terminal that takes nothing does not keep the session from being resumed or ended, nor fill the memory.
 func TestExecIsNotHeldUpByItsReader(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "127.0.0.1:1", tunnel.Options{}, at(nil))
 	target, err := w.client.Lookup(t.Context(), aws.Query{Cluster: "c", Service: "s"})
 	if err != nil {

@@ -1,6 +1,10 @@
 package tunnel
 
-import "time"
+import (
+	"context"
+	"net"
+	"time"
+)
 
 // Patrol sets how often the tunnels of e look after their tasks.
 func (e *Engine) Patrol(every time.Duration) { e.patrolEvery = every }
@@ -19,3 +23,29 @@ func StartBeat(now time.Time) *Beat { return &Beat{newBeat(patrolEvery, now)} }
 
 // Due reports whether the tunnel asks at a moment.
 func (b *Beat) Due(now time.Time, worried bool) bool { return b.due(now, worried) }
+
+// Ask connects to a host as the proxy of a dynamic tunnel has it done.
+func (t *Tunnel) Ask(ctx context.Context, host string, port uint16) (net.Conn, error) {
+	return t.pool.Dial(ctx, host, port)
+}
+
+// Idle sets for how long a destination of t that nobody uses keeps its session.
+func (t *Tunnel) Idle(d time.Duration) {
+	t.pool.mu.Lock()
+	defer t.pool.mu.Unlock()
+	t.pool.idle = d
+}
+
+// Each sets how many sessions a task carries at the most.
+func (t *Tunnel) Each(n int) {
+	t.pool.seats.mu.Lock()
+	defer t.pool.seats.mu.Unlock()
+	t.pool.seats.each = n
+}
+
+// Patience sets what a destination gets to accept its first connection.
+func (t *Tunnel) Patience(d time.Duration) {
+	t.pool.mu.Lock()
+	defer t.pool.mu.Unlock()
+	t.pool.patience = d
+}

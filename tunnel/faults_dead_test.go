@@ -211,7 +211,7 @@ func TestFaultAgentIsAwayForSeconds(t *testing.T) {
 	skipInShort(t)
 	const away = 3500 * time.Millisecond
 	w := newFaultWorld(t, tunnel.Options{Lanes: 1, UploadRate: 1_000_000}, func(f *emulator.Faults) {
-		f.Pacing, f.AgentAway = time.Millisecond, away
+		f.Pacing, f.AgentAway = 5*time.Millisecond, away // what it loses it repairs one message in 100 ms (A1)
 	})
 	tn := w.open(tunnel.Spec{})
 	session := tn.Link().Session

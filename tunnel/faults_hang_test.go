@@ -61,6 +61,7 @@ func TestFaultSwallowedConnectionsAreReset(t *testing.T) {
 // accepted before is left alone.
 func TestFaultSwallowedJustAfterAProof(t *testing.T) {
 	skipInShort(t)
+	t.Parallel()
 	var accepted atomic.Int64
 	w := newFaultWorldAt(t, need.Server(t, func(c *net.TCPConn) {
 		accepted.Add(1)

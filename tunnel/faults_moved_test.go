@@ -73,6 +73,7 @@ func (w *faultWorld) reaches(tn *tunnel.Tunnel, name string, within time.Duratio
 // A row: a database fails over, its name leads to another address. The agent resolves it once per session, so another
 // session is opened beside the first one, which sees its connections out.
 func TestFaultHostMoves(t *testing.T) {
+	t.Parallel()
 	old, next := newDatabase(t, "A"), newDatabase(t, "B")
 	w := newFaultWorldAt(t, old.address, tunnel.Options{}, nil)
 	tn := w.open(tunnel.Spec{Remote: remoteName})
@@ -103,6 +104,7 @@ func TestFaultHostMoves(t *testing.T) {
 
 // A host that is down takes no more than a session in ten seconds, and the tunnel stays as it is.
 func TestFaultHostThatIsDownCostsASessionInTenSeconds(t *testing.T) {
+	t.Parallel()
 	down := newDatabase(t, "A")
 	w := newFaultWorldAt(t, down.address, tunnel.Options{Lanes: 1}, nil)
 	tn := w.open(tunnel.Spec{Remote: remoteName})
@@ -127,6 +129,7 @@ func TestFaultHostThatIsDownCostsASessionInTenSeconds(t *testing.T) {
 // A row: the name moves while the old address still answers, as a writer and a reader do that swap their roles. Nothing
 // fails, so only the clock tells; the open connection keeps every byte.
 func TestFaultHostMovesWithBothEndsAlive(t *testing.T) {
+	t.Parallel()
 	const every = 2 * time.Second
 	writer, reader := newDatabase(t, "A"), newDatabase(t, "B")
 	w := newFaultWorldAt(t, writer.address, tunnel.Options{ReResolve: every}, nil)
@@ -173,6 +176,7 @@ func TestFaultHostMovesWithBothEndsAlive(t *testing.T) {
 
 // While a tunnel is used its name is resolved ahead of time: no connection waits for that, and none is cut.
 func TestNobodyWaitsForANameThatIsResolvedAnew(t *testing.T) {
+	t.Parallel()
 	const every = time.Second
 	w := newFaultWorldAt(t, newDatabase(t, "A").address, tunnel.Options{ReResolve: every}, nil)
 	tn := w.open(tunnel.Spec{Remote: remoteName})
@@ -213,6 +217,7 @@ func TestOnlyNamesAreResolvedAnew(t *testing.T) {
 
 // The clock is no reason either to open a session for an address, or to let a connection wait for one.
 func TestAnAddressIsNeverTooOld(t *testing.T) {
+	t.Parallel()
 	const every = 500 * time.Millisecond
 	server := newDatabase(t, "A").address
 	w := newFaultWorldAt(t, server, tunnel.Options{ReResolve: every}, nil)
@@ -242,6 +247,7 @@ func TestAnAddressIsNeverTooOld(t *testing.T) {
 func TestFaultHostMovesAtTheCeiling(t *testing.T) {
 	for _, lanes := range []int{1, 2} {
 		t.Run(fmt.Sprintf("%d lanes", lanes), func(t *testing.T) {
+			t.Parallel()
 			old, next := newDatabase(t, "A"), newDatabase(t, "B")
 			w := newFaultWorldAt(t, old.address, tunnel.Options{Lanes: lanes}, nil)
 			tn := w.open(tunnel.Spec{Remote: remoteName})

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -72,7 +73,7 @@ func (w *faultWorld) launch(s tunnel.Spec) *tunnel.Tunnel {
 	w.Helper()
 	listeners.Lock()
 	defer listeners.Unlock()
-	tn := w.start(s)
+	tn := w.startApart(s)
 	listeners.held[tn.Addr().String()] = tn
 	w.tunnels = append(w.tunnels, tn)
 	ctx, stop := context.WithCancel(context.Background())
@@ -80,6 +81,29 @@ func (w *faultWorld) launch(s tunnel.Spec) *tunnel.Tunnel {
 	sampling.Go(func() { w.sample(ctx, tn, w.account) })
 	w.Cleanup(func() { stop(); sampling.Wait() })
 	return tn
+}
+
+// startApart is start on a port that no other process, nor a test that is no row, takes for its own when the row is over.
+func (w *faultWorld) startApart(s tunnel.Spec) *tunnel.Tunnel {
+	w.Helper()
+	if s.Socket != "" || s.Local.Port() != 0 {
+		return w.start(s)
+	}
+	for {
+		free, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			w.Fatal(err)
+		}
+		s.Local = netip.AddrPortFrom(netip.Addr{}, free.Addr().(*net.TCPAddr).AddrPort().Port())
+		_ = free.Close()
+		tn, err := w.try(s)
+		if err == nil {
+			return tn
+		}
+		if _, taken := errors.AsType[*tunnel.PortTakenError](err); !taken { // else somebody was quicker
+			w.Fatal(err)
+		}
+	}
 }
 
 // listeners are the addresses of all tunnels that row tests hold open, so that one test does not take another's listener

@@ -3,10 +3,12 @@ package tunnel
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
 	"culvert/aws"
+	"culvert/tunnel/front"
 )
 
 // Forward is a Spec as a user writes it: without the target, which is named on its own.
@@ -15,6 +17,8 @@ type Forward struct {
 	Local  netip.AddrPort
 	Socket string
 	Any    bool // the local port was written as 0
+	// Dynamic is of a tunnel to any host, which has no Remote; ParseDynamic gives one without patterns.
+	Dynamic *Dynamic
 }
 
 // Limits of what a form can name.
@@ -32,12 +36,10 @@ const (
 // leaves the choice to the engine. Every error is a *FormError.
 func ParseForward(form string) (Forward, error) {
 	p := formParser{form: form}
-	switch path, rest, isSocket := cutSocket(form); {
-	case form == "":
-		return Forward{}, p.problem("it is empty")
-	case strings.ContainsFunc(form, func(r rune) bool { return r <= ' ' || r == 0x7f }):
-		return Forward{}, p.problem("it contains a blank or a control character")
-	case isSocket:
+	if err := p.text(); err != nil {
+		return Forward{}, err
+	}
+	if path, rest, isSocket := cutSocket(form); isSocket {
 		return p.socket(path, rest)
 	}
 	parts, err := p.split(form)
@@ -47,38 +49,122 @@ func ParseForward(form string) (Forward, error) {
 	return p.ports(parts)
 }
 
-// Spec aims the forward at a target.
-func (f Forward) Spec(t aws.Target) Spec {
-	return Spec{Target: t, Remote: f.Remote, Local: f.Local, Socket: f.Socket, AnyPort: f.Any}
+// ParseDynamic reads the forms of -D, as ssh has them:
+//
+//	LOCAL  ADDRESS:LOCAL  SOCKET
+//
+// with addresses, SOCKET and a LOCAL of 0 as in ParseForward. Every error is a *FormError.
+func ParseDynamic(form string) (Forward, error) {
+	p := formParser{form: form, dynamic: true}
+	f := Forward{Dynamic: &Dynamic{}}
+	path, rest, isSocket := cutSocket(form)
+	if err := p.text(); err != nil {
+		return Forward{}, err
+	}
+	if isSocket {
+		if path != form {
+			return Forward{}, p.problem("%q stands behind the socket path, where nothing may", ":"+rest)
+		}
+		f.Socket = path
+		return f, p.socketPath(path)
+	}
+	parts, err := p.split(form)
+	if err != nil {
+		return Forward{}, err
+	}
+	addr, isAddress, err := p.address(parts[0])
+	switch {
+	case err != nil:
+		return Forward{}, err
+	case isAddress && len(parts) == 1:
+		return Forward{}, p.problem("the local port is missing")
+	case isAddress:
+		parts = parts[1:]
+	}
+	if len(parts) > 1 {
+		return Forward{}, p.problem("too many parts: the clients name the hosts, so that there is no remote end")
+	}
+	port, err := p.port("local", parts[0], 0)
+	if err != nil {
+		return Forward{}, err
+	}
+	f.Local, f.Any = netip.AddrPortFrom(addr, port), port == 0
+	return f, nil
 }
 
-// String returns a form that ParseForward reads back.
+// Same reports whether two forwards say the same.
+func (f Forward) Same(other Forward) bool {
+	return f.Remote == other.Remote && f.Local == other.Local && f.Socket == other.Socket && f.Any == other.Any && f.Dynamic.Same(other.Dynamic)
+}
+
+// Same reports whether two say the same; nil is no tunnel to any host.
+func (d *Dynamic) Same(other *Dynamic) bool {
+	if d == nil || other == nil {
+		return d == other
+	}
+	alike := func(a, b []front.Pattern) bool {
+		return slices.EqualFunc(a, b, func(a, b front.Pattern) bool { return a.String() == b.String() })
+	}
+	return alike(d.Via, other.Via) && alike(d.Deny, other.Deny) && d.Destinations == other.Destinations && d.Wait == other.Wait &&
+		slices.Equal(d.Warm, other.Warm)
+}
+
+// Spec aims the forward at a target.
+func (f Forward) Spec(t aws.Target) Spec {
+	return Spec{Target: t, Remote: f.Remote, Local: f.Local, Socket: f.Socket, AnyPort: f.Any, Dynamic: f.Dynamic}
+}
+
+// String returns a form that ParseForward reads back, or ParseDynamic when the forward is dynamic: what else such a one says
+// has no form.
 func (f Forward) String() string {
+	if f.Dynamic != nil {
+		return f.listens()
+	}
 	remote := Endpoint{Port: f.Remote.Port}.String()
 	if host := f.Remote.Host; strings.Contains(host, ":") {
 		remote = "[" + host + "]:" + remote
 	} else if host != "" {
 		remote = host + ":" + remote
 	}
+	if (f.Local == netip.AddrPort{}) && !f.Any && f.Remote.Host == "" && f.Socket == "" {
+		return remote
+	}
+	return f.listens() + ":" + remote
+}
+
+// listens is the local end of a form.
+func (f Forward) listens() string {
 	switch local := strconv.Itoa(int(f.Local.Port())); {
 	case f.Socket != "":
-		return f.Socket + ":" + remote
-	case f.Local == netip.AddrPort{} && !f.Any && f.Remote.Host == "":
-		return remote
+		return f.Socket
 	case !f.Local.Addr().IsValid():
-		return local + ":" + remote
+		return local
 	case f.Local.Addr().Is6():
-		return "[" + f.Local.Addr().String() + "]:" + local + ":" + remote
+		return "[" + f.Local.Addr().String() + "]:" + local
 	default:
-		return f.Local.Addr().String() + ":" + local + ":" + remote
+		return f.Local.Addr().String() + ":" + local
 	}
 }
 
 // formParser carries the whole form, so that every error can quote it.
-type formParser struct{ form string }
+type formParser struct {
+	form    string
+	dynamic bool // it is one of -D
+}
 
 func (p formParser) problem(format string, args ...any) error {
-	return &FormError{Form: p.form, Problem: fmt.Sprintf(format, args...)}
+	return &FormError{Form: p.form, Problem: fmt.Sprintf(format, args...), Dynamic: p.dynamic}
+}
+
+// text refuses what can be no form.
+func (p formParser) text() error {
+	switch {
+	case p.form == "":
+		return p.problem("it is empty")
+	case strings.ContainsFunc(p.form, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+		return p.problem("it contains a blank or a control character")
+	}
+	return nil
 }
 
 // cutSocket tells a path from a port: the path ends at the first colon behind it.
@@ -96,13 +182,11 @@ func cutSocket(form string) (path, rest string, ok bool) {
 }
 
 func (p formParser) socket(path, rest string) (Forward, error) {
-	switch {
-	case rest == "":
+	if rest == "" {
 		return Forward{}, p.problem("no remote port behind the socket path")
-	case strings.HasSuffix(path, "/"):
-		return Forward{}, p.problem("%q is a directory, not a socket path", path)
-	case len(path) > mostSocketPath:
-		return Forward{}, p.problem("the socket path has %d bytes, this system takes %d", len(path), mostSocketPath)
+	}
+	if err := p.socketPath(path); err != nil {
+		return Forward{}, err
 	}
 	parts, err := p.split(rest)
 	if err != nil {
@@ -116,6 +200,17 @@ func (p formParser) socket(path, rest string) (Forward, error) {
 		return Forward{}, err
 	}
 	return Forward{Socket: path, Remote: remote}, nil
+}
+
+// socketPath refuses what can be no path of a socket.
+func (p formParser) socketPath(path string) error {
+	switch {
+	case strings.HasSuffix(path, "/"):
+		return p.problem("%q is a directory, not a socket path", path)
+	case len(path) > mostSocketPath:
+		return p.problem("the socket path has %d bytes, this system takes %d", len(path), mostSocketPath)
+	}
+	return nil
 }
 
 // ports reads every form that has a local port.
@@ -155,8 +250,11 @@ func (p formParser) address(s string) (addr netip.Addr, ok bool, err error) {
 	if isNumber(s) {
 		return netip.Addr{}, false, nil
 	}
-	if s == "localhost" {
+	switch s {
+	case "localhost":
 		return netip.Addr{}, true, nil // both loopback addresses, as without an address
+	case "*":
+		return netip.IPv4Unspecified(), true, nil // as ssh has it
 	}
 	addr, err = netip.ParseAddr(strings.Trim(s, "[]"))
 	switch {
@@ -202,6 +300,14 @@ func (p formParser) port(which, s string, least int) (uint16, error) {
 	return uint16(n), nil
 }
 
+// last is which port stands at the end of a form.
+func (p formParser) last() string {
+	if p.dynamic {
+		return "local"
+	}
+	return "remote"
+}
+
 // split cuts at colons outside brackets.
 func (p formParser) split(s string) ([]string, error) {
 	var parts []string
@@ -212,7 +318,7 @@ func (p formParser) split(s string) ([]string, error) {
 			case end < 0:
 				return nil, p.problem("a bracket is not closed")
 			case end+1 == len(s):
-				return nil, p.problem("the remote port is missing")
+				return nil, p.problem("the %s port is missing", p.last())
 			case s[end+1] != ':':
 				return nil, p.problem("%q must be followed by a colon", s[:end+1])
 			}

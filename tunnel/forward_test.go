@@ -25,6 +25,7 @@ func TestParseForwardReadsEveryForm(t *testing.T) {
 		"localhost:8080:3128":              {Remote: tunnel.Endpoint{Port: 3128}, Local: local("", 8080)},
 		"127.0.0.1:8080:3128":              {Remote: tunnel.Endpoint{Port: 3128}, Local: local("127.0.0.1", 8080)},
 		"[::1]:8080:3128":                  {Remote: tunnel.Endpoint{Port: 3128}, Local: local("::1", 8080)},
+		"*:8080:3128":                      {Remote: tunnel.Endpoint{Port: 3128}, Local: local("0.0.0.0", 8080)},
 		"0.0.0.0:8080:3128":                {Remote: tunnel.Endpoint{Port: 3128}, Local: local("0.0.0.0", 8080)},
 		"15432:db.internal:5432":           {Remote: tunnel.Endpoint{Host: "db.internal", Port: 5432}, Local: local("", 15432)},
 		"15432:10.0.3.7:5432":              {Remote: tunnel.Endpoint{Host: "10.0.3.7", Port: 5432}, Local: local("", 15432)},
@@ -44,7 +45,7 @@ func TestParseForwardReadsEveryForm(t *testing.T) {
 			t.Errorf("%q (-want +got):\n%s", form, diff)
 		}
 		again, err := tunnel.ParseForward(got.String())
-		if err != nil || again != got {
+		if err != nil || !again.Same(got) {
 			t.Errorf("%q: String() = %q reads back as %+v, %v", form, got.String(), again, err)
 		}
 	}
@@ -108,7 +109,7 @@ func FuzzParseForward(f *testing.F) {
 			t.Fatalf("%q: accepted without a remote port", form)
 		}
 		again, err := tunnel.ParseForward(got.String())
-		if err != nil || again != got {
+		if err != nil || !again.Same(got) {
 			t.Fatalf("%q: %q reads back as %+v, %v; want %+v", form, got.String(), again, err, got)
 		}
 	})

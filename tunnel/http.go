@@ -223,7 +223,7 @@ type answers struct {
 	sniffer *sniffer
 	lines   lines
 	status  int
-	code    string  // Squid's own word for an error
+	code    string  // the proxy's own word for an error
 	inner   *alerts // once a proxy has connected
 }
 
@@ -257,6 +257,12 @@ func (a *answers) field(name, value string) bool {
 	if strings.EqualFold(name, "X-Squid-Error") {
 		value, _, _ = strings.Cut(value, " ") // behind it is a number of the system
 		a.code = clean(value)
+	}
+	if a.sniffer.front && strings.EqualFold(name, "Proxy-Status") { // culvert's own proxy, see front.Server
+		if value, ok := strings.CutPrefix(value, "culvert; error="); ok {
+			value, _, _ = strings.Cut(value, ";")
+			a.code = clean(value)
+		}
 	}
 	return true
 }

@@ -87,6 +87,8 @@ type lane struct {
 
 	size int // of messages, as last logged; watch's
 
+	seat *seat // of a dynamic tunnel's session; set before target
+
 	awaySince atomic.Int64            // unix nanoseconds
 	finding   atomic.Pointer[finding] // nil: ECS knows of nothing
 	stir      chan struct{}           // has watch look at once; capacity 1
@@ -437,10 +439,11 @@ func (l *lane) deliver(kind wire.PayloadType, body []byte) error {
 			return nil
 		}
 		l.received.Add(uint64(len(body)))
+		err := l.carrier.receive(body)
 		if l.press(len(body), time.Now()) && l.pressed != nil {
 			l.pressed()
 		}
-		return l.carrier.receive(body)
+		return err
 	case wire.FlagType:
 		flag, err := wire.ParseFlag(body)
 		if err != nil {

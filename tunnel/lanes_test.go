@@ -261,6 +261,7 @@ func TestLanesSpreadOverTheReadyTasks(t *testing.T) {
 		{name: "one task is named", options: tunnel.Options{Lanes: 8}, pinned: true, want: []int{8}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, need.Server(t, answering), c.options, nil)
 			if c.pinned {
 				named, err := w.client.Lookup(t.Context(), aws.Query{Cluster: "c", Service: "s", Port: port})
@@ -286,6 +287,33 @@ func TestLanesSpreadOverTheReadyTasks(t *testing.T) {
 				t.Errorf("on %d tasks after one was lost, want %d", got, len(c.want))
 			}
 		})
+	}
+}
+
+// An agent takes in one session after the other, but it need not wait for those of the other tasks.
+func TestSessionsOpenOneAfterTheOtherOnEachTask(t *testing.T) {
+	const start = 300 * time.Millisecond
+	w := newWorld(t, need.Server(t, answering), tunnel.Options{Lanes: 8}, func(f *emulator.Faults) { f.AgentStart = start })
+	tn := w.open(tunnel.Spec{})
+	need.Eventually(t, "all sessions to be open", func() bool { return tn.Stats().Lanes == 8 })
+	beside := false
+	all := w.account.Sessions()
+	for i, a := range all {
+		for _, b := range all[:i] {
+			switch between := a.Started.Sub(b.Started).Abs(); {
+			case between >= start:
+			case a.Target == b.Target:
+				t.Errorf("%s was asked for two sessions within %s", a.Target, between)
+			default:
+				beside = true
+			}
+		}
+	}
+	if !beside {
+		t.Error("no two sessions were opened at the same time")
+	}
+	if got := w.tasks(); !slices.Equal(got, []int{4, 4}) {
+		t.Errorf("%v sessions on the tasks, want 4 on each", got)
 	}
 }
 

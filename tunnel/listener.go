@@ -119,7 +119,7 @@ func (t *Tunnel) acceptFrom(socket net.Listener) {
 		case err == nil:
 			wait = 0
 			// It counts before the next one is looked for.
-			if taken := t.connections.add(conn, false); taken != nil {
+			if taken := t.connections.add(conn, fromListener); taken != nil {
 				t.connections.pending.Go(func() { t.serve(taken) })
 			} else {
 				reset(conn)

@@ -36,6 +36,7 @@ type load struct {
 
 	most   int       // sessions that the tunnel may have
 	coming int       // lanes that are being opened, or may be
+	tasks  int       // that they lead to, as far as that is known
 	from   time.Time // when the oldest of those was begun that are being opened; zero for none
 
 	opening, step, rate average // of this tunnel: nanoseconds twice, bytes a second
@@ -76,7 +77,7 @@ func (o *load) outlook(now time.Time) outlook {
 	if !o.from.IsZero() {
 		first = (first - now.Sub(o.from)).Abs() // one that is late is taken to need as long again
 	}
-	return outlook{coming: o.coming, first: first, step: time.Duration(o.step.or(float64(leastStep))), wait: o.sharing() * 3 / 2}
+	return outlook{coming: o.coming, first: first, step: time.Duration(o.step.or(float64(leastStep))), tasks: o.tasks, wait: o.sharing() * 3 / 2}
 }
 
 // weigh works out how many lanes are wanted, holding connections that wait for one of their own included, and reports

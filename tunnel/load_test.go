@@ -82,6 +82,7 @@ func TestWhoGetsWhichLane(t *testing.T) {
 		first  time.Duration
 		silent bool
 		waited time.Duration
+		tasks  int
 		count  int    // of connections, one unless it is set
 		want   string // for each of them its lane, - for none, + for none as it holds out for one
 	}{
@@ -93,6 +94,8 @@ func TestWhoGetsWhichLane(t *testing.T) {
 		{name: "six at once, one lane", lanes: lanes(standing{}), coming: 7, count: 6, waited: 2 * freshFor, want: "0+++++"},
 		{name: "what they are is not known yet", lanes: lanes(standing{}), coming: 7, count: 6, silent: true, want: "0-----"},
 		{name: "nor whether the first is silent", lanes: lanes(standing{streams: 1, fresh: 1}), coming: 7, want: "-"},
+		{name: "more than one is active in any case", lanes: lanes(standing{streams: 1, fresh: 1}), coming: 7, count: 4, want: "-+++"},
+		{name: "unless they are silent", lanes: lanes(standing{streams: 1, fresh: 1}), coming: 7, count: 4, silent: true, want: "----"},
 		{name: "no lane is opened for one that is silent", lanes: lanes(standing{streams: 1, active: 1}), coming: 7, silent: true, waited: hearWithin, want: "0"},
 		{name: "but for one beside a download", lanes: lanes(standing{streams: 1, active: 1, pressed: true, bulk: true}), coming: 7, silent: true, waited: hearWithin, want: "+"},
 		{name: "no lane is to come", lanes: lanes(standing{streams: 1, active: 1}), want: "0"},
@@ -105,6 +108,8 @@ func TestWhoGetsWhichLane(t *testing.T) {
 		{name: "a quiet one keeps its lane", lanes: lanes(standing{streams: 1, active: 1, bulk: true}, standing{streams: 1}), coming: 6, want: "+"},
 		{name: "as far as there are others", lanes: lanes(standing{streams: 1, active: 1, bulk: true}, standing{streams: 1}), want: "1"},
 		{name: "a crowd spreads itself", lanes: lanes(standing{}), coming: 1, count: 4, waited: 2 * freshFor, first: answerTime * 5 / 2, want: "0+00"},
+		{name: "those that hold out fill the lanes to come", lanes: lanes(standing{}), coming: 1, count: 14, waited: 2 * freshFor, first: answerTime * 9 / 2, want: "0+00000+0+0+0+"},
+		{name: "which are more on several tasks", lanes: lanes(standing{}), coming: 2, tasks: 2, count: 14, waited: 2 * freshFor, first: answerTime * 9 / 2, want: "0++00000+0++0+"},
 		{name: "one at a time", lanes: lanes(standing{lane: &lane{carrier: &basic{}}, streams: 1, active: 1}), coming: 1, want: "+"},
 	} {
 		now := time.Now()
@@ -120,15 +125,18 @@ func TestWhoGetsWhichLane(t *testing.T) {
 			w.spoke.Store(!c.silent)
 			waiting = append(waiting, w)
 		}
-		o := outlook{coming: c.coming, first: opening, step: step, wait: sharing * 3 / 2}
+		o := outlook{coming: c.coming, first: opening, step: step, tasks: c.tasks, wait: sharing * 3 / 2}
 		if c.first > 0 {
 			o.first = c.first
 		}
 		var holding []*arrival
-		left, held := assign(waiting, all, o, sharing, now)
+		unsure := undecided(all)
+		left, held := assign(slices.Clone(waiting), all, o, sharing, now)
 		for _, w := range left { // who holds out of those that are left: they count one after the other
-			if _, hold := settle(w, all, o, sharing, slices.ContainsFunc(all, func(s standing) bool { return s.bulk }), len(holding), now); hold {
+			if _, hold := settle(w, all, o, sharing, slices.ContainsFunc(all, func(s standing) bool { return s.bulk }), len(holding), unsure, now); hold {
 				holding = append(holding, w)
+			} else {
+				unsure--
 			}
 		}
 		if len(holding) != held {
@@ -217,12 +225,37 @@ func TestSessionsSpreadOverTheTasks(t *testing.T) {
 func TestADownloadIsKnownByItsFirst32KiBInARow(t *testing.T) {
 	l := stood(standing{}).lane
 	now := time.Now()
+	m, ok := l.carrier.(*mux)
+	if !ok {
+		t.Fatal("the lane carries one connection at a time")
+	}
+	var streams []*stream
+	for range 40 {
+		s, err := m.add(now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams = append(streams, s)
+	}
+	at := func(s *stream, size int) bool {
+		now = now.Add(time.Millisecond)
+		m.current = s
+		m.push(make([]byte, size))
+		return l.press(size, now)
+	}
 	send := func(size, times int) (known bool) {
 		for range times {
-			now = now.Add(time.Millisecond)
-			known = l.press(size, now) || known
+			known = at(streams[0], size) || known
 		}
 		return known
+	}
+	for range 10 {
+		for _, s := range streams {
+			if at(s, 1024) {
+				t.Fatal("many answers are taken for a download")
+			}
+		}
+		now = now.Add(2 * rowPause)
 	}
 	if send(1024, 31) || send(1000, 1) || send(1024, 31) {
 		t.Error("answers of 31 KiB are taken for a download")

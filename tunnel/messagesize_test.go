@@ -87,7 +87,10 @@ func TestMessagesGrowWhereTheServiceTakesThem(t *testing.T) {
 	for name, faults := range map[string]func(*emulator.Faults){
 		"plain": nil, "encrypted": func(f *emulator.Faults) { f.KMS = true },
 	} {
-		t.Run(name, func(t *testing.T) { messagesGrow(t, faults) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			messagesGrow(t, faults)
+		})
 	}
 }
 
@@ -117,6 +120,7 @@ func messagesGrow(t *testing.T, faults func(*emulator.Faults)) {
 }
 
 func TestMessagesStayAsTheyAreByDefault(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, need.Server(t, digests), tunnel.Options{Lanes: 1}, nil)
 	tn := w.open(tunnel.Spec{})
 	conn := w.dial(tn)
@@ -141,6 +145,7 @@ func TestARefusedSizeCostsNothingAndIsRemembered(t *testing.T) {
 		"dropped, nothing":       {largest: 1024, silent: true, size: 1024, refused: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			path := filepath.Join(t.TempDir(), "sizes.json")
 			w := sizesWorld(t, path, func(f *emulator.Faults) { f.Largest, f.DropLarger = c.largest, c.silent })
 			tn := w.open(tunnel.Spec{})
@@ -269,6 +274,7 @@ func (c *counting) Read(p []byte) (int, error) {
 
 // Loss, cuts and closes while sizes are tried leave every byte right.
 func TestSizesAreTriedOnABadPath(t *testing.T) {
+	t.Parallel()
 	w := sizesWorld(t, "", func(f *emulator.Faults) {
 		f.Up.Data = emulator.Loss{Drop: 0.01, Duplicate: 0.01, Reorder: 0.01}
 		f.Up.Acks, f.Down.Acks = emulator.Loss{Drop: 0.01}, emulator.Loss{Drop: 0.01}

@@ -47,6 +47,8 @@ type mux struct {
 	head    []byte // of a frame whose header is not complete
 	current *stream
 	left    int // bytes of the current frame still to come
+	rows    int // of full messages so far, see lane.press
+	ofOne   int // bytes of this one that are a single stream's
 }
 
 func newMux(c *channel) *mux {
@@ -226,6 +228,11 @@ func (m *mux) push(p []byte) {
 	if s == nil {
 		return
 	}
+	if s.row != m.rows {
+		s.row, s.inRow = m.rows, 0
+	}
+	s.inRow += len(p)
+	m.ofOne = max(m.ofOne, s.inRow)
 	s.received.Add(uint64(len(p)))
 	s.heard.Store(time.Now().UnixNano())
 	switch size := s.inbox.push(p); {

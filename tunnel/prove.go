@@ -35,7 +35,7 @@ type Proof struct {
 	// Connect is about what the task's own connect took: what the proof took, less the round trip to the agent.
 	Connect time.Duration
 	// Session is set where the session itself is the proof: agents without mux connect when it begins, and end it when
-	// they cannot.
+	// they cannot. So it is for a dynamic tunnel, which has no far end to connect to: then it proves the session alone.
 	Session bool
 }
 
@@ -73,7 +73,13 @@ func (e *UnansweredError) Remedy() string {
 // session. It waits for a session as long as ctx lasts. The far end sees a connection that closes at once, so a proof is
 // for the start of a session and for those who ask, not for a clock: a MySQL server, for one, blocks a host after 100 such
 // connections in a row. Only one proof runs on a session at a time.
+//
+// A dynamic tunnel has no far end: a session that was opened is its proof (Proof.Session). The permission, the document, the task
+// and its agent are right then; of the hosts that clients will ask for it says nothing.
 func (t *Tunnel) Prove(ctx context.Context) (Proof, error) {
+	if t.pool != nil {
+		return t.pool.prove(ctx)
+	}
 	for {
 		l, err := t.await(ctx)
 		if err != nil {
@@ -121,6 +127,13 @@ func isVerdict(err error) bool {
 	var refused *RefusedError
 	var unanswered *UnansweredError
 	return errors.As(err, &refused) || errors.As(err, &unanswered)
+}
+
+// able reports whether there is a lane that takes connections.
+func (t *Tunnel) able() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.ContainsFunc(t.lanes, (*lane).usable)
 }
 
 // await waits for a lane that takes connections.

@@ -31,6 +31,7 @@ func TestAFarEndThatAcceptsIsProved(t *testing.T) {
 		"an agent without mux":                   func(f *emulator.Faults) { f.AgentVersion = "3.0.196.0" },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, change)
 			for _, remote := range []tunnel.Endpoint{{Port: port}, {Host: "db.internal", Port: 5432}} {
 				tn := w.start(tunnel.Spec{Remote: remote})
@@ -67,6 +68,7 @@ func TestAFarEndThatRefusesIsNeverProved(t *testing.T) {
 }
 
 func TestAFarEndThatSwallowsIsUnansweredUntilItAccepts(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, func(f *emulator.Faults) { f.Swallow = []uint16{5432} })
 	tn := w.open(tunnel.Spec{Remote: tunnel.Endpoint{Host: "db.internal", Port: 5432}})
 	for range 2 {
@@ -84,6 +86,7 @@ func TestAFarEndThatSwallowsIsUnansweredUntilItAccepts(t *testing.T) {
 }
 
 func TestAHostThatDoesNotResolveIsNeverProved(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
 	tn := w.start(tunnel.Spec{Remote: tunnel.Endpoint{Host: "nowhere.internal", Port: 5432}})
 	proof, err := prove(t, tn, 3*time.Second)
@@ -120,6 +123,7 @@ func TestAProofBesideBusyClientsIsRight(t *testing.T) {
 }
 
 func TestAProofOutlivesItsSession(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{}, nil)
 	tn := w.open(tunnel.Spec{})
 	w.account.Fault(func(f *emulator.Faults) { f.Swallow = []uint16{port} })

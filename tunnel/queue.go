@@ -35,12 +35,26 @@ type arrival struct {
 type outlook struct {
 	coming int           // that are being opened, or may be
 	first  time.Duration // until the first of them takes connections
-	step   time.Duration // between two of them
+	step   time.Duration // between two of them on one task
+	tasks  int           // that take sessions in at the same time; 0 is one
 	wait   time.Duration // for a lane, that is worth it to a connection that would share one otherwise
 }
 
 // after is how long the lane takes that comes after n others.
-func (o outlook) after(n int) time.Duration { return o.first + time.Duration(n)*o.step }
+func (o outlook) after(n int) time.Duration { return o.first + time.Duration(n/max(1, o.tasks))*o.step }
+
+// turn is when a connection has its turn that comes after n others which share the lanes to come: as many of these are used
+// as make it soonest.
+func (o outlook) turn(n int) time.Duration {
+	soonest, ready := o.first, time.Duration(0)
+	for k := range o.coming {
+		ready += o.after(k)
+		if at := (ready + time.Duration(n)*answerTime) / time.Duration(k+1); k == 0 || at < soonest {
+			soonest = at
+		}
+	}
+	return soonest
+}
 
 // worth is for how long it is worth it to wait for a lane instead of sharing one, as would the holding ones before: the
 // more of them, the less of it is for each.
@@ -58,8 +72,11 @@ const answerTime = 2 * time.Millisecond
 // cost is what a connection would wait on a lane for its answer.
 func (s standing) cost(sharing time.Duration) time.Duration {
 	cost := time.Duration(s.active+s.fresh)*answerTime + s.lag
-	if s.pressed || s.bulk {
+	switch {
+	case s.bulk || s.owes:
 		cost += sharing
+	case s.pressed: // it may be the beginning of a download, or many answers
+		cost += 4 * answerTime
 	}
 	if _, many := s.lane.carrier.(*mux); !many && s.streams > 0 {
 		cost += time.Hour // one at a time
@@ -67,38 +84,47 @@ func (s standing) cost(sharing time.Duration) time.Duration {
 	return cost
 }
 
-// assign gives the connections that wait their lanes, first come first served, and returns those that go on waiting, with
-// how many of them hold out for a lane of their own. A connection gets a lane that nobody uses at the moment; beside
+// assign gives the connections that wait their lanes, first come first served, and returns those that go on waiting, in the
+// same memory, with how many of them hold out for a lane of their own. A connection gets a lane that nobody uses at the moment; beside
 // downloads one that is empty, as others that are quiet now want to stay clear of them and nobody knows what it will be.
 // Where there is none, it waits for one that is being opened, or that it asks for, as long as that is expected to be cheaper
 // than to share; what more there are than lanes to come spread themselves.
 func assign(waiting []*arrival, lanes []standing, o outlook, sharing time.Duration, now time.Time) (left []*arrival, holding int) {
 	bulk := slices.ContainsFunc(lanes, func(s standing) bool { return s.bulk })
+	unsure := undecided(lanes)
+	left = waiting[:0]
 	for _, w := range waiting {
 		open := lanes
 		if now.Sub(w.refusedAt) < refusedFor {
 			open = slices.DeleteFunc(slices.Clone(lanes), func(s standing) bool { return s.lane == w.refusedBy })
 		}
-		at, hold := settle(w, open, o, sharing, bulk, holding, now)
+		at, hold := settle(w, open, o, sharing, bulk, holding, unsure, now)
 		if at == nil {
 			left = append(left, w)
-			if hold {
+			switch {
+			case hold:
 				holding++
+			case w.spoke.Load():
+				unsure--
 			}
 			continue
 		}
 		i := slices.IndexFunc(lanes, func(s standing) bool { return s.lane == at })
+		if lanes[i].free() && !w.spoke.Load() {
+			unsure++
+		}
 		lanes[i].streams++
 		lanes[i].fresh++
 		at.coming.Add(1)
 		w.placed <- at
 	}
+	clear(waiting[len(left):])
 	return left, holding
 }
 
 // settle decides about one connection: its lane, or nil and whether it holds out for one of its own. holding is how many do
-// before it.
-func settle(w *arrival, lanes []standing, o outlook, sharing time.Duration, bulk bool, holding int, now time.Time) (at *lane, hold bool) {
+// before it, unsure how many lanes there may yet be for it that are not in use after all.
+func settle(w *arrival, lanes []standing, o outlook, sharing time.Duration, bulk bool, holding, unsure int, now time.Time) (at *lane, hold bool) {
 	if len(lanes) == 0 {
 		return nil, false
 	}
@@ -113,12 +139,12 @@ func settle(w *arrival, lanes []standing, o outlook, sharing time.Duration, bulk
 		return nil, false
 	case !spoke && !bulk:
 		return least.lane, false
-	case undecided(lanes) && waited < freshFor:
+	case unsure > 0 && waited < freshFor:
 		return nil, false
 	case o.coming == 0 || waited > mostPatience:
 	case holding < o.coming && o.after(holding) <= o.worth(lanes, holding):
 		return nil, true
-	case o.first < min(cost, o.wait):
+	case o.turn(holding) < min(cost, o.wait):
 		return nil, true
 	}
 	return least.lane, false
@@ -139,9 +165,14 @@ func freest(lanes []standing, bulk bool) *lane {
 	return best.lane
 }
 
-// undecided reports whether some lane has nothing but connections that may turn out to be silent.
-func undecided(lanes []standing) bool {
-	return slices.ContainsFunc(lanes, func(s standing) bool { return s.fresh > 0 && s.active == 0 && !s.pressed })
+// undecided is how many lanes have nothing but connections that may turn out to be silent.
+func undecided(lanes []standing) (n int) {
+	for _, s := range lanes {
+		if s.fresh > 0 && s.active == 0 && !s.pressed {
+			n++
+		}
+	}
+	return n
 }
 
 func compare(a, b standing, sharing time.Duration) int {
@@ -216,7 +247,7 @@ func (t *Tunnel) allot(now time.Time) {
 		}
 	}
 	left, holding := assign(t.waiting[:able], lanes, t.load.outlook(now), t.load.sharing(), now)
-	t.waiting = append(left, t.waiting[able:]...)
+	t.waiting = slices.Delete(t.waiting, len(left), able)
 	if len(t.waiting) > 0 && len(lanes) > 0 {
 		t.later.Reset(lookAgain)
 	}

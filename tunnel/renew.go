@@ -96,7 +96,7 @@ func (r *runner) refresh(now time.Time) {
 }
 
 // quiet reports whether no session is being opened, nor waited for.
-func (r *runner) quiet() bool { return r.trial == nil && r.opening == nil && !r.renewing }
+func (r *runner) quiet() bool { return r.trial == nil && len(r.opening) == 0 && !r.renewing }
 
 // room reports whether there is a session to be replaced, and whether another one may take its place: those that
 // see out their connections beside it must stay few, unless it has none itself.
@@ -124,7 +124,7 @@ func (r *runner) renew() {
 // makeRoom opens the session that renew wants. Where the tunnel has as many as it may have, it makes room: the one with the
 // fewest connections gets no more and ends with its last one; the only one is replaced when it has none.
 func (r *runner) makeRoom() {
-	if !r.renewing || r.trial != nil || r.opening != nil {
+	if !r.renewing || r.trial != nil || len(r.opening) > 0 {
 		return
 	}
 	if r.sessions < r.ceiling() {
@@ -135,7 +135,12 @@ func (r *runner) makeRoom() {
 		r.trial = l
 		r.log.Info("resolving the name of the remote host anew, in a session of its own", "host", r.spec.Remote.Host)
 		target := r.Link().Target
-		r.start(l, func(context.Context) (aws.Target, error) { return target, nil })
+		if r.of == nil {
+			r.lead(l, target)
+			r.start(l, nil)
+			return
+		}
+		r.start(l, func(ctx context.Context) (aws.Target, error) { return r.of.seat(ctx, l, []aws.Target{target}, false) })
 		return
 	}
 	least, others := r.least()

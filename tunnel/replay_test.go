@@ -69,6 +69,32 @@ func TestOnlyWhatCannotHaveBeenHeardIsOpenedAnew(t *testing.T) {
 	}
 }
 
+// An agent that has said nothing for long may just be slow: where the service tells when it went away, that counts.
+func TestWhatASilentAgentMayHaveTakenIsNotSentAnew(t *testing.T) {
+	const died = 10 * time.Second
+	for _, said := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			r := &replayed{T: t, began: time.Now(), mux: newMux(testChannel(nil))}
+			r.until(time.Second)
+			r.stream = openStream(t, r.mux)
+			written(t, r.channel())
+			time.Sleep(100 * time.Millisecond)
+			r.acknowledge(0)
+			r.channel().heard.Store(r.began.Add(died - 2*time.Second).UnixNano())
+			r.say(died - time.Second)
+			r.until(died + 3*time.Second)
+			away := time.Duration(0)
+			if said {
+				away = 3*time.Second - 50*time.Millisecond
+			}
+			r.mux.spare(&SilentError{deaf: r.channel().deafSince(away, time.Now())})
+			if got := r.stream.spare.Load(); got == said {
+				t.Errorf("the service says so %t: opened anew %t", said, got)
+			}
+		})
+	}
+}
+
 // Of a local side that sends more than is kept nothing is kept any more, nor of one of which the agent has something.
 func TestNoMoreIsKeptThanMayBeSentAnew(t *testing.T) {
 	m := newMux(testChannel(nil))

@@ -19,6 +19,10 @@ const idleAtLeast = 55 * time.Second
 // find out, and costs a worker in the task.
 const unresolvedRest = 5 * time.Second
 
+// seatAgain is the least time between two sessions that a destination would like to have beside those it has, when there was no
+// place for the first one.
+const seatAgain = time.Second
+
 // step is what a lane has to say to its tunnel.
 type step struct {
 	lane   *lane
@@ -38,7 +42,7 @@ type runner struct {
 
 	running  int       // goroutines: lanes, patrols, proofs
 	sessions int       // lanes that run: each is a session, from before it is opened until it is ended
-	opening  *lane     // the lane that is not open yet: sessions are opened one after the other (protocol.md 8)
+	opening  []*lane   // that their agents have not begun to serve: each opens one session after the other (protocol.md 8)
 	trial    *lane     // the one that resolves the remote host's name anew, see renew
 	renewing bool      // such a one is wanted, as soon as there is room for it
 	yielding *lane     // the one that gets no new connections to make room for it
@@ -74,8 +78,8 @@ func (t *Tunnel) run() {
 	for t.ctx.Err() == nil {
 		r.show() // at once: a session can be back soon
 		r.forecast()
+		r.fill() // first, as dispatch may have much to do
 		t.dispatch()
-		r.fill()
 		select {
 		case s := <-t.steps:
 			r.take(s)
@@ -87,6 +91,8 @@ func (t *Tunnel) run() {
 			r.reconnect()
 		case <-t.doubt:
 			r.follow(time.Now())
+		case <-t.shed:
+			r.giveAway()
 		case now := <-tick.C:
 			r.look(now)
 		case <-r.due():
@@ -111,7 +117,7 @@ func (t *Tunnel) run() {
 
 // due fires when the next lane may be opened; nil when none is waited for.
 func (r *runner) due() <-chan time.Time {
-	if r.opening != nil || r.asleep != nil || r.notBefore.IsZero() || r.missing() == 0 {
+	if len(r.opening) > 0 || r.asleep != nil || r.notBefore.IsZero() || r.missing() == 0 {
 		return nil
 	}
 	return time.After(time.Until(r.notBefore))
@@ -146,16 +152,47 @@ func (r *runner) missing() int {
 	return max(least, min(max(1, want)-usable, most-r.sessions))
 }
 
-// fill starts the next lane if one is wanted and may start now.
+// fill starts the next lanes, as many as are wanted and may start now.
 func (r *runner) fill() {
 	r.makeRoom()
-	if r.asleep != nil || r.opening != nil || time.Now().Before(r.notBefore) || r.missing() == 0 {
-		return
+	for r.asleep == nil && !time.Now().Before(r.notBefore) && r.missing() > 0 {
+		target, known := r.another()
+		if !known && len(r.opening) > 0 {
+			return
+		}
+		l := r.newLane()
+		r.opening = append(r.opening, l)
+		if known {
+			r.lead(l, target)
+			r.start(l, nil)
+			continue
+		}
+		fresh, needed := r.link.Session == "" && r.trouble == nil, !r.serves()
+		r.start(l, func(ctx context.Context) (aws.Target, error) { return r.choose(ctx, l, fresh, needed) })
 	}
-	l := r.newLane()
-	r.opening = l
-	fresh := r.link.Session == "" && r.trouble == nil
-	r.start(l, func(ctx context.Context) (aws.Target, error) { return r.choose(ctx, fresh) })
+}
+
+// serves reports whether the tunnel has a session that takes connections, or will.
+func (r *runner) serves() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.lanes, func(l *lane) bool { return !l.leaving.Load() && !l.draining.Load() && !l.trial.Load() })
+}
+
+// giveAway has one of several sessions end as soon as it has no connection.
+func (r *runner) giveAway() {
+	if l, others := r.least(); l != nil && others {
+		l.draining.Store(true)
+		l.endIfDrained()
+	}
+}
+
+// lead settles where a lane leads to.
+func (r *runner) lead(l *lane, to aws.Target) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l.target = to
+	r.lanes = append(r.lanes, l)
 }
 
 func (r *runner) newLane() *lane {
@@ -169,11 +206,11 @@ func (r *runner) newLane() *lane {
 	return l
 }
 
-// start runs a lane to the task that choose picks.
+// start runs a lane to the task that choose picks; nil where that is settled.
 func (r *runner) start(l *lane, choose func(context.Context) (aws.Target, error)) {
 	var ctx context.Context
 	ctx, l.quit = context.WithCancelCause(r.ctx)
-	if l == r.opening {
+	if l != r.trial {
 		var obstacle func() error
 		ctx, obstacle = r.spec.Client.Watch(ctx)
 		r.mu.Lock()
@@ -187,13 +224,17 @@ func (r *runner) start(l *lane, choose func(context.Context) (aws.Target, error)
 		r.unopened = append(r.unopened, l)
 	}
 	go func() {
-		target, err := choose(ctx)
+		var err error
+		if choose != nil {
+			var target aws.Target
+			if target, err = choose(ctx); err == nil {
+				r.lead(l, target)
+				r.press() // there may be others that take in sessions meanwhile
+			}
+		}
 		if err == nil {
-			r.mu.Lock()
-			l.target = target
-			r.lanes = append(r.lanes, l)
-			r.mu.Unlock()
 			err = l.run(ctx)
+			l.seat.leave(l.taken() || r.ctx.Err() != nil)
 		}
 		l.quit(nil)
 		r.steps <- step{lane: l, ended: true, err: err}
@@ -218,6 +259,9 @@ func (r *runner) take(s step) {
 		r.judge(s.lane, s.err)
 		return
 	}
+	if s.lane.taken() {
+		s.lane.seat.began()
+	}
 	if !s.ended && s.lane == r.trial {
 		if s.lane.open() && !s.lane.trying {
 			s.lane.trying = true
@@ -234,8 +278,8 @@ func (r *runner) take(s step) {
 			r.opened(s.lane)
 			r.wake()
 		}
-		if r.opening == s.lane && s.lane.taken() {
-			r.opening = nil // its agent can be asked for the next one
+		if s.lane.taken() && slices.Contains(r.opening, s.lane) {
+			r.served(s.lane) // its agent can be asked for the next one
 			r.mu.Lock()
 			r.load.step.add(float64(time.Since(s.lane.startedAt)))
 			r.mu.Unlock()
@@ -244,9 +288,7 @@ func (r *runner) take(s step) {
 	}
 	r.running--
 	r.sessions--
-	if r.opening == s.lane {
-		r.opening = nil
-	}
+	r.served(s.lane)
 	if r.yielding == s.lane {
 		r.yielding = nil
 	}
@@ -256,6 +298,10 @@ func (r *runner) take(s step) {
 		r.judge(s.lane, s.err)
 	}
 	if r.ctx.Err() != nil || onTrial || errors.Is(s.err, errDrained) {
+		return
+	}
+	if errors.Is(s.err, errNoSeat) {
+		r.notBefore = time.Now().Add(seatAgain)
 		return
 	}
 	r.mu.Lock()
@@ -289,6 +335,11 @@ func (r *runner) take(s step) {
 		}
 		r.notBefore = time.Now().Add(wait)
 	}
+}
+
+// served notes that a lane is not being opened any more.
+func (r *runner) served(l *lane) {
+	r.opening = slices.DeleteFunc(r.opening, func(other *lane) bool { return other == l })
 }
 
 // idleClosed reports whether the account's idle timeout has ended the session.
@@ -335,8 +386,9 @@ func (r *runner) show() {
 	e := Event{State: Starting, Err: r.trouble}
 	r.mu.Lock()
 	state, link := r.state, r.link
-	best, waits := r.opening, false
-	for _, l := range r.lanes {
+	var best *lane
+	waits := false
+	for _, l := range slices.Concat(r.opening, r.lanes) {
 		if l.trial.Load() {
 			continue
 		}
@@ -414,9 +466,10 @@ func (r *runner) look(now time.Time) {
 		}
 		l.endIfDrained()
 	}
-	if r.beat.due(now, slices.ContainsFunc(lanes, func(l *lane) bool { return l.slow.Load() })) {
+	worried := slices.ContainsFunc(lanes, func(l *lane) bool { return l.slow.Load() })
+	if r.beat.due(now, worried) {
 		for _, l := range lanes {
-			if l.open() && !l.draining.Load() {
+			if l.open() && !l.draining.Load() && (worried || r.of == nil || r.of.pool.tasks.unknown(l.target.Task, now)) {
 				r.patrol(l)
 			}
 		}

@@ -80,7 +80,7 @@ func TestWhoIsGoneIsKnownWithoutAFreeDescriptor(t *testing.T) {
 	}
 	last, first := pair() // the only one of a tunnel is taken in all the same
 	defer func() { _ = errors.Join(last.Close(), first.Close()) }()
-	tn.connections.add(first, false)
+	tn.connections.add(first, fromListener)
 	if _, err := tn.next(listener); !errors.Is(err, errCrowded) {
 		t.Errorf("accepting for the last descriptors: %v, want errCrowded", err)
 	}

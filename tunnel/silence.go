@@ -195,16 +195,17 @@ func (c *channel) silence(now time.Time) time.Duration {
 }
 
 // deafSince is from when on nothing that was sent can have reached an agent that does not answer. Of one that has been away
-// for some time that is a round trip before the service said so: what was sent later came too late for it. It has answered
-// neither the oldest message nor its repetition, so that it had died when that arrived. And what was sent well after its last
-// word can have reached it only if it died in the very moment in which it took that in: in one round trip of all that time.
+// for some time that is a round trip before the service said so: what was sent later came too late for it, and what was sent
+// before may not have, however silent it had been. Of any other one, what was sent well after its last word can have reached
+// it only if it died in the very moment in which it took that in: in one round trip of all that time. And an agent that has
+// answered neither the oldest message nor its repetition had died when that arrived.
 func (c *channel) deafSince(away time.Duration, now time.Time) time.Time {
 	heard := time.Unix(0, c.heard.Load())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	other := heard.Add(max(heardLately, c.out.timeout())) // where answers take long, its last ones may have been lost with it
-	if said := now.Add(-away - c.out.window.shortest()); away > 0 && said.Before(other) {
-		other = said
+	if away > 0 {
+		other = now.Add(-away - c.out.window.shortest())
 	}
 	for _, o := range c.out.unacked {
 		if repeated := o.firstSent.Add(2 * c.out.timeout()); !o.acked && o.tries > 1 && repeated.Before(other) {

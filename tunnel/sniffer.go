@@ -16,6 +16,7 @@ const greetLimit = 512
 // sniffer tells what a connection is, where its requests go and what became of them. It reads along in both directions,
 // before the bytes are handed on, and keeps names and numbers, never what was sent.
 type sniffer struct {
+	front bool         // the far side is culvert's own proxy: a first byte of 5 or 4 is SOCKS
 	stage atomic.Int32 // all that a connection costs once it is deaf is to read this
 
 	mu       sync.Mutex
@@ -87,7 +88,14 @@ func (s *sniffer) open(p []byte) {
 	rest := p[min(len(p), sniffLimit-len(s.first)):]
 	s.first = append(s.first, p[:len(p)-len(rest)]...)
 	var sure bool
-	s.protocol, s.host, sure = identify(s.first)
+	switch {
+	case s.front && s.first[0] == 5:
+		s.protocol, sure = ProtocolSOCKS, true
+	case s.front && s.first[0] == 4:
+		s.protocol, sure = ProtocolSOCKS4, true
+	default:
+		s.protocol, s.host, sure = identify(s.first)
+	}
 	if !sure && len(s.first) < sniffLimit {
 		s.mu.Unlock()
 		return
@@ -144,6 +152,8 @@ func (s *sniffer) settle() {
 		} else {
 			s.answers = &answers{sniffer: s}
 		}
+	case ProtocolSOCKS, ProtocolSOCKS4:
+		s.asks, s.answers = &socksAsk{sniffer: s}, &socksAnswer{sniffer: s, old: s.protocol == ProtocolSOCKS4}
 	case ProtocolH2C:
 		s.asks = &firstRequest{sniffer: s, left: len(preface)}
 	case ProtocolTLS:

@@ -19,8 +19,10 @@ type Spec struct {
 	// Pinned keeps every session on Target's own task, and the tunnel fails when that is gone: for a task that somebody named,
 	// whose answers are wanted and no other's. Else a service is followed from task to task.
 	Pinned bool
-	// Remote is the far end; an empty Host is the target container itself.
+	// Remote is the far end; an empty Host is the target container itself. It is zero for a dynamic tunnel.
 	Remote Endpoint
+	// Dynamic makes it a tunnel to any host; nil is one to Remote.
+	Dynamic *Dynamic
 	// Local is where to listen. Without an address: 127.0.0.1 and ::1. Port 0: the remote port's number if it is free,
 	// else any free port.
 	Local netip.AddrPort
@@ -47,6 +49,14 @@ func (s Spec) Listenable() error {
 	}
 	local.close()
 	return nil
+}
+
+// FarEnd is what the tunnel leads to as people and events name it: the remote end, or "any host" of a dynamic tunnel.
+func (s Spec) FarEnd() string {
+	if s.Dynamic != nil {
+		return "any host"
+	}
+	return s.Remote.String()
 }
 
 // Endpoint is a host and port as the target sees it.

@@ -3,6 +3,7 @@ package tunnel
 import (
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -28,13 +29,17 @@ func (t *Tunnel) fixed() int {
 // ceiling is how many sessions a tunnel may have, those left aside that only see their last connections out: the task that
 // they lead to is going away.
 func (r *runner) ceiling() int {
+	most := fewLanes
 	switch fixed := r.fixed(); {
 	case fixed > 0:
-		return fixed
+		most = fixed
 	case r.memory >= roomyMemory:
-		return maxLanes
+		most = maxLanes
 	}
-	return fewLanes
+	if r.of != nil { // beside the first there is what others leave
+		most = max(1, min(most, r.sessions+r.of.pool.seats.free()))
+	}
+	return most
 }
 
 // inquireMemory asks once how much memory the container has, as soon as it matters.
@@ -62,7 +67,7 @@ func (r *runner) forecast() {
 		r.inquireMemory()
 	}
 	most := r.ceiling()
-	if r.fixed() == 0 && !r.answered {
+	if r.fixed() == 0 && !r.answered && r.of == nil {
 		most = maxLanes // it is soon known better
 	}
 	if r.renewing && most > 1 {
@@ -76,9 +81,13 @@ func (r *runner) forecast() {
 	if len(r.unopened) > 0 {
 		from = r.unopened[0].startedAt
 	}
+	tasks := 1
+	if target := r.Link().Target; !r.single(target) {
+		tasks = max(tasks, len(r.spec.Client.KnownPeers(target, peersFor)))
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.load.most, r.load.coming, r.load.from = most, coming, from
+	r.load.most, r.load.coming, r.load.from, r.load.tasks = most, coming, from, tasks
 }
 
 // wanted is how many lanes the tunnel wants, however many it may have.
@@ -106,7 +115,14 @@ func (r *runner) opened(l *lane) {
 
 // choose picks the task for the next lane: the one that was asked for at first, later whichever of its service has the
 // fewest sessions of this tunnel, or whatever runs in its place, unless the tunnel is pinned to that one.
-func (r *runner) choose(ctx context.Context, fresh bool) (aws.Target, error) {
+func (r *runner) choose(ctx context.Context, l *lane, fresh, needed bool) (aws.Target, error) {
+	if r.of != nil {
+		peers, err := r.of.pool.tasks.peers(ctx)
+		if err != nil {
+			return aws.Target{}, err
+		}
+		return r.of.seat(ctx, l, peers, needed)
+	}
 	target := r.spec.Target
 	if last := r.Link().Target; last.RuntimeID != "" {
 		target = last
@@ -124,7 +140,7 @@ func (r *runner) choose(ctx context.Context, fresh bool) (aws.Target, error) {
 
 func (r *runner) pick(ctx context.Context, target aws.Target) (aws.Target, error) {
 	held, shunned := r.held()
-	if r.spec.Pinned || r.spec.OneTask || r.engine.options.OneTask || target.Service == "" {
+	if r.single(target) {
 		switch stay, ok := r.stays(); {
 		case ok:
 			return stay, nil
@@ -144,6 +160,56 @@ func (r *runner) pick(ctx context.Context, target aws.Target) (aws.Target, error
 	return evenly(peers, held, shunned), nil
 }
 
+// single reports whether all sessions lead to one task.
+func (r *runner) single(t aws.Target) bool {
+	return r.spec.Pinned || r.spec.OneTask || r.engine.options.OneTask || t.Service == ""
+}
+
+// another picks the task for another lane, as choose does, but one whose agent is not taking a session in at the moment: it
+// takes them in one after the other (protocol.md 8), but what one does costs the others nothing. There is none where all that
+// have the fewest are at it, where the tasks have to be looked up first, and as long as no session has been taken in at all. The
+// destinations of a dynamic tunnel share the agents, and have their places from the pool.
+func (r *runner) another() (_ aws.Target, ok bool) {
+	if r.of != nil {
+		return aws.Target{}, false
+	}
+	target := r.Link().Target
+	held, shunned := r.held()
+	busy, known := r.busy()
+	if !known || r.single(target) || len(shunned) > 0 {
+		return aws.Target{}, false
+	}
+	least := math.MaxInt
+	peers := r.spec.Client.KnownPeers(target, peersFor)
+	for _, t := range peers {
+		least = min(least, held[t.Task])
+	}
+	peers = slices.DeleteFunc(peers, func(t aws.Target) bool { return held[t.Task] > least || busy[t.Task] })
+	if len(peers) == 0 {
+		return aws.Target{}, false
+	}
+	return peers[rand.IntN(len(peers))], true //nolint:gosec // not a secret
+}
+
+// busy are the tasks whose agents are taking a session in; known is false while that is not settled for one of them, or no
+// session has been taken in yet.
+func (r *runner) busy() (busy map[string]bool, known bool) {
+	busy = map[string]bool{}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range r.lanes {
+		if l.taken() {
+			known = true
+		} else {
+			busy[l.target.Task] = true
+		}
+	}
+	for _, l := range r.opening {
+		known = known && slices.Contains(r.lanes, l)
+	}
+	return busy, known
+}
+
 // evenly picks the target whose task has the fewest sessions, at random among equals; one that is shunned only where there
 // is no other.
 func evenly(peers []aws.Target, held map[string]int, shunned map[string]bool) aws.Target {
@@ -161,20 +227,13 @@ func evenly(peers []aws.Target, held map[string]int, shunned map[string]bool) aw
 // held are the sessions of the tunnel by task, and the tasks that another session is better not opened to: those that stop,
 // and those on which one was lost.
 func (t *Tunnel) held() (held map[string]int, shunned map[string]bool) {
-	held, shunned = map[string]int{}, map[string]bool{}
+	held, shunned = map[string]int{}, t.avoided()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, l := range t.lanes {
 		held[l.target.Task]++
 		if l.leaving.Load() {
 			shunned[l.target.Task] = true
-		}
-	}
-	for task, at := range t.shunned {
-		if time.Since(at) < shunnedFor {
-			shunned[task] = true
-		} else {
-			delete(t.shunned, task)
 		}
 	}
 	return held, shunned
@@ -200,12 +259,10 @@ func (r *runner) shun(l *lane, why error) {
 	}
 	_, closed := errors.AsType[*ClosedError](why)
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if closed && slices.ContainsFunc(r.lanes, func(other *lane) bool { return other.target.Task == l.target.Task && other.open() }) {
+	served := slices.ContainsFunc(r.lanes, func(other *lane) bool { return other.target.Task == l.target.Task && other.open() })
+	r.mu.Unlock()
+	if closed && served || r.of != nil && ownFault(why) {
 		return // its agent serves others
 	}
-	if r.shunned == nil {
-		r.shunned = map[string]time.Time{}
-	}
-	r.shunned[l.target.Task] = time.Now()
+	r.home().avoid(l.target.Task)
 }

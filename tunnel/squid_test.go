@@ -204,6 +204,7 @@ func TestDownloadSurvivesTheHourlyClose(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
+	t.Parallel()
 	f := newFar(t, func(f *emulator.Faults) { f.Pacing = time.Millisecond })
 	const size = 3 << 20
 	done := make(chan error, 1)

@@ -5,7 +5,8 @@ import "time"
 const (
 	// fullMessage is what an agent puts into a message while it has more to send; a shorter one says that it had no more.
 	fullMessage = 1024
-	// bulkRow is how many bytes in full messages, without a shorter one, make a download.
+	// bulkRow is how many bytes in full messages, without a shorter one, make a download, if most of them are one connection's:
+	// the small answers of many fill messages as well.
 	bulkRow = 32 << 10
 	// rowPause ends a row: the agent rests a millisecond after a message, but the network may hold some back.
 	rowPause = 100 * time.Millisecond
@@ -28,6 +29,7 @@ type standing struct {
 	fresh   int  // of them: opened just now, not a word yet
 	pressed bool // the agent has more to send than it gets rid of, so that what comes next waits behind that, or is behind itself
 	bulk    bool // a download does that, or did a moment ago
+	owes    bool // the agent is pressed by something that does not get on
 
 	lag time.Duration // that the agent takes to repair what was lost, where it is behind by that; see lane.behind
 }
@@ -40,7 +42,8 @@ func (l *lane) standing(now time.Time) standing {
 	s := standing{lane: l, streams: int(l.streams.Load()), fresh: int(l.coming.Load())}
 	s.streams += s.fresh
 	at := now.UnixNano()
-	s.pressed = l.row.Load() > 0 && at-l.lastData.Load() < int64(rowPause) || l.channel.quiet(now) > owesFor
+	s.owes = l.channel.quiet(now) > owesFor
+	s.pressed = l.row.Load() > 0 && at-l.lastData.Load() < int64(rowPause) || s.owes
 	s.bulk = at-l.bulkAt.Load() < int64(bulkFor)
 	if l.behind() {
 		s.lag, s.bulk = time.Duration(l.missing.Load())*repairEvery, true
@@ -76,14 +79,15 @@ func (m *mux) count(to *standing, now time.Time) {
 func (l *lane) press(size int, now time.Time) bool {
 	at := now.UnixNano()
 	last := l.lastData.Swap(at)
-	switch {
-	case size < fullMessage:
+	m, many := l.carrier.(*mux)
+	if size < fullMessage || at-last > int64(rowPause) {
 		l.row.Store(0)
-		return false
-	case at-last > int64(rowPause):
-		l.row.Store(0)
+		if many {
+			m.rows++
+			m.ofOne = 0
+		}
 	}
-	if l.row.Add(int64(size)) < bulkRow {
+	if size < fullMessage || l.row.Add(int64(size)) < bulkRow || many && m.ofOne < bulkRow/2 {
 		return false
 	}
 	return at-l.bulkAt.Swap(at) > int64(bulkFor)

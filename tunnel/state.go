@@ -58,6 +58,9 @@ type Event struct {
 	Err    error // why, for Resuming, Reopening, Asleep, Closed and Failed; nil when nothing went wrong
 	// Link is what carries the tunnel now; zero before the first session.
 	Link Link
+	// Destination is set where the step is not the tunnel's own but that of one of a dynamic tunnel's destinations, whose State,
+	// Err and Link it has then. Whoever follows tunnels alone passes over it.
+	Destination *Endpoint
 }
 
 // Link is the session that carries a tunnel.
@@ -117,4 +120,5 @@ const (
 	ProtocolLDAP        Protocol = "ldap"
 	ProtocolRDP         Protocol = "rdp"
 	ProtocolSOCKS       Protocol = "socks5"
+	ProtocolSOCKS4      Protocol = "socks4" // and 4a, spoken with a dynamic tunnel
 )

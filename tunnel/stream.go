@@ -70,6 +70,8 @@ type stream struct {
 	spoke atomic.Bool // it has data on its way
 	spare atomic.Bool // it ended before any of it reached the agent: another one may take its place, see replay
 	frame []byte      // write's buffer
+
+	row, inRow int // bytes that have come in a row of full messages, and in which; of who receives
 }
 
 // write sends all of p or fails; it blocks while the session's window is full.

@@ -53,30 +53,54 @@ type Tunnel struct {
 	shunned  map[string]time.Time // tasks whose sessions were lost, and when
 
 	obstacle func() error // of the lane that was started last; nil before
+
+	pool *pool         // of a dynamic tunnel
+	of   *destination  // of the dynamic tunnel that it is a part of; nil of one that stands for itself
+	shed chan struct{} // others need one of its sessions more; capacity 1
 }
 
 func openTunnel(e *Engine, id ID, s Spec) (*Tunnel, error) {
-	if s.Remote.Port == 0 {
+	if s.Remote.Port == 0 && s.Dynamic == nil {
 		return nil, &FormError{Form: s.Remote.String(), Problem: "the remote port is missing"}
 	}
 	local, err := listen(s)
 	if err != nil {
 		return nil, err
 	}
+	t := newTunnel(e, id, s, local)
+	if s.Dynamic != nil {
+		t.pool = newPool(t)
+	}
+	return t, nil
+}
+
+func newTunnel(e *Engine, id ID, s Spec, local *listener) *Tunnel {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	t := &Tunnel{
 		id: id, spec: s, engine: e, local: local,
 		log: e.options.Log.With("tunnel", int(id)),
 		ctx: ctx, cancel: cancel, done: make(chan struct{}),
-		steps: make(chan step), want: make(chan struct{}, 1), again: make(chan struct{}, 1), doubt: make(chan struct{}, 1),
+		steps: make(chan step), want: make(chan struct{}, 1), again: make(chan struct{}, 1), doubt: make(chan struct{}, 1), shed: make(chan struct{}, 1),
 		pressed: make(chan struct{}, 1), changed: make(chan struct{}), load: load{keep: e.keptFor},
 	}
 	t.later = time.AfterFunc(time.Hour, t.dispatch)
-	return t, nil
+	return t
+}
+
+// home is the tunnel that the user has opened: t itself, or the dynamic one that it is a destination of.
+func (t *Tunnel) home() *Tunnel {
+	if t.of != nil {
+		return t.of.pool.tunnel
+	}
+	return t
 }
 
 func (t *Tunnel) start() {
 	t.record(Event{State: Starting})
+	if t.pool != nil {
+		go t.pool.run()
+		return
+	}
 	go t.run()
 }
 
@@ -110,14 +134,20 @@ func (t *Tunnel) Obstacle() error {
 	t.mu.Lock()
 	obstacle := t.obstacle
 	t.mu.Unlock()
+	if t.pool != nil {
+		return t.pool.obstacle()
+	}
 	if obstacle == nil {
 		return nil
 	}
 	return obstacle()
 }
 
-// Link returns the session that carries the tunnel, or the last one that did.
+// Link returns the session that carries the tunnel, or the last one that did; of a dynamic tunnel, the last that was opened.
 func (t *Tunnel) Link() Link {
+	if t.pool != nil {
+		return t.pool.lastLink()
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.link
@@ -125,6 +155,11 @@ func (t *Tunnel) Link() Link {
 
 // Stats returns the tunnel's totals. It costs a lock and a loop over the lanes: poll it as often as you draw.
 func (t *Tunnel) Stats() Stats {
+	if t.pool != nil {
+		s := t.pool.sum()
+		s.Received, s.Sent, s.Connections, s.Accepted = t.connections.totals()
+		return s
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.past
@@ -200,7 +235,26 @@ func (t *Tunnel) record(e Event) {
 		t.history = slices.Clone(t.history[len(t.history)-keepHistory:])
 	}
 	t.mu.Unlock()
+	if t.of != nil {
+		t.of.pool.heard(t.of, e)
+		return
+	}
 	t.engine.states.publish(e)
+}
+
+// sessionsOn counts the tunnel's sessions on some tasks, or on all where none are named, and those of them that are about to end.
+func (t *Tunnel) sessionsOn(tasks []string) (held, going int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, l := range t.lanes {
+		if len(tasks) == 0 || slices.Contains(tasks, l.target.Task) {
+			held++
+			if l.draining.Load() {
+				going++
+			}
+		}
+	}
+	return held, going
 }
 
 // wake lets every connection that waits for a lane look again.

@@ -52,20 +52,26 @@ func newWorld(t *testing.T, server string, o tunnel.Options, faults func(*emulat
 // newWorldOf is newWorld with tasks that are otherwise like task, and their container as its only one.
 func newWorldOf(t *testing.T, server string, task emulator.Task, o tunnel.Options, faults func(*emulator.Faults)) *world {
 	t.Helper()
-	level := slog.LevelWarn
-	if os.Getenv("CULVERT_TEST_LOG") != "" {
-		level = slog.LevelDebug
-	}
-	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: level}))
 	app := emulator.Container{Name: "app", Ports: map[uint16]string{port: server}}
 	if len(task.Containers) > 0 {
 		app.Memory = task.Containers[0].Memory
 	}
 	task.Containers = []emulator.Container{app}
-	account, err := emulator.Start(emulator.Options{Pace: 20 * time.Millisecond, Fleet: emulator.Fleet{
+	return newWorldIn(t, emulator.Fleet{
 		Clusters: []emulator.Cluster{{Name: "c", Services: []emulator.Service{{Name: "s", Count: 2, Task: task}}}},
 		Hosts:    map[string]string{"db.internal": server},
-	}})
+	}, o, faults)
+}
+
+// newWorldIn is newWorld in an account of another fleet.
+func newWorldIn(t *testing.T, fleet emulator.Fleet, o tunnel.Options, faults func(*emulator.Faults)) *world {
+	t.Helper()
+	level := slog.LevelWarn
+	if os.Getenv("CULVERT_TEST_LOG") != "" {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: level}))
+	account, err := emulator.Start(emulator.Options{Pace: 20 * time.Millisecond, Fleet: fleet})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,6 +131,14 @@ func (w *world) open(s tunnel.Spec) *tunnel.Tunnel {
 
 func (w *world) start(s tunnel.Spec) *tunnel.Tunnel {
 	w.Helper()
+	tn, err := w.try(s)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return tn
+}
+
+func (w *world) try(s tunnel.Spec) (*tunnel.Tunnel, error) {
 	if s.Target == (aws.Target{}) {
 		s.Target = aws.Target{Cluster: "c", Service: "s", Container: "app"}
 	}
@@ -132,11 +146,10 @@ func (w *world) start(s tunnel.Spec) *tunnel.Tunnel {
 		s.Remote.Port = port
 	}
 	tn, err := w.engine.Open(s)
-	if err != nil {
-		w.Fatal(err)
+	if err == nil {
+		w.ceiling += cmp.Or(w.options.Lanes, maxLanes)
 	}
-	w.ceiling += cmp.Or(w.options.Lanes, maxLanes)
-	return tn
+	return tn, err
 }
 
 func (w *world) dial(tn *tunnel.Tunnel) *net.TCPConn {
@@ -199,21 +212,26 @@ func (r *record) next(t *testing.T, what string, fits func(tunnel.Event) bool) t
 
 func (r *record) await(t *testing.T, tn *tunnel.Tunnel, s tunnel.State) tunnel.Event {
 	t.Helper()
-	return r.next(t, s.String(), func(e tunnel.Event) bool { return e.Tunnel == tn.ID() && e.State == s })
+	return r.next(t, s.String(), func(e tunnel.Event) bool { return e.Tunnel == tn.ID() && e.State == s && e.Destination == nil })
 }
 
 func (r *record) ended(t *testing.T) tunnel.Connection {
+	t.Helper()
+	return r.endedOf(t).Connection
+}
+
+func (r *record) endedOf(t *testing.T) tunnel.Ending {
 	t.Helper()
 	select {
 	case e, more := <-r.endings:
 		if !more {
 			t.Fatal("no connection has ended before the engine was closed")
 		}
-		return e.Connection
+		return e
 	case <-time.After(30 * time.Second):
 		t.Fatalf("no connection has ended within 30 s; saw %v", r.states())
 	}
-	return tunnel.Connection{}
+	return tunnel.Ending{}
 }
 
 func (r *record) states() (all []string) {

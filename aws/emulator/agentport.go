@@ -38,14 +38,15 @@ func (a *agent) destination(f Faults) (dialer, error) {
 	order, k := a.session.order, a.session.container
 	dial := func(ctx context.Context) (net.Conn, error) { return k.dial(ctx, order.port) }
 	if order.host != "" {
-		ip, err := netip.ParseAddr(order.host)
+		host := a.data.emulator.vpc.point(order.host) // what a name leads to is denied like the address itself
+		ip, err := netip.ParseAddr(host)
 		literal := err == nil
-		loopback := order.host == "localhost" || (literal && ip.IsLoopback())
+		loopback := host == "localhost" || (literal && ip.IsLoopback())
 		switch {
 		case literal && forbidden(ip), loopback && f.RefuseLoopback:
-			return nil, sessionError("Forwarding to IP address " + order.host + " is forbidden.")
+			return nil, sessionError("Forwarding to IP address " + host + " is forbidden.")
 		case !loopback:
-			address, err := a.data.emulator.resolve(order.host, order.port)
+			address, err := a.data.emulator.resolve(host, order.port)
 			if err != nil && !literal { // an address is not looked up: only who dials finds out
 				return nil, sessionError("Unable to resolve host " + order.host + ": " + err.Error())
 			}

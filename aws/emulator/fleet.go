@@ -8,7 +8,7 @@ type Fleet struct {
 	Region    string // eu-west-1
 	Account   string // 111122223333
 	Clusters  []Cluster
-	Hosts     map[string]string // private DNS: "name" or "name:port", an address too → loopback address "127.0.0.1:port"
+	Hosts     map[string]string // private DNS: "name" or "name:port", an address too → loopback address "127.0.0.1:port", or "name" → an address of the private network
 	Subnet    Subnet            // that the tasks are in
 	Inventory Inventory         // what the account has beside ECS
 	VPC       bool              // serve the demo's private hosts, and the proxy behind Proxy

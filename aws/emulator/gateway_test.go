@@ -280,9 +280,14 @@ func TestRemoteHostIsResolvedInTheTasksNetwork(t *testing.T) {
 }
 
 func TestForbiddenAndUnknownHostsEndTheSessionAfterTheHandshake(t *testing.T) {
-	e := oneContainer(t, map[uint16]string{80: need.Server(t, need.Echo)})
+	e := oneContainer(t, map[uint16]string{80: need.Server(t, need.Echo)}, "metadata.internal", "169.254.169.254", "router.internal", "10.20.0.1")
 	for host, want := range map[string]string{
 		"169.254.169.254":        "Forwarding to IP address 169.254.169.254 is forbidden.",
+		"metadata.internal":      "Forwarding to IP address 169.254.169.254 is forbidden.",
+		"Router.Internal.":       "Forwarding to IP address 10.20.0.1 is forbidden.",
+		"10.20.0.0":              "Forwarding to IP address 10.20.0.0 is forbidden.",
+		"169.254.169.253":        "Forwarding to IP address 169.254.169.253 is forbidden.",
+		"169.254.169.251":        "Forwarding to IP address 169.254.169.251 is forbidden.",
 		"169.254.169.250":        "Forwarding to IP address 169.254.169.250 is forbidden.",
 		"::ffff:169.254.169.123": "Forwarding to IP address ::ffff:169.254.169.123 is forbidden.",
 		"fd00:ec2::254":          "Forwarding to IP address fd00:ec2::254 is forbidden.",

@@ -24,7 +24,7 @@ const closedAddress = "127.0.0.1:1"
 // once it runs.
 type vpc struct {
 	mu      sync.Mutex
-	hosts   map[string]string // "name" or "name:port" → loopback address
+	hosts   map[string]string // "name" or "name:port" → loopback address; "name" → an address of the private network
 	servers map[string]string // Proxy, Orders, … → loopback address
 	ca      []byte            // PEM
 
@@ -53,8 +53,9 @@ func startVPC(f Fleet) (*vpc, error) {
 
 // move gives a name another address, or its first.
 func (v *vpc) move(name, address string) error {
-	if at, err := netip.ParseAddrPort(address); err != nil || !at.Addr().IsLoopback() {
-		return fmt.Errorf("host %s: %q is no loopback address with a port", name, address)
+	_, notAddr := netip.ParseAddr(address)
+	if at, err := netip.ParseAddrPort(address); notAddr != nil && (err != nil || !at.Addr().IsLoopback()) {
+		return fmt.Errorf("host %s: %q is no loopback address with a port, nor an address of the private network without one", name, address)
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -141,9 +142,20 @@ func (v *vpc) locate(address string) (string, error) {
 	return "", syscall.ECONNREFUSED
 }
 
+// point is the address of the private network that a name stands for, as an A record says it; a name without one is itself.
+func (v *vpc) point(host string) string {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if _, err := netip.ParseAddr(v.hosts[host]); err == nil {
+		return v.hosts[host]
+	}
+	return host
+}
+
 // resolve is the private DNS. Loopback addresses stand for themselves, others are names like all.
 func (v *vpc) resolve(host string, port uint16) (string, error) {
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	host = v.point(host)
 	text := strconv.Itoa(int(port))
 	addr, err := netip.ParseAddr(host)
 	literal := err == nil

@@ -239,6 +239,12 @@ func TestMovedHostsResolveToTheirNewAddress(t *testing.T) {
 	if got, err := e.resolve("db.internal", 5432); got != "127.0.0.1:6999" || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
+	if err := e.MoveHost("role.internal", "169.254.170.2"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.resolve("role.internal", 80); !errors.Is(err, syscall.EHOSTUNREACH) { // without the demo's network nobody has it
+		t.Errorf("an address that nobody has, by a name: %v, want no way to it", err)
+	}
 	if err := e.MoveHost("db.internal", "10.0.0.9:5432"); err == nil {
 		t.Error("an address outside the machine is taken")
 	}

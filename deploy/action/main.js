@@ -10,7 +10,7 @@ const { annotate, input, lines, set } = require('./runner.js');
 
 /** Inputs that are flags of `culvert up` by the same name. One that is not set leaves CULVERT_… and config file to decide. */
 const flags = [
-  'target', 'cluster', 'service', 'task', 'container', 'remote-port', 'remote-host', 'local-port', 'role-arn', 'region',
+  'target', 'cluster', 'service', 'task', 'container', 'destinations', 'remote-port', 'remote-host', 'local-port', 'role-arn', 'region',
   'profile', 'endpoint-url', 'wait', 'probe', 'lanes', 'spread', 'keep-alive', 'proxy-env', 'no-proxy', 'no-proxy-keep',
   'proxy-user', 'proxy-password-file', 'for', 'config', 'log-level',
 ];
@@ -73,6 +73,11 @@ async function main() {
   for (const forward of lines('forward')) {
     // A port that a workflow names is the one that its steps use: in use, it is an error, not replaced by another.
     args.push('--forward', /^\d+$/.test(forward) ? `${forward}:${forward}` : forward);
+  }
+  for (const flag of ['dynamic', 'via', 'deny', 'warm']) {
+    for (const line of lines(flag)) {
+      args.push(`--${flag}`, line);
+    }
   }
   for (const flag of flags) {
     if (input(flag)) {

@@ -1,7 +1,7 @@
 locals {
   documents = concat(
     ["AWS-StartPortForwardingSession"],
-    length(var.remote_host_ports) == 0 ? [] : ["AWS-StartPortForwardingSessionToRemoteHost"],
+    !var.remote_hosts && length(var.remote_host_ports) == 0 ? [] : ["AWS-StartPortForwardingSessionToRemoteHost"],
   )
   sessions = ["arn:${local.partition}:ssm:${local.region}:${local.account}:session/*"]
 

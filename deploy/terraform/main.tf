@@ -9,6 +9,7 @@ locals {
 
   cluster_arn = "arn:${local.partition}:ecs:${local.region}:${local.account}:cluster/${var.cluster_name}"
   task_arns   = "arn:${local.partition}:ecs:${local.region}:${local.account}:task/${var.cluster_name}/*"
+  target      = "${var.cluster_name}/${var.create_service ? aws_ecs_service.this[0].name : var.service_name}"
   tags        = merge({ "culvert" = var.name }, var.tags)
 }
 

@@ -1,4 +1,6 @@
 resource "aws_security_group" "task" {
+  count = var.create_service ? 1 : 0
+
   name        = "${var.name}-${var.service_name}"
   description = "The proxy of culvert: nothing comes in, the agent of Session Manager dials out" # EC2 takes no apostrophe
   vpc_id      = var.vpc_id
@@ -6,23 +8,21 @@ resource "aws_security_group" "task" {
 }
 
 locals {
-  egress = merge(
-    { "443 0.0.0.0/0" = { port = 443, cidr = "0.0.0.0/0" } },
-    { for pair in setproduct(toset(concat(var.allowed_ports, var.remote_host_ports)), toset(var.destination_cidrs)) :
-      "${pair[0]} ${pair[1]}" => { port = pair[0], cidr = pair[1] }
-    },
-  )
+  # Who may ask for any host and port is held by the ranges alone, unless the ports are named.
+  every_port = var.remote_hosts && length(var.remote_host_ports) == 0
+  ports      = local.every_port ? ["1-65535"] : [for port in concat(var.allowed_ports, var.remote_host_ports) : tostring(port)]
+  egress     = toset(concat(["443 0.0.0.0/0"], [for pair in setproduct(local.ports, var.destination_cidrs) : join(" ", pair)]))
 }
 
 # The VPC's own resolver needs no rule: security groups do not filter it.
 resource "aws_vpc_security_group_egress_rule" "task" {
-  for_each = local.egress
+  for_each = var.create_service ? local.egress : []
 
-  security_group_id = aws_security_group.task.id
+  security_group_id = aws_security_group.task[0].id
   ip_protocol       = "tcp"
-  from_port         = each.value.port
-  to_port           = each.value.port
-  cidr_ipv4         = each.value.cidr
+  from_port         = tonumber(regex("^[0-9]+", each.key))
+  to_port           = tonumber(regex("([0-9]+) ", each.key)[0])
+  cidr_ipv4         = split(" ", each.key)[1]
   tags              = local.tags
 }
 
@@ -42,7 +42,7 @@ resource "aws_vpc_security_group_ingress_rule" "endpoints" {
   ip_protocol                  = "tcp"
   from_port                    = 443
   to_port                      = 443
-  referenced_security_group_id = aws_security_group.task.id
+  referenced_security_group_id = aws_security_group.task[0].id
   tags                         = local.tags
 }
 

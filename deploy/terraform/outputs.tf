@@ -1,6 +1,6 @@
 output "target" {
   description = "For culvert --target."
-  value       = "${var.cluster_name}/${aws_ecs_service.this.name}"
+  value       = local.target
 }
 
 output "region" {
@@ -19,18 +19,18 @@ output "caller_policy_arn" {
 }
 
 output "security_group_id" {
-  description = "Of the tasks: the destinations' security groups must let it in."
-  value       = aws_security_group.task.id
+  description = "Of the tasks: the destinations' security groups must let it in. null without a service of this module."
+  value       = one(aws_security_group.task[*].id)
 }
 
 output "log_group_name" {
-  description = "Where the proxy's access log is."
-  value       = aws_cloudwatch_log_group.this.name
+  description = "Where the proxy's access log is; null without a service of this module."
+  value       = one(aws_cloudwatch_log_group.this[*].name)
 }
 
 output "squid_conf" {
-  description = "The configuration as the tasks have it."
-  value       = local.squid_conf
+  description = "The configuration as the tasks have it; null without a service of this module."
+  value       = var.create_service ? local.squid_conf : null
 }
 
 output "workflow_step" {
@@ -39,8 +39,8 @@ output "workflow_step" {
     action = var.action
     role   = aws_iam_role.caller[0].arn
     region = local.region
-    target = "${var.cluster_name}/${aws_ecs_service.this.name}"
-    port   = var.port
+    target = local.target
+    port   = var.create_service ? var.port : null # without the proxy it is any host
     host   = try(trimprefix(var.allowed_domains[0], "."), "HOST")
   })
 }

@@ -20,6 +20,8 @@ locals {
 # --- The task: what its exec agent needs, see "IAM permissions required for ECS Exec" ------------------------------
 
 resource "aws_iam_role" "task" {
+  count = var.create_service ? 1 : 0
+
   name                 = "${var.name}-task"
   description          = "culvert's proxy: opens Session Manager channels, nothing else"
   assume_role_policy   = local.task_trust
@@ -28,8 +30,10 @@ resource "aws_iam_role" "task" {
 }
 
 resource "aws_iam_role_policy" "task" {
+  count = var.create_service ? 1 : 0
+
   name = "sessions"
-  role = aws_iam_role.task.name
+  role = aws_iam_role.task[0].name
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -49,6 +53,8 @@ resource "aws_iam_role_policy" "task" {
 # --- ECS itself, before the task runs: the log, and the image if it is in a private repository ---------------------
 
 resource "aws_iam_role" "execution" {
+  count = var.create_service ? 1 : 0
+
   name                 = "${var.name}-execution"
   description          = "culvert's proxy: writes its log, pulls its image"
   assume_role_policy   = local.task_trust
@@ -57,8 +63,10 @@ resource "aws_iam_role" "execution" {
 }
 
 resource "aws_iam_role_policy" "execution" {
+  count = var.create_service ? 1 : 0
+
   name = "start"
-  role = aws_iam_role.execution.name
+  role = aws_iam_role.execution[0].name
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = concat(
@@ -66,7 +74,7 @@ resource "aws_iam_role_policy" "execution" {
         Sid      = "Log"
         Effect   = "Allow"
         Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-        Resource = ["arn:${local.partition}:logs:${local.region}:${local.account}:log-group:${aws_cloudwatch_log_group.this.name}:*"]
+        Resource = ["arn:${local.partition}:logs:${local.region}:${local.account}:log-group:${aws_cloudwatch_log_group.this[0].name}:*"]
       }],
       local.ecr == null ? [] : [
         {

@@ -1,7 +1,9 @@
 resource "aws_ecs_service" "this" {
+  count = var.create_service ? 1 : 0
+
   name             = var.service_name
   cluster          = var.create_cluster ? aws_ecs_cluster.this[0].arn : local.cluster_arn
-  task_definition  = aws_ecs_task_definition.this.arn
+  task_definition  = aws_ecs_task_definition.this[0].arn
   desired_count    = var.task_count
   platform_version = "LATEST"
   # What makes the tunnel possible. Switched on later it would hold for new tasks only.
@@ -31,7 +33,7 @@ resource "aws_ecs_service" "this" {
 
   network_configuration {
     subnets          = var.subnet_ids
-    security_groups  = [aws_security_group.task.id]
+    security_groups  = [aws_security_group.task[0].id]
     assign_public_ip = var.assign_public_ip
   }
 

@@ -39,7 +39,7 @@ locals {
     logConfiguration = {
       logDriver = "awslogs"
       options = {
-        "awslogs-group"         = aws_cloudwatch_log_group.this.name
+        "awslogs-group"         = one(aws_cloudwatch_log_group.this[*].name)
         "awslogs-region"        = local.region
         "awslogs-stream-prefix" = var.service_name
       }
@@ -48,19 +48,23 @@ locals {
 }
 
 resource "aws_cloudwatch_log_group" "this" {
+  count = var.create_service ? 1 : 0
+
   name              = "/ecs/${var.name}"
   retention_in_days = var.log_retention_days
   tags              = local.tags
 }
 
 resource "aws_ecs_task_definition" "this" {
+  count = var.create_service ? 1 : 0
+
   family                   = "${var.name}-${var.service_name}"
   requires_compatibilities = ["FARGATE"]
   network_mode             = "awsvpc"
   cpu                      = var.cpu
   memory                   = var.memory
-  task_role_arn            = aws_iam_role.task.arn
-  execution_role_arn       = aws_iam_role.execution.arn
+  task_role_arn            = aws_iam_role.task[0].arn
+  execution_role_arn       = aws_iam_role.execution[0].arn
   container_definitions    = jsonencode([local.container])
   tags                     = local.tags
 

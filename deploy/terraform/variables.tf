@@ -26,6 +26,17 @@ variable "create_cluster" {
   description = "Make the cluster. false: it is there already, and has the capacity providers FARGATE and, for spot, FARGATE_SPOT."
   type        = bool
   default     = true
+
+  validation {
+    condition     = var.create_service || !var.create_cluster
+    error_message = "create_cluster: a service that is there (create_service = false) has its cluster: set this to false too."
+  }
+}
+
+variable "create_service" {
+  description = "Make the service, with its proxy, its roles and its security group. false: service_name is there already, with ECS Exec on, and only who may open tunnels to it is made; with remote_hosts any such service will do, and nothing runs for it."
+  type        = bool
+  default     = true
 }
 
 variable "service_name" {
@@ -53,11 +64,12 @@ variable "tags" {
 # --- Network ------------------------------------------------------------------------------------------------------
 
 variable "vpc_id" {
-  description = "VPC whose private hosts are to be reached."
+  description = "VPC whose private hosts are to be reached. Needed for a service of this module, as are subnet_ids."
   type        = string
+  default     = null
 
   validation {
-    condition     = can(regex("^vpc-[0-9a-f]+$", var.vpc_id))
+    condition     = !var.create_service || can(regex("^vpc-[0-9a-f]+$", var.vpc_id))
     error_message = "vpc_id: an id such as vpc-0abc."
   }
 }
@@ -65,9 +77,10 @@ variable "vpc_id" {
 variable "subnet_ids" {
   description = "Subnets of the tasks, best in several zones. They need a way to ssmmessages: a NAT gateway, vpc_endpoints, or assign_public_ip in a public subnet."
   type        = list(string)
+  default     = []
 
   validation {
-    condition     = length(var.subnet_ids) > 0 && alltrue([for id in var.subnet_ids : can(regex("^subnet-[0-9a-f]+$", id))])
+    condition     = (!var.create_service || length(var.subnet_ids) > 0) && alltrue([for id in var.subnet_ids : can(regex("^subnet-[0-9a-f]+$", id))])
     error_message = "subnet_ids: at least one id such as subnet-0abc."
   }
   validation {
@@ -83,7 +96,7 @@ variable "assign_public_ip" {
 }
 
 variable "destination_cidrs" {
-  description = "IPv4 ranges that the security group lets the proxy open connections to, on allowed_ports and remote_host_ports. Port 443 is open to all: Session Manager and the image registry are there."
+  description = "IPv4 ranges that the security group lets the proxy open connections to, on allowed_ports and remote_host_ports; with remote_hosts alone on every port. Port 443 is open to all: Session Manager and the image registry are there."
   type        = list(string)
   default     = ["0.0.0.0/0"]
 
@@ -102,6 +115,10 @@ variable "vpc_endpoints" {
   default = null
 
   validation {
+    condition     = var.vpc_endpoints == null || var.create_service
+    error_message = "vpc_endpoints: a service that is there (create_service = false) has its network already: leave this out."
+  }
+  validation {
     condition = var.vpc_endpoints == null ? true : alltrue([
       for service in var.vpc_endpoints.services : contains(["ssmmessages", "ecr.api", "ecr.dkr", "logs"], service)
     ])
@@ -116,8 +133,9 @@ variable "vpc_endpoints" {
 # --- What the proxy lets through ----------------------------------------------------------------------------------
 
 variable "allowed_domains" {
-  description = "Hosts that the proxy reaches. orders.corp.example is that host; .corp.example is the domain and all below it. Everything else is refused before it is even resolved."
+  description = "Hosts that the proxy reaches; none unless they are named here, or in allowed_cidrs. orders.corp.example is that host; .corp.example is the domain and all below it. Everything else is refused before it is even resolved."
   type        = list(string)
+  default     = []
 
   validation {
     condition = alltrue([
@@ -166,8 +184,14 @@ variable "allowed_ports" {
   }
 }
 
+variable "remote_hosts" {
+  description = "Let callers reach any host and port behind the tasks (culvert -D 1080, or -L 15432:db.internal:5432): grants them the document AWS-StartPortForwardingSessionToRemoteHost. They then reach what the security groups let the tasks reach, whatever allowed_domains says. The tasks need nothing for it but ECS Exec; with remote_host_ports their security group opens those ports alone."
+  type        = bool
+  default     = false
+}
+
 variable "remote_host_ports" {
-  description = "Ports of other hosts that callers may forward to without the proxy, such as 5432 (culvert -L 15432:db.internal:5432). Not empty, it grants callers the document AWS-StartPortForwardingSessionToRemoteHost: they then reach any host that the security groups let the task reach, whatever allowed_domains says."
+  description = "As remote_hosts, on these ports: those of other hosts that callers may forward to without the proxy, such as 5432 (culvert -L 15432:db.internal:5432). Not empty, it grants callers the document AWS-StartPortForwardingSessionToRemoteHost: they then reach any host that the security groups let the task reach, whatever allowed_domains says."
   type        = list(number)
   default     = []
 
@@ -279,6 +303,10 @@ variable "autoscaling" {
   default = null
 
   validation {
+    condition     = var.autoscaling == null || var.create_service
+    error_message = "autoscaling: a service that is there (create_service = false) has its scaling already: leave this out."
+  }
+  validation {
     condition     = var.autoscaling == null ? true : var.autoscaling.max_count == floor(var.autoscaling.max_count) && var.autoscaling.max_count >= max(1, var.task_count)
     error_message = "autoscaling.max_count: a whole number, not below task_count."
   }
@@ -297,6 +325,10 @@ variable "office_hours" {
   })
   default = null
 
+  validation {
+    condition     = var.office_hours == null || var.create_service
+    error_message = "office_hours: a service that is there (create_service = false) has its scaling already: leave this out."
+  }
   validation {
     condition     = var.office_hours == null ? true : alltrue([for at in [var.office_hours.open, var.office_hours.close] : can(regex("^cron\\(\\S+ \\S+ \\S+ \\S+ \\S+ \\S+\\)$", at))])
     error_message = "office_hours: open and close are cron expressions of six fields, such as cron(0 7 ? * MON-FRI *)."

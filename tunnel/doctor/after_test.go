@@ -84,7 +84,7 @@ func TestSquidsErrorsByVersion(t *testing.T) {
 func TestProbesAreParsedOnce(t *testing.T) {
 	t.Parallel()
 	for text, good := range map[string]bool{
-		"https://billing.internal/x?y": true, "http://h": true, "tcp://db.internal:5432": true, "tls://h": true, "http://[::1]:8080/": true,
+		"https://billing.internal/x?y": true, "http://h": true, "tcp://db.internal:5432": true, "tls://h": true, "http://[::1]:8080/": true, "db.internal:5432": true, "[fd00::1]:22": true, "db.internal:0": false, "db.internal:99999": false, ":5432": false,
 		"tcp://db.internal": false, "ftp://h/": false, "billing.internal": false, "http://": false, "http://h:0/": false, "http://h:99999/": false, "": false,
 	} {
 		if _, err := doctor.ParseProbe(text); (err == nil) != good {

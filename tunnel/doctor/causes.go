@@ -6,6 +6,7 @@ import (
 
 	"culvert/aws"
 	"culvert/tunnel"
+	"culvert/tunnel/front"
 )
 
 // CauseOf is the id of the documented cause that an error stands for; empty when it is none of them.
@@ -129,6 +130,8 @@ func sessionCause(err error) string {
 		switch {
 		case e.Undecrypted() != nil:
 			return "E4"
+		case e.Forbidden():
+			return "F20"
 		case e.Unresolved():
 			return "F6"
 		case e.Refused():
@@ -203,6 +206,8 @@ func pathCause(err error) string {
 		}
 	}
 	switch {
+	case is[*front.RefusalError](err):
+		return "F21"
 	case is[*SilentError](err):
 		return "F1"
 	case is[*NotProxyError](err):

@@ -16,7 +16,7 @@ import (
 	"culvert/tunnel"
 )
 
-// startPostgres starts a server without TLS, and startRedis and startSSH theirs; they return where it listens.
+// startPostgres starts a server without TLS, and startMariaDB, startRedis and startSSH theirs; they return where it listens.
 func startPostgres(t *testing.T) string {
 	t.Helper()
 	server, initdb := need.Command(t, "postgres"), need.Command(t, "initdb")
@@ -31,6 +31,18 @@ func startPostgres(t *testing.T) string {
 	_, port, _ := net.SplitHostPort(address)
 	log := spawn(t, dir, server, "-D", data, "-p", port, "-k", dir, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off")
 	need.Eventually(t, "PostgreSQL", func() bool { return strings.Contains(log.String(), "ready to accept connections") })
+	return address
+}
+
+func startMariaDB(t *testing.T) string {
+	t.Helper()
+	server := need.Command(t, "mariadbd")
+	dir, address := place(t), freeAddress(t)
+	_, port, _ := net.SplitHostPort(address)
+	// Without grant tables it needs no database of its own: no installation, and everybody is let in.
+	log := spawn(t, dir, server, "--no-defaults", "--datadir="+dir, "--socket="+filepath.Join(dir, "s"), "--bind-address=127.0.0.1", "--port="+port,
+		"--skip-grant-tables", "--skip-networking=0", "--innodb=OFF", "--default-storage-engine=Aria", "--gdb") // which lets SIGINT end it
+	need.Eventually(t, "MariaDB", func() bool { return strings.Contains(log.String(), "ready for connections") })
 	return address
 }
 
@@ -94,7 +106,7 @@ func TestDebiansClientsPassThrough(t *testing.T) {
 	}
 	fleet := healthy()
 	fleet.Clusters[0].Services[0].Task.Containers[0].Ports = map[uint16]string{
-		5432: startPostgres(t), 6379: startRedis(t), 22: startSSH(t), 80: repository(t),
+		5432: startPostgres(t), 6379: startRedis(t), 22: startSSH(t), 80: repository(t), 3306: startMariaDB(t),
 	}
 	c := newClinic(t, fleet)
 	client, err := c.options.Connect(t.Context())
@@ -114,6 +126,7 @@ func TestDebiansClientsPassThrough(t *testing.T) {
 		command  string // HOST, PORT and URL stand for the tunnel's
 	}{
 		{5432, tunnel.ProtocolPostgres, "42", "psql -h HOST -p PORT -U postgres -Atc 'select(6*7)'"},
+		{3306, tunnel.ProtocolMySQL, "42", "mariadb --no-defaults -h HOST -P PORT -u root -Ne 'select(6*7)'"},
 		{6379, tunnel.ProtocolRedis, "PONG", "redis-cli -h HOST -p PORT ping"},
 		{22, tunnel.ProtocolSSH, "Permission denied", "ssh -F none -p PORT -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null somebody@HOST"},
 		{80, tunnel.ProtocolHTTP, "one", "git clone URL/shop.git DIR && git -C DIR log"},

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"culvert/tunnel"
 	"culvert/tunnel/doctor"
 )
 
@@ -23,8 +24,14 @@ func table() string {
 	var b strings.Builder
 	b.WriteString(marker)
 	b.WriteString("\n| Check | Passes when |\n|---|---|\n")
-	for _, c := range doctor.Checks(doctor.Options{}) {
-		b.WriteString("| `" + c.ID + "` | " + c.Name + " |\n")
+	listed := map[string]bool{}
+	for _, s := range []tunnel.Spec{{}, {Dynamic: &tunnel.Dynamic{}}} {
+		for _, c := range doctor.Checks(doctor.Options{Spec: s}) {
+			if !listed[c.ID] {
+				b.WriteString("| `" + c.ID + "` | " + c.Name + " |\n")
+			}
+			listed[c.ID] = true
+		}
 	}
 	b.WriteString("| `probe-1`, `probe-2` … | what `--probe` names can be reached |\n")
 	b.WriteString("\n| Cause | How it shows | What to do |\n|---|---|---|\n")

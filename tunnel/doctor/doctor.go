@@ -116,7 +116,7 @@ func (r Result) Remedy() string { return say.Remedy(r.Finding.Err) }
 type Report struct {
 	Subject // as far as it was found
 
-	Remote  tunnel.Endpoint
+	FarEnd  string // what is looked into, see tunnel.Spec.FarEnd
 	At      time.Time
 	Took    time.Duration
 	Results []Result
@@ -141,7 +141,7 @@ func Run(ctx context.Context, o Options, each func(Result)) Report {
 	x := newExamination(o)
 	defer x.close(ctx)
 	checks := x.checks()
-	report := Report{Subject: Subject{Target: o.Query.Target()}, Remote: o.Spec.Remote, At: time.Now(), Results: make([]Result, len(checks))}
+	report := Report{Subject: Subject{Target: o.Query.Target()}, FarEnd: o.Spec.FarEnd(), At: time.Now(), Results: make([]Result, len(checks))}
 	finished := map[string]*finished{}
 	for _, c := range checks {
 		finished[c.ID] = newFinished()

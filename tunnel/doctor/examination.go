@@ -56,6 +56,7 @@ const (
 	checkHandshake   = "handshake"
 	checkPort        = "port"
 	checkAnswer      = "answer"
+	checkHosts       = "hosts"
 	checkInstance    = "instance"
 	checkRole        = "role"
 	checkNetwork     = "network"
@@ -70,7 +71,13 @@ func (x *examination) checks() []Check {
 	all := []Check{
 		x.regionCheck(), x.credentialsCheck(), x.identityCheck(), x.clockCheck(), x.listenCheck(),
 		x.clusterCheck(), x.serviceCheck(), x.taskCheck(), x.execCheck(), x.agentCheck(), x.definitionCheck(),
-		x.sessionCheck(), x.channelCheck(), x.handshakeCheck(), x.portCheck(), x.answerCheck(),
+		x.sessionCheck(), x.channelCheck(), x.handshakeCheck(),
+	}
+	switch {
+	case !x.anyHost():
+		all = append(all, x.portCheck(), x.answerCheck())
+	case len(x.Probes) == 0:
+		all = append(all, x.hostsCheck())
 	}
 	for i, u := range x.Probes {
 		all = append(all, x.probeCheck(i, u))

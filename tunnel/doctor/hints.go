@@ -111,14 +111,14 @@ func (x *examination) firewallCheck() Check {
 				advice = append(advice, &AdviceError{
 					ID:      "C9",
 					Problem: fmt.Sprintf("%s does not let the task out to ssmmessages.%s on port 443", strings.Join(f.Task, ", "), x.client.Region()),
-					Advice:  x.permit("authorize-security-group-egress", f.Task[0], otherEnd(f.Endpoint, "IpRanges=[{CidrIp=0.0.0.0/0}]")),
+					Advice:  x.permit("authorize-security-group-egress", f.Task[0], 443, otherEnd(f.Endpoint, "IpRanges=[{CidrIp=0.0.0.0/0}]")),
 				})
 			}
 			if !f.In {
 				advice = append(advice, &AdviceError{
 					ID:      "C10",
 					Problem: fmt.Sprintf("%s of the endpoint %s does not admit the task on port 443", strings.Join(f.Endpoint, ", "), n.Endpoint),
-					Advice:  x.permit("authorize-security-group-ingress", f.Endpoint[0], otherEnd(f.Task, "")),
+					Advice:  x.permit("authorize-security-group-ingress", f.Endpoint[0], 443, otherEnd(f.Task, "")),
 				})
 			}
 			return advise(evidence, advice...)
@@ -126,9 +126,9 @@ func (x *examination) firewallCheck() Check {
 	}
 }
 
-// permit opens port 443 in a security group.
-func (x *examination) permit(action, group, other string) string {
-	return "run: " + x.client.Shell().AWS("ec2", action, "--group-id", group, "--ip-permissions", "IpProtocol=tcp,FromPort=443,ToPort=443,"+other)
+// permit opens a port in a security group.
+func (x *examination) permit(action, group string, port uint16, other string) string {
+	return "run: " + x.client.Shell().AWS("ec2", action, "--group-id", group, "--ip-permissions", fmt.Sprintf("IpProtocol=tcp,FromPort=%[1]d,ToPort=%[1]d,%[2]s", port, other))
 }
 
 // otherEnd names the other end of a rule in the words of the aws command: by its security group where it has one.

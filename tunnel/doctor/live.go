@@ -38,7 +38,7 @@ func legOf(err error) leg {
 		return legChannel
 	}
 	// The agent dials, or resolves, once the handshake is complete; nobody may have seen the session open until then.
-	if e, ok := errors.AsType[*tunnel.ClosedError](err); ok && (e.Refused() || e.Unresolved()) {
+	if e, ok := errors.AsType[*tunnel.ClosedError](err); ok && (e.Refused() || e.Unresolved() || e.Forbidden()) {
 		return legPort
 	}
 	if is[*tunnel.ClosedError](err) || is[*tunnel.EndedError](err) || is[*tunnel.ProtocolError](err) || is[*tunnel.StuckError](err) || is[*SlowError](err) {
@@ -66,7 +66,7 @@ func (x *examination) sessionCheck() Check {
 		},
 		Run: func(ctx context.Context) Finding {
 			var err error
-			if x.line, err = x.openLine(ctx, x.Spec.Remote); err != nil {
+			if x.line, err = x.openLine(ctx, x.far()); err != nil {
 				return fail(err)
 			}
 			x.lineErr = x.line.await(ctx, x.Patience)
@@ -138,7 +138,7 @@ func (x *examination) portCheck() Check {
 			}
 			accepts, err := x.line.prove(ctx, x.Patience)
 			if err != nil {
-				return fail(err)
+				return fail(x.dropped(ctx, x.Spec.Remote, err))
 			}
 			x.answer, err = Question{Remote: x.Spec.Remote, Patience: x.Patience, Greeting: greetingWithin, Login: x.Login}.Ask(ctx, x.line.dial)
 			if err == nil || is[*SilentError](err) {

@@ -4,16 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"culvert/tunnel"
 )
 
-// ParseProbe reads a destination of --probe: http://, https://, tcp://host:port or tls://host:port.
+// ParseProbe reads a destination of --probe: http://, https://, tcp://host:port, which host:port stands for, or tls://host:port.
 func ParseProbe(text string) (*url.URL, error) {
-	u, err := url.Parse(text)
+	full := text
+	if _, _, err := net.SplitHostPort(text); err == nil && !strings.Contains(text, "/") {
+		full = "tcp://" + text
+	}
+	u, err := url.Parse(full)
 	if err != nil || u.Hostname() == "" {
 		return nil, &ProbeFormError{Form: text}
 	}
@@ -41,7 +47,7 @@ func (e *ProbeFormError) Error() string {
 
 // Remedy shows the forms.
 func (e *ProbeFormError) Remedy() string {
-	return "write http://HOST/…, https://HOST/…, tcp://HOST:PORT or tls://HOST:PORT"
+	return "write http://HOST/…, https://HOST/…, HOST:PORT or tls://HOST:PORT"
 }
 
 // isWeb reports whether a probe is a URL that a proxy serves.
@@ -50,7 +56,10 @@ func isWeb(u *url.URL) bool { return u.Scheme == "http" || u.Scheme == "https" }
 func (x *examination) probeCheck(i int, u *url.URL) Check {
 	id := fmt.Sprintf("probe-%d", i+1)
 	after := []string{checkAnswer}
-	if !isWeb(u) && x.Spec.Remote.Host == "" {
+	switch {
+	case x.anyHost():
+		after = []string{checkHandshake}
+	case !isWeb(u) && x.Spec.Remote.Host == "":
 		after = []string{checkAgent} // it has a session of its own
 	}
 	return Check{
@@ -59,9 +68,9 @@ func (x *examination) probeCheck(i int, u *url.URL) Check {
 			{"F3", "the proxy answers 403 (ERR_ACCESS_DENIED) for this host, a SOCKS proxy that its rules do not allow it", "add the host to the proxy's allowed ones (`acl … dstdomain …`)"},
 			{"F4", "the proxy answers 403 for this port, but not for 443 of the same host; stock Squid lets CONNECT to 443 alone", "`acl SSL_ports port …` and `acl Safe_ports port …`"},
 			{"F5", "the proxy answers 407", "`--proxy-user USER` for culvert and the command behind it, or let the proxy admit the task without one"},
-			{"F6", "503 ERR_DNS_FAIL (Squid 4 and from 6.3 on); 500 ERR_CANNOT_FORWARD on CONNECT, 502 ERR_READ_ERROR 0 on GET (Squid 5.0 to 6.2): the task cannot resolve the name, at once or after the resolver's timeout", "spelling; private hosted zone associated with the task's VPC; enableDnsSupport; resolver rules"},
-			{"F7", "503 ERR_CONNECT_FAIL 111 within milliseconds: refused", "start the service, or correct the port"},
-			{"F8", "503 ERR_CONNECT_FAIL 110, or no answer at all: packets are dropped", "the destination's security group must admit the proxy task's; network ACLs, routes"},
+			{"F6", "503 ERR_DNS_FAIL (Squid 4 and from 6.3 on); 500 ERR_CANNOT_FORWARD on CONNECT, 502 ERR_READ_ERROR 0 on GET (Squid 5.0 to 6.2): the task cannot resolve the name, at once or after the resolver's timeout; without a proxy the agent ends the session: `Unable to resolve host`", "spelling; private hosted zone associated with the task's VPC; enableDnsSupport; resolver rules"},
+			{"F7", "503 ERR_CONNECT_FAIL 111 within milliseconds, or the agent's report that it cannot connect: refused", "start the service, or correct the port"},
+			{"F8", "503 ERR_CONNECT_FAIL 110, or no answer at all: packets are dropped", "the destination's security group must admit the task's, and the task's let it out to the port; network ACLs, routes"},
 			{"F9", "503 ERR_CONNECT_FAIL 113 or 101: no route", "a route from the task's subnet"},
 			{"F10", "the destination takes the connection and says nothing (504 ERR_READ_TIMEOUT after 15 minutes)", "ask its own log"},
 			{"F11", "502 ERR_ZERO_SIZE_OBJECT or ERR_INVALID_RESP: it hangs up or does not speak HTTP", "https:// instead of http://; its own log"},
@@ -72,6 +81,8 @@ func (x *examination) probeCheck(i int, u *url.URL) Check {
 			{"F16", "the certificate has expired or is not valid yet", "renew it; look at the clock"},
 			{"F17", "the server was reached and answers with a status from 400 on", "none for the path: it is the server's own answer"},
 			{"F18", "the proxy does not reach it for another reason", "its access.log and cache.log"},
+			{"F21", "culvert itself connects nobody to it: a pattern of `--deny` means it, or it is loopback or link-local", "another host, or without that pattern"},
+			{"F20", "the agent ends the session: `Forwarding to IP address … is forbidden`", "another host: agents forward to no metadata, DNS, time and licence address, and neither to the first four addresses nor to the last one of the VPC's blocks"},
 		},
 		Run: func(ctx context.Context) Finding { return x.probe(ctx, u) },
 	}
@@ -80,14 +91,22 @@ func (x *examination) probeCheck(i int, u *url.URL) Check {
 // probe looks a destination up: through the proxy if the far end is one, straight if it is the far end, else by a session
 // of its own with the remote-host document.
 func (x *examination) probe(ctx context.Context, u *url.URL) Finding {
-	if x.Spec.Remote.Host == "" && x.answer.Proxy && isWeb(u) {
+	if !x.anyHost() && x.Spec.Remote.Host == "" && x.answer.Proxy && isWeb(u) {
 		return x.fetch(ctx, Route{Dial: x.line.dial, SOCKS: x.answer.Protocol == SOCKS, Login: x.Login}, u)
 	}
 	remote, err := destination(u)
 	if err != nil {
 		return fail(err)
 	}
-	if remote == x.Spec.Remote && x.line != nil {
+	if x.anyHost() {
+		if f := x.elsewhere(remote); f != nil {
+			return *f
+		}
+	}
+	if remote == x.far() && x.line != nil {
+		if x.lineErr != nil { // once the handshake was complete, or this check would be hidden
+			return fail(x.lineErr)
+		}
 		return x.reach(ctx, x.line, remote, u)
 	}
 	own, err := x.openLine(ctx, remote)
@@ -124,7 +143,7 @@ func destination(u *url.URL) (tunnel.Endpoint, error) {
 func (x *examination) reach(ctx context.Context, l *line, remote tunnel.Endpoint, u *url.URL) Finding {
 	accepts, err := l.prove(ctx, x.Patience)
 	if err != nil {
-		return fail(err)
+		return fail(x.dropped(ctx, remote, err))
 	}
 	var f Finding
 	if u.Scheme == "tcp" {

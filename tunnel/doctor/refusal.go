@@ -98,6 +98,14 @@ func (e *RefusalError) answer() string {
 	return text + ", after " + brief(e.After)
 }
 
+// scheme is that of the proxy's URL.
+func (e *RefusalError) scheme() string {
+	if e.Says != "" {
+		return "socks5h"
+	}
+	return "http"
+}
+
 // slowLookup tells a DNS server that does not answer from one that says no.
 const slowLookup = 1500 * time.Millisecond
 
@@ -115,7 +123,7 @@ func (e *RefusalError) Remedy() string {
 	case ReasonRule:
 		return fmt.Sprintf("look at the proxy's http_access lines for host %s, port %s and this client's address (the task's own 127.0.0.1); its access.log has TCP_DENIED for it", e.Host, e.Port)
 	case ReasonLogin:
-		return "pass --proxy-user USER, with the password in CULVERT_PROXY_PASSWORD or in the file of --proxy-password-file; give other clients http://USER:PASSWORD@ADDRESS as proxy URL, or let the proxy admit its own task without one"
+		return "pass --proxy-user USER, with the password in CULVERT_PROXY_PASSWORD or in the file of --proxy-password-file; give other clients " + e.scheme() + "://USER:PASSWORD@ADDRESS as proxy URL, or let the proxy admit its own task without one"
 	case ReasonUnresolved:
 		if e.After > slowLookup {
 			return "check the DNS server of the task (VPC DHCP options, enableDnsSupport, dns_nameservers in squid.conf) and the resolver rule for the name's domain"

@@ -36,6 +36,7 @@ func (b *behind) command(a *app, args []string) (*headless.Command, error) {
 		return nil, usage("use it with culvert up, or leave it out", "--proxy-env=export is for the steps after culvert up")
 	}
 	if len(args) == 0 {
+		b.idle(a)
 		return nil, nil //nolint:nilnil // no command is wanted
 	}
 	command := &headless.Command{
@@ -45,6 +46,18 @@ func (b *behind) command(a *app, args []string) (*headless.Command, error) {
 	command.Stdout, _ = a.Stdout.(*os.File)
 	command.Stderr, _ = a.Stderr.(*os.File)
 	return command, nil
+}
+
+// idle says that flags for a command do nothing, as there is none.
+func (b *behind) idle(a *app) {
+	for _, f := range []struct {
+		flag  string
+		given bool
+	}{{"--proxy-env=" + b.proxy.text, b.proxy.text != ""}, {"--no-proxy", len(b.noProxy) > 0}, {"--no-proxy-keep=no", b.proxy.Drop}, {"--keep-going", b.keepGoing}} {
+		if f.given {
+			a.warn(usage("add -- COMMAND, or leave it out; the later steps of a GitHub job get a proxy from culvert up", "%s is for a command behind --, and there is none", f.flag))
+		}
+	}
 }
 
 // proxyValue says which proxy variables are set.

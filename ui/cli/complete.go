@@ -42,6 +42,9 @@ func (a *app) completeTargets(cmd *cobra.Command, aim *aim) {
 			return offered(beginning(names(), typed))
 		}) // fails where the root command has done it for all
 	}
+	for flag, words := range map[string][]string{"dynamic": {"1080", "0"}, "via": {"*.internal", "10.0.0.0/8"}, "deny": nil, "warm": nil, "destinations": nil} {
+		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)) // as above
+	}
 }
 
 // complete finds names; whatever goes wrong, a shell wants no error but nothing.

@@ -138,7 +138,7 @@ func (c checker) parse(body []byte, keys []string) (configFile, error) {
 			f.bell, err = c.bell(value)
 			return err
 		}
-		text, err := c.scalar(value, key)
+		text, err := c.value(value, key)
 		if err != nil {
 			return err
 		}
@@ -200,7 +200,29 @@ func unknownKey(key string, keys []string) string {
 	return "known keys: " + strings.Join(sorted, ", ")
 }
 
-// scalar reads a single value; a list of them is joined with commas.
+// value reads the value of a key as its flag takes it: a list is joined with commas where the key has one.
+func (c checker) value(n *yaml.Node, key string) (string, error) {
+	if n.Kind == yaml.AliasNode && n.Alias != nil {
+		n = n.Alias
+	}
+	if n.Kind != yaml.SequenceNode || !isList(key) {
+		return c.scalar(n, key)
+	}
+	var parts []string
+	for _, part := range n.Content {
+		text, err := c.scalar(part, key)
+		if err != nil {
+			return "", err
+		}
+		parts = append(parts, text)
+	}
+	if len(parts) == 0 {
+		return "", c.problem(n.Line, "leave it out, or write "+key+": [ONE, ANOTHER]", "%s is an empty list", key)
+	}
+	return strings.Join(parts, ","), nil
+}
+
+// scalar reads a single value.
 func (c checker) scalar(n *yaml.Node, key string) (string, error) {
 	if n.Kind == yaml.AliasNode && n.Alias != nil {
 		n = n.Alias

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"slices"
 
+	"culvert/tunnel"
 	"culvert/ui/screen"
 )
 
@@ -40,6 +41,9 @@ func (s *saved) change(c screen.Change) error {
 		return &ChangedError{What: "the tunnel " + c.Was.Name}
 	}
 	is := savedTunnel{name: c.Is.Name, target: c.Is.Target, forward: c.Is.Forward, profile: c.Is.Entry.Profile, region: c.Is.Entry.Region, role: c.Is.Entry.Role}
+	if d := is.forward.Dynamic; d != nil { // the file says nothing of how long it waits
+		is.forward.Dynamic = &tunnel.Dynamic{Via: d.Via, Deny: d.Deny, Destinations: d.Destinations, Warm: d.Warm}
+	}
 	if c.Is.Probe != "" {
 		if err := is.probe.Set(c.Is.Probe); err != nil {
 			return err
@@ -124,7 +128,7 @@ func (s *saved) changeGroup(c screen.Change) error {
 
 // sameEntry reports whether two tunnels are written alike.
 func sameEntry(a, b screen.SavedTunnel) bool {
-	return a.Target == b.Target && a.Forward == b.Forward && a.Probe == b.Probe && a.Entry == b.Entry
+	return a.Target == b.Target && a.Forward.Same(b.Forward) && a.Probe == b.Probe && a.Entry == b.Entry
 }
 
 func sameSettings(a, b configFile) bool {

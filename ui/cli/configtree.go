@@ -3,10 +3,12 @@ package cli
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"culvert/tunnel/front"
 	"culvert/ui/screen"
 )
 
@@ -202,27 +204,64 @@ func rename(n *yaml.Node, to string) {
 	}
 }
 
-// entryKeys are the keys of an entry that the interface knows, with what they say. Those of forms that YAML would take for
-// something else are quoted.
-func entryKeys(t screen.SavedTunnel) []struct {
-	key, value string
-	style      yaml.Style
-} {
-	return []struct {
-		key, value string
-		style      yaml.Style
-	}{
-		{"target", t.Target.String(), 0}, {"forward", t.Forward.String(), yaml.DoubleQuotedStyle}, {"probe", t.Probe, yaml.DoubleQuotedStyle},
-		{"profile", t.Entry.Profile, 0}, {"region", t.Entry.Region, 0}, {"role-arn", t.Entry.Role, yaml.DoubleQuotedStyle},
+// entryKey is one key of an entry that the interface knows; a nil value is none.
+type entryKey struct {
+	key   string
+	value *yaml.Node
+}
+
+// entryKeys are the keys of an entry. The values of forms that YAML would take for something else are quoted.
+func entryKeys(t screen.SavedTunnel) []entryKey {
+	plain := func(s string) *yaml.Node { return wordUnlessEmpty(s, 0) }
+	quoted := func(s string) *yaml.Node { return wordUnlessEmpty(s, yaml.DoubleQuotedStyle) }
+	keys := []entryKey{{"target", plain(t.Target.String())}}
+	if d := t.Forward.Dynamic; d != nil {
+		keys = append(keys, entryKey{"forward", nil}, entryKey{"dynamic", number(t.Forward.String())},
+			entryKey{"via", listOfForms(d.Via, front.Pattern.String)}, entryKey{"deny", listOfForms(d.Deny, front.Pattern.String)}, entryKey{"destinations", nil}, entryKey{"warm", listOfForms(d.Warm, hostPort)})
+		if d.Destinations > 0 {
+			keys[len(keys)-2].value = number(strconv.Itoa(d.Destinations))
+		}
+	} else {
+		keys = append(keys, entryKey{"forward", quoted(t.Forward.String())}, entryKey{"dynamic", nil},
+			entryKey{"via", nil}, entryKey{"deny", nil}, entryKey{"destinations", nil}, entryKey{"warm", nil})
 	}
+	return append(keys, entryKey{"probe", quoted(t.Probe)},
+		entryKey{"profile", plain(t.Entry.Profile)}, entryKey{"region", plain(t.Entry.Region)}, entryKey{"role-arn", quoted(t.Entry.Role)})
+}
+
+func wordUnlessEmpty(s string, style yaml.Style) *yaml.Node {
+	if s == "" {
+		return nil
+	}
+	return word(s, style)
+}
+
+// number is a text that stands unquoted where it is a number.
+func number(s string) *yaml.Node {
+	if strings.Trim(s, "0123456789") != "" {
+		return word(s, yaml.DoubleQuotedStyle)
+	}
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: s}
+}
+
+// listOfForms is nil where there are none.
+func listOfForms[T any](of []T, form func(T) string) *yaml.Node {
+	if len(of) == 0 {
+		return nil
+	}
+	n := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
+	for _, one := range of {
+		n.Content = append(n.Content, word(form(one), yaml.DoubleQuotedStyle))
+	}
+	return n
 }
 
 // entry is a saved tunnel as it stands in the file.
 func entry(t screen.SavedTunnel) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle}
 	for _, k := range entryKeys(t) {
-		if k.value != "" {
-			n.Content = append(n.Content, word(k.key, 0), word(k.value, k.style))
+		if k.value != nil {
+			n.Content = append(n.Content, word(k.key, 0), k.value)
 		}
 	}
 	return n
@@ -234,15 +273,31 @@ func amend(n *yaml.Node, was, is screen.SavedTunnel) {
 	for i, k := range entryKeys(is) {
 		at := entryAt(n, k.key)
 		switch {
-		case k.value == before[i].value:
-		case k.value == "":
+		case alike(k.value, before[i].value):
+		case k.value == nil:
 			remove(n, k.key)
 		case at < 0:
-			n.Content = append(n.Content, word(k.key, 0), word(k.value, k.style))
-		case n.Content[at+1].Kind == yaml.AliasNode:
-			n.Content[at+1] = word(k.value, k.style)
+			n.Content = append(n.Content, word(k.key, 0), k.value)
+		case k.value.Kind != yaml.ScalarNode, n.Content[at+1].Kind != yaml.ScalarNode, k.value.Tag != before[i].value.Tag, k.value.Tag == "!!int":
+			n.Content[at+1] = replaced(n.Content[at+1], k.value)
 		default:
-			rename(n.Content[at+1], k.value)
+			rename(n.Content[at+1], k.value.Value)
 		}
 	}
+}
+
+// alike reports whether two values say the same.
+func alike(a, b *yaml.Node) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Kind == b.Kind && a.Value == b.Value && slices.EqualFunc(a.Content, b.Content, alike)
+}
+
+// replaced is a value in the place of another, with the comments around that.
+func replaced(was, is *yaml.Node) *yaml.Node {
+	if was.Kind != yaml.AliasNode {
+		is.HeadComment, is.LineComment, is.FootComment = was.HeadComment, was.LineComment, was.FootComment
+	}
+	return is
 }

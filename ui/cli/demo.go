@@ -43,7 +43,7 @@ func (a *app) demo() *cobra.Command {
 // a signal.
 func (a *app) plainDemo(ctx context.Context, aim *aim, forwards *forwards) error {
 	if !forwards.given() {
-		forwards.forms = []string{"3128"}
+		forwards.forms = []written{{form: "3128"}}
 	}
 	if !aim.given() {
 		aim.cluster, aim.service = demoCluster, demoService
@@ -93,8 +93,12 @@ func instructions(acc *account, tunnels []*tunnel.Tunnel) string {
 	var b strings.Builder
 	b.WriteString("\n")
 	for _, t := range tunnels {
-		fmt.Fprintf(&b, "%s is the task's %s\n", t.Addr(), t.Spec().Remote)
-		if acc.demo != nil && t.Spec().Remote == (tunnel.Endpoint{Port: 3128}) {
+		if t.Spec().Dynamic != nil {
+			fmt.Fprintf(&b, "%s is a proxy (HTTP and SOCKS) to any host behind the task\n", t.Addr())
+		} else {
+			fmt.Fprintf(&b, "%s is the task's %s\n", t.Addr(), t.Spec().Remote)
+		}
+		if acc.demo != nil && (t.Spec().Remote == (tunnel.Endpoint{Port: 3128}) || t.Spec().Dynamic != nil) {
 			b.WriteString("try in another terminal:\n")
 			fmt.Fprintf(&b, "  curl -x http://%s http://orders.internal/\n", t.Addr())
 			fmt.Fprintf(&b, "  curl -x http://%s --cacert %s https://billing.internal/\n", t.Addr(), acc.demo.certificate)

@@ -66,7 +66,7 @@ func (d diagnosis) writeHead(b *strings.Builder) {
 		where += ", account " + d.Account
 	}
 	target := d.clean(strings.TrimPrefix(d.Target.String(), "/"))
-	fmt.Fprintf(b, "%s → %s", target, d.clean(d.Remote.String()))
+	fmt.Fprintf(b, "%s → %s", target, d.clean(d.FarEnd))
 	if where != "" {
 		fmt.Fprintf(b, " (%s)", d.clean(where))
 	}
@@ -216,7 +216,7 @@ func (d diagnosis) json() (string, error) {
 	out := reportJSON{
 		Time: d.At.UTC().Format("2006-01-02T15:04:05.000Z"), Took: d.Took.Milliseconds(), Healthy: d.Healthy(),
 		Cluster: d.clean(d.Target.Cluster), Service: d.clean(d.Target.Service), Family: d.clean(d.Target.Family), Task: d.clean(d.Target.Task), Cont: d.clean(d.Target.Container),
-		Remote: d.clean(d.Remote.String()), Region: d.Region, Account: d.clean(d.Account), Checks: []checkJSON{},
+		Remote: d.clean(d.FarEnd), Region: d.Region, Account: d.clean(d.Account), Checks: []checkJSON{},
 	}
 	if r := d.First(); r != nil {
 		out.Cause = &causeJSON{ID: r.Cause, Check: r.Check, Error: d.words(r.Finding.Err), Remedy: d.clean(r.Remedy())}

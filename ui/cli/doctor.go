@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,9 +38,11 @@ func (a *app) doctor() *cobra.Command {
 		Short: "Find out why a private host cannot be reached, and what to do",
 		Long: "Walks the whole path from the credentials to the private host and says where it breaks, with the evidence and a\n" +
 			"remedy that can be pasted. It only looks: it changes nothing, and terminates the session it opens for itself.\n" +
-			"Without -L it looks at port 3128, a Squid's. Exits with 0 when nothing fails, 1 when something does.",
+			"Without -L it looks at port 3128, a Squid's; with -D, whose port may be left out here, at the way to any host, and by a\n" +
+			"session of its own at each that a --probe names. Exits with 0 when nothing fails, 1 when something does.",
 		Example: "  culvert doctor -c automation -s squid --probe https://billing.internal/\n" +
 			"  culvert doctor --target automation/squid --probe tcp://orders-db.internal:5432\n" +
+			"  culvert doctor --target data/warehouse -D --probe https://billing.internal/\n" +
 			"  culvert doctor --demo --all",
 		Args: func(cmd *cobra.Command, args []string) error { return atMost(1)(cmd, args) },
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -56,11 +59,26 @@ func (a *app) doctor() *cobra.Command {
 
 func (c *consultation) flags() *pflag.FlagSet {
 	f := pflag.NewFlagSet("doctor", pflag.ContinueOnError)
-	f.Var(&c.probes, "probe", "`URL` to reach behind the proxy, repeatable: http://…, https://…; tcp://HOST:PORT and tls://HOST:PORT go without one")
+	f.Var(&c.probes, "probe", "`URL` to reach behind the proxy, repeatable: http://…, https://…; HOST:PORT and tls://HOST:PORT go without one, and with -D all do")
 	f.BoolVar(&c.all, "all", false, "show the checks that passed, and those that could not look, in full")
 	f.StringVar(&c.report, "report", "", "write everything to `FILE` as well, to attach to a ticket (mode 0600; JSON when it ends in .json)")
 	f.BoolVar(&c.mask, "mask", false, "hide account ids, access keys and the queries of URLs")
 	return f
+}
+
+// portless writes out the port that -D may leave out where nothing is to listen, as any free one: culvert doctor -D --probe URL.
+func portless(root *cobra.Command, args []string) []string {
+	if cmd, _, err := root.Find(args); err != nil || cmd.CommandPath() != "culvert doctor" {
+		return args
+	}
+	var full []string
+	for i, arg := range args {
+		full = append(full, arg)
+		if (arg == "-D" || arg == "--dynamic") && (i+1 == len(args) || strings.HasPrefix(args[i+1], "-")) {
+			full = append(full, "0")
+		}
+	}
+	return full
 }
 
 // probesValue collects the destinations of --probe.
@@ -116,7 +134,7 @@ func (a *app) examine(ctx context.Context, c *consultation, args []string) error
 	checks := doctor.Checks(options)
 	counted := &tally{checks: checks, done: map[string]bool{}}
 	shown := a.progress(counted.line)
-	known := doctor.Report{Remote: options.Spec.Remote, Subject: doctor.Subject{Target: options.Query.Target()}}
+	known := doctor.Report{FarEnd: options.Spec.FarEnd(), Subject: doctor.Subject{Target: options.Query.Target()}}
 	bulletin := a.bulletin(checks, diagnosis{Report: known, mask: c.mask, build: a.Build}, c.all, shown, counted)
 	within, cancel := context.WithTimeout(ctx, a.examinationWithin())
 	defer cancel()

@@ -16,21 +16,23 @@ type policies struct {
 
 func (a *app) doctorPolicy() *cobra.Command {
 	var aim aim
-	var remote, browse, exec bool
+	var remote, dynamic, browse, exec bool
 	var only string
 	cmd := &cobra.Command{
 		Use:   "policy",
 		Short: "Print the least IAM policies: the caller's and the task role's",
 		Long: "Prints what whoever opens tunnels needs, and what the exec agent needs from the task's role, as JSON with the\n" +
 			"account, region and cluster filled in as far as they are known (* otherwise).",
-		Example: "  culvert doctor policy -c automation\n  culvert doctor policy -c automation --only caller > caller.json",
-		Args:    atMost(0),
+		Example: "  culvert doctor policy -c automation\n  culvert doctor policy -c automation --only caller > caller.json\n" +
+			"  culvert doctor policy -c automation -D",
+		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.printPolicies(cmd.Context(), &aim, aws.Reach{RemoteHosts: remote, Browse: browse, Exec: exec}, only)
+			return a.printPolicies(cmd.Context(), &aim, aws.Reach{RemoteHosts: remote, AnyHost: dynamic, Browse: browse, Exec: exec}, only)
 		},
 	}
 	cmd.Flags().AddFlagSet(aim.flags())
 	cmd.Flags().BoolVar(&remote, "remote-hosts", false, "let the caller forward to hosts behind the tasks, past the proxy's rules")
+	cmd.Flags().BoolVarP(&dynamic, "dynamic", "D", false, "let the caller open tunnels to any host, and no others: the document for hosts behind the tasks alone")
 	cmd.Flags().BoolVar(&browse, "browse", false, "let the caller list what there is, for the interface")
 	cmd.Flags().BoolVar(&exec, "exec", false, "let the caller run commands and shells in the containers (culvert exec); with --container in that one alone")
 	cmd.Flags().Var(choiceValue{&only, []string{"caller", "task"}}, "only", "print one of the two, ready for aws iam put-role-policy")
@@ -64,7 +66,7 @@ func (a *app) printPolicies(ctx context.Context, aim *aim, wanted aws.Reach, onl
 		a.noticef("the account is not known (%v): write its number in place of the *", err)
 	}
 	reach := acc.client.Reach(cluster)
-	reach.RemoteHosts, reach.Browse, reach.RoleID = wanted.RemoteHosts, wanted.Browse, who.RoleID()
+	reach.RemoteHosts, reach.AnyHost, reach.Browse, reach.RoleID = wanted.RemoteHosts, wanted.AnyHost, wanted.Browse, who.RoleID()
 	reach.Exec, reach.Container = wanted.Exec, named.Container
 	if only != "task" {
 		a.noticef("%s", aboutEndEarlier(acc.client.Shell(), who, err))

@@ -118,7 +118,7 @@ func (a *app) codeOf(ctx context.Context, exit tunnel.Exit, err error) error {
 		}
 		report(ctx, a.Stderr, a.github, err)
 		return &headless.EndError{Code: code}
-	case errors.Is(err, syscall.EPIPE): // whoever read it has enough
+	case headless.ReaderGone(err): // whoever read it has enough
 		return &headless.EndError{Code: exitSignal + int(syscall.SIGPIPE)}
 	case err == nil && exit.Code != 0:
 		return &headless.EndError{Code: exit.Code & 255}

@@ -67,6 +67,9 @@ func report(ctx context.Context, stderr io.Writer, github *headless.GitHub, err 
 		return end.Code // the command has said what there is to say
 	}
 	code := exitCode(ctx, err)
+	if _, ended := err.(*headless.SignalError); ended { //nolint:errorlint // by itself: then nothing else went wrong, and whoever sent it knows
+		return code
+	}
 	fallback := "run it again with --log-level debug and look at the last lines"
 	if code == exitUsage {
 		fallback = "see culvert --help"

@@ -140,9 +140,9 @@ func (a *app) warnOfExport(set control.Set, r request, u *up) {
 	var seen []string
 	proxy := slices.IndexFunc(set.Tunnels, func(t control.Tunnel) bool { return t.ProxyURL != "" })
 	for _, t := range set.Tunnels {
-		seen = append(seen, t.Remote+" "+headless.Seen(cmp.Or(t.Proof, "none"), t.Server, t.Host == "" && t.Proof == "http-proxy"))
+		seen = append(seen, t.Remote+" "+headless.Seen(cmp.Or(t.Proof, "none"), t.Server, t.Host == "" && (t.Proof == "http-proxy" || t.Dynamic != nil)))
 		if t.LoginWanted {
-			wanted := &doctor.LoginWantedError{Remote: remoteOf(r, t.ID)}
+			wanted := &doctor.LoginWantedError{Remote: specOf(r, t.ID).Remote}
 			a.github.Warn(wanted.Error(), wanted.Remedy())
 		}
 	}
@@ -155,7 +155,7 @@ func (a *app) warnOfExport(set control.Set, r request, u *up) {
 	default:
 		how := u.proxy.ProxyEnv
 		how.Drop = how.Drop && u.proxy.export // else NO_PROXY stays as it is
-		warnings = append(warnings, headless.Exempted(os.Environ(), how, u.noProxy, a.probed(r)), headless.Undone(os.Environ(), how, u.directHosts()))
+		warnings = append(warnings, headless.Exempted(os.Environ(), how, u.noProxy, a.probed(r), specOf(r, set.Tunnels[proxy].ID).Dynamic), headless.Undone(os.Environ(), how, u.directHosts()))
 	}
 	for _, w := range warnings {
 		if w != (headless.Warning{}) {
@@ -164,12 +164,12 @@ func (a *app) warnOfExport(set control.Set, r request, u *up) {
 	}
 }
 
-// remoteOf is the far end of a tunnel, by its number in the set.
-func remoteOf(r request, id int) tunnel.Endpoint {
+// specOf is what a tunnel was asked for as, by its number in the set.
+func specOf(r request, id int) tunnel.Spec {
 	if id < 1 || id > len(r.wanted) {
-		return tunnel.Endpoint{}
+		return tunnel.Spec{}
 	}
-	return r.wanted[id-1].Spec.Remote
+	return r.wanted[id-1].Spec
 }
 
 // probed is the URL that was fetched through the proxy; nil when none was.

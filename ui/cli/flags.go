@@ -33,6 +33,7 @@ type shared struct {
 	refresh                         time.Duration
 	readOnly                        bool
 	linkLocal                       bool // of the commands that forward, see forwards
+	anyHost                         anyHost
 
 	keys  map[string][]string // of the interface, from the config files
 	mouse *bool               // nil: the files say nothing
@@ -87,6 +88,7 @@ func (s *shared) flags() *pflag.FlagSet {
 	f.Var(durationValue{&s.refresh}, "refresh", "how often the interface looks again")
 	f.BoolVar(&s.readOnly, "read-only", false, "open and end nothing")
 	under(flagsTunnel, f)
+	s.anyHost.flags(f)
 	under(flagsAccount, f, "profile", "region", "endpoint-url", "stream-endpoint", "role-arn", "document", "demo")
 	under(flagsScreen, f, "refresh", "read-only")
 	under(flagsOutput, f, "output", "log-level", "log-file", "config")

@@ -73,7 +73,8 @@ func (a *aim) query(shell aws.Shell) (aws.Query, error) {
 
 // forwards are the flags that say what to forward.
 type forwards struct {
-	forms      []string
+	forms      []written // in their order on the command line
+	shared     *shared
 	remotePort uint16
 	remoteHost string
 	localPort  uint16
@@ -81,10 +82,46 @@ type forwards struct {
 	linkLocal  *bool // in shared: the engine wants to know as well
 }
 
+// written is what -L or -D was given.
+type written struct {
+	form    string
+	dynamic bool
+}
+
+// formsValue collects what one of the two is given.
+type formsValue struct {
+	forms   *[]written
+	dynamic bool
+}
+
+func (v formsValue) Type() string   { return "FORM" }
+func (v formsValue) String() string { return "" }
+
+func (v formsValue) Set(s string) error {
+	*v.forms = append(*v.forms, written{s, v.dynamic})
+	return nil
+}
+
+// parse reads a form.
+func (w written) parse() (p tunnel.Forward, err error) {
+	flag := "--forward"
+	if w.dynamic {
+		flag = "--dynamic"
+		p, err = tunnel.ParseDynamic(w.form)
+	} else {
+		p, err = tunnel.ParseForward(w.form)
+	}
+	if err != nil {
+		err = &settingError{source: flag, advice: say.Remedy(err), err: err}
+	}
+	return p, err
+}
+
 func (f *forwards) flags(s *shared) *pflag.FlagSet {
-	f.linkLocal = &s.linkLocal
+	f.shared, f.linkLocal = s, &s.linkLocal
 	set := pflag.NewFlagSet("forward", pflag.ContinueOnError)
-	set.StringArrayVarP(&f.forms, "forward", "L", nil, "`FORM` of a forward, repeatable: 3128, 8080:3128, 127.0.0.1:8080:3128, 15432:db.internal:5432, /run/x.sock:5432")
+	set.VarP(formsValue{forms: &f.forms}, "forward", "L", "`FORM` of a forward, repeatable: 3128, 8080:3128, 127.0.0.1:8080:3128, 15432:db.internal:5432, /run/x.sock:5432")
+	set.VarP(formsValue{&f.forms, true}, "dynamic", "D", "`PORT` of a proxy (HTTP and SOCKS) on this machine that reaches any host through the task, repeatable: 1080, 127.0.0.1:1080, /run/x.sock; 0 is any free port")
 	set.Var(portValue{&f.remotePort, 1}, "remote-port", "port to forward to, instead of -L")
 	set.StringVar(&f.remoteHost, "remote-host", "", "`HOST` that the task reaches, for --remote-port")
 	set.Var(portValue{&f.localPort, 0}, "local-port", "port to listen on, for --remote-port; 0 is any (default the remote port's number if free)")
@@ -105,10 +142,10 @@ func (f *forwards) any() bool {
 // parse returns the forwards of all flags; other addresses than loopback need --bind.
 func (f *forwards) parse() ([]tunnel.Forward, error) {
 	var parsed []tunnel.Forward
-	for _, form := range f.forms {
-		p, err := tunnel.ParseForward(form)
+	for _, w := range f.forms {
+		p, err := w.parse()
 		if err != nil {
-			return nil, &settingError{source: "--forward", advice: say.Remedy(err), err: err}
+			return nil, err
 		}
 		parsed = append(parsed, p)
 	}
@@ -117,8 +154,11 @@ func (f *forwards) parse() ([]tunnel.Forward, error) {
 		return nil, err
 	}
 	parsed = append(parsed, full...)
+	if err := f.shared.settle(parsed); err != nil {
+		return nil, err
+	}
 	if len(parsed) == 0 {
-		return nil, usage("pass -L PORT, for instance -L 3128 for a Squid in the task", "nothing to forward")
+		return nil, usage("pass -L PORT, for instance -L 3128 for a Squid in the task, or -D 1080 for any host behind it", "nothing to forward")
 	}
 	for i := range parsed {
 		if err := errors.Join(f.reach(parsed[i].Remote), f.listen(&parsed[i])); err != nil {

@@ -87,7 +87,7 @@ func (a *app) wanted(aim *aim, forwards *forwards) ([]headless.Forward, error) {
 		spec.KeepAlive = a.shared.keepAlive
 		wanted[i] = headless.Forward{Query: forPort(query, spec), Spec: spec, Login: login}
 	}
-	return wanted, nil
+	return wanted, a.shared.checkProbe(wanted)
 }
 
 // warnOf says what is unusual about forwards.

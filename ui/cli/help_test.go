@@ -97,7 +97,7 @@ func TestHelpNamesEveryFlagOfACommandOnce(t *testing.T) {
 			t.Errorf("culvert %s --help offers %s, which means nothing to it", words, unwanted)
 		}
 	}
-	if text := helpOf(t, "up", "--help"); !strings.Contains(text, "--wait") || !strings.Contains(text, "--keep-alive") || !strings.Contains(text, "--for") {
+	if text := helpOf(t, "up", "--help"); !strings.Contains(text, "--wait") || !strings.Contains(text, "--keep-alive") || !strings.Contains(text, "--via") || !strings.Contains(text, "--for") {
 		t.Errorf("culvert up --help leaves out a flag that it has:\n%s", text)
 	}
 }

@@ -89,6 +89,9 @@ func (a *app) printList(ctx context.Context, what string, aim *aim) error {
 		if err := wanted.absent(within, acc.client, catalog); err != nil {
 			return a.late(ctx, err)
 		}
+		if len(l.Gaps) > 0 {
+			return catalog.Gaps[0] // nothing to show beside it: what is looked for may be behind it
+		}
 	}
 	if a.shared.output == outputJSON {
 		return a.writeJSON(l)

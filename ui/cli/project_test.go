@@ -39,7 +39,7 @@ func TestAProjectFileSaysWhichTunnelsExistAndNothingElse(t *testing.T) {
 		_, err := resolved(t)
 		mustRefuse(t, err, ".culvert.yaml, line 2: \""+key+"\" is not for a project file: it belongs into your own, ", filepath.Join("config", "culvert", "config.yaml"), "--config ", "known keys: groups, tunnels")
 	}
-	for _, key := range []string{"role-arn", "endpoint-url", "log-file", "dynamic", "socket"} {
+	for _, key := range []string{"role-arn", "endpoint-url", "log-file", "bind", "socket"} {
 		inDirectory(t, "", tunnel+", "+key+": x}\n")
 		_, err := resolved(t)
 		mustRefuse(t, err, ".culvert.yaml, line 2: \""+key+"\" is not for a project file", "--config ", "forward, lanes, probe, profile, region, spread, target")

@@ -30,7 +30,7 @@ type Process struct {
 func Run(ctx context.Context, p Process) int {
 	a := &app{Process: p, github: headless.NewGitHub(os.Getenv, p.Stderr)}
 	root := a.root() //nolint:contextcheck // cobra hands the context to the commands
-	root.SetArgs(p.Args)
+	root.SetArgs(portless(root, p.Args))
 	root.SetIn(p.Stdin)
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
@@ -52,7 +52,7 @@ type app struct {
 }
 
 const about = `culvert finds tasks in Amazon ECS and carries TCP connections to them over Session Manager sessions: to a port
-of a container, or through it to another host. It needs no session-manager-plugin, no bastion and no inbound port.
+of a container, or through it to another host, or to any. It needs no session-manager-plugin, no bastion and no inbound port.
 
 Without a command it is an interface on the terminal; a target alone (-c, -s, -t or --target) is where that begins, and with
 -L the tunnel is opened at once.`
@@ -62,6 +62,7 @@ const examples = `  culvert demo
   culvert --headless -c automation -s squid -L 3128
   culvert --headless --target data/warehouse -L 15432:orders-db.internal:5432
   culvert --headless -c automation -s squid -L 3128 -- curl orders.internal
+  culvert --headless -c automation -s squid -D 1080 --via '*.internal'
   culvert up --target automation/squid -L 3128
   ssh -o ProxyCommand='culvert -c automation -s squid -W %h:%p' git.internal
   culvert list services`
@@ -120,7 +121,7 @@ func (a *app) root() *cobra.Command {
 	})
 	root.AddGroup(groups()...)
 	root.AddCommand(grouped(groupTunnels,
-		uses(a.up(), flagsAccount, flagsTunnel, flagsOutput),
+		uses(a.up(), flagsForward, flagsAccount, flagsTunnel, flagsOutput),
 		uses(a.status(), flagsOutput),
 		uses(a.down(), flagsAccount, flagsOutput),
 		uses(a.exec(), flagsAccount, "wait", "read-only", "log-level", "log-file", "config"),
@@ -128,7 +129,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(grouped(groupLook,
 		uses(a.list(), flagsAccount, "wait", flagsOutput),
 		uses(a.doctor(), flagsAccount, "wait", flagsOutput),
-		uses(a.demo(), flagsTunnel, flagsScreen, flagsOutput),
+		uses(a.demo(), flagsForward, flagsTunnel, flagsScreen, flagsOutput),
 	)...)
 	root.AddCommand(grouped(groupOther,
 		a.deploy(), uses(a.emulator(), "log-level", "config"), uses(a.version(), "output", "config"), a.man(),

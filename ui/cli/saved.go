@@ -75,21 +75,29 @@ func (c checker) tunnels(n *yaml.Node) ([]savedTunnel, error) {
 	err := c.mapping(n, "tunnels", nil, func(name string, value *yaml.Node) error {
 		t := savedTunnel{name: name, file: c.file, project: c.project}
 		found := map[string]bool{}
+		var hosts anyHost
 		err := c.mapping(value, "tunnel "+name, c.tunnelKeys(), func(key string, value *yaml.Node) error {
-			text, err := c.scalar(value, key)
+			text, err := c.value(value, key)
 			if err != nil {
 				return err
 			}
 			found[key] = true
+			if slices.Contains(anyHostKeys(), key) {
+				return c.anyHostValue(&hosts, key, text, value.Line)
+			}
 			return c.tunnelValue(&t, key, text, value.Line)
 		})
 		if err != nil {
 			return err
 		}
-		for _, key := range []string{"target", "forward"} {
-			if !found[key] {
-				return c.problem(value.Line, fmt.Sprintf("write %s: {target: CLUSTER/SERVICE, forward: \"PORT\"}", name), "tunnel %s has no %s", name, key)
+		if err := c.whole(name, found, value.Line); err != nil {
+			return err
+		}
+		if d := t.forward.Dynamic; d != nil {
+			if t.probe.OfOneServer() {
+				return c.problem(value.Line, "write a URL there, which is fetched through it, or leave it out", "tunnel %s has probe: %s, which asks one server, and dynamic has none", name, t.probe.String())
 			}
+			d.Via, d.Deny, d.Destinations, d.Warm = hosts.via, hosts.deny, hosts.destinations, hosts.warm
 		}
 		all = append(all, t)
 		return nil
@@ -97,10 +105,31 @@ func (c checker) tunnels(n *yaml.Node) ([]savedTunnel, error) {
 	return all, err
 }
 
+// whole refuses an entry that leads nowhere, or to two things.
+func (c checker) whole(name string, found map[string]bool, line int) error {
+	example := fmt.Sprintf("write %s: {target: CLUSTER/SERVICE, forward: \"PORT\"}, or dynamic: 1080 in place of the forward", name)
+	switch {
+	case !found["target"]:
+		return c.problem(line, example, "tunnel %s has no target", name)
+	case found["forward"] && found["dynamic"]:
+		return c.problem(line, "keep one of the two: forward leads to one host, dynamic to any", "tunnel %s has both forward and dynamic", name)
+	case found["dynamic"]:
+		return nil
+	case !found["forward"]:
+		return c.problem(line, example, "tunnel %s has no forward", name)
+	}
+	for _, key := range anyHostKeys() {
+		if found[key] {
+			return c.problem(line, "leave it out, or write dynamic: PORT in place of the forward", "tunnel %s has %s, which is for dynamic", name, key)
+		}
+	}
+	return nil
+}
+
 // tunnelKeys are the keys that a tunnel may have: whose role is assumed, and who gets the password of the environment, is not
 // for a project to say.
 func (c checker) tunnelKeys() []string {
-	keys := []string{"target", "forward", "probe", "lanes", "spread", "profile", "region"}
+	keys := append([]string{"target", "forward", "dynamic", "probe", "lanes", "spread", "profile", "region"}, anyHostKeys()...)
 	if !c.project {
 		keys = append(keys, "role-arn", "proxy-user")
 	}
@@ -114,6 +143,10 @@ func (c checker) tunnelValue(t *savedTunnel, key, text string, line int) error {
 		t.target, err = aws.ParseTarget(text)
 	case "forward":
 		if t.forward, err = tunnel.ParseForward(text); err == nil && c.project {
+			err = checkProjectSocket(c.file, t.forward.Socket)
+		}
+	case "dynamic":
+		if t.forward, err = tunnel.ParseDynamic(text); err == nil && c.project {
 			err = checkProjectSocket(c.file, t.forward.Socket)
 		}
 	case "probe":
@@ -133,6 +166,25 @@ func (c checker) tunnelValue(t *savedTunnel, key, text string, line int) error {
 	}
 	if err != nil {
 		return c.problem(line, advice(err, "correct the value of "+key), "%s", err)
+	}
+	return nil
+}
+
+// anyHostValue reads what an entry says of its tunnel to any host.
+func (c checker) anyHostValue(h *anyHost, key, text string, line int) error {
+	var to interface{ Set(text string) error }
+	switch key {
+	case "via":
+		to = &h.via
+	case "deny":
+		to = &h.deny
+	case "warm":
+		to = &h.warm
+	default:
+		to = bytesValue{&h.destinations, 1, maxDestinations, "N"}
+	}
+	if err := to.Set(text); err != nil {
+		return c.problem(line, advice(err, "correct the value of "+key), "%s: %s", key, err)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -154,10 +155,29 @@ func (a *app) showSets(sets []control.Set) error {
 				_, _ = fmt.Fprint(table, "\t", cell(cmp.Or(strings.TrimPrefix(in, ", "), "-")))
 			}
 			_, _ = fmt.Fprintln(table)
+			a.showDestinations(table, s.Name, t.Destinations)
 		}
 	}
 	_ = table.Flush() // into memory
 	return a.write(b.String())
+}
+
+// mostDestinations of a tunnel have lines of their own.
+const mostDestinations = 25
+
+// showDestinations adds the lines of a tunnel's destinations, in the order they were opened.
+func (a *app) showDestinations(table io.Writer, name string, all []control.Destination) {
+	for _, d := range all[:min(len(all), mostDestinations)] {
+		way := d.Way()
+		if isTerminal(a.Stdout) {
+			way = way[:min(len(way), headless.ShortestID)]
+		}
+		_, _ = fmt.Fprintf(table, "%s\t%s\t-\t%s\t%s\t%s\t%s\t%d\t%s\n", name, d.State, cell(way), cell(d.Destination),
+			say.Bytes(d.Received), say.Bytes(d.Sent), d.Connections, say.Age(time.Since(d.Opened)))
+	}
+	if hidden := len(all) - mostDestinations; hidden > 0 {
+		_, _ = fmt.Fprintf(table, "%s\t-\t-\t-\tand %d more\t-\t-\t-\t-\n", name, hidden)
+	}
 }
 
 // cell makes text from elsewhere a cell of a table.

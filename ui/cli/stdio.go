@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"net/netip"
 	"strings"
 	"syscall"
@@ -29,7 +28,10 @@ func farEnd(word string) (tunnel.Endpoint, error) {
 // stdio is culvert -W: standard input and output are one connection to the far end.
 func (a *app) stdio(ctx context.Context, aim *aim, forwards *forwards, word string, args []string) error {
 	if forwards.any() {
-		return usage("leave out -L and its companions", "-W is one connection, without a port here")
+		return usage("leave out -L, -D and their companions", "-W is one connection, without a port here")
+	}
+	if err := a.shared.withoutAnyHost(); err != nil {
+		return err
 	}
 	if len(args) > 0 {
 		return usage("see culvert help forwards", "-W takes no argument %q", args[0])
@@ -66,7 +68,7 @@ func (a *app) stdio(ctx context.Context, aim *aim, forwards *forwards, word stri
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case errors.Is(err, syscall.EPIPE): // whoever read it has enough
+	case headless.ReaderGone(err): // whoever read it has enough
 		return &headless.EndError{Code: exitSignal + int(syscall.SIGPIPE)}
 	}
 	return err

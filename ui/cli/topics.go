@@ -17,7 +17,7 @@ func topics() []topic {
 	fixed := func(text string) func(*app) string { return func(*app) string { return text } }
 	return []topic{
 		{"targets", "How a cluster, service, task and container are named", fixed(aboutTargets)},
-		{"forwards", "The forms of -L, what is listened on and what is proved", fixed(aboutForwards)},
+		{"forwards", "The forms of -L and -D, what is listened on and what is proved", fixed(aboutForwards)},
 		{"environment", "The variables that culvert reads, and those of a command behind --", (*app).aboutEnvironment},
 		{"files", "Config files, and where culvert keeps things", (*app).aboutFiles},
 		{"exit-codes", "What culvert's exit codes mean", fixed(aboutExitCodes)},
@@ -64,14 +64,23 @@ const aboutForwards = `  -L 3128                        port 3128 of the contain
   -L 15432:db.internal:5432      another host, as the task reaches it
   -L 0:db.internal:5432          the same, on any free port
   -L /run/db.sock:5432           a unix socket, mode 0600
+  -D 1080                        any host: a proxy here, HTTP and SOCKS in one
+                                 and /proxy.pac, each host that is asked for by
+                                 a session of its own; no proxy in the VPC
   -W db.internal:5432            standard input and output in place of a port,
                                  for ssh's ProxyCommand and the like
 
 Without an address it is 127.0.0.1 and ::1; others want --bind as well.
 
+With -D, --via says what goes through the task, such as '*.internal' or
+10.0.0.0/8, and the rest goes directly from here; --deny refuses. At most
+--destinations are open at a time: idle ones make room for others. --warm
+HOST:PORT opens one at the start and keeps it.
+
 "ready" is said when the far end has taken a connection and, where port or
 first bytes tell the protocol, has answered in it. --probe asks for more (a
-URL, a protocol by name) or less (tcp, none).
+URL, a protocol by name) or less (tcp, none). Of -D a session is the proof, with
+--probe URL that this was fetched through it.
 `
 
 const aboutExitCodes = `  0      done; without a command also when it was told to stop and all was well
@@ -96,7 +105,7 @@ func (a *app) aboutEnvironment() string {
 		"AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_SERVICE, AWS_CA_BUNDLE, AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE, the access keys; "+
 		"so do HTTPS_PROXY and NO_PROXY. NO_COLOR leaves colours out.", 0))
 	b.WriteString("\n" + folded("A command behind -- gets CULVERT_HOST, CULVERT_PORT and CULVERT_ADDR (with _1, _2, … when there are several forwards) and, "+
-		"where the far end is an HTTP proxy, CULVERT_PROXY, PROXY_SERVER, HTTP_PROXY, HTTPS_PROXY and NO_PROXY. Its arguments may use "+
+		"where the far end is an HTTP proxy or any host (-D), CULVERT_PROXY, PROXY_SERVER, HTTP_PROXY, HTTPS_PROXY and NO_PROXY. Its arguments may use "+
 		"{{.Host}}, {{.Port}}, {{.Addr}} and {{.ProxyURL}}.", 0))
 	return b.String()
 }
@@ -117,6 +126,7 @@ func (a *app) aboutFiles() string {
   tunnels:
     squid: {target: automation/squid, forward: "3128"}
     db:    {target: automation/squid, forward: "15432:orders-db.internal:5432"}
+    any:   {target: automation/squid, dynamic: 1080, via: ["*.internal"]}
   groups:
     dev: [squid, db]
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -146,7 +147,7 @@ func (a *app) requestText(r request) []string {
 		if w.Login != nil {
 			user = " as the proxy's user " + w.Login.User
 		}
-		text = append(text, fmt.Sprintf("%s%s: %s to %s%s%s", q.Target(), where, local, w.Spec.Remote, wording(recorded(r.in[i])), user))
+		text = append(text, fmt.Sprintf("%s%s: %s to %s%s%s", q.Target(), where, local, w.Spec.FarEnd(), wordingOf(w.Spec.Dynamic)+wording(recorded(r.in[i])), user))
 	}
 	return text
 }
@@ -183,6 +184,7 @@ func (u *up) wanted(a *app, words []string) (all []headless.Forward, in []contro
 			}
 		}
 	}
+	anyHost := false
 	for _, name := range names {
 		i := slices.IndexFunc(a.shared.saved.tunnels, func(t savedTunnel) bool { return t.name == name })
 		saved := a.shared.saved.tunnels[i]
@@ -190,6 +192,9 @@ func (u *up) wanted(a *app, words []string) (all []headless.Forward, in []contro
 			a.noticeOrigin(saved)
 		}
 		forward := saved.forward
+		if forward.Dynamic != nil {
+			forward.Dynamic, anyHost = a.shared.anyHostOf(forward.Dynamic), true
+		}
 		if err := errors.Join(u.forwards.reach(forward.Remote), u.forwards.listen(&forward)); err != nil {
 			return nil, nil, fmt.Errorf("tunnel %s of %s: %w", name, saved.file, err)
 		}
@@ -208,7 +213,10 @@ func (u *up) wanted(a *app, words []string) (all []headless.Forward, in []contro
 		wanted.Profile, wanted.Region = named.Profile, named.Region
 		all, in = append(all, wanted), append(in, account)
 	}
-	return all, in, nil
+	if !anyHost {
+		err = a.shared.withoutAnyHost()
+	}
+	return all, in, cmp.Or(err, a.shared.checkProbe(all))
 }
 
 // members are the saved tunnels that a word names: one, or those of a group.

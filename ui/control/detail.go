@@ -17,7 +17,9 @@ type Detail struct {
 	Omitted     int          `json:"omitted,omitempty"` // open connections that are older and not among them
 	Hosts       []Host       `json:"hosts"`             // busiest first, the open connections included
 	Steps       []Step       `json:"steps"`             // the last ones, oldest first
-	Error       string       `json:"error,omitempty"`   // why there is no answer
+	// Destinations are those of a tunnel to any host, as they were opened.
+	Destinations []Destination `json:"destinations,omitempty"`
+	Error        string        `json:"error,omitempty"` // why there is no answer
 }
 
 const (

@@ -65,41 +65,43 @@ func (e *End) String() string {
 
 // Tunnel is one tunnel of a set with its numbers at the moment of asking.
 type Tunnel struct {
-	ID           int    `json:"id"`
-	State        string `json:"state"`
-	Ready        bool   `json:"ready"`             // it has been proved
-	Refused      bool   `json:"refused,omitempty"` // it was given up because the far end refuses
-	Local        string `json:"local"`
-	Host         string `json:"host,omitempty"` // of Local, where it is no socket
-	Port         uint16 `json:"port,omitempty"`
-	Taken        string `json:"taken,omitempty"`        // who has the port that Local stands in for
-	ProxyURL     string `json:"proxy_url,omitempty"`    // without the password of its login
-	Proof        string `json:"proof,omitempty"`        // what it was proved by, as in the ready event
-	Server       string `json:"server,omitempty"`       // what answered calls itself
-	LoginWanted  bool   `json:"login_wanted,omitempty"` // the proxy wants a user and password, of which none were given
-	Remote       string `json:"remote"`
-	Profile      string `json:"profile,omitempty"` // and Region: where the saved tunnel names them
-	Region       string `json:"region,omitempty"`
-	Cluster      string `json:"cluster"`
-	Service      string `json:"service,omitempty"`
-	Family       string `json:"family,omitempty"` // of a task that no service started
-	Task         string `json:"task,omitempty"`
-	TaskARN      string `json:"task_arn,omitempty"`
-	Container    string `json:"container,omitempty"`
-	Session      string `json:"session,omitempty"`
-	AgentVersion string `json:"agent_version,omitempty"`
-	Sent         uint64 `json:"sent"`
-	Received     uint64 `json:"received"`
-	Connections  int    `json:"connections"` // open now
-	Accepted     uint64 `json:"accepted"`    // since the start
-	Retries      uint64 `json:"retries"`
-	RoundTripMS  int64  `json:"round_trip_ms"`
-	MessageSize  int    `json:"message_size,omitempty"` // bytes of payload on the way up; 0 without an open session
-	Took         int64  `json:"took_ms,omitempty"`      // until it was ready
-	Error        string `json:"error,omitempty"`
-	Remedy       string `json:"remedy,omitempty"`
-	Hosts        []Host `json:"hosts,omitempty"` // busiest first
-	Steps        []Step `json:"steps,omitempty"` // since it was ready, the last MaxSteps
+	ID           int           `json:"id"`
+	State        string        `json:"state"`
+	Ready        bool          `json:"ready"`             // it has been proved
+	Refused      bool          `json:"refused,omitempty"` // it was given up because the far end refuses
+	Local        string        `json:"local"`
+	Host         string        `json:"host,omitempty"` // of Local, where it is no socket
+	Port         uint16        `json:"port,omitempty"`
+	Taken        string        `json:"taken,omitempty"`        // who has the port that Local stands in for
+	ProxyURL     string        `json:"proxy_url,omitempty"`    // without the password of its login
+	Proof        string        `json:"proof,omitempty"`        // what it was proved by, as in the ready event
+	Server       string        `json:"server,omitempty"`       // what answered calls itself
+	LoginWanted  bool          `json:"login_wanted,omitempty"` // the proxy wants a user and password, of which none were given
+	Remote       string        `json:"remote"`
+	Dynamic      *Dynamic      `json:"dynamic,omitempty"` // of a tunnel to any host
+	Profile      string        `json:"profile,omitempty"` // and Region: where the saved tunnel names them
+	Region       string        `json:"region,omitempty"`
+	Cluster      string        `json:"cluster"`
+	Service      string        `json:"service,omitempty"`
+	Family       string        `json:"family,omitempty"` // of a task that no service started
+	Task         string        `json:"task,omitempty"`
+	TaskARN      string        `json:"task_arn,omitempty"`
+	Container    string        `json:"container,omitempty"`
+	Session      string        `json:"session,omitempty"`
+	AgentVersion string        `json:"agent_version,omitempty"`
+	Sent         uint64        `json:"sent"`
+	Received     uint64        `json:"received"`
+	Connections  int           `json:"connections"` // open now
+	Accepted     uint64        `json:"accepted"`    // since the start
+	Retries      uint64        `json:"retries"`
+	RoundTripMS  int64         `json:"round_trip_ms"`
+	MessageSize  int           `json:"message_size,omitempty"` // bytes of payload on the way up; 0 without an open session
+	Took         int64         `json:"took_ms,omitempty"`      // until it was ready
+	Error        string        `json:"error,omitempty"`
+	Remedy       string        `json:"remedy,omitempty"`
+	Hosts        []Host        `json:"hosts,omitempty"`        // busiest first
+	Steps        []Step        `json:"steps,omitempty"`        // since it was ready, the last MaxSteps
+	Destinations []Destination `json:"destinations,omitempty"` // of a tunnel to any host, as they were opened
 }
 
 // Host is what went to one host through a tunnel.

@@ -29,6 +29,9 @@ func NewField(name, empty string, choice ...string) *Field {
 	return f
 }
 
+// Long makes it a field for a list, which may have far more letters than others.
+func (f *Field) Long() { f.edit.CharLimit = 1 << 16 }
+
 // Value is what the field holds, without blanks around it.
 func (f *Field) Value() string { return strings.TrimSpace(f.edit.Value()) }
 

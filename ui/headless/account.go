@@ -101,7 +101,7 @@ func (r *run) late() error {
 			if t.trouble == nil {
 				t.trouble = t.Obstacle()
 			}
-			t.trouble = &UnreadyError{Forward: t.Spec().Remote.String(), Wait: r.Wait, Err: t.trouble}
+			t.trouble = &UnreadyError{Forward: t.Spec().FarEnd(), Wait: r.Wait, Err: t.trouble}
 			r.Board.late(t.ID(), t.trouble)
 		}
 		t.late = true
@@ -142,7 +142,7 @@ func (r *run) notFound(g group, errs []error) error {
 		switch {
 		case err == nil, errors.Is(err, context.Canceled):
 		case errors.Is(err, context.DeadlineExceeded):
-			late = &UnreadyError{Forward: r.Forwards[g.forwards[i]].Spec.Remote.String(), Wait: r.Wait, Err: err}
+			late = &UnreadyError{Forward: r.Forwards[g.forwards[i]].Spec.FarEnd(), Wait: r.Wait, Err: err}
 		default:
 			return err
 		}

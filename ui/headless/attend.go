@@ -74,8 +74,16 @@ func (r *run) event(probing context.Context, e tunnel.Event) error {
 	if t == nil {
 		return nil
 	}
-	t.state = e.State
-	r.printer.event(newStateEvent(e, t))
+	before := t.state
+	if e.Destination == nil {
+		t.state = e.State
+	}
+	if !t.standsAsBefore(before, e) {
+		r.printer.event(newStateEvent(e, t))
+	}
+	if e.Destination != nil {
+		return nil
+	}
 	if e.Err != nil {
 		t.trouble = e.Err
 	}
@@ -91,8 +99,8 @@ func (r *run) event(probing context.Context, e tunnel.Event) error {
 			r.settle()
 		}
 	case e.State == tunnel.Open && t.probing:
-		t.moved = t.moved || t.Moved(t.proving, e.Link)
-	case e.State == tunnel.Open && (!t.ready || t.Moved(t.proving, e.Link) && r.probeOf(t).Kind != ProbeNone):
+		t.moved = t.moved || t.proveAgain(before, e)
+	case e.State == tunnel.Open && (!t.ready || t.proveAgain(before, e) && r.probeOf(t).Kind != ProbeNone):
 		r.startProof(probing, t)
 	}
 	return nil
@@ -113,7 +121,7 @@ func (r *run) connection(e tunnel.Ending) {
 // the run as a signal would, without a word.
 func (r *run) unread(ctx context.Context) error {
 	_, err := r.printer.close()
-	if !errors.Is(err, syscall.EPIPE) {
+	if !ReaderGone(err) {
 		return fmt.Errorf("print events: %w", err)
 	}
 	err = r.stopped(ctx)

@@ -44,6 +44,7 @@ type posted struct {
 	since  time.Time               // when it was proved; zero before
 	hosts  map[string]control.Host // of the connections that have ended
 	trail  control.Host            // what no longer has a place in hosts
+	last   []control.Destination   // before the end began
 	past   map[uint64]bool         // connections that hosts knew before the run; see inherit
 }
 
@@ -128,6 +129,9 @@ func (b *Board) ending() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.state, b.over = control.Ending, time.Now()
+	for _, p := range b.posted {
+		p.remember()
+	}
 }
 
 // ended posts how the run ended; nil when it was told to.
@@ -221,7 +225,7 @@ func (b *Board) Set() control.Set {
 func (a absent) shown() control.Tunnel {
 	q, spec := a.forward.Query, a.forward.Spec
 	t := control.Tunnel{
-		ID: int(a.id), State: tunnel.Failed.String(), Local: asked(spec), Remote: spec.Remote.String(),
+		ID: int(a.id), State: tunnel.Failed.String(), Local: asked(spec), Remote: spec.FarEnd(), Dynamic: dynamic(spec.Dynamic),
 		Profile: a.forward.Profile, Region: a.forward.Region,
 		Cluster: q.Cluster, Service: q.Service, Family: q.Family, Task: q.Task, Container: q.Container,
 	}
@@ -238,12 +242,15 @@ func (p *posted) shown() control.Tunnel {
 	}
 	t := control.Tunnel{
 		ID: int(p.tunnel.ID()), State: state.String(), Ready: p.ready && p.doubt == nil, Profile: p.from.Profile, Region: p.from.Region,
-		Local: p.local, ProxyURL: p.proxy, Proof: p.found.by, Server: say.Line(p.found.server), LoginWanted: p.found.login, Remote: spec.Remote.String(),
+		Local: p.local, ProxyURL: p.proxy, Proof: p.found.by, Server: say.Line(p.found.server), LoginWanted: p.found.login, Remote: spec.FarEnd(), Dynamic: dynamic(spec.Dynamic),
 		Cluster: target.Cluster, Service: target.Service, Family: target.Family, Task: target.Task, Container: target.Container,
 		TaskARN: spec.Client.TaskARN(target), Session: link.Session, AgentVersion: link.Agent,
 		Sent: stats.Sent, Received: stats.Received, Connections: stats.Connections, Accepted: stats.Accepted,
 		Retries: stats.Retries, RoundTripMS: stats.RoundTrip.Milliseconds(), MessageSize: stats.MessageSize, Took: p.took.Milliseconds(),
-		Hosts: p.busiest(),
+		Hosts: p.busiest(), Destinations: p.last,
+	}
+	if now := destinations(p.tunnel); p.last == nil {
+		t.Destinations = now
 	}
 	if taken := p.tunnel.Replaced(); taken != nil {
 		t.Taken = taken.Error()

@@ -69,7 +69,9 @@ func (r *run) lament() {
 // lastEvent prints an event that arrives while everything is being closed: nothing is decided by it any more.
 func (r *run) lastEvent(e tunnel.Event) {
 	if t := r.tracked(e.Tunnel); t != nil {
-		t.state = e.State
+		if e.Destination == nil {
+			t.state = e.State
+		}
 		r.printer.event(newStateEvent(e, t))
 	}
 }

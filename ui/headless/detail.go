@@ -17,7 +17,7 @@ func (b *Board) Detail(id tunnel.ID) (control.Detail, bool) {
 		return control.Detail{ID: int(id)}, false
 	}
 	p := b.posted[i]
-	d := control.Detail{ID: int(id), Hosts: p.busiest(), Steps: steps(p.tunnel.History())}
+	d := control.Detail{ID: int(id), Hosts: p.busiest(), Steps: steps(p.tunnel.History()), Destinations: destinations(p.tunnel)}
 	d.Connections, d.Omitted = connections(p.tunnel.Connections())
 	return d, true
 }

@@ -107,7 +107,7 @@ func proxyVariables(given []string, proxy string, how ProxyEnv, noProxy []string
 	set = append(set, "NO_PROXY="+strings.Join(excepted, ","), "no_proxy="+strings.Join(excepted, ","))
 	if how.Java {
 		hosts, _ := javaHosts(excepted)
-		set = append(set, "JAVA_TOOL_OPTIONS="+javaOptions(lookup(given, "JAVA_TOOL_OPTIONS"), proxy, hosts))
+		set = append(set, "JAVA_TOOL_OPTIONS="+javaOptions(lookup(given, "JAVA_TOOL_OPTIONS"), proxy, hosts, how.Drop))
 	}
 	return set
 }

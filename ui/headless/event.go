@@ -45,6 +45,7 @@ type stateEvent struct {
 	Session      string `json:"session,omitempty"`
 	Local        string `json:"local"`
 	Remote       string `json:"remote"`
+	Destination  string `json:"destination,omitempty"` // whose step it is, of a tunnel to any host
 	AgentVersion string `json:"agent_version,omitempty"`
 	Error        string `json:"error,omitempty"`
 	Remedy       string `json:"remedy,omitempty"`
@@ -52,6 +53,9 @@ type stateEvent struct {
 
 func newStateEvent(e tunnel.Event, t *tracked) stateEvent {
 	target := t.target
+	if e.Destination != nil {
+		target.Task = "" // that of its own session
+	}
 	if e.Link.Target.Task != "" {
 		target = e.Link.Target
 	}
@@ -62,7 +66,10 @@ func newStateEvent(e tunnel.Event, t *tracked) stateEvent {
 		Cluster: target.Cluster, Service: target.Service, Family: target.Family, Task: target.Task, Container: target.Container,
 		Session: e.Link.Session,
 		Local:   t.local(),
-		Remote:  t.Spec().Remote.String(),
+		Remote:  t.Spec().FarEnd(),
+	}
+	if e.Destination != nil {
+		s.Destination = say.Line(hostPort(*e.Destination))
 	}
 	s.Error, s.Remedy = words(e.Err)
 	s.AgentVersion = e.Link.Agent
@@ -106,7 +113,7 @@ func newEvidence(p proof) evidence {
 		n := d.Milliseconds()
 		return &n
 	}
-	if p.by != provedNone {
+	if p.by != provedNone && !p.session {
 		e.Connect = milliseconds(p.connect)
 	}
 	if p.answered > 0 {
@@ -118,6 +125,10 @@ func newEvidence(p proof) evidence {
 // how says in words what was proved.
 func (e evidence) how() string {
 	switch {
+	case e.Proof == provedSession:
+		return "a session was opened"
+	case e.Connect == nil && e.Answer != nil:
+		return fmt.Sprintf("%s answered in %d ms", e.Proof, *e.Answer)
 	case e.Connect == nil:
 		return "not proved"
 	case e.Answer == nil:

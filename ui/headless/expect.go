@@ -34,7 +34,7 @@ func (r *run) warnOfProxies(places []Place) {
 	if p := r.probeOf(t); p.Kind == ProbeURL {
 		probed = p.URL
 	}
-	for _, w := range []Warning{Exempted(c.Env, c.Proxy, c.NoProxy, probed), Undone(c.Env, c.Proxy, c.NoProxy)} {
+	for _, w := range []Warning{Exempted(c.Env, c.Proxy, c.NoProxy, probed, t.Spec().Dynamic), Undone(c.Env, c.Proxy, c.NoProxy)} {
 		if w != (Warning{}) {
 			r.warn(t, w.Problem, w.Remedy)
 		}
@@ -47,7 +47,7 @@ func (r *run) withoutProxy() {
 	var seen []string
 	expected := false
 	for _, t := range r.tunnels {
-		seen = append(seen, t.Spec().Remote.String()+" "+t.found.asSeen(t.Spec().Socket))
+		seen = append(seen, t.Spec().FarEnd()+" "+t.found.asSeen(t.Spec().Socket))
 		expected = expected || t.found.mayBeProxy(t.Spec().Remote.Port)
 	}
 	said := r.Command.Proxy.Said

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"culvert/ui/control"
 	"culvert/ui/headless"
@@ -103,6 +104,21 @@ func TestASummaryIsTextNotMarkup(t *testing.T) {
 		if !strings.Contains(got, good) {
 			t.Errorf("no %q in\n%s", good, got)
 		}
+	}
+	hosts := control.Set{Tunnels: []control.Tunnel{{Remote: "any host", Destinations: []control.Destination{
+		{Destination: "a|b.internal:80", Task: "t1", State: "open", Sent: 5, Received: 6},
+		{Destination: "c.example:443", Direct: true, State: "open", Used: time.Now()},
+		{Destination: "d.internal:1", State: "failed", Error: "no <b>route</b>"},
+	}}}}
+	got = headless.Summary("culvert", "", hosts, false)
+	for _, good := range []string{"| c.example:443 | directly | open | 0 B | 0 B |\n| a&#124;b.internal:80 | t1 | open | 5 B | 6 B |", "| d.internal:1 | - | failed: no &#60;b&#62;route"} {
+		if !strings.Contains(got, good) {
+			t.Errorf("no %q in\n%s", good, got)
+		}
+	}
+	hosts.Tunnels[0].Destinations = make([]control.Destination, control.MaxDestinations)
+	if long := headless.Summary("culvert", "", hosts, false); len(long) > 64<<10 || !strings.Contains(long, "and 975 more") {
+		t.Errorf("a summary of 1000 destinations has %d bytes", len(long))
 	}
 	many := control.Set{Tunnels: []control.Tunnel{{Hosts: make([]control.Host, 5000)}}}
 	if long := headless.Summary("culvert", "", many, true); len(long) > 64<<10 || !strings.Contains(long, "and 4975 more") {

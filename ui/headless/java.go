@@ -4,17 +4,23 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 )
 
 // javaOptions are the properties of a JVM, behind the ones that were set before. No property holds a proxy's user: a JVM
 // prints this variable, and asks the program for the user.
-func javaOptions(before, proxy string, excepted []string) string {
+//
+// A JVM takes a list of hosts in place of an earlier one: what that exempted goes on in ours, unless it is to be dropped.
+func javaOptions(before, proxy string, excepted []string, drop bool) string {
 	at, err := url.Parse(proxy)
 	if err != nil {
 		return before
 	}
 	options := nonEmpty(before)
+	if earlier := javaExcepted(before); !drop {
+		excepted = slices.Concat(earlier, slices.DeleteFunc(slices.Clone(excepted), func(host string) bool { return slices.Contains(earlier, host) }))
+	}
 	if at.Scheme == schemeSOCKS {
 		// The first of the lists is for URLs, the other one for sockets, as those of a database.
 		hosts := strings.Join(excepted, "|")
@@ -25,6 +31,48 @@ func javaOptions(before, proxy string, excepted []string) string {
 		options = append(options, fmt.Sprintf("-D%s.proxyHost=%s", scheme, at.Hostname()), fmt.Sprintf("-D%s.proxyPort=%s", scheme, at.Port()))
 	}
 	return strings.Join(append(options, "-Dhttp.nonProxyHosts="+strings.Join(excepted, "|")), " ")
+}
+
+// javaExcepted are the hosts that a JVM's options exempt from proxies already.
+func javaExcepted(options string) []string {
+	var hosts []string
+	for _, word := range javaWords(options) {
+		property, list, _ := strings.Cut(word, "=")
+		if property == "-Dhttp.nonProxyHosts" || property == "-DsocksNonProxyHosts" {
+			hosts = append(hosts, slices.DeleteFunc(strings.Split(list, "|"), func(host string) bool { return host == "" || strings.ContainsAny(host, " \t\r\n\v\f\"'") })...)
+		}
+	}
+	return hosts
+}
+
+// javaWords splits options as a JVM does: at white space that is not between quotes, which are dropped ("JAVA_TOOL_OPTIONS" in
+// the JVM Tool Interface).
+func javaWords(options string) []string {
+	var words []string
+	var word strings.Builder
+	quote, begun := rune(0), false
+	for _, r := range options {
+		switch {
+		case quote == 0 && strings.ContainsRune(" \t\r\n\v\f", r):
+			if begun {
+				words = append(words, word.String())
+			}
+			word.Reset()
+			begun = false
+			continue
+		case quote == 0 && (r == '"' || r == '\''):
+			quote = r
+		case r == quote:
+			quote = 0
+		default:
+			word.WriteRune(r)
+		}
+		begun = true
+	}
+	if begun {
+		words = append(words, word.String())
+	}
+	return words
 }
 
 // javaHosts are exceptions as a JVM matches them: names and addresses in full, or with one star at an end. dropped are those

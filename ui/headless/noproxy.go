@@ -1,20 +1,26 @@
 package headless
 
 import (
+	"cmp"
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+
+	"culvert/tunnel"
+	"culvert/tunnel/front"
 )
 
 // Warning is something that is likely to go wrong, and what to do about it. The zero Warning is none.
 type Warning struct{ Problem, Remedy string }
 
 // Exempted warns of a NO_PROXY that leads past a proxy in the VPC: that exempts the host of a URL which was probed through
-// it (nil where there is none), or hosts that are usually private. The exceptions are those that ProxyPairs sets.
-func Exempted(given []string, how ProxyEnv, noProxy []string, probed *url.URL) Warning {
+// it (nil where there is none), or hosts that are usually private. The exceptions are those that ProxyPairs sets. Of a tunnel to
+// any host, to (nil of another), it is what --via means that is behind it: what goes directly is not exempted from anything.
+func Exempted(given []string, how ProxyEnv, noProxy []string, probed *url.URL, to *tunnel.Dynamic) Warning {
 	remedy := "drop what NO_PROXY holds already with --no-proxy-keep=no, or take the entry out of it"
-	if probed != nil {
+	if probed != nil && goesThrough(to, probed) {
 		if entry := exempts(exceptions(given, how, noProxy), probed); entry != "" {
 			switch kept := slices.Contains(inherited(given), entry) && !how.Drop; {
 			case slices.Contains(direct(), entry):
@@ -28,20 +34,77 @@ func Exempted(given []string, how ProxyEnv, noProxy []string, probed *url.URL) W
 	if how.Drop {
 		return Warning{}
 	}
-	private := slices.DeleteFunc(inherited(given), func(entry string) bool { return !isPrivate(entry) })
+	private := slices.DeleteFunc(inherited(given), func(entry string) bool {
+		if to != nil && len(to.Via) > 0 {
+			return slices.Contains(direct(), entry) || !slices.ContainsFunc(to.Via, func(p front.Pattern) bool { return meets(p, entry) })
+		}
+		return !isPrivate(entry)
+	})
 	if len(private) == 0 {
 		return Warning{}
 	}
+	if to != nil && len(to.Via) > 0 {
+		return Warning{Problem: "NO_PROXY has " + strings.Join(private, ", ") + ": hosts that --via sends through the tunnel are asked for directly", Remedy: remedy}
+	}
 	return Warning{Problem: "NO_PROXY has " + strings.Join(private, ", ") + ": private hosts of that kind are asked for directly, not through the tunnel", Remedy: remedy}
+}
+
+// goesThrough reports whether a URL is asked for through the task: through a proxy everything is.
+func goesThrough(to *tunnel.Dynamic, u *url.URL) bool {
+	if to == nil {
+		return true
+	}
+	port, err := strconv.ParseUint(portOf(u), 10, 16)
+	way, refused := front.NewRules(to.Via, to.Deny).Way(u.Hostname(), uint16(port))
+	return err == nil && refused == nil && way == front.Through
+}
+
+// meets reports whether an entry of NO_PROXY and a pattern mean some of the same hosts, whatever their ports.
+func meets(p front.Pattern, entry string) bool {
+	exempt, _, _ := cutPort(strings.ToLower(entry))
+	exempt = strings.Trim(exempt, ".[]")
+	meant, port, _ := cutPort(p.String())
+	meant = strings.Trim(meant, "[]")
+	if exempt == "*" || meant == "*" {
+		return true
+	}
+	block, isBlock := network(exempt)
+	other, alsoBlock := network(meant)
+	if isBlock || alsoBlock {
+		return isBlock && alsoBlock && block.Overlaps(other)
+	}
+	name := strings.TrimPrefix(meant, ".")
+	if name == exempt || strings.HasSuffix(name, "."+exempt) {
+		return true
+	}
+	number, err := strconv.ParseUint(cmp.Or(port, "443"), 10, 16)
+	rules := front.NewRules([]front.Pattern{p}, nil)
+	for _, host := range []string{exempt, "x." + exempt} {
+		if way, refused := rules.Way(host, uint16(number)); err == nil && refused == nil && way == front.Through {
+			return true
+		}
+	}
+	return false
+}
+
+// network reads a block of addresses, or one address.
+func network(s string) (netip.Prefix, bool) {
+	if prefix, err := netip.ParsePrefix(s); err == nil {
+		return prefix, true
+	}
+	addr, err := netip.ParseAddr(s)
+	return netip.PrefixFrom(addr, addr.BitLen()), err == nil
+}
+
+// portOf is the port of a URL, that of its scheme where it names none.
+func portOf(u *url.URL) string {
+	return cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
 }
 
 // exempts is the first entry that exempts the host of a URL, as curl, Go and Python understand it; empty when none does.
 func exempts(excepted []string, u *url.URL) string {
 	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
+	port := portOf(u)
 	addr, notAddr := netip.ParseAddr(host)
 	for _, entry := range excepted {
 		name := strings.ToLower(entry)

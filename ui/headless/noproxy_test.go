@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"culvert/tunnel"
+	"culvert/tunnel/front"
 	"culvert/ui/headless"
 )
 
@@ -48,12 +50,58 @@ func TestWhatExemptsAHostIsSaid(t *testing.T) {
 		if c.probe != "" {
 			probed, _ = url.Parse(c.probe)
 		}
-		got := headless.Exempted([]string{"NO_PROXY=" + c.given}, headless.ProxyEnv{}, nil, probed)
+		got := headless.Exempted([]string{"NO_PROXY=" + c.given}, headless.ProxyEnv{}, nil, probed, nil)
 		if (got.Problem != "") != (c.want != "") || c.want != "" && !strings.Contains(got.Problem, "NO_PROXY has "+c.want) {
 			t.Errorf("%q with %q: got %q, want %q", c.given, c.probe, got.Problem, c.want)
 		}
-		if got := headless.Exempted([]string{"NO_PROXY=" + c.given}, headless.ProxyEnv{Drop: true}, nil, probed); got.Problem != "" {
+		if got := headless.Exempted([]string{"NO_PROXY=" + c.given}, headless.ProxyEnv{Drop: true}, nil, probed, nil); got.Problem != "" {
 			t.Errorf("%q, dropped: got %q", c.given, got.Problem)
+		}
+	}
+}
+
+// Of a tunnel to any host --via says what is behind it: nothing else is missed there, and all of it is.
+func TestWhatExemptsAHostOfViaIsSaid(t *testing.T) {
+	for _, c := range []struct {
+		via, deny, given, probe string
+		want                    string // entry that is named; empty: no warning
+	}{
+		{"*.internal", "", "10.0.0.0/8", "", ""},
+		{"*.internal", "", "10.0.0.0/8,.internal", "", ".internal"},
+		{"*.internal", "", "a.internal", "", "a.internal"},
+		{".corp.example", "", ".local,corp.example", "", "corp.example"},
+		{".corp.example", "", "example", "", "example"},
+		{".corp.example", "", "git.corp.example", "", "git.corp.example"},
+		{".corp.example", "", "acorp.example", "", ""},
+		{"db?.example:5432", "", ".example", "", ".example"},
+		{"db?.example:5432", "", "db1.example", "", "db1.example"},
+		{"db?.example:5432", "", "web.example", "", ""},
+		{"10.1.0.0/16", "", "10.0.0.0/8", "", "10.0.0.0/8"},
+		{"10.1.0.0/16:443", "", "10.1.2.3", "", "10.1.2.3"},
+		{"10.1.0.0/16", "", "10.2.0.0/16,10.internal", "", ""},
+		{"[fd00::/8]:443", "", "[fd00::1]", "", "[fd00::1]"},
+		{"*.internal", "", "*", "", "*"},
+		{"*.internal", "", "localhost,127.0.0.1,169.254.170.2", "", ""},
+		{"*", "", "localhost,127.0.0.1,::1", "", ""},
+		{"", "", ".internal", "", ".internal"},
+		{"", "", "corp.example", "", ""},
+		{"*.internal", "", "a.internal", "http://a.internal/", "a.internal"},
+		{"*.internal", "", "web.example", "http://web.example/", ""},
+		{"", "a.example", "a.example", "http://a.example/", ""},
+	} {
+		to := &tunnel.Dynamic{}
+		for list, form := range map[*[]front.Pattern]string{&to.Via: c.via, &to.Deny: c.deny} {
+			if p, err := front.ParsePattern(form); err == nil {
+				*list = []front.Pattern{p}
+			}
+		}
+		var probed *url.URL
+		if c.probe != "" {
+			probed, _ = url.Parse(c.probe)
+		}
+		got := headless.Exempted([]string{"NO_PROXY=" + c.given}, headless.ProxyEnv{}, nil, probed, to)
+		if (got.Problem != "") != (c.want != "") || c.want != "" && !strings.HasPrefix(got.Problem+":", "NO_PROXY has "+c.want+":") && !strings.HasPrefix(got.Problem, "NO_PROXY has "+c.want+",") {
+			t.Errorf("--via %q, %q with %q: got %q, want %q", c.via, c.given, c.probe, got.Problem, c.want)
 		}
 	}
 }
@@ -77,7 +125,8 @@ func TestAJVMUnderstandsWhatItIsTold(t *testing.T) {
 	if err := os.WriteFile(source, []byte(asks), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	given := []string{"NO_PROXY=10.0.0.0/8,192.0.2.0/24,172.16.0.0/12,.corp.example,db.example,foo.bar:8080,203.0.113.7/32,a b,x|y"}
+	given := []string{"NO_PROXY=10.0.0.0/8,192.0.2.0/24,172.16.0.0/12,.corp.example,db.example,foo.bar:8080,203.0.113.7/32,a b,x|y",
+		`JAVA_TOOL_OPTIONS=-Xmx64m '-Dhttp.nonProxyHosts=own.example|*.build.example' -Dsocks"NonProxyHosts="own.example`}
 	how := headless.ProxyEnv{Java: true}
 	told := func(proxy string) string {
 		for _, p := range headless.ProxyPairs(given, proxy, how, nil) {
@@ -90,12 +139,20 @@ func TestAJVMUnderstandsWhatItIsTold(t *testing.T) {
 	if options := told("http://alice:secret@127.0.0.1:3128"); strings.Contains(options, "secret") {
 		t.Errorf("the password is in %s", options)
 	}
+	if options := told("http://127.0.0.1:3128"); strings.Count(options, "build.example") != 2 || !strings.HasPrefix(options, "-Xmx64m ") {
+		t.Errorf("got %s, want what was there before, and its hosts in ours", options)
+	}
+	how.Drop = true
+	if options := told("http://127.0.0.1:3128"); strings.Count(options, "build.example") != 1 {
+		t.Errorf("got %s, want none of the earlier hosts in ours", options)
+	}
+	how.Drop = false
 	if w := headless.Undone(given, how, nil); !strings.Contains(w.Problem, "172.16.0.0/12, foo.bar:8080, a b, x|y") {
 		t.Errorf("got %q, want what is dropped", w.Problem)
 	}
 	want := []string{
 		"http://10.1.2.3/ DIRECT", "http://192.0.2.9/ DIRECT", "http://203.0.113.7/ DIRECT", "https://a.corp.example/ DIRECT", "http://db.example/ DIRECT",
-		"http://x.db.example/ DIRECT", "http://169.254.170.23/ DIRECT", "http://localhost/ DIRECT",
+		"http://own.example/ DIRECT", "http://a.build.example/ DIRECT", "http://x.db.example/ DIRECT", "http://169.254.170.23/ DIRECT", "http://localhost/ DIRECT",
 		"http://web.internal/ HTTP", "https://web.internal/ HTTP", "http://foo.bar:8080/ HTTP", "http://110.1.2.3/ HTTP", "http://172.16.1.1/ HTTP", "http://mydb.example/ HTTP",
 	}
 	args := []string{source}

@@ -28,6 +28,9 @@ const (
 )
 
 func (p *printer) event(event any) {
+	if e, ok := event.(stateEvent); ok && p.people != nil && e.onItsWay() {
+		return
+	}
 	line := p.text(event) + "\n"
 	if p.json {
 		var err error
@@ -35,9 +38,18 @@ func (p *printer) event(event any) {
 			line = strconv.Quote(err.Error()) + "\n" // events are of plain types: this does not happen
 		}
 	}
-	_, isTraffic := event.(trafficEvent)
-	_, isConnection := event.(connectionEvent)
-	p.put([]byte(line), isTraffic || isConnection)
+	p.put([]byte(line), isMinor(event))
+}
+
+// isMinor tells what there may be any number of.
+func isMinor(event any) bool {
+	switch e := event.(type) {
+	case trafficEvent, connectionEvent:
+		return true
+	case stateEvent:
+		return e.Destination != ""
+	}
+	return false
 }
 
 func (p *printer) text(event any) string {
@@ -111,7 +123,11 @@ func (p *printer) line(h head, word, facts, trouble, remedy string) string {
 
 // long is where a tunnel leads and through what, in full.
 func (e stateEvent) long() string {
-	line := e.route(aws.Target{Cluster: e.Cluster, Service: e.Service, Family: e.Family, Task: e.Task, Container: e.Container})
+	through := aws.Target{Cluster: e.Cluster, Service: e.Service, Family: e.Family, Task: e.Task, Container: e.Container}
+	if e.Destination != "" {
+		return e.step(through.String(), e.Session)
+	}
+	line := e.route(through)
 	if e.Session != "" {
 		line += ", session " + e.Session
 	}
@@ -124,7 +140,7 @@ func (e stateEvent) long() string {
 // route is where a tunnel leads, through a target.
 func (e stateEvent) route(through aws.Target) string {
 	line := fmt.Sprintf("-> %s port %s", through, e.Remote)
-	if strings.Contains(e.Remote, ":") {
+	if strings.Trim(e.Remote, "0123456789") != "" {
 		line = fmt.Sprintf("-> %s to %s", through, e.Remote)
 	}
 	if e.Local != "" {

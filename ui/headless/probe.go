@@ -33,11 +33,12 @@ const (
 // What a forward was proved by, as the ready event says it; else the name of a protocol. The words are the contract of the
 // command line.
 const (
-	provedNone  = "none"
-	provedTCP   = "tcp"
-	provedHTTP  = "http"
-	provedProxy = "http-proxy"
-	provedURL   = "url"
+	provedNone    = "none"
+	provedSession = "session" // of a tunnel to any host
+	provedTCP     = "tcp"
+	provedHTTP    = "http"
+	provedProxy   = "http-proxy"
+	provedURL     = "url"
 )
 
 // proof is what a probe has found out.
@@ -47,6 +48,7 @@ type proof struct {
 	server   string        // what answered calls itself; empty where it does not
 	login    bool          // the proxy wants a user and password, of which none were given
 	connect  time.Duration // what the task's own connect took
+	session  bool          // it is one of a tunnel to any host: nothing was connected
 	answered time.Duration // and then the answer in the protocol; 0 where none was asked for
 }
 
@@ -106,7 +108,7 @@ func (p prober) once(ctx context.Context) (proof, error) {
 	defer cancel()
 	found, err := p.try(within)
 	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-		remote := p.tunnel.Spec().Remote.String()
+		remote := p.tunnel.Spec().FarEnd()
 		err = &ProbeError{
 			Problem: fmt.Sprintf("the probe of %s did not end within %s", remote, connectTimeout+patience),
 			Advice:  "check that what listens on " + remote + " answers, or use --probe none",
@@ -116,6 +118,9 @@ func (p prober) once(ctx context.Context) (proof, error) {
 }
 
 func (p prober) try(ctx context.Context) (proof, error) {
+	if p.tunnel.Spec().Dynamic != nil {
+		return p.anyHost(ctx)
+	}
 	presumed := ""
 	if p.tunnel.Spec().Remote.Port == 3128 {
 		presumed = schemeHTTP
@@ -161,7 +166,7 @@ func (p prober) connect(ctx context.Context) (tunnel.Proof, error) {
 
 // dial connects to the far end, past the listener: a probe is not the user's traffic.
 func (p prober) dial(context.Context) (net.Conn, error) {
-	return p.tunnel.Dial() //nolint:contextcheck // it lives until it is closed
+	return p.tunnel.Dial()
 }
 
 // reachable turns a wildcard address, which cannot be dialled everywhere, into the loopback one.
@@ -208,13 +213,10 @@ func (p prober) url(ctx context.Context, found *proof) error {
 			found.scheme, err = scheme, p.fetch(ctx, scheme)
 		}
 	}
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case ctx.Err() != nil:
-		return ctx.Err()
 	}
-	return &ProbeError{Problem: "probe " + p.probe.URL.Redacted(), Advice: "check the URL from a machine that reaches it, or use --probe tcp", Err: err}
+	return p.unfetched(ctx, err)
 }
 
 // schemeOf asks the far end which proxy it is; one that does not say so is taken for the one that was expected.

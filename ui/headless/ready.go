@@ -16,11 +16,14 @@ func (r *run) probeOf(t *tracked) Probe {
 	if t.forward.Probe.Kind != ProbeAuto {
 		return t.forward.Probe
 	}
-	if r.Probe.Kind != ProbeURL || proxyPort(t.Spec().Remote.Port) {
+	if !r.Probe.fits(t.Spec()) {
+		return Probe{}
+	}
+	if r.Probe.Kind != ProbeURL || isProxy(t.Spec()) {
 		return r.Probe
 	}
 	for _, other := range r.tunnels {
-		if proxyPort(other.Spec().Remote.Port) {
+		if isProxy(other.Spec()) {
 			return Probe{}
 		}
 	}
@@ -30,8 +33,13 @@ func (r *run) probeOf(t *tracked) Probe {
 	return Probe{}
 }
 
-// loginOf is who asks the proxy behind a tunnel: nil is nobody.
-func (r *run) loginOf(t *tracked) *doctor.Login { return cmp.Or(t.forward.Login, r.Login) }
+// loginOf is who asks the proxy behind a tunnel: nil is nobody. That of a tunnel to any host is culvert itself.
+func (r *run) loginOf(t *tracked) *doctor.Login {
+	if t.Spec().Dynamic != nil {
+		return nil
+	}
+	return cmp.Or(t.forward.Login, r.Login)
+}
 
 func (r *run) loginOfID(id int) *doctor.Login {
 	if t := r.tracked(tunnel.ID(id) - r.Board.before); t != nil {

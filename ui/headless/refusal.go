@@ -114,7 +114,7 @@ func (s *refusals) meet(ctx context.Context, t *tunnel.Tunnel, err error, patien
 // says how old the container is. Its agent starts with it.
 func (s *refusals) settled(ctx context.Context, t *tunnel.Tunnel) time.Time {
 	at := t.Link().Target
-	if t.Spec().Remote.Host != "" || at.Task == "" {
+	if t.Spec().Remote.Host != "" || t.Spec().Dynamic != nil || at.Task == "" {
 		return time.Time{}
 	}
 	agent, err := t.Spec().Client.AgentOf(ctx, at)
@@ -136,7 +136,7 @@ func (s *refusals) pause(long time.Duration) time.Duration {
 // forward is tried further then.
 func (r *run) giveUp(t *tracked, lasting time.Duration, err error) error {
 	t.late = true
-	t.trouble = &RefusalError{Forward: t.Spec().Remote.String(), For: lasting, Err: err}
+	t.trouble = &RefusalError{Forward: t.Spec().FarEnd(), For: lasting, Err: err}
 	r.Board.late(t.ID(), t.trouble)
 	if !r.hope(t.forward.Account) {
 		return t.trouble

@@ -54,7 +54,7 @@ func (o StdioOptions) carry(ctx context.Context) error {
 	if err := o.await(ctx, events); err != nil {
 		return err
 	}
-	conn, err := t.Dial() //nolint:contextcheck // see Open
+	conn, err := t.Dial()
 	if err != nil {
 		return err
 	}
@@ -77,6 +77,7 @@ func (o StdioOptions) await(ctx context.Context, events <-chan tunnel.Event) err
 			switch {
 			case !more:
 				return context.Cause(ctx)
+			case e.Destination != nil:
 			case e.State == tunnel.Open:
 				return nil
 			case e.State.Final():

@@ -3,6 +3,7 @@ package headless
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,6 +35,7 @@ func Summary(title, how string, s control.Set, traffic bool) string {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", cell(cmp.Or(t.ProxyURL, t.Local)), cell(target), cell(t.Remote),
 			ready, cell(t.Session), say.Bytes(t.Sent), say.Bytes(t.Received))
 	}
+	destinationTable(&b, s)
 	if hosts := allHosts(s); traffic && len(hosts) > 0 {
 		b.WriteString("\n| host | connections | requests | failed | sent | received |\n| --- | ---: | ---: | ---: | ---: | ---: |\n")
 		for i, h := range hosts {
@@ -53,6 +55,30 @@ func Summary(title, how string, s control.Set, traffic bool) string {
 	}
 	fmt.Fprintf(&b, "\n%s\n\n", cell(how))
 	return b.String()
+}
+
+// destinationTable lists the destinations of tunnels to any host, the ones used last first.
+func destinationTable(b *strings.Builder, s control.Set) {
+	var all []control.Destination
+	for _, t := range s.Tunnels {
+		all = append(all, t.Destinations...)
+	}
+	if len(all) == 0 {
+		return
+	}
+	slices.SortStableFunc(all, func(x, y control.Destination) int { return y.Used.Compare(x.Used) })
+	b.WriteString("\n| destination | through | state | sent | received |\n| --- | --- | --- | ---: | ---: |\n")
+	for i, d := range all {
+		if i == summaryHosts {
+			fmt.Fprintf(b, "| and %d more | | | | |\n", len(all)-i)
+			return
+		}
+		state := d.State
+		if d.Error != "" {
+			state += ": " + d.Error
+		}
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", cell(d.Destination), cell(d.Way()), cell(state), say.Bytes(d.Sent), say.Bytes(d.Received))
+	}
 }
 
 func allHosts(s control.Set) []control.Host {

@@ -26,17 +26,36 @@ type Tunnel struct {
 	Role    string `json:"role,omitempty"` // ARN of the one that was assumed for it alone
 
 	Target  string    `json:"target"`  // as --target takes it
-	Forward string    `json:"forward"` // as -L takes it
-	Times   int       `json:"times"`   // that it was opened
-	Last    time.Time `json:"last"`    // of them
+	Forward string    `json:"forward"` // as -L takes it; empty of one to any host
+	Dynamic *Dynamic  `json:"dynamic,omitempty"`
+	Times   int       `json:"times"` // that it was opened
+	Last    time.Time `json:"last"`  // of them
 
 	Open *control.Process `json:"open,omitempty"` // whose tunnel it is, or was when that ended
+}
+
+// Dynamic is what a tunnel to any host was opened with.
+type Dynamic struct {
+	Local        string   `json:"local"` // as -D takes it
+	Via          []string `json:"via,omitempty"`
+	Deny         []string `json:"deny,omitempty"`
+	Warm         []string `json:"warm,omitempty"`
+	Destinations int      `json:"destinations,omitempty"`
+}
+
+// same reports whether two were opened alike.
+func (d *Dynamic) same(other *Dynamic) bool {
+	if d == nil || other == nil {
+		return d == other
+	}
+	return d.Local == other.Local && slices.Equal(d.Via, other.Via) && slices.Equal(d.Deny, other.Deny) && slices.Equal(d.Warm, other.Warm) &&
+		d.Destinations == other.Destinations
 }
 
 // same reports whether two are one, used again: the local side does not matter where the forward leads elsewhere anyway.
 func (t Tunnel) same(other Tunnel) bool {
 	return t.Account == other.Account && t.Profile == other.Profile && t.Region == other.Region && t.Role == other.Role &&
-		t.Target == other.Target && t.Forward == other.Forward
+		t.Target == other.Target && t.Forward == other.Forward && t.Dynamic.same(other.Dynamic)
 }
 
 // Left reports whether the tunnel was open when the interface that it belonged to ended.
@@ -94,7 +113,7 @@ func (f File) Read() ([]Tunnel, error) {
 
 // tidy orders tunnels, the most used first, and forgets those whose use is the longest ago.
 func tidy(all []Tunnel) []Tunnel {
-	all = slices.DeleteFunc(all, func(t Tunnel) bool { return t.Target == "" || t.Forward == "" })
+	all = slices.DeleteFunc(all, func(t Tunnel) bool { return t.Target == "" || t.Forward == "" && t.Dynamic == nil })
 	slices.SortStableFunc(all, func(a, b Tunnel) int { return b.Last.Compare(a.Last) })
 	all = all[:min(len(all), keep)]
 	slices.SortStableFunc(all, func(a, b Tunnel) int { return cmp.Or(cmp.Compare(b.Times, a.Times), b.Last.Compare(a.Last)) })

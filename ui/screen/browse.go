@@ -27,9 +27,10 @@ type browse struct {
 	all    *draw.Table[entry] // of which this is the table; made when it is first opened
 	sought aws.Target         // that the user wants to see, and that is still to be found; zero: nothing
 
-	cluster, service, task string // gone into
-	loose                  bool   // into the tasks of no service
-	gone                   string // what was gone into and is no more; empty while it is there
+	cluster, service, task string            // gone into
+	loose                  bool              // into the tasks of no service
+	gone                   string            // what was gone into and is no more; empty while it is there
+	early                  []tea.KeyPressMsg // pressed before the rows were there, see tooEarly
 }
 
 func newBrowse(l *look, at *accounts, ts *tunnels, o Options) *browse {
@@ -44,7 +45,7 @@ func newBrowse(l *look, at *accounts, ts *tunnels, o Options) *browse {
 
 // arrive begins with another place.
 func (b *browse) arrive() {
-	b.depth, b.cluster, b.service, b.task, b.loose, b.flat, b.sought = atClusters, "", "", "", false, false, aws.Target{}
+	b.depth, b.cluster, b.service, b.task, b.loose, b.flat, b.sought, b.early = atClusters, "", "", "", false, false, aws.Target{}, nil
 	for l := range deepest {
 		b.tables[l] = b.newTable(l)
 	}
@@ -182,22 +183,25 @@ func (b *browse) help() []draw.Binding {
 	case atClusters:
 		keys = []draw.Binding{k.in.As("open"), k.details, k.jump.As("jump"), k.all.As("all")}
 	case atServices, atTasks:
-		keys = []draw.Binding{k.forward, k.in.As("open"), k.back, k.details, k.doctor}
+		keys = []draw.Binding{k.forward, k.any.As("any host"), k.in.As("open"), k.back, k.doctor, k.details}
 	case atContainers:
-		keys = []draw.Binding{k.forward, k.in.As("details"), k.save.As("shell"), k.back, k.doctor}
+		keys = []draw.Binding{k.forward, k.any.As("any host"), k.in.As("details"), k.save.As("shell"), k.back, k.doctor}
 	case deepest:
 	}
 	return append(keys, k.filter, k.sort.As("sort"))
 }
 
 func (b *browse) update(msg tea.Msg) (wish, bool) {
+	k, ok := msg.(tea.KeyPressMsg)
+	if ok && b.tooEarly(k) {
+		return nil, true
+	}
 	if picked(b.table(), msg) {
 		return b.in(), true
 	}
 	if b.table().Update(msg) {
 		return nil, true
 	}
-	k, ok := msg.(tea.KeyPressMsg)
 	if !ok {
 		return nil, false
 	}
@@ -213,6 +217,8 @@ func (b *browse) update(msg tea.Msg) (wish, bool) {
 		return b.toTunnels(k), true
 	case keys.forward.Pressed(k):
 		return b.forward(), true
+	case keys.any.Pressed(k):
+		return b.anyHost(), true
 	case keys.copy.Pressed(k):
 		return b.copy(), true
 	case keys.doctor.Pressed(k):
@@ -292,6 +298,33 @@ func (b *browse) forward() wish {
 	return forwardTo(b.accounts.here, e)
 }
 
+// anyHost opens the dialog for a tunnel to any host through the row under the cursor. Of a cluster every service that is ready
+// will do: the user chooses.
+func (b *browse) anyHost() wish {
+	e, ok := b.table().Row()
+	if !ok {
+		return nil
+	}
+	if b.readOnly {
+		return fail(&ReadOnlyError{})
+	}
+	if _, single := e.target(); single {
+		return anyHostThrough(b.accounts.here, e)
+	}
+	var ready []entry
+	var choices []choice
+	for _, s := range serviceEntries(e.cluster) {
+		if s.service != nil && s.ready > 0 && !e.loose {
+			ready = append(ready, s)
+			choices = append(choices, choice{s.service.Name, plural(s.ready, "ready task")})
+		}
+	}
+	if len(ready) == 0 {
+		return tell("open it with enter and choose a service or a task: any host is reached through one of them")
+	}
+	return chooseNumbered("any host through", choices, func(i int) wish { return anyHostThrough(b.accounts.here, ready[i]) })
+}
+
 // copy takes the name of the row as --target and culvert list take it, or a remedy that is in sight.
 func (b *browse) copy() wish {
 	e, ok := b.table().Row()
@@ -323,7 +356,7 @@ func (b *browse) consult() wish {
 	e, ok := b.table().Row()
 	switch {
 	case !ok && p.client == nil: // then why there is no account
-		return consult(p, aws.Query{}, tunnel.Endpoint{Port: proxyPort}, nil)
+		return consult(p, aws.Query{}, tunnel.Endpoint{Port: proxyPort})
 	case !ok:
 		return nil
 	}
@@ -333,9 +366,9 @@ func (b *browse) consult() wish {
 	}
 	remote := tunnel.Endpoint{Port: e.likelyPort()}
 	if e.cause != nil && e.ready == 0 && (e.known || e.service != nil) || p.trouble != nil { // that is what is to be looked at
-		return consult(p, target.Query(), remote, nil)
+		return consult(p, target.Query(), remote)
 	}
-	return askProbe(p, target.Query(), remote, "")
+	return askProbe(p, target.Query(), tunnel.Spec{Remote: remote}, "")
 }
 
 // way leads a newcomer from here to the first tunnel; empty where nothing is proposed.

@@ -31,22 +31,28 @@ type connect struct {
 	named      bool            // the user has chosen one: else any that serves the port will do
 
 	container, port, host, local, probe, keepAlive *draw.Field
+	via, deny, most                                *draw.Field       // of a tunnel to any host
+	any                                            bool              // it is one
+	warm                                           []tunnel.Endpoint // of that one, which no field is for
 
 	at      int    // field with the keyboard
+	above   int    // lines over the fields, as drawn last
 	chosen  bool   // the user has changed the local side: nothing is proposed any more
 	asked   int    // number of the last question whether the local side is free
 	taken   string // why the local side that the user chose is not; empty when it is, or not known yet
 	opening bool
-	failure error // why it could not be opened
-	of      *row  // the tunnel that is changed; nil: a new one is opened
+	failure error  // why it could not be opened
+	user    string // whom its proxy wants, see wanted
+	of      *row   // the tunnel that is changed; nil: a new one is opened
 }
 
 // proposals are what the dialog begins with and what it allows.
 type proposals struct {
 	span       time.Duration // of keep-alive
-	linkLocal  bool          // remote hosts may be link-local addresses
-	demo       bool          // the account is the embedded one
-	action     string        // that the workflow step uses
+	anyHost    *tunnel.Dynamic
+	linkLocal  bool   // remote hosts may be link-local addresses
+	demo       bool   // the account is the embedded one
+	action     string // that the workflow step uses
 	checkProbe func(probe string) error
 }
 
@@ -62,8 +68,8 @@ func newConnect(l *look, ts *tunnels, p *place, e entry, o proposals) *connect {
 	d.container = draw.NewField("container", "", names...)
 	d.container.Free = false
 	d.port = draw.NewField("remote port", "a port, as 5432")
-	d.host = draw.NewField("remote host", "the container itself")
-	d.host.About = "or a host that only the task can reach"
+	d.host = draw.NewField("remote host", "the container itself", "", anyHost)
+	d.host.About = "or a host behind it, or any host"
 	d.local = draw.NewField("local port", "any free port")
 	d.probe = draw.NewField("probe", "chosen by the port", "", "none", "tcp", "http")
 	d.probe.About = "none, tcp, http, or a URL to fetch through the proxy"
@@ -71,6 +77,10 @@ func newConnect(l *look, ts *tunnels, p *place, e entry, o proposals) *connect {
 	d.keepAlive.About = "a span such as 30s; it overrides the account's idle timeout"
 	if o.span > 0 {
 		d.keepAlive.Set(o.span.String())
+	}
+	d.via, d.deny, d.most = anyFields()
+	if o.anyHost != nil {
+		d.setAny(o.anyHost)
 	}
 	d.named = e.container != nil
 	if len(d.containers) > 0 {
@@ -84,14 +94,19 @@ func newConnect(l *look, ts *tunnels, p *place, e entry, o proposals) *connect {
 // change fills the form with a tunnel that is over, to be changed and opened anew.
 func (d *connect) change(r *row) {
 	w := r.again()
-	d.of, d.to = r, w.spec.Target
+	d.of, d.to, d.user = r, w.spec.Target, w.user
 	d.named = d.to.Container != "" && !d.to.AnyContainer
 	if slices.ContainsFunc(d.containers, func(c aws.Container) bool { return c.Name == d.to.Container }) {
 		d.container.Set(d.to.Container)
 		d.offer()
 	}
-	d.port.Set(strconv.Itoa(int(w.spec.Remote.Port)))
-	d.host.Set(w.spec.Remote.Host)
+	if of := w.spec.Dynamic; of != nil {
+		d.leadAnywhere()
+		d.setAny(of)
+	} else {
+		d.port.Set(strconv.Itoa(int(w.spec.Remote.Port)))
+		d.host.Set(w.spec.Remote.Host)
+	}
 	d.chosen = true
 	switch local := w.spec.Local; {
 	case w.spec.Socket != "":
@@ -215,18 +230,25 @@ func (d *connect) offer() {
 // fields are the lines of the form, from the top.
 func (d *connect) fields() []*draw.Field {
 	all := []*draw.Field{d.port, d.host, d.local, d.probe, d.keepAlive}
+	if d.any {
+		all = []*draw.Field{d.host, d.local, d.via, d.deny, d.most, d.probe, d.keepAlive}
+	}
 	if len(d.containers) > 1 {
 		all = append([]*draw.Field{d.container}, all...)
 	}
 	return all
 }
 
-// propose takes the remote port's number for the local one, unless the user has chosen another.
+// propose takes the remote port's number for the local one, of a proxy the usual one, unless the user has chosen another.
 func (d *connect) propose() {
 	if d.chosen {
 		return
 	}
 	d.local.Set("")
+	if d.any {
+		d.local.Set(proxyLocal)
+		return
+	}
 	if port, err := parsePort(d.port.Value()); err == nil {
 		d.local.Set(strconv.Itoa(unprivileged(int(port))))
 	}
@@ -237,14 +259,10 @@ func (d *connect) check() {
 	for _, f := range d.fields() {
 		f.Wrong = ""
 	}
-	if _, err := parsePort(d.port.Value()); err != nil {
-		d.port.Wrong = err.Error()
-	}
-	if host := d.host.Value(); host != "" {
-		d.host.Wrong = problemOf("1:" + bracketed(host) + ":1")
-	}
-	if local := d.local.Value(); local != "" {
-		d.local.Wrong = cmp.Or(problemOf(local+":1"), d.taken)
+	if d.any {
+		d.checkAny()
+	} else {
+		d.checkPort()
 	}
 	if probe := d.probe.Value(); probe != "" && d.checkProbe != nil {
 		if err := d.checkProbe(probe); err != nil {
@@ -259,6 +277,19 @@ func (d *connect) check() {
 	}
 	if f, err := d.forward(); err == nil && f.Socket == "" && f.Local.Addr().IsValid() && !f.Local.Addr().IsLoopback() {
 		d.local.Wrong = "not a loopback address: others could use the tunnel; the command line allows it with --bind " + f.Local.Addr().String()
+	}
+}
+
+// checkPort says what is wrong with the fields of a tunnel to one port.
+func (d *connect) checkPort() {
+	if _, err := parsePort(d.port.Value()); err != nil {
+		d.port.Wrong = err.Error()
+	}
+	if host := d.host.Value(); host != "" {
+		d.host.Wrong = problemOf("1:" + bracketed(host) + ":1")
+	}
+	if local := d.local.Value(); local != "" {
+		d.local.Wrong = cmp.Or(problemOf(local+":1"), d.taken)
 	}
 }
 
@@ -292,6 +323,16 @@ func bracketed(host string) string {
 
 // forward is what the form says, as one forward.
 func (d *connect) forward() (tunnel.Forward, error) {
+	if d.any {
+		f, err := anywhere(cmp.Or(d.local.Value(), "0"), d.via, d.deny, d.most)
+		if err == nil {
+			f.Dynamic.Warm = d.warm
+			if d.anyHost != nil {
+				f.Dynamic.Wait = d.anyHost.Wait
+			}
+		}
+		return f, err
+	}
 	parts := []string{cmp.Or(d.local.Value(), "0")}
 	if host := d.host.Value(); host != "" {
 		parts = append(parts, bracketed(host))
@@ -330,18 +371,26 @@ func (d *connect) valid() (tunnel.Forward, bool) {
 // recipe is the form for people without a screen.
 func (d *connect) recipe(f tunnel.Forward) recipe {
 	keep, _ := parseSpan(d.keepAlive.Value())
-	r := recipe{action: d.action, demo: d.demo, profile: d.place.profile, region: d.place.region, target: d.target(), forward: f, probe: d.probe.Value(), keepAlive: keep}
+	r := recipe{action: d.action, demo: d.demo, profile: d.place.profile, region: d.place.region, target: d.target(), forward: f, probe: d.probe.Value(), user: d.user, keepAlive: keep}
 	if d.place.client != nil && !r.demo {
 		shell := d.place.client.Shell()
 		r.endpoint, r.role, r.document, r.stream = shell.Endpoint, shell.Role, shell.Document, shell.Stream
 	}
-	switch {
-	case len(d.containers) > 1:
+	r.target.Container = ""
+	if d.telling() {
 		r.target.Container = d.container.Value()
-	case r.target.Task != "":
-		r.target.Container = "" // the only one
 	}
 	return r
+}
+
+// telling reports whether the container has to be named for the same without the form: the user's choice of several, and one
+// where none serves the port by itself.
+func (d *connect) telling() bool {
+	if d.task == nil || len(d.task.Alive()) < 2 {
+		return false
+	}
+	_, err := d.task.Candidates(d.wanted())
+	return d.named || err != nil
 }
 
 func (d *connect) update(msg tea.Msg) (wish, bool) {
@@ -383,6 +432,7 @@ func (d *connect) changed(f *draw.Field, msg tea.Msg) wish {
 		return nil
 	}
 	d.failure = nil
+	free := f == d.port || f == d.local
 	switch f {
 	case d.container:
 		d.named = true
@@ -392,23 +442,27 @@ func (d *connect) changed(f *draw.Field, msg tea.Msg) wish {
 		d.propose()
 		d.serve()
 	case d.host:
+		before := d.any
+		d.retyped(msg)
+		d.turned()
+		d.at = slices.Index(d.fields(), f) // it stands elsewhere among others
 		d.serve()
+		free = before != d.any
 	case d.local:
 		d.chosen = true
 	}
-	var free wish
-	if f == d.port || f == d.local {
-		free = d.askFree()
+	var asked wish
+	if free {
+		asked = d.askFree()
 	}
 	d.check()
-	return free
+	return asked
 }
 
 // click puts the keyboard on the field in a line.
 func (d *connect) click(line int) {
-	at := len(d.head(dialogWidth - 2))
 	for i := range d.fields() {
-		if line == at+i {
+		if line == d.above+i {
 			d.at = i
 		}
 	}
@@ -438,7 +492,10 @@ func (d *connect) open() wish {
 	spec.Pinned = pinned(d.to)
 	spec.KeepAlive, _ = parseSpan(d.keepAlive.Value())
 	d.opening, d.failure = true, nil
-	probe := d.probe.Value()
+	probe, user := d.probe.Value(), d.tunnels.proxyUser
+	if d.of != nil {
+		user = d.user
+	}
 	return beside(func() tea.Msg {
 		t, err := d.place.openNow(spec)
 		return then(func() wish {
@@ -449,7 +506,7 @@ func (d *connect) open() wish {
 			}
 			return all(
 				dismiss(d), goBelow(), tell("listening on "+localName(t)+"; "+d.keys.copy.Shortest()+" copies how to use it"),
-				d.tunnels.opened(wanted{place: d.place, probe: probe, in: d.of}, t),
+				d.tunnels.opened(wanted{place: d.place, probe: probe, user: user, in: d.of}, t),
 			)
 		})
 	})

@@ -59,7 +59,7 @@ func TestTheDialogOffersWhatTheTaskDefinitionMaps(t *testing.T) {
 
 	a = dialog(t, Options{}, "G", "enter", "F")
 	want(t, a, "container     nginx", "◂▸", "remote port   3128")
-	says(t, a, "-c shop -s web --container nginx")
+	says(t, a, "--target shop/web -L")
 	press(t, a, "right")
 	want(t, a, "container     app", "remote port   3129")
 	says(t, a, "--container app")

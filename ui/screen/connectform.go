@@ -13,8 +13,11 @@ import (
 func (d *connect) title() string {
 	t := d.theme
 	doing := "forward"
-	if d.of != nil {
+	switch {
+	case d.of != nil:
 		doing = "change"
+	case d.any:
+		doing = "any host through"
 	}
 	return t.Strong.Paint(doing) + " " + t.Accent.Paint(t.CutMiddle(say.Line(d.to.String()), 60))
 }
@@ -57,12 +60,18 @@ func (d *connect) head(w int) []string {
 
 func (d *connect) draw(w, h int, _ bool) []string {
 	t := d.theme
-	lines := d.head(w)
 	fields := d.fields()
+	lines := d.head(w)
+	if n := len(lines) - 1; len(lines)+len(fields)+draw.HintLines >= h {
+		lines = lines[:max(n, 0)] // the blank one is the first to go
+	}
+	d.above = len(lines)
 	for i, f := range fields {
 		lines = append(lines, f.Line(t, w, i == d.at))
 	}
-	lines = append(lines, t.Fill(d.hinted(fields).Hint(t, w-1), w-1, draw.HintLines)...)
+	if d.failure == nil || h-len(lines) > draw.HintLines+shortAdvice {
+		lines = append(lines, t.Fill(d.hinted(fields).Hint(t, w-1), w-1, draw.HintLines)...)
+	}
 	var below []string
 	switch {
 	case d.opening:
@@ -74,7 +83,7 @@ func (d *connect) draw(w, h int, _ bool) []string {
 		below = append(below, d.recipes(d.recipe(f), w, h-len(lines)-len(below))...)
 	}
 	lines = append(lines, below...)
-	return t.Fill(lines, w-1, min(len(d.head(w))+len(fields)+draw.HintLines+recipeLines, h))
+	return t.Fill(lines, w-1, min(max(d.above+len(fields)+draw.HintLines+recipeLines, len(lines)), h))
 }
 
 // hinted is the field of which is said what there was no room for in its line: that with the keyboard, unless another

@@ -24,21 +24,19 @@ type connectionLine struct {
 
 func (c connectionLine) id() string { return strconv.FormatUint(c.ID, 10) }
 
-// paced adds their rates to connections, the newest first. They are measured over the very span of the tunnel's own rate,
-// so that a row and the line above the graph agree.
-func (d *detail) paced(connections []tunnel.Connection) []connectionLine {
-	from := d.row.meter.since()
-	if d.row.holder != nil {
-		from = d.now.Add(-rateWindow) // their holder tells of them in its own time
-	}
-	paces := make(map[uint64]samples, len(d.paces))
+// connectionRates are the totals of connections as they were lately, by their ids, for those that are open.
+type connectionRates map[uint64]samples
+
+// lines adds their rates to connections, measured from a time on, the newest first.
+func (r *connectionRates) lines(connections []tunnel.Connection, from, now time.Time) []connectionLine {
+	open := make(connectionRates, len(*r))
 	lines := make([]connectionLine, len(connections))
 	for i, c := range connections {
 		line := connectionLine{Connection: c}
 		if c.Ended.IsZero() {
-			last := sample{at: d.now, sent: c.Sent, received: c.Received}
-			p := d.paces[c.ID].with(last)
-			paces[c.ID] = p
+			last := sample{at: now, sent: c.Sent, received: c.Received}
+			p := (*r)[c.ID].with(last)
+			open[c.ID] = p
 			if c.Started.After(from) {
 				p = samples{{at: from}, last} // it had carried nothing then
 			}
@@ -46,8 +44,18 @@ func (d *detail) paced(connections []tunnel.Connection) []connectionLine {
 		}
 		lines[len(lines)-1-i] = line
 	}
-	d.paces = paces
+	*r = open
 	return lines
+}
+
+// paced adds their rates to the connections of the page's tunnel. They are measured over the very span of the tunnel's own
+// rate, so that a row and the line above the graph agree.
+func (d *detail) paced(connections []tunnel.Connection) []connectionLine {
+	from := d.row.meter.since()
+	if d.row.holder != nil {
+		from = d.now.Add(-rateWindow) // their holder tells of them in its own time
+	}
+	return d.paces.lines(connections, from, d.now)
 }
 
 // age is how old a connection is that is open; took is how long one was that has ended.
@@ -128,7 +136,12 @@ func (c connectionLine) host(far string) string {
 }
 
 func (d *detail) connectionColumns() []draw.Column[connectionLine] {
-	t := d.theme
+	return d.look.connectionColumns(d.row.far)
+}
+
+// connectionColumns are those of connections, of which some go to a far end that they do not name.
+func (l *look) connectionColumns(far func() string) []draw.Column[connectionLine] {
+	t := l.theme
 	state := func(c connectionLine) draw.Ink {
 		_, refused := c.refusal()
 		switch {
@@ -166,7 +179,7 @@ func (d *detail) connectionColumns() []draw.Column[connectionLine] {
 	}
 	up, down := func(c connectionLine) float64 { return c.up }, func(c connectionLine) float64 { return c.down }
 	return []draw.Column[connectionLine]{
-		{Title: "HOST", Sought: draw.AsName, Text: func(c connectionLine) string { return c.host(d.row.far()) }, Ink: host, Least: 26, Most: 64, Grow: true, Middle: true},
+		{Title: "HOST", Sought: draw.AsName, Text: func(c connectionLine) string { return c.host(far()) }, Ink: host, Least: 26, Most: 64, Grow: true, Middle: true},
 		{Title: "PROTOCOL", Sought: draw.AsText, Text: func(c connectionLine) string { return string(c.Protocol) }, Least: 12, Most: 12, Drop: 5},
 		number("RECEIVED", 8, 0, t.Received, func(c connectionLine) string { return say.Bytes(c.Received) },
 			func(a, b connectionLine) int { return cmp.Compare(a.Received, b.Received) }),
@@ -178,8 +191,8 @@ func (d *detail) connectionColumns() []draw.Column[connectionLine] {
 			if !c.Ended.IsZero() {
 				return ""
 			}
-			return say.Age(c.age(d.now))
-		}, func(a, b connectionLine) int { return cmp.Compare(a.age(d.now), b.age(d.now)) }),
+			return say.Age(c.age(l.now))
+		}, func(a, b connectionLine) int { return cmp.Compare(a.age(l.now), b.age(l.now)) }),
 		number("TOOK", 6, 2, t.Muted, func(c connectionLine) string { return say.Trip(c.took()) },
 			func(a, b connectionLine) int { return cmp.Compare(a.took(), b.took()) }),
 		{Title: "ENDED", Least: 8, Most: 8, Drop: 6, Text: func(c connectionLine) string {

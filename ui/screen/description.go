@@ -206,7 +206,7 @@ func (d *description) update(msg tea.Msg) (wish, bool) {
 	case keys.forward.Pressed(k) && single:
 		return forwardTo(d.place, d.entry), true
 	case keys.doctor.Pressed(k) && single:
-		return askProbe(d.place, at.Query(), tunnel.Endpoint{Port: d.entry.likelyPort()}, ""), true
+		return askProbe(d.place, at.Query(), tunnel.Spec{Remote: tunnel.Endpoint{Port: d.entry.likelyPort()}}, ""), true
 	default:
 		return nil, false
 	}

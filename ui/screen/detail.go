@@ -16,7 +16,7 @@ import (
 	"culvert/ui/draw"
 )
 
-// detail is the page about one tunnel: what carries it, its traffic, and one of three tables below.
+// detail is the page about one tunnel: what carries it, its traffic, and one of some tables below.
 type detail struct {
 	*look
 
@@ -24,12 +24,14 @@ type detail struct {
 	row     *row
 	side    sheet // the table in sight
 
-	connections *draw.Table[connectionLine]
-	hosts       *draw.Table[hostTotal]
-	history     *draw.Table[step]
-	paces       map[uint64]samples // of the connections
-	told        told               // of a tunnel that another process holds
-	above       int                // lines over the table, as drawn last
+	destinations *draw.Table[destinationLine]
+	connections  *draw.Table[connectionLine]
+	hosts        *draw.Table[hostTotal]
+	history      *draw.Table[step]
+	paces        connectionRates
+	rates        destinationRates
+	told         told // of a tunnel that another process holds
+	above        int  // lines over the table, as drawn last
 }
 
 // sheet is one of the tables about a tunnel.
@@ -39,11 +41,28 @@ const (
 	connectionSheet sheet = iota
 	hostSheet
 	historySheet
-	sheets // how many there are
+	destinationSheet // of a tunnel to any host
+	sheets           // how many there are
 )
 
+// views are the tables that there are about the tunnel, in their order.
+func (d *detail) views() []sheet {
+	if d.row.Spec.Dynamic != nil {
+		return []sheet{destinationSheet, connectionSheet, hostSheet, historySheet}
+	}
+	return []sheet{connectionSheet, hostSheet, historySheet}
+}
+
+// turn goes to the next table, or to one that is so many further.
+func (d *detail) turn(by int) {
+	views := d.views()
+	d.side = views[(max(slices.Index(views, d.side), 0)+by+len(views))%len(views)]
+}
+
 func newDetail(l *look, ts *tunnels, r *row) *detail {
-	d := &detail{look: l, tunnels: ts, row: r, paces: map[uint64]samples{}}
+	d := &detail{look: l, tunnels: ts, row: r, paces: connectionRates{}, rates: destinationRates{}}
+	d.side = d.views()[0]
+	d.destinations = draw.NewTable(l.theme, l.keys.table(), destinationLine.id, l.destinationColumns()...)
 	d.connections = draw.NewTable(l.theme, l.keys.table(), connectionLine.id, d.connectionColumns()...)
 	d.hosts = draw.NewTable(l.theme, l.keys.table(), func(h hostTotal) string { return h.Host }, d.hostColumns()...)
 	d.history = draw.NewTable(l.theme, l.keys.table(), step.id, d.historyColumns()...)
@@ -57,11 +76,20 @@ func (d *detail) toHost(host string) {
 	d.hosts.MoveTo(host)
 }
 
+// toDestination puts the cursor on a destination.
+func (d *detail) toDestination(name string) {
+	d.side = destinationSheet
+	d.destinations.MoveTo(name)
+}
+
 // subject is the tunnel that the page is about.
 func (d *detail) subject() *row { return d.row }
 
 // tick reads the tunnel's connections and history anew, or what its holder has told of them.
 func (d *detail) tick() {
+	if d.row.Spec.Dynamic != nil {
+		d.leads(d.row.Destinations)
+	}
 	switch {
 	case d.row.tunnel != nil:
 		d.fill(d.row.tunnel.Connections(), d.row.tunnel.History())
@@ -105,10 +133,13 @@ func (d *detail) help() []draw.Binding {
 	if d.asked() != nil {
 		return []draw.Binding{k.doctor.As("examine host"), k.view, k.back, k.filter, k.sort.As("sort"), k.reverse.As("reverse"), k.stop, k.reconnect, k.copy}
 	}
+	if d.side == destinationSheet && d.destinations.Len() > 0 {
+		return []draw.Binding{k.in.As("connections"), k.stop.As("end"), k.view, k.back, k.copy, k.doctor, k.filter, k.sort.As("sort"), k.reverse.As("reverse")}
+	}
 	return []draw.Binding{k.view, k.back, k.filter, k.sort.As("sort"), k.reverse.As("reverse"), k.stop, k.reconnect, k.copy}
 }
 
-// anyTable is what the three tables can do whatever they show.
+// anyTable is what the tables can do whatever they show.
 type anyTable interface {
 	Update(msg tea.Msg) bool
 	Draw(w, h int, focused bool) []string
@@ -121,13 +152,16 @@ type anyTable interface {
 func (d *detail) sheet() anyTable { return d.tables()[d.side] }
 
 func (d *detail) tables() [sheets]anyTable {
-	return [sheets]anyTable{d.connections, d.hosts, d.history}
+	return [sheets]anyTable{d.connections, d.hosts, d.history, d.destinations}
 }
 
 func (d *detail) update(msg tea.Msg) (wish, bool) {
 	switch m := msg.(type) {
 	case twice:
 		m.Y -= d.above
+		if to, ok := d.destinations.Row(); ok && d.side == destinationSheet && picked(d.destinations, m) {
+			return aboutDestination(d.row, to.Endpoint), true
+		}
 		msg = m.MouseClickMsg
 	case tea.MouseClickMsg:
 		m.Y -= d.above
@@ -138,10 +172,10 @@ func (d *detail) update(msg tea.Msg) (wish, bool) {
 		}
 		switch {
 		case d.keys.view.Pressed(m), d.keys.right.Pressed(m):
-			d.side = (d.side + 1) % sheets
+			d.turn(1)
 			return nil, true
 		case d.keys.left.Pressed(m):
-			d.side = (d.side + sheets - 1) % sheets
+			d.turn(-1)
 			return nil, true
 		case d.numbered(m):
 			return nil, true
@@ -153,6 +187,9 @@ func (d *detail) update(msg tea.Msg) (wish, bool) {
 		return nil, true
 	}
 	if k, ok := msg.(tea.KeyPressMsg); ok {
+		if w, taken := d.keyed(k); taken {
+			return w, true
+		}
 		if host := d.asked(); d.keys.doctor.Pressed(k) && host != nil {
 			return d.tunnels.consultOn(d.row, host), true
 		}
@@ -171,10 +208,11 @@ const (
 // numbered goes to the table that a key is the number of.
 func (d *detail) numbered(k tea.KeyPressMsg) bool {
 	s := slices.Index(d.keys.number.Keys(), k.String())
-	if s >= 0 {
-		d.side = sheet(s)
+	if s < 0 || s >= len(d.views()) {
+		return false
 	}
-	return s >= 0
+	d.side = d.views()[s]
+	return true
 }
 
 func (d *detail) draw(w, h int, focused bool) []string {
@@ -193,6 +231,9 @@ func (d *detail) draw(w, h int, focused bool) []string {
 	graph := room >= leastGraph
 	if about := d.about(); len(about) <= room-leastGraph {
 		room -= len(about)
+		for i := range about {
+			about[i] = d.theme.Cut(about[i], w)
+		}
 		lines = append(about, lines...)
 	}
 	if graph {
@@ -227,6 +268,9 @@ func (d *detail) about() []string {
 	since := t.Muted.Paint("for ") + say.Age(d.now.Sub(r.Since))
 	if !r.State.Final() && r.State != tunnel.Open {
 		since = t.Muted.Paint("since ") + r.Since.Local().Format(time.TimeOnly)
+	}
+	if r.Spec.Dynamic != nil {
+		return d.rules(since)
 	}
 	return []string{
 		" " + fact("task", link.Target.Task) + dot + fact("container", link.Target.Container),
@@ -309,19 +353,30 @@ func (d *detail) graph(past []float64, w, h int) []string {
 	return append(lines, t.FitRight("0", scaleCells-2)+" "+t.Glyph.Thin.Along+axis)
 }
 
-// tabs name the three tables, with the one in sight marked by more than colour.
+// tabs name the tables, with the one in sight marked by more than colour. Where there is little room it alone is counted.
 func (d *detail) tabs(w int) string {
+	if line := d.tabbed(true); draw.Width(line) <= w || len(d.views()) < int(sheets) {
+		return d.theme.Cut(line, w)
+	}
+	return d.theme.Cut(d.tabbed(false), w)
+}
+
+func (d *detail) tabbed(counted bool) string {
 	t := d.theme
-	names := [sheets]string{"connections", "hosts", "history"}
+	names := [sheets]string{"connections", "hosts", "history", "destinations"}
 	var b strings.Builder
 	b.WriteByte(' ')
-	for i, table := range d.tables() {
+	tables := d.tables()
+	for i, s := range d.views() {
 		b.WriteString(t.Link.Paint(d.keys.number.Keys()[i]) + " ")
-		name := names[i] + " " + table.Tally()
-		if n := d.told.omitted; n > 0 && sheet(i) == connectionSheet {
+		name := names[s]
+		if counted || s == d.side {
+			name += " " + tables[s].Tally()
+		}
+		if n := d.told.omitted; n > 0 && s == connectionSheet {
 			name += " +" + draw.Thousands(n) + " older"
 		}
-		if sheet(i) == d.side {
+		if s == d.side {
 			b.WriteString(t.Strong.Paint("[" + name + "]"))
 		} else {
 			b.WriteString(t.Muted.Paint(" " + name + " "))
@@ -329,21 +384,30 @@ func (d *detail) tabs(w int) string {
 		b.WriteByte(' ')
 	}
 	b.WriteString(" " + t.Link.Paint(d.keys.view.Shortest()) + t.Muted.Paint(" "+d.keys.view.Help().Desc))
-	return t.Cut(b.String(), w)
+	return b.String()
 }
 
 func (d *detail) nothing() string {
 	if d.row.holder != nil && !d.told.any {
 		return d.untold()
 	}
-	if d.side == historySheet {
+	switch d.side { //nolint:exhaustive // the others wait for connections
+	case historySheet:
 		return "nothing has happened yet"
+	case destinationSheet:
+		return "no client has asked for a host through " + d.row.local() + " yet; " + d.keys.copy.Shortest() + " copies how to"
 	}
 	return "no connection has come to " + d.row.local() + " yet"
 }
 
-// tail is the whole of an error that its column has no room for.
-func (d *detail) tail(w int) []string { return d.problem(d.under(), w, shortAdvice) }
+// tail is the whole of an error that its column has no room for; of a destination that is well, what carries it.
+func (d *detail) tail(w int) []string {
+	lines := d.problem(d.under(), w, shortAdvice)
+	if to, ok := d.destinations.Row(); ok && d.side == destinationSheet && len(lines) == 0 {
+		lines = []string{d.line(d.carriers(to.Destination), w)} // which there are no columns for
+	}
+	return lines
+}
 
 // under is what the row under the cursor failed of.
 func (d *detail) under() error {
@@ -359,6 +423,10 @@ func (d *detail) under() error {
 	case hostSheet:
 		if h, ok := d.hosts.Row(); ok {
 			return h.Why
+		}
+	case destinationSheet:
+		if to, ok := d.destinations.Row(); ok {
+			return to.Err
 		}
 	case sheets:
 	}
@@ -376,7 +444,7 @@ func (d *detail) asked() *url.URL {
 		if h, ok := d.hosts.Row(); ok {
 			return d.urlOf(h.Host, h.Protocol)
 		}
-	case historySheet, sheets:
+	case historySheet, destinationSheet, sheets:
 	}
 	return nil
 }

@@ -64,14 +64,18 @@ type examination struct {
 	place     *place
 	query     aws.Query
 	remote    tunnel.Endpoint
+	dynamic   *tunnel.Dynamic       // of a tunnel to any host; nil: it leads to remote
 	probe     *url.URL              // to reach as well; nil: none
 	roots     func() *x509.CertPool // of the probe's certificates; nil: the system's
 	linkLocal bool
 }
 
+// far is the spec of a tunnel to what is looked at.
+func (e examination) far() tunnel.Spec { return tunnel.Spec{Remote: e.remote, Dynamic: e.dynamic} }
+
 // same reports whether two examinations are about the same.
 func (e examination) same(other examination) bool {
-	return e.place == other.place && e.query == other.query && e.remote == other.remote && e.probed() == other.probed()
+	return e.place == other.place && e.query == other.query && e.remote == other.remote && (e.dynamic == nil) == (other.dynamic == nil) && e.probed() == other.probed()
 }
 
 // probed is the probe as text; empty without one.
@@ -93,7 +97,7 @@ func (e examination) subject() string {
 		}
 		return say.Line(about)
 	}
-	return say.Line(about) + " → " + say.Line(e.remote.String())
+	return say.Line(about) + " → " + say.Line(e.far().FarEnd())
 }
 
 func newDoctor(l *look, e examination) *doctorPage {
@@ -103,7 +107,7 @@ func newDoctor(l *look, e examination) *doctorPage {
 		d.about += " → " + say.Line(e.probed())
 	}
 	d.options = doctor.Options{
-		Query: q, Spec: tunnel.Spec{Remote: e.remote}, AllowLinkLocal: e.linkLocal,
+		Query: q, Spec: e.far(), AllowLinkLocal: e.linkLocal,
 		Connect: func(ctx context.Context) (*aws.Client, error) {
 			if client != nil {
 				return client, nil
@@ -114,7 +118,7 @@ func newDoctor(l *look, e examination) *doctorPage {
 	if e.probe != nil {
 		d.options.Probes = []*url.URL{e.probe}
 	}
-	if e.remote.Host == "" {
+	if e.remote.Host == "" && e.dynamic == nil {
 		d.options.Query.Port = e.remote.Port
 	}
 	for _, c := range doctor.Checks(d.options) {
@@ -304,7 +308,7 @@ func (d *doctorPage) update(msg tea.Msg) (wish, bool) {
 	case keys.refresh.Pressed(k):
 		return d.examine(), true
 	case keys.doctor.Pressed(k):
-		return askProbe(d.place, d.query, d.remote, d.probed()), true
+		return askProbe(d.place, d.query, d.far(), d.probed()), true
 	case keys.in.Pressed(k):
 		return d.again(), true
 	case keys.view.Pressed(k):

@@ -31,6 +31,7 @@ func (k *keyMap) elsewhere(pressed tea.KeyPressMsg) wish {
 		{k.view, "shows the next view of one tunnel: " + k.tunnels.Shortest() + ", then " + k.in.Shortest()},
 		{k.number, "shows a view of one tunnel: " + k.tunnels.Shortest() + ", then " + k.in.Shortest()},
 		{k.forward, "forwards to a service, task or container: " + k.back.Shortest() + " goes back to them"},
+		{k.any, "leads to any host through a service, task or container: " + k.back.Shortest() + " goes back to them"},
 		{k.copy, "copies " + list},
 		{k.edit, "changes a tunnel that is over, or " + saved},
 		{k.remove, "deletes " + saved},

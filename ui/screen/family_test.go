@@ -49,12 +49,23 @@ func TestTheDialogTakesTheContainerThatWillDo(t *testing.T) {
 		if got := d.target(); !got.AnyContainer || got.Port != 3000 || got.Container != "" {
 			t.Errorf("%s: it leads to %+v, want any container that serves port 3000", name, got)
 		}
+		if got := d.recipe(tunnel.Forward{}).command(); strings.Contains(got, "--container") {
+			t.Errorf("%s: %s names a container, and any will do", name, got)
+		}
 		if slices.ContainsFunc(d.containers, func(c aws.Container) bool { return c.Name == "a-prepare" }) {
 			t.Errorf("%s: a container that is over is offered", name)
 		}
 		press(t, a, "right") // the user's choice is exact
 		if got := d.target(); got.AnyContainer || got.Container == "" || got.Container == test.want {
 			t.Errorf("%s: it leads to %+v, want the container that was chosen", name, got)
+		}
+		if got := d.recipe(tunnel.Forward{}).command(); !strings.Contains(got, "--container "+d.container.Value()) {
+			t.Errorf("%s: %s does not name the chosen container", name, got)
+		}
+		press(t, a, "esc", "enter", "enter", "G", "F") // on the row of one container
+		d = a.dialog.(*connect)
+		if got := d.recipe(tunnel.Forward{}).command(); !strings.Contains(got, "/"+d.target().Container+" ") {
+			t.Errorf("%s: %s does not name the container of the row", name, got)
 		}
 	}
 	a := newTestApp(t, Options{}, 100, 40)

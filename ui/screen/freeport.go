@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"cmp"
 	"errors"
 	"strconv"
 
@@ -33,6 +34,9 @@ func (d *connect) askFree() wish {
 	number, proposed := d.asked, !d.chosen
 	d.local.About, d.taken = "", ""
 	f, err := d.forward()
+	if d.any { // whatever is still to be mended in its patterns
+		f, err = tunnel.ParseDynamic(cmp.Or(d.local.Value(), "0"))
+	}
 	if err != nil || f.Socket != "" || f.Local.Port() == 0 {
 		return nil
 	}

@@ -13,7 +13,7 @@ import (
 
 // What can be jumped to that is no part of the account that the user looks at.
 
-// goalsOf are the tunnels that are open, those that were used before, the saved ones, and the hosts behind the open ones.
+// goalsOf are the tunnels that are open, those that were used before, the saved ones, and the hosts and destinations behind the open ones.
 func goalsOf(ts *tunnels, m *memory, s *shelf, keepAlive time.Duration) []goal {
 	return slices.Concat(openGoals(ts), recentGoals(ts, m, keepAlive), savedGoals(s), hostGoals(ts))
 }
@@ -47,7 +47,7 @@ func recentGoals(ts *tunnels, m *memory, keepAlive time.Duration) []goal {
 		if !ok || ts.running(s) != nil {
 			continue
 		}
-		far := s.Forward.Remote.String()
+		far := farOf(s.Forward)
 		goals = append(goals, goal{
 			kind: kindRecent, name: farName(s.Forward.Remote.Host, far, cmp.Or(s.Target.Service, s.Target.Family)+":"+far), where: say.Line(s.Target.String()) + " " + s.account(),
 			words: s.Target.String() + " " + s.Profile + " " + s.Region, reach: func() wish { return ts.launch(keepAlive, s) },
@@ -63,17 +63,32 @@ func savedGoals(s *shelf) []goal {
 	}
 	for _, t := range s.Tunnels {
 		goals = append(goals, goal{
-			kind: kindSaved, name: t.Name, where: say.Line(t.Target.String() + " " + t.Forward.String()),
-			words: t.Target.String() + " " + t.Forward.String(), reach: func() wish { return startSaved("tunnel", t.Name) },
+			kind: kindSaved, name: t.Name, where: say.Line(t.Target.String() + " " + forwardWords(t.Forward)),
+			words: t.Target.String() + " " + forwardWords(t.Forward), reach: func() wish { return startSaved("tunnel", t.Name) },
 		})
 	}
 	return goals
 }
 
-// hostGoals are the hosts that were asked for through the open tunnels; where several know one, the first.
+// hostGoals are the destinations that are open and the hosts that were asked for through the open tunnels; where several know
+// one, the first.
 func hostGoals(ts *tunnels) []goal {
 	var goals []goal
 	seen := map[string]bool{}
+	add := func(r *row, name string, reach func() wish) {
+		if seen[name] || strings.HasPrefix(name, "(") { // a sum of several
+			return
+		}
+		seen[name] = true
+		goals = append(goals, goal{kind: kindHost, name: name, where: ts.look.theme.Glyph.Tunnel + " " + r.local() + " " + say.Line(r.inside()), reach: reach})
+	}
+	for _, r := range ts.rows {
+		for _, d := range r.Destinations {
+			name := hostPort(d.Endpoint)
+			add(r, name, func() wish { return destinationOn(r, say.Line(name)) })
+			seen[d.Endpoint.Host] = true // as plain requests name it
+		}
+	}
 	for _, r := range ts.rows {
 		var open []hostTotal
 		if r.tunnel != nil {
@@ -82,14 +97,7 @@ func hostGoals(ts *tunnels) []goal {
 			open = r.hosts.totals(nil)
 		}
 		for _, h := range open {
-			if seen[h.Host] || strings.HasPrefix(h.Host, "(") { // a sum of several
-				continue
-			}
-			seen[h.Host] = true
-			goals = append(goals, goal{
-				kind: kindHost, name: h.Host, where: ts.look.theme.Glyph.Tunnel + " " + r.local() + " " + say.Line(r.inside()),
-				reach: func() wish { return hostOn(r, h.Host) },
-			})
+			add(r, h.Host, func() wish { return hostOn(r, h.Host) })
 		}
 	}
 	return goals

@@ -123,6 +123,10 @@ func heldReading(s control.Set, t control.Tunnel) reading {
 			Retries: t.Retries, RoundTrip: time.Duration(t.RoundTripMS) * time.Millisecond, MessageSize: t.MessageSize,
 		},
 	}
+	if t.Dynamic != nil {
+		r.Spec.Remote, r.Spec.Dynamic = tunnel.Endpoint{}, heldDynamic(*t.Dynamic)
+		lead(&r, heldDestinations(t.Destinations))
+	}
 	if proxy, err := url.Parse(t.ProxyURL); err == nil && proxy.User != nil {
 		r.User = proxy.User.Username()
 	}
@@ -134,6 +138,32 @@ func heldReading(s control.Set, t control.Tunnel) reading {
 	}
 	r.Err = heldProblem(t.Error, t.Remedy)
 	return r
+}
+
+// heldDynamic is what a holder says that a tunnel to any host was opened with.
+func heldDynamic(d control.Dynamic) *tunnel.Dynamic {
+	of := &tunnel.Dynamic{Destinations: max(d.Destinations, 0)}
+	of.Via, _ = patterns(d.Via) // a younger culvert may know more forms
+	of.Deny, _ = patterns(d.Deny)
+	of.Warm, _ = endpoints(d.Warm)
+	return of
+}
+
+// heldDestinations are those that a holder tells of.
+func heldDestinations(of []control.Destination) []tunnel.Destination {
+	of = of[:min(len(of), control.MaxDestinations)]
+	all := make([]tunnel.Destination, len(of))
+	for i, d := range of {
+		e := endpoint(d.Destination)
+		e.Host = strings.Trim(e.Host, "[]")
+		all[i] = tunnel.Destination{
+			Endpoint: e, Direct: d.Direct, Warm: d.Warm, State: stateOf(d.State), Err: heldProblem(d.Error, d.Remedy),
+			Link:   tunnel.Link{Target: aws.Target{Task: d.Task}, Session: d.Session, Agent: d.Agent},
+			Stats:  tunnel.Stats{Sent: d.Sent, Received: d.Received, Connections: d.Connections, Accepted: d.Accepted},
+			Opened: d.Opened, Used: d.Used,
+		}
+	}
+	return all
 }
 
 // endpoint reads what Endpoint.String wrote; what it did not write is a host.

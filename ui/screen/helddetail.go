@@ -65,6 +65,9 @@ func (d *detail) hear(answer control.Detail, err error) {
 	for _, s := range answer.Steps {
 		d.told.history = append(d.told.history, heldStep(s))
 	}
+	if d.row.Spec.Dynamic != nil {
+		lead(&d.row.reading, heldDestinations(answer.Destinations))
+	}
 	d.connections.Set(d.paced(d.told.connections)) // as often as it is asked: rates are of what has come meanwhile
 	d.tick()
 }

@@ -2,7 +2,6 @@ package screen
 
 import (
 	"context"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -19,6 +18,7 @@ type Kept struct {
 	Engine *tunnel.Engine
 	Local  string   // where it listens, as it is shown
 	Probe  string   // as --probe takes it
+	User   string   // whom the proxy at its far end is asked as; empty is nobody
 	Flags  []string // of the culvert up that opens it anew
 	// Profile and Region are shown with the tunnel, where they are not what the flags and the environment say.
 	Profile, Region string
@@ -62,7 +62,7 @@ func (k *keeper) wish() wish {
 // of is what there is to know of a tunnel for it to go on.
 func (k *keeper) of(r *row) Kept {
 	kept := Kept{
-		Tunnel: r.tunnel, Engine: r.place.engine, Local: r.local(), Probe: r.probe,
+		Tunnel: r.tunnel, Engine: r.place.engine, Local: r.local(), Probe: r.probe, User: r.user,
 		Profile: r.place.profile, Region: r.place.region, Counted: slices.Clone(r.hosts.counted),
 	}
 	if kept.Profile == k.profile && kept.Region == k.region {
@@ -77,7 +77,7 @@ func (k *keeper) of(r *row) Kept {
 	}
 	again := recipe{
 		demo: k.demo, exact: true, target: r.Spec.Target, probe: kept.Probe, keepAlive: r.Spec.KeepAlive,
-		forward: tunnel.Forward{Remote: r.Spec.Remote, Local: netip.AddrPortFrom(r.Spec.Local.Addr(), r.Local.Port()), Socket: r.Spec.Socket},
+		forward: forwardOf(r.Spec, r.Local.Port()),
 	}
 	again.target = lasting(r.Spec) // as a tunnel that follows its service, or family
 	if again.target.AnyContainer {
@@ -85,7 +85,7 @@ func (k *keeper) of(r *row) Kept {
 	}
 	if !k.demo {
 		in := r.Spec.Client.Shell()
-		again.profile, again.region, again.endpoint, again.role, again.stream = in.Profile, in.Region, in.Endpoint, in.Role, in.Stream
+		again.profile, again.region, again.endpoint, again.role, again.document, again.stream = in.Profile, in.Region, in.Endpoint, in.Role, in.Document, in.Stream
 	}
 	kept.Flags = again.flags()
 	return kept

@@ -79,7 +79,7 @@ func defaultKeys() *keyMap {
 		signIn:    draw.Bind("sign-in", "sign in again", "a"),
 		help:      draw.Bind("help", "help", "?"),
 		quit:      draw.Bind("quit", "quit", "q"),
-		number:    draw.Bind("", "a view", "1", "2", "3"),
+		number:    draw.Bind("", "a view", "1", "2", "3", "4"),
 		suspend:   draw.Bind("", "suspend", "ctrl+z"),
 		interrupt: draw.Bind("", "quit at once", "ctrl+c"),
 	}

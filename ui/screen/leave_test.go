@@ -8,6 +8,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"culvert/aws"
 	"culvert/tunnel"
 )
 
@@ -71,6 +72,21 @@ func TestLeavingOffersToKeepWhatIsOpen(t *testing.T) {
 		if h.Host != "orders.internal:443" && h.Host != "redis" {
 			t.Errorf("got host %q, want it as holders name it", h.Host)
 		}
+	}
+}
+
+// What is kept is found again as it was opened, by the flags of the account too.
+func TestWhatIsKeptNamesTheAccountsOwnDocument(t *testing.T) {
+	client, err := aws.Connect(t.Context(), aws.Options{Region: "eu-west-1", Keys: aws.Keys{ID: "a", Secret: "b"}, Document: "Acme-Port"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := newTestApp(t, Options{}, 100, 30)
+	arrives(a, sampleAccount())
+	what := somewhere("127.0.0.1:3128")
+	what.Spec.Client = client
+	if flags := strings.Join((&keeper{}).of(addRow(a, what)).Flags, " "); !strings.Contains(flags, "--document Acme-Port") {
+		t.Errorf("got flags %s", flags)
 	}
 }
 

@@ -113,12 +113,6 @@ func TestMarkedTunnelsAloneAreSaved(t *testing.T) {
 	}
 }
 
-func TestTheReservedKeySaysSo(t *testing.T) {
-	a := visiting(t, sampleAccount(), 100, 30)
-	press(t, a, "D")
-	want(t, a, "one listener for any host is not built yet: F forwards to one host at a time")
-}
-
 // Several services and one dialog: real tunnels to real ports, the local ones free and no two alike.
 func TestMarkedServicesAreForwardedToAtOnce(t *testing.T) {
 	fleet := fleetOf("a")

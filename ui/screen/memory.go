@@ -97,7 +97,12 @@ func (m *memory) opened(r *row) {
 	}
 	t := recent.Tunnel{
 		Account: r.place.identity.Account, Profile: r.place.profileName(), Region: r.place.regionName(), Role: r.place.role,
-		Target: saved.Target.String(), Forward: saved.Forward.String(),
+		Target: saved.Target.String(),
+	}
+	if of := saved.Forward.Dynamic; of != nil {
+		t.Dynamic = &recent.Dynamic{Local: saved.Forward.String(), Via: forms(of.Via), Deny: forms(of.Deny), Warm: hostPorts(of.Warm), Destinations: of.Destinations}
+	} else {
+		t.Forward = saved.Forward.String()
 	}
 	m.open[r.number] = t
 	m.pending = append(m.pending, recent.Step{Tunnel: t})
@@ -140,11 +145,28 @@ func (m *memory) flush(kept bool) {
 // saved is a tunnel of before as one that could be opened; false when the file says what cannot be.
 func saved(t recent.Tunnel) (SavedTunnel, bool) {
 	target, err := aws.ParseTarget(t.Target)
-	forward, wrong := tunnel.ParseForward(t.Forward)
+	forward, wrong := forwardBefore(t)
 	if errors.Join(err, wrong) != nil || t.Region == "" {
 		return SavedTunnel{}, false
 	}
-	return SavedTunnel{Name: t.Target + " " + t.Forward, Target: target, Forward: forward, Profile: t.Profile, Region: t.Region, Role: t.Role}, true
+	return SavedTunnel{Name: t.Target + " " + forwardWords(forward), Target: target, Forward: forward, Profile: t.Profile, Region: t.Region, Role: t.Role}, true
+}
+
+// forwardBefore is what a tunnel of before forwarded.
+func forwardBefore(t recent.Tunnel) (tunnel.Forward, error) {
+	if t.Dynamic == nil {
+		return tunnel.ParseForward(t.Forward)
+	}
+	f, err := tunnel.ParseDynamic(t.Dynamic.Local)
+	if err != nil {
+		return f, err
+	}
+	var wrong [3]error
+	f.Dynamic.Via, wrong[0] = patterns(t.Dynamic.Via)
+	f.Dynamic.Deny, wrong[1] = patterns(t.Dynamic.Deny)
+	f.Dynamic.Warm, wrong[2] = endpoints(t.Dynamic.Warm)
+	f.Dynamic.Destinations = min(max(t.Dynamic.Destinations, 0), mostDestinations)
+	return f, errors.Join(wrong[:]...)
 }
 
 // of reports whether a tunnel of before was in the account of a place.
@@ -206,7 +228,7 @@ func (m *memory) again(keepAlive time.Duration) wish {
 			text = append(text, fmt.Sprintf("and %d more", len(left)-i))
 			break
 		}
-		text = append(text, say.Line(s.Target.String()+" "+s.Forward.String()))
+		text = append(text, say.Line(s.Target.String()+" "+forwardWords(s.Forward)))
 	}
 	return confirm("open again", "open", func() wish {
 		m.was = slices.DeleteFunc(m.was, func(t recent.Tunnel) bool { return of(t, m.tunnels.accounts.here) })

@@ -26,9 +26,6 @@ func (a *app) everywhere() []struct {
 		{a.keys.help, func() wish { return ask(newHelp(a.look)) }},
 		{a.keys.jump, jumping},
 		{a.keys.all, func() wish { return toBrowser((*browse).showAll) }},
-		{a.keys.any, func() wish {
-			return tell("one listener for any host is not built yet: " + a.keys.forward.Shortest() + " forwards to one host at a time")
-		}},
 		{a.keys.log, func() wish { return show(newLog(a.look, a.o.Log)) }},
 		{a.keys.saved, func() wish { return show(newSaved(a.look, a.accounts, a.tunnels, a.shelf, a.o)) }},
 		{a.keys.save, func() wish { return a.shelf.save(a.tunnels, a.meant()) }},
@@ -100,11 +97,23 @@ func forwardToAll(p *place, entries []entry, opened func()) wish {
 // forwardTo opens the dialog for a tunnel to a row of the browser.
 func forwardTo(p *place, e entry) wish {
 	return func(a *app) tea.Cmd {
-		d := newConnect(a.look, a.tunnels, p, e, proposals{
-			span: a.o.KeepAlive, linkLocal: a.o.LinkLocal, demo: a.o.Demo, action: a.o.Action, checkProbe: a.o.CheckProbe,
-		})
+		d := newConnect(a.look, a.tunnels, p, e, a.proposals())
 		return a.grant(all(ask(d), d.askFree()))
 	}
+}
+
+// anyHostThrough opens the dialog for a tunnel to any host through a row of the browser.
+func anyHostThrough(p *place, e entry) wish {
+	return func(a *app) tea.Cmd {
+		d := newConnect(a.look, a.tunnels, p, e, a.proposals())
+		d.leadAnywhere()
+		return a.grant(all(ask(d), d.askFree()))
+	}
+}
+
+// proposals are what the forward dialog begins with.
+func (a *app) proposals() proposals {
+	return proposals{span: a.o.KeepAlive, anyHost: a.o.AnyHost, linkLocal: a.o.LinkLocal, demo: a.o.Demo, action: a.o.Action, checkProbe: a.o.CheckProbe}
 }
 
 // editForward opens the dialog with what a tunnel that is over was to be.
@@ -137,6 +146,20 @@ func fillIn(c Change) wish {
 // details shows the page about a tunnel.
 func details(r *row) wish {
 	return func(a *app) tea.Cmd { return a.grant(all(show(newDetail(a.look, a.tunnels, r)), hurry())) }
+}
+
+// aboutDestination shows the page about a destination of a tunnel to any host.
+func aboutDestination(r *row, to tunnel.Endpoint) wish {
+	return func(a *app) tea.Cmd { return a.grant(all(show(newDestination(a.look, a.tunnels, r, to)), hurry())) }
+}
+
+// destinationOn shows the page about a tunnel, with the cursor on one of its destinations.
+func destinationOn(r *row, name string) wish {
+	return func(a *app) tea.Cmd {
+		d := newDetail(a.look, a.tunnels, r)
+		d.toDestination(name)
+		return a.grant(show(d))
+	}
 }
 
 // leaving ends the program, after a question while tunnels are open.
@@ -172,21 +195,27 @@ func onConsole(p *place, e entry) wish {
 }
 
 // askProbe asks for a URL that the doctor is to reach as well, and then consults it.
-func askProbe(p *place, q aws.Query, remote tunnel.Endpoint, before string) wish {
+func askProbe(p *place, q aws.Query, far tunnel.Spec, before string) wish {
 	return func(a *app) tea.Cmd {
-		about := examination{place: p, query: q, remote: remote}.subject()
-		return a.grant(ask(newProbe(a.look, about, before, a.o.LinkLocal, func(probe *url.URL) wish { return consult(p, q, remote, probe) })))
+		about := examination{place: p, query: q, remote: far.Remote, dynamic: far.Dynamic}.subject()
+		return a.grant(ask(newProbe(a.look, about, before, a.o.LinkLocal, func(probe *url.URL) wish { return examine(p, q, far, probe) })))
 	}
 }
 
 // keepReports is how many reports of the doctor are kept to come back to.
 const keepReports = 20
 
-// consult shows the doctor's page about a target. What was examined before is shown as it was left.
-func consult(p *place, q aws.Query, remote tunnel.Endpoint, probe *url.URL) wish {
+// consult shows the doctor's page about a port of a target, or a host behind it.
+func consult(p *place, q aws.Query, remote tunnel.Endpoint) wish {
+	return examine(p, q, tunnel.Spec{Remote: remote}, nil)
+}
+
+// examine shows the doctor's page about a target and what a tunnel leads to there. What was examined before is shown as it was
+// left.
+func examine(p *place, q aws.Query, far tunnel.Spec, probe *url.URL) wish {
 	return func(a *app) tea.Cmd {
 		e := examination{
-			ctx: a.ctx, under: &a.examining, place: p, query: q, remote: remote, probe: probe, roots: a.o.Roots, linkLocal: a.o.LinkLocal,
+			ctx: a.ctx, under: &a.examining, place: p, query: q, remote: far.Remote, dynamic: far.Dynamic, probe: probe, roots: a.o.Roots, linkLocal: a.o.LinkLocal,
 		}
 		if _, on := a.page().(*doctorPage); on {
 			a.leave() // one page of the doctor is enough

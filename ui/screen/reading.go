@@ -20,13 +20,31 @@ type reading struct {
 	Opened time.Time
 	Since  time.Time // when State began
 	User   string    // whom its proxy is asked as; empty: nobody
+
+	Destinations []tunnel.Destination // of a tunnel to any host
+	through      int                  // of them through a task, of which there may be so many
+	counted      bool                 // that is known
 }
 
 // read looks at a tunnel. Opened and Since are the caller's to fill: they follow from events.
 func read(t *tunnel.Tunnel) reading {
 	state, err := t.State()
-	return reading{
+	r := reading{
 		ID: t.ID(), Spec: t.Spec(), Local: t.Addr(), State: state, Err: err, Link: t.Link(), Stats: t.Stats(),
+	}
+	if r.Spec.Dynamic != nil {
+		lead(&r, t.Destinations())
+	}
+	return r
+}
+
+// lead takes the destinations of a tunnel to any host.
+func lead(r *reading, to []tunnel.Destination) {
+	r.Destinations, r.through, r.counted = to, 0, true
+	for i := range to {
+		if !to[i].Direct {
+			r.through++
+		}
 	}
 }
 
@@ -39,4 +57,4 @@ func (r reading) local() string {
 }
 
 // far is the remote end, as it is shown.
-func (r reading) far() string { return say.Line(r.Spec.Remote.String()) }
+func (r reading) far() string { return say.Line(r.Spec.FarEnd()) }

@@ -3,6 +3,7 @@ package screen
 import (
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ type recipe struct {
 	target          aws.Target
 	forward         tunnel.Forward
 	probe           string
+	user            string // of the proxy at the far end
 	keepAlive       time.Duration
 	exact           bool   // the local port must be that of forward
 	action          string // that the workflow step uses; empty when it is not known
@@ -59,8 +61,25 @@ func (r recipe) flags() (words []string) {
 		add("-t", r.target.Task)
 		add("--container", r.target.Container)
 	}
-	add("-L", r.form())
+	if of := r.forward.Dynamic; of != nil {
+		add("-D", r.forward.String())
+		for _, form := range forms(of.Via) {
+			add("--via", form)
+		}
+		for _, form := range forms(of.Deny) {
+			add("--deny", form)
+		}
+		if of.Destinations > 0 {
+			add("--destinations", strconv.Itoa(of.Destinations))
+		}
+		for _, e := range hostPorts(of.Warm) {
+			add("--warm", e)
+		}
+	} else {
+		add("-L", r.form())
+	}
 	add("--probe", r.probe)
+	add("--proxy-user", r.proxyUser())
 	if r.keepAlive > 0 {
 		add("--keep-alive", r.keepAlive.String())
 	}
@@ -95,12 +114,44 @@ func (r recipe) step() string {
 		add("task", r.target.Task)
 		add("container", r.target.Container)
 	}
-	add("forward", r.form())
+	if of := r.forward.Dynamic; of != nil {
+		add("dynamic", r.forward.String())
+		lines := func(input string, all []string) {
+			if len(all) < 2 {
+				add(input, strings.Join(all, ""))
+				return
+			}
+			b.WriteString("    " + input + ": |\n")
+			for _, line := range all {
+				b.WriteString("      " + line + "\n")
+			}
+		}
+		lines("via", forms(of.Via))
+		lines("deny", forms(of.Deny))
+		if of.Destinations > 0 {
+			add("destinations", strconv.Itoa(of.Destinations))
+		}
+		lines("warm", hostPorts(of.Warm))
+	} else {
+		add("forward", r.form())
+	}
 	add("probe", r.probe)
+	if user := r.proxyUser(); user != "" {
+		add("proxy-user", user)
+		add("proxy-password", "${{ secrets.CULVERT_PROXY_PASSWORD }}")
+	}
 	if r.keepAlive > 0 {
 		add("keep-alive", r.keepAlive.String())
 	}
 	return b.String()
+}
+
+// proxyUser is whom the proxy at the far end wants: a tunnel to any host has none there.
+func (r recipe) proxyUser() string {
+	if r.forward.Dynamic != nil {
+		return ""
+	}
+	return r.user
 }
 
 // unnamedAction stands where the build does not know its repository.

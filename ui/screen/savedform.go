@@ -25,8 +25,10 @@ type savedForm struct {
 	role       string // of the account, which no field is for
 	checkProbe func(string) error
 
-	name, target, forward, probe, profile, region, groups *draw.Field // of a tunnel
-	members                                               *draw.Field // of a group
+	name, target, forward, probe, profile, region, groups *draw.Field       // of a tunnel
+	via, deny, most                                       *draw.Field       // of one to any host, whose forward is its local side; else nil
+	warm                                                  []tunnel.Endpoint // of that one, which no field is for
+	members                                               *draw.Field       // of a group
 
 	at      int
 	saving  bool
@@ -61,6 +63,9 @@ func newSavedForm(l *look, s *shelf, c Change, o Options) *savedForm {
 	f.target.Set(one.Target.String())
 	f.forward = draw.NewField("forward", "a port, as 5432, or 15432:HOST:5432")
 	f.forward.Set(one.Forward.String())
+	if of := one.Forward.Dynamic; of != nil {
+		f.lead(of)
+	}
 	f.probe = draw.NewField("probe", "chosen by the port", "", "none", "tcp", "http")
 	f.probe.Set(one.Probe)
 	f.profile = draw.NewField("profile", "whatever is looked at")
@@ -80,7 +85,32 @@ func (f *savedForm) fields() []*draw.Field {
 	if f.members != nil {
 		return []*draw.Field{f.name, f.members}
 	}
+	if f.via != nil {
+		return []*draw.Field{f.name, f.target, f.forward, f.via, f.deny, f.most, f.probe, f.profile, f.region, f.groups}
+	}
 	return []*draw.Field{f.name, f.target, f.forward, f.probe, f.profile, f.region, f.groups}
+}
+
+// lead makes it the dialog of a tunnel to any host.
+func (f *savedForm) lead(to *tunnel.Dynamic) {
+	local := f.forward.Value()
+	f.forward = draw.NewField("any host at", "a local port, as 1080")
+	f.forward.Set(local)
+	f.via, f.deny, f.most = anyFields()
+	setAny(to, f.via, f.deny, f.most)
+	f.warm = to.Warm
+}
+
+// forwarding is what the form says of the forward.
+func (f *savedForm) forwarding() (tunnel.Forward, error) {
+	if f.via == nil {
+		return tunnel.ParseForward(f.forward.Value())
+	}
+	forward, err := anywhere(f.forward.Value(), f.via, f.deny, f.most)
+	if err == nil {
+		forward.Dynamic.Warm = f.warm
+	}
+	return forward, err
 }
 
 // maxSavedName bounds the name of a saved tunnel or group, in characters.
@@ -125,10 +155,12 @@ func (f *savedForm) check() {
 	}
 	_, err := aws.ParseTarget(f.target.Value())
 	f.target.Wrong = problem(err)
-	_, err = tunnel.ParseForward(f.forward.Value())
-	f.forward.Wrong = problem(err)
+	_, err = f.forwarding()
 	if bad, ok := errors.AsType[*tunnel.FormError](err); ok {
 		f.forward.Wrong = say.Line(bad.Problem)
+	}
+	if f.via != nil {
+		checkAny(f.via, f.deny, f.most)
 	}
 	if probe := f.probe.Value(); probe != "" && f.checkProbe != nil {
 		f.probe.Wrong = problem(f.checkProbe(probe))
@@ -183,7 +215,7 @@ func (f *savedForm) change() Change {
 		return c
 	}
 	target, _ := aws.ParseTarget(f.target.Value()) // checked
-	forward, _ := tunnel.ParseForward(f.forward.Value())
+	forward, _ := f.forwarding()
 	c.Is = SavedTunnel{Name: f.name.Value(), Target: target, Forward: forward, Probe: f.probe.Value()}
 	c.Is.Entry = Account{Profile: f.profile.Value(), Region: f.region.Value(), Role: f.role}
 	c.Groups = append([]string{}, words(f.groups)...)

@@ -110,7 +110,7 @@ func (l savedLine) forward() string {
 	if l.group != nil {
 		return ""
 	}
-	return say.Line(l.tunnels[0].Forward.String())
+	return say.Line(forwardWords(l.tunnels[0].Forward))
 }
 
 func (l savedLine) local() string {
@@ -246,7 +246,7 @@ func (p *savedPage) update(msg tea.Msg) (wish, bool) {
 		return p.remove(l), true
 	case keys.copy.Pressed(k):
 		if l.group == nil && l.running[0] != nil {
-			return chooseCopy(l.running[0].reading, p.tunnels.answered(l.running[0]), p.tunnels.proxyUser), true
+			return p.tunnels.copy(l.running[0]), true
 		}
 		return tell("only what runs has an address to copy"), true
 	}
@@ -299,7 +299,7 @@ func (p *savedPage) remove(l savedLine) wish {
 		text = []string{"delete the group " + say.Line(l.name) + "?", "Its tunnels stay: " + say.Line(strings.Join(l.group.Tunnels, ", ")) + "."}
 	} else {
 		c.Was = l.tunnels[0]
-		text = []string{"delete the saved tunnel " + say.Line(l.name) + "?", say.Line(c.Was.Target.String() + " " + c.Was.Forward.String())}
+		text = []string{"delete the saved tunnel " + say.Line(l.name) + "?", say.Line(c.Was.Target.String() + " " + forwardWords(c.Was.Forward))}
 		if groups := p.shelf.groupsOf(l.name); len(groups) > 0 {
 			text = append(text, "It leaves the groups "+say.Line(strings.Join(groups, ", "))+".")
 		}
@@ -382,11 +382,11 @@ func (p *savedPage) startIn(at *place, s SavedTunnel, unreached error) wish {
 			if err != nil {
 				return failBeside(p, err)
 			}
-			spec := s.Forward.Spec(target)
+			spec := s.opens().Spec(target)
 			spec.Pinned = s.Target.Task != ""
 			spec.KeepAlive = p.keepAlive
 			spec.Lanes, spec.OneTask = s.Lanes, s.OneTask
-			return p.tunnels.begun(wanted{place: at, spec: spec, probe: s.Probe})
+			return p.tunnels.begun(wanted{place: at, spec: spec, probe: s.Probe, user: s.ProxyUser})
 		})
 	})
 }

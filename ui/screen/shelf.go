@@ -78,7 +78,7 @@ func (s *shelf) save(ts *tunnels, rows []*row) wish {
 func (s *shelf) choose(fresh []SavedTunnel) wish {
 	choices := []choice{{name: "all " + draw.Thousands(len(fresh)), about: "under these names"}}
 	for _, one := range fresh {
-		choices = append(choices, choice{one.Name, say.Line(one.Target.String() + " " + one.Forward.String())})
+		choices = append(choices, choice{one.Name, say.Line(one.Target.String() + " " + forwardWords(one.Forward))})
 	}
 	return chooseNumbered("save", choices, func(i int) wish {
 		if i > 0 {
@@ -95,7 +95,7 @@ func (s *shelf) choose(fresh []SavedTunnel) wish {
 // taken is what has a name in the user's own file; empty when nothing has. A project file's may be used again.
 func (s *shelf) taken(name string) string {
 	if t, ok := s.named(name); ok && t.Project == "" {
-		return "the tunnel " + t.Target.String() + " " + t.Forward.String()
+		return "the tunnel " + t.Target.String() + " " + forwardWords(t.Forward)
 	}
 	if i := slices.IndexFunc(s.Groups, func(g SavedGroup) bool { return g.Name == name && g.Project == "" }); i >= 0 {
 		return "a group"

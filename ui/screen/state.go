@@ -3,6 +3,7 @@ package screen
 import (
 	"cmp"
 	"errors"
+	"strings"
 
 	"culvert/aws"
 	"culvert/internal/say"
@@ -92,10 +93,14 @@ func (r *row) spark(t *draw.Theme, cells int) string {
 	return t.Bars().Sparkline(values, cells, draw.Scale(values))
 }
 
-// inside is where the tunnel leads, within its cluster: the service, and behind it the port or host.
+// inside is where the tunnel leads, within its cluster: the service, and behind it the port or host. To any host it leads to as
+// many destinations as are open, of so many.
 func (r *row) inside() string {
 	near := say.Line(cmp.Or(r.Spec.Target.Service, r.Spec.Target.Family, r.Spec.Target.Task))
-	if r.Spec.Remote.Host == "" {
+	switch {
+	case r.Spec.Dynamic != nil:
+		return strings.TrimSpace(near + " › " + r.far() + " " + r.behind())
+	case r.Spec.Remote.Host == "":
 		return near + ":" + r.far()
 	}
 	return near + " › " + r.far()

@@ -113,5 +113,5 @@ func failing(t *testing.T, a *app) {
 		d.results = append(d.results, r)
 	}
 	d.all = true
-	d.done(&doctor.Report{At: start(), Remote: remote, Results: d.results})
+	d.done(&doctor.Report{At: start(), FarEnd: remote.String(), Results: d.results})
 }

@@ -62,15 +62,15 @@ func (ts *tunnels) forget(r *row) {
 func (ts *tunnels) consult(r *row) wish {
 	at, q := ts.patient(r)
 	if ts.ailment(r) != nil {
-		return consult(at, q, r.Spec.Remote, nil)
+		return examine(at, q, r.Spec, nil)
 	}
-	return askProbe(at, q, r.Spec.Remote, "")
+	return askProbe(at, q, r.Spec, "")
 }
 
 // consultOn examines a tunnel and a host that its clients have asked for.
 func (ts *tunnels) consultOn(r *row, host *url.URL) wish {
 	at, q := ts.patient(r)
-	return consult(at, q, r.Spec.Remote, host)
+	return examine(at, q, r.Spec, host)
 }
 
 // patient is what of a tunnel is examined, and where.

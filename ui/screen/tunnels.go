@@ -23,12 +23,14 @@ type tunnels struct {
 	look      *look
 	accounts  *accounts
 	readOnly  bool
-	proxyUser string
+	demo      bool   // the account is the embedded one
+	proxyUser string // whom proxies at the far ends are asked as, unless a saved tunnel says it
+	saved     *Saved
 	clock     func() time.Time
-	prove     func(ctx context.Context, t *tunnel.Tunnel, probe string) (by string, err error) // nil: an open session is enough
-	up        control.Dir                                                                      // where what culvert up holds is found
-	start     []Start                                                                          // wanted from the beginning and not opened yet
-	changed   func()                                                                           // called when rows have changed
+	prove     func(ctx context.Context, t *tunnel.Tunnel, probe, user string) (by string, err error) // nil: an open session is enough
+	up        control.Dir                                                                            // where what culvert up holds is found
+	start     []Start                                                                                // wanted from the beginning and not opened yet
+	changed   func()                                                                                 // called when rows have changed
 
 	rows   []*row         // those in sight, oldest first
 	known  map[*place]int // tunnels of an engine that were seen
@@ -53,6 +55,7 @@ type row struct {
 	hosts  tally
 
 	probe   string     // how it is proved, as --probe takes it
+	user    string     // whom the proxy at its far end is asked as; empty is nobody
 	query   *aws.Query // its container is looked up with this before it is opened; nil: Spec names it
 	opening bool       // it is over, and being opened anew
 	worked  bool       // it has been open
@@ -61,9 +64,9 @@ type row struct {
 	noted   bool       // in the memory of tunnels that were used
 }
 
-func newTunnels(l *look, at *accounts, o Options) *tunnels {
+func newTunnels(l *look, at *accounts, saved *Saved, o Options) *tunnels {
 	return &tunnels{
-		look: l, accounts: at, readOnly: o.ReadOnly, proxyUser: o.ProxyUser, clock: o.Now, prove: o.Prove, up: o.Up, start: o.Start, changed: func() {},
+		look: l, accounts: at, readOnly: o.ReadOnly, demo: o.Demo, proxyUser: o.ProxyUser, saved: saved, clock: o.Now, prove: o.Prove, up: o.Up, start: o.Start, changed: func() {},
 		known: map[*place]int{}, proofs: map[*tunnel.Tunnel]proof{},
 	}
 }
@@ -132,6 +135,9 @@ func (ts *tunnels) ended(at *place, batch []tunnel.Ending) {
 
 // event takes a step in the life of a tunnel.
 func (ts *tunnels) event(at *place, e tunnel.Event) wish {
+	if e.Destination != nil {
+		return nil // of a part of a dynamic tunnel
+	}
 	ts.discover(at)
 	r := ts.row(at, e.Tunnel)
 	if r == nil {
@@ -274,7 +280,7 @@ func (ts *tunnels) act(k tea.KeyPressMsg, r *row) (wish, bool) {
 	case keys.edit.Pressed(k):
 		return ts.edit(r), true
 	case keys.copy.Pressed(k):
-		return chooseCopy(r.reading, ts.answered(r), ts.proxyUser), true
+		return ts.copy(r), true
 	case keys.doctor.Pressed(k):
 		return ts.consult(r), true
 	}

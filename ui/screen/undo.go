@@ -19,6 +19,7 @@ const undoWithin = 10 * time.Second
 // undo opens again what one stop has ended: the same targets, local ports, probes and accounts.
 type undo struct {
 	tunnels []wanted
+	again   func() wish // opens what is no tunnel; nil: it was tunnels
 	until   time.Time
 	over    <-chan struct{} // closed when the stop has freed the local ports
 }
@@ -80,6 +81,9 @@ func (ts *tunnels) undo() wish {
 			return nil
 		}
 		return then(func() wish {
+			if last.again != nil {
+				return last.again()
+			}
 			var wishes []wish
 			for _, w := range last.tunnels {
 				wishes = append(wishes, ts.begun(w))

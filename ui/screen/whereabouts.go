@@ -29,7 +29,7 @@ func allServices(c *aws.Catalog) []entry {
 
 // showAll shows the services of all clusters; the list stays as it was left.
 func (b *browse) showAll() wish {
-	b.flat, b.depth, b.sought = true, atServices, aws.Target{}
+	b.flat, b.depth, b.sought, b.early = true, atServices, aws.Target{}, nil
 	if b.all == nil {
 		b.all = b.newTable(atServices)
 		b.all.SetColumns(slices.Insert(b.columns(atServices), 1, draw.Column[entry]{
@@ -54,7 +54,7 @@ func (b *browse) seek(to aws.Target) wish {
 
 // aim is the beginning of seek: what is sought is not gone to yet.
 func (b *browse) aim(to aws.Target) {
-	b.flat, b.sought = false, to
+	b.flat, b.sought, b.early = false, to, nil
 	b.depth, b.cluster, b.service, b.task, b.loose = atServices, to.Cluster, "", "", false
 	b.tables[atServices] = b.newTable(atServices)
 	b.fresh()

@@ -229,11 +229,33 @@ func refreshed(p *place) wish {
 			return nil
 		}
 		a.browse.fresh()
-		arrived := a.browse.arrived()
+		arrived := all(a.browse.arrived(), pressEarly())
 		if page, ok := a.page().(interface{ renew(p *place) wish }); ok {
 			arrived = all(arrived, page.renew(p))
 		}
 		return a.grant(arrived)
+	}
+}
+
+// pressEarly presses the keys that were pressed on the browser before its rows were there, as far as they are now. A user who is
+// elsewhere by then does not mean them any more.
+func pressEarly() wish {
+	return func(a *app) tea.Cmd {
+		var cmds []tea.Cmd
+		waiting := a.browse.early
+		a.browse.early = nil
+		for i, k := range waiting {
+			onIt := a.top() == screen(a.browse)
+			if i == 0 && !onIt {
+				break
+			}
+			if onIt && a.browse.lacks(k) {
+				a.browse.early = append(a.browse.early, waiting[i:]...)
+				break
+			}
+			cmds = append(cmds, a.key(k))
+		}
+		return tea.Batch(cmds...)
 	}
 }
 

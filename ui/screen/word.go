@@ -25,6 +25,7 @@ func word(err error) string {
 		wordOf(func(*aws.UnreachableError) string { return "AWS not reached" }),
 		wordOf(causeWord),
 		wordOf(func(*tunnel.PortTakenError) string { return "port in use" }),
+		wordOf(func(*tunnel.NoAddressError) string { return "no such address" }),
 		wordOf(func(*tunnel.PrivilegedPortError) string { return "port not allowed" }),
 		wordOf(func(*tunnel.LinkLocalError) string { return "link-local" }),
 		wordOf(func(*tunnel.RefusedError) string { return "refused" }),

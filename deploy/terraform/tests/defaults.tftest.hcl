@@ -108,7 +108,7 @@ run "defaults" {
 
   # --- The task ---------------------------------------------------------------------------------------------------
   assert {
-    condition = jsondecode(aws_iam_role_policy.task.policy) == {
+    condition = jsondecode(aws_iam_role_policy.task[0].policy) == {
       Version = "2012-10-17"
       Statement = [{
         Sid    = "Agent"
@@ -120,10 +120,10 @@ run "defaults" {
         Resource = ["*"]
       }]
     }
-    error_message = "task policy: ${aws_iam_role_policy.task.policy}"
+    error_message = "task policy: ${aws_iam_role_policy.task[0].policy}"
   }
   assert {
-    condition = jsondecode(aws_iam_role_policy.execution.policy) == {
+    condition = jsondecode(aws_iam_role_policy.execution[0].policy) == {
       Version = "2012-10-17"
       Statement = [{
         Sid      = "Log"
@@ -132,10 +132,10 @@ run "defaults" {
         Resource = ["arn:aws:logs:eu-west-1:111122223333:log-group:/ecs/culvert:*"]
       }]
     }
-    error_message = "execution policy: ${aws_iam_role_policy.execution.policy}"
+    error_message = "execution policy: ${aws_iam_role_policy.execution[0].policy}"
   }
   assert {
-    condition = alltrue([for role in [aws_iam_role.task, aws_iam_role.execution] : jsondecode(role.assume_role_policy) == {
+    condition = alltrue([for role in [aws_iam_role.task[0], aws_iam_role.execution[0]] : jsondecode(role.assume_role_policy) == {
       Version = "2012-10-17"
       Statement = [{
         Effect    = "Allow"
@@ -147,27 +147,27 @@ run "defaults" {
         }
       }]
     }])
-    error_message = "trust in ECS: ${aws_iam_role.task.assume_role_policy}"
+    error_message = "trust in ECS: ${aws_iam_role.task[0].assume_role_policy}"
   }
   assert {
-    condition = alltrue([for c in jsondecode(aws_ecs_task_definition.this.container_definitions) :
+    condition = alltrue([for c in jsondecode(aws_ecs_task_definition.this[0].container_definitions) :
       c.user == "proxy" && c.linuxParameters.initProcessEnabled && c.essential &&
       !can(c.readonlyRootFilesystem) && # the exec agent writes to it
       !strcontains(base64decode(c.environment[0].value), "AWS_") &&
       [for e in c.environment : e.name] == ["SQUID_CONF"] && # AWS_* keys would become the agent's
       base64decode(c.environment[0].value) == output.squid_conf
     ])
-    error_message = "container: ${aws_ecs_task_definition.this.container_definitions}"
+    error_message = "container: ${aws_ecs_task_definition.this[0].container_definitions}"
   }
 
   # --- The service ------------------------------------------------------------------------------------------------
   assert {
-    condition = (aws_ecs_service.this.enable_execute_command && aws_ecs_service.this.propagate_tags == "SERVICE" &&
-      aws_ecs_service.this.deployment_minimum_healthy_percent == 100 &&
-      one(aws_ecs_service.this.deployment_circuit_breaker).rollback &&
-      one(aws_ecs_service.this.capacity_provider_strategy).capacity_provider == "FARGATE" &&
-    one(aws_ecs_service.this.network_configuration).assign_public_ip == false)
-    error_message = "service: ${jsonencode(aws_ecs_service.this)}"
+    condition = (aws_ecs_service.this[0].enable_execute_command && aws_ecs_service.this[0].propagate_tags == "SERVICE" &&
+      aws_ecs_service.this[0].deployment_minimum_healthy_percent == 100 &&
+      one(aws_ecs_service.this[0].deployment_circuit_breaker).rollback &&
+      one(aws_ecs_service.this[0].capacity_provider_strategy).capacity_provider == "FARGATE" &&
+    one(aws_ecs_service.this[0].network_configuration).assign_public_ip == false)
+    error_message = "service: ${jsonencode(aws_ecs_service.this[0])}"
   }
   assert {
     condition     = length(aws_appautoscaling_target.always) + length(aws_appautoscaling_target.scheduled) + length(aws_vpc_endpoint.interface) == 0
@@ -176,7 +176,7 @@ run "defaults" {
 
   # --- The network ------------------------------------------------------------------------------------------------
   assert {
-    condition     = aws_security_group.task.ingress == null || length(aws_security_group.task.ingress) == 0
+    condition     = aws_security_group.task[0].ingress == null || length(aws_security_group.task[0].ingress) == 0
     error_message = "the task's security group lets something in"
   }
   assert {

@@ -184,3 +184,27 @@ run "any_owner_on_github" {
 
   expect_failures = [var.github_subjects]
 }
+
+run "existing_service_with_what_belongs_to_a_new_one" {
+  command = plan
+
+  variables {
+    create_service = false
+    vpc_endpoints  = {}
+    autoscaling    = { max_count = 4 }
+    office_hours   = { open = "cron(0 7 ? * MON-FRI *)", close = "cron(0 19 ? * MON-FRI *)" }
+  }
+
+  expect_failures = [var.create_cluster, var.vpc_endpoints, var.autoscaling, var.office_hours]
+}
+
+run "a_service_needs_a_network" {
+  command = plan
+
+  variables {
+    vpc_id     = null
+    subnet_ids = []
+  }
+
+  expect_failures = [var.vpc_id, var.subnet_ids]
+}

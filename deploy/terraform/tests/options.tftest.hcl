@@ -66,8 +66,8 @@ run "existing_cluster" {
     error_message = "made a cluster"
   }
   assert {
-    condition     = aws_ecs_service.this.cluster == "arn:aws:ecs:eu-west-1:111122223333:cluster/shared_tools" && output.target == "shared_tools/squid"
-    error_message = "service in ${aws_ecs_service.this.cluster}, target ${output.target}"
+    condition     = aws_ecs_service.this[0].cluster == "arn:aws:ecs:eu-west-1:111122223333:cluster/shared_tools" && output.target == "shared_tools/squid"
+    error_message = "service in ${aws_ecs_service.this[0].cluster}, target ${output.target}"
   }
 }
 
@@ -79,11 +79,11 @@ run "spot" {
   }
 
   assert {
-    condition = { for s in aws_ecs_service.this.capacity_provider_strategy : s.capacity_provider => [s.base, s.weight] } == {
+    condition = { for s in aws_ecs_service.this[0].capacity_provider_strategy : s.capacity_provider => [s.base, s.weight] } == {
       FARGATE      = [2, 0]
       FARGATE_SPOT = [0, 1]
     }
-    error_message = jsonencode(aws_ecs_service.this.capacity_provider_strategy)
+    error_message = jsonencode(aws_ecs_service.this[0].capacity_provider_strategy)
   }
 }
 
@@ -143,11 +143,11 @@ run "without_nat" {
     error_message = jsonencode(aws_vpc_endpoint.s3)
   }
   assert {
-    condition     = aws_vpc_security_group_ingress_rule.endpoints[0].referenced_security_group_id == aws_security_group.task.id && aws_vpc_security_group_ingress_rule.endpoints[0].from_port == 443
+    condition     = aws_vpc_security_group_ingress_rule.endpoints[0].referenced_security_group_id == aws_security_group.task[0].id && aws_vpc_security_group_ingress_rule.endpoints[0].from_port == 443
     error_message = "who may reach the endpoints: ${jsonencode(aws_vpc_security_group_ingress_rule.endpoints)}"
   }
   assert {
-    condition = [for s in jsondecode(aws_iam_role_policy.execution.policy).Statement : [s.Sid, s.Action, s.Resource]] == [
+    condition = [for s in jsondecode(aws_iam_role_policy.execution[0].policy).Statement : [s.Sid, s.Action, s.Resource]] == [
       ["Log", ["logs:CreateLogStream", "logs:PutLogEvents"], ["arn:aws:logs:eu-west-1:111122223333:log-group:/ecs/culvert:*"]],
       ["Registry", ["ecr:GetAuthorizationToken"], ["*"]],
       [
@@ -155,7 +155,7 @@ run "without_nat" {
         ["arn:aws:ecr:eu-west-1:111122223333:repository/ecr-public/ubuntu/squid"],
       ],
     ]
-    error_message = "execution policy: ${aws_iam_role_policy.execution.policy}"
+    error_message = "execution policy: ${aws_iam_role_policy.execution[0].policy}"
   }
 }
 
@@ -176,6 +176,75 @@ run "remote_hosts" {
   assert {
     condition     = toset(keys(aws_vpc_security_group_egress_rule.task)) == toset(["443 0.0.0.0/0", "443 10.0.0.0/8", "80 10.0.0.0/8", "5432 10.0.0.0/8"])
     error_message = jsonencode(keys(aws_vpc_security_group_egress_rule.task))
+  }
+}
+
+run "every_remote_host" {
+  variables {
+    remote_hosts      = true
+    destination_cidrs = ["10.0.0.0/8"]
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_policy.caller.policy).Statement[1].Resource == [
+      "arn:aws:ecs:eu-west-1:111122223333:task/automation/*",
+      "arn:aws:ssm:eu-west-1::document/AWS-StartPortForwardingSession",
+      "arn:aws:ssm:eu-west-1::document/AWS-StartPortForwardingSessionToRemoteHost",
+    ]
+    error_message = "caller policy: ${aws_iam_policy.caller.policy}"
+  }
+  assert {
+    condition = { for r in aws_vpc_security_group_egress_rule.task : r.cidr_ipv4 => [r.from_port, r.to_port] } == {
+      "0.0.0.0/0"  = [443, 443]
+      "10.0.0.0/8" = [1, 65535]
+    }
+    error_message = jsonencode(aws_vpc_security_group_egress_rule.task)
+  }
+}
+
+run "remote_hosts_on_some_ports" {
+  variables {
+    remote_hosts      = true
+    remote_host_ports = [5432]
+  }
+
+  assert {
+    condition     = toset([for r in aws_vpc_security_group_egress_rule.task : r.to_port]) == toset([80, 443, 5432])
+    error_message = jsonencode(keys(aws_vpc_security_group_egress_rule.task))
+  }
+}
+
+# No Squid, no task: any service with exec will do.
+run "existing_service" {
+  variables {
+    create_service        = false
+    create_cluster        = false
+    vpc_id                = null
+    subnet_ids            = []
+    allowed_domains       = []
+    cluster_name          = "shared_tools"
+    service_name          = "web"
+    remote_hosts          = true
+    github_repository_ids = ["42"]
+  }
+
+  assert {
+    condition = (length(aws_ecs_service.this) + length(aws_ecs_task_definition.this) + length(aws_ecs_cluster.this) + length(aws_security_group.task) + length(aws_vpc_security_group_egress_rule.task) +
+      length(aws_iam_role.task) + length(aws_iam_role_policy.task) + length(aws_iam_role.execution) + length(aws_iam_role_policy.execution) + length(aws_cloudwatch_log_group.this) == 0
+    )
+    error_message = "something runs, or is there for what runs"
+  }
+  assert {
+    condition     = length(aws_iam_role.caller) == 1 && output.target == "shared_tools/web" && output.security_group_id == null && output.log_group_name == null && output.squid_conf == null
+    error_message = "target ${output.target}, security group ${jsonencode(output.security_group_id)}"
+  }
+  assert {
+    condition     = jsondecode(aws_iam_policy.caller.policy).Statement[1].Resource[2] == "arn:aws:ssm:eu-west-1::document/AWS-StartPortForwardingSessionToRemoteHost"
+    error_message = "caller policy: ${aws_iam_policy.caller.policy}"
+  }
+  assert {
+    condition     = strcontains(output.workflow_step, "\n        dynamic: \"1080\"\n") && !strcontains(output.workflow_step, "forward:")
+    error_message = output.workflow_step
   }
 }
 
@@ -223,11 +292,11 @@ run "boundary_and_tags" {
   }
 
   assert {
-    condition     = aws_iam_role.task.permissions_boundary == var.permissions_boundary && aws_iam_role.execution.permissions_boundary == var.permissions_boundary
+    condition     = aws_iam_role.task[0].permissions_boundary == var.permissions_boundary && aws_iam_role.execution[0].permissions_boundary == var.permissions_boundary
     error_message = "a role without the boundary"
   }
   assert {
-    condition     = aws_ecs_service.this.tags == tomap({ culvert = "culvert", team = "qa" })
-    error_message = jsonencode(aws_ecs_service.this.tags)
+    condition     = aws_ecs_service.this[0].tags == tomap({ culvert = "culvert", team = "qa" })
+    error_message = jsonencode(aws_ecs_service.this[0].tags)
   }
 }

@@ -1,0 +1,31 @@
+package aws
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// Serves reports whether a host is one that the client calls itself: an endpoint of ECS, Session Manager, STS or KMS, where
+// AWS has it in this region or where the settings say.
+func (c *Client) Serves(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	service, behind, _ := strings.Cut(host, ".")
+	switch strings.TrimSuffix(service, "-fips") {
+	case "ssm", "ssmmessages", "ecs", "sts", "kms":
+		if behind == "amazonaws.com" || slices.ContainsFunc(suffixesOf(c.region), func(suffix string) bool { return behind == c.region+"."+suffix }) {
+			return true
+		}
+	}
+	for _, endpoint := range []string{
+		c.endpointURL, c.StreamEndpoint(), sdk.ToString(c.ssm.Options().BaseEndpoint), sdk.ToString(c.ecs.Options().BaseEndpoint),
+		sdk.ToString(c.sts.Options().BaseEndpoint), sdk.ToString(c.kms.Options().BaseEndpoint),
+	} {
+		if u, err := url.Parse(endpoint); err == nil && endpoint != "" && strings.EqualFold(u.Hostname(), host) {
+			return true
+		}
+	}
+	return false
+}

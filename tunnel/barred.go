@@ -1,0 +1,193 @@
+package tunnel
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"culvert/aws"
+	"culvert/internal/address"
+	"culvert/internal/say"
+	"culvert/tunnel/front"
+)
+
+// DestinationError is why a client of a dynamic tunnel did not get the connection that it asked for.
+type DestinationError struct {
+	Destination Endpoint
+	Err         error
+}
+
+func (e *DestinationError) Error() string { return e.Err.Error() }
+func (e *DestinationError) Unwrap() error { return e.Err }
+
+// Remedy is that of the reason.
+func (e *DestinationError) Remedy() string { return say.Remedy(e.Err) }
+
+// Cause chooses what the client is answered.
+func (e *DestinationError) Cause() front.Cause {
+	err := e.Err
+	if closed, ok := errors.AsType[*ClosedError](err); ok {
+		switch {
+		case closed.Unresolved():
+			return front.CauseUnresolved
+		case closed.Forbidden():
+			return front.CauseForbidden
+		case closed.Refused():
+			return front.CauseRefused
+		}
+		return front.CauseNoTask
+	}
+	switch {
+	case is[*RefusedError](err):
+		return front.CauseRefused
+	case is[*UnansweredError](err):
+		return front.CauseSwallowed
+	case is[*aws.DeniedError](err):
+		return front.CauseForbidden
+	case is[*CapError](err):
+		return front.CauseFull
+	case is[*LinkLocalError](err), is[*LoopbackError](err):
+		return front.CauseLocal
+	case is[*OwnError](err):
+		return front.CauseOwn
+	case is[*FormError](err):
+		return front.CauseMalformed
+	case errors.Is(err, errStopped), errors.Is(err, net.ErrClosed):
+		return front.CauseClosing
+	case is[*LateError](err), errors.Is(err, errNoSession):
+		return front.CauseLate
+	}
+	return front.CauseNoTask
+}
+
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+// CapError is a host for which a dynamic tunnel had no place: all that are open are in use.
+type CapError struct {
+	Most, Each int // sessions in all, and on a task
+	Waited     time.Duration
+}
+
+func (e *CapError) Error() string {
+	return fmt.Sprintf("no place for another host within %s: the tunnel has as many sessions as it may have (%d, and %d on a task), and all are in use", e.Waited, e.Most, e.Each)
+}
+
+// Remedy names the ways out.
+func (e *CapError) Remedy() string {
+	return fmt.Sprintf("close connections to other hosts, run more tasks of the service, or pass --destinations N with more than %d (each costs its task 10 MB)", e.Most)
+}
+
+// Temporary is true: a place is free as soon as a destination is idle.
+func (e *CapError) Temporary() bool { return true }
+
+// LateError is a host to which no session was open in time, for no reason that is known.
+type LateError struct{ Waited time.Duration }
+
+func (e *LateError) Error() string { return fmt.Sprintf("no session within %s", e.Waited) }
+
+// Remedy tells what takes its time.
+func (e *LateError) Remedy() string {
+	return "try again: an agent starts about three sessions a second, one after the other; more tasks of the service start more at a time"
+}
+
+// Temporary is true: it is a matter of time.
+func (e *LateError) Temporary() bool { return true }
+
+// LoopbackError is a host that would be the task itself.
+type LoopbackError struct{ Host string }
+
+func (e *LoopbackError) Error() string {
+	return fmt.Sprintf("%s is loopback: behind the tunnel that would be the task, not this machine", say.Brief(e.Host))
+}
+
+// Remedy tells what reaches either.
+func (e *LoopbackError) Remedy() string {
+	return "for this machine's own services exempt the host from the proxy (NO_PROXY); a port of the task is forwarded by -L LOCAL:PORT"
+}
+
+// OwnError is a host that culvert itself needs to carry the tunnel.
+type OwnError struct{ Destination Endpoint }
+
+func (e *OwnError) Error() string {
+	return fmt.Sprintf("%s carries this tunnel, or is it: it is not reached through it", e.Destination)
+}
+
+// Remedy says what to do instead.
+func (e *OwnError) Remedy() string {
+	return "exempt it from the proxy: add " + e.Destination.Host + " to NO_PROXY"
+}
+
+// ownFault reports whether an error is about the destination: others notice nothing of it, and another session mends it not.
+func ownFault(err error) bool {
+	if closed, ok := errors.AsType[*ClosedError](err); ok {
+		return closed.Unresolved() || closed.Forbidden() || closed.Refused()
+	}
+	return isVerdict(err)
+}
+
+// loopback reports whether the host is the machine that resolves it, however it is spelled.
+func (e Endpoint) loopback() bool {
+	addr, ok := address.Parse(e.Host)
+	return ok && address.Loopback(addr) || address.LoopbackName(e.Host)
+}
+
+// normal is the endpoint in the one spelling that destinations are told apart by.
+func (e Endpoint) normal() Endpoint {
+	e.Host = strings.ToLower(strings.TrimSuffix(e.Host, "."))
+	if addr, err := netip.ParseAddr(strings.Trim(e.Host, "[]")); err == nil {
+		e.Host = addr.String()
+	}
+	return e
+}
+
+// unusable is why no client gets to an endpoint through the pool's tasks, whatever the rules say; nil when it may.
+func (p *pool) unusable(e Endpoint) error {
+	client := p.tunnel.spec.Client
+	switch {
+	case e.Host == "" || len(e.Host) > maxHost || e.Port == 0 || strings.ContainsFunc(e.Host, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
+		return &FormError{Form: say.Brief(e.String()), Problem: "it names no host and port"}
+	case e.loopback():
+		return &LoopbackError{Host: e.Host}
+	case e.LinkLocal() && !p.tunnel.engine.options.AllowLinkLocal:
+		return &LinkLocalError{Host: e.Host}
+	case client.Serves(e.Host), p.engine().listensAt(e):
+		return &OwnError{Destination: e}
+	}
+	return nil
+}
+
+// listensAt reports whether an endpoint, by its address, is where one of the engine's tunnels listens.
+func (e *Engine) listensAt(at Endpoint) bool {
+	addr, err := netip.ParseAddr(at.Host)
+	if err != nil {
+		return false
+	}
+	for _, t := range e.Tunnels() {
+		for _, own := range t.local.addresses() {
+			if own.Port() == at.Port && (own.Addr() == addr || own.Addr().IsUnspecified() && thisMachine(addr)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// thisMachine reports whether an address is one of this machine's.
+func thisMachine(addr netip.Addr) bool {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	for _, a := range all {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil && prefix.Addr().Unmap() == addr.Unmap() {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,114 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+const (
+	// provesWithin is what a destination gets to accept its first connection: a system that connects to it sends four SYNs
+	// in that time (after 1, 3 and 7 s).
+	provesWithin = 10 * time.Second
+	// provesAgain is the rest between two sessions that end under a proof.
+	provesAgain = 100 * time.Millisecond
+)
+
+// destination is a host and port of a dynamic tunnel: a tunnel without a listener, and what the pool knows of it. The pool's
+// lock guards what follows endpoint.
+type destination struct {
+	pool     *pool
+	endpoint Endpoint
+	inner    *Tunnel
+	scout    bool // it is only to find out whether there can be a session
+	warm     bool
+
+	opened, used time.Time
+	conns        int // connections
+	waiters      int // that want one
+	seated       bool
+	ending       bool
+
+	proving bool
+	proved  bool          // a connection was accepted, and none has failed since
+	settled chan struct{} // closed when the proof under way has come to an end
+
+	trouble error     // why it has no session; nil when it has one or nothing went wrong
+	since   time.Time // when that began
+}
+
+// idle reports whether nobody uses it.
+func (d *destination) idle() bool { return d.conns == 0 && d.waiters == 0 && !d.proving }
+
+// prove settles whether the destination takes connections. Whoever waits for it is told by settled.
+func (d *destination) prove() {
+	err := d.establish()
+	p := d.pool
+	p.mu.Lock()
+	d.proving = false
+	if err == nil {
+		d.proved = true
+		d.settle()
+	}
+	p.mu.Unlock()
+	if err != nil {
+		p.fail(d, err)
+	}
+}
+
+// settle tells those that wait. The pool's lock is held.
+func (d *destination) settle() {
+	close(d.settled)
+	d.settled = make(chan struct{})
+}
+
+// establish waits for a session, and asks its agent to connect.
+func (d *destination) establish() error {
+	t := d.inner
+	d.pool.mu.Lock()
+	patience := d.pool.patience
+	d.pool.mu.Unlock()
+	for {
+		l, err := t.await(t.ctx)
+		if err != nil {
+			return err
+		}
+		bounded, cancel := context.WithTimeout(t.ctx, patience)
+		_, err = l.prove(bounded)
+		late := bounded.Err() != nil
+		cancel()
+		switch {
+		case t.ctx.Err() != nil:
+			return context.Cause(t.ctx)
+		case err == nil || isVerdict(err):
+			return err
+		case late:
+			return &UnansweredError{Target: l.target, Remote: d.endpoint, After: patience}
+		}
+		// The session ended under the proof, or takes nothing now: another one tells.
+		select {
+		case <-time.After(provesAgain):
+		case <-t.ctx.Done():
+			return context.Cause(t.ctx)
+		}
+	}
+}
+
+// describe is the destination as it stands.
+func (d *destination) describe() Destination {
+	state, err := d.inner.State()
+	p := d.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err == nil {
+		err = d.trouble
+	}
+	if errors.Is(err, errStopped) {
+		err = nil
+	}
+	used := d.used
+	if d.conns > 0 {
+		used = time.Now()
+	}
+	return Destination{Endpoint: d.endpoint, Warm: d.warm, State: state, Err: err, Link: d.inner.Link(), Stats: d.inner.Stats(), Opened: d.opened, Used: used}
+}

@@ -1,0 +1,515 @@
+package tunnel
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"culvert/aws"
+	"culvert/tunnel/front"
+)
+
+const (
+	// waitsFor is how long a new host waits for a place unless the Spec says otherwise.
+	waitsFor = 2 * time.Minute
+	// idleFor a destination that nobody uses keeps its session.
+	idleFor = 5 * time.Minute
+	// bereftFor is how long after its last use a destination that nobody uses gets another session when it has lost its own:
+	// when a task goes, those that are used come first.
+	bereftFor = 30 * time.Second
+	// remembersFor the failure of a destination is the answer to whoever asks for it next: a page of a hundred resources must
+	// not open a hundred sessions to a host that does not exist.
+	remembersFor = 5 * time.Second
+	// warmAgain is the least time between two openings of one that is to be kept open.
+	warmAgain = time.Minute
+	// maxVerdicts is how many failures are remembered.
+	maxVerdicts = 1000
+)
+
+// pool are the destinations of a dynamic tunnel. Each is a tunnel of its own without a listener, which the engine does not
+// list: lanes, failover and re-resolution are theirs. The pool says which there are, and shares out the sessions.
+type pool struct {
+	tunnel *Tunnel
+	server *front.Server
+	seats  *seats
+	tasks  tasks
+	wait   time.Duration
+	direct *direct
+	health chan struct{} // the tunnel's state may have changed; capacity 1
+
+	running sync.WaitGroup
+
+	mu       sync.Mutex
+	open     map[Endpoint]*destination
+	order    []*destination // in the order they were opened
+	leaving  []*destination // that are being ended
+	scout    *destination   // nil: none is out
+	verdicts map[Endpoint]verdict
+	warmed   map[Endpoint]time.Time // when those that are kept open were opened last
+	idle     time.Duration          // idleFor
+	patience time.Duration          // provesWithin
+	closing  bool
+
+	vouched chan struct{} // closed and replaced when a session was opened
+	proof   Proof         // by the last one
+	proofAt time.Time
+	link    Link
+	sick    error     // why there is no session, since there was none; nil when that is not known
+	lost    error     // no later try can open one
+	scoutAt time.Time // when the last scout was sent out
+	past    Stats     // of destinations that have ended
+}
+
+// verdict is a failure that is remembered.
+type verdict struct {
+	err   error
+	until time.Time
+}
+
+func newPool(t *Tunnel) *pool {
+	d := t.spec.Dynamic
+	p := &pool{
+		tunnel: t, wait: cmp.Or(d.Wait, waitsFor), idle: idleFor, patience: provesWithin, health: make(chan struct{}, 1), open: map[Endpoint]*destination{}, verdicts: map[Endpoint]verdict{}, warmed: map[Endpoint]time.Time{}, vouched: make(chan struct{}),
+	}
+	t.connections.proxied = true
+	p.seats = newSeats(cmp.Or(max(0, d.Destinations), DefaultDestinations), p.makeRoom)
+	p.tasks.pool = p
+	p.direct = &direct{pool: p, open: map[Endpoint]*straight{}}
+	p.server = front.New(front.Options{
+		Through: p, Direct: p.direct, Rules: front.NewRules(d.Via, d.Deny), Names: t.local.names(), Own: t.spec.Client.Serves, Gone: p.clientGone, Log: t.log,
+	})
+	return p
+}
+
+func (p *pool) engine() *Engine { return p.tunnel.engine }
+
+// Dial connects to a host and port through a task, for the proxy. The connection is proved: on the first one to a host by its
+// agent's word, later ones because one was proved and none has failed since. Every error is a *DestinationError.
+func (p *pool) Dial(ctx context.Context, host string, port uint16) (net.Conn, error) {
+	e := Endpoint{Host: host, Port: port}.normal()
+	conn, err := p.reach(ctx, e)
+	if err != nil {
+		err = &DestinationError{Destination: e, Err: err}
+		if ctx.Err() == nil {
+			clientOf(ctx).note(err)
+		}
+		return nil, err
+	}
+	return conn, nil
+}
+
+// reach waits for a destination and connects to it.
+func (p *pool) reach(ctx context.Context, e Endpoint) (net.Conn, error) {
+	if err := p.unusable(e); err != nil { //nolint:contextcheck // nobody is asked
+		return nil, err
+	}
+	late := time.NewTimer(p.wait)
+	defer late.Stop()
+	for {
+		d, err := p.join(e) //nolint:contextcheck // a destination outlives whoever asks for it first
+		if err != nil {
+			return nil, err
+		}
+		conn, err := p.through(ctx, d, late.C)
+		if !errors.Is(err, errStopped) || ctx.Err() != nil || p.tunnel.ctx.Err() != nil {
+			return conn, err
+		}
+		// It was ended in the moment in which it was asked for.
+	}
+}
+
+// join makes the caller wait for a destination, which is opened if it is not. A failure that is remembered is the answer.
+func (p *pool) join(e Endpoint) (*destination, error) {
+	p.mu.Lock()
+	if p.closing {
+		p.mu.Unlock()
+		return nil, net.ErrClosed
+	}
+	if v, ok := p.verdicts[e]; ok {
+		if time.Now().Before(v.until) {
+			p.mu.Unlock()
+			return nil, v.err
+		}
+		delete(p.verdicts, e)
+	}
+	d := p.open[e]
+	fresh := d == nil
+	if fresh {
+		d = p.add(e)
+	}
+	d.waiters++
+	p.mu.Unlock()
+	if fresh {
+		d.inner.start()
+	}
+	return d, nil
+}
+
+// add makes a destination; its tunnel is to be started once the lock, which is held, is free.
+func (p *pool) add(e Endpoint) *destination {
+	d := &destination{pool: p, endpoint: e, opened: time.Now(), used: time.Now(), settled: make(chan struct{})}
+	d.inner = p.inner(d, 0)
+	p.open[e] = d
+	p.order = append(p.order, d)
+	return d
+}
+
+// inner is the tunnel of a destination.
+func (p *pool) inner(d *destination, lanes int) *Tunnel {
+	s := p.tunnel.spec
+	s = Spec{
+		Target: s.Target, Client: s.Client, Pinned: s.Pinned, Remote: d.endpoint, Unlistened: true,
+		Lanes: cmp.Or(lanes, s.Lanes), OneTask: s.OneTask, KeepAlive: s.KeepAlive,
+	}
+	t := newTunnel(p.engine(), p.tunnel.id, s, &listener{})
+	t.log = t.log.With("destination", d.endpoint.String())
+	t.of = d
+	p.running.Go(func() {
+		<-t.done
+		p.gone(d)
+	})
+	return t
+}
+
+// through waits until a destination is proved and connects to it.
+func (p *pool) through(ctx context.Context, d *destination, late <-chan time.Time) (net.Conn, error) {
+	joined := true
+	defer func() {
+		if joined {
+			p.part(d)
+		}
+	}()
+	for {
+		p.mu.Lock()
+		if d.proved && !d.inner.able() {
+			d.proved = false // a session comes first: to say that it is connected would be early
+		}
+		if d.proved && !d.ending {
+			d.waiters--
+			d.conns++
+			joined = false
+			p.mu.Unlock()
+			return p.pass(ctx, d)
+		}
+		if !d.proving && !d.ending {
+			d.proving = true
+			p.running.Go(d.prove)
+		}
+		settled := d.settled
+		v, failed := p.verdicts[d.endpoint]
+		ending := d.ending
+		p.mu.Unlock()
+		switch {
+		case failed && ending:
+			return nil, v.err
+		case ending:
+			return nil, errStopped
+		}
+		select {
+		case <-settled:
+			if err := p.verdict(d); err != nil {
+				return nil, err
+			}
+		case <-late:
+			return nil, p.late(d)
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-p.tunnel.ctx.Done():
+			return nil, net.ErrClosed
+		}
+	}
+}
+
+// verdict is the failure of a destination; nil when there was none.
+func (p *pool) verdict(d *destination) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if v, ok := p.verdicts[d.endpoint]; ok && !d.proved {
+		return v.err
+	}
+	return nil
+}
+
+// late is why a client has waited in vain.
+func (p *pool) late(d *destination) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case !d.seated && p.seats.waiting() > 0:
+		return &CapError{Most: p.seats.most, Each: p.seats.each, Waited: p.wait}
+	case d.trouble != nil:
+		return d.trouble
+	}
+	return &LateError{Waited: p.wait}
+}
+
+// part ends the wait for a destination. One that has no session and that nobody wants any more is given up.
+func (p *pool) part(d *destination) {
+	p.mu.Lock()
+	d.waiters--
+	unwanted := d.waiters == 0 && d.conns == 0 && !d.seated && !d.warm
+	p.mu.Unlock()
+	if unwanted {
+		p.end(d)
+	}
+	p.seats.look()
+}
+
+// left notes the end of a connection: after one that failed the next one is proved again.
+func (p *pool) left(d *destination, err error) {
+	p.mu.Lock()
+	d.conns--
+	d.used = time.Now()
+	if isVerdict(err) {
+		d.proved = false
+	}
+	p.mu.Unlock()
+	p.seats.look()
+}
+
+// fail notes why a destination gets no connection, tells those that wait for it, and ends it unless it has others.
+func (p *pool) fail(d *destination, err error) {
+	p.mu.Lock()
+	if d.ending || errors.Is(err, errStopped) {
+		p.mu.Unlock()
+		return
+	}
+	d.proved = false
+	p.remember(d.endpoint, err)
+	d.settle()
+	unused := d.conns == 0 && !d.warm
+	p.mu.Unlock()
+	p.tunnel.log.Info("destination failed", "destination", d.endpoint.String(), "error", err)
+	if unused {
+		p.end(d)
+	}
+}
+
+// remember keeps a failure for a while. p.mu is held.
+func (p *pool) remember(e Endpoint, err error) {
+	now := time.Now()
+	if len(p.verdicts) >= maxVerdicts {
+		for e, v := range p.verdicts {
+			if now.After(v.until) || len(p.verdicts) >= maxVerdicts {
+				delete(p.verdicts, e)
+			}
+		}
+	}
+	p.verdicts[e] = verdict{err, now.Add(remembersFor)}
+}
+
+// end gives a destination up: its sessions are terminated, its connections reset.
+func (p *pool) end(d *destination) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.drop(d)
+}
+
+// drop is end with the lock held.
+func (p *pool) drop(d *destination) {
+	if d.ending {
+		return
+	}
+	d.ending = true
+	if p.scout == d {
+		p.scout = nil
+	}
+	if p.open[d.endpoint] == d {
+		delete(p.open, d.endpoint)
+		p.order = slices.DeleteFunc(p.order, func(other *destination) bool { return other == d })
+	}
+	p.leaving = append(p.leaving, d)
+	d.settle()
+	d.inner.stop(nil)
+}
+
+// gone notes that a destination has ended, by itself or not.
+func (p *pool) gone(d *destination) {
+	p.mu.Lock()
+	p.drop(d)
+	p.leaving = slices.DeleteFunc(p.leaving, func(other *destination) bool { return other == d })
+	s := d.inner.Stats()
+	p.past.Resent += s.Resent
+	p.past.Retries += s.Retries
+	p.mu.Unlock()
+	p.ail()
+}
+
+// makeRoom ends destinations that nobody uses, the longest unused first, until so many sessions are about to end on some tasks,
+// or anywhere. Where there are none, destinations with several sessions give one away.
+func (p *pool) makeRoom(n int, tasks []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, d := range p.leaving {
+		held, _ := d.inner.sessionsOn(tasks)
+		n -= held
+	}
+	for _, d := range p.order {
+		_, going := d.inner.sessionsOn(tasks)
+		n -= going
+	}
+	able := slices.DeleteFunc(slices.Clone(p.order), func(d *destination) bool { return d.warm || !d.idle() })
+	slices.SortStableFunc(able, func(a, b *destination) int { return a.used.Compare(b.used) })
+	for _, d := range able {
+		if n <= 0 {
+			return
+		}
+		if held, _ := d.inner.sessionsOn(tasks); held > 0 {
+			p.tunnel.log.Info("ending the destination that was not used for the longest time, another one needs its place", "destination", d.endpoint.String())
+			p.drop(d)
+			n -= held
+		}
+	}
+	for _, d := range p.order {
+		if held, going := d.inner.sessionsOn(tasks); n > 0 && held-going > 1 {
+			select {
+			case d.inner.shed <- struct{}{}:
+			default:
+			}
+			n--
+		}
+	}
+}
+
+// look ends what nobody has used for long, and what waits for a session in vain; once a second.
+func (p *pool) look(now time.Time) {
+	p.mu.Lock()
+	var late []*destination
+	for _, d := range slices.Clone(p.order) {
+		switch {
+		case d.idle() && !d.warm && now.Sub(d.used) >= p.idle:
+			p.drop(d)
+		case d.trouble != nil && now.Sub(d.since) >= acquireWithin && d.waiters > 0:
+			late = append(late, d)
+		}
+	}
+	for e, v := range p.verdicts {
+		if now.After(v.until) {
+			delete(p.verdicts, e)
+		}
+	}
+	p.mu.Unlock()
+	for _, d := range late {
+		p.fail(d, d.why())
+	}
+	p.warm()
+	p.direct.look(now)
+	p.seats.look()
+}
+
+// why is what keeps the destination from having a session.
+func (d *destination) why() error {
+	d.pool.mu.Lock()
+	defer d.pool.mu.Unlock()
+	return d.trouble
+}
+
+// warm opens what is to be kept open.
+func (p *pool) warm() {
+	for _, e := range p.tunnel.spec.Dynamic.Warm {
+		e = e.normal()
+		if p.unusable(e) != nil {
+			continue
+		}
+		p.mu.Lock()
+		d := p.open[e]
+		_, failed := p.verdicts[e]
+		fresh := d == nil && !failed && !p.closing && time.Since(p.warmed[e]) >= warmAgain
+		if fresh {
+			d = p.add(e)
+			p.warmed[e] = d.opened
+		}
+		if d != nil {
+			d.warm = true
+			if fresh {
+				d.proving = true
+				p.running.Go(func() { d.prove() })
+			}
+		}
+		p.mu.Unlock()
+		if fresh {
+			d.inner.start()
+		}
+	}
+}
+
+// list is Destinations.
+func (p *pool) list() []Destination {
+	p.mu.Lock()
+	order := slices.Clone(p.order)
+	p.mu.Unlock()
+	all := p.direct.list()
+	for _, d := range order {
+		all = append(all, d.describe())
+	}
+	slices.SortStableFunc(all, func(a, b Destination) int { return a.Opened.Compare(b.Opened) })
+	return all
+}
+
+func (p *pool) connections(e Endpoint) []Connection {
+	p.mu.Lock()
+	d := p.open[e]
+	p.mu.Unlock()
+	if d == nil {
+		return p.direct.connections(e)
+	}
+	return d.inner.Connections()
+}
+
+func (p *pool) endOne(e Endpoint) bool {
+	p.mu.Lock()
+	d := p.open[e]
+	delete(p.verdicts, e)
+	if d != nil {
+		p.drop(d)
+	}
+	p.mu.Unlock()
+	return p.direct.end(e) || d != nil
+}
+
+// inners are the tunnels of all destinations, the scout's included.
+func (p *pool) inners() []*Tunnel {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var all []*Tunnel
+	for _, d := range p.order {
+		all = append(all, d.inner)
+	}
+	if p.scout != nil {
+		all = append(all, p.scout.inner)
+	}
+	return all
+}
+
+// close ends all destinations and waits for them.
+func (p *pool) close() {
+	p.mu.Lock()
+	p.closing = true
+	for _, d := range slices.Clone(p.order) {
+		p.drop(d)
+	}
+	if p.scout != nil {
+		p.drop(p.scout)
+	}
+	p.mu.Unlock()
+	p.direct.close()
+	p.running.Wait()
+}
+
+// seat finds the place of a session to a destination: its task, and the moment in which it may begin there.
+func (d *destination) seat(ctx context.Context, l *lane, peers []aws.Target, needed bool) (aws.Target, error) {
+	p := d.pool
+	target, place, err := p.seats.take(ctx, peers, p.tunnel.avoided(), needed)
+	if err != nil {
+		return aws.Target{}, err
+	}
+	l.seat = place
+	p.mu.Lock()
+	d.seated = true
+	p.mu.Unlock()
+	return target, nil
+}

@@ -1,0 +1,230 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"culvert/aws"
+)
+
+const (
+	// sessionsEach is how many sessions of a dynamic tunnel a task carries at the most: each is a process in its container, of
+	// 10 MB that it shares with no other.
+	sessionsEach = 12
+	// turnFor is the longest that one start holds up the next one to the same task.
+	turnFor = 5 * time.Second
+	// failedRest is how long the next start to a task waits when one has failed: what kept that from a session mostly keeps the
+	// others from theirs, and there may be dozens.
+	failedRest = 500 * time.Millisecond
+)
+
+// errNoSeat is the end of a session that was wanted besides another one, and for which there was no place.
+var errNoSeat = errors.New("the tunnel has as many sessions as it may have")
+
+// seats are the sessions that a dynamic tunnel may have: so many in all and so many on each task. As an agent takes one start
+// after the other (protocol.md 8), a session to a task begins when the one before it has its agent; several tasks begin theirs
+// at the same time. Its methods are safe for concurrent use.
+type seats struct {
+	most, each int
+	room       func(n int, tasks []string) // makes some for so many, on these tasks or, where there are none, anywhere. Called without mu
+
+	mu      sync.Mutex
+	taken   int
+	on      map[string]int           // by task
+	turns   map[string]chan struct{} // by task, capacity 1: holds a token while a session begins there
+	queue   []*applicant             // first come, first served
+	changed chan struct{}            // closed and replaced when a seat may be free
+}
+
+// applicant is a session that waits for its seat.
+type applicant struct{ tasks []string }
+
+// seat is the place of one session.
+type seat struct {
+	of    *seats
+	task  string
+	turn  chan struct{}
+	timer *time.Timer
+	begun sync.Once // its turn is over
+	left  sync.Once
+}
+
+func newSeats(most int, room func(int, []string)) *seats {
+	return &seats{most: most, each: sessionsEach, room: room, on: map[string]int{}, turns: map[string]chan struct{}{}, changed: make(chan struct{})}
+}
+
+// free is how many more sessions there may be without one ending.
+func (s *seats) free() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(0, s.most-s.taken-len(s.queue))
+}
+
+// take waits for a seat on the task of the peers that has the fewest, and for its turn there. One that is not needed gets its
+// seat at once or errNoSeat. Those that are shunned are taken where there are no others.
+func (s *seats) take(ctx context.Context, peers []aws.Target, shunned map[string]bool, needed bool) (aws.Target, *seat, error) {
+	if better := slices.DeleteFunc(slices.Clone(peers), func(t aws.Target) bool { return shunned[t.Task] }); len(better) > 0 {
+		peers = better
+	}
+	a := &applicant{}
+	for _, t := range peers {
+		a.tasks = append(a.tasks, t.Task)
+	}
+	s.mu.Lock()
+	if !needed && len(s.queue) > 0 {
+		s.mu.Unlock()
+		return aws.Target{}, nil, errNoSeat
+	}
+	s.queue = append(s.queue, a)
+	s.mu.Unlock()
+	for {
+		s.mu.Lock()
+		if target, ok := s.pick(a, peers); ok {
+			place := s.sit(a, target.Task)
+			s.mu.Unlock()
+			if err := place.wait(ctx); err != nil {
+				return aws.Target{}, nil, err
+			}
+			return target, place, nil
+		}
+		if !needed {
+			s.drop(a)
+			s.mu.Unlock()
+			return aws.Target{}, nil, errNoSeat
+		}
+		changed := s.changed
+		n, tasks := s.short(a)
+		s.mu.Unlock()
+		if n > 0 {
+			s.room(n, tasks)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			s.mu.Lock()
+			s.drop(a)
+			s.mu.Unlock()
+			return aws.Target{}, nil, context.Cause(ctx)
+		}
+	}
+}
+
+// pick is the task for the applicant whose turn it is. s.mu is held.
+func (s *seats) pick(a *applicant, peers []aws.Target) (aws.Target, bool) {
+	if s.taken >= s.most || s.queue[0] != a {
+		return aws.Target{}, false
+	}
+	able := slices.DeleteFunc(slices.Clone(peers), func(t aws.Target) bool { return s.on[t.Task] >= s.each })
+	if len(able) == 0 {
+		return aws.Target{}, false
+	}
+	least := slices.MinFunc(able, func(a, b aws.Target) int { return s.on[a.Task] - s.on[b.Task] })
+	able = slices.DeleteFunc(able, func(t aws.Target) bool { return s.on[t.Task] > s.on[least.Task] })
+	return able[rand.IntN(len(able))], true //nolint:gosec // not a secret
+}
+
+// short is how many sessions have to end for those that wait, and on which tasks; none when it may be any. s.mu is held.
+func (s *seats) short(a *applicant) (n int, tasks []string) {
+	left := 0
+	for _, task := range a.tasks {
+		left += max(0, s.each-s.on[task])
+	}
+	if s.most-s.taken <= left {
+		return len(s.queue) - (s.most - s.taken), nil
+	}
+	return len(s.queue) - left, a.tasks
+}
+
+// sit gives the first applicant its seat. s.mu is held.
+func (s *seats) sit(a *applicant, task string) *seat {
+	s.drop(a)
+	s.taken++
+	s.on[task]++
+	turn := s.turns[task]
+	if turn == nil {
+		turn = make(chan struct{}, 1)
+		s.turns[task] = turn
+	}
+	return &seat{of: s, task: task, turn: turn}
+}
+
+// drop takes an applicant out of the queue, and has the others look again. s.mu is held.
+func (s *seats) drop(a *applicant) {
+	s.queue = slices.DeleteFunc(s.queue, func(other *applicant) bool { return other == a })
+	s.wake()
+}
+
+// wake has those that wait look again. s.mu is held.
+func (s *seats) wake() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// look has those that wait look again: a session that nobody used before may have become one.
+func (s *seats) look() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.queue) > 0 {
+		s.wake()
+	}
+}
+
+// waiting is how many wait for a seat.
+func (s *seats) waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.queue)
+}
+
+// wait waits for the turn of a session that has its seat.
+func (s *seat) wait(ctx context.Context) error {
+	select {
+	case s.turn <- struct{}{}:
+		s.timer = time.AfterFunc(turnFor, s.began)
+		return nil
+	case <-ctx.Done():
+		s.begun.Do(func() {}) // it has no turn to give back
+		s.leave(true)
+		return context.Cause(ctx)
+	}
+}
+
+// began says that the agent serves the session, or will not: the next start is due. A nil seat is of no dynamic tunnel.
+func (s *seat) began() {
+	if s != nil {
+		s.begun.Do(func() { <-s.turn })
+	}
+}
+
+// leave gives the seat back when the session is over; one that never began holds up the next one for a moment.
+func (s *seat) leave(began bool) {
+	if s == nil {
+		return
+	}
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	if began || s.timer == nil {
+		s.began()
+	} else {
+		time.AfterFunc(failedRest, s.began)
+	}
+	s.left.Do(func() {
+		s.of.mu.Lock()
+		defer s.of.mu.Unlock()
+		s.of.taken--
+		if s.of.on[s.task]--; s.of.on[s.task] == 0 {
+			delete(s.of.on, s.task)
+		}
+		for task, turn := range s.of.turns { // whoever has the turn, or waits for it, has a seat
+			if s.of.on[task] == 0 && len(turn) == 0 {
+				delete(s.of.turns, task)
+			}
+		}
+		s.of.wake()
+	})
+}

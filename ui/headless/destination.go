@@ -1,0 +1,70 @@
+package headless
+
+import (
+	"cmp"
+	"net"
+	"strconv"
+
+	"culvert/internal/say"
+	"culvert/tunnel"
+	"culvert/ui/control"
+)
+
+// destinations are those of a tunnel to any host as others are told of them; nil of any other tunnel.
+func destinations(t *tunnel.Tunnel) []control.Destination {
+	all := t.Destinations()
+	all = all[max(0, len(all)-control.MaxDestinations):]
+	var told []control.Destination
+	for _, d := range all {
+		one := control.Destination{
+			Destination: say.Line(hostPort(d.Endpoint)), Direct: d.Direct, Warm: d.Warm, State: d.State.String(),
+			Task: d.Link.Target.Task, Session: d.Link.Session, Agent: say.Line(d.Link.Agent),
+			Sent: d.Stats.Sent, Received: d.Stats.Received, Connections: d.Stats.Connections, Accepted: d.Stats.Accepted,
+			Opened: d.Opened, Used: d.Used,
+		}
+		one.Error, one.Remedy = words(d.Err)
+		told = append(told, one)
+	}
+	return told
+}
+
+// hostPort is an endpoint with an IPv6 address in brackets.
+func hostPort(e tunnel.Endpoint) string { return net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))) }
+
+// dynamic is what a tunnel to any host was opened with; nil of any other.
+func dynamic(d *tunnel.Dynamic) *control.Dynamic {
+	if d == nil {
+		return nil
+	}
+	told := &control.Dynamic{Destinations: cmp.Or(d.Destinations, tunnel.DefaultDestinations)}
+	for _, p := range d.Via {
+		told.Via = append(told.Via, say.Line(p.String()))
+	}
+	for _, p := range d.Deny {
+		told.Deny = append(told.Deny, say.Line(p.String()))
+	}
+	for _, e := range d.Warm {
+		told.Warm = append(told.Warm, hostPort(e))
+	}
+	return told
+}
+
+// remember keeps how the destinations were last: they are gone when the tunnel is closed.
+func (p *posted) remember() {
+	if now := destinations(p.tunnel); len(now) > 0 {
+		p.last = now
+	}
+}
+
+// step is a step of one of its destinations in words: what is asked for, and the way to it.
+func (e stateEvent) step(through, session string) string {
+	if e.Session == "" {
+		return e.Destination
+	}
+	return e.Destination + " through " + through + ", session " + session
+}
+
+// onItsWay reports whether a step of a destination says only that it is being opened, which takes a moment.
+func (e stateEvent) onItsWay() bool {
+	return e.Destination != "" && e.Error == "" && (e.State == tunnel.Starting.String() || e.State == tunnel.Handshaking.String())
+}

@@ -1,0 +1,147 @@
+package screen
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"culvert/internal/say"
+	"culvert/tunnel"
+)
+
+// What can be done to the destinations of a tunnel to any host.
+
+// actBehind does what a key does to a destination, on the page about its tunnel and on its own alike.
+func (ts *tunnels) actBehind(k tea.KeyPressMsg, r *row, to tunnel.Destination) (wish, bool) {
+	keys := ts.look.keys
+	switch {
+	case keys.stop.Pressed(k):
+		return ts.endDestination(r, to), true
+	case keys.copy.Pressed(k):
+		return chooseText(destinationCopies(r.reading, to.Endpoint, ts.spokenBy(r, to.Endpoint))), true
+	case keys.doctor.Pressed(k) && to.Direct:
+		return tell(say.Line(hostPort(to.Endpoint)) + " is reached directly from this machine: there is no task to examine"), true
+	case keys.doctor.Pressed(k):
+		at, q := ts.patient(r)
+		return consult(at, q, to.Endpoint), true
+	}
+	return nil, false
+}
+
+// spokenBy is what a destination has answered in.
+func (ts *tunnels) spokenBy(r *row, to tunnel.Endpoint) tunnel.Protocol {
+	if r.tunnel == nil {
+		return tunnel.ProtocolUnknown
+	}
+	newest := tunnel.ProtocolUnknown
+	for _, c := range r.tunnel.DestinationConnections(to) {
+		if c.Received > 0 && c.Err == nil && c.Protocol != "" && c.Protocol != tunnel.ProtocolUnknown {
+			newest = c.Protocol
+		}
+	}
+	return newest
+}
+
+// endDestination ends the sessions of a destination; with connections only after a question. For a while that can be undone.
+func (ts *tunnels) endDestination(r *row, to tunnel.Destination) wish {
+	name := say.Line(hostPort(to.Endpoint))
+	switch {
+	case ts.readOnly:
+		return fail(&ReadOnlyError{})
+	case r.holder != nil:
+		return tell("culvert " + r.heldBy() + " holds it: a destination ends when it has been idle for a while, or with the set")
+	case r.tunnel == nil || r.State.Final():
+		return tell("the tunnel is over, and its destinations with it")
+	}
+	end := func() wish {
+		return all(tell("ending "+name), beside(func() tea.Msg {
+			ended := r.tunnel.EndDestination(to.Endpoint)
+			return then(func() wish {
+				if !ended {
+					return tell(name + " is not open any more")
+				}
+				ts.undos = append(ts.undos, undo{until: ts.clock().Add(undoWithin), over: closed(), again: func() wish { return ts.reopen(r, to.Endpoint) }})
+				return tellFor(undoWithin, "ended "+name+"; who asks for it opens it anew, and "+ts.look.keys.undo.Shortest()+" does")
+			})
+		}))
+	}
+	if n := to.Stats.Connections; n > 0 {
+		return confirm("end", "end", end, "end "+name+"?", plural(n, "open connection")+" will be cut.")
+	}
+	return end()
+}
+
+// closed is a channel that is.
+func closed() <-chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}
+
+// reopen opens a destination that was ended, as a client does that asks for it.
+func (ts *tunnels) reopen(r *row, to tunnel.Endpoint) wish {
+	name := say.Line(hostPort(to))
+	network, address := "tcp", dialAddress(r.reading).String()
+	if r.Spec.Socket != "" {
+		network, address = "unix", r.Spec.Socket
+	}
+	return beside(func() tea.Msg {
+		err := askFor(ts.accounts.ctx, network, address, to)
+		return then(func() wish {
+			if err != nil {
+				return fail(fmt.Errorf("open %s again: %w", name, err))
+			}
+			return tell(name + " is open again")
+		})
+	})
+}
+
+const (
+	// askForWithin is how long a destination may take to be opened again: as long as a new one waits for a place, and a little.
+	askForWithin = 2*time.Minute + 10*time.Second
+	// mostAnswer bounds what is read of why a proxy did not connect, in bytes.
+	mostAnswer = 4096
+)
+
+// askFor has a proxy on this machine connect to a host and port, and hangs up.
+func askFor(ctx context.Context, network, address string, to tunnel.Endpoint) error {
+	ctx, cancel := context.WithTimeout(ctx, askForWithin)
+	defer cancel()
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return err
+	}
+	defer conn.Close() //nolint:errcheck // nothing is carried
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // nobody is to wait for an end that the destination was not asked for
+	}
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	request := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: hostPort(to)}, Host: hostPort(to), Header: http.Header{}}
+	if err := request.Write(conn); err != nil {
+		return err
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), request)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		return err
+	case answer.StatusCode == http.StatusOK:
+		return nil
+	}
+	body, err := io.ReadAll(io.LimitReader(answer.Body, mostAnswer))
+	_ = answer.Body.Close()
+	first, rest, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
+	if first == "" || err != nil {
+		first = answer.Status
+	}
+	return &whole{say.Line(first), say.Line(strings.TrimSpace(rest))}
+}

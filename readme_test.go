@@ -42,9 +42,11 @@ func commands() map[string]func(*testing.T, *reader) {
 			d.keys("q")
 			d.sees(`left with 0`)
 		},
-		"culvert list":                             lists("automation  squid"),
-		"culvert list --demo":                      lists("automation  squid", "--demo"),
-		"culvert list tasks -c automation -o json": tasksOfAutomation,
+		"culvert list":       lists("automation  squid"),
+		"culvert list hosts": lists("orders-db  ", "hosts"),
+		"culvert list hosts -c automation -s squid -o json": lists(`"verdict": "admitted"`, "hosts", "-c", "automation", "-s", "squid", "-o", "json"),
+		"culvert list --demo":                               lists("automation  squid", "--demo"),
+		"culvert list tasks -c automation -o json":          tasksOfAutomation,
 
 		"culvert --headless -c automation -s squid -L 3128":                staysUntil("ready", "--headless", "-c", "automation", "-s", "squid", "-L", "3128"),
 		"culvert --headless -c automation -s squid -L 3128 -o json":        staysUntil(`"event":"ready"`, "--headless", "-c", "automation", "-s", "squid", "-L", "3128", "-o", "json"),

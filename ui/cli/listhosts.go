@@ -52,8 +52,11 @@ func (a *app) printHosts(ctx context.Context, aim *aim) error {
 	case len(found.catalog.Clusters) == 0 && len(found.catalog.Gaps) > 0:
 		return found.catalog.Gaps[0]
 	}
-	if missing := (selection{aws.Target{Cluster: named.Cluster, Service: named.Service}}).missing(found.catalog); missing != nil {
-		return missing
+	wanted := selection{aws.Target{Cluster: named.Cluster, Service: named.Service}}
+	if wanted.missing(found.catalog) != nil {
+		if err := wanted.absent(within, acc.client, found.catalog); err != nil {
+			return a.late(ctx, err)
+		}
 	}
 	l := found.listing(acc.client.Region(), named.Cluster != "")
 	if a.shared.output == outputJSON {

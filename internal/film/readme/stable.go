@@ -63,6 +63,7 @@ func volatile() []replacement {
 		{regexp.MustCompile(`[0-9a-f]{32}|demo-[a-z0-9]+`), "ID"}, // of tasks and sessions
 		{regexp.MustCompile(` \d[\dhms]* ago`), ""},               // of a report, after a while
 		{regexp.MustCompile(`\d[\d.,:]*`), "0"},
+		{regexp.MustCompile(`(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) 0 `), ""}, // of yesterday's events, after midnight
 		{regexp.MustCompile(`0 [kM]?B`), "0 B"},
 		{regexp.MustCompile(`[━─]+`), "━"},
 		{regexp.MustCompile(`[┃│]`), ""},

@@ -110,6 +110,7 @@ func TestStoryOfTheShortestWay(t *testing.T) {
 			d.sees(`stop 2 tunnels\?`)
 			d.keys("Enter")
 			d.sees(`closed(?s:.*)closed`)
+			d.sees(`none open`)
 			d.keys("q")
 			d.sees(`(?s)left with 0.*left with 0`)
 			if left := account.Sessions(); len(left) > 0 {

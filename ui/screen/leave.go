@@ -13,18 +13,19 @@ import (
 type departure struct {
 	*look
 
-	text             string
+	open             func() int
 	keeper           *keeper
 	keep, quit, stay draw.Binding // keep has no keys where tunnels cannot be kept
 }
 
-func newDeparture(l *look, open int, k *keeper) *departure {
-	text, them := plural(open, "tunnel")+" are open.", "them"
-	if open == 1 {
-		text, them = "One tunnel is open.", "it"
+// newDeparture asks for as many tunnels as are open; tunnels may end while it is asked.
+func newDeparture(l *look, open func() int, k *keeper) *departure {
+	them := "them"
+	if open() == 1 {
+		them = "it"
 	}
 	d := &departure{
-		look: l, text: text, keeper: k, stay: l.keys.back.As("stay"),
+		look: l, open: open, keeper: k, stay: l.keys.back.As("stay"),
 		quit: draw.Bind("", "quit: cuts what goes through", append(slices.Clone(l.keys.quit.Keys()), "enter", "y")...),
 	}
 	if k != nil {
@@ -45,6 +46,18 @@ func (d *departure) title() string { return d.theme.Strong.Paint("quit") }
 
 func (d *departure) foot() string { return "" }
 
+// text is how many tunnels are open at this moment.
+func (d *departure) text() string {
+	switch n := d.open(); n {
+	case 0:
+		return "No tunnel is open any more."
+	case 1:
+		return "One tunnel is open."
+	default:
+		return plural(n, "tunnel") + " are open."
+	}
+}
+
 // answers are what can be pressed, in full.
 func (d *departure) answers() []draw.Binding {
 	all := []draw.Binding{d.quit, d.stay}
@@ -56,7 +69,7 @@ func (d *departure) answers() []draw.Binding {
 
 func (d *departure) draw(w, h int, _ bool) []string {
 	t := d.theme
-	text := "  " + t.Text.Paint(d.text)
+	text := "  " + t.Text.Paint(d.text())
 	var lines []string
 	key := 0
 	for _, b := range d.answers() {

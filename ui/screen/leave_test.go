@@ -23,6 +23,11 @@ func TestQuittingAsksWhileTunnelsAreOpen(t *testing.T) {
 	wantNot(t, a, "in the background") // nobody could keep it
 	press(t, a, "esc")
 	wantNot(t, a, "One tunnel is open")
+	press(t, a, "q")
+	a.tunnels.rows[0].State = tunnel.Closed // while it is asked
+	want(t, a, "No tunnel is open any more.")
+	a.tunnels.rows[0].State = tunnel.Open
+	press(t, a, "esc")
 	for _, again := range []string{"q", "enter", "y"} {
 		press(t, a, "q")
 		if _, cmd := a.Update(pressed(again)); cmd == nil || cmd() != tea.Quit() {

@@ -172,7 +172,7 @@ func leaving() wish {
 		if a.o.Keep != nil {
 			k = &keeper{tunnels: a.tunnels, keep: a.o.Keep, reopens: a.o.Reopens, demo: a.o.Demo, profile: a.o.Profile, region: a.o.Region}
 		}
-		return a.grant(ask(newDeparture(a.look, a.tunnels.open(), k)))
+		return a.grant(ask(newDeparture(a.look, a.tunnels.open, k)))
 	}
 }
 

@@ -89,7 +89,6 @@ func (w *faultWorld) startApart(s tunnel.Spec) *tunnel.Tunnel {
 	if s.Socket != "" || s.Local.Port() != 0 {
 		return w.start(s)
 	}
-	var taken *tunnel.PortTakenError
 	for {
 		free, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 		if err != nil {
@@ -101,7 +100,7 @@ func (w *faultWorld) startApart(s tunnel.Spec) *tunnel.Tunnel {
 		if err == nil {
 			return tn
 		}
-		if !errors.As(err, &taken) { // else somebody was quicker
+		if _, taken := errors.AsType[*tunnel.PortTakenError](err); !taken { // else somebody was quicker
 			w.Fatal(err)
 		}
 	}

@@ -94,11 +94,11 @@ func trySquid(program string, cfg SquidConfig) (p *Proxy, err error) {
 		return nil, err
 	}
 	p = &Proxy{dir: dir}
-	defer func() {
+	defer func(made *Proxy) { // as p is nil where there is an error
 		if err != nil {
-			p.Stop()
+			made.Stop()
 		}
-	}()
+	}(p)
 	if p.Addr, err = freePort(); err != nil {
 		return nil, err
 	}

@@ -102,11 +102,11 @@ func (c *client) ask(ctx context.Context, host string) (time.Duration, error) {
 		if _, err := io.WriteString(conn, "CONNECT "+to+" HTTP/1.1\r\nHost: "+to+"\r\n\r\n"); err != nil {
 			return 0, fmt.Errorf("ask for %s: %w", to, err)
 		}
-		answer, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect})
+		answer, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect}) //nolint:bodyclose // the connection is closed
 		if err != nil {
 			return 0, fmt.Errorf("ask for %s: %w", to, err)
 		}
-		if answer.StatusCode != http.StatusOK { //nolint:bodyclose // the connection is closed
+		if answer.StatusCode != http.StatusOK {
 			return 0, fmt.Errorf("ask for %s: %s", to, answer.Status)
 		}
 	}
@@ -124,8 +124,9 @@ func (c *client) opening() (time.Duration, error) {
 	at := map[string]time.Time{}
 	for line := range bytes.Lines([]byte(c.said.tail())) {
 		var event struct {
-			Time         time.Time
-			Event, State string
+			Time  time.Time `json:"time"`
+			Event string    `json:"event"`
+			State string    `json:"state"`
 		}
 		if json.Unmarshal(line, &event) == nil && event.Event == "state" {
 			at[event.State] = event.Time

@@ -130,7 +130,10 @@ func (l *line) prove(ctx context.Context, patience time.Duration) (evidence stri
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	proof, err := l.tunnel.Prove(ctx)
-	if err != nil {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded): // nothing is known of what it waited for
+		return "", &SlowError{What: "a connection to " + place(l.tunnel.Spec().Remote), Within: patience}
+	case err != nil:
 		return "", err
 	}
 	evidence = place(l.tunnel.Spec().Remote) + " takes connections"

@@ -68,7 +68,7 @@ func (c *consultation) flags() *pflag.FlagSet {
 
 // portless writes out the port that -D may leave out where nothing is to listen, as any free one: culvert doctor -D --probe URL.
 func portless(root *cobra.Command, args []string) []string {
-	if cmd, _, err := root.Find(args); err != nil || cmd.CommandPath() != "culvert doctor" {
+	if cmd, _, err := root.Find(args); err != nil || cmd.Name() != "doctor" {
 		return args
 	}
 	var full []string

@@ -4,137 +4,128 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"strconv"
+	"net/netip"
 	"time"
+
+	"culvert/aws"
+	"culvert/tunnel"
 )
 
-// Culvert beside itself: a tunnel to any host, which opens a session when somebody asks for a host, and a forward to one of those
-// hosts, which has its session before.
+// A dynamic tunnel is measured beside a plain one to the same host, both of an engine in this process: what they differ by is the
+// pool of destinations and the proxy, which a process of its own would hide in its start.
 const (
-	nameForward = "culvert -L"
-
 	dynamicMetric = "dynamic"
-	coldMetric    = "dynamic-cold"
-	warmMetric    = "dynamic-warm"
-
-	dynamicHosts = 8
+	dynamicCold   = "dynamic-cold"  // from asking for a new host to its first answer
+	dynamicLeast  = "dynamic-least" // what that must take: StartSession, the handshake and one round trip
+	dynamicWarm   = "dynamic-warm"  // a new connection to a known host, to its first answer
+	dynamicPlain  = "dynamic-plain" // the same through a plain tunnel
+	anyHost       = "far.internal"  // is the destination, at any port
+	warmTimes     = 20
 )
 
-// benchHost is a name behind the tasks; all lead to the destination.
-func benchHost(i int) string { return "h" + strconv.Itoa(i) + ".bench" }
-
-func anyHost() subject {
-	return subject{nameCulvert, usualPlace(), func(ctx context.Context, w *world, to place) (*client, error) {
-		return startBeside(ctx, w, to, "-D", "127.0.0.1:%d")
-	}}
-}
-
-func oneHost() subject {
-	return subject{nameForward, usualPlace(), func(ctx context.Context, w *world, to place) (*client, error) {
-		return startBeside(ctx, w, to, "-L", "127.0.0.1:%d:"+net.JoinHostPort(benchHost(0), strconv.Itoa(port)))
-	}}
-}
-
-// startBeside starts culvert with a form of -L or -D that has a place for the local port.
-func startBeside(ctx context.Context, w *world, to place, flag, form string) (*client, error) {
-	local, err := freePort(ctx)
+func (b *bench) dynamic(ctx context.Context, _ subject) (err error) {
+	target, err := b.world.lookup(ctx, place{service, port})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return launch(ctx, w, local, `"event":"ready"`, nil, w.programs.culvert,
-		"--headless", "--endpoint-url", w.URL, "--region", region, "--target", cluster+"/"+to.service, flag, fmt.Sprintf(form, local), "-o", "json")
-}
-
-// hosts takes the time from a client's connect to the answer of a host: of a new one, and of one that is known.
-func (b *bench) hosts(ctx context.Context, s subject) error {
-	return b.with(ctx, s, func(ctx context.Context, c *client) error {
-		var cold, warm []time.Duration
-		for i := range dynamicHosts {
-			host := ""
-			if s.name == nameCulvert {
-				host = benchHost(i)
-			}
-			for n := range b.effort.again + 1 {
-				took, err := c.ask(ctx, host)
-				switch {
-				case err != nil:
-					return err
-				case n > 0:
-					warm = append(warm, took)
-				case host != "":
-					cold = append(cold, took)
-				case i == 0: // its session was opened before: what that took, and one round trip more
-					opened, err := c.opening()
-					if err != nil {
-						return err
-					}
-					cold = append(cold, opened+took)
-				}
-			}
-		}
-		b.results.add(coldMetric, s.name, milliseconds(percentile(cold, 50)))
-		b.results.add(warmMetric, s.name, milliseconds(percentile(warm, 50)))
-		return nil
-	})
-}
-
-// ask connects, by CONNECT to a host if one is named, and has a byte sent back.
-func (c *client) ask(ctx context.Context, host string) (time.Duration, error) {
-	ctx, cancel := context.WithTimeout(ctx, readyWithin)
-	defer cancel()
+	target.Task, target.RuntimeID = "", "" // any of the service's
+	e := tunnel.New(tunnel.Options{Client: b.world.client})
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		err = errors.Join(err, e.Close(closing))
+	}()
+	free := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0)
+	dynamic, err := e.Open(tunnel.Spec{Target: target, Local: free, Dynamic: &tunnel.Dynamic{}}) //nolint:contextcheck // lives until the engine is closed
+	if err != nil {
+		return err
+	}
+	if _, err := dynamic.Prove(ctx); err != nil {
+		return err
+	}
+	if err := pause(ctx, time.Second); err != nil { // the session that proved it ends
+		return err
+	}
+	to := tunnel.Endpoint{Host: anyHost, Port: port}
 	began := time.Now()
-	conn, err := c.dial(ctx)
-	if err != nil {
-		return 0, err
+	if err := b.answer(ctx, dynamic, &to); err != nil {
+		return err
 	}
-	defer conn.Close() //nolint:errcheck // it has answered
-	r := bufio.NewReader(conn)
-	if host != "" {
-		to := net.JoinHostPort(host, strconv.Itoa(port))
-		if _, err := io.WriteString(conn, "CONNECT "+to+" HTTP/1.1\r\nHost: "+to+"\r\n\r\n"); err != nil {
-			return 0, fmt.Errorf("ask for %s: %w", to, err)
-		}
-		answer, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect}) //nolint:bodyclose // the connection is closed
-		if err != nil {
-			return 0, fmt.Errorf("ask for %s: %w", to, err)
-		}
-		if answer.StatusCode != http.StatusOK {
-			return 0, fmt.Errorf("ask for %s: %s", to, answer.Status)
-		}
-	}
-	if _, err := io.WriteString(conn, wordEcho+"\n!"); err != nil {
-		return 0, fmt.Errorf("ask the destination: %w", err)
-	}
-	if answer, err := r.ReadByte(); err != nil || answer != '!' {
-		return 0, fmt.Errorf("ask the destination: got %q, %w", answer, errors.Join(err, context.Cause(ctx)))
-	}
-	return time.Since(began), nil
+	b.results.add(dynamicCold, nameCulvert, milliseconds(time.Since(began)))
+	return b.beside(ctx, e, dynamic, to, target, free)
 }
 
-// opening is what StartSession, the websocket and the handshake took, by culvert's own events.
-func (c *client) opening() (time.Duration, error) {
-	at := map[string]time.Time{}
-	for line := range bytes.Lines([]byte(c.said.tail())) {
-		var event struct {
-			Time  time.Time `json:"time"`
-			Event string    `json:"event"`
-			State string    `json:"state"`
-		}
-		if json.Unmarshal(line, &event) == nil && event.Event == "state" {
-			at[event.State] = event.Time
+// beside takes the other times: those of a plain tunnel, and of both once they are known.
+func (b *bench) beside(ctx context.Context, e *tunnel.Engine, dynamic *tunnel.Tunnel, to tunnel.Endpoint, target aws.Target, free netip.AddrPort) error {
+	events := e.Watch(ctx)
+	began := time.Now()
+	plain, err := e.Open(tunnel.Spec{Target: target, Local: free, Remote: to}) //nolint:contextcheck // as above
+	if err != nil {
+		return err
+	}
+	for event := range events {
+		if event.Tunnel == plain.ID() && event.State == tunnel.Open {
+			break
 		}
 	}
-	starting, open := at["starting"], at["open"]
-	if starting.IsZero() || open.IsZero() {
-		return 0, fmt.Errorf("no events of its start: %s", c.said.tail())
+	open := time.Since(began)
+	if err := pause(ctx, 100*time.Millisecond); err != nil { // the agent has settled
+		return err
 	}
-	return open.Sub(starting), nil
+	var direct, known []time.Duration
+	for range warmTimes {
+		began = time.Now()
+		if err := b.answer(ctx, plain, nil); err != nil {
+			return err
+		}
+		direct = append(direct, time.Since(began))
+		began = time.Now()
+		if err := b.answer(ctx, dynamic, &to); err != nil {
+			return err
+		}
+		known = append(known, time.Since(began))
+	}
+	trip := percentile(direct, 50)
+	b.results.add(dynamicLeast, nameCulvert, milliseconds(open+trip))
+	b.results.add(dynamicPlain, nameCulvert, milliseconds(trip))
+	b.results.add(dynamicWarm, nameCulvert, milliseconds(percentile(known, 50)))
+	return nil
+}
+
+// answer connects through a tunnel, to a host by its proxy if one is named, and waits for the echo of 1 KiB.
+func (b *bench) answer(ctx context.Context, t *tunnel.Tunnel, to *tunnel.Endpoint) error {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", t.Addr().String())
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer conn.Close() //nolint:errcheck // it is over
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
+	if to != nil {
+		if _, err := fmt.Fprintf(conn, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", to, to); err != nil {
+			return fmt.Errorf("connect to %s: %w", to, err)
+		}
+		said, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: http.MethodConnect}) //nolint:bodyclose // it has none
+		if err != nil {
+			return fmt.Errorf("connect to %s: %w", to, err)
+		}
+		if said.StatusCode != http.StatusOK {
+			return fmt.Errorf("connect to %s: %s", to, said.Status)
+		}
+	}
+	if _, err := fmt.Fprintln(conn, wordEcho); err != nil {
+		return fmt.Errorf("begin an echo: %w", err)
+	}
+	one := &echo{conn: conn, sent: b.block[:echoSize], found: make([]byte, echoSize)}
+	_, err = one.once()
+	return err
+}
+
+func within(times float64) func(*results, float64, float64) bool {
+	return func(_ *results, c, other float64) bool { return c <= times*other }
 }

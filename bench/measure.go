@@ -27,7 +27,6 @@ type effort struct {
 	lossLimit    time.Duration // for a transfer under loss
 	closing      int64         // bytes of a download whose sockets are closed
 	closeEach    time.Duration
-	again        int           // requests to a host that is known
 	served, gone time.Duration // after a task's death, before culvert is given up, and the plugin
 }
 
@@ -35,7 +34,7 @@ func fullEffort() effort {
 	return effort{
 		runs: 5, starts: 10, fastUpload: 64e6, pacedUpload: 8e6, crowded: 6e6, download: 20e6, lossy: 8e6, flat: 1e9, echoes: 200,
 		warm: 2 * time.Second, beside: 4 * time.Second, stall: 15 * time.Second, lossLimit: time.Minute,
-		closing: 25e5, closeEach: time.Second, again: 10, served: 40 * time.Second, gone: 20 * time.Second,
+		closing: 25e5, closeEach: time.Second, served: 40 * time.Second, gone: 20 * time.Second,
 	}
 }
 
@@ -43,7 +42,7 @@ func quickEffort() effort {
 	return effort{
 		runs: 1, starts: 1, fastUpload: 4e6, pacedUpload: 5e5, crowded: 5e5, download: 5e5, lossy: 5e5, flat: 20e6, echoes: 20,
 		warm: 200 * time.Millisecond, beside: time.Second, stall: 4 * time.Second, lossLimit: 8 * time.Second,
-		closing: 5e5, closeEach: 150 * time.Millisecond, again: 2, served: 40 * time.Second, gone: 3 * time.Second,
+		closing: 5e5, closeEach: 150 * time.Millisecond, served: 40 * time.Second, gone: 3 * time.Second,
 	}
 }
 
@@ -80,10 +79,10 @@ func measurements() []measurement {
 	return []measurement{
 		{"first-byte", func(e effort) int { return e.starts }, append(slices.Clone(both), cli()), (*bench).start},
 		{stepMetric, usual, []subject{culvertUp(), recipe()}, (*bench).step},
+		{dynamicMetric, func(e effort) int { return e.starts }, []subject{culvert()}, (*bench).dynamic},
 		{"echo", usual, both, (*bench).idleEcho},
 		{besideUpload, usual, both, besideBulk(besideUpload, wordUpload)},
 		{besideDownload, usual, both, besideBulk(besideDownload, wordSource)},
-		{dynamicMetric, usual, []subject{anyHost(), oneHost()}, (*bench).hosts},
 		{"connections", usual, both, (*bench).crowd},
 		{pageMetric, usual, []subject{culvert().at(pages), plugin().at(pages), straight()}, (*bench).browse},
 		{closesMetric, usual, both, (*bench).closings},

@@ -167,9 +167,6 @@ const notes = `
   port is open; culvert up returns when it is. What comes after, terminating the session, is in neither figure.
 * Sessions: how many the client had in one run, task by task, as the account counted them: culvert's / the other's. Where
   runs differ, what most of them had. The service has two tasks.
-* Any host (-D): from a client's connect to the byte back, by CONNECT, eight new hosts one after the other and ten more requests to
-  each; the other column is culvert's own -L to one of them. A new host is held against what that took from StartSession to the end
-  of the handshake, by its events, and its first answer; a known one against a connection to a session that is open.
 * Beside a download, the agent's own 200 kB of buffer stand before every answer of that session, at 0.75 MB/s. The echo is
   the first connection that is opened two seconds after the download was, over its whole life; a new connection for each
   comes after it.

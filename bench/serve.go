@@ -79,12 +79,8 @@ func serve(in io.Reader, out io.Writer) error {
 	}
 	defer d.close()
 	task := emulator.Task{Containers: []emulator.Container{{Name: container, Ports: map[uint16]string{port: d.address(), proxyPort: ""}}}}
-	hosts := map[string]string{}
-	for i := range dynamicHosts {
-		hosts[benchHost(i)] = d.address()
-	}
 	e, err := emulator.Start(emulator.Options{Fleet: emulator.Fleet{
-		Region: region, Hosts: hosts,
+		Region: region, Hosts: map[string]string{anyHost: d.address()},
 		Clusters: []emulator.Cluster{{Name: cluster, Services: []emulator.Service{
 			{Name: service, Count: tasks, Task: task}, {Name: mortal, Count: tasks, Task: task},
 		}}},

@@ -16,6 +16,10 @@ const DefaultDestinations = 48
 // Its State is what holds for all of them. It is Open once a session has been: the permission, the document, the task and its
 // agent are right then, which says nothing of any host. A destination that fails is not the tunnel's trouble; that no session
 // can be opened at all is.
+//
+// A client is told that it is connected when the destination is known to accept: by a proof on the first connection, as in Prove,
+// and at once on later ones, as one that waited for the agent each time would cost every connection a round trip more. What a
+// later one may therefore still learn is that it was refused after all: it is reset then, and the next one is proved again.
 type Dynamic struct {
 	Via, Deny    []front.Pattern
 	Destinations int           // at most, at a time, and sessions to them; 0 is DefaultDestinations

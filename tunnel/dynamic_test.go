@@ -139,6 +139,9 @@ func TestADestinationIsATunnelOfItsOwnThatNobodyLists(t *testing.T) {
 	if state, err := tn.State(); state != tunnel.Open || err != nil {
 		t.Errorf("the tunnel is %s: %v", state, err)
 	}
+	if steps := tn.History(); steps[len(steps)-1].State != tunnel.Open || len(steps) > 3 {
+		t.Errorf("its own steps are %v, want none for a destination's session", steps)
+	}
 }
 
 func TestFirstRequestsOfOneHostShareASession(t *testing.T) {
@@ -217,8 +220,11 @@ func TestAFailureIsRememberedForAWhile(t *testing.T) {
 			})
 		}
 		all.Wait()
-		if _, err := w.through(tn, host, port); err == nil {
-			t.Errorf("%s was reached", host)
+		for range 3 { // and a little later
+			time.Sleep(50 * time.Millisecond)
+			if _, err := w.through(tn, host, port); err == nil {
+				t.Errorf("%s was reached", host)
+			}
 		}
 		if got := w.account.Calls("StartSession") - before; got != 1 {
 			t.Errorf("%s: %d sessions for a hundred requests", host, got)

@@ -78,8 +78,8 @@ func (p *pool) standing() (e Event, fatal error) {
 	var opening Link
 	for _, t := range p.inners() {
 		state, err := t.State()
-		if state.Final() {
-			continue
+		if state.Final() || state != Open && err != nil && ownFault(err) {
+			continue // it says nothing of others
 		}
 		if best == Closed || weight(state) > weight(best) {
 			best = state
@@ -87,7 +87,7 @@ func (p *pool) standing() (e Event, fatal error) {
 		if state == Handshaking {
 			opening = t.Link()
 		}
-		if err != nil && !ownFault(err) && troubled == nil {
+		if err != nil && troubled == nil {
 			troubled = err
 		}
 	}
@@ -116,6 +116,13 @@ func (p *pool) standing() (e Event, fatal error) {
 		e.State = Open
 	}
 	return e, nil
+}
+
+// lastLink is the session that was opened last.
+func (p *pool) lastLink() Link {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.link
 }
 
 // weight orders the states of destinations by how much they speak for the tunnel.
@@ -148,7 +155,7 @@ func (p *pool) show() {
 		return
 	}
 	t.mu.Lock()
-	changed := e.State != t.state || e.State == Open && e.Link != t.link || e.Err != nil && !sameText(e.Err, t.err)
+	changed := e.State != t.state || e.Err != nil && !sameText(e.Err, t.err) // another session is no step: each new host has one
 	t.mu.Unlock()
 	if changed {
 		t.record(e)

@@ -88,6 +88,7 @@ func TestADynamicTunnelComesBackByItself(t *testing.T) {
 	if cause(err) != front.CauseNoTask {
 		t.Errorf("got cause %d of %v, want none to go through", cause(err), err)
 	}
+	tn.EndDestination(tunnel.Endpoint{Host: host(1), Port: 80}) // nobody asks for a session any more but the scout
 	if state, err := tn.State(); state != tunnel.Reopening || err == nil {
 		t.Errorf("the tunnel is %s: %v", state, err)
 	}
@@ -157,5 +158,30 @@ func TestADestinationSurvivesTheHourlyClose(t *testing.T) {
 	for range 3 {
 		w.account.CloseClientLeg(1000)
 		mustExchange(t, conn, random(100_000, 1))
+	}
+}
+
+// A host that is to be kept open and does not exist is its own trouble.
+func TestAWarmDestinationThatFailsIsNotTheTunnelsTrouble(t *testing.T) {
+	w := newPoolWorld(t, 2, nil)
+	nowhere := tunnel.Endpoint{Host: "nowhere.internal", Port: 80}
+	tn, err := w.engine.Open(tunnel.Spec{
+		Target: aws.Target{Cluster: "c", Service: "s", Container: "app"}, Dynamic: &tunnel.Dynamic{Warm: []tunnel.Endpoint{nowhere}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.events.await(t, tn, tunnel.Open)
+	w.events.next(t, "the failure", func(e tunnel.Event) bool { return e.Destination != nil && e.Err != nil })
+	time.Sleep(100 * time.Millisecond)
+	if state, err := tn.State(); state != tunnel.Open || err != nil {
+		t.Errorf("the tunnel is %s: %v", state, err)
+	}
+	all := tn.Destinations()
+	if len(all) != 1 || !all[0].Warm || all[0].Err == nil || all[0].State == tunnel.Open {
+		t.Errorf("got %+v, want the failure of the destination", all)
+	}
+	if err := w.visit(tn, host(1), 100); err != nil {
+		t.Error(err)
 	}
 }

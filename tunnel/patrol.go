@@ -88,6 +88,9 @@ func (r *runner) patrol(l *lane) {
 		if ok {
 			r.log.Info("task is going away, opening a session to another one", "task", l.target.Task, "error", err)
 		}
+		if r.of != nil {
+			r.of.pool.tasks.checked(l.target.Task, err == nil)
+		}
 		if ok && r.of != nil {
 			r.home().avoid(l.target.Task)
 		}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -243,6 +245,19 @@ func TestAThousandConnectionsToOneHost(t *testing.T) {
 	}
 }
 
+// Who has more sessions than it needs gives one to a host that has none, and its connections go on.
+func TestSessionsThatAreNotNeededMakeRoom(t *testing.T) {
+	w := newPoolWorld(t, 2, nil)
+	tn := w.dynamic(tunnel.Dynamic{Destinations: 3}, func(s *tunnel.Spec) { s.Lanes = 3 })
+	conn := w.mustThrough(tn, "db.internal")
+	mustExchange(t, conn, []byte("x"))
+	need.Eventually(t, "it to have all the sessions", func() bool { return len(w.account.Sessions()) == 3 })
+	if err := w.visit(tn, host(1), 1000); err != nil {
+		t.Errorf("another host: %v", err)
+	}
+	mustExchange(t, conn, random(10_000, 1))
+}
+
 // Hosts that swallow, refuse or move are their own clients' trouble.
 func TestAHostInTroubleDisturbsNoOther(t *testing.T) {
 	w := newPoolWorld(t, 2, func(f *emulator.Faults) { f.Swallow = []uint16{5432} })
@@ -403,10 +418,8 @@ func TestADynamicTunnelFollowsADeployment(t *testing.T) {
 		}
 		return true
 	})
-	for i := range 6 {
-		if err := w.visit(tn, host(i), 1000); err != nil {
-			t.Errorf("%s: %v", host(i), err)
-		}
+	for i := range 6 { // one that comes while its session ends is cut, as in any tunnel
+		need.Eventually(t, host(i)+" to be reached", func() bool { return w.visit(tn, host(i), 1000) == nil })
 	}
 	for _, d := range tn.Destinations() {
 		if gone[d.Link.Target.Task] && d.State == tunnel.Open {
@@ -434,11 +447,12 @@ func TestMixedLoadWithFaults(t *testing.T) {
 	for worker := range 16 {
 		all.Go(func() {
 			for i := worker; ctx.Err() == nil; i += 7 {
-				conn, err := w.through(tn, host(i%40), 80) //nolint:contextcheck // what is under way is finished
+				conn, err := tn.Ask(t.Context(), host(i%40), 80) //nolint:contextcheck // what is under way is finished
 				if err != nil {
 					t.Errorf("%s: %v", host(i%40), err)
 					continue
 				}
+				_ = conn.SetDeadline(time.Now().Add(time.Minute))
 				err = exchange(conn, random(1+i*1237%60_000, uint64(i)))
 				_ = conn.Close()
 				switch {
@@ -453,7 +467,12 @@ func TestMixedLoadWithFaults(t *testing.T) {
 		})
 	}
 	killed := 0
+	var half int64 // of the memory in use, when the half is over
+	began := time.Now()
 	for ctx.Err() == nil {
+		if half == 0 && time.Since(began) > span/2 {
+			half = inUse()
+		}
 		select {
 		case <-time.After(700 * time.Millisecond):
 		case <-ctx.Done():
@@ -464,8 +483,36 @@ func TestMixedLoadWithFaults(t *testing.T) {
 		}
 	}
 	all.Wait()
-	t.Logf("%d exchanges, %d cut, %d sessions killed", good.Load(), cut.Load(), killed)
+	full := inUse()
+	t.Logf("%d exchanges, %d cut, %d sessions killed, %d MB in use, %d MB at half time", good.Load(), cut.Load(), killed, full>>20, half>>20)
+	if full > half+30<<20 {
+		t.Errorf("memory grew from %d to %d bytes in the second half", half, full)
+	}
 	if good.Load() < 50 || cut.Load() > int64(killed)*16 {
 		t.Errorf("%d exchanges, %d cut by %d kills", good.Load(), cut.Load(), killed)
 	}
+}
+
+// inUse is the memory that package tunnel has in use, by the samples of its allocations: the account that is emulated in the same
+// process keeps what it has seen.
+func inUse() int64 {
+	runtime.GC()
+	runtime.GC() // a sample counts when what it is of has lived through one
+	records := make([]runtime.MemProfileRecord, 20_000)
+	n, _ := runtime.MemProfile(records, false)
+	var all float64
+	for _, r := range records[:min(n, len(records))] {
+		for frames := runtime.CallersFrames(r.Stack()); ; {
+			frame, more := frames.Next()
+			if strings.HasPrefix(frame.Function, "culvert/tunnel.") {
+				size := float64(r.AllocBytes) / float64(max(r.AllocObjects, 1))
+				all += float64(r.InUseBytes()) / (1 - math.Exp(-size/float64(runtime.MemProfileRate)))
+				break
+			}
+			if !more {
+				break
+			}
+		}
+	}
+	return int64(all)
 }

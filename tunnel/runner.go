@@ -443,9 +443,10 @@ func (r *runner) look(now time.Time) {
 		}
 		l.endIfDrained()
 	}
-	if r.beat.due(now, slices.ContainsFunc(lanes, func(l *lane) bool { return l.slow.Load() })) {
+	worried := slices.ContainsFunc(lanes, func(l *lane) bool { return l.slow.Load() })
+	if r.beat.due(now, worried) {
 		for _, l := range lanes {
-			if l.open() && !l.draining.Load() {
+			if l.open() && !l.draining.Load() && (worried || r.of == nil || r.of.pool.tasks.unknown(l.target.Task, now)) {
 				r.patrol(l)
 			}
 		}

@@ -27,7 +27,28 @@ type tasks struct {
 	known    []aws.Target
 	at       time.Time
 	renewing bool
-	given    bool // the one that the Spec names was given out
+	given    bool                 // the one that the Spec names was given out
+	well     map[string]time.Time // when ECS has said of a task that it is meant to go on
+}
+
+// unknown reports whether ECS is to be asked about a task for one of the destinations: the answer for another one will do.
+func (k *tasks) unknown(task string, now time.Time) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return now.Sub(k.well[task]) >= k.pool.engine().patrolEvery/2
+}
+
+// checked notes what ECS has said of a task.
+func (k *tasks) checked(task string, well bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.well == nil || len(k.well) > maxVerdicts {
+		k.well = map[string]time.Time{}
+	}
+	delete(k.well, task)
+	if well {
+		k.well[task] = time.Now()
+	}
 }
 
 // peers are the tasks for one more session.

@@ -143,8 +143,11 @@ func (t *Tunnel) Obstacle() error {
 	return obstacle()
 }
 
-// Link returns the session that carries the tunnel, or the last one that did.
+// Link returns the session that carries the tunnel, or the last one that did; of a dynamic tunnel, the last that was opened.
 func (t *Tunnel) Link() Link {
+	if t.pool != nil {
+		return t.pool.lastLink()
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.link

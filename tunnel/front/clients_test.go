@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -219,7 +220,7 @@ fetch("http://%[1]s/proxy.pac").then((r) => r.text()).catch(() => "no fetch").th
 			t.Errorf("%s, %s: %v\n%.2000s", test.proxy, test.url, err, got)
 		}
 	}
-	if asked := s.direct.calls(); len(asked) != 0 {
-		t.Errorf("the proxy was asked for %q", asked)
+	if slices.Contains(s.direct.calls(), "public.example:80") { // its own ones it asks for as well
+		t.Error("the proxy was asked for what the PAC file sends elsewhere")
 	}
 }

@@ -101,11 +101,8 @@ type transport struct{}
 
 func (transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	t := r.Context().Value(talkKey{}).(*talk) //nolint:forcetypeassert // BaseContext put it there
-	// A dial of net/http does not end with the request for which it was begun.
-	return t.links.of(t.server).RoundTrip(r.WithContext(context.WithValue(r.Context(), requestKey{}, r.Context()))) //nolint:wrapcheck // explained does
+	return t.links.of(t.server).RoundTrip(r)  //nolint:wrapcheck // explained does
 }
-
-type requestKey struct{}
 
 // links are the connections to destinations of one client's requests in absolute form.
 type links struct {
@@ -125,12 +122,7 @@ func (l *links) of(s *Server) *http.Transport {
 	protocols.SetHTTP1(true)
 	l.open = map[*link]bool{}
 	l.transport = &http.Transport{
-		DialContext: func(ctx context.Context, _, to string) (net.Conn, error) { //nolint:contextcheck // it is the request's own
-			if r, ok := ctx.Value(requestKey{}).(context.Context); ok {
-				ctx = r
-			}
-			return l.dial(ctx, s, to)
-		},
+		DialContext:            func(ctx context.Context, _, to string) (net.Conn, error) { return l.dial(ctx, s, to) },
 		DisableCompression:     true,
 		Protocols:              &protocols,
 		MaxIdleConnsPerHost:    1,
@@ -170,7 +162,8 @@ func (l *links) dial(ctx context.Context, s *Server, to string) (net.Conn, error
 	return k, nil
 }
 
-// close ends what the client's requests have left.
+// close ends what the client's requests have left: connections, and those that are still being made, as net/http does not end a
+// dial with the request for which it was begun.
 func (l *links) close() {
 	if l.transport == nil {
 		return
@@ -212,6 +205,9 @@ func (e *exchangeError) Error() string {
 	switch CauseOf(e.err) { //nolint:exhaustive // the rest says itself
 	case CauseEnded, CauseRefused, CauseClosing:
 		return fmt.Sprintf("%s ended the connection without an answer", e.host)
+	}
+	if strings.Contains(e.err.Error(), "readLoopPeekFail") { // net/http's word for bytes before the request
+		return fmt.Sprintf("no answer from %s: it speaks before it is asked, so it is no web server", e.host)
 	}
 	return fmt.Sprintf("no answer from %s: %v", e.host, e.err)
 }

@@ -98,13 +98,14 @@ func portOf(addr string) string {
 	return port
 }
 
-// site has handler answer at a made-up host, port 80, and returns its name.
-func (w *world) site(name string, handler http.HandlerFunc) string {
+// site has handler answer at a made-up host, port 80.
+func (w *world) site(name string, handler http.HandlerFunc) {
 	w.Helper()
 	server := httptest.NewServer(handler)
 	w.Cleanup(server.Close)
+	w.through.mu.Lock()
+	defer w.through.mu.Unlock()
 	w.through.at[name+":80"] = server.Listener.Addr().String()
-	return name
 }
 
 // dial connects to the proxy.
@@ -119,8 +120,15 @@ func (w *world) dial() *net.TCPConn {
 	return conn.(*net.TCPConn)
 }
 
+// heard is an answer, but for its body.
+type heard struct {
+	Status          string
+	StatusCode      int
+	Header, Trailer http.Header
+}
+
 // say writes a request as it is and reads the answer.
-func (w *world) say(conn net.Conn, r *bufio.Reader, request string) (*http.Response, string) {
+func (w *world) say(conn net.Conn, r *bufio.Reader, request string) (answer heard, body string) {
 	w.Helper()
 	if _, err := io.WriteString(conn, request); err != nil {
 		w.Fatal(err)
@@ -128,24 +136,27 @@ func (w *world) say(conn net.Conn, r *bufio.Reader, request string) (*http.Respo
 	return w.hear(r, strings.Fields(request)[0])
 }
 
-func (w *world) hear(r *bufio.Reader, method string) (*http.Response, string) {
+func (w *world) hear(r *bufio.Reader, method string) (answer heard, body string) {
 	w.Helper()
-	answer, err := http.ReadResponse(r, &http.Request{Method: method})
+	whole, err := http.ReadResponse(r, &http.Request{Method: method})
 	if err != nil {
 		w.Fatalf("read the answer: %v", err)
 	}
+	defer whole.Body.Close()
+	answer = heard{Status: whole.Status, StatusCode: whole.StatusCode, Header: whole.Header}
 	if method == http.MethodConnect && answer.StatusCode == http.StatusOK {
 		return answer, ""
 	}
-	body, err := io.ReadAll(answer.Body)
+	text, err := io.ReadAll(whole.Body)
 	if err != nil {
 		w.Fatalf("read the answer's body: %v", err)
 	}
-	return answer, string(body)
+	answer.Trailer = whole.Trailer
+	return answer, string(text)
 }
 
 // ask is say on a connection of its own.
-func (w *world) ask(request string) (*http.Response, string) {
+func (w *world) ask(request string) (answer heard, body string) {
 	w.Helper()
 	conn := w.dial()
 	defer conn.Close()
@@ -232,7 +243,11 @@ func TestOtherLanguagesAreRefused(t *testing.T) {
 			if err != nil {
 				t.Fatalf("no answer: %v", err)
 			}
+			defer answer.Body.Close()
 			body, _ := io.ReadAll(answer.Body)
+			if _, err := near.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+				t.Errorf("after the answer: %v, want an end and no reset", err)
+			}
 			_ = near.Close()
 			if answer.StatusCode != http.StatusBadRequest || !strings.Contains(string(body), "remedy: ") || !answer.Close {
 				t.Errorf("got %s, close %t, %q", answer.Status, answer.Close, body)
@@ -298,11 +313,7 @@ func TestTheEndOfTheContextEndsEverything(t *testing.T) {
 			_, _ = io.WriteString(near, begin)
 			time.Sleep(20 * time.Millisecond) // it is to be in the middle of it
 			cancel()
-			select {
-			case <-over:
-			case <-time.After(10 * time.Second):
-				t.Fatal("Serve does not return")
-			}
+			within(t, over, "Serve does not return")
 			if _, err := io.Copy(io.Discard, near); errors.Is(err, context.DeadlineExceeded) {
 				t.Error("the client is still connected")
 			}

@@ -25,19 +25,19 @@ func TestOneClientConnectionAsksSeveralHosts(t *testing.T) {
 	w := open(t, nil)
 	for _, name := range []string{"orders.internal", "billing.internal", "xn--mnchen-3ya.internal"} {
 		w.site(name, func(rw http.ResponseWriter, r *http.Request) {
-			_, _ = fmt.Fprintf(rw, "%s %s %s", name, r.Host, r.RequestURI)
+			_, _ = fmt.Fprintf(rw, "%s for %s %s", name, r.Host, r.RequestURI)
 		})
 	}
 	conn := w.dial()
 	r := bufio.NewReader(conn)
 	for _, request := range []struct{ target, host, want string }{
-		{"http://orders.internal/a?b=c;d", "orders.internal", "orders.internal orders.internal /a?b=c;d"},
-		{"http://billing.internal", "orders.internal", "billing.internal billing.internal /"}, // the target counts, not the header
-		{"HTTP://Orders.Internal:80/", "x", "orders.internal Orders.Internal:80 /"},
-		{"http://orders.internal./a%2fb%7cc|d", "x", "orders.internal orders.internal. /a%2fb%7cc|d"}, // as it was signed
-		{"http://orders.internal//double//slash", "x", "orders.internal orders.internal //double//slash"},
-		{"http://orders.internal?q", "x", "orders.internal orders.internal /?q"},
-		{"http://user:secret@orders.internal/", "x", "orders.internal orders.internal /"},
+		{"http://orders.internal/a?b=c;d", "orders.internal", "orders.internal for orders.internal /a?b=c;d"},
+		{"http://billing.internal", "orders.internal", "billing.internal for billing.internal /"}, // the target counts, not the header
+		{"HTTP://Orders.Internal:80/", "x", "orders.internal for Orders.Internal:80 /"},
+		{"http://orders.internal./a%2fb%7cc|d", "x", "orders.internal for orders.internal. /a%2fb%7cc|d"}, // as it was signed
+		{"http://orders.internal//double//slash", "x", "orders.internal for orders.internal //double//slash"},
+		{"http://orders.internal?q", "x", "orders.internal for orders.internal /?q"},
+		{"http://user:secret@orders.internal/", "x", "orders.internal for orders.internal /"},
 	} {
 		answer, body := w.say(conn, r, "GET "+request.target+" HTTP/1.1\r\nHost: "+request.host+"\r\n\r\n")
 		if answer.StatusCode != http.StatusOK || body != request.want {
@@ -182,9 +182,8 @@ func TestUpgradesPass(t *testing.T) {
 	r := bufio.NewReader(conn)
 	for _, scheme := range []string{"ws", "http"} {
 		_, _ = io.WriteString(conn, "GET "+scheme+"://live.internal/ HTTP/1.1\r\nHost: live.internal\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-		answer, err := http.ReadResponse(r, nil)
-		if err != nil || answer.StatusCode != http.StatusSwitchingProtocols || answer.Header.Get("Sec-WebSocket-Accept") != "x" {
-			t.Fatalf("%s: got %v, %v", scheme, answer, err)
+		if answer, _ := w.hear(r, http.MethodGet); answer.StatusCode != http.StatusSwitchingProtocols || answer.Header.Get("Sec-WebSocket-Accept") != "x" {
+			t.Fatalf("%s: got %v", scheme, answer)
 		}
 		_, _ = io.WriteString(conn, "hello")
 		_ = conn.CloseWrite()
@@ -355,11 +354,7 @@ func TestAClientThatIsGoneEndsItsDial(t *testing.T) {
 			_, _ = io.WriteString(conn, begin)
 			<-dialling
 			_ = conn.Close()
-			select {
-			case <-ended:
-			case <-time.After(10 * time.Second):
-				t.Fatal("it is still being made")
-			}
+			within(t, ended, "it is still being made")
 		})
 	}
 }
@@ -396,7 +391,17 @@ func TestAClientsEndWhereNoHalfCloseExists(t *testing.T) {
 		if !gone && string(got) != "answer" {
 			t.Errorf("got %q, want the answer", got)
 		}
-		<-ended
+		within(t, ended, "the destination's side still waits")
+	}
+}
+
+// within waits for what should have happened long before.
+func within(t *testing.T, done <-chan struct{}, otherwise string) {
+	t.Helper()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Fatal(otherwise)
 	}
 }
 
@@ -449,6 +454,28 @@ func TestAHeadWithoutEndIsRefused(t *testing.T) {
 		}()
 		if answer, _ := w.hear(bufio.NewReader(conn), http.MethodGet); answer.StatusCode != want {
 			t.Errorf("%d bytes: got %s, want %d", size, answer.Status, want)
+		}
+	}
+}
+
+// What a proxy cannot forward in this form it says.
+func TestOtherSchemesAreRefused(t *testing.T) {
+	w := open(t, nil)
+	for target, want := range map[string]string{
+		"https://orders.internal/":      "by CONNECT",
+		"ftp://orders.internal/":        "ftp:// does not go through",
+		"http:///path":                  "there is no host",
+		"http://orders.internal:0/":     "no port from 1 to 65535",
+		"http://orders.internal:99999/": "no port from 1 to 65535",
+		"mailto:a@orders.internal":      "mailto://",
+	} {
+		if answer, body := w.ask("GET " + target + " HTTP/1.1\r\nHost: orders.internal\r\n\r\n"); answer.StatusCode != http.StatusBadRequest || !strings.Contains(body, want) {
+			t.Errorf("%s: got %s %q, want %q", target, answer.Status, body, want)
+		}
+	}
+	for target, want := range map[string]string{"orders.internal": "no port", "orders.internal:http": "no port", "::1:80": "in brackets", ":80": "there is no host", "orders.internal:80/path": "no port"} {
+		if answer, body := w.ask("CONNECT " + target + " HTTP/1.1\r\n\r\n"); answer.StatusCode != http.StatusBadRequest || !strings.Contains(body, want) && !strings.HasPrefix(body, "400 ") {
+			t.Errorf("CONNECT %s: got %s %q, want %q", target, answer.Status, body, want)
 		}
 	}
 }

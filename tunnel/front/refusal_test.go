@@ -50,7 +50,10 @@ func troubles(w *world) []string {
 		all = append(all, strings.TrimSuffix(name, ":80"))
 	}
 	w.through.at["mute.internal:80"] = need.Server(w.T, func(c *net.TCPConn) { _, _ = c.Read(make([]byte, 1)) })
-	w.through.at["babbling.internal:80"] = need.Server(w.T, func(c *net.TCPConn) { _, _ = io.WriteString(c, "220 smtp ready\r\n") })
+	w.through.at["babbling.internal:80"] = need.Server(w.T, func(c *net.TCPConn) {
+		_, _ = c.Read(make([]byte, 4096))
+		_, _ = io.WriteString(c, "220 smtp ready\r\n")
+	})
 	slices.Sort(all)
 	return append(all, "denied.internal", "own.amazonaws.com", "proxy.example", "127.1", "169.254.170.2", "under_score.internal.", "a b", "10.0.0.256", "[fe80::1%25eth0]", "localhost")
 }
@@ -184,7 +187,10 @@ func TestNoWebPageUsesTheProxy(t *testing.T) {
 			} else {
 				_ = conn.CloseWrite()
 			}
-			answer, _ := io.ReadAll(conn)
+			answer, err := io.ReadAll(conn)
+			if err != nil {
+				t.Errorf("the connection goes on: %v", err)
+			}
 			text := string(answer)
 			if strings.Contains(text, "secret") || strings.Contains(text, "FindProxy") || strings.Contains(text, "Access-Control") {
 				t.Errorf("got %s", text)

@@ -3,10 +3,11 @@ package front_test
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -239,7 +240,10 @@ func TestRules(t *testing.T) {
 // The PAC file says the same, in a real engine that is given what a browser gives it.
 func TestThePACFileSaysTheSame(t *testing.T) {
 	node := need.Command(t, "node")
-	type question struct{ URL, Host, Want string }
+	type question struct {
+		URL  string `json:"url"`
+		Want string `json:"want"`
+	}
 	dir := t.TempDir()
 	for _, set := range rulesets {
 		var asked []question
@@ -248,11 +252,8 @@ func TestThePACFileSaysTheSame(t *testing.T) {
 			if want == "" || strings.Contains(h.host, "%") { // no URL has such a host
 				continue
 			}
-			host := h.host
-			if strings.Contains(host, ":") && !strings.HasPrefix(host, "[") {
-				host = "[" + host + "]"
-			}
-			asked = append(asked, question{URL: fmt.Sprintf("https://%s:%d/path?q=https://other.example:1/", host, h.port), Want: want})
+			at := net.JoinHostPort(strings.Trim(h.host, "[]"), strconv.Itoa(int(h.port)))
+			asked = append(asked, question{URL: "https://" + at + "/path?q=https://other.example:1/", Want: want})
 		}
 		pac := filepath.Join(dir, "proxy.pac")
 		if err := os.WriteFile(pac, []byte(set.rules(t).PAC("127.0.0.1:1080")), 0o600); err != nil {
@@ -268,11 +269,11 @@ const vm = require("vm"), fs = require("fs");
 const context = vm.createContext({});
 vm.runInContext(fs.readFileSync(process.argv[1], "utf8"), context);
 for (const q of JSON.parse(process.argv[2])) {
-  const u = new URL(q.URL);
+  const u = new URL(q.url);
   for (const host of new Set([u.hostname, u.hostname.replace(/[\[\]]/g, "")])) {
     for (const url of [u.href, u.href.replace(u.pathname + u.search, "/")]) { // browsers leave the path of https out
       const got = vm.runInContext("FindProxyForURL(" + JSON.stringify(url) + "," + JSON.stringify(host) + ")", context);
-      if (got !== q.Want) console.log(url, host, "got", got, "want", q.Want);
+      if (got !== q.want) console.log(url, host, "got", got, "want", q.want);
     }
   }
 }`

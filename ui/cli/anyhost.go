@@ -42,7 +42,7 @@ func (h *anyHost) flags(f *pflag.FlagSet) {
 	under(flagsForward, f, anyHostKeys()...)
 }
 
-// of is what a tunnel to any host is opened with. entry is what a saved one says of itself: a flag of the command line stands
+// anyHostOf is what a tunnel to any host is opened with. entry is what a saved one says of itself: a flag of the command line stands
 // above that, and that above environment and config file; what it denies is denied besides.
 func (s *shared) anyHostOf(entry *tunnel.Dynamic) *tunnel.Dynamic {
 	own := s.anyHost
@@ -141,7 +141,7 @@ func wordingOf(d *tunnel.Dynamic) string {
 	}
 	var text strings.Builder
 	for _, part := range [][2]string{
-		{"via", patternsValue(d.Via).String()}, {"without", patternsValue(d.Deny).String()}, {"warm", (*endpointsValue)(&d.Warm).String()},
+		{"via", (*patternsValue)(&d.Via).String()}, {"without", (*patternsValue)(&d.Deny).String()}, {"warm", (*endpointsValue)(&d.Warm).String()},
 	} {
 		if part[1] != "" {
 			text.WriteString(" " + part[0] + " " + part[1])
@@ -156,11 +156,14 @@ func wordingOf(d *tunnel.Dynamic) string {
 // patternsValue are the patterns of --via and --deny; each use of the flag adds some.
 type patternsValue []front.Pattern
 
-func (v patternsValue) Type() string { return "PATTERN" }
+func (v *patternsValue) Type() string { return "PATTERN" }
 
-func (v patternsValue) String() string {
-	forms := make([]string, len(v))
-	for i, p := range v {
+func (v *patternsValue) String() string {
+	if v == nil {
+		return ""
+	}
+	forms := make([]string, len(*v))
+	for i, p := range *v {
 		forms[i] = p.String()
 	}
 	return strings.Join(forms, ",")

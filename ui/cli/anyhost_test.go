@@ -178,7 +178,7 @@ func TestWhatIsWrongAboutASavedTunnelToAnyHostNamesItsKey(t *testing.T) {
 }
 
 // anyHostToSave is a tunnel to any host as the interface saves it.
-func anyHostToSave(t *testing.T, name, form string, via, deny []string, destinations int, warm ...tunnel.Endpoint) screen.SavedTunnel {
+func anyHostToSave(t *testing.T, form string, via, deny []string, destinations int, warm ...tunnel.Endpoint) screen.SavedTunnel {
 	t.Helper()
 	f, err := tunnel.ParseDynamic(form)
 	if err != nil {
@@ -193,12 +193,12 @@ func anyHostToSave(t *testing.T, name, form string, via, deny []string, destinat
 		}
 	}
 	f.Dynamic = &tunnel.Dynamic{Via: h.via, Deny: h.deny, Destinations: destinations, Warm: warm, Wait: 1}
-	return screen.SavedTunnel{Name: name, Target: aws.Target{Cluster: "c", Service: "s"}, Forward: f}
+	return screen.SavedTunnel{Name: "any", Target: aws.Target{Cluster: "c", Service: "s"}, Forward: f}
 }
 
 func TestTunnelsToAnyHostAreWrittenBack(t *testing.T) {
-	plain := anyHostToSave(t, "any", "1080", nil, nil, 0)
-	whole := anyHostToSave(t, "any", "127.0.0.1:1080", []string{"*.internal", "10.0.0.0/8"}, []string{"x.internal"}, 7, tunnel.Endpoint{Host: "db.internal", Port: 5432})
+	plain := anyHostToSave(t, "1080", nil, nil, 0)
+	whole := anyHostToSave(t, "127.0.0.1:1080", []string{"*.internal", "10.0.0.0/8"}, []string{"x.internal"}, 7, tunnel.Endpoint{Host: "db.internal", Port: 5432})
 	const (
 		plainLine = "  any: {target: c/s, dynamic: 1080}\n"
 		wholeLine = `  any: {target: c/s, dynamic: "127.0.0.1:1080", via: ["*.internal", "10.0.0.0/8"], deny: ["x.internal"], destinations: 7, warm: ["db.internal:5432"]}` + "\n"
@@ -215,16 +215,16 @@ func TestTunnelsToAnyHostAreWrittenBack(t *testing.T) {
 	}{
 		"a new one":             {"", plain, plainLine},
 		"all of it":             {"", whole, wholeLine},
-		"an IPv6 address":       {"", anyHostToSave(t, "any", "1080", nil, nil, 0, tunnel.Endpoint{Host: "fd00::1", Port: 443}), "  any: {target: c/s, dynamic: 1080, warm: [\"[fd00::1]:443\"]}\n"},
+		"an IPv6 address":       {"", anyHostToSave(t, "1080", nil, nil, 0, tunnel.Endpoint{Host: "fd00::1", Port: 443}), "  any: {target: c/s, dynamic: 1080, warm: [\"[fd00::1]:443\"]}\n"},
 		"more about it":         {plainLine, whole, wholeLine},
 		"less about it":         {wholeLine, plain, plainLine},
 		"in place of a forward": {oneHost, plain, plainLine},
 		"a forward in place":    {wholeLine, toSave(t, "any", "c/s", "3128"), oneHost},
-		"a list for a word":     {"  any: {target: c/s, dynamic: 1080, via: a.example}\n", anyHostToSave(t, "any", "1080", []string{"b.example", "c.example"}, nil, 0), "  any: {target: c/s, dynamic: 1080, via: [\"b.example\", \"c.example\"]}\n"},
-		"a word is left alone":  {"  any: {target: c/s, dynamic: 1080, via: a.example}\n", anyHostToSave(t, "any", "1081", []string{"a.example"}, nil, 0), "  any: {target: c/s, dynamic: 1081, via: a.example}\n"},
+		"a list for a word":     {"  any: {target: c/s, dynamic: 1080, via: a.example}\n", anyHostToSave(t, "1080", []string{"b.example", "c.example"}, nil, 0), "  any: {target: c/s, dynamic: 1080, via: [\"b.example\", \"c.example\"]}\n"},
+		"a word is left alone":  {"  any: {target: c/s, dynamic: 1080, via: a.example}\n", anyHostToSave(t, "1081", []string{"a.example"}, nil, 0), "  any: {target: c/s, dynamic: 1081, via: a.example}\n"},
 		"a block, with a comment": {
 			"  any:\n    target: c/s\n    dynamic: 1080 # mine\n    via: # private ones\n      - \"*.internal\" # all\n",
-			anyHostToSave(t, "any", "1081", []string{"*.internal"}, nil, 0),
+			anyHostToSave(t, "1081", []string{"*.internal"}, nil, 0),
 			"  any:\n    target: c/s\n    dynamic: 1081 # mine\n    via: # private ones\n      - \"*.internal\" # all\n",
 		},
 	} {
@@ -239,7 +239,7 @@ func TestTunnelsToAnyHostAreWrittenBack(t *testing.T) {
 		}
 	}
 	other := whole
-	other.Forward = anyHostToSave(t, "any", "127.0.0.1:1080", []string{"*.internal"}, nil, 7).Forward
+	other.Forward = anyHostToSave(t, "127.0.0.1:1080", []string{"*.internal"}, nil, 7).Forward
 	_, err := changed("f", []byte("tunnels:\n"+wholeLine), []screen.Change{{Was: other, Is: plain}}, sharedKeys())
 	if _, meanwhile := errors.AsType[*ChangedError](err); !meanwhile {
 		t.Errorf("a tunnel with other patterns than were seen is changed: %v", err)

@@ -147,15 +147,16 @@ func (k *keeping) begin(kept []screen.Kept) (err error) {
 	}
 	going := make([]headless.Kept, len(kept))
 	for i, one := range kept {
-		probe, _ := parseProbe(one.Probe) // it was checked when the tunnel was opened
+		probe, _ := parseProbe(one.Probe)                // it was checked when the tunnel was opened
+		login, _ := k.app.shared.loginOnScreen(one.User) // who has none is told when it is proved
 		going[i] = headless.Kept{
+			Login:  login,
 			Tunnel: one.Tunnel, Engine: one.Engine, Probe: probe, Profile: one.Profile, Region: one.Region,
 			Hosts: one.Hosts, Others: one.Others, Counted: one.Counted,
 		}
 	}
 	ctx, stop := context.WithCancel(k.ctx)
-	login, _ := k.app.shared.loginOnScreen() // the screen has begun with it
-	options := headless.Options{Login: login, Roots: (&account{demo: k.account.demo}).roots(), Out: k.file, Err: k.file}
+	options := headless.Options{Roots: (&account{demo: k.account.demo}).roots(), Out: k.file, Err: k.file}
 	wait, err := headless.Keep(ctx, options, headless.Holding{Dir: k.dir, Record: k.record}, going)
 	if err != nil {
 		stop()

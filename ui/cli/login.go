@@ -33,13 +33,24 @@ func (s *shared) login() (*doctor.Login, error) {
 // loginOf is the user of the proxy at the far end of a saved tunnel: a flag of the command line stands above what it says.
 // Where a project's tunnel leads the project decides: the password goes there only when the user is named for this run.
 func (s *shared) loginOf(t *savedTunnel) (*doctor.Login, error) {
+	switch user, own := s.userOf(t); {
+	case own:
+		return s.loginAs(user, "tunnel "+t.name+" of "+t.file+": proxy-user")
+	case user == "" && t.project:
+		return nil, nil //nolint:nilnil // nobody
+	}
+	return s.login()
+}
+
+// userOf is the user of the proxy at the far end of a saved tunnel; empty is nobody. own says that the tunnel names it itself.
+func (s *shared) userOf(t *savedTunnel) (user string, own bool) {
 	switch {
 	case t.project && !s.userOfRun():
-		return nil, nil //nolint:nilnil // nobody
+		return "", false
 	case t.proxyUser == "" || s.set.Lookup("proxy-user").Changed:
-		return s.login()
+		return s.proxyUser, false
 	}
-	return s.loginAs(t.proxyUser, "tunnel "+t.name+" of "+t.file+": proxy-user")
+	return t.proxyUser, true
 }
 
 // userOfRun reports whether the user is named for this run, not in a config file.
@@ -47,12 +58,31 @@ func (s *shared) userOfRun() bool {
 	return s.set.Lookup("proxy-user").Changed || os.Getenv(variable("proxy-user")) != ""
 }
 
-// loginOnScreen is the user of every tunnel that the interface opens, of which some may be a project's.
-func (s *shared) loginOnScreen() (*doctor.Login, error) {
+// userOnScreen is the user of the tunnels that the interface opens and no saved one names: some may be a project's, opened
+// again. Empty is nobody.
+func (s *shared) userOnScreen() string {
 	if !s.userOfRun() && slices.ContainsFunc(s.saved.tunnels, func(t savedTunnel) bool { return t.project }) {
+		return ""
+	}
+	return s.proxyUser
+}
+
+// checkLogin says what is wrong with the user of the interface before there is a screen in the way.
+func (s *shared) checkLogin() error {
+	named := slices.ContainsFunc(s.saved.tunnels, func(t savedTunnel) bool { return t.proxyUser != "" })
+	if s.userOnScreen() != s.proxyUser || s.proxyUser == "" && named {
+		return nil
+	}
+	_, err := s.login()
+	return err
+}
+
+// loginOnScreen is a user whom the interface names, with the password; nil for nobody.
+func (s *shared) loginOnScreen(user string) (*doctor.Login, error) {
+	if user == "" {
 		return nil, nil //nolint:nilnil // nobody
 	}
-	return s.login()
+	return s.loginAs(user, "proxy-user "+say.Line(user))
 }
 
 // loginAs is a user, whom a source names, with the password.

@@ -146,6 +146,10 @@ func (s *shared) shown(all *saved) screen.Saved {
 	for _, t := range all.tunnels {
 		one := t.shown()
 		one.Lanes, one.OneTask = s.lanesOf(&t)
+		if of := one.Forward.Dynamic; of != nil {
+			one.Dynamic = s.anyHostOf(of)
+		}
+		one.ProxyUser, _ = s.userOf(&t)
 		named := t.named(s.accountOf(&t))
 		one.Profile, one.Region, one.Role = named.Profile, named.Region, named.Role
 		out.Tunnels = append(out.Tunnels, one)

@@ -172,7 +172,7 @@ func (c checker) tunnelValue(t *savedTunnel, key, text string, line int) error {
 
 // anyHostValue reads what an entry says of its tunnel to any host.
 func (c checker) anyHostValue(h *anyHost, key, text string, line int) error {
-	var to interface{ Set(string) error }
+	var to interface{ Set(text string) error }
 	switch key {
 	case "via":
 		to = &h.via

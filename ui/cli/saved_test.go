@@ -44,3 +44,20 @@ func TestASavedTunnelSaysHowManySessionsItHas(t *testing.T) {
 	_, err := resolved(t)
 	mustRefuse(t, err, "line 1: ", "\"perhaps\" is not one of yes, no", "correct the value of spread")
 }
+
+// Whom the proxy of a saved tunnel wants reaches the interface, which copies lines with it; a flag stands above it.
+func TestTheInterfaceKnowsTheProxyUserOfASavedTunnel(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{{nil, "alice"}, {[]string{"--proxy-user", "bob"}, "bob"}} {
+		inDirectory(t, "tunnels: {p: {target: c/s, forward: \"3128\", proxy-user: alice}}\n", "")
+		s, err := resolved(t, c.args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.shown(&s.saved).Tunnels[0].ProxyUser; got != c.want {
+			t.Errorf("%q: got %q, want %q", c.args, got, c.want)
+		}
+	}
+}

@@ -35,7 +35,7 @@ func (a *app) screen(ctx context.Context, aim *aim, forwards *forwards) error {
 	}
 	open, start, err := a.toStart(aim, forwards)
 	if err == nil {
-		_, err = a.shared.loginOnScreen()
+		err = a.shared.checkLogin()
 	}
 	if err != nil {
 		return err
@@ -134,12 +134,12 @@ func (a *app) usualOptions(ctx context.Context, s *screenAccount) screen.Options
 		Connect: s.connect,
 		Codes:   s.codes,
 		Engine:  func(c *aws.Client) *tunnel.Engine { return s.engine(ctx, c) },
-		Prove: func(ctx context.Context, t *tunnel.Tunnel, probe string) (string, error) {
+		Prove: func(ctx context.Context, t *tunnel.Tunnel, probe, user string) (string, error) {
 			p, err := parseProbe(probe)
 			if err != nil {
 				return "", err
 			}
-			login, err := a.shared.loginOnScreen()
+			login, err := a.shared.loginOnScreen(user)
 			if err != nil {
 				return "", err
 			}
@@ -149,7 +149,7 @@ func (a *app) usualOptions(ctx context.Context, s *screenAccount) screen.Options
 			_, err := parseProbe(probe)
 			return err
 		},
-		ProxyUser: a.shared.proxyUser,
+		ProxyUser: a.shared.userOnScreen(),
 		Profile:   a.shared.profile, Region: a.shared.region,
 		Profiles:  aws.Profiles,
 		Keys:      a.shared.keys,
@@ -158,6 +158,7 @@ func (a *app) usualOptions(ctx context.Context, s *screenAccount) screen.Options
 		ReadOnly:  a.shared.readOnly,
 		Refresh:   a.shared.refresh,
 		KeepAlive: a.shared.keepAlive,
+		AnyHost:   a.shared.anyHostOf(nil),
 		LinkLocal: a.shared.linkLocal,
 		Demo:      a.shared.demo,
 		Saved:     a.shared.shown(&a.shared.saved),

@@ -57,10 +57,14 @@ func (p *posted) remember() {
 }
 
 // step is a step of one of its destinations in words: what is asked for, and the way to it.
-func (e stateEvent) step(through string) string {
-	line := e.Destination
+func (e stateEvent) step(through, session string) string {
 	if e.Session == "" {
-		return line
+		return e.Destination
 	}
-	return line + " through " + through + ", session " + e.Session
+	return e.Destination + " through " + through + ", session " + session
+}
+
+// onItsWay reports whether a step of a destination says only that it is being opened, which takes a moment.
+func (e stateEvent) onItsWay() bool {
+	return e.Destination != "" && e.Error == "" && (e.State == tunnel.Starting.String() || e.State == tunnel.Handshaking.String())
 }

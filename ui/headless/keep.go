@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"culvert/tunnel"
+	"culvert/tunnel/doctor"
 	"culvert/ui/control"
 )
 
@@ -17,6 +18,7 @@ type Kept struct {
 	Tunnel *tunnel.Tunnel
 	Engine *tunnel.Engine // of the tunnel
 	Probe  Probe
+	Login  *doctor.Login // for a proxy at its far end that asks for one; nil is nobody
 	// Profile and Region are shown with the tunnel.
 	Profile, Region string
 	Hosts           []control.Host // that the connections which had ended went to
@@ -80,7 +82,7 @@ func (r *run) take(probing context.Context, k Kept) *tracked {
 	spec := k.Tunnel.Spec()
 	t := &tracked{
 		Tunnel: k.Tunnel, target: spec.Target, kept: true,
-		forward: Forward{Spec: spec, Probe: k.Probe, Profile: k.Profile, Region: k.Region},
+		forward: Forward{Spec: spec, Probe: k.Probe, Login: k.Login, Profile: k.Profile, Region: k.Region},
 	}
 	var err error
 	if t.state, err = k.Tunnel.State(); t.state == tunnel.Failed {

@@ -7,8 +7,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +19,7 @@ import (
 	"culvert/aws"
 	"culvert/aws/emulator"
 	"culvert/tunnel"
+	"culvert/tunnel/front"
 	"culvert/ui/control"
 	"culvert/ui/headless"
 )
@@ -213,4 +216,71 @@ func TestKeptTunnelsStandInTheOrderTheyWereGivenIn(t *testing.T) {
 	}
 	cancel()
 	_, _ = wait()
+}
+
+// Who asks for a tunnel to any host that is held is told of its hosts, and what it was opened with.
+func TestWhatIsHeldTellsOfItsDestinations(t *testing.T) {
+	account, err := emulator.Start(emulator.Options{Fleet: emulator.Demo()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(account.Close)
+	id, secret := account.Credentials()
+	client, err := aws.Connect(t.Context(), aws.Options{Region: "eu-west-1", Endpoint: account.URL(), Keys: aws.Keys{ID: id, Secret: secret}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine := tunnel.New(tunnel.Options{Client: client})
+	target, err := client.Lookup(t.Context(), aws.Query{Cluster: "automation", Service: "squid"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	via, err := front.ParsePattern("*.internal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tn, err := engine.Open(tunnel.Spec{Target: target, AnyPort: true, Dynamic: &tunnel.Dynamic{Via: []front.Pattern{via}, Destinations: 3, Warm: []tunnel.Endpoint{{Host: "billing.internal", Port: 443}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := holding(t, "any")
+	ctx, stop := context.WithCancel(t.Context())
+	wait, err := headless.Keep(ctx, headless.Options{Out: io.Discard, Err: io.Discard}, h, []headless.Kept{{Tunnel: tn, Engine: engine}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy, _ := url.Parse("http://" + tn.Addr().String())
+	through := &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxy), DisableKeepAlives: true}}
+	answer, err := through.Get("http://orders.internal/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	set := until(t, h, "ready with two hosts", func(s control.Set) bool {
+		return len(s.Tunnels) == 1 && s.Tunnels[0].Ready && len(s.Tunnels[0].Destinations) == 2
+	})
+	one := set.Tunnels[0]
+	if want := (&control.Dynamic{Via: []string{"*.internal"}, Destinations: 3, Warm: []string{"billing.internal:443"}}); one.Remote != "any host" || !reflect.DeepEqual(one.Dynamic, want) || one.ProxyURL != proxy.String() || one.Proof != "session" {
+		t.Errorf("got %+v, %+v", one, one.Dynamic)
+	}
+	detail, err := h.Dir.Detail(t.Context(), "any", one.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]control.Destination{}
+	for _, d := range detail.Destinations {
+		told[d.Destination] = d
+	}
+	orders, billing := told["orders.internal:80"], told["billing.internal:443"]
+	if len(told) != 2 || !billing.Warm || billing.Accepted != 0 || orders.Warm || orders.State != "open" || orders.Session == "" || orders.Task == "" || orders.Accepted != 1 || orders.Received == 0 || orders.Used.IsZero() {
+		t.Errorf("got %+v", detail.Destinations)
+	}
+	stop()
+	last, _ := wait()
+	if got := last.Tunnels[0].Destinations; len(got) != 2 || got[0].State != "open" {
+		t.Errorf("at the end it has told of %+v, want them as they were", got)
+	}
+	if left := account.Sessions(); len(left) != 0 {
+		t.Errorf("sessions are left: %+v", left)
+	}
 }

@@ -37,7 +37,7 @@ func (p *people) begin(at string, id tunnel.ID) string {
 // state is what is new about a tunnel.
 func (p *people) state(e stateEvent) string {
 	if e.Destination != "" {
-		return e.step("task " + shortID(e.Task))
+		return e.step("task "+shortID(e.Task), shortSession(e.Session))
 	}
 	last, known := p.told[e.Tunnel]
 	p.told[e.Tunnel] = e

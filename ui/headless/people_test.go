@@ -57,6 +57,25 @@ func TestPeopleAreToldWhatIsNew(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 
+	host := func(name, id, session string) func(*stateEvent) {
+		return func(e *stateEvent) {
+			e.Remote, e.Destination, e.Task, e.Session = "any host", name, id, session
+		}
+	}
+	hosts := peopleLines(true,
+		state(1, "starting", func(e *stateEvent) { e.Remote = "any host" }),
+		state(1, "open", host("a.internal:80", first, "culvert-42-1-0a1b2c3d4e5f")),
+		state(1, "closed", host("b.internal:80", "", "")),
+		state(1, "open", func(e *stateEvent) { e.Remote, e.Task = "any host", first }),
+	)
+	want = `02:25:03  starting     127.0.0.1:3128 -> automation/squid to any host
+02:25:03  open         a.internal:80 through task 3f2a9b1c, session 0a1b2c3d
+02:25:03  closed       b.internal:80
+02:25:03  open         task 3f2a9b1c`
+	if hosts != want {
+		t.Errorf("got\n%s\nwant\n%s", hosts, want)
+	}
+
 	several := peopleLines(false, state(1, "starting", nil), state(2, "starting", func(e *stateEvent) { e.Remote, e.Profile = "db:5432", "staging" }))
 	want = `02:25:03  tunnel 1  starting     127.0.0.1:3128 -> automation/squid port 3128
 02:25:03  tunnel 2  starting     127.0.0.1:3128 -> automation/squid to db:5432, profile staging`

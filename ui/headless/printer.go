@@ -28,6 +28,9 @@ const (
 )
 
 func (p *printer) event(event any) {
+	if e, ok := event.(stateEvent); ok && p.people != nil && e.onItsWay() {
+		return
+	}
 	line := p.text(event) + "\n"
 	if p.json {
 		var err error
@@ -122,7 +125,7 @@ func (p *printer) line(h head, word, facts, trouble, remedy string) string {
 func (e stateEvent) long() string {
 	through := aws.Target{Cluster: e.Cluster, Service: e.Service, Family: e.Family, Task: e.Task, Container: e.Container}
 	if e.Destination != "" {
-		return e.step(through.String())
+		return e.step(through.String(), e.Session)
 	}
 	line := e.route(through)
 	if e.Session != "" {

@@ -49,6 +49,21 @@ func (d *connect) leadAnywhere() {
 	d.at = slices.Index(d.fields(), d.via)
 }
 
+// setAny fills the fields of a tunnel to any host.
+func (d *connect) setAny(of *tunnel.Dynamic) {
+	d.warm = of.Warm
+	setAny(of, d.via, d.deny, d.most)
+}
+
+func setAny(of *tunnel.Dynamic, via, deny, most *draw.Field) {
+	via.Set(strings.Join(forms(of.Via), " "))
+	deny.Set(strings.Join(forms(of.Deny), " "))
+	most.Set("")
+	if n := of.Destinations; n > 0 && n != tunnel.DefaultDestinations {
+		most.Set(strconv.Itoa(n))
+	}
+}
+
 // turned takes in that the field of the remote host leads to any host, or no longer does.
 func (d *connect) turned() {
 	if d.any == d.toAny() {

@@ -5,7 +5,9 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
+	"culvert/aws"
 	"culvert/tunnel"
 	"culvert/tunnel/front"
 )
@@ -130,5 +132,97 @@ func TestTheAnyHostDialogFitsEverySize(t *testing.T) {
 		if got := d.fields()[d.at]; got != d.via {
 			t.Errorf("at %v the keyboard is on %s, want via", size, got.Name)
 		}
+	}
+}
+
+// anywhere is a saved tunnel to any host.
+func savedAnywhere(t *testing.T) SavedTunnel {
+	t.Helper()
+	f, err := tunnel.ParseDynamic("1080")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Dynamic.Via, f.Dynamic.Deny, f.Dynamic.Warm = rules(t, "*.internal", "10.0.0.0/8"), rules(t, "secret.internal"), []tunnel.Endpoint{{Host: "fd00::7", Port: 443}}
+	return SavedTunnel{Name: "private", Target: aws.Target{Cluster: "automation", Service: "squid"}, Forward: f}
+}
+
+func TestATunnelToAnyHostIsSavedEditedAndKnownAgain(t *testing.T) {
+	a, b := keeping(t, Saved{Tunnels: []SavedTunnel{savedAnywhere(t)}})
+	press(t, a, "S")
+	want(t, a, "-D 1080 --via *.int", "– stopped")
+	r := anywhereFrom("127.0.0.1:1080")
+	r.Spec.Dynamic = &tunnel.Dynamic{Via: rules(t, "*.internal")}
+	row := addRow(a, r)
+	a.Update(tickMsg{a.beat})
+	want(t, a, "– stopped") // by other rules it is another tunnel
+	press(t, a, "e")
+	want(t, a, "edit private", "any host at   1080", "*.internal 10.0.0.0/8", "secret.internal", "destinations  48")
+	press(t, a, "down", "down", "down")
+	typed(t, a, " db?.internal:99999")
+	press(t, a, "enter")
+	if len(b.changes) > 0 || a.dialog == nil {
+		t.Fatalf("a pattern that is none was saved: %+v", b.changes)
+	}
+	clearField(t, a)
+	typed(t, a, "*.internal")
+	press(t, a, "down")
+	clearField(t, a)
+	press(t, a, "down")
+	typed(t, a, "12")
+	press(t, a, "enter")
+	want(t, a, "saved private in /home/kim/config.yaml")
+	is := b.changes[0].Is
+	if d := is.Forward.Dynamic; d == nil || d.Destinations != 12 || len(d.Via) != 1 || len(d.Deny) != 0 || len(d.Warm) != 1 {
+		t.Fatalf("got %+v, want what was typed, and what no field is for", is.Forward.Dynamic)
+	}
+	row.Spec.Dynamic = &tunnel.Dynamic{Via: rules(t, "*.internal"), Destinations: 12, Wait: time.Minute}
+	a.Update(tickMsg{a.beat})
+	want(t, a, "● open")
+	press(t, a, "esc", "t", "s")
+	want(t, a, "this tunnel is saved already, as private")
+	row.Spec.Dynamic = &tunnel.Dynamic{}
+	press(t, a, "s")
+	want(t, a, "squid-any", "any host at   1080", "everything goes through the task")
+}
+
+func TestATunnelToAnyHostIsChangedWithItsOwnValues(t *testing.T) {
+	a := newTestApp(t, Options{}, 100, 40)
+	arrives(a, sampleAccount())
+	r := anywhereFrom("127.0.0.1:1080")
+	r.Spec.Dynamic = savedAnywhere(t).Forward.Dynamic
+	r.Spec.Dynamic.Destinations, r.State = 7, tunnel.Failed
+	addRow(a, r)
+	press(t, a, "t", "e")
+	d, ok := a.dialog.(*connect)
+	if !ok {
+		t.Fatalf("e opened no dialog:\n%s", shot(a))
+	}
+	want(t, a, "change automation/squid", "any host", "*.internal 10.0.0.0/8", "secret.internal", "destinations  7")
+	if f, err := d.forward(); err != nil || !f.Dynamic.Same(r.Spec.Dynamic) {
+		t.Errorf("the form says %+v, %v, want what the tunnel was", f.Dynamic, err)
+	}
+}
+
+func TestWhatWasOpenToAnyHostIsRemembered(t *testing.T) {
+	a := newTestApp(t, Options{}, 100, 40)
+	r := addRow(a, anywhereFrom("127.0.0.1:1080"))
+	r.Spec.Dynamic = savedAnywhere(t).Forward.Dynamic
+	r.Spec.Dynamic.Destinations = 7
+	a.memory.opened(r)
+	if len(a.memory.pending) != 1 {
+		t.Fatal("it was not noted")
+	}
+	noted := a.memory.pending[0].Tunnel
+	back, ok := saved(noted)
+	if !ok || back.Forward.String() != "1080" || !sameFar(back.Forward, forwardOf(r.Spec, 1080)) || len(back.Forward.Dynamic.Warm) != 1 || back.Forward.Dynamic.Warm[0].Host != "fd00::7" {
+		t.Errorf("got %+v, %t, want the tunnel that was open", back.Forward.Dynamic, ok)
+	}
+	noted.Dynamic.Via = []string{"[", "*.internal"}
+	if _, ok := saved(noted); ok {
+		t.Error("a file with a pattern that is none is believed")
+	}
+	kept := (&keeper{tunnels: a.tunnels, demo: true}).of(r)
+	if got := strings.Join(kept.Flags, " "); !strings.Contains(got, "-D 1080 --via *.internal --via 10.0.0.0/8 --deny secret.internal --destinations 7 --warm [fd00::7]:443") {
+		t.Errorf("it goes on with %s", got)
 	}
 }

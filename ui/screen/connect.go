@@ -41,16 +41,18 @@ type connect struct {
 	asked   int    // number of the last question whether the local side is free
 	taken   string // why the local side that the user chose is not; empty when it is, or not known yet
 	opening bool
-	failure error // why it could not be opened
-	of      *row  // the tunnel that is changed; nil: a new one is opened
+	failure error  // why it could not be opened
+	user    string // whom its proxy wants, see wanted
+	of      *row   // the tunnel that is changed; nil: a new one is opened
 }
 
 // proposals are what the dialog begins with and what it allows.
 type proposals struct {
 	span       time.Duration // of keep-alive
-	linkLocal  bool          // remote hosts may be link-local addresses
-	demo       bool          // the account is the embedded one
-	action     string        // that the workflow step uses
+	anyHost    *tunnel.Dynamic
+	linkLocal  bool   // remote hosts may be link-local addresses
+	demo       bool   // the account is the embedded one
+	action     string // that the workflow step uses
 	checkProbe func(probe string) error
 }
 
@@ -77,6 +79,9 @@ func newConnect(l *look, ts *tunnels, p *place, e entry, o proposals) *connect {
 		d.keepAlive.Set(o.span.String())
 	}
 	d.via, d.deny, d.most = anyFields()
+	if o.anyHost != nil {
+		d.setAny(o.anyHost)
+	}
 	d.named = e.container != nil
 	if len(d.containers) > 0 {
 		d.container.Set(preferred(d.containers).Name)
@@ -89,7 +94,7 @@ func newConnect(l *look, ts *tunnels, p *place, e entry, o proposals) *connect {
 // change fills the form with a tunnel that is over, to be changed and opened anew.
 func (d *connect) change(r *row) {
 	w := r.again()
-	d.of, d.to = r, w.spec.Target
+	d.of, d.to, d.user = r, w.spec.Target, w.user
 	d.named = d.to.Container != "" && !d.to.AnyContainer
 	if slices.ContainsFunc(d.containers, func(c aws.Container) bool { return c.Name == d.to.Container }) {
 		d.container.Set(d.to.Container)
@@ -97,12 +102,7 @@ func (d *connect) change(r *row) {
 	}
 	if of := w.spec.Dynamic; of != nil {
 		d.leadAnywhere()
-		d.warm = of.Warm
-		d.via.Set(strings.Join(forms(of.Via), " "))
-		d.deny.Set(strings.Join(forms(of.Deny), " "))
-		if of.Destinations > 0 {
-			d.most.Set(strconv.Itoa(of.Destinations))
-		}
+		d.setAny(of)
 	} else {
 		d.port.Set(strconv.Itoa(int(w.spec.Remote.Port)))
 		d.host.Set(w.spec.Remote.Host)
@@ -327,6 +327,9 @@ func (d *connect) forward() (tunnel.Forward, error) {
 		f, err := anywhere(cmp.Or(d.local.Value(), "0"), d.via, d.deny, d.most)
 		if err == nil {
 			f.Dynamic.Warm = d.warm
+			if d.anyHost != nil {
+				f.Dynamic.Wait = d.anyHost.Wait
+			}
 		}
 		return f, err
 	}
@@ -368,7 +371,7 @@ func (d *connect) valid() (tunnel.Forward, bool) {
 // recipe is the form for people without a screen.
 func (d *connect) recipe(f tunnel.Forward) recipe {
 	keep, _ := parseSpan(d.keepAlive.Value())
-	r := recipe{action: d.action, demo: d.demo, profile: d.place.profile, region: d.place.region, target: d.target(), forward: f, probe: d.probe.Value(), keepAlive: keep}
+	r := recipe{action: d.action, demo: d.demo, profile: d.place.profile, region: d.place.region, target: d.target(), forward: f, probe: d.probe.Value(), user: d.user, keepAlive: keep}
 	if d.place.client != nil && !r.demo {
 		shell := d.place.client.Shell()
 		r.endpoint, r.role, r.document, r.stream = shell.Endpoint, shell.Role, shell.Document, shell.Stream
@@ -481,7 +484,10 @@ func (d *connect) open() wish {
 	spec.Pinned = pinned(d.to)
 	spec.KeepAlive, _ = parseSpan(d.keepAlive.Value())
 	d.opening, d.failure = true, nil
-	probe := d.probe.Value()
+	probe, user := d.probe.Value(), d.tunnels.proxyUser
+	if d.of != nil {
+		user = d.user
+	}
 	return beside(func() tea.Msg {
 		t, err := d.place.openNow(spec)
 		return then(func() wish {
@@ -492,7 +498,7 @@ func (d *connect) open() wish {
 			}
 			return all(
 				dismiss(d), goBelow(), tell("listening on "+localName(t)+"; "+d.keys.copy.Shortest()+" copies how to use it"),
-				d.tunnels.opened(wanted{place: d.place, probe: probe, in: d.of}, t),
+				d.tunnels.opened(wanted{place: d.place, probe: probe, user: user, in: d.of}, t),
 			)
 		})
 	})

@@ -104,8 +104,13 @@ func sameFar(a, b tunnel.Forward) bool {
 	if a.Dynamic == nil || b.Dynamic == nil {
 		return a.Dynamic == b.Dynamic && a.Remote == b.Remote
 	}
-	return slices.Equal(forms(a.Dynamic.Via), forms(b.Dynamic.Via)) && slices.Equal(forms(a.Dynamic.Deny), forms(b.Dynamic.Deny)) &&
-		capOf(a.Dynamic) == capOf(b.Dynamic)
+	same := func(a, b []front.Pattern) bool {
+		one, other := forms(a), forms(b)
+		slices.Sort(one)
+		slices.Sort(other)
+		return slices.Equal(slices.Compact(one), slices.Compact(other))
+	}
+	return same(a.Dynamic.Via, b.Dynamic.Via) && same(a.Dynamic.Deny, b.Dynamic.Deny) && capOf(a.Dynamic) == capOf(b.Dynamic)
 }
 
 // forwardOf is what a spec forwards, with the port that its tunnel listens on.

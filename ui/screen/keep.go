@@ -18,6 +18,7 @@ type Kept struct {
 	Engine *tunnel.Engine
 	Local  string   // where it listens, as it is shown
 	Probe  string   // as --probe takes it
+	User   string   // whom the proxy at its far end is asked as; empty is nobody
 	Flags  []string // of the culvert up that opens it anew
 	// Profile and Region are shown with the tunnel, where they are not what the flags and the environment say.
 	Profile, Region string
@@ -61,7 +62,7 @@ func (k *keeper) wish() wish {
 // of is what there is to know of a tunnel for it to go on.
 func (k *keeper) of(r *row) Kept {
 	kept := Kept{
-		Tunnel: r.tunnel, Engine: r.place.engine, Local: r.local(), Probe: r.probe,
+		Tunnel: r.tunnel, Engine: r.place.engine, Local: r.local(), Probe: r.probe, User: r.user,
 		Profile: r.place.profile, Region: r.place.region, Counted: slices.Clone(r.hosts.counted),
 	}
 	if kept.Profile == k.profile && kept.Region == k.region {

@@ -68,8 +68,8 @@ func (ts *tunnels) launchNow(keepAlive time.Duration, wanted []SavedTunnel) wish
 // launchIn opens a tunnel to what runs now.
 func (ts *tunnels) launchIn(at *place, s SavedTunnel, keepAlive time.Duration) wish {
 	q := s.query()
-	spec := s.Forward.Spec(q.Target())
+	spec := s.opens().Spec(q.Target())
 	spec.Pinned, spec.KeepAlive = s.Target.Task != "", keepAlive
 	spec.Lanes, spec.OneTask = s.Lanes, s.OneTask
-	return ts.begun(wanted{place: at, spec: spec, query: &q, probe: s.Probe})
+	return ts.begun(wanted{place: at, spec: spec, query: &q, probe: s.Probe, user: ts.userOf(s)})
 }

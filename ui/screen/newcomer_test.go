@@ -15,7 +15,7 @@ import (
 func TestANewcomersTasksTakeFewKeys(t *testing.T) {
 	local := freeLocal(t)
 	l, _ := worldOf(t, Options{
-		Prove: func(ctx context.Context, t *tunnel.Tunnel, _ string) (string, error) {
+		Prove: func(ctx context.Context, t *tunnel.Tunnel, _, _ string) (string, error) {
 			return headless.Prove(ctx, t, headless.Probe{}, nil, nil)
 		},
 		Demo: true, Begin: aws.Target{Cluster: "automation", Service: "squid"},

@@ -39,7 +39,7 @@ func (ts *tunnels) begin(p *place) wish {
 	for _, s := range ts.start {
 		q := s.Query
 		s.Spec.Target, s.Spec.Pinned = q.Target(), q.Task != ""
-		wishes = append(wishes, ts.begun(wanted{place: p, spec: s.Spec, query: &q, probe: s.Probe}))
+		wishes = append(wishes, ts.begun(wanted{place: p, spec: s.Spec, query: &q, probe: s.Probe, user: ts.proxyUser}))
 	}
 	ts.start = nil
 	return all(wishes...)
@@ -78,33 +78,33 @@ func addrPort(spec tunnel.Spec, port uint16) netip.AddrPort {
 const proveAgain = time.Second
 
 // tryIt tries a tunnel until it is seen to work, or is over.
-func (ts *tunnels) tryIt(t *tunnel.Tunnel, probe string) wish {
+func (ts *tunnels) tryIt(t *tunnel.Tunnel, probe, user string) wish {
 	if ts.prove == nil {
 		return nil
 	}
 	return beside(func() tea.Msg {
 		if state, _ := t.State(); state != tunnel.Open {
-			return ts.provedLater(t, probe)
+			return ts.provedLater(t, probe, user)
 		}
 		behind := t.Link()
-		by, err := ts.prove(ts.accounts.ctx, t, probe)
+		by, err := ts.prove(ts.accounts.ctx, t, probe, user)
 		return then(func() wish {
 			if err == nil {
 				ts.proofs[t] = proof{state: proved, by: by}
 				if probe == "" && by == string(tunnel.ProtocolUnknown) {
 					probe = by // it has been asked what it is, and is not a second time
 				}
-				return beside(func() tea.Msg { return ts.provedAgain(t, probe, behind) })
+				return beside(func() tea.Msg { return ts.provedAgain(t, probe, user, behind) })
 			}
 			ts.proofs[t] = proof{state: unproved, err: err, again: ts.proofs[t].again}
-			return beside(func() tea.Msg { return ts.provedLater(t, probe) })
+			return beside(func() tea.Msg { return ts.provedLater(t, probe, user) })
 		})
 	})
 }
 
 // provedAgain waits until the tunnel has moved away from the link behind which it was proved, and has it proved anew. One to any
 // host has a link for each of them: it is proved again when it was not open meanwhile.
-func (ts *tunnels) provedAgain(t *tunnel.Tunnel, probe string, behind tunnel.Link) tea.Msg {
+func (ts *tunnels) provedAgain(t *tunnel.Tunnel, probe, user string, behind tunnel.Link) tea.Msg {
 	moved := func() bool {
 		if t.Spec().Dynamic != nil {
 			state, _ := t.State()
@@ -124,12 +124,12 @@ func (ts *tunnels) provedAgain(t *tunnel.Tunnel, probe string, behind tunnel.Lin
 	}
 	return then(func() wish {
 		ts.proofs[t] = proof{again: true}
-		return ts.tryIt(t, probe)
+		return ts.tryIt(t, probe, user)
 	})
 }
 
 // provedLater waits, and has the tunnel proved again unless it or the interface has ended.
-func (ts *tunnels) provedLater(t *tunnel.Tunnel, probe string) tea.Msg {
+func (ts *tunnels) provedLater(t *tunnel.Tunnel, probe, user string) tea.Msg {
 	select {
 	case <-ts.accounts.ctx.Done():
 		return nil
@@ -138,7 +138,7 @@ func (ts *tunnels) provedLater(t *tunnel.Tunnel, probe string) tea.Msg {
 	if state, _ := t.State(); state.Final() {
 		return nil
 	}
-	return then(func() wish { return ts.tryIt(t, probe) })
+	return then(func() wish { return ts.tryIt(t, probe, user) })
 }
 
 // ReadOnlyError says that the interface was told to change nothing.

@@ -113,7 +113,7 @@ func anyHostThrough(p *place, e entry) wish {
 
 // proposals are what the forward dialog begins with.
 func (a *app) proposals() proposals {
-	return proposals{span: a.o.KeepAlive, linkLocal: a.o.LinkLocal, demo: a.o.Demo, action: a.o.Action, checkProbe: a.o.CheckProbe}
+	return proposals{span: a.o.KeepAlive, anyHost: a.o.AnyHost, linkLocal: a.o.LinkLocal, demo: a.o.Demo, action: a.o.Action, checkProbe: a.o.CheckProbe}
 }
 
 // editForward opens the dialog with what a tunnel that is over was to be.

@@ -104,7 +104,11 @@ func (ts *tunnels) copy(r *row) wish {
 	if r.Spec.Dynamic != nil {
 		return chooseText(proxyCopies(r.reading, ts.commandOf(r)))
 	}
-	return chooseCopy(r.reading, ts.answered(r), ts.proxyUser)
+	user := r.user
+	if r.holder != nil {
+		user = ts.proxyUser
+	}
+	return chooseCopy(r.reading, ts.answered(r), user)
 }
 
 // asUsual is what a destination speaks: what it has answered in, else what is usual at its port.

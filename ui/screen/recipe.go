@@ -22,6 +22,7 @@ type recipe struct {
 	target          aws.Target
 	forward         tunnel.Forward
 	probe           string
+	user            string // of the proxy at the far end
 	keepAlive       time.Duration
 	exact           bool   // the local port must be that of forward
 	action          string // that the workflow step uses; empty when it is not known
@@ -78,6 +79,7 @@ func (r recipe) flags() (words []string) {
 		add("-L", r.form())
 	}
 	add("--probe", r.probe)
+	add("--proxy-user", r.proxyUser())
 	if r.keepAlive > 0 {
 		add("--keep-alive", r.keepAlive.String())
 	}
@@ -134,10 +136,22 @@ func (r recipe) step() string {
 		add("forward", r.form())
 	}
 	add("probe", r.probe)
+	if user := r.proxyUser(); user != "" {
+		add("proxy-user", user)
+		add("proxy-password", "${{ secrets.CULVERT_PROXY_PASSWORD }}")
+	}
 	if r.keepAlive > 0 {
 		add("keep-alive", r.keepAlive.String())
 	}
 	return b.String()
+}
+
+// proxyUser is whom the proxy at the far end wants: a tunnel to any host has none there.
+func (r recipe) proxyUser() string {
+	if r.forward.Dynamic != nil {
+		return ""
+	}
+	return r.user
 }
 
 // unnamedAction stands where the build does not know its repository.

@@ -26,10 +26,13 @@ type SavedTunnel struct {
 	Probe   string // as --probe takes it; empty chooses by the port
 	Project string // the project file that it comes from; empty for the user's own
 
+	Dynamic *tunnel.Dynamic // what one to any host is opened with, where the user has set more for all; nil: as Forward says
+
 	Lanes   int  // sessions; 0 is what the user has set for all
 	OneTask bool // they stay on one task, whatever the user has set for all
 
 	Profile, Region, Role string // of its account; empty is what the user looks at
+	ProxyUser             string // whom the proxy at its far end is asked as; empty is nobody
 
 	Entry Account // what the config file says of that, where flags may say something else
 }
@@ -88,7 +91,7 @@ func (s SavedTunnel) runs(r *row) bool {
 		spec.Target.Cluster != s.Target.Cluster || spec.Target.Service != s.Target.Service || s.Target.Family != "" && spec.Target.Family != s.Target.Family,
 		s.Target.Task != "" && spec.Target.Task != s.Target.Task,
 		s.Target.Container != "" && spec.Target.Container != s.Target.Container,
-		!sameFar(forwardOf(spec, 0), s.Forward) || spec.Socket != s.Forward.Socket,
+		!sameFar(forwardOf(spec, 0), s.opens()) || spec.Socket != s.Forward.Socket,
 		local.Port() != 0 && local.Port() != r.Local.Port(),
 		local.Port() == 0 && spec.Local.Port() != 0 && (spec.Dynamic != nil || r.Local.Port() != spec.Remote.Port), // asked for elsewhere
 		local.Addr().IsValid() && local.Addr() != spec.Local.Addr():
@@ -113,6 +116,27 @@ func (s SavedTunnel) elsewhere(p *place) bool {
 		return false
 	}
 	return home.Region != p.regionName() || p.identity.Account != "" && home.Account != p.identity.Account
+}
+
+// userOf is whom the proxy at the far end of a tunnel of before is asked as: what the saved tunnel says that it was, else what
+// is said for all.
+func (ts *tunnels) userOf(s SavedTunnel) string {
+	for _, known := range ts.saved.Tunnels {
+		port := known.Forward.Local.Port()
+		if known.Target == s.Target && sameFar(known.opens(), s.Forward) && known.Forward.Socket == s.Forward.Socket && (port == 0 || port == s.Forward.Local.Port()) {
+			return known.ProxyUser
+		}
+	}
+	return ts.proxyUser
+}
+
+// opens is what the saved tunnel forwards.
+func (s SavedTunnel) opens() tunnel.Forward {
+	f := s.Forward
+	if f.Dynamic != nil && s.Dynamic != nil {
+		f.Dynamic = s.Dynamic
+	}
+	return f
 }
 
 // exposed reports whether others than this machine could use the tunnel.

@@ -3,7 +3,6 @@ package screen
 import (
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -98,11 +97,7 @@ func (f *savedForm) lead(to *tunnel.Dynamic) {
 	f.forward = draw.NewField("any host at", "a local port, as 1080")
 	f.forward.Set(local)
 	f.via, f.deny, f.most = anyFields()
-	f.via.Set(strings.Join(forms(to.Via), " "))
-	f.deny.Set(strings.Join(forms(to.Deny), " "))
-	if to.Destinations > 0 {
-		f.most.Set(strconv.Itoa(to.Destinations))
-	}
+	setAny(to, f.via, f.deny, f.most)
 	f.warm = to.Warm
 }
 

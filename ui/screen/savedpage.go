@@ -382,11 +382,11 @@ func (p *savedPage) startIn(at *place, s SavedTunnel, unreached error) wish {
 			if err != nil {
 				return failBeside(p, err)
 			}
-			spec := s.Forward.Spec(target)
+			spec := s.opens().Spec(target)
 			spec.Pinned = s.Target.Task != ""
 			spec.KeepAlive = p.keepAlive
 			spec.Lanes, spec.OneTask = s.Lanes, s.OneTask
-			return p.tunnels.begun(wanted{place: at, spec: spec, probe: s.Probe})
+			return p.tunnels.begun(wanted{place: at, spec: spec, probe: s.Probe, user: s.ProxyUser})
 		})
 	})
 }

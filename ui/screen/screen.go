@@ -30,14 +30,14 @@ type Options struct {
 	Engine func(*aws.Client) *tunnel.Engine
 	// Prove tells whether a tunnel that is open reaches its far end, and by what that was seen, as the ready event names
 	// it: http-proxy, postgres, … probe is what --probe takes, empty chooses by the port. Without Prove an open session is
-	// enough.
-	Prove func(ctx context.Context, t *tunnel.Tunnel, probe string) (by string, err error)
+	// enough. user is whom a proxy there is asked as; empty is nobody.
+	Prove func(ctx context.Context, t *tunnel.Tunnel, probe, user string) (by string, err error)
 	// CheckProbe says what is wrong with a probe as it is typed.
 	CheckProbe func(probe string) error
 
 	Codes *Codes // asks for one-time codes while accounts are opened; nil: nobody does
 
-	ProxyUser       string              // whom proxies at the far ends are asked as; empty: nobody
+	ProxyUser       string              // whom proxies at the far ends are asked as, where no saved tunnel says it; empty: nobody
 	Profile, Region string              // to begin with
 	Profiles        func() []string     // to choose from
 	Keys            map[string][]string // remapped, by action; see CheckKeys
@@ -47,6 +47,7 @@ type Options struct {
 	ReadOnly        bool                  // nothing is opened or ended
 	Refresh         time.Duration         // how often to look again; 0 is 10 s
 	KeepAlive       time.Duration         // that the dialog proposes
+	AnyHost         *tunnel.Dynamic       // that the dialog proposes for a tunnel to any host; nil: none
 	LinkLocal       bool                  // remote hosts may be link-local addresses, as for the engine
 	Demo            bool                  // the account is the embedded one
 	Action          string                // that workflow steps use, as OWNER/REPOSITORY@v1; empty when nobody has said whose
@@ -160,7 +161,7 @@ func newApp(ctx context.Context, o Options) (*app, error) {
 	}
 	l := &look{theme: draw.NewTheme(draw.UnicodeLocale(o.Getenv)), keys: keys, now: o.Now()}
 	a := &app{look: l, accounts: newAccounts(ctx, l, o), o: o, touched: l.now, shelf: &shelf{Saved: o.Saved, look: l, write: o.Save}}
-	a.tunnels = newTunnels(l, a.accounts, o)
+	a.tunnels = newTunnels(l, a.accounts, &a.shelf.Saved, o)
 	a.browse = newBrowse(l, a.accounts, a.tunnels, o)
 	a.memory = newMemory(l, a.tunnels, o)
 	a.pane = newTunnelsPane(l, a.tunnels, a.shelf, a.memory, a.browse.way)

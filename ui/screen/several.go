@@ -260,7 +260,7 @@ func (d *several) ended(f *fork, t *tunnel.Tunnel, err error) wish {
 		f.open = true
 		d.count++
 		d.table.Mark(f) // takes its mark away
-		w = d.tunnels.opened(wanted{place: d.place, spec: t.Spec(), count: f.row}, t)
+		w = d.tunnels.opened(wanted{place: d.place, spec: t.Spec(), count: f.row, user: d.tunnels.proxyUser}, t)
 	}
 	switch {
 	case d.waiting > 0:

@@ -23,13 +23,14 @@ type tunnels struct {
 	look      *look
 	accounts  *accounts
 	readOnly  bool
-	demo      bool // the account is the embedded one
-	proxyUser string
+	demo      bool   // the account is the embedded one
+	proxyUser string // whom proxies at the far ends are asked as, unless a saved tunnel says it
+	saved     *Saved
 	clock     func() time.Time
-	prove     func(ctx context.Context, t *tunnel.Tunnel, probe string) (by string, err error) // nil: an open session is enough
-	up        control.Dir                                                                      // where what culvert up holds is found
-	start     []Start                                                                          // wanted from the beginning and not opened yet
-	changed   func()                                                                           // called when rows have changed
+	prove     func(ctx context.Context, t *tunnel.Tunnel, probe, user string) (by string, err error) // nil: an open session is enough
+	up        control.Dir                                                                            // where what culvert up holds is found
+	start     []Start                                                                                // wanted from the beginning and not opened yet
+	changed   func()                                                                                 // called when rows have changed
 
 	rows   []*row         // those in sight, oldest first
 	known  map[*place]int // tunnels of an engine that were seen
@@ -54,6 +55,7 @@ type row struct {
 	hosts  tally
 
 	probe   string     // how it is proved, as --probe takes it
+	user    string     // whom the proxy at its far end is asked as; empty is nobody
 	query   *aws.Query // its container is looked up with this before it is opened; nil: Spec names it
 	opening bool       // it is over, and being opened anew
 	worked  bool       // it has been open
@@ -62,9 +64,9 @@ type row struct {
 	noted   bool       // in the memory of tunnels that were used
 }
 
-func newTunnels(l *look, at *accounts, o Options) *tunnels {
+func newTunnels(l *look, at *accounts, saved *Saved, o Options) *tunnels {
 	return &tunnels{
-		look: l, accounts: at, readOnly: o.ReadOnly, demo: o.Demo, proxyUser: o.ProxyUser, clock: o.Now, prove: o.Prove, up: o.Up, start: o.Start, changed: func() {},
+		look: l, accounts: at, readOnly: o.ReadOnly, demo: o.Demo, proxyUser: o.ProxyUser, saved: saved, clock: o.Now, prove: o.Prove, up: o.Up, start: o.Start, changed: func() {},
 		known: map[*place]int{}, proofs: map[*tunnel.Tunnel]proof{},
 	}
 }

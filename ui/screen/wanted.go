@@ -17,6 +17,7 @@ type wanted struct {
 	spec  tunnel.Spec
 	query *aws.Query // how its container is looked up; nil: spec names it
 	probe string     // how it is proved, as --probe takes it
+	user  string     // whom the proxy at its far end is asked as; empty is nobody
 	in    *row       // of before, whose place it takes; nil: it has none
 	count int        // number of its row where that was given out before; 0: the next
 }
@@ -94,7 +95,7 @@ func (ts *tunnels) unopened(w wanted, err error) wish {
 	number := r.number
 	*r = row{
 		reading: reading{Spec: w.spec, Local: local, State: tunnel.Failed, Err: err, Opened: now, Since: now},
-		place:   w.place, query: w.query, probe: w.probe, number: number,
+		place:   w.place, query: w.query, probe: w.probe, user: w.user, number: number,
 	}
 	ts.seat(r, cmp.Or(number, w.count))
 	return all(pointAt(r), ts.turned(r, now), hurry())
@@ -109,7 +110,7 @@ func (ts *tunnels) opened(w wanted, t *tunnel.Tunnel) wish {
 		return nil // it was over before it was looked at
 	}
 	r := ts.rows[i]
-	r.probe = w.probe
+	r.probe, r.user = w.probe, w.user
 	number := w.count
 	if w.in != nil { // the pages about it go on with the new one
 		fresh := *r
@@ -118,7 +119,7 @@ func (ts *tunnels) opened(w wanted, t *tunnel.Tunnel) wish {
 		*r = fresh
 	}
 	ts.seat(r, number)
-	return all(pointAt(r), hurry(), ts.tryIt(t, w.probe))
+	return all(pointAt(r), hurry(), ts.tryIt(t, w.probe, w.user))
 }
 
 // seat puts a row where its number says; 0 is the next number for one that is new.
@@ -154,7 +155,7 @@ func (r *row) again() wanted {
 		spec.Local = netip.AddrPortFrom(spec.Local.Addr(), r.Local.Port())
 	}
 	spec.Target = lasting(spec)
-	return wanted{place: r.place, spec: spec, query: r.query, probe: r.probe, in: r}
+	return wanted{place: r.place, spec: spec, query: r.query, probe: r.probe, user: r.user, in: r}
 }
 
 // edit lets the user change a tunnel that is over, and tries it again.

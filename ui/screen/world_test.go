@@ -214,7 +214,7 @@ func TestASavedTunnelIsOpenedInTheAccountThatItNames(t *testing.T) {
 func TestASuccessorThatDoesNotAnswerIsShown(t *testing.T) {
 	var dead atomic.Bool
 	l, account := newWorld(t, Options{
-		Prove: func(ctx context.Context, tn *tunnel.Tunnel, _ string) (string, error) {
+		Prove: func(ctx context.Context, tn *tunnel.Tunnel, _, _ string) (string, error) {
 			if _, err := tn.Prove(ctx); err != nil || !dead.Load() {
 				return "tcp", err
 			}

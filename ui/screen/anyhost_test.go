@@ -150,8 +150,8 @@ func TestATunnelToAnyHostIsSavedEditedAndKnownAgain(t *testing.T) {
 	a, b := keeping(t, Saved{Tunnels: []SavedTunnel{savedAnywhere(t)}})
 	press(t, a, "S")
 	want(t, a, "-D 1080 --via *.int", "– stopped")
-	r := anywhereFrom("127.0.0.1:1080")
-	r.Spec.Dynamic = &tunnel.Dynamic{Via: rules(t, "*.internal")}
+	r := anywhereFrom()
+	r.Spec.Dynamic = &tunnel.Dynamic{Via: rules(t, "*.internal"), Deny: rules(t, "secret.internal")}
 	row := addRow(a, r)
 	a.Update(tickMsg{a.beat})
 	want(t, a, "– stopped") // by other rules it is another tunnel
@@ -188,7 +188,7 @@ func TestATunnelToAnyHostIsSavedEditedAndKnownAgain(t *testing.T) {
 func TestATunnelToAnyHostIsChangedWithItsOwnValues(t *testing.T) {
 	a := newTestApp(t, Options{}, 100, 40)
 	arrives(a, sampleAccount())
-	r := anywhereFrom("127.0.0.1:1080")
+	r := anywhereFrom()
 	r.Spec.Dynamic = savedAnywhere(t).Forward.Dynamic
 	r.Spec.Dynamic.Destinations, r.State = 7, tunnel.Failed
 	addRow(a, r)
@@ -205,7 +205,7 @@ func TestATunnelToAnyHostIsChangedWithItsOwnValues(t *testing.T) {
 
 func TestWhatWasOpenToAnyHostIsRemembered(t *testing.T) {
 	a := newTestApp(t, Options{}, 100, 40)
-	r := addRow(a, anywhereFrom("127.0.0.1:1080"))
+	r := addRow(a, anywhereFrom())
 	r.Spec.Dynamic = savedAnywhere(t).Forward.Dynamic
 	r.Spec.Dynamic.Destinations = 7
 	a.memory.opened(r)

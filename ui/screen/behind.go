@@ -31,7 +31,7 @@ func (ts *tunnels) actBehind(k tea.KeyPressMsg, r *row, to tunnel.Destination) (
 		return tell(say.Line(hostPort(to.Endpoint)) + " is reached directly from this machine: there is no task to examine"), true
 	case keys.doctor.Pressed(k):
 		at, q := ts.patient(r)
-		return consult(at, q, to.Endpoint, nil), true
+		return consult(at, q, to.Endpoint), true
 	}
 	return nil, false
 }

@@ -352,7 +352,7 @@ func (b *browse) consult() wish {
 	e, ok := b.table().Row()
 	switch {
 	case !ok && p.client == nil: // then why there is no account
-		return consult(p, aws.Query{}, tunnel.Endpoint{Port: proxyPort}, nil)
+		return consult(p, aws.Query{}, tunnel.Endpoint{Port: proxyPort})
 	case !ok:
 		return nil
 	}
@@ -362,7 +362,7 @@ func (b *browse) consult() wish {
 	}
 	remote := tunnel.Endpoint{Port: e.likelyPort()}
 	if e.cause != nil && e.ready == 0 && (e.known || e.service != nil) || p.trouble != nil { // that is what is to be looked at
-		return consult(p, target.Query(), remote, nil)
+		return consult(p, target.Query(), remote)
 	}
 	return askProbe(p, target.Query(), tunnel.Spec{Remote: remote}, "")
 }

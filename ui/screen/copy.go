@@ -14,6 +14,9 @@ import (
 // copyable is a text that can be copied from a tunnel.
 type copyable struct{ Name, Text string }
 
+// curlLine is what a line for curl is called.
+const curlLine = "curl line"
+
 // copyables are the texts that help to use a tunnel, the most useful first. They fit what has answered at its far end: a
 // port says what should be there, and not what is. Where nothing is known there is the address alone.
 func copyables(r reading, answered tunnel.Protocol) []copyable {
@@ -32,18 +35,18 @@ func lines(addr netip.AddrPort, answered tunnel.Protocol, user string) []copyabl
 		proxy := "http://" + asUser(user) + at
 		return []copyable{
 			{"exports", proxyExports(proxy)},
-			{"curl line", "curl -x " + say.Word(proxy) + " https://HOST/"},
+			{curlLine, "curl -x " + say.Word(proxy) + " https://HOST/"},
 			{"URL", proxy},
 		}
-	case tunnel.ProtocolSOCKS:
+	case tunnel.ProtocolSOCKS, tunnel.ProtocolSOCKS4:
 		at = asUser(user) + at
 		return []copyable{
 			{"exports", socksExports(at)},
-			{"curl line", "curl -x " + say.Word("socks5h://"+at) + " https://HOST/"},
+			{curlLine, "curl -x " + say.Word("socks5h://"+at) + " https://HOST/"},
 			{"URL", "socks5h://" + at},
 		}
 	case tunnel.ProtocolHTTP:
-		return []copyable{{"URL", "http://" + at + "/"}, {"curl line", "curl " + say.Word("http://"+at+"/")}}
+		return []copyable{{"URL", "http://" + at + "/"}, {curlLine, "curl " + say.Word("http://"+at+"/")}}
 	case tunnel.ProtocolPostgres:
 		return []copyable{{"psql line", fmt.Sprintf("psql -h %s -p %d -U USER DATABASE", host, port)}, {"URL", "postgresql://USER@" + at + "/DATABASE"}}
 	case tunnel.ProtocolMySQL:
@@ -87,7 +90,7 @@ func shellURL(value string) string {
 func socketLines(path string, answered tunnel.Protocol) []copyable {
 	switch answered { //nolint:exhaustive // the others have no client that takes any path
 	case tunnel.ProtocolHTTP:
-		return []copyable{{"curl line", "curl --unix-socket " + say.Word(path) + " http://localhost/"}}
+		return []copyable{{curlLine, "curl --unix-socket " + say.Word(path) + " http://localhost/"}}
 	case tunnel.ProtocolMySQL:
 		return []copyable{{"mysql line", "mysql -S " + say.Word(path) + " -u USER -p"}}
 	case tunnel.ProtocolRedis:

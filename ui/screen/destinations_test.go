@@ -20,10 +20,10 @@ import (
 )
 
 // anywhereFrom is the reading of an open tunnel to any host, with destinations of every kind.
-func anywhereFrom(local string) reading {
-	r := somewhere(local)
+func anywhereFrom() reading {
+	r := somewhere("127.0.0.1:1080")
 	r.Spec.Remote, r.Spec.Dynamic = tunnel.Endpoint{}, &tunnel.Dynamic{}
-	r.lead(someDestinations())
+	lead(&r, someDestinations())
 	return r
 }
 
@@ -45,7 +45,7 @@ func someDestinations() []tunnel.Destination {
 // onDestinations opens the page about such a tunnel.
 func onDestinations(t testing.TB, a *app) *detail {
 	t.Helper()
-	r := addRow(a, anywhereFrom("127.0.0.1:1080"))
+	r := addRow(a, anywhereFrom())
 	flow(r, 120)
 	d := newDetail(a.look, a.tunnels, r)
 	a.grant(show(d))
@@ -100,7 +100,7 @@ func TestTheCursorStaysOnItsDestination(t *testing.T) {
 	d := onDestinations(t, a)
 	press(t, a, "G")
 	before := d.destinations.At()
-	d.row.lead(append([]tunnel.Destination{{Endpoint: tunnel.Endpoint{Host: "a.internal", Port: 1}, State: tunnel.Open}}, someDestinations()...))
+	lead(&d.row.reading, append([]tunnel.Destination{{Endpoint: tunnel.Endpoint{Host: "a.internal", Port: 1}, State: tunnel.Open}}, someDestinations()...))
 	d.tick()
 	if got := d.destinations.At(); got != before || before == "" {
 		t.Errorf("the cursor is on %s, was on %s", got, before)
@@ -126,7 +126,7 @@ func TestADestinationHasAPageOfItsOwn(t *testing.T) {
 	want(t, a, "orders.internal:80  ● open", "127.0.0.1:1080 › squid › any host 5/48", "session ecs-execute-command-000000000000000001", "48 MB", "failed", "48 kB received · 1.3 kB sent · open for 2m00s", "x end")
 	press(t, a, "G", "k")
 	want(t, a, "! read: connection reset by peer")
-	d.row.lead(someDestinations()[1:])
+	lead(&d.row.reading, someDestinations()[1:])
 	p.tick()
 	want(t, a, "– not open", "the next client that asks for it opens it")
 	press(t, a, "esc")
@@ -160,7 +160,7 @@ func TestAThousandDestinationsAreDrawnQuicklyEnough(t *testing.T) {
 		for i := range all {
 			all[i].Stats.Received += uint64(i)
 		}
-		d.row.lead(all)
+		lead(&d.row.reading, all)
 		d.tick()
 		a.View()
 	}
@@ -173,7 +173,7 @@ func TestAThousandDestinationsAreDrawnQuicklyEnough(t *testing.T) {
 	if tick > 3*time.Millisecond {
 		t.Errorf("a tick with 1,000 destinations took %s, want 3 ms at the most", tick)
 	}
-	d.row.lead(all[:10])
+	lead(&d.row.reading, all[:10])
 	d.tick()
 	if len(d.rates) != 10 {
 		t.Errorf("%d destinations are remembered, want the 10 that are open", len(d.rates))
@@ -181,7 +181,7 @@ func TestAThousandDestinationsAreDrawnQuicklyEnough(t *testing.T) {
 }
 
 func TestWhatIsCopiedOfATunnelToAnyHost(t *testing.T) {
-	r := anywhereFrom("127.0.0.1:1080")
+	r := anywhereFrom()
 	r.Spec.Dynamic = &tunnel.Dynamic{Via: rules(t, "*.internal"), Deny: rules(t, "db?.internal:22"), Destinations: 9}
 	a := newTestApp(t, Options{}, 120, 40)
 	row := addRow(a, r)

@@ -391,10 +391,10 @@ func (d *detail) nothing() string {
 	if d.row.holder != nil && !d.told.any {
 		return d.untold()
 	}
-	switch {
-	case d.side == historySheet:
+	switch d.side { //nolint:exhaustive // the others wait for connections
+	case historySheet:
 		return "nothing has happened yet"
-	case d.side == destinationSheet:
+	case destinationSheet:
 		return "no client has asked for a host through " + d.row.local() + " yet; " + d.keys.copy.Shortest() + " copies how to"
 	}
 	return "no connection has come to " + d.row.local() + " yet"

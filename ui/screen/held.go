@@ -125,7 +125,7 @@ func heldReading(s control.Set, t control.Tunnel) reading {
 	}
 	if t.Dynamic != nil {
 		r.Spec.Remote, r.Spec.Dynamic = tunnel.Endpoint{}, heldDynamic(*t.Dynamic)
-		r.lead(heldDestinations(t.Destinations))
+		lead(&r, heldDestinations(t.Destinations))
 	}
 	if proxy, err := url.Parse(t.ProxyURL); err == nil && proxy.User != nil {
 		r.User = proxy.User.Username()

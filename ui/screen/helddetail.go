@@ -66,7 +66,7 @@ func (d *detail) hear(answer control.Detail, err error) {
 		d.told.history = append(d.told.history, heldStep(s))
 	}
 	if d.row.Spec.Dynamic != nil {
-		d.row.lead(heldDestinations(answer.Destinations))
+		lead(&d.row.reading, heldDestinations(answer.Destinations))
 	}
 	d.connections.Set(d.paced(d.told.connections)) // as often as it is asked: rates are of what has come meanwhile
 	d.tick()

@@ -232,7 +232,7 @@ func TestTheDoctorsReportIsKept(t *testing.T) {
 	wantNot(t, a, "Doctor")
 	now = now.Add(90 * time.Second)
 	a.Update(tickMsg{a.beat})
-	a.grant(consult(a.here, q, remote, nil))
+	a.grant(consult(a.here, q, remote))
 	a.Update(tickMsg{a.beat})
 	want(t, a, "Doctor  fails at port 1m30s ago", "automation/squid → 3128", "region", "cluster")
 	if got := d.table.At(); got != "answer" || a.page() != screen(d) {

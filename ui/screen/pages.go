@@ -206,8 +206,8 @@ func askProbe(p *place, q aws.Query, far tunnel.Spec, before string) wish {
 const keepReports = 20
 
 // consult shows the doctor's page about a port of a target, or a host behind it.
-func consult(p *place, q aws.Query, remote tunnel.Endpoint, probe *url.URL) wish {
-	return examine(p, q, tunnel.Spec{Remote: remote}, probe)
+func consult(p *place, q aws.Query, remote tunnel.Endpoint) wish {
+	return examine(p, q, tunnel.Spec{Remote: remote}, nil)
 }
 
 // examine shows the doctor's page about a target and what a tunnel leads to there. What was examined before is shown as it was

@@ -19,13 +19,13 @@ func proxyCopies(r reading, command string) []copyable {
 		list = nil
 	}
 	if path := r.Spec.Socket; path != "" { // which no other client than curl takes for a proxy
-		return append([]copyable{{"curl line", curl(socketProxy(path), "https://HOST/")}, {"socket", path}}, list...)
+		return append([]copyable{{curlLine, curl(socketProxy(path), "https://HOST/")}, {"socket", path}}, list...)
 	}
 	at := dialAddress(r).String()
 	http := "http://" + at
 	return append([]copyable{
 		{"exports", proxyExports(http)},
-		{"curl line", curl(http, "https://HOST/")},
+		{curlLine, curl(http, "https://HOST/")},
 		{"URL", http},
 		{"PAC URL", http + "/proxy.pac"},
 		{"SOCKS exports", socksExports(at)},
@@ -52,7 +52,7 @@ func destinationCopies(r reading, to tunnel.Endpoint, answered tunnel.Protocol) 
 	if r.Spec.Socket != "" {
 		proxy = socketProxy(r.Spec.Socket)
 	}
-	web := copyable{"curl line", curl(proxy, urlTo(to, answered))}
+	web := copyable{curlLine, curl(proxy, urlTo(to, answered))}
 	link := copyable{"URL", urlTo(to, answered)}
 	switch {
 	case problemOf("1:"+bracketed(to.Host)+":1") != "": // a client has asked for what is no host: it belongs into no line of a shell

@@ -33,13 +33,13 @@ func read(t *tunnel.Tunnel) reading {
 		ID: t.ID(), Spec: t.Spec(), Local: t.Addr(), State: state, Err: err, Link: t.Link(), Stats: t.Stats(),
 	}
 	if r.Spec.Dynamic != nil {
-		r.lead(t.Destinations())
+		lead(&r, t.Destinations())
 	}
 	return r
 }
 
 // lead takes the destinations of a tunnel to any host.
-func (r *reading) lead(to []tunnel.Destination) {
+func lead(r *reading, to []tunnel.Destination) {
 	r.Destinations, r.through, r.counted = to, 0, true
 	for i := range to {
 		if !to[i].Direct {

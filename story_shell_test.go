@@ -11,7 +11,7 @@ func TestStoryOfAShellFromTheScreen(t *testing.T) {
 	for _, size := range [][2]int{{80, 24}, {160, 50}} {
 		t.Run(fmt.Sprintf("%dx%d", size[0], size[1]), func(t *testing.T) {
 			t.Parallel()
-			d := onDisplay(t, size[0], size[1], `stty -a >before; culvert demo; echo "left with $?"; stty -a >after; exec sleep 600`)
+			d := onDisplay(t, size[0], size[1], `stty -a >before; culvert demo; code=$?; stty -a >after; echo "left with $code"; exec sleep 600`)
 			d.sees(`automation .*active`)
 			d.keys("Enter")
 			d.sees(`automation › services`)

@@ -136,7 +136,7 @@ func TestStoryOfASignInFromTheScreen(t *testing.T) {
 		for _, size := range [][2]int{{80, 24}, {160, 50}} {
 			t.Run(fmt.Sprintf("%s %dx%d", profile, size[0], size[1]), func(t *testing.T) {
 				t.Parallel()
-				d := onDisplay(t, size[0], size[1], signInProfiles+`stty -a >before; culvert --profile `+profile+`; echo "left with $?"; stty -a >after; exec sleep 600`, signInAccount(t)...)
+				d := onDisplay(t, size[0], size[1], signInProfiles+`stty -a >before; culvert --profile `+profile+`; code=$?; stty -a >after; echo "left with $code"; exec sleep 600`, signInAccount(t)...)
 				d.sees(`run: aws sso login --profile corp`)
 				d.keys("a")
 				d.sees(`Waiting for the browser`)

@@ -112,8 +112,10 @@ func TestFaultServiceScaledToZeroAndBack(t *testing.T) {
 	}
 	w.events.await(t, tn, tunnel.Open)
 	w.all(tn, 100_000)
-	if got := w.path(tn); got != "starting handshaking open reopening open" {
-		t.Errorf("went %q", got)
+	// Two sessions end at once, that of the download and its spare one. Where the service closes the socket of one before the
+	// other's end is known, the tunnel is resuming that for a moment, as it should.
+	if got := strings.Replace(w.path(tn), " resuming", "", 1); got != "starting handshaking open reopening open" {
+		t.Errorf("went %q", w.path(tn))
 	}
 }
 

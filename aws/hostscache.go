@@ -13,9 +13,8 @@ func memoryDBAPI() bareAPI {
 	return bareAPI{name: "memory-db", signs: "memorydb", target: "AmazonMemoryDB", id: "memorydb"}
 }
 
-// cacheNetwork is where a cluster of ElastiCache is.
+// cacheNetwork is where the clusters of a replication group are.
 type cacheNetwork struct {
-	group   string // replication group; empty for a cluster of its own
 	subnets string // name of the subnet group
 	groups  []string
 }
@@ -54,7 +53,7 @@ func (c *Client) caches(ctx context.Context) ([]Host, error) {
 		for _, k := range out.Clusters {
 			groups = append(groups, k.Subnets)
 			if k.Group != "" {
-				networks[k.Group] = cacheNetwork{k.Group, k.Subnets, k.Groups}
+				networks[k.Group] = cacheNetwork{k.Subnets, k.Groups}
 				continue
 			}
 			h := Host{Kind: cacheKind(k.Engine), Name: k.ID, Source: "elasticache", ARN: k.ARN, VPC: k.Subnets, Groups: k.Groups}

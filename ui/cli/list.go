@@ -65,13 +65,7 @@ func (a *app) printList(ctx context.Context, what string, aim *aim) error {
 		return a.late(ctx, err)
 	}
 	looking, obstacle := acc.client.Watch(within)
-	shown := a.progress(func(after time.Duration) string {
-		text := "reading what there is, " + seconds(after)
-		if met := obstacle(); met != nil {
-			text += ": " + say.Line(met.Error())
-		}
-		return text
-	})
+	shown := a.progress(reading(obstacle))
 	catalog, err := acc.client.Look(looking, sightOf(what, named), func(*aws.Catalog) {})
 	shown.stop()
 	if err != nil {
@@ -103,6 +97,17 @@ func (a *app) printList(ctx context.Context, what string, aim *aim) error {
 		l.shorten()
 	}
 	return a.write(l.table(what))
+}
+
+// reading says on a terminal for how long the account is read, and what is in the way.
+func reading(obstacle func() error) func(after time.Duration) string {
+	return func(after time.Duration) string {
+		text := "reading what there is, " + seconds(after)
+		if met := obstacle(); met != nil {
+			text += ": " + say.Line(met.Error())
+		}
+		return text
+	}
 }
 
 // selection narrows a list; empty fields admit all.

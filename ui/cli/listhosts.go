@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"text/tabwriter"
-	"time"
 
 	"culvert/aws"
 	"culvert/internal/say"
@@ -35,13 +34,7 @@ func (a *app) printHosts(ctx context.Context, aim *aim) error {
 		return a.late(ctx, err)
 	}
 	looking, obstacle := acc.client.Watch(within)
-	shown := a.progress(func(after time.Duration) string {
-		text := "reading what there is, " + seconds(after)
-		if met := obstacle(); met != nil {
-			text += ": " + say.Line(met.Error())
-		}
-		return text
-	})
+	shown := a.progress(reading(obstacle))
 	found, err := lookForHosts(looking, acc.client, aws.Sight{Cluster: named.Cluster, Service: named.Service, Parts: aws.Services | aws.Tasks})
 	shown.stop()
 	switch {

@@ -54,6 +54,10 @@ func (ts *tunnels) stopNow(rows ...*row) wish {
 		}
 		work.Wait()
 		return then(func() wish {
+			for _, r := range rows {
+				r.look(ts.clock()) // its last event may still be on the way, and what was stopped is not shown as open
+			}
+			ts.changed()
 			if err := errors.Join(failed...); err != nil {
 				return fail(err)
 			}

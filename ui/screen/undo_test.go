@@ -98,7 +98,10 @@ func TestAStopCanBeUndone(t *testing.T) {
 		t.Errorf("got a tunnel to %q", got)
 	}
 	l.press("x")
-	l.until("closed", "stopped ")
+	l.when("the stop is told", func() bool { return strings.Contains(shot(l.a), "stopped ") })
+	if got := shot(l.a); !strings.Contains(got, "closed") {
+		t.Errorf("the tunnel is said to be stopped and not shown as closed:\n%s", got)
+	}
 	l.a.tunnels.undos[0].until = l.a.tunnels.undos[0].until.Add(-undoWithin)
 	l.press("u")
 	l.until("nothing was stopped")

@@ -9,7 +9,7 @@ import (
 
 // NotFoundError means that there is nothing of that name here.
 type NotFoundError struct {
-	Kind            string // cluster, service, task, container or target
+	Kind            string // cluster, service, task, container, target or destination
 	Name, In        string // In is what was looked through, for instance "cluster shop"; empty for the region
 	Near            []string
 	Region, Account string // that were looked at; empty when it does not matter
@@ -38,6 +38,8 @@ func (e *NotFoundError) Remedy() string {
 	switch {
 	case len(e.Near) > 0:
 		return "the nearest are: " + strings.Join(e.Near, ", ")
+	case e.Kind == "destination":
+		return e.Shell.Culvert("list", "hosts") + " shows what there is"
 	case e.Region != "":
 		return e.Shell.Culvert("list") + " shows what there is; --region, --profile and --role-arn choose where to look"
 	}
@@ -46,7 +48,7 @@ func (e *NotFoundError) Remedy() string {
 
 // AmbiguousError means that a name, or none, leaves a choice that culvert does not make.
 type AmbiguousError struct {
-	Kind       string // cluster, service, task, container or target
+	Kind       string // cluster, service, task, container, target or destination
 	Name, In   string // Name is empty when none was given
 	Why        string // the choice matters; empty when that is plain
 	Candidates []string
@@ -71,6 +73,9 @@ func (e *AmbiguousError) Remedy() string {
 	candidates, more := e.Candidates, ""
 	if len(candidates) > 12 {
 		candidates, more = candidates[:12], fmt.Sprintf(" and %d more", len(e.Candidates)-12)
+	}
+	if e.Kind == "destination" {
+		return "name one by its address: " + strings.Join(candidates, ", ") + more
 	}
 	flag := map[string]string{"container": "--container", "service": "--service", "cluster": "--cluster", "task": "--task"}[e.Kind]
 	return fmt.Sprintf("name one with %s: %s%s", orWord(flag, "--target"), strings.Join(candidates, ", "), more)

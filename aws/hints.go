@@ -67,9 +67,9 @@ func (c *Client) Network(ctx context.Context, subnet, address string) (Network, 
 		return n, &AnswerError{Operation: "ec2:DescribeSubnets", Problem: "no subnet " + subnet}
 	}
 	n.VPC = subnets.VPC[0]
-	tables, err := c.routes(ctx, "association.subnet-id", subnet)
+	tables, err := c.routeTables(ctx, "association.subnet-id", subnet)
 	if err == nil && len(tables) == 0 { // then the main one holds
-		tables, err = c.routes(ctx, "association.main", "true", "vpc-id", n.VPC)
+		tables, err = c.routeTables(ctx, "association.main", "true", "vpc-id", n.VPC)
 	}
 	if err != nil {
 		return n, err
@@ -119,7 +119,7 @@ type route struct {
 	Peer    string `xml:"vpcPeeringConnectionId"`
 }
 
-func (c *Client) routes(ctx context.Context, pairs ...string) ([]routeTable, error) {
+func (c *Client) routeTables(ctx context.Context, pairs ...string) ([]routeTable, error) {
 	var out struct {
 		Tables []routeTable `xml:"routeTableSet>item"`
 	}

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"text/tabwriter"
 
 	"culvert/aws"
@@ -35,23 +34,23 @@ func (a *app) printHosts(ctx context.Context, aim *aim) error {
 	}
 	looking, obstacle := acc.client.Watch(within)
 	shown := a.progress(reading(obstacle))
-	found, err := lookForHosts(looking, acc.client, aws.Sight{Cluster: named.Cluster, Service: named.Service, Parts: aws.Services | aws.Tasks})
+	found, err := acc.client.Routes(looking, aws.Sight{Cluster: named.Cluster, Service: named.Service, Parts: aws.Services | aws.Tasks})
 	shown.stop()
 	switch {
 	case err != nil:
 		return a.late(ctx, err)
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case len(found.catalog.Clusters) == 0 && len(found.catalog.Gaps) > 0:
-		return found.catalog.Gaps[0]
+	case len(found.Catalog.Clusters) == 0 && len(found.Catalog.Gaps) > 0:
+		return found.Catalog.Gaps[0]
 	}
 	wanted := selection{aws.Target{Cluster: named.Cluster, Service: named.Service}}
-	if wanted.missing(found.catalog) != nil {
-		if err := wanted.absent(within, acc.client, found.catalog); err != nil {
+	if wanted.missing(found.Catalog) != nil {
+		if err := wanted.absent(within, acc.client, found.Catalog); err != nil {
 			return a.late(ctx, err)
 		}
 	}
-	l := found.listing(acc.client.Region(), named.Cluster != "")
+	l := newHostListing(found, acc.client.Region(), named.Cluster != "")
 	if a.shared.output == outputJSON {
 		return a.writeJSON(l)
 	}
@@ -59,34 +58,6 @@ func (a *app) printHosts(ctx context.Context, aim *aim) error {
 		a.noticef("not listed: %s; remedy: %s", gap.Error, gap.Remedy)
 	}
 	return a.write(l.table())
-}
-
-// foundHosts is what a look for private destinations brought.
-type foundHosts struct {
-	catalog *aws.Catalog
-	hosts   aws.Hosts
-	ways    [][]aws.Way // by hosts.Hosts
-	shell   aws.Shell
-}
-
-func lookForHosts(ctx context.Context, client *aws.Client, at aws.Sight) (*foundHosts, error) {
-	var account aws.Hosts
-	var asking sync.WaitGroup
-	asking.Go(func() { account = client.AccountHosts(ctx) })
-	defer asking.Wait()
-	catalog, err := client.Look(ctx, at, func(*aws.Catalog) {})
-	if err != nil {
-		return nil, err
-	}
-	named := client.NamedHosts(ctx, catalog)
-	asking.Wait()
-	found := &foundHosts{catalog: catalog, hosts: named.And(account), shell: catalog.Shell}
-	found.hosts.Gaps = slices.Concat(catalog.Gaps, found.hosts.Gaps)
-	found.ways, err = client.Ways(ctx, catalog, found.hosts.Hosts)
-	if err != nil {
-		found.hosts.Gaps = append(found.hosts.Gaps, err)
-	}
-	return found, nil
 }
 
 // hostListing is the list as it is printed. The fields of the JSON form are never renamed.
@@ -134,16 +105,16 @@ type wayRow struct {
 	Command   string `json:"command,omitempty"`   // and as a command
 }
 
-// listing is what is shown of it; narrowed leaves out what none of the services that were looked at has a way to.
-func (f *foundHosts) listing(region string, narrowed bool) hostListing {
+// newHostListing is what is shown of what can be reached; narrowed leaves out what none of the services that were looked at has a way to.
+func newHostListing(f *aws.Routes, region string, narrowed bool) hostListing {
 	l := hostListing{Region: region, Hosts: []hostRow{}}
-	for _, gap := range f.hosts.Gaps {
+	for _, gap := range f.Gaps {
 		l.Gaps = append(l.Gaps, listTrouble{Error: gap.Error(), Remedy: say.Remedy(gap)})
 	}
-	for _, n := range f.hosts.Unread {
+	for _, n := range f.Unread {
 		l.Unread = append(l.Unread, newNamedBy(n))
 	}
-	for i, h := range f.hosts.Hosts {
+	for i, h := range f.Hosts.Hosts {
 		row := hostRow{
 			Kind: string(h.Kind), Name: h.Name, Role: h.Role, Host: h.Host, Port: h.Port, Source: h.Source, ARN: h.ARN,
 			VPC: h.VPC, Subnets: h.Subnets, Groups: h.Groups, IAM: h.IAM, Ways: []wayRow{},
@@ -151,14 +122,14 @@ func (f *foundHosts) listing(region string, narrowed bool) hostListing {
 		for _, n := range h.Mentions {
 			row.NamedBy = append(row.NamedBy, newNamedBy(n))
 		}
-		for _, w := range f.ways[i] {
+		for _, w := range f.Ways[i] {
 			way := wayRow{Cluster: w.Cluster, Service: w.Service, Ready: w.Ready, Verdict: w.Verdict.String(), Why: w.Why}
 			if w.Missing != nil {
-				way.Terraform, way.Command = w.Missing.Terraform(), w.Missing.Command(f.shell)
+				way.Terraform, way.Command = w.Missing.Terraform(), w.Missing.Command(f.Catalog.Shell)
 			}
 			row.Ways = append(row.Ways, way)
 		}
-		if narrowed && len(h.Mentions) == 0 && !slices.ContainsFunc(f.ways[i], func(w aws.Way) bool { return !w.Elsewhere }) {
+		if narrowed && len(h.Mentions) == 0 && !slices.ContainsFunc(f.Ways[i], func(w aws.Way) bool { return !w.Elsewhere }) {
 			continue
 		}
 		l.Hosts = append(l.Hosts, row)

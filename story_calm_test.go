@@ -84,7 +84,7 @@ func TestStoryOfACalmScreen(t *testing.T) {
 			line := d.lineOf(`│ shop .*active|┃ shop .*active`)
 			d.click(line)
 			d.sees(`▌shop `)
-			const later = 600 * time.Millisecond // than a double click; there is no event to wait for
+			const later = 2 * time.Second // than a double click, on a machine that draws for long; there is no event to wait for
 			time.Sleep(later)
 			d.click(line)
 			time.Sleep(later)

@@ -260,6 +260,26 @@ func TestTheForwardDialogKeepsItsSizeAndPlace(t *testing.T) {
 	}
 }
 
+func TestADoubleClickIsOneHoweverLongTheScreenIsDrawn(t *testing.T) {
+	now, draws := start(), time.Duration(0)
+	a := newTestApp(t, Options{Now: func() time.Time { now = now.Add(draws); return now }}, 120, 40)
+	many(a, 5)
+	in := a.layout().Below.Inner()
+	for _, msg := range []tea.Msg{
+		tea.MouseClickMsg{X: in.X + 3, Y: in.Y + 3, Button: tea.MouseLeft}, tea.MouseReleaseMsg{X: in.X + 3, Y: in.Y + 3, Button: tea.MouseLeft},
+	} {
+		a.Update(msg)
+		draws = soon
+		a.View()
+		draws = 0
+	}
+	now = now.Add(soon / 2)
+	a.Update(tea.MouseClickMsg{X: in.X + 3, Y: in.Y + 3, Button: tea.MouseLeft})
+	if a.subject() != a.tunnels.rows[2] {
+		t.Error("a double click did not open the tunnel")
+	}
+}
+
 func TestADoubleClickOpensATunnel(t *testing.T) {
 	now := start()
 	a := newTestApp(t, Options{Now: func() time.Time { return now }}, 120, 40)

@@ -54,6 +54,7 @@ func TestAConnectionThatComesBeforeTheSessionWaitsForIt(t *testing.T) {
 
 // protocol.md 9, P3.
 func TestWritesOfEveryLengthEndingInLFArrive(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("short")
 	}
@@ -526,6 +527,7 @@ func TestThrottledStartIsTriedAgain(t *testing.T) {
 
 // protocol.md 6 and 9, A6: one destination that does not read stops a whole session; another one takes over.
 func TestStalledDestinationDoesNotStopOtherConnections(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("short")
 	}

@@ -43,8 +43,10 @@ func (w *world) spread(done <-chan struct{}) func() (most map[string]int) {
 
 // Forty hosts share what two tasks may carry: no more at any moment, none is lost, and who was ended comes back.
 func TestFortyHostsKeepToTheCaps(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ destinations, each int }{{48, 12}, {20, 12}, {5, 2}, {1, 12}} {
 		t.Run(fmt.Sprintf("%d, %d on a task", c.destinations, c.each), func(t *testing.T) {
+			t.Parallel()
 			w := newPoolWorld(t, 2, nil)
 			tn := w.dynamic(tunnel.Dynamic{Destinations: c.destinations}, nil)
 			tn.Each(c.each)
@@ -116,6 +118,7 @@ const sessionsEach = 12
 
 // A destination with open connections is never ended for another one; who finds no place is told so.
 func TestWhoIsInUseKeepsItsPlace(t *testing.T) {
+	t.Parallel()
 	w := newPoolWorld(t, 2, nil)
 	tn := w.dynamic(tunnel.Dynamic{Destinations: 2, Wait: 2 * time.Second}, nil)
 	first, second := w.mustThrough(tn, host(1)), w.mustThrough(tn, host(2))
@@ -179,6 +182,7 @@ func TestTheLeastRecentlyUsedEndsFirst(t *testing.T) {
 }
 
 func TestWhoIsIdleForLongEnds(t *testing.T) {
+	t.Parallel()
 	w := newPoolWorld(t, 2, nil)
 	tn := w.dynamic(tunnel.Dynamic{Warm: []tunnel.Endpoint{{Host: host(9), Port: 80}}}, nil)
 	tn.Idle(time.Millisecond)
@@ -195,6 +199,7 @@ func TestWhoIsIdleForLongEnds(t *testing.T) {
 
 // What is to be kept open is so from the start: the first connection waits for nothing.
 func TestAWarmDestinationIsOpenBeforeItIsAskedFor(t *testing.T) {
+	t.Parallel()
 	w := newPoolWorld(t, 2, func(f *emulator.Faults) { f.AgentStart = 300 * time.Millisecond })
 	tn := w.dynamic(tunnel.Dynamic{Destinations: 2, Warm: []tunnel.Endpoint{{Host: "DB.internal", Port: 80}}}, nil)
 	if got := w.account.Calls("StartSession"); got != 1 {
@@ -260,6 +265,7 @@ func TestSessionsThatAreNotNeededMakeRoom(t *testing.T) {
 
 // Hosts that swallow, refuse or move are their own clients' trouble.
 func TestAHostInTroubleDisturbsNoOther(t *testing.T) {
+	t.Parallel()
 	w := newPoolWorld(t, 2, func(f *emulator.Faults) { f.Swallow = []uint16{5432} })
 	tn := w.dynamic(tunnel.Dynamic{}, nil)
 	tn.Patience(3 * time.Second)
@@ -308,6 +314,7 @@ func TestAHostInTroubleDisturbsNoOther(t *testing.T) {
 
 // A destination moves as the remote host of any tunnel does: through a session that resolves its name anew.
 func TestADestinationMoves(t *testing.T) {
+	t.Parallel()
 	old, next := newDatabase(t, "A"), newDatabase(t, "B")
 	w := newPoolWorld(t, 2, nil)
 	if err := w.account.MoveHost("db.internal", old.address); err != nil {
@@ -360,6 +367,7 @@ func TestARefusalIsFollowedByAProof(t *testing.T) {
 
 // A tunnel that ends in the middle of everything ends: whoever waits or talks is told, and no session is left.
 func TestCloseInTheMiddleOfEverything(t *testing.T) {
+	t.Parallel()
 	w := newPoolWorld(t, 2, func(f *emulator.Faults) {
 		f.AgentStart, f.Swallow = 100*time.Millisecond, []uint16{5432}
 	})
@@ -396,6 +404,7 @@ func TestCloseInTheMiddleOfEverything(t *testing.T) {
 
 // A task that goes takes its sessions along; the destinations in use come back on the others.
 func TestADynamicTunnelFollowsADeployment(t *testing.T) {
+	t.Parallel()
 	w := newPoolWorld(t, 2, nil)
 	tn := w.dynamic(tunnel.Dynamic{}, nil)
 	for i := range 6 {

@@ -150,6 +150,7 @@ func TestCurlThroughRealSquid(t *testing.T) {
 }
 
 func TestHundredMegabytesEachWay(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("short")
 	}

@@ -85,6 +85,11 @@ func TestTwentyNewHostsAtOnce(t *testing.T) {
 	w := newPoolWorld(t, 2, func(f *emulator.Faults) { f.AgentStart = step })
 	tn := w.dynamic(tunnel.Dynamic{}, nil)
 	began := time.Now()
+	if err := w.visit(tn, host(30), 1000); err != nil {
+		t.Fatal(err)
+	}
+	machine := max(0, time.Since(began)-step) // its share of one start
+	began = time.Now()
 	var all sync.WaitGroup
 	for i := range 20 {
 		all.Go(func() {
@@ -97,8 +102,8 @@ func TestTwentyNewHostsAtOnce(t *testing.T) {
 	took := time.Since(began)
 	t.Logf("20 hosts took %s", took)
 	// The agents' own work is ten starts each. Starts that come at the same time would wait in steps of a second.
-	if least := 10 * step; took > least*2 {
-		t.Errorf("it took %s, the agents need %s", took, least)
+	if least := 10 * step; took > least*2+10*machine {
+		t.Errorf("it took %s, the agents need %s, and each start %s beside", took, least, machine)
 	}
 	on := map[string]int{}
 	for _, d := range tn.Destinations() {
@@ -205,12 +210,11 @@ func TestAWarmDestinationIsOpenBeforeItIsAskedFor(t *testing.T) {
 	if got := w.account.Calls("StartSession"); got != 1 {
 		t.Errorf("%d sessions, want that of the warm destination alone", got)
 	}
-	began := time.Now()
 	if err := w.visit(tn, "db.internal", 100); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(began); took > 250*time.Millisecond {
-		t.Errorf("the first connection took %s", took)
+	if got := w.account.Calls("StartSession"); got != 1 {
+		t.Errorf("%d sessions after the first connection, want the one that was there", got)
 	}
 	for i := range 3 { // others come and go
 		if err := w.visit(tn, host(i), 100); err != nil {

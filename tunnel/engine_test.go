@@ -63,6 +63,7 @@ func TestWritesOfEveryLengthEndingInLFArrive(t *testing.T) {
 	for n := 1; n <= 4200; n++ {
 		line := bytes.Repeat([]byte("x"), n)
 		line[n-1] = '\n'
+		_ = conn.SetDeadline(time.Now().Add(time.Minute)) // for each, as there are many
 		mustExchange(t, conn, line)
 	}
 }

@@ -19,6 +19,7 @@ func TestStartPaysForNothingThatItDoesNotNeed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the program: make test")
 	}
+	t.Parallel()
 	const (
 		own   = 20_000    // bytes of a package of this module
 		other = 100_000   // of any other one

@@ -17,6 +17,7 @@ import (
 
 	"culvert/aws"
 	"culvert/aws/emulator"
+	"culvert/internal/need"
 	"culvert/ui/cli"
 )
 
@@ -125,6 +126,9 @@ func fewClusters() emulator.Fleet {
 }
 
 func TestAListAsksForWhatItShows(t *testing.T) {
+	if !need.Process(t) {
+		return
+	}
 	a := newAsked(t, fewClusters())
 	task := a.account.Tasks("automation", "squid")[0]
 	arn := "arn:aws:ecs:eu-west-1:111122223333:"
@@ -156,6 +160,9 @@ func TestWhatOpensASessionAsksForItsServiceAlone(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the program")
 	}
+	if !need.Process(t) {
+		return
+	}
 	program := filepath.Join(t.TempDir(), "culvert")
 	build(t, program)
 	a := newAsked(t, emulator.Demo())
@@ -179,6 +186,9 @@ func TestWhatOpensASessionAsksForItsServiceAlone(t *testing.T) {
 }
 
 func TestCompletionAsksOnceAMinute(t *testing.T) {
+	if !need.Process(t) {
+		return
+	}
 	a := newAsked(t, fewClusters())
 	task := a.account.Tasks("automation", "squid")[0]
 	for _, c := range []struct{ want, line, offers string }{
@@ -223,6 +233,9 @@ func TestCompletionAsksOnceAMinute(t *testing.T) {
 
 // Whoever has the policy that culvert ships can do what the way in tells them to do with it.
 func TestTheWayInWorksUnderTheShippedPolicy(t *testing.T) {
+	if !need.Process(t) {
+		return
+	}
 	text, err := os.ReadFile("docs/getting-started.md")
 	if err != nil {
 		t.Fatal(err)

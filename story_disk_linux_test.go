@@ -25,6 +25,7 @@ func TestFullDisk(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
+	t.Parallel()
 	ip := need.Command(t, "ip")
 	if !need.Namespace(t) {
 		return

@@ -96,6 +96,7 @@ func acknowledgeAll(t *testing.T, c *channel) {
 			}
 		}
 		time.Sleep(50 * time.Millisecond)
+		synctest.Wait() // for those that wake up in the same moment
 	}
 }
 

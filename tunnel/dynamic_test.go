@@ -163,6 +163,7 @@ func TestFirstRequestsOfOneHostShareASession(t *testing.T) {
 }
 
 func TestWhyAHostIsNotReached(t *testing.T) {
+	t.Parallel()
 	w := newPoolWorld(t, 2, func(f *emulator.Faults) { f.Swallow = []uint16{5432} })
 	tn := w.dynamic(tunnel.Dynamic{}, nil)
 	tn.Patience(2 * time.Second)

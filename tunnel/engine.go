@@ -54,12 +54,12 @@ type Engine struct {
 
 	kernel   kernel
 	scarcity scarcity
+	remains  *remains
 
 	mu      sync.Mutex
 	last    ID
 	tunnels []*Tunnel
 	closed  bool
-	unended []*UnendedError
 }
 
 // New returns an engine without tunnels.
@@ -79,6 +79,7 @@ func New(o Options) *Engine {
 		options: o, sizes: sizes, patrolEvery: patrolEvery, keptFor: keptFor, renewAfter: renewAfter,
 		states:  newFeed(func() queue[Event] { return &everything[Event]{} }),
 		endings: newFeed(func() queue[Ending] { return &endings{of: make(map[ID]*newest)} }),
+		remains: &remains{log: o.Log, journal: o.Journal},
 	}
 }
 
@@ -132,18 +133,8 @@ func (e *Engine) own() {
 	}
 }
 
-// Unended are the sessions so far that could not be terminated: by the API, nor by the word of their agent.
-func (e *Engine) Unended() []*UnendedError {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return slices.Clone(e.unended)
-}
-
-func (e *Engine) leave(u *UnendedError) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.unended = append(e.unended, u)
-}
+// Unended are the sessions that could not be terminated so far: by the API, nor by the word of their agent.
+func (e *Engine) Unended() []*UnendedError { return e.remains.list() }
 
 // Tunnels returns the tunnels in the order they were opened, ended ones included.
 func (e *Engine) Tunnels() []*Tunnel {
@@ -160,7 +151,8 @@ func (e *Engine) Watch(ctx context.Context) <-chan Event { return e.states.watch
 // last 1000 of each tunnel and the sums of the others.
 func (e *Engine) Endings(ctx context.Context) <-chan Ending { return e.endings.watch(ctx) }
 
-// Close ends every tunnel: terminates the sessions and waits for all goroutines, at most until ctx ends.
+// Close ends every tunnel: terminates the sessions, those too that could not be before, and waits for all goroutines, at most
+// until ctx ends.
 func (e *Engine) Close(ctx context.Context) error {
 	e.mu.Lock()
 	e.closed = true
@@ -169,6 +161,7 @@ func (e *Engine) Close(ctx context.Context) error {
 	for _, t := range tunnels {
 		t.stop(nil)
 	}
+	e.remains.close(ctx)
 	var failed []error
 	for _, t := range tunnels {
 		if err := t.wait(ctx); err != nil {

@@ -54,6 +54,7 @@ func TestAConnectionThatComesBeforeTheSessionWaitsForIt(t *testing.T) {
 
 // protocol.md 9, P3.
 func TestWritesOfEveryLengthEndingInLFArrive(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("short")
 	}
@@ -62,6 +63,7 @@ func TestWritesOfEveryLengthEndingInLFArrive(t *testing.T) {
 	for n := 1; n <= 4200; n++ {
 		line := bytes.Repeat([]byte("x"), n)
 		line[n-1] = '\n'
+		_ = conn.SetDeadline(time.Now().Add(time.Minute)) // for each, as there are many
 		mustExchange(t, conn, line)
 	}
 }
@@ -526,6 +528,7 @@ func TestThrottledStartIsTriedAgain(t *testing.T) {
 
 // protocol.md 6 and 9, A6: one destination that does not read stops a whole session; another one takes over.
 func TestStalledDestinationDoesNotStopOtherConnections(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("short")
 	}

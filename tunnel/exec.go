@@ -65,7 +65,7 @@ func (e *Engine) Exec(ctx context.Context, x Exec) (Exit, error) {
 		x.Client = e.options.Client
 	}
 	s := newShell(x, newLane(x.Client, e.options.Log, Endpoint{}, laneOptions{
-		messageSize: e.options.MessageSize, uploadRate: e.options.UploadRate, journal: e.options.Journal, leave: e.leave,
+		messageSize: e.options.MessageSize, uploadRate: e.options.UploadRate, journal: e.options.Journal, leave: e.remains.leave,
 	}))
 	return s.run(ctx)
 }

@@ -3,6 +3,7 @@ package tunnel_test
 import (
 	"errors"
 	"io"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -113,9 +114,9 @@ func TestFaultServiceScaledToZeroAndBack(t *testing.T) {
 	w.events.await(t, tn, tunnel.Open)
 	w.all(tn, 100_000)
 	// Two sessions end at once, that of the download and its spare one. Where the service closes the socket of one before the
-	// other's end is known, the tunnel is resuming that for a moment, as it should.
-	if got := strings.Replace(w.path(tn), " resuming", "", 1); got != "starting handshaking open reopening open" {
-		t.Errorf("went %q", w.path(tn))
+	// other's end is known, the tunnel is resuming that for a moment, as it should, and may be open by the other for another.
+	if got := w.path(tn); !regexp.MustCompile(`^starting handshaking open( resuming( open)?)? reopening open$`).MatchString(got) {
+		t.Errorf("went %q", got)
 	}
 }
 

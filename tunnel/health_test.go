@@ -15,12 +15,14 @@ import (
 
 // Agents of all ages let the scout find out: old ones connect at once and end its session, new ones refuse their own loopback.
 func TestEveryAgentTellsThatThereCanBeASession(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(*emulator.Faults){
 		"without mux":              func(f *emulator.Faults) { f.AgentVersion = "3.0.196.0" },
 		"that refuses loopback":    func(f *emulator.Faults) { f.RefuseLoopback = true },
 		"twenty milliseconds away": func(f *emulator.Faults) { f.Delay = 20 * time.Millisecond },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newPoolWorld(t, 2, change)
 			tn := w.dynamic(tunnel.Dynamic{}, nil)
 			if proof, err := prove(t, tn, time.Minute); err != nil || !proof.Session || proof.Target.Task == "" {
@@ -57,6 +59,7 @@ func TestADynamicTunnelThatMayNotFails(t *testing.T) {
 
 // A policy that is taken away later is told to whoever wants another host; those that are open go on.
 func TestAPermissionThatIsTakenAwayEndsNoDestinationInUse(t *testing.T) {
+	t.Parallel()
 	w := newPoolWorld(t, 2, nil)
 	tn := w.dynamic(tunnel.Dynamic{}, nil)
 	conn := w.mustThrough(tn, host(1))
@@ -78,6 +81,7 @@ func TestAPermissionThatIsTakenAwayEndsNoDestinationInUse(t *testing.T) {
 
 // While no task is there the tunnel says so, and finds out by itself when there is one again.
 func TestADynamicTunnelComesBackByItself(t *testing.T) {
+	t.Parallel()
 	w := newPoolWorld(t, 1, nil)
 	tn := w.dynamic(tunnel.Dynamic{Wait: 5 * time.Second}, nil)
 	if err := w.account.Scale("c", "s", 0); err != nil {
@@ -103,6 +107,7 @@ func TestADynamicTunnelComesBackByItself(t *testing.T) {
 
 // A pinned tunnel goes with its task.
 func TestAPinnedDynamicTunnelStaysOnItsTask(t *testing.T) {
+	t.Parallel()
 	w := newPoolWorld(t, 2, nil)
 	target := aws.Target{Cluster: "c", Service: "s", Container: "app", Task: w.account.Tasks("c", "s")[0]}
 	target, err := w.client.Again(t.Context(), target)
@@ -152,6 +157,7 @@ func TestReconnectOfADynamicTunnel(t *testing.T) {
 
 // Link-local hosts are for whoever has asked for them; the service closes sockets every hour and nobody notices.
 func TestADestinationSurvivesTheHourlyClose(t *testing.T) {
+	t.Parallel()
 	w := newPoolWorld(t, 2, nil)
 	tn := w.dynamic(tunnel.Dynamic{}, nil)
 	conn := w.mustThrough(tn, host(1))

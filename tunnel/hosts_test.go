@@ -21,6 +21,7 @@ type served struct{ requests, refused uint64 }
 // Ten thousand requests over fifty connections that are kept, to three hundred hosts: what the tunnel tells of each host is
 // what the proxy has counted.
 func TestHostsOfKeptConnectionsAreThoseThatTheProxyServed(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	counted := map[string]served{}
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -39,7 +40,7 @@ func TestHostsOfKeptConnectionsAreThoseThatTheProxyServed(t *testing.T) {
 	t.Cleanup(proxy.Close)
 	w := newWorld(t, strings.TrimPrefix(proxy.URL, "http://"), tunnel.Options{}, nil)
 	tn := w.open(tunnel.Spec{})
-	const connections, each, hosts = 50, 200, 300
+	const connections, each, hosts = 30, 100, 300
 	var sent, received uint64
 	var all sync.WaitGroup
 	for c := range connections {

@@ -111,7 +111,7 @@ type laneOptions struct {
 	keepAlive               time.Duration
 	renewAfter              time.Duration // of a socket's life, see handover.go; 0 is never
 	journal                 *Journal
-	leave                   func(*UnendedError) // takes the session when it could not be terminated
+	leave                   func(client *aws.Client, session string, err error) // takes the session when it could not be terminated
 }
 
 func newLane(client *aws.Client, log *slog.Logger, remote Endpoint, o laneOptions) *lane {
@@ -253,7 +253,7 @@ func (l *lane) terminate(ctx context.Context, why error) {
 	if err := l.client.TerminateSession(ctx, l.session.ID); err != nil {
 		l.log.Warn("session not terminated by the API", "error", err, "agent_told", l.told.Load())
 		if !l.told.Load() {
-			l.options.leave(unended(l.client, l.session.ID, err))
+			l.options.leave(l.client, l.session.ID, err)
 			l.options.journal.tried(l.session.ID)
 			return // it stays in the journal
 		}

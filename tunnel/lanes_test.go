@@ -157,12 +157,21 @@ func faster(t *testing.T, what string, want float64, measure func() float64) {
 	t.Errorf("%s is not %.1f times as fast as through one session", what, want)
 }
 
+// slower makes sessions slower than any machine that other work keeps busy.
+func slower(worlds ...*world) {
+	for _, w := range worlds {
+		w.account.Fault(func(f *emulator.Faults) { f.Pacing *= 4 })
+	}
+}
+
 // A browser's six connections: each has a session of its own from the start, and finds it again with the next page.
 func TestAPageHasASessionForEachConnection(t *testing.T) {
+	t.Parallel() // the ratio has room, as the sessions are slower than the machine
 	one, w := newLanes(t, tunnel.Options{Lanes: 1}), newLanes(t, tunnel.Options{})
+	slower(one, w)
 	single := one.open(tunnel.Spec{})
 	w.engine.Keep(3 * time.Second)
-	page := func(w *world, tn *tunnel.Tunnel) float64 { return w.load(tn, 6, 60, 30_000).Seconds() }
+	page := func(w *world, tn *tunnel.Tunnel) float64 { return w.load(tn, 6, 18, 30_000).Seconds() }
 	var tn *tunnel.Tunnel
 	faster(t, "the first visit", 1.8, func() float64 {
 		if tn != nil {
@@ -200,11 +209,13 @@ func TestAPageHasASessionForEachConnection(t *testing.T) {
 }
 
 func TestEightDownloadsHaveASessionEach(t *testing.T) {
+	t.Parallel()
 	one, w := newLanes(t, tunnel.Options{Lanes: 1}), newLanes(t, tunnel.Options{})
+	slower(one, w)
 	single := one.open(tunnel.Spec{})
 	faster(t, "eight downloads", 3.5, func() float64 {
 		tn := w.open(tunnel.Spec{})
-		ratio := 12 * one.load(single, 2, 2, 500_000).Seconds() / w.load(tn, 8, 8, 1_500_000).Seconds()
+		ratio := 12 * one.load(single, 2, 2, 125_000).Seconds() / w.load(tn, 8, 8, 375_000).Seconds()
 		if err := tn.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -43,8 +43,10 @@ func (w *world) spread(done <-chan struct{}) func() (most map[string]int) {
 
 // Forty hosts share what two tasks may carry: no more at any moment, none is lost, and who was ended comes back.
 func TestFortyHostsKeepToTheCaps(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ destinations, each int }{{48, 12}, {20, 12}, {5, 2}, {1, 12}} {
 		t.Run(fmt.Sprintf("%d, %d on a task", c.destinations, c.each), func(t *testing.T) {
+			t.Parallel()
 			w := newPoolWorld(t, 2, nil)
 			tn := w.dynamic(tunnel.Dynamic{Destinations: c.destinations}, nil)
 			tn.Each(c.each)
@@ -83,6 +85,11 @@ func TestTwentyNewHostsAtOnce(t *testing.T) {
 	w := newPoolWorld(t, 2, func(f *emulator.Faults) { f.AgentStart = step })
 	tn := w.dynamic(tunnel.Dynamic{}, nil)
 	began := time.Now()
+	if err := w.visit(tn, host(30), 1000); err != nil {
+		t.Fatal(err)
+	}
+	machine := max(0, time.Since(began)-step) // its share of one start
+	began = time.Now()
 	var all sync.WaitGroup
 	for i := range 20 {
 		all.Go(func() {
@@ -95,8 +102,8 @@ func TestTwentyNewHostsAtOnce(t *testing.T) {
 	took := time.Since(began)
 	t.Logf("20 hosts took %s", took)
 	// The agents' own work is ten starts each. Starts that come at the same time would wait in steps of a second.
-	if least := 10 * step; took > least*2 {
-		t.Errorf("it took %s, the agents need %s", took, least)
+	if least := 10 * step; took > least*2+10*machine {
+		t.Errorf("it took %s, the agents need %s, and each start %s beside", took, least, machine)
 	}
 	on := map[string]int{}
 	for _, d := range tn.Destinations() {
@@ -116,6 +123,7 @@ const sessionsEach = 12
 
 // A destination with open connections is never ended for another one; who finds no place is told so.
 func TestWhoIsInUseKeepsItsPlace(t *testing.T) {
+	t.Parallel()
 	w := newPoolWorld(t, 2, nil)
 	tn := w.dynamic(tunnel.Dynamic{Destinations: 2, Wait: 2 * time.Second}, nil)
 	first, second := w.mustThrough(tn, host(1)), w.mustThrough(tn, host(2))
@@ -179,6 +187,7 @@ func TestTheLeastRecentlyUsedEndsFirst(t *testing.T) {
 }
 
 func TestWhoIsIdleForLongEnds(t *testing.T) {
+	t.Parallel()
 	w := newPoolWorld(t, 2, nil)
 	tn := w.dynamic(tunnel.Dynamic{Warm: []tunnel.Endpoint{{Host: host(9), Port: 80}}}, nil)
 	tn.Idle(time.Millisecond)
@@ -195,17 +204,17 @@ func TestWhoIsIdleForLongEnds(t *testing.T) {
 
 // What is to be kept open is so from the start: the first connection waits for nothing.
 func TestAWarmDestinationIsOpenBeforeItIsAskedFor(t *testing.T) {
+	t.Parallel()
 	w := newPoolWorld(t, 2, func(f *emulator.Faults) { f.AgentStart = 300 * time.Millisecond })
 	tn := w.dynamic(tunnel.Dynamic{Destinations: 2, Warm: []tunnel.Endpoint{{Host: "DB.internal", Port: 80}}}, nil)
 	if got := w.account.Calls("StartSession"); got != 1 {
 		t.Errorf("%d sessions, want that of the warm destination alone", got)
 	}
-	began := time.Now()
 	if err := w.visit(tn, "db.internal", 100); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(began); took > 250*time.Millisecond {
-		t.Errorf("the first connection took %s", took)
+	if got := w.account.Calls("StartSession"); got != 1 {
+		t.Errorf("%d sessions after the first connection, want the one that was there", got)
 	}
 	for i := range 3 { // others come and go
 		if err := w.visit(tn, host(i), 100); err != nil {
@@ -260,6 +269,7 @@ func TestSessionsThatAreNotNeededMakeRoom(t *testing.T) {
 
 // Hosts that swallow, refuse or move are their own clients' trouble.
 func TestAHostInTroubleDisturbsNoOther(t *testing.T) {
+	t.Parallel()
 	w := newPoolWorld(t, 2, func(f *emulator.Faults) { f.Swallow = []uint16{5432} })
 	tn := w.dynamic(tunnel.Dynamic{}, nil)
 	tn.Patience(3 * time.Second)
@@ -308,6 +318,7 @@ func TestAHostInTroubleDisturbsNoOther(t *testing.T) {
 
 // A destination moves as the remote host of any tunnel does: through a session that resolves its name anew.
 func TestADestinationMoves(t *testing.T) {
+	t.Parallel()
 	old, next := newDatabase(t, "A"), newDatabase(t, "B")
 	w := newPoolWorld(t, 2, nil)
 	if err := w.account.MoveHost("db.internal", old.address); err != nil {
@@ -360,6 +371,7 @@ func TestARefusalIsFollowedByAProof(t *testing.T) {
 
 // A tunnel that ends in the middle of everything ends: whoever waits or talks is told, and no session is left.
 func TestCloseInTheMiddleOfEverything(t *testing.T) {
+	t.Parallel()
 	w := newPoolWorld(t, 2, func(f *emulator.Faults) {
 		f.AgentStart, f.Swallow = 100*time.Millisecond, []uint16{5432}
 	})
@@ -396,6 +408,7 @@ func TestCloseInTheMiddleOfEverything(t *testing.T) {
 
 // A task that goes takes its sessions along; the destinations in use come back on the others.
 func TestADynamicTunnelFollowsADeployment(t *testing.T) {
+	t.Parallel()
 	w := newPoolWorld(t, 2, nil)
 	tn := w.dynamic(tunnel.Dynamic{}, nil)
 	for i := range 6 {

@@ -198,7 +198,7 @@ func (r *runner) lead(l *lane, to aws.Target) {
 func (r *runner) newLane() *lane {
 	o := r.engine.options
 	l := newLane(r.spec.Client, r.log, r.spec.Remote, laneOptions{
-		messageSize: o.MessageSize, sizes: r.engine.sizes, uploadRate: o.UploadRate, keepAlive: r.spec.KeepAlive, renewAfter: r.engine.renewAfter, journal: o.Journal, leave: r.engine.leave,
+		messageSize: o.MessageSize, sizes: r.engine.sizes, uploadRate: o.UploadRate, keepAlive: r.spec.KeepAlive, renewAfter: r.engine.renewAfter, journal: o.Journal, leave: r.engine.remains.leave,
 	})
 	l.changed = func(l *lane, err error) { r.steps <- step{lane: l, err: err} }
 	l.pressed = r.press

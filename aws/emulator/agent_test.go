@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -503,18 +504,20 @@ func TestPausedAgentFallsSilentUntilItHearsSomething(t *testing.T) {
 }
 
 func TestRetransmissionTimeoutFollowsTheRoundTrip(t *testing.T) {
-	var c channel
-	c.start(func([]byte) {}, func(wire.Message) bool { return true })
-	for n := range int64(50) {
+	synctest.Test(t, func(t *testing.T) {
+		var c channel
+		c.start(func([]byte) {}, func(wire.Message) bool { return true })
+		for n := range int64(50) {
+			c.send(wire.Output, []byte("x"))
+			c.acknowledged(n, time.Now().Add(20*time.Millisecond))
+		}
+		if c.rto < 30*time.Millisecond || c.rto > 60*time.Millisecond {
+			t.Errorf("after 50 round trips of 20 ms the timeout is %v, want 30 to 60 ms", c.rto)
+		}
 		c.send(wire.Output, []byte("x"))
-		c.acknowledged(n, time.Now().Add(20*time.Millisecond))
-	}
-	if c.rto < 30*time.Millisecond || c.rto > 60*time.Millisecond {
-		t.Errorf("after 50 round trips of 20 ms the timeout is %v, want 30 to 60 ms", c.rto)
-	}
-	c.send(wire.Output, []byte("x"))
-	c.acknowledged(50, time.Now().Add(time.Minute))
-	if c.rto != longestRTO {
-		t.Errorf("after one of a minute it is %v, want the limit of %v", c.rto, longestRTO)
-	}
+		c.acknowledged(50, time.Now().Add(time.Minute))
+		if c.rto != longestRTO {
+			t.Errorf("after one of a minute it is %v, want the limit of %v", c.rto, longestRTO)
+		}
+	})
 }

@@ -87,6 +87,9 @@ func (d *dataPath) dial(ctx context.Context, port uint16, dial dialer) (net.Conn
 	defer giveUp.Stop()
 	for {
 		f, changed := d.watch()
+		if slices.Contains(f.Refuse, port) {
+			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+		}
 		if !slices.Contains(f.Swallow, port) {
 			break
 		}

@@ -59,6 +59,7 @@ type Faults struct {
 	NoReconnect      bool          // an agent that lost its socket gives up silently, as after its six tries
 	SilentStop       bool          // a task that stops says nothing to the client: no channel_closed
 	Swallow          []uint16      // destination ports that swallow SYNs: a dial neither works nor fails
+	Refuse           []uint16      // destination ports on which nothing listens, in tasks that are started later as well
 	Stalled          []uint16      // destination ports that stop reading, on living connections too
 
 	RoleLife time.Duration // of the keys of a role, from STS and from SSO; 0 is what the caller asks for, else an hour
@@ -157,7 +158,7 @@ func (f Faults) clone() Faults {
 	for _, l := range []*Loss{&f.Up.Data, &f.Up.Acks, &f.Down.Data, &f.Down.Acks} {
 		l.DropNth = slices.Clone(l.DropNth)
 	}
-	f.Swallow, f.Stalled, f.API = slices.Clone(f.Swallow), slices.Clone(f.Stalled), slices.Clone(f.API)
+	f.Swallow, f.Refuse, f.Stalled, f.API = slices.Clone(f.Swallow), slices.Clone(f.Refuse), slices.Clone(f.Stalled), slices.Clone(f.API)
 	f.NoDocuments = slices.Clone(f.NoDocuments)
 	f.OwnDocuments = slices.Clone(f.OwnDocuments)
 	return f

@@ -64,7 +64,7 @@ func TestAgentLosesAMessageInAMillisecondAndRepairsOneInAHundred(t *testing.T) {
 				}
 				return len(came) == repairs
 			})
-			if took, want := came[repairs-1].Sub(came[0]), (repairs-1)*100*time.Millisecond; took < want-want/20 || took > 2*want {
+			if took, want := came[repairs-1].Sub(came[0]), (repairs-1)*100*time.Millisecond; took < want*3/4 || took > 2*want { // the first one may have been read late
 				t.Errorf("%d repairs took %s, want %s", repairs-1, took, want)
 			}
 		})

@@ -76,12 +76,13 @@ func (a *app) execute(ctx context.Context, aim *aim, command []string) error {
 	}
 	engine := acc.engine(&a.shared)
 	exit, err := shell.Run(ctx, shell.Options{Engine: engine, Target: target, Command: command, In: a.Stdin, Out: a.Stdout, Err: a.Stderr})
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
+	defer cancel()
+	err = errors.Join(err, engine.Close(closing))
 	for _, left := range engine.Unended() {
 		a.warn(left)
 	}
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
-	defer cancel()
-	return a.codeOf(ctx, exit, errors.Join(err, engine.Close(closing)))
+	return a.codeOf(ctx, exit, err)
 }
 
 // execTarget finds a container, and waits as long as --wait says for one that is still starting.

@@ -118,12 +118,12 @@ func (r *run) result(ctx, probing context.Context, p probed) error {
 	now := time.Now()
 	e := newReadyEvent(now, t, p.proof, now.Sub(r.started))
 	e.ProxyURL = t.shownProxy(r.loginOf(t))
+	r.Board.proved(p.tunnel, e.ProxyURL, p.proof, now.Sub(r.started)) // before it is told: who hears of it may look at once
 	r.printer.event(e)
 	if p.proof.login {
 		wanted := &doctor.LoginWantedError{Remote: t.Spec().Remote}
 		r.warn(t, wanted.Error(), wanted.Remedy())
 	}
-	r.Board.proved(p.tunnel, e.ProxyURL, p.proof, now.Sub(r.started))
 	if r.settle(); !r.whole() {
 		return nil
 	}
@@ -150,8 +150,8 @@ func (r *run) again(ctx context.Context, t *tracked, p probed) {
 	if t.doubt = p.err; p.err != nil && before != nil && cause(before) == cause(p.err) {
 		return
 	}
-	r.printer.event(newProofEvent(time.Now(), t, p))
 	r.Board.doubted(p.tunnel, p.err)
+	r.printer.event(newProofEvent(time.Now(), t, p))
 }
 
 // unproved is the loss of a tunnel whose far end, once proved, is not any more; nil while it is.

@@ -260,6 +260,36 @@ func TestTheForwardDialogKeepsItsSizeAndPlace(t *testing.T) {
 	}
 }
 
+// slow is a page that takes its time to be drawn.
+type slow struct {
+	screen
+
+	draws func()
+}
+
+func (s slow) draw(w, h int, focused bool) []string {
+	s.draws()
+	return s.screen.draw(w, h, focused)
+}
+
+func TestADoubleClickIsOneHoweverLongTheScreenIsDrawn(t *testing.T) {
+	now := start()
+	a := newTestApp(t, Options{Now: func() time.Time { return now }}, 120, 40)
+	many(a, 5)
+	a.pages = append(a.pages, slow{a.browse, func() { now = now.Add(soon) }})
+	in := a.layout().Below.Inner()
+	click := tea.MouseClickMsg{X: in.X + 3, Y: in.Y + 3, Button: tea.MouseLeft}
+	for _, msg := range []tea.Msg{click, tea.MouseReleaseMsg(click)} {
+		a.Update(msg)
+		a.View()
+	}
+	now = now.Add(soon / 2)
+	a.Update(click)
+	if a.subject() != a.tunnels.rows[2] {
+		t.Error("a double click did not open the tunnel")
+	}
+}
+
 func TestADoubleClickOpensATunnel(t *testing.T) {
 	now := start()
 	a := newTestApp(t, Options{Now: func() time.Time { return now }}, 120, 40)

@@ -89,7 +89,8 @@ func (a *app) command(k tea.KeyPressMsg) tea.Cmd {
 // twice is a second click in the same place, soon after the first.
 type twice struct{ tea.MouseClickMsg }
 
-// soon is how long after a click another one makes a double click.
+// soon is how long after a click another one makes a double click. What it takes to draw the screen for the first one does not
+// count: on a slow machine that is longer than anybody's double click.
 const soon = 400 * time.Millisecond
 
 // clicked tells a double click from two.
@@ -98,7 +99,7 @@ func (a *app) clicked(msg tea.MouseMsg) tea.MouseMsg {
 	if !ok || click.Button != tea.MouseLeft {
 		return msg
 	}
-	now, before := a.o.Now(), a.click
+	now, before := a.touched, a.click
 	if click.Y == before.y && now.Sub(before.at) < soon && now.Sub(before.at) >= 0 {
 		a.click = lastClick{}
 		return twice{click}

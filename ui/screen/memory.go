@@ -22,17 +22,17 @@ type memory struct {
 	file    recent.File // empty: nothing is remembered
 	clock   func() time.Time
 
-	list    []recent.Tunnel       // as last read, the most used first
-	was     []recent.Tunnel       // those that were open when another interface ended
-	open    map[int]recent.Tunnel // that are written down as open, by the number of their row
-	pending []recent.Step         // not written yet
+	list    []recent.Tunnel         // as last read, the most used first
+	was     []recent.Tunnel         // those that were open when another interface ended
+	open    map[*recent.Tunnel]bool // that are written down as open
+	pending []recent.Step           // not written yet
 	writing bool
 	told    bool            // that the file cannot be used
 	asked   map[*place]bool // places for which the user was told of what was open
 }
 
 func newMemory(l *look, ts *tunnels, o Options) *memory {
-	return &memory{look: l, tunnels: ts, file: o.Recent, clock: o.Now, open: map[int]recent.Tunnel{}, asked: map[*place]bool{}}
+	return &memory{look: l, tunnels: ts, file: o.Recent, clock: o.Now, open: map[*recent.Tunnel]bool{}, asked: map[*place]bool{}}
 }
 
 // load reads what is remembered, beside the first frame.
@@ -64,23 +64,21 @@ func (m *memory) tick() wish {
 	if m.file == "" {
 		return nil
 	}
-	var here map[int]bool
 	if len(m.open) > 0 {
-		here = make(map[int]bool, len(m.tunnels.rows))
+		here := make(map[*recent.Tunnel]bool, len(m.tunnels.rows))
+		for _, r := range m.tunnels.rows {
+			here[r.noted] = here[r.noted] || r.State != tunnel.Closed
+		}
+		for t := range m.open { // before those that are new, which may be the same ones again
+			if !here[t] {
+				delete(m.open, t)
+				m.pending = append(m.pending, recent.Step{Tunnel: *t, Over: true})
+			}
+		}
 	}
 	for _, r := range m.tunnels.rows {
-		if here != nil {
-			here[r.number] = r.State != tunnel.Closed
-		}
-		if !r.noted && (r.place.identity.Account != "" || r.place.who != nil) {
-			r.noted = true
+		if r.noted == nil && (r.place.identity.Account != "" || r.place.who != nil) {
 			m.opened(r)
-		}
-	}
-	for number, t := range m.open {
-		if !here[number] && here != nil {
-			delete(m.open, number)
-			m.pending = append(m.pending, recent.Step{Tunnel: t, Over: true})
 		}
 	}
 	return all(m.write(), m.remind())
@@ -88,6 +86,7 @@ func (m *memory) tick() wish {
 
 // opened notes a tunnel of ours that has begun.
 func (m *memory) opened(r *row) {
+	r.noted = new(recent.Tunnel)
 	if r.holder != nil || r.State == tunnel.Closed {
 		return
 	}
@@ -95,7 +94,8 @@ func (m *memory) opened(r *row) {
 	if !ok {
 		return
 	}
-	t := recent.Tunnel{
+	t := r.noted // goes with the row when that takes the place and the number of another
+	*t = recent.Tunnel{
 		Account: r.place.identity.Account, Profile: r.place.profileName(), Region: r.place.regionName(), Role: r.place.role,
 		Target: saved.Target.String(),
 	}
@@ -104,8 +104,8 @@ func (m *memory) opened(r *row) {
 	} else {
 		t.Forward = saved.Forward.String()
 	}
-	m.open[r.number] = t
-	m.pending = append(m.pending, recent.Step{Tunnel: t})
+	m.open[t] = true
+	m.pending = append(m.pending, recent.Step{Tunnel: *t})
 }
 
 // write writes down what is pending, one batch at a time.
@@ -133,8 +133,8 @@ func (m *memory) write() wish {
 // it goes on in the background.
 func (m *memory) flush(kept bool) {
 	if kept {
-		for _, t := range m.open {
-			m.pending = append(m.pending, recent.Step{Tunnel: t, Over: true})
+		for t := range m.open {
+			m.pending = append(m.pending, recent.Step{Tunnel: *t, Over: true})
 		}
 	}
 	if len(m.pending) > 0 && !m.told {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"culvert/aws"
+	"culvert/tunnel"
 	"culvert/ui/control"
 	"culvert/ui/recent"
 )
@@ -122,6 +123,39 @@ func TestATunnelThatIsUsedIsRemembered(t *testing.T) {
 	remembered(l, f, "opened again", func(all []recent.Tunnel) bool { return all[0].Times == 2 && all[0].Open != nil })
 }
 
+// A tunnel that the interface notices before it is told that it listens gets its place, and the row of one before it, only then.
+func TestATunnelThatTakesItsPlaceLaterStaysRemembered(t *testing.T) {
+	f := recent.File(filepath.Join(t.TempDir(), "recent.json"))
+	l, _ := newWorld(t, Options{Recent: f})
+	l.until("as of", "as user/demo")
+	a := l.a
+	tick := func() {
+		a.tunnels.tick()
+		l.run(a.grant(a.memory.tick()))
+	}
+	spec := tunnel.Spec{Target: aws.Target{Cluster: "c", Service: "web", Container: "app"}, Remote: tunnel.Endpoint{Port: 7000}, Local: addrPort(tunnel.Spec{}, freeLocal(t))}
+	w := wanted{place: a.here, spec: spec, count: a.tunnels.next()}
+	for times := 1; times <= 2; times++ {
+		a.tunnels.next() // another one is wanted meanwhile
+		opened, err := a.here.openNow(w.spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tick()
+		l.run(a.grant(a.tunnels.opened(w, opened)))
+		tick()
+		is := func(open bool) func([]recent.Tunnel) bool {
+			return func(all []recent.Tunnel) bool {
+				return !a.memory.writing && len(a.memory.pending) == 0 && len(all) == 1 && all[0].Times == times && (all[0].Open != nil) == open
+			}
+		}
+		remembered(l, f, "opened", is(true))
+		l.run(a.grant(a.tunnels.stopNow(a.tunnels.rows[0])))
+		remembered(l, f, "stopped", is(false))
+		w = a.tunnels.rows[0].again()
+	}
+}
+
 func TestAMemoryThatCannotBeUsedIsToldOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "recent.json")
 	if err := os.WriteFile(path, []byte("my notes"), 0o600); err != nil {
@@ -146,7 +180,7 @@ func TestTunnelsThatGoOnAreNotLeft(t *testing.T) {
 		a.here.identity.Account = account
 		addRow(a, somewhere("127.0.0.1:3128"))
 		a.grant(a.memory.tick()) // and what it begins is never run: the end comes first
-		a.memory.pending = []recent.Step{{Tunnel: a.memory.open[a.tunnels.rows[0].number]}}
+		a.memory.pending = []recent.Step{{Tunnel: *a.tunnels.rows[0].noted}}
 		a.memory.flush(kept)
 		all, err := f.Read()
 		if err != nil || len(all) != 1 || (all[0].Open == nil) != kept {

@@ -117,7 +117,8 @@ type app struct {
 	from    []bool   // whether the tunnels had the keyboard when each of them was opened
 	below   bool     // the tunnels have the keyboard
 	click   lastClick
-	zoomed  bool // what has the keyboard fills the window
+	pointed time.Time // when the mouse did something that is not drawn yet; else zero
+	zoomed  bool      // what has the keyboard fills the window
 	notice  notice
 	pausing screen           // the question whether to suspend all the same
 	beneath screen           // the dialog that it lies over
@@ -219,6 +220,7 @@ func (a *app) take(msg tea.Msg) tea.Cmd {
 		return a.grant(w)
 	case tea.MouseMsg:
 		a.touched = a.o.Now()
+		a.pointed = a.touched
 		return a.mouse(msg)
 	case then:
 		return a.grant(msg())

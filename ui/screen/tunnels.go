@@ -13,6 +13,7 @@ import (
 	"culvert/internal/say"
 	"culvert/tunnel"
 	"culvert/ui/control"
+	"culvert/ui/recent"
 )
 
 // lingerClosed is how long a tunnel that was stopped stays in sight.
@@ -54,14 +55,14 @@ type row struct {
 	meter  meter
 	hosts  tally
 
-	probe   string     // how it is proved, as --probe takes it
-	user    string     // whom the proxy at its far end is asked as; empty is nobody
-	query   *aws.Query // its container is looked up with this before it is opened; nil: Spec names it
-	opening bool       // it is over, and being opened anew
-	worked  bool       // it has been open
-	asked   bool       // it has been told to reconnect, and is not open again yet
-	lost    time.Time  // since when it is, without having been told to; zero while it is not
-	noted   bool       // in the memory of tunnels that were used
+	probe   string         // how it is proved, as --probe takes it
+	user    string         // whom the proxy at its far end is asked as; empty is nobody
+	query   *aws.Query     // its container is looked up with this before it is opened; nil: Spec names it
+	opening bool           // it is over, and being opened anew
+	worked  bool           // it has been open
+	asked   bool           // it has been told to reconnect, and is not open again yet
+	lost    time.Time      // since when it is, without having been told to; zero while it is not
+	noted   *recent.Tunnel // what stands of it in the memory of tunnels that were used; nil: it has not been there yet
 }
 
 func newTunnels(l *look, at *accounts, saved *Saved, o Options) *tunnels {

@@ -3,6 +3,7 @@ package screen
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -17,6 +18,10 @@ func (a *app) View() tea.View {
 	v.WindowTitle = a.tunnels.summary()
 	if _, selecting := a.dialog.(*receiptBox); !a.o.NoMouse && !selecting {
 		v.MouseMode = tea.MouseModeCellMotion
+	}
+	if !a.pointed.IsZero() {
+		a.click.at = a.click.at.Add(a.o.Now().Sub(a.pointed))
+		a.pointed = time.Time{}
 	}
 	return v
 }

@@ -17,7 +17,7 @@ func destinations(t *tunnel.Tunnel) []control.Destination {
 	var told []control.Destination
 	for _, d := range all {
 		one := control.Destination{
-			Destination: say.Line(hostPort(d.Endpoint)), Direct: d.Direct, Warm: d.Warm, State: d.State.String(),
+			Destination: toldName(d.Endpoint), Direct: d.Direct, Warm: d.Warm, State: d.State.String(),
 			Task: d.Link.Target.Task, Session: d.Link.Session, Agent: say.Line(d.Link.Agent),
 			Sent: d.Stats.Sent, Received: d.Stats.Received, Connections: d.Stats.Connections, Accepted: d.Stats.Accepted,
 			Opened: d.Opened, Used: d.Used,
@@ -27,6 +27,9 @@ func destinations(t *tunnel.Tunnel) []control.Destination {
 	}
 	return told
 }
+
+// toldName is a destination as others are told of it, and may ask for it.
+func toldName(e tunnel.Endpoint) string { return say.Line(hostPort(e)) }
 
 // hostPort is an endpoint with an IPv6 address in brackets.
 func hostPort(e tunnel.Endpoint) string { return net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))) }

@@ -3,8 +3,10 @@ package headless
 import (
 	"cmp"
 	"net"
+	"slices"
 	"strconv"
 
+	"culvert/aws"
 	"culvert/internal/say"
 	"culvert/tunnel"
 	"culvert/ui/control"
@@ -26,6 +28,27 @@ func destinations(t *tunnel.Tunnel) []control.Destination {
 		told = append(told, one)
 	}
 	return told
+}
+
+// carrier is the session that a tunnel has, and the target that this leads to. A tunnel to any host has none of its own, and the
+// one that has proved it is over: its session is that of the destination that has been open the longest, if there is one, and
+// until there is one it leads to no task in particular, unless somebody has named that.
+func carrier(t *tunnel.Tunnel) (tunnel.Link, aws.Target) {
+	link, spec := t.Link(), t.Spec()
+	if spec.Dynamic != nil {
+		link = tunnel.Link{}
+		all := t.Destinations()
+		if i := slices.IndexFunc(all, func(d tunnel.Destination) bool { return d.State == tunnel.Open && d.Link.Session != "" }); i >= 0 {
+			link = all[i].Link
+		}
+		if !spec.Pinned {
+			spec.Target.Task, spec.Target.RuntimeID = "", ""
+		}
+	}
+	if link.Target.Task != "" {
+		return link, link.Target
+	}
+	return link, spec.Target
 }
 
 // toldName is a destination as others are told of it, and may ask for it.

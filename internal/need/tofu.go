@@ -3,6 +3,7 @@ package need
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -25,10 +26,22 @@ type Terraform struct {
 // Only `make check` has them.
 func Terraforms(t testing.TB) []Terraform {
 	t.Helper()
+	return judges(t, func(r registry) error { return r.reached(t.Context()) })
+}
+
+// Builders are Terraforms that have the stand-in in any case: with it they apply a module without an account.
+func Builders(t testing.TB) []Terraform {
+	t.Helper()
+	return judges(t, func(registry) error { return errors.New("nothing is to be made in an account") })
+}
+
+// judges have the provider of their registry unless away says why not.
+func judges(t testing.TB, away func(registry) error) []Terraform {
+	t.Helper()
 	root, tofu := openTofu(t)
-	found := []Terraform{judge(t, root, "tofu", tofu, registry{"registry.opentofu.org", "https://registry.opentofu.org"})}
+	found := []Terraform{judge(t, root, "tofu", tofu, registry{"registry.opentofu.org", "https://registry.opentofu.org"}, away)}
 	if terraform, err := exec.LookPath("terraform"); err == nil {
-		found = append(found, judge(t, root, "terraform", terraform, registry{"registry.terraform.io", "https://registry.terraform.io"}))
+		found = append(found, judge(t, root, "terraform", terraform, registry{"registry.terraform.io", "https://registry.terraform.io"}, away))
 	}
 	return found
 }
@@ -48,11 +61,11 @@ func openTofu(t testing.TB) (root, path string) {
 }
 
 // judge is a program with the provider that can be had.
-func judge(t testing.TB, root, name, path string, from registry) Terraform {
+func judge(t testing.TB, root, name, path string, from registry, away func(registry) error) Terraform {
 	t.Helper()
 	var settings string
-	away := from.reached(t.Context())
-	if away == nil {
+	why := away(from)
+	if why == nil {
 		t.Logf("%s has hashicorp/aws from %s", name, from.host)
 		cache := filepath.Join(root, ".cache", "need", "providers", from.host)
 		if err := os.MkdirAll(cache, 0o750); err != nil {
@@ -60,7 +73,7 @@ func judge(t testing.TB, root, name, path string, from registry) Terraform {
 		}
 		settings = from.settings(filepath.ToSlash(cache))
 	} else {
-		t.Logf("%s has the stand-in for hashicorp/aws: %v", name, away)
+		t.Logf("%s has the stand-in for hashicorp/aws: %v", name, why)
 		settings = fmt.Sprintf("provider_installation {\n  dev_overrides {\n    %q = %q\n  }\n  direct {}\n}\n",
 			from.host+"/hashicorp/aws", filepath.ToSlash(standIn(t, root)))
 	}
@@ -68,7 +81,7 @@ func judge(t testing.TB, root, name, path string, from registry) Terraform {
 	if err := os.WriteFile(config, []byte(settings), 0o600); err != nil {
 		t.Fatalf("configure %s: %v", name, err)
 	}
-	return Terraform{Name: name, path: path, config: config, real: away == nil}
+	return Terraform{Name: name, path: path, config: config, real: why == nil}
 }
 
 // Prepare makes a directory ready for validate and test: fetches the modules it calls, and the provider where that is the

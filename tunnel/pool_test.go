@@ -440,6 +440,7 @@ func TestMixedLoadWithFaults(t *testing.T) {
 		f.AgentLeg = emulator.Closing{Every: 3 * time.Second}
 	})
 	tn := w.dynamic(tunnel.Dynamic{Destinations: 10}, nil)
+	go w.events.forget() // the engine would keep for it what is not read, and its memory is looked at
 	ctx, stop := context.WithTimeout(t.Context(), span)
 	defer stop()
 	var all sync.WaitGroup

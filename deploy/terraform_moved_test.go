@@ -75,7 +75,7 @@ func movedTo(t *testing.T) map[string]string {
 	}
 	numbered := 0
 	for _, file := range files {
-		text, err := os.ReadFile(file) //nolint:gosec // of the repository
+		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,7 +95,7 @@ func movedTo(t *testing.T) map[string]string {
 // unnumber takes the numbers of what has moved out of a state, and returns how many those were.
 func unnumber(t *testing.T, path string, moved map[string]string) int {
 	t.Helper()
-	text, err := os.ReadFile(path) //nolint:gosec // the test's own
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}

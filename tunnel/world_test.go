@@ -211,11 +211,11 @@ func watch(t *testing.T, e *tunnel.Engine) *record {
 func (r *record) forget() {
 	var both sync.WaitGroup
 	both.Go(func() {
-		for range r.events { //nolint:revive // nobody wants it
+		for range r.events {
 		}
 	})
 	both.Go(func() {
-		for range r.endings { //nolint:revive // nobody wants it
+		for range r.endings {
 		}
 	})
 	both.Wait()

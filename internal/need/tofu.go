@@ -26,22 +26,24 @@ type Terraform struct {
 // Only `make check` has them.
 func Terraforms(t testing.TB) []Terraform {
 	t.Helper()
-	return judges(t, func(r registry) error { return r.reached(t.Context()) })
+	return judges(t, judge)
 }
 
 // Builders are Terraforms that have the stand-in in any case: with it they apply a module without an account.
 func Builders(t testing.TB) []Terraform {
 	t.Helper()
-	return judges(t, func(registry) error { return errors.New("nothing is to be made in an account") })
+	return judges(t, func(t testing.TB, root, name, path string, from registry) Terraform {
+		t.Helper()
+		return judgeBy(t, root, name, path, from, errors.New("nothing is to be made in an account"))
+	})
 }
 
-// judges have the provider of their registry unless away says why not.
-func judges(t testing.TB, away func(registry) error) []Terraform {
+func judges(t testing.TB, of func(t testing.TB, root, name, path string, from registry) Terraform) []Terraform {
 	t.Helper()
 	root, tofu := openTofu(t)
-	found := []Terraform{judge(t, root, "tofu", tofu, registry{"registry.opentofu.org", "https://registry.opentofu.org"}, away)}
+	found := []Terraform{of(t, root, "tofu", tofu, registry{"registry.opentofu.org", "https://registry.opentofu.org"})}
 	if terraform, err := exec.LookPath("terraform"); err == nil {
-		found = append(found, judge(t, root, "terraform", terraform, registry{"registry.terraform.io", "https://registry.terraform.io"}, away))
+		found = append(found, of(t, root, "terraform", terraform, registry{"registry.terraform.io", "https://registry.terraform.io"}))
 	}
 	return found
 }
@@ -61,10 +63,15 @@ func openTofu(t testing.TB) (root, path string) {
 }
 
 // judge is a program with the provider that can be had.
-func judge(t testing.TB, root, name, path string, from registry, away func(registry) error) Terraform {
+func judge(t testing.TB, root, name, path string, from registry) Terraform {
+	t.Helper()
+	return judgeBy(t, root, name, path, from, from.reached(t.Context()))
+}
+
+// judgeBy is a program with the provider of its registry, or with the stand-in for a reason.
+func judgeBy(t testing.TB, root, name, path string, from registry, why error) Terraform {
 	t.Helper()
 	var settings string
-	why := away(from)
 	if why == nil {
 		t.Logf("%s has hashicorp/aws from %s", name, from.host)
 		cache := filepath.Join(root, ".cache", "need", "providers", from.host)

@@ -77,16 +77,16 @@ const (
 // Detail asks the process that holds a set for one of its tunnels. The error is an *OldHolderError when it does not know
 // that question, a *NoTunnelError when it does not hold that tunnel.
 func (d Dir) Detail(ctx context.Context, name string, id int) (Detail, error) {
-	return d.detail(ctx, name, request{Do: doDetail, ID: id})
+	return d.about(ctx, name, request{Do: doDetail, ID: id})
 }
 
 // DestinationDetail is Detail with nothing but the connections to one destination of a tunnel to any host, named as Detail
 // names it. There are none to one that is not open.
 func (d Dir) DestinationDetail(ctx context.Context, name string, id int, destination string) (Detail, error) {
-	return d.detail(ctx, name, request{Do: doDestination, ID: id, Destination: destination})
+	return d.about(ctx, name, request{Do: doDestination, ID: id, Destination: destination})
 }
 
-func (d Dir) detail(ctx context.Context, name string, r request) (Detail, error) {
+func (d Dir) about(ctx context.Context, name string, r request) (Detail, error) {
 	var answer Detail
 	if err := CheckName(name); err != nil {
 		return answer, err

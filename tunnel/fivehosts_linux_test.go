@@ -235,7 +235,7 @@ func (e *estate) postgres(t *testing.T, a *authority) string {
 	for file, text := range map[string][]byte{
 		"server.key":  pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
 		"server.crt":  pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}),
-		"pg_hba.conf": []byte("hostssl postgres postgres 127.0.0.1/32 trust\n"),
+		"pg_hba.conf": []byte("hostssl postgres all 127.0.0.1/32 trust\n"),
 	} {
 		run("/bin/sh", string(text), "-c", "umask 077; cat > data/"+file)
 	}

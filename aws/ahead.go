@@ -49,18 +49,31 @@ func (e *early) arrive(conn io.Closer) {
 // or three round trips less until a session stands. It returns when the connection to the message service was taken (TakeAhead),
 // has failed or grown old, or ctx ends; nothing depends on it. An endpoint without TLS is near: nothing is opened for it.
 func (c *Client) OpenAhead(ctx context.Context, open func(ctx context.Context, stream *url.URL) (io.Closer, error)) {
-	address, _ := c.endpoint(ctx, bareAPI{name: "ssm"})
-	if !strings.HasPrefix(address, "https://") {
+	api := c.farAPI(ctx)
+	if api == nil {
 		return
-	}
-	api, err := url.Parse(address)
-	if err != nil {
-		return // the first call says so
 	}
 	var both sync.WaitGroup
 	both.Go(func() { c.knock(ctx, api) })
 	both.Go(func() { c.openStreamAhead(ctx, c.likelyStream(api), open) })
 	both.Wait()
+}
+
+// OpenStreamAhead is OpenAhead for the message service alone, where a connection to the API is there.
+func (c *Client) OpenStreamAhead(ctx context.Context, open func(ctx context.Context, stream *url.URL) (io.Closer, error)) {
+	if api := c.farAPI(ctx); api != nil {
+		c.openStreamAhead(ctx, c.likelyStream(api), open)
+	}
+}
+
+// farAPI is Session Manager's API; nil where that is near, or what it is called is no URL: the first call says so.
+func (c *Client) farAPI(ctx context.Context) *url.URL {
+	address, _ := c.endpoint(ctx, bareAPI{name: "ssm"})
+	api, err := url.Parse(address)
+	if err != nil || api.Scheme != "https" {
+		return nil
+	}
+	return api
 }
 
 // knock leaves a connection to an API for the next call. What is answered to a request without an action and a signature

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,6 +66,39 @@ func TestTemplateLeavesAServiceThatIsThere(t *testing.T) {
 		}
 	}
 	s.same("CallerPolicy.PolicyDocument", aws.CallerPolicy(aws.Reach{Region: "eu-west-1", Account: "111122223333", Cluster: "automation", RemoteHosts: true}))
+}
+
+// What only a service of the stack's own needs is asked for with one alone.
+func TestTemplateAsksForANetworkWithANewServiceOnly(t *testing.T) {
+	for name, p := range newStack(t, nil).section("Parameters") {
+		if p, _ := p.(map[string]any); p["Default"] == nil {
+			t.Errorf("%s has no default: nobody can leave it out", name)
+		}
+	}
+	none := func(given map[string]any) map[string]any {
+		all := map[string]any{"VpcId": "", "SubnetIds": []any{}, "AllowedDomains": []any{""}}
+		maps.Copy(all, given)
+		return all
+	}
+	for _, c := range []struct {
+		given map[string]any
+		want  []string
+	}{
+		{none(map[string]any{"CreateService": "no"}), nil},
+		{none(nil), []string{"VpcId", "SubnetIds", "AllowedDomains"}},
+		{none(map[string]any{"VpcId": "vpc-0abc", "SubnetIds": []any{""}}), []string{"SubnetIds", "AllowedDomains"}},
+		{none(map[string]any{"VpcId": "vpc-0abc", "SubnetIds": []any{"subnet-0a", "subnet-0b"}}), []string{"AllowedDomains"}},
+		{nil, nil},
+	} {
+		var got []string
+		for _, said := range newStack(t, c.given).refused() {
+			name, _, _ := strings.Cut(said, ":")
+			got = append(got, name)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%v: refused for %v, want %v", c.given, got, c.want)
+		}
+	}
 }
 
 func TestTemplateTrustsWhoIsNamed(t *testing.T) {
@@ -147,7 +181,6 @@ func newStack(t *testing.T, parameters map[string]any) *stack {
 	}
 	s := &stack{T: t, parameters: map[string]any{
 		"AWS::Partition": "aws", "AWS::Region": "eu-west-1", "AWS::AccountId": "111122223333",
-		"VpcId": "vpc-0abc", "SubnetIds": []any{"subnet-0a"}, "AllowedDomains": []any{"orders.internal"},
 	}}
 	s.root, _ = plain(document.Content[0]).(map[string]any)
 	for name, p := range s.section("Parameters") {
@@ -163,6 +196,7 @@ func newStack(t *testing.T, parameters map[string]any) *stack {
 			}
 		}
 	}
+	maps.Copy(s.parameters, map[string]any{"VpcId": "vpc-0abc", "SubnetIds": []any{"subnet-0a"}, "AllowedDomains": []any{"orders.internal"}})
 	maps.Copy(s.parameters, parameters)
 	return s
 }
@@ -207,6 +241,23 @@ func (s *stack) conditions(resource string) bool {
 	r, _ := s.section("Resources")[resource].(map[string]any)
 	name, has := r["Condition"].(string)
 	return !has || s.condition(name)
+}
+
+// refused is what the template's rules say against the parameters.
+func (s *stack) refused() (all []string) {
+	for _, r := range s.section("Rules") {
+		rule, _ := r.(map[string]any)
+		if when, has := rule["RuleCondition"]; has && s.value(when) != true {
+			continue
+		}
+		assertions, _ := rule["Assertions"].([]any)
+		for _, a := range assertions {
+			if a, _ := a.(map[string]any); s.value(a["Assert"]) != true {
+				all = append(all, fmt.Sprint(a["AssertDescription"]))
+			}
+		}
+	}
+	return all
 }
 
 func (s *stack) condition(name string) bool {
@@ -306,6 +357,9 @@ func (s *stack) call(name string, argument any) any {
 		return s.value(list[2])
 	case "Fn::Equals":
 		return s.value(list[0]) == s.value(list[1])
+	case "Fn::EachMemberEquals":
+		members, _ := s.value(list[0]).([]any)
+		return !slices.ContainsFunc(members, func(m any) bool { return m != s.value(list[1]) })
 	case "Fn::Not":
 		return s.value(list[0]) != true
 	case "Fn::And":

@@ -14,13 +14,18 @@ import (
 // OpenAhead opens what the first session will need, TLS included, while its target is still being looked for. It returns when
 // that is in use, of no use, or ctx ends.
 func OpenAhead(ctx context.Context, client *aws.Client) {
-	client.OpenAhead(ctx, func(ctx context.Context, stream *url.URL) (io.Closer, error) {
+	client.OpenAhead(ctx, streamsOf(client))
+}
+
+// streamsOf opens connections to the message service.
+func streamsOf(client *aws.Client) func(ctx context.Context, stream *url.URL) (io.Closer, error) {
+	return func(ctx context.Context, stream *url.URL) (io.Closer, error) {
 		address := stream.Host
 		if stream.Port() == "" {
 			address = net.JoinHostPort(stream.Hostname(), "443")
 		}
 		return dialAhead(ctx, address, stream.Hostname(), client.TLS())
-	})
+	}
 }
 
 // aheadConn is a connection to the message service on which TLS has been shaken hands over, and nothing asked for.

@@ -2,6 +2,7 @@ package tunnel_test
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/pem"
 	"io"
 	"net"
@@ -12,7 +13,10 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"culvert/aws"
 	"culvert/aws/emulator"
@@ -21,8 +25,8 @@ import (
 )
 
 // aheadOverTLS puts TLS before the account, by an authority that only AWS_CA_BUNDLE knows, and returns a client that goes there
-// and the server, which tells the states of its connections.
-func (w *world) aheadOverTLS(state func(http.ConnState)) (*aws.Client, *httptest.Server) {
+// and the server, which tells the states of its connections, and what it is asked before it answers. Either may be nil.
+func (w *world) aheadOverTLS(state func(net.Conn, http.ConnState), asked func(*http.Request)) (*aws.Client, *httptest.Server) {
 	t := w.T
 	t.Helper()
 	back, err := url.Parse(w.account.URL())
@@ -31,6 +35,9 @@ func (w *world) aheadOverTLS(state func(http.ConnState)) (*aws.Client, *httptest
 	}
 	front := httptest.NewUnstartedServer(&httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
+			if asked != nil {
+				asked(r.In)
+			}
 			r.SetURL(back)
 			r.Out.Host = r.In.Host // it is signed
 		},
@@ -48,11 +55,7 @@ func (w *world) aheadOverTLS(state func(http.ConnState)) (*aws.Client, *httptest
 			return nil
 		},
 	})
-	front.Config.ConnState = func(_ net.Conn, s http.ConnState) {
-		if state != nil {
-			state(s)
-		}
-	}
+	front.Config.ConnState = state
 	front.EnableHTTP2 = true // as AWS does; a websocket cannot use it
 	front.StartTLS()
 	t.Cleanup(front.Close)
@@ -81,7 +84,7 @@ func TestTheFirstSessionTakesWhatWasOpenedAhead(t *testing.T) {
 	for _, gone := range []bool{false, true} {
 		w := newWorld(t, need.Server(t, need.Echo), tunnel.Options{Lanes: 1}, nil)
 		arrived, idle := make(chan struct{}, 20), make(chan struct{}, 20)
-		client, front := w.aheadOverTLS(func(state http.ConnState) {
+		client, front := w.aheadOverTLS(func(_ net.Conn, state http.ConnState) {
 			switch state {
 			case http.StateNew:
 				arrived <- struct{}{}
@@ -89,7 +92,7 @@ func TestTheFirstSessionTakesWhatWasOpenedAhead(t *testing.T) {
 				idle <- struct{}{}
 			case http.StateActive, http.StateHijacked, http.StateClosed:
 			}
-		})
+		}, nil)
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
@@ -111,5 +114,50 @@ func TestTheFirstSessionTakesWhatWasOpenedAhead(t *testing.T) {
 		if n := w.account.Calls("StartSession"); n != 1 {
 			t.Errorf("gone %v: got %d sessions, want 1", gone, n)
 		}
+	}
+}
+
+// A client waits for the session of a new host: while that is asked for, TLS of its stream is there already.
+func TestTheStreamOfANewHostIsOpenedWhileItsSessionIsAskedFor(t *testing.T) {
+	w := newPoolWorld(t, 2, nil)
+	var mu sync.Mutex
+	unused := map[net.Conn]bool{} // connections that carry nothing yet
+	streams := func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		for conn := range unused {
+			if state := conn.(*tls.Conn).ConnectionState(); state.HandshakeComplete && state.NegotiatedProtocol == "" { // no API's
+				return true
+			}
+		}
+		return false
+	}
+	client, _ := w.aheadOverTLS(func(conn net.Conn, state http.ConnState) {
+		mu.Lock()
+		defer mu.Unlock()
+		unused[conn] = state == http.StateNew
+		if state != http.StateNew {
+			delete(unused, conn)
+		}
+	}, func(r *http.Request) {
+		if !strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".StartSession") {
+			return
+		}
+		for began := time.Now(); !streams(); time.Sleep(time.Millisecond) {
+			if time.Since(began) > 10*time.Second {
+				t.Error("a session is asked for, and no stream is being opened")
+				return
+			}
+		}
+	})
+	w.use(client)
+	tn := w.dynamic(tunnel.Dynamic{}, nil)
+	for i := range 3 {
+		if err := w.visit(tn, host(i), 1000); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := w.account.Calls("StartSession"); n != 4 {
+		t.Errorf("got %d sessions, want those of the scout and three hosts", n)
 	}
 }

@@ -253,7 +253,7 @@ func outlivesTheClose(t *testing.T, w *faultWorld, kind credentialKind, process 
 			t.Errorf("close the engine: %v", err)
 		}
 	}()
-	events := watch(engine)
+	events := watch(t, engine)
 	tn, err := engine.Open(tunnel.Spec{
 		Target: aws.Target{Cluster: "c", Service: "s", Container: "app"}, Remote: tunnel.Endpoint{Port: port},
 	})

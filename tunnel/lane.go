@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -153,6 +154,13 @@ func (l *lane) run(ctx context.Context) error {
 		document = aws.PortForwardTo(l.remote.Host, l.remote.Port)
 	}
 	document = l.client.Document(document)
+	if l.seat != nil { // a client waits for it: TLS of its stream is opened while the session is asked for, two round trips less
+		early, stop := context.WithCancel(ctx)
+		var opening sync.WaitGroup
+		opening.Go(func() { l.client.OpenStreamAhead(early, streamsOf(l.client)) })
+		defer opening.Wait()
+		defer stop()
+	}
 	return l.hold(ctx, document.Name, func(ctx context.Context) (aws.Session, error) { return l.startBeside(ctx, document) })
 }
 

@@ -273,6 +273,10 @@ func TestAHostInTroubleDisturbsNoOther(t *testing.T) {
 	w := newPoolWorld(t, 2, func(f *emulator.Faults) { f.Swallow = []uint16{5432} })
 	tn := w.dynamic(tunnel.Dynamic{}, nil)
 	tn.Patience(3 * time.Second)
+	old, next := newDatabase(t, "A"), newDatabase(t, "B")
+	if err := w.account.MoveHost(host(39), old.address); err != nil {
+		t.Fatal(err)
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	var flows, troubles sync.WaitGroup
 	var slowest atomic.Int64
@@ -294,6 +298,29 @@ func TestAHostInTroubleDisturbsNoOther(t *testing.T) {
 	troubles.Go(func() {
 		if _, err := w.through(tn, "db.internal", 5432); cause(err) != front.CauseSwallowed {
 			t.Errorf("swallows: got %v", err)
+		}
+	})
+	troubles.Go(func() {
+		if conn, err := w.through(tn, host(39), 80); err != nil || reached(conn) != "A" {
+			t.Errorf("moves: got %v before it does", err)
+			return
+		}
+		old.fail()
+		if err := w.account.MoveHost(host(39), next.address); err != nil {
+			t.Error(err)
+			return
+		}
+		for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+			if conn, err := w.through(tn, host(39), 80); err == nil {
+				at := reached(conn)
+				if _ = conn.Close(); at == "B" {
+					return
+				}
+			}
+			if time.Since(began) > 30*time.Second {
+				t.Error("moves: its new address is not reached")
+				return
+			}
 		}
 	})
 	troubles.Go(func() {
@@ -453,6 +480,7 @@ func TestMixedLoadWithFaults(t *testing.T) {
 		f.AgentLeg = emulator.Closing{Every: 3 * time.Second}
 	})
 	tn := w.dynamic(tunnel.Dynamic{Destinations: 10}, nil)
+	go w.events.forget() // the engine would keep for it what is not read, and its memory is looked at
 	ctx, stop := context.WithTimeout(t.Context(), span)
 	defer stop()
 	var all sync.WaitGroup

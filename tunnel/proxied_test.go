@@ -3,8 +3,10 @@ package tunnel_test
 import (
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os/exec"
 	"strings"
 	"testing"
@@ -103,4 +105,52 @@ func TestWhatGoesDirectlyIsToldOf(t *testing.T) {
 	if got := w.account.Calls("StartSession"); got != 1 {
 		t.Errorf("%d sessions, want the scout's alone", got)
 	}
+}
+
+// What culvert itself calls of AWS goes from this machine, even where everything goes through the task: the sessions that carry it
+// would else be opened through themselves.
+func TestEndpointsOfAWSGoDirectly(t *testing.T) {
+	curl := need.Command(t, "curl")
+	w := newPoolWorld(t, 2, nil)
+	tn := w.dynamic(tunnel.Dynamic{}, nil)
+	const own = "ssmmessages-fips.eu-west-1.amazonaws.com" // of the names that are taken for AWS's one that leads nowhere
+	out, _ := exec.CommandContext(t.Context(), curl, "-sS", "--noproxy", "", "-x", "http://"+tn.Addr().String(), "--max-time", "30", "https://"+own+"/").CombinedOutput()
+	all := tn.Destinations()
+	if len(all) != 1 || !all[0].Direct || all[0].Endpoint != (tunnel.Endpoint{Host: own, Port: 443}) {
+		t.Errorf("got %+v, want it tried from this machine: %s", all, out)
+	}
+	if got := w.account.Calls("StartSession"); got != 1 {
+		t.Errorf("%d sessions, want the scout's alone", got)
+	}
+}
+
+// A listener that others reach too is not asked for by itself, by whichever of this machine's addresses: not through the task,
+// which may have it as well.
+func TestAListenerIsNotReachedThroughItself(t *testing.T) {
+	own := ownAddress(t)
+	w := newPoolWorld(t, 2, nil)
+	tn := w.dynamic(tunnel.Dynamic{}, func(s *tunnel.Spec) { s.Local = netip.AddrPortFrom(netip.IPv4Unspecified(), 0) })
+	at := tn.Addr().Port()
+	if _, err := w.through(tn, own.String(), at); cause(err) != front.CauseOwn {
+		t.Errorf("%s: got %v, want that it is culvert itself", own, err)
+	}
+	if _, err := w.through(tn, own.String(), at-1); cause(err) == front.CauseOwn {
+		t.Errorf("another port: got %v", err)
+	}
+}
+
+// ownAddress is one of this machine's that is not loopback.
+func ownAddress(t *testing.T) netip.Addr {
+	t.Helper()
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range all {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil && prefix.Addr().IsGlobalUnicast() {
+			return prefix.Addr()
+		}
+	}
+	t.Skip("no address of its own but loopback")
+	return netip.Addr{}
 }

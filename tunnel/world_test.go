@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -111,7 +112,7 @@ func (w *world) use(client *aws.Client) {
 	o := w.options
 	o.Client = client
 	e := tunnel.New(o)
-	w.client, w.engine, w.events = client, e, watch(e)
+	w.client, w.engine, w.events = client, e, watch(w.T, e)
 	w.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
@@ -164,14 +165,16 @@ func (w *world) dial(tn *tunnel.Tunnel) *net.TCPConn {
 	return conn.(*net.TCPConn)
 }
 
-// record keeps every event of an engine.
+// record keeps every event of an engine, as many as its channels hold.
 type record struct {
 	events  chan tunnel.Event
 	endings chan tunnel.Ending
 	all     []tunnel.Event
 }
 
-func watch(e *tunnel.Engine) *record {
+// watch has what happens to an engine recorded, which the test is to close before it ends.
+func watch(t *testing.T, e *tunnel.Engine) *record {
+	t.Helper()
 	r := &record{events: make(chan tunnel.Event, 10_000), endings: make(chan tunnel.Ending, 100_000)}
 	from := e.Watch(context.Background())
 	go func() {
@@ -187,7 +190,35 @@ func watch(e *tunnel.Engine) *record {
 			r.endings <- ending
 		}
 	}()
+	t.Cleanup(func() {
+		// A test need not read what is recorded: more of it than the channels hold would keep the goroutines to the end of
+		// the package's tests, and fail those without a word on whose they are.
+		forgotten := make(chan struct{})
+		go func() {
+			defer close(forgotten)
+			r.forget()
+		}()
+		select {
+		case <-forgotten:
+		case <-time.After(20 * time.Second):
+			t.Error("the engine whose events are recorded was not closed")
+		}
+	})
 	return r
+}
+
+// forget reads what is recorded to the end of the engine, for nobody.
+func (r *record) forget() {
+	var both sync.WaitGroup
+	both.Go(func() {
+		for range r.events {
+		}
+	})
+	both.Go(func() {
+		for range r.endings {
+		}
+	})
+	both.Wait()
 }
 
 // next waits for the first event that fits.

@@ -126,7 +126,9 @@ func (s *session) ticket() (streamURL, token string) {
 		q += "&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=" + now.UTC().Format("20060102T150405Z") +
 			"&X-Amz-Expires=" + strconv.Itoa(int(f.TokenLife/time.Second)) + "&X-Amz-SignedHeaders=host&X-Amz-Signature=" + signature
 	}
-	s.tokens[token] = now.Add(f.TokenLife)
+	if s.ended.IsZero() { // somebody may have ended it since it began
+		s.tokens[token] = now.Add(f.TokenLife)
+	}
 	return base + "/v1/data-channel/" + s.id + q, token
 }
 

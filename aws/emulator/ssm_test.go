@@ -53,6 +53,23 @@ func TestStartSessionRefusesWhatTheServiceRefuses(t *testing.T) {
 	}
 }
 
+// A session may end before StartSession has answered: what it answers then opens nothing.
+func TestASessionThatEndsBeforeItIsAnsweredHasAUselessToken(t *testing.T) {
+	e := oneContainer(t, map[uint16]string{8080: ""})
+	k, found := e.target(onlyTarget(t, e))
+	if !found {
+		t.Fatal("there is no container")
+	}
+	s, err := e.data.begin(k, startOrder{DocumentName: portDocument, port: 8080}, caller{SessionName: "somebody"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.KillSession(s.id, "")
+	if _, token := s.ticket(); token == "" || s.redeem(token) {
+		t.Errorf("the token %q opens a session that has ended", token)
+	}
+}
+
 func TestAgentThatDoesNotRunIsNotConnected(t *testing.T) {
 	e := oneContainer(t, map[uint16]string{8080: ""})
 	target := onlyTarget(t, e)

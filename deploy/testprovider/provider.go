@@ -4,9 +4,10 @@ import (
 	"context"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
 )
 
-// provider answers what validate and mocked tests ask. A mock asks it for nothing but schemas when it makes a resource, yet
+// provider answers what validate and mocked tests ask, and makes what is applied without a mock, nowhere. A mock asks it for nothing but schemas when it makes a resource, yet
 // OpenTofu has states upgraded and refreshed, and resources destroyed, by the provider behind the mock: it agrees to
 // whatever is proposed. What is left to the nil interface panics, and the test that got there fails.
 type provider struct {
@@ -59,6 +60,26 @@ func (p *provider) UpgradeResourceState(_ context.Context, r *tfprotov6.UpgradeR
 
 func (p *provider) ReadResource(_ context.Context, r *tfprotov6.ReadResourceRequest) (*tfprotov6.ReadResourceResponse, error) {
 	return &tfprotov6.ReadResourceResponse{NewState: r.CurrentState}, nil
+}
+
+// ReadDataSource answers with what was asked, and a word for each text that is not known.
+func (p *provider) ReadDataSource(_ context.Context, r *tfprotov6.ReadDataSourceRequest) (*tfprotov6.ReadDataSourceResponse, error) {
+	of := p.schema.DataSourceSchemas[r.TypeName].ValueType()
+	asked, err := r.Config.Unmarshal(of)
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]tftypes.Value{}
+	if err := asked.As(&known); err != nil {
+		return nil, err
+	}
+	for name, value := range known {
+		if value.IsNull() && value.Type().Is(tftypes.String) {
+			known[name] = tftypes.NewValue(tftypes.String, "stand-in")
+		}
+	}
+	state, err := tfprotov6.NewDynamicValue(of, tftypes.NewValue(of, known))
+	return &tfprotov6.ReadDataSourceResponse{State: &state}, err
 }
 
 func (p *provider) PlanResourceChange(_ context.Context, r *tfprotov6.PlanResourceChangeRequest) (*tfprotov6.PlanResourceChangeResponse, error) {

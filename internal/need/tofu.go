@@ -3,6 +3,7 @@ package need
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -25,10 +26,24 @@ type Terraform struct {
 // Only `make check` has them.
 func Terraforms(t testing.TB) []Terraform {
 	t.Helper()
+	return judges(t, judge)
+}
+
+// Builders are Terraforms that have the stand-in in any case: with it they apply a module without an account.
+func Builders(t testing.TB) []Terraform {
+	t.Helper()
+	return judges(t, func(t testing.TB, root, name, path string, from registry) Terraform {
+		t.Helper()
+		return judgeBy(t, root, name, path, from, errors.New("nothing is to be made in an account"))
+	})
+}
+
+func judges(t testing.TB, of func(t testing.TB, root, name, path string, from registry) Terraform) []Terraform {
+	t.Helper()
 	root, tofu := openTofu(t)
-	found := []Terraform{judge(t, root, "tofu", tofu, registry{"registry.opentofu.org", "https://registry.opentofu.org"})}
+	found := []Terraform{of(t, root, "tofu", tofu, registry{"registry.opentofu.org", "https://registry.opentofu.org"})}
 	if terraform, err := exec.LookPath("terraform"); err == nil {
-		found = append(found, judge(t, root, "terraform", terraform, registry{"registry.terraform.io", "https://registry.terraform.io"}))
+		found = append(found, of(t, root, "terraform", terraform, registry{"registry.terraform.io", "https://registry.terraform.io"}))
 	}
 	return found
 }
@@ -50,9 +65,14 @@ func openTofu(t testing.TB) (root, path string) {
 // judge is a program with the provider that can be had.
 func judge(t testing.TB, root, name, path string, from registry) Terraform {
 	t.Helper()
+	return judgeBy(t, root, name, path, from, from.reached(t.Context()))
+}
+
+// judgeBy is a program with the provider of its registry, or with the stand-in for a reason.
+func judgeBy(t testing.TB, root, name, path string, from registry, why error) Terraform {
+	t.Helper()
 	var settings string
-	away := from.reached(t.Context())
-	if away == nil {
+	if why == nil {
 		t.Logf("%s has hashicorp/aws from %s", name, from.host)
 		cache := filepath.Join(root, ".cache", "need", "providers", from.host)
 		if err := os.MkdirAll(cache, 0o750); err != nil {
@@ -60,7 +80,7 @@ func judge(t testing.TB, root, name, path string, from registry) Terraform {
 		}
 		settings = from.settings(filepath.ToSlash(cache))
 	} else {
-		t.Logf("%s has the stand-in for hashicorp/aws: %v", name, away)
+		t.Logf("%s has the stand-in for hashicorp/aws: %v", name, why)
 		settings = fmt.Sprintf("provider_installation {\n  dev_overrides {\n    %q = %q\n  }\n  direct {}\n}\n",
 			from.host+"/hashicorp/aws", filepath.ToSlash(standIn(t, root)))
 	}
@@ -68,7 +88,7 @@ func judge(t testing.TB, root, name, path string, from registry) Terraform {
 	if err := os.WriteFile(config, []byte(settings), 0o600); err != nil {
 		t.Fatalf("configure %s: %v", name, err)
 	}
-	return Terraform{Name: name, path: path, config: config, real: away == nil}
+	return Terraform{Name: name, path: path, config: config, real: why == nil}
 }
 
 // Prepare makes a directory ready for validate and test: fetches the modules it calls, and the provider where that is the

@@ -81,6 +81,9 @@ func TestAHolderIsAskedAndEndedOverItsSocket(t *testing.T) {
 		Detail: func(id int) (control.Detail, bool) {
 			return control.Detail{ID: id, Connections: []control.Connection{{ID: 3, Host: "orders.internal"}}}, id == 1
 		},
+		Destination: func(id int, destination string) (control.Detail, bool) {
+			return control.Detail{ID: id, Omitted: 2, Connections: []control.Connection{{ID: 4, Host: destination}}}, id == 1
+		},
 		Stop: func() { stopped.Store(true); close(stop) },
 	})
 	if err != nil {
@@ -98,6 +101,13 @@ func TestAHolderIsAskedAndEndedOverItsSocket(t *testing.T) {
 		t.Errorf("got %+v, %v, want the connection of tunnel 1", detail, err)
 	}
 	if _, err := d.Detail(t.Context(), "dev", 2); !as[*control.NoTunnelError](err) {
+		t.Errorf("got %v, want a *NoTunnelError", err)
+	}
+
+	if detail, err := d.DestinationDetail(t.Context(), "dev", 1, "[fd00::7]:443"); err != nil || len(detail.Connections) != 1 || detail.Connections[0].Host != "[fd00::7]:443" || detail.Omitted != 2 {
+		t.Errorf("got %+v, %v, want the connection to the destination", detail, err)
+	}
+	if _, err := d.DestinationDetail(t.Context(), "dev", 2, "orders.internal:80"); !as[*control.NoTunnelError](err) {
 		t.Errorf("got %v, want a *NoTunnelError", err)
 	}
 
@@ -297,17 +307,22 @@ func TestAQuestionThatIsNotKnown(t *testing.T) {
 		served := make(chan struct{})
 		go func() {
 			defer close(served)
-			conn, err := listener.Accept()
-			if err != nil {
-				return
+			for range 2 {
+				conn, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				_, _ = bufio.NewReader(conn).ReadBytes('\n')
+				_, _ = conn.Write([]byte(answer))
+				_ = conn.Close()
 			}
-			_, _ = bufio.NewReader(conn).ReadBytes('\n')
-			_, _ = conn.Write([]byte(answer))
-			_ = conn.Close()
 		}()
 		_, err = d.Detail(t.Context(), "old", 1)
 		if !as[*control.OldHolderError](err) || !strings.Contains(err.Error(), "old") {
 			t.Errorf("%s: got %v, want an *OldHolderError", name, err)
+		}
+		if _, err = d.DestinationDetail(t.Context(), "old", 1, "orders.internal:80"); !as[*control.OldHolderError](err) {
+			t.Errorf("%s: got %v, want an *OldHolderError for a destination", name, err)
 		}
 		_ = listener.Close()
 		<-served

@@ -77,20 +77,30 @@ const (
 // Detail asks the process that holds a set for one of its tunnels. The error is an *OldHolderError when it does not know
 // that question, a *NoTunnelError when it does not hold that tunnel.
 func (d Dir) Detail(ctx context.Context, name string, id int) (Detail, error) {
+	return d.about(ctx, name, request{Do: doDetail, ID: id})
+}
+
+// DestinationDetail is Detail with nothing but the connections to one destination of a tunnel to any host, named as Detail
+// names it. There are none to one that is not open.
+func (d Dir) DestinationDetail(ctx context.Context, name string, id int, destination string) (Detail, error) {
+	return d.about(ctx, name, request{Do: doDestination, ID: id, Destination: destination})
+}
+
+func (d Dir) about(ctx context.Context, name string, r request) (Detail, error) {
 	var answer Detail
 	if err := CheckName(name); err != nil {
 		return answer, err
 	}
 	asking, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	err := d.request(asking, name, request{Do: doDetail, ID: id}, &answer)
+	err := d.request(asking, name, r, &answer)
 	switch {
 	case errors.Is(err, io.EOF), answer.Error == unknownRequest: // the first ones hung up on what they did not know
 		return Detail{}, &OldHolderError{Name: name}
 	case err != nil:
 		return Detail{}, err
 	case answer.Error != "":
-		return Detail{}, &NoTunnelError{Name: name, ID: id}
+		return Detail{}, &NoTunnelError{Name: name, ID: r.ID}
 	}
 	return answer, nil
 }

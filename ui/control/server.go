@@ -16,21 +16,26 @@ import (
 
 // The requests that a holder answers, one per connection, as a line of JSON.
 const (
-	doStatus = "status" // answered at once with the Set
-	doDown   = "down"   // answered with the Set when its sessions are ended
-	doDetail = "detail" // answered at once with the Detail of a tunnel
+	doStatus      = "status"      // answered at once with the Set
+	doDown        = "down"        // answered with the Set when its sessions are ended
+	doDetail      = "detail"      // answered at once with the Detail of a tunnel
+	doDestination = "destination" // answered at once with a Detail that has the connections to one destination of a tunnel
 )
 
 type request struct {
 	Do string `json:"do"`
-	ID int    `json:"id,omitempty"` // of the tunnel that doDetail is about
+	ID int    `json:"id,omitempty"` // of the tunnel that doDetail and doDestination are about
+
+	Destination string `json:"destination,omitempty"` // as Detail tells it
 }
 
 // Holder is what a process that holds a set does when it is asked. Its functions are called from several goroutines.
 type Holder struct {
 	Status func() Set                  // how the set is
 	Detail func(id int) (Detail, bool) // what there is to see of one tunnel; false when there is none of that id
-	Stop   func()                      // begins its end
+	// Destination is a Detail with the connections to one destination of a tunnel to any host.
+	Destination func(id int, destination string) (Detail, bool)
+	Stop        func() // begins its end
 }
 
 const (
@@ -127,17 +132,23 @@ func (s *Server) answer(ctx context.Context, conn net.Conn) {
 		}
 		answer = s.holder.Status()
 	case doDetail:
-		detail, found := s.holder.Detail(r.ID)
-		if !found {
-			detail.Error = noTunnel
-		}
-		answer = detail
+		answer = known(s.holder.Detail(r.ID))
+	case doDestination:
+		answer = known(s.holder.Destination(r.ID, r.Destination))
 	default: // of a culvert that is younger than this one
 		answer = Detail{Error: unknownRequest}
 	}
 	if conn.SetDeadline(time.Now().Add(requestTime)) == nil {
 		_ = json.NewEncoder(conn).Encode(answer) //nolint:errchkjson // a client that is gone misses nothing
 	}
+}
+
+// known is the answer about a tunnel, or that there is none.
+func known(d Detail, found bool) Detail {
+	if !found {
+		d.Error = noTunnel
+	}
+	return d
 }
 
 // Close answers those who wait for the end, which has come, and stops listening.

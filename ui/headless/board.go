@@ -235,11 +235,8 @@ func (a absent) shown() control.Tunnel {
 
 func (p *posted) shown() control.Tunnel {
 	state, err := p.tunnel.State()
-	link, stats, spec := p.tunnel.Link(), p.tunnel.Stats(), p.tunnel.Spec()
-	target := spec.Target
-	if link.Target.Task != "" {
-		target = link.Target
-	}
+	stats, spec := p.tunnel.Stats(), p.tunnel.Spec()
+	link, target := carrier(p.tunnel)
 	t := control.Tunnel{
 		ID: int(p.tunnel.ID()), State: state.String(), Ready: p.ready && p.doubt == nil, Profile: p.from.Profile, Region: p.from.Region,
 		Local: p.local, ProxyURL: p.proxy, Proof: p.found.by, Server: say.Line(p.found.server), LoginWanted: p.found.login, Remote: spec.FarEnd(), Dynamic: dynamic(spec.Dynamic),

@@ -3,8 +3,10 @@ package headless
 import (
 	"cmp"
 	"net"
+	"slices"
 	"strconv"
 
+	"culvert/aws"
 	"culvert/internal/say"
 	"culvert/tunnel"
 	"culvert/ui/control"
@@ -17,7 +19,7 @@ func destinations(t *tunnel.Tunnel) []control.Destination {
 	var told []control.Destination
 	for _, d := range all {
 		one := control.Destination{
-			Destination: say.Line(hostPort(d.Endpoint)), Direct: d.Direct, Warm: d.Warm, State: d.State.String(),
+			Destination: toldName(d.Endpoint), Direct: d.Direct, Warm: d.Warm, State: d.State.String(),
 			Task: d.Link.Target.Task, Session: d.Link.Session, Agent: say.Line(d.Link.Agent),
 			Sent: d.Stats.Sent, Received: d.Stats.Received, Connections: d.Stats.Connections, Accepted: d.Stats.Accepted,
 			Opened: d.Opened, Used: d.Used,
@@ -27,6 +29,30 @@ func destinations(t *tunnel.Tunnel) []control.Destination {
 	}
 	return told
 }
+
+// carrier is the session that a tunnel has, and the target that this leads to. A tunnel to any host has none of its own, and the
+// one that has proved it is over: its session is that of the destination that has been open the longest, if there is one, and
+// until there is one it leads to no task in particular, unless somebody has named that.
+func carrier(t *tunnel.Tunnel) (tunnel.Link, aws.Target) {
+	link, spec := t.Link(), t.Spec()
+	if spec.Dynamic != nil {
+		link = tunnel.Link{}
+		all := t.Destinations()
+		if i := slices.IndexFunc(all, func(d tunnel.Destination) bool { return d.State == tunnel.Open && d.Link.Session != "" }); i >= 0 {
+			link = all[i].Link
+		}
+		if !spec.Pinned {
+			spec.Target.Task, spec.Target.RuntimeID = "", ""
+		}
+	}
+	if link.Target.Task != "" {
+		return link, link.Target
+	}
+	return link, spec.Target
+}
+
+// toldName is a destination as others are told of it, and may ask for it.
+func toldName(e tunnel.Endpoint) string { return say.Line(hostPort(e)) }
 
 // hostPort is an endpoint with an IPv6 address in brackets.
 func hostPort(e tunnel.Endpoint) string { return net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))) }

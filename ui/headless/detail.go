@@ -12,14 +12,39 @@ import (
 func (b *Board) Detail(id tunnel.ID) (control.Detail, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	i := slices.IndexFunc(b.posted, func(p *posted) bool { return p.tunnel.ID() == id })
-	if i < 0 {
+	p := b.of(id)
+	if p == nil {
 		return control.Detail{ID: int(id)}, false
 	}
-	p := b.posted[i]
 	d := control.Detail{ID: int(id), Hosts: p.busiest(), Steps: steps(p.tunnel.History()), Destinations: destinations(p.tunnel)}
 	d.Connections, d.Omitted = connections(p.tunnel.Connections())
 	return d, true
+}
+
+// destination is the connections to one destination of a tunnel, which is named as its Detail names it.
+func (b *Board) destination(id tunnel.ID, name string) (control.Detail, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.of(id)
+	if p == nil {
+		return control.Detail{ID: int(id)}, false
+	}
+	d := control.Detail{ID: int(id)}
+	for _, to := range p.tunnel.Destinations() {
+		if toldName(to.Endpoint) == name {
+			d.Connections, d.Omitted = connections(p.tunnel.DestinationConnections(to.Endpoint))
+		}
+	}
+	return d, true
+}
+
+// of is the tunnel of an id; nil when there is none. b.mu is held.
+func (b *Board) of(id tunnel.ID) *posted {
+	i := slices.IndexFunc(b.posted, func(p *posted) bool { return p.tunnel.ID() == id })
+	if i < 0 {
+		return nil
+	}
+	return b.posted[i]
 }
 
 // connections are those of a tunnel as others are told of them: all that have ended, and of the open ones, which may be

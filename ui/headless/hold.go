@@ -69,8 +69,8 @@ func (h Holding) last(ctx context.Context, all boards, err error) (control.Set, 
 func (h Holding) serve(ctx context.Context, all boards, stop context.CancelCauseFunc) (*control.Server, error) {
 	return control.Serve(ctx, h.Dir.Socket(h.Record.Name), control.Holder{
 		Status: func() control.Set { return h.set(all) },
-		Detail: all.detail,
-		Stop:   func() { stop(errDown) },
+		Detail: all.detail, Destination: all.destination,
+		Stop: func() { stop(errDown) },
 	})
 }
 

@@ -175,9 +175,19 @@ func (all boards) set() control.Set {
 
 // detail is one tunnel, by the number that it has among all of them.
 func (all boards) detail(id int) (control.Detail, bool) {
+	return all.about(id, (*Board).Detail)
+}
+
+// destination is the connections to one destination of a tunnel.
+func (all boards) destination(id int, destination string) (control.Detail, bool) {
+	return all.about(id, func(b *Board, id tunnel.ID) (control.Detail, bool) { return b.destination(id, destination) })
+}
+
+// about asks the board that has the tunnel of a number.
+func (all boards) about(id int, ask func(*Board, tunnel.ID) (control.Detail, bool)) (control.Detail, bool) {
 	for _, b := range slices.Backward(all) {
 		if id > int(b.before) {
-			d, found := b.Detail(tunnel.ID(id) - b.before)
+			d, found := ask(b, tunnel.ID(id)-b.before)
 			d.ID = id
 			return d, found
 		}

@@ -271,6 +271,18 @@ func TestWhatIsHeldTellsOfItsDestinations(t *testing.T) {
 	for _, d := range detail.Destinations {
 		told[d.Destination] = d
 	}
+	behind, err := h.Dir.DestinationDetail(t.Context(), "any", one.ID, "orders.internal:80")
+	if err != nil || len(behind.Connections) != 1 || behind.Connections[0].Protocol != "http" || behind.Connections[0].Received == 0 {
+		t.Errorf("got %+v, %v, want the connection to orders.internal alone", behind.Connections, err)
+	}
+	for _, none := range []string{"billing.internal:443", "nowhere.internal:80", ""} {
+		if behind, err := h.Dir.DestinationDetail(t.Context(), "any", one.ID, none); err != nil || len(behind.Connections) != 0 {
+			t.Errorf("%q: got %+v, %v, want no connection", none, behind.Connections, err)
+		}
+	}
+	if _, err := h.Dir.DestinationDetail(t.Context(), "any", one.ID+1, "orders.internal:80"); err == nil {
+		t.Error("a tunnel that there is not has a destination")
+	}
 	orders, billing := told["orders.internal:80"], told["billing.internal:443"]
 	if len(told) != 2 || !billing.Warm || billing.Accepted != 0 || orders.Warm || orders.State != "open" || orders.Session == "" || orders.Task == "" || orders.Accepted != 1 || orders.Received == 0 || orders.Used.IsZero() {
 		t.Errorf("got %+v", detail.Destinations)

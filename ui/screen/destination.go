@@ -24,7 +24,8 @@ type destinationPage struct {
 
 	connections *draw.Table[connectionLine]
 	paces       connectionRates
-	above       int // lines over the table, as drawn last
+	told        told // of a tunnel that another process holds
+	above       int  // lines over the table, as drawn last
 }
 
 func newDestination(l *look, ts *tunnels, r *row, to tunnel.Endpoint) *destinationPage {
@@ -80,6 +81,9 @@ func (p *destinationPage) foot() string {
 	if idle, ok := (destinationLine{Destination: p.at}).idle(p.now); ok {
 		facts = append(facts, "idle for "+say.Age(idle))
 	}
+	if n := p.told.omitted; n > 0 {
+		facts = append(facts, draw.Thousands(n)+" older connections are not shown")
+	}
 	return strings.Join(facts, " "+p.theme.Glyph.Dot+" ")
 }
 
@@ -105,11 +109,7 @@ func (p *destinationPage) draw(w, h int, focused bool) []string {
 	p.above = len(lines)
 	room := h - len(lines) - len(tail)
 	if p.connections.Len() == 0 {
-		nothing := "no connection has gone there yet"
-		if p.row.holder != nil {
-			nothing = "its holder does not tell which connections go there"
-		}
-		return append(append(lines, " "+t.Muted.Paint(t.Cut(nothing, w-2))), tail...)
+		return append(append(lines, " "+t.Muted.Paint(t.Cut(p.nothing(), w-2))), tail...)
 	}
 	return append(append(lines, t.Fill(p.connections.Draw(w, room, focused), w, room)...), tail...)
 }

@@ -229,7 +229,14 @@ func TestHeldDestinationsAreShown(t *testing.T) {
 		{Destination: "orders.internal:80", State: "open", Task: "0123", Session: "s-1", Connections: 3, Opened: start().Add(-time.Minute), Used: start()},
 		{Destination: "[fd00::7]:443", State: "reopening", Error: "no route\x1b[2J", Remedy: "ask"},
 	}
-	a := newTestApp(t, Options{}, 200, 40)
+	behind := map[string][]control.Connection{"orders.internal:80": {
+		{ID: 1, Started: start(), Ended: start(), Protocol: "http", Host: "orders.internal\x1b[2J", Sent: 130, Error: "reset\x1b[2J", Remedy: "ask its owner"},
+		{ID: 2, Started: start(), Protocol: "http", Host: "orders.internal", Received: 48_000_000},
+	}}
+	up := answers(t, control.Holder{Destination: func(id int, to string) (control.Detail, bool) {
+		return control.Detail{ID: id, Omitted: 1844, Connections: behind[to]}, id == 1
+	}})
+	a := newTestApp(t, Options{Up: up}, 200, 40)
 	a.tunnels.hold([]control.Set{set})
 	want(t, a, "squid › any host 2/12", "up dev")
 	press(t, a, "t", "enter")
@@ -237,7 +244,43 @@ func TestHeldDestinationsAreShown(t *testing.T) {
 	press(t, a, "x")
 	want(t, a, "culvert up dev holds it: a destination ends when it has been idle for a while, or with the set")
 	press(t, a, "enter")
-	want(t, a, "its holder does not tell which connections go there")
+	want(t, a, "asking culvert up dev")
+	p := a.page().(*destinationPage)
+	to := hostPort(p.at.Endpoint)
+	settle(t, a, a.grant(p.ask()))
+	if to != "[fd00::7]:443" { // the table begins with it
+		t.Errorf("the page is about %s", to)
+	}
+	want(t, a, "no connection has gone there yet")
+	press(t, a, "esc", "j", "enter")
+	p = a.page().(*destinationPage)
+	settle(t, a, a.grant(p.ask()))
+	want(t, a, "orders.internal", "48 MB", "failed", `reset\x1b[2J`, "1,844 older connections are not shown")
+	wellFormed(t, a)
+	behind["orders.internal:80"][1].Received += 2_000_000
+	if p.ask() != nil {
+		t.Error("the holder is asked again at once")
+	}
+	a.now = a.now.Add(2 * askDetail)
+	settle(t, a, a.grant(p.ask()))
+	want(t, a, "50 MB", "1.0 MB/s")
+	a.now = a.now.Add(askDetail)
+	a.tunnels.up.Runtime += "gone"
+	settle(t, a, a.grant(p.ask()))
+	want(t, a, "50 MB") // what it said last
+}
+
+// A culvert of before tells of no destination's connections, and the page says whose fault it is.
+func TestAnOlderHolderDoesNotTellWhatGoesToADestination(t *testing.T) {
+	set := devSet()
+	set.Tunnels[0].Dynamic, set.Tunnels[0].Remote = &control.Dynamic{Destinations: 12}, "any host"
+	set.Tunnels[0].Destinations = []control.Destination{{Destination: "orders.internal:80", State: "open"}}
+	set.Name = "old"
+	a := newTestApp(t, Options{Up: holdsOld(t)}, 160, 40)
+	a.tunnels.hold([]control.Set{set})
+	press(t, a, "t", "enter", "enter")
+	settle(t, a, a.grant(a.page().(*destinationPage).ask()))
+	want(t, a, "culvert up old is held by an older culvert, which does not tell which connections go there")
 }
 
 // A real tunnel to any host: what clients ask for appears, has a page, is ended and opened again.

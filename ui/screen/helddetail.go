@@ -29,36 +29,43 @@ type told struct {
 	next   time.Time // ask again
 }
 
-// ask asks the holder of the page's tunnel, when it is time to.
-func (d *detail) ask() wish {
-	of, dir := d.row.holder, d.tunnels.up
-	if of == nil || dir.Runtime == "" || d.told.asking || d.now.Before(d.told.next) {
+// ask asks the holder of a row's tunnel, when it is time to, and has the page show what it answers.
+func (t *told) ask(ts *tunnels, r *row, question func(ctx context.Context, holder string, id int) (control.Detail, error), show func(control.Detail)) wish {
+	of := r.holder
+	if of == nil || ts.up.Runtime == "" || t.asking || ts.look.now.Before(t.next) {
 		return nil
 	}
-	d.told.asking = true
-	running, name, id := d.tunnels.accounts.ctx, of.name, int(d.row.ID)
+	t.asking = true
+	running, name, id := ts.accounts.ctx, of.name, int(r.ID)
 	return beside(func() tea.Msg {
 		ctx, cancel := context.WithTimeout(running, askedWithin)
 		defer cancel()
-		answer, err := dir.Detail(ctx, name, id)
+		answer, err := question(ctx, name, id)
 		return then(func() wish {
-			d.told.asking, d.told.next = false, d.now.Add(askDetail)
-			d.hear(answer, err)
+			t.asking, t.next = false, ts.look.now.Add(askDetail)
+			if t.err = err; err == nil { // one that cannot be asked now keeps what it said last
+				t.hear(answer)
+				show(answer)
+			}
 			return nil
 		})
 	})
 }
 
-// hear shows what a holder has answered. One that cannot be asked now keeps what it said last.
-func (d *detail) hear(answer control.Detail, err error) {
-	if d.told.err = err; err != nil {
-		return
-	}
-	d.told.any, d.told.omitted = true, answer.Omitted
-	d.told.connections, d.told.hosts, d.told.history = nil, nil, nil
+// hear keeps the connections that a holder has told of.
+func (t *told) hear(answer control.Detail) {
+	t.any, t.omitted, t.connections = true, max(answer.Omitted, 0), nil
 	for _, c := range answer.Connections {
-		d.told.connections = append(d.told.connections, heldConnection(c))
+		t.connections = append(t.connections, heldConnection(c))
 	}
+}
+
+// ask asks the holder of the page's tunnel.
+func (d *detail) ask() wish { return d.told.ask(d.tunnels, d.row, d.tunnels.up.Detail, d.hear) }
+
+// hear shows what a holder has answered.
+func (d *detail) hear(answer control.Detail) {
+	d.told.hosts, d.told.history = nil, nil
 	for _, h := range answer.Hosts {
 		d.told.hosts = append(d.told.hosts, heldHost(h))
 	}
@@ -70,6 +77,30 @@ func (d *detail) hear(answer control.Detail, err error) {
 	}
 	d.connections.Set(d.paced(d.told.connections)) // as often as it is asked: rates are of what has come meanwhile
 	d.tick()
+}
+
+// ask asks the holder of the page's tunnel for the connections to its destination.
+func (p *destinationPage) ask() wish {
+	question := func(ctx context.Context, holder string, id int) (control.Detail, error) {
+		return p.tunnels.up.DestinationDetail(ctx, holder, id, hostPort(p.at.Endpoint))
+	}
+	return p.told.ask(p.tunnels, p.row, question, func(control.Detail) {
+		p.connections.Set(p.paces.lines(p.told.connections, p.now.Add(-rateWindow), p.now))
+	})
+}
+
+// nothing is why there are no connections to see.
+func (p *destinationPage) nothing() string {
+	by := "culvert " + p.row.heldBy()
+	switch _, old := errors.AsType[*control.OldHolderError](p.told.err); {
+	case p.row.holder == nil || p.told.any:
+		return "no connection has gone there yet"
+	case old:
+		return by + " is held by an older culvert, which does not tell which connections go there"
+	case p.told.err != nil:
+		return by + " does not tell which connections go there just now: " + say.Line(p.told.err.Error())
+	}
+	return "asking " + by
 }
 
 // untold is why there is nothing to see of a held tunnel.

@@ -13,13 +13,18 @@ import (
 // holds lets this process answer for the set dev.
 func holds(t *testing.T, detail func(id int) (control.Detail, bool)) control.Dir {
 	t.Helper()
+	return answers(t, control.Holder{Detail: detail})
+}
+
+func answers(t *testing.T, h control.Holder) control.Dir {
+	t.Helper()
 	root, err := os.MkdirTemp("", "held") //nolint:usetesting // the path of a socket must be short
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(root) })
 	d := control.Dir{Runtime: root, State: root}
-	server, err := control.Serve(context.Background(), d.Socket("dev"), control.Holder{Detail: detail})
+	server, err := control.Serve(context.Background(), d.Socket("dev"), h)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,13 +75,15 @@ func TestAHeldTunnelIsShownLikeOnesOwn(t *testing.T) {
 	want(t, a, "50 MB") // what it said last
 }
 
-func TestAnOlderHolderTellsTotalsAlone(t *testing.T) {
+// holdsOld answers for the set old as the first versions did, which hung up on what they did not know.
+func holdsOld(t *testing.T) control.Dir {
+	t.Helper()
 	d := holds(t, nil)
 	listener, err := net.Listen("unix", d.Socket("old"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
+	t.Cleanup(func() { _ = listener.Close() })
 	go func() {
 		for {
 			conn, err := listener.Accept()
@@ -84,10 +91,14 @@ func TestAnOlderHolderTellsTotalsAlone(t *testing.T) {
 				return
 			}
 			_, _ = bufio.NewReader(conn).ReadBytes('\n')
-			_ = conn.Close() // as it did with what it did not know
+			_ = conn.Close()
 		}
 	}()
-	a := newTestApp(t, Options{Up: d}, 120, 30)
+	return d
+}
+
+func TestAnOlderHolderTellsTotalsAlone(t *testing.T) {
+	a := newTestApp(t, Options{Up: holdsOld(t)}, 120, 30)
 	set := devSet()
 	set.Name = "old"
 	a.tunnels.hold([]control.Set{set})

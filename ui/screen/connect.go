@@ -100,6 +100,49 @@ func (d *connect) aim(e entry) {
 	}
 }
 
+// tasks are what the form has to know of a service.
+func (d *connect) tasks() aws.Sight {
+	return aws.Sight{Cluster: d.entry.cluster.Name, Service: d.entry.service.Name, Parts: inside}
+}
+
+// reading reports whether the tasks of the form's service are still being read.
+func (d *connect) reading() bool {
+	p, s := d.place, d.tasks()
+	return !p.knows(s) && (p.looking && covers(p.asking, s) || p.trouble == nil && covers(p.sight, s))
+}
+
+// renew takes in what has been read since: how many tasks are ready and, where none was known, the containers and ports of one. What
+// has been typed stays.
+func (d *connect) renew(p *place) wish {
+	if p != d.place || d.survey != nil || d.opening || d.entry.container != nil {
+		return nil
+	}
+	e, ok := d.entry.again(p.catalog)
+	switch {
+	case !ok:
+		return nil
+	case len(d.containers) > 0:
+		d.entry = e
+		return nil
+	}
+	field, to := d.fields()[d.at], d.to
+	d.aim(e)
+	d.to = to
+	if len(d.containers) == 0 {
+		return nil
+	}
+	port := d.port.Value()
+	d.offer()
+	if port != "" || d.host.Value() != "" {
+		d.port.Set(port)
+		d.propose()
+	}
+	d.serve()
+	d.check()
+	d.at = slices.Index(d.fields(), field)
+	return d.askFree()
+}
+
 // change fills the form with a tunnel that is over, to be changed and opened anew.
 func (d *connect) change(r *row) {
 	w := r.again()

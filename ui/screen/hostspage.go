@@ -73,7 +73,7 @@ func (p *hostsPage) ask() wish {
 	if s.due() {
 		return s.look()
 	}
-	if len(p.early) == 0 || s.looking && !s.judged {
+	if len(p.early) == 0 || !s.answered() {
 		return nil
 	}
 	waiting := p.early
@@ -138,7 +138,10 @@ func (p *hostsPage) update(msg tea.Msg) (wish, bool) {
 	p.follow()
 	k, pressed := msg.(tea.KeyPressMsg)
 	if pressed && p.tooEarly(k) {
-		return nil, true
+		if p.table.Len() == 0 {
+			return nil, true
+		}
+		return tell(k.String() + " waits until it is known which ways lead there; " + p.keys.back.Shortest() + " forgets it"), true
 	}
 	if l, under := p.table.Row(); under && picked(p.table, msg) {
 		return aboutHost(p.survey, l), true
@@ -184,7 +187,7 @@ func (p *hostsPage) openers() (aboutWays, aboutRows []draw.Binding) {
 // finished: whoever knows the way does not wait for AWS.
 func (p *hostsPage) tooEarly(k tea.KeyPressMsg) bool {
 	s := p.survey
-	if s.judged || s.trouble != nil && !s.looking || p.table.Typing() {
+	if s.answered() || p.table.Typing() {
 		return false
 	}
 	ways, rows := p.openers()

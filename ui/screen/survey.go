@@ -69,6 +69,11 @@ func (s *survey) look() wish {
 	}))
 }
 
+// answered reports whether there is nothing to wait for: all is known, or why it is not.
+func (s *survey) answered() bool {
+	return s.judged || s.trouble != nil && !s.looking || s.place.client == nil && s.place.trouble != nil
+}
+
 // take shows what has come so far, unless more was known before.
 func (s *survey) take() {
 	if routes := s.arrived.Swap(nil); routes != nil && s.looking && !s.judged {

@@ -333,6 +333,13 @@ func TestRowsComeBeforeTheirWays(t *testing.T) {
 		ends(t, a, s, whole, nil)
 		want(t, a, "forward shop/web", "remote host   orders.cluster")
 	})
+	t.Run("a key for the row that is the first so far", func(t *testing.T) {
+		a, s := open(t)
+		comes(t, a, s, partly)
+		press(t, a, "F")
+		ends(t, a, s, whole, nil) // events is the first by now
+		want(t, a, "forward shop/web", "remote host   legacy.internal")
+	})
 	t.Run("keys for a row to come", func(t *testing.T) {
 		a, s := open(t)
 		press(t, a, "down", "down", "F", "ctrl+u", "9")

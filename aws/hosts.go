@@ -40,10 +40,10 @@ func (c *Client) sources() []source {
 
 // AccountHosts asks every service that has private destinations for them, all at once. Each needs a permission of its own to
 // list; one that is missing is a gap, and the other services are asked nevertheless.
-func (c *Client) AccountHosts(ctx context.Context) Hosts { return c.accountHosts(ctx, func(Hosts) {}) }
+func (c *Client) AccountHosts(ctx context.Context) Hosts { return c.askSources(ctx, func(Hosts) {}) }
 
-// accountHosts is AccountHosts. update is given all that is known whenever a service has answered, one call at a time.
-func (c *Client) accountHosts(ctx context.Context, update func(Hosts)) Hosts {
+// askSources is AccountHosts. update is given all that is known whenever a service has answered, one call at a time.
+func (c *Client) askSources(ctx context.Context, update func(Hosts)) Hosts {
 	var found Hosts
 	var mu sync.Mutex
 	var work sync.WaitGroup

@@ -40,7 +40,7 @@ func (c *Client) FindRoutes(ctx context.Context, at Sight, update func(*Routes))
 	}
 	var asking sync.WaitGroup
 	asking.Go(func() {
-		c.accountHosts(ctx, func(h Hosts) {
+		c.askSources(ctx, func(h Hosts) {
 			mu.Lock()
 			defer mu.Unlock()
 			account = h

@@ -137,6 +137,10 @@ func (p *hostsPage) help() []draw.Binding {
 func (p *hostsPage) update(msg tea.Msg) (wish, bool) {
 	p.follow()
 	k, pressed := msg.(tea.KeyPressMsg)
+	if pressed && p.keys.back.Pressed(k) && len(p.early) > 0 {
+		p.early = nil
+		return tell("forgotten"), true
+	}
 	if pressed && p.tooEarly(k) {
 		if p.table.Len() == 0 {
 			return nil, true
@@ -192,9 +196,6 @@ func (p *hostsPage) tooEarly(k tea.KeyPressMsg) bool {
 	}
 	ways, rows := p.openers()
 	switch {
-	case p.keys.back.Pressed(k):
-		p.early = nil
-		return false
 	case len(p.early) > 0:
 	case p.table.Len() > 0 && !anyPressed(k, ways):
 		return false
@@ -204,7 +205,7 @@ func (p *hostsPage) tooEarly(k tea.KeyPressMsg) bool {
 	if len(p.early) < mostEarly {
 		p.early = append(p.early, k)
 	}
-	p.moved = p.moved || p.table.Len() > 0 // the row in sight is meant
+	p.moved = p.moved || p.table.Len() > 0 // then the row in sight is meant
 	return true
 }
 

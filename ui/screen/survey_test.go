@@ -54,11 +54,10 @@ func sampleRoutes() *aws.Routes {
 }
 
 // surveyed is the page of private hosts when all is known.
-func surveyed(a *app, r *aws.Routes) *survey {
+func surveyed(a *app, r *aws.Routes) {
 	s := a.here.survey(aws.Target{})
 	s.routes, s.judged, s.ended = r, true, a.now
 	a.grant(privateHosts(s, ""))
-	return s
 }
 
 // onHosts is that page in a window, with the cursor on a destination.
@@ -351,6 +350,7 @@ func TestRowsComeBeforeTheirWays(t *testing.T) {
 		a, s := open(t)
 		comes(t, a, s, partly)
 		press(t, a, "F", "esc")
+		want(t, a, "private hosts 2", "forgotten")
 		ends(t, a, s, whole, nil)
 		if a.dialog != nil {
 			t.Error("what was taken back opened a dialog")
@@ -365,14 +365,15 @@ func TestRowsComeBeforeTheirWays(t *testing.T) {
 		if a.dialog != nil {
 			t.Error("a dialog was opened over the tunnels")
 		}
+		wantNot(t, a, "F forwards to") // nor is it taken for a key of theirs
 	})
 	t.Run("it fails", func(t *testing.T) {
 		a, s := open(t)
 		comes(t, a, s, partly)
-		ends(t, a, s, nil, denied("clusters", "shop"))
-		want(t, a, "list clusters of cluster shop: not allowed", "– not known", "legacy.internal")
+		ends(t, a, s, nil, denied("clusters", "automation"))
+		want(t, a, "list clusters of cluster automation: not allowed", "– not known", "legacy.internal")
 		press(t, a, "F")
-		want(t, a, "! list clusters of cluster shop: not allowed")
+		want(t, a, "! list clusters of cluster automation: not allowed")
 		if a.dialog != nil {
 			t.Error("a dialog was opened for a way that nobody knows")
 		}
@@ -383,8 +384,8 @@ func TestRowsComeBeforeTheirWays(t *testing.T) {
 		s.looking = true
 		comes(t, a, s, partly)
 		want(t, a, "private hosts 6", "● admitted", " looking ━") // what was known is better than a part of it
-		ends(t, a, s, nil, denied("clusters", "shop"))
-		want(t, a, "private hosts 6", "● admitted", "list clusters of cluster shop: not allowed")
+		ends(t, a, s, nil, denied("clusters", "automation"))
+		want(t, a, "private hosts 6", "● admitted", "list clusters of cluster automation: not allowed")
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -88,7 +89,7 @@ func (a *app) root() *cobra.Command {
 				return nil // its flags are still to be read, and a shell wants no errors: see savedWords and complete
 			}
 			// What is up is looked at and ended whatever a project's file says by now.
-			a.shared.noProject = cmd.Name() == "down" || cmd.Name() == "status"
+			a.shared.noProject = slices.Contains([]string{"down", "status", "env"}, cmd.Name())
 			return a.shared.resolve()
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -124,6 +125,7 @@ func (a *app) root() *cobra.Command {
 		uses(a.up(), flagsForward, flagsAccount, flagsTunnel, flagsOutput),
 		uses(a.status(), flagsOutput),
 		uses(a.down(), flagsAccount, flagsOutput),
+		uses(a.env(), "proxy-password-file", "log-level", "log-file", "config"),
 		uses(a.exec(), flagsAccount, "wait", "read-only", "log-level", "log-file", "config"),
 	)...)
 	root.AddCommand(grouped(groupLook,

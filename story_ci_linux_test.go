@@ -41,7 +41,11 @@ type ciRunner struct {
 	failure                   int                                // exit code of its shell for a command's 7, where that is another one
 }
 
-const ciJobID = "6f1c2f2e-9d1a-4a57-8d3c-0123456789ab"
+const (
+	ciJobID        = "6f1c2f2e-9d1a-4a57-8d3c-0123456789ab"
+	ciOrganization = "11111111-2222-4333-8444-555555555555"
+	ciProject      = "66666666-7777-4888-8999-000000000000"
+)
 
 func ciRunners() map[string]ciRunner {
 	bash := func(options ...string) func(string, string) []string {
@@ -52,7 +56,7 @@ func ciRunners() map[string]ciRunner {
 	return map[string]ciRunner{
 		// GitLab evaluates the lines in a pipe (gitlab-runner, shells/bash.go).
 		"gitlab": {
-			issuer: "https://gitlab.example", subject: "project_path:acme/shop:ref_type:branch:ref:main", audience: "sts.amazonaws.com",
+			issuer: "https://gitlab.com", subject: "project_path:acme/shop:ref_type:branch:ref:main", audience: "sts.amazonaws.com",
 			variables: map[string]string{"CI": "true", "GITLAB_CI": "true", "CI_PIPELINE_ID": "7", "CI_JOB_ID": "8", "CI_JOB_NAME": "test", "CI_PROJECT_PATH": "acme/shop"},
 			token:     "CULVERT_ID_TOKEN", session: "culvert-gitlab-7-8-", afterCancel: true, failure: 1, // of bash's eval in a pipe, whatever fails there
 			parts: yamlParts([]any{"test", "script"}, []any{"test", "after_script"}),
@@ -61,7 +65,8 @@ func ciRunners() map[string]ciRunner {
 			},
 		},
 		"circleci": {
-			issuer: "https://oidc.circleci.com/org/1", subject: "org/1/project/2/user/3", audience: "1",
+			issuer: "https://oidc.circleci.com/org/" + ciOrganization, audience: ciOrganization,
+			subject:   "org/" + ciOrganization + "/project/" + ciProject + "/user/3/vcs-origin/github.com/acme/shop/vcs-ref/refs/heads/main",
 			variables: map[string]string{"CI": "true", "CIRCLECI": "true", "CIRCLE_WORKFLOW_ID": ciJobID, "CIRCLE_BUILD_NUM": "12", "CIRCLE_JOB": "test", "CIRCLE_PROJECT_USERNAME": "acme", "CIRCLE_PROJECT_REPONAME": "shop"},
 			token:     "CIRCLE_OIDC_TOKEN_V2", session: "culvert-circleci-" + ciJobID + "-12-",
 			parts: yamlParts([]any{"jobs", "test", "steps", 1, "run", "command"}, []any{"jobs", "test", "steps", 2, "run", "command"}),
@@ -79,14 +84,14 @@ func ciRunners() map[string]ciRunner {
 			shell: bash("-e", "-c"),
 		},
 		"bitbucket": {
-			issuer: "https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc", subject: "{1}:{2}", audience: "ari:cloud:bitbucket::workspace/1",
+			issuer: "https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc", subject: "{" + ciProject + "}:{" + ciJobID + "}", audience: "ari:cloud:bitbucket::workspace/" + ciOrganization,
 			variables: map[string]string{"CI": "true", "BITBUCKET_BUILD_NUMBER": "5", "BITBUCKET_STEP_UUID": "{" + ciJobID + "}", "BITBUCKET_REPO_FULL_NAME": "acme/shop"},
 			token:     "BITBUCKET_STEP_OIDC_TOKEN", session: "culvert-bitbucket-5-" + ciJobID + "-", afterCancel: true,
 			parts: yamlParts([]any{"pipelines", "default", 0, "step", "script"}, []any{"pipelines", "default", 0, "step", "after-script"}),
 			shell: func(_, file string) []string { return []string{"sh", "-e", file} },
 		},
 		"azure": {
-			issuer: "https://vstoken.dev.azure.com/1", subject: "sc://acme/shop/aws", audience: "api://AzureADTokenExchange",
+			issuer: "https://vstoken.dev.azure.com/" + ciOrganization, subject: "sc://acme/shop/aws", audience: "api://AzureADTokenExchange",
 			variables: map[string]string{"TF_BUILD": "True", "BUILD_BUILDID": "991", "AGENT_ID": "4", "SYSTEM_JOBID": ciJobID, "SYSTEM_JOBATTEMPT": "1", "BUILD_DEFINITIONNAME": "shop", "SYSTEM_TEAMPROJECT": "Acme", "SYSTEM_JOBDISPLAYNAME": "Job"},
 			session:   "culvert-azure-991-" + ciJobID + "-1-", afterCancel: true,
 			parts: yamlParts([]any{"steps", 0, "bash"}, []any{"steps", 1, "bash"}),
@@ -179,10 +184,11 @@ type ciJob struct {
 
 const ciRole = "arn:aws:iam::111122223333:role/culvert-caller"
 
-// newCIJob is a job of a runner, with an account that knows the issuer of its token and nothing else of it.
-func newCIJob(t *testing.T, r ciRunner) *ciJob {
+// newCIJob is a job of a runner, with an account that knows the issuer of its token, and a role with the trust of the page.
+func newCIJob(t *testing.T, name string) *ciJob {
 	t.Helper()
-	e, err := emulator.Start(emulator.Options{Fleet: emulator.Demo(), Providers: map[string]string{r.issuer: r.audience}})
+	r := ciRunners()[name]
+	e, err := emulator.Start(emulator.Options{Fleet: emulator.Demo(), Providers: map[string]string{r.issuer: r.audience}, Trust: trustOf(t, name)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -332,7 +338,7 @@ func TestJobsOfEveryCISystem(t *testing.T) {
 	for name, r := range ciRunners() {
 		t.Run(name+" ends", func(t *testing.T) {
 			t.Parallel()
-			j := newCIJob(t, r)
+			j := newCIJob(t, name)
 			script, after := r.parts(t, snippet(t, name, "curl", "-sSf", "http://orders.internal/"))
 			if err := j.start(script).Wait(); err != nil || !strings.Contains(j.log.String(), "<h1>Orders</h1>") || !strings.Contains(j.log.String(), "is down") {
 				t.Errorf("%v\n%s", err, &j.log)
@@ -349,7 +355,7 @@ func TestJobsOfEveryCISystem(t *testing.T) {
 		})
 		t.Run(name+" fails", func(t *testing.T) {
 			t.Parallel()
-			j := newCIJob(t, r)
+			j := newCIJob(t, name)
 			script, _ := r.parts(t, snippet(t, name, "sh", "-c", "exit 7"))
 			err := j.start(script).Wait()
 			if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != cmp.Or(r.failure, 7) {
@@ -360,7 +366,7 @@ func TestJobsOfEveryCISystem(t *testing.T) {
 		for how, signals := range map[string][]syscall.Signal{"is cancelled": {syscall.SIGTERM, syscall.SIGKILL}, "is killed": {syscall.SIGKILL}} {
 			t.Run(name+" "+how, func(t *testing.T) {
 				t.Parallel()
-				j := newCIJob(t, r)
+				j := newCIJob(t, name)
 				script, after := r.parts(t, snippet(t, name, "sh", "-c", `touch "$HOME/began"; exec sleep 600`))
 				cmd := j.start(script)
 				ended := make(chan error, 1)
@@ -406,10 +412,10 @@ func TestAJobInstallsCulvert(t *testing.T) {
 	need.Command(t, "curl")
 	t.Parallel()
 	r := ciRunners()["gitlab"]
-	for name, right := range map[string]bool{"as listed": true, "as not listed": false} {
-		t.Run(name, func(t *testing.T) {
+	for how, right := range map[string]bool{"as listed": true, "as not listed": false} {
+		t.Run(how, func(t *testing.T) {
 			t.Parallel()
-			j := newCIJob(t, r)
+			j := newCIJob(t, "gitlab")
 			release := t.TempDir()
 			arch := map[string]string{"amd64": "amd64", "arm64": "arm64"}[goarch(t)]
 			archive := "culvert_VERSION_linux_" + arch + ".tar.gz"
@@ -460,4 +466,32 @@ func withoutCulvert(t *testing.T) string {
 		}
 	}
 	return strings.Join(dirs, ":")
+}
+
+// The policy of each page lets in the jobs that it is about, and no others.
+func TestPagesTrustTheirJobsAlone(t *testing.T) {
+	t.Parallel()
+	for name, r := range ciRunners() {
+		trust := trustOf(t, name)
+		ours := emulator.Claims{Issuer: r.issuer, Subject: r.subject, Audience: r.audience}
+		if err := trust(ciRole, ours); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for what, change := range map[string]func(*emulator.Claims){
+			"another issuer":   func(c *emulator.Claims) { c.Issuer += ".evil.example" },
+			"another audience": func(c *emulator.Claims) { c.Audience = "me" },
+			"another organization": func(c *emulator.Claims) {
+				c.Subject = strings.NewReplacer("acme", "evil", ciOrganization, ciJobID, ciProject, ciJobID, "job/shop", "job/evil").Replace(c.Subject)
+			},
+			"another project": func(c *emulator.Claims) {
+				c.Subject = strings.NewReplacer("shop", "evil", ciProject, ciJobID).Replace(c.Subject)
+			},
+		} {
+			theirs := ours
+			change(&theirs)
+			if trust(ciRole, theirs) == nil {
+				t.Errorf("%s: %s is trusted", name, what)
+			}
+		}
+	}
 }

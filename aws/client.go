@@ -14,7 +14,6 @@ import (
 	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -121,8 +120,8 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 	c.codes = &oneTime{log: o.Log, ask: o.Code, dir: o.KeptRoles, profile: c.profile, handed: map[string]string{}}
 	c.bounds = bounds{silence: o.silence, proxies: c.proxies}
 	ctx, _ = withOngoing(ctx)
-	if _, err := arn.Parse(o.RoleARN); err != nil && o.RoleARN != "" {
-		return nil, &RoleARNError{ARN: o.RoleARN}
+	if err := CheckRole(o.RoleARN); err != nil {
+		return nil, err
 	}
 	if err := c.configure(ctx, o); err != nil {
 		return nil, err

@@ -51,10 +51,15 @@ func (o Options) role() (string, error) {
 	if role == "" {
 		return "", &NoRoleError{Variable: o.TokenVariable}
 	}
-	if _, err := arn.Parse(role); err != nil {
-		return "", &RoleARNError{ARN: role}
+	return role, CheckRole(role)
+}
+
+// CheckRole refuses what is no ARN; the error is a *RoleARNError.
+func CheckRole(role string) error {
+	if _, err := arn.Parse(role); err != nil && role != "" {
+		return &RoleARNError{ARN: role}
 	}
-	return role, nil
+	return nil
 }
 
 // tokenIn is the token that a variable has now.

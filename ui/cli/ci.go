@@ -10,7 +10,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"culvert/aws"
 	"culvert/internal/near"
+	"culvert/internal/say"
 	"culvert/ui/ci"
 	"culvert/ui/screen"
 )
@@ -67,6 +69,11 @@ func (a *app) printSnippet(cmd *cobra.Command, aim *aim, forwards *forwards, arg
 		return usage("there are: "+known, "no CI system %q", args[0])
 	}
 	given := givenFlags(cmd)
+	if role := a.shared.set.Lookup("role-arn"); role.Changed {
+		if err := aws.CheckRole(role.Value.String()); err != nil {
+			return &settingError{source: "--role-arn", advice: say.Remedy(err), err: err}
+		}
+	}
 	job := ci.Job{Command: behind, Role: a.shared.set.Lookup("role-arn").Changed, Token: a.shared.tokenVariable}
 	info, _ := debug.ReadBuildInfo()
 	job.Repository, job.Version = a.Build.published(info)

@@ -17,7 +17,7 @@ import (
 	"culvert/ui/ci"
 )
 
-var updateCI = flag.Bool("update-ci", false, "write the examples of docs/ci anew") //nolint:gochecknoglobals // a flag
+var updateCI = flag.Bool("update-ci", false, "write the examples of docs/ci anew")
 
 // The example of each page is what culvert ci writes, by the command that stands above it.
 func TestPagesOfPipelinesHaveWhatIsWritten(t *testing.T) {
@@ -79,10 +79,12 @@ func trustOf(t *testing.T, name string) func(role string, c emulator.Claims) err
 	}
 	var policy struct {
 		Statement []struct {
-			Effect, Action string
-			Principal      struct{ Federated string }
-			Condition      map[string]map[string]string
-		}
+			Action    string `json:"Action"`
+			Principal struct {
+				Federated string `json:"Federated"`
+			} `json:"Principal"`
+			Condition map[string]map[string]string `json:"Condition"`
+		} `json:"Statement"`
 	}
 	if err := json.Unmarshal(block[1], &policy); err != nil || len(policy.Statement) != 1 || policy.Statement[0].Action != "sts:AssumeRoleWithWebIdentity" {
 		t.Fatalf("%s: %v in %s", name, err, block[1])

@@ -79,29 +79,29 @@ type system struct {
 	name, file, title string
 	own               []string // what it replaces in a file, wherever that stands
 	set               string   // name of the set of tunnels, for a shell: no other job of the same user has it at the same time
-	token             string   // variable of the token
+	variable          string   // that the token is in
 	ask               []string // lines that bring the token into the variable, where nobody else does
 	write             func(system, Job) string
 }
 
 func systems() []system {
-	const token = "CULVERT_ID_TOKEN"
+	const ours = "CULVERT_ID_TOKEN"
 	return []system{
 		{name: "github", file: ".github/workflows/tunnel.yml", title: "GitHub Actions", own: []string{"${{"}, write: github},
-		{name: "gitlab", file: ".gitlab-ci.yml", title: "GitLab", own: []string{"$[["}, set: "ci-$CI_JOB_ID", token: token, write: gitlab},
-		{name: "circleci", file: ".circleci/config.yml", title: "CircleCI", own: []string{"<<"}, set: "ci-$CIRCLE_BUILD_NUM", token: "CIRCLE_OIDC_TOKEN_V2", write: circleci},
-		{name: "buildkite", file: ".buildkite/pipeline.yml", title: "Buildkite", own: []string{`\$`}, set: "ci-$$", token: token, ask: []string{
-			token + `="$(buildkite-agent oidc request-token --audience sts.amazonaws.com)"`,
-			"export " + token,
+		{name: "gitlab", file: ".gitlab-ci.yml", title: "GitLab", own: []string{"$[["}, set: "ci-$CI_JOB_ID", variable: ours, write: gitlab},
+		{name: "circleci", file: ".circleci/config.yml", title: "CircleCI", own: []string{"<<"}, set: "ci-$CIRCLE_BUILD_NUM", variable: "CIRCLE_OIDC_TOKEN_V2", write: circleci},
+		{name: "buildkite", file: ".buildkite/pipeline.yml", title: "Buildkite", own: []string{`\$`}, set: "ci-$$", variable: ours, ask: []string{
+			ours + `="$(buildkite-agent oidc request-token --audience sts.amazonaws.com)"`,
+			"export " + ours,
 		}, write: buildkite},
-		{name: "bitbucket", file: "bitbucket-pipelines.yml", title: "Bitbucket", set: "ci-$BITBUCKET_BUILD_NUMBER", token: "BITBUCKET_STEP_OIDC_TOKEN", write: bitbucket},
-		{name: "azure", file: "azure-pipelines.yml", title: "Azure Pipelines", own: []string{"$(", "${{", "$["}, set: "ci-$BUILD_BUILDID-$AGENT_ID", token: token, ask: []string{
-			token + `="$(printf 'Authorization: Bearer %s\n' "$SYSTEM_ACCESSTOKEN" |`,
+		{name: "bitbucket", file: "bitbucket-pipelines.yml", title: "Bitbucket", set: "ci-$BITBUCKET_BUILD_NUMBER", variable: "BITBUCKET_STEP_OIDC_TOKEN", write: bitbucket},
+		{name: "azure", file: "azure-pipelines.yml", title: "Azure Pipelines", own: []string{"$(", "${{", "$["}, set: "ci-$BUILD_BUILDID-$AGENT_ID", variable: ours, ask: []string{
+			ours + `="$(printf 'Authorization: Bearer %s\n' "$SYSTEM_ACCESSTOKEN" |`,
 			`  curl -fsS -X POST -H @- -H 'Content-Type: application/json' -d '' "$SYSTEM_OIDCREQUESTURI?api-version=7.1&serviceConnectionId=$SERVICE_CONNECTION_ID" |`,
 			`  sed -n 's/.*"oidcToken" *: *"\([^"]*\)".*/\1/p')"`,
-			"export " + token,
+			"export " + ours,
 		}, write: azure},
-		{name: "jenkins", file: "Jenkinsfile", title: "Jenkins", set: "ci-$BUILD_NUMBER-$EXECUTOR_NUMBER", token: token, write: jenkins},
+		{name: "jenkins", file: "Jenkinsfile", title: "Jenkins", set: "ci-$BUILD_NUMBER-$EXECUTOR_NUMBER", variable: ours, write: jenkins},
 	}
 }
 
@@ -123,7 +123,7 @@ func (s system) tokenOf(j Job) string {
 	if j.Token != "" {
 		return j.Token
 	}
-	return s.token
+	return s.variable
 }
 
 // path finds the culvert that script may have installed.
@@ -148,7 +148,7 @@ func (s system) script(j Job) []string {
 	words := slices.Clone(j.Up)
 	if j.Role {
 		for _, line := range s.ask {
-			lines = append(lines, strings.ReplaceAll(line, s.token, s.tokenOf(j)))
+			lines = append(lines, strings.ReplaceAll(line, s.variable, s.tokenOf(j)))
 		}
 		words = append(words, "--web-identity-token-env", s.tokenOf(j))
 	}

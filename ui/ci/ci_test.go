@@ -40,7 +40,7 @@ func withoutScripts(node any) any {
 	case map[string]any:
 		for key, below := range node {
 			node[key] = withoutScripts(below)
-			if strings.Contains("script command bash", key) {
+			if key == "script" || key == "command" || key == "bash" {
 				node[key] = 7
 			}
 		}
@@ -64,12 +64,11 @@ func TestFilesFitTheSchemasOfTheirSystems(t *testing.T) {
 	node, modules := need.Node(t), need.Ajv(t)
 	asked := map[string][]any{}
 	for name, schema := range schemas() {
-		packed, err := os.Open(filepath.Join("testdata", "schemas", schema+".json.gz"))
+		packed, err := os.ReadFile(filepath.Join("testdata", "schemas", schema+".json.gz"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer packed.Close() //nolint:errcheck // only read
-		unpacked, err := gzip.NewReader(packed)
+		unpacked, err := gzip.NewReader(bytes.NewReader(packed))
 		if err != nil {
 			t.Fatal(err)
 		}

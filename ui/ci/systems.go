@@ -38,13 +38,13 @@ jobs:
 
 // gitlab runs script in one shell, and after_script in another one: since 17.0 also when the job is cancelled.
 func gitlab(s system, j Job) string {
-	token := ""
+	oidc := ""
 	if j.Role {
-		token = fmt.Sprintf("  id_tokens:\n    %s:\n      aud: sts.amazonaws.com\n", s.tokenOf(j))
+		oidc = fmt.Sprintf("  id_tokens:\n    %s:\n      aud: sts.amazonaws.com\n", s.tokenOf(j))
 	}
 	return head(s, "#") + `test:
   image: ` + image(j) + ` # or one of yours that has curl
-` + token + `  script:
+` + oidc + `  script:
     - |
 ` + block("      ", s.script(j)) + `  after_script:
     - |
@@ -84,16 +84,16 @@ steps:
 }
 
 func bitbucket(s system, j Job) string {
-	token := ""
+	oidc := ""
 	if j.Role {
-		token = "        oidc: true\n"
+		oidc = "        oidc: true\n"
 	}
 	return head(s, "#") + `image: atlassian/default-image:4
 pipelines:
   default:
     - step:
         name: Tests through the tunnel
-` + token + `        script:
+` + oidc + `        script:
           - |
 ` + block("            ", s.script(j)) + `        after-script:
           - |
@@ -101,9 +101,9 @@ pipelines:
 }
 
 func azure(s system, j Job) string {
-	token := ""
+	oidc := ""
 	if j.Role {
-		token = `    env:
+		oidc = `    env:
       SYSTEM_ACCESSTOKEN: $(System.AccessToken)
       SERVICE_CONNECTION_ID: SERVICE-CONNECTION-ID # of a service connection, whose token is asked for
 `
@@ -115,7 +115,7 @@ pool:
 steps:
   - bash: |
 ` + block("      ", s.script(j)) + `    displayName: Tests through the tunnel
-` + token + `  - bash: |
+` + oidc + `  - bash: |
 ` + block("      ", s.after()) + `    displayName: Close the tunnel
     condition: always()
 `

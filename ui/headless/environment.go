@@ -67,11 +67,11 @@ func direct() []string {
 
 // environment is what a command gets: the given one with the places, and the proxy variables if there is a proxy.
 func environment(given []string, places []Place, how ProxyEnv, noProxy []string) []string {
-	return append(slices.DeleteFunc(slices.Clone(given), ofAnotherRun), variables(given, places, how, noProxy)...)
+	return append(slices.DeleteFunc(slices.Clone(given), ofAnotherRun), commandVariables(given, places, how, noProxy)...)
 }
 
-// variables are those that are added to the given ones.
-func variables(given []string, places []Place, how ProxyEnv, noProxy []string) []string {
+// commandVariables are the variables of a command over the given ones.
+func commandVariables(given []string, places []Place, how ProxyEnv, noProxy []string) []string {
 	set := placeVariables(places)
 	proxy := firstProxy(places)
 	if proxy == "" || how.Off {
@@ -91,7 +91,7 @@ func Variables(given []string, s control.Set, login func(id int) *doctor.Login, 
 		}
 		places = append(places, p)
 	}
-	set = pairs(variables(given, places, how, noProxy))
+	set = pairs(commandVariables(given, places, how, noProxy))
 	for _, variable := range given {
 		name, _, _ := strings.Cut(variable, "=")
 		if ofAnotherRun(variable) && !slices.ContainsFunc(set, func(p Pair) bool { return p.Name == name }) {

@@ -282,7 +282,7 @@ func TestAJobInstallsCulvert(t *testing.T) {
 			archive := "culvert_VERSION_linux_" + arch + ".tar.gz"
 			lines := fmt.Sprintf("cd '%s' && printf '#!/bin/sh\\necho \"culvert $*\" >&2\\necho :\\n' >culvert && chmod +x culvert && tar -czf %s culvert && sha256sum %s >checksums.txt", release, archive, archive)
 			if !right {
-				lines += " && echo x >>" + archive
+				lines += " && echo '# another one' >>culvert && tar -czf " + archive + " culvert"
 			}
 			if out, err := exec.CommandContext(t.Context(), "sh", "-c", lines).CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)

@@ -24,7 +24,7 @@ func (a *app) ci() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ci SYSTEM [-- COMMAND ARGUMENT...]",
 		Short: "Write the job of a pipeline that opens a tunnel",
-		Long: "Writes the file of a CI system ("+strings.Join(ci.Names(), ", ")+"), with a job that opens what the flags say, runs the command behind it, and ends it whatever\n" +
+		Long: "Writes the file of a CI system (" + strings.Join(ci.Names(), ", ") + "), with a job that opens what the flags say, runs the command behind it, and ends it whatever\n" +
 			"becomes of the job. With --role-arn the job assumes the role with the OIDC token of its pipeline; else the AWS\n" +
 			"credentials of its environment are used. Only what is given as a flag is written. It calls no AWS.",
 		Example: "  culvert ci gitlab -c automation -s squid -L 3128 -- ./test.sh\n  culvert ci github --target automation/squid -D 1080 --role-arn ARN",

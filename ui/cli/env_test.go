@@ -153,6 +153,9 @@ func TestAShellGivesBackWhatItHasTakenOver(t *testing.T) {
 	if got := environmentOf(evaluated(touched, giveBackTo(touched)))["HTTP_PROXY"]; got != "http://mine" {
 		t.Errorf("what the user has set since became %q", got)
 	}
+	if got := environmentOf(original(touched))["HTTP_PROXY"]; got != "http://mine" {
+		t.Errorf("what the user has set since was %q before", got)
+	}
 	if got := giveBackTo(before); len(got) != 0 {
 		t.Errorf("a shell that has taken over nothing gives back %v", got)
 	}

@@ -21,10 +21,11 @@ const module = "culvert"
 func arrows() map[string][]string {
 	return map[string][]string{
 		"":               {"ui/cli", "ui/screen", "ui/headless", "tunnel", "aws", "aws/emulator"},
+		"ui/ci":          {"internal/say"},                                       // jobs for CI systems
 		"ui/clip":        {},                                                     // the user's clipboards
 		"ui/control":     {"internal/say", "internal/flock", "internal/pattern"}, // what `culvert up` holds, for all faces
 		"ui/recent":      {"ui/control", "internal/flock"},                       // the tunnels of before
-		"ui/cli":         {"ui/screen", "ui/browser", "ui/clip", "ui/headless", "ui/shell", "ui/control", "ui/recent", "tunnel", "tunnel/doctor", "tunnel/front", "aws", "aws/emulator", "deploy", "internal/address", "internal/say", "internal/near", "internal/flock", "internal/trust", "internal/tree", "internal/pattern"},
+		"ui/cli":         {"ui/screen", "ui/browser", "ui/ci", "ui/clip", "ui/headless", "ui/shell", "ui/control", "ui/recent", "tunnel", "tunnel/doctor", "tunnel/front", "aws", "aws/emulator", "deploy", "internal/address", "internal/say", "internal/near", "internal/flock", "internal/trust", "internal/tree", "internal/pattern"},
 		"ui/screen":      {"ui/draw", "ui/clip", "ui/shell", "ui/control", "ui/recent", "tunnel", "tunnel/doctor", "tunnel/front", "aws", "internal/say"},
 		"ui/browser":     {},                // an address for the user's browser
 		"ui/draw":        {"internal/say"},  // it knows no tunnel and no account

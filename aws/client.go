@@ -14,7 +14,6 @@ import (
 	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -34,6 +33,9 @@ type Options struct {
 	// ssmmessages without private DNS. Empty: AWS_ENDPOINT_URL_SSMMESSAGES, the profile's services, else where SSM says.
 	StreamEndpoint string
 	RoleARN        string // assumed through GitHub's OIDC token where that environment is there, else through STS
+	// TokenVariable names the environment variable that has a web identity's token, which RoleARN (or AWS_ROLE_ARN) is assumed
+	// with; empty for none.
+	TokenVariable string
 	// Keys are used as they are: no profile, file or environment is looked at. For the demo account.
 	Keys Keys
 	// Document is the name or ARN of the account's own document for sessions to ports, in place of AWS's two; empty for those.
@@ -59,6 +61,7 @@ type Client struct {
 	region, profile string
 	shell           Shell
 	github          github
+	pipeline        pipeline
 	roleSession     string // the name of the sessions of every role that is assumed here, unless the user has named them
 	proxies         *proxies
 	bounds          bounds
@@ -107,18 +110,18 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 	c := &Client{
 		log:     o.Log,
 		profile: profileName(o.Profile),
-		github:  githubEnvironment(),
+		github:  githubEnvironment(), pipeline: pipelineEnvironment(),
 		proxies: newProxies(o.Log, o.Own),
 		calls:   make(chan struct{}, maxCalls),
 
 		endpointURL: o.Endpoint, ownDocument: o.Document,
 	}
-	c.roleSession = roleSession(c.github)
+	c.roleSession = roleSession(c.pipeline)
 	c.codes = &oneTime{log: o.Log, ask: o.Code, dir: o.KeptRoles, profile: c.profile, handed: map[string]string{}}
 	c.bounds = bounds{silence: o.silence, proxies: c.proxies}
 	ctx, _ = withOngoing(ctx)
-	if _, err := arn.Parse(o.RoleARN); err != nil && o.RoleARN != "" {
-		return nil, &RoleARNError{ARN: o.RoleARN}
+	if err := CheckRole(o.RoleARN); err != nil {
+		return nil, err
 	}
 	if err := c.configure(ctx, o); err != nil {
 		return nil, err

@@ -43,12 +43,15 @@ const (
 func (c *Client) configure(ctx context.Context, o Options) error {
 	base := c.fixedConfig(o)
 	c.chain = &chain{first: base.Credentials}
+	role, err := o.role()
+	if err != nil {
+		return err
+	}
 	if o.Keys == (Keys{}) {
 		if !c.github.canAskToken() && o.presentsFile() {
 			c.presented = o.RoleARN
 		}
 		load := func(ctx context.Context) (sdk.Config, error) { return c.loadConfig(ctx, o) }
-		var err error
 		if base, err = load(ctx); err != nil {
 			return c.explainConfig(err)
 		}
@@ -63,8 +66,8 @@ func (c *Client) configure(ctx context.Context, o Options) error {
 	c.region = base.Region
 	c.shell = c.shellOf(o)
 	provider := sdk.CredentialsProvider(c.chain)
-	if o.RoleARN != "" && c.presented == "" {
-		provider = c.roleCredentials(base, o)
+	if role != "" && (c.presented == "" || o.TokenVariable != "") {
+		provider = c.roleCredentials(base, o, role)
 	}
 	c.credentials = sdk.NewCredentialsCache(&lasting{source: provider, mask: o.Mask}, func(o *sdk.CredentialsCacheOptions) {
 		o.ExpiryWindow = expiryWindow
@@ -236,14 +239,23 @@ func (c *Client) Expires(ctx context.Context) (time.Time, error) {
 	return found.Expires.Add(expiryWindow), nil // the cache ends them earlier
 }
 
-// roleCredentials assumes Options.RoleARN: through GitHub's OIDC where the job has it, else with what the chain finds.
-func (c *Client) roleCredentials(cfg sdk.Config, o Options) sdk.CredentialsProvider {
-	if c.github.canAskToken() {
+// roleCredentials assumes a role: with the token of Options.TokenVariable, through GitHub's OIDC where the job has it, else
+// with what the chain finds.
+func (c *Client) roleCredentials(cfg sdk.Config, o Options, role string) sdk.CredentialsProvider {
+	if o.TokenVariable != "" || c.github.canAskToken() {
 		cfg.Credentials = sdk.AnonymousCredentials{} // AssumeRoleWithWebIdentity is not signed
-		return &webIdentity{client: sts.NewFromConfig(cfg, o.bearers), http: boundedClient{c.httpClient(), c.bounds}, github: c.github, role: o.RoleARN, session: c.roleSession, mask: o.Mask}
+		w := &webIdentity{client: sts.NewFromConfig(cfg, o.bearers), source: "GitHub OIDC", role: role, session: c.roleSession, mask: o.Mask}
+		w.token = func(ctx context.Context) (string, error) {
+			return c.github.token(ctx, boundedClient{c.httpClient(), c.bounds})
+		}
+		if o.TokenVariable != "" {
+			w.source, w.variable = "web identity token in "+o.TokenVariable, o.TokenVariable
+			w.token = func(context.Context) (string, error) { return tokenIn(o.TokenVariable, role) }
+		}
+		return w
 	}
-	cfg.Credentials = &caller{chain: c.chain, github: c.github, role: o.RoleARN}
-	return stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg, o.signers), o.RoleARN, func(r *stscreds.AssumeRoleOptions) {
+	cfg.Credentials = &caller{chain: c.chain, github: c.github, role: role}
+	return stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg, o.signers), role, func(r *stscreds.AssumeRoleOptions) {
 		r.RoleSessionName = c.roleSession
 	})
 }

@@ -124,16 +124,16 @@ func (c *Client) explainAnswer(err error, at place) error {
 		return &RejectedKeyError{Code: code, Message: message, Profile: c.profile, Region: c.region, Shell: c.shell, Err: err}
 	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError":
 		if operation == webIdentityAction {
-			token, readErr := os.ReadFile(c.tokenFile()) // that the SDK has just read
-			if readErr != nil {
-				c.log.Debug("the token that was refused cannot be read", "error", readErr)
-			}
-			return trustError(c.webRole(), claimsOf(strings.TrimSpace(string(token))), err)
+			return trustError(c.webRole(), c.claimsOfFile(), err)
 		}
 		if operation == "sts:AssumeRole" && strings.Contains(message, "MultiFactorAuthentication failed") {
 			return &MFACodeError{Profile: c.profile, Message: message, Err: err}
 		}
 		return c.denied(err, message, operation, at)
+	case "InvalidIdentityToken", "InvalidIdentityTokenException", "IDPRejectedClaim", "IDPRejectedClaimException":
+		if operation == webIdentityAction {
+			return c.providerError(c.webRole(), c.claimsOfFile(), err)
+		}
 	case "ClusterNotFoundException":
 		return &NotFoundError{Kind: "cluster", Name: at.Cluster, Region: c.region, Account: c.accountID(), Shell: c.shell, Err: err}
 	case "ServiceNotFoundException", "ServiceNotActiveException":
@@ -381,16 +381,37 @@ func rootCredential(err error) error {
 	return err
 }
 
-// explainTrust explains STS's refusal of GitHub's token.
+// explainTrust explains STS's refusal of a token that GitHub gave, or that was in a variable.
 func (c *Client) explainTrust(refused *tokenRefusedError) error {
 	switch codeOf(refused.Err) {
+	case "ExpiredToken", "ExpiredTokenException":
+		if refused.Variable != "" {
+			return &TokenVariableError{Variable: refused.Variable, Role: refused.Role, Expired: true, Err: refused.Err}
+		}
 	case "AccessDenied", "AccessDeniedException":
 		return trustError(refused.Role, refused.Claims, refused.Err)
 	case "InvalidIdentityToken", "InvalidIdentityTokenException", "IDPRejectedClaim", "IDPRejectedClaimException":
-		api, _ := errors.AsType[smithy.APIError](refused.Err)
-		return &ProviderError{Role: refused.Role, Message: say.Brief(api.ErrorMessage()), Audience: say.Brief(string(refused.Claims.Audience)), Shell: Shell{Region: c.region, Endpoint: c.shell.Endpoint}, Err: refused.Err}
+		return c.providerError(refused.Role, refused.Claims, refused.Err)
 	}
 	return c.explainAnswer(refused.Err, place{Resource: refused.Role})
+}
+
+// claimsOfFile are those of the token in a file, which the SDK has just read.
+func (c *Client) claimsOfFile() claims {
+	token, err := os.ReadFile(c.tokenFile())
+	if err != nil {
+		c.log.Debug("the token that was refused cannot be read", "error", err)
+	}
+	return claimsOf(strings.TrimSpace(string(token)))
+}
+
+// providerError tells what a token said of itself whose issuer or audience the account does not know.
+func (c *Client) providerError(role string, said claims, err error) *ProviderError {
+	api, _ := errors.AsType[smithy.APIError](err)
+	return &ProviderError{
+		Role: role, Message: say.Brief(api.ErrorMessage()), Audience: say.Brief(string(said.Audience)), Issuer: say.Brief(strings.TrimPrefix(said.Issuer, "https://")),
+		Shell: Shell{Region: c.region, Endpoint: c.shell.Endpoint}, Err: err,
+	}
 }
 
 // trustError tells what the refused token said of itself.

@@ -118,7 +118,7 @@ func isolate(t *testing.T) string {
 	t.Helper()
 	for _, pair := range os.Environ() {
 		name, _, _ := strings.Cut(pair, "=")
-		for _, prefix := range []string{"AWS_", "REQUESTS_CA_BUNDLE", "GITHUB_", "ACTIONS_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"} {
+		for _, prefix := range []string{"AWS_", "REQUESTS_CA_BUNDLE", "GITHUB_", "ACTIONS_", "GITLAB_CI", "CIRCLECI", "BUILDKITE", "BITBUCKET_", "TF_BUILD", "JENKINS_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"} {
 			if strings.HasPrefix(name, prefix) {
 				t.Setenv(name, "") // restores it afterwards
 				_ = os.Unsetenv(name)

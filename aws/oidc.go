@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -22,18 +21,13 @@ const audience = "sts.amazonaws.com"
 
 // github is what the environment of a GitHub Actions job says.
 type github struct {
-	Actions                       bool
-	Run, Attempt, Job, Repository string
-	requestURL, requestToken      string
+	Actions                  bool
+	requestURL, requestToken string
 }
 
 func githubEnvironment() github {
 	return github{
 		Actions:      os.Getenv("GITHUB_ACTIONS") == "true",
-		Run:          os.Getenv("GITHUB_RUN_ID"),
-		Attempt:      os.Getenv("GITHUB_RUN_ATTEMPT"),
-		Job:          os.Getenv("GITHUB_JOB"),
-		Repository:   os.Getenv("GITHUB_REPOSITORY"),
 		requestURL:   os.Getenv("ACTIONS_ID_TOKEN_REQUEST_URL"),
 		requestToken: os.Getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN"),
 	}
@@ -41,28 +35,20 @@ func githubEnvironment() github {
 
 func (g github) canAskToken() bool { return g.requestURL != "" && g.requestToken != "" }
 
-// reason is what StartSession keeps with the session, at most 256 characters.
-func (g github) reason() string {
-	if g.Run == "" {
-		return "culvert"
-	}
-	reason := fmt.Sprintf("culvert: GitHub run %s attempt %s of %s, job %s", g.Run, g.Attempt, g.Repository, g.Job)
-	return reason[:min(len(reason), 256)]
-}
-
-// webIdentity trades GitHub's OIDC token for the credentials of a role. Each Retrieve fetches a token: it lives minutes.
+// webIdentity trades an OIDC token for the credentials of a role. Each Retrieve fetches a token: GitHub's lives minutes.
 type webIdentity struct {
-	client  *sts.Client
-	http    sdk.HTTPClient
-	github  github
-	role    string
-	session string              // the role session's name
-	mask    func(secret string) // may be nil
+	client   *sts.Client
+	source   string // of the token, in words
+	token    func(context.Context) (string, error)
+	variable string // that the token is in; empty for GitHub's, which is asked for
+	role     string
+	session  string              // the role session's name
+	mask     func(secret string) // may be nil
 }
 
 // Retrieve returns credentials of the role for an hour, STS's default.
 func (w *webIdentity) Retrieve(ctx context.Context) (sdk.Credentials, error) {
-	token, err := w.github.token(ctx, w.http)
+	token, err := w.token(ctx)
 	if err != nil {
 		return sdk.Credentials{}, err
 	}
@@ -73,7 +59,7 @@ func (w *webIdentity) Retrieve(ctx context.Context) (sdk.Credentials, error) {
 		RoleArn: &w.role, RoleSessionName: &w.session, WebIdentityToken: &token,
 	})
 	if err != nil {
-		return sdk.Credentials{}, &tokenRefusedError{Role: w.role, Claims: claimsOf(token), Err: err}
+		return sdk.Credentials{}, &tokenRefusedError{Role: w.role, Variable: w.variable, Claims: claimsOf(token), Err: err}
 	}
 	if out.Credentials == nil {
 		return sdk.Credentials{}, &AnswerError{Operation: "sts:AssumeRoleWithWebIdentity", Problem: "no credentials"}
@@ -82,7 +68,7 @@ func (w *webIdentity) Retrieve(ctx context.Context) (sdk.Credentials, error) {
 		AccessKeyID:     sdk.ToString(out.Credentials.AccessKeyId),
 		SecretAccessKey: sdk.ToString(out.Credentials.SecretAccessKey),
 		SessionToken:    sdk.ToString(out.Credentials.SessionToken),
-		Source:          "GitHub OIDC",
+		Source:          w.source,
 		CanExpire:       true,
 		Expires:         sdk.ToTime(out.Credentials.Expiration),
 		AccountID:       accountOf(w.role),
@@ -91,9 +77,10 @@ func (w *webIdentity) Retrieve(ctx context.Context) (sdk.Credentials, error) {
 
 // tokenRefusedError carries what the token said to the place where STS's refusal is explained.
 type tokenRefusedError struct {
-	Role   string
-	Claims claims
-	Err    error
+	Role     string
+	Variable string // that the token was in; empty for GitHub's
+	Claims   claims
+	Err      error
 }
 
 func (e *tokenRefusedError) Error() string { return e.Err.Error() }

@@ -12,14 +12,14 @@ import (
 
 // roleSession names the session of every role that is assumed for this process. A role's aws:userid is
 // ROLEID:SESSIONNAME, and policies know by it whose a Session Manager session is: so the name is the same at each renewal,
-// and for all processes of one user or of one run of a workflow, whichever of them opens, resumes or ends the session. It
+// and for all processes of one user or of one job of a pipeline, whichever of them opens, resumes or ends the session. It
 // also begins the ids of sessions and shows in CloudTrail. AWS_ROLE_SESSION_NAME is the user's own choice.
-func roleSession(g github) string {
+func roleSession(p pipeline) string {
 	if name := os.Getenv("AWS_ROLE_SESSION_NAME"); name != "" {
 		return name
 	}
-	if g.Run != "" {
-		return roleSessionOf(g.Run + "-" + g.Attempt)
+	if p.run != "" {
+		return roleSessionOf(p.run[max(0, len(p.run)-maxRoleSession+len(roleSessionPrefix)):]) // what tells runs apart is at the end
 	}
 	return roleSessionOf(userName())
 }
@@ -49,12 +49,15 @@ func (c *Client) nameRoleSessions(o *config.LoadOptions) error {
 // roleSessionPrefix begins each name that is culvert's own; policies know them by it.
 const roleSessionPrefix = "culvert-"
 
+// maxRoleSession is how long the name of a role's session may be (STS API Reference, AssumeRole).
+const maxRoleSession = 64
+
 var notInRoleSession = pattern.Of(`[^\w+=,.@-]`) //nolint:gochecknoglobals // compiled when it is needed
 
 // roleSessionOf fits STS's rule for RoleSessionName, 2 to 64 of [\w+=,.@-], whoever it is.
 func roleSessionOf(who string) string {
 	name := roleSessionPrefix + notInRoleSession().ReplaceAllString(who, "-")
-	return name[:min(len(name), 64)]
+	return name[:min(len(name), maxRoleSession)]
 }
 
 // userName names the local user; on Windows it is DOMAIN\USER.

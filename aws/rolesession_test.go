@@ -27,14 +27,14 @@ func TestRoleSessionHasANameThatSTSTakes(t *testing.T) {
 			t.Errorf("%q: got %q, want %q", who, got, want)
 		}
 	}
-	if got, want := roleSession(github{}), "culvert-"+notInRoleSession().ReplaceAllString(userName(), "-"); got != want {
+	if got, want := roleSession(pipeline{}), "culvert-"+notInRoleSession().ReplaceAllString(userName(), "-"); got != want {
 		t.Errorf("on a laptop: got %q, want %q", got, want)
 	}
-	if got := roleSession(github{Run: "42", Attempt: "1"}); got != "culvert-42-1" {
+	if got := roleSession(pipeline{run: "42-1"}); got != "culvert-42-1" {
 		t.Errorf("in a workflow: got %q", got)
 	}
 	t.Setenv("AWS_ROLE_SESSION_NAME", "mine")
-	if got := roleSession(github{Run: "42", Attempt: "1"}); got != "mine" {
+	if got := roleSession(pipeline{run: "42-1"}); got != "mine" {
 		t.Errorf("named by the user: got %q", got)
 	}
 }

@@ -55,7 +55,7 @@ func (c *Client) StartSession(ctx context.Context, t Target, d Document) (Sessio
 	if t.Cluster == "" || t.Task == "" || t.RuntimeID == "" {
 		return Session{}, &NotReadyError{Target: t, Cause: CauseNotStarted}
 	}
-	reason := c.github.reason()
+	reason := c.pipeline.reason()
 	out, err := c.ssm.StartSession(ctx, &ssm.StartSessionInput{
 		Target: sdk.String(t.ID()), DocumentName: &d.Name, Parameters: d.Parameters, Reason: &reason,
 	})

@@ -18,8 +18,10 @@ type Shell struct {
 	Endpoint string // that replaces every service's; empty for AWS's own
 	Stream   string // endpoint of the sessions' websockets; the aws command has no flag for that
 	Role     string // ARN of the role that culvert assumes on top of it; the aws command has no flag for that
-	Document string // that sessions are started with in place of AWS's; empty for those
-	Demo     bool   // the account is the one inside culvert --demo
+	// TokenVariable has the token that the role is assumed with, if any does.
+	TokenVariable string
+	Document      string // that sessions are started with in place of AWS's; empty for those
+	Demo          bool   // the account is the one inside culvert --demo
 }
 
 // AWS is an aws command.
@@ -49,6 +51,9 @@ func (s Shell) Culvert(words ...string) string {
 	}
 	if s.Role != "" {
 		words = append(words, "--role-arn", s.Role)
+	}
+	if s.TokenVariable != "" {
+		words = append(words, "--web-identity-token-env", s.TokenVariable)
 	}
 	return command("culvert", words)
 }
@@ -83,5 +88,5 @@ func (c *Client) shellOf(o Options) Shell {
 	if profile == "" && o.Keys == (Keys{}) && !c.from(sdk.CredentialSourceEnvVars, sdk.CredentialSourceEnvVarsSTSWebIDToken) {
 		profile = cmp.Or(os.Getenv("AWS_PROFILE"), os.Getenv("AWS_DEFAULT_PROFILE"))
 	}
-	return Shell{Profile: profile, Region: c.region, Endpoint: strings.TrimSuffix(o.Endpoint, "/"), Stream: o.StreamEndpoint, Role: o.RoleARN, Document: o.Document, Demo: o.Demo}
+	return Shell{Profile: profile, Region: c.region, Endpoint: strings.TrimSuffix(o.Endpoint, "/"), Stream: o.StreamEndpoint, Role: o.RoleARN, TokenVariable: o.TokenVariable, Document: o.Document, Demo: o.Demo}
 }

@@ -84,10 +84,14 @@ func (e *RoleSourceError) Remedy() string {
 // NoRoleError means that there is a web identity's token, and no role to get for it.
 type NoRoleError struct {
 	TokenFile string
+	Variable  string // that the token is in, instead
 	Err       error
 }
 
 func (e *NoRoleError) Error() string {
+	if e.Variable != "" {
+		return fmt.Sprintf("--web-identity-token-env names a token (in %s), but nothing names the role that is to be had for it", e.Variable)
+	}
 	return fmt.Sprintf("AWS_WEB_IDENTITY_TOKEN_FILE names a token (%s), but nothing names the role that is to be had for it", e.TokenFile)
 }
 func (e *NoRoleError) Unwrap() error { return e.Err }

@@ -3,6 +3,8 @@ package aws
 import (
 	"fmt"
 	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
 // NoIDTokenError means that a job in GitHub Actions should assume a role but may not ask for an OIDC token.
@@ -73,13 +75,20 @@ func (e *TrustError) Unwrap() error { return e.Err }
 // ids in the subject (GitHub, "Immutable subject claims").
 func (e *TrustError) Remedy() string {
 	issuer := orWord(e.Issuer, githubIssuer)
-	condition := statementJSON(map[string]map[string]string{"StringEquals": {
-		issuer + ":aud": orWord(e.Audience, audience),
-		issuer + ":sub": e.Subject,
-	}})
+	conditions := map[string]map[string]string{"StringEquals": {issuer + ":aud": orWord(e.Audience, audience)}}
+	subject, changes := lastingSubject(issuer, e.Subject)
+	if changes {
+		conditions["StringLike"] = map[string]string{issuer + ":sub": subject}
+	} else {
+		conditions["StringEquals"][issuer+":sub"] = subject
+	}
+	condition := statementJSON(conditions)
 	text := fmt.Sprintf("let the trust policy of %s allow sts:AssumeRoleWithWebIdentity with the condition %s", orWord(e.Role, "the role"), condition)
 	if e.RepositoryID != "" {
 		text += fmt.Sprintf(" (or %s:repository_id = %q instead of the subject)", issuer, e.RepositoryID)
+	}
+	if changes {
+		text += "; the rest of this subject is another one in each run"
 	}
 	if immutable(e.Subject) {
 		text += "; this repository's subject has the immutable form repo:OWNER@ID/NAME@ID:…, which a pattern like repo:OWNER/NAME:* does not match"
@@ -97,20 +106,61 @@ func immutable(subject string) bool {
 	return strings.Contains(repository, "@")
 }
 
-// ProviderError means that the account does not know GitHub as an identity provider, or not for this audience.
+// lastingSubject is a subject as a trust policy can name it: with a star for what is another one in each run, if anything is.
+// The forms are those that each system documents for its tokens.
+func lastingSubject(issuer, subject string) (pattern string, changes bool) {
+	switch {
+	case issuer == buildkiteIssuer: // organization:O:pipeline:P:ref:R:commit:C:step:S
+		if at := strings.LastIndex(subject, ":commit:"); at >= 0 {
+			return subject[:at] + ":commit:*", true
+		}
+	case strings.HasPrefix(issuer, circleIssuer): // org/O/project/P/user/U, and in the second form /vcs-origin/…/vcs-ref/…
+		if before, user, found := strings.Cut(subject, "/user/"); found {
+			if _, after, more := strings.Cut(user, "/"); more {
+				return before + "/user/*/" + after, true
+			}
+			return before + "/user/*", true
+		}
+	case strings.HasPrefix(issuer, bitbucketIssuer): // {repository}:{step}, or {repository}:{environment}:{step}
+		if at := strings.LastIndex(subject, ":"); at >= 0 {
+			return subject[:at] + ":*", true
+		}
+	}
+	return subject, false
+}
+
+// The issuers of tokens whose subjects change with each run, without https://.
+const (
+	buildkiteIssuer = "agent.buildkite.com"
+	circleIssuer    = "oidc.circleci.com/org/"
+	bitbucketIssuer = "api.bitbucket.org/"
+)
+
+// ProviderError means that the account does not know a token's issuer as an identity provider, or not for this audience.
 type ProviderError struct {
 	Role, Message, Audience string
-	Shell                   Shell // of the account in force, without the role and without a profile: it takes somebody who may change IAM
+	Issuer                  string // of the token, without https://; empty when it could not be read
+	Shell                   Shell  // of the account in force, without the role and without a profile: it takes somebody who may change IAM
 	Err                     error
 }
 
 func (e *ProviderError) Error() string {
-	return fmt.Sprintf("assume %s: the account does not accept GitHub's token (aud %q): %s", e.Role, e.Audience, e.Message)
+	whose := "GitHub's token (aud %q)"
+	if e.Issuer != "" && e.Issuer != githubIssuer {
+		whose = "the token of " + strings.ReplaceAll(e.Issuer, "%", "%%") + " (aud %q)"
+	}
+	return fmt.Sprintf("assume %s: the account does not accept "+whose+": %s", orWord(e.Role, "the role"), e.Audience, e.Message)
 }
 func (e *ProviderError) Unwrap() error { return e.Err }
 
-// Remedy creates the provider.
+// Remedy creates the provider, or adds the audience to the one that there is.
 func (e *ProviderError) Remedy() string {
-	return fmt.Sprintf("in account %s run: %s", orWord(accountOf(e.Role), "of the role"),
-		e.Shell.AWS("iam", "create-open-id-connect-provider", "--url", "https://"+githubIssuer, "--client-id-list", audience))
+	role, _ := arn.Parse(e.Role) // one that is none has no account
+	account, issuer := role.AccountID, orWord(e.Issuer, githubIssuer)
+	command := e.Shell.AWS("iam", "create-open-id-connect-provider", "--url", "https://"+issuer, "--client-id-list", orWord(e.Audience, audience))
+	if account != "" && strings.Contains(e.Message, "audience") {
+		command = e.Shell.AWS("iam", "add-client-id-to-open-id-connect-provider", "--open-id-connect-provider-arn",
+			"arn:"+role.Partition+":iam::"+account+":oidc-provider/"+issuer, "--client-id", orWord(e.Audience, audience))
+	}
+	return fmt.Sprintf("in account %s run: %s", orWord(account, "of the role"), command)
 }

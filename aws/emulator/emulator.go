@@ -32,6 +32,9 @@ type Options struct {
 	// Trust decides, as a role's trust policy does, whether the bearer of a token may assume the role; an error says no.
 	// Without it every role trusts the tokens of GitHub that have the audience sts.amazonaws.com.
 	Trust func(roleARN string, claims Claims) error
+	// Providers are the identity providers that the account has beside GitHub: the audience of each by its issuer, an https URL.
+	// Their tokens are made by IDToken.
+	Providers map[string]string
 }
 
 // Emulator is a running account. Its methods are safe for concurrent use.
@@ -50,6 +53,7 @@ type Emulator struct {
 	portal      string // the access token that SSO's portal takes
 	codes       codes  // one-time codes that were taken
 	trust       func(roleARN string, claims Claims) error
+	providers   map[string]string // audience by issuer
 	now         func() time.Time
 	log         *slog.Logger
 
@@ -80,7 +84,7 @@ func Start(o Options) (*Emulator, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	e := &Emulator{
-		keys: newKeyring(), pages: newPager(), github: newGitHub(o.Now), portal: "aoa" + secret(60), subnet: o.Fleet.Subnet, possessions: o.Fleet.Inventory, trust: o.Trust, now: o.Now, log: o.Log,
+		keys: newKeyring(), pages: newPager(), github: newGitHub(o.Now), portal: "aoa" + secret(60), subnet: o.Fleet.Subnet, possessions: o.Fleet.Inventory, trust: o.Trust, providers: o.Providers, now: o.Now, log: o.Log,
 		listener: listener, stop: stop, calls: map[string]int{},
 	}
 	e.clock = newSchedule(ctx)

@@ -28,8 +28,8 @@ type Claims struct {
 	Issuer       string `json:"iss"`
 	Subject      string `json:"sub"`
 	Audience     string `json:"aud"`
-	Repository   string `json:"repository"`
-	RepositoryID string `json:"repository_id"`
+	Repository   string `json:"repository,omitempty"`
+	RepositoryID string `json:"repository_id,omitempty"`
 	Issued       int64  `json:"iat"`
 	Expires      int64  `json:"exp"`
 }
@@ -62,6 +62,27 @@ func (e *Emulator) GitHubSubject(subject string) {
 	e.github.mu.Lock()
 	defer e.github.mu.Unlock()
 	e.github.subject = subject
+}
+
+// IDToken is a token as the issuer that the claims name would make it: of Options.Providers, or of one that the account does
+// not know. It lives for five minutes from now unless the claims say until when.
+func (e *Emulator) IDToken(c Claims) (string, error) {
+	if c.Issued == 0 {
+		c.Issued = e.now().Unix()
+	}
+	if c.Expires == 0 {
+		c.Expires = e.now().Add(gitHubTokenLife).Unix()
+	}
+	return e.github.sign(c)
+}
+
+// audienceOf is the audience that the account has for an issuer.
+func (e *Emulator) audienceOf(issuer string) (audience string, known bool) {
+	if issuer == gitHubIssuer {
+		return "sts.amazonaws.com", true
+	}
+	audience, known = e.providers[issuer]
+	return audience, known
 }
 
 // ServeHTTP answers GET …?audience=A with {"value": token}.
@@ -120,8 +141,8 @@ func (g *github) sign(claims Claims) (string, error) {
 	return text + "." + base64.RawURLEncoding.EncodeToString(signed), nil
 }
 
-// check reads a token as STS does: form, issuer, signature, expiry.
-func (g *github) check(token string, now time.Time) (Claims, error) {
+// check reads a token as STS does: form, signature, expiry, and whether the account knows the issuer.
+func (g *github) check(token string, now time.Time, known func(issuer string) bool) (Claims, error) {
 	invalid := func(text string) (Claims, error) {
 		return Claims{}, &apiError{Code: "InvalidIdentityToken", Message: text}
 	}
@@ -137,7 +158,7 @@ func (g *github) check(token string, now time.Time) (Claims, error) {
 	if err := json.Unmarshal(payload, &claims); err != nil {
 		return invalid("The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)")
 	}
-	if claims.Issuer != gitHubIssuer {
+	if !known(claims.Issuer) {
 		return invalid("No OpenIDConnect provider found in your account for " + claims.Issuer)
 	}
 	private, err := g.key()

@@ -187,16 +187,19 @@ func notAuthorized(action, role string) error {
 	return &apiError{Code: "AccessDenied", Message: text, Status: http.StatusForbidden}
 }
 
-// assumeWithToken trusts what the emulator's GitHub signed, and then whom Options.Trust lets in.
+// assumeWithToken trusts what the emulator signed for GitHub and Options.Providers, and then whom Options.Trust lets in.
 func (e *Emulator) assumeWithToken(form url.Values) (any, error) {
-	claims, err := e.github.check(form.Get("WebIdentityToken"), e.now())
+	claims, err := e.github.check(form.Get("WebIdentityToken"), e.now(), func(issuer string) bool {
+		_, known := e.audienceOf(issuer)
+		return known
+	})
 	if err != nil {
 		return nil, err
 	}
 	role := form.Get("RoleArn")
 	if e.trust != nil {
 		err = e.trust(role, claims)
-	} else if claims.Audience != "sts.amazonaws.com" {
+	} else if audience, _ := e.audienceOf(claims.Issuer); claims.Audience != audience {
 		return nil, &apiError{Code: "InvalidIdentityToken", Message: "Incorrect token audience"}
 	}
 	if err != nil {
@@ -209,6 +212,6 @@ func (e *Emulator) assumeWithToken(form url.Values) (any, error) {
 	}
 	return webIdentityAnswer{
 		Subject: claims.Subject, Audience: claims.Audience, User: user, Key: one, RequestID: uuid.NewString(),
-		Provider: "arn:aws:iam::" + e.fleet.id + ":oidc-provider/token.actions.githubusercontent.com",
+		Provider: "arn:aws:iam::" + e.fleet.id + ":oidc-provider/" + strings.TrimPrefix(claims.Issuer, "https://"),
 	}, nil
 }

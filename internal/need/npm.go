@@ -13,6 +13,7 @@ import (
 const (
 	nodeVersion       = "24.21.0" // the runner's node24 is of this major version
 	playwrightVersion = "1.65.1"
+	ajvVersion        = "8.20.0"
 )
 
 // Node returns the path of node as an action with "using: node24" is run by it. The machine's own may be another.
@@ -30,6 +31,12 @@ func Node(t testing.TB) string {
 func Playwright(t testing.TB) string {
 	t.Helper()
 	return npm(t, "playwright-core", playwrightVersion)
+}
+
+// Ajv returns a directory for NODE_PATH in which require("ajv") works: a judge of JSON by its schema.
+func Ajv(t testing.TB) string {
+	t.Helper()
+	return npm(t, "ajv", ajvVersion)
 }
 
 // PlaywrightModules is Playwright for what is no test.

@@ -33,7 +33,7 @@ func accountCause(err error) string {
 		return "A3"
 	case is[*aws.ClockError](err):
 		return "A4"
-	case is[*aws.NoIDTokenError](err), is[*aws.TokenError](err):
+	case is[*aws.NoIDTokenError](err), is[*aws.TokenError](err), is[*aws.TokenVariableError](err):
 		return "A5"
 	case is[*aws.TrustError](err):
 		return "A6"

@@ -74,7 +74,7 @@ func (acc *account) open(ctx context.Context, a *app) error {
 
 // shell writes commands about the account that the flags name, before it is connected to.
 func (s *shared) shell() aws.Shell {
-	return aws.Shell{Profile: s.profile, Region: s.region, Endpoint: s.endpoint, Stream: s.stream, Role: s.role, Document: s.document, Demo: s.demo}
+	return aws.Shell{Profile: s.profile, Region: s.region, Endpoint: s.endpoint, Stream: s.stream, Role: s.role, TokenVariable: s.tokenVariable, Document: s.document, Demo: s.demo}
 }
 
 // regionChosen reports whether flag or environment choose a region, or the demo account does.
@@ -113,7 +113,7 @@ func (acc *account) prepare(a *app) (aws.Options, error) {
 	}
 	acc.log = newLog(logTo, s.logLevel.Level)
 	options := aws.Options{
-		Profile: s.profile, Region: s.region, Endpoint: s.endpoint, EndpointTrusted: s.endpointNamed, StreamEndpoint: s.stream, RoleARN: s.role,
+		Profile: s.profile, Region: s.region, Endpoint: s.endpoint, EndpointTrusted: s.endpointNamed, StreamEndpoint: s.stream, RoleARN: s.role, TokenVariable: s.tokenVariable,
 		Document: s.document, KeptRoles: rolesDir(), Log: acc.log,
 	}
 	switch {

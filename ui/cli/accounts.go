@@ -16,7 +16,7 @@ import (
 
 // own is the account that the shared flags name.
 func (s *shared) own() control.Account {
-	return control.Account{Profile: s.profile, Region: s.region, Role: s.role, Endpoint: s.endpoint, Named: s.endpointNamed && s.endpoint != ""}
+	return control.Account{Profile: s.profile, Region: s.region, Role: s.role, Token: s.tokenVariable, Endpoint: s.endpoint, Named: s.endpointNamed && s.endpoint != ""}
 }
 
 // accountOf is the account of a saved tunnel: what a flag of the command line says, else what the tunnel says, else what
@@ -35,6 +35,9 @@ func (s *shared) accountOf(t *savedTunnel) control.Account {
 		}
 		if !given("role-arn") {
 			found.Role = ""
+		}
+		if !given("web-identity-token-env") {
+			found.Token = ""
 		}
 	}
 	switch {
@@ -75,7 +78,7 @@ func recorded(in control.Account) control.Account {
 // wording is an account in a few words; empty when nothing was said about it.
 func wording(in control.Account) string {
 	var text strings.Builder
-	for _, part := range [][2]string{{"profile", in.Profile}, {"region", in.Region}, {"role-arn", in.Role}, {"endpoint-url", in.Endpoint}} {
+	for _, part := range [][2]string{{"profile", in.Profile}, {"region", in.Region}, {"role-arn", in.Role}, {"web-identity-token-env", in.Token}, {"endpoint-url", in.Endpoint}} {
 		if part[1] != "" {
 			text.WriteString(", " + part[0] + " " + part[1])
 		}
@@ -109,7 +112,7 @@ func (all *accounts) of(ctx context.Context, in control.Account) *headless.Accou
 func (all *accounts) options(in control.Account) aws.Options {
 	o := all.base
 	if all.acc.demo == nil {
-		o.Profile, o.Region, o.RoleARN, o.Endpoint, o.EndpointTrusted = in.Profile, in.Region, in.Role, in.Endpoint, in.Named
+		o.Profile, o.Region, o.RoleARN, o.TokenVariable, o.Endpoint, o.EndpointTrusted = in.Profile, in.Region, in.Role, in.Token, in.Endpoint, in.Named
 	}
 	return o
 }
@@ -150,7 +153,7 @@ func (a *app) endRecorded(ctx context.Context, in []control.Account) {
 func (s *shared) above(all []control.Account) []control.Account {
 	for i := range all {
 		in := &all[i]
-		for flag, value := range map[string]*string{"profile": &in.Profile, "region": &in.Region, "role-arn": &in.Role, "endpoint-url": &in.Endpoint} {
+		for flag, value := range map[string]*string{"profile": &in.Profile, "region": &in.Region, "role-arn": &in.Role, "web-identity-token-env": &in.Token, "endpoint-url": &in.Endpoint} {
 			if f := s.set.Lookup(flag); f.Changed {
 				*value = f.Value.String()
 				in.Named = in.Named || flag == "endpoint-url"

@@ -36,7 +36,7 @@ func (u *up) checkProxyEnv(a *app) error {
 	switch said := "--proxy-env=" + u.proxy.text; {
 	case u.proxy.export && a.github == nil:
 		return usage("leave it out, and take the proxy from "+a.shared.shell().Culvert("status")+" or up -o json", "%s sets variables for the later steps of a GitHub job, and this is none", said)
-	case (u.proxy.All || u.proxy.Java) && !u.proxy.export:
+	case (u.proxy.All || u.proxy.Java) && !u.proxy.export && !u.form.variables():
 		return usage("write --proxy-env=export,"+u.proxy.text, "%s adds to what later steps get, which is nothing without export", said)
 	}
 	return nil

@@ -17,6 +17,7 @@ import (
 // shared are the flags of every command. Each can also come from the environment (CULVERT_…) or a config file.
 type shared struct {
 	profile, region, endpoint, role string
+	tokenVariable                   string
 	document                        string
 	stream                          string // endpoint of the websockets
 	demo                            bool
@@ -61,6 +62,7 @@ func (s *shared) flags() *pflag.FlagSet {
 	f.StringVar(&s.endpoint, "endpoint-url", "", "`URL` in place of the AWS services' endpoints; single sign-on keeps its own")
 	f.StringVar(&s.stream, "stream-endpoint", "", "`URL` where the sessions' websockets are dialled, such as a VPC endpoint for ssmmessages without private DNS")
 	f.StringVar(&s.role, "role-arn", "", "role `ARN` to assume: through GitHub's OIDC when running there, else through STS")
+	f.StringVar(&s.tokenVariable, "web-identity-token-env", "", "`NAME` of the environment variable with an OIDC token, which --role-arn (or AWS_ROLE_ARN) is assumed with: that of a pipeline's job")
 	f.StringVar(&s.document, "document", "", "`NAME` or ARN of the account's own session document, in place of AWS's two for ports")
 	f.BoolVar(&s.demo, "demo", false, "use the embedded demo account")
 	s.wait = 2 * time.Minute
@@ -89,7 +91,7 @@ func (s *shared) flags() *pflag.FlagSet {
 	f.BoolVar(&s.readOnly, "read-only", false, "open and end nothing")
 	under(flagsTunnel, f)
 	s.anyHost.flags(f)
-	under(flagsAccount, f, "profile", "region", "endpoint-url", "stream-endpoint", "role-arn", "document", "demo")
+	under(flagsAccount, f, "profile", "region", "endpoint-url", "stream-endpoint", "role-arn", "web-identity-token-env", "document", "demo")
 	under(flagsScreen, f, "refresh", "read-only")
 	under(flagsOutput, f, "output", "log-level", "log-file", "config")
 	s.set = f
@@ -228,6 +230,9 @@ func (s *shared) check() error {
 		if d.value < d.least {
 			return &settingError{source: "--" + d.flag, advice: "give at least " + d.least.String(), err: fmt.Errorf("%s is too short", d.value)}
 		}
+	}
+	if err := aws.CheckTokenVariable(s.tokenVariable); err != nil {
+		return &settingError{source: "--web-identity-token-env", advice: say.Remedy(err), err: err}
 	}
 	if s.document != "" {
 		if err := aws.CheckDocument(s.document); err != nil {

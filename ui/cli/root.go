@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -89,7 +90,7 @@ func (a *app) root() *cobra.Command {
 				return nil // its flags are still to be read, and a shell wants no errors: see savedWords and complete
 			}
 			// What is up is looked at and ended whatever a project's file says by now.
-			a.shared.noProject = cmd.Name() == "down" || cmd.Name() == "status"
+			a.shared.noProject = slices.Contains([]string{"down", "status", "env"}, cmd.Name())
 			return a.shared.resolve()
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -125,6 +126,7 @@ func (a *app) root() *cobra.Command {
 		uses(a.up(), flagsForward, flagsAccount, flagsTunnel, flagsOutput),
 		uses(a.status(), flagsOutput),
 		uses(a.down(), flagsAccount, flagsOutput),
+		uses(a.env(), "proxy-password-file", "log-level", "log-file", "config"),
 		uses(a.exec(), flagsAccount, "wait", "read-only", "log-level", "log-file", "config"),
 	)...)
 	root.AddCommand(grouped(groupLook,
@@ -133,7 +135,7 @@ func (a *app) root() *cobra.Command {
 		uses(a.demo(), flagsForward, flagsTunnel, flagsScreen, flagsOutput),
 	)...)
 	root.AddCommand(grouped(groupOther,
-		a.deploy(), uses(a.emulator(), "log-level", "config"), uses(a.version(), "output", "config"), a.man(),
+		uses(a.ci(), flagsForward, flagsAccount, flagsTunnel), a.deploy(), uses(a.emulator(), "log-level", "config"), uses(a.version(), "output", "config"), a.man(),
 	)...)
 	root.SetCompletionCommandGroupID(groupOther)
 	root.SetHelpCommand(a.helpCommand())

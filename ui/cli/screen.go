@@ -210,7 +210,7 @@ func (s *screenAccount) connect(ctx context.Context, profile, region, role strin
 		StreamEndpoint: flags.stream, Document: flags.document, Code: s.codes.Ask, KeptRoles: rolesDir(), Log: s.log,
 	}
 	if profile == flags.profile {
-		options.RoleARN = flags.role
+		options.RoleARN, options.TokenVariable = flags.role, flags.tokenVariable
 	}
 	if role != "" {
 		options.RoleARN = role

@@ -30,13 +30,14 @@ type up struct {
 	parent   int
 	during   time.Duration
 	hold     bool // this is the process in the background
+	form     formValue
 }
 
 // defaultName is that of a set whose forwards are given by flags.
 const defaultName = "default"
 
 func (a *app) up() *cobra.Command {
-	u := &up{}
+	u := &up{form: formValue{shared: &a.shared, choices: []string{outputText, outputJSON, formEnv, formDotenv, formPowerShell}}}
 	cmd := &cobra.Command{
 		Use:   "up [TUNNEL|GROUP...]",
 		Short: "Open tunnels in the background; returns when they are proved ready",
@@ -44,7 +45,11 @@ func (a *app) up() *cobra.Command {
 			"they are proved ready. The tunnels of one call are one set with one name: culvert down NAME ends it.",
 		Example: "  culvert up dev\n  culvert up --target automation/squid -L 3128 --for 2h\n  culvert status\n  culvert down",
 		RunE: func(cmd *cobra.Command, saved []string) error {
-			return a.runUp(cmd.Context(), u, saved)
+			err := a.runUp(cmd.Context(), u, saved)
+			if u.hold {
+				return err
+			}
+			return a.orFailing(&u.form, err)
 		},
 	}
 	cmd.Flags().AddFlagSet(u.aim.flags())
@@ -65,6 +70,8 @@ func (u *up) flags() *pflag.FlagSet {
 	f.Var(&u.proxy, "proxy-env", "variables for later steps of a GitHub job: export sets all of them instead of CULVERT_PROXY and PROXY_SERVER (export,all and export,java more), no none")
 	f.StringSliceVar(&u.noProxy, "no-proxy", nil, noProxyUsage+"; for --proxy-env=export")
 	u.proxy.keepFlag(f)
+	f.VarP(&u.form, "output", "o", "form of the output: a table, JSON, or the variables of a command behind the tunnels, as culvert env prints them")
+	under(flagsOutput, f, "output")
 	f.BoolVar(&u.hold, "hold", false, "be the process in the background")
 	_ = f.MarkHidden("hold") // fails only for a flag that does not exist
 	return f
@@ -440,5 +447,8 @@ func (a *app) announce(dir control.Dir, set control.Set, r request, u *up) error
 		how = err.Error()
 	}
 	a.github.Summarize(headless.Summary("culvert up "+set.Name, how, set, false))
+	if u.form.variables() {
+		return a.writeVariables(u.form.chosen, set, r.login, u.proxy, u.noProxy)
+	}
 	return a.showSets([]control.Set{set})
 }

@@ -25,7 +25,8 @@ const (
 type Account struct {
 	Profile  string `json:"profile,omitempty"`
 	Region   string `json:"region,omitempty"`
-	Role     string `json:"role,omitempty"` // ARN
+	Role     string `json:"role,omitempty"`                   // ARN
+	Token    string `json:"web_identity_token_env,omitempty"` // the name of the variable that has it
 	Endpoint string `json:"endpoint,omitempty"`
 	Named    bool   `json:"named,omitempty"` // Endpoint, by flag or environment: bearer secrets may go there (docs/security.md)
 }

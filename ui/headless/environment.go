@@ -2,9 +2,13 @@ package headless
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
+
+	"culvert/tunnel/doctor"
+	"culvert/ui/control"
 )
 
 // ProxyEnv says which proxy variables a command gets; the zero value are the usual ones.
@@ -63,13 +67,38 @@ func direct() []string {
 
 // environment is what a command gets: the given one with the places, and the proxy variables if there is a proxy.
 func environment(given []string, places []Place, how ProxyEnv, noProxy []string) []string {
-	env := slices.DeleteFunc(slices.Clone(given), ofAnotherRun)
-	env = append(env, placeVariables(places)...)
+	return append(slices.DeleteFunc(slices.Clone(given), ofAnotherRun), commandVariables(given, places, how, noProxy)...)
+}
+
+// commandVariables are the variables of a command over the given ones.
+func commandVariables(given []string, places []Place, how ProxyEnv, noProxy []string) []string {
+	set := placeVariables(places)
 	proxy := firstProxy(places)
 	if proxy == "" || how.Off {
-		return env
+		return set
 	}
-	return append(env, proxyVariables(given, proxy, how, noProxy)...)
+	return append(set, proxyVariables(given, proxy, how, noProxy)...)
+}
+
+// Variables are what a command behind the tunnels of a set gets, over those of an environment: names and values, and the names
+// of what it does not get any more. login is the one of a tunnel's proxy, which the set shows without its password.
+func Variables(given []string, s control.Set, login func(id int) *doctor.Login, how ProxyEnv, noProxy []string) (set []Pair, dropped []string) {
+	var places []Place
+	for _, t := range s.Tunnels {
+		p := Place{Host: t.Host, Port: t.Port, Addr: t.Local, URL: WithLogin(t.ProxyURL, login(t.ID))}
+		if t.Host != "" {
+			p.Addr = net.JoinHostPort(t.Host, strconv.Itoa(int(t.Port)))
+		}
+		places = append(places, p)
+	}
+	set = pairs(commandVariables(given, places, how, noProxy))
+	for _, variable := range given {
+		name, _, _ := strings.Cut(variable, "=")
+		if ofAnotherRun(variable) && !slices.ContainsFunc(set, func(p Pair) bool { return p.Name == name }) {
+			dropped = append(dropped, name)
+		}
+	}
+	return set, dropped
 }
 
 // ofAnotherRun finds what an outer culvert has set: its places are not ours.
@@ -131,12 +160,17 @@ func socksVariables(given []string, proxy string) []string {
 
 // ProxyPairs are the variables that lead programs to a proxy, over those of an environment: names and values.
 func ProxyPairs(given []string, proxy string, how ProxyEnv, noProxy []string) []Pair {
-	var pairs []Pair
-	for _, variable := range proxyVariables(given, proxy, how, noProxy) {
+	return pairs(proxyVariables(given, proxy, how, noProxy))
+}
+
+// pairs takes variables apart.
+func pairs(variables []string) []Pair {
+	var all []Pair
+	for _, variable := range variables {
 		name, value, _ := strings.Cut(variable, "=")
-		pairs = append(pairs, Pair{name, value})
+		all = append(all, Pair{name, value})
 	}
-	return pairs
+	return all
 }
 
 // exceptions are the hosts that are reached without the proxy: those that were set before, this machine, and the user's.

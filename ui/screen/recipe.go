@@ -26,6 +26,9 @@ type recipe struct {
 	keepAlive       time.Duration
 	exact           bool   // the local port must be that of forward
 	action          string // that the workflow step uses; empty when it is not known
+
+	also   []tunnel.Forward // in the same workflow step
+	inputs [][2]string      // more of the workflow step: names and values
 }
 
 // command is the recipe for a shell.
@@ -114,28 +117,40 @@ func (r recipe) step() string {
 		add("task", r.target.Task)
 		add("container", r.target.Container)
 	}
-	if of := r.forward.Dynamic; of != nil {
-		add("dynamic", r.forward.String())
-		lines := func(input string, all []string) {
-			if len(all) < 2 {
-				add(input, strings.Join(all, ""))
-				return
-			}
-			b.WriteString("    " + input + ": |\n")
-			for _, line := range all {
-				b.WriteString("      " + line + "\n")
-			}
+	lines := func(input string, all []string) {
+		if len(all) < 2 {
+			add(input, strings.Join(all, ""))
+			return
 		}
+		b.WriteString("    " + input + ": |\n")
+		for _, line := range all {
+			b.WriteString("      " + line + "\n")
+		}
+	}
+	var forwards, dynamic []string
+	var of *tunnel.Dynamic
+	for _, f := range append([]tunnel.Forward{r.forward}, r.also...) {
+		if f.Dynamic != nil {
+			of = f.Dynamic
+			dynamic = append(dynamic, f.String())
+			continue
+		}
+		forwards = append(forwards, recipe{forward: f, exact: r.exact}.form())
+	}
+	lines("forward", forwards)
+	lines("dynamic", dynamic)
+	if of != nil {
 		lines("via", forms(of.Via))
 		lines("deny", forms(of.Deny))
 		if of.Destinations > 0 {
 			add("destinations", strconv.Itoa(of.Destinations))
 		}
 		lines("warm", hostPorts(of.Warm))
-	} else {
-		add("forward", r.form())
 	}
 	add("probe", r.probe)
+	for _, input := range r.inputs {
+		add(input[0], input[1])
+	}
 	if user := r.proxyUser(); user != "" {
 		add("proxy-user", user)
 		add("proxy-password", "${{ secrets.CULVERT_PROXY_PASSWORD }}")

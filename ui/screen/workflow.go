@@ -1,0 +1,25 @@
+package screen
+
+import (
+	"culvert/aws"
+	"culvert/tunnel"
+)
+
+// Workflow is a step of a workflow of GitHub Actions, for whoever writes it without the screen.
+type Workflow struct {
+	Action    string // OWNER/NAME@VERSION; empty when it is not known
+	Target    aws.Target
+	Forwards  []tunnel.Forward // at least one
+	ProxyUser string
+	Further   [][2]string // names and values of other inputs, of WorkflowInputs
+}
+
+// WorkflowInputs are the inputs of the action that are flags of the same name.
+func WorkflowInputs() []string {
+	return []string{"region", "role-arn", "profile", "endpoint-url", "probe", "wait", "lanes", "spread", "keep-alive", "proxy-password-file"}
+}
+
+// Text is the step, as the screen copies it.
+func (w Workflow) Text() string {
+	return recipe{action: w.Action, target: w.Target, forward: w.Forwards[0], also: w.Forwards[1:], user: w.ProxyUser, inputs: w.Further}.step()
+}

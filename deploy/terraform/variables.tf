@@ -359,12 +359,12 @@ variable "github_subjects" {
 
   validation {
     condition     = alltrue([for subject in var.github_subjects : can(regex("^repo:[A-Za-z0-9][A-Za-z0-9-]*(@[0-9]+)?/[^:]+:.+$", subject))])
-    error_message = "github_subjects: repo:OWNER/REPOSITORY:…, the owner without *: another owner's workflows would match."
+    error_message = "github_subjects: repo:owner/repository:…, the owner without *: another owner's workflows would match."
   }
 }
 
 variable "github_repository_ids" {
-  description = "Ids of GitHub repositories whose workflows may assume the caller role, on any branch: gh api repos/OWNER/REPOSITORY --jq .id. An id stays when a repository is renamed, and is never given again."
+  description = "Ids of GitHub repositories whose workflows may assume the caller role, on any branch: gh api repos/owner/repository --jq .id. An id stays when a repository is renamed, and is never given again."
   type        = list(string)
   default     = []
 
@@ -414,12 +414,12 @@ variable "permissions_boundary" {
 }
 
 variable "action" {
-  description = "culvert's GitHub action, as the workflow_step output names it: put its owner in the place of OWNER."
+  description = "culvert's GitHub action, as the workflow_step output names it."
   type        = string
   default     = "OWNER/culvert@v1"
 
   validation {
     condition     = can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+@\\S+$", var.action))
-    error_message = "action: OWNER/REPOSITORY@REF."
+    error_message = "action: owner/repository@ref."
   }
 }

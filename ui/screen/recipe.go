@@ -95,11 +95,7 @@ func (r recipe) flags() (words []string) {
 // step is the recipe for a workflow of GitHub Actions.
 func (r recipe) step() string {
 	var b strings.Builder
-	uses := r.action
-	if uses == "" {
-		uses = unnamedAction
-	}
-	b.WriteString("- uses: " + uses + "\n  with:\n")
+	b.WriteString("- uses: " + r.action + "\n  with:\n")
 	add := func(input, value string) {
 		if value != "" {
 			b.WriteString("    " + input + ": " + yamlWord(value) + "\n")
@@ -153,9 +149,6 @@ func (r recipe) proxyUser() string {
 	}
 	return r.user
 }
-
-// unnamedAction stands where the build does not know its repository.
-const unnamedAction = "OWNER/culvert@v1 # OWNER is whoever has your culvert's repository"
 
 // form is the forward as short as it can be said.
 func (r recipe) form() string {

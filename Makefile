@@ -21,7 +21,7 @@ test check: export CULVERT_NOT_RUN := $(NOT_RUN)
 say := printf '\n%(%T)T  %s\n' -1
 
 .PHONY: test check quick install fmt vet short race race-tunnel race-stories race-others timings lint cross fuzz judges release-config \
-	vulnerabilities sights build rename bench capacity release-check release film
+	vulnerabilities sights build rename bench capacity release-check release-commit release film
 
 ## test: does it work here? All tests; ten minutes on two cores with empty caches, 15 at the most. Builds no program of
 ## others but the session-manager-plugin, whose source is among culvert's own modules. What `short` runs is part of `race`.
@@ -148,9 +148,14 @@ release-check:
 vulnerabilities:
 	@.ci/vulnerabilities $(GOVULNCHECK)
 
+## release-commit: make release-commit VERSION=1.4.0 commits the checksums of what is checked out, and tags that
+release-commit:
+	@.ci/release-commit $(GORELEASER) $(VERSION)
+
 ## release: publishes the tag that is checked out; for .github/workflows/release.yml
 release:
-	.ci/tool $(GORELEASER) release --clean
+	.ci/release-commit $(GORELEASER) verify
+	env $$(.ci/release-source) .ci/tool $(GORELEASER) release --clean
 
 ## film: makes docs/film.svg anew from the real screen, and the stills of docs/screens from its model
 film:

@@ -33,7 +33,8 @@ type Options struct {
 	// StreamEndpoint is where the websockets of sessions are dialled, instead of where SSM says: a VPC endpoint for
 	// ssmmessages without private DNS. Empty: AWS_ENDPOINT_URL_SSMMESSAGES, the profile's services, else where SSM says.
 	StreamEndpoint string
-	RoleARN        string // assumed through GitHub's OIDC token where that environment is there, else through STS
+	RoleDuration   time.Duration // of the credentials of RoleARN; 0 is STS's hour
+	RoleARN        string        // assumed through GitHub's OIDC token where that environment is there, else through STS
 	// Keys are used as they are: no profile, file or environment is looked at. For the demo account.
 	Keys Keys
 	// Document is the name or ARN of the account's own document for sessions to ports, in place of AWS's two; empty for those.
@@ -65,8 +66,9 @@ type Client struct {
 	config          sdk.Config
 	chain           *chain
 	codes           *oneTime
-	root            rootProfile // as it was at the start
-	presented       string      // role that the chain gets for the token in AWS_WEB_IDENTITY_TOKEN_FILE, of which the environment names none
+	root            rootProfile   // as it was at the start
+	roleDuration    time.Duration // Options.RoleDuration
+	presented       string        // role that the chain gets for the token in AWS_WEB_IDENTITY_TOKEN_FILE, of which the environment names none
 	credentials     *sdk.CredentialsCache
 	definitions     definitions
 	described       describedDefinitions
@@ -113,12 +115,15 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 
 		endpointURL: o.Endpoint, ownDocument: o.Document,
 	}
-	c.roleSession = roleSession(c.github)
+	c.roleSession, c.roleDuration = roleSession(c.github), o.RoleDuration
 	c.codes = &oneTime{log: o.Log, ask: o.Code, dir: o.KeptRoles, profile: c.profile, handed: map[string]string{}}
 	c.bounds = bounds{silence: o.silence, proxies: c.proxies}
 	ctx, _ = withOngoing(ctx)
 	if _, err := arn.Parse(o.RoleARN); err != nil && o.RoleARN != "" {
 		return nil, &RoleARNError{ARN: o.RoleARN}
+	}
+	if d := o.RoleDuration; d != 0 && (d < 15*time.Minute || d > 12*time.Hour) {
+		return nil, &RoleDurationError{Duration: d}
 	}
 	if err := c.configure(ctx, o); err != nil {
 		return nil, err

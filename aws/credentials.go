@@ -240,11 +240,14 @@ func (c *Client) Expires(ctx context.Context) (time.Time, error) {
 func (c *Client) roleCredentials(cfg sdk.Config, o Options) sdk.CredentialsProvider {
 	if c.github.canAskToken() {
 		cfg.Credentials = sdk.AnonymousCredentials{} // AssumeRoleWithWebIdentity is not signed
-		return &webIdentity{client: sts.NewFromConfig(cfg, o.bearers), http: boundedClient{c.httpClient(), c.bounds}, github: c.github, role: o.RoleARN, session: c.roleSession, mask: o.Mask}
+		return &webIdentity{client: sts.NewFromConfig(cfg, o.bearers), http: boundedClient{c.httpClient(), c.bounds}, github: c.github, role: o.RoleARN, session: c.roleSession, duration: o.RoleDuration, mask: o.Mask}
 	}
 	cfg.Credentials = &caller{chain: c.chain, github: c.github, role: o.RoleARN}
 	return stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg, o.signers), o.RoleARN, func(r *stscreds.AssumeRoleOptions) {
 		r.RoleSessionName = c.roleSession
+		if o.RoleDuration != 0 {
+			r.Duration = o.RoleDuration
+		}
 	})
 }
 

@@ -52,15 +52,16 @@ func (g github) reason() string {
 
 // webIdentity trades GitHub's OIDC token for the credentials of a role. Each Retrieve fetches a token: it lives minutes.
 type webIdentity struct {
-	client  *sts.Client
-	http    sdk.HTTPClient
-	github  github
-	role    string
-	session string              // the role session's name
-	mask    func(secret string) // may be nil
+	client   *sts.Client
+	http     sdk.HTTPClient
+	github   github
+	role     string
+	session  string              // the role session's name
+	duration time.Duration       // of the credentials; 0 is STS's hour
+	mask     func(secret string) // may be nil
 }
 
-// Retrieve returns credentials of the role for an hour, STS's default.
+// Retrieve returns credentials of the role.
 func (w *webIdentity) Retrieve(ctx context.Context) (sdk.Credentials, error) {
 	token, err := w.github.token(ctx, w.http)
 	if err != nil {
@@ -69,9 +70,14 @@ func (w *webIdentity) Retrieve(ctx context.Context) (sdk.Credentials, error) {
 	if w.mask != nil {
 		w.mask(token)
 	}
-	out, err := w.client.AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
-		RoleArn: &w.role, RoleSessionName: &w.session, WebIdentityToken: &token,
-	})
+	in := &sts.AssumeRoleWithWebIdentityInput{RoleArn: &w.role, RoleSessionName: &w.session, WebIdentityToken: &token}
+	if w.duration != 0 {
+		in.DurationSeconds = sdk.Int32(int32(w.duration / time.Second))
+	}
+	out, err := w.client.AssumeRoleWithWebIdentity(ctx, in)
+	if long := refusedDuration(err, w.role, w.duration); long != nil {
+		return sdk.Credentials{}, long
+	}
 	if err != nil {
 		return sdk.Credentials{}, &tokenRefusedError{Role: w.role, Claims: claimsOf(token), Err: err}
 	}

@@ -13,7 +13,7 @@ const { annotate, append, input, lines, set } = require('./runner.js');
 
 /** Inputs that are flags of `culvert up` by the same name. One that is not set leaves CULVERT_… and config file to decide. */
 const flags = [
-  'target', 'cluster', 'service', 'task', 'container', 'destinations', 'remote-port', 'remote-host', 'local-port', 'bind', 'role-arn', 'region',
+  'target', 'cluster', 'service', 'task', 'container', 'destinations', 'remote-port', 'remote-host', 'local-port', 'bind', 'role-arn', 'role-duration', 'region',
   'profile', 'endpoint-url', 'wait', 'probe', 'lanes', 'spread', 'keep-alive', 'proxy-env', 'no-proxy', 'no-proxy-keep',
   'proxy-user', 'proxy-password-file', 'for', 'config', 'log-level',
 ];
@@ -208,7 +208,7 @@ const failed = 125;
 /** What the doctor is asked, of what was to be opened. */
 function question() {
   const args = lines('saved').slice(0, 1);
-  for (const flag of ['target', 'cluster', 'service', 'task', 'container', 'remote-port', 'remote-host', 'role-arn', 'region', 'profile', 'endpoint-url', 'config']) {
+  for (const flag of ['target', 'cluster', 'service', 'task', 'container', 'remote-port', 'remote-host', 'role-arn', 'role-duration', 'region', 'profile', 'endpoint-url', 'config']) {
     if (input(flag)) {
       args.push(`--${flag}`, input(flag));
     }

@@ -330,7 +330,8 @@ func (s *stack) call(name string, argument any) any {
 		return items
 	case "Fn::Select":
 		items, _ := s.value(list[1]).([]any)
-		i, err := strconv.Atoi(fmt.Sprint(list[0]))
+		number, _ := list[0].(json.RawMessage)
+		i, err := strconv.Atoi(string(number))
 		if err != nil || i >= len(items) {
 			s.Fatalf("Fn::Select %v of %v", list[0], items)
 		}
@@ -390,7 +391,7 @@ func TestTemplateOpensTheAllowedPortsAlone(t *testing.T) {
 		var got []string
 		for _, rule := range rules {
 			r, _ := rule.(map[string]any)
-			got = append(got, fmt.Sprintf("%v-%v", r["FromPort"], r["ToPort"]))
+			got = append(got, fmt.Sprintf("%s-%s", r["FromPort"], r["ToPort"]))
 			if r["CidrIp"] != "10.0.0.0/8" || r["IpProtocol"] != "tcp" {
 				t.Errorf("ports %s: got %v", c.ports, r)
 			}

@@ -6,9 +6,10 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { append } = require('./runner.js');
 
-/** The directory of this job. Whoever makes it is the first use. */
+/** The directory of this job, by what the runner tells its processes from others' by. Whoever makes it is the first use. */
 function place() {
-  return path.join(process.env.RUNNER_TEMP, 'culvert-job');
+  const { RUNNER_TEMP, RUNNER_TRACKING_ID, GITHUB_RUN_ID } = process.env;
+  return path.join(RUNNER_TEMP, `culvert-job-${(RUNNER_TRACKING_ID || GITHUB_RUN_ID || '').replace(/\W/g, '')}`);
 }
 
 /** Enters a use; true for the first one of the job. */

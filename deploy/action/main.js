@@ -55,13 +55,17 @@ function inPath(program, temp) {
     return path.dirname(program);
   }
   const directory = fs.mkdtempSync(path.join(temp, 'culvert-'));
-  fs.symlinkSync(program, path.join(directory, name));
+  if (process.platform === 'win32') {
+    fs.copyFileSync(program, path.join(directory, name)); // a link takes a right of its own there
+  } else {
+    fs.symlinkSync(program, path.join(directory, name));
+  }
   return directory;
 }
 
 /** What people wrote are inputs: a message about a flag is one about the input of the same name. */
 function inInputs(text) {
-  return text.replace(/(^|[^\w-])--([a-z][a-z0-9-]*)(?![\w-])/g, (whole, before, flag) => (
+  return text.replace(/"(?:-\w, )?(--[a-z][a-z0-9-]*)" flag/g, '$1').replace(/(^|[^\w-])--([a-z][a-z0-9-]*)(?![\w-])/g, (whole, before, flag) => (
     [...flags, ...repeated, 'forward'].includes(flag) ? `${before}the input ${flag}` : whole
   )).replaceAll('see culvert up --help', "see the inputs in the action's documentation");
 }

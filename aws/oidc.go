@@ -72,7 +72,7 @@ func (w *webIdentity) Retrieve(ctx context.Context) (sdk.Credentials, error) {
 	}
 	in := &sts.AssumeRoleWithWebIdentityInput{RoleArn: &w.role, RoleSessionName: &w.session, WebIdentityToken: &token}
 	if w.duration != 0 {
-		in.DurationSeconds = sdk.Int32(int32(w.duration / time.Second))
+		in.DurationSeconds = sdk.Int32(int32(w.duration / time.Second)) //nolint:gosec // 12 h at the most
 	}
 	out, err := w.client.AssumeRoleWithWebIdentity(ctx, in)
 	if long := refusedDuration(err, w.role, w.duration); long != nil {

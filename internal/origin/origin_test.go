@@ -156,7 +156,9 @@ func TestRename(t *testing.T) {
 		runs(t, copied, need.Command(t, "make"), "rename", "OWNER="+owner)
 		// The tests of this package say whether anything is left; what is left of an import would not be listed.
 		runs(t, copied, "go", "test", "-short", "-count=1", "./internal/origin")
-		runs(t, copied, "go", "build", "./deploy", "./internal/say")
+		if owner == "acme" { // the first shows that the new path compiles, the second that a name can change again
+			runs(t, copied, "go", "build", "./deploy", "./internal/say")
+		}
 		listed := runs(t, copied, "go", "list", "-deps", "-test", "./...")
 		if !strings.Contains(listed, "github.com/"+owner+"/"+Repository()+"/ui/cli\n") || regexp.MustCompile(`(?m)^culvert(/|$)`).MatchString(listed) {
 			t.Errorf("%s: not every package has gone to the new path", owner)

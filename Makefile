@@ -21,7 +21,7 @@ test check: export CULVERT_NOT_RUN := $(NOT_RUN)
 say := printf '\n%(%T)T  %s\n' -1
 
 .PHONY: test check quick install fmt vet short race race-tunnel race-stories race-others timings lint cross fuzz judges release-config \
-	vulnerabilities sights build bench capacity release-check release film
+	vulnerabilities sights build rename bench capacity release-check release-commit release film
 
 ## test: does it work here? All tests; ten minutes on two cores with empty caches, 15 at the most. Builds no program of
 ## others but the session-manager-plugin, whose source is among culvert's own modules. What `short` runs is part of `race`.
@@ -79,7 +79,7 @@ race-stories:
 	@$(RACE) -p 2 -parallel 6 . ./bench
 
 race-others:
-	@$(RACE) -p 2 -parallel 4 $$(go list ./ui/... ./internal/... ./aws/... ./... | grep -vxE 'culvert(/tunnel|/bench)?')
+	@$(RACE) -p 2 -parallel 4 $$(go list ./ui/... ./internal/... ./aws/... ./... | grep -vxE "$$(go list -m)(/tunnel|/bench)?")
 
 ## timings: the limits on the screen's time and memory, which mean nothing with -race
 timings:
@@ -99,11 +99,14 @@ fuzz:
 sights:
 	RUNS=$(RUNS) go test -v -count=1 -timeout 1h -run 'TestSightsAreNeverFalse|TestReadyComesWithin' ./ui/headless
 
-# The action that a workflow step names: that of the repository which this clone came from.
-ACTION ?= $(shell git config --get remote.origin.url 2>/dev/null | sed -nE 's,^.*github\.com[:/]([A-Za-z0-9-]+/[A-Za-z0-9._-]+)$$,\1,p' | sed 's/\.git$$//;s/$$/@v1/')
-
 build:
-	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.action=$(ACTION)' -o bin/culvert .
+	CGO_ENABLED=0 go build -trimpath -o bin/culvert .
+
+## rename: make rename OWNER=acme, for whoever publishes culvert from a repository of acme's (REPOSITORY=… for another name):
+## module path, action, image, packages and pages follow
+rename:
+	@$(say) "rename: what names the repository"
+	@.ci/rename
 
 ## bench: culvert beside session-manager-plugin, twenty minutes; writes docs/bench.md
 bench:
@@ -145,9 +148,14 @@ release-check:
 vulnerabilities:
 	@.ci/vulnerabilities $(GOVULNCHECK)
 
+## release-commit: make release-commit VERSION=1.4.0 commits the checksums of what is checked out, and tags that
+release-commit:
+	@.ci/release-commit $(GORELEASER) $(VERSION)
+
 ## release: publishes the tag that is checked out; for .github/workflows/release.yml
 release:
-	.ci/tool $(GORELEASER) release --clean
+	.ci/release-commit $(GORELEASER) verify
+	env $$(.ci/release-source) .ci/tool $(GORELEASER) release --clean
 
 ## film: makes docs/film.svg anew from the real screen, and the stills of docs/screens from its model
 film:

@@ -8,46 +8,51 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"culvert/ui/cli"
 )
 
-const module = "culvert"
+// module is the path of this module, which its publisher changes: make rename.
+func module() string { return strings.TrimSuffix(reflect.TypeFor[cli.Build]().PkgPath(), "/ui/cli") }
 
 // arrows are the packages of this module that each of them may import, outside its tests. A package that is not here
 // fails the test: say where it stands before it is used. docs/architecture.md draws them.
 func arrows() map[string][]string {
 	return map[string][]string{
-		"":               {"ui/cli", "ui/screen", "ui/headless", "tunnel", "aws", "aws/emulator"},
-		"ui/ci":          {"internal/say"},                                       // jobs for CI systems
-		"ui/clip":        {},                                                     // the user's clipboards
-		"ui/control":     {"internal/say", "internal/flock", "internal/pattern"}, // what `culvert up` holds, for all faces
-		"ui/recent":      {"ui/control", "internal/flock"},                       // the tunnels of before
-		"ui/cli":         {"ui/screen", "ui/browser", "ui/ci", "ui/clip", "ui/headless", "ui/shell", "ui/control", "ui/recent", "tunnel", "tunnel/doctor", "tunnel/front", "aws", "aws/emulator", "deploy", "internal/address", "internal/say", "internal/near", "internal/flock", "internal/trust", "internal/tree", "internal/pattern"},
-		"ui/screen":      {"ui/draw", "ui/clip", "ui/shell", "ui/control", "ui/recent", "tunnel", "tunnel/doctor", "tunnel/front", "aws", "internal/say"},
-		"ui/browser":     {},                // an address for the user's browser
-		"ui/draw":        {"internal/say"},  // it knows no tunnel and no account
-		"ui/shell":       {"tunnel", "aws"}, // a command of a container on the terminal
-		"ui/headless":    {"ui/control", "tunnel", "tunnel/doctor", "tunnel/front", "aws", "internal/say"},
-		"tunnel/doctor":  {"tunnel", "tunnel/front", "aws", "internal/say", "internal/pattern"},
-		"tunnel":         {"tunnel/front", "aws", "aws/wire", "internal/address", "internal/say", "internal/flock", "internal/trust"},
-		"tunnel/front":   {"internal/address", "internal/say"}, // a proxy for clients on this machine; it knows no sessions
-		"aws":            {"internal/address", "internal/say", "internal/near", "internal/pattern"},
-		"aws/wire":       {},
-		"aws/emulator":   {"aws/wire"}, // it must not share the reliability code that it exists to test
-		"deploy":         {"internal/tree"},
-		"deploy/action":  {}, // scripts, and the tests that run them
-		"bench":          {"aws", "aws/emulator", "tunnel", "internal/need"},
-		"bench/capacity": {}, // nothing but a test
-		"internal/say":   {}, // how every layer talks to people
-		"internal/near":  {},
-		"internal/flock": {},
-		"internal/trust": {},
-		"internal/tree":  {},
-		"internal/need":  {}, // for tests alone
-		"internal/film":  {}, // likewise, and for the documentation
+		"":                {"internal/origin", "ui/cli", "ui/screen", "ui/headless", "tunnel", "aws", "aws/emulator"},
+		"ui/ci":           {"internal/say"},                                       // jobs for CI systems
+		"ui/clip":         {},                                                     // the user's clipboards
+		"ui/control":      {"internal/say", "internal/flock", "internal/pattern"}, // what `culvert up` holds, for all faces
+		"ui/recent":       {"ui/control", "internal/flock"},                       // the tunnels of before
+		"ui/cli":          {"ui/screen", "ui/browser", "ui/ci", "ui/clip", "ui/headless", "ui/shell", "ui/control", "ui/recent", "tunnel", "tunnel/doctor", "tunnel/front", "aws", "aws/emulator", "deploy", "internal/address", "internal/say", "internal/near", "internal/flock", "internal/trust", "internal/tree", "internal/pattern"},
+		"ui/screen":       {"ui/draw", "ui/clip", "ui/shell", "ui/control", "ui/recent", "tunnel", "tunnel/doctor", "tunnel/front", "aws", "internal/say"},
+		"ui/browser":      {},                // an address for the user's browser
+		"ui/draw":         {"internal/say"},  // it knows no tunnel and no account
+		"ui/shell":        {"tunnel", "aws"}, // a command of a container on the terminal
+		"ui/headless":     {"ui/control", "tunnel", "tunnel/doctor", "tunnel/front", "aws", "internal/say"},
+		"tunnel/doctor":   {"tunnel", "tunnel/front", "aws", "internal/say", "internal/pattern"},
+		"tunnel":          {"tunnel/front", "aws", "aws/wire", "internal/address", "internal/say", "internal/flock", "internal/trust"},
+		"tunnel/front":    {"internal/address", "internal/say"}, // a proxy for clients on this machine; it knows no sessions
+		"aws":             {"internal/address", "internal/say", "internal/near", "internal/pattern"},
+		"aws/wire":        {},
+		"aws/emulator":    {"aws/wire"}, // it must not share the reliability code that it exists to test
+		"deploy":          {"internal/tree"},
+		"deploy/action":   {}, // scripts, and the tests that run them
+		"bench":           {"aws", "aws/emulator", "tunnel", "internal/need"},
+		"bench/capacity":  {}, // nothing but a test
+		"internal/say":    {}, // how every layer talks to people
+		"internal/near":   {},
+		"internal/origin": {}, // the repository that all of this is in
+		"internal/flock":  {},
+		"internal/trust":  {},
+		"internal/tree":   {},
+		"internal/need":   {}, // for tests alone
+		"internal/film":   {}, // likewise, and for the documentation
 
 		"internal/film/readme": {"internal/film"},
 		"internal/address":     {}, // which addresses are of no other machine
@@ -71,6 +76,14 @@ func homes() map[string][]string {
 		"github.com/creack/pty":                 {"internal/film"},
 		"testing":                               {"internal/need"},
 	}
+}
+
+// ours is the import path of a package of this module that is written from here: ./tunnel; others stay as they are.
+func ours(path string) string {
+	if inside, is := strings.CutPrefix(path, "."); is {
+		return module() + inside
+	}
+	return path
 }
 
 // wrongArrow says why a package may not import another, both by import path; empty when it may.
@@ -99,16 +112,16 @@ func wrongArrow(from, to string) string {
 
 // within returns the path of a package inside this module; "" is its root.
 func within(path string) (string, bool) {
-	if path == module {
+	if path == module() {
 		return "", true
 	}
-	return strings.CutPrefix(path, module+"/")
+	return strings.CutPrefix(path, module()+"/")
 }
 
 func TestImportsFollowTheArrows(t *testing.T) {
 	for _, goos := range []string{"linux", "darwin", "windows"} {
 		for _, p := range packages(t, goos) {
-			if _, known := arrows()[strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")]; !known {
+			if _, known := arrows()[strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module()), "/")]; !known {
 				t.Errorf("%s: package %s has no place in the arrows yet", goos, p.ImportPath)
 			}
 			for _, to := range p.Imports {
@@ -175,43 +188,43 @@ func TestWrongArrowsAreFound(t *testing.T) {
 		from, to string
 		wrong    bool
 	}{
-		{"culvert", "culvert/ui/cli", false},
-		{"culvert/ui/screen", "culvert/tunnel", false},
-		{"culvert/ui/screen", "culvert/ui/draw", false},
-		{"culvert/tunnel", "culvert/aws/wire", false},
-		{"culvert/tunnel", "github.com/xtaci/smux", false},
-		{"culvert/aws", "github.com/aws/aws-sdk-go-v2/service/ecs", false},
-		{"culvert/aws/wire", "github.com/aws/session-manager-plugin/src/message", false},
-		{"culvert/tunnel", "net/netip", false},
+		{".", "./ui/cli", false},
+		{"./ui/screen", "./tunnel", false},
+		{"./ui/screen", "./ui/draw", false},
+		{"./tunnel", "./aws/wire", false},
+		{"./tunnel", "github.com/xtaci/smux", false},
+		{"./aws", "github.com/aws/aws-sdk-go-v2/service/ecs", false},
+		{"./aws/wire", "github.com/aws/session-manager-plugin/src/message", false},
+		{"./tunnel", "net/netip", false},
 		{"github.com/spf13/cobra", "testing", false}, // no package of ours
 
-		{"culvert/aws", "culvert/tunnel", true},       // a leaf
-		{"culvert/aws/wire", "culvert/tunnel", true},  // a leaf
-		{"culvert/tunnel", "culvert/ui/screen", true}, // an engine that knows a face
-		{"culvert/tunnel", "culvert/ui/headless", true},
-		{"culvert/tunnel", "culvert", true},
-		{"culvert/aws/emulator", "culvert/tunnel", true}, // the code under test
-		{"culvert/aws/emulator", "culvert/aws", true},
-		{"culvert/ui/headless", "culvert/ui/screen", true},
-		{"culvert/ui/headless", "culvert/ui/draw", true},
-		{"culvert/ui/draw", "culvert/ui/screen", true}, // a pencil that knows who draws
-		{"culvert/ui/draw", "culvert/tunnel", true},
-		{"culvert/ui/draw", "culvert/aws", true},
-		{"culvert/ui/draw", "culvert/ui/control", true},
-		{"culvert/ui/screen", "culvert/aws/wire", true},
-		{"culvert/ui/headless", "charm.land/bubbletea/v2", true},
-		{"culvert/ui/cli", "charm.land/bubbles/v2/table", true},
-		{"culvert/ui/screen", "charm.land/lipgloss/v2/compat", true},
-		{"culvert/tunnel", "github.com/aws/aws-sdk-go-v2/service/kms", true},
-		{"culvert/ui/cli", "github.com/aws/aws-sdk-go-v2", true},
-		{"culvert/ui/headless", "github.com/gorilla/websocket", true},
-		{"culvert/aws/wire", "github.com/xtaci/smux", true}, // the codec does no I/O
-		{"culvert/tunnel", "github.com/aws/session-manager-plugin/src/log", true},
-		{"culvert/tunnel", "culvert/internal/need", true}, // for tests alone
-		{"culvert/ui/screen", "testing", true},
-		{"culvert/utils", "strings", true}, // a package nobody placed
+		{"./aws", "./tunnel", true},       // a leaf
+		{"./aws/wire", "./tunnel", true},  // a leaf
+		{"./tunnel", "./ui/screen", true}, // an engine that knows a face
+		{"./tunnel", "./ui/headless", true},
+		{"./tunnel", ".", true},
+		{"./aws/emulator", "./tunnel", true}, // the code under test
+		{"./aws/emulator", "./aws", true},
+		{"./ui/headless", "./ui/screen", true},
+		{"./ui/headless", "./ui/draw", true},
+		{"./ui/draw", "./ui/screen", true}, // a pencil that knows who draws
+		{"./ui/draw", "./tunnel", true},
+		{"./ui/draw", "./aws", true},
+		{"./ui/draw", "./ui/control", true},
+		{"./ui/screen", "./aws/wire", true},
+		{"./ui/headless", "charm.land/bubbletea/v2", true},
+		{"./ui/cli", "charm.land/bubbles/v2/table", true},
+		{"./ui/screen", "charm.land/lipgloss/v2/compat", true},
+		{"./tunnel", "github.com/aws/aws-sdk-go-v2/service/kms", true},
+		{"./ui/cli", "github.com/aws/aws-sdk-go-v2", true},
+		{"./ui/headless", "github.com/gorilla/websocket", true},
+		{"./aws/wire", "github.com/xtaci/smux", true}, // the codec does no I/O
+		{"./tunnel", "github.com/aws/session-manager-plugin/src/log", true},
+		{"./tunnel", "./internal/need", true}, // for tests alone
+		{"./ui/screen", "testing", true},
+		{"./utils", "strings", true}, // a package nobody placed
 	} {
-		if got := wrongArrow(c.from, c.to); (got != "") != c.wrong {
+		if got := wrongArrow(ours(c.from), ours(c.to)); (got != "") != c.wrong {
 			t.Errorf("%s → %s: got %q, want wrong %t", c.from, c.to, got, c.wrong)
 		}
 	}

@@ -11,11 +11,12 @@ import (
 	"syscall"
 	"time"
 
+	"culvert/internal/origin"
 	"culvert/ui/cli"
 	"culvert/ui/headless"
 )
 
-// What the linker sets when a release is built (.goreleaser.yaml); action also in a clone (Makefile).
+// What the linker sets when a release is built (.goreleaser.yaml). For action it is the film alone that does.
 var version, commit, date, action string //nolint:gochecknoglobals // -ldflags -X reaches nothing else
 
 func main() { os.Exit(run()) }
@@ -26,6 +27,9 @@ func run() int {
 	later := heed(ctx, stop)
 	// A reader of our output that goes away is an error of the write, not the end of us: sessions are to be terminated.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	if action == "" {
+		action = origin.Step()
+	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(unhurried)
 		var keel []byte

@@ -55,7 +55,7 @@ func TestStartPaysForNothingThatItDoesNotNeed(t *testing.T) {
 		}
 		sum += bytes
 		limit := other
-		if strings.HasPrefix(name, module+"/") || name == "main" {
+		if strings.HasPrefix(name, module()+"/") || name == "main" {
 			limit = own
 		}
 		if bytes > limit {

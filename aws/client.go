@@ -32,7 +32,8 @@ type Options struct {
 	// StreamEndpoint is where the websockets of sessions are dialled, instead of where SSM says: a VPC endpoint for
 	// ssmmessages without private DNS. Empty: AWS_ENDPOINT_URL_SSMMESSAGES, the profile's services, else where SSM says.
 	StreamEndpoint string
-	RoleARN        string // assumed through GitHub's OIDC token where that environment is there, else through STS
+	RoleDuration   time.Duration // of the credentials of RoleARN; 0 is STS's hour
+	RoleARN        string        // assumed through GitHub's OIDC token where that environment is there, else through STS
 	// TokenVariable names the environment variable that has a web identity's token, which RoleARN (or AWS_ROLE_ARN) is assumed
 	// with; empty for none.
 	TokenVariable string
@@ -68,8 +69,9 @@ type Client struct {
 	config          sdk.Config
 	chain           *chain
 	codes           *oneTime
-	root            rootProfile // as it was at the start
-	presented       string      // role that the chain gets for the token in AWS_WEB_IDENTITY_TOKEN_FILE, of which the environment names none
+	root            rootProfile   // as it was at the start
+	roleDuration    time.Duration // Options.RoleDuration
+	presented       string        // role that the chain gets for the token in AWS_WEB_IDENTITY_TOKEN_FILE, of which the environment names none
 	credentials     *sdk.CredentialsCache
 	definitions     definitions
 	described       describedDefinitions
@@ -116,12 +118,15 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 
 		endpointURL: o.Endpoint, ownDocument: o.Document,
 	}
-	c.roleSession = roleSession(c.pipeline)
+	c.roleSession, c.roleDuration = roleSession(c.pipeline), o.RoleDuration
 	c.codes = &oneTime{log: o.Log, ask: o.Code, dir: o.KeptRoles, profile: c.profile, handed: map[string]string{}}
 	c.bounds = bounds{silence: o.silence, proxies: c.proxies}
 	ctx, _ = withOngoing(ctx)
 	if err := CheckRole(o.RoleARN); err != nil {
 		return nil, err
+	}
+	if d := o.RoleDuration; d != 0 && (d < 15*time.Minute || d > 12*time.Hour) {
+		return nil, &RoleDurationError{Duration: d}
 	}
 	if err := c.configure(ctx, o); err != nil {
 		return nil, err

@@ -244,7 +244,7 @@ func (c *Client) Expires(ctx context.Context) (time.Time, error) {
 func (c *Client) roleCredentials(cfg sdk.Config, o Options, role string) sdk.CredentialsProvider {
 	if o.TokenVariable != "" || c.github.canAskToken() {
 		cfg.Credentials = sdk.AnonymousCredentials{} // AssumeRoleWithWebIdentity is not signed
-		w := &webIdentity{client: sts.NewFromConfig(cfg, o.bearers), source: "GitHub OIDC", role: role, session: c.roleSession, mask: o.Mask}
+		w := &webIdentity{client: sts.NewFromConfig(cfg, o.bearers), source: "GitHub OIDC", role: role, session: c.roleSession, duration: o.RoleDuration, mask: o.Mask}
 		w.token = func(ctx context.Context) (string, error) {
 			return c.github.token(ctx, boundedClient{c.httpClient(), c.bounds})
 		}
@@ -257,6 +257,9 @@ func (c *Client) roleCredentials(cfg sdk.Config, o Options, role string) sdk.Cre
 	cfg.Credentials = &caller{chain: c.chain, github: c.github, role: role}
 	return stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg, o.signers), role, func(r *stscreds.AssumeRoleOptions) {
 		r.RoleSessionName = c.roleSession
+		if o.RoleDuration != 0 {
+			r.Duration = o.RoleDuration
+		}
 	})
 }
 

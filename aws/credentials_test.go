@@ -176,6 +176,37 @@ func TestRoleThroughGitHubFetchesTokenOnEachRefresh(t *testing.T) {
 	}
 }
 
+func TestRoleIsAskedForAsLongAsWasSaid(t *testing.T) {
+	isolate(t)
+	jobToken(t, `{"sub":"repo:acme/shop:ref:refs/heads/main","aud":"sts.amazonaws.com"}`)
+	f := newFake(t, map[string]answer{
+		"AssumeRoleWithWebIdentity": func(in map[string]any) any {
+			if in["DurationSeconds"] != "7200" {
+				return refusal{Status: 400, Code: "ValidationError", Message: "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."}
+			}
+			return roleAnswer(time.Now().Add(2 * time.Hour))
+		},
+		"ListClusters": func(map[string]any) any { return map[string]any{"clusterArns": []string{}} },
+	})
+	for asked, says := range map[time.Duration]string{
+		2 * time.Hour:    "",
+		12 * time.Hour:   "role " + ciRole + " gives no credentials for 12h0m0s",
+		13 * time.Hour:   "--role-duration 13h0m0s is none of 15m to 12h",
+		14 * time.Minute: "--role-duration 14m0s is none of 15m to 12h",
+	} {
+		c, err := Connect(t.Context(), Options{Region: "eu-west-1", Endpoint: f.URL, EndpointTrusted: true, RoleARN: ciRole, RoleDuration: asked})
+		if err == nil {
+			_, err = c.Discover(t.Context())
+		}
+		if says == "" && err != nil {
+			t.Errorf("%s: %s", asked, text(err))
+		}
+		if says != "" {
+			mustSay(t, mustBe[*RoleDurationError](t, err), says)
+		}
+	}
+}
+
 func TestRefusedTokenShowsClaimsAndNeverItself(t *testing.T) {
 	for _, test := range []struct {
 		name, code, message string

@@ -93,6 +93,37 @@ func (e *EndpointError) Remedy() string {
 	return "write " + orWord(e.Setting, "--endpoint-url") + " as http://HOST:PORT or https://HOST[:PORT]"
 }
 
+// RoleDurationError is a life of a role's credentials that STS does not give, or that the role does not allow.
+type RoleDurationError struct {
+	Duration time.Duration
+	Role     string // empty: no role may
+	Err      error  // STS's
+}
+
+func (e *RoleDurationError) Error() string {
+	if e.Role == "" {
+		return fmt.Sprintf("--role-duration %s is none of 15m to 12h", e.Duration)
+	}
+	return fmt.Sprintf("role %s gives no credentials for %s: %v", e.Role, e.Duration, e.Err)
+}
+func (e *RoleDurationError) Unwrap() error { return e.Err }
+
+// Remedy names the two ends.
+func (e *RoleDurationError) Remedy() string {
+	if e.Role == "" {
+		return "give a duration such as 2h, or leave it out: credentials are renewed by themselves"
+	}
+	return "leave --role-duration out, or raise the role's maximum session duration (role_session_seconds of the module); a role that another role assumes has an hour at the most"
+}
+
+// refusedDuration is a *RoleDurationError where STS's complaint is about that, else nil.
+func refusedDuration(err error, role string, d time.Duration) error {
+	if d != 0 && err != nil && strings.Contains(err.Error(), "DurationSeconds") {
+		return &RoleDurationError{Duration: d, Role: role, Err: err}
+	}
+	return nil
+}
+
 // RoleARNError means that a role is not named by its ARN.
 type RoleARNError struct{ ARN string }
 

@@ -43,10 +43,11 @@ type webIdentity struct {
 	variable string // that the token is in; empty for GitHub's, which is asked for
 	role     string
 	session  string              // the role session's name
+	duration time.Duration       // of the credentials; 0 is STS's hour
 	mask     func(secret string) // may be nil
 }
 
-// Retrieve returns credentials of the role for an hour, STS's default.
+// Retrieve returns credentials of the role.
 func (w *webIdentity) Retrieve(ctx context.Context) (sdk.Credentials, error) {
 	token, err := w.token(ctx)
 	if err != nil {
@@ -55,9 +56,14 @@ func (w *webIdentity) Retrieve(ctx context.Context) (sdk.Credentials, error) {
 	if w.mask != nil {
 		w.mask(token)
 	}
-	out, err := w.client.AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
-		RoleArn: &w.role, RoleSessionName: &w.session, WebIdentityToken: &token,
-	})
+	in := &sts.AssumeRoleWithWebIdentityInput{RoleArn: &w.role, RoleSessionName: &w.session, WebIdentityToken: &token}
+	if w.duration != 0 {
+		in.DurationSeconds = sdk.Int32(int32(w.duration / time.Second)) //nolint:gosec // 12 h at the most
+	}
+	out, err := w.client.AssumeRoleWithWebIdentity(ctx, in)
+	if long := refusedDuration(err, w.role, w.duration); long != nil {
+		return sdk.Credentials{}, long
+	}
 	if err != nil {
 		return sdk.Credentials{}, &tokenRefusedError{Role: w.role, Variable: w.variable, Claims: claimsOf(token), Err: err}
 	}

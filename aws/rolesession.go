@@ -39,7 +39,7 @@ func (c *Client) nameRoleSessions(o *config.LoadOptions) error {
 			presenting(r)
 		}
 		if c.presented != "" {
-			r.RoleARN = c.presented
+			r.RoleARN, r.Duration = c.presented, c.roleDuration
 		}
 		r.RoleSessionName = orWord(r.RoleSessionName, c.roleSession)
 	}

@@ -91,7 +91,7 @@ func (e *TrustError) Remedy() string {
 		text += "; the rest of this subject is another one in each run"
 	}
 	if immutable(e.Subject) {
-		text += "; this repository's subject has the immutable form repo:OWNER@ID/NAME@ID:…, which a pattern like repo:OWNER/NAME:* does not match"
+		text += "; this repository's subject has the immutable form repo:owner@ID/name@ID:…, which a pattern like repo:owner/name:* does not match"
 	}
 	return text
 }

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -16,6 +17,7 @@ import (
 
 	"culvert/aws"
 	"culvert/internal/need"
+	"culvert/internal/origin"
 )
 
 const template = "cloudformation/culvert.yaml"
@@ -373,6 +375,20 @@ func (s *stack) call(name string, argument any) any {
 			parts = append(parts, fmt.Sprint(item))
 		}
 		return strings.Join(parts, fmt.Sprint(list[0]))
+	case "Fn::Split":
+		var items []any
+		for part := range strings.SplitSeq(fmt.Sprint(s.value(list[1])), fmt.Sprint(list[0])) {
+			items = append(items, part)
+		}
+		return items
+	case "Fn::Select":
+		items, _ := s.value(list[1]).([]any)
+		number, _ := list[0].(json.RawMessage)
+		i, err := strconv.Atoi(string(number))
+		if err != nil || i >= len(items) {
+			s.Fatalf("Fn::Select %v of %v", list[0], items)
+		}
+		return items[i]
 	case "Fn::FindInMap":
 		return fmt.Sprint("map:", s.value(list[1]))
 	case "Fn::Base64":
@@ -384,6 +400,9 @@ func (s *stack) call(name string, argument any) any {
 			own, _ = s.value(list[1]).(map[string]any)
 		}
 		return regexp.MustCompile(`\$\{[^}]+\}`).ReplaceAllStringFunc(fmt.Sprint(text), func(variable string) string {
+			if literal, is := strings.CutPrefix(variable, "${!"); is {
+				return "${" + literal
+			}
 			name := strings.Trim(variable, "${}")
 			if value, has := own[name]; has {
 				return fmt.Sprint(value)
@@ -403,4 +422,62 @@ func (s *stack) ref(name string) any {
 		return value
 	}
 	return "ref:" + name
+}
+
+// The ports that the security group opens are those that the proxy lets through, and all of them where callers go past it.
+func TestTemplateOpensTheAllowedPortsAlone(t *testing.T) {
+	for _, c := range []struct {
+		ports, remote string
+		want          []string
+	}{
+		{"443", "no", []string{"443-443"}},
+		{"80,443", "no", []string{"80-80", "443-443"}},
+		{"80,443,8080,8443,9000", "no", []string{"80-80", "443-443", "8080-8080", "8443-8443", "9000-9000"}},
+		{"80,443", "yes", []string{"1-65535"}},
+	} {
+		var ports []any
+		for port := range strings.SplitSeq(c.ports, ",") {
+			ports = append(ports, port)
+		}
+		s := newStack(t, map[string]any{"AllowedPorts": ports, "AllowRemoteHosts": c.remote, "DestinationCidr": "10.0.0.0/8"})
+		rules, _ := s.at("DestinationsSecurityGroup.SecurityGroupEgress").([]any)
+		var got []string
+		for _, rule := range rules {
+			r, _ := rule.(map[string]any)
+			got = append(got, fmt.Sprintf("%s-%s", r["FromPort"], r["ToPort"]))
+			if r["CidrIp"] != "10.0.0.0/8" || r["IpProtocol"] != "tcp" {
+				t.Errorf("ports %s: got %v", c.ports, r)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("ports %s, remote hosts %s: got %q, want %q", c.ports, c.remote, got, c.want)
+		}
+	}
+	s := newStack(t, nil)
+	rules, _ := s.at("TaskSecurityGroup.SecurityGroupEgress").([]any)
+	if len(rules) != 1 {
+		t.Errorf("got %d rules beside those of the destinations, want that of port 443", len(rules))
+	}
+	if groups, _ := s.at("Service.NetworkConfiguration.AwsvpcConfiguration.SecurityGroups").([]any); len(groups) != 2 {
+		t.Errorf("got the security groups %v, want both", groups)
+	}
+	if got := newStack(t, map[string]any{"Architecture": "ARM64"}).text("TaskDefinition.RuntimePlatform.CpuArchitecture"); got != `"ARM64"` {
+		t.Errorf("got processors %s, want ARM64", got)
+	}
+}
+
+func TestTemplateWritesAStepThatUsesTheAction(t *testing.T) {
+	for create, what := range map[string]string{"yes": `forward: "3128"`, "no": `dynamic: "1080"`} {
+		s := newStack(t, map[string]any{"GitHubRepositoryIds": []any{"7"}, "CreateService": create})
+		outputs, _ := s.root["Outputs"].(map[string]any)
+		output, _ := outputs["WorkflowStep"].(map[string]any)
+		text := fmt.Sprint(s.value(output["Value"]))
+		var steps []map[string]any
+		if err := yaml.Unmarshal([]byte(text), &steps); err != nil || len(steps) != 2 {
+			t.Fatalf("no steps: %v\n%s", err, text)
+		}
+		if steps[0]["uses"] != origin.Action() || !strings.Contains(text, what) || !strings.Contains(text, "PROXY_URL: ${{ steps.culvert.outputs.proxy-url }}\n") {
+			t.Errorf("create service %s: got\n%s", create, text)
+		}
+	}
 }

@@ -8,10 +8,8 @@ import (
 	"testing"
 
 	"culvert/internal/need"
+	"culvert/internal/origin"
 )
-
-// The examples name the action as a reader does, by the repository that has it.
-const actionByName = "OWNER/culvert@v1"
 
 // Each system says in its own way that a port is taken, and has its own sockets: what looks at that is tested on each.
 func TestEverySystemTestsWhatItDoesInItsOwnWay(t *testing.T) {
@@ -43,10 +41,10 @@ func TestWorkflowsAndExamplesPassActionlint(t *testing.T) {
 	for _, file := range glob(t, "docs/examples/*.yml") {
 		// As a use of the action beside them, inputs and outputs are checked against action.yml.
 		text := read(t, file)
-		if !strings.Contains(text, actionByName) {
+		if !strings.Contains(text, origin.Action()) {
 			t.Errorf("%s does not use the action", file)
 		}
-		write(t, filepath.Join(workflows, filepath.Base(file)), strings.ReplaceAll(text, actionByName, "./"))
+		write(t, filepath.Join(workflows, filepath.Base(file)), strings.ReplaceAll(text, origin.Action(), "./"))
 	}
 	lint := func() (string, error) {
 		cmd := exec.CommandContext(t.Context(), actionlint, "-no-color")

@@ -30,7 +30,7 @@ import (
 func program(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "culvert")
-	build := exec.CommandContext(t.Context(), need.Command(t, "go"), "build", "-buildvcs=false", "-o", path, "culvert")
+	build := exec.CommandContext(t.Context(), need.Command(t, "go"), "build", "-buildvcs=false", "-o", path, "..")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build culvert: %v\n%s", err, out)
 	}

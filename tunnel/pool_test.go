@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -545,7 +546,7 @@ func inUse() int64 {
 	for _, r := range records[:min(n, len(records))] {
 		for frames := runtime.CallersFrames(r.Stack()); ; {
 			frame, more := frames.Next()
-			if strings.HasPrefix(frame.Function, "culvert/tunnel.") {
+			if strings.HasPrefix(frame.Function, reflect.TypeFor[tunnel.Tunnel]().PkgPath()+".") {
 				size := float64(r.AllocBytes) / float64(max(r.AllocObjects, 1))
 				all += float64(r.InUseBytes()) / (1 - math.Exp(-size/float64(runtime.MemProfileRate)))
 				break

@@ -111,8 +111,8 @@ func (g *github) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// repositoryOf returns a subject's repository as OWNER/NAME, and its number: that of the immutable form
-// repo:OWNER@ID/NAME@ID:…, else gitHubRepository.
+// repositoryOf returns a subject's repository as owner/name, and its number: that of the immutable form
+// repo:owner@ID/name@ID:…, else gitHubRepository.
 func repositoryOf(subject string) (name, id string) {
 	named, _, _ := strings.Cut(strings.TrimPrefix(subject, "repo:"), ":")
 	owner, name, _ := strings.Cut(named, "/")

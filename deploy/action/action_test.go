@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -68,7 +69,7 @@ func readAction(t *testing.T) actionFile {
 var (
 	built     string
 	buildOnce = sync.OnceValue(func() error {
-		out, err := exec.CommandContext(context.Background(), "go", "build", "-o", built, "culvert").CombinedOutput()
+		out, err := exec.CommandContext(context.Background(), "go", "build", "-o", built, "../..").CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("build culvert: %w\n%s", err, out)
 		}
@@ -138,8 +139,8 @@ func TestStepsUseWhatTheActionOpens(t *testing.T) {
 		t.Errorf("got the task %q", main.outputs["task-arn"])
 	}
 	for _, output := range outputs(t) {
-		if main.outputs[output] == "" {
-			t.Errorf("the output %s of action.yml is not set", output)
+		if another := regexp.MustCompile(`-[2-4]$`).MatchString(output); (main.outputs[output] == "") != another {
+			t.Errorf("the output %s of action.yml is %q, with one forward", output, main.outputs[output])
 		}
 	}
 	if j.exported["PROXY_SERVER"] != proxy || j.exported["CULVERT_PROXY"] != proxy || j.exported["HTTP_PROXY"] != "" {
@@ -196,8 +197,23 @@ func TestADatabaseBesideTheTaskAndAProxyInOneStep(t *testing.T) {
 	e := account(t)
 	j := newJob(t, e.Env()...)
 	u := j.use(map[string]string{"path": program(t), "target": "automation/squid", "forward": "0:3128\n0:orders-db.internal:5432\n"})
-	if main := u.main(); main.code != 0 || len(e.Sessions()) != 2 {
+	main := u.main()
+	if main.code != 0 || len(e.Sessions()) != 2 {
 		t.Errorf("main ends with %d and %d sessions, want 0 and 2", main.code, len(e.Sessions()))
+	}
+	var forwards []map[string]any
+	if err := json.Unmarshal([]byte(main.outputs["forwards"]), &forwards); err != nil || len(forwards) != 2 {
+		t.Fatalf("got the forwards %q, want a list of two (%v)", main.outputs["forwards"], err)
+	}
+	for i, suffix := range []string{"", "-2"} {
+		for _, name := range []string{"host", "port", "session-id", "task-arn"} {
+			if got := fmt.Sprint(forwards[i][name]); got == "" || got != main.outputs[name+suffix] {
+				t.Errorf("forward %d: got the %s %q, and the output %q", i+1, name, got, main.outputs[name+suffix])
+			}
+		}
+	}
+	if got, want := forwards[0]["proxy-url"], main.outputs["proxy-url"]; got != want {
+		t.Errorf("got the proxy %q in the list, want %q", got, want)
 	}
 	u.post()
 	j.nothingIsLeft()
@@ -213,13 +229,21 @@ func TestTwoUsesInOneJobDoNotMeet(t *testing.T) {
 	if one.code != 0 || two.code != 0 || one.outputs["port"] == two.outputs["port"] {
 		t.Fatalf("got %d on port %s and %d on port %s, want two tunnels", one.code, one.outputs["port"], two.code, two.outputs["port"])
 	}
-	second.post() // the runner's order: the last first
+	if last := second.post(); last.summary != "" { // the runner's order: the last first
+		t.Errorf("the second use writes a summary of its own: %q", last.summary)
+	}
 	if got := e.Sessions(); len(got) != 1 || got[0].ID != one.outputs["session-id"] {
 		t.Errorf("got %+v, want the first's session alone", got)
 	}
-	first.post()
+	post := first.post()
+	if rows := regexp.MustCompile(`(?m)^\| action \| http`).FindAllString(post.summary, -1); len(rows) != 2 || strings.Count(post.summary, "| ready after |") != 1 {
+		t.Errorf("got the summary\n%s\nwant one table of tunnels with a row for each use", post.summary)
+	}
 	j.nothingIsLeft()
 	j.sessionsEnd(e)
+	if left, _ := filepath.Glob(filepath.Join(j.temp, "culvert-job*")); len(left) > 0 {
+		t.Errorf("%v is left", left)
+	}
 }
 
 func TestAFailedMainLeavesNothing(t *testing.T) {
@@ -248,8 +272,23 @@ func TestAFailedMainLeavesNothing(t *testing.T) {
 			if main.code != c.code {
 				t.Errorf("main ends with %d, want %d", main.code, c.code)
 			}
-			if annotation := annotation(main.log.String(), "error"); !strings.Contains(annotation, c.want) {
-				t.Errorf("got the annotation %q, want %q in it", annotation, c.want)
+			first := annotation(main.log.String(), "error")
+			if !strings.Contains(first, c.want) {
+				t.Errorf("got the annotation %q, want %q in it", first, c.want)
+			}
+			if plain := regexp.MustCompile(`(?m)^(culvert|remedy): (.*not|add|check|write)`).FindString(main.log.String()); strings.Contains(plain, "\nremedy:") || strings.HasPrefix(plain, "remedy:") {
+				t.Errorf("the log says it again: %q", plain)
+			}
+			// The doctor looks at what does not get ready, not at what makes no sense.
+			asked := strings.Contains(main.log.String(), "::group::culvert: what the doctor finds\n")
+			if asked != (c.code != 2) || asked != strings.Contains(main.summary, "the doctor: ") {
+				t.Errorf("doctor asked: %t, with code %d and the summary %q", asked, c.code, main.summary)
+			}
+			if asked && !strings.Contains(annotations(main.log.String()), "the doctor") {
+				t.Error("the doctor's verdict is not beside the step")
+			}
+			if c.code == 2 && (!strings.Contains(first, "the input forward: ") || strings.Contains(first, "--forward")) {
+				t.Errorf("got %q, want the input's name in it", first)
 			}
 			if post := u.post(); post.code != 0 || annotation(post.log.String(), "warning") != "" {
 				t.Errorf("post ends with %d and should not warn", post.code)
@@ -258,6 +297,11 @@ func TestAFailedMainLeavesNothing(t *testing.T) {
 			j.sessionsEnd(e)
 		})
 	}
+}
+
+// annotations are the lines of a log that are shown beside a step.
+func annotations(log string) string {
+	return strings.Join(regexp.MustCompile(`(?m)^::(error|warning|notice) .*$`).FindAllString(log, -1), "\n")
 }
 
 // annotation is the first one of a level in a log, as the runner finds it.

@@ -56,12 +56,12 @@ func TestStepsReachAnyHostThroughATaskWithoutAProxy(t *testing.T) {
 	j.sessionsEnd(e)
 }
 
-// An input that makes no sense is an error beside the step, with its name as a flag.
+// An input that makes no sense is an error beside the step, with its name.
 func TestAPatternThatMakesNoSenseIsSaid(t *testing.T) {
 	e := account(t)
 	j := newJob(t, e.Env()...)
 	main := j.use(map[string]string{"path": program(t), "target": "automation/squid", "dynamic": "0", "via": "*.internal\n10.0.0.0/40"}).main()
-	if text := annotation(main.log.String(), "error"); main.code != 2 || !strings.Contains(text, `"--via" flag: pattern "10.0.0.0/40"`) {
+	if text := annotation(main.log.String(), "error"); main.code != 2 || !strings.Contains(text, `for the input via: pattern "10.0.0.0/40"`) {
 		t.Errorf("main ends with %d and %q", main.code, text)
 	}
 	j.nothingIsLeft()

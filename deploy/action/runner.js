@@ -14,10 +14,15 @@ function lines(name) {
   return input(name).split('\n').map((line) => line.trim()).filter(Boolean);
 }
 
+/** Appends a text to one of the runner's files. */
+function append(file, text) {
+  fs.appendFileSync(process.env[file], text);
+}
+
 /** Appends name and value to one of the runner's files: GITHUB_OUTPUT, GITHUB_STATE, GITHUB_ENV. */
 function set(file, name, value) {
   const end = `end_${randomUUID()}`;
-  fs.appendFileSync(process.env[file], `${name}<<${end}\n${value}\n${end}\n`);
+  append(file, `${name}<<${end}\n${value}\n${end}\n`);
 }
 
 /** What main left for post. */
@@ -31,4 +36,4 @@ function annotate(level, text) {
   console.log(`::${level} title=culvert::${escaped}`);
 }
 
-module.exports = { annotate, input, lines, set, state };
+module.exports = { annotate, append, input, lines, set, state };

@@ -53,7 +53,7 @@ func newJob(t *testing.T, environment ...string) *job {
 			"PATH": os.Getenv("PATH"), "HOME": home, "LANG": "C.UTF-8", "XDG_RUNTIME_DIR": filepath.Join(home, "run"),
 			"CI": "true", "GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "4711", "GITHUB_RUN_ATTEMPT": "1", "GITHUB_JOB": "test",
 			"GITHUB_REPOSITORY": "shop/tests", "GITHUB_SERVER_URL": "https://github.invalid", "GITHUB_ACTION_REPOSITORY": "",
-			"RUNNER_OS": "Linux", "RUNNER_ARCH": "X64", "AWS_EC2_METADATA_DISABLED": "true",
+			"RUNNER_OS": "Linux", "RUNNER_ARCH": "X64", "RUNNER_TOOL_CACHE": filepath.Join(home, "tools"), "AWS_EC2_METADATA_DISABLED": "true",
 		},
 	}
 	if err := errors.Join(os.Mkdir(j.temp, 0o755), os.Mkdir(j.machine["XDG_RUNTIME_DIR"], 0o700)); err != nil {
@@ -209,6 +209,7 @@ func (j *job) waitFor(what string, condition func() bool) {
 // use is one "uses:" of the action.
 type use struct {
 	job    *job
+	dir    string // of the action; empty: these sources
 	inputs map[string]string
 	state  map[string]string
 }
@@ -225,7 +226,7 @@ func (u *use) start(script string) *step {
 	for name, value := range u.state {
 		environment["STATE_"+name] = value
 	}
-	path, err := filepath.Abs(script)
+	path, err := filepath.Abs(filepath.Join(u.dir, script))
 	if err != nil {
 		u.job.Fatal(err)
 	}

@@ -32,7 +32,7 @@ locals {
           Sid      = "Channel"
           Effect   = "Allow"
           Action   = ["ssmmessages:OpenDataChannel"]
-          Resource = local.sessions
+          Resource = var.own_channels_only ? ["arn:${local.partition}:ssm:${local.region}:${local.account}:session/$${aws:userid}-*"] : local.sessions
         },
         {
           Sid       = "EndOwn"
@@ -56,6 +56,12 @@ locals {
           Resource = [local.cluster_arn]
         },
       ] : [],
+      var.session_kms_key_arn == null ? [] : [{
+        Sid      = "SessionKey"
+        Effect   = "Allow"
+        Action   = ["kms:GenerateDataKey"]
+        Resource = [var.session_kms_key_arn]
+      }],
     )
   })
 }

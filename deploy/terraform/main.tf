@@ -13,11 +13,20 @@ locals {
   tags        = merge({ "culvert" = var.name }, var.tags)
 }
 
+# ECS's own role. ECS makes it with an account's first cluster, which fails once when it is not there in time.
+resource "aws_iam_service_linked_role" "ecs" {
+  count = var.create_service_linked_role ? 1 : 0
+
+  aws_service_name = "ecs.amazonaws.com"
+}
+
 resource "aws_ecs_cluster" "this" {
   count = var.create_cluster ? 1 : 0
 
   name = var.cluster_name
   tags = local.tags
+
+  depends_on = [aws_iam_service_linked_role.ecs]
 }
 
 resource "aws_ecs_cluster_capacity_providers" "this" {

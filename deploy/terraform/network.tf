@@ -14,7 +14,18 @@ locals {
   egress     = toset(concat(["443 0.0.0.0/0"], [for pair in setproduct(local.ports, var.destination_cidrs) : join(" ", pair)]))
 }
 
-# The VPC's own resolver needs no rule: security groups do not filter it.
+# The VPC's own resolver needs no rule, as security groups do not filter it; resolvers of one's own do, by UDP and, for long answers, TCP.
+resource "aws_vpc_security_group_egress_rule" "dns" {
+  for_each = var.create_service ? { for pair in setproduct(["udp", "tcp"], var.dns_servers) : join(" ", pair) => pair } : {}
+
+  security_group_id = aws_security_group.task[0].id
+  ip_protocol       = each.value[0]
+  from_port         = 53
+  to_port           = 53
+  cidr_ipv4         = strcontains(each.value[1], "/") ? each.value[1] : "${each.value[1]}/32"
+  tags              = local.tags
+}
+
 resource "aws_vpc_security_group_egress_rule" "task" {
   for_each = var.create_service ? local.egress : []
 

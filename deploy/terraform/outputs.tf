@@ -36,11 +36,12 @@ output "squid_conf" {
 output "workflow_step" {
   description = "A job for a GitHub workflow, to be pasted below jobs: and filled in; null without a caller role."
   value = !local.github ? null : templatefile("${path.module}/workflow.yml.tftpl", {
-    action = var.action
-    role   = aws_iam_role.caller[0].arn
-    region = local.region
-    target = local.target
-    port   = var.create_service ? var.port : null # without the proxy it is any host
-    host   = try(trimprefix(var.allowed_domains[0], "."), "HOST")
+    action   = var.action
+    role     = aws_iam_role.caller[0].arn
+    duration = var.role_session_seconds
+    region   = local.region
+    target   = local.target
+    port     = var.create_service ? var.port : null # without the proxy it is any host
+    host     = try(trimprefix(var.allowed_domains[0], "."), "HOST")
   })
 }

@@ -36,7 +36,7 @@ resource "aws_iam_role_policy" "task" {
   role = aws_iam_role.task[0].name
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
+    Statement = concat([{
       Sid    = "Agent"
       Effect = "Allow"
       Action = [
@@ -46,7 +46,13 @@ resource "aws_iam_role_policy" "task" {
         "ssmmessages:OpenDataChannel",
       ]
       Resource = ["*"] # these actions know no resource
-    }]
+      }], var.session_kms_key_arn == null ? [] : [{
+      # The agent's half of an encrypted session.
+      Sid      = "SessionKey"
+      Effect   = "Allow"
+      Action   = ["kms:Decrypt"]
+      Resource = [var.session_kms_key_arn]
+    }])
   })
 }
 
@@ -90,6 +96,12 @@ resource "aws_iam_role_policy" "execution" {
           Resource = ["arn:${local.partition}:ecr:${local.ecr[1]}:${local.ecr[0]}:repository/${local.ecr[2]}"]
         },
       ],
+      var.image_credentials_arn == null ? [] : [{
+        Sid      = "Credentials"
+        Effect   = "Allow"
+        Action   = ["secretsmanager:GetSecretValue"]
+        Resource = [var.image_credentials_arn]
+      }],
     )
   })
 }

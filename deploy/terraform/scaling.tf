@@ -8,14 +8,16 @@ locals {
   }
 }
 
+# Without autoscaling both bounds are task_count, so that the service follows it: what is registered anew moves the service into its
+# bounds (RegisterScalableTarget), and between two applies people may scale by hand.
 resource "aws_appautoscaling_target" "always" {
-  count = var.autoscaling != null && var.office_hours == null ? 1 : 0
+  count = var.create_service && var.office_hours == null ? 1 : 0
 
   service_namespace  = local.scale.service_namespace
   scalable_dimension = local.scale.dimension
   resource_id        = local.scale.resource
   min_capacity       = var.task_count
-  max_capacity       = var.autoscaling.max_count
+  max_capacity       = local.most
 
   depends_on = [aws_ecs_service.this]
 }

@@ -33,14 +33,14 @@ resource "aws_ecs_service" "this" {
 
   network_configuration {
     subnets          = var.subnet_ids
-    security_groups  = [aws_security_group.task[0].id]
+    security_groups  = concat([aws_security_group.task[0].id], var.security_group_ids)
     assign_public_ip = var.assign_public_ip
   }
 
   lifecycle {
-    ignore_changes = [desired_count] # autoscaling's, and people's
+    ignore_changes = [desired_count] # the scalable target's (scaling.tf), and people's
   }
 
   # Without its policy the first agents would find the door closed and stay down.
-  depends_on = [aws_iam_role_policy.task, aws_iam_role_policy.execution, aws_ecs_cluster_capacity_providers.this]
+  depends_on = [aws_iam_role_policy.task, aws_iam_role_policy.execution, aws_ecs_cluster_capacity_providers.this, aws_iam_service_linked_role.ecs]
 }

@@ -33,9 +33,10 @@ locals {
     # Without a mapping culvert does not know which container has the port. It opens nothing: Squid listens on loopback.
     portMappings = [{ name = "proxy", containerPort = var.port, hostPort = var.port, protocol = "tcp" }]
     # The exec agent leaves orphans behind, which an init reaps.
-    linuxParameters = { initProcessEnabled = true }
-    ulimits         = [{ name = "nofile", softLimit = 65535, hardLimit = 65535 }]
-    stopTimeout     = 30
+    linuxParameters       = { initProcessEnabled = true }
+    ulimits               = [{ name = "nofile", softLimit = 65535, hardLimit = 65535 }]
+    stopTimeout           = 30
+    repositoryCredentials = var.image_credentials_arn == null ? null : { credentialsParameter = var.image_credentials_arn }
     logConfiguration = {
       logDriver = "awslogs"
       options = {
@@ -52,6 +53,7 @@ resource "aws_cloudwatch_log_group" "this" {
 
   name              = "/ecs/${var.name}"
   retention_in_days = var.log_retention_days
+  kms_key_id        = var.log_kms_key_arn
   tags              = local.tags
 }
 
@@ -65,8 +67,16 @@ resource "aws_ecs_task_definition" "this" {
   memory                   = var.memory
   task_role_arn            = aws_iam_role.task[0].arn
   execution_role_arn       = aws_iam_role.execution[0].arn
-  container_definitions    = jsonencode([local.container])
+  container_definitions    = jsonencode([{ for key, value in local.container : key => value if value != null }])
   tags                     = local.tags
+
+  lifecycle {
+    # The endpoints of ECR are for private repositories: of another registry, and of public.ecr.aws, nothing can be pulled.
+    precondition {
+      condition     = var.vpc_endpoints == null || local.ecr != null
+      error_message = "image: with vpc_endpoints the tasks reach no public registry: name one of a private repository of ECR, ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME:TAG."
+    }
+  }
 
   runtime_platform {
     operating_system_family = "LINUX"

@@ -33,6 +33,12 @@ variable "create_cluster" {
   }
 }
 
+variable "create_service_linked_role" {
+  description = "Make ECS's service-linked role AWSServiceRoleForECS, for an account that has had no cluster yet. An account has it once: where it is there, this fails."
+  type        = bool
+  default     = false
+}
+
 variable "create_service" {
   description = "Make the service, with its proxy, its roles and its security group. false: service_name is there already, with ECS Exec on, and only who may open tunnels to it is made; with remote_hosts any such service will do, and nothing runs for it."
   type        = bool
@@ -103,6 +109,28 @@ variable "destination_cidrs" {
   validation {
     condition     = length(var.destination_cidrs) > 0 && alltrue([for range in var.destination_cidrs : can(cidrnetmask(range))])
     error_message = "destination_cidrs: at least one IPv4 range such as 10.0.0.0/8."
+  }
+}
+
+variable "dns_servers" {
+  description = "Addresses or IPv4 ranges of the resolvers that the VPC's DHCP options name, where those are not AmazonProvidedDNS: the security group lets the tasks ask them. The VPC's own resolver needs nothing."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for server in var.dns_servers : can(cidrnetmask(strcontains(server, "/") ? server : "${server}/32"))])
+    error_message = "dns_servers: IPv4 addresses such as 10.0.0.2, or ranges."
+  }
+}
+
+variable "security_group_ids" {
+  description = "Further security groups of the tasks, such as one that destinations let in already. At most four: an interface has five."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = length(var.security_group_ids) <= 4 && alltrue([for id in var.security_group_ids : can(regex("^sg-[0-9a-f]+$", id))])
+    error_message = "security_group_ids: at most four ids such as sg-0abc."
   }
 }
 
@@ -206,11 +234,23 @@ variable "remote_host_ports" {
 variable "image" {
   description = "Squid image, pinned by tag or better by digest. It needs a shell, base64 and the user proxy, as Ubuntu's has. Without NAT it must come from a private ECR repository of this account and region, filled by a pull-through cache or by hand."
   type        = string
-  default     = "public.ecr.aws/ubuntu/squid:5.2-22.04_beta"
+  # Squid 6.13, for both architectures. From 6.3 on Squid names DNS failures as such.
+  default = "ubuntu/squid:6.6-24.04_beta@sha256:6a097f68bae708cedbabd6188d68c7e2e7a38cedd05a176e1cc0ba29e3bbe029"
 
   validation {
     condition     = can(regex("^[a-z0-9][a-z0-9._/:-]*(:[A-Za-z0-9_][A-Za-z0-9._-]*|@sha256:[0-9a-f]{64})$", var.image)) && !can(regex(":(latest|edge)$", var.image))
     error_message = "image: pin it: repository:tag, not latest or edge, or repository@sha256:digest."
+  }
+}
+
+variable "image_credentials_arn" {
+  description = "Secret of Secrets Manager with username and password of the image's registry, where that is a private one and not ECR. With vpc_endpoints it needs the endpoint of secretsmanager as well."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.image_credentials_arn == null ? true : can(regex("^arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:.+$", var.image_credentials_arn))
+    error_message = "image_credentials_arn: the ARN of a secret."
   }
 }
 
@@ -266,7 +306,7 @@ variable "architecture" {
 }
 
 variable "task_count" {
-  description = "Tasks to begin with, and the least that autoscaling keeps. Two, in two zones, outlive the loss of one."
+  description = "How many tasks run, and the least that autoscaling keeps. Two, in two zones, outlive the loss of one."
   type        = number
   default     = 2
 
@@ -339,6 +379,17 @@ variable "office_hours" {
   }
 }
 
+variable "log_kms_key_arn" {
+  description = "KMS key that CloudWatch encrypts the log with; its policy must let logs.REGION.amazonaws.com use it. null: CloudWatch's own."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.log_kms_key_arn == null ? true : can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.log_kms_key_arn))
+    error_message = "log_kms_key_arn: the ARN of a key, not of an alias."
+  }
+}
+
 variable "log_retention_days" {
   description = "How long CloudWatch keeps the proxy's access log."
   type        = number
@@ -359,12 +410,12 @@ variable "github_subjects" {
 
   validation {
     condition     = alltrue([for subject in var.github_subjects : can(regex("^repo:[A-Za-z0-9][A-Za-z0-9-]*(@[0-9]+)?/[^:]+:.+$", subject))])
-    error_message = "github_subjects: repo:OWNER/REPOSITORY:…, the owner without *: another owner's workflows would match."
+    error_message = "github_subjects: repo:owner/repository:…, the owner without *: another owner's workflows would match."
   }
 }
 
 variable "github_repository_ids" {
-  description = "Ids of GitHub repositories whose workflows may assume the caller role, on any branch: gh api repos/OWNER/REPOSITORY --jq .id. An id stays when a repository is renamed, and is never given again."
+  description = "Ids of GitHub repositories whose workflows may assume the caller role, on any branch: gh api repos/owner/repository --jq .id. An id stays when a repository is renamed, and is never given again."
   type        = list(string)
   default     = []
 
@@ -386,13 +437,30 @@ variable "github_oidc_provider_arn" {
 }
 
 variable "role_session_seconds" {
-  description = "How long a workflow may keep the caller role, 3600 to 43200. culvert fetches a new token when it ends."
+  description = "How long a workflow may keep the caller role, 3600 to 43200; the workflow_step asks for as much. culvert fetches a new token when it ends."
   type        = number
   default     = 3600
 
   validation {
     condition     = var.role_session_seconds >= 3600 && var.role_session_seconds <= 43200
     error_message = "role_session_seconds: 3600 to 43200."
+  }
+}
+
+variable "own_channels_only" {
+  description = "Let callers open the data channels of sessions named after them only (session/$${aws:userid}-*), as the sample policy of AWS's quick start has it. For a role, try it before you rely on it: docs/security.md says why. false: of every session, which takes that session's token as well."
+  type        = bool
+  default     = false
+}
+
+variable "session_kms_key_arn" {
+  description = "KMS key of the account's Session Manager preferences, where they encrypt sessions: callers may then make a key of it, and the tasks read that. null: nothing about KMS."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.session_kms_key_arn == null ? true : can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.session_kms_key_arn))
+    error_message = "session_kms_key_arn: the ARN of a key, not of an alias."
   }
 }
 
@@ -414,12 +482,12 @@ variable "permissions_boundary" {
 }
 
 variable "action" {
-  description = "culvert's GitHub action, as the workflow_step output names it: put its owner in the place of OWNER."
+  description = "culvert's GitHub action, as the workflow_step output names it."
   type        = string
   default     = "OWNER/culvert@v1"
 
   validation {
     condition     = can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+@\\S+$", var.action))
-    error_message = "action: OWNER/REPOSITORY@REF."
+    error_message = "action: owner/repository@ref."
   }
 }

@@ -50,7 +50,7 @@ func (x *examination) credentialsCheck() Check {
 		Causes: []Cause{
 			{"A2", "`no AWS credentials found`: environment, profile, SSO and web identity have none", "pass `--profile`, run `aws sso login`, or in GitHub Actions `--role-arn` with `permissions: id-token: write`"},
 			{"A5", "a GitHub job that should assume a role has no OIDC token to ask for", "add `permissions: id-token: write` to the job"},
-			{"A6", "`Not authorized to perform sts:AssumeRoleWithWebIdentity`: the trust policy does not match the token's `sub`", "correct the trust policy's condition to the subject that is shown (immutable form: `repo:OWNER@ID/NAME@ID:…`)"},
+			{"A6", "`Not authorized to perform sts:AssumeRoleWithWebIdentity`: the trust policy does not match the token's `sub`", "correct the trust policy's condition to the subject that is shown (immutable form: `repo:owner@ID/name@ID:…`)"},
 			{"A7", "`No OpenIDConnect provider found` or `Incorrect token audience`", "create the provider with audience sts.amazonaws.com: `aws iam create-open-id-connect-provider …`"},
 		},
 		Run: func(ctx context.Context) Finding {

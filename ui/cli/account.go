@@ -113,7 +113,7 @@ func (acc *account) prepare(a *app) (aws.Options, error) {
 	}
 	acc.log = newLog(logTo, s.logLevel.Level)
 	options := aws.Options{
-		Profile: s.profile, Region: s.region, Endpoint: s.endpoint, EndpointTrusted: s.endpointNamed, StreamEndpoint: s.stream, RoleARN: s.role, TokenVariable: s.tokenVariable,
+		Profile: s.profile, Region: s.region, Endpoint: s.endpoint, EndpointTrusted: s.endpointNamed, StreamEndpoint: s.stream, RoleARN: s.role, TokenVariable: s.tokenVariable, RoleDuration: s.roleDuration,
 		Document: s.document, KeptRoles: rolesDir(), Log: acc.log,
 	}
 	switch {

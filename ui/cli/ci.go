@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"cmp"
 	"regexp"
-	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -75,9 +73,8 @@ func (a *app) printSnippet(cmd *cobra.Command, aim *aim, forwards *forwards, arg
 		}
 	}
 	job := ci.Job{Command: behind, Role: a.shared.set.Lookup("role-arn").Changed, Token: a.shared.tokenVariable}
-	info, _ := debug.ReadBuildInfo()
-	job.Repository, job.Version = a.Build.published(info)
-	step, err := a.workflowStep(aim, forwards, given, info)
+	job.Repository, job.Version = a.Build.published()
+	step, err := a.workflowStep(aim, forwards, given)
 	if err != nil {
 		return err
 	}
@@ -111,7 +108,7 @@ func upFlags(given []*pflag.Flag, forwards *forwards, role bool) []string {
 	var words []string
 	for _, f := range given {
 		switch {
-		case f.Name == "forward" || f.Name == "dynamic" || f.Name == "web-identity-token-env" && role: // below, and by ci
+		case f.Name == "forward" || f.Name == "dynamic" || f.Name == "to" || f.Name == "web-identity-token-env" && role: // below, and by ci
 		case f.Value.Type() == "bool":
 			words = append(words, "--"+f.Name+"="+f.Value.String())
 		default:
@@ -121,10 +118,7 @@ func upFlags(given []*pflag.Flag, forwards *forwards, role bool) []string {
 		}
 	}
 	for _, w := range forwards.forms {
-		flag := "-L"
-		if w.dynamic {
-			flag = "-D"
-		}
+		flag := map[formKind]string{formForward: "-L", formDynamic: "-D", formNamed: "--to"}[w.kind]
 		words = append(words, flag, w.form)
 	}
 	return words
@@ -138,9 +132,9 @@ func listed(v pflag.Value) []string {
 	return []string{v.String()}
 }
 
-// published says where releases of this build's sources are, and which this is; in capitals what nobody has told.
-func (b Build) published(info *debug.BuildInfo) (repository, version string) {
-	repository, _, _ = strings.Cut(cmp.Or(b.action(info), "OWNER/culvert"), "@")
+// published says where releases of this build's sources are, and which this is; a version in capitals is of a build that is no release.
+func (b Build) published() (repository, version string) {
+	repository, _, _ = strings.Cut(b.Action, "@")
 	if version = b.Version; !regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.]+)?$`).MatchString(version) {
 		version = "VERSION"
 	}
@@ -155,8 +149,8 @@ type workflow struct {
 }
 
 // workflowStep says the same for GitHub's action. It checks, for every system, that the flags name something that can be opened.
-func (a *app) workflowStep(aim *aim, forwards *forwards, given []*pflag.Flag, info *debug.BuildInfo) (workflow, error) {
-	if _, err := aim.query(a.shared.shell()); err != nil {
+func (a *app) workflowStep(aim *aim, forwards *forwards, given []*pflag.Flag) (workflow, error) {
+	if _, err := aim.through(forwards, a.shared.shell()); err != nil {
 		return workflow{}, err
 	}
 	names, err := aim.names()
@@ -177,9 +171,9 @@ func (a *app) workflowStep(aim *aim, forwards *forwards, given []*pflag.Flag, in
 		}
 	}
 	w := workflow{Workflow: screen.Workflow{
-		Action: a.Build.action(info), Target: names.Target(), Forwards: parsed, ProxyUser: a.shared.proxyUser,
+		Action: a.Build.Action, Target: names.Target(), Forwards: parsed, ProxyUser: a.shared.proxyUser,
 	}}
-	ofTarget := []string{"cluster", "service", "family", "task", "container", "target", "forward", "dynamic", "via", "deny", "destinations", "warm", "remote-port", "remote-host", "local-port", "proxy-user"}
+	ofTarget := []string{"cluster", "service", "family", "task", "container", "target", "forward", "to", "dynamic", "via", "deny", "destinations", "warm", "remote-port", "remote-host", "local-port", "proxy-user"}
 	for _, f := range given {
 		switch {
 		case slices.Contains(ofTarget, f.Name):

@@ -27,6 +27,7 @@ type shared struct {
 	spread                          string // yes or no
 	messageSize, uploadRate         int
 	keepAlive, reResolve            time.Duration
+	roleDuration                    time.Duration
 	proxyUser, proxyPasswordFile    string
 	output                          string
 	logLevel                        levelValue
@@ -63,6 +64,7 @@ func (s *shared) flags() *pflag.FlagSet {
 	f.StringVar(&s.stream, "stream-endpoint", "", "`URL` where the sessions' websockets are dialled, such as a VPC endpoint for ssmmessages without private DNS")
 	f.StringVar(&s.role, "role-arn", "", "role `ARN` to assume: through GitHub's OIDC when running there, else through STS")
 	f.StringVar(&s.tokenVariable, "web-identity-token-env", "", "`NAME` of the environment variable with an OIDC token, which --role-arn (or AWS_ROLE_ARN) is assumed with: that of a pipeline's job")
+	f.Var(durationValue{&s.roleDuration}, "role-duration", "how long the credentials of --role-arn are good for, 15m to 12h and no longer than that role allows; they are renewed by themselves (default 1h, STS's)")
 	f.StringVar(&s.document, "document", "", "`NAME` or ARN of the account's own session document, in place of AWS's two for ports")
 	f.BoolVar(&s.demo, "demo", false, "use the embedded demo account")
 	s.wait = 2 * time.Minute
@@ -91,7 +93,7 @@ func (s *shared) flags() *pflag.FlagSet {
 	f.BoolVar(&s.readOnly, "read-only", false, "open and end nothing")
 	under(flagsTunnel, f)
 	s.anyHost.flags(f)
-	under(flagsAccount, f, "profile", "region", "endpoint-url", "stream-endpoint", "role-arn", "web-identity-token-env", "document", "demo")
+	under(flagsAccount, f, "profile", "region", "endpoint-url", "stream-endpoint", "role-arn", "role-duration", "web-identity-token-env", "document", "demo")
 	under(flagsScreen, f, "refresh", "read-only")
 	under(flagsOutput, f, "output", "log-level", "log-file", "config")
 	s.set = f

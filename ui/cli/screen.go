@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"sync"
 
 	"golang.org/x/term"
@@ -128,9 +127,8 @@ func (a *app) screenOptions(ctx context.Context, s *screenAccount) screen.Option
 }
 
 func (a *app) usualOptions(ctx context.Context, s *screenAccount) screen.Options {
-	info, _ := debug.ReadBuildInfo()
 	return screen.Options{
-		Action:  a.Build.action(info),
+		Action:  a.Build.Action,
 		Connect: s.connect,
 		Codes:   s.codes,
 		Engine:  func(c *aws.Client) *tunnel.Engine { return s.engine(ctx, c) },

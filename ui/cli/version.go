@@ -17,25 +17,8 @@ type Build struct {
 	Version string // 1.2.3
 	Commit  string // full hash
 	Date    string // of the commit, RFC 3339
-	Action  string // the GitHub action of these sources, as a workflow names it: OWNER/REPOSITORY@v1
+	Action  string // the GitHub action of these sources, as a workflow step names it (internal/origin)
 }
-
-// action is the name that a workflow step uses the action by: what the linker set, else the module's path where that is
-// a repository of GitHub's. Empty when nobody has said whose culvert this is.
-func (b Build) action(info *debug.BuildInfo) string {
-	if b.Action != "" || info == nil {
-		return b.Action
-	}
-	repository, ok := strings.CutPrefix(info.Main.Path, "github.com/")
-	parts := strings.SplitN(repository, "/", 3)
-	if !ok || len(parts) < 2 {
-		return ""
-	}
-	return parts[0] + "/" + parts[1] + "@" + actionMajor
-}
-
-// actionMajor is the tag that moves on with every release (.github/workflows/release.yml).
-const actionMajor = "v1"
 
 // version prints what is running, and where it keeps files.
 func (a *app) version() *cobra.Command {

@@ -33,21 +33,3 @@ func TestVersionSaysAllThatIsKnown(t *testing.T) {
 		t.Errorf("got %q, want no line without a fact", got)
 	}
 }
-
-func TestTheActionIsThatOfTheRepositoryWhichTheBuildCameFrom(t *testing.T) {
-	for _, c := range []struct{ linked, module, want string }{
-		{"", "culvert", ""},
-		{"", "github.com/acme/culvert", "acme/culvert@v1"},
-		{"", "github.com/acme/tools/v2", "acme/tools@v1"},
-		{"", "gitlab.com/acme/culvert", ""},
-		{"", "github.com/acme", ""},
-		{"fork/culvert@v2", "github.com/acme/culvert", "fork/culvert@v2"},
-	} {
-		if got := (Build{Action: c.linked}).action(&debug.BuildInfo{Main: debug.Module{Path: c.module}}); got != c.want {
-			t.Errorf("linked %q in %s: got %q, want %q", c.linked, c.module, got, c.want)
-		}
-	}
-	if got := (Build{}).action(nil); got != "" {
-		t.Errorf("without build information: got %q, want nothing", got)
-	}
-}

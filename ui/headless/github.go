@@ -1,7 +1,9 @@
 package headless
 
 import (
+	"cmp"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -166,7 +168,29 @@ func PlaceOutputs(s control.Set, login func(id int) *doctor.Login) []Pair {
 		}
 		pairs = append(pairs, Pair{"session-id" + suffix, t.Session}, Pair{"task-arn" + suffix, t.TaskARN})
 	}
-	return append([]Pair{{"proxy-url", proxy}}, pairs...)
+	return append([]Pair{{"proxy-url", proxy}, {"forwards", forwardsJSON(s, login)}}, pairs...)
+}
+
+// forwardsJSON are all forwards of a run for a workflow's fromJSON, under the names that the outputs have.
+func forwardsJSON(s control.Set, login func(id int) *doctor.Login) string {
+	type forward struct {
+		Host     string `json:"host"`
+		Port     uint16 `json:"port,omitempty"`
+		ProxyURL string `json:"proxy-url,omitempty"`
+		Session  string `json:"session-id"`
+		Task     string `json:"task-arn"`
+	}
+	all := make([]forward, len(s.Tunnels))
+	for i, t := range s.Tunnels {
+		all[i] = forward{Host: cmp.Or(t.Host, t.Local), Port: t.Port, ProxyURL: WithLogin(t.ProxyURL, login(t.ID)), Session: t.Session, Task: t.TaskARN}
+	}
+	var text strings.Builder
+	as := json.NewEncoder(&text)
+	as.SetEscapeHTML(false)                // a password in a URL stays as it is masked
+	if err := as.Encode(all); err != nil { // strings and numbers alone always can
+		return "[]"
+	}
+	return strings.TrimSpace(text.String())
 }
 
 // WithLogin is the URL of a proxy, which was shown without its password, as programs need it.

@@ -193,10 +193,6 @@ func TestRecipesAreQuotedForShellsAndYAML(t *testing.T) {
 	if got := r.step(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	r.action = ""
-	if got, want := r.step(), "- uses: OWNER/culvert@v1 # OWNER is whoever"; !strings.HasPrefix(got, want) {
-		t.Errorf("a build that does not know its repository: got %q, want %q", got, want)
-	}
 }
 
 func TestADialogThatIsLeftChangesNothing(t *testing.T) {

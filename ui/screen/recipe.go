@@ -98,11 +98,7 @@ func (r recipe) flags() (words []string) {
 // step is the recipe for a workflow of GitHub Actions.
 func (r recipe) step() string {
 	var b strings.Builder
-	uses := r.action
-	if uses == "" {
-		uses = unnamedAction
-	}
-	b.WriteString("- uses: " + uses + "\n  with:\n")
+	b.WriteString("- uses: " + r.action + "\n  with:\n")
 	add := func(input, value string) {
 		if value != "" {
 			b.WriteString("    " + input + ": " + yamlWord(value) + "\n")
@@ -127,7 +123,7 @@ func (r recipe) step() string {
 			b.WriteString("      " + line + "\n")
 		}
 	}
-	var forwards, dynamic []string
+	var forwards, named, dynamic []string
 	var of *tunnel.Dynamic
 	for _, f := range append([]tunnel.Forward{r.forward}, r.also...) {
 		if f.Dynamic != nil {
@@ -135,9 +131,14 @@ func (r recipe) step() string {
 			dynamic = append(dynamic, f.String())
 			continue
 		}
+		if f.To != "" {
+			named = append(named, f.String())
+			continue
+		}
 		forwards = append(forwards, recipe{forward: f, exact: r.exact}.form())
 	}
 	lines("forward", forwards)
+	lines("to", named)
 	lines("dynamic", dynamic)
 	if of != nil {
 		lines("via", forms(of.Via))
@@ -168,9 +169,6 @@ func (r recipe) proxyUser() string {
 	}
 	return r.user
 }
-
-// unnamedAction stands where the build does not know its repository.
-const unnamedAction = "OWNER/culvert@v1 # OWNER is whoever has your culvert's repository"
 
 // form is the forward as short as it can be said.
 func (r recipe) form() string {

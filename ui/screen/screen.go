@@ -50,7 +50,7 @@ type Options struct {
 	AnyHost         *tunnel.Dynamic       // that the dialog proposes for a tunnel to any host; nil: none
 	LinkLocal       bool                  // remote hosts may be link-local addresses, as for the engine
 	Demo            bool                  // the account is the embedded one
-	Action          string                // that workflow steps use, as OWNER/REPOSITORY@v1; empty when nobody has said whose
+	Action          string                // that workflow steps use, as internal/origin has it
 	Begin           aws.Target            // cluster and service that a newcomer is led to; zero: nowhere
 
 	At aws.Target // where the browser begins: a cluster, or in it a service, a task, a container; zero: at all clusters

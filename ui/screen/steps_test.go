@@ -25,6 +25,7 @@ func newTestApp(t *testing.T, o Options, w, h int) *app {
 	if o.Now == nil {
 		o.Now = start
 	}
+	o.Action = "acme/culvert@v1"
 	a, err := newApp(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

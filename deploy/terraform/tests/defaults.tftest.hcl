@@ -170,7 +170,7 @@ run "defaults" {
     error_message = "service: ${jsonencode(aws_ecs_service.this[0])}"
   }
   assert {
-    condition     = length(aws_appautoscaling_target.always) + length(aws_appautoscaling_target.scheduled) + length(aws_vpc_endpoint.interface) == 0
+    condition     = length(aws_appautoscaling_policy.load) + length(aws_appautoscaling_target.scheduled) + length(aws_vpc_endpoint.interface) == 0
     error_message = "scaling or endpoints that nobody asked for"
   }
 

@@ -127,7 +127,7 @@ run "office_hours" {
 
 run "without_nat" {
   variables {
-    image         = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/ecr-public/ubuntu/squid:5.2-22.04_beta"
+    image         = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/ecr-public/ubuntu/squid:6.6-24.04_beta"
     vpc_endpoints = { route_table_ids = ["rtb-0a"] }
   }
 

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"time"
@@ -84,7 +85,7 @@ func play(ctx context.Context, steps []film.Step) (film.Cast, error) {
 	if err := os.Mkdir(home, 0o700); err != nil {
 		return film.Cast{}, fmt.Errorf("make a home: %w", err)
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-o", culvert, "culvert") //nolint:gosec // a path of our own
+	build := exec.CommandContext(ctx, "go", "build", "-ldflags", "-X main.action=acme/culvert@v1", "-o", culvert, strings.TrimSuffix(reflect.TypeFor[film.Step]().PkgPath(), "/internal/film")) //nolint:gosec // a path of our own
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		return film.Cast{}, fmt.Errorf("build culvert: %w", err)

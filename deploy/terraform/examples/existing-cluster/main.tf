@@ -37,7 +37,7 @@ variable "github_oidc_provider_arn" {
 }
 
 variable "github_repository_ids" {
-  description = "Repositories whose workflows may open tunnels: gh api repos/OWNER/REPOSITORY --jq .id."
+  description = "Repositories whose workflows may open tunnels: gh api repos/owner/repository --jq .id."
   type        = list(string)
 }
 

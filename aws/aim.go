@@ -112,12 +112,15 @@ func (c *Client) widened(ctx context.Context, routes *Routes) *Routes {
 
 // networkGap is why EC2 has not told the rules; nil when it has.
 func (r *Routes) networkGap() error {
-	for _, err := range r.Gaps {
-		if gap, ok := errors.AsType[*GapError](err); ok && gap.What == securityGroups {
-			return gap
-		}
+	if i := slices.IndexFunc(r.Gaps, isNetworkGap); i >= 0 {
+		return r.Gaps[i]
 	}
 	return nil
+}
+
+func isNetworkGap(err error) bool {
+	gap, is := errors.AsType[*GapError](err)
+	return is && gap.What == securityGroups
 }
 
 // whyNot says of a name that leads nowhere what else may be the cause.
@@ -132,7 +135,7 @@ func (c *Client) whyNot(ctx context.Context, within Query, routes *Routes, err e
 	case isNoWay && noWay.Host.Port != 0 && len(noWay.Ways) == 0:
 		noWay.Err = pending(routes.Catalog)
 	case isMissing:
-		gaps := slices.DeleteFunc(slices.Clone(routes.Gaps), func(err error) bool { return err == routes.networkGap() })
+		gaps := slices.DeleteFunc(slices.Clone(routes.Gaps), isNetworkGap)
 		if len(gaps) > 0 {
 			return &UnseenError{Missing: missing, Gaps: gaps}
 		}

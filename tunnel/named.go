@@ -65,7 +65,7 @@ func cutLocal(form string) (local, name string) {
 	if isNumber(first) {
 		return first, rest
 	}
-	if port, name, more := strings.Cut(rest, ":"); more && isNumber(port) && isListened(first) {
+	if port, name, more := strings.Cut(rest, ":"); more && isListened(first) {
 		return first + ":" + port, name
 	}
 	return "", form

@@ -47,6 +47,9 @@ func TestADestinationThatIsNamedIsOpenedAtTheStart(t *testing.T) {
 	if _, ok := saving(failed, func(string) bool { return false }); ok {
 		t.Error("a name that was not found can be saved as a forward")
 	}
+	if got := failed.towards(); got != "sessions" {
+		t.Errorf("it leads to %q, want sessions", got)
+	}
 	l.press("t", "G")
 	l.until("no way to sessions")
 	l.press("e")

@@ -216,6 +216,7 @@ func (j *job) vouches(judge string, code int) (asked string) {
 
 // A commit is the binary of its own release, whatever is the newest; another version has somebody who vouches for it.
 func TestTheVersionIsTheOneThatWasMeant(t *testing.T) {
+	t.Parallel()
 	r := newReleases(t, "1.4.0", "1.5.0-rc.1", "1.5.0")
 	for _, c := range []struct{ own, version, want string }{
 		{"1.4.0", "", "1.4.0"},
@@ -246,6 +247,7 @@ func TestTheVersionIsTheOneThatWasMeant(t *testing.T) {
 }
 
 func TestNothingRunsThatNobodyVouchesFor(t *testing.T) {
+	t.Parallel()
 	r := newReleases(t, "1.4.0")
 	name := "v1.4.0/culvert_1.4.0_linux_" + runtime.GOARCH + ".tar.gz"
 	good := r.files[name]
@@ -310,6 +312,7 @@ func TestNothingRunsThatNobodyVouchesFor(t *testing.T) {
 }
 
 func TestASecondUseOnARunnerDownloadsNothing(t *testing.T) {
+	t.Parallel()
 	r := newReleases(t, "1.4.0")
 	j := newJob(t)
 	sources := r.sources(j, "1.4.0")
@@ -336,6 +339,7 @@ func TestASecondUseOnARunnerDownloadsNothing(t *testing.T) {
 
 // A private copy of the repository, on a server of one's own: GitHub's API with a token, which nobody else gets.
 func TestAPrivateCopyIsReadWithAToken(t *testing.T) {
+	t.Parallel()
 	r := newReleases(t, "1.4.0")
 	r.token = "ghs_secret"
 	main := r.install(newJob(t), "1.4.0", nil)
@@ -356,6 +360,7 @@ func TestAPrivateCopyIsReadWithAToken(t *testing.T) {
 }
 
 func TestADownloadSurvivesAServerInTrouble(t *testing.T) {
+	t.Parallel()
 	r := newReleases(t, "1.4.0")
 	r.mu.Lock()
 	r.failures = 3
@@ -366,6 +371,7 @@ func TestADownloadSurvivesAServerInTrouble(t *testing.T) {
 }
 
 func TestAReleaseThatIsNotThereIsNamed(t *testing.T) {
+	t.Parallel()
 	r := newReleases(t, "1.4.0")
 	for _, c := range []struct {
 		own    string
@@ -386,6 +392,7 @@ func TestAReleaseThatIsNotThereIsNamed(t *testing.T) {
 }
 
 func TestADownloadGoesThroughTheRunnersProxy(t *testing.T) {
+	t.Parallel()
 	r := newReleases(t, "1.4.0")
 	target := strings.TrimPrefix(r.URL, "http://")
 	var tunnels atomic.Int32

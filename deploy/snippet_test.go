@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"culvert/internal/need"
+	"culvert/internal/origin"
 	"culvert/ui/cli"
 	"culvert/ui/screen"
 )
@@ -41,10 +42,10 @@ func TestTheWrittenWorkflowPassesActionlint(t *testing.T) {
 		}
 	}
 	var out, problems bytes.Buffer
-	if code := cli.Run(t.Context(), cli.Process{Args: args, Stdout: &out, Stderr: &problems}); code != 0 {
+	if code := cli.Run(t.Context(), cli.Process{Args: args, Stdout: &out, Stderr: &problems, Build: cli.Build{Action: origin.Step()}}); code != 0 {
 		t.Fatalf("exit code %d: %s", code, &problems)
 	}
-	write(t, filepath.Join(workflows, "tunnel.yml"), strings.ReplaceAll(out.String(), actionByName, "./"))
+	write(t, filepath.Join(workflows, "tunnel.yml"), strings.ReplaceAll(out.String(), origin.Action(), "./"))
 	cmd := exec.CommandContext(t.Context(), actionlint, "-no-color")
 	cmd.Dir = root
 	if said, err := cmd.CombinedOutput(); err != nil {

@@ -138,11 +138,7 @@ func TestStepsUseWhatTheActionOpens(t *testing.T) {
 	if !strings.HasPrefix(main.outputs["task-arn"], "arn:aws:ecs:eu-west-1:111122223333:task/automation/") {
 		t.Errorf("got the task %q", main.outputs["task-arn"])
 	}
-	for _, output := range outputs(t) {
-		if another := regexp.MustCompile(`-[2-4]$`).MatchString(output); (main.outputs[output] == "") != another {
-			t.Errorf("the output %s of action.yml is %q, with one forward", output, main.outputs[output])
-		}
-	}
+	main.setsOutputs()
 	if j.exported["PROXY_SERVER"] != proxy || j.exported["CULVERT_PROXY"] != proxy || j.exported["HTTP_PROXY"] != "" {
 		t.Errorf("got %v for later steps, want the proxy as PROXY_SERVER and CULVERT_PROXY alone", j.exported)
 	}
@@ -296,6 +292,16 @@ func TestAFailedMainLeavesNothing(t *testing.T) {
 			j.nothingIsLeft()
 			j.sessionsEnd(e)
 		})
+	}
+}
+
+// setsOutputs wants every output of action.yml that a use with one forward has.
+func (s *step) setsOutputs() {
+	s.job.Helper()
+	for _, output := range outputs(s.job.T) {
+		if another := regexp.MustCompile(`-[2-4]$`).MatchString(output); (s.outputs[output] == "") != another {
+			s.job.Errorf("the output %s of action.yml is %q, with one forward", output, s.outputs[output])
+		}
 	}
 }
 

@@ -55,14 +55,14 @@ func (c *Client) OpenAhead(ctx context.Context, open func(ctx context.Context, s
 	}
 	var both sync.WaitGroup
 	both.Go(func() { c.knock(ctx, api) })
-	both.Go(func() { c.openStreamAhead(ctx, c.likelyStream(api), open) })
+	both.Go(func() { c.keepStream(ctx, c.likelyStream(api), open) })
 	both.Wait()
 }
 
 // OpenStreamAhead is OpenAhead for the message service alone, where a connection to the API is there.
 func (c *Client) OpenStreamAhead(ctx context.Context, open func(ctx context.Context, stream *url.URL) (io.Closer, error)) {
 	if api := c.farAPI(ctx); api != nil {
-		c.openStreamAhead(ctx, c.likelyStream(api), open)
+		c.keepStream(ctx, c.likelyStream(api), open)
 	}
 }
 
@@ -100,7 +100,8 @@ func (c *Client) likelyStream(api *url.URL) *url.URL {
 	return &stream
 }
 
-func (c *Client) openStreamAhead(ctx context.Context, stream *url.URL, open func(ctx context.Context, stream *url.URL) (io.Closer, error)) {
+// keepStream is OpenStreamAhead to a place that is known.
+func (c *Client) keepStream(ctx context.Context, stream *url.URL, open func(ctx context.Context, stream *url.URL) (io.Closer, error)) {
 	if proxy, err := c.Proxy(&http.Request{URL: stream}); proxy != nil || err != nil {
 		return // a tunnel through a proxy would be one to a host that nobody has named yet
 	}

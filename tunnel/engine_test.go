@@ -54,7 +54,6 @@ func TestAConnectionThatComesBeforeTheSessionWaitsForIt(t *testing.T) {
 
 // protocol.md 9, P3.
 func TestWritesOfEveryLengthEndingInLFArrive(t *testing.T) {
-	t.Parallel()
 	if testing.Short() {
 		t.Skip("short")
 	}
@@ -528,7 +527,6 @@ func TestThrottledStartIsTriedAgain(t *testing.T) {
 
 // protocol.md 6 and 9, A6: one destination that does not read stops a whole session; another one takes over.
 func TestStalledDestinationDoesNotStopOtherConnections(t *testing.T) {
-	t.Parallel()
 	if testing.Short() {
 		t.Skip("short")
 	}

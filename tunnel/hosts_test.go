@@ -21,7 +21,6 @@ type served struct{ requests, refused uint64 }
 // Ten thousand requests over fifty connections that are kept, to three hundred hosts: what the tunnel tells of each host is
 // what the proxy has counted.
 func TestHostsOfKeptConnectionsAreThoseThatTheProxyServed(t *testing.T) {
-	t.Parallel()
 	var mu sync.Mutex
 	counted := map[string]served{}
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -209,7 +209,6 @@ func TestAPageHasASessionForEachConnection(t *testing.T) {
 }
 
 func TestEightDownloadsHaveASessionEach(t *testing.T) {
-	t.Parallel()
 	one, w := newLanes(t, tunnel.Options{Lanes: 1}), newLanes(t, tunnel.Options{})
 	slower(one, w)
 	single := one.open(tunnel.Spec{})

@@ -150,7 +150,6 @@ func TestCurlThroughRealSquid(t *testing.T) {
 }
 
 func TestThirtyMegabytesEachWay(t *testing.T) {
-	t.Parallel()
 	if testing.Short() {
 		t.Skip("short")
 	}

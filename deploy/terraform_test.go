@@ -223,8 +223,8 @@ func TestWorkflowStepFitsTheAction(t *testing.T) {
 			t.Errorf("the step reads %s, which the action does not set", m[1])
 		}
 	}
-	if len(inputs) != 5 {
-		t.Errorf("got inputs %v, want five, of which a step has either forward or dynamic", inputs)
+	if len(inputs) != 6 {
+		t.Errorf("got inputs %v, want six, of which a step has either forward or dynamic", inputs)
 	}
 }
 

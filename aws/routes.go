@@ -148,12 +148,17 @@ type NoWayError struct {
 	Host  Host  // Port 0: that is what is missing
 	Ways  []Way // none is open; empty: no task could carry a session
 	Shell Shell
+	Err   error // why there is no ready task, where that is known
 }
+
+func (e *NoWayError) Unwrap() error { return e.Err }
 
 func (e *NoWayError) Error() string {
 	switch {
 	case e.Host.Port == 0:
 		return "the port of " + say.Line(e.Host.Name) + " is not known"
+	case len(e.Ways) == 0 && e.Err != nil:
+		return "no ready task through which " + say.Line(e.Host.Name) + " could be reached: " + e.Err.Error()
 	case len(e.Ways) == 0:
 		return "no ready task through which " + say.Line(e.Host.Name) + " could be reached"
 	}
@@ -165,6 +170,8 @@ func (e *NoWayError) Remedy() string {
 	switch {
 	case e.Host.Port == 0:
 		return "say it: " + say.Line(e.Host.Name) + ":PORT"
+	case len(e.Ways) == 0 && say.Remedy(e.Err) != "":
+		return say.Remedy(e.Err)
 	case len(e.Ways) == 0:
 		return e.Shell.Culvert("list", "tasks") + " shows which tasks are ready; --cluster and --service choose where to look"
 	case e.Ways[0].Missing != nil:

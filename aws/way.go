@@ -159,6 +159,9 @@ const (
 	mostIDs   = 2_000
 )
 
+// securityGroups is what EC2 is asked for, in the words of GapError.
+const securityGroups = "security groups"
+
 func (c *Client) lookAtNetwork(ctx context.Context, senders []sender, hosts []Host) (network, error) {
 	n := network{subnets: map[string]ec2Subnet{}, groups: map[string]securityGroup{}, prefixes: map[string][]netip.Prefix{}}
 	var subnets, groups []string
@@ -196,7 +199,7 @@ func (c *Client) lookAtNetwork(ctx context.Context, senders []sender, hosts []Ho
 	n.unknown = errors.Join(failures...)
 	for _, failure := range failures {
 		if failure != nil {
-			return n, &GapError{What: "security groups", Err: failure}
+			return n, &GapError{What: securityGroups, Err: failure}
 		}
 	}
 	return n, nil

@@ -19,14 +19,18 @@ import (
 type FormError struct {
 	Form, Problem string
 	Dynamic       bool // it is one of -D
+	Named         bool // it is one of --to
 }
 
 func (e *FormError) Error() string { return fmt.Sprintf("forward %q: %s", e.Form, e.Problem) }
 
 // Remedy says how a forward is written.
 func (e *FormError) Remedy() string {
-	if e.Dynamic {
+	switch {
+	case e.Dynamic:
 		return "write PORT, ADDRESS:PORT or /path.sock, for instance 1080; -L forwards to one host"
+	case e.Named:
+		return "write NAME, NAME:PORT, LOCAL:NAME, ADDRESS:LOCAL:NAME or /path.sock:NAME, for instance 15432:orders-db"
 	}
 	return "write PORT, LOCAL:REMOTE, ADDRESS:LOCAL:REMOTE, LOCAL:HOST:REMOTE or /path.sock:REMOTE, for instance 8080:3128"
 }

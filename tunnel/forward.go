@@ -17,6 +17,8 @@ type Forward struct {
 	Local  netip.AddrPort
 	Socket string
 	Any    bool // the local port was written as 0
+	// To is the name of a destination that is still to be found, or was: the Remote of a forward of ParseNamed.
+	To string
 	// Dynamic is of a tunnel to any host, which has no Remote; ParseDynamic gives one without patterns.
 	Dynamic *Dynamic
 }
@@ -94,7 +96,7 @@ func ParseDynamic(form string) (Forward, error) {
 
 // Same reports whether two forwards say the same.
 func (f Forward) Same(other Forward) bool {
-	return f.Remote == other.Remote && f.Local == other.Local && f.Socket == other.Socket && f.Any == other.Any && f.Dynamic.Same(other.Dynamic)
+	return f.Remote == other.Remote && f.Local == other.Local && f.Socket == other.Socket && f.Any == other.Any && f.To == other.To && f.Dynamic.Same(other.Dynamic)
 }
 
 // Same reports whether two say the same; nil is no tunnel to any host.
@@ -111,14 +113,20 @@ func (d *Dynamic) Same(other *Dynamic) bool {
 
 // Spec aims the forward at a target.
 func (f Forward) Spec(t aws.Target) Spec {
-	return Spec{Target: t, Remote: f.Remote, Local: f.Local, Socket: f.Socket, AnyPort: f.Any, Dynamic: f.Dynamic}
+	return Spec{Target: t, Remote: f.Remote, Local: f.Local, Socket: f.Socket, AnyPort: f.Any, To: f.To, Dynamic: f.Dynamic}
 }
 
-// String returns a form that ParseForward reads back, or ParseDynamic when the forward is dynamic: what else such a one says
-// has no form.
+// String returns a form that ParseForward reads back, or ParseNamed when the forward is to a name, or ParseDynamic when it is
+// dynamic: what else such a one says has no form.
 func (f Forward) String() string {
-	if f.Dynamic != nil {
+	anywhere := f.Local == netip.AddrPort{} && !f.Any && f.Socket == ""
+	switch {
+	case f.Dynamic != nil:
 		return f.listens()
+	case f.To != "" && anywhere:
+		return f.To
+	case f.To != "":
+		return f.listens() + ":" + f.To
 	}
 	remote := Endpoint{Port: f.Remote.Port}.String()
 	if host := f.Remote.Host; strings.Contains(host, ":") {
@@ -126,7 +134,7 @@ func (f Forward) String() string {
 	} else if host != "" {
 		remote = host + ":" + remote
 	}
-	if (f.Local == netip.AddrPort{}) && !f.Any && f.Remote.Host == "" && f.Socket == "" {
+	if anywhere && f.Remote.Host == "" {
 		return remote
 	}
 	return f.listens() + ":" + remote
@@ -150,10 +158,11 @@ func (f Forward) listens() string {
 type formParser struct {
 	form    string
 	dynamic bool // it is one of -D
+	named   bool // it is one of --to
 }
 
 func (p formParser) problem(format string, args ...any) error {
-	return &FormError{Form: p.form, Problem: fmt.Sprintf(format, args...), Dynamic: p.dynamic}
+	return &FormError{Form: p.form, Problem: fmt.Sprintf(format, args...), Dynamic: p.dynamic, Named: p.named}
 }
 
 // text refuses what can be no form.

@@ -21,6 +21,8 @@ type Spec struct {
 	Pinned bool
 	// Remote is the far end; an empty Host is the target container itself. It is zero for a dynamic tunnel.
 	Remote Endpoint
+	// To is by which name Remote was found; empty where it was written down. It is for people: an engine does not read it.
+	To string
 	// Dynamic makes it a tunnel to any host; nil is one to Remote.
 	Dynamic *Dynamic
 	// Local is where to listen. Without an address: 127.0.0.1 and ::1. Port 0: the remote port's number if it is free,
@@ -51,10 +53,14 @@ func (s Spec) Listenable() error {
 	return nil
 }
 
-// FarEnd is what the tunnel leads to as people and events name it: the remote end, or "any host" of a dynamic tunnel.
+// FarEnd is what the tunnel leads to as people and events name it: the remote end, or "any host" of a dynamic tunnel; as long as
+// the remote end is not found, its name.
 func (s Spec) FarEnd() string {
-	if s.Dynamic != nil {
+	switch {
+	case s.Dynamic != nil:
 		return "any host"
+	case s.Remote == Endpoint{} && s.To != "":
+		return s.To
 	}
 	return s.Remote.String()
 }

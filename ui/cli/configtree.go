@@ -214,7 +214,11 @@ type entryKey struct {
 func entryKeys(t screen.SavedTunnel) []entryKey {
 	plain := func(s string) *yaml.Node { return wordUnlessEmpty(s, 0) }
 	quoted := func(s string) *yaml.Node { return wordUnlessEmpty(s, yaml.DoubleQuotedStyle) }
-	keys := []entryKey{{"target", plain(t.Target.String())}}
+	keys := []entryKey{{"target", plain(t.Target.String())}, {"to", nil}}
+	form := quoted(t.Forward.String())
+	if t.Forward.To != "" {
+		keys[1].value, form = form, nil
+	}
 	if d := t.Forward.Dynamic; d != nil {
 		keys = append(keys, entryKey{"forward", nil}, entryKey{"dynamic", number(t.Forward.String())},
 			entryKey{"via", listOfForms(d.Via, front.Pattern.String)}, entryKey{"deny", listOfForms(d.Deny, front.Pattern.String)}, entryKey{"destinations", nil}, entryKey{"warm", listOfForms(d.Warm, hostPort)})
@@ -222,7 +226,7 @@ func entryKeys(t screen.SavedTunnel) []entryKey {
 			keys[len(keys)-2].value = number(strconv.Itoa(d.Destinations))
 		}
 	} else {
-		keys = append(keys, entryKey{"forward", quoted(t.Forward.String())}, entryKey{"dynamic", nil},
+		keys = append(keys, entryKey{"forward", form}, entryKey{"dynamic", nil},
 			entryKey{"via", nil}, entryKey{"deny", nil}, entryKey{"destinations", nil}, entryKey{"warm", nil})
 	}
 	return append(keys, entryKey{"probe", quoted(t.Probe)},

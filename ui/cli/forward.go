@@ -82,34 +82,48 @@ type forwards struct {
 	linkLocal  *bool // in shared: the engine wants to know as well
 }
 
-// written is what -L or -D was given.
+// formKind is which flag a form was given to.
+type formKind int
+
+const (
+	formForward formKind = iota // -L
+	formDynamic                 // -D
+	formNamed                   // --to
+)
+
+// written is what one of them was given.
 type written struct {
-	form    string
-	dynamic bool
+	form string
+	kind formKind
 }
 
-// formsValue collects what one of the two is given.
+// formsValue collects what one of them is given.
 type formsValue struct {
-	forms   *[]written
-	dynamic bool
+	forms *[]written
+	kind  formKind
 }
 
 func (v formsValue) Type() string   { return "FORM" }
 func (v formsValue) String() string { return "" }
 
 func (v formsValue) Set(s string) error {
-	*v.forms = append(*v.forms, written{s, v.dynamic})
+	*v.forms = append(*v.forms, written{s, v.kind})
 	return nil
 }
 
 // parse reads a form.
 func (w written) parse() (p tunnel.Forward, err error) {
-	flag := "--forward"
-	if w.dynamic {
+	var flag string
+	switch w.kind {
+	case formForward:
+		flag = "--forward"
+		p, err = tunnel.ParseForward(w.form)
+	case formDynamic:
 		flag = "--dynamic"
 		p, err = tunnel.ParseDynamic(w.form)
-	} else {
-		p, err = tunnel.ParseForward(w.form)
+	case formNamed:
+		flag = "--to"
+		p, err = tunnel.ParseNamed(w.form)
 	}
 	if err != nil {
 		err = &settingError{source: flag, advice: say.Remedy(err), err: err}
@@ -121,7 +135,8 @@ func (f *forwards) flags(s *shared) *pflag.FlagSet {
 	f.shared, f.linkLocal = s, &s.linkLocal
 	set := pflag.NewFlagSet("forward", pflag.ContinueOnError)
 	set.VarP(formsValue{forms: &f.forms}, "forward", "L", "`FORM` of a forward, repeatable: 3128, 8080:3128, 127.0.0.1:8080:3128, 15432:db.internal:5432, /run/x.sock:5432")
-	set.VarP(formsValue{&f.forms, true}, "dynamic", "D", "`PORT` of a proxy (HTTP and SOCKS) on this machine that reaches any host through the task, repeatable: 1080, 127.0.0.1:1080, /run/x.sock; 0 is any free port")
+	set.VarP(formsValue{&f.forms, formDynamic}, "dynamic", "D", "`PORT` of a proxy (HTTP and SOCKS) on this machine that reaches any host through the task, repeatable: 1080, 127.0.0.1:1080, /run/x.sock; 0 is any free port")
+	set.Var(formsValue{&f.forms, formNamed}, "to", "`NAME` of a private destination of culvert list hosts, repeatable, instead of -L: address and way are found; orders-db, orders-db:5432, 15432:orders-db, 127.0.0.1:15432:orders-db, /run/x.sock:orders-db")
 	set.Var(portValue{&f.remotePort, 1}, "remote-port", "port to forward to, instead of -L")
 	set.StringVar(&f.remoteHost, "remote-host", "", "`HOST` that the task reaches, for --remote-port")
 	set.Var(portValue{&f.localPort, 0}, "local-port", "port to listen on, for --remote-port; 0 is any (default the remote port's number if free)")
@@ -158,7 +173,7 @@ func (f *forwards) parse() ([]tunnel.Forward, error) {
 		return nil, err
 	}
 	if len(parsed) == 0 {
-		return nil, usage("pass -L PORT, for instance -L 3128 for a Squid in the task, or -D 1080 for any host behind it", "nothing to forward")
+		return nil, usage("pass -L PORT, for instance -L 3128 for a Squid in the task, -D 1080 for any host behind it, or --to NAME for one of culvert list hosts", "nothing to forward")
 	}
 	for i := range parsed {
 		if err := errors.Join(f.reach(parsed[i].Remote), f.listen(&parsed[i])); err != nil {

@@ -67,7 +67,7 @@ func (a *app) headlessOptions(acc *account, wanted []headless.Forward) headless.
 
 // wanted turns the flags into forwards, and warns of what is unusual about them.
 func (a *app) wanted(aim *aim, forwards *forwards) ([]headless.Forward, error) {
-	query, err := aim.query(a.shared.shell())
+	query, err := aim.through(forwards, a.shared.shell())
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,7 @@ import (
 // savedTunnel is a tunnel of a config file.
 type savedTunnel struct {
 	name    string
-	target  aws.Target // without a RuntimeID
+	target  aws.Target // without a RuntimeID; may be zero where the forward is to a name
 	forward tunnel.Forward
 	probe   probeValue
 	lanes   lanesValue // 0 is what --lanes says
@@ -107,15 +107,17 @@ func (c checker) tunnels(n *yaml.Node) ([]savedTunnel, error) {
 
 // whole refuses an entry that leads nowhere, or to two things.
 func (c checker) whole(name string, found map[string]bool, line int) error {
-	example := fmt.Sprintf("write %s: {target: CLUSTER/SERVICE, forward: \"PORT\"}, or dynamic: 1080 in place of the forward", name)
+	example := fmt.Sprintf("write %s: {target: CLUSTER/SERVICE, forward: \"PORT\"}, or dynamic: 1080 in place of the forward, or {to: NAME}", name)
 	switch {
-	case !found["target"]:
+	case found["to"] && (found["forward"] || found["dynamic"]):
+		return c.problem(line, "keep one of the two: to finds by itself where the tunnel leads", "tunnel %s has to, and forward or dynamic as well", name)
+	case !found["target"] && !found["to"]:
 		return c.problem(line, example, "tunnel %s has no target", name)
 	case found["forward"] && found["dynamic"]:
 		return c.problem(line, "keep one of the two: forward leads to one host, dynamic to any", "tunnel %s has both forward and dynamic", name)
 	case found["dynamic"]:
 		return nil
-	case !found["forward"]:
+	case !found["forward"] && !found["to"]:
 		return c.problem(line, example, "tunnel %s has no forward", name)
 	}
 	for _, key := range anyHostKeys() {
@@ -129,7 +131,7 @@ func (c checker) whole(name string, found map[string]bool, line int) error {
 // tunnelKeys are the keys that a tunnel may have: whose role is assumed, and who gets the password of the environment, is not
 // for a project to say.
 func (c checker) tunnelKeys() []string {
-	keys := append([]string{"target", "forward", "dynamic", "probe", "lanes", "spread", "profile", "region"}, anyHostKeys()...)
+	keys := append([]string{"target", "forward", "dynamic", "to", "probe", "lanes", "spread", "profile", "region"}, anyHostKeys()...)
 	if !c.project {
 		keys = append(keys, "role-arn", "proxy-user")
 	}
@@ -141,12 +143,9 @@ func (c checker) tunnelValue(t *savedTunnel, key, text string, line int) error {
 	switch key {
 	case "target":
 		t.target, err = aws.ParseTarget(text)
-	case "forward":
-		if t.forward, err = tunnel.ParseForward(text); err == nil && c.project {
-			err = checkProjectSocket(c.file, t.forward.Socket)
-		}
-	case "dynamic":
-		if t.forward, err = tunnel.ParseDynamic(text); err == nil && c.project {
+	case "forward", "dynamic", "to":
+		parse := map[string]func(string) (tunnel.Forward, error){"forward": tunnel.ParseForward, "dynamic": tunnel.ParseDynamic, "to": tunnel.ParseNamed}[key]
+		if t.forward, err = parse(text); err == nil && c.project {
 			err = checkProjectSocket(c.file, t.forward.Socket)
 		}
 	case "probe":

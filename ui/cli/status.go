@@ -149,7 +149,7 @@ func (a *app) showSets(sets []control.Set) error {
 			}
 			target := aws.Target{Cluster: t.Cluster, Service: t.Service, Family: t.Family, Task: task, Container: t.Container}.String()
 			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s", s.Name, state, cell(cmp.Or(t.ProxyURL, t.Local, "-")),
-				cell(target), cell(t.Remote), say.Bytes(t.Received), say.Bytes(t.Sent), t.Connections, age)
+				cell(target), cell(t.FarEnd()), say.Bytes(t.Received), say.Bytes(t.Sent), t.Connections, age)
 			if named {
 				in := wording(control.Account{Profile: t.Profile, Region: t.Region})
 				_, _ = fmt.Fprint(table, "\t", cell(cmp.Or(strings.TrimPrefix(in, ", "), "-")))

@@ -147,7 +147,11 @@ func (a *app) requestText(r request) []string {
 		if w.Login != nil {
 			user = " as the proxy's user " + w.Login.User
 		}
-		text = append(text, fmt.Sprintf("%s%s: %s to %s%s%s", q.Target(), where, local, w.Spec.FarEnd(), wordingOf(w.Spec.Dynamic)+wording(recorded(r.in[i])), user))
+		through := q.Target().String()
+		if w.Spec.To != "" {
+			through = cmp.Or(through, "any service")
+		}
+		text = append(text, fmt.Sprintf("%s%s: %s to %s%s%s", through, where, local, w.Spec.FarEnd(), wordingOf(w.Spec.Dynamic)+wording(recorded(r.in[i])), user))
 	}
 	return text
 }

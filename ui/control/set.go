@@ -5,6 +5,7 @@ package control
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -78,6 +79,7 @@ type Tunnel struct {
 	Server       string        `json:"server,omitempty"`       // what answered calls itself
 	LoginWanted  bool          `json:"login_wanted,omitempty"` // the proxy wants a user and password, of which none were given
 	Remote       string        `json:"remote"`
+	To           string        `json:"to,omitempty"`      // the name by which Remote was found
 	Dynamic      *Dynamic      `json:"dynamic,omitempty"` // of a tunnel to any host
 	Profile      string        `json:"profile,omitempty"` // and Region: where the saved tunnel names them
 	Region       string        `json:"region,omitempty"`
@@ -118,3 +120,11 @@ type Host struct {
 
 // Alive reports whether a process holds the set.
 func (s Set) Alive() bool { return s.State != Failed && s.State != Crashed && s.State != Ended }
+
+// FarEnd is where the tunnel leads, and by which name that was found unless it says so itself.
+func (t Tunnel) FarEnd() string {
+	if t.To == "" || t.Remote == t.To || strings.HasPrefix(t.Remote, t.To+":") {
+		return t.Remote
+	}
+	return t.Remote + " (" + t.To + ")"
+}

@@ -29,6 +29,7 @@ type found struct {
 	group
 
 	client  *aws.Client
+	whole   []Forward // those of the group, with the destinations that were named
 	targets []aws.Target
 	err     error
 }

@@ -225,7 +225,7 @@ func (b *Board) Set() control.Set {
 func (a absent) shown() control.Tunnel {
 	q, spec := a.forward.Query, a.forward.Spec
 	t := control.Tunnel{
-		ID: int(a.id), State: tunnel.Failed.String(), Local: asked(spec), Remote: spec.FarEnd(), Dynamic: dynamic(spec.Dynamic),
+		ID: int(a.id), State: tunnel.Failed.String(), Local: asked(spec), Remote: spec.FarEnd(), To: spec.To, Dynamic: dynamic(spec.Dynamic),
 		Profile: a.forward.Profile, Region: a.forward.Region,
 		Cluster: q.Cluster, Service: q.Service, Family: q.Family, Task: q.Task, Container: q.Container,
 	}
@@ -242,7 +242,7 @@ func (p *posted) shown() control.Tunnel {
 	}
 	t := control.Tunnel{
 		ID: int(p.tunnel.ID()), State: state.String(), Ready: p.ready && p.doubt == nil, Profile: p.from.Profile, Region: p.from.Region,
-		Local: p.local, ProxyURL: p.proxy, Proof: p.found.by, Server: say.Line(p.found.server), LoginWanted: p.found.login, Remote: spec.FarEnd(), Dynamic: dynamic(spec.Dynamic),
+		Local: p.local, ProxyURL: p.proxy, Proof: p.found.by, Server: say.Line(p.found.server), LoginWanted: p.found.login, Remote: spec.FarEnd(), To: spec.To, Dynamic: dynamic(spec.Dynamic),
 		Cluster: target.Cluster, Service: target.Service, Family: target.Family, Task: target.Task, Container: target.Container,
 		TaskARN: spec.Client.TaskARN(target), Session: link.Session, AgentVersion: link.Agent,
 		Sent: stats.Sent, Received: stats.Received, Connections: stats.Connections, Accepted: stats.Accepted,

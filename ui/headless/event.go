@@ -45,6 +45,7 @@ type stateEvent struct {
 	Session      string `json:"session,omitempty"`
 	Local        string `json:"local"`
 	Remote       string `json:"remote"`
+	To           string `json:"to,omitempty"`          // the name by which Remote was found
 	Destination  string `json:"destination,omitempty"` // whose step it is, of a tunnel to any host
 	AgentVersion string `json:"agent_version,omitempty"`
 	Error        string `json:"error,omitempty"`
@@ -66,7 +67,7 @@ func newStateEvent(e tunnel.Event, t *tracked) stateEvent {
 		Cluster: target.Cluster, Service: target.Service, Family: target.Family, Task: target.Task, Container: target.Container,
 		Session: e.Link.Session,
 		Local:   t.local(),
-		Remote:  t.Spec().FarEnd(),
+		Remote:  t.Spec().FarEnd(), To: t.Spec().To,
 	}
 	if e.Destination != nil {
 		s.Destination = say.Line(hostPort(*e.Destination))
@@ -82,7 +83,7 @@ func absentEvents(a absent) []any {
 	state := stateEvent{
 		head: newHead(now, "state", a.id), State: shown.State, Profile: shown.Profile, Region: shown.Region,
 		Cluster: shown.Cluster, Service: shown.Service, Family: shown.Family, Task: shown.Task, Container: shown.Container,
-		Local: shown.Local, Remote: shown.Remote, Error: shown.Error, Remedy: shown.Remedy,
+		Local: shown.Local, Remote: shown.Remote, To: shown.To, Error: shown.Error, Remedy: shown.Remedy,
 	}
 	return []any{state, closedEvent{head: newHead(now, "closed", a.id), Reason: "lost", Error: shown.Error, Remedy: shown.Remedy}}
 }
@@ -91,6 +92,7 @@ type readyEvent struct {
 	head
 
 	Local    string `json:"local"`
+	To       string `json:"to,omitempty"`
 	ProxyURL string `json:"proxy_url,omitempty"`
 	Took     int64  `json:"took_ms"`
 	evidence
@@ -104,7 +106,7 @@ type evidence struct {
 }
 
 func newReadyEvent(at time.Time, t *tracked, p proof, took time.Duration) readyEvent {
-	return readyEvent{head: newHead(at, "ready", t.ID()), Local: t.local(), Took: took.Milliseconds(), evidence: newEvidence(p)}
+	return readyEvent{head: newHead(at, "ready", t.ID()), Local: t.local(), To: t.Spec().To, Took: took.Milliseconds(), evidence: newEvidence(p)}
 }
 
 func newEvidence(p proof) evidence {

@@ -13,28 +13,33 @@ import (
 	"culvert/internal/say"
 )
 
-// find looks a target up, and again while it is only not ready yet, until ctx ends. It then returns what it was waiting
-// for, joined with the context's error.
+// find looks a target up.
 func find(ctx context.Context, c *aws.Client, q aws.Query, n *notices) (aws.Target, error) {
+	return persist(ctx, fmt.Sprint(q), n, func() (aws.Target, error) { return c.Lookup(ctx, q) })
+}
+
+// persist looks for something, and again while it is only not ready yet, until ctx ends. It then returns what it was waiting
+// for, joined with the context's error.
+func persist[T any](ctx context.Context, who string, n *notices, look func() (T, error)) (none T, _ error) {
 	for pause := time.Second; ; pause = min(2*pause, 8*time.Second) {
-		t, err := c.Lookup(ctx, q)
+		found, err := look()
 		if err == nil {
-			return t, nil
+			return found, nil
 		}
 		switch {
 		case ctx.Err() != nil && errors.Is(err, ctx.Err()):
-			return aws.Target{}, err
+			return none, err
 		case ctx.Err() != nil:
-			return aws.Target{}, &aws.OverdueError{Err: err, Over: ctx.Err()}
+			return none, &aws.OverdueError{Err: err, Over: ctx.Err()}
 		}
 		if _, unreachable := errors.AsType[*aws.UnreachableError](err); unreachable || !aws.Temporary(err) {
-			return aws.Target{}, err // an endpoint that is not there is more often a wrong region than an outage
+			return none, err // an endpoint that is not there is more often a wrong region than an outage
 		}
-		n.wait(fmt.Sprint(q), err)
+		n.wait(who, err)
 		select {
 		case <-time.After(pause/2 + rand.N(pause/2)): //nolint:gosec // jitter
 		case <-ctx.Done():
-			return aws.Target{}, &aws.OverdueError{Err: err, Over: ctx.Err()}
+			return none, &aws.OverdueError{Err: err, Over: ctx.Err()}
 		}
 	}
 }

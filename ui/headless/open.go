@@ -40,11 +40,18 @@ func (r *run) lookFor(ctx context.Context, g group) found {
 		}
 	}
 	r.probes.Go(func() { tunnel.OpenAhead(ctx, f.client) })
-	errs := make([]error, len(g.forwards))
+	for _, n := range g.forwards {
+		f.whole = append(f.whole, r.Forwards[n])
+	}
+	errs := r.aim(waiting, f.client, f.whole)
+	if anyError(errs) {
+		f.err = r.notFound(g, errs)
+		return f
+	}
 	var finders sync.WaitGroup
-	for i, n := range g.forwards {
+	for i, wanted := range f.whole {
 		finders.Go(func() {
-			if f.targets[i], errs[i] = find(waiting, f.client, r.Forwards[n].Query, r.notices); errs[i] != nil {
+			if f.targets[i], errs[i] = find(waiting, f.client, wanted.Query, r.notices); errs[i] != nil {
 				cancel() // one that cannot be found ends the others
 			}
 		})
@@ -57,6 +64,9 @@ func (r *run) lookFor(ctx context.Context, g group) found {
 // replacedRemedy says how a port that is in use is an error instead.
 func replacedRemedy(t *tracked) string {
 	port := t.Spec().Remote.Port
+	if to := t.Spec().To; to != "" {
+		return fmt.Sprintf("use the port that is listened on, or write %d:%s where it must be that one", port, to)
+	}
 	return fmt.Sprintf("use the port that is listened on, or write %d:%d where it must be that one", port, port)
 }
 
@@ -67,7 +77,7 @@ func (r *run) open(f found) error {
 		return r.miss(f.group, f.err)
 	}
 	for i, n := range f.forwards {
-		forward := r.Forwards[n]
+		forward := f.whole[i]
 		forward.Spec.Target, forward.Spec.Client, forward.Spec.ID = f.targets[i], f.client, r.ids[n]
 		forward.Spec.Pinned = forward.Query.Task != ""
 		opened, err := r.Engine.Open(forward.Spec)

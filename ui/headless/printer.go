@@ -8,6 +8,7 @@ import (
 	"culvert/aws"
 	"culvert/internal/say"
 	"culvert/tunnel"
+	"culvert/ui/control"
 )
 
 // printer makes one line of each event and hands it to the outbox. It is used by one goroutine.
@@ -141,7 +142,7 @@ func (e stateEvent) long() string {
 func (e stateEvent) route(through aws.Target) string {
 	line := fmt.Sprintf("-> %s port %s", through, e.Remote)
 	if strings.Trim(e.Remote, "0123456789") != "" {
-		line = fmt.Sprintf("-> %s to %s", through, e.Remote)
+		line = fmt.Sprintf("-> %s to %s", through, control.Tunnel{Remote: e.Remote, To: e.To}.FarEnd())
 	}
 	if e.Local != "" {
 		line = e.Local + " " + line

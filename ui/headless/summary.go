@@ -32,7 +32,7 @@ func Summary(title, how string, s control.Set, traffic bool) string {
 			ready += ", not reached any more"
 		}
 		target := aws.Target{Cluster: t.Cluster, Service: t.Service, Family: t.Family, Task: t.Task, Container: t.Container}.String()
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", cell(cmp.Or(t.ProxyURL, t.Local)), cell(target), cell(t.Remote),
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", cell(cmp.Or(t.ProxyURL, t.Local)), cell(target), cell(t.FarEnd()),
 			ready, cell(t.Session), say.Bytes(t.Sent), say.Bytes(t.Received))
 	}
 	destinationTable(&b, s)

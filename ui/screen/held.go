@@ -114,7 +114,7 @@ func heldReading(s control.Set, t control.Tunnel) reading {
 	target := aws.Target{Cluster: t.Cluster, Service: t.Service, Family: t.Family, Task: t.Task, Container: t.Container}
 	r := reading{
 		ID:     tunnel.ID(t.ID),
-		Spec:   tunnel.Spec{Target: target, Remote: endpoint(t.Remote)},
+		Spec:   tunnel.Spec{Target: target, Remote: endpoint(t.Remote), To: t.To},
 		State:  stateOf(t.State),
 		Link:   tunnel.Link{Target: target, Session: t.Session, Agent: t.AgentVersion},
 		Opened: s.Since,

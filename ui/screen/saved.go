@@ -86,6 +86,12 @@ func (s *Saved) named(name string) (SavedTunnel, bool) {
 // runs reports whether an open tunnel is the saved one, whoever opened it.
 func (s SavedTunnel) runs(r *row) bool {
 	spec, local := r.Spec, s.Forward.Local
+	if s.Forward.To != "" && spec.To == s.Forward.To { // what the name means was found for that one
+		s.Forward.Remote = spec.Remote
+		if s.Target == (aws.Target{}) {
+			s.Target = aws.Target{Cluster: spec.Target.Cluster, Service: spec.Target.Service, Family: spec.Target.Family}
+		}
+	}
 	switch {
 	case r.State.Final(), s.elsewhere(r.place), !s.in(r),
 		spec.Target.Cluster != s.Target.Cluster || spec.Target.Service != s.Target.Service || s.Target.Family != "" && spec.Target.Family != s.Target.Family,
@@ -157,8 +163,9 @@ func (s SavedTunnel) query() aws.Query {
 // saving is an open tunnel as it would be saved; false when its target has no name that lasts.
 func saving(r *row, taken func(string) bool) (SavedTunnel, bool) {
 	target := aws.Target{Cluster: r.Spec.Target.Cluster, Service: r.Spec.Target.Service, Family: r.Spec.Target.Family}
-	if target.Service == "" && target.Family == "" {
-		return SavedTunnel{}, false // that task comes once
+	unknown := r.Spec.To != "" && r.Spec.Remote == tunnel.Endpoint{}
+	if unknown || target.Service == "" && target.Family == "" {
+		return SavedTunnel{}, false // that task comes once, or that name was not found
 	}
 	forward := tunnel.Forward{Remote: r.Spec.Remote, Socket: r.Spec.Socket, Dynamic: r.Spec.Dynamic}
 	if forward.Socket == "" && (forward.Dynamic != nil || r.Spec.Local.Addr().IsValid() || forward.Remote.Host != "" || r.Local.Port() != forward.Remote.Port) {

@@ -28,6 +28,7 @@ type savedForm struct {
 	name, target, forward, probe, profile, region, groups *draw.Field       // of a tunnel
 	via, deny, most                                       *draw.Field       // of one to any host, whose forward is its local side; else nil
 	warm                                                  []tunnel.Endpoint // of that one, which no field is for
+	named                                                 bool              // it leads to a destination by its name
 	members                                               *draw.Field       // of a group
 
 	at      int
@@ -63,6 +64,12 @@ func newSavedForm(l *look, s *shelf, c Change, o Options) *savedForm {
 	f.target.Set(one.Target.String())
 	f.forward = draw.NewField("forward", "a port, as 5432, or 15432:HOST:5432")
 	f.forward.Set(one.Forward.String())
+	if f.named = one.Forward.To != ""; f.named {
+		f.target = draw.NewField("through", "found by itself")
+		f.target.Set(one.Target.String())
+		f.forward = draw.NewField("to", "a destination's name, or 15432:NAME")
+		f.forward.Set(one.Forward.String())
+	}
 	if of := one.Forward.Dynamic; of != nil {
 		f.lead(of)
 	}
@@ -103,7 +110,10 @@ func (f *savedForm) lead(to *tunnel.Dynamic) {
 
 // forwarding is what the form says of the forward.
 func (f *savedForm) forwarding() (tunnel.Forward, error) {
-	if f.via == nil {
+	switch {
+	case f.named:
+		return tunnel.ParseNamed(f.forward.Value())
+	case f.via == nil:
 		return tunnel.ParseForward(f.forward.Value())
 	}
 	forward, err := anywhere(f.forward.Value(), f.via, f.deny, f.most)
@@ -154,7 +164,9 @@ func (f *savedForm) check() {
 		return say.Line(err.Error())
 	}
 	_, err := aws.ParseTarget(f.target.Value())
-	f.target.Wrong = problem(err)
+	if !f.named || f.target.Value() != "" {
+		f.target.Wrong = problem(err)
+	}
 	_, err = f.forwarding()
 	if bad, ok := errors.AsType[*tunnel.FormError](err); ok {
 		f.forward.Wrong = say.Line(bad.Problem)

@@ -372,21 +372,24 @@ func (p *savedPage) startNow(idle []SavedTunnel) wish {
 // startIn opens a tunnel in a place; unreached is why that could not be opened.
 func (p *savedPage) startIn(at *place, s SavedTunnel, unreached error) wish {
 	return beside(func() tea.Msg {
-		var target aws.Target
-		err := unreached
+		spec, err := s.opens().Spec(aws.Target{}), unreached
+		var unchecked error
 		if err == nil {
-			target, err = at.client.Lookup(p.accounts.ctx, s.query())
+			spec, unchecked, err = at.aimed(spec, s.query())
 		}
 		return then(func() wish {
 			p.tries[s.Name] = try{err: err}
 			if err != nil {
 				return failBeside(p, err)
 			}
-			spec := s.opens().Spec(target)
 			spec.Pinned = s.Target.Task != ""
 			spec.KeepAlive = p.keepAlive
 			spec.Lanes, spec.OneTask = s.Lanes, s.OneTask
-			return p.tunnels.begun(wanted{place: at, spec: spec, probe: s.Probe, user: s.ProxyUser})
+			begun := p.tunnels.begun(wanted{place: at, spec: spec, probe: s.Probe, user: s.ProxyUser})
+			if unchecked != nil {
+				return all(begun, tell(say.Line(unchecked.Error())))
+			}
+			return begun
 		})
 	})
 }

@@ -8,6 +8,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"culvert/aws"
+	"culvert/internal/say"
 	"culvert/tunnel"
 )
 
@@ -46,33 +47,51 @@ func (ts *tunnels) begun(w wanted) wish {
 		w.count = ts.next()
 	}
 	return beside(func() tea.Msg {
-		t, err := w.open()
+		t, unchecked, err := w.open()
 		return then(func() wish {
 			if err != nil {
 				return ts.unopened(w, err)
+			}
+			if unchecked != nil {
+				return all(ts.opened(w, t), tell(say.Line(unchecked.Error())))
 			}
 			return ts.opened(w, t)
 		})
 	})
 }
 
-// open looks the container up where that is still to be done, and listens.
-func (w *wanted) open() (*tunnel.Tunnel, error) {
+// open finds the container, and what a destination's name means, where that is still to be done, and listens. unchecked is what
+// nobody knows of a way that was found.
+func (w *wanted) open() (t *tunnel.Tunnel, unchecked, err error) {
 	spec := w.spec
 	if w.query != nil {
-		target, err := w.place.client.Lookup(w.place.of.ctx, *w.query)
-		if err != nil {
-			return nil, err
+		if spec, unchecked, err = w.place.aimed(spec, *w.query); err != nil {
+			return nil, nil, err
 		}
-		spec.Target = target
 	}
-	return w.place.openNow(spec)
+	t, err = w.place.openNow(spec)
+	return t, unchecked, err
+}
+
+// aimed completes a spec by what is there: its container, and its far end where that is a destination's name.
+func (p *place) aimed(spec tunnel.Spec, q aws.Query) (found tunnel.Spec, unchecked, err error) {
+	ctx := p.of.ctx
+	if spec.To != "" && spec.Remote == (tunnel.Endpoint{}) {
+		aims, err := p.client.Aim(ctx, q, spec.To)
+		if err != nil {
+			return spec, nil, err
+		}
+		to := aims[0]
+		spec.Remote, q, unchecked = tunnel.Endpoint{Host: to.Host.Host, Port: to.Host.Port}, to.Through, to.Unchecked
+	}
+	spec.Target, err = p.client.Lookup(ctx, q)
+	return spec, unchecked, err
 }
 
 // failedBefore is the row of an earlier try to open the same, which failed.
 func (ts *tunnels) failedBefore(w wanted) *row {
 	same := func(r *row) bool {
-		return r.State == tunnel.Failed && r.holder == nil && r.tunnel == nil && r.place == w.place && lasting(r.Spec) == lasting(w.spec) &&
+		return r.State == tunnel.Failed && r.holder == nil && r.tunnel == nil && r.place == w.place && lasting(r.Spec) == lasting(w.spec) && r.Spec.To == w.spec.To &&
 			sameFar(forwardOf(r.Spec, 0), forwardOf(w.spec, 0)) && r.Spec.Local == w.spec.Local && r.Spec.Socket == w.spec.Socket
 	}
 	if i := slices.IndexFunc(ts.rows, same); i >= 0 {
@@ -169,6 +188,8 @@ func (ts *tunnels) edit(r *row) wish {
 		return tell("stop it first, with " + ts.look.keys.stop.Shortest() + ": what is over can be changed and tried again")
 	case r.opening:
 		return tell("it is being opened")
+	case r.Spec.To != "" && r.Spec.Remote == tunnel.Endpoint{}:
+		return tell("what " + say.Line(r.Spec.To) + " means was not found: there is nothing to change yet")
 	}
 	return editForward(r)
 }

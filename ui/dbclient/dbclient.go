@@ -155,7 +155,7 @@ func (c *Client) Environment(given []string) []string {
 		c.sqlServer(&vary)
 	}
 	if c.access.URL {
-		vary.set("DATABASE_URL", c.url())
+		vary.set("DATABASE_URL", c.url(c.access.Token))
 	}
 	for _, variable := range c.access.Else {
 		name, value, _ := strings.Cut(variable, "=")
@@ -166,13 +166,14 @@ func (c *Client) Environment(given []string) []string {
 	return vary.all()
 }
 
-// url is the database as an URL, which has what the client libraries of its kind take from one.
-func (c *Client) url() string {
+// url is the database as an URL, which has what the client libraries of its kind take from one, with a password or, where arguments
+// are to hold it, without.
+func (c *Client) url(password string) string {
 	a := c.access
 	u := url.URL{Host: c.at.String(), Path: "/" + a.Database}
 	switch {
-	case a.Token != "":
-		u.User = url.UserPassword(a.User, a.Token)
+	case password != "":
+		u.User = url.UserPassword(a.User, password)
 	case a.User != "":
 		u.User = url.User(a.User)
 	}

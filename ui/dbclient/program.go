@@ -77,9 +77,9 @@ func (c *Client) Arguments(words []string) []string {
 			own = append(own, "--user", c.access.User)
 		}
 	case kind == aws.KindMongo && name == "mongosh":
-		own = []string{c.url()}
+		own = []string{c.url("")}
 	case kind == aws.KindMongo && strings.HasPrefix(name, "mongo"):
-		own = []string{"--uri=" + c.url()}
+		own = []string{"--uri=" + c.url("")}
 	case kind == aws.KindSQLServer && name == "sqlcmd" && !c.access.Plain:
 		own = []string{"-N", "-F", c.access.Host.Host}
 	}
@@ -148,7 +148,7 @@ func (c *Client) mysql(v *variables) {
 // redis sets what its programs read: nothing but the password, which is the user's own.
 func (c *Client) redis(v *variables) {
 	if c.access.URL {
-		v.set("REDIS_URL", c.url())
+		v.set("REDIS_URL", c.url(c.access.Token))
 	}
 }
 

@@ -23,7 +23,7 @@ import (
 )
 
 // handshakeTime is the most that a connection may take until both ends have agreed on TLS.
-const handshakeTime = 30 * time.Second
+const handshakeTime = 15 * time.Second
 
 // relay stands between a tunnel and programs that verify a certificate against the name or address that they connect to, or against
 // none, as redis-cli does. It makes each of their connections one in TLS to the database, whose certificate it verifies against the

@@ -40,7 +40,10 @@ func (c *Client) sources() []source {
 
 // AccountHosts asks every service that has private destinations for them, all at once. Each needs a permission of its own to
 // list; one that is missing is a gap, and the other services are asked nevertheless.
-func (c *Client) AccountHosts(ctx context.Context) Hosts {
+func (c *Client) AccountHosts(ctx context.Context) Hosts { return c.accountHosts(ctx, func(Hosts) {}) }
+
+// accountHosts is AccountHosts. update is given all that is known whenever a service has answered, one call at a time.
+func (c *Client) accountHosts(ctx context.Context, update func(Hosts)) Hosts {
 	var found Hosts
 	var mu sync.Mutex
 	var work sync.WaitGroup
@@ -57,15 +60,15 @@ func (c *Client) AccountHosts(ctx context.Context) Hosts {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			found.Hosts = append(found.Hosts, hosts...)
+			found.Hosts = cleanHosts(slices.Concat(found.Hosts, hosts))
 			if err != nil {
-				found.Gaps = append(found.Gaps, &GapError{What: s.what, Err: err})
+				found.Gaps = append(slices.Clone(found.Gaps), &GapError{What: s.what, Err: err})
+				slices.SortFunc(found.Gaps, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
 			}
+			update(found)
 		})
 	}
 	work.Wait()
-	found.Hosts = cleanHosts(found.Hosts)
-	slices.SortFunc(found.Gaps, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
 	return found
 }
 
@@ -141,11 +144,15 @@ func byUser(a, b NamedBy) int {
 // And joins what a task definition names with what the account has: one that both know is one, with who names it.
 func (h *Hosts) And(account Hosts) Hosts {
 	joined := Hosts{Hosts: slices.Clone(account.Hosts), Unread: h.Unread, Gaps: slices.Concat(h.Gaps, account.Gaps)}
+	at := map[string][]int{} // the account's, by host
+	for i, k := range joined.Hosts {
+		at[k.Host] = append(at[k.Host], i)
+	}
 	for _, named := range h.Hosts {
 		known := false
-		for i := range joined.Hosts {
+		for _, i := range at[named.Host] {
 			k := &joined.Hosts[i]
-			if k.Host == named.Host && (k.Port == named.Port || named.Port == 0) {
+			if k.Port == named.Port || named.Port == 0 {
 				k.Mentions = append(slices.Clone(k.Mentions), named.Mentions...)
 				known = true
 			}

@@ -23,23 +23,53 @@ type Routes struct {
 // Routes looks for private destinations, and for the services of a part of the account through whose tasks they can be reached. The
 // account's services are asked while ECS is. It fails when ECS cannot be asked at all; everything else that is missing is a gap.
 func (c *Client) Routes(ctx context.Context, at Sight) (*Routes, error) {
-	var account Hosts
+	return c.FindRoutes(ctx, at, func(*Routes) {})
+}
+
+// FindRoutes is Routes. update is given what is known as it comes, one call at a time, and never after the end: destinations whose
+// ways are not judged yet, and gaps.
+func (c *Client) FindRoutes(ctx context.Context, at Sight, update func(*Routes)) (*Routes, error) {
+	var mu sync.Mutex
+	var named, account Hosts
+	looked := &Catalog{}
+	all := func() *Routes {
+		r := &Routes{Catalog: looked, Hosts: named.And(account)}
+		r.Gaps = slices.Concat(looked.Gaps, r.Gaps)
+		r.Ways = make([][]Way, len(r.Hosts.Hosts))
+		return r
+	}
 	var asking sync.WaitGroup
-	asking.Go(func() { account = c.AccountHosts(ctx) })
+	asking.Go(func() {
+		c.accountHosts(ctx, func(h Hosts) {
+			mu.Lock()
+			defer mu.Unlock()
+			account = h
+			update(all())
+		})
+	})
 	defer asking.Wait()
 	catalog, err := c.Look(ctx, at, func(*Catalog) {})
 	if err != nil {
 		return nil, err
 	}
-	named := c.NamedHosts(ctx, catalog)
+	mentioned := c.NamedHosts(ctx, catalog)
+	mu.Lock()
+	looked, named = catalog, mentioned
+	update(all())
+	mu.Unlock()
 	asking.Wait()
-	r := &Routes{Catalog: catalog, Hosts: named.And(account)}
-	r.Gaps = slices.Concat(catalog.Gaps, r.Gaps)
+	r := all()
 	r.Ways, err = c.Ways(ctx, catalog, r.Hosts.Hosts)
 	if err != nil {
 		r.Gaps = append(r.Gaps, err)
 	}
 	return r, nil
+}
+
+// Concerns reports whether the tasks that were looked at have to do with a destination: they name it, or it is not known to be
+// in another VPC than theirs.
+func (r *Routes) Concerns(i int) bool {
+	return len(r.Hosts.Hosts[i].Mentions) > 0 || slices.ContainsFunc(r.Ways[i], func(w Way) bool { return !w.Elsewhere })
 }
 
 // Route is a destination and the way to it.

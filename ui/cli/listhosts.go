@@ -115,6 +115,9 @@ func newHostListing(f *aws.Routes, region string, narrowed bool) hostListing {
 		l.Unread = append(l.Unread, newNamedBy(n))
 	}
 	for i, h := range f.Hosts.Hosts {
+		if narrowed && !f.Concerns(i) {
+			continue
+		}
 		row := hostRow{
 			Kind: string(h.Kind), Name: h.Name, Role: h.Role, Host: h.Host, Port: h.Port, Source: h.Source, ARN: h.ARN,
 			VPC: h.VPC, Subnets: h.Subnets, Groups: h.Groups, IAM: h.IAM, Ways: []wayRow{},
@@ -128,9 +131,6 @@ func newHostListing(f *aws.Routes, region string, narrowed bool) hostListing {
 				way.Terraform, way.Command = w.Missing.Terraform(), w.Missing.Command(f.Catalog.Shell)
 			}
 			row.Ways = append(row.Ways, way)
-		}
-		if narrowed && len(h.Mentions) == 0 && !slices.ContainsFunc(f.Ways[i], func(w aws.Way) bool { return !w.Elsewhere }) {
-			continue
 		}
 		l.Hosts = append(l.Hosts, row)
 	}

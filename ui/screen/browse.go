@@ -181,7 +181,7 @@ func (b *browse) help() []draw.Binding {
 	var keys []draw.Binding
 	switch b.depth {
 	case atClusters:
-		keys = []draw.Binding{k.in.As("open"), k.details, k.jump.As("jump"), k.all.As("all")}
+		keys = []draw.Binding{k.in.As("open"), k.details, k.jump.As("jump"), k.all.As("all"), k.hosts.As("hosts")}
 	case atServices, atTasks:
 		keys = []draw.Binding{k.forward, k.any.As("any host"), k.in.As("open"), k.back, k.doctor, k.details}
 	case atContainers:

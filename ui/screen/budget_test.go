@@ -111,7 +111,7 @@ func TestALargeAccountIsNotReadToBeginWith(t *testing.T) {
 	l.press("enter")
 	l.until("k00 › services 2", "as of")
 	l.press(":")
-	l.until(" 89 ") // 20 clusters, 40 services, and the keys
+	l.until(" 90 ") // 20 clusters, 40 services, and the keys
 	for l.a.here.naming {
 		l.step()
 	}

@@ -28,10 +28,13 @@ type connect struct {
 
 	containers []aws.Container // to choose from
 	task       *aws.Task       // that they are of; nil where there is none
+	survey     *survey         // that knows the ways; nil: the user has chosen the target
+	ways       []aws.Way       // to choose from
 	named      bool            // the user has chosen one: else any that serves the port will do
 
 	container, port, host, local, probe, keepAlive *draw.Field
 	via, deny, most                                *draw.Field       // of a tunnel to any host
+	through                                        *draw.Field       // one of the ways
 	any                                            bool              // it is one
 	warm                                           []tunnel.Endpoint // of that one, which no field is for
 
@@ -57,15 +60,8 @@ type proposals struct {
 }
 
 func newConnect(l *look, ts *tunnels, p *place, e entry, o proposals) *connect {
-	d := &connect{look: l, proposals: o, tunnels: ts, place: p, entry: e}
-	d.to, _ = e.target()
-	d.task = specimen(e)
-	d.containers = choices(e, d.task)
-	names := make([]string, len(d.containers))
-	for i, c := range d.containers {
-		names[i] = c.Name
-	}
-	d.container = draw.NewField("container", "", names...)
+	d := &connect{look: l, proposals: o, tunnels: ts, place: p}
+	d.container = draw.NewField("container", "")
 	d.container.Free = false
 	d.port = draw.NewField("remote port", "a port, as 5432")
 	d.host = draw.NewField("remote host", "the container itself", "", anyHost)
@@ -83,12 +79,68 @@ func newConnect(l *look, ts *tunnels, p *place, e entry, o proposals) *connect {
 		d.setAny(o.anyHost)
 	}
 	d.named = e.container != nil
-	if len(d.containers) > 0 {
-		d.container.Set(preferred(d.containers).Name)
-	}
+	d.aim(e)
 	d.offer()
 	d.serve()
 	return d
+}
+
+// aim has the form lead to a row, as far as that is known.
+func (d *connect) aim(e entry) {
+	d.entry = e
+	d.to, _ = e.target()
+	d.task = specimen(e)
+	d.containers = choices(e, d.task)
+	d.container.Choice = nil
+	for _, c := range d.containers {
+		d.container.Choice = append(d.container.Choice, c.Name)
+	}
+	if len(d.containers) > 0 {
+		d.container.Set(preferred(d.containers).Name)
+	}
+}
+
+// tasks are what the form has to know of a service.
+func (d *connect) tasks() aws.Sight {
+	return aws.Sight{Cluster: d.entry.cluster.Name, Service: d.entry.service.Name, Parts: inside}
+}
+
+// reading reports whether the tasks of the form's service are still being read.
+func (d *connect) reading() bool {
+	p, s := d.place, d.tasks()
+	return !p.knows(s) && (p.looking && covers(p.asking, s) || p.trouble == nil && covers(p.sight, s))
+}
+
+// renew takes in what has been read since: how many tasks are ready and, where none was known, the containers and ports of one. What
+// has been typed stays.
+func (d *connect) renew(p *place) wish {
+	if p != d.place || d.survey != nil || d.opening || d.entry.container != nil {
+		return nil
+	}
+	e, ok := d.entry.again(p.catalog)
+	switch {
+	case !ok:
+		return nil
+	case len(d.containers) > 0:
+		d.entry = e
+		return nil
+	}
+	field, to := d.fields()[d.at], d.to
+	d.aim(e)
+	d.to = to
+	if len(d.containers) == 0 {
+		return nil
+	}
+	port := d.port.Value()
+	d.offer()
+	if port != "" || d.host.Value() != "" {
+		d.port.Set(port)
+		d.propose()
+	}
+	d.serve()
+	d.check()
+	d.at = slices.Index(d.fields(), field)
+	return d.askFree()
 }
 
 // change fills the form with a tunnel that is over, to be changed and opened anew.
@@ -235,6 +287,9 @@ func (d *connect) fields() []*draw.Field {
 	}
 	if len(d.containers) > 1 {
 		all = append([]*draw.Field{d.container}, all...)
+	}
+	if len(d.ways) > 1 {
+		all = append([]*draw.Field{d.through}, all...)
 	}
 	return all
 }
@@ -434,6 +489,8 @@ func (d *connect) changed(f *draw.Field, msg tea.Msg) wish {
 	d.failure = nil
 	free := f == d.port || f == d.local
 	switch f {
+	case d.through:
+		d.reroute()
 	case d.container:
 		d.named = true
 		d.offer()

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"culvert/aws"
 	"culvert/internal/say"
 	"culvert/ui/draw"
 )
@@ -39,8 +38,10 @@ func (d *connect) head(w int) []string {
 		case e.execOff():
 			all := fmt.Errorf("ECS Exec is on for the service, and off for all %d tasks of it: they were started before", e.tasks)
 			return append(d.problem(&whole{all.Error(), say.Remedy(e.cause)}, w, shortAdvice), "")
-		case e.ready == 0 && !d.place.knows(aws.Sight{Cluster: e.cluster.Name, Service: e.service.Name, Parts: inside}):
-			return []string{" " + t.Busy.Paint(t.Cut("the tasks of the service are being looked at", w-2)), ""}
+		case e.ready == 0 && d.reading():
+			return []string{" " + t.Busy.Paint(t.Cut(d.spinner()+" the tasks of the service are still being read; their ports are filled in then", w-2)), ""}
+		case e.ready == 0 && !d.place.knows(d.tasks()): // nobody reads them
+			return []string{" " + t.Muted.Paint(t.Cut("any ready task of the service; followed through deployments", w-2)), ""}
 		case e.ready == 0 && e.cause != nil && !e.cause.Temporary():
 			return append(d.problem(notReady(e.cause), w, shortAdvice), "")
 		case e.ready == 0:

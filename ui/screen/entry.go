@@ -94,6 +94,26 @@ func (e entry) target() (aws.Target, bool) {
 	return t, t.Service != "" || t.Task != ""
 }
 
+// again is the same row in another catalog; false where that does not have it.
+func (e entry) again(c *aws.Catalog) (entry, bool) {
+	i := slices.IndexFunc(c.Clusters, func(k aws.Cluster) bool { return k.Name == e.cluster.Name })
+	if i < 0 {
+		return entry{}, false
+	}
+	var rows []entry
+	if e.task != nil {
+		rows = taskEntries(&c.Clusters[i], e.task.Service, e.task.Service == "")
+	} else {
+		rows = serviceEntries(&c.Clusters[i])
+	}
+	e.flat = false
+	at := slices.IndexFunc(rows, func(row entry) bool { return row.id() == e.id() })
+	if at < 0 {
+		return entry{}, false
+	}
+	return rows[at], true
+}
+
 // pinned reports whether a forward from this row stays with its task: with one of a service that was chosen among the others.
 // What no service started is followed by its family.
 func pinned(to aws.Target) bool { return to.Task != "" && to.Family == "" }

@@ -103,6 +103,28 @@ func hostGoals(ts *tunnels) []goal {
 	return goals
 }
 
+// privateGoals are the private destinations that are known of a place.
+func privateGoals(p *place) []goal {
+	var goals []goal
+	seen := map[string]bool{}
+	surveys := slices.Clone(p.surveys)
+	slices.SortStableFunc(surveys, func(a, b *survey) int { return cmp.Compare(len(a.part.Cluster), len(b.part.Cluster)) }) // the account's first
+	for _, s := range surveys {
+		for _, l := range s.lines() {
+			if seen[l.id()] || l.secret != "" {
+				continue
+			}
+			seen[l.id()] = true
+			where := l.kind() + " " + l.where()
+			goals = append(goals, goal{
+				kind: kindHost, name: strings.TrimSuffix(l.Name+"/"+l.Role, "/"), where: say.Line(where), words: where + " " + l.Source,
+				reach: func() wish { return privateHosts(s, l.id()) },
+			})
+		}
+	}
+	return goals
+}
+
 // keyGoals are what the keys do, but those that move.
 func (k *keyMap) keyGoals() []goal {
 	var goals []goal

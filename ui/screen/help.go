@@ -33,7 +33,7 @@ func (k *keyMap) chapters() []struct {
 		keys []draw.Binding
 	}{
 		{"move", []draw.Binding{k.up, k.down, k.top, k.bottom, k.pageUp, k.pageDown, k.in, k.back, k.left, k.right, k.nextPane, k.zoom}},
-		{"find", []draw.Binding{k.jump, k.all, k.filter, k.sort, k.reverse, k.view, k.number, k.refresh, k.details, k.console}},
+		{"find", []draw.Binding{k.jump, k.all, k.hosts, k.filter, k.sort, k.reverse, k.view, k.number, k.refresh, k.details, k.console}},
 		{"tunnels", []draw.Binding{k.forward, k.any, k.mark, k.tunnels, k.stop, k.undo, k.reconnect, k.edit, k.copy, k.saved, k.save, k.remove}},
 		{"elsewhere", []draw.Binding{k.profile, k.region, k.signIn, k.log, k.doctor, k.why}},
 		{"leave", []draw.Binding{k.help, k.quit, k.interrupt, k.suspend}},

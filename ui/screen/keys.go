@@ -15,7 +15,7 @@ type keyMap struct {
 	in, back, nextPane, zoom                draw.Binding
 	left, right                             draw.Binding
 	filter, sort, reverse                   draw.Binding
-	jump, all                               draw.Binding
+	jump, all, hosts                        draw.Binding
 	details, console                        draw.Binding
 	forward, any, mark                      draw.Binding
 	tunnels, stop, reconnect                draw.Binding
@@ -55,6 +55,7 @@ func defaultKeys() *keyMap {
 		reverse:   draw.Bind("reverse", "sort, other way", "O"),
 		jump:      draw.Bind("jump", "jump to anything", ":", "ctrl+p"),
 		all:       draw.Bind("all", "all services", "0"),
+		hosts:     draw.Bind("hosts", "private hosts", "H"),
 		details:   draw.Bind("details", "details", "i"),
 		console:   draw.Bind("console", "page in AWS's console", "b"),
 		forward:   draw.Bind("forward", "forward", "F"),
@@ -90,7 +91,7 @@ func (k *keyMap) remappable() []*draw.Binding {
 	return []*draw.Binding{
 		&k.up, &k.down, &k.top, &k.bottom, &k.pageUp, &k.pageDown, &k.in, &k.back, &k.nextPane, &k.zoom, &k.left, &k.right,
 		&k.filter, &k.sort, &k.reverse,
-		&k.jump, &k.all, &k.details, &k.console, &k.forward, &k.any, &k.mark, &k.tunnels, &k.stop, &k.undo, &k.reconnect, &k.edit,
+		&k.jump, &k.all, &k.hosts, &k.details, &k.console, &k.forward, &k.any, &k.mark, &k.tunnels, &k.stop, &k.undo, &k.reconnect, &k.edit,
 		&k.remove, &k.why, &k.saved, &k.save, &k.copy, &k.log, &k.view, &k.doctor, &k.profile, &k.region, &k.refresh, &k.signIn,
 		&k.help, &k.quit,
 	}

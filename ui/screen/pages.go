@@ -26,6 +26,7 @@ func (a *app) everywhere() []struct {
 		{a.keys.help, func() wish { return ask(newHelp(a.look)) }},
 		{a.keys.jump, jumping},
 		{a.keys.all, func() wish { return toBrowser((*browse).showAll) }},
+		{a.keys.hosts, func() wish { return privateHosts(a.here.survey(a.browse.part()), "") }},
 		{a.keys.log, func() wish { return show(newLog(a.look, a.o.Log)) }},
 		{a.keys.saved, func() wish { return show(newSaved(a.look, a.accounts, a.tunnels, a.shelf, a.o)) }},
 		{a.keys.save, func() wish { return a.shelf.save(a.tunnels, a.meant()) }},
@@ -43,7 +44,7 @@ func (a *app) everywhere() []struct {
 // jumping opens the dialog that leads to anything; names that are not known yet are asked for, once.
 func jumping() wish {
 	return func(a *app) tea.Cmd {
-		fixed := append(goalsOf(a.tunnels, a.memory, a.shelf, a.o.KeepAlive), a.keys.keyGoals()...)
+		fixed := slices.Concat(goalsOf(a.tunnels, a.memory, a.shelf, a.o.KeepAlive), privateGoals(a.here), a.keys.keyGoals())
 		j := newJump(a.look, a.here, fixed, func(to aws.Target) wish {
 			return toBrowser(func(b *browse) wish { return b.seek(to) })
 		})
@@ -98,6 +99,38 @@ func forwardToAll(p *place, entries []entry, opened func()) wish {
 func forwardTo(p *place, e entry) wish {
 	return func(a *app) tea.Cmd {
 		d := newConnect(a.look, a.tunnels, p, e, a.proposals())
+		return a.grant(all(ask(d), d.askFree()))
+	}
+}
+
+// privateHosts shows the private destinations of a part of an account, with the cursor on one of them. One such page is enough.
+func privateHosts(s *survey, id string) wish {
+	return func(a *app) tea.Cmd {
+		for len(a.pages) > 0 {
+			_, list := a.page().(*hostsPage)
+			if _, one := a.page().(*hostPage); !list && !one {
+				break
+			}
+			a.leave()
+		}
+		p := newHosts(a.look, a.accounts, a.tunnels, s, a.o.ReadOnly)
+		if id != "" {
+			p.reveal(id)
+		}
+		return a.grant(all(show(p), p.ask()))
+	}
+}
+
+// aboutHost shows the page about a private destination.
+func aboutHost(s *survey, l hostLine) wish {
+	return func(a *app) tea.Cmd { return a.grant(show(newHost(a.look, s, l, a.o.ReadOnly))) }
+}
+
+// forwardToHost opens the dialog for a tunnel to a private destination, through one of the ways to it.
+func forwardToHost(s *survey, l hostLine, way int) wish {
+	return func(a *app) tea.Cmd {
+		d := newConnect(a.look, a.tunnels, s.place, s.entry(l.ways[way]), a.proposals())
+		d.leadTo(s, l, way)
 		return a.grant(all(ask(d), d.askFree()))
 	}
 }

@@ -45,6 +45,7 @@ type place struct {
 	nameless error // why it is not known
 
 	described map[aws.Target]described // the rows that were looked at
+	surveys   []*survey                // of its private destinations, where somebody wanted to see them
 }
 
 // busy reports whether something is under way that the screen waits for.

@@ -34,6 +34,12 @@ func (b *browse) sight() aws.Sight {
 	return at
 }
 
+// part is the cluster, or in it the service, that the user has gone into; zero: the whole account is in sight.
+func (b *browse) part() aws.Target {
+	at := b.sight()
+	return aws.Target{Cluster: at.Cluster, Service: at.Service}
+}
+
 // smallAccount is how many calls may read an account whole before anybody has asked for it.
 const smallAccount = 60
 

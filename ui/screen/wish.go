@@ -233,7 +233,24 @@ func refreshed(p *place) wish {
 		if page, ok := a.page().(interface{ renew(p *place) wish }); ok {
 			arrived = all(arrived, page.renew(p))
 		}
+		if dialog, ok := a.dialog.(interface{ renew(p *place) wish }); ok {
+			arrived = all(arrived, dialog.renew(p))
+		}
 		return a.grant(arrived)
+	}
+}
+
+// pressOn presses keys that waited for a page, if the user is on it still.
+func pressOn(page screen, keys []tea.KeyPressMsg) wish {
+	return func(a *app) tea.Cmd {
+		if a.top() != page {
+			return nil
+		}
+		var cmds []tea.Cmd
+		for _, k := range keys {
+			cmds = append(cmds, a.key(k))
+		}
+		return tea.Batch(cmds...)
 	}
 }
 

@@ -1,0 +1,127 @@
+package screen
+
+import (
+	"cmp"
+	"strings"
+
+	"culvert/aws"
+	"culvert/internal/say"
+	"culvert/ui/draw"
+)
+
+// The columns of the page of private hosts. What says whether one can be reached is the last to go.
+func (p *hostsPage) columns() []draw.Column[hostLine] {
+	t := p.theme
+	muted := func(hostLine) draw.Ink { return t.Muted }
+	return []draw.Column[hostLine]{
+		{Title: "KIND", Least: 8, Most: 10, Sought: draw.AsText, Ink: muted, Text: hostLine.kind},
+		{Title: "NAME", Least: 14, Most: 30, Grow: true, Middle: true, Sought: draw.AsName, Text: func(l hostLine) string { return say.Line(l.Name) }, Ink: func(hostLine) draw.Ink { return t.Accent }},
+		{Title: "ROLE", Least: 9, Most: 13, Drop: 3, Sought: draw.AsText, Ink: muted, Text: func(l hostLine) string { return orNone(say.Line(l.Role), t) }},
+		{Title: "ADDRESS", Least: 16, Most: 72, Grow: true, Middle: true, Sought: draw.AsText, Text: hostLine.where},
+		{Title: "WAY", Least: 13, Most: 13, Sought: draw.AsText, Text: func(l hostLine) string { return p.survey.face(p.look, l).text }, Ink: func(l hostLine) draw.Ink { return p.survey.face(p.look, l).ink },
+			Order: func(a, b hostLine) int {
+				return cmp.Compare(p.survey.face(p.look, a).rank, p.survey.face(p.look, b).rank)
+			}},
+		{Title: "THROUGH", Least: 12, Most: 40, Middle: true, Drop: 1, Sought: draw.AsText, Text: func(l hostLine) string { return orNone(l.through(), t) }},
+		{Title: "SOURCE", Least: 11, Most: 20, Drop: 2, Sought: draw.AsText, Ink: muted, Text: func(l hostLine) string { return orNone(say.Line(l.Source), t) }},
+		{Title: "WHY", Least: 24, Rest: true, Drop: 4, Sought: draw.AsText, Ink: muted, Text: hostLine.why},
+	}
+}
+
+// kind is what answers there, as far as that is known.
+func (l hostLine) kind() string {
+	if l.Kind == aws.KindUnknown {
+		return "unknown"
+	}
+	return string(l.Kind)
+}
+
+// where is the address; a question mark stands for a port that is not known.
+func (l hostLine) where() string {
+	switch {
+	case l.secret != "":
+		return say.Line("set by secret " + l.secret)
+	case l.Port == 0:
+		return l.Address() + ":?"
+	}
+	return l.Address()
+}
+
+// through is the service of the best way, and how many others may do.
+func (l hostLine) through() string {
+	if len(l.ways) == 0 {
+		return ""
+	}
+	text := say.Line(l.ways[0].Cluster + "/" + l.ways[0].Service)
+	others := 0
+	for _, w := range l.ways[1:] {
+		if w.Verdict != aws.NoRule {
+			others++
+		}
+	}
+	if others > 0 {
+		text += " +" + draw.Thousands(others)
+	}
+	return text
+}
+
+// why is what keeps the best way from being an admitted one.
+func (l hostLine) why() string {
+	switch {
+	case l.secret != "":
+		return say.Line("named by " + l.user())
+	case len(l.ways) == 0:
+		return ""
+	}
+	return say.Line(l.ways[0].Why)
+}
+
+// user is who names the destination first.
+func (l hostLine) user() string {
+	if len(l.Mentions) == 0 {
+		return ""
+	}
+	return strings.TrimPrefix(namer(l.Mentions[0]), l.Mentions[0].Variable+" of ")
+}
+
+// namer is a variable, and whose it is.
+func namer(by aws.NamedBy) string {
+	return by.Variable + " of " + by.Cluster + "/" + by.Service + by.Family + " (" + by.Container + ")"
+}
+
+// wayFace is how a way stands: a sign with a word, its colour, and its place among the others, the best first.
+type wayFace struct {
+	text string
+	ink  draw.Ink
+	rank int
+}
+
+// face is how the best way to a destination stands.
+func (s *survey) face(l *look, of hostLine) wayFace {
+	t := l.theme
+	switch {
+	case of.secret != "", !s.judged && !s.looking:
+		return wayFace{t.Glyph.None + " not known", t.Muted, 5}
+	case !s.judged:
+		return wayFace{t.Glyph.More + " looking", t.Busy, 4}
+	case len(of.ways) == 0:
+		return wayFace{t.Glyph.Off + " no task", t.Bad, 3}
+	}
+	return l.faceOf(of.ways[0])
+}
+
+// faceOf is how a way stands.
+func (l *look) faceOf(w aws.Way) wayFace {
+	t := l.theme
+	face := wayFace{rank: int(w.Verdict)}
+	switch w.Verdict {
+	case aws.Admitted:
+		face.text, face.ink = t.Glyph.On, t.Good
+	case aws.Unchecked:
+		face.text, face.ink = t.Glyph.Half, t.Busy
+	case aws.NoRule:
+		face.text, face.ink = t.Glyph.Off, t.Bad
+	}
+	face.text += " " + w.Verdict.String()
+	return face
+}

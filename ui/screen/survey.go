@@ -1,0 +1,152 @@
+package screen
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"culvert/aws"
+)
+
+// survey is what is known of the private destinations that a part of a place names or reaches. Nothing is asked for it before
+// somebody wants to see it, and after that only when it is old, or when somebody wants it anew: it takes permissions and some
+// thirty calls.
+type survey struct {
+	place   *place
+	part    aws.Target  // a cluster, or in it a service; zero: the whole account
+	routes  *aws.Routes // so far; nil before the first has come
+	judged  bool        // routes is of a look that has finished: the ways are known
+	arrived atomic.Pointer[aws.Routes]
+	looking bool
+	trouble error     // why the last look ended with nothing
+	ended   time.Time // it did; zero: never
+}
+
+// mostSurveys bounds what a place remembers of them; surveyLasts is how old one may be when it is opened.
+const (
+	mostSurveys = 16
+	surveyLasts = 5 * time.Minute
+)
+
+// survey is what is known of a part of a place.
+func (p *place) survey(part aws.Target) *survey {
+	part = aws.Target{Cluster: part.Cluster, Service: part.Service}
+	for _, s := range p.surveys {
+		if s.part == part {
+			return s
+		}
+	}
+	if len(p.surveys) >= mostSurveys {
+		p.surveys = slices.Delete(p.surveys, 0, 1)
+	}
+	s := &survey{place: p, part: part}
+	p.surveys = append(p.surveys, s)
+	return s
+}
+
+// due reports whether nobody has looked yet, or not for long.
+func (s *survey) due() bool {
+	return s.place.client != nil && !s.looking && (s.ended.IsZero() || s.place.of.look.now.Sub(s.ended) > surveyLasts)
+}
+
+// look asks for everything anew. What was known stays in sight until all of it is known.
+func (s *survey) look() wish {
+	client := s.place.client
+	if s.looking || client == nil {
+		return nil
+	}
+	s.looking = true
+	s.arrived.Store(nil)
+	ctx := s.place.of.ctx
+	return all(hurry(), beside(func() tea.Msg {
+		routes, err := client.FindRoutes(ctx, aws.Sight{Cluster: s.part.Cluster, Service: s.part.Service, Parts: aws.Services | aws.Tasks}, s.arrived.Store)
+		return then(func() wish { return s.looked(routes, err) })
+	}))
+}
+
+// answered reports whether there is nothing to wait for: all is known, or why it is not.
+func (s *survey) answered() bool {
+	return s.judged || s.trouble != nil && !s.looking || s.place.client == nil && s.place.trouble != nil
+}
+
+// take shows what has come so far, unless more was known before.
+func (s *survey) take() {
+	if routes := s.arrived.Swap(nil); routes != nil && s.looking && !s.judged {
+		s.routes = routes
+	}
+}
+
+func (s *survey) looked(routes *aws.Routes, err error) wish {
+	s.take()
+	s.looking, s.ended = false, s.place.of.look.now
+	if !errors.Is(err, context.Canceled) {
+		s.trouble = err
+	}
+	if routes != nil {
+		s.routes, s.judged = routes, true
+	}
+	return hurry()
+}
+
+// gaps are what could not be asked for.
+func (s *survey) gaps() []error {
+	if s.routes == nil {
+		return nil
+	}
+	return s.routes.Gaps
+}
+
+// hostLine is a private destination with the ways to it, or a variable that only a secret knows.
+type hostLine struct {
+	aws.Host
+
+	ways   []aws.Way // the best first; none are known before all have been judged
+	secret string    // whose value the variable Name is; empty: the host is known
+}
+
+func (l hostLine) id() string {
+	by := ""
+	if l.secret != "" {
+		by = l.user()
+	}
+	return l.Name + "\x00" + l.Role + "\x00" + l.Host.Host + "\x00" + strconv.Itoa(int(l.Port)) + "\x00" + by
+}
+
+// lines are the destinations that concern the part of the place, then the variables whose hosts are not known.
+func (s *survey) lines() []hostLine {
+	if s.routes == nil {
+		return nil
+	}
+	r := s.routes
+	lines := make([]hostLine, 0, len(r.Hosts.Hosts)+len(r.Unread))
+	for i, h := range r.Hosts.Hosts {
+		if s.part.Cluster == "" || r.Concerns(i) || !s.judged {
+			lines = append(lines, hostLine{Host: h, ways: r.Ways[i]})
+		}
+	}
+	for _, by := range r.Unread {
+		lines = append(lines, hostLine{
+			Host: aws.Host{Name: by.Variable, Source: "environment", Mentions: []aws.NamedBy{by}}, secret: by.Secret,
+		})
+	}
+	return lines
+}
+
+// noWay is why a destination cannot be reached; nil while that is not known, and where it can be tried.
+func (s *survey) noWay(l hostLine) error {
+	switch {
+	case l.secret != "" || !s.judged:
+		return nil
+	case len(l.ways) == 0 && l.Port == 0: // the ways are what is missing first
+		l.Port = 1
+		return &aws.NoWayError{Host: l.Host, Shell: s.routes.Catalog.Shell}
+	case len(l.ways) == 0, l.ways[0].Verdict == aws.NoRule && l.Port != 0:
+		return &aws.NoWayError{Host: l.Host, Ways: l.ways, Shell: s.routes.Catalog.Shell}
+	}
+	return nil
+}

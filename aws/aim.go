@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"culvert/internal/say"
 )
@@ -215,15 +216,39 @@ func (e *UnseenError) Remedy() string {
 	return remedy
 }
 
-// Names are what the destinations are called, those of several roles with each of them.
-func (h *Hosts) Names() []string {
+// DestinationNames are what Aim finds in a part of the account and takes for one thing. Beside an error they are what was found until then.
+func (c *Client) DestinationNames(ctx context.Context, at Sight) ([]string, error) {
+	var account Hosts
+	var asking sync.WaitGroup
+	asking.Go(func() { account = c.AccountHosts(ctx) })
+	at.Parts = Services | Tasks
+	catalog, err := c.Look(ctx, at, func(*Catalog) {})
+	var named Hosts
+	if err == nil {
+		named = c.NamedHosts(ctx, catalog)
+	}
+	asking.Wait()
+	if err == nil {
+		err = ctx.Err()
+	}
+	all := &Routes{Hosts: named.And(account)}
+	called := map[string]int{}
+	for _, h := range all.Hosts.Hosts {
+		called[h.Name]++
+	}
 	var names []string
-	for _, host := range h.Hosts {
-		names = append(names, host.Name)
-		if host.Role != "" {
-			names = append(names, host.Name+"/"+host.Role)
+	for _, h := range all.Hosts.Hosts {
+		name := h.Name + "/" + h.Role
+		if called[h.Name] == 1 {
+			name = h.Name
+		}
+		for _, name := range []string{h.Name, name} {
+			if _, _, err := all.find(name); err != nil {
+				name = h.Address()
+			}
+			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
-	return slices.Compact(names)
+	return slices.Compact(names), err
 }

@@ -16,6 +16,7 @@ type Reach struct {
 	RoleID          string // the unique id of the role that the callers assume; empty when they are users, or it is not known
 	RemoteHosts     bool   // forwards to hosts behind the tasks too
 	AnyHost         bool   // to those alone: tunnels to any host have no need of the tasks' own ports
+	Named           bool   // to destinations by their names too, which is to list them, as --to does
 	Browse          bool   // the lists that the screen begins with too
 	Exec            bool   // commands and shells in the containers too
 	Container       string // name of the only one that Exec is about; empty is any
@@ -43,7 +44,7 @@ func CallerPolicy(r Reach) Policy {
 		reached[1] = r.document(r.Document)
 	case r.AnyHost && !r.RemoteHosts:
 		reached[1] = r.document(PortForwardTo("", 0).Name)
-	case r.RemoteHosts:
+	case r.RemoteHosts, r.Named:
 		reached = append(reached, r.document(PortForwardTo("", 0).Name))
 	}
 	statements := []Statement{
@@ -70,6 +71,9 @@ func CallerPolicy(r Reach) Policy {
 			Statement{Sid: "BrowseCluster", Effect: "Allow", Action: []string{"ecs:DescribeClusters"}, Resource: []string{cluster}},
 		)
 	}
+	if r.Named {
+		statements = append(statements, Statement{Sid: "Destinations", Effect: "Allow", Action: destinationActions(), Resource: []string{"*"}})
+	}
 	if r.Exec {
 		statements = append(statements, r.exec())
 	}
@@ -77,6 +81,24 @@ func CallerPolicy(r Reach) Policy {
 		statements = append(statements, r.endEarlier())
 	}
 	return newPolicy(statements...)
+}
+
+// destinationActions are what listing destinations and the rules on the ways to them takes, beside the lists of ECS. Each may be
+// missing: what it is about is then not found, or not checked.
+func destinationActions() []string {
+	return []string{
+		describeDefinitionAction,
+		"rds:DescribeDBInstances", "rds:DescribeDBClusters", "rds:DescribeDBSubnetGroups", "rds:DescribeDBProxies",
+		"elasticache:DescribeCacheClusters", "elasticache:DescribeReplicationGroups", "elasticache:DescribeCacheSubnetGroups",
+		"elasticache:DescribeServerlessCaches", "memorydb:DescribeClusters", "memorydb:DescribeSubnetGroups",
+		"es:ListDomainNames", "es:DescribeDomains",
+		"kafka:ListClustersV2", "kafka:GetBootstrapBrokers", "mq:ListBrokers", "mq:DescribeBroker",
+		"redshift:DescribeClusters", "redshift-serverless:ListWorkgroups",
+		"elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeListeners",
+		"servicediscovery:ListNamespaces", "servicediscovery:ListServices", "servicediscovery:ListInstances",
+		"eks:ListClusters", "eks:DescribeCluster",
+		"ec2:DescribeSubnets", "ec2:DescribeSecurityGroups", "ec2:GetManagedPrefixListEntries",
+	}
 }
 
 // exec lets a caller run commands in the cluster's containers. ECS checks the action on the cluster and on the task, and

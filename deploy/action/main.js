@@ -74,7 +74,7 @@ async function main() {
     // A port that a workflow names is the one that its steps use: in use, it is an error, not replaced by another.
     args.push('--forward', /^\d+$/.test(forward) ? `${forward}:${forward}` : forward);
   }
-  for (const flag of ['dynamic', 'via', 'deny', 'warm']) {
+  for (const flag of ['to', 'dynamic', 'via', 'deny', 'warm']) {
     for (const line of lines(flag)) {
       args.push(`--${flag}`, line);
     }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"strconv"
 	"time"
 
 	"culvert/aws"
@@ -122,7 +122,13 @@ func (x *examination) listenCheck() Check {
 			if err := x.Spec.Listenable(); err != nil { //nolint:contextcheck // it is over at once
 				return fail(err)
 			}
-			return pass(strings.TrimPrefix(x.Spec.Socket+" "+x.Spec.Local.String(), " "))
+			switch {
+			case x.Spec.Socket != "":
+				return pass(x.Spec.Socket)
+			case !x.Spec.Local.Addr().IsValid():
+				return pass("port " + strconv.Itoa(int(x.Spec.Local.Port())))
+			}
+			return pass(x.Spec.Local.String())
 		},
 	}
 }

@@ -25,7 +25,7 @@ func table() string {
 	b.WriteString(marker)
 	b.WriteString("\n| Check | Passes when |\n|---|---|\n")
 	listed := map[string]bool{}
-	for _, s := range []tunnel.Spec{{}, {Dynamic: &tunnel.Dynamic{}}} {
+	for _, s := range []tunnel.Spec{{To: "orders-db"}, {Dynamic: &tunnel.Dynamic{}}} {
 		for _, c := range doctor.Checks(doctor.Options{Spec: s}) {
 			if !listed[c.ID] {
 				b.WriteString("| `" + c.ID + "` | " + c.Name + " |\n")

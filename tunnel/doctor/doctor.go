@@ -189,6 +189,7 @@ func Run(ctx context.Context, o Options, each func(Result)) Report {
 		})
 	}
 	work.Wait()
+	report.FarEnd = x.Spec.FarEnd()
 	report.Took = time.Since(report.At)
 	return report
 }
@@ -239,7 +240,7 @@ func Checks(o Options) []Check { return newExamination(o).checks() }
 // Causes are all that the checks can find, in the order of the path.
 func Causes() []Cause {
 	var all []Cause
-	for _, c := range Checks(Options{Probes: []*url.URL{{Scheme: "https", Host: "host"}}}) {
+	for _, c := range Checks(Options{Spec: tunnel.Spec{To: "host"}, Probes: []*url.URL{{Scheme: "https", Host: "host"}}}) {
 		all = append(all, c.Causes...)
 	}
 	return all

@@ -72,8 +72,12 @@ func (x *examination) judge(s stage, seen func() Finding) Finding {
 }
 
 func (x *examination) clusterCheck() Check {
+	after := []string{checkCredentials, checkIdentity}
+	if x.named() {
+		after = append(after, checkDestination)
+	}
 	return Check{
-		ID: checkCluster, Name: "the cluster is there", After: []string{checkCredentials, checkIdentity},
+		ID: checkCluster, Name: "the cluster is there", After: after,
 		Causes: []Cause{
 			{"A8", "the ARN is of another account, region or partition than the one that is looked at", "pass the `--region`, `--profile` or `--role-arn` that leads there"},
 			{"A9", "an AWS endpoint cannot be reached: DNS, timeout, `certificate signed by unknown authority`, a wrong HTTPS_PROXY", "look at the address and proxy that are named; AWS_CA_BUNDLE for a proxy that looks into TLS; NO_PROXY"},

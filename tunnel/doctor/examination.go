@@ -45,6 +45,7 @@ const (
 	checkIdentity    = "identity"
 	checkClock       = "clock"
 	checkListen      = "listen"
+	checkDestination = "destination"
 	checkCluster     = "cluster"
 	checkService     = "service"
 	checkTask        = "task"
@@ -68,11 +69,14 @@ const (
 
 // checks are those of one examination, in the order of the path, which is also that of their cost.
 func (x *examination) checks() []Check {
-	all := []Check{
-		x.regionCheck(), x.credentialsCheck(), x.identityCheck(), x.clockCheck(), x.listenCheck(),
+	all := []Check{x.regionCheck(), x.credentialsCheck(), x.identityCheck(), x.clockCheck(), x.listenCheck()}
+	if x.named() {
+		all = append(all, x.destinationCheck())
+	}
+	all = append(all,
 		x.clusterCheck(), x.serviceCheck(), x.taskCheck(), x.execCheck(), x.agentCheck(), x.definitionCheck(),
 		x.sessionCheck(), x.channelCheck(), x.handshakeCheck(),
-	}
+	)
 	switch {
 	case !x.anyHost():
 		all = append(all, x.portCheck(), x.answerCheck())

@@ -11,6 +11,7 @@ import (
 
 	"culvert/aws"
 	"culvert/internal/say"
+	"culvert/tunnel"
 )
 
 // completionTimeout bounds how long a shell waits for AWS when the user asks for names.
@@ -28,6 +29,7 @@ func (a *app) completeTargets(cmd *cobra.Command, aim *aim) {
 		"task":      func(c *completer, _ string) []string { return c.inClusters(c.tasks) },
 		"container": func(c *completer, _ string) []string { return c.containers() },
 		"target":    (*completer).targets,
+		"to":        (*completer).destinations,
 	} {
 		_ = cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 			found, directive := offered(a.complete(cmd.Context(), aim, typed, names))
@@ -209,6 +211,22 @@ func (c *completer) inClusters(list func(cluster string) []string) []string {
 	}
 	asking.Wait()
 	return slices.Concat(found...)
+}
+
+// destinations are those of the whole account, or of what is named, behind the local end that was typed.
+func (c *completer) destinations(typed string) []string {
+	forward, err := tunnel.ParseNamed(typed + "x")
+	if err != nil {
+		return nil
+	}
+	local := strings.TrimSuffix(typed+"x", forward.To)
+	found := c.list("destinations "+c.at.Cluster+"/"+c.at.Service, func(client *aws.Client) ([]string, error) {
+		return client.DestinationNames(c.ctx, aws.Sight{Cluster: c.at.Cluster, Service: c.at.Service})
+	})
+	for i, name := range found {
+		found[i] = local + name
+	}
+	return found
 }
 
 // targets are clusters, as long as there are several that it may be, and then what is in the one: services, and tasks behind

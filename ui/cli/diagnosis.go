@@ -66,7 +66,10 @@ func (d diagnosis) writeHead(b *strings.Builder) {
 		where += ", account " + d.Account
 	}
 	target := d.clean(strings.TrimPrefix(d.Target.String(), "/"))
-	fmt.Fprintf(b, "%s → %s", target, d.clean(d.FarEnd))
+	if target != "" {
+		target += " "
+	}
+	fmt.Fprintf(b, "%s→ %s", target, d.clean(d.FarEnd))
 	if where != "" {
 		fmt.Fprintf(b, " (%s)", d.clean(where))
 	}

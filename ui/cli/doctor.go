@@ -39,9 +39,10 @@ func (a *app) doctor() *cobra.Command {
 		Long: "Walks the whole path from the credentials to the private host and says where it breaks, with the evidence and a\n" +
 			"remedy that can be pasted. It only looks: it changes nothing, and terminates the session it opens for itself.\n" +
 			"Without -L it looks at port 3128, a Squid's; with -D, whose port may be left out here, at the way to any host, and by a\n" +
-			"session of its own at each that a --probe names. Exits with 0 when nothing fails, 1 when something does.",
+			"session of its own at each that a --probe names; with --to it finds the destination and the way to it first. Exits with 0 when nothing fails, 1 when something does.",
 		Example: "  culvert doctor -c automation -s squid --probe https://billing.internal/\n" +
 			"  culvert doctor --target automation/squid --probe tcp://orders-db.internal:5432\n" +
+			"  culvert doctor --to orders-db\n" +
 			"  culvert doctor --target data/warehouse -D --probe https://billing.internal/\n" +
 			"  culvert doctor --demo --all",
 		Args: func(cmd *cobra.Command, args []string) error { return atMost(1)(cmd, args) },
@@ -207,10 +208,10 @@ func (a *app) examination(c *consultation, args []string) (o doctor.Options, in 
 	if len(args) > 0 {
 		return a.examinationOfSaved(o, args[0])
 	}
-	if a.shared.demo && !c.aim.given() {
+	if a.shared.demo && !c.aim.given() && !c.forwards.onlyNamed() {
 		c.aim.cluster, c.aim.service = "automation", "squid"
 	}
-	query, err := c.aim.query(a.shared.shell())
+	query, err := c.aim.through(&c.forwards, a.shared.shell())
 	if err != nil {
 		return o, in, err
 	}

@@ -16,7 +16,7 @@ type policies struct {
 
 func (a *app) doctorPolicy() *cobra.Command {
 	var aim aim
-	var remote, dynamic, browse, exec bool
+	var remote, dynamic, named, browse, exec bool
 	var only string
 	cmd := &cobra.Command{
 		Use:   "policy",
@@ -25,14 +25,20 @@ func (a *app) doctorPolicy() *cobra.Command {
 			"account, region and cluster filled in as far as they are known (* otherwise).",
 		Example: "  culvert doctor policy -c automation\n  culvert doctor policy -c automation --only caller > caller.json\n" +
 			"  culvert doctor policy -c automation -D",
-		Args: atMost(0),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if named && len(args) > 0 {
+				return usage("leave "+args[0]+" out: the policy is for all that can be listed", "--to takes no name here")
+			}
+			return atMost(0)(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.printPolicies(cmd.Context(), &aim, aws.Reach{RemoteHosts: remote, AnyHost: dynamic, Browse: browse, Exec: exec}, only)
+			return a.printPolicies(cmd.Context(), &aim, aws.Reach{RemoteHosts: remote, AnyHost: dynamic, Named: named, Browse: browse, Exec: exec}, only)
 		},
 	}
 	cmd.Flags().AddFlagSet(aim.flags())
 	cmd.Flags().BoolVar(&remote, "remote-hosts", false, "let the caller forward to hosts behind the tasks, past the proxy's rules")
 	cmd.Flags().BoolVarP(&dynamic, "dynamic", "D", false, "let the caller open tunnels to any host, and no others: the document for hosts behind the tasks alone")
+	cmd.Flags().BoolVar(&named, "to", false, "let the caller find hosts behind the tasks by their names (--to, list hosts) and forward to them")
 	cmd.Flags().BoolVar(&browse, "browse", false, "let the caller list what there is, for the interface")
 	cmd.Flags().BoolVar(&exec, "exec", false, "let the caller run commands and shells in the containers (culvert exec); with --container in that one alone")
 	cmd.Flags().Var(choiceValue{&only, []string{"caller", "task"}}, "only", "print one of the two, ready for aws iam put-role-policy")
@@ -66,7 +72,7 @@ func (a *app) printPolicies(ctx context.Context, aim *aim, wanted aws.Reach, onl
 		a.noticef("the account is not known (%v): write its number in place of the *", err)
 	}
 	reach := acc.client.Reach(cluster)
-	reach.RemoteHosts, reach.AnyHost, reach.Browse, reach.RoleID = wanted.RemoteHosts, wanted.AnyHost, wanted.Browse, who.RoleID()
+	reach.RemoteHosts, reach.AnyHost, reach.Named, reach.Browse, reach.RoleID = wanted.RemoteHosts, wanted.AnyHost, wanted.Named, wanted.Browse, who.RoleID()
 	reach.Exec, reach.Container = wanted.Exec, named.Container
 	if only != "task" {
 		a.noticef("%s", aboutEndEarlier(acc.client.Shell(), who, err))

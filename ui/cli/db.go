@@ -103,7 +103,7 @@ func (a *app) runDatabase(ctx context.Context, aim *aim, d *database, name strin
 	}
 	spec := named.Spec(aws.Target{})
 	spec.KeepAlive = a.shared.keepAlive
-	forward := headless.Forward{Spec: spec}.Toward(found)
+	forward := headless.Forward{Spec: spec, AnyPort: named.Local == netip.AddrPort{}}.Toward(found)
 	options := a.headlessOptions(acc, []headless.Forward{forward})
 	options.GitHub = a.github
 	options.Command, err = (&behind{}).command(a, words)

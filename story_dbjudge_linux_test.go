@@ -90,7 +90,7 @@ func TestRealPostgresIsMetByItsTrueName(t *testing.T) {
 	need.Eventually(t, "the end of the sessions", func() bool { return len(j.account.Sessions()) == 0 })
 }
 
-// What a token is is judged by botocore (TestDatabaseTokensAreThoseOfBotocore) and by the demo's database; here, that it is the host's own and
+// A token's form is judged by botocore (TestDatabaseTokensAreThoseOfBotocore) and by the demo's database; here, that it is the host's own and
 // nowhere but in the program's environment.
 func TestTokensAreInTheProgramsEnvironmentAlone(t *testing.T) {
 	t.Parallel()

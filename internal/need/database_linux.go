@@ -92,7 +92,7 @@ func own(t testing.TB, path string) {
 // ServerDir is a directory of a server's own.
 func ServerDir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "need-") // others must be able to enter what is above it
+	dir, err := os.MkdirTemp("", "need-") //nolint:usetesting // others must be able to enter what is above it
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,10 +104,11 @@ func ServerDir(t testing.TB) string {
 // Postgres starts PostgreSQL with TLS and the user app, whose password is pw, and returns where it listens.
 func Postgres(t testing.TB, s Secured) string {
 	t.Helper()
-	dir, data := ServerDir(t), ""
-	data = filepath.Join(dir, "data")
+	dir := ServerDir(t)
+	data := filepath.Join(dir, "data")
 	finish(t, dir, Command(t, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "--no-instructions")
-	rules := "local all all trust\nhostssl all all all md5\nhostnossl all all all reject\n"
+	everybody := strings.Repeat("all ", 3) // databases, users, addresses
+	rules := "local all postgres trust\nhostssl " + everybody + "md5\nhostnossl " + everybody + "reject\n"
 	if err := os.WriteFile(filepath.Join(data, "pg_hba.conf"), []byte(rules), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -119,7 +119,7 @@ func (a *app) runDatabase(ctx context.Context, aim *aim, d *database, name strin
 	var client *dbclient.Client
 	defer func() {
 		if client != nil {
-			_ = client.Close() //nolint:contextcheck // what is left is in the directory of temporary files
+			_ = client.Close() // what is left is in the directory of temporary files
 		}
 	}()
 	options.Command.Fit = func(ctx context.Context, places []headless.Place) (_ headless.Fit, err error) {

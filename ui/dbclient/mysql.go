@@ -59,7 +59,8 @@ func mysqlPacket(r io.Reader) ([]byte, error) {
 	if n == 0 || n > mysqlMaxPacket {
 		return nil, fmt.Errorf("a packet of %d bytes", n)
 	}
-	packet := append(head, make([]byte, n)...)
+	packet := make([]byte, 4+n)
+	copy(packet, head)
 	_, err := io.ReadFull(r, packet[4:])
 	return packet, err
 }
@@ -74,6 +75,7 @@ func mysqlHasTLS(greeting []byte) bool {
 // mysqlRefuse tells a program what is wrong, and the caller.
 func mysqlRefuse(client io.Writer, sequence byte, text string) error {
 	body := append([]byte{mysqlFailure, 0xea, 0x07}, "#08001culvert: "+text...) // 2026: an error of TLS
-	_, _ = client.Write(append([]byte{byte(len(body)), byte(len(body) >> 8), 0, sequence}, body...))
+	head := binary.LittleEndian.AppendUint16(nil, uint16(len(body)))            //nolint:gosec // our own short texts
+	_, _ = client.Write(append(append(head, 0, sequence), body...))
 	return errors.New(text)
 }

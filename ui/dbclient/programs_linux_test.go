@@ -44,7 +44,7 @@ func try(t *testing.T, server string, kind aws.HostKind, change func(*Access), e
 		t.Fatal(err)
 	}
 	words = c.Arguments(words)
-	cmd := exec.CommandContext(t.Context(), words[0], words[1:]...) //nolint:gosec // the programs of this file
+	cmd := exec.CommandContext(t.Context(), words[0], words[1:]...)
 	cmd.Env = c.Environment(append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PG") || strings.HasPrefix(v, "MYSQL") }), env...))
 	out, err := cmd.CombinedOutput()
 	if closing := c.Close(); closing != nil {

@@ -107,7 +107,7 @@ const recipeLines = 14
 func (d *connect) recipes(r recipe, w, room int) []string {
 	t := d.theme
 	lines := []string{" " + t.Muted.Paint("the same without this screen")}
-	for _, line := range draw.Wrap(r.command(), w-4) {
+	for _, line := range draw.Wrap(say.Line(r.command()), w-4) {
 		lines = append(lines, "   "+t.Link.Paint(line))
 	}
 	if len(lines) > room {
@@ -115,7 +115,7 @@ func (d *connect) recipes(r recipe, w, room int) []string {
 	}
 	step := []string{" " + t.Muted.Paint("in a workflow")}
 	for line := range strings.Lines(r.step()) {
-		step = append(step, "   "+t.Link.Paint(t.Cut(strings.TrimRight(line, "\n"), w-4)))
+		step = append(step, "   "+t.Link.Paint(t.Cut(say.Line(strings.TrimRight(line, "\n")), w-4)))
 	}
 	if len(lines)+len(step) <= room {
 		lines = append(lines, step...)

@@ -14,7 +14,7 @@ func (p *hostsPage) columns() []draw.Column[hostLine] {
 	t := p.theme
 	muted := func(hostLine) draw.Ink { return t.Muted }
 	return []draw.Column[hostLine]{
-		{Title: "KIND", Least: 8, Most: 10, Sought: draw.AsText, Ink: muted, Text: hostLine.kind},
+		{Title: "KIND", Least: 10, Most: 10, Sought: draw.AsText, Ink: muted, Text: hostLine.kind},
 		{Title: "NAME", Least: 14, Most: 30, Grow: true, Middle: true, Sought: draw.AsName, Text: func(l hostLine) string { return say.Line(l.Name) }, Ink: func(hostLine) draw.Ink { return t.Accent }},
 		{Title: "ROLE", Least: 9, Most: 13, Drop: 3, Sought: draw.AsText, Ink: muted, Text: func(l hostLine) string { return orNone(say.Line(l.Role), t) }},
 		{Title: "ADDRESS", Least: 16, Most: 72, Grow: true, Middle: true, Sought: draw.AsText, Text: hostLine.where},
@@ -33,7 +33,7 @@ func (l hostLine) kind() string {
 	if l.Kind == aws.KindUnknown {
 		return "unknown"
 	}
-	return string(l.Kind)
+	return say.Line(string(l.Kind))
 }
 
 // where is the address; a question mark stands for a port that is not known.

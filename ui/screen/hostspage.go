@@ -252,10 +252,10 @@ func (p *hostsPage) draw(w, h int, focused bool) []string {
 		lines = []string{"", "  Nothing matches " + t.Busy.Paint("/"+t.Cut(p.table.Filter(), w-24)) + ".", "", "  " + hint(t, p.keys.back.As("no filter"))}
 	case s.looking:
 		lines = []string{"", "  " + t.Busy.Paint(p.spinner()) + " looking for what task definitions name, and for what the account has"}
-	case s.place.client == nil && s.place.trouble == nil:
-		lines = []string{"", "  " + t.Busy.Paint(p.spinner()) + " signing in"}
 	case s.judged:
 		lines = []string{"", "  Nothing private is named or listed here.", "", "  " + hint(t, p.keys.refresh) + hint(t, p.keys.back)}
+	case s.place.client == nil && s.place.trouble == nil:
+		lines = []string{"", "  " + t.Busy.Paint(p.spinner()) + " signing in"}
 	}
 	return append(t.Fill(lines, w, max(room, 0)), below...)
 }
@@ -264,10 +264,10 @@ func (p *hostsPage) draw(w, h int, focused bool) []string {
 func (p *hostsPage) below(w, h int) []string {
 	t, s := p.theme, p.survey
 	var lines []string
-	switch {
-	case s.place.client == nil:
+	if s.place.client == nil {
 		lines = append(lines, p.problem(s.place.trouble, w, shortAdvice)...)
-	case s.trouble != nil && !s.looking:
+	}
+	if !s.looking {
 		lines = append(lines, p.problem(s.trouble, w, shortAdvice)...)
 	}
 	lines = append(lines, p.gaps(w)...)

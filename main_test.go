@@ -128,12 +128,19 @@ func endSets(env *testscript.Env) {
 }
 
 // account starts the demo account in the test's process and points the story's environment at it; $CA is the
-// certificate of its private authority. A distrustful one lets no bearer of an OIDC token assume a role.
+// certificate of its private authority. A distrustful one lets no bearer of an OIDC token assume a role, in a careless one a task
+// definition's environment has passwords.
 //
-//	account [distrustful]
+//	account [distrustful|careless]
 func account(ts *testscript.TestScript, _ bool, args []string) {
 	o := emulator.Options{Fleet: emulator.Demo()}
-	if len(args) > 0 {
+	switch {
+	case len(args) == 0:
+	case args[0] == "careless":
+		squid := &o.Fleet.Clusters[0].Services[0].Task.Containers[0]
+		squid.Environment = append(squid.Environment, "DATABASE_URL=postgres://shop:hunter2@orders-db.internal:5432/orders?sslpassword=hunter2",
+			"LEDGER_JDBC=jdbc:postgresql://ledger.internal:5432/books?user=shop&password=hunter2", "NAMED_URL=http://hunter2@named.internal/hunter2")
+	default:
 		o.Trust = func(string, emulator.Claims) error { return errors.New("nobody is trusted") }
 	}
 	e, err := emulator.Start(o)

@@ -188,12 +188,22 @@ const mostGaps = 3
 func (e *UnseenError) Error() string {
 	var told []string
 	for _, gap := range e.Gaps[:min(len(e.Gaps), mostGaps)] {
-		told = append(told, gap.Error())
+		told = append(told, inShort(gap))
 	}
 	if more := len(e.Gaps) - len(told); more > 0 {
 		told = append(told, fmt.Sprintf("and %d more", more))
 	}
 	return e.Missing.Error() + ", and not everything could be asked: " + strings.Join(told, "; ")
+}
+
+// inShort is a gap without the words of IAM: several of them have the same cause.
+func inShort(err error) string {
+	gap, isGap := errors.AsType[*GapError](err)
+	denied, isDenied := errors.AsType[*DeniedError](err)
+	if isGap && isDenied {
+		return "list " + gap.What + ": " + denied.Action + " is not allowed"
+	}
+	return err.Error()
 }
 
 // Unwrap gives what is said of the name.
@@ -212,6 +222,9 @@ func (e *UnseenError) Remedy() string {
 	remedy := say.Remedy(e.Gaps[0])
 	if len(e.Missing.Near) > 0 {
 		remedy = e.Missing.Remedy() + "; or " + remedy
+	}
+	if len(e.Gaps) > 1 {
+		remedy += "; " + e.Missing.Shell.Culvert("doctor", "policy", "--to", "--cluster", "CLUSTER") + " prints all that it takes"
 	}
 	return remedy
 }

@@ -55,13 +55,14 @@ const about = `culvert finds tasks in Amazon ECS and carries TCP connections to 
 of a container, or through it to another host, or to any. It needs no session-manager-plugin, no bastion and no inbound port.
 
 Without a command it is an interface on the terminal; a target alone (-c, -s, -t or --target) is where that begins, and with
--L the tunnel is opened at once.`
+-L or --to the tunnel is opened at once.`
 
 const examples = `  culvert demo
   culvert -c automation -s squid
   culvert --headless -c automation -s squid -L 3128
   culvert --headless --target data/warehouse -L 15432:orders-db.internal:5432
   culvert --headless -c automation -s squid -L 3128 -- curl orders.internal
+  culvert --headless --to orders-db -- psql
   culvert --headless -c automation -s squid -D 1080 --via '*.internal'
   culvert up --target automation/squid -L 3128
   ssh -o ProxyCommand='culvert -c automation -s squid -W %h:%p' git.internal

@@ -17,7 +17,7 @@ func topics() []topic {
 	fixed := func(text string) func(*app) string { return func(*app) string { return text } }
 	return []topic{
 		{"targets", "How a cluster, service, task and container are named", fixed(aboutTargets)},
-		{"forwards", "The forms of -L and -D, what is listened on and what is proved", fixed(aboutForwards)},
+		{"forwards", "The forms of -L, --to and -D, what is listened on and what is proved", fixed(aboutForwards)},
 		{"databases", "What culvert db tells a database program, and who verifies what", fixed(aboutDatabases)},
 		{"environment", "The variables that culvert reads, and those of a command behind --", (*app).aboutEnvironment},
 		{"files", "Config files, and where culvert keeps things", (*app).aboutFiles},
@@ -65,6 +65,12 @@ const aboutForwards = `  -L 3128                        port 3128 of the contain
   -L 15432:db.internal:5432      another host, as the task reaches it
   -L 0:db.internal:5432          the same, on any free port
   -L /run/db.sock:5432           a unix socket, mode 0600
+  --to orders-db                 a destination of list hosts by its name: its
+                                 address, port and the way to it are found, so
+                                 that no target is needed; -c, -s or -t narrow
+                                 the choice. --to orders-db:5432 says the port,
+                                 --to 15432:orders-db the local one, and 0 there
+                                 is any free one; addresses and sockets as in -L
   -D 1080                        any host: a proxy here, HTTP and SOCKS in one
                                  and /proxy.pac, each host that is asked for by
                                  a session of its own; no proxy in the VPC
@@ -147,6 +153,7 @@ func (a *app) aboutFiles() string {
     squid: {target: automation/squid, forward: "3128"}
     db:    {target: automation/squid, forward: "15432:orders-db.internal:5432"}
     any:   {target: automation/squid, dynamic: 1080, via: ["*.internal"]}
+    shop:  {to: shop-db}
   groups:
     dev: [squid, db]
 

@@ -163,8 +163,7 @@ func (s SavedTunnel) query() aws.Query {
 // saving is an open tunnel as it would be saved; false when its target has no name that lasts.
 func saving(r *row, taken func(string) bool) (SavedTunnel, bool) {
 	target := aws.Target{Cluster: r.Spec.Target.Cluster, Service: r.Spec.Target.Service, Family: r.Spec.Target.Family}
-	unknown := r.Spec.To != "" && r.Spec.Remote == tunnel.Endpoint{}
-	if unknown || target.Service == "" && target.Family == "" {
+	if r.unknown() || target.Service == "" && target.Family == "" {
 		return SavedTunnel{}, false // that task comes once, or that name was not found
 	}
 	forward := tunnel.Forward{Remote: r.Spec.Remote, Socket: r.Spec.Socket, Dynamic: r.Spec.Dynamic}

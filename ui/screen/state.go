@@ -100,11 +100,18 @@ func (r *row) inside() string {
 	switch {
 	case r.Spec.Dynamic != nil:
 		return strings.TrimSpace(near + " › " + r.far() + " " + r.behind())
+	case r.unknown():
+		return strings.TrimPrefix(near+" › "+r.far(), " › ")
 	case r.Spec.Remote.Host == "":
 		return near + ":" + r.far()
 	}
 	return near + " › " + r.far()
 }
 
+// unknown reports whether it was not found what the name of the far end means.
+func (r *row) unknown() bool { return r.Spec.To != "" && r.Spec.Remote == tunnel.Endpoint{} }
+
 // towards is inside with the cluster.
-func (r *row) towards() string { return say.Line(r.Spec.Target.Cluster) + "/" + r.inside() }
+func (r *row) towards() string {
+	return strings.TrimPrefix(say.Line(r.Spec.Target.Cluster)+"/"+r.inside(), "/")
+}

@@ -188,7 +188,7 @@ func (ts *tunnels) edit(r *row) wish {
 		return tell("stop it first, with " + ts.look.keys.stop.Shortest() + ": what is over can be changed and tried again")
 	case r.opening:
 		return tell("it is being opened")
-	case r.Spec.To != "" && r.Spec.Remote == tunnel.Endpoint{}:
+	case r.unknown():
 		return tell("what " + say.Line(r.Spec.To) + " means was not found: there is nothing to change yet")
 	}
 	return editForward(r)

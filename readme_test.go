@@ -95,6 +95,12 @@ func commands() map[string]func(*testing.T, *reader) {
 		},
 		"culvert doctor policy -c automation --exec --container squid": runs(`"ecs:container-name": "squid"`, "doctor", "policy", "-c", "automation", "--exec", "--container", "squid"),
 
+		"culvert db orders-db --iam app -- psql -c 'table orders' orders": func(t *testing.T, r *reader) {
+			t.Helper()
+			need.Command(t, "psql") // the emulator's authority is not AWS's
+			r.ends(t, "Mei Tanaka", r.culvert, "db", "orders-db", "--demo", "--iam", "app", "--", "psql", "-c", "table orders", "orders")
+		},
+
 		"culvert emulator": staysUntil("export AWS_ENDPOINT_URL=http://127.0.0.1:", "emulator"),
 		"aws ecs list-clusters": func(t *testing.T, r *reader) {
 			t.Helper()

@@ -92,7 +92,7 @@ func Start(o Options) (*Emulator, error) {
 		e.abandon()
 		return nil, err
 	}
-	if e.vpc, err = startVPC(o.Fleet); err != nil {
+	if e.vpc, err = startVPC(o.Fleet, func(user, token string) error { return e.databaseLogin(databaseHost, databasePort, user, token) }); err != nil {
 		e.abandon()
 		return nil, err
 	}

@@ -1,8 +1,11 @@
 package emulator
 
 import (
+	"bytes"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 )
@@ -13,14 +16,25 @@ const (
 	gssRequest    = 80877104
 	cancelRequest = 80877102
 	maxPgMessage  = 1 << 20
+	pgVersion     = "15.9"
 )
 
-// servePostgres is orders-db.internal: it lets everybody in and has no tables.
-func (v *vpc) servePostgres() error {
+// The database of the demo, as its certificate and tokens name it.
+const (
+	databaseHost = "orders-db.internal"
+	databasePort = 5432
+)
+
+// servePostgres is orders-db.internal. Whoever comes without TLS is let in, as nothing is to be kept secret then; with TLS it wants a
+// password, whichever that is, or a token, which has to be good.
+func (v *vpc) servePostgres(certificate tls.Certificate) error {
 	listener, err := v.listen(Postgres)
 	if err != nil {
 		return err
 	}
+	db := &postgres{shop: v.shop, login: v.login, secure: &tls.Config{
+		Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"postgresql"},
+	}}
 	v.running.Go(func() {
 		for {
 			conn, err := listener.Accept()
@@ -29,67 +43,144 @@ func (v *vpc) servePostgres() error {
 			}
 			v.running.Go(func() {
 				defer func() { _ = conn.Close() }()
-				_ = postgres(conn) // ends when the client leaves
+				_ = db.serve(conn) // ends when the client leaves
 			})
 		}
 	})
 	return nil
 }
 
-// postgres answers the start of a connection, then every query with an error.
-func postgres(conn net.Conn) error {
-	if err := pgStartup(conn); err != nil {
+// postgres is a server that knows one table, and few questions about it.
+type postgres struct {
+	shop   *shop
+	secure *tls.Config
+	login  func(user, token string) error
+}
+
+// serve is one connection.
+func (p *postgres) serve(raw net.Conn) error {
+	conn, user, err := p.startup(raw)
+	if err != nil {
 		return err
 	}
-	ready := pgAppend(nil, 'Z', "I")
+	if _, secured := conn.(*tls.Conn); secured {
+		if err := p.authenticate(conn, user); err != nil {
+			return err
+		}
+	}
 	hello := pgAppend(nil, 'R', "\x00\x00\x00\x00")
-	for _, setting := range []string{"server_version\x0015.9\x00", "server_encoding\x00UTF8\x00", "client_encoding\x00UTF8\x00"} {
-		hello = pgAppend(hello, 'S', setting)
+	for _, setting := range []string{
+		"server_version\x00" + pgVersion, "server_encoding\x00UTF8", "client_encoding\x00UTF8", "DateStyle\x00ISO, MDY", "TimeZone\x00UTC",
+		"standard_conforming_strings\x00on", "integer_datetimes\x00on", "is_superuser\x00off", "session_authorization\x00" + user,
+	} {
+		hello = pgAppend(hello, 'S', setting+"\x00")
 	}
-	if _, err := conn.Write(append(hello, ready...)); err != nil {
+	if _, err := conn.Write(append(hello, pgReady()...)); err != nil {
 		return err
 	}
-	kind := make([]byte, 1)
 	for {
-		if _, err := io.ReadFull(conn, kind); err != nil {
+		kind, body, err := pgRead(conn)
+		if err != nil {
 			return err
 		}
-		if _, err := pgMessage(conn); err != nil {
-			return err
-		}
-		switch kind[0] {
+		var answer []byte
+		switch kind {
 		case 'X': // terminate
 			return nil
-		case 'Q', 'S': // a query, or the end of a prepared one
-			refusal := pgAppend(nil, 'E', "SERROR\x00VERROR\x00C42P01\x00Mrelation does not exist: this is the demo's database, it has no tables\x00\x00")
-			if _, err := conn.Write(append(refusal, ready...)); err != nil {
-				return err
-			}
+		case 'Q':
+			answer = p.query(string(bytes.TrimRight(body, "\x00")), user)
+		case 'S': // the end of a prepared query
+			answer = pgError("ERROR", "0A000", "the demo's database knows no prepared queries", "")
+		default:
+			continue
+		}
+		if _, err := conn.Write(append(answer, pgReady()...)); err != nil {
+			return err
 		}
 	}
 }
 
-// pgStartup declines encryption until the client says who it is.
-func pgStartup(conn net.Conn) error {
-	for {
+// startup agrees on TLS where the client asks for it, and hears who it is.
+func (p *postgres) startup(raw net.Conn) (conn net.Conn, user string, err error) {
+	for conn = raw; ; {
 		body, err := pgMessage(conn)
 		if err != nil {
-			return err
+			return nil, "", err
 		}
 		if len(body) < 4 {
-			return errors.New("read startup: it is too short")
+			return nil, "", errors.New("read startup: it is too short")
 		}
-		switch binary.BigEndian.Uint32(body) {
-		case sslRequest, gssRequest:
-			if _, err := conn.Write([]byte("N")); err != nil {
-				return err
+		_, secured := conn.(*tls.Conn)
+		switch code := binary.BigEndian.Uint32(body); {
+		case code == sslRequest && !secured:
+			if _, err := conn.Write([]byte("S")); err != nil {
+				return nil, "", err
 			}
-		case cancelRequest:
-			return errors.New("read startup: it cancels a query")
+			conn = tls.Server(raw, p.secure)
+		case code == sslRequest || code == gssRequest:
+			if _, err := conn.Write([]byte("N")); err != nil {
+				return nil, "", err
+			}
+		case code == cancelRequest:
+			return nil, "", errors.New("read startup: it cancels a query")
 		default:
-			return nil
+			return conn, startupUser(body[4:]), nil
 		}
 	}
+}
+
+// startupUser is who comes, of pairs of names and values.
+func startupUser(pairs []byte) string {
+	words := bytes.Split(pairs, []byte{0})
+	for i := 0; i+1 < len(words); i += 2 {
+		if string(words[i]) == "user" {
+			return string(words[i+1])
+		}
+	}
+	return ""
+}
+
+// authenticate asks for a password.
+func (p *postgres) authenticate(conn net.Conn, user string) error {
+	if _, err := conn.Write(pgAppend(nil, 'R', "\x00\x00\x00\x03")); err != nil {
+		return err
+	}
+	kind, body, err := pgRead(conn)
+	if err != nil {
+		return err
+	}
+	password, why := string(bytes.TrimRight(body, "\x00")), error(nil)
+	switch {
+	case kind != 'p' || password == "":
+		why = errors.New("there is none; the demo takes any password")
+	case isDatabaseToken(password):
+		why = p.login(user, password)
+	}
+	if why != nil {
+		_, _ = conn.Write(pgError("FATAL", "28P01", fmt.Sprintf("password authentication failed for user %q", user), why.Error()))
+	}
+	return why
+}
+
+func pgReady() []byte { return pgAppend(nil, 'Z', "I") }
+
+// pgError is an error as clients show it; detail may be empty.
+func pgError(severity, code, message, detail string) []byte {
+	body := "S" + severity + "\x00V" + severity + "\x00C" + code + "\x00M" + message + "\x00"
+	if detail != "" {
+		body += "D" + detail + "\x00"
+	}
+	return pgAppend(nil, 'E', body+"\x00")
+}
+
+// pgRead reads a message with its kind.
+func pgRead(r io.Reader) (kind byte, body []byte, err error) {
+	var one [1]byte
+	if _, err := io.ReadFull(r, one[:]); err != nil {
+		return 0, nil, err
+	}
+	body, err = pgMessage(r)
+	return one[0], body, err
 }
 
 // pgMessage reads a length, which counts itself, and what it counts.

@@ -1,25 +1,16 @@
 package emulator
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"html/template"
 	"io"
-	"math/big"
 	"net/http"
 	"slices"
 	"strconv"
 	"sync"
-	"time"
 )
 
 // The most that /export gives out in one go.
@@ -33,20 +24,23 @@ type order struct {
 	Status   string  `json:"status"`
 }
 
-// shop is what http://orders.internal/ shows: a page and a JSON API over the same orders.
+// shop is what http://orders.internal/ shows: a page and a JSON API over the same orders, which the database has in a table.
 type shop struct {
 	mu     sync.Mutex
 	orders []order
 }
 
-func newShop() http.Handler {
-	s := &shop{orders: []order{
+func newShop() *shop {
+	return &shop{orders: []order{
 		{1041, "Ines Falk", "culvert pipe, 600 mm", 412.50, "shipped"},
 		{1042, "Tom Akers", "headwall, precast", 1290, "packed"},
 		{1043, "Mei Tanaka", "trash rack", 238.9, "paid"},
 		{1044, "Jonas Berg", "flap valve", 655, "paid"},
 		{1045, "Ada Quist", "gabion basket, 2 m", 96.4, "cancelled"},
 	}}
+}
+
+func (s *shop) handler() http.Handler {
 	m := http.NewServeMux()
 	m.HandleFunc("GET /{$}", s.page)
 	m.HandleFunc("GET /orders", s.list)
@@ -172,38 +166,4 @@ func newTaskRole() http.Handler {
 		reply(w, http.StatusOK, map[string]any{"RoleArn": "arn:aws:iam::111122223333:role/task", "AccessKeyId": "ASIASTANDIN", "SecretAccessKey": "stand-in", "Token": "stand-in"})
 	})
 	return m
-}
-
-// issue makes a certificate authority and, signed by it, a certificate for a name.
-func issue(name string) (authority []byte, leaf tls.Certificate, err error) {
-	wrap := func(err error) ([]byte, tls.Certificate, error) {
-		return nil, tls.Certificate{}, fmt.Errorf("issue certificate for %s: %w", name, err)
-	}
-	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return wrap(err)
-	}
-	now := time.Now()
-	ca := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "culvert demo private CA"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(1, 0, 0), KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
-	}
-	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, &caKey.PublicKey, caKey)
-	if err != nil {
-		return wrap(err)
-	}
-	leafKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return wrap(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
-		NotBefore: ca.NotBefore, NotAfter: ca.NotAfter, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	leafDER, err := x509.CreateCertificate(rand.Reader, template, ca, &leafKey.PublicKey, caKey)
-	if err != nil {
-		return wrap(err)
-	}
-	authority = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER})
-	return authority, tls.Certificate{Certificate: [][]byte{leafDER, caDER}, PrivateKey: leafKey}, nil
 }

@@ -27,15 +27,18 @@ type vpc struct {
 	hosts   map[string]string // "name" or "name:port" → loopback address; "name" → an address of the private network
 	servers map[string]string // Proxy, Orders, … → loopback address
 	ca      []byte            // PEM
+	shop    *shop
+	login   func(user, token string) error // to the database
 
 	closers []func()
 	running sync.WaitGroup
 	conns   connections
 }
 
-// startVPC opens what the fleet asks for; the names in Fleet.Hosts work without any server of ours.
-func startVPC(f Fleet) (*vpc, error) {
-	v := &vpc{hosts: map[string]string{}, servers: map[string]string{}}
+// startVPC opens what the fleet asks for; the names in Fleet.Hosts work without any server of ours. login checks who comes to the
+// database with a token.
+func startVPC(f Fleet, login func(user, token string) error) (*vpc, error) {
+	v := &vpc{hosts: map[string]string{}, servers: map[string]string{}, login: login}
 	if f.VPC {
 		if err := v.open(); err != nil {
 			v.close()
@@ -64,18 +67,27 @@ func (v *vpc) move(name, address string) error {
 }
 
 func (v *vpc) open() error {
-	ca, certificate, err := issue("billing.internal")
+	signs, err := newAuthority()
 	if err != nil {
 		return err
 	}
-	v.ca = ca
+	v.ca = signs.pem()
+	certificate, err := signs.issue("billing.internal", 2)
+	if err != nil {
+		return err
+	}
+	databases, err := signs.issue(databaseHost, 3)
+	if err != nil {
+		return err
+	}
+	v.shop = newShop()
 	proxy := v.newProxy()
-	for name, handler := range map[string]http.Handler{Proxy: proxy, Orders: newShop(), Billing: newBilling(), Web: newWeb(), TaskRole: newTaskRole()} {
+	for name, handler := range map[string]http.Handler{Proxy: proxy, Orders: v.shop.handler(), Billing: newBilling(), Web: newWeb(), TaskRole: newTaskRole()} {
 		if err := v.serveHTTP(name, handler, certificate); err != nil {
 			return err
 		}
 	}
-	if err := v.servePostgres(); err != nil {
+	if err := v.servePostgres(databases); err != nil {
 		return err
 	}
 	maps.Copy(v.hosts, map[string]string{

@@ -128,6 +128,7 @@ func (a *app) root() *cobra.Command {
 		uses(a.down(), flagsAccount, flagsOutput),
 		uses(a.env(), "proxy-password-file", "log-level", "log-file", "config"),
 		uses(a.exec(), flagsAccount, "wait", "read-only", "log-level", "log-file", "config"),
+		uses(a.db(), flagsAccount, flagsTunnel, flagsOutput),
 	)...)
 	root.AddCommand(grouped(groupLook,
 		uses(a.list(), flagsAccount, "wait", flagsOutput),

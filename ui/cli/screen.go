@@ -22,6 +22,7 @@ import (
 	"culvert/tunnel"
 	"culvert/ui/browser"
 	"culvert/ui/clip"
+	"culvert/ui/dbclient"
 	"culvert/ui/headless"
 	"culvert/ui/recent"
 	"culvert/ui/screen"
@@ -156,6 +157,7 @@ func (a *app) usualOptions(ctx context.Context, s *screenAccount) screen.Options
 		ReadOnly:  a.shared.readOnly,
 		Refresh:   a.shared.refresh,
 		KeepAlive: a.shared.keepAlive,
+		Database:  s.database,
 		AnyHost:   a.shared.anyHostOf(nil),
 		LinkLocal: a.shared.linkLocal,
 		Demo:      a.shared.demo,
@@ -241,6 +243,14 @@ func (s *screenAccount) engine(ctx context.Context, c *aws.Client) *tunnel.Engin
 		s.enliven(ctx, e)
 	}
 	return e
+}
+
+// database is what programs for databases get: those of the embedded account need no questions, and show the table that is there.
+func (s *screenAccount) database() dbclient.Access {
+	if s.demo == nil {
+		return dbclient.Access{}
+	}
+	return dbclient.Access{Also: s.demo.emulator.CACertificate(), Else: demoDatabase(), Welcome: "table orders;"}
 }
 
 // roots are what the probes of the doctor trust: the embedded account's own authority, else the system's.

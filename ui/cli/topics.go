@@ -18,6 +18,7 @@ func topics() []topic {
 	return []topic{
 		{"targets", "How a cluster, service, task and container are named", fixed(aboutTargets)},
 		{"forwards", "The forms of -L, --to and -D, what is listened on and what is proved", fixed(aboutForwards)},
+		{"databases", "What culvert db tells a database program, and who verifies what", fixed(aboutDatabases)},
 		{"environment", "The variables that culvert reads, and those of a command behind --", (*app).aboutEnvironment},
 		{"files", "Config files, and where culvert keeps things", (*app).aboutFiles},
 		{"exit-codes", "What culvert's exit codes mean", fixed(aboutExitCodes)},
@@ -87,6 +88,25 @@ HOST:PORT opens one at the start and keeps it.
 first bytes tell the protocol, has answered in it. --probe asks for more (a
 URL, a protocol by name) or less (tcp, none). Of -D a session is the proof, with
 --probe URL that this was fetched through it.
+`
+
+const aboutDatabases = `culvert db NAME -- PROGRAM leads the program to this machine and has it meet the
+database by its true name, verified by AWS's authorities or those of --ca:
+
+  psql and all of libpq          PGHOST (the true name), PGHOSTADDR, PGPORT,
+                                 PGSSLMODE=verify-full, PGSSLROOTCERT
+  mysql, mariadb and their kin   MYSQL_HOST, MYSQL_TCP_PORT and arguments;
+                                 culvert verifies the name
+  redis-cli, valkey-cli          -h, -p; culvert makes TLS and verifies the name
+  mongosh, mongodump             the address; likewise
+  sqlcmd                         SQLCMDSERVER, SSL_CERT_FILE, -N -F NAME
+  others                         the same variables, DATABASE_URL with --url,
+                                 and {{.Host}} {{.Port}} in arguments
+
+Passwords are those that the program finds as ever. --iam USER is a token of
+your AWS credentials, for RDS and Aurora: good for 15 minutes of new
+connections, made anew with each start, in the program's environment and
+nowhere else.
 `
 
 const aboutExitCodes = `  0      done; without a command also when it was told to stop and all was well

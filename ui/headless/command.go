@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +26,15 @@ type Command struct {
 	Stderr    *os.File
 	Signals   <-chan os.Signal // after the one that ends Run's context: an ending one kills, others are passed on
 	Grace     time.Duration    // from the first ending signal to the kill; 0 is 8 s
+	// Fit is asked once the places are known, right before the start: what the program needs beside them. May be nil.
+	Fit func(ctx context.Context, places []Place) (Fit, error)
+}
+
+// Fit is what a program needs beside the tunnels.
+type Fit struct {
+	Places    []Place                     // where it is led instead
+	Env       func(env []string) []string // changes its environment
+	Arguments func(all []string) []string // changes its name and arguments
 }
 
 // grace is less than the 10 s after which docker and the GitHub runner kill.
@@ -164,13 +174,20 @@ func (p *program) arguments(places []Place) ([]string, error) {
 
 // start runs the program. The channel tells its exit code once, when it has ended.
 func (p *program) start(ctx context.Context, places []Place, say func(string)) (<-chan int, error) {
-	arguments, err := p.arguments(places)
+	fit := Fit{places, slices.Clone[[]string], slices.Clone[[]string]}
+	if p.Fit != nil {
+		var err error
+		if fit, err = p.Fit(ctx, places); err != nil {
+			return nil, err
+		}
+	}
+	arguments, err := p.arguments(fit.Places)
 	if err != nil {
 		return nil, err
 	}
 	// The context does not end it: it is sent the signal that ended the context.
 	cmd := exec.Command(p.path) //nolint:gosec,noctx // what the user asked for
-	cmd.Args, cmd.Env = arguments, environment(p.Env, places, p.Proxy, p.NoProxy)
+	cmd.Args, cmd.Env = fit.Arguments(arguments), environment(fit.Env(p.Env), fit.Places, p.Proxy, p.NoProxy)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.Stdin, p.Stdout, p.Stderr
 	c, err := startChild(cmd)
 	if err != nil {

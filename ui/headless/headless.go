@@ -22,6 +22,7 @@ type Forward struct {
 	Probe   Probe         // instead of Options.Probe, unless it is the zero Probe
 	Login   *doctor.Login // instead of Options.Login, unless it is nil
 	Account *Account      // nil is that of Options.Client
+	AnyPort bool          // whoever uses it is told the local port: that it is another than the usual one is no news
 	// Profile and Region are shown with the tunnel: a saved one may name them.
 	Profile, Region string
 }

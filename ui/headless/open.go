@@ -87,7 +87,7 @@ func (r *run) open(f found) error {
 		t := &tracked{Tunnel: opened, target: f.targets[i], forward: forward}
 		r.tunnels = append(r.tunnels, t)
 		r.Board.opened(t)
-		if taken := opened.Replaced(); taken != nil {
+		if taken := opened.Replaced(); taken != nil && !forward.AnyPort {
 			warning := taken.Error() + ": listening on " + t.local()
 			r.notices.say("warning: " + warning)
 			r.GitHub.Warn(warning, replacedRemedy(t))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"culvert/internal/say"
@@ -24,7 +25,17 @@ func copyables(r reading, answered tunnel.Protocol) []copyable {
 		return append(socketLines(r.Spec.Socket, answered), copyable{"socket", r.Spec.Socket})
 	}
 	addr := dialAddress(r)
-	return append(lines(addr, answered, r.User), copyable{"address", addr.String()})
+	texts := lines(addr, answered, r.User)
+	if answered == tunnel.ProtocolPostgres && r.Spec.Remote.Host != "" {
+		texts = slices.Insert(texts, 1, copyable{"exports", postgresExports(r.Spec.Remote.Host, addr)})
+	}
+	return append(texts, copyable{"address", addr.String()})
+}
+
+// postgresExports have all that is built on libpq meet a database by its true name. AUTHORITIES is a file of the user's: culvert db
+// brings its own.
+func postgresExports(host string, at netip.AddrPort) string {
+	return fmt.Sprintf("export PGHOST=%s PGHOSTADDR=%s PGPORT=%d PGSSLMODE=verify-full PGSSLROOTCERT=AUTHORITIES", say.Word(host), at.Addr(), at.Port())
 }
 
 // lines are what uses a server at an address. Words in capitals are the user's to fill in.

@@ -187,7 +187,7 @@ func (p *hostPage) help() []draw.Binding {
 	if p.table.Typing() {
 		return []draw.Binding{k.in.As("keep filter"), k.back.As("no filter")}
 	}
-	return []draw.Binding{k.forward, k.copy, k.back, k.refresh, k.filter}
+	return []draw.Binding{k.forward, k.save.As("its program"), k.copy, k.back, k.refresh, k.filter}
 }
 
 func (p *hostPage) draw(w, h int, focused bool) []string {
@@ -235,6 +235,8 @@ func (p *hostPage) update(msg tea.Msg) (wish, bool) {
 			at = max(f.way, 0)
 		}
 		return forwardToLine(p.survey, p.line, at, p.readOnly), true
+	case keys.save.Pressed(k):
+		return enterHost(p.survey, p.line), true
 	case keys.copy.Pressed(k) && under:
 		what, text := f.what, f.copy
 		if what == "" {

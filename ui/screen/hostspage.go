@@ -127,9 +127,9 @@ func (p *hostsPage) help() []draw.Binding {
 	if p.table.Typing() {
 		return []draw.Binding{k.in.As("keep filter"), k.back.As("no filter")}
 	}
-	keys := []draw.Binding{k.forward, k.in.As("details"), k.copy, k.back, k.refresh, k.filter, k.sort.As("sort")}
+	keys := []draw.Binding{k.forward, k.save.As("its program"), k.in.As("details"), k.copy, k.back, k.refresh, k.filter, k.sort.As("sort")}
 	if p.survey.part.Cluster != "" {
-		keys = slices.Insert(keys, 4, k.all.As("whole account"))
+		keys = slices.Insert(keys, 5, k.all.As("whole account"))
 	}
 	return keys
 }
@@ -175,6 +175,8 @@ func (p *hostsPage) update(msg tea.Msg) (wish, bool) {
 		return aboutHost(p.survey, l), true
 	case keys.forward.Pressed(k):
 		return forwardToLine(p.survey, l, 0, p.readOnly), true
+	case keys.save.Pressed(k):
+		return enterHost(p.survey, l), true
 	case keys.copy.Pressed(k):
 		return p.copy(l), true
 	}
@@ -184,7 +186,7 @@ func (p *hostsPage) update(msg tea.Msg) (wish, bool) {
 // openers are the keys that need an answer: those about ways all of it, the others a row.
 func (p *hostsPage) openers() (aboutWays, aboutRows []draw.Binding) {
 	k := p.keys
-	return []draw.Binding{k.forward, k.copy}, []draw.Binding{k.in, k.right, k.details, k.up, k.down, k.top, k.bottom, k.pageUp, k.pageDown}
+	return []draw.Binding{k.forward, k.save, k.copy}, []draw.Binding{k.in, k.right, k.details, k.up, k.down, k.top, k.bottom, k.pageUp, k.pageDown}
 }
 
 // tooEarly keeps a key that is about what has not come yet, and what is typed after it. They are pressed when the look has
@@ -209,7 +211,7 @@ func (p *hostsPage) tooEarly(k tea.KeyPressMsg) bool {
 	return true
 }
 
-// copy takes the command that lets tasks in where a rule is missing; else how a tunnel that leads there is used, or the address.
+// copy takes the command that lets tasks in where a rule is missing; else how a database or a tunnel that leads there is used, or the address.
 func (p *hostsPage) copy(l hostLine) wish {
 	if l.secret != "" {
 		return copied("the secret's name", l.secret)
@@ -217,10 +219,14 @@ func (p *hostsPage) copy(l hostLine) wish {
 	if err, none := errors.AsType[*aws.NoWayError](p.survey.noWay(l)); none && len(err.Ways) > 0 && err.Ways[0].Missing != nil {
 		return copied("the command", err.Ways[0].Missing.Command(err.Shell))
 	}
+	texts := p.survey.databaseLines(l)
 	if r := p.tunnels.towards(p.survey.place, l.Host); r != nil {
-		return p.tunnels.copy(r)
+		if texts == nil {
+			return p.tunnels.copy(r)
+		}
+		texts = append(texts, copyables(r.reading, p.tunnels.answered(r))...)
 	}
-	return copied("the address", l.Address())
+	return chooseText(append(texts, copyable{"address of the host", l.Address()}))
 }
 
 // towards is an open tunnel to a private destination; nil when there is none.

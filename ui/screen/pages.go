@@ -126,6 +126,11 @@ func aboutHost(s *survey, l hostLine) wish {
 	return func(a *app) tea.Cmd { return a.grant(show(newHost(a.look, s, l, a.o.ReadOnly))) }
 }
 
+// enterHost runs the program for a private database on this terminal.
+func enterHost(s *survey, l hostLine) wish {
+	return func(a *app) tea.Cmd { return a.grant(enterDatabase(a.ctx, s, l, a.o)) }
+}
+
 // forwardToHost opens the dialog for a tunnel to a private destination, through one of the ways to it.
 func forwardToHost(s *survey, l hostLine, way int) wish {
 	return func(a *app) tea.Cmd {

@@ -18,6 +18,7 @@ import (
 	"culvert/tunnel"
 	"culvert/ui/clip"
 	"culvert/ui/control"
+	"culvert/ui/dbclient"
 	"culvert/ui/draw"
 	"culvert/ui/recent"
 )
@@ -43,15 +44,16 @@ type Options struct {
 	Keys            map[string][]string // remapped, by action; see CheckKeys
 	NoMouse         bool
 	Bell            Bell
-	Roots           func() *x509.CertPool // that the doctor's probes trust; nil: the system's
-	ReadOnly        bool                  // nothing is opened or ended
-	Refresh         time.Duration         // how often to look again; 0 is 10 s
-	KeepAlive       time.Duration         // that the dialog proposes
-	AnyHost         *tunnel.Dynamic       // that the dialog proposes for a tunnel to any host; nil: none
-	LinkLocal       bool                  // remote hosts may be link-local addresses, as for the engine
-	Demo            bool                  // the account is the embedded one
-	Action          string                // that workflow steps use, as internal/origin has it
-	Begin           aws.Target            // cluster and service that a newcomer is led to; zero: nowhere
+	Roots           func() *x509.CertPool  // that the doctor's probes trust; nil: the system's
+	ReadOnly        bool                   // nothing is opened or ended
+	Refresh         time.Duration          // how often to look again; 0 is 10 s
+	KeepAlive       time.Duration          // that the dialog proposes
+	Database        func() dbclient.Access // what programs for databases get beside host and way; nil: nothing
+	AnyHost         *tunnel.Dynamic        // that the dialog proposes for a tunnel to any host; nil: none
+	LinkLocal       bool                   // remote hosts may be link-local addresses, as for the engine
+	Demo            bool                   // the account is the embedded one
+	Action          string                 // that workflow steps use, as internal/origin has it
+	Begin           aws.Target             // cluster and service that a newcomer is led to; zero: nowhere
 
 	At aws.Target // where the browser begins: a cluster, or in it a service, a task, a container; zero: at all clusters
 

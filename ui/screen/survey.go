@@ -17,14 +17,15 @@ import (
 // somebody wants to see it, and after that only when it is old, or when somebody wants it anew: it takes permissions and some
 // thirty calls.
 type survey struct {
-	place   *place
-	part    aws.Target  // a cluster, or in it a service; zero: the whole account
-	routes  *aws.Routes // so far; nil before the first has come
-	judged  bool        // routes is of a look that has finished: the ways are known
-	arrived atomic.Pointer[aws.Routes]
-	looking bool
-	trouble error     // why the last look ended with nothing
-	ended   time.Time // it did; zero: never
+	place    *place
+	part     aws.Target  // a cluster, or in it a service; zero: the whole account
+	routes   *aws.Routes // so far; nil before the first has come
+	judged   bool        // routes is of a look that has finished: the ways are known
+	arrived  atomic.Pointer[aws.Routes]
+	entering bool // a way for a program is being opened
+	looking  bool
+	trouble  error     // why the last look ended with nothing
+	ended    time.Time // it did; zero: never
 }
 
 // mostSurveys bounds what a place remembers of them; surveyLasts is how old one may be when it is opened.

@@ -14,6 +14,7 @@ type Program struct {
 	Context context.Context //nolint:containedctx // ExecCommand's Run has no parameter for it
 	Words   []string        // the program, looked for in PATH, and its arguments
 	Title   string          // the first line that is printed
+	Env     []string        // nil is culvert's own
 
 	in       io.Reader
 	out, err io.Writer
@@ -27,6 +28,7 @@ func (p *Program) Run() error {
 	}
 	_, _ = fmt.Fprintf(p.out, "%s\r\n", p.Title)
 	cmd := exec.Command(path, p.Words[1:]...) //nolint:gosec,noctx // a program of the user's own; runOnTerminal ends it with the context
+	cmd.Env = p.Env
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.in, p.out, p.err
 	return runOnTerminal(p.Context, cmd)
 }

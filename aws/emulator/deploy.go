@@ -179,8 +179,24 @@ func (a *account) begin(c *cluster, s *service, d *deployment, described Task) (
 			t.status = "PENDING"
 		}
 	})
-	a.later(2, func() { a.run(t) })
-	a.later(3, func() { a.startAgents(t) })
+	a.later(2, func() {
+		reason, code, ran := t.wrong.stop(t)
+		switch {
+		case reason != "" && !ran:
+			a.end(t, reason, code)
+		case t.wrong != NeverStarts:
+			a.run(t)
+			a.watch(t)
+		}
+		if ran {
+			a.end(t, reason, code)
+		}
+	})
+	a.later(3, func() {
+		if t.wrong != NeverStarts && t.wrong != NeverReady {
+			a.startAgents(t)
+		}
+	})
 	return t, nil
 }
 

@@ -98,6 +98,7 @@ func (e *Emulator) facts(r *request, service, action, resource string) map[strin
 			}
 		}
 	}
+	e.tagFacts(r, action, resource, facts)
 	return facts
 }
 

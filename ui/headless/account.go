@@ -30,6 +30,7 @@ type found struct {
 
 	client  *aws.Client
 	targets []aws.Target
+	started bool // the task is ours alone
 	err     error
 }
 

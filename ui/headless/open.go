@@ -39,12 +39,24 @@ func (r *run) lookFor(ctx context.Context, g group) found {
 			return f
 		}
 	}
+	look, task := find, ""
+	if r.OnDemand != nil {
+		if task, f.err = r.OnDemand.begin(waiting, f.client, r.notices); f.err != nil {
+			f.err = r.notFound(g, []error{f.err})
+			return f
+		}
+		look, f.started = findStarted, true
+	}
 	r.probes.Go(func() { tunnel.OpenAhead(ctx, f.client) })
 	errs := make([]error, len(g.forwards))
 	var finders sync.WaitGroup
 	for i, n := range g.forwards {
 		finders.Go(func() {
-			if f.targets[i], errs[i] = find(waiting, f.client, r.Forwards[n].Query, r.notices); errs[i] != nil {
+			query := r.Forwards[n].Query
+			if task != "" {
+				query.Task = task
+			}
+			if f.targets[i], errs[i] = look(waiting, f.client, query, r.notices); errs[i] != nil {
 				cancel() // one that cannot be found ends the others
 			}
 		})
@@ -69,7 +81,7 @@ func (r *run) open(f found) error {
 	for i, n := range f.forwards {
 		forward := r.Forwards[n]
 		forward.Spec.Target, forward.Spec.Client, forward.Spec.ID = f.targets[i], f.client, r.ids[n]
-		forward.Spec.Pinned = forward.Query.Task != ""
+		forward.Spec.Pinned = forward.Query.Task != "" || f.started
 		opened, err := r.Engine.Open(forward.Spec)
 		if err != nil {
 			return err

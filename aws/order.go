@@ -134,7 +134,7 @@ func (c *Client) serviceOf(ctx context.Context, cluster, service string) (types.
 		return c.ecs.DescribeServices(ctx, &ecs.DescribeServicesInput{Cluster: &cluster, Services: []string{service}, Include: []types.ServiceField{types.ServiceFieldTags}})
 	})
 	if err != nil {
-		return types.Service{}, err
+		return types.Service{}, c.orNearest(ctx, Query{Cluster: cluster, Service: service}, err)
 	}
 	if len(out.Services) == 0 || sdk.ToString(out.Services[0].Status) == "INACTIVE" {
 		return types.Service{}, c.orNearest(ctx, Query{Cluster: cluster, Service: service}, &NotFoundError{

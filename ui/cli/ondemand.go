@@ -187,7 +187,7 @@ func (a *app) endRuns(ctx context.Context) {
 	all := accounts{app: a, acc: acc, base: base}
 	for _, r := range left {
 		if err := a.endRun(ctx, &all, dir, r); err != nil && ctx.Err() == nil {
-			a.warn(fmt.Errorf("a task that an earlier culvert has left in cluster %s ends by itself at %s: %w", r.Cluster, r.Until.Local().Format(time.TimeOnly), err))
+			a.warn(fmt.Errorf("a task that an earlier culvert has left in cluster %s ends by itself at %s: %w", r.Cluster, r.Until.Local().Format("15:04:05 MST"), err))
 		}
 	}
 }

@@ -106,7 +106,7 @@ func findStarted(ctx context.Context, c *aws.Client, q aws.Query, n *notices) (a
 
 // limitOf says when a task ends whatever becomes of this process.
 func limitOf(run aws.Run) string {
-	at := run.Until.Local().Format(time.TimeOnly)
+	at := run.Until.Local().Format("15:04:05 MST")
 	if run.Unwatched {
 		return "it has no limit of its own (--no-watchdog): culvert stops it at the end, and one that is killed leaves it until the next culvert"
 	}

@@ -12,14 +12,16 @@ type Policy struct {
 type Reach struct {
 	Partition       string // empty is aws
 	Region, Account string
-	Cluster         string // name
-	RoleID          string // the unique id of the role that the callers assume; empty when they are users, or it is not known
-	RemoteHosts     bool   // forwards to hosts behind the tasks too
-	AnyHost         bool   // to those alone: tunnels to any host have no need of the tasks' own ports
-	Browse          bool   // the lists that the screen begins with too
-	Exec            bool   // commands and shells in the containers too
-	Container       string // name of the only one that Exec is about; empty is any
-	Document        string // the account's own, by name or ARN, in place of AWS's; empty for those
+	Cluster         string    // name
+	RoleID          string    // the unique id of the role that the callers assume; empty when they are users, or it is not known
+	RemoteHosts     bool      // forwards to hosts behind the tasks too
+	AnyHost         bool      // to those alone: tunnels to any host have no need of the tasks' own ports
+	Browse          bool      // the lists that the screen begins with too
+	Exec            bool      // commands and shells in the containers too
+	Container       string    // name of the only one that Exec is about; empty is any
+	Run             string    // the family of task definitions that is run on demand too; empty: none
+	RunRoles        [2]string // ARNs of the two roles that those tasks get; empty for one that they do not have
+	Document        string    // the account's own, by name or ARN, in place of AWS's; empty for those
 }
 
 // Reach is that of a caller of this client's account and region, the account "*" as long as it is not known.
@@ -72,6 +74,9 @@ func CallerPolicy(r Reach) Policy {
 	}
 	if r.Exec {
 		statements = append(statements, r.exec())
+	}
+	if r.Run != "" {
+		statements = append(statements, r.onDemand()...)
 	}
 	if r.RoleID != "" {
 		statements = append(statements, r.endEarlier())

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -17,17 +18,17 @@ type policies struct {
 func (a *app) doctorPolicy() *cobra.Command {
 	var aim aim
 	var remote, dynamic, browse, exec bool
-	var only string
+	var only, run string
 	cmd := &cobra.Command{
 		Use:   "policy",
 		Short: "Print the least IAM policies: the caller's and the task role's",
 		Long: "Prints what whoever opens tunnels needs, and what the exec agent needs from the task's role, as JSON with the\n" +
 			"account, region and cluster filled in as far as they are known (* otherwise).",
 		Example: "  culvert doctor policy -c automation\n  culvert doctor policy -c automation --only caller > caller.json\n" +
-			"  culvert doctor policy -c automation -D",
+			"  culvert doctor policy -c automation -D\n  culvert doctor policy -c automation --run",
 		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.printPolicies(cmd.Context(), &aim, aws.Reach{RemoteHosts: remote, AnyHost: dynamic, Browse: browse, Exec: exec}, only)
+			return a.printPolicies(cmd.Context(), &aim, aws.Reach{RemoteHosts: remote, AnyHost: dynamic, Browse: browse, Exec: exec, Run: run}, only)
 		},
 	}
 	cmd.Flags().AddFlagSet(aim.flags())
@@ -35,6 +36,7 @@ func (a *app) doctorPolicy() *cobra.Command {
 	cmd.Flags().BoolVarP(&dynamic, "dynamic", "D", false, "let the caller open tunnels to any host, and no others: the document for hosts behind the tasks alone")
 	cmd.Flags().BoolVar(&browse, "browse", false, "let the caller list what there is, for the interface")
 	cmd.Flags().BoolVar(&exec, "exec", false, "let the caller run commands and shells in the containers (culvert exec); with --container in that one alone")
+	cmd.Flags().StringVar(&run, "run", "", "let the caller run and stop tasks of `TASKDEF` for the time of a tunnel; alone: "+moduleFamily)
 	cmd.Flags().Var(choiceValue{&only, []string{"caller", "task"}}, "only", "print one of the two, ready for aws iam put-role-policy")
 	a.completeTargets(cmd, &aim)
 	return cmd
@@ -61,15 +63,21 @@ func (a *app) printPolicies(ctx context.Context, aim *aim, wanted aws.Reach, onl
 	if err := acc.client.CheckHome(ctx, named.Home); err != nil {
 		return err
 	}
-	who, err := acc.client.Identity(ctx)
-	if err != nil { // it only fills the account in, and the role's id
-		a.noticef("the account is not known (%v): write its number in place of the *", err)
+	who, unknown := acc.client.Identity(ctx)
+	if unknown != nil { // it only fills the account in, and the role's id
+		a.noticef("the account is not known (%v): write its number in place of the *", unknown)
 	}
 	reach := acc.client.Reach(cluster)
 	reach.RemoteHosts, reach.AnyHost, reach.Browse, reach.RoleID = wanted.RemoteHosts, wanted.AnyHost, wanted.Browse, who.RoleID()
 	reach.Exec, reach.Container = wanted.Exec, named.Container
+	if reach.Run = familyOf(wanted.Run); reach.Run != "" {
+		if reach.RunRoles, err = acc.client.RolesOf(ctx, wanted.Run); err != nil {
+			a.noticef("the roles of %s are not known (%v): write their ARNs in place of those of PassRoles", wanted.Run, err)
+			reach.RunRoles = [2]string{"arn:aws:iam::" + reach.Account + ":role/TASK-ROLE", "arn:aws:iam::" + reach.Account + ":role/EXECUTION-ROLE"}
+		}
+	}
 	if only != "task" {
-		a.noticef("%s", aboutEndEarlier(acc.client.Shell(), who, err))
+		a.noticef("%s", aboutEndEarlier(acc.client.Shell(), who, unknown))
 	}
 	var shown any = policies{Caller: aws.CallerPolicy(reach), Task: aws.TaskRolePolicy()}
 	switch only {
@@ -79,6 +87,12 @@ func (a *app) printPolicies(ctx context.Context, aim *aim, wanted aws.Reach, onl
 		shown = aws.TaskRolePolicy()
 	}
 	return a.writeJSON(shown)
+}
+
+// familyOf is the family of a task definition that is named by its ARN, by a revision or by itself.
+func familyOf(definition string) string {
+	family, _, _ := strings.Cut(definition[strings.LastIndexByte(definition, '/')+1:], ":")
+	return family
 }
 
 // aboutEndEarlier says whose sessions the statement EndEarlier is about, or why it is left out: it needs a role's id.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,6 +19,8 @@ func onDemand() map[string]func(*testscript.TestScript, bool, []string) {
 		"starts":  starts,
 		"elapse":  elapse,
 		"noted":   noted,
+		"desired": desiredTasks,
+		"tags":    tagsOf,
 	}
 }
 
@@ -63,6 +66,23 @@ func noted(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	if strconv.Itoa(len(found)) != args[0] {
 		ts.Fatalf("noted are %q, want %s", found, args[0])
+	}
+}
+
+// desiredTasks waits until a service of the cluster automation wants that many tasks.
+func desiredTasks(ts *testscript.TestScript, _ bool, args []string) {
+	eventually(ts, func() error {
+		if got := storyOf(ts).account.Desired("automation", args[0]); strconv.Itoa(got) != args[1] {
+			return fmt.Errorf("service %s wants %d tasks, want %s", args[0], got, args[1])
+		}
+		return nil
+	})
+}
+
+// tagsOf compares the keys of a service's tags, in the cluster automation.
+func tagsOf(ts *testscript.TestScript, _ bool, args []string) {
+	if got := storyOf(ts).account.Tags("automation", args[0]); !slices.Equal(got, args[1:]) {
+		ts.Fatalf("service %s has the tags %q, want %q", args[0], got, args[1:])
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 // Order is a task that is to run only as long as it is needed.
 type Order struct {
 	Cluster    string
-	Definition string        // family, family:revision, or ARN
+	Definition string        // family, family:revision, or ARN; empty: it is Service that is to run
 	Service    string        // whose network and capacity it takes; empty: Network says where
 	Network    Interfaces    // instead of the service's, as far as it says anything
 	TTL        time.Duration // after which it ends by itself

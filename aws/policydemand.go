@@ -35,10 +35,25 @@ func (r Reach) onDemand() []Statement {
 			Condition: map[string]map[string]any{"StringLike": {ownerKey: r.owners()}},
 		},
 	}
+	if len(r.roles()) == 0 {
+		statements = slices.DeleteFunc(statements, func(s Statement) bool { return s.Sid == "PassRoles" })
+	}
 	if !r.Browse {
 		statements = append(statements, Statement{Sid: "Define", Effect: "Allow", Action: []string{describeDefinitionAction}, Resource: []string{"*"}}) // it knows no other
 	}
 	return statements
+}
+
+// scaling lets a caller scale one service, and note on it who uses it, in tags of culvert's own.
+func (r Reach) scaling() []Statement {
+	service := []string{r.arn("ecs", "service/"+r.Cluster+"/"+r.Start)}
+	return []Statement{
+		{Sid: "Scale", Effect: "Allow", Action: []string{updateServiceAction}, Resource: service},
+		{
+			Sid: "NoteUse", Effect: "Allow", Action: []string{"ecs:TagResource", "ecs:UntagResource"}, Resource: service,
+			Condition: map[string]map[string]any{"ForAllValues:StringLike": {"aws:TagKeys": []string{tagRaised, tagUser + "*"}}},
+		},
+	}
 }
 
 // owners are the names that a caller's tasks are signed with: its own and, of a role, those of its other sessions under

@@ -33,6 +33,8 @@ const (
 type Run struct {
 	ID            string // 16 hexadecimal digits
 	Cluster, Task string // of the task the id; empty as long as it is not known
+	Service       string // that is to run, instead of a task of its own; then neither Task nor Family
+	Idle          bool   // Service runs anyway: there is nothing to end
 	Family        string
 	Until         time.Time // when it ends by itself
 	Unwatched     bool      // it does not, and is to be ended then
@@ -45,12 +47,19 @@ func (r Run) StartedBy() string { return runPrefix + r.ID }
 func NewRun(o Order, now time.Time) Run {
 	id := make([]byte, 8)
 	_, _ = rand.Read(id) // never fails
-	return Run{ID: hex.EncodeToString(id), Cluster: o.Cluster, Until: now.Add(o.TTL)}
+	r := Run{ID: hex.EncodeToString(id), Cluster: o.Cluster, Until: now.Add(o.TTL)}
+	if o.Definition == "" {
+		r.Service = o.Service
+	}
+	return r
 }
 
-// Start runs the order's task under the name of a run. The task is on its way then: Lookup says when it is ready. The call
+// Start raises the order's service, or runs the order's task under the name of a run. The task is on its way then: Lookup says when it is ready. The call
 // may be repeated for the same run. When it fails, or ctx ends it, there may be a task all the same: EndRun finds it.
 func (c *Client) Start(ctx context.Context, o Order, r Run) (Run, error) {
+	if r.Service != "" {
+		return c.Raise(ctx, r)
+	}
 	in, err := c.runInput(ctx, o, &r)
 	if err != nil {
 		return r, err
@@ -142,9 +151,16 @@ func (c *Client) whoami(ctx context.Context) (Identity, error) {
 	return c.Identity(ctx)
 }
 
-// EndRun stops the task of a run, and says which tasks those were. Without a task's id it looks for what was started under
-// the run's name, which is there once RunTask has answered, and may be some moments before.
+// EndRun stops what was started for a run, and says what that was. Without a task's id it looks for what was started under
+// the run's name, which is there once RunTask has answered, and may be some moments before. A service is scaled to zero when
+// nobody else uses it.
 func (c *Client) EndRun(ctx context.Context, r Run, why string) (ended []string, err error) {
+	switch {
+	case r.Idle:
+		return nil, nil
+	case r.Service != "":
+		return c.lower(ctx, r)
+	}
 	tasks := []string{r.Task}
 	if r.Task == "" {
 		if tasks, err = c.startedBy(ctx, r.Cluster, r.StartedBy()); err != nil {
@@ -155,7 +171,7 @@ func (c *Client) EndRun(ctx context.Context, r Run, why string) (ended []string,
 		if err := c.stopTask(ctx, r.Cluster, task, why); err != nil {
 			return ended, err
 		}
-		ended = append(ended, task)
+		ended = append(ended, "task "+task)
 	}
 	return ended, nil
 }

@@ -70,7 +70,7 @@ func TestAStartThatIsRepeatedIsOneTask(t *testing.T) {
 	}
 	run.Task = "" // as for whoever never heard the answer
 	ended, err := c.EndRun(t.Context(), run, "test")
-	if err != nil || !slices.Equal(ended, []string{first.Task}) {
+	if err != nil || !slices.Equal(ended, []string{"task " + first.Task}) {
 		t.Errorf("ended %v, %v; want %s", ended, err, first.Task)
 	}
 }

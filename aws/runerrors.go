@@ -122,6 +122,9 @@ func (c *Client) orNoDefinition(name string, err error) error {
 	return err
 }
 
+// asDenied finds the permission that is missing.
+func asDenied(err error) (*DeniedError, bool) { return errors.AsType[*DeniedError](err) }
+
 // NotStoppedError means that a task which culvert has started goes on.
 type NotStoppedError struct {
 	Cluster, Task string
@@ -132,7 +135,11 @@ type NotStoppedError struct {
 func (e *NotStoppedError) Error() string { return fmt.Sprintf("stop task %s: %v", e.Task, e.Err) }
 func (e *NotStoppedError) Unwrap() error { return e.Err }
 
-// Remedy stops it by hand.
+// Remedy is the permission where that is missing, and to stop it by hand.
 func (e *NotStoppedError) Remedy() string {
+	if denied, ok := asDenied(e.Err); ok {
+		return denied.Remedy() + "; this one ends by itself at the time of its tag " + tagUntil + ", unless somebody stops it: " +
+			e.Shell.AWS("ecs", "stop-task", "--cluster", e.Cluster, "--task", e.Task)
+	}
 	return "stop it: " + e.Shell.AWS("ecs", "stop-task", "--cluster", e.Cluster, "--task", e.Task)
 }

@@ -170,6 +170,9 @@ func (a *account) begin(c *cluster, s *service, d *deployment, described Task) (
 		return nil, err
 	}
 	t.created, t.status, t.desired = a.emulator.now(), "PROVISIONING", "RUNNING"
+	if s != nil {
+		t.wrong = a.nextStart(described.Family)
+	}
 	for _, k := range t.containers {
 		k.agent = Agent{Status: "PENDING", Absent: k.pattern.Agent.Absent}
 	}

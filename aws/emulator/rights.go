@@ -45,17 +45,23 @@ func (a *account) resolved(name string) string {
 
 // tagFacts are the condition keys of tags, of the request and of what it is about, and of what a call passes on.
 func (e *Emulator) tagFacts(r *request, action, resource string, facts map[string]string) {
-	in, err := decode[struct{ Tags []tag }](r)
+	in, err := decode[struct {
+		Tags    []tag
+		TagKeys []string
+	}](r)
 	if err != nil {
 		return
 	}
 	switch action {
 	case "iam:PassRole":
 		facts["iam:PassedToService"] = "ecs-tasks.amazonaws.com"
-	case "ecs:TagResource", "ecs:RunTask":
+	case "ecs:TagResource", "ecs:UntagResource", "ecs:RunTask":
+		keys := in.TagKeys
 		for _, t := range in.Tags {
+			keys = append(keys, t.Key)
 			facts["aws:RequestTag/"+t.Key] = t.Value
 		}
+		facts["aws:TagKeys"] = strings.Join(keys, manyFacts)
 		if action == "ecs:TagResource" && strings.HasSuffix(r.HTTP.Header.Get("X-Amz-Target"), ".RunTask") {
 			facts["ecs:CreateAction"] = "RunTask"
 			return

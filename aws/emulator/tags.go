@@ -80,6 +80,30 @@ func (a *account) tagged(arn string) (tags *map[string]string, err error) {
 	return nil, invalidParameter("The specified resource %s is not known.", arn)
 }
 
+// Tags are the keys of a service's tags, in their order.
+func (e *Emulator) Tags(cluster, service string) []string {
+	a := e.fleet
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s, err := a.findService(cluster, service)
+	if err != nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(s.tags))
+}
+
+// Desired is how many tasks a service wants.
+func (e *Emulator) Desired(cluster, service string) int {
+	a := e.fleet
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s, err := a.findService(cluster, service)
+	if err != nil {
+		return 0
+	}
+	return s.desired
+}
+
 func (e *Emulator) tagResource(r *request, a *account) (any, error) {
 	in, err := decode[struct {
 		ResourceArn string

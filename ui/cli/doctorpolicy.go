@@ -17,7 +17,7 @@ type policies struct {
 
 func (a *app) doctorPolicy() *cobra.Command {
 	var aim aim
-	var remote, dynamic, browse, exec bool
+	var remote, dynamic, browse, exec, start bool
 	var only, run string
 	cmd := &cobra.Command{
 		Use:   "policy",
@@ -25,10 +25,10 @@ func (a *app) doctorPolicy() *cobra.Command {
 		Long: "Prints what whoever opens tunnels needs, and what the exec agent needs from the task's role, as JSON with the\n" +
 			"account, region and cluster filled in as far as they are known (* otherwise).",
 		Example: "  culvert doctor policy -c automation\n  culvert doctor policy -c automation --only caller > caller.json\n" +
-			"  culvert doctor policy -c automation -D\n  culvert doctor policy -c automation --run",
+			"  culvert doctor policy -c automation -D\n  culvert doctor policy -c automation --run\n  culvert doctor policy -c automation -s squid --start",
 		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.printPolicies(cmd.Context(), &aim, aws.Reach{RemoteHosts: remote, AnyHost: dynamic, Browse: browse, Exec: exec, Run: run}, only)
+			return a.printPolicies(cmd.Context(), &aim, aws.Reach{RemoteHosts: remote, AnyHost: dynamic, Browse: browse, Exec: exec, Run: run}, start, only)
 		},
 	}
 	cmd.Flags().AddFlagSet(aim.flags())
@@ -37,12 +37,13 @@ func (a *app) doctorPolicy() *cobra.Command {
 	cmd.Flags().BoolVar(&browse, "browse", false, "let the caller list what there is, for the interface")
 	cmd.Flags().BoolVar(&exec, "exec", false, "let the caller run commands and shells in the containers (culvert exec); with --container in that one alone")
 	cmd.Flags().StringVar(&run, "run", "", "let the caller run and stop tasks of `TASKDEF` for the time of a tunnel; alone: "+moduleFamily)
+	cmd.Flags().BoolVar(&start, "start", false, "let the caller scale the service named up from zero for the time of a tunnel")
 	cmd.Flags().Var(choiceValue{&only, []string{"caller", "task"}}, "only", "print one of the two, ready for aws iam put-role-policy")
 	a.completeTargets(cmd, &aim)
 	return cmd
 }
 
-func (a *app) printPolicies(ctx context.Context, aim *aim, wanted aws.Reach, only string) error {
+func (a *app) printPolicies(ctx context.Context, aim *aim, wanted aws.Reach, start bool, only string) error {
 	named, err := aim.names()
 	if err != nil {
 		return err
@@ -53,6 +54,9 @@ func (a *app) printPolicies(ctx context.Context, aim *aim, wanted aws.Reach, onl
 	}
 	if cluster == "" {
 		return usage("name it with --cluster", "the policy is about one cluster")
+	}
+	if start && named.Service == "" {
+		return usage("name it with --service", "--start is about one service")
 	}
 	a.shared.goHome(named)
 	acc, err := a.connect(ctx)
@@ -75,6 +79,9 @@ func (a *app) printPolicies(ctx context.Context, aim *aim, wanted aws.Reach, onl
 			a.noticef("the roles of %s are not known (%v): write their ARNs in place of those of PassRoles", wanted.Run, err)
 			reach.RunRoles = [2]string{"arn:aws:iam::" + reach.Account + ":role/TASK-ROLE", "arn:aws:iam::" + reach.Account + ":role/EXECUTION-ROLE"}
 		}
+	}
+	if start {
+		reach.Start = named.Service
 	}
 	if only != "task" {
 		a.noticef("%s", aboutEndEarlier(acc.client.Shell(), who, unknown))

@@ -92,7 +92,7 @@ func (a *app) wanted(aim *aim, forwards *forwards, demand *demand) ([]headless.F
 
 // query is what is to be found: what the flags name, or the task that is to be started.
 func (a *app) query(aim *aim, demand *demand) (aws.Query, error) {
-	if demand == nil || demand.run == "" {
+	if demand == nil || !demand.wanted() {
 		return aim.query(a.shared.shell())
 	}
 	if f := a.shared.set.Lookup("wait"); !f.Changed && f.Value.String() == f.DefValue {

@@ -28,6 +28,7 @@ const (
 // demand are the flags for a task that runs only as long as the tunnels to it.
 type demand struct {
 	run             string // the task definition; empty: none is run
+	start           bool   // the service named, where it is scaled to zero
 	ttl             time.Duration
 	subnets, groups []string
 	public          bool
@@ -39,8 +40,9 @@ type demand struct {
 func (d *demand) flags() *pflag.FlagSet {
 	f := pflag.NewFlagSet("demand", pflag.ContinueOnError)
 	f.StringVar(&d.run, "run", "", "start a task of `TASKDEF`, where the service named runs or in --subnets, and stop it at the end; alone: "+moduleFamily)
+	f.BoolVar(&d.start, "start", false, "have the service named want a task where it is scaled to zero, and none again when its last user leaves")
 	d.ttl = defaultTTL
-	f.Var(durationValue{&d.ttl}, "ttl", "with --run: after this time the task ends by itself, whatever becomes of culvert; 1m to 12h")
+	f.Var(durationValue{&d.ttl}, "ttl", "with --run: after this time the task ends by itself, whatever becomes of culvert; with --start: it counts as a user no longer; 1m to 12h")
 	f.StringSliceVar(&d.subnets, "subnets", nil, "with --run: `IDS` of subnets, instead of the service's")
 	f.StringSliceVar(&d.groups, "security-groups", nil, "with --run: `IDS` of security groups, instead of the service's")
 	f.BoolVar(&d.public, "assign-public-ip", false, "with --run: give the task a public address, for public subnets without NAT")
@@ -49,6 +51,9 @@ func (d *demand) flags() *pflag.FlagSet {
 	d.set = f
 	return f
 }
+
+// wanted reports whether anything is started.
+func (d *demand) wanted() bool { return d.run != "" || d.start }
 
 // demanding has --run without a task definition mean the module's own.
 func demanding(args []string) []string {
@@ -70,16 +75,21 @@ var resourceForm = regexp.MustCompile(`^(subnet|sg)-[0-9a-zA-Z]{1,32}$`) //nolin
 
 // check refuses flags that make no sense, together with what is read-only.
 func (d *demand) check(readOnly bool) error {
+	if d.start && d.run != "" {
+		return usage("leave one out", "--run starts a task of its own, and --start a service's")
+	}
 	if d.run == "" {
-		for _, flag := range []string{"ttl", "subnets", "security-groups", "assign-public-ip", "no-watchdog"} {
-			if d.set.Lookup(flag).Changed {
-				return usage("add --run, or leave it out", "--%s says something of a task that is started, and there is none", flag)
-			}
-		}
 		if d.set.Lookup("run").Changed {
 			return usage("name a task definition, or write --run alone for "+moduleFamily, "--run names nothing")
 		}
-		return nil
+		for _, flag := range []string{"ttl", "subnets", "security-groups", "assign-public-ip", "no-watchdog"} {
+			if d.set.Lookup(flag).Changed && (flag != "ttl" || !d.start) {
+				return usage("add --run, or leave it out", "--%s says something of a task that is started, and there is none", flag)
+			}
+		}
+		if !d.start {
+			return nil
+		}
 	}
 	if readOnly {
 		return usage("start it without --read-only, CULVERT_READ_ONLY and read-only in the config file", "culvert runs with --read-only: it starts no task")
@@ -105,6 +115,10 @@ func (d *demand) query(aim *aim) (cluster aws.Query, service string, err error) 
 	switch {
 	case err != nil:
 		return q, "", err
+	case d.start && (q.Task != "" || q.Family != "" || q.Service == "" || q.Cluster == ""):
+		return q, "", usage("name one with --cluster and --service, and no task", "--start is for a service")
+	case d.start:
+		return q, q.Service, nil
 	case q.Task != "" || q.Family != "":
 		return q, "", usage("leave --task and --family out: the task that is started is the target", "--run starts a task of its own")
 	case q.Cluster == "":
@@ -126,7 +140,10 @@ func (d *demand) order(cluster, service string) aws.Order {
 
 // wording is what is started, in words that are equal when two ask for the same.
 func (d *demand) wording(service string) string {
-	if d.run == "" {
+	switch {
+	case d.start:
+		return "service " + service + " started"
+	case d.run == "":
 		return ""
 	}
 	text := "a task of " + d.run
@@ -146,7 +163,7 @@ func (d *demand) wording(service string) string {
 
 // onDemand is the task as headless starts it, noted for the next culvert should this one be killed. Nil when none is wanted.
 func (a *app) onDemand(d *demand, aim *aim, in control.Account) *headless.OnDemand {
-	if d.run == "" {
+	if !d.wanted() {
 		return nil
 	}
 	q, service, _ := d.query(aim) // wanted has said what is wrong with it
@@ -156,7 +173,7 @@ func (a *app) onDemand(d *demand, aim *aim, in control.Account) *headless.OnDema
 	}
 	dir := controlDir()
 	started.Note = func(r aws.Run) error {
-		return dir.NoteRun(control.Run{ID: r.ID, Cluster: r.Cluster, Task: r.Task, Account: recorded(in), Process: control.Self(), Until: r.Until})
+		return dir.NoteRun(control.Run{ID: r.ID, Cluster: r.Cluster, Task: r.Task, Service: r.Service, Account: recorded(in), Process: control.Self(), Until: r.Until})
 	}
 	started.Forget = func(r aws.Run) { dir.ForgetRun(r.ID) }
 	return started
@@ -187,7 +204,7 @@ func (a *app) endRuns(ctx context.Context) {
 	all := accounts{app: a, acc: acc, base: base}
 	for _, r := range left {
 		if err := a.endRun(ctx, &all, dir, r); err != nil && ctx.Err() == nil {
-			a.warn(fmt.Errorf("a task that an earlier culvert has left in cluster %s ends by itself at %s: %w", r.Cluster, r.Until.Local().Format("15:04:05 MST"), err))
+			a.warn(fmt.Errorf("what an earlier culvert has started in cluster %s, until %s: %w", r.Cluster, r.Until.Local().Format("15:04:05 MST"), err))
 		}
 	}
 }
@@ -197,12 +214,12 @@ func (a *app) endRun(ctx context.Context, all *accounts, dir control.Dir, r cont
 	if err != nil {
 		return err
 	}
-	ended, err := client.EndRun(ctx, aws.Run{ID: r.ID, Cluster: r.Cluster, Task: r.Task}, "culvert: it was killed")
-	for _, task := range ended {
-		a.noticef("an earlier culvert was killed and left task %s: stopped it", task)
+	ended, err := client.EndRun(ctx, aws.Run{ID: r.ID, Cluster: r.Cluster, Task: r.Task, Service: r.Service}, "culvert: it was killed")
+	for _, what := range ended {
+		a.noticef("an earlier culvert was killed: stopped %s", what)
 	}
 	// Without a task it is not known whether there will be one: RunTask was under way.
-	if err == nil && len(ended) > 0 {
+	if err == nil && (len(ended) > 0 || r.Service != "") {
 		dir.ForgetRun(r.ID)
 	}
 	return err

@@ -103,8 +103,8 @@ func (a *app) root() *cobra.Command {
 			if err := demand.check(a.shared.readOnly); err != nil {
 				return err
 			}
-			if demand.run != "" && !isHeadless {
-				return usage("use culvert --headless --run, or culvert up --run and then the interface", "only --headless and up start a task")
+			if demand.wanted() && !isHeadless {
+				return usage("use culvert --headless, or culvert up and then the interface", "only --headless and up start what is not there")
 			}
 			if far != "" {
 				return a.stdio(cmd.Context(), &aim, &forwards, far, args)

@@ -133,7 +133,7 @@ func (u *up) request(a *app, words []string) (request, error) {
 		r.parent = &parent
 	}
 	r.text = a.requestText(r)
-	if u.demand.run != "" {
+	if u.demand.wanted() {
 		_, service, _ := u.demand.query(&u.aim)
 		r.text = append(r.text, u.demand.wording(service))
 		r.demand = a.onDemand(&u.demand, &u.aim, r.in[0])
@@ -180,8 +180,8 @@ func (u *up) wanted(a *app, words []string) (all []headless.Forward, in []contro
 		all, err = a.wanted(&u.aim, &u.forwards, &u.demand)
 		return all, slices.Repeat([]control.Account{a.shared.own()}, len(all)), err
 	}
-	if u.demand.run != "" {
-		return nil, nil, usage("give a target and forwards by flags, or leave --run out", "--run starts a task, and %q is saved with a target of its own", words[0])
+	if u.demand.wanted() {
+		return nil, nil, usage("give a target and forwards by flags, or leave them out", "--run and --start are for one target, and %q is saved with a target of its own", words[0])
 	}
 	if u.aim.given() || u.forwards.given() {
 		return nil, nil, usage("name saved tunnels, or give a target and forwards, but not both", "%q is saved with its own target and forward", words[0])

@@ -13,7 +13,8 @@ import (
 type Run struct {
 	ID      string    `json:"id"` // that ECS knows it by as well
 	Cluster string    `json:"cluster"`
-	Task    string    `json:"task,omitempty"` // empty as long as it is not known
+	Task    string    `json:"task,omitempty"`    // empty as long as it is not known
+	Service string    `json:"service,omitempty"` // that runs for it instead
 	Account Account   `json:"account"`
 	Process Process   `json:"process"`
 	Until   time.Time `json:"until"` // when it ends by itself

@@ -53,7 +53,7 @@ func (d *OnDemand) begin(ctx context.Context, client *aws.Client, n *notices) (t
 	d.mu.Lock()
 	d.client, d.run, d.begun, d.abandon = client, run, begun, abandon
 	d.mu.Unlock()
-	n.say(fmt.Sprintf("starting a task of %s in cluster %s", d.Order.Definition, d.Order.Cluster))
+	n.say("starting " + d.subject())
 	go func() {
 		defer close(begun)
 		started, err := client.Start(starting, d.Order, run)
@@ -74,7 +74,10 @@ func (d *OnDemand) begin(ctx context.Context, client *aws.Client, n *notices) (t
 			return "", err
 		}
 	}
-	n.say(fmt.Sprintf("task %s is on its way; %s", run.Task, limitOf(run)))
+	n.say(limitOf(run))
+	if run.Service != "" {
+		return "", nil
+	}
 	d.beside.Go(func() { endExpired(ctx, client, run, n) })
 	return run.Task, nil
 }
@@ -86,14 +89,26 @@ func (d *OnDemand) result() (aws.Run, error) {
 	return d.run, d.err
 }
 
+// subject is what is started.
+func (d *OnDemand) subject() string {
+	if d.Order.Definition == "" {
+		return fmt.Sprintf("service %s in cluster %s", d.Order.Service, d.Order.Cluster)
+	}
+	return fmt.Sprintf("a task of %s in cluster %s", d.Order.Definition, d.Order.Cluster)
+}
+
 // youngFor is how long ECS may not know a task yet that it has just started: what it tells is consistent only in the end.
 const youngFor = 20 * time.Second
 
-// findStarted finds the container of the task that was started, once it can carry a session.
+// findStarted finds the container of what was started, once it can carry a session.
 func findStarted(ctx context.Context, c *aws.Client, q aws.Query, n *notices) (aws.Target, error) {
 	for begun := time.Now(); ; {
 		t, err := find(ctx, c, q, n)
-		if missing, ok := errors.AsType[*aws.NotFoundError](err); !ok || missing.Kind != "task" || time.Since(begun) > youngFor {
+		missing, unknown := errors.AsType[*aws.NotFoundError](err)
+		waiting, unready := errors.AsType[*aws.NotReadyError](err)
+		// A service may still be seen as it was before it was scaled up.
+		early := unknown && missing.Kind == "task" || unready && waiting.Cause == aws.CauseScaledToZero
+		if !early || time.Since(begun) > youngFor {
 			return t, err
 		}
 		select {
@@ -107,10 +122,15 @@ func findStarted(ctx context.Context, c *aws.Client, q aws.Query, n *notices) (a
 // limitOf says when a task ends whatever becomes of this process.
 func limitOf(run aws.Run) string {
 	at := run.Until.Local().Format("15:04:05 MST")
-	if run.Unwatched {
-		return "it has no limit of its own (--no-watchdog): culvert stops it at the end, and one that is killed leaves it until the next culvert"
+	switch {
+	case run.Idle:
+		return "service " + run.Service + " runs already: it is left as it is, at the end too"
+	case run.Service != "":
+		return "service " + run.Service + " wants a task: it is scaled to zero again when its last user leaves; a service has no limit of its own, and a culvert that is killed leaves it until the next"
+	case run.Unwatched:
+		return "task " + run.Task + " is on its way; it has no limit of its own (--no-watchdog): culvert stops it at the end, and one that is killed leaves it until the next culvert"
 	}
-	return "whatever becomes of this process, it ends by itself at " + at + " (--ttl)"
+	return "task " + run.Task + " is on its way; whatever becomes of this process, it ends by itself at " + at + " (--ttl)"
 }
 
 // endExpired stops what culverts that were killed elsewhere have left. Nothing depends on it.
@@ -152,8 +172,8 @@ func (d *OnDemand) end(ctx context.Context, n *notices) error {
 	if err != nil {
 		return err
 	}
-	for _, task := range ended {
-		n.say("stopped task " + task)
+	for _, what := range ended {
+		n.say("stopped " + what)
 	}
 	// One that RunTask has not answered for may still appear: its note is kept for the next culvert.
 	if failure == nil || len(ended) > 0 {

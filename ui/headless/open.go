@@ -45,7 +45,7 @@ func (r *run) lookFor(ctx context.Context, g group) found {
 			f.err = r.notFound(g, []error{f.err})
 			return f
 		}
-		look, f.started = findStarted, true
+		look, f.started = findStarted, task != ""
 	}
 	r.probes.Go(func() { tunnel.OpenAhead(ctx, f.client) })
 	errs := make([]error, len(g.forwards))

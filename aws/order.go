@@ -22,6 +22,7 @@ type Order struct {
 	TTL        time.Duration // after which it ends by itself
 	// Unwatched lets it run although its containers cannot carry that limit: then culvert alone ends it.
 	Unwatched bool
+	Share     bool // others of the same user or role may use the task too, and one of theirs will do
 }
 
 // TTLVariable tells a container after how many seconds it has to end by itself. A task definition that has the variable says

@@ -20,6 +20,7 @@ type Reach struct {
 	Exec            bool      // commands and shells in the containers too
 	Container       string    // name of the only one that Exec is about; empty is any
 	Run             string    // the family of task definitions that is run on demand too; empty: none
+	Share           bool      // those tasks may be shared
 	Start           string    // the service that is scaled up from zero on demand too; empty: none
 	RunRoles        [2]string // ARNs of the two roles that those tasks get; empty for one that they do not have
 	Document        string    // the account's own, by name or ARN, in place of AWS's; empty for those

@@ -35,6 +35,15 @@ func (r Reach) onDemand() []Statement {
 			Condition: map[string]map[string]any{"StringLike": {ownerKey: r.owners()}},
 		},
 	}
+	if r.Share {
+		statements = append(statements, Statement{
+			Sid: "NoteUse", Effect: "Allow", Action: []string{"ecs:TagResource", "ecs:UntagResource"}, Resource: tasks,
+			Condition: map[string]map[string]any{
+				"StringLike":              {ownerKey: r.owners()},
+				"ForAllValues:StringLike": {"aws:TagKeys": []string{tagUser + "*", tagClosing}},
+			},
+		})
+	}
 	if len(r.roles()) == 0 {
 		statements = slices.DeleteFunc(statements, func(s Statement) bool { return s.Sid == "PassRoles" })
 	}
@@ -50,7 +59,7 @@ func (r Reach) scaling() []Statement {
 	return []Statement{
 		{Sid: "Scale", Effect: "Allow", Action: []string{updateServiceAction}, Resource: service},
 		{
-			Sid: "NoteUse", Effect: "Allow", Action: []string{"ecs:TagResource", "ecs:UntagResource"}, Resource: service,
+			Sid: "NoteService", Effect: "Allow", Action: []string{"ecs:TagResource", "ecs:UntagResource"}, Resource: service,
 			Condition: map[string]map[string]any{"ForAllValues:StringLike": {"aws:TagKeys": []string{tagRaised, tagUser + "*"}}},
 		},
 	}

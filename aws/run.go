@@ -34,6 +34,7 @@ type Run struct {
 	ID            string // 16 hexadecimal digits
 	Cluster, Task string // of the task the id; empty as long as it is not known
 	Service       string // that is to run, instead of a task of its own; then neither Task nor Family
+	Share         string // what a task is started under that several use; empty: it is the run's own
 	Idle          bool   // Service runs anyway: there is nothing to end
 	Family        string
 	Until         time.Time // when it ends by itself
@@ -57,32 +58,41 @@ func NewRun(o Order, now time.Time) Run {
 // Start raises the order's service, or runs the order's task under the name of a run. The task is on its way then: Lookup says when it is ready. The call
 // may be repeated for the same run. When it fails, or ctx ends it, there may be a task all the same: EndRun finds it.
 func (c *Client) Start(ctx context.Context, o Order, r Run) (Run, error) {
-	if r.Service != "" {
+	switch {
+	case r.Service != "":
 		return c.Raise(ctx, r)
+	case o.Share:
+		return c.join(ctx, o, r)
 	}
 	in, err := c.runInput(ctx, o, &r)
 	if err != nil {
 		return r, err
 	}
+	r.Task, err = c.runTask(ctx, o, in)
+	return r, err
+}
+
+// runTask returns the id of the task that is on its way.
+func (c *Client) runTask(ctx context.Context, o Order, in *ecs.RunTaskInput) (string, error) {
 	out, err := call(ctx, c, place{Cluster: o.Cluster, Resource: sdk.ToString(in.TaskDefinition)}, func(ctx context.Context) (*ecs.RunTaskOutput, error) {
 		return c.ecs.RunTask(ctx, in)
 	})
 	if err != nil {
-		return r, fmt.Errorf("run %s: %w", o.Definition, c.orRunRefused(o, err))
+		return "", fmt.Errorf("run %s: %w", o.Definition, c.orRunRefused(o, err))
 	}
 	if len(out.Tasks) == 0 {
 		e := &NoPlaceError{Definition: o.Definition, Cluster: o.Cluster, Shell: c.shell}
 		for _, f := range out.Failures[:min(len(out.Failures), maxListed)] {
 			e.Reasons = append(e.Reasons, orWord(sdk.ToString(f.Reason), "no reason")+detailOf(f))
 		}
-		return r, e
+		return "", e
 	}
-	r.Task = lastPart(sdk.ToString(out.Tasks[0].TaskArn))
-	if !isWholeTaskID(r.Task) {
-		return r, &AnswerError{Operation: runAction, Problem: "the task has no id"}
+	id := lastPart(sdk.ToString(out.Tasks[0].TaskArn))
+	if !isWholeTaskID(id) {
+		return "", &AnswerError{Operation: runAction, Problem: "the task has no id"}
 	}
 	c.learnAccount(accountOf(sdk.ToString(out.Tasks[0].TaskArn)))
-	return r, nil
+	return id, nil
 }
 
 // NotStarted reports whether an error of Start means that there is no task: AWS has refused, or was not asked.
@@ -160,6 +170,8 @@ func (c *Client) EndRun(ctx context.Context, r Run, why string) (ended []string,
 		return nil, nil
 	case r.Service != "":
 		return c.lower(ctx, r)
+	case r.Share != "":
+		return c.leave(ctx, r)
 	}
 	tasks := []string{r.Task}
 	if r.Task == "" {
@@ -178,8 +190,13 @@ func (c *Client) EndRun(ctx context.Context, r Run, why string) (ended []string,
 
 // startedBy lists the tasks that were started under a name and are meant to run.
 func (c *Client) startedBy(ctx context.Context, cluster, name string) ([]string, error) {
+	return c.listStarted(ctx, cluster, name, types.DesiredStatusRunning)
+}
+
+// listStarted lists the first of the tasks that were started under a name.
+func (c *Client) listStarted(ctx context.Context, cluster, name string, status types.DesiredStatus) ([]string, error) {
 	out, err := call(ctx, c, place{Cluster: cluster}, func(ctx context.Context) (*ecs.ListTasksOutput, error) {
-		return c.ecs.ListTasks(ctx, &ecs.ListTasksInput{Cluster: &cluster, StartedBy: &name, DesiredStatus: types.DesiredStatusRunning})
+		return c.ecs.ListTasks(ctx, &ecs.ListTasksInput{Cluster: &cluster, StartedBy: &name, DesiredStatus: status})
 	})
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -78,6 +79,19 @@ func (a *account) tagged(arn string) (tags *map[string]string, err error) {
 		}
 	}
 	return nil, invalidParameter("The specified resource %s is not known.", arn)
+}
+
+// Tag sets a tag of a task, as TagResource does.
+func (e *Emulator) Tag(taskID, key, value string) error {
+	a := e.fleet
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	t := a.findTask(taskID)
+	if t == nil {
+		return fmt.Errorf("tag: there is no task %s", taskID)
+	}
+	t.tags[key] = value
+	return nil
 }
 
 // Tags are the keys of a service's tags, in their order.

@@ -17,7 +17,7 @@ type policies struct {
 
 func (a *app) doctorPolicy() *cobra.Command {
 	var aim aim
-	var remote, dynamic, browse, exec, start bool
+	var remote, dynamic, browse, exec, start, share bool
 	var only, run string
 	cmd := &cobra.Command{
 		Use:   "policy",
@@ -28,7 +28,7 @@ func (a *app) doctorPolicy() *cobra.Command {
 			"  culvert doctor policy -c automation -D\n  culvert doctor policy -c automation --run\n  culvert doctor policy -c automation -s squid --start",
 		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.printPolicies(cmd.Context(), &aim, aws.Reach{RemoteHosts: remote, AnyHost: dynamic, Browse: browse, Exec: exec, Run: run}, start, only)
+			return a.printPolicies(cmd.Context(), &aim, aws.Reach{RemoteHosts: remote, AnyHost: dynamic, Browse: browse, Exec: exec, Run: run, Share: share}, start, only)
 		},
 	}
 	cmd.Flags().AddFlagSet(aim.flags())
@@ -37,6 +37,7 @@ func (a *app) doctorPolicy() *cobra.Command {
 	cmd.Flags().BoolVar(&browse, "browse", false, "let the caller list what there is, for the interface")
 	cmd.Flags().BoolVar(&exec, "exec", false, "let the caller run commands and shells in the containers (culvert exec); with --container in that one alone")
 	cmd.Flags().StringVar(&run, "run", "", "let the caller run and stop tasks of `TASKDEF` for the time of a tunnel; alone: "+moduleFamily)
+	cmd.Flags().BoolVar(&share, "share", false, "with --run: let the caller share such tasks with others of its role too")
 	cmd.Flags().BoolVar(&start, "start", false, "let the caller scale the service named up from zero for the time of a tunnel")
 	cmd.Flags().Var(choiceValue{&only, []string{"caller", "task"}}, "only", "print one of the two, ready for aws iam put-role-policy")
 	a.completeTargets(cmd, &aim)
@@ -54,6 +55,9 @@ func (a *app) printPolicies(ctx context.Context, aim *aim, wanted aws.Reach, sta
 	}
 	if cluster == "" {
 		return usage("name it with --cluster", "the policy is about one cluster")
+	}
+	if wanted.Share && wanted.Run == "" {
+		return usage("add --run, or leave it out", "--share says something of tasks that are run")
 	}
 	if start && named.Service == "" {
 		return usage("name it with --service", "--start is about one service")
@@ -74,6 +78,7 @@ func (a *app) printPolicies(ctx context.Context, aim *aim, wanted aws.Reach, sta
 	reach := acc.client.Reach(cluster)
 	reach.RemoteHosts, reach.AnyHost, reach.Browse, reach.RoleID = wanted.RemoteHosts, wanted.AnyHost, wanted.Browse, who.RoleID()
 	reach.Exec, reach.Container = wanted.Exec, named.Container
+	reach.Share = wanted.Share
 	if reach.Run = familyOf(wanted.Run); reach.Run != "" {
 		if reach.RunRoles, err = acc.client.RolesOf(ctx, wanted.Run); err != nil {
 			a.noticef("the roles of %s are not known (%v): write their ARNs in place of those of PassRoles", wanted.Run, err)

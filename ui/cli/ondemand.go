@@ -33,6 +33,7 @@ type demand struct {
 	subnets, groups []string
 	public          bool
 	unwatched       bool
+	share           bool
 
 	set *pflag.FlagSet
 }
@@ -47,6 +48,7 @@ func (d *demand) flags() *pflag.FlagSet {
 	f.StringSliceVar(&d.groups, "security-groups", nil, "with --run: `IDS` of security groups, instead of the service's")
 	f.BoolVar(&d.public, "assign-public-ip", false, "with --run: give the task a public address, for public subnets without NAT")
 	f.BoolVar(&d.unwatched, "no-watchdog", false, "with --run: also a task that cannot end by itself, which a culvert that is killed leaves behind")
+	f.BoolVar(&d.share, "share", false, "with --run: use a task that another of your culverts has started with --share, and let others use this one")
 	under(flagsDemand, f)
 	d.set = f
 	return f
@@ -82,7 +84,7 @@ func (d *demand) check(readOnly bool) error {
 		if d.set.Lookup("run").Changed {
 			return usage("name a task definition, or write --run alone for "+moduleFamily, "--run names nothing")
 		}
-		for _, flag := range []string{"ttl", "subnets", "security-groups", "assign-public-ip", "no-watchdog"} {
+		for _, flag := range []string{"ttl", "subnets", "security-groups", "assign-public-ip", "no-watchdog", "share"} {
 			if d.set.Lookup(flag).Changed && (flag != "ttl" || !d.start) {
 				return usage("add --run, or leave it out", "--%s says something of a task that is started, and there is none", flag)
 			}
@@ -133,7 +135,7 @@ func (d *demand) query(aim *aim) (cluster aws.Query, service string, err error) 
 // order is the task to be started.
 func (d *demand) order(cluster, service string) aws.Order {
 	return aws.Order{
-		Cluster: cluster, Definition: d.run, Service: service, TTL: d.ttl, Unwatched: d.unwatched,
+		Cluster: cluster, Definition: d.run, Service: service, TTL: d.ttl, Unwatched: d.unwatched, Share: d.share,
 		Network: aws.Interfaces{Subnets: d.subnets, Groups: d.groups, PublicAddress: d.public},
 	}
 }
@@ -147,6 +149,9 @@ func (d *demand) wording(service string) string {
 		return ""
 	}
 	text := "a task of " + d.run
+	if d.share {
+		text = "a shared task of " + d.run
+	}
 	if service != "" {
 		text += " where service " + service + " runs"
 	}
@@ -173,7 +178,7 @@ func (a *app) onDemand(d *demand, aim *aim, in control.Account) *headless.OnDema
 	}
 	dir := controlDir()
 	started.Note = func(r aws.Run) error {
-		return dir.NoteRun(control.Run{ID: r.ID, Cluster: r.Cluster, Task: r.Task, Service: r.Service, Account: recorded(in), Process: control.Self(), Until: r.Until})
+		return dir.NoteRun(control.Run{ID: r.ID, Cluster: r.Cluster, Task: r.Task, Service: r.Service, Share: r.Share, Account: recorded(in), Process: control.Self(), Until: r.Until})
 	}
 	started.Forget = func(r aws.Run) { dir.ForgetRun(r.ID) }
 	return started
@@ -214,12 +219,12 @@ func (a *app) endRun(ctx context.Context, all *accounts, dir control.Dir, r cont
 	if err != nil {
 		return err
 	}
-	ended, err := client.EndRun(ctx, aws.Run{ID: r.ID, Cluster: r.Cluster, Task: r.Task, Service: r.Service}, "culvert: it was killed")
+	ended, err := client.EndRun(ctx, aws.Run{ID: r.ID, Cluster: r.Cluster, Task: r.Task, Service: r.Service, Share: r.Share}, "culvert: it was killed")
 	for _, what := range ended {
 		a.noticef("an earlier culvert was killed: stopped %s", what)
 	}
 	// Without a task it is not known whether there will be one: RunTask was under way.
-	if err == nil && (len(ended) > 0 || r.Service != "") {
+	if err == nil && (len(ended) > 0 || r.Service+r.Share != "") {
 		dir.ForgetRun(r.ID)
 	}
 	return err

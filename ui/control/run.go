@@ -14,6 +14,7 @@ type Run struct {
 	ID      string    `json:"id"` // that ECS knows it by as well
 	Cluster string    `json:"cluster"`
 	Task    string    `json:"task,omitempty"`    // empty as long as it is not known
+	Share   string    `json:"share,omitempty"`   // what the task is known by to all who share it
 	Service string    `json:"service,omitempty"` // that runs for it instead
 	Account Account   `json:"account"`
 	Process Process   `json:"process"`

@@ -25,6 +25,7 @@ type OnDemand struct {
 	err     error         // why RunTask did not start it
 	begun   chan struct{} // closed when RunTask has been answered
 	abandon context.CancelFunc
+	leave   context.CancelFunc // ends what goes on beside
 	beside  sync.WaitGroup
 }
 
@@ -41,17 +42,19 @@ const (
 // begin starts the task and returns its id; it is still to come up then. ctx ends the waiting, not the start: end waits for
 // that, and stops what came of it.
 func (d *OnDemand) begin(ctx context.Context, client *aws.Client, n *notices) (task string, err error) {
+	living, leave := context.WithCancel(context.WithoutCancel(ctx))
 	starting, abandon := context.WithTimeout(context.WithoutCancel(ctx), startWithin)
 	run := aws.NewRun(d.Order, time.Now())
 	begun := make(chan struct{})
 	if d.Note != nil {
 		if err := d.Note(run); err != nil {
 			abandon()
+			leave()
 			return "", err
 		}
 	}
 	d.mu.Lock()
-	d.client, d.run, d.begun, d.abandon = client, run, begun, abandon
+	d.client, d.run, d.begun, d.abandon, d.leave = client, run, begun, abandon, leave
 	d.mu.Unlock()
 	n.say("starting " + d.subject())
 	go func() {
@@ -78,7 +81,8 @@ func (d *OnDemand) begin(ctx context.Context, client *aws.Client, n *notices) (t
 	if run.Service != "" {
 		return "", nil
 	}
-	d.beside.Go(func() { endExpired(ctx, client, run, n) })
+	d.beside.Go(func() { endExpired(living, client, run, n) })
+	d.beside.Go(func() { keepUsing(living, client, run, n) })
 	return run.Task, nil
 }
 
@@ -127,10 +131,31 @@ func limitOf(run aws.Run) string {
 		return "service " + run.Service + " runs already: it is left as it is, at the end too"
 	case run.Service != "":
 		return "service " + run.Service + " wants a task: it is scaled to zero again when its last user leaves; a service has no limit of its own, and a culvert that is killed leaves it until the next"
+	case run.Share != "":
+		return "task " + run.Task + " is shared: it is stopped when its last user leaves, and ends by itself at " + at + " (--ttl)"
 	case run.Unwatched:
 		return "task " + run.Task + " is on its way; it has no limit of its own (--no-watchdog): culvert stops it at the end, and one that is killed leaves it until the next culvert"
 	}
 	return "task " + run.Task + " is on its way; whatever becomes of this process, it ends by itself at " + at + " (--ttl)"
+}
+
+// keepUsing says again and again that the run still uses its task, where that is shared.
+func keepUsing(ctx context.Context, client *aws.Client, run aws.Run, n *notices) {
+	if run.Share == "" {
+		return
+	}
+	ticks := time.NewTicker(aws.BeatEvery)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+		}
+		if err := client.Beat(ctx, run); err != nil && ctx.Err() == nil {
+			n.say("warning: others may stop the task that is shared: " + err.Error())
+		}
+	}
 }
 
 // endExpired stops what culverts that were killed elsewhere have left. Nothing depends on it.
@@ -147,11 +172,12 @@ func endExpired(ctx context.Context, client *aws.Client, run aws.Run, n *notices
 // end stops the task, if there is one or may be. ctx may be over already.
 func (d *OnDemand) end(ctx context.Context, n *notices) error {
 	d.mu.Lock()
-	client, begun, abandon := d.client, d.begun, d.abandon
+	client, begun, abandon, leave := d.client, d.begun, d.abandon, d.leave
 	d.mu.Unlock()
 	if client == nil {
 		return nil
 	}
+	leave()
 	late := time.NewTimer(answerWithin)
 	defer late.Stop()
 	select {

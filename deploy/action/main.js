@@ -13,6 +13,7 @@ const flags = [
   'target', 'cluster', 'service', 'task', 'container', 'destinations', 'remote-port', 'remote-host', 'local-port', 'role-arn', 'region',
   'profile', 'endpoint-url', 'wait', 'probe', 'lanes', 'spread', 'keep-alive', 'proxy-env', 'no-proxy', 'no-proxy-keep',
   'proxy-user', 'proxy-password-file', 'for', 'config', 'log-level',
+  'run', 'ttl', 'subnets', 'security-groups',
 ];
 
 async function findProgram() {
@@ -82,6 +83,11 @@ async function main() {
   for (const flag of flags) {
     if (input(flag)) {
       args.push(`--${flag}`, input(flag));
+    }
+  }
+  for (const flag of ['share', 'start']) {
+    if (input(flag) === 'true') {
+      args.push(`--${flag}`);
     }
   }
   return run(program, args);

@@ -95,6 +95,9 @@ func commands() map[string]func(*testing.T, *reader) {
 		},
 		"culvert doctor policy -c automation --exec --container squid": runs(`"ecs:container-name": "squid"`, "doctor", "policy", "-c", "automation", "--exec", "--container", "squid"),
 
+		"culvert --headless --demo -c automation -s squid --run -L 0:3128 -- true": runs("", "--headless", "--demo", "-c", "automation", "-s", "squid", "--run", "-L", "0:3128", "--", "true"),
+		"culvert doctor policy --demo -c automation --run":                         runs(`"ecs:RunTask"`, "doctor", "policy", "--demo", "-c", "automation", "--run"),
+
 		"culvert emulator": staysUntil("export AWS_ENDPOINT_URL=http://127.0.0.1:", "emulator"),
 		"aws ecs list-clusters": func(t *testing.T, r *reader) {
 			t.Helper()

@@ -87,8 +87,8 @@ func TestTheWatchdogEndsTheCommand(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			entry, command := aws.Watched(test.entry, test.command)
-			words := append(entry, command...)
+			entry, command := aws.UnderWatchdog(test.entry, test.command)
+			words := slices.Concat(entry, command)
 			run := func(ttl string) (*exec.Cmd, *strings.Builder) {
 				cmd := exec.CommandContext(t.Context(), words[0], words[1:]...)
 				var out strings.Builder
@@ -126,7 +126,7 @@ func TestTheWatchdogEndsTheCommand(t *testing.T) {
 		})
 	}
 	for _, words := range [][2][]string{{nil, {"squid", "-N"}}, {{"/entrypoint.sh"}, {"sh", "-c", "x"}}, {{"sh", "-c"}, nil}, {{"sh", "-ec"}, {"x"}}} {
-		if _, command := aws.Watched(words[0], words[1]); command != nil {
+		if _, command := aws.UnderWatchdog(words[0], words[1]); command != nil {
 			t.Errorf("%q is started by no shell whose command can be changed, got %q", words, command)
 		}
 	}

@@ -61,7 +61,7 @@ func (c *Client) join(ctx context.Context, o Order, r Run) (Run, error) {
 	}
 	r.Share = shareName(who, in)
 	in.StartedBy = &r.Share
-	in.Tags = append(in.Tags, types.Tag{Key: sdk.String(tagUser + r.ID), Value: sdk.String(c.beat())})
+	in.Tags = append(in.Tags, types.Tag{Key: sdk.String(tagUser + r.ID), Value: sdk.String(c.countsUntil())})
 	over, err := c.listStarted(ctx, o.Cluster, r.Share, types.DesiredStatusStopped) // their tokens are used up
 	if err != nil {
 		return r, err
@@ -110,7 +110,7 @@ func digest(parts ...string) string {
 	return hex.EncodeToString(sum[:10])
 }
 
-func (c *Client) beat() string { return c.now().Add(beatLife).UTC().Format(time.RFC3339) }
+func (c *Client) countsUntil() string { return c.now().Add(beatLife).UTC().Format(time.RFC3339) }
 
 // elect runs the task, or finds the one that another has run with the same token.
 func (c *Client) elect(ctx context.Context, o Order, in *ecs.RunTaskInput) (string, error) {
@@ -132,7 +132,7 @@ func (c *Client) use(ctx context.Context, o Order, r Run, task string) (Run, err
 		return r, err
 	}
 	if !t.user(r.ID) {
-		if err := c.tagTask(ctx, o.Cluster, task, tagUser+r.ID, c.beat()); err != nil {
+		if err := c.tagTask(ctx, o.Cluster, task, tagUser+r.ID, c.countsUntil()); err != nil {
 			return r, err
 		}
 	}
@@ -267,7 +267,7 @@ func (c *Client) Beat(ctx context.Context, r Run) error {
 	if r.Share == "" || r.Task == "" {
 		return nil
 	}
-	return c.tagTask(ctx, r.Cluster, r.Task, tagUser+r.ID, c.beat())
+	return c.tagTask(ctx, r.Cluster, r.Task, tagUser+r.ID, c.countsUntil())
 }
 
 func (c *Client) tagTask(ctx context.Context, cluster, task, key, value string) error {

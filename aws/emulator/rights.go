@@ -16,8 +16,8 @@ func (e *Emulator) mayRun(r *request) error {
 	if d == nil {
 		return nil // which is what the call is told
 	}
-	roles := []string{or(in.Overrides.ExecutionRoleArn, executionRole(a))}
-	if role := or(in.Overrides.TaskRoleArn, a.taskRole(d)); role != "" && !d.pattern.NoRole {
+	roles := []string{or(in.overrides().ExecutionRoleArn, executionRole(a))}
+	if role := or(in.overrides().TaskRoleArn, a.taskRole(d)); role != "" && !d.pattern.NoRole {
 		roles = append(roles, role)
 	}
 	for _, role := range roles {

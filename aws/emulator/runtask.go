@@ -29,13 +29,19 @@ type runInput struct {
 	CapacityProviderStrategy []providerView
 	NetworkConfiguration     *networkView
 	Tags                     []tag
-	Overrides                overrides
+	Overrides                json.RawMessage
 }
 
 type overrides struct {
 	ContainerOverrides []containerOverride
 	TaskRoleArn        string
 	ExecutionRoleArn   string
+}
+
+// overrides are read once more: ECS counts their characters as they came.
+func (in *runInput) overrides() (o overrides) {
+	_ = json.Unmarshal(in.Overrides, &o) // nothing, or what is no object, overrides nothing
+	return o
 }
 
 type containerOverride struct {
@@ -45,7 +51,7 @@ type containerOverride struct {
 }
 
 // startedByForm is what startedBy may hold.
-var startedByForm = regexp.MustCompile(`^[A-Za-z0-9_/:.-]{0,128}$`) //nolint:gochecknoglobals // one small pattern
+var startedByForm = regexp.MustCompile(`^[A-Za-z0-9_/:.-]{0,128}$`)
 
 // runTask starts tasks that no service looks after, as a person, a schedule or AWS Batch does.
 func (e *Emulator) runTask(r *request, a *account) (any, error) {
@@ -110,7 +116,7 @@ func (in *runInput) pattern(d *definition) (count int, pattern Task, err error) 
 	if len(in.CapacityProviderStrategy) > 0 {
 		pattern.Launch, pattern.CapacityProvider = "", in.CapacityProviderStrategy[0].CapacityProvider
 	}
-	pattern.OverrideRole = in.Overrides.TaskRoleArn
+	pattern.OverrideRole = in.overrides().TaskRoleArn
 	switch {
 	case count < 1 || count > 10:
 		err = invalidParameter("Count must be between 1 and 10.")
@@ -130,12 +136,12 @@ func (in *runInput) pattern(d *definition) (count int, pattern Task, err error) 
 	if err == nil {
 		err = checkTags(in.Tags, nil)
 	}
-	for _, o := range in.Overrides.ContainerOverrides {
+	for _, o := range in.overrides().ContainerOverrides {
 		if err == nil && !slices.ContainsFunc(pattern.Containers, func(c Container) bool { return c.Name == o.Name }) {
 			err = invalidParameter("Override for container named %s is not a container in the TaskDefinition.", o.Name)
 		}
 	}
-	if text, _ := json.Marshal(in.Overrides); err == nil && len(text) > 8192 { //nolint:errchkjson // it was JSON
+	if err == nil && len(in.Overrides) > 8192 {
 		err = invalidParameter("Container Overrides length must be at most 8192")
 	}
 	return count, pattern, err
@@ -176,7 +182,7 @@ func (e *Emulator) dawdle(r *request) {
 // convention is known by which culvert's callers ask for it. An essential container that has CULVERT_TTL ends by itself after
 // so many seconds where its definition has the variable too, or where the command, which a shell runs, sleeps for so long.
 func (in *runInput) limit(d *definition) time.Duration {
-	for _, o := range in.Overrides.ContainerOverrides {
+	for _, o := range in.overrides().ContainerOverrides {
 		i := slices.IndexFunc(d.pattern.Containers, func(c Container) bool { return c.Name == o.Name && !c.NonEssential })
 		if i < 0 {
 			continue

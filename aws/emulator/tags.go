@@ -18,7 +18,7 @@ type tag struct {
 const mostTags = 50
 
 // tagForm is what keys and values are made of (ECS API Reference, Tag).
-var tagForm = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`) //nolint:gochecknoglobals // one small pattern
+var tagForm = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
 
 func newTags(list []tag) map[string]string {
 	tags := map[string]string{}

@@ -3,13 +3,13 @@ package cli
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"culvert/aws"
+	"culvert/internal/pattern"
 	"culvert/internal/say"
 	"culvert/ui/control"
 	"culvert/ui/headless"
@@ -73,7 +73,7 @@ func demanding(args []string) []string {
 }
 
 // resourceForm are the ids of subnets and security groups.
-var resourceForm = regexp.MustCompile(`^(subnet|sg)-[0-9a-zA-Z]{1,32}$`) //nolint:gochecknoglobals // one small pattern
+var resourceForm = pattern.Of(`^(subnet|sg)-[0-9a-zA-Z]{1,32}$`) //nolint:gochecknoglobals // compiled when it is needed
 
 // check refuses flags that make no sense, together with what is read-only.
 func (d *demand) check(readOnly bool) error {
@@ -102,7 +102,7 @@ func (d *demand) check(readOnly bool) error {
 	for flag, ids := range map[string][]string{"subnets": d.subnets, "security-groups": d.groups} {
 		kind := map[string]string{"subnets": "subnet", "security-groups": "sg"}[flag]
 		for _, id := range ids {
-			if !resourceForm.MatchString(id) || !strings.HasPrefix(id, kind+"-") {
+			if !resourceForm().MatchString(id) || !strings.HasPrefix(id, kind+"-") {
 				return usage("write ids such as "+kind+"-0a1b2c3d, with commas between them", "--%s: %q is no id", flag, say.Brief(id))
 			}
 		}
@@ -155,10 +155,11 @@ func (d *demand) wording(service string) string {
 	if service != "" {
 		text += " where service " + service + " runs"
 	}
-	for _, part := range [][2]string{{" in ", strings.Join(d.subnets, ",")}, {" with ", strings.Join(d.groups, ",")}} {
-		if part[1] != "" {
-			text += part[0] + part[1]
-		}
+	if len(d.subnets) > 0 {
+		text += " in " + strings.Join(d.subnets, ",")
+	}
+	if len(d.groups) > 0 {
+		text += " with " + strings.Join(d.groups, ",")
 	}
 	if d.public {
 		text += " with a public address"

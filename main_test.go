@@ -73,6 +73,7 @@ func stories(dir string) testscript.Params {
 		},
 	}
 	maps.Copy(p.Cmds, sights())
+	maps.Copy(p.Cmds, onDemand())
 	return p
 }
 

@@ -100,6 +100,8 @@ func commands() map[string]func(*testing.T, *reader) {
 			need.Command(t, "psql") // the emulator's authority is not AWS's
 			r.ends(t, "Mei Tanaka", r.culvert, "db", "orders-db", "--demo", "--iam", "app", "--", "psql", "-c", "table orders", "orders")
 		},
+		"culvert --headless --demo -c automation -s squid --run -L 0:3128 -- true": runs("", "--headless", "--demo", "-c", "automation", "-s", "squid", "--run", "-L", "0:3128", "--", "true"),
+		"culvert doctor policy --demo -c automation --run":                         runs(`"ecs:RunTask"`, "doctor", "policy", "--demo", "-c", "automation", "--run"),
 
 		"culvert emulator": staysUntil("export AWS_ENDPOINT_URL=http://127.0.0.1:", "emulator"),
 		"aws ecs list-clusters": func(t *testing.T, r *reader) {

@@ -12,15 +12,19 @@ type Policy struct {
 type Reach struct {
 	Partition       string // empty is aws
 	Region, Account string
-	Cluster         string // name
-	RoleID          string // the unique id of the role that the callers assume; empty when they are users, or it is not known
-	RemoteHosts     bool   // forwards to hosts behind the tasks too
-	AnyHost         bool   // to those alone: tunnels to any host have no need of the tasks' own ports
-	Named           bool   // to destinations by their names too, which is to list them, as --to does
-	Browse          bool   // the lists that the screen begins with too
-	Exec            bool   // commands and shells in the containers too
-	Container       string // name of the only one that Exec is about; empty is any
-	Document        string // the account's own, by name or ARN, in place of AWS's; empty for those
+	Cluster         string    // name
+	RoleID          string    // the unique id of the role that the callers assume; empty when they are users, or it is not known
+	RemoteHosts     bool      // forwards to hosts behind the tasks too
+	AnyHost         bool      // to those alone: tunnels to any host have no need of the tasks' own ports
+	Named           bool      // to destinations by their names too, which is to list them, as --to does
+	Browse          bool      // the lists that the screen begins with too
+	Exec            bool      // commands and shells in the containers too
+	Container       string    // name of the only one that Exec is about; empty is any
+	Run             string    // the family of task definitions that is run on demand too; empty: none
+	Share           bool      // those tasks may be shared
+	Start           string    // the service that is scaled up from zero on demand too; empty: none
+	RunRoles        [2]string // ARNs of the two roles that those tasks get; empty for one that they do not have
+	Document        string    // the account's own, by name or ARN, in place of AWS's; empty for those
 }
 
 // Reach is that of a caller of this client's account and region, the account "*" as long as it is not known.
@@ -76,6 +80,12 @@ func CallerPolicy(r Reach) Policy {
 	}
 	if r.Exec {
 		statements = append(statements, r.exec())
+	}
+	if r.Run != "" {
+		statements = append(statements, r.onDemand()...)
+	}
+	if r.Start != "" {
+		statements = append(statements, r.scaling()...)
 	}
 	if r.RoleID != "" {
 		statements = append(statements, r.endEarlier())

@@ -137,6 +137,7 @@ func stopRemedy(reason string) string {
 	for _, known := range []struct{ words, remedy string }{
 		{"CannotPullContainer", "correct the image's name, the execution role's right to pull it, or the route to its registry"},
 		{"ResourceInitializationError", "give the task a route to ECR, Secrets Manager and CloudWatch Logs (NAT or endpoints) and its execution role the permissions"},
+		{"FreeAddresses", "the subnet has no free address left: name others with --subnets, or free some"},
 		{"OutOfMemory", "give the task more memory"},
 		{"health check", "correct the health check or what it tests: ECS stops the tasks that fail it"},
 		{"Capacity is unavailable", "wait for Fargate capacity, or add FARGATE beside FARGATE_SPOT or another subnet"},

@@ -63,7 +63,7 @@ func TestTheImageForPipelinesIsWhatTheyWant(t *testing.T) {
 			continue
 		}
 		for _, tag := range image.Tags {
-			name := regexp.MustCompile(`\{\{ tolower [^}]*\}\}`).ReplaceAllString(image.Images[0], "acme")
+			name := strings.NewReplacer("{{ tolower .Env.ORIGIN_OWNER }}", "acme", "{{ tolower .Env.ORIGIN_NAME }}", "culvert").Replace(image.Images[0])
 			released = append(released, name+":"+strings.ReplaceAll(tag, "{{ .Version }}", "1.2.3"))
 		}
 	}

@@ -20,6 +20,7 @@ type account struct {
 	rand        *rand.Rand
 	clusters    []*cluster
 	definitions map[string][]*definition // by family; a revision never changes
+	tokens      []started                // of RunTask, the oldest first
 }
 
 type cluster struct {
@@ -40,6 +41,7 @@ type service struct {
 	steady      bool
 	controller  string
 	daemon      bool
+	tags        map[string]string
 }
 
 type deployment struct {
@@ -79,6 +81,10 @@ type task struct {
 	containers                    []*container
 	gone                          chan struct{} // closed when the task has stopped
 	instance, group, connectivity string
+
+	tags  map[string]string
+	limit time.Duration  // after which its own command ends it; 0 is none
+	wrong StartFaultKind // with its start
 }
 
 type container struct {
@@ -106,6 +112,9 @@ func newAccount(e *Emulator, o Options) (*account, error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	for _, described := range o.Fleet.Definitions {
+		a.define(described)
+	}
 	for _, described := range o.Fleet.Clusters {
 		if described.Name == "" {
 			return nil, errors.New("build fleet: a cluster without a name")

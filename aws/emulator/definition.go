@@ -97,6 +97,7 @@ type containerDefinitionView struct {
 	Memory          int                 `json:"memory,omitempty"`
 	PortMappings    []portView          `json:"portMappings"`
 	Essential       bool                `json:"essential"`
+	EntryPoint      []string            `json:"entryPoint,omitempty"`
 	Command         []string            `json:"command,omitempty"`
 	Environment     []attributeView     `json:"environment"`
 	Secrets         []secretView        `json:"secrets,omitempty"`
@@ -132,7 +133,7 @@ func (d *definition) arn(a *account) string {
 func (d *definition) view(a *account) definitionView {
 	v := definitionView{
 		ARN: d.arn(a), ContainerDefinitions: []containerDefinitionView{}, Family: d.family, NetworkMode: or(d.pattern.Network, "awsvpc"), PIDMode: d.pattern.PIDMode, Revision: d.revision,
-		ExecutionRoleARN: "arn:aws:iam::" + a.id + ":role/ecsTaskExecutionRole", Volumes: []string{}, Status: "ACTIVE",
+		ExecutionRoleARN: executionRole(a), Volumes: []string{}, Status: "ACTIVE",
 		RequiresAttributes: []attributeView{}, PlacementConstraints: []string{}, Compatibilities: []string{"EC2", "FARGATE"},
 		RequiresCompat: []string{launch(d.pattern)}, CPU: or(d.pattern.CPU, "256"), Memory: or(d.pattern.Memory, "512"),
 		RegisteredAt: when(d.registered), RegisteredBy: "arn:aws:iam::" + a.id + ":role/deploy",
@@ -148,7 +149,7 @@ func (d *definition) view(a *account) definitionView {
 
 func (k *container) definitionView(a *account) containerDefinitionView {
 	v := containerDefinitionView{
-		Name: k.pattern.Name, Image: k.image(a), Memory: k.pattern.Memory, PortMappings: []portView{}, Essential: !k.pattern.NonEssential,
+		Name: k.pattern.Name, Image: k.image(a), Memory: k.pattern.Memory, PortMappings: []portView{}, Essential: !k.pattern.NonEssential, EntryPoint: k.pattern.EntryPoint,
 		Environment: []attributeView{}, MountPoints: []map[string]string{}, VolumesFrom: []map[string]string{},
 		LinuxParameters: map[string]bool{"initProcessEnabled": !k.pattern.NoInit}, Command: k.pattern.Command,
 		Log: logView{"awslogs", map[string]string{"awslogs-group": "/ecs/" + k.pattern.Name, "awslogs-region": a.region, "awslogs-stream-prefix": "ecs"}},

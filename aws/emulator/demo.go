@@ -12,6 +12,7 @@ func Demo() Fleet {
 			{Name: "data", Services: dataServices(), Tasks: jobs()},
 			{Name: "shop", Services: shopServices()},
 		},
+		Definitions: []Task{onDemand()},
 		Inventory: Inventory{
 			Databases: []Possession{{Name: "orders-db", Engine: "postgres", Host: "orders-db.internal", Port: 5432}},
 			Caches:    []Possession{{Name: "sessions", Host: "sessions.internal", Port: 6379, Closed: true}},
@@ -49,6 +50,15 @@ func automation() []Service {
 		{Name: "reports", Count: 2, Task: reports, Steady: true},
 		{Name: "batch", Count: 1, Task: batch, Tasks: []Task{lost}, Steady: true},
 	}
+}
+
+// onDemand is the proxy of culvert's module, to be run for the time of a tunnel.
+func onDemand() Task {
+	task := one("squid", "ubuntu/squid:5.2-22.04_beta", map[uint16]string{3128: Proxy})
+	task.Family = "culvert-squid"
+	task.Containers[0].EntryPoint = []string{"/bin/sh", "-c"}
+	task.Containers[0].Command = []string{"exec squid -N -f /tmp/culvert-squid/squid.conf"}
+	return task
 }
 
 func shopServices() []Service {

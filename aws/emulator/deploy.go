@@ -170,6 +170,9 @@ func (a *account) begin(c *cluster, s *service, d *deployment, described Task) (
 		return nil, err
 	}
 	t.created, t.status, t.desired = a.emulator.now(), "PROVISIONING", "RUNNING"
+	if s != nil {
+		t.wrong = a.nextStart(described.Family)
+	}
 	for _, k := range t.containers {
 		k.agent = Agent{Status: "PENDING", Absent: k.pattern.Agent.Absent}
 	}
@@ -179,8 +182,24 @@ func (a *account) begin(c *cluster, s *service, d *deployment, described Task) (
 			t.status = "PENDING"
 		}
 	})
-	a.later(2, func() { a.run(t) })
-	a.later(3, func() { a.startAgents(t) })
+	a.later(2, func() {
+		reason, code, ran := t.wrong.stop(t)
+		switch {
+		case reason != "" && !ran:
+			a.end(t, reason, code)
+		case t.wrong != NeverStarts:
+			a.run(t)
+			a.watch(t)
+		}
+		if ran {
+			a.end(t, reason, code)
+		}
+	})
+	a.later(3, func() {
+		if t.wrong != NeverStarts && t.wrong != NeverReady {
+			a.startAgents(t)
+		}
+	})
 	return t, nil
 }
 

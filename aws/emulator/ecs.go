@@ -36,6 +36,12 @@ func (e *Emulator) ecsAction(action string) (handler, bool) {
 		run = e.runTask
 	case "StopTask":
 		run = e.haltTask
+	case "TagResource":
+		run = e.tagResource
+	case "UntagResource":
+		run = e.untagResource
+	case "ListTagsForResource":
+		run = e.listTags
 	default:
 		return nil, false
 	}
@@ -43,14 +49,23 @@ func (e *Emulator) ecsAction(action string) (handler, bool) {
 		if err := e.data.admit(r, "ecs", action, e.ecsResource(action, r)); err != nil {
 			return nil, err
 		}
+		if action == "RunTask" {
+			if err := e.mayRun(r); err != nil {
+				return nil, err
+			}
+		}
 		a := e.fleet
 		if r.Region != a.region {
 			// Another region holds nothing.
 			a = &account{emulator: e, id: a.id, region: r.Region, pace: a.pace}
 		}
 		a.mu.Lock()
-		defer a.mu.Unlock()
-		return run(r, a)
+		answer, err := run(r, a)
+		a.mu.Unlock()
+		if action == "RunTask" {
+			e.dawdle(r)
+		}
+		return answer, err
 	}, true
 }
 
@@ -64,6 +79,7 @@ func (e *Emulator) ecsResource(action string, r *request) string {
 		Service, Task     string
 		ContainerInstance string
 		TaskDefinition    string
+		ResourceArn       string
 	}](r)
 	if err != nil {
 		return "*"
@@ -81,7 +97,9 @@ func (e *Emulator) ecsResource(action string, r *request) string {
 	case action == "UpdateService":
 		return arn("service", in.Service)
 	case action == "RunTask":
-		return "arn:aws:ecs:" + r.Region + ":" + a.id + ":task-definition/" + nameOf(in.TaskDefinition)
+		return a.resolved(in.TaskDefinition)
+	case in.ResourceArn != "":
+		return in.ResourceArn
 	case action == "DescribeTasks" && len(in.Tasks) > 0:
 		return arn("task", in.Tasks[0])
 	case action == "StopTask":
@@ -194,8 +212,8 @@ func (e *Emulator) listServices(r *request, a *account) (any, error) {
 
 func (e *Emulator) describeServices(r *request, a *account) (any, error) {
 	in, err := decode[struct {
-		Cluster  string
-		Services []string
+		Cluster           string
+		Services, Include []string
 	}](r)
 	if err != nil {
 		return nil, err
@@ -220,7 +238,11 @@ func (e *Emulator) describeServices(r *request, a *account) (any, error) {
 			out.Failures = append(out.Failures, a.missing("service", c.name+"/"+nameOf(name)))
 			continue
 		}
-		out.Services = append(out.Services, s.view(a))
+		v := s.view(a)
+		if slices.Contains(in.Include, "TAGS") {
+			v.Tags = tagsView(s.tags)
+		}
+		out.Services = append(out.Services, v)
 	}
 	return out, nil
 }
@@ -271,8 +293,8 @@ func (e *Emulator) listTasks(r *request, a *account) (any, error) {
 
 func (e *Emulator) describeTasks(r *request, a *account) (any, error) {
 	in, err := decode[struct {
-		Cluster string
-		Tasks   []string
+		Cluster        string
+		Tasks, Include []string
 	}](r)
 	if err != nil {
 		return nil, err
@@ -297,7 +319,11 @@ func (e *Emulator) describeTasks(r *request, a *account) (any, error) {
 			out.Failures = append(out.Failures, a.missing("task", c.name+"/"+nameOf(id)))
 			continue
 		}
-		out.Tasks = append(out.Tasks, t.view(a))
+		v := t.view(a)
+		if slices.Contains(in.Include, "TAGS") {
+			v.Tags = tagsView(t.tags)
+		}
+		out.Tasks = append(out.Tasks, v)
 	}
 	return out, nil
 }

@@ -89,6 +89,7 @@ type serviceView struct {
 	ManagedTags          bool              `json:"enableECSManagedTags"`
 	PropagateTags        string            `json:"propagateTags"`
 	EnableExecuteCommand bool              `json:"enableExecuteCommand"`
+	Tags                 []tag             `json:"tags,omitempty"`
 }
 
 type providerView struct {
@@ -261,7 +262,7 @@ type taskView struct {
 	StoppedAt         *epoch           `json:"stoppedAt,omitempty"`
 	StoppedReason     string           `json:"stoppedReason,omitempty"`
 	StoppingAt        *epoch           `json:"stoppingAt,omitempty"`
-	Tags              []string         `json:"tags"`
+	Tags              []tag            `json:"tags"`
 	TaskARN           string           `json:"taskArn"`
 	TaskDefinition    string           `json:"taskDefinitionArn"`
 	Version           int              `json:"version"`
@@ -352,7 +353,7 @@ func (t *task) view(a *account) taskView {
 		LaunchType: launch(t.pattern), Overrides: overridesView{Containers: []map[string]string{}, Accelerators: []string{}, TaskRoleARN: t.pattern.OverrideRole},
 		PlatformVersion: platformVersion(t.pattern), PlatformFamily: platformFamily(t.pattern), StartedAt: when(t.started),
 		StartedBy: t.startedBy(), StopCode: t.code, StoppedAt: when(t.ended), StoppedReason: t.reason, StoppingAt: when(t.stopping),
-		Tags: []string{}, TaskARN: t.arn(a), TaskDefinition: t.definition.arn(a), Version: t.version(),
+		Tags: []tag{}, TaskARN: t.arn(a), TaskDefinition: t.definition.arn(a), Version: t.version(),
 	}
 	if t.instance != "" {
 		v.ContainerInstance = a.arn("ecs", "container-instance/"+t.cluster.name+"/"+t.instance)

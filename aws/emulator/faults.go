@@ -64,6 +64,9 @@ type Faults struct {
 
 	RoleLife time.Duration // of the keys of a role, from STS and from SSO; 0 is what the caller asks for, else an hour
 
+	Starts   []StartFault  // the first that fits decides
+	RunTakes time.Duration // RunTask has begun its tasks this long before it answers
+
 	Rates bool       // keeps to the published rates of ECS's API and throttles what goes beyond
 	API   []APIFault // the first that fits decides
 }
@@ -161,6 +164,7 @@ func (f Faults) clone() Faults {
 	f.Swallow, f.Refuse, f.Stalled, f.API = slices.Clone(f.Swallow), slices.Clone(f.Refuse), slices.Clone(f.Stalled), slices.Clone(f.API)
 	f.NoDocuments = slices.Clone(f.NoDocuments)
 	f.OwnDocuments = slices.Clone(f.OwnDocuments)
+	f.Starts = slices.Clone(f.Starts)
 	return f
 }
 

@@ -5,14 +5,16 @@ import "time"
 // Fleet describes the account that an Emulator starts with. Zero values are the ordinary case throughout: a Fargate
 // task on the newest platform, running since yesterday, exec enabled, its agent running.
 type Fleet struct {
-	Region    string // eu-west-1
-	Account   string // 111122223333
-	Clusters  []Cluster
-	Hosts     map[string]string // private DNS: "name" or "name:port", an address too → loopback address "127.0.0.1:port", or "name" → an address of the private network
-	Subnet    Subnet            // that the tasks are in
-	Inventory Inventory         // what the account has beside ECS
-	VPC       bool              // serve the demo's private hosts, and the proxy behind Proxy
-	Plan      []Step            // what happens by itself, and when
+	Region   string // eu-west-1
+	Account  string // 111122223333
+	Clusters []Cluster
+	// Definitions are task definitions that nothing runs yet, each with its Family.
+	Definitions []Task
+	Hosts       map[string]string // private DNS: "name" or "name:port", an address too → loopback address "127.0.0.1:port", or "name" → an address of the private network
+	Subnet      Subnet            // that the tasks are in
+	Inventory   Inventory         // what the account has beside ECS
+	VPC         bool              // serve the demo's private hosts, and the proxy behind Proxy
+	Plan        []Step            // what happens by itself, and when
 }
 
 // Step is something that happens a while after the start.
@@ -103,6 +105,7 @@ type Container struct {
 	NoInit         bool     // initProcessEnabled is off
 	Environment    []string // NAME=value
 	Secrets        []string // NAME=where ECS takes the value from
+	EntryPoint     []string
 	Command        []string // the image's own
 	Memory         int      // MiB, its hard limit; 0: the task's alone
 }

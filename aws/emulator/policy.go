@@ -98,6 +98,7 @@ func (e *Emulator) facts(r *request, service, action, resource string) map[strin
 			}
 		}
 	}
+	e.tagFacts(r, action, resource, facts)
 	return facts
 }
 
@@ -160,7 +161,7 @@ func (s *policyStatement) check() error {
 		return errors.New("without an action or a resource")
 	}
 	for operator, keys := range s.Condition {
-		if _, known := operators()[strings.TrimSuffix(operator, "IfExists")]; !known {
+		if _, known := operators()[strings.TrimPrefix(strings.TrimSuffix(operator, "IfExists"), forAll)]; !known {
 			return fmt.Errorf("operator %s is not known here", operator)
 		}
 		for _, values := range keys {
@@ -186,15 +187,34 @@ func (s *policyStatement) covers(action, resource string, who caller) bool {
 func (s *policyStatement) holds(facts map[string]string, who caller) bool {
 	for operator, keys := range s.Condition {
 		name, ifExists := strings.CutSuffix(operator, "IfExists")
+		name, everyOne := strings.CutPrefix(name, forAll)
 		compare := operators()[name]
 		for key, values := range keys {
 			fact, there := facts[key]
-			if !there && ifExists {
+			if !there && ifExists || everyOne && holdsForAll(fact, values, compare) {
 				continue
+			}
+			if everyOne {
+				return false
 			}
 			if !there || !slices.ContainsFunc(values, func(value string) bool { return compare(substitute(value, who), fact) }) {
 				return false
 			}
+		}
+	}
+	return true
+}
+
+// forAll begins the operators that hold when they do for each value of a set, which an empty one's do.
+const forAll = "ForAllValues:"
+
+// manyFacts are between the values of a set.
+const manyFacts = "\n"
+
+func holdsForAll(set string, values []string, compare func(value, fact string) bool) bool {
+	for one := range strings.SplitSeq(set, manyFacts) {
+		if one != "" && !slices.ContainsFunc(values, func(value string) bool { return compare(value, one) }) {
+			return false
 		}
 	}
 	return true

@@ -36,6 +36,7 @@ const accessDenied = "AccessDeniedException"
 type apiError struct {
 	Code, Message string
 	Status        int
+	Resources     []string // of a ConflictException: what there is already
 }
 
 func (e *apiError) Error() string { return e.Code + ": " + e.Message }
@@ -145,7 +146,11 @@ func (e *Emulator) refuse(w http.ResponseWriter, err error) {
 		panic(http.ErrAbortHandler) // net/http's way to hang up without an answer
 	}
 	refusal := asAPIError(err)
-	e.answer(w, refusal.status(), map[string]string{"__type": refusal.Code, "message": refusal.Message})
+	e.answer(w, refusal.status(), struct {
+		Type      string   `json:"__type"`
+		Message   string   `json:"message"`
+		Resources []string `json:"resourceIds,omitempty"`
+	}{refusal.Code, refusal.Message, refusal.Resources})
 }
 
 func asAPIError(err error) *apiError {

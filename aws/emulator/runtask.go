@@ -1,12 +1,61 @@
 package emulator
 
+import (
+	"bytes"
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// mostTokens is how many client tokens of RunTask are remembered; ECS remembers each for a day.
+const mostTokens = 1000
+
+// started is what a client token has started.
+type started struct {
+	token   string
+	request []byte // without the token
+	tasks   []*task
+}
+
+// runInput is RunTask as it is asked for (ECS API Reference).
+type runInput struct {
+	Cluster, TaskDefinition, StartedBy, ClientToken, LaunchType, PlatformVersion string
+
+	Count                    *int
+	EnableExecuteCommand     bool
+	CapacityProviderStrategy []providerView
+	NetworkConfiguration     *networkView
+	Tags                     []tag
+	Overrides                json.RawMessage
+}
+
+type overrides struct {
+	ContainerOverrides []containerOverride
+	TaskRoleArn        string
+	ExecutionRoleArn   string
+}
+
+// overrides are read once more: ECS counts their characters as they came.
+func (in *runInput) overrides() (o overrides) {
+	_ = json.Unmarshal(in.Overrides, &o) // nothing, or what is no object, overrides nothing
+	return o
+}
+
+type containerOverride struct {
+	Name        string
+	Command     []string
+	Environment []attributeView
+}
+
+// startedByForm is what startedBy may hold.
+var startedByForm = regexp.MustCompile(`^[A-Za-z0-9_/:.-]{0,128}$`)
+
 // runTask starts tasks that no service looks after, as a person, a schedule or AWS Batch does.
 func (e *Emulator) runTask(r *request, a *account) (any, error) {
-	in, err := decode[struct {
-		Cluster, TaskDefinition, StartedBy string
-		Count                              *int
-		EnableExecuteCommand               bool
-	}](r)
+	in, err := decode[runInput](r)
 	if err != nil {
 		return nil, err
 	}
@@ -18,26 +67,213 @@ func (e *Emulator) runTask(r *request, a *account) (any, error) {
 	if d == nil {
 		return nil, &apiError{Code: "ClientException", Message: "TaskDefinition not found."}
 	}
-	count := 1
-	if in.Count != nil {
-		count = *in.Count
+	count, pattern, err := in.pattern(d)
+	if err != nil {
+		return nil, err
 	}
-	if count < 1 || count > 10 {
-		return nil, invalidParameter("Count must be between 1 and 10.")
-	}
-	pattern := d.pattern
-	pattern.Family, pattern.Revision = d.family, d.revision
-	pattern.ExecOff, pattern.StartedBy = !in.EnableExecuteCommand, in.StartedBy
 	out := struct {
 		Tasks    []taskView `json:"tasks"`
 		Failures []failure  `json:"failures"`
 	}{[]taskView{}, []failure{}}
-	for range count {
-		t, err := a.begin(c, nil, nil, pattern)
-		if err != nil {
-			return nil, invalidParameter("%s", err)
+	begun, err := a.begunWith(in.ClientToken, r.Body)
+	if err != nil {
+		return nil, err
+	}
+	if begun == nil {
+		wrong := a.nextStart(d.family)
+		if reason, refused := wrong.refusal(); refused {
+			out.Failures = append(out.Failures, failure{ARN: a.arn("ecs", "container-instance/"+c.name), Reason: reason})
+			return out, nil
 		}
+		for range count {
+			t, err := a.begin(c, nil, nil, pattern)
+			if err != nil {
+				return nil, invalidParameter("%s", err)
+			}
+			t.tags, t.limit, t.wrong = newTags(in.Tags), in.limit(d), wrong
+			begun = append(begun, t)
+		}
+		a.keepToken(in.ClientToken, r.Body, begun)
+	}
+	for _, t := range begun {
 		out.Tasks = append(out.Tasks, t.view(a))
 	}
 	return out, nil
+}
+
+// pattern is what is to run, or why it cannot be, in ECS's words.
+func (in *runInput) pattern(d *definition) (count int, pattern Task, err error) {
+	count = 1
+	if in.Count != nil {
+		count = *in.Count
+	}
+	pattern = d.pattern
+	pattern.Family, pattern.Revision = d.family, d.revision
+	pattern.ExecOff, pattern.StartedBy = !in.EnableExecuteCommand, in.StartedBy
+	if in.LaunchType != "" {
+		pattern.Launch, pattern.CapacityProvider = in.LaunchType, ""
+	}
+	if len(in.CapacityProviderStrategy) > 0 {
+		pattern.Launch, pattern.CapacityProvider = "", in.CapacityProviderStrategy[0].CapacityProvider
+	}
+	pattern.OverrideRole = in.overrides().TaskRoleArn
+	switch {
+	case count < 1 || count > 10:
+		err = invalidParameter("Count must be between 1 and 10.")
+	case !startedByForm.MatchString(in.StartedBy):
+		err = invalidParameter("Invalid identifier: startedBy must be at most 128 letters, numbers, hyphens, slashes and underscores.")
+	case len(in.ClientToken) > 64:
+		err = invalidParameter("clientToken must be at most 64 characters.")
+	case in.LaunchType != "" && len(in.CapacityProviderStrategy) > 0:
+		err = invalidParameter("Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.")
+	case pattern.attached() && in.NetworkConfiguration == nil:
+		err = invalidParameter("Network Configuration must be provided when networkMode 'awsvpc' is specified.")
+	case !pattern.attached() && in.NetworkConfiguration != nil:
+		err = invalidParameter("Network Configuration is not valid for the given networkMode of this task definition.")
+	default:
+		err = in.checkNetwork()
+	}
+	if err == nil {
+		err = checkTags(in.Tags, nil)
+	}
+	for _, o := range in.overrides().ContainerOverrides {
+		if err == nil && !slices.ContainsFunc(pattern.Containers, func(c Container) bool { return c.Name == o.Name }) {
+			err = invalidParameter("Override for container named %s is not a container in the TaskDefinition.", o.Name)
+		}
+	}
+	if err == nil && len(in.Overrides) > 8192 {
+		err = invalidParameter("Container Overrides length must be at most 8192")
+	}
+	return count, pattern, err
+}
+
+func (in *runInput) checkNetwork() error {
+	if in.NetworkConfiguration == nil {
+		return nil
+	}
+	vpc := in.NetworkConfiguration.VPC
+	if len(vpc.Subnets) == 0 {
+		return invalidParameter("subnets can not be empty.")
+	}
+	for _, id := range vpc.Subnets {
+		if id != subnetID {
+			return invalidParameter("Error retrieving subnet information for [%s]: The subnet ID '%s' does not exist (ErrorCode: InvalidSubnetID.NotFound)", id, id)
+		}
+	}
+	for _, id := range vpc.Groups {
+		if id != taskGroup && id != doorGroup {
+			return invalidParameter("Error retrieving security group information for [%s]: The security group '%s' does not exist (ErrorCode: InvalidGroup.NotFound)", id, id)
+		}
+	}
+	return nil
+}
+
+// dawdle keeps the answer of RunTask back.
+func (e *Emulator) dawdle(r *request) {
+	late := time.NewTimer(e.Faults().RunTakes)
+	defer late.Stop()
+	select {
+	case <-late.C:
+	case <-r.HTTP.Context().Done():
+	}
+}
+
+// limit is how long the task's own command lets it run, 0 when it says nothing: here commands are not run, so that the one
+// convention is known by which culvert's callers ask for it. An essential container that has CULVERT_TTL ends by itself after
+// so many seconds where its definition has the variable too, or where the command, which a shell runs, sleeps for so long.
+func (in *runInput) limit(d *definition) time.Duration {
+	for _, o := range in.overrides().ContainerOverrides {
+		i := slices.IndexFunc(d.pattern.Containers, func(c Container) bool { return c.Name == o.Name && !c.NonEssential })
+		if i < 0 {
+			continue
+		}
+		c := d.pattern.Containers[i]
+		own := slices.ContainsFunc(c.Environment, func(v string) bool { return strings.HasPrefix(v, "CULVERT_TTL=") })
+		shell := len(c.EntryPoint) == 2 && c.EntryPoint[1] == "-c" && len(o.Command) > 0 && strings.Contains(o.Command[0], `sleep "$CULVERT_TTL"`)
+		for _, v := range o.Environment {
+			if seconds, err := strconv.Atoi(v.Value); v.Name == "CULVERT_TTL" && err == nil && (own || shell) {
+				return time.Duration(seconds) * time.Second
+			}
+		}
+	}
+	return 0
+}
+
+// begunWith finds what a client token has started: nil for a new one, a refusal when the request was another one then.
+func (a *account) begunWith(token string, body []byte) ([]*task, error) {
+	for _, s := range a.tokens {
+		switch {
+		case token == "" || s.token != token:
+		case bytes.Equal(s.request, body):
+			return s.tasks, nil
+		default:
+			conflict := &apiError{Code: "ConflictException", Message: "The provided clientToken is already in use with a different RunTask request."}
+			for _, t := range s.tasks {
+				conflict.Resources = append(conflict.Resources, t.arn(a))
+			}
+			return nil, conflict
+		}
+	}
+	return nil, nil
+}
+
+func (a *account) keepToken(token string, body []byte, tasks []*task) {
+	if token == "" {
+		return
+	}
+	a.tokens = append(a.tokens, started{token, bytes.Clone(body), tasks})
+	a.tokens = a.tokens[max(0, len(a.tokens)-mostTokens):]
+}
+
+// watch ends a task when its own limit is over.
+func (a *account) watch(t *task) {
+	if t.limit == 0 {
+		return
+	}
+	a.emulator.clock.after(t.limit, func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.expire(t)
+	})
+}
+
+// expire ends a task whose limit is over, as its essential container has ended by itself.
+func (a *account) expire(t *task) {
+	if t.desired == "RUNNING" && !t.started.IsZero() && a.emulator.now().Sub(t.started) >= t.limit {
+		a.end(t, "Essential container in task exited", "EssentialContainerExited")
+	}
+}
+
+// Elapse makes the account's running tasks older by a time: those that have a limit of their own, which that reaches, end.
+func (e *Emulator) Elapse(by time.Duration) {
+	a := e.fleet
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, c := range a.clusters {
+		for _, t := range c.tasks {
+			if t.started.IsZero() || t.desired != "RUNNING" {
+				continue
+			}
+			t.started = t.started.Add(-by)
+			if t.limit > 0 {
+				a.expire(t)
+			}
+		}
+	}
+}
+
+// Running returns the ids of the tasks that no service started and that are meant to run, oldest first.
+func (e *Emulator) Running(cluster string) []string {
+	a := e.fleet
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var ids []string
+	if c := a.findCluster(cluster); c != nil {
+		for _, t := range c.tasks {
+			if t.service == nil && t.desired == "RUNNING" {
+				ids = append(ids, t.id)
+			}
+		}
+	}
+	return ids
 }

@@ -16,6 +16,7 @@ const flags = [
   'target', 'cluster', 'service', 'task', 'container', 'destinations', 'remote-port', 'remote-host', 'local-port', 'bind', 'role-arn', 'role-duration', 'region',
   'profile', 'endpoint-url', 'wait', 'probe', 'lanes', 'spread', 'keep-alive', 'proxy-env', 'no-proxy', 'no-proxy-keep',
   'proxy-user', 'proxy-password-file', 'for', 'config', 'log-level',
+  'run', 'ttl', 'subnets', 'security-groups',
 ];
 
 /** Inputs that are flags of `culvert up`, once for each of their lines. */
@@ -192,6 +193,11 @@ async function main() {
   for (const flag of flags) {
     if (input(flag)) {
       args.push(`--${flag}`, input(flag));
+    }
+  }
+  for (const flag of ['share', 'start']) {
+    if (input(flag) === 'true') {
+      args.push(`--${flag}`);
     }
   }
   if (process.env.RUNNER_DEBUG === '1' && !input('log-level')) {

@@ -18,7 +18,7 @@ type Job struct {
 	Token   string   // variable that the token is in; empty for what is usual in the system
 	Step    string   // of a workflow of GitHub, which opens the same
 
-	Repository string // OWNER/NAME at GitHub, whose releases have culvert
+	Repository string // owner and name at GitHub, whose releases have culvert
 	Version    string // of those
 }
 

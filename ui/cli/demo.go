@@ -48,7 +48,7 @@ func (a *app) plainDemo(ctx context.Context, aim *aim, forwards *forwards) error
 	if !aim.given() {
 		aim.cluster, aim.service = demoCluster, demoService
 	}
-	wanted, err := a.wanted(aim, forwards)
+	wanted, err := a.wanted(aim, forwards, nil)
 	if err != nil {
 		return err
 	}

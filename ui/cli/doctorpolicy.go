@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,15 +17,15 @@ type policies struct {
 
 func (a *app) doctorPolicy() *cobra.Command {
 	var aim aim
-	var remote, dynamic, named, browse, exec bool
-	var only string
+	var remote, dynamic, named, browse, exec, start, share bool
+	var only, run string
 	cmd := &cobra.Command{
 		Use:   "policy",
 		Short: "Print the least IAM policies: the caller's and the task role's",
 		Long: "Prints what whoever opens tunnels needs, and what the exec agent needs from the task's role, as JSON with the\n" +
 			"account, region and cluster filled in as far as they are known (* otherwise).",
 		Example: "  culvert doctor policy -c automation\n  culvert doctor policy -c automation --only caller > caller.json\n" +
-			"  culvert doctor policy -c automation -D",
+			"  culvert doctor policy -c automation -D\n  culvert doctor policy -c automation --run\n  culvert doctor policy -c automation -s squid --start",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if named && len(args) > 0 {
 				return usage("leave "+args[0]+" out: the policy is for all that can be listed", "--to takes no name here")
@@ -32,7 +33,7 @@ func (a *app) doctorPolicy() *cobra.Command {
 			return atMost(0)(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.printPolicies(cmd.Context(), &aim, aws.Reach{RemoteHosts: remote, AnyHost: dynamic, Named: named, Browse: browse, Exec: exec}, only)
+			return a.printPolicies(cmd.Context(), &aim, aws.Reach{RemoteHosts: remote, AnyHost: dynamic, Named: named, Browse: browse, Exec: exec, Run: run, Share: share}, start, only)
 		},
 	}
 	cmd.Flags().AddFlagSet(aim.flags())
@@ -41,12 +42,15 @@ func (a *app) doctorPolicy() *cobra.Command {
 	cmd.Flags().BoolVar(&named, "to", false, "let the caller find hosts behind the tasks by their names (--to, list hosts) and forward to them")
 	cmd.Flags().BoolVar(&browse, "browse", false, "let the caller list what there is, for the interface")
 	cmd.Flags().BoolVar(&exec, "exec", false, "let the caller run commands and shells in the containers (culvert exec); with --container in that one alone")
+	cmd.Flags().StringVar(&run, "run", "", "let the caller run and stop tasks of `TASKDEF` for the time of a tunnel; alone: "+moduleFamily)
+	cmd.Flags().BoolVar(&share, "share", false, "with --run: let the caller share such tasks with others of its role too")
+	cmd.Flags().BoolVar(&start, "start", false, "let the caller scale the service named up from zero for the time of a tunnel")
 	cmd.Flags().Var(choiceValue{&only, []string{"caller", "task"}}, "only", "print one of the two, ready for aws iam put-role-policy")
 	a.completeTargets(cmd, &aim)
 	return cmd
 }
 
-func (a *app) printPolicies(ctx context.Context, aim *aim, wanted aws.Reach, only string) error {
+func (a *app) printPolicies(ctx context.Context, aim *aim, wanted aws.Reach, start bool, only string) error {
 	named, err := aim.names()
 	if err != nil {
 		return err
@@ -58,6 +62,12 @@ func (a *app) printPolicies(ctx context.Context, aim *aim, wanted aws.Reach, onl
 	if cluster == "" {
 		return usage("name it with --cluster", "the policy is about one cluster")
 	}
+	if wanted.Share && wanted.Run == "" {
+		return usage("add --run, or leave it out", "--share says something of tasks that are run")
+	}
+	if start && named.Service == "" {
+		return usage("name it with --service", "--start is about one service")
+	}
 	a.shared.goHome(named)
 	acc, err := a.connect(ctx)
 	if err != nil {
@@ -67,15 +77,25 @@ func (a *app) printPolicies(ctx context.Context, aim *aim, wanted aws.Reach, onl
 	if err := acc.client.CheckHome(ctx, named.Home); err != nil {
 		return err
 	}
-	who, err := acc.client.Identity(ctx)
-	if err != nil { // it only fills the account in, and the role's id
-		a.noticef("the account is not known (%v): write its number in place of the *", err)
+	who, unknown := acc.client.Identity(ctx)
+	if unknown != nil { // it only fills the account in, and the role's id
+		a.noticef("the account is not known (%v): write its number in place of the *", unknown)
 	}
 	reach := acc.client.Reach(cluster)
 	reach.RemoteHosts, reach.AnyHost, reach.Named, reach.Browse, reach.RoleID = wanted.RemoteHosts, wanted.AnyHost, wanted.Named, wanted.Browse, who.RoleID()
 	reach.Exec, reach.Container = wanted.Exec, named.Container
+	reach.Share = wanted.Share
+	if reach.Run = familyOf(wanted.Run); reach.Run != "" {
+		if reach.RunRoles, err = acc.client.RolesOf(ctx, wanted.Run); err != nil {
+			a.noticef("the roles of %s are not known (%v): write their ARNs in place of those of PassRoles", wanted.Run, err)
+			reach.RunRoles = [2]string{"arn:aws:iam::" + reach.Account + ":role/TASK-ROLE", "arn:aws:iam::" + reach.Account + ":role/EXECUTION-ROLE"}
+		}
+	}
+	if start {
+		reach.Start = named.Service
+	}
 	if only != "task" {
-		a.noticef("%s", aboutEndEarlier(acc.client.Shell(), who, err))
+		a.noticef("%s", aboutEndEarlier(acc.client.Shell(), who, unknown))
 	}
 	var shown any = policies{Caller: aws.CallerPolicy(reach), Task: aws.TaskRolePolicy()}
 	switch only {
@@ -85,6 +105,12 @@ func (a *app) printPolicies(ctx context.Context, aim *aim, wanted aws.Reach, onl
 		shown = aws.TaskRolePolicy()
 	}
 	return a.writeJSON(shown)
+}
+
+// familyOf is the family of a task definition that is named by its ARN, by a revision or by itself.
+func familyOf(definition string) string {
+	family, _, _ := strings.Cut(definition[strings.LastIndexByte(definition, '/')+1:], ":")
+	return family
 }
 
 // aboutEndEarlier says whose sessions the statement EndEarlier is about, or why it is left out: it needs a role's id.

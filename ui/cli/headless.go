@@ -17,12 +17,12 @@ import (
 )
 
 // headless is culvert --headless: face two.
-func (a *app) headless(ctx context.Context, aim *aim, forwards *forwards, behind *behind, args []string) error {
+func (a *app) headless(ctx context.Context, aim *aim, forwards *forwards, behind *behind, demand *demand, args []string) error {
 	command, err := behind.command(a, args)
 	if err != nil {
 		return err
 	}
-	wanted, err := a.wanted(aim, forwards)
+	wanted, err := a.wanted(aim, forwards, demand)
 	if err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func (a *app) headless(ctx context.Context, aim *aim, forwards *forwards, behind
 	}
 	a.keepJournal(ctx, acc)
 	options := a.headlessOptions(acc, wanted)
-	options.GitHub = a.github
+	options.GitHub, options.OnDemand = a.github, a.onDemand(demand, aim, a.shared.own())
 	if command != nil {
 		options.Command, options.Out = command, a.Stderr
 		options.Color, options.People = colored(a.Stderr), isTerminal(a.Stderr)
@@ -66,8 +66,8 @@ func (a *app) headlessOptions(acc *account, wanted []headless.Forward) headless.
 }
 
 // wanted turns the flags into forwards, and warns of what is unusual about them.
-func (a *app) wanted(aim *aim, forwards *forwards) ([]headless.Forward, error) {
-	query, err := aim.through(forwards, a.shared.shell())
+func (a *app) wanted(aim *aim, forwards *forwards, demand *demand) ([]headless.Forward, error) {
+	query, err := a.query(aim, forwards, demand)
 	if err != nil {
 		return nil, err
 	}
@@ -88,6 +88,18 @@ func (a *app) wanted(aim *aim, forwards *forwards) ([]headless.Forward, error) {
 		wanted[i] = headless.Forward{Query: forPort(query, spec), Spec: spec, Login: login}
 	}
 	return wanted, a.shared.checkProbe(wanted)
+}
+
+// query is what is to be found: what the flags name, or the task that is to be started.
+func (a *app) query(aim *aim, forwards *forwards, demand *demand) (aws.Query, error) {
+	if demand == nil || !demand.wanted() {
+		return aim.through(forwards, a.shared.shell())
+	}
+	if f := a.shared.set.Lookup("wait"); !f.Changed && f.Value.String() == f.DefValue {
+		a.shared.wait = demandWait
+	}
+	q, _, err := demand.query(aim)
+	return q, err
 }
 
 // warnOf says what is unusual about forwards.

@@ -28,6 +28,7 @@ const (
 	flagsOwn     = "Flags"
 	flagsTarget  = "Target"
 	flagsForward = "Forwards"
+	flagsDemand  = "A task for the time of the tunnel"
 	flagsCommand = "For the command behind --"
 	flagsAccount = "Account"
 	flagsTunnel  = "Tunnels"
@@ -36,7 +37,7 @@ const (
 )
 
 func headings() []string {
-	return []string{flagsOwn, flagsTarget, flagsForward, flagsCommand, flagsAccount, flagsTunnel, flagsScreen, flagsOutput}
+	return []string{flagsOwn, flagsTarget, flagsForward, flagsDemand, flagsCommand, flagsAccount, flagsTunnel, flagsScreen, flagsOutput}
 }
 
 const headingKey = "culvert_heading"

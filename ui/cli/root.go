@@ -31,7 +31,7 @@ type Process struct {
 func Run(ctx context.Context, p Process) int {
 	a := &app{Process: p, github: headless.NewGitHub(os.Getenv, p.Stderr)}
 	root := a.root() //nolint:contextcheck // cobra hands the context to the commands
-	root.SetArgs(portless(root, p.Args))
+	root.SetArgs(demanding(portless(root, p.Args)))
 	root.SetIn(p.Stdin)
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
@@ -73,6 +73,7 @@ func (a *app) root() *cobra.Command {
 	var aim aim
 	var forwards forwards
 	var behind behind
+	var demand demand
 	var isHeadless, wantsVersion bool
 	var far string
 	root := &cobra.Command{
@@ -101,11 +102,17 @@ func (a *app) root() *cobra.Command {
 				}
 				return a.write(text)
 			}
+			if err := demand.check(a.shared.readOnly); err != nil {
+				return err
+			}
+			if demand.wanted() && !isHeadless {
+				return usage("use culvert --headless, or culvert up and then the interface", "only --headless and up start what is not there")
+			}
 			if far != "" {
 				return a.stdio(cmd.Context(), &aim, &forwards, far, args)
 			}
 			if isHeadless {
-				return a.headless(cmd.Context(), &aim, &forwards, &behind, args)
+				return a.headless(cmd.Context(), &aim, &forwards, &behind, &demand, args)
 			}
 			return a.screen(cmd.Context(), &aim, &forwards)
 		},
@@ -116,6 +123,7 @@ func (a *app) root() *cobra.Command {
 	under(flagsForward, root.Flags(), "stdio")
 	root.Flags().AddFlagSet(aim.flags())
 	root.Flags().AddFlagSet(forwards.flags(&a.shared))
+	root.Flags().AddFlagSet(demand.flags())
 	root.Flags().AddFlagSet(behind.flags())
 	root.PersistentFlags().AddFlagSet(a.shared.flags())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

@@ -82,7 +82,7 @@ func (a *app) toStart(aim *aim, forwards *forwards) (open aws.Target, start []sc
 		open, err = a.toOpen(aim)
 		return open, nil, err
 	}
-	wanted, err := a.wanted(aim, forwards)
+	wanted, err := a.wanted(aim, forwards, nil)
 	if err != nil {
 		return open, nil, err
 	}

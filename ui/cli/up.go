@@ -24,6 +24,7 @@ import (
 type up struct {
 	aim      aim
 	forwards forwards
+	demand   demand
 	proxy    proxyValue
 	noProxy  []string
 	name     string
@@ -54,6 +55,7 @@ func (a *app) up() *cobra.Command {
 	}
 	cmd.Flags().AddFlagSet(u.aim.flags())
 	cmd.Flags().AddFlagSet(u.forwards.flags(&a.shared))
+	cmd.Flags().AddFlagSet(u.demand.flags())
 	cmd.Flags().AddFlagSet(u.flags())
 	a.completeTargets(cmd, &u.aim)
 	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -83,7 +85,8 @@ type request struct {
 	wanted []headless.Forward
 	in     []control.Account // of each of wanted
 	parent *control.Process
-	text   []string // to compare with what is up under that name
+	demand *headless.OnDemand // starts the task that all of wanted lead to; nil: it is there
+	text   []string           // to compare with what is up under that name
 }
 
 // login is the one of a tunnel's proxy, by the tunnel's number in the set.
@@ -107,7 +110,10 @@ func (r request) record(dir control.Dir) control.Record {
 
 func (u *up) request(a *app, words []string) (request, error) {
 	r := request{name: u.name}
-	var err error
+	err := u.demand.check(a.shared.readOnly)
+	if err != nil {
+		return r, err
+	}
 	if r.wanted, r.in, err = u.wanted(a, words); err != nil {
 		return r, err
 	}
@@ -134,6 +140,11 @@ func (u *up) request(a *app, words []string) (request, error) {
 		r.parent = &parent
 	}
 	r.text = a.requestText(r)
+	if u.demand.wanted() {
+		_, service, _ := u.demand.query(&u.aim)
+		r.text = append(r.text, u.demand.wording(service))
+		r.demand = a.onDemand(&u.demand, &u.aim, r.in[0])
+	}
 	return r, nil
 }
 
@@ -177,8 +188,11 @@ func place(s tunnel.Spec) string {
 // wanted are the forwards of the saved tunnels that are named, or those of the flags, each with its account.
 func (u *up) wanted(a *app, words []string) (all []headless.Forward, in []control.Account, err error) {
 	if len(words) == 0 {
-		all, err = a.wanted(&u.aim, &u.forwards)
+		all, err = a.wanted(&u.aim, &u.forwards, &u.demand)
 		return all, slices.Repeat([]control.Account{a.shared.own()}, len(all)), err
+	}
+	if u.demand.wanted() {
+		return nil, nil, usage("give a target and forwards by flags, or leave them out", "--run and --start are for one target, and %q is saved with a target of its own", words[0])
 	}
 	if u.aim.given() || u.forwards.given() {
 		return nil, nil, usage("name saved tunnels, or give a target and forwards, but not both", "%q is saved with its own target and forward", words[0])

@@ -31,6 +31,7 @@ type found struct {
 	client  *aws.Client
 	whole   []Forward // those of the group, with the destinations that were named
 	targets []aws.Target
+	started bool // the task is ours alone
 	err     error
 }
 

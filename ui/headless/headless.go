@@ -48,6 +48,7 @@ type Options struct {
 	Command  *Command               // runs once everything is ready, and ends the run
 	GitHub   *GitHub                // nil outside of GitHub Actions
 	Board    *Board                 // shows the run to others; nil when nobody looks
+	OnDemand *OnDemand              // starts the task that all forwards lead to; nil: it is there already
 
 	kept []Kept // tunnels of Engine that are open already
 }
@@ -94,6 +95,8 @@ func Run(ctx context.Context, o Options) error {
 		unfold = r.fold("culvert: close the tunnels")
 	}
 	closing := r.close(ctx, events, endings)
+	r.endDemand(ctx)
+	err = r.OnDemand.over(err)
 	if leftOut, _ := r.printer.close(); leftOut > 0 {
 		r.notices.say(fmt.Sprintf("warning: %d events were not printed: nobody has read them in time", leftOut))
 	}

@@ -39,9 +39,21 @@ func (r *run) lookFor(ctx context.Context, g group) found {
 			return f
 		}
 	}
+	look, task := find, ""
+	if r.OnDemand != nil {
+		if task, f.err = r.OnDemand.begin(waiting, f.client, r.notices); f.err != nil {
+			f.err = r.notFound(g, []error{f.err})
+			return f
+		}
+		look, f.started = findStarted, task != ""
+	}
 	r.probes.Go(func() { tunnel.OpenAhead(ctx, f.client) })
 	for _, n := range g.forwards {
-		f.whole = append(f.whole, r.Forwards[n])
+		wanted := r.Forwards[n]
+		if task != "" {
+			wanted.Query.Task = task
+		}
+		f.whole = append(f.whole, wanted)
 	}
 	errs := r.aim(waiting, f.client, f.whole)
 	if anyError(errs) {
@@ -51,7 +63,7 @@ func (r *run) lookFor(ctx context.Context, g group) found {
 	var finders sync.WaitGroup
 	for i, wanted := range f.whole {
 		finders.Go(func() {
-			if f.targets[i], errs[i] = find(waiting, f.client, wanted.Query, r.notices); errs[i] != nil {
+			if f.targets[i], errs[i] = look(waiting, f.client, wanted.Query, r.notices); errs[i] != nil {
 				cancel() // one that cannot be found ends the others
 			}
 		})
@@ -79,7 +91,7 @@ func (r *run) open(f found) error {
 	for i, n := range f.forwards {
 		forward := f.whole[i]
 		forward.Spec.Target, forward.Spec.Client, forward.Spec.ID = f.targets[i], f.client, r.ids[n]
-		forward.Spec.Pinned = forward.Query.Task != ""
+		forward.Spec.Pinned = forward.Query.Task != "" || f.started
 		opened, err := r.Engine.Open(forward.Spec)
 		if err != nil {
 			return err

@@ -7,7 +7,7 @@ import (
 
 // Workflow is a step of a workflow of GitHub Actions, for whoever writes it without the screen.
 type Workflow struct {
-	Action    string // OWNER/NAME@VERSION; empty when it is not known
+	Action    string // owner/name@version; empty when it is not known
 	Target    aws.Target
 	Forwards  []tunnel.Forward // at least one
 	ProxyUser string

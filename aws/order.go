@@ -1,0 +1,175 @@
+package aws
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"time"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+)
+
+// Order is a task that is to run only as long as it is needed.
+type Order struct {
+	Cluster    string
+	Definition string        // family, family:revision, or ARN; empty: it is Service that is to run
+	Service    string        // whose network and capacity it takes; empty: Network says where
+	Network    Interfaces    // instead of the service's, as far as it says anything
+	TTL        time.Duration // after which it ends by itself
+	// Unwatched lets it run although its containers cannot carry that limit: then culvert alone ends it.
+	Unwatched bool
+	Share     bool // others of the same user or role may use the task too, and one of theirs will do
+}
+
+// TTLVariable tells a container after how many seconds it has to end by itself. A task definition that has the variable says
+// that it obeys it; one whose container is started by a shell is taught to by its command, see watchdog.
+const TTLVariable = "CULVERT_TTL"
+
+// watchdogScript runs the container's own command under a limit: it passes the signal on that ECS stops a container with,
+// and ends the command when the time is over, at first politely. $0 is the shell, the arguments are what it was to be given.
+// The command is a child: as the first process of its container it would be immune to what it does not handle itself.
+const watchdogScript = `"$0" -c "$@" & p=$!; trap 'kill -TERM $p' TERM INT; ` +
+	`(sleep "$` + TTLVariable + `"; kill -TERM $p; sleep 30; kill -KILL $p) & ` +
+	`while kill -0 $p 2>/dev/null; do wait $p; s=$?; done; exit $s`
+
+// watchdog is what a container of the definition has to be told so that the task ends after its time, as it does when any
+// essential container ends; nil when there is none that can be told.
+func watchdog(d *types.TaskDefinition, ttl time.Duration) *types.ContainerOverride {
+	seconds := strconv.Itoa(int(ttl / time.Second))
+	limit := []types.KeyValuePair{{Name: sdk.String(TTLVariable), Value: &seconds}}
+	for _, c := range d.ContainerDefinitions {
+		obeys := slices.ContainsFunc(c.Environment, func(v types.KeyValuePair) bool { return sdk.ToString(v.Name) == TTLVariable })
+		if obeys && isEssential(c) {
+			return &types.ContainerOverride{Name: c.Name, Environment: limit}
+		}
+	}
+	for _, c := range d.ContainerDefinitions {
+		if command := watched(c); command != nil && isEssential(c) {
+			return &types.ContainerOverride{Name: c.Name, Environment: limit, Command: command}
+		}
+	}
+	return nil
+}
+
+func isEssential(c types.ContainerDefinition) bool { return c.Essential == nil || *c.Essential }
+
+// watched is the command of a container under the watchdog; nil when no shell of its own starts it, be it as its entry point
+// or as its command. An entry point cannot be overridden, and that of the image is not known.
+func watched(c types.ContainerDefinition) []string {
+	isShell := func(words []string) bool {
+		return len(words) >= 2 && words[1] == "-c" && slices.Contains([]string{"sh", "bash", "ash", "dash"}, path.Base(words[0]))
+	}
+	switch {
+	case len(c.EntryPoint) == 2 && isShell(c.EntryPoint) && len(c.Command) > 0:
+		return append([]string{watchdogScript, c.EntryPoint[0]}, c.Command...)
+	case len(c.EntryPoint) == 0 && isShell(c.Command) && len(c.Command) > 2:
+		return append([]string{c.Command[0], "-c", watchdogScript, c.Command[0]}, c.Command[2:]...)
+	}
+	return nil
+}
+
+// placing is how RunTask is told where a task goes.
+type placing struct {
+	network   *types.NetworkConfiguration
+	launch    types.LaunchType
+	providers []types.CapacityProviderStrategyItem
+	platform  *string
+}
+
+// placeOf finds out where the tasks of the order's service go, and puts what the order itself says in its place.
+func (c *Client) placeOf(ctx context.Context, o Order, d *types.TaskDefinition) (placing, error) {
+	var p placing
+	if o.Service != "" {
+		s, err := c.serviceOf(ctx, o.Cluster, o.Service)
+		if err != nil {
+			return p, err
+		}
+		p = placing{network: s.NetworkConfiguration, launch: s.LaunchType, providers: s.CapacityProviderStrategy, platform: s.PlatformVersion}
+		if len(s.TaskSets) > 0 && p.network == nil { // a service that ECS does not deploy says it there
+			set := s.TaskSets[0]
+			p = placing{network: set.NetworkConfiguration, launch: set.LaunchType, providers: set.CapacityProviderStrategy, platform: set.PlatformVersion}
+		}
+	}
+	if d.NetworkMode != types.NetworkModeAwsvpc {
+		p.network = nil
+	} else if err := o.into(&p); err != nil {
+		return p, err
+	}
+	if len(p.providers) > 0 {
+		p.launch = ""
+	} else if p.launch == "" && slices.Contains(d.RequiresCompatibilities, types.CompatibilityFargate) {
+		p.launch = types.LaunchTypeFargate
+	}
+	return p, nil
+}
+
+// into puts the order's own network in the place of the service's.
+func (o Order) into(p *placing) error {
+	vpc := types.AwsVpcConfiguration{}
+	if p.network != nil && p.network.AwsvpcConfiguration != nil {
+		vpc = *p.network.AwsvpcConfiguration
+	}
+	if len(o.Network.Subnets) > 0 {
+		vpc.Subnets = o.Network.Subnets
+	}
+	if len(o.Network.Groups) > 0 {
+		vpc.SecurityGroups = o.Network.Groups
+	}
+	if o.Network.PublicAddress {
+		vpc.AssignPublicIp = types.AssignPublicIpEnabled
+	}
+	if len(vpc.Subnets) == 0 {
+		return &NoNetworkError{Definition: o.Definition, Service: o.Service}
+	}
+	p.network = &types.NetworkConfiguration{AwsvpcConfiguration: &vpc}
+	return nil
+}
+
+// serviceOf describes one service as ECS does.
+func (c *Client) serviceOf(ctx context.Context, cluster, service string) (types.Service, error) {
+	out, err := call(ctx, c, place{Cluster: cluster, Service: service}, func(ctx context.Context) (*ecs.DescribeServicesOutput, error) {
+		return c.ecs.DescribeServices(ctx, &ecs.DescribeServicesInput{Cluster: &cluster, Services: []string{service}, Include: []types.ServiceField{types.ServiceFieldTags}})
+	})
+	if err != nil {
+		return types.Service{}, c.orNearest(ctx, Query{Cluster: cluster, Service: service}, err)
+	}
+	if len(out.Services) == 0 || sdk.ToString(out.Services[0].Status) == "INACTIVE" {
+		return types.Service{}, c.orNearest(ctx, Query{Cluster: cluster, Service: service}, &NotFoundError{
+			Kind: "service", Name: service, In: "cluster " + cluster, Region: c.region, Shell: c.shell,
+		})
+	}
+	return out.Services[0], nil
+}
+
+// definitionOf describes the task definition of an order as ECS does: the newest revision of a family.
+func (c *Client) definitionOf(ctx context.Context, name string) (*types.TaskDefinition, error) {
+	out, err := call(ctx, c, place{Resource: name}, func(ctx context.Context) (*ecs.DescribeTaskDefinitionOutput, error) {
+		return c.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &name})
+	})
+	if err != nil {
+		return nil, c.orNoDefinition(name, err)
+	}
+	if out.TaskDefinition == nil || sdk.ToString(out.TaskDefinition.TaskDefinitionArn) == "" {
+		return nil, &AnswerError{Operation: describeDefinitionAction, Problem: "no task definition"}
+	}
+	return out.TaskDefinition, nil
+}
+
+// checkHome refuses a task definition of another place by its ARN, which AWS would look for here.
+func (o Order) checkHome(ctx context.Context, c *Client) error {
+	if !isARN(o.Definition) {
+		return nil
+	}
+	ref, err := parseARN(o.Definition)
+	if err != nil {
+		return err
+	}
+	if ref.Kind != taskDefinition {
+		return &TargetFormError{Form: o.Definition, Problem: fmt.Sprintf("the ARN of a %s, where a %s is to be named", ref.Kind, taskDefinition)}
+	}
+	return c.CheckHome(ctx, ref.Home)
+}

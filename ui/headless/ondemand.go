@@ -1,0 +1,253 @@
+package headless
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"culvert/aws"
+	"culvert/internal/say"
+)
+
+// OnDemand is a task that runs only as long as the tunnels to it. It is used for one call of Run.
+type OnDemand struct {
+	Order aws.Order
+	// Note is told of the run before its task is started, and when more is known of it; Forget once it is over. What is noted
+	// and not forgotten is looked for later. Either may be nil.
+	Note   func(aws.Run) error
+	Forget func(aws.Run)
+
+	mu      sync.Mutex
+	client  *aws.Client // nil before there is anything to end
+	run     aws.Run
+	err     error         // why RunTask did not start it
+	begun   chan struct{} // closed when RunTask has been answered
+	abandon context.CancelFunc
+	leave   context.CancelFunc // ends what goes on beside
+	beside  sync.WaitGroup
+}
+
+const (
+	// startWithin bounds the calls that start a task, which go on when nobody waits for them any more: one that is cut off may
+	// have started it all the same.
+	startWithin = 30 * time.Second
+	// answerWithin is how long the end waits for the answer of a RunTask that is under way.
+	answerWithin = 3 * time.Second
+	// endWithin bounds the calls that stop it.
+	endWithin = 5 * time.Second
+)
+
+// begin starts the task and returns its id; it is still to come up then. ctx ends the waiting, not the start: end waits for
+// that, and stops what came of it.
+func (d *OnDemand) begin(ctx context.Context, client *aws.Client, n *notices) (task string, err error) {
+	living, leave := context.WithCancel(context.WithoutCancel(ctx))
+	starting, abandon := context.WithTimeout(context.WithoutCancel(ctx), startWithin)
+	run := aws.NewRun(d.Order, time.Now())
+	begun := make(chan struct{})
+	if d.Note != nil {
+		if err := d.Note(run); err != nil {
+			abandon()
+			leave()
+			return "", err
+		}
+	}
+	d.mu.Lock()
+	d.client, d.run, d.begun, d.abandon, d.leave = client, run, begun, abandon, leave
+	d.mu.Unlock()
+	n.say("starting " + d.subject())
+	go func() {
+		defer close(begun)
+		started, err := client.Start(starting, d.Order, run)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.run, d.err = started, err
+	}()
+	select {
+	case <-begun:
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+	if run, err = d.result(); err != nil {
+		return "", err
+	}
+	if d.Note != nil {
+		if err := d.Note(run); err != nil {
+			return "", err
+		}
+	}
+	n.say(limitOf(run))
+	if run.Service != "" {
+		return "", nil
+	}
+	d.beside.Go(func() { endExpired(living, client, run, n) })
+	d.beside.Go(func() { keepUsing(living, client, run, n) })
+	return run.Task, nil
+}
+
+// result is what RunTask has answered; only once begun is closed.
+func (d *OnDemand) result() (aws.Run, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.run, d.err
+}
+
+// subject is what is started.
+func (d *OnDemand) subject() string {
+	if d.Order.Definition == "" {
+		return fmt.Sprintf("service %s in cluster %s", d.Order.Service, d.Order.Cluster)
+	}
+	return fmt.Sprintf("a task of %s in cluster %s", d.Order.Definition, d.Order.Cluster)
+}
+
+// youngFor is how long ECS may not know a task yet that it has just started: what it tells is consistent only in the end.
+const youngFor = 20 * time.Second
+
+// findStarted finds the container of what was started, once it can carry a session.
+func findStarted(ctx context.Context, c *aws.Client, q aws.Query, n *notices) (aws.Target, error) {
+	for begun := time.Now(); ; {
+		t, err := find(ctx, c, q, n)
+		missing, unknown := errors.AsType[*aws.NotFoundError](err)
+		waiting, unready := errors.AsType[*aws.NotReadyError](err)
+		// A service may still be seen as it was before it was scaled up.
+		early := unknown && missing.Kind == "task" || unready && waiting.Cause == aws.CauseScaledToZero
+		if !early || time.Since(begun) > youngFor {
+			return t, err
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return aws.Target{}, &aws.OverdueError{Err: err, Over: ctx.Err()}
+		}
+	}
+}
+
+// limitOf says when a task ends whatever becomes of this process.
+func limitOf(run aws.Run) string {
+	at := run.Until.Local().Format("15:04:05 MST")
+	switch {
+	case run.Idle:
+		return "service " + run.Service + " runs already: it is left as it is, at the end too"
+	case run.Service != "":
+		return "service " + run.Service + " wants a task: it is scaled to zero again when its last user leaves; a service has no limit of its own, and a culvert that is killed leaves it until the next"
+	case run.Share != "":
+		return "task " + run.Task + " is shared: it is stopped when its last user leaves, and ends by itself at " + at + " (--ttl)"
+	case run.Unwatched:
+		return "task " + run.Task + " is on its way; it has no limit of its own (--no-watchdog): culvert stops it at the end, and one that is killed leaves it until the next culvert"
+	}
+	return "task " + run.Task + " is on its way; whatever becomes of this process, it ends by itself at " + at + " (--ttl)"
+}
+
+// keepUsing says again and again that the run still uses its task, where that is shared.
+func keepUsing(ctx context.Context, client *aws.Client, run aws.Run, n *notices) {
+	if run.Share == "" {
+		return
+	}
+	ticks := time.NewTicker(aws.BeatEvery)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+		}
+		if err := client.Beat(ctx, run); err != nil && ctx.Err() == nil {
+			n.say("warning: others may stop the task that is shared: " + err.Error())
+		}
+	}
+}
+
+// endExpired stops what culverts that were killed elsewhere have left. Nothing depends on it.
+func endExpired(ctx context.Context, client *aws.Client, run aws.Run, n *notices) {
+	ended, err := client.EndExpired(ctx, run.Cluster, run.Family)
+	for _, task := range ended {
+		n.say(fmt.Sprintf("an earlier culvert has left task %s, whose time was over: stopped it", task))
+	}
+	if err != nil && ctx.Err() == nil {
+		n.say("warning: tasks that earlier culverts may have left are not looked for: " + err.Error())
+	}
+}
+
+// end stops the task, if there is one or may be. ctx may be over already.
+func (d *OnDemand) end(ctx context.Context, n *notices) error {
+	d.mu.Lock()
+	client, begun, abandon, leave := d.client, d.begun, d.abandon, d.leave
+	d.mu.Unlock()
+	if client == nil {
+		return nil
+	}
+	leave()
+	late := time.NewTimer(answerWithin)
+	defer late.Stop()
+	select {
+	case <-begun:
+	case <-late.C:
+	}
+	abandon()
+	<-begun
+	d.beside.Wait()
+	run, failure := d.result()
+	if aws.NotStarted(failure) {
+		d.forget(run)
+		return nil
+	}
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
+	defer cancel()
+	ended, err := client.EndRun(ending, run, "culvert: the tunnel is closed")
+	if err != nil {
+		return err
+	}
+	for _, what := range ended {
+		n.say("stopped " + what)
+	}
+	// One that RunTask has not answered for may still appear: its note is kept for the next culvert.
+	if failure == nil || len(ended) > 0 {
+		d.forget(run)
+	}
+	return nil
+}
+
+func (d *OnDemand) forget(run aws.Run) {
+	if d.Forget != nil {
+		d.Forget(run)
+	}
+}
+
+// over explains the loss of a tunnel by the end of its task's time, when that is what it was.
+func (d *OnDemand) over(err error) error {
+	if d == nil {
+		return err
+	}
+	run, failure := d.result()
+	lost, isLost := errors.AsType[*LostError](err)
+	if !isLost || run.Task == "" || failure != nil || time.Now().Before(run.Until) {
+		return err
+	}
+	return &TimeOverError{TTL: d.Order.TTL, Err: lost}
+}
+
+// endDemand stops the task of the run, and says what is left when it cannot.
+func (r *run) endDemand(ctx context.Context) {
+	if r.OnDemand == nil {
+		return
+	}
+	if err := r.OnDemand.end(ctx, r.notices); err != nil {
+		r.notices.say("warning: " + err.Error() + "; " + say.Remedy(err))
+		r.GitHub.Warn(err.Error(), say.Remedy(err))
+	}
+}
+
+// TimeOverError means that a tunnel was lost because the time was over that its task had.
+type TimeOverError struct {
+	TTL time.Duration
+	Err error
+}
+
+func (e *TimeOverError) Error() string {
+	return fmt.Sprintf("the task's time of %s is over: %s", e.TTL, e.Err)
+}
+func (e *TimeOverError) Unwrap() error { return e.Err }
+
+// Remedy is a longer time.
+func (e *TimeOverError) Remedy() string { return "give it longer with --ttl, up to 12h" }

@@ -32,7 +32,7 @@ func (a *app) db() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "db NAME [-- PROGRAM ARGUMENT...]",
 		Short: "Run a database program on a private database",
-		Long: "Opens the way to a destination of culvert list hosts and runs a database program of this machine on it; without one it is\n" +
+		Long: "Opens the way to a destination that list hosts shows and runs a database program of this machine on it; without one it is\n" +
 			"the usual program of the database's kind: psql, mysql, redis-cli, mongosh, sqlcmd. The program is led to this machine and\n" +
 			"yet meets the database by its true name, and its certificate is verified against that, by AWS's authorities or --ca.\n\n" +
 			"The password is the one that the program finds as ever: PGPASSWORD, ~/.pgpass, MYSQL_PWD, REDISCLI_AUTH, a question. With\n" +
@@ -44,7 +44,7 @@ func (a *app) db() *cobra.Command {
 		Args: func(cmd *cobra.Command, args []string) error {
 			switch at := cmd.ArgsLenAtDash(); {
 			case len(args) == 0 || at == 0:
-				return usage("write culvert db NAME; culvert list hosts shows the names", "no database is named")
+				return usage("write culvert db NAME; "+a.shared.shell().Culvert("list", "hosts")+" shows the names", "no database is named")
 			case at < 0 && len(args) > 1:
 				return usage("write culvert db NAME -- PROGRAM ARGUMENTS", "%q does not stand behind --", args[1])
 			case at > 1:

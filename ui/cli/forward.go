@@ -136,7 +136,7 @@ func (f *forwards) flags(s *shared) *pflag.FlagSet {
 	set := pflag.NewFlagSet("forward", pflag.ContinueOnError)
 	set.VarP(formsValue{forms: &f.forms}, "forward", "L", "`FORM` of a forward, repeatable: 3128, 8080:3128, 127.0.0.1:8080:3128, 15432:db.internal:5432, /run/x.sock:5432")
 	set.VarP(formsValue{&f.forms, formDynamic}, "dynamic", "D", "`PORT` of a proxy (HTTP and SOCKS) on this machine that reaches any host through the task, repeatable: 1080, 127.0.0.1:1080, /run/x.sock; 0 is any free port")
-	set.Var(formsValue{&f.forms, formNamed}, "to", "`NAME` of a private destination of culvert list hosts, repeatable, instead of -L: address and way are found; orders-db, orders-db:5432, 15432:orders-db, 127.0.0.1:15432:orders-db, /run/x.sock:orders-db")
+	set.Var(formsValue{&f.forms, formNamed}, "to", "`NAME` of a private destination that list hosts shows, repeatable, instead of -L: address and way are found; orders-db, orders-db:5432, 15432:orders-db, 127.0.0.1:15432:orders-db, /run/x.sock:orders-db")
 	set.Var(portValue{&f.remotePort, 1}, "remote-port", "port to forward to, instead of -L")
 	set.StringVar(&f.remoteHost, "remote-host", "", "`HOST` that the task reaches, for --remote-port")
 	set.Var(portValue{&f.localPort, 0}, "local-port", "port to listen on, for --remote-port; 0 is any (default the remote port's number if free)")
@@ -173,7 +173,7 @@ func (f *forwards) parse() ([]tunnel.Forward, error) {
 		return nil, err
 	}
 	if len(parsed) == 0 {
-		return nil, usage("pass -L PORT, for instance -L 3128 for a Squid in the task, -D 1080 for any host behind it, or --to NAME for one of culvert list hosts", "nothing to forward")
+		return nil, usage("pass -L PORT, for instance -L 3128 for a Squid in the task, -D 1080 for any host behind it, or --to NAME for a private destination by its name", "nothing to forward")
 	}
 	for i := range parsed {
 		if err := errors.Join(f.reach(parsed[i].Remote), f.listen(&parsed[i])); err != nil {

@@ -95,6 +95,12 @@ func commands() map[string]func(*testing.T, *reader) {
 		},
 		"culvert doctor policy -c automation --exec --container squid": runs(`"ecs:container-name": "squid"`, "doctor", "policy", "-c", "automation", "--exec", "--container", "squid"),
 
+		"culvert --headless --to orders-db -- psql 'host={{.Host}} port={{.Port}} user=shop dbname=orders sslmode=disable' -c 'select 1'": func(t *testing.T, r *reader) {
+			t.Helper()
+			need.Command(t, "psql")
+			const way = "host={{.Host}} port={{.Port}} user=shop dbname=orders sslmode=disable password=demo" // so that nobody is asked for it
+			r.ends(t, "(1 row)", r.culvert, "--headless", "--demo", "--to", "orders-db", "--", "psql", way, "-c", "select 1")
+		},
 		"culvert db orders-db --iam app -- psql -c 'table orders' orders": func(t *testing.T, r *reader) {
 			t.Helper()
 			need.Command(t, "psql") // the emulator's authority is not AWS's

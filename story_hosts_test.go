@@ -66,7 +66,7 @@ func TestStoryOfThePrivateHosts(t *testing.T) {
 			d.keys("Enter", "y")
 			d.sees(`(?s)(sent|copied) .*the command`)
 			d.keys("Escape") // one by one: two in a row are another key
-			d.sees(`(?s)/command.* F forward +y copy`)
+			d.sees(`(?s)/command.* F forward .*y copy`)
 			d.keys("Escape")
 			d.sees(`private host sessions primary ━`)
 			d.keys("Escape")

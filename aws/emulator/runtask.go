@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -51,7 +52,7 @@ type containerOverride struct {
 }
 
 // startedByForm is what startedBy may hold.
-var startedByForm = regexp.MustCompile(`^[A-Za-z0-9_/:.-]{0,128}$`)
+var startedByForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_/:.-]{0,128}$`) }) //nolint:gochecknoglobals // compiled when it is needed
 
 // runTask starts tasks that no service looks after, as a person, a schedule or AWS Batch does.
 func (e *Emulator) runTask(r *request, a *account) (any, error) {
@@ -120,7 +121,7 @@ func (in *runInput) pattern(d *definition) (count int, pattern Task, err error) 
 	switch {
 	case count < 1 || count > 10:
 		err = invalidParameter("Count must be between 1 and 10.")
-	case !startedByForm.MatchString(in.StartedBy):
+	case !startedByForm().MatchString(in.StartedBy):
 		err = invalidParameter("Invalid identifier: startedBy must be at most 128 letters, numbers, hyphens, slashes and underscores.")
 	case len(in.ClientToken) > 64:
 		err = invalidParameter("clientToken must be at most 64 characters.")

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // tag is a tag of a task or a service as ECS has them on the wire.
@@ -18,7 +19,7 @@ type tag struct {
 const mostTags = 50
 
 // tagForm is what keys and values are made of (ECS API Reference, Tag).
-var tagForm = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
+var tagForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`) }) //nolint:gochecknoglobals // compiled when it is needed
 
 func newTags(list []tag) map[string]string {
 	tags := map[string]string{}
@@ -49,7 +50,7 @@ func checkTags(list []tag, there map[string]string) error {
 			return invalidParameter("Tag keys must have 1 to 128 characters, values at most 256.")
 		case strings.HasPrefix(strings.ToLower(t.Key), "aws:"):
 			return invalidParameter("Tag keys cannot start with aws:.")
-		case !tagForm.MatchString(t.Key) || !tagForm.MatchString(t.Value):
+		case !tagForm().MatchString(t.Key) || !tagForm().MatchString(t.Value):
 			return invalidParameter("Some tags contain invalid characters. Valid characters: UTF-8 letters, spaces, numbers and _ . / = + - : @.")
 		}
 		all[t.Key] = t.Value

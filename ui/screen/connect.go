@@ -111,8 +111,8 @@ func (d *connect) reading() bool {
 	return !p.knows(s) && (p.looking && covers(p.asking, s) || p.trouble == nil && covers(p.sight, s))
 }
 
-// renew takes in what has been read since: how many tasks are ready and, where none was known, the containers and ports of one. What
-// has been typed stays.
+// renew takes in what has been read since: how many tasks are ready and, where none was known, the containers and ports of one, of
+// which the ports may come later. What has been typed stays.
 func (d *connect) renew(p *place) wish {
 	if p != d.place || d.survey != nil || d.opening || d.entry.container != nil {
 		return nil
@@ -121,18 +121,24 @@ func (d *connect) renew(p *place) wish {
 	switch {
 	case !ok:
 		return nil
-	case len(d.containers) > 0:
+	case len(d.port.Choice) > 0:
 		d.entry = e
 		return nil
 	}
-	field, to := d.fields()[d.at], d.to
+	field, to, before, container := d.fields()[d.at], d.to, d.containers, d.container.Value()
 	d.aim(e)
 	d.to = to
 	if len(d.containers) == 0 {
 		return nil
 	}
+	if slices.ContainsFunc(before, func(c aws.Container) bool { return c.Name == container }) {
+		d.container.Set(container)
+	}
 	port := d.port.Value()
 	d.offer()
+	if len(before) > 0 && len(d.port.Choice) == 0 {
+		return nil // ports come after containers, or there are none
+	}
 	if port != "" || d.host.Value() != "" {
 		d.port.Set(port)
 		d.propose()

@@ -42,7 +42,6 @@ func cutMidMessage(t *testing.T, w *faultWorld, tn *tunnel.Tunnel, fill func(net
 // of: the connection is never reported as a success, its client sees an error, and another session serves.
 func TestFaultAgentTakesAMessageTwice(t *testing.T) {
 	skipInShort(t)
-	t.Parallel()
 	const size = 24 << 20
 	fill := func(c net.Conn) error {
 		_, err := c.Write(append(order(orderUpload, 7, size), random(size, 7)...))

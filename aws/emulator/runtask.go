@@ -34,9 +34,9 @@ type runInput struct {
 }
 
 type overrides struct {
-	ContainerOverrides []containerOverride
-	TaskRoleArn        string
-	ExecutionRoleArn   string
+	ContainerOverrides []containerOverride `json:"containerOverrides"`
+	TaskRoleArn        string              `json:"taskRoleArn"`
+	ExecutionRoleArn   string              `json:"executionRoleArn"`
 }
 
 // overrides are read once more: ECS counts their characters as they came.
@@ -46,9 +46,9 @@ func (in *runInput) overrides() (o overrides) {
 }
 
 type containerOverride struct {
-	Name        string
-	Command     []string
-	Environment []attributeView
+	Name        string          `json:"name"`
+	Command     []string        `json:"command"`
+	Environment []attributeView `json:"environment"`
 }
 
 // startedByForm is what startedBy may hold.

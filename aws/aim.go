@@ -247,7 +247,7 @@ func (c *Client) DestinationNames(ctx context.Context, at Sight) ([]string, erro
 	if err == nil {
 		err = ctx.Err()
 	}
-	all := &Routes{Hosts: named.And(account)}
+	all := &Routes{Catalog: &Catalog{}, Hosts: named.And(account)}
 	called := map[string]int{}
 	for _, h := range all.Hosts.Hosts {
 		called[h.Name]++

@@ -142,7 +142,7 @@ func (r *Routes) called(name string) []int {
 	for _, form := range forms {
 		var found []int
 		for i, h := range r.Hosts.Hosts {
-			if strings.EqualFold(form(h), name) {
+			if strings.EqualFold(strings.TrimSuffix(form(h), "."), name) {
 				found = append(found, i)
 			}
 		}

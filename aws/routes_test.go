@@ -19,8 +19,9 @@ func TestRoutesFindTheDestinationThatIsMeant(t *testing.T) {
 		{Name: "sessions", Role: "primary", Host: "sessions.internal", Port: 6379},
 		{Name: "old.internal", Host: "old.internal"},
 		{Name: "far.internal", Host: "far.internal", Port: 80},
+		{Name: "dotted.", Host: "dotted.internal", Port: 80},
 	}}}
-	r.Ways = [][]Way{admitted, admitted, admitted, admitted, admitted, closed, admitted, nil}
+	r.Ways = [][]Way{admitted, admitted, admitted, admitted, admitted, closed, admitted, nil, admitted}
 	for name, want := range map[string]string{
 		"orders":                        "orders.cluster-x.rds.example:5432",
 		"ORDERS":                        "orders.cluster-x.rds.example:5432",
@@ -32,6 +33,7 @@ func TestRoutesFindTheDestinationThatIsMeant(t *testing.T) {
 		"b-2.kafka.example:9094":        "b-2.kafka.example:9094",
 		"old.internal:8080":             "old.internal:8080",
 		r.Hosts.Hosts[0].ARN:            "orders.cluster-x.rds.example:5432",
+		"dotted.":                       "dotted.internal:80",     // as a list shows it
 		"sessions.internal:6380":        "sessions.internal:6380", // of which the rules were not looked at
 		"events":                        `! destination "events" may be any of several | b-1.kafka.example:9094, b-2.kafka.example:9094`,
 		"order":                         `! no destination "order" | the nearest are: orders`,

@@ -95,6 +95,9 @@ func (a *app) query(aim *aim, forwards *forwards, demand *demand) (aws.Query, er
 	if demand == nil || !demand.wanted() {
 		return aim.through(forwards, a.shared.shell())
 	}
+	if err := forwards.checkNamed(); err != nil {
+		return aws.Query{}, err
+	}
 	if f := a.shared.set.Lookup("wait"); !f.Changed && f.Value.String() == f.DefValue {
 		a.shared.wait = demandWait
 	}

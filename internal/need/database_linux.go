@@ -1,7 +1,6 @@
 package need
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -11,11 +10,8 @@ import (
 	"math/big"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -77,30 +73,6 @@ func (s Secured) write(t testing.TB, name, kind string, der []byte) string {
 	return path
 }
 
-// nobodyID is as whom servers run that refuse to be root.
-const nobodyID = 65534
-
-func own(t testing.TB, path string) {
-	t.Helper()
-	if os.Getuid() == 0 {
-		if err := os.Chown(path, nobodyID, nobodyID); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// ServerDir is a directory of a server's own.
-func ServerDir(t testing.TB) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "need-") //nolint:usetesting // others must be able to enter what is above it
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	own(t, dir)
-	return dir
-}
-
 // Postgres starts PostgreSQL with TLS and the user app, whose password is pw, and returns where it listens.
 func Postgres(t testing.TB, s Secured) string {
 	t.Helper()
@@ -112,7 +84,7 @@ func Postgres(t testing.TB, s Secured) string {
 	if err := os.WriteFile(filepath.Join(data, "pg_hba.conf"), []byte(rules), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	address := freeAddress(t)
+	address := FreeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
 	runServer(t, dir, "ready to accept connections", Command(t, "postgres"), "-D", data, "-p", port, "-k", dir, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off",
 		"-c", "ssl=on", "-c", "ssl_cert_file="+s.Certificate, "-c", "ssl_key_file="+s.Key)
@@ -123,7 +95,7 @@ func Postgres(t testing.TB, s Secured) string {
 // MariaDB starts MariaDB with TLS, which lets everybody in, and returns where it listens.
 func MariaDB(t testing.TB, s Secured) string {
 	t.Helper()
-	dir, address := ServerDir(t), freeAddress(t)
+	dir, address := ServerDir(t), FreeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
 	runServer(t, dir, "ready for connections", Command(t, "mariadbd"), "--no-defaults", "--datadir="+dir, "--socket="+filepath.Join(dir, "s"), "--bind-address=127.0.0.1", "--port="+port,
 		"--skip-grant-tables", "--skip-networking=0", "--innodb=OFF", "--default-storage-engine=Aria", "--gdb", // which lets SIGINT end it
@@ -134,72 +106,9 @@ func MariaDB(t testing.TB, s Secured) string {
 // Redis starts Redis with TLS and the password pw, and returns where it listens.
 func Redis(t testing.TB, s Secured) string {
 	t.Helper()
-	dir, address := ServerDir(t), freeAddress(t)
+	dir, address := ServerDir(t), FreeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
 	runServer(t, dir, "Ready to accept connections", Command(t, "redis-server"), "--port", "0", "--tls-port", port, "--bind", "127.0.0.1", "--save", "", "--dir", dir, "--requirepass", "pw",
 		"--tls-cert-file", s.Certificate, "--tls-key-file", s.Key, "--tls-auth-clients", "no")
 	return address
-}
-
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close() //nolint:errcheck // nothing is lost
-	return l.Addr().String()
-}
-
-func asNobody() *syscall.SysProcAttr {
-	if os.Getuid() != 0 {
-		return nil
-	}
-	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobodyID, Gid: nobodyID}}
-}
-
-// finish runs a program to its end.
-func finish(t testing.TB, dir, program string, args ...string) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), program, args...)
-	cmd.Dir, cmd.SysProcAttr = dir, asNobody()
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", filepath.Base(program), err, out)
-	}
-}
-
-// runServer runs a server until the test is over, and waits for the word that it is ready.
-func runServer(t testing.TB, dir, ready, program string, args ...string) {
-	t.Helper()
-	log := &said{}
-	cmd := exec.CommandContext(t.Context(), program, args...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = dir, log, log, asNobody()
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
-	cmd.WaitDelay = 5 * time.Second
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGINT)
-		_ = cmd.Wait()
-	})
-	Eventually(t, filepath.Base(program)+" is ready", func() bool { return strings.Contains(log.String(), ready) })
-}
-
-// said is what a server prints.
-type said struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (s *said) Write(text []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.Write(text)
-}
-
-func (s *said) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.String()
 }

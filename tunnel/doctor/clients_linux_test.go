@@ -20,16 +20,16 @@ import (
 func startPostgres(t *testing.T) string {
 	t.Helper()
 	server, initdb := need.Command(t, "postgres"), need.Command(t, "initdb")
-	dir := place(t)
+	dir := need.ServerDir(t)
 	data := filepath.Join(dir, "data")
 	cmd := exec.CommandContext(t.Context(), initdb, "-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "--no-instructions")
-	cmd.Dir, cmd.SysProcAttr = dir, nobody()
+	cmd.Dir, cmd.SysProcAttr = dir, need.AsNobody()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
-	address := freeAddress(t)
+	address := need.FreeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
-	log := spawn(t, dir, server, "-D", data, "-p", port, "-k", dir, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off")
+	log := need.StartServer(t, dir, server, "-D", data, "-p", port, "-k", dir, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off")
 	need.Eventually(t, "PostgreSQL", func() bool { return strings.Contains(log.String(), "ready to accept connections") })
 	return address
 }
@@ -37,10 +37,10 @@ func startPostgres(t *testing.T) string {
 func startMariaDB(t *testing.T) string {
 	t.Helper()
 	server := need.Command(t, "mariadbd")
-	dir, address := place(t), freeAddress(t)
+	dir, address := need.ServerDir(t), need.FreeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
 	// Without grant tables it needs no database of its own: no installation, and everybody is let in.
-	log := spawn(t, dir, server, "--no-defaults", "--datadir="+dir, "--socket="+filepath.Join(dir, "s"), "--bind-address=127.0.0.1", "--port="+port,
+	log := need.StartServer(t, dir, server, "--no-defaults", "--datadir="+dir, "--socket="+filepath.Join(dir, "s"), "--bind-address=127.0.0.1", "--port="+port,
 		"--skip-grant-tables", "--skip-networking=0", "--innodb=OFF", "--default-storage-engine=Aria", "--gdb") // which lets SIGINT end it
 	need.Eventually(t, "MariaDB", func() bool { return strings.Contains(log.String(), "ready for connections") })
 	return address
@@ -49,9 +49,9 @@ func startMariaDB(t *testing.T) string {
 func startRedis(t *testing.T) string {
 	t.Helper()
 	server := need.Command(t, "redis-server")
-	dir, address := place(t), freeAddress(t)
+	dir, address := need.ServerDir(t), need.FreeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
-	log := spawn(t, dir, server, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", dir)
+	log := need.StartServer(t, dir, server, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", dir)
 	need.Eventually(t, "Redis", func() bool { return strings.Contains(log.String(), "Ready to accept connections") })
 	return address
 }
@@ -59,15 +59,15 @@ func startRedis(t *testing.T) string {
 func startSSH(t *testing.T) string {
 	t.Helper()
 	server, keygen := need.Command(t, "sshd"), need.Command(t, "ssh-keygen")
-	dir, address := place(t), freeAddress(t)
+	dir, address := need.ServerDir(t), need.FreeAddress(t)
 	key := filepath.Join(dir, "key")
 	cmd := exec.CommandContext(t.Context(), keygen, "-q", "-t", "ed25519", "-N", "", "-f", key)
-	cmd.SysProcAttr = nobody()
+	cmd.SysProcAttr = need.AsNobody()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("ssh-keygen: %v\n%s", err, out)
 	}
 	host, port, _ := net.SplitHostPort(address)
-	log := spawn(t, dir, server, "-D", "-e", "-f", "/dev/null", "-h", key, "-p", port, "-o", "ListenAddress="+host, "-o", "PidFile=none")
+	log := need.StartServer(t, dir, server, "-D", "-e", "-f", "/dev/null", "-h", key, "-p", port, "-o", "ListenAddress="+host, "-o", "PidFile=none")
 	need.Eventually(t, "sshd", func() bool { return strings.Contains(log.String(), "listening on") })
 	return address
 }

@@ -1,16 +1,12 @@
 package doctor_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -18,78 +14,6 @@ import (
 	"culvert/tunnel"
 	"culvert/tunnel/doctor"
 )
-
-// journal is what a server has written about its clients.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
-
-// spawn runs a server until the test ends. A server that root may not be is nobody.
-func spawn(t *testing.T, dir, program string, args ...string) *journal {
-	t.Helper()
-	log := &journal{}
-	cmd := exec.CommandContext(t.Context(), program, args...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
-	cmd.SysProcAttr = nobody()
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
-	cmd.WaitDelay = 5 * time.Second
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGINT)
-		_ = cmd.Wait()
-	})
-	return log
-}
-
-const nobodyID = 65534
-
-func nobody() *syscall.SysProcAttr {
-	if os.Getuid() != 0 {
-		return nil
-	}
-	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobodyID, Gid: nobodyID}}
-}
-
-// place is a directory of the server's own.
-func place(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "speak-") //nolint:usetesting // others must be able to enter what is above it
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if os.Getuid() == 0 {
-		if err := os.Chown(dir, nobodyID, nobodyID); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
 
 const speakPatience = 2 * time.Second
 
@@ -115,21 +39,21 @@ func TestPostgresIsProvedWithoutAWordInItsLog(t *testing.T) {
 	openssl := need.Command(t, "openssl")
 	for _, ssl := range []string{"off", "on"} {
 		t.Run("ssl "+ssl, func(t *testing.T) {
-			dir := place(t)
+			dir := need.ServerDir(t)
 			data := filepath.Join(dir, "data")
 			run := func(program string, args ...string) {
 				t.Helper()
 				cmd := exec.CommandContext(t.Context(), program, args...)
-				cmd.Dir, cmd.SysProcAttr = dir, nobody()
+				cmd.Dir, cmd.SysProcAttr = dir, need.AsNobody()
 				if out, err := cmd.CombinedOutput(); err != nil {
 					t.Fatalf("%s: %v\n%s", program, err, out)
 				}
 			}
 			run(initdb, "-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "--no-instructions")
 			run(openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1", "-subj", "/CN=db", "-keyout", data+"/server.key", "-out", data+"/server.crt")
-			address := freeAddress(t)
+			address := need.FreeAddress(t)
 			_, port, _ := net.SplitHostPort(address)
-			log := spawn(t, dir, server, "-D", data, "-p", port, "-k", dir, "-c", "listen_addresses=127.0.0.1", "-c", "ssl="+ssl, "-c", "fsync=off")
+			log := need.StartServer(t, dir, server, "-D", data, "-p", port, "-k", dir, "-c", "listen_addresses=127.0.0.1", "-c", "ssl="+ssl, "-c", "fsync=off")
 			need.Eventually(t, "PostgreSQL", func() bool { return strings.Contains(log.String(), "ready to accept connections") })
 			before := log.String()
 			for range 3 {
@@ -151,10 +75,10 @@ func TestRedisIsProvedWithAndWithoutAPassword(t *testing.T) {
 	server := need.Command(t, "redis-server")
 	for name, args := range map[string][]string{"open": nil, "password": {"--requirepass", "secret"}} {
 		t.Run(name, func(t *testing.T) {
-			dir := place(t)
-			address := freeAddress(t)
+			dir := need.ServerDir(t)
+			address := need.FreeAddress(t)
 			_, port, _ := net.SplitHostPort(address)
-			spawn(t, dir, server, append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", dir}, args...)...)
+			need.StartServer(t, dir, server, append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", dir}, args...)...)
 			if err := speak(t, address, doctor.Redis); err != nil {
 				t.Error(err)
 			}
@@ -167,16 +91,16 @@ func TestRedisIsProvedWithAndWithoutAPassword(t *testing.T) {
 
 func TestSSHIsLeftAsAClientLeaves(t *testing.T) {
 	server, keygen := need.Command(t, "sshd"), need.Command(t, "ssh-keygen")
-	dir := place(t)
+	dir := need.ServerDir(t)
 	key := filepath.Join(dir, "key")
 	cmd := exec.CommandContext(t.Context(), keygen, "-q", "-t", "ed25519", "-N", "", "-f", key)
-	cmd.SysProcAttr = nobody()
+	cmd.SysProcAttr = need.AsNobody()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	address := freeAddress(t)
+	address := need.FreeAddress(t)
 	host, port, _ := net.SplitHostPort(address)
-	log := spawn(t, dir, server, "-D", "-e", "-f", "/dev/null", "-h", key, "-p", port, "-o", "ListenAddress="+host, "-o", "PidFile=none")
+	log := need.StartServer(t, dir, server, "-D", "-e", "-f", "/dev/null", "-h", key, "-p", port, "-o", "ListenAddress="+host, "-o", "PidFile=none")
 	if err := speak(t, address, doctor.SSH); err != nil {
 		t.Error(err)
 	}

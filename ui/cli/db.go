@@ -2,10 +2,8 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/netip"
 	"os/exec"
 	"sync/atomic"
@@ -93,7 +91,7 @@ func (a *app) runDatabase(ctx context.Context, aim *aim, d *database, name strin
 	}
 	defer acc.close()
 	a.keepJournal(ctx, acc)
-	found, err := a.findDatabase(ctx, acc.client, within, named.To)
+	found, err := awaited(ctx, a, func(ctx context.Context) (aws.Aim, error) { return a.aimAt(ctx, acc.client, within, named.To) })
 	if err != nil {
 		return a.late(ctx, err)
 	}
@@ -134,27 +132,6 @@ func (a *app) runDatabase(ctx context.Context, aim *aim, d *database, name strin
 		return headless.Fit{Places: []headless.Place{led}, Env: client.Environment, Arguments: client.Arguments}, nil
 	}
 	return headless.Run(ctx, options)
-}
-
-// findDatabase finds what a name means, and waits as long as --wait says for tasks that are still starting.
-func (a *app) findDatabase(ctx context.Context, client *aws.Client, within aws.Query, name string) (aws.Aim, error) {
-	ctx, cancel := context.WithTimeout(ctx, a.shared.wait)
-	defer cancel()
-	for said := ""; ; {
-		found, err := a.aimAt(ctx, client, within, name)
-		if _, unready := errors.AsType[*aws.NotReadyError](err); !unready || !aws.Temporary(err) {
-			return found, err
-		}
-		if text := err.Error(); text != said {
-			a.noticef("waiting: %s", text)
-			said = text
-		}
-		select {
-		case <-time.After(time.Second + rand.N(time.Second)): //nolint:gosec // jitter
-		case <-ctx.Done():
-			return aws.Aim{}, &aws.OverdueError{Err: err, Over: ctx.Err()}
-		}
-	}
 }
 
 // access says who comes to a database with which program, before anything is opened.

@@ -70,7 +70,7 @@ func (a *app) execute(ctx context.Context, aim *aim, command []string) error {
 	}
 	defer acc.close()
 	a.keepJournal(ctx, acc)
-	target, err := a.execTarget(ctx, acc.client, query)
+	target, err := awaited(ctx, a, func(ctx context.Context) (aws.Target, error) { return acc.client.Lookup(ctx, query) })
 	if err != nil {
 		return a.late(ctx, err)
 	}
@@ -85,14 +85,14 @@ func (a *app) execute(ctx context.Context, aim *aim, command []string) error {
 	return a.codeOf(ctx, exit, err)
 }
 
-// execTarget finds a container, and waits as long as --wait says for one that is still starting.
-func (a *app) execTarget(ctx context.Context, client *aws.Client, query aws.Query) (aws.Target, error) {
+// awaited looks for what a task carries, and waits as long as --wait says for one that is still starting.
+func awaited[T any](ctx context.Context, a *app, look func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, a.shared.wait)
 	defer cancel()
 	for said := ""; ; {
-		target, err := client.Lookup(ctx, query)
+		found, err := look(ctx)
 		if _, unready := errors.AsType[*aws.NotReadyError](err); !unready || !aws.Temporary(err) {
-			return target, err
+			return found, err
 		}
 		if text := err.Error(); text != said {
 			a.noticef("waiting: %s", text)
@@ -101,7 +101,8 @@ func (a *app) execTarget(ctx context.Context, client *aws.Client, query aws.Quer
 		select {
 		case <-time.After(time.Second + rand.N(time.Second)): //nolint:gosec // jitter
 		case <-ctx.Done():
-			return aws.Target{}, &aws.OverdueError{Err: err, Over: ctx.Err()}
+			var none T
+			return none, &aws.OverdueError{Err: err, Over: ctx.Err()}
 		}
 	}
 }

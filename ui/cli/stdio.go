@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 
+	"culvert/aws"
 	"culvert/tunnel"
 	"culvert/ui/headless"
 )
@@ -57,7 +58,7 @@ func (a *app) stdio(ctx context.Context, aim *aim, forwards *forwards, word stri
 	a.keepJournal(ctx, acc)
 	spec := tunnel.Spec{Remote: remote, Pinned: query.Task != "", Unlistened: true, KeepAlive: a.shared.keepAlive}
 	query = forPort(query, spec)
-	if spec.Target, err = a.execTarget(ctx, acc.client, query); err != nil {
+	if spec.Target, err = awaited(ctx, a, func(ctx context.Context) (aws.Target, error) { return acc.client.Lookup(ctx, query) }); err != nil {
 		return a.late(ctx, err)
 	}
 	engine := acc.engine(&a.shared)

@@ -192,10 +192,10 @@ func (u *up) wanted(a *app, words []string) (all []headless.Forward, in []contro
 		return all, slices.Repeat([]control.Account{a.shared.own()}, len(all)), err
 	}
 	if u.demand.wanted() {
-		return nil, nil, usage("give a target and forwards by flags, or leave them out", "--run and --start are for one target, and %q is saved with a target of its own", words[0])
+		return nil, nil, usage("give a target and forwards by flags, or leave them out", "--run and --start are for one target, and %q stands for what is saved, with a target of its own", words[0])
 	}
 	if u.aim.given() || u.forwards.given() {
-		return nil, nil, usage("name saved tunnels, or give a target and forwards, but not both", "%q is saved with its own target and forward", words[0])
+		return nil, nil, usage("name saved tunnels, or give a target and forwards, but not both", "%q stands for what is saved, with its own target and forward", words[0])
 	}
 	var names []string
 	for _, word := range words {

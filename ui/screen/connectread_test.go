@@ -56,6 +56,20 @@ func TestAFormOfAServiceWhoseTasksAreStillReadFillsItselfIn(t *testing.T) {
 		glimpse(a, whole, clusters, of) // one is started
 		want(t, a, "now 2 of 2", "remote port   3128")
 	})
+	t.Run("whose ports come after its containers", func(t *testing.T) {
+		portless := counted(sampleAccount())
+		for i := range portless.Clusters[0].Tasks {
+			for j := range portless.Clusters[0].Tasks[i].Containers {
+				portless.Clusters[0].Tasks[i].Containers[j].Ports = nil
+			}
+		}
+		a := open(t)
+		press(t, a, "down")
+		glimpse(a, portless, clusters)
+		want(t, a, "now 2 of 2", "a port, as 5432")
+		glimpse(a, whole, clusters, of)
+		want(t, a, "remote port   3128", "▌ remote host")
+	})
 	t.Run("of several containers", func(t *testing.T) {
 		several := counted(sampleAccount())
 		for i := range several.Clusters[0].Tasks {

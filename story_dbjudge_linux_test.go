@@ -139,7 +139,7 @@ func TestTokensAreInTheProgramsEnvironmentAlone(t *testing.T) {
 				t.Errorf("the token is in %s:\n%s", where, text)
 			}
 		}
-		time.Sleep(time.Until(begun.Add(time.Second))) // tokens tell the second
+		time.Sleep(time.Until(at.Add(time.Second))) // tokens tell the second
 	}
 	if len(tokens) != 2 {
 		t.Error("the second start has the token of the first")

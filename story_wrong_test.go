@@ -150,7 +150,7 @@ func TestStoryNeverWrong(t *testing.T) {
 			d.sees(`Doctor +fails at probe-1 F3 \d+s ago`)
 			d.sees(`▌✕ fail +probe-1`)
 			d.keys("!")
-			d.sees(`what failed`)
+			d.sees(`┏━ what failed`) // the box, before the key that closes it
 			d.keys("Escape")
 			d.sees(`esc back|ctrl\+r all again`)
 			d.keys("Escape")

@@ -112,7 +112,7 @@ func script() []film.Step {
 		{Name: "v   by host: one is refused by the proxy", Keys: "v", Until: on(`\[hosts \d+`), Hold: 3 * time.Second, Fast: 1.5},
 		{Name: "/   that one", Keys: "/blocked" + enter, Until: on(`▌blocked`), Hold: time.Second},
 		{Name: "d   the doctor examines the way to it", Keys: "d", Until: on(`Doctor +fails at probe-1`), Hold: 2 * time.Second},
-		{Name: "v   everything that it has looked at", Keys: "v", Until: on(`VERDICT`), Hold: 2 * time.Second},
+		{Name: "v   everything that it has looked at", Keys: "v", Until: on(`v show less`), Hold: 2 * time.Second},
 		{Name: "q   tunnels end with culvert, or b keeps them", Keys: "q", Until: on(`esc stay`), Hold: time.Second},
 		{Keys: enter},
 	}

@@ -197,10 +197,22 @@ func TestGitOverHTTP(t *testing.T) {
 func TestChromium(t *testing.T) {
 	chromium := need.Command(t, "chromium")
 	s := openShop(t)
-	s.site("curious.internal", func(rw http.ResponseWriter, _ *http.Request) {
+	done := make(chan struct{})
+	s.site("curious.internal", func(rw http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/done":
+			close(done)
+			return
+		case "/picture": // the browser has loaded the page no earlier than the page is done
+			select {
+			case <-done:
+			case <-r.Context().Done():
+			}
+			return
+		}
 		rw.Header().Set("Content-Type", "text/html")
-		_, _ = fmt.Fprintf(rw, `<p id=p>loading</p><script src="http://%[1]s/proxy.pac"></script><script>
-fetch("http://%[1]s/proxy.pac").then((r) => r.text()).catch(() => "no fetch").then((t) => { p.textContent = typeof FindProxyForURL + ", " + t; });
+		_, _ = fmt.Fprintf(rw, `<p id=p>loading</p><img src=/picture><script src="http://%[1]s/proxy.pac"></script><script>
+fetch("http://%[1]s/proxy.pac").then((r) => r.text()).catch(() => "no fetch").then((t) => { p.textContent = typeof FindProxyForURL + ", " + t; fetch("/done"); });
 </script>`, s.addr)
 	})
 	pac := "--proxy-pac-url=http://" + s.addr + "/proxy.pac"

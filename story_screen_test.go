@@ -110,6 +110,20 @@ func (d *display) sees(pattern string) string {
 	}
 }
 
+// forwards presses enter in the dialog of a forward until the tunnel is open: where another test took the local port before, the
+// dialog proposes the next free one.
+func (d *display) forwards() {
+	d.t.Helper()
+	for range 10 {
+		port := d.sees(`local port +(\d+) +free`)
+		d.keys("Enter")
+		if d.sees(`(● open|! 127\.0\.0\.1:`+port+` is in use)`) == "● open" {
+			return
+		}
+	}
+	d.t.Fatalf("somebody else takes every port that is proposed:\n%s", d.screen())
+}
+
 // ask asks tmux about its terminal.
 func (d *display) ask(format string) string {
 	d.t.Helper()
@@ -150,10 +164,7 @@ func TestStoryOfTheDemoOnATerminal(t *testing.T) {
 	d.keys("Enter", "F")
 	d.sees(`forward automation/squid`)
 	d.sees(`local port +\d+ +free`)
-	d.keys("Enter")
-	if d.sees(`(● open|! 127\.0\.0\.1:\d+ is in use)`) != "● open" { // another test was quicker; the next free one stands there
-		d.keys("Enter")
-	}
+	d.forwards()
 	port := d.sees(`127\.0\.0\.1:(\d+) .*● open`)
 
 	// The demo's own visitors never use CONNECT for this host, so that the line can be nobody else's.

@@ -49,3 +49,11 @@ func (t *Tunnel) Patience(d time.Duration) {
 	defer t.pool.mu.Unlock()
 	t.pool.patience = d
 }
+
+// Deaf reports whether nothing that is sent from now on can have reached the agent of t's only lane, if that says no more.
+func (t *Tunnel) Deaf() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	return now.After(t.lanes[0].channel.deafSince(0, now))
+}

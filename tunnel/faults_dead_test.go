@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -297,6 +298,9 @@ func TestFaultBlockedAgentIsNotTakenForADeadOne(t *testing.T) {
 // recorder is a server that takes pieces, remembers how often it has seen each, and answers it with its digest. To a client
 // that says nothing it speaks first.
 type recorder struct {
+	conns atomic.Int64 // accepted
+	bytes atomic.Int64 // read
+
 	mu   sync.Mutex
 	seen map[[sha256.Size]byte]int
 }
@@ -312,21 +316,29 @@ func newRecorder(t *testing.T) (r *recorder, address string) {
 	return r, need.Server(t, r.serve)
 }
 
+// Write counts what a connection has read.
+func (r *recorder) Write(p []byte) (int, error) {
+	r.bytes.Add(int64(len(p)))
+	return len(p), nil
+}
+
 func (r *recorder) serve(c *net.TCPConn) {
+	r.conns.Add(1)
+	in := io.TeeReader(c, r)
 	head := make([]byte, 8)
 	_ = c.SetReadDeadline(time.Now().Add(greets))
-	n, err := io.ReadFull(c, head)
+	n, err := io.ReadFull(in, head)
 	if errors.Is(err, os.ErrDeadlineExceeded) && n == 0 {
 		_, _ = c.Write([]byte(greeting))
 		n, err = 0, nil
 	}
 	_ = c.SetReadDeadline(time.Time{})
 	for ; err == nil; n = 0 {
-		if _, err = io.ReadFull(c, head[n:]); err != nil {
+		if _, err = io.ReadFull(in, head[n:]); err != nil {
 			return
 		}
 		piece := make([]byte, binary.BigEndian.Uint64(head))
-		if _, err = io.ReadFull(c, piece); err != nil {
+		if _, err = io.ReadFull(in, piece); err != nil {
 			return
 		}
 		sum := sha256.Sum256(piece)
@@ -378,13 +390,15 @@ func TestFaultConnectionsThatNothingHeardAreOpenedAnew(t *testing.T) {
 	if err := delivered(first, whole); err != nil {
 		t.Fatal(err)
 	}
-	half := random(3000, 2)
+	half, before := random(3000, 2), r.bytes.Load()
 	torn := w.dial(tn)
 	if _, err := torn.Write(framed(half)[:1500]); err != nil {
 		t.Fatal(err)
 	}
-	silent := w.dial(tn) // it had its beginning before
-	time.Sleep(400 * time.Millisecond)
+	need.Eventually(t, "the half of a piece", func() bool { return r.bytes.Load() == before+1500 })
+	conns := r.conns.Load()
+	silent := w.dial(tn) // it has its beginning before
+	need.Eventually(t, "a connection that says nothing", func() bool { return r.conns.Load() > conns })
 	if err := w.account.KillAgent(task); err != nil {
 		t.Fatal(err)
 	}
@@ -392,6 +406,7 @@ func TestFaultConnectionsThatNothingHeardAreOpenedAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := time.Now()
+	need.Eventually(t, "a moment from which on nothing can have reached the agent", tn.Deaf)
 	var working sync.WaitGroup
 	check := func(name string, do func(net.Conn) error) {
 		conn := w.dial(tn)

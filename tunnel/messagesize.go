@@ -72,6 +72,7 @@ type sizer struct {
 	clean   int       // bytes acknowledged since something was sent again, or the last step
 	probe   *outgoing // under way
 	trying  int       // its size
+	whole   bool      // the socket in use was given the probe in its full size
 	lost    int       // probes of that size that were lost in a row
 	bad     int       // the least size that was refused; 0: none was
 	quietly time.Time // no probes before
@@ -144,6 +145,7 @@ func (z *sizer) again(o *outgoing, newest, now time.Time) (less int) {
 		less = len(o.frame) - len(o.shorter)
 		frames.give(o.frame)
 		o.frame, o.shorter = o.shorter, nil
+		z.whole = true
 		if z.lost++; z.lost >= probesLost {
 			z.refuse(z.trying, now)
 		}
@@ -166,8 +168,11 @@ func (z *sizer) again(o *outgoing, newest, now time.Time) (less int) {
 // attached is called when another socket carries the session; oldest is the first message that is not acknowledged, or nil,
 // heard whether the last socket has brought an acknowledge.
 func (z *sizer) attached(oldest *outgoing, heard bool, now time.Time) {
+	if z == nil {
+		return
+	}
+	z.whole = false
 	switch {
-	case z == nil:
 	case heard || oldest == nil || oldest.tries == 0 || !z.large(oldest):
 		z.closed = 0
 	default:
@@ -183,7 +188,8 @@ func (z *sizer) tooBig(underWay []*outgoing, now time.Time) {
 	if z == nil {
 		return
 	}
-	if z.probe != nil && z.probe.tries > 0 && z.probe.shorter != nil {
+	// The probe is meant even if it has been shortened since: the service may be slow to say so.
+	if z.probe != nil && z.probe.tries > 0 && (z.probe.shorter != nil || z.whole) {
 		z.refuse(z.trying, now)
 		return
 	}

@@ -135,6 +135,26 @@ func TestFilesOfSizesThatOthersMayWriteAreNotRead(t *testing.T) {
 	nowhere.save(quietLog)
 }
 
+// The service is slow to close the socket over a probe, which was sent again in its short form meanwhile: the probe is meant, not
+// the data of a proved size beside it. On the next socket nothing but the data can be.
+func TestAProbeIsMeantAlsoWhenItWasShortenedMeanwhile(t *testing.T) {
+	now := time.Now()
+	z := newSizer(DefaultMessageSize)
+	z.sizes, z.trying = &Sizes{}, 4096
+	z.probe = &outgoing{sequence: 1, frame: make([]byte, 4096), shorter: make([]byte, 100), firstSent: now, lastSent: now, tries: 1}
+	data := &outgoing{sequence: 2, frame: make([]byte, 2048), firstSent: now, lastSent: now, tries: 1}
+	z.again(z.probe, now, now)
+	z.tooBig([]*outgoing{z.probe, data}, now)
+	if z.bad != 4096 || z.refused != 0 {
+		t.Errorf("%d is refused for the probe and %d for the data, want 4096 and 0", z.bad, z.refused)
+	}
+	z.attached(z.probe, false, now)
+	z.tooBig([]*outgoing{z.probe, data}, now)
+	if z.refused == 0 {
+		t.Error("the next socket was closed over nothing")
+	}
+}
+
 // A message of data is never sent again but as it was, however it got lost; when it is certain that it is too large, the session
 // is given up, and for no other loss.
 func TestDataIsNeverShortened(t *testing.T) {

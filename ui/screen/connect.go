@@ -559,13 +559,19 @@ func (d *connect) open() wish {
 	if d.of != nil {
 		user = d.user
 	}
+	other := d.otherPort(f)
 	return beside(func() tea.Msg {
 		t, err := d.place.openNow(spec)
+		var propose func()
+		if err != nil {
+			propose = other()
+		}
 		return then(func() wish {
 			d.opening = false
-			if err != nil {
+			if err != nil { // the failure and the port that is free instead are shown at once: a second enter takes that port
 				d.failure = err
-				return d.askFree()
+				propose()
+				return nil
 			}
 			return all(
 				dismiss(d), goBelow(), tell("listening on "+localName(t)+"; "+d.keys.copy.Shortest()+" copies how to use it"),

@@ -166,6 +166,31 @@ func TestAFreePortIsProposedAndATakenOneNamed(t *testing.T) {
 	want(t, a, "any free port", "the same without this screen", strconv.Itoa(port))
 }
 
+// Somebody else takes the port while the dialog says that it is free: what enter meets and the next free port are shown by the
+// same message, as a second enter may follow at once.
+func TestAPortThatSomebodyTookGivesWayWithTheFailure(t *testing.T) {
+	l, _ := worldOf(t, Options{}, fleetOf("a"))
+	l.until("clusters 1", "as of")
+	l.press("enter")
+	l.until("a-web")
+	l.press("F")
+	l.until("forward a/", "free")
+	d := l.a.dialog.(*connect)
+	proposal := d.local.Value()
+	taken, err := net.Listen("tcp", "127.0.0.1:"+proposal)
+	if err != nil {
+		t.Skipf("somebody else has just taken port %s: %v", proposal, err)
+	}
+	defer taken.Close()
+	l.press("enter")
+	for d.opening {
+		l.step()
+	}
+	if d.failure == nil || d.local.Value() == proposal {
+		t.Errorf("beside failure %v the dialog proposes local port %q, which was taken", d.failure, d.local.Value())
+	}
+}
+
 func TestTheRecipesCanBeCopied(t *testing.T) {
 	a := dialog(t, Options{}, "enter", "G", "up", "F")
 	for _, c := range []struct{ key, says, copied string }{

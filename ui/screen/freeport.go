@@ -30,26 +30,42 @@ func unprivileged(port int) int {
 
 // askFree finds out whether the local side can be listened on. A proposal that cannot gives way to another.
 func (d *connect) askFree() wish {
-	d.asked++
-	number, proposed := d.asked, !d.chosen
 	d.local.About, d.taken = "", ""
 	f, err := d.forward()
 	if d.any { // whatever is still to be mended in its patterns
 		f, err = tunnel.ParseDynamic(cmp.Or(d.local.Value(), "0"))
 	}
-	if err != nil || f.Socket != "" || f.Local.Port() == 0 {
+	if err != nil {
+		d.asked++
 		return nil
 	}
-	spec := f.Spec(aws.Target{})
+	ask := d.otherPort(f)
 	return beside(func() tea.Msg {
-		free, taken := freePort(spec, proposed)
+		tell := ask()
 		return then(func() wish {
-			if number == d.asked {
-				d.told(free, taken)
-			}
+			tell()
 			return nil
 		})
 	})
+}
+
+// otherPort is the question whether the local side of a forward can be listened on, to be asked beside the event loop, and
+// what the dialog does with the answer, in the event loop. An answer that is late, as the local side was changed, is not used.
+func (d *connect) otherPort(f tunnel.Forward) func() func() {
+	d.asked++
+	number, proposed := d.asked, !d.chosen
+	spec := f.Spec(aws.Target{})
+	return func() func() {
+		if f.Socket != "" || f.Local.Port() == 0 {
+			return func() {}
+		}
+		free, taken := freePort(spec, proposed)
+		return func() {
+			if number == d.asked {
+				d.told(free, taken)
+			}
+		}
+	}
 }
 
 // tries is how many ports after a taken one are tried for a proposal.
@@ -85,6 +101,7 @@ func (d *connect) told(port uint16, taken error) {
 	case taken == nil:
 		d.local.About = "free"
 	case d.chosen:
+		d.local.About = ""
 		d.taken = say.Line(taken.Error())
 		d.check()
 	case port == 0:

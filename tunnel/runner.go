@@ -19,8 +19,8 @@ const idleAtLeast = 55 * time.Second
 // find out, and costs a worker in the task.
 const unresolvedRest = 5 * time.Second
 
-// seatAgain is the least time between two sessions that a destination would like to have beside those it has, when there was no
-// place for the first one.
+// seatAgain is the least time between two sessions that a destination would like to have beside those it has, when there was no seat
+// for the first one.
 const seatAgain = time.Second
 
 // step is what a lane has to say to its tunnel.

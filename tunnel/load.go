@@ -153,9 +153,9 @@ func (o *load) spare(lanes []*lane, now time.Time) *lane {
 	return nil
 }
 
-// place chooses the lane for a question of culvert's own: one that the agent is not busy with, then the one with the fewest
+// leastBusy chooses the lane for a question of culvert's own: one that the agent is not busy with, then the one with the fewest
 // connections. Nil when none is usable.
-func place(lanes []*lane) *lane {
+func leastBusy(lanes []*lane) *lane {
 	var best *standing
 	now := time.Now()
 	for _, l := range lanes {

@@ -107,7 +107,7 @@ func (r *runner) patrol(l *lane) {
 				}
 			}
 		}
-		r.steps <- step{patrol: true}
+		r.reports <- report{patrol: true}
 	}()
 }
 

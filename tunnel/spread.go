@@ -57,7 +57,7 @@ func (r *runner) inquireMemory() {
 		if err != nil {
 			r.log.Debug("memory of the container is not known", "error", err)
 		}
-		r.steps <- step{patrol: true, inquired: true, memory: memory}
+		r.reports <- report{patrol: true, inquired: true, memory: memory}
 	}()
 }
 

@@ -132,11 +132,11 @@ func (o *ownTunnel) prove(ctx context.Context, patience time.Duration) (evidence
 	proof, err := o.tunnel.Prove(ctx)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded): // nothing is known of what it waited for
-		return "", &SlowError{What: "a connection to " + place(o.tunnel.Spec().Remote), Within: patience}
+		return "", &SlowError{What: "a connection to " + inWords(o.tunnel.Spec().Remote), Within: patience}
 	case err != nil:
 		return "", err
 	}
-	evidence = place(o.tunnel.Spec().Remote) + " takes connections"
+	evidence = inWords(o.tunnel.Spec().Remote) + " takes connections"
 	if !proof.Session {
 		evidence += ", after " + brief(proof.Connect)
 	}

@@ -156,7 +156,7 @@ func (a *app) requestText(r request) []string {
 	}
 	for i, w := range r.wanted {
 		q := w.Query
-		local := place(w.Spec)
+		local := listensOn(w.Spec)
 		where := ""
 		if q.Home != (aws.Home{}) {
 			where = " in " + q.Home.String()
@@ -174,8 +174,8 @@ func (a *app) requestText(r request) []string {
 	return text
 }
 
-// place is where a forward is to listen, as far as that is said.
-func place(s tunnel.Spec) string {
+// listensOn is where a forward is to listen, as far as that is said.
+func listensOn(s tunnel.Spec) string {
 	switch {
 	case s.Socket != "":
 		return s.Socket
@@ -440,7 +440,7 @@ func (a *app) takeBack(ctx context.Context, dir control.Dir, name string) error 
 
 // announce prints what is up and, on GitHub, hands it to the steps that follow.
 func (a *app) announce(dir control.Dir, set control.Set, r request, u *up) error {
-	outputs := append(headless.PlaceOutputs(set, r.login), headless.Pair{Name: "name", Value: set.Name})
+	outputs := append(headless.ListenerOutputs(set, r.login), headless.Pair{Name: "name", Value: set.Name})
 	if err := a.github.Outputs(outputs); err != nil {
 		return err
 	}

@@ -136,7 +136,7 @@ func (c *Client) Watch(ctx context.Context) (watched context.Context, obstacle f
 		if met == nil {
 			return nil
 		}
-		return c.explain(context.WithoutCancel(ctx), met, place{})
+		return c.explain(context.WithoutCancel(ctx), met, about{})
 	}
 }
 

@@ -19,7 +19,7 @@ type hostPage struct {
 
 	readOnly bool
 	survey   *survey
-	line     hostLine
+	line     hostRow
 	shown    *aws.Routes // what the table was filled from
 	judged   bool
 	gone     bool // the last look has not found it
@@ -37,7 +37,7 @@ type hostFact struct {
 	way  int    // that it is about; -1: none
 }
 
-func newHost(l *look, s *survey, line hostLine, readOnly bool) *hostPage {
+func newHost(l *look, s *survey, line hostRow, readOnly bool) *hostPage {
 	p := &hostPage{look: l, survey: s, line: line, readOnly: readOnly}
 	t := l.theme
 	p.table = draw.NewTable(t, l.keys.table(), func(f hostFact) string { return f.id },
@@ -71,7 +71,7 @@ func (p *hostPage) fill() {
 	}
 	p.shown, p.judged = s.routes, s.judged
 	lines := s.lines()
-	at := slices.IndexFunc(lines, func(l hostLine) bool { return l.id() == p.line.id() })
+	at := slices.IndexFunc(lines, func(l hostRow) bool { return l.id() == p.line.id() })
 	if p.gone = at < 0; !p.gone {
 		p.line = lines[at]
 	}

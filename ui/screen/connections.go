@@ -27,8 +27,8 @@ func (c connectionRow) id() string { return strconv.FormatUint(c.ID, 10) }
 // connectionRates are the totals of connections as they were lately, by their ids, for those that are open.
 type connectionRates map[uint64]samples
 
-// lines adds their rates to connections, measured from a time on, the newest first.
-func (r *connectionRates) lines(connections []tunnel.Connection, from, now time.Time) []connectionRow {
+// rows adds their rates to connections, measured from a time on, the newest first.
+func (r *connectionRates) rows(connections []tunnel.Connection, from, now time.Time) []connectionRow {
 	open := make(connectionRates, len(*r))
 	lines := make([]connectionRow, len(connections))
 	for i, c := range connections {
@@ -55,7 +55,7 @@ func (d *detail) paced(connections []tunnel.Connection) []connectionRow {
 	if d.row.holder != nil {
 		from = d.now.Add(-rateWindow) // their holder tells of them in its own time
 	}
-	return d.paces.lines(connections, from, d.now)
+	return d.paces.rows(connections, from, d.now)
 }
 
 // age is how old a connection is that is open; took is how long one was that has ended.

@@ -12,8 +12,8 @@ import (
 
 // The forward dialog for a private destination: the form is filled in, and one of the ways can be taken instead of another.
 
-// forwardToLine opens that dialog, or says why it cannot be done.
-func forwardToLine(s *survey, l hostRow, way int, readOnly bool) wish {
+// forwardRow opens that dialog, or says why it cannot be done.
+func forwardRow(s *survey, l hostRow, way int, readOnly bool) wish {
 	err := s.noWay(l)
 	switch {
 	case readOnly:

@@ -54,7 +54,7 @@ func (p *destinationPage) tick() {
 }
 
 func (p *destinationPage) fill(connections []tunnel.Connection) {
-	p.connections.Set(p.paces.lines(connections, p.row.meter.since(), p.now))
+	p.connections.Set(p.paces.rows(connections, p.row.meter.since(), p.now))
 }
 
 func (p *destinationPage) title() string {

@@ -27,8 +27,8 @@ func (l destinationRow) id() string { return l.name }
 // destinationRates are the totals of destinations as they were lately, for those that are open.
 type destinationRates map[tunnel.Endpoint]samples
 
-// lines adds their rates to destinations, measured from a time on, in the order of their names.
-func (r *destinationRates) lines(to []tunnel.Destination, from, now time.Time) []destinationRow {
+// rows adds their rates to destinations, measured from a time on, in the order of their names.
+func (r *destinationRates) rows(to []tunnel.Destination, from, now time.Time) []destinationRow {
 	seen := make(destinationRates, len(to))
 	lines := make([]destinationRow, len(to))
 	for i, d := range to {
@@ -51,7 +51,7 @@ func (d *detail) leads(to []tunnel.Destination) {
 	if d.row.holder != nil {
 		from = d.now.Add(-rateWindow)
 	}
-	d.destinations.Set(d.rates.lines(to, from, d.now))
+	d.destinations.Set(d.rates.rows(to, from, d.now))
 }
 
 // idle is for how long a destination has had no connection; false while it has one, and where that is not known.

@@ -61,7 +61,7 @@ func (p *hostsPage) fill() {
 		return
 	}
 	p.shown, p.judged = s.routes, s.judged
-	p.table.Set(s.lines())
+	p.table.Set(s.rows())
 	if !p.moved {
 		p.table.Move(0)
 	}
@@ -174,7 +174,7 @@ func (p *hostsPage) update(msg tea.Msg) (wish, bool) {
 	case keys.in.Pressed(k), keys.details.Pressed(k), keys.right.Pressed(k):
 		return aboutHost(p.survey, l), true
 	case keys.forward.Pressed(k):
-		return forwardToLine(p.survey, l, 0, p.readOnly), true
+		return forwardRow(p.survey, l, 0, p.readOnly), true
 	case keys.save.Pressed(k):
 		return enterHost(p.survey, l), true
 	case keys.copy.Pressed(k):

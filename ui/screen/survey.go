@@ -118,8 +118,8 @@ func (l hostRow) id() string {
 	return l.Name + "\x00" + l.Role + "\x00" + l.Host.Host + "\x00" + strconv.Itoa(int(l.Port)) + "\x00" + by
 }
 
-// lines are the destinations that concern the part of the place, then the variables whose hosts are not known.
-func (s *survey) lines() []hostRow {
+// rows are the destinations that concern the part of the place, then the variables whose hosts are not known.
+func (s *survey) rows() []hostRow {
 	if s.routes == nil {
 		return nil
 	}

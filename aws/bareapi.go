@@ -98,7 +98,7 @@ func (c *Client) refused(operation, code, message string, status int) error {
 	cause, message := errors.New(code), say.Brief(message)
 	switch code {
 	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "ForbiddenException", "AuthorizationException":
-		return c.denied(cause, message, operation, place{})
+		return c.denied(cause, message, operation, about{})
 	case "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException":
 		return &ThrottledError{Operation: operation, Err: cause}
 	}

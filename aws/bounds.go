@@ -62,7 +62,7 @@ type ongoing struct {
 
 	mu       sync.Mutex
 	deadline time.Time // of a whole answer; zero until the first try, and after an answer
-	now      *Steps    // of the try under way
+	now      *Phases   // of the try under way
 	last     error     // of the try before
 }
 
@@ -80,7 +80,7 @@ func withOngoing(ctx context.Context) (context.Context, *ongoing) {
 }
 
 // begun notes the try under way, here and in the calls that wait for this one; nil when it is over.
-func (o *ongoing) begun(now *Steps) {
+func (o *ongoing) begun(now *Phases) {
 	for ; o != nil; o = o.outer {
 		o.mu.Lock()
 		o.now = now
@@ -136,7 +136,7 @@ func (c *Client) Watch(ctx context.Context) (watched context.Context, obstacle f
 		if met == nil {
 			return nil
 		}
-		return c.explain(context.WithoutCancel(ctx), met, place{})
+		return c.explain(context.WithoutCancel(ctx), met, about{})
 	}
 }
 
@@ -225,19 +225,19 @@ func (b bounds) exchange(ctx context.Context, until time.Time, method string, u 
 	waiting, stop := context.WithDeadline(ctx, until)
 	defer stop()
 	proxy, _ := b.proxies.forURL(u) // the error is the sender's as well
-	followed, steps := Follow(waiting, u, proxy)
-	defer steps.End()
+	followed, phases := Follow(waiting, u, proxy)
+	defer phases.End()
 	failed := func(err error) error {
 		return &url.Error{Op: method, URL: (&url.URL{Scheme: u.Scheme, Host: u.Host}).String(), Err: err}
 	}
 
 	answer, err := send(followed)
 	if err == nil {
-		err = b.read(answer, steps)
+		err = b.read(answer, phases)
 	}
 	switch {
 	case err != nil && errors.Is(waiting.Err(), context.DeadlineExceeded):
-		return nil, steps.failure()
+		return nil, phases.failure()
 	case err != nil:
 		return nil, err
 	case proxy != nil && answer.StatusCode == http.StatusProxyAuthRequired:
@@ -264,12 +264,12 @@ type wholeBody struct {
 func (*wholeBody) Close() error { return nil }
 
 // read takes a body in and puts it back as text in memory.
-func (b bounds) read(answer *http.Response, steps *Steps) error {
-	steps.reach(stepBody)
+func (b bounds) read(answer *http.Response, phases *Phases) error {
+	phases.reach(phaseBody)
 	defer answer.Body.Close() //nolint:errcheck // it was read to its end, or is not wanted
 	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
 	if err != nil {
-		return &url.Error{Op: "Read", URL: steps.address(), Err: err}
+		return &url.Error{Op: "Read", URL: phases.address(), Err: err}
 	}
 	problem := ""
 	switch {
@@ -279,7 +279,7 @@ func (b bounds) read(answer *http.Response, steps *Steps) error {
 		problem = fmt.Sprintf("it has more than %d values", maxValues)
 	}
 	if problem != "" {
-		return &AnswerError{Address: hostPort(steps.target), Status: answer.StatusCode, Problem: problem}
+		return &AnswerError{Address: hostPort(phases.target), Status: answer.StatusCode, Problem: problem}
 	}
 	answer.Body = &wholeBody{bytes.NewReader(text), text}
 	return nil

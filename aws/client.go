@@ -208,7 +208,7 @@ var roleIDForm = pattern.Of(`^AROA[A-Z0-9]{12,60}$`) //nolint:gochecknoglobals /
 func (c *Client) Identity(ctx context.Context) (Identity, error) {
 	out, err := c.sts.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		return Identity{}, fmt.Errorf("ask who the credentials belong to: %w", c.explain(ctx, err, place{}))
+		return Identity{}, fmt.Errorf("ask who the credentials belong to: %w", c.explain(ctx, err, about{}))
 	}
 	c.learnSkew(out.ResultMetadata)
 	id := Identity{Account: sdk.ToString(out.Account), ARN: sdk.ToString(out.Arn), UserID: sdk.ToString(out.UserId)}
@@ -258,7 +258,7 @@ func (c *Client) GenerateDataKey(ctx context.Context, key string, encryptionCont
 		EncryptionContext: encryptionContext,
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("generate data key: %w", c.explain(ctx, err, place{Resource: key}))
+		return nil, nil, fmt.Errorf("generate data key: %w", c.explain(ctx, err, about{Resource: key}))
 	}
 	if len(out.Plaintext) != 64 || len(out.CiphertextBlob) == 0 {
 		return nil, nil, &AnswerError{Operation: "kms:GenerateDataKey", Problem: fmt.Sprintf("a key of %d bytes instead of 64", len(out.Plaintext))}

@@ -92,7 +92,7 @@ func (c *Client) definition(ctx context.Context, arn string) (Definition, error)
 	if known, ok := c.definitions.find(arn); ok {
 		return known, nil
 	}
-	out, err := call(ctx, c, place{Resource: arn}, func(ctx context.Context) (*ecs.DescribeTaskDefinitionOutput, error) {
+	out, err := call(ctx, c, about{Resource: arn}, func(ctx context.Context) (*ecs.DescribeTaskDefinitionOutput, error) {
 		return c.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &arn})
 	})
 	if err != nil {

@@ -79,7 +79,7 @@ const unknownRoleID = "ROLEID"
 var refusalForm = pattern.Of(`(?:User: )?(\S+) is not authorized to perform: ([\w-]+:\w+)(?: on resource: (\S+))?(?:\s+(because|with)\s+(.*))?`) //nolint:gochecknoglobals // compiled when it is needed
 
 // denied reads AWS's refusal; action and at stand in for what it does not say.
-func (c *Client) denied(err error, message, action string, at place) *DeniedError {
+func (c *Client) denied(err error, message, action string, at about) *DeniedError {
 	e := &DeniedError{Action: action, Resource: at.Resource, Shell: c.shell, Err: err}
 	if m := refusalForm().FindStringSubmatch(message); m != nil {
 		e.Action, e.Why = m[2], strings.TrimRight(m[5], ". ")
@@ -129,12 +129,12 @@ func Refusal(text string) *DeniedError {
 func (c *Client) ChannelDenied(session string, err error) *DeniedError {
 	const action = "ssmmessages:OpenDataChannel"
 	e := &DeniedError{Action: action, Resource: c.arn("ssm", "session/"+session), Err: err}
-	e.Statement = c.statement(action, e.Resource, place{})
+	e.Statement = c.statement(action, e.Resource, about{})
 	return e
 }
 
 // statement is the least that allows an action here (Service Authorization Reference, ecs, ssm, ssmmessages, sts, kms).
-func (c *Client) statement(action, resource string, at place) Statement {
+func (c *Client) statement(action, resource string, at about) Statement {
 	s := Statement{Effect: "Allow", Action: []string{action}, Resource: []string{"*"}}
 	cluster := orWord(at.Cluster, "*")
 	switch action {

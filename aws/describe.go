@@ -98,7 +98,7 @@ func (c *Client) describeDefinition(ctx context.Context, arn string) (Definition
 	if ok {
 		return found, nil
 	}
-	out, err := call(ctx, c, place{Resource: arn}, func(ctx context.Context) (*ecs.DescribeTaskDefinitionOutput, error) {
+	out, err := call(ctx, c, about{Resource: arn}, func(ctx context.Context) (*ecs.DescribeTaskDefinitionOutput, error) {
 		return c.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &arn})
 	})
 	if err != nil {

@@ -61,7 +61,7 @@ func (c *Client) Dial(ctx context.Context, proxy *url.URL, address string, conne
 		_ = conn.Close()
 		return nil, err
 	}
-	stepsOf(ctx).tunnelled()
+	phasesOf(ctx).tunnelled()
 	return through, nil
 }
 
@@ -101,7 +101,7 @@ func dialSOCKS(ctx context.Context, proxy *url.URL, at, address string, connect 
 		_ = conn.Close()
 		return nil, err //nolint:wrapcheck // explainConnection looks into it
 	}
-	stepsOf(ctx).tunnelled()
+	phasesOf(ctx).tunnelled()
 	return conn, nil
 }
 

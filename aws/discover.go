@@ -122,7 +122,7 @@ func (s *survey) addClusters(ctx context.Context, arns []string) {
 }
 
 func (s *survey) describeClusters(ctx context.Context, names []string) {
-	at := place{}
+	at := about{}
 	if len(names) == 1 {
 		at.Cluster = names[0]
 	}
@@ -384,7 +384,7 @@ func (s *survey) settled(g *GapError) *GapError {
 	settled := &GapError{What: g.What, Clusters: slices.Sorted(slices.Values(g.Clusters)), Err: g.Err}
 	if denied, ok := errors.AsType[*DeniedError](g.Err); ok && len(g.Clusters) > 1 {
 		all := *denied
-		all.Resource, all.Statement = "", s.client.statement(denied.Action, "", place{})
+		all.Resource, all.Statement = "", s.client.statement(denied.Action, "", about{})
 		settled.Err = &all
 	}
 	return settled

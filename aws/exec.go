@@ -22,7 +22,7 @@ func (c *Client) ExecuteCommand(ctx context.Context, t Target, command string) (
 	if t.Cluster == "" || t.Task == "" || t.Container == "" || t.RuntimeID == "" {
 		return Session{}, &NotReadyError{Target: t, Cause: CauseNotStarted}
 	}
-	at := place{Cluster: t.Cluster, Resource: c.arn("ecs", "task/"+t.Cluster+"/"+t.Task), Target: t}
+	at := about{Cluster: t.Cluster, Resource: c.arn("ecs", "task/"+t.Cluster+"/"+t.Task), Target: t}
 	out, err := call(ctx, c, at, func(ctx context.Context) (*ecs.ExecuteCommandOutput, error) {
 		return c.ecs.ExecuteCommand(ctx, &ecs.ExecuteCommandInput{
 			Cluster: &t.Cluster, Task: &t.Task, Container: &t.Container, Command: &command, Interactive: true, // ECS knows no other

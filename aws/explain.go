@@ -25,8 +25,8 @@ import (
 	"culvert/internal/say"
 )
 
-// place is what a call was about, as far as an explanation of its failure needs it.
-type place struct {
+// about is what a call was about, as far as an explanation of its failure needs it.
+type about struct {
 	Cluster  string
 	Service  string
 	Document string
@@ -35,7 +35,7 @@ type place struct {
 }
 
 // explain turns what the SDK returned into one of this package's errors, with facts and a remedy. It keeps the cause.
-func (c *Client) explain(ctx context.Context, err error, at place) error {
+func (c *Client) explain(ctx context.Context, err error, at about) error {
 	if err == nil {
 		return nil
 	}
@@ -93,7 +93,7 @@ func explained(err error, operation string) (remedied, bool) {
 }
 
 // explainAnswer explains a failed call by what came back, or by why nothing did.
-func (c *Client) explainAnswer(err error, at place) error {
+func (c *Client) explainAnswer(err error, at about) error {
 	operation := operationOf(err)
 	status, request := statusOf(err)
 	if decoding, ok := errors.AsType[*smithy.DeserializationError](err); ok {
@@ -337,12 +337,12 @@ func (c *Client) explainLookup(err error) error {
 	case strings.Contains(err.Error(), "failed to retrieve jwt"), operation == webIdentityAction && blank(c.tokenFile()): // stscreds has no type for the former
 		return &TokenFileError{File: c.tokenFile(), Role: c.webRole(), Err: err}
 	case strings.HasPrefix(operation, "sts:") && asked: // else the credentials that STS would be asked with are missing
-		return c.explainAnswer(err, place{})
+		return c.explainAnswer(err, about{})
 	case operation == "sso:GetRoleCredentials" && codeOf(err) == "ForbiddenException":
 		api, _ := errors.AsType[smithy.APIError](err)
 		return &NoAccessError{Profile: orWord(c.root.name, c.profile), PermissionSet: c.root.permissionSet, Account: c.root.account, Message: say.Brief(api.ErrorMessage()), Err: err}
 	case refused && (status >= http.StatusInternalServerError || status == http.StatusTooManyRequests):
-		return c.explainAnswer(err, place{})
+		return c.explainAnswer(err, about{})
 	case c.root.role != "" && c.from(sdk.CredentialSourceIMDS, sdk.CredentialSourceProfileNamedProvider):
 		return &RoleSourceError{Profile: c.root.name, Role: c.root.role, Source: c.root.source, Err: err}
 	case c.from(sdk.CredentialSourceIMDS):
@@ -393,7 +393,7 @@ func (c *Client) explainTrust(refused *tokenRefusedError) error {
 	case "InvalidIdentityToken", "InvalidIdentityTokenException", "IDPRejectedClaim", "IDPRejectedClaimException":
 		return c.providerError(refused.Role, refused.Claims, refused.Err)
 	}
-	return c.explainAnswer(refused.Err, place{Resource: refused.Role})
+	return c.explainAnswer(refused.Err, about{Resource: refused.Role})
 }
 
 // claimsOfFile are those of the token in a file, which the SDK has just read.

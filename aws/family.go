@@ -20,7 +20,7 @@ import (
 func (c *Client) listFamily(ctx context.Context, cluster, family string, status types.DesiredStatus, page func(arns []string)) error {
 	family, _, _ = strings.Cut(family, ":")
 	return pages(ctx, "ecs:ListTasks", func(ctx context.Context, token *string) ([]string, *string, error) {
-		out, err := call(ctx, c, place{Cluster: cluster}, func(ctx context.Context) (*ecs.ListTasksOutput, error) {
+		out, err := call(ctx, c, about{Cluster: cluster}, func(ctx context.Context) (*ecs.ListTasksOutput, error) {
 			return c.ecs.ListTasks(ctx, &ecs.ListTasksInput{Cluster: &cluster, Family: &family, MaxResults: sdk.Int32(pageSize), DesiredStatus: status, NextToken: token})
 		})
 		if err != nil {

@@ -202,11 +202,11 @@ func brokerAddress(endpoint string) Mention {
 func eachOf(of []Host, ask func(Host) ([]Host, error)) (found []Host, err error) {
 	answers, failures := make([][]Host, len(of)), make([]error, len(of))
 	var work sync.WaitGroup
-	places := make(chan struct{}, 4)
+	slots := make(chan struct{}, 4)
 	for i, h := range of[:min(len(of), maxHosts)] {
 		work.Go(func() {
-			places <- struct{}{}
-			defer func() { <-places }()
+			slots <- struct{}{}
+			defer func() { <-slots }()
 			answers[i], failures[i] = ask(h)
 		})
 	}

@@ -72,7 +72,7 @@ func (c *Client) caches(ctx context.Context) ([]Host, error) {
 	}
 	replicated, failure := c.replicationGroups(ctx, networks)
 	found = append(found, replicated...)
-	return c.placeCaches(ctx, found, groups, failure)
+	return c.withNetworks(ctx, found, groups, failure)
 }
 
 func cacheKind(engine string) HostKind {
@@ -113,8 +113,8 @@ func (c *Client) replicationGroups(ctx context.Context, networks map[string]cach
 	return found, err
 }
 
-// placeCaches puts VPC and subnets in the place of the name of a subnet group.
-func (c *Client) placeCaches(ctx context.Context, found []Host, groups []string, failure error) ([]Host, error) {
+// withNetworks puts VPC and subnets in the place of the name of a subnet group.
+func (c *Client) withNetworks(ctx context.Context, found []Host, groups []string, failure error) ([]Host, error) {
 	type network struct {
 		vpc     string
 		subnets []string
@@ -139,8 +139,8 @@ func (c *Client) placeCaches(ctx context.Context, found []Host, groups []string,
 		failure = orError(failure, err)
 	}
 	for i := range found {
-		place := at[found[i].VPC]
-		found[i].VPC, found[i].Subnets = place.vpc, place.subnets
+		in := at[found[i].VPC]
+		found[i].VPC, found[i].Subnets = in.vpc, in.subnets
 	}
 	return found, failure
 }

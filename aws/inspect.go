@@ -77,7 +77,7 @@ func (c *Client) Inspect(ctx context.Context, q Query) (in Inspection) {
 }
 
 func (c *Client) inspectCluster(ctx context.Context, name string, in *Inspection) error {
-	out, err := call(ctx, c, place{Cluster: name}, func(ctx context.Context) (*ecs.DescribeClustersOutput, error) {
+	out, err := call(ctx, c, about{Cluster: name}, func(ctx context.Context) (*ecs.DescribeClustersOutput, error) {
 		return c.ecs.DescribeClusters(ctx, &ecs.DescribeClustersInput{
 			Clusters: []string{name}, Include: []ecstypes.ClusterField{ecstypes.ClusterFieldConfigurations},
 		})

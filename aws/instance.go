@@ -48,7 +48,7 @@ func (i Instance) Remedy(shell Shell, cluster string) string {
 // instance describes the container instance of a task.
 func (c *Client) instance(ctx context.Context, t Task) (Instance, error) {
 	cluster, arn := t.Cluster, t.Instance
-	out, err := call(ctx, c, place{Cluster: cluster, Resource: arn}, func(ctx context.Context) (*ecs.DescribeContainerInstancesOutput, error) {
+	out, err := call(ctx, c, about{Cluster: cluster, Resource: arn}, func(ctx context.Context) (*ecs.DescribeContainerInstancesOutput, error) {
 		return c.ecs.DescribeContainerInstances(ctx, &ecs.DescribeContainerInstancesInput{Cluster: &cluster, ContainerInstances: []string{arn}})
 	})
 	if err != nil {

@@ -69,7 +69,7 @@ func (c *Client) slot(ctx context.Context) (release func(), err error) {
 }
 
 // call runs one call in a slot and explains its failure.
-func call[T any](ctx context.Context, c *Client, at place, run func(context.Context) (T, error)) (T, error) {
+func call[T any](ctx context.Context, c *Client, at about, run func(context.Context) (T, error)) (T, error) {
 	var none T
 	release, err := c.slot(ctx)
 	if err != nil {
@@ -86,7 +86,7 @@ func call[T any](ctx context.Context, c *Client, at place, run func(context.Cont
 // listClusters hands out cluster ARNs.
 func (c *Client) listClusters(ctx context.Context, page func(arns []string)) error {
 	return pages(ctx, "ecs:ListClusters", func(ctx context.Context, token *string) ([]string, *string, error) {
-		out, err := call(ctx, c, place{}, func(ctx context.Context) (*ecs.ListClustersOutput, error) {
+		out, err := call(ctx, c, about{}, func(ctx context.Context) (*ecs.ListClustersOutput, error) {
 			return c.ecs.ListClusters(ctx, &ecs.ListClustersInput{MaxResults: sdk.Int32(pageSize), NextToken: token})
 		})
 		if err != nil {
@@ -99,7 +99,7 @@ func (c *Client) listClusters(ctx context.Context, page func(arns []string)) err
 // listServices hands out service ARNs.
 func (c *Client) listServices(ctx context.Context, cluster string, page func(arns []string)) error {
 	return pages(ctx, "ecs:ListServices", func(ctx context.Context, token *string) ([]string, *string, error) {
-		out, err := call(ctx, c, place{Cluster: cluster}, func(ctx context.Context) (*ecs.ListServicesOutput, error) {
+		out, err := call(ctx, c, about{Cluster: cluster}, func(ctx context.Context) (*ecs.ListServicesOutput, error) {
 			return c.ecs.ListServices(ctx, &ecs.ListServicesInput{Cluster: &cluster, MaxResults: sdk.Int32(pageSize), NextToken: token})
 		})
 		if err != nil {
@@ -116,7 +116,7 @@ func (c *Client) listTasks(ctx context.Context, cluster, service string, status 
 		in.ServiceName = &service // on every page: a token does not carry the filter
 	}
 	return pages(ctx, "ecs:ListTasks", func(ctx context.Context, token *string) ([]string, *string, error) {
-		out, err := call(ctx, c, place{Cluster: cluster, Service: service}, func(ctx context.Context) (*ecs.ListTasksOutput, error) {
+		out, err := call(ctx, c, about{Cluster: cluster, Service: service}, func(ctx context.Context) (*ecs.ListTasksOutput, error) {
 			next := in
 			next.NextToken = token
 			return c.ecs.ListTasks(ctx, &next)
@@ -130,7 +130,7 @@ func (c *Client) listTasks(ctx context.Context, cluster, service string, status 
 
 // describeTasks describes at most taskBatch tasks; those that ECS does not know are left out.
 func (c *Client) describeTasks(ctx context.Context, cluster string, tasks []string) ([]Task, error) {
-	out, err := call(ctx, c, place{Cluster: cluster}, func(ctx context.Context) (*ecs.DescribeTasksOutput, error) {
+	out, err := call(ctx, c, about{Cluster: cluster}, func(ctx context.Context) (*ecs.DescribeTasksOutput, error) {
 		return c.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &cluster, Tasks: tasks})
 	})
 	if err != nil {
@@ -149,7 +149,7 @@ func (c *Client) describeTasks(ctx context.Context, cluster string, tasks []stri
 
 // describeServices describes at most serviceBatch services; those that ECS does not know are left out.
 func (c *Client) describeServices(ctx context.Context, cluster string, services []string) ([]Service, error) {
-	out, err := call(ctx, c, place{Cluster: cluster}, func(ctx context.Context) (*ecs.DescribeServicesOutput, error) {
+	out, err := call(ctx, c, about{Cluster: cluster}, func(ctx context.Context) (*ecs.DescribeServicesOutput, error) {
 		return c.ecs.DescribeServices(ctx, &ecs.DescribeServicesInput{Cluster: &cluster, Services: services})
 	})
 	if err != nil {

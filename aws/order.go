@@ -72,26 +72,26 @@ func watched(c types.ContainerDefinition) []string {
 	return nil
 }
 
-// placing is how RunTask is told where a task goes.
-type placing struct {
+// placement is how RunTask is told where a task goes.
+type placement struct {
 	network   *types.NetworkConfiguration
 	launch    types.LaunchType
 	providers []types.CapacityProviderStrategyItem
 	platform  *string
 }
 
-// placeOf finds out where the tasks of the order's service go, and puts what the order itself says in its place.
-func (c *Client) placeOf(ctx context.Context, o Order, d *types.TaskDefinition) (placing, error) {
-	var p placing
+// placementOf finds out where the tasks of the order's service go, and puts what the order itself says in its place.
+func (c *Client) placementOf(ctx context.Context, o Order, d *types.TaskDefinition) (placement, error) {
+	var p placement
 	if o.Service != "" {
 		s, err := c.serviceOf(ctx, o.Cluster, o.Service)
 		if err != nil {
 			return p, err
 		}
-		p = placing{network: s.NetworkConfiguration, launch: s.LaunchType, providers: s.CapacityProviderStrategy, platform: s.PlatformVersion}
+		p = placement{network: s.NetworkConfiguration, launch: s.LaunchType, providers: s.CapacityProviderStrategy, platform: s.PlatformVersion}
 		if len(s.TaskSets) > 0 && p.network == nil { // a service that ECS does not deploy says it there
 			set := s.TaskSets[0]
-			p = placing{network: set.NetworkConfiguration, launch: set.LaunchType, providers: set.CapacityProviderStrategy, platform: set.PlatformVersion}
+			p = placement{network: set.NetworkConfiguration, launch: set.LaunchType, providers: set.CapacityProviderStrategy, platform: set.PlatformVersion}
 		}
 	}
 	if d.NetworkMode != types.NetworkModeAwsvpc {
@@ -108,7 +108,7 @@ func (c *Client) placeOf(ctx context.Context, o Order, d *types.TaskDefinition) 
 }
 
 // into puts the order's own network in the place of the service's.
-func (o Order) into(p *placing) error {
+func (o Order) into(p *placement) error {
 	vpc := types.AwsVpcConfiguration{}
 	if p.network != nil && p.network.AwsvpcConfiguration != nil {
 		vpc = *p.network.AwsvpcConfiguration
@@ -131,7 +131,7 @@ func (o Order) into(p *placing) error {
 
 // serviceOf describes one service as ECS does.
 func (c *Client) serviceOf(ctx context.Context, cluster, service string) (types.Service, error) {
-	out, err := call(ctx, c, place{Cluster: cluster, Service: service}, func(ctx context.Context) (*ecs.DescribeServicesOutput, error) {
+	out, err := call(ctx, c, about{Cluster: cluster, Service: service}, func(ctx context.Context) (*ecs.DescribeServicesOutput, error) {
 		return c.ecs.DescribeServices(ctx, &ecs.DescribeServicesInput{Cluster: &cluster, Services: []string{service}, Include: []types.ServiceField{types.ServiceFieldTags}})
 	})
 	if err != nil {
@@ -147,7 +147,7 @@ func (c *Client) serviceOf(ctx context.Context, cluster, service string) (types.
 
 // definitionOf describes the task definition of an order as ECS does: the newest revision of a family.
 func (c *Client) definitionOf(ctx context.Context, name string) (*types.TaskDefinition, error) {
-	out, err := call(ctx, c, place{Resource: name}, func(ctx context.Context) (*ecs.DescribeTaskDefinitionOutput, error) {
+	out, err := call(ctx, c, about{Resource: name}, func(ctx context.Context) (*ecs.DescribeTaskDefinitionOutput, error) {
 		return c.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &name})
 	})
 	if err != nil {

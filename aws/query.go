@@ -442,7 +442,7 @@ func (c *Client) ContainerNames(ctx context.Context, q Query) ([]string, error) 
 		if q.Service != "" {
 			in.ServiceName = &q.Service
 		}
-		out, err := call(ctx, c, place{Cluster: q.Cluster, Service: q.Service}, func(ctx context.Context) (*ecs.ListTasksOutput, error) {
+		out, err := call(ctx, c, about{Cluster: q.Cluster, Service: q.Service}, func(ctx context.Context) (*ecs.ListTasksOutput, error) {
 			return c.ecs.ListTasks(ctx, &in)
 		})
 		if err != nil {

@@ -101,7 +101,7 @@ func (c *Client) used(s types.Service) bool {
 }
 
 func (c *Client) tag(ctx context.Context, r Run, s types.Service, key, value string) error {
-	_, err := call(ctx, c, place{Cluster: r.Cluster, Service: r.Service, Resource: sdk.ToString(s.ServiceArn)}, func(ctx context.Context) (*ecs.TagResourceOutput, error) {
+	_, err := call(ctx, c, about{Cluster: r.Cluster, Service: r.Service, Resource: sdk.ToString(s.ServiceArn)}, func(ctx context.Context) (*ecs.TagResourceOutput, error) {
 		return c.ecs.TagResource(ctx, &ecs.TagResourceInput{ResourceArn: s.ServiceArn, Tags: []types.Tag{{Key: &key, Value: &value}}})
 	})
 	if err != nil {
@@ -111,7 +111,7 @@ func (c *Client) tag(ctx context.Context, r Run, s types.Service, key, value str
 }
 
 func (c *Client) untag(ctx context.Context, r Run, s types.Service, keys ...string) error {
-	_, err := call(ctx, c, place{Cluster: r.Cluster, Service: r.Service, Resource: sdk.ToString(s.ServiceArn)}, func(ctx context.Context) (*ecs.UntagResourceOutput, error) {
+	_, err := call(ctx, c, about{Cluster: r.Cluster, Service: r.Service, Resource: sdk.ToString(s.ServiceArn)}, func(ctx context.Context) (*ecs.UntagResourceOutput, error) {
 		return c.ecs.UntagResource(ctx, &ecs.UntagResourceInput{ResourceArn: s.ServiceArn, TagKeys: keys})
 	})
 	if err != nil {
@@ -122,7 +122,7 @@ func (c *Client) untag(ctx context.Context, r Run, s types.Service, keys ...stri
 
 // scale has a service want so many tasks.
 func (c *Client) scale(ctx context.Context, r Run, desired int32) error {
-	at := place{Cluster: r.Cluster, Service: r.Service, Resource: c.arn("ecs", "service/"+r.Cluster+"/"+r.Service)}
+	at := about{Cluster: r.Cluster, Service: r.Service, Resource: c.arn("ecs", "service/"+r.Cluster+"/"+r.Service)}
 	_, err := call(ctx, c, at, func(ctx context.Context) (*ecs.UpdateServiceOutput, error) {
 		return c.ecs.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: &r.Cluster, Service: &r.Service, DesiredCount: &desired})
 	})

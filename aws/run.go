@@ -74,14 +74,14 @@ func (c *Client) Start(ctx context.Context, o Order, r Run) (Run, error) {
 
 // runTask returns the id of the task that is on its way.
 func (c *Client) runTask(ctx context.Context, o Order, in *ecs.RunTaskInput) (string, error) {
-	out, err := call(ctx, c, place{Cluster: o.Cluster, Resource: sdk.ToString(in.TaskDefinition)}, func(ctx context.Context) (*ecs.RunTaskOutput, error) {
+	out, err := call(ctx, c, about{Cluster: o.Cluster, Resource: sdk.ToString(in.TaskDefinition)}, func(ctx context.Context) (*ecs.RunTaskOutput, error) {
 		return c.ecs.RunTask(ctx, in)
 	})
 	if err != nil {
 		return "", fmt.Errorf("run %s: %w", o.Definition, c.orRunRefused(o, err))
 	}
 	if len(out.Tasks) == 0 {
-		e := &NoPlaceError{Definition: o.Definition, Cluster: o.Cluster, Shell: c.shell}
+		e := &PlacementError{Definition: o.Definition, Cluster: o.Cluster, Shell: c.shell}
 		for _, f := range out.Failures[:min(len(out.Failures), maxListed)] {
 			e.Reasons = append(e.Reasons, orWord(sdk.ToString(f.Reason), "no reason")+detailOf(f))
 		}
@@ -119,7 +119,7 @@ func (c *Client) runInput(ctx context.Context, o Order, r *Run) (*ecs.RunTaskInp
 		return nil, err
 	}
 	r.Family = sdk.ToString(definition.Family)
-	at, err := c.placeOf(ctx, o, definition)
+	at, err := c.placementOf(ctx, o, definition)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +195,7 @@ func (c *Client) startedBy(ctx context.Context, cluster, name string) ([]string,
 
 // listStarted lists the first of the tasks that were started under a name.
 func (c *Client) listStarted(ctx context.Context, cluster, name string, status types.DesiredStatus) ([]string, error) {
-	out, err := call(ctx, c, place{Cluster: cluster}, func(ctx context.Context) (*ecs.ListTasksOutput, error) {
+	out, err := call(ctx, c, about{Cluster: cluster}, func(ctx context.Context) (*ecs.ListTasksOutput, error) {
 		return c.ecs.ListTasks(ctx, &ecs.ListTasksInput{Cluster: &cluster, StartedBy: &name, DesiredStatus: status})
 	})
 	if err != nil {
@@ -210,7 +210,7 @@ func (c *Client) listStarted(ctx context.Context, cluster, name string, status t
 
 // stopTask stops a task; one that is gone already is no error.
 func (c *Client) stopTask(ctx context.Context, cluster, task, why string) error {
-	_, err := call(ctx, c, place{Cluster: cluster, Resource: c.arn("ecs", "task/"+cluster+"/"+task)}, func(ctx context.Context) (*ecs.StopTaskOutput, error) {
+	_, err := call(ctx, c, about{Cluster: cluster, Resource: c.arn("ecs", "task/"+cluster+"/"+task)}, func(ctx context.Context) (*ecs.StopTaskOutput, error) {
 		return c.ecs.StopTask(ctx, &ecs.StopTaskInput{Cluster: &cluster, Task: &task, Reason: &why})
 	})
 	if refused, ok := errors.AsType[*FaultError](err); ok && refused.Code == "InvalidParameterException" && strings.Contains(refused.Message, "not found") {
@@ -267,7 +267,7 @@ func (c *Client) runsOf(ctx context.Context, cluster, family string) ([]tagged, 
 	var found []tagged
 	for arns = arns[:min(len(arns), mostRuns)]; len(arns) > 0; arns = arns[min(len(arns), taskBatch):] {
 		batch := arns[:min(len(arns), taskBatch)]
-		out, err := call(ctx, c, place{Cluster: cluster}, func(ctx context.Context) (*ecs.DescribeTasksOutput, error) {
+		out, err := call(ctx, c, about{Cluster: cluster}, func(ctx context.Context) (*ecs.DescribeTasksOutput, error) {
 			return c.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &cluster, Tasks: batch, Include: []types.TaskField{types.TaskFieldTags}})
 		})
 		if err != nil {

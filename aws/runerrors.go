@@ -44,22 +44,22 @@ func (e *NoNetworkError) Remedy() string {
 	return "name a service whose network it takes (--service), or pass --subnets and --security-groups"
 }
 
-// NoPlaceError means that ECS found no place for a task.
-type NoPlaceError struct {
+// PlacementError means that ECS did not place a task: no capacity of the cluster meets what it needs.
+type PlacementError struct {
 	Definition, Cluster string
 	Reasons             []string
 	Shell               Shell
 }
 
-func (e *NoPlaceError) Error() string {
+func (e *PlacementError) Error() string {
 	return fmt.Sprintf("no place for %s in cluster %s: %s", e.Definition, e.Cluster, orWord(strings.Join(e.Reasons, ", "), "no reason is given"))
 }
 
 // Temporary is false: what is full stays so for longer than anybody waits.
-func (e *NoPlaceError) Temporary() bool { return false }
+func (e *PlacementError) Temporary() bool { return false }
 
 // Remedy depends on what is missing.
-func (e *NoPlaceError) Remedy() string {
+func (e *PlacementError) Remedy() string {
 	all := strings.Join(e.Reasons, " ")
 	switch {
 	case strings.Contains(all, "RESOURCE:ENI"):

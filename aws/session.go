@@ -60,7 +60,7 @@ func (c *Client) StartSession(ctx context.Context, t Target, d Document) (Sessio
 		Target: sdk.String(t.ID()), DocumentName: &d.Name, Parameters: d.Parameters, Reason: &reason,
 	})
 	if err != nil {
-		explained := c.explain(ctx, err, place{Cluster: t.Cluster, Document: d.Name, Resource: t.ID(), Target: t})
+		explained := c.explain(ctx, err, about{Cluster: t.Cluster, Document: d.Name, Resource: t.ID(), Target: t})
 		if _, silent := errors.AsType[*NotConnectedError](explained); silent {
 			c.unreached.add(t.ID())
 		}
@@ -119,7 +119,7 @@ func (c *Client) ResumeSession(ctx context.Context, id string) (Session, error) 
 		return Session{ID: id}, nil
 	}
 	if err != nil {
-		return Session{}, fmt.Errorf("resume session: %w", c.explain(ctx, err, place{Resource: c.arn("ssm", "session/"+id)}))
+		return Session{}, fmt.Errorf("resume session: %w", c.explain(ctx, err, about{Resource: c.arn("ssm", "session/"+id)}))
 	}
 	c.learnSkew(out.ResultMetadata)
 	s := Session{ID: id, StreamURL: sdk.ToString(out.StreamUrl), Token: sdk.ToString(out.TokenValue)}
@@ -145,7 +145,7 @@ func (c *Client) EndSession(ctx context.Context, id string) (known bool, err err
 	if err == nil || isOver(err) {
 		return err == nil, nil
 	}
-	return false, fmt.Errorf("terminate session: %w", c.explain(ctx, err, place{Resource: c.arn("ssm", "session/"+id)}))
+	return false, fmt.Errorf("terminate session: %w", c.explain(ctx, err, about{Resource: c.arn("ssm", "session/"+id)}))
 }
 
 // isOver reports whether SSM answers that it does not know a session.

@@ -46,7 +46,7 @@ func (c *Client) sessions(ctx context.Context, owner string, state ssmtypes.Sess
 		Filters: []ssmtypes.SessionFilter{{Key: ssmtypes.SessionFilterKeyOwner, Value: &owner}},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list sessions: %w", c.explain(ctx, err, place{}))
+		return nil, fmt.Errorf("list sessions: %w", c.explain(ctx, err, about{}))
 	}
 	var found []PastSession
 	for _, s := range out.Sessions {

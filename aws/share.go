@@ -88,17 +88,17 @@ func (c *Client) join(ctx context.Context, o Order, r Run) (Run, error) {
 			return r, context.Cause(ctx)
 		}
 	}
-	return r, &NoPlaceError{Definition: o.Definition, Cluster: o.Cluster, Reasons: []string{"the tasks that were to be shared have all ended"}, Shell: c.shell}
+	return r, &PlacementError{Definition: o.Definition, Cluster: o.Cluster, Reasons: []string{"the tasks that were to be shared have all ended"}, Shell: c.shell}
 }
 
-// shareName is what all who may share a task start it under: the same user or role, for the same task in the same place.
+// shareName is what all who may share a task start it under: the same user or role, for the same task with the same network and capacity.
 func shareName(who Identity, in *ecs.RunTaskInput) string {
 	owner := who.UserID
 	if role := who.RoleID(); role != "" && strings.Contains(who.UserID, ":"+roleSessionPrefix) {
 		owner = role
 	}
-	place, _ := json.Marshal([]any{in.NetworkConfiguration, in.LaunchType, in.CapacityProviderStrategy, in.PlatformVersion}) //nolint:errchkjson // plain values
-	return sharePrefix + digest(owner, sdk.ToString(in.Cluster), sdk.ToString(in.TaskDefinition), string(place))
+	where, _ := json.Marshal([]any{in.NetworkConfiguration, in.LaunchType, in.CapacityProviderStrategy, in.PlatformVersion}) //nolint:errchkjson // plain values
+	return sharePrefix + digest(owner, sdk.ToString(in.Cluster), sdk.ToString(in.TaskDefinition), string(where))
 }
 
 func electionToken(share string, now time.Time, round int) string {
@@ -184,7 +184,7 @@ func (c *Client) sharedTask(ctx context.Context, cluster, id string) (sharedTask
 }
 
 func (c *Client) sharedTasks(ctx context.Context, cluster string, ids []string) ([]sharedTask, error) {
-	out, err := call(ctx, c, place{Cluster: cluster}, func(ctx context.Context) (*ecs.DescribeTasksOutput, error) {
+	out, err := call(ctx, c, about{Cluster: cluster}, func(ctx context.Context) (*ecs.DescribeTasksOutput, error) {
 		return c.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &cluster, Tasks: ids[:min(len(ids), taskBatch)], Include: []types.TaskField{types.TaskFieldTags}})
 	})
 	if err != nil {
@@ -272,7 +272,7 @@ func (c *Client) Beat(ctx context.Context, r Run) error {
 
 func (c *Client) tagTask(ctx context.Context, cluster, task, key, value string) error {
 	arn := c.arn("ecs", "task/"+cluster+"/"+task)
-	_, err := call(ctx, c, place{Cluster: cluster, Resource: arn}, func(ctx context.Context) (*ecs.TagResourceOutput, error) {
+	_, err := call(ctx, c, about{Cluster: cluster, Resource: arn}, func(ctx context.Context) (*ecs.TagResourceOutput, error) {
 		return c.ecs.TagResource(ctx, &ecs.TagResourceInput{ResourceArn: &arn, Tags: []types.Tag{{Key: &key, Value: &value}}})
 	})
 	return c.unlessOver(task, err)
@@ -280,7 +280,7 @@ func (c *Client) tagTask(ctx context.Context, cluster, task, key, value string) 
 
 func (c *Client) untagTask(ctx context.Context, cluster, task, key string) error {
 	arn := c.arn("ecs", "task/"+cluster+"/"+task)
-	_, err := call(ctx, c, place{Cluster: cluster, Resource: arn}, func(ctx context.Context) (*ecs.UntagResourceOutput, error) {
+	_, err := call(ctx, c, about{Cluster: cluster, Resource: arn}, func(ctx context.Context) (*ecs.UntagResourceOutput, error) {
 		return c.ecs.UntagResource(ctx, &ecs.UntagResourceInput{ResourceArn: &arn, TagKeys: []string{key}})
 	})
 	return c.unlessOver(task, err)

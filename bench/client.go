@@ -27,20 +27,20 @@ const (
 // subject is a program under comparison and how it is started. The clients of one measurement are fresh processes.
 type subject struct {
 	name  string
-	to    place
-	begin func(context.Context, *world, place) (*client, error)
+	to    remote
+	begin func(context.Context, *world, remote) (*client, error)
 }
 
-// place is what a client forwards to.
-type place struct {
+// remote is what a client forwards to: a port of a service's task.
+type remote struct {
 	service string
 	port    uint16
 }
 
 func (s subject) start(ctx context.Context, w *world) (*client, error) { return s.begin(ctx, w, s.to) }
 
-// at is the subject with another place to forward to.
-func (s subject) at(to place) subject {
+// at is the subject with another remote to forward to.
+func (s subject) at(to remote) subject {
 	s.to = to
 	return s
 }
@@ -53,15 +53,15 @@ const (
 )
 
 func culvert(extra ...string) subject {
-	return subject{nameCulvert, usualPlace(), func(ctx context.Context, w *world, to place) (*client, error) {
+	return subject{nameCulvert, usualRemote(), func(ctx context.Context, w *world, to remote) (*client, error) {
 		return startCulvert(ctx, w, to, extra)
 	}}
 }
 
-func plugin() subject { return subject{namePlugin, usualPlace(), startPlugin} }
-func cli() subject    { return subject{nameCLI, usualPlace(), startCLI} }
+func plugin() subject { return subject{namePlugin, usualRemote(), startPlugin} }
+func cli() subject    { return subject{nameCLI, usualRemote(), startCLI} }
 
-func usualPlace() place { return place{service, port} }
+func usualRemote() remote { return remote{service, port} }
 
 // client is a subject's process that forwards a local port.
 type client struct {
@@ -72,7 +72,7 @@ type client struct {
 	ended   chan struct{}
 }
 
-func startCulvert(ctx context.Context, w *world, to place, extra []string) (*client, error) {
+func startCulvert(ctx context.Context, w *world, to remote, extra []string) (*client, error) {
 	local, err := freePort(ctx)
 	if err != nil {
 		return nil, err
@@ -97,7 +97,7 @@ func startCulvert(ctx context.Context, w *world, to place, extra []string) (*cli
 }
 
 // startPlugin starts the plugin as the aws command does, with a session that is open already.
-func startPlugin(ctx context.Context, w *world, to place) (*client, error) {
+func startPlugin(ctx context.Context, w *world, to remote) (*client, error) {
 	local, err := freePort(ctx)
 	if err != nil {
 		return nil, err
@@ -127,7 +127,7 @@ func startPlugin(ctx context.Context, w *world, to place) (*client, error) {
 const pluginReady = "Waiting for connections"
 
 // startCLI starts the aws command, which starts the session and then the plugin.
-func startCLI(ctx context.Context, w *world, to place) (*client, error) {
+func startCLI(ctx context.Context, w *world, to remote) (*client, error) {
 	local, err := freePort(ctx)
 	if err != nil {
 		return nil, err

@@ -32,19 +32,19 @@ const (
 func benchHost(i int) string { return "h" + strconv.Itoa(i) + ".bench" }
 
 func anyHost() subject {
-	return subject{nameCulvert, usualPlace(), func(ctx context.Context, w *world, to place) (*client, error) {
+	return subject{nameCulvert, usualRemote(), func(ctx context.Context, w *world, to remote) (*client, error) {
 		return startBeside(ctx, w, to, "-D", "127.0.0.1:%d")
 	}}
 }
 
 func oneHost() subject {
-	return subject{nameForward, usualPlace(), func(ctx context.Context, w *world, to place) (*client, error) {
+	return subject{nameForward, usualRemote(), func(ctx context.Context, w *world, to remote) (*client, error) {
 		return startBeside(ctx, w, to, "-L", "127.0.0.1:%d:"+net.JoinHostPort(benchHost(0), strconv.Itoa(port)))
 	}}
 }
 
-// startBeside starts culvert with a form of -L or -D that has a place for the local port.
-func startBeside(ctx context.Context, w *world, to place, flag, form string) (*client, error) {
+// startBeside starts culvert with a form of -L or -D that has a %d for the local port.
+func startBeside(ctx context.Context, w *world, to remote, flag, form string) (*client, error) {
 	local, err := freePort(ctx)
 	if err != nil {
 		return nil, err

@@ -76,7 +76,7 @@ func measurements() []measurement {
 	fewer := func(e effort) int { return (e.runs + 1) / 2 } // what takes long and hardly differs from run to run
 	once := func(effort) int { return 1 }
 	both := []subject{culvert(), plugin()}
-	pages := place{service, proxyPort}
+	pages := remote{service, proxyPort}
 	return []measurement{
 		{"first-byte", func(e effort) int { return e.starts }, append(slices.Clone(both), cli()), (*bench).start},
 		{stepMetric, usual, []subject{culvertUp(), recipe()}, (*bench).step},
@@ -87,7 +87,7 @@ func measurements() []measurement {
 		{"connections", usual, both, (*bench).crowd},
 		{pageMetric, usual, []subject{culvert().at(pages), plugin().at(pages), straight()}, (*bench).browse},
 		{closesMetric, usual, both, (*bench).closings},
-		{deadTask, usual, []subject{culvert().at(place{mortal, port}), plugin().at(place{mortal, port})}, (*bench).untilServed},
+		{deadTask, usual, []subject{culvert().at(remote{mortal, port}), plugin().at(remote{mortal, port})}, (*bench).untilServed},
 		{"upload1", fewer, both, uploads("upload1", 1)},
 		{"upload8", fewer, both, uploads("upload8", manyConns)},
 		{"download1", fewer, both, downloads("download1", 1)},

@@ -47,13 +47,13 @@ exec 3>&-
 `
 )
 
-func recipe() subject { return subject{nameRecipe, usualPlace(), startStep(recipeStep)} }
+func recipe() subject { return subject{nameRecipe, usualRemote(), startStep(recipeStep)} }
 
-func culvertUp() subject { return subject{nameCulvert, usualPlace(), startStep(culvertStep)} }
+func culvertUp() subject { return subject{nameCulvert, usualRemote(), startStep(culvertStep)} }
 
 // startStep starts a step; it is ready when it was answered, and then cleans up and ends by itself.
-func startStep(open string) func(context.Context, *world, place) (*client, error) {
-	return func(ctx context.Context, w *world, to place) (*client, error) {
+func startStep(open string) func(context.Context, *world, remote) (*client, error) {
+	return func(ctx context.Context, w *world, to remote) (*client, error) {
 		local, err := freePort(ctx)
 		if err != nil {
 			return nil, err

@@ -79,7 +79,7 @@ func (w *world) greet(ctx context.Context) error {
 }
 
 // lookup finds a task that may be forwarded to.
-func (w *world) lookup(ctx context.Context, to place) (aws.Target, error) {
+func (w *world) lookup(ctx context.Context, to remote) (aws.Target, error) {
 	return w.client.Lookup(ctx, aws.Query{Cluster: cluster, Service: to.service, Container: container, Port: to.port})
 }
 

@@ -68,7 +68,7 @@ func is[E error](err error) bool {
 	return ok
 }
 
-// CapError is a host for which a dynamic tunnel had no place: all that are open are in use.
+// CapError is a host for which a dynamic tunnel had no seat free: all its destinations are in use.
 type CapError struct {
 	Most, Each int // sessions in all, and on a task
 	Waited     time.Duration
@@ -83,7 +83,7 @@ func (e *CapError) Remedy() string {
 	return fmt.Sprintf("close connections to other hosts, run more tasks of the service, or pass --destinations N with more than %d (each costs its task 10 MB)", e.Most)
 }
 
-// Temporary is true: a place is free as soon as a destination is idle.
+// Temporary is true: a seat is free as soon as a destination is idle.
 func (e *CapError) Temporary() bool { return true }
 
 // LateError is a host to which no session was open in time, for no reason that is known.

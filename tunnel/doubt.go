@@ -16,8 +16,8 @@ import (
 // message that was lost like any other. What is known is that the agent was away, and what it owed acknowledges for then: the
 // connections whose data that is are in doubt.
 //
-// A message that the agent takes twice puts its mux out of step (see seam), which ends every stream of the session there, at
-// once and cleanly, as it looks from here. A mux that is in step answers, though behind a destination that reads slowly that
+// A message that the agent takes twice puts its mux out of sync (see seam), which ends every stream of the session there, at
+// once and cleanly, as it looks from here. A mux that is in sync answers, though behind a destination that reads slowly that
 // takes its time, while which the streams stay. So the doubt is over when the agent says something about a stream that was
 // opened after it, which a proof is for, or when one stream that was there before outlasts another's end; and a connection that
 // ends in doubt is reset, and not reported as a success.
@@ -28,7 +28,7 @@ const (
 	// settleWithin is how long the end of a connection waits for what becomes of its last bytes.
 	settleWithin = 6 * time.Second
 	settleEvery  = 10 * time.Millisecond
-	// outlastsEnd is how much longer than another a stream stays open whose agent's mux is in step: the ends that come of one
+	// outlastsEnd is how much longer than another a stream stays open whose agent's mux is in sync: the ends that come of one
 	// that is not wait for each other no longer than for the agent's own buffer.
 	outlastsEnd = 2 * time.Second
 	// forGood is a doubt that no answer ends: there were no seams yet.
@@ -66,15 +66,15 @@ func (e *UncertainError) Remedy() string {
 	return "look at what has arrived before you rely on it, or upload it again"
 }
 
-// OutOfStepError ends a session whose agent does not understand what it is sent any more.
-type OutOfStepError struct{ Session string }
+// OutOfSyncError ends a session whose agent does not understand what it is sent any more.
+type OutOfSyncError struct{ Session string }
 
-func (e *OutOfStepError) Error() string {
+func (e *OutOfSyncError) Error() string {
 	return fmt.Sprintf("session %s: the agent lost its connection to AWS during an upload and takes no connections since", e.Session)
 }
 
 // seam marks what is pushed, whole mux frames, so that no message leaves the agent's mux in the place where it found it: to take
-// one twice puts the mux out of step then, instead of repeating frames that nobody would notice. A message that holds whole
+// one twice puts the mux out of sync then, instead of repeating frames that nobody would notice. A message that holds whole
 // frames gets the first byte of the next one at its end, which is always the same, and the next one goes without. The others
 // begin or end within a frame anyway. It returns what to send and how much of it at the most in one message. c.sendMu is held.
 func (c *channel) seam(frames []byte, room int) ([]byte, int) {
@@ -96,7 +96,7 @@ func (c *channel) seam(frames []byte, room int) ([]byte, int) {
 }
 
 // startSeams begins with them: not before the agent has said something, since what it is sent before it has noted the end of the
-// handshake it throws away, and the mux is to be in step after that.
+// handshake it throws away, and the mux is to be in sync after that.
 func (c *channel) startSeams() {
 	c.sendMu.Lock()
 	defer c.sendMu.Unlock()
@@ -150,7 +150,7 @@ func (m *mux) uneasy() bool {
 	return m.doubts > m.certain.Load()
 }
 
-// doubtful reports whether the agent may have ended the stream because it is out of step.
+// doubtful reports whether the agent may have ended the stream because it is out of sync.
 func (s *stream) doubtful() bool {
 	m, many := s.carrier.(*mux)
 	return many && s.doubt.Load() > m.certain.Load()
@@ -159,7 +159,7 @@ func (s *stream) doubtful() bool {
 // uploading reports whether some of what was sent may have been taken twice.
 func (s *stream) uploading() bool { return s.exposed.Load() && s.doubtful() }
 
-// outlasted reports whether the end of the stream is not that of all: then the agent's mux is in step.
+// outlasted reports whether the end of the stream is not that of all: then the agent's mux is in sync.
 func (s *stream) outlasted() bool {
 	m, many := s.carrier.(*mux)
 	return many && s.doubt.Load() != forGood && m.others(s)
@@ -247,7 +247,7 @@ func (l *lane) reassure(ctx context.Context, cancel context.CancelCauseFunc) {
 				return
 			}
 			if m.uneasy() && !m.others(nil) && l.open() && !l.channel.paused() { // nothing is lost with it
-				cancel(&OutOfStepError{Session: l.session.ID})
+				cancel(&OutOfSyncError{Session: l.session.ID})
 				return
 			}
 		}

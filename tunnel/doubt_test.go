@@ -26,9 +26,9 @@ func inStep(all []byte) bool {
 	return true
 }
 
-// A10 of docs/faults.md: whatever message an agent takes twice, its mux is out of step then, instead of handing on twice what it
+// A10 of docs/faults.md: whatever message an agent takes twice, its mux is out of sync then, instead of handing on twice what it
 // has carried once.
-func TestAMessageTakenTwicePutsTheMuxOutOfStep(t *testing.T) {
+func TestAMessageTakenTwicePutsTheMuxOutOfSync(t *testing.T) {
 	c := testChannel(nil)
 	m := newMux(c)
 	s := openStream(t, m)
@@ -125,7 +125,7 @@ func TestADoubtEndsWithAnAnswer(t *testing.T) {
 				t.Errorf("the connection ends with %v, want that it is uncertain", unsure)
 			}
 			<-done
-			if _, ok := errors.AsType[*OutOfStepError](context.Cause(ctx)); !ok {
+			if _, ok := errors.AsType[*OutOfSyncError](context.Cause(ctx)); !ok {
 				t.Errorf("the session goes on with %v, want it given up", context.Cause(ctx))
 			}
 		})
@@ -156,7 +156,7 @@ func TestADoubtWaitsForASlowDestination(t *testing.T) {
 	})
 }
 
-// Out of step is a mux as a whole: a stream that ends alone has ended by itself.
+// Out of sync is a mux as a whole: a stream that ends alone has ended by itself.
 func TestAStreamThatEndsAloneIsNotInDoubt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, m, s := doubtful(t)

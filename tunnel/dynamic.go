@@ -23,7 +23,7 @@ const DefaultDestinations = 48
 type Dynamic struct {
 	Via, Deny    []front.Pattern
 	Destinations int           // at most, at a time, and sessions to them; 0 is DefaultDestinations
-	Wait         time.Duration // a new host waits for a place this long; 0 is 2m
+	Wait         time.Duration // a new host waits for a seat this long; 0 is 2m
 	Warm         []Endpoint    // opened at the start, and kept
 }
 

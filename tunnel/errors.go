@@ -194,7 +194,7 @@ func (e *GarbageError) Remedy() string {
 	return "something between here and AWS changes the traffic; try without the proxy in HTTPS_PROXY"
 }
 
-// ProtocolError is an agent that does not keep to the protocol: its session is out of step for good.
+// ProtocolError is an agent that does not keep to the protocol: its session is out of sync for good.
 type ProtocolError struct{ Err error }
 
 func (e *ProtocolError) Error() string { return fmt.Sprintf("the agent broke the protocol: %v", e.Err) }

@@ -110,7 +110,7 @@ func TestFramesOfManyConnectionsNeverInterleave(t *testing.T) {
 		for len(stream) > 0 {
 			f, err := wire.ParseMux(stream)
 			if err != nil {
-				t.Fatalf("the mux stream is out of step: %v", err)
+				t.Fatalf("the mux stream is out of sync: %v", err)
 			}
 			end := wire.MuxHeader + int(f.Length)
 			switch f.Command {

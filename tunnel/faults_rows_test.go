@@ -28,7 +28,7 @@ func TestOneLostAcknowledgeAndOneLostMessageStallNothing(t *testing.T) {
 	}
 }
 
-// A3: what is sent before the handshake is complete is acknowledged and thrown away, and the mux is out of step for good.
+// A3: what is sent before the handshake is complete is acknowledged and thrown away, and the mux is out of sync for good.
 // P8: what comes around HandshakeComplete finds AWS's client unready and leaves it deaf. Twenty connections with data in
 // them are there before the session, the agent takes its time, and odd messages come around the handshake's end.
 func TestNothingIsSentBeforeTheHandshakeIsComplete(t *testing.T) {

@@ -250,7 +250,7 @@ func TestFaultStalledEndsForTenMinutes(t *testing.T) {
 		}
 		served, slowest := 0, time.Duration(0)
 		for time.Since(start) < 10*time.Minute {
-			l := place(lanes)
+			l := leastBusy(lanes)
 			if l != lanes[1] {
 				t.Fatalf("after %s a connection is placed on %p, want the lane that is well", time.Since(start), l)
 			}

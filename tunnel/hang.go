@@ -107,7 +107,7 @@ func (r *runner) inquire(l *lane, now time.Time) {
 		ctx, cancel := context.WithTimeout(r.ctx, unansweredAfter)
 		defer cancel()
 		_, _ = l.prove(ctx) // examine sees what comes of it
-		r.steps <- step{patrol: true}
+		r.reports <- report{patrol: true}
 	}()
 }
 

@@ -353,7 +353,7 @@ func (l *lane) begin() error {
 	if agent.Mux() {
 		l.carrier = newMux(l.channel)
 		if l.options.sizes != nil {
-			l.channel.startSizes(l.options.sizes, l.place())
+			l.channel.startSizes(l.options.sizes, l.service())
 		}
 	} else {
 		l.carrier = newBasic(l.channel)

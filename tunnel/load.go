@@ -18,10 +18,10 @@ const (
 	// downloads (protocol.md 8).
 	agentRate   = 750_000
 	agentBuffer = 200_000
-	// leastOpening is what is assumed to pass until a lane takes connections as long as none has been opened, leastStep
+	// leastOpening is what is assumed to pass until a lane takes connections as long as none has been opened, leastSpacing
 	// until the next one may be.
 	leastOpening = 150 * time.Millisecond
-	leastStep    = 60 * time.Millisecond
+	leastSpacing = 60 * time.Millisecond
 )
 
 // load is what a tunnel knows of how busy it is, and how many lanes it should have for that. The tunnel's lock guards it.
@@ -39,9 +39,9 @@ type load struct {
 	tasks  int       // that they lead to, as far as that is known
 	from   time.Time // when the oldest of those was begun that are being opened; zero for none
 
-	opening, step, rate average // of this tunnel: nanoseconds twice, bytes a second
-	measured            time.Time
-	before              map[*lane]sample
+	opening, spacing, rate average // of this tunnel: nanoseconds twice, bytes a second
+	measured               time.Time
+	before                 map[*lane]sample
 }
 
 type sample struct {
@@ -77,7 +77,7 @@ func (o *load) outlook(now time.Time) outlook {
 	if !o.from.IsZero() {
 		first = (first - now.Sub(o.from)).Abs() // one that is late is taken to need as long again
 	}
-	return outlook{coming: o.coming, first: first, step: time.Duration(o.step.or(float64(leastStep))), tasks: o.tasks, wait: o.sharing() * 3 / 2}
+	return outlook{coming: o.coming, first: first, spacing: time.Duration(o.spacing.or(float64(leastSpacing))), tasks: o.tasks, wait: o.sharing() * 3 / 2}
 }
 
 // weigh works out how many lanes are wanted, holding connections that wait for one of their own included, and reports
@@ -153,9 +153,9 @@ func (o *load) spare(lanes []*lane, now time.Time) *lane {
 	return nil
 }
 
-// place chooses the lane for a question of culvert's own: one that the agent is not busy with, then the one with the fewest
+// leastBusy chooses the lane for a question of culvert's own: one that the agent is not busy with, then the one with the fewest
 // connections. Nil when none is usable.
-func place(lanes []*lane) *lane {
+func leastBusy(lanes []*lane) *lane {
 	var best *standing
 	now := time.Now()
 	for _, l := range lanes {

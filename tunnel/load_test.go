@@ -125,7 +125,7 @@ func TestWhoGetsWhichLane(t *testing.T) {
 			w.spoke.Store(!c.silent)
 			waiting = append(waiting, w)
 		}
-		o := outlook{coming: c.coming, first: opening, step: step, tasks: c.tasks, wait: sharing * 3 / 2}
+		o := outlook{coming: c.coming, first: opening, spacing: step, tasks: c.tasks, wait: sharing * 3 / 2}
 		if c.first > 0 {
 			o.first = c.first
 		}

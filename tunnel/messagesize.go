@@ -63,13 +63,13 @@ func (e *OversizeError) Remedy() string {
 
 // sizer finds the size of a session's messages. The lock of the channel guards it. A nil one does nothing.
 type sizer struct {
-	sizes *Sizes // nil before the session can send probes
-	place string
-	base  int
-	room  atomic.Int64 // payload bytes of a message: what the last probe that was good had
+	sizes   *Sizes // nil before the session can send probes
+	service string
+	base    int
+	room    atomic.Int64 // payload bytes of a message: what the last probe that was good had
 
-	step    int       // the size that is in use
-	clean   int       // bytes acknowledged since something was sent again, or the last step
+	size    int       // the size that is in use
+	clean   int       // bytes acknowledged since something was sent again, or the last change of size
 	probe   *outgoing // under way
 	trying  int       // its size
 	whole   bool      // the socket in use was given the probe in its full size
@@ -84,7 +84,7 @@ type sizer struct {
 }
 
 func newSizer(base int) *sizer {
-	z := &sizer{base: base, step: base}
+	z := &sizer{base: base, size: base}
 	z.room.Store(int64(base))
 	return z
 }
@@ -96,11 +96,11 @@ func (z *sizer) large(o *outgoing) bool {
 
 // next is the size to try now; 0 for none.
 func (z *sizer) next(window int, now time.Time) int {
-	if z == nil || z.sizes == nil || z.probe != nil || z.step == mostAutoSize || z.clean == 0 || now.Before(z.quietly) {
+	if z == nil || z.sizes == nil || z.probe != nil || z.size == mostAutoSize || z.clean == 0 || now.Before(z.quietly) {
 		return 0
 	}
-	size := 2 * z.step
-	good, bad := z.sizes.at(z.place, now)
+	size := 2 * z.size
+	good, bad := z.sizes.at(z.service, now)
 	switch {
 	case good >= size && z.lost == 0: // it was proved before
 		size = good
@@ -121,9 +121,9 @@ func (z *sizer) acknowledged(o *outgoing, now time.Time) {
 	case o == z.probe:
 		z.probe = nil
 		if o.shorter != nil { // it was never sent again
-			z.step, z.clean, z.lost = z.trying, 0, 0
+			z.size, z.clean, z.lost = z.trying, 0, 0
 			z.room.Store(int64(len(o.frame) - wire.Overhead))
-			z.sizes.good(z.place, z.step, now)
+			z.sizes.good(z.service, z.size, now)
 		}
 		return
 	case z.large(o):
@@ -204,32 +204,32 @@ func (z *sizer) tooBig(underWay []*outgoing, now time.Time) {
 // refuse notes that a size does not get through.
 func (z *sizer) refuse(size int, now time.Time) {
 	z.bad, z.lost = size, 0
-	z.sizes.bad(z.place, size, now)
+	z.sizes.bad(z.service, size, now)
 }
 
 // back has what follows go out small.
 func (z *sizer) back(now time.Time) {
 	z.stuck = true
-	z.step, z.clean, z.quietly = z.base, 0, now.Add(cautiousFor)
+	z.size, z.clean, z.quietly = z.base, 0, now.Add(cautiousFor)
 	z.room.Store(int64(z.base))
 }
 
 // giveUp ends the session. What got through before is not known to do so any more: the next one starts from the bottom.
 func (z *sizer) giveUp(now time.Time) {
 	if z.refused == 0 {
-		good, _ := z.sizes.at(z.place, now)
-		z.refused = max(good, z.step, 2*z.base)
+		good, _ := z.sizes.at(z.service, now)
+		z.refused = max(good, z.size, 2*z.base)
 		z.back(now)
 		z.refuse(z.refused, now)
 	}
 }
 
 // startSizes has the channel try larger messages from now on. Only the mux has frames that mean nothing.
-func (c *channel) startSizes(sizes *Sizes, place string) {
+func (c *channel) startSizes(sizes *Sizes, service string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if z := c.out.sizer; z != nil {
-		z.sizes, z.place = sizes, place
+		z.sizes, z.service = sizes, service
 	}
 }
 
@@ -285,7 +285,7 @@ func (c *channel) sized() (size, refused int, asking bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if z := c.out.sizer; z != nil {
-		return z.step, z.refused, z.stuck && !c.out.empty()
+		return z.size, z.refused, z.stuck && !c.out.empty()
 	}
 	return c.size, 0, false
 }
@@ -298,8 +298,8 @@ func (l *lane) oversize() error {
 	return nil
 }
 
-// place names where the session's messages go through.
-func (l *lane) place() string {
+// service names the message service that the session's messages go through, by region and endpoint.
+func (l *lane) service() string {
 	at := l.client.StreamEndpoint()
 	if u, err := url.Parse(l.stream); at == "" && err == nil {
 		at = u.Host

@@ -188,7 +188,7 @@ func (m *mux) receive(body []byte) error {
 		}
 		frame, err := wire.ParseMux(m.head)
 		if err != nil {
-			return err // the stream is out of step for good
+			return err // the stream is out of sync for good
 		}
 		m.head = m.head[:0]
 		m.begin(frame)

@@ -22,7 +22,7 @@ const (
 )
 
 // beat says when a tunnel is to ask again: each at times of its own, so that tunnels which began in one moment do not go
-// on in step.
+// on asking at the same moments.
 type beat struct {
 	every time.Duration
 	last  time.Time
@@ -107,7 +107,7 @@ func (r *runner) patrol(l *lane) {
 				}
 			}
 		}
-		r.steps <- step{patrol: true}
+		r.reports <- report{patrol: true}
 	}()
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// waitsFor is how long a new host waits for a place unless the Spec says otherwise.
+	// waitsFor is how long a new host waits for a seat unless the Spec says otherwise.
 	waitsFor = 2 * time.Minute
 	// idleFor a destination that nobody uses keeps its session.
 	idleFor = 5 * time.Minute
@@ -359,7 +359,7 @@ func (p *pool) makeRoom(n int, tasks []string) {
 			return
 		}
 		if held, _ := d.inner.sessionsOn(tasks); held > 0 {
-			p.tunnel.log.Info("ending the destination that was not used for the longest time, another one needs its place", "destination", d.endpoint.String())
+			p.tunnel.log.Info("ending the destination that was not used for the longest time, another one needs its seat", "destination", d.endpoint.String())
 			p.drop(d)
 			n -= held
 		}
@@ -500,14 +500,14 @@ func (p *pool) close() {
 	p.running.Wait()
 }
 
-// seat finds the place of a session to a destination: its task, and the moment in which it may begin there.
+// seat finds the seat of a session to a destination: the task that it leads to, and the moment in which it may begin there.
 func (d *destination) seat(ctx context.Context, l *lane, peers []aws.Target, needed bool) (aws.Target, error) {
 	p := d.pool
-	target, place, err := p.seats.take(ctx, peers, p.tunnel.avoided(), needed)
+	target, taken, err := p.seats.take(ctx, peers, p.tunnel.avoided(), needed)
 	if err != nil {
 		return aws.Target{}, err
 	}
-	l.seat = place
+	l.seat = taken
 	p.mu.Lock()
 	d.seated = true
 	p.mu.Unlock()

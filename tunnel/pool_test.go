@@ -122,7 +122,7 @@ func TestTwentyNewHostsAtOnce(t *testing.T) {
 
 const sessionsEach = 12
 
-// A destination with open connections is never ended for another one; who finds no place is told so.
+// A destination with open connections is never ended for another one; who finds no seat is told so.
 func TestWhoIsInUseKeepsItsPlace(t *testing.T) {
 	t.Parallel()
 	w := newPoolWorld(t, 2, nil)
@@ -139,7 +139,7 @@ func TestWhoIsInUseKeepsItsPlace(t *testing.T) {
 	}
 	_ = first.Close()
 	if err := w.visit(tn, host(3), 1000); err != nil {
-		t.Errorf("with a place free: %v", err)
+		t.Errorf("with a seat free: %v", err)
 	}
 	mustExchange(t, second, []byte("still there"))
 	var have []string
@@ -152,7 +152,7 @@ func TestWhoIsInUseKeepsItsPlace(t *testing.T) {
 	}
 }
 
-// The last one that waits goes first when a place is free: a place that is wanted is given as soon as a connection ends.
+// The last one that waits goes first when a seat is free: a seat that is wanted is given as soon as a connection ends.
 func TestWhoWaitsGetsThePlaceThatIsFree(t *testing.T) {
 	w := newPoolWorld(t, 2, nil)
 	tn := w.dynamic(tunnel.Dynamic{Destinations: 1}, nil)

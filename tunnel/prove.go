@@ -47,10 +47,10 @@ type UnansweredError struct {
 }
 
 func (e *UnansweredError) Error() string {
-	return fmt.Sprintf("the task's connection to %s gets no answer (%s so far)", e.place(), e.After.Round(100*time.Millisecond))
+	return fmt.Sprintf("the task's connection to %s gets no answer (%s so far)", e.remote(), e.After.Round(100*time.Millisecond))
 }
 
-func (e *UnansweredError) place() string {
+func (e *UnansweredError) remote() string {
 	if e.Remote.Host == "" {
 		return fmt.Sprintf("its own port %d", e.Remote.Port)
 	}
@@ -141,7 +141,7 @@ func (t *Tunnel) await(ctx context.Context) (*lane, error) {
 	for {
 		t.mu.Lock()
 		changed := t.changed
-		l := place(t.lanes)
+		l := leastBusy(t.lanes)
 		t.mu.Unlock()
 		if l != nil {
 			return l, nil

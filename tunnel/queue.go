@@ -33,15 +33,17 @@ type arrival struct {
 
 // outlook is what lanes a tunnel is still to get, as far as run knows.
 type outlook struct {
-	coming int           // that are being opened, or may be
-	first  time.Duration // until the first of them takes connections
-	step   time.Duration // between two of them on one task
-	tasks  int           // that take sessions in at the same time; 0 is one
-	wait   time.Duration // for a lane, that is worth it to a connection that would share one otherwise
+	coming  int           // that are being opened, or may be
+	first   time.Duration // until the first of them takes connections
+	spacing time.Duration // between two of them on one task
+	tasks   int           // that take sessions in at the same time; 0 is one
+	wait    time.Duration // for a lane, that is worth it to a connection that would share one otherwise
 }
 
 // after is how long the lane takes that comes after n others.
-func (o outlook) after(n int) time.Duration { return o.first + time.Duration(n/max(1, o.tasks))*o.step }
+func (o outlook) after(n int) time.Duration {
+	return o.first + time.Duration(n/max(1, o.tasks))*o.spacing
+}
 
 // turn is when a connection has its turn that comes after n others which share the lanes to come: as many of these are used
 // as make it soonest.

@@ -220,7 +220,7 @@ func (r *runner) try(l *lane) {
 		ctx, cancel := context.WithTimeout(r.ctx, trialWithin)
 		defer cancel()
 		_, err := l.prove(ctx)
-		r.steps <- step{lane: l, tried: true, err: err}
+		r.reports <- report{lane: l, tried: true, err: err}
 	}()
 }
 

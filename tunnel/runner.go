@@ -19,12 +19,12 @@ const idleAtLeast = 55 * time.Second
 // find out, and costs a worker in the task.
 const unresolvedRest = 5 * time.Second
 
-// seatAgain is the least time between two sessions that a destination would like to have beside those it has, when there was no
-// place for the first one.
+// seatAgain is the least time between two sessions that a destination would like to have beside those it has, when there was no seat
+// for the first one.
 const seatAgain = time.Second
 
-// step is what a lane has to say to its tunnel.
-type step struct {
+// report is what a lane or a patrol tells its tunnel. The runner takes one after the other.
+type report struct {
 	lane   *lane
 	ended  bool
 	patrol bool // only a patrol that is over
@@ -81,7 +81,7 @@ func (t *Tunnel) run() {
 		r.fill() // first, as dispatch may have much to do
 		t.dispatch()
 		select {
-		case s := <-t.steps:
+		case s := <-t.reports:
 			r.take(s)
 		case <-t.want:
 			r.asleep = nil
@@ -102,7 +102,7 @@ func (t *Tunnel) run() {
 	t.local.close()
 	t.connections.abort()
 	for r.running > 0 {
-		r.take(<-t.steps)
+		r.take(<-t.reports)
 	}
 	accepting.Wait()
 	t.connections.wait()
@@ -200,9 +200,9 @@ func (r *runner) newLane() *lane {
 	l := newLane(r.spec.Client, r.log, r.spec.Remote, laneOptions{
 		messageSize: o.MessageSize, sizes: r.engine.sizes, uploadRate: o.UploadRate, keepAlive: r.spec.KeepAlive, renewAfter: r.engine.renewAfter, journal: o.Journal, leave: r.engine.remains.leave,
 	})
-	l.changed = func(l *lane, err error) { r.steps <- step{lane: l, err: err} }
+	l.changed = func(l *lane, err error) { r.reports <- report{lane: l, err: err} }
 	l.pressed = r.press
-	l.suspect = func(l *lane) { r.steps <- step{lane: l, silent: true} }
+	l.suspect = func(l *lane) { r.reports <- report{lane: l, silent: true} }
 	return l
 }
 
@@ -237,12 +237,12 @@ func (r *runner) start(l *lane, choose func(context.Context) (aws.Target, error)
 			l.seat.leave(l.taken() || r.ctx.Err() != nil)
 		}
 		l.quit(nil)
-		r.steps <- step{lane: l, ended: true, err: err}
+		r.reports <- report{lane: l, ended: true, err: err}
 	}()
 }
 
 // take handles what a lane says.
-func (r *runner) take(s step) {
+func (r *runner) take(s report) {
 	if s.patrol {
 		r.running--
 		if s.inquired {
@@ -281,7 +281,7 @@ func (r *runner) take(s step) {
 		if s.lane.taken() && slices.Contains(r.opening, s.lane) {
 			r.served(s.lane) // its agent can be asked for the next one
 			r.mu.Lock()
-			r.load.step.add(float64(time.Since(s.lane.startedAt)))
+			r.load.spacing.add(float64(time.Since(s.lane.startedAt)))
 			r.mu.Unlock()
 		}
 		return

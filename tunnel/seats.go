@@ -22,7 +22,7 @@ const (
 	failedRest = 500 * time.Millisecond
 )
 
-// errNoSeat is the end of a session that was wanted besides another one, and for which there was no place.
+// errNoSeat is the end of a session that was wanted besides another one, and for which there was no seat.
 var errNoSeat = errors.New("the tunnel has as many sessions as it may have")
 
 // seats are the sessions that a dynamic tunnel may have: so many in all and so many on each task. As an agent takes one start
@@ -43,7 +43,7 @@ type seats struct {
 // applicant is a session that waits for its seat.
 type applicant struct{ tasks []string }
 
-// seat is the place of one session.
+// seat is the right of one session to exist, and the slot (turn) in which it starts.
 type seat struct {
 	of    *seats
 	task  string
@@ -84,12 +84,12 @@ func (s *seats) take(ctx context.Context, peers []aws.Target, shunned map[string
 	for {
 		s.mu.Lock()
 		if target, ok := s.pick(a, peers); ok {
-			place := s.sit(a, target.Task)
+			got := s.sit(a, target.Task)
 			s.mu.Unlock()
-			if err := place.wait(ctx); err != nil {
+			if err := got.wait(ctx); err != nil {
 				return aws.Target{}, nil, err
 			}
-			return target, place, nil
+			return target, got, nil
 		}
 		if !needed {
 			s.drop(a)

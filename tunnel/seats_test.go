@@ -22,8 +22,8 @@ func peersNamed(names ...string) (all []aws.Target) {
 func seated(ctx context.Context, s *seats, peers []aws.Target, needed bool) <-chan *seat {
 	got := make(chan *seat, 1)
 	go func() {
-		_, place, _ := s.take(ctx, peers, nil, needed)
-		got <- place
+		_, seat, _ := s.take(ctx, peers, nil, needed)
+		got <- seat
 	}()
 	synctest.Wait()
 	return got
@@ -94,7 +94,7 @@ func TestSeatsAreGivenInTheOrderTheyAreAskedFor(t *testing.T) {
 		}
 		cancel()
 		synctest.Wait()
-		if place := <-second; place != nil {
+		if seat := <-second; seat != nil {
 			t.Error("who has given up got a seat")
 		}
 		one.leave(true)
@@ -133,20 +133,20 @@ func TestRoomIsMadeWhereItIsMissing(t *testing.T) {
 		}
 		cancel()
 		<-waits
-		for _, place := range []*seat{a, b, c} {
-			place.leave(true)
+		for _, seat := range []*seat{a, b, c} {
+			seat.leave(true)
 		}
 	})
 }
 
 func TestASessionBesideOthersIsNotWaitedFor(t *testing.T) {
 	s := newSeats(1, func(int, []string) { t.Error("room was asked for") })
-	_, place, err := s.take(t.Context(), peersNamed("a"), nil, false)
+	_, seat, err := s.take(t.Context(), peersNamed("a"), nil, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := s.take(t.Context(), peersNamed("a"), nil, false); !errors.Is(err, errNoSeat) {
 		t.Errorf("got %v", err)
 	}
-	place.leave(true)
+	seat.leave(true)
 }

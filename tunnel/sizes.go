@@ -17,10 +17,10 @@ import (
 )
 
 const (
-	sizesKept   = 64 // places that are remembered
-	sizesFor    = 7 * 24 * time.Hour
-	sizesBytes  = 64 << 10 // of the file at the most
-	placeLength = 400      // bytes of a place's name at the most
+	sizesKept     = 64 // services that are remembered
+	sizesFor      = 7 * 24 * time.Hour
+	sizesBytes    = 64 << 10 // of the file at the most
+	serviceLength = 400      // bytes of the name of a service at the most
 )
 
 // Sizes remember in a file which sizes of messages the service takes, by region and endpoint. The file holds nothing but
@@ -37,12 +37,12 @@ type Sizes struct {
 	news  bool     // the file does not have all of it
 }
 
-// sizeOf is what is known of one place.
+// sizeOf is what is known of one service.
 type sizeOf struct {
-	Place string    `json:"place"`
-	Good  int       `json:"good,omitempty"` // the largest size that got through
-	Bad   int       `json:"bad,omitempty"`  // the least one that did not
-	At    time.Time `json:"at"`
+	Service string    `json:"place"`          // region and endpoint, see lane.service; the file has called it so from the beginning
+	Good    int       `json:"good,omitempty"` // the largest size that got through
+	Bad     int       `json:"bad,omitempty"`  // the least one that did not
+	At      time.Time `json:"at"`
 }
 
 // OpenSizes reads a file, if there is one that can be trusted.
@@ -94,28 +94,28 @@ func tidySizes(known []sizeOf, now time.Time) []sizeOf {
 	slices.SortStableFunc(known, func(a, b sizeOf) int { return b.At.Compare(a.At) })
 	seen := make(map[string]bool)
 	known = slices.DeleteFunc(known, func(k sizeOf) bool {
-		if k.Place == "" || len(k.Place) > placeLength || !isStep(k.Good) || !isStep(k.Bad) ||
+		if k.Service == "" || len(k.Service) > serviceLength || !isTried(k.Good) || !isTried(k.Bad) ||
 			k.Bad > 0 && k.Good >= k.Bad || k.Good+k.Bad == 0 || now.Sub(k.At) > sizesFor || k.At.After(now.Add(time.Hour)) {
 			return true
 		}
-		again := seen[k.Place]
-		seen[k.Place] = true
+		again := seen[k.Service]
+		seen[k.Service] = true
 		return again
 	})
 	return known[:min(len(known), sizesKept)]
 }
 
-// isStep reports whether a size is one that is tried, or none.
-func isStep(size int) bool {
+// isTried reports whether a size is one that is tried, or none.
+func isTried(size int) bool {
 	return size == 0 || size > DefaultMessageSize && size <= mostAutoSize && size&(size-1) == 0
 }
 
-// at returns what is known of a place: the largest size that got through and the least one that did not; 0 is not known.
-func (s *Sizes) at(place string, now time.Time) (good, bad int) {
+// at returns what is known of a service: the largest size that got through and the least one that did not; 0 is not known.
+func (s *Sizes) at(service string, now time.Time) (good, bad int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, k := range s.known {
-		if k.Place == place && now.Sub(k.At) <= sizesFor {
+		if k.Service == service && now.Sub(k.At) <= sizesFor {
 			return k.Good, k.Bad
 		}
 	}
@@ -123,8 +123,8 @@ func (s *Sizes) at(place string, now time.Time) (good, bad int) {
 }
 
 // good notes a size that got through, bad one that did not.
-func (s *Sizes) good(place string, size int, now time.Time) {
-	s.note(place, now, func(k *sizeOf) {
+func (s *Sizes) good(service string, size int, now time.Time) {
+	s.note(service, now, func(k *sizeOf) {
 		k.Good = max(k.Good, size)
 		if k.Bad <= k.Good {
 			k.Bad = 0
@@ -132,8 +132,8 @@ func (s *Sizes) good(place string, size int, now time.Time) {
 	})
 }
 
-func (s *Sizes) bad(place string, size int, now time.Time) {
-	s.note(place, now, func(k *sizeOf) {
+func (s *Sizes) bad(service string, size int, now time.Time) {
+	s.note(service, now, func(k *sizeOf) {
 		k.Bad = size
 		if k.Good >= size {
 			k.Good = 0
@@ -141,11 +141,11 @@ func (s *Sizes) bad(place string, size int, now time.Time) {
 	})
 }
 
-func (s *Sizes) note(place string, now time.Time, change func(*sizeOf)) {
+func (s *Sizes) note(service string, now time.Time, change func(*sizeOf)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := sizeOf{Place: place}
-	if i := slices.IndexFunc(s.known, func(k sizeOf) bool { return k.Place == place }); i >= 0 {
+	k := sizeOf{Service: service}
+	if i := slices.IndexFunc(s.known, func(k sizeOf) bool { return k.Service == service }); i >= 0 {
 		if now.Sub(s.known[i].At) <= sizesFor {
 			k = s.known[i]
 		}

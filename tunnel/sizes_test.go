@@ -32,7 +32,7 @@ func TestSizesSurviveTheProcess(t *testing.T) {
 		t.Errorf("got %d of another process, want 2048", good)
 	}
 	if good, bad := s.at("elsewhere", now); good != 0 || bad != 0 {
-		t.Errorf("got %d, %d of a place that nothing is known of", good, bad)
+		t.Errorf("got %d, %d of a service that nothing is known of", good, bad)
 	}
 	s.bad("here", 2048, now)
 	if good, bad := s.at("here", now); good != 0 || bad != 2048 {
@@ -55,10 +55,10 @@ func TestTheFileOfSizesIsBounded(t *testing.T) {
 		s.good(fmt.Sprint(i), 2048, now.Add(time.Duration(i)*time.Second))
 		s.save(quietLog)
 	}
-	s.good(strings.Repeat("x", placeLength+1), 2048, now)
+	s.good(strings.Repeat("x", serviceLength+1), 2048, now)
 	s.save(quietLog)
 	if s = OpenSizes(path, quietLog); len(s.known) != sizesKept {
-		t.Errorf("%d places are remembered, want %d", len(s.known), sizesKept)
+		t.Errorf("%d services are remembered, want %d", len(s.known), sizesKept)
 	}
 	if good, _ := s.at(fmt.Sprint(3*sizesKept-1), now); good != 2048 {
 		t.Error("the latest is not among them")
@@ -101,7 +101,7 @@ func TestFilesOfSizesThatOthersMayWriteAreNotRead(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the system keeps others out")
 	}
-	body, err := json.Marshal([]sizeOf{{Place: "here", Good: 4096, At: time.Now()}})
+	body, err := json.Marshal([]sizeOf{{Service: "here", Good: 4096, At: time.Now()}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -84,8 +84,8 @@ func upgrade(ctx context.Context, client *aws.Client, session aws.Session) (*soc
 	}
 	within, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	followed, steps := aws.Follow(within, request.URL, proxy)
-	defer steps.End()
+	followed, phases := aws.Follow(within, request.URL, proxy)
+	defer phases.End()
 	followed = httptrace.WithClientTrace(followed, &httptrace.ClientTrace{
 		TLSHandshakeStart: func() { s.raw.in.admit(handshakeLimit) },
 		TLSHandshakeDone:  func(tls.ConnectionState, error) { s.raw.in.admit(upgradeLimit) },
@@ -114,7 +114,7 @@ func upgrade(ctx context.Context, client *aws.Client, session aws.Session) (*soc
 	case err != nil && errors.Is(ctx.Err(), context.Canceled):
 		return nil, context.Cause(ctx)
 	case err != nil && past(within): // what the dialer says then is about half a line
-		err = client.Unreachable(request.URL, steps.Stalled())
+		err = client.Unreachable(request.URL, phases.Stalled())
 		if past(ctx) {
 			err = &aws.OverdueError{Err: err, Over: context.DeadlineExceeded}
 		}

@@ -57,7 +57,7 @@ func (r *runner) inquireMemory() {
 		if err != nil {
 			r.log.Debug("memory of the container is not known", "error", err)
 		}
-		r.steps <- step{patrol: true, inquired: true, memory: memory}
+		r.reports <- report{patrol: true, inquired: true, memory: memory}
 	}()
 }
 
@@ -168,7 +168,7 @@ func (r *runner) single(t aws.Target) bool {
 // another picks the task for another lane, as choose does, but one whose agent is not taking a session in at the moment: it
 // takes them in one after the other (protocol.md 8), but what one does costs the others nothing. There is none where all that
 // have the fewest are at it, where the tasks have to be looked up first, and as long as no session has been taken in at all. The
-// destinations of a dynamic tunnel share the agents, and have their places from the pool.
+// destinations of a dynamic tunnel share the agents, and have their seats from the pool.
 func (r *runner) another() (_ aws.Target, ok bool) {
 	if r.of != nil {
 		return aws.Target{}, false

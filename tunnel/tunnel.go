@@ -25,13 +25,13 @@ type Tunnel struct {
 	log    *slog.Logger
 	local  *listener
 
-	ctx    context.Context //nolint:containedctx // the life of the tunnel; ended by stop
-	cancel context.CancelCauseFunc
-	done   chan struct{} // closed when every goroutine of the tunnel is gone
-	steps  chan step
-	want   chan struct{} // a connection waits for a lane; capacity 1
-	again  chan struct{} // Reconnect; capacity 1
-	doubt  chan struct{} // the far end, which has a name, took no connection; capacity 1
+	ctx     context.Context //nolint:containedctx // the life of the tunnel; ended by stop
+	cancel  context.CancelCauseFunc
+	done    chan struct{} // closed when every goroutine of the tunnel is gone
+	reports chan report
+	want    chan struct{} // a connection waits for a lane; capacity 1
+	again   chan struct{} // Reconnect; capacity 1
+	doubt   chan struct{} // the far end, which has a name, took no connection; capacity 1
 
 	pressed    chan struct{} // more lanes are wanted; capacity 1
 	dispatches atomic.Int32  // wanted since the last one began, see dispatch
@@ -80,7 +80,7 @@ func newTunnel(e *Engine, id ID, s Spec, local *listener) *Tunnel {
 		id: id, spec: s, engine: e, local: local,
 		log: e.options.Log.With("tunnel", int(id)),
 		ctx: ctx, cancel: cancel, done: make(chan struct{}),
-		steps: make(chan step), want: make(chan struct{}, 1), again: make(chan struct{}, 1), doubt: make(chan struct{}, 1), shed: make(chan struct{}, 1),
+		reports: make(chan report), want: make(chan struct{}, 1), again: make(chan struct{}, 1), doubt: make(chan struct{}, 1), shed: make(chan struct{}, 1),
 		pressed: make(chan struct{}, 1), changed: make(chan struct{}), load: load{keep: e.keptFor},
 	}
 	t.later = time.AfterFunc(time.Hour, t.dispatch)

@@ -117,7 +117,7 @@ func TestDataBeforeHandshakeCompleteIsAcknowledgedAndThrownAway(t *testing.T) {
 	n.answer(request, agree)
 	n.wantPayload(wire.HandshakeCompleteType)
 	need.Eventually(t, "the mux to start", func() bool { return e.data.sessions()[0].agent.port.Load() != nil })
-	// Had the agent kept the bytes, its mux would be out of step and would answer nothing.
+	// Had the agent kept the bytes, its mux would be out of sync and would answer nothing.
 	n.send(wire.Output, wire.MuxFrame{Command: wire.MuxOpen, Stream: 3}.Append(nil))
 	n.send(wire.Output, append(wire.MuxFrame{Command: wire.MuxPush, Length: 2, Stream: 3}.Append(nil), "hi"...))
 	if m := n.wantPayload(wire.Output); !bytes.HasSuffix(m.Body, []byte("hi")) {

@@ -18,7 +18,7 @@ func Demo() Fleet {
 			Caches:    []Possession{{Name: "sessions", Host: "sessions.internal", Port: 6379, Closed: true}},
 			Balancers: []Possession{{Name: "web", Engine: "HTTP", Host: "web.internal", Port: 80}},
 		},
-		Plan: []Step{{After: agentPatience, Do: func(e *Emulator) {
+		Plan: []Planned{{After: agentPatience, Do: func(e *Emulator) {
 			for _, id := range e.Tasks("automation", "batch")[:1] {
 				_ = e.SetAgent(id, "STOPPED", "unable to start ExecuteCommandAgent [pre-start]: could not find certs") // may be gone
 			}

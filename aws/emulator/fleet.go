@@ -14,11 +14,11 @@ type Fleet struct {
 	Subnet      Subnet            // that the tasks are in
 	Inventory   Inventory         // what the account has beside ECS
 	VPC         bool              // serve the demo's private hosts, and the proxy behind Proxy
-	Plan        []Step            // what happens by itself, and when
+	Plan        []Planned         // what happens by itself, and when
 }
 
-// Step is something that happens a while after the start.
-type Step struct {
+// Planned is something that happens a while after the start.
+type Planned struct {
 	After time.Duration
 	Do    func(*Emulator)
 }

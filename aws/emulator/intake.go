@@ -29,7 +29,7 @@ func (d *dataPath) intakeOf(target string) *intake {
 
 // enter returns once the agent has started a worker, which ends with leave.
 func (i *intake) enter(ctx context.Context, d *dataPath) error {
-	taken, err := i.line(ctx, d)
+	taken, err := i.enqueue(ctx, d)
 	if err != nil {
 		return err
 	}
@@ -64,8 +64,8 @@ func (i *intake) enter(ctx context.Context, d *dataPath) error {
 	}
 }
 
-// line gets a place in the queue, or past it when nobody is being taken in.
-func (i *intake) line(ctx context.Context, d *dataPath) (taken bool, err error) {
+// enqueue waits for room in the queue. taken says that nobody is being taken in, so that the session passes the queue at once.
+func (i *intake) enqueue(ctx context.Context, d *dataPath) (taken bool, err error) {
 	if err := acquire(ctx, i.control); err != nil {
 		return false, err
 	}

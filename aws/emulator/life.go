@@ -9,9 +9,9 @@ import (
 const deployEvery = 5
 
 // play puts the fleet's plan on the schedule.
-func (a *account) play(plan []Step) {
-	for _, step := range plan {
-		a.emulator.clock.after(step.After, func() { step.Do(a.emulator) })
+func (a *account) play(plan []Planned) {
+	for _, planned := range plan {
+		a.emulator.clock.after(planned.After, func() { planned.Do(a.emulator) })
 	}
 }
 

@@ -43,7 +43,7 @@ func ParseMux(b []byte) (MuxFrame, error) {
 	if f.Command > MuxNop {
 		return MuxFrame{}, fmt.Errorf("%w: mux command %d", ErrInvalid, b[1])
 	}
-	// smux skips no data behind other commands: a length there would put the two ends out of step.
+	// smux skips no data behind other commands: a length there would put the two ends out of sync.
 	if f.Command != MuxPush && f.Length != 0 {
 		return MuxFrame{}, fmt.Errorf("%w: mux command %d with %d bytes of data", ErrInvalid, b[1], f.Length)
 	}

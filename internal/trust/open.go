@@ -8,16 +8,17 @@ import (
 	"strings"
 )
 
-// PlaceError is a file that was not opened for writing: where it is to be, others decide what it is.
-type PlaceError struct{ Path, Problem string }
+// UnsafeError is a file that was not opened for writing: others may write to the directory that it is to be in, and so decide what it
+// is.
+type UnsafeError struct{ Path, Problem string }
 
-func (e *PlaceError) Error() string { return fmt.Sprintf("%s %s", e.Path, e.Problem) }
+func (e *UnsafeError) Error() string { return fmt.Sprintf("%s %s", e.Path, e.Problem) }
 
 // Remedy names the way out.
-func (e *PlaceError) Remedy() string { return "name a file in a directory that is yours alone" }
+func (e *UnsafeError) Remedy() string { return "name a file in a directory that is yours alone" }
 
 // Append opens a file to add to it; a new one only its owner can read. In a directory that others may write it follows no
-// link, and takes no file but one of the user's own with this one name. The error is a *PlaceError then.
+// link, and takes no file but one of the user's own with this one name. The error is a *UnsafeError then.
 func Append(path string) (*os.File, error) { return open(path, os.O_APPEND) }
 
 // Create opens a file to write it anew, as Append opens it.
@@ -53,7 +54,7 @@ func open(path string, flag int) (*os.File, error) {
 	}
 	info, err := file.Stat()
 	if err == nil && !ownAlone(info) {
-		err = &PlaceError{Path: path, Problem: "is in a directory that others may write, and is not a file that you alone have"}
+		err = &UnsafeError{Path: path, Problem: "is in a directory that others may write, and is not a file that you alone have"}
 	}
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
@@ -82,7 +83,7 @@ func follow(path string, links int) (leads string, shared bool, err error) {
 		case info.Mode()&os.ModeSymlink == 0:
 			continue
 		case shared:
-			return path, shared, &PlaceError{Path: part, Problem: "is a link in a directory that others may write"}
+			return path, shared, &UnsafeError{Path: part, Problem: "is a link in a directory that others may write"}
 		case links == maxLinks:
 			return path, shared, nil
 		}

@@ -121,8 +121,8 @@ func TestNoLinkOfOthersIsWrittenThrough(t *testing.T) {
 				_, _ = file.WriteString("theirs\n")
 				_ = file.Close()
 			}
-			if refused, ok := errors.AsType[*PlaceError](err); !ok || refused.Remedy() == "" {
-				t.Errorf("%s %s: got %v, want a *PlaceError", how, path, err)
+			if refused, ok := errors.AsType[*UnsafeError](err); !ok || refused.Remedy() == "" {
+				t.Errorf("%s %s: got %v, want a *UnsafeError", how, path, err)
 			}
 		}
 	}

@@ -123,5 +123,5 @@ func (x *examination) isAgentTrouble() bool {
 	if e, ok := errors.AsType[*aws.NotReadyError](x.found.Err); ok {
 		return e.Cause == aws.CauseAgentStopped || e.Cause == aws.CauseAgentPending || e.Cause == aws.CauseAgentMissing
 	}
-	return is[*aws.NotConnectedError](x.lineErr)
+	return is[*aws.NotConnectedError](x.ownErr)
 }

@@ -9,7 +9,7 @@ import (
 	"culvert/aws"
 )
 
-// stage is a step on the way to a container that can carry a session.
+// stage is a part of the way to a container that can carry a session.
 type stage int
 
 const (
@@ -21,7 +21,7 @@ const (
 	stageDone
 )
 
-// stageOf is the step that a failed Lookup is about.
+// stageOf is the stage that a failed Lookup is about.
 func stageOf(err error) stage {
 	if e, ok := errors.AsType[*aws.NotFoundError](err); ok {
 		switch e.Kind {
@@ -59,7 +59,7 @@ func stageOf(err error) stage {
 	return stageCluster // denied, throttled, unreachable, of another account: nothing was seen
 }
 
-// judge fails the step that the lookup is about and passes those before it.
+// judge fails the stage that the lookup is about and passes those before it.
 func (x *examination) judge(s stage, seen func() Finding) Finding {
 	if x.found.Err != nil && stageOf(x.found.Err) == s {
 		f := fail(x.found.Err)

@@ -17,7 +17,7 @@ func (e *AdviceError) Error() string { return e.Problem }
 // Remedy is the advice.
 func (e *AdviceError) Remedy() string { return e.Advice }
 
-// SlowError is a step that neither succeeded nor failed in the time it was given.
+// SlowError is something that neither succeeded nor failed in the time it was given.
 type SlowError struct {
 	What   string
 	Within time.Duration
@@ -59,9 +59,9 @@ type ShutError struct {
 
 func (e *ShutError) Error() string {
 	if e.Asked {
-		return fmt.Sprintf("%s closes the connection when it is asked for a page: it does not speak HTTP", place(e.Remote))
+		return fmt.Sprintf("%s closes the connection when it is asked for a page: it does not speak HTTP", inWords(e.Remote))
 	}
-	return fmt.Sprintf("%s takes the connection and closes it at once", place(e.Remote))
+	return fmt.Sprintf("%s takes the connection and closes it at once", inWords(e.Remote))
 }
 func (e *ShutError) Unwrap() error { return e.Err }
 
@@ -70,7 +70,7 @@ func (e *ShutError) Remedy() string {
 	if e.Asked {
 		return "forward to the proxy's port; look at the task definition for what listens on this one"
 	}
-	return fmt.Sprintf("check that a server listens on %s and admits this client; its log says why it hangs up", place(e.Remote))
+	return fmt.Sprintf("check that a server listens on %s and admits this client; its log says why it hangs up", inWords(e.Remote))
 }
 
 // SilentError is a far end that takes a connection and says nothing.
@@ -80,7 +80,7 @@ type SilentError struct {
 }
 
 func (e *SilentError) Error() string {
-	return fmt.Sprintf("%s takes connections but did not answer an HTTP request within %s", place(e.Remote), e.After)
+	return fmt.Sprintf("%s takes connections but did not answer an HTTP request within %s", inWords(e.Remote), e.After)
 }
 
 // Remedy says where to look.
@@ -95,7 +95,7 @@ type NotProxyError struct {
 }
 
 func (e *NotProxyError) Error() string {
-	return fmt.Sprintf("%s answers, but not as an HTTP proxy: it is %s", place(e.Remote), e.Answer)
+	return fmt.Sprintf("%s answers, but not as an HTTP proxy: it is %s", inWords(e.Remote), e.Answer)
 }
 
 // Remedy says what to change.
@@ -114,9 +114,9 @@ type LoginWantedError struct {
 
 func (e *LoginWantedError) Error() string {
 	if e.Given != nil {
-		return fmt.Sprintf("the proxy on %s does not take the user %s with this password", place(e.Remote), quoted(e.Given.User))
+		return fmt.Sprintf("the proxy on %s does not take the user %s with this password", inWords(e.Remote), quoted(e.Given.User))
 	}
-	return fmt.Sprintf("the proxy on %s wants a user and password", place(e.Remote))
+	return fmt.Sprintf("the proxy on %s wants a user and password", inWords(e.Remote))
 }
 
 // Remedy names the flags.
@@ -199,14 +199,14 @@ func (e *SchemeError) Remedy() string {
 	return "use http://" + e.Host
 }
 
-// CutError is a connection that ended in the middle of a step.
+// CutError is a connection that ended before its answer was whole; Problem says at what point, as the end of a sentence.
 type CutError struct {
-	Host, Step string
-	Err        error
+	Host, Problem string
+	Err           error
 }
 
 func (e *CutError) Error() string {
-	return fmt.Sprintf("%s is reached, but %s: %v", e.Host, e.Step, e.Err)
+	return fmt.Sprintf("%s is reached, but %s: %v", e.Host, e.Problem, e.Err)
 }
 func (e *CutError) Unwrap() error { return e.Err }
 
@@ -250,8 +250,8 @@ func (e *StatusError) Remedy() string {
 	return "the path works: it is the server's own answer; probe a URL that answers with a status below 400"
 }
 
-// place is an endpoint in a sentence.
-func place(e tunnel.Endpoint) string {
+// inWords is an endpoint in a sentence.
+func inWords(e tunnel.Endpoint) string {
 	if e.Host == "" {
 		return fmt.Sprintf("port %d of the task", e.Port)
 	}

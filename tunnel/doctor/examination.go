@@ -21,8 +21,8 @@ type examination struct {
 	refused   error          // region: what Connect said about the credentials
 	identity  aws.Identity   // identity
 	found     aws.Inspection // cluster
-	line      *line          // session
-	lineErr   error          // session: why the line did not open
+	own       *ownTunnel     // session
+	ownErr    error          // session: why that tunnel did not open
 	network   aws.Network    // network: how the task gets to Session Manager; zero when that was not looked at
 	answer    Answer         // port
 	answerErr error          // port: *SilentError or *ShutError when nothing answered
@@ -112,12 +112,12 @@ func needed(all []Check, wanted []string) []Check {
 
 // close ends what the examination has opened.
 func (x *examination) close(ctx context.Context) {
-	if x.line == nil {
+	if x.own == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	x.line.close(ctx)
+	x.own.close(ctx)
 }
 
 // describe writes down what a check that is over has found of what the examination is about.
@@ -138,8 +138,8 @@ func (x *examination) describe(s *Subject, check string) {
 			s.Target = found
 		}
 	case checkSession:
-		if x.line != nil && x.line.tunnel.Link().Session != "" {
-			s.Target = x.line.tunnel.Link().Target
+		if x.own != nil && x.own.tunnel.Link().Session != "" {
+			s.Target = x.own.tunnel.Link().Target
 		}
 	}
 }

@@ -47,10 +47,10 @@ func legOf(err error) leg {
 	return legSession
 }
 
-// judgeLive fails the part of the way that the line's trouble is about and passes those before it.
+// judgeLive fails the part of the way that the own tunnel's trouble is about and passes those before it.
 func (x *examination) judgeLive(l leg, evidence ...string) Finding {
-	if x.lineErr != nil && legOf(x.lineErr) == l {
-		return fail(x.lineErr, evidence...)
+	if x.ownErr != nil && legOf(x.ownErr) == l {
+		return fail(x.ownErr, evidence...)
 	}
 	return pass(evidence...)
 }
@@ -66,20 +66,20 @@ func (x *examination) sessionCheck() Check {
 		},
 		Run: func(ctx context.Context) Finding {
 			var err error
-			if x.line, err = x.openLine(ctx, x.far()); err != nil {
+			if x.own, err = x.openTunnel(ctx, x.far()); err != nil {
 				return fail(err)
 			}
-			x.lineErr = x.line.await(ctx, x.Patience)
-			if is[*aws.NotConnectedError](x.lineErr) {
+			x.ownErr = x.own.await(ctx, x.Patience)
+			if is[*aws.NotConnectedError](x.ownErr) {
 				if crash := x.restarted(ctx, x.found.Target); crash != nil {
 					return fail(crash)
 				}
 			}
 			var evidence []string
-			if x.line.trouble != nil && x.lineErr == nil {
-				evidence = append(evidence, "at first: "+x.line.trouble.Error())
+			if x.own.trouble != nil && x.ownErr == nil {
+				evidence = append(evidence, "at first: "+x.own.trouble.Error())
 			}
-			if session := x.line.tunnel.Link().Session; session != "" {
+			if session := x.own.tunnel.Link().Session; session != "" {
 				evidence = append(evidence, session)
 			}
 			return x.judgeLive(legSession, evidence...)
@@ -96,7 +96,7 @@ func (x *examination) channelCheck() Check {
 		},
 		Run: func(context.Context) Finding {
 			var evidence []string
-			if took, ok := x.line.step(tunnel.Handshaking); ok {
+			if took, ok := x.own.reached(tunnel.Handshaking); ok {
 				evidence = append(evidence, "session and websocket after "+brief(took))
 			}
 			if at := x.client.StreamEndpoint(); at != "" {
@@ -117,8 +117,8 @@ func (x *examination) handshakeCheck() Check {
 		},
 		Run: func(context.Context) Finding {
 			var evidence []string
-			if took, ok := x.line.step(tunnel.Open); ok {
-				evidence = append(evidence, "open after "+brief(took), "agent "+x.line.tunnel.Link().Agent)
+			if took, ok := x.own.reached(tunnel.Open); ok {
+				evidence = append(evidence, "open after "+brief(took), "agent "+x.own.tunnel.Link().Agent)
 			}
 			return x.judgeLive(legHandshake, evidence...)
 		},
@@ -133,14 +133,14 @@ func (x *examination) portCheck() Check {
 			{"E7", "the connection is taken and closed at once, without a word", "look at the container's log"},
 		},
 		Run: func(ctx context.Context) Finding {
-			if x.lineErr != nil {
+			if x.ownErr != nil {
 				return x.judgeLive(legPort)
 			}
-			accepts, err := x.line.prove(ctx, x.Patience)
+			accepts, err := x.own.prove(ctx, x.Patience)
 			if err != nil {
 				return fail(x.dropped(ctx, x.Spec.Remote, err))
 			}
-			x.answer, err = Question{Remote: x.Spec.Remote, Patience: x.Patience, Greeting: greetingWithin, Login: x.Login}.Ask(ctx, x.line.dial)
+			x.answer, err = Question{Remote: x.Spec.Remote, Patience: x.Patience, Greeting: greetingWithin, Login: x.Login}.Ask(ctx, x.own.dial)
 			if err == nil || is[*SilentError](err) {
 				x.answerErr = err
 				return pass(accepts)
@@ -149,7 +149,7 @@ func (x *examination) portCheck() Check {
 			if !isShut {
 				return fail(err)
 			}
-			if why := x.line.whyEnded(ctx); why != nil {
+			if why := x.own.whyEnded(ctx); why != nil {
 				return fail(why)
 			}
 			if shut.Asked {

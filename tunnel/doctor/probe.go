@@ -92,7 +92,7 @@ func (x *examination) probeCheck(i int, u *url.URL) Check {
 // of its own with the remote-host document.
 func (x *examination) probe(ctx context.Context, u *url.URL) Finding {
 	if !x.anyHost() && x.Spec.Remote.Host == "" && x.answer.Proxy && isWeb(u) {
-		return x.fetch(ctx, Route{Dial: x.line.dial, SOCKS: x.answer.Protocol == SOCKS, Login: x.Login}, u)
+		return x.fetch(ctx, Route{Dial: x.own.dial, SOCKS: x.answer.Protocol == SOCKS, Login: x.Login}, u)
 	}
 	remote, err := destination(u)
 	if err != nil {
@@ -103,13 +103,13 @@ func (x *examination) probe(ctx context.Context, u *url.URL) Finding {
 			return *f
 		}
 	}
-	if remote == x.far() && x.line != nil {
-		if x.lineErr != nil { // once the handshake was complete, or this check would be hidden
-			return fail(x.lineErr)
+	if remote == x.far() && x.own != nil {
+		if x.ownErr != nil { // once the handshake was complete, or this check would be hidden
+			return fail(x.ownErr)
 		}
-		return x.reach(ctx, x.line, remote, u)
+		return x.reach(ctx, x.own, remote, u)
 	}
-	own, err := x.openLine(ctx, remote)
+	own, err := x.openTunnel(ctx, remote)
 	if err != nil {
 		return fail(err)
 	}
@@ -139,20 +139,20 @@ func destination(u *url.URL) (tunnel.Endpoint, error) {
 	return tunnel.Endpoint{Host: u.Hostname(), Port: uint16(n)}, nil
 }
 
-// reach probes a destination at the far end of a line.
-func (x *examination) reach(ctx context.Context, l *line, remote tunnel.Endpoint, u *url.URL) Finding {
-	accepts, err := l.prove(ctx, x.Patience)
+// reach probes a destination at the far end of an own tunnel.
+func (x *examination) reach(ctx context.Context, o *ownTunnel, remote tunnel.Endpoint, u *url.URL) Finding {
+	accepts, err := o.prove(ctx, x.Patience)
 	if err != nil {
 		return fail(x.dropped(ctx, remote, err))
 	}
 	var f Finding
 	if u.Scheme == "tcp" {
-		f = x.touch(ctx, l.dial, remote)
+		f = x.touch(ctx, o.dial, remote)
 	} else {
-		f = x.fetch(ctx, Route{Dial: l.dial, Direct: true}, u)
+		f = x.fetch(ctx, Route{Dial: o.dial, Direct: true}, u)
 	}
 	if _, ok := errors.AsType[*CutError](f.Err); ok || is[*ShutError](f.Err) {
-		if why := l.whyEnded(ctx); why != nil {
+		if why := o.whyEnded(ctx); why != nil {
 			f.Err = why
 		}
 	}

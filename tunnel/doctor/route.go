@@ -178,7 +178,7 @@ func (w *walk) unanswered(method string, err error, after time.Duration) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return &RefusalError{Reason: ReasonDropped, Host: w.host(), Port: w.port(), Method: method, After: after}
 	}
-	return &CutError{Host: "the proxy", Step: "it hangs up on " + method, Err: err}
+	return &CutError{Host: "the proxy", Problem: "it hangs up on " + method, Err: err}
 }
 
 // refine finds out whether a rule is about the host or the port: by asking for the same host on 443, which a proxy that
@@ -253,14 +253,14 @@ func (w *walk) tlsError(err error) error {
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return &SchemeError{Host: w.address()}
 	}
-	step := "it hangs up in the TLS handshake"
+	problem := "it hangs up in the TLS handshake"
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &MuteError{Host: w.address(), Asked: "a TLS handshake", After: w.Patience}
 	case !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
-		step = "the TLS handshake fails"
+		problem = "the TLS handshake fails"
 	}
-	return &CutError{Host: w.address(), Step: step, Err: err}
+	return &CutError{Host: w.address(), Problem: problem, Err: err}
 }
 
 func certificateError(host string, e *tls.CertificateVerificationError) error {
@@ -322,7 +322,7 @@ func (w *walk) noPage(ctx context.Context, err error, secure bool, after time.Du
 	case silent && (secure || w.Direct):
 		return mute
 	case secure || w.Direct:
-		return &CutError{Host: w.address(), Step: "it hangs up on the request", Err: err}
+		return &CutError{Host: w.address(), Problem: "it hangs up on the request", Err: err}
 	case !silent:
 		return w.unanswered(http.MethodGet, err, after)
 	}

@@ -22,7 +22,7 @@ type OtherProtocolError struct {
 }
 
 func (e *OtherProtocolError) Error() string {
-	return fmt.Sprintf("%s accepts, but speaks %s, not %s", place(e.Remote), e.Got, e.Wanted)
+	return fmt.Sprintf("%s accepts, but speaks %s, not %s", inWords(e.Remote), e.Got, e.Wanted)
 }
 
 // Remedy says what to compare.
@@ -43,9 +43,9 @@ type MutedError struct {
 
 func (e *MutedError) Error() string {
 	if e.Err != nil {
-		return fmt.Sprintf("%s accepts, but hangs up on a client of %s", place(e.Remote), e.Wanted)
+		return fmt.Sprintf("%s accepts, but hangs up on a client of %s", inWords(e.Remote), e.Wanted)
 	}
-	return fmt.Sprintf("%s accepts, but says nothing in %s within %s", place(e.Remote), e.Wanted, e.After)
+	return fmt.Sprintf("%s accepts, but says nothing in %s within %s", inWords(e.Remote), e.Wanted, e.After)
 }
 func (e *MutedError) Unwrap() error { return e.Err }
 

@@ -120,16 +120,16 @@ func (a *app) runDatabase(ctx context.Context, aim *aim, d *database, name strin
 			_ = client.Close() // what is left is in the directory of temporary files
 		}
 	}()
-	options.Command.Fit = func(ctx context.Context, places []headless.Place) (_ headless.Fit, err error) {
+	options.Command.Fit = func(ctx context.Context, listeners []headless.Listener) (_ headless.Fit, err error) {
 		shown.stop() // the program has the terminal for itself
 		quiet.over.Store(options.People && !options.JSON)
-		client, err = a.fitDatabase(ctx, acc, d, access, places[0])
+		client, err = a.fitDatabase(ctx, acc, d, access, listeners[0])
 		if err != nil {
 			return headless.Fit{}, err
 		}
 		at := client.At()
-		led := headless.Place{Host: at.Addr().String(), Port: at.Port(), Addr: at.String()}
-		return headless.Fit{Places: []headless.Place{led}, Env: client.Environment, Arguments: client.Arguments}, nil
+		led := headless.Listener{Host: at.Addr().String(), Port: at.Port(), Addr: at.String()}
+		return headless.Fit{Listeners: []headless.Listener{led}, Env: client.Environment, Arguments: client.Arguments}, nil
 	}
 	return headless.Run(ctx, options)
 }
@@ -181,12 +181,12 @@ func usualProgram(host aws.Host) (string, error) {
 }
 
 // fitDatabase makes the program's way, now that the tunnel is there, with a token that is as fresh as it can be.
-func (a *app) fitDatabase(ctx context.Context, acc *account, d *database, access dbclient.Access, place headless.Place) (*dbclient.Client, error) {
-	addr, err := netip.ParseAddr(place.Host)
+func (a *app) fitDatabase(ctx context.Context, acc *account, d *database, access dbclient.Access, at headless.Listener) (*dbclient.Client, error) {
+	addr, err := netip.ParseAddr(at.Host)
 	if err != nil {
-		return nil, fmt.Errorf("lead the program to %s: %w", place.Addr, err)
+		return nil, fmt.Errorf("lead the program to %s: %w", at.Addr, err)
 	}
-	access.Local = netip.AddrPortFrom(addr, place.Port)
+	access.Local = netip.AddrPortFrom(addr, at.Port)
 	access.Say = func(text string) { a.noticef("%s", text) }
 	if d.iam != "" {
 		if access.Token, err = acc.client.DatabaseToken(ctx, access.Host.Host, access.Host.Port, d.iam); err != nil {

@@ -29,7 +29,7 @@ type detached struct {
 
 // detach starts this program again, as the process that holds a set: without a terminal, and with its streams in the
 // log, so that nothing waits for it. Its record, which says that somebody is at it, is there before it is.
-func (a *app) detach(dir control.Dir, r request, former []control.Account) (*detached, error) {
+func (a *app) detach(dir control.Dir, r wantedSet, former []control.Account) (*detached, error) {
 	record := r.record(dir)
 	record.Former = former
 	if err := dir.Write(record); err != nil {

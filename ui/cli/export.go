@@ -136,7 +136,7 @@ func passOver(dir control.Dir, name string, ended []control.Export) error {
 
 // warnOfExport tells what the later steps of a job may miss: a proxy that they were promised, or the way through it. What
 // the process in the background has said, it has said where the runner does not look.
-func (a *app) warnOfExport(set control.Set, r request, u *up) {
+func (a *app) warnOfExport(set control.Set, r wantedSet, u *up) {
 	var seen []string
 	proxy := slices.IndexFunc(set.Tunnels, func(t control.Tunnel) bool { return t.ProxyURL != "" })
 	for _, t := range set.Tunnels {
@@ -165,7 +165,7 @@ func (a *app) warnOfExport(set control.Set, r request, u *up) {
 }
 
 // specOf is what a tunnel was asked for as, by its number in the set.
-func specOf(r request, id int) tunnel.Spec {
+func specOf(r wantedSet, id int) tunnel.Spec {
 	if id < 1 || id > len(r.wanted) {
 		return tunnel.Spec{}
 	}
@@ -173,7 +173,7 @@ func specOf(r request, id int) tunnel.Spec {
 }
 
 // probed is the URL that was fetched through the proxy; nil when none was.
-func (a *app) probed(r request) *url.URL {
+func (a *app) probed(r wantedSet) *url.URL {
 	for _, w := range r.wanted {
 		if w.Probe.Kind == headless.ProbeURL {
 			return w.Probe.URL

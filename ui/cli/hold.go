@@ -14,7 +14,7 @@ import (
 
 // hold is the process in the background: it opens a set and keeps it until it is told to end. How it ended is in its
 // record, unless it was told to by culvert down.
-func (a *app) hold(ctx context.Context, r request, u *up) error {
+func (a *app) hold(ctx context.Context, r wantedSet, u *up) error {
 	dir := controlDir()
 	log, err := headless.OpenLog(dir.Log(r.name))
 	if err != nil {
@@ -63,7 +63,7 @@ func (a *app) ended(ctx context.Context, dir control.Dir, record control.Record,
 	return &headless.EndError{Name: "up " + record.Name, Code: failure.Code}
 }
 
-func (a *app) holdOpen(ctx context.Context, r request, h headless.Holding) (control.Set, error) {
+func (a *app) holdOpen(ctx context.Context, r wantedSet, h headless.Holding) (control.Set, error) {
 	acc := &account{}
 	defer acc.close()
 	base, err := acc.prepare(a) //nolint:contextcheck // the demo lives until it is closed

@@ -129,15 +129,15 @@ func (a *app) noticeOrigin(t savedTunnel) {
 	}
 }
 
-// SocketPlaceError is a socket that a project file wants elsewhere than in a place of its own.
-type SocketPlaceError struct{ Socket, File string }
+// SocketPathError is a socket that a project file wants outside its own directory and the runtime directory of the user.
+type SocketPathError struct{ Socket, File string }
 
-func (e *SocketPlaceError) Error() string {
+func (e *SocketPathError) Error() string {
 	return fmt.Sprintf("the socket %q is neither in the directory of the project file nor in your runtime directory", e.Socket)
 }
 
-// Remedy names the places.
-func (e *SocketPlaceError) Remedy() string {
+// Remedy names both directories.
+func (e *SocketPathError) Remedy() string {
 	return "put it below " + filepath.Dir(e.File) + " or " + runtimeBase() + ", or move the tunnel into your own file, " + findPaths().Config
 }
 
@@ -147,7 +147,7 @@ func checkProjectSocket(file, socket string) error {
 	if socket == "" {
 		return nil
 	}
-	refused := &SocketPlaceError{Socket: socket, File: file}
+	refused := &SocketPathError{Socket: socket, File: file}
 	path, err := filepath.Abs(socket)
 	if err != nil || slices.Contains(strings.Split(filepath.ToSlash(socket), "/"), "..") { // behind a link ".." is not what it looks like
 		return refused

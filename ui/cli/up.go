@@ -79,8 +79,8 @@ func (u *up) flags() *pflag.FlagSet {
 	return f
 }
 
-// request is what a call of up asks for, every value checked.
-type request struct {
+// wantedSet is the set of tunnels that a call of `culvert up` asks for, every value checked.
+type wantedSet struct {
 	name   string
 	wanted []headless.Forward
 	in     []control.Account // of each of wanted
@@ -90,7 +90,7 @@ type request struct {
 }
 
 // login is the one of a tunnel's proxy, by the tunnel's number in the set.
-func (r request) login(id int) *doctor.Login {
+func (r wantedSet) login(id int) *doctor.Login {
 	if id < 1 || id > len(r.wanted) {
 		return nil
 	}
@@ -98,7 +98,7 @@ func (r request) login(id int) *doctor.Login {
 }
 
 // record is what is written down about the set, for this process.
-func (r request) record(dir control.Dir) control.Record {
+func (r wantedSet) record(dir control.Dir) control.Record {
 	record := control.Record{Name: r.name, Process: control.Self(), Since: time.Now(), Request: r.text, Log: dir.Log(r.name)}
 	for _, in := range r.in {
 		if known := recorded(in); !slices.Contains(record.Accounts, known) {
@@ -108,8 +108,8 @@ func (r request) record(dir control.Dir) control.Record {
 	return record
 }
 
-func (u *up) request(a *app, words []string) (request, error) {
-	r := request{name: u.name}
+func (u *up) wantedSet(a *app, words []string) (wantedSet, error) {
+	r := wantedSet{name: u.name}
 	err := u.demand.check(a.shared.readOnly)
 	if err != nil {
 		return r, err
@@ -139,7 +139,7 @@ func (u *up) request(a *app, words []string) (request, error) {
 		}
 		r.parent = &parent
 	}
-	r.text = a.requestText(r)
+	r.text = a.textOf(r)
 	if u.demand.wanted() {
 		_, service, _ := u.demand.query(&u.aim)
 		r.text = append(r.text, u.demand.wording(service))
@@ -148,15 +148,15 @@ func (u *up) request(a *app, words []string) (request, error) {
 	return r, nil
 }
 
-// requestText is a request in words that are equal when two ask for the same.
-func (a *app) requestText(r request) []string {
+// textOf is a wanted set in words, which are equal for two calls that ask for the same.
+func (a *app) textOf(r wantedSet) []string {
 	var text []string
 	if a.shared.demo {
 		text = append(text, "demo")
 	}
 	for i, w := range r.wanted {
 		q := w.Query
-		local := place(w.Spec)
+		local := listensOn(w.Spec)
 		where := ""
 		if q.Home != (aws.Home{}) {
 			where = " in " + q.Home.String()
@@ -174,8 +174,8 @@ func (a *app) requestText(r request) []string {
 	return text
 }
 
-// place is where a forward is to listen, as far as that is said.
-func place(s tunnel.Spec) string {
+// listensOn is where a forward is to listen, as far as that is said.
+func listensOn(s tunnel.Spec) string {
 	switch {
 	case s.Socket != "":
 		return s.Socket
@@ -302,7 +302,7 @@ func (e *TakenError) Remedy() string {
 
 // runUp is culvert up, in the process that returns.
 func (a *app) runUp(ctx context.Context, u *up, words []string) error {
-	r, err := u.request(a, words)
+	r, err := u.wantedSet(a, words)
 	if err != nil {
 		return err
 	}
@@ -371,7 +371,7 @@ func wanting(s control.Set) error {
 }
 
 // ensure starts a set, unless the same is up already.
-func (a *app) ensure(ctx context.Context, dir control.Dir, r request) (control.Set, error) {
+func (a *app) ensure(ctx context.Context, dir control.Dir, r wantedSet) (control.Set, error) {
 	found, err := dir.Set(ctx, r.name)
 	if err != nil && !isAbsent(err) {
 		return found, err
@@ -439,8 +439,8 @@ func (a *app) takeBack(ctx context.Context, dir control.Dir, name string) error 
 }
 
 // announce prints what is up and, on GitHub, hands it to the steps that follow.
-func (a *app) announce(dir control.Dir, set control.Set, r request, u *up) error {
-	outputs := append(headless.PlaceOutputs(set, r.login), headless.Pair{Name: "name", Value: set.Name})
+func (a *app) announce(dir control.Dir, set control.Set, r wantedSet, u *up) error {
+	outputs := append(headless.ListenerOutputs(set, r.login), headless.Pair{Name: "name", Value: set.Name})
 	if err := a.github.Outputs(outputs); err != nil {
 		return err
 	}

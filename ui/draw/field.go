@@ -116,7 +116,7 @@ func (f *Field) fits(w int) bool {
 	if value == "" {
 		value = f.empty
 	}
-	room := w - nameWidth - 6 // the mark, the blanks, and the place where a letter would go
+	room := w - nameWidth - 6 // the mark, the blanks, and the cell where a letter would go
 	if len(f.Choice) > 1 {
 		room -= 4
 	}
@@ -140,7 +140,7 @@ func (f *Field) Hint(t *Theme, w int) []string {
 // HintLines is the most that Hint takes.
 const HintLines = 2
 
-// typing is the value with the place where a letter would go.
+// typing is the value with the cell where a letter would go.
 func (f *Field) typing(t *Theme, room int) string {
 	value := []rune(f.edit.Value())
 	at := min(f.edit.Position(), len(value))

@@ -53,7 +53,7 @@ func rank(text, word string, as Sought) (int, bool) {
 	return found, true
 }
 
-// startsWord reports whether a word of text begins with word, which is found first at a place.
+// startsWord reports whether a word of text begins with word, which is found first at an offset.
 func startsWord(text, word string, at int) bool {
 	for {
 		before, _ := utf8.DecodeLastRuneInString(text[:at])

@@ -142,8 +142,8 @@ func (s *Scroll) Finding() string {
 	return text
 }
 
-// Place says where in the text the window is; empty when all of it is in sight.
-func (s *Scroll) Place() string {
+// Position says where in the text the window is; empty when all of it is in sight.
+func (s *Scroll) Position() string {
 	if s.lines <= s.height {
 		return ""
 	}

@@ -41,7 +41,7 @@ func (c Column[T]) text(r T) string {
 	return c.Text(r)
 }
 
-// Table shows rows of which it draws but the visible ones. Its cursor follows a row, not a place: it stays on it while
+// Table shows rows of which it draws but the visible ones. Its cursor follows a row, not a position: it stays on it while
 // rows come, go, and are sorted anew, and the row stays on its line of the screen where that can be.
 type Table[T any] struct {
 	theme   *Theme
@@ -99,7 +99,7 @@ func (t *Table[T]) Len() int { return len(t.rows) }
 // Shown is the number of rows that match the filter.
 func (t *Table[T]) Shown() int { return len(t.shown) }
 
-// Cursor is the place of the cursor among the rows that are shown.
+// Cursor is the index of the cursor among the rows that are shown.
 func (t *Table[T]) Cursor() int { return t.cursor }
 
 // At is the identity of the row under the cursor.
@@ -173,7 +173,7 @@ func (t *Table[T]) sort() {
 	t.sift()
 }
 
-// find puts the cursor back on its row. A row that is gone leaves it at its place.
+// find puts the cursor back on its row. A row that is gone leaves it at its index.
 func (t *Table[T]) find() {
 	onScreen := t.cursor - t.top
 	for i, r := range t.shown {
@@ -187,7 +187,7 @@ func (t *Table[T]) find() {
 	t.Move(t.cursor)
 }
 
-// Move puts the cursor on a place, or the nearest there is.
+// Move puts the cursor on an index, or the nearest there is.
 func (t *Table[T]) Move(to int) {
 	t.cursor = max(min(to, len(t.shown)-1), 0)
 	t.clamp()
@@ -220,7 +220,7 @@ func (t *Table[T]) clamp() {
 	t.top = max(t.top, t.cursor-t.lines+1, 0)
 }
 
-// Update takes keys and the mouse; false is for somebody else. A click is a place within what draw returned.
+// Update takes keys and the mouse; false is for somebody else. A click has coordinates within what draw returned.
 func (t *Table[T]) Update(msg tea.Msg) bool {
 	switch msg := msg.(type) {
 	case tea.KeyPressMsg:

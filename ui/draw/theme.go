@@ -20,7 +20,7 @@ type Theme struct {
 	Accent, Link           Ink // names and addresses; keys of the bottom line
 	Good, Busy, Bad        Ink // states: open, on its way, lost
 	Sent, Received         Ink // the two directions of traffic
-	Caret                  Ink // the place where a letter would go
+	Caret                  Ink // the cell where a letter would go
 	Selected               Ink // the ground of the row under the cursor in the pane that has the keyboard
 	Border, BorderFocused  Ink
 	Header, Warning, Alarm Ink // bars

@@ -26,13 +26,13 @@ type Command struct {
 	Stderr    *os.File
 	Signals   <-chan os.Signal // after the one that ends Run's context: an ending one kills, others are passed on
 	Grace     time.Duration    // from the first ending signal to the kill; 0 is 8 s
-	// Fit is asked once the places are known, right before the start: what the program needs beside them. May be nil.
-	Fit func(ctx context.Context, places []Place) (Fit, error)
+	// Fit is asked once the listeners are known, right before the start: what the program needs beside them. May be nil.
+	Fit func(ctx context.Context, listeners []Listener) (Fit, error)
 }
 
 // Fit is what a program needs beside the tunnels.
 type Fit struct {
-	Places    []Place                     // where it is led instead
+	Listeners []Listener                  // where it is led instead
 	Env       func(env []string) []string // changes its environment
 	Arguments func(all []string) []string // changes its name and arguments
 }
@@ -106,9 +106,9 @@ func (c *Command) prepared(forwards int) (*program, error) {
 		return nil, startError(c.Args[0], err)
 	}
 	p := &program{Command: c, path: path}
-	example := make([]Place, forwards)
+	example := make([]Listener, forwards)
 	for i := range example {
-		example[i] = Place{Host: "127.0.0.1", Port: 3128, Addr: "127.0.0.1:3128", URL: "http://127.0.0.1:3128"}
+		example[i] = Listener{Host: "127.0.0.1", Port: 3128, Addr: "127.0.0.1:3128", URL: "http://127.0.0.1:3128"}
 	}
 	_, err = p.arguments(example)
 	return p, err
@@ -135,10 +135,10 @@ func known() []string { return []string{"{{.Host}}", "{{.Port}}", "{{.Addr}}", "
 // templateForm are culvert's own names in braces. Whatever else is in braces is the command's.
 var templateForm = regexp.MustCompile(`\{\{ *\.((?:Host|Port|Addr|ProxyURL)(?:_[0-9]{1,4})?) *\}\}`)
 
-// arguments fills in the first place's values, and those of Host_1, Host_2, … where there are several.
-func (p *program) arguments(places []Place) ([]string, error) {
+// arguments fills in the first listener's values, and those of Host_1, Host_2, … where there are several.
+func (p *program) arguments(listeners []Listener) ([]string, error) {
 	values := map[string]string{}
-	add := func(at Place, suffix string) {
+	add := func(at Listener, suffix string) {
 		values["Addr"+suffix] = at.Addr
 		if at.Host != "" {
 			values["Host"+suffix], values["Port"+suffix] = at.Host, strconv.Itoa(int(at.Port))
@@ -147,11 +147,11 @@ func (p *program) arguments(places []Place) ([]string, error) {
 			values["ProxyURL"+suffix] = at.URL
 		}
 	}
-	for i, at := range places {
+	for i, at := range listeners {
 		add(at, fmt.Sprintf("_%d", i+1))
 	}
-	add(places[0], "")
-	if url := firstProxy(places); url != "" {
+	add(listeners[0], "")
+	if url := firstProxy(listeners); url != "" {
 		values["ProxyURL"] = url
 	}
 	arguments := []string{p.Args[0]}
@@ -173,21 +173,21 @@ func (p *program) arguments(places []Place) ([]string, error) {
 }
 
 // start runs the program. The channel tells its exit code once, when it has ended.
-func (p *program) start(ctx context.Context, places []Place, say func(string)) (<-chan int, error) {
-	fit := Fit{places, slices.Clone[[]string], slices.Clone[[]string]}
+func (p *program) start(ctx context.Context, listeners []Listener, say func(string)) (<-chan int, error) {
+	fit := Fit{listeners, slices.Clone[[]string], slices.Clone[[]string]}
 	if p.Fit != nil {
 		var err error
-		if fit, err = p.Fit(ctx, places); err != nil {
+		if fit, err = p.Fit(ctx, listeners); err != nil {
 			return nil, err
 		}
 	}
-	arguments, err := p.arguments(fit.Places)
+	arguments, err := p.arguments(fit.Listeners)
 	if err != nil {
 		return nil, err
 	}
 	// The context does not end it: it is sent the signal that ended the context.
 	cmd := exec.Command(p.path) //nolint:gosec,noctx // what the user asked for
-	cmd.Args, cmd.Env = fit.Arguments(arguments), environment(fit.Env(p.Env), fit.Places, p.Proxy, p.NoProxy)
+	cmd.Args, cmd.Env = fit.Arguments(arguments), environment(fit.Env(p.Env), fit.Listeners, p.Proxy, p.NoProxy)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.Stdin, p.Stdout, p.Stderr
 	c, err := startChild(cmd)
 	if err != nil {

@@ -20,39 +20,39 @@ type ProxyEnv struct {
 	Drop bool   // what NO_PROXY held before counts no more
 }
 
-// Place is where a forward listens, as a command is told.
-type Place struct {
+// Listener is the local address of a forward, as the command behind it is told.
+type Listener struct {
 	Host string // empty for a socket
 	Port uint16
 	Addr string // host:port, or the path of a socket
 	URL  string // of the proxy at the far end; empty when there is none
 }
 
-// placeVariables name the places: CULVERT_HOST, CULVERT_PORT and CULVERT_ADDR for the first, with _1, _2, … for each
+// listenerVariables name the listeners: CULVERT_HOST, CULVERT_PORT and CULVERT_ADDR for the first, with _1, _2, … for each
 // when there are several.
-func placeVariables(places []Place) []string {
+func listenerVariables(listeners []Listener) []string {
 	var set []string
-	add := func(p Place, suffix string) {
+	add := func(p Listener, suffix string) {
 		if p.Host != "" {
 			set = append(set, "CULVERT_HOST"+suffix+"="+p.Host, "CULVERT_PORT"+suffix+"="+strconv.Itoa(int(p.Port)))
 		}
 		set = append(set, "CULVERT_ADDR"+suffix+"="+p.Addr)
 	}
-	if len(places) == 0 {
+	if len(listeners) == 0 {
 		return nil
 	}
-	add(places[0], "")
-	if len(places) > 1 {
-		for i, p := range places {
+	add(listeners[0], "")
+	if len(listeners) > 1 {
+		for i, p := range listeners {
 			add(p, fmt.Sprintf("_%d", i+1))
 		}
 	}
 	return set
 }
 
-// firstProxy is the URL of the first place that is a proxy; empty when none is.
-func firstProxy(places []Place) string {
-	for _, p := range places {
+// firstProxy is the URL of the first listener that is a proxy; empty when none is.
+func firstProxy(listeners []Listener) string {
+	for _, p := range listeners {
 		if p.URL != "" {
 			return p.URL
 		}
@@ -65,15 +65,15 @@ func direct() []string {
 	return []string{"localhost", "127.0.0.1", "::1", "169.254.169.254", "169.254.170.2", "169.254.170.23", "fd00:ec2::23"}
 }
 
-// environment is what a command gets: the given one with the places, and the proxy variables if there is a proxy.
-func environment(given []string, places []Place, how ProxyEnv, noProxy []string) []string {
-	return append(slices.DeleteFunc(slices.Clone(given), ofAnotherRun), commandVariables(given, places, how, noProxy)...)
+// environment is what a command gets: the given one with the listeners, and the proxy variables if there is a proxy.
+func environment(given []string, listeners []Listener, how ProxyEnv, noProxy []string) []string {
+	return append(slices.DeleteFunc(slices.Clone(given), ofAnotherRun), commandVariables(given, listeners, how, noProxy)...)
 }
 
 // commandVariables are the variables of a command over the given ones.
-func commandVariables(given []string, places []Place, how ProxyEnv, noProxy []string) []string {
-	set := placeVariables(places)
-	proxy := firstProxy(places)
+func commandVariables(given []string, listeners []Listener, how ProxyEnv, noProxy []string) []string {
+	set := listenerVariables(listeners)
+	proxy := firstProxy(listeners)
 	if proxy == "" || how.Off {
 		return set
 	}
@@ -83,15 +83,15 @@ func commandVariables(given []string, places []Place, how ProxyEnv, noProxy []st
 // Variables are what a command behind the tunnels of a set gets, over those of an environment: names and values, and the names
 // of what it does not get any more. login is the one of a tunnel's proxy, which the set shows without its password.
 func Variables(given []string, s control.Set, login func(id int) *doctor.Login, how ProxyEnv, noProxy []string) (set []Pair, dropped []string) {
-	var places []Place
+	var listeners []Listener
 	for _, t := range s.Tunnels {
-		p := Place{Host: t.Host, Port: t.Port, Addr: t.Local, URL: WithLogin(t.ProxyURL, login(t.ID))}
+		p := Listener{Host: t.Host, Port: t.Port, Addr: t.Local, URL: WithLogin(t.ProxyURL, login(t.ID))}
 		if t.Host != "" {
 			p.Addr = net.JoinHostPort(t.Host, strconv.Itoa(int(t.Port)))
 		}
-		places = append(places, p)
+		listeners = append(listeners, p)
 	}
-	set = pairs(commandVariables(given, places, how, noProxy))
+	set = pairs(commandVariables(given, listeners, how, noProxy))
 	for _, variable := range given {
 		name, _, _ := strings.Cut(variable, "=")
 		if ofAnotherRun(variable) && !slices.ContainsFunc(set, func(p Pair) bool { return p.Name == name }) {
@@ -101,7 +101,7 @@ func Variables(given []string, s control.Set, login func(id int) *doctor.Login, 
 	return set, dropped
 }
 
-// ofAnotherRun finds what an outer culvert has set: its places are not ours.
+// ofAnotherRun finds what an outer culvert has set: its listeners are not ours.
 func ofAnotherRun(variable string) bool {
 	name, _, _ := strings.Cut(variable, "=")
 	for _, ours := range []string{"CULVERT_HOST", "CULVERT_PORT", "CULVERT_ADDR", "CULVERT_PROXY"} {

@@ -19,12 +19,12 @@ func (r *run) warn(t *tracked, problem, remedy string) {
 }
 
 // warnOfProxies tells what the command may miss: a proxy where the user could have expected one, or the way through it.
-func (r *run) warnOfProxies(places []Place) {
+func (r *run) warnOfProxies(listeners []Listener) {
 	c := r.Command
 	if c.Proxy.Off {
 		return
 	}
-	i := slices.IndexFunc(places, func(p Place) bool { return p.URL != "" })
+	i := slices.IndexFunc(listeners, func(p Listener) bool { return p.URL != "" })
 	if i < 0 {
 		r.withoutProxy()
 		return
@@ -55,7 +55,7 @@ func (r *run) withoutProxy() {
 	case said != "":
 		w := NoProxyAt("--proxy-env="+said, seen)
 		r.warn(r.tunnels[0], w.Problem+": the command gets no HTTP_PROXY", w.Remedy)
-	case expected && !r.Command.knowsPlace():
+	case expected && !r.Command.knowsListener():
 		r.notices.say("the command gets no HTTP_PROXY, as no proxy is at the far end: " + strings.Join(seen, ", ") + "; it listens on what CULVERT_ADDR says")
 	}
 }
@@ -103,11 +103,11 @@ func (p proof) mayBeProxy(port uint16) bool {
 	return false
 }
 
-var placeNames = regexp.MustCompile(`CULVERT_(HOST|PORT|ADDR)`)
+var listenerNames = regexp.MustCompile(`CULVERT_(HOST|PORT|ADDR)`)
 
-// knowsPlace reports whether a command is told by its arguments where the tunnel listens.
-func (c *Command) knowsPlace() bool {
+// knowsListener reports whether a command is told by its arguments where the tunnel listens.
+func (c *Command) knowsListener() bool {
 	return slices.ContainsFunc(c.Args[1:], func(argument string) bool {
-		return templateForm.MatchString(argument) || placeNames.MatchString(argument)
+		return templateForm.MatchString(argument) || listenerNames.MatchString(argument)
 	})
 }

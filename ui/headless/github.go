@@ -141,9 +141,9 @@ func (g *GitHub) Summarize(markdown string) {
 	}
 }
 
-// PlaceOutputs are the outputs of a run: the first forward's, and with several the others' by number. login is the one of a
+// ListenerOutputs are the outputs of a run: the first forward's, and with several the others' by number. login is the one of a
 // tunnel's proxy, which the set shows without its password.
-func PlaceOutputs(s control.Set, login func(id int) *doctor.Login) []Pair {
+func ListenerOutputs(s control.Set, login func(id int) *doctor.Login) []Pair {
 	var pairs []Pair
 	proxy := ""
 	for i, t := range s.Tunnels {

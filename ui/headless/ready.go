@@ -127,16 +127,16 @@ func (r *run) result(ctx, probing context.Context, p probed) error {
 	if r.settle(); !r.whole() {
 		return nil
 	}
-	if err := r.GitHub.Outputs(PlaceOutputs(r.Board.Set(), r.loginOfID)); err != nil {
+	if err := r.GitHub.Outputs(ListenerOutputs(r.Board.Set(), r.loginOfID)); err != nil {
 		return err
 	}
 	if r.program == nil || ctx.Err() != nil {
 		return nil //nolint:nilerr // attend sees that it is over
 	}
 	r.unfold()
-	places := r.places()
-	r.warnOfProxies(places)
-	child, err := r.program.start(ctx, places, r.notices.say)
+	listeners := r.listeners()
+	r.warnOfProxies(listeners)
+	child, err := r.program.start(ctx, listeners, r.notices.say)
 	r.child = child
 	return err
 }
@@ -182,18 +182,18 @@ func (r *run) unproved(ctx context.Context, t *tracked, p probed) error {
 	return nil
 }
 
-// places are where the forwards listen.
-func (r *run) places() []Place {
-	var places []Place
+// listeners are where the forwards listen.
+func (r *run) listeners() []Listener {
+	var listeners []Listener
 	for _, t := range r.tunnels {
-		p := Place{Addr: t.local(), URL: t.proxy(r.loginOf(t))}
+		p := Listener{Addr: t.local(), URL: t.proxy(r.loginOf(t))}
 		if t.Spec().Socket == "" {
 			at := reachable(t.Addr())
 			p.Host, p.Port, p.Addr = at.Addr().String(), at.Port(), at.String()
 		}
-		places = append(places, p)
+		listeners = append(listeners, p)
 	}
-	return places
+	return listeners
 }
 
 // unready returns the first tunnel that is still to be proved, nil when there is none.

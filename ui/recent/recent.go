@@ -120,8 +120,8 @@ func tidy(all []Tunnel) []Tunnel {
 	return all
 }
 
-// Step is something that happened to a tunnel.
-type Step struct {
+// Change is a tunnel that was opened, or that is over.
+type Change struct {
 	Tunnel
 
 	Over bool // it is no longer open, nor to be opened again; else it has been opened
@@ -131,7 +131,7 @@ type Step struct {
 const lockWithin = 2 * time.Second
 
 // Note writes down what happened, and returns what is remembered then. The file is replaced at once or not at all.
-func (f File) Note(now time.Time, by control.Process, steps ...Step) ([]Tunnel, error) {
+func (f File) Note(now time.Time, by control.Process, changes ...Change) ([]Tunnel, error) {
 	if f == "" {
 		return nil, nil
 	}
@@ -153,7 +153,7 @@ func (f File) Note(now time.Time, by control.Process, steps ...Step) ([]Tunnel, 
 	if err != nil {
 		return wrong(err)
 	}
-	for _, s := range steps {
+	for _, s := range changes {
 		all = s.on(all, now, by)
 	}
 	all = tidy(all)
@@ -167,8 +167,8 @@ func (f File) Note(now time.Time, by control.Process, steps ...Step) ([]Tunnel, 
 	return all, nil
 }
 
-// on takes a step.
-func (s Step) on(all []Tunnel, now time.Time, by control.Process) []Tunnel {
+// on applies the change to what is remembered, as the process by sees it.
+func (s Change) on(all []Tunnel, now time.Time, by control.Process) []Tunnel {
 	i := slices.IndexFunc(all, s.same)
 	switch {
 	case s.Over && i < 0:

@@ -26,9 +26,9 @@ func squid(n int) Tunnel {
 // gone is a process that has ended.
 func gone() control.Process { return control.Process{PID: os.Getpid(), Started: "another time"} }
 
-func note(t *testing.T, f File, minute int, by control.Process, steps ...Step) []Tunnel {
+func note(t *testing.T, f File, minute int, by control.Process, changes ...Change) []Tunnel {
 	t.Helper()
-	all, err := f.Note(at(minute), by, steps...)
+	all, err := f.Note(at(minute), by, changes...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,9 +40,9 @@ func TestTheMostUsedComesFirst(t *testing.T) {
 	if all, err := f.Read(); err != nil || len(all) > 0 {
 		t.Fatalf("got %v, %v where there is no file, want nothing", all, err)
 	}
-	note(t, f, 1, control.Self(), Step{Tunnel: squid(1)}, Step{Tunnel: squid(2)})
-	note(t, f, 2, control.Self(), Step{Tunnel: squid(2)})
-	note(t, f, 3, control.Self(), Step{Tunnel: squid(3)})
+	note(t, f, 1, control.Self(), Change{Tunnel: squid(1)}, Change{Tunnel: squid(2)})
+	note(t, f, 2, control.Self(), Change{Tunnel: squid(2)})
+	note(t, f, 3, control.Self(), Change{Tunnel: squid(3)})
 	all, err := f.Read()
 	if err != nil || len(all) != 3 {
 		t.Fatalf("got %v, %v; want three", all, err)
@@ -56,7 +56,7 @@ func TestTheMostUsedComesFirst(t *testing.T) {
 	}
 	other := squid(1)
 	other.Region = "us-east-1"
-	if all = note(t, f, 4, control.Self(), Step{Tunnel: other}); len(all) != 4 {
+	if all = note(t, f, 4, control.Self(), Change{Tunnel: other}); len(all) != 4 {
 		t.Errorf("the same name in another region is the same tunnel: %v", all)
 	}
 	info, err := os.Stat(string(f))
@@ -66,7 +66,7 @@ func TestTheMostUsedComesFirst(t *testing.T) {
 	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode != 0o600 {
 		t.Errorf("the file has mode %o, want 600", mode)
 	}
-	if all, err := File("").Note(at(1), control.Self(), Step{Tunnel: squid(1)}); err != nil || all != nil {
+	if all, err := File("").Note(at(1), control.Self(), Change{Tunnel: squid(1)}); err != nil || all != nil {
 		t.Errorf("nowhere: got %v, %v", all, err)
 	}
 }
@@ -81,17 +81,17 @@ func TestWhatWasOpenIsLeftWhenItsProcessIsGone(t *testing.T) {
 		}
 		return names
 	}
-	all := note(t, f, 1, gone(), Step{Tunnel: squid(1)}, Step{Tunnel: squid(2)}, Step{Tunnel: squid(2), Over: true})
+	all := note(t, f, 1, gone(), Change{Tunnel: squid(1)}, Change{Tunnel: squid(2)}, Change{Tunnel: squid(2), Over: true})
 	if got := left(all); len(got) != 1 || got[0] != squid(1).Target {
 		t.Errorf("got %v left by a process that is gone, want squid-1: squid-2 was stopped", got)
 	}
-	if all = note(t, f, 2, control.Self(), Step{Tunnel: squid(1)}); len(left(all)) > 0 {
+	if all = note(t, f, 2, control.Self(), Change{Tunnel: squid(1)}); len(left(all)) > 0 {
 		t.Errorf("got %v left, want none: this process has it", left(all))
 	}
-	if all = note(t, f, 3, gone(), Step{Tunnel: squid(1), Over: true}); all[0].Open == nil {
+	if all = note(t, f, 3, gone(), Change{Tunnel: squid(1), Over: true}); all[0].Open == nil {
 		t.Error("another interface has ended what this one has open")
 	}
-	if all = note(t, f, 3, control.Self(), Step{Tunnel: squid(1), Over: true}, Step{Tunnel: squid(7), Over: true}); all[0].Open != nil || len(all) != 2 {
+	if all = note(t, f, 3, control.Self(), Change{Tunnel: squid(1), Over: true}, Change{Tunnel: squid(7), Over: true}); all[0].Open != nil || len(all) != 2 {
 		t.Errorf("after a stop: %v", all)
 	}
 }
@@ -99,7 +99,7 @@ func TestWhatWasOpenIsLeftWhenItsProcessIsGone(t *testing.T) {
 func TestTheFileIsBounded(t *testing.T) {
 	f := File(filepath.Join(t.TempDir(), "recent.json"))
 	for n := range 3 * keep {
-		note(t, f, n, gone(), Step{Tunnel: squid(n)})
+		note(t, f, n, gone(), Change{Tunnel: squid(n)})
 	}
 	all, err := f.Read()
 	if err != nil || len(all) != keep || all[0].Target != squid(3*keep-1).Target || all[keep-1].Target != squid(2*keep).Target {
@@ -116,7 +116,7 @@ func TestInterfacesShareTheFile(t *testing.T) {
 	for n := range 8 {
 		work.Go(func() {
 			for range 5 {
-				if _, err := f.Note(at(n), control.Self(), Step{Tunnel: squid(n)}); err != nil {
+				if _, err := f.Note(at(n), control.Self(), Change{Tunnel: squid(n)}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -146,7 +146,7 @@ func TestAFileOfSomethingElseIsLeftAlone(t *testing.T) {
 			}
 			for _, do := range []func() error{
 				func() error { _, err := f.Read(); return err },
-				func() error { _, err := f.Note(at(1), control.Self(), Step{Tunnel: squid(1)}); return err },
+				func() error { _, err := f.Note(at(1), control.Self(), Change{Tunnel: squid(1)}); return err },
 			} {
 				err := do()
 				if bad, ok := errors.AsType[*FileError](err); !ok || bad.Path != string(f) || say.Remedy(err) == "" {

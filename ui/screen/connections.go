@@ -14,25 +14,25 @@ import (
 	"culvert/ui/draw"
 )
 
-// connectionLine is a connection as the page shows it.
-type connectionLine struct {
+// connectionRow is a connection as the page shows it.
+type connectionRow struct {
 	tunnel.Connection
 
 	up, down float64 // bytes per second
 	measured bool    // that is known
 }
 
-func (c connectionLine) id() string { return strconv.FormatUint(c.ID, 10) }
+func (c connectionRow) id() string { return strconv.FormatUint(c.ID, 10) }
 
 // connectionRates are the totals of connections as they were lately, by their ids, for those that are open.
 type connectionRates map[uint64]samples
 
-// lines adds their rates to connections, measured from a time on, the newest first.
-func (r *connectionRates) lines(connections []tunnel.Connection, from, now time.Time) []connectionLine {
+// rows adds their rates to connections, measured from a time on, the newest first.
+func (r *connectionRates) rows(connections []tunnel.Connection, from, now time.Time) []connectionRow {
 	open := make(connectionRates, len(*r))
-	lines := make([]connectionLine, len(connections))
+	lines := make([]connectionRow, len(connections))
 	for i, c := range connections {
-		line := connectionLine{Connection: c}
+		line := connectionRow{Connection: c}
 		if c.Ended.IsZero() {
 			last := sample{at: now, sent: c.Sent, received: c.Received}
 			p := (*r)[c.ID].with(last)
@@ -50,23 +50,23 @@ func (r *connectionRates) lines(connections []tunnel.Connection, from, now time.
 
 // paced adds their rates to the connections of the page's tunnel. They are measured over the very span of the tunnel's own
 // rate, so that a row and the line above the graph agree.
-func (d *detail) paced(connections []tunnel.Connection) []connectionLine {
+func (d *detail) paced(connections []tunnel.Connection) []connectionRow {
 	from := d.row.meter.since()
 	if d.row.holder != nil {
 		from = d.now.Add(-rateWindow) // their holder tells of them in its own time
 	}
-	return d.paces.lines(connections, from, d.now)
+	return d.paces.rows(connections, from, d.now)
 }
 
 // age is how old a connection is that is open; took is how long one was that has ended.
-func (c connectionLine) age(now time.Time) time.Duration {
+func (c connectionRow) age(now time.Time) time.Duration {
 	if !c.Ended.IsZero() {
 		return 0
 	}
 	return now.Sub(c.Started)
 }
 
-func (c connectionLine) took() time.Duration {
+func (c connectionRow) took() time.Duration {
 	if c.Ended.IsZero() {
 		return 0
 	}
@@ -74,7 +74,7 @@ func (c connectionLine) took() time.Duration {
 }
 
 // refusal is what a connection, or a request on it, was refused with, and how often; empty when nothing was.
-func (c connectionLine) refusal() (text string, times uint64) {
+func (c connectionRow) refusal() (text string, times uint64) {
 	why, refused := errors.AsType[*tunnel.AnswerError](c.Err)
 	for _, share := range c.Split() {
 		if !refused {
@@ -95,7 +95,7 @@ func (c connectionLine) refusal() (text string, times uint64) {
 }
 
 // status says how a connection stands or ended, and what it was refused with.
-func (c connectionLine) status() string {
+func (c connectionRow) status() string {
 	refusal, times := c.refusal()
 	switch {
 	case times > 1:
@@ -113,7 +113,7 @@ func (c connectionLine) status() string {
 }
 
 // why says what a connection failed of, unless its status does.
-func (c connectionLine) why() string {
+func (c connectionRow) why() string {
 	if c.Err == nil {
 		return ""
 	}
@@ -125,7 +125,7 @@ func (c connectionLine) why() string {
 }
 
 // host is where a connection goes; those of a protocol that names no host go to the tunnel's far end.
-func (c connectionLine) host(far string) string {
+func (c connectionRow) host(far string) string {
 	if c.Host == "" {
 		return far
 	}
@@ -135,14 +135,14 @@ func (c connectionLine) host(far string) string {
 	return say.Line(c.Host)
 }
 
-func (d *detail) connectionColumns() []draw.Column[connectionLine] {
+func (d *detail) connectionColumns() []draw.Column[connectionRow] {
 	return d.look.connectionColumns(d.row.far)
 }
 
 // connectionColumns are those of connections, of which some go to a far end that they do not name.
-func (l *look) connectionColumns(far func() string) []draw.Column[connectionLine] {
+func (l *look) connectionColumns(far func() string) []draw.Column[connectionRow] {
 	t := l.theme
-	state := func(c connectionLine) draw.Ink {
+	state := func(c connectionRow) draw.Ink {
 		_, refused := c.refusal()
 		switch {
 		case refused > 0 || c.Err != nil:
@@ -154,20 +154,20 @@ func (l *look) connectionColumns(far func() string) []draw.Column[connectionLine
 		}
 		return t.Muted
 	}
-	host := func(c connectionLine) draw.Ink {
+	host := func(c connectionRow) draw.Ink {
 		if _, refused := c.refusal(); refused > 0 {
 			return t.Bad
 		}
 		return t.Accent
 	}
-	number := func(title string, wide, drop int, colour draw.Ink, of func(connectionLine) string, order func(a, b connectionLine) int) draw.Column[connectionLine] {
-		return draw.Column[connectionLine]{
+	number := func(title string, wide, drop int, colour draw.Ink, of func(connectionRow) string, order func(a, b connectionRow) int) draw.Column[connectionRow] {
+		return draw.Column[connectionRow]{
 			Title: title, Least: wide, Most: wide, Right: true, Drop: drop, Text: of, Order: order,
-			Ink: func(connectionLine) draw.Ink { return colour },
+			Ink: func(connectionRow) draw.Ink { return colour },
 		}
 	}
-	rate := func(of func(connectionLine) float64) func(connectionLine) string {
-		return func(c connectionLine) string {
+	rate := func(of func(connectionRow) float64) func(connectionRow) string {
+		return func(c connectionRow) string {
 			switch {
 			case !c.Ended.IsZero():
 				return ""
@@ -177,32 +177,32 @@ func (l *look) connectionColumns(far func() string) []draw.Column[connectionLine
 			return say.Rate(of(c))
 		}
 	}
-	up, down := func(c connectionLine) float64 { return c.up }, func(c connectionLine) float64 { return c.down }
-	return []draw.Column[connectionLine]{
-		{Title: "HOST", Sought: draw.AsName, Text: func(c connectionLine) string { return c.host(far()) }, Ink: host, Least: 26, Most: 64, Grow: true, Middle: true},
-		{Title: "PROTOCOL", Sought: draw.AsText, Text: func(c connectionLine) string { return string(c.Protocol) }, Least: 12, Most: 12, Drop: 5},
-		number("RECEIVED", 8, 0, t.Received, func(c connectionLine) string { return say.Bytes(c.Received) },
-			func(a, b connectionLine) int { return cmp.Compare(a.Received, b.Received) }),
-		number("SENT", 6, 1, t.Sent, func(c connectionLine) string { return say.Bytes(c.Sent) },
-			func(a, b connectionLine) int { return cmp.Compare(a.Sent, b.Sent) }),
-		number("RECEIVING", 9, 3, t.Received, rate(down), func(a, b connectionLine) int { return cmp.Compare(a.down, b.down) }),
-		number("SENDING", 8, 4, t.Sent, rate(up), func(a, b connectionLine) int { return cmp.Compare(a.up, b.up) }),
-		number("AGE", 6, 0, t.Text, func(c connectionLine) string {
+	up, down := func(c connectionRow) float64 { return c.up }, func(c connectionRow) float64 { return c.down }
+	return []draw.Column[connectionRow]{
+		{Title: "HOST", Sought: draw.AsName, Text: func(c connectionRow) string { return c.host(far()) }, Ink: host, Least: 26, Most: 64, Grow: true, Middle: true},
+		{Title: "PROTOCOL", Sought: draw.AsText, Text: func(c connectionRow) string { return string(c.Protocol) }, Least: 12, Most: 12, Drop: 5},
+		number("RECEIVED", 8, 0, t.Received, func(c connectionRow) string { return say.Bytes(c.Received) },
+			func(a, b connectionRow) int { return cmp.Compare(a.Received, b.Received) }),
+		number("SENT", 6, 1, t.Sent, func(c connectionRow) string { return say.Bytes(c.Sent) },
+			func(a, b connectionRow) int { return cmp.Compare(a.Sent, b.Sent) }),
+		number("RECEIVING", 9, 3, t.Received, rate(down), func(a, b connectionRow) int { return cmp.Compare(a.down, b.down) }),
+		number("SENDING", 8, 4, t.Sent, rate(up), func(a, b connectionRow) int { return cmp.Compare(a.up, b.up) }),
+		number("AGE", 6, 0, t.Text, func(c connectionRow) string {
 			if !c.Ended.IsZero() {
 				return ""
 			}
 			return say.Age(c.age(l.now))
-		}, func(a, b connectionLine) int { return cmp.Compare(a.age(l.now), b.age(l.now)) }),
-		number("TOOK", 6, 2, t.Muted, func(c connectionLine) string { return say.Trip(c.took()) },
-			func(a, b connectionLine) int { return cmp.Compare(a.took(), b.took()) }),
-		{Title: "ENDED", Least: 8, Most: 8, Drop: 6, Text: func(c connectionLine) string {
+		}, func(a, b connectionRow) int { return cmp.Compare(a.age(l.now), b.age(l.now)) }),
+		number("TOOK", 6, 2, t.Muted, func(c connectionRow) string { return say.Trip(c.took()) },
+			func(a, b connectionRow) int { return cmp.Compare(a.took(), b.took()) }),
+		{Title: "ENDED", Least: 8, Most: 8, Drop: 6, Text: func(c connectionRow) string {
 			if c.Ended.IsZero() {
 				return ""
 			}
 			return c.Ended.Local().Format(time.TimeOnly)
 		}},
-		{Title: "STATUS", Sought: draw.AsText, Least: 21, Most: 25, Text: connectionLine.status, Ink: state},
-		{Title: "WHY", Sought: draw.AsText, Least: 21, Rest: true, Text: connectionLine.why, Ink: state, Drop: 7},
+		{Title: "STATUS", Sought: draw.AsText, Least: 21, Most: 25, Text: connectionRow.status, Ink: state},
+		{Title: "WHY", Sought: draw.AsText, Least: 21, Rest: true, Text: connectionRow.why, Ink: state, Drop: 7},
 	}
 }
 

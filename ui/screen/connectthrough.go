@@ -12,8 +12,8 @@ import (
 
 // The forward dialog for a private destination: the form is filled in, and one of the ways can be taken instead of another.
 
-// forwardToLine opens that dialog, or says why it cannot be done.
-func forwardToLine(s *survey, l hostLine, way int, readOnly bool) wish {
+// forwardRow opens that dialog, or says why it cannot be done.
+func forwardRow(s *survey, l hostRow, way int, readOnly bool) wish {
 	err := s.noWay(l)
 	switch {
 	case readOnly:
@@ -38,7 +38,7 @@ func (s *survey) entry(w aws.Way) entry {
 }
 
 // leadTo fills the form in for a private destination. A port that is not known is the one thing to be said.
-func (d *connect) leadTo(s *survey, l hostLine, way int) {
+func (d *connect) leadTo(s *survey, l hostRow, way int) {
 	d.survey, d.named = s, false
 	for _, w := range l.ways {
 		if w.Verdict != aws.NoRule || l.Port == 0 {

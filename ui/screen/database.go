@@ -23,7 +23,7 @@ const wayWithin = time.Minute
 
 // enterDatabase opens the way to a private database and runs the usual program of its kind, which has the terminal until it ends.
 // The interface stands still meanwhile; tunnels go on. The way is closed with the program, unless it was there before.
-func enterDatabase(ctx context.Context, s *survey, l hostLine, o Options) wish {
+func enterDatabase(ctx context.Context, s *survey, l hostRow, o Options) wish {
 	access := dbclient.Access{}
 	if o.Database != nil {
 		access = o.Database()
@@ -146,7 +146,7 @@ func (e *DatabaseError) Remedy() string {
 }
 
 // databaseLine is the command that does the same without the interface.
-func (s *survey) databaseLine(l hostLine) string {
+func (s *survey) databaseLine(l hostRow) string {
 	name := l.Name
 	if l.Role != "" && l.Role != "instance" {
 		name += "/" + l.Role
@@ -159,7 +159,7 @@ func (s *survey) databaseLine(l hostLine) string {
 }
 
 // databaseLines is databaseLine to be copied, where the destination is a database.
-func (s *survey) databaseLines(l hostLine) []copyable {
+func (s *survey) databaseLines(l hostRow) []copyable {
 	if s.place.client == nil || len(dbclient.Usual(l.Kind)) == 0 {
 		return nil
 	}

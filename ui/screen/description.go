@@ -114,7 +114,7 @@ func (d *description) foot() string {
 	if d.asking {
 		return d.theme.Busy.Paint(d.spinner() + " asking ECS")
 	}
-	return d.theme.Muted.Paint(d.scroll.Place())
+	return d.theme.Muted.Paint(d.scroll.Position())
 }
 
 func (d *description) help() []draw.Binding {

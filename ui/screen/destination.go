@@ -22,7 +22,7 @@ type destinationPage struct {
 	at      tunnel.Destination // as it was seen last
 	gone    time.Time          // since when it is not open; zero while it is
 
-	connections *draw.Table[connectionLine]
+	connections *draw.Table[connectionRow]
 	paces       connectionRates
 	told        told // of a tunnel that another process holds
 	above       int  // lines over the table, as drawn last
@@ -31,7 +31,7 @@ type destinationPage struct {
 func newDestination(l *look, ts *tunnels, r *row, to tunnel.Endpoint) *destinationPage {
 	p := &destinationPage{look: l, tunnels: ts, row: r, name: say.Line(hostPort(to)), paces: connectionRates{}}
 	p.at.Endpoint = to
-	p.connections = draw.NewTable(l.theme, l.keys.table(), connectionLine.id, l.connectionColumns(func() string { return p.name })...)
+	p.connections = draw.NewTable(l.theme, l.keys.table(), connectionRow.id, l.connectionColumns(func() string { return p.name })...)
 	p.tick()
 	return p
 }
@@ -54,7 +54,7 @@ func (p *destinationPage) tick() {
 }
 
 func (p *destinationPage) fill(connections []tunnel.Connection) {
-	p.connections.Set(p.paces.lines(connections, p.row.meter.since(), p.now))
+	p.connections.Set(p.paces.rows(connections, p.row.meter.since(), p.now))
 }
 
 func (p *destinationPage) title() string {
@@ -78,7 +78,7 @@ func (p *destinationPage) foot() string {
 	if !p.at.Opened.IsZero() {
 		facts = append(facts, "open for "+say.Age(p.now.Sub(p.at.Opened)))
 	}
-	if idle, ok := (destinationLine{Destination: p.at}).idle(p.now); ok {
+	if idle, ok := (destinationRow{Destination: p.at}).idle(p.now); ok {
 		facts = append(facts, "idle for "+say.Age(idle))
 	}
 	if n := p.told.omitted; n > 0 {

@@ -13,8 +13,8 @@ import (
 	"culvert/ui/draw"
 )
 
-// destinationLine is a destination of a tunnel to any host as its page shows it.
-type destinationLine struct {
+// destinationRow is a destination of a tunnel to any host as its page shows it.
+type destinationRow struct {
 	tunnel.Destination
 
 	name     string
@@ -22,24 +22,24 @@ type destinationLine struct {
 	measured bool    // that is known
 }
 
-func (l destinationLine) id() string { return l.name }
+func (l destinationRow) id() string { return l.name }
 
 // destinationRates are the totals of destinations as they were lately, for those that are open.
 type destinationRates map[tunnel.Endpoint]samples
 
-// lines adds their rates to destinations, measured from a time on, in the order of their names.
-func (r *destinationRates) lines(to []tunnel.Destination, from, now time.Time) []destinationLine {
+// rows adds their rates to destinations, measured from a time on, in the order of their names.
+func (r *destinationRates) rows(to []tunnel.Destination, from, now time.Time) []destinationRow {
 	seen := make(destinationRates, len(to))
-	lines := make([]destinationLine, len(to))
+	lines := make([]destinationRow, len(to))
 	for i, d := range to {
-		line := destinationLine{Destination: d, name: say.Line(hostPort(d.Endpoint))}
+		line := destinationRow{Destination: d, name: say.Line(hostPort(d.Endpoint))}
 		p := (*r)[d.Endpoint].with(sample{at: now, sent: d.Stats.Sent, received: d.Stats.Received})
 		seen[d.Endpoint] = p
 		line.up, line.down, line.measured = p.rate(from)
 		lines[i] = line
 	}
 	*r = seen
-	slices.SortFunc(lines, func(a, b destinationLine) int {
+	slices.SortFunc(lines, func(a, b destinationRow) int {
 		return cmp.Or(strings.Compare(a.Endpoint.Host, b.Endpoint.Host), cmp.Compare(a.Endpoint.Port, b.Endpoint.Port))
 	})
 	return lines
@@ -51,11 +51,11 @@ func (d *detail) leads(to []tunnel.Destination) {
 	if d.row.holder != nil {
 		from = d.now.Add(-rateWindow)
 	}
-	d.destinations.Set(d.rates.lines(to, from, d.now))
+	d.destinations.Set(d.rates.rows(to, from, d.now))
 }
 
 // idle is for how long a destination has had no connection; false while it has one, and where that is not known.
-func (l destinationLine) idle(now time.Time) (time.Duration, bool) {
+func (l destinationRow) idle(now time.Time) (time.Duration, bool) {
 	if l.Stats.Connections > 0 || l.Used.IsZero() {
 		return 0, false
 	}
@@ -70,16 +70,16 @@ func (l *look) standingOf(d tunnel.Destination) (text string, colour draw.Ink) {
 	return sign(l.theme, d.State) + " " + d.State.String(), tone(l.theme, d.State)
 }
 
-func (l *look) destinationColumns() []draw.Column[destinationLine] {
+func (l *look) destinationColumns() []draw.Column[destinationRow] {
 	t := l.theme
-	number := func(title string, wide, drop int, colour draw.Ink, of func(destinationLine) string, order func(a, b destinationLine) int) draw.Column[destinationLine] {
-		return draw.Column[destinationLine]{
+	number := func(title string, wide, drop int, colour draw.Ink, of func(destinationRow) string, order func(a, b destinationRow) int) draw.Column[destinationRow] {
+		return draw.Column[destinationRow]{
 			Title: title, Least: wide, Most: wide, Right: true, Drop: drop, Text: of, Order: order,
-			Ink: func(destinationLine) draw.Ink { return colour },
+			Ink: func(destinationRow) draw.Ink { return colour },
 		}
 	}
-	rate := func(title string, wide, drop int, colour draw.Ink, of func(destinationLine) float64) draw.Column[destinationLine] {
-		return number(title, wide, drop, colour, func(l destinationLine) string {
+	rate := func(title string, wide, drop int, colour draw.Ink, of func(destinationRow) float64) draw.Column[destinationRow] {
+		return number(title, wide, drop, colour, func(l destinationRow) string {
 			switch {
 			case l.State.Final():
 				return t.Glyph.None
@@ -87,30 +87,30 @@ func (l *look) destinationColumns() []draw.Column[destinationLine] {
 				return t.Glyph.More
 			}
 			return say.Rate(of(l))
-		}, func(a, b destinationLine) int { return cmp.Compare(of(a), of(b)) })
+		}, func(a, b destinationRow) int { return cmp.Compare(of(a), of(b)) })
 	}
-	text := func(title string, wide, drop int, of func(destinationLine) string) draw.Column[destinationLine] {
-		return draw.Column[destinationLine]{
+	text := func(title string, wide, drop int, of func(destinationRow) string) draw.Column[destinationRow] {
+		return draw.Column[destinationRow]{
 			Title: title, Sought: draw.AsText, Least: wide, Most: wide, Drop: drop,
-			Text: func(l destinationLine) string { return orNone(say.Line(of(l)), t) },
-			Ink:  func(destinationLine) draw.Ink { return t.Muted },
+			Text: func(l destinationRow) string { return orNone(say.Line(of(l)), t) },
+			Ink:  func(destinationRow) draw.Ink { return t.Muted },
 		}
 	}
-	session := text("SESSION", 22, 6, func(l destinationLine) string { return l.Link.Session })
+	session := text("SESSION", 22, 6, func(l destinationRow) string { return l.Link.Session })
 	session.Middle = true
-	return []draw.Column[destinationLine]{
-		{Title: "DESTINATION", Sought: draw.AsName, Text: destinationLine.id, Ink: func(destinationLine) draw.Ink { return t.Accent }, Least: 24, Most: 64, Grow: true, Middle: true},
+	return []draw.Column[destinationRow]{
+		{Title: "DESTINATION", Sought: draw.AsName, Text: destinationRow.id, Ink: func(destinationRow) draw.Ink { return t.Accent }, Least: 24, Most: 64, Grow: true, Middle: true},
 		{
 			Title: "STATE", Sought: draw.AsText, Least: stateCells, Most: stateCells,
-			Text:  func(d destinationLine) string { text, _ := l.standingOf(d.Destination); return text },
-			Ink:   func(d destinationLine) draw.Ink { _, colour := l.standingOf(d.Destination); return colour },
-			Order: func(a, b destinationLine) int { return cmp.Compare(a.State, b.State) },
+			Text:  func(d destinationRow) string { text, _ := l.standingOf(d.Destination); return text },
+			Ink:   func(d destinationRow) draw.Ink { _, colour := l.standingOf(d.Destination); return colour },
+			Order: func(a, b destinationRow) int { return cmp.Compare(a.State, b.State) },
 		},
-		number("CONNS", 5, 0, t.Text, func(l destinationLine) string { return say.Count(uint64(max(l.Stats.Connections, 0))) },
-			func(a, b destinationLine) int { return cmp.Compare(a.Stats.Connections, b.Stats.Connections) }),
-		rate("RECEIVING", 9, 2, t.Received, func(l destinationLine) float64 { return l.down }),
-		rate("SENDING", 8, 3, t.Sent, func(l destinationLine) float64 { return l.up }),
-		number("IDLE", 6, 1, t.Text, func(d destinationLine) string {
+		number("CONNS", 5, 0, t.Text, func(l destinationRow) string { return say.Count(uint64(max(l.Stats.Connections, 0))) },
+			func(a, b destinationRow) int { return cmp.Compare(a.Stats.Connections, b.Stats.Connections) }),
+		rate("RECEIVING", 9, 2, t.Received, func(l destinationRow) float64 { return l.down }),
+		rate("SENDING", 8, 3, t.Sent, func(l destinationRow) float64 { return l.up }),
+		number("IDLE", 6, 1, t.Text, func(d destinationRow) string {
 			switch idle, ok := d.idle(l.now); {
 			case ok:
 				return say.Age(idle)
@@ -118,14 +118,14 @@ func (l *look) destinationColumns() []draw.Column[destinationLine] {
 				return ""
 			}
 			return t.Glyph.None
-		}, func(a, b destinationLine) int { return b.Used.Compare(a.Used) }),
-		number("AGE", 6, 5, t.Text, func(d destinationLine) string {
+		}, func(a, b destinationRow) int { return b.Used.Compare(a.Used) }),
+		number("AGE", 6, 5, t.Text, func(d destinationRow) string {
 			if d.Opened.IsZero() {
 				return t.Glyph.None
 			}
 			return say.Age(l.now.Sub(d.Opened))
-		}, func(a, b destinationLine) int { return b.Opened.Compare(a.Opened) }),
-		text("TASK", 10, 4, func(l destinationLine) string {
+		}, func(a, b destinationRow) int { return b.Opened.Compare(a.Opened) }),
+		text("TASK", 10, 4, func(l destinationRow) string {
 			if l.Direct {
 				return "direct"
 			}
@@ -133,8 +133,8 @@ func (l *look) destinationColumns() []draw.Column[destinationLine] {
 		}),
 		session,
 		{
-			Title: "WHY", Sought: draw.AsText, Least: 21, Rest: true, Drop: 7, Ink: func(destinationLine) draw.Ink { return t.Bad },
-			Text: func(l destinationLine) string {
+			Title: "WHY", Sought: draw.AsText, Least: 21, Rest: true, Drop: 7, Ink: func(destinationRow) draw.Ink { return t.Bad },
+			Text: func(l destinationRow) string {
 				if l.Err == nil {
 					return ""
 				}

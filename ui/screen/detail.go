@@ -24,8 +24,8 @@ type detail struct {
 	row     *row
 	side    sheet // the table in sight
 
-	destinations *draw.Table[destinationLine]
-	connections  *draw.Table[connectionLine]
+	destinations *draw.Table[destinationRow]
+	connections  *draw.Table[connectionRow]
 	hosts        *draw.Table[hostTotal]
 	history      *draw.Table[step]
 	paces        connectionRates
@@ -62,8 +62,8 @@ func (d *detail) turn(by int) {
 func newDetail(l *look, ts *tunnels, r *row) *detail {
 	d := &detail{look: l, tunnels: ts, row: r, paces: connectionRates{}, rates: destinationRates{}}
 	d.side = d.views()[0]
-	d.destinations = draw.NewTable(l.theme, l.keys.table(), destinationLine.id, l.destinationColumns()...)
-	d.connections = draw.NewTable(l.theme, l.keys.table(), connectionLine.id, d.connectionColumns()...)
+	d.destinations = draw.NewTable(l.theme, l.keys.table(), destinationRow.id, l.destinationColumns()...)
+	d.connections = draw.NewTable(l.theme, l.keys.table(), connectionRow.id, d.connectionColumns()...)
 	d.hosts = draw.NewTable(l.theme, l.keys.table(), func(h hostTotal) string { return h.Host }, d.hostColumns()...)
 	d.history = draw.NewTable(l.theme, l.keys.table(), step.id, d.historyColumns()...)
 	d.tick()

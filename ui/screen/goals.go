@@ -110,7 +110,7 @@ func privateGoals(p *place) []goal {
 	surveys := slices.Clone(p.surveys)
 	slices.SortStableFunc(surveys, func(a, b *survey) int { return cmp.Compare(len(a.part.Cluster), len(b.part.Cluster)) }) // the account's first
 	for _, s := range surveys {
-		for _, l := range s.lines() {
+		for _, l := range s.rows() {
 			if seen[l.id()] || l.secret != "" {
 				continue
 			}

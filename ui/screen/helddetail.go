@@ -85,7 +85,7 @@ func (p *destinationPage) ask() wish {
 		return p.tunnels.up.DestinationDetail(ctx, holder, id, hostPort(p.at.Endpoint))
 	}
 	return p.told.ask(p.tunnels, p.row, question, func(control.Detail) {
-		p.connections.Set(p.paces.lines(p.told.connections, p.now.Add(-rateWindow), p.now))
+		p.connections.Set(p.paces.rows(p.told.connections, p.now.Add(-rateWindow), p.now))
 	})
 }
 

@@ -10,26 +10,26 @@ import (
 )
 
 // The columns of the page of private hosts. What says whether one can be reached is the last to go.
-func (p *hostsPage) columns() []draw.Column[hostLine] {
+func (p *hostsPage) columns() []draw.Column[hostRow] {
 	t := p.theme
-	muted := func(hostLine) draw.Ink { return t.Muted }
-	return []draw.Column[hostLine]{
-		{Title: "KIND", Least: 10, Most: 10, Sought: draw.AsText, Ink: muted, Text: hostLine.kind},
-		{Title: "NAME", Least: 14, Most: 30, Grow: true, Middle: true, Sought: draw.AsName, Text: func(l hostLine) string { return say.Line(l.Name) }, Ink: func(hostLine) draw.Ink { return t.Accent }},
-		{Title: "ROLE", Least: 9, Most: 13, Drop: 3, Sought: draw.AsText, Ink: muted, Text: func(l hostLine) string { return orNone(say.Line(l.Role), t) }},
-		{Title: "ADDRESS", Least: 16, Most: 72, Grow: true, Middle: true, Sought: draw.AsText, Text: hostLine.where},
-		{Title: "WAY", Least: 13, Most: 13, Sought: draw.AsText, Text: func(l hostLine) string { return p.survey.face(p.look, l).text }, Ink: func(l hostLine) draw.Ink { return p.survey.face(p.look, l).ink },
-			Order: func(a, b hostLine) int {
+	muted := func(hostRow) draw.Ink { return t.Muted }
+	return []draw.Column[hostRow]{
+		{Title: "KIND", Least: 10, Most: 10, Sought: draw.AsText, Ink: muted, Text: hostRow.kind},
+		{Title: "NAME", Least: 14, Most: 30, Grow: true, Middle: true, Sought: draw.AsName, Text: func(l hostRow) string { return say.Line(l.Name) }, Ink: func(hostRow) draw.Ink { return t.Accent }},
+		{Title: "ROLE", Least: 9, Most: 13, Drop: 3, Sought: draw.AsText, Ink: muted, Text: func(l hostRow) string { return orNone(say.Line(l.Role), t) }},
+		{Title: "ADDRESS", Least: 16, Most: 72, Grow: true, Middle: true, Sought: draw.AsText, Text: hostRow.where},
+		{Title: "WAY", Least: 13, Most: 13, Sought: draw.AsText, Text: func(l hostRow) string { return p.survey.face(p.look, l).text }, Ink: func(l hostRow) draw.Ink { return p.survey.face(p.look, l).ink },
+			Order: func(a, b hostRow) int {
 				return cmp.Compare(p.survey.face(p.look, a).rank, p.survey.face(p.look, b).rank)
 			}},
-		{Title: "THROUGH", Least: 12, Most: 40, Middle: true, Drop: 1, Sought: draw.AsText, Text: func(l hostLine) string { return orNone(l.through(), t) }},
-		{Title: "SOURCE", Least: 11, Most: 20, Drop: 2, Sought: draw.AsText, Ink: muted, Text: func(l hostLine) string { return orNone(say.Line(l.Source), t) }},
-		{Title: "WHY", Least: 24, Rest: true, Drop: 4, Sought: draw.AsText, Ink: muted, Text: hostLine.why},
+		{Title: "THROUGH", Least: 12, Most: 40, Middle: true, Drop: 1, Sought: draw.AsText, Text: func(l hostRow) string { return orNone(l.through(), t) }},
+		{Title: "SOURCE", Least: 11, Most: 20, Drop: 2, Sought: draw.AsText, Ink: muted, Text: func(l hostRow) string { return orNone(say.Line(l.Source), t) }},
+		{Title: "WHY", Least: 24, Rest: true, Drop: 4, Sought: draw.AsText, Ink: muted, Text: hostRow.why},
 	}
 }
 
 // kind is what answers there, as far as that is known.
-func (l hostLine) kind() string {
+func (l hostRow) kind() string {
 	if l.Kind == aws.KindUnknown {
 		return "unknown"
 	}
@@ -37,7 +37,7 @@ func (l hostLine) kind() string {
 }
 
 // where is the address; a question mark stands for a port that is not known.
-func (l hostLine) where() string {
+func (l hostRow) where() string {
 	switch {
 	case l.secret != "":
 		return say.Line("set by secret " + l.secret)
@@ -48,7 +48,7 @@ func (l hostLine) where() string {
 }
 
 // through is the service of the best way, and how many others may do.
-func (l hostLine) through() string {
+func (l hostRow) through() string {
 	if len(l.ways) == 0 {
 		return ""
 	}
@@ -66,7 +66,7 @@ func (l hostLine) through() string {
 }
 
 // why is what keeps the best way from being an admitted one.
-func (l hostLine) why() string {
+func (l hostRow) why() string {
 	switch {
 	case l.secret != "":
 		return say.Line("named by " + l.user())
@@ -77,7 +77,7 @@ func (l hostLine) why() string {
 }
 
 // user is who names the destination first.
-func (l hostLine) user() string {
+func (l hostRow) user() string {
 	if len(l.Mentions) == 0 {
 		return ""
 	}
@@ -97,7 +97,7 @@ type wayFace struct {
 }
 
 // face is how the best way to a destination stands.
-func (s *survey) face(l *look, of hostLine) wayFace {
+func (s *survey) face(l *look, of hostRow) wayFace {
 	t := l.theme
 	switch {
 	case of.secret != "", !s.judged && !s.looking:

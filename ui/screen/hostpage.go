@@ -19,7 +19,7 @@ type hostPage struct {
 
 	readOnly bool
 	survey   *survey
-	line     hostLine
+	row      hostRow
 	shown    *aws.Routes // what the table was filled from
 	judged   bool
 	gone     bool // the last look has not found it
@@ -37,8 +37,8 @@ type hostFact struct {
 	way  int    // that it is about; -1: none
 }
 
-func newHost(l *look, s *survey, line hostLine, readOnly bool) *hostPage {
-	p := &hostPage{look: l, survey: s, line: line, readOnly: readOnly}
+func newHost(l *look, s *survey, row hostRow, readOnly bool) *hostPage {
+	p := &hostPage{look: l, survey: s, row: row, readOnly: readOnly}
 	t := l.theme
 	p.table = draw.NewTable(t, l.keys.table(), func(f hostFact) string { return f.id },
 		draw.Column[hostFact]{Title: "WHAT", Least: 11, Most: 11, Ink: func(hostFact) draw.Ink { return t.Muted }, Text: func(f hostFact) string { return f.name }, Sought: draw.AsText},
@@ -70,17 +70,17 @@ func (p *hostPage) fill() {
 		return
 	}
 	p.shown, p.judged = s.routes, s.judged
-	lines := s.lines()
-	at := slices.IndexFunc(lines, func(l hostLine) bool { return l.id() == p.line.id() })
+	rows := s.rows()
+	at := slices.IndexFunc(rows, func(l hostRow) bool { return l.id() == p.row.id() })
 	if p.gone = at < 0; !p.gone {
-		p.line = lines[at]
+		p.row = rows[at]
 	}
 	p.table.Set(p.facts())
 }
 
 // facts are all there is to say, in the order in which somebody would ask.
 func (p *hostPage) facts() []hostFact {
-	l := p.line
+	l := p.row
 	var facts []hostFact
 	add := func(name, text string) {
 		if text != "" {
@@ -119,13 +119,13 @@ func (p *hostPage) facts() []hostFact {
 // wayFacts are the ways, the best first; below each that lacks a rule what makes it.
 func (p *hostPage) wayFacts() []hostFact {
 	s, t := p.survey, p.theme
-	face := s.face(p.look, p.line)
-	if len(p.line.ways) == 0 {
+	face := s.face(p.look, p.row)
+	if len(p.row.ways) == 0 {
 		return []hostFact{{id: "way", name: "way", text: face.text, ink: face.ink, way: -1}}
 	}
 	var facts []hostFact
 	known := map[aws.MissingRule]int{} // the way below which the rule stands
-	for i, w := range p.line.ways {
+	for i, w := range p.row.ways {
 		face := p.faceOf(w)
 		text := face.text + "  " + w.Cluster + "/" + w.Service + "  " + plural(w.Ready, "ready task")
 		if w.Named {
@@ -157,9 +157,9 @@ func (p *hostPage) wayFacts() []hostFact {
 
 func (p *hostPage) title() string {
 	t := p.theme
-	name := p.line.Name
-	if p.line.Role != "" {
-		name += " " + p.line.Role
+	name := p.row.Name
+	if p.row.Role != "" {
+		name += " " + p.row.Role
 	}
 	title := t.Strong.Paint("private host") + " " + t.Accent.Paint(t.CutMiddle(say.Line(name), 40))
 	if p.gone {
@@ -209,7 +209,7 @@ func (p *hostPage) draw(w, h int, focused bool) []string {
 
 // failing is why it cannot be reached.
 func (p *hostPage) failing() []error {
-	if err := p.survey.noWay(p.line); err != nil {
+	if err := p.survey.noWay(p.row); err != nil {
 		return []error{err}
 	}
 	return nil
@@ -234,9 +234,9 @@ func (p *hostPage) update(msg tea.Msg) (wish, bool) {
 		if under {
 			at = max(f.way, 0)
 		}
-		return forwardToLine(p.survey, p.line, at, p.readOnly), true
+		return forwardRow(p.survey, p.row, at, p.readOnly), true
 	case keys.save.Pressed(k):
-		return enterHost(p.survey, p.line), true
+		return enterHost(p.survey, p.row), true
 	case keys.copy.Pressed(k) && under:
 		what, text := f.what, f.copy
 		if what == "" {

@@ -53,7 +53,7 @@ func TestHostsShareAConnection(t *testing.T) {
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	if line := (connectionLine{Connection: ended}); line.host("") != "a.internal +1" || line.why() != "" || line.status() != "403 ERR_ACCESS_DENIED x2" {
+	if line := (connectionRow{Connection: ended}); line.host("") != "a.internal +1" || line.why() != "" || line.status() != "403 ERR_ACCESS_DENIED x2" {
 		t.Errorf("the connection is shown as %q, %q, %q", line.host(""), line.status(), line.why())
 	}
 }

@@ -22,7 +22,7 @@ type hostsPage struct {
 	survey   *survey
 	shown    *aws.Routes // what the table was filled from
 	judged   bool        // with the ways
-	table    *draw.Table[hostLine]
+	table    *draw.Table[hostRow]
 	moved    bool              // the user has chosen a row: else the cursor stays on the first, whichever comes
 	early    []tea.KeyPressMsg // pressed before there was an answer, see tooEarly
 }
@@ -36,7 +36,7 @@ func newHosts(l *look, at *accounts, ts *tunnels, s *survey, readOnly bool) *hos
 // lead shows another survey.
 func (p *hostsPage) lead(s *survey) {
 	p.survey, p.shown, p.moved, p.early = s, nil, false, nil
-	p.table = draw.NewTable(p.theme, p.keys.table(), hostLine.id, p.columns()...)
+	p.table = draw.NewTable(p.theme, p.keys.table(), hostRow.id, p.columns()...)
 	p.fill()
 }
 
@@ -61,7 +61,7 @@ func (p *hostsPage) fill() {
 		return
 	}
 	p.shown, p.judged = s.routes, s.judged
-	p.table.Set(s.lines())
+	p.table.Set(s.rows())
 	if !p.moved {
 		p.table.Move(0)
 	}
@@ -174,7 +174,7 @@ func (p *hostsPage) update(msg tea.Msg) (wish, bool) {
 	case keys.in.Pressed(k), keys.details.Pressed(k), keys.right.Pressed(k):
 		return aboutHost(p.survey, l), true
 	case keys.forward.Pressed(k):
-		return forwardToLine(p.survey, l, 0, p.readOnly), true
+		return forwardRow(p.survey, l, 0, p.readOnly), true
 	case keys.save.Pressed(k):
 		return enterHost(p.survey, l), true
 	case keys.copy.Pressed(k):
@@ -212,7 +212,7 @@ func (p *hostsPage) tooEarly(k tea.KeyPressMsg) bool {
 }
 
 // copy takes the command that lets tasks in where a rule is missing; else how a database or a tunnel that leads there is used, or the address.
-func (p *hostsPage) copy(l hostLine) wish {
+func (p *hostsPage) copy(l hostRow) wish {
 	if l.secret != "" {
 		return copied("the secret's name", l.secret)
 	}
@@ -318,7 +318,7 @@ func gapName(err error) string {
 }
 
 // about is what the columns do not tell of a row: why it cannot be reached, else by whom it is named and what was not checked.
-func (p *hostsPage) about(l hostLine, w int) []string {
+func (p *hostsPage) about(l hostRow, w int) []string {
 	t, s := p.theme, p.survey
 	if err := s.noWay(l); err != nil {
 		return p.problem(err, w, shortAdvice)

@@ -25,7 +25,7 @@ type memory struct {
 	list    []recent.Tunnel         // as last read, the most used first
 	was     []recent.Tunnel         // those that were open when another interface ended
 	open    map[*recent.Tunnel]bool // that are written down as open
-	pending []recent.Step           // not written yet
+	pending []recent.Change         // not written yet
 	writing bool
 	told    bool            // that the file cannot be used
 	asked   map[*place]bool // places for which the user was told of what was open
@@ -72,7 +72,7 @@ func (m *memory) tick() wish {
 		for t := range m.open { // before those that are new, which may be the same ones again
 			if !here[t] {
 				delete(m.open, t)
-				m.pending = append(m.pending, recent.Step{Tunnel: *t, Over: true})
+				m.pending = append(m.pending, recent.Change{Tunnel: *t, Over: true})
 			}
 		}
 	}
@@ -105,7 +105,7 @@ func (m *memory) opened(r *row) {
 		t.Forward = saved.Forward.String()
 	}
 	m.open[t] = true
-	m.pending = append(m.pending, recent.Step{Tunnel: *t})
+	m.pending = append(m.pending, recent.Change{Tunnel: *t})
 }
 
 // write writes down what is pending, one batch at a time.
@@ -134,7 +134,7 @@ func (m *memory) write() wish {
 func (m *memory) flush(kept bool) {
 	if kept {
 		for t := range m.open {
-			m.pending = append(m.pending, recent.Step{Tunnel: *t, Over: true})
+			m.pending = append(m.pending, recent.Change{Tunnel: *t, Over: true})
 		}
 	}
 	if len(m.pending) > 0 && !m.told {
@@ -198,7 +198,7 @@ func (m *memory) remind() wish {
 	m.asked[p] = true
 	for _, t := range m.was {
 		if of(t, p) { // the next interface tells of what is open at the end of this one
-			m.pending = append(m.pending, recent.Step{Tunnel: t, Over: true})
+			m.pending = append(m.pending, recent.Change{Tunnel: t, Over: true})
 		}
 	}
 	if left := m.left(); len(left) > 0 {

@@ -20,8 +20,8 @@ func before(t *testing.T, profile string, forwards ...string) recent.File {
 	f := recent.File(filepath.Join(t.TempDir(), "recent.json"))
 	gone := control.Process{PID: os.Getpid(), Started: "another time"}
 	for _, form := range forwards {
-		step := recent.Step{Tunnel: recent.Tunnel{Account: account, Profile: profile, Region: "eu-west-1", Target: "c/web", Forward: form}}
-		if _, err := f.Note(start(), gone, step); err != nil {
+		change := recent.Change{Tunnel: recent.Tunnel{Account: account, Profile: profile, Region: "eu-west-1", Target: "c/web", Forward: form}}
+		if _, err := f.Note(start(), gone, change); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -74,7 +74,7 @@ func TestWhatWasOpenCanBeOpenedAgain(t *testing.T) {
 func TestWhatWasOpenElsewhereIsNotOffered(t *testing.T) {
 	f := before(t, "prod", "7000", "8000")
 	far := recent.Tunnel{Account: account, Profile: "default", Region: "us-east-1", Target: "c/web", Forward: "7000"}
-	if _, err := f.Note(start(), control.Process{PID: os.Getpid(), Started: "another time"}, recent.Step{Tunnel: far}); err != nil {
+	if _, err := f.Note(start(), control.Process{PID: os.Getpid(), Started: "another time"}, recent.Change{Tunnel: far}); err != nil {
 		t.Fatal(err)
 	}
 	l, _ := newWorld(t, Options{Recent: f})
@@ -180,7 +180,7 @@ func TestTunnelsThatGoOnAreNotLeft(t *testing.T) {
 		a.here.identity.Account = account
 		addRow(a, somewhere("127.0.0.1:3128"))
 		a.grant(a.memory.tick()) // and what it begins is never run: the end comes first
-		a.memory.pending = []recent.Step{{Tunnel: *a.tunnels.rows[0].noted}}
+		a.memory.pending = []recent.Change{{Tunnel: *a.tunnels.rows[0].noted}}
 		a.memory.flush(kept)
 		all, err := f.Read()
 		if err != nil || len(all) != 1 || (all[0].Open == nil) != kept {

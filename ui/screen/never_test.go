@@ -140,10 +140,10 @@ func TestARefusedHostIsRedWithItsStatusAndCount(t *testing.T) {
 		want(t, a, "FAILED", "403 ERR_ACCESS_DENIED")
 		golden(t, fmt.Sprintf("refused-%dx%d-hosts", size[0], size[1]), shot(a))
 
-		red := func(columns []draw.Column[connectionLine], c tunnel.Connection, title string) bool {
+		red := func(columns []draw.Column[connectionRow], c tunnel.Connection, title string) bool {
 			for _, column := range columns {
 				if column.Title == title {
-					return reflect.DeepEqual(column.Ink(connectionLine{Connection: c}), a.theme.Bad)
+					return reflect.DeepEqual(column.Ink(connectionRow{Connection: c}), a.theme.Bad)
 				}
 			}
 			t.Fatalf("no column %s", title)

@@ -122,17 +122,17 @@ func privateHosts(s *survey, id string) wish {
 }
 
 // aboutHost shows the page about a private destination.
-func aboutHost(s *survey, l hostLine) wish {
+func aboutHost(s *survey, l hostRow) wish {
 	return func(a *app) tea.Cmd { return a.grant(show(newHost(a.look, s, l, a.o.ReadOnly))) }
 }
 
 // enterHost runs the program for a private database on this terminal.
-func enterHost(s *survey, l hostLine) wish {
+func enterHost(s *survey, l hostRow) wish {
 	return func(a *app) tea.Cmd { return a.grant(enterDatabase(a.ctx, s, l, a.o)) }
 }
 
 // forwardToHost opens the dialog for a tunnel to a private destination, through one of the ways to it.
-func forwardToHost(s *survey, l hostLine, way int) wish {
+func forwardToHost(s *survey, l hostRow, way int) wish {
 	return func(a *app) tea.Cmd {
 		d := newConnect(a.look, a.tunnels, s.place, s.entry(l.ways[way]), a.proposals())
 		d.leadTo(s, l, way)

@@ -23,12 +23,12 @@ type savedPage struct {
 	shelf     *shelf
 	keepAlive time.Duration
 	readOnly  bool
-	table     *draw.Table[savedLine]
+	table     *draw.Table[savedRow]
 	tries     map[string]try // by the name of the tunnel
 }
 
-// savedLine is a group or, where group is nil, a tunnel.
-type savedLine struct {
+// savedRow is a group or, where group is nil, a tunnel.
+type savedRow struct {
 	group   *SavedGroup
 	tunnels []SavedTunnel // of the group; else the tunnel itself
 	name    string
@@ -44,15 +44,15 @@ type try struct {
 func newSaved(l *look, at *accounts, ts *tunnels, s *shelf, o Options) *savedPage {
 	t := l.theme
 	p := &savedPage{look: l, accounts: at, tunnels: ts, shelf: s, keepAlive: o.KeepAlive, readOnly: o.ReadOnly, tries: map[string]try{}}
-	p.table = draw.NewTable(t, l.keys.table(), savedLine.id,
-		draw.Column[savedLine]{Title: "NAME", Least: 8, Most: 28, Sought: draw.AsName, Text: func(l savedLine) string { return say.Line(l.name) }, Ink: func(savedLine) draw.Ink { return t.Accent }},
-		draw.Column[savedLine]{Title: "", Least: 6, Most: 6, Text: savedLine.kind, Ink: func(savedLine) draw.Ink { return t.Muted }, Drop: 2},
-		draw.Column[savedLine]{Title: "TARGET", Sought: draw.AsText, Least: 16, Grow: true, Middle: true, Text: savedLine.towards},
-		draw.Column[savedLine]{Title: "FORWARD", Sought: draw.AsText, Least: 8, Most: 36, Text: savedLine.forward, Drop: 1},
-		draw.Column[savedLine]{Title: "STATE", Least: 18, Most: 18, Text: func(l savedLine) string { text, _ := p.standing(l); return text },
-			Ink:   func(l savedLine) draw.Ink { _, colour := p.standing(l); return colour },
-			Order: func(a, b savedLine) int { return cmp.Compare(a.count(), b.count()) }},
-		draw.Column[savedLine]{Title: "LOCAL", Least: 15, Most: 21, Text: savedLine.local, Drop: 1},
+	p.table = draw.NewTable(t, l.keys.table(), savedRow.id,
+		draw.Column[savedRow]{Title: "NAME", Least: 8, Most: 28, Sought: draw.AsName, Text: func(l savedRow) string { return say.Line(l.name) }, Ink: func(savedRow) draw.Ink { return t.Accent }},
+		draw.Column[savedRow]{Title: "", Least: 6, Most: 6, Text: savedRow.kind, Ink: func(savedRow) draw.Ink { return t.Muted }, Drop: 2},
+		draw.Column[savedRow]{Title: "TARGET", Sought: draw.AsText, Least: 16, Grow: true, Middle: true, Text: savedRow.towards},
+		draw.Column[savedRow]{Title: "FORWARD", Sought: draw.AsText, Least: 8, Most: 36, Text: savedRow.forward, Drop: 1},
+		draw.Column[savedRow]{Title: "STATE", Least: 18, Most: 18, Text: func(l savedRow) string { text, _ := p.standing(l); return text },
+			Ink:   func(l savedRow) draw.Ink { _, colour := p.standing(l); return colour },
+			Order: func(a, b savedRow) int { return cmp.Compare(a.count(), b.count()) }},
+		draw.Column[savedRow]{Title: "LOCAL", Least: 15, Most: 21, Text: savedRow.local, Drop: 1},
 	)
 	p.tick()
 	return p
@@ -61,9 +61,9 @@ func newSaved(l *look, at *accounts, ts *tunnels, s *shelf, o Options) *savedPag
 // tick looks again at what runs.
 func (p *savedPage) tick() {
 	saved := p.shelf
-	var lines []savedLine
+	var lines []savedRow
 	for i := range saved.Groups {
-		line := savedLine{group: &saved.Groups[i], name: saved.Groups[i].Name}
+		line := savedRow{group: &saved.Groups[i], name: saved.Groups[i].Name}
 		for _, name := range line.group.Tunnels {
 			if t, ok := saved.named(name); ok {
 				line.tunnels = append(line.tunnels, t)
@@ -72,7 +72,7 @@ func (p *savedPage) tick() {
 		lines = append(lines, line)
 	}
 	for _, t := range saved.Tunnels {
-		lines = append(lines, savedLine{name: t.Name, tunnels: []SavedTunnel{t}})
+		lines = append(lines, savedRow{name: t.Name, tunnels: []SavedTunnel{t}})
 	}
 	for i := range lines {
 		for _, t := range lines[i].tunnels {
@@ -82,16 +82,16 @@ func (p *savedPage) tick() {
 	p.table.Set(lines)
 }
 
-func (l savedLine) id() string { return l.kind() + " " + l.name }
+func (l savedRow) id() string { return l.kind() + " " + l.name }
 
-func (l savedLine) kind() string {
+func (l savedRow) kind() string {
 	if l.group != nil {
 		return "group"
 	}
 	return "tunnel"
 }
 
-func (l savedLine) towards() string {
+func (l savedRow) towards() string {
 	if l.group != nil {
 		return say.Line(strings.Join(l.group.Tunnels, ", "))
 	}
@@ -106,14 +106,14 @@ func (l savedLine) towards() string {
 	return say.Line(text)
 }
 
-func (l savedLine) forward() string {
+func (l savedRow) forward() string {
 	if l.group != nil {
 		return ""
 	}
 	return say.Line(forwardWords(l.tunnels[0].Forward))
 }
 
-func (l savedLine) local() string {
+func (l savedRow) local() string {
 	if l.group != nil || l.running[0] == nil {
 		return ""
 	}
@@ -121,7 +121,7 @@ func (l savedLine) local() string {
 }
 
 // count is how many of the tunnels run.
-func (l savedLine) count() int {
+func (l savedRow) count() int {
 	n := 0
 	for _, r := range l.running {
 		if r != nil {
@@ -132,7 +132,7 @@ func (l savedLine) count() int {
 }
 
 // standing is how a line stands, as a sign with a word, and its colour.
-func (p *savedPage) standing(l savedLine) (text string, colour draw.Ink) {
+func (p *savedPage) standing(l savedRow) (text string, colour draw.Ink) {
 	t := p.theme
 	n := l.count()
 	looking, failed := 0, 0
@@ -202,7 +202,7 @@ func (p *savedPage) failing() []error {
 }
 
 // ailment is the first thing that keeps a line's tunnels from working.
-func (p *savedPage) ailment(l savedLine) error {
+func (p *savedPage) ailment(l savedRow) error {
 	for i, s := range l.tunnels {
 		if r := l.running[i]; r != nil {
 			if err := p.tunnels.ailment(r); err != nil {
@@ -263,7 +263,7 @@ func (p *savedPage) startLine(id string) wish {
 }
 
 // project is the project file that a line comes from; empty for the user's own.
-func (l savedLine) project() string {
+func (l savedRow) project() string {
 	if l.group != nil {
 		return l.group.Project
 	}
@@ -271,7 +271,7 @@ func (l savedLine) project() string {
 }
 
 // edit opens the dialog about a line. A project file's tunnel becomes one of the user's own.
-func (p *savedPage) edit(l savedLine) wish {
+func (p *savedPage) edit(l savedRow) wish {
 	switch {
 	case p.shelf.write == nil:
 		return fail(&NowhereError{})
@@ -285,7 +285,7 @@ func (p *savedPage) edit(l savedLine) wish {
 }
 
 // remove deletes a line from the config file, after a question. What runs goes on.
-func (p *savedPage) remove(l savedLine) wish {
+func (p *savedPage) remove(l savedRow) wish {
 	switch file := l.project(); {
 	case p.shelf.write == nil:
 		return fail(&NowhereError{})
@@ -311,7 +311,7 @@ func (p *savedPage) remove(l savedLine) wish {
 }
 
 // start opens what of a line does not run yet; what others than this machine could use only after a question.
-func (p *savedPage) start(l savedLine) wish {
+func (p *savedPage) start(l savedRow) wish {
 	if p.readOnly {
 		return fail(&ReadOnlyError{})
 	}
@@ -395,7 +395,7 @@ func (p *savedPage) startIn(at *place, s SavedTunnel, unreached error) wish {
 }
 
 // stop ends what of a line runs.
-func (p *savedPage) stop(l savedLine) wish {
+func (p *savedPage) stop(l savedRow) wish {
 	var running []*row
 	connections := 0
 	for _, r := range l.running {

@@ -102,15 +102,15 @@ func (s *survey) gaps() []error {
 	return s.routes.Gaps
 }
 
-// hostLine is a private destination with the ways to it, or a variable that only a secret knows.
-type hostLine struct {
+// hostRow is a private destination with the ways to it, or a variable that only a secret knows.
+type hostRow struct {
 	aws.Host
 
 	ways   []aws.Way // the best first; none are known before all have been judged
 	secret string    // whose value the variable Name is; empty: the host is known
 }
 
-func (l hostLine) id() string {
+func (l hostRow) id() string {
 	by := ""
 	if l.secret != "" {
 		by = l.user()
@@ -118,20 +118,20 @@ func (l hostLine) id() string {
 	return l.Name + "\x00" + l.Role + "\x00" + l.Host.Host + "\x00" + strconv.Itoa(int(l.Port)) + "\x00" + by
 }
 
-// lines are the destinations that concern the part of the place, then the variables whose hosts are not known.
-func (s *survey) lines() []hostLine {
+// rows are the destinations that concern the part of the place, then the variables whose hosts are not known.
+func (s *survey) rows() []hostRow {
 	if s.routes == nil {
 		return nil
 	}
 	r := s.routes
-	lines := make([]hostLine, 0, len(r.Hosts.Hosts)+len(r.Unread))
+	lines := make([]hostRow, 0, len(r.Hosts.Hosts)+len(r.Unread))
 	for i, h := range r.Hosts.Hosts {
 		if s.part.Cluster == "" || r.Concerns(i) || !s.judged {
-			lines = append(lines, hostLine{Host: h, ways: r.Ways[i]})
+			lines = append(lines, hostRow{Host: h, ways: r.Ways[i]})
 		}
 	}
 	for _, by := range r.Unread {
-		lines = append(lines, hostLine{
+		lines = append(lines, hostRow{
 			Host: aws.Host{Name: by.Variable, Source: "environment", Mentions: []aws.NamedBy{by}}, secret: by.Secret,
 		})
 	}
@@ -139,7 +139,7 @@ func (s *survey) lines() []hostLine {
 }
 
 // noWay is why a destination cannot be reached; nil while that is not known, and where it can be tried.
-func (s *survey) noWay(l hostLine) error {
+func (s *survey) noWay(l hostRow) error {
 	switch {
 	case l.secret != "" || !s.judged:
 		return nil

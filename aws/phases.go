@@ -10,20 +10,21 @@ import (
 	"time"
 )
 
-// step is what a request waits for.
-type step int
+// phase is the part of an HTTP request that is under way: what the request waits for.
+type phase int
 
 const (
-	stepName step = iota
-	stepConnect
-	stepProxy
-	stepTLS
-	stepAnswer
-	stepBody
+	phaseName phase = iota
+	phaseConnect
+	phaseProxy
+	phaseTLS
+	phaseAnswer
+	phaseBody
 )
 
-// Steps knows what a request on its way waits for, so that one that gets no further can say where.
-type Steps struct {
+// Phases follows one HTTP request or websocket dial, so that the error of one that gets no further can say what it waited
+// for. Its methods are safe for concurrent use.
+type Phases struct {
 	target    *url.URL
 	proxy     *url.URL // nil without one
 	websocket bool     // their dialer asks a proxy for every connection, and has TLS behind GotConn
@@ -31,30 +32,30 @@ type Steps struct {
 	call      *ongoing // that it is a part of; may be nil
 
 	mu         sync.Mutex
-	at         step
+	at         phase
 	to         string // address that is connected to
 	handshakes int
 }
 
-// Follow returns a context whose HTTP request, or websocket dialer, tells Steps how far it has come, until its End. proxy
+// Follow returns a context whose HTTP request, or websocket dialer, tells Phases how far it has come, until its End. proxy
 // may be nil.
-func Follow(ctx context.Context, target, proxy *url.URL) (context.Context, *Steps) {
-	s := &Steps{target: webURL(target), proxy: proxy, begun: time.Now(), call: ongoingOf(ctx)}
+func Follow(ctx context.Context, target, proxy *url.URL) (context.Context, *Phases) {
+	s := &Phases{target: webURL(target), proxy: proxy, begun: time.Now(), call: ongoingOf(ctx)}
 	s.websocket = s.target != target
 	s.call.begun(s)
-	return httptrace.WithClientTrace(context.WithValue(ctx, stepsKey{}, s), &httptrace.ClientTrace{
-		DNSStart: func(httptrace.DNSStartInfo) { s.reach(stepName) },
+	return httptrace.WithClientTrace(context.WithValue(ctx, phasesKey{}, s), &httptrace.ClientTrace{
+		DNSStart: func(httptrace.DNSStartInfo) { s.reach(phaseName) },
 		ConnectStart: func(_, address string) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			s.at, s.to = stepConnect, address
+			s.at, s.to = phaseConnect, address
 		},
 		ConnectDone: func(_, _ string, err error) {
 			if err == nil {
 				s.connected()
 			}
 		},
-		TLSHandshakeStart: func() { s.reach(stepTLS) },
+		TLSHandshakeStart: func() { s.reach(phaseTLS) },
 		TLSHandshakeDone: func(_ tls.ConnectionState, err error) {
 			if err == nil {
 				s.secured()
@@ -62,81 +63,81 @@ func Follow(ctx context.Context, target, proxy *url.URL) (context.Context, *Step
 		},
 		GotConn: func(httptrace.GotConnInfo) {
 			if !s.websocket {
-				s.reach(stepAnswer)
+				s.reach(phaseAnswer)
 			}
 		},
 	}), s
 }
 
-type stepsKey struct{}
+type phasesKey struct{}
 
-// stepsOf are those of the request that ctx is of; nil when nobody follows it.
-func stepsOf(ctx context.Context) *Steps {
-	s, _ := ctx.Value(stepsKey{}).(*Steps)
+// phasesOf are those of the request that ctx is of; nil when nobody follows it.
+func phasesOf(ctx context.Context) *Phases {
+	s, _ := ctx.Value(phasesKey{}).(*Phases)
 	return s
 }
 
 // End says that the request is over.
-func (s *Steps) End() { s.call.begun(nil) }
+func (s *Phases) End() { s.call.begun(nil) }
 
 // connected says what comes when a connection is there.
-func (s *Steps) connected() {
+func (s *Phases) connected() {
 	secure := s.target.Scheme == "https"
 	switch {
 	case s.proxy != nil && s.proxy.Scheme == "https":
-		s.reach(stepTLS)
+		s.reach(phaseTLS)
 	case s.proxy != nil && (secure || s.websocket || s.proxy.Scheme != "http"):
-		s.reach(stepProxy)
+		s.reach(phaseProxy)
 	case secure:
-		s.reach(stepTLS)
+		s.reach(phaseTLS)
 	default:
-		s.reach(stepAnswer)
+		s.reach(phaseAnswer)
 	}
 }
 
 // secured says what comes after a TLS handshake: the first may have been with the proxy.
-func (s *Steps) secured() {
+func (s *Phases) secured() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.handshakes++
-	s.at = stepAnswer
+	s.at = phaseAnswer
 	if s.handshakes == 1 && s.proxy != nil && s.proxy.Scheme == "https" && (s.target.Scheme == "https" || s.websocket) {
-		s.at = stepProxy
+		s.at = phaseProxy
 	}
 }
 
 // tunnelled says that a proxy has connected a websocket to its target.
-func (s *Steps) tunnelled() {
+func (s *Phases) tunnelled() {
 	if s != nil {
-		s.reach(stepAnswer)
+		s.reach(phaseAnswer)
 	}
 }
 
-func (s *Steps) reach(at step) {
+func (s *Phases) reach(at phase) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.at = at
 }
 
-func (s *Steps) address() string {
+func (s *Phases) address() string {
 	return (&url.URL{Scheme: s.target.Scheme, Host: s.target.Host}).String()
 }
 
 // Stalled is why a request got no further.
-func (s *Steps) Stalled() *StallError {
+func (s *Phases) Stalled() *StallError {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return &StallError{at: s.at, to: s.to, After: time.Since(s.begun), stream: s.websocket}
 }
 
 // failure is the same in net/http's form.
-func (s *Steps) failure() error { return &url.Error{Op: "Wait", URL: s.address(), Err: s.Stalled()} }
+func (s *Phases) failure() error { return &url.Error{Op: "Wait", URL: s.address(), Err: s.Stalled()} }
 
 // StallError is a request that gets no further.
 type StallError struct {
 	After time.Duration
 
-	at     step
+	at     phase
 	to     string
 	stream bool // a session's websocket
 }
@@ -147,17 +148,17 @@ func (e *StallError) Error() string {
 		within = e.After.Round(time.Second).String()
 	}
 	switch e.at {
-	case stepName:
+	case phaseName:
 		return "its name was not resolved within " + within
-	case stepConnect:
+	case phaseConnect:
 		return fmt.Sprintf("no connection to %s within %s: packets are dropped on the way", e.to, within)
-	case stepProxy:
+	case phaseProxy:
 		return "the proxy takes the connection, but has not answered CONNECT within " + within
-	case stepTLS:
+	case phaseTLS:
 		return "the connection is there, but the TLS handshake has not ended within " + within
-	case stepAnswer:
+	case phaseAnswer:
 		return "the connection is there, but no answer came within " + within
-	case stepBody:
+	case phaseBody:
 		return "an answer began, but has not ended within " + within
 	}
 	return "no answer within " + within

@@ -13,9 +13,9 @@ import (
 	"culvert/tunnel"
 )
 
-// line is a tunnel that an examination opens for itself: behind a unix socket in a directory of its own, so that it takes
+// ownTunnel is a tunnel that an examination opens for itself: behind a unix socket in a directory of its own, so that it takes
 // nobody's port and nobody else comes in.
-type line struct {
+type ownTunnel struct {
 	engine  *tunnel.Engine
 	tunnel  *tunnel.Tunnel
 	events  <-chan tunnel.Event
@@ -27,43 +27,43 @@ type line struct {
 	trouble error          // what was in the way for a while
 }
 
-// openLine opens a line; it returns at once with the tunnel starting.
-func (x *examination) openLine(ctx context.Context, remote tunnel.Endpoint) (*line, error) {
+// openTunnel opens such a tunnel; it returns at once with the tunnel starting.
+func (x *examination) openTunnel(ctx context.Context, remote tunnel.Endpoint) (*ownTunnel, error) {
 	dir, err := tunnel.ShortDir(len("/s"))
 	if err != nil {
 		return nil, err
 	}
-	l := &line{engine: tunnel.New(tunnel.Options{Client: x.client, Log: x.Log, Lanes: 1, AllowLinkLocal: x.AllowLinkLocal}), dir: dir}
+	o := &ownTunnel{engine: tunnel.New(tunnel.Options{Client: x.client, Log: x.Log, Lanes: 1, AllowLinkLocal: x.AllowLinkLocal}), dir: dir}
 	var watched context.Context
-	watched, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	l.events, l.endings = l.engine.Watch(watched), l.engine.Endings(watched)
+	watched, o.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	o.events, o.endings = o.engine.Watch(watched), o.engine.Endings(watched)
 	//nolint:contextcheck // a tunnel lives until its engine is closed
-	l.tunnel, err = l.engine.Open(tunnel.Spec{Target: x.found.Target, Pinned: x.Query.Task != "", Remote: remote, Socket: filepath.Join(dir, "s")})
+	o.tunnel, err = o.engine.Open(tunnel.Spec{Target: x.found.Target, Pinned: x.Query.Task != "", Remote: remote, Socket: filepath.Join(dir, "s")})
 	if err != nil {
-		l.close(ctx)
+		o.close(ctx)
 		return nil, err
 	}
-	return l, nil
+	return o, nil
 }
 
-func (l *line) close(ctx context.Context) {
-	_ = l.engine.Close(ctx) // what is left ends with the session's idle timeout
-	l.cancel()
-	_ = os.RemoveAll(l.dir)
+func (o *ownTunnel) close(ctx context.Context) {
+	_ = o.engine.Close(ctx) // what is left ends with the session's idle timeout
+	o.cancel()
+	_ = os.RemoveAll(o.dir)
 }
 
-// await waits until the line is open. It returns the first error that time does not mend, and one that it may mend when
+// await waits until the tunnel is open. It returns the first error that time does not mend, and one that it may mend when
 // patience is over.
-func (l *line) await(ctx context.Context, patience time.Duration) error {
+func (o *ownTunnel) await(ctx context.Context, patience time.Duration) error {
 	late := time.NewTimer(patience)
 	defer late.Stop()
 	for {
 		select {
-		case e, more := <-l.events:
+		case e, more := <-o.events:
 			if !more {
 				return errors.New("the engine was closed")
 			}
-			l.opened = append(l.opened, e)
+			o.opened = append(o.opened, e)
 			switch {
 			case e.State == tunnel.Open:
 				return nil
@@ -72,21 +72,21 @@ func (l *line) await(ctx context.Context, patience time.Duration) error {
 			case e.Err != nil && !passing(e.Err):
 				return e.Err
 			case e.Err != nil:
-				l.trouble = e.Err
+				o.trouble = e.Err
 			}
 		case <-late.C:
-			if l.trouble != nil {
-				return l.trouble
+			if o.trouble != nil {
+				return o.trouble
 			}
-			if state := l.lastState(); state == tunnel.Handshaking { // the engine's own limit is longer than ours
+			if state := o.lastState(); state == tunnel.Handshaking { // the engine's own limit is longer than ours
 				late.Reset(handshakePatience)
-				l.trouble = &tunnel.HandshakeError{Target: l.tunnel.Link().Target, After: patience}
+				o.trouble = &tunnel.HandshakeError{Target: o.tunnel.Link().Target, After: patience}
 				continue
 			}
 			return &SlowError{What: "a session", Within: patience}
 		case <-ctx.Done():
-			if l.trouble != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return l.trouble
+			if o.trouble != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return o.trouble
 			}
 			return context.Cause(ctx)
 		}
@@ -96,29 +96,29 @@ func (l *line) await(ctx context.Context, patience time.Duration) error {
 // handshakePatience is what await adds while the agent owes its handshake; the engine gives it 18 s.
 const handshakePatience = 20 * time.Second
 
-func (l *line) lastState() tunnel.State {
-	if len(l.opened) == 0 {
+func (o *ownTunnel) lastState() tunnel.State {
+	if len(o.opened) == 0 {
 		return tunnel.Starting
 	}
-	return l.opened[len(l.opened)-1].State
+	return o.opened[len(o.opened)-1].State
 }
 
 // passing reports whether an obstacle is worth waiting out. What took a timeout to find out is not.
 func passing(err error) bool { return aws.Temporary(err) && !is[*aws.UnreachableError](err) }
 
-// step is when a state was reached, counted from the start; false when it was not.
-func (l *line) step(s tunnel.State) (time.Duration, bool) {
-	for _, e := range l.opened {
+// reached is when a state was reached, counted from the start; false when it was not.
+func (o *ownTunnel) reached(s tunnel.State) (time.Duration, bool) {
+	for _, e := range o.opened {
 		if e.State == s {
-			return e.At.Sub(l.opened[0].At), true
+			return e.At.Sub(o.opened[0].At), true
 		}
 	}
 	return 0, false
 }
 
 // dial connects to the far end.
-func (l *line) dial(ctx context.Context) (net.Conn, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", l.tunnel.Spec().Socket)
+func (o *ownTunnel) dial(ctx context.Context) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", o.tunnel.Spec().Socket)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the tunnel: %w", err)
 	}
@@ -126,17 +126,17 @@ func (l *line) dial(ctx context.Context) (net.Conn, error) {
 }
 
 // prove lets the task connect to the far end, within patience, and says how that went.
-func (l *line) prove(ctx context.Context, patience time.Duration) (evidence string, err error) {
+func (o *ownTunnel) prove(ctx context.Context, patience time.Duration) (evidence string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	proof, err := l.tunnel.Prove(ctx)
+	proof, err := o.tunnel.Prove(ctx)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded): // nothing is known of what it waited for
-		return "", &SlowError{What: "a connection to " + place(l.tunnel.Spec().Remote), Within: patience}
+		return "", &SlowError{What: "a connection to " + inWords(o.tunnel.Spec().Remote), Within: patience}
 	case err != nil:
 		return "", err
 	}
-	evidence = place(l.tunnel.Spec().Remote) + " takes connections"
+	evidence = inWords(o.tunnel.Spec().Remote) + " takes connections"
 	if !proof.Session {
 		evidence += ", after " + brief(proof.Connect)
 	}
@@ -145,11 +145,11 @@ func (l *line) prove(ctx context.Context, patience time.Duration) (evidence stri
 
 // whyEnded is the engine's word on a connection that the far end has just closed, nil when it has none: it may come a moment
 // later than the end.
-func (l *line) whyEnded(ctx context.Context) error {
+func (o *ownTunnel) whyEnded(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	select {
-	case e := <-l.endings:
+	case e := <-o.endings:
 		return e.Connection.Err
 	case <-ctx.Done():
 		return nil

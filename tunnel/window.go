@@ -36,7 +36,8 @@ const (
 
 func newWindow() window { return window{size: firstWindow, threshold: mostWindow} }
 
-// restart forgets the measured round trips, as a new socket may take another path, and begins slow start again at half the size.
+// restart forgets the measured round trips, as a new socket may take another path, and begins slow start again at half the
+// size, firstWindow at the least.
 func (w *window) restart() {
 	w.least, w.leastBefore, w.samples = 0, 0, 0
 	w.size, w.threshold = max(w.size/2, firstWindow), mostWindow

@@ -93,10 +93,10 @@ type lane struct {
 
 	size int // bytes of a message to the agent, as last logged; only watch touches it
 
-	seat *seat // of a dynamic tunnel's session, else nil; set before target
+	seat *seat // of a dynamic tunnel's session; set before target
 
-	awaySince atomic.Int64            // since when away is true, in unix nanoseconds
-	finding   atomic.Pointer[finding] // what ECS says of the agent's task; nil when it says nothing
+	awaySince atomic.Int64            // unix nanoseconds
+	finding   atomic.Pointer[finding] // nil: ECS knows of nothing
 	stir      chan struct{}           // has watch look at once; capacity 1
 
 	// Only the tunnel's run touches what follows.

@@ -125,7 +125,7 @@ func (o *load) weigh(lanes []standing, holding int, now time.Time) (more bool) {
 	return need > before
 }
 
-// measure takes the rates of the sessions that have had a download since it was last called.
+// measure takes the rates of the sessions that have downloaded since it was last called.
 func (o *load) measure(lanes []*lane, now time.Time) {
 	elapsed := now.Sub(o.measured).Seconds()
 	o.measured = now

@@ -29,8 +29,9 @@ const (
 	// renewWithin is how long a new connection waits for a session that resolves the name anew, when there is an older
 	// one that would take it.
 	renewWithin = 3 * time.Second
-	// swapWithin is how long the tunnel stays Open without a session while its only one, which nobody used, is replaced. New
-	// connections wait no longer for it than they do for a session on trial. AWS takes a second or two to open a session.
+	// swapWithin is how long the tunnel's only session, which nobody used, may be away while another one takes its place
+	// before that is a change of the tunnel's state: as long as new connections wait for a session on trial at other times. AWS
+	// takes a second or two to open one.
 	swapWithin = renewWithin
 )
 

@@ -32,8 +32,8 @@ type report struct {
 	tried  bool  // the lane's trial is over, err says how
 	err    error // else why a socket was lost; nil for none
 
-	inquired bool // the report has the answer to inquireMemory
-	memory   int  // MiB
+	inquired bool // the answer to inquireMemory
+	memory   int
 }
 
 // runner is the state of a tunnel that only its run touches, so without a lock.
@@ -59,10 +59,10 @@ type runner struct {
 	wasOpen   bool      // some lane was open before
 	beat      beat
 
-	unopened []*lane // lanes that do not take connections yet, without the one on trial
-	asked    bool    // ECS was asked how much memory the container has
-	answered bool    // and has answered
-	memory   int     // MiB of the container; 0 when that is not known, or not set
+	unopened []*lane // that do not take connections yet, those on trial left out
+	asked    bool    // how much memory the container has
+	answered bool
+	memory   int // MiB; 0 as long as it is not known, or if nobody may say
 }
 
 // run owns the tunnel's state: it opens lanes, one after the other, and replaces them until the tunnel is told to stop.
@@ -123,9 +123,9 @@ func (r *runner) due() <-chan time.Time {
 	return time.After(time.Until(r.notBefore))
 }
 
-// missing is how many more lanes the tunnel wants and may have. A lane that takes no new connections, as its agent is slow or it
-// only serves its last ones to the end, is to be replaced, but counts as a session of the user's container until it ends: at the
-// ceiling its end is waited for.
+// missing is how many more lanes the tunnel wants and may have. A lane that takes no new connections because its agent is
+// behind is one that has to be made up for, but it still is a session in the user's container, as is one that only sees its
+// connections out: at the ceiling they are waited for.
 func (r *runner) missing() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -146,8 +146,7 @@ func (s *socket) open(token, clientID string) error {
 	return nil
 }
 
-// connect opens the TCP connection below a websocket, to the service or to a proxy. The end of ctx closes it until callOff is
-// called.
+// connect opens the connection below a websocket, to the service or to a proxy. It ends with ctx, until callOff.
 func (s *socket) connect(ctx context.Context, network, address string) (net.Conn, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, network, address)

@@ -36,7 +36,7 @@ func (r *runner) ceiling() int {
 	case r.memory >= roomyMemory:
 		most = maxLanes
 	}
-	if r.of != nil { // a destination may have one session, and those that other destinations leave free
+	if r.of != nil { // beside the first there is what others leave
 		most = max(1, min(most, r.sessions+r.of.pool.seats.free()))
 	}
 	return most

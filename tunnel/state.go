@@ -78,7 +78,7 @@ type Stats struct {
 	Resent         uint64 // messages to the agents that were sent again
 	RoundTrip      time.Duration
 	Lanes          int
-	Retries        uint64 // how often a session was resumed or replaced
+	Retries        uint64 // resumes and new sessions
 	MessageSize    int    // payload bytes of a message up, the largest of the sessions that are open; 0 without any
 }
 

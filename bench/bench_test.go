@@ -139,7 +139,7 @@ func TestRowsAreJudgedByTheirTargets(t *testing.T) {
 		"upload, 8 connections":                                                             {"1.00 MB/s", "0.00 MB/s", noTarget, noTarget, noTarget},
 		"CPU per 100 MB up":                                                                 {noTarget, noTarget, noTarget, noTarget, unmeasured},
 	} {
-		cells := cellsOf(report(r, &about{}), title)
+		cells := cellsOf(report(r, &about{}, nil), title)
 		if len(cells) != 7 || strings.Join(cells[1:6], "|") != strings.Join(want, "|") {
 			t.Errorf("%s: got %q, want %q", title, cells, want)
 		}
@@ -201,7 +201,7 @@ func TestSessionsStandBesideTheirRows(t *testing.T) {
 	}
 	r.addOpened("download8", namePlugin, []int{1})
 	r.addOpened("flat", nameCulvert, nil)
-	text := report(r, &about{})
+	text := report(r, &about{}, nil)
 	for title, want := range map[string]string{
 		"download, 8 connections, culvert with `--lanes 8`": "4+4 (2 of 3 runs) / 1",
 		"download, 8 connections":                           noTarget + " / 1",

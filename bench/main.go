@@ -62,7 +62,11 @@ type options struct {
 	plugin  string
 	culvert string
 	profile string
+	history string
 }
+
+// usualHistory is where the history is, seen from the repository's root.
+const usualHistory = "docs/bench-history.tsv"
 
 func parseOptions(args []string, complaints io.Writer) (options, error) {
 	var o options
@@ -76,8 +80,12 @@ func parseOptions(args []string, complaints io.Writer) (options, error) {
 	f.StringVar(&o.plugin, "plugin", "", "session-manager-plugin to use instead of building it")
 	f.StringVar(&o.culvert, "culvert", "", "culvert to use instead of building it")
 	f.StringVar(&o.profile, "profile", "", "`DIR` for CPU and heap profiles of culvert's engine, which then runs in a process of this program")
+	f.StringVar(&o.history, "history", usualHistory, "`FILE` that the figures are appended to and compared with; none for a -quick run, one of another -culvert and one with a -profile")
 	if err := f.Parse(args); err != nil {
 		return o, err
+	}
+	if o.history == usualHistory && (o.quick || o.culvert != "" || o.profile != "") {
+		o.history = ""
 	}
 	if f.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q", f.Arg(0))
@@ -95,6 +103,10 @@ func compare(ctx context.Context, args []string, out, progress io.Writer) (err e
 		return err
 	}
 	chosen, err := chooseMeasurements(o.only)
+	if err != nil {
+		return err
+	}
+	past, err := openHistory(o.history)
 	if err != nil {
 		return err
 	}
@@ -119,7 +131,8 @@ func compare(ctx context.Context, args []string, out, progress io.Writer) (err e
 		return err
 	}
 	about.finish()
-	text := report(b.results, about)
+	records, losses := past.recordsOf(b.results, about)
+	text := report(b.results, about, losses)
 	if _, err := io.WriteString(out, text); err != nil {
 		return fmt.Errorf("print the table: %w", err)
 	}
@@ -128,7 +141,7 @@ func compare(ctx context.Context, args []string, out, progress io.Writer) (err e
 			return fmt.Errorf("write the table: %w", err)
 		}
 	}
-	return b.complete(chosen)
+	return errors.Join(past.add(records), lossError(losses, past.path), b.complete(chosen))
 }
 
 // chooseMeasurements returns those that -only names, in the order they are run; all for none.

@@ -18,6 +18,7 @@ import (
 type about struct {
 	began, ended           time.Time
 	machine, versions      string
+	processor, commit      string // as the history has them
 	loadBefore, loadAfter  string
 	quick                  bool
 	delay                  time.Duration
@@ -33,6 +34,7 @@ func describe(ctx context.Context, o options, p programs) *about {
 	if err != nil {
 		commit = "of unknown commit"
 	}
+	a.processor, a.commit = thisProcessor(), commit
 	pluginVersion, err := output(ctx, p.plugin, "--version")
 	if err != nil {
 		pluginVersion = "of unknown version"
@@ -87,7 +89,7 @@ const (
 )
 
 // report writes everything as Markdown.
-func report(r *results, a *about) string {
+func report(r *results, a *about, losses []string) string {
 	var b strings.Builder
 	b.WriteString("# culvert beside session-manager-plugin\n\n")
 	fmt.Fprintf(&b, "Written by `make bench` on %s in %s.\n", a.began.UTC().Format("2006-01-02 15:04 UTC"), a.ended.Sub(a.began).Round(time.Second))
@@ -111,6 +113,7 @@ the ratios: absolute figures are the machine's. Each figure is the median of its
 			b.WriteString(line)
 		}
 	}
+	b.WriteString(lossesNote(losses))
 	b.WriteString(notes)
 	b.WriteString(pageNote(r, a.delay))
 	b.WriteString(emulated)

@@ -16,14 +16,15 @@ import (
 
 // Bounds of what a channel keeps in memory.
 const (
-	maxReorder      = 10_000   // messages that arrived early, as AWS's own client keeps
-	maxReorderBytes = 16 << 20 // and their bytes
-	maxOwedAcks     = 100_000  // acknowledges not yet written; the agent resends what is not acknowledged
-	maxGarbage      = 16       // frames in a row that cannot be parsed before the session is given up
+	maxReorder      = 10_000   // messages that arrived before their predecessors; AWS's own client keeps as many
+	maxReorderBytes = 16 << 20 // bytes of the payloads of those messages
+	maxOwedAcks     = 100_000  // acknowledges not yet written; one more is dropped, and the agent sends its message again
+	maxGarbage      = 16       // frames in a row that cannot be parsed; the session is given up then
 )
 
-// An acknowledge may wait this long for others to share a wake-up and a write with. The agent sends no slower for it, and
-// its resend timer, which looks every 100 ms, leaves at least 10 ms, and four times the variation, beyond the round trip (protocol.md 4).
+// Acknowledges are gathered, so that many share one wake-up of the writer and one write: until there are acksTogether, or the
+// first of them has waited ackWithin. The agent does not send slower for that. Nor does it send the messages again: its resend
+// timer, which it looks at every 100 ms, allows the round trip, four times its variation and 10 ms at the least (protocol.md 4).
 const (
 	acksTogether = 64
 	ackWithin    = 5 * time.Millisecond
@@ -36,55 +37,58 @@ var errEmptyBody = errors.New("empty payload")
 // one goroutine at a time may call receive, and one collect.
 type channel struct {
 	log     *slog.Logger
-	size    int // payload bytes per message
-	seal    *sealer
-	deliver func(wire.PayloadType, []byte) error // called in order from receive; must not block or keep its argument
-	flush   func()                               // tells deliver's end that nothing comes for now; the caller of receive calls it
-	onPause func(paused bool)                    // hears that the agent is said to be away, and back; must not block
-	wake    chan struct{}                        // tells the writer that collect has something; capacity 1
+	size    int                                  // payload bytes per message
+	seal    *sealer                              // encrypts stream data where the account wants that (KMS); else nil
+	deliver func(wire.PayloadType, []byte) error // takes one payload; receive calls it in the order of the stream. Must not block or keep its argument
+	flush   func()                               // says that no payload follows for now; the caller of receive calls it
+	onPause func(paused bool)                    // is told when the service says that the agent is away, and back; must not block
+	wake    chan struct{}                        // wakes the writer, as collect has frames for it; capacity 1
 
-	onAway func(away bool) // hears the same, for what was under way; must not block
+	onAway func(away bool) // is told the same, for the messages that were under way; must not block
 
-	heard  atomic.Int64 // unix nanoseconds of the last word of the agent
-	served atomic.Int64 // and of the service, pongs included
+	heard  atomic.Int64 // when the agent was last heard, in unix nanoseconds
+	served atomic.Int64 // when the service was, its pongs included
 
 	sendMu    sync.Mutex   // orders senders: sequence order is wire order
-	seams     atomic.Bool  // see seam
-	seamsFrom atomic.Int64 // sequence number of the first message with one
-	ahead     bool         // the first byte of the next frame has been sent; under sendMu
+	seams     atomic.Bool  // messages begin in the midst of mux frames, see seam
+	seamsFrom atomic.Int64 // sequence number of the first message that does
+	ahead     bool         // the first byte of the next mux frame has been sent already; under sendMu
 
-	missing *atomic.Int64 // messages that the agent has yet to repair
+	missing *atomic.Int64 // messages that were lost on their way here and that the agent has not sent again yet
 
 	mu       sync.Mutex
 	out      sender
 	waiting  []*waiter // senders that wait for room in the window, first come first served
 	over     error     // set once: nothing can be sent any more
 	overDone chan struct{}
-	owed     []ack     // acknowledges to write
-	owedFrom time.Time // when the first of them came
+	owed     []ack     // acknowledges that are still to be written
+	owedFrom time.Time // when the first of owed came
 	ackTimer *time.Timer
 
-	acking []ack // collect's, of which the memory is used again
+	acking []ack // the acknowledges that collectAcks is encoding outside the lock; kept between calls so that their memory is used again
 
-	receiving sync.Mutex // the two sockets of a handover take turns
+	receiving sync.Mutex // held by the socket whose frame is taken in: during a handover there are two sockets
 	// Only receive touches what follows.
-	expected  int64
-	early     map[int64]earlyMessage
-	earlySize int
-	highest   int64 // sequence number that was early
-	garbage   int
+	expected  int64                  // sequence number of the message that comes next in the stream
+	early     map[int64]earlyMessage // messages that came before expected, by sequence number
+	earlySize int                    // bytes of their payloads
+	highest   int64                  // the highest sequence number that was ever in early
+	garbage   int                    // frames in a row that could not be parsed
 }
 
+// ack is an acknowledge that is owed to the agent: for the message with this id and sequence number.
 type ack struct {
 	id       wire.ID
 	sequence int64
 }
 
+// earlyMessage is the payload of a message whose predecessors have not come yet.
 type earlyMessage struct {
 	kind wire.PayloadType
 	body []byte
 }
 
+// waiter is a sender that waits for room in the window; ready is closed when it may send.
 type waiter struct{ ready chan struct{} }
 
 func newChannel(log *slog.Logger, size, rate int, deliver func(wire.PayloadType, []byte) error) *channel {
@@ -106,7 +110,7 @@ func newChannel(log *slog.Logger, size, rate int, deliver func(wire.PayloadType,
 	return c
 }
 
-// room is how many payload bytes a message of stream data can carry.
+// room is how many bytes of stream data a message can carry.
 func (c *channel) room() int {
 	if c.seal != nil {
 		return c.payload() - sealOverhead
@@ -114,7 +118,7 @@ func (c *channel) room() int {
 	return c.payload()
 }
 
-// payload is how many bytes a message carries, what seals it included.
+// payload is how many bytes the payload of a message has; encryption takes sealOverhead of them.
 func (c *channel) payload() int {
 	if z := c.out.sizer; z != nil {
 		return int(z.room.Load())
@@ -131,7 +135,8 @@ func (c *channel) send(ctx context.Context, body []byte) error {
 	return c.push(wire.Output, body)
 }
 
-// push queues body whatever the window says: for the few bytes that end something.
+// push queues body even where the window has no room: for the few bytes that open or close a stream or the session, and for
+// send, which has waited for room. It does not block. The error is that of a session that is over.
 func (c *channel) push(kind wire.PayloadType, body []byte) error {
 	if len(body) == 0 {
 		return errEmptyBody // both AWS encoders refuse it (protocol.md 3)
@@ -200,7 +205,8 @@ func newID() wire.ID {
 	return id
 }
 
-// admit waits until the window has room.
+// admit waits until the window has room for another message. Senders are let in in the order in which they came. The error is
+// ctx's, or why the session is over.
 func (c *channel) admit(ctx context.Context) error {
 	c.mu.Lock()
 	if c.over != nil {
@@ -261,14 +267,14 @@ func (c *channel) signal() {
 	}
 }
 
-// take is receive for a socket's reader, beside which there may be another one.
+// take is receive for the reader of a socket; during a handover the readers of two sockets call it at the same time.
 func (c *channel) take(frame []byte) error {
 	c.receiving.Lock()
 	defer c.receiving.Unlock()
 	return c.receive(frame)
 }
 
-// flushNow is flush for a socket's reader.
+// flushNow is flush for the reader of a socket, likewise.
 func (c *channel) flushNow() {
 	c.receiving.Lock()
 	defer c.receiving.Unlock()
@@ -309,7 +315,7 @@ func (c *channel) receive(frame []byte) error {
 		}
 		return &closedError{output: closed.Output}
 	case wire.InputStream, wire.StartPublication, wire.PausePublication, wire.SessionState:
-		// Those of the service are pauseOn's; the others are not for us.
+		// pauseOn has taken what the service says; the other types are for agents.
 	}
 	return nil
 }
@@ -317,7 +323,8 @@ func (c *channel) receive(frame []byte) error {
 func (c *channel) receiveData(m wire.Message) error {
 	switch {
 	case m.Sequence < c.expected:
-		// Acknowledged again, or the agent resends this one for ever and repairs nothing behind it (protocol.md 9, P1).
+		// A message that came before is acknowledged again: the first acknowledge may be lost, and the agent would send this
+		// message for ever and none of the lost ones behind it (protocol.md 9, P1).
 		c.owe(m)
 		return nil
 	case m.Sequence > c.expected:
@@ -349,7 +356,7 @@ func (c *channel) receiveData(m wire.Message) error {
 func (c *channel) keepEarly(m wire.Message) {
 	if _, ok := c.early[m.Sequence]; !ok {
 		if len(c.early) >= maxReorder || c.earlySize+len(m.Body) > maxReorderBytes {
-			return // not acknowledged: it comes again
+			return // without an acknowledge, so the agent sends the message again
 		}
 		c.early[m.Sequence] = earlyMessage{kind: m.Payload, body: append([]byte(nil), m.Body...)}
 		c.earlySize += len(m.Body)
@@ -358,7 +365,7 @@ func (c *channel) keepEarly(m wire.Message) {
 	c.owe(m)
 }
 
-// countMissing works out how many messages are missing before the latest of those that came early.
+// countMissing works out how many messages are missing between the last one that was delivered and the latest early one.
 func (c *channel) countMissing() {
 	gap := int64(0)
 	if len(c.early) > 0 {
@@ -381,8 +388,8 @@ func (c *channel) accept(kind wire.PayloadType, body []byte) error {
 	return nil
 }
 
-// owe queues an acknowledge. It is queued as soon as the message is in memory: the agent does not slow down when
-// acknowledges stop, it only loses its ability to repair (protocol.md 4).
+// owe queues the acknowledge of a message as soon as that is in memory, whether or not anybody has read it: withheld
+// acknowledges do not slow an agent down, they only keep it from sending lost messages again (protocol.md 4).
 func (c *channel) owe(m wire.Message) {
 	now := time.Now()
 	c.mu.Lock()
@@ -400,7 +407,7 @@ func (c *channel) owe(m wire.Message) {
 	}
 }
 
-// acknowledgeNow writes the acknowledges that still wait for others.
+// acknowledgeNow has the writer write the acknowledges that are still being gathered.
 func (c *channel) acknowledgeNow() {
 	c.mu.Lock()
 	owed := len(c.owed)
@@ -414,19 +421,19 @@ func (c *channel) acknowledged(sequence int64, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.out.acknowledge(sequence, now) {
-		c.signal() // something else looks lost
+		c.signal() // an earlier message may be lost: the writer is to look
 	}
 	c.admitNext()
 }
 
-// hold keeps back all that has to be sent until a moment.
+// hold keeps back every message, but no acknowledge, until a moment.
 func (c *channel) hold(until time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.out.pace.free = until
 }
 
-// soonest is when what is sent now will leave, as far as a rest is kept.
+// soonest is when a message that is queued now may leave: later than now where hold or the ceiling on the rate keeps it back.
 func (c *channel) soonest(now time.Time) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -436,17 +443,17 @@ func (c *channel) soonest(now time.Time) time.Time {
 	return now
 }
 
-// attach tells the channel that a new socket carries it: all that is unacknowledged goes out again, in order.
+// attach tells the channel that a new socket carries it: every message that is not acknowledged is written again, in order.
 func (c *channel) attach(now time.Time) {
 	c.mu.Lock()
 	c.out.rewind(now)
 	c.mu.Unlock()
-	c.pause(false) // the end of a pause may have been lost with the last one
+	c.pause(false) // the message that ends a pause may have been lost with the last socket
 	c.signal()
 }
 
-// collect appends to batch the frames to write now and says when to look again without being woken (zero: no need).
-// The caller gives the frames back to the pool.
+// collect appends to batch the frames that are to be written now, acknowledges first, and says when the writer is to call it
+// again even if nothing wakes it; zero is not before that. The caller gives the frames back to the pool when they are written.
 func (c *channel) collect(batch [][]byte, now time.Time) (_ [][]byte, again time.Time, _ error) {
 	batch, more, err := c.collectAcks(batch, now)
 	if err != nil {
@@ -461,7 +468,7 @@ func (c *channel) collect(batch [][]byte, now time.Time) (_ [][]byte, again time
 	return batch, again, nil
 }
 
-// collectAcks is collect's part for the acknowledges; it says whether there are more.
+// collectAcks is the part of collect for acknowledges; more says that some are left for the next call.
 func (c *channel) collectAcks(batch [][]byte, now time.Time) (_ [][]byte, more bool, _ error) {
 	c.mu.Lock()
 	n := min(len(c.owed), batchFrames)
@@ -490,43 +497,43 @@ func (c *channel) encodeAck(a ack, now time.Time) ([]byte, error) {
 	return m.Append(frames.take())
 }
 
-// quiet is how long the other side has owed an acknowledge; 0 when it owes none.
+// quiet is how long the agent has owed an acknowledge; 0 when it owes none.
 func (c *channel) quiet(now time.Time) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.out.quiet(now)
 }
 
-// next is the sequence number of the next message.
+// next is the sequence number that the next message to the agent will have.
 func (c *channel) next() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.out.next
 }
 
-// oldest is the sequence number of the oldest message that is not acknowledged. The agent takes messages in order, so
-// it has acted on none after it.
+// oldest is the sequence number of the oldest message that the agent has not acknowledged. As the agent takes messages in
+// order, it has acted on no later one either.
 func (c *channel) oldest() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.out.oldest()
 }
 
-// figures returns the number of messages sent again and the smoothed round trip.
+// figures returns how many messages were sent again so far, and the smoothed round trip (0 before it was measured).
 func (c *channel) figures() (resent uint64, roundTrip time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.out.resent, c.out.smoothed
 }
 
-// calm reports whether everything sent has been acknowledged, some time ago.
+// calm reports whether every message is acknowledged, and the last acknowledge came at least since before now.
 func (c *channel) calm(now time.Time, since time.Duration) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.out.empty() && now.Sub(c.out.lastAck) >= since
 }
 
-// drained reports whether everything sent has been acknowledged.
+// drained reports whether every message that was queued is acknowledged.
 func (c *channel) drained() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

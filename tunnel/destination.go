@@ -7,10 +7,10 @@ import (
 )
 
 const (
-	// provesWithin is what a destination gets to accept its first connection: a system that connects to it sends four SYNs
-	// in that time (after 1, 3 and 7 s).
+	// provesWithin is how long a destination may take to accept its first connection. The task's system sends four SYNs in that
+	// time (at once and after 1, 3 and 7 s).
 	provesWithin = 10 * time.Second
-	// provesAgain is the rest between two sessions that end under a proof.
+	// provesAgain is how long to wait for the next try when the session has ended during a proof.
 	provesAgain = 100 * time.Millisecond
 )
 
@@ -20,12 +20,12 @@ type destination struct {
 	pool     *pool
 	endpoint Endpoint
 	inner    *Tunnel
-	scout    bool // it is only to find out whether there can be a session
+	scout    bool // it only finds out whether sessions can be opened, see explore
 	warm     bool
 
 	opened, used time.Time
-	conns        int // connections
-	waiters      int // that want one
+	conns        int // connections that are open
+	waiters      int // clients that wait for one
 	seated       bool
 	ending       bool
 
@@ -34,10 +34,10 @@ type destination struct {
 	settled chan struct{} // closed when the proof under way has come to an end
 
 	trouble error     // why it has no session; nil when it has one or nothing went wrong
-	since   time.Time // when that began
+	since   time.Time // since when trouble is there
 }
 
-// idle reports whether nobody uses it.
+// idle reports whether the destination has no connection and nobody waits for one.
 func (d *destination) idle() bool { return d.conns == 0 && d.waiters == 0 && !d.proving }
 
 // prove settles whether the destination takes connections. Whoever waits for it is told by settled.
@@ -56,7 +56,7 @@ func (d *destination) prove() {
 	}
 }
 
-// settle tells those that wait. The pool's lock is held.
+// settle wakes those that wait for the proof, which is over. The pool's lock is held.
 func (d *destination) settle() {
 	close(d.settled)
 	d.settled = make(chan struct{})

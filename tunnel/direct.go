@@ -11,7 +11,7 @@ import (
 	"culvert/tunnel/front"
 )
 
-// maxStraight is how many hosts that are reached directly a dynamic tunnel tells of.
+// maxStraight is how many of the hosts that are reached directly a dynamic tunnel remembers, for Destinations to list.
 const maxStraight = 200
 
 // direct connects to hosts from this machine, past the tasks, and counts what goes there.
@@ -35,8 +35,8 @@ type straight struct {
 	ended        []Connection // the last of them
 }
 
-// Dial connects from this machine; what its network is not for, package front refuses. The proxy itself is not reached either: it
-// would be asked by itself, on and on.
+// Dial connects from this machine. Package front has refused the addresses that no client may reach. The tunnel's own listener is
+// refused here: a proxy that connects to itself would do so for ever.
 func (s *direct) Dial(ctx context.Context, host string, port uint16) (net.Conn, error) {
 	e := Endpoint{Host: host, Port: port}.normal()
 	conn, err := front.Direct{}.Dial(ctx, e.Host, e.Port)
@@ -92,7 +92,7 @@ func (s *direct) bound() {
 			}
 		}
 		if oldest == nil {
-			return // all are in use
+			return // every host is in use
 		}
 		s.forget(oldest)
 	}
@@ -103,7 +103,7 @@ func (s *direct) forget(h *straight) {
 	s.order = slices.DeleteFunc(s.order, func(other *straight) bool { return other == h })
 }
 
-// look forgets what nobody has used for long.
+// look forgets the hosts that nobody has used for long.
 func (s *direct) look(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -209,7 +209,7 @@ func (c *straightConn) Write(p []byte) (int, error) {
 	return n, err         //nolint:wrapcheck // as above
 }
 
-// CloseWrite closes it by halves.
+// CloseWrite ends the client's half of the connection.
 func (c *straightConn) CloseWrite() error {
 	if w, ok := c.Conn.(closeWriter); ok {
 		return w.CloseWrite() //nolint:wrapcheck // as above

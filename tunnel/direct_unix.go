@@ -10,9 +10,9 @@ import (
 // directWriter writes to a local connection without ever waiting for it. One goroutine at a time may use it.
 type directWriter struct {
 	raw     syscall.RawConn
-	p       []byte
-	n       int
-	attempt func(fd uintptr) bool // made once: a closure for every message would be garbage
+	p       []byte                // what attempt is to write
+	n       int                   // how much of p it wrote
+	attempt func(fd uintptr) bool // made once, as a closure for every message would be garbage to collect
 }
 
 // newDirectWriter returns nil for a connection that cannot be written to in this way.
@@ -36,7 +36,8 @@ func newDirectWriter(conn net.Conn) *directWriter {
 	return d
 }
 
-// write returns how many bytes the connection took at once; whoever writes the rest meets the error, if there is one.
+// write writes what the socket's buffer has room for and returns how many bytes that was, without waiting. It returns no error:
+// a connection that fails takes 0 bytes, and the caller, who hands the rest to an ordinary Write, gets the error from that.
 func (d *directWriter) write(p []byte) int {
 	d.p, d.n = p, 0
 	_ = d.raw.Write(d.attempt)

@@ -11,35 +11,35 @@ import (
 	"culvert/aws/wire"
 )
 
-// An agent whose socket is cut while it takes a message in has a defect: it applies the message, fails to acknowledge it, does
-// therefore not count it, and applies it again when it is resent (docs/faults.md, A10). Nothing of that is seen from here but a
-// message that was lost like any other. What is known is that the agent was away, and what it owed acknowledges for then: the
-// connections whose data that is are in doubt.
+// An agent has a defect that shows when its socket is cut while it processes a message: it applies the message, cannot
+// acknowledge it, therefore does not count it, and applies it again when we send it again (docs/faults.md, A10). From here that
+// looks like any lost message. All we know is that the agent was away, and which messages it had not acknowledged then. The
+// connections with data in these messages are in doubt: the destination may have got that data twice.
 //
-// A message that the agent takes twice puts its mux out of sync (see seam), which ends every stream of the session there, at
-// once and cleanly, as it looks from here. A mux that is in sync answers, though behind a destination that reads slowly that
-// takes its time, while which the streams stay. So the doubt is over when the agent says something about a stream that was
-// opened after it, which a proof is for, or when one stream that was there before outlasts another's end; and a connection that
-// ends in doubt is reset, and not reported as a success.
+// To be able to tell, messages are cut so that one which is applied twice puts the agent's mux out of sync (see seam). The agent
+// then ends every stream of the session, at once and, as it looks from here, cleanly. An agent whose mux is in sync goes on
+// answering, if late, where a destination reads slowly. So the doubt is over when the agent answers about a stream that was
+// opened after the doubt began, which is what a proof is sent for (reassure), or when one of the streams from before stays open
+// after another one has ended (outlasted). A connection that ends while it is in doubt is reset, and not reported as a success.
 
 const (
-	// reassureWithin is how long a proof may take when there is no other stream left.
+	// reassureWithin is how long the answer to a proof may take before the session is given up, if no stream would be lost by that.
 	reassureWithin = 5 * time.Second
-	// settleWithin is how long the end of a connection waits for what becomes of its last bytes.
+	// settleWithin is how long a connection that ends in doubt waits for the doubt to be over; it looks every settleEvery.
 	settleWithin = 6 * time.Second
 	settleEvery  = 10 * time.Millisecond
-	// outlastsEnd is how much longer than another a stream stays open whose agent's mux is in sync: the ends that come of one
-	// that is not wait for each other no longer than for the agent's own buffer.
+	// outlastsEnd is how much longer than an ended one a stream has to stay open to show that the mux is in sync. A mux out of
+	// sync ends all streams at once; here the ends arrive at most as far apart as the agent's send buffer delays them.
 	outlastsEnd = 2 * time.Second
-	// forGood is a doubt that no answer ends: there were no seams yet.
+	// forGood is the number of a doubt that no answer ends, as the messages were sent without seams.
 	forGood = math.MaxInt64
 )
 
 // UncertainError is the end of a connection of which it is not known whether all of it has arrived, and once.
 type UncertainError struct {
-	Lost   bool  // the agent's connection to AWS was, meanwhile; else only an acknowledge is missing
-	Upload bool  // data was on its way to the far end then
-	Cause  error // nil when one of the two ends has closed the connection, as it looks from here
+	Lost   bool  // the agent lost its connection to AWS meanwhile; else only an acknowledge is missing
+	Upload bool  // data of the client was on its way to the far end when it did
+	Cause  error // what ended the connection; nil when one of its two ends has closed it, as far as can be seen from here
 }
 
 func (e *UncertainError) Error() string {
@@ -58,7 +58,7 @@ func (e *UncertainError) Error() string {
 
 func (e *UncertainError) Unwrap() error { return e.Cause }
 
-// Remedy says what that means for the client.
+// Remedy says what the uncertainty means for the client.
 func (e *UncertainError) Remedy() string {
 	if e.Lost && !e.Upload {
 		return "do it again: what has arrived may not be all"
@@ -73,10 +73,11 @@ func (e *OutOfSyncError) Error() string {
 	return fmt.Sprintf("session %s: the agent lost its connection to AWS during an upload and takes no connections since", e.Session)
 }
 
-// seam marks what is pushed, whole mux frames, so that no message leaves the agent's mux in the place where it found it: to take
-// one twice puts the mux out of sync then, instead of repeating frames that nobody would notice. A message that holds whole
-// frames gets the first byte of the next one at its end, which is always the same, and the next one goes without. The others
-// begin or end within a frame anyway. It returns what to send and how much of it at the most in one message. c.sendMu is held.
+// seam shifts whole mux frames, which are about to be pushed, against the bounds of messages, so that no message both begins and
+// ends at the bounds of frames: an agent that took such a message twice would repeat its frames unnoticed, while one that takes
+// half a frame twice is out of sync. To that end a message of whole frames gets the first byte of the next frame as its last one,
+// which is possible as every frame begins with the same byte, and the next message begins with the second. seam returns the bytes to
+// send and how many of them go into one message at the most. c.sendMu is held.
 func (c *channel) seam(frames []byte, room int) ([]byte, int) {
 	if !c.seams.Load() {
 		return frames, room
@@ -95,8 +96,8 @@ func (c *channel) seam(frames []byte, room int) ([]byte, int) {
 	return frames, room
 }
 
-// startSeams begins with them: not before the agent has said something, since what it is sent before it has noted the end of the
-// handshake it throws away, and the mux is to be in sync after that.
+// startSeams has messages be shifted from now on. It is called when the agent has sent its first frame: what comes before the
+// agent has noted the end of the handshake, it throws away, and with a shifted message that would put the mux out of sync.
 func (c *channel) startSeams() {
 	c.sendMu.Lock()
 	defer c.sendMu.Unlock()
@@ -105,7 +106,8 @@ func (c *channel) startSeams() {
 	}
 }
 
-// doubt puts all connections in doubt, as all may be ended by what happens to those of whose data any is unacknowledged.
+// doubt begins a doubt about all connections of the session. Data is in doubt only for those with unacknowledged data, but a mux
+// that is out of sync ends them all.
 func (m *mux) doubt() {
 	oldest := m.channel.oldest()
 	m.mu.Lock()
@@ -131,7 +133,7 @@ func (m *mux) reassured(id uint32) {
 	}
 }
 
-// others reports whether any stream but s is open that was so when the doubt came up.
+// others reports whether a stream other than s is open that was open when the doubt came up.
 func (m *mux) others(s *stream) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -159,13 +161,13 @@ func (s *stream) doubtful() bool {
 // uploading reports whether some of what was sent may have been taken twice.
 func (s *stream) uploading() bool { return s.exposed.Load() && s.doubtful() }
 
-// outlasted reports whether the end of the stream is not that of all: then the agent's mux is in sync.
+// outlasted reports whether other streams of the session have stayed open after this one ended, so that the agent's mux is in sync.
 func (s *stream) outlasted() bool {
 	m, many := s.carrier.(*mux)
 	return many && s.doubt.Load() != forGood && m.others(s)
 }
 
-// pending reports whether the agent has yet to acknowledge some of what was sent.
+// pending reports whether the agent has not acknowledged all of the stream's data yet.
 func (s *stream) pending() bool {
 	m, many := s.carrier.(*mux)
 	return many && s.last.Load() > m.channel.oldest()
@@ -213,7 +215,7 @@ func (s *stream) ending(ctx context.Context, err error) error {
 	return err
 }
 
-// noticed hears of the agent's absence and return.
+// noticed is called by the channel when the service says that the agent is away, and when it is back.
 func (l *lane) noticed(away bool) {
 	m, many := l.carrier.(*mux)
 	switch {
@@ -228,7 +230,8 @@ func (l *lane) noticed(away bool) {
 	}
 }
 
-// reassure asks, whenever the agent is back, whether it still understands what it is sent, and gives the session up if not.
+// reassure finds out, whenever the agent is back, whether its mux is still in sync: it has the agent answer a proof. Where no answer
+// comes, and no stream is left that would be lost, it ends the session by cancel. It runs until ctx ends.
 func (l *lane) reassure(ctx context.Context, cancel context.CancelCauseFunc) {
 	for {
 		select {

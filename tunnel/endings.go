@@ -37,7 +37,7 @@ type newest struct {
 	missed Missed
 }
 
-// numbered is an ending with its place in the order of all.
+// numbered is an ending with its number in the order of all endings.
 type numbered struct {
 	*Ending
 

@@ -5,9 +5,10 @@ import (
 	"sync"
 )
 
-// feed hands what happens to any number of watchers: in order and without ever waiting for one of them.
+// feed hands what is published to any number of watchers, in order. publish never waits for a watcher. Its methods are safe for
+// concurrent use.
 type feed[T any] struct {
-	queue func() queue[T] // makes one for each watcher
+	queue func() queue[T] // makes the queue of a new watcher
 
 	mu       sync.Mutex
 	watchers map[*watcher[T]]struct{}
@@ -15,18 +16,18 @@ type feed[T any] struct {
 	pending  sync.WaitGroup
 }
 
-// queue is what waits for a watcher.
+// queue holds what a watcher has not taken yet. The watcher's lock guards it.
 type queue[T any] interface {
 	add(one T)
-	take() []T // empties it
+	take() []T // all there is, oldest first; the queue is empty then
 }
 
-// watcher is a queue with a reader.
+// watcher is one reader of a feed, with its queue.
 type watcher[T any] struct {
 	mu     sync.Mutex
 	queue  queue[T]
 	closed bool
-	change chan struct{}
+	change chan struct{} // capacity 1: wakes the reader, as queue or closed have changed
 }
 
 func newFeed[T any](q func() queue[T]) *feed[T] {
@@ -57,8 +58,8 @@ func (w *watcher[T]) take() (all []T, closed bool) {
 	return w.queue.take(), w.closed
 }
 
-// watch returns a channel of what happens from now on; it is closed when ctx ends, or after the last of it once the feed
-// is closed.
+// watch returns a Go channel with all that is published from now on. It is closed when ctx ends, or once the feed is closed and
+// all that was published before has been received.
 func (f *feed[T]) watch(ctx context.Context) <-chan T {
 	w := &watcher[T]{queue: f.queue(), change: make(chan struct{}, 1)}
 	f.mu.Lock()
@@ -115,7 +116,9 @@ func (f *feed[T]) close() {
 	}
 }
 
-// everything is a queue that loses nothing. It grows while its reader is away, so it is for what is rare.
+// everything is a queue that loses nothing and has no bound: it grows as long as its reader takes nothing. It is for changes of
+// state, of which a tunnel has a handful each time it opens or loses a session, and a tunnel to any host as many for each of its
+// destinations; readers take them as they come.
 type everything[T any] struct{ waiting []T }
 
 func (q *everything[T]) add(one T) { q.waiting = append(q.waiting, one) }

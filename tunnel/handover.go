@@ -18,17 +18,17 @@ import (
 
 const (
 	renewAfter = 50 * time.Minute
-	// calmFor nothing has moved when the second is quiet.
+	// calmFor is how long no stream data and no acknowledge has to have come for the session to count as quiet.
 	calmFor = time.Second
-	// renewAgain is the rest after an attempt that came to nothing, in parts of renewAfter.
+	// renewAgain is how long the rest after a failed attempt is: renewAfter divided by it.
 	renewAgain = 50
 	// overlap is how long a new socket may still take to open when the old one has gone meanwhile.
 	overlap = 2 * time.Second
-	// answerWithin is what the agent gets to be heard through the new socket.
+	// answerWithin is how long it may take until the agent is heard through the new socket.
 	answerWithin = 5 * time.Second
 	// readOn is how long the old one is read before it is closed from this side.
 	readOn = 2 * time.Second
-	// hushWithin is how long its writer may take to come to an end.
+	// hushWithin is how long the old socket's writer may take to finish what it is writing.
 	hushWithin = time.Second
 )
 
@@ -37,7 +37,8 @@ var (
 	errUnheard  = errors.New("the agent was not heard through the new socket")
 )
 
-// serve carries the session over a socket, and those that it is renewed by, until one is lost: that is returned.
+// serve carries the session over a socket and, one after the other, those that replace it before it is an hour old, until a socket
+// is lost. It returns that one.
 func (l *lane) serve(ctx context.Context, s *socket) *pump {
 	p := s.pump(ctx, l.channel)
 	after := l.options.renewAfter
@@ -91,13 +92,13 @@ func (l *lane) due(p *pump, from, latest time.Duration) bool {
 	return age >= latest || l.calm(time.Now())
 }
 
-// calm reports whether nothing has moved for a second.
+// calm reports whether the session has been quiet for calmFor.
 func (l *lane) calm(now time.Time) bool {
 	return now.Sub(time.Unix(0, l.lastData.Load())) >= calmFor && l.channel.calm(now, calmFor)
 }
 
-// handOver opens another socket, lets it carry the session, and returns the one that does in the end: the old one with the
-// reason why.
+// handOver opens another socket and lets it carry the session. It returns the socket that carries the session in the end: the new
+// one, or the old one and why it was not replaced.
 func (l *lane) handOver(ctx context.Context, old *pump) (*pump, error) {
 	s, err := l.another(ctx, old)
 	if err != nil {
@@ -138,7 +139,7 @@ func (l *lane) handOver(ctx context.Context, old *pump) (*pump, error) {
 	return fresh, nil
 }
 
-// another resumes the session beside the socket that stands.
+// another resumes the session, which opens a second socket for it, while the old one still carries it.
 func (l *lane) another(ctx context.Context, old *pump) (*socket, error) {
 	ctx, stop := context.WithTimeout(ctx, dialTimeout)
 	defer stop()
@@ -158,7 +159,8 @@ func (l *lane) another(ctx context.Context, old *pump) (*socket, error) {
 	return ahead.dial(ctx, l.client, session, l.clientID)
 }
 
-// heardThrough waits until something has come through the new socket. One that stays silent will do when there is no other.
+// heardThrough reports whether a message has come through the new socket within answerWithin. A new socket that stays silent is
+// accepted too if the old one is lost.
 func (l *lane) heardThrough(fresh, old *pump) bool {
 	patience := time.After(answerWithin)
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -178,7 +180,7 @@ func (l *lane) heardThrough(fresh, old *pump) bool {
 // lived is the age of the socket.
 func (p *pump) lived() time.Duration { return time.Since(p.began) }
 
-// welcome reports whether the service has wanted the socket.
+// welcome reports whether the service has accepted the socket: it sent a message on it, or did not close it at once.
 func (p *pump) welcome() bool { return p.frames.Load() > 0 || p.life >= briefly }
 
 // lost is why the socket has ended; nil while it stands.
@@ -191,7 +193,8 @@ func (p *pump) lost() error {
 	}
 }
 
-// hush ends the writing, and reports whether the socket still stands. It is cut when its writer hangs.
+// hush has the socket's writer write nothing more, and reports whether the socket still stands. The socket is cut when its writer
+// hangs.
 func (p *pump) hush() bool {
 	select {
 	case p.park <- struct{}{}:
@@ -224,7 +227,7 @@ func (p *pump) parked(ctx context.Context) error {
 	}
 }
 
-// cut ends the socket without a word.
+// cut ends the socket without a close frame.
 func (p *pump) cut(why error) {
 	p.end(why)
 	_ = p.socket.conn.Close()

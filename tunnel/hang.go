@@ -11,23 +11,24 @@ import (
 // when it is done with those before it.
 
 const (
-	// suspectAfter a connection without an answer, on a session that has answered no later one, is looked into.
+	// suspectAfter is how long a connection may be without any byte from the far end, if later connections of the session are
+	// too, before a proof is sent behind it.
 	suspectAfter = 5 * time.Second
-	// certainAfter without an answer to that proof, it is not the network that has lost packets: a system sends three more
-	// SYNs in that time (after 1, 3 and 7 s).
+	// certainAfter is how long that proof has to be without an answer for the reason not to be lost packets: in that time a
+	// system has sent its SYN three more times (after 1, 3 and 7 s).
 	certainAfter = 7 * time.Second
-	// unansweredAfter it is reset, if the proof has got no answer either.
+	// unansweredAfter is the age at which the connection is reset, if the proof has got no answer either.
 	unansweredAfter = 15 * time.Second
-	// inquireRest is the least time between two proofs of a session for that reason; with it, a connection that is opened
-	// just after one has the next one behind it in time. It doubles with each proof up to inquireRarely, as servers that
-	// are silent for minutes must not see one after the other, until there was none for inquireCalm.
+	// inquireRest is the least time between two such proofs on one session, short enough for a connection that is opened right
+	// after a proof to have the next one behind it in time. It doubles with each proof up to inquireRarely, as a server that is
+	// silent for minutes is not to see many of them, and is back to inquireRest when there was none for inquireCalm.
 	inquireRest   = 8 * time.Second
 	inquireRarely = 32 * time.Second
 	inquireCalm   = time.Minute
 )
 
-// answer notes that the agent has said something about a stream: it takes streams one after the other, so it has connected
-// those before, or failed to. m.mu is held.
+// answer notes that the agent has sent a frame of the stream with this id. As it takes one stream after the other, it has connected
+// those with lower ids as well, or failed to. m.mu is held.
 func (m *mux) answer(id uint32) {
 	m.answered = max(m.answered, id)
 	m.reassured(id)
@@ -45,7 +46,7 @@ func (m *mux) hanging(now time.Time, d time.Duration) (hanging []*stream) {
 	return hanging
 }
 
-// asked is for how long a proof has been with the agent without an answer; 0 when there is none.
+// asked is how long the proof under way has waited for an answer; 0 when there is none under way.
 func (m *mux) asked(now time.Time) time.Duration {
 	oldest := m.channel.oldest()
 	m.mu.Lock()
@@ -90,7 +91,7 @@ func (r *runner) examine(l *lane, now time.Time) {
 	}
 }
 
-// inquire puts a proof behind the connections of a lane.
+// inquire sends a proof behind the connections of a lane, unless one is under way or the last is too recent.
 func (r *runner) inquire(l *lane, now time.Time) {
 	since := now.Sub(l.inquired)
 	switch {

@@ -10,14 +10,14 @@ import (
 const (
 	// scoutRest is the least time between two scouts of which the first has failed for good.
 	scoutRest = 10 * time.Second
-	// vouchedFor a session that was opened proves that others can be.
+	// vouchedFor is how long the opening of one session is taken as proof that sessions can be opened.
 	vouchedFor = 10 * time.Second
 )
 
 // scouted is where a scout's session leads: nowhere. No connection is made to it, and a task has no server there.
 var scouted = Endpoint{Host: "127.0.0.1", Port: 1} //nolint:gochecknoglobals // a constant
 
-// heard takes a step of a destination's tunnel. It is called by that tunnel's run, and must not wait for it.
+// heard takes a change of state of a destination's tunnel. The run of that tunnel calls it, so it must not wait for that run.
 func (p *pool) heard(d *destination, e Event) {
 	if !d.scout {
 		at := d.endpoint
@@ -79,7 +79,7 @@ func (p *pool) standing() (e Event, fatal error) {
 	for _, t := range p.inners() {
 		state, err := t.State()
 		if state.Final() || state != Open && err != nil && ownFault(err) {
-			continue // it says nothing of others
+			continue // what is wrong with one destination says nothing of the others
 		}
 		if best == Closed || weight(state) > weight(best) {
 			best = state
@@ -155,7 +155,7 @@ func (p *pool) show() {
 		return
 	}
 	t.mu.Lock()
-	changed := e.State != t.state || e.Err != nil && !sameText(e.Err, t.err) // another session is no step: each new host has one
+	changed := e.State != t.state || e.Err != nil && !sameText(e.Err, t.err) // another session is no change: each new host has its own
 	t.mu.Unlock()
 	if changed {
 		t.record(e)
@@ -165,7 +165,8 @@ func (p *pool) show() {
 	}
 }
 
-// explore sends a scout out, unless one is, or some destination is trying to get a session, which does as well.
+// explore opens a session that leads nowhere (a scout), to find out whether sessions can be opened, unless there is a scout or a
+// destination is trying to open a session, which tells as well.
 func (p *pool) explore() {
 	p.mu.Lock()
 	trying := slices.ContainsFunc(p.order, func(d *destination) bool {

@@ -16,32 +16,37 @@ import (
 )
 
 const (
-	// handshakeWithin covers the agent's own 15 s timer and the service's delivery (protocol.md 5).
+	// handshakeWithin is how long the handshake may take from the first socket on. The agent itself gives up after 15 s
+	// (protocol.md 5); the rest is for the service to deliver that.
 	handshakeWithin = 18 * time.Second
-	// settleFor is what an agent gets between its HandshakeComplete and the first data. It takes note of its own message
-	// only after it has sent it, and acknowledges and throws away what comes before that (amazon-ssm-agent, datachannel.go).
+	// settleFor is how long nothing is sent after the agent's HandshakeComplete. The agent enters its new state only after it
+	// has sent that message, and until then acknowledges stream data and throws it away (amazon-ssm-agent, datachannel.go).
 	settleFor = 20 * time.Millisecond
-	// slowAfter without an acknowledge, a lane gets no new connections: its agent is gone or a destination behind it
-	// does not read, which stops the whole session (protocol.md 6).
+	// slowAfter is how long an agent may owe an acknowledge before its lane gets no new connections. Such an agent is gone, or
+	// waits for a destination that does not read, which holds up all connections of the session (protocol.md 6).
 	slowAfter = 5 * time.Second
-	// strandAfter the connections whose first byte has not reached the agent are closed, so that their clients try again.
+	// strandAfter is how long it may owe one before the connections whose first byte it has not acknowledged are closed, so
+	// that their clients can try again on another lane.
 	strandAfter = 15 * time.Second
-	// stuckAfter it is given up.
+	// stuckAfter is how long it may owe one before the session is given up, with all of its connections.
 	stuckAfter = 2 * time.Minute
-	// terminateWithin bounds the end of a session by the API, farewellWithin the one in band.
+	// terminateWithin bounds the TerminateSession call, farewellWithin the message to the agent that says the same.
 	terminateWithin = 4 * time.Second
 	farewellWithin  = 500 * time.Millisecond
-	// startLinger is how long a StartSession that nobody waits for any more may take to name its session.
+	// startLinger is how much longer a StartSession call that is no longer wanted is given to return the id of its session,
+	// which otherwise could not be terminated.
 	startLinger = 2 * time.Second
-	// steadyAfter a socket has lived this long, the next loss starts the backoff anew.
+	// steadyAfter is how long a socket, or a lane, has to live for the waits between attempts to replace it to begin with the
+	// shortest again.
 	steadyAfter = 5 * time.Second
-	// repairEvery is how long an agent takes for each message that was lost (protocol.md 9, A1). A lane that is behindAfter
-	// behind for that reason gets no new connections as long as another one may open, mostPatience at the most.
+	// repairEvery is how long an agent takes to send one lost message again (protocol.md 9, A1). A lane that is behindAfter or
+	// more away from being repaired gets no new connections as long as another lane may open soon (mostPatience).
 	repairEvery = 100 * time.Millisecond
 	behindAfter = time.Second
-	// connectWithin bounds the wait for a stream on a lane that is full.
+	// connectWithin bounds the wait for a stream on a lane that can carry no more of them at the moment.
 	connectWithin = time.Second
-	// muxKeepAlive is what agents up to 3.1.1511.0 want to hear a byte within (they close after 30 s of silence).
+	// muxKeepAlive is how often agents up to 3.1.1511.0 are sent an empty mux frame: they close a session on which they have
+	// received nothing for 30 s.
 	muxKeepAlive = 10 * time.Second
 )
 
@@ -51,42 +56,42 @@ type lane struct {
 	log      *slog.Logger
 	remote   Endpoint
 	options  laneOptions
-	changed  func(*lane, error)      // tells the tunnel to look at the lane again; the error says why a socket was lost
-	pressed  func()                  // tells the tunnel that a download has begun; it does not block. May be nil
-	suspect  func(*lane)             // has the tunnel ask ECS whether the lane's agent is there
+	changed  func(*lane, error)      // tells the tunnel that the lane's state may have changed; the error is why a socket was lost, if one was
+	pressed  func()                  // tells the tunnel that a download has begun; does not block. May be nil
+	suspect  func(*lane)             // has the tunnel ask ECS whether the task of the lane's agent still runs
 	quit     context.CancelCauseFunc // ends run
-	clientID string
+	clientID string                  // how we name ourselves to the service, on every socket alike
 
-	target  aws.Target  // set before attached
-	session aws.Session // set before attached
-	stream  string      // the URL of the last socket; carry's, as is moves
-	moves   bool        // each socket has another URL
+	target  aws.Target  // set before attached is
+	session aws.Session // set before attached is
+	stream  string      // the URL of the last socket; only carry touches it, as moves
+	moves   bool        // the service gives each socket of the session another URL
 	channel *channel
 	opening *handshake
 	carrier carrier // set when the handshake is complete
 
 	attached atomic.Bool   // a socket carries the session
-	slow     atomic.Bool   // owes acknowledges: no new connections for now
+	slow     atomic.Bool   // the agent owes an acknowledge for longer than slowAfter: no new connections for now
 	told     atomic.Bool   // the agent has acknowledged that the session is over
-	draining atomic.Bool   // no new connections; ends with its last one
+	draining atomic.Bool   // no new connections, and the lane ends with its last one
 	leaving  atomic.Bool   // draining because its task stops
-	hung     atomic.Bool   // its agent is held up by a connect that gets no answer: no new connections for now
-	away     atomic.Bool   // its agent is said to be: new connections wait for it
-	silent   atomic.Bool   // its agent does not answer, and may be gone: no new connections
-	doubted  atomic.Bool   // whether it is gone is looked into
-	trial    atomic.Bool   // no new connections before its far end is proved
+	hung     atomic.Bool   // the agent waits for a destination that does not answer its connect: no new connections for now
+	away     atomic.Bool   // the service says that the agent is away: new connections wait until it is back
+	silent   atomic.Bool   // the agent does not answer and may be gone: no new connections
+	doubted  atomic.Bool   // ECS is being asked whether the agent's task is gone
+	trial    atomic.Bool   // no new connections before the lane's far end is proved
 	uneasy   chan struct{} // tells reassure that there is a doubt to end; capacity 1
 	proving  chan struct{} // capacity 1: holds a token while a proof is under way
-	streams  atomic.Int64
-	coming   atomic.Int64  // connections that have been given the lane and are not among streams yet
-	row      atomic.Int64  // bytes of stream data in full messages since the last shorter one
-	bulkAt   atomic.Int64  // unix nanoseconds of the last message of a download
-	resumed  atomic.Uint64 // how often
+	streams  atomic.Int64  // connections that have a stream of the lane, or wait for one
+	coming   atomic.Int64  // connections that have been given the lane and are not counted in streams yet
+	row      atomic.Int64  // bytes of stream data that came in full messages since the last message that was not full
+	bulkAt   atomic.Int64  // when the last message of a download came, in unix nanoseconds
+	resumed  atomic.Uint64 // how often the session was resumed
 	received atomic.Uint64 // bytes of stream data
-	missing  atomic.Int64  // messages that its agent has yet to repair
-	lastData atomic.Int64  // unix nanoseconds of the last stream data
+	missing  atomic.Int64  // messages from the agent that were lost, and that it has not sent again yet
+	lastData atomic.Int64  // when stream data last came, in unix nanoseconds
 
-	size int // of messages, as last logged; watch's
+	size int // bytes of a message to the agent, as last logged; only watch touches it
 
 	seat *seat // of a dynamic tunnel's session; set before target
 
@@ -94,25 +99,25 @@ type lane struct {
 	finding   atomic.Pointer[finding] // nil: ECS knows of nothing
 	stir      chan struct{}           // has watch look at once; capacity 1
 
-	// What follows only the tunnel's run touches.
-	openedAt  time.Time
-	startedAt time.Time
+	// Only the tunnel's run touches what follows.
+	openedAt  time.Time     // when it was first open, and might take connections
+	startedAt time.Time     // when run was called
 	trying    bool          // its trial has begun
 	aside     bool          // draining because another session has resolved the remote host's name anew
 	ending    bool          // told to end because it had nothing to do any more
-	inquired  time.Time     // when a proof was last put behind its connections
-	rest      time.Duration // before the next one
-	patrolled time.Time     // when ECS was asked about its task
+	inquired  time.Time     // when a proof last went out while connections were open
+	rest      time.Duration // before the next such proof
+	patrolled time.Time     // when ECS was last asked about its task
 }
 
 // laneOptions are the settings of a lane that come from the engine and the spec.
 type laneOptions struct {
 	messageSize, uploadRate int
-	sizes                   *Sizes // to find the message size with; nil: it is fixed
-	keepAlive               time.Duration
-	renewAfter              time.Duration // of a socket's life, see handover.go; 0 is never
+	sizes                   *Sizes        // what larger message sizes are known to work; nil: the size is fixed
+	keepAlive               time.Duration // how often a byte is sent against the account's idle timeout; 0 is never
+	renewAfter              time.Duration // the age at which a socket is replaced, see handover.go; 0 is never
 	journal                 *Journal
-	leave                   func(client *aws.Client, session string, err error) // takes the session when it could not be terminated
+	leave                   func(client *aws.Client, session string, err error) // takes over a session that could not be terminated
 }
 
 func newLane(client *aws.Client, log *slog.Logger, remote Endpoint, o laneOptions) *lane {
@@ -146,15 +151,15 @@ func (l *lane) link() Link {
 	return link
 }
 
-// run opens the session and carries it until it is over or ctx ends, and says why; the session is terminated when it
-// returns. The tunnel is told when its state may have changed.
+// run opens the session and carries it until it is over or ctx ends; the error is which of the two it was, and never nil. The
+// session is terminated when run returns. Whenever the lane's state may have changed, run calls changed.
 func (l *lane) run(ctx context.Context) error {
 	document := aws.PortForward(l.remote.Port)
 	if l.remote.Host != "" {
 		document = aws.PortForwardTo(l.remote.Host, l.remote.Port)
 	}
 	document = l.client.Document(document)
-	if l.seat != nil { // a client waits for it: TLS of its stream is opened while the session is asked for, two round trips less
+	if l.seat != nil { // a client waits for this session: TLS of its stream is opened during StartSession, which saves two round trips
 		early, stop := context.WithCancel(ctx)
 		var opening sync.WaitGroup
 		opening.Go(func() { l.client.OpenStreamAhead(early, streamsOf(l.client)) })
@@ -164,9 +169,9 @@ func (l *lane) run(ctx context.Context) error {
 	return l.hold(ctx, document.Name, func(ctx context.Context) (aws.Session, error) { return l.startBeside(ctx, document) })
 }
 
-// hold is run for whatever starts the session.
+// hold is run without the start of the session, which is the caller's function: StartSession or, for Engine.Exec, ExecuteCommand.
 func (l *lane) hold(ctx context.Context, document string, start func(context.Context) (aws.Session, error)) error {
-	// A cancelled call may have opened a session whose id nobody knows, so it gets the time to answer.
+	// A call that is cancelled may have opened a session whose id nobody knows then, so it gets the time to answer.
 	starting, stop := lingering(ctx, startLinger)
 	session, err := start(starting)
 	stop()
@@ -197,7 +202,7 @@ func (l *lane) hold(ctx context.Context, document string, start func(context.Con
 		l.spare(silent)
 	}
 	l.channel.finish(err)
-	if gone { // before its connections are opened anew elsewhere: not even an agent that comes back gets them now
+	if gone { // terminated before its connections are opened anew elsewhere, so that an agent that comes back cannot serve them as well
 		l.terminate(ctx, err)
 	}
 	if l.carrier != nil {
@@ -206,7 +211,7 @@ func (l *lane) hold(ctx context.Context, document string, start func(context.Con
 	if !gone {
 		l.terminate(ctx, err)
 	}
-	if told { // and however the service has put the end that it was asked for
+	if told { // we asked for the end, and err is only how the service reported it
 		return context.Cause(ctx)
 	}
 	return err
@@ -230,8 +235,8 @@ func lingering(ctx context.Context, d time.Duration) (context.Context, context.C
 	}
 }
 
-// farewell tells the agent in band that the session is over, and gives the word time to arrive: a client that exits in
-// the same instant leaves the agent's worker behind (protocol.md 7).
+// farewell sends the agent the message that ends a session, and waits until it is acknowledged, farewellWithin at the most: if the
+// client's process exits in the instant of sending, the agent's worker process stays behind (protocol.md 7).
 func (l *lane) farewell() {
 	agent, _ := l.opening.agreed()
 	if !l.open() || !agent.TerminateFlag() {
@@ -250,7 +255,8 @@ func (l *lane) farewell() {
 	l.told.Store(l.channel.drained())
 }
 
-// terminate ends the session by the API, which works even where the session is stuck.
+// terminate ends the session by the TerminateSession call, which works even for a session whose agent does not answer. A session
+// that could not be terminated stays in the journal, for a later attempt.
 func (l *lane) terminate(ctx context.Context, why error) {
 	if _, closed := errors.AsType[*ClosedError](why); closed {
 		l.options.journal.remove(l.session.ID)
@@ -269,7 +275,8 @@ func (l *lane) terminate(ctx context.Context, why error) {
 	l.options.journal.remove(l.session.ID)
 }
 
-// shake completes the handshake, then watches over the lane until ctx ends.
+// shake waits for the handshake to be complete, handshakeWithin at the most, and then watches over the lane until ctx ends. cancel
+// ends the session, with the reason.
 func (l *lane) shake(ctx context.Context, cancel context.CancelCauseFunc) {
 	waiting, stop := context.WithTimeout(ctx, handshakeWithin)
 	defer stop()
@@ -285,7 +292,8 @@ func (l *lane) shake(ctx context.Context, cancel context.CancelCauseFunc) {
 	l.watch(ctx, cancel)
 }
 
-// watch keeps the session alive where that was asked for, and gives it up when it is stuck.
+// watch looks at the lane each second: whether its agent is slow, silent or stuck, and whether a keep-alive is due. cancel ends
+// the session, with the reason.
 func (l *lane) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 	agent, _ := l.opening.agreed()
 	every := l.options.keepAlive
@@ -338,7 +346,7 @@ func (l *lane) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 	}
 }
 
-// begin sets up what receives stream data. The reader calls it when the agent completes the handshake.
+// begin sets up the carrier, which receives stream data. The socket's reader calls it when the agent completes the handshake.
 func (l *lane) begin() error {
 	agent, sealer := l.opening.agreed()
 	switch {
@@ -349,7 +357,7 @@ func (l *lane) begin() error {
 	}
 	l.channel.seal = sealer
 	_, roundTrip := l.channel.figures()
-	l.channel.hold(time.Now().Add(settleFor - roundTrip)) // the way there and back takes most of it, or all
+	l.channel.hold(time.Now().Add(settleFor - roundTrip)) // the agent's message has travelled, and ours will: half a round trip each
 	if agent.Mux() {
 		l.carrier = newMux(l.channel)
 		if l.options.sizes != nil {
@@ -361,7 +369,7 @@ func (l *lane) begin() error {
 	return nil
 }
 
-// state is where the lane stands.
+// state is how far the lane is: Starting, Handshaking, Open or, between two sockets, Resuming.
 func (l *lane) state() State {
 	switch {
 	case l.opening.done() && l.attached.Load() && !l.silent.Load():
@@ -383,23 +391,24 @@ func (l *lane) taken() bool {
 	return agent != (wire.Version{})
 }
 
-// usable reports whether new connections may be placed here.
+// usable reports whether the lane may be given new connections.
 func (l *lane) usable() bool {
 	return l.open() && !l.slow.Load() && !l.hung.Load() && !l.away.Load() && !l.draining.Load() && !l.trial.Load()
 }
 
-// behind reports whether what has come so far is of use only when the agent has repaired what was lost before it, in a second
-// or more: a new connection is better off elsewhere, if there is an elsewhere.
+// behind reports whether so many messages from the agent were lost that sending them again will take it behindAfter or longer.
+// Nothing behind a lost message can be handed on before that, so a new connection is better off on another lane, if there is one.
 func (l *lane) behind() bool {
 	return time.Duration(l.missing.Load())*repairEvery >= behindAfter
 }
 
-// connect opens a stream for one local connection; it waits for its turn only so long that another lane can be tried.
+// connect opens a stream for one local connection. It waits for one for connectWithin at the most, so that the caller can try
+// another lane. The error is errDrained on a lane that takes no more connections.
 func (l *lane) connect(ctx context.Context) (*stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectWithin)
 	defer cancel()
 	l.streams.Add(1)
-	if l.draining.Load() { // looked at after the count, which endIfDrained looks at after draining
+	if l.draining.Load() { // looked at after streams was raised, as endIfDrained looks at streams after draining: one of the two sees the other
 		l.streams.Add(-1)
 		return nil, errDrained
 	}
@@ -410,7 +419,7 @@ func (l *lane) connect(ctx context.Context) (*stream, error) {
 	return s, err
 }
 
-// endIfDrained ends a lane that gets no more connections and has none, and reports whether it did.
+// endIfDrained ends a lane that is draining and has no connections left, and reports whether it did.
 func (l *lane) endIfDrained() bool {
 	if !l.draining.Load() || l.streams.Load() > 0 {
 		return false
@@ -420,17 +429,17 @@ func (l *lane) endIfDrained() bool {
 	return true
 }
 
-// release says that a connection is done with its stream.
+// release takes back the count of a connection that is done with its stream.
 func (l *lane) release() { l.streams.Add(-1) }
 
-// flush hands on the stream data that deliver took.
+// flush hands the stream data that deliver has taken on to the connections.
 func (l *lane) flush() {
 	if l.carrier != nil {
 		l.carrier.flush()
 	}
 }
 
-// deliver takes the payload of one message in; the channel calls it in order.
+// deliver takes the payload of one message. The channel calls it in the order of the stream. An error ends the session.
 func (l *lane) deliver(kind wire.PayloadType, body []byte) error {
 	switch kind {
 	case wire.HandshakeRequestType, wire.EncryptionRequestType:
@@ -462,7 +471,7 @@ func (l *lane) deliver(kind wire.PayloadType, body []byte) error {
 			m.refused(time.Now())
 		}
 		return nil
-	default: // shells only, or newer than this code
+	default: // a type that only shells use, or one that is newer than this code
 		l.log.Debug("payload ignored", "type", kind, "bytes", len(body))
 		return nil
 	}

@@ -6,20 +6,21 @@ import (
 )
 
 const (
-	// maxLanes is how many sessions a tunnel takes at the most when it adapts, where the container has roomyMemory MiB: each
-	// costs 25 MB there (protocol.md 8). Where it has less, or nobody may say how much, it is fewLanes.
+	// maxLanes is how many sessions a tunnel opens at the most when their number adapts to its load. Each is a process that takes
+	// 25 MB of the container's memory (protocol.md 8), so in a container with less than roomyMemory MiB, or one whose memory
+	// cannot be read, the limit is fewLanes.
 	maxLanes    = 8
 	fewLanes    = 4
 	roomyMemory = 512
-	// keptFor is how long a tunnel that needed several sessions keeps them when it does not any more.
+	// keptFor is how long a tunnel keeps several sessions after it last needed more than one.
 	keptFor = 10 * time.Minute
 
-	// agentRate is what an agent sends, in bytes a second, and agentBuffer what stands before an answer on a session that
-	// downloads (protocol.md 8).
+	// agentRate is how many bytes a second an agent sends on one session. agentBuffer is how many bytes it holds ready on a session
+	// with a download; every other answer on that session waits behind them (protocol.md 8).
 	agentRate   = 750_000
 	agentBuffer = 200_000
-	// leastOpening is what is assumed to pass until a lane takes connections as long as none has been opened, leastSpacing
-	// until the next one may be.
+	// leastOpening is how long a lane is assumed to take until it takes connections, and leastSpacing how long until the next one
+	// on the same task does, as long as this tunnel has not measured them.
 	leastOpening = 150 * time.Millisecond
 	leastSpacing = 60 * time.Millisecond
 )
@@ -29,27 +30,30 @@ type load struct {
 	keep time.Duration // keptFor
 
 	need    int       // lanes that are wanted, where their number is not fixed
-	crowded time.Time // when more than one was wanted last
-	peak    int       // the most that were wanted, or used, since that began
-	habit   int       // what was wanted the time before: opened with the first connection
-	kept    int       // that of this time, until as many have been opened
+	crowded time.Time // when more than one lane was last wanted
+	peak    int       // the most lanes that were wanted, or used, in this busy time: until none but one was wanted for keep
+	habit   int       // peak of the busy time before: so many are opened at once with the first connection after it
+	kept    int       // habit, from that first connection until so many lanes are there; else 0
 
 	most   int       // sessions that the tunnel may have
 	coming int       // lanes that are being opened, or may be
-	tasks  int       // that they lead to, as far as that is known
-	from   time.Time // when the oldest of those was begun that are being opened; zero for none
+	tasks  int       // tasks that these lanes lead to, as far as that is known
+	from   time.Time // when the oldest lane was started that is being opened; zero for none
 
-	opening, spacing, rate average // of this tunnel: nanoseconds twice, bytes a second
+	// What this tunnel has measured: how long a lane takes to open and how long the next one after it (nanoseconds), and how much a
+	// session brings when it downloads (bytes a second).
+	opening, spacing, rate average
 	measured               time.Time
 	before                 map[*lane]sample
 }
 
+// sample is what measure has last seen of a lane.
 type sample struct {
 	received uint64
 	bulk     bool
 }
 
-// average is one that forgets; zero before the first value.
+// average is a moving average, in which each new value counts for a quarter. Zero before the first value.
 type average float64
 
 func (a *average) add(value float64) {
@@ -66,12 +70,12 @@ func (a *average) or(value float64) float64 {
 	return float64(*a)
 }
 
-// sharing is what a connection waits for each answer on a lane that downloads.
+// sharing is how long a connection waits for each answer on a lane with a download.
 func (o *load) sharing() time.Duration {
 	return time.Duration(agentBuffer / o.rate.or(agentRate) * float64(time.Second))
 }
 
-// outlook is what lanes may be waited for.
+// outlook says which lanes connections may wait for, and how soon they come.
 func (o *load) outlook(now time.Time) outlook {
 	first := time.Duration(o.opening.or(float64(leastOpening)))
 	if !o.from.IsZero() {

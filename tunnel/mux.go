@@ -15,7 +15,7 @@ const (
 	// muxMessages is how many messages one frame fills at the most: long enough that its header costs little, short
 	// enough that other streams get their turn soon.
 	muxMessages = 8
-	// muxLastStream is where a session's stream ids end; the lane is replaced before.
+	// muxLastStream is the highest stream id that a session uses; the lane is replaced before.
 	muxLastStream = 1<<32 - 3
 	// refusalWindow is how far apart a refused dial and the end of its stream may arrive: the agent does not say which
 	// stream it means (protocol.md 3).
@@ -33,22 +33,22 @@ type mux struct {
 	streams  map[uint32]*stream
 	lastID   uint32
 	over     error
-	refusals []time.Time // dials that the agent reported as failed, not yet matched to a stream
-	proof    *proof      // the one under way; nil for none
-	answered uint32      // the last stream that the agent has said something about, see answer
+	refusals []time.Time // when the agent reported failed dials that are not yet matched to a stream
+	proof    *proof      // the proof under way; nil for none
+	answered uint32      // the highest id of a stream that the agent has sent a frame of, see answer
 
-	doubts      int64        // so far, see doubt; under mu, as is doubtedUpTo
-	doubtedUpTo uint32       // the last stream that was opened before the latest
-	certain     atomic.Int64 // doubts that are over
+	doubts      int64        // how many doubts there have been, see doubt; mu guards it and doubtedUpTo
+	doubtedUpTo uint32       // the id of the last stream that was opened before the latest doubt
+	certain     atomic.Int64 // how many of the doubts are over
 
 	inboxes
 
 	// Only receive touches what follows.
-	head    []byte // of a frame whose header is not complete
-	current *stream
-	left    int // bytes of the current frame still to come
-	rows    int // of full messages so far, see lane.press
-	ofOne   int // bytes of this one that are a single stream's
+	head    []byte  // the header of the current frame, as far as it has come
+	current *stream // the stream of the current frame; nil drops its data
+	left    int     // bytes of the current frame's data that are still to come
+	rows    int     // how many rows of full messages there have been, see lane.press
+	ofOne   int     // the most bytes of the present row that belong to one stream
 }
 
 func newMux(c *channel) *mux {
@@ -105,11 +105,11 @@ func (m *mux) write(ctx context.Context, s *stream, p []byte) error {
 		if err := m.channel.admit(ctx); err != nil {
 			return err
 		}
-		if !s.spoke.Load() { // it may have waited long
+		if !s.spoke.Load() { // other messages may have gone out while it waited
 			s.first.Store(m.channel.next())
 			s.spoke.Store(true)
 		}
-		s.last.Store(m.channel.next() + 1) // it may be under way before push returns
+		s.last.Store(m.channel.next() + 1) // before push, as the message may be under way before that returns
 		if err := m.channel.push(wire.Output, frame); err != nil {
 			return err
 		}
@@ -119,7 +119,7 @@ func (m *mux) write(ctx context.Context, s *stream, p []byte) error {
 	return nil
 }
 
-// hangUp sends the end of the stream past the window: it frees resources at the far end.
+// hangUp sends the end of the stream even where the window has no room, as it frees resources at the far end.
 func (m *mux) hangUp(s *stream) {
 	m.mu.Lock()
 	_, known := m.streams[s.id]
@@ -130,7 +130,7 @@ func (m *mux) hangUp(s *stream) {
 	}
 }
 
-// keepAlive sends the eight bytes that AWS counts as traffic.
+// keepAlive sends an empty frame, eight bytes, which AWS counts as traffic of the session.
 func (m *mux) keepAlive() error {
 	return m.channel.push(wire.Output, wire.MuxFrame{Command: wire.MuxNop}.Append(nil))
 }
@@ -145,7 +145,7 @@ func (m *mux) finish(err error) {
 	}
 }
 
-// refused notes that the agent could not dial.
+// refused notes that the agent has reported a failed dial.
 func (m *mux) refused(now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -196,7 +196,7 @@ func (m *mux) receive(body []byte) error {
 	return nil
 }
 
-// begin acts on a frame's header; its data follows through push.
+// begin acts on the header of a frame, whose data is then handed to push.
 func (m *mux) begin(f wire.MuxFrame) {
 	if !m.channel.seams.Load() {
 		m.channel.startSeams()
@@ -266,8 +266,8 @@ func (m *mux) reset(s *stream, why error) {
 	s.inbox.finish(why)
 }
 
-// strand ends the streams of which no byte has reached the agent, nor come back: their clients lose nothing by trying
-// again through another session. They are not moved there, because the agent may still get to them in this one.
+// strand ends the streams of which the agent has acknowledged no byte, and that have received none: their clients lose nothing when
+// they try again and get another session. The streams are not moved there by culvert, as the agent may still come to serve them here.
 func (m *mux) strand() {
 	oldest := m.channel.oldest()
 	m.mu.Lock()

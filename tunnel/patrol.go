@@ -15,9 +15,9 @@ const (
 	// region share 20 reads a second with everybody else (docs/capacity.md), so it is long: an agent whose task stops says
 	// so by itself, and only one that went silently is found by asking.
 	patrolEvery = 2 * time.Minute
-	// patrolSoon is how soon it asks while a session acknowledges nothing.
+	// patrolSoon is how often a tunnel asks while the agent of one of its sessions owes an acknowledge.
 	patrolSoon = 5 * time.Second
-	// patrolRest is the least time between two such questions about one task.
+	// patrolRest is the least time between two questions to ECS about the same task.
 	patrolRest = 4 * time.Second
 )
 
@@ -33,7 +33,7 @@ func newBeat(every time.Duration, now time.Time) beat {
 	return beat{every: every, last: now, next: jittered(every)}
 }
 
-// due reports whether it is time, and begins the next period if so.
+// due reports whether it is time to ask, and begins the next period if so.
 func (b *beat) due(now time.Time, worried bool) bool {
 	wait := b.next
 	if worried {
@@ -55,7 +55,7 @@ func jittered(d time.Duration) time.Duration {
 type finding struct {
 	at   time.Time
 	err  error
-	over bool // its container is gone
+	over bool // the agent's container is gone
 }
 
 // suspect is patrol for a lane whose agent owes an answer.

@@ -18,8 +18,8 @@ import (
 	"culvert/internal/say"
 )
 
-// gone reports whether the local side has closed its connection altogether, not only finished writing: its socket
-// belongs to no process any more. It cannot always be known.
+// gone reports whether the local client has closed its connection altogether, and has not only finished writing: a half-closed
+// connection still wants its answer. known is false where the system does not tell, as for clients on other machines.
 func (k *kernel) gone(conn net.Conn) (gone, known bool) {
 	switch c := conn.(type) {
 	case *net.UnixConn:
@@ -34,7 +34,9 @@ func (k *kernel) gone(conn net.Conn) (gone, known bool) {
 	return false, false
 }
 
-// abandoned reports whether no process holds a connection of this machine any more, of which the other end is here.
+// abandoned reports whether the process at the other end of a loopback connection has closed its socket: the kernel then still
+// has that end, which closes in its own time, but no process owns it. local and remote are the addresses as that other end sees
+// them, so remote is our own. known is false when the kernel cannot tell.
 func (k *kernel) abandoned(local, remote netip.AddrPort) (abandoned, known bool) {
 	// A kernel that cannot even find our own end is not asked for the other one.
 	if _, err := k.diagnose(remote, local); err == nil {

@@ -16,15 +16,15 @@ import (
 const (
 	// waitsFor is how long a new host waits for a seat unless the Spec says otherwise.
 	waitsFor = 2 * time.Minute
-	// idleFor a destination that nobody uses keeps its session.
+	// idleFor is how long a destination keeps its session while nobody uses it.
 	idleFor = 5 * time.Minute
-	// bereftFor is how long after its last use a destination that nobody uses gets another session when it has lost its own:
-	// when a task goes, those that are used come first.
+	// bereftFor is how long after its last use a destination still gets another session when it has lost its own. When a task
+	// ends, all destinations on it lose theirs, and those that are used are to come first.
 	bereftFor = 30 * time.Second
-	// remembersFor the failure of a destination is the answer to whoever asks for it next: a page of a hundred resources must
-	// not open a hundred sessions to a host that does not exist.
+	// remembersFor is how long every client that asks for a destination is told that it has failed, without another try: a page
+	// with a hundred resources must not open a hundred sessions to a host that does not exist.
 	remembersFor = 5 * time.Second
-	// warmAgain is the least time between two openings of one that is to be kept open.
+	// warmAgain is the least time between two openings of a destination that is to be kept open.
 	warmAgain = time.Minute
 	// maxVerdicts is how many failures are remembered.
 	maxVerdicts = 1000
@@ -45,21 +45,21 @@ type pool struct {
 
 	mu       sync.Mutex
 	open     map[Endpoint]*destination
-	order    []*destination // in the order they were opened
-	leaving  []*destination // that are being ended
-	scout    *destination   // nil: none is out
+	order    []*destination // the same, in the order in which they were opened
+	leaving  []*destination // destinations that are being ended
+	scout    *destination   // see explore; nil for none
 	verdicts map[Endpoint]verdict
-	warmed   map[Endpoint]time.Time // when those that are kept open were opened last
+	warmed   map[Endpoint]time.Time // when each destination that is to be kept open was last opened
 	idle     time.Duration          // idleFor
 	patience time.Duration          // provesWithin
 	closing  bool
 
 	vouched chan struct{} // closed and replaced when a session was opened
-	proof   Proof         // by the last one
-	proofAt time.Time
+	proof   Proof         // that sessions can be opened, by the last one that was
+	proofAt time.Time     // when it was
 	link    Link
-	sick    error     // why there is no session, since there was none; nil when that is not known
-	lost    error     // no later try can open one
+	sick    error     // why there is no session; nil when there is one, or that is not known
+	lost    error     // why no session can be opened any more, whoever tries; nil otherwise
 	scoutAt time.Time // when the last scout was sent out
 	past    Stats     // of destinations that have ended
 }
@@ -122,7 +122,8 @@ func (p *pool) reach(ctx context.Context, e Endpoint) (net.Conn, error) {
 	}
 }
 
-// join makes the caller wait for a destination, which is opened if it is not. A failure that is remembered is the answer.
+// join counts the caller among those that wait for a destination, and has it opened if it is not. The error is a failure of the
+// destination that is remembered.
 func (p *pool) join(e Endpoint) (*destination, error) {
 	p.mu.Lock()
 	if p.closing {
@@ -247,7 +248,7 @@ func (p *pool) late(d *destination) error {
 	return &LateError{Waited: p.wait}
 }
 
-// part ends the wait for a destination. One that has no session and that nobody wants any more is given up.
+// part ends one caller's wait for a destination. A destination without a session for which nobody waits any more is ended.
 func (p *pool) part(d *destination) {
 	p.mu.Lock()
 	d.waiters--
@@ -375,7 +376,7 @@ func (p *pool) makeRoom(n int, tasks []string) {
 	}
 }
 
-// look ends what nobody has used for long, and what waits for a session in vain; once a second.
+// look is called once a second. It ends destinations that nobody has used for idle, and those that wait for a session in vain.
 func (p *pool) look(now time.Time) {
 	p.mu.Lock()
 	var late []*destination
@@ -408,7 +409,7 @@ func (d *destination) why() error {
 	return d.trouble
 }
 
-// warm opens what is to be kept open.
+// warm opens the destinations that are to be kept open (Dynamic.Warm), where they are not.
 func (p *pool) warm() {
 	for _, e := range p.tunnel.spec.Dynamic.Warm {
 		e = e.normal()
@@ -437,7 +438,7 @@ func (p *pool) warm() {
 	}
 }
 
-// list is Destinations.
+// list is Tunnel.Destinations.
 func (p *pool) list() []Destination {
 	p.mu.Lock()
 	order := slices.Clone(p.order)

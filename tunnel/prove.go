@@ -21,7 +21,7 @@ const (
 	// proveAgainAfter a proof is sent once more: one that reached the agent before it noted the end of the handshake was
 	// thrown away, and then there is silence too.
 	proveAgainAfter = time.Second
-	// outlasts is how long the session of an agent without mux lives on when its connection was refused, at the most.
+	// outlasts is how long the session of an agent without mux goes on at the most when the agent's connection was refused.
 	outlasts = time.Second
 	// proveAgain is how often a proof is repeated that the refusal of another connection makes ambiguous.
 	proveAgain = 3
@@ -93,7 +93,7 @@ func (t *Tunnel) Prove(ctx context.Context) (Proof, error) {
 			}
 			return proof, err
 		}
-		// The session ended under the proof, or takes nothing now: another one tells.
+		// The session has ended during the proof, or takes no proof now: another session is asked.
 		select {
 		case <-time.After(proveAgainAfter / 10):
 		case <-ctx.Done():
@@ -122,7 +122,7 @@ func (t *Tunnel) noSession(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// isVerdict reports whether an error is the far end's own.
+// isVerdict reports whether an error says what the far end did, and not why it could not be asked.
 func isVerdict(err error) bool {
 	var refused *RefusedError
 	var unanswered *UnansweredError
@@ -211,7 +211,7 @@ type proof struct {
 	began   time.Time
 	streams []*stream // the second one repeats the first, should that have been thrown away
 	refused int       // reports of failed dials since it began
-	others  int       // streams of others that ended since then without a byte: the reports may be theirs
+	others  int       // other streams that ended without a byte since then: the reports may be about them
 }
 
 // prove asks the agent to connect, and says how long its answer took and whether it was a refusal. The error is
@@ -295,7 +295,7 @@ func (m *mux) judge(p *proof, s *stream) (took time.Duration, refused bool, err 
 	for _, mine := range p.streams {
 		mine.inbox.finish(errStreamDone) // a greeting is not read
 		if mine != s && m.streams[s.id] == nil {
-			delete(m.streams, mine.id) // the one that was thrown away, or its answer is the same
+			delete(m.streams, mine.id) // the agent has thrown it away, or will answer the same
 		}
 	}
 	switch {

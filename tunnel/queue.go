@@ -7,46 +7,46 @@ import (
 )
 
 const (
-	// hearWithin is how long a connection that would share a lane may take to say something: clients that speak first do
-	// so at once, and for a silent one no lane is opened.
+	// hearWithin is how long a connection waits for its client to send something before it is given a lane that others use. A
+	// client that speaks first does so at once; for one that does not, as the server may speak first, no lane is opened.
 	hearWithin = 50 * time.Millisecond
-	// headSize is how much of what it says is read meanwhile.
+	// headSize is how many bytes of the client are read while its connection waits.
 	headSize = 4 << 10
-	// lookAgain is how soon connections that hold out for a lane are looked at again.
+	// lookAgain is how soon connections that hold out for a lane of their own are looked at again.
 	lookAgain = 10 * time.Millisecond
-	// mostPatience is the longest that a connection waits for a lane while there is one that it could share.
+	// mostPatience is the longest that a connection waits for a lane of its own while there is one that it could share.
 	mostPatience = 2 * time.Second
-	// refusedFor a lane that took no connection is not tried again for it.
+	// refusedFor is how long a connection is not given a lane again that could not open a stream for it.
 	refusedFor = time.Second
 )
 
 // arrival is a connection that waits for a lane.
 type arrival struct {
 	began  time.Time
-	placed chan *lane  // capacity 1
+	placed chan *lane  // gets the lane that the connection is given; capacity 1
 	spoke  atomic.Bool // its client has said something
 
-	// What follows is guarded by the tunnel's lock.
-	refusedBy *lane // that took it not, and when
+	// The tunnel's lock guards what follows.
+	refusedBy *lane // the lane that last could not open a stream for it; nil for none
 	refusedAt time.Time
 }
 
-// outlook is what lanes a tunnel is still to get, as far as run knows.
+// outlook says which lanes a tunnel is still to get, and how soon, as far as run knows.
 type outlook struct {
-	coming  int           // that are being opened, or may be
+	coming  int           // lanes that are being opened, or may be
 	first   time.Duration // until the first of them takes connections
-	spacing time.Duration // between two of them on one task
-	tasks   int           // that take sessions in at the same time; 0 is one
-	wait    time.Duration // for a lane, that is worth it to a connection that would share one otherwise
+	spacing time.Duration // from one lane to the next on the same task, whose agent takes in one session after the other
+	tasks   int           // tasks that take sessions in at the same time; 0 counts as one
+	wait    time.Duration // how long a connection should wait for a lane of its own rather than share one
 }
 
-// after is how long the lane takes that comes after n others.
+// after is how long it takes until the lane is there that comes after n others.
 func (o outlook) after(n int) time.Duration {
 	return o.first + time.Duration(n/max(1, o.tasks))*o.spacing
 }
 
-// turn is when a connection has its turn that comes after n others which share the lanes to come: as many of these are used
-// as make it soonest.
+// turn is how long it takes until a connection is served that shares the lanes to come with n others before it: with as many of
+// these lanes as make it soonest.
 func (o outlook) turn(n int) time.Duration {
 	soonest, ready := o.first, time.Duration(0)
 	for k := range o.coming {
@@ -58,8 +58,8 @@ func (o outlook) turn(n int) time.Duration {
 	return soonest
 }
 
-// worth is for how long it is worth it to wait for a lane instead of sharing one, as would the holding ones before: the
-// more of them, the less of it is for each.
+// worth is how long a connection should wait for a lane of its own rather than share one of lanes. It is the longer the more
+// connections use these lanes already, or will: those that hold out before it would have to share them as well.
 func (o outlook) worth(lanes []standing, holding int) time.Duration {
 	for _, s := range lanes {
 		holding += s.active
@@ -67,11 +67,11 @@ func (o outlook) worth(lanes []standing, holding int) time.Duration {
 	return o.wait * time.Duration(max(1, holding/len(lanes)))
 }
 
-// answerTime is what the agent takes for a short answer, of one message or two with their rests (protocol.md 8): it holds up
-// those behind it for so long.
+// answerTime is how long the agent is busy with a short answer, of one or two messages and the rest after each (protocol.md 8). The
+// answers of other connections wait for so long.
 const answerTime = 2 * time.Millisecond
 
-// cost is what a connection would wait on a lane for its answer.
+// cost is how long a connection on this lane is expected to wait for its answer.
 func (s standing) cost(sharing time.Duration) time.Duration {
 	cost := time.Duration(s.active+s.fresh)*answerTime + s.lag
 	switch {
@@ -124,8 +124,9 @@ func assign(waiting []*arrival, lanes []standing, o outlook, sharing time.Durati
 	return left, holding
 }
 
-// settle decides about one connection: its lane, or nil and whether it holds out for one of its own. holding is how many do
-// before it, unsure how many lanes there may yet be for it that are not in use after all.
+// settle decides about one connection: it returns the lane that it gets, or nil and whether it holds out for a lane of its own.
+// holding is how many connections before it do so, unsure how many lanes have only connections that may turn out to be silent, so
+// that the lane is free after all.
 func settle(w *arrival, lanes []standing, o outlook, sharing time.Duration, bulk bool, holding, unsure int, now time.Time) (at *lane, hold bool) {
 	if len(lanes) == 0 {
 		return nil, false
@@ -152,7 +153,7 @@ func settle(w *arrival, lanes []standing, o outlook, sharing time.Duration, bulk
 	return least.lane, false
 }
 
-// freest is the best of the lanes that a connection has for itself, nil when there is none.
+// freest is the best of the lanes that nobody else uses at the moment; nil when there is none.
 func freest(lanes []standing, bulk bool) *lane {
 	var best *standing
 	for i := range lanes {
@@ -167,7 +168,7 @@ func freest(lanes []standing, bulk bool) *lane {
 	return best.lane
 }
 
-// undecided is how many lanes have nothing but connections that may turn out to be silent.
+// undecided is how many lanes have only connections of which neither end has spoken yet: they may go on being silent.
 func undecided(lanes []standing) (n int) {
 	for _, s := range lanes {
 		if s.fresh > 0 && s.active == 0 && !s.pressed {
@@ -184,7 +185,7 @@ func compare(a, b standing, sharing time.Duration) int {
 	return a.streams - b.streams
 }
 
-// lane is the one that the connection has got; nil while it has none.
+// lane is the lane that the connection was given; nil while it has none. It does not wait.
 func (w *arrival) lane() *lane {
 	select {
 	case l := <-w.placed:
@@ -213,7 +214,7 @@ func (t *Tunnel) leave(w *arrival) {
 	}
 }
 
-// rejoin puts a connection that its lane did not take back to the front.
+// rejoin puts a connection back to the front of the queue whose lane l could not open a stream for it.
 func (t *Tunnel) rejoin(w *arrival, l *lane) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -221,7 +222,8 @@ func (t *Tunnel) rejoin(w *arrival, l *lane) {
 	t.waiting = slices.Insert(t.waiting, 0, w)
 }
 
-// dispatch looks who gets which lane, and how many are wanted. Whoever comes while another one is at it leaves it to that one.
+// dispatch gives lanes to the connections that wait, and works out how many lanes are wanted. Any goroutine may call it; while one
+// is at it, another call only has that one do it once more.
 func (t *Tunnel) dispatch() {
 	if t.dispatches.Add(1) > 1 {
 		return
@@ -243,7 +245,7 @@ func (t *Tunnel) allot(now time.Time) {
 		}
 	}
 	able := len(t.waiting)
-	if t.stale(now) { // those that have not waited long enough for an address that is newer
+	if t.stale(now) { // connections wait for a session that resolves the name anew, up to renewWithin
 		if i := slices.IndexFunc(t.waiting, func(w *arrival) bool { return now.Sub(w.began) < renewWithin }); i >= 0 {
 			able = i
 		}
@@ -258,7 +260,7 @@ func (t *Tunnel) allot(now time.Time) {
 	}
 }
 
-// press has run look at how many lanes are wanted.
+// press wakes run to look at how many lanes are wanted. It does not block.
 func (t *Tunnel) press() {
 	select {
 	case t.pressed <- struct{}{}:

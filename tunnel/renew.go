@@ -21,10 +21,10 @@ const (
 	// doubtRest is the least time between two sessions that are opened because connections fail: a host that is down
 	// costs no more than that.
 	doubtRest = 10 * time.Second
-	// trialWithin is what the far end has to accept a connection through a session that is on trial.
+	// trialWithin is how long the far end may take to accept a connection through a session that is on trial.
 	trialWithin = 5 * time.Second
-	// maxAside is how many sessions may see out their connections beside those that take new ones; a name is not
-	// resolved anew as long as there are so many.
+	// maxAside is how many sessions with an older address may serve their connections to the end beside those that take new
+	// ones. The name is not resolved anew as long as there are so many.
 	maxAside = 2
 	// renewWithin is how long a new connection waits for a session that resolves the name anew, when there is an older
 	// one that would take it.
@@ -42,7 +42,7 @@ func (e Endpoint) named() bool {
 	return host != "" && err != nil && !strings.EqualFold(host, "localhost")
 }
 
-// doubted notes that the far end takes no connections: its name may lead elsewhere by now.
+// doubted notes that the far end takes no connections, so that its name may lead to another address by now.
 func (t *Tunnel) doubted(err error) {
 	if !t.spec.Remote.named() || !isVerdict(err) {
 		return
@@ -88,19 +88,19 @@ func (r *runner) refresh(now time.Time) {
 		return
 	}
 	switch some, room := r.room(1); {
-	case !some: // the next session resolves it in any case
+	case !some: // without a session: the next one resolves the name in any case
 	case room:
 		r.renew()
 	default:
-		r.resolvedAt(now) // no room: not before the next time
+		r.resolvedAt(now) // without room for another session: not before the next period
 	}
 }
 
 // quiet reports whether no session is being opened, nor waited for.
 func (r *runner) quiet() bool { return r.trial == nil && len(r.opening) == 0 && !r.renewing }
 
-// room reports whether there is a session to be replaced, and whether another one may take its place: those that
-// see out their connections beside it must stay few, unless it has none itself.
+// room reports whether there is a session that takes connections (some), and whether another one may replace it (room): with limit
+// or more sessions that only serve older connections to the end it may not, unless the one to replace has no connections.
 func (r *runner) room(limit int) (some, room bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -116,14 +116,15 @@ func (r *runner) room(limit int) (some, room bool) {
 	return some, idle || aside < limit
 }
 
-// renew wants a session that resolves the name anew.
+// renew has makeRoom open a session that resolves the name anew.
 func (r *runner) renew() {
 	r.accepted = r.connections.accepted()
 	r.renewing = true
 }
 
-// makeRoom opens the session that renew wants. Where the tunnel has as many as it may have, it makes room: the one with the
-// fewest connections gets no more and ends with its last one; the only one is replaced when it has none.
+// makeRoom opens the session that renew asked for, or makes room for it where the tunnel has as many sessions as it may have: the
+// session with the fewest connections gets no more of them and ends with its last one. The tunnel's only session is replaced when it
+// has no connections.
 func (r *runner) makeRoom() {
 	if !r.renewing || r.trial != nil || len(r.opening) > 0 {
 		return
@@ -157,13 +158,13 @@ func (r *runner) makeRoom() {
 			r.renewing, r.swapped = false, time.Now()
 			return
 		}
-		r.yield(nil) // a connection came in between
+		r.yield(nil) // a connection came meanwhile
 	}
 	r.resolvedAt(time.Now()) // no connection waits for it
 }
 
-// least is the session with the fewest connections of those that take new ones, or would if they did not make room; others
-// reports whether there are more that do. There is none while one is being ended.
+// least is the session with the fewest connections among those that take new ones, or would if they were not making room; others
+// reports whether there are more of them. least is nil while a session is being ended, which makes room by itself.
 func (r *runner) least() (least *lane, others bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -184,7 +185,7 @@ func (r *runner) least() (least *lane, others bool) {
 	return least, slices.ContainsFunc(able, func(l *lane) bool { return l != least && !l.slow.Load() && !l.hung.Load() })
 }
 
-// yield has a session make room in the place of the one that did, which takes new connections again.
+// yield has session l make room, or none if l is nil, and the one that did so far take new connections again.
 func (r *runner) yield(l *lane) {
 	if last := r.yielding; last != nil && last != l && !last.leaving.Load() && !last.ending {
 		last.draining.Store(false)
@@ -224,7 +225,8 @@ func (r *runner) try(l *lane) {
 	}()
 }
 
-// judge ends the trial of a session, if it is not over yet: it takes over, or is ended.
+// judge ends the trial of a session, if that is not over yet. With a nil error the session takes new connections from now on, and
+// the older ones only serve theirs to the end; else it is ended.
 func (r *runner) judge(l *lane, err error) {
 	if r.trial != l {
 		return
@@ -248,7 +250,7 @@ func (r *runner) judge(l *lane, err error) {
 	r.resolvedAt(l.startedAt)
 }
 
-// accepted is how many connections there have been.
+// accepted is how many connections there have been since the tunnel was opened.
 func (c *connections) accepted() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -14,12 +14,12 @@ import (
 )
 
 const (
-	// briefly is how long a socket lives at the most that was refused: a service that does not want it takes the upgrade and
-	// closes, having said nothing. After any other the first try to resume the session goes out at once, as what the agent
-	// sends meanwhile is lost, and it repairs one message in 100 ms (protocol.md 9, A1).
+	// briefly is how long a socket lives at the most that the service refuses: it takes the upgrade and then closes the socket
+	// without having sent a message. After the loss of any other socket the first try to resume the session goes out at once, as
+	// messages that the agent sends meanwhile are lost, and it takes 100 ms to send each again (protocol.md 9, A1).
 	briefly = 200 * time.Millisecond
-	// atOnceMost and atOnceEvery bound that, for a service that closes whatever it has taken: in a circle it is asked no faster
-	// than the backoff says.
+	// atOnceMost and atOnceEvery bound how often that is done: so many times in a row, and one time in so long after that. A
+	// service that closes every socket it has accepted is then asked no faster than the backoff allows.
 	atOnceMost  = 6
 	atOnceEvery = 3 * time.Second
 )
@@ -74,8 +74,9 @@ func (l *lane) carry(ctx context.Context, cancel context.CancelCauseFunc) error 
 	}
 }
 
-// resume asks for a new token, at once or after a rest, until it gets one or hears that the session is over. It does not count
-// its tries: the session lives on at the service while nobody asks. The websocket of a try at once is on its way already.
+// resume asks for a new token, at once or after a rest, until it gets one, hears that the session is over or ctx ends. The number of
+// its tries has no limit, as the session lives on at the service meanwhile. For a try at once the websocket is being opened already,
+// and is returned.
 func (l *lane) resume(ctx context.Context, retry *backoff.ExponentialBackOff, atOnce bool) (aws.Session, *early, error) {
 	for ; ; atOnce = false {
 		if !atOnce {
@@ -101,7 +102,7 @@ func (l *lane) resume(ctx context.Context, retry *backoff.ExponentialBackOff, at
 	}
 }
 
-// ask resumes the session once. Where that is wanted, the websocket is opened meanwhile.
+// ask calls ResumeSession once. With overlap the websocket is opened meanwhile, and returned.
 func (l *lane) ask(ctx context.Context, overlap bool) (aws.Session, *early, error) {
 	var ahead *early
 	if overlap {
@@ -128,13 +129,13 @@ type early struct {
 	err    error
 }
 
-// leads takes note of where a socket of the session leads to.
+// leads notes the stream URL of the session's last socket.
 func (l *lane) leads(session aws.Session) {
 	l.moves = l.moves || l.stream != "" && l.stream != session.StreamURL
 	l.stream = session.StreamURL
 }
 
-// knock begins to open the session's websocket where it was the last time; nil where that is no use.
+// knock begins to open the session's next websocket at the URL of the last one; nil where the service gives each another URL.
 func (l *lane) knock(ctx context.Context) *early {
 	if l.moves || strings.Contains(strings.ToLower(l.stream), "x-amz-") { // the next one has another signature
 		return nil
@@ -148,7 +149,8 @@ func (l *lane) knock(ctx context.Context) *early {
 	return e
 }
 
-// dial opens the websocket for a token: with the one that is on its way if it leads to the same place and works, else anew.
+// dial returns the session's websocket with its token sent: the one that knock began to open, if it has the session's URL and
+// works, else a new one. e may be nil.
 func (e *early) dial(ctx context.Context, client *aws.Client, session aws.Session, clientID string) (*socket, error) {
 	if e == nil || e.url != session.StreamURL {
 		e.drop()
@@ -162,7 +164,7 @@ func (e *early) dial(ctx context.Context, client *aws.Client, session aws.Sessio
 	return dialSocket(ctx, client, session, clientID)
 }
 
-// drop gives it up. A nil one is none.
+// drop closes the websocket, which is not wanted. e may be nil.
 func (e *early) drop() {
 	if e == nil {
 		return
@@ -191,8 +193,8 @@ func (a *allowance) take(now time.Time) bool {
 	return true
 }
 
-// newRetry is the backoff between tries: soon at first, half a minute at the most, spread by half so that many clients
-// do not come at once.
+// newRetry is the backoff between tries: short at first, half a minute at the most, and each made longer or shorter at random by up
+// to half, so that many clients do not come at the same moment.
 func newRetry() *backoff.ExponentialBackOff {
 	return &backoff.ExponentialBackOff{
 		InitialInterval: 100 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 1.8, MaxInterval: 20 * time.Second,

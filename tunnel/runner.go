@@ -11,12 +11,12 @@ import (
 	"culvert/aws"
 )
 
-// idleAtLeast is the shortest idle timeout an account can set: a session that the service closes after so long a silence is
-// taken to have run into it.
+// idleAtLeast is about the shortest idle timeout that an account can set for sessions. A session that the service closes after so
+// long without stream data is taken to have run into that timeout.
 const idleAtLeast = 55 * time.Second
 
-// unresolvedRest is the least time between sessions to a host that the task cannot resolve: a session is the only way to
-// find out, and costs a worker in the task.
+// unresolvedRest is the least time between two sessions to a host that the task cannot resolve. Only another session can find out
+// whether it can by now, and each one starts a process in the task.
 const unresolvedRest = 5 * time.Second
 
 // seatAgain is the least time between two sessions that a destination would like to have beside those it has, when there was no seat
@@ -26,37 +26,37 @@ const seatAgain = time.Second
 // report is what a lane or a patrol tells its tunnel. The runner takes one after the other.
 type report struct {
 	lane   *lane
-	ended  bool
-	patrol bool // only a patrol that is over
-	silent bool // its agent owes an answer
-	tried  bool // its trial is over, err says how
-	err    error
+	ended  bool  // the lane is over, err says why
+	patrol bool  // a goroutine of patrol, inquire or inquireMemory has ended; it concerns no lane
+	silent bool  // the lane's agent owes an answer: ECS is to be asked about its task
+	tried  bool  // the lane's trial is over, err says how
+	err    error // else why a socket was lost; nil for none
 
 	inquired bool // the answer to inquireMemory
 	memory   int
 }
 
-// runner is what only run knows.
+// runner is the state of a tunnel that only its run touches, so without a lock.
 type runner struct {
 	*Tunnel
 
-	running  int       // goroutines: lanes, patrols, proofs
+	running  int       // goroutines of lanes, patrols and proofs, each of which sends a last report
 	sessions int       // lanes that run: each is a session, from before it is opened until it is ended
-	opening  []*lane   // that their agents have not begun to serve: each opens one session after the other (protocol.md 8)
-	trial    *lane     // the one that resolves the remote host's name anew, see renew
-	renewing bool      // such a one is wanted, as soon as there is room for it
-	yielding *lane     // the one that gets no new connections to make room for it
-	swapped  time.Time // when the only session was ended to make room for it; zero once there is another one
-	tried    time.Time // when the last one was wanted because connections failed
-	accepted uint64    // connections when the last one was wanted
+	opening  []*lane   // lanes whose agents have not begun to serve them: an agent takes in one session after the other (protocol.md 8)
+	trial    *lane     // the lane that resolves the remote host's name anew, see renew; nil for none
+	renewing bool      // a lane on trial is wanted, as soon as there is room for it
+	yielding *lane     // the lane that gets no new connections, to make room for one on trial
+	swapped  time.Time // when the only session was ended to make room for one on trial; zero once there is a session again
+	tried    time.Time // when a lane on trial was last wanted because connections failed
+	accepted uint64    // how many connections there had been when a lane on trial was last wanted
 	retry    interface {
 		NextBackOff() time.Duration
 		Reset()
 	}
-	notBefore time.Time // of the next lane
-	trouble   error     // why the last lane ended, or could not be opened
-	asleep    error     // why no lane is wanted now; nil otherwise
-	wasOpen   bool
+	notBefore time.Time // when the next lane may be started
+	trouble   error     // why the last lane ended, or could not be opened; nil once one is open
+	asleep    error     // why no lane is wanted until a connection comes; nil when one is
+	wasOpen   bool      // some lane was open before
 	beat      beat
 
 	unopened []*lane // that do not take connections yet, those on trial left out
@@ -115,7 +115,7 @@ func (t *Tunnel) run() {
 	}
 }
 
-// due fires when the next lane may be opened; nil when none is waited for.
+// due returns a Go channel that fires when the next lane may be started; nil, which never does, when no lane waits for that time.
 func (r *runner) due() <-chan time.Time {
 	if len(r.opening) > 0 || r.asleep != nil || r.notBefore.IsZero() || r.missing() == 0 {
 		return nil
@@ -147,7 +147,7 @@ func (r *runner) missing() int {
 	}
 	least := 0
 	if r.sessions == leaving {
-		least = 1 // in another container: those of a task that stops may serve their connections to the end
+		least = 1 // beyond the ceiling: the other sessions are in the containers of tasks that stop, and serve their connections to the end
 	}
 	return max(least, min(max(1, want)-usable, most-r.sessions))
 }
@@ -179,7 +179,7 @@ func (r *runner) serves() bool {
 	return slices.ContainsFunc(r.lanes, func(l *lane) bool { return !l.leaving.Load() && !l.draining.Load() && !l.trial.Load() })
 }
 
-// giveAway has one of several sessions end as soon as it has no connection.
+// giveAway has the session with the fewest connections end with the last of them, if the tunnel has several.
 func (r *runner) giveAway() {
 	if l, others := r.least(); l != nil && others {
 		l.draining.Store(true)
@@ -187,7 +187,7 @@ func (r *runner) giveAway() {
 	}
 }
 
-// lead settles where a lane leads to.
+// lead settles the task that a lane leads to, and lists it among the tunnel's lanes.
 func (r *runner) lead(l *lane, to aws.Target) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -206,7 +206,7 @@ func (r *runner) newLane() *lane {
 	return l
 }
 
-// start runs a lane to the task that choose picks; nil where that is settled.
+// start runs a lane to the task that choose picks, in a goroutine of its own; choose is nil where lead has settled the task.
 func (r *runner) start(l *lane, choose func(context.Context) (aws.Target, error)) {
 	var ctx context.Context
 	ctx, l.quit = context.WithCancelCause(r.ctx)
@@ -241,7 +241,7 @@ func (r *runner) start(l *lane, choose func(context.Context) (aws.Target, error)
 	}()
 }
 
-// take handles what a lane says.
+// take acts on a report.
 func (r *runner) take(s report) {
 	if s.patrol {
 		r.running--
@@ -337,7 +337,7 @@ func (r *runner) take(s report) {
 	}
 }
 
-// served notes that a lane is not being opened any more.
+// served notes that the agent of a lane serves it by now, or that the lane has ended.
 func (r *runner) served(l *lane) {
 	r.opening = slices.DeleteFunc(r.opening, func(other *lane) bool { return other == l })
 }
@@ -401,12 +401,12 @@ func (r *runner) show() {
 	switch {
 	case best == nil && r.asleep != nil:
 		e.State, e.Err = Asleep, r.asleep
-	case best != nil && best.open() && waits: // new connections do not, but those of that session
+	case best != nil && best.open() && waits: // new connections have a lane, but those of a session that is being resumed wait
 		e.State, best = Resuming, nil
 	case best != nil && best.open():
 		e.State, e.Err = Open, nil
 	case r.trouble == nil && time.Since(r.swapped) < swapWithin:
-		return // nothing is lost, and a new connection waits no longer than at other times for a session on trial
+		return // no connection was lost, and a new one waits no longer than it does for a session on trial at other times
 	case best != nil && best.state() == Resuming:
 		e.State = Resuming
 	case r.wasOpen:
@@ -422,7 +422,7 @@ func (r *runner) show() {
 	}
 }
 
-// rank orders lanes by how much they speak for the tunnel.
+// rank orders lanes by how good they are for new connections: the best one's state is the tunnel's.
 func rank(l *lane) int {
 	if l.draining.Load() {
 		return 0
@@ -444,7 +444,8 @@ func rank(l *lane) int {
 
 func sameText(a, b error) bool { return b != nil && a.Error() == b.Error() }
 
-// look is the tunnel's look around once a second.
+// look is called once a second: it looks for connections that hang, names to resolve anew, lanes that are not needed any more and
+// tasks that are to be asked about.
 func (r *runner) look(now time.Time) {
 	r.mu.Lock()
 	lanes := slices.Clone(r.lanes)

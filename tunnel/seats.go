@@ -15,27 +15,27 @@ const (
 	// sessionsEach is how many sessions of a dynamic tunnel a task carries at the most: each is a process in its container, of
 	// 10 MB that it shares with no other.
 	sessionsEach = 12
-	// turnFor is the longest that one start holds up the next one to the same task.
+	// turnFor is how long the start of one session holds up the next one to the same task at the most.
 	turnFor = 5 * time.Second
-	// failedRest is how long the next start to a task waits when one has failed: what kept that from a session mostly keeps the
-	// others from theirs, and there may be dozens.
+	// failedRest is how long the next start to a task waits after one that failed. The cause is mostly the same for all that wait,
+	// which may be dozens.
 	failedRest = 500 * time.Millisecond
 )
 
 // errNoSeat is the end of a session that was wanted besides another one, and for which there was no seat.
 var errNoSeat = errors.New("the tunnel has as many sessions as it may have")
 
-// seats are the sessions that a dynamic tunnel may have: so many in all and so many on each task. As an agent takes one start
-// after the other (protocol.md 8), a session to a task begins when the one before it has its agent; several tasks begin theirs
-// at the same time. Its methods are safe for concurrent use.
+// seats are the sessions that a dynamic tunnel may have: most in all and each on one task. As an agent takes in one session after
+// the other (protocol.md 8), a session to a task begins only when the agent has taken in the one before; several tasks can take in
+// theirs at the same time. Its methods are safe for concurrent use.
 type seats struct {
 	most, each int
-	room       func(n int, tasks []string) // makes some for so many, on these tasks or, where there are none, anywhere. Called without mu
+	room       func(n int, tasks []string) // has n sessions end, on these tasks or, without any named, on any task. Called without mu
 
 	mu      sync.Mutex
 	taken   int
-	on      map[string]int           // by task
-	turns   map[string]chan struct{} // by task, capacity 1: holds a token while a session begins there
+	on      map[string]int           // seats that are taken, by task
+	turns   map[string]chan struct{} // by task, capacity 1: holds a token while a session to the task begins
 	queue   []*applicant             // first come, first served
 	changed chan struct{}            // closed and replaced when a seat may be free
 }
@@ -49,8 +49,8 @@ type seat struct {
 	task  string
 	turn  chan struct{}
 	timer *time.Timer
-	begun sync.Once // its turn is over
-	left  sync.Once
+	begun sync.Once // done when its turn is over
+	left  sync.Once // done when the seat is given back
 }
 
 func newSeats(most int, room func(int, []string)) *seats {
@@ -127,7 +127,7 @@ func (s *seats) pick(a *applicant, peers []aws.Target) (aws.Target, bool) {
 	return able[rand.IntN(len(able))], true //nolint:gosec // not a secret
 }
 
-// short is how many sessions have to end for those that wait, and on which tasks; none when it may be any. s.mu is held.
+// short is how many sessions have to end for those that wait to get seats, and on which tasks; no tasks means on any. s.mu is held.
 func (s *seats) short(a *applicant) (n int, tasks []string) {
 	left := 0
 	for _, task := range a.tasks {
@@ -164,7 +164,7 @@ func (s *seats) wake() {
 	s.changed = make(chan struct{})
 }
 
-// look has those that wait look again: a session that nobody used before may have become one.
+// look has those that wait look again, as a session may be unused by now and can be ended for them.
 func (s *seats) look() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -173,7 +173,7 @@ func (s *seats) look() {
 	}
 }
 
-// waiting is how many wait for a seat.
+// waiting is how many sessions wait for a seat.
 func (s *seats) waiting() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -193,14 +193,15 @@ func (s *seat) wait(ctx context.Context) error {
 	}
 }
 
-// began says that the agent serves the session, or will not: the next start is due. A nil seat is of no dynamic tunnel.
+// began says that the agent serves the session, or never will, so that the next one to the same task may start. The seat is nil where
+// the tunnel is no dynamic one.
 func (s *seat) began() {
 	if s != nil {
 		s.begun.Do(func() { <-s.turn })
 	}
 }
 
-// leave gives the seat back when the session is over; one that never began holds up the next one for a moment.
+// leave gives the seat back when the session is over. A session that never began holds up the next one for failedRest.
 func (s *seat) leave(began bool) {
 	if s == nil {
 		return

@@ -5,38 +5,43 @@ import (
 	"time"
 )
 
-// The resend timer (protocol.md 4).
+// A message that stays unacknowledged for a timeout is sent again. The timeout is the smoothed round trip and four times its
+// variation, as in RFC 6298 and AWS's own client (protocol.md 4), within these limits.
 const (
-	firstTimeout = 400 * time.Millisecond
+	firstTimeout = 400 * time.Millisecond // before a round trip was measured
 	leastTimeout = 200 * time.Millisecond
 	mostTimeout  = 5 * time.Second
-	clockGrain   = 10 * time.Millisecond
-	fewMessages  = 4
-	batchFrames  = 64 // data and as many acknowledges are what a writer takes at a time, so that neither waits behind the other
+	clockGrain   = 10 * time.Millisecond // what a round trip may vary by at the least, since clocks and timers are no finer
+	fewMessages  = 4                     // with so many or fewer under way, backoff sends a lost one again early
 )
+
+// batchFrames is how many messages the writer of a socket takes from a channel at a time, and how many acknowledges. It has
+// written both before it takes more, so that neither kind waits behind a long queue of the other.
+const batchFrames = 64
 
 // outgoing is one message on its way.
 type outgoing struct {
 	sequence  int64
 	frame     []byte
-	firstSent time.Time // zero until it was written once
+	firstSent time.Time // zero until it was written to a socket
 	lastSent  time.Time
-	tries     int
-	acked     bool
-	lost      bool   // queued to go out again
-	shorter   []byte // of a probe of the message size: what is sent in its place if it has to be sent again
+	tries     int    // how often it was written to a socket
+	acked     bool   // acknowledged, but a message before it is not
+	lost      bool   // taken to be lost, and queued in sender.again
+	shorter   []byte // of a probe of the message size: the frame that replaces it if it has to be sent again
 	overtaken int    // how often a message that is larger than usual was sent again after smaller ones had been acknowledged
 }
 
-// sender is the sending half of a channel: what is unacknowledged, when to send it again, how much may be under way.
+// sender is the sending half of a channel: which messages are unacknowledged, when each is sent again, how many bytes may be
+// under way.
 // The channel's lock guards it.
 type sender struct {
 	next     int64       // sequence number of the next message
-	unacked  []*outgoing // in sequence order; those acknowledged out of order stay until the ones before them go
-	unsent   int         // index in unacked of the first message never written on any socket
-	again    []*outgoing // to write again, in order
-	inFlight int         // bytes of frames in unacked that are not acknowledged
-	paused   bool        // the agent is said to be away: only feelers go out
+	unacked  []*outgoing // in sequence order; one that was acknowledged out of order stays until those before it are
+	unsent   int         // index in unacked of the first message that was never written to a socket
+	again    []*outgoing // the lost ones of unacked, in the order in which they are to be written again
+	inFlight int         // bytes of the frames in unacked that are not acknowledged
+	paused   bool        // the service says that the agent is away: only feelers are written, see feeler
 
 	window window
 	pace   pacer
@@ -44,9 +49,9 @@ type sender struct {
 
 	smoothed, variation time.Duration // of the round trip; 0 before the first sample
 	newest              time.Time     // the latest lastSent among acknowledged messages
-	lastAck             time.Time
-	attached            time.Time
-	lookAt              time.Time // when to look for losses next; zero when nothing is under way
+	lastAck             time.Time     // when the last acknowledge came
+	attached            time.Time     // when the socket was attached
+	lookAt              time.Time     // when to look for losses next; zero when nothing is under way
 	resent              uint64
 }
 
@@ -76,7 +81,8 @@ func (s *sender) timeout() time.Duration {
 	return min(max(s.smoothed+max(clockGrain, 4*s.variation), leastTimeout), mostTimeout)
 }
 
-// acknowledge takes an acknowledge in and reports whether the writer should look for losses.
+// acknowledge notes the acknowledge of a message. It reports whether the writer should look for losses, as a message after an
+// unacknowledged one was acknowledged.
 func (s *sender) acknowledge(sequence int64, now time.Time) bool {
 	if len(s.unacked) == 0 {
 		return false
@@ -118,7 +124,7 @@ func (s *sender) acknowledge(sequence int64, now time.Time) bool {
 	return false
 }
 
-// sample takes a measured round trip in (RFC 6298 with the gains AWS uses).
+// sample adds a measured round trip to the smoothed one (RFC 6298, with the gains of AWS's own client).
 func (s *sender) sample(d time.Duration) {
 	s.window.measured(d)
 	if s.smoothed == 0 {
@@ -129,9 +135,10 @@ func (s *sender) sample(d time.Duration) {
 	s.smoothed += (d - s.smoothed) / 8
 }
 
-// reorderWindow is how much later than its successors a message may be acknowledged before it counts as lost.
+// reorderWindow is how much later than a message that was sent after it a message may be acknowledged before it counts as lost.
 func (s *sender) reorderWindow() time.Duration { return max(clockGrain, s.smoothed/4) }
 
+// rewind begins with a new socket: what was written to the last one and not acknowledged is to be written again.
 func (s *sender) rewind(now time.Time) {
 	var oldest *outgoing
 	if len(s.unacked) > 0 {
@@ -150,7 +157,8 @@ func (s *sender) rewind(now time.Time) {
 	s.window.restart()
 }
 
-// collect appends what is to be written now.
+// collect appends up to batchFrames messages that are to be written now, and says when to call it again; zero is not before
+// something changes.
 func (s *sender) collect(batch [][]byte, now time.Time) ([][]byte, time.Time) {
 	if !s.lookAt.IsZero() && !now.Before(s.lookAt) {
 		s.findLost(now)
@@ -180,7 +188,7 @@ func (s *sender) collect(batch [][]byte, now time.Time) ([][]byte, time.Time) {
 	return batch, s.lookAt
 }
 
-// pick returns the next message to write: losses first.
+// pick returns the message that is to be written next, without taking it: a lost one before a new one. Nil when there is none.
 func (s *sender) pick() *outgoing {
 	for len(s.again) > 0 && s.again[0].acked {
 		s.again = s.again[1:]
@@ -197,6 +205,7 @@ func (s *sender) pick() *outgoing {
 	return nil
 }
 
+// take accounts for a message that pick has returned and that is written now.
 func (s *sender) take(o *outgoing, now time.Time) {
 	if o.tries > 0 {
 		s.again = s.again[1:]
@@ -213,9 +222,10 @@ func (s *sender) take(o *outgoing, now time.Time) {
 	}
 }
 
-// backoff is the timeout of one message: doubled with every further try. While only a few messages are under way their
-// first try times out early: nothing behind them would show their loss, and to send them twice costs next to nothing.
-// That is every session's beginning, since an agent drops what finds its port handler not yet started (protocol.md 5).
+// backoff is the timeout of one message, doubled with every further try. While only a few messages are under way their first
+// try times out early: there may be no later message whose acknowledge shows their loss, and sending them twice costs next to
+// nothing. It is so whenever a session begins, as an agent drops messages that come before its port handler is started
+// (protocol.md 5).
 func (s *sender) backoff(o *outgoing) time.Duration {
 	d := s.timeout()
 	if s.smoothed > 0 && o.tries <= 1 && len(s.unacked) <= fewMessages {
@@ -227,7 +237,8 @@ func (s *sender) backoff(o *outgoing) time.Duration {
 	return min(d, mostTimeout)
 }
 
-// findLost queues every message that timed out, or that later ones have overtaken, and sets the next look.
+// findLost queues in again every message that has timed out or that later ones have overtaken (RACK, RFC 8985), and sets when to
+// look next.
 func (s *sender) findLost(now time.Time) {
 	s.lookAt = time.Time{}
 	var lost bool
@@ -259,7 +270,8 @@ func (s *sender) findLost(now time.Time) {
 	}
 }
 
-// quiet is how long the other side has owed an acknowledge; 0 when it owes none.
+// quiet is how long the agent has owed an acknowledge: since the oldest unacknowledged message was first written, the last
+// acknowledge came or the socket was attached, whichever was last. 0 when it owes none.
 func (s *sender) quiet(now time.Time) time.Duration {
 	for _, o := range s.unacked[:s.unsent] {
 		if !o.acked {
@@ -275,7 +287,7 @@ func (s *sender) quiet(now time.Time) time.Duration {
 	return 0
 }
 
-// framePool recycles the buffers of messages.
+// framePool recycles the buffers of encoded messages.
 type framePool struct{ pool sync.Pool }
 
 // frames is shared by all channels: it holds buffers, no state.

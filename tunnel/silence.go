@@ -13,25 +13,26 @@ import (
 // before stuckAfter.
 
 const (
-	// askAfter without a word of an agent that owes one, ECS is asked about its task.
+	// askAfter is how long an agent may owe an acknowledge and say nothing before ECS is asked about its task.
 	askAfter = 3 * time.Second
-	// askAway is the same for an agent that is said to be away. Most are back sooner: the service closes their sockets
-	// every hour.
+	// askAway is how long before ECS is asked about an agent that the service says is away. Not at once, as most are back
+	// sooner: the service closes the sockets of agents every hour.
 	askAway = 300 * time.Millisecond
-	// awayAfter, new connections wait no longer for such an agent: another session is opened for them.
+	// awayAfter is how long new connections wait for an agent that is said to be away before another session is opened for them.
 	awayAfter = 1500 * time.Millisecond
-	// goneAfter its session is given up.
+	// goneAfter is how long an agent has to be silent for its session to be given up, if ECS or the service say that it is gone.
 	goneAfter = 5 * time.Second
-	// doubtEvery is how often a lane is looked at meanwhile.
+	// doubtEvery is how often a lane is looked at while its agent may be gone.
 	doubtEvery = 100 * time.Millisecond
-	// servedWithin the service itself must have been heard: where it is not, it is the way there that is lost. With
-	// something owed it is pinged every two seconds (socket.go).
+	// servedWithin is how recently the service must have been heard for an agent's silence to count: if the service is silent
+	// too, the path to it may be lost. It is pinged two seconds after a message that is not acknowledged (impatient).
 	servedWithin = 4 * time.Second
-	// sleptAfter without a look, this process was stopped, and may find what was said meanwhile only now.
+	// sleptAfter is how long a lane is not looked at only if this process was stopped. Then what came meanwhile is yet to be
+	// read, and nothing is concluded from silence.
 	sleptAfter = 2 * time.Second
-	// flowed is how much makes a download, which is not expected to stop.
+	// flowed is how many bytes have to come for it to be a download, whose stop is reason to ask the agent.
 	flowed = 32 << 10
-	// heardLately is how much later than its last word an agent may have taken a message in and died with it, see deafSince.
+	// heardLately is by how much after the last message that came from an agent it may have taken one of ours, see deafSince.
 	heardLately = 250 * time.Millisecond
 )
 
@@ -40,8 +41,8 @@ type SilentError struct {
 	Target  aws.Target
 	Session string
 	For     time.Duration
-	Away    bool  // the service has said so
-	Err     error // what ECS says about its task or agent; nil when that is nothing
+	Away    bool  // the service has said that the agent is away
+	Err     error // why the agent is gone, from what ECS says about its task; nil when ECS says nothing of that
 
 	deaf time.Time // nothing that was sent later has reached it
 }
@@ -59,7 +60,7 @@ func (e *SilentError) Error() string {
 
 func (e *SilentError) Unwrap() error { return e.Err }
 
-// Remedy says what becomes of the connections.
+// Remedy says what becomes of the session's connections.
 func (e *SilentError) Remedy() string {
 	return "nothing to do where another task is ready: new connections go there, and those of which nothing had reached the agent are sent there anew; " +
 		"the others have to be made again. Why it died, the task's events and its container's log tell"
@@ -67,15 +68,15 @@ func (e *SilentError) Remedy() string {
 
 // vigil is what a lane's watch remembers of an agent that may be gone.
 type vigil struct {
-	looked time.Time // last
-	from   time.Time // silence counts from here at the earliest
-	asked  time.Time // when ECS was asked last; zero without a doubt
-	felt   uint64    // bytes that had come when the agent was last asked why no more do
-	asking int64     // number of the message after that question
+	looked time.Time // when heed last looked
+	from   time.Time // from when silence counts at the earliest
+	asked  time.Time // when ECS was last asked; zero while the agent is not in doubt
+	felt   uint64    // lane.received when the agent was last sent a question (see feel), as a download had stopped
+	asking int64     // the channel's next sequence number right after that question
 }
 
-// paused is the channel's word that the service says that the agent is away, or no longer. Only a mux has a message with
-// which the agent can be asked.
+// paused is called by the channel when the service says that the agent is away, and when it says that it is back. Only with a mux
+// does the lane act on it: only a mux has a message with which an agent can be asked.
 func (l *lane) paused(paused bool) {
 	_, many := l.carrier.(*mux)
 	if paused = paused && many && l.opening.done(); paused {
@@ -89,7 +90,7 @@ func (l *lane) paused(paused bool) {
 	}
 }
 
-// heed looks whether the agent answers, and returns why it is given up, if so.
+// heed looks whether the agent answers. It returns a *SilentError when the session is to be given up, else nil.
 func (l *lane) heed(v *vigil, now time.Time) error {
 	if now.Sub(v.looked) > sleptAfter || !l.attached.Load() {
 		v.from = now
@@ -134,7 +135,7 @@ func (l *lane) heed(v *vigil, now time.Time) error {
 	return e
 }
 
-// look is how often the lane is looked at.
+// look is how long watch rests before it looks at the lane again.
 func (l *lane) look() time.Duration {
 	if l.away.Load() || l.doubted.Load() {
 		return doubtEvery
@@ -155,8 +156,8 @@ func (l *lane) hush(why *SilentError) {
 	l.changed(l, why)
 }
 
-// feel sends the one message that an agent has to acknowledge, when nothing else is owed: as soon as it is said to be away,
-// and once when a download has stopped.
+// feel sends the agent a question, where it owes no acknowledge: an empty mux frame, which does nothing but has to be acknowledged.
+// That is when the service says that the agent is away, and once when a download has stopped.
 func (l *lane) feel(v *vigil, now time.Time) {
 	m, many := l.carrier.(*mux)
 	if !many || !l.channel.drained() {
@@ -172,13 +173,13 @@ func (l *lane) feel(v *vigil, now time.Time) {
 	v.asking = l.channel.next()
 }
 
-// excused reports whether all that is owed is the answer to such a question, and the service does not answer either: nobody
-// sends anything then, and the socket is about to be replaced.
+// excused reports whether the agent owes nothing but the acknowledge of such a question, and the service is silent too: then the
+// socket is dead and about to be replaced, no connection is sending, and the lane need not count as slow.
 func (l *lane) excused(v *vigil, now time.Time) bool {
 	return l.channel.next() == v.asking && !l.channel.servedLately(now)
 }
 
-// servedLately reports whether the service was heard just now.
+// servedLately reports whether the service was heard within servedWithin.
 func (c *channel) servedLately(now time.Time) bool {
 	return now.Sub(time.Unix(0, c.served.Load())) <= servedWithin
 }

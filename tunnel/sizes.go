@@ -17,10 +17,10 @@ import (
 )
 
 const (
-	sizesKept     = 64 // services that are remembered
+	sizesKept     = 64 // services that are remembered, the latest ones
 	sizesFor      = 7 * 24 * time.Hour
-	sizesBytes    = 64 << 10 // of the file at the most
-	serviceLength = 400      // bytes of the name of a service at the most
+	sizesBytes    = 64 << 10 // bytes of the file; a larger one is not read
+	serviceLength = 400      // bytes of the name of a service; an entry with a longer one is dropped
 )
 
 // Sizes remember in a file which sizes of messages the service takes, by region and endpoint. The file holds nothing but
@@ -30,11 +30,11 @@ const (
 type Sizes struct {
 	path   string
 	saving sync.Mutex // held while the file is used, which may take its time: mu is not
-	failed bool       // it could not be written, which was said; under saving
+	failed bool       // the file could not be written, which was logged; saving guards it
 
 	mu    sync.Mutex
 	known []sizeOf // the latest first
-	news  bool     // the file does not have all of it
+	news  bool     // the file does not have all of known
 }
 
 // sizeOf is what is known of one service.

@@ -119,7 +119,7 @@ func (s *sniffer) greet(p []byte) {
 		return
 	}
 	s.answered = true
-	if len(s.first) > 0 { // whoever was asked has understood what we have not
+	if len(s.first) > 0 { // the far side answers bytes that no protocol was recognized in: it is none that the sniffer knows
 		s.first = nil
 		s.stage.Store(deaf)
 		s.mu.Unlock()

@@ -24,22 +24,22 @@ import (
 	"culvert/internal/say"
 )
 
-// Liveness of the websocket (protocol.md 7: AWS's own client pings every five minutes and notices a dead path after
-// minutes; corporate proxies cut what is silent for half a minute).
+// How a dead websocket is noticed. AWS's own client pings every five minutes and notices a dead path after minutes; corporate
+// proxies cut connections that are silent for half a minute (protocol.md 7).
 const (
-	pingEvery     = 20 * time.Second
-	pongWithin    = 10 * time.Second
-	checkEvery    = time.Second
-	impatient     = 2 * time.Second // with data unacknowledged this long, ask the other end at once
-	dialTimeout   = 12 * time.Second
-	writeTimeout  = 20 * time.Second
-	goodbyeWithin = time.Second
-	clockJump     = 10 * time.Second // the machine slept: the path is suspect
-	socketBuffers = 64 << 10
+	pingEvery     = 20 * time.Second // a ping at the latest, whatever else is written
+	pongWithin    = 10 * time.Second // for the answer to a ping, or anything else from the service; else the socket is given up
+	checkEvery    = time.Second      // the writer looks at all this
+	impatient     = 2 * time.Second  // a message that is unacknowledged for so long, with nothing heard either, is reason for a ping at once
+	dialTimeout   = 12 * time.Second // TCP, TLS and the upgrade together
+	writeTimeout  = 20 * time.Second // for one batch of frames
+	goodbyeWithin = time.Second      // for the last frames of a socket that we close
+	clockJump     = 10 * time.Second // by how much the clock on the wall may jump between two looks; more means that the machine slept
+	socketBuffers = 64 << 10         // bytes, for each direction
 )
 
-// What is read of a websocket that is not open yet: of a proxy's answer and the one to the upgrade, bodies included, and of
-// a TLS handshake (crypto/tls takes certificates of 256 KiB).
+// How many bytes are read before a websocket is open, so that a peer cannot fill the memory: of the answers of a proxy and of the
+// service to the upgrade, bodies included, and of a TLS handshake (crypto/tls takes certificates of 256 KiB).
 const (
 	upgradeLimit   = 64 << 10
 	handshakeLimit = 320 << 10
@@ -50,19 +50,19 @@ var (
 	errLongUpgrade = errors.New("what it answers to the upgrade has no end")
 )
 
-// socket is one websocket of a session. Two goroutines use it: serve's reader and writer.
+// socket is one websocket of a session. Two goroutines use it: the reader and the writer that pump starts.
 type socket struct {
 	conn *websocket.Conn
-	raw  *batchConn
+	raw  *batchConn       // the connection below conn
 	wall func() time.Time // the clock on the wall, which goes on while the machine sleeps
 
-	callOff func() bool // ends the watch over the dial's context; nil before there is a connection
+	callOff func() bool // has the end of the dial's context no longer close raw; nil before there is a connection
 }
 
 // wallClock is the time without the monotonic reading, which stands still while the machine sleeps.
 func wallClock() time.Time { return time.Now().Round(0) }
 
-// dialSocket opens the websocket of a session and sends the token.
+// dialSocket opens the websocket of a session and sends the token that StartSession or ResumeSession gave for it.
 func dialSocket(ctx context.Context, client *aws.Client, session aws.Session, clientID string) (*socket, error) {
 	s, err := upgrade(ctx, client, session)
 	if err == nil {
@@ -71,7 +71,7 @@ func dialSocket(ctx context.Context, client *aws.Client, session aws.Session, cl
 	return s, err
 }
 
-// upgrade opens the websocket of a session, for which its id and its stream URL do.
+// upgrade opens the websocket of a session without its token: the id and the stream URL of the session are all it needs.
 func upgrade(ctx context.Context, client *aws.Client, session aws.Session) (*socket, error) {
 	request, err := client.Upgrade(ctx, session)
 	if err != nil {
@@ -103,7 +103,7 @@ func upgrade(ctx context.Context, client *aws.Client, session aws.Session) (*soc
 	}
 	dialer.NetDialTLSContext = s.ahead(within, client, request.URL)
 	conn, response, err := dialer.DialContext(followed, request.URL.String(), request.Header) //nolint:bodyclose // upgradeError closes it
-	if err != nil && response == nil && dialer.NetDialTLSContext != nil {                     // the service has not waited for us
+	if err != nil && response == nil && dialer.NetDialTLSContext != nil {                     // the service has closed the connection that was opened ahead: dial anew
 		dialer.NetDialTLSContext = nil
 		conn, response, err = dialer.DialContext(followed, request.URL.String(), request.Header) //nolint:bodyclose // likewise
 	}
@@ -113,7 +113,7 @@ func upgrade(ctx context.Context, client *aws.Client, session aws.Session) (*soc
 	switch {
 	case err != nil && errors.Is(ctx.Err(), context.Canceled):
 		return nil, context.Cause(ctx)
-	case err != nil && past(within): // what the dialer says then is about half a line
+	case err != nil && past(within): // the dialer reports only that a read was cut off, Phases where it was
 		err = client.Unreachable(request.URL, phases.Stalled())
 		if past(ctx) {
 			err = &aws.OverdueError{Err: err, Over: context.DeadlineExceeded}
@@ -128,7 +128,7 @@ func upgrade(ctx context.Context, client *aws.Client, session aws.Session) (*soc
 	return s, nil
 }
 
-// open sends the token. The socket is closed when that fails.
+// open sends the token, as the first message of the websocket. The socket is closed when that fails.
 func (s *socket) open(token, clientID string) error {
 	open := wire.OpenDataChannel{
 		MessageSchemaVersion: "1.0", RequestID: uuid.NewString(), TokenValue: token,
@@ -155,11 +155,12 @@ func (s *socket) connect(ctx context.Context, network, address string) (net.Conn
 	}
 	s.raw = newBatchConn(conn)
 	s.raw.in.admit(upgradeLimit)
-	s.callOff = context.AfterFunc(ctx, func() { _ = conn.Close() }) // the dialer looks at its deadline alone
+	s.callOff = context.AfterFunc(ctx, func() { _ = conn.Close() }) // the dialer heeds the deadline of ctx, but not that it is cancelled
 	return s.raw, nil
 }
 
-// past reports whether a context's deadline is over; a socket with the same deadline may notice earlier than the context.
+// past reports whether the deadline of a context is over. A socket with the same deadline may fail a moment before the context
+// itself says so.
 func past(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
 	return ok && !time.Now().Before(deadline)
@@ -178,15 +179,15 @@ func upgradeError(client *aws.Client, session string, u *url.URL, response *http
 	return upgrade
 }
 
-// serve moves frames between the socket and the channel until the socket ends, the session is over or ctx ends, and
-// says why. The socket is closed when it returns.
+// serve moves frames between the socket and the channel until the socket ends, the session is over or ctx ends; the error is
+// which of these it was, and never nil. The socket is closed when serve returns.
 func (s *socket) serve(ctx context.Context, c *channel) error {
 	p := s.pump(ctx, c)
 	<-p.ended
 	return p.why
 }
 
-// pump begins to serve.
+// pump begins to do what serve does, and returns at once.
 func (s *socket) pump(ctx context.Context, c *channel) *pump {
 	ctx, cancel := context.WithCancelCause(ctx)
 	p := &pump{
@@ -199,12 +200,12 @@ func (s *socket) pump(ctx context.Context, c *channel) *pump {
 		select {
 		case p.pong <- data:
 			c.signal()
-		default: // answered by the ones that wait already
+		default: // as many pongs as fit wait to be written: they answer this ping too
 		}
 		return nil
 	})
 	s.conn.SetPongHandler(func(string) error { p.hear(); return nil })
-	s.conn.SetCloseHandler(func(int, string) error { return nil }) // the writer says goodbye
+	s.conn.SetCloseHandler(func(int, string) error { return nil }) // the answer to a close frame is the writer's, see goodbye
 	s.raw.batch(p.idle)
 	c.attach(time.Now())
 
@@ -222,42 +223,49 @@ func (s *socket) pump(ctx context.Context, c *channel) *pump {
 	return p
 }
 
-// pump is a socket at work.
+// pump is a socket that carries a session: a reader, a writer, and how they are doing.
 type pump struct {
 	socket  *socket
 	channel *channel
-	pong    chan string // payloads of pings to answer
-	heard   atomic.Int64
-	frames  atomic.Int64 // that came
-	bulk    int          // how much this looks like a download; only read and what it calls touch it
+	pong    chan string  // the payloads of pings that are still to be answered
+	heard   atomic.Int64 // when anything last came from the service, in unix nanoseconds
+	frames  atomic.Int64 // how many messages came
+	bulk    int          // how much the traffic looks like a download, see measure; only the reader touches it
 
 	over  context.Context //nolint:containedctx // of the socket, not of a call
 	end   context.CancelCauseFunc
-	ended chan struct{} // closed when all is done
-	why   error         // set before, as is life
+	ended chan struct{} // closed when reader and writer have returned
+	why   error         // what ended the socket; set before ended is closed, as is life
 	began time.Time
-	life  time.Duration
+	life  time.Duration // how long the socket carried the session
 
-	park, resume chan struct{} // the writer's: to write nothing more, as another socket carries the session, and to go on
+	// During a handover the writer is told by park to write nothing more, as another socket takes over, and by resume to go on,
+	// as that one failed.
+	park, resume chan struct{}
 }
 
+// hear notes that something has come from the service.
 func (p *pump) hear() {
 	now := time.Now().UnixNano()
 	p.heard.Store(now)
 	p.channel.served.Store(now)
 }
 
-// A download comes in messages of 1 KiB, one in a millisecond. To wake up for each costs more than all that is done with
-// it, so in the midst of one the reader lets a few gather, unless they come by the dozen anyway.
+// The agent sends a download in messages of 1 KiB, one each millisecond. Waking the reader for each costs more CPU than all that
+// is done with a message, so during a download the reader rests before it reads, until a few have gathered. It does not rest
+// where they come faster than that and a read brings many anyway.
+//
+// That a download is going on is told from the sizes of the frames: pump.bulk counts the large ones up to a limit, and each small
+// one, as a conversation has, takes bulkLess of them back. It cannot take all of them: a mux frame of 32 KiB ends in a small message too.
 const (
-	bulkMessage = 900 // bytes of a frame; acknowledges and the words of a conversation are smaller
-	bulkAfter   = 256 // such frames: a third of a second at the agent's pace, beside which a rest is little
-	bulkLess    = 8   // are outweighed by one small frame; a mux frame of 32 KiB ends in one
-	bulkRest    = 15 * time.Millisecond
-	bulkPlenty  = 16 << 10 // bytes read at once
+	bulkMessage = 900                   // bytes: a frame of this size or more is a large one
+	bulkAfter   = 256                   // large frames: from here on it is a download. They take a third of a second, beside which bulkRest is little
+	bulkLess    = 8                     // large frames that one small frame takes back
+	bulkRest    = 15 * time.Millisecond // before a read during a download
+	bulkPlenty  = 16 << 10              // bytes: a read that brought so many is followed by the next one without a rest
 )
 
-// idle is called before a read that may have to wait.
+// idle is called by the reader before a read that may have to wait: all that has come is handed on, and in a download it rests.
 func (p *pump) idle() {
 	p.channel.flushNow()
 	if p.bulk >= bulkAfter && p.socket.raw.in.last < bulkPlenty {
@@ -266,7 +274,7 @@ func (p *pump) idle() {
 	}
 }
 
-// measure takes the size of a frame in.
+// measure takes the size of a frame, in bytes, for idle to know whether a download is going on.
 func (p *pump) measure(size int) {
 	if size >= bulkMessage {
 		p.bulk = min(p.bulk+1, bulkAfter+4*bulkLess)
@@ -275,7 +283,8 @@ func (p *pump) measure(size int) {
 	}
 }
 
-// read hands every frame to the channel, which never blocks.
+// read is the reader: it hands every frame to the channel, which never blocks. It returns when the socket cannot be read any more,
+// or the channel says that the session is over.
 func (p *pump) read() error {
 	defer p.channel.flushNow()
 	buffer := make([]byte, 0, 16<<10)
@@ -290,7 +299,7 @@ func (p *pump) read() error {
 		}
 		p.hear()
 		if kind != websocket.BinaryMessage {
-			continue // AWS sends no text to a client
+			continue // text: AWS sends none to a client
 		}
 		p.measure(len(buffer))
 		p.frames.Add(1)
@@ -300,7 +309,7 @@ func (p *pump) read() error {
 	}
 }
 
-// readAll is io.ReadAll into a buffer that is used again.
+// readAll is io.ReadAll that appends to a buffer of the caller's.
 func readAll(r io.Reader, b []byte) ([]byte, error) {
 	for {
 		if len(b) == cap(b) {
@@ -317,12 +326,12 @@ func readAll(r io.Reader, b []byte) ([]byte, error) {
 	}
 }
 
-// write is the only goroutine that writes to the socket.
+// write is the writer, the only goroutine that writes to the socket: acknowledges and messages of the channel, pings, pongs.
 func (p *pump) write(ctx context.Context) error {
 	timer := time.NewTimer(checkEvery)
 	defer timer.Stop()
 	var batch [][]byte
-	var asked time.Time // when the ping that is not answered yet was sent
+	var asked time.Time // when the ping was sent that is not answered yet; zero without one
 	pinged, before := time.Now(), p.socket.wall()
 	for {
 		now, wall := time.Now(), p.socket.wall()
@@ -409,8 +418,8 @@ func (p *pump) writeBatch(batch [][]byte, within time.Duration) error {
 	return p.socket.raw.flush()
 }
 
-// goodbye closes the websocket politely when it was not the other side that ended it. What was received is acknowledged
-// first: an agent keeps a session of which the end was asked for until it knows that all it sent has arrived.
+// goodbye sends a close frame where it is we who end the websocket, after the acknowledges of all that was received: an agent that
+// was asked to end a session keeps it until all that it sent is acknowledged.
 func (p *pump) goodbye(ctx context.Context, batch [][]byte) error {
 	for more := true; more; {
 		var err error
@@ -425,28 +434,28 @@ func (p *pump) goodbye(ctx context.Context, batch [][]byte) error {
 	return context.Cause(ctx)
 }
 
-// batchConn gathers small reads and writes, so that a window of 1 KiB messages costs a few system calls, not hundreds.
-// Until batch is called it passes every write through. The lock is for TLS, whose reader may write too.
+// batchConn gathers small reads and writes, so that a window of 1 KiB messages costs a few system calls and not hundreds. Before
+// batch is called it passes every write through; after that flush writes what was gathered.
 type batchConn struct {
 	net.Conn
 	in     *countingReader
 	reader *bufio.Reader
-	idle   func() // before a read that may have to wait; nil: nothing
+	idle   func() // called before a read that may have to wait; may be nil
 
-	mu     sync.Mutex
-	buffer *bufio.Writer
+	mu     sync.Mutex    // guards buffer: crypto/tls may write while it reads
+	buffer *bufio.Writer // nil before batch
 }
 
 // countingReader remembers how much the last read brought, and has a limit while the websocket is being opened.
 type countingReader struct {
 	io.Reader
-	last int
+	last int // bytes of the last read
 
 	limited bool
-	left    int // bytes
+	left    int // bytes that may still be read, if limited
 }
 
-// admit sets the limit of what is to come.
+// admit sets how many bytes may be read from now on.
 func (r *countingReader) admit(bytes int) { r.limited, r.left = true, bytes }
 
 func (r *countingReader) Read(p []byte) (int, error) {
@@ -467,7 +476,7 @@ func newBatchConn(conn net.Conn) *batchConn {
 	return &batchConn{Conn: conn, in: in, reader: bufio.NewReaderSize(in, socketBuffers)}
 }
 
-// batch begins to gather writes, and to call idle. The reader must be the caller, or not at work yet.
+// batch begins to gather writes, and to call idle before reads. Nobody else may be reading meanwhile.
 func (c *batchConn) batch(idle func()) {
 	c.idle = idle
 	c.mu.Lock()

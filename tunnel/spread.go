@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// peersFor is how old the list of a service's tasks may be for one more session.
+	// peersFor is how old the list of a service's tasks may be when a task is chosen from it for one more session.
 	peersFor = 30 * time.Second
-	// shunnedFor a task is left to itself on which a session was lost, as far as there is another one.
+	// shunnedFor is how long no session is opened to a task on which one was lost, as long as there is another task.
 	shunnedFor = time.Minute
 )
 
@@ -61,7 +61,7 @@ func (r *runner) inquireMemory() {
 	}()
 }
 
-// forecast tells those that give out lanes what others they may count on.
+// forecast tells the code that gives out lanes (queue.go) which further lanes it may count on.
 func (r *runner) forecast() {
 	if r.wanted() > 1 {
 		r.inquireMemory()
@@ -251,7 +251,7 @@ func (t *Tunnel) stays() (aws.Target, bool) {
 	return aws.Target{}, false
 }
 
-// shun notes that a session was lost by the fault of its task, as far as it is known.
+// shun notes that a session was lost, unless it is known that its task was not the cause.
 func (r *runner) shun(l *lane, why error) {
 	_, oversize := errors.AsType[*OversizeError](why)
 	if l.target.Task == "" || errors.Is(why, errReconnect) || idleClosed(why, l) || oversize {

@@ -3,35 +3,37 @@ package tunnel
 import "time"
 
 const (
-	// fullMessage is what an agent puts into a message while it has more to send; a shorter one says that it had no more.
+	// fullMessage is how many bytes of stream data an agent puts into a message while it has more to send. A message with fewer
+	// says that it had no more.
 	fullMessage = 1024
 	// bulkRow is how many bytes in full messages, without a shorter one, make a download, if most of them are one connection's:
 	// the small answers of many fill messages as well.
 	bulkRow = 32 << 10
-	// rowPause ends a row: the agent rests a millisecond after a message, but the network may hold some back.
+	// rowPause is how long after its last message a row of full messages ends. The agent rests only a millisecond after each, but
+	// the network may hold some back.
 	rowPause = 100 * time.Millisecond
-	// bulkFor a lane that has carried a download counts as one that does.
+	// bulkFor is how long after the last message of a download a lane still counts as one with a download.
 	bulkFor = time.Second
-	// askedFor a connection counts as active whose client has had the last word: a server that takes longer has the agent
-	// do nothing meanwhile.
+	// askedFor is how long a connection counts as active while its client waits for an answer. While a server takes longer than
+	// that, the agent has nothing to do for the connection.
 	askedFor = 500 * time.Millisecond
-	// owesFor an agent may owe an acknowledge before others are preferred to it.
+	// owesFor is how long an agent may owe an acknowledge before other lanes are preferred to its lane.
 	owesFor = time.Second
-	// freshFor a connection on which nobody has said anything may be about to.
+	// freshFor is how long a new connection on which neither end has spoken is expected to begin.
 	freshFor = 20 * time.Millisecond
 )
 
 // standing is how a lane stands at a moment, as far as one more connection on it is concerned.
 type standing struct {
 	lane    *lane
-	streams int  // connections
-	active  int  // of them: what their client has said last waits for its answer, or that is on its way
-	fresh   int  // of them: opened just now, not a word yet
-	pressed bool // the agent has more to send than it gets rid of, so that what comes next waits behind that, or is behind itself
-	bulk    bool // a download does that, or did a moment ago
-	owes    bool // the agent is pressed by something that does not get on
+	streams int  // connections on the lane
+	active  int  // those of them whose client waits for an answer, or is getting one
+	fresh   int  // those of them that were opened within freshFor and on which neither end has spoken
+	pressed bool // the agent has more to send than it gets rid of, so that another answer waits behind that; or it owes acknowledges
+	bulk    bool // it is a download that presses it, or was within bulkFor
+	owes    bool // the agent has owed an acknowledge for longer than owesFor
 
-	lag time.Duration // that the agent takes to repair what was lost, where it is behind by that; see lane.behind
+	lag time.Duration // how long the agent will take to send lost messages again, if the lane is behind; see lane.behind
 }
 
 // free reports whether a connection would have the lane for itself, as far as it is known.

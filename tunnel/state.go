@@ -50,7 +50,7 @@ func (s State) Final() bool { return s == Closed || s == Failed }
 // ID numbers the tunnels of an engine from 1.
 type ID int
 
-// Event is one step in the life of a tunnel: a change of state, its reason or its session.
+// Event is one change in the life of a tunnel: of its state, of the reason for that, or of its session.
 type Event struct {
 	Tunnel ID
 	At     time.Time
@@ -58,8 +58,8 @@ type Event struct {
 	Err    error // why, for Resuming, Reopening, Asleep, Closed and Failed; nil when nothing went wrong
 	// Link is what carries the tunnel now; zero before the first session.
 	Link Link
-	// Destination is set where the step is not the tunnel's own but that of one of a dynamic tunnel's destinations, whose State,
-	// Err and Link it has then. Whoever follows tunnels alone passes over it.
+	// Destination is set where it is not the tunnel that has changed but one of a dynamic tunnel's destinations. State, Err and
+	// Link are those of the destination then. A reader that follows tunnels alone passes over such events.
 	Destination *Endpoint
 }
 
@@ -72,10 +72,10 @@ type Link struct {
 
 // Stats are the totals of a tunnel since it was opened, over all its sessions.
 type Stats struct {
-	Received, Sent uint64 // bytes of the connections; Received comes from AWS
-	Connections    int    // open now
-	Accepted       uint64 // since the start
-	Resent         uint64 // messages
+	Received, Sent uint64 // bytes of the connections; Received are those from the far end to the clients
+	Connections    int    // that are open now
+	Accepted       uint64 // connections since the tunnel was opened
+	Resent         uint64 // messages to the agents that were sent again
 	RoundTrip      time.Duration
 	Lanes          int
 	Retries        uint64 // resumes and new sessions

@@ -17,14 +17,14 @@ const (
 	inboxChunk    = 16 << 10 // one piece of memory of an inbox
 )
 
-// A stream that fills up although its local side goes on reading is eased: the session's reader rests before the next
-// message, so that the service feels it in TCP. A stream that has the session for itself may be waited for; beside
-// others only for so long that they do not notice.
+// A stream whose inbox fills although its local side goes on reading is eased: the session's reader rests before it reads the next
+// message, so that TCP slows the service down. Where the stream is the only one of the session the rest may be long; beside
+// others it is so short that they do not notice.
 const (
-	fullInbox  = 4 << 20
+	fullInbox  = 4 << 20 // bytes from which an inbox counts as full
 	restAlone  = time.Second
 	restShared = 2 * time.Millisecond
-	stillReads = time.Second // since it last took something, a local side counts as reading
+	stillReads = time.Second // after it last took bytes, a local side no longer counts as reading
 )
 
 var (
@@ -37,11 +37,12 @@ var (
 type carrier interface {
 	// open starts a connection at the far end.
 	open(ctx context.Context) (*stream, error)
-	// receive takes stream data in; it must not keep body, nor block longer than ease says. What it took may stay with it
-	// until flush.
+	// receive takes stream data. It must not keep body, nor block for longer than ease does. The data may not reach the local
+	// sides before flush. An error ends the session.
 	receive(body []byte) error
-	// flush hands on what receive took; the same goroutine calls both.
+	// flush hands on to the local sides what receive has taken. One goroutine at a time calls receive and flush.
 	flush()
+	// write sends all of p on a stream, or fails. It blocks while the window of the session has no room.
 	write(ctx context.Context, s *stream, p []byte) error
 	// hangUp ends a stream from this side.
 	hangUp(s *stream)
@@ -53,25 +54,25 @@ type carrier interface {
 type stream struct {
 	id       uint32
 	carrier  carrier
-	opened   time.Time // for a connection
+	opened   time.Time // when it was opened for a connection; zero for a proof
 	inbox    inbox
-	received atomic.Uint64
-	done     atomic.Bool  // hung up from this side, or ended
-	asked    atomic.Int64 // unix nanoseconds of the last bytes from this side; 0 for none
-	heard    atomic.Int64 // of the last bytes from the other side
+	received atomic.Uint64 // bytes from the far side
+	done     atomic.Bool   // hung up by this side, or ended
+	asked    atomic.Int64  // when this side last sent bytes, in unix nanoseconds; 0 for never
+	heard    atomic.Int64  // when bytes last came from the far side, likewise
 
-	first atomic.Int64 // sequence number from which its first data went out, or its opening as long as there is none
-	last  atomic.Int64 // sequence number up to which its data has been queued
+	first atomic.Int64 // sequence number of the message with its first data; of its opening as long as it has sent none
+	last  atomic.Int64 // sequence number before which all of its data was queued
 	doubt atomic.Int64 // number of the doubt that it is in, see mux.doubt; 0 is none
 
-	exposed atomic.Bool // some of its data was under way then
+	exposed atomic.Bool // some of its data was not acknowledged when that doubt came up
 	left    atomic.Bool // the local side was done with it before the far side
 
-	spoke atomic.Bool // it has data on its way
-	spare atomic.Bool // it ended before any of it reached the agent: another one may take its place, see replay
-	frame []byte      // write's buffer
+	spoke atomic.Bool // it has sent data
+	spare atomic.Bool // it ended before any of it reached the agent, so that another stream may replace it, see replay
+	frame []byte      // the buffer of write
 
-	row, inRow int // bytes that have come in a row of full messages, and in which; of who receives
+	row, inRow int // the last row of full messages that had bytes of it (mux.rows), and how many; only receive touches them
 }
 
 // write sends all of p or fails; it blocks while the session's window is full.
@@ -91,7 +92,7 @@ func (s *stream) close() {
 	s.inbox.finish(errStreamDone)
 }
 
-// ended marks the stream as over from the other side: err is io.EOF after a clean end.
+// ended marks the stream as ended by the far side or with the session: err is io.EOF after a clean end.
 func (s *stream) ended(err error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		s.done.Store(true)
@@ -99,13 +100,13 @@ func (s *stream) ended(err error) {
 	s.inbox.finish(err)
 }
 
-// inboxes is what those of one session share.
+// inboxes is what the inboxes of one session share.
 type inboxes struct {
-	waiting atomic.Int64 // bytes in all of them
-	dirty   []*inbox     // have bytes that nobody was told of; only receive and flush touch it
+	waiting atomic.Int64 // bytes in all of the inboxes
+	dirty   []*inbox     // inboxes with bytes that no reader was woken for; only receive and flush touch it
 }
 
-// flush hands on what has arrived since it was last called.
+// flush hands on what has arrived in all inboxes since it was last called.
 func (all *inboxes) flush() {
 	for i, b := range all.dirty {
 		b.dirty, all.dirty[i] = false, nil
@@ -114,21 +115,21 @@ func (all *inboxes) flush() {
 	all.dirty = all.dirty[:0]
 }
 
-// inbox is what has arrived for a stream and was not read yet. One goroutine pushes and flushes, one reads.
+// inbox holds what has arrived for a stream until the local side takes it. One goroutine calls push and flush, another one reads.
 type inbox struct {
 	all   *inboxes
 	dirty bool // in all.dirty
 
 	mu     sync.Mutex
 	chunks []chunk
-	size   int // bytes in chunks, and those that the reader has taken out and not dropped
-	held   int // of these, the latter
-	err    error
-	change chan struct{} // capacity 1
-	taken  chan struct{} // the local side has taken something; capacity 1
-	took   time.Time     // when it did last
-	abort  func()        // frees a reader that is busy with earlier bytes when the stream fails
-	direct func([]byte) int
+	size   int              // bytes in chunks, and those in the hands of the reader
+	held   int              // bytes in the hands of the reader: taken by next and not dropped yet
+	err    error            // how the stream has ended; nil while it has not
+	change chan struct{}    // wakes the reader; capacity 1
+	taken  chan struct{}    // wakes ease, as the local side has taken something; capacity 1
+	took   time.Time        // when the local side last took something
+	abort  func()           // when the stream fails, frees a reader that is still writing earlier bytes to the local side
+	direct func([]byte) int // see through
 }
 
 // chunk is a piece of memory, of which the bytes from start on are still to be read.
@@ -150,7 +151,7 @@ func (b *inbox) init(all *inboxes) {
 	b.change, b.taken, b.all = make(chan struct{}, 1), make(chan struct{}, 1), all
 }
 
-// ease rests while the inbox is full and its reader at work, for at most d.
+// ease rests while the inbox is full and its local side goes on reading, for d at the most.
 func (b *inbox) ease(d time.Duration) {
 	b.all.flush()
 	limit := time.NewTimer(d)
@@ -170,8 +171,8 @@ func (b *inbox) ease(d time.Duration) {
 	}
 }
 
-// push copies p in and returns how many bytes wait now; after finish it drops p and returns 0. The reader hears of it
-// at once, unless there is a direct way: then by flush.
+// push copies p into the inbox and returns how many bytes are in it now; after finish it drops p and returns 0. The reader is woken
+// at once, or, where there is a direct way to the local side (through), not before flush.
 func (b *inbox) push(p []byte) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -266,8 +267,9 @@ func (b *inbox) onAbort(f func()) {
 	}
 }
 
-// through sets a direct way to the local side, which takes what it can without waiting and returns how much that was.
-// Bytes go there while the reader has none in hand: that is nearly always, and spares a wake-up for each message.
+// through sets a direct way to the local side: a function that writes what it can without waiting, and returns how many bytes that
+// was. flush uses it while the reader has no bytes in its hands, which is nearly always and spares the reader a wake-up for each
+// message.
 func (b *inbox) through(direct func([]byte) int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -284,14 +286,15 @@ func (b *inbox) failure() error {
 	return b.err
 }
 
-// unread is the number of bytes not read yet.
+// unread is how many bytes the local side has not taken yet.
 func (b *inbox) unread() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.size
 }
 
-// next waits for bytes and takes them out. The caller gives the chunk back with drop when they have left.
+// next waits for bytes and takes some out. The caller gives the chunk back with drop when the local side has them. The error is io.EOF
+// after the clean end of the stream, why it failed, or ctx's.
 func (b *inbox) next(ctx context.Context) (chunk, error) {
 	for {
 		b.mu.Lock()

@@ -10,33 +10,40 @@ const (
 	mostWindow  = 1 << 20
 )
 
-// window decides how many bytes may be unacknowledged: slow start, then growth by one message per round trip, shrinking
-// on loss and on queueing (a round trip that grows to a multiple of the shortest means that bytes wait somewhere).
+// window decides how many bytes may be under way unacknowledged. Below threshold it grows by as much as is acknowledged, which
+// doubles it in a round trip (slow start); above that by growBy for each window's worth of acknowledged bytes, that is once a
+// round trip. It stops growing while bytes seem to queue on the way, that is while the smoothed round trip is half as long again
+// as the shortest one, and shrinks when that is three times as long, and on loss. queueSlack is allowed for on top.
 type window struct {
-	size      int
-	threshold int       // below it the window grows by all that is acknowledged
-	decreased time.Time // at most one decrease a round trip
-	credit    int       // acknowledged bytes since the last growth by a message
+	size      int       // bytes
+	threshold int       // size after the last decrease, where slow start ends
+	decreased time.Time // when it last shrank, which it does once a round trip at the most
+	credit    int       // bytes acknowledged since it last grew by growBy
 
-	// The shortest round trip of this and the previous period.
+	// The shortest round trip of this period of periodSamples, and of the one before. Two, so that a path that has become
+	// longer is not held against its past for ever.
 	least, leastBefore time.Duration
-	samples            int
+	samples            int // round trips measured in this period
 }
 
 const (
-	periodSamples = 4096
-	// Queueing on loopback stays well under this; on a real path it is a small part of the round trip.
+	growBy        = 4 << 10 // bytes
+	periodSamples = 4096    // measured round trips
+	// queueSlack is by how much a round trip may differ from the shortest one without any queue: more than a busy loopback
+	// takes, and little beside the round trip of a real path.
 	queueSlack = 15 * time.Millisecond
 )
 
 func newWindow() window { return window{size: firstWindow, threshold: mostWindow} }
 
-// restart forgets what the path was like: another socket may take another one.
+// restart forgets the measured round trips, as a new socket may take another path, and begins slow start again at half the
+// size, firstWindow at the least.
 func (w *window) restart() {
 	w.least, w.leastBefore, w.samples = 0, 0, 0
 	w.size, w.threshold = max(w.size/2, firstWindow), mostWindow
 }
 
+// measured takes one round trip.
 func (w *window) measured(d time.Duration) {
 	if w.samples++; w.samples >= periodSamples {
 		w.leastBefore, w.least, w.samples = w.least, 0, 0
@@ -46,6 +53,7 @@ func (w *window) measured(d time.Duration) {
 	}
 }
 
+// shortest is the shortest round trip of this period and the one before; 0 before there was one.
 func (w *window) shortest() time.Duration {
 	if w.leastBefore != 0 && (w.least == 0 || w.leastBefore < w.least) {
 		return w.leastBefore
@@ -53,26 +61,29 @@ func (w *window) shortest() time.Duration {
 	return w.least
 }
 
+// acknowledged takes n acknowledged bytes, and grows or shrinks by what the smoothed round trip says.
 func (w *window) acknowledged(n int, now time.Time, smoothed time.Duration) {
 	queueing := smoothed - w.shortest()
 	switch {
 	case smoothed > 0 && queueing > w.shortest()*2+4*queueSlack:
 		w.decrease(now, smoothed, 9)
 	case smoothed > 0 && queueing > w.shortest()/2+queueSlack:
-		return // full enough
+		return // the path is full: a larger window would only lengthen the queue
 	case w.size < w.threshold:
 		w.size = min(w.size+n, mostWindow)
 	default:
 		if w.credit += n; w.credit >= w.size {
 			w.credit = 0
-			w.size = min(w.size+4<<10, mostWindow)
+			w.size = min(w.size+growBy, mostWindow)
 		}
 	}
 }
 
-// lost shrinks the window; a single loss says little on a path that loses one message in a hundred, so not by half.
+// lost shrinks the window by a fifth and not, as TCP does, by half: on a path that loses one message in a hundred, one loss says
+// little.
 func (w *window) lost(now time.Time, smoothed time.Duration) { w.decrease(now, smoothed, 8) }
 
+// decrease shrinks the window to so many tenths, unless it has shrunk within this round trip.
 func (w *window) decrease(now time.Time, smoothed time.Duration, tenths int) {
 	if now.Sub(w.decreased) < smoothed {
 		return
@@ -85,10 +96,10 @@ func (w *window) decrease(now time.Time, smoothed time.Duration, tenths int) {
 // pacer keeps a ceiling on the rate of what is sent.
 type pacer struct {
 	perSecond int       // bytes; 0 is no ceiling
-	free      time.Time // nothing goes before
+	free      time.Time // no message may be written before
 }
 
-// at is when the next message may go.
+// at is when the next message may be written.
 func (p *pacer) at(now time.Time) time.Time {
 	if p.free.Before(now) {
 		return now
@@ -96,7 +107,8 @@ func (p *pacer) at(now time.Time) time.Time {
 	return p.free
 }
 
-// took accounts for a message that goes now. Up to 5 ms are made up for, since timers come late.
+// took accounts for a message of n bytes that is written now. A message that is up to 5 ms late, as timers are, does not lower
+// the rate: the next ones may be written that much earlier.
 func (p *pacer) took(n int, now time.Time) {
 	if p.perSecond <= 0 {
 		return

@@ -22,30 +22,32 @@ type place struct {
 	client   *aws.Client // nil until connected
 	engine   *tunnel.Engine
 	identity aws.Identity
-	expires  time.Time // of the credentials; zero when they do not, or when it is not known
-	who      error     // why identity is not known
+	expires  time.Time // when the credentials expire; zero when they do not, or when that is not known
+	who      error     // why identity is not known; nil when it is, or nobody has asked
 
-	catalog *aws.Catalog // as complete as it has become; nil before the first
-	arrived atomic.Pointer[arrival]
-	looking bool
-	trouble error         // why the last look, or the way to it, ended with nothing
-	began   time.Time     // the last look
-	ended   time.Time     // it did; zero: look at once
-	took    time.Duration // it did
+	// A look is one reading of the account: aws.Client.Discover for a sight.
+	catalog *aws.Catalog            // what all looks have found so far; nil before the first has found anything
+	arrived atomic.Pointer[arrival] // what the look under way has found so far, for the event loop to fetch
+	looking bool                    // a look is under way
+	trouble error                   // why the last look, or connecting, ended with nothing
+	began   time.Time               // when the last look began
+	ended   time.Time               // when it ended; zero: look at once
+	took    time.Duration           // how long it took
 
-	sight  aws.Sight    // that the user has
-	asking aws.Sight    // that the look under way is at
-	before *aws.Catalog // the catalog when it began
-	seeing looks        // the finished ones
+	sight  aws.Sight    // which part of the account the user has in sight
+	asking aws.Sight    // which part the look under way reads
+	before *aws.Catalog // the catalog when that look began
+	seeing looks        // when each sight was last read to the end
 
-	names    *aws.Catalog // what clusters and services are called, where that was asked for alone
-	namedAt  time.Time    // that was finished
-	named    atomic.Pointer[aws.Catalog]
-	naming   bool  // that is being asked for
-	nameless error // why it is not known
+	// The names of all clusters and services, which the jump to a name reads alone: a look at a sight has only a part of them.
+	names    *aws.Catalog                // nil before they were read
+	namedAt  time.Time                   // when they were
+	named    atomic.Pointer[aws.Catalog] // what the reading has found so far, for the event loop to fetch
+	naming   bool                        // they are being read
+	nameless error                       // why they are not known
 
-	described map[aws.Target]described // the rows that were looked at
-	surveys   []*survey                // of its private destinations, where somebody wanted to see them
+	described map[aws.Target]described // details of the rows that the user has opened
+	surveys   []*survey                // of the private destinations that are reached from here, where somebody wanted to see them
 }
 
 // busy reports whether something is under way that the screen waits for.
@@ -54,7 +56,7 @@ func (p *place) busy() bool { return p.looking || p.naming }
 // seen reports whether what the user looks at is in the catalog as a finished look has found it.
 func (p *place) seen() bool { return p.knows(p.sight) }
 
-// knows reports whether a finished look was at a sight.
+// knows reports whether a sight was read to the end.
 func (p *place) knows(s aws.Sight) bool { return !p.seeing.at(s).IsZero() }
 
 // taken is how old what the user looks at is.

@@ -14,8 +14,8 @@ import (
 	"culvert/ui/shell"
 )
 
-// expiry is the error that says that the credentials of a place are no longer good, from whoever has found out; nil when
-// nobody has.
+// expiry is the error of a call that was refused because the credentials of a place have expired: a look at the account, the
+// question who the credentials belong to, or a tunnel of that place. Nil when no call was refused for that.
 func (ts *tunnels) expiry(p *place) *aws.ExpiredError {
 	all := []error{p.trouble, p.who}
 	for _, r := range ts.rows {

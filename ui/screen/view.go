@@ -102,7 +102,8 @@ func (a *app) framed(s screen, r draw.Rect, focused bool) []string {
 // dialogWidth is how wide a dialog may be, frame included.
 const dialogWidth = 88
 
-// dialogBox is where the dialog lies, as large as what it has to say, and that. The bottom line stays in sight.
+// dialogBox is the rectangle of the open dialog and the lines in it. The rectangle is as large as these lines need, within
+// dialogWidth and the window, and leaves the bottom line in sight.
 func (a *app) dialogBox() (draw.Rect, []string) {
 	w := min(dialogWidth, a.width)
 	if _, selecting := a.dialog.(*receiptBox); selecting { // a line that is broken cannot be selected as what it is

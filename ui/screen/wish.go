@@ -14,7 +14,9 @@ import (
 // taken, so that a key that follows at once finds the screen as the wish has left it. nil is no wish.
 type wish func(*app) tea.Cmd
 
-// then is a message that says by itself what it does: the end of a command of whoever wrote it.
+// then is the message with which a command (tea.Cmd) reports that it has ended: a function that the event loop calls, in its own
+// goroutine, and whose wish it grants. So the page that starts a command also says what happens with the result, and Update
+// needs no message type for each command.
 type then func() wish
 
 // grant does what a page wishes.

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"culvert/aws/wire"
 )
 
 var quietLog = slog.New(slog.DiscardHandler)
@@ -220,5 +222,25 @@ func TestWhichSizeIsTriedNext(t *testing.T) {
 	}
 	if got := newSizer(1024).next(window, now); got != 0 {
 		t.Errorf("tries %d where the size is fixed", got)
+	}
+}
+
+// A message is large when it is larger than those that go out anyway, which the service takes in any case: the loss of another
+// one says nothing of the size.
+func TestWhichMessagesAreLarge(t *testing.T) {
+	z := newSizer(1024)
+	frame := make([]byte, 1024+wire.Overhead+1)
+	if z.large(&outgoing{frame: frame}) {
+		t.Error("one is large where the size is fixed")
+	}
+	z.sizes = &Sizes{}
+	if !z.large(&outgoing{frame: frame}) {
+		t.Error("one with a byte more is not large")
+	}
+	if z.large(&outgoing{frame: frame[1:]}) {
+		t.Error("one of the usual size is large")
+	}
+	if z.large(&outgoing{frame: frame, shorter: frame[1:]}) {
+		t.Error("a probe is large, although it goes out shorter the next time")
 	}
 }

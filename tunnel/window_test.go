@@ -112,3 +112,15 @@ func TestTheShortestRoundTripIsForgotten(t *testing.T) {
 		t.Errorf("%s two periods later, want 200ms", got)
 	}
 }
+
+func TestAnAverageBeginsWithItsFirstValueAndForgets(t *testing.T) {
+	var a average
+	if got := a.or(7); got != 7 {
+		t.Errorf("%v before there is a value, want what is said then", got)
+	}
+	for _, step := range []struct{ add, want float64 }{{100, 100}, {200, 125}, {125, 125}} {
+		if a.add(step.add); a.or(7) != step.want {
+			t.Errorf("%v after %v, want %v", a.or(7), step.add, step.want)
+		}
+	}
+}

@@ -66,3 +66,30 @@ func TestNoEventInJSONIsACommandOfTheRunner(t *testing.T) {
 		}
 	}
 }
+
+// A tunnel that is opened anew by a saved run goes on under the number after those of before, in every form.
+func TestTunnelsAreNumberedAfterThoseOfBefore(t *testing.T) {
+	t.Parallel()
+	event := closedEvent{head: head{Time: "2026-11-27T08:00:00.000Z", Tunnel: 2}, Reason: "lost"}
+	for name, p := range map[string]*printer{"lines": {before: 3}, "people": {before: 3, people: newPeople(false)}} {
+		if got := p.text(event); !strings.Contains(got, "tunnel 5 ") {
+			t.Errorf("%s: got %q, want tunnel 5", name, got)
+		}
+	}
+}
+
+func TestEvidenceIsSaidInWords(t *testing.T) {
+	t.Parallel()
+	three, seven := int64(3), int64(7)
+	for want, e := range map[string]evidence{
+		"a session was opened":      {Proof: provedSession, Answer: &seven},
+		"http answered in 7 ms":     {Proof: "http", Answer: &seven},
+		"not proved":                {Proof: provedNone},
+		"accepted in 3 ms":          {Proof: "tcp", Connect: &three},
+		"postgres answered in 7 ms": {Proof: "postgres", Connect: &three, Answer: &seven},
+	} {
+		if got := e.how(); got != want {
+			t.Errorf("%+v: got %q, want %q", e, got, want)
+		}
+	}
+}

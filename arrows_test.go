@@ -56,6 +56,7 @@ func arrows() map[string][]string {
 		"internal/film":   {}, // likewise, and for the documentation
 
 		"internal/film/readme": {"internal/film"},
+		"internal/mutants":     {}, // breaks lines and looks whether a test notices
 		"internal/address":     {}, // which addresses are of no other machine
 		"internal/pattern":     {}, // regular expressions that no start pays for
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"culvert/aws/wire"
 )
@@ -150,6 +151,72 @@ func TestSessionEndReachesEveryStream(t *testing.T) {
 		t.Errorf("open after the end: got %v, want %v", err, why)
 	}
 	s.close() // must not send for a stream that the session's end has closed
+}
+
+// A connection that the far side has said something on is not cut, although its own first byte is still under way: a server
+// that speaks first is being listened to.
+func TestOnlyConnectionsThatNobodyHasHeardAreStranded(t *testing.T) {
+	c := testChannel(nil)
+	m := newMux(c)
+	say := func(s *stream) {
+		if err := m.write(t.Context(), s, []byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	heard := openStream(t, m)
+	say(heard)
+	for _, message := range written(t, c) {
+		mustReceive(t, c, ackFor(t, message))
+	}
+	greeted, unheard, silent := openStream(t, m), openStream(t, m), openStream(t, m)
+	if err := m.receive(push(greeted.id, "220 ready")); err != nil {
+		t.Fatal(err)
+	}
+	say(greeted)
+	say(unheard)
+	m.strand()
+	for name, s := range map[string]*stream{"one of which the first byte has arrived": heard, "one that was greeted": greeted} {
+		if err := s.inbox.failure(); err != nil {
+			t.Errorf("%s was cut: %v", name, err)
+		}
+	}
+	for name, s := range map[string]*stream{"one that spoke in vain": unheard, "one whose opening has not arrived": silent} {
+		if err := s.inbox.failure(); !errors.Is(err, errStranded) {
+			t.Errorf("%s goes on: %v", name, err)
+		}
+	}
+}
+
+// The agent's report of a refused dial names no stream: one that is older than five seconds is no stream's that ends now.
+func TestARefusalIsTakenOnceAndWithinFiveSeconds(t *testing.T) {
+	m := newMux(testChannel(nil))
+	now := time.Now()
+	at := func(milliseconds int) time.Time { return now.Add(time.Duration(milliseconds) * time.Millisecond) }
+	if m.takeRefusal(now) {
+		t.Error("a stream was refused although nothing was reported")
+	}
+	m.refused(at(0))
+	if !m.takeRefusal(at(4999)) {
+		t.Error("a report of five seconds ago is not taken")
+	}
+	if m.takeRefusal(at(4999)) {
+		t.Error("one report stands for two streams")
+	}
+	m.refused(at(5000))
+	if m.takeRefusal(at(10_000)) {
+		t.Error("a report of more than five seconds ago is taken")
+	}
+	m.refused(at(11_000))
+	m.refused(at(14_000))
+	if !m.takeRefusal(at(16_500)) || m.takeRefusal(at(16_500)) {
+		t.Error("of two reports the old one should be dropped, and the other taken once")
+	}
+	for range 2000 {
+		m.refused(at(20_000))
+	}
+	if n := len(m.refusals); n > 1024 {
+		t.Errorf("%d reports are kept", n)
+	}
 }
 
 func TestBytesBeforeTheEndAreStillRead(t *testing.T) {

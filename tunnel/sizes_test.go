@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"culvert/aws/wire"
 )
 
 var quietLog = slog.New(slog.DiscardHandler)
@@ -189,5 +191,76 @@ func TestDataIsNeverShortened(t *testing.T) {
 				t.Errorf("refused is %d, want it to be given up: %t", z.refused, c.refused)
 			}
 		})
+	}
+}
+
+// A size that was refused here is not tried again, nor one beyond it; what was proved before is tried at once.
+func TestWhichSizeIsTriedNext(t *testing.T) {
+	now := time.Now()
+	const window = 64 << 10
+	for _, c := range []struct {
+		name            string
+		step, clean     int
+		refused         int // in this session
+		good, bad       int // at this place
+		lost            int
+		quiet, underWay bool
+		want            int
+	}{
+		{name: "the double of what goes through", step: 1024, clean: window, want: 2048},
+		{name: "not before a window has been acknowledged", step: 1024, clean: window - 1},
+		{name: "what was proved here is tried with the first word", step: 1024, clean: 1, good: 8192, want: 8192},
+		{name: "but with none there is no try", step: 1024, good: 8192},
+		{name: "nor is it when it was lost", step: 1024, clean: 1, good: 8192, lost: 1},
+		{name: "it is less than the double", step: 4096, clean: 1, good: 4096},
+		{name: "the double was refused in this session", step: 1024, clean: window, refused: 2048},
+		{name: "less was refused in this session", step: 1024, clean: window, refused: 2000},
+		{name: "more was refused in this session", step: 1024, clean: window, refused: 2049, want: 2048},
+		{name: "the double was refused here", step: 1024, clean: window, bad: 2048},
+		{name: "more was refused here", step: 1024, clean: window, bad: 2049, want: 2048},
+		{name: "the most that there is", step: mostAutoSize, clean: window},
+		{name: "a rest is kept", step: 1024, clean: window, quiet: true},
+		{name: "one is under way", step: 1024, clean: window, underWay: true},
+	} {
+		z := newSizer(1024)
+		z.sizes, z.place, z.step, z.clean, z.bad, z.lost = &Sizes{}, "here", c.step, c.clean, c.refused, c.lost
+		if c.good > 0 {
+			z.sizes.good("here", c.good, now)
+		}
+		if c.bad > 0 {
+			z.sizes.bad("here", c.bad, now)
+		}
+		if c.quiet {
+			z.quietly = now.Add(1)
+		}
+		if c.underWay {
+			z.probe = &outgoing{}
+		}
+		if got := z.next(window, now); got != c.want {
+			t.Errorf("%s: tries %d, want %d", c.name, got, c.want)
+		}
+	}
+	if got := newSizer(1024).next(window, now); got != 0 {
+		t.Errorf("tries %d where the size is fixed", got)
+	}
+}
+
+// A message is large when it is larger than those that go out anyway, which the service takes in any case: the loss of another
+// one says nothing of the size.
+func TestWhichMessagesAreLarge(t *testing.T) {
+	z := newSizer(1024)
+	frame := make([]byte, 1024+wire.Overhead+1)
+	if z.large(&outgoing{frame: frame}) {
+		t.Error("one is large where the size is fixed")
+	}
+	z.sizes = &Sizes{}
+	if !z.large(&outgoing{frame: frame}) {
+		t.Error("one with a byte more is not large")
+	}
+	if z.large(&outgoing{frame: frame[1:]}) {
+		t.Error("one of the usual size is large")
+	}
+	if z.large(&outgoing{frame: frame, shorter: frame[1:]}) {
+		t.Error("a probe is large, although it goes out shorter the next time")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"culvert/aws"
@@ -106,6 +107,18 @@ func (d *demand) check(readOnly bool) error {
 		}
 	}
 	return nil
+}
+
+// notStarted refuses a flag of what is started where a command uses what there is.
+func notStarted(cmd *cobra.Command, flag string) error {
+	advice := "start it with culvert --headless or culvert up, which have --" + flag
+	switch cmd.Name() {
+	case "exec":
+		advice = "start the task with culvert up and --" + flag + ", and name it here with --task, as culvert status shows it"
+	case "db":
+		advice = "open the way with culvert up, --" + flag + " and --to NAME, and connect to the address that it prints"
+	}
+	return usage(advice, "%s has no --%s: only --headless and up start what is not there", cmd.CommandPath(), flag)
 }
 
 // query is what the flags of the target ask for when a task is started: the cluster it goes to, and the service that says

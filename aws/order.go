@@ -25,6 +25,21 @@ type Order struct {
 	Share     bool // others of the same user or role may use the task too, and one of theirs will do
 }
 
+// The times that a task may be given, and the usual one.
+const (
+	LeastTTL = time.Minute
+	UsualTTL = 2 * time.Hour
+	MostTTL  = 12 * time.Hour
+)
+
+// CheckTTL refuses a time that no task is given.
+func CheckTTL(ttl time.Duration) error {
+	if ttl < LeastTTL || ttl > MostTTL || ttl%time.Second != 0 {
+		return fmt.Errorf("%s: a task ends by itself after 1m to 12h", ttl)
+	}
+	return nil
+}
+
 // TTLVariable tells a container after how many seconds it has to end by itself. A task definition that has the variable says
 // that it obeys it; one whose container is started by a shell is taught to by its command, see watchdog.
 const TTLVariable = "CULVERT_TTL"

@@ -56,6 +56,7 @@ locals {
           Resource = [local.cluster_arn]
         },
       ] : [],
+      local.ondemand_statements,
       var.session_kms_key_arn == null ? [] : [{
         Sid      = "SessionKey"
         Effect   = "Allow"
@@ -139,13 +140,13 @@ resource "aws_iam_role_policy" "caller" {
   role = aws_iam_role.caller[0].name
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
+    Statement = concat(local.ondemand_of_role, [{
       # A session's owner is ROLEID:culvert-RUN-ATTEMPT, and a killed job is cleaned up by a later run.
       Sid       = "EndEarlier"
       Effect    = "Allow"
       Action    = ["ssm:TerminateSession"]
       Resource  = local.sessions
       Condition = { StringLike = { "ssm:resourceTag/aws:ssmmessages:session-id" = ["${aws_iam_role.caller[0].unique_id}:culvert-*"] } }
-    }]
+    }])
   })
 }

@@ -470,6 +470,59 @@ variable "allow_browsing" {
   default     = false
 }
 
+variable "allow_run" {
+  description = "Let callers run tasks of the module's task definition for the time of a tunnel (culvert --run), and stop those: docs/ondemand.md. With task_count = 0 nothing runs in between."
+  type        = bool
+  default     = false
+}
+
+variable "allow_share" {
+  description = "Let callers use such a task together (culvert --run --share)."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !var.allow_share || var.allow_run
+    error_message = "allow_share: there is nothing to share without allow_run."
+  }
+}
+
+variable "allow_start" {
+  description = "Let callers scale the service up from zero for the time of a tunnel, and down again (culvert --start). With task_count = 0, to which an apply meanwhile sets it back."
+  type        = bool
+  default     = false
+}
+
+variable "run_family" {
+  description = "The family of task definitions that allow_run is about, where it is not the module's own."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.run_family == null ? true : can(regex("^[A-Za-z0-9_-]{1,255}$", var.run_family))
+    error_message = "run_family: a family, without a revision."
+  }
+  validation {
+    condition     = !var.allow_run || var.create_service || var.run_family != null
+    error_message = "run_family: allow_run without a service of this module is about another task definition: name its family."
+  }
+}
+
+variable "run_role_arns" {
+  description = "The task role and the execution role of run_family, which ECS passes on to its tasks."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.run_role_arns : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:role/.+$", arn))])
+    error_message = "run_role_arns: ARNs of roles."
+  }
+  validation {
+    condition     = (var.run_family == null) == (length(var.run_role_arns) == 0)
+    error_message = "run_role_arns: name the roles of run_family with it, and none without."
+  }
+}
+
 variable "permissions_boundary" {
   description = "ARN of the permissions boundary that the account wants on roles."
   type        = string

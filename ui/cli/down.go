@@ -34,7 +34,7 @@ const leftFiles = 7 * 24 * time.Hour
 func (a *app) runDown(ctx context.Context, names []string) error {
 	dir := controlDir()
 	defer dir.Prune(leftFiles, screenLog)
-	defer a.endRuns(ctx) // also when nothing is up: a killed process may have left a task
+	defer a.endRuns(ctx, a) // also when nothing is up: a killed process may have left a task
 	if len(names) == 0 {
 		var err error
 		if names, err = dir.Names(); err != nil {

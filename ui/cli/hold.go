@@ -82,7 +82,7 @@ func (a *app) holdOpen(ctx context.Context, r wantedSet, h headless.Holding) (co
 		r.wanted[i].Account = all.of(ctx, r.in[i])
 	}
 	options := a.headlessOptions(acc, r.wanted)
-	acc.beside(ctx, a.endRuns)
+	acc.beside(ctx, func(ctx context.Context) { a.endRuns(ctx, a) })
 	options.OnDemand = r.demand
 	options.Ready = func([]*tunnel.Tunnel) { a.confidant.leave() }
 	return headless.Hold(ctx, options, h)

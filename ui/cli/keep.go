@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"culvert/aws"
 	"culvert/tunnel"
 	"culvert/ui/control"
 	"culvert/ui/headless"
@@ -128,12 +129,16 @@ func (k *keeping) claim(kept []screen.Kept) (*control.Lock, error) {
 
 // accountOf is where the sessions of a tunnel are.
 func (k *keeping) accountOf(t *tunnel.Tunnel) control.Account {
-	shared := &k.app.shared
-	if shared.demo {
-		return shared.own()
+	return k.app.shared.accountBehind(t.Spec().Client)
+}
+
+// accountBehind is how a client of the interface is opened again.
+func (s *shared) accountBehind(c *aws.Client) control.Account {
+	if s.demo {
+		return s.own()
 	}
-	in := t.Spec().Client.Shell()
-	return recorded(control.Account{Profile: in.Profile, Region: in.Region, Role: in.Role, Endpoint: in.Endpoint, Named: shared.endpointNamed && in.Endpoint != ""})
+	in := c.Shell()
+	return recorded(control.Account{Profile: in.Profile, Region: in.Region, Role: in.Role, Endpoint: in.Endpoint, Named: s.endpointNamed && in.Endpoint != ""})
 }
 
 // begin lets the tunnels go on under the record that was written.
@@ -152,7 +157,7 @@ func (k *keeping) begin(kept []screen.Kept) (err error) {
 		going[i] = headless.Kept{
 			Login:  login,
 			Tunnel: one.Tunnel, Engine: one.Engine, Probe: probe, Profile: one.Profile, Region: one.Region,
-			Hosts: one.Hosts, Others: one.Others, Counted: one.Counted,
+			Hosts: one.Hosts, Others: one.Others, Counted: one.Counted, End: one.End,
 		}
 	}
 	ctx, stop := context.WithCancel(k.ctx)

@@ -28,7 +28,7 @@ type teller interface {
 func (a *app) keepJournal(ctx context.Context, acc *account) {
 	acc.openJournal(a)
 	a.endLeftBeside(ctx, acc, acc.client, a)
-	acc.beside(ctx, a.endRuns)
+	acc.beside(ctx, func(ctx context.Context) { a.endRuns(ctx, a) })
 }
 
 func sessionsDir() string { return filepath.Join(findPaths().State, "sessions") }

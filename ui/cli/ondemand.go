@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"culvert/aws"
@@ -13,14 +14,12 @@ import (
 	"culvert/internal/say"
 	"culvert/ui/control"
 	"culvert/ui/headless"
+	"culvert/ui/screen"
 )
 
 const (
 	// moduleFamily is the task definition of the module that culvert deploy writes out, with its default names.
 	moduleFamily = "culvert-squid"
-	defaultTTL   = 2 * time.Hour
-	leastTTL     = time.Minute
-	mostTTL      = 12 * time.Hour
 	// demandWait is the default of --wait for a task that has to be started first, its image pulled.
 	demandWait = 5 * time.Minute
 )
@@ -42,7 +41,7 @@ func (d *demand) flags() *pflag.FlagSet {
 	f := pflag.NewFlagSet("demand", pflag.ContinueOnError)
 	f.StringVar(&d.run, "run", "", "start a task of `TASKDEF`, where the service named runs or in --subnets, and stop it at the end; alone: "+moduleFamily)
 	f.BoolVar(&d.start, "start", false, "have the service named want a task where it is scaled to zero, and none again when its last user leaves")
-	d.ttl = defaultTTL
+	d.ttl = aws.UsualTTL
 	f.Var(durationValue{&d.ttl}, "ttl", "with --run: after this time the task ends by itself, whatever becomes of culvert; with --start: it counts as a user no longer; 1m to 12h")
 	f.StringSliceVar(&d.subnets, "subnets", nil, "with --run: `IDS` of subnets, instead of the service's")
 	f.StringSliceVar(&d.groups, "security-groups", nil, "with --run: `IDS` of security groups, instead of the service's")
@@ -96,8 +95,8 @@ func (d *demand) check(readOnly bool) error {
 	if readOnly {
 		return usage("start it without --read-only, CULVERT_READ_ONLY and read-only in the config file", "culvert runs with --read-only: it starts no task")
 	}
-	if d.ttl < leastTTL || d.ttl > mostTTL || d.ttl%time.Second != 0 {
-		return usage("give whole seconds from 1m to 12h", "--ttl %s: a task ends by itself after 1m to 12h", d.ttl)
+	if err := aws.CheckTTL(d.ttl); err != nil {
+		return usage("give whole seconds from 1m to 12h", "--ttl %s", err)
 	}
 	for flag, ids := range map[string][]string{"subnets": d.subnets, "security-groups": d.groups} {
 		kind := map[string]string{"subnets": "subnet", "security-groups": "sg"}[flag]
@@ -108,6 +107,18 @@ func (d *demand) check(readOnly bool) error {
 		}
 	}
 	return nil
+}
+
+// notStarted refuses a flag of what is started where a command uses what there is.
+func notStarted(cmd *cobra.Command, flag string) error {
+	advice := "start it with culvert --headless or culvert up, which have --" + flag
+	switch cmd.Name() {
+	case "exec":
+		advice = "start the task with culvert up and --" + flag + ", and name it here with --task, as culvert status shows it"
+	case "db":
+		advice = "open the way with culvert up, --" + flag + " and --to NAME, and connect to the address that it prints"
+	}
+	return usage(advice, "%s has no --%s: only --headless and up start what is not there", cmd.CommandPath(), flag)
 }
 
 // query is what the flags of the target ask for when a task is started: the cluster it goes to, and the service that says
@@ -173,7 +184,21 @@ func (a *app) onDemand(d *demand, aim *aim, in control.Account) *headless.OnDema
 		return nil
 	}
 	q, service, _ := d.query(aim) // wanted has said what is wrong with it
-	started := &headless.OnDemand{Order: d.order(q.Cluster, service)}
+	return a.noting(d.order(q.Cluster, service), in)
+}
+
+// errand is what the interface has started for one of its tunnels.
+func (a *app) errand(o aws.Order, c *aws.Client) screen.Errand {
+	wait := a.shared.wait
+	if f := a.shared.set.Lookup("wait"); !f.Changed && f.Value.String() == f.DefValue {
+		wait = demandWait
+	}
+	return &headless.Errand{OnDemand: a.noting(o, a.shared.accountBehind(c)), Wait: wait}
+}
+
+// noting is an order that is written down while it is there.
+func (a *app) noting(o aws.Order, in control.Account) *headless.OnDemand {
+	started := &headless.OnDemand{Order: o}
 	if a.shared.demo {
 		return started // the account ends with this process
 	}
@@ -187,7 +212,7 @@ func (a *app) onDemand(d *demand, aim *aim, in control.Account) *headless.OnDema
 
 // endRuns stops the tasks that killed processes of this user have left. What cannot be done is said, and tried again by the
 // next culvert; the tasks end by themselves.
-func (a *app) endRuns(ctx context.Context) {
+func (a *app) endRuns(ctx context.Context, to teller) {
 	if a.shared.demo {
 		return
 	}
@@ -202,27 +227,27 @@ func (a *app) endRuns(ctx context.Context) {
 	defer acc.close()
 	base, err := acc.prepare(a) //nolint:contextcheck // only the demo would start anything
 	if err != nil {
-		a.noticef("warning: tasks that it has left are not stopped: %v", err)
+		to.noticef("warning: tasks that it has left are not stopped: %v", err)
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, terminateLeft)
 	defer cancel()
 	all := accounts{app: a, acc: acc, base: base}
 	for _, r := range left {
-		if err := a.endRun(ctx, &all, dir, r); err != nil && ctx.Err() == nil {
-			a.warn(fmt.Errorf("what an earlier culvert has started in cluster %s, until %s: %w", r.Cluster, r.Until.Local().Format("15:04:05 MST"), err))
+		if err := a.endRun(ctx, &all, dir, r, to); err != nil && ctx.Err() == nil {
+			to.warn(fmt.Errorf("what an earlier culvert has started in cluster %s, until %s: %w", r.Cluster, r.Until.Local().Format("15:04:05 MST"), err))
 		}
 	}
 }
 
-func (a *app) endRun(ctx context.Context, all *accounts, dir control.Dir, r control.Run) error {
+func (a *app) endRun(ctx context.Context, all *accounts, dir control.Dir, r control.Run, to teller) error {
 	client, err := aws.Connect(ctx, all.options(a.shared.above([]control.Account{r.Account})[0]))
 	if err != nil {
 		return err
 	}
 	ended, err := client.EndRun(ctx, aws.Run{ID: r.ID, Cluster: r.Cluster, Task: r.Task, Service: r.Service, Share: r.Share}, "culvert: it was killed")
 	for _, what := range ended {
-		a.noticef("an earlier culvert was killed: stopped %s", what)
+		to.noticef("an earlier culvert was killed: stopped %s", what)
 	}
 	// Without a task it is not known whether there will be one: RunTask was under way.
 	if err == nil && (len(ended) > 0 || r.Service+r.Share != "") {

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"culvert/internal/say"
 	"culvert/ui/headless"
@@ -106,7 +107,7 @@ func (a *app) root() *cobra.Command {
 				return err
 			}
 			if demand.wanted() && !isHeadless {
-				return usage("use culvert --headless, or culvert up and then the interface", "only --headless and up start what is not there")
+				return usage("use culvert --headless or culvert up; in the interface, the field start of its forward dialog", "only --headless and up start what is not there")
 			}
 			if far != "" {
 				return a.stdio(cmd.Context(), &aim, &forwards, far, args)
@@ -127,6 +128,9 @@ func (a *app) root() *cobra.Command {
 	root.Flags().AddFlagSet(behind.flags())
 	root.PersistentFlags().AddFlagSet(a.shared.flags())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok && demand.set.Lookup(unknown.GetSpecifiedName()) != nil {
+			return notStarted(cmd, unknown.GetSpecifiedName())
+		}
 		return usage(advice(err, "see "+cmd.CommandPath()+" --help"), "%s", err)
 	})
 	root.AddGroup(groups()...)

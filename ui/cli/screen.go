@@ -148,6 +148,8 @@ func (a *app) usualOptions(ctx context.Context, s *screenAccount) screen.Options
 			_, err := parseProbe(probe)
 			return err
 		},
+		Errand:    a.errand,
+		Family:    moduleFamily,
 		ProxyUser: a.shared.userOnScreen(),
 		Profile:   a.shared.profile, Region: a.shared.region,
 		Profiles:  aws.Profiles,
@@ -196,6 +198,7 @@ type screenAccount struct {
 	codes  *screen.Codes // questions for one-time codes, to the user at the screen
 	closes []func()      // what goes with the engines
 
+	left   sync.Once // tasks that killed processes have left are stopped
 	once   sync.Once
 	demo   *demoAccount
 	failed error
@@ -237,6 +240,7 @@ func (s *screenAccount) engine(ctx context.Context, c *aws.Client) *tunnel.Engin
 	acc := &account{client: c, log: s.log, demo: s.demo}
 	acc.openJournal(s)
 	s.app.endLeftBeside(ctx, acc, c, s)
+	s.left.Do(func() { acc.beside(ctx, func(ctx context.Context) { s.app.endRuns(ctx, s) }) }) // whatever account it is in
 	s.closes = append(s.closes, acc.close)
 	e := acc.engine(&s.app.shared)
 	if s.demo != nil {
@@ -257,11 +261,11 @@ func (s *screenAccount) database() dbclient.Access {
 func (s *screenAccount) roots() *x509.CertPool { return (&account{demo: s.demo}).roots() }
 
 func (s *screenAccount) noticef(format string, args ...any) {
-	s.log.Warn("sessions of an earlier culvert", "says", fmt.Sprintf(format, args...))
+	s.log.Warn("what an earlier culvert has left", "says", fmt.Sprintf(format, args...))
 }
 
 func (s *screenAccount) warn(err error) {
-	s.log.Warn("sessions of an earlier culvert", "error", err, "remedy", say.Remedy(err))
+	s.log.Warn("what an earlier culvert has left", "error", err, "remedy", say.Remedy(err))
 }
 
 // regionFor is the region of the flags, which another profile than theirs does not take over.

@@ -47,6 +47,7 @@ func persist[T any](ctx context.Context, who string, n *notices, look func() (T,
 // notices prints what is being waited for, each thing once. It is safe for concurrent use.
 type notices struct {
 	out  io.Writer
+	tell func(string) // instead of out, where somebody else shows it
 	mu   sync.Mutex
 	said map[string]bool
 }
@@ -67,5 +68,9 @@ func (n *notices) once(key, text string) {
 		n.said = map[string]bool{}
 	}
 	n.said[key] = true
+	if n.tell != nil {
+		n.tell(text)
+		return
+	}
 	_, _ = fmt.Fprintln(n.out, "culvert: "+say.Line(text))
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"culvert/internal/say"
 	"culvert/tunnel"
 	"culvert/tunnel/doctor"
 	"culvert/ui/control"
@@ -24,6 +25,8 @@ type Kept struct {
 	Hosts           []control.Host // that the connections which had ended went to
 	Others          control.Host   // what those add up to whose hosts are not among them
 	Counted         []uint64       // the last of those connections, by their ids
+	// End stops what was started for the tunnel alone, once all of them are closed; nil: nothing was.
+	End func(ctx context.Context, tell func(string)) error
 }
 
 // Keep goes on with tunnels that are open, in this process, and serves those who ask for them like Hold. What it returns
@@ -59,9 +62,27 @@ func Keep(ctx context.Context, o Options, h Holding, kept []Kept) (wait func() (
 	return func() (control.Set, error) {
 		defer stop(nil)
 		going.Wait()
+		endKept(ctx, o, kept)
 		server.Close()
 		return h.last(ctx, all, errors.Join(errs...))
 	}, nil
+}
+
+// endKept stops what was started for kept tunnels, and says what is left when it cannot.
+func endKept(ctx context.Context, o Options, kept []Kept) {
+	n := &notices{out: o.Err}
+	var ends sync.WaitGroup
+	for _, k := range kept {
+		if k.End == nil {
+			continue
+		}
+		ends.Go(func() {
+			if err := k.End(ctx, n.say); err != nil {
+				n.say("warning: " + err.Error() + "; " + say.Remedy(err))
+			}
+		})
+	}
+	ends.Wait()
 }
 
 // adopt takes over the tunnels that are open already. The error is that all of them are lost.

@@ -216,15 +216,16 @@ func (d *OnDemand) forget(run aws.Run) {
 
 // over explains the loss of a tunnel by the end of its task's time, when that is what it was.
 func (d *OnDemand) over(err error) error {
-	if d == nil {
-		return err
+	if lost, isLost := errors.AsType[*LostError](err); d != nil && isLost && d.isOver() {
+		return &TimeOverError{TTL: d.Order.TTL, Err: lost}
 	}
+	return err
+}
+
+// isOver reports whether the task's time is over.
+func (d *OnDemand) isOver() bool {
 	run, failure := d.result()
-	lost, isLost := errors.AsType[*LostError](err)
-	if !isLost || run.Task == "" || failure != nil || time.Now().Before(run.Until) {
-		return err
-	}
-	return &TimeOverError{TTL: d.Order.TTL, Err: lost}
+	return run.Task != "" && failure == nil && !time.Now().Before(run.Until)
 }
 
 // endDemand stops the task of the run, and says what is left when it cannot.

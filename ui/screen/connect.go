@@ -38,6 +38,8 @@ type connect struct {
 	any                                            bool              // it is one
 	warm                                           []tunnel.Endpoint // of that one, which no field is for
 
+	starting startFields // of a tunnel to what is started for it
+
 	at      int    // field with the keyboard
 	above   int    // lines over the fields, as drawn last
 	chosen  bool   // the user has changed the local side: nothing is proposed any more
@@ -51,6 +53,7 @@ type connect struct {
 
 // proposals are what the dialog begins with and what it allows.
 type proposals struct {
+	family     string        // of the task that is run where none is named; empty: nothing can be started
 	span       time.Duration // of keep-alive
 	anyHost    *tunnel.Dynamic
 	linkLocal  bool   // remote hosts may be link-local addresses
@@ -74,6 +77,7 @@ func newConnect(l *look, ts *tunnels, p *place, e entry, o proposals) *connect {
 	if o.span > 0 {
 		d.keepAlive.Set(o.span.String())
 	}
+	d.starting = newStartFields(o.family)
 	d.via, d.deny, d.most = anyFields()
 	if o.anyHost != nil {
 		d.setAny(o.anyHost)
@@ -182,6 +186,7 @@ func (d *connect) change(r *row) {
 	if w.spec.KeepAlive > 0 {
 		d.keepAlive.Set(w.spec.KeepAlive.String())
 	}
+	d.setStart(w.order)
 	d.check()
 }
 
@@ -297,7 +302,7 @@ func (d *connect) fields() []*draw.Field {
 	if len(d.ways) > 1 {
 		all = append([]*draw.Field{d.through}, all...)
 	}
-	return all
+	return append(all, d.startLines()...)
 }
 
 // propose takes the remote port's number for the local one, of a proxy the usual one, unless the user has chosen another.
@@ -333,6 +338,7 @@ func (d *connect) check() {
 	if _, err := parseSpan(d.keepAlive.Value()); err != nil {
 		d.keepAlive.Wrong = err.Error()
 	}
+	d.checkStart()
 	if f, err := d.forward(); err == nil && f.Remote.LinkLocal() && !d.linkLocal {
 		d.host.Wrong = "link-local: the task's metadata and credentials are there; the command line allows it with --allow-link-local"
 	}
@@ -441,6 +447,9 @@ func (d *connect) recipe(f tunnel.Forward) recipe {
 	if d.telling() {
 		r.target.Container = d.container.Value()
 	}
+	if o := d.order(); o != nil {
+		r.order, r.target.Container = &o.Order, o.container
+	}
 	return r
 }
 
@@ -513,6 +522,8 @@ func (d *connect) changed(f *draw.Field, msg tea.Msg) wish {
 		free = before != d.any
 	case d.local:
 		d.chosen = true
+	case d.starting.start:
+		d.turnedStart()
 	}
 	var asked wish
 	if free {
@@ -554,11 +565,18 @@ func (d *connect) open() wish {
 	spec := f.Spec(d.target())
 	spec.Pinned = pinned(d.to)
 	spec.KeepAlive, _ = parseSpan(d.keepAlive.Value())
-	d.opening, d.failure = true, nil
 	probe, user := d.probe.Value(), d.tunnels.proxyUser
 	if d.of != nil {
 		user = d.user
 	}
+	if d.tunnels.readOnly {
+		d.failure = &ReadOnlyError{}
+		return nil
+	}
+	if order := d.order(); order != nil {
+		return d.openStarted(wanted{place: d.place, spec: spec, probe: probe, user: user, in: d.of, order: order})
+	}
+	d.opening, d.failure = true, nil
 	other := d.otherPort(f)
 	return beside(func() tea.Msg {
 		t, err := d.place.openNow(spec)

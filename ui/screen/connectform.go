@@ -31,6 +31,13 @@ func (d *connect) help() []draw.Binding {
 // head says what the tunnel leads to, and warns when it cannot be opened now.
 func (d *connect) head(w int) []string {
 	t, e := d.theme, d.entry
+	if text := d.startHead(); text != "" {
+		ink := t.Muted
+		if strings.HasPrefix(text, "!") {
+			ink = t.Busy
+		}
+		return []string{" " + ink.Paint(t.Cut(text, w-2)), ""}
+	}
 	switch {
 	case e.task == nil && e.container == nil:
 		line := fmt.Sprintf("any ready task of the service, now %d of %d; followed through deployments", e.ready, e.tasks)

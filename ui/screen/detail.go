@@ -228,6 +228,11 @@ func (d *detail) draw(w, h int, focused bool) []string {
 		room -= len(ill)
 		lines = append(ill, lines...)
 	}
+	if told := d.waiting(d.row, w, mostNews); len(told) > 0 {
+		told = told[max(len(told)-max(room, 0), 0):]
+		room -= len(told)
+		lines = append(told, lines...)
+	}
 	graph := room >= leastGraph
 	if about := d.about(); len(about) <= room-leastGraph {
 		room -= len(about)

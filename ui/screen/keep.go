@@ -25,6 +25,8 @@ type Kept struct {
 	Hosts           []control.Host // that its connections went to, those that have ended
 	Others          control.Host   // what those add up to that have no host of their own there
 	Counted         []uint64       // the last of those connections, by their ids
+	// End stops what was started for the tunnel alone; nil: nothing was. Where the tunnel is opened anew it is not called.
+	End func(ctx context.Context, tell func(string)) error
 }
 
 // keeper has tunnels go on in the background.
@@ -39,13 +41,14 @@ type keeper struct {
 func (k *keeper) wish() wish {
 	var kept []Kept
 	var going []*tunnel.Engine
+	var goingOn []*errand
 	for _, r := range k.tunnels.rows {
 		if r.holder != nil || r.State.Final() {
 			continue
 		}
 		kept = append(kept, k.of(r))
 		if !k.reopens {
-			going = append(going, r.place.engine)
+			going, goingOn = append(going, r.place.engine), append(goingOn, r.errand)
 		}
 	}
 	return all(tell("keeping "+plural(len(kept), "tunnel")+" in the background"), beside(func() tea.Msg {
@@ -54,6 +57,7 @@ func (k *keeper) wish() wish {
 			if err != nil {
 				return fail(err)
 			}
+			k.tunnels.dispatched(goingOn...) // its end is for who goes on with the tunnel
 			return goOn(name, going)
 		})
 	}))
@@ -68,6 +72,9 @@ func (k *keeper) of(r *row) Kept {
 	if kept.Profile == k.profile && kept.Region == k.region {
 		kept.Profile, kept.Region = "", ""
 	}
+	if r.errand != nil {
+		kept.End = r.errand.End
+	}
 	for _, h := range r.hosts.hosts {
 		if h.Host == otherHosts {
 			kept.Others = h.told()
@@ -80,6 +87,9 @@ func (k *keeper) of(r *row) Kept {
 		forward: forwardOf(r.Spec, r.Local.Port()),
 	}
 	again.target = lasting(r.Spec) // as a tunnel that follows its service, or family
+	if r.order != nil {
+		again.order, again.target = &r.order.Order, r.order.target()
+	}
 	if again.target.AnyContainer {
 		again.target.Container = ""
 	}

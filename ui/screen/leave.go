@@ -13,19 +13,19 @@ import (
 type departure struct {
 	*look
 
-	open             func() int
+	tunnels          *tunnels
 	keeper           *keeper
 	keep, quit, stay draw.Binding // keep has no keys where tunnels cannot be kept
 }
 
 // newDeparture asks for as many tunnels as are open; tunnels may end while it is asked.
-func newDeparture(l *look, open func() int, k *keeper) *departure {
+func newDeparture(l *look, ts *tunnels, k *keeper) *departure {
 	them := "them"
-	if open() == 1 {
+	if ts.open() == 1 {
 		them = "it"
 	}
 	d := &departure{
-		look: l, open: open, keeper: k, stay: l.keys.back.As("stay"),
+		look: l, tunnels: ts, keeper: k, stay: l.keys.back.As("stay"),
 		quit: draw.Bind("", "quit: cuts what goes through", append(slices.Clone(l.keys.quit.Keys()), "enter", "y")...),
 	}
 	if k != nil {
@@ -48,10 +48,12 @@ func (d *departure) foot() string { return "" }
 
 // text is how many tunnels are open at this moment.
 func (d *departure) text() string {
-	switch n := d.open(); n {
-	case 0:
+	switch n := d.tunnels.open(); {
+	case n == 0 && d.tunnels.starting() > 0:
+		return "What is being started for a tunnel is stopped."
+	case n == 0:
 		return "No tunnel is open any more."
-	case 1:
+	case n == 1:
 		return "One tunnel is open."
 	default:
 		return plural(n, "tunnel") + " are open."

@@ -61,7 +61,7 @@ func (ts *tunnels) stopAll(rows []*row, done func()) wish {
 		var running []*row
 		for _, r := range rows {
 			switch {
-			case r.holder != nil, r.opening:
+			case r.holder != nil, r.callOff(), r.opening:
 			case r.State.Final():
 				ts.forget(r)
 			default:

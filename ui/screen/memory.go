@@ -87,7 +87,7 @@ func (m *memory) tick() wish {
 // opened notes a tunnel of ours that has begun.
 func (m *memory) opened(r *row) {
 	r.noted = new(recent.Tunnel)
-	if r.holder != nil || r.State == tunnel.Closed {
+	if r.holder != nil || r.State == tunnel.Closed || r.order != nil { // it has no word for what is started
 		return
 	}
 	saved, ok := saving(r, func(string) bool { return false })

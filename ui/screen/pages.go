@@ -151,14 +151,22 @@ func anyHostThrough(p *place, e entry) wish {
 
 // proposals are what the forward dialog begins with.
 func (a *app) proposals() proposals {
-	return proposals{span: a.o.KeepAlive, anyHost: a.o.AnyHost, linkLocal: a.o.LinkLocal, demo: a.o.Demo, action: a.o.Action, checkProbe: a.o.CheckProbe}
+	return proposals{family: a.familyToRun(), span: a.o.KeepAlive, anyHost: a.o.AnyHost, linkLocal: a.o.LinkLocal, demo: a.o.Demo, action: a.o.Action, checkProbe: a.o.CheckProbe}
+}
+
+// familyToRun is what is run where no task definition is named; empty: nothing can be started.
+func (a *app) familyToRun() string {
+	if a.o.Errand == nil {
+		return ""
+	}
+	return a.o.Family
 }
 
 // editForward opens the dialog with what a tunnel that is over was to be.
 func editForward(r *row) wish {
 	return func(a *app) tea.Cmd {
-		d := newConnect(a.look, a.tunnels, r.place, entryOf(r.place.catalog, r.Spec), proposals{
-			linkLocal: a.o.LinkLocal, demo: a.o.Demo, checkProbe: a.o.CheckProbe,
+		d := newConnect(a.look, a.tunnels, r.place, entryOf(r.place.catalog, r.again().spec), proposals{
+			family: a.familyToRun(), linkLocal: a.o.LinkLocal, demo: a.o.Demo, checkProbe: a.o.CheckProbe,
 		})
 		d.change(r)
 		return a.grant(all(ask(d), d.askFree()))
@@ -203,14 +211,14 @@ func destinationOn(r *row, name string) wish {
 // leaving ends the program, after a question while tunnels are open.
 func leaving() wish {
 	return func(a *app) tea.Cmd {
-		if a.tunnels.open() == 0 {
+		if a.tunnels.open()+a.tunnels.starting() == 0 {
 			return a.grant(quit())
 		}
 		var k *keeper
-		if a.o.Keep != nil {
+		if a.o.Keep != nil && a.tunnels.open() > 0 {
 			k = &keeper{tunnels: a.tunnels, keep: a.o.Keep, reopens: a.o.Reopens, demo: a.o.Demo, profile: a.o.Profile, region: a.o.Region}
 		}
-		return a.grant(ask(newDeparture(a.look, a.tunnels.open, k)))
+		return a.grant(ask(newDeparture(a.look, a.tunnels, k)))
 	}
 }
 

@@ -135,6 +135,9 @@ func (p *tunnelsPane) why(w, most int) []string {
 }
 
 func (p *tunnelsPane) whyOf(r *row, w, most int) []string {
+	if lines := p.waiting(r, w, 1); len(lines) > 0 {
+		return lines
+	}
 	if err := p.tunnels.ailment(r); p.read && !isExpired(err) {
 		return p.problem(err, w, most)
 	}
@@ -146,6 +149,9 @@ func (p *tunnelsPane) short() []string {
 	r, ok := p.table.Row()
 	if !ok {
 		return nil
+	}
+	if lines := p.waiting(r, p.w, 1); len(lines) > 0 {
+		return lines
 	}
 	return p.shortOf(r)
 }

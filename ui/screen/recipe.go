@@ -27,6 +27,7 @@ type recipe struct {
 	exact           bool   // the local port must be that of forward
 	action          string // that the workflow step uses; empty when it is not known
 
+	order  *aws.Order       // what is started for it; nil: it is there
 	also   []tunnel.Forward // in the same workflow step
 	inputs [][2]string      // more of the workflow step: names and values
 }
@@ -80,6 +81,16 @@ func (r recipe) flags() (words []string) {
 		}
 	} else {
 		add("-L", r.form())
+	}
+	if o := r.order; o != nil {
+		add("--run", o.Definition)
+		if o.Definition == "" {
+			words = append(words, "--start")
+		}
+		add("--ttl", r.ttl())
+		if o.Share {
+			words = append(words, "--share")
+		}
 	}
 	add("--probe", r.probe)
 	add("--proxy-user", r.proxyUser())
@@ -148,6 +159,16 @@ func (r recipe) step() string {
 		}
 		lines("warm", hostPorts(of.Warm))
 	}
+	if o := r.order; o != nil {
+		add("run", o.Definition)
+		if o.Definition == "" {
+			add("start", "true")
+		}
+		add("ttl", r.ttl())
+		if o.Share {
+			add("share", "true")
+		}
+	}
 	add("probe", r.probe)
 	for _, input := range r.inputs {
 		add(input[0], input[1])
@@ -160,6 +181,26 @@ func (r recipe) step() string {
 		add("keep-alive", r.keepAlive.String())
 	}
 	return b.String()
+}
+
+// ttl is the time of what is started; empty where it is the usual one.
+func (r recipe) ttl() string {
+	if r.order.TTL == aws.UsualTTL {
+		return ""
+	}
+	return brief(r.order.TTL)
+}
+
+// brief writes a span without the parts of it that are zero at its end.
+func brief(span time.Duration) string {
+	text := span.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 // proxyUser is whom the proxy at the far end wants: a tunnel to any host has none there.

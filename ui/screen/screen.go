@@ -33,6 +33,9 @@ type Options struct {
 	// it: http-proxy, postgres, … probe is what --probe takes, empty chooses by the port. Without Prove an open session is
 	// enough. user is whom a proxy there is asked as; empty is nobody.
 	Prove func(ctx context.Context, t *tunnel.Tunnel, probe, user string) (by string, err error)
+	// Errand makes what starts something for one tunnel, and stops it; nil: the screen starts nothing.
+	Errand func(aws.Order, *aws.Client) Errand
+	Family string // of the task definition that is run where the user names none
 	// CheckProbe says what is wrong with a probe as it is typed.
 	CheckProbe func(probe string) error
 
@@ -264,9 +267,10 @@ func (a *app) close() error {
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("close tunnels: %w", err)
+		err = fmt.Errorf("close tunnels: %w", err)
+		return errors.Join(err, a.tunnels.endErrands(ctx))
 	}
-	return nil
+	return a.tunnels.endErrands(ctx)
 }
 
 // outcome is what the end of the program means.

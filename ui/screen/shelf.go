@@ -42,13 +42,17 @@ func (s *shelf) save(ts *tunnels, rows []*row) wish {
 	taken := func(name string) bool {
 		return s.taken(name) != "" || slices.ContainsFunc(fresh, func(s SavedTunnel) bool { return s.Name == name })
 	}
-	passing, known := 0, ""
+	passing, started, known := 0, 0, ""
 	for _, r := range rows {
 		if r.holder != nil || r.State.Final() {
 			continue
 		}
 		if i := slices.IndexFunc(s.Tunnels, func(s SavedTunnel) bool { return s.runs(r) }); i >= 0 {
 			known = s.Tunnels[i].Name
+			continue
+		}
+		if r.order != nil {
+			started++
 			continue
 		}
 		if one, ok := saving(r, taken); ok {
@@ -66,6 +70,8 @@ func (s *shelf) save(ts *tunnels, rows []*row) wish {
 		return s.choose(fresh)
 	case ts.open() == 0:
 		return tell("no tunnel is open that could be saved")
+	case started > 0:
+		return tell("a tunnel to what is started for it cannot be saved: the config file has no word for that; its form shows the command")
 	case passing > 0:
 		return tell("a tunnel to a task without a service cannot be saved: the task will not come again")
 	case len(rows) == 1 && known != "":

@@ -67,6 +67,9 @@ func (ts *tunnels) ailment(r *row) error {
 		return nil
 	case tunnel.Starting, tunnel.Handshaking, tunnel.Resuming, tunnel.Reopening, tunnel.Asleep, tunnel.Failed:
 	}
+	if r.errand != nil {
+		return r.errand.Over(r.Err)
+	}
 	return r.Err
 }
 

@@ -16,6 +16,8 @@ func (ts *tunnels) stop(r *row) wish {
 	switch {
 	case r.holder != nil:
 		return ts.stopHeld(r)
+	case r.callOff():
+		return tell("calling it off")
 	case r.opening:
 		return tell("it is being opened")
 	case r.State.Final():

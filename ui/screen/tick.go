@@ -45,7 +45,7 @@ func (a *app) tick(msg tickMsg) tea.Cmd {
 		cmd = tea.Batch(cmd, a.grant(page.ask()))
 	}
 	pace := calm
-	if page, ok := a.page().(interface{ busy() bool }); !a.blurred && (a.tunnels.open() > 0 || a.here.busy() || ok && page.busy()) {
+	if page, ok := a.page().(interface{ busy() bool }); !a.blurred && (a.tunnels.open()+a.tunnels.starting() > 0 || a.here.busy() || ok && page.busy()) {
 		pace = lively
 	}
 	return tea.Batch(cmd, tea.Tick(pace, func(time.Time) tea.Msg { return msg }))

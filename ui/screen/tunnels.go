@@ -32,13 +32,15 @@ type tunnels struct {
 	up        control.Dir                                                                            // where what culvert up holds is found
 	start     []Start                                                                                // wanted from the beginning and not opened yet
 	changed   func()                                                                                 // called when rows have changed
+	errand    func(aws.Order, *aws.Client) Errand                                                    // nil: nothing is started
 
-	rows   []*row         // those in sight, oldest first
-	known  map[*place]int // tunnels of an engine that were seen
-	count  int            // rows so far
-	proofs map[*tunnel.Tunnel]proof
-	undos  []undo // the last stop comes last
-	last   happening
+	rows    []*row         // those in sight, oldest first
+	known   map[*place]int // tunnels of an engine that were seen
+	count   int            // rows so far
+	proofs  map[*tunnel.Tunnel]proof
+	undos   []undo    // the last stop comes last
+	errands []*errand // that were sent and are not at their end
+	last    happening
 
 	asking  bool // the holders of tunnels in the background
 	askNext time.Time
@@ -62,12 +64,14 @@ type row struct {
 	worked  bool           // it has been open
 	asked   bool           // it has been told to reconnect, and is not open again yet
 	lost    time.Time      // since when it is, without having been told to; zero while it is not
+	order   *onDemand      // what is started for it; nil: its target is there
+	errand  *errand        // that has started it; nil while none is
 	noted   *recent.Tunnel // what stands of it in the memory of tunnels that were used; nil: it has not been there yet
 }
 
 func newTunnels(l *look, at *accounts, saved *Saved, o Options) *tunnels {
 	return &tunnels{
-		look: l, accounts: at, readOnly: o.ReadOnly, demo: o.Demo, proxyUser: o.ProxyUser, saved: saved, clock: o.Now, prove: o.Prove, up: o.Up, start: o.Start, changed: func() {},
+		look: l, accounts: at, readOnly: o.ReadOnly, demo: o.Demo, proxyUser: o.ProxyUser, saved: saved, clock: o.Now, prove: o.Prove, up: o.Up, start: o.Start, errand: o.Errand, changed: func() {},
 		known: map[*place]int{}, proofs: map[*tunnel.Tunnel]proof{},
 	}
 }
@@ -186,7 +190,7 @@ func (ts *tunnels) tick() wish {
 		return r.State == tunnel.Closed && now.Sub(r.Since) > lingerClosed && !r.opening
 	})
 	ts.changed()
-	return ts.askHeld()
+	return all(ts.settle(), ts.askHeld())
 }
 
 // look reads the tunnel anew.
@@ -224,6 +228,11 @@ func (ts *tunnels) facts(r *row) []fact {
 	var facts []fact
 	if by := r.heldBy(); by != "" { // before all else, as it says what stopping it means
 		facts = append(facts, fact{"held by culvert " + by, "HELD BY"})
+	}
+	if o := r.order; o != nil && o.Definition != "" {
+		facts = append(facts, fact{"its task ends with it", ""})
+	} else if o != nil {
+		facts = append(facts, fact{"its service is scaled down with it", ""})
 	}
 	facts = append(facts, fact{"up " + say.Age(now.Sub(r.Opened)), "AGE"}, fact{plural(r.Stats.Connections, "connection"), "CONNS"})
 	if trip := say.Trip(r.Stats.RoundTrip); trip != "" {

@@ -21,6 +21,9 @@ type wanted struct {
 	user  string     // whom the proxy at its far end is asked as; empty is nobody
 	in    *row       // of before, whose place it takes; nil: it has none
 	count int        // number of its row where that was given out before; 0: the next
+
+	order  *onDemand // what is to be started for it; nil: its target is there
+	errand *errand   // that has it started, once it is
 }
 
 // next gives out the number of a row before its tunnel is open: several that are wanted at once stand in the order in which
@@ -45,6 +48,9 @@ func (ts *tunnels) begun(w wanted) wish {
 		w.in.opening = true
 	case w.count == 0:
 		w.count = ts.next()
+	}
+	if w.order != nil {
+		return ts.starts(w)
 	}
 	return beside(func() tea.Msg {
 		t, unchecked, err := w.open()
@@ -91,7 +97,7 @@ func (p *place) aimed(spec tunnel.Spec, q aws.Query) (found tunnel.Spec, uncheck
 // failedBefore is the row of an earlier try to open the same, which failed.
 func (ts *tunnels) failedBefore(w wanted) *row {
 	same := func(r *row) bool {
-		return r.State == tunnel.Failed && r.holder == nil && r.tunnel == nil && r.place == w.place && lasting(r.Spec) == lasting(w.spec) && r.Spec.To == w.spec.To &&
+		return r.State == tunnel.Failed && r.holder == nil && r.tunnel == nil && r.place == w.place && lasting(r.Spec) == lasting(w.spec) && r.Spec.To == w.spec.To && r.order.same(w.order) &&
 			sameFar(forwardOf(r.Spec, 0), forwardOf(w.spec, 0)) && r.Spec.Local == w.spec.Local && r.Spec.Socket == w.spec.Socket
 	}
 	if i := slices.IndexFunc(ts.rows, same); i >= 0 {
@@ -102,6 +108,12 @@ func (ts *tunnels) failedBefore(w wanted) *row {
 
 // unopened keeps a tunnel that could not be opened in sight.
 func (ts *tunnels) unopened(w wanted, err error) wish {
+	r := ts.standIn(w, err)
+	return all(pointAt(r), ts.turned(r, r.Since), hurry())
+}
+
+// standIn is the row of a tunnel that is not open.
+func (ts *tunnels) standIn(w wanted, err error) *row {
 	r := w.in
 	if r == nil {
 		r = &row{}
@@ -114,10 +126,10 @@ func (ts *tunnels) unopened(w wanted, err error) wish {
 	number := r.number
 	*r = row{
 		reading: reading{Spec: w.spec, Local: local, State: tunnel.Failed, Err: err, Opened: now, Since: now},
-		place:   w.place, query: w.query, probe: w.probe, user: w.user, number: number,
+		place:   w.place, query: w.query, probe: w.probe, user: w.user, order: w.order, number: number,
 	}
 	ts.seat(r, cmp.Or(number, w.count))
-	return all(pointAt(r), ts.turned(r, now), hurry())
+	return r
 }
 
 // opened shows a tunnel that has begun to listen, under the cursor, and has it proved.
@@ -137,6 +149,7 @@ func (ts *tunnels) opened(w wanted, t *tunnel.Tunnel) wish {
 		number, r = w.in.number, w.in
 		*r = fresh
 	}
+	r.order, r.errand = w.order, w.errand
 	ts.seat(r, number)
 	return all(pointAt(r), hurry(), ts.tryIt(t, w.probe, w.user))
 }
@@ -174,7 +187,10 @@ func (r *row) again() wanted {
 		spec.Local = netip.AddrPortFrom(spec.Local.Addr(), r.Local.Port())
 	}
 	spec.Target = lasting(spec)
-	return wanted{place: r.place, spec: spec, query: r.query, probe: r.probe, user: r.user, in: r}
+	if r.order != nil {
+		spec.Target, spec.Pinned = r.order.target(), false // what was started for it is gone
+	}
+	return wanted{place: r.place, spec: spec, query: r.query, probe: r.probe, user: r.user, in: r, order: r.order}
 }
 
 // edit lets the user change a tunnel that is over, and tries it again.

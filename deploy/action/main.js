@@ -64,15 +64,23 @@ function inPath(program, temp) {
   return directory;
 }
 
+/** Inputs that are flags of `culvert up` when they are true. */
+const switches = ['share', 'start'];
+
 /** Inputs by the letter that is short for their flag. */
 const letters = { c: 'cluster', s: 'service', L: 'forward', D: 'dynamic' };
 
-/** What people wrote are inputs: a message about a flag is one about the input of the same name. */
+/** What people wrote are inputs: a message about a flag is one about the input of the same name, but for commands that it tells to run. */
 function inInputs(text) {
+  return text.replaceAll('see culvert up --help', "see the inputs in the action's documentation").replaceAll('set CULVERT_PROXY_PASSWORD', 'set the input proxy-password')
+    .replace(/( \(or)? --family[),]/g, '').replace(/("[^"]*") stands for what is saved/g, 'the input saved: $1 stands for what is saved')
+    .split(/(\b(?:aws|culvert) [a-z][^(),;%]*)/).map((part, i) => (i % 2 ? part : flagsAsInputs(part))).join('');
+}
+
+function flagsAsInputs(text) {
   return text.replace(/"(?:-\w, )?(--[a-z][a-z0-9-]*)" flag/g, '$1').replace(/(^|[^\w-])--([a-z][a-z0-9-]*)(?![\w-])/g, (whole, before, flag) => (
-    [...flags, ...repeated, 'forward'].includes(flag) ? `${before}the input ${flag}` : whole
-  )).replace(/(^|[\s(])-([csLD])(?=[\s),:]|$)/g, (whole, before, letter) => `${before}the input ${letters[letter]}`)
-    .replaceAll('see culvert up --help', "see the inputs in the action's documentation");
+    [...flags, ...repeated, ...switches, 'forward'].includes(flag) ? `${before}the input ${flag}` : whole
+  )).replace(/(^|[\s(])-([csLD])(?=[\s),:]|$)/g, (whole, before, letter) => `${before}the input ${letters[letter]}`);
 }
 
 const annotated = '::error title=culvert::';
@@ -238,7 +246,7 @@ async function main() {
       args.push(`--${flag}`, input(flag));
     }
   }
-  for (const flag of ['share', 'start']) {
+  for (const flag of switches) {
     if (input(flag) === 'true') {
       args.push(`--${flag}`);
     }

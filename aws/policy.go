@@ -131,11 +131,15 @@ func (r Reach) channels() []string {
 	if r.AnyChannel {
 		return []string{r.arn("ssm", "session/*")}
 	}
-	return []string{
+	own := []string{
 		r.arn("ssm", "session/${aws:userid}-*"),
 		r.arn("ssm", "session/${aws:username, 'nobody'}-*"),
 		r.arn("ssm", "session/"+roleSessionPrefix+"*"),
 	}
+	if r.Exec {
+		own = append(own, r.arn("ssm", "session/ecs-execute-command-*")) // ECS starts these, and their names are nobody's
+	}
+	return own
 }
 
 const terminateAction = "ssm:TerminateSession"

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -48,7 +49,7 @@ func TestTheStepsOfAContainerMeetInIt(t *testing.T) {
 	if main.code != 0 {
 		t.Fatalf("main ends with %d", main.code)
 	}
-	curl := append(inside, need.Command(t, "curl"), "-sS", "--fail", "-x", main.outputs["proxy-url"], orders)
+	curl := slices.Concat(inside, []string{need.Command(t, "curl"), "-sS", "--fail", "-x", main.outputs["proxy-url"], orders})
 	if got := j.start(nil, curl[0], curl[1:]...).end(); got.code != 0 {
 		t.Errorf("curl ends with %d", got.code)
 	}

@@ -3,6 +3,7 @@
 package action_test
 
 import (
+	"maps"
 	"regexp"
 	"strings"
 	"testing"
@@ -31,9 +32,7 @@ func TestUsageErrorsNameTheInput(t *testing.T) {
 			t.Parallel()
 			inputs := map[string]string{"target": "automation/squid", "forward": "0:3128", "region": "eu-west-1"}
 			j := newJob(t, "AWS_ENDPOINT_URL=http://127.0.0.1:9")
-			for input, value := range c.inputs {
-				inputs[input] = value
-			}
+			maps.Copy(inputs, c.inputs)
 			if inputs["path"] == "" {
 				inputs["path"] = program(t)
 			}

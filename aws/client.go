@@ -201,6 +201,15 @@ func (i Identity) RoleID() string {
 	return id
 }
 
+// RoleSession is the name of the role's session, which begins the ids of its Session Manager sessions. "" for whoever is no role.
+func (i Identity) RoleSession() string {
+	if i.RoleID() == "" {
+		return ""
+	}
+	_, name, _ := strings.Cut(i.UserID, ":")
+	return name
+}
+
 // roleIDForm is how IAM writes the unique id of a role ("Unique identifiers").
 var roleIDForm = pattern.Of(`^AROA[A-Z0-9]{12,60}$`) //nolint:gochecknoglobals // compiled when it is needed
 

@@ -16,6 +16,7 @@ type Reach struct {
 	RoleID          string    // the unique id of the role that the callers assume; empty when they are users, or it is not known
 	RemoteHosts     bool      // forwards to hosts behind the tasks too
 	AnyHost         bool      // to those alone: tunnels to any host have no need of the tasks' own ports
+	AnyChannel      bool      // the data channels of all sessions, for callers whose sessions have names that no policy knows
 	Named           bool      // to destinations by their names too, which is to list them, as --to does
 	Browse          bool      // the lists that the screen begins with too
 	Exec            bool      // commands and shells in the containers too
@@ -62,7 +63,7 @@ func CallerPolicy(r Reach) Policy {
 			// Without it a call that names no document, which means a shell, would not be asked for a document.
 			Condition: map[string]map[string]any{"BoolIfExists": {"ssm:SessionDocumentAccessCheck": "true"}},
 		},
-		{Sid: "Channel", Effect: "Allow", Action: []string{"ssmmessages:OpenDataChannel"}, Resource: sessions},
+		{Sid: "Channel", Effect: "Allow", Action: []string{"ssmmessages:OpenDataChannel"}, Resource: r.channels()},
 		{
 			Sid: "EndOwn", Effect: "Allow", Action: []string{terminateAction, "ssm:ResumeSession"}, Resource: sessions,
 			// Session ids begin with the session name of a role, not with its ${aws:userid}: only the tag tells whose it is.
@@ -122,6 +123,23 @@ func (r Reach) exec() Statement {
 		s.Condition = map[string]map[string]any{"StringEquals": {"ecs:container-name": r.Container}}
 	}
 	return s
+}
+
+// channels are the sessions whose data channels a caller may open: its own. AWS's sample policies name them by ${aws:userid}, but
+// every id that has been seen begins with the name of a user or of a role's session, so both are named; no role has a user's name.
+func (r Reach) channels() []string {
+	if r.AnyChannel {
+		return []string{r.arn("ssm", "session/*")}
+	}
+	own := []string{
+		r.arn("ssm", "session/${aws:userid}-*"),
+		r.arn("ssm", "session/${aws:username, 'nobody'}-*"),
+		r.arn("ssm", "session/"+roleSessionPrefix+"*"),
+	}
+	if r.Exec {
+		own = append(own, r.arn("ssm", "session/ecs-execute-command-*")) // ECS starts these, and their names are nobody's
+	}
+	return own
 }
 
 const terminateAction = "ssm:TerminateSession"

@@ -61,7 +61,9 @@ func TestCallerPolicyGrantsNothingThatItNeedNot(t *testing.T) {
         "ssmmessages:OpenDataChannel"
       ],
       "Resource": [
-        "arn:aws:ssm:eu-west-1:111122223333:session/*"
+        "arn:aws:ssm:eu-west-1:111122223333:session/${aws:userid}-*",
+        "arn:aws:ssm:eu-west-1:111122223333:session/${aws:username, 'nobody'}-*",
+        "arn:aws:ssm:eu-west-1:111122223333:session/culvert-*"
       ]
     },
     {

@@ -3,6 +3,7 @@ package aws
 import (
 	"os"
 	"os/user"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
@@ -48,6 +49,9 @@ func (c *Client) nameRoleSessions(o *config.LoadOptions) error {
 
 // roleSessionPrefix begins each name that is culvert's own; policies know them by it.
 const roleSessionPrefix = "culvert-"
+
+// IsOwnRoleSession reports whether culvert has named a role's session, or somebody who wants it to be taken for such a one.
+func IsOwnRoleSession(name string) bool { return strings.HasPrefix(name, roleSessionPrefix) }
 
 // maxRoleSession is how long the name of a role's session may be (STS API Reference, AssumeRole).
 const maxRoleSession = 64

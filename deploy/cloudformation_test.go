@@ -51,8 +51,8 @@ func TestTemplateHasTheSamePoliciesAsCulvert(t *testing.T) {
 	github.same("CallerEndsEarlier.PolicyDocument", aws.Policy{Version: whole.Version, Statement: whole.Statement[last:]})
 	github.same("CallerPolicy.PolicyDocument", aws.Policy{Version: whole.Version, Statement: whole.Statement[:last]})
 
-	reach.RemoteHosts, reach.Browse, reach.Cluster = true, true, "tools"
-	newStack(t, map[string]any{"AllowRemoteHosts": "yes", "AllowBrowsing": "yes", "ClusterName": "tools"}).
+	reach.RemoteHosts, reach.Browse, reach.AnyChannel, reach.Cluster = true, true, true, "tools"
+	newStack(t, map[string]any{"AllowRemoteHosts": "yes", "AllowBrowsing": "yes", "OwnChannelsOnly": "no", "ClusterName": "tools"}).
 		same("CallerPolicy.PolicyDocument", aws.CallerPolicy(reach))
 }
 

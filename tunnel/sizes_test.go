@@ -223,7 +223,7 @@ func TestWhichSizeIsTriedNext(t *testing.T) {
 		{name: "one is under way", step: 1024, clean: window, underWay: true},
 	} {
 		z := newSizer(1024)
-		z.sizes, z.place, z.step, z.clean, z.bad, z.lost = &Sizes{}, "here", c.step, c.clean, c.refused, c.lost
+		z.sizes, z.service, z.size, z.clean, z.bad, z.lost = &Sizes{}, "here", c.step, c.clean, c.refused, c.lost
 		if c.good > 0 {
 			z.sizes.good("here", c.good, now)
 		}

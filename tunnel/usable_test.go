@@ -32,7 +32,7 @@ func TestALaneInTroubleGetsNoNewConnections(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bad, well := openLane(), openLane()
-			if !bad.usable() || place([]*lane{bad}) != bad {
+			if !bad.usable() || leastBusy([]*lane{bad}) != bad {
 				t.Fatal("a lane without trouble gets no connections")
 			}
 			c.where(bad)
@@ -42,10 +42,10 @@ func TestALaneInTroubleGetsNoNewConnections(t *testing.T) {
 			if bad.usable() {
 				t.Error("the lane gets connections")
 			}
-			if got := place([]*lane{bad, well}); got != well {
+			if got := leastBusy([]*lane{bad, well}); got != well {
 				t.Error("a question is put to it")
 			}
-			if got := place([]*lane{bad}); got != nil {
+			if got := leastBusy([]*lane{bad}); got != nil {
 				t.Error("a question is put to it where it is the only one")
 			}
 			tn := &Tunnel{engine: &Engine{}, lanes: []*lane{bad, well}, pressed: make(chan struct{}, 1), later: time.NewTimer(time.Hour)}

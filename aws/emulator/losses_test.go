@@ -40,22 +40,20 @@ func TestAgentLosesAMessageInAMillisecondAndRepairsOneInAHundred(t *testing.T) {
 			n.resume()
 			first := n.want("one after the gap", func(m wire.Message) bool { return isStream(m) && m.Sequence > last+1 }).Sequence
 			lost := int(first - last)
-			if told {
-				for attempt := 1; lost > int(away/time.Millisecond)/3; attempt++ { // a busy machine tells the agent late
-					if attempt == 5 {
-						t.Fatalf("%d messages are lost, want few: the agent waits", lost)
-					}
-					last = n.want("more messages", func(m wire.Message) bool { return isStream(m) && m.Sequence > first+50 }).Sequence
-					e.CutClientLeg()
-					time.Sleep(away)
-					n.resume()
-					first = n.want("one after the gap", func(m wire.Message) bool { return isStream(m) && m.Sequence > last+1 }).Sequence
-					lost = int(first - last)
+			const few = int(away/time.Millisecond) / 3
+			for attempt := 1; (lost > few) == told; attempt++ { // a busy machine tells the agent late, or keeps it from being so quick
+				if attempt == 10 {
+					t.Fatalf("%d messages are lost in %s; an agent that hears nothing loses about one a millisecond, one that waits few", lost, away)
 				}
-				return
+				last = n.want("more messages", func(m wire.Message) bool { return isStream(m) && m.Sequence > first+50 }).Sequence
+				e.CutClientLeg()
+				time.Sleep(away)
+				n.resume()
+				first = n.want("one after the gap", func(m wire.Message) bool { return isStream(m) && m.Sequence > last+1 }).Sequence
+				lost = int(first - last)
 			}
-			if lost < int(away/time.Millisecond)/3 { // a busy machine keeps its agent from being so quick
-				t.Errorf("%d messages are lost in %s, want about one a millisecond", lost, away)
+			if told {
+				return
 			}
 			var came []time.Time
 			n.want("repairs", func(m wire.Message) bool {

@@ -232,10 +232,19 @@ func operators() map[string]func(value, fact string) bool {
 	}
 }
 
-// substitute puts the caller into a pattern.
+// substitute puts the caller into a pattern. Only users have a name: for others its default stands there, if it has one.
 func substitute(pattern string, who caller) string {
-	return strings.ReplaceAll(pattern, "${aws:userid}", who.UserID)
+	pattern = strings.ReplaceAll(pattern, "${aws:userid}", who.UserID)
+	return userName().ReplaceAllStringFunc(pattern, func(variable string) string {
+		if _, name, is := strings.Cut(who.ARN, ":user/"); is {
+			return name
+		}
+		return or(userName().FindStringSubmatch(variable)[1], variable)
+	})
 }
+
+// userName is the variable for the name of a user, with its default ("Specifying default values").
+var userName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\$\{aws:username(?:, '([^']*)')?\}`) }) //nolint:gochecknoglobals // compiled when it is needed
 
 // likeARN compares part by part: a star does not reach over a colon, but for the resource's own.
 func likeARN(pattern, arn string) bool {

@@ -95,6 +95,21 @@ func TestSessionNeedsItsDocumentAndBelongsToItsUser(t *testing.T) {
 	}
 }
 
+// Only users have a name: for whoever assumes a role the variable's default stands there, and without one nothing matches it.
+func TestUsersHaveAName(t *testing.T) {
+	const role = "arn:aws:sts::111122223333:assumed-role/ci/culvert-1"
+	for _, c := range []struct{ pattern, arn, want string }{
+		{"session/${aws:username}-*", "arn:aws:iam::111122223333:user/alice", "session/alice-*"},
+		{"session/${aws:username, 'nobody'}-*", "arn:aws:iam::111122223333:user/alice", "session/alice-*"},
+		{"session/${aws:username, 'nobody'}-*", role, "session/nobody-*"},
+		{"session/${aws:username}-*", role, "session/${aws:username}-*"},
+	} {
+		if got := substitute(c.pattern, caller{ARN: c.arn, UserID: "ID"}); got != c.want {
+			t.Errorf("%s of %s: got %s, want %s", c.pattern, c.arn, got, c.want)
+		}
+	}
+}
+
 func TestAPolicyThatWouldBeEnforcedWronglyIsRefused(t *testing.T) {
 	e := oneContainer(t, nil)
 	for name, text := range map[string]string{

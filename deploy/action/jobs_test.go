@@ -3,11 +3,15 @@
 package action_test
 
 import (
+	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"culvert/aws/emulator"
 	"culvert/internal/need"
@@ -98,6 +102,55 @@ func TestAMatrixWithOnePortOnOneMachine(t *testing.T) {
 	first.nothingIsLeft()
 	second.nothingIsLeft()
 	first.sessionsEnd(e)
+}
+
+// On a runner that is kept, what jobs have left that were killed days ago goes with the next one's end; what is younger is still looked at.
+func TestTheNextJobRemovesWhatEarlierOnesHaveLeft(t *testing.T) {
+	t.Parallel()
+	e := account(t)
+	j := newJob(t, e.Env()...)
+	logs, sets := filepath.Join(j.machine["HOME"], ".local", "state", "culvert"), filepath.Join(j.machine["XDG_RUNTIME_DIR"], "culvert")
+	record := fmt.Sprintf(`{"name":"action-0000000a","process":{"pid":%d,"started":"x"}}`, 1<<22) // no system has such a process
+	left := func(name string, age time.Duration) (files []string) {
+		for _, file := range []string{filepath.Join(logs, name+".log"), filepath.Join(sets, name+".json"), filepath.Join(sets, name+".lock")} {
+			if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(record), 0o600), os.Chtimes(file, time.Time{}, time.Now().Add(-age))); err != nil {
+				t.Fatal(err)
+			}
+			files = append(files, file)
+		}
+		return files
+	}
+	old, young := left("action-0000000a", 8*24*time.Hour), left("action-0000000b", time.Hour)
+	u := j.use(map[string]string{"path": program(t), "target": "automation/squid", "forward": "0:3128"})
+	if main := u.main(); main.code != 0 {
+		t.Fatalf("main ends with %d", main.code)
+	}
+	if post := u.post(); post.code != 0 {
+		t.Errorf("post ends with %d", post.code)
+	}
+	for _, file := range old {
+		if _, err := os.Lstat(file); err == nil {
+			t.Errorf("%s is left", file)
+		}
+	}
+	for _, file := range young {
+		if _, err := os.Lstat(file); err != nil {
+			t.Error(err)
+		}
+	}
+	// Of the job itself log and lock stay for those days, and nothing else.
+	var others []string
+	_ = filepath.WalkDir(j.machine["HOME"], func(path string, d os.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && !slices.Contains(young, path) {
+			others = append(others, path)
+		}
+		return nil
+	})
+	if len(others) != 2 || !strings.HasPrefix(others[0], filepath.Join(logs, "action-")) || !strings.HasPrefix(others[1], filepath.Join(sets, "action-")) {
+		t.Errorf("got the files %q, want the job's log and lock alone", others)
+	}
+	j.nothingIsLeft()
+	j.sessionsEnd(e)
 }
 
 func freePort(t *testing.T) string {

@@ -64,39 +64,71 @@ function inPath(program, temp) {
   return directory;
 }
 
-/** What people wrote are inputs: a message about a flag is one about the input of the same name. */
+/** Inputs that are flags of `culvert up` when they are true. */
+const switches = ['share', 'start'];
+
+/** Inputs by the letter that is short for their flag. */
+const letters = { c: 'cluster', s: 'service', L: 'forward', D: 'dynamic' };
+
+/** What people wrote are inputs: a message about a flag is one about the input of the same name, but for commands that it tells to run. */
 function inInputs(text) {
-  return text.replace(/"(?:-\w, )?(--[a-z][a-z0-9-]*)" flag/g, '$1').replace(/(^|[^\w-])--([a-z][a-z0-9-]*)(?![\w-])/g, (whole, before, flag) => (
-    [...flags, ...repeated, 'forward'].includes(flag) ? `${before}the input ${flag}` : whole
-  )).replaceAll('see culvert up --help', "see the inputs in the action's documentation");
+  return text.replaceAll('see culvert up --help', "see the inputs in the action's documentation").replaceAll('set CULVERT_PROXY_PASSWORD', 'set the input proxy-password')
+    .replace(/( \(or)? --family[),]/g, '').replace(/("[^"]*") stands for what is saved/g, 'the input saved: $1 stands for what is saved')
+    .split(/(\b(?:aws|culvert) [a-z][^(),;%]*)/).map((part, i) => (i % 2 ? part : flagsAsInputs(part))).join('');
 }
 
+function flagsAsInputs(text) {
+  return text.replace(/"(?:-\w, )?(--[a-z][a-z0-9-]*)" flag/g, '$1').replace(/(^|[^\w-])--([a-z][a-z0-9-]*)(?![\w-])/g, (whole, before, flag) => (
+    [...flags, ...repeated, ...switches, 'forward'].includes(flag) ? `${before}the input ${flag}` : whole
+  )).replace(/(^|[\s(])-([csLD])(?=[\s),:]|$)/g, (whole, before, letter) => `${before}the input ${letters[letter]}`);
+}
+
+const annotated = '::error title=culvert::';
+
 /**
- * Passes on what culvert says, each error once: an annotation is shown in the log as well, so the lines that say the same for a
- * terminal are left out.
+ * Passes on what culvert says, each error once: an annotation is shown in the log as well. What a tunnel says that gives up waits
+ * for the annotation that says the same, and is shown without it; the lines that say it for a terminal are left out.
  */
 function passOn() {
-  let held = '';
+  const held = [];
   const errors = [];
+  const flush = (said = '') => {
+    held.splice(0).forEach((line) => console.error(without(line, said)));
+  };
   const onLine = (line) => {
-    if (/ {2}ended: .*; remedy: /.test(line)) {
-      held = line; // the annotation says it, if one follows
+    if (/^\S+Z {2}(\S+ \d+ {2}(failed|ended) |ended: )/.test(line) || (held.length && line === '::endgroup::')) {
+      held.push(line);
       return;
     }
-    if (line.startsWith('::error title=culvert::')) {
-      held = '';
-      errors.push(line);
-      line = inInputs(line);
-    } else if (errors.length && /^(culvert|remedy): /.test(line)) {
+    if (line.startsWith(annotated)) {
+      const text = inInputs(line);
+      const said = decoded(text.slice(annotated.length));
+      flush(said);
+      errors.push(said);
+      console.error(text);
       return;
     }
-    if (held && line !== '::endgroup::') {
-      console.error(held);
-      held = '';
+    if (errors.length && /^(culvert|remedy): /.test(line)) {
+      return;
     }
+    flush();
     console.error(line);
   };
-  return { onLine, errors };
+  return { onLine, errors, flush };
+}
+
+/** What an annotation says, as annotate escapes it. */
+const decoded = (text) => text.replaceAll('%0A', '\n').replaceAll('%0D', '\r').replaceAll('%25', '%');
+
+/** A line of the log up to where it repeats what is said beside the step. */
+function without(line, said) {
+  const [text] = line.split('; remedy: ');
+  for (let at = text.indexOf(': '); at >= 0; at = text.indexOf(': ', at + 1)) {
+    if (said.includes(text.slice(at + 2))) {
+      return text.slice(0, at);
+    }
+  }
+  return line;
 }
 
 /** Runs the program to its end: its exit code, and what it printed where that is kept. A cancelled job is told to this process alone: it passes it on. */
@@ -121,7 +153,10 @@ function run(program, args, { env = process.env, keep = false, onLine = () => {}
   });
 }
 
-/** Has the doctor look why a tunnel did not get ready: its verdict goes into the log, beside the step and into the summary. */
+/**
+ * Has the doctor look why a tunnel did not get ready: what it looked at goes into the log, its verdict beside the step where nobody
+ * has said the same before. Returns what it adds to the errors.
+ */
 async function diagnose(program, args, said) {
   const { code, stdout } = await run(program, ['doctor', ...args, '-o', 'json'], { keep: true });
   let found;
@@ -129,23 +164,39 @@ async function diagnose(program, args, said) {
     found = JSON.parse(stdout);
   } catch {
     console.log(`the doctor has no verdict: it ended with code ${code}`);
-    return;
+    return '';
   }
+  const { cause } = found;
+  const isSaid = ({ error, remedy }) => said.includes(oneLine(error)) || Boolean(remedy) && said.includes(oneLine(remedy));
   console.log('::group::culvert: what the doctor finds');
   for (const { verdict, name, evidence, error, remedy } of found.checks ?? []) {
+    const more = (evidence ?? []).map((e) => `; ${oneLine(e)}`);
+    if (error && (isSaid({ error, remedy }) || error === cause?.error)) {
+      more.push('; the error beside the step');
+    } else {
+      more.push(error ? `; ${oneLine(error)}` : '', remedy ? `; remedy: ${oneLine(remedy)}` : '');
+    }
     // In front of each line a word of our own: what AWS or a proxy has said is no command to the runner.
-    console.log(`${verdict}: ${name}${[...(evidence ?? []), error].filter(Boolean).map((e) => `; ${oneLine(e)}`).join('')}${remedy ? `; remedy: ${oneLine(remedy)}` : ''}`);
+    console.log(`${verdict}: ${name}${more.join('')}`);
   }
   console.log('::endgroup::');
-  const { cause } = found;
+  if (cause && isSaid(cause)) {
+    const same = `the doctor finds the same${cause.id ? `: ${cause.id}` : ''}`;
+    annotate('notice', same);
+    return same;
+  }
   const remedy = cause?.remedy ? `\nremedy: ${oneLine(cause.remedy)}` : '';
   const verdict = cause ? `the doctor: ${cause.id ? `${cause.id}: ` : ''}${oneLine(cause.error)}` : 'the doctor finds nothing wrong now: run the job again';
-  if (cause && said.includes(oneLine(cause.error))) {
-    annotate('notice', `the doctor finds the same${cause.id ? `: ${cause.id}` : ''}`);
-  } else {
-    annotate(cause ? 'error' : 'notice', verdict + remedy);
+  annotate(cause ? 'error' : 'notice', verdict + remedy);
+  return verdict + remedy;
+}
+
+/** Tells the job's summary why there is no tunnel. */
+function summarize(errors) {
+  const text = errors.filter(Boolean).join('\n\n');
+  if (text) {
+    append('GITHUB_STEP_SUMMARY', `### culvert: not ready\n\n${fenced(text)}\n`);
   }
-  append('GITHUB_STEP_SUMMARY', `### culvert: not ready\n\n${fenced(verdict + remedy)}\n`);
 }
 
 const oneLine = (text) => String(text).replace(/[\r\n]+/g, ' ');
@@ -195,7 +246,7 @@ async function main() {
       args.push(`--${flag}`, input(flag));
     }
   }
-  for (const flag of ['share', 'start']) {
+  for (const flag of switches) {
     if (input(flag) === 'true') {
       args.push(`--${flag}`);
     }
@@ -203,10 +254,14 @@ async function main() {
   if (process.env.RUNNER_DEBUG === '1' && !input('log-level')) {
     args.push('--log-level', 'debug');
   }
-  const { onLine, errors } = passOn();
+  const { onLine, errors, flush } = passOn();
   const { code } = await run(program, args, { env: { ...process.env, GITHUB_STEP_SUMMARY: os.devNull }, onLine }); // post.js has the whole
+  flush();
   if (code === unready || code === failed) {
-    await diagnose(program, question(), errors.join('\n'));
+    errors.push(await diagnose(program, question(), errors.join('\n')));
+  }
+  if (code !== 0) {
+    summarize(errors);
   }
   return code;
 }
@@ -244,5 +299,6 @@ main().then((code) => {
   process.exitCode = code;
 }, (error) => {
   annotate('error', error.message);
+  summarize([error.message]);
   process.exitCode = 1;
 });

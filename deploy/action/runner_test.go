@@ -212,6 +212,7 @@ type use struct {
 	dir    string // of the action; empty: these sources
 	inputs map[string]string
 	state  map[string]string
+	within []string // what starts node elsewhere, as docker exec does; empty: nothing
 }
 
 func (j *job) use(inputs map[string]string) *use { return &use{job: j, inputs: inputs} }
@@ -230,7 +231,8 @@ func (u *use) start(script string) *step {
 	if err != nil {
 		u.job.Fatal(err)
 	}
-	return u.job.start(environment, u.job.node, path)
+	command := append(slices.Clone(u.within), u.job.node, path)
+	return u.job.start(environment, command[0], command[1:]...)
 }
 
 func (u *use) main() *step {

@@ -3,7 +3,11 @@ locals {
     ["AWS-StartPortForwardingSession"],
     !var.remote_hosts && length(var.remote_host_ports) == 0 ? [] : ["AWS-StartPortForwardingSessionToRemoteHost"],
   )
-  sessions = ["arn:${local.partition}:ssm:${local.region}:${local.account}:session/*"]
+  session  = "arn:${local.partition}:ssm:${local.region}:${local.account}:session"
+  sessions = ["${local.session}/*"]
+  # AWS's sample policies name a caller's own sessions by $${aws:userid}; every id that has been seen begins with the name of a
+  # user or of a role's session instead, so both are named; no role has a user's name.
+  own_sessions = ["${local.session}/$${aws:userid}-*", "${local.session}/$${aws:username, 'nobody'}-*", "${local.session}/culvert-*"]
 
   # The same as `culvert doctor policy` prints, a test holds them together; EndEarlier is at the role, below.
   caller_policy = jsonencode({
@@ -32,7 +36,7 @@ locals {
           Sid      = "Channel"
           Effect   = "Allow"
           Action   = ["ssmmessages:OpenDataChannel"]
-          Resource = var.own_channels_only ? ["arn:${local.partition}:ssm:${local.region}:${local.account}:session/$${aws:userid}-*"] : local.sessions
+          Resource = var.own_channels_only ? local.own_sessions : local.sessions
         },
         {
           Sid       = "EndOwn"

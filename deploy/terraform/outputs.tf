@@ -14,7 +14,7 @@ output "caller_role_arn" {
 }
 
 output "caller_policy_arn" {
-  description = "Attach it to whoever else may open tunnels, such as a permission set of IAM Identity Center."
+  description = "Attach it to whoever else may open tunnels, such as a permission set of IAM Identity Center (with own_channels_only = false)."
   value       = aws_iam_policy.caller.arn
 }
 

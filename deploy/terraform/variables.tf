@@ -448,9 +448,9 @@ variable "role_session_seconds" {
 }
 
 variable "own_channels_only" {
-  description = "Let callers open the data channels of sessions named after them only (session/$${aws:userid}-*), as the sample policy of AWS's quick start has it. For a role, try it before you rely on it: docs/security.md says why. false: of every session, which takes that session's token as well."
+  description = "Let callers open the data channels of their own sessions only: as the sample policy of AWS's quick start names them, of the user's name, and of the roles that culvert assumes. false: of every session, which takes that session's token as well; for callers whose keys another program brings, such as those of IAM Identity Center: it names their sessions (docs/security.md)."
   type        = bool
-  default     = false
+  default     = true
 }
 
 variable "session_kms_key_arn" {

@@ -90,6 +90,12 @@ func CheckOnly(t testing.TB, part string) {
 	t.Skipf("left to make check, which has %s", part)
 }
 
+// Elsewhere lists a part of a test's proof that nothing brings to this machine, and where it runs. The test goes on without it.
+func Elsewhere(t testing.TB, part, where string) {
+	t.Helper()
+	listNotRun(t, fmt.Sprintf("%s, with %s: %s", t.Name(), part, where))
+}
+
 func listNotRun(t testing.TB, line string) {
 	t.Helper()
 	if list := os.Getenv(NotRunFile); list != "" {

@@ -58,8 +58,8 @@ func wrong(text []byte) []string {
 
 // stale are the words of text that are the placeholder, which stands for nobody once there is an owner. What make rename
 // itself is called with is none.
-func stale(text []byte) [][]byte {
-	if Owner() == placeholder {
+func stale(owner string, text []byte) [][]byte {
+	if owner == placeholder {
 		return nil
 	}
 	return regexp.MustCompile(`(?m)^.*\b`+placeholder+`\b.*$`).FindAll(regexp.MustCompile(`\b`+placeholder+`(=|:-)`).ReplaceAll(text, nil), -1)
@@ -84,7 +84,7 @@ func TestNoFileNamesAnotherRepositoryThanOrigin(t *testing.T) {
 		for _, m := range wrong(text) {
 			t.Errorf("%s says %q, and internal/origin/origin.txt %q: make rename OWNER=…", file, m, Action())
 		}
-		for _, left := range stale(text) {
+		for _, left := range stale(Owner(), text) {
 			t.Errorf("%s still says %q", file, left)
 		}
 		if bytes.Contains(text, []byte(Action())) {
@@ -123,6 +123,20 @@ func TestAnotherMentionIsFound(t *testing.T) {
 	}
 	if got := wrong([]byte("uses: " + Action() + " # ghcr.io/" + strings.ToLower(Owner()) + "/" + Repository())); len(got) > 0 {
 		t.Errorf("got %q, want nothing", got)
+	}
+}
+
+func TestThePlaceholderIsFoundOnceThereIsAnOwner(t *testing.T) {
+	for text, want := range map[string]int{
+		"uses: OWNER/culvert@v1\n": 1, "# OWNER is whoever has it\nghcr.io/OWNER/x\n": 2,
+		"make rename OWNER=acme\n": 0, "${OWNER:-}\n": 0, "OWNERSHIP\n": 0,
+	} {
+		if got := stale("acme", []byte(text)); len(got) != want {
+			t.Errorf("%q: got %q, want %d lines", text, got, want)
+		}
+		if got := stale(placeholder, []byte(text)); got != nil {
+			t.Errorf("%q: got %q before there is an owner", text, got)
+		}
 	}
 }
 

@@ -84,6 +84,13 @@ func (a *app) printPolicies(ctx context.Context, aim *aim, wanted aws.Reach, sta
 	reach := acc.client.Reach(cluster)
 	reach.RemoteHosts, reach.AnyHost, reach.Named, reach.Browse, reach.RoleID = wanted.RemoteHosts, wanted.AnyHost, wanted.Named, wanted.Browse, who.RoleID()
 	reach.Exec, reach.Container = wanted.Exec, named.Container
+	if session := who.RoleSession(); session != "" && !aws.IsOwnRoleSession(session) {
+		// Whoever brings the keys has named the session of their role, and what is called like that no policy for others can say.
+		reach.AnyChannel = true
+		if only != "task" {
+			a.noticef("Channel is about every session: another program has named yours %s; under a role that culvert assumes (--role-arn) it is about the caller's own", session)
+		}
+	}
 	reach.Share = wanted.Share
 	if reach.Run = familyOf(wanted.Run); reach.Run != "" {
 		if reach.RunRoles, err = acc.client.RolesOf(ctx, wanted.Run); err != nil {

@@ -1,12 +1,15 @@
 package cli
 
 import (
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"culvert/internal/need"
 	"culvert/ui/headless"
@@ -35,13 +38,7 @@ func TestShellsReadTheirForms(t *testing.T) {
 		"fish": {"-N", "-c", "eval $argv[1]; env -0", strings.ReplaceAll(text, "unset CULVERT_GONE", "set -e CULVERT_GONE")},
 	} {
 		t.Run(shell, func(t *testing.T) {
-			program, err := exec.LookPath(shell)
-			if err != nil && shell != "bash" {
-				t.Skip(err)
-			} else if err != nil {
-				program = need.Command(t, shell)
-			}
-			cmd := exec.CommandContext(t.Context(), program, line...)
+			cmd := exec.CommandContext(t.Context(), need.Command(t, shell), line...)
 			cmd.Env = append(os.Environ(), "CULVERT_GONE=1", "HOME="+t.TempDir())
 			var said strings.Builder
 			cmd.Stderr = &said
@@ -81,12 +78,27 @@ func TestPowerShellReadsItsForm(t *testing.T) {
 		if string(read) != value || i != len(literal)-1 {
 			t.Errorf("%q: PowerShell reads %q up to %d of %d", value, string(read), i, len(literal))
 		}
-		if pwsh, err := exec.LookPath("pwsh"); err == nil {
-			cmd := exec.CommandContext(t.Context(), pwsh, "-NoProfile", "-Command", "[Console]::Out.Write("+string(literal)+")")
-			if out, err := cmd.Output(); err != nil || string(out) != value {
-				t.Errorf("%q: got %q, %v", value, out, err)
-			}
-		}
+	}
+
+	pwsh, err := exec.LookPath("pwsh")
+	if err != nil {
+		need.Elsewhere(t, "PowerShell itself", "no Debian package brings it; GitHub's runners have it (ci.yml, systems)")
+		return
+	}
+	// Neither the command line nor the console's encoding has a part in it.
+	var script, want []string
+	for _, value := range hostileValues() {
+		script = append(script, "[Convert]::ToBase64String([Text.Encoding]::UTF8.GetBytes("+powerShellString(value)+"))")
+		want = append(want, base64.StdEncoding.EncodeToString([]byte(value)))
+	}
+	var encoded []byte
+	for _, unit := range utf16.Encode([]rune(strings.Join(script, "\n"))) {
+		encoded = binary.LittleEndian.AppendUint16(encoded, unit)
+	}
+	out, err := exec.CommandContext(t.Context(), pwsh, "-NoProfile", "-NonInteractive", "-EncodedCommand", base64.StdEncoding.EncodeToString(encoded)).Output()
+	got := strings.Split(strings.TrimSuffix(strings.ReplaceAll(string(out), "\r\n", "\n"), "\n"), "\n")
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("PowerShell: %v, got %q\nwant %q", err, got, want)
 	}
 }
 

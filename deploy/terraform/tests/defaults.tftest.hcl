@@ -57,10 +57,14 @@ run "defaults" {
           Condition = { BoolIfExists = { "ssm:SessionDocumentAccessCheck" = "true" } }
         },
         {
-          Sid      = "Channel"
-          Effect   = "Allow"
-          Action   = ["ssmmessages:OpenDataChannel"]
-          Resource = ["arn:aws:ssm:eu-west-1:111122223333:session/*"]
+          Sid    = "Channel"
+          Effect = "Allow"
+          Action = ["ssmmessages:OpenDataChannel"]
+          Resource = [
+            "arn:aws:ssm:eu-west-1:111122223333:session/$${aws:userid}-*",
+            "arn:aws:ssm:eu-west-1:111122223333:session/$${aws:username, 'nobody'}-*",
+            "arn:aws:ssm:eu-west-1:111122223333:session/culvert-*",
+          ]
         },
         {
           Sid       = "EndOwn"

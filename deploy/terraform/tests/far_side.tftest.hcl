@@ -89,7 +89,6 @@ run "registry_groups_and_keys" {
     security_group_ids         = ["sg-0b", "sg-0c"]
     log_kms_key_arn            = "arn:aws:kms:eu-west-1:111122223333:key/0a"
     session_kms_key_arn        = "arn:aws:kms:eu-west-1:111122223333:key/0b"
-    own_channels_only          = true
     create_service_linked_role = true
   }
 
@@ -113,9 +112,16 @@ run "registry_groups_and_keys" {
     condition     = contains([for s in jsondecode(aws_iam_policy.caller.policy).Statement : join(" ", concat(s.Action, s.Resource))], "kms:GenerateDataKey ${var.session_kms_key_arn}") && contains([for s in jsondecode(aws_iam_role_policy.task[0].policy).Statement : join(" ", concat(s.Action, s.Resource))], "kms:Decrypt ${var.session_kms_key_arn}")
     error_message = "an encrypted session cannot begin"
   }
+}
+
+run "sessions_that_another_program_names" {
+  variables {
+    own_channels_only = false
+  }
+
   assert {
-    condition     = contains([for s in jsondecode(aws_iam_policy.caller.policy).Statement : join(" ", concat(s.Action, s.Resource))], "ssmmessages:OpenDataChannel arn:aws:ssm:eu-west-1:111122223333:session/$${aws:userid}-*")
-    error_message = "every session's channel: ${aws_iam_policy.caller.policy}"
+    condition     = one([for s in jsondecode(aws_iam_policy.caller.policy).Statement : s.Resource if s.Sid == "Channel"]) == ["arn:aws:ssm:eu-west-1:111122223333:session/*"]
+    error_message = "not every session's channel: ${aws_iam_policy.caller.policy}"
   }
 }
 

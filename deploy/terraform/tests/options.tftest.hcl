@@ -300,3 +300,54 @@ run "boundary_and_tags" {
     error_message = jsonencode(aws_ecs_service.this[0].tags)
   }
 }
+
+run "public_subnets_without_nat" {
+  variables {
+    assign_public_ip = true
+    architecture     = "ARM64"
+    cpu              = 512
+    memory           = 1024
+  }
+
+  assert {
+    condition     = one(aws_ecs_service.this[0].network_configuration).assign_public_ip && length(aws_vpc_endpoint.interface) == 0
+    error_message = "the tasks have no way out: ${jsonencode(aws_ecs_service.this[0].network_configuration)}"
+  }
+  assert {
+    condition     = one(aws_ecs_task_definition.this[0].runtime_platform).cpu_architecture == "ARM64" && aws_ecs_task_definition.this[0].cpu == "512" && aws_ecs_task_definition.this[0].memory == "1024"
+    error_message = "task: ${jsonencode(aws_ecs_task_definition.this[0])}"
+  }
+}
+
+# Scaled to zero by night, and the number of tasks by day is task_count.
+run "office_hours_alone" {
+  variables {
+    task_count   = 3
+    office_hours = { open = "cron(0 7 ? * MON-FRI *)", close = "cron(0 19 ? * MON-FRI *)" }
+  }
+
+  assert {
+    condition = { for name, action in aws_appautoscaling_scheduled_action.hours :
+      name => [tonumber(one(action.scalable_target_action).min_capacity), tonumber(one(action.scalable_target_action).max_capacity)]
+    } == { open = [3, 3], close = [0, 0] }
+    error_message = jsonencode(aws_appautoscaling_scheduled_action.hours)
+  }
+  assert {
+    condition     = length(aws_appautoscaling_policy.load) == 0 && length(aws_appautoscaling_target.always) == 0
+    error_message = "scaling that nobody asked for"
+  }
+}
+
+# On demand: nothing runs until culvert --run or --start wants it.
+run "nothing_runs_until_it_is_wanted" {
+  command = plan
+
+  variables {
+    task_count = 0
+  }
+
+  assert {
+    condition     = aws_appautoscaling_target.always[0].min_capacity == 0 && aws_appautoscaling_target.always[0].max_capacity == 0
+    error_message = "something runs: ${jsonencode(aws_appautoscaling_target.always[0])}"
+  }
+}

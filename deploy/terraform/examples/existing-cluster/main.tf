@@ -19,6 +19,7 @@ module "culvert" {
   github_oidc_provider_arn = var.github_oidc_provider_arn
   github_repository_ids    = var.github_repository_ids
   allow_browsing           = true
+  own_channels_only        = false # Identity Center names the sessions of people
 }
 
 variable "vpc_id" {

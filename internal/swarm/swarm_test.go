@@ -1,0 +1,86 @@
+package swarm
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"culvert/internal/memnet"
+)
+
+// patience is how much real time a mix may take.
+const patience = 20 * time.Second
+
+// told is a number that the environment says, or another one.
+func told(t *testing.T, name string, otherwise uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s=%s is no number", name, text)
+	}
+	return n
+}
+
+// waiting are the goroutines that keep the time from going on.
+func waiting() string {
+	all := make([]byte, 16<<20)
+	all = all[:runtime.Stack(all, true)]
+	var found []string
+	for one := range strings.SplitSeq(string(all), "\n\n") {
+		if head, _, _ := strings.Cut(one, "\n"); strings.Contains(head, "synctest bubble") && !strings.Contains(head, "durable") {
+			found = append(found, one)
+		}
+	}
+	return strings.Join(found, "\n\n")
+}
+
+// virtually plays a mix out in memory and in virtual time.
+func (m mix) virtually(t *testing.T) (found []string) {
+	t.Helper()
+	dir := t.TempDir()
+	defer func() {
+		if left := recover(); left != nil {
+			found = append(found, fmt.Sprint("goroutines are left, or all wait for each other: ", left))
+		}
+	}()
+	// A wait that synctest does not know of, as for a lock, keeps the time from going on.
+	stands := time.AfterFunc(patience, func() { panic(fmt.Sprintf("the time stands still with\n%s\n%s", m, waiting())) })
+	defer stands.Stop()
+	synctest.Test(t, func(*testing.T) {
+		var net memnet.Network
+		found = m.run(&net, 2*time.Second, dir)
+		time.Sleep(time.Second) // what is kept for the next call ends with the account
+		if n := net.Open(); n > 0 {
+			found = append(found, fmt.Sprintf("%d sockets are left", n))
+		}
+	})
+	return found
+}
+
+func TestSwarm(t *testing.T) {
+	first, count := uint64(1), told(t, "SEEDS", 200)
+	if seed := told(t, "SEED", 0); seed > 0 {
+		first, count = seed, 1
+	}
+	for seed := first; seed < first+count; seed++ {
+		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+			t.Parallel()
+			m := draw(seed)
+			if only := os.Getenv("ONLY"); only != "" {
+				m = m.only(strings.Split(only, ","))
+			}
+			if found := m.virtually(t); len(found) > 0 {
+				t.Errorf("%s\n%s", m, strings.Join(found, "\n"))
+			}
+		})
+	}
+}

@@ -108,8 +108,8 @@ func draw(seed uint64) mix {
 	r := rand.New(rand.NewPCG(seed, 19))
 	m := mix{seed: seed, length: time.Duration(20+r.IntN(60)) * time.Second}
 	scale := 1
-	if r.IntN(25) == 0 { // a night
-		m.length = time.Duration(1+r.IntN(8)) * time.Hour
+	if r.IntN(40) == 0 { // a night
+		m.length = time.Duration(1+r.IntN(3)) * time.Hour
 		scale = 3
 	}
 	for range 1 + r.IntN(3) {

@@ -274,9 +274,13 @@ func (w *world) mayFail(one way) bool {
 	return one.pinned || slices.ContainsFunc(w.m.mishaps, func(m mishap) bool { return known[m.kind].breaks && m.at < grace })
 }
 
+// What has become of all guests: TestSwarm tells, so that nobody takes a swarm for one that has excused itself.
+var served, excused atomic.Int64
+
 // judge holds what a guest has met against what was wrong meanwhile.
 func (w *world) judge(g guest, err error, began, ended time.Time) {
 	if err == nil {
+		served.Add(1)
 		return
 	}
 	if wrong, ok := errors.AsType[*wrongError](err); ok {
@@ -284,6 +288,7 @@ func (w *world) judge(g guest, err error, began, ended time.Time) {
 		return
 	}
 	if w.excused(g, began, ended, errors.Is(err, io.EOF)) {
+		excused.Add(1)
 		return
 	}
 	w.fail("%s on %s %s from %.3fs on and met, though nothing was wrong: %v", g.name, g.way, g.kind, began.Sub(w.began).Seconds(), err)

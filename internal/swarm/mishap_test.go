@@ -115,7 +115,7 @@ func init() {
 		"sockets are closed oddly":   done(false, func(w *world, m mishap) { w.account.CloseClientLeg(1001 + int(m.pick%2)*10) }),
 		"sockets are cut":            done(false, func(w *world, _ mishap) { w.account.CutClientLeg() }),
 		"a socket is cut":            done(false, func(w *world, m mishap) { w.one(m, func(id string) { w.account.CutClientLeg(id) }) }),
-		"sockets are dead":           done(false, func(w *world, _ mishap) { w.account.FreezeClientLeg() }),
+		"sockets are dead":           done(false, func(w *world, _ mishap) { w.freeze() }),
 		"agents' sockets are closed": done(true, func(w *world, _ mishap) { w.account.CloseAgentLeg() }),
 		"agents' sockets are cut":    done(true, func(w *world, _ mishap) { w.account.CutAgentLeg() }),
 		"a session is killed":        done(true, func(w *world, m mishap) { w.one(m, func(id string) { w.account.KillSession(id, "swarm") }) }),

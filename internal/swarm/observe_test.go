@@ -12,6 +12,9 @@ import (
 const (
 	// mostLanes is what a tunnel has whose number adapts.
 	mostLanes = 8
+	// unheard is how long what nobody says may stay unknown: of a socket that is dead, whose next ping has no answer, or of a task
+	// that has stopped without a word, which ECS is asked about.
+	unheard = 40 * time.Second
 	// startsEach is how many calls of StartSession a session more than the tunnels have costs in a minute, see newRetry in
 	// tunnel/resume.go: the SDK repeats each that fails.
 	startsEach = 30
@@ -88,13 +91,17 @@ func (o *observer) truth(one way, shown []tunnel.Link, sessions []emulator.Sessi
 		default:
 			continue
 		}
+		lag := o.w.lag
+		if o.w.unheard(link.Session) || faults.SilentStop {
+			lag = unheard
+		}
 		key := one.name + " is shown as open on " + link.Session + ", which " + what
 		still = append(still, key)
 		since, known := o.wrong[key]
 		if !known {
 			o.wrong[key] = now
-		} else if now.Sub(since) > o.w.lag {
-			o.w.fail("%s, for more than %s", key, o.w.lag)
+		} else if now.Sub(since) > lag {
+			o.w.fail("%s, for more than %s", key, lag)
 			o.wrong[key] = now.Add(time.Hour)
 		}
 	}

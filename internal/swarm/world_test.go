@@ -49,12 +49,12 @@ type world struct {
 	dead    []string       // tasks whose agents have died
 	log     *slog.Logger
 
-	mu       sync.Mutex
-	found    []string
-	active   []mishap
-	lines    map[*line]bool
-	orders   map[uint64]bool
-	noEvents bool
+	mu     sync.Mutex
+	found  []string
+	active []mishap
+	lines  map[*line]bool
+	orders map[uint64]bool
+	frozen []string // sessions whose sockets were dead once
 }
 
 // run plays a mix out and returns what was wrong.
@@ -307,6 +307,23 @@ func (w *world) excused(g guest, began, ended time.Time, cleanly bool) bool {
 	}
 	_ = cleanly
 	return false
+}
+
+// freeze makes the sockets of all sessions dead ones.
+func (w *world) freeze() {
+	w.mu.Lock()
+	for _, s := range w.account.Sessions() {
+		w.frozen = append(w.frozen, s.ID)
+	}
+	w.mu.Unlock()
+	w.account.FreezeClientLeg()
+}
+
+// unheard reports whether what becomes of a session may not have been told.
+func (w *world) unheard(id string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Contains(w.frozen, id)
 }
 
 // watch has the progress of a line watched, until it is forgotten.

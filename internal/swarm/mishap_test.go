@@ -152,7 +152,11 @@ func init() {
 		"a server is down": {
 			breaks: true,
 			do:     func(w *world, m mishap) { w.shore(m).down() },
-			undo:   func(w *world, m mishap) { _ = w.shore(m).up() },
+			undo: func(w *world, m mishap) {
+				if s := w.shore(m); !s.left {
+					_ = s.up()
+				}
+			},
 		},
 
 		// What the user does.

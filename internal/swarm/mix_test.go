@@ -102,8 +102,10 @@ func (m mishap) end() time.Duration { return m.at + m.last }
 
 // themes are kinds of mishaps that make each other worse.
 var themes = [][]string{
+	{"all of that", "messages get lost", "messages get lost", "messages get lost"},
 	{"all of that", "messages get lost", "messages double", "sockets are cut", "agents' sockets are closed"},
-	{"a host moves, and was shut down", "a host moves", "agents start slowly", "a server is down", "ports refuse"},
+	{"a host moves, and was shut down", "a host moves, and was shut down", "a host moves", "agents start slowly", "a server is down"},
+	{"ports stall", "ports stall", "ports stall", "a slow path"},
 	{"ports stall", "ports swallow", "a slow path", "sockets live for seconds"},
 	{"a task stops", "a deployment", "an agent dies", "tasks stop without a word", "nobody says who is away"},
 	{"the API is out", "SSM throttles", "sockets live for seconds", "sessions last for seconds", "credentials end"},
@@ -145,17 +147,19 @@ func draw(seed uint64) mix {
 			kind: oneOf(r, uploads, uploads, downloads, downloads, chats, chats, chats, aborts, halfCloses, readsSlowly, bursts, idles, proves),
 			size: 1 + r.IntN(1<<(4+r.IntN(13))), count: 1 + r.IntN(12), pause: time.Duration(r.Int64N(int64(4 * time.Second))), host: r.IntN(hostsEach), socks: r.IntN(2) == 0,
 		}
-		if g.kind == uploads || g.kind == downloads {
+		if g.kind == uploads || g.kind == downloads || g.kind == aborts {
 			g.size = 1 + r.IntN(1<<(8+r.IntN(11)))
 		}
 		m.guests = append(m.guests, g)
 	}
 	kinds := sortedKinds()
-	if r.IntN(3) == 0 { // a few kinds again and again, so that what takes several of them comes together
+	many := r.IntN(7) * scale
+	if r.IntN(2) == 0 { // a few kinds again and again, so that what takes several of them comes together
 		r.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
 		kinds = append(slices.Clone(oneOf(r, themes...)), kinds[:2]...)
+		many += 3
 	}
-	for i := range r.IntN(7) * scale {
+	for i := range many {
 		one := mishap{name: fmt.Sprint("m", i), at: at(), kind: kinds[r.IntN(len(kinds))], pick: r.Uint64(), size: r.Float64()}
 		if known[one.kind].change != nil || known[one.kind].undo != nil {
 			one.last = time.Duration(r.Int64N(int64(30*time.Second))) + time.Second/2

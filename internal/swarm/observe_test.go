@@ -92,7 +92,7 @@ func (o *observer) truth(one way, shown []tunnel.Link, sessions []emulator.Sessi
 			continue
 		}
 		lag := o.w.lag
-		if o.w.unheard(link.Session) || faults.SilentStop {
+		if o.w.unheard(link.Session) || what == "has no agent" && o.w.untold() {
 			lag = unheard
 		}
 		key := one.name + " is shown as open on " + link.Session + ", which " + what

@@ -25,6 +25,7 @@ type shore struct {
 	address  string
 	accepted atomic.Int64
 	serving  sync.WaitGroup
+	left     bool // its host has moved, and it was shut down; suffer's
 
 	mu       sync.Mutex
 	listener net.Listener // nil while it is down

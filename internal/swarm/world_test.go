@@ -216,6 +216,9 @@ func (w *world) turn() {
 func (w *world) recover() {
 	for _, all := range w.shores {
 		for _, s := range all {
+			if s.left { // its host is elsewhere for good
+				continue
+			}
 			if err := s.up(); err != nil {
 				w.fail("open a server again: %v", err)
 			}
@@ -324,6 +327,13 @@ func (w *world) unheard(id string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Contains(w.frozen, id)
+}
+
+// untold reports whether a client may not know that its agent is gone: nobody has said so, or it was said to the socket before.
+func (w *world) untold() bool {
+	return slices.ContainsFunc(w.m.mishaps, func(m mishap) bool {
+		return m.kind == "tasks stop without a word" || m.kind == "nobody says who is away" || strings.Contains(m.kind, "socket")
+	})
 }
 
 // watch has the progress of a line watched, until it is forgotten.
@@ -518,10 +528,12 @@ func (w *world) move(m mishap, shut bool) {
 	old := w.moved[name]
 	w.moved[name] = 1 - old
 	_ = all[2*i+1-old].up()
+	all[2*i+1-old].left = false
 	if err := w.account.MoveHost(name, all[2*i+1-old].address); err != nil {
 		w.fail("move %s: %v", name, err)
 	}
 	if shut {
+		all[2*i+old].left = true
 		all[2*i+old].down()
 	}
 }

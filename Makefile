@@ -12,7 +12,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 FUZZTIME ?= 10s
 RUNS     ?= 200
 SEEDS    ?= 2000
-SOCKETS  ?= 8
+SOCKETS  ?= $(if $(SEED),0,8)
 TARGETS  := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 # What misses a part of its proof writes its name here; `make test` and `make check` end with the list.

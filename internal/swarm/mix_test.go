@@ -20,6 +20,7 @@ type mix struct {
 	ways     []way // those of them that are opened
 	guests   []guest
 	mishaps  []mishap
+	besides  func(*world) // what a test does beside the guests; nil for none that was drawn
 }
 
 // service is one of the account's: so many tasks, of several containers or one.

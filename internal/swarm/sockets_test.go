@@ -30,6 +30,10 @@ func TestSwarmOnSockets(t *testing.T) {
 	if testing.Short() || withRace && os.Getenv("SOCKETS") == "" {
 		t.Skip("in short, and with the race detector beside which it is run without")
 	}
+	alone := os.Getenv("SOCKETS") != ""
+	if !alone {
+		t.Parallel() // beside others, whose goroutines and descriptors are not told apart
+	}
 	goroutines, files := runtime.NumGoroutine(), descriptors(t)
 	count, longest := told(t, "SOCKETS", usualSockets), briefly
 	if os.Getenv("SOCKETS") != "" {
@@ -46,7 +50,7 @@ func TestSwarmOnSockets(t *testing.T) {
 		}
 		if seed := told(t, "SEED", 0); seed > 0 {
 			if count > 0 {
-				play(draw(seed))
+				play(wanted(seed))
 			}
 			return
 		}
@@ -57,7 +61,7 @@ func TestSwarmOnSockets(t *testing.T) {
 			}
 		}
 	})
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); alone; time.Sleep(50 * time.Millisecond) {
 		g, f := runtime.NumGoroutine(), descriptors(t)
 		if g <= goroutines && f <= files {
 			return

@@ -44,6 +44,15 @@ func waiting() string {
 	return strings.Join(found, "\n\n")
 }
 
+// wanted is the mix of a seed, of which ONLY names the parts.
+func wanted(seed uint64) mix {
+	m := draw(seed)
+	if only := os.Getenv("ONLY"); only != "" {
+		m = m.only(strings.Split(only, ","))
+	}
+	return m
+}
+
 // virtually plays a mix out in memory and in virtual time.
 func (m mix) virtually(t *testing.T) (found []string) {
 	t.Helper()
@@ -82,10 +91,7 @@ func TestSwarm(t *testing.T) {
 			if enough.Load() {
 				return
 			}
-			m := draw(seed)
-			if only := os.Getenv("ONLY"); only != "" {
-				m = m.only(strings.Split(only, ","))
-			}
+			m := wanted(seed)
 			found := m.virtually(t)
 			if until != "" && strings.Contains(strings.Join(found, "\n"), until) {
 				enough.Store(true)

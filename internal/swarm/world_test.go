@@ -154,6 +154,9 @@ func (w *world) live() error {
 			w.judge(g, err, began, time.Now())
 		})
 	}
+	if w.m.besides != nil {
+		w.m.besides(w)
+	}
 	working.Wait()
 	w.recover()
 	close(over)
@@ -297,6 +300,12 @@ func (w *world) judge(g guest, err error, began, ended time.Time) {
 	w.fail("%s on %s %s from %.3fs on and met, though nothing was wrong: %v", g.name, g.way, g.kind, began.Sub(w.began).Seconds(), err)
 }
 
+// endsCleanly are the mishaps after which a connection may look as if its far end had said all: that end itself was cut off, which
+// an agent does not pass on; nobody says that an upload is in doubt; or the agent knows no connections.
+var endsCleanly = []string{
+	"a server is down", "a host moves, and was shut down", "nobody says who is away", "agents without mux",
+}
+
 // excused reports whether something was wrong that may end a connection; one that ends as if all were said, only if that may be.
 func (w *world) excused(g guest, began, ended time.Time, cleanly bool) bool {
 	if w.wayOf(g.way).pinned {
@@ -304,11 +313,10 @@ func (w *world) excused(g guest, began, ended time.Time, cleanly bool) bool {
 	}
 	for _, m := range w.m.mishaps {
 		from, to := w.began.Add(m.at), w.began.Add(m.end()+grace)
-		if known[m.kind].breaks && began.Before(to) && ended.After(from) {
+		if known[m.kind].breaks && (!cleanly || slices.Contains(endsCleanly, m.kind)) && began.Before(to) && ended.After(from) {
 			return true
 		}
 	}
-	_ = cleanly
 	return false
 }
 

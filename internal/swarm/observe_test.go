@@ -12,9 +12,10 @@ import (
 const (
 	// mostLanes is what a tunnel has whose number adapts.
 	mostLanes = 8
-	// unheard is how long what nobody says may stay unknown: of a socket that is dead, whose next ping has no answer, or of a task
-	// that has stopped without a word, which ECS is asked about.
+	// unheard is how long the fate of a session may stay unknown whose socket is dead: its next ping has no answer. unasked is the same for
+	// a task that has stopped without a word: ECS is asked about it every two minutes or so (tunnel/patrol.go).
 	unheard = 40 * time.Second
+	unasked = 3 * time.Minute
 	// startsEach is how many calls of StartSession a session more than the tunnels have costs in a minute, see newRetry in
 	// tunnel/resume.go: the SDK repeats each that fails.
 	startsEach = 30
@@ -92,7 +93,10 @@ func (o *observer) truth(one way, shown []tunnel.Link, sessions []emulator.Sessi
 			continue
 		}
 		lag := o.w.lag
-		if o.w.unheard(link.Session) || what == "has no agent" && o.w.untold() {
+		switch {
+		case what == "has no agent" && o.w.untold():
+			lag = unasked
+		case o.w.unheard(link.Session):
 			lag = unheard
 		}
 		key := one.name + " is shown as open on " + link.Session + ", which " + what

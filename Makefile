@@ -11,6 +11,8 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 FUZZTIME ?= 10s
 RUNS     ?= 200
+SEEDS    ?= 2000
+SOCKETS  ?= $(if $(SEED),0,8)
 TARGETS  := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 # What misses a part of its proof writes its name here; `make test` and `make check` end with the list.
@@ -20,14 +22,14 @@ test check: export CULVERT_NOT_RUN := $(NOT_RUN)
 # say: a line for each step, with the time of day.
 say := printf '\n%(%T)T  %s\n' -1
 
-.PHONY: test check quick install fmt vet short race race-tunnel race-stories race-others timings lint cross fuzz judges release-config \
+.PHONY: test check quick install fmt vet short race race-tunnel race-stories race-others seeds swarm timings lint cross fuzz judges release-config \
 	vulnerabilities sights build rename bench capacity release-check release-commit release film mutants
 
 ## test: does it work here? All tests; ten minutes on two cores with empty caches, 15 at the most. Builds no program of
 ## others but the session-manager-plugin, whose source is among culvert's own modules. What `short` runs is part of `race`.
 test:
 	@mkdir -p .cache && : >"$(NOT_RUN)"
-	@for step in fmt install vet race timings; do $(MAKE) $$step; done
+	@for step in fmt install vet race seeds timings; do $(MAKE) $$step; done
 	@$(say) "make test: passed: format, vet, all tests with the race detector, the limits of the screen's time and memory. Not run:"
 	@sort -u "$(NOT_RUN)" | sed 's/^/  /'
 	@echo "  make check: golangci-lint, builds for $(words $(TARGETS)) systems, fuzzing, the release configuration"
@@ -80,6 +82,15 @@ race-stories:
 
 race-others:
 	@$(RACE) -p 2 -parallel 4 $$(go list ./ui/... ./internal/... ./aws/... ./... | grep -vxE "$$(go list -m)(/tunnel|/bench)?")
+
+## seeds: what the race detector would slow down too much: 200 seeds of the swarm, and that it finds what it is for
+seeds:
+	@$(say) "go test: 200 seeds of tunnels, clients and mishaps in virtual time, and three defects put back"
+	@go test -count=1 -vet=off -timeout 10m ./internal/swarm
+
+## swarm: SEEDS seeds in virtual time, some minutes, and some against real sockets; SEED=n (and ONLY=parts) replays one
+swarm:
+	SEEDS=$(SEEDS) SEED=$(SEED) ONLY=$(ONLY) SOCKETS=$(SOCKETS) go test -count=1 -timeout 2h -run '^TestSwarm(OnSockets)?$$' -v ./internal/swarm | grep -v '^ *=== \|--- PASS: TestSwarm/'
 
 ## timings: the limits on the screen's time and memory, which mean nothing with -race
 timings:

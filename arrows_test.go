@@ -54,6 +54,8 @@ func arrows() map[string][]string {
 		"internal/tree":   {},
 		"internal/need":   {}, // for tests alone
 		"internal/film":   {}, // likewise, and for the documentation
+		"internal/memnet": {}, // for tests alone
+		"internal/swarm":  {}, // nothing but a test
 
 		"internal/film/readme": {"internal/film"},
 		"internal/mutants":     {}, // breaks lines and looks whether a test notices

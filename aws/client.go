@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"net/url"
 	"os"
@@ -53,6 +54,9 @@ type Options struct {
 	// Own are addresses that culvert itself will listen on: never used as a proxy, whatever HTTPS_PROXY says.
 	Own []netip.AddrPort
 
+	// DialContext opens every connection to AWS, or to a proxy; nil: the system's sockets.
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+
 	silence time.Duration // instead of the constant, for tests
 }
 
@@ -86,6 +90,7 @@ type Client struct {
 	account         atomic.Pointer[string]
 	identity        atomic.Pointer[Identity] // as STS told it last
 	early           atomic.Pointer[early]    // whoever takes it out owns it
+	dial            dialFunc                 // Options.DialContext
 
 	ecs *ecs.Client
 	ssm *ssm.Client
@@ -116,7 +121,7 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 		proxies: newProxies(o.Log, o.Own),
 		calls:   make(chan struct{}, maxCalls),
 
-		endpointURL: o.Endpoint, ownDocument: o.Document,
+		endpointURL: o.Endpoint, ownDocument: o.Document, dial: o.DialContext,
 	}
 	c.roleSession, c.roleDuration = roleSession(c.pipeline), o.RoleDuration
 	c.codes = &oneTime{log: o.Log, ask: o.Code, dir: o.KeptRoles, profile: c.profile, handed: map[string]string{}}

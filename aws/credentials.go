@@ -154,6 +154,9 @@ func (c *Client) httpClient() *awshttp.BuildableClient {
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = later }).
 		WithTransportOptions(func(t *http.Transport) {
 			t.Proxy = c.Proxy
+			if c.dial != nil {
+				t.DialContext = c.dial
+			}
 			t.TLSHandshakeTimeout = later
 			t.MaxResponseHeaderBytes = maxHeader
 			t.IdleConnTimeout = idleConnection

@@ -26,6 +26,15 @@ func proxySchemes() map[string]string {
 	return map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}
 }
 
+// DialContext connects to an address itself, as the client's calls do: for the connections that are not the SDK's.
+func (c *Client) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	if c.dial != nil {
+		return c.dial(ctx, network, address)
+	}
+	var d net.Dialer
+	return d.DialContext(ctx, network, address) //nolint:wrapcheck // explainConnection looks into it
+}
+
 // Dial connects to address, HOST:PORT, through a proxy in the way that net/http's transport does, which dials for the API:
 // so a websocket goes wherever the API goes. connect makes the connection to the proxy, or to address where proxy is
 // nil. The errors of a proxy are net/http's too.

@@ -24,7 +24,7 @@ func streamsOf(client *aws.Client) func(ctx context.Context, stream *url.URL) (i
 		if stream.Port() == "" {
 			address = net.JoinHostPort(stream.Hostname(), "443")
 		}
-		return dialAhead(ctx, address, stream.Hostname(), client.TLS())
+		return dialAhead(ctx, client, address, stream.Hostname())
 	}
 }
 
@@ -35,16 +35,16 @@ type aheadConn struct {
 	raw *batchConn
 }
 
-func dialAhead(ctx context.Context, address, host string, settings *tls.Config) (*aheadConn, error) {
+func dialAhead(ctx context.Context, client *aws.Client, address, host string) (*aheadConn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", address)
+	conn, err := client.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
 	e := &aheadConn{raw: newBatchConn(conn)}
 	e.raw.in.admit(handshakeLimit)
+	settings := client.TLS()
 	if settings.ServerName == "" {
 		settings.ServerName = host
 	}

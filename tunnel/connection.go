@@ -175,7 +175,7 @@ func (c *connection) record() Connection {
 
 // reset closes a connection so that its client sees an error, not the clean end of an answer.
 func reset(conn net.Conn) {
-	if tcp, ok := conn.(*net.TCPConn); ok {
+	if tcp, ok := conn.(interface{ SetLinger(seconds int) error }); ok {
 		_ = tcp.SetLinger(0)
 	}
 	_ = conn.Close()

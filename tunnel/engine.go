@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
 	"sync"
 	"time"
@@ -40,6 +41,9 @@ type Options struct {
 	ReResolve time.Duration
 	// AllowLinkLocal lets remote hosts be link-local addresses, see Endpoint.LinkLocal.
 	AllowLinkLocal bool
+	// Listen opens the listeners of tunnels that are no unix sockets; nil: the system's. Those of another network have TCP
+	// addresses too.
+	Listen func(ctx context.Context, network, address string) (net.Listener, error)
 }
 
 // Engine owns the tunnels of a process. Its methods are safe for concurrent use.
@@ -66,6 +70,9 @@ type Engine struct {
 func New(o Options) *Engine {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Listen == nil {
+		o.Listen = new(net.ListenConfig).Listen
 	}
 	var sizes *Sizes
 	if o.MessageSize == AutoMessageSize {

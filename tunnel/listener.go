@@ -21,8 +21,14 @@ type listener struct {
 	once    sync.Once
 }
 
+// listenFunc opens TCP listeners as net.ListenConfig.Listen does.
+type listenFunc func(ctx context.Context, network, address string) (net.Listener, error)
+
 // listen opens the local side of a spec.
-func listen(s Spec) (*listener, error) {
+func listen(s Spec) (*listener, error) { return listenBy(new(net.ListenConfig).Listen, s) }
+
+// listenBy is listen, TCP by means of open.
+func listenBy(open listenFunc, s Spec) (*listener, error) {
 	if s.Unlistened {
 		return &listener{}, nil
 	}
@@ -30,15 +36,15 @@ func listen(s Spec) (*listener, error) {
 		return listenUnix(s.Socket)
 	}
 	if s.Local.Port() != 0 {
-		return listenTCP(s.Local.Addr(), s.Local.Port())
+		return listenTCP(open, s.Local.Addr(), s.Local.Port())
 	}
-	l, err := listenTCP(s.Local.Addr(), s.Remote.Port)
+	l, err := listenTCP(open, s.Local.Addr(), s.Remote.Port)
 	if err == nil {
 		return l, nil
 	}
 	taken, _ := errors.AsType[*PortTakenError](err)
 	for range portTries {
-		if l, err = listenTCP(s.Local.Addr(), 0); err == nil {
+		if l, err = listenTCP(open, s.Local.Addr(), 0); err == nil {
 			l.taken = taken
 			return l, nil
 		}
@@ -47,7 +53,7 @@ func listen(s Spec) (*listener, error) {
 }
 
 // listenTCP listens on one address, or on both loopback addresses when none is given.
-func listenTCP(address netip.Addr, port uint16) (*listener, error) {
+func listenTCP(open listenFunc, address netip.Addr, port uint16) (*listener, error) {
 	addresses := []netip.Addr{address}
 	if !address.IsValid() {
 		addresses = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
@@ -59,7 +65,7 @@ func listenTCP(address netip.Addr, port uint16) (*listener, error) {
 		if a.Is4() {
 			network = "tcp4" // "tcp" takes 0.0.0.0 for every address of both kinds
 		}
-		socket, err := (&net.ListenConfig{}).Listen(context.Background(), network, at.String())
+		socket, err := open(context.Background(), network, at.String())
 		if err != nil {
 			if i > 0 && obstacleOf(err) == noAddress {
 				continue // a system without IPv6

@@ -77,7 +77,7 @@ func newPool(t *Tunnel) *pool {
 	}
 	t.connections.proxied = true
 	p.seats = newSeats(cmp.Or(max(0, d.Destinations), DefaultDestinations), p.makeRoom)
-	p.tasks.pool = p
+	p.tasks = tasks{pool: p, looking: make(chan struct{}, 1)}
 	p.direct = &direct{pool: p, open: map[Endpoint]*straight{}}
 	p.server = front.New(front.Options{
 		Through: p, Direct: p.direct, Rules: front.NewRules(d.Via, d.Deny), Names: t.local.names(), Own: t.spec.Client.Serves, Gone: p.clientGone, Log: t.log,

@@ -30,9 +30,9 @@ const (
 	// one that would take it.
 	renewWithin = 3 * time.Second
 	// swapWithin is how long the tunnel's only session, which nobody used, may be away while another one takes its place
-	// before that is a change of the tunnel's state: as long as new connections wait for a session on trial at other times. AWS
-	// takes a second or two to open one.
-	swapWithin = renewWithin
+	// before that is a change of the tunnel's state. AWS takes a second or two to open one; and what is shown must be true within
+	// two seconds of the fact.
+	swapWithin = 1500 * time.Millisecond
 )
 
 // named reports whether an endpoint is a name that the agent resolves.

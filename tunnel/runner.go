@@ -96,6 +96,7 @@ func (t *Tunnel) run() {
 		case now := <-tick.C:
 			r.look(now)
 		case <-r.due():
+		case <-r.unswapped():
 		case <-t.ctx.Done():
 		}
 	}
@@ -121,6 +122,15 @@ func (r *runner) due() <-chan time.Time {
 		return nil
 	}
 	return time.After(time.Until(r.notBefore))
+}
+
+// unswapped fires when a session is away for too long to be told as open; nil while none is.
+func (r *runner) unswapped() <-chan time.Time {
+	left := swapWithin - time.Since(r.swapped)
+	if left <= 0 {
+		return nil
+	}
+	return time.After(left)
 }
 
 // missing is how many more lanes the tunnel wants and may have. A lane that takes no new connections because its agent is

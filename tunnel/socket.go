@@ -95,7 +95,9 @@ func upgrade(ctx context.Context, client *aws.Client, session aws.Session) (*soc
 		WriteBufferSize: 4 << 10,
 		TLSClientConfig: client.TLS(),
 		NetDialContext: func(dialing context.Context, _, address string) (net.Conn, error) {
-			return client.Dial(dialing, proxy, address, s.connect)
+			return client.Dial(dialing, proxy, address, func(ctx context.Context, network, address string) (net.Conn, error) {
+				return s.connect(ctx, client, network, address)
+			})
 		},
 	}
 	if dialer.TLSClientConfig == nil {
@@ -147,9 +149,8 @@ func (s *socket) open(token, clientID string) error {
 }
 
 // connect opens the connection below a websocket, to the service or to a proxy. It ends with ctx, until callOff.
-func (s *socket) connect(ctx context.Context, network, address string) (net.Conn, error) {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, network, address)
+func (s *socket) connect(ctx context.Context, client *aws.Client, network, address string) (net.Conn, error) {
+	conn, err := client.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}

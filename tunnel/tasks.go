@@ -21,7 +21,7 @@ const (
 type tasks struct {
 	pool *pool
 
-	looking sync.Mutex // held while AWS is asked
+	looking chan struct{} // capacity 1: holds a token while AWS is asked, which can take long: whoever waits for it may be told to end
 
 	mu       sync.Mutex
 	known    []aws.Target
@@ -74,8 +74,12 @@ func (k *tasks) peers(ctx context.Context) ([]aws.Target, error) {
 	}
 	k.mu.Unlock()
 	asked := time.Now()
-	k.looking.Lock()
-	defer k.looking.Unlock()
+	select {
+	case k.looking <- struct{}{}:
+		defer func() { <-k.looking }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	k.mu.Lock()
 	if k.at.After(asked) { // somebody else has asked meanwhile
 		defer k.mu.Unlock()
@@ -92,9 +96,10 @@ func (k *tasks) renew() {
 	}
 	k.renewing = true
 	k.pool.running.Go(func() {
-		k.looking.Lock()
-		defer k.looking.Unlock()
-		if _, err := k.ask(k.pool.tunnel.ctx); err != nil && !errors.Is(err, context.Canceled) {
+		k.looking <- struct{}{} // whoever has it ends with the tunnel too
+		_, err := k.ask(k.pool.tunnel.ctx)
+		<-k.looking
+		if err != nil && !errors.Is(err, context.Canceled) {
 			k.pool.tunnel.log.Debug("the service's tasks could not be looked up anew", "error", err)
 		}
 		k.mu.Lock()
@@ -103,7 +108,7 @@ func (k *tasks) renew() {
 	})
 }
 
-// ask looks the tasks up. k.looking is held.
+// ask looks the tasks up. The caller has put a token into k.looking.
 func (k *tasks) ask(ctx context.Context) ([]aws.Target, error) {
 	spec := k.pool.tunnel.spec
 	var found []aws.Target

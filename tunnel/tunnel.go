@@ -63,7 +63,7 @@ func openTunnel(e *Engine, id ID, s Spec) (*Tunnel, error) {
 	if s.Remote.Port == 0 && s.Dynamic == nil {
 		return nil, &FormError{Form: s.Remote.String(), Problem: "the remote port is missing"}
 	}
-	local, err := listen(s)
+	local, err := listenBy(e.options.Listen, s)
 	if err != nil {
 		return nil, err
 	}

@@ -50,12 +50,11 @@ func (a *agent) destination(f Faults) (dialer, error) {
 			if err != nil && !literal { // an address is not looked up: only who dials finds out
 				return nil, sessionError("Unable to resolve host " + order.host + ": " + err.Error())
 			}
-			var d net.Dialer
 			dial = func(ctx context.Context) (net.Conn, error) {
 				if err != nil {
 					return nil, err
 				}
-				return d.DialContext(ctx, "tcp", address)
+				return a.data.emulator.network.DialContext(ctx, "tcp", address)
 			}
 		}
 	}

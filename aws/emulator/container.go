@@ -56,8 +56,7 @@ func (c *container) dial(ctx context.Context, port uint16) (net.Conn, error) {
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(port)}, Err: err}
 	}
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", address)
+	conn, err := c.account.emulator.network.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("dial what stands behind port %d: %w", port, err)
 	}

@@ -28,6 +28,9 @@ type Options struct {
 	Life   time.Duration    // mean time between two things that happen by themselves, see Fleet; 0 is a still account
 	Now    func() time.Time // the account's clock, for signatures and expiry; nil is time.Now
 	Log    *slog.Logger     // nil discards
+	// Network is what the account listens on and what its tasks connect through; nil is the system's. The servers of Fleet.VPC
+	// are always on the system's.
+	Network Network
 
 	// Trust decides, as a role's trust policy does, whether the bearer of a token may assume the role; an error says no.
 	// Without it every role trusts the tokens of GitHub that have the audience sts.amazonaws.com.
@@ -35,6 +38,18 @@ type Options struct {
 	// Providers are the identity providers that the account has beside GitHub: the audience of each by its issuer, an https URL.
 	// Their tokens are made by IDToken.
 	Providers map[string]string
+}
+
+// Network opens listeners as net.ListenConfig does, and connections as net.Dialer does.
+type Network interface {
+	Listen(ctx context.Context, network, address string) (net.Listener, error)
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// system is the network of the operating system.
+type system struct {
+	net.ListenConfig
+	net.Dialer
 }
 
 // Emulator is a running account. Its methods are safe for concurrent use.
@@ -57,6 +72,7 @@ type Emulator struct {
 	now         func() time.Time
 	log         *slog.Logger
 
+	network  Network
 	listener net.Listener
 	server   *http.Server
 	serving  sync.WaitGroup
@@ -78,14 +94,17 @@ func Start(o Options) (*Emulator, error) {
 	if o.Pace == 0 {
 		o.Pace = 100 * time.Millisecond
 	}
-	listener, err := listen(o.Listen)
+	if o.Network == nil {
+		o.Network = &system{}
+	}
+	listener, err := listen(o.Network, o.Listen)
 	if err != nil {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	e := &Emulator{
 		keys: newKeyring(), pages: newPager(), github: newGitHub(o.Now), portal: "aoa" + secret(60), subnet: o.Fleet.Subnet, possessions: o.Fleet.Inventory, trust: o.Trust, providers: o.Providers, now: o.Now, log: o.Log,
-		listener: listener, stop: stop, calls: map[string]int{},
+		network: o.Network, listener: listener, stop: stop, calls: map[string]int{},
 	}
 	e.clock = newSchedule(ctx)
 	if e.fleet, err = newAccount(e, o); err != nil {
@@ -110,7 +129,7 @@ func Start(o Options) (*Emulator, error) {
 }
 
 // listen refuses what is not loopback: the account has no secrets worth the name.
-func listen(address string) (net.Listener, error) {
+func listen(network Network, address string) (net.Listener, error) {
 	if address == "" {
 		address = "127.0.0.1:0"
 	}
@@ -121,8 +140,7 @@ func listen(address string) (net.Listener, error) {
 	if !at.Addr().IsLoopback() {
 		return nil, fmt.Errorf("listen on %s: the emulator serves loopback addresses only", address)
 	}
-	var config net.ListenConfig
-	listener, err := config.Listen(context.Background(), "tcp", address)
+	listener, err := network.Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("open emulator: %w", err)
 	}

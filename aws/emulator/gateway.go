@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -352,7 +351,7 @@ func (l *clientLeg) refuse() {
 // cut resets the TCP connection.
 func (l *clientLeg) cut() {
 	l.gone.Store(true)
-	if tcp, ok := l.conn.NetConn().(*net.TCPConn); ok {
+	if tcp, ok := l.conn.NetConn().(interface{ SetLinger(seconds int) error }); ok {
 		_ = tcp.SetLinger(0)
 	}
 	_ = l.conn.Close()

@@ -1,0 +1,180 @@
+package swarm
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"culvert/aws/emulator"
+)
+
+// trouble is a kind of mishap: either a knob of the account that is turned as long as it lasts, or something that is done in a moment
+// and, where it has an end, undone.
+type trouble struct {
+	change func(w *world, m mishap, f *emulator.Faults)
+	do     func(w *world, m mishap)
+	undo   func(w *world, m mishap)
+	// breaks says that a connection may end because of it. Without, every connection has to be carried to its end.
+	breaks bool
+	// moves says that a tunnel may have one more session for a while, in the place of one whose task stops.
+	moves bool
+}
+
+func span(m mishap, most time.Duration) time.Duration { return time.Duration(m.size * float64(most)) }
+
+func api(action string, kind emulator.APIFaultKind) trouble {
+	return trouble{breaks: true, change: func(_ *world, _ mishap, f *emulator.Faults) {
+		f.API = append(f.API, emulator.APIFault{Action: action, Kind: kind})
+	}}
+}
+
+func knob(breaks bool, change func(m mishap, f *emulator.Faults)) trouble {
+	return trouble{breaks: breaks, change: func(_ *world, m mishap, f *emulator.Faults) { change(m, f) }}
+}
+
+func done(breaks bool, do func(w *world, m mishap)) trouble { return trouble{breaks: breaks, do: do} }
+
+// known are all kinds of mishaps.
+var known map[string]trouble
+
+func init() {
+	known = map[string]trouble{
+		// The API.
+		"StartSession is denied":             api("ssm:StartSession", emulator.Deny),
+		"StartSession is forbidden":          api("ssm:StartSession", emulator.DenyByPolicy),
+		"ResumeSession is denied":            api("ssm:ResumeSession", emulator.Deny),
+		"TerminateSession is denied":         api("ssm:TerminateSession", emulator.Deny),
+		"ECS is denied":                      api("ecs:*", emulator.Deny),
+		"SSM throttles":                      api("ssm:*", emulator.Throttle),
+		"ECS throttles":                      api("ecs:*", emulator.Throttle),
+		"SSM fails":                          api("ssm:*", emulator.ServerError),
+		"ECS fails":                          api("ecs:*", emulator.ServerError),
+		"the API is out":                     api("*", emulator.Unreachable),
+		"SSM is out":                         api("ssm:*", emulator.Unreachable),
+		"ECS is out":                         api("ecs:*", emulator.Unreachable),
+		"data channels are refused":          api("ssmmessages:OpenDataChannel", emulator.Deny),
+		"data channels are out":              api("ssmmessages:OpenDataChannel", emulator.Unreachable),
+		"the API keeps to its rates":         knob(false, func(_ mishap, f *emulator.Faults) { f.Rates = true }),
+		"resuming is denied":                 knob(true, func(_ mishap, f *emulator.Faults) { f.ResumeWith = emulator.ResumeDenied }),
+		"resuming finds no session":          knob(true, func(_ mishap, f *emulator.Faults) { f.ResumeWith = emulator.ResumeUnknown }),
+		"resuming gives no token":            knob(true, func(_ mishap, f *emulator.Faults) { f.ResumeWith = emulator.ResumeWithoutToken }),
+		"URLs are signed":                    knob(false, func(_ mishap, f *emulator.Faults) { f.Presigned = true }),
+		"the first socket stays":             knob(false, func(_ mishap, f *emulator.Faults) { f.FirstSocket = true }),
+		"no larger messages, by a close":     knob(true, func(_ mishap, f *emulator.Faults) { f.Largest = 1024 }),
+		"no larger messages, without a word": knob(true, func(_ mishap, f *emulator.Faults) { f.Largest, f.DropLarger = 1024, true }),
+		"credentials end": {
+			breaks: true,
+			do:     func(w *world, _ mishap) { w.account.ExpireCredentials(w.key) },
+			undo:   func(w *world, _ mishap) { w.account.RenewCredentials(w.key, 1000*time.Hour) },
+		},
+		"the account's clock jumps": done(true, func(w *world, m mishap) { w.skew.Add(int64(span(m, 10*time.Minute))) }),
+
+		// Tasks and agents.
+		"a task stops": {breaks: true, moves: true, do: func(w *world, m mishap) {
+			if task := w.task(m); task != "" {
+				_ = w.account.StopTask(task, "swarm")
+			}
+		}},
+		"a deployment": {breaks: true, moves: true, do: func(w *world, m mishap) { _ = w.account.Deploy(cluster, w.serviceOf(m)) }},
+		"no tasks at all": {
+			breaks: true, moves: true,
+			do:   func(w *world, m mishap) { _ = w.account.Scale(cluster, w.serviceOf(m), 0) },
+			undo: func(w *world, m mishap) { w.scaleUp() },
+		},
+		"an agent dies": {
+			breaks: true, moves: true,
+			do: func(w *world, m mishap) {
+				if task := w.task(m); task != "" {
+					_ = w.account.KillAgent(task)
+					w.dead = append(w.dead, task)
+				}
+			},
+			undo: func(w *world, _ mishap) { w.bury() },
+		},
+		"an agent is said to have stopped": {
+			breaks: true, moves: true,
+			do:   func(w *world, m mishap) { w.agents(m, "STOPPED") },
+			undo: func(w *world, m mishap) { w.agents(m, "RUNNING") },
+		},
+		"agents start slowly":        knob(true, func(m mishap, f *emulator.Faults) { f.AgentStart = span(m, 10*time.Second) }),
+		"agents complete late":       knob(false, func(m mishap, f *emulator.Faults) { f.LateComplete = span(m, 10*time.Millisecond) }),
+		"ports start late":           knob(false, func(m mishap, f *emulator.Faults) { f.PortStart = span(m, time.Second) }),
+		"few workers":                knob(true, func(m mishap, f *emulator.Faults) { f.WorkersLimit = 1 + int(m.pick%3) }),
+		"agents that came later":     knob(true, func(_ mishap, f *emulator.Faults) { f.AgentVersion = "3.1.1511.0" }),
+		"agents without mux":         knob(true, func(_ mishap, f *emulator.Faults) { f.AgentVersion = "3.0.196.0" }),
+		"sessions are encrypted":     knob(false, func(_ mishap, f *emulator.Faults) { f.KMS = true }),
+		"odd messages":               knob(false, func(m mishap, f *emulator.Faults) { f.Around = 1 + int(m.pick%3) }),
+		"agents have lost their way": knob(true, func(_ mishap, f *emulator.Faults) { f.Unregistered = true }),
+		"agents stay away":           knob(true, func(m mishap, f *emulator.Faults) { f.AgentAway = span(m, 8*time.Second) }),
+		"agents give up":             knob(true, func(_ mishap, f *emulator.Faults) { f.NoReconnect = true }),
+		"tasks stop without a word":  knob(false, func(_ mishap, f *emulator.Faults) { f.SilentStop = true }),
+		"agents take nothing twice":  knob(false, func(_ mishap, f *emulator.Faults) { f.TakesTwice = false }),
+
+		// Sessions and their sockets.
+		"sockets are closed":         done(false, func(w *world, m mishap) { w.account.CloseClientLeg(1000) }),
+		"sockets are closed oddly":   done(false, func(w *world, m mishap) { w.account.CloseClientLeg(1001 + int(m.pick%2)*10) }),
+		"sockets are cut":            done(false, func(w *world, _ mishap) { w.account.CutClientLeg() }),
+		"a socket is cut":            done(false, func(w *world, m mishap) { w.one(m, func(id string) { w.account.CutClientLeg(id) }) }),
+		"sockets are dead":           done(false, func(w *world, _ mishap) { w.freeze() }),
+		"agents' sockets are closed": done(true, func(w *world, _ mishap) { w.account.CloseAgentLeg() }),
+		"agents' sockets are cut":    done(true, func(w *world, _ mishap) { w.account.CutAgentLeg() }),
+		"a session is killed":        done(true, func(w *world, m mishap) { w.one(m, func(id string) { w.account.KillSession(id, "swarm") }) }),
+		"sockets live for seconds": knob(false, func(m mishap, f *emulator.Faults) {
+			f.ClientLeg = emulator.Closing{Every: 2*time.Second + span(m, 10*time.Second), Cut: m.pick%2 == 0}
+		}),
+		"agents' live for seconds": knob(true, func(m mishap, f *emulator.Faults) {
+			f.AgentLeg = emulator.Closing{Every: 2*time.Second + span(m, 10*time.Second), Cut: m.pick%2 == 0}
+		}),
+		"sessions time out":           knob(true, func(m mishap, f *emulator.Faults) { f.Idle = time.Minute + span(m, time.Minute) }),
+		"sessions last for seconds":   knob(true, func(m mishap, f *emulator.Faults) { f.Longest = 6*time.Second + span(m, time.Minute) }),
+		"nobody says who is away":     knob(true, func(_ mishap, f *emulator.Faults) { f.PauseClient = false }),
+		"agents are told who is away": knob(false, func(_ mishap, f *emulator.Faults) { f.PauseAgent = true }),
+
+		// The path.
+		"a slow path":       knob(false, func(m mishap, f *emulator.Faults) { f.Delay = span(m, 200*time.Millisecond) }),
+		"no pacing":         knob(false, func(_ mishap, f *emulator.Faults) { f.Pacing = 0 }),
+		"messages get lost": lossy(emulator.Loss{Drop: 0.05}),
+		"messages double":   lossy(emulator.Loss{Duplicate: 0.1}),
+		"messages overtake": lossy(emulator.Loss{Reorder: 0.1}),
+		"messages are late": lossy(emulator.Loss{Delay: 0.1, DelayBy: 300 * time.Millisecond}),
+		"all of that":       lossy(emulator.Loss{Drop: 0.03, Duplicate: 0.03, Reorder: 0.03, Delay: 0.03, DelayBy: 200 * time.Millisecond}),
+		"messages are spoilt": {breaks: true, change: func(_ *world, m mishap, f *emulator.Faults) {
+			l := emulator.Loss{Mangle: m.size * 0.02, MangleAs: emulator.Mangling(m.pick % 4)}
+			f.Down = emulator.Path{Data: l, Acks: l}
+		}},
+
+		// The far ends.
+		"ports refuse":                    {breaks: true, change: func(w *world, m mishap, f *emulator.Faults) { f.Refuse = append(f.Refuse, w.port(m)) }},
+		"ports swallow":                   {breaks: true, change: func(w *world, m mishap, f *emulator.Faults) { f.Swallow = append(f.Swallow, w.port(m)) }},
+		"ports stall":                     {breaks: true, change: func(w *world, m mishap, f *emulator.Faults) { f.Stalled = append(f.Stalled, w.port(m)) }},
+		"a host moves, and was shut down": done(true, func(w *world, m mishap) { w.move(m, true) }),
+		"a host moves":                    done(false, func(w *world, m mishap) { w.move(m, false) }),
+		"a server is down": {
+			breaks: true,
+			do:     func(w *world, m mishap) { w.shore(m).down() },
+			undo: func(w *world, m mishap) {
+				if s := w.shore(m); !s.left {
+					_ = s.up()
+				}
+			},
+		},
+
+		// What the user does.
+		"the user reconnects": done(true, func(w *world, m mishap) { w.tunnel(m).Reconnect() }),
+	}
+}
+
+// lossy is a path in both directions, or in one, that loses what is scaled by the mishap's size.
+func lossy(l emulator.Loss) trouble {
+	return knob(false, func(m mishap, f *emulator.Faults) {
+		l := l
+		l.Drop, l.Duplicate, l.Reorder, l.Delay = l.Drop*m.size, l.Duplicate*m.size, l.Reorder*m.size, l.Delay*m.size
+		for i, one := range []*emulator.Loss{&f.Up.Data, &f.Up.Acks, &f.Down.Data, &f.Down.Acks} {
+			if m.pick&(1<<i) == 0 {
+				*one = l
+			}
+		}
+	})
+}
+
+func sortedKinds() []string { return slices.Sorted(maps.Keys(known)) }

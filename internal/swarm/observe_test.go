@@ -1,0 +1,199 @@
+package swarm
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"culvert/aws/emulator"
+	"culvert/tunnel"
+)
+
+const (
+	// mostLanes is what a tunnel has whose number adapts.
+	mostLanes = 8
+	// unheard is how long the fate of a session may stay unknown whose socket is dead: its next ping has no answer. unasked is the same for
+	// a task that has stopped without a word: ECS is asked about it every two minutes or so (tunnel/patrol.go).
+	unheard = 40 * time.Second
+	unasked = 3 * time.Minute
+	// startsEach is how many calls of StartSession a session more than the tunnels have costs in a minute, see newRetry in
+	// tunnel/resume.go: the SDK repeats each that fails.
+	startsEach = 30
+)
+
+// observer holds what is shown against what is so, as long as there is something to see.
+type observer struct {
+	w      *world
+	wrong  map[string]time.Time // since when, by what
+	starts []start              // of the last minute
+}
+
+type start struct {
+	at time.Time
+	n  int
+}
+
+func (w *world) observe(over <-chan struct{}) {
+	every := 250 * time.Millisecond
+	if w.m.length > 10*time.Minute {
+		every = time.Second
+	}
+	o := &observer{w: w, wrong: map[string]time.Time{}}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-over:
+			return
+		case now := <-tick.C:
+			o.look(now)
+		}
+	}
+}
+
+func (o *observer) look(now time.Time) {
+	w := o.w
+	shown := map[string][]tunnel.Link{} // as open, by way
+	for _, one := range w.m.ways {
+		tn := w.tunnels[one.name]
+		if one.kind == toAny {
+			for _, d := range tn.Destinations() {
+				if d.State == tunnel.Open {
+					shown[one.name] = append(shown[one.name], d.Link)
+				}
+			}
+		} else if state, _ := tn.State(); state == tunnel.Open {
+			shown[one.name] = append(shown[one.name], tn.Link())
+		}
+	}
+	sessions := w.account.Sessions()
+	faults := w.account.Faults()
+	for _, one := range w.m.ways {
+		o.truth(one, shown[one.name], sessions, faults, now)
+		o.ceiling(one, sessions)
+	}
+	o.budget(now)
+	o.hangs(now)
+}
+
+// truth: what is shown as open is.
+func (o *observer) truth(one way, shown []tunnel.Link, sessions []emulator.Session, faults emulator.Faults, now time.Time) {
+	var still []string
+	for _, link := range shown {
+		i := slices.IndexFunc(sessions, func(s emulator.Session) bool { return s.ID == link.Session })
+		what := ""
+		switch {
+		case i < 0:
+			what = "has ended"
+		case !sessions[i].Client:
+			what = "has no client"
+		case !sessions[i].Agent && faults.PauseClient && !strings.HasPrefix(link.Agent, "3.0."):
+			what = "has no agent"
+		default:
+			continue
+		}
+		lag := o.w.lag
+		switch {
+		case what == "has no agent" && o.w.untold():
+			lag = unasked
+		case o.w.unheard(link.Session):
+			lag = unheard
+		}
+		key := one.name + " is shown as open on " + link.Session + ", which " + what
+		still = append(still, key)
+		since, known := o.wrong[key]
+		if !known {
+			o.wrong[key] = now
+		} else if now.Sub(since) > lag {
+			o.w.fail("%s, for more than %s", key, lag)
+			o.wrong[key] = now.Add(time.Hour)
+		}
+	}
+	for key := range o.wrong {
+		if strings.HasPrefix(key, one.name+" ") && !slices.Contains(still, key) {
+			delete(o.wrong, key)
+		}
+	}
+}
+
+// ceiling: no tunnel has more sessions than it may.
+func (o *observer) ceiling(one way, sessions []emulator.Session) {
+	w := o.w
+	n, most := 0, one.lanes
+	if most == 0 {
+		most = mostLanes
+	}
+	hosts := w.hosts(one)
+	for _, s := range sessions {
+		if one.kind == toPort && s.Host == "" && s.Port == w.portOf(one.name) || slices.Contains(hosts, s.Host) {
+			n++
+		}
+	}
+	if one.kind == toAny {
+		most *= len(hosts)
+	}
+	for _, m := range w.m.mishaps {
+		if known[m.kind].moves && time.Now().After(w.began.Add(m.at)) {
+			most++ // in the place of those of a task that stops
+			if one.kind == toAny {
+				most += len(hosts) - 1
+			}
+		}
+	}
+	if most += len(w.engine.Unended()); n > most {
+		w.fail("%s has %d sessions, and may have %d", one.name, n, most)
+	}
+}
+
+// budget: StartSession is called only so often in a minute.
+func (o *observer) budget(now time.Time) {
+	w := o.w
+	n := w.account.Calls("StartSession")
+	o.starts = append(o.starts, start{now, n})
+	for now.Sub(o.starts[0].at) > time.Minute {
+		o.starts = o.starts[1:]
+	}
+	sessions := 0
+	for _, one := range w.m.ways {
+		each := one.lanes
+		if each == 0 {
+			each = mostLanes
+		}
+		if one.kind == toAny {
+			each *= hostsEach
+		}
+		sessions += each
+	}
+	if made := n - o.starts[0].n; made > startsEach*sessions {
+		w.fail("StartSession was called %d times in a minute, for %d sessions at the most", made, sessions)
+		o.starts = o.starts[:0]
+		o.starts = append(o.starts, start{now, n})
+	}
+}
+
+// hangs: every connection gets on, or ends.
+func (o *observer) hangs(now time.Time) {
+	w := o.w
+	calm := w.began
+	for _, m := range w.m.mishaps {
+		if end := w.began.Add(m.end()); w.began.Add(m.at).Before(now) && end.After(calm) {
+			calm = end
+		}
+	}
+	w.mu.Lock()
+	var hung []*line
+	for l := range w.lines {
+		since := time.Unix(0, l.progress.Load())
+		if calm.After(since) {
+			since = calm
+		}
+		if now.Sub(since) > hangs && !l.hung.Swap(true) {
+			hung = append(hung, l)
+		}
+	}
+	w.mu.Unlock()
+	for _, l := range hung {
+		w.fail("a connection of %s hangs: not a byte for %s", l.of, hangs)
+		_ = l.Close()
+	}
+}

@@ -1,0 +1,557 @@
+package swarm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"culvert/aws"
+	"culvert/aws/emulator"
+	"culvert/tunnel"
+)
+
+const (
+	cluster   = "c"
+	firstPort = 7000
+	pace      = 20 * time.Millisecond // of tasks from one status to the next
+	// grace is how long after a mishap a connection may still end because of it: an agent that is gone is waited for, the API is
+	// asked again after up to 30 s, and the connection waits 15 s for a session.
+	grace = 50 * time.Second
+	// hangs is how long a connection may go without a byte when nothing is wrong any more: a session that takes nothing is given up
+	// after two minutes.
+	hangs = 150 * time.Second
+	// recovers is how long a tunnel may take to carry a connection again when nothing is wrong any more.
+	recovers = 90 * time.Second
+)
+
+// world is a mix at work.
+type world struct {
+	m       mix
+	net     network
+	lag     time.Duration // that a state may trail what is so
+	account *emulator.Emulator
+	key     string
+	engine  *tunnel.Engine
+	skew    atomic.Int64 // of the account's clock
+	began   time.Time
+	shores  map[string][]*shore // by way: two of each host, or the one of a port
+	tunnels map[string]*tunnel.Tunnel
+	moved   map[string]int // hosts, by name: which shore they are at
+	dead    []string       // tasks whose agents have died
+	log     *slog.Logger
+
+	mu     sync.Mutex
+	found  []string
+	active []mishap
+	lines  map[*line]bool
+	orders map[uint64]bool
+	frozen []string // sessions whose sockets were dead once
+}
+
+// run plays a mix out and returns what was wrong.
+func (m mix) run(net network, lag time.Duration, dir string) (found []string) {
+	w := &world{
+		m: m, net: net, lag: lag, shores: map[string][]*shore{}, tunnels: map[string]*tunnel.Tunnel{}, moved: map[string]int{},
+		lines: map[*line]bool{}, orders: map[uint64]bool{}, log: slog.New(slog.DiscardHandler),
+	}
+	if os.Getenv("CULVERT_TEST_LOG") != "" {
+		w.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	if err := w.play(dir); err != nil {
+		w.fail("%v", err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.found
+}
+
+// fail notes that something is wrong.
+func (w *world) fail(form string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.found) < 20 {
+		at := ""
+		if !w.began.IsZero() {
+			at = fmt.Sprintf("%8.3fs: ", time.Since(w.began).Seconds())
+		}
+		w.found = append(w.found, at+fmt.Sprintf(form, args...))
+	}
+}
+
+// first reports whether an order has not arrived before.
+func (w *world) first(id uint64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	had := w.orders[id]
+	w.orders[id] = true
+	return !had
+}
+
+func (w *world) play(dir string) error {
+	defer w.closeShores()
+	if err := w.openShores(); err != nil {
+		return err
+	}
+	account, err := emulator.Start(emulator.Options{
+		Fleet: w.fleet(), Seed: w.m.seed, Pace: pace, Network: w.net,
+		Now: func() time.Time { return time.Now().Add(time.Duration(w.skew.Load())) },
+	})
+	if err != nil {
+		return err
+	}
+	defer account.Close()
+	w.account = account
+	var secret string
+	w.key, secret = account.Credentials()
+	w.turn()
+	client, err := aws.Connect(context.Background(), aws.Options{
+		Region: "eu-west-1", Endpoint: account.URL(), Keys: aws.Keys{ID: w.key, Secret: secret}, DialContext: w.net.DialContext, Log: w.log,
+	})
+	if err != nil {
+		return err
+	}
+	journal, err := tunnel.OpenJournal(dir, w.log)
+	if err != nil {
+		return err
+	}
+	w.engine = tunnel.New(tunnel.Options{
+		Client: client, Journal: journal, Listen: w.net.Listen, Log: w.log,
+		OneTask: w.m.options.oneTask, MessageSize: w.m.options.messageSize, ReResolve: w.m.options.reResolve,
+	})
+	w.began = time.Now()
+	err = w.live()
+	w.end(dir)
+	return err
+}
+
+// live has everything happen that the mix says.
+func (w *world) live() error {
+	for i, one := range w.m.ways {
+		tn, err := w.engine.Open(w.spec(i, one))
+		if err != nil {
+			return err
+		}
+		w.tunnels[one.name] = tn
+	}
+	over := make(chan struct{})
+	var watching, working sync.WaitGroup
+	watching.Go(func() { w.observe(over) })
+	working.Go(w.suffer)
+	for _, g := range w.m.guests {
+		working.Go(func() {
+			time.Sleep(g.at)
+			began := time.Now()
+			err := w.serve(g, w.tunnels[g.way])
+			w.judge(g, err, began, time.Now())
+		})
+	}
+	if w.m.besides != nil {
+		w.m.besides(w)
+	}
+	working.Wait()
+	w.recover()
+	close(over)
+	watching.Wait()
+	return nil
+}
+
+// suffer has the mishaps happen.
+func (w *world) suffer() {
+	type step struct {
+		at    time.Duration
+		of    mishap
+		begin bool
+	}
+	var steps []step
+	for _, m := range w.m.mishaps {
+		steps = append(steps, step{m.at, m, true}, step{m.end(), m, false})
+	}
+	slices.SortStableFunc(steps, func(a, b step) int { return int(a.at - b.at) })
+	for _, s := range steps {
+		time.Sleep(time.Until(w.began.Add(s.at)))
+		kind := known[s.of.kind]
+		w.log.Warn("swarm", "mishap", s.of.name, "kind", s.of.kind, "begins", s.begin)
+		w.mu.Lock()
+		if s.begin {
+			w.active = append(w.active, s.of)
+		} else {
+			w.active = slices.DeleteFunc(w.active, func(m mishap) bool { return m.name == s.of.name })
+		}
+		w.mu.Unlock()
+		if kind.change != nil {
+			w.turn()
+		}
+		if s.begin && kind.do != nil {
+			kind.do(w, s.of)
+		}
+		if !s.begin && kind.undo != nil {
+			kind.undo(w, s.of)
+		}
+	}
+}
+
+// turn sets every knob of the account as what is wrong at present has it.
+func (w *world) turn() {
+	w.mu.Lock()
+	active := slices.Clone(w.active)
+	w.mu.Unlock()
+	w.account.Fault(func(f *emulator.Faults) {
+		*f = emulator.Faithful()
+		f.Seed = w.m.seed
+		for _, m := range active {
+			if change := known[m.kind].change; change != nil {
+				change(w, m, f)
+			}
+		}
+	})
+}
+
+// recover holds every tunnel against the promise that it carries connections when nothing is wrong any more.
+func (w *world) recover() {
+	for _, all := range w.shores {
+		for _, s := range all {
+			if s.left { // its host is elsewhere for good
+				continue
+			}
+			if err := s.up(); err != nil {
+				w.fail("open a server again: %v", err)
+			}
+		}
+	}
+	w.bury()
+	w.scaleUp()
+	var all sync.WaitGroup
+	for i, one := range w.m.ways {
+		tn := w.tunnels[one.name]
+		all.Go(func() {
+			began := time.Now()
+			var last error
+			for n := 0; time.Since(began) < recovers; n++ {
+				if state, err := tn.State(); state.Final() {
+					if !w.mayFail(one) {
+						w.fail("%s has failed for good: %v", one.name, err)
+					}
+					return
+				}
+				g := guest{name: "the last of " + one.name, way: one.name, kind: chats, host: i % hostsEach}
+				if last = w.alone(g, tn, func(l *line) error { return echo(l, uint64(1)<<63|uint64(i)<<32|uint64(n), 300) }); last == nil {
+					return
+				}
+				time.Sleep(time.Second)
+			}
+			state, why := tn.State()
+			w.fail("%s carries no connection %s after all is well again, it is %s (%v): %v", one.name, recovers, state, why, last)
+		})
+	}
+	all.Wait()
+}
+
+// end closes everything and looks what is left.
+func (w *world) end(dir string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := w.engine.Close(ctx); err != nil {
+		w.fail("close the engine: %v", err)
+	}
+	for _, tn := range w.tunnels {
+		if state, _ := tn.State(); !state.Final() {
+			w.fail("tunnel %d is %s after its end", tn.ID(), state)
+		}
+	}
+	if left := w.account.Sessions(); len(left) > 0 {
+		w.fail("%d sessions are left: %+v", len(left), left)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
+		w.fail("files are left: %v, %v", files, err)
+	}
+}
+
+// mayFail reports whether a tunnel may have ended for good.
+func (w *world) mayFail(one way) bool {
+	return one.pinned || slices.ContainsFunc(w.m.mishaps, func(m mishap) bool { return known[m.kind].breaks && m.at < grace })
+}
+
+// What has become of all guests: TestSwarm tells, so that nobody takes a swarm for one that has excused itself.
+var served, excused atomic.Int64
+
+// judge holds what a guest has met against what was wrong meanwhile.
+func (w *world) judge(g guest, err error, began, ended time.Time) {
+	if err == nil {
+		served.Add(1)
+		return
+	}
+	if wrong, ok := errors.AsType[*wrongError](err); ok {
+		w.fail("%s on %s: %v", g.name, g.way, wrong)
+		return
+	}
+	if w.excused(g, began, ended, errors.Is(err, io.EOF)) {
+		excused.Add(1)
+		return
+	}
+	w.fail("%s on %s %s from %.3fs on and met, though nothing was wrong: %v", g.name, g.way, g.kind, began.Sub(w.began).Seconds(), err)
+}
+
+// endsCleanly are the mishaps after which a connection may look as if its far end had said all: that end itself was cut off, which
+// an agent does not pass on; nobody says that an upload is in doubt; or the agent knows no connections.
+var endsCleanly = []string{
+	"a server is down", "a host moves, and was shut down", "nobody says who is away", "agents without mux",
+}
+
+// excused reports whether something was wrong that may end a connection; one that ends as if all were said, only if that may be.
+func (w *world) excused(g guest, began, ended time.Time, cleanly bool) bool {
+	if w.wayOf(g.way).pinned {
+		return true
+	}
+	for _, m := range w.m.mishaps {
+		from, to := w.began.Add(m.at), w.began.Add(m.end()+grace)
+		if known[m.kind].breaks && (!cleanly || slices.Contains(endsCleanly, m.kind)) && began.Before(to) && ended.After(from) {
+			return true
+		}
+	}
+	return false
+}
+
+// freeze makes the sockets of all sessions dead ones.
+func (w *world) freeze() {
+	w.mu.Lock()
+	for _, s := range w.account.Sessions() {
+		w.frozen = append(w.frozen, s.ID)
+	}
+	w.mu.Unlock()
+	w.account.FreezeClientLeg()
+}
+
+// unheard reports whether what becomes of a session may not have been told.
+func (w *world) unheard(id string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Contains(w.frozen, id)
+}
+
+// untold reports whether a client may not know that its agent is gone: nobody has said so, or it was said to the socket before.
+func (w *world) untold() bool {
+	return slices.ContainsFunc(w.m.mishaps, func(m mishap) bool {
+		return m.kind == "tasks stop without a word" || m.kind == "nobody says who is away" || strings.Contains(m.kind, "socket")
+	})
+}
+
+// watch has the progress of a line watched, until it is forgotten.
+func (w *world) watch(l *line) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lines[l] = true
+}
+
+func (w *world) forget(l *line) {
+	w.mu.Lock()
+	delete(w.lines, l)
+	w.mu.Unlock()
+	_ = l.Close()
+}
+
+// The account.
+
+func (w *world) fleet() emulator.Fleet {
+	f := emulator.Fleet{Hosts: map[string]string{}}
+	c := emulator.Cluster{Name: cluster}
+	for i, s := range w.m.services {
+		app := emulator.Container{Name: "app", Ports: map[uint16]string{}}
+		for _, one := range w.m.drawn {
+			if one.kind == toPort && one.service == i {
+				app.Ports[w.portOf(one.name)] = w.shores[one.name][0].address
+			}
+		}
+		task := emulator.Task{Containers: []emulator.Container{app}}
+		if s.sidecar {
+			task.Containers = append(task.Containers, emulator.Container{Name: "sidecar", Ports: map[uint16]string{}})
+		}
+		c.Services = append(c.Services, emulator.Service{Name: fmt.Sprint("s", i), Count: s.tasks, Task: task})
+	}
+	f.Clusters = []emulator.Cluster{c}
+	for _, one := range w.m.drawn {
+		for i, name := range w.hosts(one) {
+			f.Hosts[name] = w.shores[one.name][2*i].address
+		}
+	}
+	return f
+}
+
+// hosts are the names that a way leads to.
+func (w *world) hosts(one way) []string {
+	switch one.kind {
+	case toHost:
+		return []string{w.hostName(one, 0)}
+	case toAny:
+		var all []string
+		for i := range hostsEach {
+			all = append(all, w.hostName(one, i))
+		}
+		return all
+	case toPort:
+	}
+	return nil
+}
+
+func (w *world) hostName(one way, i int) string {
+	if one.kind == toHost {
+		i = 0
+	}
+	return fmt.Sprintf("%s-%d.internal", one.name, i)
+}
+
+func (w *world) openShores() error {
+	for _, one := range w.m.drawn {
+		n := max(1, 2*len(w.hosts(one)))
+		for range n {
+			s, err := newShore(w)
+			if err != nil {
+				return err
+			}
+			w.shores[one.name] = append(w.shores[one.name], s)
+		}
+	}
+	return nil
+}
+
+func (w *world) closeShores() {
+	for _, all := range w.shores {
+		for _, s := range all {
+			s.down()
+			s.serving.Wait()
+		}
+	}
+}
+
+// seen is how many connections the far end of a way has accepted.
+func (w *world) seen(name string) (n int64) {
+	for _, s := range w.shores[name] {
+		n += s.accepted.Load()
+	}
+	return n
+}
+
+func (w *world) wayOf(name string) way {
+	i := slices.IndexFunc(w.m.drawn, func(one way) bool { return one.name == name })
+	return w.m.drawn[i]
+}
+
+func (w *world) portOf(name string) uint16 {
+	n, _ := strconv.Atoi(strings.TrimPrefix(name, "w"))
+	return firstPort + uint16(n)
+}
+
+func (w *world) spec(i int, one way) tunnel.Spec {
+	s := tunnel.Spec{
+		Target:  aws.Target{Cluster: cluster, Service: fmt.Sprint("s", one.service), Container: "app"},
+		AnyPort: true, Pinned: one.pinned, Lanes: one.lanes, KeepAlive: one.alive,
+	}
+	if one.sidecar {
+		s.Target.Container = "sidecar"
+	}
+	switch one.kind {
+	case toPort:
+		s.Remote = tunnel.Endpoint{Port: w.portOf(one.name)}
+	case toHost:
+		s.Remote = tunnel.Endpoint{Host: w.hostName(one, 0), Port: w.portOf(one.name)}
+	case toAny:
+		s.Dynamic = &tunnel.Dynamic{}
+	}
+	if one.pinned {
+		if tasks := w.account.Tasks(cluster, s.Target.Service); len(tasks) > 0 {
+			s.Target.Task = tasks[i%len(tasks)]
+		}
+	}
+	return s
+}
+
+// What mishaps are about.
+
+func (w *world) drawnOf(m mishap) way { return w.m.drawn[m.pick%uint64(len(w.m.drawn))] }
+
+func (w *world) serviceOf(m mishap) string {
+	return fmt.Sprint("s", w.drawnOf(m).service)
+}
+
+func (w *world) port(m mishap) uint16 { return w.portOf(w.drawnOf(m).name) }
+
+func (w *world) shore(m mishap) *shore {
+	all := w.shores[w.drawnOf(m).name]
+	return all[(m.pick>>8)%uint64(len(all))]
+}
+
+// task is one of the service's.
+func (w *world) task(m mishap) string {
+	tasks := w.account.Tasks(cluster, w.serviceOf(m))
+	if len(tasks) == 0 {
+		return ""
+	}
+	return tasks[(m.pick>>8)%uint64(len(tasks))]
+}
+
+func (w *world) agents(m mishap, status string) {
+	if task := w.task(m); task != "" && !slices.Contains(w.dead, task) {
+		_ = w.account.SetAgent(task, status, "")
+	}
+}
+
+// one is about one of the sessions.
+func (w *world) one(m mishap, do func(id string)) {
+	if all := w.account.Sessions(); len(all) > 0 {
+		do(all[(m.pick>>8)%uint64(len(all))].ID)
+	}
+}
+
+// bury stops the tasks whose agents have died, so that others take their places.
+func (w *world) bury() {
+	for _, task := range w.dead {
+		_ = w.account.StopTask(task, "its agent was killed")
+	}
+	w.dead = nil
+}
+
+func (w *world) scaleUp() {
+	for i, s := range w.m.services {
+		_ = w.account.Scale(cluster, fmt.Sprint("s", i), s.tasks)
+	}
+}
+
+// move gives a host another server; the one before it goes on, or is shut down.
+func (w *world) move(m mishap, shut bool) {
+	one := w.drawnOf(m)
+	hosts := w.hosts(one)
+	if len(hosts) == 0 {
+		return
+	}
+	i := int((m.pick >> 8) % uint64(len(hosts)))
+	name, all := hosts[i], w.shores[one.name]
+	old := w.moved[name]
+	w.moved[name] = 1 - old
+	_ = all[2*i+1-old].up()
+	all[2*i+1-old].left = false
+	if err := w.account.MoveHost(name, all[2*i+1-old].address); err != nil {
+		w.fail("move %s: %v", name, err)
+	}
+	if shut {
+		all[2*i+old].left = true
+		all[2*i+old].down()
+	}
+}
+
+func (w *world) tunnel(m mishap) *tunnel.Tunnel {
+	if tn := w.tunnels[w.drawnOf(m).name]; tn != nil {
+		return tn
+	}
+	for _, tn := range w.tunnels {
+		return tn
+	}
+	return nil
+}

@@ -49,3 +49,27 @@ func (t *Tunnel) Patience(d time.Duration) {
 	defer t.pool.mu.Unlock()
 	t.pool.patience = d
 }
+
+// Strung opens a tunnel that carries strands, which nobody's Close ends but the caller's.
+func (e *Engine) Strung(s Spec) *Tunnel {
+	s.Client, s.Unlistened = e.options.Client, true
+	t := newTunnel(e, 1, s, &listener{})
+	t.strands = &strands{}
+	t.start()
+	return t
+}
+
+// Strand opens a strand. What it is told of its lane goes to words.
+func (t *Tunnel) Strand(ctx context.Context, words chan<- string) (net.Conn, string, error) {
+	s, err := t.strand(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	if words != nil {
+		s.heed(func(w laneWord) { words <- [...]string{"back", "away", "draining"}[w] })
+	}
+	return s, s.lane.session.ID, nil
+}
+
+// WantStrands says how many there should be.
+func (t *Tunnel) WantStrands(n int) { t.wantStrands(n) }

@@ -251,7 +251,13 @@ func (t *Tunnel) allot(now time.Time) {
 	if len(t.waiting) > 0 && len(lanes) > 0 {
 		t.later.Reset(lookAgain)
 	}
-	if t.load.weigh(lanes, holding, now) {
+	more := false
+	if t.strands != nil {
+		more = t.load.string(int(t.strands.wanted.Load()), now)
+	} else {
+		more = t.load.weigh(lanes, holding, now)
+	}
+	if more {
 		t.press()
 	}
 }

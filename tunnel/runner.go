@@ -32,8 +32,8 @@ type step struct {
 	tried  bool // its trial is over, err says how
 	err    error
 
-	inquired bool // the answer to inquireMemory
-	memory   int
+	inquired bool // the answer to inquireRoom
+	room     aws.Room
 }
 
 // runner is what only run knows.
@@ -60,9 +60,9 @@ type runner struct {
 	beat      beat
 
 	unopened []*lane // that do not take connections yet, those on trial left out
-	asked    bool    // how much memory the container has
+	asked    bool    // what room the container has
 	answered bool
-	memory   int // MiB; 0 as long as it is not known, or if nobody may say
+	affords  aws.Room // zero as long as it is not known, or if nobody may say
 }
 
 // run owns the tunnel's state: it opens lanes, one after the other, and replaces them until the tunnel is told to stop.
@@ -79,6 +79,7 @@ func (t *Tunnel) run() {
 		r.show() // at once: a session can be back soon
 		r.forecast()
 		r.fill() // first, as dispatch may have much to do
+		r.hear()
 		t.dispatch()
 		select {
 		case s := <-t.steps:
@@ -246,7 +247,7 @@ func (r *runner) take(s step) {
 	if s.patrol {
 		r.running--
 		if s.inquired {
-			r.answered, r.memory = true, s.memory
+			r.answered, r.affords = true, s.room
 		}
 		return
 	}

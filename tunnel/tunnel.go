@@ -54,9 +54,10 @@ type Tunnel struct {
 
 	obstacle func() error // of the lane that was started last; nil before
 
-	pool *pool         // of a dynamic tunnel
-	of   *destination  // of the dynamic tunnel that it is a part of; nil of one that stands for itself
-	shed chan struct{} // others need one of its sessions more; capacity 1
+	pool    *pool         // of a dynamic tunnel
+	of      *destination  // of the dynamic tunnel that it is a part of; nil of one that stands for itself
+	strands *strands      // that it carries instead of connections; nil of one that has clients
+	shed    chan struct{} // others need one of its sessions more; capacity 1
 }
 
 func openTunnel(e *Engine, id ID, s Spec) (*Tunnel, error) {
@@ -235,8 +236,11 @@ func (t *Tunnel) record(e Event) {
 		t.history = slices.Clone(t.history[len(t.history)-keepHistory:])
 	}
 	t.mu.Unlock()
-	if t.of != nil {
+	switch {
+	case t.of != nil:
 		t.of.pool.heard(t.of, e)
+		return
+	case t.strands != nil: // whoever opens them tells what comes of it
 		return
 	}
 	t.engine.states.publish(e)

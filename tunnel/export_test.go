@@ -12,6 +12,9 @@ func (e *Engine) Patrol(every time.Duration) { e.patrolEvery = every }
 // Keep sets for how long the tunnels that e opens keep sessions that they do not need any more.
 func (e *Engine) Keep(d time.Duration) { e.keptFor = d }
 
+// Quiet sets for how long a strand that carries nothing is kept.
+func (e *Engine) Quiet(d time.Duration) { e.quietFor = d }
+
 // Renew sets at what age the sockets of later sessions are renewed.
 func (e *Engine) Renew(after time.Duration) { e.renewAfter = after }
 
@@ -59,8 +62,8 @@ func (e *Engine) Strung(s Spec) *Tunnel {
 	return t
 }
 
-// Strand opens a strand. What it is told of its lane goes to words.
-func (t *Tunnel) Strand(ctx context.Context, words chan<- string) (net.Conn, string, error) {
+// TakeStrand opens a strand. What it is told of its lane goes to words.
+func (t *Tunnel) TakeStrand(ctx context.Context, words chan<- string) (net.Conn, string, error) {
 	s, err := t.strand(ctx)
 	if err != nil {
 		return nil, "", err
@@ -71,5 +74,5 @@ func (t *Tunnel) Strand(ctx context.Context, words chan<- string) (net.Conn, str
 	return s, s.lane.session.ID, nil
 }
 
-// WantStrands says how many there should be.
-func (t *Tunnel) WantStrands(n int) { t.wantStrands(n) }
+// Want says how many there should be.
+func (t *Tunnel) Want(n int) { t.wantStrands(n) }

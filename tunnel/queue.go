@@ -251,13 +251,11 @@ func (t *Tunnel) allot(now time.Time) {
 	if len(t.waiting) > 0 && len(lanes) > 0 {
 		t.later.Reset(lookAgain)
 	}
-	more := false
+	weigh := func() bool { return t.load.weigh(lanes, holding, now) }
 	if t.strands != nil {
-		more = t.load.string(int(t.strands.wanted.Load()), now)
-	} else {
-		more = t.load.weigh(lanes, holding, now)
+		weigh = func() bool { return t.load.string(int(t.strands.wanted.Load()), now) }
 	}
-	if more {
+	if weigh() {
 		t.press()
 	}
 }

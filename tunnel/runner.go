@@ -77,6 +77,9 @@ func (t *Tunnel) run() {
 	defer tick.Stop()
 	for t.ctx.Err() == nil {
 		r.show() // at once: a session can be back soon
+		if r.relays != nil && r.state == Open {
+			r.relays.look(r.link.Target)
+		}
 		r.forecast()
 		r.fill() // first, as dispatch may have much to do
 		r.hear()
@@ -102,6 +105,9 @@ func (t *Tunnel) run() {
 	}
 	t.local.close()
 	t.connections.abort()
+	if t.relays != nil {
+		t.relays.close()
+	}
 	for r.running > 0 {
 		r.take(<-t.steps)
 	}
@@ -317,7 +323,7 @@ func (r *runner) take(s step) {
 		r.trouble = nil
 		r.retry.Reset()
 		r.notBefore = time.Now()
-	case idleClosed(s.err, s.lane) && r.connections.waiting() == 0 && len(r.lanes) == 0:
+	case idleClosed(s.err, s.lane) && r.connections.waiting() == 0 && len(r.lanes) == 0 && !r.bonds():
 		r.asleep = s.err
 		r.retry.Reset()
 		r.notBefore = time.Now()
@@ -329,6 +335,9 @@ func (r *runner) take(s step) {
 			// Spread, so that the clients of a task that went away do not all come at the same moment.
 			r.notBefore = time.Now().Add(time.Duration(rand.Int64N(int64(150 * time.Millisecond)))) //nolint:gosec // not a secret
 			return
+		}
+		if r.strands != nil && time.Now().Before(r.notBefore) {
+			return // they ended together, which is one failure
 		}
 		wait := r.retry.NextBackOff()
 		if closed, ok := errors.AsType[*ClosedError](s.err); ok && closed.Unresolved() {
@@ -374,6 +383,9 @@ func (r *runner) reconnect() {
 	r.asleep = nil
 	r.retry.Reset()
 	r.notBefore = time.Now()
+	if r.relays != nil {
+		r.relays.restart(errReconnect)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, l := range r.lanes {
@@ -417,6 +429,9 @@ func (r *runner) show() {
 	}
 	if best != nil && best.attached.Load() {
 		e.Link = best.link()
+		if r.relays != nil {
+			e.Link.Relay = r.relays.standing()
+		}
 	}
 	if e.State != state || (e.State == Open && e.Link != link) || (e.Err != nil && !sameText(e.Err, r.err)) {
 		r.record(e)
@@ -457,7 +472,7 @@ func (r *runner) look(now time.Time) {
 	var spare *lane
 	r.mu.Lock()
 	r.load.measure(lanes, now)
-	if r.fixed() == 0 {
+	if r.fixed() == 0 || r.hopes() {
 		spare = r.load.spare(lanes, now)
 	}
 	r.mu.Unlock()

@@ -20,6 +20,9 @@ const (
 
 // fixed is how many lanes the tunnel has when that does not depend on its load, else 0.
 func (t *Tunnel) fixed() int {
+	if t.hopes() {
+		return 1 // that is the way for those whom the relay fails
+	}
 	if t.spec.Lanes > 0 {
 		return t.spec.Lanes
 	}

@@ -3,6 +3,9 @@ package tunnel
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -67,41 +70,49 @@ func (t *Tunnel) strand(ctx context.Context) (*strand, error) {
 	t.connections.queued.Add(1) // the tunnel is not asleep then
 	defer t.connections.queued.Add(-1)
 	for {
-		s := &strand{tunnel: t}
-		s.ctx, s.cancel = context.WithCancelCause(t.ctx)
-		t.mu.Lock()
-		changed := t.changed
-		for _, l := range t.lanes {
-			if l.usable() && l.strand == nil {
-				l.strand, s.lane = s, l
-				break
-			}
-		}
-		t.mu.Unlock()
-		if s.lane != nil {
+		s, changed := t.reserve()
+		if s != nil {
 			var err error
 			if s.stream, err = s.lane.connect(ctx); err == nil {
 				t.press() // for run to tell it how the lane stands
 				return s, nil
 			}
 			t.log.Debug("lane took no strand", "session", s.lane.session.ID, "error", err)
+			s.cancel(nil)
 			s.free()
 		}
-		s.cancel(nil)
 		select {
 		case t.want <- struct{}{}:
 		default:
 		}
 		select {
 		case <-changed:
-			continue
 		case <-time.After(strandAgain):
 		case <-t.ctx.Done():
-			return nil, context.Cause(t.ctx)
+			return nil, context.Cause(t.ctx) //nolint:contextcheck // the tunnel's own end
 		case <-ctx.Done():
 			return nil, t.noSession(ctx)
 		}
 	}
+}
+
+func newStrand(t *Tunnel, l *lane) *strand {
+	s := &strand{tunnel: t, lane: l}
+	s.ctx, s.cancel = context.WithCancelCause(t.ctx)
+	return s
+}
+
+// reserve gives a strand its lane; nil when there is none for it. The channel is closed when there may be.
+func (t *Tunnel) reserve() (*strand, <-chan struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, l := range t.lanes {
+		if l.usable() && l.strand == nil {
+			l.strand = newStrand(t, l)
+			return l.strand, t.changed
+		}
+	}
+	return nil, t.changed
 }
 
 // wantStrands says how many strands there should be.
@@ -134,7 +145,7 @@ func (s *strand) look() {
 	switch l := s.lane; {
 	case !l.open() || l.away.Load():
 		now = laneAway
-	case l.draining.Load():
+	case l.draining.Load() && !l.leaving.Load(): // else it serves as long as its task does
 		now = laneDraining
 	}
 	s.mu.Lock()
@@ -173,7 +184,11 @@ func (r *runner) hear() {
 func (s *strand) Read(p []byte) (int, error) {
 	if !s.reads {
 		c, err := s.stream.inbox.next(s.limit.until(s.ctx))
-		if err != nil {
+		switch {
+		case err != nil && !errors.Is(err, io.EOF) && s.stream.received.Load() == 0:
+			// It is the end of the lane and says nothing of the far end, from which nothing came in time.
+			return 0, fmt.Errorf("%w: %w", os.ErrDeadlineExceeded, err)
+		case err != nil:
 			return 0, err
 		}
 		s.taken, s.at, s.reads = c, 0, true
@@ -273,5 +288,8 @@ func (d *limit) set(life context.Context, t time.Time) {
 	}
 }
 
-// refused reports whether the far end has refused the connection, when it has ended without a byte.
-func (s *strand) refused() bool { return s.tunnel.refused(s.ctx, s.stream) }
+// lost reports whether the lane has ended under the strand.
+func (s *strand) lost() bool {
+	err := s.stream.inbox.failure()
+	return err != nil && !errors.Is(err, errStreamDone)
+}

@@ -56,6 +56,7 @@ type Tunnel struct {
 
 	pool    *pool         // of a dynamic tunnel
 	of      *destination  // of the dynamic tunnel that it is a part of; nil of one that stands for itself
+	relays  *relays       // that its connections go through; nil of one that has none
 	strands *strands      // that it carries instead of connections; nil of one that has clients
 	shed    chan struct{} // others need one of its sessions more; capacity 1
 }
@@ -71,6 +72,9 @@ func openTunnel(e *Engine, id ID, s Spec) (*Tunnel, error) {
 	t := newTunnel(e, id, s, local)
 	if s.Dynamic != nil {
 		t.pool = newPool(t)
+	}
+	if s.Relay != nil && s.Dynamic == nil && s.Remote.Host == "" { // a relay opens ports of its own task
+		t.relays = newRelays(t, *s.Relay)
 	}
 	return t, nil
 }
@@ -161,9 +165,16 @@ func (t *Tunnel) Stats() Stats {
 		s.Received, s.Sent, s.Connections, s.Accepted = t.connections.totals()
 		return s
 	}
+	var beside Stats
+	if t.relays != nil {
+		t.relays.add(&beside)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.past
+	s.Lanes, s.Strands = beside.Lanes, beside.Strands
+	s.Resent += beside.Resent
+	s.Retries += beside.Retries
 	for _, l := range t.lanes {
 		resent, trip := l.channel.figures()
 		s.Resent += resent

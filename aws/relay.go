@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -97,14 +98,17 @@ func relayOf(d types.TaskDefinition) (found relayMapping) {
 // for the definition where that is known already or the task has several containers, of which one may be a relay; where asked is
 // set, in any case. The error is a *NoRelayError where there is none, a *DeniedError where the caller may not look.
 func (c *Client) Relay(ctx context.Context, at Target, asked bool) (Relay, error) {
-	tasks, err := c.describeTasks(ctx, at.Cluster, []string{at.Task})
-	if err != nil {
-		return Relay{}, err
+	t, found := c.foundLast.find(at)
+	if !found {
+		tasks, err := c.describeTasks(ctx, at.Cluster, []string{at.Task})
+		if err != nil {
+			return Relay{}, err
+		}
+		if len(tasks) == 0 {
+			return Relay{}, &TaskGoneError{Target: at}
+		}
+		t = tasks[0]
 	}
-	if len(tasks) == 0 {
-		return Relay{}, &TaskGoneError{Target: at}
-	}
-	t := tasks[0]
 	_, known := c.definitions.find(t.TaskDefinition)
 	if !asked && !known && len(t.Containers) < 2 {
 		return Relay{}, &NoRelayError{Target: at, Why: RelayUnmapped}
@@ -183,4 +187,31 @@ func (e *NoRelayError) Remedy() string {
 	case RelayOver:
 	}
 	return "its log says why; the next task of the service starts it anew"
+}
+
+// foundTasks are the tasks that were found last, by their ids, as they were then.
+type foundTasks struct {
+	mu    sync.Mutex
+	known map[string]Task
+}
+
+// maxFound bounds them.
+const maxFound = 64
+
+func (l *foundTasks) keep(t Task) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.known == nil || len(l.known) >= maxFound {
+		l.known = map[string]Task{}
+	}
+	l.known[t.ID] = t
+}
+
+// find takes a task out: it changes.
+func (l *foundTasks) find(at Target) (Task, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t, found := l.known[at.Task]
+	delete(l.known, at.Task)
+	return t, found && t.Cluster == at.Cluster
 }

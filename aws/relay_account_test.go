@@ -60,8 +60,11 @@ func TestARelayIsFoundByTheTaskDefinition(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			before := e.Calls("DescribeTaskDefinition")
+			before, described := e.Calls("DescribeTaskDefinition"), e.Calls("DescribeTasks")
 			got, err := c.Relay(t.Context(), at, asked)
+			if e.Calls("DescribeTasks") != described {
+				t.Errorf("%s: the task that was just found is asked for again", service)
+			}
 			wanted := want.auto
 			if asked {
 				wanted = want.asked

@@ -137,7 +137,7 @@ func (e *end) flags(now time.Time) uint8 {
 
 func (s *Strand) window() uint64 {
 	if time.Now().Before(s.e.probing) {
-		return leastWindow
+		return 1 // a frame at a time
 	}
 	return s.pace.window()
 }
@@ -229,7 +229,7 @@ func (e *end) keepFree(now time.Time) {
 	}
 }
 
-// probe has all windows at their least for a moment now and then: else no strand would ever see a round trip without its own
+// probe has all strands carry a frame at a time for a moment now and then: else no strand would ever see a round trip without its own
 // queue in it, and the windows would double with each rttMemory. All at once, as they may share what they wait for.
 func (e *end) probe(now time.Time) {
 	if now.Before(e.probing) || now.Sub(e.probed) < probeEvery {

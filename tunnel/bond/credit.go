@@ -66,7 +66,7 @@ func (s *Stream) grant(now time.Time) {
 	}
 	s.granted += got
 	s.reserved += got
-	if s.credit != nil && s.credit.queued {
+	if s.credit != nil && s.credit.queued && !s.credit.flown { // what has flown may count as on its way again
 		s.credit.offset = s.granted
 		return
 	}

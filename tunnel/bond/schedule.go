@@ -118,6 +118,7 @@ func (s *Strand) send(f *frame, out []byte, now time.Time) []byte {
 	s.inflight += f.size()
 	s.flight.push(flying{frame: f, end: s.sent, sent: note})
 	f.copies++
+	f.flown = true
 	if f.of != nil {
 		s.movedAt = now
 		s.bytesOut += uint64(f.length)

@@ -20,9 +20,10 @@ type Definition struct {
 	TaskRole   string // ARN; empty when it names none
 	SharedPID  bool   // all containers share one process namespace (pidMode task)
 	Network    string // mode: awsvpc, host, bridge, default or none
+	CPU        int    // units that all its containers have together, 1024 to a vCPU; 0 when it does not say
 	Memory     int    // MiB that all its containers may use together; 0 when it does not say
-	CPU        int    // likewise, in 1024ths of a processor
 	Containers []ContainerDefinition
+	relayed    relayMapping
 }
 
 // ContainerDefinition is a container of a task definition.
@@ -136,8 +137,9 @@ func definitionFrom(d types.TaskDefinition) Definition {
 		TaskRole: sdk.ToString(d.TaskRoleArn), SharedPID: d.PidMode == types.PidModeTask,
 		Network: orWord(string(d.NetworkMode), networkBridge), // of Linux; Windows's is like it
 	}
-	found.Memory, _ = strconv.Atoi(sdk.ToString(d.Memory)) // ECS answers in MiB, however it was registered
 	found.CPU, _ = strconv.Atoi(sdk.ToString(d.Cpu))
+	found.Memory, _ = strconv.Atoi(sdk.ToString(d.Memory)) // ECS answers in MiB, however it was registered
+	found.relayed = relayOf(d)
 	for _, c := range d.ContainerDefinitions {
 		container := ContainerDefinition{
 			Name:         sdk.ToString(c.Name),

@@ -18,6 +18,7 @@ type Reach struct {
 	AnyHost         bool      // to those alone: tunnels to any host have no need of the tasks' own ports
 	Named           bool      // to destinations by their names too, which is to list them, as --to does
 	Browse          bool      // the lists that the screen begins with too
+	Relay           bool      // relays may be found that bond sessions, which the task definition names
 	Exec            bool      // commands and shells in the containers too
 	Container       string    // name of the only one that Exec is about; empty is any
 	Run             string    // the family of task definitions that is run on demand too; empty: none
@@ -74,6 +75,9 @@ func CallerPolicy(r Reach) Policy {
 			Statement{Sid: "Browse", Effect: "Allow", Action: []string{"ecs:ListClusters", describeDefinitionAction}, Resource: []string{"*"}},
 			Statement{Sid: "BrowseCluster", Effect: "Allow", Action: []string{"ecs:DescribeClusters"}, Resource: []string{cluster}},
 		)
+	}
+	if r.Relay && !r.Browse {
+		statements = append(statements, Statement{Sid: "FindRelay", Effect: "Allow", Action: []string{describeDefinitionAction}, Resource: []string{"*"}}) // it knows no other
 	}
 	if r.Named {
 		statements = append(statements, Statement{Sid: "Destinations", Effect: "Allow", Action: destinationActions(), Resource: []string{"*"}})

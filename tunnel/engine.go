@@ -42,6 +42,8 @@ type Options struct {
 	ReResolve time.Duration
 	// AllowLinkLocal lets remote hosts be link-local addresses, see Endpoint.LinkLocal.
 	AllowLinkLocal bool
+	// Relay is whether tunnels go through the relay of their task, see SeekRelay.
+	Relay RelayMode
 }
 
 // Engine owns the tunnels of a process. Its methods are safe for concurrent use.

@@ -13,14 +13,6 @@ import (
 	"culvert/tunnel/bond"
 )
 
-// Relay says that the tasks have a relay (culvert relay) beside what the tunnel leads to: connections go through it as streams of
-// a bundle, over as many sessions as their task affords, each as fast as all of them together. Where it does not answer they go as
-// they would without one.
-type Relay struct {
-	Port     uint16 // on the task's loopback address
-	Required bool   // connections fail where there is no relay that this culvert can use
-}
-
 // Relaying is whether the connections of a tunnel go through a relay. It is zero where none is known of, and before it was tried.
 type Relaying struct {
 	On  bool

@@ -40,7 +40,7 @@ func (r *runner) ceiling() int {
 		most = maxLanes
 	}
 	if r.strands != nil && r.fixed() == 0 {
-		most = min(most, strandsIn(r.affords))
+		most = r.strandsIn()
 	}
 	if r.of != nil { // beside the first there is what others leave
 		most = max(1, min(most, r.sessions+r.of.pool.seats.free()))
@@ -69,7 +69,7 @@ func (r *runner) inquireRoom() {
 
 // forecast tells those that give out lanes what others they may count on.
 func (r *runner) forecast() {
-	if r.wanted() > 1 {
+	if r.wanted() > 1 || r.strands != nil {
 		r.inquireRoom()
 	}
 	most := r.ceiling()

@@ -1,7 +1,6 @@
 package tunnel
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,14 +17,17 @@ import (
 const (
 	// strandAgain is the rest before a lane is asked again that took no strand.
 	strandAgain = 100 * time.Millisecond
-	// strandCPU is what a session that sends all the time takes of its task, in 1024ths of a processor, as measured beside an
-	// agent 3.3: 0.13 s for each MB. Where a task definition says nothing, fewStrands are taken to be no burden.
-	strandCPU  = 128
+	// fewStrands are no burden for any task, as long as it is not known what it affords.
 	fewStrands = 2
 )
 
 // strandsIn is how many sessions that send all the time a container affords.
-func strandsIn(room aws.Room) int { return max(1, cmp.Or(room.CPU/strandCPU, fewStrands)) }
+func (r *runner) strandsIn() int {
+	if !r.answered {
+		return fewStrands
+	}
+	return aws.Relay{CPU: r.affords.CPU, Memory: r.affords.Memory}.Affords()
+}
 
 // strands are what a tunnel carries that has no clients of its own: connections to its far end that are each alone on their
 // session, so that they add up. Whoever opens them says how many there should be, and the tunnel has as many sessions, as far as

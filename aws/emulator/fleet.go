@@ -96,6 +96,7 @@ type Container struct {
 	Unmapped       map[uint16]string // ports that are served but not in the task definition
 	Ranges         []string          // of ports in the task definition, as 3000-4000; Unmapped serves some of them
 	UDP            []uint16          // mapped for udp, unserved
+	PortNames      map[uint16]string // of mappings; else NAME-PORT-tcp
 	Agent          Agent
 	Health         string // HEALTHY, UNHEALTHY; empty: no check, UNKNOWN
 	NonEssential   bool

@@ -37,7 +37,7 @@ func New(c Config) *Bundle {
 		c.Quiet = 30 * time.Second
 	}
 	limits := c.Limits.or(Limits{Streams: 1024, Bundles: 1, Strands: 32, Stream: 4 << 20, Credit: 64 << 20, Hold: 32 << 20})
-	b := &Bundle{config: c, end: newEnd(limits, &budget{free: limits.Credit}, &budget{free: limits.Hold}, c.Tell)}
+	b := &Bundle{config: c, end: newEnd(limits, newBudget(limits.Credit), newBudget(limits.Hold), c.Tell)}
 	b.end.demand.quiet = c.Quiet
 	_, _ = rand.Read(b.id[:]) // it does not fail
 	b.end.running.Go(b.end.run)

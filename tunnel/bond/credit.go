@@ -51,13 +51,15 @@ func (s *Stream) grant(now time.Time) {
 	if more < window/4 {
 		return
 	}
-	got := s.e.credit.take(more, 4)
-	if got < min(more, earlyCredit) {
-		if s.reserved > earlyCredit { // it has enough to go on
+	got := s.e.credit.share(more)
+	if least := min(more, earlyCredit); got < least {
+		switch {
+		case s.reserved >= earlyCredit: // it can go on
 			s.e.credit.give(got)
 			return
-		}
-		if got < earlyCredit/8 {
+		case s.e.credit.takeAll(least - got):
+			got = least
+		default:
 			s.e.credit.give(got)
 			s.e.starved[s] = struct{}{}
 			s.e.rouse()
@@ -66,7 +68,7 @@ func (s *Stream) grant(now time.Time) {
 	}
 	s.granted += got
 	s.reserved += got
-	if s.credit != nil && s.credit.queued {
+	if s.credit != nil && s.credit.queued && !s.credit.flown { // what has flown may count as on its way again
 		s.credit.offset = s.granted
 		return
 	}

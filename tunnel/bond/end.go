@@ -51,7 +51,7 @@ type end struct {
 	interactive, bulk queue[*Stream] // that have something unsent
 	free              *Strand        // kept free of bulk; nil while nobody needs it
 	starved           map[*Stream]struct{}
-	probing           time.Time // windows are at their least until then
+	probing           time.Time // until then each strand carries a frame at a time
 	probed            time.Time
 	backlogged        time.Time // since when another strand could be used; zero when not
 	bare              time.Time // since when there is no strand; zero while there is one

@@ -109,6 +109,7 @@ type frame struct {
 	copies  int     // usable strands that it is in flight on
 	settled bool    // it has arrived, or nobody waits for it any more
 	queued  bool    // for a strand to take
+	flown   bool    // a strand has taken it before
 	hedged  bool    // it was sent a second time as its strand was silent
 }
 

@@ -105,13 +105,25 @@ func (r *received) forget() { r.ready, r.later, r.buffered = nil, nil, 0 }
 type budget struct {
 	mu   sync.Mutex
 	free uint64
+	kept uint64 // of it, for those that have nothing yet
 }
 
-// take takes up to n of the given part of what is free: 1 of all, 4 of a quarter.
-func (b *budget) take(n, part uint64) uint64 {
+func newBudget(bytes uint64) *budget { return &budget{free: bytes, kept: bytes / 4} }
+
+// take takes up to n.
+func (b *budget) take(n uint64) uint64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n = min(n, b.free/part)
+	n = min(n, b.free)
+	b.free -= n
+	return n
+}
+
+// share takes up to n, and no more than a quarter of what need not be kept, so that something is left for others.
+func (b *budget) share(n uint64) uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n = min(n, (max(b.free, b.kept)-b.kept)/4)
 	b.free -= n
 	return n
 }

@@ -50,7 +50,7 @@ const (
 func (r *Relay) begin() {
 	r.once.Do(func() {
 		r.limits = r.Limits.or(Limits{Streams: 1024, Bundles: 16, Strands: 32, Stream: 4 << 20, Credit: 8 << 20, Hold: 8 << 20})
-		r.credit, r.hold = &budget{free: r.limits.Credit}, &budget{free: r.limits.Hold}
+		r.credit, r.hold = newBudget(r.limits.Credit), newBudget(r.limits.Hold)
 		r.bundles, r.callers = map[id]*end{}, map[net.Conn]struct{}{}
 		_, _ = rand.Read(r.instance[:]) // it does not fail
 	})
@@ -224,7 +224,7 @@ func (s *Stream) welcome(stop func()) bool {
 	if s.gone() {
 		return false
 	}
-	if more := s.e.credit.take(firstCredit-earlyCredit, 4); s.granted == earlyCredit {
+	if more := s.e.credit.share(firstCredit - earlyCredit); s.granted == earlyCredit {
 		s.granted, s.reserved = s.granted+more, s.reserved+more
 	} else {
 		s.e.credit.give(more)

@@ -118,6 +118,7 @@ func (s *Strand) send(f *frame, out []byte, now time.Time) []byte {
 	s.inflight += f.size()
 	s.flight.push(flying{frame: f, end: s.sent, sent: note})
 	f.copies++
+	f.flown = true
 	if f.of != nil {
 		s.movedAt = now
 		s.bytesOut += uint64(f.length)
@@ -137,7 +138,7 @@ func (e *end) flags(now time.Time) uint8 {
 
 func (s *Strand) window() uint64 {
 	if time.Now().Before(s.e.probing) {
-		return leastWindow
+		return 1 // a frame at a time
 	}
 	return s.pace.window()
 }
@@ -229,7 +230,7 @@ func (e *end) keepFree(now time.Time) {
 	}
 }
 
-// probe has all windows at their least for a moment now and then: else no strand would ever see a round trip without its own
+// probe has all strands carry a frame at a time for a moment now and then: else no strand would ever see a round trip without its own
 // queue in it, and the windows would double with each rttMemory. All at once, as they may share what they wait for.
 func (e *end) probe(now time.Time) {
 	if now.Before(e.probing) || now.Sub(e.probed) < probeEvery {

@@ -282,7 +282,7 @@ func (s *Stream) put(p []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	n := s.e.hold.take(min(space, uint64(len(p))), 1)
+	n := s.e.hold.take(min(space, uint64(len(p))))
 	if n == 0 {
 		if space > 0 {
 			s.e.starved[s] = struct{}{}

@@ -144,7 +144,7 @@ func (a *app) root() *cobra.Command {
 		uses(a.demo(), flagsForward, flagsTunnel, flagsScreen, flagsOutput),
 	)...)
 	root.AddCommand(grouped(groupOther,
-		uses(a.ci(), flagsForward, flagsAccount, flagsTunnel), a.deploy(), uses(a.emulator(), "log-level", "config"), uses(a.version(), "output", "config"), a.man(),
+		uses(a.ci(), flagsForward, flagsAccount, flagsTunnel), a.deploy(), uses(a.emulator(), "log-level", "config"), uses(a.relay(), "config"), uses(a.version(), "output", "config"), a.man(),
 	)...)
 	root.SetCompletionCommandGroupID(groupOther)
 	root.SetHelpCommand(a.helpCommand())

@@ -7,11 +7,14 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"culvert/aws"
 	"culvert/aws/emulator"
 	"culvert/internal/need"
 	"culvert/internal/say"
@@ -48,7 +51,10 @@ func newRelay(t *testing.T, serves string) *relay {
 
 func (r *relay) serve(l net.Listener) {
 	one := &bond.Relay{Targets: []uint16{port}, Dial: func(ctx context.Context, _ uint16) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "tcp", r.serves)
+		r.mu.Lock()
+		at := r.serves
+		r.mu.Unlock()
+		return new(net.Dialer).DialContext(ctx, "tcp", at)
 	}}
 	r.mu.Lock()
 	r.listener, r.relay = l, one
@@ -398,4 +404,40 @@ func TestQuietStrandsAreGivenUp(t *testing.T) {
 	need.Eventually(t, "the strands to be given up", func() bool { return tn.Stats().Strands == 0 && r.relay.Counts().Strands == 0 })
 	need.Eventually(t, "the account to end the sessions", func() bool { return len(w.account.Sessions()) == 0 })
 	mustExchange(t, w.dial(tn), random(100_000, 2))
+}
+
+// From the task definition to the page: the relay is found by its port mapping, and the proxy is behind it as without.
+func TestARelayIsFoundByTheTaskDefinition(t *testing.T) {
+	t.Parallel()
+	task := roomy
+	task.Containers = []emulator.Container{
+		{Name: "app", Ports: map[uint16]string{3128: emulator.Proxy}},
+		{Name: "culvert-relay", Ports: map[uint16]string{relayPort: emulator.Relay}, PortNames: map[uint16]string{relayPort: aws.RelayName}, NonEssential: true},
+	}
+	w := newWorldIn(t, emulator.Fleet{VPC: true, Clusters: []emulator.Cluster{{Name: "c", Services: []emulator.Service{{Name: "s", Count: 2, Task: task}}}}}, tunnel.Options{}, nil)
+	spec := tunnel.Spec{Target: aws.Target{Cluster: "c", Service: "s", Container: "app"}, Remote: tunnel.Endpoint{Port: 3128}, AnyPort: true}
+	if err := w.engine.SeekRelay(t.Context(), &spec); err != nil || spec.Relay == nil || spec.Relay.Port != relayPort {
+		t.Fatalf("found %+v, %v", spec.Relay, err)
+	}
+	tn := w.start(spec)
+	w.events.next(t, "word of the relay", func(e tunnel.Event) bool { return e.Link.Relay.On })
+	for _, c := range []struct {
+		url    string
+		status int
+	}{{"http://orders.internal/", 200}, {"http://blocked.internal/", 403}} {
+		client := &http.Client{Transport: &http.Transport{
+			Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: tn.Addr().String()}), DisableKeepAlives: true,
+		}}
+		r, err := client.Get(c.url) //nolint:noctx // the account is closed at the end of the test
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = r.Body.Close()
+		if r.StatusCode != c.status {
+			t.Errorf("%s: %s, want %d", c.url, r.Status, c.status)
+		}
+		if ended := w.events.ended(t); ended.Status != c.status || ended.Protocol != tunnel.ProtocolHTTP {
+			t.Errorf("%s is counted as %+v", c.url, ended)
+		}
+	}
 }

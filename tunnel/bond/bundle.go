@@ -94,7 +94,9 @@ func (b *Bundle) join(ctx context.Context, conn net.Conn) (*Strand, error) {
 	case b.end.err != nil:
 		return nil, b.end.err
 	}
-	b.known, b.instance = true, a.instance
+	if !b.known { // then b.joining is held too
+		b.known, b.instance = true, a.instance
+	}
 	return b.end.join(h.strand, conn), nil
 }
 

@@ -163,19 +163,11 @@ func TestADownloadGoesOverAllSessions(t *testing.T) {
 	if s.Received != size || s.Accepted != 1 || len(tn.Connections()) != 1 {
 		t.Errorf("counted %+v of one connection with %d bytes", s, size)
 	}
-	if s.Strands < 5 {
-		t.Errorf("%d strands at the end of a long download", s.Strands)
+	// How much faster that is, is for make bench: on a machine that is busy, or with the race detector, it is what the processor gives.
+	if most := w.account.MostSessions(); most < 4 {
+		t.Errorf("%d sessions at the most for a long download, want one for the tunnel and several for the relay", most)
 	}
-	conn := w.dial(w.start(tunnel.Spec{AnyPort: true}))
-	began := time.Now()
-	if _, err := io.CopyN(io.Discard, conn, size/6); err != nil {
-		t.Fatal(err)
-	}
-	plain := 6 * time.Since(began)
-	t.Logf("%.1f times as fast, %s", plain.Seconds()/took.Seconds(), took)
-	if took > plain/2 {
-		t.Errorf("took %s through the relay and would take %s without", took, plain)
-	}
+	t.Logf("%s over %d strands", took, s.Strands)
 }
 
 // What was lost with a session, or with all of them, goes over others: the connection outlives them.
@@ -428,7 +420,7 @@ func TestARelayIsFoundByTheTaskDefinition(t *testing.T) {
 		client := &http.Client{Transport: &http.Transport{
 			Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: tn.Addr().String()}), DisableKeepAlives: true,
 		}}
-		r, err := client.Get(c.url) //nolint:noctx // the account is closed at the end of the test
+		r, err := client.Get(c.url)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -30,7 +30,6 @@ const (
 	Billing  = "vpc:billing"   // what https://billing.internal/ shows
 	Postgres = "vpc:orders-db" // what orders-db.internal:5432 answers
 	Web      = "vpc:web"       // a page that says it is fine
-	Relay    = "vpc:relay"     // culvert's relay, which leads to the proxy as its tasks' port 3128
 	TaskRole = "vpc:task-role" // what stands for the credentials of a task at 169.254.170.2
 )
 

@@ -90,9 +90,6 @@ func (v *vpc) open() error {
 	if err := v.servePostgres(databases); err != nil {
 		return err
 	}
-	if err := v.serveRelay(); err != nil {
-		return err
-	}
 	maps.Copy(v.hosts, map[string]string{
 		"orders.internal:80":      v.servers[Orders],
 		"billing.internal:443":    v.servers[Billing],

@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -109,23 +110,26 @@ func (c *Client) definition(ctx context.Context, arn string) (Definition, error)
 	return found, nil
 }
 
-// Memory is how many MiB the container of a target may use, as its task definition says; 0 when that does not.
-func (c *Client) Memory(ctx context.Context, t Target) (int, error) {
+// Room is what a container may use, as its task definition says; zero where that does not.
+type Room struct {
+	Memory int // MiB
+	CPU    int // 1024ths of a processor, which all containers of the task share
+}
+
+// Room is that of a target's container.
+func (c *Client) Room(ctx context.Context, t Target) (Room, error) {
 	tasks, err := c.describeTasks(ctx, t.Cluster, []string{t.Task})
 	if err != nil {
-		return 0, err
+		return Room{}, err
 	}
 	if len(tasks) == 0 {
-		return 0, &TaskGoneError{Target: t}
+		return Room{}, &TaskGoneError{Target: t}
 	}
 	found, err := c.definition(ctx, tasks[0].TaskDefinition)
 	if err != nil {
-		return 0, err
+		return Room{}, err
 	}
-	if own := found.Container(t.Container).Memory; own > 0 {
-		return own, nil
-	}
-	return found.Memory, nil
+	return Room{Memory: cmp.Or(found.Container(t.Container).Memory, found.Memory), CPU: found.CPU}, nil
 }
 
 func definitionFrom(d types.TaskDefinition) Definition {

@@ -87,7 +87,9 @@ func (e *NotRelayedError) Remedy() string {
 	return "leave --relay require out, or forward to a port of the task, such as the proxy's: -L 3128"
 }
 
-// Relay is where the tasks have one.
+// Relay is where the tasks have one (culvert relay), beside what the tunnel leads to: connections go through it as streams of a
+// bundle, over as many sessions as their task affords, each as fast as all of them together. Where it does not answer they go as
+// they would without one.
 type Relay struct {
 	Port     uint16 // on the task's loopback address
 	Required bool   // connections fail where there is no relay that this culvert can use

@@ -37,7 +37,7 @@ func New(c Config) *Bundle {
 		c.Quiet = 30 * time.Second
 	}
 	limits := c.Limits.or(Limits{Streams: 1024, Bundles: 1, Strands: 32, Stream: 4 << 20, Credit: 64 << 20, Hold: 32 << 20})
-	b := &Bundle{config: c, end: newEnd(limits, newBudget(limits.Credit), newBudget(limits.Hold), c.Tell)}
+	b := &Bundle{config: c, end: newEnd(limits, purse{of: newBudget(limits.Credit), most: limits.Credit}, purse{of: newBudget(limits.Hold), most: limits.Hold}, c.Tell)}
 	b.end.demand.quiet = c.Quiet
 	_, _ = rand.Read(b.id[:]) // it does not fail
 	b.end.running.Go(b.end.run)
@@ -99,7 +99,7 @@ func (b *Bundle) join(ctx context.Context, conn net.Conn) (*Strand, error) {
 }
 
 // Begin begins to open a stream to a port of the relay's side and does not wait for the outcome, which Stream.Opened tells.
-// The first 8 KiB may be written at once: they are there when the relay has connected, which saves a round trip.
+// The first 4 KiB may be written at once: they are there when the relay has connected, which saves a round trip.
 func (b *Bundle) Begin(port uint16) (*Stream, error) {
 	e := b.end
 	e.mu.Lock()
@@ -111,8 +111,8 @@ func (b *Bundle) Begin(port uint16) (*Stream, error) {
 		return nil, ErrBusy
 	}
 	credit := uint64(firstCredit)
-	if !e.credit.takeAll(credit) {
-		if credit = earlyCredit; !e.credit.takeAll(credit) {
+	if !e.credit.all(credit) {
+		if credit = earlyCredit; !e.credit.all(credit) {
 			return nil, ErrBusy
 		}
 	}

@@ -39,7 +39,6 @@ func (s *Stream) consume(n uint64, now time.Time) {
 
 // grant gives credit for what has been read, and more to whoever reads more.
 func (s *Stream) grant(now time.Time) {
-	signal(s.writable)
 	if s.in.ended || s.unread || s.gone() {
 		return
 	}
@@ -57,7 +56,7 @@ func (s *Stream) grant(now time.Time) {
 		case s.reserved >= earlyCredit: // it can go on
 			s.e.credit.give(got)
 			return
-		case s.e.credit.takeAll(least - got):
+		case s.e.credit.all(least - got):
 			got = least
 		default:
 			s.e.credit.give(got)

@@ -13,15 +13,16 @@ type Limits struct {
 	Streams int    // of a bundle; 1024
 	Bundles int    // of a relay; 16
 	Strands int    // of a bundle; 32
-	Stream  uint64 // bytes of a stream that may wait for its reader; 4 MiB
-	Credit  uint64 // the same of all streams, of all bundles of a relay; 64 MiB, of a relay 8
-	Hold    uint64 // bytes that were written and have not arrived, of all streams; 32 MiB, of a relay 8
+	Stream  uint64 // bytes of a stream that may wait for its reader; 4 MiB, at a relay 1
+	Credit  uint64 // the same of all streams, of all bundles of a relay; 64 MiB, at a relay 8, half of it for one bundle
+	Hold    uint64 // bytes that were written and have not arrived, of all streams; 32 MiB, at a relay likewise 8
 }
 
 const (
 	strandless  = time.Minute           // that a bundle lives without a strand
 	firstCredit = 64 << 10              // of a stream that is opened
-	earlyCredit = 8 << 10               // of the near end before the far end has answered, and the least of a stream
+	relayCredit = 16 << 10              // the same of the near end, which sends less
+	earlyCredit = 4 << 10               // of the near end before the far end has answered, and the least of a stream
 	unsentLimit = 64 << 10              // of a stream
 	controls    = 4 * 1024              // frames without data that may wait: more are of an end that is not read
 	beat        = 25 * time.Millisecond // between two looks at the clock while anything is under way
@@ -39,7 +40,7 @@ func (l Limits) or(usual Limits) Limits {
 type end struct {
 	mu           sync.Mutex
 	limits       Limits
-	credit, hold *budget
+	credit, hold purse
 
 	strands []*Strand
 	streams map[uint32]*Stream
@@ -48,10 +49,12 @@ type end struct {
 	nextID  uint32        // of the near end
 
 	control, resend   queue[*frame]
-	interactive, bulk queue[*Stream] // that have something unsent
-	free              *Strand        // kept free of bulk; nil while nobody needs it
-	starved           map[*Stream]struct{}
-	probing           time.Time // until then each strand carries a frame at a time
+	interactive, bulk queue[*Stream]       // that have something unsent
+	free              *Strand              // kept free of bulk; nil while nobody needs it
+	starved           map[*Stream]struct{} // of credit to give
+	crowded           map[*Stream]struct{} // of room to hold what is written
+	seats             map[uint16]struct{}  // strands that are, or have been welcomed
+	probing           time.Time            // until then each strand carries a frame at a time
 	probed            time.Time
 	backlogged        time.Time // since when another strand could be used; zero when not
 	bare              time.Time // since when there is no strand; zero while there is one
@@ -68,12 +71,13 @@ type end struct {
 	sentBytes, resentBytes uint64 // of data frames
 }
 
-func newEnd(limits Limits, credit, hold *budget, tell func(Event)) *end {
+func newEnd(limits Limits, credit, hold purse, tell func(Event)) *end {
 	now := time.Now()
 	return &end{
 		limits: limits, credit: credit, hold: hold, tell: tell,
-		streams: map[uint32]*Stream{}, nextID: 1, used: idSet{below: 1}, starved: map[*Stream]struct{}{},
-		poke: make(chan struct{}, 1), done: make(chan struct{}), bare: now, probed: now,
+		streams: map[uint32]*Stream{}, nextID: 1, used: idSet{below: 1}, starved: map[*Stream]struct{}{}, crowded: map[*Stream]struct{}{},
+		seats: map[uint16]struct{}{},
+		poke:  make(chan struct{}, 1), done: make(chan struct{}), bare: now, probed: now,
 	}
 }
 
@@ -126,7 +130,7 @@ func (e *end) post(event Event) {
 
 // idle reports whether nothing is under way.
 func (e *end) idle() bool {
-	if e.control.len()+e.resend.len()+e.interactive.len()+e.bulk.len()+len(e.starved) > 0 || e.demand.fresh(time.Now()) {
+	if e.control.len()+e.resend.len()+e.interactive.len()+e.bulk.len()+len(e.starved)+len(e.crowded) > 0 || e.demand.fresh(time.Now()) {
 		return false
 	}
 	for _, s := range e.strands {
@@ -153,6 +157,13 @@ func (e *end) tick(now time.Time) {
 	for st := range e.starved {
 		delete(e.starved, st)
 		st.grant(now)
+	}
+	if e.hold.all(1) {
+		e.hold.give(1)
+		for st := range e.crowded {
+			delete(e.crowded, st)
+			signal(st.writable)
+		}
 	}
 	e.keepFree(now)
 	e.demand.tick(e, now)
@@ -277,7 +288,7 @@ func (e *end) stream(h header) (*Stream, error) {
 	if h.kind == kindReset {
 		return nil, nil //nolint:nilnil // it was given up before it began
 	}
-	if len(e.streams) >= e.limits.Streams || !e.credit.takeAll(earlyCredit) {
+	if len(e.streams) >= e.limits.Streams || !e.credit.all(earlyCredit) {
 		e.command(header{kind: kindReset, stream: h.stream}, byte(reasonBusy))
 		return nil, nil //nolint:nilnil // likewise
 	}

@@ -193,8 +193,8 @@ func (l *lab) nothingLeft() {
 			continue
 		}
 		e.mu.Lock()
-		if len(e.streams) > 0 || e.credit.free != e.limits.Credit || e.hold.free != e.limits.Hold {
-			l.Errorf("%s end: %d streams left, %d of %d credit, %d of %d hold", name, len(e.streams), e.credit.free, e.limits.Credit, e.hold.free, e.limits.Hold)
+		if len(e.streams) > 0 || e.credit.used != 0 || e.hold.used != 0 || e.credit.of.free != e.limits.Credit || e.hold.of.free != e.limits.Hold {
+			l.Errorf("%s end: %d streams left, %d bytes of credit, %d held", name, len(e.streams), e.credit.used, e.hold.used)
 		}
 		e.mu.Unlock()
 	}

@@ -3,7 +3,6 @@ package bond
 import (
 	"slices"
 	"sort"
-	"sync"
 )
 
 // segmentLimit is how many pieces of a stream may wait for one before them. Frames of 8 KiB are 512 of them in a stream's
@@ -100,47 +99,3 @@ func (r *received) done() bool     { return r.complete() && len(r.ready) == 0 }
 
 // forget drops all that is there.
 func (r *received) forget() { r.ready, r.later, r.buffered = nil, nil, 0 }
-
-// budget is an amount of memory that several bundles may share.
-type budget struct {
-	mu   sync.Mutex
-	free uint64
-	kept uint64 // of it, for those that have nothing yet
-}
-
-func newBudget(bytes uint64) *budget { return &budget{free: bytes, kept: bytes / 4} }
-
-// take takes up to n.
-func (b *budget) take(n uint64) uint64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	n = min(n, b.free)
-	b.free -= n
-	return n
-}
-
-// share takes up to n, and no more than a quarter of what need not be kept, so that something is left for others.
-func (b *budget) share(n uint64) uint64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	n = min(n, (max(b.free, b.kept)-b.kept)/4)
-	b.free -= n
-	return n
-}
-
-// takeAll takes n or nothing.
-func (b *budget) takeAll(n uint64) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if n > b.free {
-		return false
-	}
-	b.free -= n
-	return true
-}
-
-func (b *budget) give(n uint64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.free += n
-}

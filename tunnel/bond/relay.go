@@ -49,7 +49,7 @@ const (
 
 func (r *Relay) begin() {
 	r.once.Do(func() {
-		r.limits = r.Limits.or(Limits{Streams: 1024, Bundles: 16, Strands: 32, Stream: 4 << 20, Credit: 8 << 20, Hold: 8 << 20})
+		r.limits = r.Limits.or(Limits{Streams: 1024, Bundles: 16, Strands: 32, Stream: 1 << 20, Credit: 8 << 20, Hold: 8 << 20})
 		r.credit, r.hold = newBudget(r.limits.Credit), newBudget(r.limits.Hold)
 		r.bundles, r.callers = map[id]*end{}, map[net.Conn]struct{}{}
 		_, _ = rand.Read(r.instance[:]) // it does not fail
@@ -128,6 +128,7 @@ func (r *Relay) admit(e *end, strand uint16, conn net.Conn, a answer) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err != nil || e.err != nil {
+		delete(e.seats, strand)
 		_ = conn.Close()
 		return
 	}
@@ -143,8 +144,9 @@ func (r *Relay) seat(h hello) (*end, verdict) {
 	case h.purpose == purposeNew && len(r.bundles) >= r.limits.Bundles:
 		return nil, verdictFull
 	case h.purpose == purposeNew:
-		e = newEnd(r.limits, r.credit, r.hold, nil)
+		e = newEnd(r.limits, purse{of: r.credit, most: r.limits.Credit / 2}, purse{of: r.hold, most: r.limits.Hold / 2}, nil)
 		e.accept = func(s *Stream) { r.running.Go(func() { r.carry(s) }) }
+		e.seats[h.strand] = struct{}{}
 		r.bundles[h.bundle] = e
 		r.running.Go(func() {
 			e.run()
@@ -157,9 +159,10 @@ func (r *Relay) seat(h hello) (*end, verdict) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if len(e.strands) >= r.limits.Strands || slices.ContainsFunc(e.strands, func(s *Strand) bool { return s.id == h.strand }) {
+	if _, taken := e.seats[h.strand]; taken || len(e.seats) >= r.limits.Strands {
 		return nil, verdictFull
 	}
+	e.seats[h.strand] = struct{}{}
 	return e, verdictWelcome
 }
 
@@ -184,7 +187,7 @@ func (r *Relay) carry(s *Stream) {
 	}
 	var up sync.WaitGroup
 	up.Go(func() {
-		if _, err := io.Copy(struct{ io.Writer }{conn}, s); err != nil {
+		if _, err := s.WriteTo(conn); err != nil {
 			_ = conn.Close()
 			return
 		}
@@ -192,7 +195,7 @@ func (r *Relay) carry(s *Stream) {
 			_ = half.CloseWrite()
 		}
 	})
-	_, err = io.CopyBuffer(struct{ io.Writer }{s}, struct{ io.Reader }{conn}, make([]byte, frameSize))
+	err = fetch(s, conn)
 	switch {
 	case err == nil:
 		_ = s.CloseWrite()
@@ -201,6 +204,25 @@ func (r *Relay) carry(s *Stream) {
 	}
 	up.Wait()
 	_ = s.Close()
+}
+
+// fetch carries what a target sends, with a buffer that grows for one that fills it: most wait for the most part.
+func fetch(s *Stream, from io.Reader) error {
+	buf := make([]byte, 1<<10)
+	for {
+		n, err := from.Read(buf)
+		if _, wrong := s.Write(buf[:n]); wrong != nil {
+			return wrong
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case n == len(buf) && n < frameSize:
+			buf = make([]byte, frameSize)
+		}
+	}
 }
 
 // dial connects to one of the targets.
@@ -224,7 +246,7 @@ func (s *Stream) welcome(stop func()) bool {
 	if s.gone() {
 		return false
 	}
-	if more := s.e.credit.share(firstCredit - earlyCredit); s.granted == earlyCredit {
+	if more := s.e.credit.share(relayCredit - earlyCredit); s.granted == earlyCredit {
 		s.granted, s.reserved = s.granted+more, s.reserved+more
 	} else {
 		s.e.credit.give(more)

@@ -20,9 +20,9 @@ import (
 // for. CULVERT_SCHEDULES=100000 tries as many, CULVERT_SCHEDULE=N the one that has failed.
 func TestStreamsAreWholeWhateverBecomesOfStrands(t *testing.T) {
 	t.Parallel()
-	count, first := 400, rand.Uint64()>>24
+	count, first := 150, rand.Uint64()>>24
 	if testing.Short() {
-		count = 50
+		count = 30
 	}
 	if n, err := strconv.Atoi(os.Getenv("CULVERT_SCHEDULES")); err == nil {
 		count = n

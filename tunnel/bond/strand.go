@@ -90,6 +90,7 @@ func (e *end) join(id uint16, conn net.Conn) *Strand {
 	s.ackTimer = time.AfterFunc(time.Hour, s.confirm)
 	s.ackTimer.Stop()
 	e.strands = append(e.strands, s)
+	e.seats[id] = struct{}{}
 	e.bare = time.Time{}
 	e.demand.joined(now)
 	e.running.Go(s.read)
@@ -359,6 +360,7 @@ func (s *Strand) lose(err error) {
 	}
 	e := s.e
 	s.ended, s.err = true, err
+	delete(e.seats, s.id)
 	s.ackTimer.Stop()
 	close(s.done)
 	e.running.Go(func() { _ = s.conn.Close() }) // it may wait for what its lane has to write

@@ -3,6 +3,7 @@ package bond
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -192,6 +193,7 @@ func (s *Stream) remove() {
 	}
 	delete(s.e.streams, s.id)
 	delete(s.e.starved, s)
+	delete(s.e.crowded, s)
 	s.e.credit.give(s.reserved)
 	s.reserved = 0
 }
@@ -282,10 +284,10 @@ func (s *Stream) put(p []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	n := s.e.hold.take(min(space, uint64(len(p))))
+	n := s.e.hold.some(min(space, uint64(len(p))))
 	if n == 0 {
 		if space > 0 {
-			s.e.starved[s] = struct{}{}
+			s.e.crowded[s] = struct{}{}
 			s.e.rouse()
 		}
 		return 0, nil
@@ -367,27 +369,74 @@ func (s *Stream) Read(p []byte) (int, error) {
 func (s *Stream) get(p []byte) (int, error) {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
-	select {
-	case <-s.readBy.expired:
-		return 0, errDeadline
-	default:
-	}
-	switch {
-	case s.in.done():
-		if s.closed {
-			return 0, net.ErrClosed
-		}
-		return 0, io.EOF
-	case s.err != nil && !s.in.complete():
-		return 0, s.err
-	case s.closed:
-		return 0, net.ErrClosed
+	if err := s.unreadable(); err != nil {
+		return 0, err
 	}
 	n := s.in.take(p)
 	if n > 0 {
 		s.consume(uint64(n), time.Now())
 	}
 	return n, nil
+}
+
+// unreadable is why nothing can be read, now or ever.
+func (s *Stream) unreadable() error {
+	select {
+	case <-s.readBy.expired:
+		return errDeadline
+	default:
+	}
+	switch {
+	case s.closed:
+		return net.ErrClosed
+	case s.in.done():
+		return io.EOF
+	case s.err != nil && !s.in.complete():
+		return s.err
+	}
+	return nil
+}
+
+// WriteTo writes what comes to w until the stream ends, without a buffer of its own.
+func (s *Stream) WriteTo(w io.Writer) (n int64, err error) {
+	s.reads.Lock()
+	defer s.reads.Unlock()
+	for {
+		piece, err := s.piece()
+		if errors.Is(err, io.EOF) {
+			return n, nil
+		}
+		if len(piece) > 0 {
+			k, err := w.Write(piece)
+			if n += int64(k); err != nil {
+				return n, err
+			}
+			s.eat(piece)
+		} else if err == nil {
+			err = s.await(s.readable, &s.readBy)
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+}
+
+// piece is what comes next; eat takes it away.
+func (s *Stream) piece() ([]byte, error) {
+	s.e.mu.Lock()
+	defer s.e.mu.Unlock()
+	if err := s.unreadable(); err != nil || len(s.in.ready) == 0 {
+		return nil, err
+	}
+	return s.in.ready[0], nil
+}
+
+func (s *Stream) eat(piece []byte) {
+	s.e.mu.Lock()
+	defer s.e.mu.Unlock()
+	if len(s.in.ready) > 0 { // it was not closed meanwhile
+		s.consume(uint64(s.in.take(piece)), time.Now()) //nolint:gosec // a length
+	}
 }
 
 // CloseWrite says that nothing more is written; the other direction goes on.

@@ -36,7 +36,7 @@ func arrows() map[string][]string {
 		"ui/dbclient":     {"aws", "internal/say", "internal/pattern"}, // a database program of this machine; it knows no tunnel
 		"ui/shell":        {"tunnel", "aws"},                           // a command of a container on the terminal
 		"ui/headless":     {"ui/control", "tunnel", "tunnel/doctor", "tunnel/front", "aws", "internal/say"},
-		"tunnel/doctor":   {"tunnel", "tunnel/front", "aws", "internal/say", "internal/pattern"},
+		"tunnel/doctor":   {"tunnel/bond", "tunnel", "tunnel/front", "aws", "internal/say", "internal/pattern"},
 		"tunnel":          {"tunnel/front", "tunnel/bond", "aws", "aws/wire", "internal/address", "internal/say", "internal/flock", "internal/trust"},
 		"tunnel/bond":     {},                                   // streams over several connections; it knows no sessions
 		"tunnel/front":    {"internal/address", "internal/say"}, // a proxy for clients on this machine; it knows no sessions

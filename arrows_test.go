@@ -36,13 +36,13 @@ func arrows() map[string][]string {
 		"ui/dbclient":     {"aws", "internal/say", "internal/pattern"}, // a database program of this machine; it knows no tunnel
 		"ui/shell":        {"tunnel", "aws"},                           // a command of a container on the terminal
 		"ui/headless":     {"ui/control", "tunnel", "tunnel/doctor", "tunnel/front", "aws", "internal/say"},
-		"tunnel/doctor":   {"tunnel", "tunnel/front", "aws", "internal/say", "internal/pattern"},
+		"tunnel/doctor":   {"tunnel/bond", "tunnel", "tunnel/front", "aws", "internal/say", "internal/pattern"},
 		"tunnel":          {"tunnel/front", "tunnel/bond", "aws", "aws/wire", "internal/address", "internal/say", "internal/flock", "internal/trust"},
 		"tunnel/bond":     {},                                   // streams over several connections; it knows no sessions
 		"tunnel/front":    {"internal/address", "internal/say"}, // a proxy for clients on this machine; it knows no sessions
 		"aws":             {"internal/address", "internal/say", "internal/near", "internal/pattern"},
 		"aws/wire":        {},
-		"aws/emulator":    {"aws/wire"}, // it must not share the reliability code that it exists to test
+		"aws/emulator":    {"aws/wire", "tunnel/bond"}, // it must not share the reliability code that it exists to test; the relay is none of it
 		"deploy":          {"internal/tree"},
 		"deploy/relay":    {"tunnel/bond"}, // a small program for the task
 		"deploy/action":   {},              // scripts, and the tests that run them

@@ -30,6 +30,7 @@ const (
 	Billing  = "vpc:billing"   // what https://billing.internal/ shows
 	Postgres = "vpc:orders-db" // what orders-db.internal:5432 answers
 	Web      = "vpc:web"       // a page that says it is fine
+	Relay    = "vpc:relay"     // what bonds sessions (tunnel/bond): it opens the other ports of the task's definition
 	TaskRole = "vpc:task-role" // what stands for the credentials of a task at 169.254.170.2
 )
 

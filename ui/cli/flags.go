@@ -45,8 +45,9 @@ type shared struct {
 
 	set *pflag.FlagSet // all of the above
 
-	noProject     bool // no project file is looked for
-	endpointNamed bool // on the command line or in the environment, not in a file
+	build         string // as it is told to relays
+	noProject     bool   // no project file is looked for
+	endpointNamed bool   // on the command line or in the environment, not in a file
 
 	saved   saved    // tunnels and groups of the config files
 	inForce []string // the config files that there are

@@ -30,6 +30,7 @@ type Process struct {
 // *headless.SignalError as its cause.
 func Run(ctx context.Context, p Process) int {
 	a := &app{Process: p, github: headless.NewGitHub(os.Getenv, p.Stderr)}
+	a.shared.build = a.Build.complete(nil).Version
 	root := a.root() //nolint:contextcheck // cobra hands the context to the commands
 	root.SetArgs(demanding(portless(root, p.Args)))
 	root.SetIn(p.Stdin)

@@ -143,10 +143,12 @@ func TestStrandsThatBringNothingAreNamed(t *testing.T) {
 		}
 		l.mu.Lock()
 		l.tell = func(e Event) {
-			if e.Kind == StrandUnworthy {
+			switch e.Kind {
+			case StrandUnworthy:
 				e.Strand.Drain()
-			} else if e.Kind == StrandDrained {
+			case StrandDrained:
 				_ = e.Strand.Close()
+			case WantMore, StrandQuiet, StrandEnded, Ended:
 			}
 		}
 		l.mu.Unlock()

@@ -75,7 +75,7 @@ func schedule(t *testing.T, seed uint64) (sent, resent uint64) {
 		sessions[i] = newSession()
 	}
 	world := &world{lab: l, rand: r, sessions: sessions, latency: func() time.Duration {
-		return base + time.Duration(rand.Int64N(int64(jitter))) //nolint:gosec // no secret
+		return base + time.Duration(rand.Int64N(int64(jitter)))
 	}}
 	for range 1 + r.IntN(8) {
 		world.join()

@@ -53,7 +53,7 @@ func TestAnUploadAsksForTwoStrands(t *testing.T) {
 		slow := newSession()
 		slow.every *= 10
 		upwards := func() {
-			near, far := newSession().connection(func() time.Duration { return l.latency })
+			near, far := newSession().connection(l.wait)
 			near.out.session = slow
 			l.relay.Take(far)
 			if _, err := l.bundle.Join(t.Context(), near); err != nil {

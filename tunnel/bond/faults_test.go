@@ -152,7 +152,7 @@ func TestStreamsEndWithTheRelay(t *testing.T) {
 		if !errors.Is(only.Err(), io.EOF) {
 			t.Errorf("the strand ended with %v, want EOF", only.Err())
 		}
-		near, far := newSession().connection(func() time.Duration { return l.latency })
+		near, far := newSession().connection(l.wait)
 		_ = far.Close() // nothing listens
 		if _, err := l.bundle.Join(t.Context(), near); !errors.Is(err, ErrGone) {
 			t.Errorf("join: %v, want ErrGone", err)

@@ -26,7 +26,7 @@ func TestStrandsAddUp(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l, leave := newLab(t, Config{})
 			defer leave()
-			l.latency = c.latency
+			l.each(c.latency)
 			l.strands(c.strands)
 			n := c.strands * 3 << 20
 			took, _ := l.download(n)
@@ -58,7 +58,7 @@ func TestEightStrandsOnOneSessionAreAsFastAsOne(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l, leave := newLab(t, Config{})
 			defer leave()
-			l.latency = latency
+			l.each(latency)
 			shared := newSession()
 			shared.every = 1333 * time.Microsecond // 0.75 MB/s
 			for range 8 {

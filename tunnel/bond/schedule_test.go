@@ -80,11 +80,6 @@ func schedule(t *testing.T, seed uint64) (sent, resent uint64) {
 	for range 1 + r.IntN(8) {
 		world.join()
 	}
-	done := make(chan struct{})
-	var others sync.WaitGroup
-	others.Go(func() { world.faults(done) })
-	others.Go(func() { world.look(done) })
-
 	var streams sync.WaitGroup
 	for range 1 + r.IntN(4) {
 		use, delay, own := r.IntN(6), time.Duration(r.IntN(300))*time.Millisecond, r.Uint64()
@@ -93,6 +88,10 @@ func schedule(t *testing.T, seed uint64) (sent, resent uint64) {
 			world.stream(use, own)
 		})
 	}
+	done := make(chan struct{})
+	var others sync.WaitGroup
+	others.Go(func() { world.faults(done) })
+	others.Go(func() { world.look(done) })
 	streams.Wait()
 	close(done)
 	others.Wait()
@@ -205,7 +204,7 @@ func (w *world) stream(use int, seed uint64) {
 		n *= 8
 	}
 	want := make([]byte, n)
-	_, _ = io.ReadFull(&noise{rand.NewPCG(seed, seed)}, want)
+	_, _ = io.ReadFull(newNoise(seed), want)
 	switch use {
 	case 0, 1:
 		s := w.source(n, seed)
@@ -243,7 +242,7 @@ func (w *world) stream(use int, seed uint64) {
 		got := make([]byte, 1+r.IntN(60<<10))
 		_, err := io.ReadFull(s, got)
 		want := make([]byte, len(got)+8)
-		_, _ = io.ReadFull(&noise{rand.NewPCG(seed, seed)}, want)
+		_, _ = io.ReadFull(newNoise(seed), want)
 		w.check("beginning of a download", got, want[:len(got)], err)
 		if r.IntN(2) == 0 {
 			s.Reset()

@@ -99,7 +99,7 @@ func (c *modelConn) Read(p []byte) (int, error) {
 		wait := time.Duration(-1)
 		switch {
 		case l.dead != nil:
-			l.mu.Unlock()
+			defer l.mu.Unlock()
 			return 0, l.dead
 		case !l.by.IsZero() && !now.Before(l.by):
 			l.mu.Unlock()
@@ -118,7 +118,7 @@ func (c *modelConn) Read(p []byte) (int, error) {
 				return n, nil
 			}
 		case l.ended != nil:
-			l.mu.Unlock()
+			defer l.mu.Unlock()
 			return 0, l.ended
 		}
 		if !l.by.IsZero() && (wait < 0 || l.by.Sub(now) < wait) {

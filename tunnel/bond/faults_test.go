@@ -28,7 +28,7 @@ func meanwhile(t *testing.T, fault func(l *lab, all []*Strand)) (took, silence t
 		}()
 		took, silence = l.download(whole)
 		<-done
-		t.Logf("%s, silence %s, resent %d", took, silence, l.far().resentBytes)
+		t.Logf("%s, silence %s, resent %d", took, silence, l.resent())
 	})
 	return took, silence
 }
@@ -82,7 +82,7 @@ func TestAStrandThatComesBackIsUsedAgain(t *testing.T) {
 		if silence < time.Second || silence > 2300*time.Millisecond || took > 8*time.Second {
 			t.Errorf("took %s with a silence of %s", took, silence)
 		}
-		if resent := l.far().resentBytes; resent != 0 {
+		if resent := l.resent(); resent != 0 {
 			t.Errorf("the connection keeps what it was given, and %d bytes went over it again", resent)
 		}
 	})
@@ -277,7 +277,7 @@ func TestADrainedStrandCanBeClosedWithoutALoss(t *testing.T) {
 			t.Errorf("%d bytes came over a drained strand", after-before)
 		}
 		_ = all[2].Close()
-		if resent := l.far().resentBytes; resent != 0 {
+		if resent := l.resent(); resent != 0 {
 			t.Errorf("resent %d", resent)
 		}
 	})

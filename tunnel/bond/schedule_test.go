@@ -95,7 +95,11 @@ func schedule(t *testing.T, seed uint64) (sent, resent uint64) {
 	streams.Wait()
 	close(done)
 	others.Wait()
-	sent, resent = l.far().sentBytes+l.bundle.end.sentBytes, l.far().resentBytes+l.bundle.end.resentBytes
+	for _, e := range []*end{l.far(), l.bundle.end} {
+		e.mu.Lock()
+		sent, resent = sent+e.sentBytes, resent+e.resentBytes
+		e.mu.Unlock()
+	}
 	world.settle()
 	return sent, resent
 }

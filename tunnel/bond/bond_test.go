@@ -13,18 +13,15 @@ import (
 )
 
 // pipes joins n strands over net.Pipe.
-func pipes(t *testing.T, b *Bundle, r *Relay, n int) (all []*Strand) {
+func pipes(t *testing.T, b *Bundle, r *Relay, n int) {
 	t.Helper()
 	for range n {
 		near, far := net.Pipe()
 		r.Take(far)
-		s, err := b.Join(t.Context(), near)
-		if err != nil {
+		if _, err := b.Join(t.Context(), near); err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, s)
 	}
-	return all
 }
 
 // echoing is a target that sends back what comes, and ends when that ends.

@@ -3,6 +3,7 @@ package bond
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -49,7 +50,7 @@ func New(c Config) *Bundle {
 // answer. Without another strand, ErrStranger and ErrGone end the bundle: its streams are lost with the relay. A connection
 // that does not become a strand is closed.
 func (b *Bundle) Join(ctx context.Context, conn net.Conn) (*Strand, error) {
-	s, err := b.join(ctx, conn)
+	s, err := b.admit(ctx, conn)
 	if err != nil {
 		_ = conn.Close()
 		return nil, err
@@ -57,7 +58,7 @@ func (b *Bundle) Join(ctx context.Context, conn net.Conn) (*Strand, error) {
 	return s, nil
 }
 
-func (b *Bundle) join(ctx context.Context, conn net.Conn) (*Strand, error) {
+func (b *Bundle) admit(ctx context.Context, conn net.Conn) (*Strand, error) {
 	b.joining.Lock()
 	if b.known {
 		b.joining.Unlock()
@@ -123,7 +124,7 @@ func (b *Bundle) Begin(port uint16) (*Stream, error) {
 	s.port, s.granted, s.reserved = port, credit, credit
 	s.sending.credit = earlyCredit
 	e.streams[s.id] = s
-	e.command(header{kind: kindOpen, stream: s.id, offset: credit}, byte(port>>8), byte(port))
+	e.command(header{kind: kindOpen, stream: s.id, offset: credit}, binary.BigEndian.AppendUint16(nil, port)...)
 	return s, nil
 }
 

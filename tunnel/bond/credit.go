@@ -33,12 +33,12 @@ func (s *Stream) consume(n uint64, now time.Time) {
 	s.e.credit.give(n)
 	s.sweep()
 	if !s.gone() {
-		s.grant(now)
+		s.grant()
 	}
 }
 
 // grant gives credit for what has been read, and more to whoever reads more.
-func (s *Stream) grant(now time.Time) {
+func (s *Stream) grant() {
 	if s.in.ended || s.unread || s.gone() {
 		return
 	}

@@ -53,7 +53,7 @@ func TestAnUploadAsksForTwoStrands(t *testing.T) {
 		slow := newSession()
 		slow.every *= 10
 		upwards := func() {
-			near, far := newSession().connection(func() time.Duration { return l.latency })
+			near, far := newSession().connection(l.wait)
 			near.out.session = slow
 			l.relay.Take(far)
 			if _, err := l.bundle.Join(t.Context(), near); err != nil {
@@ -143,10 +143,12 @@ func TestStrandsThatBringNothingAreNamed(t *testing.T) {
 		}
 		l.mu.Lock()
 		l.tell = func(e Event) {
-			if e.Kind == StrandUnworthy {
+			switch e.Kind {
+			case StrandUnworthy:
 				e.Strand.Drain()
-			} else if e.Kind == StrandDrained {
+			case StrandDrained:
 				_ = e.Strand.Close()
+			case WantMore, StrandQuiet, StrandEnded, Ended:
 			}
 		}
 		l.mu.Unlock()

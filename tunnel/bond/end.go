@@ -156,7 +156,7 @@ func (e *end) tick(now time.Time) {
 	}
 	for st := range e.starved {
 		delete(e.starved, st)
-		st.grant(now)
+		st.grant()
 	}
 	if e.hold.all(1) {
 		e.hold.give(1)

@@ -14,7 +14,7 @@ import (
 
 // meanwhile runs a fault in the middle of a download over eight strands, and returns how long that took, and the longest
 // silence.
-func meanwhile(t *testing.T, n int, fault func(l *lab, all []*Strand)) (took, silence time.Duration) {
+func meanwhile(t *testing.T, fault func(l *lab, all []*Strand)) (took, silence time.Duration) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		l, leave := newLab(t, Config{})
@@ -26,9 +26,9 @@ func meanwhile(t *testing.T, n int, fault func(l *lab, all []*Strand)) (took, si
 			time.Sleep(1500 * time.Millisecond)
 			fault(l, all)
 		}()
-		took, silence = l.download(n)
+		took, silence = l.download(whole)
 		<-done
-		t.Logf("%s, silence %s, resent %d", took, silence, l.far().resentBytes)
+		t.Logf("%s, silence %s, resent %d", took, silence, l.resent())
 	})
 	return took, silence
 }
@@ -37,7 +37,7 @@ const whole = 24 << 20 // three seconds over eight strands
 
 // A session that is terminated has its agent's side closed: the relay knows at once, and the near end is told.
 func TestATerminatedSessionIsAPauseOfLessThan150ms(t *testing.T) {
-	took, silence := meanwhile(t, whole, func(l *lab, all []*Strand) {
+	took, silence := meanwhile(t, func(l *lab, all []*Strand) {
 		l.conns[all[3]].cut(io.EOF)
 	})
 	if silence > 150*time.Millisecond || took > 4*time.Second {
@@ -47,7 +47,7 @@ func TestATerminatedSessionIsAPauseOfLessThan150ms(t *testing.T) {
 
 // A socket that is lost tells only this side, which knows it at once: what is on its way is asked for over others.
 func TestALostSocketIsAPauseOfLessThan250ms(t *testing.T) {
-	took, silence := meanwhile(t, whole, func(l *lab, all []*Strand) {
+	took, silence := meanwhile(t, func(l *lab, all []*Strand) {
 		l.conns[all[3]].stall(10 * time.Second)
 		all[3].Away()
 	})
@@ -58,7 +58,7 @@ func TestALostSocketIsAPauseOfLessThan250ms(t *testing.T) {
 
 // One of which nobody knows anything is found by its silence.
 func TestASilentStrandIsFoundByItself(t *testing.T) {
-	took, silence := meanwhile(t, whole, func(l *lab, all []*Strand) {
+	took, silence := meanwhile(t, func(l *lab, all []*Strand) {
 		l.conns[all[3]].stall(10 * time.Second)
 	})
 	if silence > 800*time.Millisecond || took > 5*time.Second {
@@ -82,7 +82,7 @@ func TestAStrandThatComesBackIsUsedAgain(t *testing.T) {
 		if silence < time.Second || silence > 2300*time.Millisecond || took > 8*time.Second {
 			t.Errorf("took %s with a silence of %s", took, silence)
 		}
-		if resent := l.far().resentBytes; resent != 0 {
+		if resent := l.resent(); resent != 0 {
 			t.Errorf("the connection keeps what it was given, and %d bytes went over it again", resent)
 		}
 	})
@@ -91,7 +91,7 @@ func TestAStrandThatComesBackIsUsedAgain(t *testing.T) {
 func TestAnyTwoOfEightCanBeKilled(t *testing.T) {
 	for first := range 2 {
 		for _, second := range []int{(first + 1) % 8, first + 4} {
-			took, silence := meanwhile(t, whole, func(l *lab, all []*Strand) {
+			took, silence := meanwhile(t, func(l *lab, all []*Strand) {
 				l.conns[all[first]].cut(io.EOF)
 				_ = all[second].Close()
 			})
@@ -103,7 +103,7 @@ func TestAnyTwoOfEightCanBeKilled(t *testing.T) {
 }
 
 func TestStreamsOutliveAllStrands(t *testing.T) {
-	took, silence := meanwhile(t, whole, func(l *lab, all []*Strand) {
+	took, silence := meanwhile(t, func(l *lab, all []*Strand) {
 		for _, s := range all {
 			l.conns[s].cut(io.EOF)
 		}
@@ -152,7 +152,7 @@ func TestStreamsEndWithTheRelay(t *testing.T) {
 		if !errors.Is(only.Err(), io.EOF) {
 			t.Errorf("the strand ended with %v, want EOF", only.Err())
 		}
-		near, far := newSession().connection(func() time.Duration { return l.latency })
+		near, far := newSession().connection(l.wait)
 		_ = far.Close() // nothing listens
 		if _, err := l.bundle.Join(t.Context(), near); !errors.Is(err, ErrGone) {
 			t.Errorf("join: %v, want ErrGone", err)
@@ -257,7 +257,7 @@ func TestAnotherVersionIsRefusedWithBothNames(t *testing.T) {
 
 // A drained strand takes nothing more, and says when nothing is on its way.
 func TestADrainedStrandCanBeClosedWithoutALoss(t *testing.T) {
-	_, silence := meanwhile(t, whole, func(l *lab, all []*Strand) {
+	_, silence := meanwhile(t, func(l *lab, all []*Strand) {
 		drained := make(chan *Strand, 1)
 		l.mu.Lock()
 		l.tell = func(e Event) {
@@ -277,7 +277,7 @@ func TestADrainedStrandCanBeClosedWithoutALoss(t *testing.T) {
 			t.Errorf("%d bytes came over a drained strand", after-before)
 		}
 		_ = all[2].Close()
-		if resent := l.far().resentBytes; resent != 0 {
+		if resent := l.resent(); resent != 0 {
 			t.Errorf("resent %d", resent)
 		}
 	})

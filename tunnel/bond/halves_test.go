@@ -22,7 +22,6 @@ type way struct {
 	bytes    []byte
 	ended    bool // by the writer
 	gone     bool // the reader
-	by       time.Time
 	filled   chan struct{}
 	drained  chan struct{}
 	overtime chan struct{}

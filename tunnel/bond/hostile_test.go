@@ -32,9 +32,10 @@ func enter(t *testing.T, r *Relay) net.Conn {
 
 func (h header) with(payload ...byte) []byte {
 	h.length = uint16(len(payload))
-	b := make([]byte, headerSize)
+	b := make([]byte, headerSize+len(payload))
 	h.put(b)
-	return append(b, payload...)
+	copy(b[headerSize:], payload)
+	return b
 }
 
 // What no end sends ends the bundle, and nothing else of the relay.
@@ -212,7 +213,7 @@ func TestWhoDoesNotReadHoldsLittle(t *testing.T) {
 			held += l.memory(e)
 		}
 		l.relay.mu.Unlock()
-		if held > l.relay.limits.Hold {
+		if held > l.relay.bounds.Hold {
 			t.Errorf("it holds %d bytes", held)
 		}
 		l.strands(2)
@@ -253,7 +254,7 @@ func FuzzFarEnd(f *testing.F) {
 			}
 			time.Sleep(3 * time.Second)
 			l := &lab{T: t, relay: relay}
-			if e := l.far(); e != nil && l.memory(e) > relay.limits.Credit+relay.limits.Hold {
+			if e := l.far(); e != nil && l.memory(e) > relay.bounds.Credit+relay.bounds.Hold {
 				t.Errorf("it holds %d bytes", l.memory(e))
 			}
 			_ = one.Close()

@@ -93,7 +93,7 @@ func TestALongerRoundTripIsLearned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, leave := newLab(t, Config{})
 		defer leave()
-		l.strands(8)
+		l.strands(2)
 		s := l.source(1<<40, 3)
 		defer s.Close()
 		var mu sync.Mutex
@@ -117,14 +117,14 @@ func TestALongerRoundTripIsLearned(t *testing.T) {
 			time.Sleep(d)
 			mu.Lock()
 			defer mu.Unlock()
-			return rate(got-before, d) / plain / 8
+			return rate(got-before, d) / plain / 2
 		}
 		time.Sleep(12 * time.Second)
 		at20 := during(7 * time.Second)
-		l.latency = 50 * time.Millisecond
+		l.each(50 * time.Millisecond)
 		time.Sleep(14 * time.Second)
 		at100 := during(7 * time.Second)
-		l.latency = 10 * time.Millisecond
+		l.each(10 * time.Millisecond)
 		time.Sleep(14 * time.Second)
 		again := during(7 * time.Second)
 		t.Logf("%.3f, then %.3f, then %.3f of the sum", at20, at100, again)

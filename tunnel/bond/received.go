@@ -89,7 +89,7 @@ func (r *received) take(p []byte) (n int) {
 			r.ready = r.ready[1:]
 		}
 	}
-	r.buffered -= uint64(n) //nolint:gosec // a length
+	r.buffered -= uint64(n)
 	return n
 }
 

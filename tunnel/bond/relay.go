@@ -22,7 +22,7 @@ type Relay struct {
 	Build   string // how this program calls itself in an answer
 
 	once         sync.Once
-	limits       Limits
+	bounds       Limits // with the usual amounts
 	credit, hold *budget
 	instance     id
 
@@ -49,8 +49,8 @@ const (
 
 func (r *Relay) begin() {
 	r.once.Do(func() {
-		r.limits = r.Limits.or(Limits{Streams: 1024, Bundles: 16, Strands: 32, Stream: 1 << 20, Credit: 8 << 20, Hold: 8 << 20})
-		r.credit, r.hold = newBudget(r.limits.Credit), newBudget(r.limits.Hold)
+		r.bounds = r.Limits.or(Limits{Streams: 1024, Bundles: 16, Strands: 32, Stream: 1 << 20, Credit: 8 << 20, Hold: 8 << 20})
+		r.credit, r.hold = newBudget(r.bounds.Credit), newBudget(r.bounds.Hold)
 		r.bundles, r.callers = map[id]*end{}, map[net.Conn]struct{}{}
 		_, _ = rand.Read(r.instance[:]) // it does not fail
 	})
@@ -141,10 +141,10 @@ func (r *Relay) seat(h hello) (*end, verdict) {
 	switch {
 	case h.purpose == purposeNew && e != nil, h.purpose == purposeJoin && (e == nil || h.instance != r.instance):
 		return nil, verdictStranger
-	case h.purpose == purposeNew && len(r.bundles) >= r.limits.Bundles:
+	case h.purpose == purposeNew && len(r.bundles) >= r.bounds.Bundles:
 		return nil, verdictFull
 	case h.purpose == purposeNew:
-		e = newEnd(r.limits, purse{of: r.credit, most: r.limits.Credit / 2}, purse{of: r.hold, most: r.limits.Hold / 2}, nil)
+		e = newEnd(r.bounds, purse{of: r.credit, most: r.bounds.Credit / 2}, purse{of: r.hold, most: r.bounds.Hold / 2}, nil)
 		e.accept = func(s *Stream) { r.running.Go(func() { r.carry(s) }) }
 		e.seats[h.strand] = struct{}{}
 		r.bundles[h.bundle] = e
@@ -159,7 +159,7 @@ func (r *Relay) seat(h hello) (*end, verdict) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if _, taken := e.seats[h.strand]; taken || len(e.seats) >= r.limits.Strands {
+	if _, taken := e.seats[h.strand]; taken || len(e.seats) >= r.bounds.Strands {
 		return nil, verdictFull
 	}
 	e.seats[h.strand] = struct{}{}
@@ -177,10 +177,10 @@ func (r *Relay) carry(s *Stream) {
 		if errors.Is(err, ErrForbidden) {
 			why = reasonForbidden
 		}
-		s.reset(why)
+		s.breakOff(why)
 		return
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	r.count(func(c *Counts) { c.Opened++ })
 	if !s.welcome(func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) }) {
 		return

@@ -75,16 +75,11 @@ func schedule(t *testing.T, seed uint64) (sent, resent uint64) {
 		sessions[i] = newSession()
 	}
 	world := &world{lab: l, rand: r, sessions: sessions, latency: func() time.Duration {
-		return base + time.Duration(rand.Int64N(int64(jitter))) //nolint:gosec // no secret
+		return base + time.Duration(rand.Int64N(int64(jitter)))
 	}}
 	for range 1 + r.IntN(8) {
 		world.join()
 	}
-	done := make(chan struct{})
-	var others sync.WaitGroup
-	others.Go(func() { world.faults(done) })
-	others.Go(func() { world.look(done) })
-
 	var streams sync.WaitGroup
 	for range 1 + r.IntN(4) {
 		use, delay, own := r.IntN(6), time.Duration(r.IntN(300))*time.Millisecond, r.Uint64()
@@ -93,10 +88,18 @@ func schedule(t *testing.T, seed uint64) (sent, resent uint64) {
 			world.stream(use, own)
 		})
 	}
+	done := make(chan struct{})
+	var others sync.WaitGroup
+	others.Go(func() { world.faults(done) })
+	others.Go(func() { world.look(done) })
 	streams.Wait()
 	close(done)
 	others.Wait()
-	sent, resent = l.far().sentBytes+l.bundle.end.sentBytes, l.far().resentBytes+l.bundle.end.resentBytes
+	for _, e := range []*end{l.far(), l.bundle.end} {
+		e.mu.Lock()
+		sent, resent = sent+e.sentBytes, resent+e.resentBytes
+		e.mu.Unlock()
+	}
 	world.settle()
 	return sent, resent
 }
@@ -205,7 +208,7 @@ func (w *world) stream(use int, seed uint64) {
 		n *= 8
 	}
 	want := make([]byte, n)
-	_, _ = io.ReadFull(&noise{rand.NewPCG(seed, seed)}, want)
+	_, _ = io.ReadFull(newNoise(seed), want)
 	switch use {
 	case 0, 1:
 		s := w.source(n, seed)
@@ -243,7 +246,7 @@ func (w *world) stream(use int, seed uint64) {
 		got := make([]byte, 1+r.IntN(60<<10))
 		_, err := io.ReadFull(s, got)
 		want := make([]byte, len(got)+8)
-		_, _ = io.ReadFull(&noise{rand.NewPCG(seed, seed)}, want)
+		_, _ = io.ReadFull(newNoise(seed), want)
 		w.check("beginning of a download", got, want[:len(got)], err)
 		if r.IntN(2) == 0 {
 			s.Reset()

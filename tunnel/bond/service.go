@@ -72,9 +72,8 @@ func (s Service) Run(ctx context.Context) error {
 	relay := s.relay()
 	_, _ = fmt.Fprintf(s.Log, "relay: listens on %s\n", l.Addr())
 	served := make(chan error, 1)
-	go func() { served <- relay.Serve(l) }()
-	defer relay.Close()
-	defer l.Close()
+	go func() { served <- relay.Serve(l) }() //nolint:contextcheck // Close ends what it does
+	defer func() { _, _ = l.Close(), relay.Close() }()
 	tick := time.NewTicker(countEvery)
 	defer tick.Stop()
 	for last := (Counts{}); ; {
@@ -121,6 +120,6 @@ func Healthy(ctx context.Context, at netip.AddrPort) (build string, err error) {
 	if err != nil {
 		return "", err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	return Check(ctx, conn)
 }

@@ -80,7 +80,7 @@ func (e *end) join(id uint16, conn net.Conn) *Strand {
 	now := time.Now()
 	var window uint64 // others know already what can be expected
 	for _, s := range e.strands {
-		window += s.pace.window() / uint64(2*len(e.strands)) //nolint:gosec // a few
+		window += s.pace.window() / uint64(2*len(e.strands))
 	}
 	s := &Strand{
 		e: e, id: id, conn: conn, wake: make(chan struct{}, 1), done: make(chan struct{}), since: now,

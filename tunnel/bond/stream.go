@@ -169,8 +169,8 @@ func (s *Stream) abort(err error) {
 	signal(s.writable)
 }
 
-// reset ends the stream at once and tells the other end.
-func (s *Stream) reset(why reason) {
+// breakOff ends the stream at once and tells the other end.
+func (s *Stream) breakOff(why reason) {
 	if s.gone() {
 		return
 	}
@@ -487,7 +487,7 @@ func (s *Stream) Close() error {
 func (s *Stream) Reset() {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
-	s.reset(reasonReset)
+	s.breakOff(reasonReset)
 }
 
 // Opened waits for the outcome of the far end's dial: nil, or ErrRefused, ErrUnresolved, ErrTimeout, ErrForbidden, ErrBusy, or
@@ -497,7 +497,7 @@ func (s *Stream) Opened(ctx context.Context) error {
 	case <-s.opened:
 	case <-ctx.Done():
 		s.e.mu.Lock()
-		s.reset(reasonCancelled)
+		s.breakOff(reasonCancelled)
 		s.e.mu.Unlock()
 		return ctx.Err()
 	}
@@ -513,12 +513,12 @@ func (s *Stream) SetDeadline(t time.Time) error {
 }
 
 // SetReadDeadline ends reads at a time, those under way as well.
-func (s *Stream) SetReadDeadline(t time.Time) error { return s.setDeadline(&s.readBy, t) }
+func (s *Stream) SetReadDeadline(t time.Time) error { return s.arm(&s.readBy, t) }
 
 // SetWriteDeadline ends writes at a time, those under way as well.
-func (s *Stream) SetWriteDeadline(t time.Time) error { return s.setDeadline(&s.writeBy, t) }
+func (s *Stream) SetWriteDeadline(t time.Time) error { return s.arm(&s.writeBy, t) }
 
-func (s *Stream) setDeadline(d *deadline, t time.Time) error {
+func (s *Stream) arm(d *deadline, t time.Time) error {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
 	if s.closed {

@@ -26,7 +26,6 @@ type shared struct {
 	lanes                           lanesValue
 	spread                          string // yes or no
 	relay                           string // auto, no or require
-	build                           string // of this program, as it calls itself to a relay; no flag
 	messageSize, uploadRate         int
 	keepAlive, reResolve            time.Duration
 	roleDuration                    time.Duration

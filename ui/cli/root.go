@@ -93,7 +93,6 @@ func (a *app) root() *cobra.Command {
 			}
 			// What is up is looked at and ended whatever a project's file says by now.
 			a.shared.noProject = slices.Contains([]string{"down", "status", "env"}, cmd.Name())
-			a.shared.build = a.Build.complete(nil).Version
 			return a.shared.resolve()
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {

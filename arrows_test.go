@@ -29,21 +29,23 @@ func arrows() map[string][]string {
 		"ui/clip":         {},                                                     // the user's clipboards
 		"ui/control":      {"internal/say", "internal/flock", "internal/pattern"}, // what `culvert up` holds, for all faces
 		"ui/recent":       {"ui/control", "internal/flock"},                       // the tunnels of before
-		"ui/cli":          {"ui/screen", "ui/browser", "ui/ci", "ui/clip", "ui/headless", "ui/shell", "ui/dbclient", "ui/control", "ui/recent", "tunnel", "tunnel/doctor", "tunnel/front", "aws", "aws/emulator", "deploy", "internal/address", "internal/say", "internal/near", "internal/flock", "internal/trust", "internal/tree", "internal/pattern"},
+		"ui/cli":          {"ui/screen", "ui/browser", "ui/ci", "ui/clip", "ui/headless", "ui/shell", "ui/dbclient", "ui/control", "ui/recent", "tunnel", "tunnel/bond", "tunnel/doctor", "tunnel/front", "aws", "aws/emulator", "deploy", "internal/address", "internal/say", "internal/near", "internal/flock", "internal/trust", "internal/tree", "internal/pattern"},
 		"ui/screen":       {"ui/draw", "ui/dbclient", "ui/clip", "ui/shell", "ui/control", "ui/recent", "tunnel", "tunnel/doctor", "tunnel/front", "aws", "internal/say"},
 		"ui/browser":      {},                                          // an address for the user's browser
 		"ui/draw":         {"internal/say"},                            // it knows no tunnel and no account
 		"ui/dbclient":     {"aws", "internal/say", "internal/pattern"}, // a database program of this machine; it knows no tunnel
 		"ui/shell":        {"tunnel", "aws"},                           // a command of a container on the terminal
 		"ui/headless":     {"ui/control", "tunnel", "tunnel/doctor", "tunnel/front", "aws", "internal/say"},
-		"tunnel/doctor":   {"tunnel", "tunnel/front", "aws", "internal/say", "internal/pattern"},
-		"tunnel":          {"tunnel/front", "aws", "aws/wire", "internal/address", "internal/say", "internal/flock", "internal/trust"},
+		"tunnel/doctor":   {"tunnel/bond", "tunnel", "tunnel/front", "aws", "internal/say", "internal/pattern"},
+		"tunnel":          {"tunnel/front", "tunnel/bond", "aws", "aws/wire", "internal/address", "internal/say", "internal/flock", "internal/trust"},
+		"tunnel/bond":     {},                                   // streams over several connections; it knows no sessions
 		"tunnel/front":    {"internal/address", "internal/say"}, // a proxy for clients on this machine; it knows no sessions
 		"aws":             {"internal/address", "internal/say", "internal/near", "internal/pattern"},
 		"aws/wire":        {},
-		"aws/emulator":    {"aws/wire"}, // it must not share the reliability code that it exists to test
+		"aws/emulator":    {"aws/wire", "tunnel/bond"}, // it must not share the reliability code that it exists to test; the relay is none of it
 		"deploy":          {"internal/tree"},
-		"deploy/action":   {}, // scripts, and the tests that run them
+		"deploy/relay":    {"tunnel/bond"}, // a small program for the task
+		"deploy/action":   {},              // scripts, and the tests that run them
 		"bench":           {"aws", "aws/emulator", "tunnel", "internal/need"},
 		"bench/capacity":  {}, // nothing but a test
 		"internal/say":    {}, // how every layer talks to people

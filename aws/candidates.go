@@ -23,9 +23,9 @@ func (t Task) SharesNetwork() bool {
 	return t.NetworkMode == networkVPC || t.NetworkMode == networkHost
 }
 
-// injected reports whether AWS itself put the container into the task: it is never what a user means.
+// injected reports whether AWS itself put the container into the task, or culvert's module did: it is never what a user means.
 func (c Container) injected() bool {
-	return strings.HasPrefix(c.Name, "aws-guardduty-agent") || strings.HasPrefix(c.Name, "ecs-service-connect-")
+	return c.Name == RelayName || strings.HasPrefix(c.Name, "aws-guardduty-agent") || strings.HasPrefix(c.Name, "ecs-service-connect-")
 }
 
 // over reports whether a container has run to its end, as one that only prepares others does.

@@ -78,6 +78,7 @@ type Client struct {
 	presented       string        // role that the chain gets for the token in AWS_WEB_IDENTITY_TOKEN_FILE, of which the environment names none
 	credentials     *sdk.CredentialsCache
 	definitions     definitions
+	foundLast       foundTasks
 	described       describedDefinitions
 	unreached       unreached
 	peers           peers

@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -19,8 +20,10 @@ type Definition struct {
 	TaskRole   string // ARN; empty when it names none
 	SharedPID  bool   // all containers share one process namespace (pidMode task)
 	Network    string // mode: awsvpc, host, bridge, default or none
+	CPU        int    // units that all its containers have together, 1024 to a vCPU; 0 when it does not say
 	Memory     int    // MiB that all its containers may use together; 0 when it does not say
 	Containers []ContainerDefinition
+	relayed    relayMapping
 }
 
 // ContainerDefinition is a container of a task definition.
@@ -107,23 +110,26 @@ func (c *Client) definition(ctx context.Context, arn string) (Definition, error)
 	return found, nil
 }
 
-// Memory is how many MiB the container of a target may use, as its task definition says; 0 when that does not.
-func (c *Client) Memory(ctx context.Context, t Target) (int, error) {
+// Room is what a container may use, as its task definition says; zero where that does not.
+type Room struct {
+	Memory int // MiB
+	CPU    int // 1024ths of a processor, which all containers of the task share
+}
+
+// Room is that of a target's container.
+func (c *Client) Room(ctx context.Context, t Target) (Room, error) {
 	tasks, err := c.describeTasks(ctx, t.Cluster, []string{t.Task})
 	if err != nil {
-		return 0, err
+		return Room{}, err
 	}
 	if len(tasks) == 0 {
-		return 0, &TaskGoneError{Target: t}
+		return Room{}, &TaskGoneError{Target: t}
 	}
 	found, err := c.definition(ctx, tasks[0].TaskDefinition)
 	if err != nil {
-		return 0, err
+		return Room{}, err
 	}
-	if own := found.Container(t.Container).Memory; own > 0 {
-		return own, nil
-	}
-	return found.Memory, nil
+	return Room{Memory: cmp.Or(found.Container(t.Container).Memory, found.Memory), CPU: found.CPU}, nil
 }
 
 func definitionFrom(d types.TaskDefinition) Definition {
@@ -131,7 +137,9 @@ func definitionFrom(d types.TaskDefinition) Definition {
 		TaskRole: sdk.ToString(d.TaskRoleArn), SharedPID: d.PidMode == types.PidModeTask,
 		Network: orWord(string(d.NetworkMode), networkBridge), // of Linux; Windows's is like it
 	}
+	found.CPU, _ = strconv.Atoi(sdk.ToString(d.Cpu))
 	found.Memory, _ = strconv.Atoi(sdk.ToString(d.Memory)) // ECS answers in MiB, however it was registered
+	found.relayed = relayOf(d)
 	for _, c := range d.ContainerDefinitions {
 		container := ContainerDefinition{
 			Name:         sdk.ToString(c.Name),

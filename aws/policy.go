@@ -19,6 +19,7 @@ type Reach struct {
 	AnyChannel      bool      // the data channels of all sessions, for callers whose sessions have names that no policy knows
 	Named           bool      // to destinations by their names too, which is to list them, as --to does
 	Browse          bool      // the lists that the screen begins with too
+	Relay           bool      // relays may be found that bond sessions, which the task definition names
 	Exec            bool      // commands and shells in the containers too
 	Container       string    // name of the only one that Exec is about; empty is any
 	Run             string    // the family of task definitions that is run on demand too; empty: none
@@ -75,6 +76,9 @@ func CallerPolicy(r Reach) Policy {
 			Statement{Sid: "Browse", Effect: "Allow", Action: []string{"ecs:ListClusters", describeDefinitionAction}, Resource: []string{"*"}},
 			Statement{Sid: "BrowseCluster", Effect: "Allow", Action: []string{"ecs:DescribeClusters"}, Resource: []string{cluster}},
 		)
+	}
+	if r.Relay && !r.Browse {
+		statements = append(statements, Statement{Sid: "FindRelay", Effect: "Allow", Action: []string{describeDefinitionAction}, Resource: []string{"*"}}) // it knows no other
 	}
 	if r.Named {
 		statements = append(statements, Statement{Sid: "Destinations", Effect: "Allow", Action: destinationActions(), Resource: []string{"*"}})

@@ -127,7 +127,9 @@ func (c *Client) seek(ctx context.Context, q Query) (_ Target, err error) {
 	if q.Service != "" && q.Task == "" {
 		c.remember(q, ready)
 	}
-	return ready[random(len(ready))].target(q), nil
+	chosen := ready[random(len(ready))]
+	c.foundLast.keep(chosen.task)
+	return chosen.target(q), nil
 }
 
 // findCluster completes a query without a cluster: the only one, else the only one with such a service or task.

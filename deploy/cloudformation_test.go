@@ -22,6 +22,8 @@ import (
 
 const template = "cloudformation/culvert.yaml"
 
+const relayImage = "ghcr.io/owner/culvert@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 func TestTemplatePassesCfnLint(t *testing.T) {
 	need.CheckOnly(t, "cfn-lint")
 	out, err := exec.CommandContext(t.Context(), need.Command(t, "cfn-lint"), "--include-checks", "I", "--", template).CombinedOutput()
@@ -68,6 +70,62 @@ func TestTemplateLeavesAServiceThatIsThere(t *testing.T) {
 		}
 	}
 	s.same("CallerPolicy.PolicyDocument", aws.CallerPolicy(aws.Reach{Region: "eu-west-1", Account: "111122223333", Cluster: "automation", RemoteHosts: true}))
+}
+
+// The relay is taken by digest only, into a task that has room for what it bonds, and callers may then find it.
+func TestTemplateTakesARelayOnTerms(t *testing.T) {
+	with := func(given map[string]any) *stack {
+		all := map[string]any{"RelayImage": relayImage, "Size": "large"}
+		maps.Copy(all, given)
+		return newStack(t, all)
+	}
+	for _, c := range []struct {
+		given map[string]any
+		want  string
+	}{
+		{nil, ""},
+		{map[string]any{"RelayImage": "", "Size": "small"}, ""},
+		{map[string]any{"Size": "small"}, "Size"},
+		{map[string]any{"Size": "medium"}, "Size"},
+		{map[string]any{"CreateService": "no"}, "RelayImage"},
+	} {
+		var got []string
+		for _, said := range with(c.given).refused() {
+			name, _, _ := strings.Cut(said, ":")
+			got = append(got, name)
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%v: refused for %v, want %q", c.given, got, c.want)
+		}
+	}
+
+	parameter, _ := with(nil).section("Parameters")["RelayImage"].(map[string]any)
+	form := regexp.MustCompile(fmt.Sprint(parameter["AllowedPattern"]))
+	for image, ok := range map[string]bool{
+		"": true, relayImage: true, strings.Replace(relayImage, "@", ":1.0.0@", 1): true,
+		"ghcr.io/owner/culvert:1.0.0": false, "ghcr.io/owner/culvert": false, relayImage + "0": false, strings.ToUpper(relayImage): false,
+	} {
+		if form.MatchString(image) != ok {
+			t.Errorf("%q: taken %t, want %t", image, !ok, ok)
+		}
+	}
+
+	reach := aws.Reach{Region: "eu-west-1", Account: "111122223333", Cluster: "automation", Relay: true}
+	with(nil).same("CallerPolicy.PolicyDocument", aws.CallerPolicy(reach))
+	reach.Browse = true
+	with(map[string]any{"AllowBrowsing": "yes"}).same("CallerPolicy.PolicyDocument", aws.CallerPolicy(reach))
+
+	const repository = "arn:aws:ecr:eu-west-1:111122223333:repository/"
+	for _, c := range []struct{ image, relay, want string }{
+		{repository + "squid", repository + "culvert", `["` + repository + `squid","` + repository + `culvert"]`},
+		{"", repository + "culvert", `["` + repository + `culvert"]`},
+		{repository + "squid", "", `["` + repository + `squid"]`},
+	} {
+		s := with(map[string]any{"ImageRepositoryArn": c.image, "RelayImageRepositoryArn": c.relay})
+		if got := s.text("ExecutionRole.Policies.0.PolicyDocument.Statement.2.Resource"); got != c.want {
+			t.Errorf("%v: ECS may pull %s", c, got)
+		}
+	}
 }
 
 // What only a service of the stack's own needs is asked for with one alone.
@@ -134,8 +192,13 @@ func TestTemplateRunsTheProxyOfTheModule(t *testing.T) {
   subnet_ids      = ["subnet-0a"]
   allowed_domains = ["orders.internal", ".corp.example"]
   allowed_ports   = [80, 443, 8080]
+  relay_image     = "`+relayImage+`"
+  cpu             = 1024
+  memory          = 2048
 `)
-	s := newStack(t, map[string]any{"AllowedDomains": []any{"orders.internal", ".corp.example"}, "AllowedPorts": []any{"80", "443", "8080"}})
+	s := newStack(t, map[string]any{
+		"AllowedDomains": []any{"orders.internal", ".corp.example"}, "AllowedPorts": []any{"80", "443", "8080"}, "RelayImage": relayImage, "Size": "large",
+	})
 	encoded, _ := s.at("TaskDefinition.ContainerDefinitions.0.Environment.0.Value").(string)
 	conf, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
@@ -149,17 +212,40 @@ func TestTemplateRunsTheProxyOfTheModule(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &module); err != nil {
 		t.Fatal(err)
 	}
-	for ours, theirs := range map[string]string{
-		"user": "User", "image": "Image", "entryPoint": "EntryPoint", "command": "Command", "stopTimeout": "StopTimeout",
-		"healthCheck": "HealthCheck", "linuxParameters": "LinuxParameters", "portMappings": "PortMappings", "ulimits": "Ulimits",
+	if all, _ := s.at("TaskDefinition.ContainerDefinitions").([]any); len(all) != 2 || len(module) != 2 {
+		t.Fatalf("the template has %d containers, the module %d, want two of each", len(all), len(module))
+	}
+	for i, names := range []map[string]string{
+		{
+			"user": "User", "image": "Image", "entryPoint": "EntryPoint", "command": "Command", "stopTimeout": "StopTimeout",
+			"healthCheck": "HealthCheck", "linuxParameters": "LinuxParameters", "portMappings": "PortMappings", "ulimits": "Ulimits", "essential": "Essential",
+		},
+		{
+			"name": "Name", "user": "User", "image": "Image", "command": "Command", "stopTimeout": "StopTimeout", "essential": "Essential",
+			"healthCheck": "HealthCheck", "linuxParameters": "LinuxParameters", "portMappings": "PortMappings",
+			"readonlyRootFilesystem": "ReadonlyRootFilesystem", "dependsOn": "DependsOn", "restartPolicy": "RestartPolicy",
+		},
 	} {
-		want, err := json.Marshal(module[0][ours])
-		if err != nil {
-			t.Fatal(err)
+		for ours := range module[i] {
+			if _, compared := names[ours]; !compared && !slices.Contains([]string{"name", "environment", "logConfiguration"}, ours) {
+				t.Errorf("container %d: %s of the module is compared with nothing", i, ours)
+			}
 		}
-		if got := s.text("TaskDefinition.ContainerDefinitions.0." + theirs); !strings.EqualFold(got, string(want)) { // the names differ in case
-			t.Errorf("%s: got %s, want %s as in the module", theirs, got, want)
+		for ours, theirs := range names {
+			want, err := json.Marshal(module[i][ours])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := s.text(fmt.Sprintf("TaskDefinition.ContainerDefinitions.%d.%s", i, theirs)); !strings.EqualFold(got, string(want)) { // the names differ in case
+				t.Errorf("container %d, %s: got %s, want %s as in the module", i, theirs, got, want)
+			}
 		}
+	}
+	if one, other := s.text("TaskDefinition.ContainerDefinitions.0.LogConfiguration"), s.text("TaskDefinition.ContainerDefinitions.1.LogConfiguration"); one != other {
+		t.Errorf("the proxy logs to %s, the relay to %s", one, other)
+	}
+	if all, _ := newStack(t, nil).at("TaskDefinition.ContainerDefinitions").([]any); len(all) != 1 {
+		t.Errorf("%d containers although nobody asked for a relay", len(all))
 	}
 }
 

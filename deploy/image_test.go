@@ -22,6 +22,27 @@ func instructions(t *testing.T, file string) (all []string) {
 	return all
 }
 
+type image struct {
+	Dockerfile        string
+	IDs, Images, Tags []string
+}
+
+// The image of the relay has one program, at the path that command and health check of the module and the template name, and may
+// be run by nobody without a file to read or to write.
+func TestTheImageOfTheRelayHasNothingElse(t *testing.T) {
+	t.Chdir("..")
+	got := strings.Join(instructions(t, "deploy/image/relay.Dockerfile"), "\n")
+	const want = "FROM scratch\nARG TARGETPLATFORM\nCOPY $TARGETPLATFORM/culvert-relay /usr/bin/culvert\nUSER 65534:65534\nENTRYPOINT [\"/usr/bin/culvert\"]"
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	for _, file := range []string{"deploy/image/relay.Dockerfile", "deploy/image/Dockerfile", "deploy/terraform/task.tf", "deploy/cloudformation/culvert.yaml"} {
+		if !strings.Contains(read(t, file), "/usr/bin/culvert") {
+			t.Errorf("%s has the program elsewhere", file)
+		}
+	}
+}
+
 // A pipeline's image has what its scripts need, and leaves the runner's shell alone; it is released under the name that culvert ci
 // writes.
 func TestTheImageForPipelinesIsWhatTheyWant(t *testing.T) {
@@ -44,10 +65,7 @@ func TestTheImageForPipelinesIsWhatTheyWant(t *testing.T) {
 	}
 
 	var release struct {
-		Images []struct {
-			Dockerfile   string
-			Images, Tags []string
-		} `yaml:"dockers_v2"`
+		Images []image `yaml:"dockers_v2"`
 	}
 	if err := yaml.Unmarshal([]byte(read(t, ".goreleaser.yaml")), &release); err != nil {
 		t.Fatal(err)
@@ -55,6 +73,10 @@ func TestTheImageForPipelinesIsWhatTheyWant(t *testing.T) {
 	file, err := ci.Snippet("gitlab", ci.Job{Repository: "Acme/culvert", Version: "1.2.3", Command: []string{"true"}})
 	if err != nil {
 		t.Fatal(err)
+	}
+	relayed := slices.IndexFunc(release.Images, func(i image) bool { return i.Dockerfile == "deploy/image/relay.Dockerfile" })
+	if relayed < 0 || !slices.Equal(release.Images[relayed].IDs, []string{"relay"}) || !slices.Equal(release.Images[relayed].Tags, []string{"{{ .Version }}-relay"}) {
+		t.Errorf("the release has no image of the relay alone: %+v", release.Images)
 	}
 	named := regexp.MustCompile(`image: (\S+)`).FindStringSubmatch(file)
 	var released []string

@@ -47,7 +47,7 @@ func TestTerraformModuleAndItsExamples(t *testing.T) {
 			judge.Run(t, dir, "fmt", "-check", "-diff", "-recursive")
 			judge.Prepare(t, dir)
 			judge.Run(t, dir, "validate")
-			passes(t, judge, dir, 25)
+			passes(t, judge, dir, 37)
 			examples, err := filepath.Glob(filepath.Join(dir, "examples", "*"))
 			if err != nil || len(examples) != 4 {
 				t.Fatalf("got examples %v, %v", examples, err)
@@ -271,6 +271,15 @@ func TestModuleAndCulvertAgreeOnThePolicies(t *testing.T) {
 	if got, want := slices.Concat(shared.Statement, own.Statement), whole.Statement; id == "" || !reflect.DeepEqual(got, want) {
 		t.Errorf("the module gives to its role %s, whose id is %q\nculvert prints %s", got, id, want)
 	}
+
+	_, relay := rendered(t, least+`
+  cpu         = 1024
+  memory      = 2048
+  relay_image = "`+relayImage+`"
+`)
+	printed = printedPolicies(t, "-c", "automation", "--relay")
+	same(t, "caller beside a relay", relay["aws_iam_policy.caller"], printed.Caller)
+	same(t, "task beside a relay", relay["aws_iam_role_policy.task[0]"], printed.Task)
 
 	_, wide := rendered(t, least+`
   cluster_name      = "tools"

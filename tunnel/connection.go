@@ -210,6 +210,9 @@ func (c *connection) hungUp(err error) bool {
 }
 
 func (t *Tunnel) carry(conn *connection) error {
+	if done, err := t.aside(conn); done {
+		return err
+	}
 	for {
 		l, s, err := t.acquire(conn)
 		if err != nil {

@@ -36,6 +36,8 @@ type Options struct {
 	Sizes       *Sizes   // what was found out before; nil: nothing is kept
 	UploadRate  int      // bytes per second and session at the most; 0 is no ceiling
 	Journal     *Journal // notes the open sessions; closed with the engine
+	// Build is how this program calls itself to a relay.
+	Build string
 	// ReResolve is how old the address of a remote host's name may be for a new connection; 0 never resolves it anew but when
 	// connections fail.
 	ReResolve time.Duration
@@ -44,6 +46,8 @@ type Options struct {
 	// Listen opens the listeners of tunnels that are no unix sockets; nil: the system's. Those of another network have TCP
 	// addresses too.
 	Listen func(ctx context.Context, network, address string) (net.Listener, error)
+	// Relay is whether tunnels go through the relay of their task, see SeekRelay.
+	Relay RelayMode
 }
 
 // Engine owns the tunnels of a process. Its methods are safe for concurrent use.
@@ -51,6 +55,7 @@ type Engine struct {
 	options     Options
 	patrolEvery time.Duration
 	keptFor     time.Duration
+	quietFor    time.Duration // that a strand carries nothing before it is given up; 0 is the usual
 	sizes       *Sizes        // nil: the message size is fixed
 	renewAfter  time.Duration // of the life of sockets
 	states      *feed[Event]

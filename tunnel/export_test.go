@@ -12,6 +12,9 @@ func (e *Engine) Patrol(every time.Duration) { e.patrolEvery = every }
 // Keep sets for how long the tunnels that e opens keep sessions that they do not need any more.
 func (e *Engine) Keep(d time.Duration) { e.keptFor = d }
 
+// Quiet sets for how long a strand that carries nothing is kept.
+func (e *Engine) Quiet(d time.Duration) { e.quietFor = d }
+
 // Renew sets at what age the sockets of later sessions are renewed.
 func (e *Engine) Renew(after time.Duration) { e.renewAfter = after }
 
@@ -57,3 +60,27 @@ func (t *Tunnel) Deaf() bool {
 	now := time.Now()
 	return now.After(t.lanes[0].channel.deafSince(0, now))
 }
+
+// Strung opens a tunnel that carries strands, which nobody's Close ends but the caller's.
+func (e *Engine) Strung(s Spec) *Tunnel {
+	s.Client, s.Unlistened = e.options.Client, true
+	t := newTunnel(e, 1, s, &listener{})
+	t.strands = &strands{}
+	t.start()
+	return t
+}
+
+// TakeStrand opens a strand. What it is told of its lane goes to words.
+func (t *Tunnel) TakeStrand(ctx context.Context, words chan<- string) (net.Conn, string, error) {
+	s, err := t.strand(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	if words != nil {
+		s.heed(func(w laneWord) { words <- [...]string{"back", "away", "draining"}[w] })
+	}
+	return s, s.lane.session.ID, nil
+}
+
+// Want says how many there should be.
+func (t *Tunnel) Want(n int) { t.wantStrands(n) }

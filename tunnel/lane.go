@@ -95,6 +95,8 @@ type lane struct {
 
 	seat *seat // of a dynamic tunnel's session; set before target
 
+	strand *strand // that has the lane for itself; nil: none. The tunnel's lock guards it
+
 	awaySince atomic.Int64            // unix nanoseconds
 	finding   atomic.Pointer[finding] // nil: ECS knows of nothing
 	stir      chan struct{}           // has watch look at once; capacity 1

@@ -125,6 +125,15 @@ func (o *load) weigh(lanes []standing, holding int, now time.Time) (more bool) {
 	return need > before
 }
 
+// string is weigh for a tunnel that carries so many strands.
+func (o *load) string(strands int, now time.Time) (more bool) {
+	before := o.need
+	if o.need = min(max(1, strands), max(1, o.most)); o.need > 1 {
+		o.crowded = now
+	}
+	return o.need > before
+}
+
 // measure takes the rates of the sessions that have downloaded since it was last called.
 func (o *load) measure(lanes []*lane, now time.Time) {
 	elapsed := now.Sub(o.measured).Seconds()

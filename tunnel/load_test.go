@@ -43,7 +43,7 @@ func TestSessionsThatAreHeldUpCountAgainstTheCeiling(t *testing.T) {
 	} {
 		r := &runner{
 			Tunnel:   &Tunnel{engine: &Engine{options: Options{Lanes: c.fixed}}, spec: Spec{Lanes: c.own}, load: load{need: c.wanted}},
-			sessions: c.slow + c.fine + c.aside + c.old, renewing: c.renewing, memory: c.memory,
+			sessions: c.slow + c.fine + c.aside + c.old, renewing: c.renewing, affords: aws.Room{Memory: c.memory},
 		}
 		for range c.slow {
 			l := &lane{}

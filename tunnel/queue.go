@@ -255,7 +255,11 @@ func (t *Tunnel) allot(now time.Time) {
 	if len(t.waiting) > 0 && len(lanes) > 0 {
 		t.later.Reset(lookAgain)
 	}
-	if t.load.weigh(lanes, holding, now) {
+	weigh := func() bool { return t.load.weigh(lanes, holding, now) }
+	if t.strands != nil {
+		weigh = func() bool { return t.load.string(int(t.strands.wanted.Load()), now) }
+	}
+	if weigh() {
 		t.press()
 	}
 }

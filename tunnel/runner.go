@@ -32,8 +32,8 @@ type report struct {
 	tried  bool  // the lane's trial is over, err says how
 	err    error // else why a socket was lost; nil for none
 
-	inquired bool // the answer to inquireMemory
-	memory   int
+	inquired bool // the answer to inquireRoom
+	room     aws.Room
 }
 
 // runner is the state of a tunnel that only its run touches, so without a lock.
@@ -60,9 +60,9 @@ type runner struct {
 	beat      beat
 
 	unopened []*lane // that do not take connections yet, those on trial left out
-	asked    bool    // how much memory the container has
+	asked    bool    // what room the container has
 	answered bool
-	memory   int // MiB; 0 as long as it is not known, or if nobody may say
+	affords  aws.Room // zero as long as it is not known, or if nobody may say
 }
 
 // run owns the tunnel's state: it opens lanes, one after the other, and replaces them until the tunnel is told to stop.
@@ -77,8 +77,12 @@ func (t *Tunnel) run() {
 	defer tick.Stop()
 	for t.ctx.Err() == nil {
 		r.show() // at once: a session can be back soon
+		if r.relays != nil && r.state == Open {
+			r.relays.look(r.link.Target)
+		}
 		r.forecast()
 		r.fill() // first, as dispatch may have much to do
+		r.hear()
 		t.dispatch()
 		select {
 		case s := <-t.reports:
@@ -102,6 +106,9 @@ func (t *Tunnel) run() {
 	}
 	t.local.close()
 	t.connections.abort()
+	if t.relays != nil {
+		t.relays.close()
+	}
 	for r.running > 0 {
 		r.take(<-t.reports)
 	}
@@ -256,7 +263,7 @@ func (r *runner) take(s report) {
 	if s.patrol {
 		r.running--
 		if s.inquired {
-			r.answered, r.memory = true, s.memory
+			r.answered, r.affords = true, s.room
 		}
 		return
 	}
@@ -326,7 +333,7 @@ func (r *runner) take(s report) {
 		r.trouble = nil
 		r.retry.Reset()
 		r.notBefore = time.Now()
-	case idleClosed(s.err, s.lane) && r.connections.waiting() == 0 && len(r.lanes) == 0:
+	case idleClosed(s.err, s.lane) && r.connections.waiting() == 0 && len(r.lanes) == 0 && !r.bonds():
 		r.asleep = s.err
 		r.retry.Reset()
 		r.notBefore = time.Now()
@@ -338,6 +345,9 @@ func (r *runner) take(s report) {
 			// Spread, so that the clients of a task that went away do not all come at the same moment.
 			r.notBefore = time.Now().Add(time.Duration(rand.Int64N(int64(150 * time.Millisecond)))) //nolint:gosec // not a secret
 			return
+		}
+		if r.strands != nil && time.Now().Before(r.notBefore) {
+			return // they ended together, which is one failure
 		}
 		wait := r.retry.NextBackOff()
 		if closed, ok := errors.AsType[*ClosedError](s.err); ok && closed.Unresolved() {
@@ -383,6 +393,9 @@ func (r *runner) reconnect() {
 	r.asleep = nil
 	r.retry.Reset()
 	r.notBefore = time.Now()
+	if r.relays != nil {
+		r.relays.restart(errReconnect)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, l := range r.lanes {
@@ -426,6 +439,9 @@ func (r *runner) show() {
 	}
 	if best != nil && best.attached.Load() {
 		e.Link = best.link()
+		if r.relays != nil {
+			e.Link.Relay = r.relays.standing()
+		}
 	}
 	if e.State != state || (e.State == Open && e.Link != link) || (e.Err != nil && !sameText(e.Err, r.err)) {
 		r.record(e)
@@ -467,7 +483,7 @@ func (r *runner) look(now time.Time) {
 	var spare *lane
 	r.mu.Lock()
 	r.load.measure(lanes, now)
-	if r.fixed() == 0 {
+	if r.fixed() == 0 || r.hopes() {
 		spare = r.load.spare(lanes, now)
 	}
 	r.mu.Unlock()

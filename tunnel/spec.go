@@ -23,6 +23,8 @@ type Spec struct {
 	Remote Endpoint
 	// To is by which name Remote was found; empty where it was written down. It is for people: an engine does not read it.
 	To string
+	// Relay is that of the target's tasks; nil: they have none, or it is not to be used. It serves a Remote without a Host.
+	Relay *Relay
 	// Dynamic makes it a tunnel to any host; nil is one to Remote.
 	Dynamic *Dynamic
 	// Local is where to listen. Without an address: 127.0.0.1 and ::1. Port 0: the remote port's number if it is free,

@@ -20,6 +20,9 @@ const (
 
 // fixed is how many lanes the tunnel has when that does not depend on its load, else 0.
 func (t *Tunnel) fixed() int {
+	if t.hopes() {
+		return 1 // that is the way for those whom the relay fails
+	}
 	if t.spec.Lanes > 0 {
 		return t.spec.Lanes
 	}
@@ -33,8 +36,11 @@ func (r *runner) ceiling() int {
 	switch fixed := r.fixed(); {
 	case fixed > 0:
 		most = fixed
-	case r.memory >= roomyMemory:
+	case r.affords.Memory >= roomyMemory:
 		most = maxLanes
+	}
+	if r.strands != nil && r.fixed() == 0 {
+		most = r.strandsIn()
 	}
 	if r.of != nil { // beside the first there is what others leave
 		most = max(1, min(most, r.sessions+r.of.pool.seats.free()))
@@ -42,8 +48,8 @@ func (r *runner) ceiling() int {
 	return most
 }
 
-// inquireMemory asks once how much memory the container has, as soon as it matters.
-func (r *runner) inquireMemory() {
+// inquireRoom asks once what room the container has, as soon as it matters.
+func (r *runner) inquireRoom() {
 	target := r.Link().Target
 	if r.asked || r.fixed() > 0 || target.Task == "" {
 		return
@@ -53,21 +59,21 @@ func (r *runner) inquireMemory() {
 	go func() {
 		ctx, cancel := context.WithTimeout(r.ctx, 10*time.Second)
 		defer cancel()
-		memory, err := r.spec.Client.Memory(ctx, target)
+		room, err := r.spec.Client.Room(ctx, target)
 		if err != nil {
-			r.log.Debug("memory of the container is not known", "error", err)
+			r.log.Debug("the room that the container has is not known", "error", err)
 		}
-		r.reports <- report{patrol: true, inquired: true, memory: memory}
+		r.reports <- report{patrol: true, inquired: true, room: room}
 	}()
 }
 
 // forecast tells the code that gives out lanes (queue.go) which further lanes it may count on.
 func (r *runner) forecast() {
-	if r.wanted() > 1 {
-		r.inquireMemory()
+	if r.wanted() > 1 || r.strands != nil {
+		r.inquireRoom()
 	}
 	most := r.ceiling()
-	if r.fixed() == 0 && !r.answered && r.of == nil {
+	if r.fixed() == 0 && !r.answered && r.of == nil && r.strands == nil {
 		most = maxLanes // it is soon known better
 	}
 	if r.renewing && most > 1 {

@@ -68,6 +68,7 @@ type Link struct {
 	Target  aws.Target
 	Session string // session id
 	Agent   string // version; empty until the agent has named it
+	Relay   Relaying
 }
 
 // Stats are the totals of a tunnel since it was opened, over all its sessions.
@@ -77,7 +78,8 @@ type Stats struct {
 	Accepted       uint64 // connections since the tunnel was opened
 	Resent         uint64 // messages to the agents that were sent again
 	RoundTrip      time.Duration
-	Lanes          int
+	Lanes          int    // sessions, those to a relay included
+	Strands        int    // of these, what carries connections through a relay
 	Retries        uint64 // resumes and new sessions
 	MessageSize    int    // payload bytes of a message up, the largest of the sessions that are open; 0 without any
 }

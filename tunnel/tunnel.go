@@ -54,9 +54,11 @@ type Tunnel struct {
 
 	obstacle func() error // of the lane that was started last; nil before
 
-	pool *pool         // of a dynamic tunnel
-	of   *destination  // of the dynamic tunnel that it is a part of; nil of one that stands for itself
-	shed chan struct{} // others need one of its sessions more; capacity 1
+	pool    *pool         // of a dynamic tunnel
+	of      *destination  // of the dynamic tunnel that it is a part of; nil of one that stands for itself
+	relays  *relays       // that its connections go through; nil of one that has none
+	strands *strands      // that it carries instead of connections; nil of one that has clients
+	shed    chan struct{} // others need one of its sessions more; capacity 1
 }
 
 func openTunnel(e *Engine, id ID, s Spec) (*Tunnel, error) {
@@ -70,6 +72,9 @@ func openTunnel(e *Engine, id ID, s Spec) (*Tunnel, error) {
 	t := newTunnel(e, id, s, local)
 	if s.Dynamic != nil {
 		t.pool = newPool(t)
+	}
+	if s.Relay != nil && s.Dynamic == nil && s.Remote.Host == "" { // a relay opens ports of its own task
+		t.relays = newRelays(t, *s.Relay)
 	}
 	return t, nil
 }
@@ -160,9 +165,16 @@ func (t *Tunnel) Stats() Stats {
 		s.Received, s.Sent, s.Connections, s.Accepted = t.connections.totals()
 		return s
 	}
+	var beside Stats
+	if t.relays != nil {
+		t.relays.add(&beside)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.past
+	s.Lanes, s.Strands = beside.Lanes, beside.Strands
+	s.Resent += beside.Resent
+	s.Retries += beside.Retries
 	for _, l := range t.lanes {
 		resent, trip := l.channel.figures()
 		s.Resent += resent
@@ -235,8 +247,11 @@ func (t *Tunnel) record(e Event) {
 		t.history = slices.Clone(t.history[len(t.history)-keepHistory:])
 	}
 	t.mu.Unlock()
-	if t.of != nil {
+	switch {
+	case t.of != nil:
 		t.of.pool.heard(t.of, e)
+		return
+	case t.strands != nil: // whoever opens them tells what comes of it
 		return
 	}
 	t.engine.states.publish(e)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"culvert/tunnel/bond"
 )
 
 // account is the state behind the API. Everything in it is guarded by mu unless said otherwise.
@@ -80,6 +82,8 @@ type task struct {
 	ended                         time.Time
 	containers                    []*container
 	gone                          chan struct{} // closed when the task has stopped
+	bonding                       sync.Once
+	relay                         *bond.Relay // nil before the first connection to it
 	instance, group, connectivity string
 
 	tags  map[string]string

@@ -49,7 +49,11 @@ func (t *task) arn(a *account) string { return a.arn("ecs", "task/"+t.cluster.na
 // dial connects to a port of the container's localhost, which all containers of a task share in the network modes awsvpc and
 // host.
 func (c *container) dial(ctx context.Context, port uint16) (net.Conn, error) {
-	address, err := c.account.emulator.vpc.locate(c.listening(port))
+	listening := c.listening(port)
+	if listening == Relay {
+		return c.bond(), nil
+	}
+	address, err := c.account.emulator.vpc.locate(listening)
 	if err == nil && address == "" {
 		err = syscall.ECONNREFUSED
 	}

@@ -167,7 +167,7 @@ func (k *container) definitionView(a *account) containerDefinitionView {
 		v.ReadonlyRoot = &readonly
 	}
 	for _, port := range slices.Sorted(maps.Keys(k.pattern.Ports)) {
-		v.PortMappings = append(v.PortMappings, portView{port, port, "", "tcp", k.pattern.Name + "-" + strconv.Itoa(int(port)) + "-tcp"})
+		v.PortMappings = append(v.PortMappings, portView{port, port, "", "tcp", or(k.pattern.PortNames[port], k.pattern.Name+"-"+strconv.Itoa(int(port))+"-tcp")})
 	}
 	for _, port := range k.pattern.UDP {
 		v.PortMappings = append(v.PortMappings, portView{port, port, "", "udp", k.pattern.Name + "-" + strconv.Itoa(int(port)) + "-udp"})

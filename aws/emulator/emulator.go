@@ -76,6 +76,7 @@ type Emulator struct {
 	listener net.Listener
 	server   *http.Server
 	serving  sync.WaitGroup
+	over     context.Context //nolint:containedctx // the account's life
 	stop     context.CancelFunc
 	closing  sync.Once
 
@@ -104,7 +105,7 @@ func Start(o Options) (*Emulator, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	e := &Emulator{
 		keys: newKeyring(), pages: newPager(), github: newGitHub(o.Now), portal: "aoa" + secret(60), subnet: o.Fleet.Subnet, possessions: o.Fleet.Inventory, trust: o.Trust, providers: o.Providers, now: o.Now, log: o.Log,
-		network: o.Network, listener: listener, stop: stop, calls: map[string]int{},
+		network: o.Network, listener: listener, over: ctx, stop: stop, calls: map[string]int{},
 	}
 	e.clock = newSchedule(ctx)
 	if e.fleet, err = newAccount(e, o); err != nil {

@@ -30,6 +30,7 @@ const (
 	Billing  = "vpc:billing"   // what https://billing.internal/ shows
 	Postgres = "vpc:orders-db" // what orders-db.internal:5432 answers
 	Web      = "vpc:web"       // a page that says it is fine
+	Relay    = "vpc:relay"     // what bonds sessions (tunnel/bond): it opens the other ports of the task's definition
 	TaskRole = "vpc:task-role" // what stands for the credentials of a task at 169.254.170.2
 )
 
@@ -96,6 +97,7 @@ type Container struct {
 	Unmapped       map[uint16]string // ports that are served but not in the task definition
 	Ranges         []string          // of ports in the task definition, as 3000-4000; Unmapped serves some of them
 	UDP            []uint16          // mapped for udp, unserved
+	PortNames      map[uint16]string // of mappings; else NAME-PORT-tcp
 	Agent          Agent
 	Health         string // HEALTHY, UNHEALTHY; empty: no check, UNKNOWN
 	NonEssential   bool

@@ -14,7 +14,7 @@ const { annotate, append, input, lines, set } = require('./runner.js');
 /** Inputs that are flags of `culvert up` by the same name. One that is not set leaves CULVERT_… and config file to decide. */
 const flags = [
   'target', 'cluster', 'service', 'task', 'container', 'destinations', 'remote-port', 'remote-host', 'local-port', 'bind', 'role-arn', 'role-duration', 'region',
-  'profile', 'endpoint-url', 'wait', 'probe', 'lanes', 'spread', 'keep-alive', 'proxy-env', 'no-proxy', 'no-proxy-keep',
+  'profile', 'endpoint-url', 'wait', 'probe', 'lanes', 'spread', 'relay', 'keep-alive', 'proxy-env', 'no-proxy', 'no-proxy-keep',
   'proxy-user', 'proxy-password-file', 'for', 'config', 'log-level',
   'run', 'ttl', 'subnets', 'security-groups',
 ];

@@ -61,6 +61,13 @@ locals {
         },
       ] : [],
       local.ondemand_statements,
+      # By it culvert knows the relay, and what the task affords.
+      var.relay_image == null || var.allow_browsing ? [] : [{
+        Sid      = "FindRelay"
+        Effect   = "Allow"
+        Action   = ["ecs:DescribeTaskDefinition"]
+        Resource = ["*"] # it knows no other
+      }],
       var.session_kms_key_arn == null ? [] : [{
         Sid      = "SessionKey"
         Effect   = "Allow"

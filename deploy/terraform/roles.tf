@@ -14,7 +14,9 @@ locals {
   })
 
   # An image in a private repository of ECR: registry account, region, repository.
-  ecr = can(regex("^[0-9]{12}\\.dkr\\.ecr\\.", var.image)) ? regex("^([0-9]{12})\\.dkr\\.ecr\\.([a-z0-9-]+)\\.[^/]+/([^:@]+)", var.image) : null
+  ecr          = can(regex("^[0-9]{12}\\.dkr\\.ecr\\.", var.image)) ? regex("^([0-9]{12})\\.dkr\\.ecr\\.([a-z0-9-]+)\\.[^/]+/([^:@]+)", var.image) : null
+  relay_ecr    = try(regex("^([0-9]{12})\\.dkr\\.ecr\\.([a-z0-9-]+)\\.[^/]+/([^:@]+)", var.relay_image), null)
+  repositories = [for of in [local.ecr, local.relay_ecr] : "arn:${local.partition}:ecr:${of[1]}:${of[0]}:repository/${of[2]}" if of != null]
 }
 
 # --- The task: what its exec agent needs, see "IAM permissions required for ECS Exec" ------------------------------
@@ -82,7 +84,7 @@ resource "aws_iam_role_policy" "execution" {
         Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
         Resource = ["arn:${local.partition}:logs:${local.region}:${local.account}:log-group:${aws_cloudwatch_log_group.this[0].name}:*"]
       }],
-      local.ecr == null ? [] : [
+      length(local.repositories) == 0 ? [] : [
         {
           Sid      = "Registry"
           Effect   = "Allow"
@@ -93,7 +95,7 @@ resource "aws_iam_role_policy" "execution" {
           Sid      = "Image"
           Effect   = "Allow"
           Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-          Resource = ["arn:${local.partition}:ecr:${local.ecr[1]}:${local.ecr[0]}:repository/${local.ecr[2]}"]
+          Resource = distinct(local.repositories)
         },
       ],
       var.image_credentials_arn == null ? [] : [{

@@ -37,15 +37,48 @@ locals {
     ulimits               = [{ name = "nofile", softLimit = 65535, hardLimit = 65535 }]
     stopTimeout           = 30
     repositoryCredentials = var.image_credentials_arn == null ? null : { credentialsParameter = var.image_credentials_arn }
-    logConfiguration = {
-      logDriver = "awslogs"
-      options = {
-        "awslogs-group"         = one(aws_cloudwatch_log_group.this[*].name)
-        "awslogs-region"        = local.region
-        "awslogs-stream-prefix" = var.service_name
-      }
+    logConfiguration      = local.log
+  }
+
+  # Bonds sessions into faster ones. It needs nothing but the loopback address of the task, which it listens on and connects to, and
+  # the task goes on without it. Sessions reach it by Squid's agent: one cannot run here, as nothing can be written.
+  relay = {
+    name                   = "culvert-relay"
+    image                  = var.relay_image
+    essential              = false
+    user                   = "65534:65534" # nobody; by number, as an image need not name it
+    readonlyRootFilesystem = true
+    command                = ["relay", "--listen", "127.0.0.1:${local.relay_port}", "--to", "127.0.0.1:${var.port}"]
+    dependsOn              = [{ containerName = local.container.name, condition = "HEALTHY" }]
+    healthCheck = {
+      command     = ["CMD", "/usr/bin/culvert", "relay", "--check"] # there is no shell
+      interval    = 10
+      timeout     = 5
+      retries     = 3
+      startPeriod = 10
+    }
+    # culvert looks for a mapping of this name, and for no other. It opens nothing either.
+    portMappings          = [{ name = "culvert-relay", containerPort = local.relay_port, hostPort = local.relay_port, protocol = "tcp" }]
+    linuxParameters       = { capabilities = { drop = ["ALL"] } }
+    restartPolicy         = { enabled = true } # of this container alone, a minute after it began at the earliest
+    stopTimeout           = 30
+    repositoryCredentials = local.relay_credentials ? local.container.repositoryCredentials : null
+    logConfiguration      = local.log
+  }
+  relay_port = 7300
+  # The secret is of the registry that image comes from.
+  relay_credentials = var.relay_image == null ? false : split("/", var.relay_image)[0] == split("/", var.image)[0]
+
+  log = {
+    logDriver = "awslogs"
+    options = {
+      "awslogs-group"         = one(aws_cloudwatch_log_group.this[*].name)
+      "awslogs-region"        = local.region
+      "awslogs-stream-prefix" = var.service_name
     }
   }
+
+  containers = [for c in [local.container, local.relay] : { for key, value in c : key => value if value != null } if c.image != null]
 }
 
 resource "aws_cloudwatch_log_group" "this" {
@@ -67,7 +100,7 @@ resource "aws_ecs_task_definition" "this" {
   memory                   = var.memory
   task_role_arn            = aws_iam_role.task[0].arn
   execution_role_arn       = aws_iam_role.execution[0].arn
-  container_definitions    = jsonencode([{ for key, value in local.container : key => value if value != null }])
+  container_definitions    = jsonencode(local.containers)
   tags                     = local.tags
 
   lifecycle {
@@ -75,6 +108,10 @@ resource "aws_ecs_task_definition" "this" {
     precondition {
       condition     = var.vpc_endpoints == null || local.ecr != null
       error_message = "image: with vpc_endpoints the tasks reach no public registry: name one of a private repository of ECR, ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME:TAG."
+    }
+    precondition {
+      condition     = var.vpc_endpoints == null || var.relay_image == null || local.relay_ecr != null
+      error_message = "relay_image: with vpc_endpoints the tasks reach no public registry: name one of a private repository of ECR, ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME@sha256:DIGEST."
     }
   }
 

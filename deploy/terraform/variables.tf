@@ -254,6 +254,29 @@ variable "image_credentials_arn" {
   }
 }
 
+variable "relay_image" {
+  description = "culvert's own image, by digest: a second container that bonds sessions, so that one connection gets the rate of several (docs/capacity.md). It takes a task of at least 1024 CPU units and 1024 MiB, and callers may then read task definitions, by which culvert finds it. Without NAT it must come from a private ECR repository, as image. null: none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.relay_image == null ? true : can(regex("^[a-z0-9][a-z0-9._/:-]*@sha256:[0-9a-f]{64}$", var.relay_image))
+    error_message = "relay_image: by digest, repository@sha256:DIGEST: a tag may become another program, and this one is in the way of every byte."
+  }
+  validation {
+    condition     = var.relay_image == null || var.create_service
+    error_message = "relay_image: a service that is there (create_service = false) has its containers already: leave this out, and add the container to its task definition."
+  }
+  validation {
+    condition     = var.relay_image == null ? true : var.cpu >= 1024 && var.memory >= 1024
+    error_message = "relay_image: set cpu to 1024 or more, and memory to 1024 or more, here ${var.cpu} and ${var.memory}: each session that the relay bonds takes about an eighth of a vCPU at its full rate and 26 MiB, so a quarter of one carries two, and one connection gains nothing by them."
+  }
+  validation {
+    condition     = var.relay_image == null || var.port != 7300
+    error_message = "port: 7300 is the relay's, with relay_image: give the proxy another."
+  }
+}
+
 variable "port" {
   description = "Port of the proxy, on the task's loopback address only."
   type        = number

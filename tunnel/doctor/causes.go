@@ -14,7 +14,7 @@ func CauseOf(err error) string {
 	if e, ok := errors.AsType[*AdviceError](err); ok {
 		return e.ID
 	}
-	for _, look := range []func(error) string{destinationCause, pathCause, sessionCause, ecsCause, accountCause} {
+	for _, look := range []func(error) string{relayCause, destinationCause, pathCause, sessionCause, ecsCause, accountCause} {
 		if id := look(err); id != "" {
 			return id
 		}

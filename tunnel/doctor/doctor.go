@@ -24,7 +24,9 @@ type Options struct {
 	// Probes are looked up behind the remote port when it is a proxy: http:// and https:// URLs. Others are reached by
 	// a session of their own: tcp://host:port and tls://host:port, and web URLs where there is no proxy.
 	Probes []*url.URL
-	Login  *Login // for a proxy at the far end that asks for one
+	Relay  tunnel.RelayMode // as for the engine
+	Build  string           // as for the engine
+	Login  *Login           // for a proxy at the far end that asks for one
 	// AllowLinkLocal lets Spec and Probes name link-local hosts, see tunnel.Endpoint.
 	AllowLinkLocal bool
 	Roots          *x509.CertPool // of the probes' certificates; nil are the system's

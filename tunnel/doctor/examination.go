@@ -58,6 +58,7 @@ const (
 	checkPort        = "port"
 	checkAnswer      = "answer"
 	checkHosts       = "hosts"
+	checkRelay       = "relay"
 	checkInstance    = "instance"
 	checkRole        = "role"
 	checkNetwork     = "network"
@@ -82,6 +83,9 @@ func (x *examination) checks() []Check {
 		all = append(all, x.portCheck(), x.answerCheck())
 	case len(x.Probes) == 0:
 		all = append(all, x.hostsCheck())
+	}
+	if x.bonds() {
+		all = append(all, x.relayCheck())
 	}
 	for i, u := range x.Probes {
 		all = append(all, x.probeCheck(i, u))

@@ -166,7 +166,7 @@ func (acc *account) engine(s *shared) *tunnel.Engine {
 	}
 	return tunnel.New(tunnel.Options{
 		Client: acc.client, Log: acc.log, Journal: acc.journal, Sizes: sizes,
-		Lanes: int(s.lanes), OneTask: s.spread == "no", MessageSize: s.messageSize, UploadRate: s.uploadRate, ReResolve: s.reResolve, AllowLinkLocal: s.linkLocal,
+		Lanes: int(s.lanes), OneTask: s.spread == "no", MessageSize: s.messageSize, UploadRate: s.uploadRate, ReResolve: s.reResolve, AllowLinkLocal: s.linkLocal, Relay: relayMode(s.relay), Build: s.build,
 	})
 }
 

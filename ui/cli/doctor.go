@@ -195,7 +195,7 @@ func (a *app) examinationWithin() time.Duration {
 
 // examination turns the flags, or a saved tunnel, into what the doctor looks at, and in which account.
 func (a *app) examination(c *consultation, args []string) (o doctor.Options, in control.Account, err error) {
-	o = doctor.Options{Probes: c.probes}
+	o = doctor.Options{Probes: c.probes, Relay: relayMode(a.shared.relay), Build: a.shared.build}
 	if o.Login, err = a.shared.login(); err != nil {
 		return o, in, err
 	}

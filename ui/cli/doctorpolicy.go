@@ -17,7 +17,7 @@ type policies struct {
 
 func (a *app) doctorPolicy() *cobra.Command {
 	var aim aim
-	var remote, dynamic, named, browse, exec, start, share bool
+	var remote, dynamic, named, browse, exec, start, share, relay bool
 	var only, run string
 	cmd := &cobra.Command{
 		Use:   "policy",
@@ -33,7 +33,7 @@ func (a *app) doctorPolicy() *cobra.Command {
 			return atMost(0)(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.printPolicies(cmd.Context(), &aim, aws.Reach{RemoteHosts: remote, AnyHost: dynamic, Named: named, Browse: browse, Exec: exec, Run: run, Share: share}, start, only)
+			return a.printPolicies(cmd.Context(), &aim, aws.Reach{RemoteHosts: remote, AnyHost: dynamic, Named: named, Browse: browse, Exec: exec, Run: run, Share: share, Relay: relay}, start, only)
 		},
 	}
 	cmd.Flags().AddFlagSet(aim.flags())
@@ -41,6 +41,7 @@ func (a *app) doctorPolicy() *cobra.Command {
 	cmd.Flags().BoolVarP(&dynamic, "dynamic", "D", false, "let the caller open tunnels to any host, and no others: the document for hosts behind the tasks alone")
 	cmd.Flags().BoolVar(&named, "to", false, "let the caller find hosts behind the tasks by their names (--to, list hosts) and forward to them")
 	cmd.Flags().BoolVar(&browse, "browse", false, "let the caller list what there is, for the interface")
+	cmd.Flags().BoolVar(&relay, "relay", false, "let the caller find a relay that bonds sessions: what the task definitions say")
 	cmd.Flags().BoolVar(&exec, "exec", false, "let the caller run commands and shells in the containers (culvert exec); with --container in that one alone")
 	cmd.Flags().StringVar(&run, "run", "", "let the caller run and stop tasks of `TASKDEF` for the time of a tunnel; alone: "+moduleFamily)
 	cmd.Flags().BoolVar(&share, "share", false, "with --run: let the caller share such tasks with others of its role too")
@@ -91,7 +92,7 @@ func (a *app) printPolicies(ctx context.Context, aim *aim, wanted aws.Reach, sta
 			a.noticef("Channel is about every session: another program has named yours %s; under a role that culvert assumes (--role-arn) it is about the caller's own", session)
 		}
 	}
-	reach.Share = wanted.Share
+	reach.Share, reach.Relay = wanted.Share, wanted.Relay
 	if reach.Run = familyOf(wanted.Run); reach.Run != "" {
 		if reach.RunRoles, err = acc.client.RolesOf(ctx, wanted.Run); err != nil {
 			a.noticef("the roles of %s are not known (%v): write their ARNs in place of those of PassRoles", wanted.Run, err)

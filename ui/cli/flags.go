@@ -25,6 +25,7 @@ type shared struct {
 	probe                           probeValue
 	lanes                           lanesValue
 	spread                          string // yes or no
+	relay                           string // auto, no or require
 	messageSize, uploadRate         int
 	keepAlive, reResolve            time.Duration
 	roleDuration                    time.Duration
@@ -43,8 +44,9 @@ type shared struct {
 
 	set *pflag.FlagSet // all of the above
 
-	noProject     bool // no project file is looked for
-	endpointNamed bool // on the command line or in the environment, not in a file
+	build         string // as it is told to relays
+	noProject     bool   // no project file is looked for
+	endpointNamed bool   // on the command line or in the environment, not in a file
 
 	saved   saved    // tunnels and groups of the config files
 	inForce []string // the config files that there are
@@ -75,6 +77,8 @@ func (s *shared) flags() *pflag.FlagSet {
 	f.Var(&s.lanes, "lanes", "sessions per tunnel; auto is one while it is quiet, and up to 8 as connections are active at the same time, 4 where the container has little memory")
 	s.spread = "yes"
 	f.Var(choiceValue{&s.spread, []string{"yes", "no"}}, "spread", "whether several sessions of a tunnel to a service spread over its tasks; one to a named task stays there")
+	s.relay = relayAuto
+	f.Var(choiceValue{&s.relay, []string{relayAuto, relayNo, relayRequire}}, "relay", "whether a relay in the task bonds the sessions, so that one connection gets the rate of several: where the task definition has one and it answers (auto), never, or nothing goes without it")
 	s.messageSize = tunnel.DefaultMessageSize
 	f.Var(sizeValue{&s.messageSize}, "message-size", "payload of one message on the way up; auto tries larger ones as there is much to send, up to 16 KiB")
 	f.Var(bytesValue{&s.uploadRate, 0, 1 << 40, "BYTES/s"}, "upload-rate", "ceiling of the rate on the way up, which adapts by itself; 0 is none")

@@ -31,6 +31,7 @@ type Process struct {
 // *headless.SignalError as its cause.
 func Run(ctx context.Context, p Process) int {
 	a := &app{Process: p, github: headless.NewGitHub(os.Getenv, p.Stderr)}
+	a.shared.build = a.Build.complete(nil).Version
 	root := a.root() //nolint:contextcheck // cobra hands the context to the commands
 	root.SetArgs(demanding(portless(root, p.Args)))
 	root.SetIn(p.Stdin)
@@ -148,7 +149,7 @@ func (a *app) root() *cobra.Command {
 		uses(a.demo(), flagsForward, flagsTunnel, flagsScreen, flagsOutput),
 	)...)
 	root.AddCommand(grouped(groupOther,
-		uses(a.ci(), flagsForward, flagsAccount, flagsTunnel), a.deploy(), uses(a.emulator(), "log-level", "config"), uses(a.version(), "output", "config"), a.man(),
+		uses(a.ci(), flagsForward, flagsAccount, flagsTunnel), a.deploy(), uses(a.emulator(), "log-level", "config"), uses(a.relay(), "config"), uses(a.version(), "output", "config"), a.man(),
 	)...)
 	root.SetCompletionCommandGroupID(groupOther)
 	root.SetHelpCommand(a.helpCommand())

@@ -62,6 +62,9 @@ func (a *app) stdio(ctx context.Context, aim *aim, forwards *forwards, word stri
 		return a.late(ctx, err)
 	}
 	engine := acc.engine(&a.shared)
+	if err := engine.SeekRelay(ctx, &spec); err != nil {
+		return err
+	}
 	err = headless.Stdio(ctx, headless.StdioOptions{Engine: engine, Spec: spec, Wait: a.shared.wait, In: a.Stdin, Out: a.Stdout, Err: a.Stderr})
 	for _, left := range engine.Unended() {
 		a.warn(left)

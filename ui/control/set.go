@@ -99,6 +99,9 @@ type Tunnel struct {
 	Retries      uint64        `json:"retries"`
 	RoundTripMS  int64         `json:"round_trip_ms"`
 	MessageSize  int           `json:"message_size,omitempty"` // bytes of payload on the way up; 0 without an open session
+	Relay        string        `json:"relay,omitempty"`        // of the task, used or unused; empty where none is known of
+	RelayError   string        `json:"relay_error,omitempty"`  // why it is unused
+	Strands      int           `json:"strands,omitempty"`      // sessions to it
 	Took         int64         `json:"took_ms,omitempty"`      // until it was ready
 	Error        string        `json:"error,omitempty"`
 	Remedy       string        `json:"remedy,omitempty"`

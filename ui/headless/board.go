@@ -257,6 +257,8 @@ func (p *posted) shown() control.Tunnel {
 		t.Host, t.Port = at.Addr().String(), at.Port()
 	}
 	_, t.Refused = errors.AsType[*RefusalError](p.late)
+	relayed := newRelayed(link.Relay)
+	t.Relay, t.RelayError, t.Strands = relayed.Relay, relayed.RelayError, stats.Strands
 	t.Error, t.Remedy = words(cmp.Or(err, p.late, p.doubt))
 	return t
 }

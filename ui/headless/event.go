@@ -48,8 +48,36 @@ type stateEvent struct {
 	To           string `json:"to,omitempty"`          // the name by which Remote was found
 	Destination  string `json:"destination,omitempty"` // whose step it is, of a tunnel to any host
 	AgentVersion string `json:"agent_version,omitempty"`
-	Error        string `json:"error,omitempty"`
-	Remedy       string `json:"remedy,omitempty"`
+	relayed
+	Error  string `json:"error,omitempty"`
+	Remedy string `json:"remedy,omitempty"`
+}
+
+// relayed is whether connections go through the relay of the task.
+type relayed struct {
+	Relay      string `json:"relay,omitempty"`       // used or unused; empty where none is known of, or it was not tried yet
+	RelayError string `json:"relay_error,omitempty"` // why it is unused
+}
+
+func newRelayed(r tunnel.Relaying) relayed {
+	switch {
+	case r.On:
+		return relayed{Relay: "used"}
+	case r.Why != "":
+		return relayed{Relay: "unused", RelayError: say.Line(r.Why)}
+	}
+	return relayed{}
+}
+
+// way says it in words; empty when there is nothing to say.
+func (r relayed) way() string {
+	switch {
+	case r.RelayError != "":
+		return "without the relay of the task: " + r.RelayError
+	case r.Relay != "":
+		return "through the relay of the task"
+	}
+	return ""
 }
 
 func newStateEvent(e tunnel.Event, t *tracked) stateEvent {
@@ -74,6 +102,7 @@ func newStateEvent(e tunnel.Event, t *tracked) stateEvent {
 	}
 	s.Error, s.Remedy = words(e.Err)
 	s.AgentVersion = e.Link.Agent
+	s.relayed = newRelayed(e.Link.Relay)
 	return s
 }
 

@@ -65,7 +65,14 @@ func (r *run) lookFor(ctx context.Context, g group) found {
 		finders.Go(func() {
 			if f.targets[i], errs[i] = look(waiting, f.client, wanted.Query, r.notices); errs[i] != nil {
 				cancel() // one that cannot be found ends the others
+				return
 			}
+			to := wanted.Spec
+			to.Target, to.Client = f.targets[i], f.client
+			if errs[i] = r.Engine.SeekRelay(waiting, &to); errs[i] != nil {
+				cancel()
+			}
+			f.whole[i].Spec.Relay = to.Relay
 		})
 	}
 	finders.Wait()

@@ -55,6 +55,9 @@ func (p *people) state(e stateEvent) string {
 			news = append(news, part.name+" "+part.now)
 		}
 	}
+	if way := e.way(); way != last.way() && way != "" {
+		news = append(news, way)
+	}
 	return strings.Join(news, ", ")
 }
 

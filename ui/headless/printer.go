@@ -135,6 +135,9 @@ func (e stateEvent) long() string {
 	if e.AgentVersion != "" {
 		line += ", agent " + e.AgentVersion
 	}
+	if way := e.way(); way != "" {
+		line += ", " + way
+	}
 	return line
 }
 

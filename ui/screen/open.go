@@ -58,6 +58,9 @@ func (p *place) openNow(spec tunnel.Spec) (*tunnel.Tunnel, error) {
 		}
 		spec.Target = found
 	}
+	if err := p.engine.SeekRelay(p.of.ctx, &spec); err != nil {
+		return nil, err
+	}
 	return p.engine.Open(spec)
 }
 

@@ -1,0 +1,217 @@
+package aws
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"culvert/internal/say"
+)
+
+// RelayName is what a port mapping of a task definition is called that leads to a relay, which bonds sessions: culvert speaks to
+// no port that is not mapped under this name.
+const RelayName = "culvert-relay"
+
+// Relay is where a task has a relay, and what the task affords.
+type Relay struct {
+	Container string // that maps the port
+	Port      uint16 // on the loopback address of the target's container
+	CPU       int    // units of the task, 1024 to a vCPU; 0 when its definition does not say
+	Memory    int    // MiB that the sessions have, beside all else in the target's container; 0 when it does not say
+}
+
+// What a session takes of a task at its full rate (docs/capacity.md), and what is there besides: the proxy, the agent, the relay.
+const (
+	sessionCPU    = 128 // units
+	sessionMemory = 26  // MiB
+	besideMemory  = 172 // MiB
+	// supposedCPU is what a task is taken to have that does not say, as one that shares an instance with others need not.
+	supposedCPU = 512
+	// mostAfforded is what more sessions have not been seen to improve.
+	mostAfforded = 16
+)
+
+// LeastRelayCPU and LeastRelayMemory are what a task should have for its relay to be of use.
+const (
+	LeastRelayCPU    = 1024
+	LeastRelayMemory = 1024
+)
+
+// Affords is how many sessions at full rate the task carries; at least one.
+func (r Relay) Affords() int {
+	most := min(mostAfforded, cmp.Or(r.CPU, supposedCPU)/sessionCPU)
+	if r.Memory > 0 {
+		most = min(most, (r.Memory-besideMemory)/sessionMemory)
+	}
+	return max(1, most)
+}
+
+// Small reports whether the task is known to be smaller than a relay is of use in.
+func (r Relay) Small() bool {
+	return r.CPU > 0 && r.CPU < LeastRelayCPU || r.Memory > 0 && r.Memory < LeastRelayMemory
+}
+
+// relayMapping is what a task definition says of a relay.
+type relayMapping struct {
+	container string
+	port      uint16
+	problem   string // it cannot be used; empty with a port
+}
+
+// relayOf looks for the port mapping of a relay; the zero value when there is none.
+func relayOf(d types.TaskDefinition) (found relayMapping) {
+	for _, c := range d.ContainerDefinitions {
+		for _, m := range c.PortMappings[:min(len(c.PortMappings), maxMappings)] {
+			if sdk.ToString(m.Name) != RelayName {
+				continue
+			}
+			name := say.Brief(sdk.ToString(c.Name))
+			if found.container != "" {
+				return relayMapping{container: found.container, problem: fmt.Sprintf("two port mappings have that name, of %s and of %s", found.container, name)}
+			}
+			found.container = name
+			port, readable := portFrom(sdk.ToInt32(m.ContainerPort), sdk.ToString(m.ContainerPortRange), m.Protocol)
+			switch {
+			case !readable:
+				found.problem = fmt.Sprintf("the mapping of %s has no port that there is", name)
+			case port.Last != 0:
+				found.problem = fmt.Sprintf("the mapping of %s is of a range, %s", name, port)
+			case port.Protocol != "tcp":
+				found.problem = fmt.Sprintf("the mapping of %s is of %s", name, port.Protocol)
+			default:
+				found.port = port.Container
+			}
+		}
+	}
+	if found.problem != "" {
+		found.port = 0
+	}
+	return found
+}
+
+// Relay finds the relay that a session to a target reaches, by the task definition alone: nothing is sent to the task. It is asked
+// for the definition where that is known already or the task has several containers, of which one may be a relay; where asked is
+// set, in any case. The error is a *NoRelayError where there is none, a *DeniedError where the caller may not look.
+func (c *Client) Relay(ctx context.Context, at Target, asked bool) (Relay, error) {
+	t, found := c.foundLast.find(at)
+	if !found {
+		tasks, err := c.describeTasks(ctx, at.Cluster, []string{at.Task})
+		if err != nil {
+			return Relay{}, err
+		}
+		if len(tasks) == 0 {
+			return Relay{}, &TaskGoneError{Target: at}
+		}
+		t = tasks[0]
+	}
+	_, known := c.definitions.find(t.TaskDefinition)
+	if !asked && !known && len(t.Containers) < 2 {
+		return Relay{}, &NoRelayError{Target: at, Why: RelayUnmapped}
+	}
+	d, err := c.definition(ctx, t.TaskDefinition)
+	if err != nil {
+		return Relay{}, err
+	}
+	return d.relay(d.in(t), at)
+}
+
+// relay is the relay that a session to a container of a task reaches.
+func (d Definition) relay(t Task, at Target) (Relay, error) {
+	none := func(why RelayWhy, detail string) (Relay, error) {
+		return Relay{}, &NoRelayError{Target: at, Why: why, Detail: detail, Container: d.relayed.container}
+	}
+	switch {
+	case d.relayed.container == "":
+		return none(RelayUnmapped, "")
+	case d.relayed.problem != "":
+		return none(RelayMisnamed, d.relayed.problem)
+	case !t.SharesNetwork() && d.relayed.container != at.Container:
+		return none(RelayApart, orWord(t.NetworkMode, networkBridge))
+	}
+	if i := slices.IndexFunc(t.Containers, func(k Container) bool { return k.Name == d.relayed.container }); i >= 0 && t.Containers[i].over() {
+		return none(RelayOver, t.Containers[i].Reason)
+	}
+	return Relay{Container: d.relayed.container, Port: d.relayed.port, CPU: max(0, d.CPU), Memory: max(0, cmp.Or(d.Container(at.Container).Memory, d.Memory))}, nil
+}
+
+// RelayWhy is why a task has no relay that can be used.
+type RelayWhy int
+
+// The reasons.
+const (
+	RelayUnmapped RelayWhy = iota // no port mapping is called RelayName
+	RelayMisnamed                 // one is, and is none that leads to a relay
+	RelayApart                    // it is on the loopback address of another container
+	RelayOver                     // its container has stopped
+)
+
+// NoRelayError means that sessions to a target reach no relay.
+type NoRelayError struct {
+	Target    Target
+	Why       RelayWhy
+	Container string // that has the port mapping
+	Detail    string
+}
+
+func (e *NoRelayError) Error() string {
+	text := "no relay in " + orWord(e.Target.String(), "the task") + ": "
+	switch e.Why {
+	case RelayUnmapped:
+		return text + "no port mapping of its task definition is named " + RelayName
+	case RelayMisnamed:
+		return text + "the port mapping named " + RelayName + " is of no use: " + e.Detail
+	case RelayApart:
+		return text + fmt.Sprintf("each container has a network of its own in network mode %s, and the relay's is %s", e.Detail, e.Container)
+	case RelayOver:
+		if text += "its container " + e.Container + " has stopped"; e.Detail != "" {
+			text += " (" + e.Detail + ")"
+		}
+	}
+	return text
+}
+
+// Remedy says how to get one.
+func (e *NoRelayError) Remedy() string {
+	switch e.Why {
+	case RelayUnmapped:
+		return "set relay_image of the Terraform module (RelayImage of the CloudFormation template) and deploy it anew, or leave --relay require out: culvert works without"
+	case RelayMisnamed:
+		return fmt.Sprintf("let one port mapping of the task definition be named %s, with a containerPort and protocol tcp", RelayName)
+	case RelayApart:
+		return "use network mode awsvpc, name the container " + e.Container + " with --container, or leave --relay require out"
+	case RelayOver:
+	}
+	return "its log says why; the next task of the service starts it anew"
+}
+
+// foundTasks are the tasks that were found last, by their ids, as they were then.
+type foundTasks struct {
+	mu    sync.Mutex
+	known map[string]Task
+}
+
+// maxFound bounds them.
+const maxFound = 64
+
+func (l *foundTasks) keep(t Task) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.known == nil || len(l.known) >= maxFound {
+		l.known = map[string]Task{}
+	}
+	l.known[t.ID] = t
+}
+
+// find takes a task out: it changes.
+func (l *foundTasks) find(at Target) (Task, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t, found := l.known[at.Task]
+	delete(l.known, at.Task)
+	return t, found && t.Cluster == at.Cluster
+}

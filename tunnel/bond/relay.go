@@ -1,0 +1,311 @@
+package bond
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Relay is the far end: it takes the strands of any number of bundles and opens the ports of this machine's loopback that it
+// was given, no others. Its zero value opens none.
+type Relay struct {
+	Targets []uint16                                                 // what may be opened
+	Dial    func(ctx context.Context, port uint16) (net.Conn, error) // nil: 127.0.0.1
+	Limits  Limits
+	Build   string // how this program calls itself in an answer
+
+	once         sync.Once
+	bounds       Limits // with the usual amounts
+	credit, hold *budget
+	instance     id
+
+	mu      sync.Mutex
+	bundles map[id]*end
+	callers map[net.Conn]struct{} // that have not said hello yet
+	closed  bool
+	running sync.WaitGroup
+
+	counts Counts
+}
+
+// Counts are what a relay has done. They name nobody.
+type Counts struct {
+	Bundles, Strands, Streams int    // at the moment
+	Opened, Refused           uint64 // streams
+	Turned                    uint64 // connections that said no hello, or the wrong one
+}
+
+const (
+	callersLimit = 64
+	dialWithin   = 10 * time.Second
+)
+
+func (r *Relay) begin() {
+	r.once.Do(func() {
+		r.bounds = r.Limits.or(Limits{Streams: 1024, Bundles: 16, Strands: 32, Stream: 1 << 20, Credit: 8 << 20, Hold: 8 << 20})
+		r.credit, r.hold = newBudget(r.bounds.Credit), newBudget(r.bounds.Hold)
+		r.bundles, r.callers = map[id]*end{}, map[net.Conn]struct{}{}
+		_, _ = rand.Read(r.instance[:]) // it does not fail
+	})
+}
+
+// Serve takes connections until the listener is closed or fails, and returns why.
+func (r *Relay) Serve(l net.Listener) error {
+	r.begin()
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			if timeout, is := errors.AsType[net.Error](err); is && timeout.Timeout() || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+				time.Sleep(50 * time.Millisecond) // of descriptors: others will end
+				continue
+			}
+			return err
+		}
+		r.Take(conn)
+	}
+}
+
+// Take serves one connection, and returns at once.
+func (r *Relay) Take(conn net.Conn) {
+	r.begin()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed || len(r.callers) >= callersLimit {
+		_ = conn.Close()
+		return
+	}
+	r.callers[conn] = struct{}{}
+	r.running.Go(func() { r.meet(conn) })
+}
+
+// meet hears a hello and answers.
+func (r *Relay) meet(conn net.Conn) {
+	_ = conn.SetDeadline(time.Now().Add(helloWithin))
+	h, err := readHello(conn)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.callers, conn)
+	a := answer{version: Version, instance: r.instance, build: r.Build}
+	var e *end
+	switch {
+	case err != nil || r.closed:
+		r.counts.Turned++
+		_ = conn.Close()
+		return
+	case h.version != Version:
+		a.verdict = verdictVersion
+	case h.purpose == purposeCheck:
+	default:
+		e, a.verdict = r.seat(h)
+	}
+	_ = conn.SetDeadline(time.Now().Add(helloWithin))
+	if a.verdict != verdictWelcome || e == nil {
+		if a.verdict != verdictWelcome {
+			r.counts.Turned++
+		}
+		r.running.Go(func() {
+			_, _ = conn.Write(a.bytes())
+			_ = conn.Close()
+		})
+		return
+	}
+	r.running.Go(func() { r.admit(e, h.strand, conn, a) })
+}
+
+// admit answers and makes the connection a strand.
+func (r *Relay) admit(e *end, strand uint16, conn net.Conn, a answer) {
+	_, err := conn.Write(a.bytes())
+	if err == nil {
+		err = conn.SetDeadline(time.Time{})
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err != nil || e.err != nil {
+		delete(e.seats, strand)
+		_ = conn.Close()
+		return
+	}
+	e.join(strand, conn)
+}
+
+// seat finds the bundle of a hello, or makes it.
+func (r *Relay) seat(h hello) (*end, verdict) {
+	e := r.bundles[h.bundle]
+	switch {
+	case h.purpose == purposeNew && e != nil, h.purpose == purposeJoin && (e == nil || h.instance != r.instance):
+		return nil, verdictStranger
+	case h.purpose == purposeNew && len(r.bundles) >= r.bounds.Bundles:
+		return nil, verdictFull
+	case h.purpose == purposeNew:
+		e = newEnd(r.bounds, purse{of: r.credit, most: r.bounds.Credit / 2}, purse{of: r.hold, most: r.bounds.Hold / 2}, nil)
+		e.accept = func(s *Stream) { r.running.Go(func() { r.carry(s) }) }
+		e.seats[h.strand] = struct{}{}
+		r.bundles[h.bundle] = e
+		r.running.Go(func() {
+			e.run()
+			r.mu.Lock()
+			delete(r.bundles, h.bundle)
+			r.mu.Unlock()
+			e.running.Wait()
+		})
+		return e, verdictWelcome
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, taken := e.seats[h.strand]; taken || len(e.seats) >= r.bounds.Strands {
+		return nil, verdictFull
+	}
+	e.seats[h.strand] = struct{}{}
+	return e, verdictWelcome
+}
+
+// carry connects a stream to its port and carries what comes, both ways.
+func (r *Relay) carry(s *Stream) {
+	conn, err := r.dial(s.port)
+	if err != nil {
+		r.count(func(c *Counts) { c.Refused++ })
+		s.e.mu.Lock()
+		defer s.e.mu.Unlock()
+		why := reasonFor(err)
+		if errors.Is(err, ErrForbidden) {
+			why = reasonForbidden
+		}
+		s.breakOff(why)
+		return
+	}
+	defer func() { _ = conn.Close() }()
+	r.count(func(c *Counts) { c.Opened++ })
+	if !s.welcome(func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) }) {
+		return
+	}
+	var up sync.WaitGroup
+	up.Go(func() {
+		if _, err := s.WriteTo(conn); err != nil {
+			_ = conn.Close()
+			return
+		}
+		if half, is := conn.(interface{ CloseWrite() error }); is {
+			_ = half.CloseWrite()
+		}
+	})
+	err = fetch(s, conn)
+	switch {
+	case err == nil:
+		_ = s.CloseWrite()
+	case !errors.Is(err, errStopped) && !s.isStopped():
+		s.Reset()
+	}
+	up.Wait()
+	_ = s.Close()
+}
+
+// fetch carries what a target sends, with a buffer that grows for one that fills it: most wait for the most part.
+func fetch(s *Stream, from io.Reader) error {
+	buf := make([]byte, 1<<10)
+	for {
+		n, err := from.Read(buf)
+		if _, wrong := s.Write(buf[:n]); wrong != nil {
+			return wrong
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case n == len(buf) && n < frameSize:
+			buf = make([]byte, frameSize)
+		}
+	}
+}
+
+// dial connects to one of the targets.
+func (r *Relay) dial(port uint16) (net.Conn, error) {
+	if !slices.Contains(r.Targets, port) {
+		return nil, ErrForbidden
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), dialWithin)
+	defer cancel()
+	if r.Dial != nil {
+		return r.Dial(ctx, port)
+	}
+	return (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(port))))
+}
+
+// welcome tells the near end that the stream is connected; stop is called when nobody wants what is to be sent any more. It
+// is false when the stream is over already.
+func (s *Stream) welcome(stop func()) bool {
+	s.e.mu.Lock()
+	defer s.e.mu.Unlock()
+	if s.gone() {
+		return false
+	}
+	if more := s.e.credit.share(relayCredit - earlyCredit); s.granted == earlyCredit {
+		s.granted, s.reserved = s.granted+more, s.reserved+more
+	} else {
+		s.e.credit.give(more)
+	}
+	s.e.command(header{kind: kindOpened, stream: s.id, offset: s.granted})
+	if s.onStop = stop; s.sending.over {
+		go stop()
+	}
+	return true
+}
+
+func (s *Stream) isStopped() bool {
+	s.e.mu.Lock()
+	defer s.e.mu.Unlock()
+	return s.sending.over
+}
+
+func (r *Relay) count(change func(*Counts)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change(&r.counts)
+}
+
+// Counts are of this moment.
+func (r *Relay) Counts() Counts {
+	r.mu.Lock()
+	c, all := r.counts, make([]*end, 0, len(r.bundles))
+	for _, e := range r.bundles {
+		all = append(all, e)
+	}
+	r.mu.Unlock()
+	c.Bundles = len(all)
+	for _, e := range all {
+		e.mu.Lock()
+		c.Strands += len(e.strands)
+		c.Streams += len(e.streams)
+		e.mu.Unlock()
+	}
+	return c
+}
+
+// Close ends all bundles and waits until nothing of the relay runs.
+func (r *Relay) Close() error {
+	r.begin()
+	r.mu.Lock()
+	r.closed = true
+	for conn := range r.callers {
+		_ = conn.Close()
+	}
+	all := make([]*end, 0, len(r.bundles))
+	for _, e := range r.bundles {
+		all = append(all, e)
+	}
+	r.mu.Unlock()
+	for _, e := range all {
+		e.mu.Lock()
+		e.fail(ErrClosed)
+		e.mu.Unlock()
+	}
+	r.running.Wait()
+	return nil
+}

@@ -1,0 +1,435 @@
+package tunnel_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"culvert/aws"
+	"culvert/aws/emulator"
+	"culvert/internal/need"
+	"culvert/internal/say"
+	"culvert/tunnel"
+	"culvert/tunnel/bond"
+)
+
+const relayPort = 7300
+
+// relay is one that a test can kill and start anew. Each has connections of its own.
+type relay struct {
+	*testing.T
+	serves string // what the port leads to
+
+	mu       sync.Mutex
+	listener net.Listener
+	relay    *bond.Relay
+	conns    []net.Conn
+}
+
+// newRelay serves the tasks' port by an address on loopback.
+func newRelay(t *testing.T, serves string) *relay {
+	t.Helper()
+	r := &relay{T: t, serves: serves}
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.serve(l)
+	t.Cleanup(r.kill)
+	return r
+}
+
+func (r *relay) serve(l net.Listener) {
+	one := &bond.Relay{Targets: []uint16{port}, Dial: func(ctx context.Context, _ uint16) (net.Conn, error) {
+		r.mu.Lock()
+		at := r.serves
+		r.mu.Unlock()
+		return new(net.Dialer).DialContext(ctx, "tcp", at)
+	}}
+	r.mu.Lock()
+	r.listener, r.relay = l, one
+	r.mu.Unlock()
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			r.mu.Lock()
+			r.conns = append(r.conns, conn)
+			r.mu.Unlock()
+			one.Take(conn)
+		}
+	}()
+}
+
+func (r *relay) address() string { return r.listener.Addr().String() }
+
+// kill ends it as a crash does: its connections are gone in the same moment.
+func (r *relay) kill() {
+	r.mu.Lock()
+	_ = r.listener.Close()
+	for _, c := range r.conns {
+		_ = c.Close()
+	}
+	r.conns = nil
+	one := r.relay
+	r.mu.Unlock()
+	_ = one.Close()
+}
+
+// relayWorld is a world whose tasks have a relay at an address beside the server, and room for eight sessions.
+func relayWorld(t *testing.T, server, relay string, faults func(*emulator.Faults)) *world {
+	t.Helper()
+	app := emulator.Container{Name: "app", Ports: map[uint16]string{port: server}}
+	beside := emulator.Container{Name: "culvert-relay", Ports: map[uint16]string{relayPort: relay}, NonEssential: true}
+	task := roomy
+	task.Containers = []emulator.Container{app, beside}
+	return newWorldIn(t, emulator.Fleet{
+		Clusters: []emulator.Cluster{{Name: "c", Services: []emulator.Service{{Name: "s", Count: 2, Task: task}}}},
+	}, tunnel.Options{}, faults)
+}
+
+// bonded opens a tunnel through the relay, and waits until it has answered.
+func (w *world) bonded() *tunnel.Tunnel {
+	w.Helper()
+	tn := w.start(tunnel.Spec{Relay: &tunnel.Relay{Port: relayPort}})
+	w.ceiling += maxLanes + 1
+	w.events.next(w.T, "word of the relay", func(e tunnel.Event) bool { return e.Link.Relay != tunnel.Relaying{} })
+	if r := tn.Link().Relay; !r.On {
+		w.Fatalf("the relay is not used: %s", r.Why)
+	}
+	return tn
+}
+
+// pours has so many bytes of random sent to whoever connects.
+func pours(size int) func(*net.TCPConn) {
+	return func(c *net.TCPConn) { _, _ = c.Write(random(size, 7)) }
+}
+
+// fetch reads all that comes on a new connection, and checks it. Meanwhile is called when some of it has come.
+func (w *world) fetch(tn *tunnel.Tunnel, size int, meanwhile func()) (took, silent time.Duration, err error) {
+	w.Helper()
+	conn := w.dial(tn)
+	defer conn.Close()
+	began := time.Now()
+	hash, got, last := sha256.New(), 0, began
+	for buffer := make([]byte, 64<<10); ; {
+		n, err := conn.Read(buffer)
+		if pause := time.Since(last); got > 0 && pause > silent {
+			silent = pause
+		}
+		last = time.Now()
+		_, _ = hash.Write(buffer[:n])
+		if got += n; meanwhile != nil && got > size/4 {
+			meanwhile()
+			meanwhile = nil
+		}
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				return time.Since(began), silent, fmt.Errorf("after %d of %d bytes: %w", got, size, err)
+			}
+			break
+		}
+	}
+	if [32]byte(hash.Sum(nil)) != sha256.Sum256(random(size, 7)) {
+		return time.Since(began), silent, fmt.Errorf("%d bytes have come of %d, or others", got, size)
+	}
+	return time.Since(began), silent, nil
+}
+
+func TestADownloadGoesOverAllSessions(t *testing.T) {
+	t.Parallel()
+	const size = 6 << 20
+	server := need.Server(t, pours(size))
+	r := newRelay(t, server)
+	w := relayWorld(t, server, r.address(), paced)
+	tn := w.bonded()
+	took, _, err := w.fetch(tn, size, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := tn.Stats()
+	if s.Received != size || s.Accepted != 1 || len(tn.Connections()) != 1 {
+		t.Errorf("counted %+v of one connection with %d bytes", s, size)
+	}
+	// How much faster that is, is for make bench: on a machine that is busy, or with the race detector, it is what the processor gives.
+	if most := w.account.MostSessions(); most < 4 {
+		t.Errorf("%d sessions at the most for a long download, want one for the tunnel and several for the relay", most)
+	}
+	t.Logf("%s over %d strands", took, s.Strands)
+}
+
+// What was lost with a session, or with all of them, goes over others: the connection outlives them.
+func TestAConnectionOutlivesItsSessions(t *testing.T) {
+	t.Parallel()
+	const size = 5 << 20
+	for name, fault := range map[string]func(*world){
+		"one terminated":     func(w *world) { w.relaySessions(func(id string) { w.account.KillSession(id, "") }, 1) },
+		"all terminated":     func(w *world) { w.relaySessions(func(id string) { w.account.KillSession(id, "") }, 100) },
+		"one socket cut":     func(w *world) { w.relaySessions(func(id string) { w.account.CutClientLeg(id) }, 1) },
+		"all sockets closed": func(w *world) { w.relaySessions(func(id string) { w.account.CloseClientLeg(1000, id) }, 100) },
+		"an agent's socket":  func(w *world) { w.relaySessions(func(id string) { w.account.CutAgentLeg(id) }, 1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := need.Server(t, pours(size))
+			r := newRelay(t, server)
+			w := relayWorld(t, server, r.address(), paced)
+			tn := w.bonded()
+			took, silent, err := w.fetch(tn, size, func() { fault(w) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%s, nothing for %s", took, silent)
+			if silent > 10*time.Second {
+				t.Errorf("nothing came for %s", silent)
+			}
+			if c := w.events.ended(t); c.Err != nil || c.Received != size {
+				t.Errorf("the connection ended with %d bytes and %v", c.Received, c.Err)
+			}
+		})
+	}
+}
+
+// relaySessions does something to so many of the sessions to the relay.
+func (w *world) relaySessions(do func(id string), most int) {
+	for _, s := range w.account.Sessions() {
+		if s.Port == relayPort && most > 0 {
+			most--
+			do(s.ID)
+		}
+	}
+}
+
+// A relay that is gone takes its streams along at once, and nobody waits for it: the next connection goes without.
+func TestARelayThatDies(t *testing.T) {
+	t.Parallel()
+	server := need.Server(t, need.Echo)
+	r := newRelay(t, server)
+	w := relayWorld(t, server, r.address(), nil)
+	tn := w.bonded()
+	conn := w.dial(tn)
+	mustExchange(t, conn, random(100_000, 1))
+	began := time.Now()
+	r.kill()
+	_, err := conn.Read(make([]byte, 1))
+	if took := time.Since(began); err == nil || errors.Is(err, io.EOF) || took > 5*time.Second {
+		t.Errorf("the connection ended after %s with %v, want a reset within a second", took, err)
+	}
+	mustExchange(t, w.dial(tn), random(100_000, 2))
+	w.events.next(t, "word of its end", func(e tunnel.Event) bool { return e.Link.Relay.Why != "" && !e.Link.Relay.On && e.State == tunnel.Open })
+	if c := w.events.ended(t); !errors.Is(c.Err, bond.ErrGone) {
+		t.Errorf("the connection ended with %v, want the end of the relay", c.Err)
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", r.address())
+	if err != nil {
+		t.Skip(err)
+	}
+	r.serve(l)
+	need.Eventually(t, "connections to go through the new relay", func() bool {
+		mustExchange(t, w.dial(tn), random(1000, 3))
+		return tn.Link().Relay.On
+	})
+	mustExchange(t, w.dial(tn), random(100_000, 4))
+	if s := tn.Stats(); s.Strands == 0 {
+		t.Error("nothing goes through the new relay")
+	}
+}
+
+// mute takes connections and says what it is told, or nothing.
+func mute(says []byte) func(*net.TCPConn) {
+	return func(c *net.TCPConn) {
+		_, _ = c.Write(says)
+		_, _ = io.Copy(io.Discard, c)
+	}
+}
+
+// Whatever answers where the relay should be, connections go without it, and what is wrong is said once.
+func TestWhatIsNoRelayIsInNobodysWay(t *testing.T) {
+	t.Parallel()
+	server := need.Server(t, need.Echo)
+	later := append([]byte("cvrelay!\x00\x63\x00\x12"), append(make([]byte, 17), 'x')...)
+	for name, c := range map[string]struct{ at, says string }{
+		"absent":        {at: refusing(t), says: "the relay is gone"},
+		"silent":        {at: need.Server(t, mute(nil)), says: "no answer"},
+		"another":       {at: need.Server(t, mute([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))), says: "no relay of culvert's"},
+		"wrong version": {at: need.Server(t, mute(later)), says: "version 99"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := relayWorld(t, server, c.at, nil)
+			tn := w.open(tunnel.Spec{Relay: &tunnel.Relay{Port: relayPort}})
+			w.ceiling++
+			began := time.Now()
+			conn := w.dial(tn)
+			mustExchange(t, conn, random(100_000, 1))
+			if took := time.Since(began); took > 5*time.Second {
+				t.Errorf("the first connection took %s", took)
+			}
+			e := w.events.next(t, "word of the relay", func(e tunnel.Event) bool { return e.Link.Relay != tunnel.Relaying{} })
+			if e.State != tunnel.Open || e.Link.Relay.On || !strings.Contains(e.Link.Relay.Why, c.says) {
+				t.Errorf("said %+v, want %q", e.Link.Relay, c.says)
+			}
+			mustExchange(t, w.dial(tn), random(100_000, 2))
+			need.Eventually(t, "the session to it to end", func() bool {
+				for _, s := range w.account.Sessions() {
+					if s.Port == relayPort {
+						return false
+					}
+				}
+				return true
+			})
+
+			strict := w.start(tunnel.Spec{Relay: &tunnel.Relay{Port: relayPort, Required: true}, AnyPort: true})
+			w.ceiling++
+			w.events.await(t, strict, tunnel.Open)
+			if _, err := strict.Prove(t.Context()); err != nil {
+				t.Errorf("the far end is not proved: %v", err)
+			}
+			refused := w.dial(strict)
+			if _, err := refused.Read(make([]byte, 1)); err == nil || errors.Is(err, io.EOF) {
+				t.Errorf("the connection that must go through a relay ended with %v", err)
+			}
+			need.Eventually(t, "the connection to be recorded", func() bool { return len(strict.Connections()) == 1 && !strict.Connections()[0].Ended.IsZero() })
+			if err := strict.Connections()[0].Err; !strings.Contains(fmt.Sprint(err), c.says) || say.Remedy(err) == "" {
+				t.Errorf("it ended with %v, remedy %q, want %q", err, say.Remedy(err), c.says)
+			}
+		})
+	}
+}
+
+// Half of a connection can end by itself, and a far end that refuses is told from a relay that does not work.
+func TestAStreamIsAConnection(t *testing.T) {
+	t.Parallel()
+	late := need.Server(t, func(c *net.TCPConn) {
+		all, _ := io.ReadAll(c)
+		_, _ = fmt.Fprintf(c, "%d bytes", len(all))
+	})
+	r := newRelay(t, late)
+	w := relayWorld(t, late, r.address(), nil)
+	tn := w.bonded()
+	conn := w.dial(tn)
+	if _, err := conn.Write(random(100_000, 1)); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.CloseWrite()
+	if answer, err := io.ReadAll(conn); string(answer) != "100000 bytes" || err != nil {
+		t.Errorf("the answer after the end of the question: %q, %v", answer, err)
+	}
+	if c := w.events.ended(t); c.Err != nil || c.Sent != 100_000 || c.Received != 12 {
+		t.Errorf("counted %+v", c)
+	}
+	gone := w.dial(tn)
+	mustWrite(t, gone)
+	_ = gone.SetLinger(0)
+	_ = gone.Close()
+	w.events.ended(t)
+	need.Eventually(t, "no stream to be left", func() bool { return r.relay.Counts().Streams == 0 })
+
+	r.mu.Lock()
+	r.serves = refusing(t)
+	r.mu.Unlock()
+	if answer, err := io.ReadAll(w.dial(tn)); err == nil {
+		t.Errorf("a far end that refuses answered %q", answer)
+	}
+	c := w.events.ended(t)
+	if _, refused := errors.AsType[*tunnel.RefusedError](c.Err); !refused {
+		t.Errorf("it ended with %v, want a refusal", c.Err)
+	}
+}
+
+func mustWrite(t *testing.T, c net.Conn) {
+	t.Helper()
+	if _, err := c.Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The task is replaced: what is open serves as long as it does, and what is new goes through the relay of the next one.
+func TestTheTaskOfARelayIsReplaced(t *testing.T) {
+	t.Parallel()
+	server := need.Server(t, need.Echo)
+	r := newRelay(t, server)
+	w := relayWorld(t, server, r.address(), nil)
+	w.engine.Patrol(200 * time.Millisecond)
+	tn := w.bonded()
+	old := tn.Link().Target.Task
+	conn := w.dial(tn)
+	mustExchange(t, conn, random(100_000, 1))
+	if err := w.account.StopTask(old, "replaced"); err != nil {
+		t.Fatal(err)
+	}
+	w.events.next(t, "another task and its relay", func(e tunnel.Event) bool {
+		return e.Link.Target.Task != old && e.State == tunnel.Open && e.Link.Relay.On
+	})
+	mustExchange(t, w.dial(tn), random(100_000, 2))
+	_ = conn.SetReadDeadline(time.Now().Add(30 * time.Second))
+	if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, io.EOF) {
+		t.Errorf("the connection of the task that is gone ended with %v, want a reset", err)
+	}
+}
+
+// Sessions that nothing goes through end, and the next connection has them again.
+func TestQuietStrandsAreGivenUp(t *testing.T) {
+	t.Parallel()
+	server := need.Server(t, need.Echo)
+	r := newRelay(t, server)
+	w := relayWorld(t, server, r.address(), func(f *emulator.Faults) { f.Idle = 3 * time.Second })
+	w.engine.Keep(0)
+	w.engine.Quiet(time.Second)
+	tn := w.bonded()
+	conn := w.dial(tn)
+	mustExchange(t, conn, random(100_000, 1))
+	_ = conn.Close()
+	need.Eventually(t, "the strands to be given up", func() bool { return tn.Stats().Strands == 0 && r.relay.Counts().Strands == 0 })
+	need.Eventually(t, "the account to end the sessions", func() bool { return len(w.account.Sessions()) == 0 })
+	mustExchange(t, w.dial(tn), random(100_000, 2))
+}
+
+// From the task definition to the page: the relay is found by its port mapping, and the proxy is behind it as without.
+func TestARelayIsFoundByTheTaskDefinition(t *testing.T) {
+	t.Parallel()
+	task := roomy
+	task.Containers = []emulator.Container{
+		{Name: "app", Ports: map[uint16]string{3128: emulator.Proxy}},
+		{Name: "culvert-relay", Ports: map[uint16]string{relayPort: emulator.Relay}, PortNames: map[uint16]string{relayPort: aws.RelayName}, NonEssential: true},
+	}
+	w := newWorldIn(t, emulator.Fleet{VPC: true, Clusters: []emulator.Cluster{{Name: "c", Services: []emulator.Service{{Name: "s", Count: 2, Task: task}}}}}, tunnel.Options{}, nil)
+	spec := tunnel.Spec{Target: aws.Target{Cluster: "c", Service: "s", Container: "app"}, Remote: tunnel.Endpoint{Port: 3128}, AnyPort: true}
+	if err := w.engine.SeekRelay(t.Context(), &spec); err != nil || spec.Relay == nil || spec.Relay.Port != relayPort {
+		t.Fatalf("found %+v, %v", spec.Relay, err)
+	}
+	tn := w.start(spec)
+	w.events.next(t, "word of the relay", func(e tunnel.Event) bool { return e.Link.Relay.On })
+	for _, c := range []struct {
+		url    string
+		status int
+	}{{"http://orders.internal/", 200}, {"http://blocked.internal/", 403}} {
+		client := &http.Client{Transport: &http.Transport{
+			Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: tn.Addr().String()}), DisableKeepAlives: true,
+		}}
+		r, err := client.Get(c.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = r.Body.Close()
+		if r.StatusCode != c.status {
+			t.Errorf("%s: %s, want %d", c.url, r.Status, c.status)
+		}
+		if ended := w.events.ended(t); ended.Status != c.status || ended.Protocol != tunnel.ProtocolHTTP {
+			t.Errorf("%s is counted as %+v", c.url, ended)
+		}
+	}
+}

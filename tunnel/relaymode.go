@@ -1,0 +1,96 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"culvert/aws"
+)
+
+// RelayMode is whether tunnels go through the relay of their task.
+type RelayMode int
+
+// The modes.
+const (
+	RelayAuto    RelayMode = iota // where the task definition has one, and it answers
+	RelayNo                       // never
+	RelayRequire                  // nothing goes without it
+)
+
+// seekWithin bounds looking for a relay that a tunnel can do without.
+const seekWithin = 5 * time.Second
+
+// SeekRelay sets the relay of a spec that Open is to get, as Options.Relay wants it. It asks ECS and nobody else: nothing is sent
+// to a task before its definition has a port mapping named aws.RelayName. The error is nil unless a relay is required; a spec whose
+// far end is behind the task has none.
+func (e *Engine) SeekRelay(ctx context.Context, s *Spec) error {
+	mode := e.options.Relay
+	if s.Relay = nil; mode == RelayNo {
+		return nil
+	}
+	if s.Dynamic != nil || s.Remote.Host != "" {
+		if mode == RelayRequire {
+			return &NotRelayedError{FarEnd: s.FarEnd()}
+		}
+		return nil
+	}
+	if mode == RelayAuto {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, seekWithin)
+		defer cancel()
+	}
+	client := s.Client
+	if client == nil {
+		client = e.options.Client
+	}
+	found, err := relayOf(ctx, client, s, mode == RelayRequire)
+	switch {
+	case err == nil:
+		s.Relay = &Relay{Port: found.Port, Required: mode == RelayRequire}
+	case mode == RelayRequire:
+		return fmt.Errorf("--relay require: %w", err)
+	default:
+		e.options.Log.Debug("no relay", "target", s.Target.String(), "error", err)
+	}
+	return nil
+}
+
+// relayOf is the relay of a spec's task, or of one that its service has now.
+func relayOf(ctx context.Context, client *aws.Client, s *Spec, asked bool) (aws.Relay, error) {
+	at := s.Target
+	if at.Task == "" {
+		query := at.Query()
+		query.Port = s.Remote.Port
+		var err error
+		if at, err = client.Lookup(ctx, query); err != nil {
+			return aws.Relay{}, err
+		}
+	}
+	found, err := client.Relay(ctx, at, asked)
+	if err == nil && found.Port == s.Remote.Port {
+		return aws.Relay{}, errors.New("the forward leads to the relay itself: it takes streams, not connections")
+	}
+	return found, err
+}
+
+// NotRelayedError means that a relay is required for a far end that none can open.
+type NotRelayedError struct{ FarEnd string }
+
+func (e *NotRelayedError) Error() string {
+	return fmt.Sprintf("--relay require: %s is behind the task, and a relay opens ports of its own task alone", e.FarEnd)
+}
+
+// Remedy says what can be done instead.
+func (e *NotRelayedError) Remedy() string {
+	return "leave --relay require out, or forward to a port of the task, such as the proxy's: -L 3128"
+}
+
+// Relay is where the tasks have one (culvert relay), beside what the tunnel leads to: connections go through it as streams of a
+// bundle, over as many sessions as their task affords, each as fast as all of them together. Where it does not answer they go as
+// they would without one.
+type Relay struct {
+	Port     uint16 // on the task's loopback address
+	Required bool   // connections fail where there is no relay that this culvert can use
+}

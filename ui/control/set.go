@@ -92,6 +92,9 @@ type Tunnel struct {
 	Container    string        `json:"container,omitempty"`
 	Session      string        `json:"session,omitempty"`
 	AgentVersion string        `json:"agent_version,omitempty"`
+	Relay        string        `json:"relay,omitempty"`     // on, or off where one was tried; empty where there is none
+	RelayWhy     string        `json:"relay_why,omitempty"` // it is off
+	Strands      int           `json:"strands,omitempty"`   // sessions that it bonds
 	Sent         uint64        `json:"sent"`
 	Received     uint64        `json:"received"`
 	Connections  int           `json:"connections"` // open now

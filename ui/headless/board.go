@@ -246,6 +246,8 @@ func (p *posted) shown() control.Tunnel {
 		Retries: stats.Retries, RoundTripMS: stats.RoundTrip.Milliseconds(), MessageSize: stats.MessageSize, Took: p.took.Milliseconds(),
 		Hosts: p.busiest(), Destinations: p.last,
 	}
+	t.Relay, t.RelayWhy = relaying(link.Relay)
+	t.Strands = stats.Strands
 	if now := destinations(p.tunnel); p.last == nil {
 		t.Destinations = now
 	}

@@ -48,8 +48,21 @@ type stateEvent struct {
 	To           string `json:"to,omitempty"`          // the name by which Remote was found
 	Destination  string `json:"destination,omitempty"` // whose step it is, of a tunnel to any host
 	AgentVersion string `json:"agent_version,omitempty"`
+	Relay        string `json:"relay,omitempty"` // on, or off where one was tried; RelayWhy says why then
+	RelayWhy     string `json:"relay_why,omitempty"`
 	Error        string `json:"error,omitempty"`
 	Remedy       string `json:"remedy,omitempty"`
+}
+
+// relaying is whether connections go through a relay, in words; empty where none is known of.
+func relaying(r tunnel.Relaying) (word, why string) {
+	switch {
+	case r.On:
+		return "on", ""
+	case r.Why != "":
+		return "off", say.Line(r.Why)
+	}
+	return "", ""
 }
 
 func newStateEvent(e tunnel.Event, t *tracked) stateEvent {
@@ -74,6 +87,7 @@ func newStateEvent(e tunnel.Event, t *tracked) stateEvent {
 	}
 	s.Error, s.Remedy = words(e.Err)
 	s.AgentVersion = e.Link.Agent
+	s.Relay, s.RelayWhy = relaying(e.Link.Relay)
 	return s
 }
 

@@ -135,6 +135,12 @@ func (e stateEvent) long() string {
 	if e.AgentVersion != "" {
 		line += ", agent " + e.AgentVersion
 	}
+	if e.Relay != "" {
+		line += ", relay " + e.Relay
+	}
+	if e.RelayWhy != "" {
+		line += " (" + e.RelayWhy + ")"
+	}
 	return line
 }
 

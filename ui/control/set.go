@@ -92,6 +92,9 @@ type Tunnel struct {
 	Container    string        `json:"container,omitempty"`
 	Session      string        `json:"session,omitempty"`
 	AgentVersion string        `json:"agent_version,omitempty"`
+	Relay        string        `json:"relay,omitempty"`     // on, or off where one was tried; empty where there is none
+	RelayWhy     string        `json:"relay_why,omitempty"` // it is off
+	Strands      int           `json:"strands,omitempty"`   // sessions that it bonds
 	Sent         uint64        `json:"sent"`
 	Received     uint64        `json:"received"`
 	Connections  int           `json:"connections"` // open now
@@ -99,9 +102,6 @@ type Tunnel struct {
 	Retries      uint64        `json:"retries"`
 	RoundTripMS  int64         `json:"round_trip_ms"`
 	MessageSize  int           `json:"message_size,omitempty"` // bytes of payload on the way up; 0 without an open session
-	Relay        string        `json:"relay,omitempty"`        // of the task, used or unused; empty where none is known of
-	RelayError   string        `json:"relay_error,omitempty"`  // why it is unused
-	Strands      int           `json:"strands,omitempty"`      // sessions to it
 	Took         int64         `json:"took_ms,omitempty"`      // until it was ready
 	Error        string        `json:"error,omitempty"`
 	Remedy       string        `json:"remedy,omitempty"`

@@ -246,6 +246,8 @@ func (p *posted) shown() control.Tunnel {
 		Retries: stats.Retries, RoundTripMS: stats.RoundTrip.Milliseconds(), MessageSize: stats.MessageSize, Took: p.took.Milliseconds(),
 		Hosts: p.busiest(), Destinations: p.last,
 	}
+	t.Relay, t.RelayWhy = relaying(link.Relay)
+	t.Strands = stats.Strands
 	if now := destinations(p.tunnel); p.last == nil {
 		t.Destinations = now
 	}
@@ -257,8 +259,6 @@ func (p *posted) shown() control.Tunnel {
 		t.Host, t.Port = at.Addr().String(), at.Port()
 	}
 	_, t.Refused = errors.AsType[*RefusalError](p.late)
-	relayed := newRelayed(link.Relay)
-	t.Relay, t.RelayError, t.Strands = relayed.Relay, relayed.RelayError, stats.Strands
 	t.Error, t.Remedy = words(cmp.Or(err, p.late, p.doubt))
 	return t
 }

@@ -48,36 +48,21 @@ type stateEvent struct {
 	To           string `json:"to,omitempty"`          // the name by which Remote was found
 	Destination  string `json:"destination,omitempty"` // whose step it is, of a tunnel to any host
 	AgentVersion string `json:"agent_version,omitempty"`
-	relayed
-	Error  string `json:"error,omitempty"`
-	Remedy string `json:"remedy,omitempty"`
+	Relay        string `json:"relay,omitempty"` // on, or off where one was tried; RelayWhy says why then
+	RelayWhy     string `json:"relay_why,omitempty"`
+	Error        string `json:"error,omitempty"`
+	Remedy       string `json:"remedy,omitempty"`
 }
 
-// relayed is whether connections go through the relay of the task.
-type relayed struct {
-	Relay      string `json:"relay,omitempty"`       // used or unused; empty where none is known of, or it was not tried yet
-	RelayError string `json:"relay_error,omitempty"` // why it is unused
-}
-
-func newRelayed(r tunnel.Relaying) relayed {
+// relaying is whether connections go through a relay, in words; empty where none is known of.
+func relaying(r tunnel.Relaying) (word, why string) {
 	switch {
 	case r.On:
-		return relayed{Relay: "used"}
+		return "on", ""
 	case r.Why != "":
-		return relayed{Relay: "unused", RelayError: say.Line(r.Why)}
+		return "off", say.Line(r.Why)
 	}
-	return relayed{}
-}
-
-// way says it in words; empty when there is nothing to say.
-func (r relayed) way() string {
-	switch {
-	case r.RelayError != "":
-		return "without the relay of the task: " + r.RelayError
-	case r.Relay != "":
-		return "through the relay of the task"
-	}
-	return ""
+	return "", ""
 }
 
 func newStateEvent(e tunnel.Event, t *tracked) stateEvent {
@@ -102,7 +87,7 @@ func newStateEvent(e tunnel.Event, t *tracked) stateEvent {
 	}
 	s.Error, s.Remedy = words(e.Err)
 	s.AgentVersion = e.Link.Agent
-	s.relayed = newRelayed(e.Link.Relay)
+	s.Relay, s.RelayWhy = relaying(e.Link.Relay)
 	return s
 }
 

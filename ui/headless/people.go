@@ -50,6 +50,7 @@ func (p *people) state(e stateEvent) string {
 		{"container", e.Container, last.Container},
 		{"session", shortSession(e.Session), shortSession(last.Session)},
 		{"agent", e.AgentVersion, last.AgentVersion},
+		{"relay", e.Relay, last.Relay},
 	} {
 		if part.now != "" && part.now != part.before {
 			news = append(news, part.name+" "+part.now)

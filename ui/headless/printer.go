@@ -135,8 +135,11 @@ func (e stateEvent) long() string {
 	if e.AgentVersion != "" {
 		line += ", agent " + e.AgentVersion
 	}
-	if way := e.way(); way != "" {
-		line += ", " + way
+	if e.Relay != "" {
+		line += ", relay " + e.Relay
+	}
+	if e.RelayWhy != "" {
+		line += " (" + e.RelayWhy + ")"
 	}
 	return line
 }

@@ -60,6 +60,10 @@ func TestALostSocketIsAPauseOfLessThan250ms(t *testing.T) {
 func TestASilentStrandIsFoundByItself(t *testing.T) {
 	took, silence := meanwhile(t, func(l *lab, all []*Strand) {
 		l.conns[all[3]].stall(10 * time.Second)
+		time.Sleep(time.Second)
+		if resent := l.resent(); resent == 0 || resent > 128<<10 {
+			l.Errorf("resent %d bytes, want what was on its way, once", resent)
+		}
 	})
 	if silence > 800*time.Millisecond || took > 5*time.Second {
 		t.Errorf("took %s with a silence of %s", took, silence)

@@ -65,6 +65,17 @@ func relaying(r tunnel.Relaying) (word, why string) {
 	return "", ""
 }
 
+// relay is what people read of it.
+func (e stateEvent) relay() string {
+	switch {
+	case e.RelayWhy != "":
+		return "relay " + e.Relay + " (" + e.RelayWhy + ")"
+	case e.Relay != "":
+		return "relay " + e.Relay
+	}
+	return ""
+}
+
 func newStateEvent(e tunnel.Event, t *tracked) stateEvent {
 	target := t.target
 	if e.Destination != nil {

@@ -50,14 +50,13 @@ func (p *people) state(e stateEvent) string {
 		{"container", e.Container, last.Container},
 		{"session", shortSession(e.Session), shortSession(last.Session)},
 		{"agent", e.AgentVersion, last.AgentVersion},
-		{"relay", e.Relay, last.Relay},
 	} {
 		if part.now != "" && part.now != part.before {
 			news = append(news, part.name+" "+part.now)
 		}
 	}
-	if way := e.way(); way != last.way() && way != "" {
-		news = append(news, way)
+	if relay := e.relay(); relay != last.relay() && relay != "" {
+		news = append(news, relay)
 	}
 	return strings.Join(news, ", ")
 }

@@ -135,11 +135,8 @@ func (e stateEvent) long() string {
 	if e.AgentVersion != "" {
 		line += ", agent " + e.AgentVersion
 	}
-	if e.Relay != "" {
-		line += ", relay " + e.Relay
-	}
-	if e.RelayWhy != "" {
-		line += " (" + e.RelayWhy + ")"
+	if relay := e.relay(); relay != "" {
+		line += ", " + relay
 	}
 	return line
 }

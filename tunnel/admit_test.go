@@ -52,7 +52,7 @@ func TestAnUnusedTurnGoesToTheNext(t *testing.T) {
 		case <-time.After(time.Hour):
 			t.Error("the next one was never let in, although there is room")
 			c.finish(errStopped)
-			<-second
+			_ = <-second
 		}
 	})
 }

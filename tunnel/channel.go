@@ -205,7 +205,7 @@ func newID() wire.ID {
 	return id
 }
 
-// admit waits until the window has room for another message. Senders are let in in the order in which they came. The error is
+// admit waits until the window has room for another message. Senders have their turns in the order in which they came. The error is
 // ctx's, or why the session is over.
 func (c *channel) admit(ctx context.Context) error {
 	c.mu.Lock()

@@ -92,7 +92,9 @@ func TestSeekRelay(t *testing.T) {
 		if started := e.Calls("StartSession"); started != 0 {
 			t.Errorf("%+v: %d sessions were started", test, started)
 		}
-		engine.Close(t.Context())
+		if err := engine.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 	var none *aws.NoRelayError
 	if err := tunnel.New(tunnel.Options{Client: c, Relay: tunnel.RelayRequire}).SeekRelay(t.Context(), &tunnel.Spec{Target: aws.Target{Cluster: "c", Service: "without"}, Remote: own}); !errors.As(err, &none) {

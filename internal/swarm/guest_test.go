@@ -251,9 +251,8 @@ func echo(l *line, id uint64, n int) error {
 	}()
 	err := check(l, id, n, nil)
 	if err != nil {
-		_ = l.Conn.SetWriteDeadline(time.Unix(1, 0))
-		<-sent
-		return fmt.Errorf("echo: %w", err)
+		_ = l.SetWriteDeadline(time.Unix(1, 0))
+		return errors.Join(fmt.Errorf("echo: %w", err), <-sent)
 	}
 	return <-sent
 }

@@ -37,7 +37,7 @@ func done(breaks bool, do func(w *world, m mishap)) trouble { return trouble{bre
 // known are all kinds of mishaps.
 var known map[string]trouble
 
-func init() {
+func init() { //nolint:gochecknoinits // some mishaps ask for the others
 	known = map[string]trouble{
 		// The API.
 		"StartSession is denied":             api("ssm:StartSession", emulator.Deny),
@@ -79,7 +79,7 @@ func init() {
 		"no tasks at all": {
 			breaks: true, moves: true,
 			do:   func(w *world, m mishap) { _ = w.account.Scale(cluster, w.serviceOf(m), 0) },
-			undo: func(w *world, m mishap) { w.scaleUp() },
+			undo: func(w *world, _ mishap) { w.scaleUp() },
 		},
 		"an agent dies": {
 			breaks: true, moves: true,
@@ -111,7 +111,7 @@ func init() {
 		"agents take nothing twice":  knob(false, func(_ mishap, f *emulator.Faults) { f.TakesTwice = false }),
 
 		// Sessions and their sockets.
-		"sockets are closed":         done(false, func(w *world, m mishap) { w.account.CloseClientLeg(1000) }),
+		"sockets are closed":         done(false, func(w *world, _ mishap) { w.account.CloseClientLeg(1000) }),
 		"sockets are closed oddly":   done(false, func(w *world, m mishap) { w.account.CloseClientLeg(1001 + int(m.pick%2)*10) }),
 		"sockets are cut":            done(false, func(w *world, _ mishap) { w.account.CutClientLeg() }),
 		"a socket is cut":            done(false, func(w *world, m mishap) { w.one(m, func(id string) { w.account.CutClientLeg(id) }) }),

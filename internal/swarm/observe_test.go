@@ -81,7 +81,7 @@ func (o *observer) truth(one way, shown []tunnel.Link, sessions []emulator.Sessi
 	var still []string
 	for _, link := range shown {
 		i := slices.IndexFunc(sessions, func(s emulator.Session) bool { return s.ID == link.Session })
-		what := ""
+		var what string
 		switch {
 		case i < 0:
 			what = "has ended"

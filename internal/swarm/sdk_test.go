@@ -12,7 +12,7 @@ import (
 //go:linkname sleepOfSDK github.com/aws/aws-sdk-go-v2/internal/sdk.SleepWithContext
 var sleepOfSDK func(ctx context.Context, d time.Duration) error
 
-func init() {
+func init() { //nolint:gochecknoinits // before any client is made
 	sleep := sleepOfSDK
 	sleepOfSDK = func(ctx context.Context, d time.Duration) error { return sleep(ctx, d+time.Microsecond) }
 }

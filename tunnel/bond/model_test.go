@@ -95,12 +95,13 @@ func (c *modelConn) Read(p []byte) (int, error) {
 	l := c.in
 	for {
 		l.mu.Lock()
+		dead, ended := l.dead, l.ended
 		now := time.Now()
 		wait := time.Duration(-1)
 		switch {
 		case l.dead != nil:
-			defer l.mu.Unlock()
-			return 0, l.dead
+			l.mu.Unlock()
+			return 0, dead
 		case !l.by.IsZero() && !now.Before(l.by):
 			l.mu.Unlock()
 			return 0, errDeadline
@@ -118,8 +119,8 @@ func (c *modelConn) Read(p []byte) (int, error) {
 				return n, nil
 			}
 		case l.ended != nil:
-			defer l.mu.Unlock()
-			return 0, l.ended
+			l.mu.Unlock()
+			return 0, ended
 		}
 		if !l.by.IsZero() && (wait < 0 || l.by.Sub(now) < wait) {
 			wait = l.by.Sub(now)

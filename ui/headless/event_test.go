@@ -10,12 +10,12 @@ import (
 
 // fill puts a text into every string of an event, whatever its fields are.
 func fill(v reflect.Value, text string) {
-	switch v.Kind() {
+	switch v.Kind() { //nolint:exhaustive // the others hold no text
 	case reflect.String:
 		v.SetString(text)
 	case reflect.Struct:
-		for i := range v.NumField() {
-			fill(v.Field(i), text) // of every event all fields are printed
+		for _, field := range v.Fields() {
+			fill(field, text) // of every event all fields are printed
 		}
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))

@@ -50,9 +50,8 @@ func TestAnUnusedTurnGoesToTheNext(t *testing.T) {
 				t.Errorf("the next one got %v", err)
 			}
 		case <-time.After(time.Hour):
-			t.Error("the next one was never let in, although there is room")
 			c.finish(errStopped)
-			_ = <-second
+			t.Errorf("the next one was never let in, although there is room, and then got %v", <-second)
 		}
 	})
 }

@@ -52,7 +52,9 @@ func TestAnUnusedTurnGoesToTheNext(t *testing.T) {
 		case <-time.After(time.Hour):
 			t.Error("the next one was never let in, although there is room")
 			c.finish(errStopped)
-			<-second
+			if err := <-second; !errors.Is(err, errStopped) {
+				t.Errorf("at the end it got %v", err)
+			}
 		}
 	})
 }

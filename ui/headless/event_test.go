@@ -10,17 +10,16 @@ import (
 
 // fill puts a text into every string of an event, whatever its fields are.
 func fill(v reflect.Value, text string) {
-	switch v.Kind() {
+	switch v.Kind() { //nolint:exhaustive // numbers say nothing
 	case reflect.String:
 		v.SetString(text)
 	case reflect.Struct:
-		for i := range v.NumField() {
-			fill(v.Field(i), text) // of every event all fields are printed
+		for _, field := range v.Fields() { // all are printed
+			fill(field, text)
 		}
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
 		fill(v.Index(0), text)
-	default:
 	}
 }
 

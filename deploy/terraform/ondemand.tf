@@ -44,7 +44,7 @@ locals {
         Sid       = "PassRoles"
         Effect    = "Allow"
         Action    = ["iam:PassRole"]
-        Resource  = sort(local.run_roles)
+        Resource  = sort(compact(local.run_roles))
         Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
       },
       merge(local.stop_tasks, { Condition = { StringLike = local.owned_by_me } }),

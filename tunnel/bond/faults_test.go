@@ -170,6 +170,11 @@ func TestStreamsEndWithTheRelay(t *testing.T) {
 	})
 }
 
+// leftBehind is a connection that the far end has closed by the time that its answer is read.
+type leftBehind struct{ net.Conn }
+
+func (leftBehind) SetDeadline(time.Time) error { return io.ErrClosedPipe }
+
 func TestAStrandOnAnotherRelayIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, leave := newLab(t, Config{})
@@ -188,7 +193,7 @@ func TestAStrandOnAnotherRelayIsRefused(t *testing.T) {
 		_ = first.Close()
 		near, far = net.Pipe()
 		another.Take(far)
-		_, err := l.bundle.Join(t.Context(), near)
+		_, err := l.bundle.Join(t.Context(), leftBehind{near})
 		if <-l.bundle.Done(); !errors.Is(err, ErrStranger) || !errors.Is(l.bundle.Err(), ErrStranger) {
 			t.Errorf("got %v and %v, want ErrStranger: the relay was started anew", err, l.bundle.Err())
 		}

@@ -177,11 +177,9 @@ func TestAPortThatSomebodyTookGivesWayWithTheFailure(t *testing.T) {
 	l.until("forward a/", "free")
 	d := l.a.dialog.(*connect)
 	proposal := d.local.Value()
-	taken, err := net.Listen("tcp", "127.0.0.1:"+proposal)
-	if err != nil {
-		t.Skipf("somebody else has just taken port %s: %v", proposal, err)
+	if taken, err := net.Listen("tcp", "127.0.0.1:"+proposal); err == nil { // else somebody else has it by now, which will do as well
+		defer taken.Close()
 	}
-	defer taken.Close()
 	l.press("enter")
 	for d.opening {
 		l.step()

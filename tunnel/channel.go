@@ -303,12 +303,12 @@ func (c *channel) soonest(now time.Time) time.Time {
 	return now
 }
 
-// attach tells the channel that a new socket carries it: every message that is not acknowledged is written again, in order.
+// attach tells the channel that a new socket carries it: every message that is not acknowledged is written again, in order. A
+// pause lasts on: the oldest message is written at once, and the others when the agent has answered that.
 func (c *channel) attach(now time.Time) {
 	c.mu.Lock()
 	c.out.rewind(now)
 	c.mu.Unlock()
-	c.pause(false) // the message that ends a pause may have been lost with the last socket
 	c.signal()
 }
 

@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"slices"
+	"time"
 
 	"culvert/aws/wire"
 )
@@ -10,6 +11,11 @@ import (
 // (protocol.md 7). What is sent meanwhile is lost, and an agent whose socket goes while it takes a message in may apply that
 // message twice, so as little as possible is under way then: only the oldest message, again and again at its timeout. That one
 // needs no start_publication to get through, which may get lost, or never come: whatever is heard of the agent ends the pause.
+// A new socket does not: the service need not say again on it that an agent is away. Where the agent came back while there was no
+// socket that could be told, the pause costs a round trip more, or feelEvery for each time that the message or its acknowledge is lost.
+
+// feelEvery is how often the oldest message is written at the least while the agent is away, where the path is not slower than that.
+const feelEvery = time.Second
 
 // pauseOn takes note of what a message says about the agent.
 func (c *channel) pauseOn(kind wire.Type) {

@@ -60,7 +60,7 @@ func TestDataIsHeldBackWhileTheAgentIsAway(t *testing.T) {
 
 // A pause of which nobody tells the end must not stop a session.
 func TestAPauseEndsWithWhatIsHeardOfTheAgent(t *testing.T) {
-	for _, name := range []string{"an acknowledge", "data", "a new socket"} {
+	for _, name := range []string{"an acknowledge", "data", "an acknowledge on the next socket"} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := testChannel((&collected{}).deliver)
@@ -77,6 +77,11 @@ func TestAPauseEndsWithWhatIsHeardOfTheAgent(t *testing.T) {
 					mustReceive(t, c, fromAgent(t, 0, "x"))
 				default:
 					c.attach(time.Now())
+					again := written(t, c)
+					if len(again) != 1 || again[0].Sequence != 0 || !c.paused() {
+						t.Fatalf("wrote %v on the next socket, want the first message alone, for the agent to answer", again)
+					}
+					mustReceive(t, c, ackFor(t, again[0]))
 				}
 				if got := unsent(t, c); c.paused() || !slices.Contains(got, 1) {
 					t.Errorf("wrote %v, want what was held back", got)
@@ -84,6 +89,38 @@ func TestAPauseEndsWithWhatIsHeardOfTheAgent(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An agent that came back while there was no socket to say so is found by its answer, however often that gets lost.
+func TestTheAgentIsAskedEachSecondInAPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := testChannel(nil)
+		mustSend(t, c, "a", "b")
+		written(t, c)
+		mustReceive(t, c, publication(t, wire.PausePublication))
+		for range 100 { // so that it would be sent again after five seconds
+			time.Sleep(100 * time.Millisecond)
+			unsent(t, c)
+		}
+		c.attach(time.Now())
+		began, last := time.Now(), time.Now()
+		asked := 0
+		for time.Since(began) < 10*time.Second {
+			if got := unsent(t, c); slices.Equal(got, []int64{0}) {
+				last = time.Now()
+				asked++
+			} else if len(got) > 0 {
+				t.Fatalf("wrote %v, want the oldest alone", got)
+			}
+			if time.Since(last) > feelEvery+50*time.Millisecond {
+				t.Fatalf("the agent was last asked %s ago", time.Since(last))
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		if asked > 11 {
+			t.Errorf("the agent was asked %d times in ten seconds", asked)
+		}
+	})
 }
 
 func TestTheOldestMessageGoesOutFirstInAPause(t *testing.T) {

@@ -231,10 +231,14 @@ func (s *sender) backoff(o *outgoing) time.Duration {
 	if s.smoothed > 0 && o.tries <= 1 && len(s.unacked) <= fewMessages {
 		return min(d, 2*s.smoothed+2*clockGrain)
 	}
+	most := mostTimeout
+	if s.paused {
+		most = max(d, feelEvery)
+	}
 	for range min(o.tries-1, 5) {
 		d *= 2
 	}
-	return min(d, mostTimeout)
+	return min(d, most)
 }
 
 // findLost queues in again every message that has timed out or that later ones have overtaken (RACK, RFC 8985), and sets when to

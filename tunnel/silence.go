@@ -99,8 +99,12 @@ func (l *lane) heed(v *vigil, now time.Time) error {
 	l.feel(v, now)
 	silence := min(l.channel.silence(now), now.Sub(v.from))
 	var away time.Duration
+	enough, said := awayAfter, time.Unix(0, l.awaySince.Load())
 	if l.away.Load() {
-		away = min(now.Sub(time.Unix(0, l.awaySince.Load())), now.Sub(v.from))
+		away = min(now.Sub(said), now.Sub(v.from))
+		if now.Sub(said) >= awayAfter {
+			enough = askAway // on a socket that is new the agent gets no more time than it takes to answer
+		}
 	}
 	if silence < askAfter && away < askAway || silence == 0 {
 		v.asked = time.Time{}
@@ -119,7 +123,7 @@ func (l *lane) heed(v *vigil, now time.Time) error {
 	if found != nil && now.Sub(found.at) > 2*patrolSoon {
 		found = nil
 	}
-	if away == 0 && found == nil || silence < awayAfter {
+	if away == 0 && found == nil || silence < enough {
 		l.hush(nil)
 		return nil
 	}
@@ -131,7 +135,14 @@ func (l *lane) heed(v *vigil, now time.Time) error {
 	if !l.channel.servedLately(now) || silence < goneAfter && (found == nil || !found.over) {
 		return nil
 	}
-	e.deaf = l.channel.deafSince(away, now)
+	switch stale := away > 0 && l.channel.attachedAt().After(said); {
+	case stale && found == nil:
+		e.deaf = now // it may be back since, and wait for a destination: all that was written may have reached it
+	case stale:
+		e.deaf = l.channel.deafSince(0, now)
+	default:
+		e.deaf = l.channel.deafSince(away, now)
+	}
 	return e
 }
 
@@ -143,8 +154,12 @@ func (l *lane) look() time.Duration {
 	return checkEvery
 }
 
-// hush takes the lane out of use while its agent is silent for the reason given, and back into use without one.
+// hush takes the lane out of use while its agent is silent for the reason given, and back into use without one: but not while the
+// agent is away, as a new socket, on which its silence counts anew, does not bring it back.
 func (l *lane) hush(why *SilentError) {
+	if why == nil && l.away.Load() {
+		return
+	}
 	if l.silent.Swap(why != nil) == (why != nil) {
 		return
 	}
@@ -177,6 +192,13 @@ func (l *lane) feel(v *vigil, now time.Time) {
 // socket is dead and about to be replaced, no connection is sending, and the lane need not count as slow.
 func (l *lane) excused(v *vigil, now time.Time) bool {
 	return l.channel.next() == v.asking && !l.channel.servedLately(now)
+}
+
+// attachedAt is when the socket was attached that carries the channel.
+func (c *channel) attachedAt() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.out.attached
 }
 
 // servedLately reports whether the service was heard within servedWithin.

@@ -166,6 +166,147 @@ func TestAnAgentThatComesBackIsNotGivenUp(t *testing.T) {
 	}
 }
 
+// replaceSocket is the loss of the socket, and the next one.
+func (w *watched) replaceSocket(after time.Duration) {
+	w.attached.Store(false)
+	time.Sleep(after)
+	w.attached.Store(true)
+	w.channel.attach(time.Now())
+}
+
+// A new socket is no word of the agent's: the tunnel is not shown as open on it for longer than on the one before, and the session
+// is given up when the agent does not answer on it either.
+func TestAnAgentThatStaysAwayIsNotBackWithANewSocket(t *testing.T) {
+	for name, without := range map[string]time.Duration{"at once": 0, "after a moment": 10 * time.Millisecond, "after a while": 400 * time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := watchLane(t, nil)
+				defer w.end()
+				w.service(wire.PausePublication)
+				_ = w.until(1100 * time.Millisecond)
+				w.replaceSocket(without)
+				attached := time.Since(w.began)
+				if synctest.Wait(); w.usable() {
+					t.Error("new connections get an agent that is away")
+				}
+				for at := 2 * time.Second; at < attached+4900*time.Millisecond; at += 50 * time.Millisecond {
+					if err := w.until(at); err != nil || w.state() != Resuming || w.usable() {
+						t.Fatalf("%s after it went: %s, usable %t, %v", at, w.state(), w.usable(), err)
+					}
+				}
+				silent, ok := errors.AsType[*SilentError](w.until(attached + 5300*time.Millisecond))
+				if !ok || !silent.Away {
+					t.Errorf("given up with %v", silent)
+				}
+			})
+		})
+	}
+}
+
+// However often the socket is replaced, an agent that is away is not there in between.
+func TestAnAgentThatIsAwayIsNotShownBetweenSockets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := watchLane(t, nil)
+		defer w.end()
+		w.service(wire.PausePublication)
+		_ = w.until(2 * time.Second)
+		for range 20 {
+			w.replaceSocket(100 * time.Millisecond)
+			for began := time.Now(); time.Since(began) < time.Second; time.Sleep(20 * time.Millisecond) {
+				if synctest.Wait(); w.state() != Resuming {
+					t.Fatalf("%s it is %s", time.Since(w.began), w.state())
+				}
+			}
+		}
+		w.acknowledgeAll()
+		if err := w.until(time.Since(w.began) + 200*time.Millisecond); err != nil || !w.usable() {
+			t.Errorf("its word does not end that: %s, %v", w.state(), err)
+		}
+	})
+}
+
+// Where the message that ends a pause was lost with the socket, the agent's first answer on the next one ends it: nothing is shown,
+// asked or given up for it.
+func TestALostEndOfAPauseCostsARoundTrip(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := watchLane(t, nil)
+		defer w.end()
+		s, err := w.connect(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(60 * time.Millisecond)
+		w.acknowledgeAll()
+		_ = w.until(time.Second)
+		w.service(wire.PausePublication)
+		_ = w.until(1100 * time.Millisecond)
+		for range 10 {
+			if err := s.write(t.Context(), []byte("x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_ = w.until(4 * time.Second)
+		w.replaceSocket(10 * time.Second)
+		time.Sleep(200 * time.Millisecond) // a long round trip
+		w.channel.mu.Lock()
+		first := w.channel.out.oldest()
+		w.channel.mu.Unlock()
+		mustReceive(t, w.channel, ackFor(t, wire.Message{Type: wire.InputStream, Sequence: first}))
+		time.Sleep(50 * time.Millisecond) // the writer's turn
+		synctest.Wait()
+		if w.channel.paused() || !w.usable() {
+			t.Errorf("paused %t, %s", w.channel.paused(), w.state())
+		}
+		w.channel.mu.Lock()
+		held := len(w.channel.out.unacked) - w.channel.out.unsent + len(w.channel.out.again)
+		w.channel.mu.Unlock()
+		if held > 0 {
+			t.Errorf("%d messages are held back", held)
+		}
+	})
+}
+
+// An agent that may be back and wait for a destination may have taken what was written on the new socket: what is opened anew
+// elsewhere is what was not written.
+func TestNothingIsSentTwiceForAPauseOfAnEarlierSocket(t *testing.T) {
+	for _, replaced := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := watchLane(t, nil)
+			defer w.end()
+			spoke := func() *stream {
+				s, err := w.connect(t.Context())
+				if err == nil {
+					err = s.write(t.Context(), []byte("x"))
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				return s
+			}
+			spoke()
+			time.Sleep(60 * time.Millisecond) // the round trip
+			w.acknowledgeAll()
+			_ = w.until(time.Second) // it was silent for longer than it takes for its last acknowledges to get lost
+			first := spoke()
+			time.Sleep(time.Millisecond)
+			w.service(wire.PausePublication)
+			second := spoke()
+			_ = w.until(2 * time.Second)
+			if replaced {
+				w.replaceSocket(10 * time.Millisecond)
+			}
+			silent, ok := errors.AsType[*SilentError](w.until(8 * time.Second))
+			if !ok {
+				t.Fatal("the session was not given up")
+			}
+			w.spare(silent)
+			if !second.spare.Load() || first.spare.Load() == replaced {
+				t.Errorf("with a new socket %t: the one whose words were written is opened anew: %t, the other: %t", replaced, first.spare.Load(), second.spare.Load())
+			}
+		})
+	}
+}
+
 // A pause that means nothing, on a session where nothing is owed: the one message that is sent for it is acknowledged.
 func TestAPauseOfALivingAgentCostsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -49,7 +49,7 @@ type session struct {
 	client      *clientLeg           // nil while it is away
 	clientSince time.Time
 	agentSince  time.Time
-	attached    bool // a client was there once
+	sockets     int // that the client has had
 	held        [][]byte
 	ended       time.Time // zero while active
 }
@@ -61,6 +61,7 @@ type Session struct {
 	Host                        string // of the remote-host document
 	Started                     time.Time
 	Client, Agent               bool   // which legs are connected
+	Sockets                     int    // that the client has had
 	Up, Down                    uint64 // bytes of tunnel data relayed from the client and from the agent, repeats included
 	Messages                    uint64 // that Up came in
 	TooLarge                    int    // messages of the client that the service has not taken, see Faults.Largest
@@ -160,8 +161,9 @@ func (s *session) attach(leg *clientLeg) bool {
 		s.mu.Unlock()
 		return true
 	}
-	old, back := s.client, s.attached
-	s.client, s.attached, s.clientSince = leg, true, s.data.now()
+	old, back := s.client, s.sockets > 0
+	s.client, s.clientSince = leg, s.data.now()
+	s.sockets++
 	for _, frame := range s.held {
 		leg.write(frame)
 	}
@@ -228,7 +230,7 @@ func (s *session) toAgent(frame []byte) {
 func (s *session) toClient(frame []byte) {
 	s.mu.Lock()
 	leg := s.client
-	if leg == nil && !s.attached && len(s.held) < heldFrames {
+	if leg == nil && s.sockets == 0 && len(s.held) < heldFrames {
 		s.held = append(s.held, frame)
 	}
 	s.mu.Unlock()
@@ -289,7 +291,7 @@ func (s *session) status() string {
 		return "Terminated"
 	case s.client != nil:
 		return "Connected"
-	case s.attached:
+	case s.sockets > 0:
 		return "Disconnected"
 	}
 	return "Connecting"
@@ -381,7 +383,7 @@ func (s *session) snapshot() Session {
 	return Session{
 		ID: s.id, Target: s.order.Target, Document: s.order.DocumentName, Owner: s.owner.ARN, Port: s.order.port, Host: s.order.host,
 		Started: s.started, Client: s.client != nil, Agent: s.agentConnected.Load(), Up: s.upped.Load(), Down: s.downed.Load(),
-		Messages: s.messages.Load(), TooLarge: int(s.tooLarge.Load()),
+		Sockets: s.sockets, Messages: s.messages.Load(), TooLarge: int(s.tooLarge.Load()),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -32,6 +33,12 @@ var defects = []defect{
 		wrong: "\twant, most := r.fixed(), r.ceiling()\n\tfor _, l := range r.lanes {\n\t\tif l.slow.Load() && defective(DEFECT) {\n\t\t\tmost++\n\t\t}\n\t}\n",
 		shows: "sessions, and may have",
 	},
+	{
+		name: "a new socket ends a pause", file: "socket.go",
+		right: "\tc.attach(time.Now())\n",
+		wrong: "\tc.attach(time.Now())\n\tif defective(DEFECT) {\n\t\tc.pause(false)\n\t}\n",
+		shows: "which has no agent, for more than 2s",
+	},
 }
 
 // seedsEnough is within how many seeds each has to be found.
@@ -47,10 +54,16 @@ func TestSwarmFindsDefects(t *testing.T) {
 	for _, d := range defects {
 		t.Run(strings.ReplaceAll(d.name, " ", "-"), func(t *testing.T) {
 			out, err := swarmWith(t, program, d)
-			if found := strings.Index(out, d.shows); err == nil || found < 0 {
+			_, behind, found := strings.Cut(out, d.shows)
+			seed := replayed.FindStringSubmatch(behind)
+			if err == nil || !found || seed == nil {
 				t.Fatalf("%d seeds have not found that %s: %v\n%s", seedsEnough, d.name, err, out)
 			}
 			t.Logf("%.3000s", out)
+			// It is the defect that was found: without it nothing is wrong with the mix.
+			if out, err := play(t, program, "SEED="+seed[1]); err != nil {
+				t.Errorf("seed %s fails without the defect, too: %v\n%s", seed[1], err, out)
+			}
 		})
 	}
 }
@@ -100,8 +113,16 @@ func buildDefective(t *testing.T) (program string) {
 // swarmWith runs seeds until one fails as is expected of the defect.
 func swarmWith(t *testing.T, program string, d defect) (string, error) {
 	t.Helper()
+	return play(t, program, "SWARM_DEFECT="+d.name, "SWARM_UNTIL="+d.shows, fmt.Sprint("SEEDS=", seedsEnough))
+}
+
+// replayed finds which seed has failed.
+var replayed = regexp.MustCompile(`make swarm SEED=(\d+) `)
+
+func play(t *testing.T, program string, settings ...string) (string, error) {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program, "-test.run", "^TestSwarm$", "-test.timeout", "10m")
-	cmd.Env = append(os.Environ(), "SWARM_DEFECT="+d.name, "SWARM_UNTIL="+d.shows, "SEED=", fmt.Sprint("SEEDS=", seedsEnough), "ONLY=")
+	cmd.Env = append(append(os.Environ(), "SWARM_DEFECT=", "SWARM_UNTIL=", "SEED=", "SEEDS=", "ONLY="), settings...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

@@ -16,9 +16,22 @@ type trouble struct {
 	undo   func(w *world, m mishap)
 	// breaks says that a connection may end because of it. Without, every connection has to be carried to its end.
 	breaks bool
+	// of says whose connections that may be.
+	of scope
+	// waits says that it shows when a connection first meets it, however late that is: which ends, and has the engine do something.
+	waits bool
 	// moves says that a tunnel may have one more session for a while, in the place of one whose task stops.
 	moves bool
 }
+
+// scope is whom a mishap may concern.
+type scope int
+
+const (
+	anybody  scope = iota
+	aService       // the one of the tunnel that was drawn
+	aTunnel        // that one alone
+)
 
 func span(m mishap, most time.Duration) time.Duration { return time.Duration(m.size * float64(most)) }
 
@@ -70,29 +83,29 @@ func init() { //nolint:gochecknoinits // some mishaps ask for the others
 		"the account's clock jumps": done(true, func(w *world, m mishap) { w.skew.Add(int64(span(m, 10*time.Minute))) }),
 
 		// Tasks and agents.
-		"a task stops": {breaks: true, moves: true, do: func(w *world, m mishap) {
+		"a task stops": {breaks: true, of: aService, moves: true, do: func(w *world, m mishap) {
 			if task := w.task(m); task != "" {
 				_ = w.account.StopTask(task, "swarm")
 			}
 		}},
-		"a deployment": {breaks: true, moves: true, do: func(w *world, m mishap) { _ = w.account.Deploy(cluster, w.serviceOf(m)) }},
+		"a deployment": {breaks: true, of: aService, moves: true, do: func(w *world, m mishap) { _ = w.account.Deploy(cluster, w.serviceOf(m)) }},
 		"no tasks at all": {
-			breaks: true, moves: true,
+			breaks: true, of: aService, moves: true,
 			do:   func(w *world, m mishap) { _ = w.account.Scale(cluster, w.serviceOf(m), 0) },
 			undo: func(w *world, _ mishap) { w.scaleUp() },
 		},
 		"an agent dies": {
-			breaks: true, moves: true,
+			breaks: true, of: aService, moves: true,
 			do: func(w *world, m mishap) {
 				if task := w.task(m); task != "" {
 					_ = w.account.KillAgent(task)
-					w.dead = append(w.dead, task)
+					w.killed = append(w.killed, task)
 				}
 			},
 			undo: func(w *world, _ mishap) { w.bury() },
 		},
 		"an agent is said to have stopped": {
-			breaks: true, moves: true,
+			breaks: true, of: aService, moves: true,
 			do:   func(w *world, m mishap) { w.agents(m, "STOPPED") },
 			undo: func(w *world, m mishap) { w.agents(m, "RUNNING") },
 		},
@@ -144,14 +157,14 @@ func init() { //nolint:gochecknoinits // some mishaps ask for the others
 		}},
 
 		// The far ends.
-		"ports refuse":                    {breaks: true, change: func(w *world, m mishap, f *emulator.Faults) { f.Refuse = append(f.Refuse, w.port(m)) }},
-		"ports swallow":                   {breaks: true, change: func(w *world, m mishap, f *emulator.Faults) { f.Swallow = append(f.Swallow, w.port(m)) }},
-		"ports stall":                     {breaks: true, change: func(w *world, m mishap, f *emulator.Faults) { f.Stalled = append(f.Stalled, w.port(m)) }},
-		"a host moves, and was shut down": done(true, func(w *world, m mishap) { w.move(m, true) }),
+		"ports refuse":                    {breaks: true, of: aTunnel, change: func(w *world, m mishap, f *emulator.Faults) { f.Refuse = append(f.Refuse, w.port(m)) }},
+		"ports swallow":                   {breaks: true, of: aTunnel, change: func(w *world, m mishap, f *emulator.Faults) { f.Swallow = append(f.Swallow, w.port(m)) }},
+		"ports stall":                     {breaks: true, of: aTunnel, change: func(w *world, m mishap, f *emulator.Faults) { f.Stalled = append(f.Stalled, w.port(m)) }},
+		"a host moves, and was shut down": {breaks: true, of: aTunnel, waits: true, do: func(w *world, m mishap) { w.move(m, true) }},
 		"a host moves":                    done(false, func(w *world, m mishap) { w.move(m, false) }),
 		"a server is down": {
-			breaks: true,
-			do:     func(w *world, m mishap) { w.shore(m).down() },
+			breaks: true, of: aTunnel,
+			do: func(w *world, m mishap) { w.shore(m).down() },
 			undo: func(w *world, m mishap) {
 				if s := w.shore(m); !s.left {
 					_ = s.up()
@@ -160,7 +173,7 @@ func init() { //nolint:gochecknoinits // some mishaps ask for the others
 		},
 
 		// What the user does.
-		"the user reconnects": done(true, func(w *world, m mishap) { w.tunnel(m).Reconnect() }),
+		"the user reconnects": {breaks: true, of: aTunnel, do: func(w *world, m mishap) { w.tunnel(m).Reconnect() }},
 	}
 }
 

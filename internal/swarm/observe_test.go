@@ -12,20 +12,32 @@ import (
 const (
 	// mostLanes is what a tunnel has whose number adapts.
 	mostLanes = 8
-	// unheard is how long the fate of a session may stay unknown whose socket is dead: its next ping has no answer. unasked is the same for
-	// a task that has stopped without a word: ECS is asked about it every two minutes or so (tunnel/patrol.go).
-	unheard = 40 * time.Second
+	// unheard is how long the fate of a session may stay unknown whose socket is dead: it is pinged after 20 seconds, the answer has ten
+	// more, and both are looked at once a second (tunnel/pump.go). unasked is the same for an agent of which nobody has
+	// said that it is gone: ECS is asked about its task every two minutes or so (tunnel/patrol.go).
+	unheard = 32 * time.Second
 	unasked = 3 * time.Minute
-	// startsEach is how many calls of StartSession a session more than the tunnels have costs in a minute, see newRetry in
-	// tunnel/resume.go: the SDK repeats each that fails.
-	startsEach = 30
+	// startsFirst is how many calls of StartSession the first session of a tunnel, or of a host that a dynamic one leads to, may cost
+	// in a minute: its tries are ten or so, see newRetry in tunnel/resume.go, and the SDK makes three calls of each that fails.
+	// startsMore is the same for each further session, which is not tried before there is a first one: it ends, and is opened again.
+	startsFirst = 30
+	startsMore  = 4
 )
 
 // observer holds what is shown against what is so, as long as there is something to see.
 type observer struct {
-	w      *world
-	wrong  map[string]time.Time // since when, by what
-	starts []start              // of the last minute
+	w        *world
+	every    time.Duration        // between two looks
+	wrong    map[string]time.Time // since when, by what
+	starts   []start              // of the last minute
+	sessions map[string]seen
+}
+
+// seen is what is remembered of a session.
+type seen struct {
+	socket int       // which of its sockets stands, or was the last one
+	gone   time.Time // when its agent was first seen to be gone
+	untold bool      // its client may not know that: nobody has said so, or not on a socket that stood
 }
 
 type start struct {
@@ -38,7 +50,7 @@ func (w *world) observe(over <-chan struct{}) {
 	if w.m.length > 10*time.Minute {
 		every = time.Second
 	}
-	o := &observer{w: w, wrong: map[string]time.Time{}}
+	o := &observer{w: w, every: every, wrong: map[string]time.Time{}, sessions: map[string]seen{}}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
@@ -67,6 +79,7 @@ func (o *observer) look(now time.Time) {
 		}
 	}
 	sessions := w.account.Sessions()
+	o.remember(sessions, now)
 	faults := w.account.Faults()
 	for _, one := range w.m.ways {
 		o.truth(one, shown[one.name], sessions, faults, now)
@@ -94,10 +107,10 @@ func (o *observer) truth(one way, shown []tunnel.Link, sessions []emulator.Sessi
 		}
 		lag := o.w.lag
 		switch {
-		case what == "has no agent" && o.w.untold():
+		case what == "has no agent" && o.sessions[link.Session].untold:
 			lag = unasked
-		case o.w.unheard(link.Session):
-			lag = unheard
+		case o.w.dead(link.Session, o.sessions[link.Session].socket):
+			lag += unheard
 		}
 		key := one.name + " is shown as open on " + link.Session + ", which " + what
 		still = append(still, key)
@@ -113,6 +126,26 @@ func (o *observer) truth(one way, shown []tunnel.Link, sessions []emulator.Sessi
 		if strings.HasPrefix(key, one.name+" ") && !slices.Contains(still, key) {
 			delete(o.wrong, key)
 		}
+	}
+}
+
+// remember takes note of which agents are gone, and whether their clients were told. That takes a socket which stood between the look
+// before and the one after.
+func (o *observer) remember(sessions []emulator.Session, now time.Time) {
+	near := max(2*o.every, o.w.lag/4)
+	for _, s := range sessions {
+		was := o.sessions[s.ID]
+		is := seen{socket: s.Sockets}
+		if !s.Agent {
+			is.gone, is.untold = was.gone, was.untold
+			if is.gone.IsZero() {
+				is.gone, is.untold = now, o.w.mute(now, near)
+			}
+			if now.Sub(is.gone) < near && (!s.Client || s.Sockets != was.socket || o.w.dead(s.ID, s.Sockets)) {
+				is.untold = true
+			}
+		}
+		o.sessions[s.ID] = is
 	}
 }
 
@@ -153,19 +186,16 @@ func (o *observer) budget(now time.Time) {
 	for now.Sub(o.starts[0].at) > time.Minute {
 		o.starts = o.starts[1:]
 	}
-	sessions := 0
+	most := 0
 	for _, one := range w.m.ways {
-		each := one.lanes
-		if each == 0 {
-			each = mostLanes
+		lanes := one.lanes
+		if lanes == 0 {
+			lanes = mostLanes
 		}
-		if one.kind == toAny {
-			each *= hostsEach
-		}
-		sessions += each
+		most += max(1, len(w.hosts(one))) * (startsFirst + startsMore*(lanes-1))
 	}
-	if made := n - o.starts[0].n; made > startsEach*sessions {
-		w.fail("StartSession was called %d times in a minute, for %d sessions at the most", made, sessions)
+	if made := n - o.starts[0].n; made > most {
+		w.fail("StartSession was called %d times in a minute, which may be %d times", made, most)
 		o.starts = o.starts[:0]
 		o.starts = append(o.starts, start{now, n})
 	}

@@ -23,9 +23,11 @@ const (
 	cluster   = "c"
 	firstPort = 7000
 	pace      = 20 * time.Millisecond // of tasks from one status to the next
-	// grace is how long after a mishap a connection may still end because of it: an agent that is gone is waited for, the API is
-	// asked again after up to 30 s, and the connection waits 15 s for a session.
-	grace = 50 * time.Second
+	// grace is how long after a mishap a connection may begin that ends because of it: the API is asked again after up to 30 s, and the
+	// connection waits 15 s for a session.
+	grace = 20 * time.Second
+	// founded is until when something that goes wrong may keep a tunnel from ever being open.
+	founded = 50 * time.Second
 	// hangs is how long a connection may go without a byte when nothing is wrong any more: a session that takes nothing is given up
 	// after two minutes.
 	hangs = 150 * time.Second
@@ -46,22 +48,23 @@ type world struct {
 	shores  map[string][]*shore // by way: two of each host, or the one of a port
 	tunnels map[string]*tunnel.Tunnel
 	moved   map[string]int // hosts, by name: which shore they are at
-	dead    []string       // tasks whose agents have died
+	killed  []string       // tasks whose agents have died
 	log     *slog.Logger
 
 	mu     sync.Mutex
+	met    map[string]time.Time // when somebody first met what waits for that, see trouble
 	found  []string
 	active []mishap
 	lines  map[*line]bool
 	orders map[uint64]bool
-	frozen []string // sessions whose sockets were dead once
+	frozen map[string]int // sessions whose sockets were dead once, and which of their sockets was the last of these
 }
 
 // run plays a mix out and returns what was wrong.
 func (m mix) run(net network, lag time.Duration, dir string) (found []string) {
 	w := &world{
 		m: m, net: net, lag: lag, shores: map[string][]*shore{}, tunnels: map[string]*tunnel.Tunnel{}, moved: map[string]int{},
-		lines: map[*line]bool{}, orders: map[uint64]bool{}, log: slog.New(slog.DiscardHandler),
+		lines: map[*line]bool{}, orders: map[uint64]bool{}, frozen: map[string]int{}, met: map[string]time.Time{}, log: slog.New(slog.DiscardHandler),
 	}
 	if os.Getenv("CULVERT_TEST_LOG") != "" {
 		w.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -277,7 +280,19 @@ func (w *world) end(dir string) {
 
 // mayFail reports whether a tunnel may have ended for good.
 func (w *world) mayFail(one way) bool {
-	return one.pinned || slices.ContainsFunc(w.m.mishaps, func(m mishap) bool { return known[m.kind].breaks && m.at < grace })
+	return one.pinned || slices.ContainsFunc(w.m.mishaps, func(m mishap) bool { return w.breaks(m, one) && m.at < founded })
+}
+
+// breaks reports whether a mishap may end a connection of a tunnel.
+func (w *world) breaks(m mishap, one way) bool {
+	kind, of := known[m.kind], w.drawnOf(m)
+	switch {
+	case kind.of == aTunnel && w.tunnels[of.name] != nil:
+		return kind.breaks && of.name == one.name
+	case kind.of == aService:
+		return kind.breaks && of.service == one.service
+	}
+	return kind.breaks
 }
 
 // What has become of all guests: TestSwarm tells, so that nobody takes a swarm for one that has excused itself.
@@ -293,7 +308,7 @@ func (w *world) judge(g guest, err error, began, ended time.Time) {
 		w.fail("%s on %s: %v", g.name, g.way, wrong)
 		return
 	}
-	if w.excused(g, began, ended, errors.Is(err, io.EOF)) {
+	if w.excused(g, began, ended, errors.Is(err, io.EOF) && g.kind != proves) {
 		excused.Add(1)
 		return
 	}
@@ -308,39 +323,59 @@ var endsCleanly = []string{
 
 // excused reports whether something was wrong that may end a connection; one that ends as if all were said, only if that may be.
 func (w *world) excused(g guest, began, ended time.Time, cleanly bool) bool {
-	if w.wayOf(g.way).pinned {
+	one := w.wayOf(g.way)
+	if one.pinned {
 		return true
 	}
+	if state, _ := w.tunnels[g.way].State(); state.Final() && w.mayFail(one) {
+		return true
+	}
+	is := false
 	for _, m := range w.m.mishaps {
 		from, to := w.began.Add(m.at), w.began.Add(m.end()+grace)
-		if known[m.kind].breaks && (!cleanly || slices.Contains(endsCleanly, m.kind)) && began.Before(to) && ended.After(from) {
-			return true
+		if !w.breaks(m, one) || cleanly && !slices.Contains(endsCleanly, m.kind) || !ended.After(from) {
+			continue
 		}
+		if known[m.kind].waits {
+			to = w.meet(m.name+" "+w.hostName(one, g.host), ended).Add(grace)
+		}
+		is = is || began.Before(to)
 	}
-	return false
+	return is
+}
+
+// meet returns when somebody first met what waits to be met, which is now if nobody has.
+func (w *world) meet(what string, now time.Time) time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.met[what].IsZero() {
+		w.met[what] = now
+	}
+	return w.met[what]
 }
 
 // freeze makes the sockets of all sessions dead ones.
 func (w *world) freeze() {
 	w.mu.Lock()
 	for _, s := range w.account.Sessions() {
-		w.frozen = append(w.frozen, s.ID)
+		w.frozen[s.ID] = s.Sockets
 	}
 	w.mu.Unlock()
 	w.account.FreezeClientLeg()
 }
 
-// unheard reports whether what becomes of a session may not have been told.
-func (w *world) unheard(id string) bool {
+// dead reports whether a session's socket, or an earlier one, was made a dead one.
+func (w *world) dead(id string, socket int) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Contains(w.frozen, id)
+	return socket > 0 && w.frozen[id] >= socket
 }
 
-// untold reports whether a client may not know that its agent is gone: nobody has said so, or it was said to the socket before.
-func (w *world) untold() bool {
+// mute reports whether nobody said, a while ago or since, that an agent goes.
+func (w *world) mute(now time.Time, ago time.Duration) bool {
 	return slices.ContainsFunc(w.m.mishaps, func(m mishap) bool {
-		return m.kind == "tasks stop without a word" || m.kind == "nobody says who is away" || strings.Contains(m.kind, "socket")
+		return (m.kind == "tasks stop without a word" || m.kind == "nobody says who is away") &&
+			w.began.Add(m.at).Before(now) && w.began.Add(m.end()+ago).After(now)
 	})
 }
 
@@ -498,7 +533,7 @@ func (w *world) task(m mishap) string {
 }
 
 func (w *world) agents(m mishap, status string) {
-	if task := w.task(m); task != "" && !slices.Contains(w.dead, task) {
+	if task := w.task(m); task != "" && !slices.Contains(w.killed, task) {
 		_ = w.account.SetAgent(task, status, "")
 	}
 }
@@ -512,10 +547,10 @@ func (w *world) one(m mishap, do func(id string)) {
 
 // bury stops the tasks whose agents have died, so that others take their places.
 func (w *world) bury() {
-	for _, task := range w.dead {
+	for _, task := range w.killed {
 		_ = w.account.StopTask(task, "its agent was killed")
 	}
-	w.dead = nil
+	w.killed = nil
 }
 
 func (w *world) scaleUp() {

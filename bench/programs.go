@@ -16,6 +16,7 @@ import (
 // programs are the paths of what is compared. CLI is empty where there is no aws command.
 type programs struct {
 	culvert, plugin, cli string
+	relay                string // the small program of deploy/relay
 	browser              browser
 	profile              string // directory; then the engine runs instead of culvert
 }
@@ -40,6 +41,7 @@ func findPrograms(ctx context.Context, o options, progress io.Writer) (programs,
 	}{
 		{&p.culvert, "culvert", "culvert"},
 		{&p.plugin, "session-manager-plugin", pluginPackage},
+		{&p.relay, "relay", "culvert/deploy/relay"},
 	} {
 		if *b.path != "" {
 			continue

@@ -20,10 +20,13 @@ const servedAgain = relayedFaults + "-again" // a connection after the relay's e
 // harms takes what each harm costs, each with a client and a relay of its own.
 func (b *bench) harms(ctx context.Context, s subject) error {
 	for _, what := range []harm{harmSession, harmSocket, harmTwo, harmAll, harmRelay} {
+		if err := b.world.reap(); err != nil {
+			return err
+		}
 		err := besideARelay(func(b *bench, ctx context.Context, s subject) error {
 			return b.with(ctx, s, func(ctx context.Context, c *client) error { return b.suffer(ctx, s, c, what) })
 		})(b, ctx, s)
-		if err = errors.Join(err, b.world.reap()); err != nil {
+		if err != nil {
 			return fmt.Errorf("harm to the %s: %w", what, err)
 		}
 	}

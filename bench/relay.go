@@ -26,8 +26,8 @@ const (
 	bonded    = "bonded"   // affords eight sessions at once
 	bondedBig = "bonded16" // and twice as many
 
-	relayPort  = 7300
-	closedPort = 7001 // in them alone: nobody listens there
+	relayPort = 7300
+	doorPort  = 7001 // in them alone: what listens there can be closed
 )
 
 func relays(service string) bool { return service == bonded || service == bondedBig }
@@ -44,7 +44,7 @@ func realPorts(d *destination) (map[uint16]uint16, error) {
 		listeners = append(listeners, l)
 	}
 	ports := map[uint16]uint16{}
-	for i, port := range []uint16{port, proxyPort, closedPort} {
+	for i, port := range []uint16{port, proxyPort, doorPort} {
 		at, err := netip.ParseAddrPort(listeners[i].Addr().String())
 		if err != nil {
 			return nil, fmt.Errorf("look for a free port: %w", err)
@@ -58,7 +58,7 @@ func realPorts(d *destination) (map[uint16]uint16, error) {
 func relayedServices(ports map[uint16]uint16) []emulator.Service {
 	at := func(port uint16) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(int(port))) }
 	app := emulator.Container{Name: container, Ports: map[uint16]string{
-		ports[port]: at(ports[port]), ports[proxyPort]: at(ports[proxyPort]), ports[closedPort]: "",
+		ports[port]: at(ports[port]), ports[proxyPort]: at(ports[proxyPort]), ports[doorPort]: at(ports[doorPort]),
 	}}
 	beside := emulator.Container{
 		Name: "relay", NonEssential: true, Ports: map[uint16]string{relayPort: ""}, PortNames: map[uint16]string{relayPort: aws.RelayName},
@@ -71,6 +71,43 @@ func relayedServices(ports map[uint16]uint16) []emulator.Service {
 		})
 	}
 	return services
+}
+
+// door is a server that does nothing but listen, on a port of its own, and can be closed.
+type door struct {
+	at       uint16
+	listener net.Listener // nil: closed
+	running  sync.WaitGroup
+}
+
+// open opens it unless it is.
+func (d *door) open() error {
+	if d.listener != nil {
+		return nil
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(d.at)))) //nolint:noctx // nothing to wait for
+	if err != nil {
+		return fmt.Errorf("listen on a port that is to be closed: %w", err)
+	}
+	d.listener = l
+	d.running.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close() //nolint:errcheck // nothing came
+		}
+	})
+	return nil
+}
+
+func (d *door) close() {
+	if d.listener != nil {
+		_ = d.listener.Close()
+		d.listener = nil
+		d.running.Wait()
+	}
 }
 
 // relayOrder starts the relay anew, or ends it.

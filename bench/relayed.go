@@ -67,7 +67,7 @@ func withoutRelay(name string, to remote, extra ...string) subject {
 func relayMeasurements() []measurement {
 	usual := func(e effort) int { return e.runs }
 	app, big := remote{bonded, port}, remote{bondedBig, port}
-	pages, closed := remote{bonded, proxyPort}, remote{bonded, closedPort}
+	pages, door := remote{bonded, proxyPort}, remote{bonded, doorPort}
 	anyHost := subject{nameDynamic, usualRemote(), anyHost().begin}
 	eight := withoutRelay(nameEight, app, lanesFlag, "8")
 	all := []measurement{
@@ -78,7 +78,7 @@ func relayMeasurements() []measurement {
 		{relayedEcho, usual, []subject{throughRelay(app), withoutRelay(namePlain, app), plugin().at(app)}, idleEcho(relayedEcho)},
 		{relayedBeside, usual, []subject{throughRelay(app), withoutRelay(namePlain, app)}, (*bench).besideChecked},
 		{relayedNew, usual, []subject{throughRelay(pages), withoutRelay(namePlain, pages), anyHost}, (*bench).newHosts},
-		{relayedRefused, usual, []subject{throughRelay(closed), withoutRelay(namePlain, closed)}, (*bench).refusals},
+		{relayedRefused, usual, []subject{throughRelay(door), withoutRelay(namePlain, door)}, (*bench).refusals},
 		{relayedPage2, usual, []subject{throughRelay(pages), withoutRelay(namePlain, pages), straight()}, browse(overHTTP2, relayedPage2)},
 		{relayedPage, usual, []subject{throughRelay(pages), withoutRelay(namePlain, pages), straight()}, browse(overHTTP1, relayedPage)},
 		{relayedFaults, usual, []subject{throughRelay(app, lanesFlag, "8")}, (*bench).harms},
@@ -276,13 +276,16 @@ func (c *client) askBarred(ctx context.Context) (time.Duration, error) {
 	return time.Since(began), nil
 }
 
-// refusals takes the round trips until a connection ends whose port nobody listens on.
+// refusals takes the round trips until a connection ends whose port nobody listens on any more.
 func (b *bench) refusals(ctx context.Context, s subject) error {
 	trip := b.results.trip
 	if trip == 0 {
 		return errors.New("round trips are counted: there is none with -delay 0")
 	}
 	return b.with(ctx, s, func(ctx context.Context, c *client) error {
+		if err := b.world.shut(); err != nil {
+			return err
+		}
 		var times []time.Duration
 		for range dynamicHosts {
 			began := time.Now()

@@ -53,6 +53,7 @@ type order struct {
 	Set   *conditions `json:"set"`
 	Site  *siteOrder  `json:"site"`  // open the page and its proxy
 	Close bool        `json:"close"` // the clients' sockets
+	Shut  bool        `json:"shut"`  // the door, until the next reap
 	Kill  bool        `json:"kill"`  // the tasks that have sessions, without a word
 	Count bool        `json:"count"` // the sessions since the last reap
 	Reap  bool        `json:"reap"`  // end all sessions, and replace the tasks that were killed
@@ -74,6 +75,7 @@ type far struct {
 	destination *destination
 	site        *site // nil until it is asked for
 	relay       *relay
+	door        door
 	real        map[uint16]uint16
 	killed      []string
 	since       time.Time // sessions are counted from here on
@@ -106,7 +108,11 @@ func serve(in io.Reader, out io.Writer) error {
 		return fmt.Errorf("start the account: %w", err)
 	}
 	defer e.Close()
-	f := &far{account: e, destination: d, since: time.Now(), real: ports}
+	f := &far{account: e, destination: d, since: time.Now(), real: ports, door: door{at: ports[doorPort]}}
+	if err := f.door.open(); err != nil {
+		return err
+	}
+	defer f.door.close()
 	defer func() { f.site.close() }()
 	defer func() { _, _ = f.relay.end() }()
 	id, secret := e.Credentials()
@@ -138,6 +144,9 @@ func (f *far) obey(o order) answer {
 	}
 	if o.Close {
 		f.account.CloseClientLeg(1000)
+	}
+	if o.Shut {
+		f.door.close()
 	}
 	if o.Kill {
 		err = errors.Join(err, f.kill())
@@ -218,6 +227,9 @@ func (f *far) reap() error {
 		f.account.KillSession(s.ID, "the bench has ended the session")
 	}
 	f.since = time.Now()
+	if err := f.door.open(); err != nil {
+		return err
+	}
 	if len(f.killed) == 0 {
 		return nil
 	}

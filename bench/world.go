@@ -141,6 +141,12 @@ func (w *world) closeSockets() error {
 	return err
 }
 
+// shut closes the door of the tasks with a relay.
+func (w *world) shut() error {
+	_, err := w.ask(order{Shut: true})
+	return err
+}
+
 // startRelay starts a relay of its own for what is measured next, and returns its process.
 func (w *world) startRelay() (pid int, err error) {
 	a, err := w.ask(order{Relay: &relayOrder{Program: w.programs.relay}})

@@ -134,7 +134,7 @@ rename:
 	@$(say) "rename: what names the repository"
 	@.ci/rename
 
-## bench: culvert beside session-manager-plugin, twenty minutes; writes docs/bench.md, appends to docs/bench-history.tsv and
+## bench: culvert beside session-manager-plugin and through a relay, about forty minutes; writes docs/bench.md, appends to docs/bench-history.tsv and
 ## fails where something was lost against earlier runs
 bench:
 	go run ./bench $(BENCHFLAGS)

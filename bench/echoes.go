@@ -10,19 +10,21 @@ import (
 	"time"
 )
 
-// start takes the time from the start of the process to the first byte.
-func (b *bench) start(ctx context.Context, s subject) error {
-	c, err := s.start(ctx, b.world)
-	if err != nil {
-		return err
+// firstByte takes the time from the start of the process to the first byte.
+func firstByte(metric string) func(*bench, context.Context, subject) error {
+	return func(b *bench, ctx context.Context, s subject) error {
+		c, err := s.start(ctx, b.world)
+		if err != nil {
+			return err
+		}
+		defer c.stop()
+		took, err := c.firstByte(ctx)
+		if err != nil {
+			return err
+		}
+		b.results.add(metric, s.name, milliseconds(took))
+		return nil
 	}
-	defer c.stop()
-	took, err := c.firstByte(ctx)
-	if err != nil {
-		return err
-	}
-	b.results.add("first-byte", s.name, milliseconds(took))
-	return nil
 }
 
 // idleEcho takes echoes while nothing else goes on.

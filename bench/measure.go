@@ -85,7 +85,7 @@ func measurements() []measurement {
 	both := []subject{culvert(), plugin()}
 	pages := remote{service, proxyPort}
 	return append([]measurement{
-		{"first-byte", func(e effort) int { return e.starts }, append(slices.Clone(both), cli()), (*bench).start},
+		{"first-byte", func(e effort) int { return e.starts }, append(slices.Clone(both), cli()), firstByte("first-byte")},
 		{stepMetric, usual, []subject{culvertUp(), recipe()}, (*bench).step},
 		{"echo", usual, both, idleEcho("echo")},
 		{besideUpload, usual, both, besideBulk(besideUpload, wordUpload)},

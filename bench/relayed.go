@@ -30,6 +30,7 @@ const (
 	relayedPage    = "relay-page"
 	relayedPage2   = "relay-page-h2"
 	relayedFaults  = "relay-faults"
+	relayedAbsent  = "relay-absent"
 
 	relayCPU    = "-relay-cpu"
 	relayMemory = "-relay-memory"
@@ -88,7 +89,7 @@ func relayMeasurements() []measurement {
 			all[i].do = besideARelay(all[i].do)
 		}
 	}
-	return all
+	return append(all, measurement{relayedAbsent, usual, []subject{culvert().at(app), withoutRelay(namePlain, app)}, firstByte(relayedAbsent)})
 }
 
 // besideARelay measures with a relay of its own, whose process is b.relay meanwhile, and sees to it that culvert has used it.

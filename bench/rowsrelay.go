@@ -71,6 +71,9 @@ func relayRows() []row {
 			measuredBy: relayedFaults, target: "at most 1000 ms", holds: atMost(1000)},
 		{title: "the relay killed: until a new connection is served", unit: "ms", metric: servedAgain, alone: true, decimals: 0,
 			measuredBy: relayedFaults},
+		{title: "the task definition has a relay and none listens: first byte, beside `--relay no`", unit: "ms", metric: relayedAbsent,
+			decimals: 0, measuredBy: relayedAbsent, rival: plain(relayedAbsent),
+			target: "at most 1000 ms above it", holds: func(_ *results, c, p float64) bool { return c <= p+1000 }},
 	}
 }
 

@@ -237,8 +237,8 @@ func TestSilenceAndRateOfADownload(t *testing.T) {
 	for _, ms := range []int{0, 100, 150, 400, 450, 500} {
 		w.came = append(w.came, arrival{at(ms), 1000})
 	}
-	for after, want := range map[int]time.Duration{0: 250, 150: 250, 399: 250, 400: 50, 500: 0} {
-		if got := w.silence(at(after)); got != want*time.Millisecond {
+	for after, want := range map[int]int64{0: 250, 150: 250, 399: 250, 400: 50, 500: 0} {
+		if got := w.silence(at(after)); got.Milliseconds() != want {
 			t.Errorf("after %d ms: got a silence of %s, want %d ms", after, got, want)
 		}
 	}

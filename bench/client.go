@@ -40,8 +40,8 @@ type remote struct {
 
 func (s subject) start(ctx context.Context, w *world) (*client, error) {
 	to := s.to
-	if real, other := w.Real[to.port]; other && relays(to.service) {
-		to.port = real
+	if number, other := w.Real[to.port]; other && relays(to.service) {
+		to.port = number
 	}
 	return s.begin(ctx, w, to)
 }

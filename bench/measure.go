@@ -146,8 +146,10 @@ func (b *bench) measure(ctx context.Context, chosen []measurement) error {
 	return nil
 }
 
-// browsed are the measurements that take a browser or its proxy.
-var browsed = []string{pageMetric, relayedNew, relayedPage2, relayedPage}
+// browses reports whether a measurement takes a browser, or its proxy.
+func browses(name string) bool {
+	return slices.Contains([]string{pageMetric, relayedNew, relayedPage2, relayedPage}, name)
+}
 
 // try measures a subject once; a try that fails is made again, and remarked on.
 func (b *bench) try(ctx context.Context, m measurement, s subject) error {
@@ -155,9 +157,9 @@ func (b *bench) try(ctx context.Context, m measurement, s subject) error {
 		b.results.remark(m.name, s.name, "not measured: there is no aws command here")
 		return nil
 	}
-	if missing := b.world.programs.browser.why; missing != nil && slices.Contains(browsed, m.name) {
+	if missing := b.world.programs.browser.why; missing != nil && browses(m.name) {
 		b.results.remark(m.name, s.name, "not measured: "+missing.Error())
-		return nil //nolint:nilerr // the report says so
+		return nil // the report says so
 	}
 	var err error
 	for range tries {
@@ -180,7 +182,7 @@ func (b *bench) complete(chosen []measurement) error {
 	var missing []string
 	for _, w := range rows() {
 		wanted := slices.ContainsFunc(chosen, func(m measurement) bool { return m.name == w.measuredBy })
-		if b.world.programs.browser.why != nil && slices.Contains(browsed, w.measuredBy) {
+		if b.world.programs.browser.why != nil && browses(w.measuredBy) {
 			continue // the report says what is missing
 		}
 		if _, known := b.results.median(w.metric, nameCulvert); wanted && !known {

@@ -35,12 +35,16 @@ func relays(service string) bool { return service == bonded || service == bonded
 // realPorts are the ports of loopback that stand for those of a service with a relay: the destination's, and two that are free.
 func realPorts(d *destination) (map[uint16]uint16, error) {
 	listeners := []net.Listener{d.listener}
+	defer func() {
+		for _, l := range listeners[1:] {
+			_ = l.Close()
+		}
+	}()
 	for range 2 {
 		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // nothing to wait for
 		if err != nil {
 			return nil, fmt.Errorf("look for a free port: %w", err)
 		}
-		defer func() { _ = l.Close() }()
 		listeners = append(listeners, l)
 	}
 	ports := map[uint16]uint16{}
@@ -148,7 +152,7 @@ func startRelay(program string, to map[uint16]uint16) (r *relay, at string, err 
 		args = append(args, "--to", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(port))))
 	}
 	r = &relay{ended: make(chan struct{})}
-	r.cmd = exec.CommandContext(context.Background(), program, args...) //nolint:gosec // what the bench has built
+	r.cmd = exec.CommandContext(context.Background(), program, args...)
 	log, err := r.cmd.StderrPipe()
 	if err != nil {
 		return nil, "", fmt.Errorf("start the relay: %w", err)

@@ -61,7 +61,7 @@ const (
 
 func culvert(extra ...string) subject {
 	return subject{nameCulvert, usualRemote(), func(ctx context.Context, w *world, to remote) (*client, error) {
-		return startCulvert(ctx, w, to, extra)
+		return startCulvert(ctx, w, to, marks{culvertReady}, extra)
 	}}
 }
 
@@ -79,7 +79,7 @@ type client struct {
 	ended   chan struct{}
 }
 
-func startCulvert(ctx context.Context, w *world, to remote, extra []string) (*client, error) {
+func startCulvert(ctx context.Context, w *world, to remote, ready marks, extra []string) (*client, error) {
 	local, err := freePort(ctx)
 	if err != nil {
 		return nil, err
@@ -89,25 +89,25 @@ func startCulvert(ctx context.Context, w *world, to remote, extra []string) (*cl
 		if err != nil {
 			return nil, fmt.Errorf("find this program: %w", err)
 		}
-		lanes := "0"
-		if len(extra) == 2 && extra[0] == lanesFlag {
-			lanes = extra[1]
+		flags := map[string]string{lanesFlag: "0", relayFlag: "auto"}
+		for i := 0; i+1 < len(extra); i += 2 {
+			flags[extra[i]] = extra[i+1]
 		}
 		name := filepath.Join(dir, time.Now().Format("150405.000"))
-		return launch(ctx, w, local, marks{`"ready"`}, nil, self, partEngine, strconv.Itoa(local), lanes, name)
+		return launch(ctx, w, local, ready, nil, self, partEngine, strconv.Itoa(local), to.service, strconv.Itoa(int(to.port)), flags[lanesFlag], flags[relayFlag], name)
 	}
-	return launch(ctx, w, local, marks{culvertReady}, nil, w.programs.culvert, forwarding(w, local, to, extra)...)
-}
-
-const culvertReady = `"event":"ready"`
-
-// forwarding are the arguments of culvert for a forward.
-func forwarding(w *world, local int, to remote, extra []string) []string {
-	return append([]string{
+	args := append([]string{
 		"--headless", "--endpoint-url", w.URL, "--region", region, "--target", cluster + "/" + to.service,
 		"-L", fmt.Sprintf("127.0.0.1:%d:%d", local, to.port), "-o", "json",
 	}, extra...)
+	return launch(ctx, w, local, ready, nil, w.programs.culvert, args...)
 }
+
+// What culvert says, and the engine in its place.
+const (
+	culvertReady = `"event":"ready"`
+	relayOn      = `"relay":"on"`
+)
 
 // startPlugin starts the plugin as the aws command does, with a session that is open already.
 func startPlugin(ctx context.Context, w *world, to remote) (*client, error) {

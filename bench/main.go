@@ -37,8 +37,8 @@ func run(ctx context.Context, args []string, in io.Reader, out, complaints io.Wr
 	switch {
 	case len(args) == 1 && args[0] == partServe:
 		err = serve(in, out) //nolint:contextcheck // it ends with its input
-	case len(args) == 4 && args[0] == partEngine:
-		err = engine(ctx, args[1], args[2], args[3], out)
+	case len(args) == 7 && args[0] == partEngine:
+		err = engine(ctx, args[1:], out)
 	default:
 		err = compare(ctx, args, out, complaints)
 	}

@@ -49,20 +49,13 @@ func proxiedHost(i int) string { return "h" + strconv.Itoa(i) + ".internal" }
 // throughRelay is culvert as people start it, where the task has a relay.
 func throughRelay(to remote, extra ...string) subject {
 	return subject{nameCulvert, to, func(ctx context.Context, w *world, to remote) (*client, error) {
-		if w.programs.profile != "" {
-			return nil, errors.New("-profile runs the engine without a relay")
-		}
-		local, err := freePort(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return launch(ctx, w, local, marks{culvertReady, `"relay":"on"`}, nil, w.programs.culvert, forwarding(w, local, to, extra)...)
+		return startCulvert(ctx, w, to, marks{culvertReady, relayOn}, extra)
 	}}
 }
 
 // withoutRelay is culvert that is told not to use it.
 func withoutRelay(name string, to remote, extra ...string) subject {
-	return subject{name, to, culvert(append(extra, "--relay", "no")...).begin}
+	return subject{name, to, culvert(append(extra, relayFlag, "no")...).begin}
 }
 
 func relayMeasurements() []measurement {

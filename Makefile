@@ -107,10 +107,10 @@ schedules:
 		sed -n 's/.*_test.go:[0-9]*: //p' .cache/schedules.txt; \
 	done
 
-## timings: the limits on the screen's time and memory, which mean nothing with -race
+## timings: the limits on the screen's time and on memory, which mean nothing with -race
 timings:
-	@$(say) "go test: the limits of the screen's time and memory, without the race detector and with the machine to itself"
-	@go test -count=1 -vet=off -run 'Screen(IsQuick|Takes)|FitsIntoMemory' ./ui/screen
+	@$(say) "go test: the limits of the screen's time and memory and of the engine's, without the race detector and with the machine to itself"
+	@go test -count=1 -vet=off -run 'Screen(IsQuick|Takes)|FitsIntoMemory|HeapBudgets' -p 1 ./ui/screen ./tunnel
 
 lint:
 	@$(say) "golangci-lint: every linter but those that .golangci.yml gives a reason against"

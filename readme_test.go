@@ -26,6 +26,7 @@ func commands() map[string]func(*testing.T, *reader) {
 		"make test":     makeKnows("test"), // it is what runs this
 		"make check":    makeKnows("check"),
 		"make quick":    makeKnows("quick"),
+		"make swarm":    makeKnows("swarm"),    // minutes; 200 seeds are part of make test
 		"make capacity": makeKnows("capacity"), // a quarter of an hour; its small form is part of make test
 
 		"culvert deploy terraform infra/culvert": writesTheModule,

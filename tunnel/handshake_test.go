@@ -1,9 +1,11 @@
 package tunnel
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"testing"
+	"time"
 
 	"culvert/aws"
 	"culvert/aws/wire"
@@ -27,7 +29,9 @@ func TestTheTunnelHearsThatTheAgentWasAnswered(t *testing.T) {
 	if err := h.receive(wire.HandshakeRequestType, []byte(request)); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.run(t.Context()); err != nil {
+	within, stop := context.WithTimeout(t.Context(), 10*time.Second) // it is over at once, or never
+	defer stop()
+	if err := h.run(within); err != nil {
 		t.Fatal(err)
 	}
 	if answered != 1 {

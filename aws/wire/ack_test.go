@@ -19,6 +19,7 @@ func TestAcknowledgesInEveryFormSayTheSameNumber(t *testing.T) {
 		`{"AcknowledgedMessageSequenceNumber":12}`:                                                            12,
 		`{"AcknowledgedMessageType":"x","AcknowledgedMessageSequenceNumber":12,"AcknowledgedMessageId":"y"}`:  12,
 		`{"AcknowledgedMessageType":"A1","AcknowledgedMessageId":"y","AcknowledgedMessageSequenceNumber":12}`: 12,
+		`{"AcknowledgedMessageType":"x","AcknowledgedMessageId":"y","AcknowledgedMessageSequenceNumber":12}`:  12,
 	} {
 		if got, err := ParseAckSequence([]byte(body)); err != nil || got != want {
 			t.Errorf("%s: got %d, %v, want %d", body, got, err, want)

@@ -21,7 +21,7 @@ var defects = []defect{
 		shows: "after all is well again",
 	},
 	{
-		name: "a lost acknowledge is not repeated", file: "channel.go",
+		name: "a lost acknowledge is not repeated", file: "receive.go",
 		right: "\tcase m.Sequence < c.expected:\n",
 		wrong: "\tcase m.Sequence < c.expected && defective(DEFECT):\n\t\treturn nil\n\tcase m.Sequence < c.expected:\n",
 		shows: "hangs: not a byte",

@@ -161,12 +161,15 @@ func greet(ctx context.Context, conn net.Conn, h hello) (answer, error) {
 			err = os.ErrDeadlineExceeded
 		}
 	}
-	if err == nil {
+	if err == nil { // a relay that refuses may have closed the connection by now, which is no error of its own
+		if err := a.judge(); err != nil {
+			return a, err
+		}
 		err = conn.SetDeadline(time.Time{})
 	}
 	switch {
 	case err == nil:
-		return a, a.judge()
+		return a, nil
 	case ctx.Err() != nil:
 		return a, fmt.Errorf("hello to the relay: %w", ctx.Err())
 	case errors.Is(err, os.ErrDeadlineExceeded):

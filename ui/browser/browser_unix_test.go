@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"culvert/internal/need"
 )
 
 // fakes puts programs into a PATH of their own.
@@ -42,8 +44,17 @@ func TestTheAddressReachesTheSystemsProgramAsOneWord(t *testing.T) {
 		if err := open(address); err != nil {
 			t.Errorf("%s: %v", test.goos, err)
 		}
-		if told, err := os.ReadFile(filepath.Join(dir, "told")); string(told) != dir+test.want+address+"\n" {
-			t.Errorf("%s: got %q, %v", test.goos, told, err)
+		var told []byte
+		need.Eventually(t, "what the program was told", func() bool { // it runs on when nobody waits for it any more
+			var err error
+			told, err = os.ReadFile(filepath.Join(dir, "told"))
+			return err == nil
+		})
+		if string(told) != dir+test.want+address+"\n" {
+			t.Errorf("%s: got %q", test.goos, told)
+		}
+		if err := os.Remove(filepath.Join(dir, "told")); err != nil {
+			t.Fatal(err)
 		}
 	}
 	if _, err := os.Stat("evil"); err == nil {

@@ -94,9 +94,12 @@ func (r *relay) serve() {
 			return
 		}
 		r.serving.Go(func() {
+			// The program learns of the end after the user has been told why: it may end then, and the relay with it.
 			if err := r.carry(client); err != nil && r.ctx.Err() == nil {
 				r.complain(err)
+				hearOut(client.(*net.TCPConn)) //nolint:forcetypeassert // the listener is TCP
 			}
+			_ = client.Close()
 		})
 	}
 }
@@ -111,9 +114,16 @@ func (r *relay) complain(err error) {
 	}
 }
 
-// carry is one connection. Its error is what keeps it from the database; how it ends later is no trouble.
+// hearOut reads what a program has still sent, for a moment: to close on that would reset the connection, and take what the program
+// was told away from it.
+func hearOut(client *net.TCPConn) {
+	_ = client.CloseWrite()
+	_ = client.SetReadDeadline(time.Now().Add(time.Second))
+	_, _ = io.Copy(io.Discard, client)
+}
+
+// carry is one connection, which it leaves open. Its error is what keeps it from the database; how it ends later is no trouble.
 func (r *relay) carry(client net.Conn) error {
-	defer client.Close() //nolint:errcheck // nothing is lost
 	var dialer net.Dialer
 	database, err := dialer.DialContext(r.ctx, "tcp", r.tunnel)
 	if err != nil {

@@ -1,0 +1,6 @@
+//go:build race
+
+package tunnel_test
+
+// raceDetector says that this test binary measures nothing.
+const raceDetector = true

@@ -12,6 +12,9 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 FUZZTIME ?= 10s
 RUNS     ?= 200
 SEEDS    ?= 2000
+SCHEDULES ?= 100000
+FROM     ?= 0
+PART     ?= 5000
 SOCKETS  ?= $(if $(SEED),0,8)
 TARGETS  := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
@@ -22,7 +25,7 @@ test check: export CULVERT_NOT_RUN := $(NOT_RUN)
 # say: a line for each step, with the time of day.
 say := printf '\n%(%T)T  %s\n' -1
 
-.PHONY: test check quick install fmt vet short race race-tunnel race-stories race-others seeds swarm timings lint cross fuzz judges release-config \
+.PHONY: test check quick install fmt vet short race race-tunnel race-stories race-others seeds swarm schedules timings lint cross fuzz judges release-config \
 	vulnerabilities sights build rename bench capacity release-check release-commit release film mutants
 
 ## test: does it work here? All tests; ten minutes on two cores with empty caches, 15 at the most. Builds no program of
@@ -92,6 +95,18 @@ seeds:
 swarm:
 	SEEDS=$(SEEDS) SEED=$(SEED) ONLY=$(ONLY) SOCKETS=$(SOCKETS) go test -count=1 -timeout 2h -run '^TestSwarm(OnSockets)?$$' -v ./internal/swarm | grep -v '^ *=== \|--- PASS: TestSwarm/'
 
+## schedules: all random schedules of the relay's protocol from FROM up to SCHEDULES in virtual time, some minutes; in parts of PART,
+## each a process, so that FROM=60000 goes on where that was broken off. CULVERT_SCHEDULES=n go test ./tunnel/bond replays one
+schedules:
+	@mkdir -p .cache && go test -c -o .cache/schedules.test ./tunnel/bond
+	@for ((first = $(FROM); first < $(SCHEDULES); first += $(PART))); do \
+		count=$$(($(SCHEDULES) - first < $(PART) ? $(SCHEDULES) - first : $(PART))); \
+		printf '%(%T)T  from %d on: ' -1 "$$first"; \
+		CULVERT_SCHEDULES=$$first+$$count .cache/schedules.test -test.run '^TestStreamsAreWholeWhateverBecomesOfStrands$$' -test.timeout 2h -test.v >.cache/schedules.txt 2>&1 || \
+			{ echo failed; grep -vE '^ *(=== |--- PASS)' .cache/schedules.txt; exit 1; }; \
+		sed -n 's/.*_test.go:[0-9]*: //p' .cache/schedules.txt; \
+	done
+
 ## timings: the limits on the screen's time and on memory, which mean nothing with -race
 timings:
 	@$(say) "go test: the limits of the screen's time and memory and of the engine's, without the race detector and with the machine to itself"
@@ -119,7 +134,7 @@ rename:
 	@$(say) "rename: what names the repository"
 	@.ci/rename
 
-## bench: culvert beside session-manager-plugin, twenty minutes; writes docs/bench.md, appends to docs/bench-history.tsv and
+## bench: culvert beside session-manager-plugin and through a relay, about forty minutes; writes docs/bench.md, appends to docs/bench-history.tsv and
 ## fails where something was lost against earlier runs
 bench:
 	go run ./bench $(BENCHFLAGS)

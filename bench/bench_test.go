@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -28,13 +29,32 @@ func TestQuickRunFillsEveryRow(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds two programs and compares them for half a minute: make test")
 	}
+	t.Parallel()
 	for _, program := range []string{"aws", "chromium", "squid", "node"} {
 		need.Command(t, program)
 	}
 	need.Playwright(t)
+	plugin := need.Plugin(t)
+	var others []string
+	for _, name := range measurementNames() {
+		if !strings.HasPrefix(name, relayGroup+"-") {
+			others = append(others, name)
+		}
+	}
+	for name, only := range map[string]string{"relay": relayGroup, "others": strings.Join(others, ",")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			quickRun(t, plugin, only)
+		})
+	}
+}
+
+// quickRun has measurements made, and looks at their rows.
+func quickRun(t *testing.T, plugin, only string) {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "bench.md")
 	var out, progress strings.Builder
-	if code := run(t.Context(), []string{"-quick", "-plugin", need.Plugin(t), "-out", file}, nil, &out, &progress); code != 0 {
+	if code := run(t.Context(), []string{"-quick", "-plugin", plugin, "-only", only, "-out", file}, nil, &out, &progress); code != 0 {
 		t.Fatalf("exit code %d\n%s\n%s", code, progress.String(), out.String())
 	}
 	written, err := os.ReadFile(file)
@@ -49,9 +69,16 @@ func TestQuickRunFillsEveryRow(t *testing.T) {
 			t.Errorf("the report does not say %q", want)
 		}
 	}
-	figure := regexp.MustCompile(`^-?(\d+\.?\d*)( (MB/s|MB|ms|s))?$`)
+	figure := regexp.MustCompile(`^-?(\d+\.?\d*)( (MB/s|MB|ms|s|%|round trips))?$`)
 	sessions := regexp.MustCompile(`^\d+(\+\d+)*( / \d+(\+\d+)*)?$`)
+	measured, err := chooseMeasurements(only)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, w := range rows() {
+		if !slices.ContainsFunc(measured, func(m measurement) bool { return m.name == w.measuredBy }) {
+			continue
+		}
 		cells := cellsOf(out.String(), w.title)
 		if len(cells) != 7 {
 			t.Errorf("%s: got cells %q, want seven", w.title, cells)
@@ -118,6 +145,22 @@ func TestRowsAreJudgedByTheirTargets(t *testing.T) {
 	figures("download8", 2.5, 0.72)
 	r.add("download8-lanes8", nameCulvert, 5.8)
 	figures(besideDownload+"-p50", 33, 260)
+	r.trip = 20 * time.Millisecond
+	figures(relayed8, 5.8, 0.8)
+	r.add(relayed8, nameEight, 6.6)
+	r.add(relayed8+"-cpu", nameCulvert, 4.4)
+	r.add(relayed8+"-cpu", nameEight, 3)
+	r.add(relayed8+relayMemory, nameCulvert, 32.1)
+	r.add(relayedEcho+"-p50", nameCulvert, 23.9)
+	r.add(relayedEcho+"-p50", namePlain, 23)
+	r.add(relayedBeside+"-p50", nameCulvert, 27.1)
+	r.add(relayedBeside+"-p50", namePlain, 24)
+	r.add(relayedBeside+"-p99", nameCulvert, 45) // nothing beside it
+	r.add(relayedBeside+"-share", nameCulvert, 84)
+	r.add(relayedNew, nameCulvert, 2.2)
+	r.add(relayedNew, nameDynamic, 18)
+	r.add(harmMetric(harmTwo), nameCulvert, 90)
+	r.add(harmMetric(harmAll), nameCulvert, 2100)
 	for title, want := range map[string][]string{
 		"upload, 1 connection":                           {"7.30 MB/s", "0.73 MB/s", "10.00", "at least 10 × the plugin", passed},
 		"download, 1 connection":                         {"0.700 MB/s", "0.730 MB/s", "0.96", "not below the plugin (2 % are noise)", fallsShort},
@@ -126,22 +169,85 @@ func TestRowsAreJudgedByTheirTargets(t *testing.T) {
 		"200 connections at once: served":                {"199", "200", "0.99", "all", fallsShort},
 		"first byte, beside `aws ssm start-session`":     {"120 ms", "480 ms", "0.25", "at most a quarter of it", passed},
 		"first byte, beside the plugin started directly": {"120 ms", noTarget, noTarget, "not above the plugin", unmeasured},
-		"a workflow's step until an answer, `culvert up` beside the recipe with `sleep 10`": {"3.00 s", "11.60 s", "0.26", "at most a quarter of it", fallsShort},
-		"peak memory over a long upload and a long download":                                {"40.0 MB", noTarget, noTarget, "at most 40 MB", passed},
-		"one close of its websocket: time above that":                                       {"0.50 s", noTarget, noTarget, "at most 0.5 s", passed},
-		"three closes in three seconds: time above that":                                    {"2.10 s", "0.40 s", "5.25", "at most 2 s", fallsShort},
-		"a page with 100 stylesheets, 3 MB, first visit":                                    {"3.20 s", "5.80 s", "0.55", "at least 1.8 × as fast as the plugin", passed},
-		"the same page, second visit":                                                       {"2.40 s", "5.80 s", "0.41", "at least 2.5 × as fast as the plugin", fallsShort},
-		"download, 8 connections":                                                           {"2.500 MB/s", "0.720 MB/s", "3.47", "at least 3.5 × the plugin", fallsShort},
-		"download, 8 connections, culvert with `--lanes 8`":                                 {"5.800 MB/s", "0.720 MB/s", "8.06", "at least 8 × the plugin", passed},
-		"1 KiB echo beside a download, p50":                                                 {"33.0 ms", "260.0 ms", "0.13", "at most 1.5 × culvert idle", passed},
-		"a task killed without a word: until a new connection is served":                    {noTarget, noTarget, noTarget, "at most 6 s", unmeasured},
-		"upload, 8 connections":                                                             {"1.00 MB/s", "0.00 MB/s", noTarget, noTarget, noTarget},
-		"CPU per 100 MB up":                                                                 {noTarget, noTarget, noTarget, noTarget, unmeasured},
+		"a workflow's step until an answer, `culvert up` beside the recipe with `sleep 10`":      {"3.00 s", "11.60 s", "0.26", "at most a quarter of it", fallsShort},
+		"peak memory over a long upload and a long download":                                     {"40.0 MB", noTarget, noTarget, "at most 40 MB", passed},
+		"one close of its websocket: time above that":                                            {"0.50 s", noTarget, noTarget, "at most 0.5 s", passed},
+		"three closes in three seconds: time above that":                                         {"2.10 s", "0.40 s", "5.25", "at most 2 s", fallsShort},
+		"a page with 100 stylesheets, 3 MB, first visit":                                         {"3.20 s", "5.80 s", "0.55", "at least 1.8 × as fast as the plugin", passed},
+		"the same page, second visit":                                                            {"2.40 s", "5.80 s", "0.41", "at least 2.5 × as fast as the plugin", fallsShort},
+		"download, 8 connections":                                                                {"2.500 MB/s", "0.720 MB/s", "3.47", "at least 3.5 × the plugin", fallsShort},
+		"download, 8 connections, culvert with `--lanes 8`":                                      {"5.800 MB/s", "0.720 MB/s", "8.06", "at least 8 × the plugin", passed},
+		"1 KiB echo beside a download, p50":                                                      {"33.0 ms", "260.0 ms", "0.13", "at most 1.5 × culvert idle", passed},
+		"a task killed without a word: until a new connection is served":                         {noTarget, noTarget, noTarget, "at most 6 s", unmeasured},
+		"through a relay: one download, `--lanes 8`":                                             {"5.800 MB/s", "0.800 MB/s", "7.25", "at least 7 × the plugin", passed},
+		"the same, beside eight downloads at once without it":                                    {"5.800 MB/s", "6.600 MB/s", "0.88", "at least 0.9 × those", fallsShort},
+		"CPU of culvert for that, beside that of eight downloads without a relay":                {"4.40 s", "3.00 s", "1.47", "at most 1.5 s above it", passed},
+		"peak memory of the relay, `--lanes 8`":                                                  {"32.1 MB", noTarget, noTarget, "at most 32 MB", fallsShort},
+		"through a relay: 1 KiB echo, idle, p50, beside culvert without it":                      {"23.9 ms", "23.0 ms", "1.04", "at most 1 ms above it", passed},
+		"through a relay: 1 KiB echo beside a download, p50, beside culvert without it":          {"27.1 ms", "24.0 ms", "1.13", "at most 7 ms above the round trip", fallsShort},
+		"through a relay: 1 KiB echo beside a download, p99, beside culvert without it":          {"45.0 ms", noTarget, noTarget, "at most 25 ms above the round trip", passed},
+		"that download's rate meanwhile, of that before":                                         {"84 %", noTarget, noTarget, "at least 85 %", fallsShort},
+		"through a relay: a new host by CONNECT and its first byte, beside a new session for it": {"2.20 round trips", "18.00 round trips", "0.12", "at most 2.2", passed},
+		"two of eight terminated: the rate from 3 s after that on, of that before":               {"90 %", noTarget, noTarget, "at least 90 %", passed},
+		"all eight terminated, longest silence":                                                  {"2100 ms", noTarget, noTarget, "at most 2000 ms", fallsShort},
+		"through a relay: one download, no flag, 1 vCPU":                                         {noTarget, noTarget, noTarget, "at least 5 × the plugin", unmeasured},
+		"upload, 8 connections":                                                                  {"1.00 MB/s", "0.00 MB/s", noTarget, noTarget, noTarget},
+		"CPU per 100 MB up":                                                                      {noTarget, noTarget, noTarget, noTarget, unmeasured},
 	} {
 		cells := cellsOf(report(r, &about{}, nil), title)
 		if len(cells) != 7 || strings.Join(cells[1:6], "|") != strings.Join(want, "|") {
 			t.Errorf("%s: got %q, want %q", title, cells, want)
+		}
+	}
+}
+
+// A row is found by its title, in the table and by who reads it.
+func TestRelayRowsHaveTitlesOfTheirOwn(t *testing.T) {
+	seen := map[string]int{}
+	for _, w := range rows() {
+		seen[w.title]++
+	}
+	for _, w := range relayRows() {
+		if seen[w.title] != 1 {
+			t.Errorf("%d rows are called %q", seen[w.title], w.title)
+		}
+		if !slices.Contains(measurementNames(), w.measuredBy) {
+			t.Errorf("%s: nothing is called %q", w.title, w.measuredBy)
+		}
+	}
+}
+
+func TestOnlyRelayMeansAllOfThem(t *testing.T) {
+	chosen, err := chooseMeasurements("echo,relay")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := len(relayMeasurements()) + 1; len(chosen) != want {
+		t.Errorf("got %d measurements, want %d", len(chosen), want)
+	}
+	if chosen, err = chooseMeasurements("relay-echo"); err != nil || len(chosen) != 1 {
+		t.Errorf("relay-echo: got %d measurements, %v", len(chosen), err)
+	}
+}
+
+func TestSilenceAndRateOfADownload(t *testing.T) {
+	began := time.Now()
+	at := func(ms int) time.Time { return began.Add(time.Duration(ms) * time.Millisecond) }
+	var w watched
+	for _, ms := range []int{0, 100, 150, 400, 450, 500} {
+		w.came = append(w.came, arrival{at(ms), 1000})
+	}
+	for after, want := range map[int]int64{0: 250, 150: 250, 399: 250, 400: 50, 500: 0} {
+		if got := w.silence(at(after)); got.Milliseconds() != want {
+			t.Errorf("after %d ms: got a silence of %s, want %d ms", after, got, want)
+		}
+	}
+	for _, c := range []struct {
+		from, to int
+		want     float64
+	}{{100, 500, 10000}, {-500, 500, 10000}, {500, 500, 0}, {600, 500, 0}} {
+		if got := w.rate(at(c.from), at(c.to)); got != c.want {
+			t.Errorf("from %d to %d ms: got %.0f bytes per second, want %.0f", c.from, c.to, got, c.want)
 		}
 	}
 }

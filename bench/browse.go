@@ -24,6 +24,8 @@ const (
 	// nameStraight is the browser at the proxy itself, at the delay of a session but without one.
 	nameStraight = "straight"
 
+	overHTTP1, overHTTP2 = "http/1.1", "h2" // as a browser calls them
+
 	visitsWithin = 2 * time.Minute
 	browserConns = 6 // that Chromium opens to one host over HTTP/1.1
 )
@@ -57,25 +59,27 @@ type seen struct {
 	Milliseconds float64 `json:"ms"`
 	Sheets       int     `json:"sheets"`
 	Bytes        int64   `json:"bytes"`
+	Protocol     string  `json:"protocol"` // of all of them
 }
 
-// browse takes the time of two visits to the page: with everything new, and again a second later in the same browser.
-func (b *bench) browse(ctx context.Context, s subject) error {
-	if missing := b.world.programs.browser.why; missing != nil {
-		b.results.remark(pageMetric, s.name, "not measured: "+missing.Error())
-		return nil //nolint:nilerr // the report says so
+// browse takes the time of visits to the page, a metric for each: with everything new, and again a second later in the same
+// browser.
+func browse(protocol string, metrics ...string) func(*bench, context.Context, subject) error {
+	return func(b *bench, ctx context.Context, s subject) error {
+		plan, err := b.world.openSite(b.world.programs.browser.squid)
+		if err != nil {
+			return err
+		}
+		if s.name == nameStraight {
+			return b.visits(ctx, s, *plan, plan.Straight, protocol, metrics)
+		}
+		return b.with(ctx, s, func(ctx context.Context, c *client) error {
+			return b.visits(ctx, s, *plan, c.address, protocol, metrics)
+		})
 	}
-	plan, err := b.world.openSite(b.world.programs.browser.squid)
-	if err != nil {
-		return err
-	}
-	if s.name == nameStraight {
-		return b.visits(ctx, s, *plan, plan.Straight)
-	}
-	return b.with(ctx, s, func(ctx context.Context, c *client) error { return b.visits(ctx, s, *plan, c.address) })
 }
 
-func (b *bench) visits(ctx context.Context, s subject, plan sitePlan, proxy string) error {
+func (b *bench) visits(ctx context.Context, s subject, plan sitePlan, proxy, protocol string, metrics []string) error {
 	ctx, cancel := context.WithTimeout(ctx, visitsWithin)
 	defer cancel()
 	program := b.world.programs.browser
@@ -83,8 +87,11 @@ func (b *bench) visits(ctx context.Context, s subject, plan sitePlan, proxy stri
 	if err := os.WriteFile(script, browseScript, 0o600); err != nil {
 		return fmt.Errorf("write the browser's script: %w", err)
 	}
-	metrics := []string{firstVisit, secondVisit}
-	cmd := exec.CommandContext(ctx, program.node, script, program.chromium, plan.Key, proxy, plan.URL, strconv.Itoa(len(metrics))) //nolint:gosec // programs of this bench
+	url := plan.URL
+	if protocol == overHTTP2 {
+		url = plan.Second
+	}
+	cmd := exec.CommandContext(ctx, program.node, script, program.chromium, plan.Key, proxy, url, strconv.Itoa(len(metrics))) //nolint:gosec // programs of this bench
 	cmd.Env = append(b.world.env(), "NODE_PATH="+program.modules, "XDG_CONFIG_HOME="+b.world.scratch, "HOME="+b.world.scratch)
 	var complaint strings.Builder
 	cmd.Stderr = &complaint
@@ -101,8 +108,9 @@ func (b *bench) visits(ctx context.Context, s subject, plan sitePlan, proxy stri
 		if err := json.Unmarshal([]byte(line), &v); err != nil {
 			return fmt.Errorf("read what the browser saw: %w", err)
 		}
-		if v.Sheets != sheets || v.Bytes != sheets*sheetSize {
-			return fmt.Errorf("open the page: got %d stylesheets with %d bytes, want %d with %d", v.Sheets, v.Bytes, sheets, sheets*sheetSize)
+		if v.Sheets != sheets || v.Bytes != sheets*sheetSize || v.Protocol != protocol {
+			return fmt.Errorf("open the page: got %d stylesheets with %d bytes by %s, want %d with %d by %s",
+				v.Sheets, v.Bytes, v.Protocol, sheets, sheets*sheetSize, protocol)
 		}
 		b.results.add(metrics[i], s.name, v.Milliseconds/1000)
 	}

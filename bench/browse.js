@@ -10,10 +10,14 @@ async function visit(context, url) {
     const began = process.hrtime.bigint();
     await page.goto(url, { timeout: 60_000, waitUntil: 'load' });
     const ms = Number(process.hrtime.bigint() - began) / 1e6;
-    const seen = await page.evaluate(() => ({
-      sheets: document.styleSheets.length,
-      bytes: performance.getEntriesByType('resource').reduce((sum, entry) => sum + entry.encodedBodySize, 0),
-    }));
+    const seen = await page.evaluate(() => {
+      const resources = performance.getEntriesByType('resource');
+      return {
+        sheets: document.styleSheets.length,
+        bytes: resources.reduce((sum, entry) => sum + entry.encodedBodySize, 0),
+        protocol: [...new Set(resources.map((entry) => entry.nextHopProtocol))].join(' '),
+      };
+    });
     return { ms, ...seen };
   } finally {
     await page.close();

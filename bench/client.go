@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -37,7 +38,13 @@ type remote struct {
 	port    uint16
 }
 
-func (s subject) start(ctx context.Context, w *world) (*client, error) { return s.begin(ctx, w, s.to) }
+func (s subject) start(ctx context.Context, w *world) (*client, error) {
+	to := s.to
+	if number, other := w.Real[to.port]; other && relays(to.service) {
+		to.port = number
+	}
+	return s.begin(ctx, w, to)
+}
 
 // at is the subject with another remote to forward to.
 func (s subject) at(to remote) subject {
@@ -54,7 +61,7 @@ const (
 
 func culvert(extra ...string) subject {
 	return subject{nameCulvert, usualRemote(), func(ctx context.Context, w *world, to remote) (*client, error) {
-		return startCulvert(ctx, w, to, extra)
+		return startCulvert(ctx, w, to, marks{culvertReady}, extra)
 	}}
 }
 
@@ -72,7 +79,7 @@ type client struct {
 	ended   chan struct{}
 }
 
-func startCulvert(ctx context.Context, w *world, to remote, extra []string) (*client, error) {
+func startCulvert(ctx context.Context, w *world, to remote, ready marks, extra []string) (*client, error) {
 	local, err := freePort(ctx)
 	if err != nil {
 		return nil, err
@@ -82,19 +89,25 @@ func startCulvert(ctx context.Context, w *world, to remote, extra []string) (*cl
 		if err != nil {
 			return nil, fmt.Errorf("find this program: %w", err)
 		}
-		lanes := "0"
-		if len(extra) == 2 && extra[0] == lanesFlag {
-			lanes = extra[1]
+		flags := map[string]string{lanesFlag: "0", relayFlag: "auto"}
+		for i := 0; i+1 < len(extra); i += 2 {
+			flags[extra[i]] = extra[i+1]
 		}
 		name := filepath.Join(dir, time.Now().Format("150405.000"))
-		return launch(ctx, w, local, `"ready"`, nil, self, partEngine, strconv.Itoa(local), lanes, name)
+		return launch(ctx, w, local, ready, nil, self, partEngine, strconv.Itoa(local), to.service, strconv.Itoa(int(to.port)), flags[lanesFlag], flags[relayFlag], name)
 	}
 	args := append([]string{
 		"--headless", "--endpoint-url", w.URL, "--region", region, "--target", cluster + "/" + to.service,
 		"-L", fmt.Sprintf("127.0.0.1:%d:%d", local, to.port), "-o", "json",
 	}, extra...)
-	return launch(ctx, w, local, `"event":"ready"`, nil, w.programs.culvert, args...)
+	return launch(ctx, w, local, ready, nil, w.programs.culvert, args...)
 }
+
+// What culvert says, and the engine in its place.
+const (
+	culvertReady = `"event":"ready"`
+	relayOn      = `"relay":"on"`
+)
 
 // startPlugin starts the plugin as the aws command does, with a session that is open already.
 func startPlugin(ctx context.Context, w *world, to remote) (*client, error) {
@@ -120,7 +133,7 @@ func startPlugin(ctx context.Context, w *world, to remote) (*client, error) {
 		return nil, fmt.Errorf("encode the request: %w", err)
 	}
 	const variable = "AWS_SSM_START_SESSION_RESPONSE"
-	return launch(ctx, w, local, pluginReady, []string{variable + "=" + string(response)},
+	return launch(ctx, w, local, marks{pluginReady}, []string{variable + "=" + string(response)},
 		w.programs.plugin, variable, region, "StartSession", "", string(request), w.URL)
 }
 
@@ -137,16 +150,19 @@ func startCLI(ctx context.Context, w *world, to remote) (*client, error) {
 		return nil, err
 	}
 	path := "PATH=" + filepath.Dir(w.programs.plugin) + string(os.PathListSeparator) + os.Getenv("PATH")
-	return launch(ctx, w, local, pluginReady, []string{path}, w.programs.cli,
+	return launch(ctx, w, local, marks{pluginReady}, []string{path}, w.programs.cli,
 		"ssm", "start-session", "--target", target.ID(), "--document-name", document(local, to.port).Name,
 		"--parameters", fmt.Sprintf("portNumber=%d,localPortNumber=%d", to.port, local))
 }
 
-// launch starts a client; the words of mark in its output say that it is ready.
-func launch(ctx context.Context, w *world, local int, mark string, env []string, program string, args ...string) (*client, error) {
+// marks are words that a client has all written when it is ready.
+type marks []string
+
+// launch starts a client.
+func launch(ctx context.Context, w *world, local int, ready marks, env []string, program string, args ...string) (*client, error) {
 	c := &client{
 		address: net.JoinHostPort("127.0.0.1", strconv.Itoa(local)),
-		said:    &transcript{mark: []byte(mark), marked: make(chan struct{})}, ended: make(chan struct{}),
+		said:    &transcript{missing: ready, marked: make(chan struct{})}, ended: make(chan struct{}),
 	}
 	c.cmd = exec.CommandContext(context.WithoutCancel(ctx), program, args...) //nolint:gosec // what the bench compares
 	c.cmd.Env = append(w.env(), env...)
@@ -218,14 +234,14 @@ func freePort(ctx context.Context) (int, error) {
 	return at.Port, nil
 }
 
-// transcript takes a client's output, looks for the mark and keeps the end.
+// transcript takes a client's output, looks for the marks and keeps the end.
 type transcript struct {
-	mark   []byte
 	marked chan struct{}
 
-	mu   sync.Mutex
-	kept []byte
-	seen bool
+	mu      sync.Mutex
+	kept    []byte
+	missing marks
+	seen    bool
 }
 
 // Write implements io.Writer.
@@ -233,7 +249,8 @@ func (t *transcript) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.kept = append(t.kept, p...)
-	if !t.seen && bytes.Contains(t.kept, t.mark) {
+	t.missing = slices.DeleteFunc(t.missing, func(mark string) bool { return bytes.Contains(t.kept, []byte(mark)) })
+	if !t.seen && len(t.missing) == 0 {
 		t.seen = true
 		close(t.marked)
 	}

@@ -49,7 +49,7 @@ func startBeside(ctx context.Context, w *world, to remote, flag, form string) (*
 	if err != nil {
 		return nil, err
 	}
-	return launch(ctx, w, local, `"event":"ready"`, nil, w.programs.culvert,
+	return launch(ctx, w, local, marks{culvertReady}, nil, w.programs.culvert,
 		"--headless", "--endpoint-url", w.URL, "--region", region, "--target", cluster+"/"+to.service, flag, fmt.Sprintf(form, local), "-o", "json")
 }
 
@@ -60,7 +60,7 @@ func (b *bench) hosts(ctx context.Context, s subject) error {
 		for i := range dynamicHosts {
 			host := ""
 			if s.name == nameCulvert {
-				host = benchHost(i)
+				host = net.JoinHostPort(benchHost(i), strconv.Itoa(port))
 			}
 			for n := range b.effort.again + 1 {
 				took, err := c.ask(ctx, host)
@@ -86,8 +86,8 @@ func (b *bench) hosts(ctx context.Context, s subject) error {
 	})
 }
 
-// ask connects, by CONNECT to a host if one is named, and has a byte sent back.
-func (c *client) ask(ctx context.Context, host string) (time.Duration, error) {
+// ask connects, by CONNECT to a host and port if they are named, and has a byte sent back.
+func (c *client) ask(ctx context.Context, to string) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
 	began := time.Now()
@@ -97,17 +97,9 @@ func (c *client) ask(ctx context.Context, host string) (time.Duration, error) {
 	}
 	defer conn.Close() //nolint:errcheck // it has answered
 	r := bufio.NewReader(conn)
-	if host != "" {
-		to := net.JoinHostPort(host, strconv.Itoa(port))
-		if _, err := io.WriteString(conn, "CONNECT "+to+" HTTP/1.1\r\nHost: "+to+"\r\n\r\n"); err != nil {
-			return 0, fmt.Errorf("ask for %s: %w", to, err)
-		}
-		answer, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect}) //nolint:bodyclose // the connection is closed
-		if err != nil {
-			return 0, fmt.Errorf("ask for %s: %w", to, err)
-		}
-		if answer.StatusCode != http.StatusOK {
-			return 0, fmt.Errorf("ask for %s: %s", to, answer.Status)
+	if to != "" {
+		if err := request(conn, r, to, http.StatusOK); err != nil {
+			return 0, err
 		}
 	}
 	if _, err := io.WriteString(conn, wordEcho+"\n!"); err != nil {
@@ -117,6 +109,21 @@ func (c *client) ask(ctx context.Context, host string) (time.Duration, error) {
 		return 0, fmt.Errorf("ask the destination: got %q, %w", answer, errors.Join(err, context.Cause(ctx)))
 	}
 	return time.Since(began), nil
+}
+
+// request asks a proxy for a host and port and checks its answer.
+func request(w io.Writer, r *bufio.Reader, to string, want int) error {
+	if _, err := io.WriteString(w, "CONNECT "+to+" HTTP/1.1\r\nHost: "+to+"\r\n\r\n"); err != nil {
+		return fmt.Errorf("ask for %s: %w", to, err)
+	}
+	answer, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect}) //nolint:bodyclose // the connection is closed
+	if err != nil {
+		return fmt.Errorf("ask for %s: %w", to, err)
+	}
+	if answer.StatusCode != want {
+		return fmt.Errorf("ask for %s: %s", to, answer.Status)
+	}
+	return nil
 }
 
 // opening is what StartSession, the websocket and the handshake took, by culvert's own events.

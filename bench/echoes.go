@@ -10,40 +10,45 @@ import (
 	"time"
 )
 
-// start takes the time from the start of the process to the first byte.
-func (b *bench) start(ctx context.Context, s subject) error {
-	c, err := s.start(ctx, b.world)
-	if err != nil {
-		return err
+// firstByte takes the time from the start of the process to the first byte.
+func firstByte(metric string) func(*bench, context.Context, subject) error {
+	return func(b *bench, ctx context.Context, s subject) error {
+		c, err := s.start(ctx, b.world)
+		if err != nil {
+			return err
+		}
+		defer c.stop()
+		took, err := c.firstByte(ctx)
+		if err != nil {
+			return err
+		}
+		b.results.add(metric, s.name, milliseconds(took))
+		return nil
 	}
-	defer c.stop()
-	took, err := c.firstByte(ctx)
-	if err != nil {
-		return err
-	}
-	b.results.add("first-byte", s.name, milliseconds(took))
-	return nil
 }
 
-func (b *bench) idleEcho(ctx context.Context, s subject) error {
-	return b.with(ctx, s, func(ctx context.Context, c *client) error {
-		var times []time.Duration
-		return guarded(ctx, b.effort.stall, func() int64 { return 0 }, func(ctx context.Context) error {
-			e, err := c.echo(ctx, b.block)
-			if err != nil {
-				return err
-			}
-			for range b.effort.echoes {
-				took, err := e.once()
+// idleEcho takes echoes while nothing else goes on.
+func idleEcho(metric string) func(*bench, context.Context, subject) error {
+	return func(b *bench, ctx context.Context, s subject) error {
+		return b.with(ctx, s, func(ctx context.Context, c *client) error {
+			var times []time.Duration
+			return guarded(ctx, b.effort.stall, func() int64 { return 0 }, func(ctx context.Context) error {
+				e, err := c.echo(ctx, b.block)
 				if err != nil {
 					return err
 				}
-				times = append(times, took)
-			}
-			b.addTimes("echo", s, times)
-			return nil
+				for range b.effort.echoes {
+					took, err := e.once()
+					if err != nil {
+						return err
+					}
+					times = append(times, took)
+				}
+				b.addTimes(metric, s, times)
+				return nil
+			})
 		})
-	})
+	}
 }
 
 func (b *bench) addTimes(metric string, s subject, times []time.Duration) {

@@ -198,7 +198,9 @@ func (h *history) loss(w row, n record) string {
 }
 
 // rises reports whether more is better.
-func (w row) rises() bool { return w.unit == "MB/s" || w.metric == "connections-served" }
+func (w row) rises() bool {
+	return w.unit == "MB/s" || w.unit == "%" || w.metric == "connections-served"
+}
 
 // add appends records to the file, in one write.
 func (h *history) add(records []record) (err error) {

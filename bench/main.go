@@ -37,8 +37,8 @@ func run(ctx context.Context, args []string, in io.Reader, out, complaints io.Wr
 	switch {
 	case len(args) == 1 && args[0] == partServe:
 		err = serve(in, out) //nolint:contextcheck // it ends with its input
-	case len(args) == 4 && args[0] == partEngine:
-		err = engine(ctx, args[1], args[2], args[3], out)
+	case len(args) == 7 && args[0] == partEngine:
+		err = engine(ctx, args[1:], out)
 	default:
 		err = compare(ctx, args, out, complaints)
 	}
@@ -72,7 +72,7 @@ func parseOptions(args []string, complaints io.Writer) (options, error) {
 	var o options
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(complaints)
-	f.StringVar(&o.only, "only", "", "measure these alone, separated by commas: "+strings.Join(measurementNames(), ", "))
+	f.StringVar(&o.only, "only", "", "measure these alone, separated by commas: "+strings.Join(measurementNames(), ", ")+"; "+relayGroup+" is all that begin so")
 	f.BoolVar(&o.quick, "quick", false, "a minute's smoke run: every row, but no figure to rely on")
 	f.IntVar(&o.runs, "runs", 0, "runs per measurement, of which the median counts (3, with -quick 1)")
 	f.DurationVar(&o.delay, "delay", 10*time.Millisecond, "of the service, each way")
@@ -121,6 +121,7 @@ func compare(ctx context.Context, args []string, out, progress io.Writer) (err e
 	defer func() { err = errors.Join(err, w.close()) }()
 	about := describe(ctx, o, programs)
 	b := &bench{world: w, effort: fullEffort(), results: newResults(), progress: progress}
+	b.results.trip = 2 * o.delay
 	if o.quick {
 		b.effort = quickEffort()
 	}
@@ -152,11 +153,16 @@ func chooseMeasurements(only string) ([]measurement, error) {
 	}
 	wanted := strings.Split(only, ",")
 	for _, name := range wanted {
-		if !slices.Contains(measurementNames(), name) {
-			return nil, fmt.Errorf("-only %s: there are %s", name, strings.Join(measurementNames(), ", "))
+		if !slices.ContainsFunc(all, func(m measurement) bool { return m.is(name) }) {
+			return nil, fmt.Errorf("-only %s: there are %s, and %s for all that begin so", name, strings.Join(measurementNames(), ", "), relayGroup)
 		}
 	}
-	return slices.DeleteFunc(all, func(m measurement) bool { return !slices.Contains(wanted, m.name) }), nil
+	return slices.DeleteFunc(all, func(m measurement) bool { return !slices.ContainsFunc(wanted, m.is) }), nil
+}
+
+// is reports whether a word of -only means it.
+func (m measurement) is(word string) bool {
+	return m.name == word || word == relayGroup && strings.HasPrefix(m.name, relayGroup+"-")
 }
 
 func measurementNames() []string {

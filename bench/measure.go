@@ -27,7 +27,12 @@ type effort struct {
 	lossLimit    time.Duration // for a transfer under loss
 	closing      int64         // bytes of a download whose sockets are closed
 	closeEach    time.Duration
-	again        int           // requests to a host that is known
+	again        int   // requests to a host that is known
+	bonded       int64 // bytes down through a relay
+	single       int64 // bytes down beside that, at the rate of one session
+	harmed       int64 // bytes of a download through a relay in which something is harmed
+	recovering   int64 // the same, where its rate is looked at that long after
+	recovery     time.Duration
 	served, gone time.Duration // after a task's death, before culvert is given up, and the plugin
 }
 
@@ -36,6 +41,7 @@ func fullEffort() effort {
 		runs: 5, starts: 10, fastUpload: 64e6, pacedUpload: 8e6, crowded: 6e6, download: 20e6, lossy: 8e6, flat: 1e9, echoes: 200,
 		warm: 2 * time.Second, beside: 4 * time.Second, stall: 15 * time.Second, lossLimit: time.Minute,
 		closing: 25e5, closeEach: time.Second, again: 10, served: 40 * time.Second, gone: 20 * time.Second,
+		bonded: 40e6, single: 4e6, harmed: 20e6, recovering: 50e6, recovery: 3 * time.Second,
 	}
 }
 
@@ -44,6 +50,7 @@ func quickEffort() effort {
 		runs: 1, starts: 1, fastUpload: 4e6, pacedUpload: 5e5, crowded: 5e5, download: 5e5, lossy: 5e5, flat: 20e6, echoes: 20,
 		warm: 200 * time.Millisecond, beside: time.Second, stall: 4 * time.Second, lossLimit: 8 * time.Second,
 		closing: 5e5, closeEach: 150 * time.Millisecond, again: 2, served: 40 * time.Second, gone: 3 * time.Second,
+		bonded: 3e6, single: 5e5, harmed: 4e6, recovering: 8e6, recovery: 200 * time.Millisecond,
 	}
 }
 
@@ -77,15 +84,15 @@ func measurements() []measurement {
 	once := func(effort) int { return 1 }
 	both := []subject{culvert(), plugin()}
 	pages := remote{service, proxyPort}
-	return []measurement{
-		{"first-byte", func(e effort) int { return e.starts }, append(slices.Clone(both), cli()), (*bench).start},
+	return append([]measurement{
+		{"first-byte", func(e effort) int { return e.starts }, append(slices.Clone(both), cli()), firstByte("first-byte")},
 		{stepMetric, usual, []subject{culvertUp(), recipe()}, (*bench).step},
-		{"echo", usual, both, (*bench).idleEcho},
+		{"echo", usual, both, idleEcho("echo")},
 		{besideUpload, usual, both, besideBulk(besideUpload, wordUpload)},
 		{besideDownload, usual, both, besideBulk(besideDownload, wordSource)},
 		{dynamicMetric, usual, []subject{anyHost(), oneHost()}, (*bench).hosts},
 		{"connections", usual, both, (*bench).crowd},
-		{pageMetric, usual, []subject{culvert().at(pages), plugin().at(pages), straight()}, (*bench).browse},
+		{pageMetric, usual, []subject{culvert().at(pages), plugin().at(pages), straight()}, browse(overHTTP1, firstVisit, secondVisit)},
 		{closesMetric, usual, both, (*bench).closings},
 		{deadTask, usual, []subject{culvert().at(remote{mortal, port}), plugin().at(remote{mortal, port})}, (*bench).untilServed},
 		{"upload1", fewer, both, uploads("upload1", 1)},
@@ -98,7 +105,7 @@ func measurements() []measurement {
 		{"loss-upload", fewer, both, lossy("loss-upload", wordUpload)},
 		{"loss-download", fewer, both, lossy("loss-download", wordSource)},
 		{"flat", once, []subject{culvert()}, (*bench).flat},
-	}
+	}, relayMeasurements()...)
 }
 
 // bench is one run of this program.
@@ -108,6 +115,7 @@ type bench struct {
 	results  *results
 	progress io.Writer
 	block    []byte
+	relay    int // the process of the relay, in what is measured through one
 }
 
 // measure takes the measurements. Subjects take turns, and every other run the other one begins, so that whatever else
@@ -138,11 +146,20 @@ func (b *bench) measure(ctx context.Context, chosen []measurement) error {
 	return nil
 }
 
+// browses reports whether a measurement takes a browser, or its proxy.
+func browses(name string) bool {
+	return slices.Contains([]string{pageMetric, relayedNew, relayedPage2, relayedPage}, name)
+}
+
 // try measures a subject once; a try that fails is made again, and remarked on.
 func (b *bench) try(ctx context.Context, m measurement, s subject) error {
 	if (s.name == nameCLI || s.name == nameRecipe) && b.world.programs.cli == "" {
 		b.results.remark(m.name, s.name, "not measured: there is no aws command here")
 		return nil
+	}
+	if missing := b.world.programs.browser.why; missing != nil && browses(m.name) {
+		b.results.remark(m.name, s.name, "not measured: "+missing.Error())
+		return nil // the report says so
 	}
 	var err error
 	for range tries {
@@ -165,7 +182,7 @@ func (b *bench) complete(chosen []measurement) error {
 	var missing []string
 	for _, w := range rows() {
 		wanted := slices.ContainsFunc(chosen, func(m measurement) bool { return m.name == w.measuredBy })
-		if w.measuredBy == pageMetric && b.world.programs.browser.why != nil {
+		if b.world.programs.browser.why != nil && browses(w.measuredBy) {
 			continue // the report says what is missing
 		}
 		if _, known := b.results.median(w.metric, nameCulvert); wanted && !known {

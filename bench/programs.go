@@ -16,6 +16,7 @@ import (
 // programs are the paths of what is compared. CLI is empty where there is no aws command.
 type programs struct {
 	culvert, plugin, cli string
+	relay                string // the small program of deploy/relay
 	browser              browser
 	profile              string // directory; then the engine runs instead of culvert
 }
@@ -40,6 +41,7 @@ func findPrograms(ctx context.Context, o options, progress io.Writer) (programs,
 	}{
 		{&p.culvert, "culvert", "culvert"},
 		{&p.plugin, "session-manager-plugin", pluginPackage},
+		{&p.relay, "relay", "culvert/deploy/relay"},
 	} {
 		if *b.path != "" {
 			continue
@@ -50,12 +52,33 @@ func findPrograms(ctx context.Context, o options, progress io.Writer) (programs,
 		if o.quick {
 			build = []string{"go", "build"} // from what the tests have compiled
 		}
-		if _, err := output(ctx, "env", append(build, "-o", *b.path, b.program)...); err != nil {
+		if err := buildAt(ctx, *b.path, append(build, b.program)); err != nil {
 			return p, err
 		}
 	}
 	p.cli, p.browser = findCLI(ctx), findBrowser() //nolint:contextcheck // npm has its own end
 	return p, nil
+}
+
+// buildAt builds a program where one may be running.
+func buildAt(ctx context.Context, path string, build []string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return fmt.Errorf("make a place for programs: %w", err)
+	}
+	dir, err := os.MkdirTemp(filepath.Dir(path), "building-")
+	if err != nil {
+		return fmt.Errorf("make a place for programs: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	built := filepath.Join(dir, filepath.Base(path))
+	last := len(build) - 1
+	if _, err := output(ctx, "env", append(build[:last:last], "-o", built, build[last])...); err != nil {
+		return err
+	}
+	if err := os.Rename(built, path); err != nil {
+		return fmt.Errorf("put a program in its place: %w", err)
+	}
+	return nil
 }
 
 // findCLI returns the aws command itself, not the shim of a version manager, whose shell script would be measured too.

@@ -19,6 +19,7 @@ type results struct {
 	figures map[series][]float64
 	remarks map[series][]string
 	opened  map[series][]string // by the name of the measurement: sessions task by task
+	trip    time.Duration       // there and back, by the service
 }
 
 func newResults() *results {

@@ -42,6 +42,10 @@ type hello struct {
 	KeyID  string   `json:"key"`
 	Secret string   `json:"secret"`
 	Env    []string `json:"env"` // for a client's process
+
+	// Real is what the ports of the services are called that have a relay: it opens a port of loopback by its number, so
+	// that each server behind it has its own.
+	Real map[uint16]uint16 `json:"real"`
 }
 
 // order is what the far side is asked; every order gets an answer.
@@ -49,15 +53,19 @@ type order struct {
 	Set   *conditions `json:"set"`
 	Site  *siteOrder  `json:"site"`  // open the page and its proxy
 	Close bool        `json:"close"` // the clients' sockets
+	Shut  bool        `json:"shut"`  // the door, until the next reap
 	Kill  bool        `json:"kill"`  // the tasks that have sessions, without a word
 	Count bool        `json:"count"` // the sessions since the last reap
 	Reap  bool        `json:"reap"`  // end all sessions, and replace the tasks that were killed
+	Relay *relayOrder `json:"relay"` // start or end the relay
+	Harm  harm        `json:"harm"`  // to what goes through the relay
 }
 
 type answer struct {
 	Received int64     `json:"received"` // bytes that uploads have delivered to the destination so far
 	Opened   []int     `json:"opened"`   // sessions of each task
 	Site     *sitePlan `json:"site"`
+	Relay    relaySeen `json:"relay"`
 	Error    string    `json:"error"`
 }
 
@@ -66,6 +74,9 @@ type far struct {
 	account     *emulator.Emulator
 	destination *destination
 	site        *site // nil until it is asked for
+	relay       *relay
+	door        door
+	real        map[uint16]uint16
 	killed      []string
 	since       time.Time // sessions are counted from here on
 }
@@ -83,21 +94,30 @@ func serve(in io.Reader, out io.Writer) error {
 	for i := range dynamicHosts {
 		hosts[benchHost(i)] = d.address()
 	}
+	ports, err := realPorts(d)
+	if err != nil {
+		return err
+	}
 	e, err := emulator.Start(emulator.Options{Fleet: emulator.Fleet{
 		Region: region, Hosts: hosts,
-		Clusters: []emulator.Cluster{{Name: cluster, Services: []emulator.Service{
+		Clusters: []emulator.Cluster{{Name: cluster, Services: append([]emulator.Service{
 			{Name: service, Count: tasks, Task: task}, {Name: mortal, Count: tasks, Task: task},
-		}}},
+		}, relayedServices(ports)...)}},
 	}})
 	if err != nil {
 		return fmt.Errorf("start the account: %w", err)
 	}
 	defer e.Close()
-	f := &far{account: e, destination: d, since: time.Now()}
+	f := &far{account: e, destination: d, since: time.Now(), real: ports, door: door{at: ports[doorPort]}}
+	if err := f.door.open(); err != nil {
+		return err
+	}
+	defer f.door.close()
 	defer func() { f.site.close() }()
+	defer func() { _, _ = f.relay.end() }()
 	id, secret := e.Credentials()
 	answers, orders := json.NewEncoder(out), json.NewDecoder(in)
-	if err := answers.Encode(hello{URL: e.URL(), KeyID: id, Secret: secret, Env: e.Env()}); err != nil { //nolint:gosec // of the emulated account
+	if err := answers.Encode(hello{URL: e.URL(), KeyID: id, Secret: secret, Env: e.Env(), Real: ports}); err != nil { //nolint:gosec // of the emulated account
 		return fmt.Errorf("greet: %w", err)
 	}
 	for {
@@ -125,8 +145,19 @@ func (f *far) obey(o order) answer {
 	if o.Close {
 		f.account.CloseClientLeg(1000)
 	}
+	if o.Shut {
+		f.door.close()
+	}
 	if o.Kill {
 		err = errors.Join(err, f.kill())
+	}
+	if o.Relay != nil {
+		var wrong error
+		a.Relay, wrong = f.orderRelay(*o.Relay)
+		err = errors.Join(err, wrong)
+	}
+	if o.Harm != "" {
+		err = errors.Join(err, f.harm(o.Harm))
 	}
 	if o.Count {
 		a.Opened = f.opened()
@@ -144,7 +175,7 @@ func (f *far) obey(o order) answer {
 func (f *far) openSite(o siteOrder) (*sitePlan, error) {
 	if f.site == nil {
 		var err error
-		if f.site, err = openSite(o); err != nil {
+		if f.site, err = openSite(o, f.real[proxyPort]); err != nil {
 			return nil, err
 		}
 		for _, task := range f.account.Tasks(cluster, service) {
@@ -196,6 +227,9 @@ func (f *far) reap() error {
 		f.account.KillSession(s.ID, "the bench has ended the session")
 	}
 	f.since = time.Now()
+	if err := f.door.open(); err != nil {
+		return err
+	}
 	if len(f.killed) == 0 {
 		return nil
 	}

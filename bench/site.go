@@ -40,7 +40,8 @@ type siteOrder struct {
 
 // sitePlan is what a browser needs to know of the page.
 type sitePlan struct {
-	URL      string `json:"url"`
+	URL      string `json:"url"`      // by HTTP/1.1
+	Second   string `json:"second"`   // by HTTP/2
 	Key      string `json:"key"`      // hash of the certificate's key, as Chromium is told to trust it
 	Straight string `json:"straight"` // host:port of the proxy without a session, at the delay of a session
 }
@@ -49,39 +50,63 @@ type sitePlan struct {
 type site struct {
 	plan    sitePlan
 	squid   *need.Proxy
-	server  *http.Server
+	servers []*http.Server
 	far     *delayed
 	serving sync.WaitGroup
 }
 
-func openSite(o siteOrder) (*site, error) {
+// openSite opens it with its proxy on a port.
+func openSite(o siteOrder, proxyAt uint16) (s *site, err error) {
+	s = &site{}
+	defer func() {
+		if err != nil {
+			s.close()
+			s, err = nil, fmt.Errorf("open the page: %w", err)
+		}
+	}()
 	certificate, key, err := selfSigned(siteHost)
 	if err != nil {
-		return nil, fmt.Errorf("open the page: %w", err)
+		return s, err
 	}
+	s.plan.Key = key
+	if s.plan.URL, err = s.serve(certificate, map[string]func(*http.Server, *tls.Conn, http.Handler){}); err != nil { // HTTP/1.1 alone
+		return s, err
+	}
+	if s.plan.Second, err = s.serve(certificate, nil); err != nil {
+		return s, err
+	}
+	loopback := netip.MustParseAddr("127.0.0.1")
+	names := map[string]netip.Addr{siteHost: loopback}
+	for i := range dynamicHosts {
+		names[proxiedHost(i)] = loopback
+	}
+	if s.squid, err = need.StartSquid(o.Squid, need.SquidConfig{
+		At: netip.AddrPortFrom(loopback, proxyAt), Hosts: names,
+		Rules: []string{"acl private dstdomain .internal", "http_access deny !private"}, // Chromium calls home
+	}); err != nil {
+		return s, err
+	}
+	if s.far, err = startDelayed(s.squid.Addr.String(), o.Delay); err != nil {
+		return s, err
+	}
+	s.plan.Straight = s.far.address()
+	return s, nil
+}
+
+// serve has the page served, and returns its URL.
+func (s *site) serve(certificate tls.Certificate, protocols map[string]func(*http.Server, *tls.Conn, http.Handler)) (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // nothing to wait for
 	if err != nil {
-		return nil, fmt.Errorf("open the page: %w", err)
+		return "", err
 	}
-	s := &site{server: &http.Server{
+	server := &http.Server{
 		Handler: page(), ReadHeaderTimeout: time.Minute, ErrorLog: log.New(nowhere{}, "", 0),
 		TLSConfig:    &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
-		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1.1 alone
-	}}
-	s.serving.Go(func() { _ = s.server.ServeTLS(l, "", "") }) // until it is closed
-	loopback := netip.MustParseAddr("127.0.0.1")
-	if s.squid, err = need.StartSquid(o.Squid, need.SquidConfig{
-		Hosts: map[string]netip.Addr{siteHost: loopback},
-		Rules: []string{"acl private dstdomain .internal", "http_access deny !private"}, // Chromium calls home
-	}); err == nil {
-		s.far, err = startDelayed(s.squid.Addr.String(), o.Delay)
+		TLSNextProto: protocols,
 	}
-	if err != nil {
-		s.close()
-		return nil, err
-	}
-	s.plan = sitePlan{URL: fmt.Sprintf("https://%s/", net.JoinHostPort(siteHost, portOf(l))), Key: key, Straight: s.far.address()}
-	return s, nil
+	s.servers = append(s.servers, server)
+	s.serving.Go(func() { _ = server.ServeTLS(l, "", "") }) // until it is closed
+	return fmt.Sprintf("https://%s/", net.JoinHostPort(siteHost, portOf(l))), nil
 }
 
 func (s *site) close() {
@@ -94,7 +119,9 @@ func (s *site) close() {
 	if s.squid != nil {
 		s.squid.Stop()
 	}
-	_ = s.server.Close()
+	for _, server := range s.servers {
+		_ = server.Close()
+	}
 	s.serving.Wait()
 }
 

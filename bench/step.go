@@ -67,7 +67,7 @@ func startStep(open string) func(context.Context, *world, remote) (*client, erro
 			"CLUSTER=" + cluster, "SERVICE=" + to.service, "PORT=" + strconv.Itoa(int(to.port)), "LOCAL=" + strconv.Itoa(local),
 			"XDG_RUNTIME_DIR=" + w.scratch, "XDG_STATE_HOME=" + w.scratch,
 		}
-		return launch(ctx, w, local, stepAnswered, env, "bash", "-euo", "pipefail", "-c", open+question)
+		return launch(ctx, w, local, marks{stepAnswered}, env, "bash", "-euo", "pipefail", "-c", open+question)
 	}
 }
 

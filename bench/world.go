@@ -141,6 +141,30 @@ func (w *world) closeSockets() error {
 	return err
 }
 
+// shut closes the door of the tasks with a relay.
+func (w *world) shut() error {
+	_, err := w.ask(order{Shut: true})
+	return err
+}
+
+// startRelay starts a relay of its own for what is measured next, and returns its process.
+func (w *world) startRelay() (pid int, err error) {
+	a, err := w.ask(order{Relay: &relayOrder{Program: w.programs.relay}})
+	return a.Relay.Pid, err
+}
+
+// endRelay ends it and returns how many streams it has had.
+func (w *world) endRelay() (streams int, err error) {
+	a, err := w.ask(order{Relay: &relayOrder{}})
+	return a.Relay.Streams, err
+}
+
+// harm does something to what goes through the relay.
+func (w *world) harm(what harm) error {
+	_, err := w.ask(order{Harm: what})
+	return err
+}
+
 // kill has the tasks that have sessions die without a word.
 func (w *world) kill() error {
 	_, err := w.ask(order{Kill: true})

@@ -20,6 +20,8 @@ import (
 
 // SquidConfig is what a test wants of its proxy; the zero value forwards and tunnels to any host and port.
 type SquidConfig struct {
+	// At is where on loopback it listens; zero: on a port that is free.
+	At netip.AddrPort
 	// Hosts are names that this proxy alone resolves.
 	Hosts map[string]netip.Addr
 	// Rules are lines of squid.conf; they stand before "http_access allow all", so a deny in them counts.
@@ -99,8 +101,10 @@ func trySquid(program string, cfg SquidConfig) (p *Proxy, err error) {
 			made.Stop()
 		}
 	}(p)
-	if p.Addr, err = freePort(); err != nil {
-		return nil, err
+	if p.Addr = cfg.At; !p.Addr.IsValid() {
+		if p.Addr, err = freePort(); err != nil {
+			return nil, err
+		}
 	}
 	if err := p.writeFiles(cfg); err != nil {
 		return nil, err

@@ -152,7 +152,7 @@ func TestStrandsThatBringNothingAreNamed(t *testing.T) {
 			}
 		}
 		l.mu.Unlock()
-		time.Sleep(20 * time.Second)
+		time.Sleep(12 * time.Second)
 		n := l.bundle.Standing().Strands
 		t.Logf("%d strands", n)
 		if n < 3 || n > 6 {

@@ -90,10 +90,13 @@ func TestANewStreamTakesOneRoundTrip(t *testing.T) {
 
 // The window follows the round trip: its least is forgotten.
 func TestALongerRoundTripIsLearned(t *testing.T) {
+	const slow = 2 * time.Millisecond // for 1,024 bytes: half of what there is to carry
 	synctest.Test(t, func(t *testing.T) {
 		l, leave := newLab(t, Config{})
 		defer leave()
-		l.strands(2)
+		for range 2 {
+			l.strand(&session{every: slow})
+		}
 		s := l.source(1<<40, 3)
 		defer s.Close()
 		var mu sync.Mutex
@@ -117,7 +120,7 @@ func TestALongerRoundTripIsLearned(t *testing.T) {
 			time.Sleep(d)
 			mu.Lock()
 			defer mu.Unlock()
-			return rate(got-before, d) / plain / 2
+			return rate(got-before, d) * slow.Seconds() / 1024 / 2
 		}
 		time.Sleep(12 * time.Second)
 		at20 := during(7 * time.Second)

@@ -15,20 +15,21 @@ func TestStrandsAddUp(t *testing.T) {
 	for _, c := range []struct {
 		strands int
 		latency time.Duration
+		each    int     // MiB of each strand
 		least   float64 // of the sum of the sessions
 	}{
-		{1, 10 * time.Millisecond, 0.95},
-		{8, 10 * time.Millisecond, 0.93},
-		{16, 10 * time.Millisecond, 0.9},
-		{8, 50 * time.Millisecond, 0.8},
-		{8, 500 * time.Microsecond, 0.93},
+		{1, 10 * time.Millisecond, 2, 0.95},
+		{8, 10 * time.Millisecond, 2, 0.93},
+		{16, 10 * time.Millisecond, 2, 0.9},
+		{8, 50 * time.Millisecond, 3, 0.8},
+		{8, 500 * time.Microsecond, 2, 0.93},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			l, leave := newLab(t, Config{})
 			defer leave()
 			l.each(c.latency)
 			l.strands(c.strands)
-			n := c.strands * 3 << 20
+			n := c.strands * c.each << 20
 			took, _ := l.download(n)
 			got := rate(n, took) / plain / float64(c.strands)
 			t.Logf("%d strands, %s: %.3f, resent %d", c.strands, c.latency, got, l.resent())
@@ -80,14 +81,14 @@ func TestEightStrandsOnOneSessionAreAsFastAsOne(t *testing.T) {
 			for range 8 {
 				l.strand(shared)
 			}
-			n := 24 << 20 // half a minute, so that what is learned in the first seconds is forgotten
+			n := 18 << 20 // 24 s, so that what is learned in the first seconds is forgotten
 			took, _ := l.download(n)
 			got := rate(n, took) / plain * 1.333
 			t.Logf("%s: %.3f, resent %d, round trip %s", latency, got, l.resent(), l.roundTrip())
 			if got < 0.95 || float64(l.resent()) > 0.05*float64(n) {
 				t.Errorf("%s: got %.3f of one session, resent %d of %d", latency, got, l.resent(), n)
 			}
-			if trip := l.roundTrip(); trip > 500*time.Millisecond {
+			if trip := l.roundTrip(); trip > 400*time.Millisecond {
 				t.Errorf("round trip %s: the strands' own queue", trip)
 			}
 		})

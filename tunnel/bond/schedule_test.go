@@ -3,12 +3,14 @@ package bond
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"hash/crc64"
 	"io"
 	"math/rand/v2"
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,18 +19,18 @@ import (
 )
 
 // Whatever becomes of the strands, streams carry what was written, and neither end keeps more of it than credit was given
-// for. CULVERT_SCHEDULES=100000 tries as many, CULVERT_SCHEDULE=N the one that has failed.
+// for. CULVERT_SCHEDULES=N tries the one that has failed, N+1000 as many from it on (make schedules).
 func TestStreamsAreWholeWhateverBecomesOfStrands(t *testing.T) {
 	t.Parallel()
-	count, first := 150, rand.Uint64()>>24
+	first, count := rand.Uint64()>>24, 150
 	if testing.Short() {
 		count = 30
 	}
-	if n, err := strconv.Atoi(os.Getenv("CULVERT_SCHEDULES")); err == nil {
-		count = n
-	}
-	if n, err := strconv.ParseUint(os.Getenv("CULVERT_SCHEDULE"), 10, 64); err == nil {
-		count, first = 1, n
+	if some := os.Getenv("CULVERT_SCHEDULES"); some != "" {
+		var err error
+		if first, count, err = someSchedules(some); err != nil {
+			t.Fatal(err)
+		}
 	}
 	var next, moved, again atomic.Uint64
 	var all sync.WaitGroup
@@ -51,6 +53,20 @@ func TestStreamsAreWholeWhateverBecomesOfStrands(t *testing.T) {
 	}
 	all.Wait()
 	t.Logf("%d schedules, %d MB, of which %d %% were sent again", count, moved.Load()>>20, again.Load()*100/max(moved.Load(), 1))
+}
+
+// someSchedules reads which are to be tried: a number, or a number and how many from it on.
+func someSchedules(s string) (first uint64, count int, err error) {
+	from, many, more := strings.Cut(s, "+")
+	if first, err = strconv.ParseUint(from, 10, 64); err != nil {
+		return 0, 0, fmt.Errorf("CULVERT_SCHEDULES=%s: want a schedule's number, or N+1000 for as many from it on: %w", s, err)
+	}
+	if count = 1; more {
+		if count, err = strconv.Atoi(many); err != nil || count < 1 {
+			return 0, 0, fmt.Errorf("CULVERT_SCHEDULES=%s: want a number of schedules behind the plus", s)
+		}
+	}
+	return first, count, nil
 }
 
 // schedule is one run: strands over some sessions, streams of all kinds, faults.

@@ -84,3 +84,27 @@ func TestTheDoctorOnScreenKnowsTheFlags(t *testing.T) {
 		d.cancel()
 	}
 }
+
+// A forward, a shell and the ports of a row leave out the container that nobody means, unless the row is about it, or there is no other.
+func TestNobodyMeansTheRelay(t *testing.T) {
+	squid := aws.Container{Name: "squid", Ports: []aws.Port{{Container: 3128, Protocol: "tcp"}}}
+	relay := aws.Container{Name: aws.RelayName, Ports: []aws.Port{{Container: 7300, Protocol: "tcp"}}}
+	for name, c := range map[string]struct {
+		row  entry
+		of   []aws.Container
+		want string
+		port string
+	}{
+		"beside another": {entry{}, []aws.Container{relay, squid}, "squid", "3128"},
+		"alone":          {entry{}, []aws.Container{relay}, aws.RelayName, "7300"},
+		"named":          {entry{container: &relay}, []aws.Container{relay, squid}, aws.RelayName, "3128"},
+	} {
+		task := aws.Task{Containers: c.of}
+		if got := choices(c.row, &task); len(got) != 1 || got[0].Name != c.want {
+			t.Errorf("%s: got %+v, want %s", name, got, c.want)
+		}
+		if got := taskPorts(&task); got != c.port {
+			t.Errorf("%s: the row has ports %s, want %s", name, got, c.port)
+		}
+	}
+}

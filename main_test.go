@@ -130,13 +130,18 @@ func endSets(env *testscript.Env) {
 
 // account starts the demo account in the test's process and points the story's environment at it; $CA is the
 // certificate of its private authority. A distrustful one lets no bearer of an OIDC token assume a role, in a careless one a task
-// definition's environment has passwords.
+// definition's environment has passwords. Its proxy has a relay where that is asked for alone.
 //
-//	account [distrustful|careless]
+//	account [distrustful|careless|relay]
 func account(ts *testscript.TestScript, _ bool, args []string) {
 	o := emulator.Options{Fleet: emulator.Demo()}
+	bonded := len(args) > 0 && args[0] == "relay"
+	if !bonded { // stories count the sessions of tunnels, to which a relay adds its own
+		squid := &o.Fleet.Clusters[0].Services[0].Task
+		squid.Containers = squid.Containers[:1]
+	}
 	switch {
-	case len(args) == 0:
+	case len(args) == 0, bonded:
 	case args[0] == "careless":
 		squid := &o.Fleet.Clusters[0].Services[0].Task.Containers[0]
 		squid.Environment = append(squid.Environment, "DATABASE_URL=postgres://shop:hunter2@orders-db.internal:5432/orders?sslpassword=hunter2",

@@ -134,14 +134,11 @@ func endSets(env *testscript.Env) {
 //
 //	account [distrustful|careless|relay]
 func account(ts *testscript.TestScript, _ bool, args []string) {
-	o := emulator.Options{Fleet: emulator.Demo()}
-	bonded := len(args) > 0 && args[0] == "relay"
-	if !bonded { // stories count the sessions of tunnels, to which a relay adds its own
-		squid := &o.Fleet.Clusters[0].Services[0].Task
-		squid.Containers = squid.Containers[:1]
-	}
+	o := emulator.Options{Fleet: emulator.Unbonded()}
 	switch {
-	case len(args) == 0, bonded:
+	case len(args) == 0:
+	case args[0] == "relay":
+		o.Fleet = emulator.Demo()
 	case args[0] == "careless":
 		squid := &o.Fleet.Clusters[0].Services[0].Task.Containers[0]
 		squid.Environment = append(squid.Environment, "DATABASE_URL=postgres://shop:hunter2@orders-db.internal:5432/orders?sslpassword=hunter2",

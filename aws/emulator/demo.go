@@ -26,6 +26,14 @@ func Demo() Fleet {
 	}
 }
 
+// Unbonded is Demo without its relay, for whoever counts sessions: a relay has as many of them as it needs.
+func Unbonded() Fleet {
+	f := Demo()
+	squid := &f.Clusters[0].Services[0].Task
+	squid.Containers = squid.Containers[:1]
+	return f
+}
+
 // How long the agent of batch is PENDING before it gives up.
 const agentPatience = 90 * time.Second
 

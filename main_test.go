@@ -130,13 +130,15 @@ func endSets(env *testscript.Env) {
 
 // account starts the demo account in the test's process and points the story's environment at it; $CA is the
 // certificate of its private authority. A distrustful one lets no bearer of an OIDC token assume a role, in a careless one a task
-// definition's environment has passwords.
+// definition's environment has passwords. Its proxy has a relay where that is asked for alone.
 //
-//	account [distrustful|careless]
+//	account [distrustful|careless|relay]
 func account(ts *testscript.TestScript, _ bool, args []string) {
-	o := emulator.Options{Fleet: emulator.Demo()}
+	o := emulator.Options{Fleet: emulator.Unbonded()}
 	switch {
 	case len(args) == 0:
+	case args[0] == "relay":
+		o.Fleet = emulator.Demo()
 	case args[0] == "careless":
 		squid := &o.Fleet.Clusters[0].Services[0].Task.Containers[0]
 		squid.Environment = append(squid.Environment, "DATABASE_URL=postgres://shop:hunter2@orders-db.internal:5432/orders?sslpassword=hunter2",

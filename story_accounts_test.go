@@ -16,7 +16,7 @@ import (
 //
 //	profile NAME ACCOUNT
 func profiled(ts *testscript.TestScript, _ bool, args []string) {
-	fleet := emulator.Demo()
+	fleet := emulator.Unbonded()
 	fleet.Account = args[1]
 	e, err := emulator.Start(emulator.Options{Fleet: fleet})
 	ts.Check(err)

@@ -87,7 +87,7 @@ func (a *asked) run(args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), errs.String()
 }
 
-// budget runs a command line, which has to work and to take exactly these calls. TerminateSession is left out: the agent
+// budget runs a command line, which has to work and to take exactly these calls, or others behind a |. TerminateSession is left out: the agent
 // may have ended the session before.
 func (a *asked) budget(want string, args ...string) (stdout string) {
 	a.Helper()
@@ -107,7 +107,7 @@ func (a *asked) budget(want string, args ...string) (stdout string) {
 			calls = append(calls, fmt.Sprintf("%s %d", action, got[action]))
 		}
 	}
-	if text := strings.Join(calls, ", "); text != want {
+	if text := strings.Join(calls, ", "); !slices.Contains(strings.Split(want, "|"), text) {
 		a.Errorf("culvert %q took\n%s, want\n%s", args, text, want)
 	}
 	return stdout
@@ -171,14 +171,19 @@ func TestWhatOpensASessionAsksForItsServiceAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ want, line string }{
-		{"DescribeTasks 1, ListTasks 1, StartSession 1", "--headless -c automation -s squid -L 0:3128 -- true"},
-		{"DescribeTasks 2, ListTasks 2, StartSession 2", "--headless --target automation/squid -L 0:3128 -L 0:orders.internal:80 -- true"},
+		{"DescribeTasks 1, ListTasks 1, StartSession 1", "--headless -c data -s pgbouncer -L 0:6432 -- true"},
+		{"DescribeTasks 2, ListTasks 2, StartSession 2", "--headless --target data/pgbouncer -L 0:6432 -L 0:orders.internal:80 -- true"},
+		// Where there are two containers, the task definition says which of them is meant.
+		{"DescribeTaskDefinition 1, DescribeTasks 1, ListTasks 1, StartSession 1", "--headless -c automation -s squid --relay no -L 0:3128 -- true"},
+		// The relay has a session of its own, and the task is looked at again for the room that it has, unless all is over before.
+		{"DescribeTaskDefinition 1, DescribeTasks 2, ListTasks 1, StartSession 2|DescribeTaskDefinition 1, DescribeTasks 1, ListTasks 1, StartSession 2", "--headless -c automation -s squid -L 0:3128 -- true"},
 		{"DescribeTasks 1, ExecuteCommand 1, ListTasks 1", "exec -c automation -s squid -- cat /etc/squid/squid.conf"},
-		{"DescribeClusters 1, DescribeServices 1, DescribeSessions 2, DescribeTaskDefinition 1, DescribeTasks 3, GetCallerIdentity 1, ListTasks 2, StartSession 1", "doctor -c automation -s squid"},
-		{"DescribeTasks 1, ListTasks 1, StartSession 1", "up --target automation/squid -L 0:3128"},
+		{"DescribeClusters 1, DescribeServices 1, DescribeSessions 2, DescribeTaskDefinition 1, DescribeTasks 3, GetCallerIdentity 1, ListTasks 2, StartSession 1", "doctor --relay no -c automation -s squid"},
+		{"DescribeClusters 1, DescribeServices 1, DescribeSessions 2, DescribeTaskDefinition 1, DescribeTasks 3, GetCallerIdentity 1, ListTasks 2, StartSession 2", "doctor -c automation -s squid"},
+		{"DescribeTaskDefinition 1, DescribeTasks 1, ListTasks 1, StartSession 1", "up --relay no --target automation/squid -L 0:3128"},
 		{"", "status"},
 		{"", "down"},
-		{"DescribeTasks 1, ListTasks 1, StartSession 1", "up --config " + filepath.Join(a.home, "saved.yaml") + " proxy"},
+		{"DescribeTaskDefinition 1, DescribeTasks 1, ListTasks 1, StartSession 1", "up --relay no --config " + filepath.Join(a.home, "saved.yaml") + " proxy"},
 		{"", "down proxy"},
 	} {
 		a.budget(c.want, strings.Fields(c.line)...)

@@ -43,7 +43,7 @@ const ciRole = "arn:aws:iam::111122223333:role/culvert-caller"
 func newCIJob(t *testing.T, name string) *ciJob {
 	t.Helper()
 	r := ciRunners()[name]
-	e, err := emulator.Start(emulator.Options{Fleet: emulator.Demo(), Providers: map[string]string{r.issuer: r.audience}, Trust: trustOf(t, name)})
+	e, err := emulator.Start(emulator.Options{Fleet: emulator.Unbonded(), Providers: map[string]string{r.issuer: r.audience}, Trust: trustOf(t, name)})
 	if err != nil {
 		t.Fatal(err)
 	}

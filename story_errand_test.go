@@ -96,7 +96,7 @@ func TestStoryOfATaskForATunnel(t *testing.T) {
 				t.Errorf("curl through the tunnel: got %d bytes and error %v, want 321,000 bytes", len(out), err)
 			}
 			d.keys("x")
-			if d.sees(`(stopped task|esc stay)`) == "esc stay" { // what has ended is counted until it is drawn
+			if d.sees(`(u opens the tunnel again|esc stay)`) == "esc stay" { // what has ended is counted until it is drawn
 				d.keys("Enter")
 			}
 			d.sees(`stopped task [0-9a-f]{32}; u opens the tunnel again`)

@@ -40,6 +40,15 @@ func (t Task) Alive() []Container {
 	return alive
 }
 
+// Meant are the containers that a user may mean: those that are alive and not injected, or all that are alive where there is no other.
+func (t Task) Meant() []Container {
+	alive := t.Alive()
+	if own := slices.DeleteFunc(slices.Clone(alive), Container.injected); len(own) > 0 {
+		return own
+	}
+	return alive
+}
+
 // Candidates are the containers of a task that can serve a query, the best first: the one that is named; for a shell the
 // only one; for a forward each whose exec agent runs and whose network has the port. It asks nobody: what the task
 // definition says has to be in the task already, see Task.NetworkMode. The error says why there is none: a *NotReadyError,

@@ -111,7 +111,7 @@ func (c *Client) Relay(ctx context.Context, at Target, asked bool) (Relay, error
 	}
 	_, known := c.definitions.find(t.TaskDefinition)
 	if !asked && !known && len(t.Containers) < 2 {
-		return Relay{}, &NoRelayError{Target: at, Why: RelayUnmapped}
+		return Relay{}, &NoRelayError{Target: at, Why: RelayUnsought}
 	}
 	d, err := c.definition(ctx, t.TaskDefinition)
 	if err != nil {
@@ -148,6 +148,7 @@ const (
 	RelayMisnamed                 // one is, and is none that leads to a relay
 	RelayApart                    // it is on the loopback address of another container
 	RelayOver                     // its container has stopped
+	RelayUnsought                 // nobody knows: a task of one container is taken to have none, and its definition is not asked for
 )
 
 // NoRelayError means that sessions to a target reach no relay.
@@ -159,6 +160,9 @@ type NoRelayError struct {
 }
 
 func (e *NoRelayError) Error() string {
+	if e.Why == RelayUnsought {
+		return "no relay is looked for in " + orWord(e.Target.String(), "the task") + ", which has one container alone"
+	}
 	text := "no relay in " + orWord(e.Target.String(), "the task") + ": "
 	switch e.Why {
 	case RelayUnmapped:
@@ -171,6 +175,7 @@ func (e *NoRelayError) Error() string {
 		if text += "its container " + e.Container + " has stopped"; e.Detail != "" {
 			text += " (" + e.Detail + ")"
 		}
+	case RelayUnsought:
 	}
 	return text
 }
@@ -184,6 +189,8 @@ func (e *NoRelayError) Remedy() string {
 		return fmt.Sprintf("let one port mapping of the task definition be named %s, with a containerPort and protocol tcp", RelayName)
 	case RelayApart:
 		return "use network mode awsvpc, name the container " + e.Container + " with --container, or leave --relay require out"
+	case RelayUnsought:
+		return "--relay require looks for one there too"
 	case RelayOver:
 	}
 	return "its log says why; the next task of the service starts it anew"

@@ -45,8 +45,8 @@ func TestARelayIsFoundByTheTaskDefinition(t *testing.T) {
 		"with":    {"culvert-relay", "culvert-relay"},
 		"without": {"no port mapping of its task definition is named culvert-relay", "no port mapping of its task definition is named culvert-relay"},
 		"bridge":  {"each container has a network of its own in network mode bridge", "each container has a network of its own in network mode bridge"},
-		"alone":   {"no port mapping", "no port mapping"},
-		"same":    {"no port mapping", "squid"}, // it is looked for where there may be one
+		"alone":   {"which has one container alone", "no port mapping"},
+		"same":    {"which has one container alone", "squid"}, // it is looked for where there may be one
 	} {
 		for _, asked := range []bool{false, true} {
 			c := connect(t, e)

@@ -19,6 +19,9 @@ const (
 	RelayRequire                  // nothing goes without it
 )
 
+// ErrRelayUnwanted is why no relay is looked for with RelayNo.
+var ErrRelayUnwanted = errors.New("--relay no: none is looked for")
+
 // seekWithin bounds looking for a relay that a tunnel can do without.
 const seekWithin = 5 * time.Second
 
@@ -27,13 +30,15 @@ const seekWithin = 5 * time.Second
 // far end is behind the task has none.
 func (e *Engine) SeekRelay(ctx context.Context, s *Spec) error {
 	mode := e.options.Relay
-	if s.Relay = nil; mode == RelayNo {
-		return nil
-	}
+	s.Relay, s.Unrelayed = nil, nil
 	if s.Dynamic != nil || s.Remote.Host != "" {
 		if mode == RelayRequire {
 			return &NotRelayedError{FarEnd: s.FarEnd()}
 		}
+		return nil
+	}
+	if mode == RelayNo {
+		s.Unrelayed = ErrRelayUnwanted
 		return nil
 	}
 	if mode == RelayAuto {
@@ -52,6 +57,7 @@ func (e *Engine) SeekRelay(ctx context.Context, s *Spec) error {
 	case mode == RelayRequire:
 		return fmt.Errorf("--relay require: %w", err)
 	default:
+		s.Unrelayed = err
 		e.options.Log.Debug("no relay", "target", s.Target.String(), "error", err)
 	}
 	return nil

@@ -61,7 +61,7 @@ func TestSeekRelay(t *testing.T) {
 	} {
 		engine := tunnel.New(tunnel.Options{Client: c, Relay: test.mode})
 		for _, whole := range []bool{false, true} { // with a task, and with a service alone
-			s := tunnel.Spec{Target: aws.Target{Cluster: "c", Service: test.service}, Remote: test.remote, Local: netip.AddrPort{}, Relay: &tunnel.Relay{Port: 1}}
+			s := tunnel.Spec{Target: aws.Target{Cluster: "c", Service: test.service}, Remote: test.remote, Local: netip.AddrPort{}, Relay: &tunnel.Relay{Port: 1}, Unrelayed: io.EOF}
 			if whole && test.service != "gone" {
 				if s.Target, err = c.Lookup(t.Context(), aws.Query{Cluster: "c", Service: test.service, Port: test.remote.Port}); err != nil {
 					t.Fatal(err)
@@ -84,6 +84,9 @@ func TestSeekRelay(t *testing.T) {
 			}
 			if err != nil && (!strings.Contains(got, "--relay require") || say.Remedy(err) == "" && !strings.Contains(got, "relay itself")) {
 				t.Errorf("%+v: %s names no flag, or has no remedy", test, got)
+			}
+			if reason := s.Unrelayed != nil; err == nil && reason != (s.Relay == nil && test.remote.Host == "" && !test.dynamic) {
+				t.Errorf("%+v: why there is none: %v", test, s.Unrelayed)
 			}
 			if test.mode == tunnel.RelayNo && !maps.Equal(e.AllCalls(), calls) {
 				t.Errorf("%+v: AWS was asked", test)

@@ -25,6 +25,9 @@ type Spec struct {
 	To string
 	// Relay is that of the target's tasks; nil: they have none, or it is not to be used. It serves a Remote without a Host.
 	Relay *Relay
+	// Unrelayed is why SeekRelay has found no Relay; nil where there is one, and where none could serve. It is for people: an
+	// engine does not read it.
+	Unrelayed error
 	// Dynamic makes it a tunnel to any host; nil is one to Remote.
 	Dynamic *Dynamic
 	// Local is where to listen. Without an address: 127.0.0.1 and ::1. Port 0: the remote port's number if it is free,

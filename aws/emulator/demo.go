@@ -26,6 +26,14 @@ func Demo() Fleet {
 	}
 }
 
+// Unbonded is Demo without its relay, for whoever counts sessions: a relay has as many of them as it needs.
+func Unbonded() Fleet {
+	f := Demo()
+	squid := &f.Clusters[0].Services[0].Task
+	squid.Containers = squid.Containers[:1]
+	return f
+}
+
 // How long the agent of batch is PENDING before it gives up.
 const agentPatience = 90 * time.Second
 
@@ -38,6 +46,8 @@ func automation() []Service {
 	squid := one("squid", "ubuntu/squid:5.2-22.04_beta", map[uint16]string{3128: Proxy})
 	squid.Revision = 12
 	squid.Containers[0].Environment = []string{"TZ=UTC", "SQUID_ACCESS_LOG=stdio:/dev/stdout"}
+	squid.CPU, squid.Memory = "1024", "2048"
+	squid.Containers = append(squid.Containers, bonding())
 	reports := one("reports", "", map[uint16]string{8080: Web})
 	reports.ExecOff = true
 	batch := one("batch", "", map[uint16]string{9000: Web})
@@ -49,6 +59,15 @@ func automation() []Service {
 		{Name: "squid", Count: 2, Task: squid, Steady: true},
 		{Name: "reports", Count: 2, Task: reports, Steady: true},
 		{Name: "batch", Count: 1, Task: batch, Tasks: []Task{lost}, Steady: true},
+	}
+}
+
+// bonding is the relay as culvert's module puts it beside the proxy. Its root file system is read-only, so no exec agent starts in it.
+func bonding() Container {
+	return Container{
+		Name: "culvert-relay", Image: "culvert", Command: []string{"relay", "--listen", "127.0.0.1:7300", "--to", "127.0.0.1:3128"},
+		Ports: map[uint16]string{7300: Relay}, PortNames: map[uint16]string{7300: "culvert-relay"}, NonEssential: true, ReadonlyRootFS: true, Health: "HEALTHY",
+		Agent: Agent{Status: "STOPPED"},
 	}
 }
 

@@ -99,10 +99,10 @@ func program(t *testing.T) string {
 	return filepath.Join(built, "culvert")
 }
 
-// account is the demo account.
+// account is the demo account, without its relay.
 func account(t *testing.T) *emulator.Emulator {
 	t.Helper()
-	e, err := emulator.Start(emulator.Options{Fleet: emulator.Demo()})
+	e, err := emulator.Start(emulator.Options{Fleet: emulator.Unbonded()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,6 +32,7 @@ func TestHealthyPathPassesOrSaysWhyItIsSkipped(t *testing.T) {
 	}
 	want := []string{
 		"listen: no local port was asked for: any free one does",
+		"relay: there is none: no port mapping of the task definition is named culvert-relay",
 		"instance: no container instance is known: tasks on Fargate have none",
 		"role: nothing points to the task role",
 		"network: nothing points to the network",

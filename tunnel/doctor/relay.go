@@ -19,7 +19,7 @@ func (x *examination) bonds() bool {
 
 func (x *examination) relayCheck() Check {
 	return Check{
-		ID: checkRelay, Name: "a relay that bonds sessions answers, where there is one", After: []string{checkHandshake}, Lasts: true,
+		ID: checkRelay, Name: "a relay that bonds sessions answers", After: []string{checkHandshake}, Lasts: true,
 		Causes: []Cause{
 			{"E8", "the port mapping named `culvert-relay` is of no use, on another container's loopback, or its container has stopped", "mend the mapping, or see the container's log; connections go without it meanwhile"},
 			{"E9", "the relay does not answer, or is none of culvert's", "see the log of the container that maps the port `culvert-relay`; connections go without it meanwhile"},
@@ -27,11 +27,11 @@ func (x *examination) relayCheck() Check {
 			{"E11", "the task is too small for what the relay bonds", "give it 1 vCPU and 1 GB at least (`cpu`, `memory`), or take `relay_image` out"},
 		},
 		Run: func(ctx context.Context) Finding {
-			found, err := x.client.Relay(ctx, x.found.Target, x.Relay == tunnel.RelayRequire)
+			found, err := x.client.Relay(ctx, x.found.Target, true)
 			none, missing := errors.AsType[*aws.NoRelayError](err)
 			switch {
 			case missing && none.Why == aws.RelayUnmapped && x.Relay != tunnel.RelayRequire:
-				return pass("none: connections go as they do without")
+				return skip("there is none: no port mapping of the task definition is named " + aws.RelayName)
 			case missing:
 				return x.unbonded(err)
 			case err != nil:

@@ -37,14 +37,18 @@ func TestTheRelay(t *testing.T) {
 		"it answers":            {func(*emulator.Task) {}, tunnel.RelayAuto, doctor.Pass, "culvert-relay, port 7300 answers after", "", ""},
 		"what the task affords": {func(*emulator.Task) {}, tunnel.RelayRequire, doctor.Pass, "the task affords 8 sessions", "", ""},
 		"too small":             {func(task *emulator.Task) { task.CPU, task.Memory = "256", "512" }, tunnel.RelayAuto, doctor.Warn, "its task has 256 CPU units and 512 MiB", "give the task 1024 CPU units and 1024 MiB", "E11"},
-		"none":                  {func(task *emulator.Task) { task.Containers = task.Containers[:1] }, tunnel.RelayAuto, doctor.Pass, "none: ", "", ""},
-		"none, and required":    {func(task *emulator.Task) { task.Containers = task.Containers[:1] }, tunnel.RelayRequire, doctor.Fail, "no port mapping of its task definition is named culvert-relay", "relay_image", "E8"},
-		"stopped":               {func(task *emulator.Task) { task.Containers[1].Over = true }, tunnel.RelayAuto, doctor.Warn, "its container culvert-relay has stopped", "its log", "E8"},
-		"nobody listens":        {serving(""), tunnel.RelayAuto, doctor.Warn, "the relay (culvert-relay, port 7300)", "see the log of the container culvert-relay", "E9"},
-		"mute":                  {serving(mute.Addr().String()), tunnel.RelayAuto, doctor.Warn, "no answer", "see the log of the container culvert-relay", "E9"},
-		"mute, and required":    {serving(mute.Addr().String()), tunnel.RelayRequire, doctor.Fail, "no answer", "see the log of the container culvert-relay", "E9"},
-		"another protocol":      {serving(greets.Addr().String()), tunnel.RelayAuto, doctor.Warn, "no relay of culvert's", "see the log of the container culvert-relay", "E9"},
-		"another version":       {serving(older.Addr().String()), tunnel.RelayAuto, doctor.Warn, "speaks version 0 of its protocol", "use the relay's image of this culvert's release", "E10"},
+		"none":                  {func(task *emulator.Task) { task.Containers = task.Containers[:1] }, tunnel.RelayAuto, doctor.Skipped, "there is none", "", ""},
+		"in the only container": {func(task *emulator.Task) {
+			task.Containers = task.Containers[:1]
+			task.Containers[0].Ports[7300], task.Containers[0].PortNames = emulator.Relay, map[uint16]string{7300: aws.RelayName}
+		}, tunnel.RelayAuto, doctor.Pass, "squid, port 7300 answers after", "", ""},
+		"none, and required": {func(task *emulator.Task) { task.Containers = task.Containers[:1] }, tunnel.RelayRequire, doctor.Fail, "no port mapping of its task definition is named culvert-relay", "relay_image", "E8"},
+		"stopped":            {func(task *emulator.Task) { task.Containers[1].Over = true }, tunnel.RelayAuto, doctor.Warn, "its container culvert-relay has stopped", "its log", "E8"},
+		"nobody listens":     {serving(""), tunnel.RelayAuto, doctor.Warn, "the relay (culvert-relay, port 7300)", "see the log of the container culvert-relay", "E9"},
+		"mute":               {serving(mute.Addr().String()), tunnel.RelayAuto, doctor.Warn, "no answer", "see the log of the container culvert-relay", "E9"},
+		"mute, and required": {serving(mute.Addr().String()), tunnel.RelayRequire, doctor.Fail, "no answer", "see the log of the container culvert-relay", "E9"},
+		"another protocol":   {serving(greets.Addr().String()), tunnel.RelayAuto, doctor.Warn, "no relay of culvert's", "see the log of the container culvert-relay", "E9"},
+		"another version":    {serving(older.Addr().String()), tunnel.RelayAuto, doctor.Warn, "speaks version 0 of its protocol", "use the relay's image of this culvert's release", "E10"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -63,7 +67,7 @@ func TestTheRelay(t *testing.T) {
 					}
 					continue
 				}
-				said := strings.Join(r.Finding.Evidence, "; ")
+				said := strings.Join(r.Finding.Evidence, "; ") + r.Finding.Why
 				if r.Finding.Err != nil {
 					said = r.Finding.Err.Error()
 				}
@@ -107,5 +111,22 @@ func TestTheRelayIsNotLookedFor(t *testing.T) {
 				t.Errorf("%s: it is looked for", name)
 			}
 		}
+	}
+}
+
+// Who may not read task definitions is told that nobody knows of a relay, and not that there is none.
+func TestTheRelayIsNotKnownOf(t *testing.T) {
+	t.Parallel()
+	c := newClinicWith(t, emulator.Options{Fleet: emulator.Fleet{VPC: true, Clusters: []emulator.Cluster{{Name: "c", Services: []emulator.Service{{Name: "s", Count: 1, Task: emulator.Task{
+		Containers: []emulator.Container{{Name: "squid", Ports: map[uint16]string{3128: emulator.Proxy}}},
+	}}}}}}})
+	c.account.Fault(func(f *emulator.Faults) {
+		f.API = []emulator.APIFault{{Action: "ecs:DescribeTaskDefinition", Kind: emulator.Deny}}
+	})
+	c.options.Only = []string{"relay"}
+	report := c.examine()
+	last := report.Results[len(report.Results)-1]
+	if f := last.Finding; last.Check != "relay" || f.Verdict != doctor.Skipped || f.Err == nil || f.Why != "may not look: ecs:DescribeTaskDefinition is not allowed" {
+		t.Errorf("%s: got %s, %q, %v", last.Check, f.Verdict, f.Why, f.Err)
 	}
 }

@@ -272,7 +272,7 @@ func newServiceRow(s aws.Service, all []aws.Task) serviceRow {
 	}
 	ports, ranges := []uint16{}, []string(nil)
 	if len(tasks) > 0 {
-		ports, ranges = portsOf(tasks[0].Containers...)
+		ports, ranges = portsOf(tasks[0].Meant()...)
 	}
 	ready := readyTasks(tasks)
 	return serviceRow{

@@ -162,6 +162,8 @@ func (a *app) usualOptions(ctx context.Context, s *screenAccount) screen.Options
 		Database:  s.database,
 		AnyHost:   a.shared.anyHostOf(nil),
 		LinkLocal: a.shared.linkLocal,
+		Relay:     relayMode(a.shared.relay),
+		Build:     a.shared.build,
 		Demo:      a.shared.demo,
 		Saved:     a.shared.shown(&a.shared.saved),
 		Save:      (&keeper{shared: &a.shared, ctx: ctx}).save,

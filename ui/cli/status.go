@@ -119,12 +119,17 @@ func (a *app) showSets(sets []control.Set) error {
 	}
 	var b strings.Builder
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	named := slices.ContainsFunc(sets, func(s control.Set) bool {
-		return slices.ContainsFunc(s.Tunnels, func(t control.Tunnel) bool { return t.Profile != "" || t.Region != "" })
-	})
+	anyTunnel := func(is func(t control.Tunnel) bool) bool {
+		return slices.ContainsFunc(sets, func(s control.Set) bool { return slices.ContainsFunc(s.Tunnels, is) })
+	}
+	named := anyTunnel(func(t control.Tunnel) bool { return t.Profile != "" || t.Region != "" })
+	relayed := anyTunnel(func(t control.Tunnel) bool { return t.Relay != "" })
 	head := "NAME\tSTATE\tLOCAL\tTARGET\tREMOTE\tRECEIVED\tSENT\tCONNS\tAGE"
 	if named {
 		head += "\tACCOUNT"
+	}
+	if relayed {
+		head += "\tRELAY"
 	}
 	_, _ = fmt.Fprintln(table, head)
 	for _, s := range sets {
@@ -154,12 +159,26 @@ func (a *app) showSets(sets []control.Set) error {
 				in := wording(control.Account{Profile: t.Profile, Region: t.Region})
 				_, _ = fmt.Fprint(table, "\t", cell(cmp.Or(strings.TrimPrefix(in, ", "), "-")))
 			}
+			if relayed {
+				_, _ = fmt.Fprint(table, "\t", cell(bonding(t)))
+			}
 			_, _ = fmt.Fprintln(table)
 			a.showDestinations(table, s.Name, t.Destinations)
 		}
 	}
 	_ = table.Flush() // into memory
 	return a.write(b.String())
+}
+
+// bonding is whether connections go through a relay, over how many sessions, and if not, why.
+func bonding(t control.Tunnel) string {
+	switch {
+	case t.RelayWhy != "":
+		return t.Relay + ": " + t.RelayWhy
+	case t.Strands > 0:
+		return t.Relay + ", " + plural(t.Strands, "session")
+	}
+	return cmp.Or(t.Relay, "-")
 }
 
 // mostDestinations of a tunnel have lines of their own.

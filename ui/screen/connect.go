@@ -196,7 +196,7 @@ func choices(e entry, of *aws.Task) []aws.Container {
 	case e.container != nil:
 		return []aws.Container{*e.container}
 	case of != nil:
-		return of.Alive()
+		return of.Meant()
 	}
 	return nil
 }

@@ -57,7 +57,7 @@ func enterContainer(ctx context.Context, p *place, e entry, readOnly bool) wish 
 	case e.container != nil:
 		return enterOne(ctx, p, e.task, *e.container)
 	}
-	containers := e.task.Alive()
+	containers := e.task.Meant()
 	switch len(containers) {
 	case 0:
 		return tell("ECS tells of no containers in this task")

@@ -277,10 +277,17 @@ func (d *detail) about() []string {
 	if r.Spec.Dynamic != nil {
 		return d.rules(since)
 	}
-	return []string{
+	lines := []string{
 		" " + fact("task", link.Target.Task) + dot + fact("container", link.Target.Container),
 		" " + fact("session", link.Session) + dot + fact("agent", link.Agent) + dot + t.Muted.Paint(r.State.String()+" ") + since,
 	}
+	switch word, more := r.bonding(); {
+	case more != "":
+		lines = append(lines, " "+fact("relay", word)+dot+more)
+	case word != "":
+		lines[0] += dot + fact("relay", word)
+	}
+	return lines
 }
 
 // half is what each direction has of a line of w cells: a blank before it, the other one behind a rule.

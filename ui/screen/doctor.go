@@ -68,6 +68,8 @@ type examination struct {
 	probe     *url.URL              // to reach as well; nil: none
 	roots     func() *x509.CertPool // of the probe's certificates; nil: the system's
 	linkLocal bool
+	relay     tunnel.RelayMode // as for the engine
+	build     string           // as for the engine
 }
 
 // far is the spec of a tunnel to what is looked at.
@@ -107,7 +109,7 @@ func newDoctor(l *look, e examination) *doctorPage {
 		d.about += " → " + say.Line(e.probed())
 	}
 	d.options = doctor.Options{
-		Query: q, Spec: e.far(), AllowLinkLocal: e.linkLocal,
+		Query: q, Spec: e.far(), AllowLinkLocal: e.linkLocal, Relay: e.relay, Build: e.build,
 		Connect: func(ctx context.Context) (*aws.Client, error) {
 			if client != nil {
 				return client, nil

@@ -248,14 +248,15 @@ func readiness(t *aws.Task) *aws.NotReadyError {
 }
 
 func taskPorts(t *aws.Task) string {
-	switch len(t.Containers) {
+	meant := t.Meant()
+	switch len(meant) {
 	case 0:
 		return ""
 	case 1:
-		return portList(t.Containers[0].Ports)
+		return portList(meant[0].Ports)
 	}
 	var all []aws.Port
-	for _, c := range t.Containers {
+	for _, c := range meant {
 		all = append(all, c.Ports...)
 	}
 	return portList(all)

@@ -116,11 +116,11 @@ func heldReading(s control.Set, t control.Tunnel) reading {
 		ID:     tunnel.ID(t.ID),
 		Spec:   tunnel.Spec{Target: target, Remote: endpoint(t.Remote), To: t.To},
 		State:  stateOf(t.State),
-		Link:   tunnel.Link{Target: target, Session: t.Session, Agent: t.AgentVersion},
+		Link:   tunnel.Link{Target: target, Session: t.Session, Agent: t.AgentVersion, Relay: tunnel.Relaying{On: t.Relay == "on", Why: say.Line(t.RelayWhy)}},
 		Opened: s.Since,
 		Stats: tunnel.Stats{
 			Sent: t.Sent, Received: t.Received, Connections: t.Connections, Accepted: t.Accepted,
-			Retries: t.Retries, RoundTrip: time.Duration(t.RoundTripMS) * time.Millisecond, MessageSize: t.MessageSize,
+			Retries: t.Retries, RoundTrip: time.Duration(t.RoundTripMS) * time.Millisecond, MessageSize: t.MessageSize, Strands: max(t.Strands, 0),
 		},
 	}
 	if t.Dynamic != nil {

@@ -261,7 +261,7 @@ func consult(p *place, q aws.Query, remote tunnel.Endpoint) wish {
 func examine(p *place, q aws.Query, far tunnel.Spec, probe *url.URL) wish {
 	return func(a *app) tea.Cmd {
 		e := examination{
-			ctx: a.ctx, under: &a.examining, place: p, query: q, remote: far.Remote, dynamic: far.Dynamic, probe: probe, roots: a.o.Roots, linkLocal: a.o.LinkLocal,
+			ctx: a.ctx, under: &a.examining, place: p, query: q, remote: far.Remote, dynamic: far.Dynamic, probe: probe, roots: a.o.Roots, linkLocal: a.o.LinkLocal, relay: a.o.Relay, build: a.o.Build,
 		}
 		if _, on := a.page().(*doctorPage); on {
 			a.leave() // one page of the doctor is enough

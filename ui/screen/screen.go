@@ -54,6 +54,8 @@ type Options struct {
 	Database        func() dbclient.Access // what programs for databases get beside host and way; nil: nothing
 	AnyHost         *tunnel.Dynamic        // that the dialog proposes for a tunnel to any host; nil: none
 	LinkLocal       bool                   // remote hosts may be link-local addresses, as for the engine
+	Relay           tunnel.RelayMode       // as for the engine; the doctor looks for one by it
+	Build           string                 // as for the engine
 	Demo            bool                   // the account is the embedded one
 	Action          string                 // that workflow steps use, as internal/origin has it
 	Begin           aws.Target             // cluster and service that a newcomer is led to; zero: nowhere

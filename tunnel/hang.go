@@ -46,17 +46,28 @@ func (m *mux) hanging(now time.Time, d time.Duration) (hanging []*stream) {
 	return hanging
 }
 
-// asked is how long the proof under way has waited for an answer; 0 when there is none under way.
+// asked is how long the agent has owed an answer to the proof under way, as examine has seen it second by second; 0 when it owes
+// none. What holds up the proof or its answer on the way counts for nothing: that the agent was away, or has to send again what
+// was lost, which takes it a tenth of a second for each message (protocol.md 9, A1).
 func (m *mux) asked(now time.Time) time.Duration {
-	oldest := m.channel.oldest()
+	oldest, held := m.channel.oldest(), m.channel.paused() || m.channel.missing.Load() > 0
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if p := m.proof; p != nil && len(p.streams) > 0 {
-		if first := p.streams[0]; m.streams[first.id] == first && first.first.Load() < oldest {
-			return now.Sub(p.began)
-		}
+	p := m.proof
+	if p == nil || len(p.streams) == 0 {
+		return 0
 	}
-	return 0
+	first := p.streams[0]
+	switch {
+	case m.streams[first.id] != first:
+		return 0
+	case held || first.first.Load() >= oldest:
+		p.owed = time.Time{}
+		return 0
+	case p.owed.IsZero():
+		p.owed = now
+	}
+	return max(1, now.Sub(p.owed))
 }
 
 // examine looks for connections of a lane that the agent does not get connected, and resets them when that is certain.

@@ -209,6 +209,7 @@ func (l *lane) outlast(ctx context.Context) (Proof, error) {
 // proof is one question to the agent under way: streams that were opened and ended at once.
 type proof struct {
 	began   time.Time
+	owed    time.Time // since when the agent has owed the answer, see asked; zero while it does not
 	streams []*stream // the second one repeats the first, should that have been thrown away
 	refused int       // reports of failed dials since it began
 	others  int       // other streams that ended without a byte since then: the reports may be about them

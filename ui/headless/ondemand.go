@@ -24,7 +24,7 @@ type OnDemand struct {
 	run     aws.Run
 	err     error         // why RunTask did not start it
 	begun   chan struct{} // closed when RunTask has answered
-	abandon context.CancelFunc
+	abandon context.CancelFunc // ends the call of RunTask
 	leave   context.CancelFunc // ends the goroutines of beside
 	beside  sync.WaitGroup
 }

@@ -16,7 +16,7 @@ import (
 type people struct {
 	alone bool           // there is only one tunnel, so its number says nothing
 	zone  *time.Location // of the wall clock
-	told  map[tunnel.ID]stateEvent
+	told  map[tunnel.ID]stateEvent // the last event of each tunnel
 }
 
 func newPeople(alone bool) *people {

@@ -93,7 +93,7 @@ type Task struct {
 	PlatformVersion, Platform string
 	TaskDefinition            string // ARN
 	Instance                  string // ARN of the container instance that it runs on; empty on Fargate
-	RoleOverride              string // ARN of the task role that the task was started with in place of the task definition's; empty when there is none
+	RoleOverride              string // ARN of the task role in place of the task definition's; empty when there is none
 	Subnet, Address           string // of its network interface, when ECS tells
 	NetworkMode               string // awsvpc, host, bridge, default or none; empty when only the task definition has it, and that was not read yet
 	ExecEnabled               bool

@@ -32,7 +32,7 @@ type Keys struct {
 }
 
 const (
-	metadataTimeout = 2 * time.Second  // for a value of EC2's metadata service, with all tries: a laptop has none, and packets to its address may be dropped
+	metadataTimeout = 2 * time.Second  // for a value of EC2's metadata service, with all tries: a laptop has no such service
 	expiryWindow    = 5 * time.Minute  // how long before their end credentials are renewed
 	retryRenewal    = 20 * time.Second // how long credentials that could not be renewed are used before the next attempt
 	maxAttempts     = 5                // of one call, unless AWS_MAX_ATTEMPTS or the profile says otherwise

@@ -52,8 +52,8 @@ const watchdogScript = `"$0" -c "$@" & p=$!; trap 'kill -TERM $p' TERM INT; ` +
 	`(sleep "$` + TTLVariable + `"; kill -TERM $p; sleep 30; kill -KILL $p) & ` +
 	`while kill -0 $p 2>/dev/null; do wait $p; s=$?; done; exit $s`
 
-// watchdog is what a container of the definition has to be told so that the task ends after its time, as it does when any
-// essential container ends; nil when there is none that can be told.
+// watchdog is the override of a container that ends after ttl, and so ends the task, as the end of any essential container
+// does; nil when no container of the definition can be made to.
 func watchdog(d *types.TaskDefinition, ttl time.Duration) *types.ContainerOverride {
 	seconds := strconv.Itoa(int(ttl / time.Second))
 	limit := []types.KeyValuePair{{Name: sdk.String(TTLVariable), Value: &seconds}}

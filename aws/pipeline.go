@@ -9,7 +9,7 @@ import (
 
 // pipeline is the job of a CI system that this process runs in, as its environment tells. The zero value is none.
 type pipeline struct {
-	run   string // tells the job apart from all others of its system, and is the same in each of its processes
+	run   string // identifies the job among all jobs of its system, and is the same in all of its processes
 	about string // the job in words
 }
 

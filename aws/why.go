@@ -24,7 +24,7 @@ func (c *Client) whyNone(ctx context.Context, q Query, tasks []Task, unready []e
 		}
 	}
 	if nearest == nil {
-		return unready[0] // the container rule's
+		return unready[0] // the error about the choice of a container
 	}
 	nearest.Waiting = len(tasks)
 	if i := slices.IndexFunc(tasks, func(t Task) bool { return t.ID == nearest.Target.Task }); i >= 0 {

@@ -71,8 +71,8 @@ type definition struct {
 type task struct {
 	id         string
 	cluster    *cluster
-	service    *service    // nil for one that was started by hand
-	deployment *deployment // nil without service
+	service    *service    // nil for a task that no service started
+	deployment *deployment // nil without a service
 	definition *definition
 	pattern    Task
 

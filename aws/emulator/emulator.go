@@ -174,7 +174,7 @@ func (e *Emulator) Close() {
 // URL is what clients take as AWS_ENDPOINT_URL.
 func (e *Emulator) URL() string { return "http://" + e.listener.Addr().String() }
 
-// Credentials are an access key that may do everything and never expires.
+// Credentials are an access key that is allowed everything and does not expire.
 func (e *Emulator) Credentials() (accessKey, secret string) { return staticKeyID, staticSecret }
 
 // Env are the environment variables that a client needs to use this account, as NAME=value.

@@ -15,17 +15,17 @@ import (
 	"time"
 )
 
-// The one name that the demo's proxy has no permission for.
+// blockedHost is the only name that the demo's proxy refuses.
 const blockedHost = "blocked.internal"
 
-// newProxy is the forward proxy of the private network. It says no in the words of Squid 5.7 (status, Server and
-// X-Squid-Error as seen on a real one), with one difference: a name that nobody has is ERR_DNS_FAIL, as Squid 6.3 says.
+// newProxy is the forward proxy of the private network. It refuses like Squid 5.7 (status, Server and X-Squid-Error as seen on
+// a real one), with one difference: a name that does not exist is ERR_DNS_FAIL, as in Squid 6.3.
 func (v *vpc) newProxy() http.Handler {
 	transport := &http.Transport{DialContext: v.dial, DisableCompression: true, MaxIdleConnsPerHost: 32, IdleConnTimeout: time.Minute}
 	v.closers = append(v.closers, transport.CloseIdleConnections)
 	forward := &httputil.ReverseProxy{
 		Transport: transport,
-		Rewrite:   func(*httputil.ProxyRequest) {}, // what is asked for is what the client named
+		Rewrite:   func(*httputil.ProxyRequest) {}, // the request goes to the URL that the client has named
 		ErrorLog:  log.New(nowhere{}, "", 0),
 		ModifyResponse: func(resp *http.Response) error {
 			resp.Header.Add("X-Cache", "MISS from proxy.internal")
@@ -51,9 +51,9 @@ func (v *vpc) newProxy() http.Handler {
 	})
 }
 
-// connect is a tunnel to the host that a CONNECT names.
+// connect opens a tunnel to the host that a CONNECT names.
 func (v *vpc) connect(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Connection", "close") // of what is not a tunnel
+	w.Header().Set("Connection", "close") // for answers that are not a tunnel
 	if refusedByProxy(hostOnly(r.Host)) {
 		refuse(w, http.StatusForbidden, "ERR_ACCESS_DENIED 0", r.Host)
 		return
@@ -67,7 +67,7 @@ func (v *vpc) connect(w http.ResponseWriter, r *http.Request) {
 	defer func() { _ = to.Close() }()
 	from, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		return // the client left
+		return // the client has gone
 	}
 	defer func() { _ = from.Close() }()
 	if _, err := io.WriteString(from, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
@@ -79,7 +79,7 @@ func (v *vpc) connect(w http.ResponseWriter, r *http.Request) {
 	ways.Wait()
 }
 
-// carry copies until the end and passes the end on: as one of this way alone, unless it came by an error.
+// carry copies until the end of from. It then closes this direction alone, or the whole connection after an error.
 func carry(to net.Conn, from io.Reader) {
 	_, err := io.Copy(to, from)
 	if half, ok := to.(interface{ CloseWrite() error }); ok && err == nil {
@@ -89,13 +89,13 @@ func carry(to net.Conn, from io.Reader) {
 	_ = to.Close()
 }
 
-// refusedByProxy is the proxy's own deny list: a host by name, and link-local addresses, as the module's squid.conf has them.
+// refusedByProxy reports whether the proxy denies a host: blockedHost, and link-local addresses, as in the module's squid.conf.
 func refusedByProxy(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return host == blockedHost || (err == nil && addr.Unmap().IsLinkLocalUnicast())
 }
 
-// squidError says in Squid's words why a destination was not reached.
+// squidError is Squid's status and code for a destination that was not reached.
 func squidError(err error) (status int, code string) {
 	var dns *net.DNSError
 	switch {
@@ -109,7 +109,7 @@ func squidError(err error) (status int, code string) {
 	return http.StatusServiceUnavailable, "ERR_CONNECT_FAIL 111"
 }
 
-// refuse answers as Squid does when it does not do what it is asked for.
+// refuse answers as Squid does when it refuses a request.
 func refuse(w http.ResponseWriter, status int, code, about string) {
 	for name, value := range map[string]string{
 		"Server": "squid/5.7", "Mime-Version": "1.0", "Date": time.Now().UTC().Format(http.TimeFormat),

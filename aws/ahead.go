@@ -68,8 +68,8 @@ func (c *Client) OpenStreamAhead(ctx context.Context, open func(ctx context.Cont
 	}
 }
 
-// farAPI is the URL of Session Manager's API. It is nil when the API is served without TLS, so is near, and when the endpoint
-// is no URL, which the first call reports.
+// farAPI is the URL of Session Manager's API. It is nil when the API is served without TLS, and so is taken to be near, and
+// when the endpoint is no URL, which the first call reports.
 func (c *Client) farAPI(ctx context.Context) *url.URL {
 	address, _ := c.endpoint(ctx, bareAPI{name: "ssm"})
 	api, err := url.Parse(address)

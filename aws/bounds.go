@@ -175,7 +175,7 @@ func (b bounds) tryMiddleware(ctx context.Context, in middleware.DeserializeInpu
 	}
 	o := ongoingOf(ctx)
 	until := o.until(b.within())
-	_, err = b.exchange(ctx, until, request.Method, request.URL, func(ctx context.Context) (*http.Response, error) { //nolint:bodyclose // it is in memory
+	_, err = b.exchange(ctx, until, request.Method, request.URL, func(ctx context.Context) (*http.Response, error) { //nolint:bodyclose // the body was read into memory
 		var err error
 		out, metadata, err = next.HandleDeserialize(ctx, in)
 		if answer, ok := out.RawResponse.(*smithyhttp.Response); ok {

@@ -174,7 +174,7 @@ func (c *Client) candidates(ctx context.Context, q Query, t Task) ([]Container, 
 		}
 	}
 	found, err := t.choose(q, func(k Container) bool { return c.unreached.has(idOf(t, k)) })
-	if ambiguous, ok := err.(*AmbiguousError); ok && ambiguous.Why != "" && unknown != nil { //nolint:errorlint // as it was made
+	if ambiguous, ok := err.(*AmbiguousError); ok && ambiguous.Why != "" && unknown != nil { //nolint:errorlint // choose returns it unwrapped
 		return nil, fmt.Errorf("which of the containers %s maps port %d is not known: %w", strings.Join(ambiguous.Candidates, ", "), q.Port, unknown)
 	}
 	return found, err

@@ -76,7 +76,7 @@ type Client struct {
 	config          sdk.Config
 	chain           *chain
 	codes           *oneTime
-	root            rootProfile   // the default profile as it was at the start, see rootProfile
+	root            rootProfile   // the root profile as it was at the start
 	roleDuration    time.Duration // Options.RoleDuration
 	presented       string        // the role of AWS_WEB_IDENTITY_TOKEN_FILE that Options names, as the environment names none; else empty
 	credentials     *sdk.CredentialsCache

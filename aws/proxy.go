@@ -54,7 +54,7 @@ func usable(variables *httpproxy.Config) func(*url.URL) (*url.URL, error) {
 			return nil, err //nolint:wrapcheck // forURL explains it
 		case proxy == nil && text != "":
 			if other, err := exempt(u); other == nil || err != nil {
-				return nil, nil //nolint:nilerr // the same question has no error above
+				return nil, nil //nolint:nilerr // find has no error for the same URL
 			}
 			return nil, errProxyForm
 		case proxy == nil:

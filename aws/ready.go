@@ -156,7 +156,7 @@ func stopRemedy(reason string) string {
 // NotConnectedError means that Session Manager has no connection to the container's agent.
 type NotConnectedError struct {
 	Target          Target
-	Tried           []string // other containers of the task that it has none to either
+	Tried           []string // other containers of the task to which it has no connection either
 	Region, Account string
 	Err             error
 }

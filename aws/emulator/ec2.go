@@ -27,7 +27,7 @@ type Subnet struct {
 const (
 	subnetID   = "subnet-0a1b2c3d4e5f60718"
 	vpcID      = "vpc-0b1c2d3e4f5061728"
-	vpcBlock   = "10.20.0.0/16" // see the address of a task
+	vpcBlock   = "10.20.0.0/16" // task.address makes addresses in it
 	natID      = "nat-0c1d2e3f405162738"
 	endpointID = "vpce-0d1e2f30415263748"
 	taskGroup  = "sg-0e1f203142536475a"

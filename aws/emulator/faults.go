@@ -29,7 +29,7 @@ type Faults struct {
 	// it closes the socket with 1009 (message too big) or, with DropLarger, drops the message.
 	Largest     int
 	DropLarger  bool
-	FirstSocket bool // while a client has a socket, a second one of its is accepted and gets nothing
+	FirstSocket bool // while a client has a socket, another one is accepted, but gets nothing
 
 	// The opening of a data channel.
 	AllowUnsigned bool          // accepts upgrades without a signature, as the service did before plugin 1.2.764
@@ -42,11 +42,11 @@ type Faults struct {
 	AgentStart       time.Duration // how long the agent needs to start the process of a session, which asks for the handshake
 	LateComplete     time.Duration // how long, after HandshakeComplete, stream data is still acknowledged and dropped
 	PortStart        time.Duration // how long, after that, stream data is dropped without an acknowledge
-	TerminalStart    time.Duration // how long, after that, what a command prints is not looked at
+	TerminalStart    time.Duration // how long after its start what a command prints is not looked at
 	TellExit         bool          // agents send stderr apart from stdout, and exit codes, as in NonInteractiveCommands; those of ECS Exec do not
 	Pacing           time.Duration // pause after each message of at most 1024 bytes; 0 for none
 	WorkersLimit     int           // how many sessions a container has at a time; the next gets no handshake until one of them ends
-	StartStep        time.Duration // when a start finds the queue full, which has one place, how long it waits before it tries again
+	StartStep        time.Duration // how long a start waits before it tries again when the queue, which has one place, is full
 	HandshakeTimeout time.Duration // for the client's answer
 	KMS              bool          // the agent asks for encryption with KMSKey
 	Around           int           // how many rounds of odd messages are sent before HandshakeComplete, and after it
@@ -54,7 +54,7 @@ type Faults struct {
 	NoDocuments      []string      // names of AWS's documents that the region does not have
 	OwnDocuments     []string      // names of the account's own documents for port sessions, with the parameters of AWS's for remote hosts
 	RefuseLoopback   bool          // agents refuse to forward to localhost by the document for remote hosts, as newer ones do
-	AgentAway        time.Duration // how much longer than it takes anyway an agent is without a socket when it has lost one
+	AgentAway        time.Duration // added to the time that an agent takes to replace a socket that it has lost
 	TakesTwice       bool          // an agent does not count a message that it was handling when its socket was cut: it handles the resent one as well
 	NoReconnect      bool          // an agent that has lost its socket gives up silently, as after its six attempts
 	SilentStop       bool          // when a task stops, the client is not told by channel_closed
@@ -65,7 +65,7 @@ type Faults struct {
 	RoleLife time.Duration // of a role's keys, from STS and from SSO; 0 is as long as the caller asks for, else an hour
 
 	Starts   []StartFault  // the first one that fits decides
-	RunTakes time.Duration // how long before its answer RunTask has started its tasks
+	RunTakes time.Duration // how long RunTask delays its answer once it has started the tasks
 
 	Rates bool       // the account keeps to the published rates of ECS's API, and throttles calls beyond them
 	API   []APIFault // the first one that fits decides

@@ -29,7 +29,7 @@ type relay struct {
 	wake    chan struct{}
 	queue   []waiting // by due time
 	size    int       // bytes in queue
-	last    time.Time // due time of the newest frame that was not delayed further
+	last    time.Time // due time of the newest frame, without its own delay (fate.extra)
 	ending  bool      // no more frames are accepted; those in queue are still delivered
 }
 

@@ -55,7 +55,7 @@ func (p prober) refusesItself(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close() //nolint:errcheck // only asked
+	defer conn.Close() //nolint:errcheck // nothing was sent that could be lost
 	_ = conn.SetDeadline(time.Now().Add(probeTimeout / 2))
 	asked, err := http.NewRequestWithContext(ctx, http.MethodConnect, "http://127.0.0.1:1", http.NoBody)
 	if err != nil {

@@ -39,7 +39,7 @@ type posted struct {
 	from   Forward
 	ready  bool
 	late   error // why it was not ready in time
-	doubt  error // why its far end, once proved, is not any more
+	doubt  error // why the last proof failed, after an earlier one; nil when the far end is proved
 	took   time.Duration
 	since  time.Time               // when it was first proved; zero before
 	hosts  map[string]control.Host // of the connections that have ended, by name
@@ -263,8 +263,8 @@ func (p *posted) shown() control.Tunnel {
 	return t
 }
 
-// steps are the changes of the tunnel's state since it was first ready, up to until or, where that is zero, up to now; of too
-// many the last.
+// steps are the changes of the tunnel's state since it was first ready, up to until or, where that is zero, up to now. It
+// has no more than the last control.MaxSteps.
 func (p *posted) steps(until time.Time) []control.Step {
 	history := slices.DeleteFunc(p.tunnel.History(), func(e tunnel.Event) bool {
 		return p.since.IsZero() || e.At.Before(p.since) || !until.IsZero() && e.At.After(until)

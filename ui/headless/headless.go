@@ -21,7 +21,7 @@ type Forward struct {
 	Spec    tunnel.Spec
 	Probe   Probe         // instead of Options.Probe, unless it is the zero Probe
 	Login   *doctor.Login // instead of Options.Login, unless it is nil
-	Account *Account      // nil is that of Options.Client
+	Account *Account      // nil for the account of Options.Client
 	AnyPort bool          // nobody has to know the local port beforehand: no warning when it is not the usual one
 	// Profile and Region are shown with the tunnel: a saved one may name them.
 	Profile, Region string
@@ -37,7 +37,7 @@ type Options struct {
 	Patience time.Duration // how long a forward may meet the same refusal; 0 is 15 s
 	Probe    Probe
 	Login    *doctor.Login  // for proxies at the far ends that ask for a login; nil when there is none
-	Roots    *x509.CertPool // trusted by a URL probe; nil are the system's
+	Roots    *x509.CertPool // authorities that a URL probe trusts; nil for the system's
 	Out      io.Writer      // events
 	Err      io.Writer      // notices: what is waited for, warnings
 	JSON     bool

@@ -11,7 +11,8 @@ import (
 	"culvert/internal/say"
 )
 
-// OnDemand starts a task, or wakes a service, that is to run only as long as the tunnels to it. It is used for one call of Run.
+// OnDemand starts a task, or scales up a service, that is to run only as long as the tunnels to it. It is used for one call of
+// Run.
 type OnDemand struct {
 	Order aws.Order
 	// Note is called with the run before its task is started, and again when more is known about it; Forget is called when the
@@ -22,8 +23,8 @@ type OnDemand struct {
 	mu      sync.Mutex
 	client  *aws.Client // nil as long as there is nothing to end
 	run     aws.Run
-	err     error         // why RunTask did not start it
-	begun   chan struct{} // closed when RunTask has answered
+	err     error              // why RunTask did not start it
+	begun   chan struct{}      // closed when RunTask has answered
 	abandon context.CancelFunc // ends the call of RunTask
 	leave   context.CancelFunc // ends the goroutines of beside
 	beside  sync.WaitGroup

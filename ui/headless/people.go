@@ -14,8 +14,8 @@ import (
 // tell them apart, amounts with units, and only what is new about a tunnel. Lines that programs read, or that are read later,
 // have every fact each time.
 type people struct {
-	alone bool           // there is only one tunnel, so its number says nothing
-	zone  *time.Location // of the wall clock
+	alone bool                     // there is only one tunnel, so its number says nothing
+	zone  *time.Location           // of the wall clock
 	told  map[tunnel.ID]stateEvent // the last event of each tunnel
 }
 

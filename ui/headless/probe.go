@@ -22,10 +22,10 @@ type ProbeKind int
 // The kinds of probe.
 const (
 	ProbeAuto     ProbeKind = iota // the destination accepts a connection, and speaks what its port stands for
-	ProbeNone                      // an open session is enough
-	ProbeTCP                       // the session is open; nothing is asked of the destination
+	ProbeNone                      // an open session is enough: nothing is asked of the destination
+	ProbeTCP                       // the destination accepts a connection
 	ProbeHTTP                      // the destination answers an HTTP request
-	ProbeProxy                     // the same, and is an HTTP proxy
+	ProbeProxy                     // the destination answers an HTTP request, and is an HTTP proxy
 	ProbeProtocol                  // the destination speaks Probe.Protocol
 	ProbeURL                       // a URL is fetched through the proxy at the far end
 )
@@ -94,7 +94,7 @@ func unasked(port uint16) bool {
 type prober struct {
 	tunnel *tunnel.Tunnel
 	probe  Probe
-	roots  *x509.CertPool // nil are the system's
+	roots  *x509.CertPool // nil for the system's
 	login  *doctor.Login  // for a proxy that asks for a login
 	before proof          // the earlier proof of the same far end, so that it need not be asked again what it is; zero when there is none
 }

@@ -22,7 +22,7 @@ type tracked struct {
 	trouble error       // the last obstacle on the way to ready
 	lost    error       // set in state Failed
 	late    bool        // not ready in time, while the run goes on for others
-	kept    bool        // open before the run began (Keep); the run does not end because it is not proved
+	kept    bool        // open before the run began (Keep); when it fails the run goes on, as long as another one is left
 	shown   tunnel.Stats
 }
 

@@ -21,7 +21,7 @@ type Home struct {
 // known reports whether there is a home.
 func (h Home) known() bool { return h != Home{} }
 
-// differs reports whether two homes are different places.
+// differs reports whether two homes differ in partition, account or region.
 func (h Home) differs(other Home) bool {
 	return h.Partition != other.Partition || h.Account != other.Account || h.Region != other.Region
 }

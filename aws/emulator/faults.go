@@ -46,7 +46,7 @@ type Faults struct {
 	TellExit         bool          // agents send stderr apart from stdout, and exit codes, as in NonInteractiveCommands; those of ECS Exec do not
 	Pacing           time.Duration // pause after each message of at most 1024 bytes; 0 for none
 	WorkersLimit     int           // how many sessions a container has at a time; the next gets no handshake until one of them ends
-	StartStep        time.Duration // how long a start waits before it tries again when the queue, which has one place, is full
+	StartStep        time.Duration // how long a start waits before it tries again when the queue, which holds one start, is full
 	HandshakeTimeout time.Duration // for the client's answer
 	KMS              bool          // the agent asks for encryption with KMSKey
 	Around           int           // how many rounds of odd messages are sent before HandshakeComplete, and after it

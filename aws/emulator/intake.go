@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// intake is the start queue of one container's agent. The control channel passes on one start at a time to a queue with one
-// place (SessionWorkerBufferLimit), from which one start at a time is taken (protocol.md 8). So it is quick to start sessions
-// one after the other, and slow to start several at once.
+// intake is the start queue of one container's agent. The control channel passes on one start at a time to a queue that holds
+// one (SessionWorkerBufferLimit), from which one start at a time is taken (protocol.md 8). So it is quick to start sessions one
+// after the other, and slow to start several at once.
 type intake struct {
 	control, queue, taking chan struct{} // semaphores for one
 	left                   chan struct{} // gets a value when a session ends
@@ -64,7 +64,8 @@ func (i *intake) enter(ctx context.Context, d *dataPath) error {
 	}
 }
 
-// enqueue waits for the place in the queue. taken means that no other start is being taken, so that this one is taken at once.
+// enqueue waits until the queue is empty and puts a start into it. taken means that no other start is being taken, so that this
+// one is taken at once.
 func (i *intake) enqueue(ctx context.Context, d *dataPath) (taken bool, err error) {
 	if err := acquire(ctx, i.control); err != nil {
 		return false, err

@@ -106,7 +106,7 @@ func (e *ElsewhereError) Remedy() string {
 }
 
 // partitionOf is the partition of AWS that a region belongs to (AWS General Reference, "AWS service endpoints"). The second
-// word of regions in isolated partitions is iso, isob, isoe, …
+// word of regions in isolated partitions is iso, isob, isoe and so on.
 func partitionOf(region string) string {
 	parts := strings.Split(region, "-")
 	if len(parts) < 3 {

@@ -191,8 +191,8 @@ func (w *errorWriter) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// whole is how many bytes of a text, at most most, can be sent without cutting a character. The agent keeps the rest for the
-// next message.
+// whole is how many bytes of a text, no more than most, can be sent without cutting a character. The agent keeps the rest for
+// the next message.
 func whole(text []byte, most int) int {
 	if len(text) <= most {
 		most = len(text)

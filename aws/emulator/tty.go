@@ -188,8 +188,8 @@ func (t *tty) write(ctx context.Context, text []byte) error {
 	return nil
 }
 
-// printed takes what was printed, at most most bytes, and waits until there is something. It returns nothing when nothing more
-// will be printed.
+// printed takes what was printed, no more than most bytes of it, and waits until there is something. It returns nothing when
+// nothing more will be printed.
 func (t *tty) printed(ctx context.Context, most int) []byte {
 	defer context.AfterFunc(ctx, t.wake)()
 	t.mu.Lock()

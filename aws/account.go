@@ -7,7 +7,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// Account is the account id: as credentials or answers have told it, else STS is asked.
+// Account is the account id. It is what credentials or earlier answers have told; only when they have not, STS is asked.
 func (c *Client) Account(ctx context.Context) (string, error) {
 	if id := c.accountID(); id != "" {
 		return id, nil
@@ -16,11 +16,11 @@ func (c *Client) Account(ctx context.Context) (string, error) {
 	return id.Account, err
 }
 
-// KnownAccount is the account id as far as it is known without asking, else "".
+// KnownAccount is the account id if it is known without asking anybody, else "".
 func (c *Client) KnownAccount() string { return c.accountID() }
 
-// ServedAt is where SSM is served instead of AWS's own place, from flag, environment or profile; "" when it is not. It is
-// to compare and to show: without user information.
+// ServedAt is the endpoint of SSM that a flag, the environment or the profile sets in place of AWS's own; "" when none is set.
+// It is for comparing and showing, so it has no user information.
 func (c *Client) ServedAt() string {
 	u, err := url.Parse(sdk.ToString(c.ssm.Options().BaseEndpoint))
 	if err != nil {

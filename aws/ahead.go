@@ -10,21 +10,22 @@ import (
 	"time"
 )
 
-// keptAhead is how long a connection that was opened ahead may wait for its use; the service ends those that say nothing.
+// keptAhead is how long a connection that was opened ahead is kept for its use. The service closes connections on which nothing
+// is sent.
 const keptAhead = 20 * time.Second
 
-// early is the connection for a stream, opened before there is a session for it.
+// early is a connection to the message service that was opened before there is a session for it.
 type early struct {
 	host   string        // with its port
-	taken  chan struct{} // closed by who takes it
-	opened chan struct{} // closed when conn is there, or is not to come
+	taken  chan struct{} // closed when somebody takes the connection
+	opened chan struct{} // closed when conn is set, or the connection has failed
 
 	mu      sync.Mutex
-	conn    io.Closer // nil when it has failed
-	dropped bool      // nobody waits for it any more
+	conn    io.Closer // nil before, and when the connection has failed
+	dropped bool      // nobody wants the connection any more
 }
 
-// drop closes what is there, or what is to come.
+// drop closes the connection, at once or when it is opened.
 func (e *early) drop() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -34,7 +35,7 @@ func (e *early) drop() {
 	}
 }
 
-// arrive notes that the connection is there.
+// arrive stores the opened connection, nil if it has failed.
 func (e *early) arrive(conn io.Closer) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -45,9 +46,10 @@ func (e *early) arrive(conn io.Closer) {
 	close(e.opened)
 }
 
-// OpenAhead connects to Session Manager's API, and by open to the message service, while the caller finds out what for: two
-// or three round trips less until a session stands. It returns when the connection to the message service was taken (TakeAhead),
-// has failed or grown old, or ctx ends; nothing depends on it. An endpoint without TLS is near: nothing is opened for it.
+// OpenAhead connects to Session Manager's API and, by open, to the message service while the caller still looks for a target,
+// which spares two or three round trips until a session is open. It returns when the connection to the message service has been
+// taken (TakeAhead), has failed or has become too old, or when ctx ends; nothing depends on it. An endpoint without TLS is
+// taken to be near: nothing is opened for it.
 func (c *Client) OpenAhead(ctx context.Context, open func(ctx context.Context, stream *url.URL) (io.Closer, error)) {
 	api := c.farAPI(ctx)
 	if api == nil {
@@ -59,14 +61,15 @@ func (c *Client) OpenAhead(ctx context.Context, open func(ctx context.Context, s
 	both.Wait()
 }
 
-// OpenStreamAhead is OpenAhead for the message service alone, where a connection to the API is there.
+// OpenStreamAhead is OpenAhead for the message service alone, for a caller that has a connection to the API.
 func (c *Client) OpenStreamAhead(ctx context.Context, open func(ctx context.Context, stream *url.URL) (io.Closer, error)) {
 	if api := c.farAPI(ctx); api != nil {
 		c.keepStream(ctx, c.likelyStream(api), open)
 	}
 }
 
-// farAPI is Session Manager's API; nil where that is near, or what it is called is no URL: the first call says so.
+// farAPI is the URL of Session Manager's API. It is nil when the API is served without TLS, and so is taken to be near, and
+// when the endpoint is no URL, which the first call reports.
 func (c *Client) farAPI(ctx context.Context) *url.URL {
 	address, _ := c.endpoint(ctx, bareAPI{name: "ssm"})
 	api, err := url.Parse(address)
@@ -76,8 +79,8 @@ func (c *Client) farAPI(ctx context.Context) *url.URL {
 	return api
 }
 
-// knock leaves a connection to an API for the next call. What is answered to a request without an action and a signature
-// does not matter.
+// knock makes a request to an API so that its connection is kept for the next call. The request has no action and no signature;
+// its answer does not matter.
 func (c *Client) knock(ctx context.Context, api *url.URL) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, api.JoinPath("/").String(), nil)
 	if err != nil {
@@ -88,10 +91,10 @@ func (c *Client) knock(ctx context.Context, api *url.URL) {
 		c.log.Debug("no connection ahead", "host", api.Host, "error", err)
 		return
 	}
-	_ = answer.Body.Close() // it is in memory
+	_ = answer.Body.Close() // the body was read into memory
 }
 
-// likelyStream is where the streams of sessions will most likely be: what StartSession says counts.
+// likelyStream is the URL at which the streams of sessions will most likely be. The one that counts is told by StartSession.
 func (c *Client) likelyStream(api *url.URL) *url.URL {
 	stream := url.URL{Scheme: "wss", Host: api.Host, Path: "/"}
 	if !c.overridden {
@@ -100,10 +103,10 @@ func (c *Client) likelyStream(api *url.URL) *url.URL {
 	return &stream
 }
 
-// keepStream is OpenStreamAhead to a place that is known.
+// keepStream is OpenStreamAhead for a URL that is known.
 func (c *Client) keepStream(ctx context.Context, stream *url.URL, open func(ctx context.Context, stream *url.URL) (io.Closer, error)) {
 	if proxy, err := c.Proxy(&http.Request{URL: stream}); proxy != nil || err != nil {
-		return // a tunnel through a proxy would be one to a host that nobody has named yet
+		return // behind a proxy the connection would be for one host name, and nobody knows which yet
 	}
 	e := &early{host: hostPort(webURL(stream)), opened: make(chan struct{}), taken: make(chan struct{})}
 	if !c.early.CompareAndSwap(nil, e) {
@@ -129,8 +132,8 @@ func (c *Client) keepStream(ctx context.Context, stream *url.URL, open func(ctx 
 	}
 }
 
-// TakeAhead is the connection that was opened ahead to the host of a stream, whose owner the caller then is; it waits for one
-// that is being opened. nil when there is none.
+// TakeAhead is the connection that was opened ahead to the host of a stream; it waits for one that is still being opened. The
+// caller owns the connection. It is nil when there is none.
 func (c *Client) TakeAhead(ctx context.Context, stream *url.URL) io.Closer {
 	e := c.early.Load()
 	if e == nil || e.host != hostPort(webURL(stream)) || !c.early.CompareAndSwap(e, nil) {

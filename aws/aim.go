@@ -11,17 +11,17 @@ import (
 	"culvert/internal/say"
 )
 
-// Aim is a destination that was found by its name, and what carries connections to it.
+// Aim is a destination that was found by its name, and the target through which connections get there.
 type Aim struct {
 	Route
-	Through   Query // the service whose tasks reach it, or the task that was named
-	Unchecked error // why nobody knows whether security groups let them in, an *UncheckedWayError; nil: they do
+	Through   Query // the service whose tasks reach the destination, or the task that was named
+	Unchecked error // why it is not known whether security groups admit connections, an *UncheckedWayError; nil when they do
 }
 
-// Aim finds destinations by their names, in the forms of Routes.Route, and the best way to each: through one of the services that
-// within names, as far as it does, or through its task. What within does not reach or name may be named by the rest of the account.
-// It fails with the first name that leads nowhere: *NotFoundError, *UnseenError, *AmbiguousError, *NoWayError. It does not wait;
-// what waiting may mend is Temporary.
+// Aim finds destinations by their names, in the forms that Routes.Route takes, and the best way to each: through the task that
+// within names, or through one of the services that within leaves to choose from. A name that nothing within refers to is
+// looked for in the rest of the account. Aim fails with the first name that leads nowhere: *NotFoundError, *UnseenError,
+// *AmbiguousError, *NoWayError. It does not wait: errors that may pass by waiting are Temporary.
 func (c *Client) Aim(ctx context.Context, within Query, names ...string) (aims []Aim, err error) {
 	defer func() { c.addShell(err) }()
 	if within, err = c.settle(ctx, within); err != nil {
@@ -73,7 +73,7 @@ func (c *Client) Aim(ctx context.Context, within Query, names ...string) (aims [
 	return aims, nil
 }
 
-// missingIn is the cluster or service that was to be looked at and is not there; nil when there is none.
+// missingIn is the error that the cluster or service which was to be looked at does not exist; nil when it does.
 func missingIn(catalog *Catalog) error {
 	for _, gap := range catalog.Gaps {
 		if isNotFound(gap) {
@@ -83,7 +83,7 @@ func missingIn(catalog *Catalog) error {
 	return nil
 }
 
-// unknown reports whether no destination is called so.
+// unknown reports whether no destination has a name.
 func (r *Routes) unknown(name string) bool {
 	_, _, err := r.find(name)
 	return isNotFound(err)
@@ -94,8 +94,8 @@ func isNotFound(err error) bool {
 	return is
 }
 
-// widened are routes through the same services to what all of the account's task definitions name. Whoever may not look at all of
-// the account has no more than before.
+// widened are routes through the same services to all that the task definitions of the account name. Where the caller may not
+// look at the whole account, the routes stay as they are.
 func (c *Client) widened(ctx context.Context, routes *Routes) *Routes {
 	all, err := c.Look(ctx, Sight{Parts: Services | Tasks}, func(*Catalog) {})
 	if err != nil {
@@ -110,7 +110,7 @@ func (c *Client) widened(ctx context.Context, routes *Routes) *Routes {
 	return &wide
 }
 
-// networkGap is why EC2 has not told the rules; nil when it has.
+// networkGap is why EC2 could not be asked for the security groups; nil when it has told them.
 func (r *Routes) networkGap() error {
 	if i := slices.IndexFunc(r.Gaps, isNetworkGap); i >= 0 {
 		return r.Gaps[i]
@@ -123,7 +123,7 @@ func isNetworkGap(err error) bool {
 	return is && gap.What == securityGroups
 }
 
-// whyNot says of a name that leads nowhere what else may be the cause.
+// whyNot adds to the error of a name that leads nowhere what else may be the cause.
 func (c *Client) whyNot(ctx context.Context, within Query, routes *Routes, err error) error {
 	noWay, isNoWay := errors.AsType[*NoWayError](err)
 	missing, isMissing := errors.AsType[*NotFoundError](err)
@@ -143,7 +143,7 @@ func (c *Client) whyNot(ctx context.Context, within Query, routes *Routes, err e
 	return err
 }
 
-// pending is why tasks of a catalog are not ready yet, of one that will be; nil when there is none.
+// pending is why a task of the catalog that a service has started cannot carry a session yet; nil when there is no such task.
 func pending(catalog *Catalog) error {
 	for _, k := range catalog.Clusters {
 		for _, t := range k.Tasks {
@@ -157,12 +157,12 @@ func pending(catalog *Catalog) error {
 	return nil
 }
 
-// UncheckedWayError means that a way was chosen of which nobody knows whether security groups admit it.
+// UncheckedWayError means that a way was chosen of which it is not known whether security groups admit it.
 type UncheckedWayError struct {
 	Host    Host
 	Through Target
 	Why     string
-	Gap     error // what EC2 was asked for and did not say; nil when that is not why
+	Gap     error // which list EC2 did not give; nil when that is not the reason
 }
 
 func (e *UncheckedWayError) Error() string {
@@ -173,19 +173,19 @@ func (e *UncheckedWayError) Error() string {
 	return text
 }
 
-// Unwrap gives the gap, of which the remedy may be said.
+// Unwrap is the gap, which may have a remedy.
 func (e *UncheckedWayError) Unwrap() error { return e.Gap }
 
-// Remedy is the gap's; there is nothing else to do but to try the way.
+// Remedy is the gap's. All else that can be done is to try the way.
 func (e *UncheckedWayError) Remedy() string { return say.Remedy(e.Gap) }
 
-// UnseenError means that a destination was not found, and that it may be among what could not be listed.
+// UnseenError means that a destination was not found, but may be in a list that could not be had.
 type UnseenError struct {
 	Missing *NotFoundError
 	Gaps    []error // not empty
 }
 
-// mostGaps is how many gaps are told one by one.
+// mostGaps is how many gaps an error tells one by one.
 const mostGaps = 3
 
 func (e *UnseenError) Error() string {
@@ -199,7 +199,7 @@ func (e *UnseenError) Error() string {
 	return e.Missing.Error() + ", and not everything could be asked: " + strings.Join(told, "; ")
 }
 
-// inShort is a gap without the words of IAM: several of them have the same cause.
+// inShort is a gap without the text of IAM's refusal, which several gaps have in common.
 func inShort(err error) string {
 	gap, isGap := errors.AsType[*GapError](err)
 	denied, isDenied := errors.AsType[*DeniedError](err)
@@ -209,10 +209,10 @@ func inShort(err error) string {
 	return err.Error()
 }
 
-// Unwrap gives what is said of the name.
+// Unwrap are the errors that it is made of.
 func (e *UnseenError) Unwrap() []error { return append([]error{e.Missing}, e.Gaps...) }
 
-// Temporary reports whether it may be found in a moment: a service was too busy to tell.
+// Temporary reports whether the destination may be found in a moment, as a service was too busy to give its list.
 func (e *UnseenError) Temporary() bool {
 	return slices.ContainsFunc(e.Gaps, func(gap error) bool {
 		_, busy := errors.AsType[*ThrottledError](gap)
@@ -220,7 +220,7 @@ func (e *UnseenError) Temporary() bool {
 	})
 }
 
-// Remedy is the nearest names where there are any, and how what was not asked can be.
+// Remedy is the nearest names, if there are any, and how to be allowed the lists that are missing.
 func (e *UnseenError) Remedy() string {
 	remedy := say.Remedy(e.Gaps[0])
 	if len(e.Missing.Near) > 0 {
@@ -232,7 +232,8 @@ func (e *UnseenError) Remedy() string {
 	return remedy
 }
 
-// DestinationNames are what Aim finds in a part of the account and takes for one thing. Beside an error they are what was found until then.
+// DestinationNames are the names in a part of the account that Aim would find and that mean one destination each. When there is
+// an error they are those that were found before it.
 func (c *Client) DestinationNames(ctx context.Context, at Sight) ([]string, error) {
 	var account Hosts
 	var asking sync.WaitGroup

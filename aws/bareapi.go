@@ -14,20 +14,20 @@ import (
 	"culvert/internal/say"
 )
 
-// The SDK's clients of a dozen services would double the program to read a dozen lists. What is read of them is read here, by
-// the services' own protocols: AWS query (queryapi.go), AWS JSON 1.1 and REST with JSON.
+// The SDK's clients for a dozen services would double the size of the program, only to read a dozen lists. So these services
+// are called here by their own protocols: AWS query (queryapi.go), AWS JSON 1.1, and REST with JSON.
 
 // bareAPI is a service that is called without a client of the SDK.
 type bareAPI struct {
-	name    string // that its host begins with and, unless signs says otherwise, that requests are signed for
-	version string // of the query protocol
+	name    string // the beginning of its host name and, unless signs is set, the service that requests are signed for
+	version string // of the API, for the query protocol
 	signs   string
-	action  string // that begins the names of its permissions, where signs does not
-	target  string // of AWS JSON 1.1
-	id      string // of AWS_ENDPOINT_URL_<ID>, where it is not name
+	action  string // the beginning of the names of its permissions, where it is neither signs nor name
+	target  string // the prefix of X-Amz-Target, for AWS JSON 1.1
+	id      string // the ID in AWS_ENDPOINT_URL_<ID>, where it is not name
 }
 
-// operation is an action as policies name it.
+// operation is the name of an action in policies.
 func (a bareAPI) operation(action string) string {
 	return orWord(a.action, orWord(a.signs, a.name)) + ":" + action
 }
@@ -42,7 +42,7 @@ func (c *Client) callJSON(ctx context.Context, a bareAPI, action string, in, int
 	return c.callBare(ctx, a, action, http.MethodPost, "/", header, body, into)
 }
 
-// callREST calls an action that is a path, by GET without a body to send and by POST with one. It tries once.
+// callREST calls an action that has a path of its own, by GET where in is nil, else by POST. It tries once.
 func (c *Client) callREST(ctx context.Context, a bareAPI, action, path string, in, into any) error {
 	if in == nil {
 		return c.callBare(ctx, a, action, http.MethodGet, path, nil, nil, into)
@@ -75,7 +75,7 @@ func (c *Client) callBare(ctx context.Context, a bareAPI, action, method, path s
 	return nil
 }
 
-// bareRefused explains a refusal: AWS JSON has the error's name in the body, REST in a header.
+// bareRefused explains a refusal. AWS JSON has the name of the error in the body, REST has it in a header.
 func (c *Client) bareRefused(operation string, answer answered, text []byte) error {
 	var said struct {
 		Type    string `json:"__type"`
@@ -83,14 +83,14 @@ func (c *Client) bareRefused(operation string, answer answered, text []byte) err
 		Message string `json:"message"`
 		Words   string `json:"Message"`
 	}
-	_ = json.Unmarshal(text, &said) // what is no JSON has no name
+	_ = json.Unmarshal(text, &said) // a body that is no JSON has no name of an error
 	code := orWord(orWord(answer.header.Get("X-Amzn-Errortype"), said.Type), said.Code)
 	code, _, _ = strings.Cut(code, ":")
 	code = code[strings.LastIndexByte(code, '#')+1:]
 	return c.refused(operation, code, orWord(said.Message, said.Words), answer.status)
 }
 
-// refused is the error for a code of AWS's and its words.
+// refused is the error for an error code and message of AWS.
 func (c *Client) refused(operation, code, message string, status int) error {
 	if code == "" {
 		return &AnswerError{Operation: operation, Status: status, Problem: "no AWS error code in it"}
@@ -105,8 +105,8 @@ func (c *Client) refused(operation, code, message string, status int) error {
 	return &FaultError{Operation: operation, Code: say.Brief(code), Message: message, Status: status, Err: cause}
 }
 
-// queryPages calls a listing action of the query protocol until its pages end. page decodes one answer and returns the marker of
-// the next.
+// queryPages calls a listing action of the query protocol until there are no more pages. page decodes one answer and returns
+// the marker of the next page.
 func (c *Client) queryPages(ctx context.Context, a bareAPI, action string, form url.Values, page func(decode func(into any) error) (marker string, err error)) error {
 	if form == nil {
 		form = url.Values{}
@@ -119,10 +119,10 @@ func (c *Client) queryPages(ctx context.Context, a bareAPI, action string, form 
 	})
 }
 
-// mostBarePages bounds a list of a service: what it hands out is shown to people.
+// mostBarePages is how many pages of a list are read: lists are shown to people.
 const mostBarePages = 100
 
-// walk fetches pages until there is no next one, a token comes twice, or there are too many.
+// walk fetches pages until there is no next one. It fails when a token comes twice, or when there are too many pages.
 func walk(operation string, fetch func(token string) (next string, err error)) error {
 	seen := map[string]bool{}
 	token := ""

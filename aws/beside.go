@@ -5,8 +5,9 @@ import (
 	"slices"
 )
 
-// Beside is another container of t's task that serves t's purpose as well, for when Session Manager has no connection to
-// t's agent; false when there is none, or t's container was named. Containers that were as silent a short while ago do not count.
+// Beside is another container of t's task that would serve as well, for when Session Manager has no connection to t's agent. It
+// is false when there is none, and when the user named t's container. Containers whose agents had no connection a short while
+// ago are left out.
 func (c *Client) Beside(ctx context.Context, t Target) (Target, bool) {
 	if !t.AnyContainer {
 		return Target{}, false

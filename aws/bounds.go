@@ -20,28 +20,29 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// What an endpoint, or whoever answers in its place, can cost.
+// What a call can cost, whoever answers it.
 const (
-	// silence is how long a call goes on without a whole answer, its tries together. AWS answers within a second or two.
+	// silence is how long a call waits for a whole answer, with all of its tries. AWS answers within a second or two.
 	silence = 12 * time.Second
-	// lastMoment is what must be left of it for another try: the longest pause before one.
+	// lastMoment is how much of that time must be left for another try: as long as the longest pause before one.
 	lastMoment = maxBackoff
-	// maxAnswer bounds the body of an answer, unpacked; DescribeTasks' largest have half a megabyte.
+	// maxAnswer bounds the body of an answer, in bytes after decompression. The largest answers, of DescribeTasks, have half a
+	// megabyte.
 	maxAnswer = 16 << 20
-	// maxValues bounds the values in a JSON answer: a few bytes of text can become a hundred of memory.
+	// maxValues bounds the number of values in a JSON answer: a value of a few bytes of text can take a hundred bytes of
+	// memory.
 	maxValues = 1 << 20
-	// maxHeader bounds an answer's header, that of a proxy included.
+	// maxHeader bounds the header of an answer, in bytes; also that of a proxy's answer to CONNECT.
 	maxHeader = 64 << 10
 )
 
-// bounds are added to every client of the SDK, those that look for credentials included. The zero value has the limits
-// above.
+// bounds are added to every client of the SDK, including those that get credentials. The zero value has the limits above.
 type bounds struct {
-	silence time.Duration // for tests; 0 is the constant
+	silence time.Duration // in place of the constant, for tests; 0 is the constant
 	proxies *proxies
 }
 
-// addTo puts the bounds around an operation and around each of its tries.
+// addTo adds middleware around an operation, and around each of its tries.
 func (b bounds) addTo(stack *middleware.Stack) error {
 	err := stack.Initialize.Add(middleware.InitializeMiddlewareFunc("culvert.Call", callMiddleware), middleware.Before)
 	if err != nil {
@@ -56,14 +57,15 @@ func (b bounds) addTo(stack *middleware.Stack) error {
 	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("culvert.Bounds", b.tryMiddleware), middleware.After)
 }
 
-// ongoing is a call under way, with what has become of it so far. One that looks for credentials is part of another.
+// ongoing is a call that is under way, and what it has met so far. A call that gets credentials is a part of the call that
+// needs them (outer).
 type ongoing struct {
 	outer *ongoing
 
 	mu       sync.Mutex
-	deadline time.Time // of a whole answer; zero until the first try, and after an answer
-	now      *Phases   // of the try under way
-	last     error     // of the try before
+	deadline time.Time // for a whole answer; zero before the first try, and after an answer
+	now      *Phases   // of the try that is under way
+	last     error     // the error of the try before
 }
 
 type ongoingKey struct{}
@@ -79,7 +81,7 @@ func withOngoing(ctx context.Context) (context.Context, *ongoing) {
 	return context.WithValue(ctx, ongoingKey{}, o), o
 }
 
-// begun notes the try under way, here and in the calls that wait for this one; nil when it is over.
+// begun notes the try that is under way, or nil when it is over, in this call and in those that wait for it.
 func (o *ongoing) begun(now *Phases) {
 	for ; o != nil; o = o.outer {
 		o.mu.Lock()
@@ -88,7 +90,7 @@ func (o *ongoing) begun(now *Phases) {
 	}
 }
 
-// tried notes how a try ended.
+// tried notes the error with which a try ended.
 func (o *ongoing) tried(err error) {
 	for ; o != nil; o = o.outer {
 		o.mu.Lock()
@@ -97,7 +99,7 @@ func (o *ongoing) tried(err error) {
 	}
 }
 
-// obstacle is what the call had run into when its caller's time was over; nil when it had met none.
+// obstacle is what a call had met when its caller's time was over; nil when it had met nothing.
 func (o *ongoing) obstacle() error {
 	if o == nil {
 		return nil
@@ -110,14 +112,14 @@ func (o *ongoing) obstacle() error {
 	return o.last
 }
 
-// answered begins the time for a whole answer anew.
+// answered has the time for a whole answer begin again with the next try.
 func (o *ongoing) answered() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.deadline = time.Time{}
 }
 
-// until is when the call has to have a whole answer.
+// until is the deadline for a whole answer. The first try sets it.
 func (o *ongoing) until(within time.Duration) time.Time {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -127,8 +129,8 @@ func (o *ongoing) until(within time.Duration) time.Time {
 	return o.deadline
 }
 
-// Watch returns a context that remembers what the calls and dials under it run into, and the one who tells: nil when
-// nothing is in the way.
+// Watch returns a context that remembers what the calls and dials with it have met, and a function that tells the error of
+// that; nil when nothing is in the way.
 func (c *Client) Watch(ctx context.Context) (watched context.Context, obstacle func() error) {
 	watched, o := withOngoing(ctx)
 	return watched, func() error {
@@ -140,7 +142,7 @@ func (c *Client) Watch(ctx context.Context) (watched context.Context, obstacle f
 	}
 }
 
-// callMiddleware keeps, for a call that its caller's deadline ends, what it had run into.
+// callMiddleware adds what a call had met to its error, when the deadline of its caller has ended it.
 func callMiddleware(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
 	inner, o := withOngoing(ctx)
 	out, metadata, err := next.HandleInitialize(inner, in)
@@ -152,20 +154,20 @@ func callMiddleware(ctx context.Context, in middleware.InitializeInput, next mid
 	return out, metadata, err
 }
 
-// obstacleError is what a call had run into when its caller's deadline ended it.
+// obstacleError is what a call had met (err) when the deadline of its caller ended it (over).
 type obstacleError struct{ err, over error }
 
 func (e *obstacleError) Error() string   { return e.err.Error() }
 func (e *obstacleError) Unwrap() []error { return []error{e.err, e.over} }
 
-// triedMiddleware notes how a try ended, as the retryer will see it.
+// triedMiddleware notes the error with which a try ended, as the retryer sees it.
 func triedMiddleware(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
 	out, metadata, err := next.HandleFinalize(ctx, in)
 	ongoingOf(ctx).tried(err)
 	return out, metadata, err
 }
 
-// tryMiddleware bounds a try and reads its whole answer before anything looks at it.
+// tryMiddleware bounds the time of a try, and reads the whole answer before the SDK looks at it.
 func (b bounds) tryMiddleware(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (out middleware.DeserializeOutput, metadata middleware.Metadata, err error) {
 	request, ok := in.Request.(*smithyhttp.Request)
 	if !ok {
@@ -173,7 +175,7 @@ func (b bounds) tryMiddleware(ctx context.Context, in middleware.DeserializeInpu
 	}
 	o := ongoingOf(ctx)
 	until := o.until(b.within())
-	_, err = b.exchange(ctx, until, request.Method, request.URL, func(ctx context.Context) (*http.Response, error) { //nolint:bodyclose // it is in memory
+	_, err = b.exchange(ctx, until, request.Method, request.URL, func(ctx context.Context) (*http.Response, error) { //nolint:bodyclose // the body was read into memory
 		var err error
 		out, metadata, err = next.HandleDeserialize(ctx, in)
 		if answer, ok := out.RawResponse.(*smithyhttp.Response); ok {
@@ -190,12 +192,12 @@ func (b bounds) tryMiddleware(ctx context.Context, in middleware.DeserializeInpu
 	return out, metadata, err
 }
 
-// finalError is one after which another try is in vain, or there is no time for one.
+// finalError is an error after which the call is not tried again: in vain, or too late.
 type finalError struct{ error }
 
 func (e *finalError) Unwrap() error { return e.error }
 
-// RetryableError tells every retryer of the SDK.
+// RetryableError is what the SDK's retryers ask for.
 func (*finalError) RetryableError() bool { return false }
 
 func (b bounds) within() time.Duration {
@@ -205,26 +207,26 @@ func (b bounds) within() time.Duration {
 	return silence
 }
 
-// boundedClient has the bounds for requests that are not an SDK client's.
+// boundedClient has the bounds for requests that no client of the SDK makes.
 type boundedClient struct {
 	sdk.HTTPClient
 
 	bounds bounds
 }
 
-// Do is that of an HTTP client; the answer is in memory.
+// Do sends a request as an HTTP client does. The body of the answer has been read into memory.
 func (c boundedClient) Do(r *http.Request) (*http.Response, error) {
 	return c.bounds.exchange(r.Context(), time.Now().Add(c.bounds.within()), r.Method, r.URL, func(ctx context.Context) (*http.Response, error) {
 		return c.HTTPClient.Do(r.WithContext(ctx))
 	})
 }
 
-// exchange sends a request and reads the whole answer, which then is in memory. The errors that are not the sender's own
-// are an *AnswerError, or a *url.Error around what was waited for in vain.
+// exchange sends a request and reads the whole answer into memory. Its own errors, besides those of send, are an *AnswerError,
+// or a *url.Error around what it was waiting for when the time was over.
 func (b bounds) exchange(ctx context.Context, until time.Time, method string, u *url.URL, send func(context.Context) (*http.Response, error)) (*http.Response, error) {
 	waiting, stop := context.WithDeadline(ctx, until)
 	defer stop()
-	proxy, _ := b.proxies.forURL(u) // the error is the sender's as well
+	proxy, _ := b.proxies.forURL(u) // send fails with the same error
 	followed, phases := Follow(waiting, u, proxy)
 	defer phases.End()
 	failed := func(err error) error {
@@ -248,13 +250,13 @@ func (b bounds) exchange(ctx context.Context, until time.Time, method string, u 
 	return answer, nil
 }
 
-// saysHTTPS knows the words of Go, nginx and Apache for plain HTTP at a TLS port.
+// saysHTTPS recognises the answers of Go, nginx and Apache to plain HTTP at a TLS port.
 func saysHTTPS(answer *http.Response) bool {
 	body, ok := answer.Body.(*wholeBody)
 	return ok && bytes.Contains(body.text, []byte("HTTPS")) && answer.Header.Get("X-Amzn-Requestid") == ""
 }
 
-// wholeBody is a body that was read already.
+// wholeBody is a body that has been read into memory.
 type wholeBody struct {
 	*bytes.Reader
 
@@ -263,7 +265,7 @@ type wholeBody struct {
 
 func (*wholeBody) Close() error { return nil }
 
-// read takes a body in and puts it back as text in memory.
+// read reads the body into memory and replaces it by a wholeBody.
 func (b bounds) read(answer *http.Response, phases *Phases) error {
 	phases.reach(phaseBody)
 	defer answer.Body.Close() //nolint:errcheck // it was read to its end, or is not wanted
@@ -285,7 +287,8 @@ func (b bounds) read(answer *http.Response, phases *Phases) error {
 	return nil
 }
 
-// schemeError is http:// spoken to a TLS port, or https:// to one without.
+// schemeError means that the endpoint wants the other scheme: it was asked in plain HTTP at a TLS port, or with TLS at a port
+// without.
 type schemeError struct{ wants string }
 
 func (e *schemeError) Error() string {
@@ -295,7 +298,7 @@ func (e *schemeError) Error() string {
 	return "it speaks plain HTTP and was asked with TLS"
 }
 
-// otherScheme is the scheme that an address wants instead, "" when the error is about something else.
+// otherScheme is the scheme that an endpoint wants instead; "" when the error is about something else.
 func otherScheme(err error) string {
 	if e, ok := errors.AsType[*schemeError](err); ok {
 		return e.wants
@@ -309,7 +312,7 @@ func otherScheme(err error) string {
 	return ""
 }
 
-// settled reports that trying a call again is in vain: nothing changes by itself in the seconds that a call has.
+// settled reports whether trying a call again is in vain, as the cause does not change within the seconds that a call has.
 func settled(err error) bool {
 	_, stalled := errors.AsType[*StallError](err)
 	_, senseless := errors.AsType[*AnswerError](err)
@@ -326,13 +329,13 @@ func settled(err error) bool {
 	return ok && lookup.IsNotFound || atProxy(err) && refused(err)
 }
 
-// atProxy reports whether the connection to a proxy failed (net/http's own word for it).
+// atProxy reports whether the connection to a proxy failed. net/http marks that with an Op of its own.
 func atProxy(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == proxyConnect
 }
 
-// refused reports whether nobody listens at an address.
+// refused reports whether an address refused the connection, as nobody listens there.
 func refused(err error) bool {
 	const windows = syscall.Errno(10061) // WSAECONNREFUSED, which is no ECONNREFUSED there
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, windows)

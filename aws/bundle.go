@@ -11,11 +11,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 )
 
-// bundleVariable names the authorities that the aws command trusts where neither AWS_CA_BUNDLE nor the profile's ca_bundle
-// does (botocore, args.py): Python's own tools have it from companies whose proxies look into TLS. The SDK does not know it.
+// bundleVariable names the file of authorities that the aws command trusts when neither AWS_CA_BUNDLE nor the profile's
+// ca_bundle is set (botocore, args.py). Companies whose proxies inspect TLS set it for Python programs. The SDK does not read
+// it.
 const bundleVariable = "REQUESTS_CA_BUNDLE"
 
-// otherBundle is the option to trust what bundleVariable names; nil where that is nothing, or another bundle was loaded.
+// otherBundle is the option to trust the file that bundleVariable names; nil when it names none, or when another bundle was
+// loaded.
 func otherBundle(loaded sdk.Config) (config.LoadOptionsFunc, error) {
 	path := os.Getenv(bundleVariable)
 	client, ok := loaded.HTTPClient.(*awshttp.BuildableClient)

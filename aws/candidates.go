@@ -17,21 +17,21 @@ const (
 	networkNone   = "none"
 )
 
-// SharesNetwork reports whether the containers of a task have one localhost: then a port of one can be reached through
-// every other. In the modes bridge and default (Windows) each has its own.
+// SharesNetwork reports whether the containers of a task share one localhost, so that a port of one can be reached through
+// every other one. In the modes bridge and default (Windows) each container has a network of its own.
 func (t Task) SharesNetwork() bool {
 	return t.NetworkMode == networkVPC || t.NetworkMode == networkHost
 }
 
-// injected reports whether AWS itself put the container into the task, or culvert's module did: it is never what a user means.
+// injected reports whether AWS itself or culvert's own module has put the container into the task: a user never means it.
 func (c Container) injected() bool {
 	return c.Name == RelayName || strings.HasPrefix(c.Name, "aws-guardduty-agent") || strings.HasPrefix(c.Name, "ecs-service-connect-")
 }
 
-// over reports whether a container has run to its end, as one that only prepares others does.
+// over reports whether a container has run to its end, as containers do that only prepare the others.
 func (c Container) over() bool { return c.Status == "STOPPED" }
 
-// Alive are the containers that have not run to their end, or all where none is left.
+// Alive are the containers that have not run to their end, or all when none is left.
 func (t Task) Alive() []Container {
 	alive := slices.DeleteFunc(slices.Clone(t.Containers), Container.over)
 	if len(alive) == 0 {
@@ -40,7 +40,8 @@ func (t Task) Alive() []Container {
 	return alive
 }
 
-// Meant are the containers that a user may mean: those that are alive and not injected, or all that are alive where there is no other.
+// Meant are the containers that a user may mean: those that are alive and not injected, or all that are alive when there are no
+// others.
 func (t Task) Meant() []Container {
 	alive := t.Alive()
 	if own := slices.DeleteFunc(slices.Clone(alive), Container.injected); len(own) > 0 {
@@ -49,15 +50,15 @@ func (t Task) Meant() []Container {
 	return alive
 }
 
-// Candidates are the containers of a task that can serve a query, the best first: the one that is named; for a shell the
-// only one; for a forward each whose exec agent runs and whose network has the port. It asks nobody: what the task
-// definition says has to be in the task already, see Task.NetworkMode. The error says why there is none: a *NotReadyError,
-// a *NotFoundError, or an *AmbiguousError where the choice is the user's.
+// Candidates are the containers of a task that can serve a query, the best first: the one that the query names; for a shell the
+// only one; for a forward each one whose exec agent runs and from whose network the port can be reached. It makes no call: what
+// the task definition says has to be in the task already, see Task.NetworkMode. The error says why there is none: a
+// *NotReadyError, a *NotFoundError, or an *AmbiguousError when the user has to choose.
 func (t Task) Candidates(q Query) ([]Container, error) {
 	return t.choose(q, func(Container) bool { return false })
 }
 
-// choose is Candidates that puts containers behind the others that Session Manager did not reach just now.
+// choose is Candidates with silent containers behind the others: those whose agents Session Manager did not reach just now.
 func (t Task) choose(q Query, silent func(Container) bool) ([]Container, error) {
 	if t.NetworkMode == networkNone {
 		return nil, &NotReadyError{Target: Target{Cluster: t.Cluster, Service: t.Service, Task: t.ID}, Cause: CauseNoNetwork, Status: t.Status, Origin: t.Origin, Waiting: 1}
@@ -84,7 +85,7 @@ func (t Task) choose(q Query, silent func(Container) bool) ([]Container, error) 
 	return t.ranked(able, q.Port, silent)
 }
 
-// named is the container of a name, if it can carry a session.
+// named is the container of that name, if it can carry a session.
 func (t Task) named(name string) ([]Container, error) {
 	i := slices.IndexFunc(t.Containers, func(c Container) bool { return c.Name == name })
 	if i < 0 {
@@ -96,8 +97,8 @@ func (t Task) named(name string) ([]Container, error) {
 	return t.Containers[i : i+1], nil
 }
 
-// mapping are the containers to take where each has a network of its own: the one that maps the port, whatever the others
-// are like, or the only one there is.
+// mapping are the containers to choose from when each has a network of its own: the one that maps the port, even if it is not
+// ready, or the only one there is.
 func (t Task) mapping(own, alive []Container, port uint16) ([]Container, error) {
 	found := slices.DeleteFunc(slices.Clone(own), func(c Container) bool { return !c.maps(port) })
 	switch {
@@ -113,7 +114,7 @@ func (t Task) mapping(own, alive []Container, port uint16) ([]Container, error) 
 	return nil, t.choice(own, fmt.Sprintf("each has a network of its own in network mode %s, and port %d is mapped by none", orWord(t.NetworkMode, "bridge"), port))
 }
 
-// choice leaves the choice of a container to the user.
+// choice is the error that leaves the choice of a container to the user.
 func (t Task) choice(among []Container, why string) *AmbiguousError {
 	e := &AmbiguousError{Kind: "container", In: "task " + t.ID, Why: why}
 	for _, c := range among {
@@ -122,7 +123,8 @@ func (t Task) choice(among []Container, why string) *AmbiguousError {
 	return e
 }
 
-// ranked are the containers that can carry a session, in their order. Without any it says of the one that time mends first why not.
+// ranked are the containers that can carry a session, the best first. When there is none, the error is about the one that is
+// likely to be ready first.
 func (t Task) ranked(able []Container, port uint16, silent func(Container) bool) ([]Container, error) {
 	rank := func(c Container) int {
 		rank := 0
@@ -158,9 +160,9 @@ func (c Container) maps(port uint16) bool {
 	return slices.ContainsFunc(c.Ports, func(p Port) bool { return p.Protocol == "tcp" && p.holds(port) })
 }
 
-// candidates are Task.Candidates with what the task definition says, which is asked for where it decides. A caller who may
-// not ask gets on without it where all containers are as good; where it matters which of them maps the port, the error is
-// about the missing permission.
+// candidates are Task.Candidates with what the task definition says, which is read when it can decide. A caller who may not
+// read it gets on without it when any container will do; when it matters which of them maps the port, the error is about the
+// missing permission.
 func (c *Client) candidates(ctx context.Context, q Query, t Task) ([]Container, error) {
 	var unknown error
 	if t.wantsDefinition(q) {
@@ -172,14 +174,14 @@ func (c *Client) candidates(ctx context.Context, q Query, t Task) ([]Container, 
 		}
 	}
 	found, err := t.choose(q, func(k Container) bool { return c.unreached.has(idOf(t, k)) })
-	if ambiguous, ok := err.(*AmbiguousError); ok && ambiguous.Why != "" && unknown != nil { //nolint:errorlint // as it was made
+	if ambiguous, ok := err.(*AmbiguousError); ok && ambiguous.Why != "" && unknown != nil { //nolint:errorlint // choose returns it unwrapped
 		return nil, fmt.Errorf("which of the containers %s maps port %d is not known: %w", strings.Join(ambiguous.Candidates, ", "), q.Port, unknown)
 	}
 	return found, err
 }
 
-// wantsDefinition reports whether the task definition can make a difference: by the network mode where ECS does not show
-// it, by the ports and by what is essential where there is a choice.
+// wantsDefinition reports whether the task definition can make a difference: by its network mode when ECS does not show that,
+// and by its ports and essential containers when there is a choice.
 func (t Task) wantsDefinition(q Query) bool {
 	switch {
 	case t.TaskDefinition == "":
@@ -192,7 +194,7 @@ func (t Task) wantsDefinition(q Query) bool {
 	return len(t.Alive()) > 1
 }
 
-// idOf is the id of a container as a target.
+// idOf is the id that a container has as a target.
 func idOf(t Task, c Container) string {
 	return Target{Cluster: t.Cluster, Task: t.ID, RuntimeID: c.RuntimeID}.ID()
 }

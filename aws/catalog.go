@@ -10,52 +10,52 @@ import (
 	"culvert/internal/near"
 )
 
-// Catalog is what an account and region hold at one moment. It is immutable: replaced, never edited.
+// Catalog is what an account and region hold at one moment. It is immutable: it is replaced, never changed.
 type Catalog struct {
 	Clusters []Cluster
 	Taken    time.Time
-	Gaps     []error // what could not be looked at, each with its remedy; the rest of the catalog stands
-	Shell    Shell   // that commands about the account are written with
+	Gaps     []error // errors of what could not be listed, each with its remedy; the rest of the catalog is valid
+	Shell    Shell   // writes the commands about this account
 }
 
 // Cluster is an ECS cluster with what runs in it.
 type Cluster struct {
 	Name, ARN, Status string
-	Counts            Counts // zero as long as Status is empty
+	Counts            Counts // zero while Status is empty
 	Services          []Service
 	Tasks             []Task // every running task, those of services included
 }
 
-// Counts are what ECS counts in a cluster, whether or not it was looked at.
+// Counts are ECS's own counts of a cluster, which are known even when the cluster was not looked into.
 type Counts struct{ Services, Running, Pending int }
 
 // Service is an ECS service.
 type Service struct {
 	Name, ARN, Cluster, Status string
 	Desired, Running, Pending  int
-	ExecEnabled                bool // of the service; a task started before it was switched on still has it off
+	ExecEnabled                bool // for tasks that are started from now on: a task keeps what held when it was started
 	LaunchType                 string
 	Controller                 string // of its deployments: ECS, CODE_DEPLOY, EXTERNAL
 	Scheduling                 string // REPLICA, DAEMON
 	TaskDefinition             string // ARN
-	Deploying                  bool   // more than one deployment, or task set, is there
-	Deployment                 string // id of the PRIMARY one, as in Task.Deployment
+	Deploying                  bool   // there is more than one deployment or task set
+	Deployment                 string // id of the PRIMARY deployment, as in Task.Deployment
 	Deployments                []Deployment
-	Network                    Interfaces // that its tasks are started in
+	Network                    Interfaces // in which its tasks are started
 	Events                     []Event    // what ECS last said about it, newest first, at most ten
 }
 
-// Deployment is one of a service.
+// Deployment is a deployment, or a task set, of a service.
 type Deployment struct {
 	Status                            string // PRIMARY, ACTIVE, INACTIVE
 	TaskDefinition                    string // ARN
 	Desired, Running, Pending, Failed int
-	Rollout, Reason                   string // IN_PROGRESS, COMPLETED or FAILED, and ECS's word about it; empty where ECS does not deploy
+	Rollout, Reason                   string // IN_PROGRESS, COMPLETED or FAILED, and ECS's reason; empty when ECS does not control the deployment
 	CreatedAt                         time.Time
 }
 
-// Interfaces is where the tasks of a service have their interfaces; empty where they share the host's (network mode other
-// than awsvpc).
+// Interfaces is where the tasks of a service have their network interfaces; empty when they use the host's (every network mode
+// but awsvpc).
 type Interfaces struct {
 	Subnets, Groups []string // ids
 	PublicAddress   bool     // assignPublicIp
@@ -67,7 +67,7 @@ type Event struct {
 	Text string
 }
 
-// State is how a service stands in a word, the same for every face; empty when it is not known.
+// State says in a word how a service is, the same for every face; empty when it is not known.
 func (s *Service) State() string {
 	switch {
 	case s.Deploying:
@@ -93,15 +93,15 @@ type Task struct {
 	PlatformVersion, Platform string
 	TaskDefinition            string // ARN
 	Instance                  string // ARN of the container instance that it runs on; empty on Fargate
-	RoleOverride              string // ARN of the task role that it was started with; empty: the task definition's
-	Subnet, Address           string // of its network interface, where ECS tells
-	NetworkMode               string // awsvpc, host, bridge, default or none; empty where only the task definition, not asked yet, knows it
+	RoleOverride              string // ARN of the task role in place of the task definition's; empty when there is none
+	Subnet, Address           string // of its network interface, when ECS tells
+	NetworkMode               string // awsvpc, host, bridge, default or none; empty when only the task definition has it, and that was not read yet
 	ExecEnabled               bool
 	StartedAt, StoppedAt      time.Time
 	StoppedReason             string
-	Deployment                string // that started it; empty when no service did
+	Deployment                string // id of the deployment that started it; empty when no service did
 	Containers                []Container
-	Origin                    Origin // what starts tasks like it
+	Origin                    Origin // what starts tasks like this one
 }
 
 // Container is one container of a task.
@@ -110,22 +110,23 @@ type Container struct {
 	Image                           string
 	Reason                          string // why it stopped or does not start, with its exit code
 	Agent                           Agent
-	Suspect                         Suspect // what the task definition says against the agent, where it is known
-	Ports                           []Port  // from the task definition, or as far as ECS has bound them to the host
-	Essential                       bool    // the task stops with it; false as well where the task definition is not known
+	Suspect                         Suspect // why the task definition may be what keeps the agent from running, when that is known
+	Ports                           []Port  // from the task definition, or those that ECS has bound to the host
+	Essential                       bool    // the task stops when this container does; false as well when the task definition is not known
 }
 
-// Agent is the ExecuteCommandAgent of a container: it carries the sessions.
+// Agent is the ExecuteCommandAgent of a container, which carries the sessions.
 type Agent struct {
 	Status    string // PENDING, RUNNING, STOPPED; empty when it was never injected
 	Reason    string
 	StartedAt time.Time
 }
 
-// Find returns what a name stands for: cluster/service[/task[/container]] (the task may be empty), cluster/task[/container] for a task that no
-// service started, cluster//family[/container] for the tasks of a family that none did, an ARN, or a service's or task's name alone where it is the only one. A task may be named by the
-// beginning of its id. A task without a container is completed when it has but one. It returns a *NotFoundError or an
-// *AmbiguousError that list candidates.
+// Find returns what a name stands for: cluster/service[/task[/container]] (the task may be empty), cluster/task[/container] for
+// a task that no service started, cluster//family[/container] for the tasks of a family that no service started, an ARN, or the
+// name of a service or task alone when there is only one of that name. A task may be named by the beginning of its id. The
+// container of a task may be left out when the task has only one. Find fails with a *NotFoundError or an *AmbiguousError, which
+// list candidates.
 func (c *Catalog) Find(name string) (Target, error) {
 	t, err := c.resolve(name)
 	if missing, ok := errors.AsType[*NotFoundError](err); ok {
@@ -156,8 +157,8 @@ func (c *Catalog) resolve(name string) (Target, error) {
 	return c.Clusters[i].find(parts[1:])
 }
 
-// holds makes sure that a target written as an ARN is of the account and region that the catalog is of, as the ARNs of its
-// clusters tell it.
+// holds checks that a target which was written as an ARN is in the account and region of the catalog, as told by the ARNs of
+// its clusters.
 func (c *Catalog) holds(t Target) error {
 	for _, k := range c.Clusters {
 		ref, err := parseARN(k.ARN)
@@ -171,7 +172,7 @@ func (c *Catalog) holds(t Target) error {
 	return nil
 }
 
-// findAlone looks for a service, then for a task, in every cluster.
+// findAlone looks for a service of that name in every cluster, then for a task.
 func (c *Catalog) findAlone(name string) (Target, error) {
 	var services, tasks []Target
 	var names []string
@@ -231,7 +232,7 @@ func (k *Cluster) hasTask(name string) bool {
 	return slices.ContainsFunc(k.Tasks, func(t Task) bool { return isTaskName(name, t.ID) })
 }
 
-// findTask resolves task[/container] among the tasks of a service, or among all of the cluster's.
+// findTask resolves task[/container] among the tasks of a service or, when service is empty, among all tasks of the cluster.
 func (k *Cluster) findTask(service string, parts []string, in string) (Target, error) {
 	var found []Task
 	var ids []string
@@ -266,7 +267,7 @@ func (k *Cluster) findTask(service string, parts []string, in string) (Target, e
 	return Target{}, found[0].noContainer(parts[1])
 }
 
-// findFamily resolves a family of which there are tasks that no service started, and a container of theirs.
+// findFamily resolves a family that has tasks which no service started, and a container of such tasks.
 func (k *Cluster) findFamily(family, container string) (Target, error) {
 	var known, containers []string
 	found := false
@@ -308,7 +309,7 @@ func (k *Cluster) findContainer(service, container string) (Target, error) {
 	return Target{Cluster: k.Name, Service: service, Container: container}, nil
 }
 
-// target names the task, and its container when there is but one.
+// target names the task, and its container when it has only one.
 func (t Task) target() Target {
 	to := Target{Cluster: t.Cluster, Service: t.Service, Task: t.ID}
 	if len(t.Containers) == 1 {
@@ -337,7 +338,7 @@ func (c *Catalog) clusterNames() []string {
 	return names
 }
 
-// minTaskName is how much of a task's id names it.
+// minTaskName is how many characters of a task's id are enough to name the task.
 const minTaskName = 4
 
 // isTaskName reports whether name is a task's id or the beginning of it.

@@ -26,38 +26,41 @@ import (
 // Options say which account and region to use, and how.
 type Options struct {
 	Profile, Region string
-	Endpoint        string // of every service whose requests are signed; for the others see EndpointTrusted
-	// EndpointTrusted says that the user named Endpoint for this run, on the command line or in the environment: then STS is
-	// told web identity tokens there too. One from a file is not told them: whoever has such a token is its bearer.
+	Endpoint        string // for every service whose requests are signed; EndpointTrusted says whether for the others, too
+	// EndpointTrusted says that the user named Endpoint for this run, on the command line or in the environment. Only then is
+	// STS sent web identity tokens there: whoever sees such a token can use it, so an Endpoint from a file is not trusted with
+	// one.
 	EndpointTrusted bool
-	// StreamEndpoint is where the websockets of sessions are dialled, instead of where SSM says: a VPC endpoint for
-	// ssmmessages without private DNS. Empty: AWS_ENDPOINT_URL_SSMMESSAGES, the profile's services, else where SSM says.
+	// StreamEndpoint is where the websockets of sessions are dialled, in place of the host that StartSession names: a VPC
+	// endpoint for ssmmessages without private DNS. When it is empty, AWS_ENDPOINT_URL_SSMMESSAGES or the services of the
+	// profile may name one.
 	StreamEndpoint string
 	RoleDuration   time.Duration // of the credentials of RoleARN; 0 is STS's hour
-	RoleARN        string        // assumed through GitHub's OIDC token where that environment is there, else through STS
-	// TokenVariable names the environment variable that has a web identity's token, which RoleARN (or AWS_ROLE_ARN) is assumed
-	// with; empty for none.
+	RoleARN        string        // assumed with GitHub's OIDC token in a job that can get one, else with the credentials that are found
+	// TokenVariable is the environment variable that holds a web identity token, with which RoleARN (or AWS_ROLE_ARN) is
+	// assumed; empty when there is none.
 	TokenVariable string
-	// Keys are used as they are: no profile, file or environment is looked at. For the demo account.
+	// Keys are used as they are, for the demo account: no profile, file or environment is read.
 	Keys Keys
-	// Document is the name or ARN of the account's own document for sessions to ports, in place of AWS's two; empty for those.
+	// Document is the name or ARN of the account's own document for port sessions, in place of AWS's two; empty for AWS's.
 	Document string
-	Demo     bool // the account is culvert's own, which no other program finds by itself
+	Demo     bool // the account is culvert's own, which other programs cannot find by themselves
 	Log      *slog.Logger
-	// Mask is told every secret that is fetched (GitHub's OIDC token, credentials that end), before it is used: for a log that
-	// hides what it is told. May be nil.
+	// Mask is called with every secret that is fetched (GitHub's OIDC token, credentials that expire) before the secret is
+	// used, for a log that hides secrets. May be nil.
 	Mask func(secret string)
-	// Code asks the user for one-time codes, which roles of profiles with mfa_serial want; nil: nobody can be asked. KeptRoles
-	// is the directory where such a role's session is kept for its life, for the next command; empty: it is not.
+	// Code asks the user for one-time codes, which are needed for roles of profiles with mfa_serial; nil when nobody can be
+	// asked. KeptRoles is the directory where the session of such a role is kept for later commands, as long as it lasts;
+	// empty when it is not kept.
 	Code      AskCode
 	KeptRoles string
-	// Own are addresses that culvert itself will listen on: never used as a proxy, whatever HTTPS_PROXY says.
+	// Own are the addresses that culvert itself will listen on. They are never used as a proxy, whatever HTTPS_PROXY says.
 	Own []netip.AddrPort
 
-	// DialContext opens every connection to AWS, or to a proxy; nil: the system's sockets.
+	// DialContext opens every connection to AWS, or to a proxy; nil for the system's sockets.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 
-	silence time.Duration // instead of the constant, for tests
+	silence time.Duration // in place of the constant, for tests
 }
 
 // Client talks to one account and region. Its methods are safe for concurrent use.
@@ -67,30 +70,30 @@ type Client struct {
 	shell           Shell
 	github          github
 	pipeline        pipeline
-	roleSession     string // the name of the sessions of every role that is assumed here, unless the user has named them
+	roleSession     string // of every role that is assumed here, unless the user has named it
 	proxies         *proxies
 	bounds          bounds
 	config          sdk.Config
 	chain           *chain
 	codes           *oneTime
-	root            rootProfile   // as it was at the start
+	root            rootProfile   // the root profile as it was at the start
 	roleDuration    time.Duration // Options.RoleDuration
-	presented       string        // role that the chain gets for the token in AWS_WEB_IDENTITY_TOKEN_FILE, of which the environment names none
+	presented       string        // the role of AWS_WEB_IDENTITY_TOKEN_FILE that Options names, as the environment names none; else empty
 	credentials     *sdk.CredentialsCache
 	definitions     definitions
 	foundLast       foundTasks
 	described       describedDefinitions
 	unreached       unreached
 	peers           peers
-	calls           chan struct{} // one slot per call in flight while listing
+	calls           chan struct{} // one slot for each call in flight while listing
 	endpointURL     string        // Options.Endpoint
 	ownDocument     string        // Options.Document
-	streamEndpoint  *url.URL      // of websockets; nil: where SSM says
-	overridden      bool          // the SSM endpoint
+	streamEndpoint  *url.URL      // of websockets; nil when StartSession says where
+	overridden      bool          // the SSM endpoint is not AWS's own
 	skew            atomic.Int64  // how far AWS's clock is ahead of ours, in nanoseconds
 	account         atomic.Pointer[string]
-	identity        atomic.Pointer[Identity] // as STS told it last
-	early           atomic.Pointer[early]    // whoever takes it out owns it
+	identity        atomic.Pointer[Identity] // as STS last told it
+	early           atomic.Pointer[early]    // whoever takes it out of here owns it
 	dial            dialFunc                 // Options.DialContext
 
 	ecs *ecs.Client
@@ -99,10 +102,11 @@ type Client struct {
 	kms *kms.Client
 }
 
-// maxCalls bounds the calls in flight while listing; ECS's buckets refill with 20 a second (ECS API throttling).
+// maxCalls bounds the calls in flight while listing. ECS's request buckets are refilled with 20 tokens a second (ECS API
+// throttling).
 const maxCalls = 8
 
-// Connect resolves region and credentials (it calls no service beyond what the credentials need).
+// Connect resolves region and credentials. It calls no other service than those that the credentials need.
 func Connect(ctx context.Context, o Options) (*Client, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -154,7 +158,7 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 	return c, nil
 }
 
-// override prefers the flag to what environment and profile say.
+// override is the endpoint of the flag, else what environment and profile have configured.
 func override(configured *string, flag string) *string {
 	if flag == "" {
 		return configured
@@ -162,15 +166,15 @@ func override(configured *string, flag string) *string {
 	return &flag
 }
 
-// CheckEndpoint refuses what is no endpoint, or holds a name and a password: they would stand in arguments and records
-// that others can read, and no service of AWS wants them. The error is an *EndpointError.
+// CheckEndpoint refuses what is no endpoint, and an endpoint with a user name or password: that would stand in arguments and
+// records that others can read, and no service of AWS wants it. The error is an *EndpointError.
 func CheckEndpoint(endpoint string) error {
 	if endpoint == "" {
 		return nil
 	}
 	u, err := url.Parse(endpoint)
 	switch {
-	case strings.Contains(endpoint, "@"): // whether or not it parses: a password is not repeated
+	case strings.Contains(endpoint, "@"): // even if it cannot be parsed: an error must not repeat a password
 		return &EndpointError{Secret: true}
 	case err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https"):
 		return &EndpointError{URL: endpoint}
@@ -188,17 +192,17 @@ func profileName(flag string) string {
 	return "default"
 }
 
-// Region is the region as resolved.
+// Region is the region that was resolved.
 func (c *Client) Region() string { return c.region }
 
-// Profile is the profile as resolved; "default" when none was named.
+// Profile is the profile that was resolved; "default" when none was named.
 func (c *Client) Profile() string { return c.profile }
 
 // Identity is who the credentials belong to.
 type Identity struct{ Account, ARN, UserID string }
 
-// RoleID is the unique id of the role that was assumed: the same for all its sessions. "" for whoever is none: a user, the
-// root user, a federated user.
+// RoleID is the unique id of the role that was assumed, which all sessions of the role share. It is "" for an identity that is
+// no role: a user, the root user, a federated user.
 func (i Identity) RoleID() string {
 	id, _, _ := strings.Cut(i.UserID, ":")
 	if !roleIDForm().MatchString(id) {
@@ -207,7 +211,8 @@ func (i Identity) RoleID() string {
 	return id
 }
 
-// RoleSession is the name of the role's session, which begins the ids of its Session Manager sessions. "" for whoever is no role.
+// RoleSession is the name of the role's session, with which the ids of its Session Manager sessions begin. It is "" for an
+// identity that is no role.
 func (i Identity) RoleSession() string {
 	if i.RoleID() == "" {
 		return ""
@@ -234,14 +239,14 @@ func (c *Client) Identity(ctx context.Context) (Identity, error) {
 	return id, nil
 }
 
-// learnAccount keeps the account id for the ARNs in remedies.
+// learnAccount remembers the account id, for the ARNs in remedies.
 func (c *Client) learnAccount(id string) {
 	if id != "" {
 		c.account.Store(&id)
 	}
 }
 
-// accountID is the account as far as it is known, else "".
+// accountID is the account id if it is known, else "".
 func (c *Client) accountID() string {
 	if id := c.account.Load(); id != nil {
 		return *id
@@ -252,8 +257,8 @@ func (c *Client) accountID() string {
 // Overridden reports whether the SSM endpoint was overridden by flag, environment or profile.
 func (c *Client) Overridden() bool { return c.overridden }
 
-// TLS is the configuration for connections that are not the SDK's own: it trusts AWS_CA_BUNDLE as the SDK does. The
-// caller owns the copy.
+// TLS is the configuration for connections that are not the SDK's: it trusts AWS_CA_BUNDLE as the SDK does. The caller owns the
+// copy.
 func (c *Client) TLS() *tls.Config {
 	settings := &tls.Config{MinVersion: tls.VersionTLS12}
 	if client, ok := c.config.HTTPClient.(plainBodies); ok {
@@ -261,7 +266,7 @@ func (c *Client) TLS() *tls.Config {
 			settings = t.Clone()
 		}
 	}
-	settings.NextProtos = []string{"http/1.1"} // a websocket cannot be opened over HTTP/2's handshake
+	settings.NextProtos = []string{"http/1.1"} // the handshake of a websocket is HTTP/1.1
 	return settings
 }
 
@@ -281,5 +286,5 @@ func (c *Client) GenerateDataKey(ctx context.Context, key string, encryptionCont
 	return out.Plaintext, out.CiphertextBlob, nil
 }
 
-// now is the time by AWS's clock, as far as answers have told it.
+// now is the time by AWS's clock, if answers have told it, else by ours.
 func (c *Client) now() time.Time { return time.Now().Add(time.Duration(c.skew.Load())) }

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// NoConsoleError is an account or partition whose console has no address that is known here.
+// NoConsoleError means that no address is known of a console for the account or partition.
 type NoConsoleError struct {
-	Endpoint, Partition string // the one that is in the way; both are empty for the account inside culvert --demo
+	Endpoint, Partition string // what has no console; both are empty for the account inside culvert --demo
 }
 
 func (e *NoConsoleError) Error() string {
@@ -20,11 +20,11 @@ func (e *NoConsoleError) Error() string {
 	return "the demo account has no console"
 }
 
-// Remedy is to look at an account of AWS's own, or here.
+// Remedy is to look at what culvert shows.
 func (e *NoConsoleError) Remedy() string { return "the details here show what ECS tells" }
 
-// Console is the address of the page that AWS's console has for a target: a service, a task, else the cluster. It leads to
-// the account that the browser is signed in to, which nothing in an address can choose. The error is a *NoConsoleError.
+// Console is the address of the page that AWS's console has for a target: a service, a task, else the cluster. The page is of
+// the account that the browser is signed in to; an address cannot choose that. The error is a *NoConsoleError.
 func (c *Client) Console(at Target) (string, error) {
 	host := map[string]string{ // AWS General Reference, "AWS Management Console endpoints"
 		"aws": "console.aws.amazon.com", "aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com", "aws-eusc": "console.amazonaws-eusc.eu",

@@ -24,7 +24,7 @@ import (
 	"culvert/internal/pattern"
 )
 
-// Keys are an access key that needs no looking up. The zero value is none.
+// Keys are an access key that is used as it is. The zero value is none.
 type Keys struct {
 	ID      string
 	Secret  string `json:"-"`
@@ -32,14 +32,14 @@ type Keys struct {
 }
 
 const (
-	metadataTimeout = 2 * time.Second // for all of EC2's metadata service: a laptop has none, and its address may swallow packets
-	expiryWindow    = 5 * time.Minute // how early credentials are renewed
-	retryRenewal    = 20 * time.Second
-	maxAttempts     = 5               // of one call, unless AWS_MAX_ATTEMPTS or the profile says otherwise
-	maxBackoff      = 5 * time.Second // between two of them
+	metadataTimeout = 2 * time.Second  // for a value of EC2's metadata service, with all tries: a laptop has no such service
+	expiryWindow    = 5 * time.Minute  // how long before their end credentials are renewed
+	retryRenewal    = 20 * time.Second // how long credentials that could not be renewed are used before the next attempt
+	maxAttempts     = 5                // of one call, unless AWS_MAX_ATTEMPTS or the profile says otherwise
+	maxBackoff      = 5 * time.Second  // the longest pause between two attempts
 )
 
-// configure fills the SDK's configuration and the credentials cache in.
+// configure sets the SDK's configuration and the cache of credentials.
 func (c *Client) configure(ctx context.Context, o Options) error {
 	base := c.fixedConfig(o)
 	c.chain = &chain{first: base.Credentials}
@@ -73,14 +73,14 @@ func (c *Client) configure(ctx context.Context, o Options) error {
 		o.ExpiryWindow = expiryWindow
 	})
 	base.Credentials = c.credentials
-	if client, ok := base.HTTPClient.(*awshttp.BuildableClient); ok { // what loading made of ours
+	if client, ok := base.HTTPClient.(*awshttp.BuildableClient); ok { // loading has replaced our own client
 		base.HTTPClient = plainBodies{client}
 	}
 	c.config = base
 	return nil
 }
 
-// fixedConfig is the configuration around Options.Keys.
+// fixedConfig is the configuration that uses Options.Keys.
 func (c *Client) fixedConfig(o Options) sdk.Config {
 	return sdk.Config{
 		Region:      o.Region,
@@ -91,7 +91,7 @@ func (c *Client) fixedConfig(o Options) sdk.Config {
 	}
 }
 
-// adaptiveRetryer slows a client down while AWS throttles it; 0 attempts are maxAttempts.
+// adaptiveRetryer slows a client down while AWS throttles it. 0 attempts mean maxAttempts.
 func adaptiveRetryer(attempts int) func() sdk.Retryer {
 	return func() sdk.Retryer {
 		return retry.NewAdaptiveMode(func(a *retry.AdaptiveModeOptions) {
@@ -102,8 +102,8 @@ func adaptiveRetryer(attempts int) func() sdk.Retryer {
 	}
 }
 
-// loadConfig reads environment and files as every AWS tool does. Options.Endpoint is not told to the SDK, which would send
-// it everything: where the calls go that bring credentials is in destinations.
+// loadConfig reads environment and files as every AWS tool does. The SDK does not get Options.Endpoint, as it would send
+// everything there; where the calls for credentials go is decided by destinations.
 func (c *Client) loadConfig(ctx context.Context, o Options) (sdk.Config, error) {
 	metadata, destinations := &metadata{}, &destinations{options: o, codes: c.codes}
 	options := []func(*config.LoadOptions) error{
@@ -118,7 +118,7 @@ func (c *Client) loadConfig(ctx context.Context, o Options) (sdk.Config, error) 
 	if o.Region != "" {
 		options = append(options, config.WithRegion(o.Region))
 	}
-	options = append(append(options, destinations.load()...), c.nameRoleSessions) // which adds to what those before it ask
+	options = append(append(options, destinations.load()...), c.nameRoleSessions) // it adds to the options before it
 	cfg, err := config.LoadDefaultConfig(ctx, options...)
 	if below, undo := c.loginBelow(ctx, err); below != nil {
 		defer undo()
@@ -142,12 +142,12 @@ func (c *Client) loadConfig(ctx context.Context, o Options) (sdk.Config, error) 
 	return cfg, nil
 }
 
-// idleConnection is how long a connection to an API is kept for the next call: beyond the time between two looks at a task, and
-// for the session that is to be resumed.
+// idleConnection is how long a connection to an API is kept for the next call. It is longer than the time between two looks at
+// a task, so that the connection is still there when a session has to be resumed.
 const idleConnection = 5 * time.Minute
 
-// httpClient honours the proxy variables but never our own listeners. How long a call may take is for bounds to say; the
-// limits here end what a call that was given up leaves behind.
+// httpClient honours the proxy variables, but never uses our own listeners as a proxy. The time limit of a call is in bounds;
+// the limits here are longer, and end what a call that was given up has left behind.
 func (c *Client) httpClient() *awshttp.BuildableClient {
 	later := c.bounds.within() + c.bounds.within()/10
 	return awshttp.NewBuildableClient().
@@ -163,14 +163,14 @@ func (c *Client) httpClient() *awshttp.BuildableClient {
 			if t.TLSClientConfig == nil {
 				t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 			}
-			t.TLSClientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(0) // which Client.TLS shares
+			t.TLSClientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(0) // Client.TLS shares this cache
 			t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
 				return refusalOf(answer)
 			}
 		})
 }
 
-// metadata is EC2's metadata service with a limit on how long it may take to find out that there is none.
+// metadata is EC2's metadata service with a time limit, as most machines have none.
 type metadata struct{ config sdk.Config }
 
 func (m *metadata) GetMetadata(ctx context.Context, in *imds.GetMetadataInput, options ...func(*imds.Options)) (*imds.GetMetadataOutput, error) {
@@ -180,12 +180,12 @@ func (m *metadata) GetMetadata(ctx context.Context, in *imds.GetMetadataInput, o
 	return client.GetMetadata(ctx, in, options...)
 }
 
-// chain is the default credential chain. It reads the files anew whenever the cache asks again, so that a later
+// chain is the default chain of credential providers. It reads the files again whenever the cache asks again, so that a later
 // "aws sso login" or a rewritten credentials file is noticed.
 type chain struct {
-	first sdk.CredentialsProvider // from the configuration that was loaded at the start
+	first sdk.CredentialsProvider // of the configuration that was loaded at the start
 	load  func(context.Context) (sdk.Config, error)
-	used  bool // one call at a time: below the cache
+	used  bool // needs no lock: the cache makes one call at a time
 }
 
 func (c *chain) Retrieve(ctx context.Context) (sdk.Credentials, error) {
@@ -200,12 +200,12 @@ func (c *chain) Retrieve(ctx context.Context) (sdk.Credentials, error) {
 	return cfg.Credentials.Retrieve(ctx)
 }
 
-// lasting goes on with credentials that are still good while new ones cannot be had. Only the cache calls it, one call
-// at a time.
+// lasting goes on with credentials that are still valid while new ones cannot be had. Only the cache calls it, one call at a
+// time.
 type lasting struct {
 	source sdk.CredentialsProvider
-	mask   func(secret string) // is told of those that end, which nobody else knows; may be nil
-	until  time.Time           // the true end of what was handed out last; the cache moves it forward by expiryWindow
+	mask   func(secret string) // called with the secrets of credentials that expire, which only this process knows; may be nil
+	until  time.Time           // the true end of the last credentials; the cache moves it forward by expiryWindow
 }
 
 func (l *lasting) Retrieve(ctx context.Context) (sdk.Credentials, error) {
@@ -220,7 +220,7 @@ func (l *lasting) Retrieve(ctx context.Context) (sdk.Credentials, error) {
 	return found, err
 }
 
-// HandleFailToRefresh is what the cache asks when Retrieve has failed; last is zero when there was nothing before.
+// HandleFailToRefresh is called by the cache when Retrieve has failed; last is zero when there have been no credentials before.
 func (l *lasting) HandleFailToRefresh(_ context.Context, last sdk.Credentials, err error) (sdk.Credentials, error) {
 	if !last.HasKeys() || !last.CanExpire || !time.Now().Before(l.until) {
 		return sdk.Credentials{}, err
@@ -229,8 +229,7 @@ func (l *lasting) HandleFailToRefresh(_ context.Context, last sdk.Credentials, e
 	return last, nil
 }
 
-// Expires is when the credentials end: zero for those that do not. Ones that renew themselves tell the end of the present
-// ones.
+// Expires is when the present credentials end, whether or not they are renewed then; zero when they do not end.
 func (c *Client) Expires(ctx context.Context) (time.Time, error) {
 	found, err := c.credentials.Retrieve(ctx)
 	if err != nil {
@@ -239,11 +238,11 @@ func (c *Client) Expires(ctx context.Context) (time.Time, error) {
 	if !found.CanExpire {
 		return time.Time{}, nil
 	}
-	return found.Expires.Add(expiryWindow), nil // the cache ends them earlier
+	return found.Expires.Add(expiryWindow), nil // the cache has moved their end forward
 }
 
-// roleCredentials assumes a role: with the token of Options.TokenVariable, through GitHub's OIDC where the job has it, else
-// with what the chain finds.
+// roleCredentials assumes a role: with the token of Options.TokenVariable, with GitHub's OIDC token in a job that can get one,
+// else with the credentials that the chain finds.
 func (c *Client) roleCredentials(cfg sdk.Config, o Options, role string) sdk.CredentialsProvider {
 	if o.TokenVariable != "" || c.github.canAskToken() {
 		cfg.Credentials = sdk.AnonymousCredentials{} // AssumeRoleWithWebIdentity is not signed
@@ -266,7 +265,8 @@ func (c *Client) roleCredentials(cfg sdk.Config, o Options, role string) sdk.Cre
 	})
 }
 
-// caller is who assumes a role through STS; in a job that has neither credentials nor a token it says what is amiss.
+// caller gets the credentials with which a role is assumed. In a GitHub job that has neither credentials nor a token, its error
+// says what is missing.
 type caller struct {
 	chain  *chain
 	github github
@@ -281,7 +281,7 @@ func (c *caller) Retrieve(ctx context.Context) (sdk.Credentials, error) {
 	return found, err
 }
 
-// ProviderSources passes on where the chain looked.
+// ProviderSources passes on which sources the chain has used.
 func (c *chain) ProviderSources() []sdk.CredentialSource {
 	if p, ok := c.first.(sdk.CredentialProviderSource); ok {
 		return p.ProviderSources()
@@ -294,5 +294,5 @@ func (c *Client) from(sources ...sdk.CredentialSource) bool {
 	return slices.ContainsFunc(c.chain.ProviderSources(), func(s sdk.CredentialSource) bool { return slices.Contains(sources, s) })
 }
 
-// regionForm is how regions are written: they become host names.
+// regionForm is how regions are written. They become parts of host names, so nothing else may be in them.
 var regionForm = pattern.Of(`^[a-z]{2,5}(-[a-z]+)+-[0-9]+$`) //nolint:gochecknoglobals // compiled when it is needed

@@ -17,13 +17,14 @@ import (
 	"culvert/internal/pattern"
 )
 
-// databaseTokenLife is for how long a token opens new connections; those that are open stay. RDS takes no longer ones.
+// databaseTokenLife is how long a token can be used to open connections; open connections outlast it. RDS accepts no longer
+// time.
 const databaseTokenLife = 15 * time.Minute
 
-// DatabaseToken is what RDS and Aurora take for the password of a user who has been granted rds_iam (PostgreSQL) or made with
-// AWSAuthenticationPlugin (MySQL): a presigned request that nobody sends, without its scheme (RDS User Guide, "IAM database
-// authentication"). host is the endpoint's own name, as RDS compares it with its own. It asks AWS for nothing; whether the user may
-// is decided by rds-db:connect when it is used.
+// DatabaseToken is the password that RDS and Aurora take for a user who has been granted rds_iam (PostgreSQL) or was created
+// with AWSAuthenticationPlugin (MySQL). It is a presigned request that nobody sends, without its scheme (RDS User Guide, "IAM
+// database authentication"). host is the endpoint's own name, as RDS compares it with its own. AWS is not asked: whether the
+// user has rds-db:connect is decided when the token is used.
 func (c *Client) DatabaseToken(ctx context.Context, host string, port uint16, user string) (string, error) {
 	credentials, err := c.credentials.Retrieve(ctx)
 	if err != nil {
@@ -48,5 +49,5 @@ func (c *Client) DatabaseToken(ctx context.Context, host string, port uint16, us
 	return strings.TrimPrefix(signed, "https://"), nil
 }
 
-// rdsRegion is the region in the name of an endpoint, which may be another than the client's where an environment names it.
+// rdsRegion finds the region in the name of an endpoint, which may be another one than the client's.
 var rdsRegion = pattern.Of(`\.([a-z]{2}(?:-[a-z]+)+-\d)\.rds\.amazonaws\.com(?:\.cn)?$`) //nolint:gochecknoglobals // compiled when it is needed

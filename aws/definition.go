@@ -14,16 +14,16 @@ import (
 
 const describeDefinitionAction = "ecs:DescribeTaskDefinition"
 
-// Definition is what a task definition says about whether a session can be had.
+// Definition is what a task definition says about whether a session is possible.
 type Definition struct {
 	ARN        string
 	TaskRole   string // ARN; empty when it names none
 	SharedPID  bool   // all containers share one process namespace (pidMode task)
 	Network    string // mode: awsvpc, host, bridge, default or none
-	CPU        int    // units that all its containers have together, 1024 to a vCPU; 0 when it does not say
-	Memory     int    // MiB that all its containers may use together; 0 when it does not say
+	CPU        int    // units that all its containers have together, 1024 to a vCPU; 0 when none are set
+	Memory     int    // MiB that all its containers may use together; 0 when none are set
 	Containers []ContainerDefinition
-	relayed    relayMapping
+	relayed    relayMapping // the port of a relay container, see relayOf
 }
 
 // ContainerDefinition is a container of a task definition.
@@ -34,12 +34,12 @@ type ContainerDefinition struct {
 	ReadonlyRoot bool        // readonlyRootFilesystem
 	Init         bool        // linuxParameters.initProcessEnabled
 	Keys         bool        // AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY in its environment
-	Memory       int         // MiB that it is killed beyond; 0 when it does not say
+	Memory       int         // MiB beyond which the container is killed; 0 when none are set
 	Mentions     []Mention   // hosts that its environment names
-	Unread       []SecretRef // variables that would name hosts, if secrets did not hold their values
+	Unread       []SecretRef // variables that would name hosts, but whose values are secrets
 }
 
-// SecretRef is a variable whose value is a secret's.
+// SecretRef is a variable whose value is in a secret.
 type SecretRef struct{ Variable, Secret string }
 
 // Container finds a container by name; the zero value when there is none.
@@ -52,7 +52,7 @@ func (d Definition) Container(name string) ContainerDefinition {
 	return ContainerDefinition{}
 }
 
-// in is a copy of a task with what its definition says about reaching it.
+// in is a copy of a task with what its definition says about how it can be reached.
 func (d Definition) in(t Task) Task {
 	t.NetworkMode = orWord(t.NetworkMode, d.Network)
 	t.Containers = slices.Clone(t.Containers)
@@ -68,7 +68,7 @@ func (d Definition) in(t Task) Task {
 	return t
 }
 
-// definitions are task definitions by ARN, kept for ever: a revision never changes.
+// definitions are task definitions by ARN. They are kept for good, as a revision never changes.
 type definitions struct {
 	mu    sync.Mutex
 	known map[string]Definition
@@ -90,7 +90,7 @@ func (d *definitions) keep(found Definition) {
 	d.known[found.ARN] = found
 }
 
-// definition describes a task definition, from memory where it was asked for before.
+// definition is a task definition, from memory when it was read before.
 func (c *Client) definition(ctx context.Context, arn string) (Definition, error) {
 	if known, ok := c.definitions.find(arn); ok {
 		return known, nil
@@ -110,13 +110,13 @@ func (c *Client) definition(ctx context.Context, arn string) (Definition, error)
 	return found, nil
 }
 
-// Room is what a container may use, as its task definition says; zero where that does not.
+// Room is what a container may use, as its task definition says; zero where that sets nothing.
 type Room struct {
 	Memory int // MiB
 	CPU    int // 1024ths of a processor, which all containers of the task share
 }
 
-// Room is that of a target's container.
+// Room is what a target's container may use.
 func (c *Client) Room(ctx context.Context, t Target) (Room, error) {
 	tasks, err := c.describeTasks(ctx, t.Cluster, []string{t.Task})
 	if err != nil {
@@ -135,10 +135,10 @@ func (c *Client) Room(ctx context.Context, t Target) (Room, error) {
 func definitionFrom(d types.TaskDefinition) Definition {
 	found := Definition{
 		TaskRole: sdk.ToString(d.TaskRoleArn), SharedPID: d.PidMode == types.PidModeTask,
-		Network: orWord(string(d.NetworkMode), networkBridge), // of Linux; Windows's is like it
+		Network: orWord(string(d.NetworkMode), networkBridge), // the default of Linux; that of Windows is like it
 	}
 	found.CPU, _ = strconv.Atoi(sdk.ToString(d.Cpu))
-	found.Memory, _ = strconv.Atoi(sdk.ToString(d.Memory)) // ECS answers in MiB, however it was registered
+	found.Memory, _ = strconv.Atoi(sdk.ToString(d.Memory)) // ECS answers in MiB, whatever unit was registered
 	found.relayed = relayOf(d)
 	for _, c := range d.ContainerDefinitions {
 		container := ContainerDefinition{

@@ -15,7 +15,7 @@ type DeniedError struct {
 	Action    string // service:Operation
 	Resource  string // as AWS names it; empty when it does not
 	Principal string // ARN; empty when not known
-	Why       string // AWS's own words: which policy denies, or lacks the permission; empty when it does not say
+	Why       string // AWS's own reason: which policy denies, or lacks the permission; empty when AWS gives none
 	Statement Statement
 	Shell     Shell // writes the commands of the remedy
 	Err       error
@@ -48,7 +48,7 @@ func (e *DeniedError) Error() string {
 }
 func (e *DeniedError) Unwrap() error { return e.Err }
 
-// Remedy is the missing statement, with the caller's own ARNs.
+// Remedy is the missing statement, with the ARNs of this account.
 func (e *DeniedError) Remedy() string {
 	who := "the caller"
 	if e.Principal != "" {
@@ -72,13 +72,13 @@ func (e *DeniedError) Remedy() string {
 	return fmt.Sprintf("add to the policy of %s: %s", who, statement)
 }
 
-// unknownRoleID stands in a statement for the id of a role, which no refusal names.
+// unknownRoleID stands in a statement for the id of a role, which AWS's refusals do not have.
 const unknownRoleID = "ROLEID"
 
 // refusalForm is how AWS words a refusal (IAM User Guide, "Troubleshoot access denied error messages").
 var refusalForm = pattern.Of(`(?:User: )?(\S+) is not authorized to perform: ([\w-]+:\w+)(?: on resource: (\S+))?(?:\s+(because|with)\s+(.*))?`) //nolint:gochecknoglobals // compiled when it is needed
 
-// denied reads AWS's refusal; action and at stand in for what it does not say.
+// denied reads AWS's refusal; action and at are used for what it does not say.
 func (c *Client) denied(err error, message, action string, at about) *DeniedError {
 	e := &DeniedError{Action: action, Resource: at.Resource, Shell: c.shell, Err: err}
 	if m := refusalForm().FindStringSubmatch(message); m != nil {
@@ -100,8 +100,8 @@ func (c *Client) denied(err error, message, action string, at about) *DeniedErro
 	return e
 }
 
-// ofAnotherName reports whether a role session has met a session that was opened under another name, such as that of an
-// earlier run: the ids of sessions begin with it. The policy of its owner is of no use then.
+// ofAnotherName reports whether a role was refused a session that was opened under another role session name, such as that of
+// an earlier run (ids of sessions begin with that name). A policy that allows the owner's sessions does not help then.
 func (e *DeniedError) ofAnotherName() bool {
 	_, id, isSession := strings.Cut(e.Resource, ":session/")
 	_, assumed, isRole := strings.Cut(e.Principal, ":assumed-role/")
@@ -109,8 +109,8 @@ func (e *DeniedError) ofAnotherName() bool {
 	return isSession && isRole && !strings.HasPrefix(id, own+"-")
 }
 
-// Refusal reads AWS's refusal in a text that came over a session, from the agent: its task role lacks what the statement
-// allows. Nil when the text holds none.
+// Refusal finds AWS's refusal in a text that the agent has sent over a session: its task role lacks what the statement allows.
+// nil when there is none in the text.
 func Refusal(text string) *DeniedError {
 	m := refusalForm().FindStringSubmatch(text)
 	if m == nil {
@@ -124,8 +124,8 @@ func Refusal(text string) *DeniedError {
 	return e
 }
 
-// ChannelDenied is the error for a websocket upgrade that the service refused although the session was just opened:
-// what the caller lacks is ssmmessages:OpenDataChannel.
+// ChannelDenied is the error for a websocket upgrade that the service refused although the session had just been opened: the
+// caller lacks ssmmessages:OpenDataChannel.
 func (c *Client) ChannelDenied(session string, err error) *DeniedError {
 	const action = "ssmmessages:OpenDataChannel"
 	e := &DeniedError{Action: action, Resource: c.arn("ssm", "session/"+session), Err: err}
@@ -133,7 +133,8 @@ func (c *Client) ChannelDenied(session string, err error) *DeniedError {
 	return e
 }
 
-// statement is the least that allows an action here (Service Authorization Reference, ecs, ssm, ssmmessages, sts, kms).
+// statement is the least that allows an action in this account (Service Authorization Reference, ecs, ssm, ssmmessages, sts,
+// kms).
 func (c *Client) statement(action, resource string, at about) Statement {
 	s := Statement{Effect: "Allow", Action: []string{action}, Resource: []string{"*"}}
 	cluster := orWord(at.Cluster, "*")
@@ -170,7 +171,7 @@ func (c *Client) statement(action, resource string, at about) Statement {
 	return s
 }
 
-// arn names something of this account and region; an account that is not known yet is any.
+// arn is the ARN of something in this account and region; it has * for an account that is not known yet.
 func (c *Client) arn(service, resource string) string {
 	return "arn:" + c.partition() + ":" + service + ":" + c.region + ":" + orWord(c.accountID(), "*") + ":" + resource
 }
@@ -184,7 +185,7 @@ func accountOf(text string) string {
 	return a.AccountID
 }
 
-// roleOf names what a policy is attached to: the role of an assumed role, else the principal itself.
+// roleOf names what a policy is attached to: the role of a role session, else the principal itself.
 func roleOf(principal string) string {
 	a, err := arn.Parse(principal)
 	if err != nil {
@@ -198,7 +199,7 @@ func roleOf(principal string) string {
 	return "role " + role
 }
 
-// statementJSON writes a part of a policy on one line.
+// statementJSON writes a part of a policy as JSON on one line.
 func statementJSON(v any) string {
 	var text strings.Builder
 	encoder := json.NewEncoder(&text)
@@ -209,7 +210,7 @@ func statementJSON(v any) string {
 	return strings.TrimSpace(text.String())
 }
 
-// orWord is text, or what stands for it when it is empty.
+// orWord is text or, when that is empty, instead.
 func orWord(text, instead string) string {
 	if text == "" {
 		return instead

@@ -14,21 +14,21 @@ import (
 	"culvert/internal/say"
 )
 
-// Details is what ECS tells about one service or task when somebody looks at it. What could not be asked is zero.
+// Details is what ECS tells about one service or task that somebody looks at. What could not be asked is zero.
 type Details struct {
-	Service    Service // of the task, too, where a service started it
+	Service    Service // also of a task that a service started
 	Task       Task
 	Definition DefinitionDetails
-	Gaps       []error // *GapError for what could not be looked at
+	Gaps       []error // a *GapError for each part that could not be asked
 }
 
-// DefinitionDetails is a task definition as people want to read it. It holds no value of an environment variable and no
-// secret, see maskDefinition.
+// DefinitionDetails is a task definition for people to read. It has no values of environment variables and no secrets, see
+// maskDefinition.
 type DefinitionDetails struct {
 	ARN, NetworkMode, CPU, Memory string
 	TaskRole, ExecutionRole       string // ARNs
 	Containers                    []ContainerDetails
-	JSON                          string // as ECS answered, indented, its secrets masked; empty when it is too large to be shown
+	JSON                          string // as ECS answered, indented, with its secrets masked; empty when it is too large to be shown
 }
 
 // ContainerDetails is a container of a task definition.
@@ -39,9 +39,8 @@ type ContainerDetails struct {
 	Environment, Secrets []string // names of variables
 }
 
-// Describe asks about a service, or about a task and its service. With both a service and a task unnamed there is nothing
-// to ask. It calls what may have changed since; a task definition never does and comes from memory where it was looked at
-// before.
+// Describe asks about a service, or about a task and its service; with neither there is nothing to ask. It asks again each
+// time, except for a task definition, which never changes and comes from memory when it was looked at before.
 func (c *Client) Describe(ctx context.Context, at Target) Details {
 	var d Details
 	var mu sync.Mutex
@@ -82,13 +81,13 @@ func (c *Client) Describe(ctx context.Context, at Target) Details {
 	return d
 }
 
-// describedDefinitions are the task definitions that were looked at last, by ARN.
+// describedDefinitions are task definitions that were looked at lately, by ARN.
 type describedDefinitions struct {
 	mu    sync.Mutex
 	known map[string]DefinitionDetails
 }
 
-// maxDescribed bounds them; each may have some 100 kB.
+// maxDescribed is how many task definitions are remembered before all are forgotten; each may have some 100 kB.
 const maxDescribed = 16
 
 func (c *Client) describeDefinition(ctx context.Context, arn string) (DefinitionDetails, error) {
@@ -121,7 +120,7 @@ func (c *Client) describeDefinition(ctx context.Context, arn string) (Definition
 	return found, nil
 }
 
-// answerText is the body of an answer as it came; it was read whole, see bounds.
+// answerText is the body of an answer as it came, which bounds has read into memory.
 func answerText(of middleware.Metadata) []byte {
 	if answer, ok := awsmiddleware.GetRawResponse(of).(*smithyhttp.Response); ok {
 		if body, ok := answer.Body.(*wholeBody); ok {

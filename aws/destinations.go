@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
-// signers moves STS to Options.Endpoint for calls that are signed: a signature is of no use to who sees it.
+// signers moves STS to Options.Endpoint for signed calls: whoever sees a signature cannot use it for anything else.
 func (o Options) signers(s *sts.Options) { s.BaseEndpoint = override(s.BaseEndpoint, o.Endpoint) }
 
 // bearers moves STS to Options.Endpoint for calls that carry a web identity token, if the user named it for this run.
@@ -25,18 +25,18 @@ func (o Options) bearers(s *sts.Options) {
 	}
 }
 
-// destinations say where the credential chain calls. Roles are assumed, by signed calls, at Options.Endpoint; web identity
-// tokens go there only if it is trusted; the tokens of single sign-on never do. What is not moved goes where AWS's own
-// settings say. Those that hold for every service (AWS_ENDPOINT_URL, endpoint_url of the profile) the SDK reads only after
-// it has made the chain, and then heeds them everywhere but there; AWS's other tools know no such exception.
+// destinations say where the credential chain calls. Roles are assumed, by signed calls, at Options.Endpoint. Web identity
+// tokens are sent there only if it is trusted, tokens of single sign-on never. What is not moved goes where AWS's own settings
+// say. The SDK reads the settings for every service (AWS_ENDPOINT_URL, endpoint_url of the profile) only after it has made the
+// chain, so it follows them everywhere but there; AWS's other tools make no such exception, so destinations adds them.
 type destinations struct {
 	options Options
 	codes   *oneTime
 	config  sdk.Config // as loaded, set after the chain was made and before its first call
 }
 
-// load are the options that let the SDK make its chain with these destinations. The SDK's client of "aws login" takes
-// none: it goes where that service's own settings say.
+// load are the options with which the SDK makes its chain with these destinations. The SDK's client of "aws login" has no such
+// option: it goes where the settings of that service say.
 func (d *destinations) load() []func(*config.LoadOptions) error {
 	return []func(*config.LoadOptions) error{
 		config.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) {
@@ -44,12 +44,12 @@ func (d *destinations) load() []func(*config.LoadOptions) error {
 				o.TokenProvider = neverAsked
 				o.Duration = cmp.Or(o.Duration, stsDuration)
 			}
-			if client, ok := o.Client.(*sts.Client); ok { // once the SDK only wants to see whether a code will be needed
+			if client, ok := o.Client.(*sts.Client); ok { // it is no client when the SDK only wants to know whether a code will be needed
 				o.Client = chainSTS{client, d.signers, d.oneTime}
 			}
 		}),
 		config.WithWebIdentityRoleCredentialOptions(func(o *stscreds.WebIdentityRoleOptions) {
-			if client, ok := o.Client.(*sts.Client); ok { // once the SDK only wants to see whether there is one
+			if client, ok := o.Client.(*sts.Client); ok { // it is no client when the SDK only wants to know whether there is a role
 				o.Client = chainSTS{client, d.bearers, nil}
 			}
 		}),
@@ -64,11 +64,11 @@ func (d *destinations) load() []func(*config.LoadOptions) error {
 	}
 }
 
-// stsDuration is how long the session of a role lasts when nothing is said, at STS and with the aws command. The SDK's own is a
-// quarter of that, and a code would be asked for as often.
+// stsDuration is how long a role's session lasts by default, at STS and with the aws command. The SDK's own default is a
+// quarter of that, so that codes would be asked for four times as often.
 const stsDuration = time.Hour
 
-// general is the endpoint of a service, else what AWS's settings have for every service.
+// general is the endpoint of a service or, when it has none of its own, what AWS's settings have for every service.
 func (d *destinations) general(own *string) *string {
 	if own != nil {
 		return own
@@ -76,7 +76,7 @@ func (d *destinations) general(own *string) *string {
 	return d.config.BaseEndpoint
 }
 
-// oneTime is who assumes roles that want a code, in the knowledge of where STS is.
+// oneTime is what assumes roles that want a code, told where STS is.
 func (d *destinations) oneTime() *oneTime {
 	d.codes.of = []string{d.codes.profile, d.options.Endpoint, sdk.ToString(d.config.BaseEndpoint), os.Getenv("AWS_ENDPOINT_URL_STS"), os.Getenv("AWS_CONFIG_FILE")}
 	return d.codes
@@ -113,7 +113,7 @@ func (c chainSTS) AssumeRoleWithWebIdentity(ctx context.Context, in *sts.AssumeR
 	return c.client.AssumeRoleWithWebIdentity(ctx, in, append(options, c.aim)...)
 }
 
-// chainSSO is the credential chain's client of the access portal.
+// chainSSO is the credential chain's client of single sign-on's access portal.
 type chainSSO struct {
 	client *sso.Client
 	to     *destinations
@@ -123,8 +123,8 @@ func (c chainSSO) GetRoleCredentials(ctx context.Context, in *sso.GetRoleCredent
 	return c.client.GetRoleCredentials(ctx, in, append(options, func(s *sso.Options) { s.BaseEndpoint = c.to.general(s.BaseEndpoint) })...)
 }
 
-// moved is where a service without a client of the SDK is served, as the SDK finds it for its own: Options.Endpoint, else
-// what AWS's settings have for the service, else for every service. Empty is AWS's own place.
+// moved is where a service that has no client of the SDK is served, as the SDK finds it for its own clients: Options.Endpoint,
+// else what AWS's settings have for the service, else what they have for every service. It is empty for AWS's own endpoint.
 func (c *Client) moved(ctx context.Context, service string) string {
 	switch {
 	case c.endpointURL != "":
@@ -135,7 +135,7 @@ func (c *Client) moved(ctx context.Context, service string) string {
 	return cmp.Or(c.ownEndpoint(ctx, service), sdk.ToString(c.config.BaseEndpoint))
 }
 
-// ignoresEndpoints reports whether AWS's settings for endpoints are shut off.
+// ignoresEndpoints reports whether AWS's settings for endpoints are switched off (AWS_IGNORE_CONFIGURED_ENDPOINT_URLS).
 func (c *Client) ignoresEndpoints(ctx context.Context) bool {
 	for _, source := range c.config.ConfigSources {
 		if s, ok := source.(interface {

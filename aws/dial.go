@@ -21,12 +21,12 @@ import (
 // dialFunc connects as net.Dialer.DialContext does.
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
-// proxySchemes are the proxies that net/http's transport takes, with the port of each that names none.
+// proxySchemes are the schemes of proxies that net/http's transport takes, with their default ports.
 func proxySchemes() map[string]string {
 	return map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}
 }
 
-// DialContext connects to an address itself, as the client's calls do: for the connections that are not the SDK's.
+// DialContext connects to an address directly, as the client's calls do: for connections that are not the SDK's.
 func (c *Client) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	if c.dial != nil {
 		return c.dial(ctx, network, address)
@@ -35,9 +35,9 @@ func (c *Client) DialContext(ctx context.Context, network, address string) (net.
 	return d.DialContext(ctx, network, address) //nolint:wrapcheck // explainConnection looks into it
 }
 
-// Dial connects to address, HOST:PORT, through a proxy in the way that net/http's transport does, which dials for the API:
-// so a websocket goes wherever the API goes. connect makes the connection to the proxy, or to address where proxy is
-// nil. The errors of a proxy are net/http's too.
+// Dial connects to address, HOST:PORT, through a proxy in the same way as net/http's transport, which dials for the API: so a
+// websocket goes wherever the API goes. connect makes the connection to the proxy, or to address where proxy is nil. The errors
+// of a proxy are like those of net/http.
 func (c *Client) Dial(ctx context.Context, proxy *url.URL, address string, connect func(ctx context.Context, network, address string) (net.Conn, error)) (net.Conn, error) {
 	if proxy == nil {
 		return connect(ctx, "tcp", address)
@@ -74,7 +74,7 @@ func (c *Client) Dial(ctx context.Context, proxy *url.URL, address string, conne
 	return through, nil
 }
 
-// proxyConnect is net/http's word for the connection to a proxy, see atProxy.
+// proxyConnect is the Op of net/http's errors about the connection to a proxy, see atProxy.
 const proxyConnect = "proxyconnect"
 
 func proxyAddress(proxy *url.URL) string {
@@ -85,7 +85,8 @@ func proxyAddress(proxy *url.URL) string {
 	return net.JoinHostPort(proxy.Hostname(), port)
 }
 
-// dialSOCKS leaves the name to the proxy, as net/http does for socks5 too.
+// dialSOCKS connects through a SOCKS proxy, which resolves the name. net/http leaves it to the proxy for socks5 as well as for
+// socks5h.
 func dialSOCKS(ctx context.Context, proxy *url.URL, at, address string, connect dialFunc) (net.Conn, error) {
 	var auth *socks.Auth
 	if u := proxy.User; u != nil {
@@ -114,7 +115,7 @@ func dialSOCKS(ctx context.Context, proxy *url.URL, at, address string, connect 
 	return conn, nil
 }
 
-// secureProxy shakes hands with a proxy that speaks TLS itself; it is trusted as AWS is.
+// secureProxy shakes hands with a proxy that is served over TLS, trusting the same authorities as for AWS.
 func secureProxy(ctx context.Context, conn net.Conn, settings *tls.Config, name string) (net.Conn, error) {
 	settings.ServerName, settings.NextProtos = name, nil
 	trace := httptrace.ContextClientTrace(ctx)
@@ -132,7 +133,7 @@ func secureProxy(ctx context.Context, conn net.Conn, settings *tls.Config, name 
 	return secure, nil
 }
 
-// askProxy has an HTTP proxy connect to address. What it refuses with is a *proxyRefusalError.
+// askProxy has an HTTP proxy connect to address. A refusal is a *proxyRefusalError.
 func askProxy(conn net.Conn, user *url.Userinfo, address string) error {
 	request := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: address}, Host: address, Header: http.Header{}}
 	if user != nil {
@@ -142,7 +143,7 @@ func askProxy(conn net.Conn, user *url.Userinfo, address string) error {
 	if err := request.Write(conn); err != nil {
 		return fmt.Errorf("ask the proxy: %w", err)
 	}
-	// The reader may be thrown away: who is behind the proxy does not speak first.
+	// The buffered reader can be dropped: nothing arrives before we have sent something to what is behind the proxy.
 	header := &io.LimitedReader{R: conn, N: maxHeader}
 	answer, err := http.ReadResponse(bufio.NewReader(header), request)
 	switch {
@@ -155,7 +156,7 @@ func askProxy(conn net.Conn, user *url.Userinfo, address string) error {
 	return refusalOf(answer)
 }
 
-// refusalOf is what a proxy's answer to CONNECT says; nil when it lets us through.
+// refusalOf is the error of a proxy's answer to CONNECT; nil when the proxy has connected.
 func refusalOf(answer *http.Response) error {
 	if answer.StatusCode == http.StatusOK {
 		return nil
@@ -163,10 +164,10 @@ func refusalOf(answer *http.Response) error {
 	return &proxyRefusalError{Status: answer.StatusCode, Logins: loginsOf(answer.Header)}
 }
 
-// proxyRefusalError is a proxy that does not let a request through.
+// proxyRefusalError means that a proxy does not let a request through.
 type proxyRefusalError struct {
 	Status int
-	Logins []string // of a 407: how the proxy would have its users log in, in small letters
+	Logins []string // of a 407: the ways to log in that the proxy takes, in lower case
 }
 
 func (e *proxyRefusalError) Error() string {
@@ -177,13 +178,13 @@ func (e *proxyRefusalError) Error() string {
 	return text
 }
 
-// knownLogins are the schemes of IANA's registry that proxies are seen to ask for. What else a proxy says is not repeated.
+// knownLogins are the schemes of IANA's registry that proxies are known to ask for. Other words of a proxy are not repeated.
 func knownLogins() []string {
 	return []string{"basic", "bearer", "digest", "kerberos", "negotiate", "ntlm"}
 }
 
-// loginsOf are the ways to log in that a proxy offers, each once. One header may list several, with parameters
-// between them (RFC 9110, 11.6.1), so each word is looked at.
+// loginsOf are the ways to log in that a proxy offers, each once. One header may list several, with parameters between them
+// (RFC 9110, 11.6.1), so each word is compared.
 func loginsOf(h http.Header) []string {
 	var found []string
 	for _, line := range h.Values("Proxy-Authenticate") {
@@ -196,7 +197,7 @@ func loginsOf(h http.Header) []string {
 	return found
 }
 
-// socksLogin reports whether a SOCKS proxy has refused who we are; net/http and x/net have no type for it.
+// socksLogin reports whether a SOCKS proxy has refused our login, or that we have none; net/http and x/net have no type for it.
 func socksLogin(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	if !ok || !strings.HasPrefix(op.Op, "socks") || op.Err == nil {

@@ -18,20 +18,20 @@ import (
 	"culvert/internal/say"
 )
 
-// Discover lists the account. What cannot be listed becomes a *GapError of the catalog; an error means that there is nothing
-// to show at all.
+// Discover lists everything in the account. What cannot be listed becomes a *GapError of the catalog; an error means that there
+// is nothing at all to show.
 func (c *Client) Discover(ctx context.Context) (*Catalog, error) {
 	return c.Look(ctx, Sight{}, func(*Catalog) {})
 }
 
-// Look is Discover of what is in sight, and of nothing else. each is for a screen that fills as pages arrive: it is called
-// with growing catalogs, one call at a time, the last of them being the one returned.
+// Look lists what is in sight, and nothing else, with Discover's errors. each is for a screen that fills as pages arrive: it is
+// called with growing catalogs, one call at a time. The last of them is the one that is returned.
 func (c *Client) Look(ctx context.Context, at Sight, each func(*Catalog)) (*Catalog, error) {
 	return c.survey(ctx, &survey{each: each, at: at})
 }
 
-// Names lists what clusters and services are called, and nothing else about them: ListClusters, and ListServices for every
-// cluster that skip is not true of. each is as for Look.
+// Names lists the names of clusters and services, and nothing else about them: ListClusters, and ListServices for every cluster
+// for which skip is false. each is called as by Look.
 func (c *Client) Names(ctx context.Context, each func(*Catalog), skip func(cluster string) bool) (*Catalog, error) {
 	return c.survey(ctx, &survey{each: each, at: Sight{Parts: Services | NamesOnly}, skip: skip})
 }
@@ -60,21 +60,21 @@ func (c *Client) survey(ctx context.Context, s *survey) (*Catalog, error) {
 	return s.publish(), nil
 }
 
-// survey is one look under way.
+// survey is a Look or Names that is under way.
 type survey struct {
 	client *Client
 	each   func(*Catalog)
 	giveUp context.CancelCauseFunc // ends all calls
 	at     Sight
-	skip   func(string) bool // clusters that are not looked into; nil: none
+	skip   func(string) bool // whether a cluster is not looked into; nil for none
 	work   sync.WaitGroup
 
-	publishing sync.Mutex // orders the calls of each; taken before mu
+	publishing sync.Mutex // makes calls of each one at a time; locked before mu
 
 	mu            sync.Mutex
 	clusters      map[string]*found
-	asked         map[string]bool // task definitions
-	noDefinitions bool            // asking for one was denied: so will be the others
+	asked         map[string]bool // task definitions that are or were being read, by ARN
+	noDefinitions bool            // reading one was denied, as all others would be
 	gaps          []*GapError
 }
 
@@ -85,7 +85,7 @@ type found struct {
 	tasks    map[string]Task
 }
 
-// addClusters takes names or ARNs in, and starts looking into them.
+// addClusters adds clusters, by names or ARNs, and starts looking into them.
 func (s *survey) addClusters(ctx context.Context, arns []string) {
 	var fresh []string
 	s.mu.Lock()
@@ -131,7 +131,7 @@ func (s *survey) describeClusters(ctx context.Context, names []string) {
 	})
 	if err != nil {
 		s.gap("details of clusters", "", err)
-		if !s.at.wants(Services) { // then the names are counted
+		if !s.at.wants(Services) { // then the services are counted from their names
 			for _, name := range names {
 				s.work.Go(func() { s.lookAtServices(ctx, name) })
 			}
@@ -176,7 +176,7 @@ func (s *survey) describeServices(ctx context.Context, cluster string, arns []st
 	s.addServices(cluster, services)
 }
 
-// namedServices are services of which no more is known than their names.
+// namedServices are services of which only the names are known.
 func namedServices(cluster string, arns []string) []Service {
 	services := make([]Service, 0, len(arns))
 	for _, arn := range arns {
@@ -223,7 +223,7 @@ func (s *survey) describeTasks(ctx context.Context, cluster string, arns []strin
 	s.addTasks(ctx, cluster, tasks)
 }
 
-// namedTasks are tasks of which no more is known than their ids, and whose they are when a service was named.
+// namedTasks are tasks of which only the ids are known, and the service when one was named.
 func (s *survey) namedTasks(cluster string, arns []string) []Task {
 	tasks := make([]Task, 0, len(arns))
 	for _, arn := range arns {
@@ -273,23 +273,23 @@ func (s *survey) describeDefinition(ctx context.Context, arn string) {
 	s.publish()
 }
 
-// gap notes a failure beside what was found; nil is none. Failures of the same kind in several clusters become one.
+// gap notes the failure to list something; a nil err is none. The same failure in several clusters becomes one gap.
 func (s *survey) gap(what, cluster string, err error) {
 	if err == nil {
 		return
 	}
 	if _, stalled := errors.AsType[*StallError](err); stalled {
-		s.giveUp(err) // the other calls would each have to find that out
+		s.giveUp(err) // each of the other calls would wait as long as this one to find that out
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if missing, ok := errors.AsType[*NotFoundError](err); ok && s.at.Cluster == "" {
 		switch missing.Kind {
 		case "cluster":
-			delete(s.clusters, cluster) // deleted while we looked
+			delete(s.clusters, cluster) // it was deleted while we looked
 			return
 		case "service":
-			return // it is in another one
+			return // the service is in another cluster
 		}
 	}
 	for _, g := range s.gaps {
@@ -307,7 +307,7 @@ func (s *survey) gap(what, cluster string, err error) {
 	s.gaps = append(s.gaps, g)
 }
 
-// inTheWay is what was in the way when the caller's time was over, else its own word.
+// inTheWay is the error that was met when the caller's time was over, if one has a remedy, else over itself.
 func (s *survey) inTheWay(over error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -319,7 +319,7 @@ func (s *survey) inTheWay(over error) error {
 	return over
 }
 
-// sameFailure reports whether one remedy serves both.
+// sameFailure reports whether two failures have the same remedy.
 func sameFailure(a, b error) bool {
 	deniedA, okA := errors.AsType[*DeniedError](a)
 	deniedB, okB := errors.AsType[*DeniedError](b)
@@ -331,7 +331,7 @@ func sameFailure(a, b error) bool {
 	return (okA && okB) || a.Error() == b.Error()
 }
 
-// publish makes a catalog of what is known and hands it out.
+// publish makes a catalog of what is known and calls each with it.
 func (s *survey) publish() *Catalog {
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
@@ -366,12 +366,12 @@ func (s *survey) catalog() *Catalog {
 	return catalog
 }
 
-// byService orders the tasks of a cluster.
+// byService orders the tasks of a cluster by service, then by id.
 func byService(a, b Task) int {
 	return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.ID, b.ID))
 }
 
-// defined is a copy of a task with what is known of its definition by now.
+// defined is a copy of a task with what its definition says, if that is known by now.
 func (s *survey) defined(task Task) Task {
 	if definition, known := s.client.definitions.find(task.TaskDefinition); known {
 		return definition.in(task)
@@ -379,7 +379,7 @@ func (s *survey) defined(task Task) Task {
 	return task
 }
 
-// settled is a copy of a gap; one of several clusters gets a remedy that covers them all.
+// settled is a copy of a gap. A gap in several clusters gets a remedy for all of them.
 func (s *survey) settled(g *GapError) *GapError {
 	settled := &GapError{What: g.What, Clusters: slices.Sorted(slices.Values(g.Clusters)), Err: g.Err}
 	if denied, ok := errors.AsType[*DeniedError](g.Err); ok && len(g.Clusters) > 1 {

@@ -32,12 +32,12 @@ func (e *NoRegionError) Remedy() string {
 	return "pass --region, set AWS_REGION, or run: " + command("aws", []string{"configure", "set", "region", "REGION", "--profile", e.Profile})
 }
 
-// RegionError means that a region is not written as regions are.
+// RegionError means that a region is not written like a region of AWS.
 type RegionError struct{ Region, Profile string }
 
 func (e *RegionError) Error() string { return fmt.Sprintf("%q is no AWS region", e.Region) }
 
-// Remedy shows the form.
+// Remedy shows how a region is written.
 func (e *RegionError) Remedy() string {
 	return "write --region as eu-west-1 (" + Shell{Profile: e.Profile}.AWS("account", "list-regions") + " names them all)"
 }
@@ -52,7 +52,7 @@ type NoProfileError struct {
 func (e *NoProfileError) Error() string { return fmt.Sprintf("no AWS profile %q", e.Profile) }
 func (e *NoProfileError) Unwrap() error { return e.Err }
 
-// Remedy lists the profiles there are.
+// Remedy lists the profiles that there are.
 func (e *NoProfileError) Remedy() string {
 	if len(e.Known) == 0 {
 		return "run: " + command("aws", []string{"configure", "--profile", e.Profile}) + " (or aws configure sso), or drop --profile and AWS_PROFILE"
@@ -74,9 +74,10 @@ func (e *ConfigError) Remedy() string {
 	return fmt.Sprintf("correct profile %s in ~/.aws/config and ~/.aws/credentials (or the files that AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE, AWS_CA_BUNDLE and REQUESTS_CA_BUNDLE name)", e.Profile)
 }
 
-// EndpointError means that an endpoint is no http or https URL, or one with a name or password in it: then URL is empty.
+// EndpointError means that an endpoint is no http or https URL, or that it has a user name or password in it; then URL is
+// empty.
 type EndpointError struct {
-	Setting string // that has it; empty is --endpoint-url
+	Setting string // the setting that has the endpoint; empty for --endpoint-url
 	URL     string
 	Secret  bool
 }
@@ -88,16 +89,16 @@ func (e *EndpointError) Error() string {
 	return fmt.Sprintf("endpoint %q is no URL", e.URL)
 }
 
-// Remedy shows the form.
+// Remedy shows how an endpoint is written.
 func (e *EndpointError) Remedy() string {
 	return "write " + orWord(e.Setting, "--endpoint-url") + " as http://HOST:PORT or https://HOST[:PORT]"
 }
 
-// RoleDurationError is a life of a role's credentials that STS does not give, or that the role does not allow.
+// RoleDurationError means that STS, or the role, gives no credentials that last so long.
 type RoleDurationError struct {
 	Duration time.Duration
-	Role     string // empty: no role may
-	Err      error  // STS's
+	Role     string // empty when no role can last so long
+	Err      error  // STS's refusal
 }
 
 func (e *RoleDurationError) Error() string {
@@ -108,7 +109,7 @@ func (e *RoleDurationError) Error() string {
 }
 func (e *RoleDurationError) Unwrap() error { return e.Err }
 
-// Remedy names the two ends.
+// Remedy says how long they may last.
 func (e *RoleDurationError) Remedy() string {
 	if e.Role == "" {
 		return "give a duration such as 2h, or leave it out: credentials are renewed by themselves"
@@ -116,7 +117,7 @@ func (e *RoleDurationError) Remedy() string {
 	return "leave --role-duration out, or raise the role's maximum session duration (role_session_seconds of the module); a role that another role assumes has an hour at the most"
 }
 
-// refusedDuration is a *RoleDurationError where STS's complaint is about that, else nil.
+// refusedDuration is a *RoleDurationError when STS complains about the duration, else nil.
 func refusedDuration(err error, role string, d time.Duration) error {
 	if d != 0 && err != nil && strings.Contains(err.Error(), "DurationSeconds") {
 		return &RoleDurationError{Duration: d, Role: role, Err: err}
@@ -129,14 +130,14 @@ type RoleARNError struct{ ARN string }
 
 func (e *RoleARNError) Error() string { return fmt.Sprintf("role %q is no ARN", e.ARN) }
 
-// Remedy shows the form.
+// Remedy shows how the ARN of a role is written.
 func (e *RoleARNError) Remedy() string {
 	return "write --role-arn as arn:aws:iam::ACCOUNT:role/NAME"
 }
 
 // ProxyURLError means that the proxy variables of the environment cannot be used.
 type ProxyURLError struct {
-	Host string // that a proxy was looked for
+	Host string // for which a proxy was looked up
 	Err  error
 }
 
@@ -145,7 +146,7 @@ func (e *ProxyURLError) Error() string {
 }
 func (e *ProxyURLError) Unwrap() error { return e.Err }
 
-// Remedy shows the form.
+// Remedy shows how a proxy is written.
 func (e *ProxyURLError) Remedy() string {
 	return "write HTTPS_PROXY as http://HOST:PORT (or https://, socks5://, socks5h://), with a user as http://USER:PASSWORD@HOST:PORT, " + percentEncoded +
 		"; or name " + e.Host + " in NO_PROXY if it needs no proxy"
@@ -173,7 +174,8 @@ func (e *NoCredentialsError) Remedy() string {
 	return fmt.Sprintf("pass --profile, run %s or %s, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", profile.AWS("sso", "login"), profile.AWS("configure"))
 }
 
-// UnopenedError is why there are no credentials, with the region in which they would have been used. It speaks as Err does.
+// UnopenedError wraps the reason why there are no credentials, and adds the region in which they would have been used. Its text
+// is that of Err.
 type UnopenedError struct {
 	Region string
 	Err    error
@@ -182,11 +184,11 @@ type UnopenedError struct {
 func (e *UnopenedError) Error() string { return e.Err.Error() }
 func (e *UnopenedError) Unwrap() error { return e.Err }
 
-// ExpiredError means that the credentials, or the sign-in that they come from, are no longer good.
+// ExpiredError means that the credentials have expired, or the sign-in that they come from.
 type ExpiredError struct {
-	Profile string // that the sign-in is of
-	Through string // the profile that is used, whose role is assumed with Profile; empty when they are the same
-	Login   string // the command that renews them: "aws sso login" or "aws login"; empty when there is none
+	Profile string // the profile that signs in
+	Through string // the profile in use, whose role is assumed with the credentials of Profile; empty when they are the same
+	Login   string // the command that signs in again: "aws sso login" or "aws login"; empty when there is none
 	Err     error
 }
 
@@ -214,7 +216,7 @@ func (e *ExpiredError) Remedy() string {
 	return "run: " + command(words[0], words[1:])
 }
 
-// Command signs in again, program and arguments; nil when nothing does.
+// Command is the program and arguments that sign in again; nil when there are none.
 func (e *ExpiredError) Command() []string {
 	if e.Login == "" {
 		return nil
@@ -222,7 +224,7 @@ func (e *ExpiredError) Command() []string {
 	return append(strings.Fields(e.Login), "--profile", e.Profile)
 }
 
-// RejectedKeyError means that AWS does not know the access key, or that its secret is another one.
+// RejectedKeyError means that AWS does not know the access key, or that the secret does not belong to it.
 type RejectedKeyError struct {
 	Code, Message   string
 	Profile, Region string
@@ -240,7 +242,7 @@ func (e *RejectedKeyError) Remedy() string {
 	return fmt.Sprintf("check the key, secret and session token of profile %s (%s), and that region %s is enabled for the account", e.Profile, e.Shell.AWS("sts", "get-caller-identity"), e.Region)
 }
 
-// CredentialError means that the place the credentials should come from does not give any.
+// CredentialError means that the source of the credentials does not give any.
 type CredentialError struct {
 	Profile, Region string
 
@@ -252,7 +254,7 @@ func (e *CredentialError) Error() string {
 }
 func (e *CredentialError) Unwrap() error { return e.Err }
 
-// Remedy says how to see the same outside of culvert.
+// Remedy says how to see the same error without culvert.
 func (e *CredentialError) Remedy() string {
 	return "run: " + Shell{Profile: e.Profile, Region: e.Region}.AWS("sts", "get-caller-identity") + " and correct the profile until it answers"
 }
@@ -260,7 +262,7 @@ func (e *CredentialError) Remedy() string {
 // MFAError means that a profile asks for a one-time code.
 type MFAError struct {
 	Profile string
-	Over    bool // culvert is at work: the session that an earlier code was for has ended
+	Over    bool // the session for which a code was given has ended while culvert runs
 }
 
 func (e *MFAError) Error() string {
@@ -270,7 +272,7 @@ func (e *MFAError) Error() string {
 	return fmt.Sprintf("profile %s assumes its role with a one-time code (mfa_serial), and there is no terminal to ask for it", e.Profile)
 }
 
-// Remedy gets a session another way.
+// Remedy says how to get a session in another way.
 func (e *MFAError) Remedy() string {
 	if e.Over {
 		return "start culvert again, which asks for a code; duration_seconds of profile " + say.Word(e.Profile) + " makes the session last longer, up to the role's own maximum"
@@ -279,9 +281,9 @@ func (e *MFAError) Remedy() string {
 		say.Word(e.Profile) + " --format env)\"; unset AWS_PROFILE"
 }
 
-// ClockError means that this machine's clock is too far from AWS's for signatures to be good.
+// ClockError means that this machine's clock differs too much from AWS's for its signatures to be accepted.
 type ClockError struct {
-	Ahead time.Duration // of AWS's clock before ours; 0 when not known
+	Ahead time.Duration // how far AWS's clock is ahead of ours; 0 when not known
 	Err   error
 }
 
@@ -302,22 +304,22 @@ func (e *ClockError) Remedy() string {
 	return "set the clock (timedatectl set-ntp true; in a virtual machine restart its time service)"
 }
 
-// UnreachableError means that an endpoint cannot be talked to.
+// UnreachableError means that no connection to an endpoint is possible, or none that can be used.
 type UnreachableError struct {
 	Address string // host:port
-	Proxy   string // in use for it, host:port; empty without one
+	Proxy   string // host:port of the proxy in use for it; empty without one
 	Trust   bool   // the endpoint's certificate is not trusted
 	Unknown bool   // the name does not resolve
-	Stream  bool   // it is where the sessions' websockets go, not the API
+	Stream  bool   // it is the endpoint of the sessions' websockets, not of the API
 	AtProxy bool   // the connection to the proxy failed
-	Refused int    // HTTP status with which the proxy refuses, 407 for a SOCKS proxy that wants another user; 0 when it does not
-	Scheme  string // that the address, or the proxy, wants instead; empty when that is not what is wrong
+	Refused int    // HTTP status with which the proxy refuses; 407 for a SOCKS proxy that wants another login; 0 when it does not refuse
+	Scheme  string // the scheme that the endpoint, or the proxy, wants instead; empty when it is not the scheme that is wrong
 	Err     error
 
 	ProxyScheme string   // http, https, socks5 or socks5h; empty without a proxy
 	ProxyUser   bool     // the proxy's URL has a user in it
-	Logins      []string // that the proxy takes, of a 407; empty when it does not say
-	OtherName   bool     // the certificate is for other names than that of the address
+	Logins      []string // of a 407: the ways to log in that the proxy takes; empty when it does not say
+	OtherName   bool     // the certificate is for other names than the address
 }
 
 func (e *UnreachableError) Error() string {
@@ -329,7 +331,7 @@ func (e *UnreachableError) Error() string {
 }
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// Temporary is false for a certificate, the wrong scheme or a proxy that wants a login: time does not mend them.
+// Temporary is false for a certificate, a wrong scheme, or a proxy that wants a login: these do not change by themselves.
 func (e *UnreachableError) Temporary() bool {
 	return !e.Trust && e.Scheme == "" && e.Refused != http.StatusProxyAuthRequired
 }
@@ -361,10 +363,10 @@ func (e *UnreachableError) Remedy() string {
 	return fmt.Sprintf("check that this machine may connect to %s (network, VPN, firewall), or set HTTPS_PROXY", e.Address)
 }
 
-// percentEncoded is how a name and a password stand in a URL.
+// percentEncoded says how a user name and a password are written in a URL.
 const percentEncoded = "percent-encoded (@ is %40, : is %3A, / is %2F, # is %23, % is %25, \\ is %5C)"
 
-// loginRemedy is for a proxy that wants to know who we are, by what it takes.
+// loginRemedy is for a proxy that wants a login; it depends on the ways to log in that the proxy takes.
 func (e *UnreachableError) loginRemedy() string {
 	exempt := fmt.Sprintf(", or name %s in NO_PROXY if it needs no proxy", e.Address)
 	if len(e.Logins) > 0 && !slices.Contains(e.Logins, "basic") {
@@ -378,13 +380,13 @@ func (e *UnreachableError) loginRemedy() string {
 	return fmt.Sprintf("write the proxy's user and password into HTTPS_PROXY: %s, both %s%s", form, percentEncoded, exempt)
 }
 
-// OverdueError is what was in the way when the time that the caller had given was over.
+// OverdueError is the error that was in the way (Err) when the caller's time was over (Over).
 type OverdueError struct{ Err, Over error }
 
 func (e *OverdueError) Error() string   { return e.Err.Error() }
 func (e *OverdueError) Unwrap() []error { return []error{e.Err, e.Over} }
 
-// ThrottledError means that AWS went on refusing for being asked too often.
+// ThrottledError means that AWS refused a call, with all of its attempts, because too many are made.
 type ThrottledError struct {
 	Operation string
 	Attempts  int // 0 when not known
@@ -407,7 +409,7 @@ func (e *ThrottledError) Remedy() string {
 	return "wait and try again; others in the account and region share the limit (a longer --refresh asks less often)"
 }
 
-// FaultError is an answer of AWS that none of the other errors is about.
+// FaultError is an answer of AWS that no other error type is for.
 type FaultError struct {
 	Operation, Code, Message string
 	Status                   int // of the HTTP answer, 0 when not known
@@ -418,7 +420,7 @@ type FaultError struct {
 func (e *FaultError) Error() string { return fmt.Sprintf("%s: %s: %s", e.Operation, e.Code, e.Message) }
 func (e *FaultError) Unwrap() error { return e.Err }
 
-// Temporary is true for faults on AWS's side.
+// Temporary is true for errors on AWS's side.
 func (e *FaultError) Temporary() bool { return e.Status >= 500 }
 
 // Remedy depends on whose fault it is.
@@ -433,7 +435,7 @@ func (e *FaultError) Remedy() string {
 	return "AWS refuses the request as it is: --log-level debug shows it" + request
 }
 
-// AnswerError means that what answered is not AWS, or not as its documentation says.
+// AnswerError means that something other than AWS has answered, or that AWS's answer is not as documented.
 type AnswerError struct {
 	Operation string
 	Address   string // host:port; empty when not known

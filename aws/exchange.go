@@ -14,14 +14,14 @@ import (
 // signing is what a request is signed for.
 type signing struct{ service, region string }
 
-// answered is what of an answer is not its text.
+// answered is the status and header of an answer.
 type answered struct {
 	status int
 	header http.Header
 }
 
-// exchange signs a request of a service that is called without the SDK's client for it, sends it once, and reads the answer
-// whole. operation is SERVICE:Operation, as policies name it.
+// exchange sends a request to a service for which no client of the SDK is used: it signs the request, sends it once, and reads
+// the whole answer. operation is SERVICE:Operation, as policies name it.
 func (c *Client) exchange(ctx context.Context, request *http.Request, body []byte, operation string, s signing) (text []byte, answer answered, err error) {
 	credentials, err := c.credentials.Retrieve(ctx)
 	if err != nil {
@@ -40,7 +40,7 @@ func (c *Client) exchange(ctx context.Context, request *http.Request, body []byt
 			return c.explainConnection(err, operation)
 		})
 	}
-	defer response.Body.Close() //nolint:errcheck // it is in memory
+	defer response.Body.Close() //nolint:errcheck // the body was read into memory
 	if text, err = io.ReadAll(response.Body); err != nil {
 		return nil, answered{}, fmt.Errorf("%s: %w", operation, err)
 	}

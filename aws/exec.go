@@ -15,9 +15,9 @@ import (
 
 const execAction = "ecs:ExecuteCommand"
 
-// ExecuteCommand starts a command in a container and returns the session that carries its terminal; t must be what Lookup
-// has found, command as CommandLine writes it. ECS is asked, not Session Manager: a caller who may forward ports may not
-// do this by that.
+// ExecuteCommand starts a command in a container and returns the session that carries its terminal. t must come from Lookup,
+// command from CommandLine. The call is one of ECS, not of Session Manager, with a permission of its own: a caller who may
+// forward ports need not have it.
 func (c *Client) ExecuteCommand(ctx context.Context, t Target, command string) (Session, error) {
 	if t.Cluster == "" || t.Task == "" || t.Container == "" || t.RuntimeID == "" {
 		return Session{}, &NotReadyError{Target: t, Cause: CauseNotStarted}
@@ -25,7 +25,7 @@ func (c *Client) ExecuteCommand(ctx context.Context, t Target, command string) (
 	at := about{Cluster: t.Cluster, Resource: c.arn("ecs", "task/"+t.Cluster+"/"+t.Task), Target: t}
 	out, err := call(ctx, c, at, func(ctx context.Context) (*ecs.ExecuteCommandOutput, error) {
 		return c.ecs.ExecuteCommand(ctx, &ecs.ExecuteCommandInput{
-			Cluster: &t.Cluster, Task: &t.Task, Container: &t.Container, Command: &command, Interactive: true, // ECS knows no other
+			Cluster: &t.Cluster, Task: &t.Task, Container: &t.Container, Command: &command, Interactive: true, // ECS has no other kind
 		})
 	})
 	if err != nil {
@@ -42,8 +42,8 @@ func (c *Client) ExecuteCommand(ctx context.Context, t Target, command string) (
 	return s, nil
 }
 
-// whyNoCommand looks at the task when ECS refuses for a state that it does not name: it has one text for a task without
-// exec and for an agent that does not run, and none of either for a task that is gone.
+// whyNoCommand looks at the task when ECS's refusal does not say which state is wrong: it has one text for a task without exec
+// and for an agent that does not run, and none that tells either from a task that is gone.
 func (c *Client) whyNoCommand(ctx context.Context, t Target, err error) error {
 	fault, ok := errors.AsType[*FaultError](err)
 	if !ok || (fault.Code != "InvalidParameterException" && fault.Code != "TargetNotConnectedException") {
@@ -72,9 +72,9 @@ func (c *Client) whyNoCommand(ctx context.Context, t Target, err error) error {
 	return err
 }
 
-// CommandLine writes a program and its arguments as the one text that ECS takes, so that the agent gets just these again.
-// There is no shell in between: in a container the agent takes the text apart with google/shlex (amazon-ssm-agent,
-// agent/session/shell/shell_unix.go), which knows the quotes of a POSIX shell and nothing else of it.
+// CommandLine writes a program and its arguments as the one text that ECS takes, so that the agent gets the same words from it.
+// No shell reads that text: in a container the agent splits it with google/shlex (amazon-ssm-agent,
+// agent/session/shell/shell_unix.go), which knows the quotes of a POSIX shell, and nothing else of one.
 func CommandLine(words []string) (string, error) {
 	quoted := make([]string, len(words))
 	for i, word := range words {
@@ -86,17 +86,17 @@ func CommandLine(words []string) (string, error) {
 	return strings.Join(quoted, " "), nil
 }
 
-// CommandWordError is a word of a command that ECS cannot be given.
+// CommandWordError is a word of a command that cannot be passed to ECS.
 type CommandWordError struct {
 	Word   string
-	Number int // from 1, the program
+	Number int // the program is 1
 }
 
 func (e *CommandWordError) Error() string {
 	return fmt.Sprintf("word %d of the command, %q, is no text: ECS takes UTF-8 without zero bytes", e.Number, say.Brief(e.Word))
 }
 
-// Remedy is a way around.
+// Remedy is another way to get such bytes into the container.
 func (e *CommandWordError) Remedy() string {
 	return "write the bytes in the container, for instance with printf and octal escapes behind sh -c"
 }

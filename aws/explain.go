@@ -25,7 +25,7 @@ import (
 	"culvert/internal/say"
 )
 
-// about is what a call was about, as far as an explanation of its failure needs it.
+// about is what a call was about, as far as the explanation of its failure needs to know.
 type about struct {
 	Cluster  string
 	Service  string
@@ -34,7 +34,7 @@ type about struct {
 	Target   Target
 }
 
-// explain turns what the SDK returned into one of this package's errors, with facts and a remedy. It keeps the cause.
+// explain turns an error of the SDK into one of this package, with facts and a remedy. It wraps the cause.
 func (c *Client) explain(ctx context.Context, err error, at about) error {
 	if err == nil {
 		return nil
@@ -50,8 +50,8 @@ func (c *Client) explain(ctx context.Context, err error, at about) error {
 	})
 }
 
-// inTime explains a failure, unless it is only that the caller does not want the call any more. Where the caller's
-// deadline ended it, the cause is what the last try had run into.
+// inTime explains a failure, unless the caller has cancelled the call. When the caller's deadline has ended it, the cause is
+// what the last try had met.
 func inTime(ctx context.Context, err error, explain func(error) error) error {
 	if ctx.Err() == nil {
 		return explain(err)
@@ -64,7 +64,7 @@ func inTime(ctx context.Context, err error, explain func(error) error) error {
 	return context.Cause(ctx)
 }
 
-// obstacle is what a call had run into when its caller's deadline ended it; nil when that is not known.
+// obstacle is what a call had met when its caller's deadline ended it; nil when that is not known.
 func obstacle(ctx context.Context, err error) error {
 	if met, ok := errors.AsType[*obstacleError](err); ok {
 		return met.err
@@ -75,7 +75,7 @@ func obstacle(ctx context.Context, err error) error {
 	return ongoingOf(ctx).obstacle()
 }
 
-// remedied is an error that says what to do: every error type of this package.
+// remedied is an error with a remedy, as every error type of this package is.
 type remedied interface {
 	error
 	Remedy() string
@@ -92,7 +92,7 @@ func explained(err error, operation string) (remedied, bool) {
 	return own, ok
 }
 
-// explainAnswer explains a failed call by what came back, or by why nothing did.
+// explainAnswer explains a failed call by AWS's answer, or by why there was none.
 func (c *Client) explainAnswer(err error, at about) error {
 	operation := operationOf(err)
 	status, request := statusOf(err)
@@ -113,8 +113,8 @@ func (c *Client) explainAnswer(err error, at about) error {
 	}
 	switch code {
 	case "ExpiredToken", "ExpiredTokenException":
-		c.credentials.Invalidate()          // the next call reads the files again
-		if operation == webIdentityAction { // the SDK's own, of a token file
+		c.credentials.Invalidate()          // so that the next call reads the files again
+		if operation == webIdentityAction { // the SDK's call, with the token of a file
 			return &TokenFileError{File: c.tokenFile(), Role: c.webRole(), Expired: true, Err: err}
 		}
 		return c.expired(err)
@@ -152,7 +152,7 @@ func (c *Client) explainAnswer(err error, at about) error {
 	return &FaultError{Operation: operation, Code: code, Message: message, Status: status, Request: request, Err: err}
 }
 
-// isClockCode reports whether a refusal is about the signature's time.
+// isClockCode reports whether AWS refuses a signature because of its time.
 func isClockCode(code, message string) bool {
 	switch code {
 	case "RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture":
@@ -197,7 +197,7 @@ func (c *Client) explainConnection(err error, operation string) error {
 	return e
 }
 
-// Unreachable explains a websocket to Session Manager that could not be opened.
+// Unreachable explains why a websocket to Session Manager could not be opened.
 func (c *Client) Unreachable(u *url.URL, err error) error {
 	explained := c.explainConnection(&url.Error{Op: "dial", URL: (&url.URL{Scheme: webURL(u).Scheme, Host: u.Host}).String(), Err: err}, "dial")
 	if e, ok := errors.AsType[*UnreachableError](explained); ok {
@@ -206,7 +206,7 @@ func (c *Client) Unreachable(u *url.URL, err error) error {
 	return explained
 }
 
-// proxyFor is the proxy that a failed request went to; nil when there was none.
+// proxyFor is the proxy through which a failed request went; nil when there was none.
 func (c *Client) proxyFor(err error) *url.URL {
 	failed, ok := errors.AsType[*url.Error](err)
 	if !ok {
@@ -223,7 +223,7 @@ func (c *Client) proxyFor(err error) *url.URL {
 	return proxy
 }
 
-// rootOf drops the SDK's wrapping and the URL, which the explanation names by itself.
+// rootOf drops the SDK's wrapping and the URL, which the explanation has anyway.
 func rootOf(err error) error {
 	if failed, ok := errors.AsType[*url.Error](err); ok {
 		if errors.Is(failed.Err, io.EOF) {
@@ -234,7 +234,7 @@ func rootOf(err error) error {
 	return err
 }
 
-// addressOf is the host:port that a failed call was sent to, "" when it never got that far.
+// addressOf is the host:port to which a failed call was sent; "" when it was not sent.
 func addressOf(err error) string {
 	var u *url.URL
 	if failed, ok := errors.AsType[*url.Error](err); ok {
@@ -255,7 +255,8 @@ func hostPort(u *url.URL) string {
 	return net.JoinHostPort(u.Hostname(), map[string]string{"http": "80"}[u.Scheme]+map[string]string{"https": "443"}[u.Scheme])
 }
 
-// operationOf names the innermost call that failed as policies do: a credentials provider calls within a call.
+// operationOf is the name, as in policies, of the innermost call that failed: a call for credentials is made within another
+// call.
 func operationOf(err error) string {
 	name := "AWS call"
 	for {
@@ -285,7 +286,7 @@ func attemptsOf(err error) int {
 	return 0
 }
 
-// aheadOf is how far the clock of whoever answered is ahead of ours, from its Date header.
+// aheadOf is how far the clock of the endpoint that answered is ahead of ours, by the Date header of its answer.
 func aheadOf(err error) time.Duration {
 	answered, ok := errors.AsType[*smithyhttp.ResponseError](err)
 	if !ok || answered.Response == nil || answered.Response.Response == nil {
@@ -298,7 +299,7 @@ func aheadOf(err error) time.Duration {
 	return time.Until(date).Round(time.Second)
 }
 
-// expired says how to renew, by where the credentials come from.
+// expired says how to renew credentials, which depends on where they come from.
 func (c *Client) expired(err error) *ExpiredError {
 	e := &ExpiredError{Profile: c.profile, Err: err}
 	switch {
@@ -336,7 +337,7 @@ func (c *Client) explainLookup(err error) error {
 	switch {
 	case strings.Contains(err.Error(), "failed to retrieve jwt"), operation == webIdentityAction && blank(c.tokenFile()): // stscreds has no type for the former
 		return &TokenFileError{File: c.tokenFile(), Role: c.webRole(), Err: err}
-	case strings.HasPrefix(operation, "sts:") && asked: // else the credentials that STS would be asked with are missing
+	case strings.HasPrefix(operation, "sts:") && asked: // else STS was not asked, as the credentials to ask it with are missing
 		return c.explainAnswer(err, about{})
 	case operation == "sso:GetRoleCredentials" && codeOf(err) == "ForbiddenException":
 		api, _ := errors.AsType[smithy.APIError](err)
@@ -358,7 +359,7 @@ func (c *Client) explainLookup(err error) error {
 
 const webIdentityAction = "sts:AssumeRoleWithWebIdentity"
 
-// webRole is the role that the chain gets for the token of a file, as far as it is known.
+// webRole is the role that the chain assumes with the token of a file; "" when it is not known.
 func (c *Client) webRole() string {
 	if c.from(sdk.CredentialSourceEnvVarsSTSWebIDToken) {
 		return orWord(c.presented, os.Getenv("AWS_ROLE_ARN"))
@@ -373,7 +374,7 @@ func codeOf(err error) string {
 	return ""
 }
 
-// rootCredential drops the cache's own words.
+// rootCredential drops what the cache adds to an error.
 func rootCredential(err error) error {
 	if inner := errors.Unwrap(err); inner != nil && strings.HasPrefix(err.Error(), "failed to refresh cached credentials") {
 		return inner
@@ -381,7 +382,7 @@ func rootCredential(err error) error {
 	return err
 }
 
-// explainTrust explains STS's refusal of a token that GitHub gave, or that was in a variable.
+// explainTrust explains why STS has refused a token that GitHub gave, or that was in a variable.
 func (c *Client) explainTrust(refused *tokenRefusedError) error {
 	switch codeOf(refused.Err) {
 	case "ExpiredToken", "ExpiredTokenException":
@@ -396,7 +397,7 @@ func (c *Client) explainTrust(refused *tokenRefusedError) error {
 	return c.explainAnswer(refused.Err, about{Resource: refused.Role})
 }
 
-// claimsOfFile are those of the token in a file, which the SDK has just read.
+// claimsOfFile are the claims of the token file that the SDK has just read.
 func (c *Client) claimsOfFile() claims {
 	token, err := os.ReadFile(c.tokenFile())
 	if err != nil {
@@ -405,7 +406,7 @@ func (c *Client) claimsOfFile() claims {
 	return claimsOf(strings.TrimSpace(string(token)))
 }
 
-// providerError tells what a token said of itself whose issuer or audience the account does not know.
+// providerError tells the claims of a token whose issuer or audience the account does not know.
 func (c *Client) providerError(role string, said claims, err error) *ProviderError {
 	api, _ := errors.AsType[smithy.APIError](err)
 	return &ProviderError{
@@ -414,7 +415,7 @@ func (c *Client) providerError(role string, said claims, err error) *ProviderErr
 	}
 }
 
-// trustError tells what the refused token said of itself.
+// trustError tells the claims of a token that the role's trust policy refuses.
 func trustError(role string, said claims, err error) *TrustError {
 	return &TrustError{
 		Role: role, Issuer: say.Brief(strings.TrimPrefix(said.Issuer, "https://")), Subject: say.Brief(said.Subject),
@@ -422,7 +423,7 @@ func trustError(role string, said claims, err error) *TrustError {
 	}
 }
 
-// looked lists where the default chain looked, in its order.
+// looked lists the sources that the default chain has tried, in its order.
 func (c *Client) looked() []string {
 	places := []string{"AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "profile " + c.profile + " (keys, SSO, credential_process)"}
 	if !strings.EqualFold(os.Getenv("AWS_EC2_METADATA_DISABLED"), "true") {

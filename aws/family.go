@@ -13,10 +13,10 @@ import (
 	"culvert/internal/near"
 )
 
-// Tasks that RunTask starts, a person's, a schedule's or AWS Batch's, belong to no service: what they have in common is the
+// Tasks that RunTask has started for a person, a schedule or AWS Batch belong to no service. What they have in common is the
 // family of their task definition.
 
-// listFamily hands out ARNs of tasks of a family, those of services included.
+// listFamily calls page with the ARNs of the tasks of a family, including those that services have started.
 func (c *Client) listFamily(ctx context.Context, cluster, family string, status types.DesiredStatus, page func(arns []string)) error {
 	family, _, _ = strings.Cut(family, ":")
 	return pages(ctx, "ecs:ListTasks", func(ctx context.Context, token *string) ([]string, *string, error) {
@@ -68,18 +68,18 @@ func names(set map[string]bool) []string {
 	return all
 }
 
-// IsOf reports whether a task is of a family, or of a revision of it where the name has one.
+// IsOf reports whether a task is of a family or, where the name has a revision, of that revision.
 func (t Task) IsOf(family string) bool {
 	return t.Family == family || lastPart(t.TaskDefinition) == family
 }
 
-// newest is the candidate that started last, of those that are not unhealthy where there are such.
+// newest is the candidate that was started last. Unhealthy ones are left out if there are others.
 func newest(ready []candidate) candidate {
 	well := best(slices.Clone(ready), func(k candidate) int { return one(k.task.Health == "UNHEALTHY") })
 	return slices.MaxFunc(well, func(a, b candidate) int { return a.task.StartedAt.Compare(b.task.StartedAt) })
 }
 
-// ofFamily is t's own task while that runs, else the newest one of its family.
+// ofFamily is t's own task while that runs and its agent is reached, else the newest task of its family.
 func (c *Client) ofFamily(ctx context.Context, t Target) (Target, error) {
 	q := t.Wanted()
 	if t.Task == "" {
@@ -118,7 +118,7 @@ func (e *ServedError) Remedy() string {
 	return "name the service: " + strings.Join(targets, ", ")
 }
 
-// whyNoFamily explains why no task of a family runs: there was one lately, there could be one, or nobody knows the family.
+// whyNoFamily explains why no task of a family runs: one has stopped lately, one could be started, or there is no such family.
 func (c *Client) whyNoFamily(ctx context.Context, q Query) error {
 	e := &NotReadyError{Target: Target{Cluster: q.Cluster, Family: q.Family}, Cause: CauseNoTask, Origin: Origin{Definition: q.Family}}
 	var arns []string
@@ -131,14 +131,14 @@ func (c *Client) whyNoFamily(ctx context.Context, q Query) error {
 	}
 	_, err = c.definition(ctx, q.Family)
 	if fault, ok := errors.AsType[*FaultError](err); !ok || fault.Code != "ClientException" {
-		return e // it is there, or nobody may look
+		return e // the family exists, or the caller may not ask
 	}
 	missing := &NotFoundError{Kind: "family", Name: q.Family, In: "cluster " + q.Cluster, Region: c.region, Account: c.accountID()}
 	missing.Near = near.Names(q.Family, c.families(ctx, q.Cluster), maxNear)
 	return missing
 }
 
-// families are those of the cluster's running tasks that no service started,.
+// families are the families of the cluster's running tasks that no service started.
 func (c *Client) families(ctx context.Context, cluster string) []string {
 	var arns []string
 	// What was listed before a failure is worth showing.

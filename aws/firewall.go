@@ -8,16 +8,16 @@ import (
 	"slices"
 )
 
-// Firewall is what security groups say about the way of a task to Session Manager.
+// Firewall is what security groups say about the way from a task to Session Manager.
 type Firewall struct {
 	Task     []string // security groups of the task's interface
-	Endpoint []string // of the endpoint, where the way leads to one
-	Out      bool     // those of the task may let it out to there
-	In       bool     // those of the endpoint may let it in; true without an endpoint
+	Endpoint []string // security groups of the endpoint, where the way leads through one
+	Out      bool     // the task's groups may let connections out to there
+	In       bool     // the endpoint's groups may let them in; true without an endpoint
 }
 
-// Firewall looks at the security groups on the way that Network has found for an interface with a private address. What
-// they leave open counts as let through: an address range or a prefix list may hold the other end.
+// Firewall reads the security groups on the way that Network has found, for the interface with a private address. A rule that
+// cannot be decided counts as letting connections through: the other end may be in its address range or prefix list.
 func (c *Client) Firewall(ctx context.Context, subnet, address string, n Network) (Firewall, error) {
 	f := Firewall{In: true}
 	var err error
@@ -44,8 +44,8 @@ func (c *Client) Firewall(ctx context.Context, subnet, address string, n Network
 	return f, nil
 }
 
-// Outlet names the security groups of the interface with a private address, and reports whether one of them lets it out to a TCP
-// port of some other host.
+// Outlet names the security groups of the interface with a private address, and reports whether one of them lets it connect to
+// a TCP port of other hosts.
 func (c *Client) Outlet(ctx context.Context, subnet, address string, port uint16) (groups []string, out bool, err error) {
 	if groups, err = c.groupsAt(ctx, subnet, address); err != nil {
 		return nil, false, err
@@ -87,7 +87,7 @@ func (c *Client) securityGroups(ctx context.Context, ids []string) ([]securityGr
 	return described.Groups, nil
 }
 
-// securityGroup is what is read of a security group.
+// securityGroup is what is needed of a security group's description.
 type securityGroup struct {
 	ID  string         `xml:"groupId"`
 	VPC string         `xml:"vpcId"`
@@ -105,13 +105,13 @@ type securityRule struct {
 	Prefixes []string `xml:"prefixListIds>item>prefixListId"`
 }
 
-// about reports whether the rule is about a TCP port; port 0 is any.
+// about reports whether the rule covers a TCP port; port 0 stands for any.
 func (r securityRule) about(port uint16) bool {
 	return r.Protocol == "-1" || (r.Protocol == "tcp" || r.Protocol == "6") && (port == 0 || r.From <= int(port) && int(port) <= r.To)
 }
 
-// leadsOut reports whether the rule may let a task out to an endpoint with these groups or, without any, to an address of
-// AWS's own.
+// leadsOut reports whether the rule may let a task connect to an endpoint with these groups or, without any, to a public
+// address of AWS.
 func (r securityRule) leadsOut(endpoint []string) bool {
 	switch {
 	case !r.about(443):
@@ -127,7 +127,7 @@ func (r securityRule) leadsOut(endpoint []string) bool {
 	})
 }
 
-// within reports whether a range lies wholly in one of the private ones, where nothing of AWS's is.
+// within reports whether a range lies within one of the private ranges, in which AWS has no public address.
 func within(all netip.Prefix) bool {
 	for _, text := range []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"} {
 		private := netip.MustParsePrefix(text)
@@ -138,7 +138,7 @@ func within(all netip.Prefix) bool {
 	return false
 }
 
-// admits reports whether the rule may let an address with these groups in.
+// admits reports whether the rule may let in connections from an address with these groups.
 func (r securityRule) admits(own netip.Addr, groups []string) bool {
 	switch {
 	case !r.about(443):

@@ -7,12 +7,12 @@ import (
 	"culvert/internal/say"
 )
 
-// NotFoundError means that there is nothing of that name here.
+// NotFoundError means that nothing of that kind has that name here.
 type NotFoundError struct {
 	Kind            string // cluster, service, task, container, target or destination
-	Name, In        string // In is what was looked through, for instance "cluster shop"; empty for the region
+	Name, In        string // In is what was searched, for instance "cluster shop"; empty for the region
 	Near            []string
-	Region, Account string // that were looked at; empty when it does not matter
+	Region, Account string // what was searched; empty when it does not matter
 	Shell           Shell
 	Err             error
 }
@@ -33,7 +33,7 @@ func (e *NotFoundError) Error() string {
 }
 func (e *NotFoundError) Unwrap() error { return e.Err }
 
-// Remedy lists the nearest names.
+// Remedy lists the nearest names, else how to see what there is.
 func (e *NotFoundError) Remedy() string {
 	switch {
 	case len(e.Near) > 0:
@@ -46,11 +46,12 @@ func (e *NotFoundError) Remedy() string {
 	return e.Shell.Culvert("list") + " shows what there is"
 }
 
-// AmbiguousError means that a name, or none, leaves a choice that culvert does not make.
+// AmbiguousError means that several things have a name, or that no name was given, and that culvert does not choose for the
+// user.
 type AmbiguousError struct {
 	Kind       string // cluster, service, task, container, target or destination
 	Name, In   string // Name is empty when none was given
-	Why        string // the choice matters; empty when that is plain
+	Why        string // why the choice matters; empty when that is obvious
 	Candidates []string
 }
 
@@ -81,10 +82,10 @@ func (e *AmbiguousError) Remedy() string {
 	return fmt.Sprintf("name one with %s: %s%s", orWord(flag, "--target"), strings.Join(candidates, ", "), more)
 }
 
-// DocumentError means that Session Manager does not know the document here.
+// DocumentError means that Session Manager has no such document here, or that the document does not fit.
 type DocumentError struct {
 	Document, Region, Message string
-	Unfit                     bool // it is there, but takes other parameters
+	Unfit                     bool // it exists, but takes other parameters
 	Shell                     Shell
 	Err                       error
 }
@@ -106,7 +107,7 @@ func (e *DocumentError) Remedy() string {
 	return "run: " + e.Shell.AWS("ssm", "describe-document", "--name", e.Document) + "; a partition without it cannot forward ports"
 }
 
-// GapError is a part of the account that could not be looked at.
+// GapError is a part of the account that could not be listed.
 type GapError struct {
 	What     string   // clusters, services, tasks, task definitions
 	Clusters []string // where; empty for the whole region
@@ -127,7 +128,7 @@ func (g *GapError) Error() string {
 }
 func (g *GapError) Unwrap() error { return g.Err }
 
-// Remedy is the cause's.
+// Remedy is the remedy of the cause, else to try again.
 func (g *GapError) Remedy() string {
 	return orWord(say.Remedy(g.Err), "try again")
 }

@@ -9,8 +9,8 @@ import (
 	"culvert/internal/say"
 )
 
-// SimulateRole asks IAM which of the agent's actions a role may not do. It is a hint: IAM's simulation knows neither every
-// condition nor the policies of the organisation.
+// SimulateRole asks IAM which of the actions that an agent needs are not allowed to a role. The answer is a hint: IAM's
+// simulation does not know every condition, nor the policies of the organisation.
 func (c *Client) SimulateRole(ctx context.Context, role string) (missing []string, err error) {
 	form := url.Values{"PolicySourceArn": {role}}
 	for i, action := range TaskRolePolicy().Statement[0].Action {
@@ -33,17 +33,17 @@ func (c *Client) SimulateRole(ctx context.Context, role string) (missing []strin
 	return missing, nil
 }
 
-// Network is how a subnet gets to Session Manager.
+// Network is the way from a subnet to Session Manager.
 type Network struct {
 	VPC      string
-	Default  string   // what the default route leads to: nat-…, igw-…, tgw-…; empty without one
-	PublicIP bool     // the interface that was asked about has a public address
-	Endpoint string   // of ssmmessages in the VPC: vpce-…; empty without one
-	Private  bool     // it answers to the service's own name (private DNS)
-	Groups   []string // of the endpoint: its security groups
+	Default  string   // target of the default route: nat-…, igw-…, tgw-…; empty without one
+	PublicIP bool     // the interface has a public address, too
+	Endpoint string   // endpoint of ssmmessages in the VPC: vpce-…; empty without one
+	Private  bool     // the service's own name resolves to the endpoint (private DNS)
+	Groups   []string // security groups of the endpoint
 }
 
-// Reaches reports whether the way is complete, as far as routes tell.
+// Reaches reports whether the way is complete, by its routes alone.
 func (n Network) Reaches() bool {
 	switch {
 	case n.Endpoint != "" && n.Private:
@@ -54,7 +54,7 @@ func (n Network) Reaches() bool {
 	return n.Default != ""
 }
 
-// Network looks at the routes of a subnet, for an interface with a private address in it.
+// Network reads the routes of a subnet, for the interface in it that has a private address.
 func (c *Client) Network(ctx context.Context, subnet, address string) (Network, error) {
 	var n Network
 	var subnets struct {
@@ -68,7 +68,7 @@ func (c *Client) Network(ctx context.Context, subnet, address string) (Network, 
 	}
 	n.VPC = subnets.VPC[0]
 	tables, err := c.routeTables(ctx, "association.subnet-id", subnet)
-	if err == nil && len(tables) == 0 { // then the main one holds
+	if err == nil && len(tables) == 0 { // then the VPC's main route table applies
 		tables, err = c.routeTables(ctx, "association.main", "true", "vpc-id", n.VPC)
 	}
 	if err != nil {
@@ -104,7 +104,7 @@ func (c *Client) Network(ctx context.Context, subnet, address string) (Network, 
 	return n, nil
 }
 
-// routeTable is what is read of a route table.
+// routeTable is what is needed of a route table's description.
 type routeTable struct {
 	Routes []route `xml:"routeSet>item"`
 }
@@ -138,7 +138,7 @@ func defaultRoute(tables []routeTable) string {
 	return ""
 }
 
-// filters are EC2's, by name and value.
+// filters are filters of EC2's query API, from names and values in turn.
 func filters(pairs ...string) url.Values {
 	form := url.Values{}
 	for i := 0; i+1 < len(pairs); i += 2 {

@@ -11,22 +11,22 @@ import (
 	"culvert/internal/pattern"
 )
 
-// Home is where an ARN says that its name is. A name that was not written as an ARN has none: it is looked for in the
-// account and region that a client has.
+// Home is the partition, account and region that an ARN names. A name that was not written as an ARN has none: it is looked for
+// in the account and region of the client.
 type Home struct {
 	Partition, Account, Region string
-	ARN                        string // that says so, as it was written
+	ARN                        string // as it was written
 }
 
-// known reports whether there is a home at all.
+// known reports whether there is a home.
 func (h Home) known() bool { return h != Home{} }
 
-// differs reports whether two homes cannot both be right.
+// differs reports whether two homes differ in partition, account or region.
 func (h Home) differs(other Home) bool {
 	return h.Partition != other.Partition || h.Account != other.Account || h.Region != other.Region
 }
 
-// String names the account and region, and the partition where it is not the usual one.
+// String names the account and region, and the partition when it is not "aws".
 func (h Home) String() string {
 	text := "account " + orWord(h.Account, "(unknown)") + ", " + h.Region
 	if h.Partition != "" && h.Partition != "aws" {
@@ -35,9 +35,9 @@ func (h Home) String() string {
 	return text
 }
 
-// CheckHome makes sure that a client looks at the account, region and partition that an ARN names, before anything is
-// opened or shown there: a *ElsewhereError when it does not. It asks STS once who the client is; a name without a home
-// costs nothing. When the identity cannot be had nothing is known, and the error says so.
+// CheckHome checks, before anything is opened or shown, that a client uses the partition, account and region that an ARN names;
+// it fails with an *ElsewhereError when it does not. It asks STS once who the client is; without a home it does nothing. When
+// STS does not answer, the account cannot be checked, and the error says so.
 func (c *Client) CheckHome(ctx context.Context, h Home) error {
 	if !h.known() {
 		return nil
@@ -59,7 +59,7 @@ func (c *Client) CheckHome(ctx context.Context, h Home) error {
 	}
 }
 
-// caller is who the credentials belong to; STS is asked until it has answered once.
+// caller is whom the credentials belong to. STS is asked until it has answered once.
 func (c *Client) caller(ctx context.Context) (Identity, error) {
 	if id := c.identity.Load(); id != nil {
 		return *id, nil
@@ -71,7 +71,7 @@ func (c *Client) caller(ctx context.Context) (Identity, error) {
 	return id, err
 }
 
-// ElsewhereError means that an ARN is of another account, region or partition than the one that is looked at.
+// ElsewhereError means that an ARN is of another partition, account or region than the client uses.
 type ElsewhereError struct {
 	ARN                                    string
 	Partition, Account, Region             string // of the ARN
@@ -87,7 +87,7 @@ func (e *ElsewhereError) Error() string {
 	return text
 }
 
-// Remedy names the flags that lead there.
+// Remedy names the flags with which culvert would use those of the ARN.
 func (e *ElsewhereError) Remedy() string {
 	if home := partitionOf(e.Region); e.Partition != "" && e.Partition != home {
 		return fmt.Sprintf("correct the ARN: region %s belongs to partition %s, not to %s", e.Region, home, e.Partition)
@@ -105,8 +105,8 @@ func (e *ElsewhereError) Remedy() string {
 	return "pass " + strings.Join(ways, " and ")
 }
 
-// partitionOf is the part of AWS that a region belongs to (AWS General Reference, "AWS service endpoints"; the regions of
-// the isolated partitions have iso, isob, isoe, … for a second word).
+// partitionOf is the partition of AWS that a region belongs to (AWS General Reference, "AWS service endpoints"). The second
+// word of regions in isolated partitions is iso, isob, isoe and so on.
 func partitionOf(region string) string {
 	parts := strings.Split(region, "-")
 	if len(parts) < 3 {
@@ -128,7 +128,7 @@ func partitionOf(region string) string {
 	return "aws"
 }
 
-// partition is the client's.
+// partition is the partition of the client's region.
 func (c *Client) partition() string { return partitionOf(c.region) }
 
 // reference is what an ECS ARN names.
@@ -147,8 +147,8 @@ var (
 	nameForm      = pattern.Of(`^[A-Za-z0-9_-]{1,255}$`)
 )
 
-// mostNames is how many names may follow a kind, 0 for one that is no target's; ARNs of services and tasks from before
-// 2018 have no cluster in them.
+// mostNames is how many names may follow a kind in an ARN; 0 for a kind that is no target. ARNs of services and tasks from
+// before 2018 do not have the cluster.
 func mostNames(kind string) int {
 	switch kind {
 	case "cluster", taskDefinition:
@@ -164,7 +164,8 @@ const taskDefinition = "task-definition"
 // isARN tells an ARN from a plain name.
 func isARN(text string) bool { return strings.HasPrefix(text, "arn:") }
 
-// parseARN reads the ARN of a cluster, service or task; a *TargetFormError says what is wrong with another.
+// parseARN reads the ARN of a cluster, service, task or task definition. A *TargetFormError says what is wrong with any other
+// text.
 func parseARN(text string) (reference, error) {
 	bad := func(format string, args ...any) (reference, error) {
 		return reference{}, &TargetFormError{Form: text, Problem: fmt.Sprintf(format, args...)}
@@ -192,7 +193,7 @@ func parseARN(text string) (reference, error) {
 		return bad("%d names behind %s/, there can be %d", len(names), kind, most)
 	}
 	for _, name := range names {
-		if kind == taskDefinition { // its revision may follow
+		if kind == taskDefinition { // the revision may follow the name
 			name, _, _ = strings.Cut(name, ":")
 		}
 		if !nameForm().MatchString(name) {

@@ -9,7 +9,7 @@ import (
 // HostKind is what answers at a host and port, as far as its name, its port or AWS tells.
 type HostKind string
 
-// The kinds of hosts. KindUnknown is of one of which nothing but its address is known.
+// The kinds of hosts. KindUnknown means that only the address is known.
 const (
 	KindUnknown    HostKind = ""
 	KindPostgres   HostKind = "postgres"
@@ -36,10 +36,10 @@ const (
 	KindHTTPS      HostKind = "https"
 )
 
-// usualPort is where a kind answers unless somebody says otherwise; 0 when there is no such port.
+// usualPort is the port at which a kind answers by default; 0 when it has none.
 func (k HostKind) usualPort() uint16 { return usualPorts[k] }
 
-// usualPorts are those of the IANA registry, and of the programs' own documentation where that has none.
+// usualPorts are the ports of the IANA registry, or of the programs' documentation for those that have none there.
 //
 //nolint:gochecknoglobals // a table
 var usualPorts = map[HostKind]uint16{
@@ -48,7 +48,7 @@ var usualPorts = map[HostKind]uint16{
 	KindAMQP: 5672, KindMQTT: 1883, KindNATS: 4222, KindLDAP: 389, KindSMTP: 25, KindSSH: 22, KindHTTP: 80, KindHTTPS: 443,
 }
 
-// kindOfPort is what usually answers at a port.
+// kindOfPort is the kind of host that usually answers at a port.
 func kindOfPort(port uint16) HostKind {
 	switch port {
 	case 443, 8443:
@@ -76,16 +76,16 @@ func kindOfPort(port uint16) HostKind {
 	return KindUnknown
 }
 
-// Mention is a host and port that a task's own definition names.
+// Mention is a host and port that a task definition names.
 type Mention struct {
 	Host string // a name in lower case without a final dot, or an IP address
-	Port uint16 // 0: it is not said, nor usual for the kind
+	Port uint16 // 0 when it is neither named nor known from the kind
 	Kind HostKind
 	// Variable is the name of the environment variable that names the host. Nothing else of its value is kept.
 	Variable string
 }
 
-// Address is host:port, the host alone where the port is not known.
+// Address is host:port, or the host alone when the port is not known.
 func (m Mention) Address() string {
 	if m.Port == 0 {
 		return m.Host
@@ -96,8 +96,8 @@ func (m Mention) Address() string {
 	return m.Host + ":" + strconv.Itoa(int(m.Port))
 }
 
-// cleanHost returns a host as it is kept, "" for what names none that a task could mean by it: this machine itself, a
-// link-local address, a placeholder, or what no name may contain.
+// cleanHost returns a host in the form in which it is kept. It returns "" for a host that a task cannot mean as a destination:
+// the task itself, a link-local or multicast address, and what cannot be the name of a host.
 func cleanHost(host string) string {
 	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
 	if addr, err := netip.ParseAddr(host); err == nil {
@@ -113,8 +113,8 @@ func cleanHost(host string) string {
 	return host
 }
 
-// isHostName reports whether s can be the name of a host (RFC 1123 2.1, underscores as Docker and Cloud Map have them). One
-// that is all digits and dots is an address that went wrong.
+// isHostName reports whether s can be the name of a host (RFC 1123 2.1, and underscores, which Docker and Cloud Map allow). A
+// name of digits and dots alone is a wrong address.
 func isHostName(s string) bool {
 	if s == "" || len(s) > 253 || strings.Trim(s, "0123456789.") == "" {
 		return false
@@ -130,24 +130,24 @@ func isHostName(s string) bool {
 // Host is a private destination: a host and port that tasks may reach.
 type Host struct {
 	Kind   HostKind
-	Name   string // what people call it: the database's identifier, the broker's, the variable's host
-	Role   string // of several of one name: writer, reader, instance, proxy, primary, configuration, node, broker, listener; else empty
+	Name   string // what people call it: the identifier of the database or broker, the host in a variable
+	Role   string // writer, reader, instance, proxy, primary, configuration, node, broker, listener, …; empty when a name has one host
 	Host   string
 	Port   uint16 // 0 when it is not known
-	Source string // what says so: rds, elasticache, …; "environment" of a task definition
-	ARN    string // of the thing in the account; empty where it has none, or a task definition alone names the host
-	// Where it has its interfaces; empty when that is not known.
+	Source string // what names it: rds, elasticache, …; "environment" of a task definition
+	ARN    string // of the resource in the account; empty when it has none, or when only a task definition names the host
+	// VPC, Subnets and Groups are those of its network interfaces; empty when they are not known.
 	VPC             string
 	Subnets, Groups []string
-	IAM             bool      // it takes tokens signed with AWS credentials for passwords
-	Mentions        []NamedBy // by whose environment it is named
+	IAM             bool      // it takes tokens signed with AWS credentials as passwords
+	Mentions        []NamedBy // variables that name it
 }
 
 // NamedBy is a variable of a container that names a host.
 type NamedBy struct {
 	Cluster, Service, Family, Container, Variable string
-	Secret                                        string // that holds the variable's value, and with it the host; empty where the host is known
+	Secret                                        string // the secret that holds the variable's value, and so the host; empty when the host is known
 }
 
-// Address is host:port, the host alone where the port is not known.
+// Address is host:port, or the host alone when the port is not known.
 func (h Host) Address() string { return Mention{Host: h.Host, Port: h.Port}.Address() }

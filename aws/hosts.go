@@ -11,20 +11,20 @@ import (
 	"culvert/internal/say"
 )
 
-// maxHosts bounds what one source may tell: more than that nobody looks through.
+// maxHosts is how many hosts of one source are kept: nobody looks through more.
 const maxHosts = 5_000
 
 // Hosts are the private destinations that an account and its task definitions name.
 type Hosts struct {
-	Hosts []Host // by name, role and address
-	// Unread are variables that would name hosts, if secrets did not hold their values.
+	Hosts []Host // sorted by name, role and address
+	// Unread are variables that would name hosts, but whose values are secrets.
 	Unread []NamedBy
-	Gaps   []error // *GapError of each source that could not be asked, or not to its end; the others stand
+	Gaps   []error // a *GapError for each source that could not be asked, or not completely; the other hosts are valid
 }
 
-// source is a service that knows hosts. hosts may return some beside an error.
+// source is a service that knows hosts. hosts may return some of them together with an error.
 type source struct {
-	what  string // in the words of GapError
+	what  string // as a GapError says it
 	hosts func(context.Context) ([]Host, error)
 }
 
@@ -38,11 +38,11 @@ func (c *Client) sources() []source {
 	}
 }
 
-// AccountHosts asks every service that has private destinations for them, all at once. Each needs a permission of its own to
-// list; one that is missing is a gap, and the other services are asked nevertheless.
+// AccountHosts asks every service that has private destinations for them, several at a time. Each needs a permission of its
+// own; a missing one is a gap, and does not keep the other services from being asked.
 func (c *Client) AccountHosts(ctx context.Context) Hosts { return c.askSources(ctx, func(Hosts) {}) }
 
-// askSources is AccountHosts. update is given all that is known whenever a service has answered, one call at a time.
+// askSources is AccountHosts. It calls update with all that is known whenever a service has answered, one call at a time.
 func (c *Client) askSources(ctx context.Context, update func(Hosts)) Hosts {
 	var found Hosts
 	var mu sync.Mutex
@@ -72,8 +72,8 @@ func (c *Client) askSources(ctx context.Context, update func(Hosts)) Hosts {
 	return found
 }
 
-// NamedHosts are the hosts that the task definitions in use in a catalog name, by services and by tasks that none started. It takes
-// ecs:DescribeTaskDefinition and nothing else.
+// NamedHosts are the hosts that are named in the task definitions which the services of a catalog use, and the tasks that no
+// service started. It needs ecs:DescribeTaskDefinition and no other permission.
 func (c *Client) NamedHosts(ctx context.Context, catalog *Catalog) Hosts {
 	users := map[string][]NamedBy{} // by task definition
 	use := func(arn string, by NamedBy) {
@@ -100,7 +100,7 @@ func (c *Client) NamedHosts(ctx context.Context, catalog *Catalog) Hosts {
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
-				if len(found.Gaps) == 0 { // the first stands for all: a permission that is missing is missing for each
+				if len(found.Gaps) == 0 { // the first gap stands for all: a permission that is missing for one is missing for each
 					found.Gaps = append(found.Gaps, &GapError{What: "task definitions", Err: err})
 				}
 				return
@@ -116,7 +116,7 @@ func (c *Client) NamedHosts(ctx context.Context, catalog *Catalog) Hosts {
 	return found
 }
 
-// add takes in what a definition names, for one of its users.
+// add adds the hosts that a task definition names, for one of its users.
 func (h *Hosts) add(d Definition, by NamedBy) {
 	for _, container := range d.Containers {
 		by.Container = container.Name
@@ -141,10 +141,11 @@ func byUser(a, b NamedBy) int {
 		strings.Compare(a.Container, b.Container), strings.Compare(a.Variable, b.Variable))
 }
 
-// And joins what a task definition names with what the account has: one that both know is one, with who names it.
+// And joins the hosts that task definitions name with those of the account. A host that both have becomes one, with the
+// variables that name it.
 func (h *Hosts) And(account Hosts) Hosts {
 	joined := Hosts{Hosts: slices.Clone(account.Hosts), Unread: h.Unread, Gaps: slices.Concat(h.Gaps, account.Gaps)}
-	at := map[string][]int{} // the account's, by host
+	at := map[string][]int{} // indexes of the account's hosts, by host
 	for i, k := range joined.Hosts {
 		at[k.Host] = append(at[k.Host], i)
 	}
@@ -165,7 +166,7 @@ func (h *Hosts) And(account Hosts) Hosts {
 	return joined
 }
 
-// joinMentions makes one host of several mentions of the same address. hosts are in order.
+// joinMentions makes one host of several with the same address. hosts are sorted.
 func joinMentions(hosts []Host) []Host {
 	var joined []Host
 	for _, h := range hosts {
@@ -185,7 +186,8 @@ func joinMentions(hosts []Host) []Host {
 
 var errTooManyHosts = errors.New("there are more than 5,000 of them; the rest is left out")
 
-// cleanHosts makes strangers' words safe to show, leaves out what has no address, and puts the rest in order.
+// cleanHosts makes text from outside safe to show, leaves out hosts without a usable address, and sorts the rest. It reuses
+// hosts.
 func cleanHosts(hosts []Host) []Host {
 	kept := hosts[:0]
 	for _, h := range hosts {

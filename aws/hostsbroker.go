@@ -13,10 +13,10 @@ func searchAPI() bareAPI { return bareAPI{name: "es", id: "opensearch"} }
 func kafkaAPI() bareAPI  { return bareAPI{name: "kafka"} }
 func mqAPI() bareAPI     { return bareAPI{name: "mq"} }
 
-// domainsAtOnce is how many OpenSearch describes in one call (OpenSearch API Reference, DescribeDomains).
+// domainsAtOnce is how many domains one call of OpenSearch describes (OpenSearch API Reference, DescribeDomains).
 const domainsAtOnce = 5
 
-// searchDomains are OpenSearch's in a VPC; the others are public.
+// searchDomains are the domains of OpenSearch that are in a VPC; others are public.
 func (c *Client) searchDomains(ctx context.Context) ([]Host, error) {
 	var names struct {
 		Names []struct {
@@ -61,9 +61,9 @@ func (c *Client) searchDomains(ctx context.Context) ([]Host, error) {
 	return found, nil
 }
 
-// kafkaClusters are MSK's, by their brokers: for each way to log in there are other ports.
+// kafkaClusters are the clusters of MSK, by their brokers. A broker has a port for each way to log in.
 func (c *Client) kafkaClusters(ctx context.Context) ([]Host, error) {
-	var clusters []Host // still without brokers
+	var clusters []Host // without their brokers
 	err := walk("kafka:ListClustersV2", func(token string) (string, error) {
 		var out struct {
 			Clusters []struct {
@@ -121,7 +121,7 @@ func (c *Client) kafkaBrokers(ctx context.Context, of Host) (found []Host, err e
 	return found, nil
 }
 
-// brokers are those of Amazon MQ.
+// brokers are the private brokers of Amazon MQ.
 func (c *Client) brokers(ctx context.Context) ([]Host, error) {
 	var listed []Host
 	err := walk("mq:ListBrokers", func(token string) (string, error) {
@@ -182,7 +182,7 @@ func (c *Client) brokerEndpoints(ctx context.Context, of Host) (found []Host, er
 	return found, nil
 }
 
-// brokerAddress reads an endpoint of Amazon MQ: ssl:// is OpenWire there, which has no name in use but ActiveMQ's own.
+// brokerAddress reads an endpoint of Amazon MQ. There, ssl:// stands for OpenWire, a protocol that only ActiveMQ speaks.
 func brokerAddress(endpoint string) Mention {
 	scheme, _, _ := strings.Cut(endpoint, "://")
 	found, _ := readURL(endpoint)
@@ -198,7 +198,8 @@ func brokerAddress(endpoint string) Mention {
 	}
 }
 
-// eachOf asks about several things, four at a time; the first error stands for all, and the others are asked nevertheless.
+// eachOf calls ask for several hosts, four at a time. An error does not keep the others from being asked; the first one is
+// returned.
 func eachOf(of []Host, ask func(Host) ([]Host, error)) (found []Host, err error) {
 	answers, failures := make([][]Host, len(of)), make([]error, len(of))
 	var work sync.WaitGroup
@@ -216,7 +217,7 @@ func eachOf(of []Host, ask func(Host) ([]Host, error)) (found []Host, err error)
 	}
 	for _, failure := range failures {
 		gone, ok := errors.AsType[*FaultError](failure)
-		if ok && strings.Contains(gone.Code, "NotFound") { // since it was listed
+		if ok && strings.Contains(gone.Code, "NotFound") { // it was deleted after it was listed
 			continue
 		}
 		err = orError(err, failure)

@@ -13,7 +13,7 @@ func memoryDBAPI() bareAPI {
 	return bareAPI{name: "memory-db", signs: "memorydb", target: "AmazonMemoryDB", id: "memorydb"}
 }
 
-// cacheNetwork is where the clusters of a replication group are.
+// cacheNetwork is where the clusters of a replication group have their interfaces.
 type cacheNetwork struct {
 	subnets string // name of the subnet group
 	groups  []string
@@ -29,12 +29,12 @@ func (e cacheEndpoint) onto(h Host, role string) Host {
 	return h.as(role, e.Address)
 }
 
-// caches are ElastiCache's: of a replication group its primary and reader, or its configuration endpoint, of which a client learns
-// the others; of a cluster without one its nodes.
+// caches are the caches of ElastiCache: of a replication group its primary and reader, or its configuration endpoint, from
+// which a client learns the other nodes; of a cluster without a group its nodes.
 func (c *Client) caches(ctx context.Context) ([]Host, error) {
 	var found []Host
 	networks := map[string]cacheNetwork{} // by replication group
-	var groups []string                   // of subnets
+	var groups []string                   // names of subnet groups
 	err := c.queryPages(ctx, elastiCacheAPI(), "DescribeCacheClusters", url.Values{"ShowCacheNodeInfo": {"true"}}, func(decode func(any) error) (string, error) {
 		var out struct {
 			Clusters []struct {
@@ -113,7 +113,7 @@ func (c *Client) replicationGroups(ctx context.Context, networks map[string]cach
 	return found, err
 }
 
-// withNetworks puts VPC and subnets in the place of the name of a subnet group.
+// withNetworks replaces the name of the subnet group, which stands in VPC until now, by the VPC and sets the subnets.
 func (c *Client) withNetworks(ctx context.Context, found []Host, groups []string, failure error) ([]Host, error) {
 	type network struct {
 		vpc     string
@@ -173,7 +173,7 @@ func (c *Client) serverlessCaches(ctx context.Context) (found []Host, err error)
 	return found, err
 }
 
-// memoryClusters are MemoryDB's: a client learns the shards from the cluster's endpoint.
+// memoryClusters are the clusters of MemoryDB. A client learns the shards from the cluster's endpoint.
 func (c *Client) memoryClusters(ctx context.Context) (found []Host, err error) {
 	type network struct {
 		Name    string `json:"Name"`
@@ -233,7 +233,7 @@ func (c *Client) memoryClusters(ctx context.Context) (found []Host, err error) {
 	return found, err
 }
 
-// nextPageUpper is the input of a list whose token is called NextToken.
+// nextPageUpper is the input of a list whose page token is called NextToken.
 func nextPageUpper(token string) map[string]any {
 	if token == "" {
 		return map[string]any{}

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// rdsAPI is of RDS, Aurora, DocumentDB and Neptune: the last two answer there as well (Amazon DocumentDB and Neptune API
+// rdsAPI is the API of RDS and Aurora, and of DocumentDB and Neptune, which use the same (Amazon DocumentDB and Neptune API
 // References).
 func rdsAPI() bareAPI { return bareAPI{name: "rds", version: "2014-10-31"} }
 
@@ -16,7 +16,7 @@ func redshiftServerlessAPI() bareAPI {
 	return bareAPI{name: "redshift-serverless", target: "RedshiftServerless", id: "redshift_serverless"}
 }
 
-// engineKind is what RDS calls an engine: postgres, aurora-mysql, oracle-ee, sqlserver-se, docdb and so on.
+// engineKind is the kind of an engine of RDS: postgres, aurora-mysql, oracle-ee, sqlserver-se, docdb and so on.
 func engineKind(engine string) HostKind {
 	for _, e := range []struct {
 		word string
@@ -43,7 +43,7 @@ type rdsSubnets struct {
 	Subnets []string `xml:"Subnets>Subnet>SubnetIdentifier"`
 }
 
-// databases are the instances of RDS, those of clusters included.
+// databases are the instances of RDS, including those of clusters.
 func (c *Client) databases(ctx context.Context) (found []Host, err error) {
 	err = c.queryPages(ctx, rdsAPI(), "DescribeDBInstances", nil, func(decode func(any) error) (string, error) {
 		var out struct {
@@ -70,10 +70,10 @@ func (c *Client) databases(ctx context.Context) (found []Host, err error) {
 	return found, err
 }
 
-// databaseClusters are the writers and readers of Aurora, of RDS's own clusters, DocumentDB and Neptune.
+// databaseClusters are the writers and readers of clusters of Aurora, RDS, DocumentDB and Neptune.
 func (c *Client) databaseClusters(ctx context.Context) (found []Host, err error) {
 	subnets := map[string]rdsSubnets{}
-	var unknown error // where the clusters are
+	var unknown error // why the subnets of the clusters are not known
 	err = c.queryPages(ctx, rdsAPI(), "DescribeDBClusters", nil, func(decode func(any) error) (string, error) {
 		var out struct {
 			Clusters []struct {
@@ -110,7 +110,7 @@ func (c *Client) databaseClusters(ctx context.Context) (found []Host, err error)
 	return found, orError(err, unknown)
 }
 
-// as is one of several addresses of the same thing.
+// as is the host with another role and address.
 func (h Host) as(role, host string) Host {
 	h.Role, h.Host = role, host
 	return h
@@ -139,7 +139,7 @@ func (c *Client) databaseSubnets(ctx context.Context) (map[string]rdsSubnets, er
 	return found, err
 }
 
-// databaseProxies are those of RDS. Their port is that of the engine.
+// databaseProxies are the proxies of RDS. They listen on the usual port of their engine.
 func (c *Client) databaseProxies(ctx context.Context) (found []Host, err error) {
 	err = c.queryPages(ctx, rdsAPI(), "DescribeDBProxies", nil, func(decode func(any) error) (string, error) {
 		var out struct {
@@ -168,7 +168,7 @@ func (c *Client) databaseProxies(ctx context.Context) (found []Host, err error) 
 	return found, err
 }
 
-// warehouses are Redshift's clusters.
+// warehouses are the clusters of Redshift.
 func (c *Client) warehouses(ctx context.Context) (found []Host, err error) {
 	err = c.queryPages(ctx, redshiftAPI(), "DescribeClusters", url.Values{}, func(decode func(any) error) (string, error) {
 		var out struct {
@@ -193,7 +193,7 @@ func (c *Client) warehouses(ctx context.Context) (found []Host, err error) {
 	return found, err
 }
 
-// workgroups are Redshift's without servers of one's own.
+// workgroups are the workgroups of Redshift Serverless.
 func (c *Client) workgroups(ctx context.Context) (found []Host, err error) {
 	err = walk("redshift-serverless:ListWorkgroups", func(token string) (string, error) {
 		var out struct {
@@ -228,7 +228,7 @@ func (c *Client) workgroups(ctx context.Context) (found []Host, err error) {
 	return found, err
 }
 
-// nextPage is the input of a list whose token is called nextToken, without anything else.
+// nextPage is the input of a list whose page token is called nextToken, and that needs no other input.
 func nextPage(token string) map[string]any {
 	if token == "" {
 		return map[string]any{}

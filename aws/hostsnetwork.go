@@ -17,7 +17,7 @@ func cloudMapAPI() bareAPI {
 
 func eksAPI() bareAPI { return bareAPI{name: "eks"} }
 
-// loadBalancers are the internal ones, by their listeners.
+// loadBalancers are the internal load balancers, one host for each listener.
 func (c *Client) loadBalancers(ctx context.Context) ([]Host, error) {
 	var internal []Host
 	err := c.queryPages(ctx, loadBalancingAPI(), "DescribeLoadBalancers", nil, func(decode func(any) error) (string, error) {
@@ -75,8 +75,8 @@ func (c *Client) listeners(ctx context.Context, of Host) (found []Host, err erro
 	return found, err
 }
 
-// cloudMapNames are the names that Cloud Map has for services in a VPC: of private DNS, and of Service Connect, which no resolver
-// knows and whose instances are named by their addresses therefore.
+// cloudMapNames are the names of services that Cloud Map has for a VPC: those of private DNS, and those of Service Connect,
+// which no resolver knows. Of the latter the addresses of the instances are used.
 func (c *Client) cloudMapNames(ctx context.Context) ([]Host, error) {
 	var services []Host
 	err := walk("servicediscovery:ListNamespaces", func(token string) (string, error) {
@@ -103,7 +103,8 @@ func (c *Client) cloudMapNames(ctx context.Context) ([]Host, error) {
 	return found, orError(err, failure)
 }
 
-// cloudMapServices are those of a namespace; Name is the full one, Role the service's id, and Host empty unless DNS knows it.
+// cloudMapServices are the services of a namespace. Name is the full name, Role the service's id, and Host is empty unless DNS
+// has the name.
 func (c *Client) cloudMapServices(ctx context.Context, namespace, name string, dns bool) (found []Host, err error) {
 	err = walk("servicediscovery:ListServices", func(token string) (string, error) {
 		in := nextPageUpper(token)
@@ -160,7 +161,7 @@ func (c *Client) cloudMapInstances(ctx context.Context, of Host) (found []Host, 
 	return found, err
 }
 
-// kubernetesEndpoints are the private ones of EKS.
+// kubernetesEndpoints are the private endpoints of EKS clusters.
 func (c *Client) kubernetesEndpoints(ctx context.Context) ([]Host, error) {
 	var clusters []Host
 	err := walk("eks:ListClusters", func(token string) (string, error) {

@@ -13,23 +13,23 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
-// Inspection is what ECS tells about a query, as far as the caller may look. What was not found is zero.
+// Inspection is what ECS tells about a query, as far as the caller may ask. What was not found is zero.
 type Inspection struct {
 	Target     Target // a container that can carry a session; zero when Err says why there is none
-	Err        error  // what Lookup says
+	Err        error  // the error of Lookup
 	Cluster    Cluster
 	Logged     bool // the cluster wants exec sessions logged or encrypted (executeCommandConfiguration)
 	Service    Service
 	Task       Task
 	Container  Container
-	Instead    string // why it is not the container that maps the port; empty when it is, or none does
+	Instead    string // why it is not the container that maps the port; empty when it is, or when no container maps it
 	Definition Definition
 	Instance   Instance // that Task runs on
-	Tasks      int      // ready ones of the service, Target's included; 0 when not known
-	Gaps       []error  // *GapError for what could not be looked at
+	Tasks      int      // how many tasks of the service are ready, including Target's; 0 when not known
+	Gaps       []error  // a *GapError for each part that could not be asked
 }
 
-// Inspect looks a query up as Lookup does, and at all that surrounds what was found.
+// Inspect looks a query up as Lookup does, and asks for everything around what was found.
 func (c *Client) Inspect(ctx context.Context, q Query) (in Inspection) {
 	if q, in.Err = c.settle(ctx, q); in.Err != nil {
 		return in
@@ -51,7 +51,7 @@ func (c *Client) Inspect(ctx context.Context, q Query) (in Inspection) {
 	var mu sync.Mutex
 	gap := func(what string, err error) {
 		if _, missing := errors.AsType[*NotFoundError](err); err == nil || missing {
-			return // Lookup says so
+			return // Lookup's error says so
 		}
 		mu.Lock()
 		defer mu.Unlock()
@@ -103,7 +103,7 @@ func (c *Client) inspectService(ctx context.Context, at Target, in *Inspection) 
 	return err
 }
 
-// countReady counts the service's tasks that can carry a session for the query, among the first hundred.
+// countReady counts the tasks of the service that can carry a session for the query. It looks at a hundred tasks at most.
 func (c *Client) countReady(ctx context.Context, q Query, at Target) (int, error) {
 	var arns []string
 	err := c.listTasks(ctx, at.Cluster, at.Service, ecstypes.DesiredStatusRunning, func(page []string) { arns = append(arns, page...) })
@@ -143,7 +143,7 @@ func (c *Client) inspectTask(ctx context.Context, at Target, in *Inspection, gap
 	}
 }
 
-// instead says why a container of the task was not chosen although it maps the port.
+// instead says why a container of the task that maps the port was not chosen; empty when there is none.
 func (t Task) instead(chosen Container, port uint16) string {
 	for _, c := range t.Containers {
 		if c.Name == chosen.Name || !c.maps(port) {
@@ -156,7 +156,7 @@ func (t Task) instead(chosen Container, port uint16) string {
 	return ""
 }
 
-// AgentOf asks for the exec agent of a container as it is now.
+// AgentOf asks ECS for the present state of a container's exec agent.
 func (c *Client) AgentOf(ctx context.Context, t Target) (Agent, error) {
 	tasks, err := c.describeTasks(ctx, t.Cluster, []string{t.Task})
 	if err != nil {

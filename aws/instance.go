@@ -37,7 +37,7 @@ func (i Instance) Old() bool {
 	return false
 }
 
-// Remedy is how its ECS agent is brought up to date.
+// Remedy says how the instance's ECS agent is updated.
 func (i Instance) Remedy(shell Shell, cluster string) string {
 	if i.External {
 		return "update the ECS agent on the external instance itself (its package amazon-ecs-init): ECS does not update it there"

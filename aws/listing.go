@@ -13,21 +13,21 @@ import (
 	"culvert/internal/say"
 )
 
-// The most that ECS takes or gives in one call (Amazon ECS API Reference).
+// The most that ECS takes or gives in one call (Amazon ECS API Reference), and the most that is kept of it.
 const (
-	pageSize     = 100 // ListClusters, ListTasks, ListServices; the last gives 10 unless asked
+	pageSize     = 100 // ListClusters, ListTasks, ListServices; the last gives 10 unless it is asked for more
 	clusterBatch = 100 // DescribeClusters
 	taskBatch    = 100 // DescribeTasks
 	serviceBatch = 10  // DescribeServices
 	maxPages     = 1_000
 	maxNames     = pageSize * maxPages
 	maxARN       = 2048 // bytes (IAM API Reference)
-	maxEvents    = 10   // of a hundred that ECS gives
-	maxListed    = 100  // of what one thing has several of: deployments, subnets, names of variables
+	maxEvents    = 10   // ECS gives a hundred
+	maxListed    = 100  // of what a thing has several of: deployments, subnets, names of variables
 )
 
-// pages walks a list of ARNs to its end, one page at a time. It gives up on a list that hands out a page token twice, never
-// ends, or has more or longer names than AWS's: what came before stands.
+// pages walks a list of ARNs to its end and calls page with each page. It fails when a page token comes twice, when the list
+// does not end, and when there are more or longer names than AWS has; the pages before are valid.
 func pages(ctx context.Context, operation string, fetch func(context.Context, *string) ([]string, *string, error), page func([]string)) error {
 	seen := map[string]bool{}
 	var token *string
@@ -58,7 +58,7 @@ func pages(ctx context.Context, operation string, fetch func(context.Context, *s
 	return &AnswerError{Operation: operation, Problem: "its pages do not end"}
 }
 
-// slot waits for one of the places for calls in flight.
+// slot waits until a call may be made (maxCalls); the caller has to release the slot.
 func (c *Client) slot(ctx context.Context) (release func(), err error) {
 	select {
 	case c.calls <- struct{}{}:
@@ -68,7 +68,7 @@ func (c *Client) slot(ctx context.Context) (release func(), err error) {
 	}
 }
 
-// call runs one call in a slot and explains its failure.
+// call makes one call in a slot and explains its failure.
 func call[T any](ctx context.Context, c *Client, at about, run func(context.Context) (T, error)) (T, error) {
 	var none T
 	release, err := c.slot(ctx)
@@ -83,7 +83,7 @@ func call[T any](ctx context.Context, c *Client, at about, run func(context.Cont
 	return out, nil
 }
 
-// listClusters hands out cluster ARNs.
+// listClusters calls page with the ARNs of clusters.
 func (c *Client) listClusters(ctx context.Context, page func(arns []string)) error {
 	return pages(ctx, "ecs:ListClusters", func(ctx context.Context, token *string) ([]string, *string, error) {
 		out, err := call(ctx, c, about{}, func(ctx context.Context) (*ecs.ListClustersOutput, error) {
@@ -96,7 +96,7 @@ func (c *Client) listClusters(ctx context.Context, page func(arns []string)) err
 	}, page)
 }
 
-// listServices hands out service ARNs.
+// listServices calls page with the ARNs of a cluster's services.
 func (c *Client) listServices(ctx context.Context, cluster string, page func(arns []string)) error {
 	return pages(ctx, "ecs:ListServices", func(ctx context.Context, token *string) ([]string, *string, error) {
 		out, err := call(ctx, c, about{Cluster: cluster}, func(ctx context.Context) (*ecs.ListServicesOutput, error) {
@@ -109,11 +109,11 @@ func (c *Client) listServices(ctx context.Context, cluster string, page func(arn
 	}, page)
 }
 
-// listTasks hands out task ARNs: those of a service, or of the whole cluster when service is empty.
+// listTasks calls page with the ARNs of tasks: of a service or, when service is empty, of the whole cluster.
 func (c *Client) listTasks(ctx context.Context, cluster, service string, status types.DesiredStatus, page func(arns []string)) error {
 	in := ecs.ListTasksInput{Cluster: &cluster, MaxResults: sdk.Int32(pageSize), DesiredStatus: status}
 	if service != "" {
-		in.ServiceName = &service // on every page: a token does not carry the filter
+		in.ServiceName = &service // on every page: a page token does not include the filter
 	}
 	return pages(ctx, "ecs:ListTasks", func(ctx context.Context, token *string) ([]string, *string, error) {
 		out, err := call(ctx, c, about{Cluster: cluster, Service: service}, func(ctx context.Context) (*ecs.ListTasksOutput, error) {
@@ -128,7 +128,7 @@ func (c *Client) listTasks(ctx context.Context, cluster, service string, status 
 	}, page)
 }
 
-// describeTasks describes at most taskBatch tasks; those that ECS does not know are left out.
+// describeTasks describes taskBatch tasks at most; tasks that ECS does not know are left out.
 func (c *Client) describeTasks(ctx context.Context, cluster string, tasks []string) ([]Task, error) {
 	out, err := call(ctx, c, about{Cluster: cluster}, func(ctx context.Context) (*ecs.DescribeTasksOutput, error) {
 		return c.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &cluster, Tasks: tasks})
@@ -147,7 +147,7 @@ func (c *Client) describeTasks(ctx context.Context, cluster string, tasks []stri
 	return found, nil
 }
 
-// describeServices describes at most serviceBatch services; those that ECS does not know are left out.
+// describeServices describes serviceBatch services at most; services that ECS does not know are left out.
 func (c *Client) describeServices(ctx context.Context, cluster string, services []string) ([]Service, error) {
 	out, err := call(ctx, c, about{Cluster: cluster}, func(ctx context.Context) (*ecs.DescribeServicesOutput, error) {
 		return c.ecs.DescribeServices(ctx, &ecs.DescribeServicesInput{Cluster: &cluster, Services: services})
@@ -221,7 +221,7 @@ func taskFrom(t types.Task, cluster string) Task {
 			}
 		}
 	}
-	if task.Subnet != "" || task.LaunchType == "FARGATE" { // no other mode has an interface of the task's own, and Fargate no other mode
+	if task.Subnet != "" || task.LaunchType == "FARGATE" { // only this mode gives a task an interface of its own, and Fargate has no other mode
 		task.NetworkMode = networkVPC
 	}
 	if name, ok := strings.CutPrefix(sdk.ToString(t.Group), "service:"); ok {
@@ -253,7 +253,7 @@ func taskFrom(t types.Task, cluster string) Task {
 	return task
 }
 
-// briefly is a list of a stranger's words, as long as a list of them needs to be.
+// briefly is the beginning of a list of a stranger's texts, each of them made safe to show.
 func briefly(words []string) []string {
 	brief := make([]string, min(len(words), maxListed))
 	for i := range brief {

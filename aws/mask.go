@@ -12,19 +12,19 @@ import (
 	"culvert/internal/say"
 )
 
-// masked stands for a value that is somebody's secret, or may be one.
+// masked replaces a value that is, or may be, a secret.
 const masked = "…"
 
-// The most of a task definition that is shown. ECS takes 64 kB of it and nests a dozen deep.
+// The largest task definition that is shown. ECS takes one of 64 kB, which nests a dozen levels deep.
 const (
 	maxDefinition      = 512 << 10
 	maxDefinitionDepth = 32
 )
 
-// maskDefinition takes the task definition out of ECS's answer and writes it indented, keys in the order of the answer.
-// Values of environment variables, references to secrets, and what looks like a secret in commands, options, labels and
-// URLs are masked: whoever may read the definition may not be who should see them, and a screen is looked at by others.
-// It masks too much rather than too little. It is empty for a definition that is too large.
+// maskDefinition takes the task definition out of ECS's answer and writes it indented, with its keys in the order of the
+// answer. Values of environment variables, references to secrets, and what looks like a secret in commands, options, labels and
+// URLs are masked: those who look at a screen need not be allowed to see them, even if the caller may read the definition. It
+// masks too much rather than too little. The text is empty when the definition is too large.
 func maskDefinition(answer []byte) (string, error) {
 	if len(answer) > maxDefinition {
 		return "", nil
@@ -45,13 +45,14 @@ func maskDefinition(answer []byte) (string, error) {
 	return strings.TrimSuffix(text, "\n"), err
 }
 
-// masker writes JSON anew.
+// masker writes JSON with its secrets masked.
 type masker struct {
 	text  bytes.Buffer
 	depth int
 }
 
-// value writes the next value. path are the keys that lead to it; list are the words of its list so far, nil outside of one.
+// value writes the next value. path are the keys that lead to it. list are the words before it in the list that it is in, nil
+// when it is in no list.
 func (m *masker) value(d *json.Decoder, path []string, list *[]string) error {
 	token, err := d.Token()
 	if err != nil {
@@ -77,7 +78,7 @@ func (m *masker) scalar(v any) error {
 	return err
 }
 
-// within writes an object or a list, whose opening bracket was read.
+// within writes an object or a list whose opening bracket has been read.
 func (m *masker) within(d *json.Decoder, object bool, path []string) error {
 	if m.depth++; m.depth > maxDefinitionDepth {
 		return errors.New("it is nested too deep")
@@ -97,7 +98,7 @@ func (m *masker) within(d *json.Decoder, object bool, path []string) error {
 			if err != nil {
 				return err
 			}
-			key, _ := token.(string) // a key is nothing else
+			key, _ := token.(string) // keys are always strings
 			if err := m.scalar(key); err != nil {
 				return err
 			}
@@ -131,7 +132,7 @@ func maskText(text string, path []string) string {
 	switch {
 	case text == "":
 		return ""
-	case key == "value" && of != "environmentFiles": // of a name: a variable's, a property's, a tag's
+	case key == "value" && of != "environmentFiles": // it belongs to a name: of a variable, a property, a tag
 		return masked
 	case key == "valueFrom", secretName(key):
 		return masked
@@ -139,7 +140,7 @@ func maskText(text string, path []string) string {
 	return maskWord(text, nil, false)
 }
 
-// secretName reports whether what has this name may be a secret.
+// secretName reports whether a name sounds like that of a secret.
 func secretName(name string) bool {
 	name = strings.ToLower(name)
 	for _, part := range []string{"pass", "secret", "token", "credential", "auth", "pwd", "signature", "bearer", "jwt", "dsn", "private"} {
@@ -155,7 +156,7 @@ func secretName(name string) bool {
 	return strings.HasSuffix(last, "key") || slices.Contains([]string{"keys", "sig", "pat", "psk", "pin"}, last)
 }
 
-// What secrets look like in text.
+// The forms of secrets in text.
 //
 //nolint:gochecknoglobals // compiled when they are needed
 var (
@@ -169,7 +170,7 @@ var (
 	variable    = pattern.Of(`^[A-Z_][A-Z0-9_]*$`)
 )
 
-// maskWord masks what looks like a secret in a word, or in a line for a shell. before are the words before it.
+// maskWord masks what looks like a secret in a word, or in a line for a shell. before are the words before it in the list.
 func maskWord(text string, before []string, command bool) string {
 	if len(before) > 0 {
 		last := before[len(before)-1]
@@ -200,7 +201,7 @@ func maskWord(text string, before []string, command bool) string {
 	})
 }
 
-// maskPairs masks the values of NAME=value and name: value whose names are those of secrets; in a command those of all
+// maskPairs masks the values of NAME=value and name: value whose names sound like secrets; in a command the values of all
 // variables.
 func maskPairs(text string, command bool) string {
 	var b strings.Builder

@@ -12,16 +12,15 @@ import (
 	"culvert/internal/say"
 )
 
-// Bounds of what is read of an environment: ECS takes 64 kB for a whole task definition.
+// Bounds of what is read of an environment. ECS takes 64 kB for a whole task definition.
 const (
 	maxMentions    = 200
 	maxValueRead   = 8 << 10
-	maxHostsOfList = 32 // brokers of one list
+	maxHostsOfList = 32 // hosts in one list, such as Kafka's brokers
 )
 
-// mentions are the hosts that the environment of a container names, in the order of its variables; of one address the first
-// mention. Hosts and ports are taken out of the values of which they are a part, and nothing else is kept: a value may hold a
-// password.
+// mentions are the hosts that the environment of a container names, in the order of its variables; of several mentions of one
+// address it is the first. Only hosts and ports are taken out of the values: a value may hold a password.
 func mentions(environment []envVariable) []Mention {
 	values := make(map[string]string, len(environment))
 	for _, v := range environment {
@@ -43,7 +42,7 @@ func mentions(environment []envVariable) []Mention {
 	return found
 }
 
-// mentionsOf are the hosts that a container's environment names, and its variables that would name some if their values were not
+// mentionsOf are the hosts that a container's environment names, and the variables that would name hosts, but whose values are
 // secrets.
 func mentionsOf(c types.ContainerDefinition) (found []Mention, unread []SecretRef) {
 	var environment []envVariable
@@ -62,7 +61,7 @@ func mentionsOf(c types.ContainerDefinition) (found []Mention, unread []SecretRe
 	return found, unread
 }
 
-// namesHost reports whether a variable of this name is likely to name a host, alone or in a URL.
+// namesHost reports whether the name of a variable suggests that its value names a host, alone or in a URL.
 func namesHost(name string) bool {
 	upper := strings.ToUpper(name)
 	return slices.ContainsFunc(append([]string{"DSN", "CONNECTION_STRING", "CONNECTIONSTRING", "JDBC"}, hostEndings...), func(ending string) bool {
@@ -70,9 +69,9 @@ func namesHost(name string) bool {
 	})
 }
 
-// secretOf is the name of a secret or parameter, of the ARN or name that a task definition has for it: Secrets Manager adds a
-// hyphen and six characters to the name, and a key, stage and version may follow (Amazon ECS Developer Guide, "Pass Secrets
-// Manager secrets through Amazon ECS environment variables").
+// secretOf is the name of a secret or parameter, from the ARN or name of it in a task definition. Secrets Manager adds a hyphen
+// and six characters to the name in an ARN, which a key, stage and version may follow (Amazon ECS Developer Guide, "Pass
+// Secrets Manager secrets through Amazon ECS environment variables").
 func secretOf(from string) string {
 	parts := strings.SplitN(from, ":", 8)
 	if len(parts) < 6 || parts[0] != "arn" {
@@ -94,8 +93,8 @@ func secretOf(from string) string {
 // envVariable is a variable of an environment.
 type envVariable struct{ name, value string }
 
-// read takes the hosts out of one value. Who wrote it meant one of: a URL, a driver's own form of one, words and their values,
-// a list of host:port, or a host alone whose port another variable has.
+// read finds the hosts in one value. It may be a URL, a driver's own form of one, words with their values, a list of host:port,
+// or a host alone whose port is in another variable.
 func read(name, value string, others map[string]string) []Mention {
 	if found, ok := readURL(value); ok {
 		return found
@@ -112,7 +111,7 @@ func read(name, value string, others map[string]string) []Mention {
 	return readHost(name, value, others)
 }
 
-// schemes say what answers at a URL. Of tls:// and tcp:// only the port can tell.
+// schemes say what answers at a URL. Behind tls:// and tcp:// only the port tells.
 //
 //nolint:gochecknoglobals // a table
 var schemes = map[string]HostKind{
@@ -128,13 +127,13 @@ var schemes = map[string]HostKind{
 	"tcp": KindUnknown, "tls": KindUnknown, "stomp": KindUnknown, "stomp+ssl": KindUnknown,
 }
 
-// ports of schemes that differ from their kind's.
+// schemePorts are the ports of schemes that have another usual port than their kind.
 //
 //nolint:gochecknoglobals // a table
 var schemePorts = map[string]uint16{"amqps": 5671, "mqtts": 8883, "ldaps": 636, "smtps": 465, "grpcs": 443, "sasl_ssl": 9096, "ssl": 9094}
 
-// readURL reads SCHEME://[USER[:PASSWORD]@]HOST[:PORT][,HOST[:PORT]…][/…], JDBC's and SQLAlchemy's prefixes included. It reports
-// whether the value is a URL at all, be it one that names no host: then nothing else may take a part of it for a name.
+// readURL reads SCHEME://[USER[:PASSWORD]@]HOST[:PORT][,HOST[:PORT]…][/…], also with the prefixes of JDBC and SQLAlchemy. isURL
+// reports whether the value is a URL at all, even if it names no host: then no part of it may be taken for a name.
 func readURL(value string) (found []Mention, isURL bool) {
 	scheme, rest, ok := strings.Cut(value, "://")
 	if !ok {
@@ -169,7 +168,7 @@ func readURL(value string) (found []Mention, isURL bool) {
 		hosts = hosts[:end]
 	}
 	if at := strings.LastIndexByte(rest, '@'); at >= len(hosts) && strings.Contains(hosts, ":") && !strings.ContainsAny(rest[:at], "?#") {
-		// A password with an unescaped slash: what stands behind the last @ is the host, if it is one.
+		// A password has an unescaped slash: what follows the last @ is the host, if it can be one.
 		hosts = rest[at:]
 		if end := strings.IndexAny(hosts, "/?;#"); end >= 0 {
 			hosts = hosts[:end]
@@ -191,7 +190,8 @@ func readURL(value string) (found []Mention, isURL bool) {
 	return found, true
 }
 
-// readDriver reads the forms of drivers that are no URLs: Go's for MySQL and Oracle's of JDBC.
+// readDriver reads connection strings of drivers that are no URLs: those of Go's MySQL driver, and those of Oracle's JDBC
+// driver.
 //
 //	user:password@tcp(host:3306)/name
 //	jdbc:oracle:thin:[user/password]@[//]host:1521[:/]name
@@ -225,7 +225,7 @@ func readDriver(value string) []Mention {
 	return nil
 }
 
-// cutLast cuts at the last sep.
+// cutLast is strings.Cut at the last sep.
 func cutLast(s, sep string) (before, after string, found bool) {
 	i := strings.LastIndex(s, sep)
 	if i < 0 {
@@ -234,8 +234,8 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s[:i], s[i+len(sep):], true
 }
 
-// readPairs reads words and their values: those of libpq, apart by blanks, those of ADO.NET and ODBC, apart by semicolons, and
-// StackExchange.Redis's list with options.
+// readPairs reads words with their values: those of libpq, with blanks between them, those of ADO.NET and ODBC, with
+// semicolons, and StackExchange.Redis's list of hosts with options.
 //
 //	host=db.internal port=5432 dbname=orders
 //	Server=tcp:db.internal,1433;Database=orders
@@ -263,7 +263,7 @@ func readPairs(value string, kind HostKind) []Mention {
 			words[word] = strings.Trim(strings.TrimSpace(of), `'"`)
 		}
 	}
-	if separator == "," { // options behind hosts
+	if separator == "," { // hosts, then options
 		var found []Mention
 		for _, host := range bare {
 			if m, ok := mentioned(host, KindRedis.usualPort()); ok && len(found) < maxHostsOfList {
@@ -280,10 +280,10 @@ func readPairs(value string, kind HostKind) []Mention {
 		}
 	}
 	at = strings.TrimPrefix(strings.TrimPrefix(at, "tcp:"), "np:")
-	at, _, _ = strings.Cut(at, `\`) // SQL Server's instance
+	at, _, _ = strings.Cut(at, `\`) // the rest is SQL Server's name of an instance
 	host, port, _ := strings.Cut(at, ",")
 	switch {
-	case port != "": // SQL Server's comma
+	case port != "": // SQL Server writes host,port
 		host += ":" + strings.TrimSpace(port)
 		kind = orKind(KindSQLServer, kind)
 	case words["port"] != "" && host != "":
@@ -305,7 +305,8 @@ func readPairs(value string, kind HostKind) []Mention {
 	return []Mention{m}
 }
 
-// readList reads one or more host:port, apart by commas, semicolons or blanks. All of them have a port, or it is something else.
+// readList reads one or more host:port, with commas, semicolons or blanks between them. It is no such list unless each has a
+// port.
 func readList(name, value string) []Mention {
 	var found []Mention
 	for _, part := range strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ';' || r == ' ' }) {
@@ -321,7 +322,7 @@ func readList(name, value string) []Mention {
 	return found
 }
 
-// endings of variables that hold a host, and of those that hold its port.
+// hostEndings are how the names of variables end that hold a host; portEndings are those of the variable with its port.
 //
 //nolint:gochecknoglobals // tables
 var (
@@ -329,8 +330,8 @@ var (
 	portEndings = []string{"PORT", "TCP_PORT"}
 )
 
-// readHost reads a host alone, or several, in a variable whose name says so; the port stands in another one of the same name, or
-// is the usual one.
+// readHost reads one or several hosts without ports, from a variable whose name says that it holds a host. The port is in
+// another variable of the same prefix, or is the usual one.
 func readHost(name, value string, others map[string]string) []Mention {
 	upper := strings.ToUpper(name)
 	prefix, says := "", false
@@ -369,8 +370,8 @@ func readHost(name, value string, others map[string]string) []Mention {
 	return found
 }
 
-// plausible reports whether a word is meant as the host of something else: a name without a dot may be any word, unless the
-// variable calls it a host.
+// plausible reports whether a word is meant as a host. A word without a dot may be anything, unless the name of the variable
+// says that it holds a host.
 func plausible(host, variable string) bool {
 	if strings.Contains(host, ".") || strings.Contains(host, ":") {
 		return true
@@ -384,7 +385,7 @@ func plausible(host, variable string) bool {
 	return false
 }
 
-// kindOfName is what the name of a variable says about what answers there.
+// kindOfName is the kind of host that the name of a variable suggests.
 func kindOfName(name string) HostKind {
 	upper := strings.ToUpper(name)
 	if strings.HasPrefix(upper, "PGHOST") {
@@ -414,7 +415,7 @@ func orKind(kind, other HostKind) HostKind {
 	return other
 }
 
-// joined is host:port, of a host that may have one already.
+// joined is host:port; a host that has a port already keeps it.
 func joined(host, port string) string {
 	if strings.Count(host, ":") == 1 || strings.HasPrefix(host, "[") {
 		return host
@@ -425,7 +426,7 @@ func joined(host, port string) string {
 	return host + ":" + port
 }
 
-// hostPort reads HOST or HOST:PORT, IPv6 addresses in brackets or alone.
+// mentioned reads HOST or HOST:PORT, with IPv6 addresses in brackets or alone. usual is the port when none is written.
 func mentioned(s string, usual uint16) (Mention, bool) {
 	s = strings.TrimSpace(s)
 	host, port := s, usual

@@ -25,7 +25,7 @@ func ProfileFiles() [2]string {
 	}
 }
 
-// Profiles lists the profiles of these files, sorted.
+// Profiles lists the profiles of ProfileFiles, sorted.
 func Profiles() []string {
 	found := map[string]bool{}
 	for i, path := range ProfileFiles() {
@@ -36,7 +36,7 @@ func Profiles() []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// profilesIn reads the section names of a file; in the configuration file a profile's has the word profile before it.
+// profilesIn reads the names of the profiles of a file. In the configuration file the word profile stands before a name.
 func profilesIn(path string, isConfig bool) []string {
 	file, err := os.Open(path) //nolint:gosec // AWS's own files, or those the user's environment names
 	if err != nil {

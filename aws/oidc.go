@@ -16,10 +16,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
-// audience is what AWS's trust policies expect a GitHub token to be meant for (GitHub, "OpenID Connect in AWS").
+// audience is the audience of a GitHub token that AWS's trust policies expect (GitHub, "OpenID Connect in AWS").
 const audience = "sts.amazonaws.com"
 
-// github is what the environment of a GitHub Actions job says.
+// github is what the environment of a GitHub Actions job tells.
 type github struct {
 	Actions                  bool
 	requestURL, requestToken string
@@ -35,12 +35,13 @@ func githubEnvironment() github {
 
 func (g github) canAskToken() bool { return g.requestURL != "" && g.requestToken != "" }
 
-// webIdentity trades an OIDC token for the credentials of a role. Each Retrieve fetches a token: GitHub's lives minutes.
+// webIdentity trades an OIDC token for the credentials of a role. Each Retrieve gets a new token, as GitHub's expire within
+// minutes.
 type webIdentity struct {
 	client   *sts.Client
 	source   string // of the token, in words
 	token    func(context.Context) (string, error)
-	variable string // that the token is in; empty for GitHub's, which is asked for
+	variable string // the variable that the token is in; empty when GitHub is asked for it
 	role     string
 	session  string              // the role session's name
 	duration time.Duration       // of the credentials; 0 is STS's hour
@@ -81,10 +82,10 @@ func (w *webIdentity) Retrieve(ctx context.Context) (sdk.Credentials, error) {
 	}, nil
 }
 
-// tokenRefusedError carries what the token said to the place where STS's refusal is explained.
+// tokenRefusedError is STS's refusal of a token, with the token's claims for the explanation.
 type tokenRefusedError struct {
 	Role     string
-	Variable string // that the token was in; empty for GitHub's
+	Variable string // the variable that the token was in; empty for GitHub's
 	Claims   claims
 	Err      error
 }
@@ -94,7 +95,7 @@ func (e *tokenRefusedError) Unwrap() error { return e.Err }
 
 const tokenAttempts = 4
 
-// token asks GitHub for an OIDC token, again when the service is not well.
+// token asks GitHub for an OIDC token. It tries again when the service does not answer or fails.
 func (g github) token(ctx context.Context, client sdk.HTTPClient) (string, error) {
 	for attempt := 1; ; attempt++ {
 		token, err := g.askToken(ctx, client)
@@ -143,7 +144,7 @@ func (g github) askToken(ctx context.Context, client sdk.HTTPClient) (string, er
 	return answer.Value, nil
 }
 
-// claims are the parts of a token that trust policies are written about.
+// claims are those claims of a token that trust policies can have conditions on.
 type claims struct {
 	Issuer       string       `json:"iss"`
 	Subject      string       `json:"sub"`
@@ -151,7 +152,7 @@ type claims struct {
 	RepositoryID string       `json:"repository_id"`
 }
 
-// stringOrList is a JSON string, or a list of them: RFC 7519 allows both for aud.
+// stringOrList is a JSON string, or a list of strings joined: RFC 7519 allows both for aud.
 type stringOrList string
 
 func (s *stringOrList) UnmarshalJSON(data []byte) error {
@@ -163,7 +164,8 @@ func (s *stringOrList) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*string)(s))
 }
 
-// claimsOf reads a token's payload without checking it: it is only shown. A token that cannot be read has no claims.
+// claimsOf reads the payload of a token, only to show it: the signature is not checked. A token that cannot be read has no
+// claims.
 func claimsOf(token string) claims {
 	var c claims
 	parts := strings.Split(token, ".")

@@ -21,32 +21,33 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 )
 
-// AskCode asks the user for the code that the device with that serial number (mfa_serial) shows now, for a profile's role.
+// AskCode asks the user for the one-time code that a device shows now, for the role of a profile. serial is the device's serial
+// number (mfa_serial).
 type AskCode func(ctx context.Context, profile, serial string) (string, error)
 
-// ErrNoCode is what an AskCode returns that cannot ask any more: a role's session is over while culvert is at work.
+// ErrNoCode is what an AskCode returns when it cannot ask, because a role's session has ended while culvert is at work.
 var ErrNoCode = errors.New("nobody is asked for a one-time code now")
 
-// codeForm is what devices show; STS takes no other.
+// codeForm is the form of the codes that devices show; STS takes no other.
 var codeForm = regexp.MustCompile(`^[0-9]{6}$`)
 
 // IsCode reports whether a text has the form of a one-time code.
 func IsCode(text string) bool { return codeForm.MatchString(text) }
 
-// oneTime assumes the roles of profiles with mfa_serial. A code is taken once, so what was got for one is kept for the life
-// of the role's session, as the aws command keeps it: in files for the next command of the same user.
+// oneTime assumes the roles of profiles with mfa_serial. A code can be used only once, so the session that it has opened is
+// kept as long as it lasts, in a file for later commands of the same user, as the aws command does.
 type oneTime struct {
 	log     *slog.Logger
-	ask     AskCode // nil: there is nobody to ask
-	dir     string  // of the files; empty: for this process alone
+	ask     AskCode // nil when there is nobody to ask
+	dir     string  // of the files; empty when sessions are kept in this process alone
 	profile string
-	of      []string // what makes a kept session this one, beside the call's own input
+	of      []string // what identifies a kept session besides the input of the call
 
 	mu     sync.Mutex
-	handed map[string]string // access key ids by file: one that is asked for anew was no good
+	handed map[string]string // access key ids that were handed out, by file: when a session is asked for again, that one was no good
 }
 
-// keptRole is a role's session in its file.
+// keptRole is a role's session as a file keeps it.
 type keptRole struct {
 	Role      string    `json:"role"`    // ARN
 	Session   string    `json:"session"` // ARN
@@ -57,10 +58,10 @@ type keptRole struct {
 	Expires   time.Time `json:"expiration"`
 }
 
-// keptAtLeast is what must be left of a session that is taken from a file.
+// keptAtLeast is how much longer a session that comes from a file has to last.
 const keptAtLeast = expiryWindow + time.Minute
 
-// assume is AssumeRole with the code, or what is left of an earlier one.
+// assume is AssumeRole with a code, or a session that an earlier code has opened.
 func (o *oneTime) assume(ctx context.Context, in *sts.AssumeRoleInput, call func(*sts.AssumeRoleInput) (*sts.AssumeRoleOutput, error)) (*sts.AssumeRoleOutput, error) {
 	path := o.path(in)
 	if out := o.kept(path); out != nil {
@@ -85,7 +86,7 @@ func (o *oneTime) assume(ctx context.Context, in *sts.AssumeRoleInput, call func
 	return out, err
 }
 
-// path is the file of a call's session; empty where none is kept.
+// path is the file for the session of a call; empty when none is kept.
 func (o *oneTime) path(in *sts.AssumeRoleInput) string {
 	if o.dir == "" {
 		return ""
@@ -95,7 +96,7 @@ func (o *oneTime) path(in *sts.AssumeRoleInput) string {
 	return filepath.Join(o.dir, hex.EncodeToString(sum[:])+".json")
 }
 
-// kept is a session that an earlier command has left; nil when there is none that is good.
+// kept is a session that an earlier command has left; nil when there is none that can be used.
 func (o *oneTime) kept(path string) *sts.AssumeRoleOutput {
 	role, ok := readKept(path)
 	if !ok || time.Until(role.Expires) < keptAtLeast {
@@ -114,14 +115,15 @@ func (o *oneTime) kept(path string) *sts.AssumeRoleOutput {
 }
 
 func readKept(path string) (role keptRole, ok bool) {
-	text, err := os.ReadFile(path) //nolint:gosec // our own
+	text, err := os.ReadFile(path) //nolint:gosec // a file of our own
 	if err != nil || json.Unmarshal(text, &role) != nil || role.ID == "" || role.Secret == "" || role.Token == "" {
 		return keptRole{}, false
 	}
 	return role, true
 }
 
-// keep leaves a session for the next command, and removes those that are over. A file that cannot be written costs another code.
+// keep writes a session into its file for later commands, and removes the files of sessions that have ended. When the file
+// cannot be written, the next command needs another code.
 func (o *oneTime) keep(path, arn string, out *sts.AssumeRoleOutput) {
 	if path == "" || out.Credentials == nil {
 		return
@@ -170,7 +172,7 @@ func (o *oneTime) write(path string, role keptRole) error {
 	return nil
 }
 
-// WantsCode reports whether these options lead to a role that a one-time code is needed for.
+// WantsCode reports whether these options use a role that needs a one-time code.
 func WantsCode(ctx context.Context, o Options) bool {
 	if o.Keys != (Keys{}) {
 		return false
@@ -192,6 +194,6 @@ func WantsCode(ctx context.Context, o Options) bool {
 	return false
 }
 
-// neverAsked satisfies the SDK, which wants to be sure that somebody knows a code before it makes its chain: the code comes
-// in later, where the call and its context are known (oneTime.assume).
+// neverAsked satisfies the SDK, which makes its chain only when there is somebody to ask for a code. The code is added later,
+// by oneTime.assume, which has the call and its context.
 func neverAsked() (string, error) { return "", nil }

@@ -13,26 +13,26 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
-// Order is a task that is to run only as long as it is needed.
+// Order is what to run only as long as it is needed: a task of its own, or a service that is scaled up from zero.
 type Order struct {
 	Cluster    string
-	Definition string        // family, family:revision, or ARN; empty: it is Service that is to run
-	Service    string        // whose network and capacity it takes; empty: Network says where
-	Network    Interfaces    // instead of the service's, as far as it says anything
-	TTL        time.Duration // after which it ends by itself
-	// Unwatched lets it run although its containers cannot carry that limit: then culvert alone ends it.
+	Definition string        // family, family:revision, or ARN; empty when Service is to be scaled up
+	Service    string        // whose network and capacity the task gets; empty when Network says where it runs
+	Network    Interfaces    // replaces those parts of the service's network that it sets
+	TTL        time.Duration // how long the task may run before it ends by itself
+	// Unwatched allows the task even if none of its containers can be given that limit. Then only culvert ends it.
 	Unwatched bool
-	Share     bool // others of the same user or role may use the task too, and one of theirs will do
+	Share     bool // the task may be shared with other runs of the same user or role, and one of theirs will do
 }
 
-// The times that a task may be given, and the usual one.
+// The limits of Order.TTL, and its default.
 const (
 	LeastTTL = time.Minute
 	UsualTTL = 2 * time.Hour
 	MostTTL  = 12 * time.Hour
 )
 
-// CheckTTL refuses a time that no task is given.
+// CheckTTL refuses a time that no task can be given.
 func CheckTTL(ttl time.Duration) error {
 	if ttl < LeastTTL || ttl > MostTTL || ttl%time.Second != 0 {
 		return fmt.Errorf("%s: a task ends by itself after 1m to 12h", ttl)
@@ -40,19 +40,20 @@ func CheckTTL(ttl time.Duration) error {
 	return nil
 }
 
-// TTLVariable tells a container after how many seconds it has to end by itself. A task definition that has the variable says
-// that it obeys it; one whose container is started by a shell is taught to by its command, see watchdog.
+// TTLVariable is the environment variable that tells a container after how many seconds it has to end. A task definition that
+// sets the variable declares that its container obeys it. A container that a shell starts is made to obey by its command, see
+// watchdog.
 const TTLVariable = "CULVERT_TTL"
 
-// watchdogScript runs the container's own command under a limit: it passes the signal on that ECS stops a container with,
-// and ends the command when the time is over, at first politely. $0 is the shell, the arguments are what it was to be given.
-// The command is a child: as the first process of its container it would be immune to what it does not handle itself.
+// watchdogScript runs a container's own command with a time limit. It passes on the signal with which ECS stops a container,
+// and when the time is over it ends the command by SIGTERM, then by SIGKILL. $0 is the shell, the arguments are those of its
+// -c. The command has to be a child: as the first process of the container it would ignore signals that it does not handle.
 const watchdogScript = `"$0" -c "$@" & p=$!; trap 'kill -TERM $p' TERM INT; ` +
 	`(sleep "$` + TTLVariable + `"; kill -TERM $p; sleep 30; kill -KILL $p) & ` +
 	`while kill -0 $p 2>/dev/null; do wait $p; s=$?; done; exit $s`
 
-// watchdog is what a container of the definition has to be told so that the task ends after its time, as it does when any
-// essential container ends; nil when there is none that can be told.
+// watchdog is the override of a container that ends after ttl, and so ends the task, as the end of any essential container
+// does; nil when no container of the definition can be made to.
 func watchdog(d *types.TaskDefinition, ttl time.Duration) *types.ContainerOverride {
 	seconds := strconv.Itoa(int(ttl / time.Second))
 	limit := []types.KeyValuePair{{Name: sdk.String(TTLVariable), Value: &seconds}}
@@ -72,8 +73,8 @@ func watchdog(d *types.TaskDefinition, ttl time.Duration) *types.ContainerOverri
 
 func isEssential(c types.ContainerDefinition) bool { return c.Essential == nil || *c.Essential }
 
-// watched is the command of a container under the watchdog; nil when no shell of its own starts it, be it as its entry point
-// or as its command. An entry point cannot be overridden, and that of the image is not known.
+// watched is the command of a container under the watchdog; nil unless its definition has a shell as its entry point or its
+// command. RunTask cannot override an entry point, and that of the image is not known.
 func watched(c types.ContainerDefinition) []string {
 	isShell := func(words []string) bool {
 		return len(words) >= 2 && words[1] == "-c" && slices.Contains([]string{"sh", "bash", "ash", "dash"}, path.Base(words[0]))
@@ -87,7 +88,7 @@ func watched(c types.ContainerDefinition) []string {
 	return nil
 }
 
-// placement is how RunTask is told where a task goes.
+// placement is where a task runs, as RunTask takes it.
 type placement struct {
 	network   *types.NetworkConfiguration
 	launch    types.LaunchType
@@ -95,7 +96,7 @@ type placement struct {
 	platform  *string
 }
 
-// placementOf finds out where the tasks of the order's service go, and puts what the order itself says in its place.
+// placementOf is the placement of the tasks of the order's service, changed by what the order itself sets.
 func (c *Client) placementOf(ctx context.Context, o Order, d *types.TaskDefinition) (placement, error) {
 	var p placement
 	if o.Service != "" {
@@ -104,7 +105,7 @@ func (c *Client) placementOf(ctx context.Context, o Order, d *types.TaskDefiniti
 			return p, err
 		}
 		p = placement{network: s.NetworkConfiguration, launch: s.LaunchType, providers: s.CapacityProviderStrategy, platform: s.PlatformVersion}
-		if len(s.TaskSets) > 0 && p.network == nil { // a service that ECS does not deploy says it there
+		if len(s.TaskSets) > 0 && p.network == nil { // the task set of a service that ECS does not deploy
 			set := s.TaskSets[0]
 			p = placement{network: set.NetworkConfiguration, launch: set.LaunchType, providers: set.CapacityProviderStrategy, platform: set.PlatformVersion}
 		}
@@ -122,7 +123,7 @@ func (c *Client) placementOf(ctx context.Context, o Order, d *types.TaskDefiniti
 	return p, nil
 }
 
-// into puts the order's own network in the place of the service's.
+// into replaces the service's network by those parts that the order sets.
 func (o Order) into(p *placement) error {
 	vpc := types.AwsVpcConfiguration{}
 	if p.network != nil && p.network.AwsvpcConfiguration != nil {
@@ -144,7 +145,7 @@ func (o Order) into(p *placement) error {
 	return nil
 }
 
-// serviceOf describes one service as ECS does.
+// serviceOf is a service as ECS describes it.
 func (c *Client) serviceOf(ctx context.Context, cluster, service string) (types.Service, error) {
 	out, err := call(ctx, c, about{Cluster: cluster, Service: service}, func(ctx context.Context) (*ecs.DescribeServicesOutput, error) {
 		return c.ecs.DescribeServices(ctx, &ecs.DescribeServicesInput{Cluster: &cluster, Services: []string{service}, Include: []types.ServiceField{types.ServiceFieldTags}})
@@ -160,7 +161,7 @@ func (c *Client) serviceOf(ctx context.Context, cluster, service string) (types.
 	return out.Services[0], nil
 }
 
-// definitionOf describes the task definition of an order as ECS does: the newest revision of a family.
+// definitionOf is the task definition of an order as ECS describes it; of a family it is the newest revision.
 func (c *Client) definitionOf(ctx context.Context, name string) (*types.TaskDefinition, error) {
 	out, err := call(ctx, c, about{Resource: name}, func(ctx context.Context) (*ecs.DescribeTaskDefinitionOutput, error) {
 		return c.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &name})
@@ -174,7 +175,7 @@ func (c *Client) definitionOf(ctx context.Context, name string) (*types.TaskDefi
 	return out.TaskDefinition, nil
 }
 
-// checkHome refuses a task definition of another place by its ARN, which AWS would look for here.
+// checkHome refuses a task definition whose ARN is of another account or region, as AWS would look for its name in this one.
 func (o Order) checkHome(ctx context.Context, c *Client) error {
 	if !isARN(o.Definition) {
 		return nil

@@ -7,38 +7,38 @@ import (
 	"strings"
 )
 
-// Origin is what starts tasks like one that is looked at, as far as it is known: a remedy that wants another task, or one
-// with another setting, has to fit it. The zero value is a service as most are.
+// Origin is what starts tasks like the one in question, as far as that is known: a remedy that needs another task, or another
+// setting, depends on it. The zero value stands for a service that ECS deploys.
 type Origin struct {
 	Shell      Shell
 	Controller string // of a service's deployments: ECS, CODE_DEPLOY, EXTERNAL; empty when not known
 	Scheduling string // of a service: REPLICA, DAEMON; empty when not known
-	ExecOn     bool   // the service has exec on; a task that is older than that has not
+	ExecOn     bool   // the service has exec on; tasks that it started before do not have it
 
-	// Of a task that no service started.
-	StartedBy  string // as ECS writes it: a tag of whoever called RunTask
+	// The following are of a task that no service started.
+	StartedBy  string // as ECS has it: set by whoever called RunTask
 	Definition string // family:revision
 	Launch     string // FARGATE, EC2, EXTERNAL, MANAGED_INSTANCES
-	Capacity   string // provider, which then stands in place of Launch
+	Capacity   string // capacity provider, which then replaces Launch
 }
 
-// with adds what is known of a service.
+// with adds what a service's description tells.
 func (o Origin) with(s Service) Origin {
 	o.Controller, o.Scheduling, o.ExecOn = s.Controller, s.Scheduling, s.ExecEnabled
 	return o
 }
 
-// Origin is that of a service's tasks.
+// Origin is the origin of a service's tasks.
 func (c *Client) Origin(s Service) Origin { return Origin{Shell: c.shell}.with(s) }
 
-// IsDaemon reports whether ECS itself decides how many tasks there are: one for every container instance.
+// IsDaemon reports whether ECS decides how many tasks there are: one on every container instance.
 func (o Origin) IsDaemon() bool { return o.Scheduling == "DAEMON" }
 
-// rolls reports whether ECS deploys the service by itself, so that UpdateService can force it to (API_UpdateService: under
-// other controllers it refuses all that calls for other tasks).
+// rolls reports whether ECS deploys the service, so that UpdateService can force a deployment. Under other controllers it
+// refuses every change that needs other tasks (API_UpdateService).
 func (o Origin) rolls() bool { return o.Controller == "" || o.Controller == "ECS" }
 
-// anew is how other tasks with the present settings come about.
+// anew is the advice for getting other tasks with the present settings.
 func (o Origin) anew(t Target) string {
 	if t.Service == "" {
 		return o.runAnew(t)
@@ -49,7 +49,7 @@ func (o Origin) anew(t Target) string {
 	return o.update(t, "--force-new-deployment")
 }
 
-// deploy is a deployment that is not ECS's own.
+// deploy is the advice for a deployment that is not made by ECS.
 func (o Origin) deploy(t Target) string {
 	switch o.Controller {
 	case "CODE_DEPLOY":
@@ -60,7 +60,7 @@ func (o Origin) deploy(t Target) string {
 	return fmt.Sprintf("deploy %s anew with what deploys it: its deployment controller is %s, under which ECS forces no deployment", t.Service, o.Controller)
 }
 
-// withExec is how tasks come about that have exec on.
+// withExec is the advice for getting tasks that have exec on.
 func (o Origin) withExec(t Target) string {
 	switch {
 	case t.Service == "":
@@ -73,7 +73,7 @@ func (o Origin) withExec(t Target) string {
 	return "run: " + o.update(t, "--enable-execute-command") + ", which changes no task yet; then " + o.deploy(t)
 }
 
-// More is how a service comes to n tasks.
+// More is the advice for getting n tasks of a service.
 func (o Origin) More(t Target, n int) string {
 	if o.IsDaemon() {
 		return fmt.Sprintf("add a container instance to cluster %s that meets the placement constraints of %s: a DAEMON service runs one task on each, and takes no number", t.Cluster, t.Service)
@@ -85,7 +85,7 @@ func (o Origin) update(t Target, flags ...string) string {
 	return o.Shell.AWS(slices.Concat([]string{"ecs", "update-service", "--cluster", t.Cluster, "--service", t.Service}, flags)...)
 }
 
-// look is where ECS shows more.
+// look is the advice where ECS shows more.
 func (o Origin) look(t Target) string {
 	switch {
 	case t.Service == "" && t.Task == "" && t.Family != "":
@@ -97,14 +97,14 @@ func (o Origin) look(t Target) string {
 	return "see: " + o.Shell.AWS("ecs", "describe-services", "--cluster", t.Cluster, "--services", t.Service)
 }
 
-// starter is who else than a person calls RunTask, as it signs its tasks.
+// starter is what, other than a person, has called RunTask, as startedBy tells.
 type starter struct {
-	who     string // that starts the task, for a sentence
-	setting string // where it says whether exec is on
+	who     string // in words, for a sentence
+	setting string // where exec is switched on in it
 }
 
-// starter knows EventBridge's rules and schedules, Step Functions and AWS Batch; the zero value is anybody else. Batch does
-// not sign, but makes clusters of its own (AWS Batch User Guide, "Compute environments").
+// starter recognises EventBridge's rules and schedules, Step Functions and AWS Batch; it is zero for anything else. Batch sets
+// no startedBy, but makes clusters of its own (AWS Batch User Guide, "Compute environments").
 func (o Origin) starter(cluster string) starter {
 	rule, isRule := strings.CutPrefix(o.StartedBy, "events-rule/")
 	schedule, isSchedule := strings.CutPrefix(o.StartedBy, "chronos-schedule/")
@@ -135,7 +135,7 @@ func (o Origin) runWithExec(t Target) string {
 	return "start the task anew: " + o.run(t)
 }
 
-// run is RunTask; what ECS does not tell of a task that runs has to be added.
+// run is the command that calls RunTask. What ECS does not tell about a running task has to be added by the user.
 func (o Origin) run(t Target) string {
 	words := []string{"ecs", "run-task", "--cluster", t.Cluster, "--task-definition", orWord(o.Definition, "TASK_DEFINITION"), "--enable-execute-command"}
 	switch {

@@ -9,8 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
 
-// suffixesOf are the domains that a region's services are in, the plain one first, then that of dual stack: what the
-// SDK's own endpoint rules put behind ssm.REGION. So a partition that the SDK learns of is known here as well. The rules ask nobody.
+// suffixesOf are the domains of a region's services, the plain one first, then that of dual stack: what the SDK's endpoint
+// rules put behind ssm.REGION. So every partition that the SDK knows is known here as well. The rules make no request.
 func suffixesOf(region string) []string {
 	var suffixes []string
 	for _, dualStack := range []bool{false, true} {
@@ -28,7 +28,7 @@ func suffixesOf(region string) []string {
 	return suffixes
 }
 
-// serviceHost is where a region's service is, as far as its name follows the rule.
+// serviceHost is the host of a service in a region, if its name follows the rule.
 func serviceHost(service, region string) string {
 	for _, suffix := range suffixesOf(region) {
 		return service + "." + region + "." + suffix
@@ -36,7 +36,7 @@ func serviceHost(service, region string) string {
 	return service + "." + region
 }
 
-// isStreamHost knows the hosts of the message service: plain, FIPS and dual stack (AWS General Reference, "Systems
+// isStreamHost reports whether a host is one of the message service: plain, FIPS or dual stack (AWS General Reference, "Systems
 // Manager endpoints").
 func (c *Client) isStreamHost(host string) bool {
 	host = strings.ToLower(host)

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// maxPeers is of how many services the ready tasks are remembered.
+// maxPeers is for how many services the ready containers are remembered.
 const maxPeers = 64
 
-// Peers are the ready containers that a session for t may lead to: t's own of every task of its service, or as Successor
-// chooses among them those that are healthiest and of the newest deployment. What was looked up within age is not asked for
-// again. A task that no service started has no peers but itself.
+// Peers are the ready containers that a session for t may lead to: one in each of the healthiest tasks of the newest deployment
+// of its service, which are those that Successor chooses from. What was looked up within age is not looked up again. A task
+// that no service started has no peers but itself.
 func (c *Client) Peers(ctx context.Context, t Target, age time.Duration) (_ []Target, err error) {
 	defer func() { c.addShell(err) }()
 	if t.Service == "" {
@@ -37,7 +37,7 @@ func (c *Client) Peers(ctx context.Context, t Target, age time.Duration) (_ []Ta
 	return c.remember(q, ready), nil
 }
 
-// KnownPeers is Peers for what was looked up within age; empty where that was not.
+// KnownPeers is what Peers has looked up within age; it asks nobody, and is empty when nothing was.
 func (c *Client) KnownPeers(t Target, age time.Duration) []Target {
 	if t.Service == "" {
 		return nil
@@ -45,7 +45,7 @@ func (c *Client) KnownPeers(t Target, age time.Duration) []Target {
 	return c.peers.find(t.Wanted(), age)
 }
 
-// choose picks one of the ready containers at random, or says why there is none.
+// choose picks one of the ready containers at random; its error says why there is none.
 func (c *Client) choose(ctx context.Context, q Query, tasks []Task) (Target, error) {
 	ready, err := c.ready(ctx, q, tasks)
 	if err != nil {
@@ -54,7 +54,7 @@ func (c *Client) choose(ctx context.Context, q Query, tasks []Task) (Target, err
 	return ready[random(len(ready))].target(q), nil
 }
 
-// remember notes the ready containers of a service for Peers.
+// remember keeps the ready containers of a service for Peers.
 func (c *Client) remember(q Query, ready []candidate) []Target {
 	found := make([]Target, 0, len(ready))
 	for _, k := range ready {
@@ -64,7 +64,7 @@ func (c *Client) remember(q Query, ready []candidate) []Target {
 	return found
 }
 
-// peers are the ready containers of services as they were looked up last.
+// peers are the ready containers of services, as they were last looked up.
 type peers struct {
 	mu    sync.Mutex
 	known map[Query]peerList

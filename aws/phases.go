@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// phase is the part of an HTTP request that is under way: what the request waits for.
+// phase is what an HTTP request is waiting for.
 type phase int
 
 const (
@@ -22,22 +22,22 @@ const (
 	phaseBody
 )
 
-// Phases follows one HTTP request or websocket dial, so that the error of one that gets no further can say what it waited
-// for. Its methods are safe for concurrent use.
+// Phases follows one HTTP request or websocket dial, so that the error of one that gets stuck can say what it was waiting for.
+// Its methods are safe for concurrent use.
 type Phases struct {
 	target    *url.URL
 	proxy     *url.URL // nil without one
-	websocket bool     // their dialer asks a proxy for every connection, and has TLS behind GotConn
+	websocket bool     // our dialer of websockets asks a proxy for every connection, and shakes hands by TLS after GotConn
 	begun     time.Time
-	call      *ongoing // that it is a part of; may be nil
+	call      *ongoing // the call that the request is a part of; may be nil
 
 	mu         sync.Mutex
 	at         phase
-	to         string // address that is connected to
+	to         string // address that is being connected to
 	handshakes int
 }
 
-// Follow returns a context whose HTTP request, or websocket dialer, tells Phases how far it has come, until its End. proxy
+// Follow returns a context and the Phases of the HTTP request or websocket dial that is made with it, until Phases.End. proxy
 // may be nil.
 func Follow(ctx context.Context, target, proxy *url.URL) (context.Context, *Phases) {
 	s := &Phases{target: webURL(target), proxy: proxy, begun: time.Now(), call: ongoingOf(ctx)}
@@ -71,16 +71,16 @@ func Follow(ctx context.Context, target, proxy *url.URL) (context.Context, *Phas
 
 type phasesKey struct{}
 
-// phasesOf are those of the request that ctx is of; nil when nobody follows it.
+// phasesOf are the Phases of the request that ctx is of; nil when it is not followed.
 func phasesOf(ctx context.Context) *Phases {
 	s, _ := ctx.Value(phasesKey{}).(*Phases)
 	return s
 }
 
-// End says that the request is over.
+// End says that the request has ended.
 func (s *Phases) End() { s.call.begun(nil) }
 
-// connected says what comes when a connection is there.
+// connected says that a connection was made, so that the next phase begins.
 func (s *Phases) connected() {
 	secure := s.target.Scheme == "https"
 	switch {
@@ -95,7 +95,7 @@ func (s *Phases) connected() {
 	}
 }
 
-// secured says what comes after a TLS handshake: the first may have been with the proxy.
+// secured says that a TLS handshake was made, so that the next phase begins. The first handshake may have been with the proxy.
 func (s *Phases) secured() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,17 +123,17 @@ func (s *Phases) address() string {
 	return (&url.URL{Scheme: s.target.Scheme, Host: s.target.Host}).String()
 }
 
-// Stalled is why a request got no further.
+// Stalled is the error of a request that is stuck in its present phase.
 func (s *Phases) Stalled() *StallError {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return &StallError{at: s.at, to: s.to, After: time.Since(s.begun), stream: s.websocket}
 }
 
-// failure is the same in net/http's form.
+// failure is that error as net/http would return it.
 func (s *Phases) failure() error { return &url.Error{Op: "Wait", URL: s.address(), Err: s.Stalled()} }
 
-// StallError is a request that gets no further.
+// StallError means that a request got stuck.
 type StallError struct {
 	After time.Duration
 

@@ -7,21 +7,21 @@ import (
 	"culvert/internal/say"
 )
 
-// pipeline is the job of a CI system that this process runs in, as its environment says it. The zero value is none.
+// pipeline is the job of a CI system that this process runs in, as its environment tells. The zero value is none.
 type pipeline struct {
-	run   string // tells the job apart from all others of its system, and is the same in each of its processes
+	run   string // identifies the job among all jobs of its system, and is the same in all of its processes
 	about string // the job in words
 }
 
-// system is a CI system, by what it sets in the environment of each job.
+// system is a CI system: what it sets in the environment of each job.
 type system struct {
-	mark, value string   // a variable that only this system sets; to value, where that is not empty
-	word        string   // begins run, except for GitHub's, whose runs were the first here to be named
-	run         []string // variables whose values make a run
-	about       string   // with variables as ${NAME}
+	mark, value string   // a variable that only this system sets, and its value unless that may be any
+	word        string   // the beginning of run; GitHub's runs have none, as they were named before other systems were known
+	run         []string // variables whose values identify a job
+	about       string   // the job in words, with variables as ${NAME}
 }
 
-// systems are the CI systems whose jobs are known, with the variables that their documentation names as predefined.
+// systems are the CI systems that are known, with variables that their documentation names as predefined.
 func systems() []system {
 	return []system{
 		{"GITHUB_RUN_ID", "", "", []string{"GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT"},
@@ -40,14 +40,13 @@ func systems() []system {
 	}
 }
 
-// runsHere reports whether the environment is that of a job of the system.
+// runsHere reports whether this process is in a job of the system.
 func (s system) runsHere() bool {
 	value := os.Getenv(s.mark)
 	return value != "" && (s.value == "" || strings.EqualFold(value, s.value))
 }
 
-// pipelineEnvironment is the job that this process runs in. Where a system says that it is there but not which job this is,
-// there is none.
+// pipelineEnvironment is the job that this process runs in. It is none when a system does not say which job this is.
 func pipelineEnvironment() pipeline {
 	for _, s := range systems() {
 		if !s.runsHere() || os.Getenv(s.run[0]) == "" {
@@ -70,7 +69,8 @@ func pipelineEnvironment() pipeline {
 // maxReason is how many characters StartSession keeps of a reason (SSM API Reference, StartSession).
 const maxReason = 256
 
-// reason is what StartSession keeps with the session. Names of jobs are anybody's text.
+// reason is the reason of a session, which StartSession keeps with it. The names of jobs can be any text, so they are made
+// safe.
 func (p pipeline) reason() string {
 	if p.run == "" {
 		return "culvert"

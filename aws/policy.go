@@ -8,33 +8,33 @@ type Policy struct {
 	Statement []Statement `json:"Statement"`
 }
 
-// Reach is what a caller's policy is about: the tasks of one cluster, and what may be done with them.
+// Reach is what a caller's policy is to allow: the tasks of one cluster, and what may be done with them.
 type Reach struct {
 	Partition       string // empty is aws
 	Region, Account string
 	Cluster         string    // name
 	RoleID          string    // the unique id of the role that the callers assume; empty when they are users, or it is not known
-	RemoteHosts     bool      // forwards to hosts behind the tasks too
-	AnyHost         bool      // to those alone: tunnels to any host have no need of the tasks' own ports
-	AnyChannel      bool      // the data channels of all sessions, for callers whose sessions have names that no policy knows
-	Named           bool      // to destinations by their names too, which is to list them, as --to does
-	Browse          bool      // the lists that the screen begins with too
-	Relay           bool      // relays may be found that bond sessions, which the task definition names
-	Exec            bool      // commands and shells in the containers too
-	Container       string    // name of the only one that Exec is about; empty is any
-	Run             string    // the family of task definitions that is run on demand too; empty: none
-	Share           bool      // those tasks may be shared
-	Start           string    // the service that is scaled up from zero on demand too; empty: none
-	RunRoles        [2]string // ARNs of the two roles that those tasks get; empty for one that they do not have
-	Document        string    // the account's own, by name or ARN, in place of AWS's; empty for those
+	RemoteHosts     bool      // forwards to hosts behind the tasks as well
+	AnyHost         bool      // forwards to other hosts alone: tunnels to any host do not need the tasks' own ports
+	AnyChannel      bool      // the data channels of all sessions, for callers whose role sessions have names that no policy can know
+	Named           bool      // to find destinations by their names (--to), which needs the permissions to list them
+	Browse          bool      // the lists with which the screen begins as well
+	Relay           bool      // to find relays that bond sessions, which are named in task definitions
+	Exec            bool      // commands and shells in the containers as well
+	Container       string    // name of the only one that Exec is for; empty for any
+	Run             string    // the family of task definitions that may be run on demand as well; empty for none
+	Share           bool      // tasks of Run may be shared
+	Start           string    // the service that may be scaled up from zero on demand as well; empty for none
+	RunRoles        [2]string // ARNs of the task role and the execution role of Run; empty for a role that it does not have
+	Document        string    // the account's own document, by name or ARN, in place of AWS's; empty for those
 }
 
-// Reach is that of a caller of this client's account and region, the account "*" as long as it is not known.
+// Reach is the reach of a caller in this client's account and region. The account is "*" when it is not known.
 func (c *Client) Reach(cluster string) Reach {
 	return Reach{Partition: c.partition(), Region: c.region, Account: orWord(c.accountID(), "*"), Cluster: cluster, Document: c.ownDocument}
 }
 
-// arn names something in the account and region.
+// arn is the ARN of something in the account and region.
 func (r Reach) arn(service, resource string) string {
 	return "arn:" + orWord(r.Partition, "aws") + ":" + service + ":" + r.Region + ":" + r.Account + ":" + resource
 }
@@ -56,18 +56,20 @@ func CallerPolicy(r Reach) Policy {
 	statements := []Statement{
 		{
 			Sid: "Find", Effect: "Allow", Action: []string{"ecs:ListTasks", "ecs:DescribeTasks", "ecs:ListServices", "ecs:DescribeServices"},
-			Resource:  []string{"*"}, // two of them know no other; the condition holds for all four
+			Resource:  []string{"*"}, // two of the actions take no other resource; the condition holds for all four
 			Condition: map[string]map[string]any{"ArnEquals": {"ecs:cluster": cluster}},
 		},
 		{
 			Sid: "Tunnel", Effect: "Allow", Action: []string{"ssm:StartSession"}, Resource: reached,
-			// Without it a call that names no document, which means a shell, would not be asked for a document.
+			// A call that names no document means a shell. Without this condition the document of such a call would not be
+			// checked.
 			Condition: map[string]map[string]any{"BoolIfExists": {"ssm:SessionDocumentAccessCheck": "true"}},
 		},
 		{Sid: "Channel", Effect: "Allow", Action: []string{"ssmmessages:OpenDataChannel"}, Resource: r.channels()},
 		{
 			Sid: "EndOwn", Effect: "Allow", Action: []string{terminateAction, "ssm:ResumeSession"}, Resource: sessions,
-			// Session ids begin with the session name of a role, not with its ${aws:userid}: only the tag tells whose it is.
+			// Session ids begin with the session name of a role, not with its ${aws:userid}: only the tag tells who has opened
+			// a session.
 			Condition: map[string]map[string]any{"StringLike": {ownerTag: []string{"${aws:userid}"}}},
 		},
 	}
@@ -78,7 +80,7 @@ func CallerPolicy(r Reach) Policy {
 		)
 	}
 	if r.Relay && !r.Browse {
-		statements = append(statements, Statement{Sid: "FindRelay", Effect: "Allow", Action: []string{describeDefinitionAction}, Resource: []string{"*"}}) // it knows no other
+		statements = append(statements, Statement{Sid: "FindRelay", Effect: "Allow", Action: []string{describeDefinitionAction}, Resource: []string{"*"}}) // the action takes no other resource
 	}
 	if r.Named {
 		statements = append(statements, Statement{Sid: "Destinations", Effect: "Allow", Action: destinationActions(), Resource: []string{"*"}})
@@ -98,8 +100,8 @@ func CallerPolicy(r Reach) Policy {
 	return newPolicy(statements...)
 }
 
-// destinationActions are what listing destinations and the rules on the ways to them takes, beside the lists of ECS. Each may be
-// missing: what it is about is then not found, or not checked.
+// destinationActions are the permissions that are needed, besides those for ECS's lists, to list destinations and to check the
+// ways to them. Each of them may be missing: what it is for is then not found, or not checked.
 func destinationActions() []string {
 	return []string{
 		describeDefinitionAction,
@@ -116,8 +118,8 @@ func destinationActions() []string {
 	}
 }
 
-// exec lets a caller run commands in the cluster's containers. ECS checks the action on the cluster and on the task, and
-// opens the session itself: the caller needs no ssm:StartSession for it ("Using IAM policies to limit access to ECS Exec").
+// exec lets a caller run commands in the cluster's containers. ECS checks the action on the cluster and on the task, and opens
+// the session itself, so that the caller needs no ssm:StartSession ("Using IAM policies to limit access to ECS Exec").
 func (r Reach) exec() Statement {
 	s := Statement{
 		Sid: "Exec", Effect: "Allow", Action: []string{execAction},
@@ -129,8 +131,9 @@ func (r Reach) exec() Statement {
 	return s
 }
 
-// channels are the sessions whose data channels a caller may open: its own. AWS's sample policies name them by ${aws:userid}, but
-// every id that has been seen begins with the name of a user or of a role's session, so both are named; no role has a user's name.
+// channels are the sessions whose data channels a caller may open: its own. AWS's sample policies name them by ${aws:userid},
+// but every session id that has been seen begins with the name of a user or of a role's session, so both are named; no role has
+// a user's name.
 func (r Reach) channels() []string {
 	if r.AnyChannel {
 		return []string{r.arn("ssm", "session/*")}
@@ -141,18 +144,19 @@ func (r Reach) channels() []string {
 		r.arn("ssm", "session/"+roleSessionPrefix+"*"),
 	}
 	if r.Exec {
-		own = append(own, r.arn("ssm", "session/ecs-execute-command-*")) // ECS starts these, and their names are nobody's
+		own = append(own, r.arn("ssm", "session/ecs-execute-command-*")) // ECS names these sessions, without any name of the caller
 	}
 	return own
 }
 
 const terminateAction = "ssm:TerminateSession"
 
-// ownerTag tells whose a session is: the service tags each with the aws:userid of whoever started it.
+// ownerTag is the condition key for who has opened a session: the service tags each session with the aws:userid of its opener.
 const ownerTag = "ssm:resourceTag/aws:ssmmessages:session-id"
 
-// endEarlier lets a later session of a role end what an earlier one left, when its job was killed. No more than that: to
-// resume a session is to take it over. The id makes it this role only: other roles' sessions have the same names.
+// endEarlier lets a later session of a role end the Session Manager sessions of an earlier one whose job was killed. It does
+// not let it resume them, as that would be to take them over. The role's id excludes other roles, whose sessions may have the
+// same names.
 func (r Reach) endEarlier() Statement {
 	return Statement{
 		Sid: "EndEarlier", Effect: "Allow", Action: []string{terminateAction}, Resource: []string{r.arn("ssm", "session/*")},
@@ -160,7 +164,7 @@ func (r Reach) endEarlier() Statement {
 	}
 }
 
-// document is the ARN of a document. One of AWS's own has no account.
+// document is the ARN of a document. A document of AWS's has no account in its ARN.
 func (r Reach) document(name string) string {
 	if strings.HasPrefix(name, "arn:") {
 		return name
@@ -171,10 +175,10 @@ func (r Reach) document(name string) string {
 	return r.arn("ssm", "document/"+name)
 }
 
-// TaskRolePolicy is what the exec agent needs of the task's role ("IAM permissions required for ECS Exec").
+// TaskRolePolicy is what the exec agent needs in the task's role ("IAM permissions required for ECS Exec").
 func TaskRolePolicy() Policy {
 	return newPolicy(Statement{
-		Sid: "Agent", Effect: "Allow", Resource: []string{"*"}, // the actions know no resource
+		Sid: "Agent", Effect: "Allow", Resource: []string{"*"}, // the actions take no resource
 		Action: []string{
 			"ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
 			"ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel",

@@ -7,11 +7,11 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// ownerKey tells whose a task is that was started on demand: a policy knows the tag by this key.
+// ownerKey is the condition key for the tag that tells who has started a task on demand.
 const ownerKey = "aws:ResourceTag/" + tagOwner
 
-// onDemand lets a caller run tasks of one family, signed with its own name, and stop those and no others (Service
-// Authorization Reference of ECS; ECS Developer Guide, "Grant permission to tag resources on creation").
+// onDemand lets a caller run tasks of one family, tagged with its own name, and stop those and no others (Service Authorization
+// Reference of ECS; ECS Developer Guide, "Grant permission to tag resources on creation").
 func (r Reach) onDemand() []Statement {
 	tasks := []string{r.arn("ecs", "task/"+r.Cluster+"/*")}
 	statements := []Statement{
@@ -24,7 +24,7 @@ func (r Reach) onDemand() []Statement {
 		},
 		{
 			Sid: "SignRun", Effect: "Allow", Action: []string{"ecs:TagResource"}, Resource: tasks,
-			Condition: map[string]map[string]any{"StringEquals": {"ecs:CreateAction": "RunTask"}}, // not later: a tag says whose a task is
+			Condition: map[string]map[string]any{"StringEquals": {"ecs:CreateAction": "RunTask"}}, // not on a task that exists: the tag says who owns it
 		},
 		{
 			Sid: "PassRoles", Effect: "Allow", Action: []string{"iam:PassRole"}, Resource: r.roles(),
@@ -48,12 +48,12 @@ func (r Reach) onDemand() []Statement {
 		statements = slices.DeleteFunc(statements, func(s Statement) bool { return s.Sid == "PassRoles" })
 	}
 	if !r.Browse {
-		statements = append(statements, Statement{Sid: "Define", Effect: "Allow", Action: []string{describeDefinitionAction}, Resource: []string{"*"}}) // it knows no other
+		statements = append(statements, Statement{Sid: "Define", Effect: "Allow", Action: []string{describeDefinitionAction}, Resource: []string{"*"}}) // the action takes no other resource
 	}
 	return statements
 }
 
-// scaling lets a caller scale one service, and note on it who uses it, in tags of culvert's own.
+// scaling lets a caller scale one service, and note in tags of culvert's own who uses it.
 func (r Reach) scaling() []Statement {
 	service := []string{r.arn("ecs", "service/"+r.Cluster+"/"+r.Start)}
 	return []Statement{
@@ -65,8 +65,8 @@ func (r Reach) scaling() []Statement {
 	}
 }
 
-// owners are the names that a caller's tasks are signed with: its own and, of a role, those of its other sessions under
-// culvert's names, such as a job that was killed.
+// owners are the names with which a caller's tasks are tagged: its own and, for a role, those of its other sessions that
+// culvert has named, such as that of a job that was killed.
 func (r Reach) owners() []string {
 	owners := []string{"${aws:userid}"}
 	if r.RoleID != "" {
@@ -75,14 +75,14 @@ func (r Reach) owners() []string {
 	return owners
 }
 
-// roles are those that ECS passes on to the tasks.
+// roles are the roles that ECS passes to the tasks.
 func (r Reach) roles() []string {
 	roles := slices.DeleteFunc(r.RunRoles[:], func(arn string) bool { return arn == "" })
 	slices.Sort(roles)
 	return slices.Compact(roles)
 }
 
-// RolesOf are the ARNs of the roles that ECS passes on to a task of a definition.
+// RolesOf are the ARNs of the task role and the execution role of a task definition.
 func (c *Client) RolesOf(ctx context.Context, definition string) (roles [2]string, err error) {
 	d, err := c.definitionOf(ctx, definition)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 
 // Port is a port mapping of the task definition.
 type Port struct {
-	Container uint16 // the first one of a range
-	Last      uint16 // of a range (containerPortRange); 0 is a single port
+	Container uint16 // the first port of a range
+	Last      uint16 // the last port of a range (containerPortRange); 0 for a single port
 	Protocol  string // tcp or udp
 	Name      string
 }
@@ -27,13 +27,13 @@ func (p Port) String() string {
 	return strconv.Itoa(int(p.Container)) + "-" + strconv.Itoa(int(p.Last))
 }
 
-// holds reports whether the mapping is of the port.
+// holds reports whether a port is in the mapping.
 func (p Port) holds(port uint16) bool { return p.Container <= port && port <= max(p.Container, p.Last) }
 
-// maxMappings bounds the mappings of a container that are looked at; ECS takes a hundred.
+// maxMappings bounds how many mappings of a container are read; ECS takes a hundred.
 const maxMappings = 100
 
-// portsFrom are the mappings of a container as far as they can be read.
+// portsFrom are the port mappings of a container that can be read.
 func portsFrom(mappings []types.PortMapping) []Port {
 	var ports []Port
 	for _, m := range mappings[:min(len(mappings), maxMappings)] {
@@ -45,13 +45,13 @@ func portsFrom(mappings []types.PortMapping) []Port {
 	return ports
 }
 
-// boundPorts are what ECS has bound to the host: all that DescribeTasks tells of mappings, and only in the modes bridge and
-// host.
+// boundPorts are the ports that ECS has bound to the host. DescribeTasks tells nothing else of mappings, and these only in the
+// network modes bridge and host.
 func boundPorts(bindings []types.NetworkBinding) []Port {
 	var ports []Port
 	for _, b := range bindings[:min(len(bindings), maxMappings)] {
 		p, ok := portFrom(sdk.ToInt32(b.ContainerPort), sdk.ToString(b.ContainerPortRange), b.Protocol)
-		if ok && !slices.Contains(ports, p) { // of IPv4 and IPv6 alike
+		if ok && !slices.Contains(ports, p) { // IPv4 and IPv6 have the same
 			ports = append(ports, p)
 		}
 	}

@@ -18,7 +18,8 @@ import (
 	"culvert/internal/say"
 )
 
-// proxies finds the proxy for a URL from the environment as it was at the start, and knows which ones are ourselves.
+// proxies finds the proxy for a URL, from the environment as it was at the start, and leaves out proxies that are culvert
+// itself.
 type proxies struct {
 	log  *slog.Logger
 	find func(*url.URL) (*url.URL, error)
@@ -35,11 +36,11 @@ func newProxies(log *slog.Logger, own []netip.AddrPort) *proxies {
 	return p
 }
 
-// usable finds proxies as httpproxy does, with an error for those that cannot be used: httpproxy takes what is no URL for no
-// proxy, and net/http a scheme that it does not know for http.
+// usable finds proxies as httpproxy does, but with an error for those that cannot be used: httpproxy takes a text that is no
+// URL for no proxy, and net/http takes an unknown scheme for http.
 func usable(variables *httpproxy.Config) func(*url.URL) (*url.URL, error) {
 	find := variables.ProxyFunc()
-	some := *variables // as if there were proxies: what is exempt from them?
+	some := *variables // with it, as if there were a proxy, a URL that still gets none is exempt from proxies
 	some.HTTPProxy, some.HTTPSProxy = "http://proxy.invalid", "http://proxy.invalid"
 	exempt := some.ProxyFunc()
 	return func(u *url.URL) (*url.URL, error) {
@@ -53,7 +54,7 @@ func usable(variables *httpproxy.Config) func(*url.URL) (*url.URL, error) {
 			return nil, err //nolint:wrapcheck // forURL explains it
 		case proxy == nil && text != "":
 			if other, err := exempt(u); other == nil || err != nil {
-				return nil, nil //nolint:nilerr // the same question has no error above
+				return nil, nil //nolint:nilerr // find has no error for the same URL
 			}
 			return nil, errProxyForm
 		case proxy == nil:
@@ -67,25 +68,25 @@ func usable(variables *httpproxy.Config) func(*url.URL) (*url.URL, error) {
 	}
 }
 
-// misread reports whether httpproxy has made something else of a text than was meant: of one that is no URL a host named
-// http, of one with a # or a / in its password a host named like the user.
+// misread reports whether httpproxy has read something else in a text than was meant: in one that is no URL a host named http,
+// in one with a # or a / in its password a host named like the user.
 func misread(text string, proxy *url.URL) bool {
 	_, err := url.Parse(text)
 	return err != nil && strings.Contains(text, "://") || strings.Contains(text, "@") && proxy.User == nil || proxy.Hostname() == ""
 }
 
-// errProxyForm does not repeat what is wrong: there may be a password in it.
+// errProxyForm does not repeat the text that is wrong, as there may be a password in it.
 var errProxyForm = errors.New("what the environment says is no URL")
 
-// Own adds an address that culvert listens on, see Options.Own.
+// Own adds an address on which culvert listens, see Options.Own.
 func (c *Client) Own(a netip.AddrPort) {
 	c.proxies.mu.Lock()
 	defer c.proxies.mu.Unlock()
 	c.proxies.own[a] = true
 }
 
-// Proxy is the proxy for a request, from HTTPS_PROXY and NO_PROXY, never one of our own listeners. It takes ws and wss
-// URLs as well.
+// Proxy is the proxy for a request, from HTTPS_PROXY and NO_PROXY, but never one of culvert's own listeners. It takes ws and
+// wss URLs as well.
 func (c *Client) Proxy(r *http.Request) (*url.URL, error) { return c.proxies.forURL(r.URL) }
 
 func (p *proxies) forURL(u *url.URL) (*url.URL, error) {
@@ -95,7 +96,7 @@ func (p *proxies) forURL(u *url.URL) (*url.URL, error) {
 		return nil, &ProxyURLError{Host: u.Host, Err: err}
 	}
 	if proxy == nil {
-		return nil, nil //nolint:nilnil // how http.Transport.Proxy says: no proxy
+		return nil, nil //nolint:nilnil // http.Transport.Proxy says no proxy like this
 	}
 	if p.ours(proxy) {
 		p.log.Debug("proxy from the environment is our own listener: ignored", "proxy", proxy.Host)
@@ -104,7 +105,7 @@ func (p *proxies) forURL(u *url.URL) (*url.URL, error) {
 	return proxy, nil
 }
 
-// webURL gives a websocket URL the scheme that the proxy variables are chosen by.
+// webURL gives a websocket URL the scheme by which the proxy variables are chosen.
 func webURL(u *url.URL) *url.URL {
 	scheme := map[string]string{"ws": "http", "wss": "https"}[u.Scheme]
 	if scheme == "" {
@@ -115,7 +116,7 @@ func webURL(u *url.URL) *url.URL {
 	return &web
 }
 
-// ours reports whether a proxy URL leads to one of our listeners, however its host is spelled.
+// ours reports whether a proxy's URL leads to one of culvert's listeners, however its host is written.
 func (p *proxies) ours(proxy *url.URL) bool {
 	port, ok := proxyPort(proxy)
 	if !ok {

@@ -18,13 +18,13 @@ import (
 	"culvert/internal/near"
 )
 
-// Query says which container is wanted, as far as the user said. Names may be ARNs.
+// Query says which container is wanted, as far as the user has said. Names may be ARNs.
 type Query struct {
 	Cluster, Service, Task, Container string
-	Family                            string // of the task definition of tasks that no service started, a revision may follow: the newest of them
-	Port                              uint16 // of the task itself that is wanted; 0 when the forward goes to another host
-	Shell                             bool   // a command is to run in the container: of several the user has to choose
-	Home                              Home   // that the names are in; Parse takes it from those that are ARNs
+	Family                            string // of the definition, or family:revision, for the newest of its tasks that no service started
+	Port                              uint16 // the port of the task itself that is wanted; 0 when the forward goes to another host
+	Shell                             bool   // a command is to run in the container: when there are several, the user has to choose
+	Home                              Home   // where the names are; Parse sets it from those that are ARNs
 }
 
 // Target is what the query asks for, as far as the user said.
@@ -32,8 +32,8 @@ func (q Query) Target() Target {
 	return Target{Cluster: q.Cluster, Service: q.Service, Family: q.Family, Task: q.Task, Container: q.Container}
 }
 
-// Parse takes ARNs apart: the names are plain afterwards, and Home says where they are. It returns a *TargetFormError for
-// what is not the ARN of such a thing, and a *ContradictionError for names that cannot all be right. What is parsed already
+// Parse replaces ARNs by the names in them, and sets Home to where they are. It fails with a *TargetFormError for an ARN that
+// is not of the right kind, and with a *ContradictionError for names that cannot all be right. A query that has been parsed
 // stays as it is.
 func (q Query) Parse() (Query, error) {
 	cluster := q.Cluster // as it was written
@@ -71,7 +71,7 @@ func (q Query) Parse() (Query, error) {
 	return q, nil
 }
 
-// ContradictionError means that two names were given that are not in one place.
+// ContradictionError means that two names are of different accounts, regions or clusters.
 type ContradictionError struct {
 	One, Other string    // as they were written
 	Of         [2]string // where they are: accounts and regions, or clusters
@@ -86,11 +86,11 @@ func (e *ContradictionError) Remedy() string {
 	return "leave one of the two out: the ARN of a service or task names account, region and cluster by itself"
 }
 
-// Lookup finds a container that a session can be opened to, with as few calls as the query allows: none of the cluster is
-// listed when a task is named, nothing but a service's tasks when that is named. Without a task it spreads at random over
-// the ready ones, those that are HEALTHY and of the newest deployment first. It does not wait: what is not ready yet is a
-// *NotReadyError, with Temporary for what waiting may mend. A name of another account, region or partition is a
-// *ElsewhereError before anything is looked at.
+// Lookup finds a container to which a session can be opened, with as few calls as the query allows: when a task is named
+// nothing is listed, when a service is named only its tasks are. Without a task it chooses one of the ready tasks at random,
+// preferring those that are HEALTHY and of the newest deployment. It does not wait: what is not ready yet is a *NotReadyError,
+// which is Temporary when waiting may help. A name of another account, region or partition is an *ElsewhereError before
+// anything is looked at.
 func (c *Client) Lookup(ctx context.Context, q Query) (Target, error) {
 	q, err := c.settle(ctx, q)
 	if err != nil {
@@ -99,7 +99,7 @@ func (c *Client) Lookup(ctx context.Context, q Query) (Target, error) {
 	return c.seek(ctx, q)
 }
 
-// settle makes a query plain, and sure that it is about this client's account and region.
+// settle parses a query, and checks that it is about this client's account and region.
 func (c *Client) settle(ctx context.Context, q Query) (Query, error) {
 	q, err := q.Parse()
 	if err != nil {
@@ -108,7 +108,7 @@ func (c *Client) settle(ctx context.Context, q Query) (Query, error) {
 	return q, c.CheckHome(ctx, q.Home)
 }
 
-// seek is Lookup of a query that is plain and at home here.
+// seek is Lookup of a query that settle has returned.
 func (c *Client) seek(ctx context.Context, q Query) (_ Target, err error) {
 	defer func() { c.addShell(err) }()
 	if q.Cluster == "" {
@@ -132,7 +132,8 @@ func (c *Client) seek(ctx context.Context, q Query) (_ Target, err error) {
 	return chosen.target(q), nil
 }
 
-// findCluster completes a query without a cluster: the only one, else the only one with such a service or task.
+// findCluster adds the cluster to a query without one: the only cluster, else the only one that has the service, task or
+// family.
 func (c *Client) findCluster(ctx context.Context, q Query) (Query, error) {
 	clusters, err := c.clusterNames(ctx)
 	switch {
@@ -188,8 +189,8 @@ func (c *Client) findCluster(ctx context.Context, q Query) (Query, error) {
 	return q, &NotFoundError{Kind: kind, Name: name, Near: near.Names(name, names, maxNear), Region: c.region, Account: c.accountID()}
 }
 
-// has reports whether a cluster has the query's service, or else its task, and the names that are there; or else a task of
-// its family.
+// has reports whether a cluster has the service of a query, or its task when it names no service, and which names it has
+// instead. For a query of a family alone it reports whether the cluster has tasks of that.
 func (c *Client) has(ctx context.Context, cluster string, q Query) (has bool, names []string, err error) {
 	if q.Service == "" && q.Task == "" {
 		err = c.listFamily(ctx, cluster, q.Family, types.DesiredStatusRunning, func([]string) { has = true })
@@ -225,7 +226,7 @@ func (c *Client) clusterNames(ctx context.Context) ([]string, error) {
 	return slices.Compact(names), nil
 }
 
-// tasks describes the tasks that a query with a cluster is about.
+// tasks describes the tasks that a query with a cluster may mean.
 func (c *Client) tasks(ctx context.Context, q Query) ([]Task, error) {
 	if q.Family != "" && q.Task == "" {
 		return c.familyTasks(ctx, q)
@@ -258,16 +259,16 @@ func (c *Client) tasks(ctx context.Context, q Query) ([]Task, error) {
 		}
 		tasks = append(tasks, slices.DeleteFunc(more, func(t Task) bool { return q.Service != "" && t.Service != q.Service })...)
 		if q.Service != "" && slices.ContainsFunc(tasks, hasReady) {
-			break // enough to spread over
+			break // there are enough to choose from
 		}
 	}
 	return tasks, nil
 }
 
-// isWholeTaskID knows the two forms of task ids: 32 hexadecimal digits, before 2018 a UUID.
+// isWholeTaskID reports whether an id is as long as the ids of tasks: 32 hexadecimal digits or, before 2018, a UUID.
 func isWholeTaskID(id string) bool { return len(id) == 32 || len(id) == 36 }
 
-// matching picks the one task that the query's task names.
+// matching is the one task that the query's task names.
 func matching(q Query, arns []string) ([]string, error) {
 	ids := make([]string, 0, len(arns))
 	var found []string
@@ -327,7 +328,7 @@ type candidate struct {
 	container Container
 }
 
-// target is what answers a query: it says which of its parts were not named and may be others another time.
+// target is the answer to a query. It also says which parts were not named, so that they may be others another time.
 func (k candidate) target(q Query) Target {
 	t := Target{Cluster: k.task.Cluster, Service: k.task.Service, Task: k.task.ID, Container: k.container.Name, RuntimeID: k.container.RuntimeID}
 	if t.Service == "" {
@@ -339,7 +340,7 @@ func (k candidate) target(q Query) Target {
 	return t
 }
 
-// ready are the containers that may be chosen from, at least one, or the error says why there is none.
+// ready are the containers to choose from, one for each of the best tasks; there is at least one unless the error says why not.
 func (c *Client) ready(ctx context.Context, q Query, tasks []Task) ([]candidate, error) {
 	var ready []candidate
 	var unready []error
@@ -390,11 +391,11 @@ func healthRank(health string) int {
 	case "UNHEALTHY":
 		return 2
 	}
-	return 1 // UNKNOWN: no health check, or none answered yet
+	return 1 // UNKNOWN: there is no health check, or it has given no result yet
 }
 
-// newestDeployment is the deployment to prefer, "" when the candidates are all of one. ECS is asked; a caller who may not
-// ask gets the deployment of the task that started last.
+// newestDeployment is the deployment to prefer; "" when all candidates are of one. ECS is asked for it; when the caller may not
+// ask, it is the deployment of the task that started last.
 func (c *Client) newestDeployment(ctx context.Context, ready []candidate) string {
 	if !slices.ContainsFunc(ready, func(k candidate) bool { return k.task.Deployment != ready[0].task.Deployment }) {
 		return ""
@@ -432,11 +433,11 @@ func shuffle(names []string) {
 	}
 }
 
-// mostLooked bounds the tasks that ContainerNames looks at.
+// mostLooked bounds how many tasks ContainerNames describes.
 const mostLooked = 10
 
-// ContainerNames are how the containers of a task are called, or those of a service's tasks, or of a cluster's: some of the
-// tasks are looked at, with two calls at the most.
+// ContainerNames are the names of the containers of a task, of a service's tasks, or of a cluster's. It describes some of the
+// tasks, with two calls at most.
 func (c *Client) ContainerNames(ctx context.Context, q Query) ([]string, error) {
 	tasks := []string{q.Task}
 	if !isWholeTaskID(q.Task) {

@@ -12,8 +12,8 @@ import (
 	"culvert/internal/say"
 )
 
-// The SDK's clients of IAM and EC2 have a thousand operations; the five read-only ones that the doctor's hints need are
-// called here by AWS's query protocol (IAM and EC2 API References, "Making Query Requests").
+// The SDK's clients of IAM and EC2 have a thousand operations. The few read-only ones that are needed here are called by AWS's
+// query protocol (IAM and EC2 API References, "Making Query Requests").
 
 func iamAPI() bareAPI { return bareAPI{name: "iam", version: "2010-05-08"} }
 func ec2API() bareAPI { return bareAPI{name: "ec2", version: "2016-11-15"} }
@@ -25,14 +25,15 @@ func (c *Client) endpoint(ctx context.Context, q bareAPI) (address, region strin
 		return own, region
 	}
 	if q.name != "iam" {
-		return "https://" + serviceHost(q.name, region), region //nolint:contextcheck // it asks nobody
+		return "https://" + serviceHost(q.name, region), region //nolint:contextcheck // it makes no request
 	}
-	host, region := iamOf(c.partition(), region) //nolint:contextcheck // it asks nobody
+	host, region := iamOf(c.partition(), region) //nolint:contextcheck // it makes no request
 	return "https://" + host, region
 }
 
-// iamOf is where IAM is, which is one for all regions of a partition, and the region that its requests are signed for. In the
-// oldest partitions its name is its own, in the others it follows the rule (the SDK's partitions.json, implicitGlobalRegion).
+// iamOf is the host of IAM, of which a partition has only one, and the region for which its requests are signed. In the oldest
+// partitions the host has a name of its own, in the others it follows the rule (the SDK's partitions.json,
+// implicitGlobalRegion).
 func iamOf(partition, region string) (host, signedFor string) {
 	switch partition {
 	case "aws":
@@ -48,10 +49,10 @@ func iamOf(partition, region string) (host, signedFor string) {
 	case "aws-iso-f":
 		region = "us-isof-south-1"
 	}
-	return serviceHost("iam", region), region // of the other partitions this is the only region
+	return serviceHost("iam", region), region // the other partitions have only one region
 }
 
-// query calls an action and decodes its answer. It tries once: what it finds is only a hint.
+// query calls an action of the query protocol and decodes its answer. It tries once.
 func (c *Client) query(ctx context.Context, q bareAPI, action string, form url.Values, into any) error {
 	address, region := c.endpoint(ctx, q)
 	form.Set("Action", action)
@@ -75,7 +76,7 @@ func (c *Client) query(ctx context.Context, q bareAPI, action string, form url.V
 	return nil
 }
 
-// queryRefused explains a refusal: IAM has the error at the top, EC2 below Errors.
+// queryRefused explains a refusal. IAM has the error at the top of its answer, EC2 has it below Errors.
 func (c *Client) queryRefused(operation string, status int, text []byte) error {
 	var said struct {
 		Code    string `xml:"Error>Code"`

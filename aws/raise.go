@@ -13,9 +13,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
-// The tags of a service that culvert has scaled up from zero: that it has, and who uses it, each until when. A user's tag is
-// its own to set and to remove, so that no two of them overwrite each other, and one that was killed is none any more after
-// its time.
+// The tags of a service that culvert has scaled up from zero: one that says so, and one for each user, with the time until
+// which it uses the service. Only the user sets and removes its own tag, so that users do not overwrite each other, and the tag
+// of one that was killed is void after its time.
 const (
 	tagRaised = "culvert:raised"
 	tagUser   = "culvert:user:"
@@ -23,8 +23,8 @@ const (
 
 const updateServiceAction = "ecs:UpdateService"
 
-// Raise has the service of a run want one task, where it wants none, and notes the run as a user of it. A service that runs
-// anyway is left as it is: then the run has nothing to end.
+// Raise has the service of a run want one task, if it wants none, and notes the run as a user of the service. A service that
+// runs already, and not by culvert's doing, is left as it is: then the run has nothing to end (Run.Idle).
 func (c *Client) Raise(ctx context.Context, r Run) (Run, error) {
 	s, err := c.serviceOf(ctx, r.Cluster, r.Service)
 	switch {
@@ -39,7 +39,7 @@ func (c *Client) Raise(ctx context.Context, r Run) (Run, error) {
 	if err := c.tag(ctx, r, s, tagUser+r.ID, r.Until.UTC().Format(time.RFC3339)); err != nil {
 		return r, err
 	}
-	// Looked at again: the last user before may have been about to scale it down, and has not seen this one.
+	// The service is read again: its last user may have been about to scale it down, and not have seen the new user's tag.
 	if s, err = c.serviceOf(ctx, r.Cluster, r.Service); err != nil || s.DesiredCount > 0 {
 		return r, err
 	}
@@ -49,8 +49,8 @@ func (c *Client) Raise(ctx context.Context, r Run) (Run, error) {
 	return r, c.scale(ctx, r, 1)
 }
 
-// lower takes a run from the users of its service, and scales that to zero when it was the last one, culvert had scaled it up
-// and nobody has scaled it since. It says what it has done.
+// lower removes a run from the users of its service, and scales the service to zero if that was the last user, culvert had
+// scaled it up, and nobody has scaled it since. ended says what it has done.
 func (c *Client) lower(ctx context.Context, r Run) (ended []string, err error) {
 	s, err := c.serviceOf(ctx, r.Cluster, r.Service)
 	if err != nil {
@@ -62,7 +62,7 @@ func (c *Client) lower(ctx context.Context, r Run) (ended []string, err error) {
 	if s, err = c.serviceOf(ctx, r.Cluster, r.Service); err != nil || !raised(s) || c.used(s) {
 		return nil, err
 	}
-	if s.DesiredCount != 1 { // somebody's decision, which is not to be undone
+	if s.DesiredCount != 1 { // somebody has scaled it on purpose, which is not undone
 		return nil, c.untag(ctx, r, s, tagRaised)
 	}
 	if err := c.scale(ctx, r, 0); err != nil {
@@ -71,7 +71,7 @@ func (c *Client) lower(ctx context.Context, r Run) (ended []string, err error) {
 	if s, err = c.serviceOf(ctx, r.Cluster, r.Service); err != nil {
 		return nil, err
 	}
-	if c.used(s) { // by one that came in between
+	if c.used(s) { // a user has come in between
 		return nil, c.scale(ctx, r, 1)
 	}
 	return []string{"service " + r.Cluster + "/" + r.Service + ": it is scaled to zero again"}, c.untag(ctx, r, s, append(users(s), tagRaised)...)
@@ -81,7 +81,7 @@ func raised(s types.Service) bool {
 	return slices.ContainsFunc(s.Tags, func(t types.Tag) bool { return sdk.ToString(t.Key) == tagRaised })
 }
 
-// users are the tags of all users of a service, those that were killed included.
+// users are the keys of the tags of all users of a service, including those that were killed.
 func users(s types.Service) []string {
 	var keys []string
 	for _, t := range s.Tags {
@@ -92,7 +92,7 @@ func users(s types.Service) []string {
 	return keys
 }
 
-// used reports whether somebody uses a service, as far as culvert was told to start it.
+// used reports whether the service has a user whose time is not over.
 func (c *Client) used(s types.Service) bool {
 	return slices.ContainsFunc(s.Tags, func(t types.Tag) bool {
 		until, err := time.Parse(time.RFC3339, sdk.ToString(t.Value))
@@ -120,7 +120,7 @@ func (c *Client) untag(ctx context.Context, r Run, s types.Service, keys ...stri
 	return nil
 }
 
-// scale has a service want so many tasks.
+// scale sets the number of tasks that a service wants.
 func (c *Client) scale(ctx context.Context, r Run, desired int32) error {
 	at := about{Cluster: r.Cluster, Service: r.Service, Resource: c.arn("ecs", "service/"+r.Cluster+"/"+r.Service)}
 	_, err := call(ctx, c, at, func(ctx context.Context) (*ecs.UpdateServiceOutput, error) {
@@ -145,7 +145,7 @@ func (e *NotScaledError) Error() string {
 }
 func (e *NotScaledError) Unwrap() error { return e.Err }
 
-// Remedy is the permission where that is missing, else to do it by hand.
+// Remedy is the missing permission, if it is missing, and the command to scale the service by hand.
 func (e *NotScaledError) Remedy() string {
 	by := "scale it: " + e.Shell.AWS("ecs", "update-service", "--cluster", e.Cluster, "--service", e.Service, "--desired-count", strconv.Itoa(e.Desired))
 	if denied, ok := asDenied(e.Err); ok {
@@ -154,17 +154,17 @@ func (e *NotScaledError) Remedy() string {
 	return by
 }
 
-// Temporary is that of the cause.
+// Temporary is what the cause is.
 func (e *NotScaledError) Temporary() bool { return Temporary(e.Err) }
 
-// DaemonError means that a service runs a task on each container instance, and takes no number.
+// DaemonError means that a service cannot be scaled, as it runs one task on each container instance.
 type DaemonError struct{ Cluster, Service string }
 
 func (e *DaemonError) Error() string {
 	return fmt.Sprintf("service %s/%s is a DAEMON service: it cannot be scaled", e.Cluster, e.Service)
 }
 
-// Remedy does without.
+// Remedy is to do without --start.
 func (e *DaemonError) Remedy() string {
 	return "leave --start out: it runs wherever there is a container instance"
 }

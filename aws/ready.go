@@ -8,34 +8,34 @@ import (
 // Cause is why a container cannot carry a session.
 type Cause int
 
-// The causes, those that time mends first.
+// The causes. Those that pass by waiting come first, the quickest before the others.
 const (
 	CauseTaskPending   Cause = iota // the task is on its way to RUNNING
 	CauseAgentPending               // the exec agent is starting; a task runs before its agent does
 	CauseNotStarted                 // the container has no runtime id yet
-	CauseDisconnected               // ECS has lost contact with the task
+	CauseDisconnected               // ECS has no connection to the task
 	CauseNoTask                     // the service wants tasks and has none
 	CauseTaskStopping               // the task is being stopped
-	CauseAgentStopped               // the exec agent gave up
+	CauseAgentStopped               // the exec agent has given up
 	CauseAgentMissing               // exec is on but the container never got an agent
-	CauseContainerOver              // the container has run to its end, its task goes on
+	CauseContainerOver              // the container has run to its end, while its task goes on
 	CauseNoNetwork                  // the task has network mode none
 	CauseExecOff                    // the task was started without exec
 	CauseScaledToZero               // the service wants no tasks
 	CauseDraining                   // the service is being deleted, or was
 )
 
-// NotReadyError means that what was asked for exists but cannot carry a session now.
+// NotReadyError means that what was asked for exists, but cannot carry a session now.
 type NotReadyError struct {
 	Target   Target
 	Cause    Cause
-	Status   string   // of the task or service, as ECS writes it
-	Suspect  Suspect  // what the task and its definition say about why; looked at when there is no agent
-	Instance Instance // that the task runs on; looked at with Suspect
-	Reason   string   // ECS's words about the agent, or about the newest task that stopped
+	Status   string   // of the task or service, as ECS has it
+	Suspect  Suspect  // what the task and its definition say about the reason; looked for when there is no agent
+	Instance Instance // the container instance of the task; looked for together with Suspect
+	Reason   string   // ECS's reason for the agent, or for the newest task that has stopped
 	Events   []string // of the service, newest first
-	Origin   Origin   // of the tasks that were looked at
-	Waiting  int      // tasks that were looked at, this one included; 0 when there was none
+	Origin   Origin   // of the tasks that were considered
+	Waiting  int      // how many tasks were considered, including this one; 0 when there was none
 }
 
 func (e *NotReadyError) Error() string {
@@ -131,8 +131,8 @@ func (e *NotReadyError) Remedy() string {
 	return e.Origin.look(e.Target)
 }
 
-// stopRemedy knows what to do about ECS's common words for a task that does not stay (ECS Developer Guide, "Stopped tasks
-// error messages" and "Service event messages"); "" for others.
+// stopRemedy is what to do about the common reasons of ECS for a task that does not stay (ECS Developer Guide, "Stopped tasks
+// error messages" and "Service event messages"); "" for other reasons.
 func stopRemedy(reason string) string {
 	for _, known := range []struct{ words, remedy string }{
 		{"CannotPullContainer", "correct the image's name, the execution role's right to pull it, or the route to its registry"},
@@ -156,7 +156,7 @@ func stopRemedy(reason string) string {
 // NotConnectedError means that Session Manager has no connection to the container's agent.
 type NotConnectedError struct {
 	Target          Target
-	Tried           []string // other containers of the task that it has none to either
+	Tried           []string // other containers of the task to which it has no connection either
 	Region, Account string
 	Err             error
 }
@@ -170,24 +170,24 @@ func (e *NotConnectedError) Error() string {
 }
 func (e *NotConnectedError) Unwrap() error { return e.Err }
 
-// Temporary is true: the agent may still be registering, or the task was replaced and another one takes its place.
+// Temporary is true: the agent may still be registering, or another task may be about to replace this one.
 func (e *NotConnectedError) Temporary() bool { return true }
 
-// Remedy names the reasons that remain when the task looks ready.
+// Remedy names the reasons that are left when the task looks ready.
 func (e *NotConnectedError) Remedy() string {
 	return fmt.Sprintf("the task may have been replaced or its agent may still be registering: try again; else check that it is in %s of account %s and has a route to ssmmessages.%s",
 		e.Region, orWord(e.Account, "(unknown)"), e.Region)
 }
 
-// TaskGoneError means that a task does not run, or not for long.
+// TaskGoneError means that a task has stopped or is stopping.
 type TaskGoneError struct {
 	Target Target
 	Status string // STOPPED, DEPROVISIONING, …; empty when ECS no longer knows the task
-	Reason string // ECS's stoppedReason with the containers'
+	Reason string // ECS's stoppedReason, and the reasons of the containers
 	Shell  Shell
 }
 
-// Over reports whether the task's containers are gone, and with them every session.
+// Over reports whether the containers of the task have ended, and all sessions with them.
 func (e *TaskGoneError) Over() bool {
 	switch e.Status {
 	case "", "DEPROVISIONING", "STOPPED", "DELETED":
@@ -218,7 +218,7 @@ func (e *TaskGoneError) Remedy() string {
 	return "name the service instead of the task, then any running task of it will do: " + e.Target.Cluster + "/" + e.Target.Service
 }
 
-// Ready reports whether a container of the task can carry a session: nil or a *NotReadyError.
+// Ready is nil when a container of the task can carry a session, else a *NotReadyError.
 func (t Task) Ready(c Container) error {
 	e := &NotReadyError{Target: Target{Cluster: t.Cluster, Service: t.Service, Task: t.ID, Container: c.Name}, Status: t.Status, Origin: t.Origin, Waiting: 1}
 	switch {
@@ -254,7 +254,7 @@ func (t Task) Ready(c Container) error {
 	return e
 }
 
-// stopping reports whether the task is on its way out (ECS Developer Guide, "Task lifecycle").
+// stopping reports whether the task is being stopped or has stopped (ECS Developer Guide, "Task lifecycle").
 func (t Task) stopping() bool {
 	switch t.Status {
 	case "DEACTIVATING", "STOPPING", "DEPROVISIONING", "STOPPED", "DELETED":

@@ -2,7 +2,7 @@ package aws
 
 import "slices"
 
-// Regions are those that the SDK knows ECS in, sorted. There may be newer ones.
+// Regions are the regions in which the SDK knows ECS, sorted. AWS may have newer ones.
 func Regions() []string {
 	return slices.Clone([]string{
 		"af-south-1", "ap-east-1", "ap-east-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2",

@@ -13,36 +13,38 @@ import (
 	"culvert/internal/say"
 )
 
-// RelayName is what a port mapping of a task definition is called that leads to a relay, which bonds sessions: culvert speaks to
-// no port that is not mapped under this name.
+// RelayName is the name of the port mapping, in a task definition, that leads to a relay, which bonds sessions. culvert takes
+// no other port for a relay.
 const RelayName = "culvert-relay"
 
-// Relay is where a task has a relay, and what the task affords.
+// Relay is the relay of a task, and the resources of the task that decide how many sessions are of use.
 type Relay struct {
-	Container string // that maps the port
+	Container string // the container that maps the port
 	Port      uint16 // on the loopback address of the target's container
 	CPU       int    // units of the task, 1024 to a vCPU; 0 when its definition does not say
-	Memory    int    // MiB that the sessions have, beside all else in the target's container; 0 when it does not say
+	Memory    int    // MiB for the sessions and everything else in the target's container; 0 when the definition does not say
 }
 
-// What a session takes of a task at its full rate (docs/capacity.md), and what is there besides: the proxy, the agent, the relay.
+// What one session takes of a task at its full rate (docs/capacity.md), and what everything else takes: the proxy, the agent,
+// the relay.
 const (
 	sessionCPU    = 128 // units
 	sessionMemory = 26  // MiB
 	besideMemory  = 172 // MiB
-	// supposedCPU is what a task is taken to have that does not say, as one that shares an instance with others need not.
+	// supposedCPU is how many units a task is supposed to have whose definition does not say. Tasks that share an instance need
+	// not say.
 	supposedCPU = 512
-	// mostAfforded is what more sessions have not been seen to improve.
+	// mostAfforded is the most sessions of any use: more have not been measured to be faster.
 	mostAfforded = 16
 )
 
-// LeastRelayCPU and LeastRelayMemory are what a task should have for its relay to be of use.
+// LeastRelayCPU (units) and LeastRelayMemory (MiB) are what a task should have for its relay to be of use.
 const (
 	LeastRelayCPU    = 1024
 	LeastRelayMemory = 1024
 )
 
-// Affords is how many sessions at full rate the task carries; at least one.
+// Affords is how many sessions the task can carry at full rate; it is at least one.
 func (r Relay) Affords() int {
 	most := min(mostAfforded, cmp.Or(r.CPU, supposedCPU)/sessionCPU)
 	if r.Memory > 0 {
@@ -51,19 +53,19 @@ func (r Relay) Affords() int {
 	return max(1, most)
 }
 
-// Small reports whether the task is known to be smaller than a relay is of use in.
+// Small reports whether the task is known to be too small for its relay to be of use.
 func (r Relay) Small() bool {
 	return r.CPU > 0 && r.CPU < LeastRelayCPU || r.Memory > 0 && r.Memory < LeastRelayMemory
 }
 
-// relayMapping is what a task definition says of a relay.
+// relayMapping is what a task definition says about a relay.
 type relayMapping struct {
-	container string
+	container string // that has the port mapping
 	port      uint16
-	problem   string // it cannot be used; empty with a port
+	problem   string // why the port cannot be used; empty when it can
 }
 
-// relayOf looks for the port mapping of a relay; the zero value when there is none.
+// relayOf looks for the port mapping of a relay; zero when there is none.
 func relayOf(d types.TaskDefinition) (found relayMapping) {
 	for _, c := range d.ContainerDefinitions {
 		for _, m := range c.PortMappings[:min(len(c.PortMappings), maxMappings)] {
@@ -94,9 +96,10 @@ func relayOf(d types.TaskDefinition) (found relayMapping) {
 	return found
 }
 
-// Relay finds the relay that a session to a target reaches, by the task definition alone: nothing is sent to the task. It is asked
-// for the definition where that is known already or the task has several containers, of which one may be a relay; where asked is
-// set, in any case. The error is a *NoRelayError where there is none, a *DeniedError where the caller may not look.
+// Relay finds the relay that a session to a target can reach. It looks at the task definition alone, and sends nothing to the
+// task. Unless asked is set, it does not read the definition of a task with a single container, unless that is known already:
+// such a task is taken to have no relay. The error is a *NoRelayError when there is no relay, and a *DeniedError when the
+// caller may not read the definition.
 func (c *Client) Relay(ctx context.Context, at Target, asked bool) (Relay, error) {
 	t, found := c.foundLast.find(at)
 	if !found {
@@ -120,7 +123,7 @@ func (c *Client) Relay(ctx context.Context, at Target, asked bool) (Relay, error
 	return d.relay(d.in(t), at)
 }
 
-// relay is the relay that a session to a container of a task reaches.
+// relay is the relay that a session to the container of at can reach.
 func (d Definition) relay(t Task, at Target) (Relay, error) {
 	none := func(why RelayWhy, detail string) (Relay, error) {
 		return Relay{}, &NoRelayError{Target: at, Why: why, Detail: detail, Container: d.relayed.container}
@@ -145,17 +148,17 @@ type RelayWhy int
 // The reasons.
 const (
 	RelayUnmapped RelayWhy = iota // no port mapping is called RelayName
-	RelayMisnamed                 // one is, and is none that leads to a relay
-	RelayApart                    // it is on the loopback address of another container
+	RelayMisnamed                 // there is one, but it does not lead to a relay
+	RelayApart                    // the relay is on the loopback address of another container
 	RelayOver                     // its container has stopped
-	RelayUnsought                 // nobody knows: a task of one container is taken to have none, and its definition is not asked for
+	RelayUnsought                 // not known: a task of one container is taken to have none, without reading its definition
 )
 
 // NoRelayError means that sessions to a target reach no relay.
 type NoRelayError struct {
 	Target    Target
 	Why       RelayWhy
-	Container string // that has the port mapping
+	Container string // the container that has the port mapping
 	Detail    string
 }
 
@@ -180,7 +183,7 @@ func (e *NoRelayError) Error() string {
 	return text
 }
 
-// Remedy says how to get one.
+// Remedy says how to get a relay.
 func (e *NoRelayError) Remedy() string {
 	switch e.Why {
 	case RelayUnmapped:
@@ -196,13 +199,13 @@ func (e *NoRelayError) Remedy() string {
 	return "its log says why; the next task of the service starts it anew"
 }
 
-// foundTasks are the tasks that were found last, by their ids, as they were then.
+// foundTasks are the tasks that were last found by a lookup, by id.
 type foundTasks struct {
 	mu    sync.Mutex
 	known map[string]Task
 }
 
-// maxFound bounds them.
+// maxFound is how many tasks are remembered before all are forgotten.
 const maxFound = 64
 
 func (l *foundTasks) keep(t Task) {
@@ -214,7 +217,7 @@ func (l *foundTasks) keep(t Task) {
 	l.known[t.ID] = t
 }
 
-// find takes a task out: it changes.
+// find takes a task out, as it is good for one use only: tasks change.
 func (l *foundTasks) find(at Target) (Task, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

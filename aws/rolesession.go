@@ -11,22 +11,22 @@ import (
 	"culvert/internal/pattern"
 )
 
-// roleSession names the session of every role that is assumed for this process. A role's aws:userid is
-// ROLEID:SESSIONNAME, and policies know by it whose a Session Manager session is: so the name is the same at each renewal,
-// and for all processes of one user or of one job of a pipeline, whichever of them opens, resumes or ends the session. It
-// also begins the ids of sessions and shows in CloudTrail. AWS_ROLE_SESSION_NAME is the user's own choice.
+// roleSession is the name of the session of every role that is assumed for this process. A role's aws:userid is
+// ROLEID:SESSIONNAME, by which policies tell who has opened a Session Manager session. So the name has to be the same at each
+// renewal, and in all processes of one user or of one pipeline job, whichever of them opens, resumes or ends the session. The
+// ids of sessions begin with it, and CloudTrail shows it. AWS_ROLE_SESSION_NAME is the user's own choice.
 func roleSession(p pipeline) string {
 	if name := os.Getenv("AWS_ROLE_SESSION_NAME"); name != "" {
 		return name
 	}
 	if p.run != "" {
-		return roleSessionOf(p.run[max(0, len(p.run)-maxRoleSession+len(roleSessionPrefix)):]) // what tells runs apart is at the end
+		return roleSessionOf(p.run[max(0, len(p.run)-maxRoleSession+len(roleSessionPrefix)):]) // the end is what tells jobs apart
 	}
 	return roleSessionOf(userName())
 }
 
-// nameRoleSessions has the SDK name the role sessions that nobody has named: it would invent a name at each renewal. It
-// goes behind every other option, because it adds to what those ask of the SDK's roles.
+// nameRoleSessions has the SDK give this name to role sessions that nobody has named: it would invent a name at each renewal.
+// It has to come after all other options, because it adds to what they do with the options of roles.
 func (c *Client) nameRoleSessions(o *config.LoadOptions) error {
 	assuming, presenting := o.AssumeRoleCredentialOptions, o.WebIdentityRoleCredentialOptions
 	o.AssumeRoleCredentialOptions = func(r *stscreds.AssumeRoleOptions) {
@@ -47,10 +47,10 @@ func (c *Client) nameRoleSessions(o *config.LoadOptions) error {
 	return nil
 }
 
-// roleSessionPrefix begins each name that is culvert's own; policies know them by it.
+// roleSessionPrefix is the beginning of each name that culvert makes, by which policies recognise them.
 const roleSessionPrefix = "culvert-"
 
-// IsOwnRoleSession reports whether culvert has named a role's session, or somebody who wants it to be taken for such a one.
+// IsOwnRoleSession reports whether a role's session has a name of culvert's form. Others can choose such a name, too.
 func IsOwnRoleSession(name string) bool { return strings.HasPrefix(name, roleSessionPrefix) }
 
 // maxRoleSession is how long the name of a role's session may be (STS API Reference, AssumeRole).
@@ -58,7 +58,7 @@ const maxRoleSession = 64
 
 var notInRoleSession = pattern.Of(`[^\w+=,.@-]`) //nolint:gochecknoglobals // compiled when it is needed
 
-// roleSessionOf fits STS's rule for RoleSessionName, 2 to 64 of [\w+=,.@-], whoever it is.
+// roleSessionOf is a name for the role sessions of somebody that STS takes for a RoleSessionName: 2 to 64 of [\w+=,.@-].
 func roleSessionOf(who string) string {
 	name := roleSessionPrefix + notInRoleSession().ReplaceAllString(who, "-")
 	return name[:min(len(name), maxRoleSession)]

@@ -11,18 +11,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 )
 
-// rootProfile is the profile that the credentials really come from: the one at the end of a chain of source_profile, which
-// is where people log in. The zero value is none.
+// rootProfile is the profile that the credentials really come from: the one at the end of a chain of source_profile, where
+// people sign in. The zero value is none.
 type rootProfile struct {
 	name                   string
-	sso, login             bool   // it is of IAM Identity Center, or of "aws login"
-	account, permissionSet string // of the former
+	sso, login             bool   // it signs in by IAM Identity Center, or by "aws login"
+	account, permissionSet string // of IAM Identity Center
 	tokenFile, role        string // of a web identity
 	source                 string // credential_source of the role
-	chained                bool   // another profile leads to it
+	chained                bool   // it is the source_profile of another profile
 }
 
-// rootProfileOf finds it in what the SDK has loaded.
+// rootProfileOf finds the root profile in the configuration that the SDK has loaded.
 func rootProfileOf(cfg sdk.Config) rootProfile {
 	for _, source := range cfg.ConfigSources {
 		profile, ok := source.(config.SharedConfig)
@@ -43,10 +43,10 @@ func rootProfileOf(cfg sdk.Config) rootProfile {
 	return rootProfile{}
 }
 
-// loginBelow lets the SDK load a chain of profiles that ends in one of "aws login". The SDK's resolver of chains knows that
-// kind, but its check whether a source profile has credentials at all does not (config 1.33.15), and says <nil>. So that
-// profile gets another kind beside it, which the resolver looks at only after. err is what the check said; nil when it is
-// about something else.
+// loginBelow makes the SDK load a chain of profiles that ends in one of "aws login". The SDK resolves such chains, but its
+// check that a source profile has credentials at all does not know that kind (config 1.33.15), and fails with the error <nil>.
+// So the profile gets a credential_process as well, which the SDK resolves only after the login. err is the error of the check;
+// overlay and undo are nil when it is about something else.
 func (c *Client) loginBelow(ctx context.Context, err error) (overlay config.LoadOptionsFunc, undo func()) {
 	failed, ok := errors.AsType[config.SharedConfigAssumeRoleError](err)
 	if !ok || failed.Err != nil || strings.ContainsAny(failed.Profile, "[]\r\n") {
@@ -77,18 +77,18 @@ func (c *Client) loginBelow(ctx context.Context, err error) (overlay config.Load
 	return config.WithSharedConfigFiles([]string{awsFile("AWS_CONFIG_FILE", config.DefaultSharedConfigFilename()), file.Name()}), undo
 }
 
-// awsFile is one of AWS's files: where its variable says, else its usual place.
+// awsFile is the path of one of AWS's files: that of its variable, else the usual one.
 func awsFile(variable, usual string) string { return orWord(os.Getenv(variable), usual) }
 
-// presentsFile reports whether Options.RoleARN is the role for the token that AWS_WEB_IDENTITY_TOKEN_FILE names: GitLab,
-// CircleCI and others write a token and leave the role to the job.
+// presentsFile reports whether Options.RoleARN is the role to assume with the token in AWS_WEB_IDENTITY_TOKEN_FILE. GitLab,
+// CircleCI and others write a token into a file and leave the role to the job.
 func (o Options) presentsFile() bool {
 	role := os.Getenv("AWS_ROLE_ARN")
 	return o.RoleARN != "" && o.Profile == "" && os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE") != "" && (role == "" || role == o.RoleARN) &&
 		(os.Getenv("AWS_ACCESS_KEY_ID") == "" || os.Getenv("AWS_SECRET_ACCESS_KEY") == "")
 }
 
-// tokenFile is the file of the web identity token that the chain presents.
+// tokenFile is the file of the web identity token that the credential chain uses.
 func (c *Client) tokenFile() string {
 	if c.from(sdk.CredentialSourceEnvVarsSTSWebIDToken) {
 		return os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE")

@@ -13,21 +13,22 @@ import (
 	"culvert/internal/say"
 )
 
-// Routes are what can be reached: private destinations that an account and its task definitions name, and the ways to them.
+// Routes are what can be reached: the private destinations that an account and its task definitions name, and the ways to them.
 type Routes struct {
-	Catalog *Catalog // the services and tasks that were looked at
-	Hosts            // its Gaps are the catalog's and the ways' as well
-	Ways    [][]Way  // by Hosts.Hosts, the best first
+	Catalog *Catalog // of the services and tasks that were looked at
+	Hosts            // Gaps are also those of the catalog and of the ways
+	Ways    [][]Way  // at the index of the host in Hosts.Hosts, the best way first
 }
 
-// Routes looks for private destinations, and for the services of a part of the account through whose tasks they can be reached. The
-// account's services are asked while ECS is. It fails when ECS cannot be asked at all; everything else that is missing is a gap.
+// Routes looks for private destinations, and for the services in a part of the account through whose tasks they can be reached.
+// It asks ECS and the services that have destinations at the same time. It fails when ECS cannot be asked at all; everything
+// else that is missing is a gap.
 func (c *Client) Routes(ctx context.Context, at Sight) (*Routes, error) {
 	return c.FindRoutes(ctx, at, func(*Routes) {})
 }
 
-// FindRoutes is Routes. update is given what is known as it comes, one call at a time, and never after the end: destinations whose
-// ways are not judged yet, and gaps.
+// FindRoutes is Routes. update is called with what is known so far, one call at a time and never after the end. The ways in it
+// are still empty.
 func (c *Client) FindRoutes(ctx context.Context, at Sight, update func(*Routes)) (*Routes, error) {
 	var mu sync.Mutex
 	var named, account Hosts
@@ -66,21 +67,21 @@ func (c *Client) FindRoutes(ctx context.Context, at Sight, update func(*Routes))
 	return r, nil
 }
 
-// Concerns reports whether the tasks that were looked at have to do with a destination: they name it, or it is not known to be
-// in another VPC than theirs.
+// Concerns reports whether a destination matters to the tasks that were looked at: they name it, or it is not known to be in
+// another VPC.
 func (r *Routes) Concerns(i int) bool {
 	return len(r.Hosts.Hosts[i].Mentions) > 0 || slices.ContainsFunc(r.Ways[i], func(w Way) bool { return !w.Elsewhere })
 }
 
 // Route is a destination and the way to it.
 type Route struct {
-	Host Host // its Port is known
-	Way  Way  // Admitted, or Unchecked: then what Why says was not looked at
+	Host Host // with its port
+	Way  Way  // Admitted, or Unchecked for the reason in Why
 }
 
-// Route finds the destination of a name, and the best way to it. The name is what a list of destinations shows: a name, a name
-// and a role as in orders/reader, a host, an address or an ARN; NAME:PORT says a port that is not known, or another one. Of several
-// roles the one that takes everything is meant. It fails with *NotFoundError, *AmbiguousError or *NoWayError.
+// Route finds the destination of a name, and the best way to it. The name is one that a list of destinations shows: a name, a
+// name and a role as in orders/reader, a host, an address or an ARN. NAME:PORT adds a port that is not known, or replaces it.
+// Of several roles it chooses the one that can be written to. It fails with *NotFoundError, *AmbiguousError or *NoWayError.
 func (r *Routes) Route(name string) (Route, error) {
 	at, port, err := r.find(name)
 	if err != nil {
@@ -104,7 +105,7 @@ func (r *Routes) Route(name string) (Route, error) {
 	}
 }
 
-// find finds the one destination of a name, and the port that stands in the name.
+// find finds the one destination of a name, and the port that the name ends with; 0 when it has none.
 func (r *Routes) find(name string) (at int, port uint16, err error) {
 	if found := r.called(name); len(found) > 0 {
 		at, err = r.one(name, found)
@@ -126,10 +127,10 @@ func (r *Routes) find(name string) (at int, port uint16, err error) {
 	return 0, 0, &NotFoundError{Kind: "destination", Name: name, Near: near.Names(name, slices.Compact(names), maxNear), Shell: r.Catalog.Shell}
 }
 
-// called are the destinations that a name may mean, by their places in Hosts.
+// called are the destinations that a name may mean, by their indexes in Hosts.
 func (r *Routes) called(name string) []int {
 	if name == "" {
-		return nil // of many an ARN is not known
+		return nil // it would match hosts without an ARN
 	}
 	name = strings.ToLower(strings.TrimSuffix(name, "."))
 	forms := []func(Host) string{
@@ -153,7 +154,8 @@ func (r *Routes) called(name string) []int {
 	return nil
 }
 
-// one is the one that is meant of several: those at one address are one, and of several roles the first that takes everything.
+// one chooses one of several destinations: of several roles the one that can be written to, and any of those at the same
+// address.
 func (r *Routes) one(name string, found []int) (int, error) {
 	for _, role := range []string{"writer", "primary", "configuration"} {
 		in := slices.DeleteFunc(slices.Clone(found), func(i int) bool { return r.Hosts.Hosts[i].Role != role })
@@ -173,12 +175,12 @@ func (r *Routes) one(name string, found []int) (int, error) {
 	return found[0], nil
 }
 
-// NoWayError means that a destination is known and cannot be reached as things stand.
+// NoWayError means that a destination is known, but cannot be reached as things are.
 type NoWayError struct {
-	Host  Host  // Port 0: that is what is missing
-	Ways  []Way // none is open; empty: no task could carry a session
+	Host  Host  // when its Port is 0, the port is what is missing
+	Ways  []Way // none of them is open; empty when no task can carry a session
 	Shell Shell
-	Err   error // why there is no ready task, where that is known
+	Err   error // why no task is ready, when that is known
 }
 
 func (e *NoWayError) Unwrap() error { return e.Err }
@@ -195,7 +197,7 @@ func (e *NoWayError) Error() string {
 	return fmt.Sprintf("no way to %s: %s/%s is the nearest, and %s", say.Line(e.Host.Name), e.Ways[0].Cluster, e.Ways[0].Service, e.Ways[0].Why)
 }
 
-// Remedy is the port's form, or the command that makes the missing rule.
+// Remedy is to add the port to the name, or the command that adds the missing rule.
 func (e *NoWayError) Remedy() string {
 	switch {
 	case e.Host.Port == 0:

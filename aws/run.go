@@ -15,7 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
-// The tags of a task that culvert has started: of which run it is, whose, and until when it may run.
+// The tags of a task that culvert has started: for which run, by whom, and until when it may run.
 const (
 	tagRun   = "culvert:run"
 	tagOwner = "culvert:owner"
@@ -24,27 +24,27 @@ const (
 
 const (
 	runPrefix = "culvert-"
-	// untilSlack is how long after its time a task is still left alone: it began a little later than it was asked for, and
+	// untilSlack is how long after the end of its time a task is left alone. It starts a little later than it is ordered, and
 	// ends by itself.
 	untilSlack = 10 * time.Minute
 )
 
-// Run is a task that was started for the time of a tunnel.
+// Run is a task, or the use of a service, for the time of a tunnel.
 type Run struct {
 	ID            string // 16 hexadecimal digits
-	Cluster, Task string // of the task the id; empty as long as it is not known
-	Service       string // that is to run, instead of a task of its own; then neither Task nor Family
-	Share         string // what a task is started under that several use; empty: it is the run's own
-	Idle          bool   // Service runs anyway: there is nothing to end
+	Cluster, Task string // Task is the task's id; empty while it is not known
+	Service       string // the service that is to run instead of a task of its own; then there is no Task and no Family
+	Share         string // the name under which a task is started that several runs use; empty when the task is the run's own
+	Idle          bool   // Service runs anyway, so there is nothing to end
 	Family        string
-	Until         time.Time // when it ends by itself
-	Unwatched     bool      // it does not, and is to be ended then
+	Until         time.Time // when the task ends by itself
+	Unwatched     bool      // the task does not end by itself, and has to be ended at Until
 }
 
-// StartedBy is what ECS is told about who has started the task: it can be listed by that.
+// StartedBy is the startedBy of the run's task, by which ECS can list it.
 func (r Run) StartedBy() string { return runPrefix + r.ID }
 
-// NewRun names a run before it is begun, so that it can be looked for whatever becomes of its beginning.
+// NewRun makes a run before it is started, so that its task can be found whatever happens during the start.
 func NewRun(o Order, now time.Time) Run {
 	id := make([]byte, 8)
 	_, _ = rand.Read(id) // never fails
@@ -55,8 +55,9 @@ func NewRun(o Order, now time.Time) Run {
 	return r
 }
 
-// Start raises the order's service, or runs the order's task under the name of a run. The task is on its way then: Lookup says when it is ready. The call
-// may be repeated for the same run. When it fails, or ctx ends it, there may be a task all the same: EndRun finds it.
+// Start raises the order's service, or runs the order's task under the name of the run. It does not wait for the task: Lookup
+// says when that is ready. The call may be repeated for the same run. When it fails, or ctx ends it, a task may have been
+// started all the same: EndRun finds it.
 func (c *Client) Start(ctx context.Context, o Order, r Run) (Run, error) {
 	switch {
 	case r.Service != "":
@@ -72,7 +73,7 @@ func (c *Client) Start(ctx context.Context, o Order, r Run) (Run, error) {
 	return r, err
 }
 
-// runTask returns the id of the task that is on its way.
+// runTask calls RunTask and returns the id of the new task.
 func (c *Client) runTask(ctx context.Context, o Order, in *ecs.RunTaskInput) (string, error) {
 	out, err := call(ctx, c, about{Cluster: o.Cluster, Resource: sdk.ToString(in.TaskDefinition)}, func(ctx context.Context) (*ecs.RunTaskOutput, error) {
 		return c.ecs.RunTask(ctx, in)
@@ -95,7 +96,7 @@ func (c *Client) runTask(ctx context.Context, o Order, in *ecs.RunTaskInput) (st
 	return id, nil
 }
 
-// NotStarted reports whether an error of Start means that there is no task: AWS has refused, or was not asked.
+// NotStarted reports whether an error of Start means that no task was started, as AWS has refused it or was not asked.
 func NotStarted(err error) bool {
 	_, odd := errors.AsType[*AnswerError](err)
 	_, known := errors.AsType[remedied](err)
@@ -109,7 +110,7 @@ func detailOf(f types.Failure) string {
 	return ""
 }
 
-// runInput is what RunTask is asked.
+// runInput is the input of RunTask for an order. It sets Family and Unwatched of the run.
 func (c *Client) runInput(ctx context.Context, o Order, r *Run) (*ecs.RunTaskInput, error) {
 	if err := o.checkHome(ctx, c); err != nil {
 		return nil, err
@@ -147,13 +148,13 @@ func (c *Client) runInput(ctx context.Context, o Order, r *Run) (*ecs.RunTaskInp
 	return in, nil
 }
 
-// maxOverrides is how many characters the overrides of a task may have (ECS API Reference, TaskOverride), with room for how
-// they are written.
+// maxOverrides is how many characters the overrides of a task may have (ECS API Reference, TaskOverride), less some for their
+// JSON.
 const maxOverrides = 8192 - 500
 
 func lengthOf(o *types.ContainerOverride) int { return len(strings.Join(o.Command, `","`)) }
 
-// whoami is who the credentials belong to, asked once.
+// whoami is whom the credentials belong to. STS is asked once.
 func (c *Client) whoami(ctx context.Context) (Identity, error) {
 	if known := c.identity.Load(); known != nil {
 		return *known, nil
@@ -161,9 +162,9 @@ func (c *Client) whoami(ctx context.Context) (Identity, error) {
 	return c.Identity(ctx)
 }
 
-// EndRun stops what was started for a run, and says what that was. Without a task's id it looks for what was started under
-// the run's name, which is there once RunTask has answered, and may be some moments before. A service is scaled to zero when
-// nobody else uses it.
+// EndRun stops what was started for a run, and says what that was. When the task's id is not known, it looks for tasks that
+// were started under the run's name: there is one once RunTask has answered, and perhaps some moments earlier. A service is
+// scaled to zero when nobody else uses it.
 func (c *Client) EndRun(ctx context.Context, r Run, why string) (ended []string, err error) {
 	switch {
 	case r.Idle:
@@ -188,12 +189,12 @@ func (c *Client) EndRun(ctx context.Context, r Run, why string) (ended []string,
 	return ended, nil
 }
 
-// startedBy lists the tasks that were started under a name and are meant to run.
+// startedBy lists the tasks that were started under a name and have not been stopped.
 func (c *Client) startedBy(ctx context.Context, cluster, name string) ([]string, error) {
 	return c.listStarted(ctx, cluster, name, types.DesiredStatusRunning)
 }
 
-// listStarted lists the first of the tasks that were started under a name.
+// listStarted lists the first tasks that were started under a name.
 func (c *Client) listStarted(ctx context.Context, cluster, name string, status types.DesiredStatus) ([]string, error) {
 	out, err := call(ctx, c, about{Cluster: cluster}, func(ctx context.Context) (*ecs.ListTasksOutput, error) {
 		return c.ecs.ListTasks(ctx, &ecs.ListTasksInput{Cluster: &cluster, StartedBy: &name, DesiredStatus: status})
@@ -208,7 +209,7 @@ func (c *Client) listStarted(ctx context.Context, cluster, name string, status t
 	return tasks, nil
 }
 
-// stopTask stops a task; one that is gone already is no error.
+// stopTask stops a task. It is no error when the task has gone already.
 func (c *Client) stopTask(ctx context.Context, cluster, task, why string) error {
 	_, err := call(ctx, c, about{Cluster: cluster, Resource: c.arn("ecs", "task/"+cluster+"/"+task)}, func(ctx context.Context) (*ecs.StopTaskOutput, error) {
 		return c.ecs.StopTask(ctx, &ecs.StopTaskInput{Cluster: &cluster, Task: &task, Reason: &why})
@@ -222,8 +223,8 @@ func (c *Client) stopTask(ctx context.Context, cluster, task, why string) error 
 	return nil
 }
 
-// EndExpired stops the caller's own tasks of a family whose time is over, as tags tell it: those of a culvert that was killed
-// on another machine, and that do not end by themselves. It tells which.
+// EndExpired stops the caller's own tasks of a family whose time is over by their tags: those that do not end by themselves,
+// and whose culvert was killed, perhaps on another machine. ended are their ids.
 func (c *Client) EndExpired(ctx context.Context, cluster, family string) (ended []string, err error) {
 	who, err := c.whoami(ctx)
 	if err != nil {
@@ -242,22 +243,22 @@ func (c *Client) EndExpired(ctx context.Context, cluster, family string) (ended 
 	return ended, err
 }
 
-// tagged is a task of some culvert, as its tags tell.
+// tagged is a task that a culvert has started, as its tags tell.
 type tagged struct {
 	task, owner string
 	until       time.Time
 }
 
-// isOf reports whether a task is somebody's own: the user's, or the same role's, under whichever name its sessions have.
+// isOf reports whether somebody owns the task: the same user, or the same role if culvert has named its session.
 func (t tagged) isOf(who Identity) bool {
 	role, _, _ := strings.Cut(t.owner, ":")
 	return t.owner == who.UserID || who.RoleID() != "" && role == who.RoleID() && strings.Contains(t.owner, ":"+roleSessionPrefix)
 }
 
-// mostRuns bounds the tasks of a family that are looked at.
+// mostRuns bounds how many tasks of a family are described.
 const mostRuns = 300
 
-// runsOf are the tasks of a family that some culvert has started and that are meant to run.
+// runsOf are the tasks of a family that a culvert has started and that have not been stopped.
 func (c *Client) runsOf(ctx context.Context, cluster, family string) ([]tagged, error) {
 	var arns []string
 	err := c.listFamily(ctx, cluster, family, types.DesiredStatusRunning, func(page []string) { arns = append(arns, page...) })
@@ -287,7 +288,7 @@ func (c *Client) runsOf(ctx context.Context, cluster, family string) ([]tagged, 
 	return found, nil
 }
 
-// orRunRefused names what RunTask refuses where ECS's words are not enough.
+// orRunRefused is a *NotRunError where ECS refuses the order itself, else err.
 func (c *Client) orRunRefused(o Order, err error) error {
 	refused, ok := errors.AsType[*FaultError](err)
 	if !ok || refused.Temporary() {

@@ -9,11 +9,12 @@ import (
 
 const runAction = "ecs:RunTask"
 
-// NoLimitError means that a task cannot be told to end by itself, so that a culvert that is killed would leave it for ever.
+// NoLimitError means that a task cannot be made to end by itself, so that a culvert that is killed would leave it running for
+// good.
 type NoLimitError struct {
 	Definition string
 	TTL        time.Duration
-	Long       bool // its command is too long to be told
+	Long       bool // with the limit, the command is longer than an override may be
 }
 
 func (e *NoLimitError) Error() string {
@@ -23,13 +24,13 @@ func (e *NoLimitError) Error() string {
 	return fmt.Sprintf("%s cannot carry its own limit of %s: no essential container of it is started by a shell (sh -c), nor has the variable %s", e.Definition, e.TTL, TTLVariable)
 }
 
-// Remedy gives the container the limit, or does without.
+// Remedy is to give a container the limit, or to do without.
 func (e *NoLimitError) Remedy() string {
 	return "give an essential container the variable " + TTLVariable + " and have it end after so many seconds, as a small one beside yours with a shell can: " +
 		`["sh", "-c", "sleep ${` + TTLVariable + `:-infinity}"]; or pass --no-watchdog: then culvert alone stops the task, and one that is killed leaves it until the next`
 }
 
-// NoNetworkError means that nothing says where a task is to go.
+// NoNetworkError means that neither the order nor its service says in which subnets the task is to run.
 type NoNetworkError struct{ Definition, Service string }
 
 func (e *NoNetworkError) Error() string {
@@ -44,7 +45,7 @@ func (e *NoNetworkError) Remedy() string {
 	return "name a service whose network it takes (--service), or pass --subnets and --security-groups"
 }
 
-// PlacementError means that ECS did not place a task: no capacity of the cluster meets what it needs.
+// PlacementError means that ECS did not place a task, as the cluster has no capacity for it.
 type PlacementError struct {
 	Definition, Cluster string
 	Reasons             []string
@@ -55,7 +56,7 @@ func (e *PlacementError) Error() string {
 	return fmt.Sprintf("no place for %s in cluster %s: %s", e.Definition, e.Cluster, orWord(strings.Join(e.Reasons, ", "), "no reason is given"))
 }
 
-// Temporary is false: what is full stays so for longer than anybody waits.
+// Temporary is false: a full cluster stays full for longer than anybody waits.
 func (e *PlacementError) Temporary() bool { return false }
 
 // Remedy depends on what is missing.
@@ -72,7 +73,7 @@ func (e *PlacementError) Remedy() string {
 	return "see what the cluster has: " + e.Shell.AWS("ecs", "describe-clusters", "--clusters", e.Cluster, "--include", "STATISTICS")
 }
 
-// NotRunError means that ECS refuses to run a task as it is asked for.
+// NotRunError means that ECS refuses to run a task as it was ordered.
 type NotRunError struct {
 	Definition, Message string
 	Err                 error
@@ -108,13 +109,14 @@ func (e *NoDefinitionError) Error() string {
 }
 func (e *NoDefinitionError) Unwrap() error { return e.Err }
 
-// Remedy lists what there is.
+// Remedy lists the families that there are.
 func (e *NoDefinitionError) Remedy() string {
 	return "name a family with --run FAMILY: " + e.Shell.AWS("ecs", "list-task-definition-families", "--status", "ACTIVE") +
 		" lists them; culvert deploy writes out a module that has one"
 }
 
-// orNoDefinition tells a definition that is not there, which ECS has no code of its own for.
+// orNoDefinition is a *NoDefinitionError where the task definition does not exist, which ECS reports with a general code, else
+// err.
 func (c *Client) orNoDefinition(name string, err error) error {
 	if refused, ok := errors.AsType[*FaultError](err); ok && refused.Code == "ClientException" {
 		return &NoDefinitionError{Name: lastPart(name), Region: c.region, Shell: c.shell, Err: err}
@@ -122,10 +124,10 @@ func (c *Client) orNoDefinition(name string, err error) error {
 	return err
 }
 
-// asDenied finds the permission that is missing.
+// asDenied finds a missing permission in an error.
 func asDenied(err error) (*DeniedError, bool) { return errors.AsType[*DeniedError](err) }
 
-// NotStoppedError means that a task which culvert has started goes on.
+// NotStoppedError means that a task which culvert has started could not be stopped.
 type NotStoppedError struct {
 	Cluster, Task string
 	Shell         Shell
@@ -135,7 +137,7 @@ type NotStoppedError struct {
 func (e *NotStoppedError) Error() string { return fmt.Sprintf("stop task %s: %v", e.Task, e.Err) }
 func (e *NotStoppedError) Unwrap() error { return e.Err }
 
-// Remedy is the permission where that is missing, and to stop it by hand.
+// Remedy is the missing permission, if it is missing, and the command to stop the task by hand.
 func (e *NotStoppedError) Remedy() string {
 	if denied, ok := asDenied(e.Err); ok {
 		return denied.Remedy() + "; this one ends by itself at the time of its tag " + tagUntil + ", unless somebody stops it: " +

@@ -8,8 +8,8 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// Serves reports whether a host is one that the client calls itself: an endpoint of ECS, Session Manager, STS or KMS, where
-// AWS has it in this region or where the settings say.
+// Serves reports whether the client itself calls a host: an endpoint of ECS, Session Manager, STS or KMS, be it AWS's own in
+// this region or one of the settings.
 func (c *Client) Serves(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	service, behind, _ := strings.Cut(host, ".")

@@ -24,8 +24,8 @@ import (
 	"culvert/internal/say"
 )
 
-// Session is what StartSession and ResumeSession answer. Token is a secret, and so is a stream URL that is presigned:
-// neither is printed, logged or encoded.
+// Session is the answer of StartSession and ResumeSession. Token is a secret, as is a presigned stream URL: neither is printed,
+// logged or encoded.
 type Session struct {
 	ID        string
 	StreamURL string `json:"-"`
@@ -38,10 +38,10 @@ func (s Session) String() string { return "session " + s.ID }
 // GoString returns the id.
 func (s Session) GoString() string { return s.String() }
 
-// Format prints the id whatever the verb.
+// Format prints the id for every verb.
 func (s Session) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, s.String()) }
 
-// LogValue logs the id and where the stream is.
+// LogValue logs the id and the host of the stream.
 func (s Session) LogValue() slog.Value {
 	host := ""
 	if u, err := url.Parse(s.StreamURL); err == nil {
@@ -77,11 +77,11 @@ func (c *Client) StartSession(ctx context.Context, t Target, d Document) (Sessio
 
 const (
 	maxSessionID = 96   // characters (SSM API Reference, StartSession)
-	maxToken     = 4096 // characters, of a stream URL as well; AWS's have some hundred
+	maxToken     = 4096 // characters; for a stream URL as well. AWS's have some hundred
 )
 
-// check refuses what AWS never answers: the id stands in logs, records and commands that are meant to be pasted, token and
-// URL are passed on. The error quotes none of them.
+// check refuses answers that AWS never gives, as the id appears in logs, records and commands to be pasted, and token and URL
+// are passed on. Its error quotes none of them.
 func (s Session) check(operation string) error {
 	var problem string
 	switch {
@@ -99,7 +99,8 @@ func (s Session) check(operation string) error {
 	return &AnswerError{Operation: operation, Problem: problem}
 }
 
-// isSessionID knows the form of session ids: who has started it, a dash, and letters and digits.
+// isSessionID reports whether an id has the form of session ids: the name of whoever has opened it, a dash, and letters and
+// digits.
 func isSessionID(id string) bool {
 	return id != "" && len(id) <= maxSessionID && !strings.ContainsFunc(id, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("_.@=,+-", r)
@@ -111,8 +112,8 @@ func isWord(text string) bool {
 	return len(text) <= maxToken && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
-// ResumeSession asks for a new token; an answer without one means that the session is over. So does a session that the
-// service does not know: that is no error either.
+// ResumeSession asks for a new token. A Session without a token means that the session is over, or that the service does not
+// know it; neither is an error.
 func (c *Client) ResumeSession(ctx context.Context, id string) (Session, error) {
 	out, err := c.ssm.ResumeSession(ctx, &ssm.ResumeSessionInput{SessionId: &id})
 	if isOver(err) {
@@ -138,8 +139,8 @@ func (c *Client) TerminateSession(ctx context.Context, id string) error {
 	return err
 }
 
-// EndSession is TerminateSession that tells a session which it has ended from one that this account does not know: of
-// its own sessions that one is over, of another account's it says nothing.
+// EndSession is TerminateSession, and reports whether the service knew the session. It does not know a session that is over,
+// nor one of another account.
 func (c *Client) EndSession(ctx context.Context, id string) (known bool, err error) {
 	_, err = c.ssm.TerminateSession(ctx, &ssm.TerminateSessionInput{SessionId: &id})
 	if err == nil || isOver(err) {
@@ -154,24 +155,24 @@ func isOver(err error) bool {
 	return ok && api.ErrorCode() == "DoesNotExistException"
 }
 
-// learnSkew keeps how far AWS's clock is from ours: the SDK corrects its own signatures by it, SignUpgrade does so too.
+// learnSkew remembers how far AWS's clock is from ours. The SDK corrects its own signatures by that, as SignUpgrade does.
 func (c *Client) learnSkew(m middleware.Metadata) {
 	if attempts, ok := retry.GetAttemptResults(m); ok && len(attempts.Results) > 0 {
 		m = attempts.Results[len(attempts.Results)-1].ResponseMetadata
 	}
 	if skew, ok := awsmiddleware.GetAttemptSkew(m); ok {
 		if skew.Abs() < minSkew {
-			skew = 0 // the Date header has whole seconds, and the answer's way is in it
+			skew = 0 // the Date header has whole seconds, and the time that the answer took is in it
 		}
 		c.skew.Store(int64(skew))
 	}
 }
 
-// Skew is how far AWS's clock is ahead of ours, as far as answers have told it; 0 while it is within a minute. Signatures
-// are corrected by it.
+// Skew is how far AWS's clock is ahead of ours, by the answers so far; 0 when that is less than a minute. Signatures are
+// corrected by it.
 func (c *Client) Skew() time.Duration { return time.Duration(c.skew.Load()) }
 
-// minSkew is what SigV4 tolerates with room to spare: it refuses signatures more than five minutes off.
+// minSkew is the least difference that is corrected. SigV4 refuses signatures that are more than five minutes off.
 const minSkew = time.Minute
 
 // CheckStreamURL refuses a stream URL that is not wss://ssmmessages.<region>.<suffix>, unless the SSM endpoint was
@@ -199,20 +200,20 @@ func (c *Client) CheckStreamURL(u string) error {
 	return e
 }
 
-// StreamURLError means that a session's stream URL is not where Session Manager's streams are. It was not dialled.
+// StreamURLError means that a session's stream URL does not lead to Session Manager. It was not dialled.
 type StreamURLError struct{ Host, Problem, Region string }
 
 func (e *StreamURLError) Error() string {
 	return fmt.Sprintf("refuse stream URL with host %q: %s", e.Host, e.Problem)
 }
 
-// Remedy says what is expected.
+// Remedy says which URL was expected.
 func (e *StreamURLError) Remedy() string {
 	return fmt.Sprintf("expected wss://%s; if SSM is served elsewhere on purpose, pass --endpoint-url or set AWS_ENDPOINT_URL_SSM; to reach Session Manager by another address, pass --stream-endpoint", serviceHost("ssmmessages", e.Region))
 }
 
-// SignUpgrade adds SigV4 headers (service ssmmessages) to the websocket upgrade request with live credentials. A request
-// whose URL is presigned stays as it is, as AWS's own client does.
+// SignUpgrade adds SigV4 headers (service ssmmessages) to the request for a websocket upgrade, with the present credentials. A
+// request whose URL is presigned is not changed, as in AWS's own client.
 func (c *Client) SignUpgrade(ctx context.Context, r *http.Request) error {
 	if isPresigned(r.URL) {
 		return nil
@@ -221,7 +222,7 @@ func (c *Client) SignUpgrade(ctx context.Context, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("sign websocket upgrade: %w", c.explainCredentials(ctx, err))
 	}
-	// Only the host is signed, as AWS's own client does: the websocket library adds headers of its own later.
+	// Only the host is signed, as by AWS's own client: the websocket library adds other headers later.
 	bare := (&http.Request{Method: http.MethodGet, URL: r.URL, Host: r.Host, Header: http.Header{}}).WithContext(ctx)
 	empty := sha256.Sum256(nil)
 	err = v4.NewSigner().SignHTTP(ctx, credentials, bare, hex.EncodeToString(empty[:]), "ssmmessages", c.region, c.now())
@@ -235,7 +236,7 @@ func (c *Client) SignUpgrade(ctx context.Context, r *http.Request) error {
 	return nil
 }
 
-// isPresigned reports whether a URL carries its signature in the query.
+// isPresigned reports whether a URL has a signature in its query.
 func isPresigned(u *url.URL) bool {
 	for name := range u.Query() {
 		if strings.HasPrefix(strings.ToLower(name), "x-amz-") {

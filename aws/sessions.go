@@ -14,28 +14,29 @@ import (
 	"culvert/internal/say"
 )
 
-// PastSession is a session at the service, open or ended.
+// PastSession is a session as the service lists it, open or ended.
 type PastSession struct {
 	ID, Target, Owner string
 	Started           time.Time
 	Ended             time.Time     // zero while it is open
-	Longest           time.Duration // that the account lets it last; 0 when it has no limit
+	Longest           time.Duration // how long the account lets it last; 0 when there is no limit
 }
 
-// atLimit is how far from its limit a session may end that its limit has ended: AWS writes both times down by itself.
+// atLimit is how much a session's duration may differ from its limit for the limit to be why it ended: AWS records both times
+// by itself.
 const atLimit = 30 * time.Second
 
-// Expired reports whether the account's maximum duration has ended it.
+// Expired reports whether the account's maximum duration has ended the session.
 func (s PastSession) Expired() bool {
 	return s.Longest > 0 && !s.Ended.IsZero() && (s.Ended.Sub(s.Started)-s.Longest).Abs() < atLimit
 }
 
-// ActiveSessions are the open sessions of an owner (an ARN), oldest first, of those that the service lists first.
+// ActiveSessions are the open sessions of an owner (an ARN) on the first page of the service's list, oldest first.
 func (c *Client) ActiveSessions(ctx context.Context, owner string) ([]PastSession, error) {
 	return c.sessions(ctx, owner, ssmtypes.SessionStateActive)
 }
 
-// EndedSessions are the sessions of an owner (an ARN) that have ended, oldest first, of those that the service lists first.
+// EndedSessions are the ended sessions of an owner (an ARN) on the first page of the service's list, oldest first.
 func (c *Client) EndedSessions(ctx context.Context, owner string) ([]PastSession, error) {
 	return c.sessions(ctx, owner, ssmtypes.SessionStateHistory)
 }

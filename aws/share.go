@@ -19,20 +19,22 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
-// A shared task has a tag for each of its users, which is that one's own to set, to renew and to remove: no two of them
-// overwrite each other, and one that was killed is none any more when its tag has run out. Who leaves as the last says first
-// that the task is closing, and looks again; who comes sets its tag first, and looks again. So of two that do it at the same
-// time at least one sees the other: then the one leaves the task alone, and the other takes another task.
+// A shared task has a tag for each of its users, which only that user sets, renews and removes. So users do not overwrite each
+// other's tags, and the tag of a user that was killed runs out. Whoever leaves as the last user first tags the task as closing,
+// then looks for users again; whoever comes first sets its tag, then looks at the task again. So of two that do this at the
+// same time at least one sees the other: then the one that leaves does not stop the task, or the one that comes takes another
+// task.
 const (
 	tagClosing  = "culvert:closing"
 	sharePrefix = "culvert-share-"
-	// beatLife is how long a user's tag counts; it is renewed every BeatEvery.
+	// beatLife is how long a user's tag counts; the user renews it every BeatEvery.
 	beatLife = 10 * time.Minute
-	// closingLife is how long a task counts as closing whose last user has said so: longer than that takes.
+	// closingLife is how long a closing tag counts: longer than it takes to stop the task.
 	closingLife = time.Minute
-	// electionTime is the time in which all who find no task ask for one with the same client token, so that they get one.
+	// electionTime is the length of the periods in each of which all runs that find no task ask for one with the same client
+	// token, so that they get the same task.
 	electionTime = 10 * time.Minute
-	// mostElections bounds the tasks of one such time that turn out to have ended already.
+	// mostElections bounds how often join tries another token, as the task of a token has ended already.
 	mostElections = 20
 	joinPause     = 100 * time.Millisecond
 )
@@ -40,16 +42,16 @@ const (
 // BeatEvery is how often a user of a shared task has to renew its tag with Beat.
 const BeatEvery = 3 * time.Minute
 
-// sharedTask is a task that several use, as it is now.
+// sharedTask is a task that several runs use, as it is now.
 type sharedTask struct {
 	id            string
 	created       time.Time
 	until         time.Time
 	users, closed bool
-	user          func(id string) bool // whether a run is among its users
+	user          func(id string) bool // whether a run is, or was, one of its users
 }
 
-// join makes a run a user of a shared task: of one that is there, else of one that is started for all who look for one now.
+// join makes a run a user of a shared task: of one that runs, else of one that is started for all runs that look for one now.
 func (c *Client) join(ctx context.Context, o Order, r Run) (Run, error) {
 	in, err := c.runInput(ctx, o, &r)
 	if err != nil {
@@ -62,7 +64,7 @@ func (c *Client) join(ctx context.Context, o Order, r Run) (Run, error) {
 	r.Share = shareName(who, in)
 	in.StartedBy = &r.Share
 	in.Tags = append(in.Tags, types.Tag{Key: sdk.String(tagUser + r.ID), Value: sdk.String(c.countsUntil())})
-	over, err := c.listStarted(ctx, o.Cluster, r.Share, types.DesiredStatusStopped) // their tokens are used up
+	over, err := c.listStarted(ctx, o.Cluster, r.Share, types.DesiredStatusStopped) // each of them has used up a token
 	if err != nil {
 		return r, err
 	}
@@ -81,7 +83,7 @@ func (c *Client) join(ctx context.Context, o Order, r Run) (Run, error) {
 		if err != nil || joined.Task != "" {
 			return joined, err
 		}
-		round++ // it is over, or about to be
+		round++ // the task is over, or about to be
 		select {
 		case <-time.After(joinPause):
 		case <-ctx.Done():
@@ -91,7 +93,8 @@ func (c *Client) join(ctx context.Context, o Order, r Run) (Run, error) {
 	return r, &PlacementError{Definition: o.Definition, Cluster: o.Cluster, Reasons: []string{"the tasks that were to be shared have all ended"}, Shell: c.shell}
 }
 
-// shareName is what all who may share a task start it under: the same user or role, for the same task with the same network and capacity.
+// shareName is the name under which all who may share a task start it: the same user or role, for the same task definition with
+// the same network and capacity.
 func shareName(who Identity, in *ecs.RunTaskInput) string {
 	owner := who.UserID
 	if role := who.RoleID(); role != "" && strings.Contains(who.UserID, ":"+roleSessionPrefix) {
@@ -112,7 +115,7 @@ func digest(parts ...string) string {
 
 func (c *Client) countsUntil() string { return c.now().Add(beatLife).UTC().Format(time.RFC3339) }
 
-// elect runs the task, or finds the one that another has run with the same token.
+// elect runs a task, or finds the one that another run has started with the same token.
 func (c *Client) elect(ctx context.Context, o Order, in *ecs.RunTaskInput) (string, error) {
 	id, err := c.runTask(ctx, o, in)
 	if taken, ok := errors.AsType[*types.ConflictException](err); ok {
@@ -125,7 +128,7 @@ func (c *Client) elect(ctx context.Context, o Order, in *ecs.RunTaskInput) (stri
 	return id, err
 }
 
-// use makes a run a user of a task, if that can be; else the run that comes back has no task.
+// use makes a run a user of a task, or of an older one. The Run that it returns has no Task when that is not possible.
 func (c *Client) use(ctx context.Context, o Order, r Run, task string) (Run, error) {
 	t, err := c.sharedTask(ctx, o.Cluster, task)
 	if err != nil || !t.fit(o, c.now()) {
@@ -145,7 +148,7 @@ func (c *Client) use(ctx context.Context, o Order, r Run, task string) (Run, err
 		return r, nil
 	}
 	r.Task = task
-	_, err = c.leave(ctx, r) // two were started at the same time, and all take the older one; or it is closing
+	_, err = c.leave(ctx, r) // two were started at the same time, and all runs take the older one; or this one is closing
 	r.Task = ""
 	if err == nil && again != "" {
 		return c.use(ctx, o, r, again)
@@ -153,12 +156,12 @@ func (c *Client) use(ctx context.Context, o Order, r Run, task string) (Run, err
 	return r, err
 }
 
-// fit reports whether a task can be used for some time still: half of what a new one would have.
+// fit reports whether a task can be used for at least half of the time that a new one would have.
 func (t sharedTask) fit(o Order, now time.Time) bool {
 	return t.id != "" && !t.closed && now.Add(o.TTL/2).Before(t.until)
 }
 
-// oldest is the shared task that has been there longest of those that are fit, "" without one.
+// oldest is the oldest of the shared tasks that are fit; "" when there is none.
 func (c *Client) oldest(ctx context.Context, o Order, r Run) (string, error) {
 	ids, err := c.startedBy(ctx, o.Cluster, r.Share)
 	if err != nil || len(ids) == 0 {
@@ -174,7 +177,7 @@ func (c *Client) oldest(ctx context.Context, o Order, r Run) (string, error) {
 	}).id, nil
 }
 
-// sharedTask describes one; its id is empty when it is over.
+// sharedTask describes one shared task; its id is empty when the task is over.
 func (c *Client) sharedTask(ctx context.Context, cluster, id string) (sharedTask, error) {
 	tasks, err := c.sharedTasks(ctx, cluster, []string{id})
 	if err != nil || len(tasks) == 0 {
@@ -195,7 +198,7 @@ func (c *Client) sharedTasks(ctx context.Context, cluster string, ids []string) 
 		if sdk.ToString(t.DesiredStatus) != string(types.DesiredStatusRunning) {
 			continue
 		}
-		c.learnAccount(accountOf(sdk.ToString(t.TaskArn))) // for the ARN by which it is tagged
+		c.learnAccount(accountOf(sdk.ToString(t.TaskArn))) // for the ARN with which it is tagged
 		tags := map[string]string{}
 		for _, tag := range t.Tags {
 			tags[sdk.ToString(tag.Key)] = sdk.ToString(tag.Value)
@@ -204,7 +207,7 @@ func (c *Client) sharedTasks(ctx context.Context, cluster string, ids []string) 
 			at, err := time.Parse(time.RFC3339, tags[key])
 			return err == nil && c.now().Before(at)
 		}
-		until, _ := time.Parse(time.RFC3339, tags[tagUntil]) // zero: not fit
+		until, _ := time.Parse(time.RFC3339, tags[tagUntil]) // zero when there is no such tag; then the task is not fit
 		found = append(found, sharedTask{
 			id: lastPart(sdk.ToString(t.TaskArn)), created: sdk.ToTime(t.CreatedAt), until: until, closed: lasts(tagClosing),
 			users: slices.ContainsFunc(slices.Collect(maps.Keys(tags)), func(key string) bool { return strings.HasPrefix(key, tagUser) && lasts(key) }),
@@ -214,9 +217,9 @@ func (c *Client) sharedTasks(ctx context.Context, cluster string, ids []string) 
 	return found, nil
 }
 
-// leave takes a run from the users of its task, and stops that when it was the last.
+// leave removes a run from the users of its task, and stops the task when it was the last user.
 func (c *Client) leave(ctx context.Context, r Run) (ended []string, err error) {
-	if r.Task == "" { // its start was not answered
+	if r.Task == "" { // the call that started it was not answered
 		return c.leaveAny(ctx, r)
 	}
 	t, err := c.sharedTask(ctx, r.Cluster, r.Task)
@@ -235,7 +238,7 @@ func (c *Client) leave(ctx context.Context, r Run) (ended []string, err error) {
 	if t, err = c.sharedTask(ctx, r.Cluster, r.Task); err != nil || t.id == "" {
 		return nil, err
 	}
-	if t.users { // who came in between, and may not have seen that it was closing
+	if t.users { // one has come in between, and may not have seen that the task was closing
 		return nil, c.untagTask(ctx, r.Cluster, r.Task, tagClosing)
 	}
 	if err := c.stopTask(ctx, r.Cluster, r.Task, "culvert: its last user has left"); err != nil {
@@ -244,7 +247,7 @@ func (c *Client) leave(ctx context.Context, r Run) (ended []string, err error) {
 	return []string{"task " + r.Task + ", which nobody shares any more"}, nil
 }
 
-// leaveAny leaves each task that a run is a user of.
+// leaveAny leaves each task of which a run is a user.
 func (c *Client) leaveAny(ctx context.Context, r Run) (ended []string, err error) {
 	ids, err := c.startedBy(ctx, r.Cluster, r.Share)
 	if err != nil || len(ids) == 0 {
@@ -262,7 +265,7 @@ func (c *Client) leaveAny(ctx context.Context, r Run) (ended []string, err error
 	return ended, err
 }
 
-// Beat renews the tag of a run that shares a task; it is nothing for others.
+// Beat renews the tag of a run that shares a task; for other runs it does nothing.
 func (c *Client) Beat(ctx context.Context, r Run) error {
 	if r.Share == "" || r.Task == "" {
 		return nil
@@ -286,7 +289,7 @@ func (c *Client) untagTask(ctx context.Context, cluster, task, key string) error
 	return c.unlessOver(task, err)
 }
 
-// unlessOver lets the tags of a task pass that is over: who looks again sees that it is.
+// unlessOver ignores that a task cannot be tagged because it is over: whoever looks at it next sees that.
 func (c *Client) unlessOver(task string, err error) error {
 	if refused, ok := errors.AsType[*FaultError](err); ok && refused.Code == "InvalidParameterException" && strings.Contains(refused.Message, "inactive") {
 		return nil

@@ -10,24 +10,24 @@ import (
 	"culvert/internal/say"
 )
 
-// Shell writes commands that are meant to be pasted. They act on the account and region that culvert looks at, whatever the
-// environment they are pasted into would choose by itself.
+// Shell writes commands that are meant to be pasted. They name the account and region that culvert uses, whatever the
+// environment in which they are pasted would choose.
 type Shell struct {
-	Profile  string // empty: the default profile, or keys of the environment
-	Region   string // empty as long as it is not known
-	Endpoint string // that replaces every service's; empty for AWS's own
+	Profile  string // empty for the default profile, or keys in the environment
+	Region   string // empty while it is not known
+	Endpoint string // in place of every service's own; empty for AWS's
 	Stream   string // endpoint of the sessions' websockets; the aws command has no flag for that
-	Role     string // ARN of the role that culvert assumes on top of it; the aws command has no flag for that
-	// TokenVariable has the token that the role is assumed with, if any does.
+	Role     string // ARN of the role that culvert assumes with the profile; the aws command has no flag for that
+	// TokenVariable has the token with which the role is assumed; empty when there is none.
 	TokenVariable string
-	Document      string // that sessions are started with in place of AWS's; empty for those
+	Document      string // with which sessions are started, in place of AWS's; empty for those
 	Demo          bool   // the account is the one inside culvert --demo
 }
 
 // AWS is an aws command.
 func (s Shell) AWS(words ...string) string {
 	account := s
-	if s.Role != "" { // the profile is of whoever may assume it, perhaps in another account
+	if s.Role != "" { // the profile belongs to whoever may assume it, perhaps in another account
 		account.Profile = ""
 	}
 	text := command("aws", append(words, account.flags()...))
@@ -58,7 +58,7 @@ func (s Shell) Culvert(words ...string) string {
 	return command("culvert", words)
 }
 
-// flags are those that both commands know.
+// flags are the flags that both commands have.
 func (s Shell) flags() []string {
 	var flags []string
 	for _, f := range [][2]string{{"--profile", s.Profile}, {"--region", s.Region}, {"--endpoint-url", s.Endpoint}} {
@@ -69,7 +69,7 @@ func (s Shell) flags() []string {
 	return flags
 }
 
-// command quotes what a shell would take apart: names come from an account, and whoever answers for it may answer anything.
+// command quotes words that a shell would take apart. Names come from an account, and can be any text.
 func command(program string, words []string) string {
 	quoted := []string{program}
 	for _, w := range words {
@@ -78,11 +78,11 @@ func command(program string, words []string) string {
 	return strings.Join(quoted, " ")
 }
 
-// Shell writes commands about the client's account.
+// Shell is how commands about the client's account are written.
 func (c *Client) Shell() Shell { return c.shell }
 
-// shellOf is how the account of a client is named on a command line. A profile of the environment is named too, as what is
-// pasted may be pasted elsewhere, unless keys of the environment were preferred to it.
+// shellOf is how commands name the account of a client. A profile that only the environment names is named too, as a command
+// may be pasted into another shell, unless keys in the environment are used instead of it.
 func (c *Client) shellOf(o Options) Shell {
 	profile := o.Profile
 	if profile == "" && o.Keys == (Keys{}) && !c.from(sdk.CredentialSourceEnvVars, sdk.CredentialSourceEnvVarsSTSWebIDToken) {

@@ -6,24 +6,24 @@ import (
 	"strings"
 )
 
-// Sight is what of an account is to be looked at: no more than that is asked for. The zero Sight is all of it.
+// Sight says which part of an account is to be looked at; nothing else is asked for. The zero Sight is all of it.
 type Sight struct {
-	Cluster string // its name; empty: all of them, which takes ListClusters
-	Service string // in each of the clusters; empty: all
-	Task    string // its id, or the beginning of it; empty: all, of the service where one is named
-	Parts   Parts  // 0: all
+	Cluster string // its name; empty for all, which needs ListClusters
+	Service string // its name, in each of the clusters; empty for all
+	Task    string // its id, or the beginning of that; empty for all tasks, of the service if one is named
+	Parts   Parts  // 0 for all
 }
 
-// Parts are what is to be known of clusters. Each has calls of its own.
+// Parts are what is to be known of clusters. Each part needs calls of its own.
 type Parts uint8
 
 // The parts.
 const (
-	ClusterDetails Parts = 1 << iota // status, and what ECS counts
+	ClusterDetails Parts = 1 << iota // status, and ECS's counts
 	Services
 	Tasks
 	Ports     // of the tasks' containers, from the task definitions
-	NamesOnly // of services and tasks: how they are called, and nothing else
+	NamesOnly // only the names of services and tasks
 )
 
 // wants reports whether a part is to be looked at.
@@ -34,7 +34,7 @@ func (s Sight) wants(part Parts) bool {
 	return s.Parts == 0 || s.Parts&part != 0
 }
 
-// kinds are what gaps of a look at s can be about, with the words of GapError.
+// kinds are the kinds of gaps (GapError.What) that a look at s can have.
 func (s Sight) kinds() []string {
 	var kinds []string
 	for part, of := range map[Parts][]string{
@@ -53,8 +53,8 @@ func (s Sight) kinds() []string {
 	return kinds
 }
 
-// With is the catalog with what a later look has found in the place of what that looked at; all the rest stays. A named
-// cluster that this look did not find is left out. The receiver may be nil.
+// With is the catalog after a later look at s: what the look has asked about is replaced by what it has found, the rest stays.
+// When s names a cluster that was not found, the cluster is left out. The receiver may be nil.
 func (c *Catalog) With(s Sight, later *Catalog) *Catalog {
 	merged := *later
 	merged.Clusters, merged.Gaps = nil, nil
@@ -74,7 +74,7 @@ func (c *Catalog) With(s Sight, later *Catalog) *Catalog {
 		switch {
 		case ok && none.Kind == "cluster":
 			missing = true
-		case ok && none.Kind == "service": // it is not among the services: that says it
+		case ok && none.Kind == "service": // the list of services lacks it already
 		default:
 			merged.Gaps = append(merged.Gaps, err)
 		}
@@ -88,7 +88,7 @@ func (c *Catalog) With(s Sight, later *Catalog) *Catalog {
 	return &merged
 }
 
-// standing are the gaps of before that a later look has not asked about again.
+// standing are those gaps of before about which a later look at s has not asked again.
 func (s Sight) standing(before, later []error) []error {
 	var all []error
 	asked := s.kinds()
@@ -110,7 +110,7 @@ func (s Sight) standing(before, later []error) []error {
 	return all
 }
 
-// without is a gap for the other clusters that it concerns; nil when there are none.
+// without is the gap for its other clusters; nil when it has none.
 func without(gap *GapError, cluster string) error {
 	others := *gap
 	others.Clusters = slices.DeleteFunc(slices.Clone(gap.Clusters), func(name string) bool { return name == cluster })
@@ -120,7 +120,7 @@ func without(gap *GapError, cluster string) error {
 	return &others
 }
 
-// onto is a cluster as a look at s has found it, with what is known from before of what that did not look at.
+// onto is a cluster as a look at s has found it, with what was known before of the parts that the look has not asked about.
 func (s Sight) onto(before, later Cluster) Cluster {
 	merged := later
 	if !s.wants(ClusterDetails) {
@@ -146,7 +146,7 @@ func (s Sight) onto(before, later Cluster) Cluster {
 	return merged
 }
 
-// has reports whether a task is among those that are looked at.
+// has reports whether a task is among those in sight.
 func (s Sight) has(t Task) bool {
 	if s.Task != "" {
 		return strings.HasPrefix(t.ID, s.Task)

@@ -8,11 +8,11 @@ import (
 	"culvert/internal/say"
 )
 
-// NoAccessError means that single sign-on does not give its user a permission set in an account.
+// NoAccessError means that single sign-on does not give its user that permission set in that account.
 type NoAccessError struct {
-	Profile                string // that names them
+	Profile                string // the profile that names them
 	PermissionSet, Account string
-	Message                string // of the portal
+	Message                string // of single sign-on's portal
 	Err                    error
 }
 
@@ -22,16 +22,16 @@ func (e *NoAccessError) Error() string {
 }
 func (e *NoAccessError) Unwrap() error { return e.Err }
 
-// Remedy is to be assigned it, or to take another.
+// Remedy is to have the permission set assigned, or to name another one.
 func (e *NoAccessError) Remedy() string {
 	return fmt.Sprintf("have whoever runs IAM Identity Center assign you permission set %s in account %s, or correct sso_role_name and sso_account_id of profile %s: %s lists those that you have",
 		orWord(e.PermissionSet, "NAME"), orWord(e.Account, "ACCOUNT"), e.Profile, command("aws", []string{"configure", "sso", "--profile", e.Profile}))
 }
 
-// SourceProfileError means that a profile assumes its role with another one, which gives no credentials.
+// SourceProfileError means that a profile assumes its role with another profile, which gives no credentials.
 type SourceProfileError struct {
 	Profile, Source, Role string
-	Missing               bool // there is no such profile
+	Missing               bool // there is no profile Source
 	Known                 []string
 	Err                   error
 }
@@ -45,7 +45,7 @@ func (e *SourceProfileError) Error() string {
 }
 func (e *SourceProfileError) Unwrap() error { return e.Err }
 
-// Remedy names the way to give it some.
+// Remedy says how to give the source profile credentials.
 func (e *SourceProfileError) Remedy() string {
 	if e.Missing && len(e.Known) > 0 {
 		return "correct source_profile in ~/.aws/config; profiles there are: " + strings.Join(e.Known, ", ")
@@ -54,10 +54,10 @@ func (e *SourceProfileError) Remedy() string {
 		e.Source, command("aws", []string{"configure", "sso", "--profile", e.Source}), command("aws", []string{"configure", "--profile", e.Source}))
 }
 
-// RoleSourceError means that a profile has a role, and nothing to assume it with.
+// RoleSourceError means that a profile has a role, and no credentials to assume it with.
 type RoleSourceError struct {
 	Profile, Role string
-	Source        string // credential_source; empty where the profile names none
+	Source        string // credential_source; empty when the profile names none
 	Err           error
 }
 
@@ -69,7 +69,7 @@ func (e *RoleSourceError) Error() string {
 }
 func (e *RoleSourceError) Unwrap() error { return e.Err }
 
-// Remedy names a source.
+// Remedy says which credentials to name.
 func (e *RoleSourceError) Remedy() string {
 	const instead = "name a profile that has credentials: source_profile = NAME"
 	switch e.Source {
@@ -81,10 +81,10 @@ func (e *RoleSourceError) Remedy() string {
 	return "run it on a machine that has a role (an instance profile), or in place of credential_source " + instead
 }
 
-// NoRoleError means that there is a web identity's token, and no role to get for it.
+// NoRoleError means that there is a web identity token, and no role to assume with it.
 type NoRoleError struct {
 	TokenFile string
-	Variable  string // that the token is in, instead
+	Variable  string // the variable that the token is in; empty when it is in TokenFile
 	Err       error
 }
 
@@ -96,12 +96,12 @@ func (e *NoRoleError) Error() string {
 }
 func (e *NoRoleError) Unwrap() error { return e.Err }
 
-// Remedy names it.
+// Remedy says where a role can be named.
 func (e *NoRoleError) Remedy() string {
 	return "pass --role-arn arn:aws:iam::ACCOUNT:role/NAME, or set AWS_ROLE_ARN"
 }
 
-// TokenFileError means that a web identity's token cannot be used as it is in its file.
+// TokenFileError means that the file of a web identity token cannot be read, or that the token in it has expired.
 type TokenFileError struct {
 	File, Role string
 	Expired    bool // else it could not be read
@@ -119,7 +119,7 @@ func (e *TokenFileError) Error() string {
 }
 func (e *TokenFileError) Unwrap() error { return e.Err }
 
-// Remedy is to have it written anew.
+// Remedy is to have the token written again, or to check the file.
 func (e *TokenFileError) Remedy() string {
 	if e.Expired {
 		return fmt.Sprintf("have what writes %s write it anew: the job's id_tokens in GitLab, CIRCLE_OIDC_TOKEN_V2 in CircleCI, the kubelet in EKS; a token lives minutes to an hour, so write it just before", orWord(e.File, "the file"))
@@ -127,7 +127,7 @@ func (e *TokenFileError) Remedy() string {
 	return "check AWS_WEB_IDENTITY_TOKEN_FILE (or web_identity_token_file of the profile): the file has to be there, readable, before culvert starts"
 }
 
-// blank reports whether a file is there, with nothing in it.
+// blank reports whether a file exists and is empty.
 func blank(file string) bool {
 	if file == "" {
 		return false
@@ -136,7 +136,7 @@ func blank(file string) bool {
 	return err == nil && is.Mode().IsRegular() && is.Size() == 0
 }
 
-// MFACodeError means that a one-time code was not the right one.
+// MFACodeError means that AWS did not take a one-time code.
 type MFACodeError struct {
 	Profile, Serial string
 	Message         string
@@ -148,7 +148,7 @@ func (e *MFACodeError) Error() string {
 }
 func (e *MFACodeError) Unwrap() error { return e.Err }
 
-// Remedy is the next code.
+// Remedy is to try the next code.
 func (e *MFACodeError) Remedy() string {
 	return "try again with the next code that the device shows: each is taken once; and check mfa_serial of profile " + say.Word(e.Profile) + " and the device's clock"
 }

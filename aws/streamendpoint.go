@@ -9,17 +9,17 @@ import (
 	"strings"
 )
 
-// streamVariable is AWS's own form of such a variable; its tools have none for the websockets of sessions, which go where
-// SSM says (session-manager-plugin#122).
+// streamVariable has the form of AWS's own variables for endpoints. AWS's tools have no such variable for the websockets of
+// sessions, which they dial where SSM says (session-manager-plugin#122).
 const streamVariable = "AWS_ENDPOINT_URL_SSMMESSAGES"
 
-// CheckStreamEndpoint refuses what is no address for websockets. The error is an *EndpointError.
+// CheckStreamEndpoint refuses what is no address for websockets, with an *EndpointError.
 func CheckStreamEndpoint(endpoint string) error {
 	_, err := parseStreamEndpoint("--stream-endpoint", endpoint)
 	return err
 }
 
-// parseStreamEndpoint reads an address; nil for none. Web and websocket schemes mean the same.
+// parseStreamEndpoint reads an address; nil for an empty one. The schemes http and ws mean the same, as do https and wss.
 func parseStreamEndpoint(setting, endpoint string) (*url.URL, error) {
 	if endpoint == "" {
 		return nil, nil //nolint:nilnil // as the comment says
@@ -29,7 +29,7 @@ func parseStreamEndpoint(setting, endpoint string) (*url.URL, error) {
 		u = webURL(u)
 	}
 	switch {
-	case strings.Contains(endpoint, "@"): // whether or not it parses: a password is not repeated
+	case strings.Contains(endpoint, "@"): // even if it cannot be parsed: an error must not repeat a password
 		return nil, &EndpointError{Setting: setting, Secret: true}
 	case err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") || u.RawQuery != "" || u.Fragment != "":
 		return nil, &EndpointError{Setting: setting, URL: endpoint}
@@ -37,8 +37,9 @@ func parseStreamEndpoint(setting, endpoint string) (*url.URL, error) {
 	return u, nil
 }
 
-// findStreamEndpoint is where the websockets of sessions are dialled, if not where SSM says: such as a VPC endpoint without
-// private DNS. What AWS_ENDPOINT_URL has for every service is not meant: who answers there names a stream himself.
+// findStreamEndpoint finds where the websockets of sessions are dialled, if not where SSM says: for instance at a VPC endpoint
+// without private DNS. AWS_ENDPOINT_URL, which is for every service, does not count: what answers there as SSM names a stream
+// URL of its own.
 func (c *Client) findStreamEndpoint(ctx context.Context, o Options) (err error) {
 	setting := "--stream-endpoint"
 	if o.StreamEndpoint == "" {
@@ -48,7 +49,7 @@ func (c *Client) findStreamEndpoint(ctx context.Context, o Options) (err error) 
 	return err
 }
 
-// StreamEndpoint is where websockets are dialled instead of where SSM says; "" where they are not.
+// StreamEndpoint is where websockets are dialled in place of the host that SSM names; "" when it is that host.
 func (c *Client) StreamEndpoint() string {
 	if c.streamEndpoint == nil {
 		return ""
@@ -56,8 +57,9 @@ func (c *Client) StreamEndpoint() string {
 	return c.streamEndpoint.String()
 }
 
-// Upgrade is the request that opens a session's websocket, with the headers that sign it: dialled, with TLS, under the name
-// that its URL has. It is not sent before CheckStreamURL, or the user, has found that good: the token follows it.
+// Upgrade is the signed request that opens a session's websocket. The caller dials, with TLS, the host of the request's URL.
+// The request is only made for a stream URL that CheckStreamURL has accepted, or for an endpoint that the user has named, as
+// the session's token is sent there.
 func (c *Client) Upgrade(ctx context.Context, s Session) (*http.Request, error) {
 	at, err := c.streamURL(s.StreamURL) //nolint:contextcheck // it asks nobody
 	if err != nil {
@@ -70,21 +72,21 @@ func (c *Client) Upgrade(ctx context.Context, s Session) (*http.Request, error) 
 	if err := c.SignUpgrade(ctx, request); err != nil {
 		return nil, err
 	}
-	request.Header.Del("Host") // whoever sends the request writes it
+	request.Header.Del("Host") // whoever sends the request adds it
 	if named, err := url.Parse(s.StreamURL); err == nil && isPresigned(at) && named.Host != at.Host {
-		request.Header.Set("Host", named.Host) // it is signed
+		request.Header.Set("Host", named.Host) // this host is the one that was signed
 	}
 	return request, nil
 }
 
-// streamURL is a session's stream URL as it is dialled: at the endpoint that the user named, with path and query as SSM said
-// them, else as it is.
+// streamURL is a session's stream URL as it is dialled: at the endpoint that the user named, with the path and query that SSM
+// said, else unchanged.
 func (c *Client) streamURL(text string) (*url.URL, error) {
 	if c.streamEndpoint == nil {
 		if err := c.CheckStreamURL(text); err != nil {
 			return nil, err
 		}
-		return url.Parse(text) //nolint:wrapcheck // it was parsed before
+		return url.Parse(text) //nolint:wrapcheck // it has been parsed before
 	}
 	said, err := url.Parse(text)
 	if err != nil || !isWord(text) || said.Opaque != "" || !strings.HasPrefix(said.Path, "/") {

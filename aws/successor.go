@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// Successor picks a ready container for t: another running task of the same service and container where there is one,
-// else t itself if it is still ready. Picks at random among equals. The successor of a task that no service started is
-// itself while it runs, then the newest of its family.
+// Successor picks a ready container in place of t: in another task of the same service when there is one, else in t's own task
+// if that is still ready. Among equals it picks at random. A task that no service started is its own successor while it runs,
+// then the newest task of its family is.
 func (c *Client) Successor(ctx context.Context, t Target) (_ Target, err error) {
 	defer func() { c.addShell(err) }()
 	switch {
@@ -32,8 +32,8 @@ func (c *Client) Successor(ctx context.Context, t Target) (_ Target, err error) 
 	return c.choose(ctx, q, tasks)
 }
 
-// Again looks t's own task up and returns its container as it is now, with another runtime id if it was restarted. The
-// error is a *TaskGoneError when the task stops, has stopped or is not known any more.
+// Again looks up t's own task and returns its container as it is now, with another runtime id if it was restarted. The error is
+// a *TaskGoneError when the task is stopping, has stopped or is not known any more.
 func (c *Client) Again(ctx context.Context, t Target) (_ Target, err error) {
 	defer func() { c.addShell(err) }()
 	q := t.Wanted()
@@ -48,8 +48,9 @@ func (c *Client) Again(ctx context.Context, t Target) (_ Target, err error) {
 	return c.choose(ctx, q, tasks)
 }
 
-// Check describes t's task: nil while it runs and is meant to go on, else a typed error: *TaskGoneError for a task that
-// stops or has stopped, or whose container was restarted, *NotReadyError for one that cannot carry a session now.
+// Check describes t's task. It returns nil while the task runs and is meant to go on, a *TaskGoneError when the task is
+// stopping or has stopped or when its container was restarted, and a *NotReadyError when the container cannot carry a session
+// now.
 func (c *Client) Check(ctx context.Context, t Target) (err error) {
 	defer func() { c.addShell(err) }()
 	tasks, err := c.describeTasks(ctx, t.Cluster, []string{t.Task})
@@ -79,7 +80,7 @@ func (c *Client) Check(ctx context.Context, t Target) (err error) {
 	return err
 }
 
-// goneError says why ECS stops a task.
+// goneError is the error of a task that ECS stops, with the reason.
 func goneError(t Target, task Task) *TaskGoneError {
 	status := task.Status
 	if task.DesiredStatus == "STOPPED" && status == "RUNNING" {

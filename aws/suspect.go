@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// Suspect is the first thing in a task or its definition that is known to keep the exec agent from running.
+// Suspect is the first thing in a task or its definition that can keep the exec agent from running.
 type Suspect int
 
-// The suspects, in the order they are looked for (AWS's ECS Exec Checker, and the ECS Developer Guide, "ECS Exec").
+// The suspects, in the order in which they are looked for (AWS's ECS Exec Checker, and the ECS Developer Guide, "ECS Exec").
 const (
 	SuspectNone         Suspect = iota
 	SuspectPlatform             // the Fargate platform is older than ECS Exec
-	SuspectECSAgent             // the ECS agent of the container instance is
+	SuspectECSAgent             // the ECS agent of the container instance is older than ECS Exec
 	SuspectReadonlyRoot         // the agent cannot write its files
 	SuspectNoRole               // no task role: the agent has no credentials
 	SuspectKeys                 // keys in the container's environment stand in for the task role
@@ -56,7 +56,7 @@ func (e *NotReadyError) suspectRemedy() string {
 	return ""
 }
 
-// suspect looks for what keeps the agent from running, as far as the caller may look.
+// suspect looks for what keeps the agent of e from running, as far as the caller may ask.
 func (c *Client) suspect(ctx context.Context, e *NotReadyError, t Task) Suspect {
 	if e.Cause != CauseAgentStopped && e.Cause != CauseAgentMissing {
 		return SuspectNone
@@ -74,7 +74,7 @@ func (c *Client) suspect(ctx context.Context, e *NotReadyError, t Task) Suspect 
 		}
 	}
 	if e.Cause == CauseAgentMissing {
-		return SuspectNone // it was never tried
+		return SuspectNone // no agent was tried
 	}
 	d, err := c.definition(ctx, t.TaskDefinition)
 	if err != nil {
@@ -84,7 +84,7 @@ func (c *Client) suspect(ctx context.Context, e *NotReadyError, t Task) Suspect 
 	return d.suspect(t, e.Target.Container)
 }
 
-// suspect is what a definition says against the agent of a container of one of its tasks.
+// suspect is what in a definition can keep the agent of a container from running.
 func (d Definition) suspect(t Task, name string) Suspect {
 	container := d.Container(name)
 	switch {

@@ -6,23 +6,23 @@ import (
 	"strings"
 )
 
-// Target names a container that a session can be opened to. A Target with an empty Task stands for any running task of
-// its service, or for the newest of its family; only one with a RuntimeID can be handed to StartSession.
+// Target names a container to which a session can be opened. A Target with an empty Task stands for any running task of its
+// service, or for the newest of its family; only one with a RuntimeID can be passed to StartSession.
 type Target struct {
 	Cluster, Service, Task, Container string
-	Family                            string // of the task definition, where no service started the task: then others of it are what takes the task's place
+	Family                            string // of the task definition, where no service started the task: other tasks of the family can replace it
 	RuntimeID                         string
-	AnyContainer                      bool   // nobody named Container: another one that serves Port will do as well
-	Port                              uint16 // of the task that AnyContainer is about; 0: the forward goes to another host
-	Home                              Home   // of one that was written as an ARN, see ParseTarget; what Lookup returns is of its client
+	AnyContainer                      bool   // the user did not name Container: another one that serves Port will do as well
+	Port                              uint16 // port of the task itself, for AnyContainer; 0 when the forward goes to another host
+	Home                              Home   // of a target that was written as an ARN, see ParseTarget; not set by Lookup
 }
 
-// Query asks for a container of the target.
+// Query is a query for the container of the target.
 func (t Target) Query() Query {
 	return Query{Cluster: t.Cluster, Service: t.Service, Family: t.Family, Task: t.Task, Container: t.Container, Home: t.Home}
 }
 
-// Wanted asks for what a target was found for, in whichever task: it leaves open what nobody named.
+// Wanted is the query that the target answers, in any task: it leaves out what the user did not name.
 func (t Target) Wanted() Query {
 	q := Query{Cluster: t.Cluster, Service: t.Service, Family: t.Family, Container: t.Container, Port: t.Port}
 	if t.AnyContainer {
@@ -34,9 +34,8 @@ func (t Target) Wanted() Query {
 // ID returns the target in the form that StartSession takes: ecs:<cluster name>_<task id>_<container runtime id>.
 func (t Target) ID() string { return "ecs:" + t.Cluster + "_" + t.Task + "_" + t.RuntimeID }
 
-// String returns the target as a user names it: cluster/service/task/container, empty parts left out; but
-// cluster/service//container for a container of any task, and cluster//family/container without a service, as ParseTarget
-// reads it.
+// String returns the target as a user names it: cluster/service/task/container without empty parts. A container of any task is
+// cluster/service//container, and without a service it is cluster//family/container, as ParseTarget reads them.
 func (t Target) String() string {
 	if t.Family != "" && t.Service == "" && t.Task == "" {
 		return strings.TrimSuffix(t.Cluster+"//"+t.Family+"/"+t.Container, "/")
@@ -48,7 +47,7 @@ func (t Target) String() string {
 	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), "/")
 }
 
-// TaskARN is the ARN of a target's task; empty for a target without one, and as long as the account is not known.
+// TaskARN is the ARN of a target's task; empty when the target has none, or when the account is not known.
 func (c *Client) TaskARN(t Target) string {
 	if t.Task == "" || t.Cluster == "" || c.accountID() == "" {
 		return ""
@@ -56,8 +55,9 @@ func (c *Client) TaskARN(t Target) string {
 	return c.arn("ecs", "task/"+t.Cluster+"/"+t.Task)
 }
 
-// ParseTarget reads cluster/service[/task[/container]], where an empty task is any one of the service; cluster//family[/container]
-// for tasks that no service started; or the ARN of a service or task, whose account and region stay with it. It only parses: whether there is such a thing Lookup and Catalog.Find know.
+// ParseTarget reads cluster/service[/task[/container]], where an empty task is any task of the service;
+// cluster//family[/container] for tasks that no service started; or the ARN of a service or task, whose account and region it
+// keeps in Home. It only parses: whether there is such a thing is for Lookup and Catalog.Find to say.
 func ParseTarget(name string) (Target, error) {
 	if isARN(name) {
 		ref, err := parseARN(name)
@@ -89,7 +89,7 @@ func ParseTarget(name string) (Target, error) {
 	return Target{Cluster: parts[0], Service: parts[1], Task: parts[2], Container: parts[3]}, nil
 }
 
-// TargetFormError is a target that cannot be parsed.
+// TargetFormError means that a target cannot be parsed.
 type TargetFormError struct{ Form, Problem string }
 
 func (e *TargetFormError) Error() string { return fmt.Sprintf("target %q: %s", e.Form, e.Problem) }
@@ -102,5 +102,5 @@ func (e *TargetFormError) Remedy() string {
 	return "write cluster/service, cluster/service/task or cluster/service/task/container; cluster/service//container is that container of any task, cluster//family the newest task of that task definition which no service started"
 }
 
-// lastPart is the name in an ARN of ECS, or the text itself.
+// lastPart is the name at the end of an ECS ARN, or the text itself.
 func lastPart(text string) string { return text[strings.LastIndex(text, "/")+1:] }

@@ -5,8 +5,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
-// addTaskSets reads the task sets of a service that ECS does not deploy itself (CODE_DEPLOY, EXTERNAL): there they are what
-// deployments are elsewhere. What only they say about the service is taken from the PRIMARY one.
+// addTaskSets reads the task sets of a service that ECS does not deploy itself (CODE_DEPLOY, EXTERNAL), where they take the
+// place of deployments. What only task sets say about the service is taken from the PRIMARY one.
 func (s *Service) addTaskSets(sets []types.TaskSet) {
 	for _, t := range sets[:min(len(sets), maxListed)] {
 		if sdk.ToString(t.Status) == "PRIMARY" {
@@ -24,7 +24,7 @@ func (s *Service) addTaskSets(sets []types.TaskSet) {
 	}
 }
 
-// interfacesFrom reads the network that tasks are started in; zero for other modes than awsvpc.
+// interfacesFrom reads the network in which tasks are started; zero in modes other than awsvpc.
 func interfacesFrom(n *types.NetworkConfiguration) Interfaces {
 	if n == nil || n.AwsvpcConfiguration == nil {
 		return Interfaces{}

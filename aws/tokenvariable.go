@@ -10,16 +10,16 @@ import (
 	"culvert/internal/pattern"
 )
 
-// A pipeline's OIDC token is in a variable of the job in GitLab, CircleCI, Bitbucket and Jenkins, and a command puts it into one
-// in Buildkite and Azure. It need not be written to a file, where it would stay.
+// A pipeline's OIDC token is in a variable of the job in GitLab, CircleCI, Bitbucket and Jenkins; in Buildkite and Azure a
+// command puts it into one. From there it is used without being written to a file, where it would stay.
 
-// maxIdentityToken is how long a token may be (STS API Reference, AssumeRoleWithWebIdentity).
+// maxIdentityToken is how many characters a token may have (STS API Reference, AssumeRoleWithWebIdentity).
 const maxIdentityToken = 20000
 
-// variableForm is how shells write the names of variables.
+// variableForm is the form of variable names in a shell.
 var variableForm = pattern.Of(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`) //nolint:gochecknoglobals // compiled when it is needed
 
-// CheckTokenVariable refuses what is no name of a variable; the error is a *TokenNameError.
+// CheckTokenVariable refuses what is no name of a variable, with a *TokenNameError.
 func CheckTokenVariable(name string) error {
 	if name != "" && !variableForm().MatchString(name) {
 		return &TokenNameError{}
@@ -27,7 +27,7 @@ func CheckTokenVariable(name string) error {
 	return nil
 }
 
-// TokenNameError means that what should be the name of a variable is none. It may be the token itself: so it is not repeated.
+// TokenNameError means that what was given is no name of a variable. It may be the token itself, so it is not repeated.
 type TokenNameError struct{}
 
 func (e *TokenNameError) Error() string {
@@ -39,7 +39,7 @@ func (e *TokenNameError) Remedy() string {
 	return "give the name of the variable, without a dollar sign, such as CULVERT_ID_TOKEN; a token that stood on a command line was to be seen there"
 }
 
-// role is the role to assume, if any: for a token that is in a variable, AWS_ROLE_ARN will do.
+// role is the role to assume, if any. For a token in a variable it may be the one in AWS_ROLE_ARN.
 func (o Options) role() (string, error) {
 	if o.TokenVariable == "" {
 		return o.RoleARN, nil
@@ -54,7 +54,7 @@ func (o Options) role() (string, error) {
 	return role, CheckRole(role)
 }
 
-// CheckRole refuses what is no ARN; the error is a *RoleARNError.
+// CheckRole refuses what is no ARN, with a *RoleARNError.
 func CheckRole(role string) error {
 	if _, err := arn.Parse(role); err != nil && role != "" {
 		return &RoleARNError{ARN: role}
@@ -62,7 +62,7 @@ func CheckRole(role string) error {
 	return nil
 }
 
-// tokenIn is the token that a variable has now.
+// tokenIn is the token that is in a variable now.
 func tokenIn(variable, role string) (string, error) {
 	token := strings.TrimSpace(os.Getenv(variable)) // a command's output ends with a line break
 	if token == "" || len(token) > maxIdentityToken {
@@ -71,10 +71,10 @@ func tokenIn(variable, role string) (string, error) {
 	return token, nil
 }
 
-// TokenVariableError means that a variable has no token that could be presented.
+// TokenVariableError means that a variable has no token that could be used.
 type TokenVariableError struct {
 	Variable, Role   string
-	TooLong, Expired bool // else there is none
+	TooLong, Expired bool // else there is no token
 	Err              error
 }
 
@@ -89,7 +89,7 @@ func (e *TokenVariableError) Error() string {
 }
 func (e *TokenVariableError) Unwrap() error { return e.Err }
 
-// Remedy says what sets it, in the pipeline that this is.
+// Remedy says how the CI system of this job sets the variable.
 func (e *TokenVariableError) Remedy() string {
 	where := "have the pipeline set " + e.Variable + " for this job, and export it to culvert"
 	for _, s := range tokenSources() {
@@ -104,7 +104,7 @@ func (e *TokenVariableError) Remedy() string {
 	return where
 }
 
-// tokenSource says how a CI system brings a token into a variable.
+// tokenSource says how a CI system puts a token into a variable.
 type tokenSource struct {
 	system system
 	words  func(variable string) string

@@ -12,13 +12,13 @@ import (
 	"culvert/internal/say"
 )
 
-// plainBodies hides the WriteTo of smithy-go's request bodies (1.28.8). The SDK closes a body as soon as the answer's
-// header is there; when a near server answers before net/http has looked for the body's end, that WriteTo says io.EOF
-// and net/http closes the connection while the answer is being read. The SDK then tries again, and a StartSession that
-// was tried again leaves a session behind.
+// plainBodies hides the WriteTo of smithy-go's request bodies (1.28.8). The SDK closes a body as soon as it has the header of
+// the answer. When a near server answers before net/http has looked for the end of the body, that WriteTo returns io.EOF, and
+// net/http closes the connection while the answer is being read. The SDK then tries again, and a StartSession that is tried
+// again leaves a session behind.
 type plainBodies struct{ *awshttp.BuildableClient }
 
-// Do is that of an HTTP client.
+// Do sends a request as an HTTP client does.
 func (p plainBodies) Do(r *http.Request) (*http.Response, error) {
 	if r.Body != nil && r.Body != http.NoBody {
 		r = r.Clone(r.Context())
@@ -27,7 +27,7 @@ func (p plainBodies) Do(r *http.Request) (*http.Response, error) {
 	return p.BuildableClient.Do(r)
 }
 
-// sdkLog takes what the SDK would write to stderr by itself.
+// sdkLog logs what the SDK would otherwise write to stderr.
 func sdkLog(log *slog.Logger) logging.Logger {
 	return logging.LoggerFunc(func(kind logging.Classification, format string, args ...any) {
 		log.Debug("aws sdk", "kind", string(kind), "says", say.Brief(fmt.Sprintf(format, args...)))

@@ -7,7 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
-// NoIDTokenError means that a job in GitHub Actions should assume a role but may not ask for an OIDC token.
+// NoIDTokenError means that a job in GitHub Actions is to assume a role, but may not ask for an OIDC token.
 type NoIDTokenError struct {
 	Role string
 	Err  error
@@ -18,7 +18,7 @@ func (e *NoIDTokenError) Error() string {
 }
 func (e *NoIDTokenError) Unwrap() error { return e.Err }
 
-// Remedy is the line the workflow lacks.
+// Remedy is the line that the workflow lacks.
 func (e *NoIDTokenError) Remedy() string {
 	return "add `permissions: id-token: write` to the job (with `contents: read` if it checks out; pull requests from forks never get it)"
 }
@@ -26,7 +26,7 @@ func (e *NoIDTokenError) Remedy() string {
 // TokenError means that GitHub did not give an OIDC token although the job may ask for one.
 type TokenError struct {
 	Host    string
-	Status  int // of the HTTP answer; 503 stands for none
+	Status  int // of the HTTP answer; 503 when there was none
 	Problem string
 	Err     error
 }
@@ -40,7 +40,7 @@ func (e *TokenError) Error() string {
 }
 func (e *TokenError) Unwrap() error { return e.Err }
 
-// Temporary is true for faults on GitHub's side.
+// Temporary is true for errors on GitHub's side.
 func (e *TokenError) Temporary() bool { return e.Status >= 500 }
 
 // Remedy depends on whose fault it is.
@@ -51,10 +51,10 @@ func (e *TokenError) Remedy() string {
 	return "check that the job still runs and has `permissions: id-token: write`; the right to ask ends with the job"
 }
 
-// githubIssuer makes the tokens of GitHub Actions.
+// githubIssuer issues the tokens of GitHub Actions.
 const githubIssuer = "token.actions.githubusercontent.com"
 
-// TrustError means that a role's trust policy does not let an OIDC token in.
+// TrustError means that a role's trust policy does not accept an OIDC token.
 type TrustError struct {
 	Role                            string
 	Issuer                          string // of the token, without https://
@@ -71,8 +71,8 @@ func (e *TrustError) Error() string {
 }
 func (e *TrustError) Unwrap() error { return e.Err }
 
-// Remedy is the condition that the trust policy needs. Repositories made, renamed or moved since 2026-07-15 have their
-// ids in the subject (GitHub, "Immutable subject claims").
+// Remedy is the condition that the trust policy needs. The subject of a repository that was made, renamed or moved since
+// 2026-07-15 has ids in it (GitHub, "Immutable subject claims").
 func (e *TrustError) Remedy() string {
 	issuer := orWord(e.Issuer, githubIssuer)
 	conditions := map[string]map[string]string{"StringEquals": {issuer + ":aud": orWord(e.Audience, audience)}}
@@ -96,7 +96,7 @@ func (e *TrustError) Remedy() string {
 	return text
 }
 
-// immutable reports whether a subject names owner and repository with their ids.
+// immutable reports whether a subject names owner and repository with ids.
 func immutable(subject string) bool {
 	repository, ok := strings.CutPrefix(subject, "repo:")
 	if !ok {
@@ -106,8 +106,8 @@ func immutable(subject string) bool {
 	return strings.Contains(repository, "@")
 }
 
-// lastingSubject is a subject as a trust policy can name it: with a star for what is another one in each run, if anything is.
-// The forms are those that each system documents for its tokens.
+// lastingSubject is a subject in the form in which a trust policy can name it: with a star for the part that changes with each
+// run, if there is one. The forms are those that each system documents for its tokens.
 func lastingSubject(issuer, subject string) (pattern string, changes bool) {
 	switch {
 	case issuer == buildkiteIssuer: // organization:O:pipeline:P:ref:R:commit:C:step:S
@@ -136,11 +136,11 @@ const (
 	bitbucketIssuer = "api.bitbucket.org/"
 )
 
-// ProviderError means that the account does not know a token's issuer as an identity provider, or not for this audience.
+// ProviderError means that the account does not know the issuer of a token as an identity provider, or not with this audience.
 type ProviderError struct {
 	Role, Message, Audience string
 	Issuer                  string // of the token, without https://; empty when it could not be read
-	Shell                   Shell  // of the account in force, without the role and without a profile: it takes somebody who may change IAM
+	Shell                   Shell  // of the present account, without role and profile: whoever runs the command has to be allowed to change IAM
 	Err                     error
 }
 
@@ -153,9 +153,9 @@ func (e *ProviderError) Error() string {
 }
 func (e *ProviderError) Unwrap() error { return e.Err }
 
-// Remedy creates the provider, or adds the audience to the one that there is.
+// Remedy creates the provider, or adds the audience to the existing one.
 func (e *ProviderError) Remedy() string {
-	role, _ := arn.Parse(e.Role) // one that is none has no account
+	role, _ := arn.Parse(e.Role) // an invalid ARN has no account
 	account, issuer := role.AccountID, orWord(e.Issuer, githubIssuer)
 	command := e.Shell.AWS("iam", "create-open-id-connect-provider", "--url", "https://"+issuer, "--client-id-list", orWord(e.Audience, audience))
 	if account != "" && strings.Contains(e.Message, "audience") {

@@ -6,15 +6,15 @@ import (
 )
 
 const (
-	// unreachedFor is how long a container that Session Manager had no connection to stands behind the others of its task, and
-	// its task behind the others of the service.
+	// unreachedFor is how long a container to which Session Manager had no connection comes after the other containers of its
+	// task, and its task after the other tasks of the service.
 	unreachedFor = time.Minute
-	// maxUnreached bounds how many are kept in mind.
+	// maxUnreached is how many are remembered before all are forgotten.
 	maxUnreached = 1_000
 )
 
-// unreached are the containers that Session Manager answered TargetNotConnected for, whatever ECS says about their agents. It
-// is safe for concurrent use.
+// unreached are the containers for which Session Manager has answered TargetNotConnected, whatever ECS says about their agents.
+// It is safe for concurrent use.
 type unreached struct {
 	mu sync.Mutex
 	at map[string]time.Time // by id of the target

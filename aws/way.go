@@ -16,8 +16,8 @@ type Verdict int
 
 // The verdicts, the best first.
 const (
-	Admitted  Verdict = iota // rules let the tasks out to the host, and in there
-	Unchecked                // it could not be told; Why says why not
+	Admitted  Verdict = iota // rules let connections out of the tasks and in at the host
+	Unchecked                // it could not be decided; Why says why not
 	NoRule                   // a rule is missing; Missing says which
 )
 
@@ -33,26 +33,26 @@ func (v Verdict) String() string {
 	return "not checked"
 }
 
-// Way is a service through whose tasks a host may be reached.
+// Way is a service whose tasks may be able to reach a host.
 type Way struct {
 	Cluster, Service string
-	Ready            int  // tasks that can carry a session now
+	Ready            int  // how many tasks can carry a session now
 	Named            bool // the service's own task definition names the host
 	Verdict          Verdict
-	Why              string // of what is not Admitted
+	Why              string // why it is not Admitted
 	Missing          *MissingRule
 	Elsewhere        bool // the host is known to be in another VPC, peered or not
 }
 
-// MissingRule is a rule of a security group without which connections are dropped.
+// MissingRule is the rule of a security group for lack of which connections are dropped.
 type MissingRule struct {
-	Group string // that lacks it
-	Out   bool   // of what leaves the tasks; else of what comes to the host
-	Peer  string // the security group at the other end; empty: any address
+	Group string // the group that lacks it
+	Out   bool   // the rule is for what leaves the tasks; else for what arrives at the host
+	Peer  string // the security group at the other end; empty for any address
 	Port  uint16
 }
 
-// Terraform is the rule as a resource.
+// Terraform is the rule as a Terraform resource.
 func (r MissingRule) Terraform() string {
 	kind, peer := "ingress", `referenced_security_group_id = "`+r.Peer+`"`
 	if r.Out {
@@ -65,7 +65,7 @@ func (r MissingRule) Terraform() string {
 		kind, r.Group, peer, r.Port, r.Port)
 }
 
-// Command is the rule as a command.
+// Command is the aws command that adds the rule.
 func (r MissingRule) Command(s Shell) string {
 	action := "authorize-security-group-ingress"
 	if r.Out {
@@ -78,8 +78,8 @@ func (r MissingRule) Command(s Shell) string {
 	return s.AWS("ec2", action, "--group-id", r.Group, "--ip-permissions", fmt.Sprintf("IpProtocol=tcp,FromPort=%d,ToPort=%d,%s", r.Port, r.Port, peer))
 }
 
-// Ways judges through which services of a catalog hosts can be reached, in the order of hosts; the best way of each is first. It
-// asks EC2 for what the subnets, security groups and prefix lists of both ends say. Where EC2 may not be asked, ways are
+// Ways judges through which services of a catalog hosts can be reached, in the order of hosts; the best way to each comes
+// first. It asks EC2 for the subnets, security groups and prefix lists of both ends. Where EC2 may not be asked, ways are
 // Unchecked, and the error names the permission.
 func (c *Client) Ways(ctx context.Context, catalog *Catalog, hosts []Host) ([][]Way, error) {
 	ends := sendersOf(catalog)
@@ -109,12 +109,12 @@ func compareBool(a, b bool) int {
 	return -1
 }
 
-// sender is a service with tasks that can carry sessions.
+// sender is a service that has tasks which can carry sessions.
 type sender struct {
 	cluster, service string
 	ready            int
 	at               Interfaces
-	addresses        []netip.Addr // of the ready tasks, where ECS tells
+	addresses        []netip.Addr // of the ready tasks for which ECS tells it
 }
 
 func sendersOf(catalog *Catalog) (all []sender) {
@@ -138,12 +138,12 @@ func sendersOf(catalog *Catalog) (all []sender) {
 	return all
 }
 
-// network is what EC2 says about the places of senders and hosts.
+// network is what EC2 says about the subnets and security groups of senders and hosts.
 type network struct {
 	subnets  map[string]ec2Subnet
 	groups   map[string]securityGroup
 	prefixes map[string][]netip.Prefix
-	unknown  error // why something of it is missing
+	unknown  error // why some of it is missing
 }
 
 type ec2Subnet struct {
@@ -153,13 +153,13 @@ type ec2Subnet struct {
 	Six  []string `xml:"ipv6CidrBlockAssociationSet>item>ipv6CidrBlock"`
 }
 
-// Most ids that are sent in one call, and most of a kind that are looked at.
+// The most ids that are sent in one call, and the most of one kind that are asked about.
 const (
 	idsAtOnce = 100
 	mostIDs   = 2_000
 )
 
-// securityGroups is what EC2 is asked for, in the words of GapError.
+// securityGroups is the What of a GapError about these calls.
 const securityGroups = "security groups"
 
 func (c *Client) lookAtNetwork(ctx context.Context, senders []sender, hosts []Host) (network, error) {
@@ -205,8 +205,8 @@ func (c *Client) lookAtNetwork(ctx context.Context, senders []sender, hosts []Ho
 	return n, nil
 }
 
-// byID describes things of EC2 by their ids, some at a time. One id that is not there any more fails a whole call: then each of
-// its things is asked for alone.
+// byID describes things in EC2 by their ids, some in each call. An id that does not exist any more makes the whole call fail:
+// then the others of that call are asked about one by one.
 func (c *Client) byID(ctx context.Context, action, name string, ids []string, take func(decode func(any) error) error) error {
 	slices.Sort(ids)
 	ids = slices.DeleteFunc(slices.Compact(ids), func(id string) bool { return id == "" })
@@ -243,7 +243,7 @@ func isMissing(err error) bool {
 	return ok && strings.HasSuffix(fault.Code, ".NotFound")
 }
 
-// prefixLists asks for the ranges of every list that a rule refers to.
+// prefixLists asks for the ranges of the prefix lists that rules refer to.
 func (c *Client) prefixLists(ctx context.Context, n *network) error {
 	for _, g := range n.groups {
 		for _, r := range append(slices.Clone(g.In), g.Out...) {
@@ -274,7 +274,7 @@ func prefixesOf(ranges []string) []netip.Prefix {
 	return all
 }
 
-// vpcOf is the VPC of subnets, or of security groups; empty when neither is known.
+// vpcOf is vpc or, when that is empty, the VPC of subnets or security groups; empty when none is known.
 func (n network) vpcOf(vpc string, subnets, groups []string) string {
 	for _, id := range subnets {
 		vpc = orWord(vpc, n.subnets[id].VPC)
@@ -285,7 +285,7 @@ func (n network) vpcOf(vpc string, subnets, groups []string) string {
 	return vpc
 }
 
-// ranges are where the interfaces in subnets may have their addresses.
+// ranges are the addresses that interfaces in subnets can have.
 func (n network) ranges(subnets []string) (all []netip.Prefix) {
 	for _, id := range subnets {
 		s := n.subnets[id]
@@ -294,7 +294,7 @@ func (n network) ranges(subnets []string) (all []netip.Prefix) {
 	return all
 }
 
-// way judges the way of a sender to a host; false when there is none to speak of.
+// way judges the way from a sender to a host. The second result is true in all cases.
 func (n network) way(from sender, h Host) (Way, bool) {
 	w := Way{Cluster: from.cluster, Service: from.service, Ready: from.ready}
 	w.Named = slices.ContainsFunc(h.Mentions, func(m NamedBy) bool { return m.Cluster == from.cluster && m.Service == from.service })
@@ -342,7 +342,8 @@ func (n network) way(from sender, h Host) (Way, bool) {
 	return w, true
 }
 
-// sources are the addresses from which a sender's connections come: those of its ready tasks, else all of its subnets.
+// sources are the addresses from which a sender's connections come: those of its ready tasks if all are known, else all of its
+// subnets.
 func (s sender) sources(n network) (all []netip.Prefix) {
 	if len(s.addresses) == s.ready {
 		for _, a := range s.addresses {
@@ -353,12 +354,12 @@ func (s sender) sources(n network) (all []netip.Prefix) {
 	return n.ranges(s.at.Subnets)
 }
 
-// admission is the question whether rules let a port through to or from an end.
+// admission is the question whether rules let a port through to, or from, the other end of a way.
 type admission struct {
 	network
-	port   uint16 // 0: not known, then any will do
-	groups []string
-	ranges []netip.Prefix // of which every address must be covered, by one rule or several
+	port   uint16         // 0 when it is not known; then a rule for any port will do
+	groups []string       // of the other end
+	ranges []netip.Prefix // of the other end; every address must be covered, by one rule or by several together
 }
 
 func (a admission) any(groups []string, rules func(securityGroup) []securityRule) bool {
@@ -381,13 +382,13 @@ func (a admission) any(groups []string, rules func(securityGroup) []securityRule
 	if len(four) == 0 {
 		four = a.ranges
 	}
-	if len(four) == 0 { // where the other end has its addresses is not known: only a rule for all of them will do
+	if len(four) == 0 { // the addresses of the other end are not known, so only a rule for all addresses will do
 		return slices.ContainsFunc(covers, func(p netip.Prefix) bool { return p.Bits() == 0 })
 	}
 	return !slices.ContainsFunc(four, func(p netip.Prefix) bool { return !covered(p, covers) })
 }
 
-// covered reports whether a range lies in the others, in one of them or in halves.
+// covered reports whether a range lies within one of the others, or each of its halves is covered.
 func covered(p netip.Prefix, by []netip.Prefix) bool {
 	overlaps := false
 	for _, other := range by {

@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
-// whyNone explains why no container is ready: by the task that is nearest to it, else by the service.
+// whyNone explains why no container is ready: by the task that is likely to be ready first, else by the service.
 func (c *Client) whyNone(ctx context.Context, q Query, tasks []Task, unready []error) error {
 	if len(tasks) == 0 {
 		return c.whyNoTask(ctx, q)
@@ -24,7 +24,7 @@ func (c *Client) whyNone(ctx context.Context, q Query, tasks []Task, unready []e
 		}
 	}
 	if nearest == nil {
-		return unready[0] // the container rule's
+		return unready[0] // the error about the choice of a container
 	}
 	nearest.Waiting = len(tasks)
 	if i := slices.IndexFunc(tasks, func(t Task) bool { return t.ID == nearest.Target.Task }); i >= 0 {
@@ -34,10 +34,10 @@ func (c *Client) whyNone(ctx context.Context, q Query, tasks []Task, unready []e
 	return nearest
 }
 
-// maxReasons is how many of a service's events may tell why it has no task: older ones are about something else.
+// maxReasons is how many of a service's latest events can tell why it has no task: older ones are about something else.
 const maxReasons = 3
 
-// whyNoTask explains why a service has no task. It asks as much as the caller may.
+// whyNoTask explains why a service has no task, as far as the caller may ask.
 func (c *Client) whyNoTask(ctx context.Context, q Query) error {
 	if q.Family != "" {
 		return c.whyNoFamily(ctx, q)
@@ -70,7 +70,7 @@ func (c *Client) whyNoTask(ctx context.Context, q Query) error {
 	return e
 }
 
-// lastStop is why the service's newest stopped task stopped, "" when that cannot be told.
+// lastStop is why the task of the service that stopped last has stopped; "" when that is not known.
 func (c *Client) lastStop(ctx context.Context, q Query) string {
 	var arns []string
 	err := c.listTasks(ctx, q.Cluster, q.Service, types.DesiredStatusStopped, func(page []string) { arns = append(arns, page...) })
@@ -84,7 +84,7 @@ func (c *Client) lastStop(ctx context.Context, q Query) string {
 	return stopReason(last)
 }
 
-// lastOf is the task that stopped last, of the first hundred that fit; false when that cannot be told.
+// lastOf is the task that stopped last, among those of the first hundred that fit; false when that is not known.
 func (c *Client) lastOf(ctx context.Context, cluster string, arns []string, fits func(Task) bool) (Task, bool) {
 	tasks, err := c.describeTasks(ctx, cluster, arns[:min(len(arns), taskBatch)])
 	tasks = slices.DeleteFunc(tasks, func(t Task) bool { return !fits(t) })
@@ -94,7 +94,7 @@ func (c *Client) lastOf(ctx context.Context, cluster string, arns []string, fits
 	return slices.MaxFunc(tasks, func(a, b Task) int { return a.StoppedAt.Compare(b.StoppedAt) }), true
 }
 
-// stopReason joins what ECS says about a stopped task and its containers.
+// stopReason joins ECS's reasons for a stopped task and for its containers.
 func stopReason(t Task) string {
 	text := t.StoppedReason
 	for _, c := range t.Containers {
@@ -105,7 +105,7 @@ func stopReason(t Task) string {
 	return strings.TrimPrefix(text, "; ")
 }
 
-// addShell has the remedy of an error lead to the client's account.
+// addShell makes the commands in an error's remedy name the client's account.
 func (c *Client) addShell(err error) {
 	if e, ok := errors.AsType[*NotFoundError](err); ok {
 		e.Shell = c.shell
@@ -118,8 +118,8 @@ func (c *Client) addShell(err error) {
 	}
 }
 
-// addOrigin adds what is known of the service to an error whose remedy wants other tasks of it; what the caller may not
-// know is taken for what is usual.
+// addOrigin adds what is known of the service to an error whose remedy needs other tasks of it. When the caller may not
+// describe the service, the error has the usual remedy.
 func (c *Client) addOrigin(ctx context.Context, e *NotReadyError) {
 	if e.Target.Service == "" || e.Temporary() {
 		return

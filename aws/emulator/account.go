@@ -13,16 +13,16 @@ import (
 	"culvert/tunnel/bond"
 )
 
-// account is the state behind the API. Everything in it is guarded by mu unless said otherwise.
+// account is the state behind the API. mu guards everything in it, unless a comment says otherwise.
 type account struct {
 	emulator    *Emulator
-	id, region  string // fixed
+	id, region  string // never change
 	pace        time.Duration
 	mu          sync.Mutex
 	rand        *rand.Rand
 	clusters    []*cluster
 	definitions map[string][]*definition // by family; a revision never changes
-	tokens      []started                // of RunTask, the oldest first
+	tokens      []started                // client tokens of RunTask, the oldest first
 }
 
 type cluster struct {
@@ -34,7 +34,7 @@ type cluster struct {
 type service struct {
 	name        string
 	cluster     *cluster
-	pattern     Task // of the tasks it starts
+	pattern     Task // of the tasks that it starts
 	desired     int
 	exec        bool
 	created     time.Time
@@ -71,8 +71,8 @@ type definition struct {
 type task struct {
 	id         string
 	cluster    *cluster
-	service    *service    // nil for one that was started by hand
-	deployment *deployment // nil without service
+	service    *service    // nil for a task that no service started
+	deployment *deployment // nil without a service
 	definition *definition
 	pattern    Task
 
@@ -83,12 +83,12 @@ type task struct {
 	containers                    []*container
 	gone                          chan struct{} // closed when the task has stopped
 	bonding                       sync.Once
-	relay                         *bond.Relay // nil before the first connection to it
+	relay                         *bond.Relay // nil before the first connection to the relay
 	instance, group, connectivity string
 
 	tags  map[string]string
-	limit time.Duration  // after which its own command ends it; 0 is none
-	wrong StartFaultKind // with its start
+	limit time.Duration  // how long it runs before its own command ends it; 0 is without limit
+	wrong StartFaultKind // what goes wrong when it starts
 }
 
 type container struct {
@@ -97,11 +97,11 @@ type container struct {
 	pattern Container
 	runtime string
 	agent   Agent
-	since   time.Time // when the agent's status came
-	killed  bool      // the agent was, and ECS knows nothing of it
+	since   time.Time // when the agent got its present status
+	killed  bool      // the agent was killed, which ECS does not notice
 }
 
-// newAccount builds what the fleet describes.
+// newAccount builds the account that the fleet describes.
 func newAccount(e *Emulator, o Options) (*account, error) {
 	a := &account{
 		emulator: e, id: o.Fleet.Account, region: o.Fleet.Region, pace: o.Pace,
@@ -197,7 +197,7 @@ func (a *account) addService(c *cluster, described Service) error {
 	return nil
 }
 
-// deploy makes a new primary deployment of a service.
+// deploy adds a new primary deployment to a service.
 func (a *account) deploy(s *service, pattern Task) *deployment {
 	now := a.emulator.now()
 	for _, old := range s.deployments {
@@ -211,7 +211,7 @@ func (a *account) deploy(s *service, pattern Task) *deployment {
 	return d
 }
 
-// define registers what the pattern says as a revision of its family, or finds the revision that says it already.
+// define registers a pattern as a revision of its family, unless that revision exists.
 func (a *account) define(pattern Task) *definition {
 	revision := max(pattern.Revision, 1)
 	for _, d := range a.definitions[pattern.Family] {
@@ -264,7 +264,7 @@ func (a *account) addTask(c *cluster, s *service, d *deployment, pattern Task) e
 	return nil
 }
 
-// makeTask makes a task that has not been placed yet.
+// makeTask makes a task that is not in the cluster yet.
 func (a *account) makeTask(c *cluster, s *service, d *deployment, pattern Task) (*task, error) {
 	if len(pattern.Containers) == 0 {
 		return nil, errors.New("a task without containers")
@@ -299,7 +299,7 @@ func isTaskID(id string) bool {
 	return len(id) == 32 && strings.Trim(id, "0123456789abcdef") == ""
 }
 
-// launch is the launch type of a task, which a capacity provider implies.
+// launch is the launch type of a task; its capacity provider may imply it.
 func launch(pattern Task) string {
 	if strings.HasPrefix(pattern.CapacityProvider, "FARGATE") {
 		return "FARGATE"
@@ -310,7 +310,7 @@ func launch(pattern Task) string {
 	return or(pattern.Launch, "FARGATE")
 }
 
-// runtimeID is a container's id as its platform makes it: Fargate's is the task's id with ten digits, Docker's 64
+// runtimeID is a new container id in the form of its platform: on Fargate the task's id and ten digits, with Docker 64
 // hexadecimal digits.
 func (a *account) runtimeID(t *task) string {
 	if launch(t.pattern) == "FARGATE" {
@@ -328,19 +328,19 @@ func (a *account) hex(digits int) string {
 	return string(id)
 }
 
-// note adds a line to a service's events, as ECS words them: "(service NAME) …".
+// note adds an event to a service, in ECS's form: "(service NAME) …".
 func (a *account) note(s *service, at time.Time, text string) {
 	id := a.hex(32)
 	id = id[:8] + "-" + id[8:12] + "-" + id[12:16] + "-" + id[16:20] + "-" + id[20:]
 	s.events = slices.Insert(s.events, 0, event{id: id, at: at, text: "(service " + s.name + ") " + text})
-	s.events = s.events[:min(len(s.events), 100)] // ECS keeps 100 as well
+	s.events = s.events[:min(len(s.events), 100)] // as ECS does
 }
 
 func (a *account) arn(service, resource string) string {
 	return "arn:aws:" + service + ":" + a.region + ":" + a.id + ":" + resource
 }
 
-// user is an IAM user of the account as a caller.
+// user is an IAM user of the account as the caller of an API.
 func (a *account) user(name string) caller {
 	return caller{ARN: "arn:aws:iam::" + a.id + ":user/" + name, UserID: "AIDADEMOUSER00000001", SessionName: name}
 }

@@ -14,11 +14,12 @@ import (
 	"culvert/aws/wire"
 )
 
-// drainWait is how long an agent that was asked to end waits for its unacknowledged messages (protocol.md 7).
+// drainWait is how long an agent that was asked to end waits for acknowledges of its messages (protocol.md 7).
 const drainWait = 2 * time.Second
 
-// basicBelow is the first client version that an agent speaks mux with, muxQuietAfter the last one it keeps its mux
-// keepalive on for; noMux and noisy are the last agent versions without mux, and with keepalive in any case.
+// basicBelow is the oldest client version with which an agent uses mux; muxQuietAfter is the newest client version for which it
+// sends mux keepalives. noMux is the newest agent version without mux, noisy the newest agent version that sends mux keepalives
+// to every client.
 const (
 	basicBelow    = "1.1.70"
 	muxQuietAfter = "1.2.331.0"
@@ -26,29 +27,29 @@ const (
 	noisy         = "3.1.1511.0"
 )
 
-// agent is the worker that the SSM agent in a container starts for one session.
+// agent is the process that the SSM agent in a container starts for one session.
 type agent struct {
 	channel
 	session  *session
 	data     *dataPath
 	answers  chan wire.Message // to the handshake
-	complete atomic.Bool       // the handshake is
+	complete atomic.Bool       // the handshake is complete
 	port     atomic.Pointer[portHandler]
-	lost     chan struct{} // the socket is gone
-	asked    chan struct{} // the client asked for the end
+	lost     chan struct{} // gets a value when the socket is lost
+	asked    chan struct{} // gets a value when the client asks for the end
 }
 
-// portHandler is what takes the tunnel's bytes once the handshake is over: the mux or the basic one.
+// portHandler takes the stream's bytes once the handshake is complete: mux, basic, or a terminal.
 type portHandler struct {
-	// input takes the payload of a message; false leaves it unacknowledged.
+	// input takes the payload of a message; false leaves the message unacknowledged.
 	input func(body []byte) bool
-	// disconnect closes the destination, in basic mode.
+	// disconnect closes the connection to the destination, in basic mode.
 	disconnect func()
-	// resize tells a terminal its size; nil without one.
+	// resize tells a terminal its size; nil when there is no terminal.
 	resize func(wire.TerminalSize)
 }
 
-// sessionError ends a session; its text goes to the client in channel_closed.
+// sessionError ends a session. Its text is sent to the client in channel_closed.
 type sessionError string
 
 func (e sessionError) Error() string { return string(e) }
@@ -62,7 +63,7 @@ func newAgent(s *session) *agent {
 	return a
 }
 
-// run is the worker's life: wait for a place, shake hands, carry bytes, tell the service how it went.
+// run is the life of the process: wait for admission, shake hands, carry bytes, tell the service how the session ended.
 func (a *agent) run() {
 	s := a.session
 	ctx, cancel := context.WithCancel(s.ctx)
@@ -70,7 +71,7 @@ func (a *agent) run() {
 	gone := s.container.stopped()
 	a.data.spawn(func() {
 		select {
-		case <-gone: // a task takes its workers along
+		case <-gone: // a task that stops ends its sessions
 			cancel()
 		case <-ctx.Done():
 		}
@@ -86,7 +87,7 @@ func (a *agent) run() {
 	default:
 	}
 	if ctx.Err() != nil {
-		return // the service ended it
+		return // the service has ended the session
 	}
 	a.drain(ctx)
 	text := ""
@@ -96,7 +97,7 @@ func (a *agent) run() {
 	s.end(text)
 }
 
-// work returns when the session is over for the agent, for whatever reason.
+// work returns when the session is over for the agent, with the reason.
 func (a *agent) work(ctx context.Context) error {
 	host := a.data.intakeOf(a.session.order.Target)
 	if err := host.enter(ctx, a.data); err != nil {
@@ -144,7 +145,7 @@ func (a *agent) carry(ctx context.Context) error {
 	return a.mux(ctx, dial, keepalive)
 }
 
-// mustVersion parses one of the constants above.
+// mustVersion parses one of the constants of this file.
 func mustVersion(text string) wire.Version {
 	v, err := wire.ParseVersion(text)
 	if err != nil {
@@ -153,7 +154,7 @@ func mustVersion(text string) wire.Version {
 	return v
 }
 
-// housekeep repeats the oldest message that stays unacknowledged, and brings the socket back when it is lost.
+// housekeep repeats the oldest unacknowledged message when that is due, and replaces a socket that was lost.
 func (a *agent) housekeep(ctx context.Context) {
 	ticker := time.NewTicker(resendEvery)
 	defer ticker.Stop()
@@ -178,7 +179,7 @@ func (a *agent) housekeep(ctx context.Context) {
 	}
 }
 
-// disconnected tells the agent that its socket is gone.
+// disconnected tells the agent that its socket was lost.
 func (a *agent) disconnected() {
 	select {
 	case a.lost <- struct{}{}:
@@ -186,7 +187,7 @@ func (a *agent) disconnected() {
 	}
 }
 
-// drain waits a little until the client has acknowledged everything.
+// drain waits for a short time until the client has acknowledged everything.
 func (a *agent) drain(ctx context.Context) {
 	deadline := time.Now().Add(drainWait)
 	for a.unacknowledged() > 0 && time.Now().Before(deadline) {
@@ -196,10 +197,10 @@ func (a *agent) drain(ctx context.Context) {
 	}
 }
 
-// shake does the agent's side of the handshake and returns the version the client announced.
+// shake does the agent's side of the handshake and returns the version that the client announces.
 func (a *agent) shake(ctx context.Context) (wire.Version, error) {
 	f, s := a.data.knobs(), a.session
-	if s.order.terminal && !f.KMS { // interactivecommands.go, RequireHandshake
+	if s.order.terminal && !f.KMS { // no handshake: interactivecommands.go, RequireHandshake
 		if err := pause(ctx, f.LateComplete); err != nil {
 			return wire.Version{}, err
 		}
@@ -252,8 +253,8 @@ func (a *agent) shake(ctx context.Context) (wire.Version, error) {
 		return wire.Version{}, fmt.Errorf("encode handshake complete: %w", err)
 	}
 	a.oddities(f.Around)
-	// The agent takes note right behind its message. On a busy machine that moment can outlast the way to the client and
-	// back, so how long it is, is left to the faults.
+	// The real agent enters its new state right after it has sent this message. On a busy machine that moment can be longer
+	// than the message's way to the client and the answer's way back, so its length is a fault (LateComplete).
 	a.complete.Store(f.LateComplete == 0)
 	a.send(wire.HandshakeCompleteType, body)
 	if err := pause(ctx, f.LateComplete); err != nil {
@@ -297,7 +298,7 @@ func (a *agent) ask(f Faults) error {
 	return nil
 }
 
-// answer waits for the client's next message of the handshake.
+// answer waits for the client's next message of the handshake, which has to be of type want.
 func (a *agent) answer(ctx context.Context, timeout <-chan time.Time, want wire.PayloadType) (wire.Message, error) {
 	for {
 		select {
@@ -307,8 +308,9 @@ func (a *agent) answer(ctx context.Context, timeout <-chan time.Time, want wire.
 			return wire.Message{}, sessionError("Handshake timed out. Please ensure that you have the latest version of the session manager plugin.")
 		case m := <-a.answers:
 			if m.Payload == want {
-				// Its acknowledge goes out before anything else, as it nearly always does: one that comes behind
-				// HandshakeComplete makes the real plugin deaf (P8 of protocol.md 9). Faults.Around does so on purpose.
+				// The acknowledge of the answer goes out before anything else, as it nearly always does: an acknowledge that
+				// comes behind HandshakeComplete makes the real plugin deaf (P8 of protocol.md 9). Faults.Around does that on
+				// purpose.
 				a.settle()
 				return m, nil
 			}
@@ -316,18 +318,18 @@ func (a *agent) answer(ctx context.Context, timeout <-chan time.Time, want wire.
 	}
 }
 
-// process takes one message in its turn; false leaves it unacknowledged, so that the client repeats it.
+// process handles one message, in the order of sequence numbers. false leaves it unacknowledged, so that the client repeats it.
 func (a *agent) process(m wire.Message) bool {
 	switch m.Payload {
 	case wire.HandshakeResponseType, wire.EncryptionResponseType:
 		select {
 		case a.answers <- m:
-		default: // nobody asked for so many
+		default: // more than was asked for
 		}
 		return true
 	}
 	if !a.complete.Load() {
-		return true // acknowledged and thrown away: A3 of protocol.md 9
+		return true // acknowledged and dropped: A3 of protocol.md 9
 	}
 	handler := a.port.Load()
 	if handler == nil {
@@ -343,7 +345,7 @@ func (a *agent) process(m wire.Message) bool {
 	case wire.Size:
 		var size wire.TerminalSize
 		if handler.resize == nil || wire.ParseJSON(m.Body, &size) != nil {
-			return false // its handler's error leaves it unacknowledged
+			return false // as in the real agent, where the error of the handler leaves it unacknowledged
 		}
 		handler.resize(size)
 	case wire.FlagType:
@@ -362,13 +364,13 @@ func (a *agent) process(m wire.Message) bool {
 	return true
 }
 
-// terminateFlag reports whether agents here understand that flag.
+// terminateFlag reports whether the agents here understand FlagTerminateSession.
 func (d *dataPath) terminateFlag() bool {
 	v, err := wire.ParseVersion(d.knobs().AgentVersion)
 	return err == nil && v.TerminateFlag()
 }
 
-// oddities sends n rounds of messages that a client must pass over wherever they come (P8 of protocol.md 9).
+// oddities sends n rounds of messages that a client must ignore wherever they come (P8 of protocol.md 9).
 func (a *agent) oddities(n int) {
 	for range n {
 		for _, m := range []wire.Message{

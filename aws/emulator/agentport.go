@@ -21,24 +21,24 @@ import (
 )
 
 const (
-	// payloadLimit is the most that an agent puts into a message.
+	// payloadLimit is how many bytes of payload an agent puts into one message at most.
 	payloadLimit = 1024
-	// synTimeout is how long Linux tries to connect to a host that swallows SYNs.
+	// synTimeout is how long Linux tries to connect to a host that does not answer.
 	synTimeout = 127 * time.Second
-	// whilePaused is how often an agent that was paused looks again.
+	// whilePaused is how often a paused agent looks whether it still is.
 	whilePaused = time.Millisecond
 )
 
 // dialer connects to the destination of a session.
 type dialer func(ctx context.Context) (net.Conn, error)
 
-// destination settles where a session's connections go: a port of the container, or a host that its network resolves,
-// once, as the agent does.
+// destination determines where a session's connections go: to a port of the container, or to a host, whose name is resolved
+// once in the container's network, as the agent does.
 func (a *agent) destination(f Faults) (dialer, error) {
 	order, k := a.session.order, a.session.container
 	dial := func(ctx context.Context) (net.Conn, error) { return k.dial(ctx, order.port) }
 	if order.host != "" {
-		host := a.data.emulator.vpc.point(order.host) // what a name leads to is denied like the address itself
+		host := a.data.emulator.vpc.point(order.host) // a name is forbidden if the address that it leads to is
 		ip, err := netip.ParseAddr(host)
 		literal := err == nil
 		loopback := host == "localhost" || (literal && ip.IsLoopback())
@@ -47,7 +47,7 @@ func (a *agent) destination(f Faults) (dialer, error) {
 			return nil, sessionError("Forwarding to IP address " + host + " is forbidden.")
 		case !loopback:
 			address, err := a.data.emulator.resolve(host, order.port)
-			if err != nil && !literal { // an address is not looked up: only who dials finds out
+			if err != nil && !literal { // an address is not resolved, so the error comes only when it is dialled
 				return nil, sessionError("Unable to resolve host " + order.host + ": " + err.Error())
 			}
 			dial = func(ctx context.Context) (net.Conn, error) {
@@ -61,12 +61,12 @@ func (a *agent) destination(f Faults) (dialer, error) {
 	return func(ctx context.Context) (net.Conn, error) { return a.data.dial(ctx, order.port, dial) }, nil
 }
 
-// denyList are the addresses that an agent forwards to in no network: instance metadata, DNS and time (appconfig/constants.go
-// of agent 3.3). The task's own metadata and credentials, at 169.254.170.2, are not among them.
+// denyList are the addresses to which an agent forwards in no network: those of instance metadata, DNS and time
+// (appconfig/constants.go of agent 3.3). The task's own metadata and credentials, at 169.254.170.2, are not among them.
 const denyList = "169.254.169.254 169.254.169.253 169.254.169.123 169.254.169.250 169.254.169.251 fd00:ec2::254 fd00:ec2::253 fd00:ec2::123 fd00:ec2::240"
 
-// forbidden reports whether the agent refuses an address: it is denied everywhere, or one of the first four or the last one
-// of the VPC, which AWS keeps for itself (protocol.md, "The exact deny list").
+// forbidden reports whether the agent refuses an address: it is in denyList, or it is one of the first four or the last one of
+// the VPC, which AWS reserves (protocol.md, "The exact deny list").
 func forbidden(ip netip.Addr) bool {
 	ip = ip.Unmap()
 	if slices.Contains(strings.Fields(denyList), ip.String()) {
@@ -80,7 +80,7 @@ func forbidden(ip netip.Addr) bool {
 	return within < 4 || within == math.MaxUint32>>block.Bits()
 }
 
-// dial connects with the faults of a destination: a dial that is swallowed, a connection that stops reading.
+// dial connects to a destination with its faults: a dial that is refused or gets no answer, a connection that stops reading.
 func (d *dataPath) dial(ctx context.Context, port uint16, dial dialer) (net.Conn, error) {
 	giveUp := time.NewTimer(synTimeout)
 	defer giveUp.Stop()
@@ -109,12 +109,12 @@ func (d *dataPath) dial(ctx context.Context, port uint16, dial dialer) (net.Conn
 	return c, nil
 }
 
-// stallable is a connection to a destination that can be made to stop reading. It closes with its context.
+// stallable is a connection to a destination that can be made to stop reading. It closes when the session ends.
 type stallable struct {
 	net.Conn
 	data    *dataPath
 	port    uint16
-	over    <-chan struct{} // of the session
+	over    <-chan struct{} // closed when the session ends
 	release func() bool
 }
 
@@ -153,8 +153,8 @@ func (a *agent) mux(ctx context.Context, dial dialer, keepalive bool) error {
 		},
 		disconnect: func() {},
 	})
-	// The agent joins its two loops and ends the session when both have: a broken mux leaves the other one waiting for
-	// bytes, and a session that nobody ends (A5 of protocol.md 9).
+	// The real agent waits for both of its loops before it ends the session. When the mux breaks, the other loop still waits
+	// for bytes, so that nobody ends the session (A5 of protocol.md 9).
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	release := context.AfterFunc(ctx, func() {
@@ -176,7 +176,7 @@ func (a *agent) mux(ctx context.Context, dial dialer, keepalive bool) error {
 	return err
 }
 
-// accept connects every new stream to the destination, one after the other: a dial that hangs holds up the rest.
+// accept connects each new stream to the destination, one after the other: a dial that hangs holds up all later ones.
 func (a *agent) accept(ctx context.Context, session *smux.Session, dial dialer) {
 	var streams sync.WaitGroup
 	defer streams.Wait()
@@ -191,7 +191,8 @@ func (a *agent) accept(ctx context.Context, session *smux.Session, dial dialer) 
 			_ = stream.Close()
 			continue
 		}
-		// The end of either direction closes the other end whole: the agent has no half-close (protocol.md 6).
+		// The end of either direction closes the whole connection at the other end: the agent has no half-close (protocol.md
+		// 6).
 		streams.Go(func() {
 			_, _ = io.Copy(conn, stream)
 			_ = conn.Close()
@@ -203,7 +204,7 @@ func (a *agent) accept(ctx context.Context, session *smux.Session, dial dialer) 
 	}
 }
 
-// pump sends what r has in messages of at most 1024 bytes, with a rest after each.
+// pump sends what it reads from r in messages of at most 1024 bytes, and waits a moment after each (Faults.Pacing).
 func (a *agent) pump(ctx context.Context, r io.Reader, broken <-chan struct{}) error {
 	packet := make([]byte, payloadLimit)
 	for {
@@ -234,15 +235,15 @@ func (d *dataPath) pacing() time.Duration {
 	return d.faults.Pacing
 }
 
-// basic carries the raw bytes of one connection at a time, as agents without mux do and as all do for old clients.
+// basic carries the raw bytes of one connection at a time, as agents without mux do, and all agents for old clients.
 type basic struct {
 	dial func() (net.Conn, error)
-	over <-chan struct{} // of the session
+	over <-chan struct{} // closed when the session ends
 
 	mu     sync.Mutex
 	conn   net.Conn
-	closed bool          // the destination was, new data connects again
-	again  chan net.Conn // nil: that failed
+	closed bool          // the destination has closed the connection; new data opens another one
+	again  chan net.Conn // the connection that input has opened; nil when it could not
 }
 
 // basic serves the session without mux.
@@ -299,7 +300,7 @@ func (b *basic) input(body []byte) bool {
 	return err == nil
 }
 
-// disconnect closes the connection: the client's has ended.
+// disconnect closes the connection to the destination, as the client's connection has ended.
 func (b *basic) disconnect() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

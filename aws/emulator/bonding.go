@@ -7,8 +7,8 @@ import (
 	"culvert/tunnel/bond"
 )
 
-// relay is the real relay of a task, behind whichever of its ports is Relay: it opens the other mapped ports of the task. The
-// first connection starts it, and it ends with the task.
+// relay is the relay of a task, a real one, to which any port leads that is mapped to Relay. It may connect to the other mapped
+// ports of the task. The first connection starts it, and it ends with the task.
 func (c *container) relay() *bond.Relay {
 	t, e := c.task, c.account.emulator
 	t.bonding.Do(func() {
@@ -24,7 +24,7 @@ func (c *container) relay() *bond.Relay {
 	return t.relay
 }
 
-// bondable are the ports that the relay was given.
+// bondable are the ports to which the relay may connect.
 func (c *container) bondable() (ports []uint16) {
 	c.account.mu.Lock()
 	defer c.account.mu.Unlock()

@@ -20,29 +20,29 @@ const (
 	firstRTO      = 200 * time.Millisecond
 	longestRTO    = time.Second
 	clockGrain    = 10 * time.Millisecond
-	channelBuffer = 100_000 // messages, unacknowledged or early
+	channelBuffer = 100_000 // messages: unacknowledged ones, and ones that arrived early
 )
 
-// channel is the agent's end of the data channel with the habits of the real one: it does not slow down for want of
-// acknowledges, repeats only the oldest message, and keeps no more than channelBuffer of them.
+// channel is the agent's end of the data channel, with the habits of the real one: it does not slow down when acknowledges are
+// missing, repeats only the oldest message, and keeps channelBuffer messages at most.
 type channel struct {
-	emit   func(frame []byte)      // to the relay; what cannot be sent is lost
-	take   func(wire.Message) bool // a message in its turn; false: not ready
-	paused atomic.Bool             // the service said that the client is away
-	cuts   atomic.Int64            // of the socket, that its writer has noticed
+	emit   func(frame []byte)      // sends to the service; what cannot be sent is lost
+	take   func(wire.Message) bool // handles a message in the order of the numbers; false means that it is not ready for it
+	paused atomic.Bool             // the service has said that the client is away
+	cuts   atomic.Int64            // how often the socket was cut, as its writer has noticed
 	seal   atomic.Pointer[encryption]
 
-	sending sync.Mutex // keeps the order on the wire that of the numbers
+	sending sync.Mutex // makes the order on the wire that of the sequence numbers
 	next    int64
 
 	mu      sync.Mutex
 	unacked list.List // of *sent, oldest first
 	bySeq   map[int64]*list.Element
-	rtt     float64 // smoothed, in ns, with its variation
+	rtt     float64 // smoothed round trip in nanoseconds; rttvar is its variation
 	rttvar  float64
 	rto     time.Duration
 
-	receiving sync.Mutex // held by receive
+	receiving sync.Mutex // held by receive; guards the fields below
 	expected  int64
 	early     map[int64]wire.Message
 	deaf      bool
@@ -60,7 +60,7 @@ func (c *channel) start(emit func([]byte), take func(wire.Message) bool) {
 	c.rtt, c.rto = float64(firstRTT), firstRTO
 }
 
-// send numbers a payload and sends it. Empty ones are dropped, as the agent does.
+// send gives a payload a sequence number and sends it. Empty payloads are dropped, as by the agent.
 func (c *channel) send(kind wire.PayloadType, body []byte) {
 	if len(body) == 0 {
 		return
@@ -78,13 +78,14 @@ func (c *channel) send(kind wire.PayloadType, body []byte) {
 	}
 	frame, err := m.Append(make([]byte, 0, wire.Overhead+len(body)))
 	if err != nil {
-		return // neither can be: the type is a constant, the body not empty
+		return // cannot happen: the type is a constant, and the body is not empty
 	}
 	c.next++
 	if !c.paused.Load() {
 		c.emit(frame)
 	}
-	// Only now, as the agent does: an acknowledge that comes back at once finds nothing, and the message is repeated.
+	// The message is recorded only now, as by the agent: an acknowledge that is back before that finds nothing, and the message
+	// is repeated.
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.unacked.Len() < channelBuffer {
@@ -92,7 +93,7 @@ func (c *channel) send(kind wire.PayloadType, body []byte) {
 	}
 }
 
-// resend repeats the oldest unacknowledged message if its time has come.
+// resend repeats the oldest unacknowledged message when it is due.
 func (c *channel) resend(now time.Time) {
 	if c.paused.Load() {
 		return
@@ -111,15 +112,15 @@ func (c *channel) resend(now time.Time) {
 	}
 }
 
-// unacknowledged is how many messages the client has yet to acknowledge.
+// unacknowledged is how many messages the client has not acknowledged yet.
 func (c *channel) unacknowledged() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.unacked.Len()
 }
 
-// receive takes a frame from the relay. It blocks while the destination takes nothing: then acknowledges are neither
-// sent nor read (A6 of protocol.md 9).
+// receive handles a frame from the service. It blocks while the destination does not read: until then the agent neither sends
+// nor reads acknowledges (A6 of protocol.md 9).
 func (c *channel) receive(frame []byte) {
 	cuts := c.cuts.Load()
 	c.receiving.Lock()
@@ -130,7 +131,7 @@ func (c *channel) receive(frame []byte) {
 	m, err := wire.Parse(frame)
 	switch {
 	case errors.Is(err, wire.ErrShort), errors.Is(err, wire.ErrHeader):
-		c.deaf = true // the agent's reader panics and is never heard of again (protocol.md 3)
+		c.deaf = true // the agent's reader panics, and the agent is silent from then on (protocol.md 3)
 		return
 	case err != nil:
 		return
@@ -157,8 +158,9 @@ func (c *channel) settle() {
 	defer c.receiving.Unlock()
 }
 
-// sequence puts a stream message in its turn. One whose acknowledge cannot be written, because the socket that it came through
-// has been cut since, is taken in and does not count: it will be taken in once more (A10 of docs/faults.md).
+// sequence handles a stream message in the order of sequence numbers. When the socket through which a message came has been cut
+// before its acknowledge is written, the message is handled but not counted: it will be handled once more (A10 of
+// docs/faults.md).
 func (c *channel) sequence(m wire.Message, cuts int64) {
 	switch {
 	case m.Sequence < c.expected:
@@ -195,7 +197,7 @@ func (c *channel) acknowledge(m wire.Message) {
 	}
 }
 
-// acknowledged drops a message that arrived and learns from its round trip.
+// acknowledged drops a message that has arrived, and learns from its round trip.
 func (c *channel) acknowledged(n int64, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

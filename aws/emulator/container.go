@@ -7,13 +7,13 @@ import (
 	"syscall"
 )
 
-// container finds a container, whatever state it is in, by the three parts of a session's target.
+// container finds a container in any state by the three parts of a session's target.
 func (e *Emulator) container(cluster, task, runtimeID string) (*container, bool) {
 	return e.target("ecs:" + cluster + "_" + task + "_" + runtimeID)
 }
 
-// target finds the container that a target of the form ecs:<cluster>_<task>_<runtime id> names. Cluster names may hold
-// underscores themselves, so the text is compared whole.
+// target finds the container that a target of the form ecs:<cluster>_<task>_<runtime id> names. Names of clusters can have
+// underscores, so the text is compared as a whole.
 func (e *Emulator) target(id string) (*container, bool) {
 	a := e.fleet
 	a.mu.Lock()
@@ -30,7 +30,7 @@ func (e *Emulator) target(id string) (*container, bool) {
 	return nil, false
 }
 
-// agentRunning reports whether the container takes sessions.
+// agentRunning reports whether the container's agent can take sessions.
 func (c *container) agentRunning() bool {
 	c.account.mu.Lock()
 	defer c.account.mu.Unlock()
@@ -41,12 +41,12 @@ func (c *container) agentRunning() bool {
 // stopped is closed once the container's task has stopped.
 func (c *container) stopped() <-chan struct{} { return c.task.gone }
 
-// arn is that of the container's task.
+// arn is the ARN of the container's task.
 func (c *container) arn() string { return c.task.arn(c.account) }
 
 func (t *task) arn(a *account) string { return a.arn("ecs", "task/"+t.cluster.name+"/"+t.id) }
 
-// dial connects to a port of the container's localhost, which all containers of a task share in the network modes awsvpc and
+// dial connects to a port on the container's localhost, which all containers of a task share in the network modes awsvpc and
 // host.
 func (c *container) dial(ctx context.Context, port uint16) (net.Conn, error) {
 	listening := c.listening(port)
@@ -67,7 +67,7 @@ func (c *container) dial(ctx context.Context, port uint16) (net.Conn, error) {
 	return conn, nil
 }
 
-// listening is the address behind a port, empty when nobody listens.
+// listening is the address that is mapped to a port; empty when nobody listens there.
 func (c *container) listening(port uint16) string {
 	c.account.mu.Lock()
 	defer c.account.mu.Unlock()

@@ -13,14 +13,15 @@ import (
 	"time"
 )
 
-// databaseTokenLife is the longest that a token may be good for (RDS User Guide, "IAM database authentication").
+// databaseTokenLife is the longest time for which a token may be valid (RDS User Guide, "IAM database authentication").
 const databaseTokenLife = 900 * time.Second
 
-// isDatabaseToken tells a token from a password that people have.
+// isDatabaseToken tells a token from a password.
 func isDatabaseToken(password string) bool { return strings.Contains(password, "X-Amz-Signature=") }
 
-// databaseLogin checks the token of somebody who comes to a database as a user: a presigned request without its scheme, for that host, port
-// and user, of a key that may do rds-db:connect. The real one says no more than that it failed.
+// databaseLogin checks the token with which somebody logs in to a database as a user: a presigned request without its scheme,
+// for that host, port and user, made with a key that has rds-db:connect. The errors are for tests; a real database only says
+// that the login failed.
 func (e *Emulator) databaseLogin(host string, port uint16, user, token string) error {
 	u, err := url.Parse("https://" + token)
 	if err != nil {

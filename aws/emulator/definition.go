@@ -17,7 +17,7 @@ func (e *Emulator) listTaskDefinitions(r *request, a *account) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Sorted by family and revision number; the padded key makes the order one of strings, which page wants.
+	// The result is sorted by family and revision number. page sorts strings, so the number is padded.
 	keys := map[string]string{}
 	for family, revisions := range a.definitions {
 		for _, d := range revisions {

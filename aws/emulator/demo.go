@@ -2,8 +2,8 @@ package emulator
 
 import "time"
 
-// Demo is the account that culvert shows: region eu-west-1, three clusters, more than a hundred tasks, and the private
-// network of cli.md ("The demo account").
+// Demo is the account of culvert --demo: region eu-west-1, three clusters, more than a hundred tasks, and the private network
+// of cli.md ("The demo account").
 func Demo() Fleet {
 	return Fleet{
 		VPC: true,
@@ -20,13 +20,13 @@ func Demo() Fleet {
 		},
 		Plan: []Planned{{After: agentPatience, Do: func(e *Emulator) {
 			for _, id := range e.Tasks("automation", "batch")[:1] {
-				_ = e.SetAgent(id, "STOPPED", "unable to start ExecuteCommandAgent [pre-start]: could not find certs") // may be gone
+				_ = e.SetAgent(id, "STOPPED", "unable to start ExecuteCommandAgent [pre-start]: could not find certs") // the task may be gone
 			}
 		}}},
 	}
 }
 
-// Unbonded is Demo without its relay, for whoever counts sessions: a relay has as many of them as it needs.
+// Unbonded is Demo without its relay, for tests that count sessions: with a relay there are as many as the load needs.
 func Unbonded() Fleet {
 	f := Demo()
 	squid := &f.Clusters[0].Services[0].Task
@@ -34,7 +34,7 @@ func Unbonded() Fleet {
 	return f
 }
 
-// How long the agent of batch is PENDING before it gives up.
+// agentPatience is how long the agent of batch is PENDING before it gives up.
 const agentPatience = 90 * time.Second
 
 // one is a task with a single container.
@@ -62,7 +62,8 @@ func automation() []Service {
 	}
 }
 
-// bonding is the relay as culvert's module puts it beside the proxy. Its root file system is read-only, so no exec agent starts in it.
+// bonding is the container of the relay, as culvert's module puts it beside the proxy. Its root file system is read-only, so no
+// exec agent starts in it.
 func bonding() Container {
 	return Container{
 		Name: "culvert-relay", Image: "culvert", Command: []string{"relay", "--listen", "127.0.0.1:7300", "--to", "127.0.0.1:3128"},
@@ -71,7 +72,7 @@ func bonding() Container {
 	}
 }
 
-// onDemand is the proxy of culvert's module, to be run for the time of a tunnel.
+// onDemand is the proxy of culvert's module as a task that is run for the time of a tunnel.
 func onDemand() Task {
 	task := one("squid", "ubuntu/squid:5.2-22.04_beta", map[uint16]string{3128: Proxy})
 	task.Family = "culvert-squid"
@@ -134,7 +135,7 @@ func dataServices() []Service {
 	}
 }
 
-// jobs are tasks that no service started: enough of them to make lists long.
+// jobs are tasks that no service started, enough of them to make lists long.
 func jobs() []Task {
 	var all []Task
 	for i := range 9 {

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// How many stopped tasks a cluster remembers; ECS forgets them after an hour.
+// rememberStopped is how many stopped tasks a cluster remembers. ECS forgets them after an hour.
 const rememberStopped = 50
 
-// StopTask stops a task by its id, as the StopTask call does; a service starts another in its place.
+// StopTask stops a task by its id, as the call StopTask does; its service starts another one.
 func (e *Emulator) StopTask(id, reason string) error {
 	a := e.fleet
 	a.mu.Lock()
@@ -22,7 +22,8 @@ func (e *Emulator) StopTask(id, reason string) error {
 	return nil
 }
 
-// StartTask starts a task without a service and returns its id. After a few paces it is RUNNING, with its agent.
+// StartTask starts a task without a service and returns its id. The task is RUNNING after two paces (Options.Pace), its agent
+// after three.
 func (e *Emulator) StartTask(cluster string, described Task) (id string, err error) {
 	a := e.fleet
 	a.mu.Lock()
@@ -52,7 +53,7 @@ func (e *Emulator) Scale(cluster, service string, desired int) error {
 	return nil
 }
 
-// Deploy starts a rolling deployment of a service's next revision: new tasks come first, then the old ones stop.
+// Deploy starts a rolling deployment of a service's next revision: first new tasks start, then the old ones stop.
 func (e *Emulator) Deploy(cluster, service string) error {
 	a := e.fleet
 	a.mu.Lock()
@@ -66,7 +67,7 @@ func (e *Emulator) Deploy(cluster, service string) error {
 	return nil
 }
 
-// SetAgent puts the ExecuteCommandAgent of every container of a task into a status: RUNNING, PENDING or STOPPED.
+// SetAgent sets the status of the ExecuteCommandAgent in every container of a task: RUNNING, PENDING or STOPPED.
 func (e *Emulator) SetAgent(taskID, status, reason string) error {
 	a := e.fleet
 	a.mu.Lock()
@@ -115,7 +116,7 @@ func (e *Emulator) SetHealth(taskID, health string) error {
 	return nil
 }
 
-// MapPort puts another real server, or with "" none, behind a port of a task's containers that have it.
+// MapPort maps a port of a task, which has to be mapped already, to another real server; to none when address is empty.
 func (e *Emulator) MapPort(taskID string, port uint16, address string) error {
 	a := e.fleet
 	a.mu.Lock()
@@ -133,7 +134,7 @@ func (e *Emulator) MapPort(taskID string, port uint16, address string) error {
 	return fmt.Errorf("map port: task %s has no port %d", taskID, port)
 }
 
-// Tasks returns the ids of a service's tasks that are meant to run, in the order they were started.
+// Tasks returns the ids of a service's tasks that have not been stopped, in the order in which they were started.
 func (e *Emulator) Tasks(cluster, service string) []string {
 	a := e.fleet
 	a.mu.Lock()
@@ -149,9 +150,9 @@ func (e *Emulator) Tasks(cluster, service string) []string {
 	return ids
 }
 
-// Everything below runs with account.mu held.
+// The caller of everything below holds account.mu.
 
-// tasks are those of a service that are meant to run.
+// tasks are the tasks of a service that have not been stopped.
 func (s *service) tasks() []*task {
 	var wanted []*task
 	for _, t := range s.cluster.tasks {
@@ -162,7 +163,7 @@ func (s *service) tasks() []*task {
 	return wanted
 }
 
-// begin starts a task: PROVISIONING, PENDING, RUNNING, and a pace later its agent.
+// begin starts a task: it is PROVISIONING, after one pace PENDING, after two RUNNING, and after three its agent runs.
 func (a *account) begin(c *cluster, s *service, d *deployment, described Task) (*task, error) {
 	described.ID, described.Age, described.Status = "", 0, ""
 	t, err := a.makeTask(c, s, d, described)
@@ -214,7 +215,7 @@ func (a *account) run(t *task) {
 	}
 }
 
-// start gives the container its id, unless it waits.
+// start gives the container its id, unless its pattern keeps it from starting.
 func (k *container) start(a *account) {
 	if !k.pattern.NotStarted {
 		k.runtime = a.runtimeID(k.task)
@@ -242,7 +243,7 @@ func (a *account) startAgents(t *task) {
 	}
 }
 
-// end stops a task: DEACTIVATING at once, STOPPED a pace later.
+// end stops a task: it is DEACTIVATING at once, and STOPPED after a pace.
 func (a *account) end(t *task, reason, code string) {
 	if t.desired == "STOPPED" {
 		return
@@ -276,7 +277,7 @@ func (a *account) bury(t *task) {
 	})
 }
 
-// later runs a change after some paces, under the lock.
+// later makes a change after some paces, with the lock held.
 func (a *account) later(paces int, change func()) {
 	a.emulator.clock.after(time.Duration(paces)*a.pace, func() {
 		a.mu.Lock()
@@ -285,15 +286,16 @@ func (a *account) later(paces int, change func()) {
 	})
 }
 
-// redeploy makes what the service's pattern now says its primary deployment.
+// redeploy makes the present pattern of a service its primary deployment.
 func (a *account) redeploy(s *service) {
 	d := a.deploy(s, s.pattern)
 	a.note(s, d.created, "has begun a deployment (deployment "+d.id+").")
 	a.settle(s)
 }
 
-// settle brings a service towards its desired number with ECS's usual limits, at least 100 % and at most 200 % of it:
-// missing tasks of the primary deployment start, then superfluous ones stop, those of older deployments first.
+// settle starts and stops tasks of a service to get to its desired number, within ECS's default limits, at least 100 % and at
+// most 200 % of that: first it starts the missing tasks of the primary deployment, then it stops superfluous ones, those of
+// older deployments first.
 func (a *account) settle(s *service) {
 	primary := s.deployments[0]
 	var fresh, old []*task
@@ -312,7 +314,7 @@ func (a *account) settle(s *service) {
 	for range max(room, 0) {
 		t, err := a.begin(s.cluster, s, primary, primary.pattern)
 		if err != nil {
-			return // the pattern was good for the tasks before
+			return // cannot happen: there are tasks of this pattern
 		}
 		a.note(s, t.created, "has started 1 tasks: (task "+t.id+").")
 	}

@@ -9,32 +9,32 @@ import (
 	"github.com/google/uuid"
 )
 
-// Subnet is the network that the tasks are in, as EC2 describes it. The zero value has a NAT gateway.
+// Subnet is the network of the tasks, as EC2 describes it. The zero value has a NAT gateway.
 type Subnet struct {
-	Default    string // target of the default route: nat-…, igw-…, tgw-…; "none" without one
+	Default    string // target of the default route: nat-…, igw-…, tgw-…; "none" for none
 	PublicIP   bool   // the tasks' interfaces have a public address
 	Endpoint   bool   // the VPC has an interface endpoint of ssmmessages
-	PrivateDNS bool   // which answers to the service's own name
-	// Outbound is where the security group of the tasks lets them go on port 443: an address range, "none", or empty for
+	PrivateDNS bool   // the service's own name resolves to that endpoint
+	// Outbound is where the security group of the tasks lets connections go on port 443: an address range, "none", or empty for
 	// anywhere on all ports.
 	Outbound string
-	// Inbound is whom the security group of the endpoint admits on port 443: an address range, "none", or empty for the
-	// group of the tasks.
+	// Inbound is from where the security group of the endpoint lets connections in on port 443: an address range, "none", or
+	// empty for the group of the tasks.
 	Inbound string
 }
 
-// The ids of the network; tasks show the first of them.
+// The ids of the network's parts.
 const (
 	subnetID   = "subnet-0a1b2c3d4e5f60718"
 	vpcID      = "vpc-0b1c2d3e4f5061728"
-	vpcBlock   = "10.20.0.0/16" // see the address of a task
+	vpcBlock   = "10.20.0.0/16" // task.address makes addresses in it
 	natID      = "nat-0c1d2e3f405162738"
 	endpointID = "vpce-0d1e2f30415263748"
 	taskGroup  = "sg-0e1f203142536475a"
 	doorGroup  = "sg-0f2031425364758bb" // of the endpoint
 )
 
-// The shapes of EC2's query protocol, as far as they are asked for here (EC2 API Reference).
+// The parts of EC2's query protocol that are served here (EC2 API Reference).
 
 type subnetsAnswer struct {
 	XMLName xml.Name     `xml:"http://ec2.amazonaws.com/doc/2016-11-15/ DescribeSubnetsResponse"`
@@ -90,7 +90,7 @@ type interfaceEntry struct {
 	Group  string `xml:"groupSet>item>groupId"`
 }
 
-// ec2Action serves what EC2 tells of the tasks' subnet.
+// ec2Action serves EC2's descriptions of the tasks' subnet.
 func (e *Emulator) ec2Action(r *http.Request, body []byte, form url.Values) (any, error) {
 	who, err := e.verify(r, "ec2", body)
 	if err != nil {
@@ -109,7 +109,7 @@ func (e *Emulator) ec2Action(r *http.Request, body []byte, form url.Values) (any
 		return subnetsAnswer{Subnets: []subnetView{{subnetID, vpcID, vpcBlock}}}, nil
 	case "DescribeRouteTables":
 		if form.Get("Filter.1.Name") == "association.subnet-id" {
-			return routesAnswer{}, nil // the main table holds for it
+			return routesAnswer{}, nil // the main table applies to it
 		}
 		table := tableView{ID: "rtb-0e1f203142536475a", VPC: vpcID, Routes: []routeView{{To: "10.20.0.0/16", Gateway: "local", State: "active"}}}
 		switch s.Default {
@@ -138,7 +138,7 @@ func (e *Emulator) ec2Action(r *http.Request, body []byte, form url.Values) (any
 	return nil, &apiError{Code: "InvalidAction", Message: "The action " + action + " is not valid for this web service."}
 }
 
-// ec2Error is how EC2 says no.
+// ec2Error is the form of EC2's refusals.
 type ec2Error struct {
 	XMLName   xml.Name `xml:"Response"`
 	Code      string   `xml:"Errors>Error>Code"`
@@ -148,7 +148,7 @@ type ec2Error struct {
 
 func (e *Emulator) refuseEC2(w http.ResponseWriter, err error) {
 	if _, gone := errors.AsType[unreachableError](err); gone {
-		panic(http.ErrAbortHandler) // net/http's way to hang up without an answer
+		panic(http.ErrAbortHandler) // how net/http hangs up without an answer
 	}
 	refusal := asAPIError(err)
 	e.answerQuery(w, refusal.status(), ec2Error{Code: refusal.Code, Message: refusal.Message, RequestID: uuid.NewString()})

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// ecsAction finds what serves an action of ECS.
+// ecsAction is the handler of an action of ECS.
 func (e *Emulator) ecsAction(action string) (handler, bool) {
 	var run func(*request, *account) (any, error)
 	switch action {
-	case "ExecuteCommand": // its session looks at the account by itself
+	case "ExecuteCommand": // it locks the account itself
 		return e.executeCommand, true
 	case "ListClusters":
 		run = e.listClusters
@@ -56,7 +56,7 @@ func (e *Emulator) ecsAction(action string) (handler, bool) {
 		}
 		a := e.fleet
 		if r.Region != a.region {
-			// Another region holds nothing.
+			// The account has nothing in other regions.
 			a = &account{emulator: e, id: a.id, region: r.Region, pace: a.pace}
 		}
 		a.mu.Lock()
@@ -69,7 +69,7 @@ func (e *Emulator) ecsAction(action string) (handler, bool) {
 	}, true
 }
 
-// ecsResource is the resource that IAM checks for a call, see the service authorization reference of ECS.
+// ecsResource is the resource for which IAM checks a call (service authorization reference of ECS).
 func (e *Emulator) ecsResource(action string, r *request) string {
 	in, err := decode[struct {
 		Cluster           string
@@ -110,7 +110,7 @@ func (e *Emulator) ecsResource(action string, r *request) string {
 	return "*"
 }
 
-// nameOf is the last part of an ARN, or the name itself; an empty cluster is the one called default.
+// nameOf is the last part of an ARN, or the name itself; no name stands for the cluster called default.
 func nameOf(nameOrARN string) string {
 	if nameOrARN == "" {
 		return "default"
@@ -272,7 +272,7 @@ func (e *Emulator) listTasks(r *request, a *account) (any, error) {
 	var arns []string
 	for _, t := range c.tasks {
 		switch {
-		case t.desired != desired, // no task ever has a desired status of PENDING: that filter finds nothing, as with ECS
+		case t.desired != desired, // no task ever has the desired status PENDING, so that filter finds nothing, as with ECS
 			in.ServiceName != "" && (t.service == nil || t.service.name != nameOf(in.ServiceName)),
 			in.Family != "" && t.definition.family != in.Family,
 			in.LaunchType != "" && launch(t.pattern) != in.LaunchType,

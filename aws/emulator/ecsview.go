@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// The shapes below are those of the ECS API reference, member names as they are on the wire.
+// The types below have the form of the ECS API reference; their JSON names are those on the wire.
 
 type failure struct {
 	ARN    string `json:"arn"`
@@ -49,7 +49,7 @@ func (c *cluster) view(a *account) clusterView {
 	return v
 }
 
-// tally counts running tasks and those on their way there.
+// tally counts the tasks that run and those that are being started.
 func tally(tasks []*task) (running, pending int) {
 	for _, t := range tasks {
 		switch t.status {
@@ -108,8 +108,8 @@ type vpcView struct {
 	Public  string   `json:"assignPublicIp"`
 }
 
-// network is that of every service whose tasks have an interface of their own: all are in one subnet, their tasks in one
-// security group.
+// network is the network of a service whose tasks have network interfaces of their own. All are in one subnet and one security
+// group.
 func network(pattern Task) *networkView {
 	if !pattern.attached() {
 		return nil
@@ -149,7 +149,7 @@ func (s *service) arn(a *account) string {
 	return a.arn("ecs", "service/"+s.cluster.name+"/"+s.name)
 }
 
-// launchType is empty for a service with a capacity provider strategy, as ECS has it.
+// launchType is empty for a service with a capacity provider strategy, as with ECS.
 func (s *service) launchType() string {
 	if s.pattern.CapacityProvider != "" {
 		return ""
@@ -178,7 +178,7 @@ func (s *service) view(a *account) serviceView {
 			v.TaskSets = append(v.TaskSets, d.taskSet(a, s))
 		}
 	}
-	if s.controller == "EXTERNAL" { // its task sets say that
+	if s.controller == "EXTERNAL" { // then its task sets have these
 		v.TaskDefinition, v.LaunchType, v.PlatformVersion, v.PlatformFamily, v.Network = "", "", "", "", nil
 	}
 	for _, e := range s.events {
@@ -315,7 +315,7 @@ type managedAgentView struct {
 	LastStartedAt *epoch `json:"lastStartedAt,omitempty"`
 }
 
-// startedBy is the deployment for a task of a service.
+// startedBy is ECS's startedBy: of a service's task the deployment, else what the caller of RunTask has set.
 func (t *task) startedBy() string {
 	if t.deployment == nil {
 		return t.pattern.StartedBy
@@ -323,7 +323,7 @@ func (t *task) startedBy() string {
 	return t.deployment.id
 }
 
-// attachment and address are made from the task's id: they only have to look alike and stay the same.
+// attachment and address are derived from the task's id: they only have to have the right form and stay the same.
 func (t *task) attachment() string {
 	return t.id[:8] + "-" + t.id[8:12] + "-4" + t.id[12:15] + "-a" + t.id[15:18] + "-" + t.id[18:30]
 }
@@ -370,7 +370,7 @@ func (t *task) view(a *account) taskView {
 	return v
 }
 
-// attachments is the task's network interface, in network mode awsvpc.
+// attachments are the task's network interface; there is one only in network mode awsvpc.
 func (t *task) attachments(a *account) []attachmentView {
 	if !t.pattern.attached() {
 		return []attachmentView{}
@@ -381,7 +381,7 @@ func (t *task) attachments(a *account) []attachmentView {
 	}}}
 }
 
-// health of a task: unhealthy as soon as one essential container is, healthy when a check says so.
+// health is unhealthy when one essential container is, and healthy when none is and a health check says that one is healthy.
 func (t *task) health() string {
 	health := "UNKNOWN"
 	for _, k := range t.containers {
@@ -396,7 +396,7 @@ func (t *task) health() string {
 	return health
 }
 
-// version grows with each change that ECS reports.
+// version grows with each change of the task that ECS reports.
 func (t *task) version() int {
 	version := 1
 	for _, at := range []time.Time{t.started, t.stopping, t.ended} {
@@ -442,7 +442,7 @@ func (k *container) image(a *account) string {
 	return or(k.pattern.Image, a.id+".dkr.ecr."+a.region+".amazonaws.com/"+k.pattern.Name+":latest")
 }
 
-// status of a container follows its task's.
+// status is the container's status, which follows that of its task.
 func (k *container) status() string {
 	switch {
 	case k.pattern.NotStarted && k.task.status != "STOPPED":

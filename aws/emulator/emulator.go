@@ -16,27 +16,27 @@ import (
 	"time"
 )
 
-// How long Close lets calls that are under way finish.
+// drainTime is how long Close lets calls that are under way finish.
 const drainTime = 500 * time.Millisecond
 
-// Options say which account to pretend to have. The zero value is an empty account on a free loopback port.
+// Options say what the emulated account is like. The zero value is an empty account on a free loopback port.
 type Options struct {
 	Fleet  Fleet
-	Listen string           // loopback address with port; empty is 127.0.0.1 and a free port
-	Seed   uint64           // of every made-up id and of Life; the same seed makes the same account
+	Listen string           // loopback address with port; empty for 127.0.0.1 and a free port
+	Seed   uint64           // for all made-up ids and for Life; the same seed makes the same account
 	Pace   time.Duration    // how long a task takes from one status to the next; 0 is 100 ms
-	Life   time.Duration    // mean time between two things that happen by themselves, see Fleet; 0 is a still account
-	Now    func() time.Time // the account's clock, for signatures and expiry; nil is time.Now
+	Life   time.Duration    // mean time between two things that happen by themselves, see Fleet; 0 when nothing does
+	Now    func() time.Time // the account's clock, for signatures and expiry; nil for time.Now
 	Log    *slog.Logger     // nil discards
-	// Network is what the account listens on and what its tasks connect through; nil is the system's. The servers of Fleet.VPC
-	// are always on the system's.
+	// Network is what the account listens on and what its tasks connect through; nil for the system's. The servers of Fleet.VPC
+	// are always on the system's network.
 	Network Network
 
-	// Trust decides, as a role's trust policy does, whether the bearer of a token may assume the role; an error says no.
-	// Without it every role trusts the tokens of GitHub that have the audience sts.amazonaws.com.
+	// Trust decides, as a role's trust policy does, whether whoever has a token with these claims may assume the role; an error
+	// refuses it. When it is nil every role trusts GitHub's tokens with the audience sts.amazonaws.com.
 	Trust func(roleARN string, claims Claims) error
-	// Providers are the identity providers that the account has beside GitHub: the audience of each by its issuer, an https URL.
-	// Their tokens are made by IDToken.
+	// Providers are the identity providers of the account besides GitHub: for each issuer, an https URL, the audience that is
+	// accepted. IDToken makes their tokens.
 	Providers map[string]string
 }
 
@@ -66,7 +66,7 @@ type Emulator struct {
 	vpc         *vpc
 	github      *github
 	portal      string // the access token that SSO's portal takes
-	codes       codes  // one-time codes that were taken
+	codes       codes  // one-time codes that were used
 	trust       func(roleARN string, claims Claims) error
 	providers   map[string]string // audience by issuer
 	now         func() time.Time
@@ -76,7 +76,7 @@ type Emulator struct {
 	listener net.Listener
 	server   *http.Server
 	serving  sync.WaitGroup
-	over     context.Context //nolint:containedctx // the account's life
+	over     context.Context //nolint:containedctx // ended by stop
 	stop     context.CancelFunc
 	closing  sync.Once
 
@@ -84,7 +84,7 @@ type Emulator struct {
 	calls map[string]int
 }
 
-// Start opens the account; the caller closes it.
+// Start starts the account. The caller has to close it.
 func Start(o Options) (*Emulator, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -129,7 +129,7 @@ func Start(o Options) (*Emulator, error) {
 	return e, nil
 }
 
-// listen refuses what is not loopback: the account has no secrets worth the name.
+// listen refuses an address that is not loopback: nothing protects the account.
 func listen(network Network, address string) (net.Listener, error) {
 	if address == "" {
 		address = "127.0.0.1:0"
@@ -148,7 +148,7 @@ func listen(network Network, address string) (net.Listener, error) {
 	return listener, nil
 }
 
-// abandon undoes a Start that went wrong half way.
+// abandon undoes a Start that has failed half way.
 func (e *Emulator) abandon() {
 	e.stop()
 	e.clock.close()
@@ -164,7 +164,7 @@ func (e *Emulator) Close() {
 		ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 		defer cancel()
 		if err := e.server.Shutdown(ctx); err != nil {
-			_ = e.server.Close() // some client is still in the middle of a call
+			_ = e.server.Close() // a client is still in the middle of a call
 		}
 		e.serving.Wait()
 		e.vpc.close()
@@ -174,10 +174,10 @@ func (e *Emulator) Close() {
 // URL is what clients take as AWS_ENDPOINT_URL.
 func (e *Emulator) URL() string { return "http://" + e.listener.Addr().String() }
 
-// Credentials are an access key that may do everything and never expires.
+// Credentials are an access key that is allowed everything and does not expire.
 func (e *Emulator) Credentials() (accessKey, secret string) { return staticKeyID, staticSecret }
 
-// Env is what a client's environment needs to use this account, as NAME=value.
+// Env are the environment variables that a client needs to use this account, as NAME=value.
 func (e *Emulator) Env() []string {
 	return []string{
 		"AWS_ENDPOINT_URL=" + e.URL(),
@@ -189,14 +189,14 @@ func (e *Emulator) Env() []string {
 	}
 }
 
-// Calls counts the requests for an action so far ("ListTasks"), those that were refused included.
+// Calls counts the requests so far for an action ("ListTasks"), including those that were refused.
 func (e *Emulator) Calls(action string) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.calls[action]
 }
 
-// AllCalls are the counts of Calls, of every action that was asked for.
+// AllCalls are the counts of all actions that were requested.
 func (e *Emulator) AllCalls() map[string]int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -209,14 +209,14 @@ func (e *Emulator) count(action string) {
 	e.calls[action]++
 }
 
-// CACertificate is the certificate, in PEM, of the authority that signed the private network's own; nil without Fleet.VPC.
+// CACertificate is the certificate (PEM) of the authority that has signed those of the private network; nil without Fleet.VPC.
 func (e *Emulator) CACertificate() []byte { return e.vpc.certificate() }
 
-// resolve is the private DNS of the account's network: the loopback address that stands for host and port. A name
-// nobody has is a *net.DNSError.
+// resolve is the private DNS of the account's network. It returns the loopback address that stands for host and port, or a
+// *net.DNSError for a name that does not exist.
 func (e *Emulator) resolve(host string, port uint16) (string, error) {
 	return e.vpc.resolve(host, port)
 }
 
-// region is where the emulator pretends to be.
+// region is the region of the emulated account.
 func (e *Emulator) region() string { return e.fleet.region }

@@ -12,10 +12,10 @@ import (
 	"culvert/aws/wire"
 )
 
-// execDocument is the document of ECS's own that its sessions are opened with.
+// execDocument is ECS's own document, with which it opens its sessions.
 const execDocument = "AmazonECS-ExecuteInteractiveCommand"
 
-// failedStart is how long the agent waits before it tells that a command cannot be started (amazon-ssm-agent, shell.go).
+// failedStart is how long the agent waits before it reports that a command cannot be started (amazon-ssm-agent, shell.go).
 const failedStart = 2 * time.Second
 
 type executeInput struct {
@@ -38,8 +38,8 @@ type execTicket struct {
 	TokenValue string `json:"tokenValue"`
 }
 
-// executeCommand is ecs:ExecuteCommand: ECS itself opens the session, so the caller is asked for this action alone, on the
-// cluster and on the task. The texts of the refusals that users have met are AWS's; the others are not known.
+// executeCommand is ecs:ExecuteCommand. ECS itself opens the session, so the caller needs only this action, on the cluster and
+// on the task. The texts of the refusals that users have reported are AWS's; those of the others are not known.
 func (e *Emulator) executeCommand(r *request) (any, error) {
 	in, err := decode[executeInput](r)
 	if err != nil {
@@ -81,7 +81,7 @@ func (e *Emulator) executeCommand(r *request) (any, error) {
 	return out, nil
 }
 
-// execTarget finds the container that a call names, and what the answer says of it.
+// execTarget finds the container that a call names, and what the answer says about it.
 func (a *account) execTarget(in executeInput) (*container, executeOutput, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -107,7 +107,7 @@ func (a *account) execTarget(in executeInput) (*container, executeOutput, error)
 	return nil, executeOutput{}, invalidParameter("The specified container %s was not found in the task.", in.Container)
 }
 
-// terminal runs the session's command until it ends, as the agent does: with a terminal, and no shell around it.
+// terminal runs the session's command until it ends, as the agent does: in a terminal, without a shell around it.
 func (a *agent) terminal(ctx context.Context) error {
 	f := a.data.knobs()
 	words, err := shlex.Split(a.session.order.command)
@@ -152,7 +152,7 @@ func (a *agent) terminal(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// show sends what is printed, as pump does with what a connection has, until nothing will be printed any more.
+// show sends what the command prints, as pump sends what a connection has, until nothing more can be printed.
 func (a *agent) show(ctx context.Context, t *tty) {
 	for {
 		rest := a.data.pacing()
@@ -171,7 +171,7 @@ func (a *agent) show(ctx context.Context, t *tty) {
 	}
 }
 
-// unstarted is the agent's word for a command that it cannot start.
+// unstarted is the agent's report of a command that it cannot start.
 func (a *agent) unstarted(ctx context.Context, why string) error {
 	if err := pause(ctx, failedStart); err != nil {
 		return err
@@ -179,7 +179,7 @@ func (a *agent) unstarted(ctx context.Context, why string) error {
 	return sessionError("Unable to start command: " + why)
 }
 
-// errorWriter sends what a command writes to stderr by itself.
+// errorWriter sends what a command writes to stderr, apart from its stdout.
 type errorWriter struct{ agent *agent }
 
 func (w *errorWriter) Write(text []byte) (int, error) {
@@ -191,7 +191,8 @@ func (w *errorWriter) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// whole is how much of a text can be sent without cutting a character: the agent keeps the rest for the next message.
+// whole is how many bytes of a text, no more than most, can be sent without cutting a character. The agent keeps the rest for
+// the next message.
 func whole(text []byte, most int) int {
 	if len(text) <= most {
 		most = len(text)
@@ -207,7 +208,7 @@ func whole(text []byte, most int) int {
 	return most
 }
 
-// program finds one of the few that the containers here have.
+// program finds one of the few programs that the containers have.
 func program(name string) (path string, run func(context.Context, *process, []string) int) {
 	base := name[strings.LastIndexByte(name, '/')+1:]
 	run = programs()[base]

@@ -8,102 +8,102 @@ import (
 	"time"
 )
 
-// Faults are the limits and the defects of the account's sessions and API. They hold from the moment they are set,
-// for living sessions as well unless a field says otherwise. Faithful has the values that AWS is known to have.
+// Faults are the limits and the defects of the account's sessions and API. They apply from the moment they are set, to open
+// sessions as well unless a comment says otherwise. Faithful has the values that are known of AWS.
 type Faults struct {
-	Seed uint64 // of everything random below; the same seed makes the same story
+	Seed uint64 // for everything random below; the same seed gives the same events
 
 	// The relay between client and agent.
-	Delay      time.Duration // each way; a message waits, those behind it wait along with it
+	Delay      time.Duration // each way; later messages wait behind earlier ones
 	Up         Path          // what happens to messages from the client to the agent
-	Down       Path          // and from the agent to the client
-	ClientLeg  Closing       // closes the client's socket by itself: the service does so about every 60 minutes
-	AgentLeg   Closing       // the same for the agent's
-	Idle       time.Duration // of no stream data either way, then the session ends; 0 is never
-	Longest    time.Duration // a session may last; 0 is for ever
+	Down       Path          // what happens to messages from the agent to the client
+	ClientLeg  Closing       // when the service closes the client's socket by itself; AWS does about every 60 minutes
+	AgentLeg   Closing       // the same for the agent's socket
+	Idle       time.Duration // how long no stream data may pass, either way, before the session ends; 0 is for ever
+	Longest    time.Duration // how long a session may last; 0 is for ever
 	ResumeWith Resuming
-	// PauseAgent and PauseClient have the service tell the one side with pause_publication that the other is away. An agent
-	// that hears nothing goes on sending, and what it sends is lost.
+	// PauseAgent and PauseClient have the service tell one side, with pause_publication, that the other side is away. An agent
+	// that is not told goes on sending, and what it sends is lost.
 	PauseAgent, PauseClient bool
-	// Largest is the most payload that the service takes in a message of a client; 0 is any. It closes the socket over a larger
-	// one with 1009 (message too big), or drops it without a word.
+	// Largest is how many bytes of payload the service takes in a client's message; 0 is any number. When a message is larger
+	// it closes the socket with 1009 (message too big) or, with DropLarger, drops the message.
 	Largest     int
 	DropLarger  bool
-	FirstSocket bool // of a client stays its only one while it stands: a second one is taken and gets nothing
+	FirstSocket bool // while a client has a socket, another one is accepted, but gets nothing
 
 	// The opening of a data channel.
-	AllowUnsigned bool          // takes upgrades without a signature, as the service did before plugin 1.2.764
-	Presigned     bool          // hands out stream URLs that carry their signature
-	StreamHost    string        // stands in the stream URL instead of the account's own host:port
-	TokenLife     time.Duration // from StartSession or ResumeSession to the opening message
+	AllowUnsigned bool          // accepts upgrades without a signature, as the service did before plugin 1.2.764
+	Presigned     bool          // stream URLs have their signature in the query
+	StreamHost    string        // in stream URLs, in place of the account's own host:port
+	TokenLife     time.Duration // how long a token is valid from StartSession or ResumeSession on
 
 	// The agent.
-	AgentVersion     string        // up to 3.0.196.0 it has no mux, up to 3.1.1511.0 its keepalive is on
-	AgentStart       time.Duration // its worker needs this long before it asks for the handshake
-	LateComplete     time.Duration // after HandshakeComplete: stream data is still acknowledged and thrown away
-	PortStart        time.Duration // after that: stream data is dropped unacknowledged
-	TerminalStart    time.Duration // what a command prints is looked at only after this
-	TellExit         bool          // agents keep stderr apart and tell exit codes, as in NonInteractiveCommands; those of ECS Exec do not
-	Pacing           time.Duration // rest after each message of at most 1024 bytes; 0 sends as fast as it can
-	WorkersLimit     int           // sessions of one container at a time; one more gets no handshake until another ends
-	StartStep        time.Duration // a start that finds the queue of one place full tries again after this
+	AgentVersion     string        // agents up to 3.0.196.0 have no mux, agents up to 3.1.1511.0 send mux keepalives
+	AgentStart       time.Duration // how long the agent needs to start the process of a session, which asks for the handshake
+	LateComplete     time.Duration // how long, after HandshakeComplete, stream data is still acknowledged and dropped
+	PortStart        time.Duration // how long, after that, stream data is dropped without an acknowledge
+	TerminalStart    time.Duration // how long after its start what a command prints is not looked at
+	TellExit         bool          // agents send stderr apart from stdout, and exit codes, as in NonInteractiveCommands; those of ECS Exec do not
+	Pacing           time.Duration // pause after each message of at most 1024 bytes; 0 for none
+	WorkersLimit     int           // how many sessions a container has at a time; the next gets no handshake until one of them ends
+	StartStep        time.Duration // how long a start waits before it tries again when the queue, which holds one start, is full
 	HandshakeTimeout time.Duration // for the client's answer
-	KMS              bool          // asks for encryption with KMSKey
-	Around           int           // odd messages put before and behind HandshakeComplete
+	KMS              bool          // the agent asks for encryption with KMSKey
+	Around           int           // how many rounds of odd messages are sent before HandshakeComplete, and after it
 	Unregistered     bool          // agents have lost their control channel: StartSession answers TargetNotConnected
-	NoDocuments      []string      // names of documents that the region does not have
-	OwnDocuments     []string      // names of the account's own documents for ports, with the parameters of AWS's for remote hosts
-	RefuseLoopback   bool          // newer agents refuse to forward to localhost by the remote-host document
-	AgentAway        time.Duration // how much longer than it must an agent that lost its socket takes to get another one
-	TakesTwice       bool          // a cut of its socket while it takes a message in leaves that one uncounted: it takes the resend in too
-	NoReconnect      bool          // an agent that lost its socket gives up silently, as after its six tries
-	SilentStop       bool          // a task that stops says nothing to the client: no channel_closed
-	Swallow          []uint16      // destination ports that swallow SYNs: a dial neither works nor fails
-	Refuse           []uint16      // destination ports on which nothing listens, in tasks that are started later as well
-	Stalled          []uint16      // destination ports that stop reading, on living connections too
+	NoDocuments      []string      // names of AWS's documents that the region does not have
+	OwnDocuments     []string      // names of the account's own documents for port sessions, with the parameters of AWS's for remote hosts
+	RefuseLoopback   bool          // agents refuse to forward to localhost by the document for remote hosts, as newer ones do
+	AgentAway        time.Duration // added to the time that an agent takes to replace a socket that it has lost
+	TakesTwice       bool          // an agent does not count a message that it was handling when its socket was cut: it handles the resent one as well
+	NoReconnect      bool          // an agent that has lost its socket gives up silently, as after its six attempts
+	SilentStop       bool          // when a task stops, the client is not told by channel_closed
+	Swallow          []uint16      // destination ports that do not answer: a dial neither succeeds nor fails
+	Refuse           []uint16      // destination ports on which nothing listens, also in tasks that are started later
+	Stalled          []uint16      // destination ports that stop reading, also on open connections
 
-	RoleLife time.Duration // of the keys of a role, from STS and from SSO; 0 is what the caller asks for, else an hour
+	RoleLife time.Duration // of a role's keys, from STS and from SSO; 0 is as long as the caller asks for, else an hour
 
-	Starts   []StartFault  // the first that fits decides
-	RunTakes time.Duration // RunTask has begun its tasks this long before it answers
+	Starts   []StartFault  // the first one that fits decides
+	RunTakes time.Duration // how long RunTask delays its answer once it has started the tasks
 
-	Rates bool       // keeps to the published rates of ECS's API and throttles what goes beyond
-	API   []APIFault // the first that fits decides
+	Rates bool       // the account keeps to the published rates of ECS's API, and throttles calls beyond them
+	API   []APIFault // the first one that fits decides
 }
 
-// Path is one direction of the relay. Acknowledges go their own way: losing them is what stalls weaker clients.
+// Path is one direction of the relay. Acknowledges have losses of their own, as losing those is what stalls weaker clients.
 type Path struct{ Data, Acks Loss }
 
-// Loss says what happens to messages of one kind in one direction. The chances go from 0 to 1 and are drawn apart.
+// Loss says what happens to messages of one kind in one direction. Chances are from 0 to 1 and are drawn independently.
 type Loss struct {
 	Drop, Duplicate, Reorder, Delay, Mangle float64
 
-	DropNth  []uint64      // counted from 1, in each session by itself
-	DropNext int           // the next so many, over all sessions
-	DelayBy  time.Duration // of a delayed message; those behind it overtake
+	DropNth  []uint64      // counted from 1, in each session separately
+	DropNext int           // how many messages are dropped from now on, over all sessions
+	DelayBy  time.Duration // how long a delayed message takes; later ones overtake it
 	MangleAs Mangling
-	// MangleNext mangles the next so many, over all sessions.
+	// MangleNext is how many messages are mangled from now on, over all sessions.
 	MangleNext int
 }
 
-// Mangling is a way to spoil a frame.
+// Mangling is a way to damage a frame.
 type Mangling int
 
-// The ways to spoil a frame.
+// The ways to damage a frame.
 const (
-	BadDigest   Mangling = iota // a bit of the payload differs
-	ShortFrame                  // cut off within the header
-	WrongHeader                 // the header length points past the end
-	Oversized                   // longer than any message is
+	BadDigest   Mangling = iota // a bit of the payload is changed
+	ShortFrame                  // the frame ends within its header
+	WrongHeader                 // the header length points beyond the end
+	Oversized                   // the frame is longer than any message
 )
 
-// Closing says how the service closes a socket by itself.
+// Closing says when and how the service closes a socket by itself.
 type Closing struct {
-	Every time.Duration // of its life; 0 is never
-	Cut   bool          // resets TCP instead of a close 1000 "Bye"
+	Every time.Duration // how long a socket lives; 0 is for ever
+	Cut   bool          // TCP is reset, in place of a close frame 1000 "Bye"
 }
 
-// Resuming is how ResumeSession answers.
+// Resuming says how ResumeSession answers.
 type Resuming int
 
 // The ways ResumeSession can answer.
@@ -111,31 +111,31 @@ const (
 	ResumeWorks        Resuming = iota
 	ResumeDenied                // AccessDeniedException
 	ResumeUnknown               // DoesNotExistException
-	ResumeWithoutToken          // an answer that means the session is over
+	ResumeWithoutToken          // an answer without a token, which means that the session is over
 )
 
-// APIFault is what happens to calls instead of their work.
+// APIFault is what happens to calls in place of their effect.
 type APIFault struct {
-	Action   string // "ssm:StartSession", "ssm:*" or "*"; "ssmmessages:OpenDataChannel" is the websocket's upgrade
-	Resource string // ARN, or its beginning followed by "*"; empty is any
+	Action   string // "ssm:StartSession", "ssm:*" or "*"; "ssmmessages:OpenDataChannel" is the upgrade to a websocket
+	Resource string // ARN, or the beginning of one followed by "*"; empty for any
 	Kind     APIFaultKind
-	Times    int       // then it is gone; 0 stays
-	Until    time.Time // by the account's clock; zero has no end
+	Times    int       // for how many calls; 0 for all
+	Until    time.Time // by the account's clock; zero for no end
 }
 
-// APIFaultKind is what an API fault does.
+// APIFaultKind is what happens to a call.
 type APIFaultKind int
 
 // The kinds of API faults.
 const (
-	Deny         APIFaultKind = iota // no policy allows it
-	DenyByPolicy                     // a policy forbids it
+	Deny         APIFaultKind = iota // no policy allows the call
+	DenyByPolicy                     // a policy forbids the call
 	Throttle
 	ServerError
 	Unreachable // the connection is cut without an answer
 )
 
-// Faithful is how AWS and its agent behave, as far as protocol.md knows.
+// Faithful has the behaviour of AWS and of its agent, as far as protocol.md knows it.
 func Faithful() Faults {
 	return Faults{
 		Seed:             1,
@@ -168,7 +168,7 @@ func (f Faults) clone() Faults {
 	return f
 }
 
-// Fault changes the faults while sessions live: change gets the present ones.
+// Fault changes the faults while sessions are open: change gets a copy of the present ones.
 func (e *Emulator) Fault(change func(*Faults)) {
 	d := &e.data
 	d.mu.Lock()
@@ -183,7 +183,7 @@ func (e *Emulator) Fault(change func(*Faults)) {
 // Faults returns a copy of the present faults.
 func (e *Emulator) Faults() Faults { return e.data.knobs() }
 
-// knobs returns a copy of the present faults; its slices are shared and read only.
+// knobs returns the present faults. Its slices are shared: they may only be read.
 func (d *dataPath) knobs() Faults {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -197,7 +197,7 @@ func (d *dataPath) watch() (Faults, <-chan struct{}) {
 	return d.faults, d.changed
 }
 
-// admit says whether a call may be made: nil, an *apiError in the words of AWS, or unreachableError.
+// admit returns nil when a call may be made, else an *apiError with AWS's text, or an unreachableError.
 func (d *dataPath) admit(r *request, service, action, resource string) error {
 	name := service + ":" + action
 	kind, found := d.apiFault(name, resource)
@@ -234,7 +234,7 @@ func (d *dataPath) admit(r *request, service, action, resource string) error {
 	return nil
 }
 
-// denied is AWS's sentence for what IAM refuses.
+// denied is AWS's text for what IAM refuses.
 func denied(who, service, action, resource, reason string) *apiError {
 	e := &apiError{
 		Code:    accessDenied,
@@ -246,7 +246,7 @@ func denied(who, service, action, resource, reason string) *apiError {
 	return e
 }
 
-// apiFault finds the fault for a call and counts its use.
+// apiFault finds the fault for a call, and counts a use of it.
 func (d *dataPath) apiFault(name, resource string) (APIFaultKind, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -258,7 +258,7 @@ func (d *dataPath) apiFault(name, resource string) (APIFaultKind, bool) {
 			continue
 		}
 		if f.Times > 0 {
-			// A copy, because others may be reading the present list.
+			// The list is copied, as others may be reading the present one.
 			list := slices.Clone(d.faults.API)
 			if list[i].Times--; list[i].Times == 0 {
 				list = slices.Delete(list, i, i+1)

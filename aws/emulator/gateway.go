@@ -19,22 +19,23 @@ import (
 const (
 	dataChannelPath = "/v1/data-channel/"
 	closeNormal     = websocket.CloseNormalClosure
-	// openingWait is how long a fresh socket may take to send its opening message.
+	// openingWait is how long a new socket may take to send its opening message.
 	openingWait = 10 * time.Second
-	// closingWait is how long a socket that was told to close may take to answer.
+	// closingWait is how long a client may take to answer a close frame.
 	closingWait = 2 * time.Second
 	controlWait = time.Second
-	// frameLimit is above wire.MaxFrame, so that a frame too long for an agent is the agent's to refuse.
+	// frameLimit is more than wire.MaxFrame, so that a frame that is too long for an agent reaches the agent, which refuses it.
 	frameLimit = 4 << 20
 	tick       = 20 * time.Millisecond
 	// historyLimit is how many ended sessions are remembered.
 	historyLimit = 200
 )
 
-// handler serves one action of an API: its answer is encoded as JSON.
+// handler serves one action of an API. Its answer is encoded as JSON.
 type handler func(r *request) (any, error)
 
-// dataPath is the part of the account that carries bytes: the sessions, their relays and agents, and the faults.
+// dataPath is the part of the account that carries bytes: the sessions with their agents and the relay between client and
+// agent, and the faults.
 type dataPath struct {
 	emulator *Emulator
 	now      func() time.Time
@@ -47,11 +48,11 @@ type dataPath struct {
 	faults  Faults
 	changed chan struct{} // closed when faults changes
 	active  []*session    // oldest first
-	most    int           // that were active at the same time
-	history []*session    // ended ones, oldest first
+	most    int           // the most sessions that were active at the same time
+	history []*session    // ended sessions, oldest first
 	legs    map[*clientLeg]struct{}
 	hosts   map[string]*intake // by target
-	born    uint64             // sessions so far
+	born    uint64             // how many sessions there have been
 	closed  bool
 }
 
@@ -86,7 +87,7 @@ func (d *dataPath) close() {
 	d.running.Wait()
 }
 
-// spawn runs f in a goroutine that close waits for; not any more once the data path is closed.
+// spawn runs f in a goroutine that close waits for. It is false, and does not run f, once the data path is closed.
 func (d *dataPath) spawn(f func()) bool {
 	if !d.enter() {
 		return false
@@ -98,7 +99,8 @@ func (d *dataPath) spawn(f func()) bool {
 	return true
 }
 
-// enter counts the calling goroutine among those that close waits for; it calls running.Done when it leaves.
+// enter adds the calling goroutine to those that close waits for; the goroutine has to call running.Done when it ends. It is
+// false once the data path is closed.
 func (d *dataPath) enter() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -109,7 +111,7 @@ func (d *dataPath) enter() bool {
 	return true
 }
 
-// watchTime has every session do what its age asks for, by the account's clock.
+// watchTime lets every session do what is due at its age, by the account's clock.
 func (d *dataPath) watchTime() {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
@@ -126,7 +128,7 @@ func (d *dataPath) watchTime() {
 	}
 }
 
-// sessions returns the active sessions, oldest first: those with the ids, or all without ids.
+// sessions returns the active sessions with the given ids, or all when there are no ids, oldest first.
 func (d *dataPath) sessions(ids ...string) []*session {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -139,7 +141,7 @@ func (d *dataPath) sessions(ids ...string) []*session {
 	return found
 }
 
-// find returns a session of the present or the past.
+// find returns a session that is active, or has ended.
 func (d *dataPath) find(id string) (*session, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -203,7 +205,7 @@ func (e *Emulator) serveDataChannel(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// welcome checks an upgrade request: the session it names, its signature, and whether its caller may.
+// welcome checks a request for an upgrade: the session that it names, its signature, and whether the caller is allowed it.
 func (d *dataPath) welcome(r *http.Request) (*session, error) {
 	const service, action = wire.ServiceName, "OpenDataChannel"
 	id := strings.TrimPrefix(r.URL.Path, dataChannelPath)
@@ -259,9 +261,9 @@ func (d *dataPath) dismissLeg(leg *clientLeg) {
 // clientLeg is one websocket of a client.
 type clientLeg struct {
 	conn   *websocket.Conn
-	frozen atomic.Bool // the path is dead: nothing that comes is heard, nothing that goes arrives
-	gone   atomic.Bool // told to close: what still comes is lost
-	mu     sync.Mutex  // one data writer at a time
+	frozen atomic.Bool // the network path is dead: nothing arrives, either way
+	gone   atomic.Bool // the client was told to close: what is sent to it is lost
+	mu     sync.Mutex  // held by whoever writes data
 }
 
 func newClientLeg(conn *websocket.Conn) *clientLeg {
@@ -269,7 +271,7 @@ func newClientLeg(conn *websocket.Conn) *clientLeg {
 	conn.SetReadLimit(frameLimit)
 	conn.SetPingHandler(func(text string) error {
 		if !leg.frozen.Load() {
-			// A pong that cannot be written shows as a read error soon enough.
+			// When a pong cannot be written, the socket will fail to be read as well.
 			_ = conn.WriteControl(websocket.PongMessage, []byte(text), time.Now().Add(controlWait))
 		}
 		return nil
@@ -277,7 +279,7 @@ func newClientLeg(conn *websocket.Conn) *clientLeg {
 	return leg
 }
 
-// opens reads the opening message and redeems its token.
+// opens reads the opening message and checks its token, which is used up by that.
 func (l *clientLeg) opens(s *session) bool {
 	_ = l.conn.SetReadDeadline(time.Now().Add(openingWait))
 	kind, text, err := l.conn.ReadMessage()
@@ -292,7 +294,7 @@ func (l *clientLeg) opens(s *session) bool {
 	return opening.MessageSchemaVersion == "1.0" && opening.RequestID != "" && opening.ClientID != "" && s.redeem(opening.TokenValue)
 }
 
-// relay hands every binary message to the session until the socket ends.
+// relay passes every binary message to the session until the socket ends.
 func (l *clientLeg) relay(s *session) {
 	var frame bytes.Buffer
 	for {
@@ -304,7 +306,7 @@ func (l *clientLeg) relay(s *session) {
 		if _, err := frame.ReadFrom(r); err != nil {
 			return
 		}
-		// What a client still says between our close frame and its own is heard, acknowledges above all.
+		// What a client sends between our close frame and its own is still passed on, above all acknowledges.
 		if kind == websocket.BinaryMessage && !l.frozen.Load() {
 			if f := s.data.knobs(); f.Largest > 0 && frame.Len() > f.Largest+wire.Overhead {
 				s.tooLarge.Add(1)
@@ -319,7 +321,7 @@ func (l *clientLeg) relay(s *session) {
 	}
 }
 
-// write sends a frame; one that cannot be sent is lost.
+// write sends a frame; a frame that cannot be sent is lost.
 func (l *clientLeg) write(frame []byte) {
 	if l.frozen.Load() || l.gone.Load() {
 		return
@@ -329,7 +331,7 @@ func (l *clientLeg) write(frame []byte) {
 	_ = l.conn.WriteMessage(websocket.BinaryMessage, frame)
 }
 
-// close sends a close frame and gives the peer a moment to answer; the reader then ends.
+// close sends a close frame and gives the client a moment to answer, after which the reader ends.
 func (l *clientLeg) close(code int, text string) {
 	if l.gone.Swap(true) || l.frozen.Load() {
 		return
@@ -338,7 +340,7 @@ func (l *clientLeg) close(code int, text string) {
 	_ = l.conn.SetReadDeadline(time.Now().Add(closingWait))
 }
 
-// refuse closes the socket over a message that is too large; what follows it is not heard.
+// refuse closes the socket because of a message that is too large; what follows it is ignored.
 func (l *clientLeg) refuse() {
 	l.close(websocket.CloseMessageTooBig, "")
 	for {

@@ -19,11 +19,11 @@ const (
 	gitHubIssuer    = "https://token.actions.githubusercontent.com"
 	gitHubTokenLife = 5 * time.Minute
 	keyBits         = 2048
-	// gitHubRepository is the number of a repository whose subject names none.
+	// gitHubRepository is the id of a repository whose subject has no ids.
 	gitHubRepository = "813217"
 )
 
-// Claims are those of an OIDC token that a trust policy looks at.
+// Claims are the claims of an OIDC token that trust policies can have conditions on.
 type Claims struct {
 	Issuer       string `json:"iss"`
 	Subject      string `json:"sub"`
@@ -34,10 +34,10 @@ type Claims struct {
 	Expires      int64  `json:"exp"`
 }
 
-// github stands in for the token endpoint of GitHub Actions and for the keys it publishes.
+// github stands in for the token endpoint of GitHub Actions, and for the keys that it publishes.
 type github struct {
 	bearer string
-	key    func() (*rsa.PrivateKey, error) // made on first use: it takes a while
+	key    func() (*rsa.PrivateKey, error) // made on first use, as it takes a while
 
 	mu      sync.Mutex
 	subject string
@@ -51,21 +51,21 @@ func newGitHub(now func() time.Time) *github {
 	}
 }
 
-// GitHub returns what a job with `permissions: id-token: write` has in its environment: where to ask for a token and
-// the bearer token to ask with.
+// GitHub returns what a job with `permissions: id-token: write` has in its environment: the URL to ask for a token, and the
+// bearer token to ask with.
 func (e *Emulator) GitHub() (requestURL, requestToken string) {
 	return e.URL() + gitHubTokenPath + "?api-version=2.0", e.github.bearer
 }
 
-// GitHubSubject sets the subject of the tokens handed out from now on.
+// GitHubSubject sets the subject of GitHub's tokens from now on.
 func (e *Emulator) GitHubSubject(subject string) {
 	e.github.mu.Lock()
 	defer e.github.mu.Unlock()
 	e.github.subject = subject
 }
 
-// IDToken is a token as the issuer that the claims name would make it: of Options.Providers, or of one that the account does
-// not know. It lives for five minutes from now unless the claims say until when.
+// IDToken is a token of the issuer that the claims name: one of Options.Providers, or one that the account does not know. It is
+// valid for five minutes from now unless the claims say otherwise.
 func (e *Emulator) IDToken(c Claims) (string, error) {
 	if c.Issued == 0 {
 		c.Issued = e.now().Unix()
@@ -76,7 +76,7 @@ func (e *Emulator) IDToken(c Claims) (string, error) {
 	return e.github.sign(c)
 }
 
-// audienceOf is the audience that the account has for an issuer.
+// audienceOf is the audience that the account accepts from an issuer.
 func (e *Emulator) audienceOf(issuer string) (audience string, known bool) {
 	if issuer == gitHubIssuer {
 		return "sts.amazonaws.com", true
@@ -107,11 +107,11 @@ func (g *github) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	if err := json.NewEncoder(w).Encode(map[string]any{"count": len(token), "value": token}); err != nil {
-		return // the client left
+		return // the client has gone
 	}
 }
 
-// repositoryOf returns a subject's repository as owner/name, and its number: that of the immutable form
+// repositoryOf returns a subject's repository as owner/name, and its id: that of a subject in the immutable form
 // repo:owner@ID/name@ID:…, else gitHubRepository.
 func repositoryOf(subject string) (name, id string) {
 	named, _, _ := strings.Cut(strings.TrimPrefix(subject, "repo:"), ":")
@@ -141,7 +141,7 @@ func (g *github) sign(claims Claims) (string, error) {
 	return text + "." + base64.RawURLEncoding.EncodeToString(signed), nil
 }
 
-// check reads a token as STS does: form, signature, expiry, and whether the account knows the issuer.
+// check reads a token as STS does, and checks its form, its signature, its expiry, and whether the account knows the issuer.
 func (g *github) check(token string, now time.Time, known func(issuer string) bool) (Claims, error) {
 	invalid := func(text string) (Claims, error) {
 		return Claims{}, &apiError{Code: "InvalidIdentityToken", Message: text}

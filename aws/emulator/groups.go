@@ -19,7 +19,7 @@ type groupView struct {
 	Out []ruleView `xml:"ipPermissionsEgress>item"`
 }
 
-// ruleView is a permission; without ports it is about all of them.
+// ruleView is a rule of a security group; one without ports is for all ports.
 type ruleView struct {
 	Protocol string   `xml:"ipProtocol"`
 	From     int      `xml:"fromPort,omitempty"`
@@ -28,14 +28,14 @@ type ruleView struct {
 	Ranges   []string `xml:"ipRanges>item>cidrIp"`
 }
 
-// groups are the security groups of the tasks, of the endpoint and of possessions, those of them that are asked for.
+// groups are those security groups that a call asks for: of the tasks, of the endpoint, and of the inventory.
 func (s Subnet) groups(form url.Values, has Inventory) groupsAnswer {
 	anywhere := ruleView{Protocol: "-1", Ranges: []string{"0.0.0.0/0"}}
 	tasks, door := groupView{ID: taskGroup, VPC: vpcID}, groupView{ID: doorGroup, VPC: vpcID, Out: []ruleView{anywhere}}
 	switch s.Outbound {
 	case "":
 		tasks.Out = []ruleView{anywhere}
-	case "none": // but for what a database needs
+	case "none": // except for what a database needs
 		tasks.Out = []ruleView{{Protocol: "tcp", From: 5432, To: 5432, Ranges: []string{"10.20.0.0/16"}}}
 	default:
 		tasks.Out = []ruleView{{Protocol: "tcp", From: 443, To: 443, Ranges: []string{s.Outbound}}}

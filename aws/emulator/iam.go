@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// simulationAnswer is that of SimulatePrincipalPolicy (IAM API Reference).
+// simulationAnswer is the answer of SimulatePrincipalPolicy (IAM API Reference).
 type simulationAnswer struct {
 	XMLName   xml.Name     `xml:"https://iam.amazonaws.com/doc/2010-05-08/ SimulatePrincipalPolicyResponse"`
 	Results   []simulation `xml:"SimulatePrincipalPolicyResult>EvaluationResults>member"`
@@ -24,7 +24,7 @@ type simulation struct {
 	Decision string `xml:"EvalDecision"`
 }
 
-// iamAction serves the one call of IAM that is asked here: what a role may do by the policy it was given with Attach.
+// iamAction serves the one call of IAM that is emulated: it tells what a role may do by the policy that Attach has given it.
 func (e *Emulator) iamAction(r *http.Request, body []byte, form url.Values) (any, error) {
 	who, err := e.verify(r, "iam", body)
 	if err != nil {

@@ -1,6 +1,6 @@
 package emulator
 
-// instanceView is a container instance, as much of it as is asked for here (ECS API Reference, ContainerInstance).
+// instanceView is what is emulated of a container instance (ECS API Reference, ContainerInstance).
 type instanceView struct {
 	ARN            string      `json:"containerInstanceArn"`
 	EC2            string      `json:"ec2InstanceId"`

@@ -5,12 +5,12 @@ import (
 	"sync"
 )
 
-// intake is the start queue of one container's agent: the control channel hands over one start at a time to a queue of
-// one place (SessionWorkerBufferLimit), from which one at a time is taken in (protocol.md 8). Starting sessions one
-// after the other is therefore quick, several at once is slow.
+// intake is the start queue of one container's agent. The control channel passes on one start at a time to a queue that holds
+// one (SessionWorkerBufferLimit), from which one start at a time is taken (protocol.md 8). So it is quick to start sessions one
+// after the other, and slow to start several at once.
 type intake struct {
-	control, queue, taking chan struct{} // semaphores of one
-	left                   chan struct{} // a session has ended
+	control, queue, taking chan struct{} // semaphores for one
+	left                   chan struct{} // gets a value when a session ends
 
 	mu      sync.Mutex
 	running int
@@ -27,7 +27,7 @@ func (d *dataPath) intakeOf(target string) *intake {
 	return d.hosts[target]
 }
 
-// enter returns once the agent has started a worker, which ends with leave.
+// enter returns once the agent has started the process for a session, which has to call leave at its end.
 func (i *intake) enter(ctx context.Context, d *dataPath) error {
 	taken, err := i.enqueue(ctx, d)
 	if err != nil {
@@ -64,7 +64,8 @@ func (i *intake) enter(ctx context.Context, d *dataPath) error {
 	}
 }
 
-// enqueue waits for room in the queue. taken says that nobody is being taken in, so that the session passes the queue at once.
+// enqueue waits until the queue is empty and puts a start into it. taken means that no other start is being taken, so that this
+// one is taken at once.
 func (i *intake) enqueue(ctx context.Context, d *dataPath) (taken bool, err error) {
 	if err := acquire(ctx, i.control); err != nil {
 		return false, err

@@ -9,31 +9,31 @@ import (
 	"strings"
 )
 
-// Inventory is what the account has beside ECS: private destinations that other services list.
+// Inventory is what the account has besides ECS: private destinations that other services list.
 type Inventory struct {
 	Databases []Possession // of RDS
 	Caches    []Possession // replication groups of ElastiCache
 	Balancers []Possession // internal load balancers, each with a listener
 }
 
-// Possession is one thing of an Inventory.
+// Possession is one entry of an Inventory.
 type Possession struct {
 	Name   string
-	Engine string // of a database: postgres, mysql and so on; of a balancer its listener's protocol
+	Engine string // of a database: postgres, mysql and so on; of a balancer the protocol of its listener
 	Host   string
 	Port   uint16
-	// Closed says that its security group admits nobody; else it admits that of the tasks.
+	// Closed says that its security group admits nobody; otherwise the group admits that of the tasks.
 	Closed bool
 }
 
 func (i Inventory) all() []Possession { return slices.Concat(i.Databases, i.Caches, i.Balancers) }
 
-// group is the id of the possession's own security group: made from its name, which nothing else in the account has.
+// group is the id of the entry's own security group, made from its name.
 func (p Possession) group() string {
 	return fmt.Sprintf("sg-%x", fmt.Appendf(nil, "%.8s", p.Name+"--------"))
 }
 
-// rules are those of the possession's group.
+// rules are the rules of the entry's security group.
 func (p Possession) rules() groupView {
 	g := groupView{ID: p.group(), VPC: vpcID}
 	if !p.Closed {
@@ -42,8 +42,8 @@ func (p Possession) rules() groupView {
 	return g
 }
 
-// The shapes of the query protocol, as far as they are asked for here (Amazon RDS, ElastiCache and Elastic Load Balancing API
-// References). Lists are those of one page: the account is small.
+// The parts of the query protocol that are served here (Amazon RDS, ElastiCache and Elastic Load Balancing API References).
+// Every list has one page, as the account is small.
 
 type databaseView struct {
 	ID      string   `xml:"DBInstanceIdentifier"`
@@ -94,10 +94,10 @@ type listenerView struct {
 	Protocol string `xml:"Protocol"`
 }
 
-// inventoryAnswer is <Action>Response with <Action>Result, whatever the action.
+// inventoryAnswer is an element <Action>Response with an element <Action>Result in it.
 type inventoryAnswer struct {
 	action  string
-	content any // with XMLName of what is listed
+	content any // what is listed; nil for nothing
 }
 
 // MarshalXML implements xml.Marshaler.
@@ -115,7 +115,7 @@ func (a inventoryAnswer) MarshalXML(e *xml.Encoder, _ xml.StartElement) error {
 	return e.EncodeToken(outer.End())
 }
 
-// inventoryAction serves the services of the query protocol that list possessions.
+// inventoryAction serves those services of the query protocol that list entries of the inventory.
 func (e *Emulator) inventoryAction(r *http.Request, body []byte, form url.Values) (any, error) {
 	service, action := scopeService(r), form.Get("Action")
 	who, err := e.verify(r, service, body)
@@ -136,7 +136,8 @@ func (e *Emulator) inventoryAction(r *http.Request, body []byte, form url.Values
 	return inventoryAnswer{action, content}, nil
 }
 
-// inventory is what an action lists; nil when there is nothing of the kind.
+// inventory is what an action lists; nil when the account has nothing of that kind. known is false for an action that is not
+// served.
 func (e *Emulator) inventory(service, action string, form url.Values) (content any, known bool) {
 	has := e.possessions
 	switch service + ":" + action {
@@ -200,8 +201,8 @@ func (e *Emulator) inventory(service, action string, form url.Values) (content a
 	return nil, false
 }
 
-// bareInventory knows the services of which the account has nothing, by the targets and paths of their lists (MemoryDB, Cloud Map,
-// Redshift Serverless, OpenSearch, MSK, Amazon MQ and EKS API References).
+// bareInventory recognises the lists of services of which the account has nothing, by their targets and paths (MemoryDB, Cloud
+// Map, Redshift Serverless, OpenSearch, MSK, Amazon MQ and EKS API References).
 func bareInventory(r *http.Request) (service, action string) {
 	switch target := r.Header.Get("X-Amz-Target"); target {
 	case "AmazonMemoryDB.DescribeClusters":
@@ -225,7 +226,7 @@ func bareInventory(r *http.Request) (service, action string) {
 	return "", ""
 }
 
-// serveNothing answers a list that is empty.
+// serveNothing answers with an empty list.
 func (e *Emulator) serveNothing(w http.ResponseWriter, r *http.Request, service, action string) {
 	e.count(action)
 	body, err := read(w, r)

@@ -8,20 +8,20 @@ import (
 	"time"
 )
 
-// The access key of Credentials: AWS's own documentation example.
+// The access key of Credentials, which is the example of AWS's documentation.
 const (
 	staticKeyID  = "AKIAIOSFODNN7EXAMPLE"                     //nolint:gosec // as below
 	staticSecret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY" //nolint:gosec // not a secret: the documentation's example
 )
 
-// key is an access key. Temporary ones have a token and an end.
+// key is an access key. A temporary key has a token and expires.
 type key struct {
 	ID, Secret, Token string
 	caller            caller
-	expires           time.Time // zero: never
+	expires           time.Time // zero when it does not expire
 }
 
-// keyring holds the account's access keys; safe for concurrent use.
+// keyring holds the account's access keys. It is safe for concurrent use.
 type keyring struct {
 	mu   sync.Mutex
 	keys map[string]key
@@ -52,7 +52,7 @@ func (k *keyring) expire(id string, at time.Time) {
 	}
 }
 
-// temporary makes and adds a key that ends at a time.
+// temporary makes a key that expires, and adds it.
 func (k *keyring) temporary(who caller, expires time.Time) key {
 	one := key{
 		ID: "ASIA" + rand.Text()[:16], Secret: secret(30), Token: "IQoJb3JpZ2luX2Vj" + secret(90),
@@ -68,15 +68,15 @@ func secret(length int) string {
 	return base64.StdEncoding.EncodeToString(b)
 }
 
-// ExpireCredentials ends an access key at once: calls answer ExpiredToken, websocket upgrades 403.
+// ExpireCredentials makes an access key expire at once: calls are answered with ExpiredToken, websocket upgrades with 403.
 func (e *Emulator) ExpireCredentials(accessKey string) { e.keys.expire(accessKey, e.now()) }
 
-// RenewCredentials takes back ExpireCredentials, for d from now.
+// RenewCredentials undoes ExpireCredentials: the key is valid for d from now.
 func (e *Emulator) RenewCredentials(accessKey string, d time.Duration) {
 	e.keys.expire(accessKey, e.now().Add(d))
 }
 
-// User adds an IAM user with an access key of its own, for what one key alone may or may not do.
+// User adds an IAM user with an access key of its own, for tests of what one user may do.
 func (e *Emulator) User(name string) (accessKey, secretKey string) {
 	who := e.fleet.user(name)
 	who.UserID = "AIDA" + strings.ToUpper(name)

@@ -7,10 +7,10 @@ import (
 	"culvert/aws/wire"
 )
 
-// KillAgent ends the exec agent of a task and its workers without a word, as a kill -9 of all of them does: their sockets
-// and those to the destinations are gone, what was on its way is lost, and no session of theirs is closed. The service takes
-// no new sessions for it (TargetNotConnected) and tells the clients that the agent is away (Faults.PauseClient). Task and
-// agent stay RUNNING for ECS, until StopTask or SetAgent says otherwise.
+// KillAgent ends the exec agent of a task and the processes of its sessions without notice, as kill -9 of all of them would:
+// their sockets and their connections to destinations are gone, what was in transit is lost, and no session is closed. The
+// service accepts no new sessions for the agent (TargetNotConnected), and tells the clients that it is away
+// (Faults.PauseClient). For ECS the task and the agent stay RUNNING, until StopTask or SetAgent changes that.
 func (e *Emulator) KillAgent(taskID string) error {
 	t, err := e.fleet.killAgent(taskID)
 	if err != nil {
@@ -37,12 +37,12 @@ func (a *account) killAgent(taskID string) (*task, error) {
 	return t, nil
 }
 
-// kill ends the worker of a session.
+// kill ends the agent's process for a session.
 func (s *session) kill() {
 	connected := s.agentConnected.Swap(false)
 	s.stop()
 	s.mu.Lock()
-	s.agentSince = time.Time{} // no socket is due to be closed
+	s.agentSince = time.Time{} // there is no socket that could be due to be closed
 	s.mu.Unlock()
 	s.up.discard()
 	s.down.discard()

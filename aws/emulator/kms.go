@@ -17,13 +17,13 @@ import (
 	"culvert/aws/wire"
 )
 
-// kmsKeyID is the one key of the account, which encrypts sessions when Faults.KMS is on.
+// kmsKeyID is the only key of the account, which encrypts sessions when Faults.KMS is set.
 const kmsKeyID = "1b2c3d4e-5f60-4718-8293-a4b5c6d7e8f9"
 
-// sessionKeyLength is that of a session's data key: one half for each direction, as AES-256 wants.
+// sessionKeyLength is the length, in bytes, of a session's data key: it has an AES-256 key for each direction.
 const sessionKeyLength = 64
 
-// vault encrypts data keys under a master key that never leaves it.
+// vault encrypts data keys with a master key that it gives to nobody.
 type vault struct{ master *encryption }
 
 func newVault() vault {
@@ -31,24 +31,24 @@ func newVault() vault {
 	_, _ = rand.Read(key) // never fails
 	master, err := newEncryption(key, key)
 	if err != nil {
-		panic(err) // 32 bytes are a key
+		panic(err) // cannot happen: 32 bytes are a key
 	}
 	return vault{master: master}
 }
 
-// encryptionContext binds a data key to a session; agent and plugin use these two names.
+// encryptionContext binds a data key to a session, under the names that agent and plugin use.
 func encryptionContext(id, target string) map[string]string {
 	return map[string]string{"aws:ssm:SessionId": id, "aws:ssm:TargetId": target}
 }
 
-// aad is the context as authenticated data: JSON sorts the names of a map.
+// aad is an encryption context as the additional data of AES-GCM. JSON sorts the names, so it is always the same text.
 func aad(context map[string]string) []byte {
 	if len(context) == 0 {
 		return nil
 	}
 	text, err := json.Marshal(context)
 	if err != nil {
-		return nil // strings always encode
+		return nil // cannot happen: strings can always be encoded
 	}
 	return text
 }
@@ -63,7 +63,7 @@ func (v vault) decrypt(blob []byte, context map[string]string) ([]byte, error) {
 
 func (d *dataPath) keyARN() string { return d.emulator.fleet.arn("kms", "key/"+kmsKeyID) }
 
-// kmsAction finds what serves an action of KMS.
+// kmsAction is the handler of an action of KMS.
 func (e *Emulator) kmsAction(action string) (handler, bool) {
 	switch action {
 	case "GenerateDataKey":
@@ -136,12 +136,12 @@ func (e *Emulator) decryptDataKey(r *request) (any, error) {
 	}
 	key, err := e.data.keys.decrypt(in.CiphertextBlob, in.EncryptionContext)
 	if err != nil {
-		return nil, &apiError{Code: "InvalidCiphertextException"} // KMS has no message for it
+		return nil, &apiError{Code: "InvalidCiphertextException"} // KMS has no message for this error
 	}
 	return dataKeyOutput{Plaintext: key, KeyID: e.data.keyARN(), EncryptionAlgorithm: "SYMMETRIC_DEFAULT"}, nil
 }
 
-// keyFor checks that a call may use a key and that it exists.
+// keyFor checks that a key exists, and that a call may use it.
 func (d *dataPath) keyFor(r *request, action, id string) error {
 	if id == "" {
 		return invalid("keyId", "null", "Member must not be null")
@@ -155,7 +155,7 @@ func (d *dataPath) keyFor(r *request, action, id string) error {
 	return nil
 }
 
-// encryption is AES-GCM with a key for each direction; the nonce stands in front of the text.
+// encryption is AES-GCM with a key for each direction. The nonce is put in front of the text.
 type encryption struct{ out, in cipher.AEAD }
 
 func newEncryption(outKey, inKey []byte) (*encryption, error) {
@@ -196,7 +196,7 @@ func (e *encryption) opening(text, aad []byte) ([]byte, error) {
 	return plain, nil
 }
 
-// open decrypts the payload of an encrypted session; of others it is the body.
+// open decrypts the payload of a message, if the session is encrypted.
 func (c *channel) open(body []byte) ([]byte, error) {
 	e := c.seal.Load()
 	if e == nil {
@@ -205,7 +205,7 @@ func (c *channel) open(body []byte) ([]byte, error) {
 	return e.decrypt(body)
 }
 
-// mayDecrypt asks IAM whether the task's role may decrypt data keys: the agent has no other credentials.
+// mayDecrypt asks IAM whether the task's role may decrypt data keys, as the agent has the credentials of that role alone.
 func (a *agent) mayDecrypt() error {
 	t := a.session.container.task
 	role := or(t.pattern.OverrideRole, a.data.emulator.fleet.taskRole(t.definition))
@@ -213,13 +213,13 @@ func (a *agent) mayDecrypt() error {
 	bearer := caller{ARN: "arn:aws:sts::" + a.data.emulator.fleet.id + ":assumed-role/" + name + "/" + t.id}
 	err := a.data.admit(&request{Caller: bearer, Region: a.data.emulator.fleet.region}, "kms", "Decrypt", a.data.keyARN())
 	if err != nil {
-		// agent/session/crypto/kms.go and datachannel.go of amazon-ssm-agent, put together
+		// The texts of agent/session/crypto/kms.go and datachannel.go in amazon-ssm-agent.
 		return sessionError("Fetching data key failed: Unable to retrieve data key, Error when decrypting data key " + err.Error())
 	}
 	return nil
 }
 
-// challenge has the client prove that it holds the data key, and turns encryption on.
+// challenge has the client prove that it has the data key, and then turns encryption on.
 func (a *agent) challenge(ctx context.Context, timeout <-chan time.Time, key []byte) error {
 	if len(key) != sessionKeyLength {
 		return sessionError(fmt.Sprintf("Encryption could not be set up: a data key of %d bytes", len(key)))

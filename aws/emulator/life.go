@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// Every how many events Life deploys a service; the others replace one task.
+// deployEvery is the mean number of events of Life for each deployment of a service; the other events end one task.
 const deployEvery = 5
 
-// play puts the fleet's plan on the schedule.
+// play schedules the fleet's plan.
 func (a *account) play(plan []Planned) {
 	for _, planned := range plan {
 		a.emulator.clock.after(planned.After, func() { planned.Do(a.emulator) })
 	}
 }
 
-// live makes something happen in the account now and then, in an order that the seed fixes.
+// live makes something happen in the account from time to time. The seed determines what, and in which order.
 func (a *account) live(mean time.Duration, chance *rand.Rand) {
 	if mean <= 0 {
 		return
@@ -27,7 +27,7 @@ func (a *account) live(mean time.Duration, chance *rand.Rand) {
 	})
 }
 
-// happen lets a task fail or a deployment begin in a service that is not Steady.
+// happen ends a task, or begins a deployment, in a service that is not Steady.
 func (a *account) happen(chance *rand.Rand) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// How long a nextToken is good for.
+// pageLife is how long a nextToken is valid.
 const pageLife = time.Hour
 
-// pager makes and reads nextToken: opaque, signed, of one list alone, and not for ever.
+// pager makes and reads nextToken values: they are opaque, signed, valid for one list only, and for a limited time.
 type pager struct{ secret [32]byte }
 
-// mark is what a token says: go on behind Last in the list For.
+// mark is the content of a token: the list For goes on behind Last.
 type mark struct {
 	For   string `json:"for"`
 	Last  string `json:"last"`
@@ -37,12 +37,12 @@ func (p *pager) sum(text []byte) []byte {
 func (p *pager) token(list, last string, now time.Time) string {
 	text, err := json.Marshal(mark{For: list, Last: last, Until: now.Add(pageLife).Unix()})
 	if err != nil {
-		return "" // two strings and a number always encode
+		return "" // cannot happen: strings and numbers can always be encoded
 	}
 	return base64.StdEncoding.EncodeToString(append(p.sum(text), text...))
 }
 
-// last reads a token; an empty one stands for the start.
+// last reads a token; an empty token stands for the start of the list.
 func (p *pager) last(list, token string, now time.Time) (string, error) {
 	if token == "" {
 		return "", nil
@@ -62,14 +62,14 @@ func (p *pager) last(list, token string, now time.Time) (string, error) {
 	return m.Last, nil
 }
 
-// paging is what every list call takes.
+// paging is the input that every list has.
 type paging struct {
 	NextToken  string `json:"nextToken"`
 	MaxResults *int   `json:"maxResults"`
 }
 
-// page cuts the part of a sorted list of ARNs that a call asks for. list names the call with its filters: a token of
-// one is no token of another.
+// page is the part of a sorted list of ARNs that a call asks for. list names the call and its filters: a token of one list is
+// not valid for another.
 func (e *Emulator) page(list string, in paging, usual int, arns []string) (part []string, next *string, err error) {
 	size := usual
 	if in.MaxResults != nil {

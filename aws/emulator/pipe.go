@@ -5,12 +5,12 @@ import (
 	"sync"
 )
 
-// pipeLimit is what the agent's unix socket between its mux and the data channel was measured to hold: the reason why
-// a small answer waits 200 ms and more behind a download (protocol.md 8).
+// pipeLimit is how many bytes the agent's unix socket between its mux and the data channel was measured to hold. That is why a
+// small answer waits 200 ms and more behind a download (protocol.md 8).
 const pipeLimit = 200_000
 
-// pipeEnd is one end of a bounded byte pipe in both directions. A Write that finds no room blocks; Close of either end
-// ends both.
+// pipeEnd is one end of a bounded pipe of bytes in both directions. A Write blocks while there is no room. Close of either end
+// closes both.
 type pipeEnd struct{ in, out *stream }
 
 // newPipe returns the two ends.
@@ -32,7 +32,7 @@ func (p *pipeEnd) Close() error {
 	return nil
 }
 
-// stream is one direction: a ring of bytes.
+// stream is one direction of a pipe, as a ring of bytes.
 type stream struct {
 	mu      sync.Mutex
 	changed sync.Cond

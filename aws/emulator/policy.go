@@ -12,14 +12,14 @@ import (
 	"sync"
 )
 
-// policies are what principals may do; one without a policy may do everything. Safe for concurrent use.
+// policies are what users and roles are allowed; one without a policy is allowed everything. They are safe for concurrent use.
 type policies struct {
 	mu   sync.Mutex
 	held map[string]policyDocument // by principal: user/NAME or role/NAME
 }
 
-// Attach gives a user ("user/ci") or a role ("role/proxy-caller") an IAM policy document instead of the one before, and
-// from then on enforces it. What the document says in words that are not known here is an error.
+// Attach gives a user ("user/ci") or a role ("role/proxy-caller") an IAM policy document, in place of an earlier one, and
+// enforces it from then on. It fails for a document with elements that are not known here.
 func (e *Emulator) Attach(principal string, document []byte) error {
 	var p policyDocument
 	if err := json.Unmarshal(document, &p); err != nil {
@@ -55,10 +55,10 @@ func (p *policies) of(who caller) (policyDocument, bool) {
 	return held, ok
 }
 
-// authorize asks the caller's policy, if there is one: nil, or the refusal.
+// authorize checks a call against its caller's policy, if there is one. It returns nil or the refusal.
 func (e *Emulator) authorize(r *request, service, action, resource string) error {
 	p, ok := e.policies.of(r.Caller)
-	if !ok || action == "sts:GetCallerIdentity" || action == "sts:AssumeRoleWithWebIdentity" { // which no policy governs
+	if !ok || action == "sts:GetCallerIdentity" || action == "sts:AssumeRoleWithWebIdentity" { // no policy is needed for these
 		return nil
 	}
 	facts := e.facts(r, service, action, resource)
@@ -78,14 +78,14 @@ func (e *Emulator) authorize(r *request, service, action, resource string) error
 	return nil
 }
 
-// facts are the condition keys that a call has (Service Authorization Reference of ECS and of Systems Manager).
+// facts are the values of the condition keys of a call (Service Authorization Reference of ECS and of Systems Manager).
 func (e *Emulator) facts(r *request, service, action, resource string) map[string]string {
 	facts := map[string]string{"aws:userid": r.Caller.UserID}
 	switch {
 	case action == "ssm:StartSession":
 		facts["ssm:SessionDocumentAccessCheck"] = "true"
 	case action == "ssm:ResumeSession" || action == "ssm:TerminateSession":
-		// The service tags each session with who started it and what it is connected to.
+		// The service tags each session with who has opened it and with its target.
 		if s, found := e.data.find(path.Base(resource)); found {
 			facts["ssm:resourceTag/aws:ssmmessages:session-id"] = s.owner.UserID
 			facts["ssm:resourceTag/aws:ssmmessages:target-id"] = s.order.Target
@@ -102,7 +102,7 @@ func (e *Emulator) facts(r *request, service, action, resource string) map[strin
 	return facts
 }
 
-// policyDocument is as much of an IAM policy as is understood here.
+// policyDocument is the part of an IAM policy that is understood here.
 type policyDocument struct {
 	Statement []policyStatement `json:"Statement"`
 }
@@ -115,7 +115,7 @@ type policyStatement struct {
 	Condition map[string]map[string]oneOrMore `json:"Condition"`
 }
 
-// UnmarshalJSON implements json.Unmarshaler: an element that is not known must not be taken for one that is not there.
+// UnmarshalJSON implements json.Unmarshaler. It refuses unknown elements, as ignoring them would change what a policy means.
 func (s *policyStatement) UnmarshalJSON(text []byte) error {
 	type plain policyStatement
 	d := json.NewDecoder(strings.NewReader(string(text)))
@@ -123,7 +123,7 @@ func (s *policyStatement) UnmarshalJSON(text []byte) error {
 	return d.Decode((*plain)(s))
 }
 
-// oneOrMore is a text or a list of texts; true and false count as text.
+// oneOrMore is a text or a list of texts; true and false count as texts.
 type oneOrMore []string
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -152,7 +152,7 @@ func (o *oneOrMore) UnmarshalJSON(text []byte) error {
 // variable is a policy variable, such as ${aws:userid}.
 var variable = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\$\{[^}]*\}`) }) //nolint:gochecknoglobals // compiled when it is needed
 
-// check refuses what would be enforced wrongly.
+// check refuses a statement that would be enforced wrongly.
 func (s *policyStatement) check() error {
 	switch {
 	case s.Effect != "Allow" && s.Effect != "Deny":
@@ -177,13 +177,13 @@ func (s *policyStatement) check() error {
 	return nil
 }
 
-// covers reports whether a statement is about an action on a resource.
+// covers reports whether a statement is for an action on a resource.
 func (s *policyStatement) covers(action, resource string, who caller) bool {
 	return slices.ContainsFunc(s.Action, func(pattern string) bool { return like(strings.ToLower(pattern), strings.ToLower(action)) }) &&
 		slices.ContainsFunc(s.Resource, func(pattern string) bool { return like(substitute(pattern, who), resource) })
 }
 
-// holds reports whether every condition is met: all operators, all keys, any value.
+// holds reports whether all conditions of a statement are met: every operator and every key, by any of its values.
 func (s *policyStatement) holds(facts map[string]string, who caller) bool {
 	for operator, keys := range s.Condition {
 		name, ifExists := strings.CutSuffix(operator, "IfExists")
@@ -205,10 +205,10 @@ func (s *policyStatement) holds(facts map[string]string, who caller) bool {
 	return true
 }
 
-// forAll begins the operators that hold when they do for each value of a set, which an empty one's do.
+// forAll is the prefix of operators that compare every value of a set; an empty set meets them.
 const forAll = "ForAllValues:"
 
-// manyFacts are between the values of a set.
+// manyFacts separates the values of a set.
 const manyFacts = "\n"
 
 func holdsForAll(set string, values []string, compare func(value, fact string) bool) bool {
@@ -226,13 +226,14 @@ func operators() map[string]func(value, fact string) bool {
 	return map[string]func(value, fact string) bool{
 		"StringEquals": equal,
 		"StringLike":   like,
-		"ArnEquals":    likeARN, // IAM's two ARN operators do the same
+		"ArnEquals":    likeARN, // IAM's two ARN operators mean the same
 		"ArnLike":      likeARN,
 		"Bool":         strings.EqualFold,
 	}
 }
 
-// substitute puts the caller into a pattern. Only users have a name: for others its default stands there, if it has one.
+// substitute replaces the variables in a pattern by what they are for the caller. Only users have a name; for others the
+// variable's default is used, if it has one.
 func substitute(pattern string, who caller) string {
 	pattern = strings.ReplaceAll(pattern, "${aws:userid}", who.UserID)
 	return userName().ReplaceAllStringFunc(pattern, func(variable string) string {
@@ -243,16 +244,16 @@ func substitute(pattern string, who caller) string {
 	})
 }
 
-// userName is the variable for the name of a user, with its default ("Specifying default values").
+// userName is the policy variable for the name of a user, with its default ("Specifying default values").
 var userName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\$\{aws:username(?:, '([^']*)')?\}`) }) //nolint:gochecknoglobals // compiled when it is needed
 
-// likeARN compares part by part: a star does not reach over a colon, but for the resource's own.
+// likeARN compares ARNs part by part: a star does not match a colon, except in the resource.
 func likeARN(pattern, arn string) bool {
 	p, a := strings.SplitN(pattern, ":", 6), strings.SplitN(arn, ":", 6)
 	return slices.EqualFunc(p, a, like)
 }
 
-// like matches * with any text and ? with any character.
+// like reports whether a text matches a pattern, in which * stands for any text and ? for any character.
 func like(pattern, text string) bool {
 	for pattern != "" {
 		switch pattern[0] {

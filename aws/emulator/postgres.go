@@ -10,7 +10,7 @@ import (
 	"net"
 )
 
-// Codes of the first message of a PostgreSQL connection, see "Message Formats" in its manual.
+// Codes in the first message of a PostgreSQL connection, see "Message Formats" in its manual.
 const (
 	sslRequest    = 80877103
 	gssRequest    = 80877104
@@ -19,14 +19,14 @@ const (
 	pgVersion     = "15.9"
 )
 
-// The database of the demo, as its certificate and tokens name it.
+// The demo's database, as its certificate and its tokens name it.
 const (
 	databaseHost = "orders-db.internal"
 	databasePort = 5432
 )
 
-// servePostgres is orders-db.internal. Whoever comes without TLS is let in, as nothing is to be kept secret then; with TLS it wants a
-// password, whichever that is, or a token, which has to be good.
+// servePostgres serves orders-db.internal. It accepts connections without TLS, and asks them for no password, as that could be
+// read. With TLS it asks for a password, and accepts any, or a token, which has to be valid.
 func (v *vpc) servePostgres(certificate tls.Certificate) error {
 	listener, err := v.listen(Postgres)
 	if err != nil {
@@ -43,21 +43,21 @@ func (v *vpc) servePostgres(certificate tls.Certificate) error {
 			}
 			v.running.Go(func() {
 				defer func() { _ = conn.Close() }()
-				_ = db.serve(conn) // ends when the client leaves
+				_ = db.serve(conn) // ends when the client closes the connection
 			})
 		}
 	})
 	return nil
 }
 
-// postgres is a server that knows one table, and few questions about it.
+// postgres is a database server that has one table, and understands few queries about it.
 type postgres struct {
 	shop   *shop
 	secure *tls.Config
 	login  func(user, token string) error
 }
 
-// serve is one connection.
+// serve serves one connection.
 func (p *postgres) serve(raw net.Conn) error {
 	conn, user, err := p.startup(raw)
 	if err != nil {
@@ -89,7 +89,7 @@ func (p *postgres) serve(raw net.Conn) error {
 			return nil
 		case 'Q':
 			answer = p.query(string(bytes.TrimRight(body, "\x00")), user)
-		case 'S': // the end of a prepared query
+		case 'S': // Sync, at the end of a prepared query
 			answer = pgError("ERROR", "0A000", "the demo's database knows no prepared queries", "")
 		default:
 			continue
@@ -100,7 +100,7 @@ func (p *postgres) serve(raw net.Conn) error {
 	}
 }
 
-// startup agrees on TLS where the client asks for it, and hears who it is.
+// startup agrees on TLS when the client asks for it, and returns the user's name.
 func (p *postgres) startup(raw net.Conn) (conn net.Conn, user string, err error) {
 	for conn = raw; ; {
 		body, err := pgMessage(conn)
@@ -129,7 +129,7 @@ func (p *postgres) startup(raw net.Conn) (conn net.Conn, user string, err error)
 	}
 }
 
-// startupUser is who comes, of pairs of names and values.
+// startupUser is the user in a startup message's pairs of names and values.
 func startupUser(pairs []byte) string {
 	words := bytes.Split(pairs, []byte{0})
 	for i := 0; i+1 < len(words); i += 2 {
@@ -164,7 +164,7 @@ func (p *postgres) authenticate(conn net.Conn, user string) error {
 
 func pgReady() []byte { return pgAppend(nil, 'Z', "I") }
 
-// pgError is an error as clients show it; detail may be empty.
+// pgError is an error message for the client; detail may be empty.
 func pgError(severity, code, message, detail string) []byte {
 	body := "S" + severity + "\x00V" + severity + "\x00C" + code + "\x00M" + message + "\x00"
 	if detail != "" {
@@ -173,7 +173,7 @@ func pgError(severity, code, message, detail string) []byte {
 	return pgAppend(nil, 'E', body+"\x00")
 }
 
-// pgRead reads a message with its kind.
+// pgRead reads a message and its kind.
 func pgRead(r io.Reader) (kind byte, body []byte, err error) {
 	var one [1]byte
 	if _, err := io.ReadFull(r, one[:]); err != nil {
@@ -183,7 +183,7 @@ func pgRead(r io.Reader) (kind byte, body []byte, err error) {
 	return one[0], body, err
 }
 
-// pgMessage reads a length, which counts itself, and what it counts.
+// pgMessage reads a length, which includes itself, and as many bytes.
 func pgMessage(r io.Reader) ([]byte, error) {
 	var length [4]byte
 	if _, err := io.ReadFull(r, length[:]); err != nil {

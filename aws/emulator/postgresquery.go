@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Types of columns, by their ids in pg_type, which are fixed.
+// Types of columns, by their ids in pg_type, which never change.
 const (
 	pgInt     = 23
 	pgText    = 25
@@ -19,11 +19,11 @@ type pgColumn struct {
 	kind uint32
 }
 
-// pgKnown is what the demo's database says that it can do.
+// pgKnown is the hint of the demo's database about the queries that it understands.
 const pgKnown = "It knows: table orders; select * from orders [where id = N] [order by id] [limit N]; select count(*) from orders; " +
 	"select 1; select version(); select current_user; \\dt"
 
-// query answers the few questions that are known, in one spelling each, and everything else with an error.
+// query answers the few queries that are understood, each in one form only, and returns an error for all others.
 func (p *postgres) query(text, user string) []byte {
 	words := strings.Fields(strings.ToLower(strings.TrimRight(text, "; \t\r\n")))
 	asked := strings.Join(words, " ")
@@ -54,7 +54,7 @@ func (p *postgres) query(text, user string) []byte {
 	return pgError("ERROR", "0A000", "this is the demo's database, which does not know this query", pgKnown)
 }
 
-// selected are orders as what stands behind "select * from orders" narrows them.
+// selected are the orders for what follows "select * from orders".
 func (p *postgres) selected(rest []string) []byte {
 	var id, limit string
 	for len(rest) > 0 {
@@ -72,7 +72,7 @@ func (p *postgres) selected(rest []string) []byte {
 	return p.table(id, limit)
 }
 
-// table are the orders; id is one of them, limit the most, and either may be empty.
+// table are the orders: all, or the one with id, and no more than limit. Both may be empty.
 func (p *postgres) table(id, limit string) []byte {
 	most := maxPgRows
 	if limit != "" {
@@ -91,31 +91,31 @@ func (p *postgres) table(id, limit string) []byte {
 	return pgRows([]pgColumn{{"id", pgInt}, {"customer", pgText}, {"item", pgText}, {"total", pgNumeric}, {"status", pgText}}, rows, fmt.Sprintf("SELECT %d", len(rows)))
 }
 
-// maxPgRows is as many orders as the shop keeps.
+// maxPgRows is how many orders are returned at most, and how many the shop keeps.
 const maxPgRows = 1_000
 
-// isListOfTables knows what psql asks for \dt: the relations that are tables, and whose they are, of any name.
+// isListOfTables recognises psql's query for \dt: tables of any name, with their owners.
 func isListOfTables(asked string) bool {
 	return strings.HasPrefix(asked, `select n.nspname as "schema", c.relname as "name"`) && strings.Contains(asked, "pg_get_userbyid(c.relowner)") &&
 		strings.Contains(asked, "c.relkind in ('r','p'") && !strings.Contains(asked, "operator(pg_catalog.~)")
 }
 
-// pgRows are rows as text, with their columns and what the command was.
+// pgRows are rows in text form, with their columns and the tag of the command.
 func pgRows(columns []pgColumn, rows [][]string, tag string) []byte {
 	var head []byte
 	head = binary.BigEndian.AppendUint16(head, uint16(len(columns))) //nolint:gosec // a few
 	for _, c := range columns {
 		head = append(append(head, c.name...), 0)
-		head = append(head, 0, 0, 0, 0, 0, 0) // of no table that a client could ask for
+		head = append(head, 0, 0, 0, 0, 0, 0) // of no table that a client could ask about
 		head = binary.BigEndian.AppendUint32(head, c.kind)
-		head = append(head, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0) // of any size, no modifier, as text
+		head = append(head, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0) // any size, no modifier, text format
 	}
 	all := pgAppend(nil, 'T', string(head))
 	for _, row := range rows {
 		var data []byte
 		data = binary.BigEndian.AppendUint16(data, uint16(len(row))) //nolint:gosec // as above
 		for _, cell := range row {
-			data = binary.BigEndian.AppendUint32(data, uint32(len(cell))) //nolint:gosec // the shop bounds it
+			data = binary.BigEndian.AppendUint32(data, uint32(len(cell))) //nolint:gosec // the shop limits it
 			data = append(data, cell...)
 		}
 		all = pgAppend(all, 'D', string(data))

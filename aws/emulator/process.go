@@ -11,17 +11,17 @@ import (
 	"strings"
 )
 
-// process is what runs in a container here: one of a handful of programs that read and write nothing but the container's
-// terminal and a few made-up files. Nothing of this machine is in its reach.
+// process is a running program in an emulated container: one of a few programs that read and write only the container's
+// terminal and some made-up files. It has no access to this machine.
 type process struct {
 	tty    *tty
-	errors io.Writer // nil: the terminal
+	errors io.Writer // nil for the terminal
 	env    map[string]string
 	files  map[string]string
-	last   int // exit code of the command before
+	last   int // exit code of the last command
 }
 
-// Exit codes as shells know them.
+// Exit codes, as shells use them.
 const (
 	exitInterrupted = 130
 	exitNotFound    = 127
@@ -56,7 +56,7 @@ func (p *process) run(ctx context.Context, run func(context.Context, *process, [
 	code := run(running, p, argv)
 	p.tty.foreground(before)
 	if running.Err() != nil && ctx.Err() == nil {
-		_ = p.tty.write(ctx, []byte("\n")) // as a shell does behind ^C
+		_ = p.tty.write(ctx, []byte("\n")) // as a shell does after ^C
 		return exitInterrupted
 	}
 	return code
@@ -69,18 +69,18 @@ func (p *process) print(ctx context.Context, text string) int {
 	return 0
 }
 
-// complain writes to stderr and returns a code.
+// complain writes to stderr and returns code.
 func (p *process) complain(ctx context.Context, code int, format string, args ...any) int {
 	text := fmt.Sprintf(format, args...) + "\n"
 	if p.errors == nil {
 		p.print(ctx, text)
 	} else {
-		_, _ = io.WriteString(p.errors, text) // a queue
+		_, _ = io.WriteString(p.errors, text) // cannot fail: the text is queued
 	}
 	return code
 }
 
-// stdin hands out what is typed until its end; false when that was an interrupt.
+// stdin passes what is typed to take until the input ends or take returns false. It is false when an interrupt has ended it.
 func (p *process) stdin(ctx context.Context, take func([]byte) bool) bool {
 	buffer := make([]byte, 1024)
 	for {
@@ -94,7 +94,7 @@ func (p *process) stdin(ctx context.Context, take func([]byte) bool) bool {
 	}
 }
 
-// shell reads and runs lines, or the one behind -c.
+// shell runs the lines that it reads, or the line that follows -c.
 func shell(ctx context.Context, p *process, argv []string) int {
 	if len(argv) > 2 && argv[1] == "-c" {
 		code, _ := p.script(ctx, argv[2])
@@ -103,7 +103,7 @@ func shell(ctx context.Context, p *process, argv []string) int {
 	if len(argv) > 1 {
 		return p.complain(ctx, 2, "sh: %s: cannot open", argv[1])
 	}
-	p.tty.foreground(func() {}) // ctrl+c does nothing to a shell; run puts back what was there
+	p.tty.foreground(func() {}) // ctrl+c does not end a shell; run restores the handler before
 	for ctx.Err() == nil {
 		p.print(ctx, "# ")
 		line := ""
@@ -131,7 +131,7 @@ func shell(ctx context.Context, p *process, argv []string) int {
 	return exitInterrupted
 }
 
-// script runs commands that are separated by ; and says whether one of them was exit.
+// script runs the commands of a text and returns the last exit code; exit reports whether one of them was exit.
 func (p *process) script(ctx context.Context, text string) (code int, exit bool) {
 	for _, command := range commandsOf(text) {
 		words := p.words(command)
@@ -162,7 +162,7 @@ func (p *process) script(ctx context.Context, text string) (code int, exit bool)
 	return p.last, false
 }
 
-// commandsOf cuts at ; and line ends that are not quoted.
+// commandsOf splits a text at each ; and line end that is not quoted.
 func commandsOf(text string) []string {
 	var commands []string
 	quote, start := byte(0), 0
@@ -181,7 +181,7 @@ func commandsOf(text string) []string {
 	return append(commands, text[start:])
 }
 
-// words are those of a command, with variables in place and quotes gone.
+// words splits a command into words, with variables replaced and quotes removed.
 func (p *process) words(command string) []string {
 	var words []string
 	var word strings.Builder
@@ -222,7 +222,7 @@ func (p *process) words(command string) []string {
 	return words
 }
 
-// variableName is the name at the beginning of a text, ? included.
+// variableName is the variable name at the beginning of a text; ? is one, too.
 func variableName(text string) string {
 	if strings.HasPrefix(text, "?") {
 		return "?"
@@ -230,7 +230,7 @@ func variableName(text string) string {
 	return text[:len(text)-len(strings.TrimLeft(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789"))]
 }
 
-// list are the names below a directory.
+// list are the names in a directory.
 func (p *process) list(dir string) []string {
 	dir = strings.TrimSuffix(dir, "/") + "/"
 	found := map[string]bool{}

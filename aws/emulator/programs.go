@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// programs are those that the containers have; argv[0] is the path.
+// programs are the programs of the containers; argv[0] is the path.
 func programs() map[string]func(context.Context, *process, []string) int {
 	return map[string]func(context.Context, *process, []string) int{
 		"sh": shell, "cat": cat, "echo": echo, "printf": printf, "env": env, "ls": ls, "stty": stty, "sleep": sleep,
@@ -45,7 +45,8 @@ func echo(ctx context.Context, p *process, argv []string) int {
 	return p.print(ctx, strings.Join(argv[1:], " ")+"\n")
 }
 
-// printf knows %s and \n, and repeats its format for all arguments.
+// printf understands %s and
+// , and repeats its format until no arguments are left.
 func printf(ctx context.Context, p *process, argv []string) int {
 	if len(argv) < 2 {
 		return p.complain(ctx, 2, "printf: missing operand")
@@ -87,7 +88,7 @@ func ls(ctx context.Context, p *process, argv []string) int {
 	return p.print(ctx, strings.Join(names, "\n")+"\n")
 }
 
-// stty knows size, echo and -echo.
+// stty understands size, echo and -echo.
 func stty(ctx context.Context, p *process, argv []string) int {
 	for _, word := range argv[1:] {
 		switch word {
@@ -130,7 +131,7 @@ func seq(ctx context.Context, p *process, argv []string) int {
 	return 0
 }
 
-// wc counts the bytes that are typed.
+// wc counts the bytes of its input.
 func wc(ctx context.Context, p *process, _ []string) int {
 	n := 0
 	p.stdin(ctx, func(text []byte) bool {

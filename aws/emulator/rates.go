@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// rates are the token buckets of ECS's API, per account and region (Amazon ECS API Reference, "Request throttling").
-// Safe for concurrent use.
+// rates are the token buckets of ECS's API, per account and region (Amazon ECS API Reference, "Request throttling"). They are
+// safe for concurrent use.
 type rates struct {
 	mu      sync.Mutex
 	buckets map[string]*bucket
@@ -17,10 +17,10 @@ type bucket struct {
 	filled time.Time
 }
 
-// rate is what a bucket holds, and what flows into it in a second.
+// rate is how many tokens a bucket holds, and how many are added in a second.
 type rate struct{ burst, refill float64 }
 
-// bucketOf names the bucket that an action draws from; actions without a published rate have none.
+// bucketOf is the bucket of an action. Actions without a published rate have none.
 func bucketOf(action string) (name string, r rate) {
 	switch action {
 	case "ecs:ListClusters", "ecs:DescribeClusters":
@@ -35,7 +35,7 @@ func bucketOf(action string) (name string, r rate) {
 	return "", rate{}
 }
 
-// take takes a token, if there is one.
+// take takes a token, and is false when there is none.
 func (r *rates) take(action string, now time.Time) bool {
 	name, rate := bucketOf(action)
 	if name == "" {

@@ -11,26 +11,26 @@ import (
 	"culvert/aws/wire"
 )
 
-// relayLimit is how many bytes of frames wait in one direction before the writer has to: far above what fits into the
-// delay at any speed reached here, so the delay never limits throughput.
+// relayLimit is how many bytes of frames may wait in one direction before the writer has to wait. It is far more than is sent
+// within the delay at any speed that is reached here, so the delay does not limit throughput.
 const relayLimit = 16 << 20
 
-// relay carries the frames of one direction of one session: each is delivered a delay after it came, in order, unless
-// the faults say otherwise. One goroutine (run) delivers.
+// relay carries the frames of one direction of one session. It delivers each frame Faults.Delay after it came, and in order,
+// unless the faults say otherwise. One goroutine, run, delivers them.
 type relay struct {
 	data    *dataPath
 	path    func(*Faults) *Path
-	rand    *rand.Rand // guarded by data.mu, as the faults are
-	counts  [2]uint64  // data and acks so far, guarded by data.mu
+	rand    *rand.Rand // guarded by data.mu, like the faults
+	counts  [2]uint64  // data and acknowledge frames so far; guarded by data.mu
 	deliver func(frame []byte)
 
 	mu      sync.Mutex
-	changed sync.Cond // there is room, or the end has come
+	changed sync.Cond // there is room, or the relay is ending
 	wake    chan struct{}
 	queue   []waiting // by due time
 	size    int       // bytes in queue
-	last    time.Time // due time of the newest message that keeps its place
-	ending  bool      // nothing more is taken; the queue is still delivered
+	last    time.Time // due time of the newest frame, without its own delay (fate.extra)
+	ending  bool      // no more frames are accepted; those in queue are still delivered
 }
 
 type waiting struct {
@@ -47,8 +47,8 @@ func newRelay(d *dataPath, seed, direction uint64, path func(*Faults) *Path, del
 	return r
 }
 
-// push takes a frame, which the relay owns from now on, through the faults into the queue. It blocks while the queue
-// is full, but for the service's own messages.
+// push applies the faults to a frame, which belongs to the relay from now on, and puts it into the queue. It blocks while the
+// queue is full, except for messages of the service itself.
 func (r *relay) push(frame []byte) {
 	f := r.judge(frame)
 	if f.drop {
@@ -80,7 +80,7 @@ func (r *relay) push(frame []byte) {
 	}
 }
 
-// insert keeps the queue sorted; without delayed messages it appends.
+// insert keeps the queue sorted by due time. Without delayed frames it appends.
 func (r *relay) insert(w waiting) {
 	at := len(r.queue)
 	for at > 0 && r.queue[at-1].due.After(w.due) {
@@ -90,7 +90,7 @@ func (r *relay) insert(w waiting) {
 	r.size += len(w.frame)
 }
 
-// finish has the relay deliver what it holds and last, if not nil, and then end. Later frames are dropped.
+// finish has the relay deliver the frames in its queue and then last, unless that is nil, and end. Later frames are dropped.
 func (r *relay) finish(last []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -108,7 +108,7 @@ func (r *relay) finish(last []byte) {
 	r.stir()
 }
 
-// discard throws away what is on its way, as a cut connection does.
+// discard drops the frames in the queue, as a cut connection does.
 func (r *relay) discard() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -116,7 +116,7 @@ func (r *relay) discard() {
 	r.stir()
 }
 
-// abort ends the relay with what it holds.
+// abort ends the relay and drops the frames in its queue.
 func (r *relay) abort() {
 	r.discard()
 	r.finish(nil)
@@ -130,7 +130,7 @@ func (r *relay) stir() {
 	}
 }
 
-// run delivers until the relay has ended.
+// run delivers frames until the relay has ended.
 func (r *relay) run() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -153,7 +153,8 @@ func (r *relay) run() {
 	}
 }
 
-// next returns a frame that is due, or how long to wait for one (0: until woken), or that there will be none.
+// next returns a frame that is due, or how long to wait for one (0: until woken). more is false when there will be no more
+// frames.
 func (r *relay) next() (frame []byte, wait time.Duration, more bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -171,9 +172,9 @@ func (r *relay) next() (frame []byte, wait time.Duration, more bool) {
 	return head.frame, 0, true
 }
 
-// fate is what the faults have in store for one frame.
+// fate is what happens to one frame by the faults.
 type fate struct {
-	delay, extra         time.Duration // of all messages, of this one
+	delay, extra         time.Duration // of every frame; of this one in addition
 	drop, twice, mangled bool
 	mangling             Mangling
 }
@@ -230,7 +231,7 @@ const (
 	ackFrame
 )
 
-// The places of a frame that the relay looks at (protocol.md 3).
+// The offsets in a frame that the relay looks at (protocol.md 3).
 const (
 	typeAt        = 4
 	payloadTypeAt = 112
@@ -248,7 +249,7 @@ func kindOf(frame []byte) frameKind {
 	return otherFrame
 }
 
-// outputLength is how many bytes of a tunnel's data a frame carries.
+// outputLength is how many bytes of stream data a frame has.
 func outputLength(frame []byte) int {
 	if kindOf(frame) != dataFrame || binary.BigEndian.Uint32(frame[payloadTypeAt:]) != uint32(wire.Output) {
 		return 0
@@ -256,7 +257,7 @@ func outputLength(frame []byte) int {
 	return len(frame) - wire.Overhead
 }
 
-// mangle returns a spoiled copy of a frame.
+// mangle returns a damaged copy of a frame.
 func mangle(frame []byte, how Mangling) []byte {
 	spoiled := slices.Clone(frame)
 	switch how {

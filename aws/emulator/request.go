@@ -15,10 +15,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// The largest request body that is read; ECS's own limit for one call is well below.
+// maxBody is how many bytes of a request are read. ECS's own limit for a call is well below.
 const maxBody = 1 << 20
 
-// request is one API call whose signature was found good.
+// request is an API call whose signature is valid.
 type request struct {
 	Body   []byte
 	Caller caller
@@ -26,17 +26,17 @@ type request struct {
 	HTTP   *http.Request
 }
 
-// caller is who signed a request.
+// caller is whose key has signed a request.
 type caller struct{ ARN, AccessKey, UserID, SessionName string }
 
-// accessDenied is the code of a refusal by policy, but for STS, IAM and EC2.
+// accessDenied is the error code of a refusal by policy. The services of the query protocol have other codes.
 const accessDenied = "AccessDeniedException"
 
-// apiError is a refusal in the words of AWS. Status 0 is 400.
+// apiError is a refusal with AWS's code and text. Status 0 stands for 400.
 type apiError struct {
 	Code, Message string
 	Status        int
-	Resources     []string // of a ConflictException: what there is already
+	Resources     []string // of a ConflictException: what exists already
 }
 
 func (e *apiError) Error() string { return e.Code + ": " + e.Message }
@@ -48,12 +48,12 @@ func (e *apiError) status() int {
 	return e.Status
 }
 
-// unreachableError asks for no answer at all: the connection is cut.
+// unreachableError has the connection cut without an answer.
 type unreachableError struct{}
 
 func (unreachableError) Error() string { return "the endpoint is unreachable" }
 
-// serve routes by what AWS clients send: a target header (JSON 1.1), a form with an Action (query), or a path.
+// serve routes a request by what AWS's clients send: a target header (JSON 1.1), a form with an Action (query), or a path.
 func (e *Emulator) serve(w http.ResponseWriter, r *http.Request) {
 	target := r.Header.Get("X-Amz-Target")
 	inventoryService, inventoryAction := bareInventory(r)
@@ -75,7 +75,7 @@ func (e *Emulator) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveJSON answers one call of the AWS JSON 1.1 protocol.
+// serveJSON serves a call of the AWS JSON 1.1 protocol.
 func (e *Emulator) serveJSON(w http.ResponseWriter, r *http.Request, target string) {
 	prefix, action, _ := strings.Cut(target, ".")
 	e.count(action)
@@ -102,7 +102,7 @@ func (e *Emulator) serveJSON(w http.ResponseWriter, r *http.Request, target stri
 	e.answer(w, http.StatusOK, answer)
 }
 
-// operation finds what serves an action, and the name its requests are signed for.
+// operation is the handler of an action, and the service that its requests are signed for.
 func (e *Emulator) operation(prefix, action string) (service string, run handler) {
 	switch prefix {
 	case "AmazonEC2ContainerServiceV20141113":
@@ -129,7 +129,7 @@ func read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// answer writes a result as JSON 1.1.
+// answer writes a result in the JSON 1.1 protocol.
 func (e *Emulator) answer(w http.ResponseWriter, status int, result any) {
 	body, err := json.Marshal(result)
 	if err != nil {
@@ -140,10 +140,10 @@ func (e *Emulator) answer(w http.ResponseWriter, status int, result any) {
 	e.write(w, status, body)
 }
 
-// refuse writes an error as JSON 1.1 services do, or cuts the connection when that was asked for.
+// refuse writes an error in the JSON 1.1 protocol, or cuts the connection for an unreachableError.
 func (e *Emulator) refuse(w http.ResponseWriter, err error) {
 	if _, gone := errors.AsType[unreachableError](err); gone {
-		panic(http.ErrAbortHandler) // net/http's way to hang up without an answer
+		panic(http.ErrAbortHandler) // how net/http hangs up without an answer
 	}
 	refusal := asAPIError(err)
 	e.answer(w, refusal.status(), struct {
@@ -169,7 +169,7 @@ func (e *Emulator) write(w http.ResponseWriter, status int, body []byte) {
 	}
 }
 
-// decode reads a request's members; unknown ones are ignored, as AWS does.
+// decode reads the input of a request. It ignores unknown members, as AWS does.
 func decode[T any](r *request) (T, error) {
 	var in T
 	body := bytes.TrimSpace(r.Body)
@@ -182,7 +182,7 @@ func decode[T any](r *request) (T, error) {
 	return in, nil
 }
 
-// serveQuery answers one call of the query protocol: STS, IAM and EC2 speak it.
+// serveQuery serves a call of the query protocol: of IAM, EC2, the services that have an inventory, and STS for all others.
 func (e *Emulator) serveQuery(w http.ResponseWriter, r *http.Request) {
 	body, err := read(w, r)
 	if err != nil {
@@ -223,7 +223,7 @@ func (e *Emulator) answerQuery(w http.ResponseWriter, status int, result any) {
 	e.write(w, status, body)
 }
 
-// queryError is how the query protocol says no.
+// queryError is the form of a refusal in the query protocol.
 type queryError struct {
 	XMLName   xml.Name `xml:"https://sts.amazonaws.com/doc/2011-06-15/ ErrorResponse"`
 	Type      string   `xml:"Error>Type"`
@@ -234,7 +234,7 @@ type queryError struct {
 
 func (e *Emulator) refuseQuery(w http.ResponseWriter, err error) {
 	if _, gone := errors.AsType[unreachableError](err); gone {
-		panic(http.ErrAbortHandler) // net/http's way to hang up without an answer
+		panic(http.ErrAbortHandler) // how net/http hangs up without an answer
 	}
 	refusal := asAPIError(err)
 	kind := "Sender"
@@ -244,7 +244,7 @@ func (e *Emulator) refuseQuery(w http.ResponseWriter, err error) {
 	e.answerQuery(w, refusal.status(), queryError{Type: kind, Code: refusal.Code, Message: refusal.Message, RequestID: uuid.NewString()})
 }
 
-// epoch is a time as the JSON protocol writes it: seconds since 1970 with a fraction.
+// epoch is a time in the form of the JSON protocol: seconds since 1970, with a fraction.
 type epoch time.Time
 
 // MarshalJSON implements json.Marshaler.
@@ -252,7 +252,7 @@ func (t epoch) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(nil, "%.3f", float64(time.Time(t).UnixMilli())/1000), nil
 }
 
-// when is nil for a time that has not come, so that its member is left out.
+// when is nil for a zero time, so that the member is left out.
 func when(t time.Time) *epoch {
 	if t.IsZero() {
 		return nil

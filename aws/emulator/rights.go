@@ -2,8 +2,8 @@ package emulator
 
 import "strings"
 
-// mayRun asks what RunTask asks beside ecs:RunTask: whether the caller may tag what it starts, and pass the roles on to it
-// (Amazon ECS Developer Guide, "Grant permission to tag resources on creation"; Service Authorization Reference).
+// mayRun checks what RunTask needs besides ecs:RunTask: whether the caller may tag the task, and pass the roles to it (Amazon
+// ECS Developer Guide, "Grant permission to tag resources on creation"; Service Authorization Reference).
 func (e *Emulator) mayRun(r *request) error {
 	in, err := decode[runInput](r)
 	if err != nil {
@@ -14,7 +14,7 @@ func (e *Emulator) mayRun(r *request) error {
 	d := a.findDefinition(in.TaskDefinition)
 	a.mu.Unlock()
 	if d == nil {
-		return nil // which is what the call is told
+		return nil // RunTask itself reports that there is no definition
 	}
 	roles := []string{or(in.overrides().ExecutionRoleArn, executionRole(a))}
 	if role := or(in.overrides().TaskRoleArn, a.taskRole(d)); role != "" && !d.pattern.NoRole {
@@ -43,7 +43,8 @@ func (a *account) resolved(name string) string {
 	return a.arn("ecs", "task-definition/"+nameOf(name))
 }
 
-// tagFacts are the condition keys of tags, of the request and of what it is about, and of what a call passes on.
+// tagFacts adds the values of the condition keys about tags, of the request and of the resource, and about roles that are
+// passed.
 func (e *Emulator) tagFacts(r *request, action, resource string, facts map[string]string) {
 	in, err := decode[struct {
 		Tags    []tag

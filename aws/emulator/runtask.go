@@ -11,17 +11,17 @@ import (
 	"time"
 )
 
-// mostTokens is how many client tokens of RunTask are remembered; ECS remembers each for a day.
+// mostTokens is how many client tokens of RunTask are remembered. ECS remembers each for a day.
 const mostTokens = 1000
 
-// started is what a client token has started.
+// started is what RunTask has started for a client token.
 type started struct {
 	token   string
-	request []byte // without the token
+	request []byte // the body of the call
 	tasks   []*task
 }
 
-// runInput is RunTask as it is asked for (ECS API Reference).
+// runInput is the input of RunTask (ECS API Reference).
 type runInput struct {
 	Cluster, TaskDefinition, StartedBy, ClientToken, LaunchType, PlatformVersion string
 
@@ -39,9 +39,9 @@ type overrides struct {
 	ExecutionRoleArn   string              `json:"executionRoleArn"`
 }
 
-// overrides are read once more: ECS counts their characters as they came.
+// overrides parses Overrides, which is kept as it came because ECS limits its number of characters.
 func (in *runInput) overrides() (o overrides) {
-	_ = json.Unmarshal(in.Overrides, &o) // nothing, or what is no object, overrides nothing
+	_ = json.Unmarshal(in.Overrides, &o) // no overrides, or a value that is no object, override nothing
 	return o
 }
 
@@ -51,10 +51,10 @@ type containerOverride struct {
 	Environment []attributeView `json:"environment"`
 }
 
-// startedByForm is what startedBy may hold.
+// startedByForm is the form of startedBy.
 var startedByForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_/:.-]{0,128}$`) }) //nolint:gochecknoglobals // compiled when it is needed
 
-// runTask starts tasks that no service looks after, as a person, a schedule or AWS Batch does.
+// runTask starts tasks that belong to no service, as a person, a schedule or AWS Batch does.
 func (e *Emulator) runTask(r *request, a *account) (any, error) {
 	in, err := decode[runInput](r)
 	if err != nil {
@@ -102,7 +102,7 @@ func (e *Emulator) runTask(r *request, a *account) (any, error) {
 	return out, nil
 }
 
-// pattern is what is to run, or why it cannot be, in ECS's words.
+// pattern is how many tasks are to run and what they are. Its error is ECS's, in ECS's words.
 func (in *runInput) pattern(d *definition) (count int, pattern Task, err error) {
 	count = 1
 	if in.Count != nil {
@@ -169,7 +169,7 @@ func (in *runInput) checkNetwork() error {
 	return nil
 }
 
-// dawdle keeps the answer of RunTask back.
+// dawdle delays the answer of RunTask (Faults.RunTakes).
 func (e *Emulator) dawdle(r *request) {
 	late := time.NewTimer(e.Faults().RunTakes)
 	defer late.Stop()
@@ -179,9 +179,9 @@ func (e *Emulator) dawdle(r *request) {
 	}
 }
 
-// limit is how long the task's own command lets it run, 0 when it says nothing: here commands are not run, so that the one
-// convention is known by which culvert's callers ask for it. An essential container that has CULVERT_TTL ends by itself after
-// so many seconds where its definition has the variable too, or where the command, which a shell runs, sleeps for so long.
+// limit is how long the task's own command lets it run; 0 when it does not limit itself. Commands are not run here, so only the
+// convention is known by which culvert asks for a limit: an essential container that gets CULVERT_TTL ends by itself after so
+// many seconds if its definition has that variable, or if its command is run by a shell and sleeps for so long.
 func (in *runInput) limit(d *definition) time.Duration {
 	for _, o := range in.overrides().ContainerOverrides {
 		i := slices.IndexFunc(d.pattern.Containers, func(c Container) bool { return c.Name == o.Name && !c.NonEssential })
@@ -200,7 +200,8 @@ func (in *runInput) limit(d *definition) time.Duration {
 	return 0
 }
 
-// begunWith finds what a client token has started: nil for a new one, a refusal when the request was another one then.
+// begunWith finds the tasks that a client token has started; nil for a new token. It refuses a token that was used with another
+// request.
 func (a *account) begunWith(token string, body []byte) ([]*task, error) {
 	for _, s := range a.tokens {
 		switch {
@@ -238,14 +239,14 @@ func (a *account) watch(t *task) {
 	})
 }
 
-// expire ends a task whose limit is over, as its essential container has ended by itself.
+// expire ends a task whose limit is over, as if its essential container had ended by itself.
 func (a *account) expire(t *task) {
 	if t.desired == "RUNNING" && !t.started.IsZero() && a.emulator.now().Sub(t.started) >= t.limit {
 		a.end(t, "Essential container in task exited", "EssentialContainerExited")
 	}
 }
 
-// Elapse makes the account's running tasks older by a time: those that have a limit of their own, which that reaches, end.
+// Elapse makes the running tasks older by a time. Tasks that reach their own limit by that end.
 func (e *Emulator) Elapse(by time.Duration) {
 	a := e.fleet
 	a.mu.Lock()
@@ -263,7 +264,7 @@ func (e *Emulator) Elapse(by time.Duration) {
 	}
 }
 
-// Running returns the ids of the tasks that no service started and that are meant to run, oldest first.
+// Running returns the ids of the tasks that no service started and that have not been stopped, oldest first.
 func (e *Emulator) Running(cluster string) []string {
 	a := e.fleet
 	a.mu.Lock()

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// schedule runs functions later, one after the other, in the order they are due, on one goroutine.
+// schedule runs functions later, one after the other, in the order in which they are due, on one goroutine.
 type schedule struct {
 	mu      sync.Mutex
 	due     []appointment // soonest first
@@ -28,8 +28,8 @@ func newSchedule(ctx context.Context) *schedule {
 	return s
 }
 
-// after calls run once d has passed, unless the schedule was closed before. Of two due at the same time the first one
-// made goes first.
+// after calls run once d has passed, unless the schedule is closed before. Of two functions that are due at the same time, the
+// one that was added first runs first.
 func (s *schedule) after(d time.Duration, run func()) {
 	at := time.Now().Add(d)
 	s.mu.Lock()
@@ -68,7 +68,7 @@ func (s *schedule) run(ctx context.Context) {
 	}
 }
 
-// next takes what is due, or says how long there is to wait.
+// next takes a function that is due, or says how long to wait for one.
 func (s *schedule) next() (run func(), wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

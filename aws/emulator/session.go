@@ -17,14 +17,15 @@ import (
 	"culvert/aws/wire"
 )
 
-// heldFrames is how many messages wait for a client that has not come yet. What the service does is not known
-// (protocol.md 10.6); the agent repeats its handshake request anyway.
+// heldFrames is how many messages are kept for a client that has not connected yet. What AWS does is not known (protocol.md
+// 10.6); the agent repeats its handshake request anyway.
 const heldFrames = 4
 
-// idleText is what the service says when a session ends for want of traffic (amazon-ssm-agent issue 261).
+// idleText is the service's text when a session ends because of inactivity (amazon-ssm-agent issue 261).
 const idleText = "Your session timed out due to inactivity and has been terminated."
 
-// session is one Session Manager session: two relays, a client that comes and goes, and an agent.
+// session is one Session Manager session: two relays, one for each direction, a client that may connect and disconnect, and an
+// agent.
 type session struct {
 	data      *dataPath
 	container *container
@@ -33,41 +34,41 @@ type session struct {
 	owner     caller
 	agent     *agent
 	up, down  *relay
-	ctx       context.Context //nolint:containedctx // the agent's life, which ends with the session at the latest
+	ctx       context.Context //nolint:containedctx // ends with the agent's process, at the latest with the session
 	stop      context.CancelFunc
 
-	busy           atomic.Int64 // when stream data last passed, in ns since the epoch
+	busy           atomic.Int64 // when stream data last passed, in unix nanoseconds
 	upped, downed  atomic.Uint64
-	messages       atomic.Uint64 // of stream data from the client
-	tooLarge       atomic.Int64  // messages that the service has not taken
+	messages       atomic.Uint64 // with stream data from the client
+	tooLarge       atomic.Int64  // messages that the service refused as too large
 	agentConnected atomic.Bool
 
 	mu          sync.Mutex
 	started     time.Time
-	tokens      map[string]time.Time // good for one socket, until then
+	tokens      map[string]time.Time // each is valid for one socket, until that time
 	signatures  []string             // of presigned stream URLs
-	client      *clientLeg           // nil while it is away
+	client      *clientLeg           // nil while it is not connected
 	clientSince time.Time
 	agentSince  time.Time
-	sockets     int // that the client has had
-	held        [][]byte
-	ended       time.Time // zero while active
+	sockets     int       // how many the client has had
+	held        [][]byte  // messages for a client that has not connected yet
+	ended       time.Time // zero while the session is active
 }
 
-// Session is a session as the service sees it at one moment.
+// Session is a session, as the service sees it at one moment.
 type Session struct {
 	ID, Target, Document, Owner string
 	Port                        uint16
-	Host                        string // of the remote-host document
+	Host                        string // of the document for remote hosts
 	Started                     time.Time
-	Client, Agent               bool   // which legs are connected
-	Sockets                     int    // that the client has had
-	Up, Down                    uint64 // bytes of tunnel data relayed from the client and from the agent, repeats included
-	Messages                    uint64 // that Up came in
-	TooLarge                    int    // messages of the client that the service has not taken, see Faults.Largest
+	Client, Agent               bool   // whether the client, and the agent, have a socket
+	Sockets                     int    // how many the client has had
+	Up, Down                    uint64 // bytes of stream data from the client and from the agent, including repeats
+	Messages                    uint64 // how many messages Up came in
+	TooLarge                    int    // how many of the client's messages the service has refused, see Faults.Largest
 }
 
-// begin makes a session and lets its agent start.
+// begin makes a session and starts its agent.
 func (d *dataPath) begin(k *container, order startOrder, owner caller) (*session, error) {
 	now := d.now()
 	s := &session{
@@ -109,7 +110,7 @@ func (d *dataPath) begin(k *container, order startOrder, owner caller) (*session
 	return s, nil
 }
 
-// ticket makes a stream URL and a token for one socket.
+// ticket makes a stream URL, and a token that is valid for one socket.
 func (s *session) ticket() (streamURL, token string) {
 	f := s.data.knobs()
 	now := s.data.now()
@@ -127,20 +128,20 @@ func (s *session) ticket() (streamURL, token string) {
 		q += "&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=" + now.UTC().Format("20060102T150405Z") +
 			"&X-Amz-Expires=" + strconv.Itoa(int(f.TokenLife/time.Second)) + "&X-Amz-SignedHeaders=host&X-Amz-Signature=" + signature
 	}
-	if s.ended.IsZero() { // somebody may have ended it since it began
+	if s.ended.IsZero() { // the session may have been ended since it began
 		s.tokens[token] = now.Add(f.TokenLife)
 	}
 	return base + "/v1/data-channel/" + s.id + q, token
 }
 
-// presigned reports whether the session handed out a URL with this signature.
+// presigned reports whether the session has given out a URL with this signature.
 func (s *session) presigned(signature string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Contains(s.signatures, signature)
 }
 
-// redeem uses up a token.
+// redeem uses up a token, and reports whether it was valid.
 func (s *session) redeem(token string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -149,7 +150,8 @@ func (s *session) redeem(token string) bool {
 	return known && s.ended.IsZero() && !s.data.now().After(until)
 }
 
-// attach makes leg the client's; an earlier one is closed: the last one wins (protocol.md 10.8).
+// attach makes leg the client's socket and closes an earlier one: the last one wins (protocol.md 10.8). It is false when the
+// session has ended.
 func (s *session) attach(leg *clientLeg) bool {
 	f := s.data.knobs()
 	s.mu.Lock()
@@ -178,7 +180,7 @@ func (s *session) attach(leg *clientLeg) bool {
 	return true
 }
 
-// detach notes that a leg is gone, unless another took its place.
+// detach notes that leg is gone, unless another socket has replaced it.
 func (s *session) detach(leg *clientLeg) {
 	s.mu.Lock()
 	was := s.client == leg
@@ -191,7 +193,7 @@ func (s *session) detach(leg *clientLeg) {
 	}
 }
 
-// fromClient relays a frame of the client.
+// fromClient relays a frame from the client.
 func (s *session) fromClient(frame []byte) {
 	s.note(frame, &s.upped)
 	if outputLength(frame) > 0 {
@@ -200,11 +202,11 @@ func (s *session) fromClient(frame []byte) {
 	s.up.push(frame)
 }
 
-// fromAgent relays a frame of the agent, if its socket stands.
+// fromAgent relays a frame from the agent, if the agent has a socket.
 func (s *session) fromAgent(frame []byte) {
 	select {
 	case <-s.container.stopped():
-		return // a dead process says nothing, not even that its connections have ended
+		return // a dead process sends nothing, not even that its connections have ended
 	default:
 	}
 	if s.agentConnected.Load() {
@@ -226,7 +228,7 @@ func (s *session) toAgent(frame []byte) {
 	}
 }
 
-// toClient writes a frame to the client, holds it for one that has not come yet, or drops it.
+// toClient writes a frame to the client, keeps it for a client that has not connected yet, or drops it.
 func (s *session) toClient(frame []byte) {
 	s.mu.Lock()
 	leg := s.client
@@ -239,7 +241,7 @@ func (s *session) toClient(frame []byte) {
 	}
 }
 
-// end ends the session for both sides; the client is told output, which may be empty.
+// end ends the session for both sides. output, which may be empty, is sent to the client.
 func (s *session) end(output string) {
 	if !s.close() {
 		return
@@ -248,14 +250,14 @@ func (s *session) end(output string) {
 	s.down.finish(closedFrame(s.id, output, s.data.now()))
 }
 
-// abort ends the session without a word.
+// abort ends the session without telling anybody.
 func (s *session) abort() {
 	s.close()
 	s.up.abort()
 	s.down.abort()
 }
 
-// close marks the session as ended and stops the agent; only the first call returns true.
+// close marks the session as ended and stops the agent. Only the first call returns true.
 func (s *session) close() bool {
 	s.mu.Lock()
 	if !s.ended.IsZero() {
@@ -264,14 +266,14 @@ func (s *session) close() bool {
 	}
 	s.ended = s.data.now()
 	s.tokens = nil
-	s.data.retire(s) // in the same moment: whoever is told that it has ended finds it gone
+	s.data.retire(s) // under the lock: whoever learns that the session has ended does not find it among the active ones
 	s.mu.Unlock()
 	s.agentConnected.Store(false)
 	s.stop()
 	return true
 }
 
-// farewell closes the client's socket once everything was delivered.
+// farewell closes the client's socket, after everything has been delivered.
 func (s *session) farewell() {
 	s.mu.Lock()
 	leg := s.client
@@ -282,7 +284,7 @@ func (s *session) farewell() {
 	}
 }
 
-// status is the word DescribeSessions has for the session.
+// status is the session's Status in DescribeSessions.
 func (s *session) status() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -297,7 +299,7 @@ func (s *session) status() string {
 	return "Connecting"
 }
 
-// age does to the session what time brings.
+// age does what is due at the session's age: idle and maximum duration, and the closing of sockets.
 func (s *session) age(now time.Time, f *Faults) {
 	busy := time.Unix(0, s.busy.Load())
 	switch {
@@ -327,7 +329,7 @@ func (s *session) began() time.Time {
 	return s.started
 }
 
-// hangUp ends a leg as the service does by itself.
+// hangUp ends a client's socket as the service does by itself.
 func (s *session) hangUp(leg *clientLeg, cut bool) {
 	if cut {
 		s.detach(leg)
@@ -337,7 +339,7 @@ func (s *session) hangUp(leg *clientLeg, cut bool) {
 	leg.close(closeNormal, "Bye")
 }
 
-// loseAgent takes the agent's socket away; it will come back by itself.
+// loseAgent takes the agent's socket away; the agent then gets another one by itself.
 func (s *session) loseAgent(cut bool) {
 	if !s.agentConnected.Swap(false) {
 		return
@@ -356,7 +358,7 @@ func (s *session) loseAgent(cut bool) {
 	s.agent.disconnected()
 }
 
-// connectAgent notes that the agent has a socket, again or for the first time.
+// connectAgent notes that the agent has a socket, for the first time or again.
 func (s *session) connectAgent(again bool) {
 	s.mu.Lock()
 	living := s.ended.IsZero()
@@ -370,7 +372,7 @@ func (s *session) connectAgent(again bool) {
 	}
 }
 
-// tellClient says whether the agent is there.
+// tellClient tells the client whether the agent is away.
 func (s *session) tellClient(kind wire.Type) {
 	if s.data.knobs().PauseClient {
 		s.down.push(control(kind))
@@ -387,17 +389,17 @@ func (s *session) snapshot() Session {
 	}
 }
 
-// control encodes one of the messages that the service itself sends.
+// control encodes a message that the service itself sends.
 func control(kind wire.Type) []byte { return encode(kind, []byte("{}"), time.Now()) }
 
-// closedFrame encodes the channel_closed message.
+// closedFrame encodes the message channel_closed.
 func closedFrame(id, output string, now time.Time) []byte {
 	body, err := json.Marshal(wire.Closed{
 		MessageType: string(wire.ChannelClosed), MessageId: uuid.NewString(), DestinationId: uuid.NewString(), SessionId: id,
 		SchemaVersion: 1, CreatedDate: now.UTC().Format(time.RFC3339Nano), Output: output,
 	})
 	if err != nil {
-		return nil // strings always encode
+		return nil // cannot happen: strings can always be encoded
 	}
 	return encode(wire.ChannelClosed, body, now)
 }
@@ -406,7 +408,7 @@ func encode(kind wire.Type, body []byte, now time.Time) []byte {
 	m := wire.Message{Type: kind, Schema: 1, Created: wire.Millis(now), ID: wire.ID(uuid.New()), Body: body}
 	frame, err := m.Append(nil)
 	if err != nil {
-		return nil // the types are short and the bodies not empty
+		return nil // cannot happen: the types are short, and the bodies are not empty
 	}
 	return frame
 }

@@ -13,7 +13,7 @@ import (
 	"sync"
 )
 
-// The most that /export gives out in one go.
+// maxExport is how many bytes /export sends at most.
 const maxExport = 1 << 30
 
 type order struct {
@@ -24,7 +24,7 @@ type order struct {
 	Status   string  `json:"status"`
 }
 
-// shop is what http://orders.internal/ shows: a page and a JSON API over the same orders, which the database has in a table.
+// shop is what http://orders.internal/ serves: a page and a JSON API for the same orders, which the database has in a table.
 type shop struct {
 	mu     sync.Mutex
 	orders []order
@@ -66,7 +66,7 @@ func (s *shop) page(w http.ResponseWriter, _ *http.Request) {
 {{end}}</table></html>
 `))
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_ = page.Execute(w, s.all()) // fails only when the client left
+	_ = page.Execute(w, s.all()) // fails only when the client has gone
 }
 
 func (s *shop) list(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, s.all()) }
@@ -96,7 +96,7 @@ func (s *shop) add(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusCreated, o)
 }
 
-// export sends ?bytes=N (1 MB) of CSV, to have something that takes a while.
+// export sends ?bytes=N (1 MiB when there is none) of CSV, as something that takes a while.
 func export(w http.ResponseWriter, r *http.Request) {
 	length := 1 << 20
 	if text := r.URL.Query().Get("bytes"); text != "" {
@@ -113,18 +113,18 @@ func export(w http.ResponseWriter, r *http.Request) {
 		line := fmt.Appendf(nil, "%d,2026-11-%02d,order line %d of the export\n", 100000+i, 1+i%30, i)
 		line = line[:min(len(line), length)]
 		if _, err := w.Write(line); err != nil {
-			return // the client left
+			return // the client has gone
 		}
 		length -= len(line)
 	}
 }
 
-// imported swallows a body and says what it was.
+// imported reads a body and answers with its length and its SHA-256.
 func imported(w http.ResponseWriter, r *http.Request) {
 	sum := sha256.New()
 	n, err := io.Copy(sum, r.Body)
 	if err != nil {
-		return // the client left
+		return // the client has gone
 	}
 	reply(w, http.StatusOK, map[string]any{"bytes": n, "sha256": hex.EncodeToString(sum.Sum(nil))})
 }
@@ -136,10 +136,10 @@ func healthy(w http.ResponseWriter, _ *http.Request) {
 func reply(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) //nolint:errchkjson // fails only when the client left
+	_ = json.NewEncoder(w).Encode(body) //nolint:errchkjson // fails only when the client has gone
 }
 
-// newBilling is what https://billing.internal/ shows.
+// newBilling is what https://billing.internal/ serves.
 func newBilling() http.Handler {
 	m := http.NewServeMux()
 	m.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
@@ -152,14 +152,14 @@ func newBilling() http.Handler {
 	return m
 }
 
-// newWeb is the page behind the demo's other services.
+// newWeb is what the demo's other services serve.
 func newWeb() http.Handler {
 	m := http.NewServeMux()
 	m.HandleFunc("GET /", healthy)
 	return m
 }
 
-// newTaskRole answers as the endpoint does that gives a task the credentials of its role; these open nothing.
+// newTaskRole answers like the endpoint that gives a task the credentials of its role. Its credentials are not valid anywhere.
 func newTaskRole() http.Handler {
 	m := http.NewServeMux()
 	m.HandleFunc("GET /v2/credentials/{id}", func(w http.ResponseWriter, _ *http.Request) {

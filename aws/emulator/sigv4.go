@@ -28,9 +28,9 @@ type authorization struct {
 	signature                    string
 }
 
-// verify checks that a request carries a good SigV4 signature in its headers for a service, made with a key of the
-// account that has not expired, over the given body (nil for none). Refusals are *apiError, in the words the JSON
-// services use. Source: "Create a signed AWS API request" in the IAM User Guide.
+// verify checks that a request has a valid SigV4 signature for a service in its headers, made over the given body (nil for
+// none) with a key of the account that has not expired. It refuses with an *apiError that has the text of the JSON services.
+// Source: "Create a signed AWS API request" in the IAM User Guide.
 func (e *Emulator) verify(r *http.Request, service string, body []byte) (caller, error) {
 	header := r.Header.Get("Authorization")
 	if header == "" {
@@ -92,7 +92,7 @@ func parseAuthorization(header string) (authorization, error) {
 	}, nil
 }
 
-// signedAt reads when a request was signed and refuses what is too old or too new.
+// signedAt is when a request was signed. It refuses a time that differs too much from the account's clock.
 func (e *Emulator) signedAt(r *http.Request, auth authorization) (time.Time, error) {
 	at, err := time.Parse(isoBasic, r.Header.Get("X-Amz-Date"))
 	if err != nil || at.Format("20060102") != auth.date {
@@ -110,7 +110,7 @@ func (e *Emulator) signedAt(r *http.Request, auth authorization) (time.Time, err
 	return at, nil
 }
 
-// canonical is the canonical request: method, path encoded once more, query sorted, the signed headers, the body's hash.
+// canonical is the canonical request: method, path encoded once more, sorted query, signed headers, hash of the body.
 func canonical(r *http.Request, signed []string, payload string) string {
 	var b strings.Builder
 	b.WriteString(r.Method + "\n" + escape(or(r.URL.EscapedPath(), "/"), "/") + "\n" + canonicalQuery(r.URL.Query()) + "\n")
@@ -132,7 +132,8 @@ func canonicalQuery(query url.Values) string {
 	return strings.Join(pairs, "&")
 }
 
-// headerValue trims and joins; the server keeps Host and a missing Content-Length outside the headers.
+// headerValue is the value of a header, trimmed and joined. net/http keeps Host, and a Content-Length that the client did not
+// send as a header, elsewhere.
 func headerValue(r *http.Request, name string) string {
 	if name == "host" {
 		return r.Host
@@ -147,7 +148,7 @@ func headerValue(r *http.Request, name string) string {
 	return strings.Join(values, ",")
 }
 
-// escape percent-encodes all but the unreserved characters of RFC 3986 and those in keep.
+// escape percent-encodes all characters except the unreserved ones of RFC 3986 and those in keep.
 func escape(text, keep string) string {
 	var b strings.Builder
 	for i := range len(text) {
@@ -174,7 +175,7 @@ func signature(secretKey string, auth authorization, at time.Time, request strin
 	return hex.EncodeToString(k)
 }
 
-// scopeRegion is the region that a request was signed for; each region of an account holds its own things.
+// scopeRegion is the region that a request was signed for.
 func scopeRegion(r *http.Request) string {
 	auth, err := parseAuthorization(r.Header.Get("Authorization"))
 	if err != nil {
@@ -183,7 +184,7 @@ func scopeRegion(r *http.Request) string {
 	return auth.region
 }
 
-// scopeService is the service that a request was signed for; empty when it was not signed.
+// scopeService is the service that a request was signed for; empty when the request was not signed.
 func scopeService(r *http.Request) string {
 	auth, err := parseAuthorization(r.Header.Get("Authorization"))
 	if err != nil {

@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// The documents that port sessions are started with.
+// The documents of port sessions, and the one of shells.
 const (
 	portDocument   = "AWS-StartPortForwardingSession"
 	remoteDocument = "AWS-StartPortForwardingSessionToRemoteHost"
-	shellDocument  = "SSM-SessionManagerRunShell" // what a call without DocumentName means
+	shellDocument  = "SSM-SessionManagerRunShell" // the default when a call names none
 )
 
-// startOrder is the input of StartSession, and what follows from it.
+// startOrder is the input of StartSession, and what is read from it.
 type startOrder struct {
 	Target       string
 	DocumentName string
@@ -28,8 +28,8 @@ type startOrder struct {
 	local string
 	host  string
 
-	terminal bool   // a command's session, not a port's
-	command  string // as ECS was given it
+	terminal bool   // the session is for a command, not for a port
+	command  string // as ECS got it
 }
 
 // sessionOutput is the answer of StartSession, ResumeSession and TerminateSession.
@@ -39,7 +39,7 @@ type sessionOutput struct {
 	TokenValue string `json:",omitempty"`
 }
 
-// ssmAction finds what serves an action of SSM.
+// ssmAction is the handler of an action of SSM.
 func (e *Emulator) ssmAction(action string) (handler, bool) {
 	switch action {
 	case "StartSession":
@@ -56,7 +56,7 @@ func (e *Emulator) ssmAction(action string) (handler, bool) {
 	return nil, false
 }
 
-// invalid is how AWS words a member that breaks its model.
+// invalid is AWS's refusal of a member that does not fit its model.
 func invalid(member, value, constraint string) *apiError {
 	if value != "null" {
 		value = "'" + value + "'"
@@ -107,7 +107,7 @@ func (e *Emulator) startSession(r *request) (any, error) {
 	return sessionOutput{SessionID: s.id, StreamURL: url, TokenValue: token}, nil
 }
 
-// targetARN is the resource that IAM sees for a target.
+// targetARN is the resource for which IAM checks a call about a target.
 func (e *Emulator) targetARN(target string, k *container) string {
 	if k != nil {
 		return k.arn()
@@ -121,7 +121,7 @@ func (e *Emulator) targetARN(target string, k *container) string {
 	return e.fleet.arn("ec2", "instance/"+target)
 }
 
-// documentARN has no account for the documents that AWS owns.
+// documentARN is the ARN of a document. Documents of AWS's have no account in it.
 func (e *Emulator) documentARN(name string) string {
 	if strings.HasPrefix(name, "arn:") {
 		return name
@@ -137,7 +137,7 @@ func noDocument(name string) error {
 	return &apiError{Code: "InvalidDocument", Message: "Document with name " + name + " does not exist."}
 }
 
-// check holds the parameters against the document, whose patterns are those of AWS's own.
+// check checks the parameters against the document, by the patterns of AWS's own documents.
 func (o *startOrder) check(own []string) error {
 	wanted := map[string]string{"portNumber": "80", "localPortNumber": "0"}
 	switch o.DocumentName {
@@ -192,7 +192,7 @@ type sessionInput struct {
 	SessionID string `json:"SessionId"`
 }
 
-// named decodes a call that names one session and checks that its caller may make it.
+// named decodes a call that names one session, and checks that the caller may make it.
 func (e *Emulator) named(r *request, action string) (*session, error) {
 	in, err := decode[sessionInput](r)
 	if err != nil {
@@ -239,7 +239,7 @@ func (e *Emulator) resumeSession(r *request) (any, error) {
 	return sessionOutput{SessionID: s.id, StreamURL: url, TokenValue: token}, nil
 }
 
-// terminateSession may be repeated.
+// terminateSession ends a session. It may be called for one that has ended.
 func (e *Emulator) terminateSession(r *request) (any, error) {
 	s, err := e.named(r, "TerminateSession")
 	if err != nil {
@@ -309,7 +309,7 @@ func (s *session) view() sessionView {
 	}
 }
 
-// describeSessions lists newest first.
+// describeSessions lists sessions, newest first.
 func (e *Emulator) describeSessions(r *request) (any, error) {
 	in, err := decode[describeInput](r)
 	if err != nil {

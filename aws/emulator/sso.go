@@ -9,7 +9,7 @@ import (
 
 const (
 	ssoPath = "/federation/credentials"
-	ssoUser = "ines@acme.example" // who is logged in: the session name of the roles
+	ssoUser = "ines@acme.example" // who is signed in; the session name of the roles
 )
 
 // roleCredentials is the answer of GetRoleCredentials (IAM Identity Center Portal API Reference).
@@ -24,8 +24,8 @@ type ssoKey struct {
 	Expires int64  `json:"expiration"` // milliseconds since the epoch
 }
 
-// SSO returns what `aws sso login` leaves in the cache of tokens, an access token of the portal, and the role that a
-// permission set is in this account ("role/NAME", for Attach).
+// SSO returns an access token of the portal, as `aws sso login` leaves it in its cache, and the role of a permission set in
+// this account ("role/NAME", for Attach).
 func (e *Emulator) SSO(permissionSet string) (accessToken, role string) {
 	return e.portal, "role/" + e.ssoRole(permissionSet)
 }
@@ -35,7 +35,7 @@ func (e *Emulator) ssoRole(permissionSet string) string {
 	return "AWSReservedSSO_" + permissionSet + "_" + hex.EncodeToString(sum[:8])
 }
 
-// serveSSO is the portal's GetRoleCredentials: a bearer token instead of a signature.
+// serveSSO is the portal's GetRoleCredentials, which has a bearer token in place of a signature.
 func (e *Emulator) serveSSO(w http.ResponseWriter, r *http.Request) {
 	e.count("GetRoleCredentials")
 	query := r.URL.Query()

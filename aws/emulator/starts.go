@@ -2,35 +2,35 @@ package emulator
 
 import "slices"
 
-// StartFault is what happens to tasks that RunTask starts, instead of their coming up.
+// StartFault is what goes wrong when a task is started.
 type StartFault struct {
 	Family string // of the task definition; empty is any
 	Kind   StartFaultKind
-	Times  int // then it is gone; 0 stays
+	Times  int // for how many starts; 0 for all
 }
 
-// StartFaultKind is what goes wrong with the start of a task.
+// StartFaultKind is a way in which the start of a task goes wrong.
 type StartFaultKind int
 
-// The ways in which a start goes wrong: RunTask refuses the first, the others stop the task before it runs, the last two
-// leave it where it is. The words are ECS's ("Stopped tasks error messages", RunTask's failures).
+// The ways in which a start goes wrong. RunTask refuses NoMemory; the next three stop the task before it runs, Crashes stops it
+// once it runs, and the last two leave it as it is. The texts are ECS's ("Stopped tasks error messages", RunTask's failures).
 const (
 	startsWell  StartFaultKind = iota
 	NoMemory                   // no container instance has room
-	NoCapacity                 // Fargate has none
-	NoImage                    // the registry does not have it
-	NoAddresses                // the subnet has none left
+	NoCapacity                 // Fargate has no capacity
+	NoImage                    // the registry does not have the image
+	NoAddresses                // the subnet has no address left
 	Crashes                    // its container ends at once
-	NeverStarts                // stays PENDING
-	NeverReady                 // runs, but its agent stays PENDING
+	NeverStarts                // the task stays PENDING
+	NeverReady                 // the task runs, but its agent stays PENDING
 )
 
-// refusal is the reason of RunTask's failure.
+// refusal is the reason in RunTask's failure; refused is false when RunTask starts the task.
 func (k StartFaultKind) refusal() (reason string, refused bool) {
 	return "RESOURCE:MEMORY", k == NoMemory
 }
 
-// stop is why a task of this kind stops, and before it runs or after.
+// stop is why a task with this fault stops; empty when it does not. ran says whether it runs before.
 func (k StartFaultKind) stop(t *task) (reason, code string, ran bool) {
 	switch k {
 	case NoCapacity:
@@ -46,7 +46,7 @@ func (k StartFaultKind) stop(t *task) (reason, code string, ran bool) {
 	return "", "", false
 }
 
-// nextStart is what is to happen to the next start of a family, and counts it.
+// nextStart is the fault of the next start of a family, which is counted as a use of it.
 func (a *account) nextStart(family string) StartFaultKind {
 	d := &a.emulator.data
 	d.mu.Lock()
@@ -56,7 +56,7 @@ func (a *account) nextStart(family string) StartFaultKind {
 			continue
 		}
 		if f.Times > 0 {
-			list := slices.Clone(d.faults.Starts) // others may be reading the present one
+			list := slices.Clone(d.faults.Starts) // others may be reading the present list
 			if list[i].Times--; list[i].Times == 0 {
 				list = slices.Delete(list, i, i+1)
 			}

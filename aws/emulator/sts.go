@@ -16,7 +16,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// The shapes of STS's query protocol; each answer is <Action>Response with <Action>Result and the request's id.
+// The types of STS's query protocol. Each answer is <Action>Response with <Action>Result in it, and the id of the request.
 
 type identityAnswer struct {
 	XMLName   xml.Name `xml:"https://sts.amazonaws.com/doc/2011-06-15/ GetCallerIdentityResponse"`
@@ -55,11 +55,11 @@ type webIdentityAnswer struct {
 	RequestID string       `xml:"ResponseMetadata>RequestId"`
 }
 
-// stsAction serves one call of STS.
+// stsAction serves a call of STS.
 func (e *Emulator) stsAction(r *http.Request, body []byte, form url.Values) (any, error) {
 	action := form.Get("Action")
 	req := &request{Body: body, Region: scopeRegion(r), HTTP: r}
-	if action != "AssumeRoleWithWebIdentity" { // which nobody signs
+	if action != "AssumeRoleWithWebIdentity" { // this action is not signed
 		who, err := e.verify(r, "sts", body)
 		if err != nil {
 			return nil, inQueryWords(err)
@@ -81,7 +81,7 @@ func (e *Emulator) stsAction(r *http.Request, body []byte, form url.Values) (any
 	return nil, &apiError{Code: "InvalidAction", Message: fmt.Sprintf("Could not find operation %s for version %s", action, form.Get("Version"))}
 }
 
-// inQueryWords says a failed signature in STS's own codes, which differ from those of the JSON services.
+// inQueryWords gives the refusal of a signature the code of the query protocol, which differs from that of the JSON services.
 func inQueryWords(err error) error {
 	refusal := asAPIError(err)
 	said := apiError{Code: refusal.Code, Message: refusal.Message, Status: http.StatusForbidden}
@@ -100,7 +100,7 @@ func inQueryWords(err error) error {
 	return &said
 }
 
-// assume hands out a temporary key for a role of the account.
+// assume makes a temporary key for a role of the account.
 func (e *Emulator) assume(form url.Values, action string) (assumedUser, temporaryKey, error) {
 	role, session := form.Get("RoleArn"), form.Get("RoleSessionName")
 	prefix := "arn:aws:iam::" + e.fleet.id + ":role/"
@@ -136,8 +136,8 @@ func (e *Emulator) assume(form url.Values, action string) (assumedUser, temporar
 	}, nil
 }
 
-// codes are the one-time codes of devices. Any six digits will do for a code, but those that the device has shown last, as
-// each is taken once (IAM User Guide, "MFA"), and six noughts, for tests that want a wrong one.
+// codes are the one-time codes of devices. Any six digits are a valid code, except the code that a device was used with last,
+// as each can be used only once (IAM User Guide, "MFA"), and 000000, for tests that need a wrong code.
 type codes struct {
 	mu   sync.Mutex
 	last map[string]string // by the device's serial number
@@ -159,7 +159,8 @@ func (c *codes) take(serial, code string) error {
 	return nil
 }
 
-// roleKey makes a temporary key of a role, for a session with a name: for Faults.RoleLife, else for life.
+// roleKey makes a temporary key of a role for a session of that name. It is valid for Faults.RoleLife or, when that is 0, for
+// life.
 func (e *Emulator) roleKey(role, session string, life time.Duration) (caller, key) {
 	who := caller{
 		ARN:         "arn:aws:sts::" + e.fleet.id + ":assumed-role/" + role + "/" + session,
@@ -172,8 +173,8 @@ func (e *Emulator) roleKey(role, session string, life time.Duration) (caller, ke
 	return who, e.keys.temporary(who, e.now().Add(life))
 }
 
-// RoleID is the unique id of a role, by its name: the same for its whole life, as IAM's is ("IAM identifiers"). The
-// user id of whoever has assumed it is ROLEID:SESSIONNAME.
+// RoleID is the unique id of the role of that name, which never changes, as in IAM ("IAM identifiers"). The user id of whoever
+// has assumed the role is ROLEID:SESSIONNAME.
 func (e *Emulator) RoleID(name string) string {
 	sum := sha256.Sum256([]byte(e.fleet.id + "/" + name))
 	return "AROA" + base32.StdEncoding.EncodeToString(sum[:])[:17]
@@ -187,7 +188,8 @@ func notAuthorized(action, role string) error {
 	return &apiError{Code: "AccessDenied", Message: text, Status: http.StatusForbidden}
 }
 
-// assumeWithToken trusts what the emulator signed for GitHub and Options.Providers, and then whom Options.Trust lets in.
+// assumeWithToken accepts tokens that the emulator has signed for GitHub or one of Options.Providers, if Options.Trust accepts
+// their claims.
 func (e *Emulator) assumeWithToken(form url.Values) (any, error) {
 	claims, err := e.github.check(form.Get("WebIdentityToken"), e.now(), func(issuer string) bool {
 		_, known := e.audienceOf(issuer)

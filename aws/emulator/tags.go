@@ -9,16 +9,16 @@ import (
 	"sync"
 )
 
-// tag is a tag of a task or a service as ECS has them on the wire.
+// tag is a tag of a task or a service, in ECS's form.
 type tag struct {
 	Key   string `json:"key"`
 	Value string `json:"value"`
 }
 
-// mostTags is how many tags a resource has at most.
+// mostTags is how many tags a resource can have.
 const mostTags = 50
 
-// tagForm is what keys and values are made of (ECS API Reference, Tag).
+// tagForm is the form of keys and values (ECS API Reference, Tag).
 var tagForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`) }) //nolint:gochecknoglobals // compiled when it is needed
 
 func newTags(list []tag) map[string]string {
@@ -29,7 +29,7 @@ func newTags(list []tag) map[string]string {
 	return tags
 }
 
-// tagsView lists tags by their keys, none as an empty list.
+// tagsView lists tags by their keys; an empty list when there are none.
 func tagsView(tags map[string]string) []tag {
 	list := make([]tag, 0, len(tags))
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
@@ -38,7 +38,7 @@ func tagsView(tags map[string]string) []tag {
 	return list
 }
 
-// checkTags refuses what ECS does not take, to be added to tags that are there.
+// checkTags refuses tags that ECS does not accept in addition to the tags that are there.
 func checkTags(list []tag, there map[string]string) error {
 	all := maps.Clone(there)
 	if all == nil {
@@ -61,7 +61,7 @@ func checkTags(list []tag, there map[string]string) error {
 	return nil
 }
 
-// tagged finds what an ARN names: a task or a service of the account.
+// tagged finds the tags of what an ARN names: a task or a service of the account.
 func (a *account) tagged(arn string) (tags *map[string]string, err error) {
 	kind, path, _ := strings.Cut(strings.TrimPrefix(arn, a.arn("ecs", "")), "/")
 	cluster, name, _ := strings.Cut(path, "/")
@@ -95,7 +95,7 @@ func (e *Emulator) Tag(taskID, key, value string) error {
 	return nil
 }
 
-// Tags are the keys of a service's tags, in their order.
+// Tags are the sorted keys of a service's tags.
 func (e *Emulator) Tags(cluster, service string) []string {
 	a := e.fleet
 	a.mu.Lock()
@@ -107,7 +107,7 @@ func (e *Emulator) Tags(cluster, service string) []string {
 	return slices.Sorted(maps.Keys(s.tags))
 }
 
-// Desired is how many tasks a service wants.
+// Desired is the desired number of tasks of a service.
 func (e *Emulator) Desired(cluster, service string) int {
 	a := e.fleet
 	a.mu.Lock()

@@ -44,7 +44,7 @@ func (d *deployment) taskSet(a *account, s *service) taskSetView {
 	return v
 }
 
-// bindingView is a port of a container that its host has: in network mode bridge, where ECS shows them with the task.
+// bindingView is a port of a container that is bound to a port of its host, which ECS shows with a task in network mode bridge.
 type bindingView struct {
 	BindIP        string `json:"bindIP"`
 	ContainerPort uint16 `json:"containerPort,omitempty"`

@@ -11,29 +11,29 @@ import (
 	"culvert/aws/wire"
 )
 
-// What a terminal of Linux keeps (drivers/tty/n_tty.c: N_TTY_BUF_SIZE).
+// The limits of a terminal in Linux (drivers/tty/n_tty.c: N_TTY_BUF_SIZE).
 const (
-	lineLimit   = 4095 // bytes of a line; what is typed beyond them is lost
-	typedLimit  = 4096 // that a program has not read
+	lineLimit   = 4095 // bytes in a line; what is typed beyond them is lost
+	typedLimit  = 4096 // bytes that no program has read yet
 	outputLimit = 64 << 10
 )
 
 var errInterrupted = errors.New("interrupted")
 
-// tty is the terminal of a command: what is typed is echoed and gathered into lines, ctrl+c interrupts, ctrl+d ends a
-// line or the input, and what is printed gets a carriage return before each line feed.
+// tty is the terminal of a command. It echoes what is typed and collects it into lines; ctrl+c interrupts, ctrl+d ends a line
+// or the input; and it puts a carriage return before each line feed that is printed.
 type tty struct {
 	mu      sync.Mutex
 	changed sync.Cond
-	line    []byte   // being typed
-	lines   [][]byte // to be read; an empty one is an end of file
+	line    []byte   // the line that is being typed
+	lines   [][]byte // lines that can be read; an empty one is the end of the input
 	size    wire.TerminalSize
 	quiet   bool // echo is off
 	out     []byte
-	gone    bool // nothing will be printed any more
-	closed  bool // nobody looks at it any more
+	gone    bool // nothing more will be printed
+	closed  bool // nobody uses the terminal any more
 
-	interrupt context.CancelFunc // ends what is in the foreground; nil: nothing is
+	interrupt context.CancelFunc // ends the program in the foreground; nil when there is none
 }
 
 func newTTY() *tty {
@@ -42,7 +42,7 @@ func newTTY() *tty {
 	return t
 }
 
-// resize implements portHandler.
+// resize sets the size of the terminal (portHandler).
 func (t *tty) resize(size wire.TerminalSize) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -55,14 +55,14 @@ func (t *tty) measure() wire.TerminalSize {
 	return t.size
 }
 
-// echo switches the echo.
+// echo switches the echo on or off.
 func (t *tty) echo(on bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.quiet = !on
 }
 
-// foreground says whom ctrl+c ends, and returns whom it ended before.
+// foreground sets what ctrl+c calls, and returns what it called before.
 func (t *tty) foreground(interrupt context.CancelFunc) context.CancelFunc {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -71,8 +71,8 @@ func (t *tty) foreground(interrupt context.CancelFunc) context.CancelFunc {
 	return before
 }
 
-// input takes what is typed. It waits while there is no room for it, as the agent does, which hears nothing meanwhile: not
-// even ctrl+c (A6 of protocol.md 9).
+// input takes what is typed (portHandler). It waits while there is no room for it, as the agent does, which reads nothing
+// meanwhile, not even a ctrl+c (A6 of protocol.md 9).
 func (t *tty) input(text []byte) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -130,20 +130,20 @@ func (t *tty) take(b byte) {
 	}
 }
 
-// push gives the line to whoever reads.
+// push adds the line that was typed to those that can be read.
 func (t *tty) push(end ...byte) {
 	t.lines = append(t.lines, append(t.line, end...))
 	t.line = nil
 }
 
-// show echoes.
+// show echoes text.
 func (t *tty) show(text string) {
 	if !t.quiet && len(t.out) < outputLimit {
 		t.out = append(t.out, text...)
 	}
 }
 
-// read returns a line, or a part of one; io.EOF for ctrl+d.
+// read returns a line, or the beginning of a longer one; io.EOF for ctrl+d.
 func (t *tty) read(ctx context.Context, b []byte) (int, error) {
 	defer context.AfterFunc(ctx, t.wake)()
 	t.mu.Lock()
@@ -159,7 +159,7 @@ func (t *tty) read(ctx context.Context, b []byte) (int, error) {
 		return 0, io.EOF
 	}
 	n := copy(b, t.lines[0])
-	t.changed.Broadcast() // there is room
+	t.changed.Broadcast() // there is room for more input
 	if t.lines[0] = t.lines[0][n:]; len(t.lines[0]) == 0 {
 		t.lines = t.lines[1:]
 	}
@@ -172,7 +172,7 @@ func (t *tty) wake() {
 	t.changed.Broadcast()
 }
 
-// write prints; it waits while nobody takes what was printed before.
+// write prints text. It waits while too much of what was printed has not been taken.
 func (t *tty) write(ctx context.Context, text []byte) error {
 	defer context.AfterFunc(ctx, t.wake)()
 	t.mu.Lock()
@@ -188,7 +188,8 @@ func (t *tty) write(ctx context.Context, text []byte) error {
 	return nil
 }
 
-// printed takes what was printed, at most so many bytes, and waits for some; nothing when there will be none.
+// printed takes what was printed, no more than most bytes of it, and waits until there is something. It returns nothing when
+// nothing more will be printed.
 func (t *tty) printed(ctx context.Context, most int) []byte {
 	defer context.AfterFunc(ctx, t.wake)()
 	t.mu.Lock()
@@ -203,7 +204,7 @@ func (t *tty) printed(ctx context.Context, most int) []byte {
 	return text
 }
 
-// hangUp says that nothing will be printed any more.
+// hangUp says that nothing more will be printed.
 func (t *tty) hangUp() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -211,7 +212,7 @@ func (t *tty) hangUp() {
 	t.changed.Broadcast()
 }
 
-// close lets nobody wait for it any more.
+// close ends every wait for the terminal.
 func (t *tty) close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

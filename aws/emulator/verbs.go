@@ -14,7 +14,8 @@ func (e *Emulator) Sessions() []Session {
 	return list
 }
 
-// SessionsSince returns the sessions that have begun since then, active and ended ones, of which it remembers the last 200.
+// SessionsSince returns the sessions, active and ended, that have begun since then. Only the last 200 ended ones are
+// remembered.
 func (e *Emulator) SessionsSince(then time.Time) []Session {
 	e.data.mu.Lock()
 	all := slices.Concat(e.data.history, e.data.active)
@@ -29,19 +30,19 @@ func (e *Emulator) SessionsSince(then time.Time) []Session {
 	return list
 }
 
-// MostSessions is how many sessions have been active at the same time.
+// MostSessions is the largest number of sessions that have been active at the same time.
 func (e *Emulator) MostSessions() int {
 	e.data.mu.Lock()
 	defer e.data.mu.Unlock()
 	return e.data.most
 }
 
-// MoveHost gives a name of Fleet.Hosts, "name" or "name:port" as it stands there, another loopback address with a port, as
-// a database's name gets when it fails over. An agent resolves a name once, when its session begins: those that live, and
-// are resumed, stay with the old address.
+// MoveHost gives a name of Fleet.Hosts, "name" or "name:port" as it is there, another address, as the name of a database gets
+// when that fails over: a loopback address with a port, or an address of the private network. An agent resolves a name only
+// once, when its session begins: open sessions, even when they are resumed, keep the old address.
 func (e *Emulator) MoveHost(name, address string) error { return e.vpc.move(name, address) }
 
-// AgeSession makes a session look as if it had been started earlier, and reports whether there was one.
+// AgeSession makes a session older by a time, and reports whether there is such a session.
 func (e *Emulator) AgeSession(id string, by time.Duration) bool {
 	sessions := e.data.sessions(id)
 	for _, s := range sessions {
@@ -52,7 +53,7 @@ func (e *Emulator) AgeSession(id string, by time.Duration) bool {
 	return len(sessions) > 0
 }
 
-// KillSession ends a session as the service does; the client is told output. It reports whether there was one.
+// KillSession ends a session as the service does, and sends output to the client. It reports whether there was such a session.
 func (e *Emulator) KillSession(id, output string) bool {
 	sessions := e.data.sessions(id)
 	for _, s := range sessions {
@@ -61,8 +62,8 @@ func (e *Emulator) KillSession(id, output string) bool {
 	return len(sessions) > 0
 }
 
-// CloseClientLeg closes the client's socket of the sessions with these ids, of all without ids, with a close frame,
-// and returns how many there were. The service does so with code 1000 every hour.
+// CloseClientLeg closes, with a close frame, the client's socket of the sessions with these ids, or of all sessions when there
+// are no ids, and returns how many sockets there were. The service does so with code 1000 every hour.
 func (e *Emulator) CloseClientLeg(code int, ids ...string) int {
 	text := ""
 	if code == closeNormal {
@@ -71,13 +72,13 @@ func (e *Emulator) CloseClientLeg(code int, ids ...string) int {
 	return e.eachClient(ids, func(_ *session, leg *clientLeg) { leg.close(code, text) })
 }
 
-// CutClientLeg resets the TCP connection of the client's socket, as CloseClientLeg otherwise.
+// CutClientLeg is CloseClientLeg, but resets the TCP connections.
 func (e *Emulator) CutClientLeg(ids ...string) int {
 	return e.eachClient(ids, func(s *session, leg *clientLeg) { s.hangUp(leg, true) })
 }
 
-// FreezeClientLeg makes the client's socket a dead one that nobody closed: it stays open, nothing moves, pings get no
-// answer. A new socket works.
+// FreezeClientLeg makes the client's socket a dead one: it stays open, but nothing passes, and pings get no answer. A new
+// socket works.
 func (e *Emulator) FreezeClientLeg(ids ...string) int {
 	return e.eachClient(ids, func(_ *session, leg *clientLeg) { leg.frozen.Store(true) })
 }
@@ -96,11 +97,11 @@ func (e *Emulator) eachClient(ids []string, do func(*session, *clientLeg)) int {
 	return n
 }
 
-// CloseAgentLeg closes the agent's socket of the sessions with these ids, of all without ids. The agent comes back;
-// what is sent to it meanwhile is lost.
+// CloseAgentLeg closes the agent's socket of the sessions with these ids, or of all sessions when there are no ids. The agent
+// then gets another socket; what is sent to it until then is lost.
 func (e *Emulator) CloseAgentLeg(ids ...string) int { return e.eachAgent(ids, false) }
 
-// CutAgentLeg is CloseAgentLeg with everything lost that was on its way.
+// CutAgentLeg is CloseAgentLeg, and loses all that was in transit.
 func (e *Emulator) CutAgentLeg(ids ...string) int { return e.eachAgent(ids, true) }
 
 func (e *Emulator) eachAgent(ids []string, cut bool) int {
@@ -114,7 +115,8 @@ func (e *Emulator) eachAgent(ids []string, cut bool) int {
 	return n
 }
 
-// Inject writes a raw frame to the client of a session, past relay and faults: whatever a hostile service might send.
+// Inject writes a raw frame to the client of a session, past relay and faults, as a hostile service could. It reports whether
+// the client has a socket.
 func (e *Emulator) Inject(id string, frame []byte) bool {
 	return e.eachClient([]string{id}, func(_ *session, leg *clientLeg) { leg.write(frame) }) > 0
 }

@@ -17,26 +17,26 @@ import (
 	"time"
 )
 
-// Nobody listens here: it stands for a port that a known host does not serve.
+// closedAddress is an address on which nobody listens. It stands for ports that an existing host does not serve.
 const closedAddress = "127.0.0.1:1"
 
-// vpc is the account's private network: names that it alone resolves, and the servers behind them. Its servers are fixed
-// once it runs.
+// vpc is the account's private network: names that only it resolves, and the servers behind them. The set of servers does not
+// change once it runs.
 type vpc struct {
 	mu      sync.Mutex
 	hosts   map[string]string // "name" or "name:port" → loopback address; "name" → an address of the private network
 	servers map[string]string // Proxy, Orders, … → loopback address
 	ca      []byte            // PEM
 	shop    *shop
-	login   func(user, token string) error // to the database
+	login   func(user, token string) error // checks a token for the database
 
 	closers []func()
 	running sync.WaitGroup
 	conns   connections
 }
 
-// startVPC opens what the fleet asks for; the names in Fleet.Hosts work without any server of ours. login checks who comes to the
-// database with a token.
+// startVPC starts the private network that the fleet describes. The names in Fleet.Hosts work without the servers of Fleet.VPC.
+// login checks the token of whoever logs in to the database.
 func startVPC(f Fleet, login func(user, token string) error) (*vpc, error) {
 	v := &vpc{hosts: map[string]string{}, servers: map[string]string{}, login: login}
 	if f.VPC {
@@ -54,7 +54,7 @@ func startVPC(f Fleet, login func(user, token string) error) (*vpc, error) {
 	return v, nil
 }
 
-// move gives a name another address, or its first.
+// move sets the address of a name.
 func (v *vpc) move(name, address string) error {
 	_, notAddr := netip.ParseAddr(address)
 	if at, err := netip.ParseAddrPort(address); notAddr != nil && (err != nil || !at.Addr().IsLoopback()) {
@@ -101,7 +101,7 @@ func (v *vpc) open() error {
 	return nil
 }
 
-// serveHTTP runs a handler on a free port; Billing's is the one with TLS.
+// serveHTTP serves a handler on a free port, with TLS if it is Billing.
 func (v *vpc) serveHTTP(name string, handler http.Handler, certificate tls.Certificate) error {
 	listener, err := v.listen(name)
 	if err != nil {
@@ -112,11 +112,11 @@ func (v *vpc) serveHTTP(name string, handler http.Handler, certificate tls.Certi
 	}
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 30 * time.Second, ErrorLog: log.New(nowhere{}, "", 0)}
 	v.closers = append(v.closers, func() { _ = server.Close() })
-	v.running.Go(func() { _ = server.Serve(listener) }) // ends with ErrServerClosed
+	v.running.Go(func() { _ = server.Serve(listener) }) // returns ErrServerClosed
 	return nil
 }
 
-// nowhere takes what a server in the private network would log: its clients' mistakes.
+// nowhere drops what the servers of the private network would log, which is their clients' errors.
 type nowhere struct{}
 
 func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
@@ -143,7 +143,7 @@ func (v *vpc) close() {
 
 func (v *vpc) certificate() []byte { return v.ca }
 
-// locate replaces one of the names for our servers by its address; other addresses stay.
+// locate replaces a name such as Proxy by the address of its server, and returns other addresses unchanged.
 func (v *vpc) locate(address string) (string, error) {
 	if !strings.HasPrefix(address, "vpc:") {
 		return address, nil
@@ -154,7 +154,8 @@ func (v *vpc) locate(address string) (string, error) {
 	return "", syscall.ECONNREFUSED
 }
 
-// point is the address of the private network that a name stands for, as an A record says it; a name without one is itself.
+// point is the address of the private network that a name stands for, like an A record; a name that has none is returned
+// unchanged.
 func (v *vpc) point(host string) string {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	v.mu.Lock()
@@ -165,7 +166,7 @@ func (v *vpc) point(host string) string {
 	return host
 }
 
-// resolve is the private DNS. Loopback addresses stand for themselves, others are names like all.
+// resolve is the private DNS. A loopback address stands for itself; any other address is looked up like a name.
 func (v *vpc) resolve(host string, port uint16) (string, error) {
 	host = v.point(host)
 	text := strconv.Itoa(int(port))
@@ -198,7 +199,7 @@ func (v *vpc) resolve(host string, port uint16) (string, error) {
 	return "", &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 }
 
-// dial connects from inside the private network.
+// dial connects from within the private network.
 func (v *vpc) dial(ctx context.Context, _, address string) (net.Conn, error) {
 	host, text, err := net.SplitHostPort(address)
 	if err != nil {
@@ -220,7 +221,8 @@ func (v *vpc) dial(ctx context.Context, _, address string) (net.Conn, error) {
 	return v.conns.track(conn)
 }
 
-// connections knows what is open, so that closing leaves nothing behind: a hijacked one is no server's any more.
+// connections knows the open connections, so that none is left when the network closes: a server does not know of connections
+// that were hijacked.
 type connections struct {
 	mu     sync.Mutex
 	open   map[*trackedConn]struct{}
@@ -256,7 +258,7 @@ func (c *connections) close() {
 	clear(c.open)
 }
 
-// trackedConn is a TCP connection, with its half-close, that its network knows of until it is closed.
+// trackedConn is a TCP connection, with half-close, that is in connections until it is closed.
 type trackedConn struct {
 	*net.TCPConn
 

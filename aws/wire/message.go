@@ -1,8 +1,9 @@
-// Package wire is the codec of the Session Manager data channel: pure, bounds-checked, no I/O.
-// The layout is described in wire.md beside this file; what AWS defines (message types, payload types and
-// structs, version thresholds) is taken from github.com/aws/session-manager-plugin and named here once.
+// Package wire is the codec of the Session Manager data channel: pure, bounds-checked, no I/O. wire.md beside this file
+// describes the layout. What AWS defines (message types, payload types and structs, version thresholds) is taken from
+// github.com/aws/session-manager-plugin and gets its name here.
 //
-// Every Parse function treats its input as hostile: it never panics and never keeps a reference longer than it says.
+// Every Parse function treats its input as hostile: none panics, and none keeps a reference to its input beyond what its
+// comment says.
 package wire
 
 import (
@@ -16,7 +17,7 @@ import (
 	"github.com/aws/session-manager-plugin/src/message"
 )
 
-// Type says what a message is; on the wire it is 32 bytes of ASCII padded with spaces.
+// Type says what a message is. On the wire it is 32 bytes of ASCII, padded with spaces.
 type Type string
 
 // The message types of a data channel.
@@ -33,11 +34,11 @@ const (
 // PayloadType says what the payload of a stream message is.
 type PayloadType = message.PayloadType
 
-// The payload types: the first four are a terminal's, Output a port session's as well.
+// The payload types. The first four are used in sessions that are a terminal; Output is used in port sessions as well.
 const (
 	Output                 = message.Output
 	Size                   = message.Size     // client to agent: how large the terminal is
-	StdErr                 = message.StdErr   // agent to client, where it keeps the two apart
+	StdErr                 = message.StdErr   // agent to client, when the agent keeps stdout and stderr apart
 	ExitCode               = message.ExitCode // agent to client: "EXIT_CODE: 3"
 	HandshakeRequestType   = message.HandshakeRequestPayloadType
 	HandshakeResponseType  = message.HandshakeResponsePayloadType
@@ -47,7 +48,7 @@ const (
 	FlagType               = message.Flag
 )
 
-// The header flags. Neither AWS end looks at those it receives; both set FlagsAck on acknowledges.
+// The header flags. Neither of AWS's ends looks at the flags that it receives; both set FlagsAck on acknowledges.
 const (
 	FlagSyn  uint64 = 1
 	FlagFin  uint64 = 2
@@ -55,7 +56,7 @@ const (
 )
 
 const (
-	headerLength  = message.ClientMessage_PayloadLengthOffset // 116: what the first field of a frame says
+	headerLength  = message.ClientMessage_PayloadLengthOffset // 116: the value of a frame's first field
 	payloadOffset = message.ClientMessage_PayloadOffset       // 120
 	typeOffset    = message.ClientMessage_MessageTypeOffset
 	typeLength    = message.ClientMessage_MessageTypeLength
@@ -67,7 +68,7 @@ const (
 	MaxFrame = 1 << 20
 )
 
-// What Parse finds wrong; errors.Is tells them apart.
+// The reasons for which Parse refuses a frame, for errors.Is.
 var (
 	ErrShort   = errors.New("frame shorter than its header")
 	ErrLong    = errors.New("frame too long")
@@ -76,7 +77,7 @@ var (
 	ErrInvalid = errors.New("invalid field")
 )
 
-// ID is a message's UUID in the usual byte order.
+// ID is the UUID of a message, in the byte order in which UUIDs are usually written.
 type ID [16]byte
 
 // String returns the ID in the 8-4-4-4-12 form.
@@ -102,18 +103,18 @@ type Message struct {
 	Flags    uint64
 	ID       ID
 	Payload  PayloadType
-	Body     []byte // never empty on a stream message: both AWS encoders refuse that
+	Body     []byte // never empty in a stream message: both of AWS's encoders refuse that
 }
 
 // Millis turns a time into the form of Message.Created.
 func Millis(t time.Time) uint64 { return uint64(t.UnixMilli()) }
 
-// Control reports whether the type is one of the two publication messages, which may come with a header that fails
-// the usual validation (as AWS's own client allows).
+// Control reports whether the type is one of the two publication messages. The header of these need not pass the usual checks,
+// as in AWS's own client.
 func (t Type) Control() bool { return t == StartPublication || t == PausePublication }
 
-// Parse decodes one frame. The Body of the result is a part of frame: copy it to keep it.
-// Everything behind the header is payload, whatever the payload-length field says: both AWS receivers slice so.
+// Parse decodes one frame. The Body of the result is a part of frame: copy it to keep it. Everything behind the header is
+// payload, whatever the field of the payload's length says, as in both of AWS's receivers.
 func Parse(frame []byte) (Message, error) {
 	switch {
 	case len(frame) < payloadOffset:
@@ -131,7 +132,7 @@ func Parse(frame []byte) (Message, error) {
 		Flags:    be.Uint64(frame[56:]),
 		Payload:  PayloadType(be.Uint32(frame[112:])),
 	}
-	copy(m.ID[8:], frame[64:72]) // the low half stands first on the wire
+	copy(m.ID[8:], frame[64:72]) // the two halves of the UUID are swapped on the wire
 	copy(m.ID[:8], frame[72:80])
 
 	head := be.Uint32(frame)
@@ -154,7 +155,7 @@ func Parse(frame []byte) (Message, error) {
 	return m, nil
 }
 
-// intern spares the hot path an allocation per message.
+// intern spares an allocation for each of the frequent messages.
 func intern(b []byte) Type {
 	for _, t := range [...]Type{OutputStream, Acknowledge, InputStream} {
 		if string(b) == string(t) {
@@ -164,7 +165,7 @@ func intern(b []byte) Type {
 	return Type(b)
 }
 
-// Append encodes m behind dst. A type longer than 32 bytes or an empty body is an error.
+// Append encodes m behind dst. It refuses a type that is empty or longer than 32 bytes, and an empty body.
 func (m *Message) Append(dst []byte) ([]byte, error) {
 	if len(m.Type) == 0 || len(m.Type) > typeLength {
 		return dst, fmt.Errorf("%w: message type of %d bytes", ErrInvalid, len(m.Type))

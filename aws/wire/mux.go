@@ -18,7 +18,7 @@ type MuxCommand byte
 
 // The commands of smux version 1.
 const (
-	MuxOpen  MuxCommand = 0 // SYN: the agent dials; there is no answer
+	MuxOpen  MuxCommand = 0 // SYN: the agent dials the destination; this gets no answer
 	MuxClose MuxCommand = 1 // FIN: the stream is over in both directions
 	MuxPush  MuxCommand = 2 // PSH: data
 	MuxNop   MuxCommand = 3 // NOP: keepalive
@@ -27,7 +27,7 @@ const (
 // MuxFrame is the header of a mux frame.
 type MuxFrame struct {
 	Command MuxCommand
-	Length  uint16 // of the data behind the header, in bytes; 0 unless it is a Push
+	Length  uint16 // how many bytes of data follow the header; 0 unless the command is MuxPush
 	Stream  uint32
 }
 
@@ -43,7 +43,7 @@ func ParseMux(b []byte) (MuxFrame, error) {
 	if f.Command > MuxNop {
 		return MuxFrame{}, fmt.Errorf("%w: mux command %d", ErrInvalid, b[1])
 	}
-	// smux skips no data behind other commands: a length there would put the two ends out of sync.
+	// smux skips no data behind other commands, so a length in one of them would put the two ends out of sync.
 	if f.Command != MuxPush && f.Length != 0 {
 		return MuxFrame{}, fmt.Errorf("%w: mux command %d with %d bytes of data", ErrInvalid, b[1], f.Length)
 	}

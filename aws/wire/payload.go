@@ -18,11 +18,11 @@ type (
 	Ack = message.AcknowledgeContent
 	// Closed is the payload of a channel_closed: Output is the text for the user.
 	Closed = message.ChannelClosed
-	// HandshakeRequest is the agent's first word.
+	// HandshakeRequest is the agent's first message of the handshake.
 	HandshakeRequest = message.HandshakeRequestPayload
-	// HandshakeResponse is the client's answer to it.
+	// HandshakeResponse is the client's answer to a HandshakeRequest.
 	HandshakeResponse = message.HandshakeResponsePayload
-	// HandshakeComplete is the agent's last word of the handshake; data may flow from here on.
+	// HandshakeComplete is the agent's last message of the handshake; stream data may follow it.
 	HandshakeComplete = message.HandshakeCompletePayload
 	// RequestedAction is one thing the agent asks for in a HandshakeRequest.
 	RequestedAction = message.RequestedClientAction
@@ -34,13 +34,13 @@ type (
 	KMSRequest = message.KMSEncryptionRequest
 	// KMSResponse is the result of an ActionKMSEncryption.
 	KMSResponse = message.KMSEncryptionResponse
-	// ChallengeRequest is something encrypted by the agent, to be sent back encrypted by the client.
+	// ChallengeRequest has bytes that the agent has encrypted, and that the client is to send back encrypted by itself.
 	ChallengeRequest = message.EncryptionChallengeRequest
-	// ChallengeResponse is what the client sends back.
+	// ChallengeResponse is the client's answer to a ChallengeRequest.
 	ChallengeResponse = message.EncryptionChallengeResponse
 	// ActionType names a RequestedAction.
 	ActionType = message.ActionType
-	// ActionStatus is how a ProcessedAction went.
+	// ActionStatus says how a ProcessedAction went.
 	ActionStatus = message.ActionStatus
 	// TerminalSize is the payload of a Size message.
 	TerminalSize = message.SizeData
@@ -65,7 +65,7 @@ const (
 	FlagConnectToPortError = message.ConnectToPortError // agent to client: a dial to the destination failed
 )
 
-// PortProperties are the parameters of a port session as the agent echoes them in its handshake request.
+// PortProperties are the parameters of a port session, as the agent repeats them in its handshake request.
 type PortProperties struct {
 	PortNumber      string `json:"portNumber"`
 	LocalPortNumber string `json:"localPortNumber"`
@@ -99,7 +99,7 @@ func ParseExitCode(body []byte) (int, error) {
 // ExitCodeBody encodes the payload of an ExitCode message.
 func ExitCodeBody(code int) []byte { return strconv.AppendInt([]byte(exitPrefix), int64(code), 10) }
 
-// OpenDataChannel is the one text frame that starts a data channel.
+// OpenDataChannel is the only text frame of a data channel, and the first one.
 type OpenDataChannel struct {
 	MessageSchemaVersion string `json:"MessageSchemaVersion"` // "1.0"
 	RequestID            string `json:"RequestId"`            // a UUID
@@ -133,7 +133,7 @@ func ParseFlag(body []byte) (Flag, error) {
 // FlagBody encodes the payload of a flag message.
 func FlagBody(f Flag) []byte { return binary.BigEndian.AppendUint32(nil, uint32(f)) }
 
-// AppendAckBody encodes the acknowledge of a message behind dst, as encoding/json would write an Ack.
+// AppendAckBody encodes the acknowledge of a message behind dst, byte for byte as encoding/json would encode an Ack.
 func AppendAckBody(dst []byte, of Type, id ID, sequence int64) []byte {
 	dst = append(dst, `{"AcknowledgedMessageType":"`...)
 	dst = append(dst, of...)
@@ -144,7 +144,8 @@ func AppendAckBody(dst []byte, of Type, id ID, sequence int64) []byte {
 	return append(dst, `,"IsSequentialMessage":true}`...)
 }
 
-// ParseAckSequence returns which sequence number an acknowledge is for: the one in the payload counts, the header's is 0.
+// ParseAckSequence returns the sequence number of the message that an acknowledge is for. That is in the payload; the header's
+// own sequence number is 0.
 func ParseAckSequence(body []byte) (int64, error) {
 	if sequence, ok := usualAckSequence(body); ok {
 		return sequence, nil
@@ -161,8 +162,8 @@ func ParseAckSequence(body []byte) (int64, error) {
 	return *a.Sequence, nil
 }
 
-// usualAckSequence reads an acknowledge in the form in which AWS's encoders write it, without the cost of a JSON decoder:
-// there is one for every message sent.
+// usualAckSequence reads an acknowledge in the form in which AWS's encoders write it. That spares the cost of a JSON decoder,
+// as every message that is sent gets an acknowledge.
 func usualAckSequence(body []byte) (int64, bool) {
 	rest, ok := bytes.CutPrefix(body, []byte(`{"AcknowledgedMessageType":"`))
 	if !ok {
@@ -178,7 +179,7 @@ func usualAckSequence(body []byte) (int64, bool) {
 	}
 	number := rest[:len(rest)-len(bytes.TrimLeft(rest, "0123456789"))]
 	if len(number) == 0 || len(number) > 18 || number[0] == '0' && len(number) > 1 {
-		return 0, false // what cannot be, or not surely, a number in JSON
+		return 0, false // not a number in JSON, or one that may be too large
 	}
 	switch string(rest[len(number):]) {
 	case `,"IsSequentialMessage":true}`, `,"IsSequentialMessage":false}`:

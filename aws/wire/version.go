@@ -9,19 +9,19 @@ import (
 	"github.com/aws/session-manager-plugin/src/config"
 )
 
-// Version is a dotted version of four numbers, as agents and clients announce them; the zero Version is "0.0.0.0".
+// Version is a dotted version of four numbers, in which agents and clients announce themselves; the zero Version is "0.0.0.0".
 type Version [4]uint32
 
-// ClientVersion is what culvert announces: the agent switches features by it alone. It is the version of AWS's own
-// client that has everything culvert does (above 1.2.331.0 the agent keeps its smux keepalive off; 1.2.764.0 is the
-// least that AWS supports).
+// ClientVersion is the version that culvert announces. The agent chooses its features by this alone, so it is that of AWS's own
+// client which has the features that culvert has (above 1.2.331.0 the agent does not send smux keepalives; 1.2.764.0 is the
+// oldest that AWS supports).
 const ClientVersion = "1.2.764.0"
 
-// ServiceName is the name that the SigV4 signature of a data channel's upgrade carries.
+// ServiceName is the service for which the upgrade request of a data channel is signed (SigV4).
 const ServiceName = config.ServiceName
 
-// ParseVersion decodes "a.b.c.d"; missing parts are 0. It compares by number, where a comparison of strings or semver
-// gets four-part versions wrong.
+// ParseVersion decodes "a.b.c.d"; missing parts are 0. Versions have to be compared as numbers: comparing them as strings or by
+// semver gets four parts wrong.
 func ParseVersion(s string) (Version, error) {
 	var v Version
 	parts := strings.Split(s, ".")

@@ -11,8 +11,8 @@ import (
 	"culvert/tunnel"
 )
 
-// Account is where forwards lead. Those that lead to the same one share it; what goes wrong in one account leaves the
-// tunnels of the others alone.
+// Account is an AWS account that forwards lead to. Forwards to the same account share one *Account; what goes wrong in one
+// account leaves the tunnels to the others alone.
 type Account struct {
 	// Connect opens the account. It is called once.
 	Connect func(context.Context) (*aws.Client, error)
@@ -21,17 +21,17 @@ type Account struct {
 // group are the forwards of one account.
 type group struct {
 	account  *Account
-	forwards []int // in Options.Forwards
+	forwards []int // indexes in Options.Forwards
 }
 
-// found are the targets of a group, or why they cannot be had.
+// found is what was looked up for a group: its targets, or the error why there are none.
 type found struct {
 	group
 
 	client  *aws.Client
-	whole   []Forward // those of the group, with the destinations that were named
+	whole   []Forward // the forwards of the group, with the destinations that their names (--to) mean
 	targets []aws.Target
-	started bool // the task is ours alone
+	started bool // the task was started for this run alone
 	err     error
 }
 
@@ -56,7 +56,7 @@ type absent struct {
 	err     error
 }
 
-// asked is where a forward was to listen, as far as that was said.
+// asked is the local address at which a forward was to listen; empty when its spec names neither a socket nor a port.
 func asked(s tunnel.Spec) string {
 	switch {
 	case s.Socket != "":
@@ -69,7 +69,8 @@ func asked(s tunnel.Spec) string {
 	return ""
 }
 
-// miss takes note that the forwards of an account cannot be opened. The error ends the run, unless other accounts go on.
+// miss records that the forwards of an account cannot be opened. It returns the error, which ends the run, unless another
+// account has tunnels that are ready or may become so.
 func (r *run) miss(g group, err error) error {
 	if !r.hope(g.account) {
 		return err
@@ -86,20 +87,21 @@ func (r *run) miss(g group, err error) error {
 	return nil
 }
 
-// hope reports whether a tunnel in another account is ready or may become so.
+// hope reports whether an account other than beside has a tunnel that is ready, or may still get one.
 func (r *run) hope(beside *Account) bool {
 	return slices.ContainsFunc(r.pending, func(a *Account) bool { return a != beside }) ||
 		slices.ContainsFunc(r.tunnels, func(t *tracked) bool { return t.forward.Account != beside && t.lost == nil && !t.late })
 }
 
-// late decides what it means that the time is over.
+// late marks the tunnels that are not ready when the time for it (Options.Wait) is over. It returns the error of the first of
+// them, which ends the run, unless another account has tunnels that are ready or may become so.
 func (r *run) late() error {
 	var first error
 	for _, t := range r.tunnels {
 		if t.ready || t.lost != nil {
 			continue
 		}
-		if !t.late { // else it was given up before
+		if !t.late { // else it has its error already
 			if t.trouble == nil {
 				t.trouble = t.Obstacle()
 			}
@@ -120,7 +122,7 @@ func (r *run) late() error {
 	return nil
 }
 
-// settle posts how the run has come up, once nothing is waited for any more.
+// settle posts that the run has come up, and calls Options.Ready, once no account and no tunnel is waited for any more.
 func (r *run) settle() {
 	if len(r.pending) > 0 || r.unready() != nil {
 		return
@@ -132,12 +134,13 @@ func (r *run) settle() {
 	r.Ready = nil
 }
 
-// whole reports whether every forward has a tunnel that is ready, or was.
+// whole reports whether every forward has a tunnel that is ready, or was ready once.
 func (r *run) whole() bool {
 	return len(r.pending)+len(r.absent) == 0 && !slices.ContainsFunc(r.tunnels, func(t *tracked) bool { return !t.ready })
 }
 
-// notFound picks the error to report among those of the finders: not one that only says that it was called off.
+// notFound picks the error to report among those of a group's forwards: the first that is neither a cancellation nor a timeout,
+// else a timeout, else nil.
 func (r *run) notFound(g group, errs []error) error {
 	var late error
 	for i, err := range errs {

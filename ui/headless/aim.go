@@ -9,18 +9,18 @@ import (
 	"culvert/tunnel"
 )
 
-// Toward is a forward whose destination is named, once it is found what the name means.
+// Toward is the forward with the destination that its name (--to) was found to mean.
 func (f Forward) Toward(a aws.Aim) Forward {
 	f.Spec.Remote = tunnel.Endpoint{Host: a.Host.Host, Port: a.Host.Port}
 	f.Query = a.Through
 	return f
 }
 
-// nameless reports whether everything of a forward is known but its container.
+// nameless reports whether a forward has no name of a destination (--to) that is still to be looked up.
 func (f Forward) nameless() bool { return f.Spec.To == "" || f.Spec.Remote != tunnel.Endpoint{} }
 
-// aim finds what the names of destinations mean, for all forwards of an account that are to go through the same services by one
-// look. wanted are completed; an error stands where the forward does that it is about.
+// aim looks up what the names of destinations (--to) mean, and completes wanted with it. Forwards of an account that go through
+// the same services share one lookup. errs has the error of each forward at its index; the first error ends the lookups.
 func (r *run) aim(ctx context.Context, c *aws.Client, wanted []Forward) []error {
 	errs := make([]error, len(wanted))
 	for i, f := range wanted {
@@ -47,7 +47,7 @@ func (r *run) aim(ctx context.Context, c *aws.Client, wanted []Forward) []error 
 	return errs
 }
 
-// notice says of a way what nobody has looked at.
+// notice tells the user what could not be checked of the way to a named destination.
 func (r *run) notice(a aws.Aim) {
 	if a.Unchecked != nil {
 		r.notices.say(WithRemedy(a.Unchecked))
@@ -62,7 +62,7 @@ func WithRemedy(err error) string {
 	return err.Error()
 }
 
-// anyError reports whether there is one.
+// anyError reports whether one of errs is not nil.
 func anyError(errs []error) bool {
 	return slices.ContainsFunc(errs, func(err error) bool { return err != nil })
 }

@@ -10,8 +10,8 @@ import (
 	"culvert/tunnel/doctor"
 )
 
-// anyHost proves a tunnel to any host: a session to its target was opened, and with a URL that was fetched through it. The proxy
-// is culvert's own, and of the hosts behind it each is proved when somebody asks for it.
+// anyHost proves a tunnel to any host: a session to its target can be opened, and what the probe asks for besides works: an
+// answer of culvert's own proxy, or a URL fetched through it. Each host behind the proxy is proved when a client asks for it.
 func (p prober) anyHost(ctx context.Context) (proof, error) {
 	found := proof{by: provedNone, scheme: schemeHTTP, session: true}
 	if p.probe.Kind == ProbeNone {
@@ -48,13 +48,14 @@ func (p prober) anyHost(ctx context.Context) (proof, error) {
 	return found, nil
 }
 
-// refusesItself has the proxy answer without a session: to a request for what is never reached through it.
+// refusesItself has culvert's own proxy answer a request without opening a session: the request is for 127.0.0.1:1, which is
+// never reached through a tunnel.
 func (p prober) refusesItself(ctx context.Context) error {
 	conn, err := p.dial(ctx)
 	if err != nil {
 		return err
 	}
-	defer conn.Close() //nolint:errcheck // only asked
+	defer conn.Close() //nolint:errcheck // nothing was sent that could be lost
 	_ = conn.SetDeadline(time.Now().Add(probeTimeout / 2))
 	asked, err := http.NewRequestWithContext(ctx, http.MethodConnect, "http://127.0.0.1:1", http.NoBody)
 	if err != nil {
@@ -78,10 +79,12 @@ func (p prober) unfetched(ctx context.Context, err error) error {
 	return &ProbeError{Problem: "probe " + p.probe.URL.Redacted(), Advice: "check the URL from a machine that reaches it, or use --probe tcp", Err: err}
 }
 
-// isProxy reports whether a URL is probed through a tunnel: one to any host is a proxy, others are expected to be by their port.
+// isProxy reports whether a URL can be probed through a tunnel. A tunnel to any host is a proxy itself; of others the remote
+// port tells.
 func isProxy(s tunnel.Spec) bool { return s.Dynamic != nil || proxyPort(s.Remote.Port) }
 
-// fits reports whether a probe, which is for all tunnels of a run, says something of one to any host.
+// fits reports whether the run's probe, which is the same for all tunnels, can be used on this one: behind a tunnel to any host
+// there is no single server that could answer.
 func (p Probe) fits(s tunnel.Spec) bool {
 	return s.Dynamic == nil || !p.OfOneServer()
 }
@@ -89,14 +92,14 @@ func (p Probe) fits(s tunnel.Spec) bool {
 // OfOneServer reports whether a probe asks for a protocol that a proxy does not speak.
 func (p Probe) OfOneServer() bool { return p.Kind == ProbeProtocol && p.Protocol != doctor.SOCKS }
 
-// standsAsBefore reports whether a step says nothing new: a tunnel to any host that is open goes on being so when another session
-// is, and that is a step of the destination which has it.
+// standsAsBefore reports whether an event says nothing new about a tunnel to any host: it was open and still is. That another
+// session carries a destination is an event of that destination.
 func (t *tracked) standsAsBefore(before tunnel.State, e tunnel.Event) bool {
 	return t.Spec().Dynamic != nil && e.Destination == nil && before == tunnel.Open && e.State == tunnel.Open
 }
 
-// proveAgain reports whether a step asks for another proof: the tunnel leads elsewhere, or that to any host is back. Sessions to
-// a host of its own say nothing of the others.
+// proveAgain reports whether an event asks for another proof: a tunnel now leads to another task or session, or a tunnel to any
+// host is open again. Of the latter the sessions do not matter: each leads to one host and says nothing about the others.
 func (t *tracked) proveAgain(before tunnel.State, e tunnel.Event) bool {
 	if t.Spec().Dynamic != nil {
 		return before != tunnel.Open

@@ -11,6 +11,7 @@ import (
 	"culvert/tunnel"
 )
 
+// trafficEvery is how often the traffic of a tunnel is printed unless Options.Traffic says otherwise.
 const trafficEvery = 10 * time.Second
 
 // attend follows the tunnels: it starts the probes, prints the events and decides when it is over.
@@ -24,7 +25,7 @@ func (r *run) attend(ctx, probing context.Context, events <-chan tunnel.Event, e
 	traffic := time.NewTicker(every)
 	defer traffic.Stop()
 	stop, unprinted := ctx.Done(), r.printer.failed
-	if r.program != nil { // beside a command the events are not what it is about
+	if r.program != nil { // a command goes on when nobody reads the events
 		unprinted = nil
 	}
 	for {
@@ -35,7 +36,7 @@ func (r *run) attend(ctx, probing context.Context, events <-chan tunnel.Event, e
 			if r.child == nil {
 				return r.stopped(ctx)
 			}
-			stop = nil // the command is told, and ends the run
+			stop = nil // the command is sent the signal; the run ends when the command does
 		case code := <-r.child:
 			return r.ended(code)
 		case <-late.C:
@@ -65,7 +66,8 @@ func (r *run) attend(ctx, probing context.Context, events <-chan tunnel.Event, e
 	}
 }
 
-// event prints what happened to a tunnel and takes it into account.
+// event prints an event of a tunnel, updates the state of the tunnel, and starts a proof where one is due. An error ends the
+// run.
 func (r *run) event(probing context.Context, e tunnel.Event) error {
 	t := r.tracked(e.Tunnel)
 	if t == nil {
@@ -113,12 +115,12 @@ func (r *run) connection(e tunnel.Ending) {
 	}
 	r.Board.connection(e.Tunnel, &e.Connection)
 	r.Board.missed(e.Tunnel, e.Missed)
-	r.printer.skip(int(e.Missed.Connections)) //nolint:gosec // far fewer
+	r.printer.skip(int(e.Missed.Connections)) //nolint:gosec // far fewer than an int can count
 	r.printer.event(newConnectionEvent(e))
 }
 
-// unread decides what it means that the events cannot be printed any more. A reader that has had enough, as head has, ends
-// the run as a signal would, without a word.
+// unread returns the error with which a run ends whose events cannot be printed any more. A reader that has had enough, such as
+// head(1), ends the run as SIGPIPE would, without a message.
 func (r *run) unread(ctx context.Context) error {
 	_, err := r.printer.close()
 	if !ReaderGone(err) {
@@ -131,7 +133,8 @@ func (r *run) unread(ctx context.Context) error {
 	return err
 }
 
-// ended decides what the end of the command means.
+// ended returns the error with which a run ends once its command has ended with code. A lost tunnel counts for more than the
+// code, unless Command.KeepGoing is set.
 func (r *run) ended(code int) error {
 	lost := r.firstLost()
 	switch {
@@ -153,7 +156,7 @@ func (r *run) ended(code int) error {
 	return nil
 }
 
-// stopped decides what being told to stop means.
+// stopped returns the error with which a run ends that is told to stop; nil when its tunnels are as they should be.
 func (r *run) stopped(ctx context.Context) error {
 	for _, t := range r.tunnels {
 		if t.lost != nil && t.ready {

@@ -16,8 +16,8 @@ import (
 // Board is what a run shows to others while it goes on. The zero Board is ready to use, by one Run; its methods are safe
 // for concurrent use.
 type Board struct {
-	before tunnel.ID // of the runs that share its holder: what is added to the numbers of its tunnels
-	kept   bool      // its tunnels were taken over, and stand in the order in which they were given
+	before tunnel.ID // added to the ids of the tunnels, to tell them from those of other runs of the same holder (Keep)
+	kept   bool      // the tunnels were opened by another face (Keep); they are shown in the order in which they were given
 
 	mu      sync.Mutex
 	state   string
@@ -34,21 +34,21 @@ type Board struct {
 type posted struct {
 	tunnel *tunnel.Tunnel
 	local  string
-	proxy  string // URL, without a password; empty unless it was proved to be one
-	found  proof  // what it was proved by
+	proxy  string // URL of the proxy at the far end, without a password; empty when no proxy was found there
+	found  proof  // the proof that made it ready
 	from   Forward
 	ready  bool
 	late   error // why it was not ready in time
-	doubt  error // why its far end, once proved, is not any more
+	doubt  error // why the last proof failed, after an earlier one; nil when the far end is proved
 	took   time.Duration
-	since  time.Time               // when it was proved; zero before
-	hosts  map[string]control.Host // of the connections that have ended
-	trail  control.Host            // what no longer has a place in hosts
-	last   []control.Destination   // before the end began
-	past   map[uint64]bool         // connections that hosts knew before the run; see inherit
+	since  time.Time               // when it was first proved; zero before
+	hosts  map[string]control.Host // of the connections that have ended, by name
+	trail  control.Host            // the sum of the connections to hosts that are not in hosts, see maxHosts
+	last   []control.Destination   // the destinations when the end of the run began; nil before
+	past   map[uint64]bool         // ids of connections that hosts and trail count already; see inherit
 }
 
-// maxHosts bounds what is remembered of each tunnel; the rest is counted together.
+// maxHosts bounds how many hosts are remembered of each tunnel; the connections to further ones are summed up in trail.
 const maxHosts = 1000
 
 func (b *Board) begin(at time.Time) {
@@ -84,7 +84,7 @@ func (b *Board) proved(id tunnel.ID, proxy string, found proof, took time.Durati
 	}
 }
 
-// doubted posts what came of another proof; nil when the far end is proved again.
+// doubted posts why another proof of a tunnel's far end failed; nil when the far end is proved again.
 func (b *Board) doubted(id tunnel.ID, why error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -106,7 +106,7 @@ func (b *Board) late(id tunnel.ID, why error) {
 	}
 }
 
-// settled posts that everything is ready, or that what is not has been given up.
+// settled posts that every tunnel is ready (whole), or that those which are not have been given up.
 func (b *Board) settled(whole bool, took time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -118,7 +118,7 @@ func (b *Board) settled(whole bool, took time.Duration) {
 	}
 }
 
-// lament posts what could not be terminated.
+// lament posts which sessions could not be terminated.
 func (b *Board) lament(left []*tunnel.UnendedError) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -134,7 +134,7 @@ func (b *Board) ending() {
 	}
 }
 
-// ended posts how the run ended; nil when it was told to.
+// ended posts how the run ended. nil and *StoppedError mean that the run was told to end, which is no failure.
 func (b *Board) ended(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -155,7 +155,7 @@ func (b *Board) connection(id tunnel.ID, c *tunnel.Connection) {
 	}
 }
 
-// missed counts connections that have ended and are not told of one by one: nobody knows their hosts.
+// missed counts connections that have ended and that no Ending reports one by one, so that their hosts are not known.
 func (b *Board) missed(id tunnel.ID, m tunnel.Missed) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -196,7 +196,7 @@ func added(h control.Host, s tunnel.Share, open bool) control.Host {
 	return h
 }
 
-// Set is the run as it is now, without name and process.
+// Set is the run as it is now, without the name and the process of its holder.
 func (b *Board) Set() control.Set {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -221,7 +221,7 @@ func (b *Board) Set() control.Set {
 	return s
 }
 
-// shown is what there is to say of a tunnel that could not be opened.
+// shown is a forward that could not be opened, as a tunnel of the set.
 func (a absent) shown() control.Tunnel {
 	q, spec := a.forward.Query, a.forward.Spec
 	t := control.Tunnel{
@@ -263,7 +263,8 @@ func (p *posted) shown() control.Tunnel {
 	return t
 }
 
-// steps are what has become of the tunnel since it was ready, until a time or, where that is zero, now.
+// steps are the changes of the tunnel's state since it was first ready, up to until or, where that is zero, up to now. It
+// has no more than the last control.MaxSteps.
 func (p *posted) steps(until time.Time) []control.Step {
 	history := slices.DeleteFunc(p.tunnel.History(), func(e tunnel.Event) bool {
 		return p.since.IsZero() || e.At.Before(p.since) || !until.IsZero() && e.At.After(until)

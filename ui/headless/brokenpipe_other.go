@@ -4,5 +4,5 @@ package headless
 
 import "syscall"
 
-// readerGone are the numbers of this system.
+// readerGone are the error numbers of this system for a pipe whose reader has gone.
 var readerGone = []syscall.Errno{syscall.EPIPE} //nolint:gochecknoglobals // never changed; Go has no constants of such types

@@ -14,13 +14,14 @@ import (
 	"golang.org/x/term"
 )
 
-// child is a program with a process group of its own, so that a signal reaches what it has started as well. Where
-// culvert has the terminal, the group gets it if that is its stdin: else it could not read from it, and ctrl+c would not
-// reach it. If stdin is something else, a program before us in the pipe may need the terminal: the group gets it when it
-// asks.
+// child is a program in a process group of its own, so that a signal reaches the processes that it has started as well. If
+// culvert is in the foreground of a terminal and the program's stdin is a terminal, the program's group becomes the foreground
+// group: otherwise the program could not read from the terminal, and ctrl+c would not reach it. If its stdin is something else,
+// a program before culvert in the pipeline may need the terminal: then the group gets it only when the program asks (SIGTTIN,
+// SIGTTOU).
 type child struct {
 	pid      int
-	terminal *os.File // nil when culvert does not have one, or not in the foreground
+	terminal *os.File // nil when culvert has no terminal, or is not in its foreground
 }
 
 func startChild(cmd *exec.Cmd) (*child, error) {
@@ -35,9 +36,9 @@ func startChild(cmd *exec.Cmd) (*child, error) {
 	}
 	c.pid = cmd.Process.Pid
 	if c.terminal != nil {
-		signal.Ignore(syscall.SIGTTOU) // events are printed from the background now
+		signal.Ignore(syscall.SIGTTOU) // culvert prints events from the background now, which must not stop it
 	}
-	return c, cmd.Process.Release() // wait asks the system itself: it wants to know of stops, too
+	return c, cmd.Process.Release() // wait calls wait4 itself, as it has to know of stops, too
 }
 
 // foreground returns the terminal if culvert is in its foreground.
@@ -64,8 +65,8 @@ func (c *child) close() {
 	}
 }
 
-// wait returns the exit code as a shell would show it. When the child is stopped from the terminal, culvert stops as
-// well, and goes on with it.
+// wait returns the exit code as a shell would show it. When the child is stopped by ctrl+z, culvert stops as well, and it
+// continues the child when it is continued.
 func (c *child) wait() int {
 	options := 0
 	if c.terminal != nil {
@@ -81,7 +82,7 @@ func (c *child) wait() int {
 		switch _, err := syscall.Wait4(c.pid, &status, options, nil); {
 		case errors.Is(err, syscall.EINTR):
 		case err != nil:
-			return codeSignal // nobody else waits for it: cannot happen
+			return codeSignal // cannot happen: nobody else waits for this child
 		case status.Stopped() && asks(status.StopSignal()) && c.ours():
 			c.lend()
 		case status.Stopped():
@@ -94,7 +95,8 @@ func (c *child) wait() int {
 	}
 }
 
-// stopTime is how long a stop may take to take effect; where nobody could continue culvert the system ignores it.
+// stopTime is how long culvert waits for its own SIGTSTP to take effect. The system ignores the signal where nobody could
+// continue culvert.
 const stopTime = 200 * time.Millisecond
 
 // stopWith stops culvert's own process group, as ctrl+z would have, and continues the child when it is continued.
@@ -133,11 +135,11 @@ func asks(s syscall.Signal) bool { return s == syscall.SIGTTIN || s == syscall.S
 // pass sends a signal to the child's group.
 func (c *child) pass(s os.Signal) {
 	if number, ok := s.(syscall.Signal); ok {
-		_ = syscall.Kill(-c.pid, number) // gone is fine
+		_ = syscall.Kill(-c.pid, number) // the group may have ended
 	}
 }
 
-// end passes on what culvert was ended with, and returns its number.
+// end sends the child the signal that ended culvert, SIGTERM if it was no signal, and returns the number of that signal.
 func (c *child) end(cause error) int {
 	s := syscall.SIGTERM
 	if told, ok := errors.AsType[*SignalError](cause); ok {

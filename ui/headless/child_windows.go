@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// child is a program. Windows has no signals to pass on: the console tells the child itself of ctrl+c, and what culvert
-// is told it takes for the end.
+// child is a program. Windows has no signals to pass on: ctrl+c reaches the child from the console, and any other signal that
+// ends culvert kills the child.
 type child struct{ cmd *exec.Cmd }
 
 func startChild(cmd *exec.Cmd) (*child, error) {
@@ -20,13 +20,14 @@ func startChild(cmd *exec.Cmd) (*child, error) {
 
 // wait returns the exit code.
 func (c *child) wait() int {
-	_ = c.cmd.Wait() // the state says it
+	_ = c.cmd.Wait() // ProcessState has the exit code
 	return c.cmd.ProcessState.ExitCode()
 }
 
 func (c *child) pass(os.Signal) {}
 
-// end leaves a ctrl+c to the console, and returns the number of what culvert was ended with.
+// end kills the child unless culvert was ended by ctrl+c, which the console has sent to the child as well. It returns the
+// number of the signal.
 func (c *child) end(cause error) int {
 	told, ok := errors.AsType[*SignalError](cause)
 	if !ok {

@@ -9,12 +9,12 @@ import (
 )
 
 const (
-	closeTimeout = 5 * time.Second // for terminating the sessions
-	drainTimeout = time.Second     // for the events of that
+	closeTimeout = 5 * time.Second // for Engine.Close to terminate the sessions
+	drainTimeout = time.Second     // for the events of the end to arrive after that
 )
 
-// close ends the tunnels, prints what that brings about and the end of each. Its own time limit holds, as ctx may be
-// over already.
+// close ends the tunnels, and prints the events of that and a closed event for each tunnel. It has a time limit of its own, as
+// ctx may be over already.
 func (r *run) close(ctx context.Context, events <-chan tunnel.Event, endings <-chan tunnel.Ending) error {
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
@@ -24,7 +24,7 @@ func (r *run) close(ctx context.Context, events <-chan tunnel.Event, endings <-c
 	defer late.Stop()
 	for events != nil || endings != nil {
 		select {
-		case e, more := <-events: // closed by the engine when it is done, as the other one
+		case e, more := <-events: // the engine closes both channels at its end
 			if !more {
 				events = nil
 				continue
@@ -66,7 +66,7 @@ func (r *run) lament() {
 	r.Board.lament(left)
 }
 
-// lastEvent prints an event that arrives while everything is being closed: nothing is decided by it any more.
+// lastEvent prints an event that arrives while everything is being closed. It decides nothing any more.
 func (r *run) lastEvent(e tunnel.Event) {
 	if t := r.tracked(e.Tunnel); t != nil {
 		if e.Destination == nil {

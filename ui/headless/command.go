@@ -16,28 +16,28 @@ import (
 
 // Command is a program that runs while the tunnels are open.
 type Command struct {
-	Args      []string // from the second on culvert's names in braces are filled in
-	Env       []string // to which the proxy's variables are added
+	Args      []string // culvert's names in braces are filled in, but for the first argument
+	Env       []string // its environment, to which the variables of the listeners and of the proxy are added
 	Proxy     ProxyEnv
 	NoProxy   []string // hosts that are reached without the proxy
-	KeepGoing bool     // its exit code stands even when a tunnel was lost
-	Stdin     *os.File // it gets the streams as they are
+	KeepGoing bool     // the command's exit code is the run's even when a tunnel was lost
+	Stdin     *os.File // the command gets the three files as they are
 	Stdout    *os.File
 	Stderr    *os.File
-	Signals   <-chan os.Signal // after the one that ends Run's context: an ending one kills, others are passed on
+	Signals   <-chan os.Signal // that arrive besides the one that ends Run's context: one that asks to end kills the command, others are passed on
 	Grace     time.Duration    // from the first ending signal to the kill; 0 is 8 s
-	// Fit is asked once the listeners are known, right before the start: what the program needs beside them. May be nil.
+	// Fit is called right before the start, when the listeners are known, and returns what else the program needs. May be nil.
 	Fit func(ctx context.Context, listeners []Listener) (Fit, error)
 }
 
-// Fit is what a program needs beside the tunnels.
+// Fit is what a program needs besides the tunnels.
 type Fit struct {
-	Listeners []Listener                  // where it is led instead
+	Listeners []Listener                  // that the program is told of instead of the tunnels' own
 	Env       func(env []string) []string // changes its environment
 	Arguments func(all []string) []string // changes its name and arguments
 }
 
-// grace is less than the 10 s after which docker and the GitHub runner kill.
+// grace is how long a command may take to end. It is less than the 10 s after which docker and the GitHub runner kill culvert.
 const grace = 8 * time.Second
 
 // The exit codes of a command that could not be started, as shells have them.
@@ -57,7 +57,7 @@ type CommandError struct {
 func (e *CommandError) Error() string { return fmt.Sprintf("run %q: %v", e.Name, e.Err) }
 func (e *CommandError) Unwrap() error { return e.Err }
 
-// Remedy depends on what is wrong with it.
+// Remedy tells a program that was not found from one that cannot be run.
 func (e *CommandError) Remedy() string {
 	if e.Code == codeNotFound {
 		return "install it, correct its name, or give its path; a line for a shell needs the shell: -- sh -c '…'"
@@ -65,7 +65,7 @@ func (e *CommandError) Remedy() string {
 	return "make it executable (chmod +x), or run it through its interpreter"
 }
 
-// TemplateError is an argument of a command that asks for something that is not there.
+// TemplateError is an argument of a command that names, in braces, a value that no listener has.
 type TemplateError struct {
 	Argument string
 	Name     string // as in {{.Name}}
@@ -79,12 +79,13 @@ func (e *TemplateError) Error() string {
 	return fmt.Sprintf("argument %q: there is no {{.%s}}", e.Argument, e.Name)
 }
 
-// Remedy lists what there is.
+// Remedy lists the names that can be used.
 func (e *TemplateError) Remedy() string {
 	return "use " + strings.Join(e.Known, " ") + ", with _2 and so on for a further forward; a template of the command's own says {{$" + "." + e.Name + "}} instead"
 }
 
-// EndError is a command that ended with a code other than 0: that is the run's exit code, and nothing more to say.
+// EndError says that a command ended with a code other than 0. The code becomes the exit code of the run, and nothing is
+// printed about it.
 type EndError struct {
 	Name string
 	Code int
@@ -99,7 +100,8 @@ type program struct {
 	path string
 }
 
-// prepared looks a command up before anything is opened for it: *CommandError, *TemplateError.
+// prepared looks up the program and checks the arguments before anything is opened for it. Its errors are *CommandError and
+// *TemplateError.
 func (c *Command) prepared(forwards int) (*program, error) {
 	path, err := exec.LookPath(c.Args[0])
 	if err != nil && !errors.Is(err, exec.ErrDot) { // a dot in the PATH is the user's own choice
@@ -119,7 +121,7 @@ func startError(name string, err error) *CommandError {
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
 		code = codeNotFound
 	}
-	for { // the name is told already
+	for { // CommandError tells the name already
 		if e, ok := err.(*exec.Error); ok { //nolint:errorlint // peels one layer
 			err = e.Err
 		} else if e, ok := err.(*fs.PathError); ok { //nolint:errorlint // as above
@@ -172,7 +174,7 @@ func (p *program) arguments(listeners []Listener) ([]string, error) {
 	return arguments, nil
 }
 
-// start runs the program. The channel tells its exit code once, when it has ended.
+// start runs the program. The channel gets its exit code once, when it has ended.
 func (p *program) start(ctx context.Context, listeners []Listener, say func(string)) (<-chan int, error) {
 	fit := Fit{listeners, slices.Clone[[]string], slices.Clone[[]string]}
 	if p.Fit != nil {
@@ -185,7 +187,7 @@ func (p *program) start(ctx context.Context, listeners []Listener, say func(stri
 	if err != nil {
 		return nil, err
 	}
-	// The context does not end it: it is sent the signal that ended the context.
+	// No CommandContext: the end of ctx does not kill the program, attend sends it the signal that ended ctx.
 	cmd := exec.Command(p.path) //nolint:gosec,noctx // what the user asked for
 	cmd.Args, cmd.Env = fit.Arguments(arguments), environment(fit.Env(p.Env), fit.Listeners, p.Proxy, p.NoProxy)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.Stdin, p.Stdout, p.Stderr
@@ -200,13 +202,13 @@ func (p *program) start(ctx context.Context, listeners []Listener, say func(stri
 	return ended, nil
 }
 
-// attend passes signals on until the child has ended, and kills one that does not heed them.
+// attend passes signals on to the child until it has ended, kills it when it does not end in time, and returns its exit code.
 func (p *program) attend(ctx context.Context, c *child, waited <-chan int, say func(string)) int {
 	patience := p.Grace
 	if patience == 0 {
 		patience = grace
 	}
-	told, killed := 0, false // number of the first ending signal
+	told, killed := 0, false // told is the number of the first signal that asks to end
 	done := ctx.Done()
 	var late <-chan time.Time
 	kill := func(why string) {

@@ -12,7 +12,8 @@ import (
 	"culvert/ui/control"
 )
 
-// destinations are those of a tunnel to any host as others are told of them; nil of any other tunnel.
+// destinations are the destinations of a tunnel to any host, as package control tells other processes; nil for any other
+// tunnel.
 func destinations(t *tunnel.Tunnel) []control.Destination {
 	all := t.Destinations()
 	all = all[max(0, len(all)-control.MaxDestinations):]
@@ -30,9 +31,9 @@ func destinations(t *tunnel.Tunnel) []control.Destination {
 	return told
 }
 
-// carrier is the session that a tunnel has, and the target that this leads to. A tunnel to any host has none of its own, and the
-// one that has proved it is over: its session is that of the destination that has been open the longest, if there is one, and
-// until there is one it leads to no task in particular, unless somebody has named that.
+// carrier is the session of a tunnel and the target that the session leads to. A tunnel to any host has no session of its own,
+// as the one that proved it has ended: it is shown with the session of the destination that has been open the longest. As long
+// as no destination is open it leads to no task in particular, unless the user named one.
 func carrier(t *tunnel.Tunnel) (tunnel.Link, aws.Target) {
 	link, spec := t.Link(), t.Spec()
 	if spec.Dynamic != nil {
@@ -51,13 +52,13 @@ func carrier(t *tunnel.Tunnel) (tunnel.Link, aws.Target) {
 	return link, spec.Target
 }
 
-// toldName is a destination as others are told of it, and may ask for it.
+// toldName is the name of a destination that other processes are told, and by which they may ask for it.
 func toldName(e tunnel.Endpoint) string { return say.Line(hostPort(e)) }
 
 // hostPort is an endpoint with an IPv6 address in brackets.
 func hostPort(e tunnel.Endpoint) string { return net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))) }
 
-// dynamic is what a tunnel to any host was opened with; nil of any other.
+// dynamic is what a tunnel to any host was opened with, as package control tells other processes; nil for any other tunnel.
 func dynamic(d *tunnel.Dynamic) *control.Dynamic {
 	if d == nil {
 		return nil
@@ -75,14 +76,14 @@ func dynamic(d *tunnel.Dynamic) *control.Dynamic {
 	return told
 }
 
-// remember keeps how the destinations were last: they are gone when the tunnel is closed.
+// remember keeps the last state of the destinations, which are gone once the tunnel is closed.
 func (p *posted) remember() {
 	if now := destinations(p.tunnel); len(now) > 0 {
 		p.last = now
 	}
 }
 
-// step is a step of one of its destinations in words: what is asked for, and the way to it.
+// step describes an event of one destination of a tunnel: the destination, and the task and session that carry it.
 func (e stateEvent) step(through, session string) string {
 	if e.Session == "" {
 		return e.Destination
@@ -90,7 +91,7 @@ func (e stateEvent) step(through, session string) string {
 	return e.Destination + " through " + through + ", session " + session
 }
 
-// onItsWay reports whether a step of a destination says only that it is being opened, which takes a moment.
+// onItsWay reports whether an event says only that a destination is being opened, which takes a moment.
 func (e stateEvent) onItsWay() bool {
 	return e.Destination != "" && e.Error == "" && (e.State == tunnel.Starting.String() || e.State == tunnel.Handshaking.String())
 }

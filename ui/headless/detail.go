@@ -8,7 +8,7 @@ import (
 	"culvert/ui/control"
 )
 
-// Detail is one tunnel of the run as it is now; false when the run has none of that id.
+// Detail is one tunnel of the run as it is now; false when the run has no tunnel of that id.
 func (b *Board) Detail(id tunnel.ID) (control.Detail, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -21,7 +21,7 @@ func (b *Board) Detail(id tunnel.ID) (control.Detail, bool) {
 	return d, true
 }
 
-// destination is the connections to one destination of a tunnel, which is named as its Detail names it.
+// destination is the connections to one destination of a tunnel; name is the destination's name in Detail.
 func (b *Board) destination(id tunnel.ID, name string) (control.Detail, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -47,8 +47,8 @@ func (b *Board) of(id tunnel.ID) *posted {
 	return b.posted[i]
 }
 
-// connections are those of a tunnel as others are told of them: all that have ended, and of the open ones, which may be
-// thousands, the youngest.
+// connections are a tunnel's connections as package control tells other processes: all that have ended, and the youngest of the
+// open ones, which may be thousands. omitted is how many open ones are left out.
 func connections(all []tunnel.Connection) (told []control.Connection, omitted int) {
 	ended := 0
 	for _, c := range all {
@@ -72,7 +72,7 @@ func connections(all []tunnel.Connection) (told []control.Connection, omitted in
 	return told, omitted
 }
 
-// steps are changes of a tunnel's state as others are told of them.
+// steps are changes of a tunnel's state as package control tells other processes.
 func steps(history []tunnel.Event) []control.Step {
 	told := make([]control.Step, 0, len(history))
 	for _, e := range history {

@@ -11,16 +11,16 @@ import (
 	"culvert/ui/control"
 )
 
-// ProxyEnv says which proxy variables a command gets; the zero value are the usual ones.
+// ProxyEnv says which proxy variables a command gets; the zero value stands for the usual ones.
 type ProxyEnv struct {
 	Off  bool   // none of them
 	All  bool   // ALL_PROXY too
 	Java bool   // JAVA_TOOL_OPTIONS too
-	Said string // what the user asked for in so many words; empty where that is nothing
-	Drop bool   // what NO_PROXY held before counts no more
+	Said string // what the user asked for, as on the command line; empty when the user asked for nothing
+	Drop bool   // hosts that NO_PROXY has already are not kept
 }
 
-// Listener is the local address of a forward, as the command behind it is told.
+// Listener is the local address of a forward, as the command is told it.
 type Listener struct {
 	Host string // empty for a socket
 	Port uint16
@@ -60,17 +60,19 @@ func firstProxy(listeners []Listener) string {
 	return ""
 }
 
-// direct are reached without a proxy: this machine, and the credentials of EC2, ECS and EKS (Pod Identity).
+// direct are the hosts that are reached without a proxy: this machine, and those that give credentials on EC2, ECS and EKS (Pod
+// Identity).
 func direct() []string {
 	return []string{"localhost", "127.0.0.1", "::1", "169.254.169.254", "169.254.170.2", "169.254.170.23", "fd00:ec2::23"}
 }
 
-// environment is what a command gets: the given one with the listeners, and the proxy variables if there is a proxy.
+// environment is the environment of a command: the given one without the variables of an outer culvert, with those of the
+// listeners, and with those of the proxy if there is one.
 func environment(given []string, listeners []Listener, how ProxyEnv, noProxy []string) []string {
 	return append(slices.DeleteFunc(slices.Clone(given), ofAnotherRun), commandVariables(given, listeners, how, noProxy)...)
 }
 
-// commandVariables are the variables of a command over the given ones.
+// commandVariables are the variables that a command gets in addition to the given ones, or in their place.
 func commandVariables(given []string, listeners []Listener, how ProxyEnv, noProxy []string) []string {
 	set := listenerVariables(listeners)
 	proxy := firstProxy(listeners)
@@ -80,8 +82,9 @@ func commandVariables(given []string, listeners []Listener, how ProxyEnv, noProx
 	return append(set, proxyVariables(given, proxy, how, noProxy)...)
 }
 
-// Variables are what a command behind the tunnels of a set gets, over those of an environment: names and values, and the names
-// of what it does not get any more. login is the one of a tunnel's proxy, which the set shows without its password.
+// Variables are what a program that uses the tunnels of a set needs to get: set are variables that are added to the given
+// environment or replace some of it, dropped are the names of those that it must not have. login returns the user and password
+// of the proxy behind a tunnel, as the set has its URL without the password.
 func Variables(given []string, s control.Set, login func(id int) *doctor.Login, how ProxyEnv, noProxy []string) (set []Pair, dropped []string) {
 	var listeners []Listener
 	for _, t := range s.Tunnels {
@@ -101,7 +104,7 @@ func Variables(given []string, s control.Set, login func(id int) *doctor.Login, 
 	return set, dropped
 }
 
-// ofAnotherRun finds what an outer culvert has set: its listeners are not ours.
+// ofAnotherRun reports whether a variable was set by an outer culvert, whose listeners are not ours.
 func ofAnotherRun(variable string) bool {
 	name, _, _ := strings.Cut(variable, "=")
 	for _, ours := range []string{"CULVERT_HOST", "CULVERT_PORT", "CULVERT_ADDR", "CULVERT_PROXY"} {
@@ -117,8 +120,8 @@ func ofAnotherRun(variable string) bool {
 	return false
 }
 
-// proxyVariables are the settings that lead programs to a proxy, over those of an environment. That of HTTP is always with
-// http://, as the connection to the proxy itself is not TLS.
+// proxyVariables are the settings that lead programs to a proxy, given those of an environment. The URL of an HTTP proxy always
+// begins with http://, even in HTTPS_PROXY, as the connection to the proxy itself is not TLS.
 func proxyVariables(given []string, proxy string, how ProxyEnv, noProxy []string) []string {
 	excepted := exceptions(given, how, noProxy)
 	var set []string
@@ -145,8 +148,8 @@ func httpProxyNames() []string {
 	return []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"}
 }
 
-// socksVariables lead to a SOCKS proxy. Programs look at ALL_PROXY last: another proxy of the environment would win.
-// Browsers know no socks5h, and leave names to a socks5 proxy anyway.
+// socksVariables are those for a SOCKS proxy. Programs look at ALL_PROXY last, so the variables of another proxy are set to
+// nothing. Browsers do not know the scheme socks5h, and leave names to a socks5 proxy anyway.
 func socksVariables(given []string, proxy string) []string {
 	var set []string
 	for _, name := range httpProxyNames() {
@@ -158,12 +161,12 @@ func socksVariables(given []string, proxy string) []string {
 	return append(set, "ALL_PROXY="+proxy, "all_proxy="+proxy, "PROXY_SERVER="+plain, "CULVERT_PROXY="+proxy)
 }
 
-// ProxyPairs are the variables that lead programs to a proxy, over those of an environment: names and values.
+// ProxyPairs are the variables that lead programs to a proxy, given those of an environment: names and values.
 func ProxyPairs(given []string, proxy string, how ProxyEnv, noProxy []string) []Pair {
 	return pairs(proxyVariables(given, proxy, how, noProxy))
 }
 
-// pairs takes variables apart.
+// pairs splits variables into names and values.
 func pairs(variables []string) []Pair {
 	var all []Pair
 	for _, variable := range variables {
@@ -183,12 +186,12 @@ func exceptions(given []string, how ProxyEnv, noProxy []string) []string {
 	return append(inherited, slices.DeleteFunc(all, func(host string) bool { return slices.Contains(inherited, host) })...)
 }
 
-// inherited are the exceptions of an environment.
+// inherited are the hosts in NO_PROXY and no_proxy of an environment.
 func inherited(given []string) []string {
 	return entries(strings.Split(lookup(given, "NO_PROXY"), ","), strings.Split(lookup(given, "no_proxy"), ","))
 }
 
-// entries are those of lists, each once.
+// entries are the hosts of all lists, each once.
 func entries(lists ...[]string) []string {
 	var all []string
 	for _, host := range slices.Concat(lists...) {

@@ -9,19 +9,19 @@ import (
 	"culvert/aws"
 )
 
-// Errand starts what one tunnel of another face leads to, and stops it when that face says so. Its methods are safe for
-// concurrent use, Find is called once.
+// Errand starts the task or service that one tunnel of another face leads to, and stops it when that face says so. Its methods
+// are safe for concurrent use; Find is called once.
 type Errand struct {
 	*OnDemand
 
-	Wait time.Duration // until it can carry a session
+	Wait time.Duration // how long Find waits for the container to be ready for a session
 
 	ending sync.Mutex
 	ended  bool
 }
 
-// Find starts what is wanted, and finds a container there once it can carry a session. What is waited for is told, each
-// thing once; tell is also called later, with what goes wrong beside.
+// Find starts the task or service, and returns a container of it once that is ready for a session. tell gets what Find waits
+// for, each thing once, and later, until End, what goes wrong with the task's upkeep.
 func (e *Errand) Find(ctx context.Context, client *aws.Client, q aws.Query, tell func(string)) (aws.Target, error) {
 	waiting, cancel := context.WithTimeout(ctx, e.Wait)
 	defer cancel()
@@ -40,8 +40,8 @@ func (e *Errand) Find(ctx context.Context, client *aws.Client, q aws.Query, tell
 	return found, err
 }
 
-// End stops what was started, or may have been, and tells what that was. It returns when that is done, which it is once;
-// ctx may be over already.
+// End stops what Find has started, or may have started, and tells what that was. It returns when that is done; only the first
+// call does it. ctx may be over already.
 func (e *Errand) End(ctx context.Context, tell func(string)) error {
 	e.ending.Lock()
 	defer e.ending.Unlock()
@@ -52,7 +52,7 @@ func (e *Errand) End(ctx context.Context, tell func(string)) error {
 	return e.end(ctx, &notices{tell: tell})
 }
 
-// Over explains the loss of the tunnel by the end of its task's time, when that is what it was.
+// Over explains the loss of a tunnel by the end of its task's time, when that is the cause.
 func (e *Errand) Over(err error) error {
 	if err == nil || !e.isOver() {
 		return err

@@ -14,11 +14,11 @@ import (
 type UnreadyError struct {
 	Forward string
 	Wait    time.Duration
-	Err     error // what it was waiting for last; nil when nothing was heard
+	Err     error // the last obstacle; nil when none is known
 }
 
 func (e *UnreadyError) Error() string {
-	if e.Err == nil || say.Remedy(e.Err) == "" && errors.Is(e.Err, context.DeadlineExceeded) { // which says no more
+	if e.Err == nil || say.Remedy(e.Err) == "" && errors.Is(e.Err, context.DeadlineExceeded) { // a bare timeout adds nothing
 		return fmt.Sprintf("forward %s was not ready within %s", e.Forward, e.Wait)
 	}
 	return fmt.Sprintf("forward %s was not ready within %s: %s", e.Forward, e.Wait, e.Err)
@@ -26,7 +26,7 @@ func (e *UnreadyError) Error() string {
 
 func (e *UnreadyError) Unwrap() error { return e.Err }
 
-// Remedy is that of the last obstacle, else to look closer.
+// Remedy is the remedy of the last obstacle, else to wait longer or look closer.
 func (e *UnreadyError) Remedy() string {
 	if inner := say.Remedy(e.Err); inner != "" {
 		return inner
@@ -38,7 +38,8 @@ func (e *UnreadyError) Remedy() string {
 type LostError struct {
 	Tunnel tunnel.ID
 	Err    error
-	// Unproved: it is open, but its far end has not been proved again since it moved to another task or session.
+	// Unproved says that the tunnel is open, but that its far end has not been proved again since the tunnel moved to another
+	// task or session.
 	Unproved bool
 }
 
@@ -54,7 +55,7 @@ func (e *LostError) Error() string {
 
 func (e *LostError) Unwrap() error { return e.Err }
 
-// Remedy is that of the cause, else to look closer.
+// Remedy is the remedy of the cause, else to look closer.
 func (e *LostError) Remedy() string {
 	if inner := say.Remedy(e.Err); inner != "" {
 		return inner
@@ -72,7 +73,7 @@ func (e *StoppedError) Error() string { return "stopped while " + e.Doing }
 
 func (e *StoppedError) Unwrap() error { return e.Cause }
 
-// Remedy is for those who did not mean it.
+// Remedy is for those who did not mean to stop it.
 func (e *StoppedError) Remedy() string {
 	return "none is needed if that was meant; else start it again"
 }
@@ -82,7 +83,7 @@ type ProbeError struct {
 	Problem string
 	Advice  string
 	Err     error
-	Lasting bool // it does not pass by itself
+	Lasting bool // the problem does not pass by itself
 }
 
 func (e *ProbeError) Error() string {
@@ -94,7 +95,7 @@ func (e *ProbeError) Error() string {
 
 func (e *ProbeError) Unwrap() error { return e.Err }
 
-// Remedy is that of the cause where it has one.
+// Remedy is the remedy of the cause, else Advice.
 func (e *ProbeError) Remedy() string {
 	if inner := say.Remedy(e.Err); inner != "" {
 		return inner

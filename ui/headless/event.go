@@ -35,7 +35,7 @@ type stateEvent struct {
 	head
 
 	State        string `json:"state"`
-	Profile      string `json:"profile,omitempty"` // and Region: where the saved tunnel names them
+	Profile      string `json:"profile,omitempty"` // this and Region only where the saved tunnel names them
 	Region       string `json:"region,omitempty"`
 	Cluster      string `json:"cluster"`
 	Service      string `json:"service,omitempty"`
@@ -46,15 +46,15 @@ type stateEvent struct {
 	Local        string `json:"local"`
 	Remote       string `json:"remote"`
 	To           string `json:"to,omitempty"`          // the name by which Remote was found
-	Destination  string `json:"destination,omitempty"` // whose step it is, of a tunnel to any host
+	Destination  string `json:"destination,omitempty"` // of a tunnel to any host: the destination that has changed
 	AgentVersion string `json:"agent_version,omitempty"`
-	Relay        string `json:"relay,omitempty"` // on, or off where one was tried; RelayWhy says why then
+	Relay        string `json:"relay,omitempty"` // "on", or "off" where one was tried; RelayWhy then says why
 	RelayWhy     string `json:"relay_why,omitempty"`
 	Error        string `json:"error,omitempty"`
 	Remedy       string `json:"remedy,omitempty"`
 }
 
-// relaying is whether connections go through a relay, in words; empty where none is known of.
+// relaying says whether connections go through a relay, and why not; empty when the far end is not known to have one.
 func relaying(r tunnel.Relaying) (word, why string) {
 	switch {
 	case r.On:
@@ -65,7 +65,7 @@ func relaying(r tunnel.Relaying) (word, why string) {
 	return "", ""
 }
 
-// relay is what people read of it.
+// relay is the same in words for people.
 func (e stateEvent) relay() string {
 	switch {
 	case e.RelayWhy != "":
@@ -79,7 +79,7 @@ func (e stateEvent) relay() string {
 func newStateEvent(e tunnel.Event, t *tracked) stateEvent {
 	target := t.target
 	if e.Destination != nil {
-		target.Task = "" // that of its own session
+		target.Task = "" // each destination has a session of its own, and so a task
 	}
 	if e.Link.Target.Task != "" {
 		target = e.Link.Target
@@ -102,7 +102,7 @@ func newStateEvent(e tunnel.Event, t *tracked) stateEvent {
 	return s
 }
 
-// absentEvents are the whole life of a tunnel that could not be opened.
+// absentEvents are all events of a tunnel that could not be opened.
 func absentEvents(a absent) []any {
 	now, shown := time.Now(), a.shown()
 	state := stateEvent{
@@ -164,7 +164,7 @@ func (e evidence) how() string {
 	return fmt.Sprintf("%s answered in %d ms", e.Proof, *e.Answer)
 }
 
-// proofEvent is what came of another proof, behind another task or session.
+// proofEvent is the outcome of a proof that follows on the first one, behind another task or session.
 type proofEvent struct {
 	head
 
@@ -205,12 +205,12 @@ type connectionEvent struct {
 	Took     int64   `json:"took_ms"`
 	Status   int     `json:"status,omitempty"`
 	Requests uint64  `json:"requests,omitempty"`
-	Hosts    []share `json:"hosts,omitempty"` // where there is more than one
+	Hosts    []share `json:"hosts,omitempty"` // when there is more than one
 	Error    string  `json:"error,omitempty"`
 	Remedy   string  `json:"remedy,omitempty"`
 }
 
-// share is what went to one host of a connection that was used for several.
+// share is the part that one host has in a connection that was used for several hosts.
 type share struct {
 	Host     string `json:"host"`
 	Requests uint64 `json:"requests"`

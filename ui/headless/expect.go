@@ -12,7 +12,7 @@ import (
 	"culvert/tunnel/doctor"
 )
 
-// warn tells of something about a tunnel that is ready, and that is likely to go wrong behind it.
+// warn reports something that is likely to go wrong behind a tunnel that is ready.
 func (r *run) warn(t *tracked, problem, remedy string) {
 	r.printer.event(warningEvent{head: newHead(time.Now(), "warning", t.ID()), Warning: say.Line(problem), Remedy: say.Line(remedy)})
 	r.GitHub.Warn(problem, remedy)
@@ -60,7 +60,7 @@ func (r *run) withoutProxy() {
 	}
 }
 
-// NoProxyAt warns that something was asked for that needs a proxy, where none is: seen says what is there.
+// NoProxyAt warns that what the user asked for needs a proxy, but none is there; seen says what the far ends are instead.
 func NoProxyAt(asked string, seen []string) Warning {
 	return Warning{
 		Problem: asked + ", but no proxy is at the far end: " + strings.Join(seen, ", "),
@@ -73,7 +73,8 @@ func (p proof) asSeen(socket string) string {
 	return Seen(p.by, p.server, p.scheme != "" && socket != "")
 }
 
-// Seen says what was seen of a far end that is no proxy for programs, by what it was proved by and what it calls itself.
+// Seen says what a far end that is no proxy for programs was found to be, by its proof and by the name that its server gives
+// itself.
 func Seen(by, server string, atSocket bool) string {
 	switch {
 	case atSocket:
@@ -88,8 +89,8 @@ func Seen(by, server string, atSocket bool) string {
 	return "answers as " + by
 }
 
-// mayBeProxy reports whether somebody could take a far end for a proxy that was not found to be one: a web server, or what
-// says nothing at a port that is no other protocol's.
+// mayBeProxy reports whether a user could expect a proxy at a far end that was not found to be one: a web server, or a server
+// that says nothing, at a port that stands for no other protocol.
 func (p proof) mayBeProxy(port uint16) bool {
 	switch p.by {
 	case provedHTTP, provedProxy, provedURL:

@@ -10,7 +10,7 @@ import (
 	"culvert/tunnel/doctor"
 )
 
-// protocol proves the protocol that is named.
+// protocol proves that the far end speaks the protocol that the probe names.
 func (p prober) protocol(ctx context.Context, found *proof) error {
 	want := p.probe.Protocol
 	if want == doctor.SOCKS {
@@ -32,7 +32,7 @@ func (p prober) socks(ctx context.Context, found *proof) error {
 	return p.take(answer, found)
 }
 
-// web asks for an answer in HTTP.
+// web proves that the far end answers in HTTP and, where the probe asks for that, that it is a proxy.
 func (p prober) web(ctx context.Context, found *proof) error {
 	answer, err := p.ask(ctx, doctor.HTTP, 0, probeTimeout/2)
 	remote := p.tunnel.Spec().Remote
@@ -53,7 +53,7 @@ func (p prober) web(ctx context.Context, found *proof) error {
 	return p.take(answer, found)
 }
 
-// fitting is the probe that what has answered would pass.
+// fitting is the --probe that a far end would pass, by its answer.
 func (p prober) fitting(answer doctor.Answer) string {
 	if name := answer.Protocol.Name(); name != "" {
 		return "--probe " + name
@@ -61,7 +61,7 @@ func (p prober) fitting(answer doctor.Answer) string {
 	return "--probe tcp"
 }
 
-// take is what an answer says of the far end. A user whom a proxy does not take is an error: nothing would get through.
+// take records what an answer says of the far end. A login that the proxy refuses is an error: nothing would get through.
 func (p prober) take(answer doctor.Answer, found *proof) error {
 	found.by, found.scheme, found.server = provedTCP, "", say.Brief(answer.Server)
 	if name := answer.Protocol.Name(); name != "" {
@@ -82,19 +82,20 @@ func (p prober) take(answer doctor.Answer, found *proof) error {
 	return nil
 }
 
-// ask asks the far end what it is. Who may speak first is waited for.
+// ask asks the far end what it is. greeting is how long a server may take that speaks first, patience how long each answer may
+// take.
 func (p prober) ask(ctx context.Context, opening doctor.Protocol, greeting, patience time.Duration) (doctor.Answer, error) {
 	q := doctor.Question{Remote: p.tunnel.Spec().Remote, Patience: patience, Greeting: greeting, Login: p.login, Opening: opening}
 	return q.Ask(ctx, p.dial)
 }
 
-// patience is how long a first word in a protocol may take.
+// patience is how long the far end may take to answer in a protocol.
 func (p prober) patience() time.Duration { return speakTimeout + 4*p.tunnel.Stats().RoundTrip }
 
-// greeting is how long a server that speaks first may take.
+// greeting is how long a server that speaks first may take to do so.
 func (p prober) greeting() time.Duration { return greetingWithin + 2*p.tunnel.Stats().RoundTrip }
 
-// plainly says of a far end that was asked in a protocol why it has not answered.
+// plainly turns the error of a far end that was asked in a protocol into one that says why it has not answered.
 func (p prober) plainly(ctx context.Context, err error, want doctor.Protocol) error {
 	shut, isShut := errors.AsType[*doctor.ShutError](err)
 	_, isSilent := errors.AsType[*doctor.SilentError](err)
@@ -111,7 +112,7 @@ func (p prober) plainly(ctx context.Context, err error, want doctor.Protocol) er
 	return err
 }
 
-// hungUp is how a connection ended; nil where it did not.
+// hungUp is the error with which the far end closed the connection; nil when it did not.
 func hungUp(shut *doctor.ShutError) error {
 	if shut == nil {
 		return nil
@@ -119,22 +120,22 @@ func hungUp(shut *doctor.ShutError) error {
 	return shut.Err
 }
 
-// guess proves the protocol that the port stands for. A server that says nothing in it is taken as it is, one that is
-// known to speak another is not, unless it is a proxy: those are found at any port.
+// guess proves the protocol that the remote port stands for. A server that does not answer in it is accepted as it is. A server
+// that is found to speak another protocol is an error, unless it is a proxy: proxies are accepted at any port.
 func (p prober) guess(ctx context.Context, found *proof) error {
 	port := p.tunnel.Spec().Remote.Port
 	expected := doctor.ByPort(port)
 	switch {
 	case expected == doctor.HTTP, expected == doctor.Unknown, expected == doctor.SOCKS:
 		return p.who(ctx, found, expected)
-	case p.before.scheme != "": // a proxy where another server was expected
+	case p.before.scheme != "": // the last proof found a proxy where the port stands for another server
 		return p.who(ctx, found, doctor.HTTP)
 	}
 	err := p.speaks(ctx, expected)
 	other, isOther := errors.AsType[*doctor.OtherProtocolError](err)
 	switch {
 	case isOther && other.Got == doctor.TLS:
-		expected, err = doctor.TLS, nil // the protocol of the port, wrapped
+		expected, err = doctor.TLS, nil // the port's own protocol may be inside
 	case isOther && other.Got == doctor.HTTP:
 		if answer, asking := p.ask(ctx, doctor.HTTP, 0, p.patience()); asking == nil && answer.Proxy {
 			return p.take(answer, found)
@@ -142,7 +143,7 @@ func (p prober) guess(ctx context.Context, found *proof) error {
 		return err
 	case isOther && other.Got != doctor.Unknown:
 		return err
-	case err != nil && expected == doctor.TLS: // the port of those who want to get past firewalls
+	case err != nil && expected == doctor.TLS: // SOCKS proxies listen on 443, too, as firewalls let it through
 		if answer, asking := p.ask(ctx, doctor.SOCKS, 0, p.patience()); asking == nil && answer.Protocol == doctor.SOCKS {
 			return p.take(answer, found)
 		}
@@ -153,8 +154,8 @@ func (p prober) guess(ctx context.Context, found *proof) error {
 	return ctx.Err()
 }
 
-// who asks a far end what it is, where no other protocol is expected than a proxy's or a web server's. What does not say so
-// is taken as it is.
+// who asks a far end what it is whose port stands for a proxy, a web server or nothing known. A server that does not say is
+// accepted as it is.
 func (p prober) who(ctx context.Context, found *proof, expected doctor.Protocol) error {
 	remote := p.tunnel.Spec().Remote
 	greeting, patience := p.greeting(), p.patience()

@@ -18,8 +18,8 @@ import (
 	"culvert/ui/control"
 )
 
-// GitHub speaks to the runner of GitHub Actions: through the files that it names in the environment, and with commands
-// in the log ("Workflow commands for GitHub Actions"). A nil *GitHub says nothing: that is how it is elsewhere. Its
+// GitHub speaks to the runner of GitHub Actions: through the files that the runner names in the environment, and with commands
+// in the log ("Workflow commands for GitHub Actions"). A nil *GitHub, which is what everybody else gets, writes nothing. Its
 // methods are safe for concurrent use.
 type GitHub struct {
 	output, env, state, summary string // paths; empty where the runner names none
@@ -48,12 +48,12 @@ type FileError struct {
 func (e *FileError) Error() string { return fmt.Sprintf("write %s: %v", e.Variable, e.Err) }
 func (e *FileError) Unwrap() error { return e.Err }
 
-// Remedy says whose fault it usually is.
+// Remedy says what usually is the matter.
 func (e *FileError) Remedy() string {
 	return "check that the runner's disk has room and that the step runs as the runner's user; outside a workflow unset GITHUB_ACTIONS or " + e.Variable
 }
 
-// Check finds out that a file of the runner cannot be written before anything depends on it: a *FileError.
+// Check finds out whether the runner's files can be written, before anything depends on it. Its error is a *FileError.
 func (g *GitHub) Check() error {
 	if g == nil {
 		return nil
@@ -66,7 +66,7 @@ func (g *GitHub) Check() error {
 	return nil
 }
 
-// appendTo adds a text to a file, or nothing: half of it would make the runner refuse what is there already.
+// appendTo adds the whole text to a file, or nothing: half of a text would make the runner refuse what the file has already.
 func appendTo(variable, path, text string) error {
 	if path == "" {
 		return nil
@@ -97,7 +97,7 @@ func takeBack(file *os.File, n int64) error {
 // Pair is a name with its value.
 type Pair struct{ Name, Value string }
 
-// heredoc writes pairs so that no value can end its own or begin another one.
+// heredoc writes pairs so that no value can end itself early or begin another pair.
 func heredoc(pairs []Pair) string {
 	var b strings.Builder
 	for _, p := range pairs {
@@ -131,7 +131,7 @@ func (g *GitHub) Keep(pairs []Pair) error {
 	return appendTo("GITHUB_STATE", g.state, heredoc(pairs))
 }
 
-// Summarize adds to the step's summary. That it cannot is only worth a warning.
+// Summarize adds to the step's summary. A failure is only worth a warning.
 func (g *GitHub) Summarize(markdown string) {
 	if g == nil {
 		return
@@ -141,8 +141,8 @@ func (g *GitHub) Summarize(markdown string) {
 	}
 }
 
-// ListenerOutputs are the outputs of a run: the first forward's, and with several the others' by number. login is the one of a
-// tunnel's proxy, which the set shows without its password.
+// ListenerOutputs are the outputs of a run: those of the first forward, and those of further ones with a number behind their
+// names. login returns the user and password of the proxy behind a tunnel, as the set has its URL without the password.
 func ListenerOutputs(s control.Set, login func(id int) *doctor.Login) []Pair {
 	var pairs []Pair
 	proxy := ""
@@ -171,7 +171,7 @@ func ListenerOutputs(s control.Set, login func(id int) *doctor.Login) []Pair {
 	return append([]Pair{{"proxy-url", proxy}, {"forwards", forwardsJSON(s, login)}}, pairs...)
 }
 
-// forwardsJSON are all forwards of a run for a workflow's fromJSON, under the names that the outputs have.
+// forwardsJSON are all forwards of a run for a workflow's fromJSON. The keys are named like the outputs.
 func forwardsJSON(s control.Set, login func(id int) *doctor.Login) string {
 	type forward struct {
 		Host     string `json:"host"`
@@ -186,14 +186,14 @@ func forwardsJSON(s control.Set, login func(id int) *doctor.Login) string {
 	}
 	var text strings.Builder
 	as := json.NewEncoder(&text)
-	as.SetEscapeHTML(false)                // a password in a URL stays as it is masked
-	if err := as.Encode(all); err != nil { // strings and numbers alone always can
+	as.SetEscapeHTML(false)                // a password in a URL has to look as it was masked
+	if err := as.Encode(all); err != nil { // strings and numbers can always be encoded
 		return "[]"
 	}
 	return strings.TrimSpace(text.String())
 }
 
-// WithLogin is the URL of a proxy, which was shown without its password, as programs need it.
+// WithLogin is the URL of a proxy with user and password, as programs need it; shown is the URL without the password.
 func WithLogin(shown string, login *doctor.Login) string {
 	at, err := url.Parse(shown)
 	if err != nil || shown == "" {
@@ -223,14 +223,14 @@ func (g *GitHub) Mask(secret string) {
 	}
 }
 
-// MaskLogin hides a proxy's password in all of its forms.
+// MaskLogin hides a proxy's password in all forms in which it may be printed.
 func (g *GitHub) MaskLogin(l *doctor.Login) {
 	for _, secret := range l.Secrets() {
 		g.Mask(secret)
 	}
 }
 
-// Group folds what is printed to w until the function is called that it returns.
+// Group folds what is printed to w, until the function that it returns is called.
 func (g *GitHub) Group(w io.Writer, title string) (end func()) {
 	if g == nil {
 		return func() {}

@@ -15,14 +15,14 @@ import (
 	"culvert/tunnel/doctor"
 )
 
-// Forward is one tunnel to open: what to look for, and a Spec whose Target is still to be found.
+// Forward is one tunnel to open: a Query for its target, and a Spec whose Target is not known yet.
 type Forward struct {
 	Query   aws.Query
 	Spec    tunnel.Spec
 	Probe   Probe         // instead of Options.Probe, unless it is the zero Probe
 	Login   *doctor.Login // instead of Options.Login, unless it is nil
-	Account *Account      // nil is that of Options.Client
-	AnyPort bool          // whoever uses it is told the local port: that it is another than the usual one is no news
+	Account *Account      // nil for the account of Options.Client
+	AnyPort bool          // nobody has to know the local port beforehand: no warning when it is not the usual one
 	// Profile and Region are shown with the tunnel: a saved one may name them.
 	Profile, Region string
 }
@@ -33,30 +33,30 @@ type Options struct {
 	Client   *aws.Client
 	Engine   *tunnel.Engine // Run closes it
 	Forwards []Forward
-	Wait     time.Duration // until everything is proved ready
-	Patience time.Duration // with one and the same refusal; 0 is 15 s
+	Wait     time.Duration // for everything to be proved ready
+	Patience time.Duration // how long a forward may meet the same refusal; 0 is 15 s
 	Probe    Probe
-	Login    *doctor.Login  // for proxies at the far ends that ask for one; nil is nobody
-	Roots    *x509.CertPool // trusted by a URL probe; nil are the system's
+	Login    *doctor.Login  // for proxies at the far ends that ask for a login; nil when there is none
+	Roots    *x509.CertPool // authorities that a URL probe trusts; nil for the system's
 	Out      io.Writer      // events
-	Err      io.Writer      // what is being waited for
+	Err      io.Writer      // notices: what is waited for, warnings
 	JSON     bool
 	Color    bool
 	People   bool                   // lines for people who watch, see people
 	Traffic  time.Duration          // between traffic events; 0 is 10 s
-	Ready    func([]*tunnel.Tunnel) // called once nothing is waited for any more
+	Ready    func([]*tunnel.Tunnel) // called once, when nothing is waited for any more
 	Command  *Command               // runs once everything is ready, and ends the run
 	GitHub   *GitHub                // nil outside of GitHub Actions
-	Board    *Board                 // shows the run to others; nil when nobody looks
-	OnDemand *OnDemand              // starts the task that all forwards lead to; nil: it is there already
+	Board    *Board                 // shows the run to others; nil when nobody wants to see it
+	OnDemand *OnDemand              // starts the task that all forwards lead to; nil when that runs already
 
 	kept []Kept // tunnels of Engine that are open already
 }
 
-// Run opens the forwards and stays until ctx ends, every tunnel is lost, or the command ends. It returns nil when it was
-// told to stop and all tunnels were healthy, or the command ended with 0; else *StoppedError (told to stop too early),
-// *UnreadyError, *LostError, *CommandError, *TemplateError, *EndError, or what kept it from starting. The engine is closed
-// and its sessions are terminated in every case.
+// Run opens the forwards and stays until ctx ends, every tunnel is lost, or the command ends. It returns nil when it was told
+// to stop and all tunnels were healthy, or the command ended with 0; else *StoppedError (told to stop too early),
+// *UnreadyError, *LostError, *CommandError, *TemplateError, *EndError, or the error that kept it from starting. The engine is
+// closed and its sessions are terminated in every case.
 func Run(ctx context.Context, o Options) error {
 	if o.Board == nil {
 		o.Board = &Board{}
@@ -76,7 +76,7 @@ func Run(ctx context.Context, o Options) error {
 	r.probed, r.found = make(chan probed), make(chan found)
 	unfold := r.fold("culvert: open the tunnels")
 	r.unfold = func() {
-		r.printer.flush() // the group ends behind what is in it
+		r.printer.flush() // the end of the group has to come behind its lines
 		unfold()
 	}
 	err := r.prepare()
@@ -110,7 +110,7 @@ func Run(ctx context.Context, o Options) error {
 	return err
 }
 
-// fold groups what is printed on GitHub, where that is text.
+// fold groups what is printed until unfold is called, on GitHub and where the lines are text.
 func (r *run) fold(title string) (unfold func()) {
 	if r.JSON {
 		return func() {}
@@ -118,7 +118,8 @@ func (r *run) fold(title string) (unfold func()) {
 	return r.GitHub.Group(r.Out, title)
 }
 
-// prepare finds what would be in vain before anything is opened.
+// prepare checks, before anything is opened, what would make the run fail later: the runner's files, and the command. It also
+// hides the passwords from GitHub's log.
 func (r *run) prepare() error {
 	if err := r.GitHub.Check(); err != nil {
 		return err
@@ -147,21 +148,21 @@ func (r *run) summarize(err error) {
 	r.GitHub.Summarize(Summary("culvert", how, r.Board.Set(), true))
 }
 
-// run is one call of Run. Its fields belong to the goroutine of that call, but for found, probed and probes.
+// run is one call of Run. Its fields belong to the goroutine of that call, except found, probed and probes.
 type run struct {
 	Options
 
 	printer printer
 	notices *notices
 	started time.Time
-	ids     []tunnel.ID // of the forwards
-	pending []*Account  // whose targets are not found yet
-	tunnels []*tracked  // that are open, by their ids
+	ids     []tunnel.ID // of the forwards, at the same index
+	pending []*Account  // those whose targets are not found yet
+	tunnels []*tracked  // those that were opened, sorted by id
 	absent  []absent
 	found   chan found
 	probed  chan probed
-	probes  sync.WaitGroup // and those who look for targets
+	probes  sync.WaitGroup // the goroutines that probe, and those that look for targets
 	program *program       // nil without a command
-	child   <-chan int     // its exit code, once it runs
-	unfold  func()         // ends the group of the opening
+	child   <-chan int     // gets the command's exit code; nil until it runs
+	unfold  func()         // ends the group of lines about the opening
 }

@@ -10,26 +10,26 @@ import (
 	"culvert/ui/control"
 )
 
-// Holding is how a run goes on in the background.
+// Holding says how a run goes on in the background.
 type Holding struct {
 	Dir    control.Dir
-	Record control.Record   // of this process, in Dir already
-	Parent *control.Process // whose end is the run's end; nil is nobody's
-	For    time.Duration    // after which it ends; 0 is never
+	Record control.Record   // describes this process; it is in Dir already
+	Parent *control.Process // when this process ends, so does the run; nil when there is none
+	For    time.Duration    // how long the run may last; 0 is without limit
 }
 
-// What ends a run that nobody stops.
+// The reasons for the end of a run that no signal ended.
 var (
 	errParentGone = errors.New("the process that the tunnels were for has ended (--parent)")
 	errTimeOver   = errors.New("the time of the tunnels is over (--for)")
 	errDown       = errors.New("culvert down")
 )
 
-// parentPoll is how often a process is looked at that the tunnels are for.
+// parentPoll is how often Hold looks whether Holding.Parent still runs.
 const parentPoll = 500 * time.Millisecond
 
-// Hold is Run with a socket on which other processes ask how it is and end it. It returns how the set was last; Ended of
-// that says why it ended, unless it was told to by such a process.
+// Hold is Run with a socket through which other processes ask for the state of the run and end it. It returns the last state of
+// the set, whose field Ended says why it ended, unless another process ended it through the socket.
 func Hold(ctx context.Context, o Options, h Holding) (control.Set, error) {
 	o.Board = &Board{}
 	ctx, stop := context.WithCancelCause(ctx)
@@ -56,7 +56,7 @@ func Hold(ctx context.Context, o Options, h Holding) (control.Set, error) {
 	return h.last(ctx, boards{o.Board}, Run(ctx, o))
 }
 
-// last is how the set was at its end, which came with err.
+// last is the last state of the set; err is what the runs ended with.
 func (h Holding) last(ctx context.Context, all boards, err error) (control.Set, error) {
 	last := h.set(all)
 	if why := cmp.Or(err, context.Cause(ctx)); why != nil && !errors.Is(why, errDown) {
@@ -65,7 +65,7 @@ func (h Holding) last(ctx context.Context, all boards, err error) (control.Set, 
 	return last, err
 }
 
-// serve answers those who ask for the runs behind boards, or end them.
+// serve answers processes that ask for the runs behind boards, or that end them.
 func (h Holding) serve(ctx context.Context, all boards, stop context.CancelCauseFunc) (*control.Server, error) {
 	return control.Serve(ctx, h.Dir.Socket(h.Record.Name), control.Holder{
 		Status: func() control.Set { return h.set(all) },
@@ -74,7 +74,7 @@ func (h Holding) serve(ctx context.Context, all boards, stop context.CancelCause
 	})
 }
 
-// set is what the boards show, with what the record knows.
+// set is what the boards show, with the name, the process and the log of the record.
 func (h Holding) set(all boards) control.Set {
 	s := all.set()
 	s.Name, s.PID, s.Since = h.Record.Name, h.Record.Process.PID, h.Record.Since

@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// javaOptions are the properties of a JVM, behind the ones that were set before. No property holds a proxy's user: a JVM
-// prints this variable, and asks the program for the user.
+// javaOptions are the value of JAVA_TOOL_OPTIONS that leads a JVM to a proxy: before, which is the value that was set, and
+// properties behind it. No property holds the user of the proxy: a JVM prints this variable, and asks the program for the user.
 //
-// A JVM takes a list of hosts in place of an earlier one: what that exempted goes on in ours, unless it is to be dropped.
+// A later list of exempted hosts replaces an earlier one in a JVM, so ours repeats the hosts of before, unless drop is set.
 func javaOptions(before, proxy string, excepted []string, drop bool) string {
 	at, err := url.Parse(proxy)
 	if err != nil {
@@ -22,7 +22,7 @@ func javaOptions(before, proxy string, excepted []string, drop bool) string {
 		excepted = slices.Concat(earlier, slices.DeleteFunc(slices.Clone(excepted), func(host string) bool { return slices.Contains(earlier, host) }))
 	}
 	if at.Scheme == schemeSOCKS {
-		// The first of the lists is for URLs, the other one for sockets, as those of a database.
+		// The first of the two lists is for URLs, the second one for sockets, such as those of a database driver.
 		hosts := strings.Join(excepted, "|")
 		options = append(options, "-DsocksProxyHost="+at.Hostname(), "-DsocksProxyPort="+at.Port(), "-Dhttp.nonProxyHosts="+hosts, "-DsocksNonProxyHosts="+hosts)
 		return strings.Join(options, " ")
@@ -33,7 +33,7 @@ func javaOptions(before, proxy string, excepted []string, drop bool) string {
 	return strings.Join(append(options, "-Dhttp.nonProxyHosts="+strings.Join(excepted, "|")), " ")
 }
 
-// javaExcepted are the hosts that a JVM's options exempt from proxies already.
+// javaExcepted are the hosts that a JVM's options exempt from its proxies.
 func javaExcepted(options string) []string {
 	var hosts []string
 	for _, word := range javaWords(options) {
@@ -75,8 +75,8 @@ func javaWords(options string) []string {
 	return words
 }
 
-// javaHosts are exceptions as a JVM matches them: names and addresses in full, or with one star at an end. dropped are those
-// that cannot be said like that: networks that do not end at a byte, and ports.
+// javaHosts are exceptions in the form that a JVM matches: names and addresses in full, or with a star at one end. dropped are
+// the entries that have no such form: networks that do not end at a byte, and ports.
 func javaHosts(excepted []string) (hosts, dropped []string) {
 	for _, entry := range excepted {
 		if said := javaHost(entry); said != nil {
@@ -110,7 +110,7 @@ func javaHost(entry string) []string {
 	return []string{entry, "*." + entry}
 }
 
-// javaNetwork is a network that ends at a byte.
+// javaNetwork is a network in that form; nil unless it ends at a byte.
 func javaNetwork(n netip.Prefix) []string {
 	switch {
 	case n.IsSingleIP():

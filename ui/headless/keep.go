@@ -14,24 +14,24 @@ import (
 	"culvert/ui/control"
 )
 
-// Kept is a tunnel that another face has opened, and that goes on in the background.
+// Kept is a tunnel that another face has opened and that is to go on in the background.
 type Kept struct {
 	Tunnel *tunnel.Tunnel
-	Engine *tunnel.Engine // of the tunnel
+	Engine *tunnel.Engine // the one that has opened the tunnel
 	Probe  Probe
-	Login  *doctor.Login // for a proxy at its far end that asks for one; nil is nobody
+	Login  *doctor.Login // for a proxy at its far end that asks for a login; nil when there is none
 	// Profile and Region are shown with the tunnel.
 	Profile, Region string
-	Hosts           []control.Host // that the connections which had ended went to
-	Others          control.Host   // what those add up to whose hosts are not among them
-	Counted         []uint64       // the last of those connections, by their ids
-	// End stops what was started for the tunnel alone, once all of them are closed; nil: nothing was.
+	Hosts           []control.Host // to which the connections went that have ended
+	Others          control.Host   // the sum of such connections to hosts that are not in Hosts
+	Counted         []uint64       // ids of the last connections that Hosts and Others count
+	// End stops what was started for this tunnel alone, once all tunnels are closed; nil when nothing was started.
 	End func(ctx context.Context, tell func(string)) error
 }
 
-// Keep goes on with tunnels that are open, in this process, and serves those who ask for them like Hold. What it returns
-// first waits for the end, closes their engines before that, and says what Hold says. o is for all of them, but its Engine.
-// When it cannot be done the tunnels are left as they are.
+// Keep goes on with open tunnels in this process, and serves other processes like Hold. wait waits for the end, by which all
+// engines are closed, and returns what Hold returns. o is for all tunnels, but for its Engine. When Keep fails the tunnels are
+// left as they are.
 func Keep(ctx context.Context, o Options, h Holding, kept []Kept) (wait func() (control.Set, error), err error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	var runs []Options // one for each engine
@@ -44,7 +44,7 @@ func Keep(ctx context.Context, o Options, h Holding, kept []Kept) (wait func() (
 			one := o
 			one.Engine, one.Wait, one.Board = k.Engine, math.MaxInt64, &Board{before: before, kept: true}
 			runs, all = append(runs, one), append(all, one.Board)
-			tunnels := k.Engine.Tunnels() // and one more, perhaps, that is being opened
+			tunnels := k.Engine.Tunnels() // there may be one more, which is being opened
 			before += tunnel.ID(len(tunnels)/100+1) * 100
 		}
 		runs[i].kept = append(runs[i].kept, k)
@@ -68,7 +68,7 @@ func Keep(ctx context.Context, o Options, h Holding, kept []Kept) (wait func() (
 	}, nil
 }
 
-// endKept stops what was started for kept tunnels, and says what is left when it cannot.
+// endKept stops what was started for kept tunnels, and warns of what could not be stopped.
 func endKept(ctx context.Context, o Options, kept []Kept) {
 	n := &notices{out: o.Err}
 	var ends sync.WaitGroup
@@ -85,10 +85,10 @@ func endKept(ctx context.Context, o Options, kept []Kept) {
 	ends.Wait()
 }
 
-// adopt takes over the tunnels that are open already. The error is that all of them are lost.
+// adopt takes over the tunnels that are open already. It fails when all of them are lost.
 func (r *run) adopt(probing context.Context) error {
 	for _, k := range r.kept {
-		if state, _ := k.Tunnel.State(); state != tunnel.Closed { // it was stopped meanwhile
+		if state, _ := k.Tunnel.State(); state != tunnel.Closed { // it was closed meanwhile
 			r.take(probing, k)
 		}
 	}
@@ -98,7 +98,7 @@ func (r *run) adopt(probing context.Context) error {
 	return nil
 }
 
-// take takes over one of them. It is proved again: what the clients of `culvert env` are told has to be known here.
+// take takes over one open tunnel. Its far end is proved again, as this process has to know what to tell `culvert env`.
 func (r *run) take(probing context.Context, k Kept) *tracked {
 	spec := k.Tunnel.Spec()
 	t := &tracked{
@@ -120,7 +120,8 @@ func (r *run) take(probing context.Context, k Kept) *tracked {
 	return t
 }
 
-// latecomer takes over a tunnel of a kept engine that was only just being opened; nil when there is none of that number.
+// latecomer takes over a tunnel of a kept engine that was being opened when Keep was called; nil when no such tunnel has that
+// id.
 func (r *run) latecomer(probing context.Context, id tunnel.ID) *tracked {
 	if len(r.kept) == 0 {
 		return nil
@@ -133,8 +134,8 @@ func (r *run) latecomer(probing context.Context, id tunnel.ID) *tracked {
 	return nil
 }
 
-// inherit takes over what another face has counted of a tunnel. Connections that have ended since, of which no event may
-// come any more, are among the tunnel's last ones.
+// inherit takes over what another face has counted of a tunnel. Connections that have ended since are found among the last ones
+// that the tunnel remembers, as their events may have been sent before the run began to watch.
 func (b *Board) inherit(k Kept) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -159,10 +160,10 @@ func (b *Board) inherit(k Kept) {
 	}
 }
 
-// boards are those of the runs of one holder.
+// boards are the boards of all runs of one holder.
 type boards []*Board
 
-// set is what they show together.
+// set is what the boards show together.
 func (all boards) set() control.Set {
 	if len(all) == 1 {
 		return all[0].Set()
@@ -194,17 +195,17 @@ func (all boards) set() control.Set {
 	return whole
 }
 
-// detail is one tunnel, by the number that it has among all of them.
+// detail is one tunnel, by its id among the tunnels of all boards.
 func (all boards) detail(id int) (control.Detail, bool) {
 	return all.about(id, (*Board).Detail)
 }
 
-// destination is the connections to one destination of a tunnel.
+// destination is the connections to one destination of a tunnel, by the tunnel's id among those of all boards.
 func (all boards) destination(id int, destination string) (control.Detail, bool) {
 	return all.about(id, func(b *Board, id tunnel.ID) (control.Detail, bool) { return b.destination(id, destination) })
 }
 
-// about asks the board that has the tunnel of a number.
+// about asks the board that has the tunnel with an id.
 func (all boards) about(id int, ask func(*Board, tunnel.ID) (control.Detail, bool)) (control.Detail, bool) {
 	for _, b := range slices.Backward(all) {
 		if id > int(b.before) {

@@ -6,20 +6,20 @@ import (
 	"sync"
 )
 
-// maxLog is how much a LogFile keeps, in bytes, beside as much of before.
+// maxLog is how many bytes a LogFile has before it begins a new file. One earlier file of that size is kept.
 const maxLog = 4 << 20
 
-// LogFile is the log of a run in the background. It never grows beyond a bound, and a disk that is full ends nothing: what
+// LogFile is the log of a run in the background. It never grows beyond a bound, and a full disk does not end the run: what
 // cannot be written is lost. It is safe for concurrent use.
 type LogFile struct {
 	path string
 
 	mu   sync.Mutex
-	file *os.File // nil after a turn that failed
+	file *os.File // nil after a new file could not be opened
 	size int64
 }
 
-// OpenLog adds to a log, which only its owner can read.
+// OpenLog opens a log to add to it. Only its owner can read the file.
 func OpenLog(path string) (*LogFile, error) {
 	l := &LogFile{path: path}
 	if err := l.open(); err != nil {
@@ -40,7 +40,7 @@ func (l *LogFile) open() error {
 	return nil
 }
 
-// Write never fails.
+// Write never fails: what cannot be written is lost.
 func (l *LogFile) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -48,13 +48,13 @@ func (l *LogFile) Write(p []byte) (int, error) {
 		l.turn()
 	}
 	if l.file != nil {
-		n, _ := l.file.Write(p) // lost, see above
+		n, _ := l.file.Write(p) // an error loses the text, see LogFile
 		l.size += int64(n)
 	}
 	return len(p), nil
 }
 
-// turn begins a new file; the old one is kept beside it.
+// turn begins a new file; the old one is kept as path.1.
 func (l *LogFile) turn() {
 	if l.file != nil {
 		_ = l.file.Close()

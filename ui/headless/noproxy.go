@@ -15,9 +15,10 @@ import (
 // Warning is something that is likely to go wrong, and what to do about it. The zero Warning is none.
 type Warning struct{ Problem, Remedy string }
 
-// Exempted warns of a NO_PROXY that leads past a proxy in the VPC: that exempts the host of a URL which was probed through
-// it (nil where there is none), or hosts that are usually private. The exceptions are those that ProxyPairs sets. Of a tunnel to
-// any host, to (nil of another), it is what --via means that is behind it: what goes directly is not exempted from anything.
+// Exempted warns of a NO_PROXY that leads past a proxy in the VPC: one that exempts the host of probed, the URL that was
+// fetched through the proxy (nil when none was), or hosts that are usually private. The exceptions are those that ProxyPairs
+// sets. For a tunnel to any host, to (nil for other tunnels), the hosts that matter are those that --via sends through it: what
+// goes directly anyway is not exempted from anything.
 func Exempted(given []string, how ProxyEnv, noProxy []string, probed *url.URL, to *tunnel.Dynamic) Warning {
 	remedy := "drop what NO_PROXY holds already with --no-proxy-keep=no, or take the entry out of it"
 	if probed != nil && goesThrough(to, probed) {
@@ -49,7 +50,8 @@ func Exempted(given []string, how ProxyEnv, noProxy []string, probed *url.URL, t
 	return Warning{Problem: "NO_PROXY has " + strings.Join(private, ", ") + ": private hosts of that kind are asked for directly, not through the tunnel", Remedy: remedy}
 }
 
-// goesThrough reports whether a URL is asked for through the task: through a proxy everything is.
+// goesThrough reports whether a URL is asked for through the task. Through a proxy in the VPC everything is; to is that of a
+// tunnel to any host, which has rules.
 func goesThrough(to *tunnel.Dynamic, u *url.URL) bool {
 	if to == nil {
 		return true
@@ -87,7 +89,7 @@ func meets(p front.Pattern, entry string) bool {
 	return false
 }
 
-// network reads a block of addresses, or one address.
+// network parses a block of addresses, or one address.
 func network(s string) (netip.Prefix, bool) {
 	if prefix, err := netip.ParsePrefix(s); err == nil {
 		return prefix, true
@@ -96,12 +98,12 @@ func network(s string) (netip.Prefix, bool) {
 	return netip.PrefixFrom(addr, addr.BitLen()), err == nil
 }
 
-// portOf is the port of a URL, that of its scheme where it names none.
+// portOf is the port of a URL, or the usual one of its scheme.
 func portOf(u *url.URL) string {
 	return cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
 }
 
-// exempts is the first entry that exempts the host of a URL, as curl, Go and Python understand it; empty when none does.
+// exempts is the first entry that exempts the host of a URL, as curl, Go and Python read NO_PROXY; empty when none does.
 func exempts(excepted []string, u *url.URL) string {
 	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
 	port := portOf(u)
@@ -137,8 +139,8 @@ func cutPort(entry string) (host, port string, found bool) {
 	return entry[:at], entry[at+1:], true
 }
 
-// isPrivate reports whether an entry is of hosts that are usually behind the tunnel: everything, AWS's and other private
-// zones, private networks. Single addresses, and what culvert itself exempts, are somebody's choice.
+// isPrivate reports whether an entry means hosts that are usually behind the tunnel: all hosts, private zones of AWS and
+// others, private networks. Single addresses, and the hosts that culvert itself exempts, are not meant: somebody chose them.
 func isPrivate(entry string) bool {
 	if slices.Contains(direct(), entry) {
 		return false
@@ -150,7 +152,7 @@ func isPrivate(entry string) bool {
 	return name == "*" || name == "internal" || strings.HasSuffix(name, ".internal") || name == "local" || strings.HasSuffix(name, ".local")
 }
 
-// privateNetworks are those of RFC 1918, 6598 and 4193.
+// privateNetworks are the networks of RFC 1918, 6598 and 4193.
 func privateNetworks() []netip.Prefix {
 	var all []netip.Prefix
 	for _, text := range []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"} {
@@ -159,7 +161,7 @@ func privateNetworks() []netip.Prefix {
 	return all
 }
 
-// Undone warns of exceptions that a JVM cannot be told of.
+// Undone warns of exceptions that have no form for a JVM.
 func Undone(given []string, how ProxyEnv, noProxy []string) Warning {
 	if !how.Java {
 		return Warning{}

@@ -11,36 +11,37 @@ import (
 	"culvert/internal/say"
 )
 
-// OnDemand is a task that runs only as long as the tunnels to it. It is used for one call of Run.
+// OnDemand starts a task, or scales up a service, that is to run only as long as the tunnels to it. It is used for one call of
+// Run.
 type OnDemand struct {
 	Order aws.Order
-	// Note is told of the run before its task is started, and when more is known of it; Forget once it is over. What is noted
-	// and not forgotten is looked for later. Either may be nil.
+	// Note is called with the run before its task is started, and again when more is known about it; Forget is called when the
+	// run is over. A run that was noted and never forgotten is looked for by a later culvert. Either may be nil.
 	Note   func(aws.Run) error
 	Forget func(aws.Run)
 
 	mu      sync.Mutex
-	client  *aws.Client // nil before there is anything to end
+	client  *aws.Client // nil as long as there is nothing to end
 	run     aws.Run
-	err     error         // why RunTask did not start it
-	begun   chan struct{} // closed when RunTask has been answered
-	abandon context.CancelFunc
-	leave   context.CancelFunc // ends what goes on beside
+	err     error              // why RunTask did not start it
+	begun   chan struct{}      // closed when RunTask has answered
+	abandon context.CancelFunc // ends the call of RunTask
+	leave   context.CancelFunc // ends the goroutines of beside
 	beside  sync.WaitGroup
 }
 
 const (
-	// startWithin bounds the calls that start a task, which go on when nobody waits for them any more: one that is cut off may
-	// have started it all the same.
+	// startWithin bounds the calls that start a task. They go on when nobody waits for them any more: a call that is cut off
+	// may have started the task all the same.
 	startWithin = 30 * time.Second
-	// answerWithin is how long the end waits for the answer of a RunTask that is under way.
+	// answerWithin is how long end waits for the answer of such a call.
 	answerWithin = 3 * time.Second
-	// endWithin bounds the calls that stop it.
+	// endWithin bounds the calls that stop the task.
 	endWithin = 5 * time.Second
 )
 
-// begin starts the task and returns its id; it is still to come up then. ctx ends the waiting, not the start: end waits for
-// that, and stops what came of it.
+// begin starts the task and returns its id; empty for a service. The task is not running yet then. The end of ctx ends the
+// waiting, not the start: end waits for that, and stops what was started.
 func (d *OnDemand) begin(ctx context.Context, client *aws.Client, n *notices) (task string, err error) {
 	living, leave := context.WithCancel(context.WithoutCancel(ctx))
 	starting, abandon := context.WithTimeout(context.WithoutCancel(ctx), startWithin)
@@ -86,14 +87,14 @@ func (d *OnDemand) begin(ctx context.Context, client *aws.Client, n *notices) (t
 	return run.Task, nil
 }
 
-// result is what RunTask has answered; only once begun is closed.
+// result is what RunTask has answered. It is valid once begun is closed.
 func (d *OnDemand) result() (aws.Run, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.run, d.err
 }
 
-// subject is what is started.
+// subject names what is started.
 func (d *OnDemand) subject() string {
 	if d.Order.Definition == "" {
 		return fmt.Sprintf("service %s in cluster %s", d.Order.Service, d.Order.Cluster)
@@ -101,16 +102,16 @@ func (d *OnDemand) subject() string {
 	return fmt.Sprintf("a task of %s in cluster %s", d.Order.Definition, d.Order.Cluster)
 }
 
-// youngFor is how long ECS may not know a task yet that it has just started: what it tells is consistent only in the end.
+// youngFor is how long ECS may not know a task that it has just started, as its answers are only eventually consistent.
 const youngFor = 20 * time.Second
 
-// findStarted finds the container of what was started, once it can carry a session.
+// findStarted finds the container of what was started, once the container is ready for a session.
 func findStarted(ctx context.Context, c *aws.Client, q aws.Query, n *notices) (aws.Target, error) {
 	for begun := time.Now(); ; {
 		t, err := find(ctx, c, q, n)
 		missing, unknown := errors.AsType[*aws.NotFoundError](err)
 		waiting, unready := errors.AsType[*aws.NotReadyError](err)
-		// A service may still be seen as it was before it was scaled up.
+		// ECS may still describe a service as it was before it was scaled up.
 		early := unknown && missing.Kind == "task" || unready && waiting.Cause == aws.CauseScaledToZero
 		if !early || time.Since(begun) > youngFor {
 			return t, err
@@ -123,7 +124,7 @@ func findStarted(ctx context.Context, c *aws.Client, q aws.Query, n *notices) (a
 	}
 }
 
-// limitOf says when a task ends whatever becomes of this process.
+// limitOf says when a started task ends by itself, even if this process is killed.
 func limitOf(run aws.Run) string {
 	at := run.Until.Local().Format("15:04:05 MST")
 	switch {
@@ -139,7 +140,7 @@ func limitOf(run aws.Run) string {
 	return "task " + run.Task + " is on its way; whatever becomes of this process, it ends by itself at " + at + " (--ttl)"
 }
 
-// keepUsing says again and again that the run still uses its task, where that is shared.
+// keepUsing tells the other users of a shared task, again and again, that this run still uses it.
 func keepUsing(ctx context.Context, client *aws.Client, run aws.Run, n *notices) {
 	if run.Share == "" {
 		return
@@ -158,7 +159,7 @@ func keepUsing(ctx context.Context, client *aws.Client, run aws.Run, n *notices)
 	}
 }
 
-// endExpired stops what culverts that were killed elsewhere have left. Nothing depends on it.
+// endExpired stops tasks whose time is over and whose culvert was killed. Nothing depends on it.
 func endExpired(ctx context.Context, client *aws.Client, run aws.Run, n *notices) {
 	ended, err := client.EndExpired(ctx, run.Cluster, run.Family)
 	for _, task := range ended {
@@ -169,7 +170,7 @@ func endExpired(ctx context.Context, client *aws.Client, run aws.Run, n *notices
 	}
 }
 
-// end stops the task, if there is one or may be. ctx may be over already.
+// end stops the task that was started, or may have been. ctx may be over already.
 func (d *OnDemand) end(ctx context.Context, n *notices) error {
 	d.mu.Lock()
 	client, begun, abandon, leave := d.client, d.begun, d.abandon, d.leave
@@ -201,7 +202,7 @@ func (d *OnDemand) end(ctx context.Context, n *notices) error {
 	for _, what := range ended {
 		n.say("stopped " + what)
 	}
-	// One that RunTask has not answered for may still appear: its note is kept for the next culvert.
+	// A task of which RunTask has given no answer may still appear: its note is kept for a later culvert.
 	if failure == nil || len(ended) > 0 {
 		d.forget(run)
 	}
@@ -214,7 +215,7 @@ func (d *OnDemand) forget(run aws.Run) {
 	}
 }
 
-// over explains the loss of a tunnel by the end of its task's time, when that is what it was.
+// over explains the loss of a tunnel by the end of its task's time, when that is the cause.
 func (d *OnDemand) over(err error) error {
 	if lost, isLost := errors.AsType[*LostError](err); d != nil && isLost && d.isOver() {
 		return &TimeOverError{TTL: d.Order.TTL, Err: lost}
@@ -228,7 +229,7 @@ func (d *OnDemand) isOver() bool {
 	return run.Task != "" && failure == nil && !time.Now().Before(run.Until)
 }
 
-// endDemand stops the task of the run, and says what is left when it cannot.
+// endDemand stops the task of the run, and warns when it cannot.
 func (r *run) endDemand(ctx context.Context) {
 	if r.OnDemand == nil {
 		return
@@ -239,7 +240,7 @@ func (r *run) endDemand(ctx context.Context) {
 	}
 }
 
-// TimeOverError means that a tunnel was lost because the time was over that its task had.
+// TimeOverError means that a tunnel was lost because its task has reached the end of its time.
 type TimeOverError struct {
 	TTL time.Duration
 	Err error
@@ -250,5 +251,5 @@ func (e *TimeOverError) Error() string {
 }
 func (e *TimeOverError) Unwrap() error { return e.Err }
 
-// Remedy is a longer time.
+// Remedy is to give the task more time.
 func (e *TimeOverError) Remedy() string { return "give it longer with --ttl, up to 12h" }

@@ -11,7 +11,7 @@ import (
 	"culvert/tunnel"
 )
 
-// look begins to find the targets, those of every account by themselves; attend hears of them.
+// look begins to look for the targets, for each account in a goroutine of its own that sends its result to r.found.
 func (r *run) look(ctx context.Context) {
 	for range r.Forwards {
 		r.ids = append(r.ids, r.Engine.Reserve())
@@ -28,7 +28,7 @@ func (r *run) look(ctx context.Context) {
 	}
 }
 
-// lookFor finds the targets of an account, all at once.
+// lookFor finds the targets of all forwards of an account, at the same time.
 func (r *run) lookFor(ctx context.Context, g group) found {
 	f := found{group: g, client: r.Client, targets: make([]aws.Target, len(g.forwards))}
 	waiting, cancel := context.WithTimeout(ctx, r.Wait)
@@ -64,7 +64,7 @@ func (r *run) lookFor(ctx context.Context, g group) found {
 	for i, wanted := range f.whole {
 		finders.Go(func() {
 			if f.targets[i], errs[i] = look(waiting, f.client, wanted.Query, r.notices); errs[i] != nil {
-				cancel() // one that cannot be found ends the others
+				cancel() // a target that cannot be found ends the search for the others
 				return
 			}
 			to := wanted.Spec
@@ -80,7 +80,7 @@ func (r *run) lookFor(ctx context.Context, g group) found {
 	return f
 }
 
-// replacedRemedy says how a port that is in use is an error instead.
+// replacedRemedy says which port was taken instead of one in use, and how to insist on that one.
 func replacedRemedy(t *tracked) string {
 	port := t.Spec().Remote.Port
 	if to := t.Spec().To; to != "" {

@@ -7,27 +7,28 @@ import (
 )
 
 const (
-	// maxWaiting lines wait for a reader before the least of them are left out: traffic and ended connections.
+	// maxWaiting is how many lines may wait for their reader as long as minor ones are among them, which are left out beyond
+	// that: traffic, ended connections, and the changes of single destinations.
 	maxWaiting = 1000
-	// maxKept is the same for the others: a state changes seldom, so nobody has read for a long time then.
+	// maxKept is how many other lines may wait. States change seldom, so by then nobody has read for a long time.
 	maxKept = 10_000
-	// printWithin is how long the end of a run, or what is to be printed behind the events, waits for their reader.
+	// printWithin is how long the end of a run, or what is to be printed behind the events, waits for the reader of the events.
 	printWithin = time.Second
 )
 
-// outbox prints lines in the background, so that a reader who stands still holds nothing up. It keeps a bounded number of
-// them. Its methods are for one goroutine, which closes it at the end.
+// outbox prints lines in the background, so that a reader who stands still does not hold the run up. The number of lines that
+// wait is bounded. Its methods are for one goroutine, which closes it at the end.
 type outbox struct {
 	out    io.Writer
-	wake   chan struct{} // there are lines, or it is over; capacity 1
+	wake   chan struct{} // there are lines, or the outbox is closed; capacity 1
 	failed chan struct{} // closed at the first error
 	done   chan struct{} // closed when nothing is written any more
 
 	mu      sync.Mutex
 	lines   []outboxLine
-	minor   int           // of lines
-	leftOut int           // that nobody will see
-	idle    chan struct{} // closed while nothing waits and nothing is being written
+	minor   int           // how many of lines are minor
+	leftOut int           // how many lines nobody will see
+	idle    chan struct{} // closed while no line waits or is being written
 	over    bool
 	err     error
 }
@@ -44,7 +45,7 @@ func newOutbox(out io.Writer) *outbox {
 	return o
 }
 
-// put has a line printed. A minor one may be left out.
+// put has a line printed in the background. A minor line may be left out.
 func (o *outbox) put(text []byte, minor bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -73,7 +74,7 @@ func (o *outbox) isIdle() bool {
 	}
 }
 
-// drop leaves the oldest line out that is minor, the oldest of all where none is.
+// drop leaves out the oldest minor line, or the oldest of all lines when none is minor.
 func (o *outbox) drop() {
 	at := 0
 	for i, l := range o.lines {
@@ -87,7 +88,7 @@ func (o *outbox) drop() {
 	o.leftOut++
 }
 
-// skip counts lines that were never put.
+// skip counts lines as left out that were never put.
 func (o *outbox) skip(n int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -151,8 +152,8 @@ func (o *outbox) flush() {
 	}
 }
 
-// close prints what is left, for a limited time, and returns how many lines nobody has seen and the error that ended the
-// printing. A write that still stands then ends with the process.
+// close prints what is left, for a limited time. It returns how many lines were left out and the error that ended the printing.
+// A write that still hangs after that time ends with the process.
 func (o *outbox) close() (leftOut int, err error) {
 	o.mu.Lock()
 	o.over = true

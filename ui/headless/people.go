@@ -10,20 +10,20 @@ import (
 	"culvert/tunnel"
 )
 
-// people is how lines are written for somebody who watches them on a terminal: the time of the wall clock, ids as short as
-// they can be told apart, amounts with units, and of a tunnel only what is new. What is read by programs, or later, has
-// everything on each line.
+// people writes lines for somebody who watches them on a terminal: the time of the wall clock, ids no longer than is needed to
+// tell them apart, amounts with units, and only what is new about a tunnel. Lines that programs read, or that are read later,
+// have every fact each time.
 type people struct {
-	alone bool           // there is one tunnel: its number says nothing
-	zone  *time.Location // of the wall clock
-	told  map[tunnel.ID]stateEvent
+	alone bool                     // there is only one tunnel, so its number says nothing
+	zone  *time.Location           // of the wall clock
+	told  map[tunnel.ID]stateEvent // the last event of each tunnel
 }
 
 func newPeople(alone bool) *people {
 	return &people{alone: alone, zone: time.Local, told: map[tunnel.ID]stateEvent{}}
 }
 
-// begin is the beginning of a line.
+// begin is the beginning of a line: the time, and the tunnel unless there is only one.
 func (p *people) begin(at string, id tunnel.ID) string {
 	if t, err := time.Parse(timeForm, at); err == nil {
 		at = t.In(p.zone).Format(time.TimeOnly)
@@ -34,7 +34,7 @@ func (p *people) begin(at string, id tunnel.ID) string {
 	return fmt.Sprintf("%s  tunnel %d  ", at, id)
 }
 
-// state is what is new about a tunnel.
+// state is what an event says that is new about its tunnel.
 func (p *people) state(e stateEvent) string {
 	if e.Destination != "" {
 		return e.step("task "+shortID(e.Task), shortSession(e.Session))
@@ -61,8 +61,8 @@ func (p *people) state(e stateEvent) string {
 	return strings.Join(news, ", ")
 }
 
-// ShortestID is how many characters of an id are told where people read it. Every flag takes the beginning of a task's id in
-// its place.
+// ShortestID is how many characters of an id people are shown. Every flag takes that beginning of a task's id instead of the
+// whole.
 const ShortestID = 8
 
 func shortID(id string) string { return id[:min(len(id), ShortestID)] }
@@ -70,7 +70,7 @@ func shortID(id string) string { return id[:min(len(id), ShortestID)] }
 // shortSession is the part of a session's id that differs from session to session, or its beginning.
 func shortSession(id string) string { return shortID(id[strings.LastIndex(id, "-")+1:]) }
 
-// moved writes what went both ways.
+// moved writes how many bytes went each way.
 func (p *printer) moved(sent, received uint64) string {
 	if p.people != nil {
 		return say.Bytes(sent) + " sent, " + say.Bytes(received) + " received"

@@ -18,7 +18,7 @@ type printer struct {
 	json   bool
 	color  bool
 	people *people   // nil unless the lines are for people, see people.go
-	before tunnel.ID // see Board; of lines
+	before tunnel.ID // added to the ids of tunnels in lines of text, see Board
 }
 
 // The SGR codes of the words that are coloured on a terminal.
@@ -42,7 +42,7 @@ func (p *printer) event(event any) {
 	p.put([]byte(line), isMinor(event))
 }
 
-// isMinor tells what there may be any number of.
+// isMinor reports whether an event is one of which there may be any number, so that it may be left out.
 func isMinor(event any) bool {
 	switch e := event.(type) {
 	case trafficEvent, connectionEvent:
@@ -94,7 +94,7 @@ func (p *printer) text(event any) string {
 	return ""
 }
 
-// line lays an event out: time, tunnel, word, facts, trouble.
+// line lays an event out as text: time, tunnel, word, facts, trouble, remedy.
 func (p *printer) line(h head, word, facts, trouble, remedy string) string {
 	padded := word
 	if facts+trouble != "" {
@@ -122,7 +122,7 @@ func (p *printer) line(h head, word, facts, trouble, remedy string) string {
 	return line
 }
 
-// long is where a tunnel leads and through what, in full.
+// long is where a tunnel leads and through what, with all facts.
 func (e stateEvent) long() string {
 	through := aws.Target{Cluster: e.Cluster, Service: e.Service, Family: e.Family, Task: e.Task, Container: e.Container}
 	if e.Destination != "" {

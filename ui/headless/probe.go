@@ -22,19 +22,19 @@ type ProbeKind int
 // The kinds of probe.
 const (
 	ProbeAuto     ProbeKind = iota // the destination accepts a connection, and speaks what its port stands for
-	ProbeNone                      // an open session is enough
+	ProbeNone                      // an open session is enough: nothing is asked of the destination
 	ProbeTCP                       // the destination accepts a connection
 	ProbeHTTP                      // the destination answers an HTTP request
-	ProbeProxy                     // the same, and is an HTTP proxy
+	ProbeProxy                     // the destination answers an HTTP request, and is an HTTP proxy
 	ProbeProtocol                  // the destination speaks Probe.Protocol
 	ProbeURL                       // a URL is fetched through the proxy at the far end
 )
 
-// What a forward was proved by, as the ready event says it; else the name of a protocol. The words are the contract of the
-// command line.
+// What a forward was proved by, as the ready event says it; where a protocol was proved, the event has the protocol's name. The
+// words are the contract of the command line.
 const (
 	provedNone    = "none"
-	provedSession = "session" // of a tunnel to any host
+	provedSession = "session" // only for a tunnel to any host
 	provedTCP     = "tcp"
 	provedHTTP    = "http"
 	provedProxy   = "http-proxy"
@@ -44,12 +44,12 @@ const (
 // proof is what a probe has found out.
 type proof struct {
 	by       string        // one of the words above
-	scheme   string        // of the proxy at the far end, or what is taken for one: http, socks5h; empty where there is none
-	server   string        // what answered calls itself; empty where it does not
-	login    bool          // the proxy wants a user and password, of which none were given
-	connect  time.Duration // what the task's own connect took
-	session  bool          // it is one of a tunnel to any host: nothing was connected
-	answered time.Duration // and then the answer in the protocol; 0 where none was asked for
+	scheme   string        // of the URL of the proxy at the far end, or of what is taken for a proxy: http, socks5h; empty when there is none
+	server   string        // the name that the server gives itself; empty when it gives none
+	login    bool          // the proxy wants a user and password, and none were given
+	connect  time.Duration // how long the task's own connect took
+	session  bool          // it is the proof of a tunnel to any host: nothing was connected
+	answered time.Duration // how long the answer in the protocol took after that; 0 when none was asked for
 }
 
 // Probe is how forwards are proved ready; the zero Probe chooses by the remote port.
@@ -63,28 +63,29 @@ type Probe struct {
 const (
 	connectTimeout = 5 * time.Second  // for the task's own connect
 	probeTimeout   = 10 * time.Second // for an answer
-	speakTimeout   = 2 * time.Second  // for the first word in a protocol; who says none is asked who he is
+	speakTimeout   = 2 * time.Second  // for the first answer in a protocol; a server that gives none is asked what it is
 	greetingWithin = 400 * time.Millisecond
-	urlLegs        = 4 // a URL may take that long for each: CONNECT, TLS, the page, and to find out what went wrong
+	urlLegs        = 4 // how many probeTimeouts a URL may take: for CONNECT, TLS, the page, and to find out what went wrong
 )
 
-// The schemes of a proxy's URL. The h has curl and its kin leave names to the proxy, which alone resolves them.
+// The schemes of a proxy's URL. The h makes curl and others leave names to the proxy, which alone can resolve them.
 const (
 	schemeHTTP  = "http"
 	schemeSOCKS = "socks5h"
 )
 
-// proxyPort tells the ports at which a proxy is expected before anything is known: where a URL is probed.
+// proxyPort reports whether a proxy is expected at a port before anything is known of the far end: a URL is probed through it.
 func proxyPort(port uint16) bool {
 	return slices.Contains([]uint16{1080, 3128, 8080, 8118, 8888}, port)
 }
 
-// strictPort tells the ports at which something that hangs up on an HTTP request is not ready: Squid's, and the usual two.
+// strictPort reports whether a server at a port that hangs up on an HTTP request is taken as not ready: the ports are the usual
+// ones of HTTP proxies.
 func strictPort(port uint16) bool { return slices.Contains([]uint16{3128, 8080, 8888}, port) }
 
-// unasked tells the ports whose servers take a stranger's bytes amiss: they print them (9100 to 9107), or log them as a
-// message (514, 601, 2003) or an attack on an interpreter (5005), or stop and wait for the rest of a record (1521, 2181, 3389,
-// 9042, 9092, 11211).
+// unasked reports whether servers at a port take a stranger's bytes amiss: they print them (9100 to 9107), log them as a
+// message (514, 601, 2003) or as an attack on an interpreter (5005), or wait for the rest of a record (1521, 2181, 3389, 9042,
+// 9092, 11211).
 func unasked(port uint16) bool {
 	return port >= 9101 && port <= 9107 || slices.Contains([]uint16{514, 601, 1521, 2003, 2181, 3389, 5005, 9042, 9092, 9100, 11211}, port)
 }
@@ -93,12 +94,12 @@ func unasked(port uint16) bool {
 type prober struct {
 	tunnel *tunnel.Tunnel
 	probe  Probe
-	roots  *x509.CertPool // nil are the system's
-	login  *doctor.Login  // for a proxy that asks for one
-	before proof          // of the same far end, which is not asked again what it is; the zero proof is none
+	roots  *x509.CertPool // nil for the system's
+	login  *doctor.Login  // for a proxy that asks for a login
+	before proof          // the earlier proof of the same far end, so that it need not be asked again what it is; zero when there is none
 }
 
-// once probes a single time: first that the destination accepts a connection, then what it speaks.
+// once makes one attempt: first that the destination accepts a connection, then what it speaks.
 func (p prober) once(ctx context.Context) (proof, error) {
 	patience := probeTimeout
 	if p.probe.Kind == ProbeURL {
@@ -156,8 +157,8 @@ func (p prober) speaks(ctx context.Context, want doctor.Protocol) error {
 	return doctor.Speak(ctx, p.dial, want, p.tunnel.Spec().Remote, p.patience())
 }
 
-// connect proves that the destination accepts a connection. That it has not answered yet is said early: what swallows
-// packets is a matter of minutes.
+// connect proves that the destination accepts a connection. It gives up early (connectTimeout), as a connect to a host that
+// drops packets takes minutes to fail.
 func (p prober) connect(ctx context.Context) (tunnel.Proof, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
@@ -199,8 +200,8 @@ func (e *notHTTPError) Remedy() string {
 	return "use --probe tcp where no HTTP server listens, or forward to another port"
 }
 
-// url fetches the URL through the proxy, as the doctor does and with its words; a status below 400 is success, redirects
-// are not followed.
+// url fetches the probe's URL through the proxy, in the same way and with the same errors as the doctor. A status below 400 is
+// success; redirects are not followed.
 func (p prober) url(ctx context.Context, found *proof) error {
 	found.by, found.scheme = provedURL, cmp.Or(p.before.scheme, schemeHTTP)
 	known := p.before.scheme != ""
@@ -208,7 +209,7 @@ func (p prober) url(ctx context.Context, found *proof) error {
 		known, found.scheme = true, p.schemeOf(ctx, schemeSOCKS)
 	}
 	err := p.fetch(ctx, found.scheme)
-	if _, cut := errors.AsType[*doctor.CutError](err); cut && !known { // it hangs up on HTTP: it may be a SOCKS proxy
+	if _, cut := errors.AsType[*doctor.CutError](err); cut && !known { // what hangs up on HTTP may be a SOCKS proxy
 		if scheme := p.schemeOf(ctx, found.scheme); scheme != found.scheme {
 			found.scheme, err = scheme, p.fetch(ctx, scheme)
 		}
@@ -219,7 +220,7 @@ func (p prober) url(ctx context.Context, found *proof) error {
 	return p.unfetched(ctx, err)
 }
 
-// schemeOf asks the far end which proxy it is; one that does not say so is taken for the one that was expected.
+// schemeOf asks the far end which kind of proxy it is; expected is the answer when it does not say.
 func (p prober) schemeOf(ctx context.Context, expected string) string {
 	answer, err := p.ask(ctx, doctor.Unknown, 0, p.patience())
 	switch {

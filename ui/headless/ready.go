@@ -10,8 +10,8 @@ import (
 	"culvert/tunnel/doctor"
 )
 
-// probeOf is the probe of one tunnel: a URL is fetched through the forwards that look like proxies, or through the only
-// or first one.
+// probeOf is the probe of one tunnel. A URL that the run is to probe is fetched through the forwards that look like proxies or,
+// when none does, through the first one.
 func (r *run) probeOf(t *tracked) Probe {
 	if t.forward.Probe.Kind != ProbeAuto {
 		return t.forward.Probe
@@ -33,7 +33,8 @@ func (r *run) probeOf(t *tracked) Probe {
 	return Probe{}
 }
 
-// loginOf is who asks the proxy behind a tunnel: nil is nobody. That of a tunnel to any host is culvert itself.
+// loginOf is the login for the proxy behind a tunnel; nil when there is none. The proxy of a tunnel to any host is culvert
+// itself, which needs none.
 func (r *run) loginOf(t *tracked) *doctor.Login {
 	if t.Spec().Dynamic != nil {
 		return nil
@@ -53,18 +54,18 @@ type probed struct {
 	tunnel tunnel.ID
 	proof  proof
 	err    error
-	// lasting is for how long err has been the same refusal, once that is too long; else 0.
+	// lasting is how long err has been the same refusal, once that is too long; 0 before.
 	lasting time.Duration
 }
 
-// longestPause is between two probes of a far end that does not answer: of one that is waited for, and of one that was
-// proved before.
+// The longest pauses between two probes of a far end that does not answer: longestPause while the run waits for it to be ready,
+// againPause when it was proved before.
 const (
 	longestPause = 4 * time.Second
 	againPause   = 15 * time.Second
 )
 
-// startProof proves a tunnel's far end: at first, and again behind another task or session.
+// startProof begins to prove a tunnel's far end, for the first time or again behind another task or session.
 func (r *run) startProof(ctx context.Context, t *tracked) {
 	t.probing, t.moved, t.proving = true, false, t.Link()
 	longest := longestPause
@@ -97,12 +98,13 @@ func (r *run) prove(ctx context.Context, id tunnel.ID, p prober, longest time.Du
 	}
 }
 
-// result takes the outcome of a probe into account; with the last one everything is ready.
+// result takes the outcome of a probe into account. When that makes the last tunnel ready, it writes the outputs and starts the
+// command.
 func (r *run) result(ctx, probing context.Context, p probed) error {
 	t := r.tracked(p.tunnel)
 	if p.err == nil {
 		t.probing = false
-		if t.moved && t.lost == nil { // what was proved may be behind it
+		if t.moved && t.lost == nil { // the proof may be of the task or session before the move
 			r.startProof(probing, t)
 			return nil
 		}
@@ -118,7 +120,7 @@ func (r *run) result(ctx, probing context.Context, p probed) error {
 	now := time.Now()
 	e := newReadyEvent(now, t, p.proof, now.Sub(r.started))
 	e.ProxyURL = t.shownProxy(r.loginOf(t))
-	r.Board.proved(p.tunnel, e.ProxyURL, p.proof, now.Sub(r.started)) // before it is told: who hears of it may look at once
+	r.Board.proved(p.tunnel, e.ProxyURL, p.proof, now.Sub(r.started)) // before the event is printed: its reader may ask for the set at once
 	r.printer.event(e)
 	if p.proof.login {
 		wanted := &doctor.LoginWantedError{Remote: t.Spec().Remote}
@@ -141,10 +143,10 @@ func (r *run) result(ctx, probing context.Context, p probed) error {
 	return err
 }
 
-// again says what came of another proof, when it is news.
+// again reports the outcome of a proof that follows on the first one, when it is news.
 func (r *run) again(ctx context.Context, t *tracked, p probed) {
 	if p.err != nil && (t.state != tunnel.Open || ctx.Err() != nil) {
-		return // there is no session, as the state says, or it is the end that has ended the probe
+		return // the state says already that there is no session, or the end of the run has ended the probe
 	}
 	before := t.doubt
 	if t.doubt = p.err; p.err != nil && before != nil && cause(before) == cause(p.err) {
@@ -154,7 +156,7 @@ func (r *run) again(ctx context.Context, t *tracked, p probed) {
 	r.printer.event(newProofEvent(time.Now(), t, p))
 }
 
-// unproved is the loss of a tunnel whose far end, once proved, is not any more; nil while it is.
+// unproved is the loss of a tunnel whose far end was proved once and is not any more; nil when its last proof succeeded.
 func (t *tracked) unproved() error {
 	if t.doubt != nil && t.lost == nil {
 		return &LostError{Tunnel: t.ID(), Err: t.doubt, Unproved: true}
@@ -162,12 +164,12 @@ func (t *tracked) unproved() error {
 	return nil
 }
 
-// unproved takes a probe into account that has failed.
+// unproved takes a failed probe into account of a tunnel that was not ready yet.
 func (r *run) unproved(ctx context.Context, t *tracked, p probed) error {
 	switch {
 	case ctx.Err() != nil:
 		return nil //nolint:nilerr // attend sees that it is over
-	case t.kept: // whoever has it knows it like that, and nobody waits
+	case t.kept: // its user knows that it is not proved, and nobody waits for it
 		if !t.late {
 			t.late = true
 			r.settle()
@@ -182,7 +184,7 @@ func (r *run) unproved(ctx context.Context, t *tracked, p probed) error {
 	return nil
 }
 
-// listeners are where the forwards listen.
+// listeners are the local addresses of the forwards.
 func (r *run) listeners() []Listener {
 	var listeners []Listener
 	for _, t := range r.tunnels {

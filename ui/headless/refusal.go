@@ -15,9 +15,10 @@ import (
 )
 
 const (
-	// refusedFor is how long a forward is tried that meets the same refusal again and again.
+	// refusedFor is how long a forward may meet the same refusal before it is given up.
 	refusedFor = 15 * time.Second
-	// settlesIn is how old a container has to be before nothing listens in it for good: servers take a while to begin.
+	// settlesIn is how old a container has to be before it is taken for certain that nothing will listen in it: servers take a
+	// while to start.
 	settlesIn = time.Minute
 )
 
@@ -34,7 +35,7 @@ func (e *RefusalError) Error() string {
 
 func (e *RefusalError) Unwrap() error { return e.Err }
 
-// Remedy is that of the refusal, else to look closer.
+// Remedy is the remedy of the refusal, else to look closer.
 func (e *RefusalError) Remedy() string {
 	if inner := say.Remedy(e.Err); inner != "" {
 		return inner
@@ -42,8 +43,8 @@ func (e *RefusalError) Remedy() string {
 	return "look closer with --log-level debug"
 }
 
-// refusal names the kind of answer that waiting does not change; empty for everything that may pass by itself: silence, a
-// name that does not resolve yet, a server that is overloaded.
+// refusal names the kind of a refusal, which is an answer that waiting does not change. It is empty for everything that may
+// pass by itself: silence, a name that does not resolve yet, a server that is overloaded.
 func refusal(err error) string {
 	var refused *tunnel.RefusedError
 	var ended *tunnel.ClosedError
@@ -73,7 +74,7 @@ func refusal(err error) string {
 	return ""
 }
 
-// isRefusal tells a status that says no from one that says later.
+// isRefusal tells a status that means no from one that means later.
 func isRefusal(status int) bool {
 	switch status {
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
@@ -82,16 +83,16 @@ func isRefusal(status int) bool {
 	return status >= 400 && status < 500
 }
 
-// refusals counts how long a forward has met the same one.
+// refusals is the refusal that a forward met last, and since when.
 type refusals struct {
 	kind  string
 	since time.Time
-	until time.Time // when it is taken for good
+	until time.Time // when the refusal is taken for final
 	said  bool
 }
 
-// meet takes the outcome of a probe, and reports for how long it has been the same refusal once that is enough. It does so
-// once for each refusal.
+// meet takes the outcome of a probe. It reports how long the outcome has been the same refusal when that has become too long,
+// once for each refusal; else 0.
 func (s *refusals) meet(ctx context.Context, t *tunnel.Tunnel, err error, patience time.Duration) (lasting time.Duration) {
 	kind, now := refusal(err), time.Now()
 	if kind != s.kind {
@@ -110,8 +111,8 @@ func (s *refusals) meet(ctx context.Context, t *tunnel.Tunnel, err error, patien
 	return now.Sub(s.since)
 }
 
-// settled is when a server in the tunnel's container should have begun to listen; zero for one elsewhere, and where nobody
-// says how old the container is. Its agent starts with it.
+// settled is when a server in the tunnel's container should have begun to listen. It is zero for a server on another host, and
+// where ECS does not say how old the container is. The age of the container is that of its agent, which starts with it.
 func (s *refusals) settled(ctx context.Context, t *tunnel.Tunnel) time.Time {
 	at := t.Link().Target
 	if t.Spec().Remote.Host != "" || t.Spec().Dynamic != nil || at.Task == "" {
@@ -124,7 +125,7 @@ func (s *refusals) settled(ctx context.Context, t *tunnel.Tunnel) time.Time {
 	return agent.StartedAt.Add(settlesIn)
 }
 
-// pause shortens a pause so that the end of the patience is not slept over.
+// pause shortens a pause that would go on beyond the end of the patience with a refusal.
 func (s *refusals) pause(long time.Duration) time.Duration {
 	if left := time.Until(s.until); s.kind != "" && !s.said && left < long {
 		return max(left, 0)
@@ -132,8 +133,8 @@ func (s *refusals) pause(long time.Duration) time.Duration {
 	return long
 }
 
-// giveUp takes note that a forward meets a refusal that lasts. The error ends the run, unless other accounts go on; the
-// forward is tried further then.
+// giveUp records that a forward meets a lasting refusal. It returns the error, which ends the run, unless another account has
+// tunnels that are ready or may become so; the forward is then tried further.
 func (r *run) giveUp(t *tracked, lasting time.Duration, err error) error {
 	t.late = true
 	t.trouble = &RefusalError{Forward: t.Spec().FarEnd(), For: lasting, Err: err}
@@ -145,8 +146,8 @@ func (r *run) giveUp(t *tracked, lasting time.Duration, err error) error {
 	return nil
 }
 
-// cause identifies what is in the way without the numbers in its words, which change while it does not: the kinds of its
-// errors and the remedy.
+// cause identifies an error by the types of all that it wraps and by its remedy, not by its text: that has numbers which change
+// while the cause does not.
 func cause(err error) string {
 	var b strings.Builder
 	for inner := err; inner != nil; inner = errors.Unwrap(inner) {

@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// SignalError is the cause of a context that a signal has ended.
+// SignalError is the cause of a context that was ended by a signal.
 type SignalError struct{ Signal syscall.Signal }
 
 func (e *SignalError) Error() string { return e.Signal.String() }

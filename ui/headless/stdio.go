@@ -13,23 +13,23 @@ import (
 	"culvert/tunnel"
 )
 
-// StdioOptions say what to connect. Engine, Spec, Wait, Out and Err are needed.
+// StdioOptions say what to connect with stdin and stdout. Engine, Spec, Wait, Out and Err are needed.
 type StdioOptions struct {
 	Engine *tunnel.Engine // Stdio closes it
 	Spec   tunnel.Spec    // without a listener
-	Wait   time.Duration  // until there is a session
+	Wait   time.Duration  // how long to wait for a session
 	In     io.Reader
 	Out    io.Writer // what the far end sends, and nothing else
-	Err    io.Writer // what is being waited for
-	// Silence is how long the far end may say nothing once In has ended, before that is taken for the end; 0 is a minute. It
-	// cannot know that there is no more: agents have no half-close (protocol.md 9, P11).
+	Err    io.Writer // notices: what is being waited for
+	// Silence is how long the far end may say nothing once In has ended, before Stdio takes that for the end; 0 is a minute.
+	// The far end cannot know that In has ended: agents have no half-close (protocol.md 9, P11).
 	Silence time.Duration
 }
 
 // Stdio carries one connection between the far end of a tunnel and two streams, until the far end closes it, or says nothing
-// more for a while after In has ended. The error is an *UnreadyError, what ended the connection or kept it from being made, a
-// *tunnel.HalfCloseError where the end of In was followed by silence alone, or that of writing to Out. A read of In is left
-// behind: nothing ends it.
+// more for a while after In has ended. Its error is an *UnreadyError, what ended the connection or kept it from being made, a
+// *tunnel.HalfCloseError where nothing but silence followed the end of In, or the error of writing to Out. A goroutine that
+// reads In may stay behind, as nothing can end the read.
 func Stdio(ctx context.Context, o StdioOptions) error {
 	if o.Silence == 0 {
 		o.Silence = time.Minute
@@ -58,14 +58,14 @@ func (o StdioOptions) carry(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()                                          //nolint:errcheck // it is over
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })() // it ends the read
+	defer conn.Close()                                          //nolint:errcheck // nothing is left to be sent
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })() // this ends the read of receive
 	in := &input{}
 	go in.pass(o.In, conn)
 	return o.receive(conn, in)
 }
 
-// await waits until there is a session.
+// await waits until the tunnel has a session.
 func (o StdioOptions) await(ctx context.Context, events <-chan tunnel.Event) error {
 	late := time.NewTimer(o.Wait)
 	defer late.Stop()
@@ -94,29 +94,29 @@ func (o StdioOptions) await(ctx context.Context, events <-chan tunnel.Event) err
 	}
 }
 
-// input is what is passed on to the far end.
+// input copies In to the far end, and remembers when.
 type input struct {
-	sent  atomic.Int64 // unix nanoseconds, of the beginning of the last bytes
-	ended atomic.Int64 // unix nanoseconds; 0 before
+	sent  atomic.Int64 // unix nanoseconds, when the last bytes were read from In
+	ended atomic.Int64 // unix nanoseconds, when In ended; 0 before
 }
 
 func (i *input) pass(from io.Reader, to io.Writer) {
 	if from != nil {
-		_, _ = io.Copy(to, io.TeeReader(from, i)) // the other way tells how the connection ended
+		_, _ = io.Copy(to, io.TeeReader(from, i)) // receive tells how the connection ended
 	}
 	i.ended.Store(time.Now().UnixNano())
 }
 
-// Write notes that there is something to send.
+// Write, called by the TeeReader, notes the time of the bytes that are about to be sent.
 func (i *input) Write(p []byte) (int, error) {
 	i.sent.Store(time.Now().UnixNano())
 	return len(p), nil
 }
 
-// receive writes what the far end sends, until it ends or is silent for too long.
+// receive writes to Out what the far end sends, until the far end closes the connection or is silent for too long.
 func (o StdioOptions) receive(conn net.Conn, in *input) error {
 	buffer := make([]byte, 32<<10)
-	answered := int64(-1) // unix nanoseconds
+	answered := int64(-1) // unix nanoseconds, when the far end sent its last bytes
 	for {
 		_ = conn.SetReadDeadline(time.Now().Add(o.Silence)) // a pipe has deadlines
 		ended := in.ended.Load()
@@ -133,7 +133,7 @@ func (o StdioOptions) receive(conn net.Conn, in *input) error {
 			return nil
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return err
-		case ended == 0: // silence is no end while there may be more to say
+		case ended == 0: // as long as In goes on, silence is no end
 		case answered > in.sent.Load():
 			return nil
 		default:

@@ -13,10 +13,10 @@ import (
 	"culvert/ui/control"
 )
 
-// summaryHosts bounds the table of hosts: a summary has 1 MiB at the most.
+// summaryHosts is how many hosts, and destinations, the tables of a summary have at most: GitHub takes 1 MiB.
 const summaryHosts = 25
 
-// Summary is a run in Markdown: its tunnels and how it ended, and with traffic what went to which host.
+// Summary is a run in Markdown: its tunnels, how it ended and, with traffic, how much went to which host.
 func Summary(title, how string, s control.Set, traffic bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "### %s\n\n", cell(title))

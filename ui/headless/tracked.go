@@ -6,7 +6,7 @@ import (
 	"culvert/tunnel/doctor"
 )
 
-// tracked is a tunnel with what the face knows of it.
+// tracked is a tunnel with what this face knows of it.
 type tracked struct {
 	*tunnel.Tunnel
 
@@ -15,18 +15,18 @@ type tracked struct {
 	state   tunnel.State
 	probing bool
 	ready   bool
-	proving tunnel.Link // what is being proved, or was proved last
-	moved   bool        // to another task or session since that was begun
-	doubt   error       // why its far end, once proved, is not any more; nil while it is
+	proving tunnel.Link // the session that is being proved, or was proved last
+	moved   bool        // to another task or session since that proof began
+	doubt   error       // why the last proof failed, after an earlier one; nil when the far end is proved
 	found   proof       // what it was proved by, once it is ready
 	trouble error       // the last obstacle on the way to ready
 	lost    error       // set in state Failed
-	late    bool        // not ready when the time was over, and others are
-	kept    bool        // it was open before the run, which it never ends while another one is
+	late    bool        // not ready in time, while the run goes on for others
+	kept    bool        // open before the run began (Keep); when it fails the run goes on, as long as another one is left
 	shown   tunnel.Stats
 }
 
-// local is the listener as it is printed.
+// local is the address or the socket of the listener, as it is printed.
 func (t *tracked) local() string {
 	if socket := t.Spec().Socket; socket != "" {
 		return socket
@@ -34,7 +34,8 @@ func (t *tracked) local() string {
 	return t.Addr().String()
 }
 
-// proxy is the URL of the proxy at the far end, with the login in it; empty where there is none, or a socket leads there.
+// proxy is the URL of the proxy at the far end, with the login in it; empty when there is no proxy, or when the listener is a
+// unix socket.
 func (t *tracked) proxy(login *doctor.Login) string {
 	if t.found.scheme == "" || t.Spec().Socket != "" {
 		return ""
@@ -42,7 +43,7 @@ func (t *tracked) proxy(login *doctor.Login) string {
 	return login.URL(t.found.scheme, reachable(t.Addr()).String())
 }
 
-// shownProxy is proxy for everybody to see.
+// shownProxy is the URL of proxy with the password masked.
 func (t *tracked) shownProxy(login *doctor.Login) string {
 	if t.proxy(nil) == "" {
 		return ""

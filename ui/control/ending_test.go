@@ -73,6 +73,7 @@ func TestAHolderEndsOnlyWhatIsNamed(t *testing.T) {
 	for _, c := range []struct{ request, want string }{
 		{`{"do":"end-destination","id":1,"destination":"a:1"}` + "\n", `{"ended":true}` + "\n"},
 		{`{"do":"end-destination","id":1,"destination":"a:1"`, ""},
+		{`{"do":"end-destination","id":1,"destination":"a:1"}`, ""}, // there may be more to come
 		{`{"do":"end-destination","id":"1","destination":"a:1"}` + "\n", ""},
 		{`{"do":"end-destination","id":99999999999999999999,"destination":"a:1"}` + "\n", ""},
 		{`{"do":"end-destination","id":1,"destination":["a:1"]}` + "\n", ""},

@@ -157,11 +157,12 @@ func TestStoryOfKeepingTunnels(t *testing.T) {
 	}
 }
 
-// What another process holds is seen like one's own: its connections while they are open, its hosts, its history.
+// What another process holds is seen like one's own: its connections while they are open, its hosts, its history, and of any host
+// its destinations, one of which can be ended.
 func TestStoryOfSomebodyElsesTunnels(t *testing.T) {
 	t.Parallel()
 	curl := need.Command(t, "curl")
-	d := onDisplay(t, 110, 34, `culvert up --demo --name dev --target automation/squid -L 0:3128 -o json >up; culvert --demo; exec sleep 600`)
+	d := onDisplay(t, 110, 34, `culvert up --demo --name dev --target automation/squid -L 0:3128 -D 0 -o json >up; culvert --demo; exec sleep 600`)
 	t.Cleanup(func() { _, _ = d.fromShell(nil, "down") })
 	d.sees(`automation .*active`)
 	var status struct {
@@ -186,6 +187,22 @@ func TestStoryOfSomebodyElsesTunnels(t *testing.T) {
 	d.sees(`(?s)\[hosts 1\].*orders\.internal:80 +4\.0 MB`)
 	d.keys("v")
 	d.sees(`(?s)\[history \d\].*open.*handshaking.*starting`)
+
+	d.keys("Escape")
+	d.sees(`┏━ Tunnels `) // a key right behind would be one with alt
+	d.keys("j", "Enter")
+	d.sees(`\[destinations 0\]`)
+	fetch := exec.CommandContext(t.Context(), curl, "-sS", "--fail", "-x", status.Sets[0].Tunnels[1].ProxyURL, "http://orders.internal/export?bytes=321000")
+	if out, err := fetch.Output(); err != nil || len(out) != 321_000 {
+		t.Fatalf("curl to any host: got %d bytes and error %v, want 321,000 bytes", len(out), err)
+	}
+	d.sees(`▌orders\.internal:80 +● open`)
+	d.keys("x")
+	if d.sees(`(ended orders\.internal:80|will be cut)`) == "will be cut" { // the connection may still be kept
+		d.keys("Enter")
+	}
+	d.sees(`ended orders\.internal:80; who asks for it opens it anew`)
+	d.sees(`\[destinations 0\]`)
 	d.keys("C-c")
 }
 

@@ -304,10 +304,13 @@ func TestAQuestionThatIsNotKnown(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if err := d.Write(control.Record{Name: "old", Process: control.Self()}); err != nil {
+			t.Fatal(err)
+		}
 		served := make(chan struct{})
 		go func() {
 			defer close(served)
-			for range 2 {
+			for range 3 {
 				conn, err := listener.Accept()
 				if err != nil {
 					return
@@ -323,6 +326,9 @@ func TestAQuestionThatIsNotKnown(t *testing.T) {
 		}
 		if _, err = d.DestinationDetail(t.Context(), "old", 1, "orders.internal:80"); !as[*control.OldHolderError](err) {
 			t.Errorf("%s: got %v, want an *OldHolderError for a destination", name, err)
+		}
+		if ended, err := d.EndDestination(t.Context(), "old", 1, "orders.internal:80"); ended || !as[*control.OldHolderError](err) {
+			t.Errorf("%s: got %t, %v, want an *OldHolderError for the end of a destination", name, ended, err)
 		}
 		_ = listener.Close()
 		<-served

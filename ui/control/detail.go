@@ -46,14 +46,14 @@ type Connection struct {
 	Remedy   string    `json:"remedy,omitempty"`
 }
 
-// OldHolderError is a holder that tells the totals of its tunnels alone.
+// OldHolderError is a holder that does not know what it is asked.
 type OldHolderError struct{ Name string }
 
 func (e *OldHolderError) Error() string {
-	return "culvert up " + e.Name + " is held by an older culvert, which tells the totals of its tunnels alone"
+	return "culvert up " + e.Name + " is held by an older culvert, which does not know what it is asked"
 }
 
-// Remedy says how its connections come in sight.
+// Remedy says how the set gets a younger one.
 func (e *OldHolderError) Remedy() string {
 	return "run culvert down " + e.Name + " and culvert up again when nobody needs its tunnels"
 }

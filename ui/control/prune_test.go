@@ -71,9 +71,17 @@ func TestAHolderThatHangsIsSaidTo(t *testing.T) {
 		t.Errorf("got %s, %v before it listens, want %s", s.State, err, control.Starting)
 	}
 	listenSilently(t, d.Socket("x"))
+	told := make(chan error)
+	go func() {
+		_, err := d.EndDestination(t.Context(), "x", 1, "orders.internal:80")
+		told <- err
+	}()
 	s, err := d.Set(t.Context(), "x")
 	if err != nil || s.State != control.Silent || s.Error == "" || s.Remedy == "" || !s.Alive() {
 		t.Errorf("got %+v, %v; want it to be %s", s, err, control.Silent)
+	}
+	if err := <-told; !as[*control.SilentError](err) || !strings.Contains(err.Error(), "it may still do what it was told") {
+		t.Errorf("got %v, want a *SilentError: what it was told to end may end yet", err)
 	}
 }
 

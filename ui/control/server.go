@@ -20,11 +20,13 @@ const (
 	doDown        = "down"        // answered with the Set when its sessions are ended
 	doDetail      = "detail"      // answered at once with the Detail of a tunnel
 	doDestination = "destination" // answered at once with a Detail that has the connections to one destination of a tunnel
+
+	doEndDestination = "end-destination" // answered at once with an ending
 )
 
 type request struct {
 	Do string `json:"do"`
-	ID int    `json:"id,omitempty"` // of the tunnel that doDetail and doDestination are about
+	ID int    `json:"id,omitempty"` // of the tunnel that all but doStatus and doDown are about
 
 	Destination string `json:"destination,omitempty"` // as Detail tells it
 }
@@ -35,7 +37,9 @@ type Holder struct {
 	Detail func(id int) (Detail, bool) // what there is to see of one tunnel; false when there is none of that id
 	// Destination is a Detail with the connections to one destination of a tunnel to any host.
 	Destination func(id int, destination string) (Detail, bool)
-	Stop        func() // begins its end
+	// EndDestination ends one destination of a tunnel to any host, if it is open; found is false when there is no tunnel of that id.
+	EndDestination func(id int, destination string) (ended, found bool)
+	Stop           func() // begins its end
 }
 
 const (
@@ -135,6 +139,8 @@ func (s *Server) answer(ctx context.Context, conn net.Conn) {
 		answer = known(s.holder.Detail(r.ID))
 	case doDestination:
 		answer = known(s.holder.Destination(r.ID, r.Destination))
+	case doEndDestination:
+		answer = endingOf(s.holder.EndDestination(r.ID, r.Destination))
 	default: // of a culvert that is younger than this one
 		answer = Detail{Error: unknownRequest}
 	}

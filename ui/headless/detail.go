@@ -38,6 +38,23 @@ func (b *Board) destination(id tunnel.ID, name string) (control.Detail, bool) {
 	return d, true
 }
 
+// endDestination ends a destination of a tunnel, which is named as its Detail names it, and reports whether it was open and
+// whether the run has that tunnel.
+func (b *Board) endDestination(id tunnel.ID, name string) (ended, found bool) {
+	b.mu.Lock()
+	p := b.of(id)
+	b.mu.Unlock()
+	if p == nil {
+		return false, false
+	}
+	for _, to := range p.tunnel.Destinations() {
+		if toldName(to.Endpoint) == name && p.tunnel.EndDestination(to.Endpoint) {
+			ended = true
+		}
+	}
+	return ended, true
+}
+
 // of is the tunnel of an id; nil when there is none. b.mu is held.
 func (b *Board) of(id tunnel.ID) *posted {
 	i := slices.IndexFunc(b.posted, func(p *posted) bool { return p.tunnel.ID() == id })

@@ -69,7 +69,7 @@ func (h Holding) last(ctx context.Context, all boards, err error) (control.Set, 
 func (h Holding) serve(ctx context.Context, all boards, stop context.CancelCauseFunc) (*control.Server, error) {
 	return control.Serve(ctx, h.Dir.Socket(h.Record.Name), control.Holder{
 		Status: func() control.Set { return h.set(all) },
-		Detail: all.detail, Destination: all.destination,
+		Detail: all.detail, Destination: all.destination, EndDestination: all.endDestination,
 		Stop: func() { stop(errDown) },
 	})
 }

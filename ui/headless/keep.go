@@ -205,14 +205,33 @@ func (all boards) destination(id int, destination string) (control.Detail, bool)
 	return all.about(id, func(b *Board, id tunnel.ID) (control.Detail, bool) { return b.destination(id, destination) })
 }
 
+// endDestination ends one destination of a tunnel.
+func (all boards) endDestination(id int, destination string) (ended, found bool) {
+	b, at := all.of(id)
+	if b == nil {
+		return false, false
+	}
+	return b.endDestination(at, destination)
+}
+
 // about asks the board that has the tunnel with an id.
 func (all boards) about(id int, ask func(*Board, tunnel.ID) (control.Detail, bool)) (control.Detail, bool) {
+	b, at := all.of(id)
+	if b == nil {
+		return control.Detail{ID: id}, false
+	}
+	d, found := ask(b, at)
+	d.ID = id
+	return d, found
+}
+
+// of is the board that would have the tunnel of a number, and the number by which that one knows it; nil of a number that no
+// tunnel has.
+func (all boards) of(id int) (*Board, tunnel.ID) {
 	for _, b := range slices.Backward(all) {
 		if id > int(b.before) {
-			d, found := ask(b, tunnel.ID(id)-b.before)
-			d.ID = id
-			return d, found
+			return b, tunnel.ID(id) - b.before
 		}
 	}
-	return control.Detail{ID: id}, false
+	return nil, 0
 }

@@ -287,6 +287,33 @@ func TestWhatIsHeldTellsOfItsDestinations(t *testing.T) {
 	if len(told) != 2 || !billing.Warm || billing.Accepted != 0 || orders.Warm || orders.State != "open" || orders.Session == "" || orders.Task == "" || orders.Accepted != 1 || orders.Received == 0 || orders.Used.IsZero() {
 		t.Errorf("got %+v", detail.Destinations)
 	}
+	for _, none := range []string{"", "orders.internal", "orders.internal:443", "ORDERS.internal:80", "orders.internal:80\n", "*:80"} {
+		if ended, err := h.Dir.EndDestination(t.Context(), "any", one.ID, none); ended || err != nil {
+			t.Errorf("%q: got %t, %v, want nothing to be ended", none, ended, err)
+		}
+	}
+	for _, id := range []int{-1, 0, one.ID + 1} {
+		if ended, err := h.Dir.EndDestination(t.Context(), "any", id, "orders.internal:80"); ended || err == nil {
+			t.Errorf("tunnel %d: got %t, %v, want it not to be there", id, ended, err)
+		}
+	}
+	for _, want := range []bool{true, false} {
+		if ended, err := h.Dir.EndDestination(t.Context(), "any", one.ID, "orders.internal:80"); ended != want || err != nil {
+			t.Errorf("got %t, %v, want %t: it is ended once", ended, err, want)
+		}
+	}
+	until(t, h, "the other host alone", func(s control.Set) bool {
+		of := s.Tunnels[0].Destinations
+		return len(of) == 1 && of[0].Destination == "billing.internal:443" && of[0].Session == billing.Session
+	})
+	if answer, err = through.Get("http://orders.internal/"); err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	until(t, h, "both again, in another session", func(s control.Set) bool {
+		of := s.Tunnels[0].Destinations
+		return len(of) == 2 && of[1].Destination == "orders.internal:80" && of[1].Session != "" && of[1].Session != orders.Session
+	})
 	stop()
 	last, _ := wait()
 	if got := last.Tunnels[0].Destinations; len(got) != 2 || got[0].State != "open" {

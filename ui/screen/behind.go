@@ -3,6 +3,7 @@ package screen
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,6 +16,7 @@ import (
 
 	"culvert/internal/say"
 	"culvert/tunnel"
+	"culvert/ui/control"
 )
 
 // What can be done to the destinations of a tunnel to any host.
@@ -56,16 +58,23 @@ func (ts *tunnels) endDestination(r *row, to tunnel.Destination) wish {
 	switch {
 	case ts.readOnly:
 		return fail(&ReadOnlyError{})
-	case r.holder != nil:
-		return tell("culvert " + r.heldBy() + " holds it: a destination ends when it has been idle for a while, or with the set")
-	case r.tunnel == nil || r.State.Final():
+	case r.tunnel == nil && r.holder == nil, r.State.Final():
 		return tell("the tunnel is over, and its destinations with it")
 	}
 	end := func() wish {
+		doing := ts.ends(r, to.Endpoint)
 		return all(tell("ending "+name), beside(func() tea.Msg {
-			ended := r.tunnel.EndDestination(to.Endpoint)
+			ended, err := doing()
 			return then(func() wish {
-				if !ended {
+				if r.holder != nil {
+					ts.askNext = time.Time{} // at once
+				}
+				switch {
+				case errors.Is(err, context.Canceled):
+					return nil
+				case err != nil:
+					return fail(err)
+				case !ended:
 					return tell(name + " is not open any more")
 				}
 				ts.undos = append(ts.undos, undo{until: ts.clock().Add(undoWithin), over: closed(), again: func() wish { return ts.reopen(r, to.Endpoint) }})
@@ -77,6 +86,25 @@ func (ts *tunnels) endDestination(r *row, to tunnel.Destination) wish {
 		return confirm("end", "end", end, "end "+name+"?", plural(n, "open connection")+" will be cut.")
 	}
 	return end()
+}
+
+// ends returns what ends a destination and reports whether it was open: the tunnel itself, or the process that holds it.
+func (ts *tunnels) ends(r *row, to tunnel.Endpoint) func() (bool, error) {
+	if r.holder == nil {
+		own := r.tunnel
+		return func() (bool, error) { return own.EndDestination(to), nil }
+	}
+	set, id, by := r.holder.name, int(r.ID), r.heldBy()
+	return func() (bool, error) {
+		ended, err := ts.up.EndDestination(ts.accounts.ctx, set, id, hostPort(to))
+		if _, old := errors.AsType[*control.OldHolderError](err); old {
+			err = &heldError{
+				text: "culvert " + by + " is held by an older culvert, which cannot end one destination alone",
+				cure: "it ends when it has been idle for a while, or with the set",
+			}
+		}
+		return ended, err
+	}
 }
 
 // closed is a channel that is.

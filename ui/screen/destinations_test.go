@@ -241,8 +241,6 @@ func TestHeldDestinationsAreShown(t *testing.T) {
 	want(t, a, "squid › any host 2/12", "up dev")
 	press(t, a, "t", "enter")
 	want(t, a, "[destinations 2]", "orders.internal:80", "[fd00::7]:443", `no route\x1b[2J`)
-	press(t, a, "x")
-	want(t, a, "culvert up dev holds it: a destination ends when it has been idle for a while, or with the set")
 	press(t, a, "enter")
 	want(t, a, "asking culvert up dev")
 	p := a.page().(*destinationPage)
@@ -281,6 +279,9 @@ func TestAnOlderHolderDoesNotTellWhatGoesToADestination(t *testing.T) {
 	press(t, a, "t", "enter", "enter")
 	settle(t, a, a.grant(a.page().(*destinationPage).ask()))
 	want(t, a, "culvert up old is held by an older culvert, which does not tell which connections go there")
+	press(t, a, "x")
+	want(t, a, "! culvert up old is held by an older culvert, which cannot end one destination alone", "› it ends when it has been idle for a while, or with the set")
+	wantNot(t, a, "ended orders")
 }
 
 // A real tunnel to any host: what clients ask for appears, has a page, is ended and opened again.

@@ -79,6 +79,9 @@ func TestAHeldTunnelIsShownLikeOnesOwn(t *testing.T) {
 func holdsOld(t *testing.T) control.Dir {
 	t.Helper()
 	d := holds(t, nil)
+	if err := d.Write(control.Record{Name: "old", Process: control.Self()}); err != nil {
+		t.Fatal(err)
+	}
 	listener, err := net.Listen("unix", d.Socket("old"))
 	if err != nil {
 		t.Fatal(err)

@@ -60,6 +60,7 @@ type strand struct {
 	taken chunk // out of the inbox; Read's, as are the next two
 	at    int   // bytes of it that have been read
 	reads bool  // there is such a chunk
+	least int   // bytes that Await has said and Read has not given yet
 
 	mu   sync.Mutex
 	said laneWord
@@ -182,10 +183,19 @@ func (r *runner) hear() {
 	}
 }
 
+// Await has the next calls of Read wait until n more bytes have come, or the connection ends: a session brings a frame in messages
+// of a kilobyte, and to wake the reader for each of them costs more processor time than to take them in. Read's goroutine calls it.
+func (s *strand) Await(n int) {
+	if s.reads {
+		n -= len(s.taken.bytes()) - s.at
+	}
+	s.least = n
+}
+
 // Read gives what has come. It returns io.EOF when the far end has closed the connection, and why the lane has ended when it did.
 func (s *strand) Read(p []byte) (int, error) {
 	if !s.reads {
-		c, err := s.stream.inbox.next(s.limit.until(s.ctx))
+		c, err := s.stream.inbox.nextOf(s.limit.until(s.ctx), max(s.least, 1))
 		switch {
 		case err != nil && !errors.Is(err, io.EOF) && s.stream.received.Load() == 0:
 			// It is the end of the lane and says nothing of the far end, from which nothing came in time.
@@ -194,6 +204,7 @@ func (s *strand) Read(p []byte) (int, error) {
 			return 0, err
 		}
 		s.taken, s.at, s.reads = c, 0, true
+		s.least -= len(c.bytes())
 	}
 	n := copy(p, s.taken.bytes()[s.at:])
 	if s.at += n; s.at == len(s.taken.bytes()) {

@@ -122,6 +122,7 @@ type inbox struct {
 
 	mu     sync.Mutex
 	chunks []chunk
+	least  int              // bytes that the reader is woken for; it takes no fewer, unless the stream has ended
 	size   int              // bytes in chunks, and those in the hands of the reader
 	held   int              // bytes in the hands of the reader: taken by next and not dropped yet
 	err    error            // how the stream has ended; nil while it has not
@@ -194,7 +195,9 @@ func (b *inbox) push(p []byte) int {
 	}
 	switch {
 	case b.direct == nil:
-		b.signal()
+		if b.size-b.held >= b.least {
+			b.signal()
+		}
 	case !b.dirty:
 		b.dirty = true
 		b.all.dirty = append(b.all.dirty, b)
@@ -293,12 +296,16 @@ func (b *inbox) unread() int {
 	return b.size
 }
 
-// next waits for bytes and takes some out. The caller gives the chunk back with drop when the local side has them. The error is io.EOF
-// after the clean end of the stream, why it failed, or ctx's.
-func (b *inbox) next(ctx context.Context) (chunk, error) {
+// next waits for bytes and takes some out, see nextOf.
+func (b *inbox) next(ctx context.Context) (chunk, error) { return b.nextOf(ctx, 1) }
+
+// nextOf waits until there are so many bytes, or the stream has ended, and takes some out. The caller gives the chunk back with drop
+// when the local side has them. The error is io.EOF after the clean end of the stream, why it failed, or ctx's.
+func (b *inbox) nextOf(ctx context.Context, least int) (chunk, error) {
 	for {
 		b.mu.Lock()
-		if len(b.chunks) > 0 {
+		b.least = least
+		if len(b.chunks) > 0 && (b.size-b.held >= least || b.err != nil) {
 			c := b.chunks[0]
 			b.chunks = b.chunks[1:]
 			b.held += len(c.bytes())

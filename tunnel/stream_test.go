@@ -6,6 +6,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 func directInbox(take func([]byte) int) (*inbox, *inboxes) {
@@ -141,4 +143,64 @@ func BenchmarkInbox(b *testing.B) {
 		}
 	}
 	all.flush()
+}
+
+// Between the messages that bring a frame its reader sleeps: it is woken when all of it is there, or the stream has ended.
+func TestInboxWakesAReaderForAllThatItWaitsFor(t *testing.T) {
+	woken := func(b *inbox) bool {
+		select {
+		case <-b.change:
+			return true
+		default:
+			return false
+		}
+	}
+	b := &inbox{}
+	b.init(&inboxes{})
+	b.least = 2000
+	if b.push(make([]byte, 1024)); woken(b) {
+		t.Error("the reader is woken for half of what it waits for")
+	}
+	if b.push(make([]byte, 1024)); !woken(b) {
+		t.Error("the reader is not woken for all of it")
+	}
+	b.least = 5000
+	if b.finish(io.EOF); !woken(b) {
+		t.Error("the reader is not woken for the end")
+	}
+	if c, err := b.nextOf(t.Context(), 5000); err != nil || len(c.bytes()) != 2048 {
+		t.Errorf("at the end it gets %d bytes and %v, want what had come before it", len(c.bytes()), err)
+	}
+}
+
+// A strand's reader that waits for a frame gets what is left of the head's message, then the rest in one piece, and reads on as usual.
+func TestAStrandGivesAFrameWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &strand{stream: &stream{}, ctx: t.Context()}
+		s.stream.inbox.init(&inboxes{})
+		message := make([]byte, 1024)
+		s.stream.inbox.push(message[:16])
+		p := make([]byte, 4096)
+		if n, err := s.Read(p[:10]); n != 10 || err != nil {
+			t.Fatalf("the head: %d bytes, %v", n, err)
+		}
+		s.Await(6 + 2048)
+		go func() {
+			for range 2 {
+				time.Sleep(time.Second)
+				s.stream.inbox.push(message)
+			}
+			time.Sleep(time.Second)
+			s.stream.inbox.push(message[:7])
+		}()
+		for _, want := range []struct {
+			n  int
+			at time.Duration
+		}{{6, 0}, {2048, 2 * time.Second}, {7, time.Second}} {
+			began := time.Now()
+			if n, err := s.Read(p); n != want.n || err != nil || time.Since(began) != want.at {
+				t.Errorf("%d bytes after %s, %v, want %d after %s", n, time.Since(began), err, want.n, want.at)
+			}
+		}
+	})
 }

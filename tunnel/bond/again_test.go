@@ -1,6 +1,7 @@
 package bond
 
 import (
+	"bufio"
 	"bytes"
 	"io"
 	"net"
@@ -51,8 +52,11 @@ func (d *desk) writes(s *Strand) (frames []header) {
 		if len(out) == 0 {
 			return frames
 		}
-		for r := bytes.NewReader(out); r.Len() > 0; {
-			h, _, err := readFrame(r)
+		for r := bufio.NewReader(bytes.NewReader(out)); ; {
+			if _, err := r.Peek(1); err != nil {
+				break
+			}
+			h, _, err := readFrame(r, nil)
 			if err != nil {
 				d.Fatal(err)
 			}

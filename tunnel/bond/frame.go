@@ -1,6 +1,7 @@
 package bond
 
 import (
+	"bufio"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -83,8 +84,11 @@ func parseHeader(b [headerSize]byte) (header, error) {
 // offsetLimit keeps sums of offsets and lengths from overflowing.
 const offsetLimit = 1 << 62
 
-// readFrame reads a frame; its payload is the caller's.
-func readFrame(r io.Reader) (header, []byte, error) {
+// awaiter is a connection that can let its reader sleep until n more bytes have come, or it ends.
+type awaiter interface{ Await(n int) }
+
+// readFrame reads a frame of r, which reads from conn; its payload is the caller's.
+func readFrame(r *bufio.Reader, conn any) (header, []byte, error) {
 	var b [headerSize]byte
 	if _, err := io.ReadFull(r, b[:]); err != nil {
 		return header{}, nil, err
@@ -92,6 +96,9 @@ func readFrame(r io.Reader) (header, []byte, error) {
 	h, err := parseHeader(b)
 	if err != nil || h.length == 0 {
 		return h, nil, err
+	}
+	if a, ok := conn.(awaiter); ok && int(h.length) > r.Buffered() {
+		a.Await(int(h.length) - r.Buffered())
 	}
 	payload := make([]byte, h.length)
 	if _, err := io.ReadFull(r, payload); err != nil {

@@ -33,7 +33,7 @@ func (s *Strand) next(now time.Time) []byte {
 		took = len(out) > headerSize
 	}
 	s.waiting = !took
-	if !took && s.ready() && s.room() && s != e.free {
+	if !took && s.ready() && s.room(now) && s != e.free {
 		e.backlogged = time.Time{} // it could have carried more
 	}
 	if took {
@@ -68,7 +68,7 @@ func (e *end) pick(s *Strand, now time.Time) *frame {
 	if s.silent {
 		return nil
 	}
-	room := s.room()
+	room := s.room(now)
 	for room && e.resend.len() > 0 {
 		if f := e.resend.pop(); f.queued && !f.moot() {
 			f.queued = false
@@ -112,7 +112,7 @@ func (s *Strand) send(f *frame, out []byte, now time.Time) []byte {
 	out = append(out, make([]byte, headerSize)...)
 	f.put(out[at:])
 	out = append(out, f.payload...)
-	unfilled := s.inflight+f.size() < s.window() && s.e.bulk.len() == 0
+	unfilled := s.inflight+f.size() < s.window(now) && s.e.bulk.len() == 0
 	note := s.pace.note(now, s.flight.len() == 0, unfilled)
 	s.sent += f.size()
 	s.inflight += f.size()
@@ -136,21 +136,21 @@ func (e *end) flags(now time.Time) uint8 {
 	return 0
 }
 
-func (s *Strand) window() uint64 {
-	if time.Now().Before(s.e.probing) {
+func (s *Strand) window(now time.Time) uint64 {
+	if now.Before(s.e.probing) {
 		return 1 // a frame at a time
 	}
 	return s.pace.window()
 }
 
 // room reports whether the window has space for another frame.
-func (s *Strand) room() bool { return s.inflight < s.window() }
+func (s *Strand) room(now time.Time) bool { return s.inflight < s.window(now) }
 
 // best is the strand that carries a small frame the soonest; nil when there is none that takes it.
 func (e *end) best(now time.Time, data bool) (best *Strand) {
 	var least time.Duration
 	for _, s := range e.strands {
-		if !s.ready() || data && s.inflight >= s.window()+beyond {
+		if !s.ready() || data && s.inflight >= s.window(now)+beyond {
 			continue
 		}
 		if wait := s.delay(now) / alike; best == nil || wait < least {
@@ -199,7 +199,7 @@ func (e *end) kick(now time.Time) {
 		e.backlogged = now
 	}
 	for _, s := range e.strands {
-		if s.waiting && s.ready() && s.room() && (e.resend.len() > 0 || e.bulk.len() > 0 && s != e.free) {
+		if s.waiting && s.ready() && s.room(now) && (e.resend.len() > 0 || e.bulk.len() > 0 && s != e.free) {
 			s.rouse()
 			return
 		}

@@ -103,7 +103,7 @@ func (e *end) join(id uint16, conn net.Conn) *Strand {
 func (s *Strand) read() {
 	r := bufio.NewReaderSize(s.conn, 4<<10)
 	for {
-		h, payload, err := readFrame(r)
+		h, payload, err := readFrame(r, s.conn)
 		s.e.mu.Lock()
 		if err == nil && !s.ended {
 			err = s.e.take(s, h, payload, time.Now())

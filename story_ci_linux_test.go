@@ -23,6 +23,7 @@ import (
 
 	"culvert/aws/emulator"
 	"culvert/internal/need"
+	"culvert/internal/origin"
 )
 
 // ciJob is a job on such a runner.
@@ -290,7 +291,7 @@ func TestAJobInstallsCulvert(t *testing.T) {
 			site := httptest.NewServer(http.FileServer(http.Dir(release)))
 			t.Cleanup(site.Close)
 			script, _ := r.parts(t, snippet(t, "gitlab", "true"))
-			script = strings.ReplaceAll(script, "https://github.com/OWNER/culvert/releases/download/vVERSION", site.URL)
+			script = strings.ReplaceAll(script, "https://github.com/"+origin.Owner()+"/"+origin.Repository()+"/releases/download/vVERSION", site.URL)
 			for i, v := range j.environment {
 				if strings.HasPrefix(v, "PATH=") {
 					j.environment[i] = "PATH=" + withoutCulvert(t)

@@ -30,7 +30,7 @@ func (c *channel) receive(frame []byte) error {
 		if c.garbage >= maxGarbage {
 			return &GarbageError{Frames: c.garbage, Last: err}
 		}
-		return nil // not acknowledged: the agent sends it again
+		return nil // without an acknowledge, so the agent sends the message again
 	}
 	c.garbage = 0
 	c.pauseOn(m.Type)

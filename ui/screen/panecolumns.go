@@ -71,7 +71,8 @@ func (p *tunnelsPane) columns() []draw.Column[*row] {
 	}
 }
 
-// rate writes a rate of a tunnel: as not known before it was measured, and empty for a tunnel that is over.
+// rate writes a rate of a tunnel: the sign for not known yet before it was measured, and the sign for none for a tunnel that is
+// over.
 func (l *look) rate(r *row, bytes float64) string {
 	switch {
 	case r.State.Final():

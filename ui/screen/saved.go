@@ -23,7 +23,7 @@ type SavedTunnel struct {
 	Name    string
 	Target  aws.Target
 	Forward tunnel.Forward
-	Probe   string // as --probe takes it; empty chooses by the port
+	Probe   string // how the tunnel is proved, as --probe takes it; empty chooses by the port
 	Project string // the project file that it comes from; empty for the user's own
 
 	Dynamic *tunnel.Dynamic // what one to any host is opened with, where the user has set more for all; nil: as Forward says

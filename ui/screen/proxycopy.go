@@ -129,7 +129,7 @@ func asUsual(to tunnel.Endpoint, answered tunnel.Protocol) tunnel.Protocol {
 }
 
 // urlTo returns the URL of a web server at a destination: with https where the destination has spoken TLS, or where that is usual
-// on its port
+// on its port.
 func urlTo(to tunnel.Endpoint, answered tunnel.Protocol) string {
 	scheme, usual := "http", uint16(portHTTP)
 	if answered == tunnel.ProtocolTLS || to.Port == portHTTPS && answered != tunnel.ProtocolHTTP {

@@ -29,15 +29,15 @@ type savedForm struct {
 	via, deny, most                                       *draw.Field       // the fields of a tunnel to any host, whose field forward is its local side; else nil
 	warm                                                  []tunnel.Endpoint // the warm destinations of that tunnel, for which there is no field
 	named                                                 bool              // the tunnel leads to a destination by its name
-	members                                               *draw.Field       // of a group
+	members                                               *draw.Field       // the field of a group
 
 	at      int
 	saving  bool
 	failure error
 }
 
-// newSavedForm asks for a change: of a tunnel or group that is there, or of a new one, which is proposed as it would be
-// saved.
+// newSavedForm makes the dialog for a change: of a tunnel or group that exists, or of a new one, for which the fields are
+// proposed. Nothing is saved before the user agrees.
 func newSavedForm(l *look, s *shelf, c Change, o Options) *savedForm {
 	f := &savedForm{look: l, shelf: s, checkProbe: o.CheckProbe}
 	f.was = Change{Was: c.Was, WasGroup: c.WasGroup}

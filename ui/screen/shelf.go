@@ -120,8 +120,8 @@ func (s *shelf) groupsOf(name string) []string {
 	return groups
 }
 
-// keep makes changes in the config file, and shows what it says then. settled is called with the error, or nil, in place of a
-// notice; without settled an error is shown as a notice.
+// keep makes changes in the config file, and shows what it says then. settled is called with the error, or nil; without it an
+// error is shown as a notice.
 func (s *shelf) keep(changes []Change, done string, settled func(error) wish) wish {
 	if s.write == nil {
 		return fail(&NowhereError{})

@@ -57,8 +57,8 @@ func word(err error) string {
 	return text
 }
 
-// heldWord is word for an error that a holder has told as text, whose kind is
-// not known: the text itself if it is short, else a general word.
+// heldWord is a word for an error of which the holder of a tunnel has told only the text, not the kind; empty when the text is
+// short, or says nothing that has a word here.
 func heldWord(text string) string {
 	for _, known := range []string{"not allowed", "not ready", "in use", "not found", "expired"} {
 		if len(text) > longWord && strings.Contains(text, known) {
@@ -68,7 +68,7 @@ func heldWord(text string) string {
 	return ""
 }
 
-// longWord is how many cells are too many to be read at a glance.
+// longWord is how many bytes of text can be read at a glance.
 const longWord = 32
 
 // wordOf returns a function that says the word for one kind of error, and is empty for others.

@@ -11,13 +11,13 @@ import (
 	"culvert/aws"
 )
 
-// OpenAhead opens what the first session will need, TLS included, while its target is still being looked for. It returns when
-// that is in use, of no use, or ctx ends.
+// OpenAhead opens the connections that the first session will need, TLS included, while its target is still being looked for. It
+// returns when they are in use or of no use any more, or when ctx ends.
 func OpenAhead(ctx context.Context, client *aws.Client) {
 	client.OpenAhead(ctx, streamsOf(client))
 }
 
-// streamsOf opens connections to the message service.
+// streamsOf returns the function that opens a connection, TLS included, to the host of a stream URL.
 func streamsOf(client *aws.Client) func(ctx context.Context, stream *url.URL) (io.Closer, error) {
 	return func(ctx context.Context, stream *url.URL) (io.Closer, error) {
 		address := stream.Host
@@ -28,7 +28,7 @@ func streamsOf(client *aws.Client) func(ctx context.Context, stream *url.URL) (i
 	}
 }
 
-// aheadConn is a connection to the message service on which TLS has been shaken hands over, and nothing asked for.
+// aheadConn is a connection to the message service whose TLS handshake is done, and on which no request was made yet.
 type aheadConn struct {
 	*tls.Conn
 
@@ -56,7 +56,8 @@ func dialAhead(ctx context.Context, client *aws.Client, address, host string) (*
 	return e, nil
 }
 
-// ahead dials by handing over what was opened ahead to a stream's host; nil when there is none.
+// ahead returns a dial function that hands over the connection which was opened ahead to the stream's host; nil when there is
+// none.
 func (s *socket) ahead(ctx context.Context, client *aws.Client, stream *url.URL) func(context.Context, string, string) (net.Conn, error) {
 	e, ok := client.TakeAhead(ctx, stream).(*aheadConn)
 	if !ok {

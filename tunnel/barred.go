@@ -23,10 +23,10 @@ type DestinationError struct {
 func (e *DestinationError) Error() string { return e.Err.Error() }
 func (e *DestinationError) Unwrap() error { return e.Err }
 
-// Remedy is that of the reason.
+// Remedy is the remedy of the reason.
 func (e *DestinationError) Remedy() string { return say.Remedy(e.Err) }
 
-// Cause chooses what the client is answered.
+// Cause is the kind of the reason, by which the proxy chooses its answer to the client.
 func (e *DestinationError) Cause() front.Cause {
 	err := e.Err
 	if closed, ok := errors.AsType[*ClosedError](err); ok {
@@ -68,17 +68,17 @@ func is[E error](err error) bool {
 	return ok
 }
 
-// CapError is a host for which a dynamic tunnel had no seat free: all its destinations are in use.
+// CapError means that a dynamic tunnel had no free seat for another host: all its destinations are in use.
 type CapError struct {
-	Most, Each int // sessions in all, and on a task
-	Waited     time.Duration
+	Most, Each int           // how many sessions the tunnel may have, and how many of them on one task
+	Waited     time.Duration // how long the client waited for a seat
 }
 
 func (e *CapError) Error() string {
 	return fmt.Sprintf("no place for another host within %s: the tunnel has as many sessions as it may have (%d, and %d on a task), and all are in use", e.Waited, e.Most, e.Each)
 }
 
-// Remedy names the ways out.
+// Remedy says how to get a seat.
 func (e *CapError) Remedy() string {
 	return fmt.Sprintf("close connections to other hosts, run more tasks of the service, or pass --destinations N with more than %d (each costs its task 10 MB)", e.Most)
 }
@@ -86,32 +86,33 @@ func (e *CapError) Remedy() string {
 // Temporary is true: a seat is free as soon as a destination is idle.
 func (e *CapError) Temporary() bool { return true }
 
-// LateError is a host to which no session was open in time, for no reason that is known.
+// LateError means that no session to a host was open in time, for no reason that is known.
 type LateError struct{ Waited time.Duration }
 
 func (e *LateError) Error() string { return fmt.Sprintf("no session within %s", e.Waited) }
 
-// Remedy tells what takes its time.
+// Remedy says what takes so long.
 func (e *LateError) Remedy() string {
 	return "try again: an agent starts about three sessions a second, one after the other; more tasks of the service start more at a time"
 }
 
-// Temporary is true: it is a matter of time.
+// Temporary is true: another try may find the session open.
 func (e *LateError) Temporary() bool { return true }
 
-// LoopbackError is a host that would be the task itself.
+// LoopbackError means that a client of a dynamic tunnel asked for a loopback address, which would be the task's own.
 type LoopbackError struct{ Host string }
 
 func (e *LoopbackError) Error() string {
 	return fmt.Sprintf("%s is loopback: behind the tunnel that would be the task, not this machine", say.Brief(e.Host))
 }
 
-// Remedy tells what reaches either.
+// Remedy says how to reach this machine, and how the task.
 func (e *LoopbackError) Remedy() string {
 	return "for this machine's own services exempt the host from the proxy (NO_PROXY); a port of the task is forwarded by -L LOCAL:PORT"
 }
 
-// OwnError is a host that culvert itself needs to carry the tunnel.
+// OwnError means that a client of a dynamic tunnel asked for a host that culvert itself needs to carry the tunnel, or for the
+// tunnel's own listener.
 type OwnError struct{ Destination Endpoint }
 
 func (e *OwnError) Error() string {
@@ -123,7 +124,8 @@ func (e *OwnError) Remedy() string {
 	return "exempt it from the proxy: add " + e.Destination.Host + " to NO_PROXY"
 }
 
-// ownFault reports whether an error is about the destination: others notice nothing of it, and another session mends it not.
+// ownFault reports whether an error is about one destination alone: other destinations are not affected, and another session
+// would not help.
 func ownFault(err error) bool {
 	if closed, ok := errors.AsType[*ClosedError](err); ok {
 		return closed.Unresolved() || closed.Forbidden() || closed.Refused()
@@ -137,7 +139,7 @@ func (e Endpoint) loopback() bool {
 	return ok && address.Loopback(addr) || address.LoopbackName(e.Host)
 }
 
-// normal is the endpoint in the one spelling that destinations are told apart by.
+// normal returns the endpoint in the spelling by which destinations are told apart: lower case, without a final dot or brackets.
 func (e Endpoint) normal() Endpoint {
 	e.Host = strings.ToLower(strings.TrimSuffix(e.Host, "."))
 	if addr, err := netip.ParseAddr(strings.Trim(e.Host, "[]")); err == nil {
@@ -146,7 +148,8 @@ func (e Endpoint) normal() Endpoint {
 	return e
 }
 
-// unusable is why no client gets to an endpoint through the pool's tasks, whatever the rules say; nil when it may.
+// unusable returns why no client may connect to an endpoint through the pool's tasks, whatever the rules say; nil when clients
+// may.
 func (p *pool) unusable(e Endpoint) error {
 	client := p.tunnel.spec.Client
 	switch {
@@ -162,7 +165,8 @@ func (p *pool) unusable(e Endpoint) error {
 	return nil
 }
 
-// listensAt reports whether an endpoint, by its address, is where one of the engine's tunnels listens.
+// listensAt reports whether one of the engine's tunnels listens at an endpoint. Its host is not resolved, so only an address
+// matches.
 func (e *Engine) listensAt(at Endpoint) bool {
 	addr, err := netip.ParseAddr(at.Host)
 	if err != nil {

@@ -8,22 +8,22 @@ import (
 	"culvert/aws/wire"
 )
 
-// basicRest is how long a basic session rests between two connections: bytes of the old one may still be on their way,
-// and nothing in them says whose they are.
+// basicRest is how long a basic session rests between two connections: bytes of the old connection may still be on their way, and
+// nothing in them says which connection they belong to.
 const basicRest = 250 * time.Millisecond
 
-// basic carries one connection after the other, as agents up to 3.0.196.0 do: the payloads are its bytes, and there is
-// no sign when the far end closes (protocol.md 5).
+// basic carries one connection after the other, for agents up to 3.0.196.0, which have no mux: the payloads are the bytes of the
+// connection, and the agent gives no sign when the far end closes (protocol.md 5).
 type basic struct {
 	channel *channel
 	turn    chan struct{} // holds a token while no connection uses the session
 
 	mu      sync.Mutex
-	current *stream
-	over    error
+	current *stream // the connection that uses the session; nil for none
+	over    error   // why the session is over; nil while it is not
 
 	inboxes
-	resting sync.WaitGroup
+	resting sync.WaitGroup // goroutines of rest
 }
 
 func newBasic(c *channel) *basic {
@@ -70,7 +70,7 @@ func (b *basic) hangUp(s *stream) {
 	}
 	mine = mine && b.over == nil
 	if mine {
-		b.resting.Add(1) // under the lock: finish waits for it after it has set over
+		b.resting.Add(1) // with the lock held: finish sets over first and then waits for resting
 	}
 	b.mu.Unlock()
 	if !mine {
@@ -80,7 +80,7 @@ func (b *basic) hangUp(s *stream) {
 	go b.rest()
 }
 
-// rest gives the session free once the agent has taken the disconnect in and its last bytes have passed.
+// rest frees the session for the next connection once the agent has acknowledged the disconnect and its last bytes have passed.
 func (b *basic) rest() {
 	defer b.resting.Done()
 	for quiet := 0; quiet < 2; quiet++ {

@@ -9,18 +9,19 @@ import (
 )
 
 // batchConn gathers small reads and writes, so that a window of 1 KiB messages costs a few system calls and not hundreds. Before
-// batch is called it passes every write through; after that flush writes what was gathered.
+// batch is called it passes every write through; after that it keeps writes in a buffer until flush, or until the buffer is full.
 type batchConn struct {
 	net.Conn
 	in     *countingReader
 	reader *bufio.Reader
 	idle   func() // called before a read that may have to wait; may be nil
 
-	mu     sync.Mutex    // guards buffer: crypto/tls may write while it reads
+	mu     sync.Mutex    // guards buffer: crypto/tls may write during a read
 	buffer *bufio.Writer // nil before batch
 }
 
-// countingReader remembers how much the last read brought, and has a limit while the websocket is being opened.
+// countingReader remembers how many bytes the last read returned, and while the websocket is being opened limits how many are
+// read.
 type countingReader struct {
 	io.Reader
 	last int // bytes of the last read
@@ -50,7 +51,7 @@ func newBatchConn(conn net.Conn) *batchConn {
 	return &batchConn{Conn: conn, in: in, reader: bufio.NewReaderSize(in, socketBuffers)}
 }
 
-// batch begins to gather writes, and to call idle before reads. Nobody else may be reading meanwhile.
+// batch has writes be gathered from now on, and idle be called before reads that may have to wait. No read may be under way.
 func (c *batchConn) batch(idle func()) {
 	c.idle = idle
 	c.mu.Lock()

@@ -8,9 +8,9 @@ import (
 	"culvert/aws"
 )
 
-// startBeside opens a session to the lane's target. Where Session Manager has no connection to that container, whatever ECS
-// says about its agent, it goes on with the others of the task that will do as well, the best first; the next task is for
-// the tunnel to choose.
+// startBeside opens a session to the lane's target. Where Session Manager has no connection to that container, whatever ECS says
+// about its agent, startBeside tries the other containers of the task that serve as well, the best first, and makes the one that
+// works the lane's target. It does not go on to another task: that is for the tunnel to choose.
 func (l *lane) startBeside(ctx context.Context, document aws.Document) (aws.Session, error) {
 	var tried []string
 	for {

@@ -15,13 +15,13 @@ const (
 	otherObstacle obstacle = iota
 	addressTaken           // by another process
 	notAllowed             // this user, or nobody, may listen on the port
-	noAddress              // the system does not have the address, or its kind
+	noAddress              // the system does not have the address, or no addresses of its kind
 )
 
-// obstacleOf reads what the system said, in the numbers that it has for that.
+// obstacleOf reads the obstacle from an error of listen, by the numbers that this system has for its errors.
 func obstacleOf(err error) obstacle { return bindNumbers.obstacle(err) }
 
-// numbers are a system's errors about an address, by what they mean.
+// numbers are the error numbers that a system has for each obstacle.
 type numbers map[obstacle][]syscall.Errno
 
 func (n numbers) obstacle(err error) obstacle {
@@ -37,8 +37,9 @@ func (n numbers) obstacle(err error) obstacle {
 	return otherObstacle
 }
 
-// windowsNumbers are those of Windows Sockets; syscall has others of the same names there, which no call returns. On Windows
-// everybody may listen on the ports below 1024, and nobody on those that the system has set aside, for virtual machines say.
+// windowsNumbers are the error numbers of Windows Sockets; those of the same names in package syscall are others, which no call
+// returns. On Windows everybody may listen on the ports below 1024, and nobody on those that the system has set aside, for
+// virtual machines say.
 func windowsNumbers() numbers {
 	return numbers{
 		addressTaken: {10048},               // WSAEADDRINUSE
@@ -47,7 +48,7 @@ func windowsNumbers() numbers {
 	}
 }
 
-// bindError is why an address cannot be listened on, for people.
+// bindError returns the error for people about an address that cannot be listened on.
 func bindError(at netip.AddrPort, err error) error {
 	switch obstacleOf(err) {
 	case addressTaken:

@@ -4,7 +4,7 @@ package tunnel
 
 import "syscall"
 
-// bindNumbers are those of this system.
+// bindNumbers are the error numbers of this system.
 var bindNumbers = numbers{ //nolint:gochecknoglobals // never changed; Go has no constants of such types
 	addressTaken: {syscall.EADDRINUSE}, notAllowed: {syscall.EACCES, syscall.EPERM},
 	noAddress: {syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EPROTONOSUPPORT},

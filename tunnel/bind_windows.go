@@ -1,4 +1,4 @@
 package tunnel
 
-// bindNumbers are those of this system.
+// bindNumbers are the error numbers of this system.
 var bindNumbers = windowsNumbers() //nolint:gochecknoglobals // never changed; Go has no constants of such types

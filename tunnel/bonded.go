@@ -11,20 +11,20 @@ import (
 	"culvert/tunnel/bond"
 )
 
-// bonded is the relay of one task, and the sessions to it: those of a tunnel of their own, which leads to that task and to no
-// other, as the relay of another one knows nothing of the streams.
+// bonded is the relay of one task, with the sessions that lead to it. These sessions belong to an inner tunnel that is pinned to
+// the task, as the relay of another task knows nothing of the streams.
 type bonded struct {
 	relays *relays
 	target aws.Target
-	inner  *Tunnel
-	over   chan struct{} // closed by stop
-	ok     atomic.Bool   // it has answered
+	inner  *Tunnel       // has the sessions to the relay
+	over   chan struct{} // closed when the relay is given up
+	ok     atomic.Bool   // the relay has answered a hello
 
 	mu      sync.Mutex
-	now     *bundle // nil: nothing has gone through it for a while
-	retired bool    // ends with its last stream
-	err     error   // why it is over
-	running sync.WaitGroup
+	now     *bundle        // the bundle that new streams use; nil when no connection has used the relay for a while
+	retired bool           // gets no new streams, and ends with its last one
+	err     error          // why the relay is given up; nil while it is not
+	running sync.WaitGroup // bundles that run
 }
 
 func newBonded(r *relays, target aws.Target) *bonded {
@@ -41,17 +41,18 @@ func newBonded(r *relays, target aws.Target) *bonded {
 
 func (b *bonded) proved() bool { return b.ok.Load() }
 
-// leaving reports whether its task stops.
+// leaving reports whether the relay's task is about to stop.
 func (b *bonded) leaving() bool { return b.inner.strands.leaving.Load() }
 
-// why is why it is over, nil while it is not.
+// why returns why the relay was given up; nil while it is not.
 func (b *bonded) why() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.err
 }
 
-// bundle waits for a bundle that has a strand. There is one as soon as somebody asks for it.
+// bundle returns the current bundle once it has a strand, and begins one where there is none. The error is why the relay is given
+// up, why the bundle got no strand, or ctx's.
 func (b *bonded) bundle(ctx context.Context) (*bundle, error) {
 	b.mu.Lock()
 	if b.err != nil {
@@ -73,10 +74,10 @@ func (b *bonded) bundle(ctx context.Context) (*bundle, error) {
 	}
 }
 
-// streams is how many connections go through it.
+// streams is how many connections go through the relay.
 func (b *bonded) streams() int { return b.standing().Streams }
 
-// strands is how many sessions carry them.
+// strands is how many sessions carry these connections.
 func (b *bonded) strands() int { return b.standing().Strands }
 
 func (b *bonded) standing() bond.Standing {
@@ -89,15 +90,16 @@ func (b *bonded) standing() bond.Standing {
 	return u.bond.Standing()
 }
 
-// answered notes that the relay has answered.
+// answered notes that the relay has answered a hello.
 func (b *bonded) answered() {
 	if !b.ok.Swap(true) {
 		b.relays.works(b)
 	}
 }
 
-// past notes that a bundle is over. What it has failed by is the end of the relay for this tunnel, but that nothing went through it,
-// or no session could be had.
+// past notes that a bundle is over, and why. The relay is given up with it, unless the bundle ended only because no connection
+// used it (bond.ErrClosed) or no session to the relay could be opened (bond.ErrLost): then the next connection begins another
+// bundle.
 func (b *bonded) past(u *bundle, why error) {
 	b.mu.Lock()
 	if b.now == u {
@@ -114,7 +116,7 @@ func (b *bonded) past(u *bundle, why error) {
 	}
 }
 
-// retire has it end with its last stream.
+// retire has the relay take no new streams and end with its last one.
 func (b *bonded) retire(why error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -123,14 +125,14 @@ func (b *bonded) retire(why error) {
 	}
 }
 
-// stop has it end now.
+// stop gives the relay up now.
 func (b *bonded) stop(why error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.finish(why)
 }
 
-// finish is stop with the lock held.
+// finish is stop for callers that hold b.mu.
 func (b *bonded) finish(why error) {
 	if b.err == nil {
 		b.err = why
@@ -138,7 +140,7 @@ func (b *bonded) finish(why error) {
 	}
 }
 
-// end resets what is left of its streams, ends its sessions and waits for all of it.
+// end gives the relay up, resets the streams that are left, ends the sessions and waits until nothing of them runs.
 func (b *bonded) end(why error) {
 	if why == nil {
 		why = errStopped
@@ -155,21 +157,22 @@ func (b *bonded) end(why error) {
 	<-b.inner.done
 }
 
-// bundle is a number of strands to a relay, and what goes through them: from the first stream until there was none for a while.
+// bundle is a bond.Bundle with the sessions (strands) that carry it. It lives from the first stream until there was none for a
+// while.
 type bundle struct {
 	of     *bonded
 	bond   *bond.Bundle
-	ctx    context.Context //nolint:containedctx // its life
+	ctx    context.Context //nolint:containedctx // the life of the bundle
 	cancel context.CancelCauseFunc
 	ready  chan struct{} // closed when the relay has answered, or is not expected to any more
-	err    error         // the latter; set before ready is closed
+	err    error         // why no answer is expected any more; set before ready is closed
 
 	mu      sync.Mutex
-	strands map[*bond.Strand]struct{} // that are not being given up
-	opening int
-	wanted  int
-	full    bool // the relay takes no more
-	running sync.WaitGroup
+	strands map[*bond.Strand]struct{} // the strands that are not being given up
+	opening int                       // strands that are being opened
+	wanted  int                       // how many strands there should be
+	full    bool                      // the relay has said that it takes no more strands
+	running sync.WaitGroup            // goroutines of add
 }
 
 func newBundle(b *bonded) *bundle {
@@ -179,7 +182,7 @@ func newBundle(b *bonded) *bundle {
 	return u
 }
 
-// run opens the first strand, and the others as they are wanted, until the bundle is over.
+// run opens the first strand, and further ones as they are wanted, until the bundle is over.
 func (u *bundle) run() {
 	u.of.inner.wantStrands(1)
 	if u.err = u.join(); u.err == nil {
@@ -225,7 +228,8 @@ func (u *bundle) await() {
 	}
 }
 
-// join adds a strand, on whatever lane there is for one.
+// join adds a strand on a lane that has none, and waits for such a lane. A session that ends during the hello is replaced by
+// another.
 func (u *bundle) join() error {
 	for {
 		ctx, cancel := context.WithTimeout(u.ctx, startWithin)
@@ -240,7 +244,7 @@ func (u *bundle) join() error {
 			u.mu.Lock()
 			u.strands[joined] = struct{}{}
 			select {
-			case <-joined.Done(): // the word of that may have come before
+			case <-joined.Done(): // StrandEnded may have come before the strand was in the map
 				delete(u.strands, joined)
 			default:
 			}
@@ -265,7 +269,7 @@ func (u *bundle) join() error {
 	}
 }
 
-// heed takes what the bundle has to tell. It must not wait.
+// heed acts on an event of the bond. The bond calls it from its own goroutine, so heed must not wait.
 func (u *bundle) heed(e bond.Event) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -278,7 +282,7 @@ func (u *bundle) heed(e bond.Event) {
 	case bond.StrandQuiet, bond.StrandUnworthy:
 		delete(u.strands, e.Strand)
 		if u.wanted = len(u.strands) + u.opening; u.wanted == 0 {
-			u.cancel(bond.ErrClosed) // no stream either, or it would not be told
+			u.cancel(bond.ErrClosed) // there is no stream either: else the bond says nothing of its last strand
 			break
 		}
 		e.Strand.Drain()
@@ -303,7 +307,7 @@ func (u *bundle) fill() {
 	}
 }
 
-// add opens a strand beside others, or in the place of the last.
+// add opens one more strand. Where that fails and no other strand is left or being opened, it tries again every strandAgain.
 func (u *bundle) add() {
 	err := u.join()
 	u.mu.Lock()
@@ -319,7 +323,7 @@ func (u *bundle) add() {
 		return
 	}
 	u.wanted = 1
-	u.opening++ // that takes the place of this one
+	u.opening++ // for the next try
 	u.running.Go(func() {
 		select {
 		case <-time.After(strandAgain):

@@ -10,8 +10,8 @@ import (
 	"culvert/tunnel/bond"
 )
 
-// aside carries a connection through the relay of the tunnel, if it has one, and reports whether it did: else it is to go on as it
-// would without. What its client has said meanwhile is kept.
+// aside carries a connection to its end through the tunnel's relay, if there is one, and reports whether it did. If not, the
+// connection goes on as in a tunnel without a relay; what its client has sent meanwhile is kept for that.
 func (t *Tunnel) aside(conn *connection) (done bool, _ error) {
 	if t.relays == nil {
 		return false, nil
@@ -38,8 +38,8 @@ func (t *Tunnel) aside(conn *connection) (done bool, _ error) {
 	return true, &RelayError{Target: t.Link().Target, Port: t.relays.spec.Port, Err: err}
 }
 
-// stream carries a connection as a stream of a bundle. It is not done when the stream was not opened for a reason that is the
-// relay's own, and all is kept that its client has sent.
+// stream carries a connection to its end as a stream of a bundle. done is false when the stream could not be opened for a reason
+// that is the relay's own, while all that the client has sent is kept: then the connection can still go another way.
 func (t *Tunnel) stream(ctx context.Context, cancel context.CancelCauseFunc, conn *connection, s *bond.Stream) (done bool, _ error) {
 	defer func() { _ = s.Close() }()
 	free := context.AfterFunc(ctx, func() { s.Reset() })
@@ -55,7 +55,7 @@ func (t *Tunnel) stream(ctx context.Context, cancel context.CancelCauseFunc, con
 	if u.opened(err == nil); err == nil {
 		err = conn.pour(s)
 	} else if unusable(err) {
-		_ = conn.local.SetReadDeadline(time.Now()) // what has been read is kept
+		_ = conn.local.SetReadDeadline(time.Now()) // ends the read under way; what was read before is kept
 		up.Wait()
 		_ = conn.local.SetReadDeadline(time.Time{})
 		if u.unheard(err) {
@@ -71,7 +71,7 @@ func (t *Tunnel) stream(ctx context.Context, cancel context.CancelCauseFunc, con
 	}
 	w, half := conn.local.(closeWriter)
 	if errors.Is(err, io.EOF) && half && w.CloseWrite() == nil {
-		conn.outlive(&up) // the other direction goes on
+		conn.outlive(&up) // the client may go on sending
 	} else {
 		cancel(err)
 		reset(conn.local)
@@ -81,23 +81,24 @@ func (t *Tunnel) stream(ctx context.Context, cancel context.CancelCauseFunc, con
 	return true, err
 }
 
-// unusable reports whether a stream could not be opened for a reason that says nothing of what it was to lead to.
+// unusable reports whether an error of opening a stream says nothing of the port that it was to lead to.
 func unusable(err error) bool {
 	return !errors.Is(err, bond.ErrRefused) && !errors.Is(err, bond.ErrTimeout)
 }
 
-// upload is what a client sends on a stream. What it has sent is kept until the stream is open.
+// upload sends what a client writes on a stream of a bundle. What it has sent is also kept in conn.kept until the stream is open.
 type upload struct {
 	conn *connection
 	to   *bond.Stream
 
-	over chan struct{} // closed when the far side is
+	over chan struct{} // closed when the far side has ended the connection
 
 	mu   sync.Mutex
-	open bool
-	lost bool // it has sent more than is kept
+	open bool // the stream is open, and nothing is kept any more
+	lost bool // more than maxKept bytes were sent, so that they are not kept
 }
 
+// opened notes the outcome of opening the stream. Of an open stream nothing needs to be kept.
 func (u *upload) opened(open bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -106,8 +107,8 @@ func (u *upload) opened(open bool) {
 	}
 }
 
-// unheard reports whether nothing that was sent can have reached the far side, when the stream was not opened, and all of it is
-// kept.
+// unheard reports, of a stream that could not be opened, whether nothing that was sent can have reached the far side and all of
+// it is kept.
 func (u *upload) unheard(err error) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -115,7 +116,7 @@ func (u *upload) unheard(err error) bool {
 	return !u.lost && (never || len(u.conn.kept.bytes) == 0)
 }
 
-// keep takes in what is about to be sent.
+// keep keeps bytes that are about to be sent, as long as the stream is not open.
 func (u *upload) keep(p []byte) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -129,7 +130,8 @@ func (u *upload) keep(p []byte) {
 	}
 }
 
-// run sends what the local side writes, and its end. It returns an error when the connection is over.
+// run sends what the local side writes, and then its end of file. An error that it returns ends the whole connection; nil leaves
+// the other direction as it is.
 func (u *upload) run(ctx context.Context, e *Engine) error {
 	c := u.conn
 	buffer := make([]byte, firstBuffer)
@@ -140,8 +142,8 @@ func (u *upload) run(ctx context.Context, e *Engine) error {
 			u.keep(buffer[:n])
 			c.sent.Add(uint64(n))
 			if _, werr := u.to.Write(buffer[:n]); werr != nil {
-				// What is still written is read and dropped, as to close on it would take
-				// the answer away from a client that has not read it yet.
+				// What the client still writes is read and dropped: closing on unread bytes would reset the connection
+				// and could take the answer away from a client that has not read it yet.
 				_ = c.local.SetReadDeadline(time.Now().Add(drainWithin))
 				_, _ = io.Copy(io.Discard, c.local)
 				return nil //nolint:nilerr // the other direction says why
@@ -165,14 +167,15 @@ func (u *upload) run(ctx context.Context, e *Engine) error {
 	}
 }
 
-// kept reports whether an error is that of a read which was ended so that the connection can go another way.
+// kept reports whether an error is that of a read which stream has ended by a deadline so that the connection can go another way.
 func (u *upload) kept(err error) bool {
 	var timeout interface{ Timeout() bool }
 	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// abandoned waits, after the local side has finished writing, until the far side has too, and reports whether the local side
-// is gone altogether before that. Where that cannot be known, one that gets nothing for long is taken to be.
+// abandoned waits, after the local side has finished writing, until the far side has finished too. It reports whether the local
+// side has gone altogether before that; where the system does not tell, a local side that has received nothing for
+// halfClosedSilence counts as gone.
 func (u *upload) abandoned(ctx context.Context, e *Engine) bool {
 	c := u.conn
 	c.lastDown.Store(time.Now().UnixNano())
@@ -192,7 +195,8 @@ func (u *upload) abandoned(ctx context.Context, e *Engine) bool {
 	}
 }
 
-// outlive waits for the end of what a local side writes whose far side has ended, as long as it writes.
+// outlive waits until the local side, whose far side has ended, has finished writing too. A local side that writes nothing for
+// halfClosedSilence is reset.
 func (c *connection) outlive(up *sync.WaitGroup) {
 	done := make(chan struct{})
 	go func() {
@@ -213,7 +217,7 @@ func (c *connection) outlive(up *sync.WaitGroup) {
 	}
 }
 
-// pour hands what comes on a stream to the local side, until the far side ends (io.EOF) or something fails.
+// pour hands what comes on a stream to the local side until the far side ends (io.EOF) or something fails.
 func (c *connection) pour(s *bond.Stream) error {
 	buffer := make([]byte, copyBuffer)
 	for {

@@ -44,14 +44,14 @@ type channel struct {
 	onPause func(paused bool)                    // is told when the service says that the agent is away, and back; must not block
 	wake    chan struct{}                        // wakes the writer, as collect has frames for it; capacity 1
 
-	onAway func(away bool) // is told the same, for the messages that were under way; must not block
+	onAway func(away bool) // is told the same right after onPause, to judge the messages that were under way; must not block
 
 	heard  atomic.Int64 // when the agent was last heard, in unix nanoseconds
-	served atomic.Int64 // when the service was, its pongs included
+	served atomic.Int64 // when the service was last heard, its pongs included, in unix nanoseconds
 
 	sendMu    sync.Mutex   // orders senders: sequence order is wire order
-	seams     atomic.Bool  // messages begin in the midst of mux frames, see seam
-	seamsFrom atomic.Int64 // sequence number of the first message that does
+	seams     atomic.Bool  // messages are shifted against the bounds of mux frames, see seam
+	seamsFrom atomic.Int64 // sequence number of the first message that is; math.MaxInt64 before there is one
 	ahead     bool         // the first byte of the next mux frame has been sent already; under sendMu
 
 	missing *atomic.Int64 // messages that were lost on their way here and that the agent has not sent again yet
@@ -178,7 +178,7 @@ func (c *channel) push(kind wire.PayloadType, body []byte) error {
 }
 
 func (c *channel) encode(kind wire.PayloadType, sequence int64, body []byte) (*outgoing, error) {
-	if kind == wire.Output && c.seal != nil { // in this order: what else is sent may come before there is a seal
+	if kind == wire.Output && c.seal != nil { // in this order: messages of other kinds are sent before c.seal is set, by another goroutine
 		sealed, err := c.seal.seal(body)
 		if err != nil {
 			return nil, err
@@ -312,8 +312,9 @@ func (c *channel) attach(now time.Time) {
 	c.signal()
 }
 
-// collect appends to batch the frames that are to be written now, acknowledges first, and says when the writer is to call it
-// again even if nothing wakes it; zero is not before that. The caller gives the frames back to the pool when they are written.
+// collect appends to batch the frames that are to be written now, acknowledges first, and says when the writer is to call collect
+// again even if nothing wakes it; zero if only a wake-up is reason for that. The caller gives the frames back to the pool when
+// they are written.
 func (c *channel) collect(batch [][]byte, now time.Time) (_ [][]byte, again time.Time, _ error) {
 	batch, more, err := c.collectAcks(batch, now)
 	if err != nil {
@@ -386,7 +387,7 @@ func (c *channel) figures() (resent uint64, roundTrip time.Duration) {
 	return c.out.resent, c.out.smoothed
 }
 
-// calm reports whether every message is acknowledged, and the last acknowledge came at least since before now.
+// calm reports whether every message is acknowledged, and the last acknowledge came at least the duration since before now.
 func (c *channel) calm(now time.Time, since time.Duration) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -6,18 +6,19 @@ import (
 	"culvert/aws"
 )
 
-// denied reports whether a policy forbids a call.
+// denied reports whether an error means that a policy forbids the call.
 func denied(err error) bool {
 	_, ok := errors.AsType[*aws.DeniedError](err)
 	return ok
 }
 
-// hopeless reports whether asking to resume a session again is of no use: another session may still be allowed.
-// Expired credentials are not among the reasons, they get renewed.
+// hopeless reports whether there is no use in asking again to resume a session, though another session may still be allowed.
+// Expired credentials are no such reason, as they are renewed.
 func hopeless(err error) bool { return denied(err) }
 
-// barred reports whether a proxy that wants a login, an unknown certificate or a setting keeps culvert from AWS. A tunnel
-// that has never been open ends with it; one that was may only be in another network for a while.
+// barred reports whether the way to AWS is barred by something that stays as it is: a proxy that wants a login, an unknown
+// certificate, a wrong setting. A tunnel that has never been open ends with such an error; one that was open may only be in
+// another network for a while.
 func barred(err error) bool {
 	if e, ok := errors.AsType[*aws.UnreachableError](err); ok {
 		return !e.Temporary()
@@ -26,8 +27,7 @@ func barred(err error) bool {
 	return unusable
 }
 
-// lostForGood reports whether no later try can open a session: what is wrong is in the request or in a policy, not in
-// the weather.
+// lostForGood reports whether no later try can open a session, because the request itself is wrong or a policy forbids it.
 func lostForGood(err error, s Spec) bool {
 	if _, ok := errors.AsType[*ResumeError](err); ok {
 		return false // another session may still be allowed
@@ -45,7 +45,7 @@ func lostForGood(err error, s Spec) bool {
 		return closed.Forbidden()
 	}
 	if _, ok := errors.AsType[*aws.TaskGoneError](err); ok {
-		return s.Pinned || s.Target.Service == "" && s.Target.Family == "" // nothing will take its place
+		return s.Pinned || s.Target.Service == "" && s.Target.Family == "" // no other task will take its place
 	}
 	return denied(err)
 }

@@ -19,14 +19,14 @@ const (
 	// halfClosedSilence ends a connection whose local side has finished writing and whose far side says nothing. It
 	// must be long: a half-closed upload still gets its answer (protocol.md 6), and no FIN may be sent before.
 	halfClosedSilence = 60 * time.Second
-	// scarceSilence takes its place while other connections wait for file descriptors, where it cannot be known whether
-	// the local side has finished writing or is gone.
+	// scarceSilence replaces halfClosedSilence while other connections wait for file descriptors, where the system does not tell
+	// whether the local side has only finished writing or is gone.
 	scarceSilence = 2 * time.Second
 	// drainWithin is how long the local side may go on writing to a far side that has ended.
 	drainWithin = 5 * time.Second
-	// refusalWithin is how long the report of a refused dial may come after the end of its stream.
+	// refusalWithin is how much later than the end of its stream the report of a refused dial may come.
 	refusalWithin = 100 * time.Millisecond
-	// A connection reads with firstBuffer until its client fills that, then with copyBuffer.
+	// A connection reads with a buffer of firstBuffer bytes until its client fills that, then with one of copyBuffer bytes.
 	firstBuffer = 4 << 10
 	copyBuffer  = 32 << 10
 )
@@ -36,18 +36,18 @@ var (
 	errAllBehind = errors.New("every session that the tunnel may have is held up by a destination that does not read (more of them: --lanes)")
 )
 
-// connections are those of one tunnel.
+// connections are the local connections of one tunnel.
 type connections struct {
 	mu      sync.Mutex
 	lastID  uint64
 	open    []*connection
-	ended   []Connection // the last keepEnded
-	closing bool
-	past    struct{ received, sent uint64 } // of ended ones
+	ended   []Connection                    // the last keepEnded of those that have ended
+	closing bool                            // the tunnel ends: no more connections are taken in
+	past    struct{ received, sent uint64 } // bytes of connections that have ended
 
-	proxied bool         // a dynamic tunnel's: its clients speak with a proxy
-	queued  atomic.Int64 // connections that wait for a lane
-	pending sync.WaitGroup
+	proxied bool           // the tunnel is a dynamic one, whose clients speak with culvert's own proxy
+	queued  atomic.Int64   // connections that wait for a lane
+	pending sync.WaitGroup // connections that are served
 }
 
 // source is where a connection comes from.
@@ -55,8 +55,8 @@ type source int
 
 const (
 	fromListener source = iota
-	fromCulvert         // Dial: it is nobody's traffic
-	fromProxy           // of a dynamic tunnel: it is a client's, behind one of its own
+	fromCulvert         // from Tunnel.Dial: culvert's own, so no user's traffic
+	fromProxy           // from the proxy of a dynamic tunnel to a destination, on behalf of a client with a connection of its own
 )
 
 // connection is one local connection at work.
@@ -65,24 +65,25 @@ type connection struct {
 	from     source
 	local    net.Conn
 	started  time.Time
-	head     *head // what its client said while there was no lane; nil when that was not read, or has been handed on
+	head     *head // what the client sent while there was no lane; nil when that was not read, or has been handed on
 	received atomic.Uint64
 	sent     atomic.Uint64
 	sniff    sniffer
-	kept     kept         // of whoever reads the local side
-	shown    int          // bytes at the head of what comes next that sniff has seen already; of whoever hands on
+	kept     kept         // what the client has sent, see replay.go; only the goroutine that reads the local side touches it
+	shown    int          // how many of the next bytes for the local side sniff has seen already; only hand touches it
 	lastDown atomic.Int64 // unix nanoseconds of the last bytes from the far side
 
 	trouble atomic.Pointer[error] // why a client of a dynamic tunnel did not get what it wanted; nil when it did
 }
 
-// own reports whether it is nobody's traffic.
+// own reports whether the connection is culvert's own and no user's traffic.
 func (c *connection) own() bool { return c.from == fromCulvert }
 
-// closeWriter is what TCP and unix sockets both can.
+// closeWriter is a connection of which one direction can be closed alone, as TCP and unix sockets can.
 type closeWriter interface{ CloseWrite() error }
 
-// add takes a connection in; nil when no more are wanted. One that is not from the listener is to be ended by pending.Done.
+// add takes a connection in; nil when the tunnel takes no more of them. For a connection that is not from the listener the caller
+// has to call pending.Done at its end.
 func (c *connections) add(local net.Conn, from source) *connection {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -92,7 +93,7 @@ func (c *connections) add(local net.Conn, from source) *connection {
 	conn := &connection{from: from, local: local, started: time.Now()}
 	conn.sniff.front = c.proxied
 	if from != fromListener {
-		c.pending.Add(1) // nobody waits for who dials, as for the listener
+		c.pending.Add(1) // with the lock held, so before wait: the goroutines that accept are waited for, those that dial are not
 	}
 	if !conn.own() {
 		c.lastID++
@@ -145,7 +146,7 @@ func (c *connections) list() []Connection {
 	return all
 }
 
-// some reports whether any is open.
+// some reports whether any connection is open.
 func (c *connections) some() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -155,7 +156,7 @@ func (c *connections) some() bool {
 // waiting is the number of connections that have no lane yet.
 func (c *connections) waiting() int { return int(c.queued.Load()) }
 
-// abort closes every local connection, those still to come included.
+// abort resets every local connection and has add take no more of them.
 func (c *connections) abort() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -181,12 +182,12 @@ func reset(conn net.Conn) {
 	_ = conn.Close()
 }
 
-// serve carries one local connection to its end.
+// serve carries one local connection to its end and publishes that end.
 func (t *Tunnel) serve(conn *connection) {
 	t.engine.endings.publish(Ending{Tunnel: t.id, Connection: t.through(conn)})
 }
 
-// through carries a connection and returns what became of it.
+// through carries a connection to its end and returns its record.
 func (t *Tunnel) through(conn *connection) Connection {
 	carry := t.carry
 	if t.pool != nil {
@@ -194,7 +195,7 @@ func (t *Tunnel) through(conn *connection) Connection {
 	}
 	err := carry(conn)
 	if errors.Is(err, io.EOF) || errors.Is(err, errStreamDone) {
-		err = nil // one of the two sides was done
+		err = nil // one of the two sides has ended the connection in order
 	}
 	if refusal := conn.sniff.refusedBy(); refusal != nil && conn.trouble.Load() == nil && (err == nil || refusal.final() || conn.hungUp(err)) {
 		err = refusal
@@ -202,8 +203,8 @@ func (t *Tunnel) through(conn *connection) Connection {
 	return t.connections.remove(conn, err)
 }
 
-// hungUp reports whether an error is of the local side: its client has gone, as many do by a reset when they were refused and
-// leave the body of the answer unread.
+// hungUp reports whether an error comes from the local side: the client has gone. Many clients do so by a reset after a refusal,
+// as they leave the body of the answer unread.
 func (c *connection) hungUp(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Source != nil && op.Source.String() == c.local.LocalAddr().String()
@@ -228,7 +229,8 @@ func (t *Tunnel) carry(conn *connection) error {
 	}
 }
 
-// convey carries a connection on one stream, and reports whether another one may take its place.
+// convey carries a connection on one stream. again reports whether it can be opened anew on another stream; if not, the
+// connection is over, and the error says how.
 func (t *Tunnel) convey(conn *connection, l *lane, s *stream) (again bool, _ error) {
 	defer l.release()
 	ctx, cancel := context.WithCancelCause(t.ctx)
@@ -261,7 +263,7 @@ func (t *Tunnel) convey(conn *connection, l *lane, s *stream) (again bool, _ err
 		err = failure
 	}
 	_, silent := errors.AsType[*SilentError](err)
-	if !silent { // else nobody takes it for a success
+	if !silent { // a SilentError is no success anyway, about which there could be a doubt
 		err = s.ending(ctx, err)
 	}
 	clean := errors.Is(err, io.EOF)
@@ -289,7 +291,8 @@ func (t *Tunnel) convey(conn *connection, l *lane, s *stream) (again bool, _ err
 	return false, err
 }
 
-// refused reports whether a stream that ended without a byte was one whose dial the agent reported as failed.
+// refused reports whether the agent has reported a failed dial for a stream that ended without a byte. It waits refusalWithin for
+// that.
 func (t *Tunnel) refused(ctx context.Context, s *stream) bool {
 	m, ok := s.carrier.(*mux)
 	if !ok {
@@ -310,7 +313,7 @@ func (t *Tunnel) refused(ctx context.Context, s *stream) bool {
 	}
 }
 
-// acquire finds a lane for a connection, waiting for one where a session is on its way, or is worth being waited for.
+// acquire opens a stream for a connection on a lane that dispatch gives it. It waits for that up to acquireWithin.
 func (t *Tunnel) acquire(conn *connection) (*lane, *stream, error) {
 	ctx, cancel := context.WithTimeoutCause(t.ctx, acquireWithin, errNoSession)
 	defer cancel()
@@ -345,7 +348,7 @@ func (t *Tunnel) acquire(conn *connection) (*lane, *stream, error) {
 			heard = nil
 			w.spoke.Store(true)
 			t.dispatch()
-		case <-time.After(time.Second): // a lane that was too busy a moment ago
+		case <-time.After(time.Second): // a lane that was too busy a moment ago may have room by now
 			t.dispatch()
 		case <-ctx.Done():
 			return nil, nil, t.why(context.Cause(ctx))
@@ -353,7 +356,8 @@ func (t *Tunnel) acquire(conn *connection) (*lane, *stream, error) {
 	}
 }
 
-// why adds to the end of a wait what keeps the tunnel from having a session.
+// why returns the error of a wait for a lane: instead of errNoSession what keeps the tunnel from having a session, where that is
+// known.
 func (t *Tunnel) why(err error) error {
 	if !errors.Is(err, errNoSession) {
 		return err
@@ -372,8 +376,8 @@ func (t *Tunnel) why(err error) error {
 	return err
 }
 
-// copyUp sends what the local side writes. It returns nil when the far side has ended first, and an error when the
-// connection is over.
+// copyUp sends what the local side writes. It returns nil when the far side has ended the stream, or the stream is to be
+// replaced; an error ends the connection.
 func (c *connection) copyUp(ctx context.Context, s *stream, e *Engine) error {
 	if err := c.replay(ctx, s); err != nil {
 		return err
@@ -393,12 +397,12 @@ func (c *connection) copyUp(ctx context.Context, s *stream, e *Engine) error {
 			buffer = make([]byte, copyBuffer)
 		}
 		switch {
-		case s.spare.Load(): // what has been read goes out on another stream
+		case s.spare.Load(): // what has been read is sent again on another stream
 			return nil
 		case err == nil:
 		case s.done.Load():
 			return nil
-		case errors.Is(err, io.EOF) && c.from == fromListener: // the others are never closed by halves
+		case errors.Is(err, io.EOF) && c.from == fromListener: // connections of culvert and of the proxy are pipes, without half-close
 			return c.linger(ctx, s, e.scarcity.now, func() (gone, known bool) { return e.kernel.gone(c.local) })
 		default:
 			return err
@@ -406,9 +410,11 @@ func (c *connection) copyUp(ctx context.Context, s *stream, e *Engine) error {
 	}
 }
 
-// linger waits, after the local side has finished writing, for the far side to finish too: smux version 1 knows no
-// half-close, and its FIN would cut off the answer (protocol.md 9, P11). A local side that is gone altogether is not
-// waited for. One that is known to be there and got nothing has waited for what cannot come: a *HalfCloseError.
+// linger waits, after the local side has finished writing, for the far side to finish too: smux version 1 knows no half-close,
+// and its FIN would cut off the answer (protocol.md 9, P11). It returns nil when the far side has ended the stream, or ctx has;
+// io.EOF when the local side is gone altogether, or nothing has come for halfClosedSilence; and a *HalfCloseError when nothing
+// has come since the local side finished, which is known to wait still: the far side cannot learn that all was sent, and probably
+// waits for that.
 func (c *connection) linger(ctx context.Context, s *stream, scarce func() bool, left func() (gone, known bool)) error {
 	c.lastDown.Store(time.Now().UnixNano())
 	before := c.received.Load()
@@ -435,7 +441,7 @@ func (c *connection) linger(ctx context.Context, s *stream, scarce func() bool, 
 	}
 }
 
-// copyDown hands what arrives to the local side until the far side ends (io.EOF) or something fails.
+// copyDown hands what comes from the far side to the local side until the far side ends (io.EOF) or something fails.
 func (c *connection) copyDown(ctx context.Context, s *stream) error {
 	for {
 		chunk, err := s.inbox.next(ctx)
@@ -450,8 +456,8 @@ func (c *connection) copyDown(ctx context.Context, s *stream) error {
 	}
 }
 
-// hand lets write give bytes to the local side, which may take a part of them: then the next call begins with the rest. The
-// sniffer sees them before, or the local side's answer to them could be seen first.
+// hand gives bytes to the local side by write, which may take only a part of them: the next call has to begin with the rest. The
+// sniffer sees the bytes before they are written, as it could otherwise see the local side's answer to them first.
 func (c *connection) hand(p []byte, write func([]byte) (int, error)) (int, error) {
 	if c.shown < len(p) {
 		c.sniff.down(p[c.shown:])

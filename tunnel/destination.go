@@ -10,37 +10,37 @@ const (
 	// provesWithin is how long a destination may take to accept its first connection. The task's system sends four SYNs in that
 	// time (at once and after 1, 3 and 7 s).
 	provesWithin = 10 * time.Second
-	// provesAgain is how long to wait for the next try when the session has ended during a proof.
+	// provesAgain is the pause before the next try when the session has ended during a proof, or took none.
 	provesAgain = 100 * time.Millisecond
 )
 
-// destination is a host and port of a dynamic tunnel: a tunnel without a listener, and what the pool knows of it. The pool's
-// lock guards what follows endpoint.
+// destination is a host and port of a dynamic tunnel: an inner tunnel without a listener, and what the pool knows of it. The
+// pool's lock guards what follows inner, except scout, which is never changed.
 type destination struct {
 	pool     *pool
 	endpoint Endpoint
 	inner    *Tunnel
 	scout    bool // it only finds out whether sessions can be opened, see explore
-	warm     bool
+	warm     bool // it is kept open (Dynamic.Warm)
 
-	opened, used time.Time
-	conns        int // connections that are open
-	waiters      int // clients that wait for one
-	seated       bool
-	ending       bool
+	opened, used time.Time // when it was opened, and when a connection of it last ended; at first used is opened
+	conns        int       // connections that are open
+	waiters      int       // clients that wait for a connection
+	seated       bool      // it was given a seat for a session
+	ending       bool      // it gets no more connections, and its tunnel ends
 
-	proving bool
+	proving bool          // a proof is under way
 	proved  bool          // a connection was accepted, and none has failed since
 	settled chan struct{} // closed when the proof under way has come to an end
 
-	trouble error     // why it has no session; nil when it has one or nothing went wrong
-	since   time.Time // since when trouble is there
+	trouble error     // why it has no session; nil when it has a session or nothing went wrong
+	since   time.Time // when trouble began
 }
 
 // idle reports whether the destination has no connection and nobody waits for one.
 func (d *destination) idle() bool { return d.conns == 0 && d.waiters == 0 && !d.proving }
 
-// prove settles whether the destination takes connections. Whoever waits for it is told by settled.
+// prove finds out whether the destination takes connections, and wakes those that wait for the answer by settled.
 func (d *destination) prove() {
 	err := d.establish()
 	p := d.pool
@@ -56,13 +56,13 @@ func (d *destination) prove() {
 	}
 }
 
-// settle wakes those that wait for the proof, which is over. The pool's lock is held.
+// settle wakes those that wait for the proof. The pool's lock is held.
 func (d *destination) settle() {
 	close(d.settled)
 	d.settled = make(chan struct{})
 }
 
-// establish waits for a session, and asks its agent to connect.
+// establish waits for a session to the destination and has its agent prove that the destination accepts connections.
 func (d *destination) establish() error {
 	t := d.inner
 	d.pool.mu.Lock()
@@ -85,7 +85,7 @@ func (d *destination) establish() error {
 		case late:
 			return &UnansweredError{Target: l.target, Remote: d.endpoint, After: patience}
 		}
-		// The session ended under the proof, or takes nothing now: another one tells.
+		// The session has ended during the proof, or takes no proof now: another session is asked.
 		select {
 		case <-time.After(provesAgain):
 		case <-t.ctx.Done():
@@ -94,7 +94,7 @@ func (d *destination) establish() error {
 	}
 }
 
-// describe is the destination as it stands.
+// describe returns a copy of what is known of the destination now.
 func (d *destination) describe() Destination {
 	state, err := d.inner.State()
 	p := d.pool

@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Sizes and places in the kernel's linux/inet_diag.h: inet_diag_req_v2, inet_diag_msg and their inet_diag_sockid.
+// Sizes of messages and offsets in them, by the kernel's linux/inet_diag.h: inet_diag_req_v2, inet_diag_msg and their
+// inet_diag_sockid.
 const (
 	diagRequest = unix.NLMSG_HDRLEN + 56
 	diagAnswer  = unix.NLMSG_HDRLEN + 72
@@ -22,17 +23,18 @@ const (
 
 var errNoSocket = errors.New("no such socket")
 
-// kernel asks the kernel about TCP connections, over one socket that it keeps: a new one for each question could not be had
-// when it matters most, once the process is out of file descriptors. The zero value opens it with the first question. Safe
-// for concurrent use.
+// kernel asks the kernel about TCP connections, over one socket that it keeps: a new socket for each question could not be had
+// when the answer matters most, once the process is out of file descriptors. The zero value opens its socket with the first
+// question. Safe for concurrent use.
 type kernel struct {
 	mu       sync.Mutex
-	socket   *int // nil until it is open
+	socket   *int // file descriptor; nil until the socket is open
 	closed   bool
 	sequence uint32 // of the last question
 }
 
-// open opens the socket, if it can be had. Nothing goes wrong without it, as there is another way to look.
+// open opens the socket ahead of the first question, while there are file descriptors. A failure does not matter: tcpInode is
+// another way to look.
 func (k *kernel) open() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -64,9 +66,9 @@ func (k *kernel) close() {
 	k.socket, k.closed = nil, true
 }
 
-// diagnose asks for one TCP connection of this network namespace, by its two ends, and returns the inode of its socket,
-// which is 0 once no process holds it. Unlike a look into /proc/net/tcp it does not walk through every socket of the
-// machine, which takes milliseconds on a busy one. The error is errNoSocket where there is none; the kernel says the same
+// diagnose looks one TCP connection of this network namespace up by its two ends, and returns the inode of its socket, which is 0
+// once no process holds the socket. Unlike a look into /proc/net/tcp this does not walk through every socket of the machine,
+// which takes milliseconds on a busy one. The error is errNoSocket where there is no such connection; the kernel answers the same
 // where it cannot look at TCP at all.
 func (k *kernel) diagnose(local, remote netip.AddrPort) (inode uint32, err error) {
 	k.mu.Lock()
@@ -79,13 +81,13 @@ func (k *kernel) diagnose(local, remote netip.AddrPort) (inode uint32, err error
 		return 0, fmt.Errorf("ask for a socket: %w", err)
 	}
 	for answer := make([]byte, 4*diagAnswer); ; {
-		n, _, err := unix.Recvfrom(*k.socket, answer, unix.MSG_DONTWAIT) // the kernel answers before it takes the question
+		n, _, err := unix.Recvfrom(*k.socket, answer, unix.MSG_DONTWAIT) // the answer is there when Sendto returns
 		if err != nil {
 			return 0, fmt.Errorf("read about a socket: %w", err)
 		}
 		if n < unix.NLMSG_HDRLEN || binary.NativeEndian.Uint32(answer[8:]) == k.sequence {
 			return parseDiagnosis(answer[:n])
-		} // else the answer to a question that had failed
+		} // else it is the answer to an earlier question, which was not read as that question had failed
 	}
 }
 
@@ -99,9 +101,9 @@ func diagnosisOf(local, remote netip.AddrPort, sequence uint32) []byte {
 	b = binary.NativeEndian.AppendUint16(b, unix.SOCK_DIAG_BY_FAMILY)
 	b = binary.NativeEndian.AppendUint16(b, unix.NLM_F_REQUEST)
 	b = binary.NativeEndian.AppendUint32(b, sequence)
-	b = append(b, 0, 0, 0, 0) // port: the kernel knows
+	b = append(b, 0, 0, 0, 0) // our netlink port id, which the kernel knows by itself
 	b = append(b, byte(family), unix.IPPROTO_TCP, 0, 0)
-	b = binary.NativeEndian.AppendUint32(b, ^uint32(0)) // whatever its state
+	b = binary.NativeEndian.AppendUint32(b, ^uint32(0)) // connections in any state
 	b = binary.BigEndian.AppendUint16(b, local.Port())
 	b = binary.BigEndian.AppendUint16(b, remote.Port())
 	for _, a := range []netip.Addr{from, to} {
@@ -126,7 +128,7 @@ func parseDiagnosis(b []byte) (inode uint32, err error) {
 	case kind != unix.SOCK_DIAG_BY_FAMILY, len(b) < diagAnswer:
 		return 0, fmt.Errorf("answer %d of %d bytes about a socket", kind, len(b))
 	case b[diagState] == tcpListen:
-		return 0, errNoSocket // where there is no such connection the kernel offers who listens on the port
+		return 0, errNoSocket // where there is no such connection the kernel returns the socket that listens on the port
 	}
 	return binary.NativeEndian.Uint32(b[diagInode:]), nil
 }

@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// Dial connects to the far end without the listener. It returns at once, before there is a session, as the listener's
-// accept does. The connection is culvert's own: no event tells of it, and neither Connections nor Stats count it. When it
+// Dial connects to the far end without the listener. It returns at once, even before there is a session, as a client's connect to
+// the listener does. The connection is culvert's own: no event tells of it, and neither Connections nor Stats count it. When it
 // fails, its Read and Write say why.
 func (t *Tunnel) Dial() (net.Conn, error) {
 	near, far := net.Pipe()
@@ -26,14 +26,14 @@ func (t *Tunnel) Dial() (net.Conn, error) {
 	return d, nil
 }
 
-// dialled is the near end of a connection of our own.
+// dialled is the caller's end of a connection that Dial has made.
 type dialled struct {
 	net.Conn
 
 	once   sync.Once
 	closed chan struct{} // closed by Close
 	done   chan struct{} // closed when the connection is over
-	err    error         // why, from then on
+	err    error         // how the connection has ended; set before done is closed
 }
 
 func (d *dialled) Close() error {
@@ -51,7 +51,7 @@ func (d *dialled) Write(p []byte) (int, error) {
 	return n, d.why(err)
 }
 
-// why puts the tunnel's word in the place of what the far end of a pipe says.
+// why replaces the error of a closed pipe by how the tunnel says that the connection has ended.
 func (d *dialled) why(err error) error {
 	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrClosedPipe) {
 		return err

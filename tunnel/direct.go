@@ -14,13 +14,14 @@ import (
 // maxStraight is how many of the hosts that are reached directly a dynamic tunnel remembers, for Destinations to list.
 const maxStraight = 200
 
-// direct connects to hosts from this machine, past the tasks, and counts what goes there.
+// direct connects a dynamic tunnel's clients to hosts from this machine, not through a task, and keeps account of these hosts.
+// Its methods are safe for concurrent use.
 type direct struct {
 	pool *pool
 
 	mu     sync.Mutex
 	open   map[Endpoint]*straight
-	order  []*straight
+	order  []*straight // the same, in the order in which they were first asked for
 	closed bool
 }
 
@@ -28,11 +29,11 @@ type direct struct {
 type straight struct {
 	endpoint     Endpoint
 	opened, used time.Time
-	err          error // of the last attempt
-	last         uint64
-	conns        []*straightConn
-	past         Stats
-	ended        []Connection // the last of them
+	err          error           // of the last attempt to connect; nil when that worked
+	last         uint64          // the number of the last connection
+	conns        []*straightConn // that are open
+	past         Stats           // the sums of those that have ended
+	ended        []Connection    // the last keepEnded of these
 }
 
 // Dial connects from this machine. Package front has refused the addresses that no client may reach. The tunnel's own listener is
@@ -55,7 +56,7 @@ func (s *direct) Dial(ctx context.Context, host string, port uint16) (net.Conn, 
 	return conn, nil
 }
 
-// note keeps account of an attempt.
+// note keeps account of an attempt to connect, and returns the connection so that it is counted.
 func (s *direct) note(e Endpoint, conn net.Conn, err error) (net.Conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,7 +83,8 @@ func (s *direct) note(e Endpoint, conn net.Conn, err error) (net.Conn, error) {
 	return c, nil
 }
 
-// bound forgets the host that was used the longest ago, when there are too many. s.mu is held.
+// bound forgets the hosts that have not been used for the longest time while there are more than maxStraight, but none with open
+// connections. s.mu is held.
 func (s *direct) bound() {
 	for len(s.order) > maxStraight {
 		var oldest *straight
@@ -103,7 +105,7 @@ func (s *direct) forget(h *straight) {
 	s.order = slices.DeleteFunc(s.order, func(other *straight) bool { return other == h })
 }
 
-// look forgets the hosts that nobody has used for long.
+// look forgets the hosts that nobody has used for idleFor.
 func (s *direct) look(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -174,7 +176,7 @@ func (s *direct) close() {
 	}
 }
 
-// straightConn is a direct connection that is counted.
+// straightConn is a connection to a host that is reached directly, whose bytes are counted.
 type straightConn struct {
 	net.Conn
 
@@ -199,7 +201,7 @@ func (c *straightConn) Read(p []byte) (int, error) {
 		c.sniff.down(p[:n])
 		c.received.Add(uint64(n))
 	}
-	return n, err //nolint:wrapcheck // as its connection has it
+	return n, err //nolint:wrapcheck // the error of the connection below
 }
 
 func (c *straightConn) Write(p []byte) (int, error) {

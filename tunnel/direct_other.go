@@ -4,7 +4,7 @@ package tunnel
 
 import "net"
 
-// directWriter is for systems whose sockets can be asked to write without waiting.
+// directWriter does nothing on this system: sockets here cannot be asked to write without waiting.
 type directWriter struct{}
 
 func newDirectWriter(net.Conn) *directWriter { return nil }

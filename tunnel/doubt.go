@@ -173,8 +173,9 @@ func (s *stream) pending() bool {
 	return many && s.last.Load() > m.channel.oldest()
 }
 
-// settle waits, at the end of a connection, until it is known what has become of what was sent: nil if it has arrived once, or an
-// *UncertainError. A local side that was done has ended it, or the far side, which need not have taken all.
+// settle waits, at the end of a connection, until it is known what has become of its data: nil if all of it has arrived, and
+// once, else an *UncertainError. It waits for settleWithin at the most. local says that the local side has ended the connection,
+// so that all it sent has to be acknowledged; a far side that ends the connection need not have taken all.
 func (s *stream) settle(ctx context.Context, local bool) error {
 	began := time.Now()
 	open := func() bool {
@@ -182,7 +183,7 @@ func (s *stream) settle(ctx context.Context, local bool) error {
 			return s.uploading() || s.pending()
 		}
 		if s.left.Load() && !s.uploading() {
-			return false // it was the local side that ended it
+			return false // the local side has ended the connection, so the end is no sign of a mux out of sync
 		}
 		return s.doubtful() && (time.Since(began) < outlastsEnd || !s.outlasted())
 	}
@@ -199,7 +200,7 @@ func (s *stream) settle(ctx context.Context, local bool) error {
 	return &UncertainError{Lost: s.doubtful(), Upload: local || s.uploading(), Cause: s.inbox.failure()}
 }
 
-// ending is how a connection has ended, given what the two ends and the session say.
+// ending returns the error with which a connection has ended: err, or an *UncertainError where there is a doubt about its end.
 func (s *stream) ending(ctx context.Context, err error) error {
 	_, said := errors.AsType[*UncertainError](err)
 	switch {

@@ -11,37 +11,37 @@ import (
 const DefaultDestinations = 48
 
 // Dynamic makes a tunnel one to any host: its listener is a proxy for HTTP and SOCKS (package front), and every host and port
-// that a client asks for gets sessions of its own, through the tasks of the tunnel's target.
+// that a client asks for (a destination) gets sessions of its own, through the tasks of the tunnel's target.
 //
-// Its State is what holds for all of them. It is Open once a session has been: the permission, the document, the task and its
-// agent are right then, which says nothing of any host. A destination that fails is not the tunnel's trouble; that no session
-// can be opened at all is.
+// The State of such a tunnel is what holds for all its destinations. It becomes Open with the first session to any of them: the
+// permission, the document, the task and its agent are right then, which says nothing of any host. One destination that fails
+// does not change the tunnel's state; only that no session can be opened at all does.
 //
-// A client is told that it is connected when the destination is known to accept: by a proof on the first connection, as in Prove,
-// and at once on later ones, as one that waited for the agent each time would cost every connection a round trip more. What a
-// later one may therefore still learn is that it was refused after all: it is reset then, and the next one is proved again.
+// A client is told that it is connected when the destination is known to accept connections. For the first connection a proof
+// shows that, as in Prove. Later connections are told at once, as a proof would cost each of them another round trip to the
+// agent. So a later connection may be refused after all: then it is reset, and the next one waits for a proof again.
 type Dynamic struct {
-	Via, Deny    []front.Pattern
-	Destinations int           // at most, at a time, and sessions to them; 0 is DefaultDestinations
-	Wait         time.Duration // a new host waits for a seat this long; 0 is 2m
-	Warm         []Endpoint    // opened at the start, and kept
+	Via, Deny    []front.Pattern // which hosts are reached through a task, and which are refused; see front.NewRules
+	Destinations int             // how many sessions there may be at a time, so how many destinations; 0 is DefaultDestinations
+	Wait         time.Duration   // how long a new host waits for a seat; 0 is 2 minutes
+	Warm         []Endpoint      // destinations that are opened at the start and kept open
 }
 
 // Destination is one host and port of a dynamic tunnel, as it stands.
 type Destination struct {
 	Endpoint Endpoint
-	Direct   bool // from this machine, not through a task: it has no session
-	Warm     bool
+	Direct   bool // reached from this machine, not through a task: it has no session
+	Warm     bool // kept open (Dynamic.Warm)
 	State    State
-	Err      error
-	Link     Link // its session and task
+	Err      error // why it has no session, or of a direct one why the last attempt failed; nil when nothing went wrong
+	Link     Link  // the session and task that carry it
 	Stats    Stats
 	Opened   time.Time
-	Used     time.Time // when it had a connection last
+	Used     time.Time // when it last had a connection
 }
 
-// Destinations are those of a dynamic tunnel that are open, in the order in which they were opened; nil of any other tunnel. It
-// costs a lock and what Stats costs for each.
+// Destinations returns the open destinations of a dynamic tunnel, in the order in which they were opened; nil for any other
+// tunnel. The call costs a lock, and for each destination what Stats costs.
 func (t *Tunnel) Destinations() []Destination {
 	if t.pool == nil {
 		return nil
@@ -49,9 +49,9 @@ func (t *Tunnel) Destinations() []Destination {
 	return t.pool.list()
 }
 
-// DestinationConnections are the connections to one of its destinations, the last ended ones included, oldest first. They are
-// what the destination sees: a client of HTTP may use several with one of its own, see Connections. Their protocol is the one
-// spoken with the destination.
+// DestinationConnections returns the connections of a dynamic tunnel to one destination, the last ended ones included, oldest
+// first. They are the connections that the destination sees: for one connection of an HTTP client, as Connections lists them,
+// there may be several of these. Their Protocol is the one spoken with the destination.
 func (t *Tunnel) DestinationConnections(e Endpoint) []Connection {
 	if t.pool == nil {
 		return nil
@@ -59,8 +59,8 @@ func (t *Tunnel) DestinationConnections(e Endpoint) []Connection {
 	return t.pool.connections(e.normal())
 }
 
-// EndDestination ends the sessions of one destination and resets its connections; the next client that asks for it opens it
-// anew, and so does the tunnel a warm one. It reports whether there was one.
+// EndDestination ends the sessions of one destination and resets its connections. The next client that asks for the destination
+// opens it anew; a warm one is opened anew by the tunnel itself. It reports whether the destination was open.
 func (t *Tunnel) EndDestination(e Endpoint) bool {
 	return t.pool != nil && t.pool.endOne(e.normal())
 }

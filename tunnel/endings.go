@@ -9,12 +9,12 @@ import (
 type Ending struct {
 	Tunnel     ID
 	Connection Connection
-	// Missed are the connections of the tunnel that ended before it and that the watcher, who was away, is not told of one
-	// by one.
+	// Missed sums up the connections of the tunnel that ended before this one and that the watcher, as it read too slowly, is not
+	// told of one by one.
 	Missed Missed
 }
 
-// Missed adds ended connections up.
+// Missed is the sum of some ended connections.
 type Missed struct{ Connections, Received, Sent uint64 }
 
 func (m *Missed) add(c *Connection) {
@@ -23,15 +23,17 @@ func (m *Missed) add(c *Connection) {
 	m.Sent += c.Sent
 }
 
-// maxEndings is how many ended connections of each tunnel wait for a watcher.
+// maxEndings is how many ended connections of each tunnel wait for a watcher at the most.
 const maxEndings = 1000
 
-// endings is a queue of which the newest of each tunnel stay, and the others, which may be thousands in a second, are counted.
+// endings is a queue that keeps the last maxEndings of each tunnel; the others, which may be thousands in a second, are only
+// summed up.
 type endings struct {
 	count uint64
 	of    map[ID]*newest
 }
 
+// newest are the endings of one tunnel that wait.
 type newest struct {
 	last   []numbered
 	missed Missed

@@ -17,7 +17,8 @@ import (
 	"culvert/aws/wire"
 )
 
-// DefaultMessageSize is what AWS's own client sends; larger ones are unproved on the real service.
+// DefaultMessageSize is how many bytes of payload AWS's own client puts into a message. Whether the real service takes larger
+// messages is not known (protocol.md 11).
 const DefaultMessageSize = 1024
 
 // Bounds of Options.MessageSize, in bytes.
@@ -28,36 +29,36 @@ const (
 
 // Options set an Engine up. The zero value of every field but Client works.
 type Options struct {
-	Client      *aws.Client // of tunnels whose Spec names no other
+	Client      *aws.Client // for tunnels whose Spec names no client
 	Log         *slog.Logger
 	Lanes       int      // sessions per tunnel whose Spec names no number; 0 adapts to the load
 	OneTask     bool     // keeps all sessions of a tunnel on one task, instead of spreading them over those of the service
-	MessageSize int      // payload bytes per message up; 0 is 1024, as AWS's own client sends; AutoMessageSize finds it out
-	Sizes       *Sizes   // what was found out before; nil: nothing is kept
-	UploadRate  int      // bytes per second and session at the most; 0 is no ceiling
+	MessageSize int      // payload bytes per message to an agent; 0 is DefaultMessageSize; with AutoMessageSize each session finds out what works
+	Sizes       *Sizes   // remembers what sessions found out with AutoMessageSize; nil: nothing is kept beyond the engine's life
+	UploadRate  int      // the most bytes per second that a session sends; 0 is no ceiling
 	Journal     *Journal // notes the open sessions; closed with the engine
-	// Build is how this program calls itself to a relay.
+	// Build is the name and version that this program tells a relay.
 	Build string
-	// ReResolve is how old the address of a remote host's name may be for a new connection; 0 never resolves it anew but when
-	// connections fail.
+	// ReResolve is how old the resolution of a remote host's name may be for a new connection, see renew.go; with 0 the name is
+	// only resolved anew when connections fail.
 	ReResolve time.Duration
-	// AllowLinkLocal lets remote hosts be link-local addresses, see Endpoint.LinkLocal.
+	// AllowLinkLocal permits link-local addresses as remote hosts, see Endpoint.LinkLocal.
 	AllowLinkLocal bool
-	// Listen opens the listeners of tunnels that are no unix sockets; nil: the system's. Those of another network have TCP
-	// addresses too.
+	// Listen opens the TCP listeners of tunnels; nil is net.ListenConfig's Listen. Tests put a network in memory in its place,
+	// whose listeners have to have TCP addresses (*net.TCPAddr) too.
 	Listen func(ctx context.Context, network, address string) (net.Listener, error)
-	// Relay is whether tunnels go through the relay of their task, see SeekRelay.
+	// Relay says whether tunnels use the relay of their task, see SeekRelay.
 	Relay RelayMode
 }
 
 // Engine owns the tunnels of a process. Its methods are safe for concurrent use.
 type Engine struct {
 	options     Options
-	patrolEvery time.Duration
+	patrolEvery time.Duration // the constant of that name, which tests change, as are keptFor and renewAfter
 	keptFor     time.Duration
-	quietFor    time.Duration // that a strand carries nothing before it is given up; 0 is the usual
+	quietFor    time.Duration // how long a strand to a relay may carry nothing before it is given up; 0 is bond's own default
 	sizes       *Sizes        // nil: the message size is fixed
-	renewAfter  time.Duration // of the life of sockets
+	renewAfter  time.Duration
 	states      *feed[Event]
 	endings     *feed[Ending]
 
@@ -95,8 +96,9 @@ func New(o Options) *Engine {
 	}
 }
 
-// Open starts a tunnel and returns once it listens; its session follows as events. The error is about the local side:
-// *PortTakenError, *PrivilegedPortError or what the system said; or about the remote host, a *LinkLocalError.
+// Open starts a tunnel and returns once it listens; what becomes of its session is told as events. The error is about the local
+// side (a *PortTakenError, *PrivilegedPortError, *NoAddressError, *SocketPathError, *SocketError or what the system said) or
+// about the remote end (a *LinkLocalError or *FormError).
 func (e *Engine) Open(s Spec) (*Tunnel, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -106,7 +108,7 @@ func (e *Engine) Open(s Spec) (*Tunnel, error) {
 	if s.Remote.LinkLocal() && !e.options.AllowLinkLocal {
 		return nil, &LinkLocalError{Host: s.Remote.Host}
 	}
-	e.kernel.open() // while there are file descriptors
+	e.kernel.open() // now, while there are file descriptors for it
 	if s.Client == nil {
 		s.Client = e.options.Client
 	}
@@ -115,7 +117,7 @@ func (e *Engine) Open(s Spec) (*Tunnel, error) {
 		s.ID = e.last
 	}
 	id := s.ID
-	s.ID = 0 // who opens it anew by its Spec gets another number
+	s.ID = 0 // so that a tunnel which is opened anew by this one's Spec gets another number
 	t, err := openTunnel(e, id, s)
 	if err != nil {
 		return nil, err
@@ -126,7 +128,7 @@ func (e *Engine) Open(s Spec) (*Tunnel, error) {
 	return t, nil
 }
 
-// Reserve returns the number of a tunnel that is to be opened later, or never: that of its Spec.
+// Reserve returns a number for a tunnel that is to be opened later, or never. It is to be put into that tunnel's Spec.ID.
 func (e *Engine) Reserve() ID {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -134,7 +136,8 @@ func (e *Engine) Reserve() ID {
 	return e.last
 }
 
-// own tells every client where every tunnel listens: none of them may take one for its proxy.
+// own tells every tunnel's AWS client where all tunnels listen, so that no client uses one of them as its own proxy. e.mu is
+// held.
 func (e *Engine) own() {
 	for _, t := range e.tunnels {
 		for _, other := range e.tunnels {
@@ -145,7 +148,8 @@ func (e *Engine) own() {
 	}
 }
 
-// Unended are the sessions that could not be terminated so far: by the API, nor by the word of their agent.
+// Unended returns the sessions that are over for their tunnels but could not be terminated so far, neither by the API nor by the
+// message to their agent.
 func (e *Engine) Unended() []*UnendedError { return e.remains.list() }
 
 // Tunnels returns the tunnels in the order they were opened, ended ones included.
@@ -159,12 +163,12 @@ func (e *Engine) Tunnels() []*Tunnel {
 // closed and all is delivered; then the channel is closed.
 func (e *Engine) Watch(ctx context.Context) <-chan Event { return e.states.watch(ctx) }
 
-// Endings delivers the ends of connections as Watch does the changes of state, but what waits for a slow reader is bounded: the
-// last 1000 of each tunnel and the sums of the others.
+// Endings delivers the ends of connections as Watch delivers the changes of state, but what waits for a slow reader is bounded:
+// the last 1000 of each tunnel, and the sums of the others.
 func (e *Engine) Endings(ctx context.Context) <-chan Ending { return e.endings.watch(ctx) }
 
-// Close ends every tunnel: terminates the sessions, those too that could not be before, and waits for all goroutines, at most
-// until ctx ends.
+// Close ends every tunnel: it terminates the sessions, also those that could not be terminated before, and waits for all
+// goroutines, at most until ctx ends.
 func (e *Engine) Close(ctx context.Context) error {
 	e.mu.Lock()
 	e.closed = true

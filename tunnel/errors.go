@@ -15,11 +15,11 @@ import (
 	"culvert/internal/say"
 )
 
-// FormError is a forward that cannot be parsed.
+// FormError is a forward as a user has written it (form) that cannot be parsed.
 type FormError struct {
 	Form, Problem string
-	Dynamic       bool // it is one of -D
-	Named         bool // it is one of --to
+	Dynamic       bool // the form was given to -D
+	Named         bool // the form was given to --to
 }
 
 func (e *FormError) Error() string { return fmt.Sprintf("forward %q: %s", e.Form, e.Problem) }
@@ -35,7 +35,7 @@ func (e *FormError) Remedy() string {
 	return "write PORT, LOCAL:REMOTE, ADDRESS:LOCAL:REMOTE, LOCAL:HOST:REMOTE or /path.sock:REMOTE, for instance 8080:3128"
 }
 
-// PortTakenError is a local address that another process holds.
+// PortTakenError is a local address on which another process listens.
 type PortTakenError struct {
 	Address string
 	Holder  string // "squid (pid 4711)"; empty where the system does not tell
@@ -48,7 +48,7 @@ func (e *PortTakenError) Error() string {
 	return fmt.Sprintf("%s is in use by %s", e.Address, e.Holder)
 }
 
-// Remedy names the ways out.
+// Remedy says which other ports can be chosen.
 func (e *PortTakenError) Remedy() string {
 	return "stop that process, or choose another local port: 0:REMOTE, --local-port 0 or -D 0 takes any free one"
 }
@@ -59,7 +59,7 @@ type PrivilegedPortError struct {
 	Err     error // as the system said it
 }
 
-// below reports whether it is one of the ports that Unix reserves.
+// below reports whether the port is one of those below 1024 that Unix reserves for root.
 func (e *PrivilegedPortError) below() bool {
 	at, err := netip.ParseAddrPort(e.Address)
 	return err == nil && at.Port() < 1024 && runtime.GOOS != "windows"
@@ -97,7 +97,7 @@ func (e *NoAddressError) Error() string {
 }
 func (e *NoAddressError) Unwrap() error { return e.Err }
 
-// Remedy names those that it has.
+// Remedy says which addresses can be listened on.
 func (e *NoAddressError) Remedy() string {
 	return "leave the address out (127.0.0.1 and, where the system has it, ::1), or name one of this machine's own: 0.0.0.0 is all of them, with --bind"
 }
@@ -138,7 +138,7 @@ func (e *UpgradeError) Error() string {
 	return s
 }
 
-// Remedy reads the status.
+// Remedy says what the status usually means.
 func (e *UpgradeError) Remedy() string {
 	switch {
 	case e.Status == 407:
@@ -150,7 +150,7 @@ func (e *UpgradeError) Remedy() string {
 	}
 }
 
-// HandshakeError is an agent that did not complete the handshake.
+// HandshakeError means that the agent of a session did not complete the handshake.
 type HandshakeError struct {
 	Target aws.Target
 	After  time.Duration
@@ -177,7 +177,7 @@ func (e *HandshakeError) Remedy() string {
 	return "the agent hangs or has reached its limit of sessions: end old sessions of this container, or try another task"
 }
 
-// GarbageError is a data channel on which only unreadable frames arrive.
+// GarbageError means that only unreadable frames arrive on a data channel.
 type GarbageError struct {
 	Frames int
 	Last   error
@@ -189,23 +189,23 @@ func (e *GarbageError) Error() string {
 
 func (e *GarbageError) Unwrap() error { return e.Last }
 
-// Remedy points at what sits between.
+// Remedy points at what may stand between this machine and AWS.
 func (e *GarbageError) Remedy() string {
 	return "something between here and AWS changes the traffic; try without the proxy in HTTPS_PROXY"
 }
 
-// ProtocolError is an agent that does not keep to the protocol: its session is out of sync for good.
+// ProtocolError means that the agent does not keep to the protocol: its session is out of sync for good.
 type ProtocolError struct{ Err error }
 
 func (e *ProtocolError) Error() string { return fmt.Sprintf("the agent broke the protocol: %v", e.Err) }
 func (e *ProtocolError) Unwrap() error { return e.Err }
 
-// Remedy says that another session may do.
+// Remedy says that another session follows.
 func (e *ProtocolError) Remedy() string {
 	return "another session is opened; if it happens again, report it with the agent's version"
 }
 
-// StuckError is a session that has stopped acknowledging although its socket is alive.
+// StuckError means that the agent of a session acknowledges nothing any more although the session's socket is alive.
 type StuckError struct {
 	Session string
 	For     time.Duration
@@ -215,12 +215,12 @@ func (e *StuckError) Error() string {
 	return fmt.Sprintf("session %s has acknowledged nothing for %s", e.Session, e.For.Round(time.Second))
 }
 
-// Remedy says what causes it.
+// Remedy says what usually causes that.
 func (e *StuckError) Remedy() string {
 	return "a destination behind it does not read, or its agent is gone; another session takes new connections"
 }
 
-// ClosedError is the service's word that a session is over.
+// ClosedError means that the service has closed a session (channel_closed); Output is the text that it gave, which may be empty.
 type ClosedError struct{ Session, Output string }
 
 func (e *ClosedError) Error() string {
@@ -236,13 +236,12 @@ func (e *ClosedError) Idle() bool {
 	return strings.Contains(text, "inactivity") || strings.Contains(text, "idle")
 }
 
-// Refused reports whether the text says that the agent could not connect to the port: agents without mux end the session
-// over it.
+// Refused reports whether the text says that the agent could not connect to the port: agents without mux end their session then.
 func (e *ClosedError) Refused() bool {
 	return strings.Contains(strings.ToLower(e.Output), "unable to connect to specified port")
 }
 
-// channelless reports whether the text says that the agent got no data channel of its own.
+// channelless reports whether the text says that the agent could not open its own end of the data channel.
 func (e *ClosedError) channelless() bool {
 	text := strings.ToLower(e.Output)
 	return strings.Contains(text, "createdatachannel") || strings.Contains(text, "data channel")
@@ -254,13 +253,13 @@ func (e *ClosedError) Unresolved() bool {
 	return !e.channelless() && (strings.Contains(text, "resolve") || strings.Contains(text, "lookup"))
 }
 
-// Forbidden reports whether the text says that the agent refuses the remote host: it is on the agent's own list
-// (amazon-ssm-agent 3.3, appconfig/constants.go).
+// Forbidden reports whether the text says that the agent refuses the remote host, as the host is on the agent's own list of
+// forbidden ones (amazon-ssm-agent 3.3, appconfig/constants.go).
 func (e *ClosedError) Forbidden() bool {
 	return strings.Contains(strings.ToLower(e.Output), "is forbidden")
 }
 
-// Undecrypted is the refusal in the text when the agent may not decrypt the session's data key, else nil.
+// Undecrypted returns the refusal of KMS in the text where the agent may not decrypt the session's data key, else nil.
 func (e *ClosedError) Undecrypted() *aws.DeniedError {
 	if refusal := aws.Refusal(e.Output); refusal != nil && strings.HasPrefix(refusal.Action, "kms:") {
 		return refusal
@@ -268,7 +267,7 @@ func (e *ClosedError) Undecrypted() *aws.DeniedError {
 	return nil
 }
 
-// Remedy reads the text that the service or the agent gave.
+// Remedy depends on the text that the service or the agent gave.
 func (e *ClosedError) Remedy() string {
 	text := strings.ToLower(e.Output)
 	refusal := e.Undecrypted()
@@ -290,17 +289,17 @@ func (e *ClosedError) Remedy() string {
 	}
 }
 
-// EndedError is a session that AWS does not know any more.
+// EndedError means that AWS does not know a session any more.
 type EndedError struct{ Session string }
 
 func (e *EndedError) Error() string { return fmt.Sprintf("session %s is over", e.Session) }
 
-// Remedy says that none is needed.
+// Remedy says that no remedy is needed.
 func (e *EndedError) Remedy() string {
 	return "nothing to do: another session is opened as long as the tunnel is wanted"
 }
 
-// ResumeError is a session that AWS does not let us resume; another one takes its place.
+// ResumeError means that AWS does not let us resume a session; another session takes its place.
 type ResumeError struct {
 	Session string
 	Err     error
@@ -309,7 +308,7 @@ type ResumeError struct {
 func (e *ResumeError) Error() string { return fmt.Sprintf("resume %s: %v", e.Session, e.Err) }
 func (e *ResumeError) Unwrap() error { return e.Err }
 
-// Remedy is that of the refusal.
+// Remedy is the remedy of the refusal.
 func (e *ResumeError) Remedy() string {
 	if inner := say.Remedy(e.Err); inner != "" {
 		return inner
@@ -317,14 +316,14 @@ func (e *ResumeError) Remedy() string {
 	return "allow ssm:ResumeSession on the caller's sessions; until then every lost socket costs the connections on it"
 }
 
-// AnswerError says that what a connection was opened for was refused: by a proxy's own answer, an alert of TLS, or a database
-// that let nobody in.
+// AnswerError means that a connection's client was refused what it connected for: by a proxy's own answer, by a TLS alert, or by
+// a database that refused its login.
 type AnswerError struct {
 	Protocol Protocol
-	Status   int    // of HTTP
-	Code     string // X-Squid-Error, number of the alert, SQLSTATE, error number of MySQL; empty when there was none
-	Host     string // that the proxy was asked for
-	By       string // who sent the alert: client or server
+	Status   int    // the HTTP status; 0 for other protocols
+	Code     string // X-Squid-Error, number of the TLS alert, code of SOCKS, SQLSTATE, error number of MySQL; empty when there was none
+	Host     string // the host that the proxy was asked for
+	By       string // who sent the TLS alert: client or server
 }
 
 func (e *AnswerError) Error() string {
@@ -342,7 +341,7 @@ func (e *AnswerError) Error() string {
 	return fmt.Sprintf("%d %s", e.Status, e.Code)
 }
 
-// Remedy names who said no.
+// Remedy says where to look: at the client, the server or the proxy that refused.
 func (e *AnswerError) Remedy() string {
 	switch {
 	case e.Protocol == ProtocolTLS && e.By == "client":
@@ -356,22 +355,23 @@ func (e *AnswerError) Remedy() string {
 	return "the proxy refuses " + e.Host + ": the doctor says why, given --probe URL"
 }
 
-// final reports whether the connection was of no use after it.
+// final reports whether the connection was of no use after the refusal, which is so for all protocols but HTTP.
 func (e *AnswerError) final() bool { return e.Status == 0 }
 
-// HalfCloseError is the end of a connection whose client had finished sending and waited for an answer that never came.
+// HalfCloseError means that a connection was ended because its client had finished sending and waited for an answer that never
+// came.
 type HalfCloseError struct{ After time.Duration }
 
 func (e *HalfCloseError) Error() string {
 	return fmt.Sprintf("the client finished sending and got no answer for %s: agents have no half-close, so the far side cannot have learnt that all was sent", e.After)
 }
 
-// Remedy names what does work.
+// Remedy says what works without half-close.
 func (e *HalfCloseError) Remedy() string {
 	return "let the client keep its side open until it has the answer (nc without -N), or use a protocol that says where what is sent ends"
 }
 
-// closedError is channel_closed as the channel sees it, without the session's name.
+// closedError is the service's channel_closed as the channel receives it, without the session's id.
 type closedError struct{ output string }
 
 func (e *closedError) Error() string { return "channel closed: " + e.output }

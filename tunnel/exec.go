@@ -15,30 +15,33 @@ import (
 )
 
 const (
-	// execDocument is the document that ECS opens its sessions with; it stands in the log.
+	// execDocument is the document with which ECS opens the sessions of ExecuteCommand; it is only for the log.
 	execDocument = "AmazonECS-ExecuteInteractiveCommand"
-	// silentFor is how long an agent may say nothing before it is asked whether it is there, see shell.await.
+	// silentFor is how long neither side may have sent anything before the agent is sent the terminal's size, to see whether it
+	// takes input, see shell.await.
 	silentFor = 500 * time.Millisecond
+	// lookEvery is how often await looks how things stand.
 	lookEvery = 50 * time.Millisecond
-	// endOfInput is ctrl+d: on a terminal there is no other end.
+	// endOfInput is ctrl+d, the only way to end the input of a terminal.
 	endOfInput = '\x04'
-	// lastWords is what is left for what the command has printed when culvert is told to stop.
+	// lastWords is how long output that has come may still be printed when culvert is told to stop.
 	lastWords = 200 * time.Millisecond
 )
 
-// Exec says what to run in a container, and what it talks to. The agent runs it on a terminal of its own: what is typed
-// comes back as echo, and lines end with CR LF.
+// Exec says which command to run in a container, and where its input and output go. The agent runs the command on a terminal:
+// what is typed comes back as echo, and lines of output end with CR LF.
 type Exec struct {
 	Client  *aws.Client // nil is the engine's
-	Target  aws.Target  // as Lookup returns it
+	Target  aws.Target  // the container, as aws.Client.Lookup returns it
 	Command string      // as aws.CommandLine writes it
-	// Input is what is typed. When it is closed the command reads an end of file.
+	// Input is what is typed. When the channel is closed the command reads an end of file.
 	Input <-chan []byte
-	// Size is the terminal's when the command starts, Sizes are those it gets later; nil: it stays as it is.
+	// Size is how large the terminal is when the command starts, Sizes are the sizes that it gets later; with nil it keeps its
+	// size.
 	Size  Size
 	Sizes <-chan Size
-	// Output takes what the command prints, Errors what an agent that keeps the two apart says is of stderr. A Write that
-	// blocks holds nothing up but itself, until 32 MiB wait for it.
+	// Output takes what the command prints, and Errors what it prints on stderr, where the agent keeps the two apart. A Write
+	// that blocks does not hold up the session until 32 MiB wait for it; then the command ends with an *UnprintedError.
 	Output, Errors io.Writer
 }
 
@@ -47,13 +50,13 @@ type Size struct{ Columns, Rows int }
 
 // Exit is how a command has ended.
 type Exit struct {
-	Code int  // 0 unless Told
-	Told bool // the agent has told the code; those of ECS Exec do not
+	Code int  // the exit code; 0 unless Told
+	Told bool // the agent has told the exit code, which the agents of ECS Exec do not
 }
 
-// Exec runs a command in a container until it ends, the session is lost or ctx ends, and terminates the session. Lost
-// sockets are replaced, as those of a tunnel. A command that cannot be started is a *CommandError, a session that ended
-// before the command an *ExecError. It works beside Close, which does not wait for it.
+// Exec runs a command in a container until the command ends, the session is lost or ctx ends, and terminates the session. Lost
+// sockets are replaced, as those of a tunnel are. The error is a *CommandError when the command cannot be started, and an
+// *ExecError when the session ended before the command. Close does not end a running Exec, nor wait for it.
 func (e *Engine) Exec(ctx context.Context, x Exec) (Exit, error) {
 	e.mu.Lock()
 	closed := e.closed
@@ -70,7 +73,7 @@ func (e *Engine) Exec(ctx context.Context, x Exec) (Exit, error) {
 	return s.run(ctx)
 }
 
-// shell is a lane whose stream data is a terminal's.
+// shell is a lane whose stream data is the input and output of a terminal.
 type shell struct {
 	*lane
 
@@ -78,22 +81,22 @@ type shell struct {
 	out     *outlet
 	start   sync.Once
 	asked   atomic.Bool // the agent has begun a handshake
-	started atomic.Bool // there is a session
+	started atomic.Bool // ECS has opened the session
 
-	fail context.CancelCauseFunc // ends run
-	exit Exit                    // the reader's until hold has returned
+	fail context.CancelCauseFunc // ends run, with the reason
+	exit Exit                    // set by deliver; only the socket's reader touches it until hold has returned
 }
 
 func newShell(x Exec, l *lane) *shell {
 	s := &shell{lane: l, x: x, out: newOutlet(x.Output, x.Errors)}
 	l.target = x.Target
-	l.changed = func(*lane, error) {} // there is no tunnel
+	l.changed = func(*lane, error) {} // there is no tunnel that is to be told
 	l.channel.deliver = s.deliver
 	l.opening.session = terminal
 	return s
 }
 
-// terminal checks that a session is one with a terminal.
+// terminal checks that the agent opens a session with a terminal.
 func terminal(sessionType string, _ json.RawMessage) error {
 	switch sessionType {
 	case wire.ShellSession, wire.InteractiveSession, wire.NonInteractiveSession:
@@ -128,7 +131,8 @@ func (s *shell) run(ctx context.Context) (Exit, error) {
 	return s.outcome(err)
 }
 
-// drain waits until all is printed. A writer that blocks keeps its goroutine; it ends when the Write does.
+// drain waits until all output is printed, or lastWords after ctx has ended. A Write that still blocks then keeps its goroutine
+// until it returns.
 func (s *shell) drain(ctx context.Context, printing *sync.WaitGroup) {
 	s.out.close()
 	done := make(chan struct{})
@@ -147,7 +151,7 @@ func (s *shell) drain(ctx context.Context, printing *sync.WaitGroup) {
 	}
 }
 
-// outcome reads how the command ended from how its session did.
+// outcome works out how the command ended from the error with which its session ended.
 func (s *shell) outcome(err error) (Exit, error) {
 	if !s.started.Load() || s.exit.Told {
 		if s.exit.Told {
@@ -158,7 +162,7 @@ func (s *shell) outcome(err error) (Exit, error) {
 	closed, ok := errors.AsType[*ClosedError](err)
 	switch {
 	case !ok:
-	case closed.Output == "" && len(s.channel.early) > 0: // the reader is gone
+	case closed.Output == "" && len(s.channel.early) > 0: // early is safe to read: the socket's reader has ended
 		err = &MissingError{Messages: len(s.channel.early)}
 	case closed.Output == "":
 		return Exit{}, nil
@@ -219,18 +223,19 @@ func (s *shell) shaken() error {
 	return nil
 }
 
-// begin lets what is typed out. Agents of ECS Exec shake hands only when the session is encrypted (amazon-ssm-agent,
-// interactivecommands.go, RequireHandshake); else their first word is the command's.
+// begin lets input and sizes send from now on. Agents of ECS Exec make a handshake only when the session is encrypted
+// (amazon-ssm-agent, interactivecommands.go, RequireHandshake); else their first message is output of the command.
 func (s *shell) begin() { s.start.Do(func() { close(s.opening.complete) }) }
 
-// await returns once the agent takes what is typed, false when there is nobody to take it any more. What comes before its
-// terminal is there it leaves unacknowledged, but what comes still earlier it acknowledges and throws away. A command that
-// says nothing by itself, cat for instance, would never be typed to; so a silent agent is sent the size, and sent it
-// again once it has acknowledged that: the second acknowledge is the terminal's.
+// await waits until the agent takes input, and reports false when the session is over before. Output or a complete handshake
+// shows that the agent does (begin). But a command that prints nothing by itself, such as cat, would then never get its input; so
+// an agent from which nothing comes for silentFor is sent the terminal's size, and once more when it has acknowledged that. An
+// agent acknowledges and throws away what comes very early, and leaves unacknowledged what comes a little later, before its
+// terminal is there; the second acknowledge therefore means that the terminal is there.
 func (s *shell) await(ctx context.Context) bool {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	silent := time.Duration(0) // since the last word of either side
+	silent := time.Duration(0) // how long neither side has sent anything, in steps of lookEvery
 	for sent := 0; ; {
 		select {
 		case <-s.opening.complete:
@@ -257,7 +262,7 @@ func (s *shell) await(ctx context.Context) bool {
 	}
 }
 
-// input passes on what is typed.
+// input sends what is typed to the agent.
 func (s *shell) input(ctx context.Context) {
 	if !s.await(ctx) {
 		return
@@ -285,7 +290,8 @@ func (s *shell) input(ctx context.Context) {
 	}
 }
 
-// end types ctrl+d: in the midst of a line it only hands on what stands there, so that it takes a second one.
+// end types ctrl+d. In the midst of a line a first ctrl+d only makes the terminal hand on what was typed of the line, so that a
+// second one is needed.
 func (s *shell) end(ctx context.Context, last byte) {
 	end := []byte{endOfInput, endOfInput}
 	if last == '\n' || last == '\r' {
@@ -296,7 +302,7 @@ func (s *shell) end(ctx context.Context, last byte) {
 	}
 }
 
-// sizes tells the agent how large the terminal is, and each time that it changes.
+// sizes tells the agent how large the terminal is, first when it takes input and then whenever that changes.
 func (s *shell) sizes(ctx context.Context) {
 	select {
 	case <-s.opening.complete:
@@ -307,7 +313,7 @@ func (s *shell) sizes(ctx context.Context) {
 	}
 	for size, more := s.x.Size, true; more && s.resize(size) == nil; {
 		select {
-		case size, more = <-s.x.Sizes: // a nil channel says nothing
+		case size, more = <-s.x.Sizes: // never, when Sizes is nil
 		case <-ctx.Done():
 			return
 		case <-s.channel.overDone:
@@ -324,5 +330,5 @@ func (s *shell) resize(size Size) error {
 	return s.channel.push(wire.Size, body)
 }
 
-// cells are what a kernel's window size can hold.
+// cells limits a number of columns or rows to the 16 bits that a kernel's window size has for it.
 func cells(n int) uint32 { return uint32(min(max(n, 0), 1<<16-1)) }

@@ -17,16 +17,16 @@ type Forward struct {
 	Local  netip.AddrPort
 	Socket string
 	Any    bool // the local port was written as 0
-	// To is the name of a destination that is still to be found, or was: the Remote of a forward of ParseNamed.
+	// To is the name of a destination, in a forward of ParseNamed. Remote is empty until that name has been looked up.
 	To string
-	// Dynamic is of a tunnel to any host, which has no Remote; ParseDynamic gives one without patterns.
+	// Dynamic is set for a tunnel to any host, which has no Remote; ParseDynamic sets one without patterns.
 	Dynamic *Dynamic
 }
 
-// Limits of what a form can name.
+// Limits of host names, in bytes.
 const (
-	maxHost  = 253 // RFC 1035 2.3.4, without the final dot
-	maxLabel = 63
+	maxHost  = 253 // of the whole name without the final dot (RFC 1035 2.3.4)
+	maxLabel = 63  // of each part between dots
 )
 
 // ParseForward reads the forms of -L:
@@ -51,7 +51,7 @@ func ParseForward(form string) (Forward, error) {
 	return p.ports(parts)
 }
 
-// ParseDynamic reads the forms of -D, as ssh has them:
+// ParseDynamic reads the forms of -D, which are those of ssh:
 //
 //	LOCAL  ADDRESS:LOCAL  SOCKET
 //
@@ -94,12 +94,12 @@ func ParseDynamic(form string) (Forward, error) {
 	return f, nil
 }
 
-// Same reports whether two forwards say the same.
+// Same reports whether two forwards are the same in every field.
 func (f Forward) Same(other Forward) bool {
 	return f.Remote == other.Remote && f.Local == other.Local && f.Socket == other.Socket && f.Any == other.Any && f.To == other.To && f.Dynamic.Same(other.Dynamic)
 }
 
-// Same reports whether two say the same; nil is no tunnel to any host.
+// Same reports whether d and other are the same in every field, or both nil.
 func (d *Dynamic) Same(other *Dynamic) bool {
 	if d == nil || other == nil {
 		return d == other
@@ -111,13 +111,13 @@ func (d *Dynamic) Same(other *Dynamic) bool {
 		slices.Equal(d.Warm, other.Warm)
 }
 
-// Spec aims the forward at a target.
+// Spec returns the forward as the Spec of a tunnel to a target.
 func (f Forward) Spec(t aws.Target) Spec {
 	return Spec{Target: t, Remote: f.Remote, Local: f.Local, Socket: f.Socket, AnyPort: f.Any, To: f.To, Dynamic: f.Dynamic}
 }
 
 // String returns a form that ParseForward reads back, or ParseNamed when the forward is to a name, or ParseDynamic when it is
-// dynamic: what else such a one says has no form.
+// dynamic; the patterns and numbers of a dynamic one have no form.
 func (f Forward) String() string {
 	anywhere := f.Local == netip.AddrPort{} && !f.Any && f.Socket == ""
 	switch {
@@ -140,7 +140,7 @@ func (f Forward) String() string {
 	return f.listens() + ":" + remote
 }
 
-// listens is the local end of a form.
+// listens returns the local end of the form.
 func (f Forward) listens() string {
 	switch local := strconv.Itoa(int(f.Local.Port())); {
 	case f.Socket != "":
@@ -154,18 +154,18 @@ func (f Forward) listens() string {
 	}
 }
 
-// formParser carries the whole form, so that every error can quote it.
+// formParser holds the whole form, so that every error can quote it.
 type formParser struct {
 	form    string
-	dynamic bool // it is one of -D
-	named   bool // it is one of --to
+	dynamic bool // the form was given to -D
+	named   bool // the form was given to --to
 }
 
 func (p formParser) problem(format string, args ...any) error {
 	return &FormError{Form: p.form, Problem: fmt.Sprintf(format, args...), Dynamic: p.dynamic, Named: p.named}
 }
 
-// text refuses what can be no form.
+// text refuses text that no form has: none at all, blanks and control characters.
 func (p formParser) text() error {
 	switch {
 	case p.form == "":
@@ -176,7 +176,7 @@ func (p formParser) text() error {
 	return nil
 }
 
-// cutSocket tells a path from a port: the path ends at the first colon behind it.
+// cutSocket cuts a form that begins with a path at the first colon behind that path; ok reports whether it begins with one.
 func cutSocket(form string) (path, rest string, ok bool) {
 	drive := len(form) > 2 && form[1] == ':' && (form[2] == '\\' || form[2] == '/') && (form[0]|0x20) >= 'a' && (form[0]|0x20) <= 'z'
 	switch {
@@ -211,7 +211,7 @@ func (p formParser) socket(path, rest string) (Forward, error) {
 	return Forward{Socket: path, Remote: remote}, nil
 }
 
-// socketPath refuses what can be no path of a socket.
+// socketPath refuses a path that no socket can have.
 func (p formParser) socketPath(path string) error {
 	switch {
 	case strings.HasSuffix(path, "/"):
@@ -222,7 +222,7 @@ func (p formParser) socketPath(path string) error {
 	return nil
 }
 
-// ports reads every form that has a local port.
+// ports reads the parts of a form that has no socket path.
 func (p formParser) ports(parts []string) (Forward, error) {
 	if len(parts) == 1 {
 		remote, err := p.remote(parts)
@@ -263,7 +263,7 @@ func (p formParser) address(s string) (addr netip.Addr, ok bool, err error) {
 	case "localhost":
 		return netip.Addr{}, true, nil // both loopback addresses, as without an address
 	case "*":
-		return netip.IPv4Unspecified(), true, nil // as ssh has it
+		return netip.IPv4Unspecified(), true, nil // ssh has the same word
 	}
 	addr, err = netip.ParseAddr(strings.Trim(s, "[]"))
 	switch {
@@ -309,7 +309,7 @@ func (p formParser) port(which, s string, least int) (uint16, error) {
 	return uint16(n), nil
 }
 
-// last is which port stands at the end of a form.
+// last says which port stands at the end of a form.
 func (p formParser) last() string {
 	if p.dynamic {
 		return "local"
@@ -343,7 +343,7 @@ func (p formParser) split(s string) ([]string, error) {
 	}
 }
 
-// checkHost says what is wrong with a host name, empty when nothing is.
+// checkHost says what is wrong with a host name; empty when nothing is.
 func checkHost(host string) string {
 	name := strings.TrimSuffix(host, ".")
 	switch {

@@ -7,26 +7,27 @@ import (
 	"time"
 )
 
-// The service closes a client's websocket when it is about an hour old (protocol.md 7), in the midst of whatever is under
-// way. That is foreseeable, so the session is resumed before, in a second in which nothing moves, and the new socket carries it
-// before the old one goes.
+// The service closes a client's websocket when it is about an hour old (protocol.md 7), in the midst of whatever is under way. As
+// that is foreseeable, culvert resumes the session before, in a second in which nothing moves, and has the new socket carry it
+// before the old one is closed.
 //
-// That rests on a service which takes a second socket of the same client while the first one stands, and sends to the last one.
-// Whether AWS's does is not known (protocol.md 11). The old socket is therefore read to its end, goes only when the agent has
-// been heard through the new one, and otherwise stays; and where it is closed at once all the same, nothing is lost in that
-// second, and what was, is repaired like after any loss.
+// That works with a service which takes a second socket of the same client while the first one stands, and sends to the last one.
+// Whether AWS's service does is not known. So the old socket is read to its end; it is closed only when the agent has been heard
+// through the new one, and otherwise stays in use. Where the service closes the old socket at once all the same, it is most
+// likely that nothing was under way in that second, and what was lost is repaired as after any loss.
 
 const (
+	// renewAfter is the age at which a socket is replaced; serve adds up to 15 percent to it.
 	renewAfter = 50 * time.Minute
 	// calmFor is how long no stream data and no acknowledge has to have come for the session to count as quiet.
 	calmFor = time.Second
-	// renewAgain is how long the rest after a failed attempt is: renewAfter divided by it.
+	// renewAgain is by what renewAfter is divided for the pause after a failed attempt, which is therefore a minute.
 	renewAgain = 50
-	// overlap is how long a new socket may still take to open when the old one has gone meanwhile.
+	// overlap is how long a new socket may still take to open when the old one is lost meanwhile.
 	overlap = 2 * time.Second
 	// answerWithin is how long it may take until the agent is heard through the new socket.
 	answerWithin = 5 * time.Second
-	// readOn is how long the old one is read before it is closed from this side.
+	// readOn is how long the old socket is still read before culvert closes it.
 	readOn = 2 * time.Second
 	// hushWithin is how long the old socket's writer may take to finish what it is writing.
 	hushWithin = time.Second
@@ -47,8 +48,8 @@ func (l *lane) serve(ctx context.Context, s *socket) *pump {
 		return p
 	}
 	for {
-		// Spread, as the tunnels that were opened in one minute must not renew their sockets in one; the last of them well
-		// before the hour.
+		// Spread at random, as tunnels that were opened in the same minute must not renew their sockets in the same minute; but
+		// all of them well before the hour.
 		from, latest := spread(after, after/10), spread(after*11/10, after/20)
 		for !l.due(p, from, latest) {
 			if !p.rest(min(calmFor, after/renewAgain), from) {
@@ -68,9 +69,10 @@ func (l *lane) serve(ctx context.Context, s *socket) *pump {
 	}
 }
 
+// spread returns a random duration between from and from plus by.
 func spread(from, by time.Duration) time.Duration { return from + rand.N(by+1) } //nolint:gosec // not a secret
 
-// rest waits, at least until the socket has an age, and reports whether it still stands then.
+// rest waits for d, and at least until the socket has reached an age. It reports whether the socket still stands then.
 func (p *pump) rest(d, age time.Duration) bool {
 	select {
 	case <-time.After(max(d, age-p.lived())):
@@ -87,7 +89,7 @@ func (l *lane) due(p *pump, from, latest time.Duration) bool {
 		return false
 	}
 	if _, many := l.carrier.(*mux); !many {
-		return false // the others have no word that could ask the agent through the new socket
+		return false // without a mux there is no message that asks the agent for an answer through the new socket
 	}
 	return age >= latest || l.calm(time.Now())
 }
@@ -114,7 +116,7 @@ func (l *lane) handOver(ctx context.Context, old *pump) (*pump, error) {
 		return fresh, nil
 	}
 	if m, ok := l.carrier.(*mux); ok {
-		_ = m.keepAlive() // for the agent to acknowledge; that it cannot be sent shows as the end of both
+		_ = m.keepAlive() // something for the agent to acknowledge; an error means that the session is over, which both sockets report
 	}
 	if !l.heardThrough(fresh, old) {
 		fresh.cut(errUnheard)
@@ -125,7 +127,7 @@ func (l *lane) handOver(ctx context.Context, old *pump) (*pump, error) {
 		return old, errUnheard
 	}
 	select {
-	case <-old.ended: // as the service closes the one that was replaced
+	case <-old.ended: // the service closes a socket that was replaced
 	case <-fresh.ended:
 	case <-time.After(readOn):
 	}
@@ -177,7 +179,7 @@ func (l *lane) heardThrough(fresh, old *pump) bool {
 	return true
 }
 
-// lived is the age of the socket.
+// lived is how old the socket is.
 func (p *pump) lived() time.Duration { return time.Since(p.began) }
 
 // welcome reports whether the service has accepted the socket: it sent a message on it, or did not close it at once.

@@ -12,32 +12,31 @@ import (
 	"culvert/aws/wire"
 )
 
-// handshake answers what the agent asks before the stream opens (protocol.md 5). It lives on the channel's receive path,
-// which is complete before the first message comes, so nothing that arrives around HandshakeComplete finds it unready
-// (protocol.md 9, P8).
+// handshake answers what the agent asks before stream data flows (protocol.md 5). The whole receive path, handshake included, is
+// set up before the first message comes, so that no message which arrives around HandshakeComplete is lost (protocol.md 9, P8).
 type handshake struct {
 	channel *channel
-	// session compares what the agent is about to do with what was asked for.
+	// session compares the session that the agent is about to open with the one that was asked for.
 	session func(sessionType string, properties json.RawMessage) error
 	// dataKey asks KMS for the key of an encrypted session.
 	dataKey func(ctx context.Context, keyID string) (plain, sealed []byte, err error)
 
-	answered func()        // the agent has been answered; may be nil
-	requests chan question // what takes I/O to answer; answered by the lane, not by the reader
-	complete chan struct{}
+	answered func()        // is called after each answer to the agent; may be nil
+	requests chan question // questions from receive to run: an answer may need a call to KMS, for which the socket's reader must not wait
+	complete chan struct{} // closed when the agent has completed the handshake
 
 	mu     sync.Mutex
-	agent  wire.Version // zero until the agent has asked
+	agent  wire.Version // the agent's version; zero until its HandshakeRequest
 	sealer *sealer      // nil without encryption
 }
 
-// question is a message of the agent that wants an answer.
+// question is a handshake message of the agent that is to be answered.
 type question struct {
 	kind wire.PayloadType
 	body []byte
 }
 
-// agreed returns what the handshake has settled so far.
+// agreed returns the agent's version and the encryption, as far as the handshake has settled them.
 func (h *handshake) agreed() (wire.Version, *sealer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -48,7 +47,7 @@ func newHandshake(remote Endpoint) *handshake {
 	return &handshake{session: forwards(remote), requests: make(chan question, 4), complete: make(chan struct{})}
 }
 
-// receive takes one handshake message in from the reader; it does not block.
+// receive takes one handshake message from the socket's reader; it does not block.
 func (h *handshake) receive(kind wire.PayloadType, body []byte) error {
 	switch kind {
 	case wire.HandshakeCompleteType:
@@ -79,7 +78,7 @@ func (h *handshake) done() bool {
 	}
 }
 
-// run answers until the handshake is complete or ctx ends.
+// run answers the agent's questions until the handshake is complete (nil), the session is over, an answer fails or ctx ends.
 func (h *handshake) run(ctx context.Context) error {
 	for {
 		select {
@@ -168,7 +167,7 @@ func (h *handshake) checkSession(parameters []byte) error {
 	return h.session(session.SessionType, session.Properties)
 }
 
-// forwards checks that a session leads to a remote end.
+// forwards returns a check that a session of type Port leads to the wanted remote end.
 func forwards(want Endpoint) func(string, json.RawMessage) error {
 	return func(sessionType string, properties json.RawMessage) error {
 		if sessionType != "Port" {

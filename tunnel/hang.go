@@ -5,23 +5,25 @@ import (
 	"time"
 )
 
-// The agent connects inside the loop that accepts streams (protocol.md 9, A7): a destination that swallows what it is
-// sent holds up that connection for two minutes, and every later one of the session with it. A connection that hangs
-// looks like one whose server has nothing to say yet, so a proof behind it tells them apart: the agent gets to that only
-// when it is done with those before it.
+// The agent connects inside the loop that accepts streams (protocol.md 9, A7): a destination that swallows SYNs holds up its
+// connection, and every later one of the session, for up to two minutes. A connection that hangs looks like one whose server has
+// nothing to say yet. A proof that is sent behind it tells the two apart, as the agent answers the proof only when it is done
+// with the streams before.
 
 const (
-	// suspectAfter is how long a connection may be without any byte from the far end, if later connections of the session are
-	// too, before a proof is sent behind it.
+	// suspectAfter is how long a connection may be without any byte from the far end, while the agent has sent nothing on later
+	// streams of the session either, before a proof is sent behind it.
 	suspectAfter = 5 * time.Second
-	// certainAfter is how long that proof has to be without an answer for the reason not to be lost packets: in that time a
-	// system has sent its SYN three more times (after 1, 3 and 7 s).
+	// certainAfter is how long the agent has to have owed the answer to that proof for lost packets not to be the reason: in that
+	// time a system has sent its SYN three more times (after 1, 3 and 7 s).
 	certainAfter = 7 * time.Second
-	// unansweredAfter is the age at which the connection is reset, if the proof has got no answer either.
+	// unansweredAfter is the age at which the connection is reset, if the agent has owed the proof's answer for certainAfter by
+	// then.
 	unansweredAfter = 15 * time.Second
-	// inquireRest is the least time between two such proofs on one session, short enough for a connection that is opened right
-	// after a proof to have the next one behind it in time. It doubles with each proof up to inquireRarely, as a server that is
-	// silent for minutes is not to see many of them, and is back to inquireRest when there was none for inquireCalm.
+	// inquireRest is the least time between two such proofs on one session. It is short enough for a connection that is opened
+	// right after a proof to have the next one behind it in time. The rest doubles with each proof up to inquireRarely, so that a
+	// server which is silent for minutes does not see many of them, and begins with inquireRest again when there was no proof for
+	// inquireCalm.
 	inquireRest   = 8 * time.Second
 	inquireRarely = 32 * time.Second
 	inquireCalm   = time.Minute
@@ -46,9 +48,10 @@ func (m *mux) hanging(now time.Time, d time.Duration) (hanging []*stream) {
 	return hanging
 }
 
-// asked is how long the agent has owed an answer to the proof under way, as examine has seen it second by second; 0 when it owes
-// none. What holds up the proof or its answer on the way counts for nothing: that the agent was away, or has to send again what
-// was lost, which takes it a tenth of a second for each message (protocol.md 9, A1).
+// asked is how long the agent has owed an answer to the proof under way; 0 when it owes none. examine calls it once a second, and
+// the time counts from the first call that finds the proof acknowledged and nothing that could hold up its answer on the way:
+// while the agent is away, or has to send lost messages again, which takes a tenth of a second for each (protocol.md 9, A1), it
+// owes nothing.
 func (m *mux) asked(now time.Time) time.Duration {
 	oldest, held := m.channel.oldest(), m.channel.paused() || m.channel.missing.Load() > 0
 	m.mu.Lock()
@@ -70,7 +73,8 @@ func (m *mux) asked(now time.Time) time.Duration {
 	return max(1, now.Sub(p.owed))
 }
 
-// examine looks for connections of a lane that the agent does not get connected, and resets them when that is certain.
+// examine looks for connections of a lane that the agent does not get connected. It sends a proof behind them (inquire), and
+// resets them when it is certain that they hang.
 func (r *runner) examine(l *lane, now time.Time) {
 	if !l.open() {
 		return
@@ -118,7 +122,7 @@ func (r *runner) inquire(l *lane, now time.Time) {
 	go func() {
 		ctx, cancel := context.WithTimeout(r.ctx, unansweredAfter)
 		defer cancel()
-		_, _ = l.prove(ctx) // examine sees what comes of it
+		_, _ = l.prove(ctx) // examine sees the outcome by itself, see asked
 		r.reports <- report{patrol: true}
 	}()
 }

@@ -1,20 +1,21 @@
 package tunnel
 
-// head is what a client says first, read while its connection waits for a lane.
+// head holds the first bytes that a client sends, read while its connection waits for a lane.
 type head struct {
 	bytes []byte
-	err   error
-	done  chan struct{} // closed when the two are set
+	err   error         // of the read
+	done  chan struct{} // closed when bytes and err are set
 }
 
-// wait returns when the reader is done, which the end of the connection brings about.
+// wait waits until the read that listen began has returned. The caller has closed the connection, which ends the read.
 func (h *head) wait() {
 	if h != nil {
 		<-h.done
 	}
 }
 
-// listen begins to read what the client says first. The channel is closed when it has said something, or ended.
+// listen begins to read the first bytes that the client sends. The channel is closed when there are some, or the client has ended
+// the connection.
 func (c *connection) listen() <-chan struct{} {
 	if c.head == nil {
 		h := &head{bytes: make([]byte, headSize), done: make(chan struct{})}
@@ -28,7 +29,7 @@ func (c *connection) listen() <-chan struct{} {
 	return c.head.done
 }
 
-// read reads from the client: first what listen got.
+// read reads from the client, and first what listen has read.
 func (c *connection) read(p []byte) (int, error) {
 	h := c.head
 	if h == nil {

@@ -8,13 +8,13 @@ import (
 )
 
 const (
-	// scoutRest is the least time between two scouts of which the first has failed for good.
+	// scoutRest is the least time from the start of one scout to that of the next.
 	scoutRest = 10 * time.Second
 	// vouchedFor is how long the opening of one session is taken as proof that sessions can be opened.
 	vouchedFor = 10 * time.Second
 )
 
-// scouted is where a scout's session leads: nowhere. No connection is made to it, and a task has no server there.
+// scouted is the end to which a scout's session leads. No connection is made to it, and no task has a server on that port.
 var scouted = Endpoint{Host: "127.0.0.1", Port: 1} //nolint:gochecknoglobals // a constant
 
 // heard takes a change of state of a destination's tunnel. The run of that tunnel calls it, so it must not wait for that run.
@@ -33,7 +33,7 @@ func (p *pool) heard(d *destination, e Event) {
 	case blamed:
 		d.trouble = e.Err
 		if e.Link.Session != "" {
-			p.vouch(e.Link) // it had a session, which is all that is asked here
+			p.vouch(e.Link) // the destination had a session, so sessions can be opened
 		}
 	case e.Err != nil && !errors.Is(e.Err, errStopped):
 		if d.trouble == nil {
@@ -41,7 +41,7 @@ func (p *pool) heard(d *destination, e Event) {
 		}
 		d.trouble = e.Err
 		if e.State == Failed && !anyOpen(p.order) && (!barred(e.Err) || p.proofAt.IsZero()) {
-			p.lost = e.Err // as it would be of any other tunnel
+			p.lost = e.Err // an error with which any other tunnel would have failed too
 		}
 	}
 	bereft := (e.State == Reopening || e.State == Asleep) && !d.warm && d.idle() && e.At.Sub(d.used) >= bereftFor
@@ -56,7 +56,7 @@ func (p *pool) heard(d *destination, e Event) {
 	p.ail()
 }
 
-// vouch notes that a session was opened. p.mu is held.
+// vouch notes that a session was opened, which is proof that sessions can be opened. p.mu is held.
 func (p *pool) vouch(l Link) {
 	p.link, p.proofAt, p.proof = l, time.Now(), Proof{Target: l.Target, Session: true}
 	p.sick, p.lost = nil, nil
@@ -64,7 +64,7 @@ func (p *pool) vouch(l Link) {
 	p.vouched = make(chan struct{})
 }
 
-// ail has run look at the tunnel's state.
+// ail has pool.run work the tunnel's state out again.
 func (p *pool) ail() {
 	select {
 	case p.health <- struct{}{}:
@@ -72,14 +72,15 @@ func (p *pool) ail() {
 	}
 }
 
-// standing is the tunnel's state as that of its destinations, and what is wrong with all of them. fatal is set when it is lost.
+// standing works out the tunnel's state from the states of its destinations, and what is wrong with all of them. fatal is why the
+// tunnel is lost; nil while it is not.
 func (p *pool) standing() (e Event, fatal error) {
 	best, troubled := Closed, error(nil)
 	var opening Link
 	for _, t := range p.inners() {
 		state, err := t.State()
 		if state.Final() || state != Open && err != nil && ownFault(err) {
-			continue // what is wrong with one destination says nothing of the others
+			continue // an error of one destination alone says nothing of the others
 		}
 		if best == Closed || weight(state) > weight(best) {
 			best = state
@@ -118,7 +119,7 @@ func (p *pool) standing() (e Event, fatal error) {
 	return e, nil
 }
 
-// lastLink is the session that was opened last.
+// lastLink returns the session that was opened last.
 func (p *pool) lastLink() Link {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -155,7 +156,7 @@ func (p *pool) show() {
 		return
 	}
 	t.mu.Lock()
-	changed := e.State != t.state || e.Err != nil && !sameText(e.Err, t.err) // another session is no change: each new host has its own
+	changed := e.State != t.state || e.Err != nil && !sameText(e.Err, t.err) // another Link is no change: each new host has a session of its own
 	t.mu.Unlock()
 	if changed {
 		t.record(e)
@@ -184,7 +185,7 @@ func (p *pool) explore() {
 	d.inner.start()
 }
 
-// prove is Tunnel.Prove of a dynamic tunnel: there is no far end that could be asked, so a session has to do.
+// prove is Tunnel.Prove for a dynamic tunnel: there is no far end that could be asked, so that an open session is the proof.
 func (p *pool) prove(ctx context.Context) (Proof, error) {
 	for {
 		e, _ := p.standing()
@@ -198,7 +199,7 @@ func (p *pool) prove(ctx context.Context) (Proof, error) {
 		p.explore()
 		select {
 		case <-vouched:
-		case <-time.After(time.Second): // a scout may have failed
+		case <-time.After(time.Second): // a scout may have failed: another one is to be sent out
 		case <-p.tunnel.done:
 			return Proof{}, p.tunnel.noSession(p.tunnel.ctx) //nolint:contextcheck // the tunnel's own end
 		case <-ctx.Done():
@@ -207,7 +208,7 @@ func (p *pool) prove(ctx context.Context) (Proof, error) {
 	}
 }
 
-// anyOpen reports whether one of some destinations has a session.
+// anyOpen reports whether any of the destinations has an open session.
 func anyOpen(all []*destination) bool {
 	for _, d := range all {
 		if state, _ := d.inner.State(); state == Open {
@@ -217,7 +218,7 @@ func anyOpen(all []*destination) bool {
 	return false
 }
 
-// obstacle is what holds up a session that is being opened, as far as that is known.
+// obstacle returns what holds up a session that is being opened, as far as that is known; nil when some destination is open.
 func (p *pool) obstacle() error {
 	for _, t := range p.inners() {
 		if state, _ := t.State(); state == Open {
@@ -230,7 +231,7 @@ func (p *pool) obstacle() error {
 	return nil
 }
 
-// sum adds up what the destinations' sessions are and were.
+// sum adds up the totals of the destinations' sessions, past and present. RoundTrip is the shortest.
 func (p *pool) sum() (all Stats) {
 	p.mu.Lock()
 	all = p.past

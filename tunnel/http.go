@@ -9,23 +9,24 @@ import (
 	"strings"
 )
 
-// maxLine bounds the lines of a head; after a longer one nothing more of its direction is understood.
+// maxLine bounds the lines of a head, in bytes; after a longer line nothing more of that direction is read.
 const maxLine = 8 << 10
 
-// lines reads one direction of HTTP/1: it hands on the lines of heads and passes over bodies, of which it keeps nothing.
+// lines reads one direction of HTTP/1: it hands on the lines of heads and passes over bodies, of which it keeps nothing. Offsets
+// count the bytes of the direction.
 type lines struct {
-	line   []byte // what there is of a line whose end has not come
-	skip   uint64 // bytes of a body to pass over
+	line   []byte // the beginning of a line whose end has not come
+	skip   uint64 // bytes of a body that are still to be passed over
 	at     uint64 // offset of the next byte
 	began  uint64 // offset of the line that is being read
-	head   uint64 // offset of the message
-	part   part
-	length uint64 // of the body that the head announces
-	sized  bool   // it announces one
-	chunks bool   // in chunks
+	head   uint64 // offset of the message that is being read
+	part   part   // which kind of line comes next
+	length uint64 // how long a body the head announces, in bytes
+	sized  bool   // the head announces a length
+	chunks bool   // the head announces a body in chunks
 }
 
-// part is where in a message a line stands.
+// part is which part of a message a line is.
 type part int
 
 const (
@@ -36,8 +37,8 @@ const (
 	trailerLine
 )
 
-// read hands lines to start (the first of a head), field (one header) and end (of a head). Each reports whether it was
-// understood; when one was not, the direction is over.
+// read hands the first line of each head to start and each header to field, and calls end at the end of a head. Each of the three
+// reports whether to read on. read itself reports false when one of them did not, or what came is no HTTP/1.
 func (l *lines) read(p []byte, start func(string) bool, field func(name, value string) bool, end func() bool) bool {
 	for len(p) > 0 {
 		if l.skip > 0 {
@@ -78,7 +79,7 @@ func (l *lines) read(p []byte, start func(string) bool, field func(name, value s
 	return true
 }
 
-// next takes a whole line.
+// next takes one whole line, and reports whether to read on.
 func (l *lines) next(line string, start func(string) bool, field func(name, value string) bool, end func() bool) bool {
 	switch l.part {
 	case startLine:
@@ -116,7 +117,7 @@ func (l *lines) next(line string, start func(string) bool, field func(name, valu
 	return true
 }
 
-// measure notes what a header says about the length of the body.
+// measure notes what a header says about the length of the body, and reports false when that cannot be read.
 func (l *lines) measure(name, value string) bool {
 	switch {
 	case strings.EqualFold(name, "Content-Length"):
@@ -134,7 +135,7 @@ func (l *lines) measure(name, value string) bool {
 	return true
 }
 
-// body passes over the body that the head has announced. It reports whether it has announced one.
+// body has read pass over the body that the head has announced. It reports whether the head has announced one.
 func (l *lines) body() bool {
 	switch {
 	case l.chunks:
@@ -147,13 +148,13 @@ func (l *lines) body() bool {
 	return true
 }
 
-// requests follows what a client of HTTP/1 asks for.
+// requests reads the requests of an HTTP/1 client.
 type requests struct {
 	sniffer *sniffer
 	lines   lines
-	host    string
-	request request
-	inner   *alerts // once a proxy has connected
+	host    string  // of the request that is being read
+	request request // likewise
+	inner   *alerts // reads what follows a CONNECT once the proxy has connected
 }
 
 func (r *requests) read(p []byte) bool {
@@ -202,7 +203,7 @@ func (r *requests) end() bool {
 	return s.talk.ask(r.host, r.request, r.lines.head)
 }
 
-// requestLine reads the first line of a request; the host is empty where its header names it.
+// requestLine reads the first line of a request; the host is empty where only the Host header names it.
 func requestLine(line string) (host string, r request, ok bool) {
 	words := strings.Split(line, " ")
 	if len(words) != 3 || !strings.HasPrefix(words[2], "HTTP/1.") || !isMethod(words[0]) {
@@ -218,13 +219,13 @@ func requestLine(line string) (host string, r request, ok bool) {
 	return host, r, true
 }
 
-// answers follows what the far side of HTTP/1 answers.
+// answers reads the answers of an HTTP/1 server or proxy.
 type answers struct {
 	sniffer *sniffer
 	lines   lines
 	status  int
-	code    string  // the proxy's own word for an error
-	inner   *alerts // once a proxy has connected
+	code    string  // the proxy's own code for an error; empty when the answer has none
+	inner   *alerts // reads what follows once a proxy has connected
 }
 
 func (a *answers) read(p []byte) bool {
@@ -235,7 +236,7 @@ func (a *answers) read(p []byte) bool {
 	if a.lines.read(p, a.start, a.field, a.end) {
 		return true
 	}
-	if a.inner != nil { // by this answer
+	if a.inner != nil { // end has set it: this answer says that the proxy has connected
 		return a.inner.read(p[a.lines.at-before:])
 	}
 	a.sniffer.mu.Lock()
@@ -255,7 +256,7 @@ func (a *answers) start(line string) bool {
 
 func (a *answers) field(name, value string) bool {
 	if strings.EqualFold(name, "X-Squid-Error") {
-		value, _, _ = strings.Cut(value, " ") // behind it is a number of the system
+		value, _, _ = strings.Cut(value, " ") // behind the code stands an error number of the system
 		a.code = clean(value)
 	}
 	if a.sniffer.front && strings.EqualFold(name, "Proxy-Status") { // culvert's own proxy, see front.Server
@@ -276,7 +277,8 @@ func (a *answers) end() bool {
 	defer s.mu.Unlock()
 	s.talk.status = a.status
 	r, ok := s.talk.answer(a.lines.head)
-	// A proxy's own answer, not one of the server behind it: it says so itself, or there is no server yet.
+	// A refusal is the proxy's own answer, not one of the server behind it: either a code says so, or CONNECT has not reached a
+	// server yet.
 	refused := r.connect && a.status >= http.StatusMultipleChoices || r.proxied && a.status >= http.StatusBadRequest && a.code != ""
 	if ok && refused {
 		share := &s.talk.shares[r.share]
@@ -299,5 +301,5 @@ func (a *answers) end() bool {
 	case r.head, a.status == http.StatusNoContent, a.status == http.StatusNotModified:
 		return true
 	}
-	return a.lines.body() // without a length it lasts until the end of the connection
+	return a.lines.body() // a body without a length lasts until the end of the connection: nothing more is to be read
 }

@@ -11,7 +11,7 @@ const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 // The frames of HTTP/2 that heads are made of, and their flags (RFC 9113, 4.1, 6.2 and 6.10).
 const (
-	h2Head         = 9 // bytes before what is in a frame
+	h2Head         = 9 // bytes of the head of a frame
 	h2Headers      = 1
 	h2Continuation = 9
 	h2EndHeaders   = 0x04
@@ -20,23 +20,24 @@ const (
 )
 
 const (
-	// maxH2Frames bounds the frames before the first request: its client's settings and windows.
+	// maxH2Frames bounds the frames that are read up to the first request: the client's settings and window updates come before
+	// it.
 	maxH2Frames = 50
-	// h2Table is the size of the table that heads are packed with before anything else is agreed on.
+	// h2Table is the size in bytes of the table that heads are compressed with before the two sides have agreed on another.
 	h2Table = 4096
 )
 
-// firstRequest reads the head of the first request of HTTP/2: whether it is gRPC, and for which host. Nothing is read behind
-// it.
+// firstRequest reads the head of the first request of HTTP/2: whether it is gRPC, and for which host. Nothing behind that head is
+// read.
 type firstRequest struct {
 	sniffer *sniffer
-	head    []byte // of a frame
-	block   []byte // the packed head, as far as it has come
-	left    int    // bytes of the preface or the frame to come
-	part    bool   // the frame is a part of the head
-	begun   bool   // the head is, and is not over
-	flags   byte
-	frames  int
+	head    []byte // the head of the present frame, as far as it has come
+	block   []byte // the compressed head of the request, as far as it has come
+	left    int    // bytes of the preface or of the present frame that are still to come
+	part    bool   // the present frame is a part of the request's head
+	begun   bool   // the request's head has begun, and its end has not come
+	flags   byte   // of the present frame
+	frames  int    // frames so far
 }
 
 func (r *firstRequest) read(p []byte) bool {
@@ -64,7 +65,7 @@ func (r *firstRequest) read(p []byte) bool {
 	return true
 }
 
-// frame takes the head of a frame.
+// frame reads the head of a frame, and reports whether to read on.
 func (r *firstRequest) frame() bool {
 	kind, flags := r.head[3], r.head[4]
 	r.left = int(r.head[0])<<16 | int(r.head[1])<<8 | int(r.head[2])
@@ -78,10 +79,10 @@ func (r *firstRequest) frame() bool {
 	return true
 }
 
-// end is that of a frame of the head. It reports whether there is more of the head to come.
+// end is called at the end of a frame that is a part of the request's head. It reports whether more of that head is to come.
 func (r *firstRequest) end() bool {
 	r.part = false
-	if !r.begun { // only the first frame has these
+	if !r.begun { // only the first frame of the head has padding and a priority
 		pad, front := 0, 0
 		if r.flags&h2Padded != 0 && len(r.block) > 0 {
 			pad, front = int(r.block[0]), 1
@@ -103,7 +104,7 @@ func (r *firstRequest) end() bool {
 	return false
 }
 
-// unpack looks for what is told of the request. What cannot be read stays h2c.
+// unpack reads the host, and whether the request is gRPC, from its head. A head that cannot be read leaves the protocol at h2c.
 func (r *firstRequest) unpack() {
 	host, grpc := "", false
 	decoder := hpack.NewDecoder(h2Table, func(f hpack.HeaderField) {

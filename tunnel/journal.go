@@ -15,12 +15,12 @@ import (
 
 const (
 	journalSuffix = ".json"
-	// learnWithin bounds the question whose account a session is in.
+	// learnWithin bounds the call that asks AWS for the account of a client.
 	learnWithin = 10 * time.Second
 )
 
-// Journal notes the open sessions of this process in a file of its own (0600), so that what a killed process left
-// behind is known to the next one. It holds ids, never tokens. A nil *Journal notes nothing. Safe for concurrent use.
+// Journal notes the open sessions of this process in a file of its own (0600), so that the next process knows which sessions a
+// killed one has left behind. The file holds ids, never tokens. A nil *Journal notes nothing. Safe for concurrent use.
 type Journal struct {
 	path string
 	log  *slog.Logger
@@ -30,12 +30,12 @@ type Journal struct {
 	learning sync.WaitGroup
 
 	mu     sync.Mutex
-	file   *os.File // its lock says that this process lives
-	open   map[string]noted
-	asking map[*aws.Client]bool // for their accounts
+	file   *os.File             // locked as long as this process lives; nil after Close
+	open   map[string]noted     // the open sessions, by id
+	asking map[*aws.Client]bool // clients whose accounts AWS is being asked for
 }
 
-// noted is an open session and whose it is. The client may learn its account later than the session is noted.
+// noted is an open session and the client that has opened it, which may learn its account only after the session was noted.
 type noted struct {
 	Left
 
@@ -56,7 +56,8 @@ func OpenJournal(dir string, log *slog.Logger) (*Journal, error) {
 	return j, nil
 }
 
-// add notes a session at once. Its account follows where it is still to be asked for: nothing waits for that.
+// add notes a session at once. Where the client does not know its account yet, AWS is asked for it in the background and the
+// account is noted when it is known.
 func (j *Journal) add(session string, target aws.Target, client *aws.Client) {
 	if j == nil {
 		return
@@ -73,7 +74,7 @@ func (j *Journal) add(session string, target aws.Target, client *aws.Client) {
 	})
 }
 
-// learn asks for the account of a client and completes its notes.
+// learn asks AWS for the account of a client and writes it into the notes of the client's sessions.
 func (j *Journal) learn(client *aws.Client) {
 	ctx, cancel := context.WithTimeout(j.ctx, learnWithin)
 	defer cancel()
@@ -121,8 +122,8 @@ func (j *Journal) change(do func()) {
 	}
 }
 
-// writeJournal replaces what a file holds. Killed in between it leaves the new list with a rest behind it, which no reader
-// looks at.
+// writeJournal replaces the content of a file. A process that is killed in the midst of it leaves the new list with a rest of the
+// old one behind it, at which no reader looks.
 func writeJournal(file *os.File, all []Left) error {
 	content, err := json.Marshal(all)
 	if err != nil {
@@ -135,7 +136,7 @@ func writeJournal(file *os.File, all []Left) error {
 	return file.Truncate(int64(len(content)))
 }
 
-// Close removes the file, unless sessions are still open: those the next start finds.
+// Close removes the file, unless sessions are still noted as open: the next start finds these.
 func (j *Journal) Close() error {
 	if j == nil {
 		return nil

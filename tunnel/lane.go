@@ -71,7 +71,7 @@ type lane struct {
 	carrier carrier // set when the handshake is complete
 
 	attached atomic.Bool   // a socket carries the session
-	slow     atomic.Bool   // the agent owes an acknowledge for longer than slowAfter: no new connections for now
+	slow     atomic.Bool   // the agent owes an acknowledge for longer than slowAfter, or is silent: no new connections for now
 	told     atomic.Bool   // the agent has acknowledged that the session is over
 	draining atomic.Bool   // no new connections, and the lane ends with its last one
 	leaving  atomic.Bool   // draining because its task stops
@@ -93,23 +93,23 @@ type lane struct {
 
 	size int // bytes of a message to the agent, as last logged; only watch touches it
 
-	seat *seat // of a dynamic tunnel's session; set before target
+	seat *seat // the session's seat in a dynamic tunnel; set before target; nil in any other tunnel
 
-	strand *strand // that has the lane for itself; nil: none. The tunnel's lock guards it
+	strand *strand // the strand that has the lane for itself; nil for none. The tunnel's lock guards it
 
-	awaySince atomic.Int64            // unix nanoseconds
-	finding   atomic.Pointer[finding] // nil: ECS knows of nothing
+	awaySince atomic.Int64            // when the service last said that the agent is away, in unix nanoseconds
+	finding   atomic.Pointer[finding] // what ECS last said about the agent's task; nil for nothing that is of concern
 	stir      chan struct{}           // has watch look at once; capacity 1
 
 	// Only the tunnel's run touches what follows.
-	openedAt  time.Time     // when it was first open, and might take connections
-	startedAt time.Time     // when run was called
-	trying    bool          // its trial has begun
+	openedAt  time.Time     // when the lane first took connections; zero before
+	startedAt time.Time     // when the lane was started
+	trying    bool          // the proof that decides its trial has begun
 	aside     bool          // draining because another session has resolved the remote host's name anew
-	ending    bool          // told to end because it had nothing to do any more
-	inquired  time.Time     // when a proof last went out while connections were open
-	rest      time.Duration // before the next such proof
-	patrolled time.Time     // when ECS was last asked about its task
+	ending    bool          // told to end because it was draining and had no connections left
+	inquired  time.Time     // when a proof was last sent behind connections that may hang, see runner.inquire
+	rest      time.Duration // least time from inquired to the next such proof
+	patrolled time.Time     // when ECS was last asked about the lane's task
 }
 
 // laneOptions are the settings of a lane that come from the engine and the spec.

@@ -20,31 +20,33 @@ import (
 )
 
 const (
-	// journalKeeps a record of a session that nobody could end: no idle timeout is longer.
+	// journalKeeps is how long the record of a session that nobody could end is kept. AWS has ended the session by then, as an
+	// idle timeout is an hour at the most (protocol.md 7).
 	journalKeeps = 24 * time.Hour
-	maxJournal   = 1 << 20
+	// maxJournal is how many bytes of a journal are read.
+	maxJournal = 1 << 20
 )
 
-// Left is a session that a process did not live to terminate, or could not.
+// Left is the record of a session that a process could not terminate, or did not live to terminate.
 type Left struct {
 	Session string `json:"session"`
 	Target  string `json:"target"`
-	// Account is empty while it is not known, and in what culverts before 2026-11-26 have noted.
+	// Account is empty while it is not known, and in journals of culverts before 2026-11-26.
 	Account  string    `json:"account,omitempty"`
 	Region   string    `json:"region"`
-	Endpoint string    `json:"endpoint,omitempty"` // empty is AWS's own
+	Endpoint string    `json:"endpoint,omitempty"` // of Session Manager; empty for AWS's own
 	Process  int       `json:"process"`
 	Started  time.Time `json:"started"`
-	// Tried is set when its own process has tried to terminate it.
+	// Tried is set when the process that opened the session has tried to terminate it.
 	Tried bool `json:"tried,omitempty"`
 }
 
-// String says it in a line.
+// String describes the session in one line.
 func (l Left) String() string {
 	return strings.TrimSpace(fmt.Sprintf("session %s to %s, opened by process %d at %s", say.Brief(l.Session), say.Brief(l.Target), l.Process, l.Started.Format(time.DateTime)))
 }
 
-// within reports whether a session may be one of a client's place, as far as that can be told without its account. A
+// within reports whether a session may be in the account, region and endpoint of a client, as far as region and endpoint tell. A
 // record without an account may lack the endpoint too.
 func (l Left) within(client *aws.Client) bool {
 	return l.Region == client.Region() && (l.Endpoint == client.ServedAt() || l.Account == "" && l.Endpoint == "")
@@ -53,7 +55,7 @@ func (l Left) within(client *aws.Client) bool {
 // UnendedError is a session that could not be terminated.
 type UnendedError struct {
 	Session string
-	Command string // with which a person can end it
+	Command string // the shell command with which a person can end the session
 	Err     error
 }
 
@@ -63,7 +65,7 @@ func (e *UnendedError) Error() string {
 
 func (e *UnendedError) Unwrap() error { return e.Err }
 
-// Remedy ends it by hand.
+// Remedy is the command that ends the session by hand.
 func (e *UnendedError) Remedy() string {
 	return "run: " + e.Command + " (else the account's idle timeout ends it)"
 }
@@ -72,13 +74,14 @@ func unended(client *aws.Client, session string, err error) *UnendedError {
 	return &UnendedError{Session: session, Command: client.TerminateCommand(session), Err: err}
 }
 
-// EndLeft terminates the sessions that dead processes have left in a client's account, region and endpoint, by the
-// journals in dir; ending is told of each before. AWS is asked for nothing when there are none. A record is dropped when
-// its session is terminated or known to be over, or after a day; what could not be ended stays for the next start and is
-// returned. The journals that it works on are locked meanwhile: of several starts one ends a session.
+// EndLeft terminates the sessions that dead processes have left in a client's account, region and endpoint, by the journals in
+// dir. It calls ending before each of them. AWS is asked for nothing when there are none. A record is dropped when its session is
+// terminated or known to be over, or after a day; the sessions that could not be ended are returned, and their records stay for
+// the next start. EndLeft locks the journals that it works on, so that of several processes that start at the same time only one
+// ends a session.
 //
-// A session whose account was not noted is tried, which harms nobody, as its id names no other; but that this account
-// does not know it says nothing then, and its record stays.
+// A session whose account was not noted is tried as well. That cannot hit another session, as ids are unique; but where the
+// client's account does not know the session, it may be in another account, so the record stays.
 func EndLeft(ctx context.Context, dir string, client *aws.Client, log *slog.Logger, ending func(Left)) []*UnendedError {
 	var found []*deadJournal
 	paths, _ := filepath.Glob(filepath.Join(dir, "*"+journalSuffix)) // the pattern is well formed
@@ -105,7 +108,7 @@ func EndLeft(ctx context.Context, dir string, client *aws.Client, log *slog.Logg
 			switch {
 			case !l.within(client):
 				return false
-			case l.Account != "" && nobody != nil: // it may be ours
+			case l.Account != "" && nobody != nil: // the client's account is not known, so the session may be in it
 				failed = append(failed, unended(client, l.Session, nobody))
 				return false
 			case l.Account != "" && l.Account != account:
@@ -140,16 +143,16 @@ func AnyLeft(dir string, log *slog.Logger) bool {
 // deadJournal is the journal of a process that is gone, locked.
 type deadJournal struct {
 	file *os.File
-	left []Left // young enough to matter
+	left []Left // records younger than journalKeeps
 }
 
-// openDead locks and reads a journal; nil when its process lives, or another one is at it. With an error there may be a
-// journal all the same: as much of it as can be read.
+// openDead locks and reads a journal; nil when its process lives, or another process has locked it. With an error it may return a
+// journal all the same, with as many of the records as can be read.
 func openDead(path string) (*deadJournal, error) {
 	file, err := flock.Open(path, 0)
 	switch {
 	case errors.Is(err, flock.ErrHeld), errors.Is(err, fs.ErrNotExist):
-		return nil, nil //nolint:nilnil // there is none to look at
+		return nil, nil //nolint:nilnil // there is no dead process's journal
 	case err != nil:
 		return nil, err
 	}
@@ -167,7 +170,7 @@ func openDead(path string) (*deadJournal, error) {
 	return d, err
 }
 
-// close keeps what is still left, and gives the lock back.
+// close writes the records that are left, or removes the journal without any, and unlocks it.
 func (d *deadJournal) close(log *slog.Logger) {
 	var err error
 	if len(d.left) == 0 {

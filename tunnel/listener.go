@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// portTries is how often an automatic port is looked for that is free on both loopback addresses.
+// portTries is how many free ports are tried to find one that is free on both loopback addresses.
 const portTries = 20
 
 // listener is where a tunnel's clients come in: one or two TCP addresses, or a unix socket.
 type listener struct {
 	sockets []net.Listener
-	path    string          // of the unix socket
-	taken   *PortTakenError // why it is not the remote port's number; nil when it is, or another was asked for
-	once    sync.Once
+	path    string          // of the unix socket; empty for TCP
+	taken   *PortTakenError // why the local port is not the remote port's number; nil when it is, or another port was asked for
+	once    sync.Once       // done when the listener is closed
 }
 
 // listenFunc opens TCP listeners as net.ListenConfig.Listen does.
@@ -27,7 +27,7 @@ type listenFunc func(ctx context.Context, network, address string) (net.Listener
 // listen opens the local side of a spec.
 func listen(s Spec) (*listener, error) { return listenBy(new(net.ListenConfig).Listen, s) }
 
-// listenBy is listen, TCP by means of open.
+// listenBy is listen with another function for TCP.
 func listenBy(open listenFunc, s Spec) (*listener, error) {
 	if s.Unlistened {
 		return &listener{}, nil
@@ -79,7 +79,7 @@ func listenTCP(open listenFunc, address netip.Addr, port uint16) (*listener, err
 	return l, nil
 }
 
-// address is the first TCP address; zero for a unix socket.
+// address is the first TCP address that the listener has; zero for a unix socket.
 func (l *listener) address() netip.AddrPort {
 	if a := l.addresses(); len(a) > 0 {
 		return a[0]
@@ -124,7 +124,7 @@ func (t *Tunnel) acceptFrom(socket net.Listener) {
 		switch {
 		case err == nil:
 			wait = 0
-			// It counts before the next one is looked for.
+			// The connection is counted before the next one is accepted, as next looks at that count.
 			if taken := t.connections.add(conn, fromListener); taken != nil {
 				t.connections.pending.Go(func() { t.serve(taken) })
 			} else {
@@ -132,7 +132,7 @@ func (t *Tunnel) acceptFrom(socket net.Listener) {
 			}
 		case errors.Is(err, net.ErrClosed):
 			return
-		default: // out of file descriptors: what is open must go on
+		default: // probably out of file descriptors: the listener stays, and the open connections go on
 			t.engine.scarcity.note(t.log, err)
 			wait = min(max(2*wait, acceptAgain), time.Second)
 			select {
@@ -143,8 +143,8 @@ func (t *Tunnel) acceptFrom(socket net.Listener) {
 	}
 }
 
-// next takes a connection in. Those that would take the last descriptors stay in the queue of the listener until others
-// have ended; one at a time the tunnel takes in any case.
+// next accepts a connection. Connections for which hardly a file descriptor is left stay in the system's queue (errCrowded) until
+// others have ended, unless the tunnel has no connection at all.
 func (t *Tunnel) next(socket net.Listener) (net.Conn, error) {
 	if t.connections.some() && crowded(socket) {
 		return nil, errCrowded

@@ -79,7 +79,7 @@ func (o *load) sharing() time.Duration {
 func (o *load) outlook(now time.Time) outlook {
 	first := time.Duration(o.opening.or(float64(leastOpening)))
 	if !o.from.IsZero() {
-		first = (first - now.Sub(o.from)).Abs() // one that is late is taken to need as long again
+		first = (first - now.Sub(o.from)).Abs() // a lane that is late is assumed to need once more the time by which it is late
 	}
 	return outlook{coming: o.coming, first: first, spacing: time.Duration(o.spacing.or(float64(leastSpacing))), tasks: o.tasks, wait: o.sharing() * 3 / 2}
 }
@@ -125,7 +125,7 @@ func (o *load) weigh(lanes []standing, holding int, now time.Time) (more bool) {
 	return need > before
 }
 
-// string is weigh for a tunnel that carries so many strands.
+// string is weigh for a tunnel that carries strands: it wants a lane for each of them.
 func (o *load) string(strands int, now time.Time) (more bool) {
 	before := o.need
 	if o.need = min(max(1, strands), max(1, o.most)); o.need > 1 {
@@ -134,7 +134,8 @@ func (o *load) string(strands int, now time.Time) (more bool) {
 	return o.need > before
 }
 
-// measure takes the rates of the sessions that have downloaded since it was last called.
+// measure adds to rate what each session has received per second since measure was last called, if it was downloading then and is
+// now.
 func (o *load) measure(lanes []*lane, now time.Time) {
 	elapsed := now.Sub(o.measured).Seconds()
 	o.measured = now

@@ -5,20 +5,19 @@ import (
 	"strconv"
 )
 
-// alerts waits for a fatal alert in one direction of TLS, until what is sent is encrypted.
+// alerts looks for a fatal alert in one direction of TLS, as long as that direction is not encrypted.
 type alerts struct {
 	sniffer *sniffer
-	by      string // client or server
-	head    []byte // of a record
-	skip    int
+	by      string // who sends in this direction: client or server
+	head    []byte // the head of a record, as far as it has come; of an alert also the body
+	skip    int    // bytes of a record that are still to be passed over
 }
 
-// The types of TLS records, and their head.
 const (
-	tlsAlert     = 21
-	tlsHandshake = 22
-	tlsHead      = 5
-	tlsFatal     = 2
+	tlsAlert     = 21 // type of a record
+	tlsHandshake = 22 // type of a record
+	tlsHead      = 5  // bytes of the head of a record
+	tlsFatal     = 2  // level of an alert
 )
 
 func (a *alerts) read(p []byte) bool {
@@ -55,16 +54,16 @@ func (a *alerts) read(p []byte) bool {
 	}
 }
 
-// postgresLogin waits for the end of a login to PostgreSQL.
+// postgresLogin reads what a PostgreSQL server sends until the client is logged in, refused, or encrypts the connection.
 type postgresLogin struct {
 	sniffer *sniffer
-	asked   bool   // for encryption, perhaps of both kinds: a letter answers
-	head    []byte // of a message
-	body    []byte // of an error
-	left    int    // bytes of the message to come
+	asked   bool   // the client has asked for encryption, by TLS, GSS or both: the server answers each request by one letter
+	head    []byte // the head of a message, as far as it has come
+	body    []byte // of an error message
+	left    int    // bytes of the message that are still to come
 }
 
-// maxLogin bounds the messages of a login.
+// maxLogin bounds the messages of a login, in bytes; after a longer one nothing more is read.
 const maxLogin = 4 << 10
 
 func (l *postgresLogin) read(p []byte) bool {
@@ -106,7 +105,7 @@ func (l *postgresLogin) read(p []byte) bool {
 	return true
 }
 
-// refuse looks for the code among the fields of an error: a letter each, and a text that ends with 0.
+// refuse notes the code of an error message, whose fields are each a letter and a text that ends with a zero byte.
 func (l *postgresLogin) refuse() {
 	for fields := l.body; len(fields) > 1; {
 		end := 1
@@ -122,11 +121,11 @@ func (l *postgresLogin) refuse() {
 	l.body = nil
 }
 
-// mysqlLogin waits for the end of a login to MySQL.
+// mysqlLogin reads what a MySQL server sends until the client is logged in or refused, or the connection is encrypted.
 type mysqlLogin struct {
 	sniffer *sniffer
-	head    []byte // of a packet: its length, its number, the first three bytes of its body
-	skip    int
+	head    []byte // the head of a packet (length and number) and the first three bytes of its body, as far as they have come
+	skip    int    // bytes of a packet that are still to be passed over
 }
 
 func (l *mysqlLogin) read(p []byte) bool {
@@ -142,7 +141,7 @@ func (l *mysqlLogin) read(p []byte) bool {
 		}
 		length := int(l.head[0]) | int(l.head[1])<<8 | int(l.head[2])<<16
 		if length == 0 || length > maxLogin {
-			return false // a record of TLS reads like a long packet
+			return false // a TLS record, for instance, which looks like a very long packet
 		}
 		if len(l.head) < 4+min(length, 3) {
 			continue
@@ -153,7 +152,7 @@ func (l *mysqlLogin) read(p []byte) bool {
 			l.sniffer.refused(&AnswerError{Protocol: ProtocolMySQL, Code: strconv.Itoa(code)})
 			return false
 		case first == 0 && l.head[3] > 0:
-			return false // let in
+			return false // an OK packet: the client is logged in
 		}
 		l.skip, l.head = length-min(length, 3), l.head[:0]
 	}

@@ -13,40 +13,45 @@ import (
 	"culvert/aws/wire"
 )
 
-// With Options.MessageSize at AutoMessageSize a session finds out how large a message the service and all that stands before it
-// take. The agent takes 16 KiB at a time four times as fast as 1 KiB; whether AWS's service lets that through is not known
-// (protocol.md 8).
+// With Options.MessageSize at AutoMessageSize a session finds out how large a message the service, and what stands between it and
+// culvert, let through. The agent takes messages of 16 KiB about four times as fast as messages of 1 KiB; whether AWS's service
+// lets them through is not known (protocol.md 8 and 11).
 //
-// Sequence numbers count messages. Of one that is not acknowledged it is not known whether the agent has applied it, so it can
-// only be sent again as it was: to shorten it would lose bytes, or double them. A size is therefore proved by a message that
-// carries nothing of anybody's, a probe: it is filled with the mux's NOP frames, and one NOP means the same as a thousand of
-// them. A probe that is not acknowledged is sent again under the same number as the shortest such message, whichever of the two
-// the agent takes, or has taken already. Connection data goes out at a size only after a probe of that size has been acknowledged
-// as it was first sent.
+// Sequence numbers count messages, not bytes. Nobody knows whether the agent has applied a message that is not acknowledged, so
+// it can only be sent again as it was: a shorter message under the same number would lose bytes, or double them. A size is
+// therefore first tried by a message without data of connections, a probe: it is filled with NOP frames of the mux, and one NOP
+// means as little as a thousand of them. So a probe that is not acknowledged can be sent again under the same number as the
+// shortest such message, whichever of the two the agent takes or has taken already. Data of connections goes out at a size only
+// after a probe of that size was acknowledged as it was first sent.
 //
-// Should data of a proved size not get through all the same, as a socket can lead to another machine than the last one, what is
-// queued after it goes out small. The session is given up when it is certain that the size is the reason, as then nothing can
-// be done for the message: its connections are reset.
+// Data of a proved size may still not get through, as a new socket can lead to another machine than the last one. Then what is
+// queued after it goes out in small messages. The session is given up, and its connections are reset, once it is certain that the
+// size is the reason, as nothing else can be done about the message.
 
-// AutoMessageSize is the Options.MessageSize that finds out what the service takes.
+// AutoMessageSize is the Options.MessageSize with which each session finds out how large its messages may be.
 const AutoMessageSize = -1
 
 const (
+	// mostAutoSize is the largest size that is tried.
 	mostAutoSize = 16 << 10
-	// probesLost without a word a size counts as refused: one may have been lost like any other message.
+	// probesLost is how many probes in a row have to be lost for their size to count as refused: a single one may have been lost
+	// like any other message.
 	probesLost = 2
-	// cautiousFor no probe goes out after data of a proved size had trouble to get through.
+	// cautiousFor is how long no probe goes out after data of a proved size had trouble getting through.
 	cautiousFor = time.Minute
-	// backAfter a message of a proved size was sent so often, what follows goes out small.
+	// backAfter is how often a large message of data has to have been sent, without an acknowledge, for what follows to go out
+	// small.
 	backAfter = 2
-	// overtakenMost is how often it is sent while smaller ones sent after it are acknowledged, and none as large is. Mere
-	// loss does not do that so often: where a tenth of the messages is lost, once in a hundred million.
+	// overtakenMost is how often such a message is sent again, while smaller messages that were sent after it are acknowledged
+	// and none as large is, before the session is given up. Mere loss hardly does that so often: where a tenth of the messages is
+	// lost, once in a hundred million.
 	overtakenMost = 8
-	// closedMost is how many sockets in a row are closed that began with such a message and brought no acknowledge.
+	// closedMost is how many sockets in a row have to be closed, without having brought an acknowledge, while such a message was
+	// the oldest one that they carried, before the session is given up.
 	closedMost = 4
 )
 
-// OversizeError ends a session that has sent a message which is larger than the service takes.
+// OversizeError ends a session that has sent data in a message which is larger than the service takes.
 type OversizeError struct {
 	Session string
 	Size    int // bytes of payload
@@ -61,26 +66,27 @@ func (e *OversizeError) Remedy() string {
 	return "another session follows with smaller messages; --message-size 1024 keeps to the size that AWS's own client has"
 }
 
-// sizer finds the size of a session's messages. The lock of the channel guards it. A nil one does nothing.
+// sizer finds the size of a session's messages, in bytes of payload. The channel's lock guards it, but for room. A nil sizer does
+// nothing.
 type sizer struct {
-	sizes   *Sizes // nil before the session can send probes
-	service string
-	base    int
-	room    atomic.Int64 // payload bytes of a message: what the last probe that was good had
+	sizes   *Sizes       // what sessions have found out; nil before the session can send probes
+	service string       // the service's name in sizes, see lane.service
+	base    int          // the size of small messages, that of Options
+	room    atomic.Int64 // how many bytes of payload a message gets: as many as the last probe that got through had
 
 	size    int       // the size that is in use
-	clean   int       // bytes acknowledged since something was sent again, or the last change of size
-	probe   *outgoing // under way
-	trying  int       // its size
-	whole   bool      // the socket in use was given the probe in its full size
-	lost    int       // probes of that size that were lost in a row
-	bad     int       // the least size that was refused; 0: none was
-	quietly time.Time // no probes before
+	clean   int       // bytes acknowledged since a message was last sent again, or the size last changed
+	probe   *outgoing // the probe under way; nil for none
+	trying  int       // the size of the last probe
+	whole   bool      // the probe was shortened on the socket in use, which may have been given it in its full size before
+	lost    int       // probes of the size trying that were lost in a row
+	bad     int       // the least size that was refused; 0 for none
+	quietly time.Time // no probe is sent before
 
 	largest int64 // sequence number of the latest message of data that is larger than base and was acknowledged
 	closed  int   // sockets in a row that were closed on a message larger than base
-	stuck   bool  // such a message has been sent repeatedly
-	refused int   // the size that ends the session; 0: none
+	stuck   bool  // such a message had to be sent repeatedly, and none as large has been acknowledged since
+	refused int   // the size of data with which the session is to end; 0 for none
 }
 
 func newSizer(base int) *sizer {
@@ -89,12 +95,13 @@ func newSizer(base int) *sizer {
 	return z
 }
 
-// large reports whether a message of data is larger than what goes out anyway.
+// large reports whether a message is one of data that is larger than base.
 func (z *sizer) large(o *outgoing) bool {
 	return z.sizes != nil && o.shorter == nil && len(o.frame) > z.base+wire.Overhead
 }
 
-// next is the size to try now; 0 for none.
+// next returns the size to try now; 0 for none. A size is tried when a window's worth of bytes was acknowledged without a loss;
+// one that another session has proved, at once.
 func (z *sizer) next(window int, now time.Time) int {
 	if z == nil || z.sizes == nil || z.probe != nil || z.size == mostAutoSize || z.clean == 0 || now.Before(z.quietly) {
 		return 0
@@ -102,7 +109,7 @@ func (z *sizer) next(window int, now time.Time) int {
 	size := 2 * z.size
 	good, bad := z.sizes.at(z.service, now)
 	switch {
-	case good >= size && z.lost == 0: // it was proved before
+	case good >= size && z.lost == 0: // another session has proved that size
 		size = good
 	case z.clean < window:
 		return 0
@@ -113,14 +120,14 @@ func (z *sizer) next(window int, now time.Time) int {
 	return size
 }
 
-// acknowledged takes an acknowledge in.
+// acknowledged is called for each message that is acknowledged.
 func (z *sizer) acknowledged(o *outgoing, now time.Time) {
 	switch {
 	case z == nil:
 		return
 	case o == z.probe:
 		z.probe = nil
-		if o.shorter != nil { // it was never sent again
+		if o.shorter != nil { // the probe was never shortened, so that its size got through
 			z.size, z.clean, z.lost = z.trying, 0, 0
 			z.room.Store(int64(len(o.frame) - wire.Overhead))
 			z.sizes.good(z.service, z.size, now)
@@ -135,7 +142,7 @@ func (z *sizer) acknowledged(o *outgoing, now time.Time) {
 	}
 }
 
-// again is called before a message is sent again, and shortens a probe. It returns by how much that is less to have under way.
+// again is called before a message is sent again. It shortens a probe, and returns by how many bytes.
 func (z *sizer) again(o *outgoing, newest, now time.Time) (less int) {
 	if z == nil {
 		return 0
@@ -165,8 +172,8 @@ func (z *sizer) again(o *outgoing, newest, now time.Time) (less int) {
 	return 0
 }
 
-// attached is called when another socket carries the session; oldest is the first message that is not acknowledged, or nil,
-// heard whether the last socket has brought an acknowledge.
+// attached is called when another socket carries the session. oldest is the first message that is not acknowledged, or nil; heard
+// says whether the last socket has brought an acknowledge.
 func (z *sizer) attached(oldest *outgoing, heard bool, now time.Time) {
 	if z == nil {
 		return
@@ -183,12 +190,13 @@ func (z *sizer) attached(oldest *outgoing, heard bool, now time.Time) {
 	}
 }
 
-// tooBig is called when the service has closed the socket over the size of a message; under way is what it may have meant.
+// tooBig is called when the service has closed the socket because a message was too large. underWay are the messages that it may
+// have meant.
 func (z *sizer) tooBig(underWay []*outgoing, now time.Time) {
 	if z == nil {
 		return
 	}
-	// The probe is meant even if it has been shortened since: the service may be slow to say so.
+	// The service may be slow to close the socket, so it means the probe even if that has been shortened on this socket since.
 	if z.probe != nil && z.probe.tries > 0 && (z.probe.shorter != nil || z.whole) {
 		z.refuse(z.trying, now)
 		return
@@ -207,14 +215,15 @@ func (z *sizer) refuse(size int, now time.Time) {
 	z.sizes.bad(z.service, size, now)
 }
 
-// back has what follows go out small.
+// back goes back to the size base for what is queued from now on.
 func (z *sizer) back(now time.Time) {
 	z.stuck = true
 	z.size, z.clean, z.quietly = z.base, 0, now.Add(cautiousFor)
 	z.room.Store(int64(z.base))
 }
 
-// giveUp ends the session. What got through before is not known to do so any more: the next one starts from the bottom.
+// giveUp has the session end (refused), and notes that no size above base is known to get through any more, so that the next
+// session starts from the bottom.
 func (z *sizer) giveUp(now time.Time) {
 	if z.refused == 0 {
 		good, _ := z.sizes.at(z.service, now)
@@ -224,7 +233,8 @@ func (z *sizer) giveUp(now time.Time) {
 	}
 }
 
-// startSizes has the channel try larger messages from now on. Only the mux has frames that mean nothing.
+// startSizes has the channel try larger messages from now on. Only sessions with a mux can, as only the mux has frames that mean
+// nothing.
 func (c *channel) startSizes(sizes *Sizes, service string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -233,7 +243,8 @@ func (c *channel) startSizes(sizes *Sizes, service string) {
 	}
 }
 
-// withProbe appends a probe to a batch of data, if it is time for one. c.sendMu is held, and the batch ends on a frame's end.
+// withProbe appends a probe to a batch of data, if it is time for one. c.sendMu is held, and the batch ends at the end of a mux
+// frame.
 func (c *channel) withProbe(batch []*outgoing, sequence int64) ([]*outgoing, error) {
 	c.mu.Lock()
 	size := 0
@@ -249,13 +260,13 @@ func (c *channel) withProbe(batch []*outgoing, sequence int64) ([]*outgoing, err
 		room -= sealOverhead
 	}
 	nop := wire.MuxFrame{Command: wire.MuxNop}.Append(nil)
-	count := (room - 1) / len(nop) // leaves the byte of a seam
+	count := (room - 1) / len(nop) // leaves room for the byte that seam may append
 	body, _ := c.seam(bytes.Repeat(nop, count), room)
 	long, err := c.encode(wire.Output, sequence, body)
 	if err != nil {
 		return nil, err
 	}
-	short, err := c.encode(wire.Output, sequence, body[(count-1)*len(nop):]) // with the same seams
+	short, err := c.encode(wire.Output, sequence, body[(count-1)*len(nop):]) // the last NOP, shifted against the message as the long body is
 	if err != nil {
 		return nil, err
 	}
@@ -270,7 +281,7 @@ func (c *channel) withProbe(batch []*outgoing, sequence int64) ([]*outgoing, err
 	return append(batch, long), nil
 }
 
-// closedBy takes note of how a socket has ended.
+// closedBy is told with which error a socket has ended.
 func (c *channel) closedBy(err error) {
 	if closed, ok := errors.AsType[*websocket.CloseError](err); ok && closed.Code == websocket.CloseMessageTooBig {
 		c.mu.Lock()
@@ -279,8 +290,8 @@ func (c *channel) closedBy(err error) {
 	}
 }
 
-// sized returns the size of messages in use, and the one that was refused with data in it, which ends the session; 0 for none.
-// Asking is true while a small message would show whether it is the size that keeps one from getting through.
+// sized returns the size of messages in use, and the size of data that was refused, with which the session is to end; 0 for none.
+// asking is true while a large message does not get through: whether a small one does would show if the size is the reason.
 func (c *channel) sized() (size, refused int, asking bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -290,7 +301,7 @@ func (c *channel) sized() (size, refused int, asking bool) {
 	return c.size, 0, false
 }
 
-// oversize is why the session is over when it has sent data in a message that is too large; nil when it has not.
+// oversize returns an *OversizeError when the session has sent data in a message that is too large, else nil.
 func (l *lane) oversize() error {
 	if _, refused, _ := l.channel.sized(); refused > 0 {
 		return &OversizeError{Session: l.session.ID, Size: refused}
@@ -307,7 +318,7 @@ func (l *lane) service() string {
 	return l.client.Region() + " " + at
 }
 
-// heedSize looks after the size of the lane's messages, and returns why the session is over, if so.
+// heedSize saves what was found out about sizes, and sends a small message where that is asked for. Its error ends the session.
 func (l *lane) heedSize() error {
 	l.options.sizes.save(l.log)
 	if err := l.oversize(); err != nil {

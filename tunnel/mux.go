@@ -12,10 +12,11 @@ import (
 )
 
 const (
-	// muxMessages is how many messages one frame fills at the most: long enough that its header costs little, short
-	// enough that other streams get their turn soon.
+	// muxMessages is how many messages one frame fills at the most: enough for its header to cost little, and few enough for
+	// other streams to get their turn soon.
 	muxMessages = 8
-	// muxLastStream is the highest stream id that a session uses; the lane is replaced before.
+	// muxLastStream is the highest stream id that a session uses, after two billion streams; open then fails with
+	// errStreamsUsedUp.
 	muxLastStream = 1<<32 - 3
 	// refusalWindow is how far apart a refused dial and the end of its stream may arrive: the agent does not say which
 	// stream it means (protocol.md 3).
@@ -24,8 +25,8 @@ const (
 
 var errStreamsUsedUp = errors.New("the session has no stream ids left")
 
-// mux carries many connections in one session by smux version 1 (wire/mux.go). The receiving side is our own, with a
-// bounded inbox per stream; the agent's side is the library.
+// mux carries many connections in one session by smux version 1 (aws/wire/mux.go). The receiving side is culvert's own code, with
+// a bounded inbox for each stream; the agent uses the library xtaci/smux.
 type mux struct {
 	channel *channel
 
@@ -68,7 +69,7 @@ func (m *mux) open(ctx context.Context) (*stream, error) {
 	return s, nil
 }
 
-// add makes a stream that the agent knows nothing of yet; opened is zero for one that is only a proof.
+// add makes a stream of which the agent has not been told yet; opened is zero for a stream that is only a proof.
 func (m *mux) add(opened time.Time) (*stream, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -105,7 +106,7 @@ func (m *mux) write(ctx context.Context, s *stream, p []byte) error {
 		if err := m.channel.admit(ctx); err != nil {
 			return err
 		}
-		if !s.spoke.Load() { // other messages may have gone out while it waited
+		if !s.spoke.Load() { // other messages may have been queued while admit waited
 			s.first.Store(m.channel.next())
 			s.spoke.Store(true)
 		}
@@ -119,7 +120,7 @@ func (m *mux) write(ctx context.Context, s *stream, p []byte) error {
 	return nil
 }
 
-// hangUp sends the end of the stream even where the window has no room, as it frees resources at the far end.
+// hangUp sends the end of the stream even where the window has no room, as that frees resources at the far end.
 func (m *mux) hangUp(s *stream) {
 	m.mu.Lock()
 	_, known := m.streams[s.id]
@@ -157,7 +158,8 @@ func (m *mux) refused(now time.Time) {
 	}
 }
 
-// takeRefusal reports whether a stream that ended without a byte was refused, and uses that report up.
+// takeRefusal reports whether the agent has reported a failed dial within refusalWindow, for a stream that ended without a byte.
+// The report is used up by that.
 func (m *mux) takeRefusal(now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -219,7 +221,7 @@ func (m *mux) begin(f wire.MuxFrame) {
 		if s != nil {
 			s.ended(io.EOF)
 		}
-	case wire.MuxOpen, wire.MuxNop: // an agent opens nothing; a NOP says nothing
+	case wire.MuxOpen, wire.MuxNop: // an agent opens no streams; a NOP means nothing
 	}
 }
 

@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// maxName bounds the name of a destination: an ARN has up to 2,048 characters, and none of these things a longer one.
+// maxName bounds the name of a destination, in characters: an ARN may have 2,048, and other names are shorter.
 const maxName = 2048
 
-// ParseNamed reads the forms of --to, a destination by its name behind a local end as -L has it:
+// ParseNamed reads the forms of --to: the name of a destination, behind a local end as in the forms of -L:
 //
 //	NAME  LOCAL:NAME  ADDRESS:LOCAL:NAME  SOCKET:NAME
 //
-// NAME may end in :PORT. What begins with digits and a colon begins with a local port, unless all of it is an IPv6 address. The
-// forward has no Remote: that is for whoever knows what the name means. Every error is a *FormError.
+// NAME may end in :PORT. A form that begins with digits and a colon begins with a local port, unless all of it is an IPv6
+// address. The forward has no Remote, which the caller sets when it has looked the name up. Every error is a *FormError.
 func ParseNamed(form string) (Forward, error) {
 	p := formParser{form: form, named: true}
 	if err := p.text(); err != nil {
@@ -50,7 +50,8 @@ func ParseNamed(form string) (Forward, error) {
 	return f, err
 }
 
-// cutLocal tells the local end of a form from the name: a port, or an address with a port, and a colon.
+// cutLocal cuts the local end of a form, a port or an address with a port, from the name behind it; local is empty where a form
+// has none.
 func cutLocal(form string) (local, name string) {
 	if _, err := netip.ParseAddr(form); err == nil {
 		return "", form
@@ -77,10 +78,10 @@ func isListened(s string) bool {
 	return err == nil || isHere(s)
 }
 
-// isHere tells the words for addresses of this machine.
+// isHere reports whether s is one of the words that stand for addresses of this machine.
 func isHere(s string) bool { return s == "localhost" || s == "*" }
 
-// name refuses what no destination can be called.
+// name returns the name of a destination, an IP address in its usual spelling, and refuses what can be no name.
 func (p formParser) name(name string) (string, error) {
 	if addr, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
 		return addr.Unmap().String(), nil

@@ -7,24 +7,25 @@ import (
 	"sync"
 )
 
-// maxUnprinted is what may wait to be printed. An agent does not slow down (protocol.md 4), so that a reader who stops has
-// to be waited for here; this is 40 seconds of all that it can send.
+// maxUnprinted is how many bytes may wait to be printed. An agent does not slow down when its output is not read (protocol.md 4),
+// so the output has to wait here; this is what an agent sends in 40 seconds at its full rate.
 const maxUnprinted = 32 << 20
 
-// outlet writes what a command prints, so that a terminal that is held does not hold the session up. put is for one
-// goroutine, run for another.
+// outlet writes what a command prints from a goroutine of its own (run), so that a terminal or pipe that takes nothing does not
+// hold up the session. put is for one other goroutine.
 type outlet struct {
-	writers [2]io.Writer // of output and of errors
+	writers [2]io.Writer // one for output, one for errors
 
 	mu      sync.Mutex
 	waiting []printed
-	size    int
-	over    bool // nothing comes any more, or nothing can be written
-	changed chan struct{}
+	size    int           // bytes in waiting, and those that run is writing
+	over    bool          // no more output comes, or a writer has failed
+	changed chan struct{} // wakes run; capacity 1
 }
 
+// printed is a piece of output.
 type printed struct {
-	errors bool
+	errors bool // it is for the writer of errors
 	text   []byte
 }
 
@@ -32,12 +33,12 @@ func newOutlet(output, errors io.Writer) *outlet {
 	return &outlet{writers: [2]io.Writer{output, errors}, changed: make(chan struct{}, 1)}
 }
 
-// put takes text in and keeps no reference to it.
+// put queues a copy of text. The error is an *UnprintedError when too much waits already.
 func (o *outlet) put(errors bool, text []byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.over {
-		return nil // run has said why
+		return nil // run has returned the writer's error
 	}
 	if o.size += len(text); o.size > maxUnprinted {
 		return &UnprintedError{Bytes: o.size}
@@ -51,7 +52,7 @@ func (o *outlet) put(errors bool, text []byte) error {
 	return nil
 }
 
-// close lets run end when all is written.
+// close has run end when all that waits is written.
 func (o *outlet) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -66,7 +67,7 @@ func (o *outlet) signal() {
 	}
 }
 
-// run writes until close, or until a writer fails.
+// run writes what put has queued until close was called and all is written, or a writer fails.
 func (o *outlet) run() error {
 	for {
 		o.mu.Lock()

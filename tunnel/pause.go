@@ -7,28 +7,30 @@ import (
 	"culvert/aws/wire"
 )
 
-// The service tells a client with pause_publication that the agent is away, and with start_publication that it is back
-// (protocol.md 7). What is sent meanwhile is lost, and an agent whose socket goes while it takes a message in may apply that
-// message twice, so as little as possible is under way then: only the oldest message, again and again at its timeout. That one
-// needs no start_publication to get through, which may get lost, or never come: whatever is heard of the agent ends the pause.
-// A new socket does not: the service need not say again on it that an agent is away. Where the agent came back while there was no
-// socket that could be told, the pause costs a round trip more, or feelEvery for each time that the message or its acknowledge is lost.
+// The service tells a client with pause_publication that the agent is away, and with start_publication that the agent is back
+// (protocol.md 7). Messages that are sent meanwhile are lost, and an agent whose socket is cut while it processes a message may
+// apply that message twice. So during a pause as little as possible is under way: only the oldest message is written, again and
+// again at its timeout. The pause ends with start_publication or anything that is heard of the agent, such as the acknowledge of
+// that message, as start_publication may get lost or never come. A new socket does not end the pause, as the service need not
+// repeat on it that the agent is away. Where the agent came back while there was no socket, so that culvert could not be told,
+// the pause costs one round trip more, and feelEvery for each time that the message or its acknowledge is lost.
 
-// feelEvery is how often the oldest message is written at the least while the agent is away, where the path is not slower than that.
+// feelEvery is the longest time between two writes of the oldest message while the agent is away, unless the path's own timeout
+// is longer.
 const feelEvery = time.Second
 
-// pauseOn takes note of what a message says about the agent.
+// pauseOn begins or ends a pause by the type of a message that has come.
 func (c *channel) pauseOn(kind wire.Type) {
 	switch kind {
 	case wire.PausePublication:
 		c.pause(true)
 	case wire.StartPublication, wire.OutputStream, wire.Acknowledge:
 		c.pause(false)
-	case wire.InputStream, wire.ChannelClosed, wire.SessionState: // say nothing of it
+	case wire.InputStream, wire.ChannelClosed, wire.SessionState: // say nothing about the agent's absence
 	}
 }
 
-// pause begins or ends a pause.
+// pause begins or ends a pause, and tells onPause and onAway when that is a change.
 func (c *channel) pause(paused bool) {
 	c.mu.Lock()
 	changed := c.out.paused != paused
@@ -44,14 +46,15 @@ func (c *channel) pause(paused bool) {
 	}
 }
 
-// paused reports whether the service has said that the agent is away, and nothing was heard of it since.
+// paused reports whether the service has said that the agent is away, and nothing was heard of the agent since.
 func (c *channel) paused() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.out.paused
 }
 
-// feeler is what may be written while the agent is away: the oldest message, if it is due.
+// feeler returns what may be written while the agent is away: the oldest message if it is due, else nil. s.unacked has no
+// acknowledged message at its head, so that the oldest is always one that is owed.
 func (s *sender) feeler() *outgoing {
 	if len(s.unacked) == 0 {
 		return nil
@@ -62,7 +65,7 @@ func (s *sender) feeler() *outgoing {
 		return oldest
 	case at < 0:
 		return nil
-	case at > 0: // it is written from the head
+	case at > 0: // take expects the message at the head of s.again
 		s.again = slices.Insert(slices.Delete(s.again, at, at+1), 0, oldest)
 	}
 	return oldest

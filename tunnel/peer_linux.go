@@ -27,7 +27,7 @@ func (k *kernel) gone(conn net.Conn) (gone, known bool) {
 	case *net.TCPConn:
 		local, remote := c.LocalAddr().(*net.TCPAddr), c.RemoteAddr().(*net.TCPAddr) //nolint:forcetypeassert // of a TCPConn
 		if !remote.IP.IsLoopback() {
-			return false, false // another machine: only its packets tell
+			return false, false // a client on another machine, of which this kernel knows nothing but its packets
 		}
 		return k.abandoned(remote.AddrPort(), local.AddrPort())
 	}
@@ -50,7 +50,7 @@ func (k *kernel) abandoned(local, remote netip.AddrPort) (abandoned, known bool)
 	return none || (err == nil && inode == 0), none || err == nil
 }
 
-// hungUp asks poll whether both directions of a unix socket are shut.
+// hungUp reports whether both directions of a unix socket are shut, by poll.
 func hungUp(c *net.UnixConn) bool {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -66,8 +66,8 @@ func hungUp(c *net.UnixConn) bool {
 	return err != nil || events&unix.POLLHUP != 0
 }
 
-// tcpInode looks a connection of this network namespace up by its two ends; the zero remote finds the listener. The error
-// is errNoSocket when there is none.
+// tcpInode looks the inode of a TCP socket of this network namespace up by its two addresses; an unspecified remote address with
+// port 0 finds a listener. The error is errNoSocket when there is no such socket.
 func tcpInode(local, remote netip.AddrPort) (inode uint64, err error) {
 	table := "/proc/self/net/tcp"
 	if local.Addr().Unmap().Is6() {

@@ -7,14 +7,14 @@ import (
 	"net/netip"
 )
 
-// kernel has nothing to tell here.
+// kernel knows nothing on this system.
 type kernel struct{}
 
 func (*kernel) open()  {}
 func (*kernel) close() {}
 
-// gone cannot be known here: a local side that closed looks like one that finished writing, and is waited for.
+// gone is not known on this system: a client that has closed its connection looks like one that has only finished writing.
 func (*kernel) gone(net.Conn) (gone, known bool) { return false, false }
 
-// holder cannot be told here without another program.
+// holder is always empty on this system, where only another program could tell.
 func holder(netip.AddrPort) string { return "" }

@@ -26,18 +26,19 @@ const (
 	remembersFor = 5 * time.Second
 	// warmAgain is the least time between two openings of a destination that is to be kept open.
 	warmAgain = time.Minute
-	// maxVerdicts is how many failures are remembered.
+	// maxVerdicts is how many failures are remembered at the most.
 	maxVerdicts = 1000
 )
 
-// pool are the destinations of a dynamic tunnel. Each is a tunnel of its own without a listener, which the engine does not
-// list: lanes, failover and re-resolution are theirs. The pool says which there are, and shares out the sessions.
+// pool holds the destinations of a dynamic tunnel. Each of them has an inner tunnel without a listener, which the engine does not
+// list and which does all that a tunnel does: lanes, failover, resolving its host anew. The pool decides which destinations there
+// are, and shares out the sessions among them. Its methods are safe for concurrent use.
 type pool struct {
 	tunnel *Tunnel
 	server *front.Server
 	seats  *seats
 	tasks  tasks
-	wait   time.Duration
+	wait   time.Duration // how long a client waits for a destination, see Dynamic.Wait
 	direct *direct
 	health chan struct{} // the tunnel's state may have changed; capacity 1
 
@@ -45,23 +46,23 @@ type pool struct {
 
 	mu       sync.Mutex
 	open     map[Endpoint]*destination
-	order    []*destination // the same, in the order in which they were opened
+	order    []*destination // the destinations in open, in the order in which they were opened
 	leaving  []*destination // destinations that are being ended
 	scout    *destination   // see explore; nil for none
 	verdicts map[Endpoint]verdict
 	warmed   map[Endpoint]time.Time // when each destination that is to be kept open was last opened
-	idle     time.Duration          // idleFor
-	patience time.Duration          // provesWithin
-	closing  bool
+	idle     time.Duration          // idleFor, but in tests
+	patience time.Duration          // provesWithin, but in tests
+	closing  bool                   // the tunnel ends: no more destinations are opened
 
 	vouched chan struct{} // closed and replaced when a session was opened
-	proof   Proof         // that sessions can be opened, by the last one that was
-	proofAt time.Time     // when it was
-	link    Link
-	sick    error     // why there is no session; nil when there is one, or that is not known
-	lost    error     // why no session can be opened any more, whoever tries; nil otherwise
-	scoutAt time.Time // when the last scout was sent out
-	past    Stats     // of destinations that have ended
+	proof   Proof         // that sessions can be opened: the last one that was
+	proofAt time.Time     // when that session was opened; zero before the first one
+	link    Link          // that session
+	sick    error         // why there is no session; nil when there is one, or that is not known
+	lost    error         // why no session can be opened any more, whoever tries; nil otherwise
+	scoutAt time.Time     // when the last scout was sent out
+	past    Stats         // of destinations that have ended
 }
 
 // verdict is a failure that is remembered.
@@ -87,8 +88,8 @@ func newPool(t *Tunnel) *pool {
 
 func (p *pool) engine() *Engine { return p.tunnel.engine }
 
-// Dial connects to a host and port through a task, for the proxy. The connection is proved: on the first one to a host by its
-// agent's word, later ones because one was proved and none has failed since. Every error is a *DestinationError.
+// Dial connects to a host and port through a task, for the proxy. When it returns, the destination is known to accept
+// connections: by a proof, or because there was a proof and no connection has failed since. Every error is a *DestinationError.
 func (p *pool) Dial(ctx context.Context, host string, port uint16) (net.Conn, error) {
 	e := Endpoint{Host: host, Port: port}.normal()
 	conn, err := p.reach(ctx, e)
@@ -102,7 +103,7 @@ func (p *pool) Dial(ctx context.Context, host string, port uint16) (net.Conn, er
 	return conn, nil
 }
 
-// reach waits for a destination and connects to it.
+// reach waits for a destination, opens it if need be, and connects to it.
 func (p *pool) reach(ctx context.Context, e Endpoint) (net.Conn, error) {
 	if err := p.unusable(e); err != nil { //nolint:contextcheck // nobody is asked
 		return nil, err
@@ -118,12 +119,12 @@ func (p *pool) reach(ctx context.Context, e Endpoint) (net.Conn, error) {
 		if !errors.Is(err, errStopped) || ctx.Err() != nil || p.tunnel.ctx.Err() != nil {
 			return conn, err
 		}
-		// It was ended in the moment in which it was asked for.
+		// The destination was ended at the moment in which it was asked for: it is opened anew.
 	}
 }
 
-// join counts the caller among those that wait for a destination, and has it opened if it is not. The error is a failure of the
-// destination that is remembered.
+// join counts the caller among those that wait for a destination, and opens the destination if it is not open. The error is a
+// remembered failure of the destination.
 func (p *pool) join(e Endpoint) (*destination, error) {
 	p.mu.Lock()
 	if p.closing {
@@ -150,7 +151,7 @@ func (p *pool) join(e Endpoint) (*destination, error) {
 	return d, nil
 }
 
-// add makes a destination; its tunnel is to be started once the lock, which is held, is free.
+// add makes a destination. p.mu is held; the caller starts the destination's inner tunnel when it has released the lock.
 func (p *pool) add(e Endpoint) *destination {
 	d := &destination{pool: p, endpoint: e, opened: time.Now(), used: time.Now(), settled: make(chan struct{})}
 	d.inner = p.inner(d, 0)
@@ -159,7 +160,8 @@ func (p *pool) add(e Endpoint) *destination {
 	return d
 }
 
-// inner is the tunnel of a destination.
+// inner makes the inner tunnel of a destination; lanes is how many sessions it has, with 0 as many as the dynamic tunnel's Spec
+// says.
 func (p *pool) inner(d *destination, lanes int) *Tunnel {
 	s := p.tunnel.spec
 	s = Spec{
@@ -187,7 +189,7 @@ func (p *pool) through(ctx context.Context, d *destination, late <-chan time.Tim
 	for {
 		p.mu.Lock()
 		if d.proved && !d.inner.able() {
-			d.proved = false // a session comes first: to say that it is connected would be early
+			d.proved = false // there is no session that takes connections now, so the client cannot be told that it is connected
 		}
 		if d.proved && !d.ending {
 			d.waiters--
@@ -225,7 +227,7 @@ func (p *pool) through(ctx context.Context, d *destination, late <-chan time.Tim
 	}
 }
 
-// verdict is the failure of a destination; nil when there was none.
+// verdict is the remembered failure of a destination; nil when there is none, or the destination was proved since.
 func (p *pool) verdict(d *destination) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -235,7 +237,7 @@ func (p *pool) verdict(d *destination) error {
 	return nil
 }
 
-// late is why a client has waited in vain.
+// late is why a client has waited for a destination in vain.
 func (p *pool) late(d *destination) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -260,7 +262,8 @@ func (p *pool) part(d *destination) {
 	p.seats.look()
 }
 
-// left notes the end of a connection: after one that failed the next one is proved again.
+// left notes the end of a connection to a destination. After one that the far end did not accept, the next one waits for a proof
+// again.
 func (p *pool) left(d *destination, err error) {
 	p.mu.Lock()
 	d.conns--
@@ -272,7 +275,8 @@ func (p *pool) left(d *destination, err error) {
 	p.seats.look()
 }
 
-// fail notes why a destination gets no connection, tells those that wait for it, and ends it unless it has others.
+// fail notes why a destination takes no connections, tells those that wait for one, and ends the destination unless it has other
+// connections or is to be kept open.
 func (p *pool) fail(d *destination, err error) {
 	p.mu.Lock()
 	if d.ending || errors.Is(err, errStopped) {
@@ -290,7 +294,7 @@ func (p *pool) fail(d *destination, err error) {
 	}
 }
 
-// remember keeps a failure for a while. p.mu is held.
+// remember keeps a failure for remembersFor. p.mu is held.
 func (p *pool) remember(e Endpoint, err error) {
 	now := time.Now()
 	if len(p.verdicts) >= maxVerdicts {
@@ -303,14 +307,14 @@ func (p *pool) remember(e Endpoint, err error) {
 	p.verdicts[e] = verdict{err, now.Add(remembersFor)}
 }
 
-// end gives a destination up: its sessions are terminated, its connections reset.
+// end gives a destination up: its sessions are terminated and its connections reset.
 func (p *pool) end(d *destination) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.drop(d)
 }
 
-// drop is end with the lock held.
+// drop is end for callers that hold p.mu.
 func (p *pool) drop(d *destination) {
 	if d.ending {
 		return
@@ -328,7 +332,7 @@ func (p *pool) drop(d *destination) {
 	d.inner.stop(nil)
 }
 
-// gone notes that a destination has ended, by itself or not.
+// gone notes that the inner tunnel of a destination has ended, by itself or because it was told to.
 func (p *pool) gone(d *destination) {
 	p.mu.Lock()
 	p.drop(d)
@@ -340,8 +344,8 @@ func (p *pool) gone(d *destination) {
 	p.ail()
 }
 
-// makeRoom ends destinations that nobody uses, the longest unused first, until so many sessions are about to end on some tasks,
-// or anywhere. Where there are none, destinations with several sessions give one away.
+// makeRoom ends destinations that nobody uses, the longest unused first, until n sessions on the named tasks are about to end, or
+// on any task when none is named. If that is not enough, destinations with several sessions end one of them.
 func (p *pool) makeRoom(n int, tasks []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -376,7 +380,8 @@ func (p *pool) makeRoom(n int, tasks []string) {
 	}
 }
 
-// look is called once a second. It ends destinations that nobody has used for idle, and those that wait for a session in vain.
+// look is called once a second. It ends destinations that nobody has used for p.idle, and fails those that have clients waiting
+// but could not get a session for acquireWithin.
 func (p *pool) look(now time.Time) {
 	p.mu.Lock()
 	var late []*destination
@@ -402,14 +407,14 @@ func (p *pool) look(now time.Time) {
 	p.seats.look()
 }
 
-// why is what keeps the destination from having a session.
+// why returns what keeps the destination from having a session; nil when it has one.
 func (d *destination) why() error {
 	d.pool.mu.Lock()
 	defer d.pool.mu.Unlock()
 	return d.trouble
 }
 
-// warm opens the destinations that are to be kept open (Dynamic.Warm), where they are not.
+// warm opens those of the destinations that are to be kept open (Dynamic.Warm) that are not open.
 func (p *pool) warm() {
 	for _, e := range p.tunnel.spec.Dynamic.Warm {
 		e = e.normal()
@@ -501,7 +506,8 @@ func (p *pool) close() {
 	p.running.Wait()
 }
 
-// seat finds the seat of a session to a destination: the task that it leads to, and the moment in which it may begin there.
+// seat waits for the seat of a session to the destination: it returns the task that the session leads to, when the session may
+// begin there.
 func (d *destination) seat(ctx context.Context, l *lane, peers []aws.Target, needed bool) (aws.Target, error) {
 	p := d.pool
 	target, taken, err := p.seats.take(ctx, peers, p.tunnel.avoided(), needed)

@@ -18,12 +18,12 @@ import (
 // from a load balancer's health check.
 
 const (
-	// proveAgainAfter a proof is sent once more: one that reached the agent before it noted the end of the handshake was
-	// thrown away, and then there is silence too.
+	// proveAgainAfter is how long a proof may be without an answer before it is sent once more: an agent throws away a proof that
+	// comes before it has noted the end of the handshake, and is silent then too.
 	proveAgainAfter = time.Second
 	// outlasts is how long the session of an agent without mux goes on at the most when the agent's connection was refused.
 	outlasts = time.Second
-	// proveAgain is how often a proof is repeated that the refusal of another connection makes ambiguous.
+	// proveAgain is how many proofs are sent while refusals of other connections make each of them ambiguous.
 	proveAgain = 3
 )
 
@@ -32,18 +32,18 @@ var errAmbiguous = errors.New("the refusal of another connection came in between
 // Proof says that the far end of a tunnel has accepted a connection.
 type Proof struct {
 	Target aws.Target // the container whose agent connected
-	// Connect is about what the task's own connect took: what the proof took, less the round trip to the agent.
+	// Connect is about how long the task's own connect took: how long the proof took, less the round trip to the agent.
 	Connect time.Duration
-	// Session is set where the session itself is the proof: agents without mux connect when it begins, and end it when
-	// they cannot. So it is for a dynamic tunnel, which has no far end to connect to: then it proves the session alone.
+	// Session is set where the session itself is the proof. Agents without mux connect when the session begins, and end the
+	// session when they cannot. For a dynamic tunnel, which has no far end to connect to, the proof is of the session alone.
 	Session bool
 }
 
-// UnansweredError is a destination that neither accepts nor refuses: what the task sends it gets lost.
+// UnansweredError means that a destination neither accepts nor refuses a connection: what the task sends to it gets lost.
 type UnansweredError struct {
 	Target aws.Target
 	Remote Endpoint
-	After  time.Duration
+	After  time.Duration // how long there has been no answer
 }
 
 func (e *UnansweredError) Error() string {
@@ -57,10 +57,10 @@ func (e *UnansweredError) remote() string {
 	return e.Remote.String()
 }
 
-// Temporary is true: the agent still tries.
+// Temporary is true: the agent is still trying to connect.
 func (e *UnansweredError) Temporary() bool { return true }
 
-// Remedy names what swallows packets.
+// Remedy says what may swallow the packets.
 func (e *UnansweredError) Remedy() string {
 	if e.Remote.Host == "" {
 		return fmt.Sprintf("the server on port %d accepts nobody: its queue of connections is full or it hangs; see the container's log", e.Remote.Port)
@@ -68,14 +68,14 @@ func (e *UnansweredError) Remedy() string {
 	return fmt.Sprintf("a security group, a network ACL or a route drops it: let the security group of %s admit the task's security group on port %d, and check that the task's subnet has a route there", e.Remote.Host, e.Remote.Port)
 }
 
-// Prove asks the agent to connect to the tunnel's far end and waits for what comes of it: nil when the far end accepted,
-// *RefusedError when it refused, *UnansweredError when the agent still waited for it as ctx ended, else why there is no
-// session. It waits for a session as long as ctx lasts. The far end sees a connection that closes at once, so a proof is
-// for the start of a session and for those who ask, not for a clock: a MySQL server, for one, blocks a host after 100 such
-// connections in a row. Only one proof runs on a session at a time.
+// Prove has the agent connect to the tunnel's far end and waits for the outcome: nil when the far end accepted, a *RefusedError
+// when it refused, an *UnansweredError when the agent was still connecting as ctx ended, else why there is no session. It waits
+// for a session as long as ctx lasts. The far end sees a connection that closes at once. So a proof is for the start of a
+// session, and for users who ask for it, but not to be repeated by a clock: a MySQL server, for instance, blocks a host after 100
+// such connections in a row. Only one proof runs on a session at a time.
 //
-// A dynamic tunnel has no far end: a session that was opened is its proof (Proof.Session). The permission, the document, the task
-// and its agent are right then; of the hosts that clients will ask for it says nothing.
+// A dynamic tunnel has no far end: an opened session is its proof (Proof.Session). It shows that the permission, the document,
+// the task and its agent are right, but says nothing of the hosts that clients will ask for.
 func (t *Tunnel) Prove(ctx context.Context) (Proof, error) {
 	if t.pool != nil {
 		return t.pool.prove(ctx)
@@ -102,8 +102,8 @@ func (t *Tunnel) Prove(ctx context.Context) (Proof, error) {
 	}
 }
 
-// Moved reports whether a proof behind one link says nothing of another: that is of another task, or of a session that has
-// resolved the name of a remote host by itself.
+// Moved reports whether a proof over one link does not hold for another: when that leads to another task, or belongs to another
+// session to a remote host, whose name each session resolves by itself.
 func (t *Tunnel) Moved(from, to Link) bool {
 	if to.Target.Task != from.Target.Task || to.Target.RuntimeID != from.Target.RuntimeID {
 		return true
@@ -111,7 +111,8 @@ func (t *Tunnel) Moved(from, to Link) bool {
 	return t.spec.Remote.Host != "" && to.Session != from.Session
 }
 
-// noSession is why a wait for a session ended: by what keeps the tunnel from having one, as far as that is known.
+// noSession returns the error of a wait for a session: what keeps the tunnel from having one, or where that is not known why ctx
+// ended.
 func (t *Tunnel) noSession(ctx context.Context) error {
 	if _, trouble := t.State(); trouble != nil {
 		return trouble
@@ -122,7 +123,7 @@ func (t *Tunnel) noSession(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// isVerdict reports whether an error says what the far end did, and not why it could not be asked.
+// isVerdict reports whether an error says how the far end has answered a connection, and not why it could not be asked.
 func isVerdict(err error) bool {
 	var refused *RefusedError
 	var unanswered *UnansweredError
@@ -152,7 +153,7 @@ func (t *Tunnel) await(ctx context.Context) (*lane, error) {
 		}
 		select {
 		case <-changed:
-		case <-time.After(time.Second): // a lane that was slow a moment ago
+		case <-time.After(time.Second): // a lane that was slow a moment ago may be usable by now
 		case <-t.done:
 			return nil, t.noSession(t.ctx) //nolint:contextcheck // the tunnel's own end
 		case <-ctx.Done():
@@ -161,7 +162,7 @@ func (t *Tunnel) await(ctx context.Context) (*lane, error) {
 	}
 }
 
-// prove asks the lane's agent to connect.
+// prove is Tunnel.Prove on this lane.
 func (l *lane) prove(ctx context.Context) (Proof, error) {
 	m, many := l.carrier.(*mux)
 	if !many {
@@ -189,18 +190,18 @@ func (l *lane) prove(ctx context.Context) (Proof, error) {
 		_, trip := l.channel.figures()
 		return Proof{Target: l.target, Connect: max(0, took-trip)}, nil
 	}
-	return Proof{}, &RefusedError{Target: l.target, Remote: l.remote} // whose it was, refusals kept coming: all are of this far end
+	return Proof{}, &RefusedError{Target: l.target, Remote: l.remote} // refusals kept coming, and all of the session are by this far end
 }
 
-// outlast is the proof of an agent without mux: it connects when the session begins, and ends the session when it cannot.
-// It does not say when it could, so a session that lives on for a while has to do.
+// outlast is prove for an agent without mux. Such an agent connects when the session begins, and ends the session when it cannot
+// connect. It does not say when it could, so a session that lives on for a while counts as proof.
 func (l *lane) outlast(ctx context.Context) (Proof, error) {
 	_, trip := l.channel.figures()
 	select {
 	case <-time.After(outlasts + 4*trip):
 		return Proof{Target: l.target, Session: true}, nil
 	case <-l.channel.overDone:
-		return Proof{}, errStreamDone // the tunnel knows why
+		return Proof{}, errStreamDone // why the session is over, the tunnel's state says
 	case <-ctx.Done():
 		return Proof{}, context.Cause(ctx)
 	}
@@ -210,14 +211,14 @@ func (l *lane) outlast(ctx context.Context) (Proof, error) {
 type proof struct {
 	began   time.Time
 	owed    time.Time // since when the agent has owed the answer, see asked; zero while it does not
-	streams []*stream // the second one repeats the first, should that have been thrown away
-	refused int       // reports of failed dials since it began
-	others  int       // other streams that ended without a byte since then: the reports may be about them
+	streams []*stream // the first one, and after proveAgainAfter a second one, should the agent have thrown the first away
+	refused int       // reports of failed dials since the proof began
+	others  int       // other streams that have ended without a byte since then: the reports may be about them
 }
 
-// prove asks the agent to connect, and says how long its answer took and whether it was a refusal. The error is
-// errAmbiguous, why the session is over, or the end of ctx: then there was no answer. A question that is still unanswered
-// then is not put again by the next call, which goes on waiting for its answer. One goroutine at a time may call prove.
+// prove has the agent connect, and returns how long the answer took and whether it was a refusal. The error is errAmbiguous, why
+// the session is over, or the end of ctx. After the end of ctx the question stays open: the next call does not ask again, but
+// goes on waiting for the answer. One goroutine at a time may call prove.
 func (m *mux) prove(ctx context.Context) (took time.Duration, refused bool, err error) {
 	p, err := m.question(ctx)
 	if err != nil {
@@ -248,7 +249,7 @@ func (m *mux) prove(ctx context.Context) (took time.Duration, refused bool, err 
 	}
 }
 
-// question returns the proof that is still unanswered, else a new one.
+// question returns the proof that is still unanswered, or begins a new one.
 func (m *mux) question(ctx context.Context) (*proof, error) {
 	m.mu.Lock()
 	p := m.proof
@@ -294,9 +295,9 @@ func (m *mux) judge(p *proof, s *stream) (took time.Duration, refused bool, err 
 	defer m.mu.Unlock()
 	m.proof = nil
 	for _, mine := range p.streams {
-		mine.inbox.finish(errStreamDone) // a greeting is not read
+		mine.inbox.finish(errStreamDone) // bytes that the far end has sent are not read
 		if mine != s && m.streams[s.id] == nil {
-			delete(m.streams, mine.id) // the agent has thrown it away, or will answer the same
+			delete(m.streams, mine.id) // the agent has thrown this stream away, or will answer the same for it
 		}
 	}
 	switch {
@@ -308,12 +309,13 @@ func (m *mux) judge(p *proof, s *stream) (took time.Duration, refused bool, err 
 		return 0, false, errAmbiguous
 	}
 	if last := len(m.refusals) - 1; last >= 0 {
-		m.refusals = m.refusals[:last] // this report is used up
+		m.refusals = m.refusals[:last] // the report was about the proof, so not about a connection
 	}
 	return took, true, nil
 }
 
-// ended notes that a stream of somebody else's has ended from the other side. A nil proof notes nothing.
+// ended notes that the agent has ended a stream, if that is not one of the proof's own and had no byte. A nil proof notes
+// nothing.
 func (p *proof) ended(s *stream) {
 	if p != nil && s != nil && s.received.Load() == 0 && !slices.Contains(p.streams, s) {
 		p.others++

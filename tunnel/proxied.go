@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// The connections of a dynamic tunnel's clients are served by the proxy (package front), with the sniffer between the client and
-// the proxy: it tells of them what it would tell if the proxy were one in the VPC. Behind the proxy are the connections to the
-// destinations, whose tunnels have sniffers of their own.
+// The connections of a dynamic tunnel's clients are served by culvert's own proxy (package front). A sniffer between client and
+// proxy tells about them what it would tell if the proxy were one in the VPC. Behind the proxy are the connections to the
+// destinations, whose inner tunnels have sniffers of their own.
 
-// run owns a dynamic tunnel's state: that is its destinations'.
+// run owns the state of a dynamic tunnel, which it works out from its destinations, until the tunnel is told to stop.
 func (p *pool) run() {
 	t := p.tunnel
 	defer close(t.done)
@@ -50,11 +50,11 @@ func (p *pool) run() {
 	}
 }
 
-// reconnect ends the sessions of all destinations, of which those that are wanted get others.
+// reconnect ends the destinations that nobody uses, and has the others replace their sessions.
 func (p *pool) reconnect() {
 	p.mu.Lock()
 	clear(p.verdicts)
-	p.proofAt = p.proofAt.Add(-vouchedFor) // that was before
+	p.proofAt = p.proofAt.Add(-vouchedFor) // an earlier session is no proof any more that sessions can be opened
 	for _, d := range append([]*destination(nil), p.order...) {
 		if d.idle() && !d.warm {
 			p.drop(d)
@@ -81,7 +81,7 @@ func (t *Tunnel) proxy(conn *connection) error {
 	return err
 }
 
-// names are the hosts, with ports, by which clients may address the listener.
+// names returns the hosts, with their ports, by which clients may address the listener.
 func (l *listener) names() (all []string) {
 	for _, a := range l.addresses() {
 		port := strconv.Itoa(int(a.Port()))
@@ -103,7 +103,7 @@ func thisMachinesNames() []string {
 	if name, err := os.Hostname(); err == nil && name != "" {
 		all = append(all, name)
 	}
-	addresses, _ := net.InterfaceAddrs() // without them it is known by its names
+	addresses, _ := net.InterfaceAddrs() // if that fails, the machine is known by its names alone
 	for _, a := range addresses {
 		if prefix, err := netip.ParsePrefix(a.String()); err == nil {
 			all = append(all, prefix.Addr().WithZone("").String())
@@ -112,7 +112,7 @@ func thisMachinesNames() []string {
 	return all
 }
 
-// tapped is a client's connection as the proxy has it: the sniffer reads along.
+// tapped is a client's connection as the proxy gets it: the sniffer reads along, and bytes are counted.
 type tapped struct {
 	net.Conn
 
@@ -125,12 +125,13 @@ func (c *tapped) Read(p []byte) (int, error) {
 		c.connection.sniff.up(p[:n])
 		c.connection.sent.Add(uint64(n))
 	}
-	return n, err //nolint:wrapcheck // as its connection has it
+	return n, err //nolint:wrapcheck // the error of the client's connection
 }
 
 func (c *tapped) Write(p []byte) (int, error) { return c.connection.hand(p, c.Conn.Write) }
 
-// CloseWrite ends what the proxy has to say, as far as the client's connection can do that by halves.
+// CloseWrite tells the client that the proxy sends nothing more. The error is errors.ErrUnsupported where the connection cannot
+// be closed in one direction alone.
 func (c *tapped) CloseWrite() error {
 	if w, ok := c.Conn.(closeWriter); ok {
 		return w.CloseWrite() //nolint:wrapcheck // as above
@@ -146,7 +147,7 @@ func (p *pool) clientGone(client net.Conn) (gone, known bool) {
 	return p.engine().kernel.gone(client)
 }
 
-// SetLinger has the client see a reset, as that of the client's connection does.
+// SetLinger is SetLinger of the client's connection: with 0 the client will see a reset.
 func (c *tapped) SetLinger(sec int) error {
 	if l, ok := c.Conn.(interface{ SetLinger(sec int) error }); ok {
 		return l.SetLinger(sec) //nolint:wrapcheck // as above
@@ -154,10 +155,10 @@ func (c *tapped) SetLinger(sec int) error {
 	return errors.ErrUnsupported
 }
 
-// clientKey is under what a context has the client's connection that a destination is wanted for.
+// clientKey is the key under which a context has the client's connection for which the proxy dials.
 type clientKey struct{}
 
-// clientOf is the connection that a destination is wanted for; nil where that is not known.
+// clientOf returns the client's connection for which the proxy dials; nil where ctx has none.
 func clientOf(ctx context.Context) *connection {
 	c, _ := ctx.Value(clientKey{}).(*connection)
 	return c
@@ -170,13 +171,13 @@ func (c *connection) note(err error) {
 	}
 }
 
-// pass connects to a destination that is proved.
+// pass opens a connection to a destination that is proved. The caller has counted it in d.conns.
 func (p *pool) pass(ctx context.Context, d *destination) (net.Conn, error) {
 	near, far := net.Pipe()
 	conn := d.inner.connections.add(far, fromProxy)
 	if conn == nil {
 		p.left(d, nil)
-		p.end(d) // it has ended by itself, and is about to say so
+		p.end(d) // the inner tunnel has ended by itself, and is about to report that
 		return nil, errStopped
 	}
 	c := &passage{dialled: dialled{Conn: near, closed: make(chan struct{}), done: make(chan struct{})}, of: d, client: clientOf(ctx)}
@@ -190,8 +191,8 @@ func (p *pool) pass(ctx context.Context, d *destination) (net.Conn, error) {
 	return c, nil
 }
 
-// passage is the proxy's end of a connection to a destination. It cannot be closed by halves, as no agent can do that: whether a
-// client that has finished is still there only the proxy can tell.
+// passage is the proxy's end of a connection to a destination. It has no CloseWrite, as agents have no half-close: whether a
+// client that has finished sending still waits for its answer, the proxy has to find out (clientGone).
 type passage struct {
 	dialled
 
@@ -209,7 +210,7 @@ func (c *passage) Write(p []byte) (int, error) {
 	return n, c.blame(err)
 }
 
-// blame says which destination a failure is of, and notes it for the client.
+// blame adds the destination to an error of the connection, and notes the error for the client.
 func (c *passage) blame(err error) error {
 	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, os.ErrDeadlineExceeded) {
 		return err

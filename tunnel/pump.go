@@ -20,7 +20,7 @@ type pump struct {
 	frames  atomic.Int64 // how many messages came
 	bulk    int          // how much the traffic looks like a download, see measure; only the reader touches it
 
-	over  context.Context //nolint:containedctx // of the socket, not of a call
+	over  context.Context //nolint:containedctx // the life of the socket, not of a call
 	end   context.CancelCauseFunc
 	ended chan struct{} // closed when reader and writer have returned
 	why   error         // what ended the socket; set before ended is closed, as is life
@@ -49,8 +49,8 @@ const (
 	bulkMessage = 900                   // bytes: a frame of this size or more is a large one
 	bulkAfter   = 256                   // large frames: from here on it is a download. They take a third of a second, beside which bulkRest is little
 	bulkLess    = 8                     // large frames that one small frame takes back
-	bulkRest    = 15 * time.Millisecond // before a read during a download
-	bulkPlenty  = 16 << 10              // bytes: a read that brought so many is followed by the next one without a rest
+	bulkRest    = 15 * time.Millisecond // how long the reader rests before a read during a download
+	bulkPlenty  = 16 << 10              // bytes: after a read that brought so many the reader does not rest
 )
 
 // idle is called by the reader before a read that may have to wait: all that has come is handed on, and in a download it rests.
@@ -119,7 +119,7 @@ func (p *pump) write(ctx context.Context) error {
 	timer := time.NewTimer(checkEvery)
 	defer timer.Stop()
 	var batch [][]byte
-	var asked time.Time // when the ping was sent that is not answered yet; zero without one
+	var asked time.Time // when the ping was sent that is not answered yet; zero when none is unanswered
 	pinged, before := time.Now(), p.socket.wall()
 	for {
 		now, wall := time.Now(), p.socket.wall()
@@ -206,8 +206,8 @@ func (p *pump) writeBatch(batch [][]byte, within time.Duration) error {
 	return p.socket.raw.flush()
 }
 
-// goodbye sends a close frame where it is we who end the websocket, after the acknowledges of all that was received: an agent that
-// was asked to end a session keeps it until all that it sent is acknowledged.
+// goodbye is the end of a websocket that culvert itself ends: it sends the acknowledges of all that was received and then a close
+// frame. An agent that was asked to end a session waits until all that it sent is acknowledged.
 func (p *pump) goodbye(ctx context.Context, batch [][]byte) error {
 	for more := true; more; {
 		var err error

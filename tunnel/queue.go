@@ -8,7 +8,8 @@ import (
 
 const (
 	// hearWithin is how long a connection waits for its client to send something before it is given a lane that others use. A
-	// client that speaks first does so at once; for one that does not, as the server may speak first, no lane is opened.
+	// client that speaks first sends something at once. Where the client sends nothing, as the server is to speak first, no lane
+	// is opened for it.
 	hearWithin = 50 * time.Millisecond
 	// headSize is how many bytes of the client are read while its connection waits.
 	headSize = 4 << 10
@@ -16,7 +17,7 @@ const (
 	lookAgain = 10 * time.Millisecond
 	// mostPatience is the longest that a connection waits for a lane of its own while there is one that it could share.
 	mostPatience = 2 * time.Second
-	// refusedFor is how long a connection is not given a lane again that could not open a stream for it.
+	// refusedFor is how long a connection is not given the same lane again after the lane could not open a stream for it.
 	refusedFor = time.Second
 )
 
@@ -58,8 +59,8 @@ func (o outlook) turn(n int) time.Duration {
 	return soonest
 }
 
-// worth is how long a connection should wait for a lane of its own rather than share one of lanes. It is the longer the more
-// connections use these lanes already, or will: those that hold out before it would have to share them as well.
+// worth is how long a connection should wait for a lane of its own rather than share one of lanes. That is the longer the more
+// connections use these lanes, or would: those that hold out for a lane of their own before it would have to share them as well.
 func (o outlook) worth(lanes []standing, holding int) time.Duration {
 	for _, s := range lanes {
 		holding += s.active
@@ -81,16 +82,17 @@ func (s standing) cost(sharing time.Duration) time.Duration {
 		cost += 4 * answerTime
 	}
 	if _, many := s.lane.carrier.(*mux); !many && s.streams > 0 {
-		cost += time.Hour // one at a time
+		cost += time.Hour // without a mux a session carries one connection at a time
 	}
 	return cost
 }
 
-// assign gives the connections that wait their lanes, first come first served, and returns those that go on waiting, in the
-// same memory, with how many of them hold out for a lane of their own. A connection gets a lane that nobody uses at the moment; beside
-// downloads one that is empty, as others that are quiet now want to stay clear of them and nobody knows what it will be.
-// Where there is none, it waits for one that is being opened, or that it asks for, as long as that is expected to be cheaper
-// than to share; what more there are than lanes to come spread themselves.
+// assign gives the connections that wait their lanes, first come first served. It returns those that go on waiting, in the same
+// memory, and how many of them hold out for a lane of their own. A connection gets a lane that nobody uses at the moment; while
+// there is a download anywhere, only a lane without any connection, as nobody knows whether the new connection will download too
+// and disturb those that are only quiet now. Where there is no such lane, the connection waits for one that is being opened, or
+// that can be asked for, as long as that is expected to take less time than sharing a lane. Connections beyond the number of
+// lanes to come share those that cost them the least.
 func assign(waiting []*arrival, lanes []standing, o outlook, sharing time.Duration, now time.Time) (left []*arrival, holding int) {
 	bulk := slices.ContainsFunc(lanes, func(s standing) bool { return s.bulk })
 	unsure := undecided(lanes)
@@ -124,9 +126,9 @@ func assign(waiting []*arrival, lanes []standing, o outlook, sharing time.Durati
 	return left, holding
 }
 
-// settle decides about one connection: it returns the lane that it gets, or nil and whether it holds out for a lane of its own.
-// holding is how many connections before it do so, unsure how many lanes have only connections that may turn out to be silent, so
-// that the lane is free after all.
+// settle decides about one connection: it returns the lane that the connection gets, or nil and whether it holds out for a lane
+// of its own. holding is how many connections before it hold out. unsure is how many lanes have only connections that may turn
+// out to be silent, so that the lane would be free after all.
 func settle(w *arrival, lanes []standing, o outlook, sharing time.Duration, bulk bool, holding, unsure int, now time.Time) (at *lane, hold bool) {
 	if len(lanes) == 0 {
 		return nil, false
@@ -168,7 +170,7 @@ func freest(lanes []standing, bulk bool) *lane {
 	return best.lane
 }
 
-// undecided is how many lanes have only connections of which neither end has spoken yet: they may go on being silent.
+// undecided is how many lanes have only connections on which neither end has sent anything yet, and which may go on being silent.
 func undecided(lanes []standing) (n int) {
 	for _, s := range lanes {
 		if s.fresh > 0 && s.active == 0 && !s.pressed {
@@ -178,6 +180,7 @@ func undecided(lanes []standing) (n int) {
 	return n
 }
 
+// compare orders lanes by what a connection would cost there, and then by how many connections they have.
 func compare(a, b standing, sharing time.Duration) int {
 	if a, b := a.cost(sharing), b.cost(sharing); a != b {
 		return int(a - b)
@@ -214,7 +217,7 @@ func (t *Tunnel) leave(w *arrival) {
 	}
 }
 
-// rejoin puts a connection back to the front of the queue whose lane l could not open a stream for it.
+// rejoin puts a connection back to the front of the queue when its lane l could not open a stream for it.
 func (t *Tunnel) rejoin(w *arrival, l *lane) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -222,8 +225,8 @@ func (t *Tunnel) rejoin(w *arrival, l *lane) {
 	t.waiting = slices.Insert(t.waiting, 0, w)
 }
 
-// dispatch gives lanes to the connections that wait, and works out how many lanes are wanted. Any goroutine may call it; while one
-// is at it, another call only has that one do it once more.
+// dispatch gives lanes to the connections that wait, and works out how many lanes are wanted. Any goroutine may call it. A call
+// while another one is running returns at once, and the running one does the work once more.
 func (t *Tunnel) dispatch() {
 	if t.dispatches.Add(1) > 1 {
 		return
@@ -235,6 +238,7 @@ func (t *Tunnel) dispatch() {
 	}
 }
 
+// allot does the work of dispatch once.
 func (t *Tunnel) allot(now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

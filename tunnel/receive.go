@@ -6,22 +6,22 @@ import (
 	"culvert/aws/wire"
 )
 
-// take is receive for the reader of a socket; during a handover the readers of two sockets call it at the same time.
+// take is receive for the reader of a socket. It takes a lock, as during a handover there are two sockets and so two readers.
 func (c *channel) take(frame []byte) error {
 	c.receiving.Lock()
 	defer c.receiving.Unlock()
 	return c.receive(frame)
 }
 
-// flushNow is flush for the reader of a socket, likewise.
+// flushNow is flush for the reader of a socket, with the same lock.
 func (c *channel) flushNow() {
 	c.receiving.Lock()
 	defer c.receiving.Unlock()
 	c.flush()
 }
 
-// receive takes one frame from the socket. It never blocks. An error ends the session: the other side sends what cannot
-// be understood (*GarbageError, *ProtocolError), or said that the session is closed (*closedError).
+// receive takes one frame from the socket. It blocks only where deliver does. An error ends the session: the other side sends
+// what cannot be understood (*GarbageError, *ProtocolError), or has said that the session is closed (*closedError).
 func (c *channel) receive(frame []byte) error {
 	m, err := wire.Parse(frame)
 	if err != nil {
@@ -30,7 +30,7 @@ func (c *channel) receive(frame []byte) error {
 		if c.garbage >= maxGarbage {
 			return &GarbageError{Frames: c.garbage, Last: err}
 		}
-		return nil // not acknowledged: the agent sends it again
+		return nil // without an acknowledge, so the agent sends the message again
 	}
 	c.garbage = 0
 	c.pauseOn(m.Type)
@@ -134,7 +134,7 @@ func (c *channel) owe(m wire.Message) {
 	c.mu.Lock()
 	if len(c.owed) == 0 {
 		c.owedFrom = now
-		c.ackTimer.Reset(2 * ackWithin) // in case nothing comes after it
+		c.ackTimer.Reset(2 * ackWithin) // in case no message follows
 	}
 	if len(c.owed) < maxOwedAcks {
 		c.owed = append(c.owed, ack{id: m.ID, sequence: m.Sequence})

@@ -13,23 +13,25 @@ import (
 	"culvert/tunnel/bond"
 )
 
-// Relaying is whether the connections of a tunnel go through a relay. It is zero where none is known of, and before it was tried.
+// Relaying says whether the connections of a tunnel go through a relay. It is zero where no relay is known, and before one was
+// tried.
 type Relaying struct {
 	On  bool
-	Why string // not; empty when they do
+	Why string // why they do not, although a relay is known; else empty
 }
 
 const (
-	// relayWithin is how long a connection waits for a relay at the most, before it goes without.
+	// relayWithin is how long a connection waits for a relay before it goes on without one, where none is required.
 	relayWithin = time.Second
-	// After a relay that did not work, connections go without one for relayRest, and longer each time that it does not again.
+	// relayRest is how long no relay is tried after the one of the task did not work. The rest doubles with each failure in a
+	// row, up to relayRestMost.
 	relayRest     = 2 * time.Second
 	relayRestMost = 2 * time.Minute
-	// startWithin is what a session to a relay gets to open.
+	// startWithin is how long opening a session to a relay, with a stream on it, may take.
 	startWithin = 30 * time.Second
 )
 
-// RelayError is a connection that has to go through a relay, by its tunnel's Spec, and cannot.
+// RelayError means that a connection cannot go through a relay although its tunnel's Spec requires that.
 type RelayError struct {
 	Target aws.Target
 	Port   uint16
@@ -42,7 +44,7 @@ func (e *RelayError) Error() string {
 
 func (e *RelayError) Unwrap() error { return e.Err }
 
-// Remedy is the cause's own, or where to look.
+// Remedy is the cause's own, or says where to look.
 func (e *RelayError) Remedy() string {
 	if remedy := say.Remedy(e.Err); remedy != "" {
 		return remedy
@@ -50,8 +52,8 @@ func (e *RelayError) Remedy() string {
 	return "see whether the container that maps the port culvert-relay runs, and its log; --relay auto goes without it then"
 }
 
-// ofRelay is an error of a bundle as its own word, without what that wraps: the end of a connection to a relay is not that of what
-// goes through it.
+// ofRelay returns an error of a bundle without the errors that it wraps: an io.EOF of a connection to the relay, for instance,
+// must not be taken for the end of a stream that goes through it.
 func ofRelay(err error) error {
 	for _, own := range []error{bond.ErrGone, bond.ErrStranger, bond.ErrLost} {
 		if errors.Is(err, own) {
@@ -67,21 +69,21 @@ var (
 	errRelayEnding = errors.New("its task stops")
 )
 
-// relays are what a tunnel has to do with relays: the one of a task at a time, and those of tasks that stop for as long as their
-// streams last. Its methods are safe for concurrent use.
+// relays are the relays that a tunnel uses: that of one task for new connections, and those of tasks that stop for as long as
+// their streams last. Its methods are safe for concurrent use.
 type relays struct {
 	tunnel *Tunnel
 	spec   Relay
-	plain  atomic.Bool // connections go without one
+	plain  atomic.Bool // connections go without a relay, as it has failed
 
 	mu      sync.Mutex
-	current *bonded
-	all     map[*bonded]struct{}
+	current *bonded              // the relay for new connections; nil while there is none
+	all     map[*bonded]struct{} // all relays that are in use, current included
 	closed  bool
-	err     error         // why the last one did not work; nil when it did
-	failed  string        // its task
-	again   time.Time     // when one in that task is tried anew
-	rest    time.Duration // after the next failure
+	err     error         // why the last relay did not work; nil when it did
+	failed  string        // the task of that relay
+	again   time.Time     // when the relay of that task may be tried again
+	rest    time.Duration // how long no relay was tried after the last failure
 	running sync.WaitGroup
 }
 
@@ -89,7 +91,7 @@ func newRelays(t *Tunnel, s Relay) *relays {
 	return &relays{tunnel: t, spec: s, all: map[*bonded]struct{}{}}
 }
 
-// standing is what people are told.
+// standing returns what people are told about the tunnel's relay.
 func (r *relays) standing() Relaying {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -102,7 +104,8 @@ func (r *relays) standing() Relaying {
 	return Relaying{}
 }
 
-// look has the relay of the task tried that the tunnel leads to, as soon as there is one that was not tried. Only run calls it.
+// look has the relay of the task tried to which the tunnel leads, unless the last relay that failed was that task's. Only run
+// calls it.
 func (r *relays) look(target aws.Target) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -111,7 +114,8 @@ func (r *relays) look(target aws.Target) {
 	}
 }
 
-// choose returns the relay for new connections, nil when none is to be used for now. r.mu is held.
+// choose returns the relay for new connections, and begins with one where there is none; nil when none is to be used for now.
+// r.mu is held.
 func (r *relays) choose(target aws.Target) *bonded {
 	if r.current != nil && r.current.leaving() {
 		r.retire(r.current, errRelayEnding)
@@ -127,7 +131,7 @@ func (r *relays) choose(target aws.Target) *bonded {
 	return b
 }
 
-// retire has no more connections go through a relay. r.mu is held.
+// retire has new connections not use a relay any more; it ends with its last stream. r.mu is held.
 func (r *relays) retire(b *bonded, why error) {
 	if r.current == b {
 		r.current = nil
@@ -140,7 +144,7 @@ func (r *relays) serve(b *bonded) {
 	b.inner.start()
 	_, _ = b.bundle(b.inner.ctx)
 	select {
-	case <-b.inner.done: // its task is gone, or b was ended
+	case <-b.inner.done: // the relay's task is gone, so that no session to it can be opened
 	case <-b.over:
 	}
 	_, failure := b.inner.State()
@@ -184,7 +188,7 @@ func (r *relays) works(b *bonded) {
 	r.tunnel.press()
 }
 
-// bundle is what a new connection goes through: the error is why through none.
+// bundle returns the bundle through which a new connection goes. The error says why the connection has to go without one.
 func (r *relays) bundle(ctx context.Context) (*bundle, error) {
 	target := r.tunnel.Link().Target
 	r.mu.Lock()
@@ -195,7 +199,7 @@ func (r *relays) bundle(ctx context.Context) (*bundle, error) {
 		return nil, errNoTaskYet
 	case b == nil && err == nil:
 		return nil, errStopped
-	case b == nil, err != nil && !r.spec.Required: // it is being tried anew, and whoever comes does not wait for that
+	case b == nil, err != nil && !r.spec.Required: // the relay has failed and is being tried again, for which no connection waits
 		return nil, err
 	}
 	within := relayWithin
@@ -222,7 +226,7 @@ func (r *relays) some() bool {
 	return r.streams() > 0
 }
 
-// restart ends what there is; the next connection has it begin anew.
+// restart gives all relays up; the next connection has the relay of the task be tried anew.
 func (r *relays) restart(why error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -233,7 +237,7 @@ func (r *relays) restart(why error) {
 	}
 }
 
-// close ends all and waits for it.
+// close ends all relays and waits until nothing of them runs.
 func (r *relays) close() {
 	r.mu.Lock()
 	r.closed = true
@@ -242,7 +246,7 @@ func (r *relays) close() {
 	r.running.Wait()
 }
 
-// add adds to the totals of the tunnel what its relays have.
+// add adds the totals of the relays to those of the tunnel.
 func (r *relays) add(s *Stats) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -255,7 +259,7 @@ func (r *relays) add(s *Stats) {
 	}
 }
 
-// hopes reports whether connections go through a relay, or will as soon as it has answered.
+// hopes reports whether connections go through a relay, or are expected to as soon as it has answered.
 func (t *Tunnel) hopes() bool { return t.relays != nil && !t.relays.plain.Load() }
 
 // bonds reports whether any connection goes through a relay.

@@ -9,25 +9,25 @@ import (
 	"culvert/aws"
 )
 
-// RelayMode is whether tunnels go through the relay of their task.
+// RelayMode says whether tunnels use the relay of their task.
 type RelayMode int
 
 // The modes.
 const (
-	RelayAuto    RelayMode = iota // where the task definition has one, and it answers
-	RelayNo                       // never
-	RelayRequire                  // nothing goes without it
+	RelayAuto    RelayMode = iota // use the relay where the task definition has one and the relay answers
+	RelayNo                       // never use a relay
+	RelayRequire                  // connections fail without a relay
 )
 
 // ErrRelayUnwanted is why no relay is looked for with RelayNo.
 var ErrRelayUnwanted = errors.New("--relay no: none is looked for")
 
-// seekWithin bounds looking for a relay that a tunnel can do without.
+// seekWithin bounds the search for a relay where none is required.
 const seekWithin = 5 * time.Second
 
-// SeekRelay sets the relay of a spec that Open is to get, as Options.Relay wants it. It asks ECS and nobody else: nothing is sent
-// to a task before its definition has a port mapping named aws.RelayName. The error is nil unless a relay is required; a spec whose
-// far end is behind the task has none.
+// SeekRelay sets the relay in a spec that is to be given to Open, as Options.Relay wants it. It asks only ECS: nothing is sent to
+// a task whose definition has no port mapping named aws.RelayName. The error is always nil unless a relay is required. A spec
+// whose far end is behind the task gets no relay.
 func (e *Engine) SeekRelay(ctx context.Context, s *Spec) error {
 	mode := e.options.Relay
 	s.Relay, s.Unrelayed = nil, nil
@@ -63,7 +63,7 @@ func (e *Engine) SeekRelay(ctx context.Context, s *Spec) error {
 	return nil
 }
 
-// relayOf is the relay of a spec's task, or of one that its service has now.
+// relayOf returns the relay of the spec's task, or where the spec names no task that of one which its service has now.
 func relayOf(ctx context.Context, client *aws.Client, s *Spec, asked bool) (aws.Relay, error) {
 	at := s.Target
 	if at.Task == "" {
@@ -81,7 +81,7 @@ func relayOf(ctx context.Context, client *aws.Client, s *Spec, asked bool) (aws.
 	return found, err
 }
 
-// NotRelayedError means that a relay is required for a far end that none can open.
+// NotRelayedError means that a relay is required for a far end that no relay can open.
 type NotRelayedError struct{ FarEnd string }
 
 func (e *NotRelayedError) Error() string {
@@ -93,10 +93,10 @@ func (e *NotRelayedError) Remedy() string {
 	return "leave --relay require out, or forward to a port of the task, such as the proxy's: -L 3128"
 }
 
-// Relay is where the tasks have one (culvert relay), beside what the tunnel leads to: connections go through it as streams of a
-// bundle, over as many sessions as their task affords, each as fast as all of them together. Where it does not answer they go as
-// they would without one.
+// Relay says where a tunnel's tasks have a relay (culvert relay) beside the server that the tunnel leads to. Connections go
+// through the relay as streams of a bundle, over as many sessions as the task affords, so that each can be as fast as all
+// sessions together. Where the relay does not answer, connections go as they would without one.
 type Relay struct {
 	Port     uint16 // on the task's loopback address
-	Required bool   // connections fail where there is no relay that this culvert can use
+	Required bool   // connections fail where the relay cannot be used
 }

@@ -11,34 +11,34 @@ import (
 )
 
 const (
-	// mostRemains is how many sessions are kept in mind that could not be terminated; of more the oldest are left to the idle
-	// timeout of their account.
+	// mostRemains is how many sessions that could not be terminated are tried again. Of more sessions, those at the head of the
+	// queue are left to the idle timeout of their account.
 	mostRemains = 200
-	// endAtOnce is how many of them are terminated at the same time when the engine closes.
+	// endAtOnce is how many sessions are terminated at the same time when the engine closes.
 	endAtOnce = 8
 )
 
-// remains are the sessions of an engine that could not be terminated when they were over, as the API gave no answer. They are
-// tried again until it does, and once more when the engine closes.
+// remains are the sessions of an engine that could not be terminated when they were over, as TerminateSession failed. It is
+// called again until it succeeds, and once more when the engine closes. Its methods are safe for concurrent use.
 type remains struct {
 	log     *slog.Logger
 	journal *Journal
 
 	mu     sync.Mutex
-	all    []*remain          // the one that was tried the longest ago comes first
-	stop   context.CancelFunc // of the tries; nil while there are none
+	all    []*remain          // in the order in which they are tried: one that has failed goes to the end
+	stop   context.CancelFunc // ends the goroutine of try; nil while there is none
 	closed bool
 	trying sync.WaitGroup
 }
 
-// remain is one of them.
+// remain is one session that could not be terminated.
 type remain struct {
 	*UnendedError
 
 	client *aws.Client
 }
 
-// leave takes a session in, and begins to try.
+// leave takes a session that could not be terminated, and has it be tried again.
 func (r *remains) leave(client *aws.Client, session string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -53,7 +53,7 @@ func (r *remains) leave(client *aws.Client, session string, err error) {
 	}
 }
 
-// list are those that are left.
+// list returns the sessions that are left.
 func (r *remains) list() []*UnendedError {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -64,8 +64,8 @@ func (r *remains) list() []*UnendedError {
 	return all
 }
 
-// try terminates one after the other until none is left or ctx ends. One that cannot be terminated comes after the others the next
-// time: it may be the only one that is denied.
+// try terminates the sessions one after the other until none is left or ctx ends, with a rest after each failure. A session that
+// could not be terminated comes after the others the next time: it may be the only one for which the call is denied.
 func (r *remains) try(ctx context.Context) {
 	rest := newRetry()
 	for {
@@ -87,7 +87,7 @@ func (r *remains) try(ctx context.Context) {
 	}
 }
 
-// first is the next one to try. Without one the tries are over.
+// first returns the next session to try; nil when none is left, and then try has to end.
 func (r *remains) first() *remain {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -99,7 +99,7 @@ func (r *remains) first() *remain {
 	return r.all[0]
 }
 
-// end terminates one, and reports whether it is over.
+// end tries to terminate one session, and reports whether that succeeded.
 func (r *remains) end(ctx context.Context, one *remain) bool {
 	ctx, cancel := context.WithTimeout(ctx, terminateWithin)
 	defer cancel()
@@ -116,7 +116,8 @@ func (r *remains) end(ctx context.Context, one *remain) bool {
 	return true
 }
 
-// close ends the tries and makes a last one, of all that are left now; those that are left meanwhile were only just tried.
+// close ends try and makes a last attempt with each session that is left now. Sessions that leave takes meanwhile are not tried
+// again, as that was only just done.
 func (r *remains) close(ctx context.Context) {
 	r.mu.Lock()
 	r.closed = true

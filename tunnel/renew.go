@@ -10,28 +10,28 @@ import (
 	"culvert/aws"
 )
 
-// The agent resolves the name of a remote host once, when its session begins, and a resumed session keeps that address
-// (measured, protocol.md "Documents"). So a name that has moved, as a database's does when it fails over, is followed by
-// a session of its own: it is opened beside the others, proved, and only then takes the new connections. The sessions
-// before it see their connections out. That happens when connections fail, and by the clock (Options.ReResolve), as the
-// old address may still answer; then only on account of new connections, so that a tunnel that nobody uses costs no
-// sessions, and between two proofs there always was a connection of the user's.
+// The agent resolves the name of a remote host once, when its session begins, and a resumed session keeps that address (measured,
+// protocol.md "Documents"). So when a name may have moved, as that of a database does when the database fails over, a new session
+// is opened beside the others (on trial) and proved, and only then takes the new connections. The older sessions serve their
+// connections to the end. That is done when connections fail, and, as the old address may still answer, also by the clock
+// (Options.ReResolve). By the clock it is only done when there have been new connections since the last time: a tunnel that
+// nobody uses costs no sessions, and a far end sees no more proofs than connections.
 
 const (
-	// doubtRest is the least time between two sessions that are opened because connections fail: a host that is down
-	// costs no more than that.
+	// doubtRest is the least time between two sessions that are opened because connections fail, so that a host which is down
+	// does not cost more of them.
 	doubtRest = 10 * time.Second
 	// trialWithin is how long the far end may take to accept a connection through a session that is on trial.
 	trialWithin = 5 * time.Second
-	// maxAside is how many sessions with an older address may serve their connections to the end beside those that take new
-	// ones. The name is not resolved anew as long as there are so many.
+	// maxAside is how many sessions with an older resolution may serve their connections to the end beside those that take new
+	// connections. As long as there are so many, failing connections are no reason to resolve the name anew.
 	maxAside = 2
-	// renewWithin is how long a new connection waits for a session that resolves the name anew, when there is an older
-	// one that would take it.
+	// renewWithin is how long a new connection waits for a session that resolves the name anew, while there is an older session
+	// that would take the connection.
 	renewWithin = 3 * time.Second
-	// swapWithin is how long the tunnel's only session, which nobody used, may be away while another one takes its place
-	// before that is a change of the tunnel's state. AWS takes a second or two to open one; and what is shown must be true within
-	// two seconds of the fact.
+	// swapWithin is how long the tunnel may be without a session, while its only one, which nobody used, is being replaced,
+	// before that is told as a change of state. AWS takes a second or two to open a session, and the state that people are shown
+	// must be true within two seconds of the fact.
 	swapWithin = 1500 * time.Millisecond
 )
 
@@ -82,21 +82,21 @@ func (r *runner) refresh(now time.Time) {
 	age := now.Sub(r.resolved)
 	r.mu.Unlock()
 	if age < every/4 {
-		r.accepted = accepted // those that prove the session are no reason for the next one
+		r.accepted = accepted // connections in the first quarter of the period are no reason for the next resolution
 	}
 	if age < every*3/4 || accepted == r.accepted {
 		return
 	}
 	switch some, room := r.room(1); {
-	case !some: // without a session: the next one resolves the name in any case
+	case !some: // there is no session, and the next one resolves the name in any case
 	case room:
 		r.renew()
 	default:
-		r.resolvedAt(now) // without room for another session: not before the next period
+		r.resolvedAt(now) // there is no room for another session: try again in the next period
 	}
 }
 
-// quiet reports whether no session is being opened, nor waited for.
+// quiet reports whether no session is being opened, and none to resolve the name anew is wanted.
 func (r *runner) quiet() bool { return r.trial == nil && len(r.opening) == 0 && !r.renewing }
 
 // room reports whether there is a session that takes connections (some), and whether another one may replace it (room): with limit
@@ -160,7 +160,7 @@ func (r *runner) makeRoom() {
 		}
 		r.yield(nil) // a connection came meanwhile
 	}
-	r.resolvedAt(time.Now()) // no connection waits for it
+	r.resolvedAt(time.Now()) // so that no connection waits for the new session, for which there is no room yet
 }
 
 // least is the session with the fewest connections among those that take new ones, or would if they were not making room; others
@@ -196,7 +196,8 @@ func (r *runner) yield(l *lane) {
 	r.yielding = l
 }
 
-// resolvedAt notes when the name was resolved by the sessions that take connections, and tells those that wait for it.
+// resolvedAt notes when the sessions that take connections have resolved the name, and wakes those that wait for a change of the
+// lanes.
 func (r *runner) resolvedAt(at time.Time) {
 	r.mu.Lock()
 	r.resolved = at
@@ -204,7 +205,7 @@ func (r *runner) resolvedAt(at time.Time) {
 	r.wake()
 }
 
-// first notes the age of the only session that takes connections.
+// first notes when the name was resolved, if the session that has just opened is the only one that takes connections.
 func (r *runner) first(l *lane) {
 	r.mu.Lock()
 	alone := !slices.ContainsFunc(r.lanes, func(other *lane) bool { return other != l && other.usable() })
@@ -214,7 +215,7 @@ func (r *runner) first(l *lane) {
 	}
 }
 
-// try proves the session on trial.
+// try begins the proof of the session on trial.
 func (r *runner) try(l *lane) {
 	r.running++
 	go func() {

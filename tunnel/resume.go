@@ -18,15 +18,16 @@ const (
 	// without having sent a message. After the loss of any other socket the first try to resume the session goes out at once, as
 	// messages that the agent sends meanwhile are lost, and it takes 100 ms to send each again (protocol.md 9, A1).
 	briefly = 200 * time.Millisecond
-	// atOnceMost and atOnceEvery bound how often that is done: so many times in a row, and one time in so long after that. A
-	// service that closes every socket it has accepted is then asked no faster than the backoff allows.
+	// atOnceMost and atOnceEvery bound how often a session is resumed at once: atOnceMost times in a row, and after that once in
+	// atOnceEvery. So even a service that closes every socket it has accepted is not asked much faster than the backoff allows.
 	atOnceMost  = 6
 	atOnceEvery = 3 * time.Second
 )
 
 var errNoToken = errors.New("the answer has no token")
 
-// carry runs the session's sockets one after the other.
+// carry carries the session over one socket after the other, and resumes it in between, until the session is over or ctx ends;
+// the error says which, and is never nil. cancel ends ctx, with the reason.
 func (l *lane) carry(ctx context.Context, cancel context.CancelCauseFunc) error {
 	var helpers sync.WaitGroup
 	defer helpers.Wait()
@@ -74,9 +75,9 @@ func (l *lane) carry(ctx context.Context, cancel context.CancelCauseFunc) error 
 	}
 }
 
-// resume asks for a new token, at once or after a rest, until it gets one, hears that the session is over or ctx ends. The number of
-// its tries has no limit, as the session lives on at the service meanwhile. For a try at once the websocket is being opened already,
-// and is returned.
+// resume asks for a new token, at once or after a rest, until it gets one, is told that the session is over or ctx ends. The
+// number of its tries has no limit, as the service keeps the session meanwhile. A try at once also begins to open the next
+// websocket, which is returned.
 func (l *lane) resume(ctx context.Context, retry *backoff.ExponentialBackOff, atOnce bool) (aws.Session, *early, error) {
 	for ; ; atOnce = false {
 		if !atOnce {
@@ -102,7 +103,7 @@ func (l *lane) resume(ctx context.Context, retry *backoff.ExponentialBackOff, at
 	}
 }
 
-// ask calls ResumeSession once. With overlap the websocket is opened meanwhile, and returned.
+// ask calls ResumeSession once. With overlap it also begins to open the next websocket meanwhile, which is returned.
 func (l *lane) ask(ctx context.Context, overlap bool) (aws.Session, *early, error) {
 	var ahead *early
 	if overlap {
@@ -129,7 +130,7 @@ type early struct {
 	err    error
 }
 
-// leads notes the stream URL of the session's last socket.
+// leads notes the stream URL of the session's present socket, and whether such URLs change.
 func (l *lane) leads(session aws.Session) {
 	l.moves = l.moves || l.stream != "" && l.stream != session.StreamURL
 	l.stream = session.StreamURL
@@ -137,7 +138,7 @@ func (l *lane) leads(session aws.Session) {
 
 // knock begins to open the session's next websocket at the URL of the last one; nil where the service gives each another URL.
 func (l *lane) knock(ctx context.Context) *early {
-	if l.moves || strings.Contains(strings.ToLower(l.stream), "x-amz-") { // the next one has another signature
+	if l.moves || strings.Contains(strings.ToLower(l.stream), "x-amz-") { // a presigned URL: the next one has another signature
 		return nil
 	}
 	ctx, stop := context.WithCancel(ctx)
@@ -164,7 +165,7 @@ func (e *early) dial(ctx context.Context, client *aws.Client, session aws.Sessio
 	return dialSocket(ctx, client, session, clientID)
 }
 
-// drop closes the websocket, which is not wanted. e may be nil.
+// drop gives up the websocket, and waits until it is closed. e may be nil.
 func (e *early) drop() {
 	if e == nil {
 		return
@@ -176,12 +177,13 @@ func (e *early) drop() {
 	}
 }
 
-// allowance bounds how often something is done at once: atOnceMost times in a row, and once in atOnceEvery then.
+// allowance bounds how often something is done: atOnceMost times in a row, and after that once in atOnceEvery.
 type allowance struct {
-	left  int
-	since time.Time
+	left  int       // how often it may be done now
+	since time.Time // when left was last raised
 }
 
+// take reports whether it may be done now, and counts that.
 func (a *allowance) take(now time.Time) bool {
 	if back := int(now.Sub(a.since) / atOnceEvery); back > 0 {
 		a.left, a.since = min(a.left+back, atOnceMost), now
@@ -193,7 +195,7 @@ func (a *allowance) take(now time.Time) bool {
 	return true
 }
 
-// newRetry is the backoff between tries: short at first, half a minute at the most, and each made longer or shorter at random by up
+// newRetry returns the backoff between tries: 100 ms at first, growing to 20 s, and each made longer or shorter at random by up
 // to half, so that many clients do not come at the same moment.
 func newRetry() *backoff.ExponentialBackOff {
 	return &backoff.ExponentialBackOff{

@@ -23,17 +23,18 @@ const unresolvedRest = 5 * time.Second
 // for the first one.
 const seatAgain = time.Second
 
-// report is what a lane or a patrol tells its tunnel. The runner takes one after the other.
+// report is what a goroutine of a lane, or one that asks about a lane, tells the run of its tunnel, which takes one report after
+// the other.
 type report struct {
 	lane   *lane
 	ended  bool  // the lane is over, err says why
-	patrol bool  // a goroutine of patrol, inquire or inquireMemory has ended; it concerns no lane
+	patrol bool  // a goroutine of patrol, inquire or inquireRoom has ended; lane is nil
 	silent bool  // the lane's agent owes an answer: ECS is to be asked about its task
 	tried  bool  // the lane's trial is over, err says how
 	err    error // else why a socket was lost; nil for none
 
-	inquired bool // the answer to inquireRoom
-	room     aws.Room
+	inquired bool     // the goroutine was that of inquireRoom
+	room     aws.Room // its answer; zero when the room is not known
 }
 
 // runner is the state of a tunnel that only its run touches, so without a lock.
@@ -55,14 +56,14 @@ type runner struct {
 	}
 	notBefore time.Time // when the next lane may be started
 	trouble   error     // why the last lane ended, or could not be opened; nil once one is open
-	asleep    error     // why no lane is wanted until a connection comes; nil when one is
+	asleep    error     // why no lane is wanted until a connection comes; nil when lanes are wanted
 	wasOpen   bool      // some lane was open before
-	beat      beat
+	beat      beat      // when ECS is to be asked about the tasks
 
-	unopened []*lane // that do not take connections yet, those on trial left out
-	asked    bool    // what room the container has
-	answered bool
-	affords  aws.Room // zero as long as it is not known, or if nobody may say
+	unopened []*lane  // lanes that have not taken connections yet, those on trial left out
+	asked    bool     // AWS was asked what room the container has
+	answered bool     // the answer has come, or an error
+	affords  aws.Room // that answer; zero as long as there is none, or when AWS does not say
 }
 
 // run owns the tunnel's state: it opens lanes, one after the other, and replaces them until the tunnel is told to stop.
@@ -131,7 +132,8 @@ func (r *runner) due() <-chan time.Time {
 	return time.After(time.Until(r.notBefore))
 }
 
-// unswapped fires when a session is away for too long to be told as open; nil while none is.
+// unswapped returns a Go channel that fires swapWithin after the tunnel's only session was ended to be replaced; nil, which never
+// does, when that is over.
 func (r *runner) unswapped() <-chan time.Time {
 	left := swapWithin - time.Since(r.swapped)
 	if left <= 0 {
@@ -140,9 +142,9 @@ func (r *runner) unswapped() <-chan time.Time {
 	return time.After(left)
 }
 
-// missing is how many more lanes the tunnel wants and may have. A lane that takes no new connections because its agent is
-// behind is one that has to be made up for, but it still is a session in the user's container, as is one that only sees its
-// connections out: at the ceiling they are waited for.
+// missing is how many more lanes the tunnel wants and may have. Lanes that take no new connections, because their agent is behind
+// or because they only serve their connections to the end, are not among those that are wanted, so that others make up for them.
+// But they still are sessions in the user's container and count against the ceiling.
 func (r *runner) missing() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -246,7 +248,7 @@ func (r *runner) start(l *lane, choose func(context.Context) (aws.Target, error)
 			var target aws.Target
 			if target, err = choose(ctx); err == nil {
 				r.lead(l, target)
-				r.press() // there may be others that take in sessions meanwhile
+				r.press() // other tasks can take in sessions meanwhile, which another can only choose now that this lane's task is known
 			}
 		}
 		if err == nil {
@@ -347,7 +349,7 @@ func (r *runner) take(s report) {
 			return
 		}
 		if r.strands != nil && time.Now().Before(r.notBefore) {
-			return // they ended together, which is one failure
+			return // lanes of strands that ended together count as one failure
 		}
 		wait := r.retry.NextBackOff()
 		if closed, ok := errors.AsType[*ClosedError](s.err); ok && closed.Unresolved() {
@@ -357,7 +359,7 @@ func (r *runner) take(s report) {
 	}
 }
 
-// served notes that the agent of a lane serves it by now, or that the lane has ended.
+// served notes that the agent of a lane has begun to serve it, or that the lane has ended.
 func (r *runner) served(l *lane) {
 	r.opening = slices.DeleteFunc(r.opening, func(other *lane) bool { return other == l })
 }
@@ -424,7 +426,7 @@ func (r *runner) show() {
 	switch {
 	case best == nil && r.asleep != nil:
 		e.State, e.Err = Asleep, r.asleep
-	case best != nil && best.open() && waits: // new connections have a lane, but those of a session that is being resumed wait
+	case best != nil && best.open() && waits: // new connections have a lane, but the connections of a session that is being resumed wait
 		e.State, best = Resuming, nil
 	case best != nil && best.open():
 		e.State, e.Err = Open, nil

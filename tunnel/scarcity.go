@@ -8,23 +8,24 @@ import (
 )
 
 const (
-	// spareDescriptors are left by connections for what must not fail because of them: a session that is resumed or
-	// terminated, credentials that are renewed.
+	// spareDescriptors is how many file descriptors connections leave for what must not fail because of them: resuming and
+	// terminating sessions, renewing credentials.
 	spareDescriptors = 16
-	// acceptAgain is how soon accepting is tried again at first; it doubles up to a second.
+	// acceptAgain is the first pause after an accept that failed; the pause doubles with each failure in a row, up to a second.
 	acceptAgain = 5 * time.Millisecond
-	// scarceFor is how long ago an accept that failed still counts as now: longer than the longest time between two.
+	// scarceFor is how long after a failed accept descriptors still count as scarce. It is longer than the longest pause between
+	// two accepts.
 	scarceFor = 2 * time.Second
-	// scarceAgain is how long none may have failed for the next one to be worth a line in the log.
+	// scarceAgain is how long no accept must have failed for the next failure to be worth a line in the log.
 	scarceAgain = time.Minute
 )
 
 var errCrowded = fmt.Errorf("all but %d file descriptors are in use", spareDescriptors)
 
-// scarcity is how the process is off for file descriptors. The zero value is one that has enough. Safe for concurrent use.
+// scarcity remembers when the process was last short of file descriptors. The zero value has never been. Safe for concurrent use.
 type scarcity struct{ last atomic.Pointer[time.Time] }
 
-// note takes down that a connection could not be accepted, and says so if that is news.
+// note notes that a connection could not be accepted, and logs it when that has not happened for scarceAgain.
 func (s *scarcity) note(log *slog.Logger, err error) {
 	now := time.Now()
 	if last := s.last.Swap(&now); last == nil || now.Sub(*last) > scarceAgain {
@@ -32,7 +33,7 @@ func (s *scarcity) note(log *slog.Logger, err error) {
 	}
 }
 
-// now reports whether connections wait for descriptors.
+// now reports whether connections wait for file descriptors.
 func (s *scarcity) now() bool {
 	last := s.last.Load()
 	return last != nil && time.Since(*last) < scarceFor

@@ -4,5 +4,5 @@ package tunnel
 
 import "net"
 
-// crowded is never so: here no limit is set for handles.
+// crowded is always false: this system sets no such limit.
 func crowded(net.Listener) bool { return false }

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// crowded reports whether the process has hardly any descriptors left. The kernel always gives out the lowest free one, so
-// its number tells how many are taken.
+// crowded reports whether the process has hardly any file descriptors left. The kernel always gives out the lowest free
+// descriptor, so the number of a new one tells how many are in use. socket is any socket of the process.
 func crowded(socket net.Listener) bool {
 	var limit unix.Rlimit
 	c, ok := socket.(syscall.Conn)

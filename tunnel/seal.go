@@ -12,8 +12,8 @@ import (
 	"culvert/aws/wire"
 )
 
-// The sizes of AWS's session encryption: AES-256-GCM with the nonce in front of the ciphertext, one key each way
-// (session-manager-plugin, src/encryption/encrypter.go).
+// The sizes, in bytes, of AWS's session encryption: AES-256-GCM with the nonce in front of the ciphertext, and one key for each
+// direction (session-manager-plugin, src/encryption/encrypter.go).
 const (
 	sealKey      = 32
 	sealNonce    = 12
@@ -75,7 +75,7 @@ func (s *sealer) answer(challenge []byte) ([]byte, error) {
 	return s.seal(plain)
 }
 
-// sealedHash is what the handshake response carries beside the encrypted data key.
+// sealedHash is the SHA-256 of the encrypted data key, which the handshake response carries beside it.
 func sealedHash(sealed []byte) []byte {
 	sum := sha256.Sum256(sealed)
 	return bytes.Clone(sum[:])

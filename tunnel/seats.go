@@ -12,28 +12,28 @@ import (
 )
 
 const (
-	// sessionsEach is how many sessions of a dynamic tunnel a task carries at the most: each is a process in its container, of
-	// 10 MB that it shares with no other.
+	// sessionsEach is how many sessions of a dynamic tunnel a task carries at the most. Each is a process in its container that
+	// takes 10 MB which it does not share with others.
 	sessionsEach = 12
-	// turnFor is how long the start of one session holds up the next one to the same task at the most.
+	// turnFor is how long the start of one session holds up the start of the next one to the same task at the most.
 	turnFor = 5 * time.Second
-	// failedRest is how long the next start to a task waits after one that failed. The cause is mostly the same for all that wait,
-	// which may be dozens.
+	// failedRest is how long the next start of a session to a task waits after one that failed. Dozens may wait, and mostly all
+	// of them would fail for the same cause.
 	failedRest = 500 * time.Millisecond
 )
 
-// errNoSeat is the end of a session that was wanted besides another one, and for which there was no seat.
+// errNoSeat is why a session does not begin that a destination wanted besides another one: there was no free seat for it.
 var errNoSeat = errors.New("the tunnel has as many sessions as it may have")
 
-// seats are the sessions that a dynamic tunnel may have: most in all and each on one task. As an agent takes in one session after
-// the other (protocol.md 8), a session to a task begins only when the agent has taken in the one before; several tasks can take in
-// theirs at the same time. Its methods are safe for concurrent use.
+// seats shares out the sessions that a dynamic tunnel may have: most of them in all, and each of them on any one task. As an
+// agent takes in one session after the other (protocol.md 8), a session to a task begins only when the agent has taken in the one
+// before it; several tasks can take in sessions at the same time. Its methods are safe for concurrent use.
 type seats struct {
 	most, each int
 	room       func(n int, tasks []string) // has n sessions end, on these tasks or, without any named, on any task. Called without mu
 
 	mu      sync.Mutex
-	taken   int
+	taken   int                      // seats that are taken, on all tasks
 	on      map[string]int           // seats that are taken, by task
 	turns   map[string]chan struct{} // by task, capacity 1: holds a token while a session to the task begins
 	queue   []*applicant             // first come, first served
@@ -49,7 +49,7 @@ type seat struct {
 	task  string
 	turn  chan struct{}
 	timer *time.Timer
-	begun sync.Once // done when its turn is over
+	begun sync.Once // done when the turn is over
 	left  sync.Once // done when the seat is given back
 }
 
@@ -64,8 +64,8 @@ func (s *seats) free() int {
 	return max(0, s.most-s.taken-len(s.queue))
 }
 
-// take waits for a seat on the task of the peers that has the fewest, and for its turn there. One that is not needed gets its
-// seat at once or errNoSeat. Those that are shunned are taken where there are no others.
+// take waits for a seat on that one of the peers whose task has the fewest sessions, and then for the session's turn there. A
+// session that is not needed gets its seat at once or errNoSeat. Shunned tasks are considered only where there are no others.
 func (s *seats) take(ctx context.Context, peers []aws.Target, shunned map[string]bool, needed bool) (aws.Target, *seat, error) {
 	if better := slices.DeleteFunc(slices.Clone(peers), func(t aws.Target) bool { return shunned[t.Task] }); len(better) > 0 {
 		peers = better
@@ -113,7 +113,8 @@ func (s *seats) take(ctx context.Context, peers []aws.Target, shunned map[string
 	}
 }
 
-// pick is the task for the applicant whose turn it is. s.mu is held.
+// pick chooses the task for an applicant. It reports false while the applicant is not the first in the queue or there is no free
+// seat for it. s.mu is held.
 func (s *seats) pick(a *applicant, peers []aws.Target) (aws.Target, bool) {
 	if s.taken >= s.most || s.queue[0] != a {
 		return aws.Target{}, false
@@ -127,7 +128,8 @@ func (s *seats) pick(a *applicant, peers []aws.Target) (aws.Target, bool) {
 	return able[rand.IntN(len(able))], true //nolint:gosec // not a secret
 }
 
-// short is how many sessions have to end for those that wait to get seats, and on which tasks; no tasks means on any. s.mu is held.
+// short is how many sessions have to end for all applicants to get seats, and on which tasks; no tasks means on any. s.mu is
+// held.
 func (s *seats) short(a *applicant) (n int, tasks []string) {
 	left := 0
 	for _, task := range a.tasks {
@@ -139,7 +141,7 @@ func (s *seats) short(a *applicant) (n int, tasks []string) {
 	return len(s.queue) - left, a.tasks
 }
 
-// sit gives the first applicant its seat. s.mu is held.
+// sit gives an applicant its seat on a task. s.mu is held.
 func (s *seats) sit(a *applicant, task string) *seat {
 	s.drop(a)
 	s.taken++
@@ -152,19 +154,19 @@ func (s *seats) sit(a *applicant, task string) *seat {
 	return &seat{of: s, task: task, turn: turn}
 }
 
-// drop takes an applicant out of the queue, and has the others look again. s.mu is held.
+// drop takes an applicant out of the queue, and wakes the others. s.mu is held.
 func (s *seats) drop(a *applicant) {
 	s.queue = slices.DeleteFunc(s.queue, func(other *applicant) bool { return other == a })
 	s.wake()
 }
 
-// wake has those that wait look again. s.mu is held.
+// wake has all applicants look again whether there is a seat for them. s.mu is held.
 func (s *seats) wake() {
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
 
-// look has those that wait look again, as a session may be unused by now and can be ended for them.
+// look wakes the applicants, as by now a destination may be unused whose session can be ended for them.
 func (s *seats) look() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -173,28 +175,28 @@ func (s *seats) look() {
 	}
 }
 
-// waiting is how many sessions wait for a seat.
+// waiting is how many applicants wait for a seat.
 func (s *seats) waiting() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.queue)
 }
 
-// wait waits for the turn of a session that has its seat.
+// wait waits for the turn of a session that has got its seat. When ctx ends first, the seat is given back.
 func (s *seat) wait(ctx context.Context) error {
 	select {
 	case s.turn <- struct{}{}:
 		s.timer = time.AfterFunc(turnFor, s.began)
 		return nil
 	case <-ctx.Done():
-		s.begun.Do(func() {}) // it has no turn to give back
+		s.begun.Do(func() {}) // the session has no turn that began could give back
 		s.leave(true)
 		return context.Cause(ctx)
 	}
 }
 
-// began says that the agent serves the session, or never will, so that the next one to the same task may start. The seat is nil where
-// the tunnel is no dynamic one.
+// began ends the session's turn, as its agent serves it, or never will: the next session to the same task may start. s is nil for
+// a session of a tunnel that is not dynamic, as in leave.
 func (s *seat) began() {
 	if s != nil {
 		s.begun.Do(func() { <-s.turn })
@@ -221,7 +223,7 @@ func (s *seat) leave(began bool) {
 		if s.of.on[s.task]--; s.of.on[s.task] == 0 {
 			delete(s.of.on, s.task)
 		}
-		for task, turn := range s.of.turns { // whoever has the turn, or waits for it, has a seat
+		for task, turn := range s.of.turns { // a turn that a session has, or waits for, is one on a task with seats taken: it stays
 			if s.of.on[task] == 0 && len(turn) == 0 {
 				delete(s.of.turns, task)
 			}

@@ -11,8 +11,8 @@ const (
 	firstTimeout = 400 * time.Millisecond // before a round trip was measured
 	leastTimeout = 200 * time.Millisecond
 	mostTimeout  = 5 * time.Second
-	clockGrain   = 10 * time.Millisecond // what a round trip may vary by at the least, since clocks and timers are no finer
-	fewMessages  = 4                     // with so many or fewer under way, backoff sends a lost one again early
+	clockGrain   = 10 * time.Millisecond // the least variation of a round trip that is allowed for, as clocks and timers are no finer
+	fewMessages  = 4                     // while so many messages or fewer are under way, backoff lets their first try time out early
 )
 
 // batchFrames is how many messages the writer of a socket takes from a channel at a time, and how many acknowledges. It has
@@ -28,13 +28,12 @@ type outgoing struct {
 	tries     int    // how often it was written to a socket
 	acked     bool   // acknowledged, but a message before it is not
 	lost      bool   // taken to be lost, and queued in sender.again
-	shorter   []byte // of a probe of the message size: the frame that replaces it if it has to be sent again
+	shorter   []byte // of a probe of the message size: the frame that is sent instead if the probe has to be sent again; else nil
 	overtaken int    // how often a message that is larger than usual was sent again after smaller ones had been acknowledged
 }
 
 // sender is the sending half of a channel: which messages are unacknowledged, when each is sent again, how many bytes may be
-// under way.
-// The channel's lock guards it.
+// under way. The channel's lock guards it.
 type sender struct {
 	next     int64       // sequence number of the next message
 	unacked  []*outgoing // in sequence order; one that was acknowledged out of order stays until those before it are
@@ -52,7 +51,7 @@ type sender struct {
 	lastAck             time.Time     // when the last acknowledge came
 	attached            time.Time     // when the socket was attached
 	lookAt              time.Time     // when to look for losses next; zero when nothing is under way
-	resent              uint64
+	resent              uint64        // how many messages were written again
 }
 
 func (s *sender) hasRoom() bool { return s.inFlight < s.window.size }
@@ -188,7 +187,7 @@ func (s *sender) collect(batch [][]byte, now time.Time) ([][]byte, time.Time) {
 	return batch, s.lookAt
 }
 
-// pick returns the message that is to be written next, without taking it: a lost one before a new one. Nil when there is none.
+// pick returns the message that is to be written next, lost ones before new ones, without taking it; nil when there is none.
 func (s *sender) pick() *outgoing {
 	for len(s.again) > 0 && s.again[0].acked {
 		s.again = s.again[1:]

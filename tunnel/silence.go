@@ -6,17 +6,17 @@ import (
 	"culvert/aws"
 )
 
-// An agent that is killed with its workers says nothing, and the service closes none of its sessions: it tells the client
-// that the agent is away (pause_publication), and that is all. An agent whose destination does not read is as silent, and
-// may come back after an hour (protocol.md 6). What tells them apart is not the silence but who else speaks: the service
-// says that a connection of the agent is gone, and ECS that its task or agent is. Without either a session is not given up
-// before stuckAfter.
+// An agent that is killed with its workers says nothing, and the service closes none of its sessions: all that it does is to tell
+// the client that the agent is away (pause_publication). An agent whose destination does not read is as silent, but may come back
+// after an hour (protocol.md 6). What tells these two apart is not the silence but what others say: the service says that the
+// agent's connection is gone, or ECS says that its task or the agent is. When neither says so, a session is not given up before
+// stuckAfter.
 
 const (
 	// askAfter is how long an agent may owe an acknowledge and say nothing before ECS is asked about its task.
 	askAfter = 3 * time.Second
-	// askAway is how long before ECS is asked about an agent that the service says is away. Not at once, as most are back
-	// sooner: the service closes the sockets of agents every hour.
+	// askAway is how long an agent may be away, as the service says, before ECS is asked about its task. Most absences are
+	// shorter, as the service closes the sockets of agents every hour.
 	askAway = 300 * time.Millisecond
 	// awayAfter is how long new connections wait for an agent that is said to be away before another session is opened for them.
 	awayAfter = 1500 * time.Millisecond
@@ -25,26 +25,27 @@ const (
 	// doubtEvery is how often a lane is looked at while its agent may be gone.
 	doubtEvery = 100 * time.Millisecond
 	// servedWithin is how recently the service must have been heard for an agent's silence to count: if the service is silent
-	// too, the path to it may be lost. It is pinged two seconds after a message that is not acknowledged (impatient).
+	// too, the path to it may be lost. The service is pinged when a message is unacknowledged for two seconds (impatient).
 	servedWithin = 4 * time.Second
-	// sleptAfter is how long a lane is not looked at only if this process was stopped. Then what came meanwhile is yet to be
-	// read, and nothing is concluded from silence.
+	// sleptAfter is a time between two looks at a lane that shows that this process was stopped in between. Then nothing is
+	// concluded from silence, as what came meanwhile has yet to be read.
 	sleptAfter = 2 * time.Second
-	// flowed is how many bytes have to come for it to be a download, whose stop is reason to ask the agent.
+	// flowed is how many bytes have to have come from the agent for a stop to be reason to ask it: then a download has stopped.
 	flowed = 32 << 10
-	// heardLately is by how much after the last message that came from an agent it may have taken one of ours, see deafSince.
+	// heardLately is how long after the last message from an agent it is assumed to have still taken messages of ours, see
+	// deafSince.
 	heardLately = 250 * time.Millisecond
 )
 
-// SilentError is an agent that does not answer, although the service does.
+// SilentError means that an agent does not answer, although the service does.
 type SilentError struct {
 	Target  aws.Target
 	Session string
-	For     time.Duration
-	Away    bool  // the service has said that the agent is away
-	Err     error // why the agent is gone, from what ECS says about its task; nil when ECS says nothing of that
+	For     time.Duration // how long the agent has been silent
+	Away    bool          // the service has said that the agent is away
+	Err     error         // why the agent is gone, by what ECS says about its task; nil when ECS says nothing of that
 
-	deaf time.Time // nothing that was sent later has reached it
+	deaf time.Time // nothing that was first sent after this moment can have reached the agent
 }
 
 func (e *SilentError) Error() string {
@@ -103,7 +104,7 @@ func (l *lane) heed(v *vigil, now time.Time) error {
 	if l.away.Load() {
 		away = min(now.Sub(said), now.Sub(v.from))
 		if now.Sub(said) >= awayAfter {
-			enough = askAway // on a socket that is new the agent gets no more time than it takes to answer
+			enough = askAway // away for long before this socket: on the new socket the agent gets only the time that an answer takes
 		}
 	}
 	if silence < askAfter && away < askAway || silence == 0 {
@@ -137,7 +138,7 @@ func (l *lane) heed(v *vigil, now time.Time) error {
 	}
 	switch stale := away > 0 && l.channel.attachedAt().After(said); {
 	case stale && found == nil:
-		e.deaf = now // it may be back since, and wait for a destination: all that was written may have reached it
+		e.deaf = now // the agent may be back since, and wait for a destination: all that was written may have reached it
 	case stale:
 		e.deaf = l.channel.deafSince(0, now)
 	default:
@@ -146,7 +147,7 @@ func (l *lane) heed(v *vigil, now time.Time) error {
 	return e
 }
 
-// look is how long watch rests before it looks at the lane again.
+// look returns how long watch rests before it looks at the lane again.
 func (l *lane) look() time.Duration {
 	if l.away.Load() || l.doubted.Load() {
 		return doubtEvery
@@ -154,8 +155,8 @@ func (l *lane) look() time.Duration {
 	return checkEvery
 }
 
-// hush takes the lane out of use while its agent is silent for the reason given, and back into use without one: but not while the
-// agent is away, as a new socket, on which its silence counts anew, does not bring it back.
+// hush takes the lane out of use when its agent is silent, for the reason why, and back into use with nil. While the agent is
+// away it does not take the lane back into use: the silence only seems to be over then, as it is counted anew on a new socket.
 func (l *lane) hush(why *SilentError) {
 	if why == nil && l.away.Load() {
 		return
@@ -171,8 +172,8 @@ func (l *lane) hush(why *SilentError) {
 	l.changed(l, why)
 }
 
-// feel sends the agent a question, where it owes no acknowledge: an empty mux frame, which does nothing but has to be acknowledged.
-// That is when the service says that the agent is away, and once when a download has stopped.
+// feel sends an agent that owes no acknowledge a question: an empty mux frame, which means nothing but has to be acknowledged. It
+// does so while the service says that the agent is away, and once when a download has stopped.
 func (l *lane) feel(v *vigil, now time.Time) {
 	m, many := l.carrier.(*mux)
 	if !many || !l.channel.drained() {
@@ -188,13 +189,13 @@ func (l *lane) feel(v *vigil, now time.Time) {
 	v.asking = l.channel.next()
 }
 
-// excused reports whether the agent owes nothing but the acknowledge of such a question, and the service is silent too: then the
-// socket is dead and about to be replaced, no connection is sending, and the lane need not count as slow.
+// excused reports whether the agent owes nothing but the acknowledge of a question of feel, while the service is silent too. Then
+// the socket is probably dead and about to be replaced, and no connection is sending, so that the lane need not count as slow.
 func (l *lane) excused(v *vigil, now time.Time) bool {
 	return l.channel.next() == v.asking && !l.channel.servedLately(now)
 }
 
-// attachedAt is when the socket was attached that carries the channel.
+// attachedAt is when the present socket was attached to the channel.
 func (c *channel) attachedAt() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -217,16 +218,19 @@ func (c *channel) silence(now time.Time) time.Duration {
 	return 0
 }
 
-// deafSince is from when on nothing that was sent can have reached an agent that does not answer. Of one that has been away
-// for some time that is a round trip before the service said so: what was sent later came too late for it, and what was sent
-// before may not have, however silent it had been. Of any other one, what was sent well after its last word can have reached
-// it only if it died in the very moment in which it took that in: in one round trip of all that time. And an agent that has
-// answered neither the oldest message nor its repetition had died when that arrived.
+// deafSince returns the moment from which on nothing that was sent can have reached an agent that does not answer.
+//
+// For an agent that has been away for some time (away is not 0) that moment is a round trip before the service said that it is
+// away: what was sent later came too late, while what was sent earlier may have reached the agent, however silent it was. For any
+// other agent it is a while after its last message: had the agent still lived later on, it would have acknowledged what was sent
+// then, unless it died in the very moment in which it took that in. In both cases it is no later
+// than two timeouts after the oldest unacknowledged message was first sent, if that message was sent again: an agent that has
+// acknowledged neither was dead when the repetition arrived.
 func (c *channel) deafSince(away time.Duration, now time.Time) time.Time {
 	heard := time.Unix(0, c.heard.Load())
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	other := heard.Add(max(heardLately, c.out.timeout())) // where answers take long, its last ones may have been lost with it
+	other := heard.Add(max(heardLately, c.out.timeout())) // on a slow path the last acknowledges may have been lost with the agent
 	if away > 0 {
 		other = now.Add(-away - c.out.window.shortest())
 	}
@@ -240,8 +244,9 @@ func (c *channel) deafSince(away time.Duration, now time.Time) time.Time {
 	return other
 }
 
-// unheard reports whether no message from a number on can have reached the agent, which was deaf from some moment on.
-// It takes messages in order, but an acknowledge may have got lost: one for a later message counts as well.
+// unheard reports whether no message from the sequence number first on can have reached the agent, which was deaf from a moment
+// on. The agent takes messages in order, but acknowledges may get lost; so an acknowledge for a later message shows that first
+// has reached it.
 func (c *channel) unheard(first int64, deaf time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -17,35 +17,35 @@ import (
 )
 
 const (
-	sizesKept     = 64 // services that are remembered, the latest ones
-	sizesFor      = 7 * 24 * time.Hour
-	sizesBytes    = 64 << 10 // bytes of the file; a larger one is not read
-	serviceLength = 400      // bytes of the name of a service; an entry with a longer one is dropped
+	sizesKept     = 64                 // services that are remembered at the most; those with the latest news stay
+	sizesFor      = 7 * 24 * time.Hour // how long a service is remembered
+	sizesBytes    = 64 << 10           // bytes of the file; a larger one is not read
+	serviceLength = 400                // bytes of the name of a service; an entry with a longer one is dropped
 )
 
-// Sizes remember in a file which sizes of messages the service takes, by region and endpoint. The file holds nothing but
-// that, belongs to its owner alone (0600), and whatever is wrong with it costs a few probes. Processes that write it in the
-// same moment lose what one of them has learned. A nil *Sizes and one without a file remember nothing longer than
-// the process lives. Safe for concurrent use.
+// Sizes remembers in a file which sizes of messages the service takes, by region and endpoint. The file holds nothing else and
+// can be read by its owner alone (0600). Whatever is wrong with it costs no more than a few probes; of two processes that write
+// it at the same moment, what one has learned is lost. Without a file, and as a nil *Sizes in Options, nothing is remembered
+// longer than the engine lives. Safe for concurrent use.
 type Sizes struct {
 	path   string
-	saving sync.Mutex // held while the file is used, which may take its time: mu is not
+	saving sync.Mutex // held while the file is used, which may take long; mu is not held meanwhile
 	failed bool       // the file could not be written, which was logged; saving guards it
 
 	mu    sync.Mutex
-	known []sizeOf // the latest first
-	news  bool     // the file does not have all of known
+	known []sizeOf // what was learned last comes first
+	news  bool     // known has something that the file has not
 }
 
 // sizeOf is what is known of one service.
 type sizeOf struct {
 	Service string    `json:"place"`          // region and endpoint, see lane.service; the file has called it so from the beginning
 	Good    int       `json:"good,omitempty"` // the largest size that got through
-	Bad     int       `json:"bad,omitempty"`  // the least one that did not
-	At      time.Time `json:"at"`
+	Bad     int       `json:"bad,omitempty"`  // the least size that did not
+	At      time.Time `json:"at"`             // when that was last learned or confirmed
 }
 
-// OpenSizes reads a file, if there is one that can be trusted.
+// OpenSizes returns what a file remembers; nothing, and a warning in the log, where the file cannot be read or trusted.
 func OpenSizes(path string, log *slog.Logger) *Sizes {
 	s := &Sizes{path: path}
 	known, err := readSizes(path)
@@ -64,7 +64,7 @@ func readSizes(path string) ([]sizeOf, error) {
 	if err != nil {
 		return nil, err //nolint:wrapcheck // it names the file
 	}
-	if !info.Mode().IsRegular() { // a pipe would keep us waiting
+	if !info.Mode().IsRegular() { // opening a pipe, for instance, would block
 		return nil, errors.New("it is not a regular file")
 	}
 	if problem := trust.Problem(info); problem != "" {
@@ -89,7 +89,8 @@ func readSizes(path string) ([]sizeOf, error) {
 	return known, nil
 }
 
-// tidySizes orders what is known, the latest first, and forgets what is old, nonsense or too much.
+// tidySizes orders entries, the latest first, and drops those that are old, impossible, about a service that a later one is
+// about, or too many.
 func tidySizes(known []sizeOf, now time.Time) []sizeOf {
 	slices.SortStableFunc(known, func(a, b sizeOf) int { return b.At.Compare(a.At) })
 	seen := make(map[string]bool)
@@ -105,7 +106,7 @@ func tidySizes(known []sizeOf, now time.Time) []sizeOf {
 	return known[:min(len(known), sizesKept)]
 }
 
-// isTried reports whether a size is one that is tried, or none.
+// isTried reports whether a size is one that sessions try, or 0 for none.
 func isTried(size int) bool {
 	return size == 0 || size > DefaultMessageSize && size <= mostAutoSize && size&(size-1) == 0
 }
@@ -122,7 +123,7 @@ func (s *Sizes) at(service string, now time.Time) (good, bad int) {
 	return 0, 0
 }
 
-// good notes a size that got through, bad one that did not.
+// good notes that a size got through.
 func (s *Sizes) good(service string, size int, now time.Time) {
 	s.note(service, now, func(k *sizeOf) {
 		k.Good = max(k.Good, size)
@@ -132,6 +133,7 @@ func (s *Sizes) good(service string, size int, now time.Time) {
 	})
 }
 
+// bad notes that a size did not get through.
 func (s *Sizes) bad(service string, size int, now time.Time) {
 	s.note(service, now, func(k *sizeOf) {
 		k.Bad = size
@@ -141,6 +143,7 @@ func (s *Sizes) bad(service string, size int, now time.Time) {
 	})
 }
 
+// note changes the entry of a service. An entry that stays as it is gets a new date once a day.
 func (s *Sizes) note(service string, now time.Time, change func(*sizeOf)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -160,7 +163,7 @@ func (s *Sizes) note(service string, now time.Time, change func(*sizeOf)) {
 	s.news = true
 }
 
-// save writes what the file does not have yet, together with what others have put there.
+// save writes what the file does not have yet, together with what other processes have put there.
 func (s *Sizes) save(log *slog.Logger) {
 	if s == nil || s.path == "" {
 		return
@@ -186,7 +189,7 @@ func (s *Sizes) save(log *slog.Logger) {
 	}
 }
 
-// writeSizes replaces the file at once or not at all.
+// writeSizes replaces the file atomically, or not at all.
 func writeSizes(path string, known []sizeOf) error {
 	body, err := json.Marshal(known)
 	if err != nil {

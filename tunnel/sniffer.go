@@ -7,42 +7,43 @@ import (
 	"sync/atomic"
 )
 
-// sniffLimit is how many first bytes of a direction are kept until it is known what they are.
+// sniffLimit is how many of the first bytes from a client are kept until the protocol is known.
 const sniffLimit = 8 << 10
 
-// greetLimit is how many of a server that speaks before it is asked.
+// greetLimit is how many of the first bytes from a server that speaks first are kept until the protocol is known.
 const greetLimit = 512
 
-// sniffer tells what a connection is, where its requests go and what became of them. It reads along in both directions,
-// before the bytes are handed on, and keeps names and numbers, never what was sent.
+// sniffer finds out which protocol a connection speaks, to which hosts its requests go and what became of them. It reads along in
+// both directions, before the bytes are handed on, and keeps names and numbers, never what was sent. up and down may be called at
+// the same time, each by one goroutine.
 type sniffer struct {
 	front bool         // the far side is culvert's own proxy: a first byte of 5 or 4 is SOCKS
-	stage atomic.Int32 // all that a connection costs once it is deaf is to read this
+	stage atomic.Int32 // at deaf, reading this is all that the sniffer costs the connection
 
 	mu       sync.Mutex
-	first    []byte // from the local side, while it listens
-	greeting []byte // from the far side, while the local side has said nothing
-	answered bool
-	protocol Protocol
-	host     string
-	refusal  *AnswerError // the first
+	first    []byte       // the first bytes from the client, at stage listening
+	greeting []byte       // the first bytes from the far side, while the client has sent nothing
+	answered bool         // the far side has sent something at stage listening
+	protocol Protocol     // empty while it is not known
+	host     string       // of the first request, or of TLS's server name
+	refusal  *AnswerError // the first refusal; nil for none
 	talk     talk
 
-	// Each is used by its own direction alone, without the lock; nil where there is nothing to follow. They are set before
-	// stage says so.
+	// Each of these is used by its own direction alone, without the lock; a reader is nil where that direction is not read. They
+	// are set before stage becomes following.
 	asks, answers  reader
-	asked, replied bool // the reader has had enough
-	still          atomic.Int32
+	asked, replied bool         // asks, or answers, wants no more bytes
+	still          atomic.Int32 // how many of the two readers want more
 }
 
 // The stages of a sniffer.
 const (
-	listening int32 = iota // it is not known yet what the connection is
-	following              // requests and answers are read
-	deaf                   // all is known that will be
+	listening int32 = iota // the protocol is not known yet
+	following              // the protocol is known, and requests and answers are read
+	deaf                   // nothing more is read
 )
 
-// reader follows one direction of a protocol. It reports whether it wants more.
+// reader reads one direction of a protocol. read takes the next bytes, and reports whether it wants more.
 type reader interface{ read(p []byte) bool }
 
 // up looks at bytes from the local side.
@@ -77,7 +78,7 @@ func (s *sniffer) follow(r reader, enough *bool, p []byte) {
 	}
 }
 
-// open reads what the local side says first.
+// open reads the first bytes from the local side.
 func (s *sniffer) open(p []byte) {
 	s.mu.Lock()
 	if s.stage.Load() != listening {
@@ -109,8 +110,7 @@ func (s *sniffer) open(p []byte) {
 	}
 }
 
-// greet reads what the far side says before it is known what the connection is: some protocols let the server speak
-// first.
+// greet reads what the far side sends before the protocol is known: in some protocols the server speaks first.
 func (s *sniffer) greet(p []byte) {
 	s.mu.Lock()
 	if s.stage.Load() != listening {
@@ -119,7 +119,7 @@ func (s *sniffer) greet(p []byte) {
 		return
 	}
 	s.answered = true
-	if len(s.first) > 0 { // the far side answers bytes that no protocol was recognized in: it is none that the sniffer knows
+	if len(s.first) > 0 { // the far side answers bytes in which no protocol was recognized: it is one that the sniffer does not know
 		s.first = nil
 		s.stage.Store(deaf)
 		s.mu.Unlock()
@@ -141,7 +141,8 @@ func (s *sniffer) greet(p []byte) {
 	}
 }
 
-// settle ends the listening: with readers of what follows, where the protocol is one of which more is told.
+// settle ends the stage listening. Where more than the name of the protocol is told, it sets up the readers of what follows. s.mu
+// is held.
 func (s *sniffer) settle() {
 	begun := s.answered
 	switch s.protocol { //nolint:exhaustive // nothing more is told of the others
@@ -179,8 +180,8 @@ func (s *sniffer) settle() {
 	s.stage.Store(stage)
 }
 
-// refused notes that the far side refused what was asked; the first word counts. Behind a proxy it is the last request that
-// this is about, the CONNECT.
+// refused notes that one of the two sides has refused the connection; only the first refusal is kept. Behind a proxy it is
+// counted for the host of the last request, which was the CONNECT.
 func (s *sniffer) refused(e *AnswerError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -194,7 +195,7 @@ func (s *sniffer) refused(e *AnswerError) {
 	}
 }
 
-// describe fills in what is known of a connection.
+// describe fills in what the sniffer knows of a connection.
 func (s *sniffer) describe(c *Connection) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -26,19 +26,20 @@ import (
 // How a dead websocket is noticed. AWS's own client pings every five minutes and notices a dead path after minutes; corporate
 // proxies cut connections that are silent for half a minute (protocol.md 7).
 const (
-	pingEvery     = 20 * time.Second // a ping at the latest, whatever else is written
-	pongWithin    = 10 * time.Second // for the answer to a ping, or anything else from the service; else the socket is given up
-	checkEvery    = time.Second      // the writer looks at all this
-	impatient     = 2 * time.Second  // a message that is unacknowledged for so long, with nothing heard either, is reason for a ping at once
-	dialTimeout   = 12 * time.Second // TCP, TLS and the upgrade together
-	writeTimeout  = 20 * time.Second // for one batch of frames
-	goodbyeWithin = time.Second      // for the last frames of a socket that we close
-	clockJump     = 10 * time.Second // by how much the clock on the wall may jump between two looks; more means that the machine slept
-	socketBuffers = 64 << 10         // bytes, for each direction
+	pingEvery     = 20 * time.Second // the longest time between two pings, whatever else is written
+	pongWithin    = 10 * time.Second // how long a ping may be unanswered, with nothing else from the service, before the socket is given up
+	checkEvery    = time.Second      // how often the writer looks whether any of this is due
+	impatient     = 2 * time.Second  // how long a message may be unacknowledged, with nothing heard from the service, before a ping is sent at once
+	dialTimeout   = 12 * time.Second // how long TCP, TLS and the upgrade may take together
+	writeTimeout  = 20 * time.Second // how long writing one batch of frames may take
+	goodbyeWithin = time.Second      // how long writing the last frames of a socket that culvert closes may take
+	clockJump     = 10 * time.Second // a longer time on the wall's clock between two looks of the writer means that the machine slept
+	socketBuffers = 64 << 10         // bytes of the buffer for each direction
 )
 
-// How many bytes are read before a websocket is open, so that a peer cannot fill the memory: of the answers of a proxy and of the
-// service to the upgrade, bodies included, and of a TLS handshake (crypto/tls takes certificates of 256 KiB).
+// How many bytes are read at the most before a websocket is open, so that a peer cannot fill the memory: upgradeLimit of the
+// answers of a proxy and of the service to the upgrade, bodies included, and handshakeLimit of a TLS handshake (crypto/tls takes
+// certificates of 256 KiB).
 const (
 	upgradeLimit   = 64 << 10
 	handshakeLimit = 320 << 10
@@ -55,7 +56,7 @@ type socket struct {
 	raw  *batchConn       // the connection below conn
 	wall func() time.Time // the clock on the wall, which goes on while the machine sleeps
 
-	callOff func() bool // has the end of the dial's context no longer close raw; nil before there is a connection
+	callOff func() bool // once called, the end of the dial's context does not close raw any more; nil before there is a connection
 }
 
 // wallClock is the time without the monotonic reading, which stands still while the machine sleeps.
@@ -114,7 +115,7 @@ func upgrade(ctx context.Context, client *aws.Client, session aws.Session) (*soc
 	switch {
 	case err != nil && errors.Is(ctx.Err(), context.Canceled):
 		return nil, context.Cause(ctx)
-	case err != nil && past(within): // the dialer reports only that a read was cut off, Phases where it was
+	case err != nil && past(within): // the dialer reports only that a read was cut off, but phases knows in which phase
 		err = client.Unreachable(request.URL, phases.Stalled())
 		if past(ctx) {
 			err = &aws.OverdueError{Err: err, Over: context.DeadlineExceeded}
@@ -147,7 +148,8 @@ func (s *socket) open(token, clientID string) error {
 	return nil
 }
 
-// connect opens the connection below a websocket, to the service or to a proxy. It ends with ctx, until callOff.
+// connect opens the connection below a websocket, to the service or to a proxy. The end of ctx closes the connection, until
+// callOff is called.
 func (s *socket) connect(ctx context.Context, client *aws.Client, network, address string) (net.Conn, error) {
 	conn, err := client.DialContext(ctx, network, address)
 	if err != nil {
@@ -155,7 +157,7 @@ func (s *socket) connect(ctx context.Context, client *aws.Client, network, addre
 	}
 	s.raw = newBatchConn(conn)
 	s.raw.in.admit(upgradeLimit)
-	s.callOff = context.AfterFunc(ctx, func() { _ = conn.Close() }) // the dialer heeds the deadline of ctx, but not that it is cancelled
+	s.callOff = context.AfterFunc(ctx, func() { _ = conn.Close() }) // the dialer heeds the deadline of ctx, but not its cancellation
 	return s.raw, nil
 }
 
@@ -187,7 +189,7 @@ func (s *socket) serve(ctx context.Context, c *channel) error {
 	return p.why
 }
 
-// pump begins to do what serve does, and returns at once.
+// pump starts what serve does, in goroutines of its own, and returns at once.
 func (s *socket) pump(ctx context.Context, c *channel) *pump {
 	ctx, cancel := context.WithCancelCause(ctx)
 	p := &pump{
@@ -200,7 +202,7 @@ func (s *socket) pump(ctx context.Context, c *channel) *pump {
 		select {
 		case p.pong <- data:
 			c.signal()
-		default: // as many pongs as fit wait to be written: they answer this ping too
+		default: // as many pongs as fit wait already to be written, and another one tells the service nothing more
 		}
 		return nil
 	})

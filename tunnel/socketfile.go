@@ -12,23 +12,23 @@ import (
 	"time"
 )
 
-// mostSocketPath is how many bytes the path of a unix socket may have: the system's field for it without the final zero,
-// which is 107 on Linux and Windows, and 103 on macOS.
+// mostSocketPath is how many bytes the path of a unix socket may have: the size of the system's field for it less a final zero
+// byte, so 107 on Linux and Windows, and 103 on macOS.
 const mostSocketPath = len(syscall.RawSockaddrUnix{}.Path) - 1
 
-// SocketPathError is a path that is too long for a unix socket.
+// SocketPathError means that a path is too long for a unix socket.
 type SocketPathError struct{ Path string }
 
 func (e *SocketPathError) Error() string {
 	return fmt.Sprintf("listen on %s: the path of a socket may have %d bytes, this one has %d", e.Path, mostSocketPath, len(e.Path))
 }
 
-// Remedy is a shorter one.
+// Remedy says how a path gets shorter.
 func (e *SocketPathError) Remedy() string {
 	return "name a shorter path: relative to the working directory it is as long as it is written, ./db.sock for instance"
 }
 
-// SocketError is a unix socket that cannot be made for another reason.
+// SocketError means that a unix socket cannot be made for a reason other than the length of its path.
 type SocketError struct {
 	Path string
 	Err  error
@@ -37,13 +37,13 @@ type SocketError struct {
 func (e *SocketError) Error() string { return fmt.Sprintf("listen on %s: %s", e.Path, e.Err) }
 func (e *SocketError) Unwrap() error { return e.Err }
 
-// Remedy names what it takes.
+// Remedy says what kind of directory a socket needs.
 func (e *SocketError) Remedy() string {
 	return "name a path in a directory that exists, is yours to write, and can hold sockets: " + filepath.Dir(e.Path) + " is none"
 }
 
-// listenUnix makes the socket in a directory that only this user can enter and moves it to its place, so that nobody
-// can connect before its mode is 0600.
+// listenUnix makes the socket in a directory that only this user can enter, gives it mode 0600 and then moves it to its path, so
+// that nobody else can ever connect.
 func listenUnix(path string) (*listener, error) {
 	if len(path) > mostSocketPath {
 		return nil, &SocketPathError{Path: path}
@@ -71,8 +71,9 @@ func listenUnix(path string) (*listener, error) {
 	return &listener{sockets: []net.Listener{socket}, path: path}, nil
 }
 
-// bindUnix makes a socket. A path that is longer than a socket's may be is gone to by a link that is shorter: only its
-// later name has to be as short as others are to write it.
+// bindUnix makes a socket. Where the path is longer than a socket's may be, it binds the socket through a shorter path, by a
+// symbolic link to the directory. So only the path to which listenUnix moves the socket has to be short enough, as clients have
+// to name it.
 func bindUnix(path string) (*net.UnixListener, error) {
 	if len(path) <= mostSocketPath {
 		return net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
@@ -118,9 +119,9 @@ func ShortDir(room int) (string, error) {
 	return "", &TempError{Dir: os.TempDir(), Err: errors.Join(all...)}
 }
 
-// TempError means that there is nowhere to put what is needed for a moment.
+// TempError means that no directory can hold a socket that is needed for a moment.
 type TempError struct {
-	Dir string // for temporary files
+	Dir string // the system's directory for temporary files
 	Err error
 }
 
@@ -129,12 +130,13 @@ func (e *TempError) Error() string {
 }
 func (e *TempError) Unwrap() error { return e.Err }
 
-// Remedy names the variable.
+// Remedy names the variable that sets the directory.
 func (e *TempError) Remedy() string {
 	return "set TMPDIR to a directory that exists, is yours to write, and has a short path"
 }
 
-// removeStale removes a socket that nobody listens on any more, and nothing else.
+// removeStale removes a socket file on which nobody listens any more. It is an error when somebody does, or the file is no
+// socket.
 func removeStale(path string) error {
 	info, err := os.Lstat(path)
 	switch {

@@ -8,16 +8,17 @@ import (
 	"strconv"
 )
 
-// maxSOCKS bounds what a client of SOCKS may say before its request is whole: a user, a password and a name of 255 bytes each.
+// maxSOCKS is how many bytes of a SOCKS message are kept until it is whole: a user, a password and a host name have 255 bytes
+// each at the most.
 const maxSOCKS = 1 << 10
 
 // socksAsk reads where a client of SOCKS 5 (RFC 1928, RFC 1929) or 4 and 4a wants to go.
 type socksAsk struct {
 	sniffer *sniffer
-	head    []byte // of the message that is not whole
-	greeted bool
-	asked   bool
-	inner   *alerts // once it is connected
+	head    []byte  // the message that is not whole yet
+	greeted bool    // the client has sent its methods
+	asked   bool    // the client has sent its request
+	inner   *alerts // reads what the client sends once it is connected
 }
 
 func (a *socksAsk) read(p []byte) bool {
@@ -53,14 +54,14 @@ func (a *socksAsk) connected() bool {
 	return a.sniffer.talk.connected
 }
 
-// message is how long the message at the head is, and where it wants to go if it is the request: 0 while it is not whole, less if
-// it is none.
+// message returns how long the message in a.head is (0 while it is not whole, less if it is none of SOCKS), and if it is the
+// request for which host.
 func (a *socksAsk) message() (n int, host string) {
 	b := a.head
 	switch {
 	case b[0] == 4:
 		return socks4(b)
-	case b[0] == 5 && !a.greeted: // the methods
+	case b[0] == 5 && !a.greeted: // the client's methods
 		if len(b) < 2 || len(b) < 2+int(b[1]) {
 			return 0, ""
 		}
@@ -68,7 +69,7 @@ func (a *socksAsk) message() (n int, host string) {
 		return 2 + int(b[1]), ""
 	case b[0] == 5:
 		return socks5(b)
-	case b[0] == 1 && a.greeted: // user and password
+	case b[0] == 1 && a.greeted: // the client's user and password
 		if len(b) < 2 || len(b) < 3+int(b[1]) {
 			return 0, ""
 		}
@@ -81,6 +82,7 @@ func (a *socksAsk) message() (n int, host string) {
 	return -1, ""
 }
 
+// socks5 reads a request of SOCKS 5, or an answer, which has the same form.
 func socks5(b []byte) (n int, host string) {
 	if len(b) < 5 {
 		return 0, ""
@@ -107,7 +109,8 @@ func socks5(b []byte) (n int, host string) {
 	return n + 2, net.JoinHostPort(host, strconv.Itoa(int(binary.BigEndian.Uint16(b[n:]))))
 }
 
-// socks4 reads a request of SOCKS 4: port, address and the user's name; one of 4a has an address of 0.0.0.x and a name behind.
+// socks4 reads a request of SOCKS 4: port, address and the user's name. A request of 4a has an address of 0.0.0.x, and a host
+// name at its end.
 func socks4(b []byte) (n int, host string) {
 	const head = 8
 	if len(b) < head {
@@ -129,13 +132,13 @@ func socks4(b []byte) (n int, host string) {
 	return n, net.JoinHostPort(host, strconv.Itoa(int(binary.BigEndian.Uint16(b[2:]))))
 }
 
-// socksAnswer reads what became of it.
+// socksAnswer reads the answers of a SOCKS server.
 type socksAnswer struct {
 	sniffer *sniffer
-	old     bool // SOCKS 4
-	head    []byte
-	chosen  bool // the method
-	inner   *alerts
+	old     bool    // the protocol is SOCKS 4
+	head    []byte  // the answer that is not whole yet
+	chosen  bool    // the answer to the request has come
+	inner   *alerts // reads what the server sends once the client is connected
 }
 
 func (a *socksAnswer) read(p []byte) bool {
@@ -153,7 +156,7 @@ func (a *socksAnswer) read(p []byte) bool {
 		}
 		a.head = a.head[n:]
 		switch {
-		case code == 0 && !a.chosen && !a.old: // a method, or a login
+		case code == 0 && !a.chosen && !a.old: // the answer to the methods, or to the login
 			continue
 		case code != 0 && (!a.old || code != 90):
 			s := a.sniffer
@@ -172,7 +175,7 @@ func (a *socksAnswer) read(p []byte) bool {
 	}
 }
 
-// message is how long the message at the head is, and its code: 0 while it is not whole, less if it is none.
+// message returns how long the answer in a.head is (0 while it is not whole, less if it is none of SOCKS), and its code.
 func (a *socksAnswer) message() (n, code int) {
 	b := a.head
 	switch {
@@ -189,7 +192,7 @@ func (a *socksAnswer) message() (n, code int) {
 		return 2, int(b[1])
 	case b[0] != 5:
 		return -1, 0
-	case !a.method(): // of the request
+	case !a.method(): // the answer to the request
 		n, _ = socks5(b)
 		a.chosen = n > 0
 		return n, int(b[1])
@@ -200,8 +203,7 @@ func (a *socksAnswer) message() (n, code int) {
 	return 2, 0
 }
 
-// method reports whether the next message chooses a method, and not what became of the request: that is asked for when the client
-// has sent it.
+// method reports whether the next answer is to the client's methods, and not to its request, which the client has not sent then.
 func (a *socksAnswer) method() bool {
 	a.sniffer.mu.Lock()
 	defer a.sniffer.mu.Unlock()

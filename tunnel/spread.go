@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// peersFor is how old the list of a service's tasks may be when a task is chosen from it for one more session.
+	// peersFor is how old the list of a service's tasks may be when a task is chosen from it for another session.
 	peersFor = 30 * time.Second
 	// shunnedFor is how long no session is opened to a task on which one was lost, as long as there is another task.
 	shunnedFor = time.Minute
@@ -21,7 +21,7 @@ const (
 // fixed is how many lanes the tunnel has when that does not depend on its load, else 0.
 func (t *Tunnel) fixed() int {
 	if t.hopes() {
-		return 1 // that is the way for those whom the relay fails
+		return 1 // beside the sessions to the relay, one for connections that cannot go through it
 	}
 	if t.spec.Lanes > 0 {
 		return t.spec.Lanes
@@ -29,8 +29,7 @@ func (t *Tunnel) fixed() int {
 	return t.engine.options.Lanes
 }
 
-// ceiling is how many sessions a tunnel may have, those left aside that only see their last connections out: the task that
-// they lead to is going away.
+// ceiling is how many sessions a tunnel may have at a time. missing may exceed it when all of them are in tasks that stop.
 func (r *runner) ceiling() int {
 	most := fewLanes
 	switch fixed := r.fixed(); {
@@ -42,13 +41,13 @@ func (r *runner) ceiling() int {
 	if r.strands != nil && r.fixed() == 0 {
 		most = r.strandsIn()
 	}
-	if r.of != nil { // beside the first there is what others leave
+	if r.of != nil { // a destination has a first session in any case, and further ones as far as seats are free
 		most = max(1, min(most, r.sessions+r.of.pool.seats.free()))
 	}
 	return most
 }
 
-// inquireRoom asks once what room the container has, as soon as it matters.
+// inquireRoom asks AWS once what memory and CPU the container has, unless the number of lanes is fixed.
 func (r *runner) inquireRoom() {
 	target := r.Link().Target
 	if r.asked || r.fixed() > 0 || target.Task == "" {
@@ -74,7 +73,7 @@ func (r *runner) forecast() {
 	}
 	most := r.ceiling()
 	if r.fixed() == 0 && !r.answered && r.of == nil && r.strands == nil {
-		most = maxLanes // it is soon known better
+		most = maxLanes // until the answer to inquireRoom is there
 	}
 	if r.renewing && most > 1 {
 		most--
@@ -106,7 +105,7 @@ func (r *runner) wanted() int {
 	return max(1, r.load.need)
 }
 
-// opened notes that a lane takes connections for the first time.
+// opened notes that a lane takes connections, when it does so for the first time.
 func (r *runner) opened(l *lane) {
 	if !l.openedAt.IsZero() {
 		return
@@ -119,8 +118,10 @@ func (r *runner) opened(l *lane) {
 	r.first(l)
 }
 
-// choose picks the task for the next lane: the one that was asked for at first, later whichever of its service has the
-// fewest sessions of this tunnel, or whatever runs in its place, unless the tunnel is pinned to that one.
+// choose picks the task for the next lane: for the first one (fresh) the task of the Spec, if that names one; later the task of
+// the service that has the fewest sessions of this tunnel, or the successor of the last one; always the same one if the tunnel is
+// pinned to it. For a destination of a dynamic tunnel it also waits for the lane's seat; needed says that the destination has no
+// other session.
 func (r *runner) choose(ctx context.Context, l *lane, fresh, needed bool) (aws.Target, error) {
 	if r.of != nil {
 		peers, err := r.of.pool.tasks.peers(ctx)
@@ -144,6 +145,7 @@ func (r *runner) choose(ctx context.Context, l *lane, fresh, needed bool) (aws.T
 	return next, err
 }
 
+// pick is choose for a tunnel that stands for itself, where the answer is not simply the task of the Spec. It may call ECS.
 func (r *runner) pick(ctx context.Context, target aws.Target) (aws.Target, error) {
 	held, shunned := r.held()
 	if r.single(target) {
@@ -171,10 +173,11 @@ func (r *runner) single(t aws.Target) bool {
 	return r.spec.Pinned || r.spec.OneTask || r.engine.options.OneTask || t.Service == ""
 }
 
-// another picks the task for another lane, as choose does, but one whose agent is not taking a session in at the moment: it
-// takes them in one after the other (protocol.md 8), but what one does costs the others nothing. There is none where all that
-// have the fewest are at it, where the tasks have to be looked up first, and as long as no session has been taken in at all. The
-// destinations of a dynamic tunnel share the agents, and have their seats from the pool.
+// another picks the task for a lane that is to start while others are still being opened. An agent takes in one session after the
+// other (protocol.md 8), but different agents do not hold up each other. So it picks a task with the fewest sessions whose agent
+// is not taking in a session at the moment. ok is false when there is no such task, when the tasks have to be looked up first,
+// and as long as no agent has taken in a session. It is always false for the destinations of a dynamic tunnel, which share the
+// agents and get their turns with their seats from the pool.
 func (r *runner) another() (_ aws.Target, ok bool) {
 	if r.of != nil {
 		return aws.Target{}, false
@@ -197,8 +200,8 @@ func (r *runner) another() (_ aws.Target, ok bool) {
 	return peers[rand.IntN(len(peers))], true //nolint:gosec // not a secret
 }
 
-// busy are the tasks whose agents are taking a session in; known is false while that is not settled for one of them, or no
-// session has been taken in yet.
+// busy returns the tasks whose agents are taking a session in. known is false while the task of a lane that is being opened is
+// not settled, and as long as no agent has taken in a session.
 func (r *runner) busy() (busy map[string]bool, known bool) {
 	busy = map[string]bool{}
 	r.mu.Lock()
@@ -216,8 +219,8 @@ func (r *runner) busy() (busy map[string]bool, known bool) {
 	return busy, known
 }
 
-// evenly picks the target whose task has the fewest sessions, at random among equals; one that is shunned only where there
-// is no other.
+// evenly picks the target whose task has the fewest sessions, at random among equals. It picks a shunned task only where there is
+// no other.
 func evenly(peers []aws.Target, held map[string]int, shunned map[string]bool) aws.Target {
 	rank := func(t aws.Target) int {
 		if shunned[t.Task] {
@@ -230,8 +233,8 @@ func evenly(peers []aws.Target, held map[string]int, shunned map[string]bool) aw
 	return peers[rand.IntN(len(peers))] //nolint:gosec // not a secret
 }
 
-// held are the sessions of the tunnel by task, and the tasks that another session is better not opened to: those that stop,
-// and those on which one was lost.
+// held returns how many sessions the tunnel has on each task, and which tasks are better not given another session: those that
+// stop, and those on which a session was lost lately.
 func (t *Tunnel) held() (held map[string]int, shunned map[string]bool) {
 	held, shunned = map[string]int{}, t.avoided()
 	t.mu.Lock()
@@ -245,7 +248,7 @@ func (t *Tunnel) held() (held map[string]int, shunned map[string]bool) {
 	return held, shunned
 }
 
-// stays is the task of a session that the tunnel has and keeps.
+// stays returns the target of a session that the tunnel has and keeps, if it has one.
 func (t *Tunnel) stays() (aws.Target, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -257,7 +260,7 @@ func (t *Tunnel) stays() (aws.Target, bool) {
 	return aws.Target{}, false
 }
 
-// shun notes that a session was lost, unless it is known that its task was not the cause.
+// shun has the task of a lost session be avoided, unless it is known that the task was not the cause.
 func (r *runner) shun(l *lane, why error) {
 	_, oversize := errors.AsType[*OversizeError](why)
 	if l.target.Task == "" || errors.Is(why, errReconnect) || idleClosed(why, l) || oversize {
@@ -268,7 +271,7 @@ func (r *runner) shun(l *lane, why error) {
 	served := slices.ContainsFunc(r.lanes, func(other *lane) bool { return other.target.Task == l.target.Task && other.open() })
 	r.mu.Unlock()
 	if closed && served || r.of != nil && ownFault(why) {
-		return // its agent serves others
+		return // the task's agent serves other sessions, or the destination was the cause
 	}
 	r.home().avoid(l.target.Task)
 }

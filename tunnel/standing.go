@@ -4,13 +4,13 @@ import "time"
 
 const (
 	// fullMessage is how many bytes of stream data an agent puts into a message while it has more to send. A message with fewer
-	// says that it had no more.
+	// bytes shows that the agent had no more.
 	fullMessage = 1024
-	// bulkRow is how many bytes in full messages, without a shorter one, make a download, if most of them are one connection's:
-	// the small answers of many fill messages as well.
+	// bulkRow is how many bytes in full messages, without a shorter message, make a download, if at least half of them belong to
+	// one connection: the small answers to many connections fill messages as well.
 	bulkRow = 32 << 10
-	// rowPause is how long after its last message a row of full messages ends. The agent rests only a millisecond after each, but
-	// the network may hold some back.
+	// rowPause is how long after its last message a row of full messages ends. The agent rests only a millisecond after each
+	// message, but the network may hold some back.
 	rowPause = 100 * time.Millisecond
 	// bulkFor is how long after the last message of a download a lane still counts as one with a download.
 	bulkFor = time.Second
@@ -29,17 +29,17 @@ type standing struct {
 	streams int  // connections on the lane
 	active  int  // those of them whose client waits for an answer, or is getting one
 	fresh   int  // those of them that were opened within freshFor and on which neither end has spoken
-	pressed bool // the agent has more to send than it gets rid of, so that another answer waits behind that; or it owes acknowledges
-	bulk    bool // it is a download that presses it, or was within bulkFor
+	pressed bool // the agent has more to send than the session carries, so that another answer would have to wait; or owes is set
+	bulk    bool // there was a download within bulkFor, or the lane is behind
 	owes    bool // the agent has owed an acknowledge for longer than owesFor
 
-	lag time.Duration // how long the agent will take to send lost messages again, if the lane is behind; see lane.behind
+	lag time.Duration // how long the agent will take to send lost messages again, if the lane is behind (lane.behind); else 0
 }
 
-// free reports whether a connection would have the lane for itself, as far as it is known.
+// free reports whether a new connection would have the lane for itself, as far as that is known.
 func (s standing) free() bool { return s.active == 0 && s.fresh == 0 && !s.pressed && s.lag == 0 }
 
-// standing looks at a lane that takes connections.
+// standing returns how the lane stands now.
 func (l *lane) standing(now time.Time) standing {
 	s := standing{lane: l, streams: int(l.streams.Load()), fresh: int(l.coming.Load())}
 	s.streams += s.fresh
@@ -53,7 +53,7 @@ func (l *lane) standing(now time.Time) standing {
 	if m, many := l.carrier.(*mux); many {
 		m.count(&s, now)
 	} else {
-		s.active = s.streams // one at a time
+		s.active = s.streams // without a mux a session carries one connection at a time
 	}
 	return s
 }
@@ -77,7 +77,7 @@ func (m *mux) count(to *standing, now time.Time) {
 	}
 }
 
-// press notes a message of stream data, and reports whether a download has shown itself with it. Only the reader calls it.
+// press notes a message of stream data, and reports whether a download begins to show with it. Only the socket's reader calls it.
 func (l *lane) press(size int, now time.Time) bool {
 	at := now.UnixNano()
 	last := l.lastData.Swap(at)

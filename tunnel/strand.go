@@ -15,13 +15,13 @@ import (
 )
 
 const (
-	// strandAgain is the rest before a lane is asked again that took no strand.
+	// strandAgain is the pause before strand looks for a lane again, and before a bundle without a strand tries again to get one.
 	strandAgain = 100 * time.Millisecond
-	// fewStrands are no burden for any task, as long as it is not known what it affords.
+	// fewStrands is how many strands any task is assumed to afford as long as its memory and CPU are not known.
 	fewStrands = 2
 )
 
-// strandsIn is how many sessions that send all the time a container affords.
+// strandsIn is how many sessions that send all the time the tunnel's container affords.
 func (r *runner) strandsIn() int {
 	if !r.answered {
 		return fewStrands
@@ -29,55 +29,57 @@ func (r *runner) strandsIn() int {
 	return aws.Relay{CPU: r.affords.CPU, Memory: r.affords.Memory}.Affords()
 }
 
-// strands are what a tunnel carries that has no clients of its own: connections to its far end that are each alone on their
-// session, so that they add up. Whoever opens them says how many there should be, and the tunnel has as many sessions, as far as
-// their task affords them. They count neither as its connections nor as its load.
+// strands is set for the inner tunnel of a relay (bonded), which has no clients. It carries strands instead: connections to its
+// far end of which each has a session for itself, so that the rates of the sessions add up. The bundle says how many strands
+// there should be, and the tunnel has as many sessions, as far as their task affords them. Strands count neither as connections
+// of the tunnel nor as its load.
 type strands struct {
-	wanted  atomic.Int32
-	afford  atomic.Int32 // sessions that there may be; run's
-	leaving atomic.Bool  // the task stops: what is open may go on, and no more is to be opened
+	wanted  atomic.Int32 // strands that there should be
+	afford  atomic.Int32 // sessions that there may be; written by run alone
+	leaving atomic.Bool  // the task stops: open strands may go on, but no more are to be opened
 }
 
-// laneWord is what a strand is told of its lane. The end of the lane is the end of the strand: Read says it.
+// laneWord is what a strand is told about its lane. The end of the lane is not told: it ends the strand, and Read returns it.
 type laneWord int
 
 const (
-	laneBack     laneWord = iota // it carries again
-	laneAway                     // its socket is lost or its agent does not answer: what was sent may arrive much later
-	laneDraining                 // it is to end as soon as nothing uses it
+	laneBack     laneWord = iota // the lane carries data, again or still
+	laneAway                     // the lane's socket is lost or its agent does not answer: what was sent may arrive much later
+	laneDraining                 // the lane is to end as soon as nothing uses it
 )
 
-// strand is one of them. Its methods are safe for concurrent use, but for Read, which one goroutine calls at a time.
+// strand is a connection to the far end of a tunnel that has a lane for itself; it is a net.Conn. Its methods are safe for
+// concurrent use, but for Read, which only one goroutine may call at a time.
 type strand struct {
 	tunnel *Tunnel
 	lane   *lane
 	stream *stream
-	ctx    context.Context //nolint:containedctx // its life: what Read and Write wait for ends with it
+	ctx    context.Context //nolint:containedctx // the life of the strand: its end ends what Read and Write wait for
 	cancel context.CancelCauseFunc
-	once   sync.Once
-	limit  limit
+	once   sync.Once // done when the strand is closed
+	limit  limit     // the deadline of Read and Write
 
-	taken chunk // out of the inbox; Read's, as are the next two
-	at    int   // bytes of it that have been read
+	taken chunk // the chunk of the inbox that Read is handing out; only Read touches this and the next two fields
+	at    int   // how many bytes of taken have been read
 	reads bool  // there is such a chunk
-	least int   // bytes that Await has said and Read has not given yet
+	least int   // how many of the bytes that Await named Read has not returned yet
 
 	mu   sync.Mutex
-	said laneWord
-	tell func(laneWord) // nil: nobody listens yet
+	said laneWord       // how the lane stood when look last looked
+	tell func(laneWord) // is told when that changes; nil before heed was called
 }
 
-// strand opens a connection to the far end on a usable lane that has none, and waits for such a lane as long as ctx lasts. It does
-// not ask for one: see want.
+// strand opens a connection to the far end on a usable lane that has no strand, and waits for such a lane as long as ctx lasts.
+// How many lanes there are depends on wantStrands alone, not on how many callers wait here.
 func (t *Tunnel) strand(ctx context.Context) (*strand, error) {
-	t.connections.queued.Add(1) // the tunnel is not asleep then
+	t.connections.queued.Add(1) // keeps the tunnel from falling asleep meanwhile
 	defer t.connections.queued.Add(-1)
 	for {
 		s, changed := t.reserve()
 		if s != nil {
 			var err error
 			if s.stream, err = s.lane.connect(ctx); err == nil {
-				t.press() // for run to tell it how the lane stands
+				t.press() // so that run tells the strand how its lane stands
 				return s, nil
 			}
 			t.log.Debug("lane took no strand", "session", s.lane.session.ID, "error", err)
@@ -105,7 +107,8 @@ func newStrand(t *Tunnel, l *lane) *strand {
 	return s
 }
 
-// reserve gives a strand its lane; nil when there is none for it. The channel is closed when there may be.
+// reserve makes a strand on a usable lane that has none; nil when there is no such lane. The Go channel is closed when there may
+// be one.
 func (t *Tunnel) reserve() (*strand, <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -118,14 +121,14 @@ func (t *Tunnel) reserve() (*strand, <-chan struct{}) {
 	return nil, t.changed
 }
 
-// wantStrands says how many strands there should be.
+// wantStrands sets how many strands, and therefore lanes, there should be.
 func (t *Tunnel) wantStrands(n int) {
 	if int(t.strands.wanted.Swap(int32(n))) != n { //nolint:gosec // some dozens at the most
 		t.dispatch()
 	}
 }
 
-// free gives the lane to another strand.
+// free makes the strand's lane free for another strand.
 func (s *strand) free() {
 	s.tunnel.mu.Lock()
 	s.lane.strand = nil
@@ -133,7 +136,7 @@ func (s *strand) free() {
 	s.tunnel.wake()
 }
 
-// heed has the strand's lane told of, from what it is now on; tell must not block.
+// heed has tell be called with each change of how the strand's lane stands, and now unless that is laneBack. tell must not block.
 func (s *strand) heed(tell func(laneWord)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -148,7 +151,7 @@ func (s *strand) look() {
 	switch l := s.lane; {
 	case !l.open() || l.away.Load():
 		now = laneAway
-	case l.draining.Load() && !l.leaving.Load(): // else it serves as long as its task does
+	case l.draining.Load() && !l.leaving.Load(): // a lane whose task stops serves as long as the task does
 		now = laneDraining
 	}
 	s.mu.Lock()
@@ -161,7 +164,7 @@ func (s *strand) look() {
 	}
 }
 
-// hear tells the strands how their lanes stand. Only run calls it.
+// hear tells the strands how their lanes stand, and notes how many strands the task affords. Only run calls it.
 func (r *runner) hear() {
 	if r.strands == nil {
 		return
@@ -192,13 +195,14 @@ func (s *strand) Await(n int) {
 	s.least = n
 }
 
-// Read gives what has come. It returns io.EOF when the far end has closed the connection, and why the lane has ended when it did.
+// Read returns bytes that have come from the far end. The error is io.EOF when the far end has closed the connection, and why the
+// lane has ended when it has.
 func (s *strand) Read(p []byte) (int, error) {
 	if !s.reads {
 		c, err := s.stream.inbox.nextOf(s.limit.until(s.ctx), max(s.least, 1))
 		switch {
 		case err != nil && !errors.Is(err, io.EOF) && s.stream.received.Load() == 0:
-			// It is the end of the lane and says nothing of the far end, from which nothing came in time.
+			// The lane has ended before anything came. That says nothing of the far end, so the error is one of a timeout.
 			return 0, fmt.Errorf("%w: %w", os.ErrDeadlineExceeded, err)
 		case err != nil:
 			return 0, err
@@ -221,7 +225,7 @@ func (s *strand) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close ends the strand. Its lane is free for another one then, or ends.
+// Close ends the strand. Its lane is free for another strand then, or ends if it was draining.
 func (s *strand) Close() error {
 	s.once.Do(func() {
 		s.cancel(net.ErrClosed)
@@ -233,16 +237,16 @@ func (s *strand) Close() error {
 	return nil
 }
 
-// SetDeadline is for Read and Write, those under way included.
+// SetDeadline sets the deadline of Read and Write, also of calls that are under way.
 func (s *strand) SetDeadline(t time.Time) error {
 	s.limit.set(s.ctx, t)
 	return nil
 }
 
-// SetReadDeadline is SetDeadline: nobody needs one for Read alone.
+// SetReadDeadline is SetDeadline, as nobody needs a deadline for Read alone.
 func (s *strand) SetReadDeadline(t time.Time) error { return s.SetDeadline(t) }
 
-// SetWriteDeadline is SetDeadline.
+// SetWriteDeadline is SetDeadline, as nobody needs a deadline for Write alone.
 func (s *strand) SetWriteDeadline(t time.Time) error { return s.SetDeadline(t) }
 
 // LocalAddr names this end.
@@ -251,28 +255,28 @@ func (s *strand) LocalAddr() net.Addr { return strandAddr("culvert") }
 // RemoteAddr names the far end.
 func (s *strand) RemoteAddr() net.Addr { return strandAddr(s.tunnel.spec.Remote.String()) }
 
-// strandAddr is an end of a strand, which has no address.
+// strandAddr names an end of a strand, which has no network address.
 type strandAddr string
 
 func (strandAddr) Network() string  { return "session" }
 func (a strandAddr) String() string { return string(a) }
 
-// limit is a deadline. Those who wait when it is set are meant as well.
+// limit is a deadline that can be changed while calls wait under it. Its methods are safe for concurrent use.
 type limit struct {
 	mu     sync.Mutex
-	ctx    context.Context //nolint:containedctx // ended by the deadline; nil before the first one
+	ctx    context.Context //nolint:containedctx // ended by the deadline; nil before the first use
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
 }
 
-// until is what a wait ends with, whose owner has the life that is given.
+// until returns a context that ends with the deadline or with life.
 func (d *limit) until(life context.Context) context.Context {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.renewed(life)
 }
 
-// renewed is until with the lock held.
+// renewed is until for callers that hold d.mu.
 func (d *limit) renewed(life context.Context) context.Context {
 	if d.ctx == nil {
 		d.ctx, d.cancel = context.WithCancelCause(life)
@@ -280,6 +284,7 @@ func (d *limit) renewed(life context.Context) context.Context {
 	return d.ctx
 }
 
+// set sets the deadline; the zero time is none. Calls that wait under a deadline which has not passed get the new one as well.
 func (d *limit) set(life context.Context, t time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -301,7 +306,7 @@ func (d *limit) set(life context.Context, t time.Time) {
 	}
 }
 
-// lost reports whether the lane has ended under the strand.
+// lost reports whether the strand has ended because its lane has, and not because it was closed.
 func (s *strand) lost() bool {
 	err := s.stream.inbox.failure()
 	return err != nil && !errors.Is(err, errStreamDone)

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Bounds of what waits for slow local readers, in bytes. smux version 1 has no flow control, so a stream over its bound
-// is reset: to stop reading would stop every other stream of the session (protocol.md 6).
+// Bounds of what waits for slow local readers, in bytes. smux version 1 has no flow control, so a stream over its bound is reset:
+// if culvert stopped reading instead, every other stream of the session would stop too (protocol.md 6).
 const (
 	maxInbox      = 16 << 20 // of one stream
 	maxInboxTotal = 64 << 20 // of all streams of a session
@@ -21,10 +21,10 @@ const (
 // message, so that TCP slows the service down. Where the stream is the only one of the session the rest may be long; beside
 // others it is so short that they do not notice.
 const (
-	fullInbox  = 4 << 20 // bytes from which an inbox counts as full
-	restAlone  = time.Second
-	restShared = 2 * time.Millisecond
-	stillReads = time.Second // after it last took bytes, a local side no longer counts as reading
+	fullInbox  = 4 << 20              // bytes from which an inbox counts as full
+	restAlone  = time.Second          // the longest rest where the stream is the only one
+	restShared = 2 * time.Millisecond // the longest rest beside other streams
+	stillReads = time.Second          // how long after it last took bytes a local side still counts as reading
 )
 
 var (
@@ -37,8 +37,8 @@ var (
 type carrier interface {
 	// open starts a connection at the far end.
 	open(ctx context.Context) (*stream, error)
-	// receive takes stream data. It must not keep body, nor block for longer than ease does. The data may not reach the local
-	// sides before flush. An error ends the session.
+	// receive takes stream data. It must not keep body, nor block for longer than ease does. It may leave the data in the inboxes
+	// until flush. An error ends the session.
 	receive(body []byte) error
 	// flush hands on to the local sides what receive has taken. One goroutine at a time calls receive and flush.
 	flush()
@@ -61,15 +61,15 @@ type stream struct {
 	asked    atomic.Int64  // when this side last sent bytes, in unix nanoseconds; 0 for never
 	heard    atomic.Int64  // when bytes last came from the far side, likewise
 
-	first atomic.Int64 // sequence number of the message with its first data; of its opening as long as it has sent none
-	last  atomic.Int64 // sequence number before which all of its data was queued
-	doubt atomic.Int64 // number of the doubt that it is in, see mux.doubt; 0 is none
+	first atomic.Int64 // sequence number of the message with the stream's first data; as long as it has sent none, of that with its opening
+	last  atomic.Int64 // sequence number before which all of the stream's data was queued
+	doubt atomic.Int64 // number of the doubt that the stream is in, see mux.doubt; 0 is none
 
-	exposed atomic.Bool // some of its data was not acknowledged when that doubt came up
-	left    atomic.Bool // the local side was done with it before the far side
+	exposed atomic.Bool // some of the stream's data was not acknowledged when that doubt came up
+	left    atomic.Bool // the local side ended the connection before the far side
 
-	spoke atomic.Bool // it has sent data
-	spare atomic.Bool // it ended before any of it reached the agent, so that another stream may replace it, see replay
+	spoke atomic.Bool // the stream has sent data
+	spare atomic.Bool // the stream ended before any of its data reached the agent, so that another one may replace it, see replay.go
 	frame []byte      // the buffer of write
 
 	row, inRow int // the last row of full messages that had bytes of it (mux.rows), and how many; only receive touches them
@@ -325,7 +325,7 @@ func (b *inbox) nextOf(ctx context.Context, least int) (chunk, error) {
 	}
 }
 
-// drop accounts for a chunk that the local side has taken.
+// drop gives back a chunk of next whose bytes the local side has taken.
 func (b *inbox) drop(c chunk) {
 	n := len(c.bytes())
 	c.give()

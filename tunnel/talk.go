@@ -3,7 +3,7 @@ package tunnel
 import "slices"
 
 const (
-	// maxShares bounds the hosts of one connection that are told apart; the others share one.
+	// maxShares bounds the hosts of one connection that are told apart; the others have one Share together.
 	maxShares = 400
 	// maxOutstanding bounds the requests of one connection that wait for their answers.
 	maxOutstanding = 1000
@@ -15,37 +15,37 @@ const (
 type Share struct {
 	Host           string
 	Requests       uint64
-	Failed         uint64 // requests that the proxy itself refused; the connection, where that is what failed
+	Failed         uint64 // requests that the proxy itself refused; where the connection failed and no request did, that counts as one
 	Sent, Received uint64
-	Err            error // the first of what Failed counts
+	Err            error // the error of the first failure that Failed counts; nil for none
 }
 
-// talk adds up the requests of a connection by host. Bytes belong to the request or the answer that they are part of;
-// those after the last one of which the beginning was seen belong to that.
+// talk adds up the requests of a connection by host. Bytes are counted for the host of the request or answer that they are a part
+// of; bytes of a request or answer whose beginning was not recognized count for the last one before.
 type talk struct {
 	shares      []Share
-	outstanding []request
-	unheard     bool // answers are not read (any more)
-	status      int  // of the last answer
-	connected   bool // by a CONNECT: what follows is another protocol
-	sent, got   mark
+	outstanding []request // requests without an answer so far, oldest first
+	unheard     bool      // answers are not read, or not any more
+	status      int       // HTTP status of the last answer; 0 for none
+	connected   bool      // a proxy has connected, by CONNECT or SOCKS: what follows is another protocol
+	sent, got   mark      // for the two directions
 }
 
-// mark is from where on the bytes of a direction belong to a share.
+// mark says to which share the bytes of a direction belong at present, and from which offset on.
 type mark struct {
 	share int
 	from  uint64
 }
 
-// request is one that has no answer yet.
+// request is what is known of a request until its answer comes.
 type request struct {
-	share   int
-	connect bool
-	head    bool
-	proxied bool // in absolute form, or CONNECT
+	share   int  // of the request's host, in talk.shares
+	connect bool // its method is CONNECT
+	head    bool // its method is HEAD, so that the answer has no body
+	proxied bool // it was sent to a proxy: in absolute form, or CONNECT
 }
 
-// ask notes a request whose first byte was at an offset. It reports whether there was room for it.
+// ask notes a request whose first byte is at the offset at. It reports false when too many requests wait for their answers.
 func (t *talk) ask(host string, r request, at uint64) bool {
 	if len(t.outstanding) >= maxOutstanding {
 		return false
@@ -75,7 +75,7 @@ func (t *talk) ask(host string, r request, at uint64) bool {
 // hush says that no more answers will be read.
 func (t *talk) hush() { t.unheard, t.outstanding = true, nil }
 
-// answer takes out the request that an answer with its first byte at an offset belongs to. It reports whether there is one.
+// answer returns the request to which an answer belongs whose first byte is at the offset at. It reports whether there is one.
 func (t *talk) answer(at uint64) (request, bool) {
 	if len(t.outstanding) == 0 {
 		return request{}, false
@@ -96,7 +96,7 @@ func (t *talk) describe(c *Connection) {
 		return
 	}
 	shares := slices.Clone(t.shares)
-	// What was read before it is handed on may not be counted in the totals yet.
+	// The sniffer reads bytes before they are handed on, so the totals may not count yet what a mark is behind.
 	shares[t.sent.share].Sent += c.Sent - min(c.Sent, t.sent.from)
 	shares[t.got.share].Received += c.Received - min(c.Received, t.got.from)
 	for _, s := range shares {
@@ -108,8 +108,8 @@ func (t *talk) describe(c *Connection) {
 	}
 }
 
-// Split returns what went to each host. A connection that was used for one host, or of which that is not known, is one
-// share.
+// Split returns what went to each host. For a connection that was used for one host, or whose hosts are not known, that is one
+// Share.
 func (c Connection) Split() []Share {
 	shares := slices.Clone(c.Hosts)
 	if len(shares) == 0 {

@@ -10,28 +10,31 @@ import (
 )
 
 const (
-	// tasksFor is how old the list of tasks may be for a session that waits for no newer one: that of a task that has gone
-	// fails, and the next one is chosen from a new list. From peersFor on it is renewed meanwhile.
+	// tasksFor is how old the list of tasks may be for a session to be opened without waiting for a newer list. If its task has
+	// gone since, the session fails, and the next one waits for a newer list (tasksSoon). A list older than peersFor is renewed
+	// meanwhile.
 	tasksFor = 10 * time.Minute
-	// tasksSoon is how old it may be when a session was lost.
+	// tasksSoon is how old the list may be when a session was lost lately.
 	tasksSoon = 2 * time.Second
 )
 
-// tasks are those that the sessions of a dynamic tunnel may lead to. All its destinations share one list.
+// tasks is the list of tasks to which the sessions of a dynamic tunnel may lead. All destinations of the tunnel share it. Its
+// methods are safe for concurrent use.
 type tasks struct {
 	pool *pool
 
-	looking chan struct{} // capacity 1: holds a token while AWS is asked, which can take long: whoever waits for it may be told to end
+	looking chan struct{} // capacity 1: holds a token while AWS is asked; a Go channel, as those that wait for it have to heed their ctx
 
 	mu       sync.Mutex
-	known    []aws.Target
-	at       time.Time
-	renewing bool
-	given    bool                 // the one that the Spec names was given out
+	known    []aws.Target         // the list; nil before AWS was asked
+	at       time.Time            // when the list came
+	renewing bool                 // renew is at work
+	given    bool                 // the task that the Spec names was given out, for the first session
 	well     map[string]time.Time // when ECS has said of a task that it is meant to go on
 }
 
-// unknown reports whether ECS is to be asked about a task for one of the destinations: the answer for another one will do.
+// unknown reports whether ECS is to be asked about a task: it is not when the answer for any of the destinations is recent
+// enough.
 func (k *tasks) unknown(task string, now time.Time) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -51,7 +54,7 @@ func (k *tasks) checked(task string, well bool) {
 	}
 }
 
-// peers are the tasks for one more session.
+// peers returns the tasks to which one more session may lead. It waits for AWS where the list is too old.
 func (k *tasks) peers(ctx context.Context) ([]aws.Target, error) {
 	spec := k.pool.tunnel.spec
 	shunned := len(k.pool.tunnel.avoided()) > 0
@@ -89,14 +92,14 @@ func (k *tasks) peers(ctx context.Context) ([]aws.Target, error) {
 	return k.ask(ctx)
 }
 
-// renew asks for a new list beside. k.mu is held.
+// renew asks for a new list in the background. k.mu is held.
 func (k *tasks) renew() {
 	if k.renewing {
 		return
 	}
 	k.renewing = true
 	k.pool.running.Go(func() {
-		k.looking <- struct{}{} // whoever has it ends with the tunnel too
+		k.looking <- struct{}{} // this wait ends with the tunnel, as calls of whoever has put in the token do
 		_, err := k.ask(k.pool.tunnel.ctx)
 		<-k.looking
 		if err != nil && !errors.Is(err, context.Canceled) {
@@ -122,7 +125,7 @@ func (k *tasks) ask(ctx context.Context) ([]aws.Target, error) {
 		found, err = spec.Client.Peers(ctx, spec.Target, 0)
 	}
 	if err != nil && spec.Target.RuntimeID != "" && denied(err) {
-		found, err = []aws.Target{spec.Target}, nil // nobody may look for another one
+		found, err = []aws.Target{spec.Target}, nil // culvert may not look for another task
 	}
 	if err != nil {
 		return nil, err
@@ -143,7 +146,7 @@ func single(t aws.Target, err error) ([]aws.Target, error) {
 	return []aws.Target{t}, nil
 }
 
-// sameTask keeps of some tasks the one that has sessions already, else the first.
+// sameTask returns the one of some tasks that has sessions already, else the first; shunned ones only where there is no other.
 func (p *pool) sameTask(found []aws.Target) []aws.Target {
 	shunned := p.tunnel.avoided()
 	for _, t := range found {
@@ -159,14 +162,14 @@ func (p *pool) sameTask(found []aws.Target) []aws.Target {
 	return found[:1]
 }
 
-// holds reports whether a session is on a task.
+// holds reports whether any seat on a task is taken.
 func (s *seats) holds(task string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.on[task] > 0
 }
 
-// avoided are the tasks on which a session was lost lately.
+// avoided returns the tasks on which a session was lost within shunnedFor, or which are going away.
 func (t *Tunnel) avoided() map[string]bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -181,7 +184,7 @@ func (t *Tunnel) avoided() map[string]bool {
 	return shunned
 }
 
-// avoid notes that a session was lost on a task, or will be.
+// avoid notes that a session to a task was lost, or will be as the task is going away.
 func (t *Tunnel) avoid(task string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

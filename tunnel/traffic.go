@@ -13,7 +13,8 @@ import (
 	"culvert/internal/say"
 )
 
-// identify reads the first bytes a client sends; sure says that more bytes would change nothing.
+// identify recognizes the protocol, and the host where the protocol names one, from the first bytes that a client sends. sure
+// says that more bytes would change nothing; the protocol is empty then if it is none of those that are told apart.
 func identify(b []byte) (_ Protocol, host string, sure bool) {
 	switch {
 	case len(b) >= 3 && b[0] == 22 && b[1] == 3:
@@ -59,7 +60,7 @@ func isRedis(b []byte) bool {
 	return ok && len(line) <= 4 && bytes.HasPrefix(rest, []byte("$"))
 }
 
-// identifyServer reads the first bytes of a server that speaks before it is asked; empty as long as they say nothing.
+// identifyServer recognizes the protocol from the first bytes of a server that speaks first; empty while it does not.
 func identifyServer(b []byte) Protocol {
 	switch {
 	case bytes.HasPrefix(b, []byte("SSH-")):
@@ -72,28 +73,29 @@ func identifyServer(b []byte) Protocol {
 	return ""
 }
 
-// isMongo: a message of at least a head, that answers none, with an opcode that clients begin with (OP_QUERY, OP_MSG).
+// isMongo reports whether b is a MongoDB message that answers no other one, with an opcode with which clients begin (OP_QUERY,
+// OP_MSG).
 func isMongo(b []byte) bool {
 	length, answers, code := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[8:]), binary.LittleEndian.Uint32(b[12:])
 	return length > 16 && length < 1<<20 && answers == 0 && (code == 2004 || code == 2013)
 }
 
-// isMSSQL: a PRELOGIN packet of TDS, whole, the first of its message.
+// isMSSQL reports whether b begins with a PRELOGIN packet of TDS.
 func isMSSQL(b []byte) bool {
 	length := int(binary.BigEndian.Uint16(b[2:]))
 	return b[0] == 0x12 && b[1] <= 1 && length > 8 && length <= 4096 && b[4] == 0 && b[5] == 0
 }
 
-// isKafka: the request that clients begin with since 0.10, ApiVersions, whose head has a correlation and the client's name
-// (kafka.apache.org/protocol, "Request Header v1", API key 18).
+// isKafka reports whether b begins with ApiVersions, the request with which Kafka clients begin since 0.10; its head has a
+// correlation id and the client's name (kafka.apache.org/protocol, "Request Header v1", API key 18).
 func isKafka(b []byte) bool {
 	length, version := binary.BigEndian.Uint32(b), binary.BigEndian.Uint16(b[6:])
-	name := int16(binary.BigEndian.Uint16(b[12:])) //nolint:gosec // -1 is none
+	name := int16(binary.BigEndian.Uint16(b[12:])) //nolint:gosec // the length of the name; -1 is no name
 	return length >= 10 && length < 1<<16 && binary.BigEndian.Uint16(b[4:]) == 18 && version < 16 && name >= -1 && int(name) <= int(length)-10
 }
 
-// isRDP: a connection request of X.224 in a TPKT, with a cookie or a negotiation behind its fixed part ([MS-RDPBCGR]
-// 2.2.1.1). Without one it may be another protocol on top of the same.
+// isRDP reports whether b begins with a connection request of X.224 in a TPKT, with a cookie or a negotiation behind its fixed
+// part ([MS-RDPBCGR] 2.2.1.1). Without one of these it may be another protocol on top of X.224.
 func isRDP(b []byte) bool {
 	length := int(binary.BigEndian.Uint16(b[2:]))
 	if b[0] != 3 || b[1] != 0 || length < 11 || int(b[4]) != length-5 || b[5] != 0xe0 || b[6] != 0 || b[7] != 0 || b[10] != 0 {
@@ -105,14 +107,14 @@ func isRDP(b []byte) bool {
 	return negotiation || len(rest) >= 3 && bytes.HasPrefix(rest, cookie[:min(len(rest), len(cookie))])
 }
 
-// isLDAP: a message in BER with a positive number, that is a bind, a search or an extended request such as StartTLS
-// (RFC 4511, 4.1.1, 4.2, 4.5 and 4.12).
+// isLDAP reports whether b begins with an LDAP message in BER whose number is positive and which is a bind, a search or an
+// extended request such as StartTLS (RFC 4511, 4.1.1, 4.2, 4.5 and 4.12).
 func isLDAP(b []byte) bool {
 	b, ok := bytes.CutPrefix(b, []byte{0x30})
 	if !ok || len(b) < 1 {
 		return false
 	}
-	if long := int(b[0]) - 0x80; long > 0 { // the bytes of the length follow
+	if long := int(b[0]) - 0x80; long > 0 { // a long length: so many bytes of it follow
 		b = b[min(long, len(b)-1):]
 	}
 	b = b[1:]
@@ -121,7 +123,7 @@ func isLDAP(b []byte) bool {
 	}
 	b = b[2+int(b[1]):]
 	switch b[0] {
-	case 0x60: // with the version
+	case 0x60: // a bind, which has the version 2 or 3 in its first bytes
 		return bytes.Contains(b[:min(len(b), 9)], []byte{2, 1, 3}) || bytes.Contains(b[:min(len(b), 9)], []byte{2, 1, 2})
 	case 0x63, 0x77:
 		return true
@@ -155,7 +157,7 @@ func isMethod(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return (r < 'A' || r > 'Z') && r != '-' }) < 0
 }
 
-// clean bounds a host that a client sent and keeps it printable.
+// clean makes a text that a client or server has sent short enough and printable.
 func clean(host string) string {
 	if len(host) > 255 {
 		host = host[:255]
@@ -165,7 +167,7 @@ func clean(host string) string {
 
 var errNamed = errors.New("server name is known")
 
-// serverName lets crypto/tls read a ClientHello; sure is false while it is incomplete.
+// serverName reads the server name from a ClientHello, by crypto/tls; sure is false while the ClientHello is incomplete.
 func serverName(b []byte) (name string, sure bool) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		name, sure = clean(hello.ServerName), true
@@ -175,7 +177,7 @@ func serverName(b []byte) (name string, sure bool) {
 	return name, sure || !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF)
 }
 
-// helloConn is a connection on which a client has sent some bytes and nothing is ever answered.
+// helloConn is a connection on which a client has sent some bytes; what is written to it is dropped.
 type helloConn struct{ io.Reader }
 
 func (helloConn) Write(p []byte) (int, error)      { return len(p), nil }

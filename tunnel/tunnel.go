@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	// keepHistory and keepEnded bound what a tunnel remembers for the faces.
+	// keepHistory is how many events, and keepEnded how many ended connections, a tunnel remembers for the screen and the
+	// headless mode.
 	keepHistory = 200
 	keepEnded   = 100
 )
@@ -29,36 +30,36 @@ type Tunnel struct {
 	cancel  context.CancelCauseFunc
 	done    chan struct{} // closed when every goroutine of the tunnel is gone
 	reports chan report
-	want    chan struct{} // a connection waits for a lane; capacity 1
-	again   chan struct{} // Reconnect; capacity 1
-	doubt   chan struct{} // the far end, which has a name, took no connection; capacity 1
+	want    chan struct{} // tells run that a connection waits for a lane; capacity 1
+	again   chan struct{} // tells run of a Reconnect; capacity 1
+	doubt   chan struct{} // tells run that the far end, which has a name, did not accept a connection; capacity 1
 
-	pressed    chan struct{} // more lanes are wanted; capacity 1
-	dispatches atomic.Int32  // wanted since the last one began, see dispatch
-	later      *time.Timer   // of the next one
+	pressed    chan struct{} // tells run to look how many lanes are wanted; capacity 1
+	dispatches atomic.Int32  // calls of dispatch that the running one has not answered yet, itself included
+	later      *time.Timer   // calls dispatch a while after connections were left waiting
 
 	connections connections
 
 	mu       sync.Mutex
-	state    State // written by run alone
-	err      error
-	link     Link
-	history  []Event
+	state    State         // as last recorded; only record writes it
+	err      error         // why, likewise
+	link     Link          // the session that carries the tunnel, or the last one that did
+	history  []Event       // the last keepHistory events
 	lanes    []*lane       // in the order they were started
 	changed  chan struct{} // closed and replaced when a lane becomes usable or the tunnel ends
 	past     Stats         // totals of lanes that are gone
 	resolved time.Time     // when the lanes that take connections resolved the remote host's name; the oldest counts
-	waiting  []*arrival    // for a lane, first come first
+	waiting  []*arrival    // connections that wait for a lane, first come first served
 	load     load
-	shunned  map[string]time.Time // tasks whose sessions were lost, and when
+	shunned  map[string]time.Time // tasks that avoid has noted, and when
 
-	obstacle func() error // of the lane that was started last; nil before
+	obstacle func() error // says what holds up the lane that was started last; nil before the first one
 
-	pool    *pool         // of a dynamic tunnel
-	of      *destination  // of the dynamic tunnel that it is a part of; nil of one that stands for itself
-	relays  *relays       // that its connections go through; nil of one that has none
-	strands *strands      // that it carries instead of connections; nil of one that has clients
-	shed    chan struct{} // others need one of its sessions more; capacity 1
+	pool    *pool         // the destinations of a dynamic tunnel; nil for any other tunnel
+	of      *destination  // the destination whose inner tunnel this is; nil for a tunnel that stands for itself
+	relays  *relays       // the relays through which connections may go; nil for a tunnel without
+	strands *strands      // set for the inner tunnel of a relay, which carries strands instead of connections; else nil
+	shed    chan struct{} // tells run that other destinations need one of this one's sessions more; capacity 1
 }
 
 func openTunnel(e *Engine, id ID, s Spec) (*Tunnel, error) {
@@ -109,7 +110,7 @@ func (t *Tunnel) start() {
 	go t.run()
 }
 
-// ID numbers the tunnel within its engine.
+// ID is the tunnel's number within its engine.
 func (t *Tunnel) ID() ID { return t.id }
 
 // Spec returns what the tunnel was opened with.
@@ -118,8 +119,8 @@ func (t *Tunnel) Spec() Spec { return t.spec }
 // Addr is where the tunnel listens: the IPv4 loopback address where there are two, the zero value for a unix socket.
 func (t *Tunnel) Addr() netip.AddrPort { return t.local.address() }
 
-// Replaced is why the tunnel listens on another port than the remote one's number, which its Spec left open and which is in
-// use; nil when it does not, and where any port was wanted.
+// Replaced says why the tunnel listens on another port than the number of the remote port, although its Spec named no local port:
+// that one is in use. It is nil when the tunnel listens on that port, when the Spec named a port, and when any port was wanted.
 func (t *Tunnel) Replaced() *PortTakenError {
 	if t.spec.AnyPort {
 		return nil
@@ -127,14 +128,14 @@ func (t *Tunnel) Replaced() *PortTakenError {
 	return t.local.taken
 }
 
-// State returns where the tunnel stands and why.
+// State returns the tunnel's state, and the reason for it where something went wrong.
 func (t *Tunnel) State() (State, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.state, t.err
 }
 
-// Obstacle is what the session that is being opened is held up by at this moment; nil when that is not known.
+// Obstacle returns what holds up the session that is being opened at this moment; nil when nothing is known to.
 func (t *Tunnel) Obstacle() error {
 	t.mu.Lock()
 	obstacle := t.obstacle
@@ -148,7 +149,7 @@ func (t *Tunnel) Obstacle() error {
 	return obstacle()
 }
 
-// Link returns the session that carries the tunnel, or the last one that did; of a dynamic tunnel, the last that was opened.
+// Link returns the session that carries the tunnel, or the last one that did; for a dynamic tunnel the one that was opened last.
 func (t *Tunnel) Link() Link {
 	if t.pool != nil {
 		return t.pool.lastLink()
@@ -158,7 +159,8 @@ func (t *Tunnel) Link() Link {
 	return t.link
 }
 
-// Stats returns the tunnel's totals. It costs a lock and a loop over the lanes: poll it as often as you draw.
+// Stats returns the tunnel's totals. The call costs a lock and a loop over the lanes, so it can be made as often as a screen is
+// drawn.
 func (t *Tunnel) Stats() Stats {
 	if t.pool != nil {
 		s := t.pool.sum()
@@ -202,7 +204,8 @@ func (t *Tunnel) History() []Event {
 	return slices.Clone(t.history)
 }
 
-// Reconnect ends the tunnel's sessions and with them its connections; others follow on the same listener.
+// Reconnect has the tunnel end its sessions, and with them its connections, and open others. The listener stays. It does not
+// wait.
 func (t *Tunnel) Reconnect() {
 	select {
 	case t.again <- struct{}{}:
@@ -210,7 +213,7 @@ func (t *Tunnel) Reconnect() {
 	}
 }
 
-// Close ends the tunnel: terminates its sessions and waits for its goroutines, at most until ctx ends.
+// Close ends the tunnel: it terminates the sessions and waits for all goroutines, at most until ctx ends.
 func (t *Tunnel) Close(ctx context.Context) error {
 	t.stop(nil)
 	return t.wait(ctx)
@@ -251,13 +254,14 @@ func (t *Tunnel) record(e Event) {
 	case t.of != nil:
 		t.of.pool.heard(t.of, e)
 		return
-	case t.strands != nil: // whoever opens them tells what comes of it
+	case t.strands != nil: // the tunnel whose relay this leads to tells what comes of it
 		return
 	}
 	t.engine.states.publish(e)
 }
 
-// sessionsOn counts the tunnel's sessions on some tasks, or on all where none are named, and those of them that are about to end.
+// sessionsOn counts the tunnel's sessions on the named tasks, or on all tasks when none is named (held), and those of them that
+// are about to end (going).
 func (t *Tunnel) sessionsOn(tasks []string) (held, going int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -272,7 +276,7 @@ func (t *Tunnel) sessionsOn(tasks []string) (held, going int) {
 	return held, going
 }
 
-// wake lets every connection that waits for a lane look again.
+// wake has proofs and strands that wait for a usable lane look again. Connections that wait are woken by dispatch.
 func (t *Tunnel) wake() {
 	t.mu.Lock()
 	close(t.changed)

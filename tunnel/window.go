@@ -20,8 +20,8 @@ type window struct {
 	decreased time.Time // when it last shrank, which it does once a round trip at the most
 	credit    int       // bytes acknowledged since it last grew by growBy
 
-	// The shortest round trip of this period of periodSamples, and of the one before. Two, so that a path that has become
-	// longer is not held against its past for ever.
+	// The shortest round trip of this period of periodSamples, and of the period before. Older ones are forgotten, so that a path
+	// that has become longer is not compared with its past for ever.
 	least, leastBefore time.Duration
 	samples            int // round trips measured in this period
 }
@@ -95,8 +95,8 @@ func (w *window) decrease(now time.Time, smoothed time.Duration, tenths int) {
 
 // pacer keeps a ceiling on the rate of what is sent.
 type pacer struct {
-	perSecond int       // bytes; 0 is no ceiling
-	free      time.Time // no message may be written before
+	perSecond int       // bytes per second; 0 is no ceiling
+	free      time.Time // no message may be written before this time
 }
 
 // at is when the next message may be written.

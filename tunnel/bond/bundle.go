@@ -15,24 +15,25 @@ import (
 // Config is how a bundle is made.
 type Config struct {
 	Build  string        // how this program calls itself in a hello
-	Tell   func(Event)   // is called with one event after the other; it may call the bundle
-	Quiet  time.Duration // that a strand may carry nothing before StrandQuiet; 30 s when zero
+	Tell   func(Event)   // is told one event after the other, in the bundle's own goroutine; it may call the bundle, but not Close
+	Quiet  time.Duration // how long a strand may carry nothing before StrandQuiet; 0 is 30 s
 	Limits Limits
 }
 
-// Bundle is the near end: it opens streams.
+// Bundle is the near end of a bundle of strands, which opens streams. Its methods are safe for concurrent use.
 type Bundle struct {
 	end    *end
 	config Config
 	id     id
 
-	joining  sync.Mutex // held while the first strand says hello
-	known    bool       // to the relay
-	instance id
-	last     uint16 // strand
+	joining  sync.Mutex // held while a strand says hello and the relay does not know the bundle yet
+	known    bool       // the relay knows the bundle; changed with both joining and end.mu held
+	instance id         // of the relay that knows the bundle
+	last     uint16     // the number of the last strand
 }
 
-// New makes a bundle without a strand. Without one for a minute, before the first or after the last, it ends.
+// New makes a bundle without a strand. A bundle that has no strand for a minute, be it at first or after its last one, ends with
+// ErrLost.
 func New(c Config) *Bundle {
 	if c.Quiet == 0 {
 		c.Quiet = 30 * time.Second
@@ -40,15 +41,15 @@ func New(c Config) *Bundle {
 	limits := c.Limits.or(Limits{Streams: 1024, Bundles: 1, Strands: 32, Stream: 4 << 20, Credit: 64 << 20, Hold: 32 << 20})
 	b := &Bundle{config: c, end: newEnd(limits, purse{of: newBudget(limits.Credit), most: limits.Credit}, purse{of: newBudget(limits.Hold), most: limits.Hold}, c.Tell)}
 	b.end.demand.quiet = c.Quiet
-	_, _ = rand.Read(b.id[:]) // it does not fail
+	_, _ = rand.Read(b.id[:]) // never fails
 	b.end.running.Go(b.end.run)
 	return b
 }
 
-// Join says hello on a connection and makes it a strand. It fails when the answer takes longer than a second, with
-// ErrSilent; with ErrNoRelay, a *VersionError, ErrStranger, ErrFull; with ErrGone when the connection ended without an
-// answer. Without another strand, ErrStranger and ErrGone end the bundle: its streams are lost with the relay. A connection
-// that does not become a strand is closed.
+// Join says hello on a connection and makes it a strand. The error is ErrSilent when the answer takes longer than a second,
+// ErrGone when the connection ended without an answer, or what the answer means: ErrNoRelay, a *VersionError, ErrStranger or
+// ErrFull. While the bundle has no other strand, ErrStranger and ErrGone also end the bundle, as its streams are lost with the
+// relay that had them. A connection that does not become a strand is closed.
 func (b *Bundle) Join(ctx context.Context, conn net.Conn) (*Strand, error) {
 	s, err := b.admit(ctx, conn)
 	if err != nil {
@@ -95,14 +96,14 @@ func (b *Bundle) admit(ctx context.Context, conn net.Conn) (*Strand, error) {
 	case b.end.err != nil:
 		return nil, b.end.err
 	}
-	if !b.known { // then b.joining is held too
+	if !b.known { // this is the first hello that was answered, so b.joining is still held
 		b.known, b.instance = true, a.instance
 	}
 	return b.end.join(h.strand, conn), nil
 }
 
-// Begin begins to open a stream to a port of the relay's side and does not wait for the outcome, which Stream.Opened tells.
-// The first 4 KiB may be written at once: they are there when the relay has connected, which saves a round trip.
+// Begin begins to open a stream to a port at the relay, without waiting for the outcome, which Stream.Opened tells. The first 4
+// KiB can be written at once; they wait at the relay until that has connected, which saves a round trip.
 func (b *Bundle) Begin(port uint16) (*Stream, error) {
 	e := b.end
 	e.mu.Lock()
@@ -143,7 +144,8 @@ func (b *Bundle) Open(ctx context.Context, port uint16) (*Stream, error) {
 // Done is closed when the bundle is over.
 func (b *Bundle) Done() <-chan struct{} { return b.end.done }
 
-// Err says why it is over: ErrClosed, ErrLost, ErrGone, ErrStranger, or what the far end did that no relay does.
+// Err says why the bundle is over: ErrClosed, ErrLost, ErrGone, ErrStranger, or what the other end did that no relay does; nil
+// while it is not.
 func (b *Bundle) Err() error {
 	b.end.mu.Lock()
 	defer b.end.mu.Unlock()
@@ -153,11 +155,11 @@ func (b *Bundle) Err() error {
 // Standing is what a bundle is doing.
 type Standing struct {
 	Strands, Streams int
-	Sent, Resent     uint64 // bytes of streams; those that went over a second strand are in both
-	Backlog          bool   // at either end: another strand would make it faster
+	Sent, Resent     uint64 // bytes of streams; bytes that were sent a second time are in both
+	Backlog          bool   // one of the two ends has data for which its strands have no room: another strand would make it faster
 }
 
-// Standing is of this moment.
+// Standing returns what the bundle is doing now.
 func (b *Bundle) Standing() Standing {
 	e, now := b.end, time.Now()
 	e.mu.Lock()
@@ -168,7 +170,7 @@ func (b *Bundle) Standing() Standing {
 	}
 }
 
-// Close ends the bundle, its streams and strands, and waits until nothing of it runs. It is not to be called by Config.Tell.
+// Close ends the bundle with its streams and strands, and waits until none of its goroutines runs. Config.Tell must not call it.
 func (b *Bundle) Close() error {
 	b.end.mu.Lock()
 	b.end.fail(ErrClosed)

@@ -2,16 +2,18 @@ package bond
 
 import "time"
 
-// appetite is how much a reader has read lately: what a stream may be sent ahead is as much as that, so that one that reads
-// quickly waits for nothing, and many that have stalled leave room for others.
+// appetite is how much the reader of a stream has read lately. The stream gets credit for about as many bytes ahead of the
+// reader, so that a quick reader never waits, and streams whose readers have stalled leave room for others.
 type appetite struct {
-	began   time.Time
-	now     uint64 // bytes of this half of a second
-	earlier uint64 // and of the one before
+	began   time.Time // when the present period began
+	now     uint64    // bytes that were read in the present period
+	earlier uint64    // bytes that were read in the period before
 }
 
+// bite is the length of a period.
 const bite = 500 * time.Millisecond
 
+// eat notes that n bytes were read.
 func (a *appetite) eat(now time.Time, n uint64) {
 	switch passed := now.Sub(a.began); {
 	case passed >= 2*bite:
@@ -37,7 +39,8 @@ func (s *Stream) consume(n uint64, now time.Time) {
 	}
 }
 
-// grant gives credit for what has been read, and more to whoever reads more.
+// grant gives the other end new credit: for the bytes that were read, and the more beyond that the quicker the reader is. A
+// stream that cannot have the least credit now is starved, and gets it when there is some.
 func (s *Stream) grant() {
 	if s.in.ended || s.unread || s.gone() {
 		return
@@ -53,7 +56,7 @@ func (s *Stream) grant() {
 	got := s.e.credit.share(more)
 	if least := min(more, earlyCredit); got < least {
 		switch {
-		case s.reserved >= earlyCredit: // it can go on
+		case s.reserved >= earlyCredit: // the stream can go on with the credit that it has
 			s.e.credit.give(got)
 			return
 		case s.e.credit.all(least - got):
@@ -67,7 +70,7 @@ func (s *Stream) grant() {
 	}
 	s.granted += got
 	s.reserved += got
-	if s.credit != nil && s.credit.queued && !s.credit.flown { // what has flown may count as on its way again
+	if s.credit != nil && s.credit.queued && !s.credit.flown { // the last credit waits to be sent: it is raised instead of sending another one
 		s.credit.offset = s.granted
 		return
 	}

@@ -8,14 +8,14 @@ import (
 // EventKind says what an Event is about.
 type EventKind int
 
-// What a bundle has to tell.
+// What a bundle tells.
 const (
-	WantMore       EventKind = iota // another strand would make it faster; told again while that is so
-	StrandQuiet                     // the strand has carried nothing for a while: it could be closed
-	StrandUnworthy                  // so could this one, as all together are no faster than fewer were
-	StrandDrained                   // nothing is on its way on a strand that was drained
-	StrandEnded                     // see Err
-	Ended                           // the bundle is over, and all of its streams; see Err
+	WantMore       EventKind = iota // another strand would make the bundle faster; told again as long as that is so
+	StrandQuiet                     // the strand has carried nothing for Config.Quiet: it could be closed
+	StrandUnworthy                  // the strand could be closed, as all strands together are no faster than fewer were
+	StrandDrained                   // nothing is on its way any more on a strand that was drained
+	StrandEnded                     // the strand has ended; Err says why
+	Ended                           // the bundle is over with all of its streams; Err says why
 )
 
 func (k EventKind) String() string {
@@ -36,7 +36,7 @@ func (k EventKind) String() string {
 	return "unknown"
 }
 
-// Event is something that whoever has made a bundle may want to do something about.
+// Event is something about a bundle that its owner may want to act on.
 type Event struct {
 	Kind   EventKind
 	Strand *Strand // nil for WantMore and Ended
@@ -44,39 +44,42 @@ type Event struct {
 }
 
 const (
-	freshFor    = 100 * time.Millisecond // that the far end's word of a backlog counts
-	askEvery    = 75 * time.Millisecond  // for another strand
-	upwards     = 2                      // strands that a backlog at the near end asks for: uploads gain nothing by more
-	judgeEvery  = 2 * time.Second        // whether the strands are worth it
-	askNotAfter = 30 * time.Second       // another was not worth it
+	freshFor    = 100 * time.Millisecond // how long it counts that the far end has said that it has a backlog
+	askEvery    = 75 * time.Millisecond  // the least time between two WantMore
+	upwards     = 2                      // how many strands a backlog at the near end asks for: uploads gain nothing by more
+	judgeEvery  = 2 * time.Second        // how often it is judged whether all strands are worth having
+	askNotAfter = 30 * time.Second       // how long there is no WantMore after a strand was found unworthy
 )
 
-// demand weighs how many strands the near end should have.
+// demand decides, for the near end, how many strands a bundle should have. The end's lock guards it.
 type demand struct {
-	quiet    time.Duration // zero at the far end, which has no say
+	quiet    time.Duration // Config.Quiet; zero at the far end, which decides nothing
 	theirs   time.Time     // when the far end last said that it has a backlog
-	asked    time.Time
-	notUntil time.Time
-	judged   time.Time // since when the strands are measured: with a backlog, none added
-	best     float64   // bytes per second that a strand has carried
+	asked    time.Time     // when WantMore was last told
+	notUntil time.Time     // no WantMore before
+	judged   time.Time     // since when the strands have been measured, with a backlog and none added; zero while they are not
+	best     float64       // bytes per second: the best mean of all strands in any measurement, less a twentieth for each one since
 }
 
 // use is what demand notes of a strand.
 type use struct {
-	told bool   // that it is quiet or unworthy
-	at   uint64 // bytes when measuring began
+	told bool   // StrandQuiet or StrandUnworthy was told
+	at   uint64 // bytes that the strand had carried when the measurement began
 }
 
+// fresh reports whether the far end has a backlog, as far as is known.
 func (d *demand) fresh(now time.Time) bool { return now.Sub(d.theirs) < freshFor }
 
-// heard takes the far end's word of a backlog.
+// heard notes that the far end has said that it has a backlog.
 func (d *demand) heard(e *end, now time.Time) {
 	d.theirs = now
 	e.rouse()
 }
 
+// joined ends the measurement under way, as a strand was added.
 func (d *demand) joined(time.Time) { d.judged = time.Time{} }
 
+// tick looks whether there is anything to tell.
 func (d *demand) tick(e *end, now time.Time) {
 	if d.quiet == 0 {
 		return
@@ -94,7 +97,7 @@ func (d *demand) tick(e *end, now time.Time) {
 	}
 }
 
-// hush tells of strands that carry nothing, of the last one when there is no stream either.
+// hush tells of strands that carry nothing; of the last one only when there is no stream either.
 func (d *demand) hush(e *end, now time.Time) {
 	carrying := 0
 	for _, s := range e.strands {
@@ -114,7 +117,8 @@ func (d *demand) hush(e *end, now time.Time) {
 	}
 }
 
-// judge finds that fewer strands would carry as much: when the mean of all is below half of what one has carried alone.
+// judge tells that fewer strands would carry as much, when the strands carry on average less than half of the best average that
+// was measured.
 func (d *demand) judge(e *end, now time.Time) {
 	var moved uint64
 	var slowest *Strand
@@ -144,8 +148,8 @@ func (d *demand) judge(e *end, now time.Time) {
 	}
 	rate := float64(moved) / took.Seconds()
 	mean := rate / float64(count)
-	d.best = max(d.best*0.95, mean)          // what the task or the network gives may become less
-	worth := int(math.Ceil(rate/d.best)) + 1 // one of them may be kept free
+	d.best = max(d.best*0.95, mean)          // the task or the network may have become slower for good
+	worth := int(math.Ceil(rate/d.best)) + 1 // one more, as one strand may be kept free of bulk
 	if count > worth && mean < d.best/2 && slowest != nil && !slowest.use.told {
 		slowest.use.told = true
 		d.notUntil = now.Add(askNotAfter)

@@ -8,25 +8,26 @@ import (
 	"time"
 )
 
-// Limits bound what a bundle takes of the process. A zero field is the usual amount.
+// Limits bound what bundles take of the process. A field that is zero means the default, which its comment names: first that of a
+// Bundle, then that of a Relay, where they differ.
 type Limits struct {
-	Streams int    // of a bundle; 1024
-	Bundles int    // of a relay; 16
-	Strands int    // of a bundle; 32
-	Stream  uint64 // bytes of a stream that may wait for its reader; 4 MiB, at a relay 1
-	Credit  uint64 // the same of all streams, of all bundles of a relay; 64 MiB, at a relay 8, half of it for one bundle
-	Hold    uint64 // bytes that were written and have not arrived, of all streams; 32 MiB, at a relay likewise 8
+	Streams int    // streams of a bundle; 1024
+	Bundles int    // bundles of a relay; 16
+	Strands int    // strands of a bundle; 32
+	Stream  uint64 // bytes of one stream that may wait for its reader; 4 MiB, 1 MiB
+	Credit  uint64 // the same for all streams together, at a relay those of all its bundles, of which one may have half; 64 MiB, 8 MiB
+	Hold    uint64 // bytes of all streams, likewise, that were written and have not arrived; 32 MiB, 8 MiB
 }
 
 const (
-	strandless  = time.Minute           // that a bundle lives without a strand
-	firstCredit = 64 << 10              // of a stream that is opened
-	relayCredit = 16 << 10              // the same of the near end, which sends less
-	earlyCredit = 4 << 10               // of the near end before the far end has answered, and the least of a stream
-	unsentLimit = 64 << 10              // of a stream
-	controls    = 4 * 1024              // frames without data that may wait: more are of an end that is not read
-	beat        = 25 * time.Millisecond // between two looks at the clock while anything is under way
-	rest        = 5 * time.Second       // and while nothing is
+	strandless  = time.Minute           // how long a bundle lives without a strand
+	firstCredit = 64 << 10              // bytes that the far end may send on a stream before the near end has read any
+	relayCredit = 16 << 10              // the same for the near end once the relay has connected: near ends send less
+	earlyCredit = 4 << 10               // bytes that the near end may send before the relay has connected; also the least credit that is given
+	unsentLimit = 64 << 10              // bytes of a stream that may be written and not sent; a writer waits then
+	controls    = 4 * 1024              // frames without data that may wait; if there are more, the other end does not read
+	beat        = 25 * time.Millisecond // how often the end looks at the clock while anything is under way
+	rest        = 5 * time.Second       // how often it does while nothing is
 )
 
 func (l Limits) or(usual Limits) Limits {
@@ -36,7 +37,8 @@ func (l Limits) or(usual Limits) Limits {
 	}
 }
 
-// end is one end of a bundle, which both have in common. Its lock is held in all of its methods but those that say otherwise.
+// end is the part of a bundle that the near and the far end have in common. mu guards it with its strands and streams; its
+// methods expect mu to be held unless they say otherwise.
 type end struct {
 	mu           sync.Mutex
 	limits       Limits
@@ -44,27 +46,27 @@ type end struct {
 
 	strands []*Strand
 	streams map[uint32]*Stream
-	accept  func(*Stream) // of the far end: somebody opens the stream; nil at the near end
-	used    idSet         // of the far end
-	nextID  uint32        // of the near end
+	accept  func(*Stream) // far end: called when the near end opens a stream; nil at the near end
+	used    idSet         // far end: the ids of streams that there have been
+	nextID  uint32        // near end: the id of the next stream
 
-	control, resend   queue[*frame]
-	interactive, bulk queue[*Stream]       // that have something unsent
-	free              *Strand              // kept free of bulk; nil while nobody needs it
-	starved           map[*Stream]struct{} // of credit to give
-	crowded           map[*Stream]struct{} // of room to hold what is written
-	seats             map[uint16]struct{}  // strands that are, or have been welcomed
-	probing           time.Time            // until then each strand carries a frame at a time
-	probed            time.Time
-	backlogged        time.Time // since when another strand could be used; zero when not
-	bare              time.Time // since when there is no strand; zero while there is one
+	control, resend   queue[*frame]        // frames without data that wait, and frames of data that are to be sent again
+	interactive, bulk queue[*Stream]       // streams that have something unsent
+	free              *Strand              // the strand that is kept free of bulk; nil while no interactive stream needs one
+	starved           map[*Stream]struct{} // streams for which there is no credit to give
+	crowded           map[*Stream]struct{} // streams whose writers wait for room in hold
+	seats             map[uint16]struct{}  // numbers of the strands, and of those that were welcomed and have not joined yet
+	probing           time.Time            // until then each strand carries one frame at a time, see probe
+	probed            time.Time            // when that last began
+	backlogged        time.Time            // since when more waits than the strands carry; zero while that is not so
+	bare              time.Time            // since when there is no strand; zero while there is one
 	demand            demand
 
-	resting bool
-	poke    chan struct{}
-	events  []Event
-	tell    func(Event)
-	err     error // why the bundle is over
+	resting bool          // run looks at the clock only every rest
+	poke    chan struct{} // wakes run; capacity 1
+	events  []Event       // to be told by run
+	tell    func(Event)   // nil: nobody is told
+	err     error         // why the bundle is over
 	done    chan struct{}
 	running sync.WaitGroup
 
@@ -81,7 +83,7 @@ func newEnd(limits Limits, credit, hold purse, tell func(Event)) *end {
 	}
 }
 
-// run looks at the clock and tells events until the bundle is over. It takes the lock.
+// run looks at the clock and tells events until the bundle is over. It takes e.mu itself.
 func (e *end) run() {
 	timer := time.NewTimer(beat)
 	defer timer.Stop()
@@ -112,7 +114,7 @@ func (e *end) run() {
 	}
 }
 
-// rouse has the clock looked at soon.
+// rouse has run look at the clock soon, where it rests or has events to tell.
 func (e *end) rouse() {
 	if e.resting || len(e.events) > 0 {
 		e.resting = false
@@ -123,12 +125,13 @@ func (e *end) rouse() {
 	}
 }
 
+// post has run tell an event.
 func (e *end) post(event Event) {
 	e.events = append(e.events, event)
 	e.rouse()
 }
 
-// idle reports whether nothing is under way.
+// idle reports whether nothing is under way, so that run may rest.
 func (e *end) idle() bool {
 	if e.control.len()+e.resend.len()+e.interactive.len()+e.bulk.len()+len(e.starved)+len(e.crowded) > 0 || e.demand.fresh(time.Now()) {
 		return false
@@ -141,7 +144,7 @@ func (e *end) idle() bool {
 	return true
 }
 
-// tick does what is due.
+// tick does what is due by the clock.
 func (e *end) tick(now time.Time) {
 	if e.err != nil {
 		return
@@ -170,7 +173,7 @@ func (e *end) tick(now time.Time) {
 	e.kick(now)
 }
 
-// fail ends the bundle.
+// fail ends the bundle. The first call wins.
 func (e *end) fail(err error) {
 	if e.err != nil {
 		return
@@ -187,7 +190,7 @@ func (e *end) fail(err error) {
 	close(e.done)
 }
 
-// command queues a frame that is no data.
+// command queues a frame without data.
 func (e *end) command(h header, payload ...byte) *frame {
 	h.length = uint16(len(payload)) //nolint:gosec // a byte or two
 	f := &frame{header: h, payload: payload}
@@ -195,6 +198,7 @@ func (e *end) command(h header, payload ...byte) *frame {
 	return f
 }
 
+// order puts a frame without data into the queue of control, and ends the bundle when too many wait there.
 func (e *end) order(f *frame) {
 	if e.err != nil {
 		return
@@ -208,7 +212,7 @@ func (e *end) order(f *frame) {
 	e.kick(time.Now())
 }
 
-// requeue has a frame sent again.
+// requeue has a frame be sent again, unless that is pointless or it waits already.
 func (e *end) requeue(f *frame) {
 	if f.moot() || f.queued {
 		return
@@ -222,7 +226,7 @@ func (e *end) requeue(f *frame) {
 	e.rouse()
 }
 
-// take does what a frame says that came over a strand.
+// take acts on a frame that has come over a strand. A *protocolError ends the bundle.
 func (e *end) take(s *Strand, h header, payload []byte, now time.Time) error {
 	s.heard(h, now)
 	if h.flags&flagBacklog != 0 {
@@ -259,13 +263,13 @@ func (e *end) take(s *Strand, h header, payload []byte, now time.Time) error {
 		st.stopped()
 	case kindReset:
 		st.abort(reason(payload[0]).err())
-	case kindAck, kindState, kindPing: // above
+	case kindAck, kindState, kindPing: // handled above
 	}
 	return nil
 }
 
-// stream is the one that a frame is about; nil when it is over. At the far end the first frame about a stream makes it, as
-// its data may come before it is opened.
+// stream returns the stream that a frame is about; nil when it is over. At the far end the first frame about a stream makes the
+// stream, as data may come before the frame that opens it.
 func (e *end) stream(h header) (*Stream, error) {
 	if far := e.accept != nil; h.kind == kindOpen && !far || h.kind == kindOpened && far {
 		return nil, &protocolError{fmt.Sprintf("a frame of kind %d from this side", h.kind)}
@@ -277,7 +281,7 @@ func (e *end) stream(h header) (*Stream, error) {
 		if h.stream == 0 || h.stream >= e.nextID {
 			return nil, &protocolError{"a stream that was not opened"}
 		}
-		return nil, nil //nolint:nilnil // a late word about one that is over
+		return nil, nil //nolint:nilnil // a late frame about a stream that is over
 	}
 	if e.used.has(h.stream) {
 		return nil, nil //nolint:nilnil // likewise
@@ -286,11 +290,11 @@ func (e *end) stream(h header) (*Stream, error) {
 		return nil, &protocolError{"a stream far ahead of others"}
 	}
 	if h.kind == kindReset {
-		return nil, nil //nolint:nilnil // it was given up before it began
+		return nil, nil //nolint:nilnil // the stream was given up before it began
 	}
 	if len(e.streams) >= e.limits.Streams || !e.credit.all(earlyCredit) {
 		e.command(header{kind: kindReset, stream: h.stream}, byte(reasonBusy))
-		return nil, nil //nolint:nilnil // likewise
+		return nil, nil //nolint:nilnil // the stream is refused
 	}
 	st := newStream(e, h.stream)
 	st.granted, st.reserved = earlyCredit, earlyCredit

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// What becomes of a stream that is to be opened, or was open.
+// Why a stream could not be opened, or has ended.
 var (
 	ErrRefused    = errors.New("the relay's connection was refused: nothing listens on that port of the task")
 	ErrUnresolved = errors.New("the relay does not find the name")
@@ -21,7 +21,7 @@ var (
 	errCancelled  = errors.New("the stream was given up")
 )
 
-// What becomes of a bundle.
+// Why a bundle has ended.
 var (
 	ErrClosed   = errors.New("the bundle is closed")
 	ErrLost     = errors.New("the bundle was without a strand for too long")
@@ -29,7 +29,7 @@ var (
 	ErrStranger = errors.New("this relay does not know the bundle: it is that of another task, or was started anew")
 )
 
-// What becomes of a hello.
+// Why a connection did not become a strand; ErrGone and ErrStranger may be the reason as well.
 var (
 	ErrNoRelay = errors.New("what answers there is no relay of culvert's")
 	ErrFull    = errors.New("the relay has as many bundles or strands as it may have")
@@ -39,14 +39,14 @@ var (
 // VersionError is the answer of a relay that speaks another version of the protocol.
 type VersionError struct {
 	Ours, Theirs uint16
-	Build        string // the relay's, as it calls itself: not to be trusted
+	Build        string // how the relay calls itself; not to be trusted
 }
 
 func (e *VersionError) Error() string {
 	return fmt.Sprintf("the relay (%q) speaks version %d of its protocol, this culvert version %d", e.Build, e.Theirs, e.Ours)
 }
 
-// Remedy says which to change.
+// Remedy says which of the two to change.
 func (e *VersionError) Remedy() string {
 	if e.Theirs < e.Ours {
 		return "use the relay's image of this culvert's release (relay_image); until then connections go without it"
@@ -54,12 +54,12 @@ func (e *VersionError) Remedy() string {
 	return "use the culvert of the relay's release; until then connections go without it"
 }
 
-// protocolError is something that no end of this version sends. It ends the bundle.
+// protocolError means that the other end has sent something that no end of this version sends. It ends the bundle.
 type protocolError struct{ what string }
 
 func (e *protocolError) Error() string { return "not the protocol of the relay: " + e.what }
 
-// reason is why a stream was reset, as a number of the protocol.
+// reason is why a stream was reset, as the number that the protocol has for it.
 type reason uint8
 
 const (
@@ -72,7 +72,7 @@ const (
 	reasonCancelled  reason = 7
 )
 
-// err is what the reason means to whoever reads or writes. One of a later version is a reset.
+// err is the error that readers and writers get for the reason. A reason that this version does not know counts as a reset.
 func (r reason) err() error {
 	switch r {
 	case reasonRefused:
@@ -92,7 +92,7 @@ func (r reason) err() error {
 	return ErrReset
 }
 
-// reasonFor is the outcome of a dial.
+// reasonFor is the reason for a dial that failed with err.
 func reasonFor(err error) reason {
 	if _, unresolved := errors.AsType[*net.DNSError](err); unresolved {
 		return reasonUnresolved
@@ -107,16 +107,16 @@ func reasonFor(err error) reason {
 	return reasonRefused
 }
 
-// deadline is that of a stream's reads or of its writes.
+// deadline is the deadline of a stream's reads, or of its writes. The end's lock guards it.
 type deadline struct {
-	timer   *time.Timer
-	expired chan struct{}
+	timer   *time.Timer   // nil without a deadline, and when it has passed
+	expired chan struct{} // closed when the deadline has passed, and replaced when another one is set
 }
 
-// set is called with the stream's lock held.
+// set sets the deadline; the zero time is none.
 func (d *deadline) set(t time.Time) {
 	if d.timer != nil && !d.timer.Stop() {
-		<-d.expired // it is about to be closed, if it is not yet
+		<-d.expired // the timer has fired, so that this is closed, or about to be
 	}
 	d.timer = nil
 	select {
@@ -135,7 +135,7 @@ func (d *deadline) set(t time.Time) {
 	close(expired)
 }
 
-// stop is called when nobody waits any more.
+// stop stops the timer, as nothing waits under the deadline any more.
 func (d *deadline) stop() {
 	if d.timer != nil {
 		d.timer.Stop()

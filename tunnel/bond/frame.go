@@ -9,28 +9,28 @@ import (
 
 const (
 	headerSize = 16
-	frameSize  = 8 << 10  // the most that this end puts into a frame
-	frameLimit = 16 << 10 // the most that it takes from the other
+	frameSize  = 8 << 10  // the most bytes of data that this end puts into a frame
+	frameLimit = 16 << 10 // the most bytes of data that it takes in a frame of the other end
 )
 
-// kind says what a frame means; spec.md has the table.
+// kind says what a frame means, and what its header fields stream and offset hold; spec.md has the table.
 type kind uint8
 
 const (
 	kindData   kind = 1 // bytes of a stream from offset on; with flagFin they are its last
-	kindOpen   kind = 2 // to the relay: connect this stream to the port in the payload; offset is what it may send
-	kindOpened kind = 3 // from the relay: it is connected; offset is what the near end may send
-	kindCredit kind = 4 // the stream may be sent up to offset
-	kindStop   kind = 5 // whoever sends this reads the stream no more
+	kindOpen   kind = 2 // to the relay: connect the stream to the port in the payload; offset is the relay's credit, as with kindCredit
+	kindOpened kind = 3 // from the relay: the stream is connected; offset is the near end's credit, as with kindCredit
+	kindCredit kind = 4 // the other end may send the bytes of the stream before offset
+	kindStop   kind = 5 // the sender of this frame reads the stream no more
 	kindReset  kind = 6 // the stream is over at once, in both directions; the payload is the reason
-	kindAck    kind = 7 // offset counts what came over this strand; the stream's place is how long it was held back, in µs
-	kindState  kind = 8 // the strand in the stream's place is away, back, draining, drained; the highest offset counts
-	kindPing   kind = 9 // wants to be acknowledged, nothing else
+	kindAck    kind = 7 // offset is how many bytes have come over this strand; stream is for how many µs the acknowledge was held back
+	kindState  kind = 8 // stream is the number of a strand, the payload its new state; offset numbers the changes, and the highest one counts
+	kindPing   kind = 9 // is to be acknowledged, and means nothing else
 )
 
 const (
-	flagFin     = 1 << 0 // of data
-	flagBacklog = 1 << 1 // of any frame: whoever sends it could use another strand
+	flagFin     = 1 << 0 // of kindData: the last bytes of the stream
+	flagBacklog = 1 << 1 // of any kind: the sender has a backlog, and could use another strand
 )
 
 // header is the head of a frame, with numbers in network order.
@@ -49,10 +49,10 @@ func (h header) put(b []byte) {
 	binary.BigEndian.PutUint64(b[8:], h.offset)
 }
 
-// counted reports whether the far end counts the frame among what it acknowledges.
+// counted reports whether the receiver counts the frame among the bytes that it acknowledges.
 func (h header) counted() bool { return h.kind != kindAck }
 
-// parseHeader reads the head of a frame and refuses what no end of this version sends.
+// parseHeader reads the header of a frame, and refuses one that no end of this version sends by a *protocolError.
 func parseHeader(b [headerSize]byte) (header, error) {
 	h := header{
 		kind: kind(b[0]), flags: b[1], length: binary.BigEndian.Uint16(b[2:]),
@@ -87,7 +87,7 @@ const offsetLimit = 1 << 62
 // awaiter is a connection that can let its reader sleep until n more bytes have come, or it ends.
 type awaiter interface{ Await(n int) }
 
-// readFrame reads a frame of r, which reads from conn; its payload is the caller's.
+// readFrame reads a frame of r, which reads from conn. The caller owns the payload.
 func readFrame(r *bufio.Reader, conn any) (header, []byte, error) {
 	var b [headerSize]byte
 	if _, err := io.ReadFull(r, b[:]); err != nil {
@@ -107,20 +107,20 @@ func readFrame(r *bufio.Reader, conn any) (header, []byte, error) {
 	return h, payload, nil
 }
 
-// frame is one that is to be sent, or has been and is not known to have arrived.
+// frame is a frame that is to be sent, or was sent and is not known to have arrived.
 type frame struct {
 	header
 
 	payload []byte
-	of      *Stream // nil when it is no data
-	copies  int     // usable strands that it is in flight on
-	settled bool    // it has arrived, or nobody waits for it any more
-	queued  bool    // for a strand to take
-	flown   bool    // a strand has taken it before
-	hedged  bool    // it was sent a second time as its strand was silent
+	of      *Stream // the stream of the data; nil for a frame without data
+	copies  int     // how many strands that are not away have the frame on its way
+	settled bool    // the frame has arrived
+	queued  bool    // the frame waits in a queue for a strand to send it
+	flown   bool    // the frame was sent before
+	hedged  bool    // the frame was sent a second time because its strand was silent
 }
 
 func (f *frame) size() uint64 { return headerSize + uint64(f.length) }
 
-// moot reports whether it need not be sent (again).
+// moot reports whether the frame need not be sent, or not again.
 func (f *frame) moot() bool { return f.settled || f.of != nil && f.of.sending.over }

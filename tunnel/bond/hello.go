@@ -11,42 +11,42 @@ import (
 	"time"
 )
 
-// Version is that of the protocol. An end speaks one alone: both are of one release.
+// Version is the version of the protocol. An end speaks only one, as the two ends are meant to be of the same release.
 const Version uint16 = 1
 
 const (
 	helloMagic  = "cvrelay?"
 	answerMagic = "cvrelay!"
-	buildLimit  = 64              // bytes of the name of a build
-	helloLimit  = 256             // bytes of a hello or its answer after the head, in any version
-	helloHead   = 8 + 2 + 2       // magic, version, length of what follows
-	answerIn    = time.Second     // a relay on the other side answers at once
-	helloWithin = 5 * time.Second // how long the relay waits for one
+	buildLimit  = 64              // bytes of the name of a build at the most
+	helloLimit  = 256             // bytes of a hello or an answer after its head at the most, in any version
+	helloHead   = 8 + 2 + 2       // bytes of the head: magic, version, length of what follows
+	answerIn    = time.Second     // how long the near end waits for the answer, which a relay gives at once
+	helloWithin = 5 * time.Second // how long the relay waits for a hello
 )
 
-// id is a random name, of a bundle or of a relay that runs.
+// id is the random name of a bundle, or of a relay from its start to its end (instance).
 type id [16]byte
 
 // purpose is what a connection wants of the relay.
 type purpose uint8
 
 const (
-	purposeNew   purpose = 1 // the first strand of a bundle
-	purposeJoin  purpose = 2 // a further one
-	purposeCheck purpose = 3 // an answer, nothing else
+	purposeNew   purpose = 1 // to be the first strand of a new bundle
+	purposeJoin  purpose = 2 // to be a further strand of a bundle
+	purposeCheck purpose = 3 // to get an answer, nothing else
 )
 
-// hello is the first thing on a strand.
+// hello is the first message on a connection, from the near end.
 type hello struct {
 	version  uint16
 	purpose  purpose
-	strand   uint16 // never used before in the bundle
+	strand   uint16 // the strand's number, which no strand of the bundle had before
 	bundle   id
-	instance id // that the bundle is at; zero for a new one
+	instance id // of the relay that knows the bundle; zero for a new bundle
 	build    string
 }
 
-// verdict is the relay's answer.
+// verdict is what the relay makes of a hello.
 type verdict uint8
 
 const (
@@ -56,7 +56,7 @@ const (
 	verdictFull     verdict = 3
 )
 
-// answer is the relay's to a hello.
+// answer is the relay's answer to a hello.
 type answer struct {
 	version  uint16
 	verdict  verdict
@@ -64,7 +64,7 @@ type answer struct {
 	build    string
 }
 
-// pack frames what follows the head, which every version can read: magic, version, length.
+// pack puts a head before rest: magic, version and length, which every version can read.
 func pack(magic string, version uint16, rest []byte) []byte {
 	b := append([]byte(magic), 0, 0, 0, 0)
 	binary.BigEndian.PutUint16(b[8:], version)
@@ -72,7 +72,7 @@ func pack(magic string, version uint16, rest []byte) []byte {
 	return append(b, rest...)
 }
 
-// unpack reads what pack has framed.
+// unpack reads what pack has made. The error is ErrNoRelay where something else comes.
 func unpack(r io.Reader, magic string) (version uint16, rest []byte, err error) {
 	head := make([]byte, helloHead)
 	if _, err := io.ReadFull(r, head[:len(magic)]); err != nil {
@@ -101,7 +101,7 @@ func (h hello) bytes() []byte {
 	return pack(helloMagic, h.version, append(rest, cut(h.build)...))
 }
 
-// readHello reads one. Of another version only that is known.
+// readHello reads a hello. Of one in another version only the version is returned.
 func readHello(r io.Reader) (hello, error) {
 	version, rest, err := unpack(r, helloMagic)
 	if err != nil || version != Version {
@@ -127,7 +127,7 @@ func (a answer) bytes() []byte {
 	return pack(answerMagic, a.version, append(rest, cut(a.build)...))
 }
 
-// readAnswer reads one; every version begins it like this.
+// readAnswer reads an answer, which begins alike in every version.
 func readAnswer(r io.Reader) (answer, error) {
 	version, rest, err := unpack(r, answerMagic)
 	if err != nil {
@@ -145,7 +145,7 @@ func readAnswer(r io.Reader) (answer, error) {
 
 func cut(build string) []byte { return []byte(build[:min(len(build), buildLimit)]) }
 
-// greet says hello on a connection and judges the answer.
+// greet says hello on a connection and waits for the answer, answerIn at the most. A verdict other than welcome is an error.
 func greet(ctx context.Context, conn net.Conn, h hello) (answer, error) {
 	within, cancel := context.WithTimeout(ctx, answerIn)
 	defer cancel()
@@ -161,7 +161,7 @@ func greet(ctx context.Context, conn net.Conn, h hello) (answer, error) {
 			err = os.ErrDeadlineExceeded
 		}
 	}
-	if err == nil { // a relay that refuses may have closed the connection by now, which is no error of its own
+	if err == nil { // the verdict goes first: a relay that refuses may have closed the connection, so that SetDeadline fails
 		if err := a.judge(); err != nil {
 			return a, err
 		}
@@ -187,13 +187,13 @@ func exchange(conn net.Conn, h hello) (answer, error) {
 	return readAnswer(conn)
 }
 
-// goneError is a connection that ended before the relay answered: nothing listens there.
+// goneError means that a connection ended before the relay had answered, as where nothing listens.
 type goneError struct{ err error }
 
 func (e *goneError) Error() string   { return fmt.Sprintf("hello to the relay: %s", e.err) }
 func (e *goneError) Unwrap() []error { return []error{ErrGone, e.err} }
 
-// judge is the verdict as an error.
+// judge returns the verdict as an error; nil for welcome.
 func (a answer) judge() error {
 	if a.version != Version {
 		return &VersionError{Ours: Version, Theirs: a.version, Build: a.build}
@@ -211,7 +211,7 @@ func (a answer) judge() error {
 	return &protocolError{fmt.Sprintf("a verdict of %d", a.verdict)}
 }
 
-// Check asks a relay for nothing but its answer, and returns how it calls itself.
+// Check says hello to a relay only to get an answer, and returns how the relay calls itself.
 func Check(ctx context.Context, conn net.Conn) (build string, err error) {
 	a, err := greet(ctx, conn, hello{version: Version, purpose: purposeCheck})
 	return a.build, err

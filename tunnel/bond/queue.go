@@ -1,6 +1,6 @@
 package bond
 
-// queue is first in, first out.
+// queue is a first-in, first-out queue whose memory is used again.
 type queue[T any] struct {
 	items []T
 	head  int
@@ -10,7 +10,7 @@ func (q *queue[T]) len() int { return len(q.items) - q.head }
 
 func (q *queue[T]) push(v T) { q.items = append(q.items, v) }
 
-// first is the one that pop takes next.
+// first is the item that pop takes next. The queue must not be empty, as for pop.
 func (q *queue[T]) first() *T { return &q.items[q.head] }
 
 func (q *queue[T]) pop() T {
@@ -27,16 +27,16 @@ func (q *queue[T]) pop() T {
 	return v
 }
 
-// all are those that wait, in their order.
+// all returns the items, in their order.
 func (q *queue[T]) all() []T { return q.items[q.head:] }
 
-// idSet holds stream ids that were used. They are given out in order, but reach the far end in any.
+// idSet holds the stream ids that were used. The near end gives them out in order, but they may reach the far end in any order.
 type idSet struct {
-	below uint32 // all below were used
-	above map[uint32]struct{}
+	below uint32              // all ids below this one were used
+	above map[uint32]struct{} // the used ones from below on
 }
 
-// idsAhead is how far an id may be ahead of one that has not come.
+// idsAhead is how far an id may be ahead of the lowest one that has not come.
 const idsAhead = 4096
 
 func (s *idSet) has(n uint32) bool {
@@ -44,7 +44,7 @@ func (s *idSet) has(n uint32) bool {
 	return is || n < s.below
 }
 
-// add is false when too many ids before this one are missing.
+// add adds an id. It reports false when the id is more than idsAhead ahead.
 func (s *idSet) add(n uint32) bool {
 	if s.above == nil {
 		s.above = map[uint32]struct{}{}

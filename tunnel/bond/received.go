@@ -5,21 +5,23 @@ import (
 	"sort"
 )
 
-// segmentLimit is how many pieces of a stream may wait for one before them. Frames of 8 KiB are 512 of them in a stream's
-// credit; more are only of tiny ones.
+// segmentLimit is how many pieces of a stream may wait for bytes before them. A stream's credit of 4 MiB is 512 frames of 8 KiB,
+// so there are more pieces only when somebody sends tiny ones.
 const segmentLimit = 4096
 
-// received is what has come of a stream and was not read: what comes next, and behind gaps what comes later.
+// received holds what has come of a stream and was not read yet: the bytes that come next, and those that wait for bytes before
+// them.
 type received struct {
-	next  uint64 // all before it has come
-	ready [][]byte
-	later []segment // in order, without overlap, none at next
-	end   uint64    // of the stream, when ended
-	ended bool
+	next  uint64    // all bytes before this offset have come
+	ready [][]byte  // the bytes that end at next and were not read yet
+	later []segment // what has come from next on: in order, without overlap, none of it at next
+	end   uint64    // the offset of the stream's end, when ended
+	ended bool      // the end of the stream is known
 
 	buffered uint64 // bytes in ready and later
 }
 
+// segment is some bytes of a stream with their offset.
 type segment struct {
 	offset uint64
 	bytes  []byte
@@ -27,7 +29,7 @@ type segment struct {
 
 func (s segment) end() uint64 { return s.offset + uint64(len(s.bytes)) }
 
-// add takes bytes at an offset, of which some or all may have come before; it keeps them.
+// add takes bytes at an offset, some or all of which may have come before. It keeps the slice.
 func (r *received) add(offset uint64, bytes []byte) {
 	if end := offset + uint64(len(bytes)); end <= r.next {
 		return
@@ -62,7 +64,7 @@ func (r *received) insert(i int, s segment) {
 	r.buffered += uint64(len(s.bytes))
 }
 
-// last takes the end of the stream. It is false when something else was said before.
+// last takes the offset of the stream's end. It reports false when that contradicts what has come before.
 func (r *received) last(end uint64) bool {
 	if r.ended {
 		return r.end == end
@@ -71,7 +73,7 @@ func (r *received) last(end uint64) bool {
 	return r.highest() <= end
 }
 
-// highest is the end of what has come.
+// highest is the offset behind all that has come.
 func (r *received) highest() uint64 {
 	if len(r.later) == 0 {
 		return r.next
@@ -79,7 +81,7 @@ func (r *received) highest() uint64 {
 	return r.later[len(r.later)-1].end()
 }
 
-// take moves what comes next into p.
+// take moves bytes that are ready into p.
 func (r *received) take(p []byte) (n int) {
 	for n < len(p) && len(r.ready) > 0 {
 		k := copy(p[n:], r.ready[0])
@@ -93,9 +95,9 @@ func (r *received) take(p []byte) (n int) {
 	return n
 }
 
-// complete reports whether all of the stream has come; done, whether it was read as well.
+// complete reports whether all of the stream has come; done, whether all of it was read as well.
 func (r *received) complete() bool { return r.ended && r.next == r.end }
 func (r *received) done() bool     { return r.complete() && len(r.ready) == 0 }
 
-// forget drops all that is there.
+// forget drops what has come and was not read.
 func (r *received) forget() { r.ready, r.later, r.buffered = nil, nil, 0 }

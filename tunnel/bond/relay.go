@@ -13,46 +13,47 @@ import (
 	"time"
 )
 
-// Relay is the far end: it takes the strands of any number of bundles and opens the ports of this machine's loopback that it
-// was given, no others. Its zero value opens none.
+// Relay is the far end of any number of bundles: it takes their strands, and connects their streams to the ports that it was
+// given, and to no others. Its zero value has no ports. Its methods are safe for concurrent use.
 type Relay struct {
-	Targets []uint16                                                 // what may be opened
-	Dial    func(ctx context.Context, port uint16) (net.Conn, error) // nil: 127.0.0.1
+	Targets []uint16                                                 // the ports to which streams may be connected
+	Dial    func(ctx context.Context, port uint16) (net.Conn, error) // connects to one of them; nil dials it on 127.0.0.1
 	Limits  Limits
 	Build   string // how this program calls itself in an answer
 
-	once         sync.Once
-	bounds       Limits // with the usual amounts
-	credit, hold *budget
-	instance     id
+	once         sync.Once // done by begin
+	bounds       Limits    // Limits with the defaults put in
+	credit, hold *budget   // shared by all bundles
+	instance     id        // the name of this relay from its start to its end
 
 	mu      sync.Mutex
 	bundles map[id]*end
-	callers map[net.Conn]struct{} // that have not said hello yet
+	callers map[net.Conn]struct{} // connections that have not said hello yet
 	closed  bool
 	running sync.WaitGroup
 
 	counts Counts
 }
 
-// Counts are what a relay has done. They name nobody.
+// Counts say how much a relay does and has done, but nothing of who and where.
 type Counts struct {
-	Bundles, Strands, Streams int    // at the moment
-	Opened, Refused           uint64 // streams
-	Turned                    uint64 // connections that said no hello, or the wrong one
+	Bundles, Strands, Streams int    // that there are at the moment
+	Opened, Refused           uint64 // streams that were connected, and that could not be
+	Turned                    uint64 // connections that said no hello, or were refused
 }
 
 const (
-	callersLimit = 64
-	dialWithin   = 10 * time.Second
+	callersLimit = 64               // connections that may not have said hello yet; further ones are closed
+	dialWithin   = 10 * time.Second // how long connecting to a target may take
 )
 
+// begin sets up what the zero value has not.
 func (r *Relay) begin() {
 	r.once.Do(func() {
 		r.bounds = r.Limits.or(Limits{Streams: 1024, Bundles: 16, Strands: 32, Stream: 1 << 20, Credit: 8 << 20, Hold: 8 << 20})
 		r.credit, r.hold = newBudget(r.bounds.Credit), newBudget(r.bounds.Hold)
 		r.bundles, r.callers = map[id]*end{}, map[net.Conn]struct{}{}
-		_, _ = rand.Read(r.instance[:]) // it does not fail
+		_, _ = rand.Read(r.instance[:]) // never fails
 	})
 }
 
@@ -63,7 +64,7 @@ func (r *Relay) Serve(l net.Listener) error {
 		conn, err := l.Accept()
 		if err != nil {
 			if timeout, is := errors.AsType[net.Error](err); is && timeout.Timeout() || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
-				time.Sleep(50 * time.Millisecond) // of descriptors: others will end
+				time.Sleep(50 * time.Millisecond) // out of file descriptors, until other connections end
 				continue
 			}
 			return err
@@ -85,7 +86,7 @@ func (r *Relay) Take(conn net.Conn) {
 	r.running.Go(func() { r.meet(conn) })
 }
 
-// meet hears a hello and answers.
+// meet reads the hello of a connection and has it answered.
 func (r *Relay) meet(conn net.Conn) {
 	_ = conn.SetDeadline(time.Now().Add(helloWithin))
 	h, err := readHello(conn)
@@ -119,7 +120,7 @@ func (r *Relay) meet(conn net.Conn) {
 	r.running.Go(func() { r.admit(e, h.strand, conn, a) })
 }
 
-// admit answers and makes the connection a strand.
+// admit answers a hello and makes the connection a strand.
 func (r *Relay) admit(e *end, strand uint16, conn net.Conn, a answer) {
 	_, err := conn.Write(a.bytes())
 	if err == nil {
@@ -135,7 +136,7 @@ func (r *Relay) admit(e *end, strand uint16, conn net.Conn, a answer) {
 	e.join(strand, conn)
 }
 
-// seat finds the bundle of a hello, or makes it.
+// seat finds the bundle to which a hello belongs, or makes it, and takes the strand's number there. r.mu is held.
 func (r *Relay) seat(h hello) (*end, verdict) {
 	e := r.bundles[h.bundle]
 	switch {
@@ -166,7 +167,7 @@ func (r *Relay) seat(h hello) (*end, verdict) {
 	return e, verdictWelcome
 }
 
-// carry connects a stream to its port and carries what comes, both ways.
+// carry connects a stream to its target and copies in both directions until both have ended.
 func (r *Relay) carry(s *Stream) {
 	conn, err := r.dial(s.port)
 	if err != nil {
@@ -206,7 +207,8 @@ func (r *Relay) carry(s *Stream) {
 	_ = s.Close()
 }
 
-// fetch carries what a target sends, with a buffer that grows for one that fills it: most wait for the most part.
+// fetch copies what a target sends to a stream until its end. It has a small buffer, as most targets send nothing most of the
+// time, and a larger one for a target that fills that.
 func fetch(s *Stream, from io.Reader) error {
 	buf := make([]byte, 1<<10)
 	for {
@@ -238,8 +240,8 @@ func (r *Relay) dial(port uint16) (net.Conn, error) {
 	return (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(port))))
 }
 
-// welcome tells the near end that the stream is connected; stop is called when nobody wants what is to be sent any more. It
-// is false when the stream is over already.
+// welcome tells the near end that the stream is connected; stop will be called when the near end reads the stream no more. It
+// reports false when the stream is over already. It takes the end's lock.
 func (s *Stream) welcome(stop func()) bool {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
@@ -258,6 +260,7 @@ func (s *Stream) welcome(stop func()) bool {
 	return true
 }
 
+// isStopped reports whether nothing can be sent on the stream any more. It takes the end's lock.
 func (s *Stream) isStopped() bool {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
@@ -270,7 +273,7 @@ func (r *Relay) count(change func(*Counts)) {
 	change(&r.counts)
 }
 
-// Counts are of this moment.
+// Counts returns the counts of this moment.
 func (r *Relay) Counts() Counts {
 	r.mu.Lock()
 	c, all := r.counts, make([]*end, 0, len(r.bundles))

@@ -3,17 +3,18 @@ package bond
 import "time"
 
 const (
-	commandBytes = 4 << 10               // of frames without data that go out at once
-	lively       = time.Second           // after its last byte, an interactive stream is one still
-	sluggish     = 20 * time.Millisecond // a connection that takes longer to take a frame is behind
-	alike        = 4 * time.Millisecond  // differences below are none: the first strand is used, the others may become quiet
-	probeEvery   = 7 * time.Second       // shorter than rttMemory
-	probeLeast   = 60 * time.Millisecond // that windows are at their least
-	probeMost    = time.Second
-	backlogAfter = 50 * time.Millisecond // that something waits while no strand would take it
+	commandBytes = 4 << 10               // about how many bytes of frames without data go out in one write
+	lively       = time.Second           // how long after its last byte an interactive stream counts as active
+	sluggish     = 20 * time.Millisecond // a connection that takes longer than that for one write is behind
+	alike        = 4 * time.Millisecond  // the grain of delays: of strands that differ by less the first is used, so that the others may become quiet
+	probeEvery   = 7 * time.Second       // from one probe to the next; shorter than rttMemory
+	probeLeast   = 60 * time.Millisecond // how long a probe lasts at the least
+	probeMost    = time.Second           // how long it lasts at the most
+	backlogAfter = 50 * time.Millisecond // how long something has to wait for which no strand has room, for it to be a backlog
 )
 
-// next is what a strand is to write now: an acknowledge, frames without data, a frame of data; nothing when it is to wait.
+// next returns what a strand is to write now: an acknowledge, frames without data, one frame of data; empty when it is to wait.
+// The end's lock is held, as for all functions in this file.
 func (s *Strand) next(now time.Time) []byte {
 	if s.ended || s.state == stateAway {
 		return nil
@@ -34,7 +35,7 @@ func (s *Strand) next(now time.Time) []byte {
 	}
 	s.waiting = !took
 	if !took && s.ready() && s.room(now) && s != e.free {
-		e.backlogged = time.Time{} // it could have carried more
+		e.backlogged = time.Time{} // the strand could have carried more, so there is no backlog
 	}
 	if took {
 		e.kick(now)
@@ -49,7 +50,7 @@ func (s *Strand) next(now time.Time) []byte {
 	return out
 }
 
-// nextControl adds frames without data, which go over whichever strand is the quickest.
+// nextControl appends frames without data to what a strand writes, if the strand is the quickest one.
 func (e *end) nextControl(s *Strand, out []byte, now time.Time) []byte {
 	if e.control.len() == 0 || e.best(now, false) != s {
 		return out
@@ -63,7 +64,7 @@ func (e *end) nextControl(s *Strand, out []byte, now time.Time) []byte {
 	return out
 }
 
-// pick is the next frame of data that is for a strand; nil when there is none, or its window is full.
+// pick returns the next frame of data for a strand; nil when there is none for it, or its window is full.
 func (e *end) pick(s *Strand, now time.Time) *frame {
 	if s.silent {
 		return nil
@@ -94,6 +95,7 @@ func (e *end) pick(s *Strand, now time.Time) *frame {
 	return e.pickBulk(s, room)
 }
 
+// pickBulk is pick for the streams that carry much.
 func (e *end) pickBulk(s *Strand, room bool) *frame {
 	for room && s != e.free && e.bulk.len() > 0 {
 		st := e.bulk.pop()
@@ -105,7 +107,7 @@ func (e *end) pickBulk(s *Strand, room bool) *frame {
 	return nil
 }
 
-// send puts a frame on a strand.
+// send appends a frame to what a strand writes, and notes that it is on its way.
 func (s *Strand) send(f *frame, out []byte, now time.Time) []byte {
 	f.flags = f.flags&flagFin | s.e.flags(now)
 	at := len(out)
@@ -128,7 +130,7 @@ func (s *Strand) send(f *frame, out []byte, now time.Time) []byte {
 	return out
 }
 
-// flags are those of any frame that is sent now.
+// flags returns the flags that any frame which is sent now has.
 func (e *end) flags(now time.Time) uint8 {
 	if !e.backlogged.IsZero() && now.Sub(e.backlogged) >= backlogAfter {
 		return flagBacklog
@@ -136,9 +138,10 @@ func (e *end) flags(now time.Time) uint8 {
 	return 0
 }
 
+// window is how many bytes the strand may have on their way, 1 during a probe.
 func (s *Strand) window(now time.Time) uint64 {
 	if now.Before(s.e.probing) {
-		return 1 // a frame at a time
+		return 1 // so that the strand carries one frame at a time
 	}
 	return s.pace.window()
 }
@@ -146,7 +149,8 @@ func (s *Strand) window(now time.Time) uint64 {
 // room reports whether the window has space for another frame.
 func (s *Strand) room(now time.Time) bool { return s.inflight < s.window(now) }
 
-// best is the strand that carries a small frame the soonest; nil when there is none that takes it.
+// best returns the strand that delivers a small frame the soonest; nil when none takes it. data says that it is a frame of data,
+// for which a strand's window counts.
 func (e *end) best(now time.Time, data bool) (best *Strand) {
 	var least time.Duration
 	for _, s := range e.strands {
@@ -157,7 +161,7 @@ func (e *end) best(now time.Time, data bool) (best *Strand) {
 			best, least = s, wait
 		}
 	}
-	if best == nil && !data { // one that is silent is better than none
+	if best == nil && !data { // a silent strand is better than none
 		for _, s := range e.strands {
 			if s.usable() {
 				return s
@@ -167,7 +171,7 @@ func (e *end) best(now time.Time, data bool) (best *Strand) {
 	return best
 }
 
-// delay is how long a frame takes that is sent now, as far as can be known.
+// delay is how long a frame that is sent now is expected to take.
 func (s *Strand) delay(now time.Time) time.Duration {
 	wait := time.Duration(float64(s.inflight)/s.pace.rate()*float64(time.Second)) + s.pace.smooth
 	if s.flight.len() > 0 {
@@ -179,7 +183,7 @@ func (s *Strand) delay(now time.Time) time.Duration {
 	return wait
 }
 
-// kick wakes a strand that has something to do. Each that takes something wakes the next one.
+// kick wakes a strand that has something to send. A strand that takes something wakes the next one by it.
 func (e *end) kick(now time.Time) {
 	if e.control.len() > 0 {
 		if s := e.best(now, false); s != nil {
@@ -230,8 +234,9 @@ func (e *end) keepFree(now time.Time) {
 	}
 }
 
-// probe has all strands carry a frame at a time for a moment now and then: else no strand would ever see a round trip without its own
-// queue in it, and the windows would double with each rttMemory. All at once, as they may share what they wait for.
+// probe has all strands carry one frame at a time for a moment, every probeEvery: else no strand would ever see a round trip
+// without its own queue in it, and the windows would double with each rttMemory. All strands do so at the same time, as they may
+// share a queue.
 func (e *end) probe(now time.Time) {
 	if now.Before(e.probing) || now.Sub(e.probed) < probeEvery {
 		return

@@ -10,24 +10,24 @@ import (
 	"time"
 )
 
-// Service is a relay as a program: culvert relay, and the small build of it in deploy/relay.
+// Service is a relay as a program: culvert relay, and the small build of that in deploy/relay.
 type Service struct {
-	Listen netip.AddrPort   // of loopback
-	To     []netip.AddrPort // of loopback, each on a port of its own
-	Build  string
-	Log    io.Writer // is told counts, nothing of who and what
+	Listen netip.AddrPort   // where the relay listens, on loopback
+	To     []netip.AddrPort // the targets, on loopback, each with another port
+	Build  string           // how the program calls itself in an answer
+	Log    io.Writer        // gets lines with counts, which say nothing of who and what
 }
 
 // UsualListen is where culvert looks for a relay in a task.
 const UsualListen = "127.0.0.1:7300"
 
 const (
-	memory     = 32 << 20 // of the whole program, as far as the garbage collector can do something for it
-	countEvery = time.Minute
-	checkIn    = 2 * time.Second
+	memory     = 32 << 20        // bytes in which the garbage collector tries to keep the whole program
+	countEvery = time.Minute     // how often counts are logged, if they have changed
+	checkIn    = 2 * time.Second // how long Healthy may take
 )
 
-// ParseLoopback reads an address and port of this machine's loopback. It takes no other, and no name.
+// ParseLoopback reads a loopback address with a port. Other addresses, and names, are errors.
 func ParseLoopback(s string) (netip.AddrPort, error) {
 	at, err := netip.ParseAddrPort(s)
 	switch {
@@ -39,7 +39,7 @@ func ParseLoopback(s string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), nil
 }
 
-// Check says what is wrong with the service as it was written; nil when nothing is.
+// Check returns what is wrong with the fields of the service; nil when nothing is.
 func (s Service) Check() error {
 	to := map[uint16]netip.AddrPort{}
 	for _, at := range s.To {
@@ -59,7 +59,7 @@ func (s Service) Check() error {
 	return nil
 }
 
-// Run serves until ctx ends, which ends all connections at once.
+// Run serves until ctx ends, which ends all connections at once and is no error.
 func (s Service) Run(ctx context.Context) error {
 	if err := s.Check(); err != nil {
 		return err
@@ -112,7 +112,7 @@ func (c Counts) String() string {
 		c.Bundles, c.Strands, c.Streams, c.Opened, c.Refused, c.Turned)
 }
 
-// Healthy asks the relay on an address whether it answers, and returns how it calls itself.
+// Healthy checks whether the relay on an address answers, and returns how it calls itself.
 func Healthy(ctx context.Context, at netip.AddrPort) (build string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, checkIn)
 	defer cancel()

@@ -9,14 +9,15 @@ import (
 )
 
 const (
-	ackBytes  = 4 << 10
-	ackWithin = 8 * time.Millisecond
-	// A strand on which nothing at all is acknowledged for this and two round trips is silent: what it carries is sent
-	// once more over others. Shorter, a queue that is merely long has everything sent twice, and becomes longer.
+	ackBytes  = 4 << 10              // an acknowledge is sent when so many bytes have come since the last one
+	ackWithin = 8 * time.Millisecond // how long an acknowledge waits for that at the most
+	// silence and two round trips is how long nothing at all has to be acknowledged on a strand for it to be silent. Then what is
+	// on its way there is sent once more over other strands. With a shorter time everything in a queue that is merely long would
+	// be sent twice, which makes the queue longer.
 	silence   = 500 * time.Millisecond
-	pingAfter = 15 * time.Second // without a word
-	deadAfter = 20 * time.Second // without an acknowledge that is due
-	awayLimit = time.Minute      // that one may be away
+	pingAfter = 15 * time.Second // how long nothing must have come over an idle strand for it to be asked by a ping
+	deadAfter = 20 * time.Second // how long an acknowledge may be due before the strand is given up
+	awayLimit = time.Minute      // how long a strand may be away before it is given up
 )
 
 // state is what a strand may be used for, as a number of the protocol.
@@ -24,9 +25,9 @@ type state uint8
 
 const (
 	stateUsable   state = 0
-	stateAway     state = 1 // its connection is interrupted; what is on its way may come later
-	stateDraining state = 2 // it takes nothing more
-	stateDrained  state = 3 // and nothing of it is on its way, says the far end
+	stateAway     state = 1 // the connection is interrupted; what is on its way may come later
+	stateDraining state = 2 // the strand takes nothing more
+	stateDrained  state = 3 // only told by the far end: the strand is draining, and nothing that the far end has sent is on its way any more
 )
 
 // Strand is one of a bundle's connections.
@@ -34,51 +35,51 @@ type Strand struct {
 	e    *end
 	id   uint16
 	conn net.Conn
-	wake chan struct{}
-	done chan struct{}
+	wake chan struct{} // wakes write; capacity 1
+	done chan struct{} // closed when the strand has ended
 
 	state    state
-	turn     uint64 // how often the state was changed
-	since    time.Time
-	silent   bool
+	turn     uint64    // how often the state was changed
+	since    time.Time // when the state last changed
+	silent   bool      // nothing is acknowledged, see silence
 	ended    bool
-	err      error
-	drained  bool // the far end has nothing more on it
-	reported bool // that it is drained
-	waiting  bool // for something to send
-	writing  time.Time
-	pinging  bool // it is to be asked whether it is there
+	err      error     // why the strand has ended
+	drained  bool      // the far end has said that nothing that it has sent is on its way any more
+	reported bool      // that the strand is drained was told
+	waiting  bool      // write waits for something to send
+	writing  time.Time // when the write under way began; zero without one
+	pinging  bool      // a ping is to be sent
 
-	flight   queue[flying]
-	inflight uint64
-	sent     uint64
-	acked    uint64
-	ackedAt  time.Time
+	flight   queue[flying] // frames that were sent and are not acknowledged
+	inflight uint64        // bytes of these
+	sent     uint64        // bytes of all frames that were sent, acknowledges aside
+	acked    uint64        // how many of these bytes are acknowledged
+	ackedAt  time.Time     // when an acknowledge last came
 	pace     pace
 
-	received, confirmed uint64
-	receivedAt          time.Time
-	heardAt             time.Time
-	ackDue              bool
-	ackTimer            *time.Timer
+	received, confirmed uint64      // bytes of all frames that have come, acknowledges aside, and how many of them are acknowledged
+	receivedAt          time.Time   // when the last of them came
+	heardAt             time.Time   // when anything last came
+	ackDue              bool        // an acknowledge is to be sent even without other frames
+	ackTimer            *time.Timer // calls confirm
 
-	out               []byte
-	movedAt           time.Time // when data last went over it
-	bytesIn, bytesOut uint64    // of data
+	out               []byte    // the memory for what write writes
+	movedAt           time.Time // when data last went over the strand, in either direction
+	bytesIn, bytesOut uint64    // bytes of data that went over the strand
 	use               use
 }
 
 // flying is a frame on its way.
 type flying struct {
 	frame *frame
-	end   uint64 // the strand's count behind it
+	end   uint64 // the strand's sent right behind the frame: an acknowledge of so many bytes acknowledges the frame
 	sent  sent
 }
 
-// join adds a strand on a connection that has said hello.
+// join adds a strand on a connection on which hello and answer were exchanged.
 func (e *end) join(id uint16, conn net.Conn) *Strand {
 	now := time.Now()
-	var window uint64 // others know already what can be expected
+	var window uint64 // half of the other strands' mean: they know already what can be expected
 	for _, s := range e.strands {
 		window += s.pace.window() / uint64(2*len(e.strands))
 	}
@@ -100,6 +101,7 @@ func (e *end) join(id uint16, conn net.Conn) *Strand {
 	return s
 }
 
+// read reads frames until the strand ends. It takes the end's lock.
 func (s *Strand) read() {
 	r := bufio.NewReaderSize(s.conn, 4<<10)
 	for {
@@ -121,6 +123,7 @@ func (s *Strand) read() {
 	}
 }
 
+// write writes what next returns until the strand ends. It takes the end's lock.
 func (s *Strand) write() {
 	for {
 		s.e.mu.Lock()
@@ -149,6 +152,7 @@ func (s *Strand) write() {
 	}
 }
 
+// rouse wakes write.
 func (s *Strand) rouse() {
 	s.waiting = false
 	select {
@@ -157,7 +161,7 @@ func (s *Strand) rouse() {
 	}
 }
 
-// confirm has an acknowledge sent that waited for more to acknowledge. It takes the lock.
+// confirm has an acknowledge be sent that waited for more bytes to come. It takes the end's lock.
 func (s *Strand) confirm() {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
@@ -167,7 +171,7 @@ func (s *Strand) confirm() {
 	}
 }
 
-// heard counts a frame that has come.
+// heard counts a frame that has come over the strand.
 func (s *Strand) heard(h header, now time.Time) {
 	s.heardAt = now
 	if h.kind == kindData {
@@ -188,7 +192,8 @@ func (s *Strand) heard(h header, now time.Time) {
 	}
 }
 
-// acknowledged takes the count of the far end.
+// acknowledged takes an acknowledge: count is how many bytes of this strand's frames have come at the other end, and held is for
+// how long that has held the acknowledge back.
 func (s *Strand) acknowledged(count uint64, held time.Duration, now time.Time) error {
 	if count > s.sent {
 		return &protocolError{fmt.Sprintf("an acknowledge of %d bytes of %d", count, s.sent)}
@@ -216,7 +221,7 @@ func (s *Strand) acknowledged(count uint64, held time.Duration, now time.Time) e
 	return nil
 }
 
-// settle is called for a frame that has arrived.
+// settle notes that a frame has arrived.
 func (s *Strand) settle(f *frame) {
 	if f.settled {
 		return
@@ -227,11 +232,11 @@ func (s *Strand) settle(f *frame) {
 	}
 }
 
-// usable reports whether it takes frames; ready, whether it can be expected to carry them.
+// usable reports whether the strand takes frames; ready, whether it can be expected to carry them as well.
 func (s *Strand) usable() bool { return !s.ended && s.state == stateUsable }
 func (s *Strand) ready() bool  { return s.usable() && !s.silent }
 
-// watch looks for silence.
+// watch looks whether the strand is silent, dead or idle, and acts on it.
 func (s *Strand) watch(now time.Time) {
 	switch {
 	case s.state == stateAway:
@@ -269,7 +274,7 @@ func (s *Strand) watch(now time.Time) {
 	}
 }
 
-// others counts those besides s that carry something.
+// others counts the strands besides s that are ready.
 func (e *end) others(s *Strand) (n int) {
 	for _, other := range e.strands {
 		if other != s && other.ready() {
@@ -279,7 +284,7 @@ func (e *end) others(s *Strand) (n int) {
 	return n
 }
 
-// abandon gives what is on its way to others.
+// abandon has what is on its way over the strand be sent over others, unless it is on its way there already.
 func (s *Strand) abandon() {
 	for _, f := range s.flight.all() {
 		if f.frame.copies--; f.frame.copies == 0 {
@@ -289,7 +294,7 @@ func (s *Strand) abandon() {
 	s.e.kick(time.Now())
 }
 
-// become changes the state, and says whether it was another.
+// become changes the state, and reports whether that was a change. A draining strand does not become usable or away again.
 func (s *Strand) become(next state) bool {
 	was := s.state
 	if s.ended || was == next || was >= stateDraining && next < was {
@@ -303,7 +308,7 @@ func (s *Strand) become(next state) bool {
 		s.ackedAt, s.heardAt = s.since, s.since
 		for _, f := range s.flight.all() {
 			f.frame.copies++
-			f.frame.queued = false // its connection keeps what it was given
+			f.frame.queued = false // the connection still delivers what it was given, so nothing is to be sent again
 		}
 		s.rouse()
 	}
@@ -313,7 +318,7 @@ func (s *Strand) become(next state) bool {
 	return true
 }
 
-// told takes what the other end says of the strand.
+// told takes what the other end says about the strand: its state, and for how many changes that is (turn).
 func (s *Strand) told(next state, turn uint64) {
 	if next == stateDrained {
 		s.drained = true
@@ -327,7 +332,7 @@ func (s *Strand) told(next state, turn uint64) {
 	s.become(next)
 }
 
-// say changes the state at this end and tells the other.
+// say changes the state and tells the other end. It takes the end's lock.
 func (s *Strand) say(next state) {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
@@ -338,7 +343,8 @@ func (s *Strand) say(next state) {
 	s.e.command(header{kind: kindState, stream: uint32(s.id), offset: s.turn}, byte(next))
 }
 
-// checkDrained tells when nothing is on its way any more on a strand that takes nothing.
+// checkDrained tells when nothing is on its way any more over a draining strand: the far end tells the near end, and the near end
+// its owner, once both have nothing on its way.
 func (s *Strand) checkDrained() {
 	if s.state != stateDraining || s.flight.len() > 0 || s.reported || s.ended {
 		return
@@ -353,7 +359,7 @@ func (s *Strand) checkDrained() {
 	}
 }
 
-// lose ends the strand.
+// lose ends the strand and its connection. The first call wins.
 func (s *Strand) lose(err error) {
 	if s.ended {
 		return
@@ -363,7 +369,7 @@ func (s *Strand) lose(err error) {
 	delete(e.seats, s.id)
 	s.ackTimer.Stop()
 	close(s.done)
-	e.running.Go(func() { _ = s.conn.Close() }) // it may wait for what its lane has to write
+	e.running.Go(func() { _ = s.conn.Close() }) // Close may have to wait, until the connection has written what it has to
 	e.strands = slices.DeleteFunc(e.strands, func(other *Strand) bool { return other == s })
 	if len(e.strands) == 0 {
 		e.bare = time.Now()
@@ -377,20 +383,20 @@ func (s *Strand) lose(err error) {
 	e.post(Event{Kind: StrandEnded, Strand: s, Err: err})
 }
 
-// ID names the strand in its bundle.
+// ID is the strand's number in its bundle.
 func (s *Strand) ID() int { return int(s.id) }
 
-// Away says that the strand's connection is interrupted, but may go on later where it was. What is on its way goes over
-// others, from both ends.
+// Away says that the strand's connection is interrupted, but may go on later where it was. Both ends send what is on its way over
+// other strands.
 func (s *Strand) Away() { s.say(stateAway) }
 
 // Back says that the strand's connection goes on.
 func (s *Strand) Back() { s.say(stateUsable) }
 
-// Drain has the strand take nothing more. StrandDrained follows when nothing is on its way.
+// Drain has the strand take nothing more. StrandDrained is told when nothing is on its way any more.
 func (s *Strand) Drain() { s.say(stateDraining) }
 
-// Close ends the strand and its connection; what is on its way goes over others.
+// Close ends the strand and its connection; what is on its way is sent over others.
 func (s *Strand) Close() error {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
@@ -401,7 +407,8 @@ func (s *Strand) Close() error {
 // Done is closed when the strand has ended.
 func (s *Strand) Done() <-chan struct{} { return s.done }
 
-// Err says why it has ended; io.EOF when the far end has closed it, net.ErrClosed when Close has.
+// Err says why the strand has ended: io.EOF when the far end has closed the connection, net.ErrClosed after Close; nil while it
+// has not.
 func (s *Strand) Err() error {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
@@ -415,7 +422,7 @@ type Load struct {
 	Silent         bool // nothing is acknowledged, for half a second and more
 }
 
-// Load is of this moment.
+// Load returns what the strand has done up to now.
 func (s *Strand) Load() Load {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()

@@ -14,53 +14,54 @@ import (
 )
 
 const (
-	bulkUnsent = 16 << 10 // waiting bytes that make a stream bulk
-	bulkRecent = 32 << 10 // recently written ones that do
-	forgetHalf = 125 * time.Millisecond
+	bulkUnsent = 16 << 10               // a stream with so many unsent bytes is bulk
+	bulkRecent = 32 << 10               // so is one on which so many were written lately
+	forgetHalf = 125 * time.Millisecond // in that time half of what was written lately is forgotten
 )
 
-// errStopped is what a writer is told when the far end reads no more.
+// errStopped is the error of a writer when the other end reads the stream no more.
 var errStopped = fmt.Errorf("the far end reads no more: %w", syscall.EPIPE)
 
-// Stream is one connection through a bundle. It is safe for one reader and one writer at a time, and Close with either.
+// Stream is one connection through a bundle; it is a net.Conn. One reader and one writer may use it at the same time, and Close
+// may be called at any time.
 type Stream struct {
 	e    *end
 	id   uint32
-	port uint16 // of the far end
+	port uint16 // the port at the relay to which the stream leads
 
-	reads, writes      sync.Mutex
-	readable, writable chan struct{}
+	reads, writes      sync.Mutex    // held by the one reader, and the one writer
+	readable, writable chan struct{} // wake the reader, and the writer; capacity 1
 	readBy, writeBy    deadline
-	opened             chan struct{} // closed when the outcome is known
-	isOpen             bool
-	err                error  // why it is over
-	closed             bool   // by Close
-	onStop             func() // of the far end: nobody wants what is to be sent
+	opened             chan struct{} // near end: closed when the outcome of opening is known
+	isOpen             bool          // near end: that is known; far end: the near end has asked to open the stream
+	err                error         // why the stream was aborted; nil while it was not
+	closed             bool          // Close was called
+	onStop             func()        // far end: called when the near end reads no more
 
 	in                received
-	granted, consumed uint64
-	reserved          uint64 // of the credit budget: granted and not consumed
-	eaten             appetite
-	credit            *frame // the last that was sent
-	unread            bool   // nobody reads any more
+	granted, consumed uint64   // the offsets up to which the other end may send, and up to which the reader has read
+	reserved          uint64   // bytes taken from the credit budget: granted and not consumed
+	eaten             appetite // how quickly the reader reads
+	credit            *frame   // the last kindCredit frame
+	unread            bool     // nobody reads the stream any more
 
 	sending sending
-	queued  bool // among those with something unsent
-	wroteAt time.Time
-	recent  float64 // bytes that were written, half of them forgotten with each forgetHalf
+	queued  bool      // the stream is in one of the end's queues of streams with something unsent
+	wroteAt time.Time // when something was last written
+	recent  float64   // bytes written lately, as of wroteAt; half of them are forgotten with each forgetHalf
 }
 
-// sending is what is to be sent of a stream.
+// sending is the sending half of a stream. Offsets count the bytes that are written on the stream.
 type sending struct {
-	credit  uint64 // that the far end has given
-	written uint64 // of the stream, by whoever writes
-	cut     uint64 // into frames
-	pieces  queue[[]byte]
-	held    uint64 // written and not arrived
-	fin     bool   // nothing more is written
-	finCut  bool   // and that is in a frame
-	finDone bool   // that has arrived
-	over    bool   // nothing is sent any more
+	credit  uint64        // the offset up to which the other end lets this one send
+	written uint64        // the offset up to which bytes were written
+	cut     uint64        // the offset up to which they were cut into frames
+	pieces  queue[[]byte] // the bytes between cut and written, a frame's worth in each piece
+	held    uint64        // how many bytes were written and have not arrived
+	fin     bool          // nothing more is to be written
+	finCut  bool          // the end of the stream is in a frame
+	finDone bool          // that frame has arrived
+	over    bool          // nothing is sent any more
 }
 
 func (s *sending) unsent() uint64 { return s.written - s.cut }
@@ -79,7 +80,7 @@ func signal(c chan struct{}) {
 	}
 }
 
-// asked takes the request to open the stream, at the far end.
+// asked is called at the far end when the near end asks to open the stream.
 func (s *Stream) asked(h header, payload []byte) error {
 	if s.isOpen {
 		return nil
@@ -89,7 +90,7 @@ func (s *Stream) asked(h header, payload []byte) error {
 	return nil
 }
 
-// connected takes the good outcome, at the near end.
+// connected is called at the near end when the far end has connected the stream.
 func (s *Stream) connected(credit uint64) {
 	if !s.isOpen {
 		s.isOpen = true
@@ -98,7 +99,7 @@ func (s *Stream) connected(credit uint64) {
 	s.allowed(credit)
 }
 
-// allowed takes credit.
+// allowed takes credit: the offset up to which this end may send.
 func (s *Stream) allowed(credit uint64) {
 	if credit > s.sending.credit {
 		s.sending.credit = credit
@@ -106,7 +107,7 @@ func (s *Stream) allowed(credit uint64) {
 	}
 }
 
-// arrived takes data.
+// arrived takes data that has come.
 func (s *Stream) arrived(h header, payload []byte) error {
 	end := h.offset + uint64(len(payload))
 	switch {
@@ -126,7 +127,7 @@ func (s *Stream) arrived(h header, payload []byte) error {
 	return nil
 }
 
-// stopped takes that nobody reads at the other end.
+// stopped notes that nobody reads the stream at the other end any more.
 func (s *Stream) stopped() {
 	if s.sending.over {
 		return
@@ -136,7 +137,7 @@ func (s *Stream) stopped() {
 	s.sweep()
 }
 
-// quit gives up what was to be sent.
+// quit gives up what was to be sent; nothing is sent on the stream from now on.
 func (s *Stream) quit() {
 	s.sending.over = true
 	s.sending.pieces = queue[[]byte]{}
@@ -161,7 +162,7 @@ func (s *Stream) abort(err error) {
 		s.quit()
 	}
 	s.unread = true
-	if !s.in.complete() { // what has come whole can be read still
+	if !s.in.complete() { // a stream that has come whole can still be read
 		s.in.forget()
 	}
 	s.remove()
@@ -169,7 +170,7 @@ func (s *Stream) abort(err error) {
 	signal(s.writable)
 }
 
-// breakOff ends the stream at once and tells the other end.
+// breakOff ends the stream at once and tells the other end why.
 func (s *Stream) breakOff(why reason) {
 	if s.gone() {
 		return
@@ -180,7 +181,7 @@ func (s *Stream) breakOff(why reason) {
 
 func (s *Stream) gone() bool { return s.e.streams[s.id] != s }
 
-// sweep removes a stream of which nothing is to come.
+// sweep removes the stream when both of its directions are done.
 func (s *Stream) sweep() {
 	if (s.sending.over || s.sending.finDone) && (s.unread || s.in.done()) {
 		s.remove()
@@ -212,12 +213,12 @@ func (s *Stream) delivered(f *frame) {
 	signal(s.writable)
 }
 
-// finDue reports whether the end of the stream is to be sent by itself.
+// finDue reports whether the end of the stream is still to be put into a frame.
 func (s *Stream) finDue() bool {
 	return s.sending.fin && !s.sending.finCut && !s.sending.over
 }
 
-// cutFrame makes the next frame of what is unsent, and queues the stream again when there is more.
+// cutFrame makes the next frame of what is unsent, and puts the stream back into the queue q when there is more.
 func (s *Stream) cutFrame(q *queue[*Stream]) *frame {
 	f := &frame{header: header{kind: kindData, stream: s.id, offset: s.sending.cut}, of: s}
 	if s.sending.pieces.len() > 0 {
@@ -240,11 +241,12 @@ func (s *Stream) isBulk(now time.Time) bool {
 	return s.sending.unsent() >= bulkUnsent || s.recently(now) > bulkRecent
 }
 
+// recently is how many bytes were written lately.
 func (s *Stream) recently(now time.Time) float64 {
 	return s.recent * math.Exp2(-float64(now.Sub(s.wroteAt))/float64(forgetHalf))
 }
 
-// enqueue has something sent that is unsent.
+// enqueue has the unsent bytes of the stream, or its end, be sent.
 func (s *Stream) enqueue(now time.Time) {
 	if !s.queued {
 		s.queued = true
@@ -261,7 +263,7 @@ func (s *Stream) enqueue(now time.Time) {
 	s.e.kick(now)
 }
 
-// space is how much may be written now, with the error of writing.
+// space is how many bytes may be written now; the error is that of writing.
 func (s *Stream) space() (uint64, error) {
 	switch {
 	case s.err != nil:
@@ -276,7 +278,7 @@ func (s *Stream) space() (uint64, error) {
 	return min(s.sending.credit-s.sending.written, unsentLimit-min(s.sending.unsent(), unsentLimit)), nil
 }
 
-// put takes some of p, as much as there is space for.
+// put takes as many bytes of p as there is space for, and returns how many. It takes the end's lock.
 func (s *Stream) put(p []byte) (int, error) {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
@@ -302,7 +304,7 @@ func (s *Stream) put(p []byte) (int, error) {
 	return int(n), nil //nolint:gosec // no more than len(p)
 }
 
-// fill adds to the pieces that become frames.
+// fill adds bytes to the pieces that become frames.
 func (s *Stream) fill(p []byte) {
 	if waiting := s.sending.pieces.all(); len(waiting) > 0 {
 		last := &waiting[len(waiting)-1]
@@ -317,7 +319,7 @@ func (s *Stream) fill(p []byte) {
 	}
 }
 
-// Write waits until all is taken over, not until it has arrived.
+// Write waits until the bundle has taken over all of p, but not until that has arrived.
 func (s *Stream) Write(p []byte) (n int, err error) {
 	s.writes.Lock()
 	defer s.writes.Unlock()
@@ -334,7 +336,7 @@ func (s *Stream) Write(p []byte) (n int, err error) {
 	}
 }
 
-// await waits for a signal or the deadline.
+// await waits for a signal or the deadline. It takes the end's lock.
 func (s *Stream) await(signalled <-chan struct{}, by *deadline) error {
 	s.e.mu.Lock()
 	expired := by.expired
@@ -352,7 +354,7 @@ func (s *Stream) await(signalled <-chan struct{}, by *deadline) error {
 	}
 }
 
-// Read returns what has come.
+// Read waits for bytes. What has come can be read even after the other end has ended the stream, unless it was reset.
 func (s *Stream) Read(p []byte) (int, error) {
 	s.reads.Lock()
 	defer s.reads.Unlock()
@@ -379,7 +381,7 @@ func (s *Stream) get(p []byte) (int, error) {
 	return n, nil
 }
 
-// unreadable is why nothing can be read, now or ever.
+// unreadable is why Read has to fail; nil when it may read or wait.
 func (s *Stream) unreadable() error {
 	select {
 	case <-s.readBy.expired:
@@ -421,7 +423,7 @@ func (s *Stream) WriteTo(w io.Writer) (n int64, err error) {
 	}
 }
 
-// piece is what comes next; eat takes it away.
+// piece returns the bytes that come next and leaves them there; eat takes them away. Both take the end's lock.
 func (s *Stream) piece() ([]byte, error) {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
@@ -434,12 +436,12 @@ func (s *Stream) piece() ([]byte, error) {
 func (s *Stream) eat(piece []byte) {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
-	if len(s.in.ready) > 0 { // it was not closed meanwhile
+	if len(s.in.ready) > 0 { // else the stream was closed meanwhile
 		s.consume(uint64(s.in.take(piece)), time.Now()) //nolint:gosec // a length
 	}
 }
 
-// CloseWrite says that nothing more is written; the other direction goes on.
+// CloseWrite ends the sending half of the stream; the other direction goes on.
 func (s *Stream) CloseWrite() error {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
@@ -459,7 +461,7 @@ func (s *Stream) finish() {
 	signal(s.writable)
 }
 
-// Close gives the stream up: what was written still arrives, what comes is not wanted any more.
+// Close gives the stream up: what was written still arrives, but what comes is dropped.
 func (s *Stream) Close() error {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
@@ -483,7 +485,7 @@ func (s *Stream) Close() error {
 	return nil
 }
 
-// Reset gives the stream up in both directions at once, as a connection that is reset.
+// Reset ends the stream in both directions at once, like the reset of a TCP connection.
 func (s *Stream) Reset() {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
@@ -491,7 +493,7 @@ func (s *Stream) Reset() {
 }
 
 // Opened waits for the outcome of the far end's dial: nil, or ErrRefused, ErrUnresolved, ErrTimeout, ErrForbidden, ErrBusy, or
-// what has ended the bundle. A stream whose opener does not wait any more is given up.
+// what has ended the bundle. When ctx ends first, the stream is given up.
 func (s *Stream) Opened(ctx context.Context) error {
 	select {
 	case <-s.opened:
@@ -506,16 +508,16 @@ func (s *Stream) Opened(ctx context.Context) error {
 	return s.err
 }
 
-// SetDeadline is that of a net.Conn, as are the next two.
+// SetDeadline sets the deadlines of reads and writes, as for any net.Conn.
 func (s *Stream) SetDeadline(t time.Time) error {
 	_ = s.SetReadDeadline(t)
 	return s.SetWriteDeadline(t)
 }
 
-// SetReadDeadline ends reads at a time, those under way as well.
+// SetReadDeadline sets the deadline of reads, also of one that is under way.
 func (s *Stream) SetReadDeadline(t time.Time) error { return s.arm(&s.readBy, t) }
 
-// SetWriteDeadline ends writes at a time, those under way as well.
+// SetWriteDeadline sets the deadline of writes, also of one that is under way.
 func (s *Stream) SetWriteDeadline(t time.Time) error { return s.arm(&s.writeBy, t) }
 
 func (s *Stream) arm(d *deadline, t time.Time) error {
@@ -528,14 +530,14 @@ func (s *Stream) arm(d *deadline, t time.Time) error {
 	return nil
 }
 
-// address is where a stream leads, as a net.Addr.
+// address names an end of a stream as a net.Addr.
 type address string
 
 func (address) Network() string  { return "bond" }
 func (a address) String() string { return string(a) }
 
-// LocalAddr names no place: the stream has none at this end.
+// LocalAddr is only a name: a stream has no network address.
 func (s *Stream) LocalAddr() net.Addr { return address("bundle") }
 
-// RemoteAddr is the port of the task that the stream leads to.
+// RemoteAddr names the port of the task to which the stream leads.
 func (s *Stream) RemoteAddr() net.Addr { return address(fmt.Sprintf("task:%d", s.port)) }

@@ -81,11 +81,11 @@ func (x *examination) endedCheck() Check {
 }
 
 const (
-	// recently a session has ended that is worth a word.
+	// recently is how long ago a session may have ended for its end to be told.
 	recently = 24 * time.Hour
-	// leftAfter a session is old enough to be asked about.
+	// leftAfter is the age from which an open session is taken to be left behind.
 	leftAfter = time.Hour
-	// soon is when the end of credentials is worth a word.
+	// soon is how long before the end of the credentials people are told of it.
 	soon = 30 * time.Minute
 )
 
@@ -118,7 +118,7 @@ func (x *examination) outlookCheck() Check {
 	}
 }
 
-// isAgentTrouble reports whether a failure can come from the task's role or network: only then are they looked at.
+// isAgentTrouble reports whether what is wrong can come from the task's role or network, which are only examined then.
 func (x *examination) isAgentTrouble() bool {
 	if e, ok := errors.AsType[*aws.NotReadyError](x.found.Err); ok {
 		return e.Cause == aws.CauseAgentStopped || e.Cause == aws.CauseAgentPending || e.Cause == aws.CauseAgentMissing

@@ -18,14 +18,14 @@ import (
 // Dial connects to a far end.
 type Dial func(context.Context) (net.Conn, error)
 
-// Answer is what a far end says of itself.
+// Answer is what was found out about a far end.
 type Answer struct {
 	Protocol Protocol
-	Server   string // the name that it gives; empty when it gives none
-	Status   int    // of an HTTP answer
-	Proxy    bool   // it is a proxy, of HTTP or of SOCKS as Protocol says
-	Login    bool   // and wants another user and password than it was given, if any
-	Took     time.Duration
+	Server   string        // the name that the server gives itself; empty when it gives none
+	Status   int           // the status of an HTTP answer; else 0
+	Proxy    bool          // the server is a proxy, of HTTP or of SOCKS as Protocol says
+	Login    bool          // the proxy wants a user and password, or others than it was given
+	Took     time.Duration // how long the answer took
 }
 
 // String describes the answer in a clause.
@@ -47,29 +47,30 @@ func (a Answer) String() string {
 }
 
 const (
-	// greetingWithin is how long a server that speaks first may take.
+	// greetingWithin is how long a server that speaks first may take to do so.
 	greetingWithin = 400 * time.Millisecond
-	// bannerLimit bounds what is read of a greeting.
+	// bannerLimit bounds what is read of a greeting, in bytes.
 	bannerLimit = 512
 )
 
 // Question is how a far end is asked what it is.
 type Question struct {
 	Remote   tunnel.Endpoint
-	Patience time.Duration // for each answer
-	// Greeting is how long a server may take that speaks first, before anything is sent to it: bytes of another protocol are
-	// for those alone that wait for their client. 0 waits for nobody, where it is known that HTTP is spoken.
+	Patience time.Duration // how long each answer may take
+	// Greeting is how long a server that speaks first may take to do so. Only after that is anything sent, as a server that
+	// speaks first must not get bytes of another protocol. 0 waits for no greeting, for servers that are known to speak HTTP.
 	Greeting time.Duration
-	Login    *Login // for a proxy that asks for one
-	// Opening is the protocol that it is asked in first; Unknown is the one that its port stands for.
+	Login    *Login // for a proxy that asks for a login
+	// Opening is the protocol in which the far end is asked first; with Unknown it is the one for which the port is usual.
 	Opening Protocol
-	// Shallow is enough with what it speaks: it is not asked whether it is a proxy.
+	// Shallow asks only which protocol the far end speaks, and not whether it is a proxy.
 	Shallow bool
 }
 
-// Ask finds out what answers at the far end: by its greeting, else by what it says to a request for "/" in the form of a web
-// server's client, which Squid answers with 400 and its name, without going anywhere; and whether it is a proxy. One that
-// hangs up on that request is asked as a SOCKS server. The error is a *ShutError, a *SilentError or one of the connection.
+// Ask finds out what answers at the far end, and whether that is a proxy. It goes by the server's greeting; without one by its
+// answer to a request for "/" as web servers get it, which Squid answers with 400 and its name, without connecting anywhere. A
+// server that hangs up on that request is asked as a SOCKS server. The error is a *ShutError, a *SilentError or one of the
+// connection.
 func (q Question) Ask(ctx context.Context, dial Dial) (Answer, error) {
 	started := time.Now()
 	conn, stop, err := open(ctx, dial)
@@ -104,7 +105,7 @@ func (q Question) Ask(ctx context.Context, dial Dial) (Answer, error) {
 	return q.prompt(ctx, dial, conn, r)
 }
 
-// prompt makes the far end speak that has not done so by itself.
+// prompt asks a far end that has not spoken by itself, on the connection conn.
 func (q Question) prompt(ctx context.Context, dial Dial, conn net.Conn, r *bufio.Reader) (Answer, error) {
 	asked := time.Now()
 	if err := conn.SetDeadline(asked.Add(q.Patience)); err != nil {
@@ -131,7 +132,7 @@ func (q Question) prompt(ctx context.Context, dial Dial, conn net.Conn, r *bufio
 	a := Answer{Took: time.Since(asked)}
 	head := peeked(r)
 	if !bytes.HasPrefix(head, []byte("HTTP/")) {
-		if !q.Shallow && head[0] == socksVersion { // some say no in their own tongue
+		if !q.Shallow && head[0] == socksVersion { // some SOCKS servers refuse HTTP in their own protocol
 			if socks, ok := q.socks(ctx, dial); ok {
 				return socks, nil
 			}
@@ -142,7 +143,7 @@ func (q Question) prompt(ctx context.Context, dial Dial, conn net.Conn, r *bufio
 	page, err := read(r, http.MethodGet)
 	switch {
 	case err != nil:
-		return a, nil //nolint:nilerr // it is something that begins like HTTP
+		return a, nil //nolint:nilerr // the answer begins like HTTP, but is none: the protocol stays unknown
 	case wantsTLS(page):
 		a.Protocol = TLS
 		return a, nil
@@ -161,7 +162,7 @@ func (q Question) socks(ctx context.Context, dial Dial) (Answer, bool) {
 	return Answer{Protocol: SOCKS, Proxy: true, Login: wantsLogin, Took: time.Since(asked)}, is
 }
 
-// open dials, and closes the connection when ctx ends or stop is called.
+// open dials. The connection is closed when ctx ends or stop is called.
 func open(ctx context.Context, dial Dial) (conn net.Conn, stop func(), err error) {
 	if conn, err = dial(ctx); err != nil {
 		return nil, nil, err
@@ -178,7 +179,7 @@ func peeked(r *bufio.Reader) []byte {
 	return b
 }
 
-// banner is the first line of a greeting that is text.
+// banner is the first line of a greeting, if that is printable text; else empty.
 func banner(b []byte) string {
 	line, _, _ := bytes.Cut(b, []byte("\n"))
 	line = bytes.TrimSpace(line)

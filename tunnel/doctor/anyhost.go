@@ -10,14 +10,14 @@ import (
 	"culvert/tunnel/front"
 )
 
-// A tunnel to any host has no far end of its own: each host that a client asks for is one. So the examination opens its session to
-// the first host that a probe names, and every other probe one of its own, as the engine would.
+// A tunnel to any host has no far end of its own: each host that a client asks for is one. So the examination opens its own
+// session to the first host that a probe names, and another session for every other probe, as the engine would.
 
 // anyHost reports whether the examination is of a tunnel to any host.
 func (x *examination) anyHost() bool { return x.Spec.Dynamic != nil }
 
-// far is where the examination's own session leads. Where nothing says which host is wanted it is a port of the task itself, by
-// the same document: the agent connects to none before a connection wants it, so that nothing is touched.
+// far is where the examination's own session leads. Where no probe names a host, that is a port of the task itself, with the same
+// document as for other hosts; the agent connects to the port only for a connection, and there will be none.
 func (x *examination) far() tunnel.Endpoint {
 	if !x.anyHost() {
 		return x.Spec.Remote
@@ -30,7 +30,7 @@ func (x *examination) far() tunnel.Endpoint {
 	return tunnel.Endpoint{Host: "localhost", Port: 1}
 }
 
-// elsewhere is the finding on a host that a tunnel to any host does not lead to, by its rules; nil of one that it does.
+// elsewhere is the finding on a host to which the tunnel does not lead by its rules; nil for other hosts.
 func (x *examination) elsewhere(remote tunnel.Endpoint) *Finding {
 	way, err := front.NewRules(x.Spec.Dynamic.Via, x.Spec.Dynamic.Deny).Way(remote.Host, remote.Port)
 	var f Finding
@@ -39,29 +39,30 @@ func (x *examination) elsewhere(remote tunnel.Endpoint) *Finding {
 		f = fail(err)
 	case way == front.Directly:
 		f = skip("no --via means it: it goes directly from this machine, and not through the task")
-		f.Err = &AdviceError{Problem: f.Why, Advice: "add a --via that means it, if it is behind the task"} // which makes it worth a line
+		f.Err = &AdviceError{Problem: f.Why, Advice: "add a --via that means it, if it is behind the task"} // with an error the skipped check is shown
 	default:
 		return nil
 	}
 	return &f
 }
 
-// hostsCheck is in the place of the probes that are missing: what nobody has looked at must not look fine.
+// hostsCheck stands for the probes when there are none, so that hosts at which nobody has looked do not seem to be fine.
 func (x *examination) hostsCheck() Check {
 	return Check{
 		ID: checkHosts, Name: "the wanted hosts can be reached", After: []string{checkHandshake},
 		Run: func(context.Context) Finding {
 			f := skip("no --probe names one: nobody knows whether the task resolves and reaches them, nor their TLS and their answer")
-			f.Err = &AdviceError{Problem: f.Why, Advice: "add --probe https://HOST/ or --probe HOST:PORT for each"} // which makes it worth a line
+			f.Err = &AdviceError{Problem: f.Why, Advice: "add --probe https://HOST/ or --probe HOST:PORT for each"} // with an error the skipped check is shown
 			return f
 		},
 	}
 }
 
-// DroppedError is a destination that answers neither yes nor no, with what the security groups of the task say to that.
+// DroppedError means that a destination neither accepts nor refuses a connection, and says what the task's security groups have
+// to do with that.
 type DroppedError struct {
-	Groups []string // of the task
-	Shut   bool     // none of them lets the task out to the port
+	Groups []string // the task's security groups
+	Shut   bool     // none of the groups lets the task out to the port
 	Advice string
 	Err    error // *tunnel.UnansweredError
 }
@@ -74,7 +75,7 @@ func (e *DroppedError) Error() string {
 }
 func (e *DroppedError) Unwrap() error { return e.Err }
 
-// Remedy is the command that opens the way, in the group that is likely to close it.
+// Remedy is the command that opens the port in the security group that is likely to keep it shut.
 func (e *DroppedError) Remedy() string {
 	if e.Shut {
 		return e.Advice
@@ -82,10 +83,11 @@ func (e *DroppedError) Remedy() string {
 	return say.Remedy(e.Err) + "; " + e.Advice
 }
 
-// groupsWithin bounds the question for the task's security groups: what is wrong is known without the answer.
+// groupsWithin bounds asking for the task's security groups; what is wrong is known without the answer.
 const groupsWithin = 5 * time.Second
 
-// dropped adds to a destination's silence what the task's security groups say to it, as far as that may be looked at.
+// dropped makes a *DroppedError of an *tunnel.UnansweredError, if the task's security groups may be looked at. It returns other
+// errors as they are.
 func (x *examination) dropped(ctx context.Context, remote tunnel.Endpoint, err error) error {
 	task := x.found.Task
 	if !is[*tunnel.UnansweredError](err) || remote.Host == "" || task.Subnet == "" {

@@ -9,7 +9,7 @@ import (
 	"culvert/tunnel/front"
 )
 
-// CauseOf is the id of the documented cause that an error stands for; empty when it is none of them.
+// CauseOf is the id of the documented cause that an error stands for; empty when the error stands for none.
 func CauseOf(err error) string {
 	if e, ok := errors.AsType[*AdviceError](err); ok {
 		return e.ID
@@ -22,7 +22,7 @@ func CauseOf(err error) string {
 	return ""
 }
 
-// accountCause knows the causes on this side of AWS.
+// accountCause knows the causes in the configuration, the credentials and the network of this machine.
 func accountCause(err error) string {
 	switch {
 	case isConfiguration(err):
@@ -51,7 +51,7 @@ func accountCause(err error) string {
 	return ""
 }
 
-// ecsCause knows the causes that ECS tells.
+// ecsCause knows the causes in what ECS says.
 func ecsCause(err error) string {
 	if e, ok := errors.AsType[*aws.DeniedError](err); ok && strings.HasPrefix(e.Action, "ecs:") {
 		return "B1"

@@ -10,7 +10,7 @@ import (
 	"culvert/aws"
 )
 
-// regionCheck connects, and judges what that says of the configuration alone.
+// regionCheck connects to AWS, and judges only errors about the configuration; others it leaves to credentialsCheck.
 func (x *examination) regionCheck() Check {
 	return Check{
 		ID: checkRegion, Name: "the AWS configuration names a region",
@@ -32,7 +32,7 @@ func (x *examination) regionCheck() Check {
 	}
 }
 
-// isConfiguration tells errors in what AWS was configured with from those of the credentials.
+// isConfiguration reports whether an error is about the configuration of AWS, and not about credentials.
 func isConfiguration(err error) bool {
 	return is[*aws.NoRegionError](err) || is[*aws.RegionError](err) || is[*aws.NoProfileError](err) || is[*aws.ConfigError](err) ||
 		is[*aws.EndpointError](err) || is[*aws.RoleARNError](err) || is[*aws.ProxyURLError](err) || is[*aws.BundleError](err)
@@ -89,7 +89,7 @@ func (x *examination) identityCheck() Check {
 	}
 }
 
-// clockDrift is how far a clock may be off before signatures are in danger: AWS refuses at five minutes.
+// clockDrift is how far this machine's clock may be off without a warning. AWS refuses signatures that are five minutes off.
 const clockDrift = 2 * time.Minute
 
 func (x *examination) clockCheck() Check {

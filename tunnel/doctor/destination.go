@@ -8,7 +8,8 @@ import (
 	"culvert/tunnel"
 )
 
-// destinationCheck finds what a name leads to, and through what: the checks behind it are about that.
+// destinationCheck finds the host and port of a named destination, and a service that reaches it: the later checks are about
+// these.
 func (x *examination) destinationCheck() Check {
 	return Check{
 		ID: checkDestination, Name: "the destination is known, and a service may reach it", After: []string{checkCredentials, checkIdentity},
@@ -36,7 +37,7 @@ func (x *examination) destinationCheck() Check {
 // named reports whether the far end is still to be found.
 func (x *examination) named() bool { return x.Spec.To != "" && x.Spec.Remote == tunnel.Endpoint{} }
 
-// destinationCause knows the causes that a name has.
+// destinationCause knows the causes in finding a named destination.
 func destinationCause(err error) string {
 	missing, isMissing := errors.AsType[*aws.NotFoundError](err)
 	ambiguous, isAmbiguous := errors.AsType[*aws.AmbiguousError](err)

@@ -1,5 +1,5 @@
-// Package doctor walks the whole path from the credentials to a private host and says where it breaks: the first cause,
-// with the evidence and a remedy. It only looks; the one thing it opens is a session of its own, which it terminates.
+// Package doctor examines the whole path from the credentials to a private host and says where it breaks: the first cause, with
+// the evidence and a remedy. It changes nothing; all that it opens are sessions of its own, which it terminates.
 package doctor
 
 import (
@@ -16,34 +16,34 @@ import (
 	"culvert/tunnel"
 )
 
-// Options say what to examine. Connect and Remote are needed.
+// Options say what to examine. Connect and Spec are needed.
 type Options struct {
 	Connect func(context.Context) (*aws.Client, error)
 	Query   aws.Query
-	Spec    tunnel.Spec // Remote is looked into; Local and Socket only when somebody asked for them; Target is ignored
-	// Probes are looked up behind the remote port when it is a proxy: http:// and https:// URLs. Others are reached by
-	// a session of their own: tcp://host:port and tls://host:port, and web URLs where there is no proxy.
+	Spec    tunnel.Spec // Remote or Dynamic is examined, Local and Socket only when they were asked for; Target is ignored
+	// Probes are destinations behind the far end. If that is a proxy, http:// and https:// URLs are asked for through it. For
+	// others a session of their own is opened: tcp://host:port and tls://host:port, and web URLs where there is no proxy.
 	Probes []*url.URL
-	Relay  tunnel.RelayMode // as for the engine
-	Build  string           // as for the engine
-	Login  *Login           // for a proxy at the far end that asks for one
-	// AllowLinkLocal lets Spec and Probes name link-local hosts, see tunnel.Endpoint.
+	Relay  tunnel.RelayMode // as in tunnel.Options
+	Build  string           // as in tunnel.Options
+	Login  *Login           // for a proxy at the far end that asks for a login
+	// AllowLinkLocal permits link-local hosts in Spec and Probes, see tunnel.Endpoint.LinkLocal.
 	AllowLinkLocal bool
-	Roots          *x509.CertPool // of the probes' certificates; nil are the system's
-	// Patience is how long a temporary obstacle is waited out and a silent destination is listened to; 0 is 14 s.
+	Roots          *x509.CertPool // for the certificates of probes; nil are the system's
+	// Patience is how long to wait for a temporary obstacle to go away, and for the answer of a silent destination; 0 is 14 s.
 	Patience time.Duration
-	// Only are ids of the checks that are wanted: they are run, with all that they need, and no others. Empty is all.
+	// Only are the ids of the checks that are wanted: these are run with all checks that they need. Empty is all.
 	Only []string
-	Log  *slog.Logger // nil discards
+	Log  *slog.Logger // nil: nothing is logged
 }
 
 const (
 	defaultPatience = 14 * time.Second
-	// checkWithin bounds a check, unless patience is longer. One call to AWS that gets no answer takes 12 s.
+	// checkWithin bounds a check, unless Options.Patience is longer. One call to AWS that gets no answer takes 12 s.
 	checkWithin = 15 * time.Second
 )
 
-// Verdict is what a check comes to.
+// Verdict is the outcome of a check.
 type Verdict int
 
 // The verdicts.
@@ -54,7 +54,7 @@ const (
 	Fail
 )
 
-// String returns the word of the output.
+// String returns the word that stands in the output.
 func (v Verdict) String() string {
 	switch v {
 	case Pass:
@@ -73,10 +73,10 @@ func (v Verdict) String() string {
 type Check struct {
 	ID     string   // never changes
 	Name   string   // what holds when it passes
-	After  []string // checks that it builds on: when one of them fails, it is hidden
-	Behind []string // checks that it waits for, whatever they come to
-	Lasts  bool     // it is bounded by what it waits for, several times Options.Patience
-	Causes []Cause  // what it can find
+	After  []string // ids of checks that it builds on: when one of them fails, this one is not run (hidden)
+	Behind []string // ids of checks that it waits for, whatever their outcome
+	Lasts  bool     // it bounds its time itself, to several times Options.Patience at the most
+	Causes []Cause  // the causes that it can find
 	Run    func(context.Context) Finding
 }
 
@@ -86,11 +86,11 @@ type Cause struct{ ID, Symptom, Remedy string }
 // Finding is what a check has seen.
 type Finding struct {
 	Verdict  Verdict
-	Evidence []string // what it looked at
-	// Err is what is wrong, for Fail and Warn: errors of packages aws, tunnel and this one, with a remedy. For Skipped it
-	// is what kept the check from looking, if anything did.
+	Evidence []string // what the check has looked at
+	// Err is what is wrong, for Fail and Warn: an error of package aws, tunnel or this one, with a remedy. For Skipped it is what
+	// kept the check from looking, if anything did.
 	Err error
-	Why string // for Skipped
+	Why string // why the check looked at nothing, for Skipped
 }
 
 // Result is a check that was run, or not.
@@ -98,10 +98,10 @@ type Result struct {
 	Check    string
 	Name     string
 	Finding  Finding
-	Cause    string // id of the cause; empty when it passed, or is not one of the known
-	HiddenBy string // the failed check that does, for Skipped
+	Cause    string // id of the cause; empty when the check passed, or the cause is none of those documented
+	HiddenBy string // id of the failed check on which this one builds, for Skipped
 	Took     time.Duration
-	Subject  Subject // as far as it was known when the check was over
+	Subject  Subject // what was known of the subject when the check was over
 }
 
 // Subject is what an examination is about.
@@ -111,14 +111,14 @@ type Subject struct {
 	Account string
 }
 
-// Remedy is what to do about it; empty when nothing is wrong.
+// Remedy is what to do about what is wrong; empty when nothing is.
 func (r Result) Remedy() string { return say.Remedy(r.Finding.Err) }
 
-// Report is what an examination came to. Results stand in the order of the path, whatever finished first.
+// Report is the outcome of an examination. Results stand in the order of the path, whichever check finished first.
 type Report struct {
-	Subject // as far as it was found
+	Subject // what was found of it
 
-	FarEnd  string // what is looked into, see tunnel.Spec.FarEnd
+	FarEnd  string // the far end that was examined, see tunnel.Spec.FarEnd
 	At      time.Time
 	Took    time.Duration
 	Results []Result
@@ -127,7 +127,7 @@ type Report struct {
 // Healthy reports whether nothing failed.
 func (r Report) Healthy() bool { return r.First() == nil }
 
-// First is the first failure on the path, nil when there is none: what comes behind it may be its consequence.
+// First is the first failure on the path, of which later ones may be consequences; nil when nothing failed.
 func (r Report) First() *Result {
 	for i := range r.Results {
 		if r.Results[i].Finding.Verdict == Fail {
@@ -137,8 +137,8 @@ func (r Report) First() *Result {
 	return nil
 }
 
-// Run examines a path. Checks run as soon as those they build on have passed; each is called with every result when it is
-// there, one call at a time. When ctx is cancelled, the rest is skipped; at its deadline, the rest fails.
+// Run examines a path. A check runs as soon as those that it builds on have passed; each is called with every result as it comes,
+// one call at a time. When ctx is cancelled, the checks that are left are skipped; when its deadline passes, they fail.
 func Run(ctx context.Context, o Options, each func(Result)) Report {
 	x := newExamination(o)
 	defer x.close(ctx)
@@ -196,7 +196,7 @@ func Run(ctx context.Context, o Options, each func(Result)) Report {
 	return report
 }
 
-// look runs a check in the time that it has.
+// look runs a check within its time, and turns an end of that time into a finding.
 func (x *examination) look(ctx context.Context, c Check) Finding {
 	checking := ctx
 	if !c.Lasts {
@@ -218,17 +218,17 @@ func (x *examination) look(ctx context.Context, c Check) Finding {
 		return Finding{Verdict: Skipped, Why: "stopped", Evidence: f.Evidence}
 	case isLate(checking) && say.Remedy(f.Err) == "":
 		return fail(&LateError{Check: c.ID, After: time.Since(started), Err: f.Err}, f.Evidence...)
-	case isLate(ctx) && f.Verdict == Skipped && f.Err != nil: // there is no time to look elsewhere for what it is
+	case isLate(ctx) && f.Verdict == Skipped && f.Err != nil: // no time is left for other checks to show what is wrong
 		f.Verdict, f.Why = Fail, ""
 	}
 	return f
 }
 
-// isLate tells a context whose time is over from one that was called off.
+// isLate reports whether the deadline of a context has passed; it is false for one that was cancelled.
 func isLate(ctx context.Context) bool { return errors.Is(ctx.Err(), context.DeadlineExceeded) }
 
-// finished is the end of a check. hides is the check whose failure hides what builds on it; it is written before done is
-// closed and read after.
+// finished is the end of a check. hides is the id of the check whose failure hides those that build on this one; empty for none.
+// It is written before done is closed and read after.
 type finished struct {
 	done  chan struct{}
 	hides string
@@ -236,10 +236,10 @@ type finished struct {
 
 func newFinished() *finished { return &finished{done: make(chan struct{})} }
 
-// Checks are those that Run would run, in the order of the path.
+// Checks returns the checks that Run would run, in the order of the path.
 func Checks(o Options) []Check { return newExamination(o).checks() }
 
-// Causes are all that the checks can find, in the order of the path.
+// Causes returns all causes that checks can find, in the order of the path.
 func Causes() []Cause {
 	var all []Cause
 	for _, c := range Checks(Options{Spec: tunnel.Spec{To: "host"}, Probes: []*url.URL{{Scheme: "https", Host: "host"}}}) {

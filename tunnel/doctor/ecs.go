@@ -9,7 +9,7 @@ import (
 	"culvert/aws"
 )
 
-// stage is a part of the way to a container that can carry a session.
+// stage is what a lookup of a container has to find, in this order.
 type stage int
 
 const (
@@ -56,10 +56,10 @@ func stageOf(err error) stage {
 	if is[*aws.TaskGoneError](err) {
 		return stageTask
 	}
-	return stageCluster // denied, throttled, unreachable, of another account: nothing was seen
+	return stageCluster // a call was denied, throttled, unanswered or of another account: nothing was seen
 }
 
-// judge fails the stage that the lookup is about and passes those before it.
+// judge is the finding for a stage: a failure if the error of the lookup is about this stage, else what seen returns.
 func (x *examination) judge(s stage, seen func() Finding) Finding {
 	if x.found.Err != nil && stageOf(x.found.Err) == s {
 		f := fail(x.found.Err)
@@ -125,7 +125,8 @@ func (x *examination) serviceCheck() Check {
 	}
 }
 
-// waitForEnd is the command that waits for the end of a deployment, in parentheses: there is one for those of ECS alone.
+// waitForEnd is, in parentheses, the command that waits for the end of a deployment; for deployments that ECS does not control,
+// what ends them.
 func (x *examination) waitForEnd(s aws.Service) string {
 	if s.Controller != "" && s.Controller != "ECS" {
 		return " (" + s.Controller + " ends it when it takes the older of the two task sets away)"
@@ -209,7 +210,7 @@ func (x *examination) agentCheck() Check {
 	}
 }
 
-// definitionCheck warns of what will make trouble though the agent runs.
+// definitionCheck warns of settings of the task definition that make trouble although the agent runs.
 func (x *examination) definitionCheck() Check {
 	return Check{
 		ID: checkDefinition, Name: "the task definition suits ECS Exec", After: []string{checkAgent},

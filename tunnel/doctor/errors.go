@@ -9,7 +9,7 @@ import (
 	"culvert/tunnel"
 )
 
-// AdviceError is something that works now and will make trouble.
+// AdviceError is something that works, but may make trouble; or that nobody has looked at. ID is that of the cause.
 type AdviceError struct{ ID, Problem, Advice string }
 
 func (e *AdviceError) Error() string { return e.Problem }
@@ -17,24 +17,24 @@ func (e *AdviceError) Error() string { return e.Problem }
 // Remedy is the advice.
 func (e *AdviceError) Remedy() string { return e.Advice }
 
-// SlowError is something that neither succeeded nor failed in the time it was given.
+// SlowError means that something neither succeeded nor failed within its time.
 type SlowError struct {
-	What   string
+	What   string // what was waited for
 	Within time.Duration
 }
 
 func (e *SlowError) Error() string { return fmt.Sprintf("no sign of %s within %s", e.What, e.Within) }
 
-// Remedy is to look closer.
+// Remedy is to give it more time, or to look closer.
 func (e *SlowError) Remedy() string {
 	return "try again with --wait 2m; if it stays so, run it with --log-level debug"
 }
 
-// LateError is a check that had not ended when its time was over.
+// LateError means that a check had not ended when its time was over.
 type LateError struct {
 	Check string
-	After time.Duration // that it was given; 0 when its turn did not come
-	Err   error
+	After time.Duration // how long the check ran; 0 when it never began
+	Err   error         // the error with which the check ended then; may be nil
 }
 
 func (e *LateError) Error() string {
@@ -45,15 +45,15 @@ func (e *LateError) Error() string {
 }
 func (e *LateError) Unwrap() error { return e.Err }
 
-// Remedy is to give it more.
+// Remedy is to give the check more time.
 func (e *LateError) Remedy() string {
 	return "allow more time with --wait 2m; if it stays so, run it with --log-level debug"
 }
 
-// ShutError is a far end that took a connection and closed it without a word.
+// ShutError means that a far end accepted a connection and closed it without having sent anything.
 type ShutError struct {
 	Remote tunnel.Endpoint
-	Asked  bool // it was sent an HTTP request first
+	Asked  bool // the far end was sent a request first
 	Err    error
 }
 
@@ -73,7 +73,7 @@ func (e *ShutError) Remedy() string {
 	return fmt.Sprintf("check that a server listens on %s and admits this client; its log says why it hangs up", inWords(e.Remote))
 }
 
-// SilentError is a far end that takes a connection and says nothing.
+// SilentError means that a far end accepts a connection and then sends nothing.
 type SilentError struct {
 	Remote tunnel.Endpoint
 	After  time.Duration
@@ -88,7 +88,7 @@ func (e *SilentError) Remedy() string {
 	return "it is no HTTP proxy, wants TLS, or hangs: check the port, and the container's log"
 }
 
-// NotProxyError is a server that is not the HTTP proxy that should be there.
+// NotProxyError means that a server other than the expected HTTP proxy answers.
 type NotProxyError struct {
 	Remote tunnel.Endpoint
 	Answer Answer
@@ -106,10 +106,10 @@ func (e *NotProxyError) Remedy() string {
 	return fmt.Sprintf("forward to the port that the proxy listens on (%s's task definition and the proxy's configuration say which), or name another --container; for a server that is no proxy use culvert with --probe tcp", orElse(e.Remote.Host, "the container"))
 }
 
-// LoginWantedError is a proxy that lets nobody pass without a user, or not the one that was given.
+// LoginWantedError means that a proxy wants a user and password, or others than it was given.
 type LoginWantedError struct {
 	Remote tunnel.Endpoint
-	Given  *Login
+	Given  *Login // nil when it was given none
 }
 
 func (e *LoginWantedError) Error() string {
@@ -127,14 +127,14 @@ func (e *LoginWantedError) Remedy() string {
 	return "pass --proxy-user USER, with the password in CULVERT_PROXY_PASSWORD or in the file of --proxy-password-file"
 }
 
-// CertificateError is a certificate that clients will refuse.
+// CertificateError means that a server has a certificate that clients will refuse.
 type CertificateError struct {
 	Host    string
 	Problem CertificateProblem
 	Subject string
 	Issuer  string
-	Names   []string // that it is good for
-	Expired time.Time
+	Names   []string  // the names for which the certificate is valid
+	Expired time.Time // the end of its validity
 	Err     error
 }
 
@@ -178,10 +178,10 @@ func (e *CertificateError) Remedy() string {
 	return "correct the server's certificate"
 }
 
-// SchemeError is http:// spoken to a TLS port, or https:// to one without.
+// SchemeError means that http:// was used for a port that wants TLS, or https:// for one without TLS.
 type SchemeError struct {
 	Host string // host:port
-	TLS  bool   // what the port speaks
+	TLS  bool   // the port wants TLS
 }
 
 func (e *SchemeError) Error() string {
@@ -199,7 +199,7 @@ func (e *SchemeError) Remedy() string {
 	return "use http://" + e.Host
 }
 
-// CutError is a connection that ended before its answer was whole; Problem says at what point, as the end of a sentence.
+// CutError means that a connection ended before the answer was complete; Problem says at what point, as the end of a sentence.
 type CutError struct {
 	Host, Problem string
 	Err           error
@@ -215,7 +215,7 @@ func (e *CutError) Remedy() string {
 	return "the destination, or a firewall that looks at the name in the TLS handshake, hangs up: ask the logs of both"
 }
 
-// MuteError is a server that takes the connection and then says nothing.
+// MuteError means that a server behind the far end accepts the connection and then sends nothing in answer to Asked.
 type MuteError struct {
 	Host, Asked string
 	After       time.Duration
@@ -230,7 +230,7 @@ func (e *MuteError) Remedy() string {
 	return "the way there works: ask its own log why it does not answer (its security group is not the reason)"
 }
 
-// StatusError is a server that was reached and answers with a status that is no success.
+// StatusError means that a server was reached and answers with a status from 400 on.
 type StatusError struct {
 	URL    string
 	Status int
@@ -250,7 +250,7 @@ func (e *StatusError) Remedy() string {
 	return "the path works: it is the server's own answer; probe a URL that answers with a status below 400"
 }
 
-// inWords is an endpoint in a sentence.
+// inWords names an endpoint in a sentence.
 func inWords(e tunnel.Endpoint) string {
 	if e.Host == "" {
 		return fmt.Sprintf("port %d of the task", e.Port)
@@ -265,7 +265,7 @@ func orElse(text, instead string) string {
 	return text
 }
 
-// quoted makes a stranger's words safe to show: without control characters, and not too many.
+// quoted makes text from a server safe to show: with control characters escaped, and not too long.
 func quoted(text string) string {
 	if len(text) > 120 {
 		text = text[:120] + "…"

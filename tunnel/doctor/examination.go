@@ -12,8 +12,8 @@ import (
 	"culvert/tunnel"
 )
 
-// examination is one Run: what its checks have found for those that build on them. Every field is written by the check
-// named behind it and read by checks that come after that one.
+// examination is one Run: what its checks have found for later ones. Every field is written by the check that its comment names,
+// and only read by checks that wait for that one. destinationCheck also writes Query and Spec.Remote.
 type examination struct {
 	Options
 
@@ -68,7 +68,7 @@ const (
 	checkOutlook     = "outlook"
 )
 
-// checks are those of one examination, in the order of the path, which is also that of their cost.
+// checks returns the checks of the examination in the order of the path, which is also the order of their cost.
 func (x *examination) checks() []Check {
 	all := []Check{x.regionCheck(), x.credentialsCheck(), x.identityCheck(), x.clockCheck(), x.listenCheck()}
 	if x.named() {
@@ -94,7 +94,7 @@ func (x *examination) checks() []Check {
 	return needed(all, x.Only)
 }
 
-// needed are the wanted checks and those that they build on or wait for, in the order of all; without any wanted, all.
+// needed returns the wanted checks and those that they build on or wait for, in the order of all; all when none is wanted.
 func needed(all []Check, wanted []string) []Check {
 	if len(wanted) == 0 {
 		return all
@@ -124,7 +124,7 @@ func (x *examination) close(ctx context.Context) {
 	x.own.close(ctx)
 }
 
-// describe writes down what a check that is over has found of what the examination is about.
+// describe adds to the subject what a check that is over has found of it.
 func (x *examination) describe(s *Subject, check string) {
 	switch check {
 	case checkRegion:
@@ -151,15 +151,16 @@ func (x *examination) describe(s *Subject, check string) {
 // pass is a finding without trouble.
 func pass(evidence ...string) Finding { return Finding{Verdict: Pass, Evidence: evidence} }
 
-// fail is a finding that ends the path.
+// fail is a finding of something that breaks the path.
 func fail(err error, evidence ...string) Finding {
 	return Finding{Verdict: Fail, Err: err, Evidence: evidence}
 }
 
-// skip is a finding of nothing.
+// skip is the finding of a check that looked at nothing.
 func skip(why string) Finding { return Finding{Verdict: Skipped, Why: why} }
 
-// blind is the finding of a check that could not look. A denied action is named with its statement by the error.
+// blind is the finding of a check that could not look. For a denied call, the remedy of err is the policy statement that allows
+// it.
 func blind(err error) Finding {
 	f := Finding{Verdict: Skipped, Why: "could not look: " + err.Error(), Err: err}
 	if denied, ok := errors.AsType[*aws.DeniedError](err); ok {
@@ -168,7 +169,7 @@ func blind(err error) Finding {
 	return f
 }
 
-// advise turns advice into a finding: a pass when there is none.
+// advise turns advice into a finding: a warning, or a pass when there is no advice.
 func advise(evidence []string, all ...*AdviceError) Finding {
 	all = slices.DeleteFunc(all, func(a *AdviceError) bool { return a == nil })
 	if len(all) == 0 {
@@ -189,7 +190,7 @@ func joined(all []*AdviceError, part func(*AdviceError) string) string {
 	return strings.Join(texts, "; ")
 }
 
-// gapOf is the gap that hides a part of what ECS knows; nil when all was seen.
+// gapOf is why a part of what ECS knows, named by what, could not be seen; nil when it was.
 func (x *examination) gapOf(what string) error {
 	for _, g := range x.found.Gaps {
 		if gap, ok := errors.AsType[*aws.GapError](g); ok && gap.What == what {
@@ -199,5 +200,5 @@ func (x *examination) gapOf(what string) error {
 	return nil
 }
 
-// wantsProxy reports whether the far end has to be an HTTP proxy: Squid's port is nobody else's.
+// wantsProxy reports whether the far end has to be an HTTP proxy, as it is on Squid's port.
 func (x *examination) wantsProxy() bool { return x.Spec.Remote == tunnel.Endpoint{Port: squidPort} }

@@ -9,8 +9,8 @@ import (
 	"culvert/aws"
 )
 
-// The checks in this file ask IAM and EC2 what may keep an agent from Session Manager. They look only when the live path
-// has shown that something does: a simulation never stands against a session that works.
+// The checks in this file ask IAM and EC2 what may keep an agent from Session Manager. They look only when other checks have
+// shown that something does: what a simulation says is of no interest when a session works.
 
 func (x *examination) roleCheck() Check {
 	return Check{
@@ -126,12 +126,13 @@ func (x *examination) firewallCheck() Check {
 	}
 }
 
-// permit opens a port in a security group.
+// permit is the command that opens a port in a security group, to or from other.
 func (x *examination) permit(action, group string, port uint16, other string) string {
 	return "run: " + x.client.Shell().AWS("ec2", action, "--group-id", group, "--ip-permissions", fmt.Sprintf("IpProtocol=tcp,FromPort=%[1]d,ToPort=%[1]d,%[2]s", port, other))
 }
 
-// otherEnd names the other end of a rule in the words of the aws command: by its security group where it has one.
+// otherEnd names the other end of a security group's rule in the form of the aws command: by its first group, or otherwise
+// without one.
 func otherEnd(groups []string, otherwise string) string {
 	if len(groups) == 0 {
 		return otherwise
@@ -139,7 +140,7 @@ func otherEnd(groups []string, otherwise string) string {
 	return "UserIdGroupPairs=[{GroupId=" + groups[0] + "}]"
 }
 
-// instanceCheck looks at the machine under the task, where there is one that can be looked at.
+// instanceCheck looks at the container instance on which the task runs, where there is one.
 func (x *examination) instanceCheck() Check {
 	return Check{
 		ID: checkInstance, Name: "the container instance's ECS agent knows ECS Exec", After: []string{checkCluster},

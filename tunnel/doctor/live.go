@@ -10,7 +10,7 @@ import (
 	"culvert/tunnel"
 )
 
-// leg is a part of the way from StartSession to the port.
+// leg is a part of the path from StartSession to the port.
 type leg int
 
 const (
@@ -20,7 +20,7 @@ const (
 	legPort
 )
 
-// legOf is the part of the way that an error is about.
+// legOf is the part of the path that an error is about.
 func legOf(err error) leg {
 	if is[*tunnel.HandshakeError](err) {
 		return legHandshake
@@ -37,7 +37,8 @@ func legOf(err error) leg {
 	if is[*tunnel.UpgradeError](err) || is[*aws.StreamURLError](err) || is[*tunnel.GarbageError](err) {
 		return legChannel
 	}
-	// The agent dials, or resolves, once the handshake is complete; nobody may have seen the session open until then.
+	// The agent resolves and connects only after the handshake, so such an end is about the port, even if the session was never
+	// seen open.
 	if e, ok := errors.AsType[*tunnel.ClosedError](err); ok && (e.Refused() || e.Unresolved() || e.Forbidden()) {
 		return legPort
 	}
@@ -47,7 +48,8 @@ func legOf(err error) leg {
 	return legSession
 }
 
-// judgeLive fails the part of the way that the own tunnel's trouble is about and passes those before it.
+// judgeLive is the finding for a part of the path: a failure if the error of the examination's own tunnel is about this part,
+// else a pass.
 func (x *examination) judgeLive(l leg, evidence ...string) Finding {
 	if x.ownErr != nil && legOf(x.ownErr) == l {
 		return fail(x.ownErr, evidence...)
@@ -181,7 +183,7 @@ func (x *examination) answerCheck() Check {
 				return pass("it hangs up on an HTTP request: it speaks another protocol")
 			case wanted && !x.answer.Proxy:
 				return fail(&NotProxyError{Remote: x.Spec.Remote, Answer: x.answer})
-			case x.answer.Login && len(x.Probes) == 0: // else they tell
+			case x.answer.Login && len(x.Probes) == 0: // with probes, these show whether the login is wanted
 				return Finding{Verdict: Warn, Evidence: []string{x.answer.String()}, Err: &LoginWantedError{Remote: x.Spec.Remote, Given: x.Login}}
 			}
 			return pass(x.answer.String(), "after "+brief(x.answer.Took))

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Login is the user whom a proxy wants, and the password. A nil one is nobody. It prints without the password.
+// Login is a user and password for a proxy. A nil *Login is none. Printed and logged, it is the user's name alone.
 type Login struct {
 	User     string
 	password string
@@ -16,17 +16,18 @@ type Login struct {
 // maxLogin bounds a user's name and a password, which SOCKS sends with a length of one byte (RFC 1929).
 const maxLogin = 255
 
-// LoginError is a user or a password that cannot be sent to a proxy.
+// LoginError means that a user or a password cannot be sent to a proxy.
 type LoginError struct{ Problem string }
 
 func (e *LoginError) Error() string { return e.Problem }
 
-// Remedy names the bounds.
+// Remedy says what a user and a password may be.
 func (e *LoginError) Remedy() string {
 	return "use up to 255 bytes without line breaks or other control characters, and no colon in the user's name"
 }
 
-// NewLogin refuses what neither HTTP (RFC 7617) nor SOCKS (RFC 1929) can carry: a *LoginError.
+// NewLogin returns a login. The error is a *LoginError for a user or password that HTTP (RFC 7617) or SOCKS (RFC 1929) cannot
+// carry.
 func NewLogin(user, password string) (*Login, error) {
 	for what, text := range map[string]string{"the proxy's user": user, "the proxy's password": password} {
 		switch {
@@ -44,7 +45,7 @@ func NewLogin(user, password string) (*Login, error) {
 	return &Login{User: user, password: password}, nil
 }
 
-// URL is that of a proxy at an address, with the login in it.
+// URL is the URL of a proxy at an address, with user and password in it.
 func (l *Login) URL(scheme, address string) string {
 	if l == nil {
 		return scheme + "://" + address
@@ -52,10 +53,11 @@ func (l *Login) URL(scheme, address string) string {
 	return scheme + "://" + encoded(l.User) + ":" + encoded(l.password) + "@" + address
 }
 
-// encoded leaves nothing in a part of a URL that a shell could take for its own: net/url would leave $, & and ; in it.
+// encoded escapes a part of a URL so that it has no character that means something to a shell: net/url alone would leave $, & and
+// ; in it.
 func encoded(part string) string { return strings.ReplaceAll(url.QueryEscape(part), "+", "%20") }
 
-// Masked is the URL without the password, to be shown.
+// Masked is URL with the password masked, to be shown.
 func (l *Login) Masked(scheme, address string) string {
 	if l == nil {
 		return l.URL(scheme, address)
@@ -63,7 +65,7 @@ func (l *Login) Masked(scheme, address string) string {
 	return scheme + "://" + encoded(l.User) + ":***@" + address
 }
 
-// Secrets are the forms in which the password may be seen: as it is, as a part of a URL, and as a header.
+// Secrets are the forms in which the password may occur in output: as it is, as a part of a URL, and in a header.
 func (l *Login) Secrets() []string {
 	if l == nil {
 		return nil
@@ -79,7 +81,7 @@ func (l *Login) basic() string {
 	return base64.StdEncoding.EncodeToString([]byte(l.User + ":" + l.password))
 }
 
-// header is a line of a request; empty for nobody.
+// header is the header line of a request with the login; empty for a nil *Login.
 func (l *Login) header() string {
 	if l == nil {
 		return ""

@@ -13,8 +13,8 @@ import (
 	"culvert/tunnel"
 )
 
-// ownTunnel is a tunnel that an examination opens for itself: behind a unix socket in a directory of its own, so that it takes
-// nobody's port and nobody else comes in.
+// ownTunnel is a tunnel that an examination opens for itself. It listens on a unix socket in a directory that only this user can
+// enter, so that it occupies no port and serves nobody else.
 type ownTunnel struct {
 	engine  *tunnel.Engine
 	tunnel  *tunnel.Tunnel
@@ -23,11 +23,11 @@ type ownTunnel struct {
 	cancel  context.CancelFunc // ends events
 	dir     string
 
-	opened  []tunnel.Event // changes of state until it was open, or not
-	trouble error          // what was in the way for a while
+	opened  []tunnel.Event // the changes of state that await has seen
+	trouble error          // the last temporary obstacle that await has seen; nil for none
 }
 
-// openTunnel opens such a tunnel; it returns at once with the tunnel starting.
+// openTunnel opens an ownTunnel to a far end. It does not wait for the session.
 func (x *examination) openTunnel(ctx context.Context, remote tunnel.Endpoint) (*ownTunnel, error) {
 	dir, err := tunnel.ShortDir(len("/s"))
 	if err != nil {
@@ -47,12 +47,12 @@ func (x *examination) openTunnel(ctx context.Context, remote tunnel.Endpoint) (*
 }
 
 func (o *ownTunnel) close(ctx context.Context) {
-	_ = o.engine.Close(ctx) // what is left ends with the session's idle timeout
+	_ = o.engine.Close(ctx) // a session that could not be terminated ends by its idle timeout
 	o.cancel()
 	_ = os.RemoveAll(o.dir)
 }
 
-// await waits until the tunnel is open. It returns the first error that time does not mend, and one that it may mend when
+// await waits until the tunnel is open. It returns the first error that is not temporary at once, and a temporary one when
 // patience is over.
 func (o *ownTunnel) await(ctx context.Context, patience time.Duration) error {
 	late := time.NewTimer(patience)
@@ -93,7 +93,7 @@ func (o *ownTunnel) await(ctx context.Context, patience time.Duration) error {
 	}
 }
 
-// handshakePatience is what await adds while the agent owes its handshake; the engine gives it 18 s.
+// handshakePatience is how much longer await waits while the handshake is under way; the engine gives up after 18 s.
 const handshakePatience = 20 * time.Second
 
 func (o *ownTunnel) lastState() tunnel.State {
@@ -103,10 +103,10 @@ func (o *ownTunnel) lastState() tunnel.State {
 	return o.opened[len(o.opened)-1].State
 }
 
-// passing reports whether an obstacle is worth waiting out. What took a timeout to find out is not.
+// passing reports whether an obstacle is worth waiting for it to go away. One that took a timeout to be found is not.
 func passing(err error) bool { return aws.Temporary(err) && !is[*aws.UnreachableError](err) }
 
-// reached is when a state was reached, counted from the start; false when it was not.
+// reached is how long after its start the tunnel reached a state; false when it did not.
 func (o *ownTunnel) reached(s tunnel.State) (time.Duration, bool) {
 	for _, e := range o.opened {
 		if e.State == s {
@@ -116,7 +116,7 @@ func (o *ownTunnel) reached(s tunnel.State) (time.Duration, bool) {
 	return 0, false
 }
 
-// dial connects to the far end.
+// dial connects to the far end, through the tunnel's socket.
 func (o *ownTunnel) dial(ctx context.Context) (net.Conn, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", o.tunnel.Spec().Socket)
 	if err != nil {
@@ -125,13 +125,13 @@ func (o *ownTunnel) dial(ctx context.Context) (net.Conn, error) {
 	return conn, nil
 }
 
-// prove lets the task connect to the far end, within patience, and says how that went.
+// prove has the task connect to the far end, within patience, and describes the outcome.
 func (o *ownTunnel) prove(ctx context.Context, patience time.Duration) (evidence string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	proof, err := o.tunnel.Prove(ctx)
 	switch {
-	case errors.Is(err, context.DeadlineExceeded): // nothing is known of what it waited for
+	case errors.Is(err, context.DeadlineExceeded): // there was no session to ask, and it is not known why
 		return "", &SlowError{What: "a connection to " + inWords(o.tunnel.Spec().Remote), Within: patience}
 	case err != nil:
 		return "", err
@@ -143,8 +143,8 @@ func (o *ownTunnel) prove(ctx context.Context, patience time.Duration) (evidence
 	return evidence, nil
 }
 
-// whyEnded is the engine's word on a connection that the far end has just closed, nil when it has none: it may come a moment
-// later than the end.
+// whyEnded is the error with which the engine reports the end of a connection that has just ended; nil when it reports none. It
+// waits for that report, which may come a moment later.
 func (o *ownTunnel) whyEnded(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()

@@ -13,7 +13,8 @@ import (
 	"culvert/tunnel"
 )
 
-// ParseProbe reads a destination of --probe: http://, https://, tcp://host:port, which host:port stands for, or tls://host:port.
+// ParseProbe reads a destination of --probe: http://…, https://…, tcp://host:port, host:port, which means the same, or
+// tls://host:port.
 func ParseProbe(text string) (*url.URL, error) {
 	full := text
 	if _, _, err := net.SplitHostPort(text); err == nil && !strings.Contains(text, "/") {
@@ -38,7 +39,7 @@ func ParseProbe(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// ProbeFormError is a destination that cannot be parsed.
+// ProbeFormError means that a destination of --probe cannot be parsed.
 type ProbeFormError struct{ Form string }
 
 func (e *ProbeFormError) Error() string {
@@ -50,7 +51,7 @@ func (e *ProbeFormError) Remedy() string {
 	return "write http://HOST/…, https://HOST/…, HOST:PORT or tls://HOST:PORT"
 }
 
-// isWeb reports whether a probe is a URL that a proxy serves.
+// isWeb reports whether a probe is an http:// or https:// URL, which an HTTP proxy can serve.
 func isWeb(u *url.URL) bool { return u.Scheme == "http" || u.Scheme == "https" }
 
 func (x *examination) probeCheck(i int, u *url.URL) Check {
@@ -60,7 +61,7 @@ func (x *examination) probeCheck(i int, u *url.URL) Check {
 	case x.anyHost():
 		after = []string{checkHandshake}
 	case !isWeb(u) && x.Spec.Remote.Host == "":
-		after = []string{checkAgent} // it has a session of its own
+		after = []string{checkAgent} // the probe opens a session of its own
 	}
 	return Check{
 		ID: id, Name: u.Redacted() + " can be reached", After: after, Lasts: true,
@@ -88,8 +89,8 @@ func (x *examination) probeCheck(i int, u *url.URL) Check {
 	}
 }
 
-// probe looks a destination up: through the proxy if the far end is one, straight if it is the far end, else by a session
-// of its own with the remote-host document.
+// probe asks a destination: through the far end if that is a proxy, directly if the destination is the far end, else over a
+// session of its own with the remote-host document.
 func (x *examination) probe(ctx context.Context, u *url.URL) Finding {
 	if !x.anyHost() && x.Spec.Remote.Host == "" && x.answer.Proxy && isWeb(u) {
 		return x.fetch(ctx, Route{Dial: x.own.dial, SOCKS: x.answer.Protocol == SOCKS, Login: x.Login}, u)
@@ -104,7 +105,7 @@ func (x *examination) probe(ctx context.Context, u *url.URL) Finding {
 		}
 	}
 	if remote == x.far() && x.own != nil {
-		if x.ownErr != nil { // once the handshake was complete, or this check would be hidden
+		if x.ownErr != nil { // of a time after the handshake: else this check would be hidden
 			return fail(x.ownErr)
 		}
 		return x.reach(ctx, x.own, remote, u)
@@ -124,6 +125,7 @@ func (x *examination) probe(ctx context.Context, u *url.URL) Finding {
 	return x.reach(ctx, own, remote, u)
 }
 
+// closeWithin is how long ending the session of a probe may take.
 const closeWithin = 10 * time.Second
 
 // destination is the host and port of a probe.
@@ -139,7 +141,7 @@ func destination(u *url.URL) (tunnel.Endpoint, error) {
 	return tunnel.Endpoint{Host: u.Hostname(), Port: uint16(n)}, nil
 }
 
-// reach probes a destination at the far end of an own tunnel.
+// reach probes a destination that is the far end of the tunnel o.
 func (x *examination) reach(ctx context.Context, o *ownTunnel, remote tunnel.Endpoint, u *url.URL) Finding {
 	accepts, err := o.prove(ctx, x.Patience)
 	if err != nil {
@@ -175,7 +177,7 @@ func (x *examination) touch(ctx context.Context, dial Dial, remote tunnel.Endpoi
 	return fail(err)
 }
 
-// touchPatience bounds the wait for a word from a server that may have none.
+// touchPatience bounds the wait for an answer of a server that may give none.
 const touchPatience = 5 * time.Second
 
 func (x *examination) fetch(ctx context.Context, r Route, u *url.URL) Finding {

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// Protocol is what a far end speaks.
+// Protocol is the protocol that a far end speaks.
 type Protocol int
 
 // The protocols that are told apart.
@@ -25,13 +25,13 @@ const (
 	SOCKS // version 5
 )
 
-// known is what is known of a protocol before anything was heard.
+// known is what is known of a protocol in advance.
 type known struct {
 	protocol Protocol
-	words    string   // in a sentence
-	name     string   // of --probe
-	ports    []uint16 // where it is expected
-	greets   bool     // its server speaks first
+	words    string   // its name in a sentence
+	name     string   // its name in --probe and in events
+	ports    []uint16 // the ports where it is expected
+	greets   bool     // its servers speak first
 }
 
 func protocols() []known {
@@ -50,7 +50,7 @@ func protocols() []known {
 	}
 }
 
-// about is what is known of p.
+// about is what is known of p in advance.
 func (p Protocol) about() known {
 	all := protocols()
 	if i := slices.IndexFunc(all, func(k known) bool { return k.protocol == p }); i >= 0 {
@@ -65,7 +65,7 @@ func (p Protocol) String() string { return p.about().words }
 // Name is the protocol as --probe and the ready event name it; empty for Unknown.
 func (p Protocol) Name() string { return p.about().name }
 
-// ByName is the protocol of a name of --probe.
+// ByName returns the protocol that --probe calls by a name; false when there is none.
 func ByName(name string) (Protocol, bool) {
 	for _, k := range protocols() {
 		if k.name == name {
@@ -75,7 +75,7 @@ func ByName(name string) (Protocol, bool) {
 	return Unknown, false
 }
 
-// ProtocolNames are the names that ByName knows.
+// ProtocolNames returns the names that ByName knows.
 func ProtocolNames() []string {
 	var names []string
 	for _, k := range protocols() {
@@ -84,7 +84,7 @@ func ProtocolNames() []string {
 	return names
 }
 
-// ByPort is the protocol that is expected at a port, Unknown where none is.
+// ByPort returns the protocol that is expected on a port; Unknown where none is.
 func ByPort(port uint16) Protocol {
 	for _, k := range protocols() {
 		if slices.Contains(k.ports, port) {
@@ -94,7 +94,7 @@ func ByPort(port uint16) Protocol {
 	return Unknown
 }
 
-// What makes servers speak that do not speak first.
+// Messages that make servers answer which do not speak first.
 const (
 	postgresTLS = "\x00\x00\x00\x08\x04\xd2\x16\x2f" // SSLRequest (PostgreSQL, "Message Formats")
 	// preLogin is a PRELOGIN message with a version alone, and the terminator ([MS-TDS] 2.2.6.5).
@@ -104,7 +104,7 @@ const (
 	opMessage, opReply = 2013, 1
 )
 
-// hello is MongoDB's command of that name, in an OP_MSG: what every driver asks first.
+// hello is MongoDB's command of that name in an OP_MSG, with which every driver begins.
 func hello() string {
 	document := []byte{0, 0, 0, 0, 0x10} // an int32 follows
 	document = append(document, "hello\x00\x01\x00\x00\x00\x02$db\x00\x06\x00\x00\x00admin\x00\x00"...)
@@ -117,7 +117,7 @@ func hello() string {
 	return string(message)
 }
 
-// opening is what makes a server of a protocol speak; of an unknown one the least that an HTTP server answers.
+// opening is a message that makes a server of a protocol answer; for Unknown the least that an HTTP server answers.
 func opening(p Protocol) string {
 	switch p { //nolint:exhaustive // the others speak first, or are asked for a page
 	case Postgres:
@@ -133,13 +133,14 @@ func opening(p Protocol) string {
 	case SOCKS:
 		return string([]byte{socksVersion, 1, socksNobody})
 	case Unknown:
-		// Redis takes a line that begins with "Host:" for an attack, and logs it: HTTP/1.0 does without.
+		// Redis takes a line that begins with "Host:" for an attack, and logs it; HTTP/1.0 needs no such line.
 		return "GET / HTTP/1.0\r\nUser-Agent: culvert\r\n\r\n"
 	}
 	return "GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: culvert\r\nConnection: close\r\n\r\n"
 }
 
-// recognize reads the protocol from the first bytes of a server that was asked in a protocol, or not at all.
+// recognize reads the protocol from the first bytes of a server. asked is the protocol in which it was asked, Unknown if it was
+// not.
 func recognize(b []byte, asked Protocol) Protocol {
 	switch {
 	case bytes.HasPrefix(b, []byte("HTTP/")):

@@ -11,23 +11,23 @@ import (
 	"time"
 )
 
-// A proxy is known by what it does, not by its port or name: asked to connect to a host that cannot be, it tries, says that
-// it may not, or wants to know who asks. A web server calls the method, the request or the host wrong. Where a web server
-// might say the same, its answer to a request for its own page decides.
+// A proxy is recognized by what it does, not by its port or name. Asked to connect to a host that does not exist, a proxy tries,
+// says that it may not, or wants a login; a web server says that the method, the request or the host is wrong. Where a web server
+// might give the same answer as a proxy, its answer to a request for its own page decides.
 
 const (
-	// nowhere is a host that no resolver has (RFC 6761).
+	// nowhere is a host name that never resolves (RFC 6761).
 	nowhere = "culvert.invalid"
-	// loginWithin is how long a proxy that is known by its name may take to say that it wants a login: it says so before it
+	// loginWithin is how long a proxy that has told its name may take to say that it wants a login: a proxy says so before it
 	// looks the host up, which may take long.
 	loginWithin = time.Second
-	// squidPort is nobody else's.
+	// squidPort is Squid's port, on which nothing but a proxy is expected.
 	squidPort = 3128
-	// answerLimit bounds what is read of an answer, and pageLimit of its page.
+	// answerLimit bounds how many bytes are read of an answer, and pageLimit how many of its page.
 	answerLimit, pageLimit = 64 << 10, 2 << 10
 )
 
-// reply is an answer in HTTP and the beginning of its page.
+// reply is an HTTP answer, with the beginning of its page if the status is an error.
 type reply struct {
 	*http.Response
 
@@ -50,7 +50,7 @@ func ask(ctx context.Context, dial Dial, patience time.Duration, method, text st
 	return read(bufio.NewReader(io.LimitReader(conn, answerLimit)), method)
 }
 
-// read reads an answer, and of an error the page.
+// read reads an HTTP answer.
 func read(r *bufio.Reader, method string) (reply, error) {
 	response, err := http.ReadResponse(r, &http.Request{Method: method})
 	if err != nil {
@@ -64,8 +64,8 @@ func read(r *bufio.Reader, method string) (reply, error) {
 	return a, nil
 }
 
-// whether asks an HTTP server whether it is a proxy, when it has answered a request for its page; and, where it is one,
-// whether it wants another login. The login is sent to nobody who has not asked for one.
+// whether finds out whether an HTTP server that has answered a request for its page is a proxy; and if so, whether it wants
+// another login than it was given. The login is only sent to a server that has asked for one.
 func (q Question) whether(ctx context.Context, dial Dial, page reply) (proxy, wantsLogin bool) {
 	patience := q.Patience
 	named := saysProxy(page)
@@ -84,32 +84,33 @@ func (q Question) whether(ctx context.Context, dial Dial, page reply) (proxy, wa
 			return true, true
 		}
 		again, err := connect(q.Login)
-		// tinyproxy says 401 of a wrong one.
+		// tinyproxy answers a wrong login with 401.
 		return true, err == nil && (again.StatusCode == http.StatusProxyAuthRequired || again.StatusCode == http.StatusUnauthorized)
 	}
 	return named || q.acts(ctx, dial, page, answer), false
 }
 
-// acts reports whether a server that gives no proxy's name acts like one.
+// acts reports whether a server that has not told a proxy's name acts like a proxy.
 func (q Question) acts(ctx context.Context, dial Dial, page, connect reply) bool {
 	switch status := connect.StatusCode; {
 	case saysProxy(connect):
 		return true
-	case status/100 == 2: // a server that says yes to everything has a page for it
+	case status/100 == 2: // a web server that accepts every request has a page as its answer
 		return connect.Header.Get("Content-Length") == "" && len(connect.TransferEncoding) == 0
 	case !refuses(status):
 		return false
 	case page.StatusCode >= http.StatusBadRequest:
-		// A server without its backend, or one that lets nobody in, says the same to everybody: Squid's port is left then.
+		// A web server whose backend is down, or that lets nobody in, gives this answer to every request: then only the port can
+		// tell.
 		return status != page.StatusCode || status >= http.StatusInternalServerError && !bytes.Equal(connect.page, page.page) || q.Remote.Port == squidPort
 	}
-	// It has a page: what a web server says of a method that it does not know may look like a proxy's refusal. Asked for
-	// another's page it shows its own, and a proxy cannot.
+	// The server has a page. A web server's answer to a method that it does not know may look like a proxy's refusal. But asked
+	// for a page of another host a web server shows its own, which a proxy cannot.
 	other, err := ask(ctx, dial, q.Patience, http.MethodGet, "GET http://"+nowhere+"/ HTTP/1.1\r\nHost: "+nowhere+"\r\nUser-Agent: culvert\r\nConnection: close\r\n\r\n")
 	return err == nil && refuses(other.StatusCode)
 }
 
-// refuses knows the answers of a proxy that does not, or may not, reach a host.
+// refuses reports whether a status may be the answer of a proxy that cannot, or may not, reach a host.
 func refuses(status int) bool {
 	switch status {
 	case http.StatusForbidden, http.StatusProxyAuthRequired, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -118,7 +119,7 @@ func refuses(status int) bool {
 	return false
 }
 
-// saysProxy knows the proxies that give their name when they are asked like a server.
+// saysProxy reports whether an answer tells that it comes from a proxy.
 func saysProxy(answer reply) bool {
 	if answer.Header.Get("X-Squid-Error") != "" || answer.StatusCode == http.StatusProxyAuthRequired {
 		return true
@@ -127,7 +128,7 @@ func saysProxy(answer reply) bool {
 	return slices.ContainsFunc([]string{"squid", "tinyproxy", "mitmproxy"}, func(name string) bool { return strings.HasPrefix(server, name) })
 }
 
-// wantsTLS knows a server's page, in nginx's, Apache's and Go's own words, for a request in plain HTTP to its TLS port.
+// wantsTLS reports whether an answer says that plain HTTP was sent to a TLS port, as nginx, Apache and Go's server word it.
 func wantsTLS(answer reply) bool {
 	return answer.StatusCode == http.StatusBadRequest && bytes.Contains(bytes.ToUpper(answer.page), []byte("HTTPS"))
 }

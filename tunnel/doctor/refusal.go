@@ -16,30 +16,30 @@ type Reason int
 // The reasons.
 const (
 	ReasonOther      Reason = iota
-	ReasonHost              // its rules do not let clients to this host
-	ReasonPort              // its rules do not let clients to this port
-	ReasonRule              // its rules: host, port or client, nobody can tell
-	ReasonLogin             // it wants credentials
-	ReasonUnresolved        // it cannot resolve the name
-	ReasonRefused           // the destination refuses
-	ReasonDropped           // the destination does not answer to a connection
+	ReasonHost              // the proxy's rules forbid this host
+	ReasonPort              // the proxy's rules forbid this port
+	ReasonRule              // the proxy's rules forbid the host, the port or the client; which one is not known
+	ReasonLogin             // the proxy wants a user and password
+	ReasonUnresolved        // the proxy cannot resolve the name
+	ReasonRefused           // the destination refuses the connection
+	ReasonDropped           // the destination does not answer the connection
 	ReasonNoRoute           // the network of the task has no way there
-	ReasonMute              // the destination takes the connection and says nothing
+	ReasonMute              // the destination accepts the connection and sends nothing
 	ReasonEmpty             // the destination hangs up without an answer, or answers in another protocol
 )
 
-// RefusalError is a proxy that does not pass a request on, or keeps silent about it.
+// RefusalError means that a proxy does not pass a request on, or does not answer it.
 type RefusalError struct {
 	Reason Reason
-	Host   string // of the destination
-	Port   string
-	Method string // CONNECT or GET
-	Status int    // 0 when the proxy has not answered
-	Code   string // ERR_… of Squid; empty for other proxies
-	Errno  int    // of Squid
-	Server string // squid/5.7
-	Says   string // of a SOCKS proxy, which has no status
-	After  time.Duration
+	Host   string        // of the destination
+	Port   string        // of the destination
+	Method string        // CONNECT, GET, or that of SOCKS5
+	Status int           // 0 when the proxy has not answered, and for SOCKS
+	Code   string        // Squid's ERR_…; empty for other proxies
+	Errno  int           // the system's error number that Squid tells; 0 for none
+	Server string        // how the proxy names itself, such as squid/5.7
+	Says   string        // what a SOCKS proxy has answered; empty for HTTP
+	After  time.Duration // how long the answer took
 }
 
 func (e *RefusalError) Error() string {
@@ -98,7 +98,7 @@ func (e *RefusalError) answer() string {
 	return text + ", after " + brief(e.After)
 }
 
-// scheme is that of the proxy's URL.
+// scheme is the scheme of the proxy's URL.
 func (e *RefusalError) scheme() string {
 	if e.Says != "" {
 		return "socks5h"
@@ -106,10 +106,10 @@ func (e *RefusalError) scheme() string {
 	return "http"
 }
 
-// slowLookup tells a DNS server that does not answer from one that says no.
+// slowLookup is how long a failed look-up has to have taken for the reason to be a DNS server that does not answer.
 const slowLookup = 1500 * time.Millisecond
 
-// Remedy is where the reason can be removed.
+// Remedy says where the reason can be removed.
 func (e *RefusalError) Remedy() string {
 	host := e.Host + ":" + e.Port
 	switch e.Reason {
@@ -129,7 +129,7 @@ func (e *RefusalError) Remedy() string {
 			return "check the DNS server of the task (VPC DHCP options, enableDnsSupport, dns_nameservers in squid.conf) and the resolver rule for the name's domain"
 		}
 		advice := fmt.Sprintf("check the spelling of %s; associate its private hosted zone with the task's VPC; enableDnsSupport and enableDnsHostnames; a resolver rule for its domain", e.Host)
-		if e.Code != "ERR_DNS_FAIL" { // seen on 5.7: both look the same
+		if e.Code != "ERR_DNS_FAIL" { // Squid 5.7 gives the same answer for a never_direct rule
 			advice += "; if all of that is right, look for never_direct in squid.conf, of which this Squid says the same"
 		}
 		return advice
@@ -148,7 +148,7 @@ func (e *RefusalError) Remedy() string {
 	return "look at the proxy's access.log and cache.log (the container's log) for this request"
 }
 
-// Refused reads a proxy's refusal; nil when the answer is none of a proxy's.
+// Refused reads a proxy's refusal from an HTTP answer; nil when the answer comes from the server behind the proxy.
 func Refused(method, host, port string, answer *http.Response, after time.Duration) *RefusalError {
 	e := &RefusalError{Host: host, Port: port, Method: method, Status: answer.StatusCode, Server: answer.Header.Get("Server"), After: after}
 	code, errno, _ := strings.Cut(answer.Header.Get("X-Squid-Error"), " ")
@@ -163,7 +163,7 @@ func Refused(method, host, port string, answer *http.Response, after time.Durati
 		e.Reason = ReasonLogin
 	case e.Code != "":
 		e.Reason = squidReason(e)
-	case method == http.MethodConnect: // whoever answers CONNECT is the proxy
+	case method == http.MethodConnect: // CONNECT is always answered by the proxy
 		e.Reason = plainReason(answer.StatusCode)
 	default:
 		return nil // the server's own answer
@@ -173,7 +173,7 @@ func Refused(method, host, port string, answer *http.Response, after time.Durati
 
 var codeForm = pattern.Of(`^[A-Z_]{1,40}$`) //nolint:gochecknoglobals // compiled when it is needed
 
-// The error numbers of Linux, where Squid runs in a task.
+// Error numbers of Linux, on which Squid runs in a task.
 const (
 	enetunreach  = 101
 	econnreset   = 104
@@ -182,7 +182,7 @@ const (
 	ehostunreach = 113
 )
 
-// squidReason reads Squid's error (its errorpages; src/error/forward.h, seen on 5.7).
+// squidReason reads the reason from Squid's error code (Squid's src/error/forward.h and error pages; seen on 5.7).
 func squidReason(e *RefusalError) Reason {
 	switch e.Code {
 	case "ERR_ACCESS_DENIED", "ERR_FORWARDING_DENIED":
@@ -236,7 +236,7 @@ func namelessDNS(e *RefusalError) bool {
 	return major == 5 || major == 6 && minor < 3
 }
 
-// plainReason reads the status of a proxy that says no more.
+// plainReason reads the reason from the status of a proxy that tells nothing else.
 func plainReason(status int) Reason {
 	switch status {
 	case http.StatusForbidden:

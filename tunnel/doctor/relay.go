@@ -12,7 +12,7 @@ import (
 	"culvert/tunnel/bond"
 )
 
-// bonds reports whether connections might go through a relay: it opens ports of the task itself.
+// bonds reports whether connections might go through a relay, which only opens ports of the task itself.
 func (x *examination) bonds() bool {
 	return !x.anyHost() && x.Spec.Remote.Host == "" && x.Relay != tunnel.RelayNo
 }
@@ -50,7 +50,8 @@ func (x *examination) relayCheck() Check {
 	}
 }
 
-// unbonded is a warning, as connections go without a relay, unless one is required.
+// unbonded is the finding that the relay cannot be used: a failure when a relay is required, else a warning, as connections go
+// without one.
 func (x *examination) unbonded(err error, evidence ...string) Finding {
 	if x.Relay == tunnel.RelayRequire {
 		return fail(err, evidence...)
@@ -58,7 +59,7 @@ func (x *examination) unbonded(err error, evidence ...string) Finding {
 	return Finding{Verdict: Warn, Err: err, Evidence: evidence}
 }
 
-// greet says hello to the relay by a session of its own, and returns what it calls itself.
+// greet says hello to the relay over a session of its own, and returns as evidence how long the answer took.
 func (x *examination) greet(ctx context.Context, port uint16) (string, error) {
 	own, err := x.openTunnel(ctx, tunnel.Endpoint{Port: port})
 	if err != nil {
@@ -84,7 +85,7 @@ func (x *examination) greet(ctx context.Context, port uint16) (string, error) {
 	return " answers after " + brief(time.Since(began)), nil
 }
 
-// RelayError is a relay that cannot be used.
+// RelayError means that a relay cannot be used.
 type RelayError struct {
 	Where string
 	Err   error
@@ -93,7 +94,7 @@ type RelayError struct {
 func (e *RelayError) Error() string { return fmt.Sprintf("the relay (%s): %v", e.Where, e.Err) }
 func (e *RelayError) Unwrap() error { return e.Err }
 
-// Remedy is the cause's own, or where to look.
+// Remedy says which release to use for a relay of another version, else where to look.
 func (e *RelayError) Remedy() string {
 	if remedy := say.Remedy(e.Err); remedy != "" && errors.As(e.Err, new(*bond.VersionError)) {
 		return remedy
@@ -101,14 +102,14 @@ func (e *RelayError) Remedy() string {
 	return "see the log of the container " + aws.RelayName + ", and whether it runs; --relay no does not look for it"
 }
 
-// SmallRelayError is a relay in a task that has no room for what it bonds.
+// SmallRelayError means that a relay's task is too small to carry several sessions at their full rate.
 type SmallRelayError struct{ Relay aws.Relay }
 
 func (e *SmallRelayError) Error() string {
 	return fmt.Sprintf("the relay answers, but its task has %d CPU units and %d MiB: sessions at full rate that it carries: %d", e.Relay.CPU, e.Relay.Memory, e.Relay.Affords())
 }
 
-// Remedy names the size.
+// Remedy names the least size of the task.
 func (e *SmallRelayError) Remedy() string {
 	return fmt.Sprintf("give the task %d CPU units and %d MiB at least (cpu and memory of the Terraform module, Size large of the CloudFormation template), or do without the relay: a smaller task is no faster by it", aws.LeastRelayCPU, aws.LeastRelayMemory)
 }

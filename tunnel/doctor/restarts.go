@@ -12,8 +12,8 @@ import (
 // longestWatch bounds how long an agent is watched.
 const longestWatch = 10 * time.Second
 
-// crashes watches an agent that does not run for no known reason: its monitor starts it anew again and again when it
-// crashes. It returns what was seen, nil when it was not started anew.
+// crashes watches an agent that does not run, for no reason that is known: an agent that crashes is started anew again and again.
+// It returns an error about that, or nil when the agent was not started anew meanwhile.
 func (x *examination) crashes(ctx context.Context, err error) error {
 	e, ok := errors.AsType[*aws.NotReadyError](err)
 	if !ok || e.Suspect != aws.SuspectNone || (e.Cause != aws.CauseAgentStopped && e.Cause != aws.CauseAgentPending) {
@@ -36,7 +36,8 @@ func (x *examination) crashes(ctx context.Context, err error) error {
 	}
 }
 
-// restarted compares a container's agent with what was first seen of it; nil when it is still the same one, or not known.
+// restarted returns an error when a container's agent was started anew since it was first looked at; nil when it was not, or that
+// is not known.
 func (x *examination) restarted(ctx context.Context, t aws.Target) error {
 	before := x.found.Container.Agent.StartedAt
 	now, err := x.client.AgentOf(ctx, t)

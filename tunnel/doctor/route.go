@@ -17,21 +17,21 @@ import (
 	"time"
 )
 
-// Route is a way to web servers: through an HTTP or SOCKS5 proxy, or straight to one of them.
+// Route is a way to web servers: through an HTTP or SOCKS5 proxy, or directly to one server.
 type Route struct {
-	Dial     Dial
+	Dial     Dial           // leads to an HTTP proxy, unless Direct or SOCKS is set
 	Direct   bool           // Dial leads to the server itself
 	SOCKS    bool           // Dial leads to a SOCKS5 proxy
-	Login    *Login         // of the proxy
-	Roots    *x509.CertPool // nil are the system's
-	Patience time.Duration  // for each leg; 0 is 20 s
+	Login    *Login         // for the proxy
+	Roots    *x509.CertPool // for the server's certificate; nil are the system's
+	Patience time.Duration  // how long each leg may take; 0 is defaultPatience
 }
 
-// Trip is what a request over a route went through.
+// Trip is what was seen of a request over a route.
 type Trip struct {
 	Legs   []Leg
-	Status int
-	Server string // name of the server, or of the proxy that refused
+	Status int    // of the server's answer; 0 without one
+	Server string // how the server names itself, or the proxy that refused
 	Issuer string // of the server's certificate
 }
 
@@ -45,7 +45,7 @@ func (t *Trip) leg(name string, since time.Time) {
 	t.Legs = append(t.Legs, Leg{Name: name, Took: time.Since(since)})
 }
 
-// Evidence lists the legs.
+// Evidence lists the legs, the status and the issuer of the certificate.
 func (t *Trip) Evidence() []string {
 	legs := make([]string, 0, len(t.Legs)+1)
 	for _, l := range t.Legs {
@@ -61,8 +61,8 @@ func (t *Trip) Evidence() []string {
 	return evidence
 }
 
-// Fetch asks for a page, following no redirect. The error says what stands in the way: *RefusalError, *SchemeError,
-// *CertificateError, *CutError, *StatusError for a server's own status from 400 on, or one of the connection.
+// Fetch asks for a page and follows no redirect. The error says what stands in the way: a *RefusalError, *SchemeError,
+// *CertificateError, *CutError, *MuteError, a *StatusError for a server's own status from 400 on, or one of the connection.
 func (r Route) Fetch(ctx context.Context, u *url.URL) (*Trip, error) {
 	if r.Patience == 0 {
 		r.Patience = defaultPatience
@@ -173,7 +173,7 @@ func (w *walk) ask(request, method string) (*http.Response, error) {
 	return http.ReadResponse(w.r, &http.Request{Method: method})
 }
 
-// unanswered explains a request to the proxy that got no answer.
+// unanswered is the error for a request to the proxy that got no answer.
 func (w *walk) unanswered(method string, err error, after time.Duration) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return &RefusalError{Reason: ReasonDropped, Host: w.host(), Port: w.port(), Method: method, After: after}
@@ -181,8 +181,8 @@ func (w *walk) unanswered(method string, err error, after time.Duration) error {
 	return &CutError{Host: "the proxy", Problem: "it hangs up on " + method, Err: err}
 }
 
-// refine finds out whether a rule is about the host or the port: by asking for the same host on 443, which a proxy that
-// lets anybody anywhere allows.
+// refine finds out whether a proxy's rule is about the host or the port, by asking for the same host on port 443, which a proxy
+// allows whenever it allows the host.
 func (w *walk) refine(ctx context.Context, e *RefusalError) error {
 	if e.Reason != ReasonRule {
 		return e
@@ -199,7 +199,8 @@ func (w *walk) refine(ctx context.Context, e *RefusalError) error {
 	return e
 }
 
-// denies reports whether the proxy's rules refuse a CONNECT to the host on another port; not known when it does not answer.
+// denies reports whether the proxy's rules refuse a CONNECT to the host on another port. known is false when that could not be
+// found out.
 func (w *walk) denies(ctx context.Context, port string) (denied, known bool) {
 	conn, stop, err := open(ctx, w.Dial)
 	if err != nil {
@@ -210,13 +211,13 @@ func (w *walk) denies(ctx context.Context, port string) (denied, known bool) {
 	address := net.JoinHostPort(w.host(), port)
 	answer, err := other.ask("CONNECT "+address+" HTTP/1.1\r\nHost: "+address+"\r\n\r\n", http.MethodConnect)
 	if err != nil {
-		return false, errors.Is(err, os.ErrDeadlineExceeded) // it tries, so it allows
+		return false, errors.Is(err, os.ErrDeadlineExceeded) // a proxy that takes long is trying to connect, so its rules allow it
 	}
 	defer answer.Body.Close() //nolint:errcheck // not read
 	return answer.StatusCode == http.StatusForbidden, true
 }
 
-// secure is the TLS handshake with the server.
+// secure makes the TLS handshake with the server.
 func (w *walk) secure(ctx context.Context) error {
 	started := time.Now()
 	if err := w.conn.SetDeadline(time.Now().Add(w.Patience)); err != nil {
@@ -235,7 +236,7 @@ func (w *walk) secure(ctx context.Context) error {
 	return nil
 }
 
-// bufferedConn reads what was read ahead first.
+// bufferedConn is a connection that is read through a buffer, in which bytes may wait that were read ahead.
 type bufferedConn struct {
 	net.Conn
 
@@ -245,7 +246,7 @@ type bufferedConn struct {
 // Read implements net.Conn.
 func (c *bufferedConn) Read(b []byte) (int, error) { return c.r.Read(b) }
 
-// tlsError explains a TLS handshake that failed.
+// tlsError is the error for a TLS handshake that failed.
 func (w *walk) tlsError(err error) error {
 	if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return certificateError(w.host(), e)
@@ -281,7 +282,7 @@ func certificateError(host string, e *tls.CertificateVerificationError) error {
 	return c
 }
 
-// get asks for the page: in the proxy's form, unless the server itself is at the other end.
+// get asks for the page: in absolute form where the proxy is at the other end of the connection, else in origin form.
 func (w *walk) get(ctx context.Context, secure bool) error {
 	started := time.Now()
 	where := *w.url
@@ -314,7 +315,7 @@ func (w *walk) get(ctx context.Context, secure bool) error {
 	return &StatusError{URL: where.Redacted(), Status: answer.StatusCode, Server: w.trip.Server}
 }
 
-// noPage explains a request for a page that got no answer.
+// noPage is the error for a request for a page that got no answer.
 func (w *walk) noPage(ctx context.Context, err error, secure bool, after time.Duration) error {
 	silent := errors.Is(err, os.ErrDeadlineExceeded)
 	mute := &MuteError{Host: w.address(), Asked: "a request", After: after}
@@ -326,7 +327,7 @@ func (w *walk) noPage(ctx context.Context, err error, secure bool, after time.Du
 	case !silent:
 		return w.unanswered(http.MethodGet, err, after)
 	}
-	// The proxy has not answered yet. A CONNECT tells whether it reaches the server.
+	// The proxy has not answered yet. A CONNECT shows whether it reaches the server.
 	conn, stop, dialErr := open(ctx, w.Dial)
 	if dialErr != nil {
 		return w.unanswered(http.MethodGet, err, after)

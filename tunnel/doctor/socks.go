@@ -18,14 +18,14 @@ const (
 	socksConnect, socksName           = 1, 3
 )
 
-// errSOCKSLogin is a SOCKS server that wants another login than it was given, or one at all.
+// errSOCKSLogin means that a SOCKS server wants a login, or another one than it was given.
 var errSOCKSLogin = errors.New("the SOCKS server wants a user and password")
 
-// errNoSOCKS is a server that answers a SOCKS client in another tongue.
+// errNoSOCKS means that a server does not answer as a SOCKS server does.
 var errNoSOCKS = errors.New("no SOCKS server")
 
-// greetSOCKS begins as a client of SOCKS5 and logs in where that is wanted. Nothing is sent but four bytes at the most
-// before the server has shown that it is one, so that no other gets to see the login.
+// greetSOCKS begins as a SOCKS5 client and logs in where that is wanted. Before the server has shown that it is a SOCKS server,
+// at most four bytes are sent, so that no other server gets to see the login.
 func greetSOCKS(conn net.Conn, login *Login, until time.Time) error {
 	greeting := []byte{socksVersion, 1, socksNobody}
 	if login != nil {
@@ -41,7 +41,7 @@ func greetSOCKS(conn net.Conn, login *Login, until time.Time) error {
 	switch {
 	case chosen[0] != socksVersion:
 		return errNoSOCKS
-	case chosen[1] == socksNone: // it may have hung up already
+	case chosen[1] == socksNone: // before chatters, which could fail as the server may have hung up already
 		return errSOCKSLogin
 	}
 	switch more, err := chatters(conn, until); {
@@ -51,7 +51,7 @@ func greetSOCKS(conn net.Conn, login *Login, until time.Time) error {
 		return errNoSOCKS
 	case chosen[1] == socksNobody:
 		return nil
-	case chosen[1] != socksUser || login == nil: // it was not offered
+	case chosen[1] != socksUser || login == nil: // the server has chosen a method that was not offered
 		return errNoSOCKS
 	}
 	ask := appendShort(appendShort([]byte{socksLoginVersion}, login.User), login.password)
@@ -60,17 +60,17 @@ func greetSOCKS(conn net.Conn, login *Login, until time.Time) error {
 	}
 	var verdict [2]byte
 	if _, err := io.ReadFull(conn, verdict[:]); err != nil || verdict[1] != 0 {
-		return errSOCKSLogin // some hang up instead of saying no
+		return errSOCKSLogin // some servers hang up instead of refusing a login
 	}
 	return nil
 }
 
-// appendShort adds a text behind its length, which is at most maxLogin.
+// appendShort appends the length of a text, one byte, and the text, of which it takes maxLogin bytes at the most.
 func appendShort(b []byte, text string) []byte {
 	return append(append(b, byte(min(len(text), maxLogin))), text[:min(len(text), maxLogin)]...)
 }
 
-// askSOCKS finds out whether a SOCKS5 server is at the far end, and whether it wants another login.
+// askSOCKS finds out whether a SOCKS5 server is at the far end, and whether it wants a login, or another one than login.
 func askSOCKS(ctx context.Context, dial Dial, login *Login, patience time.Duration) (is, wantsLogin bool) {
 	conn, stop, err := open(ctx, dial)
 	if err != nil {
@@ -86,7 +86,8 @@ func askSOCKS(ctx context.Context, dial Dial, login *Login, patience time.Durati
 	return err == nil || wantsLogin, wantsLogin
 }
 
-// chatters reports whether a server says more than it was asked for, as an echo does; a SOCKS server waits now.
+// chatters reports whether a server sends more than a SOCKS server would, which waits for the client now; an echo server does,
+// for instance.
 func chatters(conn net.Conn, until time.Time) (bool, error) {
 	if err := conn.SetReadDeadline(time.Now().Add(10 * time.Millisecond)); err != nil {
 		return false, err
@@ -95,7 +96,7 @@ func chatters(conn net.Conn, until time.Time) (bool, error) {
 	return n > 0, conn.SetReadDeadline(until)
 }
 
-// throughSOCKS asks a SOCKS5 server for a connection to a host: *RefusalError when it cannot.
+// throughSOCKS asks a SOCKS5 server for a connection to a host. The error is a *RefusalError when the server refuses.
 func throughSOCKS(conn net.Conn, login *Login, host, port string, until time.Time) error {
 	refused := &RefusalError{Host: host, Port: port, Method: "CONNECT of SOCKS5", Reason: ReasonLogin}
 	switch err := greetSOCKS(conn, login, until); {
@@ -129,7 +130,7 @@ func throughSOCKS(conn net.Conn, login *Login, host, port string, until time.Tim
 	return skipAddress(conn, head[3])
 }
 
-// skipAddress reads the address behind a grant, which says nothing that is wanted.
+// skipAddress reads the address and port in the answer of a server that has connected; they are of no use here.
 func skipAddress(conn net.Conn, kind byte) error {
 	length := map[byte]int{1: net.IPv4len, 4: net.IPv6len}[kind]
 	if kind == socksName {
@@ -143,7 +144,7 @@ func skipAddress(conn net.Conn, kind byte) error {
 	return err
 }
 
-// socksReason reads the reply of a server that does not connect (RFC 1928, 6).
+// socksReason reads the reason from the reply of a server that has not connected (RFC 1928, 6), and words it.
 func socksReason(reply byte) (Reason, string) {
 	switch reply {
 	case 2:
@@ -151,7 +152,7 @@ func socksReason(reply byte) (Reason, string) {
 	case 3:
 		return ReasonNoRoute, "network unreachable"
 	case 4:
-		return ReasonUnresolved, "host unreachable" // of a name: what cannot be resolved
+		return ReasonUnresolved, "host unreachable" // the request names the host, so the name could not be resolved
 	case 5:
 		return ReasonRefused, "connection refused"
 	case 6:

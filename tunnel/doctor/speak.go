@@ -14,18 +14,18 @@ import (
 	"culvert/tunnel"
 )
 
-// OtherProtocolError is a far end that takes connections and speaks something else than it should.
+// OtherProtocolError means that a far end accepts connections and speaks another protocol than it should.
 type OtherProtocolError struct {
 	Remote tunnel.Endpoint
 	Wanted Protocol
-	Got    Protocol // Unknown when it is none that is told apart
+	Got    Protocol // Unknown when the protocol was not recognized
 }
 
 func (e *OtherProtocolError) Error() string {
 	return fmt.Sprintf("%s accepts, but speaks %s, not %s", inWords(e.Remote), e.Got, e.Wanted)
 }
 
-// Remedy says what to compare.
+// Remedy says what to check.
 func (e *OtherProtocolError) Remedy() string {
 	if e.Got == Unknown {
 		return "check the port, or use --probe tcp if it is right"
@@ -33,7 +33,7 @@ func (e *OtherProtocolError) Remedy() string {
 	return fmt.Sprintf("check host and port, or use --probe %s if that is what should be there", e.Got.Name())
 }
 
-// MutedError is a far end that takes connections and does not answer in the protocol that it should speak.
+// MutedError means that a far end accepts connections and does not answer in the protocol that it should speak.
 type MutedError struct {
 	Remote tunnel.Endpoint
 	Wanted Protocol
@@ -54,9 +54,9 @@ func (e *MutedError) Remedy() string {
 	return "look at the log of the server there, or use --probe tcp if it speaks another protocol on purpose"
 }
 
-// Speak proves that a protocol is spoken at the far end, within patience: by the server's greeting, or by its answer to the
-// least that a client of it may ask. It needs no credentials, and takes leave as the protocol wants it where there is a
-// way before the login. The error is an *OtherProtocolError, a *MutedError or one of the connection.
+// Speak proves that a protocol is spoken at the far end, within patience: by the server's greeting, or by its answer to the least
+// that a client may ask. It needs no credentials, and ends the connection as the protocol has it, where it has a way for that
+// before the login. The error is an *OtherProtocolError, a *MutedError or one of the connection.
 func Speak(ctx context.Context, dial Dial, want Protocol, remote tunnel.Endpoint, patience time.Duration) error {
 	conn, stop, err := open(ctx, dial)
 	if err != nil {
@@ -83,7 +83,8 @@ func Speak(ctx context.Context, dial Dial, want Protocol, remote tunnel.Endpoint
 	case err == nil && recognize(first, want) != Unknown:
 		return &OtherProtocolError{Remote: remote, Wanted: want, Got: recognize(first, want)}
 	}
-	// A server that is asked in a strange tongue may keep silent or hang up; a request for a page makes most of them speak.
+	// A server that is asked in another protocol than its own may keep silent or hang up; a request for a page makes most servers
+	// answer.
 	question := Question{Remote: tunnel.Endpoint{Host: remote.Host}, Patience: patience, Greeting: greetingWithin, Shallow: true}
 	if answer, asking := question.Ask(ctx, dial); asking == nil && answer.Protocol != Unknown && answer.Protocol != want {
 		return &OtherProtocolError{Remote: remote, Wanted: want, Got: answer.Protocol}
@@ -97,7 +98,7 @@ func Speak(ctx context.Context, dial Dial, want Protocol, remote tunnel.Endpoint
 	return &MutedError{Remote: remote, Wanted: want, Err: err}
 }
 
-// hear asks a server in its protocol, unless it speaks first, and returns the beginning of what it says.
+// hear asks a server in the wanted protocol, unless servers of that speak first, and returns the first bytes of its answer.
 func hear(conn net.Conn, want Protocol) ([]byte, error) {
 	if !want.about().greets {
 		if _, err := io.WriteString(conn, opening(want)); err != nil {
@@ -111,8 +112,8 @@ func hear(conn net.Conn, want Protocol) ([]byte, error) {
 	return peeked(r), nil
 }
 
-// greetTLS shakes hands, whoever the certificate is for. Nil and no error mean that the server speaks TLS; else it returns
-// what came instead.
+// greetTLS makes a TLS handshake without checking the certificate. Nil and no error mean that the server speaks TLS, be it by an
+// alert; else it returns the bytes that came instead.
 func greetTLS(ctx context.Context, conn net.Conn, remote tunnel.Endpoint) ([]byte, error) {
 	secured := tls.Client(conn, &tls.Config{ServerName: remote.Host, InsecureSkipVerify: true, MinVersion: tls.VersionTLS10}) //nolint:gosec // whether it speaks TLS, not who it is
 	err := secured.HandshakeContext(ctx)
@@ -132,11 +133,11 @@ func greetTLS(ctx context.Context, conn net.Conn, remote tunnel.Endpoint) ([]byt
 	return nil, err
 }
 
-// leave says goodbye, so that the server has nothing to complain of in its log.
+// leave ends the connection as the protocol has it, so that the server logs no error.
 func leave(ctx context.Context, conn net.Conn, p Protocol, first []byte) {
 	switch p { //nolint:exhaustive // the others have no goodbye before the login, or hang up themselves
 	case Postgres:
-		if first[0] == 'S' { // it waits for the handshake that was asked for
+		if first[0] == 'S' { // the server waits for the TLS handshake that opening has asked for
 			secured := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10}) //nolint:gosec // nothing is said in it
 			if secured.HandshakeContext(ctx) == nil {
 				_ = secured.Close()

@@ -9,30 +9,31 @@ import (
 	"syscall"
 )
 
-// Cause is why a client does not get the connection that it asked for. It chooses the status of an HTTP answer, the error of its
-// Proxy-Status (RFC 9209, 2.3) and the code of a SOCKS reply. An error of a Dialer tells its own, see CauseOf.
+// Cause is why a client does not get the connection that it asked for. It decides the status of an HTTP answer, the error in the
+// answer's Proxy-Status (RFC 9209, 2.3) and the code of a SOCKS reply. The errors of a Dialer tell their causes themselves, see
+// CauseOf.
 type Cause int
 
 // The causes.
 const (
-	CauseUnknown    Cause = iota // the error's text says more
+	CauseUnknown    Cause = iota // none of the others; only the error's text says what
 	CauseRefused                 // the destination refuses the connection
-	CauseSwallowed               // it gets no answer
-	CauseUnresolved              // its name leads nowhere
-	CauseForbidden               // AWS does not let the caller open a session to it, or the agent does not forward to it
+	CauseSwallowed               // the connection gets no answer
+	CauseUnresolved              // the destination's name cannot be resolved
+	CauseForbidden               // AWS does not let the caller open a session to the destination, or the agent does not forward to it
 	CauseNoTask                  // there is no task, no agent or no session to go through
 	CauseFull                    // as many destinations are open as may be, and all are in use
-	CauseLate                    // it took too long until there was a session, which says nothing of the destination
+	CauseLate                    // it took too long to open a session, which says nothing about the destination
 	CauseClosing                 // the tunnel ends
 	CauseEnded                   // the destination ended the connection before it had answered
-	CauseDenied                  // the rules refuse it, see Rules
-	CauseLocal                   // it is loopback or link-local: nothing behind the task
-	CauseOwn                     // it is culvert itself: the listener
-	CauseMalformed               // what the client asked for cannot be understood
+	CauseDenied                  // a pattern of --deny refuses the destination, see Rules
+	CauseLocal                   // the destination is loopback or link-local, so no host behind the task
+	CauseOwn                     // the destination is culvert's own listener, or what culvert needs to reach AWS
+	CauseMalformed               // the client's request cannot be understood
 )
 
-// CauseOf asks an error, or what it wraps, for the cause that its method Cause tells. Of an error without one it knows what the
-// standard library says: a name that was not found, a connection that was refused, a time that is over.
+// CauseOf returns the cause that an error, or one that it wraps, tells by a method Cause. Without such a method it recognizes
+// errors of the standard library: a name that was not found, a connection that was refused or ended, a timeout.
 func CauseOf(err error) Cause {
 	if e, ok := errors.AsType[interface {
 		error
@@ -57,7 +58,7 @@ func CauseOf(err error) Cause {
 	return CauseUnknown
 }
 
-// refused reports whether a destination has answered the system that it takes no connection.
+// refused reports whether the system says that the destination has refused the connection, or reset it.
 func refused(err error) bool {
 	const windowsRefused, windowsReset = syscall.Errno(10061), syscall.Errno(10054) // WSAECONNREFUSED, WSAECONNRESET
 	number, ok := errors.AsType[syscall.Errno](err)

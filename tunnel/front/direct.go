@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// directTimeout bounds a connection from this machine, the look-up of the name included.
+// directTimeout bounds connecting from this machine, the look-up of the name included.
 const directTimeout = 30 * time.Second
 
-// Direct is the Dialer of this machine's own network. Also a name that leads to what is loopback or link-local gets nobody there:
-// whoever owns a name could make it one of this machine.
+// Direct is the Dialer of this machine's own network. It connects to no loopback or link-local address, even when a name leads
+// there: the owner of a name could make it lead to this machine.
 type Direct struct {
-	Resolver *net.Resolver // nil is the system's
+	Resolver *net.Resolver // nil is the system's resolver
 }
 
 // Dial tries the addresses of a host as RFC 6555 says.
@@ -37,7 +37,7 @@ func (d Direct) Dial(ctx context.Context, name string, port uint16) (net.Conn, e
 	return conn, nil
 }
 
-// directError is a connection from this machine that did not come about.
+// directError means that a connection from this machine could not be made.
 type directError struct {
 	host string
 	port uint16
@@ -50,7 +50,7 @@ func (e *directError) Error() string {
 }
 
 func (e *directError) reason() string {
-	switch CauseOf(e.err) { //nolint:exhaustive // the rest says itself
+	switch CauseOf(e.err) { //nolint:exhaustive // the texts of the others are clear enough
 	case CauseRefused:
 		return "it refuses the connection"
 	case CauseSwallowed:
@@ -63,7 +63,7 @@ func (e *directError) reason() string {
 
 func (e *directError) Unwrap() error { return e.err }
 
-// Remedy names the way that was not taken.
+// Remedy is the cause's own, or says how to reach the host through the task.
 func (e *directError) Remedy() string {
 	if r, ok := e.err.(interface{ Remedy() string }); ok {
 		return r.Remedy()

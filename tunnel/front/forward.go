@@ -18,8 +18,9 @@ import (
 // idleFar is how long a connection to a destination is kept for the next request of the same client.
 const idleFar = 60 * time.Second
 
-// newForward is what forwards requests in absolute form, of all clients. To the destination they are as the client wrote them,
-// but for what is meant for the proxy alone: nothing tells of culvert, as nothing does of ssh -D.
+// newForward returns the handler that forwards all clients' requests in absolute form. Destinations get the requests as the
+// clients wrote them, less what is meant for the proxy alone; nothing in them tells that they went through culvert, just as with
+// ssh -D.
 func (s *Server) newForward() http.Handler {
 	return &httputil.ReverseProxy{
 		Rewrite:       rewrite,
@@ -28,14 +29,14 @@ func (s *Server) newForward() http.Handler {
 		ErrorLog:      slog.NewLogLogger(s.options.Log.Handler(), slog.LevelDebug),
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			if r.Context().Err() != nil {
-				panic(http.ErrAbortHandler) // nobody is there to hear it
+				panic(http.ErrAbortHandler) // the client is gone
 			}
 			refuseFor(w, explained(r, err))
 		},
 	}
 }
 
-// rewrite gives back what ReverseProxy changes for servers behind it.
+// rewrite undoes what ReverseProxy changes in a request.
 func rewrite(p *httputil.ProxyRequest) {
 	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
 		if values, ok := p.In.Header[name]; ok {
@@ -46,22 +47,22 @@ func rewrite(p *httputil.ProxyRequest) {
 	p.Out.URL.Scheme = "http"
 	p.Out.URL.User = nil
 	p.Out.URL.RawQuery = p.In.URL.RawQuery
-	// The path byte for byte: it may be signed.
+	// The path has to stay the same byte for byte, as it may be signed.
 	if path := rawPath(p.In.RequestURI); path != p.Out.URL.EscapedPath() && path != "" && !strings.HasPrefix(path, "//") {
 		p.Out.URL.Opaque = path
 	}
-	// The trailers of a request are known after its body.
+	// The trailers of a request are known only after its body.
 	if p.In.Trailer == nil && p.In.ContentLength < 0 {
 		p.In.Trailer = http.Header{}
 	}
 	p.Out.Trailer = p.In.Trailer
-	if strings.EqualFold(p.Out.Header.Get("Upgrade"), "h2c") { // its settings are for the next hop alone
+	if strings.EqualFold(p.Out.Header.Get("Upgrade"), "h2c") { // an upgrade to h2c is for the next hop alone, which is this proxy
 		p.Out.Header.Del("Upgrade")
 		p.Out.Header.Del("Connection")
 	}
 }
 
-// rawPath is the path of a request target in absolute form.
+// rawPath is the path of a request target in absolute form, as it is written there.
 func rawPath(target string) string {
 	_, after, _ := strings.Cut(target, "://")
 	i := strings.IndexAny(after, "/?")
@@ -79,7 +80,8 @@ func (t *talk) absolute(w http.ResponseWriter, r *http.Request) {
 	case scheme != "http" && scheme != "ws":
 		err = fmt.Errorf("%s:// does not go through a proxy in this form: a client asks for such a host by CONNECT", say.Brief(scheme))
 	case err == nil:
-		// Here, and not when a connection is made: a request that is refused is never sent on one that is kept.
+		// The rules are asked for each request, not only when a connection is made: else a request could go out on a kept
+		// connection to a host that they refuse.
 		h, _, err := t.server.options.Rules.resolve(name, port)
 		if err != nil {
 			refuseFor(w, err)
@@ -91,27 +93,27 @@ func (t *talk) absolute(w http.ResponseWriter, r *http.Request) {
 		refuseFor(w, &RefusalError{Host: name, Port: port, Why: CauseMalformed, Detail: err.Error()})
 		return
 	}
-	// net/http would tell by its content what an answer is of which its server has not said that, and date it.
+	// Without this net/http would add a Content-Type that it guesses, and a Date, to an answer that has none.
 	w.Header()["Content-Type"], w.Header()["Date"] = nil, nil
 	t.server.forward.ServeHTTP(w, r)
 }
 
-// transport sends a request on the connections of its client.
+// transport sends each request over the connections that belong to the request's client.
 type transport struct{}
 
 func (transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	t := r.Context().Value(talkKey{}).(*talk) //nolint:forcetypeassert // BaseContext put it there
-	return t.links.of(t.server).RoundTrip(r)  //nolint:wrapcheck // explained does
+	return t.links.of(t.server).RoundTrip(r)  //nolint:wrapcheck // the function explained does that
 }
 
-// links are the connections to destinations of one client's requests in absolute form.
+// links are the connections to destinations over which the requests in absolute form of one client go.
 type links struct {
 	transport *http.Transport
 
 	mu     sync.Mutex
 	open   map[*link]bool
 	closed bool
-	dials  sync.WaitGroup
+	dials  sync.WaitGroup // dials under way
 }
 
 func (l *links) of(s *Server) *http.Transport {
@@ -162,8 +164,8 @@ func (l *links) dial(ctx context.Context, s *Server, to string) (net.Conn, error
 	return k, nil
 }
 
-// close ends what the client's requests have left: connections, and those that are still being made, as net/http does not end a
-// dial with the request for which it was begun.
+// close closes the connections that are left, and waits for dials that are under way, as net/http does not end a dial together
+// with the request for which it was begun.
 func (l *links) close() {
 	if l.transport == nil {
 		return
@@ -185,7 +187,7 @@ type link struct {
 	of *links
 }
 
-// CloseWrite passes on the end of an upgraded connection.
+// CloseWrite passes on that the client of an upgraded connection has finished sending.
 func (k *link) CloseWrite() error { return closeWrite(k.Conn) }
 
 func (k *link) Close() error {
@@ -195,18 +197,18 @@ func (k *link) Close() error {
 	return k.Conn.Close()
 }
 
-// exchangeError is a request that was sent, or begun to be, and got no answer.
+// exchangeError means that a request got no answer after it was sent, wholly or in part.
 type exchangeError struct {
 	host string
 	err  error
 }
 
 func (e *exchangeError) Error() string {
-	switch CauseOf(e.err) { //nolint:exhaustive // the rest says itself
+	switch CauseOf(e.err) { //nolint:exhaustive // the texts of the others are clear enough
 	case CauseEnded, CauseRefused, CauseClosing:
 		return fmt.Sprintf("%s ended the connection without an answer", e.host)
 	}
-	if strings.Contains(e.err.Error(), "readLoopPeekFail") { // net/http's word for bytes before the request
+	if strings.Contains(e.err.Error(), "readLoopPeekFail") { // net/http says so when bytes come before the request
 		return fmt.Sprintf("no answer from %s: it speaks before it is asked, so it is no web server", e.host)
 	}
 	return fmt.Sprintf("no answer from %s: %v", e.host, e.err)
@@ -214,7 +216,7 @@ func (e *exchangeError) Error() string {
 
 func (e *exchangeError) Unwrap() error { return e.err }
 
-// Cause is that of a connection that was one.
+// Cause is CauseEnded, as there was a connection.
 func (e *exchangeError) Cause() Cause { return CauseEnded }
 
 // Remedy says where to look.
@@ -225,10 +227,11 @@ func (e *exchangeError) Remedy() string {
 	return "look at the log of " + e.host + "; does it speak HTTP without TLS on that port?"
 }
 
-// dialError marks what says itself why there is no connection.
+// dialError marks an error of a dial, which explains itself.
 type dialError struct{ error }
 
-// explained gives the error of a transport a cause and a remedy, where it has none: an exchange on a connection that was one.
+// explained makes an *exchangeError, with a cause and a remedy, of an error of a transport that has no cause. It returns errors
+// of a dial as they are.
 func explained(r *http.Request, err error) error {
 	if e, ok := errors.AsType[*dialError](err); ok {
 		return e.error

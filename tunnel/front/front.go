@@ -1,17 +1,18 @@
-// Package front is a proxy for clients on this machine: HTTP/1 (CONNECT and absolute form), SOCKS 5, 4 and 4a on one listener, told
-// apart by the first byte, and /proxy.pac. It knows no sessions: where a host is to be reached, and how, a Dialer says.
+// Package front is a proxy for clients on this machine: HTTP/1 (CONNECT and absolute form), SOCKS 5, 4 and 4a on one listener,
+// told apart by the first byte, and /proxy.pac. The package knows nothing of sessions: a Dialer makes the connections to hosts.
 //
-// Two parts of it are the standard library's: net/http's Server reads requests, one Server for all clients and a listener of one
-// connection for each, and httputil's ReverseProxy forwards those in absolute form, by a Transport of the client's own, whose
-// connections end with the client's. What libraries there are for proxies cost each start their initialisation (goproxy), resolve
-// names themselves and know neither SOCKS 4 nor causes (go-socks5): a hundred lines of socks.go take the place of the latter.
+// Two parts of the proxy are the standard library's. net/http's Server reads requests: there is one Server for all clients, which
+// gets a listener with a single connection for each of them. httputil's ReverseProxy forwards requests in absolute form, by a
+// Transport of the client's own, whose connections end with that of the client. The libraries that there are for proxies did not
+// fit: goproxy's initialisation costs time at each start, and go-socks5 resolves names itself and knows neither SOCKS 4 nor
+// causes; the hundred lines of socks.go do.
 //
-// No web page can use the proxy by itself. A browser that is made to connect to the listener sends a request in origin form or a
-// TLS handshake, and gets a refusal and the end of the connection; /proxy.pac is for those alone who ask by the listener's own
-// name, and no script reads it.
+// A web page cannot use the proxy by itself. A browser that a page makes connect to the listener sends a request in origin form
+// or a TLS handshake, and gets a refusal and the end of the connection. /proxy.pac is only for requests that name the listener as
+// their host, and no script of another page can read it.
 //
-// What is loopback or link-local is never connected to, in whatever spelling. Where a name leads that goes through the task only
-// its agent knows; of one that goes directly each address is looked at.
+// The proxy never connects to loopback or link-local addresses, however they are spelled. To which address a name leads that goes
+// through the task, only the task's agent knows; for a name that goes directly each address is checked.
 package front
 
 import (
@@ -30,36 +31,36 @@ import (
 	"time"
 )
 
-// greetWithin is how long a client may take to say what it wants: its first byte, and from then on the whole of its request.
+// greetWithin is how long a client may take to send its first byte, and after that to send the whole of its first request.
 const greetWithin = 60 * time.Second
 
-// leaveWithin is how long a client that was refused may take to hear of it.
+// leaveWithin is how long a client that was refused may take to read that.
 const leaveWithin = time.Second
 
-// Dialer connects to a host and port that a client has asked for: a name in small letters and in punycode, without a final dot,
-// or an address without brackets. The connection is proved when Dial returns: its destination has taken it. ctx ends when the
-// client is gone, and says nothing of the connection from then on. The error of a connection that did not come about may have the
-// method of CauseOf; its text and its remedy are shown to the client. A connection that can pass on a half-close has CloseWrite.
+// Dialer connects to a host and port that a client has asked for. host is a name in small letters and in punycode, without a
+// final dot, or an address without brackets. Dial returns only when the destination has accepted the connection. ctx ends when
+// the client is gone; after Dial has returned, ctx has no influence on the connection. An error may have a method Cause
+// (CauseOf); its text and its remedy are shown to the client. A connection that can pass on a half-close has a method CloseWrite.
 type Dialer interface {
 	Dial(ctx context.Context, host string, port uint16) (net.Conn, error)
 }
 
 // Options of a Server.
 type Options struct {
-	Through Dialer   // for what Rules send through the task
-	Direct  Dialer   // for the rest; nil is Direct, this machine's own network
-	Rules   Rules    // which is which
-	Names   []string // the hosts, with ports, by which the listener may be addressed: others are refused
-	// Own reports whether a host is one that culvert needs to reach AWS: it never goes through the task, but directly, as culvert's
-	// own calls do. Nil is none.
+	Through Dialer   // for hosts that Rules send through the task
+	Direct  Dialer   // for the others; nil is Direct{}, this machine's own network
+	Rules   Rules    // say which hosts go which way
+	Names   []string // the hosts, with ports, by which clients may address the listener; requests to the proxy under another name are refused
+	// Own reports whether a host is one that culvert needs to reach AWS. Connections to such a host never go through the task,
+	// but directly, as culvert's own calls do. Nil: no host is.
 	Own func(host string) bool
-	// Gone reports whether a client that has finished sending is gone altogether, where the system tells. It is asked again and
-	// again where the client's end cannot be passed on. Nil is never known.
+	// Gone reports whether a client that has finished sending is gone altogether, where the system tells. It is called again and
+	// again where the client's end cannot be passed on to the far side. Nil: that is never known.
 	Gone func(client net.Conn) (gone, known bool)
-	Log  *slog.Logger // nil is none
+	Log  *slog.Logger // nil: nothing is logged
 }
 
-// Server speaks with clients. Its methods are safe for concurrent use.
+// Server serves the clients of the proxy. Its methods are safe for concurrent use.
 type Server struct {
 	options Options
 	names   map[string]bool
@@ -67,7 +68,7 @@ type Server struct {
 	forward http.Handler
 }
 
-// New returns a server for connections that somebody else accepts.
+// New returns a server, which gets the connections of clients by Serve.
 func New(o Options) *Server {
 	o.Direct = cmp.Or[Dialer](o.Direct, Direct{})
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
@@ -82,8 +83,8 @@ func New(o Options) *Server {
 	return s
 }
 
-// Serve speaks with one client until it or ctx ends, and closes the connection. When it returns, all that it has opened is
-// closed. The error says what the client did that no proxy understands; it is nil also of a client that was refused.
+// Serve serves one client until the client or ctx ends, and closes its connection. When Serve returns, all that it has opened is
+// closed. The error says what the client did that no proxy understands; it is nil also when the client was refused a connection.
 func (s *Server) Serve(ctx context.Context, client net.Conn) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -97,7 +98,7 @@ func (s *Server) Serve(ctx context.Context, client net.Conn) error {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return &LanguageError{Silent: true}
 		}
-		return nil // it has said nothing, and is gone
+		return nil // the client is gone without having sent anything
 	}
 	switch c := first[0]; {
 	case c == 5:
@@ -111,18 +112,18 @@ func (s *Server) Serve(ctx context.Context, client net.Conn) error {
 	}
 }
 
-// begins reports whether a request of HTTP may begin with a byte: with the token that is its method (RFC 9110, 5.6.2).
+// begins reports whether an HTTP request may begin with a byte, that is whether a method may: a token (RFC 9110, 5.6.2).
 func begins(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 }
 
-// LanguageError is a client that speaks nothing that a proxy understands.
+// LanguageError means that a client speaks no protocol that the proxy understands.
 type LanguageError struct {
-	First  byte // the first that it said
-	Silent bool // it said nothing
+	First  byte // the first byte that the client sent
+	Silent bool // the client sent nothing
 }
 
-// firstOfTLS is the type of a record of TLS that begins a handshake (RFC 8446, 5.1).
+// firstOfTLS is the first byte of a TLS handshake: the type of its record (RFC 8446, 5.1).
 const firstOfTLS = 0x16
 
 func (e *LanguageError) Error() string {
@@ -135,7 +136,7 @@ func (e *LanguageError) Error() string {
 	return fmt.Sprintf("the client's first byte, 0x%02x, is neither HTTP nor SOCKS 5 or 4", e.First)
 }
 
-// Remedy says what the listener is.
+// Remedy says how the proxy's address is to be written.
 func (e *LanguageError) Remedy() string {
 	if e.First == firstOfTLS {
 		return "write the proxy's address with http://, not https://: what goes through it is encrypted all the same when the host asked for is https://"
@@ -146,7 +147,8 @@ func (e *LanguageError) Remedy() string {
 // Cause is CauseMalformed.
 func (e *LanguageError) Cause() Cause { return CauseMalformed }
 
-// refuseLanguage says so in HTTP, the one language in which it may be read: a client of TLS calls it a wrong version.
+// refuseLanguage answers in HTTP, the protocol in which the refusal is most likely to be read; a TLS client will report a wrong
+// version.
 func (s *Server) refuseLanguage(client net.Conn, first byte) error {
 	said := &LanguageError{First: first}
 	s.options.Log.Debug("refused a client", "error", said)
@@ -158,8 +160,8 @@ func (s *Server) refuseLanguage(client net.Conn, first byte) error {
 	return said
 }
 
-// leave lets a client read the last that it was told: with bytes of its own unread, a connection that is closed would be reset,
-// and the refusal lost.
+// leave lets a client read the refusal that it was sent: closing the connection while bytes of the client are unread would reset
+// it, and the refusal could be lost.
 func leave(client net.Conn) {
 	if closeWrite(client) != nil {
 		return
@@ -168,7 +170,7 @@ func leave(client net.Conn) {
 	_, _ = io.Copy(io.Discard, io.LimitReader(client, maxHead))
 }
 
-// plainResponse keeps an answer for a client that no http.Server speaks with.
+// plainResponse is the http.ResponseWriter of a refusal to a client that no http.Server serves.
 type plainResponse struct {
 	header http.Header
 	status int
@@ -177,7 +179,7 @@ type plainResponse struct {
 
 func (w *plainResponse) Header() http.Header         { return w.header }
 func (w *plainResponse) WriteHeader(status int)      { w.status = status }
-func (w *plainResponse) Write(p []byte) (int, error) { return w.body.Write(p) } //nolint:wrapcheck // a buffer's
+func (w *plainResponse) Write(p []byte) (int, error) { return w.body.Write(p) } //nolint:wrapcheck // a buffer never fails
 
 func (w *plainResponse) writeTo(to io.Writer) (int64, error) {
 	var text bytes.Buffer
@@ -185,10 +187,10 @@ func (w *plainResponse) writeTo(to io.Writer) (int64, error) {
 	_ = w.header.Write(&text)
 	text.WriteString("\r\n")
 	_, _ = w.body.WriteTo(&text)
-	return text.WriteTo(to) //nolint:wrapcheck // whether it was written is all that counts
+	return text.WriteTo(to) //nolint:wrapcheck // it only matters whether it was written
 }
 
-// dial connects to what a client asks for, or says why not.
+// dial connects to the host that a client asks for, and logs it when that fails.
 func (s *Server) dial(ctx context.Context, name string, port uint16) (net.Conn, error) {
 	conn, err := s.connect(ctx, name, port)
 	if err != nil && ctx.Err() == nil {
@@ -205,12 +207,12 @@ func (s *Server) connect(ctx context.Context, name string, port uint16) (net.Con
 	case s.names[authority(h, port)]:
 		return nil, &RefusalError{Host: h.name, Port: port, Why: CauseOwn}
 	case way == Directly, s.options.Own != nil && s.options.Own(h.name):
-		return s.options.Direct.Dial(ctx, h.name, port) //nolint:wrapcheck // it says what it is
+		return s.options.Direct.Dial(ctx, h.name, port) //nolint:wrapcheck // a Dialer's errors explain themselves
 	}
 	return s.options.Through.Dial(ctx, h.name, port) //nolint:wrapcheck // likewise
 }
 
-// parseAuthority reads HOST:PORT; the port may be missing when there is a default, which is not 0.
+// parseAuthority reads HOST:PORT. The port may be missing if fallback, which is taken then, is not 0.
 func parseAuthority(text string, fallback uint16) (host, uint16, error) {
 	name, port, err := splitAuthority(text, fallback)
 	if err != nil {

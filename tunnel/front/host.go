@@ -13,23 +13,23 @@ import (
 	"culvert/internal/say"
 )
 
-// Limits of a name, from the DNS (RFC 1035, 2.3.4).
+// Limits of a name in bytes, from the DNS (RFC 1035, 2.3.4).
 const (
 	maxName  = 253
 	maxLabel = 63
 )
 
-// host is what a client has asked for, in the one spelling in which it is compared and dialled: a name in small letters and in
-// punycode, without a final dot, or an address.
+// host is a host that a client has asked for, in the spelling in which hosts are compared and dialled: a name in small letters
+// and in punycode, without a final dot, or an address.
 type host struct {
 	name string
-	addr netip.Addr // when it is one: of IPv4 if it can be, without a zone
-	zone bool       // it had a zone, which is a link of one machine
+	addr netip.Addr // the address, where the host is one: IPv4 where possible, and without a zone; invalid for a name
+	zone bool       // the address was written with a zone, so that it belongs to a link of this machine
 }
 
-// parseHost reads a host as clients spell it; the error says what is wrong with it.
+// parseHost reads a host in any spelling that clients use; the error says what is wrong with it.
 func parseHost(text string) (host, error) {
-	if len(text) > 4*maxName { // in letters of other scripts
+	if len(text) > 4*maxName { // a character of another script has up to four bytes
 		return host{}, fmt.Errorf("a host of %d bytes is no name and no address", len(text))
 	}
 	if inner, ok := strings.CutPrefix(text, "["); ok {
@@ -53,7 +53,8 @@ func parseHost(text string) (host, error) {
 	if addr, ok := address.Parse(name); ok {
 		return hostOf(addr), nil
 	}
-	// What ends in a number is an address or nothing: the DNS has no such top level, and some resolvers let numbers overflow.
+	// A host that ends in a number is an address or none at all: the DNS has no such top level, and some resolvers let numbers
+	// overflow.
 	last := name[strings.LastIndexByte(name, '.')+1:]
 	if _, err := strconv.ParseUint(last, 0, 64); err == nil || strings.Trim(last, "0123456789") == "" {
 		return host{}, fmt.Errorf("the host %q ends in a number and is no IPv4 address", say.Brief(name))
@@ -67,8 +68,8 @@ func hostOf(addr netip.Addr) host {
 	return host{name: addr.String(), addr: addr, zone: zone}
 }
 
-// local says why a host is none that may be connected to: it leads back to whoever connects, or to what surrounds it. Empty
-// when it may.
+// local says why nobody may be connected to a host: linkLocal or loopback, as it leads to the connecting machine itself or its
+// surroundings. It is empty for other hosts.
 func (h host) local() string {
 	switch {
 	case h.addr.IsValid() && address.LinkLocal(h.addr), h.zone:
@@ -79,17 +80,17 @@ func (h host) local() string {
 	return ""
 }
 
-// The kinds of hosts that nobody is connected to.
+// The kinds of hosts to which nobody is connected.
 const (
 	linkLocal = "link-local"
 	loopback  = "loopback"
 )
 
-// canonical is a name in small letters and in punycode, without a final dot.
+// canonical returns a name in small letters and in punycode, without a final dot.
 func canonical(text string) (string, error) {
 	name := text
 	if strings.ContainsFunc(name, func(r rune) bool { return r > 0x7e }) {
-		// As browsers do (UTS 46), but for what names of private hosts may have, such as underscores.
+		// As browsers do it (UTS 46), but names of private hosts may have underscores, for instance.
 		ascii, err := idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(false), idna.BidiRule()).ToASCII(name)
 		if err != nil {
 			return "", fmt.Errorf("the host %q has no form in the DNS", say.Brief(text))
@@ -100,7 +101,7 @@ func canonical(text string) (string, error) {
 	return name, wellFormed(name, "")
 }
 
-// wellFormed looks at every label of a name in small letters; more are characters that it may have beside those of names.
+// wellFormed checks a name in small letters; more are characters that it may have besides those of host names.
 func wellFormed(name, more string) error {
 	switch {
 	case name == "":

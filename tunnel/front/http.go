@@ -14,13 +14,13 @@ import (
 )
 
 const (
-	// maxHead bounds the head of a request; net/http adds 4 KiB to it.
+	// maxHead bounds the head of a request, in bytes; net/http adds 4 KiB to it.
 	maxHead = 60 << 10
 	// idleWithin is how long a client may keep its connection between two requests.
 	idleWithin = 2 * time.Minute
 )
 
-// newHTTP is what reads the requests of all clients.
+// newHTTP returns the server that reads the requests of all HTTP clients.
 func (s *Server) newHTTP() *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
@@ -34,7 +34,7 @@ func (s *Server) newHTTP() *http.Server {
 		DisableGeneralOptionsHandler: true,
 
 		ErrorLog: slog.NewLogLogger(s.options.Log.Handler(), slog.LevelDebug),
-		// A listener is that of one client.
+		// Each listener is a talk, so that of one client.
 		BaseContext: func(l net.Listener) context.Context {
 			t := l.(*talk) //nolint:forcetypeassert // serveHTTP made it
 			return context.WithValue(t.ctx, talkKey{}, t)
@@ -52,26 +52,27 @@ func (s *Server) newHTTP() *http.Server {
 	}
 }
 
+// talkKey is the key under which the context of a request has the talk of its client.
 type talkKey struct{}
 
-// talk is one client that speaks HTTP, and the listener that has it as its only connection.
+// talk is one client that speaks HTTP, and at the same time the net.Listener whose only connection the client is.
 type talk struct {
 	server *Server
-	ctx    context.Context //nolint:containedctx // of Serve, for BaseContext
+	ctx    context.Context //nolint:containedctx // the context of Serve, for BaseContext
 	client net.Conn
-	first  byte
-	once   sync.Once
-	over   chan struct{} // closed when no handler of it runs any more
+	first  byte          // the first byte from the client, which was read already
+	once   sync.Once     // done when over is closed
+	over   chan struct{} // closed when no handler of the client runs any more
 
-	// Of the handlers, which run one after the other, and read after over.
-	accepted bool
-	hijacked bool
-	far      net.Conn // of a CONNECT that was answered
-	early    []byte   // what the client said before the answer
-	links    links    // of requests in absolute form
+	// Only the handlers, which run one after the other, touch what follows, and serveHTTP after over is closed.
+	accepted bool     // only Accept touches it
+	hijacked bool     // the connection was taken from the http.Server, for a CONNECT or an upgrade
+	far      net.Conn // the connection of a CONNECT that was answered
+	early    []byte   // bytes that the client sent before the answer to its CONNECT
+	links    links    // the connections for requests in absolute form
 }
 
-// begun is a connection of which the first byte was read.
+// begun is a client's connection, whose first byte was read already: Read returns that byte first.
 type begun struct {
 	net.Conn
 
@@ -88,10 +89,10 @@ func (b *begun) Read(p []byte) (int, error) {
 	return b.Conn.Read(p)
 }
 
-// CloseWrite lets a client read a refusal before the connection is closed on top of what it still sends.
+// CloseWrite is called by net/http after a refusal, so that the client can read it although it may still be sending.
 func (b *begun) CloseWrite() error { return closeWrite(b.Conn) }
 
-// Accept returns the client, and then waits until the talk is over.
+// Accept returns the client's connection; the next call waits until the talk is over.
 func (t *talk) Accept() (net.Conn, error) {
 	if !t.accepted {
 		t.accepted = true
@@ -104,16 +105,16 @@ func (t *talk) Accept() (net.Conn, error) {
 // Close does nothing: the talk ends with its connection.
 func (t *talk) Close() error { return nil }
 
-// Addr is the listener's.
+// Addr is the address at which the client has connected.
 func (t *talk) Addr() net.Addr { return t.client.LocalAddr() }
 
 func (t *talk) finished() { t.once.Do(func() { close(t.over) }) }
 
-// serveHTTP speaks with a client from the first byte of its first request on.
+// serveHTTP serves an HTTP client to its end, or until a CONNECT is answered, and then relays the connection of that.
 func (s *Server) serveHTTP(ctx context.Context, client net.Conn, first byte) error {
 	_ = client.SetReadDeadline(time.Time{})
 	t := &talk{server: s, ctx: ctx, client: client, first: first, over: make(chan struct{})}
-	_ = s.http.Serve(t) // net.ErrClosed, by Accept
+	_ = s.http.Serve(t) // the error is the net.ErrClosed of Accept
 	t.links.close()
 	if t.far == nil {
 		return nil
@@ -141,7 +142,8 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// connect answers CONNECT when its destination has taken the connection, and leaves the rest to serveHTTP.
+// connect answers CONNECT when the destination has accepted the connection. The connection itself it leaves to serveHTTP, in
+// t.far.
 func (t *talk) connect(w http.ResponseWriter, r *http.Request) {
 	name, port, err := splitAuthority(r.RequestURI, 0)
 	if err != nil {
@@ -150,7 +152,7 @@ func (t *talk) connect(w http.ResponseWriter, r *http.Request) {
 	}
 	far, err := t.server.dial(r.Context(), name, port)
 	switch {
-	case r.Context().Err() != nil: // nobody is there to hear it
+	case r.Context().Err() != nil: // the client is gone
 		if far != nil {
 			_ = far.Close()
 		}
@@ -175,11 +177,12 @@ func (t *talk) connect(w http.ResponseWriter, r *http.Request) {
 	t.far = far
 }
 
-// errWebServer is what somebody is told who takes the listener for a web server.
+// errWebServer is the answer to clients that take the listener for a web server.
 var errWebServer = errors.New("this is a proxy, not a web server")
 
-// origin answers a request in origin form: with the PAC file those who ask for it by the listener's name, else with a refusal.
-// What a web page can make its browser send has this form. The connection ends, so that nothing in a body becomes a request.
+// origin answers a request in origin form, with the PAC file where the request asks for it under the listener's name, else with a
+// refusal. Requests that a web page can make a browser send have this form. After a refusal the connection ends, so that nothing
+// in the body of such a request is taken for another request.
 func (s *Server) origin(w http.ResponseWriter, r *http.Request) {
 	if status, err := s.foreign(r); err != nil {
 		s.options.Log.Debug("refused a request to the proxy itself", "error", err)
@@ -190,7 +193,7 @@ func (s *Server) origin(w http.ResponseWriter, r *http.Request) {
 	s.servePAC(w, r)
 }
 
-// closingResponse is one after which the connection ends.
+// closingResponse is a response after which the connection ends.
 type closingResponse struct{ http.ResponseWriter }
 
 func (w *closingResponse) WriteHeader(status int) {
@@ -198,13 +201,14 @@ func (w *closingResponse) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// foreign says why a request in origin form is refused; nil for who may have the PAC file.
+// foreign says why a request in origin form is refused; the error is nil for a request that may have the PAC file.
 func (s *Server) foreign(r *http.Request) (status int, err error) {
 	h, port, err := parseAuthority(r.Host, 80)
 	site := r.Header.Get("Sec-Fetch-Site")
 	switch {
 	case err != nil || !s.names[authority(h, port)]:
-		// Whoever owns a name can make it lead here (DNS rebinding); then a page of theirs would be of the same origin.
+		// The owner of any name can make it lead here (DNS rebinding); then a page of that owner would have the same origin as
+		// the PAC file.
 		return http.StatusForbidden, &originError{problem: "it is not addressed by that name"}
 	case r.URL.Path != pacPath || r.RequestURI == "*":
 		return http.StatusForbidden, &originError{problem: "it serves " + pacPath + " and nothing else"}
@@ -216,12 +220,12 @@ func (s *Server) foreign(r *http.Request) (status int, err error) {
 	return 0, nil
 }
 
-// originError is a request to the proxy itself.
+// originError means that a request to the proxy itself was refused.
 type originError struct{ problem string }
 
 func (e *originError) Error() string { return errWebServer.Error() + ": " + e.problem }
 
-// Remedy says how it is used.
+// Remedy says how the proxy is used.
 func (e *originError) Remedy() string {
 	return "give its address to a program as its proxy: http_proxy and https_proxy with http://, curl -x or --socks5-hostname; a browser takes http://HOST:PORT" + pacPath
 }

@@ -11,27 +11,28 @@ import (
 	"culvert/internal/address"
 )
 
-// pacPath is where the PAC file is.
+// pacPath is the path of the PAC file.
 const pacPath = "/proxy.pac"
 
 //go:embed pac.js
 var pacScript string
 
-// servePAC answers with the PAC file that leads to the name by which it was asked for.
+// servePAC answers with a PAC file that names the proxy as the request has named it.
 func (s *Server) servePAC(w http.ResponseWriter, r *http.Request) {
-	at, port, _ := parseAuthority(r.Host, 80) // foreign has read it
+	at, port, _ := parseAuthority(r.Host, 80) // no error: foreign has read it before
 	text := s.options.Rules.PAC(authority(at, port))
 	h := w.Header()
 	h.Set("Content-Type", "application/x-ns-proxy-autoconfig")
-	h.Set("X-Content-Type-Options", "nosniff") // no page can run it as its script, and learn the names of hosts
+	h.Set("X-Content-Type-Options", "nosniff") // so that no page can run the file as a script, and learn the names of hosts
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Cache-Control", "no-cache")
 	h.Set("Content-Length", strconv.Itoa(len(text)))
 	_, _ = w.Write([]byte(text)) // the client may be gone
 }
 
-// PAC is a proxy auto-config file that says the same as the rules, with a proxy at HOST:PORT: what goes through the task or is
-// refused goes to the proxy, the rest directly, and so does what is loopback or link-local. Nothing in it looks a name up.
+// PAC returns a proxy auto-config file that says the same as the rules, for the proxy at HOST:PORT: hosts that go through the
+// task or are refused go to the proxy; all others go directly, as do loopback and link-local ones. The script in it looks up no
+// names.
 func (r Rules) PAC(proxy string) string {
 	type block [3]any
 	var translations, local []block
@@ -62,7 +63,7 @@ func (r Rules) PAC(proxy string) string {
 	).Replace(pacScript)
 }
 
-// octets are those of a prefix as numbers: a []byte would be base64.
+// octets returns the bytes of a prefix's address as numbers; JSON would have a []byte as base64.
 func octets(p netip.Prefix) []int {
 	var all []int
 	for _, b := range p.Addr().AsSlice() {
@@ -71,11 +72,12 @@ func octets(p netip.Prefix) []int {
 	return all
 }
 
-// literal is a value as a script has it. What is in it has no characters of which JSON and scripts think differently.
+// literal returns a value as a literal of the script, in JSON. The values have no characters that mean something else in a
+// script.
 func literal(v any) string {
 	text, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // strings and numbers alone
+		panic(err) // never: there are only strings and numbers
 	}
 	return string(text)
 }

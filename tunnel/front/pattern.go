@@ -11,21 +11,21 @@ import (
 	"culvert/internal/say"
 )
 
-// maxPattern bounds the forms that are read.
+// maxPattern bounds the length of a form, in bytes.
 const maxPattern = 512
 
 // Pattern is one form of --via and --deny:
 //
 //	*.internal  .corp.example  db?.example:5432  10.0.0.0/8  [fd00::/8]:443
 //
-// A name is compared without regard to capitals and to a final dot, names in other scripts as punycode. * stands for any
-// characters, dots included, ? for one; a dot in front means the name itself and all below it; addresses and blocks of them are
-// compared with what is asked for as an address, and never looked up. Without a port it means all ports.
+// Names are compared without regard to capitals and a final dot, names in other scripts as punycode. * stands for any number of
+// characters, dots included, and ? for one; a dot in front means the name itself and all names below it. Addresses and blocks of
+// addresses match only hosts that are asked for as addresses: no name is looked up. Without a port a pattern means all ports.
 type Pattern struct {
-	glob   string       // of names; empty for addresses
-	below  bool         // and all below
-	prefix netip.Prefix // of addresses; invalid for names
-	port   uint16       // 0 is any
+	glob   string       // of a pattern for names; empty for addresses
+	below  bool         // the pattern also means all names below glob
+	prefix netip.Prefix // of a pattern for addresses; invalid for names
+	port   uint16       // 0 is any port
 }
 
 // PatternError is a pattern that cannot be read.
@@ -79,7 +79,8 @@ func readPattern(form string) (Pattern, error) {
 	return p, err
 }
 
-// cutPort splits a form. Of an IPv6 address without brackets every colon is its own, but after the length of a block.
+// cutPort cuts the port off a form; 0 is none. In an IPv6 address without brackets all colons belong to the address, unless the
+// address is a block: after its length a colon begins the port.
 func cutPort(form string) (what string, port uint16, err error) {
 	what, text, found := form, "", false
 	switch i := strings.LastIndexByte(form, ':'); {
@@ -133,7 +134,8 @@ func parsePrefix(base, bits string) (netip.Prefix, error) {
 	return netip.PrefixFrom(addr, int(n)).Masked(), nil
 }
 
-// single is one address. As a pattern it has one spelling alone: 10.1 would be 10.0.0.1 to a resolver, and 10.1.0.0/16 to people.
+// single returns the block of a single address. In a pattern an address has to be written in full: 10.1 would be 10.0.0.1 to a
+// resolver, but people would mean 10.1.0.0/16.
 func single(what string, addr netip.Addr) (netip.Prefix, error) {
 	strict, err := netip.ParseAddr(strings.TrimSuffix(what, "."))
 	switch {
@@ -206,20 +208,20 @@ func (p Pattern) String() string {
 	return text + ":" + strconv.Itoa(int(p.port))
 }
 
-// matches reports whether a host and port are meant.
+// matches reports whether the pattern means a host and port.
 func (p Pattern) matches(h host, port uint16) bool {
 	switch {
 	case p.port != 0 && p.port != port:
 		return false
 	case p.prefix.IsValid():
 		return h.addr.IsValid() && (p.prefix.Contains(h.addr) || p.prefix.Contains(address.Innermost(h.addr)))
-	case h.addr.Is6(): // no name has colons
+	case h.addr.Is6(): // an IPv6 address is no name, but * means every host
 		return p.glob == "*"
 	}
 	return globbed(p.glob, h.name) || p.below && globbed("*."+p.glob, h.name)
 }
 
-// globbed reports whether a text is what a glob says, in time that grows with the product of their lengths at the most.
+// globbed reports whether a text matches a glob. Its time is at most proportional to the product of their lengths.
 func globbed(glob, text string) bool {
 	g, t, star, from := 0, 0, -1, 0
 	for t < len(text) {
@@ -230,7 +232,7 @@ func globbed(glob, text string) bool {
 		case g < len(glob) && (glob[g] == '?' || glob[g] == text[t]):
 			g++
 			t++
-		case star >= 0: // the last star takes one more
+		case star >= 0: // let the last star stand for one more character
 			from++
 			g, t = star+1, from
 		default:

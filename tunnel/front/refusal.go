@@ -9,15 +9,15 @@ import (
 	"culvert/internal/say"
 )
 
-// RefusalError is a host that culvert connects nobody to, or a request that it does not understand.
+// RefusalError means that a client asked for a host to which culvert connects nobody, or that its request cannot be understood.
 type RefusalError struct {
 	Host   string
 	Port   uint16
 	Why    Cause
-	Detail string // CauseDenied: the pattern. CauseLocal: loopback or link-local. CauseMalformed: what is wrong
+	Detail string // with CauseDenied the pattern, with CauseLocal loopback or link-local, with CauseMalformed what is wrong
 }
 
-// Cause is why.
+// Cause is e.Why.
 func (e *RefusalError) Cause() Cause { return e.Why }
 
 func (e *RefusalError) at() string {
@@ -25,7 +25,7 @@ func (e *RefusalError) at() string {
 }
 
 func (e *RefusalError) Error() string {
-	switch e.Why { //nolint:exhaustive // the others are those of a Dialer
+	switch e.Why { //nolint:exhaustive // other causes are of a Dialer's errors
 	case CauseDenied:
 		return fmt.Sprintf("%s is refused: --deny %s", e.at(), e.Detail)
 	case CauseLocal:
@@ -39,7 +39,7 @@ func (e *RefusalError) Error() string {
 	return say.Brief(e.Detail)
 }
 
-// Remedy says how to reach it all the same, where that is wise.
+// Remedy says what to do instead.
 func (e *RefusalError) Remedy() string {
 	switch e.Why { //nolint:exhaustive // as above
 	case CauseDenied:

@@ -11,26 +11,28 @@ import (
 )
 
 const (
-	// leastBuffer is what a direction of a connection holds while little flows, mostBuffer while much does.
+	// leastBuffer is how many bytes of buffer a direction of a connection has at first; where more comes at a time that grows to
+	// mostBuffer.
 	leastBuffer = 2 << 10
 	mostBuffer  = 32 << 10
-	// halfOpenSilence ends a connection of which the client has finished, which the far side cannot be told, while that says
-	// nothing: it may not know that it is to answer, and a client that is gone may look like one that has finished sending.
+	// halfOpenSilence is how long the far side may be silent after the client has finished sending, when the far side cannot be
+	// told so. Then the connection is ended: the far side may not know that it is to answer, and the client may even be gone.
 	halfOpenSilence = 60 * time.Second
-	// halfClosedSilence is the same where the end was passed on: the other side may have long to think.
+	// halfClosedSilence is how long the one side may be silent after the end of the other was passed on to it: it may take long
+	// to answer.
 	halfClosedSilence = 10 * time.Minute
 )
 
-// relay is a connection of a client with its destination.
+// relay connects a client with its destination.
 type relay struct {
 	client, far net.Conn
 	gone        func(net.Conn) (gone, known bool) // whether a client that has finished sending is gone altogether; may be nil
-	silence     atomic.Int64                      // how long the side that has not ended may say nothing; 0 while none has ended
+	silence     atomic.Int64                      // how long the side that has not ended may be silent, in nanoseconds; 0 while none has ended
 	over        chan struct{}                     // closed when the far side has ended
 }
 
-// run carries bytes both ways until both sides have ended, one of them breaks off, or ctx ends. early are bytes of the client
-// that were read before. It closes far, and client where that is to see more than an end.
+// run copies bytes in both directions until both sides have ended, one of them fails, or ctx ends. early are bytes of the client
+// that were read before. It closes far. It closes client only where ending one direction of it is not enough.
 func (r *relay) run(ctx context.Context, early []byte) {
 	stop := context.AfterFunc(ctx, func() {
 		_ = r.client.Close()
@@ -48,7 +50,7 @@ func (r *relay) run(ctx context.Context, early []byte) {
 	<-up
 }
 
-// up carries what the client says.
+// up copies what the client sends.
 func (r *relay) up(early []byte) {
 	var err error
 	if len(early) > 0 {
@@ -65,7 +67,7 @@ func (r *relay) up(early []byte) {
 		r.hush(r.far, halfClosedSilence)
 		return
 	}
-	if _, halves := r.client.(interface{ CloseWrite() error }); !halves { // its end is that of both directions
+	if _, halves := r.client.(interface{ CloseWrite() error }); !halves { // a client without half-close has ended both directions
 		_ = r.far.Close()
 		return
 	}
@@ -73,7 +75,7 @@ func (r *relay) up(early []byte) {
 	r.linger()
 }
 
-// down carries what the destination says.
+// down copies what the destination sends.
 func (r *relay) down() {
 	if err := r.pour(r.client, r.far); err != nil {
 		r.abort()
@@ -86,21 +88,21 @@ func (r *relay) down() {
 	_ = r.client.Close()
 }
 
-// closeWrite ends one direction of a connection, where it can.
+// closeWrite ends the sending direction of a connection; errors.ErrUnsupported where that is not possible.
 func closeWrite(conn net.Conn) error {
 	if half, ok := conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite() //nolint:wrapcheck // the connection's
+		return half.CloseWrite() //nolint:wrapcheck // the connection's own error
 	}
 	return errors.ErrUnsupported
 }
 
-// hush bounds the silence of the side that has not ended.
+// hush bounds from now on how long the side that has not ended may be silent.
 func (r *relay) hush(side net.Conn, silence time.Duration) {
 	r.silence.Store(int64(silence))
-	_ = side.SetReadDeadline(time.Unix(1, 0)) // whoever reads it there has to look
+	_ = side.SetReadDeadline(time.Unix(1, 0)) // ends the read under way, so that pour looks at r.silence
 }
 
-// linger waits for the far side to end after the client has, and ends it when nobody is there any more to hear it.
+// linger waits for the far side to end after the client has finished sending, and closes it when the client is gone altogether.
 func (r *relay) linger() {
 	if r.gone == nil {
 		return
@@ -118,7 +120,7 @@ func (r *relay) linger() {
 	}
 }
 
-// abort closes both sides so that both know that something is missing.
+// abort resets both sides, so that both see that something is missing.
 func (r *relay) abort() {
 	for _, conn := range []net.Conn{r.client, r.far} {
 		if tcp, ok := conn.(interface{ SetLinger(sec int) error }); ok {
@@ -128,13 +130,13 @@ func (r *relay) abort() {
 	}
 }
 
-// pour copies from one side to the other until the end of the first, or an error.
+// pour copies from one side to the other until the former ends (nil) or an error.
 func (r *relay) pour(to, from net.Conn) error {
 	_, fromTCP := from.(*net.TCPConn)
 	if _, toTCP := to.(*net.TCPConn); fromTCP && toTCP {
-		// The system does it, without a buffer of ours, until somebody has to look at the time.
+		// The system copies, without a buffer of ours, until hush sets a deadline.
 		if _, err := io.Copy(to, from); !errors.Is(err, os.ErrDeadlineExceeded) {
-			return err //nolint:wrapcheck // only that there is one counts
+			return err //nolint:wrapcheck // it only matters whether there is an error
 		}
 	}
 	buffer := make([]byte, leastBuffer)

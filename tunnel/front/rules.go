@@ -2,12 +2,12 @@ package front
 
 import "slices"
 
-// Rules say what goes through the task, what goes directly from this machine, and what is refused.
+// Rules say which hosts are reached through the task, which directly from this machine, and which are refused.
 type Rules struct {
-	via, deny []Pattern // no via: everything goes through
+	via, deny []Pattern // without via all hosts are reached through the task
 }
 
-// NewRules returns rules of patterns.
+// NewRules returns rules by the patterns of --via and --deny.
 func NewRules(via, deny []Pattern) Rules {
 	return Rules{via: slices.Clone(via), deny: slices.Clone(deny)}
 }
@@ -17,18 +17,18 @@ type Way int
 
 // The ways.
 const (
-	Through  Way = iota // the task
+	Through  Way = iota // through the task
 	Directly            // from this machine
 )
 
-// Way says how a host and port are reached, however the host is spelled. Every error is a *RefusalError: nobody is connected to
-// what is loopback or link-local, nor to what a pattern of --deny means, whatever --via says of it.
+// Way says how a host and port are reached, however the host is spelled. Every error is a *RefusalError: a malformed host, one
+// that is loopback or link-local, or one that a pattern of --deny means, whatever --via says about it.
 func (r Rules) Way(name string, port uint16) (Way, error) {
 	_, way, err := r.resolve(name, port)
 	return way, err
 }
 
-// resolve is Way, with the host in the spelling in which it is dialled.
+// resolve is Way, and also returns the host in the spelling in which it is dialled.
 func (r Rules) resolve(name string, port uint16) (host, Way, error) {
 	h, err := parseHost(name)
 	if err == nil && port == 0 {

@@ -22,10 +22,11 @@ const (
 	socksNoMethod  = 0xff
 	socks4Granted  = 0x5a
 	socks4Rejected = 0x5b
-	maxSOCKS4Text  = 255 // of a user and of a name, which have no length
+	maxSOCKS4Text  = 255 // bytes of a user or a host name, which end with a zero byte
 )
 
-// serveSOCKS5 speaks SOCKS 5 after its first byte. There is no login: who reaches the listener may use it.
+// serveSOCKS5 serves a client of SOCKS 5, whose first byte was read. There is no login: everybody who reaches the listener may
+// use it.
 func (s *Server) serveSOCKS5(ctx context.Context, client net.Conn) error {
 	_ = client.SetDeadline(time.Now().Add(greetWithin))
 	methods, err := counted(client)
@@ -87,7 +88,7 @@ func (s *Server) serveSOCKS5(ctx context.Context, client net.Conn) error {
 	return nil
 }
 
-// serveSOCKS4 speaks SOCKS 4 and 4a after its first byte.
+// serveSOCKS4 serves a client of SOCKS 4 or 4a, whose first byte was read.
 func (s *Server) serveSOCKS4(ctx context.Context, client net.Conn) error {
 	_ = client.SetDeadline(time.Now().Add(greetWithin))
 	var head [7]byte // command, port, address
@@ -133,7 +134,7 @@ func (s *Server) serveSOCKS4(ctx context.Context, client net.Conn) error {
 	return nil
 }
 
-// serveSOCKS connects a client that has said what it wants, and answers it.
+// serveSOCKS makes the connection that a client of SOCKS has asked for, answers the client, and relays.
 func (s *Server) serveSOCKS(ctx context.Context, client net.Conn, name string, port uint16, answer func(error) error) {
 	_ = client.SetDeadline(time.Time{})
 	w := watch(ctx, client)
@@ -156,12 +157,13 @@ func (s *Server) serveSOCKS(ctx context.Context, client net.Conn, name string, p
 	r.run(ctx, early)
 }
 
-// watcher waits for the end of a client while its connection is made. What it says before it is asked is kept.
+// watcher reads from a client while its connection is being made, to notice when the client goes. Bytes that the client sends
+// before it is answered are kept.
 type watcher struct {
-	ctx    context.Context //nolint:containedctx // of the dial
+	ctx    context.Context //nolint:containedctx // for the dial; ends when the client goes
 	cancel context.CancelFunc
 	client net.Conn
-	done   chan struct{}
+	done   chan struct{} // closed when the read has returned; early and err are set before
 	early  []byte
 	err    error
 }
@@ -181,7 +183,7 @@ func watch(ctx context.Context, client net.Conn) *watcher {
 	return w
 }
 
-// stop returns what the client has said, and whether it is gone.
+// stop ends the read, and returns what the client has sent, and whether the client is gone.
 func (w *watcher) stop() (early []byte, gone bool) {
 	_ = w.client.SetReadDeadline(time.Unix(1, 0))
 	<-w.done
@@ -190,10 +192,11 @@ func (w *watcher) stop() (early []byte, gone bool) {
 	return w.early, w.err != nil && !errors.Is(w.err, os.ErrDeadlineExceeded)
 }
 
-// errEndless is a text that does not end where all do.
+// errEndless means that a user or host name is longer than maxSOCKS4Text.
 var errEndless = errors.New("a text of SOCKS 4 has no end")
 
-// socksError is what Serve says of a request of SOCKS that broke off: nothing of a client that has gone.
+// socksError is the error of Serve for a SOCKS request that broke off: nil for a client that has gone, a *LanguageError for one
+// that was silent for too long.
 func socksError(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return &LanguageError{Silent: true}
@@ -201,7 +204,7 @@ func socksError(err error) error {
 	return nil
 }
 
-// counted reads a byte that is a length, and as many bytes.
+// counted reads a byte that is a length, and then so many bytes.
 func counted(client io.Reader) ([]byte, error) {
 	var n [1]byte
 	if _, err := io.ReadFull(client, n[:]); err != nil {
@@ -212,7 +215,7 @@ func counted(client io.Reader) ([]byte, error) {
 	return text, err //nolint:wrapcheck // as above
 }
 
-// addressOf reads an address of so many bytes.
+// addressOf reads an address of size bytes.
 func addressOf(client io.Reader, size int) (string, error) {
 	raw := make([]byte, size)
 	if _, err := io.ReadFull(client, raw); err != nil {

@@ -8,11 +8,11 @@ import (
 	"culvert/internal/say"
 )
 
-// verdict is what a cause is to clients of each protocol.
+// verdict is how a cause is told to the clients of each protocol.
 type verdict struct {
-	status int    // of HTTP
-	kind   string // the error of Proxy-Status, of RFC 9209's registry
-	reply  byte   // of SOCKS 5 (RFC 1928, 6)
+	status int    // the HTTP status
+	kind   string // the error in Proxy-Status, from the registry of RFC 9209
+	reply  byte   // the reply of SOCKS 5 (RFC 1928, 6)
 }
 
 // The replies of SOCKS 5 that are used here.
@@ -60,10 +60,10 @@ func (c Cause) verdict() verdict {
 	return CauseUnknown.verdict()
 }
 
-// maxDetails bounds what a Proxy-Status says: clients bound the heads of answers.
+// maxDetails bounds the details in a Proxy-Status, in bytes, as clients bound the heads of answers.
 const maxDetails = 1024
 
-// proxyStatus is the value of a Proxy-Status field (RFC 9209, 2).
+// proxyStatus returns the value of a Proxy-Status field (RFC 9209, 2).
 func proxyStatus(kind string, err error) string {
 	details := say.Line(err.Error())
 	if remedy := say.Remedy(err); remedy != "" {
@@ -72,7 +72,7 @@ func proxyStatus(kind string, err error) string {
 	return fmt.Sprintf("culvert; error=%s; details=%s", kind, structured(details))
 }
 
-// structured is a text as a String of RFC 8941, 3.3.3, which has no letters beyond ASCII.
+// structured returns a text as a String of RFC 8941, 3.3.3, which has only ASCII characters.
 func structured(text string) string {
 	var b strings.Builder
 	b.WriteByte('"')
@@ -94,12 +94,12 @@ func structured(text string) string {
 	return b.String()
 }
 
-// refuse answers a request with an error: its text and its remedy, in words for people and as a Proxy-Status for programs.
+// refuse answers a request with an error: text and remedy as a body for people, and as a Proxy-Status for programs.
 func refuse(w http.ResponseWriter, status int, kind string, err error) {
 	h := w.Header()
 	clear(h)
 	h.Set("Content-Type", "text/plain; charset=utf-8")
-	h.Set("X-Content-Type-Options", "nosniff") // a browser shows it as a page of whoever was asked for
+	h.Set("X-Content-Type-Options", "nosniff") // a browser takes the answer for a page of the host that was asked for
 	h.Set("Cache-Control", "no-store")
 	h.Set("Proxy-Status", proxyStatus(kind, err))
 	text := "culvert: " + say.Line(err.Error()) + "\n"
@@ -107,7 +107,7 @@ func refuse(w http.ResponseWriter, status int, kind string, err error) {
 		text += "remedy: " + say.Line(remedy) + "\n"
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write([]byte(text)) //nolint:gosec // plain text, and nobody takes it for more; the client may be gone
+	_, _ = w.Write([]byte(text)) //nolint:gosec // plain text, which no browser takes for more; the client may be gone
 }
 
 // refuseFor is refuse for an error that has a cause.

@@ -15,11 +15,11 @@ import (
 type Field struct {
 	Name   string
 	edit   textinput.Model
-	Choice []string // what ← and → go through; what is not among them can only be typed where free
+	Choice []string // the values that ← and → go through; a value that is not among them can only be typed if Free
 	Free   bool
-	empty  string // what an empty field stands for
+	empty  string // what is shown while the field is empty
 	About  string // what the field is for, or what was found out about its value
-	Wrong  string // why the value cannot be used; it comes before about
+	Wrong  string // why the value cannot be used; it is shown instead of About
 }
 
 // NewField makes an empty field that takes any text; empty is what stands there until something is typed.
@@ -29,7 +29,7 @@ func NewField(name, empty string, choice ...string) *Field {
 	return f
 }
 
-// Long makes it a field for a list, which may have far more letters than others.
+// Long lets the field take 65,536 characters, for a list, instead of 512.
 func (f *Field) Long() { f.edit.CharLimit = 1 << 16 }
 
 // Value is what the field holds, without blanks around it.
@@ -69,10 +69,11 @@ func (f *Field) Update(msg tea.Msg) bool {
 	return f.edit.Value() != before
 }
 
-// nameWidth is how much the names of a form take.
+// nameWidth is how many cells the names of a form take.
 const nameWidth = 13
 
-// Draw is the line of the field, and below it what there was no room for in that line.
+// Draw returns the line of the field, and below it the lines of Hint if the field has the keyboard or a value that cannot be
+// used.
 func (f *Field) Draw(t *Theme, w int, focused bool) []string {
 	lines := []string{f.Line(t, w, focused)}
 	if focused || f.Wrong != "" {
@@ -81,7 +82,7 @@ func (f *Field) Draw(t *Theme, w int, focused bool) []string {
 	return lines
 }
 
-// Line is the field in one line, whatever is to be said about it.
+// Line returns the field as one line: with a mark when its value cannot be used, else with About if there is room for it.
 func (f *Field) Line(t *Theme, w int, focused bool) string {
 	room := w - nameWidth - 4
 	mark, name := " ", t.Muted.Paint(t.Fit(f.Name, nameWidth))
@@ -110,7 +111,7 @@ func (f *Field) Line(t *Theme, w int, focused bool) string {
 	return line
 }
 
-// fits reports whether there is room behind the value for what is to be said about it.
+// fits reports whether there is something in About, and room for it behind the value.
 func (f *Field) fits(w int) bool {
 	value := f.Value()
 	if value == "" {
@@ -123,7 +124,7 @@ func (f *Field) fits(w int) bool {
 	return f.About != "" && Width(value)+Width(f.About) <= room
 }
 
-// Hint is what there was no room for in the line of the field: why its value cannot be used, else what it is for.
+// Hint returns what the line of the field has no room for: Wrong, else About if it does not fit; no lines for neither.
 func (f *Field) Hint(t *Theme, w int) []string {
 	var lines []string
 	switch {
@@ -137,10 +138,10 @@ func (f *Field) Hint(t *Theme, w int) []string {
 	return lines
 }
 
-// HintLines is the most that Hint takes.
+// HintLines is the most lines that Hint returns.
 const HintLines = 2
 
-// typing is the value with the cell where a letter would go.
+// typing is the value while the field has the keyboard, with the cell where the next letter would go.
 func (f *Field) typing(t *Theme, room int) string {
 	value := []rune(f.edit.Value())
 	at := min(f.edit.Position(), len(value))

@@ -86,7 +86,7 @@ func spaces(n int) string {
 	return strings.Repeat(" ", n)
 }
 
-// Fill makes lines exactly h of w cells.
+// Fill makes lines exactly h lines, each of w cells.
 func (t *Theme) Fill(lines []string, w, h int) []string {
 	full := make([]string, h)
 	for i := range full {

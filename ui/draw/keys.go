@@ -7,7 +7,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// Binding is what keys are for: the name that the config file uses, and the words of the help.
+// Binding is some keys with what they do: the name of that in the config file, and the words for it in the help.
 type Binding struct {
 	key.Binding
 
@@ -31,7 +31,7 @@ func (b Binding) As(words string) Binding {
 // Shortest is the first key of a binding, for the bottom line.
 func (b Binding) Shortest() string { return b.Keys()[0] }
 
-// TableKeys are the keys that a table takes; back takes its marks away, then its filter.
+// TableKeys are the keys that a table takes. Back takes the marks away, and when there are none, the filter.
 type TableKeys struct {
 	Up, Down, Top, Bottom, PageUp, PageDown Binding
 	Filter, Sort, Reverse, Mark, Back       Binding

@@ -1,9 +1,9 @@
 package draw
 
-// Markable lets the rows be marked of which this is true, for what is then done to all of them.
+// Markable lets the user mark the rows for which which is true. A key then applies to all marked rows.
 func (t *Table[T]) Markable(which func(T) bool) { t.markable = which }
 
-// Marked are the marked rows in the order of the table, those that a filter hides among them.
+// Marked returns the marked rows in the order of the table, also those that a filter hides.
 func (t *Table[T]) Marked() []T {
 	var rows []T
 	if len(t.marked) == 0 {
@@ -34,7 +34,7 @@ func (t *Table[T]) Mark(r T) {
 // Unmark takes all marks away.
 func (t *Table[T]) Unmark() { t.marked = nil }
 
-// markHere is the key for it: the next row is one key away.
+// markHere marks the row under the cursor and moves to the next row, so that marking several takes one key for each.
 func (t *Table[T]) markHere() {
 	if r, ok := t.Row(); ok {
 		t.Mark(r)

@@ -10,19 +10,20 @@ import (
 type Sought int
 
 const (
-	// NotSought is a column that is looked at only when it is named, as in state:steady. In a table none of whose columns
-	// is sought all of them are, as text.
+	// NotSought is for a column in which a filter looks only when the filter names it, as in state:steady. If every column of a
+	// table is NotSought, a filter looks in all of them, as in AsText.
 	NotSought Sought = iota
-	// AsName are the words of people: they are found by their beginning, by that of a word in them, by any part, and at
-	// last by letters in this order.
+	// AsName is for names that people have chosen. A name is found by its beginning, by the beginning of a word in it, by any
+	// part, and last by letters that stand in it in this order.
 	AsName
-	// AsText is found as a name is, but not by letters with others between them; a name that is found likewise comes first.
+	// AsText is for text that is found as a name is, but not by letters with others between them. A name that is found in the
+	// same way comes first.
 	AsText
-	// AsID is what machines have made up, and numbers: found by the beginning of a word alone.
+	// AsID is for ids that machines have made, and for numbers: they are found only by the beginning of a word in them.
 	AsID
 )
 
-// rank says how well a text answers to a word, the less the better; false when it does not. Both are in lower case.
+// rank says how well a text matches a word: 0 is best. It returns false when the text does not match. Both are in lower case.
 func rank(text, word string, as Sought) (int, bool) {
 	const (
 		exact = 2 * iota
@@ -53,7 +54,7 @@ func rank(text, word string, as Sought) (int, bool) {
 	return found, true
 }
 
-// startsWord reports whether a word of text begins with word, which is found first at an offset.
+// startsWord reports whether a word of text begins with word. at is the first offset at which word is in text.
 func startsWord(text, word string, at int) bool {
 	for {
 		before, _ := utf8.DecodeLastRuneInString(text[:at])
@@ -68,8 +69,8 @@ func startsWord(text, word string, at int) bool {
 	}
 }
 
-// inOrder reports whether the letters of word stand in text in this order, with anything between them but the ids of
-// machines: in 32 hexadecimal digits almost any two or three are found.
+// inOrder reports whether the letters of word stand in this order, with others between them, in a part of text between slashes
+// or blanks. Ids are left out, as in 32 hexadecimal digits almost any two or three letters are found.
 func inOrder(text, word string) bool {
 	for part := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '/' || r == ' ' }) {
 		if isID(part) {
@@ -97,16 +98,17 @@ func isID(word string) bool {
 	return len(word) >= least && strings.Trim(word, "0123456789abcdef-") == "" && strings.ContainsAny(word, "0123456789")
 }
 
-// term is one word of a filter: all of them have to match.
+// term is one word of a filter. A row has to match all words.
 type term struct {
 	word   string
-	column int // that it is looked for in; -1: in those that are sought
+	column int // the column in which the word is looked for; -1 for every column that is sought
 }
 
-// leastTitle is how much of a column's title names it in a filter.
+// leastTitle is how many letters of a column's title a filter needs to name the column.
 const leastTitle = 2
 
-// terms takes a filter apart. A word such as state:steady is for the column of that title, or the first that begins so.
+// terms takes a filter apart. A word such as state:steady is for the column with that title, else for the first whose title
+// begins with it.
 func terms(filter string, titles []string) []term {
 	var all []term
 	for word := range strings.FieldsSeq(strings.ToLower(filter)) {

@@ -10,29 +10,29 @@ import (
 	"culvert/internal/say"
 )
 
-// Scroll is a text that is taller than its window: one moves through it and looks for words in it.
+// Scroll is a text that may be longer than its window. The user moves through it and looks for words in it.
 type Scroll struct {
 	theme *Theme
 	keys  *TableKeys
 
-	top, height, lines int // the first line in sight, how many are, how many there are: as drawn last
-	texts              []string
+	top, height, lines int      // as drawn last: the first line in sight, the lines of the window, and the lines of the text
+	texts              []string // what is searched: per line its text, with the lines that go on with it; empty for those
 
 	typing  bool
 	pattern string
 	at      int // the line that was found last, -1 for none
 }
 
-// NewScroll makes one that has nothing to show yet.
+// NewScroll makes a Scroll without text.
 func NewScroll(t *Theme, keys *TableKeys) *Scroll { return &Scroll{theme: t, keys: keys, at: -1} }
 
-// Typing reports whether keys are letters now.
+// Typing reports whether a pattern is being typed, so that keys are letters.
 func (s *Scroll) Typing() bool { return s.typing }
 
-// Reset goes back to the beginning and forgets what was looked for.
+// Reset goes back to the beginning and forgets the pattern.
 func (s *Scroll) Reset() { s.top, s.pattern, s.typing, s.at = 0, "", false, -1 }
 
-// Update takes keys and the mouse; false is for somebody else.
+// Update takes keys, pastes and the mouse; it returns false for what is not for the text.
 func (s *Scroll) Update(msg tea.Msg) bool {
 	switch msg := msg.(type) {
 	case tea.PasteMsg:
@@ -104,7 +104,7 @@ func (s *Scroll) typed(k tea.KeyPressMsg) bool {
 
 func (s *Scroll) to(top int) { s.top = max(min(top, s.lines-s.height), 0) }
 
-// look finds the next line with the pattern, from a line on and then from the beginning.
+// look finds the next line with a pattern: from the line from on to the end, then from the beginning.
 func (s *Scroll) look(pattern string, from int) {
 	s.pattern, s.at = pattern, -1
 	if pattern == "" {
@@ -126,7 +126,7 @@ func (s *Scroll) has(text string) bool {
 	return s.pattern != "" && strings.Contains(strings.ToLower(text), strings.ToLower(s.pattern))
 }
 
-// Finding is what is being looked for, and whether there is such a line; empty when nothing is.
+// Finding is the pattern, for the frame of the text, and whether no line has it; empty without a pattern.
 func (s *Scroll) Finding() string {
 	t := s.theme
 	if s.pattern == "" && !s.typing {
@@ -142,7 +142,7 @@ func (s *Scroll) Finding() string {
 	return text
 }
 
-// Position says where in the text the window is; empty when all of it is in sight.
+// Position says which line of the text is the last in sight, "20 of 120 lines"; empty when all lines are in sight.
 func (s *Scroll) Position() string {
 	if s.lines <= s.height {
 		return ""
@@ -150,11 +150,11 @@ func (s *Scroll) Position() string {
 	return Thousands(min(s.top+s.height, s.lines)) + " of " + Thousands(s.lines) + " lines"
 }
 
-// Line is a line of such a text: what it says, and how it looks where it is not what is looked for.
+// Line is a line of such a text.
 type Line struct {
 	Text  string // printable, without styles
-	Drawn string // empty: Text as it is
-	Goes  bool   // on with the line above: whoever looks for something finds the beginning
+	Drawn string // Text with its styles, for when the line does not have the pattern; empty for Text without styles
+	Goes  bool   // the line goes on with the one above it; a search finds the line where the text begins
 }
 
 // Draw shows as many lines as there is room for.
@@ -186,8 +186,8 @@ func (s *Scroll) Draw(all []Line, h int) []string {
 	return lines
 }
 
-// Hard breaks a line of code into lines of at most w cells wherever the room ends. What goes on is indented more than the
-// beginning.
+// Hard breaks a line of code into lines of at most w cells, between any two letters. The lines after the first are indented by
+// two more.
 func Hard(s string, w int) []Line {
 	indent := len(s) - len(strings.TrimLeft(s, " ")) + 2
 	lines := []Line{{Text: ansi.Truncate(s, w, "")}}

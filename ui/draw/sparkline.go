@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// Bars are the glyphs of a graph, lowest first, and behind them the one of what is cut off at the top.
+// Bars are the glyphs of a graph, lowest first. The last one stands for a value that is cut off at the top.
 type Bars []string
 
 func unicodeBars() Bars { return Bars{"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█", "▲"} }
 
-// asciiBars rise by the ink in them.
+// asciiBars are bars in ASCII: a higher one has more ink.
 func asciiBars() Bars { return Bars{".", ":", "-", "=", "+", "*", "%", "#", "^"} }
 
-// Bars are those that the terminal can show.
+// Bars returns the bars that the terminal can show.
 func (t *Theme) Bars() Bars {
 	if t.Unicode {
 		return unicodeBars()
@@ -22,18 +22,17 @@ func (t *Theme) Bars() Bars {
 	return asciiBars()
 }
 
-// quietest is the scale below which a graph is not stretched to its full height: a trickle is to look like one. In
-// bytes per second.
+// quietest is the least value at the top of a graph, in bytes per second, so that little traffic also looks little.
 const quietest = 1000
 
-// A value that is more than spike times as high as nine of ten others that are not zero is one: it is cut off at twice
-// their height, so that they can be seen beside it. Fewer than enough values are no measure.
+// A highest value of more than spike times the 90th percentile of the values above zero is cut off, at twice that percentile, so
+// that the others can be seen beside it. That needs at least enough values above zero.
 const (
 	spike  = 4
 	enough = 5
 )
 
-// Scale is the value at the top of a graph, a round number that does not change with every value. What is higher is
+// Scale returns the value at the top of a graph: a round number, so that it does not change with every value. Higher values are
 // drawn as cut off.
 func Scale(values []float64) float64 {
 	some := make([]float64, 0, len(values))
@@ -53,7 +52,7 @@ func Scale(values []float64) float64 {
 	return round(max(top, quietest))
 }
 
-// round is the next of 1, 2, 5, 10, 20 and so on.
+// round returns the next number of 1, 2, 5, 10, 20 and so on that is not less than v.
 func round(v float64) float64 {
 	if math.IsInf(v, 0) {
 		return v
@@ -67,8 +66,8 @@ func round(v float64) float64 {
 	return 10 * power
 }
 
-// Sparkline draws the last values in one line, one column each and the newest at the right, against the given peak.
-// What is above zero leaves a trace, zero leaves a blank.
+// Sparkline draws the last values in one line, one column each and the newest at the right. A value of top has the full height.
+// Every value above zero has a bar, however little it is; zero is a blank.
 func (b Bars) Sparkline(values []float64, width int, top float64) string {
 	return strings.Join(b.Graph(values, width, 1, top), "")
 }
@@ -104,7 +103,7 @@ func (b Bars) Graph(values []float64, width, height int, top float64) []string {
 	return lines
 }
 
-// filled is how high a value stands in a graph of so many steps; one more when it is cut off.
+// filled is how many of a graph's steps a value fills; one more than all of them when the value is cut off.
 func filled(v, top float64, steps int) int {
 	if !(v > 0) || !(top > 0) { // NaN is neither
 		return 0
@@ -118,7 +117,7 @@ func filled(v, top float64, steps int) int {
 	return max(1, int(v/top*float64(steps)+0.5))
 }
 
-// TimeAxis names the seconds below a graph of so many columns, of which the last is now. say writes a span.
+// TimeAxis is the line below a graph of width columns, one per second, of which the last is now. say writes how long ago it was.
 func TimeAxis(width int, say func(seconds int) string) string {
 	const now = "now"
 	if width < len(now) {

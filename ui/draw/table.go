@@ -12,28 +12,28 @@ import (
 	"culvert/internal/say"
 )
 
-// Column is one property of the rows of a table. Which columns are in sight follows from the width of the window alone,
-// never from what is in them, so that none comes or goes while somebody reads.
+// Column is one property of the rows of a table. Which columns are in sight depends only on the width of the window, never on the
+// texts in them, so that no column comes or goes while somebody reads.
 type Column[T any] struct {
 	Title  string
 	Text   func(T) string      // printable, without styles
-	Wide   func(T, int) string // instead of Text for what is drawn to the width of the column, as a graph
-	Ink    func(T) Ink         // nil: plain; it stays in sight under the cursor
-	Order  func(a, b T) int    // nil: by the texts
-	Least  int                 // cells that the column has before another one is in sight
-	Most   int                 // cells, 0: as wide as its widest text; Least when the texts are not to be measured, as those that change all the time
-	Grow   bool                // gets room before columns that do not, and gives some when nothing can go any more
-	Rest   bool                // takes what is left when all have what they need, as far as Most; its texts are not measured
-	Right  bool                // numbers
-	Middle bool                // what is too long is cut in its middle: names that differ at their ends
-	Drop   int                 // too little room: the column with the highest goes first; 0 stays
+	Wide   func(T, int) string // instead of Text, for something that is drawn to the width of the column, such as a graph
+	Ink    func(T) Ink         // the style of the text, also under the cursor; nil for plain
+	Order  func(a, b T) int    // compares rows for sorting; nil compares the texts
+	Least  int                 // cells without which the column is left out; 0 for its title and two more
+	Most   int                 // the most cells, 0 for those of the widest text; if it equals Least, the texts are not measured
+	Grow   bool                // the column gets room before others, and gets narrower when no column can be left out any more
+	Rest   bool                // the column gets the room that the others leave, up to Most; its texts are not measured
+	Right  bool                // the text stands at the right, for numbers
+	Middle bool                // a text that is too long is cut in the middle, for names that differ at their ends
+	Drop   int                 // the column with the highest number is left out first, for want of room; a column with 0 stays
 
-	Hidden bool           // never drawn: for filters alone
-	Sought Sought         // how a filter looks at it
-	Words  func(T) string // what a filter finds in it; nil: Text
+	Hidden bool           // the column is never drawn, but a filter can look in it
+	Sought Sought         // how a filter looks at the texts
+	Words  func(T) string // the text that a filter looks at; nil for Text
 }
 
-// text is what a filter and an order look at.
+// text returns the text of a row, empty for a column without texts.
 func (c Column[T]) text(r T) string {
 	if c.Text == nil {
 		return ""
@@ -41,35 +41,35 @@ func (c Column[T]) text(r T) string {
 	return c.Text(r)
 }
 
-// Table shows rows of which it draws but the visible ones. Its cursor follows a row, not a position: it stays on it while
-// rows come, go, and are sorted anew, and the row stays on its line of the screen where that can be.
+// Table shows rows, and draws only those in sight. Its cursor follows a row, not a position: the cursor stays on the row while
+// other rows come, go, and are sorted anew, and if possible the row stays on its line of the screen.
 type Table[T any] struct {
 	theme   *Theme
 	keys    *TableKeys
-	id      func(T) string // a row's identity
+	id      func(T) string // tells the identity of a row
 	columns []Column[T]
 
 	rows  []T
-	hay   [][]string // what a filter looks at, by column and row; nil until there is a filter that does
-	order []int      // rows as sorted
-	shown []int      // and filtered, the best first
-	need  []int      // cells that a column's widest text takes
+	hay   [][]string // the texts that a filter looks at, by column and row; nil before a filter needs them
+	order []int      // indexes of all rows, as sorted
+	shown []int      // indexes of the rows that match the filter, in the order in which they are shown
+	need  []int      // by column: the cells that its texts need, within its limits
 
-	markable func(T) bool    // nil: no row can be marked
-	marked   map[string]bool // by identity
+	markable func(T) bool    // reports whether a row can be marked; nil when no row can
+	marked   map[string]bool // the marked rows, by identity
 
-	cursor int    // in shown
-	at     string // identity of the row under the cursor
-	top    int    // in shown, of the first visible row
-	lines  int    // rows that were visible when last drawn
+	cursor int    // the index in shown of the row under the cursor
+	at     string // the identity of that row
+	top    int    // the index in shown of the first row in sight
+	lines  int    // how many rows there was room for when the table was last drawn
 
-	sortBy int // column, -1: as they come
+	sortBy int // the column by which the rows are sorted; -1 when they are not
 	down   bool
 	filter string
 	typing bool
 }
 
-// NewTable makes an empty table; id tells rows apart. Columns come from the left.
+// NewTable makes an empty table. id tells the identity of a row; columns stand from left to right.
 func NewTable[T any](th *Theme, keys *TableKeys, id func(T) string, columns ...Column[T]) *Table[T] {
 	return &Table[T]{theme: th, keys: keys, id: id, columns: columns, sortBy: -1, lines: 1}
 }
@@ -82,7 +82,8 @@ func (t *Table[T]) Set(rows []T) {
 	t.sort()
 }
 
-// SetColumns replaces the columns; the order stays unless its column is gone.
+// SetColumns replaces the columns. The rows stay sorted by the column with the same index; if there is none now, they are no
+// longer sorted.
 func (t *Table[T]) SetColumns(columns []Column[T]) {
 	if !slices.EqualFunc(t.columns, columns, func(a, b Column[T]) bool { return a.Title == b.Title }) {
 		t.need = nil
@@ -105,10 +106,10 @@ func (t *Table[T]) Cursor() int { return t.cursor }
 // At is the identity of the row under the cursor.
 func (t *Table[T]) At() string { return t.at }
 
-// SortedBy is the number of the column that gives the order; -1 while rows stand as they come.
+// SortedBy is the index of the column by which the rows are sorted; -1 while they are not.
 func (t *Table[T]) SortedBy() int { return t.sortBy }
 
-// Row is the one under the cursor; false when there is none.
+// Row returns the row under the cursor; false when no row is shown.
 func (t *Table[T]) Row() (T, bool) {
 	if t.cursor < 0 || t.cursor >= len(t.shown) {
 		var none T
@@ -117,7 +118,8 @@ func (t *Table[T]) Row() (T, bool) {
 	return t.rows[t.shown[t.cursor]], true
 }
 
-// measure finds out how wide the columns would like to be. None gets narrower again while the table is looked at.
+// measure finds out how many cells the columns need. A column never needs fewer than before, so that it does not get narrower
+// while the user looks at it.
 func (t *Table[T]) measure() {
 	if len(t.need) != len(t.columns) {
 		t.need = make([]int, len(t.columns))
@@ -139,7 +141,7 @@ func (t *Table[T]) measure() {
 	}
 }
 
-// least is the room without which another column goes.
+// least is how many cells the column needs at least.
 func (c Column[T]) least() int {
 	if c.Least > 0 {
 		return c.Least
@@ -147,7 +149,7 @@ func (c Column[T]) least() int {
 	return Width(c.Title) + 2
 }
 
-// sort puts the rows in order, and what is shown after it.
+// sort sorts the rows, and then filters them anew.
 func (t *Table[T]) sort() {
 	t.order = t.order[:0]
 	for i := range t.rows {
@@ -173,7 +175,7 @@ func (t *Table[T]) sort() {
 	t.sift()
 }
 
-// find puts the cursor back on its row. A row that is gone leaves it at its index.
+// find puts the cursor back on its row. When that row is gone, the cursor stays at its index.
 func (t *Table[T]) find() {
 	onScreen := t.cursor - t.top
 	for i, r := range t.shown {
@@ -187,7 +189,7 @@ func (t *Table[T]) find() {
 	t.Move(t.cursor)
 }
 
-// Move puts the cursor on an index, or the nearest there is.
+// Move puts the cursor on the row that is shown at an index, or the nearest one.
 func (t *Table[T]) Move(to int) {
 	t.cursor = max(min(to, len(t.shown)-1), 0)
 	t.clamp()
@@ -206,7 +208,7 @@ func (t *Table[T]) MoveTo(id string) {
 	}
 }
 
-// Reveal puts the cursor on the row with an identity. A filter that hides it goes.
+// Reveal puts the cursor on the row with an identity. A filter that hides the row is taken away.
 func (t *Table[T]) Reveal(id string) {
 	if t.MoveTo(id); t.at != id && t.filter != "" {
 		t.refilter("")
@@ -214,13 +216,14 @@ func (t *Table[T]) Reveal(id string) {
 	}
 }
 
-// clamp scrolls so that the cursor is in sight and no line is wasted.
+// clamp scrolls so that the cursor is in sight, and no line stays empty while there are rows for it.
 func (t *Table[T]) clamp() {
 	t.top = min(t.top, t.cursor, max(len(t.shown)-t.lines, 0))
 	t.top = max(t.top, t.cursor-t.lines+1, 0)
 }
 
-// Update takes keys and the mouse; false is for somebody else. A click has coordinates within what draw returned.
+// Update takes keys, pastes and the mouse; it returns false for what is not for the table. The coordinates of a click are those
+// in the lines that Draw returned.
 func (t *Table[T]) Update(msg tea.Msg) bool {
 	switch msg := msg.(type) {
 	case tea.KeyPressMsg:
@@ -249,7 +252,7 @@ func (t *Table[T]) Update(msg tea.Msg) bool {
 	return false
 }
 
-// WheelStep is how many rows a notch of the mouse wheel moves.
+// WheelStep is by how many rows a notch of the mouse wheel moves the cursor, or by how many lines it scrolls a text.
 const WheelStep = 3
 
 func (t *Table[T]) key(k tea.KeyPressMsg) bool {
@@ -289,7 +292,7 @@ func (t *Table[T]) key(k tea.KeyPressMsg) bool {
 	return true
 }
 
-// Tally says how much of the table is shown: "3 of 120", and "120" without a filter; and how much of it is marked.
+// Tally says how many rows match the filter, "3 of 120", or without a filter how many there are, "120"; and how many are marked.
 func (t *Table[T]) Tally() string {
 	text := Thousands(len(t.rows))
 	if t.filter != "" {
@@ -301,7 +304,7 @@ func (t *Table[T]) Tally() string {
 	return text
 }
 
-// Sight is the tally with which of the rows are in sight, "1–6 of 12", where not all are.
+// Sight says which rows are in sight, "1–6 of 12"; when all are in sight, it is Tally.
 func (t *Table[T]) Sight() string {
 	if len(t.shown) <= t.lines {
 		return t.Tally()
@@ -317,7 +320,7 @@ func (t *Table[T]) Sight() string {
 	return text
 }
 
-// Counted is the tally with what is counted, "12 checks"; nothing where there is nothing.
+// Counted is Tally with a noun, "12 checks"; empty when there are no rows.
 func (t *Table[T]) Counted(noun string) string {
 	switch len(t.rows) {
 	case 0:

@@ -10,17 +10,16 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// Filter is what has been typed to find rows.
+// Filter is the text by which the rows are filtered; empty for none.
 func (t *Table[T]) Filter() string { return t.filter }
 
 // Typing reports whether a filter is being typed: then every key belongs to the table.
 func (t *Table[T]) Typing() bool { return t.typing }
 
-// Type begins with a filter, as the key for it does.
+// Type lets the user type a filter, as the key for filters does.
 func (t *Table[T]) Type() { t.typing = true }
 
-// sift keeps the rows that match the filter. Where there are names, and no column was chosen to sort by, those that match
-// best come first.
+// sift filters the rows. In a table with names, those that match best come first, unless a column was chosen to sort by.
 func (t *Table[T]) sift() {
 	t.shown = t.shown[:0]
 	wanted := t.terms()
@@ -45,7 +44,7 @@ func (t *Table[T]) sift() {
 	t.find()
 }
 
-// ranked reports whether the rows have names, so that one of them can be meant more than another.
+// ranked reports whether the rows have names, so that one row can match a filter better than another.
 func (t *Table[T]) ranked() bool {
 	return slices.ContainsFunc(t.columns, func(c Column[T]) bool { return c.Sought == AsName })
 }
@@ -61,7 +60,7 @@ func (t *Table[T]) terms() []term {
 	return terms(t.filter, titles)
 }
 
-// rank is how well a row answers to all words of a filter.
+// rank says how well a row matches all words of a filter: 0 is best. It returns false when the row does not match.
 func (t *Table[T]) rank(row int, wanted []term) (int, bool) {
 	total := 0
 	whole := !slices.ContainsFunc(t.columns, func(c Column[T]) bool { return c.Sought != NotSought })
@@ -73,7 +72,7 @@ func (t *Table[T]) rank(row int, wanted []term) (int, bool) {
 			case w.column >= 0 && i != w.column:
 				continue
 			case w.column >= 0 && c.Right && as == NotSought:
-				as = AsID // ready:1 is not 21
+				as = AsID // with AsText ready:1 would also find 21
 			case as == NotSought && !whole && w.column < 0:
 				continue
 			case as == NotSought:
@@ -91,7 +90,7 @@ func (t *Table[T]) rank(row int, wanted []term) (int, bool) {
 	return total, true
 }
 
-// words are what a filter finds in a column, by row.
+// words returns the texts of a column that a filter looks at, by row.
 func (t *Table[T]) words(column int) []string {
 	if t.hay == nil {
 		t.hay = make([][]string, len(t.columns))
@@ -109,7 +108,7 @@ func (t *Table[T]) words(column int) []string {
 	return t.hay[column]
 }
 
-// typed is a key press while the filter is being written. Arrows still move, so that one need not leave it for that.
+// typed takes a key press while a filter is being typed. The arrow keys still move the cursor.
 func (t *Table[T]) typed(k tea.KeyPressMsg) bool {
 	switch k.String() {
 	case "enter", "tab":
@@ -143,7 +142,8 @@ func (t *Table[T]) typed(k tea.KeyPressMsg) bool {
 	return true
 }
 
-// refilter changes the filter. The cursor goes to what matches best; without a filter it stays on its row.
+// refilter changes the filter. In a table with names the cursor goes to the row that matches best; without a filter it stays on
+// its row.
 func (t *Table[T]) refilter(to string) {
 	t.filter = to
 	t.sift()

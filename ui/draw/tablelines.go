@@ -7,17 +7,16 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// gap are the cells between two columns.
+// gap is the number of cells between two columns.
 const gap = 2
 
-// growShare is the part of a line, one in so many, that a column that grows has before others are in sight.
+// A column that grows gets at least one growShare-th of the line before other columns are drawn.
 const growShare = 5
 
-// narrowest is what a column that grows keeps when there is room for nothing.
+// narrowest is how many cells a column that grows keeps when there is too little room for everything.
 const narrowest = 8
 
-// Draw returns a line of titles and the visible rows. A single line is the row under the cursor: that says more than
-// titles.
+// Draw returns a line of titles and the rows in sight. If there is room for only one line, that is the row under the cursor.
 func (t *Table[T]) Draw(w, h int, focused bool) []string {
 	titled := h > 1
 	t.lines = max(h, 1)
@@ -39,8 +38,8 @@ func (t *Table[T]) Draw(w, h int, focused bool) []string {
 	return lines
 }
 
-// widths divides a line of w cells among the columns; 0 leaves one out. A cell on the left is the cursor's, one on the
-// right stays empty.
+// widths divides a line of w cells among the columns; a column with 0 is left out. The cell on the left is for the cursor, the
+// one on the right stays empty.
 func (t *Table[T]) widths(w int) []int {
 	w -= 2
 	widths := make([]int, len(t.columns))
@@ -79,7 +78,7 @@ func (t *Table[T]) widths(w int) []int {
 	return widths
 }
 
-// leaveOut takes columns away until the others have the room that they need at least.
+// leaveOut leaves columns out until the others have the room that they need at least.
 func (t *Table[T]) leaveOut(widths []int, w int) {
 	for sum(widths) > w {
 		last := -1
@@ -106,13 +105,13 @@ func (t *Table[T]) leaveOut(widths []int, w int) {
 	}
 }
 
-// Has reports whether a column of a title is in sight where w cells are drawn.
+// Has reports whether the column with a title is drawn in a line of w cells.
 func (t *Table[T]) Has(title string, w int) bool {
 	i := slices.IndexFunc(t.columns, func(c Column[T]) bool { return c.Title == title })
 	return i >= 0 && t.widths(w)[i] > 0
 }
 
-// sum is how much room columns take, with what is between them.
+// sum is how many cells columns take, with the gaps between them.
 func sum(widths []int) int {
 	total := 0
 	for _, w := range widths {
@@ -146,7 +145,7 @@ func (t *Table[T]) titles(widths []int, w int) string {
 	return t.theme.Muted.Paint(t.theme.Fit(b.String(), w))
 }
 
-// fit makes text as wide as its column.
+// fit cuts or fills text to the width of its column.
 func (c Column[T]) fit(t *Theme, text string, w int) string {
 	if c.Middle {
 		text = t.CutMiddle(text, w)
@@ -157,8 +156,7 @@ func (c Column[T]) fit(t *Theme, text string, w int) string {
 	return t.Fit(text, w)
 }
 
-// line draws one row. That under the cursor is lit over the whole width, so that it reads as one; what colours tell can
-// still be seen.
+// line draws one row. The row under the cursor is lit over the whole width; the colours of its texts can still be seen.
 func (t *Table[T]) line(r T, widths []int, w int, under, focused bool) string {
 	var b strings.Builder
 	lit := under && focused

@@ -9,18 +9,18 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// Theme is every colour and every glyph of the screen. There is one, changed in place when the terminal tells more about
-// itself; whoever draws may keep a pointer to it.
+// Theme is every colour and every glyph of the screen. There is one Theme, which is changed in place when the terminal tells more
+// about itself, so that drawing code may keep a pointer to it.
 type Theme struct {
 	Dark    bool
 	Unicode bool
 	Profile colorprofile.Profile
 
-	Text, Muted, Strong    Ink // of what is read: ordinary, secondary, what matters
+	Text, Muted, Strong    Ink // text: ordinary, secondary, important
 	Accent, Link           Ink // names and addresses; keys of the bottom line
-	Good, Busy, Bad        Ink // states: open, on its way, lost
+	Good, Busy, Bad        Ink // states: open, changing, lost
 	Sent, Received         Ink // the two directions of traffic
-	Caret                  Ink // the cell where a letter would go
+	Caret                  Ink // the cell where the next letter would go
 	Selected               Ink // the ground of the row under the cursor in the pane that has the keyboard
 	Border, BorderFocused  Ink
 	Header, Warning, Alarm Ink // bars
@@ -30,19 +30,19 @@ type Theme struct {
 
 // Glyphs are the signs that are drawn, each one cell wide.
 type Glyphs struct {
-	More     string // what stands for text that is cut off
+	More     string // stands for text that is cut off
 	Cursor   string
 	Mark     string // a row that is marked
-	Tunnel   string // what has a tunnel
+	Tunnel   string // something that has a tunnel
 	Into     string // between the parts of a path
 	Dot      string // between facts
 	Up, Down string // sent, received; ascending, descending
 	On       string // open, ready, running
-	Half     string // on its way
+	Half     string // changing
 	Off      string // lost, not possible
 	None     string // not known, does not apply
 	Thin     box
-	Thick    box // of the pane that has the keyboard
+	Thick    box // the frame of the pane that has the keyboard
 	Spinner  []string
 	Caret    string
 	Choose   string // there is more to choose from, left and right
@@ -51,7 +51,7 @@ type Glyphs struct {
 // box is a border: horizontal, vertical, and the corners clockwise from the upper left.
 type box struct{ Across, Along, upLeft, upRight, downRight, downLeft string }
 
-// Ink is a style as it goes to the terminal.
+// Ink is a style, as the escape sequences before and after a text.
 type Ink struct{ on, off string }
 
 // Paint colours text, which must not hold styles of its own.
@@ -62,7 +62,7 @@ func (i Ink) Paint(text string) string {
 	return i.on + text + i.off
 }
 
-// over is the ink on the ground of another one.
+// over is the ink on the background of another one.
 func (i Ink) over(ground Ink) Ink {
 	return Ink{on: ground.on + i.on, off: "\x1b[m"}
 }
@@ -72,17 +72,17 @@ func newInk(s lipgloss.Style) Ink {
 	return Ink{on, off}
 }
 
-// NewTheme is the theme before the terminal has said anything: dark, in all colours.
+// NewTheme makes the theme that is used before the terminal has told anything about itself: dark, in all colours.
 func NewTheme(unicode bool) *Theme {
 	t := &Theme{Dark: true, Unicode: unicode, Profile: colorprofile.TrueColor}
 	t.Mix()
 	return t
 }
 
-// Mix makes the styles anew from what is known of the terminal.
+// Mix makes the styles anew, for what is known of the terminal.
 func (t *Theme) Mix() {
 	pick := lipgloss.LightDark(t.Dark)
-	// hue is one colour: the sixteen that the user has chosen where there are no more, else a tone that suits the background.
+	// hue is one colour: one of the user's sixteen in a terminal that has no more, else a tone that suits the background.
 	hue := func(light16, dark16 int, light, dark string) color.Color {
 		switch t.Profile {
 		case colorprofile.Unknown, colorprofile.NoTTY, colorprofile.ASCII:
@@ -138,8 +138,8 @@ func asciiGlyphs() Glyphs {
 	}
 }
 
-// UnicodeLocale reports whether an environment promises a terminal that shows more than ASCII. Without any word on it
-// that is what terminals of today do.
+// UnicodeLocale reports whether the terminal shows more than ASCII, by the variables of the locale. If none is set, it is true,
+// as today's terminals do.
 func UnicodeLocale(lookup func(string) string) bool {
 	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
 		if locale := lookup(name); locale != "" {

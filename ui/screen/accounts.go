@@ -8,19 +8,19 @@ import (
 	"culvert/tunnel"
 )
 
-// accounts are the places that were looked at, and how to get to others.
+// accounts are the places (accounts and regions) that were looked at, and how to get to others.
 type accounts struct {
 	look    *look
-	ctx     context.Context //nolint:containedctx // of the run: commands of bubbletea are given none, and all of them end with it
+	ctx     context.Context //nolint:containedctx // the context of the run, with which all commands end: bubbletea gives commands none
 	connect func(ctx context.Context, profile, region, role string) (*aws.Client, error)
 	engine  func(*aws.Client) *tunnel.Engine
-	refresh time.Duration // how often to look again
+	refresh time.Duration // how often the account in sight is looked at again
 
-	inSight   bool // the browser is: nothing else shows what is looked at again and again
+	inSight   bool // the browser is in sight: only it shows what is looked at again and again
 	unwatched bool // nobody seems to look at the screen
 
-	places []*place // the tunnels of each live on
-	here   *place   // what the user looks at
+	places []*place // every place that was looked at; the tunnels of each live on
+	here   *place   // the place that the user looks at
 }
 
 func newAccounts(ctx context.Context, l *look, o Options) *accounts {
@@ -29,7 +29,7 @@ func newAccounts(ctx context.Context, l *look, o Options) *accounts {
 	return a
 }
 
-// place is the one of those names, a new one if need be.
+// place returns the place of a profile, region and role as they were asked for, a new one if there is none yet.
 func (a *accounts) place(profile, region, role string) *place {
 	for _, p := range a.places {
 		if p.profile == profile && p.region == region && p.role == role {
@@ -41,8 +41,8 @@ func (a *accounts) place(profile, region, role string) *place {
 	return p
 }
 
-// placeOf is where a saved tunnel is: in the account that the user looks at, unless it names another. That one is not
-// looked at because of it.
+// placeOf returns the place of a saved tunnel: that which the user looks at, unless the tunnel names another account. The other
+// account is not looked at because of that.
 func (a *accounts) placeOf(s SavedTunnel) *place {
 	profile, region, role := a.here.profile, a.here.region, a.here.role
 	if s.Profile != "" && s.Profile != a.here.profileName() {

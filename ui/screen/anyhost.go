@@ -15,16 +15,17 @@ import (
 	"culvert/ui/draw"
 )
 
-// The forward dialog for a tunnel to any host: what stands in its field of the remote host says so, and others take the place
-// of the fields about a port.
+// The forward dialog for a tunnel to any host: its field for the remote host says so, and other fields stand instead of those
+// about a port.
 
-// anyHost is what the field of the remote host says then.
+// anyHost is what the field of the remote host says for a tunnel to any host.
 const anyHost = "any host"
 
-// proxyLocal is the port that is proposed then, as ssh -D has it in every example.
+// proxyLocal is the local port that is proposed for a tunnel to any host, the usual one in examples of ssh -D.
 const proxyLocal = "1080"
 
-// mostDestinations is the most that may be asked for, as by --destinations: each costs the tasks a session.
+// mostDestinations is how many destinations at a time can be asked for at the most, as with --destinations: each costs a task a
+// session.
 const mostDestinations = 1000
 
 func (d *connect) toAny() bool { return d.host.Value() == anyHost }
@@ -42,7 +43,7 @@ func anyFields() (via, deny, most *draw.Field) {
 	return via, deny, most
 }
 
-// leadAnywhere makes it a dialog about any host.
+// leadAnywhere makes the dialog one for a tunnel to any host.
 func (d *connect) leadAnywhere() {
 	d.host.Set(anyHost)
 	d.turned()
@@ -64,7 +65,7 @@ func setAny(of *tunnel.Dynamic, via, deny, most *draw.Field) {
 	}
 }
 
-// turned takes in that the field of the remote host leads to any host, or no longer does.
+// turned switches the fields when the field of the remote host has begun to say any host, or no longer does.
 func (d *connect) turned() {
 	if d.any == d.toAny() {
 		return
@@ -75,7 +76,7 @@ func (d *connect) turned() {
 	d.check()
 }
 
-// retyped is what the field of the remote host says when somebody types into the words that stand for any host.
+// retyped takes what is left of the words for any host out of the field when the user types or deletes in them.
 func (d *connect) retyped(msg tea.Msg) {
 	if _, pressed := msg.(tea.KeyPressMsg); !pressed || !d.any {
 		return
@@ -87,7 +88,7 @@ func (d *connect) retyped(msg tea.Msg) {
 	}
 }
 
-// anywhere is what a form says of a tunnel to any host. The error about its local side comes first.
+// anywhere reads the forward from the fields of a tunnel to any host. An error about the local side comes before others.
 func anywhere(local string, via, deny, most *draw.Field) (tunnel.Forward, error) {
 	f, err := tunnel.ParseDynamic(local)
 	if err != nil {
@@ -100,7 +101,7 @@ func anywhere(local string, via, deny, most *draw.Field) (tunnel.Forward, error)
 	return f, errors.Join(wrong[:]...)
 }
 
-// destinations reads how many there may be at a time; none is the usual number, 0.
+// destinations reads how many destinations there may be at a time; an empty text is 0, which means the default.
 func destinations(text string) (int, error) {
 	if text == "" {
 		return 0, nil

@@ -38,7 +38,7 @@ func (ts *tunnels) actBehind(k tea.KeyPressMsg, r *row, to tunnel.Destination) (
 	return nil, false
 }
 
-// spokenBy is what a destination has answered in.
+// spokenBy is the protocol in which a destination has answered.
 func (ts *tunnels) spokenBy(r *row, to tunnel.Endpoint) tunnel.Protocol {
 	if r.tunnel == nil {
 		return tunnel.ProtocolUnknown
@@ -52,7 +52,8 @@ func (ts *tunnels) spokenBy(r *row, to tunnel.Endpoint) tunnel.Protocol {
 	return newest
 }
 
-// endDestination ends the sessions of a destination; with connections only after a question. For a while that can be undone.
+// endDestination ends the sessions of a destination; if it has connections, only after a question. For a while that can be
+// undone.
 func (ts *tunnels) endDestination(r *row, to tunnel.Destination) wish {
 	name := say.Line(hostPort(to.Endpoint))
 	switch {
@@ -107,14 +108,14 @@ func (ts *tunnels) ends(r *row, to tunnel.Endpoint) func() (bool, error) {
 	}
 }
 
-// closed is a channel that is.
+// closed returns a Go channel that is closed.
 func closed() <-chan struct{} {
 	c := make(chan struct{})
 	close(c)
 	return c
 }
 
-// reopen opens a destination that was ended, as a client does that asks for it.
+// reopen opens a destination that was ended, by asking for it as a client does.
 func (ts *tunnels) reopen(r *row, to tunnel.Endpoint) wish {
 	name := say.Line(hostPort(to))
 	network, address := "tcp", dialAddress(r.reading).String()
@@ -133,13 +134,13 @@ func (ts *tunnels) reopen(r *row, to tunnel.Endpoint) wish {
 }
 
 const (
-	// askForWithin is how long a destination may take to be opened again: as long as a new one waits for a place, and a little.
+	// askForWithin is how long opening a destination again may take: as long as a new one waits for a seat, and a little longer.
 	askForWithin = 2*time.Minute + 10*time.Second
-	// mostAnswer bounds what is read of why a proxy did not connect, in bytes.
+	// mostAnswer bounds how many bytes are read of a proxy's answer that says why it did not connect.
 	mostAnswer = 4096
 )
 
-// askFor has a proxy on this machine connect to a host and port, and hangs up.
+// askFor has a proxy on this machine connect to a host and port, and hangs up when it has.
 func askFor(ctx context.Context, network, address string, to tunnel.Endpoint) error {
 	ctx, cancel := context.WithTimeout(ctx, askForWithin)
 	defer cancel()
@@ -147,9 +148,9 @@ func askFor(ctx context.Context, network, address string, to tunnel.Endpoint) er
 	if err != nil {
 		return err
 	}
-	defer conn.Close() //nolint:errcheck // nothing is carried
+	defer conn.Close() //nolint:errcheck // no data was sent
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // nobody is to wait for an end that the destination was not asked for
+		_ = tcp.SetLinger(0) // a reset, so that the proxy does not wait for an orderly end
 	}
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	request := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: hostPort(to)}, Host: hostPort(to), Header: http.Header{}}

@@ -8,8 +8,8 @@ import (
 	"culvert/tunnel"
 )
 
-// bonding is whether connections go through a relay, in a word, and where there is one, or something is in its way, what more there is
-// to say, for a line of their own. Both are empty where nothing is known of one, and of a tunnel that none could serve.
+// bonding says whether connections go through a relay: in a word, and in more, for a line of its own, over how many sessions or
+// why not. Both are empty where nothing is known of a relay, and for a tunnel that no relay could serve.
 func (r reading) bonding() (word, more string) {
 	none, _ := errors.AsType[*aws.NoRelayError](r.Spec.Unrelayed)
 	switch {

@@ -19,18 +19,18 @@ type browse struct {
 	accounts *accounts
 	tunnels  *tunnels
 	readOnly bool
-	lead     aws.Target // where a newcomer is led to
+	lead     aws.Target // the cluster and service to which a newcomer is led; zero: to none
 
 	depth  depth
 	tables [deepest]*draw.Table[entry]
-	flat   bool               // the services are those of all clusters
-	all    *draw.Table[entry] // of which this is the table; made when it is first opened
-	sought aws.Target         // that the user wants to see, and that is still to be found; zero: nothing
+	flat   bool               // at depth services, those of all clusters are shown
+	all    *draw.Table[entry] // the table of the services of all clusters; made when it is first opened
+	sought aws.Target         // what the user wants to see and is still to be found; zero for nothing
 
-	cluster, service, task string            // gone into
-	loose                  bool              // into the tasks of no service
-	gone                   string            // what was gone into and is no more; empty while it is there
-	early                  []tea.KeyPressMsg // pressed before the rows were there, see tooEarly
+	cluster, service, task string            // the names that the user has gone into; empty below where the user is
+	loose                  bool              // the user has gone into the tasks without a service
+	gone                   string            // what the user has gone into and is no more; empty while it is there
+	early                  []tea.KeyPressMsg // keys that were pressed before the rows were there, see tooEarly
 }
 
 func newBrowse(l *look, at *accounts, ts *tunnels, o Options) *browse {
@@ -38,12 +38,12 @@ func newBrowse(l *look, at *accounts, ts *tunnels, o Options) *browse {
 	b.arrive()
 	if o.At.Cluster != "" {
 		b.aim(o.At)
-		at.here.sight = b.sight() // the first look is at this one alone
+		at.here.sight = b.sight() // so that the first look is only at what is in sight
 	}
 	return b
 }
 
-// arrive begins with another place.
+// arrive begins anew when the user looks at another place.
 func (b *browse) arrive() {
 	b.depth, b.cluster, b.service, b.task, b.loose, b.flat, b.sought, b.early = atClusters, "", "", "", false, false, aws.Target{}, nil
 	for l := range deepest {
@@ -54,7 +54,7 @@ func (b *browse) arrive() {
 	b.fresh()
 }
 
-// newTable is an empty table of a depth. What a forward can lead to can be marked.
+// newTable returns an empty table for a depth. Rows to which a forward can lead can be marked.
 func (b *browse) newTable(l depth) *draw.Table[entry] {
 	table := draw.NewTable(b.theme, b.keys.table(), entry.id, b.columns(l)...)
 	if l == atServices || l == atTasks {
@@ -63,7 +63,7 @@ func (b *browse) newTable(l depth) *draw.Table[entry] {
 	return table
 }
 
-// fresh shows what the catalog says now about where the user is.
+// fresh fills the table in sight from the catalog.
 func (b *browse) fresh() {
 	catalog := b.accounts.here.catalog
 	if catalog == nil {
@@ -105,7 +105,8 @@ func (b *browse) fresh() {
 	}
 }
 
-// lost says that what the user looks at is no more. The look that is still under way may yet find it.
+// lost empties the table, as what the user has gone into is not in the catalog. Only after a finished look it is said to be no
+// more.
 func (b *browse) lost(what string) {
 	b.tables[b.depth].Set(nil)
 	if b.accounts.here.seen() {
@@ -120,7 +121,7 @@ func (b *browse) table() *draw.Table[entry] {
 	return b.tables[b.depth]
 }
 
-// path are the names that were gone into.
+// path returns the names of what the user has gone into, from the cluster on.
 func (b *browse) path() []string {
 	if b.flat && b.depth == atServices {
 		return nil
@@ -156,7 +157,7 @@ func (b *browse) title() string {
 	return s.String()
 }
 
-// foot says how old what is shown is.
+// foot says how old the shown data is.
 func (b *browse) foot() string {
 	t, p := b.theme, b.accounts.here
 	switch {
@@ -233,7 +234,7 @@ func (b *browse) update(msg tea.Msg) (wish, bool) {
 	return nil, false
 }
 
-// row does something about the row under the cursor, if there is one.
+// row does something with the row under the cursor, if there is one.
 func (b *browse) row(do func(*place, entry) wish) wish {
 	e, ok := b.table().Row()
 	if !ok {
@@ -242,7 +243,7 @@ func (b *browse) row(do func(*place, entry) wish) wish {
 	return do(b.accounts.here, e)
 }
 
-// in opens the row under the cursor; of a container, which holds nothing, the details.
+// in goes into the row under the cursor; for a container, which holds nothing, it shows the details.
 func (b *browse) in() wish {
 	e, ok := b.table().Row()
 	if !ok {
@@ -271,7 +272,7 @@ func (b *browse) in() wish {
 	return b.focus()
 }
 
-// out goes back to where the row was opened; the cursor is still on it.
+// out goes back one depth; the cursor is on the row that the user had gone into.
 func (b *browse) out() wish {
 	b.sought = aws.Target{}
 	b.depth--
@@ -298,8 +299,8 @@ func (b *browse) forward() wish {
 	return forwardTo(b.accounts.here, e)
 }
 
-// anyHost opens the dialog for a tunnel to any host through the row under the cursor. Of a cluster every service that is ready
-// will do: the user chooses.
+// anyHost opens the dialog for a tunnel to any host through the row under the cursor. For a cluster the user chooses one of its
+// services that have a ready task.
 func (b *browse) anyHost() wish {
 	e, ok := b.table().Row()
 	if !ok {
@@ -355,7 +356,7 @@ func (b *browse) consult() wish {
 	p := b.accounts.here
 	e, ok := b.table().Row()
 	switch {
-	case !ok && p.client == nil: // then why there is no account
+	case !ok && p.client == nil: // without an account the doctor finds out why
 		return consult(p, aws.Query{}, tunnel.Endpoint{Port: proxyPort})
 	case !ok:
 		return nil
@@ -365,13 +366,13 @@ func (b *browse) consult() wish {
 		return tell("open it with enter and choose a service or a task: the doctor looks at one of them")
 	}
 	remote := tunnel.Endpoint{Port: e.likelyPort()}
-	if e.cause != nil && e.ready == 0 && (e.known || e.service != nil) || p.trouble != nil { // that is what is to be looked at
+	if e.cause != nil && e.ready == 0 && (e.known || e.service != nil) || p.trouble != nil { // the row cannot carry a tunnel: the doctor examines that
 		return consult(p, target.Query(), remote)
 	}
 	return askProbe(p, target.Query(), tunnel.Spec{Remote: remote}, "")
 }
 
-// way leads a newcomer from here to the first tunnel; empty where nothing is proposed.
+// way says what a newcomer should do next to get to the first tunnel; empty where nothing is proposed.
 func (b *browse) way() string {
 	to := b.lead
 	if to.Service == "" || b.accounts.here.catalog == nil {
@@ -379,7 +380,7 @@ func (b *browse) way() string {
 	}
 	way := b.keys.forward.Shortest() + " on " + to.Service + ", then " + b.keys.in.Shortest()
 	switch {
-	case b.flat && b.depth == atServices: // it is among them
+	case b.flat && b.depth == atServices: // the service is among those shown
 	case b.depth == atClusters:
 		way = b.keys.in.Shortest() + " on " + to.Cluster + ", then " + way
 	case b.cluster != to.Cluster || b.depth > atServices && b.service != to.Service:

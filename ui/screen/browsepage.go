@@ -49,7 +49,7 @@ func (b *browse) draw(w, h int, focused bool) []string {
 	return append(t.Fill(lines, w, max(room, 0)), below...)
 }
 
-// waiting is what stands where the catalog will be: what is being done, or why it could not be.
+// waiting is shown before there is a catalog: what is being done, or why that failed.
 func (b *browse) waiting(w, _ int) []string {
 	t, p := b.theme, b.accounts.here
 	if p.trouble == nil {
@@ -63,7 +63,7 @@ func (b *browse) waiting(w, _ int) []string {
 		return []string{"", "  " + t.Busy.Paint(b.spinner()) + " " + doing}
 	}
 	lines := []string{""}
-	if !isExpired(p.trouble) { // the header says that
+	if !isExpired(p.trouble) { // the header says when credentials have expired
 		for _, line := range draw.Wrap(say.Line(p.trouble.Error()), w-4) {
 			lines = append(lines, "  "+t.Bad.Paint(line))
 		}
@@ -85,7 +85,7 @@ func (b *browse) waiting(w, _ int) []string {
 	return append(lines, "", "  "+t.Muted.Paint(again), "  "+keys)
 }
 
-// empty says that there is nothing, and where else to look.
+// empty is shown when there are no rows: what there is none of, and where else to look.
 func (b *browse) empty(w int) []string {
 	t, p := b.theme, b.accounts.here
 	if p.looking && !p.seen() {
@@ -142,7 +142,7 @@ func (b *browse) serviceHere() *aws.Service {
 	return nil
 }
 
-// gaps are what could not be looked at and concerns what is shown.
+// gaps returns the errors of what could not be read and would be shown here.
 func (b *browse) gaps() []error {
 	var here []error
 	for _, err := range b.accounts.here.catalog.Gaps {
@@ -154,7 +154,8 @@ func (b *browse) gaps() []error {
 	return here
 }
 
-// stale is why the catalog is an old one. That the credentials have expired stands in the header.
+// stale is why the catalog could not be renewed; nil when it was, and when expired credentials are the reason, which the header
+// says.
 func (b *browse) stale() error {
 	p := b.accounts.here
 	if isExpired(p.trouble) {
@@ -167,7 +168,7 @@ func (b *browse) stale() error {
 	return fmt.Errorf("not refreshed: %w", p.trouble)
 }
 
-// failing is what of the failures in sight may not be in sight whole.
+// failing returns the errors that are in sight, but perhaps not their whole text.
 func (b *browse) failing() []error {
 	p := b.accounts.here
 	var all []error

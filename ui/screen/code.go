@@ -11,16 +11,17 @@ import (
 	"culvert/ui/draw"
 )
 
-// Codes are questions for one-time codes, from whoever opens an account to the user at the screen.
+// Codes passes questions for one-time codes from the code that opens an account to the user at the screen. Safe for concurrent
+// use.
 type Codes struct {
 	questions chan codeQuestion
 	over      chan struct{} // closed when the screen is gone; tunnels may go on
 
 	mu       sync.Mutex
-	declined map[string]bool // by profile: the user does not want to be asked, until he looks again
+	declined map[string]bool // profiles for which the user does not want to be asked until the next look that the user asks for
 }
 
-// NewCodes returns a way to ask that a screen can be given.
+// NewCodes returns Codes, for Options.Codes and for Options.Connect.
 func NewCodes() *Codes {
 	return &Codes{questions: make(chan codeQuestion), over: make(chan struct{}), declined: map[string]bool{}}
 }
@@ -55,7 +56,7 @@ func (c *Codes) end() {
 
 type codeQuestion struct {
 	profile, serial string
-	answer          chan<- string // closed when there is none
+	answer          chan<- string // gets the code; closed when the user gives none
 }
 
 // Ask waits for the user's answer; the error is aws.ErrNoCode when there is no screen any more.
@@ -85,19 +86,19 @@ func (c *Codes) Ask(ctx context.Context, profile, serial string) (string, error)
 	}
 }
 
-// NoCodeError is a code that the user did not type.
+// NoCodeError means that the user did not type the one-time code that was asked for.
 type NoCodeError struct{ Profile string }
 
 func (e *NoCodeError) Error() string {
 	return "no one-time code was typed for the role of profile " + e.Profile
 }
 
-// Remedy asks again.
+// Remedy says how to be asked again.
 func (e *NoCodeError) Remedy() string {
 	return "look again (ctrl+r) to be asked for it once more, or choose another profile"
 }
 
-// next waits for a question; false when ctx has ended.
+// next waits for a question; it reports false when ctx has ended.
 func (c *Codes) next(ctx context.Context) (q codeQuestion, ok bool) {
 	select {
 	case q = <-c.questions:
@@ -112,7 +113,7 @@ type codeBox struct {
 	*look
 
 	question codeQuestion
-	beneath  screen // the dialog that it has taken the place of; nil: none
+	beneath  screen // the dialog that was open before; nil for none
 	code     *draw.Field
 }
 
@@ -161,7 +162,7 @@ func (b *codeBox) update(msg tea.Msg) (wish, bool) {
 	return nil, true
 }
 
-// done gives the screen back, and waits for the next question.
+// done closes the dialog, shows the one from before, and waits for the next question.
 func (b *codeBox) done() wish {
 	back := dismiss(b)
 	if b.beneath != nil {

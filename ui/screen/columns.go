@@ -13,14 +13,14 @@ import (
 	"culvert/ui/draw"
 )
 
-// The columns of the browser, depth by depth. What decides whether a tunnel can be opened stands next to the name and is
-// the last to go when there is little room.
+// The columns of the browser, for each depth. Those that say whether a tunnel can be opened stand next to the name and are
+// the last to be left out when there is little room.
 
 func (b *browse) columns(l depth) []draw.Column[entry] {
 	t := b.theme
 	name := draw.Column[entry]{Title: strings.ToUpper(strings.TrimSuffix(l.String(), "s")), Grow: true, Middle: true, Least: 20, Text: entry.name, Sought: draw.AsName}
 	if l == atTasks {
-		name.Least, name.Middle, name.Sought = 12, false, draw.AsID // ids are found by how they begin
+		name.Least, name.Middle, name.Sought = 12, false, draw.AsID // ids are found by their beginnings
 	}
 	number := func(title, what string, n func(entry) int, paint func(entry) draw.Ink) draw.Column[entry] {
 		return draw.Column[entry]{
@@ -107,10 +107,10 @@ func (b *browse) columns(l depth) []draw.Column[entry] {
 	return nil
 }
 
-// detailsOfClusters is what ECS tells of a cluster itself, as gaps call it.
+// detailsOfClusters is how aws.GapError names what ECS tells about clusters themselves.
 const detailsOfClusters = "details of clusters"
 
-// unknown stands for what ECS has not told of a cluster yet, or will not; empty when it is known.
+// unknown is shown instead of a number that ECS has not told of a cluster yet, or will not tell; empty when the number is known.
 func (b *browse) unknown(e entry, what string) string {
 	p := b.accounts.here
 	at := aws.Sight{Cluster: e.cluster.Name, Parts: inside}
@@ -134,7 +134,7 @@ func (b *browse) unknown(e entry, what string) string {
 
 func (b *browse) muted(entry) draw.Ink { return b.theme.Muted }
 
-// running is how many tasks of a service run, of how many are wanted.
+// running is the column of how many tasks of a service run, and how many are wanted.
 func (b *browse) running() draw.Column[entry] {
 	return draw.Column[entry]{
 		Title: "RUNNING", Least: 9, Most: 9, Right: true,
@@ -142,7 +142,7 @@ func (b *browse) running() draw.Column[entry] {
 			switch {
 			case e.service == nil:
 				return draw.Thousands(e.tasks)
-			case e.service.Status == "": // ECS has told its name alone
+			case e.service.Status == "": // ECS has only told the service's name
 				return b.theme.Glyph.None
 			}
 			return draw.Thousands(e.service.Running) + "/" + draw.Thousands(e.service.Desired)
@@ -195,7 +195,7 @@ func (b *browse) serviceInk(e entry) draw.Ink {
 	return b.theme.Muted
 }
 
-// state is whether a tunnel can be opened, in a sign, a word and a colour.
+// state is the column that says whether a tunnel can be opened, by a sign, a word and a colour.
 func (b *browse) state() draw.Column[entry] {
 	t := b.theme
 	return draw.Column[entry]{
@@ -226,7 +226,7 @@ func (b *browse) state() draw.Column[entry] {
 	}
 }
 
-// rank orders what can be used before what cannot.
+// rank orders rows that can carry a tunnel before those that cannot.
 func rank(e entry) int {
 	switch {
 	case !e.known:
@@ -237,7 +237,7 @@ func rank(e entry) int {
 	return int(e.cause.Cause)
 }
 
-// agent is the status of the exec agent and for how long; of a task, that of the container that is best off.
+// agent is the status of the exec agent and since when; for a task that of the container whose agent is in the best state.
 func (b *browse) agent(e entry) string {
 	c := e.container
 	if c == nil {
@@ -285,7 +285,7 @@ func (b *browse) health() draw.Column[entry] {
 	}
 }
 
-// started is how long a task has been running, youngest first when sorted.
+// started is the column of how long a task has been running; sorted, the youngest comes first.
 func (b *browse) started() draw.Column[entry] {
 	return draw.Column[entry]{
 		Title: "AGE", Least: 5, Most: 5, Right: true, Drop: 3,
@@ -299,7 +299,7 @@ func (b *browse) started() draw.Column[entry] {
 	}
 }
 
-// span is an age in its largest unit alone: a table is looked over, not read.
+// span writes an age in its largest unit only, as nobody reads more than that in a table.
 func span(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {

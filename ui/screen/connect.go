@@ -24,41 +24,41 @@ type connect struct {
 	tunnels *tunnels
 	place   *place
 	entry   entry
-	to      aws.Target // without a container when the user has a choice
+	to      aws.Target // where the tunnel leads; without a container when the user has a choice
 
-	containers []aws.Container // to choose from
-	task       *aws.Task       // that they are of; nil where there is none
-	survey     *survey         // that knows the ways; nil: the user has chosen the target
-	ways       []aws.Way       // to choose from
-	named      bool            // the user has chosen one: else any that serves the port will do
+	containers []aws.Container // the containers to choose from
+	task       *aws.Task       // the task of these containers; nil where there is none
+	survey     *survey         // knows the ways to a private destination; nil: the user has chosen the target
+	ways       []aws.Way       // the ways to choose from
+	named      bool            // the user has chosen a container; else any that serves the port will do
 
 	container, port, host, local, probe, keepAlive *draw.Field
-	via, deny, most                                *draw.Field       // of a tunnel to any host
-	through                                        *draw.Field       // one of the ways
-	any                                            bool              // it is one
-	warm                                           []tunnel.Endpoint // of that one, which no field is for
+	via, deny, most                                *draw.Field       // the fields of a tunnel to any host
+	through                                        *draw.Field       // the field for one of the ways
+	any                                            bool              // the dialog is for a tunnel to any host
+	warm                                           []tunnel.Endpoint // the warm destinations of that tunnel, for which there is no field
 
-	starting startFields // of a tunnel to what is started for it
+	starting startFields // the fields about what is started for the tunnel
 
-	at      int    // field with the keyboard
-	above   int    // lines over the fields, as drawn last
-	chosen  bool   // the user has changed the local side: nothing is proposed any more
+	at      int    // index of the field that has the keyboard
+	above   int    // lines above the fields when last drawn
+	chosen  bool   // the user has changed the local side, so that nothing is proposed for it any more
 	asked   int    // number of the last question whether the local side is free
-	taken   string // why the local side that the user chose is not; empty when it is, or not known yet
+	taken   string // why the local side that the user chose is not free; empty when it is, or that is not known yet
 	opening bool
-	failure error  // why it could not be opened
-	user    string // whom its proxy wants, see wanted
+	failure error  // why the tunnel could not be opened; nil before a try
+	user    string // the user for the proxy at the far end, see wanted
 	of      *row   // the tunnel that is changed; nil: a new one is opened
 }
 
 // proposals are what the dialog begins with and what it allows.
 type proposals struct {
-	family     string        // of the task that is run where none is named; empty: nothing can be started
-	span       time.Duration // of keep-alive
+	family     string        // the task definition's family that is run where the user names none; empty: nothing can be started
+	span       time.Duration // how often keep-alive sends, as proposed
 	anyHost    *tunnel.Dynamic
 	linkLocal  bool   // remote hosts may be link-local addresses
 	demo       bool   // the account is the embedded one
-	action     string // that the workflow step uses
+	action     string // the action that the workflow step uses
 	checkProbe func(probe string) error
 }
 
@@ -89,7 +89,7 @@ func newConnect(l *look, ts *tunnels, p *place, e entry, o proposals) *connect {
 	return d
 }
 
-// aim has the form lead to a row, as far as that is known.
+// aim has the form lead to a row of the browser, as far as that is known.
 func (d *connect) aim(e entry) {
 	d.entry = e
 	d.to, _ = e.target()
@@ -104,7 +104,7 @@ func (d *connect) aim(e entry) {
 	}
 }
 
-// tasks are what the form has to know of a service.
+// tasks is the sight that the form needs: the tasks and ports of its service.
 func (d *connect) tasks() aws.Sight {
 	return aws.Sight{Cluster: d.entry.cluster.Name, Service: d.entry.service.Name, Parts: inside}
 }
@@ -115,8 +115,8 @@ func (d *connect) reading() bool {
 	return !p.knows(s) && (p.looking && covers(p.asking, s) || p.trouble == nil && covers(p.sight, s))
 }
 
-// renew takes in what has been read since: how many tasks are ready and, where none was known, the containers and ports of one, of
-// which the ports may come later. What has been typed stays.
+// renew takes what has been read since: how many tasks are ready and, where no task was known, the containers and ports of one.
+// The ports may come later. What the user has typed stays.
 func (d *connect) renew(p *place) wish {
 	if p != d.place || d.survey != nil || d.opening || d.entry.container != nil {
 		return nil
@@ -141,7 +141,7 @@ func (d *connect) renew(p *place) wish {
 	port := d.port.Value()
 	d.offer()
 	if len(before) > 0 && len(d.port.Choice) == 0 {
-		return nil // ports come after containers, or there are none
+		return nil // the ports have not been read yet, or there are none
 	}
 	if port != "" || d.host.Value() != "" {
 		d.port.Set(port)
@@ -190,7 +190,7 @@ func (d *connect) change(r *row) {
 	d.check()
 }
 
-// choices are the containers that a forward from a row can lead to.
+// choices returns the containers to which a forward from a row can lead.
 func choices(e entry, of *aws.Task) []aws.Container {
 	switch {
 	case e.container != nil:
@@ -201,7 +201,7 @@ func choices(e entry, of *aws.Task) []aws.Container {
 	return nil
 }
 
-// specimen is the task of a row, or one of a service's; nil when there is none.
+// specimen returns the task of a row, or one of its service's tasks; nil when there is none.
 func specimen(e entry) *aws.Task {
 	if e.task != nil {
 		return e.task
@@ -219,7 +219,7 @@ func specimen(e entry) *aws.Task {
 	return best
 }
 
-// preferred is the container that is most likely meant: the first that maps a port, of those whose agent runs where there
+// preferred returns the container that is most likely meant: the first that maps a port, among those whose agent runs if there
 // is one.
 func preferred(containers []aws.Container) aws.Container {
 	running := slices.DeleteFunc(slices.Clone(containers), func(c aws.Container) bool { return c.Agent.Status != "RUNNING" })
@@ -229,7 +229,7 @@ func preferred(containers []aws.Container) aws.Container {
 	return mapper(containers)
 }
 
-// mapper is the first container that maps a port, else the first.
+// mapper returns the first container that maps a port, else the first one.
 func mapper(containers []aws.Container) aws.Container {
 	for _, c := range containers {
 		if slices.ContainsFunc(c.Ports, isTCP) {
@@ -239,7 +239,7 @@ func mapper(containers []aws.Container) aws.Container {
 	return containers[0]
 }
 
-// serve shows the container that the tunnel will go to, which follows from the port and host unless the user has chosen one.
+// serve shows to which container the tunnel will lead; that follows from port and host unless the user has chosen one.
 func (d *connect) serve() {
 	if d.named || d.task == nil {
 		return
@@ -249,7 +249,7 @@ func (d *connect) serve() {
 	}
 }
 
-// wanted is what a container has to serve.
+// wanted is the query for a container that serves what the form says.
 func (d *connect) wanted() aws.Query {
 	q := aws.Query{}
 	if port, err := parsePort(d.port.Value()); err == nil && d.host.Value() == "" {
@@ -260,13 +260,13 @@ func (d *connect) wanted() aws.Query {
 
 func isTCP(p aws.Port) bool { return p.Protocol == "tcp" || p.Protocol == "" }
 
-// offer puts the ports of the chosen container before the user.
+// offer has the port field offer the ports of the chosen container.
 func (d *connect) offer() {
 	d.port.Choice = nil
 	var mapped []aws.Port
 	of := d.container.Value()
 	if !d.named && len(d.containers) > 0 && d.task.SharesNetwork() && !slices.ContainsFunc(preferred(d.containers).Ports, isTCP) {
-		of = mapper(d.containers).Name // it goes through the one that is preferred
+		of = mapper(d.containers).Name // without a choice the tunnel goes through the preferred one
 	}
 	for _, c := range d.containers {
 		if c.Name != of {
@@ -305,7 +305,8 @@ func (d *connect) fields() []*draw.Field {
 	return append(all, d.startLines()...)
 }
 
-// propose takes the remote port's number for the local one, of a proxy the usual one, unless the user has chosen another.
+// propose proposes a local port, unless the user has chosen one: the remote port's number, or for a tunnel to any host the usual
+// one.
 func (d *connect) propose() {
 	if d.chosen {
 		return
@@ -360,7 +361,7 @@ func (d *connect) checkPort() {
 	}
 }
 
-// parseSpan reads a time span; none is off.
+// parseSpan reads a time span; an empty text is 0, which is off.
 func parseSpan(s string) (time.Duration, error) {
 	if s == "" || s == "0" || s == "off" {
 		return 0, nil
@@ -372,7 +373,7 @@ func parseSpan(s string) (time.Duration, error) {
 	return span, nil
 }
 
-// problemOf is what is wrong with a form that stands for one field; empty when nothing is.
+// problemOf says what is wrong with a forward's form in which one field stands; empty when nothing is.
 func problemOf(form string) string {
 	_, err := tunnel.ParseForward(form)
 	if bad, ok := errors.AsType[*tunnel.FormError](err); ok {
@@ -388,7 +389,7 @@ func bracketed(host string) string {
 	return host
 }
 
-// forward is what the form says, as one forward.
+// forward reads the forward from the form.
 func (d *connect) forward() (tunnel.Forward, error) {
 	if d.any {
 		f, err := anywhere(cmp.Or(d.local.Value(), "0"), d.via, d.deny, d.most)
@@ -407,7 +408,7 @@ func (d *connect) forward() (tunnel.Forward, error) {
 	return tunnel.ParseForward(strings.Join(append(parts, d.port.Value()), ":"))
 }
 
-// target is what the form leads to.
+// target is where the form leads.
 func (d *connect) target() aws.Target {
 	t := d.to
 	t.AnyContainer, t.Port = !d.named, 0
@@ -435,7 +436,7 @@ func (d *connect) valid() (tunnel.Forward, bool) {
 	return f, !slices.ContainsFunc(d.fields(), func(f *draw.Field) bool { return f.Wrong != "" })
 }
 
-// recipe is the form for people without a screen.
+// recipe says how to open the same tunnel without the screen.
 func (d *connect) recipe(f tunnel.Forward) recipe {
 	keep, _ := parseSpan(d.keepAlive.Value())
 	r := recipe{action: d.action, demo: d.demo, profile: d.place.profile, region: d.place.region, target: d.target(), forward: f, probe: d.probe.Value(), user: d.user, keepAlive: keep}
@@ -453,8 +454,8 @@ func (d *connect) recipe(f tunnel.Forward) recipe {
 	return r
 }
 
-// telling reports whether the container has to be named for the same without the form: the user's choice of several, and one
-// where none serves the port by itself.
+// telling reports whether a recipe has to name the container: when the user has chosen it among several, and when
+// no container is known to serve the port.
 func (d *connect) telling() bool {
 	if d.task == nil || len(d.task.Alive()) < 2 {
 		return false
@@ -517,7 +518,7 @@ func (d *connect) changed(f *draw.Field, msg tea.Msg) wish {
 		before := d.any
 		d.retyped(msg)
 		d.turned()
-		d.at = slices.Index(d.fields(), f) // it stands elsewhere among others
+		d.at = slices.Index(d.fields(), f) // the fields are others now, and the field may stand elsewhere among them
 		d.serve()
 		free = before != d.any
 	case d.local:
@@ -550,7 +551,7 @@ func (d *connect) copy(what string, form func(recipe) string) wish {
 	return copied("the "+what, form(d.recipe(f)))
 }
 
-// open opens the tunnel. What is wrong stays in sight, the dialog with it.
+// open opens the tunnel. When that fails, the dialog stays and shows why.
 func (d *connect) open() wish {
 	f, ok := d.valid()
 	if !ok {

@@ -47,7 +47,7 @@ func (d *connect) head(w int) []string {
 			return append(d.problem(&whole{all.Error(), say.Remedy(e.cause)}, w, shortAdvice), "")
 		case e.ready == 0 && d.reading():
 			return []string{" " + t.Busy.Paint(t.Cut(d.spinner()+" the tasks of the service are still being read; their ports are filled in then", w-2)), ""}
-		case e.ready == 0 && !d.place.knows(d.tasks()): // nobody reads them
+		case e.ready == 0 && !d.place.knows(d.tasks()): // the tasks are not being read
 			return []string{" " + t.Muted.Paint(t.Cut("any ready task of the service; followed through deployments", w-2)), ""}
 		case e.ready == 0 && e.cause != nil && !e.cause.Temporary():
 			return append(d.problem(notReady(e.cause), w, shortAdvice), "")
@@ -71,7 +71,7 @@ func (d *connect) draw(w, h int, _ bool) []string {
 	fields := d.fields()
 	lines := d.head(w)
 	if n := len(lines) - 1; len(lines)+len(fields)+draw.HintLines >= h {
-		lines = lines[:max(n, 0)] // the blank one is the first to go
+		lines = lines[:max(n, 0)] // the blank line is the first that is left out
 	}
 	d.above = len(lines)
 	for i, f := range fields {
@@ -94,7 +94,7 @@ func (d *connect) draw(w, h int, _ bool) []string {
 	return t.Fill(lines, w-1, min(max(d.above+len(fields)+draw.HintLines+recipeLines, len(lines)), h))
 }
 
-// hinted is the field of which is said what there was no room for in its line: that with the keyboard, unless another
+// hinted is the field whose hint is shown in full below the form: that with the keyboard, unless another
 // one is wrong.
 func (d *connect) hinted(fields []*draw.Field) *draw.Field {
 	if at := fields[d.at]; at.Wrong != "" {
@@ -106,11 +106,11 @@ func (d *connect) hinted(fields []*draw.Field) *draw.Field {
 	return fields[d.at]
 }
 
-// recipeLines is what the command and the workflow step take. The dialog keeps their room while there is something else
+// recipeLines is how many lines the command and the workflow step take. The dialog keeps their room while there is something else
 // to say, so that it stays where it is.
 const recipeLines = 14
 
-// recipes are the command and the workflow step that do the same, as far as there is room.
+// recipes shows the command and the workflow step that open the same tunnel, as far as there is room.
 func (d *connect) recipes(r recipe, w, room int) []string {
 	t := d.theme
 	lines := []string{" " + t.Muted.Paint("the same without this screen")}

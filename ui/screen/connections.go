@@ -19,15 +19,15 @@ type connectionRow struct {
 	tunnel.Connection
 
 	up, down float64 // bytes per second
-	measured bool    // that is known
+	measured bool    // up and down are known
 }
 
 func (c connectionRow) id() string { return strconv.FormatUint(c.ID, 10) }
 
-// connectionRates are the totals of connections as they were lately, by their ids, for those that are open.
+// connectionRates holds samples of the totals of open connections, by connection id.
 type connectionRates map[uint64]samples
 
-// rows adds their rates to connections, measured from a time on, the newest first.
+// rows returns connections with their rates, measured from a time on; the newest comes first.
 func (r *connectionRates) rows(connections []tunnel.Connection, from, now time.Time) []connectionRow {
 	open := make(connectionRates, len(*r))
 	lines := make([]connectionRow, len(connections))
@@ -38,7 +38,7 @@ func (r *connectionRates) rows(connections []tunnel.Connection, from, now time.T
 			p := (*r)[c.ID].with(last)
 			open[c.ID] = p
 			if c.Started.After(from) {
-				p = samples{{at: from}, last} // it had carried nothing then
+				p = samples{{at: from}, last} // a connection that is younger had carried nothing at that time
 			}
 			line.up, line.down, line.measured = p.rate(from)
 		}
@@ -48,17 +48,17 @@ func (r *connectionRates) rows(connections []tunnel.Connection, from, now time.T
 	return lines
 }
 
-// paced adds their rates to the connections of the page's tunnel. They are measured over the very span of the tunnel's own
+// paced returns the connections of the page's tunnel with their rates, which are measured over the same span as the tunnel's own
 // rate, so that a row and the line above the graph agree.
 func (d *detail) paced(connections []tunnel.Connection) []connectionRow {
 	from := d.row.meter.since()
 	if d.row.holder != nil {
-		from = d.now.Add(-rateWindow) // their holder tells of them in its own time
+		from = d.now.Add(-rateWindow) // a holder tells its connections at times of its own
 	}
 	return d.paces.rows(connections, from, d.now)
 }
 
-// age is how old a connection is that is open; took is how long one was that has ended.
+// age is how long an open connection has been open, or how long one that has ended was.
 func (c connectionRow) age(now time.Time) time.Duration {
 	if !c.Ended.IsZero() {
 		return 0
@@ -73,7 +73,7 @@ func (c connectionRow) took() time.Duration {
 	return max(c.Ended.Sub(c.Started), 1)
 }
 
-// refusal is what a connection, or a request on it, was refused with, and how often; empty when nothing was.
+// refusal says with what a connection, or requests on it, were refused, and how often; empty when nothing was.
 func (c connectionRow) refusal() (text string, times uint64) {
 	why, refused := errors.AsType[*tunnel.AnswerError](c.Err)
 	for _, share := range c.Split() {
@@ -83,10 +83,10 @@ func (c connectionRow) refusal() (text string, times uint64) {
 	}
 	switch {
 	case refused && why.Status == 0:
-		return "refused", max(c.Refused, 1) // WHY has the rest
+		return "refused", max(c.Refused, 1) // the column WHY has the rest
 	case refused:
 		return say.Line(why.Error()), max(c.Refused, 1)
-	case c.Refused > 0 && c.Err != nil: // as its holder tells it
+	case c.Refused > 0 && c.Err != nil: // a holder tells an error as text
 		return say.Line(c.Err.Error()), c.Refused
 	case c.Refused > 0:
 		return strings.TrimSpace(fmt.Sprintf("%d %s", c.Status, http.StatusText(c.Status))), c.Refused
@@ -94,7 +94,7 @@ func (c connectionRow) refusal() (text string, times uint64) {
 	return "", 0
 }
 
-// status says how a connection stands or ended, and what it was refused with.
+// status says how a connection stands or has ended, and with what it was refused.
 func (c connectionRow) status() string {
 	refusal, times := c.refusal()
 	switch {
@@ -112,7 +112,7 @@ func (c connectionRow) status() string {
 	return "done"
 }
 
-// why says what a connection failed of, unless its status does.
+// why says why a connection failed, unless its status does.
 func (c connectionRow) why() string {
 	if c.Err == nil {
 		return ""
@@ -124,7 +124,7 @@ func (c connectionRow) why() string {
 	return text
 }
 
-// host is where a connection goes; those of a protocol that names no host go to the tunnel's far end.
+// host is the host to which a connection goes; for a protocol that names none, the tunnel's far end.
 func (c connectionRow) host(far string) string {
 	if c.Host == "" {
 		return far
@@ -139,7 +139,7 @@ func (d *detail) connectionColumns() []draw.Column[connectionRow] {
 	return d.look.connectionColumns(d.row.far)
 }
 
-// connectionColumns are those of connections, of which some go to a far end that they do not name.
+// connectionColumns are the columns for connections; far is the far end for those that name no host.
 func (l *look) connectionColumns(far func() string) []draw.Column[connectionRow] {
 	t := l.theme
 	state := func(c connectionRow) draw.Ink {

@@ -11,10 +11,10 @@ import (
 	"culvert/ui/draw"
 )
 
-// The forward dialog for what is not there yet: a service that is scaled to zero, or a task that runs for the time of the tunnel
-// where the service's do.
+// The forward dialog when something is to be started for the tunnel: a service that is scaled to zero, or a task of its own
+// instead of one of the service's tasks.
 
-// What the field about it says.
+// What the field about starting says.
 const (
 	startService = "the service"
 	startTask    = "a task"
@@ -24,7 +24,7 @@ const (
 // startFields are the fields of a tunnel to what is started for it.
 type startFields struct {
 	start, definition, ttl, share *draw.Field
-	family                        string // of the task that is run where none is named; empty: nothing can be started
+	family                        string // the task definition's family that is run where the user names none; empty: nothing can be started
 }
 
 func newStartFields(family string) startFields {
@@ -46,7 +46,7 @@ func (d *connect) startable() bool {
 	return d.starting.family != "" && e.service != nil && e.service.Name != "" && e.task == nil && e.container == nil
 }
 
-// startLines are the fields about what is started, as far as they say something.
+// startLines returns the fields about what is started that matter now.
 func (d *connect) startLines() []*draw.Field {
 	f := &d.starting
 	switch {
@@ -60,7 +60,7 @@ func (d *connect) startLines() []*draw.Field {
 	return []*draw.Field{f.start}
 }
 
-// turnedStart proposes what fits what is to be started: a task like the service's.
+// turnedStart proposes values when the user has chosen what to start: a task like those of the service.
 func (d *connect) turnedStart() {
 	f := &d.starting
 	f.start.About, f.ttl.About, f.share.About = "", "", ""
@@ -83,7 +83,7 @@ func (d *connect) turnedStart() {
 	d.check()
 }
 
-// familyOf is the family of the ARN of a task definition.
+// familyOf returns the family in the ARN of a task definition.
 func familyOf(arn string) string {
 	family, _, _ := strings.Cut(arn[strings.LastIndexByte(arn, '/')+1:], ":")
 	return say.Line(family)
@@ -109,7 +109,7 @@ func (d *connect) setStart(o *onDemand) {
 	d.turnedStart()
 }
 
-// parseTTL reads after which time a task ends by itself; nothing is the usual time.
+// parseTTL reads after which time a task ends by itself; an empty text is the default.
 func parseTTL(text string) (time.Duration, error) {
 	if text == "" {
 		return aws.UsualTTL, nil
@@ -135,7 +135,7 @@ func (d *connect) checkStart() {
 	}
 }
 
-// order is what is to be started, as the form says; nil: nothing is.
+// order returns what is to be started, as the form says; nil for nothing.
 func (d *connect) order() *onDemand {
 	f := &d.starting
 	if !d.startable() || f.start.Value() == "" {
@@ -152,7 +152,7 @@ func (d *connect) order() *onDemand {
 	return o
 }
 
-// startHead says what becomes of what is started, or that something can be; empty where there is nothing to say.
+// startHead says what becomes of what is started, or that something can be started; empty where neither applies.
 func (d *connect) startHead() string {
 	o := d.order()
 	switch {
@@ -166,7 +166,7 @@ func (d *connect) startHead() string {
 	return ""
 }
 
-// openStarted closes the dialog: what is started takes its time, and its row tells how far it is.
+// openStarted opens the tunnel and closes the dialog: starting something takes long, and the tunnel's row tells how far it is.
 func (d *connect) openStarted(w wanted) wish {
 	w.spec.Target = w.order.target()
 	return all(dismiss(d), goBelow(), d.tunnels.begun(w))

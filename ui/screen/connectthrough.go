@@ -10,9 +10,9 @@ import (
 	"culvert/ui/draw"
 )
 
-// The forward dialog for a private destination: the form is filled in, and one of the ways can be taken instead of another.
+// The forward dialog for a private destination: the form is filled in, and the user can choose among the ways to the destination.
 
-// forwardRow opens that dialog, or says why it cannot be done.
+// forwardRow opens the dialog for a private destination, or says why there can be no tunnel to it.
 func forwardRow(s *survey, l hostRow, way int, readOnly bool) wish {
 	err := s.noWay(l)
 	switch {
@@ -32,12 +32,12 @@ func forwardRow(s *survey, l hostRow, way int, readOnly bool) wish {
 	return forwardToHost(s, l, way)
 }
 
-// entry is the row of the browser for the service of a way.
+// entry returns the browser's row for the service of a way.
 func (s *survey) entry(w aws.Way) entry {
 	return entryOf(s.routes.Catalog, tunnel.Spec{Target: aws.Target{Cluster: w.Cluster, Service: w.Service}})
 }
 
-// leadTo fills the form in for a private destination. A port that is not known is the one thing to be said.
+// leadTo fills the form in for a private destination. Only a port that is not known is left to the user.
 func (d *connect) leadTo(s *survey, l hostRow, way int) {
 	d.survey, d.named = s, false
 	for _, w := range l.ways {
@@ -67,7 +67,7 @@ func (d *connect) leadTo(s *survey, l hostRow, way int) {
 
 func wayName(w aws.Way) string { return say.Line(w.Cluster + "/" + w.Service) }
 
-// reroute takes the way that the field says.
+// reroute takes the way that the user has chosen in the field.
 func (d *connect) reroute() {
 	at := slices.IndexFunc(d.ways, func(w aws.Way) bool { return wayName(w) == d.through.Value() })
 	if at < 0 {

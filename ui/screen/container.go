@@ -14,10 +14,10 @@ import (
 	"culvert/ui/shell"
 )
 
-// shellIn is a shell in a container that has the terminal until it ends. The interface stands still meanwhile; tunnels go
-// on, and what they tell is taken when it is back.
+// shellIn is a shell in a container that has the terminal until it ends. The screen stands still meanwhile; tunnels go
+// on, and their events are handled when the screen is back.
 type shellIn struct {
-	ctx    context.Context //nolint:containedctx // of the run: bubbletea gives none
+	ctx    context.Context //nolint:containedctx // the context of the run, as bubbletea gives none
 	place  *place
 	target aws.Target
 
@@ -26,28 +26,28 @@ type shellIn struct {
 	exit     tunnel.Exit
 }
 
-// name is short enough for a line.
+// name names the container, short enough for a line.
 func (s *shellIn) name() string {
 	return say.Line("container " + s.target.Container + " of " + aws.Target{Cluster: s.target.Cluster, Service: s.target.Service}.String())
 }
 
-// SetStdin takes the terminal's input from bubbletea.
+// SetStdin is called by bubbletea with the terminal's input.
 func (s *shellIn) SetStdin(in io.Reader) { s.in = in }
 
-// SetStdout takes the terminal from bubbletea.
+// SetStdout is called by bubbletea with the terminal.
 func (s *shellIn) SetStdout(out io.Writer) { s.out = out }
 
-// SetStderr takes where errors go from bubbletea.
+// SetStderr is called by bubbletea with the output for errors.
 func (s *shellIn) SetStderr(err io.Writer) { s.err = err }
 
-// Run has the shell on the terminal until it ends.
+// Run runs the shell on the terminal until the shell ends.
 func (s *shellIn) Run() (err error) {
 	_, _ = fmt.Fprintf(s.out, "a shell in %s; exit leads back to culvert\r\n", s.name())
 	s.exit, err = shell.Run(s.ctx, shell.Options{Engine: s.place.engine, Client: s.place.client, Target: s.target, In: s.in, Out: s.out, Err: s.err})
 	return err
 }
 
-// enterContainer opens a shell in the container of a row, in one of a task's that the user chooses.
+// enterContainer opens a shell in the container of a row; for a task the user chooses one of its containers.
 func enterContainer(ctx context.Context, p *place, e entry, readOnly bool) wish {
 	switch {
 	case readOnly:

@@ -18,8 +18,8 @@ type copyable struct{ Name, Text string }
 // curlLine is what a line for curl is called.
 const curlLine = "curl line"
 
-// copyables are the texts that help to use a tunnel, the most useful first. They fit what has answered at its far end: a
-// port says what should be there, and not what is. Where nothing is known there is the address alone.
+// copyables returns the texts that help to use a tunnel, the most useful first. They are for the protocol that has answered at
+// its far end: a port number only says what should be there. Where no protocol is known there is only the address.
 func copyables(r reading, answered tunnel.Protocol) []copyable {
 	if r.Spec.Socket != "" {
 		return append(socketLines(r.Spec.Socket, answered), copyable{"socket", r.Spec.Socket})
@@ -38,7 +38,7 @@ func postgresExports(host string, at netip.AddrPort) string {
 	return fmt.Sprintf("export PGHOST=%s PGHOSTADDR=%s PGPORT=%d PGSSLMODE=verify-full PGSSLROOTCERT=AUTHORITIES", say.Word(host), at.Addr(), at.Port())
 }
 
-// lines are what uses a server at an address. Words in capitals are the user's to fill in.
+// lines returns command lines and URLs that use a server at an address. Words in capitals are for the user to fill in.
 func lines(addr netip.AddrPort, answered tunnel.Protocol, user string) []copyable {
 	at, host, port := addr.String(), addr.Addr().String(), addr.Port()
 	switch answered {
@@ -80,7 +80,7 @@ func lines(addr netip.AddrPort, answered tunnel.Protocol, user string) []copyabl
 	return nil
 }
 
-// asUser is the login of a proxy in its URL. The password is not for a clipboard.
+// asUser is the login in the URL of a proxy; empty for nobody. PASSWORD stands for the password, which is not for a clipboard.
 func asUser(user string) string {
 	if user == "" {
 		return ""
@@ -96,10 +96,10 @@ func shellURL(value string) string {
 	return value
 }
 
-// socketLines are what uses a server at a unix socket. Exports and curl cannot name a proxy there, nor psql a socket whose
+// socketLines is lines for a server at a unix socket. Exports and curl cannot name a proxy there, nor psql a socket whose
 // name is not PostgreSQL's own.
 func socketLines(path string, answered tunnel.Protocol) []copyable {
-	switch answered { //nolint:exhaustive // the others have no client that takes any path
+	switch answered { //nolint:exhaustive // clients of the others take no socket at any path
 	case tunnel.ProtocolHTTP:
 		return []copyable{{curlLine, "curl --unix-socket " + say.Word(path) + " http://localhost/"}}
 	case tunnel.ProtocolMySQL:
@@ -110,15 +110,15 @@ func socketLines(path string, answered tunnel.Protocol) []copyable {
 	return nil
 }
 
-// answered is what is known to have answered at a tunnel's far end: what its proof has seen, or its holder says, else what its connections
-// speak; ProtocolHTTPConnect is an HTTP proxy.
+// answered is the protocol that is known to be spoken at a tunnel's far end: by its proof, by its holder, or else by its
+// connections; ProtocolHTTPConnect stands for an HTTP proxy.
 func (ts *tunnels) answered(r *row) tunnel.Protocol {
 	by := ts.proofs[r.tunnel].by
 	if r.holder != nil {
 		by = r.holder.proof
 	}
 	switch by {
-	case "http-proxy", "url": // the ready event's words
+	case "http-proxy", "url": // the words of the ready event
 		return tunnel.ProtocolHTTPConnect
 	case "", "none", string(tunnel.ProtocolUnknown), string(tunnel.ProtocolTLS):
 	default:
@@ -130,7 +130,7 @@ func (ts *tunnels) answered(r *row) tunnel.Protocol {
 	return spoken(r.tunnel.Connections())
 }
 
-// spoken is the protocol of the newest connection that was answered in one; a proxy, once it has carried a connection, is
+// spoken is the protocol of the newest connection that was answered; a proxy, once it has carried a connection, is
 // one for the plain requests as well.
 func spoken(connections []tunnel.Connection) tunnel.Protocol {
 	newest := tunnel.ProtocolUnknown
@@ -146,7 +146,7 @@ func spoken(connections []tunnel.Connection) tunnel.Protocol {
 	return newest
 }
 
-// dialAddress is what a client on this machine connects to.
+// dialAddress is the address to which a client on this machine connects.
 func dialAddress(r reading) netip.AddrPort {
 	addr := r.Local
 	if addr.Addr().IsUnspecified() {
@@ -159,7 +159,7 @@ func dialAddress(r reading) netip.AddrPort {
 	return addr
 }
 
-// The hosts that no proxy is asked for: this machine and the addresses that credentials come from, those of EKS apart, as a
+// The hosts for which no proxy is used: this machine, and the addresses from which credentials come, those of EKS left out, as a
 // line has to fit a box.
 const (
 	alwaysDirect = "localhost,127.0.0.1,::1,169.254.169.254,169.254.170.2"
@@ -175,7 +175,8 @@ func proxyExports(proxy string) string {
 	return b.String()
 }
 
-// socksExports lead to a SOCKS proxy. Another proxy of the shell would win over ALL_PROXY; browsers know no socks5h.
+// socksExports are the exports for a SOCKS proxy. HTTP_PROXY and its like would win over ALL_PROXY, so they are unset;
+// PROXY_SERVER is for browsers, which do not know socks5h.
 func socksExports(at string) string {
 	var b strings.Builder
 	b.WriteString("unset HTTP_PROXY http_proxy HTTPS_PROXY https_proxy\n")
@@ -200,7 +201,7 @@ func chooseCopy(r reading, answered tunnel.Protocol, user string) wish {
 	return chooseText(copyables(r, answered))
 }
 
-// chooseText offers texts to copy; where there is one, that is copied.
+// chooseText offers texts to copy; a single one is copied at once.
 func chooseText(list []copyable) wish {
 	if len(list) == 1 {
 		return copied("the "+list[0].Name, list[0].Text)

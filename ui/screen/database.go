@@ -18,11 +18,12 @@ import (
 	"culvert/ui/shell"
 )
 
-// wayWithin is how long the way to a database may take to be proved before its program starts.
+// wayWithin is how long opening and proving the way to a database may take, before the program starts.
 const wayWithin = time.Minute
 
 // enterDatabase opens the way to a private database and runs the usual program of its kind, which has the terminal until it ends.
-// The interface stands still meanwhile; tunnels go on. The way is closed with the program, unless it was there before.
+// The screen stands still meanwhile; tunnels go on. The way is closed with the program, unless it is a tunnel that was open
+// before.
 func enterDatabase(ctx context.Context, s *survey, l hostRow, o Options) wish {
 	access := dbclient.Access{}
 	if o.Database != nil {
@@ -90,7 +91,7 @@ func (p *place) openWay(ctx context.Context, through aws.Way, to tunnel.Endpoint
 	return t, nil
 }
 
-// closeWay closes a tunnel, whatever has ended by then.
+// closeWay closes a tunnel even when ctx has ended.
 func closeWay(ctx context.Context, t *tunnel.Tunnel) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
 	defer cancel()
@@ -100,14 +101,14 @@ func closeWay(ctx context.Context, t *tunnel.Tunnel) error {
 	return nil
 }
 
-// runDatabase runs a program at the end of a way, and closes that afterwards.
+// runDatabase runs a program for a database through a tunnel, and closes the tunnel afterwards.
 func runDatabase(ctx context.Context, access dbclient.Access, way *tunnel.Tunnel) wish {
 	access.Local = way.Addr()
-	var trouble atomic.Pointer[string] // with the database's certificate, which some programs cannot tell
+	var trouble atomic.Pointer[string] // what is wrong with the database's certificate, which some programs do not tell
 	access.Say = func(text string) { trouble.Store(&text) }
 	name := say.Line(access.Host.Name)
 	over := func(err error) tea.Msg {
-		_ = closeWay(ctx, way) // its row tells
+		_ = closeWay(ctx, way) // the tunnel's row tells of an error
 		return then(func() wish {
 			switch {
 			case errors.Is(err, context.Canceled):
@@ -131,7 +132,7 @@ func runDatabase(ctx context.Context, access dbclient.Access, way *tunnel.Tunnel
 	return beside(tea.Exec(run, func(err error) tea.Msg { return over(errors.Join(err, client.Close())) }))
 }
 
-// DatabaseError is a program for a database that failed.
+// DatabaseError means that a program for a database failed.
 type DatabaseError struct {
 	Program string
 	Err     error
@@ -140,12 +141,12 @@ type DatabaseError struct {
 func (e *DatabaseError) Error() string { return fmt.Sprintf("%s: %v", e.Program, e.Err) }
 func (e *DatabaseError) Unwrap() error { return e.Err }
 
-// Remedy says who it is that the database knows.
+// Remedy says where user, database and password come from.
 func (e *DatabaseError) Remedy() string {
 	return "why, the program has said; user, database and password are those of its own variables and files, and culvert db has flags for them (y copies the line)"
 }
 
-// databaseLine is the command that does the same without the interface.
+// databaseLine is the command that does the same without the screen.
 func (s *survey) databaseLine(l hostRow) string {
 	name := l.Name
 	if l.Role != "" && l.Role != "instance" {

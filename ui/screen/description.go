@@ -13,39 +13,39 @@ import (
 	"culvert/ui/draw"
 )
 
-// description is the page about a row of the browser: what ECS tells about it, and its task definition.
+// description is the page about a row of the browser: what ECS tells about the row, and its task definition.
 type description struct {
 	*look
 
 	place  *place
 	entry  entry
-	open   func(url string) error // a browser; nil: there is none
+	open   func(url string) error // opens a web browser; nil where there is none
 	scroll *draw.Scroll
 	raw    bool // the task definition is in sight
 	asking bool
 }
 
-// described is what was asked for about a row, and when.
+// described is what ECS has answered about a row, and when.
 type described struct {
 	details aws.Details
 	at      time.Time
 }
 
-// maxDescribed bounds what a place remembers of the rows that were looked at.
+// maxDescribed is of how many rows a place remembers the description.
 const maxDescribed = 32
 
 func newDescription(l *look, p *place, e entry, open func(string) error) *description {
 	return &description{look: l, place: p, entry: e, open: open, scroll: draw.NewScroll(l.theme, l.keys.table())}
 }
 
-// target is what ECS is asked about; false for rows about which the catalog knows everything.
+// target is what ECS is asked about for the page; false for rows of which the catalog knows everything.
 func (d *description) target() (aws.Target, bool) {
 	at, single := d.entry.target()
 	at.Container, at.RuntimeID = "", ""
 	return at, single
 }
 
-// details are what ECS answered last, nil when it has not yet.
+// details returns what ECS answered last; nil before it has.
 func (d *description) details() *aws.Details {
 	at, _ := d.target()
 	known, ok := d.place.described[at]
@@ -55,7 +55,7 @@ func (d *description) details() *aws.Details {
 	return &known.details
 }
 
-// ask asks ECS, again and again while the page is in sight.
+// ask asks ECS about the row, again and again while the page is in sight.
 func (d *description) ask() wish {
 	at, single := d.target()
 	p := d.place
@@ -77,7 +77,7 @@ func (d *description) ask() wish {
 	})
 }
 
-// renew asks again when a place was looked at anew.
+// renew asks again when the page's place was looked at anew.
 func (d *description) renew(p *place) wish {
 	at, _ := d.target()
 	if p != d.place || !p.seen() {
@@ -196,7 +196,7 @@ func (d *description) update(msg tea.Msg) (wish, bool) {
 	case keys.view.Pressed(k):
 		d.raw = !d.raw
 		d.scroll.Reset()
-	case keys.details.Pressed(k): // it is here
+	case keys.details.Pressed(k): // the key for details: they are in sight already
 	case keys.copy.Pressed(k):
 		return d.copy(), true
 	case keys.console.Pressed(k):
@@ -213,7 +213,7 @@ func (d *description) update(msg tea.Msg) (wish, bool) {
 	return nil, true
 }
 
-// copy offers what others may want of the page; the task definition alone where that is in sight.
+// copy offers the texts of the page to be copied; only the task definition where that is in sight.
 func (d *description) copy() wish {
 	details := d.details()
 	definition := ""
@@ -255,7 +255,7 @@ func (d *description) copy() wish {
 	return chooseNumbered("copy", choices, func(i int) wish { return copied("the "+choices[i].name, texts[i]) })
 }
 
-// console opens the page that AWS's console has for a row. Without a browser on this machine its address is copied and
+// console opens the page that AWS's console has for a row. Without a browser on this machine the page's address is copied and
 // shown.
 func console(p *place, e entry, open func(string) error) wish {
 	if p.client == nil {

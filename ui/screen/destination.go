@@ -19,13 +19,13 @@ type destinationPage struct {
 	tunnels *tunnels
 	row     *row
 	name    string
-	at      tunnel.Destination // as it was seen last
-	gone    time.Time          // since when it is not open; zero while it is
+	at      tunnel.Destination // the destination as it was last seen
+	gone    time.Time          // since when the destination is not open; zero while it is
 
 	connections *draw.Table[connectionRow]
 	paces       connectionRates
-	told        told // of a tunnel that another process holds
-	above       int  // lines over the table, as drawn last
+	told        told // what the holder has told, for a tunnel of another process
+	above       int  // lines above the table when last drawn
 }
 
 func newDestination(l *look, ts *tunnels, r *row, to tunnel.Endpoint) *destinationPage {
@@ -114,7 +114,7 @@ func (p *destinationPage) draw(w, h int, focused bool) []string {
 	return append(append(lines, t.Fill(p.connections.Draw(w, room, focused), w, room)...), tail...)
 }
 
-// under is what the connection under the cursor failed of.
+// under is why the connection under the cursor failed; nil when it did not.
 func (p *destinationPage) under() error {
 	if c, ok := p.connections.Row(); ok {
 		return c.Err
@@ -122,7 +122,7 @@ func (p *destinationPage) under() error {
 	return nil
 }
 
-// failing is what ails the destination, and the connection under the cursor.
+// failing returns the errors of the destination and of the connection under the cursor.
 func (p *destinationPage) failing() []error {
 	return slices.DeleteFunc([]error{p.at.Err, p.under()}, func(err error) bool { return err == nil })
 }

@@ -19,15 +19,15 @@ type destinationRow struct {
 
 	name     string
 	up, down float64 // bytes per second
-	measured bool    // that is known
+	measured bool    // up and down are known
 }
 
 func (l destinationRow) id() string { return l.name }
 
-// destinationRates are the totals of destinations as they were lately, for those that are open.
+// destinationRates holds samples of the totals of open destinations.
 type destinationRates map[tunnel.Endpoint]samples
 
-// rows adds their rates to destinations, measured from a time on, in the order of their names.
+// rows returns destinations with their rates, measured from a time on, in the order of their names.
 func (r *destinationRates) rows(to []tunnel.Destination, from, now time.Time) []destinationRow {
 	seen := make(destinationRates, len(to))
 	lines := make([]destinationRow, len(to))
@@ -54,7 +54,7 @@ func (d *detail) leads(to []tunnel.Destination) {
 	d.destinations.Set(d.rates.rows(to, from, d.now))
 }
 
-// idle is for how long a destination has had no connection; false while it has one, and where that is not known.
+// idle is how long a destination has had no connection; false while it has one, and where that is not known.
 func (l destinationRow) idle(now time.Time) (time.Duration, bool) {
 	if l.Stats.Connections > 0 || l.Used.IsZero() {
 		return 0, false
@@ -62,7 +62,7 @@ func (l destinationRow) idle(now time.Time) (time.Duration, bool) {
 	return max(now.Sub(l.Used), 0), true
 }
 
-// standing is how a destination stands, as a sign with a word, and its colour.
+// standingOf says how a destination stands, by a sign with a word, and returns the colour for that.
 func (l *look) standingOf(d tunnel.Destination) (text string, colour draw.Ink) {
 	if d.Direct && d.State == tunnel.Open {
 		return sign(l.theme, d.State) + " direct", tone(l.theme, d.State)
@@ -144,7 +144,7 @@ func (l *look) destinationColumns() []draw.Column[destinationRow] {
 	}
 }
 
-// carriers say what carries a destination.
+// carriers returns the facts about what carries a destination.
 func (l *look) carriers(d tunnel.Destination) []string {
 	t := l.theme
 	fact := func(name, value string) string {
@@ -160,7 +160,7 @@ func (l *look) carriers(d tunnel.Destination) []string {
 	return facts
 }
 
-// rules say through what a tunnel to any host leads, and where.
+// rules returns the facts about a tunnel to any host: through which service it leads, and to which hosts.
 func (d *detail) rules(since string) []string {
 	t, of := d.theme, d.row.Spec.Dynamic
 	dot := " " + t.Muted.Paint(t.Glyph.Dot) + " "
@@ -178,7 +178,7 @@ func (d *detail) rules(since string) []string {
 	}
 }
 
-// line is facts in one line of w cells.
+// line joins facts to one line of w cells.
 func (l *look) line(facts []string, w int) string {
 	t := l.theme
 	return t.Cut(" "+strings.Join(facts, " "+t.Muted.Paint(t.Glyph.Dot)+" "), w)

@@ -16,7 +16,7 @@ import (
 	"culvert/ui/draw"
 )
 
-// detail is the page about one tunnel: what carries it, its traffic, and one of some tables below.
+// detail is the page about one tunnel: what carries it, its traffic, and below that one of several tables.
 type detail struct {
 	*look
 
@@ -30,8 +30,8 @@ type detail struct {
 	history      *draw.Table[step]
 	paces        connectionRates
 	rates        destinationRates
-	told         told // of a tunnel that another process holds
-	above        int  // lines over the table, as drawn last
+	told         told // what the holder has told, for a tunnel of another process
+	above        int  // lines above the table when last drawn
 }
 
 // sheet is one of the tables about a tunnel.
@@ -41,11 +41,11 @@ const (
 	connectionSheet sheet = iota
 	hostSheet
 	historySheet
-	destinationSheet // of a tunnel to any host
+	destinationSheet // only for a tunnel to any host
 	sheets           // how many there are
 )
 
-// views are the tables that there are about the tunnel, in their order.
+// views returns the tables that there are for the tunnel, in their order.
 func (d *detail) views() []sheet {
 	if d.row.Spec.Dynamic != nil {
 		return []sheet{destinationSheet, connectionSheet, hostSheet, historySheet}
@@ -53,7 +53,7 @@ func (d *detail) views() []sheet {
 	return []sheet{connectionSheet, hostSheet, historySheet}
 }
 
-// turn goes to the next table, or to one that is so many further.
+// turn shows the table that is so many further than the present one.
 func (d *detail) turn(by int) {
 	views := d.views()
 	d.side = views[(max(slices.Index(views, d.side), 0)+by+len(views))%len(views)]
@@ -85,7 +85,7 @@ func (d *detail) toDestination(name string) {
 // subject is the tunnel that the page is about.
 func (d *detail) subject() *row { return d.row }
 
-// tick reads the tunnel's connections and history anew, or what its holder has told of them.
+// tick reads the tunnel's connections and history anew; for a tunnel of another process, what its holder has told of them.
 func (d *detail) tick() {
 	if d.row.Spec.Dynamic != nil {
 		d.leads(d.row.Destinations)
@@ -139,7 +139,7 @@ func (d *detail) help() []draw.Binding {
 	return []draw.Binding{k.view, k.back, k.filter, k.sort.As("sort"), k.reverse.As("reverse"), k.stop, k.reconnect, k.copy}
 }
 
-// anyTable is what the tables can do whatever they show.
+// anyTable is what all tables can do, whatever their rows are.
 type anyTable interface {
 	Update(msg tea.Msg) bool
 	Draw(w, h int, focused bool) []string
@@ -198,14 +198,14 @@ func (d *detail) update(msg tea.Msg) (wish, bool) {
 	return nil, false
 }
 
-// The lines that the table has of the page in any case, titles and three rows, and those that a graph has at least, its
-// time with them.
+// How many lines of the page the table has at least, for titles and three rows, and how many a graph has at least, its
+// time axis included.
 const (
 	leastTable = 4
 	leastGraph = 3
 )
 
-// numbered goes to the table that a key is the number of.
+// numbered shows the table whose number was pressed; false for other keys.
 func (d *detail) numbered(k tea.KeyPressMsg) bool {
 	s := slices.Index(d.keys.number.Keys(), k.String())
 	if s < 0 || s >= len(d.views()) {
@@ -216,12 +216,12 @@ func (d *detail) numbered(k tea.KeyPressMsg) bool {
 }
 
 func (d *detail) draw(w, h int, focused bool) []string {
-	// What there is no room for goes, what carries the tunnel first, then the graph.
+	// What there is no room for is left out: first what carries the tunnel, then the graph.
 	room := h - leastTable - 1
 	lines := d.numbers(w)
 	room -= len(lines)
 	most := shortAdvice
-	if d.row.State.Final() { // there is nothing else to see
+	if d.row.State.Final() { // there are no connections to see any more
 		most = max(h/2, shortAdvice)
 	}
 	if ill := d.problem(d.tunnels.ailment(d.row), w, most); len(ill) <= room {
@@ -290,7 +290,7 @@ func (d *detail) about() []string {
 	return lines
 }
 
-// half is what each direction has of a line of w cells: a blank before it, the other one behind a rule.
+// half is how many cells each direction has in a line of w cells, with a rule and blanks between the two.
 func half(w int) int { return (w - 5) / 2 }
 
 // sides lays the two directions side by side, each line as wide as half.
@@ -299,8 +299,8 @@ func (d *detail) sides(w int, received, sent string) string {
 	return " " + t.Received.Paint(t.Fit(received, half(w))) + t.Border.Paint(t.Glyph.Thin.Along) + " " + t.Sent.Paint(t.Fit(sent, half(w)))
 }
 
-// numbers are the rates, and as much as there is room for of the totals and the highest rates of the time that the graph
-// shows.
+// numbers returns the lines with the rates, and with the totals and the highest rates of the time that the graph
+// shows, as far as there is room.
 func (d *detail) numbers(w int) []string {
 	t := d.theme
 	up, down := d.row.meter.rate()
@@ -320,16 +320,16 @@ func (d *detail) numbers(w int) []string {
 		side("sent", t.Glyph.Up, up, d.row.Stats.Sent, sent))}
 }
 
-// The widths from which there is room for all figures in words, and for all figures.
+// The widths, in cells, from which there is room for all figures with words, and for all figures.
 const (
 	longNumbers  = 54
 	shortNumbers = 34
 )
 
-// scaleCells is what the scale takes of a graph, on its left.
+// scaleCells is how many cells the scale on the left of a graph takes.
 const scaleCells = 10
 
-// past is the traffic that there is room for in the graphs.
+// past returns as many seconds of traffic as the graphs have room for.
 func (d *detail) past(w int) (received, sent []float64) {
 	for _, second := range d.row.meter.history(min(half(w)-scaleCells-1, keepSeconds)) {
 		received, sent = append(received, second.received), append(sent, second.sent)
@@ -337,8 +337,8 @@ func (d *detail) past(w int) (received, sent []float64) {
 	return received, sent
 }
 
-// graphs draw the traffic of the last minutes, received on the left and sent on the right, to one scale each, which
-// stands beside it as the time stands below.
+// graphs draws the traffic of the last minutes, received on the left and sent on the right. Each has a scale of its own, which
+// stands beside it, and a time axis below.
 func (d *detail) graphs(w, h int) []string {
 	received, sent := d.past(w)
 	left, right := d.graph(received, w, h), d.graph(sent, w, h)
@@ -365,7 +365,8 @@ func (d *detail) graph(past []float64, w, h int) []string {
 	return append(lines, t.FitRight("0", scaleCells-2)+" "+t.Glyph.Thin.Along+axis)
 }
 
-// tabs name the tables, with the one in sight marked by more than colour. Where there is little room it alone is counted.
+// tabs names the tables and how many rows they have, with the one in sight marked by more than colour. Where there is little room
+// only that one has its number of rows.
 func (d *detail) tabs(w int) string {
 	if line := d.tabbed(true); draw.Width(line) <= w || len(d.views()) < int(sheets) {
 		return d.theme.Cut(line, w)
@@ -403,7 +404,7 @@ func (d *detail) nothing() string {
 	if d.row.holder != nil && !d.told.any {
 		return d.untold()
 	}
-	switch d.side { //nolint:exhaustive // the others wait for connections
+	switch d.side { //nolint:exhaustive // the other tables are empty as long as there was no connection
 	case historySheet:
 		return "nothing has happened yet"
 	case destinationSheet:
@@ -412,16 +413,17 @@ func (d *detail) nothing() string {
 	return "no connection has come to " + d.row.local() + " yet"
 }
 
-// tail is the whole of an error that its column has no room for; of a destination that is well, what carries it.
+// tail returns the lines below the table: the whole of an error for which its column has no room, or what carries the destination
+// under the cursor.
 func (d *detail) tail(w int) []string {
 	lines := d.problem(d.under(), w, shortAdvice)
 	if to, ok := d.destinations.Row(); ok && d.side == destinationSheet && len(lines) == 0 {
-		lines = []string{d.line(d.carriers(to.Destination), w)} // which there are no columns for
+		lines = []string{d.line(d.carriers(to.Destination), w)} // facts for which there are no columns
 	}
 	return lines
 }
 
-// under is what the row under the cursor failed of.
+// under is why the row under the cursor failed; nil when it did not.
 func (d *detail) under() error {
 	switch d.side {
 	case connectionSheet:
@@ -445,7 +447,7 @@ func (d *detail) under() error {
 	return nil
 }
 
-// asked is the URL of the host under the cursor, for the doctor to reach; nil where there is none that goes through a proxy.
+// asked is the URL of the host under the cursor, for the doctor to reach; nil where the row is no host behind a proxy.
 func (d *detail) asked() *url.URL {
 	switch d.side {
 	case connectionSheet:
@@ -461,10 +463,10 @@ func (d *detail) asked() *url.URL {
 	return nil
 }
 
-// urlOf is how a host is asked for that clients name to a proxy. What they name of the tunnel's own end is no host behind it.
+// urlOf returns the URL of a host that clients have named to a proxy; nil when what they named is no host behind the tunnel.
 func (d *detail) urlOf(host string, protocol tunnel.Protocol) *url.URL {
 	u := &url.URL{Scheme: "http", Host: host, Path: "/"}
-	switch protocol { //nolint:exhaustive // the others name no host to a proxy
+	switch protocol { //nolint:exhaustive // in the other protocols no host is named to a proxy
 	case tunnel.ProtocolHTTPConnect:
 		if _, port, err := net.SplitHostPort(host); err != nil || port != "80" {
 			u.Scheme = "https"
@@ -487,7 +489,7 @@ func (d *detail) urlOf(host string, protocol tunnel.Protocol) *url.URL {
 	return probe
 }
 
-// failing is what ails the tunnel, and the row under the cursor.
+// failing returns the errors of the tunnel and of the row under the cursor.
 func (d *detail) failing() []error {
 	return slices.DeleteFunc([]error{d.tunnels.ailment(d.row), d.under()}, func(err error) bool { return err == nil })
 }

@@ -24,20 +24,20 @@ type doctorPage struct {
 	*look
 	examination
 
-	about   string // what is examined
+	about   string // what the report is about, for the title
 	options doctor.Options
 	table   *draw.Table[doctor.Result]
-	all     bool // those that passed are shown as well
+	all     bool // checks that passed are shown as well
 
-	stop    context.CancelFunc // of the examination under way
-	stopped bool               // it was broken off
-	arrived *arrivals          // of that one
-	order   []string           // of the checks
+	stop    context.CancelFunc // ends the examination under way
+	stopped bool               // the examination was broken off
+	arrived *arrivals          // the results of that examination that the page has not taken yet
+	order   []string           // ids of the checks, in the order of the path
 	results []doctor.Result
-	report  *doctor.Report // when it is done
+	report  *doctor.Report // the finished report; nil while the examination is under way
 }
 
-// arrivals are results on their way from the examination to the screen.
+// arrivals holds results on their way from an examination, which has a goroutine of its own, to the event loop.
 type arrivals struct {
 	mu      sync.Mutex
 	results []doctor.Result
@@ -59,28 +59,28 @@ func (a *arrivals) take() []doctor.Result {
 
 // examination is what the doctor is to look at, and from where.
 type examination struct {
-	ctx       context.Context //nolint:containedctx // of the run: an examination is a command, which bubbletea gives none
-	under     *sync.WaitGroup // each examination has a session of its own to terminate, for which the end waits
+	ctx       context.Context //nolint:containedctx // the context of the run, as bubbletea gives commands none
+	under     *sync.WaitGroup // counts examinations under way: the end of the program waits until they have terminated their sessions
 	place     *place
 	query     aws.Query
 	remote    tunnel.Endpoint
-	dynamic   *tunnel.Dynamic       // of a tunnel to any host; nil: it leads to remote
-	probe     *url.URL              // to reach as well; nil: none
-	roots     func() *x509.CertPool // of the probe's certificates; nil: the system's
+	dynamic   *tunnel.Dynamic       // set for a tunnel to any host; nil for one to remote
+	probe     *url.URL              // a URL to reach as well; nil for none
+	roots     func() *x509.CertPool // the authorities for the probe's certificate; nil: the system's
 	linkLocal bool
 	relay     tunnel.RelayMode // as for the engine
 	build     string           // as for the engine
 }
 
-// far is the spec of a tunnel to what is looked at.
+// far is the spec of a tunnel to what is examined.
 func (e examination) far() tunnel.Spec { return tunnel.Spec{Remote: e.remote, Dynamic: e.dynamic} }
 
-// same reports whether two examinations are about the same.
+// same reports whether two examinations examine the same.
 func (e examination) same(other examination) bool {
 	return e.place == other.place && e.query == other.query && e.remote == other.remote && (e.dynamic == nil) == (other.dynamic == nil) && e.probed() == other.probed()
 }
 
-// probed is the probe as text; empty without one.
+// probed is the probe as text; empty without a probe.
 func (e examination) probed() string {
 	if e.probe == nil {
 		return ""
@@ -88,7 +88,7 @@ func (e examination) probed() string {
 	return e.probe.String()
 }
 
-// subject is what is examined; without a target it is the way into the account.
+// subject names what is examined; without a target that is the way into the account.
 func (e examination) subject() string {
 	q := e.query
 	about := strings.TrimPrefix(q.Target().String(), "/")
@@ -140,12 +140,12 @@ func newDoctor(l *look, e examination) *doctorPage {
 	return d
 }
 
-// examine begins anew: with all checks, or with some and those that they need.
+// examine begins an examination anew: with all checks, or with only some and those that they need.
 func (d *doctorPage) examine(only ...string) wish {
 	d.cancel()
 	options := d.options
 	options.Only = only
-	if d.roots != nil && d.place.client != nil { // the embedded account has none before it was connected to
+	if d.roots != nil && d.place.client != nil { // the embedded account has its authorities only when it is connected
 		options.Roots = d.roots()
 	}
 	again := map[string]bool{}
@@ -164,9 +164,9 @@ func (d *doctorPage) examine(only ...string) wish {
 		report := doctor.Run(ctx, options, arrived.add)
 		return then(func() wish {
 			stop()
-			if d.arrived == arrived { // not one that was begun anew
+			if d.arrived == arrived { // else another examination was begun meanwhile
 				d.tick()
-				report.Results = slices.Clone(d.results) // those that were not run again as well
+				report.Results = slices.Clone(d.results) // with the results of checks that were not run again
 				d.done(&report)
 			}
 			return nil
@@ -174,7 +174,7 @@ func (d *doctorPage) examine(only ...string) wish {
 	}))
 }
 
-// done ends an examination: the cursor goes to the first failure.
+// done takes the finished report, and puts the cursor on the first failure.
 func (d *doctorPage) done(report *doctor.Report) {
 	d.report = report
 	d.fill()
@@ -209,7 +209,7 @@ func (d *doctorPage) tick() {
 	d.fill()
 }
 
-// fill shows what matters: while the doctor looks everything, then what did not pass, unless all is wanted.
+// fill fills the table: with all checks while the doctor is examining, then with those that did not pass, unless all are wanted.
 func (d *doctorPage) fill() {
 	var rows []doctor.Result
 	for _, r := range d.results {
@@ -241,7 +241,7 @@ func (d *doctorPage) ink(r doctor.Result) draw.Ink {
 	return t.Muted
 }
 
-// line is what a check came to, on one line.
+// line is the outcome of a check on one line.
 func line(r doctor.Result) string {
 	switch f := r.Finding; f.Verdict {
 	case doctor.Fail, doctor.Warn:
@@ -253,10 +253,10 @@ func line(r doctor.Result) string {
 	return r.Name
 }
 
-// recently is how old a report may be without a word on its age.
+// recently is how old a report may be before its age is shown.
 const recently = 5 * time.Second
 
-// title begins with the verdict: what is examined may be too long for the frame.
+// title begins with the verdict, as what is examined may be too long for the frame.
 func (d *doctorPage) title() string {
 	t := d.theme
 	verdict := t.Good.Paint("nothing fails")
@@ -327,7 +327,8 @@ func (d *doctorPage) update(msg tea.Msg) (wish, bool) {
 	return nil, true
 }
 
-// failed is the row under the cursor if it can be run again by itself: all is done, and it has not passed.
+// failed returns the check under the cursor if it can be run again by itself: when the examination is over, and the check has not
+// passed.
 func (d *doctorPage) failed() (doctor.Result, bool) {
 	r, under := d.table.Row()
 	return r, under && d.report != nil && r.Finding.Verdict != doctor.Pass
@@ -348,7 +349,7 @@ func (d *doctorPage) again() wish {
 	return d.examine(only...)
 }
 
-// failing is what is wrong under the cursor.
+// failing returns the error of the check under the cursor.
 func (d *doctorPage) failing() []error {
 	r, under := d.table.Row()
 	if !under || r.Finding.Err == nil || r.Finding.Verdict == doctor.Pass {
@@ -357,7 +358,7 @@ func (d *doctorPage) failing() []error {
 	return []error{r.Finding.Err}
 }
 
-// copy takes the remedy of the row under the cursor.
+// copy copies the remedy of the check under the cursor.
 func (d *doctorPage) copy() wish {
 	r, under := d.table.Row()
 	if !under || r.Remedy() == "" {
@@ -380,7 +381,7 @@ func (d *doctorPage) draw(w, h int, focused bool) []string {
 	return append(t.Fill(d.table.Draw(w, room, focused), w, room), below...)
 }
 
-// below is everything about the row under the cursor: what was seen, what is wrong, what to do.
+// below returns the lines about the check under the cursor: what was seen, what is wrong, what to do.
 func (d *doctorPage) below(w, most int) []string {
 	r, ok := d.table.Row()
 	if !ok {

@@ -13,9 +13,9 @@ import (
 	"culvert/tunnel/front"
 )
 
-// What a tunnel to any host is in the words of flags and config files.
+// Forwards and tunnels to any host in the words of flags and config files.
 
-// forwardWords is a forward in one line: the form of -L, or -D with what goes along with it.
+// forwardWords writes a forward in one line: the form of -L, or of -D with the flags that go with it.
 func forwardWords(f tunnel.Forward) string {
 	if f.Dynamic == nil {
 		return f.String()
@@ -36,15 +36,15 @@ func forwardWords(f tunnel.Forward) string {
 	return strings.Join(words, " ")
 }
 
-// farOf is what a forward leads to, as people call it.
+// farOf names the far end of a forward for people.
 func farOf(f tunnel.Forward) string {
 	return tunnel.Spec{Remote: f.Remote, Dynamic: f.Dynamic}.FarEnd()
 }
 
-// hostPort is a destination as clients name it.
+// hostPort writes a destination as clients name it.
 func hostPort(e tunnel.Endpoint) string { return net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))) }
 
-// hostPorts are destinations as clients name them.
+// hostPorts writes destinations as clients name them.
 func hostPorts(of []tunnel.Endpoint) []string {
 	written := make([]string, len(of))
 	for i, e := range of {
@@ -53,7 +53,7 @@ func hostPorts(of []tunnel.Endpoint) []string {
 	return written
 }
 
-// endpoints reads what hostPorts wrote.
+// endpoints reads what hostPorts has written.
 func endpoints(written []string) ([]tunnel.Endpoint, error) {
 	var parsed []tunnel.Endpoint
 	for _, text := range written {
@@ -66,7 +66,7 @@ func endpoints(written []string) ([]tunnel.Endpoint, error) {
 	return parsed, nil
 }
 
-// forms are patterns as they are written.
+// forms writes patterns.
 func forms(patterns []front.Pattern) []string {
 	written := make([]string, len(patterns))
 	for i, p := range patterns {
@@ -75,7 +75,7 @@ func forms(patterns []front.Pattern) []string {
 	return written
 }
 
-// patterns reads those of a list of words; the error names the first that is none.
+// patterns reads a list of patterns; the error names the first word that is none.
 func patterns(words []string) ([]front.Pattern, error) {
 	var parsed []front.Pattern
 	for _, word := range words {
@@ -91,7 +91,7 @@ func patterns(words []string) ([]front.Pattern, error) {
 	return parsed, nil
 }
 
-// capOf is how many destinations a tunnel to any host has open at a time, at most.
+// capOf is how many destinations a tunnel to any host has open at a time at the most.
 func capOf(d *tunnel.Dynamic) int {
 	if d.Destinations > 0 {
 		return d.Destinations
@@ -99,7 +99,7 @@ func capOf(d *tunnel.Dynamic) int {
 	return tunnel.DefaultDestinations
 }
 
-// sameFar reports whether two forwards lead to the same: to one endpoint, or to any host by the same rules.
+// sameFar reports whether two forwards have the same far end: one endpoint, or any host by the same rules.
 func sameFar(a, b tunnel.Forward) bool {
 	if a.Dynamic == nil || b.Dynamic == nil {
 		return a.Dynamic == b.Dynamic && a.Remote == b.Remote
@@ -113,15 +113,15 @@ func sameFar(a, b tunnel.Forward) bool {
 	return same(a.Dynamic.Via, b.Dynamic.Via) && same(a.Dynamic.Deny, b.Dynamic.Deny) && capOf(a.Dynamic) == capOf(b.Dynamic)
 }
 
-// forwardOf is what a spec forwards, with the port that its tunnel listens on.
+// forwardOf returns the forward of a spec, with the port on which its tunnel listens.
 func forwardOf(spec tunnel.Spec, local uint16) tunnel.Forward {
 	return tunnel.Forward{
 		Remote: spec.Remote, Dynamic: spec.Dynamic, Socket: spec.Socket, Local: netip.AddrPortFrom(spec.Local.Addr(), local),
 	}
 }
 
-// behind are the destinations of a tunnel to any host that are open through a task, and how many there may be; empty of other
-// tunnels, and where nobody has told.
+// behind says how many destinations of a tunnel to any host are open through a task, and how many there may be; empty for other
+// tunnels, and where that is not known.
 func (r reading) behind() string {
 	if r.Spec.Dynamic == nil || !r.counted {
 		return ""

@@ -17,7 +17,7 @@ func picked[T any](t *draw.Table[T], msg tea.Msg) bool {
 	return t.Update(again.MouseClickMsg) && t.At() == before
 }
 
-// elsewhere says where a key does something that does nothing here; nothing for keys without a meaning.
+// elsewhere tells on which page a key works that does nothing here; it tells nothing for keys without a meaning.
 func (k *keyMap) elsewhere(pressed tea.KeyPressMsg) wish {
 	tunnel := "on a tunnel: " + k.tunnels.Shortest() + " goes to them"
 	list := "in the lists of clusters, services, tasks and tunnels"

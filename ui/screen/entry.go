@@ -21,7 +21,7 @@ const (
 	deepest
 )
 
-// String is what the rows of a depth are.
+// String names the rows of a depth.
 func (l depth) String() string {
 	return [...]string{"clusters", "services", "tasks", "containers", ""}[l]
 }
@@ -29,21 +29,21 @@ func (l depth) String() string {
 // entry is a row of the browser. It points into a catalog, which never changes.
 type entry struct {
 	cluster   *aws.Cluster
-	service   *aws.Service // nil in clusters, and of tasks that no service started
+	service   *aws.Service // nil for a cluster, and for tasks that no service started
 	task      *aws.Task
 	container *aws.Container
 
-	loose bool               // the tasks that no service started, as if they were a service
-	flat  bool               // among the services of all clusters
-	tasks int                // of the cluster or service
-	ready int                // of them
-	off   int                // of them: ECS Exec is off
-	cause *aws.NotReadyError // why not; of several tasks the reason that time mends first
-	known bool               // what cause says: ECS told the details
+	loose bool               // the row stands for all tasks that no service started
+	flat  bool               // the row is one among the services of all clusters
+	tasks int                // how many tasks the cluster or service has
+	ready int                // how many of them can carry a tunnel
+	off   int                // for how many of them ECS Exec is off
+	cause *aws.NotReadyError // why the row cannot carry a tunnel; of several tasks the reason that will go away first
+	known bool               // cause and ready are known, as ECS has told the details
 	ports string
 }
 
-// id is what a row is, whatever happens to it.
+// id is the identity of a row, which stays the same whatever happens to it.
 func (e entry) id() string {
 	switch {
 	case e.container != nil:
@@ -60,7 +60,8 @@ func (e entry) id() string {
 	return e.cluster.Name
 }
 
-// execOff reports whether ECS Exec is on for a service and off for all of its tasks: they were started before.
+// execOff reports whether ECS Exec is on for a service but off for all of its tasks, as they were started before it was switched
+// on.
 func (e entry) execOff() bool {
 	return e.service != nil && e.service.ExecEnabled && e.tasks > 0 && e.off == e.tasks
 }
@@ -76,7 +77,7 @@ func (e entry) name() string {
 	return say.Line(e.id())
 }
 
-// target is what a forward from this row leads to; false for what holds more than one thing.
+// target is where a forward from this row leads; false for a cluster, and for the tasks without a service.
 func (e entry) target() (aws.Target, bool) {
 	t := aws.Target{Cluster: e.cluster.Name}
 	if e.service != nil {
@@ -85,7 +86,7 @@ func (e entry) target() (aws.Target, bool) {
 	if e.task != nil {
 		t.Service, t.Task = e.task.Service, e.task.ID
 		if t.Service == "" {
-			t.Family = e.task.Family // which others of take its place
+			t.Family = e.task.Family // so that another task of the family takes the task's place
 		}
 	}
 	if e.container != nil {
@@ -94,7 +95,7 @@ func (e entry) target() (aws.Target, bool) {
 	return t, t.Service != "" || t.Task != ""
 }
 
-// again is the same row in another catalog; false where that does not have it.
+// again finds the same row in another catalog; false where that does not have it.
 func (e entry) again(c *aws.Catalog) (entry, bool) {
 	i := slices.IndexFunc(c.Clusters, func(k aws.Cluster) bool { return k.Name == e.cluster.Name })
 	if i < 0 {
@@ -114,11 +115,11 @@ func (e entry) again(c *aws.Catalog) (entry, bool) {
 	return rows[at], true
 }
 
-// pinned reports whether a forward from this row stays with its task: with one of a service that was chosen among the others.
-// What no service started is followed by its family.
+// pinned reports whether a forward stays with its task: it does when the user has chosen one task of a service.
+// For a task that no service started, the tunnel goes on to other tasks of its family.
 func pinned(to aws.Target) bool { return to.Task != "" && to.Family == "" }
 
-// entryOf is the row of the browser that a tunnel leads to, as far as the catalog has it; nil is a catalog without anything.
+// entryOf returns the row of the browser to which a tunnel leads, as far as the catalog has it; a nil catalog has nothing.
 func entryOf(c *aws.Catalog, spec tunnel.Spec) entry {
 	to := spec.Target
 	e := entry{cluster: &aws.Cluster{Name: to.Cluster}, service: &aws.Service{Name: to.Service}}
@@ -159,7 +160,7 @@ func clusterEntries(c *aws.Catalog) []entry {
 	return entries
 }
 
-// serviceEntries are the services of a cluster; tasks without one make up a row of their own, the last.
+// serviceEntries returns the rows for the services of a cluster; tasks without a service have one row together, the last.
 func serviceEntries(k *aws.Cluster) []entry {
 	entries := make([]entry, 0, len(k.Services)+1)
 	byName := make(map[string]int, len(k.Services))
@@ -196,7 +197,7 @@ func serviceEntries(k *aws.Cluster) []entry {
 	return entries
 }
 
-// taskEntries are the tasks of a service, or those of the cluster that no service of it started.
+// taskEntries returns the rows for the tasks of a service, or for those of the cluster that no service started.
 func taskEntries(k *aws.Cluster, service string, loose bool) []entry {
 	var entries []entry
 	var own *aws.Service
@@ -228,7 +229,7 @@ func containerEntries(k *aws.Cluster, t *aws.Task) []entry {
 	return entries
 }
 
-// readiness is why no container of a task can carry a session, of several reasons the one that time mends first; nil when
+// readiness is why no container of a task can carry a session, of several reasons the one that will go away first; nil when
 // one can.
 func readiness(t *aws.Task) *aws.NotReadyError {
 	var why *aws.NotReadyError
@@ -276,7 +277,7 @@ func portList(ports []aws.Port) string {
 	return b.String()
 }
 
-// launch is how a task is run, in the words that people use.
+// launch says on what capacity a task runs, in the words that people use.
 func launch(launchType, provider string) string {
 	switch {
 	case strings.HasSuffix(provider, "_SPOT"):
@@ -291,10 +292,10 @@ func launch(launchType, provider string) string {
 	return say.Line(launchType)
 }
 
-// revision is the family and revision of a task definition's ARN.
+// revision is the family and revision in the ARN of a task definition.
 func revision(arn string) string { return say.Line(arn[strings.LastIndexByte(arn, '/')+1:]) }
 
-// word is what keeps a task or container from carrying a session, as short as a table needs it.
+// causeWord says in a word or two what keeps a task or container from carrying a session, for a table.
 func causeWord(e *aws.NotReadyError) string {
 	switch e.Cause {
 	case aws.CauseTaskPending:
@@ -334,10 +335,10 @@ func orPending(status string) string {
 	return status
 }
 
-// proxyPort is Squid's.
+// proxyPort is Squid's port.
 const proxyPort = 3128
 
-// likelyPort is the port of a row that people would forward to: a proxy's if it has one, else the first.
+// likelyPort is the port of a row to which people will probably forward: a proxy's if the row has one, else its first port.
 func (e entry) likelyPort() uint16 {
 	var tasks []aws.Task
 	switch {

@@ -16,12 +16,12 @@ import (
 
 // Errand starts what one tunnel leads to, and stops it at the tunnel's end. Its methods are safe for concurrent use.
 type Errand interface {
-	// Find starts it, and finds a container there once it can carry a session; what is waited for is told meanwhile. It is
+	// Find starts it and waits until a container there can carry a session, which it returns. It tells what it waits for. It is
 	// called once.
 	Find(ctx context.Context, client *aws.Client, q aws.Query, tell func(string)) (aws.Target, error)
-	// End stops it, or what may have been started, and tells what that was. It may be called again.
+	// End stops what was started, or may have been, and tells what that was. It may be called again.
 	End(ctx context.Context, tell func(string)) error
-	// Over explains the loss of the tunnel by the end of its task's time, when that is what it was.
+	// Over returns the error of a lost tunnel; where the tunnel was lost as its task's time was over, an error that says so.
 	Over(err error) error
 }
 
@@ -29,10 +29,10 @@ type Errand interface {
 type onDemand struct {
 	aws.Order
 
-	container string // that the user has chosen; empty: any that serves the port
+	container string // the container that the user has chosen; empty: any that serves the port
 }
 
-// same reports whether two tunnels have the same started for them, or nothing.
+// same reports whether the same is started for two tunnels, or nothing for both.
 func (o *onDemand) same(other *onDemand) bool {
 	if o == nil || other == nil {
 		return o == other
@@ -41,12 +41,12 @@ func (o *onDemand) same(other *onDemand) bool {
 		o.Share == other.Share && o.container == other.container
 }
 
-// target is where its tunnel leads as long as nothing is started.
+// target is where the tunnel leads as long as nothing is started.
 func (o *onDemand) target() aws.Target {
 	return aws.Target{Cluster: o.Cluster, Service: o.Service, Container: o.container, AnyContainer: o.container == ""}
 }
 
-// query finds the container in what was started.
+// query returns the query for the container in what was started.
 func (o *onDemand) query(spec tunnel.Spec) aws.Query {
 	q := aws.Query{Cluster: o.Cluster, Service: o.Service, Container: o.container}
 	if spec.Remote.Host == "" {
@@ -55,30 +55,30 @@ func (o *onDemand) query(spec tunnel.Spec) aws.Query {
 	return q
 }
 
-// mostNews bounds what is kept of what an errand tells.
+// mostNews is how many of the lines that an errand has told are kept.
 const mostNews = 20
 
-// errand is one that was sent for a tunnel.
+// errand is an Errand under way for a tunnel. Its methods are safe for concurrent use.
 type errand struct {
 	Errand
 
-	ctx    context.Context //nolint:containedctx // of the waiting for what it starts
+	ctx    context.Context //nolint:containedctx // ended to give up waiting for what is started
 	giveUp context.CancelFunc
 
-	// Of the event loop.
+	// Only the event loop touches what follows.
 	tunnel   *tunnel.Tunnel // nil before it is open
 	ending   bool           // the tunnel is over
-	unwanted bool           // the user has called it off
+	unwanted bool           // the user has called the tunnel off
 
 	mu    sync.Mutex
 	news  []string
-	n     int           // of them so far
-	begun bool          // what it starts may be there
-	over  bool          // nothing is to be started any more
-	found chan struct{} // closed when what was begun is found, or will not be
+	n     int           // how many lines were told so far
+	begun bool          // something may have been started
+	over  bool          // the errand is to end: nothing is started any more
+	found chan struct{} // closed when Find has returned
 }
 
-// send makes an errand; it begins when it is opened.
+// send makes an errand, which begins with open.
 func (ts *tunnels) send(o aws.Order, in *place) *errand {
 	e := &errand{Errand: ts.errand(o, in.client), found: make(chan struct{})}
 	e.ctx, e.giveUp = context.WithCancel(ts.accounts.ctx)
@@ -86,7 +86,7 @@ func (ts *tunnels) send(o aws.Order, in *place) *errand {
 	return e
 }
 
-// tell keeps what there is to be told; the screen is drawn soon anyway.
+// tell keeps a line that the Errand tells, for the next frame of the screen.
 func (e *errand) tell(text string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -95,21 +95,21 @@ func (e *errand) tell(text string) {
 	e.news = e.news[max(len(e.news)-mostNews, 0):]
 }
 
-// count is how much was told so far.
+// count is how many lines were told so far.
 func (e *errand) count() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.n
 }
 
-// told are the last things that were told.
+// told returns the last lines that were told, most of them at the most.
 func (e *errand) told(most int) []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Clone(e.news[max(len(e.news)-most, 0):])
 }
 
-// open has it done, and listens.
+// open has something started, and opens the tunnel to it.
 func (e *errand) open(w wanted) (*tunnel.Tunnel, error) {
 	e.mu.Lock()
 	if e.over {
@@ -124,12 +124,12 @@ func (e *errand) open(w wanted) (*tunnel.Tunnel, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A task that was started is the only one of its kind, a service's has others that take its place.
+	// A task that was started for the tunnel has no other that could take its place, one of a service has.
 	spec.Target, spec.Pinned = found, w.order.Definition != ""
 	return w.place.engine.Open(spec)
 }
 
-// end stops what it has started, whatever it is doing. It returns when that is done.
+// end stops what was started, even while open is still under way, and waits until that is done.
 func (e *errand) end(ctx context.Context) error {
 	e.giveUp()
 	e.mu.Lock()
@@ -143,7 +143,8 @@ func (e *errand) end(ctx context.Context) error {
 	return e.End(ctx, e.tell)
 }
 
-// starts opens a tunnel to what has to be started for it first. Its row is there at once, and tells what it waits for.
+// starts opens a tunnel for which something has to be started first. The tunnel's row is there at once, and tells what it waits
+// for.
 func (ts *tunnels) starts(w wanted) wish {
 	e := ts.send(w.order.Order, w.place)
 	r := ts.standIn(w, nil)
@@ -172,12 +173,12 @@ func (ts *tunnels) starts(w wanted) wish {
 	}))
 }
 
-// dispatched takes errands from those that are to be ended.
+// dispatched takes errands out of those that are to be ended.
 func (ts *tunnels) dispatched(done ...*errand) {
 	ts.errands = slices.DeleteFunc(ts.errands, func(e *errand) bool { return slices.Contains(done, e) })
 }
 
-// callOff has a tunnel not opened that something is being started for; it reports whether that is so.
+// callOff gives up a tunnel for which something is being started; it reports whether the row is one.
 func (r *row) callOff() bool {
 	if !r.opening || r.errand == nil {
 		return false
@@ -187,7 +188,7 @@ func (r *row) callOff() bool {
 	return true
 }
 
-// starting is the number of tunnels that something is being started for.
+// starting is for how many tunnels something is being started.
 func (ts *tunnels) starting() int {
 	n := 0
 	for _, e := range ts.errands {
@@ -217,7 +218,7 @@ func (ts *tunnels) settle() wish {
 				switch {
 				case err != nil:
 					return fail(err)
-				case e.count() == before: // others use it, or it had ended by itself
+				case e.count() == before: // nothing was stopped: others use it, or it had ended by itself
 					return nil
 				}
 				text := strings.Join(e.told(1), "")
@@ -231,7 +232,7 @@ func (ts *tunnels) settle() wish {
 	return all(wishes...)
 }
 
-// endErrands ends all of them, those that are still under way too.
+// endErrands ends all errands, also those that are still under way.
 func (ts *tunnels) endErrands(ctx context.Context) error {
 	failed := make([]error, len(ts.errands))
 	var ends sync.WaitGroup
@@ -242,7 +243,7 @@ func (ts *tunnels) endErrands(ctx context.Context) error {
 	return errors.Join(failed...)
 }
 
-// waiting is what the tunnel of a row waits for while something is started for it.
+// waiting returns the lines about what a tunnel waits for while something is started for it.
 func (l *look) waiting(r *row, w, most int) []string {
 	if !r.opening || r.errand == nil {
 		return nil

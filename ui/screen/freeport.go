@@ -20,7 +20,7 @@ func parsePort(s string) (uint16, error) {
 	return uint16(n), nil
 }
 
-// unprivileged is a port that everybody may listen on, like 8080 for 80.
+// unprivileged returns a port on which every user may listen, such as 8080 for 80.
 func unprivileged(port int) int {
 	if port < 1024 {
 		return port + 8000
@@ -28,11 +28,11 @@ func unprivileged(port int) int {
 	return port
 }
 
-// askFree finds out whether the local side can be listened on. A proposal that cannot gives way to another.
+// askFree finds out whether the local side can be listened on. A proposal that cannot be is replaced by another.
 func (d *connect) askFree() wish {
 	d.local.About, d.taken = "", ""
 	f, err := d.forward()
-	if d.any { // whatever is still to be mended in its patterns
+	if d.any { // even if the patterns of the form are still wrong
 		f, err = tunnel.ParseDynamic(cmp.Or(d.local.Value(), "0"))
 	}
 	if err != nil {
@@ -49,8 +49,9 @@ func (d *connect) askFree() wish {
 	})
 }
 
-// otherPort is the question whether the local side of a forward can be listened on, to be asked beside the event loop, and
-// what the dialog does with the answer, in the event loop. An answer that is late, as the local side was changed, is not used.
+// otherPort returns a function that finds out whether the local side of a forward can be listened on, to be run beside the event
+// loop, and that returns what the dialog does with the answer, in the event loop. An answer about a local side that was changed
+// meanwhile is dropped.
 func (d *connect) otherPort(f tunnel.Forward) func() func() {
 	d.asked++
 	number, proposed := d.asked, !d.chosen
@@ -71,8 +72,8 @@ func (d *connect) otherPort(f tunnel.Forward) func() func() {
 // tries is how many ports after a taken one are tried for a proposal.
 const tries = 20
 
-// freePort is a port to listen on, and why the one asked for is not it. Only a proposal moves on to the next ports. A unix
-// socket is not tried: that would remove a stale one while somebody still types.
+// freePort returns a port to listen on, and why that is not the one asked for. Only for a proposal the next ports are tried. A
+// unix socket is not tried: that would remove a stale one while somebody still types.
 func freePort(spec tunnel.Spec, proposed bool) (port uint16, taken error) {
 	port = spec.Local.Port()
 	if spec.Socket != "" {
@@ -95,7 +96,7 @@ func freePort(spec tunnel.Spec, proposed bool) (port uint16, taken error) {
 	return 0, taken
 }
 
-// told takes in whether the local side is free.
+// told handles the answer whether the local side is free.
 func (d *connect) told(port uint16, taken error) {
 	switch {
 	case taken == nil:

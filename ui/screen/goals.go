@@ -11,9 +11,10 @@ import (
 	"culvert/internal/say"
 )
 
-// What can be jumped to that is no part of the account that the user looks at.
+// The goals of the jump dialog that are no part of the account that the user looks at.
 
-// goalsOf are the tunnels that are open, those that were used before, the saved ones, and the hosts and destinations behind the open ones.
+// goalsOf returns the open tunnels, those that were used before, the saved ones, and the hosts and destinations behind the open
+// ones.
 func goalsOf(ts *tunnels, m *memory, s *shelf, keepAlive time.Duration) []goal {
 	return slices.Concat(openGoals(ts), recentGoals(ts, m, keepAlive), savedGoals(s), hostGoals(ts))
 }
@@ -31,7 +32,7 @@ func openGoals(ts *tunnels) []goal {
 	return goals
 }
 
-// farName is what people call the far end of a tunnel: its host, else its service.
+// farName names the far end of a tunnel for people: its host, else its service.
 func farName(host, far, inside string) string {
 	if host != "" {
 		return far
@@ -39,7 +40,7 @@ func farName(host, far, inside string) string {
 	return inside
 }
 
-// recentGoals are the tunnels of before that do not run, the most used first.
+// recentGoals returns the tunnels that were used before and are not open, the most used first.
 func recentGoals(ts *tunnels, m *memory, keepAlive time.Duration) []goal {
 	var goals []goal
 	for _, t := range m.list {
@@ -70,13 +71,13 @@ func savedGoals(s *shelf) []goal {
 	return goals
 }
 
-// hostGoals are the destinations that are open and the hosts that were asked for through the open tunnels; where several know
-// one, the first.
+// hostGoals returns the open destinations and the hosts that were asked for through the open tunnels; where several tunnels know
+// a host, that of the first.
 func hostGoals(ts *tunnels) []goal {
 	var goals []goal
 	seen := map[string]bool{}
 	add := func(r *row, name string, reach func() wish) {
-		if seen[name] || strings.HasPrefix(name, "(") { // a sum of several
+		if seen[name] || strings.HasPrefix(name, "(") { // no host, but a sum of several
 			return
 		}
 		seen[name] = true
@@ -86,7 +87,7 @@ func hostGoals(ts *tunnels) []goal {
 		for _, d := range r.Destinations {
 			name := hostPort(d.Endpoint)
 			add(r, name, func() wish { return destinationOn(r, say.Line(name)) })
-			seen[d.Endpoint.Host] = true // as plain requests name it
+			seen[d.Endpoint.Host] = true // plain requests name the host without a port
 		}
 	}
 	for _, r := range ts.rows {
@@ -103,12 +104,12 @@ func hostGoals(ts *tunnels) []goal {
 	return goals
 }
 
-// privateGoals are the private destinations that are known of a place.
+// privateGoals returns the private destinations of a place that are known.
 func privateGoals(p *place) []goal {
 	var goals []goal
 	seen := map[string]bool{}
 	surveys := slices.Clone(p.surveys)
-	slices.SortStableFunc(surveys, func(a, b *survey) int { return cmp.Compare(len(a.part.Cluster), len(b.part.Cluster)) }) // the account's first
+	slices.SortStableFunc(surveys, func(a, b *survey) int { return cmp.Compare(len(a.part.Cluster), len(b.part.Cluster)) }) // the survey of the whole account comes first
 	for _, s := range surveys {
 		for _, l := range s.rows() {
 			if seen[l.id()] || l.secret != "" {
@@ -125,7 +126,7 @@ func privateGoals(p *place) []goal {
 	return goals
 }
 
-// keyGoals are what the keys do, but those that move.
+// keyGoals returns what the keys do, those that only move left out.
 func (k *keyMap) keyGoals() []goal {
 	var goals []goal
 	for _, chapter := range k.chapters() {

@@ -7,8 +7,8 @@ import (
 	"culvert/ui/draw"
 )
 
-// header says in a line where the user is: profile, account, region, role and how long the credentials last. What matters
-// most stands first; at no width is one of them missing, words and then long names give way.
+// header says in one line where the user is: profile, account, region, role and how long the credentials last. What matters
+// most stands first. None of these is left out at any width: instead the words before them go, and then long names are cut.
 func (a *app) header(w int) string {
 	t, p := a.theme, a.here
 	dot := " " + t.Muted.Paint(t.Glyph.Dot) + " "
@@ -19,7 +19,7 @@ func (a *app) header(w int) string {
 	}
 	known := func(s string) string {
 		if s == "" && (p.client == nil && p.trouble == nil || p.client != nil && p.who == nil) {
-			return t.Glyph.More // it is being asked for
+			return t.Glyph.More // the value is being asked for
 		}
 		return orNone(s, t)
 	}
@@ -75,7 +75,7 @@ func roleName(arn string) string {
 	return say.Line(strings.TrimPrefix(parts[5], "assumed-role/"))
 }
 
-// expiry is how long the credentials last, and whether that needs attention.
+// expiry says how long the credentials last; alarm reports whether that needs attention.
 func (a *app) expiry() (text string, alarm bool) {
 	p := a.here
 	switch {

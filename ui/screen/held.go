@@ -18,7 +18,7 @@ import (
 	"culvert/ui/control"
 )
 
-// How often the processes that hold tunnels in the background are asked, and how long they may take to end.
+// How often the processes that hold tunnels in the background (holders) are asked, and how long one may take to end.
 const (
 	askHolders  = 2 * time.Second
 	endsWithin  = 15 * time.Second
@@ -31,11 +31,11 @@ type holder struct {
 	pid     int
 	tunnels int
 
-	profile, region string // that the tunnel's entry names
-	proof           string // what it says that the far end was proved by
+	profile, region string // those that the tunnel's entry in the config file names
+	proof           string // by what the far end was proved, as the holder says
 }
 
-// heldError is what a holder says is wrong with a tunnel of its.
+// heldError is an error of a tunnel as its holder has told it: text and remedy.
 type heldError struct{ text, cure string }
 
 func (e *heldError) Error() string  { return e.text }
@@ -54,7 +54,7 @@ func (ts *tunnels) askHeld() wish {
 		sets, err := dir.Sets(ctx)
 		return then(func() wish {
 			ts.asking, ts.askNext = false, ts.look.now.Add(askHolders)
-			if err == nil { // one that cannot be asked now keeps what it said last
+			if err == nil { // of a holder that cannot be asked now, the last answer stays
 				return ts.hold(sets)
 			}
 			return nil
@@ -62,7 +62,7 @@ func (ts *tunnels) askHeld() wish {
 	})
 }
 
-// hold brings the rows of held tunnels up to date.
+// hold brings the rows of tunnels that other processes hold up to date.
 func (ts *tunnels) hold(sets []control.Set) wish {
 	var wishes []wish
 	before := ts.rows
@@ -96,7 +96,8 @@ func (ts *tunnels) hold(sets []control.Set) wish {
 	return all(wishes...)
 }
 
-// provedOf is what a holder says that a far end was proved by, in the ready event's words. A proxy's URL tells more.
+// provedOf says by what a far end was proved, as the holder tells it, in the words of the ready event. The URL of a proxy tells
+// more than that.
 func provedOf(t control.Tunnel) string {
 	switch {
 	case !t.Ready:
@@ -109,7 +110,7 @@ func provedOf(t control.Tunnel) string {
 	return t.Proof
 }
 
-// heldReading is what a holder tells of a tunnel.
+// heldReading returns the reading of a tunnel from what its holder tells.
 func heldReading(s control.Set, t control.Tunnel) reading {
 	target := aws.Target{Cluster: t.Cluster, Service: t.Service, Family: t.Family, Task: t.Task, Container: t.Container}
 	r := reading{
@@ -140,16 +141,16 @@ func heldReading(s control.Set, t control.Tunnel) reading {
 	return r
 }
 
-// heldDynamic is what a holder says that a tunnel to any host was opened with.
+// heldDynamic returns with what a tunnel to any host was opened, as its holder tells.
 func heldDynamic(d control.Dynamic) *tunnel.Dynamic {
 	of := &tunnel.Dynamic{Destinations: max(d.Destinations, 0)}
-	of.Via, _ = patterns(d.Via) // a younger culvert may know more forms
+	of.Via, _ = patterns(d.Via) // a newer culvert may have forms that this one cannot read
 	of.Deny, _ = patterns(d.Deny)
 	of.Warm, _ = endpoints(d.Warm)
 	return of
 }
 
-// heldDestinations are those that a holder tells of.
+// heldDestinations returns the destinations of a tunnel from what its holder tells.
 func heldDestinations(of []control.Destination) []tunnel.Destination {
 	of = of[:min(len(of), control.MaxDestinations)]
 	all := make([]tunnel.Destination, len(of))
@@ -166,7 +167,7 @@ func heldDestinations(of []control.Destination) []tunnel.Destination {
 	return all
 }
 
-// endpoint reads what Endpoint.String wrote; what it did not write is a host.
+// endpoint reads what Endpoint.String has written; any other text is taken for a host.
 func endpoint(text string) tunnel.Endpoint {
 	host, port := "", text
 	if i := strings.LastIndexByte(text, ':'); i >= 0 {
@@ -179,7 +180,7 @@ func endpoint(text string) tunnel.Endpoint {
 	return tunnel.Endpoint{Host: host, Port: uint16(n)}
 }
 
-// stateOf reads the word of a state; one that is not known has yet to begin.
+// stateOf reads the word for a state; an unknown word is taken for Starting.
 func stateOf(word string) tunnel.State {
 	for s := tunnel.Starting; s <= tunnel.Failed; s++ {
 		if s.String() == word {
@@ -189,7 +190,7 @@ func stateOf(word string) tunnel.State {
 	return tunnel.Starting
 }
 
-// heldBy is the word on who holds a row's tunnel; empty when it is this process.
+// heldBy names the process that holds a row's tunnel; empty when it is this one.
 func (r *row) heldBy() string {
 	if r.holder == nil {
 		return ""
@@ -197,7 +198,7 @@ func (r *row) heldBy() string {
 	return say.Line("up " + r.holder.name)
 }
 
-// heldHosts are the totals that a holder tells of.
+// heldHosts returns the totals by host from what a holder tells.
 func heldHosts(hosts []control.Host) tally {
 	t := tally{hosts: map[string]hostTotal{}}
 	for _, h := range hosts {
@@ -206,7 +207,7 @@ func heldHosts(hosts []control.Host) tally {
 	return t
 }
 
-// stopHeld ends the set that a row belongs to, after a question: its tunnels end together.
+// stopHeld ends the set to which a row belongs, after a question: all its tunnels end together.
 func (ts *tunnels) stopHeld(r *row) wish {
 	if ts.readOnly {
 		return fail(&ReadOnlyError{})
@@ -216,7 +217,7 @@ func (ts *tunnels) stopHeld(r *row) wish {
 		r.local()+" is held in the background by culvert up "+say.Line(name)+".", "Stopping ends "+plural(r.holder.tunnels, "tunnel")+".")
 }
 
-// endSet ends what a culvert up holds.
+// endSet ends the culvert up that holds a set.
 func (ts *tunnels) endSet(name string) wish {
 	return all(tell("stopping culvert up "+name), beside(func() tea.Msg {
 		ctx, cancel := context.WithTimeout(ts.accounts.ctx, endsWithin)
@@ -226,7 +227,7 @@ func (ts *tunnels) endSet(name string) wish {
 			if err != nil && !errors.Is(err, context.Canceled) {
 				return fail(err)
 			}
-			ts.askNext = time.Time{} // at once
+			ts.askNext = time.Time{} // ask the holders again at once
 			done := []wish{tell("stopped culvert up " + name)}
 			for _, u := range last.Left {
 				done = append(done, fail(&heldError{text: u.Error, cure: u.Remedy}))

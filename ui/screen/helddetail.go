@@ -16,20 +16,20 @@ import (
 // askDetail is how often a holder is asked for what the page about one of its tunnels shows.
 const askDetail = time.Second
 
-// told is what a holder has told of a tunnel, as the page would read it from one of its own.
+// told is what a holder has told about a tunnel, in the types in which the page reads a tunnel of this process.
 type told struct {
 	connections []tunnel.Connection
-	omitted     int // older ones, for which there was no room
+	omitted     int // how many older connections were left out for lack of room
 	hosts       []hostTotal
 	history     []tunnel.Event
 
-	any    bool  // it has answered
-	err    error // why it has not, the last time
+	any    bool  // the holder has answered
+	err    error // why the holder did not answer the last time
 	asking bool
-	next   time.Time // ask again
+	next   time.Time // when to ask again
 }
 
-// ask asks the holder of a row's tunnel, when it is time to, and has the page show what it answers.
+// ask asks the holder of a row's tunnel, when it is time to, and has the page show the answer.
 func (t *told) ask(ts *tunnels, r *row, question func(ctx context.Context, holder string, id int) (control.Detail, error), show func(control.Detail)) wish {
 	of := r.holder
 	if of == nil || ts.up.Runtime == "" || t.asking || ts.look.now.Before(t.next) {
@@ -43,7 +43,7 @@ func (t *told) ask(ts *tunnels, r *row, question func(ctx context.Context, holde
 		answer, err := question(ctx, name, id)
 		return then(func() wish {
 			t.asking, t.next = false, ts.look.now.Add(askDetail)
-			if t.err = err; err == nil { // one that cannot be asked now keeps what it said last
+			if t.err = err; err == nil { // when the holder cannot be asked now, the last answer stays
 				t.hear(answer)
 				show(answer)
 			}
@@ -52,7 +52,7 @@ func (t *told) ask(ts *tunnels, r *row, question func(ctx context.Context, holde
 	})
 }
 
-// hear keeps the connections that a holder has told of.
+// hear keeps the connections in a holder's answer.
 func (t *told) hear(answer control.Detail) {
 	t.any, t.omitted, t.connections = true, max(answer.Omitted, 0), nil
 	for _, c := range answer.Connections {
@@ -63,7 +63,7 @@ func (t *told) hear(answer control.Detail) {
 // ask asks the holder of the page's tunnel.
 func (d *detail) ask() wish { return d.told.ask(d.tunnels, d.row, d.tunnels.up.Detail, d.hear) }
 
-// hear shows what a holder has answered.
+// hear shows a holder's answer.
 func (d *detail) hear(answer control.Detail) {
 	d.told.hosts, d.told.history = nil, nil
 	for _, h := range answer.Hosts {
@@ -75,7 +75,7 @@ func (d *detail) hear(answer control.Detail) {
 	if d.row.Spec.Dynamic != nil {
 		lead(&d.row.reading, heldDestinations(answer.Destinations))
 	}
-	d.connections.Set(d.paced(d.told.connections)) // as often as it is asked: rates are of what has come meanwhile
+	d.connections.Set(d.paced(d.told.connections)) // with each answer: the rates are of what has come since the last one
 	d.tick()
 }
 
@@ -89,7 +89,7 @@ func (p *destinationPage) ask() wish {
 	})
 }
 
-// nothing is why there are no connections to see.
+// nothing says why there are no connections to see.
 func (p *destinationPage) nothing() string {
 	by := "culvert " + p.row.heldBy()
 	switch _, old := errors.AsType[*control.OldHolderError](p.told.err); {
@@ -103,7 +103,7 @@ func (p *destinationPage) nothing() string {
 	return "asking " + by
 }
 
-// untold is why there is nothing to see of a held tunnel.
+// untold says why there is nothing to see of a tunnel that another process holds.
 func (d *detail) untold() string {
 	by := "culvert " + d.row.heldBy()
 	switch _, old := errors.AsType[*control.OldHolderError](d.told.err); {
@@ -115,7 +115,7 @@ func (d *detail) untold() string {
 	return "asking " + by
 }
 
-// heldConnection is a connection as its holder tells it.
+// heldConnection returns a connection from what a holder tells.
 func heldConnection(c control.Connection) tunnel.Connection {
 	read := tunnel.Connection{
 		ID: c.ID, Started: c.Started, Ended: c.Ended, Protocol: tunnel.Protocol(say.Line(c.Protocol)), Host: c.Host,
@@ -123,12 +123,12 @@ func heldConnection(c control.Connection) tunnel.Connection {
 		Err: heldProblem(c.Error, c.Remedy),
 	}
 	if c.Hosts > 1 {
-		read.Hosts = make([]tunnel.Share, min(c.Hosts, keepHosts)) // their number is what is shown of them
+		read.Hosts = make([]tunnel.Share, min(c.Hosts, keepHosts)) // only their number is shown
 	}
 	return read
 }
 
-// heldHost is a total as its holder tells it.
+// heldHost returns the total of a host from what a holder tells.
 func heldHost(h control.Host) hostTotal {
 	return hostTotal{
 		Host: h.Host, Connections: h.Connections, Open: h.Open, Requests: h.Requests, Failed: h.Failed,
@@ -136,7 +136,7 @@ func heldHost(h control.Host) hostTotal {
 	}
 }
 
-// heldStep is a change of state as its holder tells it.
+// heldStep returns a change of state from what a holder tells.
 func heldStep(s control.Step) tunnel.Event {
 	return tunnel.Event{
 		At: s.At, State: stateOf(s.State), Err: heldProblem(s.Error, s.Remedy),
@@ -144,7 +144,7 @@ func heldStep(s control.Step) tunnel.Event {
 	}
 }
 
-// heldProblem is what a holder says is wrong; nil when nothing is.
+// heldProblem returns the error that a holder tells; nil when the text is empty.
 func heldProblem(text, cure string) error {
 	if text == "" {
 		return nil

@@ -15,7 +15,7 @@ type help struct {
 	h   int
 }
 
-// In a window that is wide enough the first chapters stand on the left, the others on the right.
+// In a window of this width the first chapters stand on the left, the others on the right.
 const (
 	twoColumns   = 70
 	leftChapters = 2
@@ -23,7 +23,7 @@ const (
 
 func newHelp(l *look) *help { return &help{look: l} }
 
-// chapters are the keys in the order of the help.
+// chapters returns all keys in the order of the help.
 func (k *keyMap) chapters() []struct {
 	name string
 	keys []draw.Binding

@@ -20,7 +20,7 @@ type step struct {
 
 func (s step) id() string { return strconv.FormatInt(s.At.UnixNano(), 10) + " " + s.State.String() }
 
-// steps are the states of a tunnel with how long each lasted, the latest first.
+// steps returns the states that a tunnel has had, and how long each lasted, the latest first.
 func steps(history []tunnel.Event, now time.Time) []step {
 	all := make([]step, len(history))
 	for i, e := range history {

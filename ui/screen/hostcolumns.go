@@ -9,7 +9,7 @@ import (
 	"culvert/ui/draw"
 )
 
-// The columns of the page of private hosts. What says whether one can be reached is the last to go.
+// The columns of the page of private hosts. The one that says whether a host can be reached is the last to be left out.
 func (p *hostsPage) columns() []draw.Column[hostRow] {
 	t := p.theme
 	muted := func(hostRow) draw.Ink { return t.Muted }
@@ -28,7 +28,7 @@ func (p *hostsPage) columns() []draw.Column[hostRow] {
 	}
 }
 
-// kind is what answers there, as far as that is known.
+// kind says what kind of server a destination is, as far as that is known.
 func (l hostRow) kind() string {
 	if l.Kind == aws.KindUnknown {
 		return "unknown"
@@ -36,7 +36,7 @@ func (l hostRow) kind() string {
 	return say.Line(string(l.Kind))
 }
 
-// where is the address; a question mark stands for a port that is not known.
+// where is the address of a destination; a question mark stands for a port that is not known.
 func (l hostRow) where() string {
 	switch {
 	case l.secret != "":
@@ -47,7 +47,7 @@ func (l hostRow) where() string {
 	return l.Address()
 }
 
-// through is the service of the best way, and how many others may do.
+// through names the service of the best way, and says how many other ways there may be.
 func (l hostRow) through() string {
 	if len(l.ways) == 0 {
 		return ""
@@ -65,7 +65,7 @@ func (l hostRow) through() string {
 	return text
 }
 
-// why is what keeps the best way from being an admitted one.
+// why says what keeps the best way from working for certain.
 func (l hostRow) why() string {
 	switch {
 	case l.secret != "":
@@ -76,7 +76,7 @@ func (l hostRow) why() string {
 	return say.Line(l.ways[0].Why)
 }
 
-// user is who names the destination first.
+// user names the first task definition or the like that names the destination.
 func (l hostRow) user() string {
 	if len(l.Mentions) == 0 {
 		return ""
@@ -84,19 +84,19 @@ func (l hostRow) user() string {
 	return strings.TrimPrefix(namer(l.Mentions[0]), l.Mentions[0].Variable+" of ")
 }
 
-// namer is a variable, and whose it is.
+// namer names a variable, and what it belongs to.
 func namer(by aws.NamedBy) string {
 	return by.Variable + " of " + by.Cluster + "/" + by.Service + by.Family + " (" + by.Container + ")"
 }
 
-// wayFace is how a way stands: a sign with a word, its colour, and its place among the others, the best first.
+// wayFace is how a way stands: a sign with a word, its colour, and its rank among other ways, the best first.
 type wayFace struct {
 	text string
 	ink  draw.Ink
 	rank int
 }
 
-// face is how the best way to a destination stands.
+// face returns how the best way to a destination stands.
 func (s *survey) face(l *look, of hostRow) wayFace {
 	t := l.theme
 	switch {
@@ -110,7 +110,7 @@ func (s *survey) face(l *look, of hostRow) wayFace {
 	return l.faceOf(of.ways[0])
 }
 
-// faceOf is how a way stands.
+// faceOf returns how a way stands.
 func (l *look) faceOf(w aws.Way) wayFace {
 	t := l.theme
 	face := wayFace{rank: int(w.Verdict)}

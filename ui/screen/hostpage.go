@@ -12,29 +12,29 @@ import (
 	"culvert/ui/draw"
 )
 
-// hostPage is the page about one private destination: where it comes from, where it is, and every way to it with what lets it in
-// or what is missing for that.
+// hostPage is the page about one private destination: by what it is named, its address, and every way to it with the rules that
+// admit the way or are missing for that.
 type hostPage struct {
 	*look
 
 	readOnly bool
 	survey   *survey
 	row      hostRow
-	shown    *aws.Routes // what the table was filled from
+	shown    *aws.Routes // the routes from which the table was filled
 	judged   bool
-	gone     bool // the last look has not found it
+	gone     bool // the last look has not found the destination
 	table    *draw.Table[hostFact]
 }
 
-// hostFact is one thing to be said about a private destination.
+// hostFact is one line about a private destination.
 type hostFact struct {
 	id   string
 	name string
 	text string // printable
 	ink  draw.Ink
-	what string // that is copied, as it is called; empty: what the name says
-	copy string // empty: the text
-	way  int    // that it is about; -1: none
+	what string // what the copied text is called; empty: the name of the fact
+	copy string // the text to be copied; empty: text
+	way  int    // index of the way that the fact is about; -1 for none
 }
 
 func newHost(l *look, s *survey, row hostRow, readOnly bool) *hostPage {
@@ -48,7 +48,7 @@ func newHost(l *look, s *survey, row hostRow, readOnly bool) *hostPage {
 	return p
 }
 
-// tick takes in what has come.
+// tick shows what has come since.
 func (p *hostPage) tick() {
 	p.survey.take()
 	p.fill()
@@ -56,7 +56,7 @@ func (p *hostPage) tick() {
 
 func (p *hostPage) busy() bool { return p.survey.looking }
 
-// ask looks anew when what is known is old.
+// ask looks anew when the last look is too long ago.
 func (p *hostPage) ask() wish {
 	if p.survey.due() {
 		return p.survey.look()
@@ -78,7 +78,7 @@ func (p *hostPage) fill() {
 	p.table.Set(p.facts())
 }
 
-// facts are all there is to say, in the order in which somebody would ask.
+// facts returns all lines about the destination, in the order in which people would ask.
 func (p *hostPage) facts() []hostFact {
 	l := p.row
 	var facts []hostFact
@@ -116,7 +116,8 @@ func (p *hostPage) facts() []hostFact {
 	return append(facts, p.wayFacts()...)
 }
 
-// wayFacts are the ways, the best first; below each that lacks a rule what makes it.
+// wayFacts returns the lines about the ways, the best first; below a way that lacks a rule stands the command that makes the
+// rule.
 func (p *hostPage) wayFacts() []hostFact {
 	s, t := p.survey, p.theme
 	face := s.face(p.look, p.row)
@@ -124,7 +125,7 @@ func (p *hostPage) wayFacts() []hostFact {
 		return []hostFact{{id: "way", name: "way", text: face.text, ink: face.ink, way: -1}}
 	}
 	var facts []hostFact
-	known := map[aws.MissingRule]int{} // the way below which the rule stands
+	known := map[aws.MissingRule]int{} // rules that were shown already, and below which way
 	for i, w := range p.row.ways {
 		face := p.faceOf(w)
 		text := face.text + "  " + w.Cluster + "/" + w.Service + "  " + plural(w.Ready, "ready task")
@@ -196,7 +197,7 @@ func (p *hostPage) draw(w, h int, focused bool) []string {
 		return []string{"", "  Nothing matches " + t.Busy.Paint("/"+t.Cut(p.table.Filter(), w-24)) + ".", "", "  " + hint(t, p.keys.back.As("no filter"))}
 	}
 	var below []string
-	if f, ok := p.table.Row(); ok && draw.Width(f.text) > w-11-4-2 { // it is cut in its row
+	if f, ok := p.table.Row(); ok && draw.Width(f.text) > w-11-4-2 { // the text is cut in its row
 		below = append(below, t.Border.Paint(strings.Repeat(t.Glyph.Thin.Across, max(w, 0))))
 		for _, line := range draw.Wrap(f.text, w-3) {
 			below = append(below, " "+f.ink.Paint(line))
@@ -207,7 +208,7 @@ func (p *hostPage) draw(w, h int, focused bool) []string {
 	return append(t.Fill(p.table.Draw(w, room, focused), w, max(room, 0)), below...)
 }
 
-// failing is why it cannot be reached.
+// failing returns why the destination cannot be reached.
 func (p *hostPage) failing() []error {
 	if err := p.survey.noWay(p.row); err != nil {
 		return []error{err}
@@ -225,7 +226,7 @@ func (p *hostPage) update(msg tea.Msg) (wish, bool) {
 	}
 	f, under := p.table.Row()
 	switch keys := p.keys; {
-	case keys.details.Pressed(k): // it is here
+	case keys.details.Pressed(k): // the key for details: they are in sight already
 		return nil, true
 	case keys.refresh.Pressed(k) && p.survey.place.client != nil:
 		return p.survey.look(), true

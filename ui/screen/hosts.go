@@ -7,10 +7,10 @@ import (
 	"culvert/tunnel"
 )
 
-// keepHosts bounds how many hosts of a tunnel are told apart; the others share one line.
+// keepHosts is how many hosts of a tunnel are told apart at the most; the others have one line together.
 const keepHosts = 1000
 
-// hostTotal is what the connections to one host add up to.
+// hostTotal is the sum of the connections to one host.
 type hostTotal struct {
 	Host           string
 	Protocol       tunnel.Protocol // of the last connection
@@ -19,17 +19,17 @@ type hostTotal struct {
 	Requests       uint64
 	Failed         uint64
 	Sent, Received uint64
-	Why            error // the last failure
+	Why            error // the error of the last failure
 }
 
 // tally adds the ended connections of a tunnel up by host. The engine forgets them after a while, the tally does not.
 // The zero tally works.
 type tally struct {
 	hosts   map[string]hostTotal
-	counted []uint64 // the last of those connections, by their ids: who goes on counting has to know
+	counted []uint64 // ids of the last connections that were counted, for the process that goes on counting when the tunnel is kept
 }
 
-// keepCounted is more than the engine remembers of the connections that have ended.
+// keepCounted is how many of these ids are kept at the least: more than the engine remembers of ended connections.
 const keepCounted = 200
 
 // end adds a connection that has ended.
@@ -49,7 +49,7 @@ func (t *tally) end(c tunnel.Connection) {
 	}
 }
 
-// miss adds connections whose hosts nobody knows.
+// miss adds ended connections of which only the sum is known, so not their hosts.
 func (t *tally) miss(m tunnel.Missed) {
 	if m.Connections == 0 {
 		return
@@ -62,7 +62,7 @@ func (t *tally) miss(m tunnel.Missed) {
 	t.hosts[otherHosts] = total
 }
 
-// place is the key of a host of a connection.
+// place returns the name under which a share of a connection is counted: its host, or otherHosts when there are too many hosts.
 func (t *tally) place(c tunnel.Connection, share tunnel.Share) string {
 	name := hostOf(c, share)
 	if _, known := t.hosts[name]; known || len(t.hosts) < keepHosts {
@@ -73,7 +73,7 @@ func (t *tally) place(c tunnel.Connection, share tunnel.Share) string {
 
 const otherHosts = "(other hosts)"
 
-// hostOf is what a share of a connection is counted under: its host, else its protocol.
+// hostOf names the host of a share of a connection, or the connection's protocol where it has none.
 func hostOf(c tunnel.Connection, share tunnel.Share) string {
 	if share.Host == "" {
 		return "(" + string(c.Protocol) + ")"
@@ -101,7 +101,7 @@ func (t *tally) totals(connections []tunnel.Connection) []hostTotal {
 	open := map[string]hostTotal{}
 	for _, c := range connections {
 		if !c.Ended.IsZero() {
-			continue // counted when it ended
+			continue // an ended connection was counted at its end
 		}
 		for _, share := range c.Split() {
 			name := t.place(c, share)

@@ -20,11 +20,11 @@ type hostsPage struct {
 	tunnels  *tunnels
 	readOnly bool
 	survey   *survey
-	shown    *aws.Routes // what the table was filled from
-	judged   bool        // with the ways
+	shown    *aws.Routes // the routes from which the table was filled
+	judged   bool        // shown has the ways
 	table    *draw.Table[hostRow]
-	moved    bool              // the user has chosen a row: else the cursor stays on the first, whichever comes
-	early    []tea.KeyPressMsg // pressed before there was an answer, see tooEarly
+	moved    bool              // the user has moved the cursor; until then it stays on the first row, whichever that is
+	early    []tea.KeyPressMsg // keys that were pressed before there was an answer, see tooEarly
 }
 
 func newHosts(l *look, at *accounts, ts *tunnels, s *survey, readOnly bool) *hostsPage {
@@ -40,21 +40,21 @@ func (p *hostsPage) lead(s *survey) {
 	p.fill()
 }
 
-// follow goes where the user looks: another account is another page.
+// follow shows another survey when the user looks at another account.
 func (p *hostsPage) follow() {
 	if p.survey.place != p.accounts.here {
 		p.lead(p.accounts.here.survey(aws.Target{}))
 	}
 }
 
-// tick takes in what has come.
+// tick shows what has come since.
 func (p *hostsPage) tick() {
 	p.follow()
 	p.survey.take()
 	p.fill()
 }
 
-// fill lists what is known anew, when that is more than before.
+// fill fills the table anew when more is known than before.
 func (p *hostsPage) fill() {
 	s := p.survey
 	if s.routes == nil || p.shown == s.routes && p.judged == s.judged {
@@ -67,7 +67,7 @@ func (p *hostsPage) fill() {
 	}
 }
 
-// ask looks for what nobody has looked for yet, and presses the keys that waited for an answer.
+// ask begins a look when one is due, and presses the keys that waited for an answer.
 func (p *hostsPage) ask() wish {
 	s := p.survey
 	if s.due() {
@@ -108,7 +108,7 @@ func (p *hostsPage) title() string {
 	return b.String()
 }
 
-// foot says how old what is shown is.
+// foot says how old the shown data is.
 func (p *hostsPage) foot() string {
 	t, s := p.theme, p.survey
 	switch {
@@ -159,7 +159,7 @@ func (p *hostsPage) update(msg tea.Msg) (wish, bool) {
 	}
 	keys := p.keys
 	switch {
-	case keys.hosts.Pressed(k): // it is here
+	case keys.hosts.Pressed(k): // the key for this page: it is in sight already
 		return nil, true
 	case keys.refresh.Pressed(k) && p.survey.place.client != nil:
 		return p.survey.look(), true
@@ -183,14 +183,14 @@ func (p *hostsPage) update(msg tea.Msg) (wish, bool) {
 	return nil, false
 }
 
-// openers are the keys that need an answer: those about ways all of it, the others a row.
+// openers returns the keys that need an answer: those about ways need the whole answer, the others a row.
 func (p *hostsPage) openers() (aboutWays, aboutRows []draw.Binding) {
 	k := p.keys
 	return []draw.Binding{k.forward, k.save, k.copy}, []draw.Binding{k.in, k.right, k.details, k.up, k.down, k.top, k.bottom, k.pageUp, k.pageDown}
 }
 
-// tooEarly keeps a key that is about what has not come yet, and what is typed after it. They are pressed when the look has
-// finished: whoever knows the way does not wait for AWS.
+// tooEarly keeps a key that is for something which has not come yet, and keys that are typed after it. They are pressed when the
+// look has finished, so that a user who knows the way need not wait for AWS.
 func (p *hostsPage) tooEarly(k tea.KeyPressMsg) bool {
 	s := p.survey
 	if s.answered() || p.table.Typing() {
@@ -207,11 +207,12 @@ func (p *hostsPage) tooEarly(k tea.KeyPressMsg) bool {
 	if len(p.early) < mostEarly {
 		p.early = append(p.early, k)
 	}
-	p.moved = p.moved || p.table.Len() > 0 // then the row in sight is meant
+	p.moved = p.moved || p.table.Len() > 0 // the user means the row that is in sight now
 	return true
 }
 
-// copy takes the command that lets tasks in where a rule is missing; else how a database or a tunnel that leads there is used, or the address.
+// copy copies the command that makes a missing rule; where none is missing, what uses the database or a tunnel to the
+// destination, or the address.
 func (p *hostsPage) copy(l hostRow) wish {
 	if l.secret != "" {
 		return copied("the secret's name", l.secret)
@@ -229,7 +230,7 @@ func (p *hostsPage) copy(l hostRow) wish {
 	return chooseText(append(texts, copyable{"address of the host", l.Address()}))
 }
 
-// towards is an open tunnel to a private destination; nil when there is none.
+// towards returns an open tunnel to a private destination; nil when there is none.
 func (ts *tunnels) towards(p *place, h aws.Host) *row {
 	i := slices.IndexFunc(ts.rows, func(r *row) bool {
 		return r.place == p && !r.State.Final() && r.Spec.Dynamic == nil && h.Port != 0 && r.Spec.Remote.Port == h.Port && strings.EqualFold(r.Spec.Remote.Host, h.Host)
@@ -261,7 +262,7 @@ func (p *hostsPage) draw(w, h int, focused bool) []string {
 	return append(t.Fill(lines, w, max(room, 0)), below...)
 }
 
-// below says what could not be looked at, and more of the row under the cursor than its columns can.
+// below returns the lines below the table: what could not be read, and what the columns do not tell of the row under the cursor.
 func (p *hostsPage) below(w, h int) []string {
 	t, s := p.theme, p.survey
 	var lines []string
@@ -279,10 +280,10 @@ func (p *hostsPage) below(w, h int) []string {
 	return draw.First(lines, max(h/2, 2, h-1-p.table.Shown()))
 }
 
-// gapLines is the most that several gaps take.
+// gapLines is how many lines several gaps take at the most.
 const gapLines = 3
 
-// gaps are what could not be asked for: one with its remedy, several by the names of what is missing.
+// gaps returns the lines about what could not be read: a single gap with its remedy, several by the names of what is missing.
 func (p *hostsPage) gaps(w int) []string {
 	t, all := p.theme, p.survey.gaps()
 	if len(all) < 2 {
@@ -305,7 +306,7 @@ func (p *hostsPage) gaps(w int) []string {
 	return marked(t.Bad, "!", lines)
 }
 
-// gapName is what could not be listed, and the permission that is missing for it.
+// gapName names what could not be listed, and the permission that is missing for that.
 func gapName(err error) string {
 	gap, ok := errors.AsType[*aws.GapError](err)
 	if !ok {
@@ -317,7 +318,8 @@ func gapName(err error) string {
 	return say.Line(gap.What + " (" + word(gap.Err) + ")")
 }
 
-// about is what the columns do not tell of a row: why it cannot be reached, else by whom it is named and what was not checked.
+// about returns what the columns do not tell of a row: why it cannot be reached, else by what it is named and what was not
+// checked.
 func (p *hostsPage) about(l hostRow, w int) []string {
 	t, s := p.theme, p.survey
 	if err := s.noWay(l); err != nil {
@@ -349,7 +351,7 @@ func (p *hostsPage) about(l hostRow, w int) []string {
 	return []string{" " + t.Muted.Paint(t.Cut(say.Line(strings.Join(facts, " "+t.Glyph.Dot+" ")), w-2))}
 }
 
-// failing is what of the failures in sight may not be in sight whole.
+// failing returns the errors that are in sight, but perhaps not their whole text.
 func (p *hostsPage) failing() []error {
 	s := p.survey
 	var all []error

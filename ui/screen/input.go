@@ -9,8 +9,8 @@ import (
 	"culvert/ui/draw"
 )
 
-// key decides what a key press does: some keys work everywhere, then the dialog has them all, then the screen with the
-// keyboard, and what that does not want belongs to the app.
+// key decides what a key press does. Some keys work everywhere; all others go to the dialog if one is open, else to the screen
+// with the keyboard, and what that does not take is the app's.
 func (a *app) key(k tea.KeyPressMsg) tea.Cmd {
 	switch {
 	case a.keys.interrupt.Pressed(k):
@@ -31,8 +31,8 @@ func (a *app) key(k tea.KeyPressMsg) tea.Cmd {
 	return tea.Batch(cmd, a.command(k))
 }
 
-// suspend hands the terminal back to the shell. Tunnels stand still until it comes back: that is asked about first, and the
-// same key again is a yes.
+// suspend hands the terminal back to the shell. As tunnels stand still until the program goes on, the user is asked first;
+// pressing the same key again means yes.
 func (a *app) suspend() tea.Cmd {
 	open := a.tunnels.open()
 	if asked := a.dialog != nil && a.dialog == a.pausing; open == 0 || asked {
@@ -51,7 +51,7 @@ func (a *app) suspend() tea.Cmd {
 	return a.grant(ask(q))
 }
 
-// command is what the keys do that work in every screen.
+// command does what the keys do that work on every screen.
 func (a *app) command(k tea.KeyPressMsg) tea.Cmd {
 	switch {
 	case a.keys.nextPane.Pressed(k):
@@ -86,14 +86,14 @@ func (a *app) command(k tea.KeyPressMsg) tea.Cmd {
 	return a.grant(a.keys.elsewhere(k))
 }
 
-// twice is a second click in the same place, soon after the first.
+// twice is the second click of a double click, which may be anywhere on the line of the first.
 type twice struct{ tea.MouseClickMsg }
 
-// soon is how long after a click another one makes a double click. What it takes to draw the screen for the first one does not
-// count: on a slow machine that is longer than anybody's double click.
+// soon is how long after a click another one makes a double click. The time that drawing the screen after the first click takes
+// does not count: on a slow machine that is longer than anybody's double click.
 const soon = 400 * time.Millisecond
 
-// clicked tells a double click from two.
+// clicked makes a double click (twice) of a click that follows another one soon, on the same line.
 func (a *app) clicked(msg tea.MouseMsg) tea.MouseMsg {
 	click, ok := msg.(tea.MouseClickMsg)
 	if !ok || click.Button != tea.MouseLeft {
@@ -144,7 +144,7 @@ func (a *app) mouse(msg tea.MouseMsg) tea.Cmd {
 	return nil
 }
 
-// moved is a mouse message with its place relative to a rectangle.
+// moved returns a mouse message with its coordinates relative to a rectangle.
 func moved(msg tea.MouseMsg, to draw.Rect) tea.Msg {
 	switch msg := msg.(type) {
 	case twice:

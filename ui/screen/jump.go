@@ -11,25 +11,25 @@ import (
 	"culvert/ui/draw"
 )
 
-// jump is a dialog that leads to anything there is by its name: what is open, was used or is saved, what is known of the
+// jump is a dialog that leads to anything by its name: tunnels that are open, were used or are saved, what is known of the
 // account, the hosts behind the tunnels, and what the keys do.
 type jump struct {
 	*look
 
 	place *place
 	table *draw.Table[goal]
-	fixed []goal          // those that are no part of the account
-	shown [2]*aws.Catalog // what the table was filled from
+	fixed []goal          // the goals that are no part of the account
+	shown [2]*aws.Catalog // the catalogs from which the table was filled
 	to    func(aws.Target) wish
 }
 
-// goal is something to jump to.
+// goal is something to which the user can jump.
 type goal struct {
 	kind  string
 	name  string
-	id    string // of what has no name: it is found by its beginning alone
+	id    string // for goals without a name; a filter finds it only by its beginning
 	where string // printable
-	words string // what is found in where
+	words string // what a filter searches instead of where
 	reach func() wish
 }
 
@@ -48,12 +48,12 @@ const (
 
 func (g goal) identity() string { return g.kind + " " + g.name + g.id + " " + g.where }
 
-// newJump offers the fixed goals and those of a place's account; to leads to one of the latter.
+// newJump offers the fixed goals and those of a place's account; to leads to a target of that account.
 func newJump(l *look, p *place, fixed []goal, to func(aws.Target) wish) *jump {
 	t := l.theme
 	j := &jump{look: l, place: p, fixed: fixed, to: to}
 	j.table = draw.NewTable(t, l.keys.table(), goal.identity,
-		draw.Column[goal]{Title: "NAME", Least: jumpName, Most: jumpName, Sought: draw.AsName, // of thousands none is measured
+		draw.Column[goal]{Title: "NAME", Least: jumpName, Most: jumpName, Sought: draw.AsName, // there may be thousands of names, so their width is not measured
 			Text: func(g goal) string { return say.Line(g.name + g.id) }, Words: func(g goal) string { return g.name }},
 		draw.Column[goal]{Title: "KIND", Least: 7, Most: 7, Text: func(g goal) string { return g.kind }, Ink: func(goal) draw.Ink { return t.Muted }},
 		draw.Column[goal]{Title: "WHERE", Least: 12, Rest: true, Sought: draw.AsText, Ink: func(goal) draw.Ink { return t.Muted },
@@ -65,7 +65,7 @@ func newJump(l *look, p *place, fixed []goal, to func(aws.Target) wish) *jump {
 	return j
 }
 
-// fill lists everything anew, when there is more of the account than before.
+// fill fills the table anew when more of the account is known than before.
 func (j *jump) fill() {
 	known := [2]*aws.Catalog{j.place.catalog, j.place.names}
 	if j.table.Len() > 0 && known == j.shown {
@@ -89,7 +89,7 @@ func (j *jump) fill() {
 		for _, s := range k.Services {
 			services = append(services, goal{kind: kindService, name: s.Name, where: where, words: k.Name + "/" + s.Name, reach: j.leads(aws.Target{Cluster: k.Name, Service: s.Name})})
 		}
-		var of, at, words string // of the tasks of one service, which come together
+		var of, at, words string // the same for all tasks of one service, which follow each other
 		for i, t := range k.Tasks {
 			if i == 0 || t.Service != of {
 				of = t.Service
@@ -102,11 +102,11 @@ func (j *jump) fill() {
 	untouched := j.table.Filter() == "" && j.table.Cursor() == 0
 	j.table.Set(slices.Concat(j.fixed[:after], services, j.fixed[after:], tasks))
 	if untouched {
-		j.table.Move(0) // else the cursor stays on its row: enter may be on its way
+		j.table.Move(0) // once the user has typed or moved, the cursor stays on its row, as enter may follow at once
 	}
 }
 
-// clusters are those that were looked at, and those of which only names are known.
+// clusters returns the clusters that were looked at, and those of which only the names are known.
 func (j *jump) clusters(known [2]*aws.Catalog) []aws.Cluster {
 	var all []aws.Cluster
 	if known[0] != nil {
@@ -136,7 +136,7 @@ func (j *jump) leads(to aws.Target) func() wish { return func() wish { return j.
 
 func (j *jump) title() string { return j.theme.Strong.Paint("jump to") + "  " + j.table.Finding() }
 
-// foot says how many there are, and whether there may be more.
+// foot says how many goals there are, and whether more may come.
 func (j *jump) foot() string {
 	t, p := j.theme, j.place
 	text := t.Muted.Paint(j.table.Tally())
@@ -154,10 +154,10 @@ func (j *jump) help() []draw.Binding {
 	return []draw.Binding{j.keys.in.As("go"), j.keys.back, draw.Bind("", "of a kind", "kind:service")}
 }
 
-// The most that the dialog takes.
+// The size of the dialog at the most.
 const (
 	jumpWidth = 76
-	jumpName  = 30 // of them for names
+	jumpName  = 30 // cells of that for names
 	jumpLines = 18
 )
 

@@ -12,20 +12,20 @@ import (
 	"culvert/ui/control"
 )
 
-// Kept is a tunnel that is to go on when the interface has ended.
+// Kept is a tunnel that is to go on when the screen has ended.
 type Kept struct {
 	Tunnel *tunnel.Tunnel
 	Engine *tunnel.Engine
-	Local  string   // where it listens, as it is shown
-	Probe  string   // as --probe takes it
-	User   string   // whom the proxy at its far end is asked as; empty is nobody
-	Flags  []string // of the culvert up that opens it anew
+	Local  string   // where the tunnel listens, as it is shown
+	Probe  string   // how the tunnel is proved, as --probe takes it
+	User   string   // the user for the proxy at its far end; empty for none
+	Flags  []string // the flags with which culvert up opens the tunnel anew
 	// Profile and Region are shown with the tunnel, where they are not what the flags and the environment say.
 	Profile, Region string
-	Hosts           []control.Host // that its connections went to, those that have ended
-	Others          control.Host   // what those add up to that have no host of their own there
-	Counted         []uint64       // the last of those connections, by their ids
-	// End stops what was started for the tunnel alone; nil: nothing was. Where the tunnel is opened anew it is not called.
+	Hosts           []control.Host // the totals by host of connections that have ended
+	Others          control.Host   // the total of connections that are not in Hosts
+	Counted         []uint64       // ids of the last connections in these totals
+	// End stops what was started only for the tunnel; nil when nothing was. It is not called where the tunnel is opened anew.
 	End func(ctx context.Context, tell func(string)) error
 }
 
@@ -34,10 +34,10 @@ type keeper struct {
 	tunnels         *tunnels
 	keep            func(ctx context.Context, kept []Kept) (name string, err error)
 	reopens, demo   bool
-	profile, region string // of the flags and the environment
+	profile, region string // those of the flags and the environment
 }
 
-// wish has those that are open go on, and ends the program.
+// wish has the open tunnels go on in the background, and ends the program.
 func (k *keeper) wish() wish {
 	var kept []Kept
 	var going []*tunnel.Engine
@@ -57,13 +57,13 @@ func (k *keeper) wish() wish {
 			if err != nil {
 				return fail(err)
 			}
-			k.tunnels.dispatched(goingOn...) // its end is for who goes on with the tunnel
+			k.tunnels.dispatched(goingOn...) // the process that goes on with the tunnel ends the errand
 			return goOn(name, going)
 		})
 	}))
 }
 
-// of is what there is to know of a tunnel for it to go on.
+// of returns what another process has to know to go on with a tunnel.
 func (k *keeper) of(r *row) Kept {
 	kept := Kept{
 		Tunnel: r.tunnel, Engine: r.place.engine, Local: r.local(), Probe: r.probe, User: r.user,
@@ -86,7 +86,7 @@ func (k *keeper) of(r *row) Kept {
 		demo: k.demo, exact: true, target: r.Spec.Target, probe: kept.Probe, keepAlive: r.Spec.KeepAlive,
 		forward: forwardOf(r.Spec, r.Local.Port()),
 	}
-	again.target = lasting(r.Spec) // as a tunnel that follows its service, or family
+	again.target = lasting(r.Spec) // like a tunnel that follows its service or family
 	if r.order != nil {
 		again.order, again.target = &r.order.Order, r.order.target()
 	}
@@ -101,7 +101,7 @@ func (k *keeper) of(r *row) Kept {
 	return kept
 }
 
-// told is a total in the words of a holder, which names a protocol without parentheses.
+// told is a total as holders tell it, with a protocol's name without parentheses.
 func (h *hostTotal) told() control.Host {
 	t := control.Host{
 		Host: say.Line(strings.TrimSuffix(strings.TrimPrefix(h.Host, "("), ")")), Connections: h.Connections,

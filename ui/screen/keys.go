@@ -9,7 +9,7 @@ import (
 	"culvert/ui/draw"
 )
 
-// keyMap is every key of the screen: what reacts to keys, the bottom line and the help all read it.
+// keyMap holds every key of the screen: the handling of keys, the bottom line and the help all read it.
 type keyMap struct {
 	up, down, top, bottom, pageUp, pageDown draw.Binding
 	in, back, nextPane, zoom                draw.Binding
@@ -24,11 +24,11 @@ type keyMap struct {
 	copy, log, view, doctor                 draw.Binding
 	profile, region, refresh, signIn        draw.Binding
 	help, quit                              draw.Binding
-	number                                  draw.Binding // fixed: a key for each view of a tunnel, in their order
-	suspend, interrupt                      draw.Binding // fixed: every terminal user's fingers know them
+	number                                  draw.Binding // cannot be changed: one key for each view of a tunnel, in their order
+	suspend, interrupt                      draw.Binding // cannot be changed: all users of terminals know them
 }
 
-// table are the keys that every table has in common.
+// table returns the keys that every table has.
 func (k *keyMap) table() *draw.TableKeys {
 	return &draw.TableKeys{
 		Up: k.up, Down: k.down, Top: k.top, Bottom: k.bottom, PageUp: k.pageUp, PageDown: k.pageDown,
@@ -86,7 +86,7 @@ func defaultKeys() *keyMap {
 	}
 }
 
-// remappable are the bindings that the config file may change.
+// remappable returns the bindings that the config file may change.
 func (k *keyMap) remappable() []*draw.Binding {
 	return []*draw.Binding{
 		&k.up, &k.down, &k.top, &k.bottom, &k.pageUp, &k.pageDown, &k.in, &k.back, &k.nextPane, &k.zoom, &k.left, &k.right,
@@ -97,11 +97,11 @@ func (k *keyMap) remappable() []*draw.Binding {
 	}
 }
 
-// KeyError is a remapping that cannot be.
+// KeyError means that a remapping of keys in the config file is not possible.
 type KeyError struct {
-	Name    string // of the action, as in the config file
+	Name    string // the action, as in the config file
 	Problem string
-	Known   []string // the actions there are, when Name is none of them
+	Known   []string // all actions, when Name is none of them
 }
 
 func (e *KeyError) Error() string { return fmt.Sprintf("keys: %s: %s", e.Name, e.Problem) }
@@ -114,13 +114,13 @@ func (e *KeyError) Remedy() string {
 	return `give every action keys of its own, as in: keys: {stop: [X, ctrl+x]}`
 }
 
-// CheckKeys returns the first *KeyError of a remapping, actions in the order of the alphabet; nil when all is well.
+// CheckKeys returns the first *KeyError of a remapping, by the alphabetical order of actions; nil when there is none.
 func CheckKeys(remapped map[string][]string) error {
 	_, err := remap(remapped)
 	return err
 }
 
-// remap is the default keys with some changed. A key can be for one thing alone; esc, ctrl+c and ctrl+z stay what they
+// remap returns the default keys with some changed. A key can be for one action only; esc, ctrl+c and ctrl+z stay what they
 // are, so that there is always a way out.
 func remap(remapped map[string][]string) (*keyMap, error) {
 	k := defaultKeys()

@@ -7,7 +7,7 @@ import (
 	"culvert/internal/say"
 )
 
-// running is the open tunnel that is the saved one, nil when there is none.
+// running returns the open tunnel that is a saved one; nil when there is none.
 func (ts *tunnels) running(s SavedTunnel) *row {
 	i := slices.IndexFunc(ts.rows, s.runs)
 	if i < 0 {
@@ -16,7 +16,7 @@ func (ts *tunnels) running(s SavedTunnel) *row {
 	return ts.rows[i]
 }
 
-// launch opens tunnels that were open before, each in its account; those that others than this machine could use only after
+// launch opens tunnels that were open before, each in its account; tunnels that other machines could use, only after
 // a question. What goes wrong is said in the notice line.
 func (ts *tunnels) launch(keepAlive time.Duration, wanted ...SavedTunnel) wish {
 	if ts.readOnly {
@@ -65,7 +65,7 @@ func (ts *tunnels) launchNow(keepAlive time.Duration, wanted []SavedTunnel) wish
 	return all(wishes...)
 }
 
-// launchIn opens a tunnel to what runs now.
+// launchIn opens a tunnel of before in a place, to what runs there now.
 func (ts *tunnels) launchIn(at *place, s SavedTunnel, keepAlive time.Duration) wish {
 	q := s.query()
 	spec := s.opens().Spec(q.Target())

@@ -8,8 +8,8 @@ import (
 	"culvert/ui/draw"
 )
 
-// departure is the dialog of who goes while tunnels are open. It names its keys itself: in the smallest windows there is no
-// bottom line.
+// departure is the dialog for a user who quits while tunnels are open. It names its keys itself, as in the smallest windows there
+// is no bottom line.
 type departure struct {
 	*look
 
@@ -18,7 +18,7 @@ type departure struct {
 	keep, quit, stay draw.Binding // keep has no keys where tunnels cannot be kept
 }
 
-// newDeparture asks for as many tunnels as are open; tunnels may end while it is asked.
+// newDeparture makes the dialog for the tunnels that are open. Tunnels may end while it is shown.
 func newDeparture(l *look, ts *tunnels, k *keeper) *departure {
 	them := "them"
 	if ts.open() == 1 {
@@ -46,7 +46,7 @@ func (d *departure) title() string { return d.theme.Strong.Paint("quit") }
 
 func (d *departure) foot() string { return "" }
 
-// text is how many tunnels are open at this moment.
+// text says how many tunnels are open at this moment.
 func (d *departure) text() string {
 	switch n := d.tunnels.open(); {
 	case n == 0 && d.tunnels.starting() > 0:
@@ -60,7 +60,7 @@ func (d *departure) text() string {
 	}
 }
 
-// answers are what can be pressed, in full.
+// answers returns the keys that can be pressed, with their full words.
 func (d *departure) answers() []draw.Binding {
 	all := []draw.Binding{d.quit, d.stay}
 	if d.keep.Enabled() {
@@ -90,7 +90,7 @@ func (d *departure) draw(w, h int, _ bool) []string {
 	return append(append([]string{"", text, ""}, lines...), "")
 }
 
-// help says in a word each what the dialog says in full.
+// help names the same keys for the bottom line, in a word each.
 func (d *departure) help() []draw.Binding {
 	short := []draw.Binding{d.quit.As("quit"), d.stay}
 	if d.keep.Enabled() {

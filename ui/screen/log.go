@@ -19,8 +19,8 @@ type logPage struct {
 	ring  *LogRing // nil: nothing is logged
 	table *draw.Table[logLine]
 	least slog.Level
-	lines []logLine // of every level, printable
-	next  uint64    // number of the first line that was not read yet
+	lines []logLine // of every level; their texts are printable
+	next  uint64    // sequence number of the first line that was not read yet
 }
 
 func newLog(on *look, ring *LogRing) *logPage {
@@ -102,7 +102,7 @@ func (l *logPage) update(msg tea.Msg) (wish, bool) {
 	if k, ok := msg.(tea.KeyPressMsg); ok && !l.table.Typing() {
 		switch {
 		case l.keys.log.Pressed(k):
-			return nil, true // it is here
+			return nil, true // the key for the log: it is in sight already
 		case l.keys.view.Pressed(k):
 			l.least = nextLevel(l.least)
 			l.show()
@@ -118,7 +118,7 @@ func (l *logPage) update(msg tea.Msg) (wish, bool) {
 	return nil, l.table.Update(msg)
 }
 
-// nextLevel goes through the levels from the most to say to the least, and round again.
+// nextLevel returns the next level in the order from the most talkative to the least, and then the first again.
 func nextLevel(l slog.Level) slog.Level {
 	switch l {
 	case slog.LevelDebug:
@@ -137,7 +137,7 @@ func (l logLine) text() string {
 	return strings.TrimSpace(l.At.Local().Format("2006-01-02T15:04:05.000Z07:00") + " " + levelWord(l.Level) + " " + l.Message + " " + l.Facts)
 }
 
-// wholeLines is how much of a long line is shown below the table.
+// wholeLines is how many lines below the table show a long line of the log.
 const wholeLines = 4
 
 func (l *logPage) draw(w, h int, focused bool) []string {

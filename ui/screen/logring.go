@@ -12,21 +12,21 @@ import (
 	"unicode"
 )
 
-// keepLines of the log are held for the log screen, and as many that are for debugging: there may be so many of those
-// that they must not take the place of what went wrong.
+// keepLines is how many lines of the log are held for the log page, and how many more that are for debugging: there may be so
+// many of those that they would push out the lines about what went wrong.
 const keepLines = 2000
 
 // LogRing holds the last records that were logged to its handler, of every level, for the log screen. It is safe for
 // concurrent use, and costs a logger a lock and a copy, never a wait. The zero LogRing works.
 type LogRing struct {
 	mu          sync.Mutex
-	lines, fine lineRing // info and above, and what is below
+	lines, fine lineRing // lines of level info and above, and lines below
 	next        uint64   // sequence number of the next line
 }
 
 // lineRing holds the last keepLines that were added.
 type lineRing struct {
-	lines []logLine // ring once it is full
+	lines []logLine // in order until it is full, then a ring
 	added int
 }
 
@@ -52,12 +52,12 @@ func (r *lineRing) since(seq uint64) []logLine {
 	return lines
 }
 
-// back is the line at a place from 1, the oldest, to the number of lines.
+// back returns a line by its position, from 1, the oldest, to the number of lines.
 func (r *lineRing) back(place int) *logLine {
 	return &r.lines[(r.added-len(r.lines)+place-1)%keepLines]
 }
 
-// logLine is a record; its texts are still to be made fit for a terminal.
+// logLine is a record of the log. In the ring its texts are as they were logged, not yet fit for a terminal.
 type logLine struct {
 	Seq     uint64 // counts from 0
 	At      time.Time
@@ -81,7 +81,7 @@ func (r *LogRing) add(l logLine) {
 	r.lines.add(l)
 }
 
-// fine reports whether a line is of interest for debugging alone.
+// fine reports whether a line is only of interest for debugging.
 func (l logLine) fine() bool { return l.Level < slog.LevelInfo }
 
 // since returns the lines from a sequence number on, oldest first, and the number to ask for the next time.
@@ -96,9 +96,9 @@ func (r *LogRing) since(seq uint64) (lines []logLine, next uint64) {
 	return lines, r.next
 }
 
-// forget leaves out the oldest of lines that the ring would not hold any more either.
+// forget drops the oldest lines, as many as the ring would have dropped too.
 func forget(lines []logLine) []logLine {
-	var over [2]int // of those that are fine, and of the others
+	var over [2]int // how many are to be dropped of those that are fine, and of the others
 	class := func(l logLine) int {
 		if l.fine() {
 			return 0
@@ -118,7 +118,7 @@ func forget(lines []logLine) []logLine {
 	})
 }
 
-// ringHandler is the way into a ring for loggers with attributes of their own.
+// ringHandler is a slog handler that writes to a ring, with the attributes and groups of its logger.
 type ringHandler struct {
 	ring  *LogRing
 	facts string // of WithAttrs

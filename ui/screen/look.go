@@ -10,11 +10,11 @@ import (
 type look struct {
 	theme  *draw.Theme
 	keys   *keyMap
-	now    time.Time // of the last tick
+	now    time.Time // the time of the last tick
 	frames int       // ticks so far, for the spinner
 }
 
-// spinner is the sign of something that is under way.
+// spinner returns the sign for something that is under way.
 func (l *look) spinner() string {
 	signs := l.theme.Glyph.Spinner
 	return signs[l.frames%len(signs)]

@@ -21,10 +21,10 @@ func (ts *tunnels) actOn(k tea.KeyPressMsg, rows []*row, done func()) (wish, boo
 	return nil, false
 }
 
-// mostNamed is how many of several tunnels a question names.
+// mostNamed is how many tunnels a question about several names.
 const mostNamed = 5
 
-// naming are the lines of a question about several tunnels.
+// naming returns the lines of a question about several tunnels.
 func naming(doing string, rows []*row) []string {
 	text := []string{fmt.Sprintf("%s %s?", doing, plural(len(rows), "tunnel")), ""}
 	connections := 0
@@ -43,7 +43,7 @@ func naming(doing string, rows []*row) []string {
 	return text
 }
 
-// stopAll ends several tunnels. Those that a culvert up holds end with all of its own.
+// stopAll ends several tunnels. With a tunnel that a culvert up holds, all others of that set end too.
 func (ts *tunnels) stopAll(rows []*row, done func()) wish {
 	if ts.readOnly {
 		return fail(&ReadOnlyError{})
@@ -79,7 +79,7 @@ func (ts *tunnels) stopAll(rows []*row, done func()) wish {
 	}, text...)
 }
 
-// reconnectAll gives several tunnels new sessions, and opens those again that are over. It asks where connections are cut.
+// reconnectAll gives several tunnels new sessions, and opens those again that are over. It asks first if that cuts connections.
 func (ts *tunnels) reconnectAll(rows []*row, done func()) wish {
 	rows = slices.DeleteFunc(slices.Clone(rows), func(r *row) bool { return r.holder != nil })
 	do := func() wish {

@@ -15,20 +15,20 @@ import (
 	"culvert/ui/recent"
 )
 
-// memory writes down which tunnels are used, and knows those of before.
+// memory writes down in a file which tunnels are used, and knows those that were used before.
 type memory struct {
 	look    *look
 	tunnels *tunnels
-	file    recent.File // empty: nothing is remembered
+	file    recent.File // where that is written; empty: nothing is remembered
 	clock   func() time.Time
 
-	list    []recent.Tunnel         // as last read, the most used first
-	was     []recent.Tunnel         // those that were open when another interface ended
-	open    map[*recent.Tunnel]bool // that are written down as open
-	pending []recent.Change         // not written yet
+	list    []recent.Tunnel         // the tunnels that were used before, as last read, the most used first
+	was     []recent.Tunnel         // those of them that were open when another screen ended
+	open    map[*recent.Tunnel]bool // tunnels that are written down as open
+	pending []recent.Change         // changes that are not written yet
 	writing bool
-	told    bool            // that the file cannot be used
-	asked   map[*place]bool // places for which the user was told of what was open
+	told    bool            // the user was told that the file cannot be used
+	asked   map[*place]bool // places for which the user was told what was open before
 }
 
 func newMemory(l *look, ts *tunnels, o Options) *memory {
@@ -50,7 +50,7 @@ func (m *memory) load() wish {
 	})
 }
 
-// trouble tells once that nothing can be remembered.
+// trouble tells the user, once, that nothing can be remembered.
 func (m *memory) trouble(err error) wish {
 	if err == nil || m.told {
 		return nil
@@ -69,7 +69,7 @@ func (m *memory) tick() wish {
 		for _, r := range m.tunnels.rows {
 			here[r.noted] = here[r.noted] || r.State != tunnel.Closed
 		}
-		for t := range m.open { // before those that are new, which may be the same ones again
+		for t := range m.open { // ends come before beginnings, as a tunnel that has begun may be one that has ended, opened again
 			if !here[t] {
 				delete(m.open, t)
 				m.pending = append(m.pending, recent.Change{Tunnel: *t, Over: true})
@@ -84,17 +84,17 @@ func (m *memory) tick() wish {
 	return all(m.write(), m.remind())
 }
 
-// opened notes a tunnel of ours that has begun.
+// opened notes that a tunnel of this process has begun.
 func (m *memory) opened(r *row) {
 	r.noted = new(recent.Tunnel)
-	if r.holder != nil || r.State == tunnel.Closed || r.order != nil { // it has no word for what is started
+	if r.holder != nil || r.State == tunnel.Closed || r.order != nil { // the file has no field for what is started for a tunnel
 		return
 	}
 	saved, ok := saving(r, func(string) bool { return false })
 	if !ok {
 		return
 	}
-	t := r.noted // goes with the row when that takes the place and the number of another
+	t := r.noted // a pointer, as the note goes along when the row is replaced by another
 	*t = recent.Tunnel{
 		Account: r.place.identity.Account, Profile: r.place.profileName(), Region: r.place.regionName(), Role: r.place.role,
 		Target: saved.Target.String(),
@@ -108,7 +108,7 @@ func (m *memory) opened(r *row) {
 	m.pending = append(m.pending, recent.Change{Tunnel: *t})
 }
 
-// write writes down what is pending, one batch at a time.
+// write writes the pending changes to the file, one batch at a time.
 func (m *memory) write() wish {
 	if m.writing || len(m.pending) == 0 || m.told {
 		return nil
@@ -129,8 +129,8 @@ func (m *memory) write() wish {
 	})
 }
 
-// flush writes what is still pending when the interface ends. What is open then can be opened again by the next one, unless
-// it goes on in the background.
+// flush writes what is still pending when the screen ends. Tunnels that are open then can be opened again by the next screen,
+// unless they go on in the background (kept).
 func (m *memory) flush(kept bool) {
 	if kept {
 		for t := range m.open {
@@ -138,11 +138,11 @@ func (m *memory) flush(kept bool) {
 		}
 	}
 	if len(m.pending) > 0 && !m.told {
-		_, _ = m.file.Note(m.clock(), control.Self(), m.pending...) // nobody is left to be told
+		_, _ = m.file.Note(m.clock(), control.Self(), m.pending...) // the screen is gone, so that nobody can be told
 	}
 }
 
-// saved is a tunnel of before as one that could be opened; false when the file says what cannot be.
+// saved returns a tunnel that was used before as one that can be opened; false when the file has something that cannot be read.
 func saved(t recent.Tunnel) (SavedTunnel, bool) {
 	target, err := aws.ParseTarget(t.Target)
 	forward, wrong := forwardBefore(t)
@@ -152,7 +152,7 @@ func saved(t recent.Tunnel) (SavedTunnel, bool) {
 	return SavedTunnel{Name: t.Target + " " + forwardWords(forward), Target: target, Forward: forward, Profile: t.Profile, Region: t.Region, Role: t.Role}, true
 }
 
-// forwardBefore is what a tunnel of before forwarded.
+// forwardBefore returns the forward of a tunnel that was used before.
 func forwardBefore(t recent.Tunnel) (tunnel.Forward, error) {
 	if t.Dynamic == nil {
 		return tunnel.ParseForward(t.Forward)
@@ -169,13 +169,13 @@ func forwardBefore(t recent.Tunnel) (tunnel.Forward, error) {
 	return f, errors.Join(wrong[:]...)
 }
 
-// of reports whether a tunnel of before was in the account of a place.
+// of reports whether a tunnel that was used before was in the account of a place.
 func of(t recent.Tunnel, p *place) bool {
 	return t.Profile == p.profileName() && t.Region == p.regionName() && t.Role == p.role &&
 		(t.Account == "" || p.identity.Account == "" || t.Account == p.identity.Account)
 }
 
-// left are the tunnels that were open in the account that the user looks at when an interface ended, and are not now.
+// left returns the tunnels in the account that the user looks at that were open when a screen ended, and are not open now.
 func (m *memory) left() []SavedTunnel {
 	var found []SavedTunnel
 	for _, t := range m.was {
@@ -186,7 +186,8 @@ func (m *memory) left() []SavedTunnel {
 	return found
 }
 
-// remind tells once of what could be opened again, as soon as it is known whose account this is and what runs already.
+// remind tells, once for each place, how many tunnels could be opened again, as soon as the account is known and which tunnels
+// are open already.
 func (m *memory) remind() wish {
 	p := m.tunnels.accounts.here
 	if len(m.was) == 0 || m.asked[p] || p.client == nil || p.identity.Account == "" && p.who == nil || m.tunnels.readOnly {
@@ -197,7 +198,7 @@ func (m *memory) remind() wish {
 	}
 	m.asked[p] = true
 	for _, t := range m.was {
-		if of(t, p) { // the next interface tells of what is open at the end of this one
+		if of(t, p) { // so that the next screen only tells of tunnels that are open at the end of this one
 			m.pending = append(m.pending, recent.Change{Tunnel: t, Over: true})
 		}
 	}
@@ -207,7 +208,7 @@ func (m *memory) remind() wish {
 	return nil
 }
 
-// offer is the line about what could be opened again.
+// offer is the line about how many tunnels could be opened again.
 func (m *memory) offer(n int) string {
 	were := " were"
 	if n == 1 {
@@ -216,7 +217,7 @@ func (m *memory) offer(n int) string {
 	return plural(n, "tunnel") + were + " open when culvert last ended here; " + m.look.keys.reconnect.Shortest() + " opens again"
 }
 
-// again asks whether to open what was open, and does.
+// again asks whether to open the tunnels that were open before, and opens them.
 func (m *memory) again(keepAlive time.Duration) wish {
 	left := m.left()
 	if len(left) == 0 {

@@ -7,7 +7,8 @@ import (
 	"culvert/ui/draw"
 )
 
-// How long the line above the keys keeps what it says. What went wrong stays longer: it is to be read twice.
+// How long a notice stays in the line above the keys. One about what went wrong stays longer, as it has to be read with more
+// care.
 const (
 	keepNotice  = 5 * time.Second
 	keepTrouble = 30 * time.Second
@@ -17,7 +18,7 @@ const (
 type notice struct {
 	text, remedy string
 	trouble      bool
-	doubt        bool // it may not be so
+	doubt        bool // what the notice says is not certain
 	until        time.Time
 }
 
@@ -26,14 +27,14 @@ func (a *app) fail(err error) {
 	a.notice = notice{text: say.Line(err.Error()), remedy: say.Line(say.Remedy(err)), trouble: true, until: a.now.Add(keepTrouble)}
 }
 
-// fade takes a notice away when its time is over.
+// fade removes the notice when its time is over.
 func (n *notice) fade(now time.Time) {
 	if now.After(n.until) {
 		*n = notice{}
 	}
 }
 
-// fits reports whether a notice can be read whole.
+// fits reports whether the whole notice fits into one line of w cells.
 func (n *notice) fits(w int) bool { return n.remedy == "" && draw.Width(n.text) <= w-2 }
 
 // lines is how many lines the notice takes in a window.
@@ -51,7 +52,7 @@ func (n *notice) draw(l *look, w int) []string {
 	return l.problem(&whole{n.text, n.remedy}, w, shortAdvice)
 }
 
-// whole is a failure as text: what went wrong, and what to do about it.
+// whole is an error made of texts: what went wrong, and the remedy.
 type whole struct{ text, cure string }
 
 func (e *whole) Error() string  { return e.text }

@@ -13,9 +13,9 @@ import (
 // proof is whether a tunnel was seen to reach its far end.
 type proof struct {
 	state proofState
-	by    string // what it was seen by, as the ready event names it
-	err   error  // why not
-	again bool   // it was proved before, behind another task or session
+	by    string // by what that was seen, as the ready event names it
+	err   error  // why it was not seen
+	again bool   // the tunnel was proved before, over another task or session
 }
 
 type proofState int
@@ -26,14 +26,14 @@ const (
 	unproved
 )
 
-// Start is a tunnel that is wanted from the beginning.
+// Start is a tunnel that the screen opens at its start.
 type Start struct {
-	Query aws.Query   // which container
+	Query aws.Query   // finds the container
 	Spec  tunnel.Spec // without a target
-	Probe string      // as --probe takes it
+	Probe string      // how the tunnel is proved, as --probe takes it
 }
 
-// begin opens what is wanted from the beginning. Their rows stand in the order in which they were named.
+// begin opens the tunnels that are wanted from the start. Their rows stand in the order in which they were named.
 func (ts *tunnels) begin(p *place) wish {
 	var wishes []wish
 	for _, s := range ts.start {
@@ -45,7 +45,7 @@ func (ts *tunnels) begin(p *place) wish {
 	return all(wishes...)
 }
 
-// openNow listens. A task without a runtime id, one that has only just started, is looked at again first.
+// openNow opens a tunnel. A container without a runtime id, as it has only just started, is looked up again first.
 func (p *place) openNow(spec tunnel.Spec) (*tunnel.Tunnel, error) {
 	if to := spec.Target; to.Task != "" && to.RuntimeID == "" {
 		query := aws.Query{Cluster: to.Cluster, Task: to.Task, Container: to.Container}
@@ -64,7 +64,7 @@ func (p *place) openNow(spec tunnel.Spec) (*tunnel.Tunnel, error) {
 	return p.engine.Open(spec)
 }
 
-// localName is where a tunnel listens, as its users write it.
+// localName is where a tunnel listens, as its clients write it.
 func localName(t *tunnel.Tunnel) string {
 	if path := t.Spec().Socket; path != "" {
 		return path
@@ -72,15 +72,15 @@ func localName(t *tunnel.Tunnel) string {
 	return t.Addr().String()
 }
 
-// addrPort is the local side of a spec with another port.
+// addrPort is the local address of a spec with another port.
 func addrPort(spec tunnel.Spec, port uint16) netip.AddrPort {
 	return netip.AddrPortFrom(spec.Local.Addr(), port)
 }
 
-// proveAgain is how long to wait after a probe that failed; a tunnel that is not open yet is one of them.
+// proveAgain is the pause after a probe that failed, as it does while the tunnel is not open yet.
 const proveAgain = time.Second
 
-// tryIt tries a tunnel until it is seen to work, or is over.
+// tryIt probes a tunnel until it is seen to work, or is over.
 func (ts *tunnels) tryIt(t *tunnel.Tunnel, probe, user string) wish {
 	if ts.prove == nil {
 		return nil
@@ -95,7 +95,7 @@ func (ts *tunnels) tryIt(t *tunnel.Tunnel, probe, user string) wish {
 			if err == nil {
 				ts.proofs[t] = proof{state: proved, by: by}
 				if probe == "" && by == string(tunnel.ProtocolUnknown) {
-					probe = by // it has been asked what it is, and is not a second time
+					probe = by // what the far end speaks is known now, so it is not asked for that again
 				}
 				return beside(func() tea.Msg { return ts.provedAgain(t, probe, user, behind) })
 			}
@@ -105,8 +105,8 @@ func (ts *tunnels) tryIt(t *tunnel.Tunnel, probe, user string) wish {
 	})
 }
 
-// provedAgain waits until the tunnel has moved away from the link behind which it was proved, and has it proved anew. One to any
-// host has a link for each of them: it is proved again when it was not open meanwhile.
+// provedAgain waits until the tunnel has moved away from the link over which it was proved, and has it proved anew. A tunnel to
+// any host has a link for each host, so it is proved again when it was not open meanwhile.
 func (ts *tunnels) provedAgain(t *tunnel.Tunnel, probe, user string, behind tunnel.Link) tea.Msg {
 	moved := func() bool {
 		if t.Spec().Dynamic != nil {
@@ -131,7 +131,7 @@ func (ts *tunnels) provedAgain(t *tunnel.Tunnel, probe, user string, behind tunn
 	})
 }
 
-// provedLater waits, and has the tunnel proved again unless it or the interface has ended.
+// provedLater waits for proveAgain, and has the tunnel proved again unless the tunnel or the screen has ended.
 func (ts *tunnels) provedLater(t *tunnel.Tunnel, probe, user string) tea.Msg {
 	select {
 	case <-ts.accounts.ctx.Done():
@@ -144,14 +144,14 @@ func (ts *tunnels) provedLater(t *tunnel.Tunnel, probe, user string) tea.Msg {
 	return then(func() wish { return ts.tryIt(t, probe, user) })
 }
 
-// ReadOnlyError says that the interface was told to change nothing.
+// ReadOnlyError means that the screen was told to open and end nothing.
 type ReadOnlyError struct{}
 
 func (e *ReadOnlyError) Error() string {
 	return "culvert runs with --read-only: it opens and ends nothing"
 }
 
-// Remedy is to start it without.
+// Remedy says where read-only is set.
 func (e *ReadOnlyError) Remedy() string {
 	return "start it without --read-only, CULVERT_READ_ONLY and read-only in the config file"
 }

@@ -13,7 +13,7 @@ import (
 	"culvert/ui/draw"
 )
 
-// everywhere are the pages and dialogs that a key opens whatever is on the screen. A new one is a file of its own and a
+// everywhere returns the pages and dialogs that a key opens whatever is on the screen. A new one needs a file of its own and a
 // line here.
 func (a *app) everywhere() []struct {
 	key  draw.Binding
@@ -39,9 +39,9 @@ func (a *app) everywhere() []struct {
 	}
 }
 
-// The pages that are about something, which one page wishes of another without knowing it.
+// The pages that one page can open by a wish, without knowing them.
 
-// jumping opens the dialog that leads to anything; names that are not known yet are asked for, once.
+// jumping opens the jump dialog; names of clusters and services that are not known yet are asked for, once.
 func jumping() wish {
 	return func(a *app) tea.Cmd {
 		fixed := slices.Concat(goalsOf(a.tunnels, a.memory, a.shelf, a.o.KeepAlive), privateGoals(a.here), a.keys.keyGoals())
@@ -52,7 +52,7 @@ func jumping() wish {
 	}
 }
 
-// awaitCode asks the user for the next one-time code that somebody wants; the dialog begins to wait for the one after it.
+// awaitCode waits for the next question for a one-time code and opens a dialog for it, which waits for the one after that.
 func awaitCode() wish {
 	return func(a *app) tea.Cmd {
 		if a.o.Codes == nil {
@@ -103,7 +103,8 @@ func forwardTo(p *place, e entry) wish {
 	}
 }
 
-// privateHosts shows the private destinations of a part of an account, with the cursor on one of them. One such page is enough.
+// privateHosts shows the private destinations of a part of an account, with the cursor on one of them. There is only one such
+// page.
 func privateHosts(s *survey, id string) wish {
 	return func(a *app) tea.Cmd {
 		for len(a.pages) > 0 {
@@ -149,12 +150,12 @@ func anyHostThrough(p *place, e entry) wish {
 	}
 }
 
-// proposals are what the forward dialog begins with.
+// proposals returns the values with which the forward dialog begins.
 func (a *app) proposals() proposals {
 	return proposals{family: a.familyToRun(), span: a.o.KeepAlive, anyHost: a.o.AnyHost, linkLocal: a.o.LinkLocal, demo: a.o.Demo, action: a.o.Action, checkProbe: a.o.CheckProbe}
 }
 
-// familyToRun is what is run where no task definition is named; empty: nothing can be started.
+// familyToRun is the family of the task definition that is run where the user names none; empty: nothing can be started.
 func (a *app) familyToRun() string {
 	if a.o.Errand == nil {
 		return ""
@@ -162,7 +163,7 @@ func (a *app) familyToRun() string {
 	return a.o.Family
 }
 
-// editForward opens the dialog with what a tunnel that is over was to be.
+// editForward opens the dialog with the values of a tunnel that is over.
 func editForward(r *row) wish {
 	return func(a *app) tea.Cmd {
 		d := newConnect(a.look, a.tunnels, r.place, entryOf(r.place.catalog, r.again().spec), proposals{
@@ -173,7 +174,7 @@ func editForward(r *row) wish {
 	}
 }
 
-// meant are the tunnels that a key is for: the one under the cursor or that the page in sight is about, else all.
+// meant returns the tunnels that a key is for: the one under the cursor or the one that the page in sight is about, else all.
 func (a *app) meant() []*row {
 	if r, ok := a.pane.table.Row(); ok && a.below {
 		return []*row{r}
@@ -248,15 +249,15 @@ func askProbe(p *place, q aws.Query, far tunnel.Spec, before string) wish {
 	}
 }
 
-// keepReports is how many reports of the doctor are kept to come back to.
+// keepReports is how many of the doctor's reports are kept, so that the user can come back to them.
 const keepReports = 20
 
-// consult shows the doctor's page about a port of a target, or a host behind it.
+// consult shows the doctor's page about a port of a target, or about a host behind it.
 func consult(p *place, q aws.Query, remote tunnel.Endpoint) wish {
 	return examine(p, q, tunnel.Spec{Remote: remote}, nil)
 }
 
-// examine shows the doctor's page about a target and what a tunnel leads to there. What was examined before is shown as it was
+// examine shows the doctor's page about a target and the far end of a tunnel there. An examination of the same is shown as it was
 // left.
 func examine(p *place, q aws.Query, far tunnel.Spec, probe *url.URL) wish {
 	return func(a *app) tea.Cmd {
@@ -264,7 +265,7 @@ func examine(p *place, q aws.Query, far tunnel.Spec, probe *url.URL) wish {
 			ctx: a.ctx, under: &a.examining, place: p, query: q, remote: far.Remote, dynamic: far.Dynamic, probe: probe, roots: a.o.Roots, linkLocal: a.o.LinkLocal, relay: a.o.Relay, build: a.o.Build,
 		}
 		if _, on := a.page().(*doctorPage); on {
-			a.leave() // one page of the doctor is enough
+			a.leave() // there is only one page of the doctor
 		}
 		i := slices.IndexFunc(a.reports, func(d *doctorPage) bool { return d.same(e) })
 		if i >= 0 && a.reports[i].finished() {
@@ -281,7 +282,8 @@ func examine(p *place, q aws.Query, far tunnel.Spec, probe *url.URL) wish {
 	}
 }
 
-// readWhole shows the failures that are in sight whole: where the keyboard is, then elsewhere.
+// readWhole opens a dialog with the whole text of the errors that are in sight: first of the part that has the keyboard, then of
+// the others.
 func readWhole() wish {
 	return func(a *app) tea.Cmd {
 		var found []error
@@ -315,7 +317,7 @@ func confirm(name, doing string, agreed func() wish, text ...string) wish {
 	return func(a *app) tea.Cmd { return a.grant(ask(newQuestion(a.look, name, doing, agreed, text...))) }
 }
 
-// chooseNumbered lets the user pick one of a few, by its number or by its name.
+// chooseNumbered lets the user pick one of a few choices, by its number or its name.
 func chooseNumbered(name string, choices []choice, chosen func(int) wish) wish {
 	return func(a *app) tea.Cmd { return a.grant(ask(newNumbered(a.look, name, choices, chosen))) }
 }

@@ -15,12 +15,12 @@ type tunnelsPane struct {
 
 	tunnels *tunnels
 	table   *draw.Table[*row]
-	shelf   *shelf        // of the saved tunnels
-	memory  *memory       // of those of before
-	way     func() string // from where the screen is to the first tunnel of a newcomer; empty where none is proposed
-	above   *row          // the tunnel that the page above tells everything of; nil when it tells of none
-	read    bool          // the keyboard is here
-	w       int           // cells that were drawn last
+	shelf   *shelf        // the saved tunnels
+	memory  *memory       // the tunnels that were used before
+	way     func() string // says what a newcomer should do next to get to the first tunnel; empty where nothing is proposed
+	above   *row          // the tunnel that the page above is about; nil when it is about none
+	read    bool          // the pane has the keyboard
+	w       int           // width in cells when last drawn
 }
 
 func newTunnelsPane(l *look, ts *tunnels, s *shelf, m *memory, way func() string) *tunnelsPane {
@@ -30,7 +30,7 @@ func newTunnelsPane(l *look, ts *tunnels, s *shelf, m *memory, way func() string
 	return p
 }
 
-// arrange shows the rows as they are now.
+// arrange fills the table with the tunnels as they are now.
 func (p *tunnelsPane) arrange() { p.table.Set(p.tunnels.rows) }
 
 // pointAt puts the cursor on a row.
@@ -39,8 +39,8 @@ func (p *tunnelsPane) pointAt(r *row) {
 	p.table.Reveal(r.id())
 }
 
-// wanted is how many lines the pane would like to have, its frame included. Where a tunnel ails there is room to say of
-// what, wherever the cursor is: a pane that grows and shrinks with the cursor would be restless.
+// wanted is how many lines the pane would like to have, its frame included. While any tunnel has trouble there is room to tell
+// it, wherever the cursor is, as a pane that grows and shrinks with the cursor would be restless.
 func (p *tunnelsPane) wanted(w int) int {
 	if len(p.tunnels.rows) == 0 {
 		return 3
@@ -52,7 +52,7 @@ func (p *tunnelsPane) wanted(w int) int {
 	return len(p.tunnels.rows) + 3 + lines
 }
 
-// wholeRemedy is how many lines a remedy of a tunnel gets where the window has them.
+// wholeRemedy is how many lines the remedy of a tunnel gets at the most.
 const wholeRemedy = 12
 
 func (p *tunnelsPane) title() string {
@@ -77,14 +77,14 @@ func (p *tunnelsPane) title() string {
 	return text
 }
 
-// foot tells of the tunnel under the cursor what there is no column for in this window.
+// foot tells the facts about the tunnel under the cursor for which there is no column in this window.
 func (p *tunnelsPane) foot() string {
 	r, ok := p.table.Row()
 	if !ok {
 		return ""
 	}
 	if r == p.above {
-		return "" // it is all up there
+		return "" // the page above tells all of it
 	}
 	var facts []string
 	for _, f := range p.tunnels.facts(r) {
@@ -124,8 +124,8 @@ func (p *tunnelsPane) nothing() string {
 	return text
 }
 
-// why is what ails the tunnel under the cursor: while the keyboard is here with what to do about it, else in a word, as the
-// eye is elsewhere. What the page above tells, and the header, is not said again.
+// why returns the lines about the trouble of the tunnel under the cursor: with the remedy while the pane has the keyboard, else
+// in a word, as the user looks elsewhere. What the page above or the header tells is not said again.
 func (p *tunnelsPane) why(w, most int) []string {
 	r, ok := p.table.Row()
 	if !ok || r == p.above {
@@ -144,7 +144,7 @@ func (p *tunnelsPane) whyOf(r *row, w, most int) []string {
 	return p.shortOf(r)
 }
 
-// short is what ails the tunnel under the cursor in a word, and the keys that lead to more.
+// short says in a word what the trouble of the tunnel under the cursor is, and names the keys that lead to more.
 func (p *tunnelsPane) short() []string {
 	r, ok := p.table.Row()
 	if !ok {
@@ -169,7 +169,7 @@ func (p *tunnelsPane) shortOf(r *row) []string {
 	return []string{" " + t.Bad.Paint(state+": "+word(err)) + " " + t.Muted.Paint("("+keys+")")}
 }
 
-// failing is what ails the tunnel under the cursor.
+// failing returns the error of the tunnel under the cursor.
 func (p *tunnelsPane) failing() []error {
 	if r, ok := p.table.Row(); ok && p.tunnels.ailment(r) != nil {
 		return []error{p.tunnels.ailment(r)}

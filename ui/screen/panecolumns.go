@@ -8,8 +8,8 @@ import (
 	"culvert/ui/draw"
 )
 
-// columns are those of the tunnels. Live ones have a fixed width, so that nothing jumps; the narrower the window, the
-// more of them are left to the foot of the frame.
+// columns returns the columns for tunnels. Those that change all the time have a fixed width, so that nothing jumps; the narrower
+// the window, the more of them are left to the foot of the frame.
 func (p *tunnelsPane) columns() []draw.Column[*row] {
 	t := p.theme
 	total := func(r *row) float64 {
@@ -71,7 +71,8 @@ func (p *tunnelsPane) columns() []draw.Column[*row] {
 	}
 }
 
-// rate is a rate of a tunnel: not known before it was measured, and none of what is over.
+// rate writes a rate of a tunnel: the sign for not known yet before it was measured, and the sign for none for a tunnel that is
+// over.
 func (l *look) rate(r *row, bytes float64) string {
 	switch {
 	case r.State.Final():

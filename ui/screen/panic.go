@@ -7,7 +7,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// PanicError is an error of culvert itself. It ends the screen; Stack says where it was made.
+// PanicError is a panic, so an error in culvert itself. It ends the screen; Stack says where it happened.
 type PanicError struct {
 	Value any
 	Stack []byte
@@ -17,12 +17,12 @@ func (e *PanicError) Error() string {
 	return fmt.Sprintf("culvert made an error and had to stop: %v", e.Value)
 }
 
-// Remedy says what to do with what stands above it.
+// Remedy says how to report the error.
 func (e *PanicError) Remedy() string {
 	return "report the lines above; the tunnels were closed, start culvert again"
 }
 
-// panicked notes a panic; the program ends, and tells of it when the screen is gone.
+// panicked notes a panic and ends the program, which reports the panic when the screen is gone.
 func (a *app) panicked(value any) tea.Cmd {
 	if a.broken == nil {
 		a.broken = &PanicError{Value: value, Stack: debug.Stack()}
@@ -30,7 +30,7 @@ func (a *app) panicked(value any) tea.Cmd {
 	return tea.Quit
 }
 
-// guarded is a command that hands its panic over to Update instead of writing it across the screen, as bubbletea would.
+// guarded returns a command whose panic is handed to Update, instead of being written across the screen as bubbletea would.
 func (a *app) guarded(cmd tea.Cmd) tea.Cmd {
 	if cmd == nil {
 		return nil

@@ -11,18 +11,18 @@ import (
 	"culvert/ui/draw"
 )
 
-// pick is a dialog that offers a few names, filtered while the user types.
+// pick is a dialog that offers names, filtered while the user types.
 type pick struct {
 	*look
 
 	name   string
 	table  *draw.Table[choice]
-	number func(i int) wish        // chosen by a key with its number; nil: they have none
-	free   func(typed string) bool // whether a name that is not offered may be chosen, too; nil: none
+	number func(i int) wish        // is called when the key with the number of a choice is pressed; nil: choices have no numbers
+	free   func(typed string) bool // reports whether a name that is not offered may be chosen; nil: none may
 	chosen func(string) wish
 }
 
-// choice is a name on offer with a word about it.
+// choice is a name that is offered, and a few words about it.
 type choice struct{ name, about string }
 
 func newPick(l *look, name string, choices []choice, chosen func(string) wish) *pick {
@@ -36,7 +36,7 @@ func newPick(l *look, name string, choices []choice, chosen func(string) wish) *
 	return p
 }
 
-// newNumbered offers a few texts, each with a number to choose it by.
+// newNumbered offers a few texts, each with a number by which it can be chosen.
 func newNumbered(l *look, name string, choices []choice, chosen func(int) wish) *pick {
 	numbered := make([]choice, len(choices))
 	for i, c := range choices {
@@ -46,7 +46,7 @@ func newNumbered(l *look, name string, choices []choice, chosen func(int) wish) 
 	for _, c := range numbered {
 		widest = max(widest, draw.Width(c.name))
 	}
-	for i := range numbered { // what does not fit is cut: a column that is too wide would be left out
+	for i := range numbered { // the words are cut to what fits, as a column that is too wide would be left out
 		numbered[i].about = l.theme.Cut(numbered[i].about, pickWidth-widest-4)
 	}
 	p := newPick(l, name, numbered, func(name string) wish {
@@ -100,7 +100,7 @@ func (p *pick) help() []draw.Binding {
 	return []draw.Binding{p.keys.in.As("choose"), p.keys.back}
 }
 
-// The most that a list to pick from takes.
+// The size of a list to pick from at the most.
 const (
 	pickWidth = 56
 	pickLines = 16
@@ -153,7 +153,7 @@ func (p *pick) update(msg tea.Msg) (wish, bool) {
 	return nil, true
 }
 
-// regions are AWS's, as of November 2026 (AWS General Reference, "Regions").
+// regions returns AWS's regions, as of November 2026 (AWS General Reference, "Regions").
 func regions() []choice {
 	return slices.Clone([]choice{
 		{"af-south-1", "Cape Town"}, {"ap-east-1", "Hong Kong"}, {"ap-east-2", "Taipei"}, {"ap-northeast-1", "Tokyo"},

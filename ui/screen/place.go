@@ -56,10 +56,10 @@ func (p *place) busy() bool { return p.looking || p.naming }
 // seen reports whether what the user looks at is in the catalog as a finished look has found it.
 func (p *place) seen() bool { return p.knows(p.sight) }
 
-// knows reports whether a sight was read to the end.
+// knows reports whether a look at a sight, or at more, has finished.
 func (p *place) knows(s aws.Sight) bool { return !p.seeing.at(s).IsZero() }
 
-// taken is how old what the user looks at is.
+// taken is when what the user looks at was read.
 func (p *place) taken() time.Time {
 	at := p.seeing.at(p.sight)
 	if at.IsZero() && p.catalog != nil {
@@ -68,23 +68,23 @@ func (p *place) taken() time.Time {
 	return at
 }
 
-// fresh reports whether what the user looks at needs no look yet.
+// fresh reports whether what the user looks at was read recently enough to need no look.
 func (p *place) fresh() bool { return p.seen() && p.of.look.now.Sub(p.taken()) <= p.of.refresh }
 
-// focus says what the user looks at. Only that is looked at again from now on; what is too old, or was never looked at, is
-// at once.
+// focus sets the sight that the user looks at. Only that is looked at again from now on; when it is too old, or was never read,
+// it is looked at at once.
 func (p *place) focus(s aws.Sight) wish {
 	if p.sight == s {
 		return nil
 	}
 	p.sight = s
 	if p.looking || p.fresh() {
-		return nil // where a look does not find enough, its end begins another
+		return nil // if the look under way does not read enough, its end begins another
 	}
 	return all(p.look(), hurry())
 }
 
-// tick takes what has arrived, and looks again when it is time.
+// tick takes what the look under way has found so far, and begins another look when it is time.
 func (p *place) tick() wish {
 	var w wish
 	if c := p.arrived.Swap(nil); c != nil && p.looking && !p.knows(p.asking) {
@@ -100,7 +100,7 @@ func (p *place) tick() wish {
 	return w
 }
 
-// look asks AWS for what the user looks at, after having connected where that is still to be done.
+// look reads from AWS what the user looks at, and connects first if need be.
 func (p *place) look() wish {
 	if p.looking {
 		return nil
@@ -121,13 +121,13 @@ func (p *place) look() wish {
 	})
 }
 
-// arrival is what of a look has come so far, or all of it.
+// arrival is what a look has found so far, or all of it.
 type arrival struct {
 	sight   aws.Sight
 	catalog *aws.Catalog
 }
 
-// find looks at a sight. The first look at a small account is at all of it: so nobody waits again on the way in.
+// find reads a sight. The first look at a small account reads all of it, so that the user does not wait again on going deeper.
 func (p *place) find(client *aws.Client, sight aws.Sight, first bool) (arrival, error) {
 	look := func(s aws.Sight) (arrival, error) {
 		catalog, err := client.Look(p.of.ctx, s, func(c *aws.Catalog) { p.arrived.Store(&arrival{s, c}) })
@@ -140,10 +140,10 @@ func (p *place) find(client *aws.Client, sight aws.Sight, first bool) (arrival, 
 	return look(everything)
 }
 
-// namesLast is how long it is known what clusters and services are called.
+// namesLast is how long the names of clusters and services count as known after they were read.
 const namesLast = time.Minute
 
-// askNames asks what clusters and services are called, for those of which that is not known and not being found out.
+// askNames reads the names of clusters and services, unless they are known or being read.
 func (p *place) askNames() wish {
 	now := p.of.look.now
 	known := p.namedAt
@@ -162,7 +162,7 @@ func (p *place) askNames() wish {
 	}
 	update := p.named.Store
 	if p.names != nil {
-		update = func(*aws.Catalog) {} // what was known is better than a part of it
+		update = func(*aws.Catalog) {} // the names that were known before are better than a part of the new ones
 	}
 	return all(hurry(), beside(func() tea.Msg {
 		names, err := client.Names(p.of.ctx, update, func(cluster string) bool { return seen[cluster] })
@@ -176,24 +176,24 @@ func (p *place) askNames() wish {
 	}))
 }
 
-// connected begins with an account that has been opened.
+// connected takes the client of an account that was opened, and begins to use it.
 func (p *place) connected(client *aws.Client) wish {
 	return all(p.join(client), p.look(), begin(p))
 }
 
-// join makes an account that has been opened one for tunnels.
+// join gives a place whose account was opened an engine for tunnels.
 func (p *place) join(client *aws.Client) wish {
 	p.client, p.engine = client, p.of.engine(client)
 	p.looking, p.trouble = false, nil
 	return all(joined(p), p.introduce())
 }
 
-// dial opens the account; the place stays as it is.
+// dial opens the account and returns its client; the place is not changed.
 func (p *place) dial(ctx context.Context) (*aws.Client, error) {
 	return p.of.connect(ctx, p.profile, p.region, p.role)
 }
 
-// reach opens an account that is only needed for its tunnels, and then goes on there, with what went wrong if it cannot.
+// reach opens an account that is only needed for its tunnels, and then calls goOn, with the error if that failed.
 func (p *place) reach(goOn func(error) wish) wish {
 	if p.client != nil {
 		return goOn(nil)
@@ -211,7 +211,7 @@ func (p *place) reach(goOn func(error) wish) wish {
 	})
 }
 
-// looked ends a look.
+// looked takes the result of a look that has ended.
 func (p *place) looked(sight aws.Sight, catalog *aws.Catalog, err error) wish {
 	p.looking = false
 	p.ended = p.of.look.now
@@ -229,7 +229,7 @@ func (p *place) looked(sight aws.Sight, catalog *aws.Catalog, err error) wish {
 	}
 	p.before = nil
 	if err == nil && sight != p.sight && !p.fresh() {
-		p.ended = time.Time{} // the user looks at something else by now
+		p.ended = time.Time{} // look at once, as the user looks at something else by now
 	}
 	if recovered || p.who != nil || p.stale() {
 		return all(refreshed(p), p.introduce())
@@ -237,15 +237,16 @@ func (p *place) looked(sight aws.Sight, catalog *aws.Catalog, err error) wish {
 	return refreshed(p)
 }
 
-// stale reports whether the expiry that is shown has passed or soon will: the credentials may have been renewed since.
+// stale reports whether the expiry that is shown has passed or will soon, so that it should be asked for again: the credentials
+// may have been renewed.
 func (p *place) stale() bool {
 	return !p.expires.IsZero() && p.expires.Sub(p.of.look.now) < expiresSoon
 }
 
-// expiresSoon is when the expiry of the credentials becomes something to look at.
+// expiresSoon is how long before their end the expiry of credentials is shown as a warning.
 const expiresSoon = 15 * time.Minute
 
-// introduce asks who the credentials belong to and how long they last.
+// introduce asks AWS to whom the credentials belong and how long they last.
 func (p *place) introduce() wish {
 	client := p.client
 	if client == nil {
@@ -264,7 +265,8 @@ func (p *place) introduce() wish {
 	})
 }
 
-// account is how a config file names the place, so that it is found again from any environment. The demo's is nowhere else.
+// account is how a config file names the account of the place, so that it is found again from any environment; empty for the
+// demo's account.
 func (p *place) account() Account {
 	if p.client == nil {
 		return Account{Profile: p.profile, Region: p.region, Role: p.role}
@@ -276,7 +278,7 @@ func (p *place) account() Account {
 	return Account{Profile: shell.Profile, Region: p.client.Region(), Role: shell.Role}
 }
 
-// profileName and regionName are what is shown: as resolved, else as asked for.
+// profileName and regionName are the names that are shown: as AWS's configuration has resolved them, else as they were asked for.
 func (p *place) profileName() string {
 	if p.client != nil {
 		return p.client.Profile()

@@ -11,22 +11,22 @@ import (
 	"culvert/ui/draw"
 )
 
-// trait is one thing to be said about something: what it is, and what there is to say.
+// trait is one fact: its name, and its text.
 type trait struct{ name, text string }
 
-// chapter is what belongs together of it.
+// chapter is a group of traits that belong together.
 type chapter struct {
 	name   string
 	traits []trait
 }
 
-// portrait is everything that is known of a row of the browser. What ECS was asked for about it comes before what the
-// catalog holds; nil details were not asked for.
+// portrait is everything that is known of a row of the browser. What ECS has answered about the row comes before what the
+// catalog holds; details are nil when ECS was not asked.
 type portrait struct {
 	*look
 
 	entry   entry
-	service *aws.Service // of the row, or that of its task; nil when there is none
+	service *aws.Service // the row's service, or that of its task; nil when there is none
 	task    *aws.Task
 	details *aws.Details
 }
@@ -47,13 +47,13 @@ func newPortrait(l *look, e entry, d *aws.Details) *portrait {
 	return p
 }
 
-// dots joins what is not empty.
+// dots joins the parts that are not empty, with dots between them.
 func (p *portrait) dots(parts ...string) string {
 	parts = slices.DeleteFunc(parts, func(s string) bool { return s == "" })
 	return strings.Join(parts, " "+p.theme.Glyph.Dot+" ")
 }
 
-// moment is a time of the past in the user's zone; the day is named where it is not today.
+// moment writes a time of the past in the user's zone, with the day unless that is today.
 func (p *portrait) moment(at time.Time) string {
 	if at.IsZero() {
 		return ""
@@ -68,13 +68,13 @@ func (p *portrait) moment(at time.Time) string {
 	return at.Format("2 Jan 15:04")
 }
 
-// chapters are for where there is room.
+// chapters returns all that is known, for a page of its own.
 func (p *portrait) chapters() []chapter {
 	all := []chapter{p.about(), p.containers(), p.network(), p.deployments(), p.events()}
 	return slices.DeleteFunc(all, func(c chapter) bool { return len(c.traits) == 0 })
 }
 
-// about is the row itself.
+// about returns the chapter about the row itself.
 func (p *portrait) about() chapter {
 	e := p.entry
 	var c chapter
@@ -138,7 +138,7 @@ func size(what, n string) string {
 	return what + " " + say.Line(n)
 }
 
-// desired is what ECS wants a task to become, where that is something else than it is.
+// desired is the status that ECS wants a task to have, where that is another than it has; else empty.
 func desired(t *aws.Task) string {
 	if t.DesiredStatus == "" || t.DesiredStatus == t.Status {
 		return ""
@@ -153,10 +153,10 @@ func startedBy(t *aws.Task) string {
 	return "by " + say.Line(t.Origin.StartedBy)
 }
 
-// likeness is a container of a portrait, every text ready to be shown.
+// likeness is a container in a portrait, with all texts printable.
 type likeness struct{ name, image, ports, state, env, secrets, runtime string }
 
-// likenesses are the containers of the task, or of one of the service's tasks; that of the row alone where it is one.
+// likenesses returns the containers of the task, or of one of the service's tasks; for a container's row only that one.
 func (p *portrait) likenesses() []likeness {
 	e := p.entry
 	var running []aws.Container
@@ -201,7 +201,7 @@ func (p *portrait) likenesses() []likeness {
 	return all
 }
 
-// containers tells of variables only the names: what they hold is nobody's business here.
+// containers returns the chapter about containers. Of variables it tells only the names, as values may be secrets.
 func (p *portrait) containers() chapter {
 	c := chapter{name: "containers"}
 	for _, one := range p.likenesses() {
@@ -277,13 +277,14 @@ func (p *portrait) events() chapter {
 	return c
 }
 
-// How wide the names of traits are, and the indent below a chapter.
+// How wide the names of traits are, and how wide the indent below a chapter's name, in cells.
 const (
 	traitName   = 17
 	traitIndent = 2
 )
 
-// brief are the chapters below the rows, each trait on one line, without what the rows and the line above have already.
+// brief returns the chapters for below the rows, each trait on one line, without what the rows and the line above them tell
+// already.
 func (p *portrait) brief(w int) []string {
 	t := p.theme
 	var lines []string
@@ -318,7 +319,7 @@ func (p *portrait) brief(w int) []string {
 	return lines
 }
 
-// lines are the chapters on a page of their own.
+// lines returns the chapters as the lines of a page.
 func (p *portrait) lines(w int) []draw.Line {
 	t := p.theme
 	var lines []draw.Line

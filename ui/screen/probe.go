@@ -12,13 +12,13 @@ import (
 	"culvert/ui/draw"
 )
 
-// probe is the dialog that asks what the doctor is to reach through a tunnel. Nothing is an answer, too.
+// probe is the dialog that asks for a URL which the doctor is to reach through a tunnel. The user may leave it empty.
 type probe struct {
 	*look
 
 	about     string
 	field     *draw.Field
-	linkLocal bool // hosts may be link-local addresses
+	linkLocal bool // the host may be a link-local address
 	chosen    func(*url.URL) wish
 }
 
@@ -47,11 +47,11 @@ func (p *probe) draw(w, _ int, _ bool) []string {
 	return append(append(append(lines, ""), p.field.Draw(t, w, true)...), "")
 }
 
-// parse is the URL that was typed, nil for none.
+// parse reads the URL that was typed; nil for an empty field.
 func (p *probe) parse() (*url.URL, error) {
 	text := p.field.Value()
 	if text == "" {
-		return nil, nil //nolint:nilnil // none is an answer
+		return nil, nil //nolint:nilnil // an empty field is allowed
 	}
 	u, err := doctor.ParseProbe(text)
 	if err != nil {

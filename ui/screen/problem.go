@@ -10,8 +10,9 @@ import (
 // shortAdvice is how many lines a remedy gets where there is little room.
 const shortAdvice = 2
 
-// problem is an error, in at most two lines, and what to do about it, in at most as many as said. A remedy that needs more
-// is never shown with its end cut off, where nobody would see that something is missing: it names the key that shows all.
+// problem returns the lines about an error: its text in two lines at the most, and its remedy in most lines at the most. A remedy
+// that needs more is never shown with its end cut off, where nobody would see that something is missing: it names the key that
+// shows all.
 func (l *look) problem(err error, w, most int) []string {
 	if err == nil {
 		return nil
@@ -26,7 +27,7 @@ func (l *look) problem(err error, w, most int) []string {
 	wrapped := draw.Wrap(cure, room)
 	if len(wrapped) > most {
 		if at := strings.IndexByte(cure, '{'); at > 0 {
-			cure = cure[:at] // a part of a policy would be taken for the whole
+			cure = cure[:at] // a part of a policy would be taken for the whole policy
 		}
 		hint := t.Glyph.More + " (" + l.keys.why.Shortest() + " shows all)"
 		wrapped = draw.First(draw.Wrap(cure, room), most)
@@ -48,7 +49,7 @@ func cutLines(t *draw.Theme, text string, w, most int) []string {
 	return all
 }
 
-// marked puts a sign before the first of some lines, and the others below the text.
+// marked puts a sign before the first of some lines, and indents the others to the same column.
 func marked(colour draw.Ink, sign string, lines []string) []string {
 	out := make([]string, len(lines))
 	for i, line := range lines {

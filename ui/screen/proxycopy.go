@@ -9,16 +9,16 @@ import (
 	"culvert/tunnel"
 )
 
-// What can be copied from a tunnel to any host, whose listener is a proxy whatever has answered behind it, and from one of its
+// What can be copied from a tunnel to any host, whose listener is a proxy whatever servers are behind it, and from one of its
 // destinations.
 
-// proxyCopies are the texts that help to use the proxy; command opens the tunnel without the screen.
+// proxyCopies returns the texts that help to use the proxy; command is the one that opens the tunnel without the screen.
 func proxyCopies(r reading, command string) []copyable {
 	list := []copyable{{"culvert line", command}}
 	if command == "" {
 		list = nil
 	}
-	if path := r.Spec.Socket; path != "" { // which no other client than curl takes for a proxy
+	if path := r.Spec.Socket; path != "" { // only curl takes a unix socket for a proxy
 		return append([]copyable{{curlLine, curl(socketProxy(path), "https://HOST/")}, {"socket", path}}, list...)
 	}
 	at := dialAddress(r).String()
@@ -38,14 +38,14 @@ func curl(proxy, url string) string { return "curl -x " + say.Word(proxy) + " " 
 // socketProxy is a SOCKS proxy at a unix socket, as curl names it.
 func socketProxy(path string) string { return "socks5h://localhost" + path }
 
-// The ports that a URL need not name.
+// The ports that need not be named in a URL.
 const (
 	portHTTP  = 80
 	portHTTPS = 443
 )
 
-// destinationCopies are the texts that use a destination through the proxy: first what fits what it has answered in, else its
-// port. Words in capitals are the user's to fill in.
+// destinationCopies returns the texts that use a destination through the proxy: first what fits the protocol that it has answered
+// in, else its port. Words in capitals are the user's to fill in.
 func destinationCopies(r reading, to tunnel.Endpoint, answered tunnel.Protocol) []copyable {
 	name := copyable{"destination", hostPort(to)}
 	proxy := "http://" + dialAddress(r).String()
@@ -55,12 +55,12 @@ func destinationCopies(r reading, to tunnel.Endpoint, answered tunnel.Protocol) 
 	web := copyable{curlLine, curl(proxy, urlTo(to, answered))}
 	link := copyable{"URL", urlTo(to, answered)}
 	switch {
-	case problemOf("1:"+bracketed(to.Host)+":1") != "": // a client has asked for what is no host: it belongs into no line of a shell
+	case problemOf("1:"+bracketed(to.Host)+":1") != "": // a client has asked for something that is no host name, which must not get into a line for a shell
 		return []copyable{name}
 	case r.Spec.Socket != "":
 		return []copyable{web, link, name}
 	}
-	switch asUsual(to, answered) { //nolint:exhaustive // the others are tried with curl
+	switch asUsual(to, answered) { //nolint:exhaustive // for the others there is the line for curl
 	case tunnel.ProtocolPostgres:
 		local := 10_000 + int(to.Port)%50_000
 		return []copyable{{"psql line", relay(r, to, local) + " & psql " + say.Word(fmt.Sprintf("host=%s hostaddr=127.0.0.1 port=%d user=USER dbname=DATABASE", to.Host, local))}, name}
@@ -79,7 +79,8 @@ func destinationCopies(r reading, to tunnel.Endpoint, answered tunnel.Protocol) 
 
 const portSSH = 22
 
-// commandOf opens a tunnel without the screen; empty where its holder does not tell all that it would have to say.
+// commandOf returns the command that opens a tunnel without the screen; empty where the tunnel's holder does not tell all that is
+// needed for it.
 func (ts *tunnels) commandOf(r *row) string {
 	at := r.place
 	if r.holder != nil || at == nil {
@@ -111,7 +112,7 @@ func (ts *tunnels) copy(r *row) wish {
 	return chooseCopy(r.reading, ts.answered(r), user)
 }
 
-// asUsual is what a destination speaks: what it has answered in, else what is usual at its port.
+// asUsual is the protocol of a destination: the one in which it has answered, else the one that is usual on its port.
 func asUsual(to tunnel.Endpoint, answered tunnel.Protocol) tunnel.Protocol {
 	if answered != tunnel.ProtocolUnknown && answered != "" {
 		return answered
@@ -127,7 +128,8 @@ func asUsual(to tunnel.Endpoint, answered tunnel.Protocol) tunnel.Protocol {
 	return tunnel.ProtocolUnknown
 }
 
-// urlTo is the URL of a web server at a destination: with TLS where it has spoken that, or nothing and that is usual there.
+// urlTo returns the URL of a web server at a destination: with https where the destination has spoken TLS, or where that is usual
+// on its port.
 func urlTo(to tunnel.Endpoint, answered tunnel.Protocol) string {
 	scheme, usual := "http", uint16(portHTTP)
 	if answered == tunnel.ProtocolTLS || to.Port == portHTTPS && answered != tunnel.ProtocolHTTP {
@@ -140,7 +142,7 @@ func urlTo(to tunnel.Endpoint, answered tunnel.Protocol) string {
 	return scheme + "://" + host + "/"
 }
 
-// relay is a line that listens on a port of this machine for a client that knows no proxies.
+// relay returns a command line that listens on a port of this machine, for clients that cannot use a proxy.
 func relay(r reading, to tunnel.Endpoint, local int) string {
 	proxy := dialAddress(r)
 	host, port, _ := net.SplitHostPort(proxy.String())

@@ -5,26 +5,26 @@ import "time"
 const (
 	// rateWindow is the span over which a rate is measured: long enough to read the figure, short enough to believe it.
 	rateWindow = time.Second
-	// keepSeconds of traffic are remembered for the graphs.
+	// keepSeconds is how many seconds of traffic are remembered for the graphs.
 	keepSeconds = 300
 )
 
-// meter turns totals that are looked at now and then into rates and a history of rates. The zero meter works.
+// meter turns totals, which it is given now and then, into rates and a history of rates. The zero meter works.
 type meter struct {
 	samples samples
 	filled  time.Duration
-	seconds [keepSeconds]passed // ring of whole seconds
-	now     int                 // the second that is being filled
-	lived   int                 // seconds in use
+	seconds [keepSeconds]passed // the traffic of past seconds, as a ring
+	now     int                 // index in seconds of the second that is being filled
+	lived   int                 // how many of seconds are in use
 }
 
-// sample is what the totals were at a time.
+// sample is the totals at a time.
 type sample struct {
 	at             time.Time
 	sent, received uint64
 }
 
-// passed are the bytes that passed in a second.
+// passed is how many bytes passed in a second.
 type passed struct{ sent, received float64 }
 
 // observe takes new totals. A clock that was set back counts as no time passed, totals that shrink as no traffic.
@@ -38,15 +38,16 @@ func (m *meter) observe(at time.Time, sent, received uint64) {
 	m.samples = m.samples.with(next)
 }
 
-// samples are those of about the last rateWindow, oldest first.
+// samples are the samples of about the last rateWindow, oldest first.
 type samples []sample
 
-// before reports whether a sample cannot follow another one: the clock was set back, or the totals are somebody else's.
+// before reports whether a sample cannot follow another one: the clock was set back, or the totals have shrunk, so that they are
+// of something else.
 func (s sample) before(last sample) bool {
 	return s.at.Before(last.at) || s.sent < last.sent || s.received < last.received
 }
 
-// with takes another sample, and forgets those that are too old.
+// with adds a sample, and forgets those that are too old.
 func (s samples) with(next sample) samples {
 	if n := len(s); n > 0 && next.before(s[n-1]) {
 		s = s[:0]
@@ -58,10 +59,10 @@ func (s samples) with(next sample) samples {
 	return s
 }
 
-// fill spreads what passed over the seconds it took.
+// fill spreads bytes over the seconds in which they passed.
 func (m *meter) fill(elapsed time.Duration, p passed) {
 	whole := elapsed
-	elapsed = min(elapsed, keepSeconds*time.Second) // what came before is not remembered anyway
+	elapsed = min(elapsed, keepSeconds*time.Second) // what passed before is not remembered anyway
 	if whole == 0 {
 		m.seconds[m.now].sent += p.sent
 		m.seconds[m.now].received += p.received
@@ -82,7 +83,7 @@ func (m *meter) fill(elapsed time.Duration, p passed) {
 	}
 }
 
-// since is the time from which on the rate is measured now; zero when there is nothing to measure.
+// since is the beginning of the span over which the rate is measured now; zero when there is nothing to measure.
 func (m *meter) since() time.Time {
 	if len(m.samples) == 0 {
 		return time.Time{}
@@ -90,7 +91,7 @@ func (m *meter) since() time.Time {
 	return m.samples[0].at
 }
 
-// measured reports whether there is a rate: not before the second look.
+// measured reports whether there is a rate, which takes two samples.
 func (m *meter) measured() bool { return len(m.samples) > 1 }
 
 // rate returns the bytes per second of the last second or so.
@@ -99,7 +100,7 @@ func (m *meter) rate() (sent, received float64) {
 	return sent, received
 }
 
-// rate returns the bytes per second from a time on; false when they were not counted then.
+// rate returns the bytes per second from a time on; known is false when there is no sample of that time.
 func (s samples) rate(from time.Time) (sent, received float64, known bool) {
 	if len(s) == 0 || s[0].at.After(from) {
 		return 0, 0, false

@@ -10,14 +10,14 @@ import (
 	"culvert/ui/draw"
 )
 
-// reader is a dialog that shows failures whole, with what to do about them, however long that is.
+// reader is a dialog that shows errors in full, with their remedies, however long they are.
 type reader struct {
 	*look
 
 	failures []error
 	top      int
-	lines    int // that are in sight
-	all      int // that there are
+	lines    int // how many lines are in sight
+	all      int // how many lines there are
 }
 
 func newReader(l *look, failures []error) *reader { return &reader{look: l, failures: failures} }
@@ -89,7 +89,7 @@ func (r *reader) update(msg tea.Msg) (wish, bool) {
 	return nil, true
 }
 
-// copy takes the remedies.
+// copy copies the remedies.
 func (r *reader) copy() wish {
 	var cures []string
 	for _, err := range r.failures {

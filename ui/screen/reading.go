@@ -8,25 +8,25 @@ import (
 	"culvert/tunnel"
 )
 
-// reading is what a tunnel looks like at a moment. Screens draw readings, so that they can be drawn without a tunnel.
+// reading is a copy of what is known of a tunnel at a moment. Pages draw readings, so that they can be drawn without a tunnel.
 type reading struct {
 	ID     tunnel.ID
 	Spec   tunnel.Spec
 	Local  netip.AddrPort
 	State  tunnel.State
-	Err    error // why it is in that state
+	Err    error // why the tunnel is in that state
 	Link   tunnel.Link
 	Stats  tunnel.Stats
 	Opened time.Time
 	Since  time.Time // when State began
-	User   string    // whom its proxy is asked as; empty: nobody
+	User   string    // the user for the proxy at its far end; empty for none
 
-	Destinations []tunnel.Destination // of a tunnel to any host
-	through      int                  // of them through a task, of which there may be so many
-	counted      bool                 // that is known
+	Destinations []tunnel.Destination // the destinations of a tunnel to any host
+	through      int                  // how many destinations there are through a task
+	counted      bool                 // through is known
 }
 
-// read looks at a tunnel. Opened and Since are the caller's to fill: they follow from events.
+// read returns the reading of a tunnel. Opened and Since are left to the caller, as they follow from events.
 func read(t *tunnel.Tunnel) reading {
 	state, err := t.State()
 	r := reading{
@@ -38,7 +38,7 @@ func read(t *tunnel.Tunnel) reading {
 	return r
 }
 
-// lead takes the destinations of a tunnel to any host.
+// lead puts the destinations of a tunnel to any host into a reading.
 func lead(r *reading, to []tunnel.Destination) {
 	r.Destinations, r.through, r.counted = to, 0, true
 	for i := range to {

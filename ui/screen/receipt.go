@@ -12,14 +12,14 @@ import (
 	"culvert/ui/draw"
 )
 
-// receipt is what became of a text that was to be copied. It shows the text, so that it can be selected by hand where no
+// receipt says what became of a text that was to be copied. It shows the text, so that the user can select it by hand where no
 // clipboard is known to have it.
 type receipt struct {
 	what, text string
 	outcome    clip.Outcome
 }
 
-// head says where something went, as far as that is known.
+// head says to which clipboards something went, as far as that is known.
 func (r receipt) head(what string) string {
 	switch where := r.outcome.Where(); {
 	case r.outcome.Certain():
@@ -30,10 +30,11 @@ func (r receipt) head(what string) string {
 	return "could not copy " + r.what
 }
 
-// byHand is what there is to do where nobody knows.
+// byHand is the advice where it is not known whether a clipboard has the text.
 const byHand = "select it if it did not arrive"
 
-// notice is the receipt in one line. It does not fit there when the text has several, or something went wrong.
+// notice returns the receipt as a notice of one line. It does not fit into one when the text has several lines, or something went
+// wrong.
 func (r receipt) notice(now time.Time) notice {
 	n := notice{text: r.head("") + ": " + say.Line(r.text), until: now.Add(keepNotice)}
 	if !r.outcome.Certain() {
@@ -49,13 +50,13 @@ func (r receipt) notice(now time.Time) notice {
 	return n
 }
 
-// receiptBox is a dialog with a receipt. While it is there, the mouse is the terminal's: text can be selected.
+// receiptBox is a dialog with a receipt. While it is open, the mouse is left to the terminal, so that text can be selected.
 type receiptBox struct {
 	*look
 	receipt
 
-	from int // the first line in sight
-	room int // for lines, when it was drawn last
+	from int // index of the first line in sight
+	room int // how many lines there was room for when last drawn
 }
 
 func newReceiptBox(l *look, r receipt) *receiptBox { return &receiptBox{look: l, receipt: r} }
@@ -81,7 +82,7 @@ func (b *receiptBox) foot() string {
 
 func (b *receiptBox) help() []draw.Binding { return []draw.Binding{b.keys.back.As("close")} }
 
-// draw shows the text as it is: broken where the box ends, and nowhere else.
+// draw shows the text as it is, broken only where the box ends.
 func (b *receiptBox) draw(w, h int, _ bool) []string {
 	var lines []string
 	for line := range strings.Lines(b.text) {

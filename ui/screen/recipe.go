@@ -12,27 +12,27 @@ import (
 	"culvert/tunnel"
 )
 
-// recipe is a tunnel as somebody would open it without the screen.
+// recipe says how a tunnel is opened without the screen. Fields that are empty are left out.
 type recipe struct {
 	demo            bool
-	profile, region string // empty: what the environment says
-	endpoint, role  string // of --endpoint-url and --role-arn
+	profile, region string // --profile and --region; empty: what the environment says
+	endpoint, role  string // --endpoint-url and --role-arn
 	document        string
-	stream          string // of --stream-endpoint
+	stream          string // --stream-endpoint
 	target          aws.Target
 	forward         tunnel.Forward
 	probe           string
-	user            string // of the proxy at the far end
+	user            string // the user for the proxy at the far end
 	keepAlive       time.Duration
-	exact           bool   // the local port must be that of forward
-	action          string // that the workflow step uses; empty when it is not known
+	exact           bool   // the local port has to be that of forward
+	action          string // the action that the workflow step uses; empty when it is not known
 
-	order  *aws.Order       // what is started for it; nil: it is there
-	also   []tunnel.Forward // in the same workflow step
-	inputs [][2]string      // more of the workflow step: names and values
+	order  *aws.Order       // what is started for the tunnel; nil for nothing
+	also   []tunnel.Forward // further forwards in the same workflow step
+	inputs [][2]string      // names and values of further inputs of the workflow step
 }
 
-// command is the recipe for a shell.
+// command is the recipe as a command for a shell.
 func (r recipe) command() string {
 	words := []string{"culvert", "--headless"}
 	for _, w := range r.flags() {
@@ -41,7 +41,7 @@ func (r recipe) command() string {
 	return strings.Join(words, " ")
 }
 
-// flags are the recipe for a command line.
+// flags returns the recipe as the flags of a command line.
 func (r recipe) flags() (words []string) {
 	add := func(flag, value string) {
 		if value != "" {
@@ -106,7 +106,7 @@ func (r recipe) flags() (words []string) {
 	return words
 }
 
-// step is the recipe for a workflow of GitHub Actions.
+// step is the recipe as a step of a GitHub Actions workflow.
 func (r recipe) step() string {
 	var b strings.Builder
 	b.WriteString("- uses: " + r.action + "\n  with:\n")
@@ -183,7 +183,7 @@ func (r recipe) step() string {
 	return b.String()
 }
 
-// ttl is the time of what is started; empty where it is the usual one.
+// ttl is after which time the started task ends; empty for the default.
 func (r recipe) ttl() string {
 	if r.order.TTL == aws.UsualTTL {
 		return ""
@@ -191,7 +191,7 @@ func (r recipe) ttl() string {
 	return brief(r.order.TTL)
 }
 
-// brief writes a span without the parts of it that are zero at its end.
+// brief writes a time span without zero units at its end.
 func brief(span time.Duration) string {
 	text := span.String()
 	if strings.HasSuffix(text, "m0s") {
@@ -203,7 +203,7 @@ func brief(span time.Duration) string {
 	return text
 }
 
-// proxyUser is whom the proxy at the far end wants: a tunnel to any host has none there.
+// proxyUser is the user for the proxy at the far end; empty for a tunnel to any host, which has no proxy there.
 func (r recipe) proxyUser() string {
 	if r.forward.Dynamic != nil {
 		return ""
@@ -211,7 +211,7 @@ func (r recipe) proxyUser() string {
 	return r.user
 }
 
-// form is the forward as short as it can be said.
+// form writes the forward as short as possible.
 func (r recipe) form() string {
 	if f := r.forward; !r.exact && f.Socket == "" && f.Remote.Host == "" && f.Local == netip.AddrPortFrom(netip.Addr{}, f.Remote.Port) {
 		return f.Remote.String()
@@ -219,7 +219,7 @@ func (r recipe) form() string {
 	return r.forward.String()
 }
 
-// inOneWord reports whether the target can be written as cluster/service/task/container without a gap.
+// inOneWord reports whether the target can be written as cluster/service/task/container with no part missing before the last.
 func (r recipe) inOneWord() bool {
 	t := r.target
 	if t.Service == "" {
@@ -228,7 +228,7 @@ func (r recipe) inOneWord() bool {
 	return t.Container == "" || t.Task != ""
 }
 
-// exposed is the address to listen on where others can reach it; zero on loopback.
+// exposed is the address to listen on, if other machines can reach it; zero for loopback.
 func (r recipe) exposed() netip.Addr {
 	if a := r.forward.Local.Addr(); a.IsValid() && !a.IsLoopback() {
 		return a
@@ -236,7 +236,8 @@ func (r recipe) exposed() netip.Addr {
 	return netip.Addr{}
 }
 
-// yamlWord quotes a value of YAML unless it is a plain word. A number is quoted: YAML 1.1 reads 15432:5432 in base sixty.
+// yamlWord quotes a value for YAML unless it is a plain word. Numbers are quoted too, as YAML 1.1 reads 15432:5432 as one in base
+// sixty.
 func yamlWord(s string) string {
 	letters := strings.ContainsAny(s[:1], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 	plain := strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_/.") == ""

@@ -23,40 +23,40 @@ type SavedTunnel struct {
 	Name    string
 	Target  aws.Target
 	Forward tunnel.Forward
-	Probe   string // as --probe takes it; empty chooses by the port
+	Probe   string // how the tunnel is proved, as --probe takes it; empty chooses by the port
 	Project string // the project file that it comes from; empty for the user's own
 
-	Dynamic *tunnel.Dynamic // what one to any host is opened with, where the user has set more for all; nil: as Forward says
+	Dynamic *tunnel.Dynamic // with what a tunnel to any host is opened, where the user has set more for all such tunnels; nil: as Forward says
 
-	Lanes   int  // sessions; 0 is what the user has set for all
-	OneTask bool // they stay on one task, whatever the user has set for all
+	Lanes   int  // how many sessions it has; 0 is what the user has set for all tunnels
+	OneTask bool // its sessions stay on one task, whatever the user has set for all tunnels
 
-	Profile, Region, Role string // of its account; empty is what the user looks at
-	ProxyUser             string // whom the proxy at its far end is asked as; empty is nobody
+	Profile, Region, Role string // its account; empty names are those of the account that the user looks at
+	ProxyUser             string // the user for the proxy at its far end; empty for none
 
-	Entry Account // what the config file says of that, where flags may say something else
+	Entry Account // the account as the config file names it, while flags may have changed the fields above
 }
 
-// Account is how a config file names one; empty is whatever the user looks at.
+// Account is an account as a config file names it; empty names are those of the account that the user looks at.
 type Account struct{ Profile, Region, Role string }
 
-// Change is one change of the tunnels and groups in the user's own file. What has no name is not there: a tunnel that was
-// not is new, one that is not is deleted. Another process may have changed the file since; then Was says something else than
-// the file does, and nothing is changed.
+// Change is one change of a tunnel or group in the user's own config file. A field without a Name stands for nothing: with Was
+// empty the tunnel is new, with Is empty it is deleted. Was has to be what the file says: if another process has changed that
+// since, the change fails.
 type Change struct {
 	Was, Is           SavedTunnel
-	Groups            []string // that Is belongs to; nil leaves them as they are
+	Groups            []string // the groups to which Is belongs; nil leaves them as they are
 	WasGroup, IsGroup SavedGroup
 }
 
-// Written is what the files say after a change, made or not.
+// Written is what the config files say after a change, be it made or failed.
 type Written struct {
-	Path  string // of the file that was to be changed
+	Path  string // the file that was to be changed
 	Saved Saved
 	Undo  func() (Written, error) // takes the change back, unless the file was changed again
 }
 
-// account is what the tunnel says of its account.
+// account writes the account of the tunnel, as far as the tunnel names one.
 func (s SavedTunnel) account() string {
 	var parts []string
 	for _, part := range [][2]string{{"profile ", s.Profile}, {"region ", s.Region}, {"role ", s.Role}} {
@@ -74,7 +74,7 @@ type SavedGroup struct {
 	Project string // the project file that it comes from; empty for the user's own
 }
 
-// named returns the saved tunnel of a name.
+// named returns the saved tunnel with a name.
 func (s *Saved) named(name string) (SavedTunnel, bool) {
 	i := slices.IndexFunc(s.Tunnels, func(t SavedTunnel) bool { return t.Name == name })
 	if i < 0 {
@@ -83,10 +83,10 @@ func (s *Saved) named(name string) (SavedTunnel, bool) {
 	return s.Tunnels[i], true
 }
 
-// runs reports whether an open tunnel is the saved one, whoever opened it.
+// runs reports whether an open tunnel is the saved one, however it was opened.
 func (s SavedTunnel) runs(r *row) bool {
 	spec, local := r.Spec, s.Forward.Local
-	if s.Forward.To != "" && spec.To == s.Forward.To { // what the name means was found for that one
+	if s.Forward.To != "" && spec.To == s.Forward.To { // the open tunnel's far end was found by the same name
 		s.Forward.Remote = spec.Remote
 		if s.Target == (aws.Target{}) {
 			s.Target = aws.Target{Cluster: spec.Target.Cluster, Service: spec.Target.Service, Family: spec.Target.Family}
@@ -99,14 +99,14 @@ func (s SavedTunnel) runs(r *row) bool {
 		s.Target.Container != "" && spec.Target.Container != s.Target.Container,
 		!sameFar(forwardOf(spec, 0), s.opens()) || spec.Socket != s.Forward.Socket,
 		local.Port() != 0 && local.Port() != r.Local.Port(),
-		local.Port() == 0 && spec.Local.Port() != 0 && (spec.Dynamic != nil || r.Local.Port() != spec.Remote.Port), // asked for elsewhere
+		local.Port() == 0 && spec.Local.Port() != 0 && (spec.Dynamic != nil || r.Local.Port() != spec.Remote.Port), // another local port was asked for
 		local.Addr().IsValid() && local.Addr() != spec.Local.Addr():
 		return false
 	}
 	return true
 }
 
-// in reports whether an open tunnel is in the account that the saved one names; one that names none may be anywhere.
+// in reports whether an open tunnel is in the account that the saved one names; a saved tunnel that names none may be in any.
 func (s SavedTunnel) in(r *row) bool {
 	if s.Profile == "" && s.Region == "" {
 		return true
@@ -115,7 +115,7 @@ func (s SavedTunnel) in(r *row) bool {
 	return (s.Profile == "" || s.Profile == profile) && (s.Region == "" || s.Region == region)
 }
 
-// elsewhere reports whether the target was written as an ARN of another account or region than a place that is known.
+// elsewhere reports whether the target was written as an ARN of another account or region than that of a place.
 func (s SavedTunnel) elsewhere(p *place) bool {
 	home := s.Target.Home
 	if p == nil || home == (aws.Home{}) {
@@ -124,8 +124,8 @@ func (s SavedTunnel) elsewhere(p *place) bool {
 	return home.Region != p.regionName() || p.identity.Account != "" && home.Account != p.identity.Account
 }
 
-// userOf is whom the proxy at the far end of a tunnel of before is asked as: what the saved tunnel says that it was, else what
-// is said for all.
+// userOf is the user for the proxy at the far end of a tunnel that was used before: the one of the same saved tunnel, else the
+// one for all tunnels.
 func (ts *tunnels) userOf(s SavedTunnel) string {
 	for _, known := range ts.saved.Tunnels {
 		port := known.Forward.Local.Port()
@@ -136,7 +136,7 @@ func (ts *tunnels) userOf(s SavedTunnel) string {
 	return ts.proxyUser
 }
 
-// opens is what the saved tunnel forwards.
+// opens returns the forward with which the saved tunnel is opened.
 func (s SavedTunnel) opens() tunnel.Forward {
 	f := s.Forward
 	if f.Dynamic != nil && s.Dynamic != nil {
@@ -145,13 +145,13 @@ func (s SavedTunnel) opens() tunnel.Forward {
 	return f
 }
 
-// exposed reports whether others than this machine could use the tunnel.
+// exposed reports whether other machines could use the tunnel.
 func (s SavedTunnel) exposed() bool {
 	at := s.Forward.Local.Addr()
 	return at.IsValid() && !at.IsLoopback()
 }
 
-// query is how a container for the tunnel is looked up.
+// query returns the query for a container for the tunnel.
 func (s SavedTunnel) query() aws.Query {
 	q := s.Target.Query()
 	if s.Forward.Remote.Host == "" {
@@ -160,11 +160,11 @@ func (s SavedTunnel) query() aws.Query {
 	return q
 }
 
-// saving is an open tunnel as it would be saved; false when its target has no name that lasts.
+// saving returns an open tunnel as it would be saved; false when its target has no name that lasts.
 func saving(r *row, taken func(string) bool) (SavedTunnel, bool) {
 	target := aws.Target{Cluster: r.Spec.Target.Cluster, Service: r.Spec.Target.Service, Family: r.Spec.Target.Family}
 	if r.unknown() || target.Service == "" && target.Family == "" {
-		return SavedTunnel{}, false // that task comes once, or that name was not found
+		return SavedTunnel{}, false // a task of its own does not come again, and a name that was not found leads nowhere
 	}
 	forward := tunnel.Forward{Remote: r.Spec.Remote, Socket: r.Spec.Socket, Dynamic: r.Spec.Dynamic}
 	if forward.Socket == "" && (forward.Dynamic != nil || r.Spec.Local.Addr().IsValid() || forward.Remote.Host != "" || r.Local.Port() != forward.Remote.Port) {
@@ -187,7 +187,7 @@ func saving(r *row, taken func(string) bool) (SavedTunnel, bool) {
 	}, true
 }
 
-// plainName is a name that needs no quotes in YAML nor in a shell.
+// plainName makes a name that needs quotes neither in YAML nor in a shell.
 func plainName(s string) string {
 	name := strings.Map(func(r rune) rune {
 		switch {

@@ -19,25 +19,25 @@ type savedForm struct {
 	*look
 
 	shelf      *shelf
-	was        Change // without Is and IsGroup
-	project    string // the project file that what is changed comes from; empty for the user's own
+	was        Change // the change before what the form says: without Is and IsGroup
+	project    string // the project file that has the tunnel or group; empty for the user's own file
 	heading    string
-	role       string // of the account, which no field is for
+	role       string // the role of the account, for which there is no field
 	checkProbe func(string) error
 
-	name, target, forward, probe, profile, region, groups *draw.Field       // of a tunnel
-	via, deny, most                                       *draw.Field       // of one to any host, whose forward is its local side; else nil
-	warm                                                  []tunnel.Endpoint // of that one, which no field is for
-	named                                                 bool              // it leads to a destination by its name
-	members                                               *draw.Field       // of a group
+	name, target, forward, probe, profile, region, groups *draw.Field       // the fields of a tunnel
+	via, deny, most                                       *draw.Field       // the fields of a tunnel to any host, whose field forward is its local side; else nil
+	warm                                                  []tunnel.Endpoint // the warm destinations of that tunnel, for which there is no field
+	named                                                 bool              // the tunnel leads to a destination by its name
+	members                                               *draw.Field       // the field of a group
 
 	at      int
 	saving  bool
 	failure error
 }
 
-// newSavedForm asks for a change: of a tunnel or group that is there, or of a new one, which is proposed as it would be
-// saved.
+// newSavedForm makes the dialog for a change: of a tunnel or group that exists, or of a new one, for which the fields are
+// proposed. Nothing is saved before the user agrees.
 func newSavedForm(l *look, s *shelf, c Change, o Options) *savedForm {
 	f := &savedForm{look: l, shelf: s, checkProbe: o.CheckProbe}
 	f.was = Change{Was: c.Was, WasGroup: c.WasGroup}
@@ -55,7 +55,7 @@ func newSavedForm(l *look, s *shelf, c Change, o Options) *savedForm {
 		f.heading = "edit"
 	}
 	if f.project = c.Was.Project; f.project != "" {
-		f.was.Was = SavedTunnel{} // that file stays as it is
+		f.was.Was = SavedTunnel{} // a project file is not changed: the tunnel becomes a new one of the user's own
 	}
 	one := c.Is
 	f.role = one.Entry.Role
@@ -98,7 +98,7 @@ func (f *savedForm) fields() []*draw.Field {
 	return []*draw.Field{f.name, f.target, f.forward, f.probe, f.profile, f.region, f.groups}
 }
 
-// lead makes it the dialog of a tunnel to any host.
+// lead makes the dialog one for a tunnel to any host.
 func (f *savedForm) lead(to *tunnel.Dynamic) {
 	local := f.forward.Value()
 	f.forward = draw.NewField("any host at", "a local port, as 1080")
@@ -108,7 +108,7 @@ func (f *savedForm) lead(to *tunnel.Dynamic) {
 	f.warm = to.Warm
 }
 
-// forwarding is what the form says of the forward.
+// forwarding reads the forward from the form.
 func (f *savedForm) forwarding() (tunnel.Forward, error) {
 	switch {
 	case f.named:
@@ -126,7 +126,7 @@ func (f *savedForm) forwarding() (tunnel.Forward, error) {
 // maxSavedName bounds the name of a saved tunnel or group, in characters.
 const maxSavedName = 64
 
-// wrongName says why something cannot have a name; empty when it can.
+// wrongName says why a name cannot be used; empty when it can.
 func wrongName(name string) string {
 	switch {
 	case name == "":
@@ -214,19 +214,19 @@ func (f *savedForm) checkMembers() {
 	}
 }
 
-// words are those of a field, with commas or blanks between them.
+// words returns the words of a field, which have commas or blanks between them.
 func words(f *draw.Field) []string {
 	return strings.FieldsFunc(f.Value(), func(r rune) bool { return r == ' ' || r == ',' })
 }
 
-// change is what the form says.
+// change returns the change that the form says.
 func (f *savedForm) change() Change {
 	c := f.was
 	if f.members != nil {
 		c.IsGroup = SavedGroup{Name: f.name.Value(), Tunnels: words(f.members)}
 		return c
 	}
-	target, _ := aws.ParseTarget(f.target.Value()) // checked
+	target, _ := aws.ParseTarget(f.target.Value()) // no error: check has read it before
 	forward, _ := f.forwarding()
 	c.Is = SavedTunnel{Name: f.name.Value(), Target: target, Forward: forward, Probe: f.probe.Value()}
 	c.Is.Entry = Account{Profile: f.profile.Value(), Region: f.region.Value(), Role: f.role}
@@ -264,7 +264,7 @@ func (f *savedForm) draw(w, _ int, _ bool) []string {
 	return append(lines, "")
 }
 
-// head says what is special about what is changed.
+// head returns the lines about what is special with the tunnel or group.
 func (f *savedForm) head(w int) []string {
 	if f.project == "" {
 		return []string{""}
@@ -313,7 +313,7 @@ func (f *savedForm) changed(msg tea.Msg) bool {
 	return true
 }
 
-// click puts the keyboard on the field in a line.
+// click moves the keyboard to the field in a line.
 func (f *savedForm) click(line int) {
 	at := len(f.head(dialogWidth - 2))
 	for i, field := range f.fields() {
@@ -326,7 +326,7 @@ func (f *savedForm) click(line int) {
 	}
 }
 
-// save writes the change. What is wrong stays in sight, the dialog with it.
+// save writes the change. When that fails, the dialog stays and shows why.
 func (f *savedForm) save() wish {
 	for i, field := range f.fields() {
 		if field.Wrong != "" {
@@ -347,7 +347,7 @@ func (f *savedForm) save() wish {
 	})
 }
 
-// refresh takes what the file says now for what is to be changed, so that a second try is about that.
+// refresh reads anew what the file says of the tunnel or group, so that a second try changes that.
 func (f *savedForm) refresh() {
 	if was := f.was.Was.Name; was != "" {
 		f.was.Was, _ = f.shelf.named(was)

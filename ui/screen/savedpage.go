@@ -14,7 +14,7 @@ import (
 	"culvert/ui/draw"
 )
 
-// savedPage lists the saved groups and tunnels, with what of them runs.
+// savedPage lists the saved groups and tunnels, and shows which of them are open.
 type savedPage struct {
 	*look
 
@@ -24,20 +24,20 @@ type savedPage struct {
 	keepAlive time.Duration
 	readOnly  bool
 	table     *draw.Table[savedRow]
-	tries     map[string]try // by the name of the tunnel
+	tries     map[string]try // the last try of each tunnel, by its name
 }
 
 // savedRow is a group or, where group is nil, a tunnel.
 type savedRow struct {
 	group   *SavedGroup
-	tunnels []SavedTunnel // of the group; else the tunnel itself
+	tunnels []SavedTunnel // the tunnels of the group; else the tunnel itself
 	name    string
-	running []*row // of tunnels, nil for those that do not
+	running []*row // the rows of the tunnels in tunnels; nil for those that are not open
 }
 
 // try is the last attempt to start a saved tunnel.
 type try struct {
-	looking bool // for a task
+	looking bool // a task is being looked up
 	err     error
 }
 
@@ -58,7 +58,7 @@ func newSaved(l *look, at *accounts, ts *tunnels, s *shelf, o Options) *savedPag
 	return p
 }
 
-// tick looks again at what runs.
+// tick looks again which tunnels are open.
 func (p *savedPage) tick() {
 	saved := p.shelf
 	var lines []savedRow
@@ -120,7 +120,7 @@ func (l savedRow) local() string {
 	return l.running[0].local()
 }
 
-// count is how many of the tunnels run.
+// count is how many of the tunnels are open.
 func (l savedRow) count() int {
 	n := 0
 	for _, r := range l.running {
@@ -131,7 +131,7 @@ func (l savedRow) count() int {
 	return n
 }
 
-// standing is how a line stands, as a sign with a word, and its colour.
+// standing says how a line stands, by a sign with a word, and returns the colour for that.
 func (p *savedPage) standing(l savedRow) (text string, colour draw.Ink) {
 	t := p.theme
 	n := l.count()
@@ -193,7 +193,7 @@ func (p *savedPage) draw(w, h int, focused bool) []string {
 	return append(t.Fill(p.table.Draw(w, room, focused), w, room), why...)
 }
 
-// failing is what keeps the row under the cursor from working.
+// failing returns the error of the line under the cursor.
 func (p *savedPage) failing() []error {
 	if l, ok := p.table.Row(); ok && p.ailment(l) != nil {
 		return []error{p.ailment(l)}
@@ -201,7 +201,7 @@ func (p *savedPage) failing() []error {
 	return nil
 }
 
-// ailment is the first thing that keeps a line's tunnels from working.
+// ailment returns the first error of a line's tunnels; nil when there is none.
 func (p *savedPage) ailment(l savedRow) error {
 	for i, s := range l.tunnels {
 		if r := l.running[i]; r != nil {
@@ -226,7 +226,7 @@ func (p *savedPage) update(msg tea.Msg) (wish, bool) {
 	}
 	k, ok := msg.(tea.KeyPressMsg)
 	if ok && p.keys.saved.Pressed(k) {
-		return nil, true // it is here
+		return nil, true // the key for this page: it is in sight already
 	}
 	if ok && p.keys.undo.Pressed(k) && p.shelf.undo != nil {
 		return p.shelf.takeBack(), true
@@ -253,7 +253,7 @@ func (p *savedPage) update(msg tea.Msg) (wish, bool) {
 	return nil, false
 }
 
-// startLine puts the cursor on a line and starts it.
+// startLine puts the cursor on a line and opens its tunnels.
 func (p *savedPage) startLine(id string) wish {
 	p.table.MoveTo(id)
 	if l, ok := p.table.Row(); ok && l.id() == id {
@@ -262,7 +262,7 @@ func (p *savedPage) startLine(id string) wish {
 	return nil
 }
 
-// project is the project file that a line comes from; empty for the user's own.
+// project is the project file that has the tunnel or group of a line; empty for the user's own file.
 func (l savedRow) project() string {
 	if l.group != nil {
 		return l.group.Project
@@ -270,7 +270,7 @@ func (l savedRow) project() string {
 	return l.tunnels[0].Project
 }
 
-// edit opens the dialog about a line. A project file's tunnel becomes one of the user's own.
+// edit opens the dialog about a line. A tunnel of a project file becomes one of the user's own file by that.
 func (p *savedPage) edit(l savedRow) wish {
 	switch {
 	case p.shelf.write == nil:
@@ -284,7 +284,7 @@ func (p *savedPage) edit(l savedRow) wish {
 	return fillIn(Change{WasGroup: *l.group, IsGroup: *l.group})
 }
 
-// remove deletes a line from the config file, after a question. What runs goes on.
+// remove deletes a tunnel or group from the config file, after a question. Open tunnels go on.
 func (p *savedPage) remove(l savedRow) wish {
 	switch file := l.project(); {
 	case p.shelf.write == nil:
@@ -310,7 +310,7 @@ func (p *savedPage) remove(l savedRow) wish {
 	return confirm("delete", "delete", func() wish { return p.shelf.keep([]Change{c}, "deleted "+say.Line(l.name), nil) }, text...)
 }
 
-// start opens what of a line does not run yet; what others than this machine could use only after a question.
+// start opens the tunnels of a line that are not open yet; those that other machines could use only after a question.
 func (p *savedPage) start(l savedRow) wish {
 	if p.readOnly {
 		return fail(&ReadOnlyError{})
@@ -369,7 +369,7 @@ func (p *savedPage) startNow(idle []SavedTunnel) wish {
 	return all(wishes...)
 }
 
-// startIn opens a tunnel in a place; unreached is why that could not be opened.
+// startIn opens a saved tunnel in a place; unreached is why the account could not be opened, or nil.
 func (p *savedPage) startIn(at *place, s SavedTunnel, unreached error) wish {
 	return beside(func() tea.Msg {
 		spec, err := s.opens().Spec(aws.Target{}), unreached
@@ -394,7 +394,7 @@ func (p *savedPage) startIn(at *place, s SavedTunnel, unreached error) wish {
 	})
 }
 
-// stop ends what of a line runs.
+// stop ends the open tunnels of a line.
 func (p *savedPage) stop(l savedRow) wish {
 	var running []*row
 	connections := 0
@@ -402,7 +402,7 @@ func (p *savedPage) stop(l savedRow) wish {
 		switch {
 		case r == nil:
 		case r.holder != nil:
-			return p.tunnels.stopHeld(r) // and what else its holder has
+			return p.tunnels.stopHeld(r) // which ends all tunnels of that holder
 		default:
 			running = append(running, r)
 			connections += r.Stats.Connections

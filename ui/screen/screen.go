@@ -1,5 +1,5 @@
-// Package screen is face one: the interface on a terminal. It shows what can be reached and what the tunnels do, and decides
-// nothing about either: aws and tunnel do.
+// Package screen is the interface on a terminal (the first face). It shows what can be reached and what the tunnels do, and
+// decides nothing about either: the packages aws and tunnel do.
 package screen
 
 import (
@@ -33,23 +33,23 @@ type Options struct {
 	// it: http-proxy, postgres, … probe is what --probe takes, empty chooses by the port. Without Prove an open session is
 	// enough. user is whom a proxy there is asked as; empty is nobody.
 	Prove func(ctx context.Context, t *tunnel.Tunnel, probe, user string) (by string, err error)
-	// Errand makes what starts something for one tunnel, and stops it; nil: the screen starts nothing.
+	// Errand returns what starts something for one tunnel and stops it; nil: the screen starts nothing.
 	Errand func(aws.Order, *aws.Client) Errand
-	Family string // of the task definition that is run where the user names none
+	Family string // the family of the task definition that is run where the user names none
 	// CheckProbe says what is wrong with a probe as it is typed.
 	CheckProbe func(probe string) error
 
-	Codes *Codes // asks for one-time codes while accounts are opened; nil: nobody does
+	Codes *Codes // passes questions for one-time codes while accounts are opened; nil: nobody is asked
 
-	ProxyUser       string              // whom proxies at the far ends are asked as, where no saved tunnel says it; empty: nobody
-	Profile, Region string              // to begin with
-	Profiles        func() []string     // to choose from
+	ProxyUser       string              // the user for proxies at the far ends, unless a saved tunnel names another; empty for none
+	Profile, Region string              // the account with which the screen begins
+	Profiles        func() []string     // returns the profiles from which the user can choose
 	Keys            map[string][]string // remapped, by action; see CheckKeys
 	NoMouse         bool
 	Bell            Bell
-	Roots           func() *x509.CertPool  // that the doctor's probes trust; nil: the system's
-	ReadOnly        bool                   // nothing is opened or ended
-	Refresh         time.Duration          // how often to look again; 0 is 10 s
+	Roots           func() *x509.CertPool  // returns the authorities that the doctor's probes trust; nil: the system's
+	ReadOnly        bool                   // the user can open and end nothing
+	Refresh         time.Duration          // how often what is in sight is read again; 0 is 10 s
 	KeepAlive       time.Duration          // that the dialog proposes
 	Database        func() dbclient.Access // what programs for databases get beside host and way; nil: nothing
 	AnyHost         *tunnel.Dynamic        // that the dialog proposes for a tunnel to any host; nil: none

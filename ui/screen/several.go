@@ -13,8 +13,8 @@ import (
 	"culvert/ui/draw"
 )
 
-// several is the dialog that opens tunnels to all marked rows of the browser: it lists the ports that each of them offers,
-// and opens those that are marked here.
+// several is the dialog that opens tunnels to all marked rows of the browser: it lists the ports of each row,
+// and opens tunnels to those that the user marks.
 type several struct {
 	*look
 	proposals
@@ -23,9 +23,9 @@ type several struct {
 	place   *place
 	forks   []*fork
 	table   *draw.Table[*fork]
-	opened  func() // called when all are open
-	waiting int    // for so many that are being opened
-	count   int    // of those that were opened
+	opened  func() // is called when all tunnels are open
+	waiting int    // how many tunnels are being opened
+	count   int    // how many tunnels were opened
 }
 
 // fork is one tunnel that the dialog could open.
@@ -33,15 +33,15 @@ type fork struct {
 	number int
 	to     aws.Target
 	pinned bool
-	port   uint16 // 0: the task definition maps none
-	local  uint16 // 0: not known yet, or none is free
-	word   string // about the local side
+	port   uint16 // the remote port; 0 when the task definition maps none
+	local  uint16 // the local port; 0 when it is not known yet, or none is free
+	word   string // a word about the local port
 	open   bool
-	err    error // why it could not be opened
-	row    int   // number of its row among the tunnels; 0 before it is to be opened
+	err    error // why the tunnel could not be opened
+	row    int   // the number of its row among the tunnels; 0 before the tunnel is being opened
 }
 
-// mostForks is how many tunnels one dialog offers.
+// mostForks is how many tunnels the dialog offers at the most.
 const mostForks = 200
 
 func newSeveral(l *look, ts *tunnels, p *place, entries []entry, o proposals, opened func()) *several {
@@ -90,7 +90,7 @@ func newSeveral(l *look, ts *tunnels, p *place, entries []entry, o proposals, op
 		f.number = i
 	}
 	d.table.Set(forks)
-	for _, f := range forks { // the first port of each is what is most likely meant
+	for _, f := range forks { // at first the first port of each row is marked, which is most likely meant
 		of := f.to
 		of.Container, of.RuntimeID, of.Port = "", "", 0
 		if !seen[of] {
@@ -101,7 +101,7 @@ func newSeveral(l *look, ts *tunnels, p *place, entries []entry, o proposals, op
 	return d
 }
 
-// forksOf are the tunnels that a row offers, the container that is most likely meant first.
+// forksOf returns the tunnels that can be opened to a row, those to the container that is most likely meant first.
 func forksOf(e entry) []*fork {
 	to, _ := e.target()
 	task := specimen(e)
@@ -147,7 +147,7 @@ func forksOf(e entry) []*fork {
 	return forks
 }
 
-// askFree finds a local port for each of some tunnels, another one for each.
+// askFree finds a free local port for each of some tunnels.
 func (d *several) askFree(forks []*fork) wish {
 	ports := make([]uint16, 0, len(forks))
 	for _, f := range forks {
@@ -164,7 +164,7 @@ func (d *several) askFree(forks []*fork) wish {
 	})
 }
 
-// freePorts are local ports for remote ones, no two alike, and a word about each; 0 where none is free, or wanted.
+// freePorts returns a local port for each remote one, no two alike, and a word about each; 0 where none is free, or wanted.
 func freePorts(remote []uint16) (locals []uint16, words []string) {
 	given := map[uint16]bool{}
 	for _, port := range remote {
@@ -229,7 +229,7 @@ func (d *several) update(msg tea.Msg) (wish, bool) {
 	return nil, true
 }
 
-// open opens what is marked; what cannot be opened stays in sight, with why.
+// open opens the marked tunnels; those that cannot be opened stay in sight, with the reason.
 func (d *several) open() wish {
 	var wishes []wish
 	for _, f := range d.table.Marked() {
@@ -252,21 +252,21 @@ func (d *several) open() wish {
 	return all(wishes...)
 }
 
-// ended takes in what became of one of the tunnels.
+// ended takes the outcome of opening one of the tunnels.
 func (d *several) ended(f *fork, t *tunnel.Tunnel, err error) wish {
 	d.waiting--
 	var w wish
 	if f.err = err; err == nil {
 		f.open = true
 		d.count++
-		d.table.Mark(f) // takes its mark away
+		d.table.Mark(f) // the tunnel was marked, so this takes the mark away
 		w = d.tunnels.opened(wanted{place: d.place, spec: t.Spec(), count: f.row, user: d.tunnels.proxyUser}, t)
 	}
 	switch {
 	case d.waiting > 0:
 		return w
-	case len(d.table.Marked()) > 0: // could not be opened
-		return all(w, d.askFree(d.table.Marked())) // somebody may have been quicker
+	case len(d.table.Marked()) > 0: // the tunnels that are still marked could not be opened
+		return all(w, d.askFree(d.table.Marked())) // another process may have taken a port meanwhile
 	}
 	d.opened()
 	return all(w, dismiss(d), goBelow(), tell(plural(d.count, "tunnel")+" opened; "+d.keys.copy.Shortest()+" copies how to use one"))

@@ -10,16 +10,16 @@ import (
 	"culvert/ui/draw"
 )
 
-// shelf is what has been saved, and the way to save more.
+// shelf holds the saved tunnels and groups, and saves more.
 type shelf struct {
 	Saved
 
 	look  *look
-	write func([]Change) (Written, error) // nil: there is nowhere to save to
-	told  []string                        // project files that the user has been told of
+	write func([]Change) (Written, error) // writes changes to the config file; nil when there is none to save to
+	told  []string                        // project files of which the user was told
 
-	undo  func() (Written, error) // of the last change; nil when there is none
-	until time.Time               // it can be undone
+	undo  func() (Written, error) // takes the last change back; nil when there is none
+	until time.Time               // until when that can be undone
 }
 
 // undoChange is how long a change of the config file can be undone by a key.
@@ -28,15 +28,15 @@ const undoChange = 10 * time.Second
 // any reports whether a tunnel has been saved.
 func (s *shelf) any() bool { return len(s.Tunnels) > 0 }
 
-// NowhereError is a wish to save without a config file to save to.
+// NowhereError means that there is no config file to save to.
 type NowhereError struct{}
 
 func (e *NowhereError) Error() string { return "there is no config file to save to" }
 
-// Remedy names the flag.
+// Remedy names the flag for a config file.
 func (e *NowhereError) Remedy() string { return "start culvert with --config FILE" }
 
-// save asks for the name of a tunnel that is open and not saved yet, and saves it. Of several the user chooses.
+// save asks for a name for a tunnel that is open and not saved yet, and saves the tunnel. Among several the user chooses one.
 func (s *shelf) save(ts *tunnels, rows []*row) wish {
 	var fresh []SavedTunnel
 	taken := func(name string) bool {
@@ -80,7 +80,7 @@ func (s *shelf) save(ts *tunnels, rows []*row) wish {
 	return tell("every open tunnel is saved already")
 }
 
-// choose offers tunnels to save one of, or all under the names that are proposed.
+// choose lets the user choose one of several tunnels to save, or all of them under the proposed names.
 func (s *shelf) choose(fresh []SavedTunnel) wish {
 	choices := []choice{{name: "all " + draw.Thousands(len(fresh)), about: "under these names"}}
 	for _, one := range fresh {
@@ -98,7 +98,7 @@ func (s *shelf) choose(fresh []SavedTunnel) wish {
 	})
 }
 
-// taken is what has a name in the user's own file; empty when nothing has. A project file's may be used again.
+// taken says what has a name already in the user's own file; empty when nothing has. Names in project files may be used again.
 func (s *shelf) taken(name string) string {
 	if t, ok := s.named(name); ok && t.Project == "" {
 		return "the tunnel " + t.Target.String() + " " + forwardWords(t.Forward)
@@ -109,7 +109,7 @@ func (s *shelf) taken(name string) string {
 	return ""
 }
 
-// groupsOf are the user's own groups that a tunnel is in.
+// groupsOf returns the user's own groups that have a tunnel.
 func (s *shelf) groupsOf(name string) []string {
 	var groups []string
 	for _, g := range s.Groups {
@@ -120,8 +120,8 @@ func (s *shelf) groupsOf(name string) []string {
 	return groups
 }
 
-// keep makes changes in the config file, and shows what it says then. failed is told why not, in place of the notice line;
-// nil leaves it there.
+// keep makes changes in the config file, and shows what it says then. settled is called with the error, or nil; without it an
+// error is shown as a notice.
 func (s *shelf) keep(changes []Change, done string, settled func(error) wish) wish {
 	if s.write == nil {
 		return fail(&NowhereError{})
@@ -141,7 +141,7 @@ func (s *shelf) keep(changes []Change, done string, settled func(error) wish) wi
 	})
 }
 
-// kept takes over what the files say after a change.
+// kept takes over what the files say after a change, which may have failed.
 func (s *shelf) kept(kept Written, err error, done string) wish {
 	if kept.Path != "" {
 		s.Saved = kept.Saved
@@ -155,7 +155,7 @@ func (s *shelf) kept(kept Written, err error, done string) wish {
 	return tell(done)
 }
 
-// takeBack undoes the last change, while that can be done.
+// takeBack undoes the last change of the config file, while that can be done.
 func (s *shelf) takeBack() wish {
 	undo := s.undo
 	if undo == nil || s.look.now.After(s.until) {

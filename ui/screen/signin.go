@@ -31,8 +31,8 @@ func (ts *tunnels) expiry(p *place) *aws.ExpiredError {
 	return nil
 }
 
-// signIn runs the command that signs in again where single sign-on, or what "aws login" did, is over. It has the terminal until it
-// ends; then what failed is tried again at once, and tunnels go on by themselves.
+// signIn runs the command that signs in again where single sign-on, or what "aws login" did, is over. It has the terminal until
+// it ends; then whatever has failed for that is tried again at once, and tunnels go on by themselves.
 func signIn(ctx context.Context, ts *tunnels, p *place) wish {
 	expired := ts.expiry(p)
 	switch {
@@ -50,7 +50,7 @@ func signIn(ctx context.Context, ts *tunnels, p *place) wish {
 	}
 	command := strings.Join(shown, " ")
 	run := &shell.Program{Context: ctx, Words: words, Title: command + "; ctrl+c leads back to culvert"}
-	return beside(tea.Exec(run, func(err error) tea.Msg { //nolint:contextcheck // a place has the run's
+	return beside(tea.Exec(run, func(err error) tea.Msg { //nolint:contextcheck // a place has the context of the run
 		return then(func() wish {
 			if missing, ok := errors.AsType[*shell.NoProgramError](err); ok {
 				return all(hurry(), fail(&whole{missing.Error(), "install it, or run where it is: " + command}))
@@ -59,7 +59,7 @@ func signIn(ctx context.Context, ts *tunnels, p *place) wish {
 				return all(hurry(), fail(&SignInError{Command: command, Err: err}))
 			}
 			again := []wish{hurry(), tell("signed in to profile " + say.Line(expired.Profile))}
-			for _, other := range slices.Clone(p.of.places) { // they may have the same sign-in
+			for _, other := range slices.Clone(p.of.places) { // other places may depend on the same sign-in
 				if other == p || ts.expired(other) {
 					again = append(again, other.look(), other.introduce())
 				}
@@ -69,7 +69,7 @@ func signIn(ctx context.Context, ts *tunnels, p *place) wish {
 	}))
 }
 
-// SignInError is a sign-in that did not come about; why, its command has told.
+// SignInError means that signing in again has failed; the reason was printed by its command.
 type SignInError struct {
 	Command string
 	Err     error
@@ -78,5 +78,5 @@ type SignInError struct {
 func (e *SignInError) Error() string { return fmt.Sprintf("not signed in: %v", e.Err) }
 func (e *SignInError) Unwrap() error { return e.Err }
 
-// Remedy is to see what the command says.
+// Remedy says how to see what the command prints.
 func (e *SignInError) Remedy() string { return "run it in another terminal to see why: " + e.Command }

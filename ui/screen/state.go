@@ -11,7 +11,7 @@ import (
 	"culvert/ui/draw"
 )
 
-// standing is the state of a tunnel as the screen tells it: a sign and a word, either of which is enough, and a colour.
+// standing returns the state of a tunnel as the screen shows it: a sign and a word, either of which is enough, and a colour.
 func (ts *tunnels) standing(r *row) (text string, colour draw.Ink) {
 	if r.opening {
 		return ts.look.theme.Glyph.Half + " " + tunnel.Starting.String(), ts.look.theme.Busy
@@ -25,7 +25,7 @@ func (ts *tunnels) standing(r *row) (text string, colour draw.Ink) {
 	return sign(ts.look.theme, r.State) + " " + r.State.String(), tone(ts.look.theme, r.State)
 }
 
-// sign is the glyph of a state.
+// sign is the glyph for a state.
 func sign(t *draw.Theme, s tunnel.State) string {
 	switch s {
 	case tunnel.Starting, tunnel.Handshaking, tunnel.Resuming, tunnel.Reopening:
@@ -40,7 +40,7 @@ func sign(t *draw.Theme, s tunnel.State) string {
 	return " "
 }
 
-// tone is the colour of a state.
+// tone is the colour for a state.
 func tone(t *draw.Theme, s tunnel.State) draw.Ink {
 	switch s {
 	case tunnel.Starting, tunnel.Handshaking, tunnel.Resuming, tunnel.Reopening:
@@ -55,7 +55,7 @@ func tone(t *draw.Theme, s tunnel.State) draw.Ink {
 	return t.Text
 }
 
-// ailment is what keeps a tunnel from working, nil when nothing does.
+// ailment returns the error that keeps a tunnel from working; nil when there is none.
 func (ts *tunnels) ailment(r *row) error {
 	if r.opening {
 		return nil
@@ -73,21 +73,21 @@ func (ts *tunnels) ailment(r *row) error {
 	return r.Err
 }
 
-// expired reports whether the credentials of a place are known to be no longer good, from whoever has found out.
+// expired reports whether any call has shown that the credentials of a place have expired.
 func (ts *tunnels) expired(p *place) bool {
 	return ts.expiry(p) != nil
 }
 
-// isExpired reports whether an error is that the credentials have expired, which the header says.
+// isExpired reports whether an error says that the credentials have expired, which the header tells already.
 func isExpired(err error) bool {
 	_, expired := errors.AsType[*aws.ExpiredError](err)
 	return expired
 }
 
-// sparkCells is how many seconds of traffic a row shows at least.
+// sparkCells is how many cells, so seconds of traffic, the graph in a row has at least.
 const sparkCells = 8
 
-// spark is the traffic of the last seconds, both ways together.
+// spark draws the traffic of the last seconds, both directions together.
 func (r *row) spark(t *draw.Theme, cells int) string {
 	values := make([]float64, min(cells, keepSeconds))
 	for i, second := range r.meter.history(len(values)) {
@@ -96,8 +96,8 @@ func (r *row) spark(t *draw.Theme, cells int) string {
 	return t.Bars().Sparkline(values, cells, draw.Scale(values))
 }
 
-// inside is where the tunnel leads, within its cluster: the service, and behind it the port or host. To any host it leads to as
-// many destinations as are open, of so many.
+// inside says where the tunnel leads within its cluster: the service, and behind that the port or host. For a tunnel to any host
+// it says how many destinations are open, of how many there may be.
 func (r *row) inside() string {
 	near := say.Line(cmp.Or(r.Spec.Target.Service, r.Spec.Target.Family, r.Spec.Target.Task))
 	switch {
@@ -111,10 +111,10 @@ func (r *row) inside() string {
 	return near + " › " + r.far()
 }
 
-// unknown reports whether it was not found what the name of the far end means.
+// unknown reports whether the far end was given by a name that has not been found.
 func (r *row) unknown() bool { return r.Spec.To != "" && r.Spec.Remote == tunnel.Endpoint{} }
 
-// towards is inside with the cluster.
+// towards is inside with the cluster before it.
 func (r *row) towards() string {
 	return strings.TrimPrefix(say.Line(r.Spec.Target.Cluster)+"/"+r.inside(), "/")
 }

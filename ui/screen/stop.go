@@ -11,7 +11,7 @@ import (
 // stopWithin is how long the sessions of one tunnel may take to be terminated.
 const stopWithin = 10 * time.Second
 
-// stop ends a tunnel; one with connections only after a question. A row of one that is over goes out of sight.
+// stop ends a tunnel; if it has connections, only after a question. The row of a tunnel that is over is removed.
 func (ts *tunnels) stop(r *row) wish {
 	switch {
 	case r.holder != nil:
@@ -27,7 +27,7 @@ func (ts *tunnels) stop(r *row) wish {
 	return ts.cut(r, "stop", func() wish { return ts.stopNow(r) })
 }
 
-// cut does what ends the connections of a tunnel, after a question where there are any.
+// cut does something that ends the connections of a tunnel, after a question if it has any.
 func (ts *tunnels) cut(r *row, doing string, do func() wish) wish {
 	switch {
 	case ts.readOnly:
@@ -38,7 +38,7 @@ func (ts *tunnels) cut(r *row, doing string, do func() wish) wish {
 	return confirm(doing, doing, do, doing+" "+r.local()+"?", plural(r.Stats.Connections, "open connection")+" will be cut.")
 }
 
-// reconnect gives a tunnel new sessions, or opens one that is over again.
+// reconnect gives a tunnel new sessions; one that is over it opens again.
 func (ts *tunnels) reconnect(r *row) wish {
 	switch {
 	case r.holder != nil:
@@ -53,14 +53,14 @@ func (ts *tunnels) reconnect(r *row) wish {
 	})
 }
 
-// forget takes a row out of sight.
+// forget removes a row.
 func (ts *tunnels) forget(r *row) {
 	ts.rows = slices.DeleteFunc(ts.rows, func(other *row) bool { return other == r })
 	ts.changed()
 }
 
-// consult examines a tunnel: its target, by its service where it has one, and its far end. What may be wrong is behind that
-// end while nothing ails the tunnel itself: then it asks for a URL.
+// consult has the doctor examine a tunnel: its target, by its service where it has one, and its far end. While the tunnel itself
+// has no trouble, something behind the far end may be wrong, so that consult asks for a URL to reach.
 func (ts *tunnels) consult(r *row) wish {
 	at, q := ts.patient(r)
 	if ts.ailment(r) != nil {
@@ -69,13 +69,13 @@ func (ts *tunnels) consult(r *row) wish {
 	return askProbe(at, q, r.Spec, "")
 }
 
-// consultOn examines a tunnel and a host that its clients have asked for.
+// consultOn has the doctor examine a tunnel and a host that its clients have asked for.
 func (ts *tunnels) consultOn(r *row, host *url.URL) wish {
 	at, q := ts.patient(r)
 	return examine(at, q, r.Spec, host)
 }
 
-// patient is what of a tunnel is examined, and where.
+// patient returns the place and the query of what is examined of a tunnel.
 func (ts *tunnels) patient(r *row) (*place, aws.Query) {
 	to := r.Spec.Target
 	at := r.place

@@ -13,28 +13,28 @@ import (
 	"culvert/aws"
 )
 
-// survey is what is known of the private destinations that a part of a place names or reaches. Nothing is asked for it before
-// somebody wants to see it, and after that only when it is old, or when somebody wants it anew: it takes permissions and some
-// thirty calls.
+// survey is what is known of the private destinations that a part of an account names or reaches. As finding them takes
+// permissions and some thirty calls, AWS is only asked when the user wants to see them, and again only when the answer is old, or
+// the user wants it anew.
 type survey struct {
 	place    *place
-	part     aws.Target  // a cluster, or in it a service; zero: the whole account
-	routes   *aws.Routes // so far; nil before the first has come
-	judged   bool        // routes is of a look that has finished: the ways are known
+	part     aws.Target  // a cluster, or a service in it; zero for the whole account
+	routes   *aws.Routes // what is known so far; nil before the first of it has come
+	judged   bool        // routes is the result of a look that has finished, so that the ways are known
 	arrived  atomic.Pointer[aws.Routes]
-	entering bool // a way for a program is being opened
+	entering bool // a tunnel for a database program is being opened
 	looking  bool
-	trouble  error     // why the last look ended with nothing
-	ended    time.Time // it did; zero: never
+	trouble  error     // why the last look failed; nil when it did not
+	ended    time.Time // when the last look ended; zero before
 }
 
-// mostSurveys bounds what a place remembers of them; surveyLasts is how old one may be when it is opened.
+// mostSurveys is how many surveys a place remembers; surveyLasts is how old one may be to be shown without a new look.
 const (
 	mostSurveys = 16
 	surveyLasts = 5 * time.Minute
 )
 
-// survey is what is known of a part of a place.
+// survey returns the survey of a part of the place's account, a new one if there is none yet.
 func (p *place) survey(part aws.Target) *survey {
 	part = aws.Target{Cluster: part.Cluster, Service: part.Service}
 	for _, s := range p.surveys {
@@ -50,12 +50,12 @@ func (p *place) survey(part aws.Target) *survey {
 	return s
 }
 
-// due reports whether nobody has looked yet, or not for long.
+// due reports whether there was no look yet, or the last one is too long ago.
 func (s *survey) due() bool {
 	return s.place.client != nil && !s.looking && (s.ended.IsZero() || s.place.of.look.now.Sub(s.ended) > surveyLasts)
 }
 
-// look asks for everything anew. What was known stays in sight until all of it is known.
+// look asks AWS for everything anew. What was known stays in sight until the look has finished.
 func (s *survey) look() wish {
 	client := s.place.client
 	if s.looking || client == nil {
@@ -70,12 +70,12 @@ func (s *survey) look() wish {
 	}))
 }
 
-// answered reports whether there is nothing to wait for: all is known, or why it is not.
+// answered reports whether there is nothing to wait for: everything is known, or why it is not.
 func (s *survey) answered() bool {
 	return s.judged || s.trouble != nil && !s.looking || s.place.client == nil && s.place.trouble != nil
 }
 
-// take shows what has come so far, unless more was known before.
+// take takes what has come so far, unless more was known before.
 func (s *survey) take() {
 	if routes := s.arrived.Swap(nil); routes != nil && s.looking && !s.judged {
 		s.routes = routes
@@ -94,7 +94,7 @@ func (s *survey) looked(routes *aws.Routes, err error) wish {
 	return hurry()
 }
 
-// gaps are what could not be asked for.
+// gaps returns the errors of what could not be read.
 func (s *survey) gaps() []error {
 	if s.routes == nil {
 		return nil
@@ -102,12 +102,12 @@ func (s *survey) gaps() []error {
 	return s.routes.Gaps
 }
 
-// hostRow is a private destination with the ways to it, or a variable that only a secret knows.
+// hostRow is a private destination with the ways to it, or a variable whose value is in a secret.
 type hostRow struct {
 	aws.Host
 
-	ways   []aws.Way // the best first; none are known before all have been judged
-	secret string    // whose value the variable Name is; empty: the host is known
+	ways   []aws.Way // the best way first; empty before the look has finished
+	secret string    // the secret that has the value of the variable Name; empty when the host is known
 }
 
 func (l hostRow) id() string {
@@ -118,7 +118,7 @@ func (l hostRow) id() string {
 	return l.Name + "\x00" + l.Role + "\x00" + l.Host.Host + "\x00" + strconv.Itoa(int(l.Port)) + "\x00" + by
 }
 
-// rows are the destinations that concern the part of the place, then the variables whose hosts are not known.
+// rows returns the destinations that concern the part of the account, then the variables whose hosts are not known.
 func (s *survey) rows() []hostRow {
 	if s.routes == nil {
 		return nil
@@ -138,12 +138,12 @@ func (s *survey) rows() []hostRow {
 	return lines
 }
 
-// noWay is why a destination cannot be reached; nil while that is not known, and where it can be tried.
+// noWay is why a destination cannot be reached; nil while that is not known, and when a way can be tried.
 func (s *survey) noWay(l hostRow) error {
 	switch {
 	case l.secret != "" || !s.judged:
 		return nil
-	case len(l.ways) == 0 && l.Port == 0: // the ways are what is missing first
+	case len(l.ways) == 0 && l.Port == 0: // without ways a missing port does not matter yet
 		l.Port = 1
 		return &aws.NoWayError{Host: l.Host, Shell: s.routes.Catalog.Shell}
 	case len(l.ways) == 0, l.ways[0].Verdict == aws.NoRule && l.Port != 0:

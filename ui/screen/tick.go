@@ -6,16 +6,16 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// How often the screen is drawn by itself: while somebody looks, while nobody does, and while nothing moves.
+// How often the screen is drawn by itself: while somebody looks at it, while nobody does, and while nothing changes.
 const (
 	lively = 100 * time.Millisecond
 	calm   = time.Second
 )
 
-// tickMsg is one beat of the series that is running; those of older series are over.
+// tickMsg is one tick. beat is the number of its series; ticks of a series before the running one are ignored.
 type tickMsg struct{ beat int }
 
-// hurry starts a new series of ticks with one right now.
+// hurry starts a new series of ticks, the first of which comes at once.
 func (a *app) hurry() tea.Cmd {
 	a.beat++
 	beat := a.beat
@@ -28,7 +28,7 @@ func (a *app) watch() {
 	a.unwatched = a.blurred || a.now.Sub(a.touched) >= unwatchedAfter
 }
 
-// tick brings everything that changes by itself up to date.
+// tick brings everything up to date that changes by itself.
 func (a *app) tick(msg tickMsg) tea.Cmd {
 	if msg.beat != a.beat {
 		return nil

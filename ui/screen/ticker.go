@@ -7,29 +7,29 @@ import (
 	"culvert/tunnel"
 )
 
-// Bell says when the terminal rings.
+// Bell says for what the terminal's bell rings.
 type Bell int
 
 // The bells.
 const (
-	BellLost  Bell = iota // when a tunnel that was open is lost
-	BellAll               // and when it is back
-	BellNever             // not at all
+	BellLost  Bell = iota // for a tunnel that was open and is lost
+	BellAll               // for that, and for a lost tunnel that is open again
+	BellNever             // for nothing
 )
 
-// happening is the last that happened to a tunnel.
+// happening is the last event that the screen tells about a tunnel.
 type happening struct {
 	at   time.Time
 	text string
 }
 
-// turned takes in that a tunnel is in another state than before.
+// turned is called when a tunnel has changed its state: it tells the user, and may ring the bell.
 func (ts *tunnels) turned(r *row, at time.Time) wish {
 	name := r.local()
 	happened := func(text string) { ts.last = happening{at: at, text: name + " " + text} }
 	lost := func(text string) wish {
 		if !r.lost.IsZero() {
-			return nil // that is known
+			return nil // the user knows of it
 		}
 		r.lost = at
 		happened(text)
@@ -73,7 +73,7 @@ func (ts *tunnels) turned(r *row, at time.Time) wish {
 	return nil
 }
 
-// ticker is the last that happened, with its time; empty while nothing has.
+// ticker is the text of the last happening, with its time; empty while there was none.
 func (ts *tunnels) ticker() string {
 	if ts.last.at.IsZero() {
 		return ""
@@ -81,7 +81,7 @@ func (ts *tunnels) ticker() string {
 	return ts.last.at.Local().Format(time.TimeOnly) + " " + ts.last.text
 }
 
-// summary is how the tunnels stand, for the title of the window: how many are open, how many are in trouble.
+// summary says for the title of the window how many tunnels are open and how many are in trouble.
 func (ts *tunnels) summary() string {
 	g := ts.look.theme.Glyph
 	var open, ill int

@@ -16,57 +16,57 @@ import (
 	"culvert/ui/recent"
 )
 
-// lingerClosed is how long a tunnel that was stopped stays in sight.
+// lingerClosed is how long the row of a tunnel that was stopped stays.
 const lingerClosed = 10 * time.Second
 
-// tunnels are those of every place, with what can be done to them. They know no page that shows them.
+// tunnels holds the tunnels of every place, and does what the user wants done to them. It knows none of the pages that show them.
 type tunnels struct {
 	look      *look
 	accounts  *accounts
 	readOnly  bool
 	demo      bool   // the account is the embedded one
-	proxyUser string // whom proxies at the far ends are asked as, unless a saved tunnel says it
+	proxyUser string // the user for proxies at the far ends, unless a saved tunnel names another
 	saved     *Saved
 	clock     func() time.Time
 	prove     func(ctx context.Context, t *tunnel.Tunnel, probe, user string) (by string, err error) // nil: an open session is enough
 	up        control.Dir                                                                            // where what culvert up holds is found
-	start     []Start                                                                                // wanted from the beginning and not opened yet
+	start     []Start                                                                                // tunnels that are wanted from the start and not opened yet
 	changed   func()                                                                                 // called when rows have changed
 	errand    func(aws.Order, *aws.Client) Errand                                                    // nil: nothing is started
 
-	rows    []*row         // those in sight, oldest first
-	known   map[*place]int // tunnels of an engine that were seen
-	count   int            // rows so far
+	rows    []*row         // the rows in sight, oldest first
+	known   map[*place]int // how many tunnels of each place's engine have a row
+	count   int            // how many rows there have been
 	proofs  map[*tunnel.Tunnel]proof
 	undos   []undo    // the last stop comes last
-	errands []*errand // that were sent and are not at their end
+	errands []*errand // errands that have not ended
 	last    happening
 
-	asking  bool // the holders of tunnels in the background
+	asking  bool // the holders of tunnels in the background are being asked
 	askNext time.Time
 }
 
-// row is a tunnel with what the screen remembers of it.
+// row is a tunnel, and what the screen remembers of it.
 type row struct {
 	reading
 
-	number int // counts every tunnel of every place
+	number int // the number of the row, over all places
 	place  *place
-	tunnel *tunnel.Tunnel // nil for one that another process holds
-	holder *holder        // of that one
+	tunnel *tunnel.Tunnel // nil for a tunnel that another process holds
+	holder *holder        // that other process; nil for a tunnel of this one
 	meter  meter
 	hosts  tally
 
-	probe   string         // how it is proved, as --probe takes it
-	user    string         // whom the proxy at its far end is asked as; empty is nobody
-	query   *aws.Query     // its container is looked up with this before it is opened; nil: Spec names it
-	opening bool           // it is over, and being opened anew
-	worked  bool           // it has been open
-	asked   bool           // it has been told to reconnect, and is not open again yet
-	lost    time.Time      // since when it is, without having been told to; zero while it is not
-	order   *onDemand      // what is started for it; nil: its target is there
-	errand  *errand        // that has started it; nil while none is
-	noted   *recent.Tunnel // what stands of it in the memory of tunnels that were used; nil: it has not been there yet
+	probe   string         // how the tunnel is proved, as --probe takes it
+	user    string         // the user for the proxy at its far end; empty for none
+	query   *aws.Query     // finds its container before it is opened; nil when Spec names the container
+	opening bool           // the tunnel is over, and being opened anew
+	worked  bool           // the tunnel has been open
+	asked   bool           // the tunnel was told to reconnect, and is not open again yet
+	lost    time.Time      // when the tunnel was lost, without having been told to end; zero while it is not
+	order   *onDemand      // what is started for the tunnel; nil for nothing
+	errand  *errand        // the errand that has started that; nil while there is none
+	noted   *recent.Tunnel // what the memory of used tunnels has written down of it; nil before memory.opened
 }
 
 func newTunnels(l *look, at *accounts, saved *Saved, o Options) *tunnels {
@@ -76,7 +76,7 @@ func newTunnels(l *look, at *accounts, saved *Saved, o Options) *tunnels {
 	}
 }
 
-// follow takes the changes of state of a place's engine and the ends of its connections, for as long as the engine lives.
+// follow takes the events of a place's engine, and the ends of its connections, as long as the engine lives.
 func (ts *tunnels) follow(at *place) tea.Cmd {
 	events, endings := at.engine.Watch(ts.accounts.ctx), at.engine.Endings(ts.accounts.ctx)
 	var states, ends tea.Cmd
@@ -97,8 +97,8 @@ func (ts *tunnels) follow(at *place) tea.Cmd {
 	return tea.Batch(states, ends)
 }
 
-// gather waits for the end of a connection and collects more of them for a moment, as every message draws the whole screen: they
-// come no more often than it is drawn by itself. It returns nil when there are no more.
+// gather waits for the end of a connection and collects further ones for a moment, as every message draws the whole screen: so
+// they do not come more often than the screen is drawn by itself. It returns nil when the engine is closed.
 func gather(endings <-chan tunnel.Ending) []tunnel.Ending {
 	e, more := <-endings
 	if !more {
@@ -118,7 +118,7 @@ func gather(endings <-chan tunnel.Ending) []tunnel.Ending {
 	}
 }
 
-// row finds the row of a tunnel, nil when there is none.
+// row returns the row of a tunnel; nil when there is none.
 func (ts *tunnels) row(at *place, id tunnel.ID) *row {
 	i := slices.IndexFunc(ts.rows, func(r *row) bool { return r.place == at && r.ID == id })
 	if i < 0 {
@@ -138,10 +138,10 @@ func (ts *tunnels) ended(at *place, batch []tunnel.Ending) {
 	}
 }
 
-// event takes a step in the life of a tunnel.
+// event handles an event of a tunnel.
 func (ts *tunnels) event(at *place, e tunnel.Event) wish {
 	if e.Destination != nil {
-		return nil // of a part of a dynamic tunnel
+		return nil // an event of a destination of a tunnel to any host
 	}
 	ts.discover(at)
 	r := ts.row(at, e.Tunnel)
@@ -156,7 +156,7 @@ func (ts *tunnels) event(at *place, e tunnel.Event) wish {
 	return ts.turned(r, e.At)
 }
 
-// discover adds the tunnels that an engine has opened since.
+// discover adds rows for the tunnels that a place's engine has opened since.
 func (ts *tunnels) discover(at *place) {
 	if at.engine == nil {
 		return
@@ -176,7 +176,7 @@ func (ts *tunnels) add(r *row) {
 	ts.rows = append(ts.rows, r)
 }
 
-// tick pulls the numbers of every tunnel.
+// tick reads every tunnel of this process anew, and asks holders for theirs.
 func (ts *tunnels) tick() wish {
 	for _, at := range ts.accounts.places {
 		ts.discover(at)
@@ -202,7 +202,7 @@ func (r *row) look(now time.Time) {
 	r.reading = read(r.tunnel)
 	r.Opened, r.Since = opened, since
 	if r.State != before {
-		r.Since = now // its event is still on the way
+		r.Since = now // the event for the new state has not come yet
 	}
 }
 
@@ -217,7 +217,7 @@ func (ts *tunnels) open() int {
 	return n
 }
 
-// fact is a figure of a tunnel in words, with the column that has it as well.
+// fact is a fact about a tunnel in words, and the column that shows it as well.
 type fact struct{ text, column string }
 
 func (ts *tunnels) facts(r *row) []fact {
@@ -226,7 +226,7 @@ func (ts *tunnels) facts(r *row) []fact {
 		return []fact{{text: r.State.String() + " " + say.Age(now.Sub(r.Since)) + " ago"}}
 	}
 	var facts []fact
-	if by := r.heldBy(); by != "" { // before all else, as it says what stopping it means
+	if by := r.heldBy(); by != "" { // first, as it says what stopping the tunnel means
 		facts = append(facts, fact{"held by culvert " + by, "HELD BY"})
 	}
 	if o := r.order; o != nil && o.Definition != "" {
@@ -248,7 +248,7 @@ func (ts *tunnels) facts(r *row) []fact {
 	return facts
 }
 
-// account is the profile and region of a tunnel; of one that another process holds only what its entry names.
+// account returns the profile and region of a tunnel; for one that another process holds only those that its entry names.
 func (r *row) account() (profile, region string) {
 	if r.holder != nil {
 		return r.holder.profile, r.holder.region
@@ -256,7 +256,7 @@ func (r *row) account() (profile, region string) {
 	return r.place.profileName(), r.place.regionName()
 }
 
-// elsewhere names the account of a tunnel that is in another one than the user looks at.
+// elsewhere names the account of a tunnel, if that is another one than the user looks at; else empty.
 func (ts *tunnels) elsewhere(r *row) string {
 	profile, region := r.account()
 	if r.holder == nil && r.place == ts.accounts.here {

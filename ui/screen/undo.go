@@ -16,15 +16,15 @@ import (
 // undoWithin is how long a stop can be undone.
 const undoWithin = 10 * time.Second
 
-// undo opens again what one stop has ended: the same targets, local ports, probes and accounts.
+// undo opens again the tunnels that one stop has ended, with the same targets, local ports, probes and accounts.
 type undo struct {
 	tunnels []wanted
-	again   func() wish // opens what is no tunnel; nil: it was tunnels
+	again   func() wish // opens again what was stopped, where that was a destination; nil when tunnels were stopped
 	until   time.Time
 	over    <-chan struct{} // closed when the stop has freed the local ports
 }
 
-// stopNow ends tunnels. For a while that can be undone.
+// stopNow ends tunnels without a question. For undoWithin that can be undone.
 func (ts *tunnels) stopNow(rows ...*row) wish {
 	over := make(chan struct{})
 	u := undo{until: ts.clock().Add(undoWithin), over: over}
@@ -55,14 +55,14 @@ func (ts *tunnels) stopNow(rows ...*row) wish {
 		work.Wait()
 		return then(func() wish {
 			for _, r := range rows {
-				r.look(ts.clock()) // its last event may still be on the way, and what was stopped is not shown as open
+				r.look(ts.clock()) // the last event may not have come yet, but a stopped tunnel must not be shown as open
 			}
 			ts.changed()
 			if err := errors.Join(failed...); err != nil {
 				return fail(err)
 			}
 			if !slices.ContainsFunc(ts.undos, func(other undo) bool { return other.over == u.over }) {
-				return nil // undone meanwhile
+				return nil // the stop was undone meanwhile
 			}
 			return tellFor(u.until.Sub(ts.clock()), "stopped "+name+back)
 		})

@@ -26,7 +26,7 @@ func (a *app) View() tea.View {
 	return v
 }
 
-// guardedScreen is the screen; one that cannot be drawn ends the program with the next message.
+// guardedScreen returns the screen. A panic while it is drawn ends the program with the next message.
 func (a *app) guardedScreen() (content string) {
 	defer func() {
 		if value := recover(); value != nil {
@@ -36,7 +36,7 @@ func (a *app) guardedScreen() (content string) {
 	return a.screen()
 }
 
-// page is what fills the body.
+// page returns the page that fills the body.
 func (a *app) page() screen {
 	if n := len(a.pages); n > 0 {
 		return a.pages[n-1]
@@ -44,7 +44,7 @@ func (a *app) page() screen {
 	return a.browse
 }
 
-// subject is the tunnel that the page in sight is about; nil when it is about none.
+// subject returns the tunnel that the page in sight is about; nil when it is about none.
 func (a *app) subject() *row {
 	if page, ok := a.page().(interface{ subject() *row }); ok {
 		return page.subject()
@@ -106,7 +106,7 @@ const dialogWidth = 88
 // dialogWidth and the window, and leaves the bottom line in sight.
 func (a *app) dialogBox() (draw.Rect, []string) {
 	w := min(dialogWidth, a.width)
-	if _, selecting := a.dialog.(*receiptBox); selecting { // a line that is broken cannot be selected as what it is
+	if _, selecting := a.dialog.(*receiptBox); selecting { // as wide as possible, since a line that is broken cannot be selected as one
 		w = a.width
 	}
 	lines := a.dialog.draw(w-2, max(a.height-3, 1), true)
@@ -117,7 +117,7 @@ func (a *app) dialogBox() (draw.Rect, []string) {
 	return draw.Middle(min(w, widest+2), len(lines)+2, a.width, a.height-1), lines
 }
 
-// tooSmall says what is needed, and as much as there is room for of what matters whatever the size: the tunnels.
+// tooSmall says how large the window has to be, and shows as much as there is room for of what always matters: the tunnels.
 func (a *app) tooSmall() []string {
 	t := a.theme
 	size := draw.Thousands(a.width) + " by " + draw.Thousands(a.height)
@@ -136,7 +136,7 @@ func (a *app) tooSmall() []string {
 	return lines
 }
 
-// stateCells is how much the longest state of a tunnel takes.
+// stateCells is how many cells the longest state of a tunnel takes.
 const stateCells = 13
 
 // bottomLine names the keys that matter now, as many as fit; help and quit are always among them.
@@ -174,7 +174,7 @@ func (a *app) bottomLine(w int) string {
 	return b.String()
 }
 
-// hint is a key in the bottom line.
+// hint writes a key with its words for the bottom line.
 func hint(t *draw.Theme, b draw.Binding) string {
 	return t.Link.Paint(b.Shortest()) + " " + t.Muted.Paint(b.Help().Desc) + "  "
 }

@@ -16,14 +16,14 @@ import (
 type wanted struct {
 	place *place
 	spec  tunnel.Spec
-	query *aws.Query // how its container is looked up; nil: spec names it
-	probe string     // how it is proved, as --probe takes it
-	user  string     // whom the proxy at its far end is asked as; empty is nobody
-	in    *row       // of before, whose place it takes; nil: it has none
-	count int        // number of its row where that was given out before; 0: the next
+	query *aws.Query // finds its container; nil when spec names the container
+	probe string     // how the tunnel is proved, as --probe takes it
+	user  string     // the user for the proxy at its far end; empty for none
+	in    *row       // the row that it replaces; nil for none
+	count int        // the number of its row, if next has given that out already; 0 for the next number
 
-	order  *onDemand // what is to be started for it; nil: its target is there
-	errand *errand   // that has it started, once it is
+	order  *onDemand // what is to be started for the tunnel; nil for nothing
+	errand *errand   // the errand that has started that; nil before
 }
 
 // next gives out the number of a row before its tunnel is open: several that are wanted at once stand in the order in which
@@ -33,8 +33,8 @@ func (ts *tunnels) next() int {
 	return ts.count
 }
 
-// begun opens a tunnel and proves it. One that cannot be opened has a row all the same: it says why, and can be tried
-// again or changed.
+// begun opens a tunnel and has it proved. A tunnel that cannot be opened gets a row all the same, which says why, and can be
+// tried again or changed.
 func (ts *tunnels) begun(w wanted) wish {
 	if w.in == nil {
 		w.in = ts.failedBefore(w)
@@ -66,8 +66,8 @@ func (ts *tunnels) begun(w wanted) wish {
 	})
 }
 
-// open finds the container, and what a destination's name means, where that is still to be done, and listens. unchecked is what
-// nobody knows of a way that was found.
+// open looks up the container and a named destination, where that is still to be done, and opens the tunnel. unchecked is what
+// could not be checked about the way to the destination.
 func (w *wanted) open() (t *tunnel.Tunnel, unchecked, err error) {
 	spec := w.spec
 	if w.query != nil {
@@ -79,7 +79,7 @@ func (w *wanted) open() (t *tunnel.Tunnel, unchecked, err error) {
 	return t, unchecked, err
 }
 
-// aimed completes a spec by what is there: its container, and its far end where that is a destination's name.
+// aimed looks up what a spec lacks: its container, and its far end where that is given by name.
 func (p *place) aimed(spec tunnel.Spec, q aws.Query) (found tunnel.Spec, unchecked, err error) {
 	ctx := p.of.ctx
 	if spec.To != "" && spec.Remote == (tunnel.Endpoint{}) {
@@ -94,7 +94,7 @@ func (p *place) aimed(spec tunnel.Spec, q aws.Query) (found tunnel.Spec, uncheck
 	return spec, unchecked, err
 }
 
-// failedBefore is the row of an earlier try to open the same, which failed.
+// failedBefore returns the row of an earlier try to open the same tunnel, which failed; nil for none.
 func (ts *tunnels) failedBefore(w wanted) *row {
 	same := func(r *row) bool {
 		return r.State == tunnel.Failed && r.holder == nil && r.tunnel == nil && r.place == w.place && lasting(r.Spec) == lasting(w.spec) && r.Spec.To == w.spec.To && r.order.same(w.order) &&
@@ -106,13 +106,13 @@ func (ts *tunnels) failedBefore(w wanted) *row {
 	return nil
 }
 
-// unopened keeps a tunnel that could not be opened in sight.
+// unopened shows a row for a tunnel that could not be opened.
 func (ts *tunnels) unopened(w wanted, err error) wish {
 	r := ts.standIn(w, err)
 	return all(pointAt(r), ts.turned(r, r.Since), hurry())
 }
 
-// standIn is the row of a tunnel that is not open.
+// standIn returns the row for a tunnel that is not open, with the reason.
 func (ts *tunnels) standIn(w wanted, err error) *row {
 	r := w.in
 	if r == nil {
@@ -132,18 +132,18 @@ func (ts *tunnels) standIn(w wanted, err error) *row {
 	return r
 }
 
-// opened shows a tunnel that has begun to listen, under the cursor, and has it proved.
+// opened shows the row of a tunnel that has begun to listen, under the cursor, and has the tunnel proved.
 func (ts *tunnels) opened(w wanted, t *tunnel.Tunnel) wish {
 	ts.proofs[t] = proof{}
 	ts.discover(w.place)
 	i := slices.IndexFunc(ts.rows, func(r *row) bool { return r.tunnel == t })
 	if i < 0 {
-		return nil // it was over before it was looked at
+		return nil // the tunnel was over before it got a row
 	}
 	r := ts.rows[i]
 	r.probe, r.user = w.probe, w.user
 	number := w.count
-	if w.in != nil { // the pages about it go on with the new one
+	if w.in != nil { // the pages about the old row go on with the new tunnel
 		fresh := *r
 		ts.rows = slices.Delete(ts.rows, i, i+1)
 		number, r = w.in.number, w.in
@@ -154,7 +154,7 @@ func (ts *tunnels) opened(w wanted, t *tunnel.Tunnel) wish {
 	return all(pointAt(r), hurry(), ts.tryIt(t, w.probe, w.user))
 }
 
-// seat puts a row where its number says; 0 is the next number for one that is new.
+// seat puts a row among the others by its number; 0 gives a new row the next number.
 func (ts *tunnels) seat(r *row, number int) {
 	known := slices.Contains(ts.rows, r)
 	switch {
@@ -170,7 +170,7 @@ func (ts *tunnels) seat(r *row, number int) {
 	ts.changed()
 }
 
-// lasting is where a tunnel leads whatever runs there: to any task of its service or family, as that of before may be gone.
+// lasting is the target of a tunnel without a particular task: any task of its service or family, as the earlier one may be gone.
 func lasting(spec tunnel.Spec) aws.Target {
 	to := spec.Target
 	if (to.Service != "" || to.Family != "") && !spec.Pinned {
@@ -179,7 +179,7 @@ func lasting(spec tunnel.Spec) aws.Target {
 	return to
 }
 
-// again is what opens a tunnel that is over anew, where its clients know it.
+// again returns what opens a tunnel that is over anew, on the same local port or socket.
 func (r *row) again() wanted {
 	spec := r.Spec
 	spec.ID = 0
@@ -188,12 +188,12 @@ func (r *row) again() wanted {
 	}
 	spec.Target = lasting(spec)
 	if r.order != nil {
-		spec.Target, spec.Pinned = r.order.target(), false // what was started for it is gone
+		spec.Target, spec.Pinned = r.order.target(), false // the task that was started for the tunnel is gone
 	}
 	return wanted{place: r.place, spec: spec, query: r.query, probe: r.probe, user: r.user, in: r, order: r.order}
 }
 
-// edit lets the user change a tunnel that is over, and tries it again.
+// edit opens the dialog to change a tunnel that is over and to open it again.
 func (ts *tunnels) edit(r *row) wish {
 	switch {
 	case r.holder != nil:

@@ -11,9 +11,9 @@ import (
 	"culvert/ui/draw"
 )
 
-// The ways through the browser that lead over no rows: all services at once, and straight to something.
+// The ways through the browser that do not lead from row to row: to the services of all clusters, and straight to something.
 
-// allServices are the services of every cluster.
+// allServices returns the rows for the services of every cluster.
 func allServices(c *aws.Catalog) []entry {
 	var entries []entry
 	for i := range c.Clusters {
@@ -27,7 +27,7 @@ func allServices(c *aws.Catalog) []entry {
 	return entries
 }
 
-// showAll shows the services of all clusters; the list stays as it was left.
+// showAll shows the services of all clusters, with the cursor and the filter as the user left them.
 func (b *browse) showAll() wish {
 	b.flat, b.depth, b.sought, b.early = true, atServices, aws.Target{}, nil
 	if b.all == nil {
@@ -42,17 +42,17 @@ func (b *browse) showAll() wish {
 	return b.focus()
 }
 
-// focus has that looked at again and again which is in sight.
+// focus has what is in sight be read again and again.
 func (b *browse) focus() wish { return b.accounts.here.focus(b.sight()) }
 
-// seek goes to what a target names: into a cluster, or to the row of a service, a task, a container. What is not known yet
-// is gone to when it has arrived.
+// seek goes to what a target names: into a cluster, or to the row of a service, a task or a container. When that is not known
+// yet, seek goes there as soon as it is.
 func (b *browse) seek(to aws.Target) wish {
 	b.aim(to)
 	return all(b.focus(), b.arrived())
 }
 
-// aim is the beginning of seek: what is sought is not gone to yet.
+// aim notes what is sought, without going there.
 func (b *browse) aim(to aws.Target) {
 	b.flat, b.sought, b.early = false, to, nil
 	b.depth, b.cluster, b.service, b.task, b.loose = atServices, to.Cluster, "", "", false
@@ -60,14 +60,14 @@ func (b *browse) aim(to aws.Target) {
 	b.fresh()
 }
 
-// arrived goes to what is sought, if it is known by now; what a finished look has not found is no longer sought.
+// arrived goes to what is sought, if that is known by now. When a finished look has not found it, it is sought no longer.
 func (b *browse) arrived() wish {
 	p := b.accounts.here
 	to := b.sought
 	switch {
 	case to.Cluster == "" || p.catalog == nil:
 		return nil
-	case (SavedTunnel{Target: to}).elsewhere(p): // as an ARN it names its account
+	case (SavedTunnel{Target: to}).elsewhere(p): // the target was written as an ARN of another account
 		b.sought = aws.Target{}
 		return all(fail(&aws.ElsewhereError{
 			ARN: to.Home.ARN, Partition: to.Home.Partition, Account: to.Home.Account, Region: to.Home.Region,
@@ -75,7 +75,7 @@ func (b *browse) arrived() wish {
 		}), b.out())
 	}
 	if to.Service == "" && to.Task == "" && to.Family == "" {
-		to.Service = "*" // none is called so: the cluster is looked for first
+		to.Service = "*" // no service has this name: so far only the cluster is sought
 	}
 	found, err := p.catalog.Find(to.String())
 	missing := slices.IndexFunc(p.catalog.Clusters, func(k aws.Cluster) bool { return k.Name == to.Cluster }) < 0
@@ -84,7 +84,7 @@ func (b *browse) arrived() wish {
 		b.sought = aws.Target{}
 		return b.stand(to, found)
 	case !missing && to.Service == "*":
-		if p.seen() { // before that it may be a name that ECS does not know
+		if p.seen() { // before that the cluster may be one that the catalog does not have yet
 			b.sought = aws.Target{}
 		}
 	case !missing && p.seen(), p.knows(clusters):
@@ -93,13 +93,13 @@ func (b *browse) arrived() wish {
 			return all(fail(err), b.out())
 		}
 		return fail(err)
-	case missing && p.seen(): // the others have names that may have been meant
+	case missing && p.seen(): // the cluster has others, one of which may have been meant
 		return p.focus(clusters)
 	}
 	return nil
 }
 
-// stand puts the cursor on the row of what was found; to says how much of it was asked for.
+// stand puts the cursor on the row of what was found; to is what was asked for.
 func (b *browse) stand(to, found aws.Target) wish {
 	b.depth, b.cluster, b.service, b.loose = atServices, found.Cluster, found.Service, found.Service == ""
 	if found.Family != "" && found.Task == "" {
@@ -124,7 +124,7 @@ func (b *browse) stand(to, found aws.Target) wish {
 	return b.focus()
 }
 
-// newestOf is the task of a family that started last.
+// newestOf returns the id of the task of a family that started last.
 func newestOf(c *aws.Catalog, of aws.Target) string {
 	var newest aws.Task
 	for _, k := range c.Clusters {
@@ -137,7 +137,7 @@ func newestOf(c *aws.Catalog, of aws.Target) string {
 	return newest.ID
 }
 
-// tunnelsTo are the tunnels that lead to a row, or through it, and are not over.
+// tunnelsTo returns the tunnels that lead to a row, or to something in it, and are not over.
 func (b *browse) tunnelsTo(e entry) []*row {
 	var rows []*row
 	for _, r := range b.tunnels.rows {
@@ -157,7 +157,7 @@ func (r *row) in(p *place) bool {
 	return (profile == "" || profile == p.profileName()) && (region == "" || region == p.regionName())
 }
 
-// has reports whether a tunnel leads to a row: by what it was opened for, or by what carries it now.
+// has reports whether a tunnel leads to a row: by the target for which it was opened, or by the one to which it leads now.
 func (e entry) has(r *row) bool {
 	to, now := r.Spec.Target, r.Link.Target
 	switch {
@@ -198,7 +198,7 @@ func (b *browse) open() draw.Column[entry] {
 	}
 }
 
-// tunnel is the one that leads to the row under the cursor, the oldest of several; nil when there is none.
+// tunnel returns the tunnel to the row under the cursor, the oldest of several; nil when there is none.
 func (b *browse) tunnel() *row {
 	if e, ok := b.table().Row(); ok {
 		if rows := b.tunnelsTo(e); len(rows) > 0 {
@@ -208,7 +208,7 @@ func (b *browse) tunnel() *row {
 	return nil
 }
 
-// toTunnels does what a key does to tunnels to those of the marked rows.
+// toTunnels does what a key does to tunnels to all tunnels of the marked rows.
 func (b *browse) toTunnels(k tea.KeyPressMsg) wish {
 	var rows []*row
 	for _, e := range b.table().Marked() {

@@ -27,7 +27,7 @@ func (a *app) grant(w wish) tea.Cmd {
 	return w(a)
 }
 
-// all are several wishes, granted in their order.
+// all returns several wishes as one, which are granted in their order.
 func all(wishes ...wish) wish {
 	return func(a *app) tea.Cmd {
 		cmds := make([]tea.Cmd, 0, len(wishes))
@@ -38,22 +38,22 @@ func all(wishes ...wish) wish {
 	}
 }
 
-// later is a wish that is found out when it is granted, after those before it.
+// later returns a wish that is only determined when it is granted, so after the wishes before it.
 func later(w func() wish) wish {
 	return func(a *app) tea.Cmd { return a.grant(w()) }
 }
 
-// pressing is what a key would do.
+// pressing does what pressing a key would do.
 func pressing(k tea.KeyPressMsg) wish {
 	return func(a *app) tea.Cmd { return a.key(k) }
 }
 
-// beside starts what takes its time, beside the event loop. What comes of it is a then.
+// beside runs a command, which may take long, outside of the event loop. The command returns a then, or nil.
 func beside(cmd tea.Cmd) wish {
 	return func(*app) tea.Cmd { return cmd }
 }
 
-// hurry has the screen drawn now, and as often as is due after that.
+// hurry has the screen be drawn at once.
 func hurry() wish { return (*app).hurry }
 
 // quit ends the program.
@@ -61,7 +61,7 @@ func quit() wish {
 	return func(*app) tea.Cmd { return tea.Quit }
 }
 
-// goOn ends the program while engines go on, whose tunnels are in the background as a set of that name.
+// goOn ends the program without closing some engines, whose tunnels go on in the background as the set with that name.
 func goOn(name string, going []*tunnel.Engine) wish {
 	return func(a *app) tea.Cmd {
 		a.kept, a.going = name, going
@@ -69,10 +69,10 @@ func goOn(name string, going []*tunnel.Engine) wish {
 	}
 }
 
-// tell says something that has happened in the line above the keys.
+// tell shows a notice about something that has happened.
 func tell(text string) wish { return tellFor(keepNotice, text) }
 
-// tellFor is tell for something that stays in sight for another while.
+// tellFor is tell for a notice that stays for span.
 func tellFor(span time.Duration, text string) wish {
 	return func(a *app) tea.Cmd {
 		a.notice = notice{text: say.Line(text), until: a.now.Add(span)}
@@ -80,7 +80,7 @@ func tellFor(span time.Duration, text string) wish {
 	}
 }
 
-// fail tells what went wrong, and what to do about it.
+// fail shows a notice about an error, with its remedy.
 func fail(err error) wish {
 	return func(a *app) tea.Cmd {
 		a.fail(err)
@@ -88,7 +88,7 @@ func fail(err error) wish {
 	}
 }
 
-// failBeside is fail for a page that tells the error itself while it is in sight.
+// failBeside is fail, unless a page is in sight that shows the error itself.
 func failBeside(page screen, err error) wish {
 	return func(a *app) tea.Cmd {
 		if a.page() != page {
@@ -98,7 +98,7 @@ func failBeside(page screen, err error) wish {
 	}
 }
 
-// ringsAgain is how long the terminal is spared after it has rung: tunnels are often lost together.
+// ringsAgain is the least time between two rings, as tunnels are often lost together.
 const ringsAgain = 2 * time.Second
 
 // ring rings the terminal's bell, where the user wants that.
@@ -112,7 +112,8 @@ func ring(bell Bell) wish {
 	}
 }
 
-// failedBelow tells of a tunnel that is over, unless that is in sight anyway. Why, and what to do, stands with the tunnel.
+// failedBelow shows a notice about a tunnel that has failed, unless its row is in sight. The reason and the remedy stand with the
+// tunnel.
 func failedBelow(r *row, err error) wish {
 	return func(a *app) tea.Cmd {
 		if under, ok := a.pane.table.Row(); ok && under == r || a.subject() == r {
@@ -123,8 +124,8 @@ func failedBelow(r *row, err error) wish {
 	}
 }
 
-// copied puts text on the user's clipboards and says which of them has it. What is in it of strangers is made safe line
-// by line: what is pasted is what was shown.
+// copied puts text on the user's clipboards and says which of them has it. The text may have parts from others, so it is made
+// safe, line by line: what is pasted is what was shown.
 func copied(what, text string) wish {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
@@ -145,7 +146,7 @@ func copied(what, text string) wish {
 	}
 }
 
-// receipted tells what became of a text: in the line above the keys if it fits there or a dialog is open, which shows it
+// receipted shows a receipt: as a notice if it fits into one line or a dialog is open, which shows the text
 // itself; else in a box of its own.
 func receipted(r receipt) wish {
 	return func(a *app) tea.Cmd {
@@ -158,7 +159,7 @@ func receipted(r receipt) wish {
 	}
 }
 
-// show puts a page on top, and gives it the keyboard.
+// show puts a page on top of the others, and gives it the keyboard.
 func show(page screen) wish {
 	return func(a *app) tea.Cmd {
 		a.pages, a.from = append(a.pages, page), append(a.from, a.below)
@@ -167,7 +168,7 @@ func show(page screen) wish {
 	}
 }
 
-// ask opens a dialog; it takes the place of another.
+// ask opens a dialog, instead of one that is open.
 func ask(dialog screen) wish {
 	return func(a *app) tea.Cmd {
 		a.dialog = dialog
@@ -175,7 +176,7 @@ func ask(dialog screen) wish {
 	}
 }
 
-// dismiss closes a dialog, unless another has taken its place.
+// dismiss closes a dialog, if it is still the one that is open.
 func dismiss(dialog screen) wish {
 	return func(a *app) tea.Cmd {
 		if a.dialog == dialog {
@@ -188,7 +189,7 @@ func dismiss(dialog screen) wish {
 	}
 }
 
-// goBelow gives the keyboard to the tunnels.
+// goBelow gives the keyboard to the pane of tunnels.
 func goBelow() wish {
 	return func(a *app) tea.Cmd {
 		a.below = true
@@ -196,7 +197,7 @@ func goBelow() wish {
 	}
 }
 
-// toBrowser shows the browser, and what it wishes then.
+// toBrowser shows the browser, and grants what then wishes.
 func toBrowser(then func(*browse) wish) wish {
 	return func(a *app) tea.Cmd {
 		a.pages, a.from, a.below = nil, nil, false
@@ -204,10 +205,10 @@ func toBrowser(then func(*browse) wish) wish {
 	}
 }
 
-// toTunnel gives the keyboard to the tunnels, and puts the cursor on one of them.
+// toTunnel gives the keyboard to the pane of tunnels, and puts the cursor on one of them.
 func toTunnel(r *row) wish { return all(goBelow(), pointAt(r)) }
 
-// pointAt puts the cursor of the tunnels on a row.
+// pointAt puts the cursor of the pane of tunnels on a row.
 func pointAt(r *row) wish {
 	return func(a *app) tea.Cmd {
 		a.pane.pointAt(r)
@@ -215,7 +216,7 @@ func pointAt(r *row) wish {
 	}
 }
 
-// goTo shows the account of a profile and region: one that was looked at before as it was left, else a new one.
+// goTo shows the account of a profile and region; if the user has looked at it before, as it was left.
 func goTo(profile, region string) wish {
 	return func(a *app) tea.Cmd {
 		a.here = a.place(profile, region, "")
@@ -224,7 +225,7 @@ func goTo(profile, region string) wish {
 	}
 }
 
-// refreshed tells that a place has another catalog.
+// refreshed is granted when a place has another catalog, so that pages show it.
 func refreshed(p *place) wish {
 	return func(a *app) tea.Cmd {
 		if p != a.here {
@@ -242,7 +243,7 @@ func refreshed(p *place) wish {
 	}
 }
 
-// pressOn presses keys that waited for a page, if the user is on it still.
+// pressOn presses keys that waited for a page, if the page is still in sight.
 func pressOn(page screen, keys []tea.KeyPressMsg) wish {
 	return func(a *app) tea.Cmd {
 		if a.top() != page {
@@ -256,8 +257,8 @@ func pressOn(page screen, keys []tea.KeyPressMsg) wish {
 	}
 }
 
-// pressEarly presses the keys that were pressed on the browser before its rows were there, as far as they are now. A user who is
-// elsewhere by then does not mean them any more.
+// pressEarly presses the keys that were pressed in the browser before its rows were there, if those are there now. If the user is
+// on another page by then, the keys are dropped.
 func pressEarly() wish {
 	return func(a *app) tea.Cmd {
 		var cmds []tea.Cmd
@@ -278,12 +279,12 @@ func pressEarly() wish {
 	}
 }
 
-// joined tells that a place has an engine: what its tunnels do is followed from now on.
+// joined has the events of a place's new engine be followed.
 func joined(p *place) wish {
 	return func(a *app) tea.Cmd { return a.tunnels.follow(p) }
 }
 
-// begin opens the tunnels that are wanted from the beginning, in a place that can be used now.
+// begin opens the tunnels that are wanted from the start, in a place whose account is open now.
 func begin(p *place) wish {
 	return func(a *app) tea.Cmd { return a.grant(a.tunnels.begin(p)) }
 }

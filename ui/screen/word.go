@@ -10,7 +10,7 @@ import (
 	"culvert/tunnel"
 )
 
-// word is an error in a word or two, for where the whole of it does not stand.
+// word says in a word or two what an error is, for where there is no room for its text.
 func word(err error) string {
 	if err == nil {
 		return "no reason given"
@@ -57,8 +57,8 @@ func word(err error) string {
 	return text
 }
 
-// heldWord is what a holder has said of an error in a word or two, where its text is not short by itself: what kind it was is
-// not told.
+// heldWord is a word for an error of which the holder of a tunnel has told only the text, not the kind; empty when the text is
+// short, or says nothing that has a word here.
 func heldWord(text string) string {
 	for _, known := range []string{"not allowed", "not ready", "in use", "not found", "expired"} {
 		if len(text) > longWord && strings.Contains(text, known) {
@@ -68,10 +68,10 @@ func heldWord(text string) string {
 	return ""
 }
 
-// longWord is more than is read at a glance.
+// longWord is how many bytes of text can be read at a glance.
 const longWord = 32
 
-// wordOf is the word for one kind of error; empty for others.
+// wordOf returns a function that says the word for one kind of error, and is empty for others.
 func wordOf[E error](of func(E) string) func(error) string {
 	return func(err error) string {
 		if e, ok := errors.AsType[E](err); ok {

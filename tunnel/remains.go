@@ -116,9 +116,9 @@ func (r *remains) end(ctx context.Context, one *remain) bool {
 	return true
 }
 
-// close ends try and makes a last attempt with each session that is left now. Sessions that leave takes meanwhile are not tried
-// again, as that was only just done.
-func (r *remains) close(ctx context.Context) {
+// close ends try and makes a last attempt with each session that is left, and another when the tunnels have ended, for which until
+// waits: what a tunnel leaves then it has tried in vain for seconds, and the API may answer by now.
+func (r *remains) close(ctx context.Context, until func()) {
 	r.mu.Lock()
 	r.closed = true
 	if r.stop != nil {
@@ -126,6 +126,13 @@ func (r *remains) close(ctx context.Context) {
 	}
 	r.mu.Unlock()
 	r.trying.Wait()
+	r.last(ctx)
+	until()
+	r.last(ctx)
+}
+
+// last makes one attempt with each session that is left now, all at once.
+func (r *remains) last(ctx context.Context) {
 	r.mu.Lock()
 	all := slices.Clone(r.all)
 	r.mu.Unlock()

@@ -160,7 +160,13 @@ func (r *runner) makeRoom() {
 		}
 		r.yield(nil) // a connection came meanwhile
 	}
-	r.resolvedAt(time.Now()) // so that no connection waits for the new session, for which there is no room yet
+	now := time.Now()
+	r.mu.Lock()
+	stale := r.stale(now)
+	r.mu.Unlock()
+	if stale { // else the waiting connections would be woken, ask for a session and bring the runner here, again and again
+		r.resolvedAt(now)
+	}
 }
 
 // least is the session with the fewest connections among those that take new ones, or would if they were not making room; others

@@ -120,7 +120,7 @@ func (a *app) codeOf(ctx context.Context, exit tunnel.Exit, err error) error {
 		}
 		report(ctx, a.Stderr, a.github, err)
 		return &headless.EndError{Code: code}
-	case headless.ReaderGone(err): // whoever read it has enough
+	case headless.ReaderGone(err): // the reader of the output has closed it, as head does
 		return &headless.EndError{Code: exitSignal + int(syscall.SIGPIPE)}
 	case err == nil && exit.Code != 0:
 		return &headless.EndError{Code: exit.Code & 255}

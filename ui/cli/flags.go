@@ -174,7 +174,7 @@ func (s *shared) files(names []string) ([]configFile, error) {
 	}
 	dir, err := os.Getwd()
 	if s.noProject || err != nil {
-		return []configFile{own}, nil //nolint:nilerr // a directory that is gone has no project
+		return []configFile{own}, nil //nolint:nilerr // a directory that no longer exists has no project
 	}
 	project, err := readProject(dir)
 	return []configFile{own, project}, err
@@ -226,7 +226,7 @@ func form(f *pflag.Flag) string {
 func (s *shared) check() error {
 	leastAge := time.Second
 	if s.reResolve == 0 {
-		leastAge = 0 // off
+		leastAge = 0 // 0 turns it off, and is allowed
 	}
 	for _, d := range []struct {
 		flag  string

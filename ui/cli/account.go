@@ -27,15 +27,15 @@ type account struct {
 	client  *aws.Client
 	log     *slog.Logger
 	demo    *demoAccount // nil on a real account
-	begun   time.Time    // when --wait began; after the user had been asked for what a role wants
+	begun   time.Time    // when --wait began: after the user was asked for the code that a role wants
 	journal *tunnel.Journal
 
 	mu     sync.Mutex
 	closes []func()
-	sides  []context.CancelFunc // of what goes on beside
+	sides  []context.CancelFunc // call off what beside has started
 }
 
-// demoRegion is where the demo account lives.
+// demoRegion is the region of the demo account.
 const demoRegion = "eu-west-1"
 
 // connect opens the log and the account that the shared flags name, within --wait. The caller closes it.
@@ -48,7 +48,7 @@ func (a *app) connect(ctx context.Context) (*account, error) {
 	return acc, nil
 }
 
-// late says of an error that --wait has ended what was done under ctx, if it did.
+// late wraps an error in a *lateError if --wait has ended what was done, and not ctx.
 func (a *app) late(ctx context.Context, err error) error {
 	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 		return &lateError{within: a.shared.wait, err: err}
@@ -72,19 +72,19 @@ func (acc *account) open(ctx context.Context, a *app) error {
 	return err
 }
 
-// shell writes commands about the account that the flags name, before it is connected to.
+// shell returns the writer of commands about the account that the flags name. It needs no connection to the account.
 func (s *shared) shell() aws.Shell {
 	return aws.Shell{Profile: s.profile, Region: s.region, Endpoint: s.endpoint, Stream: s.stream, Role: s.role, TokenVariable: s.tokenVariable, Document: s.document, Demo: s.demo}
 }
 
-// regionChosen reports whether flag or environment choose a region, or the demo account does.
+// regionChosen reports whether a flag or the environment chooses the region, or the demo account determines it.
 func (s *shared) regionChosen() bool {
 	return s.demo || s.set.Lookup("region").Changed ||
 		cmp.Or(os.Getenv(variable("region")), os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION")) != ""
 }
 
-// goHome takes the region from the ARNs of what is asked for, where neither flag nor environment chooses one: from all of
-// them, as there is one region for all. The demo account is where it is.
+// goHome takes the region from the ARNs in queries, if neither a flag nor the environment chooses one, and every query has an ARN
+// of the same region. In the demo account it does nothing.
 func (s *shared) goHome(asked ...aws.Query) {
 	if s.regionChosen() {
 		return
@@ -99,7 +99,7 @@ func (s *shared) goHome(asked ...aws.Query) {
 	}
 }
 
-// prepare opens the log and, where it is wanted, the demo account, and says how to connect.
+// prepare opens the log and, with --demo, the demo account. It returns the options to connect with.
 func (acc *account) prepare(a *app) (aws.Options, error) {
 	s := &a.shared
 	logTo := a.Stderr
@@ -138,14 +138,14 @@ func (acc *account) prepare(a *app) (aws.Options, error) {
 	return options, nil
 }
 
-// atClose has something done when the account is closed.
+// atClose has undo called when the account is closed.
 func (acc *account) atClose(undo func()) {
 	acc.mu.Lock()
 	defer acc.mu.Unlock()
 	acc.closes = append(acc.closes, undo)
 }
 
-// close undoes open, last first.
+// close calls what atClose was given, the last first. After leaveWithin it calls off what beside has started.
 func (acc *account) close() {
 	late := time.AfterFunc(leaveWithin, func() {
 		for _, callOff := range acc.sides {
@@ -158,7 +158,7 @@ func (acc *account) close() {
 	}
 }
 
-// engine returns an engine as the shared flags want it.
+// engine makes an engine with the options that the shared flags give it.
 func (acc *account) engine(s *shared) *tunnel.Engine {
 	var sizes *tunnel.Sizes
 	if s.messageSize == tunnel.AutoMessageSize && acc.demo == nil {
@@ -170,7 +170,8 @@ func (acc *account) engine(s *shared) *tunnel.Engine {
 	})
 }
 
-// roots are the authorities that a URL probe trusts: the system's, and the demo's own.
+// roots are the certificate authorities that a URL probe trusts: those of the system, and in the demo also the demo's own. nil
+// stands for those of the system.
 func (acc *account) roots() *x509.CertPool {
 	if acc.demo == nil {
 		return nil
@@ -187,8 +188,8 @@ func newLog(w io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(slog.NewTextHandler(logLines{w}, &slog.HandlerOptions{Level: level}))
 }
 
-// logLines makes what is logged safe to show, as all the rest: the handler, which writes a line at a time, quotes most of
-// what could act, but not all.
+// logLines makes log lines safe to show, as all other output is: the handler, which writes one line at a time, does not quote
+// every character on which a terminal could act.
 type logLines struct{ to io.Writer }
 
 func (l logLines) Write(line []byte) (int, error) {
@@ -198,7 +199,7 @@ func (l logLines) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// demoAccount is the embedded account, with the certificate of its private authority in a file for other programs.
+// demoAccount is the embedded account. The certificate of its own authority is in a file, for other programs.
 type demoAccount struct {
 	emulator    *emulator.Emulator
 	certificate string // path

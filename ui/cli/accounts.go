@@ -19,9 +19,9 @@ func (s *shared) own() control.Account {
 	return control.Account{Profile: s.profile, Region: s.region, Role: s.role, Token: s.tokenVariable, Endpoint: s.endpoint, Named: s.endpointNamed && s.endpoint != ""}
 }
 
-// accountOf is the account of a saved tunnel: what a flag of the command line says, else what the tunnel says, else what
-// environment and config files say. Region and role of those belong to the profile that they stand beside: a tunnel with
-// another one does not take them over.
+// accountOf is the account of a saved tunnel. Each part comes from a flag of the command line, else from the tunnel's entry, else
+// from the environment and the config files. A region or role from the environment and the config files belongs to the profile
+// there: a tunnel that names another profile does not get it.
 func (s *shared) accountOf(t *savedTunnel) control.Account {
 	found := s.own()
 	if s.demo {
@@ -44,7 +44,7 @@ func (s *shared) accountOf(t *savedTunnel) control.Account {
 	case t.region != "" && !given("region"):
 		found.Region = t.region
 	case t.target.Home.Region != "" && !s.regionChosen():
-		found.Region = t.target.Home.Region // as goHome does for what the flags name
+		found.Region = t.target.Home.Region // goHome does the same for a target of the flags
 	}
 	if t.role != "" && !given("role-arn") {
 		found.Role = t.role
@@ -52,7 +52,7 @@ func (s *shared) accountOf(t *savedTunnel) control.Account {
 	return found
 }
 
-// named is what of an account comes from the tunnel's own entry.
+// named returns the parts of an account that are as the tunnel's own entry names them.
 func (t *savedTunnel) named(in control.Account) (own control.Account) {
 	if in.Profile == t.profile {
 		own.Profile = t.profile
@@ -66,16 +66,16 @@ func (t *savedTunnel) named(in control.Account) (own control.Account) {
 	return own
 }
 
-// recorded is an account as another process can reach it, whose environment may differ.
+// recorded is an account as a record has it: with what the environment adds, as another process may have another environment.
 func recorded(in control.Account) control.Account {
-	if os.Getenv("AWS_ACCESS_KEY_ID") == "" { // keys win over AWS_PROFILE, but not over a profile that is named
+	if os.Getenv("AWS_ACCESS_KEY_ID") == "" { // keys win over AWS_PROFILE, but not over a profile of the flags or the entry
 		in.Profile = cmp.Or(in.Profile, os.Getenv("AWS_PROFILE"), os.Getenv("AWS_DEFAULT_PROFILE"))
 	}
 	in.Region = cmp.Or(in.Region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"))
 	return in
 }
 
-// wording is an account in a few words; empty when nothing was said about it.
+// wording names the parts of an account that are set, each after a comma; empty when none is.
 func wording(in control.Account) string {
 	var text strings.Builder
 	for _, part := range [][2]string{{"profile", in.Profile}, {"region", in.Region}, {"role-arn", in.Role}, {"web-identity-token-env", in.Token}, {"endpoint-url", in.Endpoint}} {
@@ -86,16 +86,16 @@ func wording(in control.Account) string {
 	return text.String()
 }
 
-// accounts opens each account that tunnels of a set are in once, when the first of them is looked for.
+// accounts connects to the accounts of a set's tunnels: to each once, when the first of its tunnels is looked for.
 type accounts struct {
 	app  *app
-	acc  *account    // with the log, the journal and the demo
-	base aws.Options // of the shared flags
+	acc  *account    // has the log, the journal and the demo
+	base aws.Options // the options that the shared flags give
 
 	known map[control.Account]*headless.Account
 }
 
-// of is the account as headless takes it.
+// of returns an account in the form that headless takes.
 func (all *accounts) of(ctx context.Context, in control.Account) *headless.Account {
 	if all.known[in] == nil {
 		all.known[in] = &headless.Account{Connect: func(waiting context.Context) (*aws.Client, error) {
@@ -117,13 +117,14 @@ func (all *accounts) options(in control.Account) aws.Options {
 	return o
 }
 
-// endRecorded terminates the sessions that the process of a record has left, in each of its accounts.
+// endRecorded terminates the sessions that the process of a record has left, in each account of the record. What fails is told on
+// stderr.
 func (a *app) endRecorded(ctx context.Context, in []control.Account) {
 	if a.shared.demo || !tunnel.AnyLeft(sessionsDir(), slog.New(slog.DiscardHandler)) {
 		return
 	}
 	if len(in) == 0 {
-		in = []control.Account{a.shared.own()} // the record was damaged, or written by a culvert that kept none
+		in = []control.Account{a.shared.own()} // the record was damaged, or written by an older culvert, which recorded no accounts
 	}
 	acc := &account{}
 	defer acc.close()

@@ -17,7 +17,7 @@ import (
 	"culvert/ui/headless"
 )
 
-// maxDestinations is the most that --destinations may say.
+// maxDestinations is the highest value of --destinations.
 const maxDestinations = 1000
 
 // anyHost are the flags of tunnels to any host: what -D opens, and a saved tunnel with dynamic:.
@@ -30,7 +30,7 @@ type anyHost struct {
 // anyHostKeys are those flags, which are keys of a saved tunnel as well.
 func anyHostKeys() []string { return []string{"via", "deny", "destinations", "warm"} }
 
-// isList tells the settings that are lists.
+// isList reports whether the setting with a key is a list.
 func isList(key string) bool { return slices.Contains([]string{"via", "deny", "warm"}, key) }
 
 func (h *anyHost) flags(f *pflag.FlagSet) {
@@ -64,8 +64,8 @@ func (s *shared) anyHostOf(entry *tunnel.Dynamic) *tunnel.Dynamic {
 	return d
 }
 
-// settle gives the tunnels to any host among forwards what the flags say of them. Flags that say something of such a tunnel are
-// refused where there is none.
+// settle gives the tunnels to any host among forwards the settings of the flags. If there is no such tunnel, it refuses the flags
+// for it.
 func (s *shared) settle(parsed []tunnel.Forward) error {
 	found := false
 	for i := range parsed {
@@ -79,7 +79,7 @@ func (s *shared) settle(parsed []tunnel.Forward) error {
 	return s.withoutAnyHost()
 }
 
-// withoutAnyHost refuses flags of the command line that are for tunnels to any host, where there is none.
+// withoutAnyHost refuses flags of the command line that are for tunnels to any host. It is called when there is no such tunnel.
 func (s *shared) withoutAnyHost() error {
 	for _, flag := range anyHostKeys() {
 		if s.set.Lookup(flag).Changed {
@@ -89,7 +89,7 @@ func (s *shared) withoutAnyHost() error {
 	return nil
 }
 
-// checkRules refuses hosts that are to be opened at the start, or probed, and are never reached through the task.
+// checkRules refuses a host of --warm or --probe that the rules of the tunnel never let go through the task.
 func checkRules(d *tunnel.Dynamic, probe headless.Probe) error {
 	rules := front.NewRules(d.Via, d.Deny)
 	check := func(flag, host string, port uint16) error {
@@ -117,8 +117,8 @@ func checkRules(d *tunnel.Dynamic, probe headless.Probe) error {
 	return check("--probe", probe.URL.Hostname(), uint16(port))
 }
 
-// checkProbe refuses a probe that says nothing of a tunnel to any host: of what does not go through it, or of one server's
-// protocol, where all tunnels lead to any host; beside others it is for those.
+// checkProbe refuses a probe that cannot prove a tunnel to any host: one of a host that does not go through the tunnel; and, if
+// all tunnels lead to any host, one with the protocol of a single server. Beside other tunnels such a probe is for the others.
 func (s *shared) checkProbe(wanted []headless.Forward) error {
 	for _, w := range wanted {
 		if w.Spec.Dynamic == nil {
@@ -216,7 +216,7 @@ func (v *endpointsValue) Set(s string) error {
 
 // hostAndPort reads a host, which no tunnel to any host refuses by its nature, with its port.
 func hostAndPort(form string) (tunnel.Endpoint, error) {
-	f, err := tunnel.ParseForward("0:" + form) // in which a remote host needs a local port
+	f, err := tunnel.ParseForward("0:" + form) // a form with a remote host needs a local port
 	host := f.Remote.Host
 	addr, isAddr := address.Parse(host)
 	switch {

@@ -10,7 +10,7 @@ import (
 	"culvert/ui/headless"
 )
 
-// behind are the flags for what runs behind the tunnels: a command, or the steps that follow `up`.
+// behind are the flags for what uses the tunnels: a command, or the steps that follow `up`.
 type behind struct {
 	proxy     proxyValue
 	noProxy   []string
@@ -19,7 +19,7 @@ type behind struct {
 
 const noProxyUsage = "`HOSTS` to reach without the proxy, beside this machine and what NO_PROXY holds already"
 
-// flags are those of a command behind --.
+// flags returns the flags that are for a command behind --.
 func (b *behind) flags() *pflag.FlagSet {
 	f := pflag.NewFlagSet("command", pflag.ContinueOnError)
 	f.Var(&b.proxy, "proxy-env", "proxy variables for the command behind --: all adds ALL_PROXY, java JAVA_TOOL_OPTIONS; commas join them")
@@ -30,7 +30,7 @@ func (b *behind) flags() *pflag.FlagSet {
 	return f
 }
 
-// command is what stands behind --; nil when nothing does.
+// command is the command behind --; nil when there is none.
 func (b *behind) command(a *app, args []string) (*headless.Command, error) {
 	if b.proxy.export {
 		return nil, usage("use it with culvert up, or leave it out", "--proxy-env=export is for the steps after culvert up")
@@ -42,13 +42,13 @@ func (b *behind) command(a *app, args []string) (*headless.Command, error) {
 	command := &headless.Command{
 		Args: args, Env: os.Environ(), Proxy: b.proxy.ProxyEnv, NoProxy: b.noProxy, KeepGoing: b.keepGoing, Signals: a.Signals,
 	}
-	command.Stdin, _ = a.Stdin.(*os.File) // what is no file the command does not get
+	command.Stdin, _ = a.Stdin.(*os.File) // nil, so no input for the command, when Stdin is no file
 	command.Stdout, _ = a.Stdout.(*os.File)
 	command.Stderr, _ = a.Stderr.(*os.File)
 	return command, nil
 }
 
-// idle says that flags for a command do nothing, as there is none.
+// idle warns that flags for a command have no effect, as there is no command.
 func (b *behind) idle(a *app) {
 	for _, f := range []struct {
 		flag  string
@@ -64,16 +64,16 @@ func (b *behind) idle(a *app) {
 type proxyValue struct {
 	headless.ProxyEnv
 
-	export bool // all of them into GITHUB_ENV
+	export bool // all variables are written to GITHUB_ENV
 	text   string
 }
 
-// keepFlag adds the flag that drops what NO_PROXY holds already.
+// keepFlag adds the flag for keeping or dropping what NO_PROXY already has.
 func (v *proxyValue) keepFlag(f *pflag.FlagSet) {
 	f.Var(keepValue{&v.Drop}, "no-proxy-keep", "whether what NO_PROXY holds already stays in it; no where it exempts what is behind the tunnel")
 }
 
-// keepValue is yes or no, and sets the contrary.
+// keepValue is a flag with yes or no; yes sets drop to false.
 type keepValue struct{ drop *bool }
 
 func (v keepValue) Type() string { return "yes|no" }

@@ -8,11 +8,11 @@ import (
 	"culvert/tunnel/doctor"
 )
 
-// bulletinAfter an examination has taken so long, what it has found is printed as it goes on.
+// bulletinAfter is how long an examination takes before its results are printed as they come, not all at the end.
 const bulletinAfter = 1500 * time.Millisecond
 
-// bulletin prints an examination that takes its time: what is looked at, then each check when it and all before it are
-// over. The whole is the text of the diagnosis; only what is not known yet is missing from its head.
+// bulletin prints the results of a long examination as they come: first what is examined, then each check when it and all checks
+// before it are over. Together that is the text of the diagnosis, except for what its head does not know yet.
 type bulletin struct {
 	app      *app
 	all      bool
@@ -27,10 +27,10 @@ type bulletin struct {
 	shown   diagnosis // the results of it are those that were printed
 	begun   bool
 	over    bool
-	err     error // of printing
+	err     error // the error of printing
 }
 
-// bulletin waits for its time to come; it prints nothing where the output is JSON.
+// bulletin starts a bulletin, which prints nothing before bulletinAfter, and never with JSON output.
 func (a *app) bulletin(checks []doctor.Check, d diagnosis, all bool, p *progress, counted *tally) *bulletin {
 	b := &bulletin{app: a, all: all, paint: painter(colored(a.Stdout)), progress: p, counted: counted, order: checks, shown: d, results: map[string]doctor.Result{}}
 	b.begin = time.AfterFunc(bulletinAfter, b.start)
@@ -49,7 +49,7 @@ func (b *bulletin) start() {
 	b.print(text.String() + b.fresh())
 }
 
-// take takes a result in.
+// take takes the result of a check, and prints what can be printed now.
 func (b *bulletin) take(r doctor.Result) {
 	b.counted.take(r)
 	b.mu.Lock()
@@ -61,7 +61,7 @@ func (b *bulletin) take(r doctor.Result) {
 	}
 }
 
-// fresh is what the checks came to that were not printed yet, and have nothing before them that is not over.
+// fresh is the text of the checks that can be printed now: those that were not printed yet, up to the first that is not over.
 func (b *bulletin) fresh() string {
 	var text strings.Builder
 	for _, c := range b.order[len(b.shown.Results):] {
@@ -82,7 +82,7 @@ func (b *bulletin) print(text string) {
 	b.progress.aside(func() { b.err = b.app.write(text) })
 }
 
-// stop ends it before its time, or with what was printed.
+// stop ends the bulletin; nothing more is printed.
 func (b *bulletin) stop() {
 	b.begin.Stop()
 	b.mu.Lock()
@@ -90,7 +90,7 @@ func (b *bulletin) stop() {
 	b.over = true
 }
 
-// rest is the text of a diagnosis without what was printed of it.
+// rest is the text of a diagnosis, without the part that was already printed.
 func (b *bulletin) rest(d diagnosis) string {
 	if !b.begun {
 		return d.text(b.all, bool(b.paint))

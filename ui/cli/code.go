@@ -17,15 +17,15 @@ import (
 	"culvert/ui/control"
 )
 
-// codeTries is how often a code that is none may be typed.
+// codeTries is how often the user is asked when what was typed is no code.
 const codeTries = 3
 
-// rolesDir has the sessions of roles that a one-time code was asked for.
+// rolesDir is the directory with the sessions of roles for which the user has typed a one-time code.
 func rolesDir() string { return filepath.Join(findPaths().State, "roles") }
 
-// signIn asks for the one-time code that the role of an account wants, on a terminal, and opens the account. That is before
-// --wait begins, as people take their time, and before anything else has the terminal's keys. The client is nil where no
-// code is wanted or nobody can be asked; the options are those to connect with from then on.
+// signIn asks at the terminal for the one-time code that the role of an account wants, and opens the account. It is called before
+// --wait begins, as typing takes people some time, and before anything else reads the terminal's keys. The client is nil when no
+// code is wanted or nobody can be asked. The options are those to connect with from then on; they ask for no code.
 func (a *app) signIn(ctx context.Context, o aws.Options) (*aws.Client, aws.Options, error) {
 	if a.unasked || a.shared.demo || !a.canAsk() || !aws.WantsCode(ctx, o) {
 		return nil, o, nil
@@ -37,7 +37,8 @@ func (a *app) signIn(ctx context.Context, o aws.Options) (*aws.Client, aws.Optio
 	return client, o, err
 }
 
-// signInTo does so for each account of a set that another process will open: the sessions of its roles are kept for that.
+// signInTo calls signIn for each account of a set that another process will open. The sessions of the roles are kept in rolesDir
+// for that process.
 func (a *app) signInTo(ctx context.Context, in []control.Account) error {
 	acc := &account{}
 	defer acc.close()
@@ -83,21 +84,21 @@ func (a *app) askCode(ctx context.Context, profile, serial string) (string, erro
 	return "", &codeError{}
 }
 
-// codeError is a code that was not typed.
+// codeError says that the user has typed no code.
 type codeError struct{}
 
 func (*codeError) Error() string { return "no code of six digits was typed" }
 
-// Remedy is to type it.
+// Remedy says what a code looks like.
 func (*codeError) Remedy() string {
 	return "run it again, and type the six digits that the device shows"
 }
 
-// maxLine is more than a code has.
+// maxLine is the most bytes that readLine reads: more than a code has.
 const maxLine = 256
 
-// readLine reads a line and no byte beyond it, which are a command's. A terminal's read cannot be called off: when ctx ends
-// first, what is typed next goes nowhere, but then the process ends.
+// readLine reads a line and no byte after it, as those bytes are for a command. A read from a terminal cannot be cancelled: if
+// ctx ends first, the read goes on and takes the next line that is typed, but then the process ends.
 func readLine(ctx context.Context, from io.Reader) (string, error) {
 	type line struct {
 		text string

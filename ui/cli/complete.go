@@ -17,10 +17,11 @@ import (
 // completionTimeout bounds how long a shell waits for AWS when the user asks for names.
 const completionTimeout = 5 * time.Second
 
-// mostAsked is of how many clusters names are asked for where none is named.
+// mostAsked is in how many clusters names are looked for when no cluster is named.
 const mostAsked = 25
 
-// completeTargets lets the shell complete the names of a target by asking AWS, and those that need no asking.
+// completeTargets lets the shell complete the values of the flags that name a target, and of some other flags. The names of a
+// target come from AWS.
 func (a *app) completeTargets(cmd *cobra.Command, aim *aim) {
 	for flag, names := range map[string]func(*completer, string) []string{
 		"cluster":   func(c *completer, _ string) []string { return c.clusters() },
@@ -34,7 +35,7 @@ func (a *app) completeTargets(cmd *cobra.Command, aim *aim) {
 		_ = cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 			found, directive := offered(a.complete(cmd.Context(), aim, typed, names))
 			if flag == "target" && len(found) > 0 && strings.HasSuffix(found[0], "/") {
-				directive |= cobra.ShellCompDirectiveNoSpace // it goes on
+				directive |= cobra.ShellCompDirectiveNoSpace // a service follows
 			}
 			return found, directive
 		}) // fails only for a flag that does not exist
@@ -42,14 +43,14 @@ func (a *app) completeTargets(cmd *cobra.Command, aim *aim) {
 	for flag, names := range map[string]func() []string{"profile": aws.Profiles, "region": aws.Regions} {
 		_ = cmd.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 			return offered(beginning(names(), typed))
-		}) // fails where the root command has done it for all
+		}) // fails when the root command has registered a function for all commands
 	}
 	for flag, words := range map[string][]string{"dynamic": {"1080", "0"}, "via": {"*.internal", "10.0.0.0/8"}, "deny": nil, "warm": nil, "destinations": nil} {
-		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)) // as above
+		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)) // fails in the same case
 	}
 }
 
-// complete finds names; whatever goes wrong, a shell wants no error but nothing.
+// complete finds names for the shell. When something fails it returns none, as a shell can show no error there.
 func (a *app) complete(ctx context.Context, aim *aim, typed string, names func(*completer, string) []string) []string {
 	ctx, cancel := context.WithTimeout(ctx, completionTimeout)
 	defer cancel()
@@ -63,19 +64,19 @@ func (a *app) complete(ctx context.Context, aim *aim, typed string, names func(*
 	}
 	a.shared.goHome(at)
 	c := &completer{app: a, ctx: ctx, at: at}
-	if !a.shared.demo { // that account is another one each time
+	if !a.shared.demo { // names of the demo account are not remembered: every process has its own
 		c.known = nameFile(findPaths().State, a.shared.own())
 	}
 	defer c.close()
 	return beginning(names(c, typed), typed)
 }
 
-// completer finds the names for one press of the tab key. Every list that it asks for is one call, but for what has pages.
+// completer finds the names for one press of the tab key.
 type completer struct {
 	app   *app
 	ctx   context.Context //nolint:containedctx // it lives as long as the completion
 	at    aws.Query       // what the command line names already
-	known *nameCache      // nil: nothing is remembered
+	known *nameCache      // the names that are remembered; nil when none are to be
 
 	opening sync.Once
 	account *account // nil when it cannot be opened
@@ -96,8 +97,8 @@ func (c *completer) close() {
 	}
 }
 
-// list is what is remembered under a name, else what ECS says. Of a list that does not come in time it is what has come, or
-// what was remembered longer ago.
+// list returns the names that are remembered under a key and not older than namesLast, else those that ask finds. If that fails,
+// it is what ask has found and the names that are remembered for up to namesKept.
 func (c *completer) list(key string, ask func(*aws.Client) ([]string, error)) []string {
 	if found, ok := c.known.find(key, namesLast); ok {
 		return found
@@ -117,7 +118,7 @@ func (c *completer) list(key string, ask func(*aws.Client) ([]string, error)) []
 	return found
 }
 
-// look lists names in a cluster, or those of clusters.
+// look returns the names that names finds in the clusters of a sight, as far as they have come when there is an error.
 func (c *completer) look(client *aws.Client, at aws.Sight, names func(*aws.Cluster) []string) (found []string, err error) {
 	at.Parts |= aws.NamesOnly
 	catalog, err := client.Look(c.ctx, at, func(grown *aws.Catalog) {
@@ -162,7 +163,7 @@ func (c *completer) tasks(cluster string) []string {
 	})
 }
 
-// families are those of the tasks that no service started: the descriptions of the tasks name them.
+// families returns the families of the tasks that no service has started. They are in the descriptions of the tasks.
 func (c *completer) families(cluster string) []string {
 	return c.list("families "+cluster, func(client *aws.Client) ([]string, error) {
 		var found []string
@@ -183,7 +184,7 @@ func (c *completer) families(cluster string) []string {
 	})
 }
 
-// containers are those of the task that is named, or of some of the service's or the cluster's.
+// containers returns the containers of the named task, or of some tasks of the service or the cluster.
 func (c *completer) containers() []string {
 	at := c.at
 	if at.Cluster == "" {
@@ -198,7 +199,7 @@ func (c *completer) containers() []string {
 	})
 }
 
-// inClusters lists in the cluster that is named, else in all of them; of very many in the first.
+// inClusters lists names in the named cluster, else in all clusters, but at most in the first mostAsked.
 func (c *completer) inClusters(list func(cluster string) []string) []string {
 	if c.at.Cluster != "" {
 		return list(c.at.Cluster)
@@ -213,7 +214,8 @@ func (c *completer) inClusters(list func(cluster string) []string) []string {
 	return slices.Concat(found...)
 }
 
-// destinations are those of the whole account, or of what is named, behind the local end that was typed.
+// destinations returns the names of the destinations of the account, or of the named cluster or service, each behind the local
+// end that was typed.
 func (c *completer) destinations(typed string) []string {
 	forward, err := tunnel.ParseNamed(typed + "x")
 	if err != nil {
@@ -229,8 +231,8 @@ func (c *completer) destinations(typed string) []string {
 	return found
 }
 
-// targets are clusters, as long as there are several that it may be, and then what is in the one: services, and tasks behind
-// the name of a service.
+// targets completes a target in one word: clusters as long as several begin as typed, then the services of the cluster, then the
+// tasks of the service (or families, without one), then the containers of the task.
 func (c *completer) targets(typed string) []string {
 	if strings.HasPrefix(typed, "arn:") {
 		return nil
@@ -265,13 +267,13 @@ func (c *completer) targets(typed string) []string {
 	return nil
 }
 
-// beginning are the names that begin as what was typed.
+// beginning returns the names that begin with what was typed.
 func beginning(names []string, typed string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !strings.HasPrefix(name, typed) })
 }
 
-// offered is what a shell completes: every name once, in order. cobra prints what it gets as it is, so a name that could
-// not be shown as it is (control characters, say) is left out: nobody could complete it anyway.
+// offered returns names as a shell completes them: each once, sorted. cobra prints them unchanged, so names with characters that
+// must not be shown, such as control characters, are left out.
 func offered(names []string) ([]string, cobra.ShellCompDirective) {
 	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return say.Line(name) != name })
 	slices.Sort(names)

@@ -22,7 +22,7 @@ const maxConfig = 1 << 20
 // ConfigError is something in a config file that culvert cannot use.
 type ConfigError struct {
 	File    string
-	Line    int // 0 when the file as a whole is meant
+	Line    int // 0 when the error is about the whole file
 	Problem string
 	Advice  string
 }
@@ -37,7 +37,7 @@ func (e *ConfigError) Error() string {
 // Remedy says which keys or values there are.
 func (e *ConfigError) Remedy() string { return e.Advice }
 
-// setting is the value of one key and where it stands.
+// setting is the value of one key, and the line on which it stands.
 type setting struct {
 	value string
 	line  int
@@ -51,10 +51,10 @@ type configFile struct {
 	saved    saved
 	keys     map[string][]string // remapped keys of the interface, by action; nil when the file says nothing
 	mouse    *bool
-	bell     *screen.Bell // when the terminal rings; nil when the file says nothing
+	bell     *screen.Bell // for what the terminal's bell rings; nil when the file does not say
 }
 
-// otherKeys are the keys of a config file that no flag has.
+// otherKeys are the keys of a config file that are no flags.
 var otherKeys = []string{"tunnels", "groups", "keys", "mouse", "bell"} //nolint:gochecknoglobals // a constant list
 
 // readConfig reads path; a file that does not exist is an empty one unless required. known are the names of the
@@ -75,7 +75,7 @@ func readConfig(path string, required bool, known []string) (configFile, error) 
 	return parseConfig(path, body, known)
 }
 
-// contents reads a config file, and no more of it than shows that it is too large.
+// contents reads a config file, but at most one byte more than maxConfig, which shows that the file is too large.
 func contents(file io.Reader, path string) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(file, maxConfig+1))
 	if err != nil {
@@ -148,10 +148,10 @@ func (c checker) parse(body []byte, keys []string) (configFile, error) {
 	return f, err
 }
 
-// checker turns what is wrong at a place of a file into errors.
+// checker checks the parts of a config file, and makes errors that say at which line something is wrong.
 type checker struct {
 	file    string
-	project bool // of a directory's, not of the user's: see project.go
+	project bool // the file is a project file, not the user's own: see project.go
 }
 
 func (c checker) problem(line int, advice, format string, args ...any) error {
@@ -183,7 +183,7 @@ func (c checker) mapping(n *yaml.Node, what string, keys []string, each func(key
 	return nil
 }
 
-// unknown refuses a key.
+// unknown is the error for a key that is not among keys.
 func (c checker) unknown(key *yaml.Node, keys []string) error {
 	if c.project {
 		return c.problem(key.Line, "move it there, or pass --config "+quoted(c.file)+" to say yes to this file as a whole; "+unknownKey(key.Value, keys),

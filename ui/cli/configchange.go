@@ -8,7 +8,8 @@ import (
 	"culvert/ui/screen"
 )
 
-// with is what the file is to say afterwards.
+// with returns the tunnels and groups as they are after changes. It returns a *ChangedError for a change that does not fit to
+// what the file says now.
 func (s *saved) with(changes []screen.Change) (saved, error) {
 	out := saved{tunnels: slices.Clone(s.tunnels)}
 	for _, g := range s.groups {
@@ -41,7 +42,7 @@ func (s *saved) change(c screen.Change) error {
 		return &ChangedError{What: "the tunnel " + c.Was.Name}
 	}
 	is := savedTunnel{name: c.Is.Name, target: c.Is.Target, forward: c.Is.Forward, profile: c.Is.Entry.Profile, region: c.Is.Entry.Region, role: c.Is.Entry.Role}
-	if d := is.forward.Dynamic; d != nil { // the file says nothing of how long it waits
+	if d := is.forward.Dynamic; d != nil { // only with what a file can say: it has no timeouts
 		is.forward.Dynamic = &tunnel.Dynamic{Via: d.Via, Deny: d.Deny, Destinations: d.Destinations, Warm: d.Warm}
 	}
 	if c.Is.Probe != "" {
@@ -58,7 +59,7 @@ func (s *saved) change(c screen.Change) error {
 		is.lanes, is.spread = s.tunnels[at].lanes, s.tunnels[at].spread
 		s.tunnels[at] = is
 	}
-	var empty []string // already
+	var empty []string // groups that had no tunnels before the change
 	for i := range s.groups {
 		g := &s.groups[i]
 		if len(g.tunnels) == 0 {
@@ -126,7 +127,7 @@ func (s *saved) changeGroup(c screen.Change) error {
 	return nil
 }
 
-// sameEntry reports whether two tunnels are written alike.
+// sameEntry reports whether two tunnels have the same entry in a config file.
 func sameEntry(a, b screen.SavedTunnel) bool {
 	return a.Target == b.Target && a.Forward.Same(b.Forward) && a.Probe == b.Probe && a.Entry == b.Entry
 }

@@ -26,7 +26,7 @@ func changed(path string, old []byte, changes []screen.Change, known []string) (
 	for _, write := range []func([]byte, []screen.Change) ([]byte, error){splice, encode} {
 		body, err := write(old, changes)
 		if err != nil {
-			continue // the other may do
+			continue // the other way of writing may succeed
 		}
 		after, err := parseConfig(path, body, known)
 		if err == nil && sameSettings(before, after) && sameSaved(after.saved, want) && keptComments(old, body, changes) {
@@ -36,7 +36,7 @@ func changed(path string, old []byte, changes []screen.Change, known []string) (
 	return nil, errors.New("the file has a form that culvert cannot change: change it by hand")
 }
 
-// keptComments reports whether a file has each comment that it is to have, once.
+// keptComments reports whether a changed file has exactly the comments that it is to have.
 func keptComments(old, body []byte, changes []screen.Change) bool {
 	want, err := grow(old, changes)
 	var got yaml.Node
@@ -46,7 +46,7 @@ func keptComments(old, body []byte, changes []screen.Change) bool {
 	return slices.Equal(slices.Sorted(slices.Values(comments(&want.doc, want.loose...))), slices.Sorted(slices.Values(comments(&got))))
 }
 
-// comments are the lines of comments in a tree, and of more texts.
+// comments returns the lines of the comments in a tree, and those of more texts.
 func comments(n *yaml.Node, more ...string) []string {
 	var lines []string
 	for _, text := range append(more, n.HeadComment, n.LineComment, n.FootComment) {
@@ -62,7 +62,7 @@ func comments(n *yaml.Node, more ...string) []string {
 	return lines
 }
 
-// encode writes a file anew, whatever its form. Comments stay, blank lines may not.
+// encode writes the whole file anew. It works for every form of a file, and keeps comments, but may drop blank lines.
 func encode(old []byte, changes []screen.Change) ([]byte, error) {
 	t, err := grow(old, changes)
 	if err != nil {

@@ -10,14 +10,14 @@ import (
 	"culvert/ui/screen"
 )
 
-// patch replaces lines of a file, counted from 1; with to before from it is put before that line.
+// patch replaces the lines from to to of a file, counted from 1. If to is less than from, text is inserted before the line from.
 type patch struct {
 	from, to int
 	text     string
 }
 
-// splice replaces the lines of what is touched, so that not a byte of the rest changes. It is right for entries written one
-// below the other; the caller checks what it has got.
+// splice replaces only the lines of the entries that change, so that no other byte changes. It works for entries that are written
+// one below the other; the caller has to check the result.
 func splice(old []byte, changes []screen.Change) ([]byte, error) {
 	t, err := grow(old, changes)
 	if err != nil {
@@ -86,7 +86,7 @@ func (t *configTree) patches(key string, file *yaml.Node, lines []string) ([]pat
 	}
 	for _, s := range t.spans {
 		if entryAt(was, s.name) < 0 || was.Content[entryAt(was, s.name)].Line != s.key.Line {
-			continue // of the other section
+			continue // the span is in the other section
 		}
 		p := patch{from: s.from, to: s.to}
 		if s.value != nil {
@@ -109,7 +109,7 @@ func (t *configTree) patches(key string, file *yaml.Node, lines []string) ([]pat
 	return all, nil
 }
 
-// rendered is an entry as lines of a file. What stands above and below it stays where it is.
+// rendered returns an entry as lines of a file, without the comments above and below it, which stay where they are.
 func rendered(key, value *yaml.Node, indent string) (string, error) {
 	name := *key
 	name.HeadComment, name.FootComment = "", ""

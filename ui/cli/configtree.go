@@ -12,21 +12,21 @@ import (
 	"culvert/ui/screen"
 )
 
-// configTree is a config file that is being changed, with the lines of what is touched.
+// configTree is a config file that is being changed, with the lines of the entries that change.
 type configTree struct {
 	doc   yaml.Node
 	spans []span
-	loose []string // comments below what was taken out, which are about something else
+	loose []string // comments below entries that were taken out, with no entry above to keep them; they are about something else
 }
 
-// span are lines of the file, counted from 1, and what stands there afterwards: an entry, or nothing.
+// span is the lines of an entry in the old file, counted from 1, and the entry that replaces them; none when value is nil.
 type span struct {
-	name       string // of the entry, as it was
+	name       string // the name of the entry in the old file
 	from, to   int
 	key, value *yaml.Node
 }
 
-// grow makes the changes in a tree.
+// grow reads a config file as a tree, and makes changes in it.
 func grow(old []byte, changes []screen.Change) (*configTree, error) {
 	var t configTree
 	if err := yaml.Unmarshal(old, &t.doc); err != nil {
@@ -61,7 +61,7 @@ func (t *configTree) drop(in *yaml.Node, at int) {
 			t.spans[i].from -= strings.Count(key.HeadComment, "\n") + 1
 		}
 	}
-	switch { // what stands below it stays
+	switch { // the comment below the entry is kept
 	case key.FootComment == "":
 	case at >= 2:
 		above := in.Content[at-2]
@@ -163,7 +163,7 @@ func (t *configTree) section(key string, needed bool) *yaml.Node {
 	return n
 }
 
-// entryAt is where an entry of that name begins in a mapping; -1 when there is none.
+// entryAt is the index of the key of an entry in the content of a mapping; -1 when there is no entry with the name.
 func entryAt(in *yaml.Node, name string) int {
 	if in == nil || name == "" {
 		return -1
@@ -183,7 +183,7 @@ func remove(in *yaml.Node, name string) {
 	}
 }
 
-// word is a text of the file.
+// word makes a node for a text, in a style.
 func word(s string, style yaml.Style) *yaml.Node {
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s, Style: style}
 }
@@ -196,7 +196,7 @@ func listOf(names ...string) *yaml.Node {
 	return n
 }
 
-// rename changes a text and nothing about it.
+// rename changes the text of a node, but not its style or comments.
 func rename(n *yaml.Node, to string) {
 	if n.Value != to {
 		n.Value, n.Tag = to, "!!str"
@@ -204,7 +204,7 @@ func rename(n *yaml.Node, to string) {
 	}
 }
 
-// entryKey is one key of an entry that the interface knows; a nil value is none.
+// entryKey is one key of an entry that the interface knows. With a nil value the entry does not have the key.
 type entryKey struct {
 	key   string
 	value *yaml.Node
@@ -240,7 +240,7 @@ func wordUnlessEmpty(s string, style yaml.Style) *yaml.Node {
 	return word(s, style)
 }
 
-// number is a text that stands unquoted where it is a number.
+// number makes a node for a text that is not quoted if it is a number.
 func number(s string) *yaml.Node {
 	if strings.Trim(s, "0123456789") != "" {
 		return word(s, yaml.DoubleQuotedStyle)
@@ -248,7 +248,7 @@ func number(s string) *yaml.Node {
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: s}
 }
 
-// listOfForms is nil where there are none.
+// listOfForms makes a node for a list; nil when the list is empty.
 func listOfForms[T any](of []T, form func(T) string) *yaml.Node {
 	if len(of) == 0 {
 		return nil
@@ -260,7 +260,7 @@ func listOfForms[T any](of []T, form func(T) string) *yaml.Node {
 	return n
 }
 
-// entry is a saved tunnel as it stands in the file.
+// entry makes the node of a saved tunnel's entry.
 func entry(t screen.SavedTunnel) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle}
 	for _, k := range entryKeys(t) {
@@ -271,7 +271,7 @@ func entry(t screen.SavedTunnel) *yaml.Node {
 	return n
 }
 
-// amend changes of an entry what differs. Keys that the interface does not know stay.
+// amend changes the keys of an entry that differ between was and is. Keys that the interface does not know stay.
 func amend(n *yaml.Node, was, is screen.SavedTunnel) {
 	before := entryKeys(was)
 	for i, k := range entryKeys(is) {
@@ -290,7 +290,7 @@ func amend(n *yaml.Node, was, is screen.SavedTunnel) {
 	}
 }
 
-// alike reports whether two values say the same.
+// alike reports whether two nodes have the same value.
 func alike(a, b *yaml.Node) bool {
 	if a == nil || b == nil {
 		return a == b
@@ -298,7 +298,7 @@ func alike(a, b *yaml.Node) bool {
 	return a.Kind == b.Kind && a.Value == b.Value && slices.EqualFunc(a.Content, b.Content, alike)
 }
 
-// replaced is a value in the place of another, with the comments around that.
+// replaced returns the new value with the comments of the old one.
 func replaced(was, is *yaml.Node) *yaml.Node {
 	if was.Kind != yaml.AliasNode {
 		is.HeadComment, is.LineComment, is.FootComment = was.HeadComment, was.LineComment, was.FootComment

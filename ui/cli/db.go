@@ -117,11 +117,11 @@ func (a *app) runDatabase(ctx context.Context, aim *aim, d *database, name strin
 	var client *dbclient.Client
 	defer func() {
 		if client != nil {
-			_ = client.Close() // what is left is in the directory of temporary files
+			_ = client.Close() // if that fails, files are left in the directory of temporary files
 		}
 	}()
 	options.Command.Fit = func(ctx context.Context, listeners []headless.Listener) (_ headless.Fit, err error) {
-		shown.stop() // the program has the terminal for itself
+		shown.stop() // the terminal is the program's now
 		quiet.over.Store(options.People && !options.JSON)
 		client, err = a.fitDatabase(ctx, acc, d, access, listeners[0])
 		if err != nil {
@@ -134,7 +134,7 @@ func (a *app) runDatabase(ctx context.Context, aim *aim, d *database, name strin
 	return headless.Run(ctx, options)
 }
 
-// access says who comes to a database with which program, before anything is opened.
+// access returns the user, the program and its arguments for a database. It checks them before anything is opened.
 func (d *database) access(acc *account, host aws.Host, words []string) (dbclient.Access, []string, error) {
 	a := dbclient.Access{Host: host, User: d.user, Database: d.name, CA: d.ca, Plain: d.tls == "no", URL: d.url}
 	if len(words) == 0 {
@@ -148,7 +148,7 @@ func (d *database) access(acc *account, host aws.Host, words []string) (dbclient
 	a.Host.Kind = dbclient.KindFor(host.Kind, a.Program)
 	if d.iam != "" {
 		a.User = d.iam
-		switch a.Host.Kind { //nolint:exhaustive // the others have no such tokens, or others
+		switch a.Host.Kind { //nolint:exhaustive // the others take no token of this kind
 		case aws.KindPostgres, aws.KindMySQL:
 		default:
 			return a, nil, usage("leave --iam out; the program takes the password as ever", "--iam signs in to PostgreSQL, MySQL and MariaDB of RDS and Aurora: %s is %s", host.Name, orDash(string(host.Kind)))
@@ -163,10 +163,10 @@ func (d *database) access(acc *account, host aws.Host, words []string) (dbclient
 	return a, words, dbclient.Check(a)
 }
 
-// demoDatabase is what nobody has to be asked for: the demo's database takes everybody, with any password.
+// demoDatabase are the variables with the login of the demo's database, which takes any user and password.
 func demoDatabase() []string { return []string{"PGUSER=demo", "PGDATABASE=orders", "PGPASSWORD=demo"} }
 
-// usualProgram is the first of a kind's programs that is installed here.
+// usualProgram is the first of the programs for a kind of database that is installed here.
 func usualProgram(host aws.Host) (string, error) {
 	programs := dbclient.Usual(host.Kind)
 	if len(programs) == 0 {
@@ -180,7 +180,7 @@ func usualProgram(host aws.Host) (string, error) {
 	return "", &headless.CommandError{Name: programs[0], Code: exitNotFound, Err: exec.ErrNotFound}
 }
 
-// fitDatabase makes the program's way, now that the tunnel is there, with a token that is as fresh as it can be.
+// fitDatabase prepares the program for the local end of the tunnel. With --iam it gets a token only now, as tokens expire soon.
 func (a *app) fitDatabase(ctx context.Context, acc *account, d *database, access dbclient.Access, at headless.Listener) (*dbclient.Client, error) {
 	addr, err := netip.ParseAddr(at.Host)
 	if err != nil {
@@ -197,7 +197,7 @@ func (a *app) fitDatabase(ctx context.Context, acc *account, d *database, access
 	return dbclient.Open(access)
 }
 
-// until passes on what is written, until it is over.
+// until is a writer that passes text on until over is set, and then drops it.
 type until struct {
 	to   io.Writer
 	over atomic.Bool

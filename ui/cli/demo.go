@@ -39,8 +39,8 @@ func (a *app) demo() *cobra.Command {
 	return cmd
 }
 
-// plainDemo is the demo where there is no terminal: it opens a tunnel and shows in plain lines what it does, until q or
-// a signal.
+// plainDemo is the demo without a terminal: it opens a tunnel and prints plain lines about it, until the user types q or a signal
+// comes.
 func (a *app) plainDemo(ctx context.Context, aim *aim, forwards *forwards) error {
 	if !forwards.given() {
 		forwards.forms = []written{{form: "3128"}}
@@ -76,8 +76,8 @@ func (a *app) plainDemo(ctx context.Context, aim *aim, forwards *forwards) error
 	return err
 }
 
-// quitOn ends the screen when the user types word and enter. It ends with the process: a read from a terminal cannot be
-// called off.
+// quitOn calls quit when the user types word and enter. Its goroutine ends with the process, as a read from a terminal cannot be
+// cancelled.
 func (a *app) quitOn(word string, quit context.CancelCauseFunc) {
 	lines := bufio.NewScanner(a.Stdin)
 	for lines.Scan() {

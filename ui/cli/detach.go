@@ -19,16 +19,16 @@ import (
 	"culvert/ui/headless"
 )
 
-// detached is the process in the background, as up sees it. A nil one was started by somebody else.
+// detached is the process in the background, for the up that has started it. It is nil when another process has started it.
 type detached struct {
 	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended
+	done chan struct{} // closed when the process has ended
 
-	heard <-chan struct{} // closed when it tells no more secrets; nil when it tells none
+	heard <-chan struct{} // closed when the process tells no more secrets; nil when it tells none
 }
 
-// detach starts this program again, as the process that holds a set: without a terminal, and with its streams in the
-// log, so that nothing waits for it. Its record, which says that somebody is at it, is there before it is.
+// detach starts this program again, as the process that holds a set. That process has no terminal, and its streams go to the log,
+// so that nothing waits for them to be closed. detach writes the record first, which says that the set is being started.
 func (a *app) detach(dir control.Dir, r wantedSet, former []control.Account) (*detached, error) {
 	record := r.record(dir)
 	record.Former = former
@@ -51,7 +51,7 @@ func (a *app) startDetached(logPath string) (*detached, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close()                                                    //nolint:errcheck // nothing was written here
+	defer log.Close()                                                    //nolint:errcheck // this process has written nothing
 	cmd := exec.Command(self, append(slices.Clone(a.Args), "--hold")...) //nolint:gosec,noctx // ourselves, and it outlives ctx
 	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = log, log, ofItsOwn()
 	in, heard, err := a.listen()
@@ -82,7 +82,7 @@ func newHolderLog(path string) (*os.File, error) {
 	return log, nil
 }
 
-// ended is closed when the process has ended; never, when somebody else has started it.
+// ended returns a channel that is closed when the process has ended; nil when another process has started it.
 func (d *detached) ended() <-chan struct{} {
 	if d == nil {
 		return nil
@@ -90,7 +90,7 @@ func (d *detached) ended() <-chan struct{} {
 	return d.done
 }
 
-// hear waits until its secrets are masked.
+// hear waits until the secrets that the process tells are masked, but not longer than masksWithin.
 func (d *detached) hear() {
 	if d == nil || d.heard == nil {
 		return
@@ -107,8 +107,8 @@ const (
 	toldTime = 8 * time.Second
 )
 
-// awaitReady waits until a set is ready, and prints meanwhile what its process writes into the log. When it fails or
-// ctx ends nothing of it stays.
+// awaitReady waits until a set is ready, and meanwhile prints what the set's process writes to the log. When that process fails
+// or ctx ends, the set is ended and its record removed.
 func (a *app) awaitReady(ctx context.Context, dir control.Dir, name string, d *detached) (control.Set, error) {
 	var last atomic.Pointer[control.Set]
 	last.Store(&control.Set{State: control.Starting})
@@ -135,7 +135,7 @@ func (a *app) awaitReady(ctx context.Context, dir control.Dir, name string, d *d
 			last.Store(&set)
 		}
 		switch {
-		case ctx.Err() != nil: // above
+		case ctx.Err() != nil: // the next select handles it
 		case err != nil && d == nil:
 			return set, err
 		case err == nil && (set.State == control.Ready || set.State == control.Partial):
@@ -155,7 +155,7 @@ func (a *app) callOff(ctx context.Context, dir control.Dir, name string, d *deta
 		return a.takeBack(ctx, dir, name)
 	}
 	if d.cmd.Process.Signal(syscall.SIGTERM) != nil { // Windows knows no signals
-		_ = a.takeBack(ctx, dir, name) // it is killed below
+		_ = a.takeBack(ctx, dir, name) // if that fails, the process is killed below
 	}
 	select {
 	case <-d.done:
@@ -166,7 +166,7 @@ func (a *app) callOff(ctx context.Context, dir control.Dir, name string, d *deta
 	return dir.Remove(name)
 }
 
-// fate is why a process in the background has ended before its set was ready.
+// fate returns why a process in the background has ended before its set was ready, and removes the record of the set.
 func (a *app) fate(dir control.Dir, name string, d *detached) error {
 	r, err := dir.Read(name)
 	if removing := dir.Remove(name); removing != nil {
@@ -189,17 +189,17 @@ func (a *app) fate(dir control.Dir, name string, d *detached) error {
 	}
 }
 
-// follower copies what is added to a log, line by line.
+// follower copies the lines that are added to a log.
 type follower struct {
 	path string
 	to   io.Writer
 	file *os.File
-	rest []byte // the beginning of a line
+	rest []byte // the beginning of a line that is not complete yet
 
-	people bool // who see the progress, and the table at the end, in place of what a tunnel goes through
+	people bool // people read the output: they see a line of progress and a table at the end, and not the usual steps
 }
 
-// usualStep reports whether a line of the log says only that a tunnel is on its way.
+// usualStep reports whether a line of the log is about a usual step of a tunnel's start.
 func usualStep(line string) bool {
 	words := strings.Fields(line)
 	return len(words) > 3 && words[1] == "tunnel" && !strings.Contains(line, "; remedy: ") &&
@@ -210,11 +210,11 @@ func (f *follower) copy() {
 	if f.file == nil {
 		file, err := os.Open(f.path)
 		if err != nil {
-			return // not there yet
+			return // the log does not exist yet
 		}
 		f.file = file
 	}
-	added, _ := io.ReadAll(f.file) // the next time then
+	added, _ := io.ReadAll(f.file) // after an error, the next call reads on
 	f.rest = append(f.rest, added...)
 	for {
 		line, rest, whole := bytes.Cut(f.rest, []byte("\n"))

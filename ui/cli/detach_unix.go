@@ -4,5 +4,5 @@ package cli
 
 import "syscall"
 
-// ofItsOwn gives a process a session of its own: no terminal's ctrl+c or hang-up reaches it.
+// ofItsOwn gives a process a session of its own, so that no ctrl+c and no hang-up of a terminal reaches it.
 func ofItsOwn() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }

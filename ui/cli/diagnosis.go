@@ -20,7 +20,7 @@ type diagnosis struct {
 	build Build
 }
 
-// What --mask hides: account ids, access key and principal ids, the queries of URLs.
+// These match what --mask hides: account ids, ids of access keys and principals, and the queries of URLs.
 //
 //nolint:gochecknoglobals // compiled when they are needed
 var (
@@ -29,7 +29,7 @@ var (
 	queryForm   = pattern.Of(`(\bhttps?://[^\s?"]+)\?[^\s"]*`)
 )
 
-// clean makes text from elsewhere safe to show, and hides what is to be hidden.
+// clean makes text from elsewhere safe to show. With --mask it hides ids and the queries of URLs.
 func (d diagnosis) clean(text string) string {
 	text = say.Line(text)
 	if !d.mask {
@@ -47,7 +47,7 @@ func (d diagnosis) words(err error) string {
 	return d.clean(err.Error())
 }
 
-// text is the report for people: what is not in order, the cause, what to do. With all it has every check.
+// text is the report for people: the checks that are not in order, the cause, and what to do. With all it has every check.
 func (d diagnosis) text(all, color bool) string {
 	p := painter(color)
 	var b strings.Builder
@@ -59,7 +59,7 @@ func (d diagnosis) text(all, color bool) string {
 	return b.String()
 }
 
-// writeHead says what is looked at.
+// writeHead writes what is examined.
 func (d diagnosis) writeHead(b *strings.Builder) {
 	where := d.Region
 	if d.Account != "" {
@@ -76,7 +76,7 @@ func (d diagnosis) writeHead(b *strings.Builder) {
 	b.WriteString("\n\n")
 }
 
-// writeEnd says what all checks came to.
+// writeEnd writes the result of all checks together.
 func (d diagnosis) writeEnd(b *strings.Builder, all bool, p painter) {
 	first := d.First()
 	var hidden []string
@@ -107,7 +107,7 @@ func (d diagnosis) writeEnd(b *strings.Builder, all bool, p painter) {
 	fmt.Fprintf(b, "What to do: %s\n", d.clean(first.Remedy()))
 }
 
-// isHidden reports whether a check was not run because of one that failed.
+// isHidden reports whether a check was not run because another has failed.
 func isHidden(r doctor.Result) bool {
 	return r.Finding.Verdict == doctor.Skipped && strings.HasPrefix(r.Finding.Why, "hidden by ")
 }
@@ -132,7 +132,7 @@ func (d diagnosis) writeCheck(b *strings.Builder, r doctor.Result, all bool, p p
 	}
 }
 
-// line says what a check came to: what holds and by what, or what is wrong.
+// line is the result of a check in one line: what was found in order and how that is known, or what is wrong.
 func line(r doctor.Result) string {
 	text := r.Name
 	switch f := r.Finding; f.Verdict {
@@ -168,7 +168,7 @@ func plural(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// painter paints verdicts, or not.
+// painter colours verdicts, if it is true.
 type painter bool
 
 func (p painter) paint(v doctor.Verdict, text string) string {
@@ -254,7 +254,7 @@ func (d diagnosis) save(path string) error {
 		return unwritable(err)
 	}
 	defer file.Close()                        //nolint:errcheck // closed below as well, with its error
-	if err := file.Chmod(0o600); err != nil { // it may have been there
+	if err := file.Chmod(0o600); err != nil { // the file may have existed with another mode
 		return unwritable(err)
 	}
 	if _, err := file.WriteString(text); err != nil {

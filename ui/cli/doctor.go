@@ -18,7 +18,7 @@ import (
 	"culvert/ui/headless"
 )
 
-// consultation is what culvert doctor is asked.
+// consultation holds the flags of culvert doctor.
 type consultation struct {
 	aim      aim
 	forwards forwards
@@ -67,7 +67,8 @@ func (c *consultation) flags() *pflag.FlagSet {
 	return f
 }
 
-// portless writes out the port that -D may leave out where nothing is to listen, as any free one: culvert doctor -D --probe URL.
+// portless adds the port that -D may leave out when nothing is to listen, as in culvert doctor -D --probe URL: 0, for any free
+// one.
 func portless(root *cobra.Command, args []string) []string {
 	if cmd, _, err := root.Find(args); err != nil || cmd.Name() != "doctor" {
 		return args
@@ -103,7 +104,7 @@ func (v *probesValue) Set(s string) error {
 	return nil
 }
 
-// examine runs the checks and shows what they came to.
+// examine runs the checks and shows their results.
 func (a *app) examine(ctx context.Context, c *consultation, args []string) error {
 	options, in, err := a.examination(c, args)
 	if err == nil {
@@ -177,10 +178,10 @@ func (c *consultation) reach(o doctor.Options) error {
 	return c.forwards.reach(o.Spec.Remote)
 }
 
-// examinationLimit is how long an examination may take when nobody says.
+// examinationLimit is how long an examination may take when --wait is not given.
 const examinationLimit = 45 * time.Second
 
-// waitGiven reports whether --wait is another than its default, which is for tunnels.
+// waitGiven reports whether --wait has another value than its default, which is meant for tunnels.
 func (a *app) waitGiven() bool {
 	wait := a.shared.set.Lookup("wait")
 	return wait.Value.String() != wait.DefValue
@@ -193,7 +194,7 @@ func (a *app) examinationWithin() time.Duration {
 	return examinationLimit
 }
 
-// examination turns the flags, or a saved tunnel, into what the doctor looks at, and in which account.
+// examination returns what the doctor examines, and in which account, from the flags or a saved tunnel.
 func (a *app) examination(c *consultation, args []string) (o doctor.Options, in control.Account, err error) {
 	o = doctor.Options{Probes: c.probes, Relay: relayMode(a.shared.relay), Build: a.shared.build}
 	if o.Login, err = a.shared.login(); err != nil {

@@ -79,7 +79,7 @@ func (a *app) printPolicies(ctx context.Context, aim *aim, wanted aws.Reach, sta
 		return err
 	}
 	who, unknown := acc.client.Identity(ctx)
-	if unknown != nil { // it only fills the account in, and the role's id
+	if unknown != nil { // the identity is only needed for the account and the role's id
 		a.noticef("the account is not known (%v): write its number in place of the *", unknown)
 	}
 	reach := acc.client.Reach(cluster)

@@ -28,7 +28,7 @@ func (a *app) down() *cobra.Command {
 	}
 }
 
-// leftFiles is how long the log of a set that has ended is kept.
+// leftFiles is how long the log of an ended set is kept.
 const leftFiles = 7 * 24 * time.Hour
 
 func (a *app) runDown(ctx context.Context, names []string) error {

@@ -61,7 +61,7 @@ func (a *app) exports(demo *demoAccount) (string, error) {
 	return b.String(), nil
 }
 
-// quoted makes a word of a POSIX shell.
+// quoted quotes text as one word of a POSIX shell.
 func quoted(s string) string {
 	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("_-+=:,./@%", r)

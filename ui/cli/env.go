@@ -52,13 +52,13 @@ func (a *app) env() *cobra.Command {
 	return cmd
 }
 
-// orFailing has what evaluates the output fail as the command does.
+// orFailing prints, when err is not nil, text that makes the shell that evaluates the output fail as well. It returns err.
 func (a *app) orFailing(form *formValue, err error) error {
 	if err == nil {
 		return nil
 	}
 	if text := form.failure(); text != "" {
-		_ = a.write(text) // the error is told on stderr all the same
+		_ = a.write(text) // err is told on stderr even if this fails
 	}
 	return err
 }
@@ -85,7 +85,8 @@ func (a *app) printEnv(ctx context.Context, e *env, names []string) error {
 	return a.writeVariables(e.form.chosen, set, func(id int) *doctor.Login { return logins[id] }, e.proxy, e.noProxy)
 }
 
-// onlySet is the set that is named, or else the only one that is up; it is an error when that is not held as it should be.
+// onlySet returns the named set, or without a name the only one that is up. It returns an error when the set is not ready, or has
+// ended, or a tunnel of it is lost.
 func (a *app) onlySet(ctx context.Context, names []string) (control.Set, error) {
 	sets, err := a.sets(ctx, names)
 	if err != nil {
@@ -121,8 +122,8 @@ func (a *app) onlySet(ctx context.Context, names []string) (control.Set, error) 
 	return sets[0], nil
 }
 
-// loginsOf are the logins of the proxies of a set, by the tunnels' numbers. The process that holds them tells nobody the
-// password: it is read from where it came from.
+// loginsOf are the logins of the proxies of a set, by the tunnels' numbers. The process that holds the set tells nobody a
+// password, so it is read again from its source.
 func (a *app) loginsOf(set control.Set) (map[int]*doctor.Login, error) {
 	logins := map[int]*doctor.Login{}
 	for _, t := range set.Tunnels {

@@ -8,24 +8,25 @@ import (
 	"culvert/ui/headless"
 )
 
-// What a shell takes over from `culvert env` it can give back: beforeVariable names each variable with a sum of what it was set
-// to, and beforePrefix+NAME has what it was, where it was anything. Plain, as a log hides a secret only in its own form.
+// A shell can give back the variables that `culvert env` has set. beforeVariable has the names of these variables, each with a
+// sum of the value that was set, and beforePrefix+NAME has the value before, if there was one. That value is not encoded, as a
+// log that hides secrets only recognises them in their own form.
 const (
 	beforeVariable = "CULVERT_BEFORE"
 	beforePrefix   = "CULVERT_BEFORE_"
 )
 
-// taken is a variable that a shell has taken over.
+// taken is a variable that a shell has from `culvert env`.
 type taken struct {
 	name, sum string
 	before    string
-	was       bool // it was there before
+	was       bool // the variable had a value before
 }
 
-// mostTaken bounds what is read of beforeVariable.
+// mostTaken is how many variables are read from beforeVariable at most.
 const mostTaken = 500
 
-// takenIn are the variables that a shell with this environment has taken over.
+// takenIn returns the variables that a shell with this environment has from `culvert env`.
 func takenIn(environment map[string]string) []taken {
 	var all []taken
 	for word := range strings.SplitSeq(environment[beforeVariable], ",") {
@@ -39,18 +40,18 @@ func takenIn(environment map[string]string) []taken {
 	return all
 }
 
-// isVariable reports whether a shell could have a variable of this name: what is printed is evaluated.
+// isVariable reports whether a name can be that of a shell's variable. No other name may be printed, as the output is evaluated.
 func isVariable(name string) bool {
 	letters := func(r rune) bool { return r == '_' || 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z' }
 	return name != "" && letters(rune(name[0])) && !strings.ContainsFunc(name, func(r rune) bool { return !letters(r) && (r < '0' || r > '9') })
 }
 
-// still reports whether the variable is as it was set; else somebody has set it since.
+// still reports whether the variable still has the value that was set, so that nobody has changed it since.
 func (t taken) still(environment map[string]string) bool {
 	return sumOf(environment[t.name]) == t.sum
 }
 
-// sumOf tells a value from others; a value may have a password in it.
+// sumOf is the beginning of a value's sum, by which a change is noticed. The value itself may have a password in it.
 func sumOf(value string) string { return control.NewExport("", "", value).Sum[:16] }
 
 func environmentOf(variables []string) map[string]string {
@@ -62,7 +63,7 @@ func environmentOf(variables []string) map[string]string {
 	return environment
 }
 
-// original is an environment as it would be if the shell gave back what it has taken over.
+// original is an environment as it would be after the shell has given back the variables from `culvert env`.
 func original(variables []string) []string {
 	environment := environmentOf(variables)
 	for _, t := range takenIn(environment) {
@@ -84,7 +85,7 @@ func original(variables []string) []string {
 	return given
 }
 
-// giveBackTo is what makes a shell's variables what they were.
+// giveBackTo returns the assignments that make a shell's variables as they were before `culvert env`.
 func giveBackTo(variables []string) []assignment {
 	environment := environmentOf(variables)
 	var all []assignment
@@ -96,7 +97,7 @@ func giveBackTo(variables []string) []assignment {
 	return append(all, forgotten(environment, nil)...)
 }
 
-// forgotten takes away what is noted in an environment, but for names.
+// forgotten returns assignments that remove the notes of an environment, except for those that but sets.
 func forgotten(environment map[string]string, but []assignment) []assignment {
 	var all []assignment
 	for name := range environment {
@@ -109,8 +110,9 @@ func forgotten(environment map[string]string, but []assignment) []assignment {
 	return all
 }
 
-// takeOver is what gives a shell variables, and has it note what they were. wanted says what they are, over the environment
-// without what the shell has taken over before, and which of those there are to go.
+// takeOver returns the assignments that set variables in a shell, and that note what the variables were before. wanted returns
+// the variables to set and the names of those to remove; it gets the environment without the variables of an earlier `culvert
+// env`.
 func takeOver(variables []string, wanted func(given []string) ([]headless.Pair, []string)) []assignment {
 	given := original(variables)
 	before, now := environmentOf(given), environmentOf(variables)
@@ -133,7 +135,7 @@ func takeOver(variables []string, wanted func(given []string) ([]headless.Pair, 
 			note(name, "")
 		}
 	}
-	for _, back := range giveBackTo(variables) { // what another set had set, and this one does not
+	for _, back := range giveBackTo(variables) { // variables of an earlier call that this one does not set
 		if !slices.ContainsFunc(all, func(a assignment) bool { return a.name == back.name }) && back.name != beforeVariable && !strings.HasPrefix(back.name, beforePrefix) {
 			all = append(all, back)
 		}

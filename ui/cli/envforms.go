@@ -15,9 +15,9 @@ const (
 	formPowerShell = "powershell" // $env:NAME = 'value'
 )
 
-// formValue is -o of the commands that can print variables. It stands for the shared flag there.
+// formValue is the flag -o of the commands that can print variables. There it replaces the shared flag.
 type formValue struct {
-	shared  *shared // whose output it sets as well; nil: the form stands alone
+	shared  *shared // its output is set as well; nil for the form alone
 	choices []string
 	chosen  string
 }
@@ -35,7 +35,7 @@ func (v *formValue) Set(s string) error {
 		return err
 	}
 	output := v.shared.set.Lookup("output")
-	output.Changed = true // above what environment and config file say
+	output.Changed = true // so that environment and config file do not change it
 	v.shared.output = outputText
 	if s == outputJSON {
 		v.shared.output = outputJSON
@@ -46,7 +46,7 @@ func (v *formValue) Set(s string) error {
 // variables reports whether variables are to be printed.
 func (v *formValue) variables() bool { return shellForm(v.chosen) || v.chosen == formDotenv }
 
-// failure is what is printed in place of variables: eval fails then as well, where it would else be done with nothing.
+// failure is what is printed instead of variables after an error. It makes eval fail, which would succeed for empty output.
 func (v *formValue) failure() string {
 	switch v.chosen {
 	case formEnv:
@@ -57,10 +57,10 @@ func (v *formValue) failure() string {
 	return ""
 }
 
-// shellForm reports whether a form is evaluated by a shell, which can take a variable away as well.
+// shellForm reports whether a form is evaluated by a shell, so that it can also remove a variable.
 func shellForm(form string) bool { return form == formEnv || form == formPowerShell }
 
-// assignment is a variable that is to have a value, or to be gone.
+// assignment is a variable that is to have a value, or to be removed.
 type assignment struct {
 	name, value string
 	gone        bool

@@ -85,7 +85,7 @@ func (a *app) execute(ctx context.Context, aim *aim, command []string) error {
 	return a.codeOf(ctx, exit, err)
 }
 
-// awaited looks for what a task carries, and waits as long as --wait says for one that is still starting.
+// awaited calls look, and repeats that within --wait as long as the task is still starting.
 func awaited[T any](ctx context.Context, a *app, look func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, a.shared.wait)
 	defer cancel()
@@ -107,7 +107,7 @@ func awaited[T any](ctx context.Context, a *app, look func(context.Context) (T, 
 	}
 }
 
-// codeOf turns how a command ended into the exit code.
+// codeOf returns the error with the exit code for how a command has ended.
 func (a *app) codeOf(ctx context.Context, exit tunnel.Exit, err error) error {
 	unstarted, never := errors.AsType[*tunnel.CommandError](err)
 	switch {
@@ -120,7 +120,7 @@ func (a *app) codeOf(ctx context.Context, exit tunnel.Exit, err error) error {
 		}
 		report(ctx, a.Stderr, a.github, err)
 		return &headless.EndError{Code: code}
-	case headless.ReaderGone(err): // whoever read it has enough
+	case headless.ReaderGone(err): // the reader of the output has closed it, as head does
 		return &headless.EndError{Code: exitSignal + int(syscall.SIGPIPE)}
 	case err == nil && exit.Code != 0:
 		return &headless.EndError{Code: exit.Code & 255}

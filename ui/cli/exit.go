@@ -23,33 +23,33 @@ const (
 	exitSignal  = 128 // plus the signal's number
 )
 
-// usageError is a command line that makes no sense.
+// usageError says that a command line makes no sense.
 type usageError struct{ problem, advice string }
 
 func (e *usageError) Error() string { return e.problem }
 
-// Remedy says how to write it instead.
+// Remedy says how to write the command line instead.
 func (e *usageError) Remedy() string { return e.advice }
 
 func usage(advice, format string, args ...any) error {
 	return &usageError{problem: fmt.Sprintf(format, args...), advice: advice}
 }
 
-// lateError is something that --wait has ended.
+// lateError says that something was not done within --wait.
 type lateError struct {
 	within time.Duration
-	err    error // what was in the way
+	err    error // why it was not done
 }
 
 func (e *lateError) Error() string {
-	if say.Remedy(e.err) == "" { // no more than that the time is over
+	if say.Remedy(e.err) == "" { // the error says no more than that the time is over
 		return fmt.Sprintf("it was not done within %s", e.within)
 	}
 	return fmt.Sprintf("it was not done within %s: %s", e.within, e.err)
 }
 func (e *lateError) Unwrap() error { return e.err }
 
-// Remedy is that of what was in the way.
+// Remedy is the remedy of err.
 func (e *lateError) Remedy() string {
 	if inner := say.Remedy(e.err); inner != "" {
 		return inner
@@ -64,10 +64,10 @@ func report(ctx context.Context, stderr io.Writer, github *headless.GitHub, err 
 		return exitDone
 	}
 	if end, ok := errors.AsType[*headless.EndError](err); ok {
-		return end.Code // the command has said what there is to say
+		return end.Code // the command has reported its errors itself
 	}
 	code := exitCode(ctx, err)
-	if _, ended := err.(*headless.SignalError); ended { //nolint:errorlint // by itself: then nothing else went wrong, and whoever sent it knows
+	if _, ended := err.(*headless.SignalError); ended { //nolint:errorlint // not wrapped: nothing else went wrong, and the sender of the signal knows of it
 		return code
 	}
 	fallback := "run it again with --log-level debug and look at the last lines"
@@ -112,7 +112,7 @@ func exitCode(ctx context.Context, err error) int {
 	return exitFailed
 }
 
-// isUsage tells what the user wrote wrong from what went wrong.
+// isUsage reports whether an error is about what the user wrote.
 func isUsage(err error) bool {
 	_, isUsage := errors.AsType[*usageError](err)
 	_, isSetting := errors.AsType[*settingError](err)

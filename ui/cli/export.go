@@ -13,10 +13,10 @@ import (
 	"culvert/ui/headless"
 )
 
-// What `up` sets for the steps of a GitHub job that follow, `down` gives back: what a variable was before, which may be a
-// company's proxy. The record of the set has it, so that it does not matter how the set has ended.
+// `down` gives back the variables that `up` has set for the later steps of a GitHub job: each gets its value from before, which
+// may be a company's proxy. These values are in the record of the set, so that it does not matter how the set has ended.
 
-// exported are the variables for the steps that follow, over those of an environment, when the set has a proxy.
+// exported are the variables for the later steps, given the environment. There are none without a proxy.
 func (u *up) exported(given []string, proxy string) []headless.Pair {
 	if proxy == "" || u.proxy.Off {
 		return nil
@@ -28,7 +28,7 @@ func (u *up) exported(given []string, proxy string) []headless.Pair {
 	return headless.ProxyPairs(given, proxy, u.proxy.ProxyEnv, u.directHosts())
 }
 
-// directHosts are those that the steps reach without the proxy.
+// directHosts are the hosts that the later steps reach without the proxy.
 func (u *up) directHosts() []string { return slices.Concat(runnerHosts(), u.noProxy) }
 
 // checkProxyEnv refuses what --proxy-env cannot do for `up`.
@@ -42,7 +42,7 @@ func (u *up) checkProxyEnv(a *app) error {
 	return nil
 }
 
-// current is a variable as the next step of the job will see it.
+// current is the value that the next step of the job will see for a variable.
 func (a *app) current(name string) string {
 	if value, changed := a.given[name]; changed {
 		return value
@@ -50,7 +50,7 @@ func (a *app) current(name string) string {
 	return os.Getenv(name)
 }
 
-// before is what a variable was before a set was up, by what its record says of an earlier export.
+// before is the value that a variable had before a set was up. earlier is what the record of the set says of an earlier export.
 func (a *app) before(earlier []control.Export, name string) string {
 	value := a.current(name)
 	for _, e := range earlier {
@@ -61,12 +61,12 @@ func (a *app) before(earlier []control.Export, name string) string {
 	return value
 }
 
-// export sets variables for the steps that follow, and notes in the set's record what they were.
+// export sets variables for the later steps, and notes in the set's record what they were before.
 func (a *app) export(dir control.Dir, set control.Set, u *up, proxy string) error {
 	if a.github == nil {
 		return nil
 	}
-	record, _ := dir.Read(set.Name) // there is one while the set is up, and Export says what is wrong with it
+	record, _ := dir.Read(set.Name) // there is one while the set is up; if it cannot be read, Export returns the error
 	var given []string
 	for _, variable := range os.Environ() {
 		name, _, _ := strings.Cut(variable, "=")
@@ -86,8 +86,9 @@ func (a *app) export(dir control.Dir, set control.Set, u *up, proxy string) erro
 	return a.github.Export(exported)
 }
 
-// giveBack sets the variables of a set that has ended to what they were, for the steps that follow. One that somebody else
-// has set since is left alone; a set that has found it like that gives it back as it was before both.
+// giveBack sets the variables of a set that has ended to what they were before, for the later steps. A variable that was changed
+// since is left alone. If another set has noted a value of the ended set as the one before, it will give back the one before
+// both.
 func (a *app) giveBack(dir control.Dir, exported []control.Export) error {
 	if a.github == nil || len(exported) == 0 {
 		return nil
@@ -114,11 +115,11 @@ func (a *app) giveBack(dir control.Dir, exported []control.Export) error {
 	return a.github.Export(back)
 }
 
-// passOver has another set give back what was there before the one that has ended.
+// passOver notes in the record of another set what its variables were before the set that has ended.
 func passOver(dir control.Dir, name string, ended []control.Export) error {
 	r, err := dir.Read(name)
 	if err != nil {
-		return nil //nolint:nilerr // it has ended meanwhile
+		return nil //nolint:nilerr // the other set has ended meanwhile
 	}
 	changed := false
 	for i, mine := range r.Exported {
@@ -134,8 +135,8 @@ func passOver(dir control.Dir, name string, ended []control.Export) error {
 	return dir.Export(name, r.Exported)
 }
 
-// warnOfExport tells what the later steps of a job may miss: a proxy that they were promised, or the way through it. What
-// the process in the background has said, it has said where the runner does not look.
+// warnOfExport warns when the later steps of a job get no proxy although --proxy-env asks for one, or do not use it for some
+// hosts. The process in the background has warned only in its log, which the runner does not read.
 func (a *app) warnOfExport(set control.Set, r wantedSet, u *up) {
 	var seen []string
 	proxy := slices.IndexFunc(set.Tunnels, func(t control.Tunnel) bool { return t.ProxyURL != "" })
@@ -154,7 +155,7 @@ func (a *app) warnOfExport(set control.Set, r wantedSet, u *up) {
 	case proxy < 0 || a.github == nil:
 	default:
 		how := u.proxy.ProxyEnv
-		how.Drop = how.Drop && u.proxy.export // else NO_PROXY stays as it is
+		how.Drop = how.Drop && u.proxy.export // without export NO_PROXY stays as it is
 		warnings = append(warnings, headless.Exempted(os.Environ(), how, u.noProxy, a.probed(r), specOf(r, set.Tunnels[proxy].ID).Dynamic), headless.Undone(os.Environ(), how, u.directHosts()))
 	}
 	for _, w := range warnings {
@@ -164,7 +165,7 @@ func (a *app) warnOfExport(set control.Set, r wantedSet, u *up) {
 	}
 }
 
-// specOf is what a tunnel was asked for as, by its number in the set.
+// specOf is the spec with which a tunnel was asked for, by its number in the set.
 func specOf(r wantedSet, id int) tunnel.Spec {
 	if id < 1 || id > len(r.wanted) {
 		return tunnel.Spec{}

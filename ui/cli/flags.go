@@ -19,7 +19,7 @@ type shared struct {
 	profile, region, endpoint, role string
 	tokenVariable                   string
 	document                        string
-	stream                          string // endpoint of the websockets
+	stream                          string // the endpoint of the websockets
 	demo                            bool
 	wait                            time.Duration
 	probe                           probeValue
@@ -35,21 +35,21 @@ type shared struct {
 	logFile, config                 string
 	refresh                         time.Duration
 	readOnly                        bool
-	linkLocal                       bool // of the commands that forward, see forwards
+	linkLocal                       bool // a flag of the commands that forward, see forwards
 	anyHost                         anyHost
 
-	keys  map[string][]string // of the interface, from the config files
-	mouse *bool               // nil: the files say nothing
-	bell  *screen.Bell        // nil: the files say nothing
+	keys  map[string][]string // the keys of the interface, from the config files
+	mouse *bool               // from the config files; nil when they do not say
+	bell  *screen.Bell        // from the config files; nil when they do not say
 
 	set *pflag.FlagSet // all of the above
 
-	build         string // as it is told to relays
-	noProject     bool   // no project file is looked for
-	endpointNamed bool   // on the command line or in the environment, not in a file
+	build         string // the build, in the form that relays are told
+	noProject     bool   // project files are not read
+	endpointNamed bool   // the endpoint is from the command line or the environment, not from a file
 
-	saved   saved    // tunnels and groups of the config files
-	inForce []string // the config files that there are
+	saved   saved    // the tunnels and groups of the config files
+	inForce []string // the config files that exist
 }
 
 const (
@@ -104,7 +104,7 @@ func (s *shared) flags() *pflag.FlagSet {
 	return f
 }
 
-// settingError is a value that cannot be used, from whichever source.
+// settingError says that a value cannot be used, whatever its source.
 type settingError struct {
 	source string // "--wait", "CULVERT_WAIT" or "config file …, line 3: wait"
 	advice string
@@ -150,7 +150,7 @@ func (s *shared) resolve() error {
 	return s.check()
 }
 
-// names are the shared flags that can be keys of a config file.
+// names are the names of the shared flags that can be keys of a config file.
 func (s *shared) names() []string {
 	var names []string
 	s.set.VisitAll(func(f *pflag.Flag) {
@@ -161,8 +161,8 @@ func (s *shared) names() []string {
 	return names
 }
 
-// files reads the config files, the one that wins first: the one of --config alone, which may say everything, else the
-// user's own and that of the project, which has nothing but tunnels and groups.
+// files reads the config files, and returns the one with precedence first. With --config that is only this file, which may say
+// everything; else the user's own file, and that of the project, which can only have tunnels and groups.
 func (s *shared) files(names []string) ([]configFile, error) {
 	if s.config != "" {
 		f, err := readConfig(s.config, true, names)
@@ -174,7 +174,7 @@ func (s *shared) files(names []string) ([]configFile, error) {
 	}
 	dir, err := os.Getwd()
 	if s.noProject || err != nil {
-		return []configFile{own}, nil //nolint:nilerr // a directory that is gone has no project
+		return []configFile{own}, nil //nolint:nilerr // a directory that no longer exists has no project
 	}
 	project, err := readProject(dir)
 	return []configFile{own, project}, err
@@ -202,12 +202,12 @@ func complete(f *pflag.Flag, files []configFile) error {
 	return nil
 }
 
-// variable is the name of a flag in the environment.
+// variable is the name of the environment variable for a flag.
 func variable(flag string) string {
 	return "CULVERT_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// form says what a flag takes.
+// form says what values a flag takes.
 func form(f *pflag.Flag) string {
 	name, _ := pflag.UnquoteUsage(f)
 	switch f.Value.Type() {
@@ -222,11 +222,11 @@ func form(f *pflag.Flag) string {
 	return strings.ReplaceAll(name, "|", " or ")
 }
 
-// check refuses values that parse but make no sense.
+// check refuses values that can be parsed but make no sense.
 func (s *shared) check() error {
 	leastAge := time.Second
 	if s.reResolve == 0 {
-		leastAge = 0 // off
+		leastAge = 0 // 0 turns it off, and is allowed
 	}
 	for _, d := range []struct {
 		flag  string

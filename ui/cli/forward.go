@@ -32,12 +32,12 @@ func (a *aim) flags() *pflag.FlagSet {
 	return f
 }
 
-// given reports whether the flags name anything.
+// given reports whether any of the flags is given.
 func (a *aim) given() bool {
 	return a.cluster+a.service+a.family+a.task+a.container != "" || a.target.Target != (aws.Target{})
 }
 
-// names are what the flags name, ARNs taken apart.
+// names returns what the flags name, with the parts of ARNs.
 func (a *aim) names() (aws.Query, error) {
 	q := aws.Query{Cluster: a.cluster, Service: a.service, Family: a.family, Task: a.task, Container: a.container}
 	if a.family != "" && a.service+a.task != "" {
@@ -53,7 +53,7 @@ func (a *aim) names() (aws.Query, error) {
 	return q.Parse()
 }
 
-// query is what the flags ask for, still without a port.
+// query is the query for the target of the flags, without a port. It returns a usage error unless they name a target.
 func (a *aim) query(shell aws.Shell) (aws.Query, error) {
 	q, err := a.names()
 	if err != nil {
@@ -63,7 +63,7 @@ func (a *aim) query(shell aws.Shell) (aws.Query, error) {
 	switch {
 	case q.Cluster == "" && q.Service == "" && q.Task == "" && q.Family == "":
 		return aws.Query{}, usage(advice, "no target")
-	case q.Cluster == "" && q.Home == (aws.Home{}): // the ARNs of before 2018 have none: there is a search for it
+	case q.Cluster == "" && q.Home == (aws.Home{}): // ARNs from before 2018 have no cluster; it is searched for
 		return aws.Query{}, usage(advice, "no cluster for the target")
 	case q.Service == "" && q.Task == "" && q.Family == "":
 		return aws.Query{}, usage(advice, "no service or task in cluster %q", q.Cluster)
@@ -73,16 +73,16 @@ func (a *aim) query(shell aws.Shell) (aws.Query, error) {
 
 // forwards are the flags that say what to forward.
 type forwards struct {
-	forms      []written // in their order on the command line
+	forms      []written // the forms, in their order on the command line
 	shared     *shared
 	remotePort uint16
 	remoteHost string
 	localPort  uint16
 	bind       addrValue
-	linkLocal  *bool // in shared: the engine wants to know as well
+	linkLocal  *bool // points into shared, as the engine gets it as well
 }
 
-// formKind is which flag a form was given to.
+// formKind is the flag to which a form was given.
 type formKind int
 
 const (
@@ -91,13 +91,13 @@ const (
 	formNamed                   // --to
 )
 
-// written is what one of them was given.
+// written is a form that was given to a flag.
 type written struct {
 	form string
 	kind formKind
 }
 
-// formsValue collects what one of them is given.
+// formsValue is the value of such a flag: it adds each form to forms.
 type formsValue struct {
 	forms *[]written
 	kind  formKind
@@ -149,12 +149,12 @@ func (f *forwards) flags(s *shared) *pflag.FlagSet {
 // given reports whether the flags name any forward.
 func (f *forwards) given() bool { return len(f.forms) > 0 || f.remotePort != 0 }
 
-// any reports whether the flags say anything about a forward, be it too little for one.
+// any reports whether the flags say anything about a forward, even if that is too little for one.
 func (f *forwards) any() bool {
 	return f.given() || f.remoteHost != "" || f.localPort != 0 || f.bind.IsValid()
 }
 
-// parse returns the forwards of all flags; other addresses than loopback need --bind.
+// parse returns the forwards of all flags. A forward that listens on another address than loopback needs --bind.
 func (f *forwards) parse() ([]tunnel.Forward, error) {
 	var parsed []tunnel.Forward
 	for _, w := range f.forms {
@@ -183,7 +183,7 @@ func (f *forwards) parse() ([]tunnel.Forward, error) {
 	return parsed, nil
 }
 
-// inFull is the forward that is spelled out with --remote-port and its companions.
+// inFull is the forward of --remote-port, --remote-host and --local-port; none without --remote-port.
 func (f *forwards) inFull() ([]tunnel.Forward, error) {
 	if f.remotePort == 0 {
 		if f.remoteHost != "" || f.localPort != 0 {
@@ -205,7 +205,7 @@ func (f *forwards) inFull() ([]tunnel.Forward, error) {
 	return []tunnel.Forward{p}, nil
 }
 
-// reach refuses a link-local host, unless the flag allows it: a *tunnel.LinkLocalError. A config file has no such word.
+// reach refuses a link-local host with a *tunnel.LinkLocalError, unless --allow-link-local is given. No config file can allow it.
 func (f *forwards) reach(e tunnel.Endpoint) error {
 	if e.LinkLocal() && !*f.linkLocal {
 		return &tunnel.LinkLocalError{Host: e.Host}
@@ -213,7 +213,8 @@ func (f *forwards) reach(e tunnel.Endpoint) error {
 	return nil
 }
 
-// listen settles the address of a forward.
+// listen gives a forward the address of --bind if it names none. It refuses an address other than loopback that --bind does not
+// name.
 func (f *forwards) listen(p *tunnel.Forward) error {
 	if p.Socket != "" {
 		return nil

@@ -23,32 +23,36 @@ import (
 	"culvert/ui/screen"
 )
 
-// A panic ends a Go process wherever it happens, and only the goroutine that panics could recover from it: those of the
-// libraries are not ours. So the interface is a process of its own, and the one that the user started waits for it: it
-// puts the terminal right after every end, a panic as well as a kill, and tells what happened on a screen that is sane.
+// A panic in any goroutine ends a Go process. Only that goroutine could recover from it, and culvert has no code in the
+// goroutines of libraries. So the interface is a process of its own, and the process that the user has started, its guard, waits
+// for it. The guard restores the terminal however the interface ends, also after a panic or a kill, and then tells what has
+// happened.
 
-// guardedBy says to the interface that it needs no guard: it has one, or it is to do without.
+// guardedBy is the environment variable that tells the interface to start no guard: with byGuard it has one, else it does
+// without.
 const (
 	guardedBy = "CULVERT_GUARDED"
 	byGuard   = "1"
 )
 
-// The files of the interface that are pipes to its guard: from leash it reads a signal to end with, whose end is that of the
-// guard; into farewell it writes, as its last word to the user, that it goes on without a terminal.
+// The file descriptors of the interface that are pipes to its guard. From leash the interface reads the number of a signal to end
+// with; the end of the file means that the guard has ended. To farewell it writes the last words for the user when it goes on
+// without a terminal.
 const (
 	leash    = 3
 	farewell = 4
 )
 
-// calm undoes what the interface has told the terminal. Keyboards come before the screen: each screen has its own.
+// calm is the escape sequences that undo the modes which the interface has set in the terminal. The mode of the keyboard is
+// undone before the screen is changed back, as each screen has a mode of its own.
 func calm() string {
 	return ansi.ResetModeSynchronizedOutput + ansi.ResetModeMouseButtonEvent + ansi.ResetModeMouseAnyEvent + ansi.ResetModeMouseExtSgr +
 		ansi.ResetModeFocusEvent + ansi.ResetModeBracketedPaste + ansi.ResetModifyOtherKeys + ansi.PopKittyKeyboard(1) +
 		ansi.ResetModeAltScreenSaveCursor + ansi.SetModeTextCursorEnable + ansi.ResetStyle + ansi.SetWindowTitle("")
 }
 
-// guard runs this command line again as the interface, and waits for it. It reports false where that is not possible,
-// or done already: then the caller is to be the interface.
+// guard runs this command line again as the interface, and waits for it. It returns false when that is not possible, or this
+// process is that one: then the caller has to run the interface.
 func (a *app) guard(ctx context.Context) (bool, error) {
 	if os.Getenv(guardedBy) != "" {
 		return false, nil
@@ -56,7 +60,7 @@ func (a *app) guard(ctx context.Context) (bool, error) {
 	in, isIn := a.Stdin.(*os.File)
 	program, err := os.Executable()
 	if err != nil || !isIn {
-		return false, nil // a terminal at risk is better than no interface
+		return false, nil // an interface without a guard is better than none
 	}
 	sane, err := term.GetState(int(in.Fd()))
 	if err != nil {
@@ -73,7 +77,7 @@ func (a *app) guard(ctx context.Context) (bool, error) {
 		return false, nil // as above
 	}
 	defer func() { _ = words.Close() }()
-	var said hearsay                                                           // there is no place for it on the screen
+	var said hearsay                                                           // what the interface writes to stderr, for which the screen has no place
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), program, a.Args...) //nolint:gosec // ourselves; attend ends it
 	cmd.Args[0] = os.Args[0]
 	cmd.Env = append(os.Environ(), guardedBy+"="+byGuard)
@@ -103,13 +107,13 @@ func (a *app) guard(ctx context.Context) (bool, error) {
 	return true, err
 }
 
-// attend waits for the end of the interface, or for its farewell. It hands over the signal that ends ctx, once, as a signal
-// to all of the terminal's processes may have reached the interface already; a second one kills.
+// attend waits for the end of the interface, or for its farewell. It hands the signal that ends ctx over the leash, and not as a
+// signal, as the interface may have that signal from the terminal already. A further signal kills the interface.
 func (a *app) attend(ctx context.Context, cmd *exec.Cmd, leash io.Writer, words io.Reader) (goodbye string, err error) {
 	done, gone := make(chan error, 1), make(chan string, 1)
 	go func() { done <- cmd.Wait() }()
 	go func() {
-		if text, err := io.ReadAll(words); err == nil && len(text) > 0 { // else it has ended, as done says
+		if text, err := io.ReadAll(words); err == nil && len(text) > 0 { // nothing was written if the interface has ended, which done tells
 			gone <- string(text)
 		}
 	}()
@@ -134,7 +138,7 @@ func (a *app) attend(ctx context.Context, cmd *exec.Cmd, leash io.Writer, words 
 	}
 }
 
-// hearsay is what the interface has written on its stderr. It is safe for concurrent use: the interface may go on.
+// hearsay is what the interface has written to its stderr. It is safe for concurrent use, as the interface may go on writing.
 type hearsay struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -146,14 +150,14 @@ func (h *hearsay) Write(p []byte) (int, error) {
 	return h.text.Write(p)
 }
 
-// Bytes are a copy.
+// Bytes returns a copy of the text.
 func (h *hearsay) Bytes() []byte {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return bytes.Clone(h.text.Bytes())
 }
 
-// crash is how the interface ended when that was not its own doing; nil when it was.
+// crash is the error for an interface that was killed or has panicked; nil for another end.
 func crash(state *os.ProcessState, said []byte) error {
 	status, ok := state.Sys().(syscall.WaitStatus)
 	switch {
@@ -166,10 +170,11 @@ func crash(state *os.ProcessState, said []byte) error {
 	return nil
 }
 
-// goPanic is the exit code of the Go runtime after a panic; ours for usage errors, which the guard has found before.
+// goPanic is the exit code of the Go runtime after a panic. It is also culvert's for usage errors, but the guard has checked the
+// command line before.
 const goPanic = 2
 
-// killedError is an interface that was killed from outside.
+// killedError says that the interface was ended by a signal.
 type killedError struct{ signal syscall.Signal }
 
 func (e *killedError) Error() string {
@@ -182,44 +187,46 @@ func (e *killedError) Remedy() string {
 	return "the sessions that were open are terminated by the next culvert in that region, or end after the account's idle timeout"
 }
 
-// tether binds the interface to its guard. A nil one binds nothing.
+// tether binds the interface to its guard. It is nil without a guard.
 type tether struct {
 	loose    atomic.Bool
 	farewell *os.File
 }
 
-// leashed ends ctx when the guard says so, or is gone. Without a guard it changes nothing.
+// leashed returns a context that also ends when the guard sends a signal over the leash, or has ended, and the tether to the
+// guard.
 func leashed(ctx context.Context) (context.Context, context.CancelCauseFunc, *tether) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	by := os.Getenv(guardedBy)
-	_ = os.Unsetenv(guardedBy) // it is about this process alone
+	_ = os.Unsetenv(guardedBy) // it is not for the programs that this process starts
 	if by != byGuard {
 		return ctx, cancel, nil
 	}
 	syscall.CloseOnExec(leash)
 	syscall.CloseOnExec(farewell)
-	// What is said on stderr goes to the guard: without it, a word must not end the interface before the terminal is sane and
-	// the sessions are over. Ignoring the signal would be inherited by the programs that the interface starts.
+	// Stderr is a pipe to the guard. If the guard has ended, a write to it must not end the interface before the terminal is
+	// restored and the sessions are terminated. The signal is taken, not ignored, as programs that the interface starts would
+	// inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	t := &tether{farewell: os.NewFile(farewell, "farewell")}
 	go func() { // ends with the process
-		told := []byte{byte(syscall.SIGHUP)} // the guard was killed: as if the terminal had gone
+		told := []byte{byte(syscall.SIGHUP)} // what an end of the leash means: as if the terminal were gone
 		n, _ := os.NewFile(leash, "leash").Read(told)
 		if n == 0 && t.loose.Load() {
-			return // it has left, as it was told to
+			return // the guard has ended after leave, as it should
 		}
 		cancel(&headless.SignalError{Signal: syscall.Signal(told[0])})
 	}()
 	return ctx, cancel, t
 }
 
-// canLeave reports whether the process can go on without its guard and their terminal.
+// canLeave reports whether the process can go on without its guard and the terminal.
 func (t *tether) canLeave() bool {
-	return t != nil && syscall.Getpgrp() != os.Getpid() // the leader of a group cannot begin a session of its own
+	return t != nil && syscall.Getpgrp() != os.Getpid() // the leader of a process group cannot call setsid
 }
 
-// leave takes the process away from the terminal, which the guard then gives back to the shell with the words that it is
-// given. From here on no hang-up and no key of the terminal reaches the process, and what it prints goes into a log.
+// leave detaches the process from the terminal. The guard then prints words and ends, so that the shell has the terminal again.
+// From then on no hang-up and no key of the terminal reaches the process, and its output goes to log.
 func (t *tether) leave(log *os.File, words string) error {
 	t.loose.Store(true)
 	defer func() { _ = t.farewell.Close() }()

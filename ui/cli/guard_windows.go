@@ -5,10 +5,11 @@ import (
 	"os"
 )
 
-// guard reports that the interface runs in this process: consoles are given back by bubbletea alone.
+// guard returns false, as there is no guard on Windows: the interface runs in this process, and only bubbletea restores the
+// console.
 func (a *app) guard(context.Context) (bool, error) { return false, nil }
 
-// tether binds the interface to its guard, which there is none of here.
+// tether would bind the interface to its guard, but there is none on Windows.
 type tether struct{}
 
 func leashed(ctx context.Context) (context.Context, context.CancelCauseFunc, *tether) {
@@ -16,7 +17,7 @@ func leashed(ctx context.Context) (context.Context, context.CancelCauseFunc, *te
 	return ctx, cancel, nil
 }
 
-// canLeave reports that the process ends with its console.
+// canLeave returns false, as the process ends with its console.
 func (*tether) canLeave() bool { return false }
 
 func (*tether) leave(*os.File, string) error { return nil }

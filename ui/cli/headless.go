@@ -16,7 +16,7 @@ import (
 	"culvert/ui/headless"
 )
 
-// headless is culvert --headless: face two.
+// headless runs culvert --headless.
 func (a *app) headless(ctx context.Context, aim *aim, forwards *forwards, behind *behind, demand *demand, args []string) error {
 	command, err := behind.command(a, args)
 	if err != nil {
@@ -44,7 +44,7 @@ func (a *app) headless(ctx context.Context, aim *aim, forwards *forwards, behind
 	options.Board = &headless.Board{}
 	shown := a.progress(func(after time.Duration) string { return opening(options.Board.Set(), after) })
 	defer shown.stop()
-	options.Ready = func([]*tunnel.Tunnel) { shown.stop() } // a command has the terminal for itself
+	options.Ready = func([]*tunnel.Tunnel) { shown.stop() } // from then on the terminal is the command's
 	options.Out, options.Err = shown.beside(options.Out), shown.beside(options.Err)
 	return headless.Run(ctx, options)
 }
@@ -90,7 +90,7 @@ func (a *app) wanted(aim *aim, forwards *forwards, demand *demand) ([]headless.F
 	return wanted, a.shared.checkProbe(wanted)
 }
 
-// query is what is to be found: what the flags name, or the task that is to be started.
+// query is the query for the target that the flags name, or for the task that is to be started.
 func (a *app) query(aim *aim, forwards *forwards, demand *demand) (aws.Query, error) {
 	if demand == nil || !demand.wanted() {
 		return aim.through(forwards, a.shared.shell())
@@ -105,7 +105,7 @@ func (a *app) query(aim *aim, forwards *forwards, demand *demand) (aws.Query, er
 	return q, err
 }
 
-// warnOf says what is unusual about forwards.
+// warnOf prints what is unusual about forwards.
 func (a *app) warnOf(parsed []tunnel.Forward) {
 	for _, addr := range exposed(parsed) {
 		a.noticef("warning: listening on %s: everybody who reaches this machine can use the tunnel", addr)
@@ -115,8 +115,8 @@ func (a *app) warnOf(parsed []tunnel.Forward) {
 	}
 }
 
-// forPort adds the port by which a container is chosen: one that only passes connections on to another host need not
-// map it.
+// forPort adds the remote port to a query, so that a container that maps it is chosen. It does not for a forward to another host,
+// as the container then only passes connections on.
 func forPort(q aws.Query, s tunnel.Spec) aws.Query {
 	if s.Remote.Host == "" {
 		q.Port = s.Remote.Port
@@ -149,7 +149,7 @@ func colored(w io.Writer) bool {
 	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && isTerminal(w)
 }
 
-// isTerminal reports whether somebody watches what is written.
+// isTerminal reports whether a writer is a terminal.
 func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))

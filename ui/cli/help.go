@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	// helpWidth is what every line of the help fits into.
+	// helpWidth is how many cells a line of the help has at most.
 	helpWidth = 80
-	// helpColumn is where the words about a flag or command begin.
+	// helpColumn is the column at which the words about a flag or command begin.
 	helpColumn = 28
-	// longestForm is the longest form of a flag's value that stands behind its name; a longer one stands in the words.
+	// longestForm is how long a form of a flag's value may be to stand behind the flag's name; a longer one stands in the words.
 	longestForm = 40
 )
 
-// The headings of flags, in the order of the help. What a command defines itself and gives no heading is under flagsOwn.
+// The headings of flags, in the order of the help. Flags that a command defines without a heading stand under flagsOwn.
 const (
 	flagsOwn     = "Flags"
 	flagsTarget  = "Target"
@@ -42,7 +42,7 @@ func headings() []string {
 
 const headingKey = "culvert_heading"
 
-// under puts flags under a heading of the help; those that are named, or all.
+// under puts flags under a heading of the help: those that are named, or all if none is.
 func under(heading string, f *pflag.FlagSet, names ...string) {
 	f.VisitAll(func(flag *pflag.Flag) {
 		if len(names) == 0 || slices.Contains(names, flag.Name) {
@@ -60,14 +60,14 @@ func headingOf(f *pflag.Flag) string {
 
 const usedKey = "culvert_used"
 
-// uses says which of the shared flags mean something to a command: headings, or names of flags. The help leaves the others
-// out. Every command takes all of them, as an alias or a script may give them to each.
+// uses says which shared flags have a meaning for a command: what has headings, or names of flags. The help leaves the others
+// out, but the command still takes them, as an alias or a script may give the same flags to every command.
 func uses(cmd *cobra.Command, what ...string) *cobra.Command {
 	cmd.Annotations = map[string]string{usedKey: strings.Join(what, "\n")}
 	return cmd
 }
 
-// used reports whether a shared flag means something to a command.
+// used reports whether a shared flag has a meaning for a command.
 func used(cmd *cobra.Command, f *pflag.Flag) bool {
 	what := strings.Split(cmd.Annotations[usedKey], "\n")
 	return slices.Contains(what, f.Name) || slices.Contains(what, headingOf(f))
@@ -96,7 +96,7 @@ func grouped(id string, commands ...*cobra.Command) []*cobra.Command {
 	return commands
 }
 
-// writeHelp is what --help prints.
+// writeHelp prints the text of --help.
 func writeHelp(out io.Writer, cmd *cobra.Command) error {
 	var b strings.Builder
 	b.WriteString(folded(cmp.Or(cmd.Long, cmd.Short), 0))
@@ -147,7 +147,7 @@ func usageLines(cmd *cobra.Command) string {
 	return b.String()
 }
 
-// writeCommands lists the commands below one, by their groups where they have some.
+// writeCommands lists the commands below a command, by their groups if they have groups.
 func writeCommands(b *strings.Builder, cmd *cobra.Command) {
 	list := func(title, group string) {
 		first := true
@@ -168,7 +168,7 @@ func writeCommands(b *strings.Builder, cmd *cobra.Command) {
 	list("Commands", "")
 }
 
-// writeFlags lists the flags that a command has, by their headings.
+// writeFlags lists the flags of a command, by their headings.
 func writeFlags(b *strings.Builder, cmd *cobra.Command) {
 	shown := map[string][]*pflag.Flag{}
 	take := func(f *pflag.Flag) {
@@ -198,7 +198,7 @@ func writeFlags(b *strings.Builder, cmd *cobra.Command) {
 	}
 }
 
-// flagEntry is a flag with what it takes and what it does.
+// flagEntry is the entry of a flag: its name, the form of its value and its words.
 func flagEntry(f *pflag.Flag) string {
 	name, words := pflag.UnquoteUsage(f)
 	left := "      --" + f.Name
@@ -218,7 +218,7 @@ func flagEntry(f *pflag.Flag) string {
 	return helpEntry(left, words)
 }
 
-// helpEntry is a name with words about it, which stand beside it where there is room, else below.
+// helpEntry is a name with words about it, which stand beside it if there is room, else below.
 func helpEntry(left, words string) string {
 	if utf8.RuneCountInString(left)+2 > helpColumn {
 		return left + "\n" + strings.Repeat(" ", helpColumn) + strings.TrimLeft(folded(words, helpColumn), " ")
@@ -226,8 +226,8 @@ func helpEntry(left, words string) string {
 	return left + strings.Repeat(" ", helpColumn-utf8.RuneCountInString(left)) + strings.TrimLeft(folded(words, helpColumn), " ")
 }
 
-// folded breaks a text into lines that fit, each behind some blanks. Paragraphs stay apart, and so do lines that begin with
-// a blank: they are laid out by hand.
+// folded breaks a text into lines that fit, each after some blanks. Paragraphs are kept, and lines that begin with a blank are
+// not joined with others, as they are laid out by hand.
 func folded(text string, blanks int) string {
 	var b strings.Builder
 	var line string

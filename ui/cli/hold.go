@@ -12,15 +12,15 @@ import (
 	"culvert/ui/headless"
 )
 
-// hold is the process in the background: it opens a set and keeps it until it is told to end. How it ended is in its
-// record, unless it was told to by culvert down.
+// hold runs in the process in the background: it opens a set and holds it until it is told to end. Then the record says how the
+// set has ended, unless culvert down has ended it.
 func (a *app) hold(ctx context.Context, r wantedSet, u *up) error {
 	dir := controlDir()
 	log, err := headless.OpenLog(dir.Log(r.name))
 	if err != nil {
 		return err
 	}
-	defer log.Close() //nolint:errcheck // a log that cannot be written is lost
+	defer log.Close() //nolint:errcheck // there is no other place to report it
 	if a.github != nil {
 		a.confidant = confidantAt(a.Stdin)
 	}
@@ -28,7 +28,7 @@ func (a *app) hold(ctx context.Context, r wantedSet, u *up) error {
 	a.shared.output = outputText
 	record := r.record(dir)
 	if before, err := dir.Read(r.name); err == nil {
-		record.Former = before.Former // up has written it
+		record.Former = before.Former // which up has written
 	}
 	err = dir.Write(record)
 	last := record.Set()
@@ -38,15 +38,15 @@ func (a *app) hold(ctx context.Context, r wantedSet, u *up) error {
 	return a.ended(ctx, dir, record, last, err)
 }
 
-// ended leaves word of how a set has ended, which its process has held: how it was last, and an error unless that was as it
-// should be.
+// ended records how a set of this process has ended: last is its last state, err why it failed, nil when it did not. It removes
+// the record of a set that was told to end.
 func (a *app) ended(ctx context.Context, dir control.Dir, record control.Record, last control.Set, err error) error {
 	if err == nil {
 		if last.Ended == nil {
 			return dir.Remove(record.Name)
 		}
 		a.logf("%s %s", record.Name, last.Ended)
-		if err := dir.End(record.Name, last, nil); err != nil { // what ended as it should is no crash
+		if err := dir.End(record.Name, last, nil); err != nil { // without a record the set must not look like a crash
 			return errors.Join(err, dir.Remove(record.Name))
 		}
 		return nil
@@ -88,16 +88,16 @@ func (a *app) holdOpen(ctx context.Context, r wantedSet, h headless.Holding) (co
 	return headless.Hold(ctx, options, h)
 }
 
-// logTime is how events and lines of the log begin.
+// logTime is the format of the time with which events and lines of the log begin.
 const logTime = "2006-01-02T15:04:05.000Z"
 
-// logf writes a line as events look, time first.
+// logf writes a line in the form of an event, with the time first.
 func (a *app) logf(format string, args ...any) {
 	text := say.Line(fmt.Sprintf(format, args...))
 	_, _ = fmt.Fprintf(a.Stdout, "%s  %s\n", time.Now().UTC().Format(logTime), text)
 }
 
-// runnerHosts are those that a GitHub job's own steps need to reach as before: checkout, caches, artifacts, AWS.
+// runnerHosts are the hosts that the steps of a GitHub job reach without a proxy: those for checkout, caches, artifacts and AWS.
 func runnerHosts() []string {
 	return []string{
 		"github.com", ".github.com", ".githubusercontent.com", "ghcr.io", ".blob.core.windows.net", ".actions.githubusercontent.com",
@@ -105,7 +105,7 @@ func runnerHosts() []string {
 	}
 }
 
-// isAbsent reports whether nothing is up under a name.
+// isAbsent reports whether an error says that nothing is up under a name.
 func isAbsent(err error) bool {
 	_, absent := errors.AsType[*control.AbsentError](err)
 	return absent

@@ -20,20 +20,20 @@ import (
 	"culvert/ui/screen"
 )
 
-// Who leaves the interface may keep its tunnels. Sessions and connections live in the process, so the process itself goes
-// on, as a holder like that of culvert up, while its guard gives the terminal back. Where there is no guard it ends, and up
-// opens its tunnels anew.
+// A user who leaves the interface may keep its tunnels. As their sessions and connections live in the process, the process goes
+// on as a holder, like that of culvert up, and its guard gives the terminal back to the shell. Without a guard the process ends,
+// and culvert up opens the tunnels anew.
 
-// keptName is the first choice for the name of a set that the interface leaves. The log of a set bears its name, and
-// screen.log is that of every interface.
+// keptName is the first choice for the name of a set that the interface leaves. It is not "screen", as the log of a set has the
+// set's name, and screen.log is the log of the interface.
 const keptName = "kept"
 
-// maxKept bounds the names that are tried.
+// maxKept is how many names are tried.
 const maxKept = 100
 
-// keeping is what becomes of the tunnels of an interface that is left.
+// keeping keeps the tunnels of an interface that the user leaves.
 type keeping struct {
-	ctx     context.Context //nolint:containedctx // the interface's own ends before the tunnels do
+	ctx     context.Context //nolint:containedctx // the context of the interface ends before the tunnels do
 	app     *app
 	account *screenAccount
 	tether  *tether
@@ -44,19 +44,19 @@ type keeping struct {
 	record control.Record
 	log    *os.File
 	file   *headless.LogFile
-	wait   func() (control.Set, error) // for the end of the tunnels; nil while they are the interface's own
-	stop   context.CancelFunc          // ends them
+	wait   func() (control.Set, error) // waits for the end of the kept tunnels; nil before begin
+	stop   context.CancelFunc          // ends the kept tunnels
 	reopen []screen.Kept
 }
 
-// keep is Options.Keep of the interface.
+// keep is the function for screen.Options.Keep.
 func (k *keeping) keep(_ context.Context, kept []screen.Kept) (string, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.over {
 		return "", context.Canceled
 	}
-	if k.wait != nil { // it was asked for twice
+	if k.wait != nil { // keep was called before
 		return k.record.Name, nil
 	}
 	if err := k.dir.Prepare(); err != nil {
@@ -71,13 +71,13 @@ func (k *keeping) keep(_ context.Context, kept []screen.Kept) (string, error) {
 		return "", err
 	}
 	defer lock.Unlock()
-	if err := k.begin(kept); err != nil { //nolint:contextcheck // what is kept outlives the interface, whose context that is
+	if err := k.begin(kept); err != nil { //nolint:contextcheck // kept tunnels outlive the interface, whose context that is
 		return "", errors.Join(err, k.dir.Remove(k.record.Name))
 	}
 	return k.record.Name, nil
 }
 
-// free is the first name that no set has.
+// free returns the first of the names that no set has.
 func (k *keeping) free() (string, error) {
 	for n := range maxKept {
 		name := keptName
@@ -95,7 +95,7 @@ func (k *keeping) free() (string, error) {
 	}
 }
 
-// claim writes the record of a set that had no name before.
+// claim finds a free name, and writes the record of the kept set under it. It returns with the lock of that name.
 func (k *keeping) claim(kept []screen.Kept) (*control.Lock, error) {
 	for {
 		name, err := k.free()
@@ -106,7 +106,7 @@ func (k *keeping) claim(kept []screen.Kept) (*control.Lock, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, err := k.dir.Read(name); err == nil { // another one was quicker
+		if _, err := k.dir.Read(name); err == nil { // another process has taken the name since
 			lock.Unlock()
 			continue
 		}
@@ -127,12 +127,12 @@ func (k *keeping) claim(kept []screen.Kept) (*control.Lock, error) {
 	}
 }
 
-// accountOf is where the sessions of a tunnel are.
+// accountOf is the account in which the sessions of a tunnel are.
 func (k *keeping) accountOf(t *tunnel.Tunnel) control.Account {
 	return k.app.shared.accountBehind(t.Spec().Client)
 }
 
-// accountBehind is how a client of the interface is opened again.
+// accountBehind is the account of a client of the interface, so that another process can open it.
 func (s *shared) accountBehind(c *aws.Client) control.Account {
 	if s.demo {
 		return s.own()
@@ -153,7 +153,7 @@ func (k *keeping) begin(kept []screen.Kept) (err error) {
 	going := make([]headless.Kept, len(kept))
 	for i, one := range kept {
 		probe, _ := parseProbe(one.Probe)                // it was checked when the tunnel was opened
-		login, _ := k.app.shared.loginOnScreen(one.User) // who has none is told when it is proved
+		login, _ := k.app.shared.loginOnScreen(one.User) // without a login the proof says that one is wanted
 		going[i] = headless.Kept{
 			Login:  login,
 			Tunnel: one.Tunnel, Engine: one.Engine, Probe: probe, Profile: one.Profile, Region: one.Region,
@@ -171,15 +171,15 @@ func (k *keeping) begin(kept []screen.Kept) (err error) {
 	return nil
 }
 
-// after does what is to be done when the interface has ended: name is that of the set that goes on, empty for none.
+// after is called when the interface has ended. name is the name of the set that goes on; empty for none.
 func (k *keeping) after(name string, err error) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.over = true
 	switch {
-	case k.wait != nil && (name == "" || err != nil): // it was left in another way meanwhile
+	case k.wait != nil && (name == "" || err != nil): // the interface has ended in another way after keep
 		k.stop()
-		_, _ = k.wait() // of tunnels that were ended
+		_, _ = k.wait() // the tunnels were told to end; how they have ended does not matter
 		return errors.Join(err, k.dir.Remove(k.record.Name), k.log.Close(), k.file.Close())
 	case name == "" || err != nil:
 		return err
@@ -189,10 +189,10 @@ func (k *keeping) after(name string, err error) error {
 	return k.hold()
 }
 
-// hold is the rest of the process: it goes on without a terminal until its tunnels end.
+// hold leaves the terminal and holds the kept tunnels until they end.
 func (k *keeping) hold() error {
 	defer k.stop()
-	defer k.log.Close()  //nolint:errcheck // its end is that of the process
+	defer k.log.Close()  //nolint:errcheck // the process ends with it
 	defer k.file.Close() //nolint:errcheck // as above
 	a, name := k.app, k.record.Name
 	words := fmt.Sprintf("the tunnels go on in the background as %s (process %d)\nculvert status shows them, culvert down %s ends them\n", name, k.record.Process.PID, name)
@@ -205,7 +205,7 @@ func (k *keeping) hold() error {
 	return a.ended(k.ctx, k.dir, k.record, last, err)
 }
 
-// openAgain has culvert up open what the interface has closed, each tunnel as a set of its own: up knows one target.
+// openAgain has culvert up open the tunnels that the interface has closed, each as a set of its own, as up takes one target.
 func (k *keeping) openAgain() error {
 	program, err := os.Executable()
 	if err != nil {
@@ -227,7 +227,8 @@ func (k *keeping) openAgain() error {
 	return errors.Join(failed...)
 }
 
-// given are the shared flags of the command line, but for those that a tunnel has its own of.
+// given returns the shared flags of the command line, except those that every tunnel gets from its own Kept.Flags, and those that
+// up does not need.
 func (s *shared) given() (flags []string) {
 	own := []string{"profile", "region", "endpoint-url", "stream-endpoint", "role-arn", "demo", "probe", "keep-alive", "output", "refresh", "read-only"}
 	s.set.Visit(func(f *pflag.Flag) {

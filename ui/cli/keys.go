@@ -32,7 +32,7 @@ func (c checker) keys(n *yaml.Node) (map[string][]string, error) {
 	return remapped, err
 }
 
-// yesOrNo reads a switch; YAML of today takes "no" for a word, people do not.
+// yesOrNo reads a switch. It also takes "yes" and "no", which are booleans for people, but only words in YAML 1.2.
 func (c checker) yesOrNo(n *yaml.Node, key string) (*bool, error) {
 	text, err := c.scalar(n, key)
 	if err != nil {
@@ -47,7 +47,7 @@ func (c checker) yesOrNo(n *yaml.Node, key string) (*bool, error) {
 	return nil, c.problem(n.Line, "write "+key+": yes or "+key+": no", "%s is %q", key, text)
 }
 
-// bell reads when the terminal rings.
+// bell reads for what the terminal's bell rings.
 func (c checker) bell(n *yaml.Node) (*screen.Bell, error) {
 	text, err := c.scalar(n, "bell")
 	if err != nil {

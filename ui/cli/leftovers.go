@@ -11,20 +11,22 @@ import (
 	"culvert/tunnel"
 )
 
-// terminateLeft bounds the end of sessions that an earlier process has left behind, the question whose they are included.
+// terminateLeft is how long it may take to terminate the sessions that an earlier process has left, including the call that tells
+// whose they are.
 const terminateLeft = 10 * time.Second
 
-// leaveWithin is what that gets when the process has nothing else to do any more: less than culvert down waits for it.
+// leaveWithin is how long the process waits for that when it has nothing else to do: less than culvert down waits for the
+// process.
 const leaveWithin = 3 * time.Second
 
-// teller says what becomes of sessions that were left behind.
+// teller tells the user what becomes of sessions that were left.
 type teller interface {
 	noticef(format string, args ...any)
 	warn(err error)
 }
 
-// keepJournal notes the sessions of this process in the state directory, and ends what a killed process has left in the
-// account of the command.
+// keepJournal has the sessions of this process noted in the state directory. Beside the command it terminates the sessions that
+// killed processes have left in the command's account, and stops the tasks that they have left in any account.
 func (a *app) keepJournal(ctx context.Context, acc *account) {
 	acc.openJournal(a)
 	a.endLeftBeside(ctx, acc, acc.client, a)
@@ -35,7 +37,7 @@ func sessionsDir() string { return filepath.Join(findPaths().State, "sessions") 
 
 func (acc *account) openJournal(to teller) {
 	if acc.demo != nil {
-		return // its sessions end with the process
+		return // the sessions of the demo end with the process
 	}
 	journal, err := tunnel.OpenJournal(sessionsDir(), acc.log)
 	if err != nil {
@@ -44,8 +46,8 @@ func (acc *account) openJournal(to teller) {
 	acc.journal = journal
 }
 
-// endLeftBeside terminates what killed processes have left where a client is, on the side: nothing of this keeps a start
-// waiting or makes it fail. It is over when the account is closed.
+// endLeftBeside terminates the sessions that killed processes have left in the account of a client. It does so beside the
+// command, which does not wait for it and does not fail with it; it is over when acc is closed.
 func (a *app) endLeftBeside(ctx context.Context, acc *account, client *aws.Client, to teller) {
 	if acc.demo != nil {
 		return
@@ -53,7 +55,7 @@ func (a *app) endLeftBeside(ctx context.Context, acc *account, client *aws.Clien
 	acc.beside(ctx, func(ctx context.Context) { a.endLeft(ctx, acc.log, client, to) })
 }
 
-// beside has something done on the side. It is over when the account is closed: called off, if need be.
+// beside runs do in a goroutine. Closing the account waits for do, and cancels its context after leaveWithin.
 func (acc *account) beside(ctx context.Context, do func(context.Context)) {
 	ctx, cancel := context.WithCancel(ctx)
 	var doing sync.WaitGroup
@@ -67,8 +69,8 @@ func (acc *account) beside(ctx context.Context, do func(context.Context)) {
 	acc.sides = append(acc.sides, cancel)
 }
 
-// endLeft does it for one client after the other: a killed process may have left sessions in several accounts, and its
-// journal is for one at a time.
+// endLeft terminates the sessions that killed processes have left in the account of a client. It works for one client at a time:
+// a killed process may have left sessions in several accounts, and two calls must not work on its journal at once.
 func (a *app) endLeft(ctx context.Context, log *slog.Logger, client *aws.Client, to teller) {
 	a.leaving.Lock()
 	defer a.leaving.Unlock()

@@ -75,7 +75,7 @@ func (a *app) printList(ctx context.Context, what string, aim *aim) error {
 		return context.Cause(ctx)
 	}
 	if len(catalog.Clusters) == 0 && len(catalog.Gaps) > 0 {
-		return catalog.Gaps[0] // nothing to show beside it
+		return catalog.Gaps[0] // there is nothing else to show
 	}
 	wanted := selection{aws.Target{Cluster: named.Cluster, Service: named.Service, Family: named.Family, Task: named.Task, Container: named.Container}}
 	l := newListing(acc.client.Region(), what, wanted.filter(catalog), catalog.Gaps)
@@ -84,7 +84,7 @@ func (a *app) printList(ctx context.Context, what string, aim *aim) error {
 			return a.late(ctx, err)
 		}
 		if len(l.Gaps) > 0 {
-			return catalog.Gaps[0] // nothing to show beside it: what is looked for may be behind it
+			return catalog.Gaps[0] // what was named may be in the part that could not be read
 		}
 	}
 	if a.shared.output == outputJSON {
@@ -99,7 +99,7 @@ func (a *app) printList(ctx context.Context, what string, aim *aim) error {
 	return a.write(l.table(what))
 }
 
-// reading says on a terminal for how long the account is read, and what is in the way.
+// reading returns the text of a progress: how long the account has been read, and the error for which calls are being repeated.
 func reading(obstacle func() error) func(after time.Duration) string {
 	return func(after time.Duration) string {
 		text := "reading what there is, " + seconds(after)
@@ -139,7 +139,7 @@ func (s selection) filter(c *aws.Catalog) []aws.Cluster {
 	return clusters
 }
 
-// admitsFamily reports whether a task is one of those without a service that were asked for by their family.
+// admitsFamily reports whether a task is of the selected family and no service has started it; true when no family is selected.
 func (s selection) admitsFamily(t aws.Task) bool {
 	return s.Family == "" || t.Service == "" && t.IsOf(s.Family)
 }
@@ -155,8 +155,8 @@ func (s selection) containers(t aws.Task) aws.Task {
 	return t
 }
 
-// missing explains a selection that nothing in the catalog answers to, with the nearest names. It returns nil when what
-// was named exists but is empty.
+// missing returns the error for a selection that nothing in the catalog matches, with the nearest names. It returns nil when the
+// named cluster exists but is empty.
 func (s selection) missing(c *aws.Catalog) error {
 	named := s.Target
 	switch {
@@ -168,7 +168,7 @@ func (s selection) missing(c *aws.Catalog) error {
 				return nil
 			}
 		}
-		named.Service = "*" // no such service either, but the cluster is looked for first
+		named.Service = "*" // no service has this name, but Find looks for the cluster first
 	}
 	_, err := c.Find(strings.TrimPrefix(named.String(), "/"))
 	return err
@@ -194,7 +194,7 @@ type clusterRow struct {
 	Services  int    `json:"services"`
 	Tasks     int    `json:"tasks"`
 	Ready     int    `json:"ready"`     // tasks with a container that sessions can be opened to
-	Reachable int    `json:"reachable"` // the same, as it was called first
+	Reachable int    `json:"reachable"` // the same number, under its former name
 }
 
 type serviceRow struct {
@@ -208,13 +208,13 @@ type serviceRow struct {
 	Reachable int      `json:"reachable"`
 	Exec      bool     `json:"exec"`
 	State     string   `json:"state"`          // in a word: steady, deploying, …
-	ExecOff   int      `json:"tasks_exec_off"` // tasks that have it off, whatever the service says
+	ExecOff   int      `json:"tasks_exec_off"` // tasks with ECS Exec off, whatever the service has
 	Deploying bool     `json:"deploying"`
 	Launch    string   `json:"launch_type,omitempty"`
 	Ports     []uint16 `json:"ports"`
-	Ranges    []string `json:"port_ranges,omitempty"` // that are mapped as such; Ports has no port of theirs
+	Ranges    []string `json:"port_ranges,omitempty"` // mapped ranges of ports, which Ports does not have
 
-	listed int // tasks that were found
+	listed int // how many tasks were found
 }
 
 type taskRow struct {
@@ -294,7 +294,7 @@ func newTaskRows(t aws.Task) []taskRow {
 	return rows
 }
 
-// readyTasks are those with a container that sessions can be opened to.
+// readyTasks is the number of tasks with a container to which sessions can be opened.
 func readyTasks(tasks []aws.Task) int {
 	n := 0
 	for _, t := range tasks {
@@ -305,7 +305,7 @@ func readyTasks(tasks []aws.Task) int {
 	return n
 }
 
-// portsOf are the mapped ports of containers, and the ranges of ports.
+// portsOf returns the mapped ports of containers, and the mapped ranges of ports, without those of UDP.
 func portsOf(containers ...aws.Container) (ports []uint16, ranges []string) {
 	ports = []uint16{}
 	for _, c := range containers {
@@ -322,7 +322,7 @@ func portsOf(containers ...aws.Container) (ports []uint16, ranges []string) {
 	return ports, ranges
 }
 
-// table lays the list out in columns; everything in it came from elsewhere.
+// table returns the list in columns. Its texts come from elsewhere, so each is made safe to show.
 func (l listing) table(what string) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
@@ -361,11 +361,11 @@ func (l listing) table(what string) string {
 			row(t.Cluster, t.Service, t.Task, t.Container, strings.ToLower(t.Status), strings.ToLower(t.Agent), portList(t.Ports, t.Ranges), t.note())
 		}
 	}
-	_ = w.Flush() // to memory
+	_ = w.Flush() // a write to memory does not fail
 	return trimLines(b.String())
 }
 
-// shorten leaves of the tasks' ids what tells them apart, which -t takes as well.
+// shorten cuts the ids of tasks to a length that still tells them apart. -t takes such ids as well.
 func (l listing) shorten() {
 	ids := make([]string, len(l.Tasks))
 	for i, t := range l.Tasks {
@@ -377,7 +377,7 @@ func (l listing) shorten() {
 	}
 }
 
-// telling is how many characters of ids tell them apart, eight at the least.
+// telling is how many characters of ids are needed to tell them apart, at least headless.ShortestID.
 func telling(ids []string) int {
 	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
 	n := headless.ShortestID
@@ -389,7 +389,8 @@ func telling(ids []string) int {
 	return n
 }
 
-// execText says so when all tasks of a service have ECS Exec off although it is on: they were started before.
+// execText says whether a service has ECS Exec on. It also says when all its tasks have it off nevertheless, as they were started
+// before it was turned on.
 func (s serviceRow) execText() string {
 	if s.Exec && s.ExecOff > 0 && s.ExecOff == s.listed {
 		return "on, tasks off"

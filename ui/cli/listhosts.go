@@ -60,11 +60,11 @@ func (a *app) printHosts(ctx context.Context, aim *aim) error {
 	return a.write(l.table())
 }
 
-// hostListing is the list as it is printed. The fields of the JSON form are never renamed.
+// hostListing is the list of hosts as it is printed. The fields of the JSON form are never renamed.
 type hostListing struct {
 	Region string        `json:"region"`
 	Hosts  []hostRow     `json:"hosts"`
-	Unread []namedBy     `json:"set_by_secrets,omitempty"` // variables that name hosts which only the secrets tell
+	Unread []namedBy     `json:"set_by_secrets,omitempty"` // variables for hosts whose values are in secrets, which are not read
 	Gaps   []listTrouble `json:"gaps,omitempty"`
 }
 
@@ -101,11 +101,12 @@ type wayRow struct {
 	Ready     int    `json:"ready"`
 	Verdict   string `json:"verdict"` // admitted, no rule, not checked
 	Why       string `json:"why,omitempty"`
-	Terraform string `json:"terraform,omitempty"` // the rule that is missing, as a resource
-	Command   string `json:"command,omitempty"`   // and as a command
+	Terraform string `json:"terraform,omitempty"` // the missing rule, as a resource
+	Command   string `json:"command,omitempty"`   // the missing rule, as a command
 }
 
-// newHostListing is what is shown of what can be reached; narrowed leaves out what none of the services that were looked at has a way to.
+// newHostListing makes the list of the destinations in routes. With narrowed it leaves out destinations to which none of the
+// services that were looked at has a way.
 func newHostListing(f *aws.Routes, region string, narrowed bool) hostListing {
 	l := hostListing{Region: region, Hosts: []hostRow{}}
 	for _, gap := range f.Gaps {
@@ -137,7 +138,7 @@ func newHostListing(f *aws.Routes, region string, narrowed bool) hostListing {
 	return l
 }
 
-// table lays the list out in columns, and the rules that are missing below it; everything in it came from elsewhere.
+// table returns the list in columns, and below it the missing rules. Its texts come from elsewhere, so each is made safe to show.
 func (l hostListing) table() string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
@@ -151,7 +152,7 @@ func (l hostListing) table() string {
 		_, _ = fmt.Fprintln(w)
 	}
 	row("KIND", "NAME", "ROLE", "ADDRESS", "SOURCE", "THROUGH", "WAY")
-	missing := map[string]string{} // the commands, by what lacks the rule
+	missing := map[string]string{} // the commands for missing rules, with the name of the destination
 	for _, h := range l.Hosts {
 		through, verdict := "", "no ready task"
 		if len(h.Ways) > 0 {
@@ -169,7 +170,7 @@ func (l hostListing) table() string {
 		}
 		row(h.Kind, h.Name, h.Role, aws.Mention{Host: h.Host, Port: h.Port}.Address(), h.Source, through, verdict)
 	}
-	_ = w.Flush() // to memory
+	_ = w.Flush() // a write to memory does not fail
 	text := strings.Builder{}
 	text.WriteString(trimLines(b.String()))
 	for _, n := range l.Unread {

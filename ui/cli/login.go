@@ -13,13 +13,14 @@ import (
 	"culvert/tunnel/doctor"
 )
 
-// passwordVariable has the password of --proxy-user. There is no flag for it: everybody on the machine sees those.
-const passwordVariable = "CULVERT_PROXY_PASSWORD" //nolint:gosec // the name of one
+// passwordVariable is the environment variable with the password of --proxy-user. There is no flag for it, as everybody on the
+// machine can see the flags of a process.
+const passwordVariable = "CULVERT_PROXY_PASSWORD" //nolint:gosec // the name of a variable, not a password
 
-// passwordLimit bounds what is read of a file that has one.
+// passwordLimit is how many bytes are read from a file with a password.
 const passwordLimit = 4096
 
-// login is the user of proxies at the far ends with the password; nil when no user is named.
+// login is the user and password for proxies at the far ends; nil when the flags name no user.
 func (s *shared) login() (*doctor.Login, error) {
 	if s.proxyUser == "" {
 		if s.set.Lookup("proxy-password-file").Changed {
@@ -30,8 +31,8 @@ func (s *shared) login() (*doctor.Login, error) {
 	return s.loginAs(s.proxyUser, "--proxy-user")
 }
 
-// loginOf is the user of the proxy at the far end of a saved tunnel: a flag of the command line stands above what it says.
-// Where a project's tunnel leads the project decides: the password goes there only when the user is named for this run.
+// loginOf is the user and password for the proxy at the far end of a saved tunnel; nil for none. The project decides where a
+// tunnel of a project file leads, so that the password goes there only when the user is named for this run.
 func (s *shared) loginOf(t *savedTunnel) (*doctor.Login, error) {
 	switch user, own := s.userOf(t); {
 	case own:
@@ -42,7 +43,8 @@ func (s *shared) loginOf(t *savedTunnel) (*doctor.Login, error) {
 	return s.login()
 }
 
-// userOf is the user of the proxy at the far end of a saved tunnel; empty is nobody. own says that the tunnel names it itself.
+// userOf is the user for the proxy at the far end of a saved tunnel; empty for none. A flag of the command line has precedence
+// over the tunnel's entry. own is true when the user is from the entry.
 func (s *shared) userOf(t *savedTunnel) (user string, own bool) {
 	switch {
 	case t.project && !s.userOfRun():
@@ -58,8 +60,8 @@ func (s *shared) userOfRun() bool {
 	return s.set.Lookup("proxy-user").Changed || os.Getenv(variable("proxy-user")) != ""
 }
 
-// userOnScreen is the user of the tunnels that the interface opens and no saved one names: some may be a project's, opened
-// again. Empty is nobody.
+// userOnScreen is the user for tunnels that the interface opens and that are not saved; empty for none. With a project file it is
+// only a user who is named for this run, as the tunnel may be one of the project that is opened again.
 func (s *shared) userOnScreen() string {
 	if !s.userOfRun() && slices.ContainsFunc(s.saved.tunnels, func(t savedTunnel) bool { return t.project }) {
 		return ""
@@ -67,7 +69,7 @@ func (s *shared) userOnScreen() string {
 	return s.proxyUser
 }
 
-// checkLogin says what is wrong with the user of the interface before there is a screen in the way.
+// checkLogin returns what is wrong with the login for tunnels of the interface. It is called before there is a screen.
 func (s *shared) checkLogin() error {
 	named := slices.ContainsFunc(s.saved.tunnels, func(t savedTunnel) bool { return t.proxyUser != "" })
 	if s.userOnScreen() != s.proxyUser || s.proxyUser == "" && named {
@@ -77,7 +79,7 @@ func (s *shared) checkLogin() error {
 	return err
 }
 
-// loginOnScreen is a user whom the interface names, with the password; nil for nobody.
+// loginOnScreen is the login for a user whom the interface names; nil for an empty user.
 func (s *shared) loginOnScreen(user string) (*doctor.Login, error) {
 	if user == "" {
 		return nil, nil //nolint:nilnil // nobody
@@ -85,7 +87,7 @@ func (s *shared) loginOnScreen(user string) (*doctor.Login, error) {
 	return s.loginAs(user, "proxy-user "+say.Line(user))
 }
 
-// loginAs is a user, whom a source names, with the password.
+// loginAs is the login for a user. source says in errors where the user was named.
 func (s *shared) loginAs(user, source string) (*doctor.Login, error) {
 	if name, _, both := strings.Cut(user, ":"); both {
 		return nil, &settingError{source: source, advice: "give " + say.Line(name) + " alone, and the password in " + passwordVariable + " or in the file of --proxy-password-file", err: errors.New("a password does not stand beside the user: others can see it")}
@@ -104,7 +106,7 @@ func (s *shared) loginAs(user, source string) (*doctor.Login, error) {
 	return login, nil
 }
 
-// proxyPassword is that of the file that is named, else that of the environment; empty when there is none.
+// proxyPassword is the password in the file of --proxy-password-file, else the one in the environment; empty for none.
 func (s *shared) proxyPassword() (string, error) {
 	path := s.proxyPasswordFile
 	if path == "" {

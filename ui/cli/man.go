@@ -39,7 +39,7 @@ func (a *app) printManual(root *cobra.Command) error {
 	return err
 }
 
-// writeManuals writes a page for each command, and through no link.
+// writeManuals writes a page for each command. It follows no symbolic link in dir.
 func writeManuals(root *cobra.Command, dir string) error {
 	at, err := manualDate()
 	if err != nil {

@@ -14,11 +14,11 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// manualSection is that of commands.
+// manualSection is the section of the manual for commands.
 const manualSection = "1"
 
-// manualPage is a command's page in the macros of man(7). Cobra's own writes Markdown and has it translated, by packages
-// whose initialisation every start of culvert would pay for.
+// manualPage is a command's page in the macros of man(7). Cobra's own generator writes Markdown and translates it with packages
+// whose initialisation would make every start of culvert slower.
 func manualPage(cmd *cobra.Command, at time.Time) []byte {
 	cmd.InitDefaultHelpFlag()
 	var p roff
@@ -57,17 +57,18 @@ func manualPage(cmd *cobra.Command, at time.Time) []byte {
 	return []byte(p.String())
 }
 
-// pageName is how man finds the page of a command.
+// pageName is the name by which man finds the page of a command.
 func pageName(cmd *cobra.Command) string { return strings.ReplaceAll(cmd.CommandPath(), " ", "-") }
 
-// documented are the commands below one that have a page.
+// documented are the commands below a command that have a page.
 func documented(cmd *cobra.Command) []*cobra.Command {
 	return slices.DeleteFunc(slices.Clone(cmd.Commands()), func(c *cobra.Command) bool {
 		return !c.IsAvailableCommand() || c.IsAdditionalHelpTopicCommand()
 	})
 }
 
-// manualDate is now, or what a reproducible build asks for (reproducible-builds.org/docs/source-date-epoch).
+// manualDate is the time in SOURCE_DATE_EPOCH, for reproducible builds (reproducible-builds.org/docs/source-date-epoch), else
+// now.
 func manualDate() (time.Time, error) {
 	text := os.Getenv("SOURCE_DATE_EPOCH")
 	if text == "" {
@@ -146,8 +147,8 @@ func (p *roff) options(heading string, flags *pflag.FlagSet) {
 	})
 }
 
-// escape keeps text from being read as anything else: an escape, a request at the beginning of a line, a hyphen where a
-// minus is meant, or other characters in another encoding.
+// escape writes text so that troff reads it as text: not as an escape, or as a request at the beginning of a line, with a minus
+// instead of a hyphen, and with characters beyond ASCII in any encoding.
 func escape(s string) string {
 	var b strings.Builder
 	for i, r := range s {

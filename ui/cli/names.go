@@ -17,29 +17,29 @@ import (
 	"culvert/ui/control"
 )
 
-// How long names are remembered for the shell's completion: they stand for the account for as long as namesLast, and up to
-// namesKept where it does not answer.
+// How long names are remembered for the shell's completion: for namesLast the account is not asked again, and for up to namesKept
+// the names are used if it does not answer.
 const (
 	namesLast = time.Minute
 	namesKept = time.Hour
 )
 
-// What is remembered is bounded.
+// The bounds of what is remembered.
 const (
-	mostNames     = 20_000  // in one list
-	mostNameLists = 64      // of one account
-	mostNameBytes = 4 << 20 // of one account's file
-	mostNameFiles = 16      // accounts
+	mostNames     = 20_000  // names in one list
+	mostNameLists = 64      // lists of one account
+	mostNameBytes = 4 << 20 // bytes in the file of one account
+	mostNameFiles = 16      // accounts, each of which has a file
 )
 
-// nameCache is lists of names of one account as one user sees it, in a file that only they can read. Methods of nil remember
-// nothing; others may be called at once.
+// nameCache is the lists of names in one account, as one user sees it. They are in a file that only the user can read. A nil
+// nameCache remembers nothing. find and put are safe for concurrent use.
 type nameCache struct {
 	path string
 
 	mu    sync.Mutex
 	lists map[string]nameList
-	fresh bool // there is something to write
+	fresh bool // lists has something that the file does not have
 }
 
 type nameList struct {
@@ -47,8 +47,8 @@ type nameList struct {
 	Names []string  `json:"names"`
 }
 
-// nameFile reads what is remembered of an account. Everything that decides whose account it is, and what may be seen of it,
-// is in the file's name: not in clear, as an access key is part of it.
+// nameFile reads what is remembered of an account. The name of its file is a hash of everything that determines which account it
+// is and what of it the user can see. It is a hash as an access key is a part of that.
 func nameFile(state string, of control.Account) *nameCache {
 	var whose []string
 	for _, variable := range os.Environ() {
@@ -72,10 +72,10 @@ func nameFile(state string, of control.Account) *nameCache {
 	return n
 }
 
-// read takes what is in the file, if that is one of ours.
+// read reads the file, if it is a regular file and has lists in it.
 func (n *nameCache) read() {
 	if info, err := os.Lstat(n.path); err != nil || !info.Mode().IsRegular() {
-		return // a pipe would never end
+		return // reading a pipe might not end
 	}
 	file, err := os.Open(n.path)
 	if err != nil {
@@ -88,7 +88,7 @@ func (n *nameCache) read() {
 	}
 }
 
-// find is a list that is not older than age.
+// find returns the list under a key, unless it is older than age.
 func (n *nameCache) find(key string, age time.Duration) ([]string, bool) {
 	if n == nil {
 		return nil, false
@@ -112,7 +112,7 @@ func (n *nameCache) put(key string, found []string) {
 	n.lists[key], n.fresh = nameList{At: time.Now().UTC(), Names: found}, true
 }
 
-// write replaces the file, if there is something new. What cannot be remembered is asked for again.
+// write replaces the file, if there is something new. Errors are ignored: names that are not remembered are asked for again.
 func (n *nameCache) write() {
 	if n == nil || !n.fresh {
 		return
@@ -126,7 +126,7 @@ func (n *nameCache) write() {
 	if err != nil || len(body) > mostNameBytes || os.MkdirAll(dir, 0o700) != nil {
 		return
 	}
-	file, err := os.CreateTemp(dir, ".names-*") // with mode 0600
+	file, err := os.CreateTemp(dir, ".names-*") // its mode is 0600
 	if err != nil {
 		return
 	}
@@ -138,7 +138,8 @@ func (n *nameCache) write() {
 	prune(dir)
 }
 
-// prune removes the files of accounts that were not asked for the longest, and what a process that was killed has left.
+// prune removes all files but the mostNameFiles that were written last, and files that are older than namesKept. Among them are
+// temporary files that killed processes have left.
 func prune(dir string) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -18,16 +18,16 @@ import (
 )
 
 const (
-	// moduleFamily is the task definition of the module that culvert deploy writes out, with its default names.
+	// moduleFamily is the family of the task definition that the module of culvert deploy makes with its default names.
 	moduleFamily = "culvert-squid"
-	// demandWait is the default of --wait for a task that has to be started first, its image pulled.
+	// demandWait is the default of --wait when a task has to be started first, as its image may have to be pulled.
 	demandWait = 5 * time.Minute
 )
 
 // demand are the flags for a task that runs only as long as the tunnels to it.
 type demand struct {
-	run             string // the task definition; empty: none is run
-	start           bool   // the service named, where it is scaled to zero
+	run             string // the definition of the task to run; empty for none
+	start           bool   // start a task of the named service, if it is scaled to zero
 	ttl             time.Duration
 	subnets, groups []string
 	public          bool
@@ -53,10 +53,10 @@ func (d *demand) flags() *pflag.FlagSet {
 	return f
 }
 
-// wanted reports whether anything is started.
+// wanted reports whether the flags ask for something to be started.
 func (d *demand) wanted() bool { return d.run != "" || d.start }
 
-// demanding has --run without a task definition mean the module's own.
+// demanding adds moduleFamily to a --run without a task definition.
 func demanding(args []string) []string {
 	var full []string
 	for i, arg := range args {
@@ -71,10 +71,10 @@ func demanding(args []string) []string {
 	return full
 }
 
-// resourceForm are the ids of subnets and security groups.
+// resourceForm matches the ids of subnets and security groups.
 var resourceForm = pattern.Of(`^(subnet|sg)-[0-9a-zA-Z]{1,32}$`) //nolint:gochecknoglobals // compiled when it is needed
 
-// check refuses flags that make no sense, together with what is read-only.
+// check refuses flags that make no sense, and to start anything with --read-only.
 func (d *demand) check(readOnly bool) error {
 	if d.start && d.run != "" {
 		return usage("leave one out", "--run starts a task of its own, and --start a service's")
@@ -109,7 +109,7 @@ func (d *demand) check(readOnly bool) error {
 	return nil
 }
 
-// notStarted refuses a flag of what is started where a command uses what there is.
+// notStarted is the error for --run or --start at a command that starts nothing.
 func notStarted(cmd *cobra.Command, flag string) error {
 	advice := "start it with culvert --headless or culvert up, which have --" + flag
 	switch cmd.Name() {
@@ -121,8 +121,8 @@ func notStarted(cmd *cobra.Command, flag string) error {
 	return usage(advice, "%s has no --%s: only --headless and up start what is not there", cmd.CommandPath(), flag)
 }
 
-// query is what the flags of the target ask for when a task is started: the cluster it goes to, and the service that says
-// where in the network.
+// query returns the cluster in which a task is started, and the service that is started or whose network the task gets. It checks
+// the flags of the target for that.
 func (d *demand) query(aim *aim) (cluster aws.Query, service string, err error) {
 	q, err := aim.names()
 	switch {
@@ -143,7 +143,7 @@ func (d *demand) query(aim *aim) (cluster aws.Query, service string, err error) 
 	return q, service, nil
 }
 
-// order is the task to be started.
+// order is the order for what is to be started.
 func (d *demand) order(cluster, service string) aws.Order {
 	return aws.Order{
 		Cluster: cluster, Definition: d.run, Service: service, TTL: d.ttl, Unwatched: d.unwatched, Share: d.share,
@@ -151,7 +151,7 @@ func (d *demand) order(cluster, service string) aws.Order {
 	}
 }
 
-// wording is what is started, in words that are equal when two ask for the same.
+// wording says what is started, in words that are equal when two calls ask for the same.
 func (d *demand) wording(service string) string {
 	switch {
 	case d.start:
@@ -178,16 +178,17 @@ func (d *demand) wording(service string) string {
 	return text + " for at most " + d.ttl.String()
 }
 
-// onDemand is the task as headless starts it, noted for the next culvert should this one be killed. Nil when none is wanted.
+// onDemand is what headless starts for the tunnels; nil for nothing. It is noted, so that the next culvert can stop it if this
+// one is killed.
 func (a *app) onDemand(d *demand, aim *aim, in control.Account) *headless.OnDemand {
 	if !d.wanted() {
 		return nil
 	}
-	q, service, _ := d.query(aim) // wanted has said what is wrong with it
+	q, service, _ := d.query(aim) // an error was already returned by wanted
 	return a.noting(d.order(q.Cluster, service), in)
 }
 
-// errand is what the interface has started for one of its tunnels.
+// errand is what the interface starts for one of its tunnels.
 func (a *app) errand(o aws.Order, c *aws.Client) screen.Errand {
 	wait := a.shared.wait
 	if f := a.shared.set.Lookup("wait"); !f.Changed && f.Value.String() == f.DefValue {
@@ -196,7 +197,7 @@ func (a *app) errand(o aws.Order, c *aws.Client) screen.Errand {
 	return &headless.Errand{OnDemand: a.noting(o, a.shared.accountBehind(c)), Wait: wait}
 }
 
-// noting is an order that is written down while it is there.
+// noting makes an OnDemand for an order that notes what it starts in a file, and removes the note when that is stopped.
 func (a *app) noting(o aws.Order, in control.Account) *headless.OnDemand {
 	started := &headless.OnDemand{Order: o}
 	if a.shared.demo {
@@ -210,8 +211,8 @@ func (a *app) noting(o aws.Order, in control.Account) *headless.OnDemand {
 	return started
 }
 
-// endRuns stops the tasks that killed processes of this user have left. What cannot be done is said, and tried again by the
-// next culvert; the tasks end by themselves.
+// endRuns stops the tasks that killed processes of this user have left. It tells what fails, and the next culvert tries that
+// again; the tasks also end by themselves.
 func (a *app) endRuns(ctx context.Context, to teller) {
 	if a.shared.demo {
 		return
@@ -249,7 +250,7 @@ func (a *app) endRun(ctx context.Context, all *accounts, dir control.Dir, r cont
 	for _, what := range ended {
 		to.noticef("an earlier culvert was killed: stopped %s", what)
 	}
-	// Without a task it is not known whether there will be one: RunTask was under way.
+	// If no task was found, one may still come up, as the process was killed during RunTask: then the note is kept.
 	if err == nil && (len(ended) > 0 || r.Service+r.Share != "") {
 		dir.ForgetRun(r.ID)
 	}

@@ -27,7 +27,7 @@ func findPaths() paths {
 			*dir = set
 		}
 	}
-	if run == "" { // cron and containers have none; what is left there by a reboot is recognised
+	if run == "" { // cron and containers have no runtime directory; files that outlive a reboot here are recognised
 		run = filepath.Join(state, "culvert", "run")
 	} else {
 		run = filepath.Join(run, "culvert")

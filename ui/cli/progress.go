@@ -14,16 +14,16 @@ import (
 )
 
 const (
-	// progressAfter an examination has taken so long, a line says what it waits for.
+	// progressAfter is how long something takes before a line says what is waited for, and after which the line is drawn again.
 	progressAfter = time.Second
-	// clearLine goes to the beginning of the line and empties it.
+	// clearLine moves the cursor to the beginning of the line and empties the line.
 	clearLine = "\r\x1b[K"
 )
 
 // progress is a line on a terminal that says what is waited for.
 type progress struct {
 	out     io.Writer
-	text    func(time.Duration) string // after so long
+	text    func(time.Duration) string // the text of the line after a time; empty for no line
 	started time.Time
 	end     chan struct{}
 	once    sync.Once
@@ -33,7 +33,8 @@ type progress struct {
 	shown bool
 }
 
-// progress begins the line, where there is a terminal and nothing else writes to it. text is called from another goroutine.
+// progress starts a progress. It draws the line only if stderr is a terminal to which no log is written. text is called from
+// another goroutine.
 func (a *app) progress(text func(time.Duration) string) *progress {
 	p := &progress{out: a.Stderr, text: text, started: time.Now(), end: make(chan struct{})}
 	logs := a.shared.logFile == "" && a.shared.logLevel.Level < slog.LevelWarn
@@ -43,7 +44,7 @@ func (a *app) progress(text func(time.Duration) string) *progress {
 	return p
 }
 
-// stop takes the line away for good. It may be called again.
+// stop removes the line for good. It may be called again.
 func (p *progress) stop() {
 	p.once.Do(func() { close(p.end) })
 	p.drawing.Wait()
@@ -57,7 +58,7 @@ func (p *progress) draw() {
 			if text := []rune(p.text(time.Since(p.started))); len(text) > 0 {
 				p.mu.Lock()
 				p.shown = true
-				_, _ = io.WriteString(p.out, clearLine+string(text[:min(len(text), helpWidth-1)])) // nobody misses it
+				_, _ = io.WriteString(p.out, clearLine+string(text[:min(len(text), helpWidth-1)])) // an error does not matter
 				p.mu.Unlock()
 			}
 			next = time.After(progressAfter)
@@ -68,7 +69,7 @@ func (p *progress) draw() {
 	}
 }
 
-// aside takes the line away, until it is drawn again, and writes in its place.
+// aside removes the line and calls write. The line is drawn again later.
 func (p *progress) aside(write func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -79,8 +80,8 @@ func (p *progress) aside(write func()) {
 	write()
 }
 
-// beside returns a writer whose lines do not end up in the one of the progress. What is no terminal is written to as it is: it
-// may stand still, and must hold up nothing else.
+// beside returns a writer that removes the line of the progress before it writes to w. If w is no terminal, beside returns w
+// itself: a write to it may block, and must not block the line.
 func (p *progress) beside(w io.Writer) io.Writer {
 	if !isTerminal(w) {
 		return w
@@ -98,10 +99,10 @@ func (w besideWriter) Write(b []byte) (n int, err error) {
 	return n, err
 }
 
-// seconds is how a time is told in the line.
+// seconds is a time as the line tells it.
 func seconds(d time.Duration) string { return fmt.Sprintf("%d s", int(d.Seconds())) }
 
-// tally is what the doctor waits for. Its methods are safe for concurrent use.
+// tally knows which checks the doctor still waits for. Its methods are safe for concurrent use.
 type tally struct {
 	checks []doctor.Check
 
@@ -116,7 +117,7 @@ func (t *tally) take(r doctor.Result) {
 	t.done[r.Check] = true
 }
 
-// line names the first check on the path that is not over: the others wait for it, or will be over before.
+// line says how many checks are over, and names the first on the path that is not: the others wait for it, or are over earlier.
 func (t *tally) line(after time.Duration) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -129,7 +130,7 @@ func (t *tally) line(after time.Duration) string {
 	return text
 }
 
-// opening says how far a set of tunnels is; empty when nothing of it is waited for.
+// opening says how far the start of a set of tunnels is; empty when the set is not starting.
 func opening(s control.Set, after time.Duration) string {
 	if s.State != control.Starting {
 		return ""

@@ -12,17 +12,17 @@ import (
 	"culvert/internal/trust"
 )
 
-// A project file comes with a directory: with a clone, an archive, a shared folder. It may say which tunnels exist and
-// nothing else, because whoever wrote it is not the user. It sets no flag, so it cannot move a call, choose whose
-// credentials are used before a tunnel of it is asked for by name, or name a file to write to.
+// A project file comes with a directory, such as a clone, an archive or a shared folder, so that it may not be the user who has
+// written it. Therefore it can only say which tunnels exist. It sets no flag, so that it cannot send a call elsewhere, or name a
+// file to write to, or choose whose credentials are used before the user asks for one of its tunnels by name.
 
-// projectName is what project files are called.
+// projectName is the name of project files.
 const projectName = ".culvert.yaml"
 
 // projectKeys are the keys of a project file.
 func projectKeys() []string { return []string{"tunnels", "groups"} }
 
-// readProject reads the project file that is in force in dir; found is false when there is none.
+// readProject reads the project file for dir. Its found is false when there is none.
 func readProject(dir string) (configFile, error) {
 	file, err := openProject(dir)
 	if file == nil {
@@ -36,13 +36,13 @@ func readProject(dir string) (configFile, error) {
 	return checker{file: file.Name(), project: true}.parse(body, projectKeys())
 }
 
-// openProject looks for a project file in dir and above it, up to the root of the repository or the home directory. It
-// goes no further than the owner of dir has the directories, and refuses a file that somebody else could have put there;
-// then the error is a *ConfigError. It is nil when there is none.
+// openProject looks for a project file in dir and the directories above it, up to the root of the repository or the home
+// directory, as long as they have the same owner. It refuses a file that somebody else could have put there with a *ConfigError.
+// The file is nil when there is none.
 func openProject(dir string) (*os.File, error) {
-	dir, err := filepath.EvalSymlinks(dir) // what is above a link is not above where it leads
+	dir, err := filepath.EvalSymlinks(dir) // the directories above a link are not those above its target
 	if err != nil {
-		return nil, nil //nolint:nilnil,nilerr // a directory that is gone has no file
+		return nil, nil //nolint:nilnil,nilerr // a directory that no longer exists has no file
 	}
 	var home fs.FileInfo
 	if path, err := os.UserHomeDir(); err == nil {
@@ -52,19 +52,19 @@ func openProject(dir string) (*os.File, error) {
 	for {
 		here, err := os.Stat(dir)
 		if err != nil || below != nil && !trust.SameOwner(here, below) {
-			return nil, nil //nolint:nilnil,nilerr // as above
+			return nil, nil //nolint:nilnil,nilerr // there is no file to this point
 		}
 		if _, err := os.Lstat(filepath.Join(dir, projectName)); !errors.Is(err, fs.ErrNotExist) {
 			return openProjectIn(dir)
 		}
 		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil || home != nil && os.SameFile(here, home) || filepath.Dir(dir) == dir {
-			return nil, nil //nolint:nilnil // as above
+			return nil, nil //nolint:nilnil // there is no file to this point
 		}
 		dir, below = filepath.Dir(dir), here
 	}
 }
 
-// openProjectIn opens the project file of a directory. What is checked is what was opened.
+// openProjectIn opens the project file of a directory. It checks the open file, which nobody can exchange after the check.
 func openProjectIn(dir string) (*os.File, error) {
 	path := filepath.Join(dir, projectName)
 	refuse := func(format string, args ...any) error {
@@ -77,7 +77,7 @@ func openProjectIn(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, unreadable(path, err)
 	}
-	defer root.Close() //nolint:errcheck // only looked at
+	defer root.Close() //nolint:errcheck // it is only read
 	if info, err := root.Stat("."); err != nil {
 		return nil, unreadable(path, err)
 	} else if problem := trust.Problem(info); problem != "" {
@@ -111,7 +111,8 @@ func openProjectIn(dir string) (*os.File, error) {
 	return file, nil
 }
 
-// noticeOrigin says which file a saved tunnel that is used comes from, where that may surprise: each once.
+// noticeOrigin tells that a saved tunnel is from a project file, or that a tunnel with the same name in another file is not used.
+// It tells each of these once.
 func (a *app) noticeOrigin(t savedTunnel) {
 	notice := func(text string) {
 		if !slices.Contains(a.noticed, text) {
@@ -129,7 +130,7 @@ func (a *app) noticeOrigin(t savedTunnel) {
 	}
 }
 
-// SocketPathError is a socket that a project file wants outside its own directory and the runtime directory of the user.
+// SocketPathError says that a project file names a socket outside of its own directory and the user's runtime directory.
 type SocketPathError struct{ Socket, File string }
 
 func (e *SocketPathError) Error() string {
@@ -141,15 +142,15 @@ func (e *SocketPathError) Remedy() string {
 	return "put it below " + filepath.Dir(e.File) + " or " + runtimeBase() + ", or move the tunnel into your own file, " + findPaths().Config
 }
 
-// checkProjectSocket refuses a socket outside the directory of the project file and the user's runtime directory, links
-// followed. "" is none.
+// checkProjectSocket refuses a socket that is outside of the project file's directory and the user's runtime directory, also if a
+// symbolic link leads outside. An empty socket is none.
 func checkProjectSocket(file, socket string) error {
 	if socket == "" {
 		return nil
 	}
 	refused := &SocketPathError{Socket: socket, File: file}
 	path, err := filepath.Abs(socket)
-	if err != nil || slices.Contains(strings.Split(filepath.ToSlash(socket), "/"), "..") { // behind a link ".." is not what it looks like
+	if err != nil || slices.Contains(strings.Split(filepath.ToSlash(socket), "/"), "..") { // ".." after a link leads to another directory than it seems
 		return refused
 	}
 	place, ok := physical(filepath.Dir(path))
@@ -168,7 +169,7 @@ func checkProjectSocket(file, socket string) error {
 	return refused
 }
 
-// physical is a path without links, as far as it exists; false when that cannot be said.
+// physical is a path with its symbolic links resolved, as far as the path exists; false when they cannot be resolved.
 func physical(path string) (string, bool) {
 	rest := ""
 	for {
@@ -177,7 +178,7 @@ func physical(path string) (string, bool) {
 			return filepath.Join(there, rest), true
 		}
 		if _, err := os.Lstat(path); err == nil || !errors.Is(err, fs.ErrNotExist) || filepath.Dir(path) == path {
-			return "", false // a link into nothing, or a place that nobody may look into
+			return "", false // a link that leads nowhere, or a directory that the user may not read
 		}
 		path, rest = filepath.Dir(path), filepath.Join(filepath.Base(path), rest)
 	}

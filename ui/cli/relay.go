@@ -8,7 +8,7 @@ import (
 	"culvert/tunnel/bond"
 )
 
-// relay serves what bonds sessions, in the task.
+// relay serves the relay in the task, which bonds sessions.
 func (a *app) relay() *cobra.Command {
 	var to []string
 	listen, check := bond.UsualListen, false

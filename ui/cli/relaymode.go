@@ -2,14 +2,14 @@ package cli
 
 import "culvert/tunnel"
 
-// What --relay may be.
+// The values of --relay.
 const (
 	relayAuto    = "auto"
 	relayNo      = "no"
 	relayRequire = "require"
 )
 
-// relayMode is what the engine is told.
+// relayMode is the mode of the engine for a value of --relay.
 func relayMode(word string) tunnel.RelayMode {
 	switch word {
 	case relayNo:

@@ -1,4 +1,4 @@
-// Package cli is the command line: every command fills an options struct and calls a face.
+// Package cli is the command line: every command fills an options struct, and calls the interface or the headless face with it.
 package cli
 
 import (
@@ -23,12 +23,12 @@ type Process struct {
 	Args           []string // without the program's name
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	Signals        <-chan os.Signal // those after the one that ends the context; nil: none come
+	Signals        <-chan os.Signal // the signals after the one that ends the context; nil for none
 	Build          Build
 }
 
-// Run runs a command line until it is done or ctx ends, and returns the exit code. A signal that ends ctx is told by a
-// *headless.SignalError as its cause.
+// Run runs a command line until it is done or ctx ends, and returns the exit code. If a signal ends ctx, its cause has to be a
+// *headless.SignalError.
 func Run(ctx context.Context, p Process) int {
 	a := &app{Process: p, github: headless.NewGitHub(os.Getenv, p.Stderr)}
 	a.shared.build = a.Build.complete(nil).Version
@@ -45,12 +45,12 @@ type app struct {
 	Process
 
 	shared shared
-	github *headless.GitHub // nil elsewhere
+	github *headless.GitHub // nil outside of a GitHub job
 
-	unasked   bool              // a shell completes: nobody is asked for anything
-	noticed   []string          // what noticeOrigin has said
-	given     map[string]string // variables that were given back: the next step of the job will see them so
-	confidant *confidant        // of the process in the background, which has no github; nil elsewhere
+	unasked   bool              // a shell completes, so that the user must not be asked for anything
+	noticed   []string          // what noticeOrigin has told
+	given     map[string]string // the variables that were given back, as the next step of the job will see them
+	confidant *confidant        // is told secrets by the process in the background, which has no github; nil in other processes
 	leaving   sync.Mutex        // held while sessions of earlier processes are ended
 }
 
@@ -90,9 +90,9 @@ func (a *app) root() *cobra.Command {
 		SuggestionsMinimumDistance: 2,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Name() == cobra.ShellCompRequestCmd || wantsVersion {
-				return nil // its flags are still to be read, and a shell wants no errors: see savedWords and complete
+				return nil // the flags are parsed later, and a shell shows no errors: see savedWords and complete
 			}
-			// What is up is looked at and ended whatever a project's file says by now.
+			// These commands are for what is already up. They must work whatever the project file says now.
 			a.shared.noProject = slices.Contains([]string{"down", "status", "env"}, cmd.Name())
 			return a.shared.resolve()
 		},
@@ -154,7 +154,7 @@ func (a *app) root() *cobra.Command {
 	root.SetCompletionCommandGroupID(groupOther)
 	root.SetHelpCommand(a.helpCommand())
 	root.SetHelpCommandGroupID(groupOther)
-	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { _ = writeHelp(cmd.OutOrStdout(), cmd) }) // a help that nobody reads
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { _ = writeHelp(cmd.OutOrStdout(), cmd) }) // an error of printing help does not matter
 	a.completeTargets(root, &aim)
 	return uses(root, headings()...)
 }
@@ -178,7 +178,7 @@ func rootArgs(cmd *cobra.Command, args []string) error {
 	return usage("see culvert --help", "unknown command %q", args[0])
 }
 
-// atMost admits up to n arguments, of the given choices where there are any.
+// atMost admits up to n arguments. If there are choices, every argument has to be one of them.
 func atMost(n int, choices ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) > n {

@@ -15,7 +15,7 @@ import (
 	"culvert/ui/screen"
 )
 
-// SaveError is a config file that saved tunnels cannot be written to.
+// SaveError says that saved tunnels cannot be written to a config file.
 type SaveError struct {
 	File string
 	Err  error
@@ -24,12 +24,12 @@ type SaveError struct {
 func (e *SaveError) Error() string { return fmt.Sprintf("save to %s: %v", e.File, cause(e.Err)) }
 func (e *SaveError) Unwrap() error { return e.Err }
 
-// Remedy says how to get around it.
+// Remedy says how to get around that.
 func (e *SaveError) Remedy() string {
 	return advice(e.Err, "make the file writable, or name another one with --config")
 }
 
-// ChangedError is a change of something that says something else by now than whoever wanted the change has seen.
+// ChangedError says that something was changed since the user has seen it, so that the user's own change was not made.
 type ChangedError struct{ What string }
 
 func (e *ChangedError) Error() string {
@@ -41,21 +41,21 @@ func (e *ChangedError) Remedy() string {
 	return "look at what it says now, which is shown; the same change once more replaces that"
 }
 
-// keeper writes what the interface saves: to the file of --config, else to the user's own. What is saved in the demo
-// account lives no longer than it does, unless a file was named for it.
+// keeper writes what the interface saves: to the file of --config, else to the user's own. In the demo account without --config
+// it writes to memory, which is lost with the process.
 type keeper struct {
 	*shared
 
-	ctx context.Context //nolint:containedctx // of the run: the interface gives none
+	ctx context.Context //nolint:containedctx // the context of the run, as the interface passes none
 
 	mu     sync.Mutex
 	memory []byte // the file of the demo account
 }
 
-// demoFile is what the file of the demo account is called.
+// demoFile is how messages name the memory in which the demo account is saved.
 const demoFile = "this demo alone"
 
-// path is where it is written to; empty for the memory of the demo account.
+// path is the file to which the keeper writes; empty for memory.
 func (k *keeper) path() string {
 	switch {
 	case k.config != "":
@@ -66,8 +66,8 @@ func (k *keeper) path() string {
 	return findPaths().Config
 }
 
-// save makes changes, all or none. What the files say is read again whatever becomes of it, as others may have written to
-// them.
+// save makes all of the changes, or none. It returns what the files say afterwards also with an error, as others may have written
+// to them.
 func (k *keeper) save(changes []screen.Change) (screen.Written, error) {
 	var before, after []byte
 	kept, err := k.write(func(old []byte) (fresh []byte, err error) {
@@ -112,7 +112,7 @@ func (k *keeper) write(edit func(old []byte) ([]byte, error)) (screen.Written, e
 	return screen.Written{Path: named(path), Saved: k.shown(&all)}, err
 }
 
-// named is how a path is called.
+// named is how messages name a path.
 func named(path string) string {
 	if path == "" {
 		return demoFile
@@ -120,7 +120,7 @@ func named(path string) string {
 	return path
 }
 
-// reread are the tunnels and groups of the files as they are now.
+// reread reads the tunnels and groups of the files as they are now.
 func (k *keeper) reread() (saved, error) {
 	files, err := k.files(k.names())
 	if err != nil {
@@ -140,7 +140,7 @@ func (k *keeper) reread() (saved, error) {
 	return all, nil
 }
 
-// shown hands tunnels and groups to the interface.
+// shown returns tunnels and groups in the form for the interface.
 func (s *shared) shown(all *saved) screen.Saved {
 	var out screen.Saved
 	for _, t := range all.tunnels {
@@ -160,7 +160,7 @@ func (s *shared) shown(all *saved) screen.Saved {
 	return out
 }
 
-// shown is a tunnel as its entry says.
+// shown is a saved tunnel in the form for the interface.
 func (t *savedTunnel) shown() screen.SavedTunnel {
 	one := screen.SavedTunnel{
 		Name: t.name, Target: t.target, Forward: t.forward, Profile: t.profile, Region: t.region, Role: t.role,
@@ -175,15 +175,15 @@ func (t *savedTunnel) shown() screen.SavedTunnel {
 	return one
 }
 
-// How long another process may have the right to write a file, and how often it is asked for.
+// How long rewrite waits for another process that holds the lock of a file, and how often it tries to get the lock.
 const (
 	writeWithin = 5 * time.Second
 	writePoll   = 20 * time.Millisecond
 )
 
-// rewrite replaces a file with what edit makes of it, in one step or not at all; what a symbolic link leads to is replaced,
-// not the link. One culvert does it at a time. Editors ask nobody: what one of them has written while edit was at work is
-// edited in its turn.
+// rewrite replaces a file with what edit makes of it, in one step or not at all. If path is a symbolic link, its target is
+// replaced. A lock keeps out other culverts, but not editors: if the file has changed while edit worked, edit gets the new
+// content.
 func rewrite(ctx context.Context, path string, edit func(old []byte) ([]byte, error)) error {
 	if leads, err := filepath.EvalSymlinks(path); err == nil {
 		path = leads
@@ -197,7 +197,7 @@ func rewrite(ctx context.Context, path string, edit func(old []byte) ([]byte, er
 	if err != nil {
 		return err
 	}
-	defer flock.Remove(lock) //nolint:errcheck // what is left of it is in nobody's way
+	defer flock.Remove(lock) //nolint:errcheck // a lock file that is left does no harm
 	old, err := contentsOf(path)
 	for err == nil {
 		var fresh, now []byte
@@ -215,7 +215,7 @@ func rewrite(ctx context.Context, path string, edit func(old []byte) ([]byte, er
 	return err
 }
 
-// contentsOf is what a file holds; nothing where there is none.
+// contentsOf is the content of a file; nil when the file does not exist.
 func contentsOf(path string) ([]byte, error) {
 	body, err := os.ReadFile(path) //nolint:gosec // the user's own choice of file
 	if errors.Is(err, fs.ErrNotExist) {
@@ -224,7 +224,7 @@ func contentsOf(path string) ([]byte, error) {
 	return body, err
 }
 
-// lockFile takes the right to write a file. It is a file of its own, as the other is replaced.
+// lockFile takes the lock for writing a file. The lock is a file of its own, as the other one is replaced.
 func lockFile(ctx context.Context, path string) (*os.File, error) {
 	name := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".lock")
 	for {
@@ -243,7 +243,7 @@ func lockFile(ctx context.Context, path string) (*os.File, error) {
 // replace writes a file that only its owner can read, in one step.
 func replace(path string, body []byte) error {
 	dir := filepath.Dir(path)
-	file, err := os.CreateTemp(dir, "."+filepath.Base(path)+"-*") // mode 0600
+	file, err := os.CreateTemp(dir, "."+filepath.Base(path)+"-*") // its mode is 0600
 	if err != nil {
 		return err
 	}

@@ -13,34 +13,34 @@ import (
 // savedTunnel is a tunnel of a config file.
 type savedTunnel struct {
 	name    string
-	target  aws.Target // without a RuntimeID; may be zero where the forward is to a name
+	target  aws.Target // without a RuntimeID; it may be zero when the forward is to a destination by its name
 	forward tunnel.Forward
 	probe   probeValue
-	lanes   lanesValue // 0 is what --lanes says
-	spread  string     // no keeps it on one task; else it is what --spread says
+	lanes   lanesValue // how many sessions; 0 for the value of --lanes
+	spread  string     // "no" keeps the tunnel on one task; else --spread decides
 	file    string
 	project bool // file is a project file
 
-	profile, region, role string // of the account that the tunnel is in; empty is what the flags say
-	proxyUser             string // whom the proxy at its far end wants; empty is what the flags say
+	profile, region, role string // the account of the tunnel; empty for what the flags say
+	proxyUser             string // the user for the proxy at its far end; empty for what the flags say
 }
 
-// savedGroup is a list of saved tunnels with a name, all of one config file.
+// savedGroup is a named list of saved tunnels, all of the same config file.
 type savedGroup struct {
 	name    string
 	tunnels []string
-	project string // the project file that it comes from; empty for the user's own
+	project string // the project file of the group; empty for the user's own file
 }
 
 // saved are the tunnels and groups of the config files, in the order of the files.
 type saved struct {
 	tunnels []savedTunnel
 	groups  []savedGroup
-	hidden  []savedTunnel // of a file that did not win the name
+	hidden  []savedTunnel // the tunnels that are not used, as a file with precedence has the same name
 }
 
-// merge adds what another file has under names that are still free, of tunnels and groups alike: the file that wins comes
-// first, and its names mean what they mean there.
+// merge adds the tunnels and groups of another file whose names are still free. The file with precedence is merged first, so that
+// its names keep their meaning; a name is taken by a tunnel or a group alike.
 func (s *saved) merge(other saved) {
 	taken := s.names()
 	for _, t := range other.tunnels {
@@ -57,7 +57,7 @@ func (s *saved) merge(other saved) {
 	}
 }
 
-// names are those of the tunnels and groups.
+// names are the names of the tunnels and groups.
 func (s *saved) names() []string {
 	var names []string
 	for _, t := range s.tunnels {
@@ -105,7 +105,7 @@ func (c checker) tunnels(n *yaml.Node) ([]savedTunnel, error) {
 	return all, err
 }
 
-// whole refuses an entry that leads nowhere, or to two things.
+// whole refuses an entry that does not say where the tunnel leads, or says so twice, or has keys that do not go together.
 func (c checker) whole(name string, found map[string]bool, line int) error {
 	example := fmt.Sprintf("write %s: {target: CLUSTER/SERVICE, forward: \"PORT\"}, or dynamic: 1080 in place of the forward, or {to: NAME}", name)
 	switch {
@@ -128,8 +128,8 @@ func (c checker) whole(name string, found map[string]bool, line int) error {
 	return nil
 }
 
-// tunnelKeys are the keys that a tunnel may have: whose role is assumed, and who gets the password of the environment, is not
-// for a project to say.
+// tunnelKeys are the keys that the entry of a tunnel may have. A project may not say which role is assumed, and for which user
+// the password of the environment is sent.
 func (c checker) tunnelKeys() []string {
 	keys := append([]string{"target", "forward", "dynamic", "to", "probe", "lanes", "spread", "profile", "region"}, anyHostKeys()...)
 	if !c.project {
@@ -169,7 +169,7 @@ func (c checker) tunnelValue(t *savedTunnel, key, text string, line int) error {
 	return nil
 }
 
-// anyHostValue reads what an entry says of its tunnel to any host.
+// anyHostValue reads the value of a key that is for a tunnel to any host.
 func (c checker) anyHostValue(h *anyHost, key, text string, line int) error {
 	var to interface{ Set(text string) error }
 	switch key {
@@ -188,8 +188,8 @@ func (c checker) anyHostValue(h *anyHost, key, text string, line int) error {
 	return nil
 }
 
-// lanesOf are the sessions of a saved tunnel, as far as the flags leave that to its entry: how many (0 is what the flags say),
-// and whether they stay on one task.
+// lanesOf returns how many sessions the entry of a saved tunnel asks for (0 for what the flags say), and whether they stay on one
+// task. Flags of the command line have precedence over the entry.
 func (s *shared) lanesOf(t *savedTunnel) (lanes int, oneTask bool) {
 	if !s.set.Lookup("lanes").Changed {
 		lanes = int(t.lanes)
@@ -197,7 +197,7 @@ func (s *shared) lanesOf(t *savedTunnel) (lanes int, oneTask bool) {
 	return lanes, t.spread == "no" && !s.set.Lookup("spread").Changed
 }
 
-// groups reads the groups; each names saved tunnels of the same file.
+// groups reads the groups. Each may only name saved tunnels of the same file.
 func (c checker) groups(n, file *yaml.Node) ([]savedGroup, error) {
 	var known []string
 	for i := 0; i+1 < len(file.Content); i += 2 {

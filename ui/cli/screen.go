@@ -28,7 +28,7 @@ import (
 	"culvert/ui/screen"
 )
 
-// screen is culvert without --headless: face one.
+// screen runs culvert without --headless: the interface.
 func (a *app) screen(ctx context.Context, aim *aim, forwards *forwards) error {
 	if !a.onTerminal() {
 		return usage("run culvert --headless, or "+a.shared.shell().Culvert("list")+" to see what there is", "the interface needs a terminal on stdin and stdout")
@@ -61,14 +61,14 @@ func (a *app) screen(ctx context.Context, aim *aim, forwards *forwards) error {
 	return k.after(kept, err)
 }
 
-// onTerminal reports whether somebody can see a screen and type.
+// onTerminal reports whether standard input and output are a terminal that can show a screen.
 func (a *app) onTerminal() bool {
 	in, isIn := a.Stdin.(*os.File)
 	out, isOut := a.Stdout.(*os.File)
 	return isIn && isOut && term.IsTerminal(int(in.Fd())) && term.IsTerminal(int(out.Fd())) && os.Getenv("TERM") != "dumb"
 }
 
-// toStart is where flags want the interface to begin, and the forwards that it opens at once.
+// toStart returns the row of the browser at which the interface begins, and the tunnels that it opens at once, by the flags.
 func (a *app) toStart(aim *aim, forwards *forwards) (open aws.Target, start []screen.Start, err error) {
 	if !forwards.given() {
 		if err := a.shared.withoutAnyHost(); err != nil {
@@ -87,7 +87,7 @@ func (a *app) toStart(aim *aim, forwards *forwards) (open aws.Target, start []sc
 		return open, nil, err
 	}
 	if open, err = a.toOpen(aim); err != nil {
-		open = aws.Target{} // an ARN of a task may have no cluster, which the tunnel finds
+		open = aws.Target{} // an ARN of a task may not name its cluster; the tunnel finds it, so that this is no error
 	}
 	start = make([]screen.Start, len(wanted))
 	for i, w := range wanted {
@@ -96,7 +96,7 @@ func (a *app) toStart(aim *aim, forwards *forwards) (open aws.Target, start []sc
 	return open, start, nil
 }
 
-// toOpen is the row of the browser that a target without a forward names.
+// toOpen returns the row of the browser that the target of the flags names.
 func (a *app) toOpen(aim *aim) (aws.Target, error) {
 	q, err := aim.names()
 	switch {
@@ -121,7 +121,7 @@ func (a *app) screenOptions(ctx context.Context, s *screenAccount) screen.Option
 	if o.Demo {
 		o.Begin = aws.Target{Cluster: demoCluster, Service: demoService}
 		o.Refresh = min(o.Refresh, demoRefresh)
-		return o // nothing of it is kept
+		return o // the demo keeps no memory of used tunnels
 	}
 	o.Recent = recent.File(filepath.Join(findPaths().State, "recent.json"))
 	return o
@@ -178,7 +178,7 @@ func (a *app) usualOptions(ctx context.Context, s *screenAccount) screen.Options
 	}
 }
 
-// parseProbe reads what --probe takes; "" chooses by the port.
+// parseProbe reads a value of --probe; an empty one chooses by the port.
 func parseProbe(text string) (headless.Probe, error) {
 	var v probeValue
 	if text == "" {
@@ -188,19 +188,19 @@ func parseProbe(text string) (headless.Probe, error) {
 	return v.Probe, err
 }
 
-// screenAccount opens accounts for the interface, as often as the user goes elsewhere. The embedded one is started with
-// the first, so that nothing keeps the screen waiting.
+// screenAccount opens the accounts for the interface. The embedded account is only started when the first is opened, so that the
+// screen does not wait for it.
 type screenAccount struct {
 	app  *app
 	ring *screen.LogRing
 	log  *slog.Logger
-	file io.Closer // of the log; nil when there is none
-	to   turnout   // where the log goes, where --log-file does not say so
+	file io.Closer // the file of the log; nil when there is none
+	to   turnout   // where the log goes, unless --log-file names a file
 
-	codes  *screen.Codes // questions for one-time codes, to the user at the screen
-	closes []func()      // what goes with the engines
+	codes  *screen.Codes // asks the user at the screen for one-time codes
+	closes []func()      // close what belongs to the engines
 
-	left   sync.Once // tasks that killed processes have left are stopped
+	left   sync.Once // stops the tasks that killed processes have left
 	once   sync.Once
 	demo   *demoAccount
 	failed error
@@ -236,13 +236,13 @@ func (s *screenAccount) connect(ctx context.Context, profile, region, role strin
 	return aws.Connect(ctx, options)
 }
 
-// engine makes the engine for an account. What a killed culvert has left there is told by the log: there is no other
-// place on the screen for it.
+// engine makes the engine for an account. Sessions and tasks that a killed culvert has left are told in the log, as the screen
+// has no other place for that.
 func (s *screenAccount) engine(ctx context.Context, c *aws.Client) *tunnel.Engine {
 	acc := &account{client: c, log: s.log, demo: s.demo}
 	acc.openJournal(s)
 	s.app.endLeftBeside(ctx, acc, c, s)
-	s.left.Do(func() { acc.beside(ctx, func(ctx context.Context) { s.app.endRuns(ctx, s) }) }) // whatever account it is in
+	s.left.Do(func() { acc.beside(ctx, func(ctx context.Context) { s.app.endRuns(ctx, s) }) }) // the tasks of all accounts
 	s.closes = append(s.closes, acc.close)
 	e := acc.engine(&s.app.shared)
 	if s.demo != nil {
@@ -251,7 +251,8 @@ func (s *screenAccount) engine(ctx context.Context, c *aws.Client) *tunnel.Engin
 	return e
 }
 
-// database is what programs for databases get: those of the embedded account need no questions, and show the table that is there.
+// database returns the access with which programs for databases begin. In the embedded account they need no login, and show a
+// table that it has.
 func (s *screenAccount) database() dbclient.Access {
 	if s.demo == nil {
 		return dbclient.Access{}
@@ -259,7 +260,7 @@ func (s *screenAccount) database() dbclient.Access {
 	return dbclient.Access{Also: s.demo.emulator.CACertificate(), Else: demoDatabase(), Welcome: "table orders;"}
 }
 
-// roots are what the probes of the doctor trust: the embedded account's own authority, else the system's.
+// roots are the certificate authorities that the probes of the doctor trust: in the demo also the embedded account's own.
 func (s *screenAccount) roots() *x509.CertPool { return (&account{demo: s.demo}).roots() }
 
 func (s *screenAccount) noticef(format string, args ...any) {
@@ -270,7 +271,7 @@ func (s *screenAccount) warn(err error) {
 	s.log.Warn("what an earlier culvert has left", "error", err, "remedy", say.Remedy(err))
 }
 
-// regionFor is the region of the flags, which another profile than theirs does not take over.
+// regionFor is the region of the flags for the profile of the flags; empty for another profile.
 func regionFor(flags *shared, profile string) string {
 	if profile != flags.profile {
 		return ""
@@ -278,8 +279,8 @@ func regionFor(flags *shared, profile string) string {
 	return flags.region
 }
 
-// openLog sends the log to the ring of the log screen, all of it, and to a file as --log-level says: there is no place
-// for it on the terminal.
+// openLog opens the log. All of it goes to the ring of the log screen, and a part as --log-level says to a file, as the terminal
+// shows the screen.
 func (s *screenAccount) openLog() error {
 	flags := &s.app.shared
 	file, err := openLogFile(flags.logFile)
@@ -289,7 +290,7 @@ func (s *screenAccount) openLog() error {
 		return &settingError{source: "--log-file", advice: advice(err, "name a file that can be written"), err: err}
 	case flags.logFile != "":
 		s.file, to = file, file
-	case err == nil: // else nobody asked for the file: the log screen has to do
+	case err == nil: // if the usual file cannot be opened, the log is only on the log screen
 		s.file = file
 		s.to.turn(file)
 	}
@@ -297,10 +298,10 @@ func (s *screenAccount) openLog() error {
 	return nil
 }
 
-// logTo has the log go elsewhere from now on, unless --log-file says where.
+// logTo makes the log go to w from now on, unless --log-file names a file.
 func (s *screenAccount) logTo(w io.Writer) { s.to.turn(w) }
 
-// turnout writes to where it was turned last; to nowhere at first. It is safe for concurrent use.
+// turnout writes to the writer that turn was given last, and drops what is written before. It is safe for concurrent use.
 type turnout struct {
 	mu sync.Mutex
 	to io.Writer
@@ -321,10 +322,10 @@ func (t *turnout) Write(p []byte) (int, error) {
 	return t.to.Write(p)
 }
 
-// screenLog is the log of the interface in the directory of logs.
+// screenLog is the name of the interface's log in the state directory, without .log.
 const screenLog = "screen"
 
-// openLogFile opens the named file, else the one in the directory of logs.
+// openLogFile opens the named file, or for an empty path the one in the state directory.
 func openLogFile(path string) (*os.File, error) {
 	if path == "" {
 		dir := findPaths().State

@@ -10,18 +10,19 @@ import (
 	"time"
 )
 
-// The runner of GitHub hides a secret once a line of the job's log has told it to. The process in the background has no part
-// in that log, only the up that has started it and waits for it. So it tells the secrets over a pipe, which is its standard
-// input, as that can be handed over on every system; nothing is read from there. From the moment the tunnels are ready
-// nobody listens any more. What comes later is masked by nobody, and shown by nobody either.
+// The runner of GitHub masks a secret after a line in the job's log has told it to. The process in the background does not write
+// to that log; the up that has started it and waits for it does. So the process tells its secrets to up over a pipe. The pipe is
+// the process's standard input, as that can be passed on every system, and the process does not read from it. Once the tunnels
+// are ready nobody reads the pipe any more. Later secrets are not masked, but no log of the job shows them either.
 
-// confidant is the up to which secrets are told. A nil one is told nothing. Safe for concurrent use.
+// confidant is the up to which the process in the background tells secrets. Methods of a nil confidant do nothing. It is safe for
+// concurrent use.
 type confidant struct {
 	mu   sync.Mutex
-	pipe io.Writer // nil afterwards
+	pipe io.Writer // nil after leave
 }
 
-// confidantAt returns nil unless in is a pipe: a file or a terminal must not get to know.
+// confidantAt returns nil unless in is a pipe, as no secret must be written to a file or a terminal.
 func confidantAt(in io.Reader) *confidant {
 	file, ok := in.(*os.File)
 	if !ok {
@@ -33,7 +34,7 @@ func confidantAt(in io.Reader) *confidant {
 	return &confidant{pipe: file}
 }
 
-// tell passes a secret on.
+// tell tells up a secret.
 func (c *confidant) tell(secret string) {
 	if c == nil {
 		return
@@ -41,11 +42,12 @@ func (c *confidant) tell(secret string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.pipe != nil {
-		_ = json.NewEncoder(c.pipe).Encode(secret) //nolint:errchkjson // nobody listens any more
+		_ = json.NewEncoder(c.pipe).Encode(secret) //nolint:errchkjson // after an error nobody reads the pipe any more
 	}
 }
 
-// leave ends it, with an empty word: the pipe stays open, as it is the standard input of what fetches credentials, too.
+// leave tells up, with an empty word, that no more secrets come. It cannot close the pipe, as that is also the standard input of
+// programs that fetch credentials.
 func (c *confidant) leave() {
 	if c == nil {
 		return
@@ -53,16 +55,16 @@ func (c *confidant) leave() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.pipe != nil {
-		_ = json.NewEncoder(c.pipe).Encode("") //nolint:errchkjson // the same
+		_ = json.NewEncoder(c.pipe).Encode("") //nolint:errchkjson // after an error nobody reads the pipe any more
 	}
 	c.pipe = nil
 }
 
-// masksWithin is how long the last secrets may take after the tunnels are ready: they are in the pipe by then.
+// masksWithin is how long up waits for the last secrets after the tunnels are ready, when they are already in the pipe.
 const masksWithin = 2 * time.Second
 
-// listen masks what a process in the background tells over a pipe, of which it gets the end in. heard is closed with the last
-// word. It is for jobs of GitHub alone; elsewhere all three are nil.
+// listen masks the secrets that a process in the background tells over a pipe. The process gets in, the end of the pipe to write
+// to. heard is closed after the last secret. Outside of a GitHub job all three are nil.
 func (a *app) listen() (in *os.File, heard <-chan struct{}, err error) {
 	if a.github == nil {
 		return nil, nil, nil
@@ -74,7 +76,7 @@ func (a *app) listen() (in *os.File, heard <-chan struct{}, err error) {
 	all := make(chan struct{})
 	go func() {
 		defer close(all)
-		defer out.Close() //nolint:errcheck // only read
+		defer out.Close() //nolint:errcheck // it is only read
 		words := json.NewDecoder(out)
 		for secret := ""; words.Decode(&secret) == nil && secret != ""; {
 			a.github.Mask(secret)

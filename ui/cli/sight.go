@@ -7,8 +7,8 @@ import (
 	"culvert/aws"
 )
 
-// sightOf is what a list of clusters, services or tasks has to look at, and no more: the calls for all the rest cost time,
-// and permissions that whoever may use one cluster need not have.
+// sightOf is the sight for a list of clusters, services or tasks. It has no more than the list needs, as further calls take time,
+// and permissions that a user of a single cluster may not have.
 func sightOf(what string, named aws.Query) aws.Sight {
 	at := aws.Sight{Cluster: named.Cluster, Service: named.Service, Task: named.Task}
 	switch what {
@@ -25,21 +25,21 @@ func sightOf(what string, named aws.Query) aws.Sight {
 	return at
 }
 
-// absent explains a selection that nothing answers to, with the nearest names: for those it looks further than was asked
-// for. It returns nil when what was named exists but is empty.
+// absent returns the error for a selection that nothing matches, with the nearest names, for which it looks beyond the selection.
+// It returns nil when what was named exists but is empty.
 func (s selection) absent(ctx context.Context, client *aws.Client, found *aws.Catalog) error {
 	if s.Target == (aws.Target{}) {
 		return nil
 	}
 	parts := aws.Services | aws.Tasks | aws.NamesOnly
-	if s.Family != "" { // which only descriptions name
+	if s.Family != "" { // only the descriptions of tasks have their families
 		parts = aws.Tasks
 	}
 	names, err := client.Look(ctx, aws.Sight{Cluster: s.Cluster, Service: s.Service, Parts: parts}, func(*aws.Catalog) {})
 	if err == nil && notFound(names) != nil && notFound(names).Kind == "cluster" {
 		names, err = client.Look(ctx, aws.Sight{Parts: aws.NamesOnly}, func(*aws.Catalog) {})
 	}
-	if err != nil { // what is called similarly is not to be had
+	if err != nil { // the nearest names cannot be found
 		if missing := notFound(found); missing != nil {
 			return missing
 		}
@@ -57,7 +57,7 @@ func (s selection) absent(ctx context.Context, client *aws.Client, found *aws.Ca
 	return s.missing(all)
 }
 
-// notFound is what a look has not found of what it was about; nil when that is there.
+// notFound is the error of a look that has not found what it was about; nil when it has.
 func notFound(c *aws.Catalog) *aws.NotFoundError {
 	for _, err := range c.Gaps {
 		if missing, ok := errors.AsType[*aws.NotFoundError](err); ok {

@@ -42,13 +42,13 @@ func (a *app) status() *cobra.Command {
 	}
 }
 
-// completeSets offers the names that are up.
+// completeSets offers the shell the names of the sets.
 func completeSets(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	names, _ := controlDir().Names() // a shell wants no error but nothing
+	names, _ := controlDir().Names() // with an error there is nothing to offer
 	return offered(names)
 }
 
-// sets are those of the names, all when none is given.
+// sets returns the sets with the names, or all sets without names.
 func (a *app) sets(ctx context.Context, names []string) ([]control.Set, error) {
 	dir := controlDir()
 	if len(names) == 0 {
@@ -65,7 +65,8 @@ func (a *app) sets(ctx context.Context, names []string) ([]control.Set, error) {
 	return sets, nil
 }
 
-// troubled is the failure of the first set that is not held any more although nobody ended it, or has lost a tunnel.
+// troubled returns the error of the first set whose process is gone or silent although nobody has ended it, or that has a tunnel
+// that is not ready or lost; nil for none.
 func troubled(sets []control.Set) error {
 	for _, s := range sets {
 		if !s.Alive() && s.State != control.Ended || s.State == control.Silent {
@@ -83,7 +84,7 @@ func troubled(sets []control.Set) error {
 	return nil
 }
 
-// absent is that one of the sets, which were asked for by name, has ended; nil when none has.
+// absent returns an error if one of the sets has ended by itself; nil if none has.
 func absent(sets []control.Set) error {
 	for _, s := range sets {
 		if s.State == control.Ended {
@@ -93,7 +94,7 @@ func absent(sets []control.Set) error {
 	return nil
 }
 
-// tellEnds tells of the sets that ended by themselves, where that is not read from JSON.
+// tellEnds tells how sets have ended that ended by themselves; not with JSON output, which has it.
 func (a *app) tellEnds(sets []control.Set) {
 	if a.shared.output == outputJSON {
 		return
@@ -166,11 +167,11 @@ func (a *app) showSets(sets []control.Set) error {
 			a.showDestinations(table, s.Name, t.Destinations)
 		}
 	}
-	_ = table.Flush() // into memory
+	_ = table.Flush() // a write to memory does not fail
 	return a.write(b.String())
 }
 
-// bonding is whether connections go through a relay, over how many sessions, and if not, why.
+// bonding says whether connections go through a relay, over how many sessions, or why they do not.
 func bonding(t control.Tunnel) string {
 	switch {
 	case t.RelayWhy != "":
@@ -181,10 +182,10 @@ func bonding(t control.Tunnel) string {
 	return cmp.Or(t.Relay, "-")
 }
 
-// mostDestinations of a tunnel have lines of their own.
+// mostDestinations is how many destinations of a tunnel have a line each.
 const mostDestinations = 25
 
-// showDestinations adds the lines of a tunnel's destinations, in the order they were opened.
+// showDestinations adds the lines of a tunnel's destinations, in the order in which they are given.
 func (a *app) showDestinations(table io.Writer, name string, all []control.Destination) {
 	for _, d := range all[:min(len(all), mostDestinations)] {
 		way := d.Way()
@@ -199,5 +200,5 @@ func (a *app) showDestinations(table io.Writer, name string, all []control.Desti
 	}
 }
 
-// cell makes text from elsewhere a cell of a table.
+// cell makes text from elsewhere safe to be a cell of a table.
 func cell(s string) string { return say.Line(strings.ReplaceAll(s, "\t", " ")) }

@@ -11,10 +11,10 @@ import (
 	"culvert/ui/headless"
 )
 
-// farEnd is what -W names. The task itself is meant by a port alone, by localhost and by loopback addresses, as the machine
-// that is logged in to is by ssh's -W.
+// farEnd is the far end that -W names. A port alone, localhost and loopback addresses mean the task itself, as they mean the
+// machine to which one logs in with ssh's -W.
 func farEnd(word string) (tunnel.Endpoint, error) {
-	form := "0:" + word // in which a remote host needs a local port
+	form := "0:" + word // a form with a remote host needs a local port
 	f, err := tunnel.ParseForward(form)
 	if err != nil || f.Socket != "" || f.Local.Port() != 0 || f.Local.Addr().IsValid() {
 		return tunnel.Endpoint{}, usage("write -W HOST:PORT, for instance -W db.internal:5432, or -W [fd00::1]:22", "-W %q is no host and port", word)
@@ -26,7 +26,7 @@ func farEnd(word string) (tunnel.Endpoint, error) {
 	return f.Remote, nil
 }
 
-// stdio is culvert -W: standard input and output are one connection to the far end.
+// stdio runs culvert -W: it carries one connection to the far end over standard input and output.
 func (a *app) stdio(ctx context.Context, aim *aim, forwards *forwards, word string, args []string) error {
 	if forwards.any() {
 		return usage("leave out -L, -D and their companions", "-W is one connection, without a port here")
@@ -72,7 +72,7 @@ func (a *app) stdio(ctx context.Context, aim *aim, forwards *forwards, word stri
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case headless.ReaderGone(err): // whoever read it has enough
+	case headless.ReaderGone(err): // the reader of the output has closed it, as head does
 		return &headless.EndError{Code: exitSignal + int(syscall.SIGPIPE)}
 	}
 	return err

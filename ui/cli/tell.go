@@ -11,8 +11,8 @@ import (
 	"culvert/ui/control"
 )
 
-// tell prints what has become of a set since it was up, in a group of the log on GitHub, and warns of what it was in the way
-// of. Of a holder that cannot be asked any more the end of the log has to do.
+// tell prints what has happened to a set since it was up, on GitHub as a group of the log, and warns of its troubles. If the
+// state of the tunnels is not known, it prints the end of the set's log instead.
 func (a *app) tell(name string, last control.Set, log string) {
 	var lines []string
 	for _, t := range last.Tunnels {
@@ -20,7 +20,7 @@ func (a *app) tell(name string, last control.Set, log string) {
 			lines = append(lines, step(t, s))
 		}
 	}
-	if slices.Sort(lines); len(last.Tunnels) == 0 { // they begin with the time
+	if slices.Sort(lines); len(last.Tunnels) == 0 { // the lines begin with the time
 		lines = lastLines(log)
 	}
 	if len(lines) > 0 {
@@ -35,7 +35,7 @@ func (a *app) tell(name string, last control.Set, log string) {
 	}
 }
 
-// step is a change of a tunnel's state as events look.
+// step is a change of a tunnel's state, in the form of an event.
 func step(t control.Tunnel, s control.Step) string {
 	text := fmt.Sprintf("%s  tunnel %d  %-11s  %s", s.At.UTC().Format(logTime), t.ID, s.State, say.Line(t.Local))
 	if s.Task != "" {
@@ -50,10 +50,10 @@ func step(t control.Tunnel, s control.Step) string {
 	return text
 }
 
-// tailBytes is how much of a log is looked at from its end.
+// tailBytes is how many bytes at the end of a log are read.
 const tailBytes = 64 << 10
 
-// lastLines are the end of a log without the lines about connections and traffic; nil when there is none.
+// lastLines are the last lines of a log, without those about connections and traffic; nil when the log cannot be opened.
 func lastLines(path string) []string {
 	file, err := os.Open(path) //nolint:gosec // our own
 	if err != nil {
@@ -61,9 +61,9 @@ func lastLines(path string) []string {
 	}
 	defer file.Close() //nolint:errcheck // only read
 	if info, err := file.Stat(); err == nil && info.Size() > tailBytes {
-		_, _ = file.Seek(-tailBytes, io.SeekEnd) // else its beginning is read
+		_, _ = file.Seek(-tailBytes, io.SeekEnd) // if this fails, the beginning is read
 	}
-	text, _ := io.ReadAll(io.LimitReader(file, tailBytes)) // what there is
+	text, _ := io.ReadAll(io.LimitReader(file, tailBytes)) // after an error, what was read before it
 	var lines []string
 	for line := range strings.Lines(string(text)) {
 		fields := strings.Fields(line)

@@ -7,8 +7,9 @@ import (
 	"culvert/ui/headless"
 )
 
-// aimAt finds the destination of a name and the way to it, within what is named of the way, and says what of that nobody has looked
-// at. headless.Forward.Toward makes a forward of it; a forward with a name and no remote end finds it by itself.
+// aimAt finds the destination with a name and the best way to it, within the part of the account that within names. It tells what
+// of the way could not be checked. headless.Forward.Toward makes a forward of an aim; a forward with a name and no remote end
+// finds its aim by itself.
 func (a *app) aimAt(ctx context.Context, client *aws.Client, within aws.Query, name string) (aws.Aim, error) {
 	aims, err := client.Aim(ctx, within, name)
 	if err != nil {
@@ -20,7 +21,8 @@ func (a *app) aimAt(ctx context.Context, client *aws.Client, within aws.Query, n
 	return aims[0], nil
 }
 
-// through is what the flags ask for: a target, of which destinations that are named need none, or a part of one.
+// through is the query for the target of the flags. If all forwards are to destinations by name, the flags may name no target, or
+// only a part of one.
 func (a *aim) through(f *forwards, shell aws.Shell) (aws.Query, error) {
 	if err := f.checkNamed(); err != nil {
 		return aws.Query{}, err
@@ -35,7 +37,7 @@ func (a *aim) through(f *forwards, shell aws.Shell) (aws.Query, error) {
 	return q, err
 }
 
-// onlyNamed reports whether every forward is to a destination that is named, so that it finds its way by itself.
+// onlyNamed reports whether every forward is to a destination by its name, and so finds its way by itself.
 func (f *forwards) onlyNamed() bool {
 	for _, w := range f.forms {
 		if w.kind != formNamed {
@@ -45,7 +47,7 @@ func (f *forwards) onlyNamed() bool {
 	return len(f.forms) > 0
 }
 
-// checkNamed refuses what cannot be meant beside --to.
+// checkNamed refuses flags that make no sense with --to.
 func (f *forwards) checkNamed() error {
 	var named, dynamic bool
 	for _, w := range f.forms {

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// topic is something that culvert help explains and that is no command.
+// topic is a subject that culvert help explains, and that is no command.
 type topic struct {
 	name, about string
 	text        func(*app) string
@@ -120,7 +120,7 @@ const aboutExitCodes = `  0      done; without a command also when it was told t
   else   the code of the command behind --
 `
 
-// aboutEnvironment lists the variables, those of the flags from the flags.
+// aboutEnvironment lists the environment variables. Those for flags are made from the flags.
 func (a *app) aboutEnvironment() string {
 	var b strings.Builder
 	b.WriteString("Each of these flags can be set for all commands; a flag wins over its variable,\nand the variable over the config file.\n\n")
@@ -136,7 +136,7 @@ func (a *app) aboutEnvironment() string {
 	return b.String()
 }
 
-// aboutFiles says where files are on this machine.
+// aboutFiles says where culvert's files are on this machine.
 func (a *app) aboutFiles() string {
 	p := findPaths()
 	return fmt.Sprintf(`  %s

@@ -30,11 +30,11 @@ type up struct {
 	name     string
 	parent   int
 	during   time.Duration
-	hold     bool // this is the process in the background
+	hold     bool // this process is the one in the background
 	form     formValue
 }
 
-// defaultName is that of a set whose forwards are given by flags.
+// defaultName is the name of a set whose forwards are given by flags, unless --name gives another.
 const defaultName = "default"
 
 func (a *app) up() *cobra.Command {
@@ -83,13 +83,13 @@ func (u *up) flags() *pflag.FlagSet {
 type wantedSet struct {
 	name   string
 	wanted []headless.Forward
-	in     []control.Account // of each of wanted
+	in     []control.Account // the account of each of wanted
 	parent *control.Process
-	demand *headless.OnDemand // starts the task that all of wanted lead to; nil: it is there
-	text   []string           // to compare with what is up under that name
+	demand *headless.OnDemand // starts the task to which all of wanted lead; nil when nothing is to be started
+	text   []string           // the set in words, to compare with what is up under the name
 }
 
-// login is the one of a tunnel's proxy, by the tunnel's number in the set.
+// login is the login for the proxy of a tunnel, by the tunnel's number in the set; nil for none.
 func (r wantedSet) login(id int) *doctor.Login {
 	if id < 1 || id > len(r.wanted) {
 		return nil
@@ -97,7 +97,7 @@ func (r wantedSet) login(id int) *doctor.Login {
 	return r.wanted[id-1].Login
 }
 
-// record is what is written down about the set, for this process.
+// record is the record of the set, with this process as its holder.
 func (r wantedSet) record(dir control.Dir) control.Record {
 	record := control.Record{Name: r.name, Process: control.Self(), Since: time.Now(), Request: r.text, Log: dir.Log(r.name)}
 	for _, in := range r.in {
@@ -174,7 +174,7 @@ func (a *app) textOf(r wantedSet) []string {
 	return text
 }
 
-// listensOn is where a forward is to listen, as far as that is said.
+// listensOn says where a forward is to listen. Without an address it says only the port.
 func listensOn(s tunnel.Spec) string {
 	switch {
 	case s.Socket != "":
@@ -185,7 +185,8 @@ func listensOn(s tunnel.Spec) string {
 	return fmt.Sprintf("port %d", s.Local.Port())
 }
 
-// wanted are the forwards of the saved tunnels that are named, or those of the flags, each with its account.
+// wanted returns the forwards of the saved tunnels and groups that words name, or without words those of the flags, and the
+// account of each.
 func (u *up) wanted(a *app, words []string) (all []headless.Forward, in []control.Account, err error) {
 	if len(words) == 0 {
 		all, err = a.wanted(&u.aim, &u.forwards, &u.demand)
@@ -213,7 +214,7 @@ func (u *up) wanted(a *app, words []string) (all []headless.Forward, in []contro
 	for _, name := range names {
 		i := slices.IndexFunc(a.shared.saved.tunnels, func(t savedTunnel) bool { return t.name == name })
 		saved := a.shared.saved.tunnels[i]
-		if !u.hold { // the process in the foreground has said it
+		if !u.hold { // the process in the foreground has already told this
 			a.noticeOrigin(saved)
 		}
 		forward := saved.forward
@@ -244,7 +245,7 @@ func (u *up) wanted(a *app, words []string) (all []headless.Forward, in []contro
 	return all, in, cmp.Or(err, a.shared.checkProbe(all))
 }
 
-// members are the saved tunnels that a word names: one, or those of a group.
+// members returns the names of the saved tunnels for a word: the tunnel with this name, or those of a group.
 func (a *app) members(word string) ([]string, error) {
 	saved := &a.shared.saved
 	if slices.ContainsFunc(saved.tunnels, func(t savedTunnel) bool { return t.name == word }) {
@@ -271,7 +272,7 @@ func (a *app) savedNames() []string {
 	return slices.Compact(names)
 }
 
-// savedWords are the saved names for a shell; whatever goes wrong, it wants no error but nothing.
+// savedWords returns the saved names for a shell; none after an error, as a shell can show no error there.
 func (a *app) savedWords() []string {
 	if a.shared.resolve() != nil {
 		return nil
@@ -279,13 +280,13 @@ func (a *app) savedWords() []string {
 	return a.savedNames()
 }
 
-// controlDir is where the sets of this user are.
+// controlDir is the directories in which the sets of this user are.
 func controlDir() control.Dir {
 	p := findPaths()
 	return control.Dir{Runtime: p.Runtime, State: p.State}
 }
 
-// TakenError is a name under which something else is up.
+// TakenError says that something else is up under a name.
 type TakenError struct {
 	Name          string
 	Wanted, Found []string
@@ -295,12 +296,12 @@ func (e *TakenError) Error() string {
 	return fmt.Sprintf("%s is up already, with something else: %s", e.Name, strings.Join(e.Found, "; "))
 }
 
-// Remedy names the ways out.
+// Remedy says how to get the wanted set up.
 func (e *TakenError) Remedy() string {
 	return "run culvert down " + e.Name + " first, or pass another --name"
 }
 
-// runUp is culvert up, in the process that returns.
+// runUp runs culvert up. In the process in the background it holds the set; else it returns when the set is up.
 func (a *app) runUp(ctx context.Context, u *up, words []string) error {
 	r, err := u.wantedSet(a, words)
 	if err != nil {
@@ -347,7 +348,7 @@ func (a *app) runUp(ctx context.Context, u *up, words []string) error {
 	return wanting(set)
 }
 
-// wanting is why not everything of a set that is up is ready; nil when it is.
+// wanting returns why a tunnel of a set that is up is not ready; nil when all are.
 func wanting(s control.Set) error {
 	if s.State != control.Partial {
 		return nil
@@ -370,7 +371,7 @@ func wanting(s control.Set) error {
 	return nil
 }
 
-// ensure starts a set, unless the same is up already.
+// ensure starts a set and waits until it is ready. If the same set is already up or starting, it does not start it again.
 func (a *app) ensure(ctx context.Context, dir control.Dir, r wantedSet) (control.Set, error) {
 	found, err := dir.Set(ctx, r.name)
 	if err != nil && !isAbsent(err) {
@@ -420,16 +421,16 @@ func (a *app) ensure(ctx context.Context, dir control.Dir, r wantedSet) (control
 	return a.awaitReady(ctx, dir, r.name, started)
 }
 
-// forget removes the record of a set that is over, and gives back what it had exported.
+// forget removes the record of a set that is over, and gives back the variables that it has exported.
 func (a *app) forget(dir control.Dir, name string) (control.Record, error) {
-	last, _ := dir.Read(name) // one that cannot be read has nothing to give back
+	last, _ := dir.Read(name) // a record that cannot be read says nothing of variables
 	if err := dir.Remove(name); err != nil {
 		return last, err
 	}
 	return last, a.giveBack(dir, last.Exported)
 }
 
-// takeBack ends a set that up could not hand over. ctx may be over already.
+// takeBack ends a set after an error of up. ctx may have ended already.
 func (a *app) takeBack(ctx context.Context, dir control.Dir, name string) error {
 	_, err := dir.Down(context.WithoutCancel(ctx), name)
 	if isAbsent(err) {
@@ -438,7 +439,7 @@ func (a *app) takeBack(ctx context.Context, dir control.Dir, name string) error 
 	return err
 }
 
-// announce prints what is up and, on GitHub, hands it to the steps that follow.
+// announce prints what is up, and on GitHub gives it to the later steps.
 func (a *app) announce(dir control.Dir, set control.Set, r wantedSet, u *up) error {
 	outputs := append(headless.ListenerOutputs(set, r.login), headless.Pair{Name: "name", Value: set.Name})
 	if err := a.github.Outputs(outputs); err != nil {
@@ -452,7 +453,7 @@ func (a *app) announce(dir control.Dir, set control.Set, r wantedSet, u *up) err
 	}
 	a.warnOfExport(set, r, u)
 	for _, t := range set.Tunnels {
-		if t.Taken != "" { // the log has said so, where the runner does not look
+		if t.Taken != "" { // the set's log says so, but the runner does not read it
 			a.github.Warn(t.Taken+": listening on "+t.Local, "use the outputs host and port, or write LOCAL:REMOTE where the port must be that one")
 		}
 	}

@@ -17,9 +17,10 @@ import (
 	"culvert/ui/headless"
 )
 
-// The types of flags that are more than text: each parses once, whatever the source, and prints its default in --help.
+// The types of flags whose values are more than text. Each parses a value from every source alike, and prints the default for
+// --help.
 
-// choiceValue is one of a few words.
+// choiceValue is a flag whose value is one of a few words.
 type choiceValue struct {
 	chosen  *string
 	choices []string
@@ -45,7 +46,7 @@ func (v choiceValue) Set(s string) error {
 // probeValue is a kind of probe, the name of a protocol or a URL; the zero value chooses by the remote port.
 type probeValue struct{ headless.Probe }
 
-// probeWords are the probes that have a word: kinds of their own first, then the protocols.
+// probeWords returns the words for --probe with their probes: first those for kinds of probes, then those for protocols.
 func probeWords() (words []string, probes map[string]headless.Probe) {
 	probes = map[string]headless.Probe{}
 	for _, k := range []struct {
@@ -56,7 +57,7 @@ func probeWords() (words []string, probes map[string]headless.Probe) {
 	}
 	for _, name := range doctor.ProtocolNames() {
 		if _, taken := probes[name]; !taken {
-			protocol, _ := doctor.ByName(name) // it is one of them
+			protocol, _ := doctor.ByName(name) // a name of ProtocolNames is always found
 			words, probes[name] = append(words, name), headless.Probe{Kind: headless.ProbeProtocol, Protocol: protocol}
 		}
 	}
@@ -155,7 +156,7 @@ func (v sizeValue) Set(s string) error {
 	return nil
 }
 
-// bytesValue is a number within bounds.
+// bytesValue is a flag whose value is a number within bounds.
 type bytesValue struct {
 	n           *int
 	least, most int
@@ -180,7 +181,7 @@ func (v bytesValue) Set(s string) error {
 	return nil
 }
 
-// portValue is a port, 0 where that is admitted.
+// portValue is a flag whose value is a port; some such flags admit 0.
 type portValue struct {
 	port  *uint16
 	least int
@@ -249,7 +250,7 @@ func (v durationValue) Set(s string) error {
 	return err
 }
 
-// levelValue is the least level that is logged.
+// levelValue is a flag for the least level that is logged.
 type levelValue struct{ slog.Level }
 
 func (v *levelValue) Type() string   { return "debug|info|warn|error" }
@@ -265,7 +266,7 @@ func (v *levelValue) Set(s string) error {
 	return fmt.Errorf("%q is not one of debug, info, warn, error", s)
 }
 
-// targetValue is a target in one word.
+// targetValue is a flag for a target in one word.
 type targetValue struct{ aws.Target }
 
 func (v *targetValue) Type() string   { return "CLUSTER/SERVICE[/[TASK][/CONTAINER]]" }

@@ -16,11 +16,11 @@ import (
 type Build struct {
 	Version string // 1.2.3
 	Commit  string // full hash
-	Date    string // of the commit, RFC 3339
+	Date    string // the date of the commit, in RFC 3339
 	Action  string // the GitHub action of these sources, as a workflow step names it (internal/origin)
 }
 
-// version prints what is running, and where it keeps files.
+// version prints the build that is running, and where it keeps files.
 func (a *app) version() *cobra.Command {
 	withPaths := false
 	cmd := &cobra.Command{
@@ -39,7 +39,7 @@ func (a *app) version() *cobra.Command {
 	return cmd
 }
 
-// release is a Build as it is printed.
+// release is a Build in the form in which it is printed.
 type release struct {
 	Version  string `json:"version"`
 	Commit   string `json:"commit,omitempty"`
@@ -49,10 +49,10 @@ type release struct {
 	Platform string `json:"platform"`
 	Paths    *paths `json:"paths,omitempty"`
 
-	InForce []string `json:"in_force,omitempty"` // the config files that are read here
+	InForce []string `json:"in_force,omitempty"` // the config files that are read in this directory
 }
 
-// complete takes what the linker left open from the build information; info may be nil.
+// complete takes what the linker has not set from the build information. info may be nil.
 func (b Build) complete(info *debug.BuildInfo) release {
 	r := release{
 		Version: b.Version, Commit: b.Commit, Date: b.Date,
@@ -79,7 +79,7 @@ func (b Build) complete(info *debug.BuildInfo) release {
 	return r
 }
 
-// String is a line per fact, the first as every program prints it.
+// String has a line for each fact. The first has the program's name and version, as usual.
 func (r release) String() string {
 	var text strings.Builder
 	_, _ = fmt.Fprintln(&text, "culvert", r.Version)

@@ -15,16 +15,16 @@ import (
 	"culvert/tunnel"
 )
 
-// visitors are clients that use every tunnel to the demo's proxy now and then, so that there is something to see.
+// visitors are clients that use every tunnel to the demo's proxy now and then, so that the screen shows some traffic.
 type visitors struct {
 	mu     sync.Mutex
 	cancel []context.CancelFunc
 	work   sync.WaitGroup
 }
 
-// What happens by itself on the screen of the demo is to be seen within a minute: something every few seconds, a task
-// that takes one or two of them from one status to the next, a look that misses neither, and deployments of the service
-// that a newcomer has a tunnel to.
+// The demo shows within a minute what happens by itself: something happens every demoLife, a task takes one or two demoPace from
+// one status to the next, the screen reads the account often enough to miss nothing, and the service to which a newcomer has a
+// tunnel is deployed.
 const (
 	demoLife    = 4 * time.Second
 	demoPace    = 2500 * time.Millisecond
@@ -34,13 +34,14 @@ const (
 	nextDeployment  = 90 * time.Second
 )
 
-// Where a newcomer begins.
+// The row of the browser at which the demo begins.
 const (
 	demoCluster = "automation"
 	demoService = "squid"
 )
 
-// deploys begins deployments of the demo's service until ctx ends, after first and then every so often: tunnels are to follow.
+// deploys begins a deployment of the demo's service after first, and then one every time after every, until ctx ends. They show
+// that tunnels follow their service.
 func deploys(ctx context.Context, account *emulator.Emulator, first, every time.Duration) {
 	for wait := first; ; wait = every {
 		select {
@@ -48,14 +49,14 @@ func deploys(ctx context.Context, account *emulator.Emulator, first, every time.
 			return
 		case <-time.After(wait):
 		}
-		_ = account.Deploy(demoCluster, demoService) // it is always there
+		_ = account.Deploy(demoCluster, demoService) // the demo always has this service
 	}
 }
 
 // proxyOfDemo is the port of the demo's squid service.
 const proxyOfDemo = 3128
 
-// enliven lets visitors come to the tunnels of an engine, until leave.
+// enliven has visitors use the tunnels of an engine until leave is called.
 func (s *screenAccount) enliven(ctx context.Context, e *tunnel.Engine) {
 	ctx, cancel := context.WithCancel(ctx)
 	v := &s.visitors
@@ -81,7 +82,7 @@ func (s *screenAccount) enliven(ctx context.Context, e *tunnel.Engine) {
 	})
 }
 
-// leave ends all visits.
+// leave ends all visits, and waits for their end.
 func (v *visitors) leave() {
 	v.mu.Lock()
 	for _, cancel := range v.cancel {
@@ -91,7 +92,7 @@ func (v *visitors) leave() {
 	v.work.Wait()
 }
 
-// visit asks private hosts for something through a tunnel, in an order that chance decides.
+// visit requests pages of private hosts through a tunnel, in a random order, until the tunnel is over or ctx ends.
 func visit(ctx context.Context, t *tunnel.Tunnel, trust *tls.Config) {
 	proxy := &url.URL{Scheme: "http", Host: t.Addr().String()}
 	transport := &http.Transport{Proxy: http.ProxyURL(proxy), TLSClientConfig: trust, IdleConnTimeout: 3 * time.Second}
@@ -107,11 +108,11 @@ func visit(ctx context.Context, t *tunnel.Tunnel, trust *tls.Config) {
 		if state, _ := t.State(); state.Final() {
 			return
 		}
-		_ = ask(ctx, client) // what goes wrong is to be seen in the tunnel
+		_ = ask(ctx, client) // an error is seen at the tunnel
 	}
 }
 
-// ask makes one request, mostly small ones.
+// ask makes one random request. Most requests are small.
 func ask(ctx context.Context, client *http.Client) error {
 	method, address, body := http.MethodGet, "http://orders.internal/orders", []byte(nil)
 	switch rand.N(9) { //nolint:gosec // as above

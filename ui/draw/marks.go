@@ -1,6 +1,6 @@
 package draw
 
-// Markable lets the user mark the rows for which which is true. A key then applies to all marked rows.
+// Markable lets the user mark the rows that which admits. A key then applies to all marked rows.
 func (t *Table[T]) Markable(which func(T) bool) { t.markable = which }
 
 // Marked returns the marked rows in the order of the table, also those that a filter hides.

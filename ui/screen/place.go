@@ -71,8 +71,8 @@ func (p *place) taken() time.Time {
 // fresh reports whether what the user looks at was read recently enough to need no look.
 func (p *place) fresh() bool { return p.seen() && p.of.look.now.Sub(p.taken()) <= p.of.refresh }
 
-// focus sets the sight that the user looks at. Only that is looked at again from now on; when it is too old, or was never read,
-// it is looked at at once.
+// focus sets the sight that the user looks at. Only that is read again and again from now on; when it is too old, or was never
+// read, it is read immediately.
 func (p *place) focus(s aws.Sight) wish {
 	if p.sight == s {
 		return nil

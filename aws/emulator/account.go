@@ -44,6 +44,8 @@ type service struct {
 	controller  string
 	daemon      bool
 	tags        map[string]string
+	crowded     bool // an event says that there is no room for a task, and none was placed since
+	retrying    bool // it will try soon to place a task for which there was no room
 }
 
 type deployment struct {

@@ -171,9 +171,6 @@ func (a *account) begin(c *cluster, s *service, d *deployment, described Task) (
 		return nil, err
 	}
 	t.created, t.status, t.desired = a.emulator.now(), "PROVISIONING", "RUNNING"
-	if s != nil {
-		t.wrong = a.nextStart(described.Family)
-	}
 	for _, k := range t.containers {
 		k.agent = Agent{Status: "PENDING", Absent: k.pattern.Agent.Absent}
 	}
@@ -312,10 +309,16 @@ func (a *account) settle(s *service) {
 	}
 	room := min(s.desired-len(fresh), 2*s.desired-len(fresh)-len(old))
 	for range max(room, 0) {
+		wrong := a.nextStart(primary.pattern.Family)
+		if _, refused := wrong.refusal(); refused {
+			a.unplaced(s)
+			break
+		}
 		t, err := a.begin(s.cluster, s, primary, primary.pattern)
 		if err != nil {
 			return // cannot happen: there are tasks of this pattern
 		}
+		t.wrong, s.crowded = wrong, false
 		a.note(s, t.created, "has started 1 tasks: (task "+t.id+").")
 	}
 	reason := "Scaling activity initiated by (deployment " + primary.id + ")"

@@ -12,8 +12,9 @@ type StartFault struct {
 // StartFaultKind is a way in which the start of a task goes wrong.
 type StartFaultKind int
 
-// The ways in which a start goes wrong. RunTask refuses NoMemory; the next three stop the task before it runs, Crashes stops it
-// once it runs, and the last two leave it as it is. The texts are ECS's ("Stopped tasks error messages", RunTask's failures).
+// The ways in which a start goes wrong. With NoMemory there is no task: RunTask refuses it, and a service says so in an event and
+// tries again after a pace. The next three stop the task before it runs, Crashes stops it once it runs, and the last two leave it
+// as it is. The texts are ECS's ("Stopped tasks error messages", "Service event messages", RunTask's failures).
 const (
 	startsWell  StartFaultKind = iota
 	NoMemory                   // no container instance has room
@@ -25,9 +26,27 @@ const (
 	NeverReady                 // the task runs, but its agent stays PENDING
 )
 
-// refusal is the reason in RunTask's failure; refused is false when RunTask starts the task.
+// refusal is the reason in RunTask's failure; refused is false when the task is started.
 func (k StartFaultKind) refusal() (reason string, refused bool) {
 	return "RESOURCE:MEMORY", k == NoMemory
+}
+
+// unplaced has a service try again after a pace, and say that there is no room for its task. As in ECS, the event is not repeated
+// before a task has been placed.
+func (a *account) unplaced(s *service) {
+	if !s.crowded {
+		s.crowded = true
+		a.note(s, a.emulator.now(), "was unable to place a task because no container instance met all of its requirements. "+
+			"The closest matching (container-instance "+a.hex(32)+") has insufficient memory available.")
+	}
+	if s.retrying {
+		return
+	}
+	s.retrying = true
+	a.later(1, func() {
+		s.retrying = false
+		a.settle(s)
+	})
 }
 
 // stop is why a task with this fault stops; empty when it does not. ran says whether it runs before.

@@ -91,8 +91,16 @@ func (e *Emulator) Tag(taskID, key, value string) error {
 	if t == nil {
 		return fmt.Errorf("tag: there is no task %s", taskID)
 	}
-	t.tags[key] = value
+	setTags(&t.tags, []tag{{key, value}})
 	return nil
+}
+
+// setTags adds tags to those of a resource, which may have none yet.
+func setTags(of *map[string]string, list []tag) {
+	if *of == nil {
+		*of = map[string]string{}
+	}
+	maps.Copy(*of, newTags(list))
 }
 
 // Tags are the sorted keys of a service's tags.
@@ -134,10 +142,7 @@ func (e *Emulator) tagResource(r *request, a *account) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if *tags == nil {
-		*tags = map[string]string{}
-	}
-	maps.Copy(*tags, newTags(in.Tags))
+	setTags(tags, in.Tags)
 	return struct{}{}, nil
 }
 

@@ -22,16 +22,12 @@ const (
 // mentions are the hosts that the environment of a container names, in the order of its variables; of several mentions of one
 // address it is the first. Only hosts and ports are taken out of the values: a value may hold a password.
 func mentions(environment []envVariable) []Mention {
-	values := make(map[string]string, len(environment))
-	for _, v := range environment {
-		values[v.name] = v.value
-	}
 	var found []Mention
 	for _, v := range environment {
 		if len(v.value) > maxValueRead || strings.TrimSpace(v.value) == "" {
 			continue
 		}
-		for _, m := range read(v.name, strings.TrimSpace(v.value), values) {
+		for _, m := range read(v.name, strings.TrimSpace(v.value), environment) {
 			m.Variable = v.name
 			same := slices.IndexFunc(found, func(other Mention) bool { return other.Host == m.Host && other.Port == m.Port })
 			if same < 0 && len(found) < maxMentions {
@@ -95,7 +91,7 @@ type envVariable struct{ name, value string }
 
 // read finds the hosts in one value. It may be a URL, a driver's own form of one, words with their values, a list of host:port,
 // or a host alone whose port is in another variable.
-func read(name, value string, others map[string]string) []Mention {
+func read(name, value string, others []envVariable) []Mention {
 	if found, ok := readURL(value); ok {
 		return found
 	}
@@ -322,7 +318,9 @@ func readList(name, value string) []Mention {
 	return found
 }
 
-// hostEndings are how the names of variables end that hold a host; portEndings are those of the variable with its port.
+// hostEndings are how the names of variables end that hold a host; portEndings are those of the variable with its port. Of several
+// port variables the last ending counts: TCP_PORT says of which protocol the port is, and sessions carry TCP alone, while PORT
+// beside it may be that of HTTP, as with ClickHouse.
 //
 //nolint:gochecknoglobals // tables
 var (
@@ -331,8 +329,8 @@ var (
 )
 
 // readHost reads one or several hosts without ports, from a variable whose name says that it holds a host. The port is in
-// another variable of the same prefix, or is the usual one.
-func readHost(name, value string, others map[string]string) []Mention {
+// another variable of the same prefix, or is the usual one. Of variables whose names differ in case alone the last one counts.
+func readHost(name, value string, others []envVariable) []Mention {
 	upper := strings.ToUpper(name)
 	prefix, says := "", false
 	for _, ending := range hostEndings {
@@ -346,12 +344,12 @@ func readHost(name, value string, others map[string]string) []Mention {
 	}
 	kind := kindOfName(name)
 	port := kind.usualPort()
-	for other, text := range others {
-		for _, ending := range portEndings {
-			if strings.ToUpper(other) != prefix+ending {
+	for _, ending := range portEndings {
+		for _, other := range others {
+			if strings.ToUpper(other.name) != prefix+ending {
 				continue
 			}
-			if n, err := strconv.ParseUint(strings.TrimSpace(text), 10, 16); err == nil && n > 0 {
+			if n, err := strconv.ParseUint(strings.TrimSpace(other.value), 10, 16); err == nil && n > 0 {
 				port = uint16(n)
 			}
 		}

@@ -80,6 +80,26 @@ func TestMentionsAreHostsAndPortsAlone(t *testing.T) {
 	}
 }
 
+// Which of several port variables counts does not depend on chance.
+func TestTheMoreExplicitPortVariableCounts(t *testing.T) {
+	host := envVariable{"CLICKHOUSE_HOST", "ch.internal"}
+	for _, c := range []struct {
+		environment []envVariable
+		want        uint16
+	}{
+		{[]envVariable{host, {"CLICKHOUSE_PORT", "8123"}, {"CLICKHOUSE_TCP_PORT", "9001"}}, 9001},
+		{[]envVariable{{"CLICKHOUSE_TCP_PORT", "9001"}, {"CLICKHOUSE_PORT", "8123"}, host}, 9001},
+		{[]envVariable{host, {"CLICKHOUSE_PORT", "8123"}, {"CLICKHOUSE_TCP_PORT", "none"}}, 8123},
+		{[]envVariable{host, {"CLICKHOUSE_PORT", "8123"}, {"clickhouse_port", "8124"}}, 8124},
+	} {
+		for range 20 {
+			if got := mentions(c.environment); len(got) != 1 || got[0].Port != c.want {
+				t.Fatalf("%v: got %+v, want port %d", c.environment, got, c.want)
+			}
+		}
+	}
+}
+
 func FuzzMentionsKeepNoSecret(f *testing.F) {
 	f.Add("DATABASE_URL", "postgres://u:", "@db.internal:5432/x")
 	f.Add("DSN", "host=a.internal password=", " port=5432")

@@ -87,9 +87,7 @@ func (c *Client) Ways(ctx context.Context, catalog *Catalog, hosts []Host) ([][]
 	all := make([][]Way, len(hosts))
 	for i, h := range hosts {
 		for _, from := range ends {
-			if w, ok := net.way(from, h); ok {
-				all[i] = append(all[i], w)
-			}
+			all[i] = append(all[i], net.way(from, h))
 		}
 		slices.SortStableFunc(all[i], func(a, b Way) int {
 			return cmp.Or(cmp.Compare(a.Verdict, b.Verdict), -compareBool(a.Named, b.Named), -cmp.Compare(a.Ready, b.Ready),
@@ -294,13 +292,13 @@ func (n network) ranges(subnets []string) (all []netip.Prefix) {
 	return all
 }
 
-// way judges the way from a sender to a host. The second result is true in all cases.
-func (n network) way(from sender, h Host) (Way, bool) {
+// way judges the way from a sender to a host.
+func (n network) way(from sender, h Host) Way {
 	w := Way{Cluster: from.cluster, Service: from.service, Ready: from.ready}
 	w.Named = slices.ContainsFunc(h.Mentions, func(m NamedBy) bool { return m.Cluster == from.cluster && m.Service == from.service })
-	unchecked := func(why string) (Way, bool) {
+	unchecked := func(why string) Way {
 		w.Verdict, w.Why = Unchecked, why
-		return w, true
+		return w
 	}
 	here, there := n.vpcOf("", from.at.Subnets, from.at.Groups), n.vpcOf(h.VPC, h.Subnets, h.Groups)
 	switch {
@@ -339,7 +337,7 @@ func (n network) way(from sender, h Host) (Way, bool) {
 	if w.Missing != nil && h.Port == 0 {
 		w.Missing = nil
 	}
-	return w, true
+	return w
 }
 
 // sources are the addresses from which a sender's connections come: those of its ready tasks if all are known, else all of its

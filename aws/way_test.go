@@ -65,7 +65,7 @@ func TestTheWayIsTheAdmittedOne(t *testing.T) {
 			if c.from != nil {
 				c.from(&from)
 			}
-			got, _ := n.way(from, h)
+			got := n.way(from, h)
 			lacks := ""
 			if got.Missing != nil {
 				lacks = got.Missing.Group

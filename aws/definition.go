@@ -68,7 +68,10 @@ func (d Definition) in(t Task) Task {
 	return t
 }
 
-// definitions are task definitions by ARN. They are kept for good, as a revision never changes.
+// maxDefinitions is how many task definitions are remembered before all are forgotten; ECS takes 64 kB for one.
+const maxDefinitions = 1_000
+
+// definitions are task definitions by ARN, which stay as they are: a revision never changes.
 type definitions struct {
 	mu    sync.Mutex
 	known map[string]Definition
@@ -84,25 +87,31 @@ func (d *definitions) find(arn string) (Definition, bool) {
 func (d *definitions) keep(found Definition) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.known == nil {
+	if d.known == nil || len(d.known) >= maxDefinitions {
 		d.known = map[string]Definition{}
 	}
 	d.known[found.ARN] = found
 }
 
-// definition is a task definition, from memory when it was read before.
+// askDefinition asks ECS about a task definition: by ARN, or by the name of a family, whose newest revision it is at this moment.
+func (c *Client) askDefinition(ctx context.Context, name string) (*ecs.DescribeTaskDefinitionOutput, error) {
+	out, err := call(ctx, c, about{Resource: name}, func(ctx context.Context) (*ecs.DescribeTaskDefinitionOutput, error) {
+		return c.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &name})
+	})
+	if err == nil && out.TaskDefinition == nil {
+		err = &AnswerError{Operation: describeDefinitionAction, Problem: "no task definition"}
+	}
+	return out, err
+}
+
+// definition is the task definition with an ARN, from memory when it was read before.
 func (c *Client) definition(ctx context.Context, arn string) (Definition, error) {
 	if known, ok := c.definitions.find(arn); ok {
 		return known, nil
 	}
-	out, err := call(ctx, c, about{Resource: arn}, func(ctx context.Context) (*ecs.DescribeTaskDefinitionOutput, error) {
-		return c.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &arn})
-	})
+	out, err := c.askDefinition(ctx, arn)
 	if err != nil {
 		return Definition{}, err
-	}
-	if out.TaskDefinition == nil {
-		return Definition{}, &AnswerError{Operation: describeDefinitionAction, Problem: "no task definition"}
 	}
 	found := definitionFrom(*out.TaskDefinition)
 	found.ARN = arn

@@ -6,7 +6,6 @@ import (
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
-	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -97,14 +96,9 @@ func (c *Client) describeDefinition(ctx context.Context, arn string) (Definition
 	if ok {
 		return found, nil
 	}
-	out, err := call(ctx, c, about{Resource: arn}, func(ctx context.Context) (*ecs.DescribeTaskDefinitionOutput, error) {
-		return c.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &arn})
-	})
+	out, err := c.askDefinition(ctx, arn)
 	if err != nil {
 		return DefinitionDetails{}, err
-	}
-	if out.TaskDefinition == nil {
-		return DefinitionDetails{}, &AnswerError{Operation: describeDefinitionAction, Problem: "no task definition"}
 	}
 	found = detailsFrom(*out.TaskDefinition)
 	found.ARN = arn

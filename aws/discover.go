@@ -40,7 +40,7 @@ func (c *Client) Names(ctx context.Context, each func(*Catalog), skip func(clust
 func (c *Client) survey(ctx context.Context, s *survey) (*Catalog, error) {
 	looking, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	s.client, s.giveUp, s.clusters, s.asked = c, giveUp, map[string]*found{}, map[string]bool{}
+	s.client, s.giveUp, s.clusters, s.definitions = c, giveUp, map[string]*found{}, map[string]*Definition{}
 	var err error
 	if s.at.Cluster != "" {
 		s.addClusters(looking, []string{s.at.Cluster})
@@ -73,8 +73,8 @@ type survey struct {
 
 	mu            sync.Mutex
 	clusters      map[string]*found
-	asked         map[string]bool // task definitions that are or were being read, by ARN
-	noDefinitions bool            // reading one was denied, as all others would be
+	definitions   map[string]*Definition // of the tasks, by ARN, as the client may forget them; nil for one that is or could not be read
+	noDefinitions bool                   // reading one was denied, as all others would be
 	gaps          []*GapError
 }
 
@@ -239,8 +239,14 @@ func (s *survey) addTasks(ctx context.Context, cluster string, tasks []Task) {
 		if k := s.clusters[cluster]; k != nil && task.Status != "STOPPED" {
 			k.tasks[task.ID] = task
 		}
-		if arn := task.TaskDefinition; arn != "" && !s.asked[arn] && s.at.wants(Ports) {
-			s.asked[arn] = true
+		arn := task.TaskDefinition
+		if _, asked := s.definitions[arn]; asked || arn == "" {
+			continue
+		}
+		if known, ok := s.client.definitions.find(arn); ok {
+			s.definitions[arn] = &known
+		} else if s.at.wants(Ports) {
+			s.definitions[arn] = nil
 			definitions = append(definitions, arn)
 		}
 	}
@@ -252,16 +258,14 @@ func (s *survey) addTasks(ctx context.Context, cluster string, tasks []Task) {
 }
 
 func (s *survey) describeDefinition(ctx context.Context, arn string) {
-	if _, known := s.client.definitions.find(arn); known {
-		return
-	}
 	s.mu.Lock()
 	skip := s.noDefinitions
 	s.mu.Unlock()
 	if skip {
 		return
 	}
-	if _, err := s.client.definition(ctx, arn); err != nil {
+	definition, err := s.client.definition(ctx, arn)
+	if err != nil {
 		if _, denied := errors.AsType[*DeniedError](err); denied {
 			s.mu.Lock()
 			s.noDefinitions = true
@@ -270,6 +274,9 @@ func (s *survey) describeDefinition(ctx context.Context, arn string) {
 		s.gap("task definitions", "", err)
 		return
 	}
+	s.mu.Lock()
+	s.definitions[arn] = &definition
+	s.mu.Unlock()
 	s.publish()
 }
 
@@ -373,7 +380,7 @@ func byService(a, b Task) int {
 
 // defined is a copy of a task with what its definition says, if that is known by now.
 func (s *survey) defined(task Task) Task {
-	if definition, known := s.client.definitions.find(task.TaskDefinition); known {
+	if definition := s.definitions[task.TaskDefinition]; definition != nil {
 		return definition.in(task)
 	}
 	return task

@@ -129,7 +129,7 @@ func (c *Client) whyNoFamily(ctx context.Context, q Query) error {
 			return e
 		}
 	}
-	_, err = c.definition(ctx, q.Family)
+	_, err = c.askDefinition(ctx, q.Family) // not from memory: a family can be deregistered
 	if fault, ok := errors.AsType[*FaultError](err); !ok || fault.Code != "ClientException" {
 		return e // the family exists, or the caller may not ask
 	}

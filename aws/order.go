@@ -163,13 +163,11 @@ func (c *Client) serviceOf(ctx context.Context, cluster, service string) (types.
 
 // definitionOf is the task definition of an order as ECS describes it; of a family it is the newest revision.
 func (c *Client) definitionOf(ctx context.Context, name string) (*types.TaskDefinition, error) {
-	out, err := call(ctx, c, about{Resource: name}, func(ctx context.Context) (*ecs.DescribeTaskDefinitionOutput, error) {
-		return c.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &name})
-	})
+	out, err := c.askDefinition(ctx, name)
 	if err != nil {
 		return nil, c.orNoDefinition(name, err)
 	}
-	if out.TaskDefinition == nil || sdk.ToString(out.TaskDefinition.TaskDefinitionArn) == "" {
+	if sdk.ToString(out.TaskDefinition.TaskDefinitionArn) == "" {
 		return nil, &AnswerError{Operation: describeDefinitionAction, Problem: "no task definition"}
 	}
 	return out.TaskDefinition, nil

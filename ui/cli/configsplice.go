@@ -10,7 +10,8 @@ import (
 	"culvert/ui/screen"
 )
 
-// patch replaces the lines from to to of a file, counted from 1. If to is less than from, text is inserted before the line from.
+// patch replaces lines of a file, counted from 1 and including the last. If to is less than from, it inserts text before line
+// from.
 type patch struct {
 	from, to int
 	text     string

@@ -22,9 +22,9 @@ type visitors struct {
 	work   sync.WaitGroup
 }
 
-// The demo shows within a minute what happens by itself: something happens every demoLife, a task takes one or two demoPace from
-// one status to the next, the screen reads the account often enough to miss nothing, and the service to which a newcomer has a
-// tunnel is deployed.
+// The demo shows within a minute what happens by itself: something happens every demoLife on average, a task takes demoPace from
+// one status to the next, the screen reads the account every demoRefresh, which misses none of that, and the service to which a
+// newcomer has a tunnel is deployed.
 const (
 	demoLife    = 4 * time.Second
 	demoPace    = 2500 * time.Millisecond

@@ -44,7 +44,7 @@ func (t *Tunnel) stream(ctx context.Context, cancel context.CancelCauseFunc, con
 	defer func() { _ = s.Close() }()
 	free := context.AfterFunc(ctx, func() { s.Reset() })
 	defer free()
-	u := &upload{conn: conn, to: s, over: make(chan struct{})}
+	u := &upload{conn: conn, to: s, over: make(chan struct{}), decided: make(chan struct{})}
 	var up sync.WaitGroup
 	up.Go(func() {
 		if err := u.run(ctx, t.engine); err != nil {
@@ -91,7 +91,8 @@ type upload struct {
 	conn *connection
 	to   *bond.Stream
 
-	over chan struct{} // closed when the far side has ended the connection
+	over    chan struct{} // closed when the far side has ended the connection
+	decided chan struct{} // closed when it is known whether the stream could be opened
 
 	mu   sync.Mutex
 	open bool // the stream is open, and nothing is kept any more
@@ -102,9 +103,19 @@ type upload struct {
 func (u *upload) opened(open bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	defer close(u.decided)
 	if u.open = open; open {
 		u.conn.kept.bytes, u.conn.kept.gone = nil, true
 	}
+}
+
+// awaitOpen waits until it is known whether the stream could be opened, and reports whether it could. If not, what the client still
+// writes is not this upload's: the connection may go another way.
+func (u *upload) awaitOpen() bool {
+	<-u.decided
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.open
 }
 
 // unheard reports, of a stream that could not be opened, whether nothing that was sent can have reached the far side and all of
@@ -142,6 +153,9 @@ func (u *upload) run(ctx context.Context, e *Engine) error {
 			u.keep(buffer[:n])
 			c.sent.Add(uint64(n))
 			if _, werr := u.to.Write(buffer[:n]); werr != nil {
+				if !u.awaitOpen() {
+					return nil
+				}
 				// What the client still writes is read and dropped: closing on unread bytes would reset the connection
 				// and could take the answer away from a client that has not read it yet.
 				_ = c.local.SetReadDeadline(time.Now().Add(drainWithin))
@@ -155,7 +169,7 @@ func (u *upload) run(ctx context.Context, e *Engine) error {
 		switch {
 		case err == nil:
 		case errors.Is(err, io.EOF) && c.from == fromListener:
-			if u.to.CloseWrite() == nil && u.abandoned(ctx, e) {
+			if u.to.CloseWrite() == nil && u.awaitOpen() && u.abandoned(ctx, e) {
 				return io.EOF
 			}
 			return nil

@@ -400,7 +400,9 @@ func (p *pool) look(now time.Time) {
 	}
 	p.mu.Unlock()
 	for _, d := range late {
-		p.fail(d, d.why())
+		if why := d.why(); why != nil { // nil: it has got a session just now
+			p.fail(d, why)
+		}
 	}
 	p.warm()
 	p.direct.look(now)

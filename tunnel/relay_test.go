@@ -1,6 +1,7 @@
 package tunnel_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -27,7 +28,9 @@ const relayPort = 7300
 // relay is one that a test can kill and start anew. Each has connections of its own.
 type relay struct {
 	*testing.T
-	serves string // what the port leads to
+	serves  string // what the port leads to
+	forbids bool   // it opens another port alone
+	limits  bond.Limits
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -36,9 +39,12 @@ type relay struct {
 }
 
 // newRelay serves the tasks' port by an address on loopback.
-func newRelay(t *testing.T, serves string) *relay {
+func newRelay(t *testing.T, serves string) *relay { return (&relay{T: t, serves: serves}).begin() }
+
+// begin has the relay listen until the test ends.
+func (r *relay) begin() *relay {
+	t := r.T
 	t.Helper()
-	r := &relay{T: t, serves: serves}
 	var lc net.ListenConfig
 	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -50,7 +56,11 @@ func newRelay(t *testing.T, serves string) *relay {
 }
 
 func (r *relay) serve(l net.Listener) {
-	one := &bond.Relay{Targets: []uint16{port}, Dial: func(ctx context.Context, _ uint16) (net.Conn, error) {
+	targets := []uint16{port}
+	if r.forbids {
+		targets = []uint16{port + 1}
+	}
+	one := &bond.Relay{Targets: targets, Limits: r.limits, Dial: func(ctx context.Context, _ uint16) (net.Conn, error) {
 		r.mu.Lock()
 		at := r.serves
 		r.mu.Unlock()
@@ -438,5 +448,47 @@ func TestARelayIsFoundByTheTaskDefinition(t *testing.T) {
 		if ended := w.events.ended(t); ended.Status != c.status || ended.Protocol != tunnel.ProtocolHTTP {
 			t.Errorf("%s is counted as %+v", c.url, ended)
 		}
+	}
+}
+
+// A relay that does not open a stream takes nothing of what its client has written by then, or is about to write: all of it goes the
+// other way.
+func TestARelayThatOpensNothingTakesNothing(t *testing.T) {
+	for name, r := range map[string]*relay{"forbidden": {forbids: true}, "busy": {limits: bond.Limits{Streams: 1}}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := need.Server(t, need.Echo)
+			r.T, r.serves = t, server
+			w := relayWorld(t, server, r.begin().address(), nil)
+			tn := w.bonded()
+			if !r.forbids {
+				first := w.dial(tn) // has the relay's one place
+				if _, err := first.Write([]byte("x")); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := io.ReadFull(first, make([]byte, 1)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want := random(150_000, 3)
+			conn := w.dial(tn)
+			var writing sync.WaitGroup
+			writing.Go(func() {
+				for rest := want; len(rest) > 0; rest = rest[min(len(rest), 3000):] {
+					if _, err := conn.Write(rest[:min(len(rest), 3000)]); err != nil {
+						t.Errorf("write: %v", err)
+						return
+					}
+				}
+				_ = conn.CloseWrite()
+			})
+			_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+			got := make([]byte, len(want))
+			n, err := io.ReadFull(conn, got)
+			writing.Wait()
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%d bytes of %d came back, %v", n, len(want), err)
+			}
+		})
 	}
 }

@@ -310,7 +310,7 @@ func (b *inbox) nextOf(ctx context.Context, least int) (chunk, error) {
 			b.chunks = b.chunks[1:]
 			b.held += len(c.bytes())
 			b.mu.Unlock()
-			return c, nil
+			return c, nil //nolint:nilerr // what came before the end of the stream is given before its error
 		}
 		err := b.err
 		b.mu.Unlock()

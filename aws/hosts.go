@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -91,28 +92,24 @@ func (c *Client) NamedHosts(ctx context.Context, catalog *Catalog) Hosts {
 			}
 		}
 	}
-	var found Hosts
-	var mu sync.Mutex
+	arns := slices.Sorted(maps.Keys(users)) // in an order, as it decides what the bounds leave out
+	definitions, failures := make([]Definition, len(arns)), make([]error, len(arns))
 	var work sync.WaitGroup
-	for arn, by := range users {
-		work.Go(func() {
-			definition, err := c.definition(ctx, arn)
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil {
-				if len(found.Gaps) == 0 { // the first gap stands for all: a permission that is missing for one is missing for each
-					found.Gaps = append(found.Gaps, &GapError{What: "task definitions", Err: err})
-				}
-				return
-			}
-			for _, user := range by {
-				found.add(definition, user)
-			}
-		})
+	for i, arn := range arns {
+		work.Go(func() { definitions[i], failures[i] = c.definition(ctx, arn) })
 	}
 	work.Wait()
-	found.Hosts = joinMentions(cleanHosts(found.Hosts))
-	slices.SortFunc(found.Unread, byUser)
+	var found Hosts
+	for i, arn := range arns {
+		for _, user := range users[arn] {
+			found.add(definitions[i], user)
+		}
+		if failures[i] != nil && len(found.Gaps) == 0 { // the first gap stands for all: a permission that is missing for one is missing for each
+			found.Gaps = append(found.Gaps, &GapError{What: "task definitions", Err: failures[i]})
+		}
+	}
+	found.Hosts = joinMentions(sortHosts(found.Hosts))
+	found.Unread = sortUsers(found.Unread)
 	return found
 }
 
@@ -136,9 +133,13 @@ func (h *Hosts) add(d Definition, by NamedBy) {
 	}
 }
 
-func byUser(a, b NamedBy) int {
-	return cmp.Or(strings.Compare(a.Cluster, b.Cluster), strings.Compare(a.Service, b.Service), strings.Compare(a.Family, b.Family),
-		strings.Compare(a.Container, b.Container), strings.Compare(a.Variable, b.Variable))
+// sortUsers sorts them in place. Each comes once, though two revisions of a family may say the same.
+func sortUsers(all []NamedBy) []NamedBy {
+	slices.SortFunc(all, func(a, b NamedBy) int {
+		return cmp.Or(strings.Compare(a.Cluster, b.Cluster), strings.Compare(a.Service, b.Service), strings.Compare(a.Family, b.Family),
+			strings.Compare(a.Container, b.Container), strings.Compare(a.Variable, b.Variable), strings.Compare(a.Secret, b.Secret))
+	})
+	return slices.Compact(all)
 }
 
 // And joins the hosts that task definitions name with those of the account. A host that both have becomes one, with the
@@ -166,29 +167,36 @@ func (h *Hosts) And(account Hosts) Hosts {
 	return joined
 }
 
-// joinMentions makes one host of several with the same address. hosts are sorted.
+// joinMentions makes one host of several with the same address. hosts are sorted, so that these are side by side.
 func joinMentions(hosts []Host) []Host {
 	var joined []Host
 	for _, h := range hosts {
-		i := slices.IndexFunc(joined, func(other Host) bool { return other.Host == h.Host && other.Port == h.Port })
-		if i < 0 {
+		last := len(joined) - 1
+		if last < 0 || joined[last].Host != h.Host || joined[last].Port != h.Port {
 			joined = append(joined, h)
 			continue
 		}
-		joined[i].Kind = orKind(joined[i].Kind, h.Kind)
-		joined[i].Mentions = append(joined[i].Mentions, h.Mentions...)
+		joined[last].Kind = orKind(joined[last].Kind, h.Kind)
+		joined[last].Mentions = append(joined[last].Mentions, h.Mentions...)
 	}
 	for i := range joined {
-		slices.SortFunc(joined[i].Mentions, byUser)
+		joined[i].Mentions = sortUsers(joined[i].Mentions)
 	}
 	return joined
 }
 
 var errTooManyHosts = errors.New("there are more than 5,000 of them; the rest is left out")
 
-// cleanHosts makes text from outside safe to show, leaves out hosts without a usable address, and sorts the rest. It reuses
-// hosts.
+// cleanHosts is sortHosts without repetitions.
 func cleanHosts(hosts []Host) []Host {
+	return slices.CompactFunc(sortHosts(hosts), func(a, b Host) bool {
+		return a.Name == b.Name && a.Host == b.Host && a.Port == b.Port && a.Role == b.Role
+	})
+}
+
+// sortHosts makes text from outside safe to show, leaves out hosts without a usable address, and sorts the rest. It reuses
+// hosts.
+func sortHosts(hosts []Host) []Host {
 	kept := hosts[:0]
 	for _, h := range hosts {
 		h.Host = cleanHost(h.Host)
@@ -202,7 +210,5 @@ func cleanHosts(hosts []Host) []Host {
 	slices.SortStableFunc(kept, func(a, b Host) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Role, b.Role), strings.Compare(a.Host, b.Host), cmp.Compare(a.Port, b.Port), strings.Compare(a.Source, b.Source))
 	})
-	return slices.CompactFunc(kept, func(a, b Host) bool {
-		return a.Name == b.Name && a.Host == b.Host && a.Port == b.Port && a.Role == b.Role
-	})
+	return kept
 }

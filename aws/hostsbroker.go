@@ -3,6 +3,7 @@ package aws
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -107,12 +108,12 @@ func (c *Client) kafkaBrokers(ctx context.Context, of Host) (found []Host, err e
 	if err := c.callREST(ctx, kafkaAPI(), "GetBootstrapBrokers", "/v1/clusters/"+url.PathEscape(of.ARN)+"/bootstrap-brokers", nil, &lists); err != nil {
 		return nil, err
 	}
-	for which, list := range lists {
+	for _, which := range slices.Sorted(maps.Keys(lists)) {
 		lower := strings.ToLower(which)
 		if !strings.HasPrefix(lower, "bootstrapbrokerstring") || strings.Contains(lower, "public") {
 			continue
 		}
-		for _, m := range readList("KAFKA_BROKERS", list) {
+		for _, m := range readList("KAFKA_BROKERS", lists[which]) {
 			h := of
 			h.Port, h.IAM = m.Port, strings.HasSuffix(lower, "iam")
 			found = append(found, h.as("broker", m.Host))

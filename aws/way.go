@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -243,8 +244,8 @@ func isMissing(err error) bool {
 
 // prefixLists asks for the ranges of the prefix lists that rules refer to.
 func (c *Client) prefixLists(ctx context.Context, n *network) error {
-	for _, g := range n.groups {
-		for _, r := range append(slices.Clone(g.In), g.Out...) {
+	for _, id := range slices.Sorted(maps.Keys(n.groups)) { // in an order, as the bound leaves some out
+		for _, r := range slices.Concat(n.groups[id].In, n.groups[id].Out) {
 			for _, id := range r.Prefixes {
 				if _, known := n.prefixes[id]; known || len(n.prefixes) >= idsAtOnce {
 					continue

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -202,26 +203,35 @@ func (e *NoRelayError) Remedy() string {
 // foundTasks are the tasks that were last found by a lookup, by id.
 type foundTasks struct {
 	mu    sync.Mutex
-	known map[string]Task
+	known map[string]foundTask
 }
 
-// maxFound is how many tasks are remembered before all are forgotten.
-const maxFound = 64
+type foundTask struct {
+	at   time.Time
+	task Task
+}
+
+const (
+	// maxFound is how many tasks are remembered before all are forgotten.
+	maxFound = 64
+	// foundFor is for how long a task is good that was found: tasks change.
+	foundFor = time.Minute
+)
 
 func (l *foundTasks) keep(t Task) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.known == nil || len(l.known) >= maxFound {
-		l.known = map[string]Task{}
+		l.known = map[string]foundTask{}
 	}
-	l.known[t.ID] = t
+	l.known[t.ID] = foundTask{time.Now(), t}
 }
 
-// find takes a task out, as it is good for one use only: tasks change.
+// find takes a task out, as it is good for one use only.
 func (l *foundTasks) find(at Target) (Task, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t, found := l.known[at.Task]
 	delete(l.known, at.Task)
-	return t, found && t.Cluster == at.Cluster
+	return t.task, found && t.task.Cluster == at.Cluster && time.Since(t.at) <= foundFor
 }

@@ -432,6 +432,16 @@ func TestWhatCannotChangeIsNotTriedAgain(t *testing.T) {
 	})
 }
 
+// What fails when the time of a call is nearly over is not tried again, though it might have succeeded.
+func TestNoTryBeginsInTheLastMoment(t *testing.T) {
+	h := newHostile(t, func(conn net.Conn) { asked(conn); _ = conn.Close() })
+	_, err := attacked(t, "http://"+h.address, "", moment).Discover(t.Context())
+	mustSay(t, err, "reach "+h.address)
+	if tries := h.accepted.Load(); tries != 1 {
+		t.Errorf("tried %d times, want once", tries)
+	}
+}
+
 // Where the caller's deadline ends a call, what was in the way is the error, and it is still known to be a deadline.
 func TestDeadlineNamesWhatWasInTheWay(t *testing.T) {
 	for title, row := range map[string]struct {

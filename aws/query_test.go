@@ -2,9 +2,12 @@ package aws
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"culvert/internal/say"
 )
 
 // automation is the fleet of most stories here: a squid service of two tasks beside others.
@@ -416,5 +419,21 @@ func TestParseTargetKnowsItsForms(t *testing.T) {
 			continue
 		}
 		_ = mustBe[*TargetFormError](t, err)
+	}
+}
+
+// What a search that found nothing advises is about the account that was searched.
+func TestWhatIsNotFoundIsLookedForInTheSameAccount(t *testing.T) {
+	home := isolate(t)
+	write(t, filepath.Join(home, "config"), "[profile ours]\nregion = eu-west-1\n")
+	write(t, filepath.Join(home, "credentials"), "[ours]\naws_access_key_id = A\naws_secret_access_key = b\n")
+	f := newFleet(t)
+	c, err := Connect(t.Context(), Options{Profile: "ours", Endpoint: f.URL})
+	if err != nil {
+		t.Fatal(text(err))
+	}
+	_, err = c.Lookup(t.Context(), Query{Service: "squid"})
+	if got, want := say.Remedy(err), "culvert list --profile ours --region eu-west-1"; !strings.Contains(got, want) {
+		t.Errorf("got %v with the advice %q, want %q in it", err, got, want)
 	}
 }

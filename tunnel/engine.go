@@ -173,13 +173,14 @@ func (e *Engine) Close(ctx context.Context) error {
 	for _, t := range tunnels {
 		t.stop(nil)
 	}
-	e.remains.close(ctx)
 	var failed []error
-	for _, t := range tunnels {
-		if err := t.wait(ctx); err != nil {
-			failed = append(failed, fmt.Errorf("tunnel %d: %w", t.id, err))
+	e.remains.close(ctx, func() {
+		for _, t := range tunnels {
+			if err := t.wait(ctx); err != nil {
+				failed = append(failed, fmt.Errorf("tunnel %d: %w", t.id, err))
+			}
 		}
-	}
+	})
 	e.states.close()
 	e.endings.close()
 	e.kernel.close()

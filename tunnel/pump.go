@@ -126,7 +126,7 @@ func (p *pump) write(ctx context.Context) error {
 		suspect := wall.Sub(before) > clockJump
 		before = wall
 		heard := time.Unix(0, p.heard.Load())
-		if !asked.IsZero() && heard.After(asked) {
+		if !asked.IsZero() && !heard.Before(asked) { // an answer in the same instant is one
 			asked = time.Time{}
 		}
 		if !asked.IsZero() && now.Sub(asked) > pongWithin {

@@ -116,8 +116,9 @@ func (r *remains) end(ctx context.Context, one *remain) bool {
 	return true
 }
 
-// close ends the tries and makes a last one, of all that are left now; those that are left meanwhile were only just tried.
-func (r *remains) close(ctx context.Context) {
+// close ends the tries and makes a last one of all that are left, and again when the tunnels have ended, for which until waits: what a
+// tunnel leaves then it has tried in vain for seconds, and the API may have come to answer meanwhile.
+func (r *remains) close(ctx context.Context, until func()) {
 	r.mu.Lock()
 	r.closed = true
 	if r.stop != nil {
@@ -125,6 +126,13 @@ func (r *remains) close(ctx context.Context) {
 	}
 	r.mu.Unlock()
 	r.trying.Wait()
+	r.last(ctx)
+	until()
+	r.last(ctx)
+}
+
+// last tries all that are left now once.
+func (r *remains) last(ctx context.Context) {
 	r.mu.Lock()
 	all := slices.Clone(r.all)
 	r.mu.Unlock()

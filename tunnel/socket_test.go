@@ -150,3 +150,33 @@ func TestClockJumpIsSuspect(t *testing.T) {
 		})
 	}
 }
+
+// A service that answers pings is there for as long as it does, also where the answer comes at the same time by the clock.
+func TestAnAnswerInTheSameInstantIsOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var pings atomic.Int64
+		s := testSocket(t, func(conn *websocket.Conn) {
+			answer := conn.PingHandler()
+			conn.SetPingHandler(func(data string) error {
+				pings.Add(1)
+				return answer(data)
+			})
+			for {
+				if _, _, err := conn.ReadMessage(); err != nil {
+					return
+				}
+			}
+		})
+		const long = 10 * time.Minute
+		ctx, cancel := context.WithTimeout(t.Context(), long)
+		defer cancel()
+		began := time.Now()
+		if err := s.serve(ctx, testChannel(nil)); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("ended with %v after %s", err, time.Since(began))
+		}
+		if got := time.Duration(pings.Load()); got < long/pingEvery-5 || got > long/pingEvery {
+			t.Errorf("%d pings in %s, want one every %s", got, long, pingEvery)
+		}
+	})
+}

@@ -270,8 +270,9 @@ func (w *world) end(dir string) {
 			w.fail("tunnel %d is %s after its end", tn.ID(), state)
 		}
 	}
-	if left := w.account.Sessions(); len(left) > 0 {
-		w.fail("%d sessions are left: %+v", len(left), left)
+	left, told := w.account.Sessions(), w.engine.Unended()
+	if len(left) > 0 || len(told) > 0 { // the API answers
+		w.fail("%d sessions are left, and %d are told of: %+v, %v", len(left), len(told), left, told)
 	}
 	if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
 		w.fail("files are left: %v, %v", files, err)

@@ -160,7 +160,13 @@ func (r *runner) makeRoom() {
 		}
 		r.yield(nil) // a connection came meanwhile
 	}
-	r.resolvedAt(time.Now()) // no connection waits for it
+	now := time.Now()
+	r.mu.Lock()
+	stale := r.stale(now)
+	r.mu.Unlock()
+	if stale { // no connection waits for it; to wake those who wait for a session would have them ask for it, and come here, again and again
+		r.resolvedAt(now)
+	}
 }
 
 // least is the session with the fewest connections among those that take new ones, or would if they were not making room; others

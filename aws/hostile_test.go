@@ -435,7 +435,7 @@ func TestWhatCannotChangeIsNotTriedAgain(t *testing.T) {
 // What fails when the time of a call is nearly over is not tried again, though it might have succeeded.
 func TestNoTryBeginsInTheLastMoment(t *testing.T) {
 	h := newHostile(t, func(conn net.Conn) { asked(conn); _ = conn.Close() })
-	_, err := attacked(t, "http://"+h.address, "", moment).Discover(t.Context())
+	_, err := attacked(t, "http://"+h.address, "", lastMoment-time.Second).Discover(t.Context())
 	mustSay(t, err, "reach "+h.address)
 	if tries := h.accepted.Load(); tries != 1 {
 		t.Errorf("tried %d times, want once", tries)

@@ -138,7 +138,7 @@ func (s *shared) accountBehind(c *aws.Client) control.Account {
 		return s.own()
 	}
 	in := c.Shell()
-	return recorded(control.Account{Profile: in.Profile, Region: in.Region, Role: in.Role, Endpoint: in.Endpoint, Named: s.endpointNamed && in.Endpoint != ""})
+	return recorded(control.Account{Profile: in.Profile, Region: in.Region, Role: in.Role, Token: in.TokenVariable, Endpoint: in.Endpoint, Named: s.endpointNamed && in.Endpoint != ""})
 }
 
 // begin lets the tunnels go on under the record that was written.

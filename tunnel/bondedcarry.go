@@ -160,7 +160,7 @@ func (u *upload) run(ctx context.Context, e *Engine) error {
 				// and could take the answer away from a client that has not read it yet.
 				_ = c.local.SetReadDeadline(time.Now().Add(drainWithin))
 				_, _ = io.Copy(io.Discard, c.local)
-				return nil //nolint:nilerr // the other direction says why
+				return nil // the other direction says why
 			}
 		}
 		if n == len(buffer) && n < copyBuffer {

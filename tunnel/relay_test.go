@@ -39,7 +39,10 @@ type relay struct {
 }
 
 // newRelay serves the tasks' port by an address on loopback.
-func newRelay(t *testing.T, serves string) *relay { return (&relay{T: t, serves: serves}).begin() }
+func newRelay(t *testing.T, serves string) *relay {
+	t.Helper()
+	return (&relay{T: t, serves: serves}).begin()
+}
 
 // begin has the relay listen until the test ends.
 func (r *relay) begin() *relay {

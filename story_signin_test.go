@@ -64,7 +64,7 @@ func signInAccount(t *testing.T) []string {
 func TestStoryOfAOneTimeCode(t *testing.T) {
 	t.Parallel()
 	d := onDisplay(t, 120, 40, signInProfiles+`
-culvert list clusters --profile mfa --wait 2 -o json >first; echo "first ended with $?"
+culvert list clusters --profile mfa --wait 15 -o json >first; echo "first ended with $?"
 culvert list clusters --profile mfa -o json </dev/null >second 2>&1; echo "second ended with $?"
 rm -r state/culvert/roles
 culvert list clusters --profile mfa </dev/null >third 2>&1; echo "third ended with $?"

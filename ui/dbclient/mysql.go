@@ -19,7 +19,9 @@ const (
 
 // askMySQL passes a server's greeting on, and the program's request for TLS: behind it both begin with that, unless goOn is false and the
 // connection is over. What a program or server without TLS is told is an error in the same protocol, as the programs show those.
-func askMySQL(client, server io.ReadWriter) (goOn bool, err error) {
+//
+// An error that the program is told is told to complain before, as the program may end when it has read it.
+func askMySQL(client, server io.ReadWriter, complain func(error)) (goOn bool, err error) {
 	greeting, err := mysqlPacket(server)
 	if err != nil {
 		return false, fmt.Errorf("read what the database says first: %w; use --tls=no if it is no MySQL", err)
@@ -29,7 +31,7 @@ func askMySQL(client, server io.ReadWriter) (goOn bool, err error) {
 		return false, nil
 	}
 	if !mysqlHasTLS(greeting[4:]) {
-		return false, mysqlRefuse(client, greeting[3]+1, "the database has no TLS; use --tls=no if it is to be so")
+		return false, mysqlRefuse(client, complain, greeting[3]+1, "the database has no TLS; use --tls=no if it is to be so")
 	}
 	if _, err := client.Write(greeting); err != nil {
 		return false, fmt.Errorf("speak to the program: %w", err)
@@ -42,7 +44,7 @@ func askMySQL(client, server io.ReadWriter) (goOn bool, err error) {
 		return false, fmt.Errorf("listen to the program: %w", err)
 	}
 	if len(request) != 4+mysqlRequest || binary.LittleEndian.Uint16(request[4:])&mysqlTLS == 0 {
-		return false, mysqlRefuse(client, request[3]+1, "the program has not asked for TLS: tell it to, with --ssl-ca and the file that DATABASE_URL of --url names, or use --tls=no")
+		return false, mysqlRefuse(client, complain, request[3]+1, "the program has not asked for TLS: tell it to, with --ssl-ca and the file that DATABASE_URL of --url names, or use --tls=no")
 	}
 	if _, err := server.Write(request); err != nil {
 		return false, fmt.Errorf("ask the database for TLS: %w", err)
@@ -72,10 +74,17 @@ func mysqlHasTLS(greeting []byte) bool {
 	return greeting[0] == 10 && ok && len(rest) >= 15 && binary.LittleEndian.Uint16(rest[13:])&mysqlTLS != 0
 }
 
-// mysqlRefuse tells a program what is wrong, and the caller.
-func mysqlRefuse(client io.Writer, sequence byte, text string) error {
-	body := append([]byte{mysqlFailure, 0xea, 0x07}, "#08001culvert: "+text...) // 2026: an error of TLS
-	head := binary.LittleEndian.AppendUint16(nil, uint16(len(body)))            //nolint:gosec // our own short texts
+// mysqlSecureOnly is the server's error for a connection without TLS (ER_SECURE_TRANSPORT_REQUIRED). Of a number that clients use for
+// errors of their own, MariaDB's program says no more than that the packet is malformed.
+const mysqlSecureOnly = 3159
+
+// mysqlRefuse tells complain what is wrong, and then the program.
+func mysqlRefuse(client io.Writer, complain func(error), sequence byte, text string) error {
+	err := errors.New(text)
+	complain(err)
+	body := binary.LittleEndian.AppendUint16([]byte{mysqlFailure}, mysqlSecureOnly)
+	body = append(body, "#08001culvert: "+text...)
+	head := binary.LittleEndian.AppendUint16(nil, uint16(len(body))) //nolint:gosec // our own short texts
 	_, _ = client.Write(append(append(head, 0, sequence), body...))
-	return errors.New(text)
+	return err
 }

@@ -140,7 +140,7 @@ func (r *relay) carry(client net.Conn) error {
 		_ = c.SetDeadline(deadline) // it is open
 	}
 	if r.own != nil {
-		if goOn, err := askMySQL(client, database); !goOn {
+		if goOn, err := askMySQL(client, database, r.complain); !goOn {
 			return err
 		}
 	}

@@ -2,31 +2,20 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"culvert/aws/emulator"
+	"culvert/internal/need"
 )
 
-// lastCalm is the port that calm has given last.
-var lastCalm atomic.Int32
-
-// calm is a free port that the system gives to nobody by itself: the story goes on for seconds before it listens there.
+// calm is need.Port as a story types it: the story goes on for seconds before it listens there.
 func calm(t *testing.T) string {
 	t.Helper()
-	for range 1000 {
-		port := fmt.Sprint(20_000 + (int(lastCalm.Add(1))+os.Getpid()*17)%10_000)
-		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
-			_ = l.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return ""
+	return strconv.Itoa(int(need.Port(t)))
 }
 
 // Faster to the goal: begun at a service, jumped with a palette, forwarded to several at once, stopped by one key, and opened

@@ -8,6 +8,7 @@ import (
 
 	"culvert/aws"
 	"culvert/aws/emulator"
+	"culvert/internal/need"
 	"culvert/tunnel/doctor"
 	"culvert/ui/draw"
 )
@@ -67,7 +68,7 @@ func TestOneFailedCheckIsRunAgain(t *testing.T) {
 
 func TestAFailedTunnelPointsToTheDoctor(t *testing.T) {
 	l, account := newWorld(t, Options{Saved: Saved{
-		Tunnels: []SavedTunnel{{Name: "site", Target: aws.Target{Cluster: "c", Service: "web"}, Forward: forward(fmt.Sprintf("%d:7000", freeLocal(t)))}},
+		Tunnels: []SavedTunnel{{Name: "site", Target: aws.Target{Cluster: "c", Service: "web"}, Forward: forward(fmt.Sprintf("%d:7000", need.Port(t)))}},
 	}})
 	account.Fault(func(f *emulator.Faults) { f.API = []emulator.APIFault{{Action: "ssm:StartSession"}} })
 	l.until("as of")

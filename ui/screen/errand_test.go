@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"culvert/aws"
 	"culvert/aws/emulator"
+	"culvert/internal/need"
 	"culvert/ui/headless"
 )
 
@@ -77,14 +79,15 @@ func TestATaskRunsAsLongAsTheTunnelToIt(t *testing.T) {
 	l, account := onSquid(t, Options{}, nil)
 	d := l.wants(startTask)
 	d.port.Set("3128")
-	d.local.Set("0")
+	local := strconv.Itoa(int(need.Port(t))) // that nobody else takes until the tunnel is opened again
+	d.local.Set(local)
 	d.check()
 	want(t, l.a, "starts a task of squid, and stops it with the tunnel", "definition    squid", "ttl           2h", "share         no: it is this tunnel's own")
-	says(t, l.a, "--target automation/squid -L 0:3128 --run squid")
+	says(t, l.a, "--target automation/squid -L "+local+":3128 --run squid")
 	d.starting.definition.Set("culvert-squid")
 	d.starting.ttl.Set("90m")
 	d.starting.share.Set(yes)
-	says(t, l.a, "--target automation/squid -L 0:3128 --run culvert-squid --ttl 1h30m --share")
+	says(t, l.a, "--target automation/squid -L "+local+":3128 --run culvert-squid --ttl 1h30m --share")
 	want(t, l.a, "run: culvert-squid", `ttl: "1h30m"`, `share: "true"`)
 	d.starting.share.Set("")
 	l.press("enter")

@@ -10,6 +10,7 @@ import (
 
 	"culvert/aws"
 	"culvert/aws/emulator"
+	"culvert/internal/need"
 	"culvert/tunnel"
 )
 
@@ -93,7 +94,7 @@ func TestATaskOfNoServiceIsFollowedByItsFamily(t *testing.T) {
 	job := emulator.Task{Family: "nightly", Containers: []emulator.Container{{Name: "app", Ports: map[uint16]string{7000: server.Listener.Addr().String()}}}}
 	l, account := worldOf(t, Options{}, emulator.Fleet{Clusters: []emulator.Cluster{{Name: "c", Tasks: []emulator.Task{job, job}}}})
 	l.until("as of")
-	local := freeLocal(t)
+	local := need.Port(t)
 	l.press("enter", "enter")
 	l.until("tasks 2")
 	l.press("F")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"culvert/aws"
+	"culvert/internal/need"
 	"culvert/tunnel"
 	"culvert/ui/control"
 	"culvert/ui/recent"
@@ -44,7 +45,7 @@ func remembered(l *loop, f recent.File, what string, holds func([]recent.Tunnel)
 }
 
 func TestWhatWasOpenCanBeOpenedAgain(t *testing.T) {
-	first, second := freeLocal(t), freeLocal(t)
+	first, second := need.Port(t), need.Port(t)
 	f := before(t, "default", fmt.Sprintf("%d:7000", first), fmt.Sprintf("%d:db.internal:5432", second))
 	l, account := newWorld(t, Options{Recent: f})
 	l.until("2 tunnels were open when culvert last ended here; R opens again", "as of")
@@ -95,7 +96,7 @@ func TestWhatWasOpenElsewhereIsNotOffered(t *testing.T) {
 
 func TestATunnelThatIsUsedIsRemembered(t *testing.T) {
 	f := recent.File(filepath.Join(t.TempDir(), "recent.json"))
-	local := freeLocal(t)
+	local := need.Port(t)
 	l, _ := newWorld(t, Options{Recent: f, Saved: Saved{
 		Tunnels: []SavedTunnel{{Name: "site", Target: aws.Target{Cluster: "c", Service: "web"}, Forward: forward(fmt.Sprintf("%d:7000", local))}},
 	}})
@@ -133,7 +134,7 @@ func TestATunnelThatTakesItsPlaceLaterStaysRemembered(t *testing.T) {
 		a.tunnels.tick()
 		l.run(a.grant(a.memory.tick()))
 	}
-	spec := tunnel.Spec{Target: aws.Target{Cluster: "c", Service: "web", Container: "app"}, Remote: tunnel.Endpoint{Port: 7000}, Local: addrPort(tunnel.Spec{}, freeLocal(t))}
+	spec := tunnel.Spec{Target: aws.Target{Cluster: "c", Service: "web", Container: "app"}, Remote: tunnel.Endpoint{Port: 7000}, Local: addrPort(tunnel.Spec{}, need.Port(t))}
 	w := wanted{place: a.here, spec: spec, count: a.tunnels.next()}
 	for times := 1; times <= 2; times++ {
 		a.tunnels.next() // another one is wanted meanwhile
@@ -162,7 +163,7 @@ func TestAMemoryThatCannotBeUsedIsToldOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	l, _ := newWorld(t, Options{Recent: recent.File(path), Saved: Saved{
-		Tunnels: []SavedTunnel{{Name: "site", Target: aws.Target{Cluster: "c", Service: "web"}, Forward: forward(fmt.Sprintf("%d:7000", freeLocal(t)))}},
+		Tunnels: []SavedTunnel{{Name: "site", Target: aws.Target{Cluster: "c", Service: "web"}, Forward: forward(fmt.Sprintf("%d:7000", need.Port(t)))}},
 	}})
 	l.until("! recent tunnels in ", "remove the file", "as of")
 	l.press("S", "enter")

@@ -7,13 +7,14 @@ import (
 
 	"culvert/aws"
 	"culvert/aws/emulator"
+	"culvert/internal/need"
 	"culvert/tunnel"
 	"culvert/ui/headless"
 )
 
 // What a newcomer wants of the demo, in keys from where they are.
 func TestANewcomersTasksTakeFewKeys(t *testing.T) {
-	local := freeLocal(t)
+	local := need.Port(t)
 	l, _ := worldOf(t, Options{
 		Prove: func(ctx context.Context, t *tunnel.Tunnel, _, _ string) (string, error) {
 			return headless.Prove(ctx, t, headless.Probe{}, nil, nil)

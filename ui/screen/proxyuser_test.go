@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"culvert/aws"
+	"culvert/internal/need"
 	"culvert/tunnel"
 )
 
@@ -14,7 +15,7 @@ import (
 func TestEachTunnelIsProvedAsItsOwnUser(t *testing.T) {
 	var mu sync.Mutex
 	asked := map[uint16]string{}
-	ports := [4]uint16{freeLocal(t), freeLocal(t), freeLocal(t), freeLocal(t)}
+	ports := [4]uint16{need.Port(t), need.Port(t), need.Port(t), need.Port(t)}
 	web := aws.Target{Cluster: "c", Service: "web"}
 	one := func(i int, user string) SavedTunnel {
 		return SavedTunnel{Name: fmt.Sprint("t", i), Target: web, Forward: forward(fmt.Sprintf("%d:7000", ports[i])), ProxyUser: user}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"culvert/aws"
+	"culvert/internal/need"
 	"culvert/tunnel"
 )
 
@@ -41,7 +42,7 @@ func webOn(name string, port uint16) SavedTunnel {
 }
 
 func TestTheCursorGoesToTheTunnelJustOpened(t *testing.T) {
-	one, two, three := freeLocal(t), freeLocal(t), freeLocal(t)
+	one, two, three := need.Port(t), need.Port(t), need.Port(t)
 	l, _ := newWorld(t, Options{Saved: Saved{Tunnels: []SavedTunnel{webOn("one", one), webOn("two", two), webOn("three", three)}}})
 	l.until("as of")
 	local := func(port uint16) string { return fmt.Sprintf("127.0.0.1:%d", port) }
@@ -77,7 +78,7 @@ func TestTheCursorGoesToTheTunnelJustOpened(t *testing.T) {
 }
 
 func TestAStopCanBeUndone(t *testing.T) {
-	port := freeLocal(t)
+	port := need.Port(t)
 	l, _ := newWorld(t, Options{Saved: Saved{Tunnels: []SavedTunnel{webOn("one", port)}}})
 	l.until("as of")
 	l.press("u")
@@ -114,7 +115,7 @@ func TestATunnelThatCannotBeOpenedStaysAndIsTriedAgain(t *testing.T) {
 	}
 	defer taken.Close()
 	port := taken.Addr().(*net.TCPAddr).AddrPort()
-	free := freeLocal(t)
+	free := need.Port(t)
 	spec := func(local uint16) Start {
 		f := forward(fmt.Sprintf("127.0.0.1:%d:7000", local))
 		return Start{Query: aws.Query{Cluster: "c", Service: "web"}, Spec: f.Spec(aws.Target{}), Probe: "tcp"}
@@ -138,7 +139,7 @@ func TestATunnelThatCannotBeOpenedStaysAndIsTriedAgain(t *testing.T) {
 
 	l.press("e")
 	l.until("change c/web", "local port    "+port.String(), "remote port   7000", "probe         tcp")
-	other := freeLocal(t)
+	other := need.Port(t)
 	l.press("tab", "tab", "ctrl+u")
 	for _, r := range fmt.Sprint(other) {
 		l.press(string(r))

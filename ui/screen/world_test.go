@@ -18,6 +18,7 @@ import (
 
 	"culvert/aws"
 	"culvert/aws/emulator"
+	"culvert/internal/need"
 	"culvert/tunnel"
 )
 
@@ -78,7 +79,7 @@ func worldOf(t *testing.T, o Options, fleet emulator.Fleet) (*loop, *emulator.Em
 }
 
 func TestATunnelIsStartedUsedWatchedAndStopped(t *testing.T) {
-	local := freeLocal(t)
+	local := need.Port(t)
 	l, account := newWorld(t, Options{Saved: Saved{
 		Tunnels: []SavedTunnel{{Name: "site", Target: aws.Target{Cluster: "c", Service: "web"}, Forward: forward(fmt.Sprintf("%d:7000", local))}},
 		Groups:  []SavedGroup{{Name: "all", Tunnels: []string{"site"}}},
@@ -152,17 +153,6 @@ func TestWhatCannotBeStartedSaysWhy(t *testing.T) {
 	l.until(fmt.Sprintf("127.0.0.1:%d", port), "in use")
 }
 
-// freeLocal is a port that was free a moment ago.
-func freeLocal(t *testing.T) uint16 {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).AddrPort().Port()
-}
-
 func TestASavedTunnelIsOpenedInTheAccountThatItNames(t *testing.T) {
 	web := aws.Target{Cluster: "c", Service: "web"}
 	l, _ := newWorld(t, Options{Profile: "dev", Saved: Saved{
@@ -221,7 +211,7 @@ func TestASuccessorThatDoesNotAnswerIsShown(t *testing.T) {
 			return "", errors.New("the successor says nothing")
 		},
 		Saved: Saved{Tunnels: []SavedTunnel{{
-			Name: "site", Target: aws.Target{Cluster: "c", Service: "web"}, Forward: forward(fmt.Sprintf("%d:7000", freeLocal(t))),
+			Name: "site", Target: aws.Target{Cluster: "c", Service: "web"}, Forward: forward(fmt.Sprintf("%d:7000", need.Port(t))),
 		}}},
 	})
 	l.until("as of")

@@ -162,7 +162,7 @@ func TestStoryOfKeepingTunnels(t *testing.T) {
 func TestStoryOfSomebodyElsesTunnels(t *testing.T) {
 	t.Parallel()
 	curl := need.Command(t, "curl")
-	d := onDisplay(t, 110, 34, `culvert up --demo --name dev --target automation/squid -L 0:3128 -D 0 -o json >up; culvert --demo; exec sleep 600`)
+	d := onDisplay(t, 110, 34, `culvert up --demo --name dev --target automation/squid -L `+calm(t)+`:3128 -D 0 -o json >up; culvert --demo; exec sleep 600`) // others use port 3128
 	t.Cleanup(func() { _, _ = d.fromShell(nil, "down") })
 	d.sees(`automation .*active`)
 	var status struct {

@@ -15,7 +15,7 @@ var lastPort atomic.Int32
 func Port(t testing.TB) uint16 {
 	t.Helper()
 	for range 1000 {
-		port := uint16(20_000 + (int(lastPort.Add(1))+os.Getpid()*17)%10_000) //nolint:gosec // below 30,000
+		port := uint16(20_000 + (int(lastPort.Add(1))+os.Getpid()*17)%10_000)
 		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(port)))); err == nil {
 			_ = l.Close()
 			return port

@@ -223,9 +223,9 @@ func (c *channel) silence(now time.Time) time.Duration {
 // For an agent that has been away for some time (away is not 0) that moment is a round trip before the service said that it is
 // away: what was sent later came too late, while what was sent earlier may have reached the agent, however silent it was. For any
 // other agent it is a while after its last message: had the agent still lived later on, it would have acknowledged what was sent
-// then, unless it died in the very moment in which it took that in. In both cases it is no later
-// than two timeouts after the oldest unacknowledged message was first sent, if that message was sent again: an agent that has
-// acknowledged neither was dead when the repetition arrived.
+// then, unless it died in the very moment in which it took that in. In both cases it is no later than two timeouts after the oldest
+// unacknowledged message was first sent, if that message was sent again: an agent that has acknowledged neither was dead when the
+// repetition arrived.
 func (c *channel) deafSince(away time.Duration, now time.Time) time.Time {
 	heard := time.Unix(0, c.heard.Load())
 	c.mu.Lock()

@@ -408,6 +408,9 @@ func (d *detail) nothing() string {
 	case historySheet:
 		return "nothing has happened yet"
 	case destinationSheet:
+		if d.row.Stats.Received+d.row.Stats.Sent > 0 { // those that there were have ended
+			return "no destination is open now; who asks for one opens it"
+		}
 		return "no client has asked for a host through " + d.row.local() + " yet; " + d.keys.copy.Shortest() + " copies how to"
 	}
 	return "no connection has come to " + d.row.local() + " yet"

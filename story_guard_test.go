@@ -110,7 +110,9 @@ func TestStoryOfAKill(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			d := onDisplay(t, 110, 34, strings.Replace(abused, "stty -a >after", "until [ -e gone ]; do sleep 0.1; done; stty -a >after", 1))
+			// A guard that is killed lets the shell speak while the interface restores the terminal: a line that the shell ends
+			// then is not followed by the start of the next one.
+			d := onDisplay(t, 110, 34, strings.Replace(abused, "stty -a >after", "until [ -e gone ]; do sleep 0.1; done; echo; stty -a >after", 1))
 			d.sees(`automation .*active`)
 			guard := onlyChild(t, d.ask("#{pane_pid}"))
 			screen := onlyChild(t, guard)

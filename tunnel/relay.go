@@ -66,7 +66,7 @@ func ofRelay(err error) error {
 var (
 	errNoRelayYet  = errors.New("it has not answered yet")
 	errNoTaskYet   = errors.New("no session has been opened yet")
-	errRelayEnding = errors.New("its task stops")
+	errRelayEnding = errors.New("new connections go to another task, or will, as its own stops")
 )
 
 // relays are the relays that a tunnel uses: that of one task for new connections, and those of tasks that stop for as long as
@@ -91,14 +91,14 @@ func newRelays(t *Tunnel, s Relay) *relays {
 	return &relays{tunnel: t, spec: s, all: map[*bonded]struct{}{}}
 }
 
-// standing returns what people are told about the tunnel's relay.
-func (r *relays) standing() Relaying {
+// standing returns what people are told about the tunnel's relay while the tunnel leads to target.
+func (r *relays) standing(target aws.Target) Relaying {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
 	case r.err != nil:
 		return Relaying{Why: say.Line(r.err.Error())}
-	case r.current != nil && r.current.proved():
+	case r.current != nil && r.current.target.Task == target.Task && r.current.proved():
 		return Relaying{On: true}
 	}
 	return Relaying{}
@@ -115,9 +115,9 @@ func (r *relays) look(target aws.Target) {
 }
 
 // choose returns the relay for new connections, and begins with one where there is none; nil when none is to be used for now.
-// r.mu is held.
+// The relay of a task that stops, or that the tunnel leads to no more, only serves its streams to the end. r.mu is held.
 func (r *relays) choose(target aws.Target) *bonded {
-	if r.current != nil && r.current.leaving() {
+	if r.current != nil && (r.current.leaving() || target.Task != "" && r.current.target.Task != target.Task) {
 		r.retire(r.current, errRelayEnding)
 		r.err = nil
 	}

@@ -401,6 +401,32 @@ func TestTheTaskOfARelayIsReplaced(t *testing.T) {
 	}
 }
 
+// A tunnel that leads to another task uses that one's relay for what is new, even while the relay of the former task works.
+func TestTheRelayIsThatOfTheTunnelsTask(t *testing.T) {
+	t.Parallel()
+	server := need.Server(t, need.Echo)
+	w := relayWorld(t, server, newRelay(t, server).address(), nil)
+	tn := w.bonded()
+	first := tn.Link()
+	conn := w.dial(tn)
+	mustExchange(t, conn, random(100_000, 1))
+	w.account.KillSession(first.Session, "") // the next session goes to the task on which none was lost
+	w.events.next(t, "another task and its relay", func(e tunnel.Event) bool {
+		return e.Link.Target.Task != first.Target.Task && e.State == tunnel.Open && e.Link.Relay.On
+	})
+	later := w.dial(tn)
+	mustExchange(t, later, random(100_000, 2))
+	mustExchange(t, conn, random(100_000, 3))
+	if err := w.account.StopTask(first.Target.Task, "replaced"); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(30 * time.Second))
+	if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, io.EOF) {
+		t.Errorf("the connection of the task that is gone ended with %v, want a reset", err)
+	}
+	mustExchange(t, later, random(100_000, 4))
+}
+
 // Sessions that nothing goes through end, and the next connection has them again.
 func TestQuietStrandsAreGivenUp(t *testing.T) {
 	t.Parallel()

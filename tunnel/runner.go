@@ -442,7 +442,7 @@ func (r *runner) show() {
 	if best != nil && best.attached.Load() {
 		e.Link = best.link()
 		if r.relays != nil {
-			e.Link.Relay = r.relays.standing()
+			e.Link.Relay = r.relays.standing(e.Link.Target)
 		}
 	}
 	if e.State != state || (e.State == Open && e.Link != link) || (e.Err != nil && !sameText(e.Err, r.err)) {

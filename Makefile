@@ -66,7 +66,7 @@ short:
 	@$(say) "go test -short: the tests that need nothing else and take no time"
 	@go test -short -vet=off -p 8 -parallel 4 ./... # they wait more than they compute
 
-# More of them at a time than there are processors, as most of them wait.
+# More of them at a time than there are processors, as most of them wait; of many more each would wait for the processors, too.
 RACE := go test -race -count=1 -vet=off -timeout 20m
 
 ## race: all tests with the race detector. What waits the longest has a job of its own, so that the processors are busy to the
@@ -78,13 +78,13 @@ race:
 	@$(MAKE) -j3 -k race-tunnel race-stories race-others
 
 race-tunnel:
-	@$(RACE) -parallel 6 ./tunnel
+	@$(RACE) -parallel 5 ./tunnel
 
 race-stories:
-	@$(RACE) -p 2 -parallel 6 . ./bench
+	@$(RACE) -p 2 -parallel 4 . ./bench
 
 race-others:
-	@$(RACE) -p 2 -parallel 4 $$(go list ./ui/... ./internal/... ./aws/... ./... | grep -vxE "$$(go list -m)(/tunnel|/bench)?")
+	@$(RACE) -p 2 -parallel 3 $$(go list ./ui/... ./internal/... ./aws/... ./... | grep -vxE "$$(go list -m)(/tunnel|/bench)?")
 
 ## seeds: what the race detector would slow down too much: 200 seeds of the swarm, and that it finds what it is for
 seeds:

@@ -78,7 +78,7 @@ func stories(dir string) testscript.Params {
 }
 
 // patience is how long a story waits for something that should come at once.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // story is what the commands of one script share.
 type story struct {

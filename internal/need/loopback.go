@@ -42,7 +42,7 @@ func Echo(c *net.TCPConn) { _, _ = io.Copy(c, c) }
 // Eventually waits for something that happens by itself, far longer than it should take.
 func Eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	const patience = 30 * time.Second
+	const patience = time.Minute
 	for end := time.Now().Add(patience); !holds(); {
 		if time.Now().After(end) {
 			t.Fatalf("not within %s: %s", patience, what)

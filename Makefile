@@ -81,7 +81,7 @@ race-tunnel:
 	@$(RACE) -parallel 5 ./tunnel
 
 race-stories:
-	@$(RACE) -p 2 -parallel 4 . ./bench
+	@$(RACE) -p 2 -parallel 5 . ./bench
 
 race-others:
 	@$(RACE) -p 2 -parallel 3 $$(go list ./ui/... ./internal/... ./aws/... ./... | grep -vxE "$$(go list -m)(/tunnel|/bench)?")

@@ -60,6 +60,8 @@ type runner struct {
 	wasOpen   bool      // some lane was open before
 	beat      beat      // when ECS is to be asked about the tasks
 
+	settling time.Duration // after how long hear is to be called again even if nothing happens; 0 for never
+
 	unopened []*lane  // lanes that have not taken connections yet, those on trial left out
 	asked    bool     // AWS was asked what room the container has
 	answered bool     // the answer has come, or an error
@@ -102,6 +104,7 @@ func (t *Tunnel) run() {
 			r.look(now)
 		case <-r.due():
 		case <-r.unswapped():
+		case <-r.settles():
 		case <-t.ctx.Done():
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,10 @@ import (
 const (
 	// strandAgain is the pause before strand looks for a lane again, and before a bundle without a strand tries again to get one.
 	strandAgain = 100 * time.Millisecond
+	// mendedAfter and a round trip is how long nothing must have come from the agent over a new socket of a strand's session for
+	// nothing that it has sent into the gap between the sockets to be missing any more: it looks every repairEvery for a message to
+	// send again (protocol.md 9, A1).
+	mendedAfter = repairEvery + repairEvery/2
 	// fewStrands is how many strands any task is assumed to afford as long as its memory and CPU are not known.
 	fewStrands = 2
 )
@@ -44,7 +49,7 @@ type laneWord int
 
 const (
 	laneBack     laneWord = iota // the lane carries data, again or still
-	laneAway                     // the lane's socket is lost or its agent does not answer: what was sent may arrive much later
+	laneAway                     // the lane's socket is lost, its agent does not answer or still repairs what the loss of a socket cost: what is sent may arrive much later
 	laneDraining                 // the lane is to end as soon as nothing uses it
 )
 
@@ -63,6 +68,8 @@ type strand struct {
 	at    int   // how many bytes of taken have been read
 	reads bool  // there is such a chunk
 	least int   // how many of the bytes that Await named Read has not returned yet
+
+	unsettled bool // the session has lost a socket, and what it has cost may not be repaired; only run touches it
 
 	mu   sync.Mutex
 	said laneWord       // how the lane stood when look last looked
@@ -145,23 +152,47 @@ func (s *strand) heed(tell func(laneWord)) {
 	}
 }
 
-// look tells the strand how its lane stands when that has changed. Only run calls it.
-func (s *strand) look() {
-	now := laneBack
+// look tells the strand how its lane stands when that has changed, and returns after how long it is to be called again even if
+// nothing happens; 0 for never. alone says that no other strand carries anything, so that a strand whose messages are late is
+// better than none. Only run calls it.
+func (s *strand) look(now time.Time, alone bool) (again time.Duration) {
+	word := laneBack
 	switch l := s.lane; {
 	case !l.open() || l.away.Load():
-		now = laneAway
+		word, s.unsettled = laneAway, true
 	case l.draining.Load() && !l.leaving.Load(): // a lane whose task stops serves as long as the task does
-		now = laneDraining
+		word = laneDraining
+	case s.unsettled && !alone:
+		if again = l.unsettled(now); again > 0 {
+			word = laneAway
+		}
+	}
+	if word == laneBack {
+		s.unsettled = false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.said == now {
-		return
+	if s.said == word {
+		return again
 	}
-	if s.said = now; s.tell != nil {
-		s.tell(now)
+	if s.said = word; s.tell != nil {
+		s.tell(word)
 	}
+	return again
+}
+
+// unsettled is how long it takes at the least until the agent has sent all messages again that it has sent while the session had
+// no socket; 0 when it has.
+func (l *lane) unsettled(now time.Time) time.Duration {
+	if l.missing.Load() > 0 {
+		return repairEvery
+	}
+	last := l.channel.attachedAt()
+	if heard := time.Unix(0, l.channel.heard.Load()); heard.After(last) {
+		last = heard
+	}
+	_, trip := l.channel.figures()
+	return max(mendedAfter+trip-now.Sub(last), 0)
 }
 
 // hear tells the strands how their lanes stand, and notes how many strands the task affords. Only run calls it.
@@ -181,9 +212,28 @@ func (r *runner) hear() {
 	}
 	r.mu.Unlock()
 	r.strands.afford.Store(int32(r.ceiling())) //nolint:gosec // some dozens at the most
+	r.settling = 0
 	for _, s := range all {
-		s.look()
+		alone := !slices.ContainsFunc(all, func(other *strand) bool { return other != s && other.carries() })
+		if again := s.look(time.Now(), alone); again > 0 && (r.settling == 0 || again < r.settling) {
+			r.settling = again
+		}
 	}
+}
+
+// settles returns a Go channel that fires when hear is to be called again; nil, which never does, when there is nothing to wait for.
+func (r *runner) settles() <-chan time.Time {
+	if r.settling == 0 {
+		return nil
+	}
+	return time.After(r.settling)
+}
+
+// carries reports whether the strand's lane carried data when look last looked.
+func (s *strand) carries() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.said == laneBack
 }
 
 // Await has the next calls of Read wait until n more bytes have come, or the connection ends: a session brings a frame in messages

@@ -181,14 +181,15 @@ func (s *Strand) heard(h header, now time.Time) {
 	if !h.counted() {
 		return
 	}
-	if s.received == s.confirmed {
-		s.ackTimer.Reset(ackWithin)
-	}
+	first := s.received == s.confirmed
 	s.received += headerSize + uint64(h.length)
 	s.receivedAt = now
-	if s.received-s.confirmed >= ackBytes {
+	switch {
+	case s.received-s.confirmed >= ackBytes:
 		s.ackDue = true
 		s.rouse()
+	case first:
+		s.ackTimer.Reset(ackWithin)
 	}
 }
 

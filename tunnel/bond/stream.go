@@ -122,7 +122,9 @@ func (s *Stream) arrived(h header, payload []byte) error {
 	if len(s.in.later) > segmentLimit {
 		return &protocolError{"a stream in crumbs"}
 	}
-	signal(s.readable)
+	if len(s.in.ready) > 0 || s.in.complete() { // else there is nothing that the reader could take
+		signal(s.readable)
+	}
 	s.sweep()
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"sync"
 )
 
 const (
@@ -100,11 +101,31 @@ func readFrame(r *bufio.Reader, conn any) (header, []byte, error) {
 	if a, ok := conn.(awaiter); ok && int(h.length) > r.Buffered() {
 		a.Await(int(h.length) - r.Buffered())
 	}
-	payload := make([]byte, h.length)
+	payload := takePayload(int(h.length))
 	if _, err := io.ReadFull(r, payload); err != nil {
 		return h, nil, fmt.Errorf("read a frame of %d bytes: %w", h.length, err)
 	}
 	return h, payload, nil
+}
+
+// payloads are buffers that are used again, as a new one for each frame gives the garbage collector much to do.
+var payloads = sync.Pool{New: func() any { return new([frameSize]byte) }} //nolint:gochecknoglobals // a cache of buffers
+
+// takePayload returns a buffer of n bytes. A small payload gets no more memory than it needs, as the other end, which decides on
+// the sizes of frames, has credit for bytes and not for buffers.
+func takePayload(n int) []byte {
+	if n <= frameSize/2 || n > frameSize {
+		return make([]byte, n)
+	}
+	return payloads.Get().(*[frameSize]byte)[:n] //nolint:forcetypeassert // only such arrays go in
+}
+
+// givePayload lets a buffer be used again, of which nobody may keep anything. It leaves one that is not from payloads to the garbage
+// collector, as it does a part of one.
+func givePayload(b []byte) {
+	if cap(b) == frameSize {
+		payloads.Put((*[frameSize]byte)(b[:frameSize]))
+	}
 }
 
 // frame is a frame that is to be sent, or was sent and is not known to have arrived.

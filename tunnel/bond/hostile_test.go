@@ -306,41 +306,45 @@ func FuzzNearEnd(f *testing.F) {
 	})
 }
 
-// FuzzReceived compares what is put together from pieces with the bytes themselves.
+// FuzzReceived compares what is put together from pieces, and read meanwhile, with the bytes themselves.
 func FuzzReceived(f *testing.F) {
 	f.Add([]byte{0, 8, 16, 8, 4, 16})
+	f.Add([]byte{0, 8, 16, 89, 4, 121, 125, 125}) // the third fills a gap and goes on behind what it overlaps, and the fourth needs a buffer
 	f.Fuzz(func(t *testing.T, cuts []byte) {
-		whole := make([]byte, 300)
+		const unit, length = 51, 300 // units, so that pieces have the buffers of usual frames
+		whole := make([]byte, length*unit)
 		for i := range whole {
-			whole[i] = byte(i * 7)
+			whole[i] = byte(i * 7 / 3)
 		}
 		var r received
-		var there [300]bool
+		var there [length]bool
+		var got []byte
+		read := func(some []byte) { got = append(got, some[:r.take(some)]...) }
 		for i := 0; i+1 < len(cuts); i += 2 {
 			at := int(cuts[i])
-			end := min(at+int(cuts[i+1]), len(whole))
+			end := min(at+int(cuts[i+1]), length)
 			if at < end {
-				r.add(uint64(at), bytes.Clone(whole[at:end]))
+				r.add(uint64(at*unit), append(takePayload((end - at) * unit)[:0], whole[at*unit:end*unit]...))
 			}
 			for k := at; k < end; k++ {
 				there[k] = true
 			}
+			read(make([]byte, int(cuts[i+1])*unit/2))
 		}
-		next, held := 0, 0
+		next, held := 0, -len(got)
 		for next < len(there) && there[next] {
 			next++
 		}
 		for _, is := range there {
 			if is {
-				held++
+				held += unit
 			}
 		}
-		if r.next != uint64(next) || r.buffered != uint64(held) {
-			t.Fatalf("next %d of %d bytes, want %d of %d", r.next, r.buffered, next, held)
+		if r.next != uint64(next*unit) || r.buffered != uint64(held) {
+			t.Fatalf("next %d of %d bytes, want %d of %d", r.next, r.buffered, next*unit, held)
 		}
-		got := make([]byte, len(whole))
-		if n := r.take(got); n != next || !bytes.Equal(got[:n], whole[:next]) {
-			t.Fatalf("read %d bytes, want %d", n, next)
+		if read(make([]byte, len(whole))); !bytes.Equal(got, whole[:next*unit]) {
+			t.Fatalf("read %d bytes, not the first %d", len(got), next*unit)
 		}
 	})
 }

@@ -13,7 +13,7 @@ const segmentLimit = 4096
 // them.
 type received struct {
 	next  uint64    // all bytes before this offset have come
-	ready [][]byte  // the bytes that end at next and were not read yet
+	ready []part    // the bytes that end at next and were not read yet
 	later []segment // what has come from next on: in order, without overlap, none of it at next
 	end   uint64    // the offset of the stream's end, when ended
 	ended bool      // the end of the stream is known
@@ -21,17 +21,25 @@ type received struct {
 	buffered uint64 // bytes in ready and later
 }
 
-// segment is some bytes of a stream with their offset.
+// part is some bytes of a stream.
+type part struct {
+	bytes  []byte
+	buffer []byte // is given back when bytes have been read; nil where other parts share it
+}
+
+// segment is a part with its offset.
 type segment struct {
 	offset uint64
-	bytes  []byte
+	part
 }
 
 func (s segment) end() uint64 { return s.offset + uint64(len(s.bytes)) }
 
-// add takes bytes at an offset, some or all of which may have come before. It keeps the slice.
+// add takes bytes at an offset, some or all of which may have come before. The slice is its own from then on.
 func (r *received) add(offset uint64, bytes []byte) {
+	buffer := bytes
 	if end := offset + uint64(len(bytes)); end <= r.next {
+		givePayload(buffer)
 		return
 	} else if offset < r.next {
 		offset, bytes = r.next, bytes[r.next-offset:]
@@ -39,13 +47,14 @@ func (r *received) add(offset uint64, bytes []byte) {
 	i := sort.Search(len(r.later), func(i int) bool { return r.later[i].end() > offset })
 	for len(bytes) > 0 {
 		if i == len(r.later) || offset+uint64(len(bytes)) <= r.later[i].offset {
-			r.insert(i, segment{offset, bytes})
+			r.insert(i, segment{offset, part{bytes, buffer}})
 			break
 		}
 		known := r.later[i]
+		buffer = nil // what is left may become several parts
 		if offset < known.offset {
 			gap := known.offset - offset
-			r.insert(i, segment{offset, bytes[:gap]})
+			r.insert(i, segment{offset, part{bytes[:gap], nil}})
 			i++
 			offset, bytes = known.offset, bytes[gap:]
 		}
@@ -53,7 +62,7 @@ func (r *received) add(offset uint64, bytes []byte) {
 	}
 	n := 0
 	for ; n < len(r.later) && r.later[n].offset == r.next; n++ {
-		r.ready = append(r.ready, r.later[n].bytes)
+		r.ready = append(r.ready, r.later[n].part)
 		r.next = r.later[n].end()
 	}
 	r.later = slices.Delete(r.later, 0, n)
@@ -84,10 +93,12 @@ func (r *received) highest() uint64 {
 // take moves bytes that are ready into p.
 func (r *received) take(p []byte) (n int) {
 	for n < len(p) && len(r.ready) > 0 {
-		k := copy(p[n:], r.ready[0])
+		first := &r.ready[0]
+		k := copy(p[n:], first.bytes)
 		n += k
-		if r.ready[0] = r.ready[0][k:]; len(r.ready[0]) == 0 {
-			r.ready[0] = nil
+		if first.bytes = first.bytes[k:]; len(first.bytes) == 0 {
+			givePayload(first.buffer)
+			*first = part{}
 			r.ready = r.ready[1:]
 		}
 	}
@@ -99,5 +110,5 @@ func (r *received) take(p []byte) (n int) {
 func (r *received) complete() bool { return r.ended && r.next == r.end }
 func (r *received) done() bool     { return r.complete() && len(r.ready) == 0 }
 
-// forget drops what has come and was not read.
+// forget drops what has come and was not read. WriteTo may be writing some of it just now, so that its buffers are not used again.
 func (r *received) forget() { r.ready, r.later, r.buffered = nil, nil, 0 }

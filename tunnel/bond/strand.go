@@ -227,10 +227,12 @@ func (s *Strand) settle(f *frame) {
 	if f.settled {
 		return
 	}
-	f.settled, f.payload = true, nil
+	f.settled = true
 	if f.of != nil {
+		givePayload(f.payload)
 		f.of.delivered(f)
 	}
+	f.payload = nil
 }
 
 // usable reports whether the strand takes frames; ready, whether it can be expected to carry them as well.

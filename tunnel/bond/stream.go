@@ -316,7 +316,7 @@ func (s *Stream) fill(p []byte) {
 	}
 	for len(p) > 0 {
 		k := min(frameSize, len(p))
-		s.sending.pieces.push(append(make([]byte, 0, k), p[:k]...))
+		s.sending.pieces.push(append(takePayload(k)[:0], p[:k]...))
 		p = p[k:]
 	}
 }
@@ -432,7 +432,7 @@ func (s *Stream) piece() ([]byte, error) {
 	if err := s.unreadable(); err != nil || len(s.in.ready) == 0 {
 		return nil, err
 	}
-	return s.in.ready[0], nil
+	return s.in.ready[0].bytes, nil
 }
 
 func (s *Stream) eat(piece []byte) {

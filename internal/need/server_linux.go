@@ -2,7 +2,6 @@ package need
 
 import (
 	"bytes"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,17 +34,6 @@ func ServerDir(t testing.TB) string {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	own(t, dir)
 	return dir
-}
-
-// FreeAddress is an address of loopback where nobody listens just now.
-func FreeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close() //nolint:errcheck // nothing is lost
-	return l.Addr().String()
 }
 
 // AsNobody has a program that refuses to be root run as nobody, and any other as whoever runs the tests.

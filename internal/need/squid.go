@@ -254,14 +254,3 @@ func (p *Proxy) complaints() string {
 	}
 	return all.String()
 }
-
-// freePort returns a loopback port that nothing listens on now.
-func freePort() (netip.AddrPort, error) {
-	var lc net.ListenConfig
-	l, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	defer func() { _ = l.Close() }()
-	return netip.ParseAddrPort(l.Addr().String())
-}

@@ -24,6 +24,7 @@ type line struct {
 	progress atomic.Int64  // unix nanoseconds
 	reading  atomic.Int64  // since when Read waits, likewise; 0 while it does not
 	first    atomic.Uint64 // the first order
+	answered atomic.Int64  // when the first byte came, in unix nanoseconds
 	hung     atomic.Bool
 }
 
@@ -35,6 +36,7 @@ func (l *line) Read(p []byte) (int, error) {
 	l.reading.Store(0)
 	if n > 0 {
 		l.moved()
+		l.answered.CompareAndSwap(0, time.Now().UnixNano())
 	}
 	return n, err
 }
@@ -200,12 +202,15 @@ func (e *relayedError) Unwrap() error { return e.err }
 
 // alone does something on a connection of its own.
 func (w *world) alone(g guest, tn *tunnel.Tunnel, do func(*line) error) error {
+	began := time.Now()
 	l, err := w.connect(g, tn)
 	if err != nil {
 		return err
 	}
 	defer w.forget(l)
-	err = do(l)
+	if err = do(l); err == nil && l.answered.Load() > 0 {
+		w.prompt(g, began, time.Unix(0, l.answered.Load()))
+	}
 	if w.through(l) == nil {
 		return err
 	}

@@ -184,7 +184,7 @@ func draw(seed uint64) mix {
 // rest of the mix is what it would be without.
 func (m *mix) drawRelay() {
 	r := rand.New(rand.NewPCG(m.seed, 23))
-	if r.IntN(3) > 0 {
+	if r.IntN(4) > 0 {
 		return
 	}
 	w := way{
@@ -217,6 +217,29 @@ func (m *mix) drawRelay() {
 			one.last = time.Duration(r.Int64N(int64(30*time.Second))) + time.Second/2
 		}
 		m.mishaps = append(m.mishaps, one)
+	}
+	if r.IntN(3) == 0 {
+		m.drawEpilogue(r, w.name)
+	}
+}
+
+// drawEpilogue has the relay die when all else that goes wrong is over, while clients are at work and before others come.
+func (m *mix) drawEpilogue(r *rand.Rand, name string) {
+	at := m.length
+	for _, one := range m.mishaps {
+		at = max(at, one.end())
+	}
+	at += settles
+	one := mishap{name: fmt.Sprint("m", len(m.mishaps)), at: at, way: name, kind: oneOf(r, "relays are killed", "relays are down", "relays forbid the port"), pick: r.Uint64()}
+	if known[one.kind].undo != nil {
+		one.last = 5 * time.Second
+	}
+	m.mishaps = append(m.mishaps, one)
+	for range 5 {
+		m.guests = append(m.guests, guest{
+			name: fmt.Sprint("g", len(m.guests)), at: at + time.Duration(r.IntN(5000)-1500)*time.Millisecond, way: name, id: uint64(len(m.guests)+1) << 32,
+			kind: oneOf(r, downloads, downloads, chats), size: 1 + r.IntN(1<<20), count: 3, pause: time.Second,
+		})
 	}
 }
 

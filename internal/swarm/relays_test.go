@@ -17,7 +17,8 @@ const (
 	firstRelay = 9000
 	// farSide begins the address that the tasks of a way by a relay map the relay's port to: each has a relay of its own there.
 	farSide = "relay:"
-	// watched is how often a relay's socket looks at a knob of the account that holds it up.
+	// watched is how often a relay's socket looks at a knob of the account that holds it up, and how long a client at least waits that
+	// is said to wait.
 	watched = 50 * time.Millisecond
 )
 
@@ -322,12 +323,12 @@ func (w *world) through(l *line) *relay {
 }
 
 // mourn looks whether those connections have ended that went through relays which are dead.
-func (w *world) mourn(dead []*relay, died time.Time) {
+func (w *world) mourn(dead []*relay) {
 	w.mu.Lock()
 	var left []string
 	for l := range w.lines {
 		waits := l.reading.Load()
-		if slices.Contains(dead, w.carried[l.first.Load()]) && waits > 0 && waits < died.UnixNano() {
+		if slices.Contains(dead, w.carried[l.first.Load()]) && waits > 0 && time.Since(time.Unix(0, waits)) > watched {
 			left = append(left, l.of)
 		}
 	}
@@ -345,12 +346,11 @@ func (w *world) relaysOf(m mishap) *relays { return w.relays[w.drawnOf(m).name] 
 // renew has the relays of a mishap's way die and others begin.
 func (w *world) renew(m mishap, how func(r *relays)) {
 	r := w.relaysOf(m)
-	died := time.Now()
 	dead := r.change(func() { how(r) })
 	if w.undisturbed(m) && w.tunnels[r.name] != nil {
 		w.looks.Go(func() {
 			time.Sleep(w.resets())
-			w.mourn(dead, died)
+			w.mourn(dead)
 		})
 	}
 }

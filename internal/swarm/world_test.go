@@ -39,6 +39,8 @@ const (
 	bare = time.Minute
 	// settles is how long after other mishaps a relay's end may be noticed later than it is promised.
 	settles = 40 * time.Second
+	// promptly is how long the first byte of an answer may take when nothing but the relay is wrong, for which a connection waits a second.
+	promptly = 2 * time.Second
 )
 
 // world is a mix at work.
@@ -427,11 +429,26 @@ func (w *world) excuses(m mishap, one way, went bool) []excuse {
 	return all
 }
 
-// undisturbed reports whether a mishap has the account to itself.
+// undisturbed reports whether a mishap has the account to itself. Sessions of agents without mux stay when the mishap is over: these
+// agents tell nobody that a relay has ended a connection.
 func (w *world) undisturbed(m mishap) bool {
 	return !slices.ContainsFunc(w.m.mishaps, func(o mishap) bool {
-		return o.name != m.name && o.at < m.end()+settles && o.end()+settles > m.at
+		return o.name != m.name && o.at < m.end()+settles && (o.end()+settles > m.at || o.kind == "agents without mux")
 	})
+}
+
+// prompt looks whether an answer has come as soon as it should. A connection does not wait for a relay for more than a second, be it
+// that it answers late, or that it is dead.
+func (w *world) prompt(g guest, began, first time.Time) {
+	one := w.wayOf(g.way)
+	if !one.relay || one.required || w.lag > 2*time.Second || g.kind != chats && g.kind != downloads || first.Sub(began) <= promptly || began.Sub(w.began) < settles/4 {
+		return
+	}
+	if !slices.ContainsFunc(w.m.mishaps, func(m mishap) bool {
+		return (known[m.kind].relay == unharmed || m.kind == "relays take nothing") && w.began.Add(m.at).Before(first) && w.began.Add(m.end()+settles).After(began)
+	}) {
+		w.fail("%s on %s %s and has waited for the first byte from %.3fs on for %s", g.name, g.way, g.kind, began.Sub(w.began).Seconds(), first.Sub(began))
+	}
 }
 
 // bare reports whether a relay may have been without a session for so long that it has given its connections up.

@@ -176,16 +176,15 @@ func draw(seed uint64) mix {
 		}
 		m.mishaps = append(m.mishaps, one)
 	}
-	m.drawRelay()
-	return m
+	return m.withRelay()
 }
 
-// drawRelay adds to some mixes a tunnel by a relay, with clients and mishaps of its own. Its random numbers are others, so that the
+// withRelay adds to some mixes a tunnel by a relay, with clients and mishaps of its own. Its random numbers are others, so that the
 // rest of the mix is what it would be without.
-func (m *mix) drawRelay() {
+func (m mix) withRelay() mix {
 	r := rand.New(rand.NewPCG(m.seed, 23))
-	if r.IntN(4) > 0 {
-		return
+	if r.IntN(3) > 0 {
+		return m
 	}
 	w := way{
 		name: fmt.Sprint("w", len(m.ways)), kind: toPort, service: r.IntN(len(m.services)), relay: true, required: r.IntN(5) == 0,
@@ -219,12 +218,13 @@ func (m *mix) drawRelay() {
 		m.mishaps = append(m.mishaps, one)
 	}
 	if r.IntN(3) == 0 {
-		m.drawEpilogue(r, w.name)
+		return m.withEpilogue(r, w.name)
 	}
+	return m
 }
 
-// drawEpilogue has the relay die when all else that goes wrong is over, while clients are at work and before others come.
-func (m *mix) drawEpilogue(r *rand.Rand, name string) {
+// withEpilogue has the relay die when all else that goes wrong is over, while clients are at work and before others come.
+func (m mix) withEpilogue(r *rand.Rand, name string) mix {
 	at := m.length
 	for _, one := range m.mishaps {
 		at = max(at, one.end())
@@ -241,6 +241,7 @@ func (m *mix) drawEpilogue(r *rand.Rand, name string) {
 			kind: oneOf(r, downloads, downloads, chats), size: 1 + r.IntN(1<<20), count: 3, pause: time.Second,
 		})
 	}
+	return m
 }
 
 // all are all tunnels that were drawn.

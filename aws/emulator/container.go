@@ -60,11 +60,24 @@ func (c *container) dial(ctx context.Context, port uint16) (net.Conn, error) {
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(port)}, Err: err}
 	}
-	conn, err := c.account.emulator.network.DialContext(ctx, "tcp", address)
+	conn, err := c.account.emulator.network.DialContext(context.WithValue(ctx, dialling{}, c.task), "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("dial what stands behind port %d: %w", port, err)
 	}
 	return conn, nil
+}
+
+// dialling is the key of a context's task, see DiallingTask.
+type dialling struct{}
+
+// DiallingTask returns the id of the task that connects to one of its own ports, in a call of DialContext of Options.Network, and
+// a Go channel that is closed when the task has stopped. So each task can have a server of its own behind an address that all of
+// them map. The id is empty for other connections.
+func DiallingTask(ctx context.Context) (id string, gone <-chan struct{}) {
+	if t, is := ctx.Value(dialling{}).(*task); is {
+		return t.id, t.gone
+	}
+	return "", nil
 }
 
 // listening is the address that is mapped to a port; empty when nobody listens there.

@@ -39,10 +39,22 @@ var defects = []defect{
 		wrong: "\tc.attach(time.Now())\n\tif defective(DEFECT) {\n\t\tc.pause(false)\n\t}\n",
 		shows: "which has no agent, for more than 2s",
 	},
+	{
+		name: "what was on its way over a strand that ends is not sent over others", file: "bond/strand.go",
+		right: "\t\tif f.frame.copies--; f.frame.copies == 0 {\n",
+		wrong: "\t\tif f.frame.copies--; f.frame.copies == 0 && !defective(DEFECT) {\n",
+		shows: "hangs: not a byte",
+	},
+	{
+		name: "the end of a relay is taken for the end of what goes through it", file: "bondedcarry.go",
+		right: "\t\tn, err := s.Read(buffer)\n\t\terr = ofRelay(err)\n",
+		wrong: "\t\tn, err := s.Read(buffer)\n\t\tif !defective(DEFECT) {\n\t\t\terr = ofRelay(err)\n\t\t}\n",
+		shows: "through a relay: ",
+	},
 }
 
 // seedsEnough is within how many seeds each has to be found.
-const seedsEnough = 500
+const seedsEnough = 1000
 
 // The swarm finds what it is for: each of these defects was a real one's like.
 func TestSwarmFindsDefects(t *testing.T) {
@@ -74,7 +86,7 @@ func buildDefective(t *testing.T) (program string) {
 	dir := t.TempDir()
 	replaced := map[string]string{}
 	put := func(name, text string) {
-		to := filepath.Join(dir, name)
+		to := filepath.Join(dir, strings.ReplaceAll(name, "/", "-"))
 		if err := os.WriteFile(to, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -84,7 +96,9 @@ func buildDefective(t *testing.T) (program string) {
 		}
 		replaced[from] = to
 	}
-	put("defective.go", "package tunnel\n\nimport \"os\"\n\nvar present = os.Getenv(\"SWARM_DEFECT\")\n\nfunc defective(name string) bool { return present == name }\n")
+	for name, in := range map[string]string{"defective.go": "tunnel", "bond/defective.go": "bond"} {
+		put(name, "package "+in+"\n\nimport \"os\"\n\nvar present = os.Getenv(\"SWARM_DEFECT\")\n\nfunc defective(name string) bool { return present == name }\n")
+	}
 	for _, d := range defects {
 		text, err := os.ReadFile(filepath.Join("..", "..", "tunnel", d.file))
 		if err != nil {

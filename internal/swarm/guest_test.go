@@ -21,16 +21,22 @@ type line struct {
 	net.Conn
 
 	of       string
-	progress atomic.Int64 // unix nanoseconds
+	progress atomic.Int64  // unix nanoseconds
+	reading  atomic.Int64  // since when Read waits, likewise; 0 while it does not
+	first    atomic.Uint64 // the first order
+	answered atomic.Int64  // when the first byte came, in unix nanoseconds
 	hung     atomic.Bool
 }
 
 func (l *line) moved() { l.progress.Store(time.Now().UnixNano()) }
 
 func (l *line) Read(p []byte) (int, error) {
+	l.reading.Store(time.Now().UnixNano())
 	n, err := l.Conn.Read(p)
+	l.reading.Store(0)
 	if n > 0 {
 		l.moved()
+		l.answered.CompareAndSwap(0, time.Now().UnixNano())
 	}
 	return n, err
 }
@@ -127,11 +133,11 @@ func askSOCKS(c net.Conn, host string, port uint16) error {
 	return nil
 }
 
-// serve has a guest do what it came for. It returns what went wrong.
-func (w *world) serve(g guest, tn *tunnel.Tunnel) error {
+// serve has a guest do what it came for. It returns what became of each of its connections.
+func (w *world) serve(g guest, tn *tunnel.Tunnel) []error {
 	switch g.kind {
 	case proves:
-		return w.prove(g, tn)
+		return []error{w.prove(g, tn)}
 	case bursts:
 		errs := make([]error, g.count)
 		var all sync.WaitGroup
@@ -141,10 +147,10 @@ func (w *world) serve(g guest, tn *tunnel.Tunnel) error {
 			})
 		}
 		all.Wait()
-		return errors.Join(errs...)
+		return errs
 	case uploads, downloads, chats, aborts, halfCloses, readsSlowly, idles:
 	}
-	return w.alone(g, tn, func(l *line) error {
+	return []error{w.alone(g, tn, func(l *line) error {
 		switch g.kind {
 		case uploads:
 			return upload(l, g.id, g.size)
@@ -185,20 +191,37 @@ func (w *world) serve(g guest, tn *tunnel.Tunnel) error {
 		case bursts, proves:
 		}
 		return nil
-	})
+	})}
 }
+
+// relayedError is what a connection met that went through a relay.
+type relayedError struct{ err error }
+
+func (e *relayedError) Error() string { return "through a relay: " + e.err.Error() }
+func (e *relayedError) Unwrap() error { return e.err }
 
 // alone does something on a connection of its own.
 func (w *world) alone(g guest, tn *tunnel.Tunnel, do func(*line) error) error {
+	began := time.Now()
 	l, err := w.connect(g, tn)
 	if err != nil {
 		return err
 	}
 	defer w.forget(l)
-	return do(l)
+	if err = do(l); err == nil && l.answered.Load() > 0 {
+		w.prompt(g, began, time.Unix(0, l.answered.Load()))
+	}
+	if w.through(l) == nil {
+		return err
+	}
+	if relayed.Add(1); err != nil {
+		return &relayedError{err}
+	}
+	return nil
 }
 
 func ask(l *line, what byte, id uint64, n int) error {
+	l.first.CompareAndSwap(0, id)
 	_, err := l.Write(header(what, id, n))
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"culvert/aws/emulator"
+	"culvert/tunnel/bond"
 )
 
 // trouble is a kind of mishap: either a knob of the account that is turned as long as it lasts, or something that is done in a moment
@@ -22,7 +23,23 @@ type trouble struct {
 	waits bool
 	// moves says that a tunnel may have one more session for a while, in the place of one whose task stops.
 	moves bool
+	// cuts says that connections through a relay may end because of it as well, which outlive their sessions.
+	cuts bool
+	// relay says what becomes of the relays of the tunnel; nothing becomes of others then.
+	relay harm
+	// apart says that it is drawn for tunnels by a relay alone.
+	apart bool
 }
+
+// harm is what a mishap does to relays.
+type harm int
+
+const (
+	unharmed harm = iota
+	holds         // they answer late, or not at all
+	dies          // they die when it begins
+	changes       // and when it ends
+)
 
 // scope is whom a mishap may concern.
 type scope int
@@ -83,19 +100,19 @@ func init() { //nolint:gochecknoinits // some mishaps ask for the others
 		"the account's clock jumps": done(true, func(w *world, m mishap) { w.skew.Add(int64(span(m, 10*time.Minute))) }),
 
 		// Tasks and agents.
-		"a task stops": {breaks: true, of: aService, moves: true, do: func(w *world, m mishap) {
+		"a task stops": {breaks: true, cuts: true, of: aService, moves: true, do: func(w *world, m mishap) {
 			if task := w.task(m); task != "" {
 				_ = w.account.StopTask(task, "swarm")
 			}
 		}},
-		"a deployment": {breaks: true, of: aService, moves: true, do: func(w *world, m mishap) { _ = w.account.Deploy(cluster, w.serviceOf(m)) }},
+		"a deployment": {breaks: true, cuts: true, of: aService, moves: true, do: func(w *world, m mishap) { _ = w.account.Deploy(cluster, w.serviceOf(m)) }},
 		"no tasks at all": {
-			breaks: true, of: aService, moves: true,
+			breaks: true, cuts: true, of: aService, moves: true,
 			do:   func(w *world, m mishap) { _ = w.account.Scale(cluster, w.serviceOf(m), 0) },
 			undo: func(w *world, _ mishap) { w.scaleUp() },
 		},
 		"an agent dies": {
-			breaks: true, of: aService, moves: true,
+			breaks: true, cuts: true, of: aService, moves: true,
 			do: func(w *world, m mishap) {
 				if task := w.task(m); task != "" {
 					_ = w.account.KillAgent(task)
@@ -105,7 +122,7 @@ func init() { //nolint:gochecknoinits // some mishaps ask for the others
 			undo: func(w *world, _ mishap) { w.bury() },
 		},
 		"an agent is said to have stopped": {
-			breaks: true, of: aService, moves: true,
+			breaks: true, cuts: true, of: aService, moves: true,
 			do:   func(w *world, m mishap) { w.agents(m, "STOPPED") },
 			undo: func(w *world, m mishap) { w.agents(m, "RUNNING") },
 		},
@@ -128,7 +145,7 @@ func init() { //nolint:gochecknoinits // some mishaps ask for the others
 		"sockets are closed oddly":   done(false, func(w *world, m mishap) { w.account.CloseClientLeg(1001 + int(m.pick%2)*10) }),
 		"sockets are cut":            done(false, func(w *world, _ mishap) { w.account.CutClientLeg() }),
 		"a socket is cut":            done(false, func(w *world, m mishap) { w.one(m, func(id string) { w.account.CutClientLeg(id) }) }),
-		"sockets are dead":           done(false, func(w *world, _ mishap) { w.freeze() }),
+		"sockets are dead":           done(false, func(w *world, _ mishap) { w.freeze(func(emulator.Session) bool { return true }) }),
 		"agents' sockets are closed": done(true, func(w *world, _ mishap) { w.account.CloseAgentLeg() }),
 		"agents' sockets are cut":    done(true, func(w *world, _ mishap) { w.account.CutAgentLeg() }),
 		"a session is killed":        done(true, func(w *world, m mishap) { w.one(m, func(id string) { w.account.KillSession(id, "swarm") }) }),
@@ -157,13 +174,13 @@ func init() { //nolint:gochecknoinits // some mishaps ask for the others
 		}},
 
 		// The far ends.
-		"ports refuse":                    {breaks: true, of: aTunnel, change: func(w *world, m mishap, f *emulator.Faults) { f.Refuse = append(f.Refuse, w.port(m)) }},
-		"ports swallow":                   {breaks: true, of: aTunnel, change: func(w *world, m mishap, f *emulator.Faults) { f.Swallow = append(f.Swallow, w.port(m)) }},
-		"ports stall":                     {breaks: true, of: aTunnel, change: func(w *world, m mishap, f *emulator.Faults) { f.Stalled = append(f.Stalled, w.port(m)) }},
+		"ports refuse":                    {breaks: true, cuts: true, of: aTunnel, change: func(w *world, m mishap, f *emulator.Faults) { f.Refuse = append(f.Refuse, w.port(m)) }},
+		"ports swallow":                   {breaks: true, cuts: true, of: aTunnel, change: func(w *world, m mishap, f *emulator.Faults) { f.Swallow = append(f.Swallow, w.port(m)) }},
+		"ports stall":                     {breaks: true, cuts: true, of: aTunnel, change: func(w *world, m mishap, f *emulator.Faults) { f.Stalled = append(f.Stalled, w.port(m)) }},
 		"a host moves, and was shut down": {breaks: true, of: aTunnel, waits: true, do: func(w *world, m mishap) { w.move(m, true) }},
 		"a host moves":                    done(false, func(w *world, m mishap) { w.move(m, false) }),
 		"a server is down": {
-			breaks: true, of: aTunnel,
+			breaks: true, cuts: true, of: aTunnel,
 			do: func(w *world, m mishap) { w.shore(m).down() },
 			undo: func(w *world, m mishap) {
 				if s := w.shore(m); !s.left {
@@ -173,9 +190,56 @@ func init() { //nolint:gochecknoinits // some mishaps ask for the others
 		},
 
 		// What the user does.
-		"the user reconnects": {breaks: true, of: aTunnel, do: func(w *world, m mishap) { w.tunnel(m).Reconnect() }},
+		"the user reconnects": {breaks: true, cuts: true, of: aTunnel, do: func(w *world, m mishap) { w.tunnel(m).Reconnect() }},
+
+		// Relays.
+		"relays are killed": {apart: true, relay: dies, do: func(w *world, m mishap) { w.renew(m, func(*relays) {}) }},
+		"relays are down": {
+			apart: true, relay: dies,
+			do:   func(w *world, m mishap) { w.renew(m, func(r *relays) { r.down = true }) },
+			undo: func(w *world, m mishap) { w.relaysOf(m).well() },
+		},
+		"relays forbid the port": {
+			apart: true, relay: changes,
+			do:   func(w *world, m mishap) { w.renew(m, func(r *relays) { r.forbids = true }) },
+			undo: func(w *world, m mishap) { w.renew(m, func(r *relays) { r.forbids = false }) },
+		},
+		"relays have little room": {
+			apart: true, relay: changes,
+			do: func(w *world, m mishap) {
+				w.renew(m, func(r *relays) {
+					r.limits = bond.Limits{Streams: 1 + int(m.pick>>8%4), Strands: 1 + int(m.pick>>16%3), Bundles: 1}
+				})
+			},
+			undo: func(w *world, m mishap) { w.renew(m, func(r *relays) { r.limits = bond.Limits{} }) },
+		},
+		"relays answer late": {
+			apart: true, relay: holds,
+			do:   func(w *world, m mishap) { w.relaysOf(m).delay(span(m, 2500*time.Millisecond)) },
+			undo: func(w *world, m mishap) { w.relaysOf(m).delay(0) },
+		},
+		"relays take nothing": {apart: true, relay: holds, change: func(w *world, m mishap, f *emulator.Faults) {
+			f.Stalled = append(f.Stalled, w.relayPort(w.drawnOf(m).name))
+		}},
+		"a strand is killed":          ofStrands(func(w *world, m mishap) { w.strand(m, func(id string) { w.account.KillSession(id, "swarm") }) }),
+		"all strands are killed":      ofStrands(func(w *world, m mishap) { w.eachStrand(m, func(id string) { w.account.KillSession(id, "swarm") }) }),
+		"a strand's socket is cut":    ofStrands(func(w *world, m mishap) { w.strand(m, func(id string) { w.account.CutClientLeg(id) }) }),
+		"strands' sockets are closed": ofStrands(func(w *world, m mishap) { w.eachStrand(m, func(id string) { w.account.CloseClientLeg(1000, id) }) }),
+		"strands' sockets are dead": ofStrands(func(w *world, m mishap) {
+			port := w.relayPort(w.drawnOf(m).name)
+			w.freeze(func(s emulator.Session) bool { return s.Port == port })
+		}),
+		"a strand's agent loses its socket": ofStrands(func(w *world, m mishap) { w.strand(m, func(id string) { w.account.CutAgentLeg(id) }) }),
+		"the task of strands stops": {apart: true, breaks: true, cuts: true, of: aService, moves: true, do: func(w *world, m mishap) {
+			if task := w.relayed(m); task != "" {
+				_ = w.account.StopTask(task, "swarm")
+			}
+		}},
 	}
 }
+
+// ofStrands is something that is done to sessions to a relay, which its connections outlive.
+func ofStrands(do func(w *world, m mishap)) trouble { return trouble{apart: true, do: do} }
 
 // lossy is a path in both directions, or in one, that loses what is scaled by the mishap's size.
 func lossy(l emulator.Loss) trouble {
@@ -190,4 +254,7 @@ func lossy(l emulator.Loss) trouble {
 	})
 }
 
-func sortedKinds() []string { return slices.Sorted(maps.Keys(known)) }
+// sortedKinds are the kinds that are drawn for all tunnels, or those that are drawn for tunnels by a relay alone.
+func sortedKinds(apart bool) []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(known)), func(name string) bool { return known[name].apart != apart })
+}

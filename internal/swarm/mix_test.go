@@ -16,8 +16,9 @@ type mix struct {
 	length   time.Duration // in which clients come and things go wrong
 	services []service
 	options  settings
-	drawn    []way // all tunnels that were drawn
-	ways     []way // those of them that are opened
+	drawn    []way // the tunnels that were drawn, but those by a relay
+	relayed  []way // those by a relay that were drawn
+	ways     []way // those of all these that are opened
 	guests   []guest
 	mishaps  []mishap
 	besides  func(*world) // what a test does beside the guests; nil for none that was drawn
@@ -25,8 +26,9 @@ type mix struct {
 
 // service is one of the account's: so many tasks, of several containers or one.
 type service struct {
-	tasks   int
-	sidecar bool
+	tasks       int
+	sidecar     bool
+	cpu, memory string // of a task; empty for the usual ones
 }
 
 // settings are the engine's.
@@ -45,6 +47,9 @@ type way struct {
 	lanes   int  // 0 adapts
 	pinned  bool
 	alive   time.Duration // KeepAlive
+
+	relay    bool // to a port, by a relay in the task
+	required bool // by nothing else
 }
 
 type wayKind int
@@ -95,6 +100,7 @@ type mishap struct {
 	at   time.Duration
 	last time.Duration // how long; 0 where it is a moment
 	kind string        // in mishaps
+	way  string        // of which tunnel; empty where pick says that
 	pick uint64        // of what, where there are several
 	size float64       // from 0 to 1, how bad
 }
@@ -153,7 +159,7 @@ func draw(seed uint64) mix {
 		}
 		m.guests = append(m.guests, g)
 	}
-	kinds := sortedKinds()
+	kinds := sortedKinds(false)
 	many := r.IntN(7) * scale
 	if r.IntN(2) == 0 { // a few kinds again and again, so that what takes several of them comes together
 		r.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
@@ -170,8 +176,76 @@ func draw(seed uint64) mix {
 		}
 		m.mishaps = append(m.mishaps, one)
 	}
+	return m.withRelay()
+}
+
+// withRelay adds to some mixes a tunnel by a relay, with clients and mishaps of its own. Its random numbers are others, so that the
+// rest of the mix is what it would be without.
+func (m mix) withRelay() mix {
+	r := rand.New(rand.NewPCG(m.seed, 23))
+	if r.IntN(3) > 0 {
+		return m
+	}
+	w := way{
+		name: fmt.Sprint("w", len(m.ways)), kind: toPort, service: r.IntN(len(m.services)), relay: true, required: r.IntN(5) == 0,
+		lanes: oneOf(r, 0, 0, 0, 0, 1, 2, 4), pinned: r.IntN(16) == 0,
+	}
+	s := &m.services[w.service]
+	s.cpu, s.memory = oneOf(r, "512", "1024", "1024", "2048"), oneOf(r, "2048", "4096")
+	w.sidecar = s.sidecar && r.IntN(2) == 0
+	m.relayed, m.ways = []way{w}, append(slices.Clone(m.ways), w)
+	at := func() time.Duration { return time.Duration(r.Int64N(int64(m.length))) }
+	for range 3 + r.IntN(6) {
+		g := guest{
+			name: fmt.Sprint("g", len(m.guests)), at: at(), way: w.name, id: uint64(len(m.guests)+1) << 32,
+			kind: oneOf(r, uploads, downloads, downloads, downloads, chats, chats, chats, aborts, halfCloses, readsSlowly, bursts, idles, proves),
+			size: 1 + r.IntN(1<<(4+r.IntN(13))), count: 1 + r.IntN(12), pause: time.Duration(r.Int64N(int64(4 * time.Second))),
+		}
+		if g.kind == downloads || g.kind == aborts {
+			g.size = 1 + r.IntN(1<<(12+r.IntN(9)))
+		}
+		m.guests = append(m.guests, g)
+	}
+	own, all := sortedKinds(true), sortedKinds(false)
+	for range r.IntN(6) {
+		one := mishap{name: fmt.Sprint("m", len(m.mishaps)), at: at(), way: w.name, kind: oneOf(r, own...), pick: r.Uint64(), size: r.Float64()}
+		if r.IntN(4) == 0 {
+			one.kind = oneOf(r, all...)
+		}
+		if known[one.kind].change != nil || known[one.kind].undo != nil {
+			one.last = time.Duration(r.Int64N(int64(30*time.Second))) + time.Second/2
+		}
+		m.mishaps = append(m.mishaps, one)
+	}
+	if r.IntN(3) == 0 {
+		return m.withEpilogue(r, w.name)
+	}
 	return m
 }
+
+// withEpilogue has the relay die when all else that goes wrong is over, while clients are at work and before others come.
+func (m mix) withEpilogue(r *rand.Rand, name string) mix {
+	at := m.length
+	for _, one := range m.mishaps {
+		at = max(at, one.end())
+	}
+	at += settles
+	one := mishap{name: fmt.Sprint("m", len(m.mishaps)), at: at, way: name, kind: oneOf(r, "relays are killed", "relays are down", "relays forbid the port"), pick: r.Uint64()}
+	if known[one.kind].undo != nil {
+		one.last = 5 * time.Second
+	}
+	m.mishaps = append(m.mishaps, one)
+	for range 5 {
+		m.guests = append(m.guests, guest{
+			name: fmt.Sprint("g", len(m.guests)), at: at + time.Duration(r.IntN(5000)-1500)*time.Millisecond, way: name, id: uint64(len(m.guests)+1) << 32,
+			kind: oneOf(r, downloads, downloads, chats), size: 1 + r.IntN(1<<20), count: 3, pause: time.Second,
+		})
+	}
+	return m
+}
+
+// all are all tunnels that were drawn.
+func (m mix) all() []way { return slices.Concat(m.drawn, m.relayed) }
 
 func oneOf[T any](r *rand.Rand, all ...T) T { return all[r.IntN(len(all))] }
 
@@ -203,13 +277,14 @@ func (m mix) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "seed %d: %s, services %+v, %+v\n", m.seed, m.length, m.services, m.options)
 	for _, w := range m.ways {
-		fmt.Fprintf(&b, "  %s %s of service %d, sidecar %t, lanes %d, pinned %t, keepalive %s\n", w.name, w.kind, w.service, w.sidecar, w.lanes, w.pinned, w.alive)
+		by := map[[2]bool]string{{true, false}: ", by a relay", {true, true}: ", by a relay alone"}[[2]bool{w.relay, w.required}]
+		fmt.Fprintf(&b, "  %s %s of service %d, sidecar %t, lanes %d, pinned %t, keepalive %s%s\n", w.name, w.kind, w.service, w.sidecar, w.lanes, w.pinned, w.alive, by)
 	}
 	for _, g := range m.guests {
 		fmt.Fprintf(&b, "  %s at %s on %s %s: %d bytes, %d times, pause %s, host %d\n", g.name, g.at.Round(time.Millisecond), g.way, g.kind, g.size, g.count, g.pause.Round(time.Millisecond), g.host)
 	}
 	for _, one := range m.mishaps {
-		fmt.Fprintf(&b, "  %s at %s for %s: %s (%d, %.2f)\n", one.name, one.at.Round(time.Millisecond), one.last.Round(time.Millisecond), one.kind, one.pick%100, one.size)
+		fmt.Fprintf(&b, "  %s at %s for %s: %s (%d, %.2f) %s\n", one.name, one.at.Round(time.Millisecond), one.last.Round(time.Millisecond), one.kind, one.pick%100, one.size, one.way)
 	}
 	return b.String()
 }

@@ -2,9 +2,11 @@ package swarm
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"culvert/aws"
 	"culvert/aws/emulator"
 	"culvert/tunnel"
 )
@@ -12,6 +14,8 @@ import (
 const (
 	// mostLanes is what a tunnel has whose number adapts.
 	mostLanes = 8
+	// mostStrands is how many sessions a tunnel has to a relay.
+	mostStrands = 16
 	// unheard is how long the fate of a session may stay unknown whose socket is dead: it is pinged after 20 seconds, the answer has ten
 	// more, and both are looked at once a second (tunnel/pump.go). unasked is the same for an agent of which nobody has
 	// said that it is gone: ECS is asked about its task every two minutes or so (tunnel/patrol.go).
@@ -84,6 +88,10 @@ func (o *observer) look(now time.Time) {
 	for _, one := range w.m.ways {
 		o.truth(one, shown[one.name], sessions, faults, now)
 		o.ceiling(one, sessions)
+		if one.relay {
+			o.afforded(one, sessions)
+			o.relay(one, now)
+		}
 	}
 	o.budget(now)
 	o.hangs(now)
@@ -178,6 +186,43 @@ func (o *observer) ceiling(one way, sessions []emulator.Session) {
 	}
 }
 
+// afforded: no task has more sessions to its relay than it affords.
+func (o *observer) afforded(one way, sessions []emulator.Session) {
+	w := o.w
+	s := w.m.services[one.service]
+	most := one.lanes
+	if most == 0 {
+		cpu, _ := strconv.Atoi(s.cpu)
+		memory, _ := strconv.Atoi(s.memory)
+		most = aws.Relay{CPU: cpu, Memory: memory}.Affords()
+	}
+	on := map[string]int{}
+	for _, s := range sessions {
+		if s.Host == "" && s.Port == w.relayPort(one.name) {
+			on[s.Target]++
+		}
+	}
+	for task, n := range on {
+		if n > most+len(w.engine.Unended()) {
+			w.fail("%s has %d sessions to the relay of %s, and may have %d", one.name, n, task, most)
+		}
+	}
+}
+
+// relay: what is said to go through a relay does not, when that has died a while ago.
+func (o *observer) relay(one way, now time.Time) {
+	w := o.w
+	tn, died := w.tunnels[one.name], w.relays[one.name].dead()
+	if died.IsZero() || now.Sub(died) < w.lag || !tn.Link().Relay.On || tn.Stats().Strands == 0 {
+		return
+	}
+	for _, m := range w.m.mishaps {
+		if known[m.kind].relay >= dies && !w.began.Add(m.at).After(died) && w.began.Add(m.at+time.Millisecond).After(died) && w.undisturbed(m) {
+			w.fail("%s is said to go through a relay, which is dead for more than %s", one.name, w.lag)
+		}
+	}
+}
+
 // budget: StartSession is called only so often in a minute.
 func (o *observer) budget(now time.Time) {
 	w := o.w
@@ -193,6 +238,9 @@ func (o *observer) budget(now time.Time) {
 			lanes = mostLanes
 		}
 		most += max(1, len(w.hosts(one))) * (startsFirst + startsMore*(lanes-1))
+		if one.relay {
+			most += startsFirst + startsMore*(mostStrands-1)
+		}
 	}
 	if made := n - o.starts[0].n; made > most {
 		w.fail("StartSession was called %d times in a minute, which may be %d times", made, most)

@@ -153,6 +153,7 @@ func (s *shore) orders(conn net.Conn) error {
 			return err
 		}
 		what, id, n := head[0], binary.BigEndian.Uint64(head[1:]), int(binary.BigEndian.Uint64(head[9:]))
+		s.w.carries(id, conn.RemoteAddr())
 		if !s.w.first(id) {
 			return &wrongError{fmt.Sprintf("order %x has arrived twice", id)}
 		}

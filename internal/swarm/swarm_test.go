@@ -111,7 +111,9 @@ func TestSwarm(t *testing.T) {
 	}
 	until := os.Getenv("SWARM_UNTIL") // what is looked for, by TestSwarmFindsDefects
 	var enough atomic.Bool
-	t.Cleanup(func() { t.Logf("%d clients were served, %d met what was wrong", served.Load(), excused.Load()) })
+	t.Cleanup(func() {
+		t.Logf("%d connections were served, %d of them through a relay, %d met what was wrong", served.Load(), relayed.Load(), excused.Load())
+	})
 	for seed := first; seed < first+count; seed++ {
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			t.Parallel()

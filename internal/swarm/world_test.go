@@ -33,6 +33,14 @@ const (
 	hangs = 150 * time.Second
 	// recovers is how long a tunnel may take to carry a connection again when nothing is wrong any more.
 	recovers = 90 * time.Second
+	// rests is after how long at the most a relay is tried again that has not worked.
+	rests = 2 * time.Minute
+	// bare is how long connections through a relay wait for a session when all have ended.
+	bare = time.Minute
+	// settles is how long after other mishaps a relay's end may be noticed later than it is promised.
+	settles = 40 * time.Second
+	// promptly is how long the first byte of an answer may take when nothing but the relay is wrong, for which a connection waits a second.
+	promptly = 2 * time.Second
 )
 
 // world is a mix at work.
@@ -49,15 +57,19 @@ type world struct {
 	tunnels map[string]*tunnel.Tunnel
 	moved   map[string]int // hosts, by name: which shore they are at
 	killed  []string       // tasks whose agents have died
+	relays  map[string]*relays
+	looks   sync.WaitGroup // at what a mishap has brought
 	log     *slog.Logger
 
-	mu     sync.Mutex
-	met    map[string]time.Time // when somebody first met what waits for that, see trouble
-	found  []string
-	active []mishap
-	lines  map[*line]bool
-	orders map[uint64]bool
-	frozen map[string]int // sessions whose sockets were dead once, and which of their sockets was the last of these
+	mu      sync.Mutex
+	met     map[string]time.Time // when somebody first met what waits for that, see trouble
+	found   []string
+	active  []mishap
+	lines   map[*line]bool
+	orders  map[uint64]bool
+	dialled map[string]*relay // which relay connects from an address
+	carried map[uint64]*relay // by order, for those that came through one
+	frozen  map[string]int    // sessions whose sockets were dead once, and which of their sockets was the last of these
 }
 
 // run plays a mix out and returns what was wrong.
@@ -65,6 +77,7 @@ func (m mix) run(net network, lag time.Duration, dir string) (found []string) {
 	w := &world{
 		m: m, net: net, lag: lag, shores: map[string][]*shore{}, tunnels: map[string]*tunnel.Tunnel{}, moved: map[string]int{},
 		lines: map[*line]bool{}, orders: map[uint64]bool{}, frozen: map[string]int{}, met: map[string]time.Time{}, log: slog.New(slog.DiscardHandler),
+		relays: map[string]*relays{}, dialled: map[string]*relay{}, carried: map[uint64]*relay{},
 	}
 	if os.Getenv("CULVERT_TEST_LOG") != "" {
 		w.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -105,7 +118,7 @@ func (w *world) play(dir string) error {
 		return err
 	}
 	account, err := emulator.Start(emulator.Options{
-		Fleet: w.fleet(), Seed: w.m.seed, Pace: pace, Network: w.net,
+		Fleet: w.fleet(), Seed: w.m.seed, Pace: pace, Network: inTasks{w},
 		Now: func() time.Time { return time.Now().Add(time.Duration(w.skew.Load())) },
 	})
 	if err != nil {
@@ -153,14 +166,15 @@ func (w *world) live() error {
 		working.Go(func() {
 			time.Sleep(g.at)
 			began := time.Now()
-			err := w.serve(g, w.tunnels[g.way])
-			w.judge(g, err, began, time.Now())
+			errs := w.serve(g, w.tunnels[g.way])
+			w.judge(g, errs, began, time.Now())
 		})
 	}
 	if w.m.besides != nil {
 		w.m.besides(w)
 	}
 	working.Wait()
+	w.looks.Wait()
 	w.recover()
 	close(over)
 	watching.Wait()
@@ -220,6 +234,9 @@ func (w *world) turn() {
 
 // recover holds every tunnel against the promise that it carries connections when nothing is wrong any more.
 func (w *world) recover() {
+	for _, r := range w.relays {
+		r.well()
+	}
 	for _, all := range w.shores {
 		for _, s := range all {
 			if s.left { // its host is elsewhere for good
@@ -234,28 +251,44 @@ func (w *world) recover() {
 	w.scaleUp()
 	var all sync.WaitGroup
 	for i, one := range w.m.ways {
-		tn := w.tunnels[one.name]
-		all.Go(func() {
-			began := time.Now()
-			var last error
-			for n := 0; time.Since(began) < recovers; n++ {
-				if state, err := tn.State(); state.Final() {
-					if !w.mayFail(one) {
-						w.fail("%s has failed for good: %v", one.name, err)
-					}
-					return
-				}
-				g := guest{name: "the last of " + one.name, way: one.name, kind: chats, host: i % hostsEach}
-				if last = w.alone(g, tn, func(l *line) error { return echo(l, uint64(1)<<63|uint64(i)<<32|uint64(n), 300) }); last == nil {
-					return
-				}
-				time.Sleep(time.Second)
-			}
-			state, why := tn.State()
-			w.fail("%s carries no connection %s after all is well again, it is %s (%v): %v", one.name, recovers, state, why, last)
-		})
+		all.Go(func() { w.serves(one, i) })
 	}
 	all.Wait()
+}
+
+// serves waits until a tunnel carries a connection, and goes through its relay where it has one.
+func (w *world) serves(one way, i int) {
+	tn := w.tunnels[one.name]
+	within := recovers
+	if one.relay {
+		within += rests
+	}
+	began := time.Now()
+	var last error
+	for n := 0; time.Since(began) < within; n++ {
+		if state, err := tn.State(); state.Final() {
+			if !w.mayFail(one) {
+				w.fail("%s has failed for good: %v", one.name, err)
+			}
+			return
+		}
+		g := guest{name: "the last of " + one.name, way: one.name, kind: chats, host: i % hostsEach}
+		var went bool
+		last = w.alone(g, tn, func(l *line) error {
+			err := echo(l, uint64(1)<<63|uint64(i)<<32|uint64(n), 300)
+			went = w.through(l) != nil
+			return err
+		})
+		if last == nil && (went || !one.relay) {
+			return
+		}
+		if last == nil && time.Since(began) > recovers {
+			last = errors.New("it went without the relay")
+		}
+		time.Sleep(time.Second)
+	}
+	state, why := tn.State()
+	w.fail("%s carries no connection %s after all is well again, it is %s (%v): %v", one.name, within, state, why, last)
 }
 
 // end closes everything and looks what is left.
@@ -274,6 +307,9 @@ func (w *world) end(dir string) {
 	if len(left) > 0 || len(told) > 0 { // the API answers
 		w.fail("%d sessions are left, and %d are told of: %+v, %v", len(left), len(told), left, told)
 	}
+	if _, slow := w.net.(*sockets); !slow { // where a minute takes one
+		w.waste()
+	}
 	if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
 		w.fail("files are left: %v, %v", files, err)
 	}
@@ -281,13 +317,17 @@ func (w *world) end(dir string) {
 
 // mayFail reports whether a tunnel may have ended for good.
 func (w *world) mayFail(one way) bool {
-	return one.pinned || slices.ContainsFunc(w.m.mishaps, func(m mishap) bool { return w.breaks(m, one) && m.at < founded })
+	return one.pinned || slices.ContainsFunc(w.m.mishaps, func(m mishap) bool {
+		return known[m.kind].relay == unharmed && w.breaks(m, one) && m.at < founded
+	})
 }
 
 // breaks reports whether a mishap may end a connection of a tunnel.
 func (w *world) breaks(m mishap, one way) bool {
 	kind, of := known[m.kind], w.drawnOf(m)
 	switch {
+	case kind.relay != unharmed:
+		return of.name == one.name
 	case kind.of == aTunnel && w.tunnels[of.name] != nil:
 		return kind.breaks && of.name == one.name
 	case kind.of == aService:
@@ -296,24 +336,27 @@ func (w *world) breaks(m mishap, one way) bool {
 	return kind.breaks
 }
 
-// What has become of all guests: TestSwarm tells, so that nobody takes a swarm for one that has excused itself.
-var served, excused atomic.Int64
+// What has become of all guests, and how many connections went through relays: TestSwarm tells, so that nobody takes a swarm for one
+// that has excused itself.
+var served, excused, relayed atomic.Int64
 
-// judge holds what a guest has met against what was wrong meanwhile.
-func (w *world) judge(g guest, err error, began, ended time.Time) {
-	if err == nil {
-		served.Add(1)
-		return
+// judge holds what a guest's connections have met against what was wrong meanwhile.
+func (w *world) judge(g guest, errs []error, began, ended time.Time) {
+	for _, err := range errs {
+		if err == nil {
+			served.Add(1)
+			continue
+		}
+		if wrong, ok := errors.AsType[*wrongError](err); ok {
+			w.fail("%s on %s: %v", g.name, g.way, wrong)
+			continue
+		}
+		if w.excused(g, err, began, ended) {
+			excused.Add(1)
+			continue
+		}
+		w.fail("%s on %s %s from %.3fs on and met, though nothing was wrong: %v", g.name, g.way, g.kind, began.Sub(w.began).Seconds(), err)
 	}
-	if wrong, ok := errors.AsType[*wrongError](err); ok {
-		w.fail("%s on %s: %v", g.name, g.way, wrong)
-		return
-	}
-	if w.excused(g, began, ended, errors.Is(err, io.EOF) && g.kind != proves) {
-		excused.Add(1)
-		return
-	}
-	w.fail("%s on %s %s from %.3fs on and met, though nothing was wrong: %v", g.name, g.way, g.kind, began.Sub(w.began).Seconds(), err)
 }
 
 // endsCleanly are the mishaps after which a connection may look as if its far end had said all: that end itself was cut off, which
@@ -322,8 +365,9 @@ var endsCleanly = []string{
 	"a server is down", "a host moves, and was shut down", "nobody says who is away", "agents without mux",
 }
 
-// excused reports whether something was wrong that may end a connection; one that ends as if all were said, only if that may be.
-func (w *world) excused(g guest, began, ended time.Time, cleanly bool) bool {
+// excused reports whether something was wrong that may end a connection; one that ends as if all were said, only if that may be,
+// and through a relay it may not.
+func (w *world) excused(g guest, err error, began, ended time.Time) bool {
 	one := w.wayOf(g.way)
 	if one.pinned {
 		return true
@@ -331,18 +375,98 @@ func (w *world) excused(g guest, began, ended time.Time, cleanly bool) bool {
 	if state, _ := w.tunnels[g.way].State(); state.Final() && w.mayFail(one) {
 		return true
 	}
+	_, went := errors.AsType[*relayedError](err)
+	cleanly := errors.Is(err, io.EOF) && g.kind != proves
+	if one.relay && (!went || !cleanly) && w.bare(began, ended) {
+		return true
+	}
 	is := false
 	for _, m := range w.m.mishaps {
-		from, to := w.began.Add(m.at), w.began.Add(m.end()+grace)
-		if !w.breaks(m, one) || cleanly && !slices.Contains(endsCleanly, m.kind) || !ended.After(from) {
+		if cleanly && (went || !slices.Contains(endsCleanly, m.kind)) {
 			continue
 		}
-		if known[m.kind].waits {
-			to = w.meet(m.name+" "+w.hostName(one, g.host), ended).Add(grace)
+		for _, s := range w.excuses(m, one, went) {
+			if !ended.After(s.from) {
+				continue
+			}
+			if known[m.kind].waits {
+				s.to = w.meet(m.name+" "+w.hostName(one, g.host), ended).Add(grace)
+			}
+			is = is || began.Before(s.to)
 		}
-		is = is || began.Before(to)
 	}
 	return is
+}
+
+// excuse is what a mishap excuses: connections that were there after from, and had begun before to.
+type excuse struct{ from, to time.Time }
+
+// excuses are what a mishap excuses of a tunnel's connections; of those that went through a relay, as far as that is known, less: they
+// outlive their sessions.
+func (w *world) excuses(m mishap, one way, went bool) []excuse {
+	kind, from, end := known[m.kind], w.began.Add(m.at), w.began.Add(m.end())
+	switch {
+	case one.required && (!went || kind.relay != unharmed && w.breaks(m, one)):
+		// All that keeps the relay from answering within a second has connections be reset until it is tried again: after twice
+		// the time that it had not worked at the most.
+		return []excuse{{from, end.Add(grace + min(rests, 2*(m.end()+grace)))}}
+	case !w.breaks(m, one), went && kind.relay == unharmed && !kind.cuts:
+		return nil
+	case kind.relay == unharmed:
+		return []excuse{{from, end.Add(grace)}}
+	}
+	over := grace
+	if w.undisturbed(m) {
+		over = w.resets()
+	}
+	var all []excuse
+	if kind.relay >= dies {
+		all = append(all, excuse{from, from.Add(over)})
+	}
+	if kind.relay == changes {
+		all = append(all, excuse{end, end.Add(over)})
+	}
+	return all
+}
+
+// undisturbed reports whether a mishap has the account to itself. Sessions of agents without mux stay when the mishap is over: these
+// agents tell nobody that a relay has ended a connection.
+func (w *world) undisturbed(m mishap) bool {
+	return !slices.ContainsFunc(w.m.mishaps, func(o mishap) bool {
+		return o.name != m.name && o.at < m.end()+settles && (o.end()+settles > m.at || o.kind == "agents without mux")
+	})
+}
+
+// prompt looks whether an answer has come as soon as it should. A connection does not wait for a relay for more than a second, be it
+// that it answers late, or that it is dead.
+func (w *world) prompt(g guest, began, first time.Time) {
+	one := w.wayOf(g.way)
+	if !one.relay || one.required || w.lag > 2*time.Second || g.kind != chats && g.kind != downloads || first.Sub(began) <= promptly || began.Sub(w.began) < settles/4 {
+		return
+	}
+	if !slices.ContainsFunc(w.m.mishaps, func(m mishap) bool {
+		return (known[m.kind].relay == unharmed || m.kind == "relays take nothing") && w.began.Add(m.at).Before(first) && w.began.Add(m.end()+settles).After(began)
+	}) {
+		w.fail("%s on %s %s and has waited for the first byte from %.3fs on for %s", g.name, g.way, g.kind, began.Sub(w.began).Seconds(), first.Sub(began))
+	}
+}
+
+// bare reports whether a relay may have been without a session for so long that it has given its connections up.
+func (w *world) bare(began, ended time.Time) bool {
+	all := slices.Clone(w.m.mishaps)
+	slices.SortFunc(all, func(a, b mishap) int { return int(a.at - b.at) })
+	for i := 0; i < len(all); {
+		from, to := w.began.Add(all[i].at), w.began.Add(all[i].end()+grace)
+		for i++; i < len(all) && w.began.Add(all[i].at).Before(to); i++ {
+			if end := w.began.Add(all[i].end() + grace); end.After(to) {
+				to = end
+			}
+		}
+		if ended.After(from.Add(bare)) && began.Before(to) {
+			return true
+		}
+	}
+	return false
 }
 
 // meet returns when somebody first met what waits to be met, which is now if nobody has.
@@ -355,14 +479,17 @@ func (w *world) meet(what string, now time.Time) time.Time {
 	return w.met[what]
 }
 
-// freeze makes the sockets of all sessions dead ones.
-func (w *world) freeze() {
-	w.mu.Lock()
+// freeze makes the sockets of some sessions dead ones.
+func (w *world) freeze(which func(emulator.Session) bool) {
 	for _, s := range w.account.Sessions() {
+		if !which(s) {
+			continue
+		}
+		w.mu.Lock()
 		w.frozen[s.ID] = s.Sockets
+		w.mu.Unlock()
+		w.account.FreezeClientLeg(s.ID)
 	}
-	w.mu.Unlock()
-	w.account.FreezeClientLeg()
 }
 
 // dead reports whether a session's socket, or an earlier one, was made a dead one.
@@ -401,19 +528,26 @@ func (w *world) fleet() emulator.Fleet {
 	c := emulator.Cluster{Name: cluster}
 	for i, s := range w.m.services {
 		app := emulator.Container{Name: "app", Ports: map[uint16]string{}}
-		for _, one := range w.m.drawn {
+		beside := emulator.Container{Name: "culvert-relay", Ports: map[uint16]string{}, NonEssential: true}
+		for _, one := range w.m.all() {
 			if one.kind == toPort && one.service == i {
 				app.Ports[w.portOf(one.name)] = w.shores[one.name][0].address
 			}
+			if one.relay && one.service == i {
+				beside.Ports[w.relayPort(one.name)] = farSide + one.name
+			}
 		}
-		task := emulator.Task{Containers: []emulator.Container{app}}
+		task := emulator.Task{Containers: []emulator.Container{app}, CPU: s.cpu, Memory: s.memory}
+		if len(beside.Ports) > 0 {
+			task.Containers = append(task.Containers, beside)
+		}
 		if s.sidecar {
 			task.Containers = append(task.Containers, emulator.Container{Name: "sidecar", Ports: map[uint16]string{}})
 		}
 		c.Services = append(c.Services, emulator.Service{Name: fmt.Sprint("s", i), Count: s.tasks, Task: task})
 	}
 	f.Clusters = []emulator.Cluster{c}
-	for _, one := range w.m.drawn {
+	for _, one := range w.m.all() {
 		for i, name := range w.hosts(one) {
 			f.Hosts[name] = w.shores[one.name][2*i].address
 		}
@@ -445,7 +579,10 @@ func (w *world) hostName(one way, i int) string {
 }
 
 func (w *world) openShores() error {
-	for _, one := range w.m.drawn {
+	for _, one := range w.m.all() {
+		if one.relay {
+			w.relays[one.name] = &relays{w: w, name: one.name, by: map[string]*relay{}}
+		}
 		n := max(1, 2*len(w.hosts(one)))
 		for range n {
 			s, err := newShore(w)
@@ -459,6 +596,9 @@ func (w *world) openShores() error {
 }
 
 func (w *world) closeShores() {
+	for _, r := range w.relays {
+		r.close()
+	}
 	for _, all := range w.shores {
 		for _, s := range all {
 			s.down()
@@ -476,14 +616,17 @@ func (w *world) seen(name string) (n int64) {
 }
 
 func (w *world) wayOf(name string) way {
-	i := slices.IndexFunc(w.m.drawn, func(one way) bool { return one.name == name })
-	return w.m.drawn[i]
+	all := w.m.all()
+	return all[slices.IndexFunc(all, func(one way) bool { return one.name == name })]
 }
 
 func (w *world) portOf(name string) uint16 {
 	n, _ := strconv.Atoi(strings.TrimPrefix(name, "w"))
 	return firstPort + uint16(n)
 }
+
+// relayPort is the port of the relays of a way.
+func (w *world) relayPort(name string) uint16 { return w.portOf(name) - firstPort + firstRelay }
 
 func (w *world) spec(i int, one way) tunnel.Spec {
 	s := tunnel.Spec{
@@ -492,6 +635,9 @@ func (w *world) spec(i int, one way) tunnel.Spec {
 	}
 	if one.sidecar {
 		s.Target.Container = "sidecar"
+	}
+	if one.relay {
+		s.Relay = &tunnel.Relay{Port: w.relayPort(one.name), Required: one.required}
 	}
 	switch one.kind {
 	case toPort:
@@ -511,7 +657,12 @@ func (w *world) spec(i int, one way) tunnel.Spec {
 
 // What mishaps are about.
 
-func (w *world) drawnOf(m mishap) way { return w.m.drawn[m.pick%uint64(len(w.m.drawn))] }
+func (w *world) drawnOf(m mishap) way {
+	if m.way != "" {
+		return w.wayOf(m.way)
+	}
+	return w.m.drawn[m.pick%uint64(len(w.m.drawn))]
+}
 
 func (w *world) serviceOf(m mishap) string {
 	return fmt.Sprint("s", w.drawnOf(m).service)

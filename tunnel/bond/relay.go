@@ -183,7 +183,8 @@ func (r *Relay) carry(s *Stream) {
 	}
 	defer func() { _ = conn.Close() }()
 	r.count(func(c *Counts) { c.Opened++ })
-	if !s.welcome(func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) }) {
+	// A target may take nothing any more: what is written to it is given up with the stream.
+	if !s.welcome(func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) }, func() { _ = conn.Close() }) {
 		return
 	}
 	var up sync.WaitGroup
@@ -240,9 +241,9 @@ func (r *Relay) dial(port uint16) (net.Conn, error) {
 	return (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(port))))
 }
 
-// welcome tells the near end that the stream is connected; stop will be called when the near end reads the stream no more. It
-// reports false when the stream is over already. It takes the end's lock.
-func (s *Stream) welcome(stop func()) bool {
+// welcome tells the near end that the stream is connected; stop will be called when the near end reads the stream no more, cut when
+// the stream is aborted. It reports false when the stream is over already. It takes the end's lock.
+func (s *Stream) welcome(stop, cut func()) bool {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
 	if s.gone() {
@@ -254,6 +255,7 @@ func (s *Stream) welcome(stop func()) bool {
 		s.e.credit.give(more)
 	}
 	s.e.command(header{kind: kindOpened, stream: s.id, offset: s.granted})
+	s.onAbort = cut
 	if s.onStop = stop; s.sending.over {
 		go stop()
 	}

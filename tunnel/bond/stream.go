@@ -37,6 +37,7 @@ type Stream struct {
 	err                error         // why the stream was aborted; nil while it was not
 	closed             bool          // Close was called
 	onStop             func()        // far end: called when the near end reads no more
+	onAbort            func()        // far end: called when the stream is aborted before all that the near end sends has come
 
 	in                received
 	granted, consumed uint64   // the offsets up to which the other end may send, and up to which the reader has read
@@ -166,6 +167,9 @@ func (s *Stream) abort(err error) {
 	s.unread = true
 	if !s.in.complete() { // a stream that has come whole can still be read
 		s.in.forget()
+		if s.onAbort != nil {
+			go s.onAbort()
+		}
 	}
 	s.remove()
 	signal(s.readable)

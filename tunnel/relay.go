@@ -65,6 +65,7 @@ func ofRelay(err error) error {
 
 var (
 	errNoRelayYet  = errors.New("it has not answered yet")
+	errRelaySilent = errors.New("it answers no more")
 	errNoTaskYet   = errors.New("no session has been opened yet")
 	errRelayEnding = errors.New("new connections go to another task, or will, as its own stops")
 )
@@ -188,27 +189,40 @@ func (r *relays) works(b *bonded) {
 	r.tunnel.press()
 }
 
-// bundle returns the bundle through which a new connection goes. The error says why the connection has to go without one.
+// bundle returns the bundle through which a new connection goes. The error says why the connection has to go without one. Where a
+// relay is required, it waits for one, and before that for the tunnel's first session.
 func (r *relays) bundle(ctx context.Context) (*bundle, error) {
-	target := r.tunnel.Link().Target
-	r.mu.Lock()
-	b, err := r.choose(target), r.err //nolint:contextcheck // a relay outlives whoever asks for it first
-	r.mu.Unlock()
-	switch {
-	case b == nil && err == nil && target.Task == "":
-		return nil, errNoTaskYet
-	case b == nil && err == nil:
-		return nil, errStopped
-	case b == nil, err != nil && !r.spec.Required: // the relay has failed and is being tried again, for which no connection waits
-		return nil, err
-	}
 	within := relayWithin
 	if r.spec.Required {
 		within = acquireWithin
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, within, errNoRelayYet)
 	defer cancel()
-	return b.bundle(ctx)
+	for {
+		target := r.tunnel.Link().Target
+		r.mu.Lock()
+		b, err, closed := r.choose(target), r.err, r.closed //nolint:contextcheck // a relay outlives whoever asks for it first
+		r.mu.Unlock()
+		switch {
+		case b != nil && (err == nil || r.spec.Required):
+			u, err := b.bundle(ctx)
+			if err == nil && u.bond.Standing().Silent && !r.spec.Required {
+				return nil, errRelaySilent
+			}
+			return u, err
+		case err != nil: // the relay has failed; it may be being tried again, for which no connection waits
+			return nil, err
+		case closed:
+			return nil, errStopped
+		case !r.spec.Required:
+			return nil, errNoTaskYet
+		}
+		select {
+		case <-time.After(strandAgain):
+		case <-ctx.Done():
+			return nil, errNoTaskYet
+		}
+	}
 }
 
 // streams is how many connections go through relays at the moment. r.mu is held.

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,10 +33,28 @@ type relay struct {
 	forbids bool   // it opens another port alone
 	limits  bond.Limits
 
+	hung     atomic.Bool   // it reads no more
+	released chan struct{} // closed when it may end all the same
+
 	mu       sync.Mutex
 	listener net.Listener
 	relay    *bond.Relay
 	conns    []net.Conn
+}
+
+// hanging is a connection of a relay that may hang.
+type hanging struct {
+	net.Conn
+
+	relay *relay
+}
+
+func (h hanging) Read(p []byte) (int, error) {
+	n, err := h.Conn.Read(p)
+	if h.relay.hung.Load() {
+		<-h.relay.released
+	}
+	return n, err
 }
 
 // newRelay serves the tasks' port by an address on loopback.
@@ -53,8 +72,10 @@ func (r *relay) begin() *relay {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.released = make(chan struct{})
 	r.serve(l)
 	t.Cleanup(r.kill)
+	t.Cleanup(func() { close(r.released) })
 	return r
 }
 
@@ -81,7 +102,7 @@ func (r *relay) serve(l net.Listener) {
 			r.mu.Lock()
 			r.conns = append(r.conns, conn)
 			r.mu.Unlock()
-			one.Take(conn)
+			one.Take(hanging{conn, r})
 		}
 	}()
 }
@@ -425,6 +446,45 @@ func TestTheRelayIsThatOfTheTunnelsTask(t *testing.T) {
 		t.Errorf("the connection of the task that is gone ended with %v, want a reset", err)
 	}
 	mustExchange(t, later, random(100_000, 4))
+}
+
+// A relay that is required is waited for, and before that the session that says which task is meant.
+func TestARequiredRelayIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	server := need.Server(t, need.Echo)
+	r := newRelay(t, server)
+	w := relayWorld(t, server, r.address(), func(f *emulator.Faults) {
+		f.API = []emulator.APIFault{{Action: "ssm:StartSession", Kind: emulator.Throttle, Times: 1}}
+	})
+	tn := w.start(tunnel.Spec{Relay: &tunnel.Relay{Port: relayPort, Required: true}})
+	w.ceiling += maxLanes + 1
+	mustExchange(t, w.dial(tn), random(100_000, 1))
+	if r.relay.Counts().Opened == 0 {
+		t.Error("the connection went without the relay")
+	}
+}
+
+// A connection does not wait for a relay that has become silent, which takes 20 s to be given up.
+func TestASilentRelayHoldsUpNoNewConnection(t *testing.T) {
+	t.Parallel()
+	server := need.Server(t, need.Echo)
+	r := newRelay(t, server)
+	w := relayWorld(t, server, r.address(), nil)
+	tn := w.bonded()
+	conn := w.dial(tn)
+	mustExchange(t, conn, random(100_000, 1))
+	r.hung.Store(true)
+	mustWrite(t, conn)
+	began := time.Now()
+	for time.Since(began) < 15*time.Second {
+		next := w.dial(tn)
+		_ = next.SetDeadline(time.Now().Add(3 * time.Second))
+		mustWrite(t, next)
+		if _, err := io.ReadFull(next, make([]byte, len("hello"))); err == nil {
+			return
+		}
+	}
+	t.Errorf("no connection goes without the relay for %s", time.Since(began))
 }
 
 // Sessions that nothing goes through end, and the next connection has them again.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -156,6 +157,7 @@ func (b *Bundle) Err() error {
 type Standing struct {
 	Strands, Streams int
 	Sent, Resent     uint64 // bytes of streams; bytes that were sent a second time are in both
+	Silent           bool   // nothing is acknowledged on any strand that could carry something, so that a new stream would only wait
 	Backlog          bool   // one of the two ends has data for which its strands have no room: another strand would make it faster
 }
 
@@ -166,6 +168,7 @@ func (b *Bundle) Standing() Standing {
 	defer e.mu.Unlock()
 	return Standing{
 		Strands: len(e.strands), Streams: len(e.streams), Sent: e.sentBytes, Resent: e.resentBytes,
+		Silent:  slices.ContainsFunc(e.strands, (*Strand).usable) && !slices.ContainsFunc(e.strands, (*Strand).ready),
 		Backlog: e.flags(now) != 0 || e.demand.fresh(now),
 	}
 }

@@ -54,7 +54,7 @@ var defects = []defect{
 }
 
 // seedsEnough is within how many seeds each has to be found.
-const seedsEnough = 1000
+const seedsEnough = 4000
 
 // The swarm finds what it is for: each of these defects was a real one's like.
 func TestSwarmFindsDefects(t *testing.T) {

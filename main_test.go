@@ -22,6 +22,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"culvert/aws/emulator"
+	"culvert/internal/need"
 	"culvert/ui/control"
 )
 
@@ -113,6 +114,11 @@ func quiet(env *testscript.Env) error {
 		env.Setenv(name, filepath.Join(home, strings.ToLower(name)))
 	}
 	env.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+	free, err := need.FreePort()
+	if err != nil {
+		return err
+	}
+	env.Setenv("FREE", strconv.Itoa(int(free.Port()))) // a local port for whoever looks whether it is closed again: others use that of the remote end
 	env.Defer(func() { endSets(env) })
 	return os.Mkdir(home, 0o700)
 }

@@ -40,7 +40,7 @@ func TestStoryOfWhatBarsTheWayToAWS(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = silent.Close() })
-	e, err := emulator.Start(emulator.Options{Fleet: emulator.Demo()})
+	e, err := emulator.Start(emulator.Options{Fleet: emulator.Unbonded()})
 	if err != nil {
 		t.Fatal(err)
 	}

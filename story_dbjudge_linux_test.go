@@ -30,7 +30,7 @@ func newJudged(t *testing.T) *judged {
 	t.Helper()
 	secured := need.Secure(t, ledgerHost)
 	server := need.Postgres(t, secured)
-	fleet := emulator.Demo()
+	fleet := emulator.Unbonded()
 	fleet.Hosts = map[string]string{ledgerHost + ":5432": server, "alias.private.example:5432": server}
 	fleet.Inventory.Databases = append(fleet.Inventory.Databases,
 		emulator.Possession{Name: "ledger", Engine: "postgres", Host: ledgerHost, Port: 5432},

@@ -16,7 +16,7 @@ import (
 // inSquidForm is culvert on a terminal, in the form of the squid service of an account of its own.
 func inSquidForm(t *testing.T, size [2]int, before func(*emulator.Emulator)) (*display, *emulator.Emulator) {
 	t.Helper()
-	account, err := emulator.Start(emulator.Options{Fleet: emulator.Demo()})
+	account, err := emulator.Start(emulator.Options{Fleet: emulator.Unbonded()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ const usersExec = `stty -a >before; sh -c 'echo $$ >pid; exec culvert exec -c au
 // onAccount is a display with the demo account behind it.
 func onAccount(t *testing.T, script string) (*display, *emulator.Emulator) {
 	t.Helper()
-	e, err := emulator.Start(emulator.Options{Fleet: emulator.Demo()})
+	e, err := emulator.Start(emulator.Options{Fleet: emulator.Unbonded()})
 	if err != nil {
 		t.Fatal(err)
 	}

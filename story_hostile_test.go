@@ -49,7 +49,7 @@ func newVictim(t *testing.T) *victim {
 		return server.URL
 	}
 	v.attackerURL = counting(&v.attacker)
-	e, err := emulator.Start(emulator.Options{Fleet: emulator.Demo()})
+	e, err := emulator.Start(emulator.Options{Fleet: emulator.Unbonded()})
 	if err != nil {
 		t.Fatal(err)
 	}

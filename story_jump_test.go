@@ -24,7 +24,7 @@ func TestStoryOfTheShortestWay(t *testing.T) {
 	for _, size := range [][2]int{{80, 24}, {160, 50}} {
 		t.Run(fmt.Sprintf("%dx%d", size[0], size[1]), func(t *testing.T) {
 			t.Parallel()
-			account, err := emulator.Start(emulator.Options{Fleet: emulator.Demo()})
+			account, err := emulator.Start(emulator.Options{Fleet: emulator.Unbonded()})
 			if err != nil {
 				t.Fatal(err)
 			}

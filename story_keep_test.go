@@ -50,7 +50,7 @@ func TestStoryOfKeepingTunnels(t *testing.T) {
 			var env []string
 			if c.name != "demo" {
 				var err error
-				if account, err = emulator.Start(emulator.Options{Fleet: emulator.Demo()}); err != nil {
+				if account, err = emulator.Start(emulator.Options{Fleet: emulator.Unbonded()}); err != nil {
 					t.Fatal(err)
 				}
 				t.Cleanup(account.Close)
@@ -211,7 +211,7 @@ func TestStoryOfSomebodyElsesTunnels(t *testing.T) {
 func TestStoryOfReopeningTunnels(t *testing.T) {
 	t.Parallel()
 	curl := need.Command(t, "curl")
-	account, err := emulator.Start(emulator.Options{Fleet: emulator.Demo()})
+	account, err := emulator.Start(emulator.Options{Fleet: emulator.Unbonded()})
 	if err != nil {
 		t.Fatal(err)
 	}

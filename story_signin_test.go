@@ -49,7 +49,7 @@ chmod +x bin/aws; PATH=$PWD/bin:$PATH
 // signInAccount is the demo's account, as the environment of those profiles.
 func signInAccount(t *testing.T) []string {
 	t.Helper()
-	e, err := emulator.Start(emulator.Options{Fleet: emulator.Demo()})
+	e, err := emulator.Start(emulator.Options{Fleet: emulator.Unbonded()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ func TestSFTPThroughAProxyCommand(t *testing.T) {
 	if err != nil {
 		t.Fatalf("the tests' own culvert: %v", err)
 	}
-	account, err := emulator.Start(emulator.Options{Fleet: emulator.Demo()})
+	account, err := emulator.Start(emulator.Options{Fleet: emulator.Unbonded()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 
 // forwardRow opens the dialog for a private destination, or says why there can be no tunnel to it.
 func forwardRow(s *survey, l hostRow, way int, readOnly bool) wish {
+	l = s.upToDate(l)
 	err := s.noWay(l)
 	switch {
 	case readOnly:
@@ -22,9 +23,9 @@ func forwardRow(s *survey, l hostRow, way int, readOnly bool) wish {
 		return tell(say.Line(l.Name) + " is set by secret " + say.Line(l.secret) + ": which host it names is not known")
 	case err != nil:
 		return fail(err)
-	case !s.judged && s.trouble != nil:
+	case !l.judged && s.trouble != nil:
 		return fail(s.trouble)
-	case !s.judged || way >= len(l.ways):
+	case !l.judged || way >= len(l.ways):
 		return tell("the ways to " + say.Line(l.Name) + " are still being looked at")
 	case l.Port != 0 && l.ways[way].Verdict == aws.NoRule:
 		return fail(&aws.NoWayError{Host: l.Host, Ways: l.ways[way : way+1], Shell: s.routes.Catalog.Shell})

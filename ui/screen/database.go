@@ -25,6 +25,7 @@ const wayWithin = time.Minute
 // The screen stands still meanwhile; tunnels go on. The way is closed with the program, unless it is a tunnel that was open
 // before.
 func enterDatabase(ctx context.Context, s *survey, l hostRow, o Options) wish {
+	l = s.upToDate(l)
 	access := dbclient.Access{}
 	if o.Database != nil {
 		access = o.Database()
@@ -38,11 +39,11 @@ func enterDatabase(ctx context.Context, s *survey, l hostRow, o Options) wish {
 		return tell(say.Line(l.Name) + " is set by secret " + say.Line(l.secret) + ": which host it names is not known")
 	case why != nil:
 		return fail(why)
-	case !s.judged && s.trouble != nil:
+	case !l.judged && s.trouble != nil:
 		return fail(s.trouble)
 	case len(programs) == 0 || l.Port == 0:
 		return fail(&dbclient.KindError{Host: l.Host})
-	case !s.judged || s.place.engine == nil:
+	case !l.judged || s.place.engine == nil:
 		return tell("the ways to " + say.Line(l.Name) + " are still being looked at")
 	case s.entering:
 		return tell("the way to a database is being opened already")

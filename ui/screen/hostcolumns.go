@@ -102,7 +102,7 @@ func (s *survey) face(l *look, of hostRow) wayFace {
 	switch {
 	case of.secret != "", !s.judged && !s.looking:
 		return wayFace{t.Glyph.None + " not known", t.Muted, 5}
-	case !s.judged:
+	case !of.judged:
 		return wayFace{t.Glyph.More + " looking", t.Busy, 4}
 	case len(of.ways) == 0:
 		return wayFace{t.Glyph.Off + " no task", t.Bad, 3}

@@ -217,6 +217,7 @@ func (p *hostsPage) copy(l hostRow) wish {
 	if l.secret != "" {
 		return copied("the secret's name", l.secret)
 	}
+	l = p.survey.upToDate(l)
 	if err, none := errors.AsType[*aws.NoWayError](p.survey.noWay(l)); none && len(err.Ways) > 0 && err.Ways[0].Missing != nil {
 		return copied("the command", err.Ways[0].Missing.Command(err.Shell))
 	}

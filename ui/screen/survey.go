@@ -106,7 +106,8 @@ func (s *survey) gaps() []error {
 type hostRow struct {
 	aws.Host
 
-	ways   []aws.Way // the best way first; empty before the look has finished
+	judged bool      // the look had finished when the row was made, so that its ways are known
+	ways   []aws.Way // the best way first
 	secret string    // the secret that has the value of the variable Name; empty when the host is known
 }
 
@@ -127,7 +128,7 @@ func (s *survey) rows() []hostRow {
 	lines := make([]hostRow, 0, len(r.Hosts.Hosts)+len(r.Unread))
 	for i, h := range r.Hosts.Hosts {
 		if s.part.Cluster == "" || r.Concerns(i) || !s.judged {
-			lines = append(lines, hostRow{Host: h, ways: r.Ways[i]})
+			lines = append(lines, hostRow{Host: h, judged: s.judged, ways: r.Ways[i]})
 		}
 	}
 	for _, by := range r.Unread {
@@ -138,10 +139,24 @@ func (s *survey) rows() []hostRow {
 	return lines
 }
 
+// upToDate returns a row as it is now, where the ways were not known yet when it was made. A key may come between the end of a look
+// and the next time that the page takes its rows.
+func (s *survey) upToDate(l hostRow) hostRow {
+	if l.judged || !s.judged {
+		return l
+	}
+	for _, now := range s.rows() {
+		if now.id() == l.id() {
+			return now
+		}
+	}
+	return l
+}
+
 // noWay is why a destination cannot be reached; nil while that is not known, and when a way can be tried.
 func (s *survey) noWay(l hostRow) error {
 	switch {
-	case l.secret != "" || !s.judged:
+	case l.secret != "" || !l.judged:
 		return nil
 	case len(l.ways) == 0 && l.Port == 0: // without ways a missing port does not matter yet
 		l.Port = 1

@@ -324,6 +324,15 @@ func TestRowsComeBeforeTheirWays(t *testing.T) {
 			t.Errorf("the cursor of somebody who has touched nothing is on %q, want the first row", line)
 		}
 	})
+	t.Run("a key between the end of the look and the next look of the page at it", func(t *testing.T) {
+		a, s := open(t)
+		comes(t, a, s, partly)
+		press(t, a, "down")
+		a.grant(s.looked(whole, nil))
+		press(t, a, "F")
+		want(t, a, "forward shop/web")
+		wantNot(t, a, "no ready task")
+	})
 	t.Run("a key for a row in sight", func(t *testing.T) {
 		a, s := open(t)
 		comes(t, a, s, partly)

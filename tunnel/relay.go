@@ -199,8 +199,9 @@ func (r *relays) bundle(ctx context.Context) (*bundle, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, within, errNoRelayYet)
 	defer cancel()
 	for {
-		target := r.tunnel.Link().Target
 		r.mu.Lock()
+		// Under the lock, as look could choose the relay of a later task meanwhile, which would be taken back here.
+		target := r.tunnel.Link().Target
 		b, err, closed := r.choose(target), r.err, r.closed //nolint:contextcheck // a relay outlives whoever asks for it first
 		r.mu.Unlock()
 		switch {

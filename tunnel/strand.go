@@ -49,7 +49,7 @@ type laneWord int
 
 const (
 	laneBack     laneWord = iota // the lane carries data, again or still
-	laneAway                     // the lane's socket is lost, its agent does not answer or still repairs what the loss of a socket cost: what is sent may arrive much later
+	laneAway                     // what is sent may arrive much later: the lane has no socket, or its agent is away or still repairs what that has cost
 	laneDraining                 // the lane is to end as soon as nothing uses it
 )
 

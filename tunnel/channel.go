@@ -42,6 +42,7 @@ type channel struct {
 	deliver func(wire.PayloadType, []byte) error // takes one payload; receive calls it in the order of the stream. Must not block or keep its argument
 	flush   func()                               // says that no payload follows for now; the caller of receive calls it
 	onPause func(paused bool)                    // is told when the service says that the agent is away, and back; must not block
+	strand  bool                                 // what the session carries is a strand of a relay's bundle
 	wake    chan struct{}                        // wakes the writer, as collect has frames for it; capacity 1
 
 	onAway func(away bool) // is told the same right after onPause, to judge the messages that were under way; must not block

@@ -19,6 +19,7 @@ type pump struct {
 	heard   atomic.Int64 // when anything last came from the service, in unix nanoseconds
 	frames  atomic.Int64 // how many messages came
 	bulk    int          // how much the traffic looks like a download, see measure; only the reader touches it
+	less    int          // how many large frames one small frame takes back from bulk: bulkLess or strandLess
 
 	over  context.Context //nolint:containedctx // the life of the socket, not of a call
 	end   context.CancelCauseFunc
@@ -44,11 +45,12 @@ func (p *pump) hear() {
 // where they come faster than that and a read brings many anyway.
 //
 // That a download is going on is told from the sizes of the frames: pump.bulk counts the large ones up to a limit, and each small
-// one, as a conversation has, takes bulkLess of them back. It cannot take all of them: a mux frame of 32 KiB ends in a small message too.
+// one, as a conversation has, takes some of them back. It cannot take all of them: a mux frame of 32 KiB ends in a small message too.
 const (
 	bulkMessage = 900                   // bytes: a frame of this size or more is a large one
 	bulkAfter   = 256                   // large frames: from here on it is a download. They take a third of a second, beside which bulkRest is little
 	bulkLess    = 8                     // large frames that one small frame takes back
+	strandLess  = 2                     // the same on a strand's lane, where a small frame for each 8 KiB means nothing: the agent's answer to an acknowledge of the bundle
 	bulkRest    = 15 * time.Millisecond // how long the reader rests before a read during a download
 	bulkPlenty  = 16 << 10              // bytes: after a read that brought so many the reader does not rest
 )
@@ -65,9 +67,9 @@ func (p *pump) idle() {
 // measure takes the size of a frame, in bytes, for idle to know whether a download is going on.
 func (p *pump) measure(size int) {
 	if size >= bulkMessage {
-		p.bulk = min(p.bulk+1, bulkAfter+4*bulkLess)
+		p.bulk = min(p.bulk+1, bulkAfter+4*p.less)
 	} else {
-		p.bulk = max(p.bulk-bulkLess, 0)
+		p.bulk = max(p.bulk-p.less, 0)
 	}
 }
 

@@ -222,6 +222,7 @@ func (r *runner) newLane() *lane {
 	l := newLane(r.spec.Client, r.log, r.spec.Remote, laneOptions{
 		messageSize: o.MessageSize, sizes: r.engine.sizes, uploadRate: o.UploadRate, keepAlive: r.spec.KeepAlive, renewAfter: r.engine.renewAfter, journal: o.Journal, leave: r.engine.remains.leave,
 	})
+	l.channel.strand = r.strands != nil
 	l.changed = func(l *lane, err error) { r.reports <- report{lane: l, err: err} }
 	l.pressed = r.press
 	l.suspect = func(l *lane) { r.reports <- report{lane: l, silent: true} }

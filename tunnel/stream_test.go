@@ -94,16 +94,22 @@ func TestInboxLeavesToTheReaderWhatIsNotTaken(t *testing.T) {
 // A third of a second of full messages is a download; what a conversation looks like is none, however long it lasts.
 func TestReaderRestsInDownloadsAlone(t *testing.T) {
 	for name, tt := range map[string]struct {
+		less  int
 		sizes []int
 		bulk  bool
 	}{
-		"a download: 32 KiB frames of the mux end in a small message": {append(repeated(1144, 32), 140), true},
-		"acknowledges":                       {[]int{330}, false},
-		"answers of a kilobyte":              {[]int{1144, 130, 330, 330}, false},
-		"answers of a dozen, each asked for": {append(repeated(1144, 12), 330, 330), false},
+		"a download: 32 KiB frames of the mux end in a small message": {bulkLess, append(repeated(1144, 32), 140), true},
+		"acknowledges":                       {bulkLess, []int{330}, false},
+		"answers of a kilobyte":              {bulkLess, []int{1144, 130, 330, 330}, false},
+		"answers of a dozen, each asked for": {bulkLess, append(repeated(1144, 12), 330, 330), false},
+		"a download by strands, each 8 KiB acknowledged by the bundle":        {strandLess, append(repeated(1144, 8), 330), true},
+		"the same, each 8 KiB of the bundle ending in a small message":        {strandLess, append(repeated(1144, 8), 140, 330), true},
+		"a strand's answers of a kilobyte":                                    {strandLess, []int{1144, 330}, false},
+		"a strand's answers of four, each asked for":                          {strandLess, append(repeated(1144, 4), 330, 330), false},
+		"what would be a strand's download is a conversation for other lanes": {bulkLess, append(repeated(1144, 8), 330), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var p pump
+			p := pump{less: tt.less}
 			for range 400 {
 				for _, size := range tt.sizes {
 					p.measure(size)

@@ -98,15 +98,15 @@ func TestReaderRestsInDownloadsAlone(t *testing.T) {
 		sizes []int
 		bulk  bool
 	}{
-		"a download: 32 KiB frames of the mux end in a small message": {bulkLess, append(repeated(1144, 32), 140), true},
+		"a download: 32 KiB frames of the mux end in a small message": {bulkLess, append(large(32), 140), true},
 		"acknowledges":                       {bulkLess, []int{330}, false},
 		"answers of a kilobyte":              {bulkLess, []int{1144, 130, 330, 330}, false},
-		"answers of a dozen, each asked for": {bulkLess, append(repeated(1144, 12), 330, 330), false},
-		"a download by strands, each 8 KiB acknowledged by the bundle":        {strandLess, append(repeated(1144, 8), 330), true},
-		"the same, each 8 KiB of the bundle ending in a small message":        {strandLess, append(repeated(1144, 8), 140, 330), true},
+		"answers of a dozen, each asked for": {bulkLess, append(large(12), 330, 330), false},
+		"a download by strands, each 8 KiB acknowledged by the bundle":        {strandLess, append(large(8), 330), true},
+		"the same, each 8 KiB of the bundle ending in a small message":        {strandLess, append(large(8), 140, 330), true},
 		"a strand's answers of a kilobyte":                                    {strandLess, []int{1144, 330}, false},
-		"a strand's answers of four, each asked for":                          {strandLess, append(repeated(1144, 4), 330, 330), false},
-		"what would be a strand's download is a conversation for other lanes": {bulkLess, append(repeated(1144, 8), 330), false},
+		"a strand's answers of four, each asked for":                          {strandLess, append(large(4), 330, 330), false},
+		"what would be a strand's download is a conversation for other lanes": {bulkLess, append(large(8), 330), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := pump{less: tt.less}
@@ -129,10 +129,11 @@ func TestReaderRestsInDownloadsAlone(t *testing.T) {
 	}
 }
 
-func repeated(size, times int) []int {
+// large are the sizes of full messages.
+func large(times int) []int {
 	all := make([]int, times)
 	for i := range all {
-		all[i] = size
+		all[i] = 1144
 	}
 	return all
 }

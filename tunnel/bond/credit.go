@@ -45,7 +45,11 @@ func (s *Stream) grant() {
 	if s.in.ended || s.unread || s.gone() {
 		return
 	}
-	window := min(firstCredit+s.eaten.now+s.eaten.earlier, s.e.limits.Stream)
+	first := uint64(firstCredit)
+	if s.e.accept != nil {
+		first = relayCredit // more at once would cost a frame for each request, beside which its answer waits for the agent
+	}
+	window := min(first+s.eaten.now+s.eaten.earlier, s.e.limits.Stream)
 	if s.consumed+window <= s.granted {
 		return
 	}

@@ -1,9 +1,14 @@
 package bond
 
 import (
+	"bufio"
+	"bytes"
+	"context"
 	"io"
+	"net"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -202,3 +207,83 @@ func (l *lab) nothingLeft() {
 		e.mu.Unlock()
 	}
 }
+
+// The agent rests behind each message, so what the relay says at the beginning of a stream is in one: that it is connected, and
+// what the target answers at once. Nothing else is in the way of the next answer.
+func TestAnAnswerComesWithTheWordThatTheStreamIsConnected(t *testing.T) {
+	ends := func(err error) func(context.Context, uint16) (net.Conn, error) {
+		return func(context.Context, uint16) (net.Conn, error) { return endedConn{err: err}, nil }
+	}
+	for name, tt := range map[string]struct {
+		dial  func(context.Context, uint16) (net.Conn, error)
+		port  byte
+		data  string
+		first []kind        // the frames of the first write, acknowledges aside
+		after time.Duration // when that comes
+		later []kind        // those of all later writes
+	}{
+		"an answer at once":         {dialModel, portEcho, "GET", []kind{kindOpened, kindData}, 0, nil},
+		"no answer":                 {dialModel, portDigest, "GET", []kind{kindOpened}, answerWithin, nil},
+		"nothing was asked":         {dialModel, portEcho, "", []kind{kindOpened}, 0, nil},
+		"the target closes at once": {ends(io.EOF), portEcho, "GET", []kind{kindOpened, kindData}, 0, nil},
+		"the target fails at once":  {ends(syscall.ECONNRESET), portEcho, "GET", []kind{kindOpened, kindReset}, 0, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				relay := &Relay{Targets: []uint16{uint16(tt.port)}, Dial: tt.dial}
+				defer relay.Close()
+				conn := enter(t, relay)
+				defer conn.Close()
+				asked := header{kind: kindOpen, stream: 1, offset: 1 << 20}.with(0, tt.port)
+				if tt.data != "" {
+					asked = append(asked, header{kind: kindData, stream: 1}.with([]byte(tt.data)...)...)
+				}
+				if _, err := conn.Write(asked); err != nil {
+					t.Fatal(err)
+				}
+				began := time.Now()
+				_ = conn.SetReadDeadline(began.Add(time.Second))
+				var first, later []kind
+				buf := make([]byte, 64<<10)
+				for {
+					n, err := conn.Read(buf)
+					if err != nil {
+						break
+					}
+					var frames []kind
+					for r := bufio.NewReader(bytes.NewReader(buf[:n])); ; {
+						h, _, err := readFrame(r, nil)
+						if err != nil {
+							break
+						}
+						if h.kind != kindAck {
+							frames = append(frames, h.kind)
+						}
+					}
+					if len(frames) > 0 && first == nil {
+						first = frames
+						if took := time.Since(began); took != tt.after {
+							t.Errorf("it came after %s, want %s", took, tt.after)
+						}
+					} else {
+						later = append(later, frames...)
+					}
+				}
+				if !slices.Equal(first, tt.first) || !slices.Equal(later, tt.later) {
+					t.Errorf("got the frames %v and later %v, want %v and %v", first, later, tt.first, tt.later)
+				}
+			})
+		})
+	}
+}
+
+// endedConn is a connection of which nothing more comes, because of err.
+type endedConn struct {
+	net.Conn
+	err error
+}
+
+func (c endedConn) Read([]byte) (int, error)        { return 0, c.err }
+func (c endedConn) Write(p []byte) (int, error)     { return len(p), nil }
+func (c endedConn) SetReadDeadline(time.Time) error { return nil }
+func (c endedConn) Close() error                    { return nil }

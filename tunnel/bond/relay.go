@@ -45,6 +45,9 @@ type Counts struct {
 const (
 	callersLimit = 64               // connections that may not have said hello yet; further ones are closed
 	dialWithin   = 10 * time.Second // how long connecting to a target may take
+	// answerWithin is how long the word that a stream is connected waits for what the target answers, so that the agent sends both
+	// in one message: it rests a millisecond behind each.
+	answerWithin = 2 * time.Millisecond
 )
 
 // begin sets up what the zero value has not.
@@ -254,12 +257,29 @@ func (s *Stream) welcome(stop, cut func()) bool {
 	} else {
 		s.e.credit.give(more)
 	}
-	s.e.command(header{kind: kindOpened, stream: s.id, offset: s.granted})
+	s.unsaid = true
+	if s.in.next == 0 {
+		s.announce()
+	} else {
+		time.AfterFunc(answerWithin, func() {
+			s.e.mu.Lock()
+			defer s.e.mu.Unlock()
+			s.announce()
+		})
+	}
 	s.onAbort = cut
 	if s.onStop = stop; s.sending.over {
 		go stop()
 	}
 	return true
+}
+
+// announce says that the stream is connected, unless that has been said. The end's lock is held.
+func (s *Stream) announce() {
+	if s.unsaid && !s.gone() {
+		s.e.command(header{kind: kindOpened, stream: s.id, offset: s.granted})
+	}
+	s.unsaid = false
 }
 
 // isStopped reports whether nothing can be sent on the stream any more. It takes the end's lock.

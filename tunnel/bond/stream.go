@@ -36,6 +36,7 @@ type Stream struct {
 	isOpen             bool          // near end: that is known; far end: the near end has asked to open the stream
 	err                error         // why the stream was aborted; nil while it was not
 	closed             bool          // Close was called
+	unsaid             bool          // far end: the stream is connected, and the near end has not been told so yet
 	onStop             func()        // far end: called when the near end reads no more
 	onAbort            func()        // far end: called when the stream is aborted before all that the near end sends has come
 
@@ -181,6 +182,7 @@ func (s *Stream) breakOff(why reason) {
 	if s.gone() {
 		return
 	}
+	s.announce()
 	s.e.command(header{kind: kindReset, stream: s.id}, byte(why))
 	s.abort(why.err())
 }
@@ -306,6 +308,7 @@ func (s *Stream) put(p []byte) (int, error) {
 	s.sending.written += n
 	s.sending.held += n
 	s.fill(p[:n])
+	s.announce()
 	s.enqueue(now)
 	return int(n), nil //nolint:gosec // no more than len(p)
 }
@@ -463,6 +466,7 @@ func (s *Stream) finish() {
 		return
 	}
 	s.sending.fin = true
+	s.announce()
 	s.enqueue(time.Now())
 	signal(s.writable)
 }

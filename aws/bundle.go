@@ -1,14 +1,12 @@
 package aws
 
 import (
-	"bytes"
 	"crypto/x509"
 	"fmt"
 	"os"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/config"
 )
 
 // bundleVariable names the file of authorities that the aws command trusts when neither AWS_CA_BUNDLE nor the profile's
@@ -16,9 +14,9 @@ import (
 // it.
 const bundleVariable = "REQUESTS_CA_BUNDLE"
 
-// otherBundle is the option to trust the file that bundleVariable names; nil when it names none, or when another bundle was
+// otherBundle returns the authorities of the file that bundleVariable names; nil when it names none, or when another bundle was
 // loaded.
-func otherBundle(loaded sdk.Config) (config.LoadOptionsFunc, error) {
+func otherBundle(loaded sdk.Config) (*x509.CertPool, error) {
 	path := os.Getenv(bundleVariable)
 	client, ok := loaded.HTTPClient.(*awshttp.BuildableClient)
 	if path == "" || !ok {
@@ -31,10 +29,11 @@ func otherBundle(loaded sdk.Config) (config.LoadOptionsFunc, error) {
 	if err != nil {
 		return nil, &BundleError{Path: path, Err: err}
 	}
-	if !x509.NewCertPool().AppendCertsFromPEM(bundle) {
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(bundle) {
 		return nil, &BundleError{Path: path}
 	}
-	return config.WithCustomCABundle(bytes.NewReader(bundle)), nil
+	return pool, nil
 }
 
 // BundleError means that the file of authorities that REQUESTS_CA_BUNDLE names cannot be used.

@@ -133,7 +133,8 @@ func (c *Client) loadConfig(ctx context.Context, o Options) (sdk.Config, error) 
 		return sdk.Config{}, err
 	}
 	if bundle != nil {
-		if cfg, err = config.LoadDefaultConfig(ctx, append(options, bundle)...); err != nil {
+		trusting := c.httpClient().WithTransportOptions(func(t *http.Transport) { t.TLSClientConfig.RootCAs = bundle })
+		if cfg, err = config.LoadDefaultConfig(ctx, append(options, config.WithHTTPClient(trusting))...); err != nil {
 			return sdk.Config{}, err
 		}
 	}

@@ -177,7 +177,7 @@ func (w *world) env() []string {
 	for _, v := range os.Environ() {
 		name, _, _ := strings.Cut(v, "=")
 		if !strings.HasPrefix(name, "AWS_") && !strings.HasPrefix(name, "CULVERT_") && !strings.HasPrefix(name, "GITHUB_") &&
-			!strings.HasPrefix(name, "GO") && !strings.HasSuffix(strings.ToUpper(name), "_PROXY") {
+			!strings.HasPrefix(name, "GO") && !strings.HasSuffix(strings.ToUpper(name), "_PROXY") && !strings.HasSuffix(name, "_CA_BUNDLE") {
 			env = append(env, v)
 		}
 	}

@@ -62,7 +62,7 @@ func TestStoryNeverWrong(t *testing.T) {
 		t.Run(fmt.Sprintf("%dx%d", size[0], size[1]), func(t *testing.T) {
 			t.Parallel()
 			curl := need.Command(t, "curl")
-			account, err := emulator.Start(emulator.Options{Fleet: emulator.Unbonded()})
+			account, err := emulator.Start(emulator.Options{Fleet: emulator.Demo()})
 			if err != nil {
 				t.Fatal(err)
 			}

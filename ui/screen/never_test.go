@@ -351,7 +351,12 @@ func TestALostTunnelRingsAndStandsInTheTitle(t *testing.T) {
 		if got := a.tunnels.ticker(); !strings.HasSuffix(got, " 127.0.0.1:3128 open again after 3s") {
 			t.Errorf("the ticker says %q", got)
 		}
+		event(1, tunnel.Open, nil) // of its relay, for instance
+		if got := a.tunnels.ticker(); !strings.HasSuffix(got, " 127.0.0.1:3128 open again after 3s") {
+			t.Errorf("after an event of an open tunnel that stays open the ticker says %q", got)
+		}
 		a.tunnels.rows[0].asked = true // by R
+		event(1, tunnel.Open, nil)
 		if got := event(1, tunnel.Reopening, nil); got != 0 || !strings.HasSuffix(a.tunnels.ticker(), "reconnecting") {
 			t.Errorf("a reconnect that was asked for rang %d times, the ticker says %q", got, a.tunnels.ticker())
 		}

@@ -23,7 +23,7 @@ type happening struct {
 	text string
 }
 
-// turned is called when a tunnel has changed its state: it tells the user, and may ring the bell.
+// turned is called when a tunnel has changed: it tells the user of a new state, and may ring the bell.
 func (ts *tunnels) turned(r *row, at time.Time) wish {
 	name := r.local()
 	happened := func(text string) { ts.last = happening{at: at, text: name + " " + text} }
@@ -35,8 +35,13 @@ func (ts *tunnels) turned(r *row, at time.Time) wish {
 		happened(text)
 		return ring(BellLost)
 	}
+	before := r.told
+	r.told = r.State
 	switch r.State {
 	case tunnel.Open:
+		if before == tunnel.Open {
+			return nil // its session or its relay has changed
+		}
 		back := r.lost
 		again := r.worked || r.asked
 		r.worked, r.asked, r.lost = true, false, time.Time{}

@@ -62,6 +62,7 @@ type row struct {
 	query   *aws.Query     // finds its container before it is opened; nil when Spec names the container
 	opening bool           // the tunnel is over, and being opened anew
 	worked  bool           // the tunnel has been open
+	told    tunnel.State   // the last state that turned was called with
 	asked   bool           // the tunnel was told to reconnect, and is not open again yet
 	lost    time.Time      // when the tunnel was lost, without having been told to end; zero while it is not
 	order   *onDemand      // what is started for the tunnel; nil for nothing

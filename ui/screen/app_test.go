@@ -30,8 +30,10 @@ func TestControlCQuitsEverywhere(t *testing.T) {
 		a := visiting(t, sampleAccount(), 100, 30)
 		addRow(a, somewhere("127.0.0.1:3128"))
 		press(t, a, keys...)
-		if _, cmd := a.Update(pressed("ctrl+c")); cmd == nil || cmd() != tea.Quit() {
-			t.Errorf("%s: ctrl+c did not quit", name)
+		for _, k := range []tea.KeyPressMsg{pressed("ctrl+c"), {Code: 'c', Mod: tea.ModCtrl | tea.ModAlt}} { // the latter right after esc
+			if _, cmd := a.Update(k); cmd == nil || cmd() != tea.Quit() {
+				t.Errorf("%s: %s did not quit", name, k)
+			}
 		}
 		a.Update(pressed("ctrl+z"))
 		want(t, a, "One tunnel stands still until fg")

@@ -13,7 +13,7 @@ import (
 // with the keyboard, and what that does not take is the app's.
 func (a *app) key(k tea.KeyPressMsg) tea.Cmd {
 	switch {
-	case a.keys.interrupt.Pressed(k):
+	case a.keys.interrupt.Pressed(k), k.Code == 'c' && k.Mod == tea.ModCtrl|tea.ModAlt: // esc and right after it ctrl+c come as one key
 		return tea.Quit
 	case a.keys.suspend.Pressed(k):
 		return a.suspend()

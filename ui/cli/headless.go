@@ -135,13 +135,8 @@ func (a *app) noticef(format string, args ...any) {
 
 // warn prints a warning and its remedy on stderr, and annotates the step with them on GitHub.
 func (a *app) warn(err error) {
-	cure := say.Remedy(err)
-	a.github.Warn(err.Error(), cure)
-	text := "culvert: warning: " + say.Line(err.Error())
-	if cure != "" {
-		text += "; remedy: " + say.Line(cure)
-	}
-	_, _ = fmt.Fprintln(a.Stderr, text)
+	a.github.Warn(err.Error(), say.Remedy(err))
+	_, _ = fmt.Fprintln(a.Stderr, "culvert: warning: "+say.Line(headless.WithRemedy(err)))
 }
 
 // colored reports whether colours may be written: to a terminal, unless NO_COLOR says otherwise (no-color.org).

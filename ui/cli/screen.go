@@ -54,9 +54,12 @@ func (a *app) screen(ctx context.Context, aim *aim, forwards *forwards) error {
 	options.At, options.Start = open, start
 	k := &keeping{ctx: ctx, app: a, account: s, tether: tether, dir: controlDir()}
 	options.Keep, options.Reopens = k.keep, !tether.canLeave()
-	kept, err := screen.Run(ctx, options)
+	kept, left, err := screen.Run(ctx, options)
 	if broken, ok := errors.AsType[*screen.PanicError](err); ok {
 		_, _ = a.Stderr.Write(broken.Stack)
+	}
+	for _, one := range left {
+		a.warn(one)
 	}
 	return k.after(kept, err)
 }

@@ -3,6 +3,7 @@ package draw
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,6 +63,7 @@ type Table[T any] struct {
 	at     string // the identity of that row
 	top    int    // the index in shown of the first row in sight
 	lines  int    // how many rows there was room for when the table was last drawn
+	width  int    // in how many cells that was
 
 	sortBy int // the column by which the rows are sorted; -1 when they are not
 	down   bool
@@ -71,7 +73,7 @@ type Table[T any] struct {
 
 // NewTable makes an empty table. id tells the identity of a row; columns stand from left to right.
 func NewTable[T any](th *Theme, keys *TableKeys, id func(T) string, columns ...Column[T]) *Table[T] {
-	return &Table[T]{theme: th, keys: keys, id: id, columns: columns, sortBy: -1, lines: 1}
+	return &Table[T]{theme: th, keys: keys, id: id, columns: columns, sortBy: -1, lines: 1, width: math.MaxInt16}
 }
 
 // Set replaces the rows.
@@ -175,6 +177,17 @@ func (t *Table[T]) sort() {
 	t.sift()
 }
 
+// nextSort is the column in sight that comes after the one by which the rows are sorted; -1, for no order, after the last one.
+func (t *Table[T]) nextSort() int {
+	widths := t.widths(t.width)
+	for i := t.sortBy + 1; i < len(widths); i++ {
+		if widths[i] > 0 {
+			return i
+		}
+	}
+	return -1
+}
+
 // find puts the cursor back on its row. When that row is gone, the cursor stays at its index.
 func (t *Table[T]) find() {
 	onScreen := t.cursor - t.top
@@ -276,10 +289,7 @@ func (t *Table[T]) key(k tea.KeyPressMsg) bool {
 	case t.keys.Back.Pressed(k) && len(t.marked) > 0:
 		t.Unmark()
 	case t.keys.Sort.Pressed(k):
-		t.sortBy++
-		if t.sortBy >= len(t.columns) {
-			t.sortBy = -1
-		}
+		t.sortBy = t.nextSort()
 		t.sort()
 	case t.keys.Reverse.Pressed(k):
 		t.down = !t.down

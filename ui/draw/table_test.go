@@ -1,9 +1,11 @@
 package draw
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
+	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 )
 
@@ -91,5 +93,64 @@ func TestTheOrderIsMarkedInAFullTitle(t *testing.T) {
 	table.columns[1].Least, table.columns[1].Most, table.need = 4, 4, nil
 	if got := ansi.Strip(table.Draw(60, 2, true)[0]); !strings.Contains(got, "SIZ↑") {
 		t.Errorf("got %q, want an arrow in the title", got)
+	}
+}
+
+// Each press of the key changes what can be seen, so that columns for which there is no room have no turn.
+func TestSortingStepsThroughTheColumnsInSight(t *testing.T) {
+	sort := tea.KeyPressMsg{Code: 'o', Text: "o"}
+	for w, want := range map[int][]string{
+		60: {"NAME↑", "TASK↑", "STATE↑", "CPUS↑", ""},
+		30: {"NAME↑", "TASK↑", "STATE↑", ""},
+		16: {"NAME↑", ""},
+	} {
+		table := things(shop()...)
+		table.columns = append(table.columns, Column[thing]{Title: "WORDS", Hidden: true, Text: func(r thing) string { return r.name }})
+		table.Set(shop())
+		table.Draw(w, 4, true)
+		for _, title := range append(want, want...) {
+			table.Update(sort)
+			titles := strings.Fields(ansi.Strip(table.Draw(w, 4, true)[0]))
+			sorted := slices.DeleteFunc(titles, func(s string) bool { return !strings.ContainsAny(s, "↑↓") })
+			if got := strings.Join(sorted, " "); got != title {
+				t.Errorf("in %d cells: got %q, want %q", w, got, title)
+			}
+		}
+	}
+}
+
+// The rows stay where they are when the window gets narrower, and the order is still named.
+func TestTheOrderIsNamedWhereItsColumnIsLeftOut(t *testing.T) {
+	table := things(append(shop(), thing{name: "payments-history", state: "steady", cpus: "3"})...)
+	table.Draw(60, 4, true)
+	press := func(keys string) {
+		for _, r := range keys {
+			table.Update(tea.KeyPressMsg{Code: r, Text: string(r)})
+		}
+	}
+	first := func(w int) (titles, row string) {
+		lines := table.Draw(w, 4, true)
+		return strings.Join(strings.Fields(ansi.Strip(lines[0])), " "), table.rows[table.shown[0]].name
+	}
+	press("oooog")
+	for _, c := range []struct {
+		keys   string
+		w      int
+		titles string
+		row    string
+	}{
+		{"", 60, "NAME TASK STATE CPUS↑", "recommend"},
+		{"", 30, "by CPUS↑ TASK STATE", "recommend"},
+		{"O", 30, "by CPUS↓ TASK STATE", "payments-history"},
+		{"", 16, "NAME by CPUS↓", "payments-history"},
+		{"", 8, "by CP↓", "payments-history"},
+		{"", 60, "NAME TASK STATE CPUS↓", "payments-history"},
+		{"", 30, "by CPUS↓ TASK STATE", "payments-history"},
+		{"o", 30, "NAME TASK STATE", "bistro"}, // no column in sight comes after it
+	} {
+		press(c.keys)
+		if titles, row := first(c.w); titles != c.titles || row != c.row {
+			t.Errorf("%q in %d cells: got %q above %s, want %q above %s", c.keys, c.w, titles, row, c.titles, c.row)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package draw
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -19,14 +20,11 @@ const narrowest = 8
 // Draw returns a line of titles and the rows in sight. If there is room for only one line, that is the row under the cursor.
 func (t *Table[T]) Draw(w, h int, focused bool) []string {
 	titled := h > 1
-	t.lines = max(h, 1)
+	t.lines, t.width = max(h, 1), w
 	if titled {
 		t.lines = h - 1
 	}
 	t.clamp()
-	if len(t.need) != len(t.columns) {
-		t.measure()
-	}
 	widths := t.widths(w)
 	lines := make([]string, 0, h)
 	if titled {
@@ -41,6 +39,9 @@ func (t *Table[T]) Draw(w, h int, focused bool) []string {
 // widths divides a line of w cells among the columns; a column with 0 is left out. The cell on the left is for the cursor, the
 // one on the right stays empty.
 func (t *Table[T]) widths(w int) []int {
+	if len(t.need) != len(t.columns) {
+		t.measure()
+	}
 	w -= 2
 	widths := make([]int, len(t.columns))
 	for i, c := range t.columns {
@@ -130,12 +131,11 @@ func (t *Table[T]) titles(widths []int, w int) string {
 			continue
 		}
 		title := c.Title
-		if i == t.sortBy {
-			arrow := t.theme.Glyph.Up
-			if t.down {
-				arrow = t.theme.Glyph.Down
-			}
-			title = ansi.Truncate(title, widths[i]-1, "") + arrow
+		switch {
+		case i == t.sortBy:
+			title = ansi.Truncate(title, widths[i]-1, "") + t.arrow()
+		case b.Len() == 1 && t.sortBy >= 0 && widths[t.sortBy] == 0:
+			title = t.named(title, widths[i])
 		}
 		if b.Len() > 1 {
 			b.WriteString(spaces(gap))
@@ -143,6 +143,24 @@ func (t *Table[T]) titles(widths []int, w int) string {
 		b.WriteString(c.fit(t.theme, title, widths[i]))
 	}
 	return t.theme.Muted.Paint(t.theme.Fit(b.String(), w))
+}
+
+// arrow is the sign at the title of the column by which the rows are sorted.
+func (t *Table[T]) arrow() string {
+	if t.down {
+		return t.theme.Glyph.Down
+	}
+	return t.theme.Glyph.Up
+}
+
+// named is the title of the first column while the rows are sorted by a column that is left out: it names that one, in place of its
+// own where there is no room for both.
+func (t *Table[T]) named(title string, w int) string {
+	by := "by " + cmp.Or(t.columns[t.sortBy].Title, "hidden")
+	if whole := title + " " + by + t.arrow(); Width(whole) <= w {
+		return whole
+	}
+	return ansi.Truncate(by, w-1, "") + t.arrow()
 }
 
 // fit cuts or fills text to the width of its column.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"culvert/internal/say"
 	"culvert/tunnel"
 )
 
@@ -60,10 +61,15 @@ func (r *run) close(ctx context.Context, events <-chan tunnel.Event, endings <-c
 func (r *run) lament() {
 	left := r.Engine.Unended()
 	for _, u := range left {
-		r.notices.say("warning: " + u.Error() + "; " + u.Remedy())
-		r.GitHub.Warn(u.Error(), u.Remedy())
+		r.regret(u)
 	}
 	r.Board.lament(left)
+}
+
+// regret warns of what was not done as the run ended, on GitHub with an annotation.
+func (r *run) regret(err error) {
+	r.notices.say("warning: " + WithRemedy(err))
+	r.GitHub.Warn(err.Error(), say.Remedy(err))
 }
 
 // lastEvent prints an event that arrives while everything is being closed. It decides nothing any more.

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sync"
 
-	"culvert/internal/say"
 	"culvert/tunnel"
 	"culvert/tunnel/doctor"
 	"culvert/ui/control"
@@ -78,7 +77,7 @@ func endKept(ctx context.Context, o Options, kept []Kept) {
 		}
 		ends.Go(func() {
 			if err := k.End(ctx, n.say); err != nil {
-				n.say("warning: " + err.Error() + "; " + say.Remedy(err))
+				n.say("warning: " + WithRemedy(err))
 			}
 		})
 	}

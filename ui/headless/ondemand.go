@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"culvert/aws"
-	"culvert/internal/say"
 )
 
 // OnDemand starts a task, or scales up a service, that is to run only as long as the tunnels to it. It is used for one call of
@@ -235,8 +234,7 @@ func (r *run) endDemand(ctx context.Context) {
 		return
 	}
 	if err := r.OnDemand.end(ctx, r.notices); err != nil {
-		r.notices.say("warning: " + err.Error() + "; " + say.Remedy(err))
-		r.GitHub.Warn(err.Error(), say.Remedy(err))
+		r.regret(err)
 	}
 }
 

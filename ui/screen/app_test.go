@@ -269,7 +269,7 @@ func TestGoldenColours(t *testing.T) {
 func runOn(ctx context.Context, o Options, in io.Reader, out io.Writer) error {
 	o.In, o.Out = in, out
 	o.Engine = func(c *aws.Client) *tunnel.Engine { return tunnel.New(tunnel.Options{Client: c}) }
-	_, err := Run(ctx, o)
+	_, _, err := Run(ctx, o)
 	return err
 }
 

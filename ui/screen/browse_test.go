@@ -133,6 +133,25 @@ func TestSortingGoesThroughTheColumnsAndBack(t *testing.T) {
 	wantNot(t, a, "↑", "↓")
 }
 
+// Columns for which the window has no room have no turn.
+func TestEachPressOfTheSortKeyCanBeSeen(t *testing.T) {
+	for name, keys := range map[string][]string{"clusters": nil, "services": {"enter"}, "tasks": {"enter", "G", "enter"}, "all services": {"0"}, "tunnels": {"t", "+"}} {
+		for _, size := range [][2]int{{60, 15}, {80, 24}, {120, 30}} {
+			a := visiting(t, sampleAccount(), size[0], size[1])
+			addRow(a, somewhere("127.0.0.1:3128"))
+			press(t, a, keys...)
+			for n := range 20 {
+				before := shot(a)
+				press(t, a, "o")
+				if shot(a) == before {
+					t.Errorf("%s in a window of %d by %d: press %d changes nothing:\n%s", name, size[0], size[1], n+1, before)
+					break
+				}
+			}
+		}
+	}
+}
+
 func TestGapsStandWhereTheyAreWithTheirRemedy(t *testing.T) {
 	c := sampleAccount()
 	c.Clusters[2].Services = nil

@@ -1,8 +1,6 @@
 package screen
 
 import (
-	"cmp"
-	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -190,106 +188,6 @@ func (d *connect) change(r *row) {
 	d.check()
 }
 
-// choices returns the containers to which a forward from a row can lead.
-func choices(e entry, of *aws.Task) []aws.Container {
-	switch {
-	case e.container != nil:
-		return []aws.Container{*e.container}
-	case of != nil:
-		return of.Meant()
-	}
-	return nil
-}
-
-// specimen returns the task of a row, or one of its service's tasks; nil when there is none.
-func specimen(e entry) *aws.Task {
-	if e.task != nil {
-		return e.task
-	}
-	var best *aws.Task
-	for i := range e.cluster.Tasks {
-		t := &e.cluster.Tasks[i]
-		if t.Service != e.service.Name || len(t.Containers) == 0 {
-			continue
-		}
-		if best == nil || t.Deployment == e.service.Deployment && best.Deployment != e.service.Deployment {
-			best = t
-		}
-	}
-	return best
-}
-
-// preferred returns the container that is most likely meant: the first that maps a port, among those whose agent runs if there
-// is one.
-func preferred(containers []aws.Container) aws.Container {
-	running := slices.DeleteFunc(slices.Clone(containers), func(c aws.Container) bool { return c.Agent.Status != "RUNNING" })
-	if len(running) > 0 {
-		containers = running
-	}
-	return mapper(containers)
-}
-
-// mapper returns the first container that maps a port, else the first one.
-func mapper(containers []aws.Container) aws.Container {
-	for _, c := range containers {
-		if slices.ContainsFunc(c.Ports, isTCP) {
-			return c
-		}
-	}
-	return containers[0]
-}
-
-// serve shows to which container the tunnel will lead; that follows from port and host unless the user has chosen one.
-func (d *connect) serve() {
-	if d.named || d.task == nil {
-		return
-	}
-	if found, err := d.task.Candidates(d.wanted()); err == nil {
-		d.container.Set(found[0].Name)
-	}
-}
-
-// wanted is the query for a container that serves what the form says.
-func (d *connect) wanted() aws.Query {
-	q := aws.Query{}
-	if port, err := parsePort(d.port.Value()); err == nil && d.host.Value() == "" {
-		q.Port = port
-	}
-	return q
-}
-
-func isTCP(p aws.Port) bool { return p.Protocol == "tcp" || p.Protocol == "" }
-
-// offer has the port field offer the ports of the chosen container.
-func (d *connect) offer() {
-	d.port.Choice = nil
-	var mapped []aws.Port
-	of := d.container.Value()
-	if !d.named && len(d.containers) > 0 && d.task.SharesNetwork() && !slices.ContainsFunc(preferred(d.containers).Ports, isTCP) {
-		of = mapper(d.containers).Name // without a choice the tunnel goes through the preferred one
-	}
-	for _, c := range d.containers {
-		if c.Name != of {
-			continue
-		}
-		for _, p := range c.Ports {
-			if isTCP(p) {
-				mapped = append(mapped, p)
-				d.port.Choice = append(d.port.Choice, strconv.Itoa(int(p.Container)))
-			}
-		}
-	}
-	d.port.About = ""
-	if len(mapped) > 1 || len(mapped) == 1 && mapped[0].Last != 0 {
-		d.port.About = "in the task definition: " + portList(mapped)
-	}
-	if len(d.port.Choice) > 0 {
-		d.port.Set(d.port.Choice[0])
-	}
-	d.propose()
-	d.check()
-}
-
 // fields are the lines of the form, from the top.
 func (d *connect) fields() []*draw.Field {
 	all := []*draw.Field{d.port, d.host, d.local, d.probe, d.keepAlive}
@@ -321,93 +219,6 @@ func (d *connect) propose() {
 	}
 }
 
-// check says what is wrong, field by field.
-func (d *connect) check() {
-	for _, f := range d.fields() {
-		f.Wrong = ""
-	}
-	if d.any {
-		d.checkAny()
-	} else {
-		d.checkPort()
-	}
-	if probe := d.probe.Value(); probe != "" && d.checkProbe != nil {
-		if err := d.checkProbe(probe); err != nil {
-			d.probe.Wrong = say.Line(err.Error())
-		}
-	}
-	if _, err := parseSpan(d.keepAlive.Value()); err != nil {
-		d.keepAlive.Wrong = err.Error()
-	}
-	d.checkStart()
-	if f, err := d.forward(); err == nil && f.Remote.LinkLocal() && !d.linkLocal {
-		d.host.Wrong = "link-local: the task's metadata and credentials are there; the command line allows it with --allow-link-local"
-	}
-	if f, err := d.forward(); err == nil && f.Socket == "" && f.Local.Addr().IsValid() && !f.Local.Addr().IsLoopback() {
-		d.local.Wrong = "not a loopback address: others could use the tunnel; the command line allows it with --bind " + f.Local.Addr().String()
-	}
-}
-
-// checkPort says what is wrong with the fields of a tunnel to one port.
-func (d *connect) checkPort() {
-	if _, err := parsePort(d.port.Value()); err != nil {
-		d.port.Wrong = err.Error()
-	}
-	if host := d.host.Value(); host != "" {
-		d.host.Wrong = problemOf("1:" + bracketed(host) + ":1")
-	}
-	if local := d.local.Value(); local != "" {
-		d.local.Wrong = cmp.Or(problemOf(local+":1"), d.taken)
-	}
-}
-
-// parseSpan reads a time span; an empty text is 0, which is off.
-func parseSpan(s string) (time.Duration, error) {
-	if s == "" || s == "0" || s == "off" {
-		return 0, nil
-	}
-	span, err := time.ParseDuration(s)
-	if err != nil || span < time.Second {
-		return 0, errors.New("a span of at least a second, such as 30s or 5m, or nothing")
-	}
-	return span, nil
-}
-
-// problemOf says what is wrong with a forward's form in which one field stands; empty when nothing is.
-func problemOf(form string) string {
-	_, err := tunnel.ParseForward(form)
-	if bad, ok := errors.AsType[*tunnel.FormError](err); ok {
-		return say.Line(bad.Problem)
-	}
-	return ""
-}
-
-func bracketed(host string) string {
-	if strings.Contains(host, ":") && !strings.HasPrefix(host, "[") {
-		return "[" + host + "]"
-	}
-	return host
-}
-
-// forward reads the forward from the form.
-func (d *connect) forward() (tunnel.Forward, error) {
-	if d.any {
-		f, err := anywhere(cmp.Or(d.local.Value(), "0"), d.via, d.deny, d.most)
-		if err == nil {
-			f.Dynamic.Warm = d.warm
-			if d.anyHost != nil {
-				f.Dynamic.Wait = d.anyHost.Wait
-			}
-		}
-		return f, err
-	}
-	parts := []string{cmp.Or(d.local.Value(), "0")}
-	if host := d.host.Value(); host != "" {
-		parts = append(parts, bracketed(host))
-	}
-	return tunnel.ParseForward(strings.Join(append(parts, d.port.Value()), ":"))
-}
-
 // target is where the form leads.
 func (d *connect) target() aws.Target {
 	t := d.to
@@ -427,15 +238,6 @@ func (d *connect) target() aws.Target {
 	return t
 }
 
-// valid reports whether the form can be used; the forward is what it says.
-func (d *connect) valid() (tunnel.Forward, bool) {
-	f, err := d.forward()
-	if err != nil {
-		return f, false
-	}
-	return f, !slices.ContainsFunc(d.fields(), func(f *draw.Field) bool { return f.Wrong != "" })
-}
-
 // recipe says how to open the same tunnel without the screen.
 func (d *connect) recipe(f tunnel.Forward) recipe {
 	keep, _ := parseSpan(d.keepAlive.Value())
@@ -452,16 +254,6 @@ func (d *connect) recipe(f tunnel.Forward) recipe {
 		r.order, r.target.Container = &o.Order, o.container
 	}
 	return r
-}
-
-// telling reports whether a recipe has to name the container: when the user has chosen it among several, and when
-// no container is known to serve the port.
-func (d *connect) telling() bool {
-	if d.task == nil || len(d.task.Alive()) < 2 {
-		return false
-	}
-	_, err := d.task.Candidates(d.wanted())
-	return d.named || err != nil
 }
 
 func (d *connect) update(msg tea.Msg) (wish, bool) {

@@ -86,20 +86,21 @@ type Options struct {
 const closeWithin = 5 * time.Second
 
 // Run shows the interface until the user quits or ctx ends; its tunnels end with it, but for those that are kept in a set of
-// the name that it returns. A *PanicError is an error of ours, reported after the terminal is what it was.
-func Run(ctx context.Context, o Options) (kept string, err error) {
+// the name that it returns. left are the sessions that it could not terminate. A *PanicError is an error of ours, reported after the
+// terminal is what it was.
+func Run(ctx context.Context, o Options) (kept string, left []*tunnel.UnendedError, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	a, err := newApp(ctx, o)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	program := tea.NewProgram(a, tea.WithContext(ctx), tea.WithInput(a.o.In), tea.WithOutput(a.o.Out), tea.WithoutSignalHandler())
 	_, err = program.Run()
 	o.Codes.end()
 	cancel()
 	err = errors.Join(a.outcome(ctx, err), a.close()) //nolint:contextcheck // ctx has ended, the sessions are to be terminated all the same
-	return a.kept, err
+	return a.kept, a.unended(), err
 }
 
 // app is the model of the program: the event loop. It alone knows all pages; they know what they were made with.
@@ -273,6 +274,16 @@ func (a *app) close() error {
 		return errors.Join(err, a.tunnels.endErrands(ctx))
 	}
 	return a.tunnels.endErrands(ctx)
+}
+
+// unended are the sessions that close could not terminate.
+func (a *app) unended() (left []*tunnel.UnendedError) {
+	for _, p := range a.places {
+		if p.engine != nil && !slices.Contains(a.going, p.engine) {
+			left = append(left, p.engine.Unended()...)
+		}
+	}
+	return left
 }
 
 // outcome is what the end of the program means.

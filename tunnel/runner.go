@@ -108,7 +108,7 @@ func (t *Tunnel) run() {
 		case <-t.ctx.Done():
 		}
 	}
-	t.local.close()
+	t.engine.unlisten(t.local)
 	t.connections.abort()
 	if t.relays != nil {
 		t.relays.close()

@@ -296,15 +296,21 @@ func (p *pool) fail(d *destination, err error) {
 
 // remember keeps a failure for remembersFor. p.mu is held.
 func (p *pool) remember(e Endpoint, err error) {
-	now := time.Now()
-	if len(p.verdicts) >= maxVerdicts {
-		for e, v := range p.verdicts {
-			if now.After(v.until) || len(p.verdicts) >= maxVerdicts {
-				delete(p.verdicts, e)
-			}
+	if _, known := p.verdicts[e]; !known && len(p.verdicts) >= maxVerdicts {
+		delete(p.verdicts, p.eldest())
+	}
+	p.verdicts[e] = verdict{err, time.Now().Add(remembersFor)}
+}
+
+// eldest is the destination whose failure has been remembered the longest. p.mu is held.
+func (p *pool) eldest() (at Endpoint) {
+	var until time.Time
+	for e, v := range p.verdicts {
+		if until.IsZero() || v.until.Before(until) {
+			at, until = e, v.until
 		}
 	}
-	p.verdicts[e] = verdict{err, now.Add(remembersFor)}
+	return at
 }
 
 // end gives a destination up: its sessions are terminated and its connections reset.

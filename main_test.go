@@ -114,7 +114,7 @@ func quiet(env *testscript.Env) error {
 		env.Setenv(name, filepath.Join(home, strings.ToLower(name)))
 	}
 	env.Setenv("AWS_EC2_METADATA_DISABLED", "true")
-	free, err := need.FreePort()
+	free, err := need.FreeAddrPort()
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -54,8 +53,6 @@ type Options struct {
 	// empty when it is not kept.
 	Code      AskCode
 	KeptRoles string
-	// Own are the addresses that culvert itself will listen on. They are never used as a proxy, whatever HTTPS_PROXY says.
-	Own []netip.AddrPort
 
 	// DialContext opens every connection to AWS, or to a proxy; nil for the system's sockets.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
@@ -123,7 +120,7 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 		log:     o.Log,
 		profile: profileName(o.Profile),
 		github:  githubEnvironment(), pipeline: pipelineEnvironment(),
-		proxies: newProxies(o.Log, o.Own),
+		proxies: newProxies(o.Log),
 		calls:   make(chan struct{}, maxCalls),
 
 		endpointURL: o.Endpoint, ownDocument: o.Document, dial: o.DialContext,

@@ -10,7 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
+	"sync/atomic"
 
 	"golang.org/x/net/http/httpproxy"
 
@@ -23,17 +23,11 @@ import (
 type proxies struct {
 	log  *slog.Logger
 	find func(*url.URL) (*url.URL, error)
-
-	mu  sync.RWMutex
-	own map[netip.AddrPort]bool
+	own  atomic.Pointer[[]netip.AddrPort] // where culvert listens; nil before Own was called
 }
 
-func newProxies(log *slog.Logger, own []netip.AddrPort) *proxies {
-	p := &proxies{log: log, find: usable(httpproxy.FromEnvironment()), own: map[netip.AddrPort]bool{}}
-	for _, a := range own {
-		p.own[a] = true
-	}
-	return p
+func newProxies(log *slog.Logger) *proxies {
+	return &proxies{log: log, find: usable(httpproxy.FromEnvironment())}
 }
 
 // usable finds proxies as httpproxy does, but with an error for those that cannot be used: httpproxy takes a text that is no
@@ -78,12 +72,9 @@ func misread(text string, proxy *url.URL) bool {
 // errProxyForm does not repeat the text that is wrong, as there may be a password in it.
 var errProxyForm = errors.New("what the environment says is no URL")
 
-// Own adds an address on which culvert listens, see Options.Own.
-func (c *Client) Own(a netip.AddrPort) {
-	c.proxies.mu.Lock()
-	defer c.proxies.mu.Unlock()
-	c.proxies.own[a] = true
-}
+// Own says on which addresses culvert listens now, in place of those of the last call. They are never used as a proxy, whatever
+// HTTPS_PROXY says. Nobody may change the slice afterwards.
+func (c *Client) Own(listeners []netip.AddrPort) { c.proxies.own.Store(&listeners) }
 
 // Proxy is the proxy for a request, from HTTPS_PROXY and NO_PROXY, but never one of culvert's own listeners. It takes ws and
 // wss URLs as well.
@@ -119,12 +110,11 @@ func webURL(u *url.URL) *url.URL {
 // ours reports whether a proxy's URL leads to one of culvert's listeners, however its host is written.
 func (p *proxies) ours(proxy *url.URL) bool {
 	port, ok := proxyPort(proxy)
-	if !ok {
+	own := p.own.Load()
+	if !ok || own == nil {
 		return false
 	}
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	for a := range p.own {
+	for _, a := range *own {
 		if a.Port() == port && sameHost(a.Addr().Unmap(), proxy.Hostname()) {
 			return true
 		}

@@ -42,7 +42,7 @@ func TestOwnListenerIsNeverTheProxy(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c.Own(netip.MustParseAddrPort(test.own))
+			c.Own([]netip.AddrPort{netip.MustParseAddrPort(test.own)})
 			for _, target := range []string{"https://ecs.eu-west-1.amazonaws.com/", "wss://ssmmessages.eu-west-1.amazonaws.com/v1"} {
 				request := &http.Request{URL: must(url.Parse(target))}
 				got, err := c.Proxy(request)
@@ -75,12 +75,23 @@ func TestNoProxyIsHonoured(t *testing.T) {
 	}
 }
 
-func TestOwnFromOptionsCounts(t *testing.T) {
+// A port on which culvert listened once may be that of a real proxy later.
+func TestAListenerThatIsClosedMayBeTheProxy(t *testing.T) {
 	isolate(t)
 	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
-	c := must(Connect(t.Context(), Options{Region: "eu-west-1", Keys: Keys{ID: "a", Secret: "b"}, Own: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:3128")}}))
-	got, err := c.Proxy(&http.Request{URL: must(url.Parse("https://example.com/"))})
-	if got != nil || err != nil {
-		t.Errorf("got %v, %v; want none", got, err)
+	c := must(Connect(t.Context(), Options{Region: "eu-west-1", Keys: Keys{ID: "a", Secret: "b"}}))
+	request := &http.Request{URL: must(url.Parse("https://example.com/"))}
+	for _, step := range []struct {
+		own  []netip.AddrPort
+		used bool
+	}{
+		{nil, true},
+		{[]netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:3127"), netip.MustParseAddrPort("127.0.0.1:3128")}, false},
+		{[]netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:3127")}, true},
+	} {
+		c.Own(step.own)
+		if got, err := c.Proxy(request); err != nil || (got != nil) != step.used {
+			t.Errorf("with listeners %v: got proxy %v, %v; want used %v", step.own, got, err, step.used)
+		}
 	}
 }

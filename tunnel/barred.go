@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -165,21 +166,19 @@ func (p *pool) unusable(e Endpoint) error {
 	return nil
 }
 
-// listensAt reports whether one of the engine's tunnels listens at an endpoint. Its host is not resolved, so only an address
+// listensAt reports whether one of the engine's tunnels listens at an endpoint now. Its host is not resolved, so only an address
 // matches.
 func (e *Engine) listensAt(at Endpoint) bool {
 	addr, err := netip.ParseAddr(at.Host)
 	if err != nil {
 		return false
 	}
-	for _, t := range e.Tunnels() {
-		for _, own := range t.local.addresses() {
-			if own.Port() == at.Port && (own.Addr() == addr || own.Addr().IsUnspecified() && thisMachine(addr)) {
-				return true
-			}
-		}
-	}
-	return false
+	e.mu.Lock()
+	all := e.listening()
+	e.mu.Unlock()
+	return slices.ContainsFunc(all, func(own netip.AddrPort) bool {
+		return own.Port() == at.Port && (own.Addr() == addr || own.Addr().IsUnspecified() && thisMachine(addr))
+	})
 }
 
 // thisMachine reports whether an address is one of this machine's.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"culvert/aws"
 )
 
 const (
@@ -111,4 +113,26 @@ func (d *destination) describe() Destination {
 		used = time.Now()
 	}
 	return Destination{Endpoint: d.endpoint, Warm: d.warm, State: state, Err: err, Link: d.inner.Link(), Stats: d.inner.Stats(), Opened: d.opened, Used: used}
+}
+
+// why returns what keeps the destination from having a session; nil when it has one.
+func (d *destination) why() error {
+	d.pool.mu.Lock()
+	defer d.pool.mu.Unlock()
+	return d.trouble
+}
+
+// seat waits for the seat of a session to the destination: it returns the task that the session leads to, when the session may
+// begin there.
+func (d *destination) seat(ctx context.Context, l *lane, peers []aws.Target, needed bool) (aws.Target, error) {
+	p := d.pool
+	target, taken, err := p.seats.take(ctx, peers, p.tunnel.avoided(), needed)
+	if err != nil {
+		return aws.Target{}, err
+	}
+	l.seat = taken
+	p.mu.Lock()
+	d.seated = true
+	p.mu.Unlock()
+	return target, nil
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -136,15 +137,33 @@ func (e *Engine) Reserve() ID {
 	return e.last
 }
 
-// own tells every tunnel's AWS client where all tunnels listen, so that no client uses one of them as its own proxy. e.mu is
-// held.
+// own tells every tunnel's AWS client where tunnels listen now, so that no client uses one of them as its own proxy. e.mu is held.
 func (e *Engine) own() {
+	own := e.listening()
 	for _, t := range e.tunnels {
-		for _, other := range e.tunnels {
-			for _, a := range other.local.addresses() {
-				t.spec.Client.Own(a)
-			}
+		t.spec.Client.Own(own)
+	}
+}
+
+// listening returns the addresses on which tunnels listen now. e.mu is held.
+func (e *Engine) listening() []netip.AddrPort {
+	var all []netip.AddrPort
+	for _, t := range e.tunnels {
+		if !t.local.closed {
+			all = append(all, t.local.addresses()...)
 		}
+	}
+	return all
+}
+
+// unlisten closes a tunnel's listener. What listens at its addresses afterwards is not culvert.
+func (e *Engine) unlisten(l *listener) {
+	l.close()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	l.closed = true
+	if len(l.sockets) > 0 {
+		e.own()
 	}
 }
 

@@ -22,17 +22,6 @@ const (
 	// settleFor is how long nothing is sent after the agent's HandshakeComplete. The agent enters its new state only after it
 	// has sent that message, and until then acknowledges stream data and throws it away (amazon-ssm-agent, datachannel.go).
 	settleFor = 20 * time.Millisecond
-	// slowAfter is how long an agent may owe an acknowledge before its lane gets no new connections. Such an agent is gone, or
-	// waits for a destination that does not read, which holds up all connections of the session (protocol.md 6).
-	slowAfter = 5 * time.Second
-	// strandAfter is how long it may owe one before the connections whose first byte it has not acknowledged are closed, so
-	// that their clients can try again on another lane.
-	strandAfter = 15 * time.Second
-	// stuckAfter is how long it may owe one before the session is given up, with all of its connections.
-	stuckAfter = 2 * time.Minute
-	// terminateWithin bounds the TerminateSession call, farewellWithin the message to the agent that says the same.
-	terminateWithin = 4 * time.Second
-	farewellWithin  = 500 * time.Millisecond
 	// startLinger is how much longer a StartSession call that is no longer wanted is given to return the id of its session,
 	// which otherwise could not be terminated.
 	startLinger = 2 * time.Second
@@ -45,9 +34,6 @@ const (
 	behindAfter = time.Second
 	// connectWithin bounds the wait for a stream on a lane that can carry no more of them at the moment.
 	connectWithin = time.Second
-	// muxKeepAlive is how often agents up to 3.1.1511.0 are sent an empty mux frame: they close a session on which they have
-	// received nothing for 30 s.
-	muxKeepAlive = 10 * time.Second
 )
 
 // lane is one Session Manager session to one task, from StartSession to its end, over as many sockets as it takes.
@@ -237,46 +223,6 @@ func lingering(ctx context.Context, d time.Duration) (context.Context, context.C
 	}
 }
 
-// farewell sends the agent the message that ends a session, and waits until it is acknowledged, farewellWithin at the most: if the
-// client's process exits in the instant of sending, the agent's worker process stays behind (protocol.md 7).
-func (l *lane) farewell() {
-	agent, _ := l.opening.agreed()
-	if !l.open() || !agent.TerminateFlag() {
-		return
-	}
-	if err := l.channel.push(wire.FlagType, wire.FlagBody(wire.FlagTerminateSession)); err != nil {
-		return
-	}
-	for end := time.Now().Add(farewellWithin); time.Now().Before(end) && !l.channel.drained(); {
-		select {
-		case <-time.After(5 * time.Millisecond):
-		case <-l.channel.overDone:
-			return
-		}
-	}
-	l.told.Store(l.channel.drained())
-}
-
-// terminate ends the session by the TerminateSession call, which works even for a session whose agent does not answer. A session
-// that could not be terminated stays in the journal, for a later attempt.
-func (l *lane) terminate(ctx context.Context, why error) {
-	if _, closed := errors.AsType[*ClosedError](why); closed {
-		l.options.journal.remove(l.session.ID)
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), terminateWithin)
-	defer cancel()
-	if err := l.client.TerminateSession(ctx, l.session.ID); err != nil {
-		l.log.Warn("session not terminated by the API", "error", err, "agent_told", l.told.Load())
-		if !l.told.Load() {
-			l.options.leave(l.client, l.session.ID, err)
-			l.options.journal.tried(l.session.ID)
-			return // it stays in the journal
-		}
-	}
-	l.options.journal.remove(l.session.ID)
-}
-
 // shake waits for the handshake to be complete, handshakeWithin at the most, and then watches over the lane until ctx ends. cancel
 // ends the session, with the reason.
 func (l *lane) shake(ctx context.Context, cancel context.CancelCauseFunc) {
@@ -292,60 +238,6 @@ func (l *lane) shake(ctx context.Context, cancel context.CancelCauseFunc) {
 	}
 	l.changed(l, nil)
 	l.watch(ctx, cancel)
-}
-
-// watch looks at the lane each second: whether its agent is slow, silent or stuck, and whether a keep-alive is due. cancel ends
-// the session, with the reason.
-func (l *lane) watch(ctx context.Context, cancel context.CancelCauseFunc) {
-	agent, _ := l.opening.agreed()
-	every := l.options.keepAlive
-	if agent.KeepAlive() && (every <= 0 || every > muxKeepAlive) {
-		every = muxKeepAlive
-	}
-	tick := time.NewTicker(checkEvery)
-	defer tick.Stop()
-	alive := time.Now()
-	var v vigil
-	for rest := checkEvery; ; {
-		select {
-		case <-ctx.Done():
-			return
-		case <-l.stir:
-			l.changed(l, nil)
-		case <-tick.C:
-		}
-		now := time.Now()
-		if err := l.heed(&v, now); err != nil {
-			cancel(err)
-			return
-		}
-		if err := l.heedSize(); err != nil {
-			cancel(err)
-			return
-		}
-		quiet := l.channel.quiet(now)
-		if slow := quiet > slowAfter && !l.excused(&v, now) || l.silent.Load(); l.slow.Swap(slow) != slow {
-			l.changed(l, nil)
-		}
-		if quiet > stuckAfter && l.open() {
-			cancel(&StuckError{Session: l.session.ID, For: quiet})
-			return
-		}
-		m, many := l.carrier.(*mux)
-		if many && quiet > strandAfter && l.open() {
-			m.strand()
-		}
-		if many && every > 0 && now.Sub(alive) >= every {
-			alive = now
-			if err := m.keepAlive(); err != nil {
-				return
-			}
-		}
-		if next := l.look(); next != rest {
-			rest = next
-			tick.Reset(rest)
-		}
-	}
 }
 
 // begin sets up the carrier, which receives stream data. The socket's reader calls it when the agent completes the handshake.
@@ -419,16 +311,6 @@ func (l *lane) connect(ctx context.Context) (*stream, error) {
 		l.streams.Add(-1)
 	}
 	return s, err
-}
-
-// endIfDrained ends a lane that is draining and has no connections left, and reports whether it did.
-func (l *lane) endIfDrained() bool {
-	if !l.draining.Load() || l.streams.Load() > 0 {
-		return false
-	}
-	l.ending = true
-	l.quit(errDrained)
-	return true
 }
 
 // release takes back the count of a connection that is done with its stream.

@@ -19,6 +19,7 @@ type listener struct {
 	path    string          // of the unix socket; empty for TCP
 	taken   *PortTakenError // why the local port is not the remote port's number; nil when it is, or another port was asked for
 	once    sync.Once       // done when the listener is closed
+	closed  bool            // likewise; the engine's lock guards it
 }
 
 // listenFunc opens TCP listeners as net.ListenConfig.Listen does.

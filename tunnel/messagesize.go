@@ -78,7 +78,7 @@ type sizer struct {
 	clean   int       // bytes acknowledged since a message was last sent again, or the size last changed
 	probe   *outgoing // the probe under way; nil for none
 	trying  int       // the size of the last probe
-	whole   bool      // the probe was shortened on the socket in use, which may have been given it in its full size before
+	whole   bool      // the probe was shortened on the socket in use, which had been given it in its full size before
 	lost    int       // probes of the size trying that were lost in a row
 	bad     int       // the least size that was refused; 0 for none
 	quietly time.Time // no probe is sent before
@@ -152,7 +152,7 @@ func (z *sizer) again(o *outgoing, newest, now time.Time) (less int) {
 		less = len(o.frame) - len(o.shorter)
 		frames.give(o.frame)
 		o.frame, o.shorter = o.shorter, nil
-		z.whole = true
+		z.whole = o.carried()
 		if z.lost++; z.lost >= probesLost {
 			z.refuse(z.trying, now)
 		}
@@ -164,7 +164,7 @@ func (z *sizer) again(o *outgoing, newest, now time.Time) (less int) {
 	if o.tries >= backAfter {
 		z.back(now)
 	}
-	if newest.After(o.lastSent) && z.largest < o.sequence {
+	if o.carried() && newest.After(o.lastSent) && z.largest < o.sequence {
 		if o.overtaken++; o.overtaken >= overtakenMost {
 			z.giveUp(now)
 		}
@@ -172,15 +172,15 @@ func (z *sizer) again(o *outgoing, newest, now time.Time) (less int) {
 	return 0
 }
 
-// attached is called when another socket carries the session. oldest is the first message that is not acknowledged, or nil; heard
-// says whether the last socket has brought an acknowledge.
+// attached is called when another socket carries the session; what messages say of the socket in use is still about the last one.
+// oldest is the first message that is not acknowledged, or nil; heard says whether the last socket has brought an acknowledge.
 func (z *sizer) attached(oldest *outgoing, heard bool, now time.Time) {
 	if z == nil {
 		return
 	}
 	z.whole = false
 	switch {
-	case heard || oldest == nil || oldest.tries == 0 || !z.large(oldest):
+	case heard || oldest == nil || !oldest.carried() || !z.large(oldest):
 		z.closed = 0
 	default:
 		z.back(now)
@@ -197,12 +197,12 @@ func (z *sizer) tooBig(underWay []*outgoing, now time.Time) {
 		return
 	}
 	// The service may be slow to close the socket, so it means the probe even if that has been shortened on this socket since.
-	if z.probe != nil && z.probe.tries > 0 && (z.probe.shorter != nil || z.whole) {
+	if z.probe != nil && z.probe.carried() && (z.probe.shorter != nil || z.whole) {
 		z.refuse(z.trying, now)
 		return
 	}
 	for _, o := range underWay {
-		if !o.acked && z.large(o) {
+		if !o.acked && o.carried() && z.large(o) {
 			z.giveUp(now)
 			return
 		}

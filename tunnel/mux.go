@@ -21,6 +21,8 @@ const (
 	// refusalWindow is how far apart a refused dial and the end of its stream may arrive: the agent does not say which
 	// stream it means (protocol.md 3).
 	refusalWindow = 5 * time.Second
+	// maxRefusals is how many reports of refused dials wait for the ends of their streams; of more, the oldest are dropped.
+	maxRefusals = 1024
 )
 
 var errStreamsUsedUp = errors.New("the session has no stream ids left")
@@ -153,8 +155,8 @@ func (m *mux) refused(now time.Time) {
 	if m.proof != nil {
 		m.proof.refused++
 	}
-	if len(m.refusals) < 1024 {
-		m.refusals = append(m.refusals, now)
+	if m.refusals = append(m.refusals, now); len(m.refusals) > maxRefusals {
+		m.refusals = m.refusals[1:]
 	}
 }
 

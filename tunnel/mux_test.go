@@ -211,11 +211,15 @@ func TestARefusalIsTakenOnceAndWithinFiveSeconds(t *testing.T) {
 	if !m.takeRefusal(at(16_500)) || m.takeRefusal(at(16_500)) {
 		t.Error("of two reports the old one should be dropped, and the other taken once")
 	}
-	for range 2000 {
+	for range 2 * maxRefusals {
 		m.refused(at(20_000))
 	}
-	if n := len(m.refusals); n > 1024 {
-		t.Errorf("%d reports are kept", n)
+	m.refused(at(30_000))
+	if n := len(m.refusals); n != maxRefusals {
+		t.Errorf("%d reports are kept, want %d", n, maxRefusals)
+	}
+	if !m.takeRefusal(at(30_000)) {
+		t.Error("the last report is not taken, as there were many before it")
 	}
 }
 

@@ -2,14 +2,10 @@ package tunnel
 
 import (
 	"cmp"
-	"context"
-	"errors"
-	"net"
 	"slices"
 	"sync"
 	"time"
 
-	"culvert/aws"
 	"culvert/tunnel/front"
 )
 
@@ -21,13 +17,8 @@ const (
 	// bereftFor is how long after its last use a destination still gets another session when it has lost its own. When a task
 	// ends, all destinations on it lose theirs, and those that are used are to come first.
 	bereftFor = 30 * time.Second
-	// remembersFor is how long every client that asks for a destination is told that it has failed, without another try: a page
-	// with a hundred resources must not open a hundred sessions to a host that does not exist.
-	remembersFor = 5 * time.Second
 	// warmAgain is the least time between two openings of a destination that is to be kept open.
 	warmAgain = time.Minute
-	// maxVerdicts is how many failures are remembered at the most.
-	maxVerdicts = 1000
 )
 
 // pool holds the destinations of a dynamic tunnel. Each of them has an inner tunnel without a listener, which the engine does not
@@ -65,12 +56,6 @@ type pool struct {
 	past    Stats         // of destinations that have ended
 }
 
-// verdict is a failure that is remembered.
-type verdict struct {
-	err   error
-	until time.Time
-}
-
 func newPool(t *Tunnel) *pool {
 	d := t.spec.Dynamic
 	p := &pool{
@@ -87,69 +72,6 @@ func newPool(t *Tunnel) *pool {
 }
 
 func (p *pool) engine() *Engine { return p.tunnel.engine }
-
-// Dial connects to a host and port through a task, for the proxy. When it returns, the destination is known to accept
-// connections: by a proof, or because there was a proof and no connection has failed since. Every error is a *DestinationError.
-func (p *pool) Dial(ctx context.Context, host string, port uint16) (net.Conn, error) {
-	e := Endpoint{Host: host, Port: port}.normal()
-	conn, err := p.reach(ctx, e)
-	if err != nil {
-		err = &DestinationError{Destination: e, Err: err}
-		if ctx.Err() == nil {
-			clientOf(ctx).note(err)
-		}
-		return nil, err
-	}
-	return conn, nil
-}
-
-// reach waits for a destination, opens it if need be, and connects to it.
-func (p *pool) reach(ctx context.Context, e Endpoint) (net.Conn, error) {
-	if err := p.unusable(e); err != nil { //nolint:contextcheck // nobody is asked
-		return nil, err
-	}
-	late := time.NewTimer(p.wait)
-	defer late.Stop()
-	for {
-		d, err := p.join(e) //nolint:contextcheck // a destination outlives whoever asks for it first
-		if err != nil {
-			return nil, err
-		}
-		conn, err := p.through(ctx, d, late.C)
-		if !errors.Is(err, errStopped) || ctx.Err() != nil || p.tunnel.ctx.Err() != nil {
-			return conn, err
-		}
-		// The destination was ended at the moment in which it was asked for: it is opened anew.
-	}
-}
-
-// join counts the caller among those that wait for a destination, and opens the destination if it is not open. The error is a
-// remembered failure of the destination.
-func (p *pool) join(e Endpoint) (*destination, error) {
-	p.mu.Lock()
-	if p.closing {
-		p.mu.Unlock()
-		return nil, net.ErrClosed
-	}
-	if v, ok := p.verdicts[e]; ok {
-		if time.Now().Before(v.until) {
-			p.mu.Unlock()
-			return nil, v.err
-		}
-		delete(p.verdicts, e)
-	}
-	d := p.open[e]
-	fresh := d == nil
-	if fresh {
-		d = p.add(e)
-	}
-	d.waiters++
-	p.mu.Unlock()
-	if fresh {
-		d.inner.start()
-	}
-	return d, nil
-}
 
 // add makes a destination. p.mu is held; the caller starts the destination's inner tunnel when it has released the lock.
 func (p *pool) add(e Endpoint) *destination {
@@ -176,135 +98,6 @@ func (p *pool) inner(d *destination, lanes int) *Tunnel {
 		p.gone(d)
 	})
 	return t
-}
-
-// through waits until a destination is proved and connects to it.
-func (p *pool) through(ctx context.Context, d *destination, late <-chan time.Time) (net.Conn, error) {
-	joined := true
-	defer func() {
-		if joined {
-			p.part(d)
-		}
-	}()
-	for {
-		p.mu.Lock()
-		if d.proved && !d.inner.able() {
-			d.proved = false // there is no session that takes connections now, so the client cannot be told that it is connected
-		}
-		if d.proved && !d.ending {
-			d.waiters--
-			d.conns++
-			joined = false
-			p.mu.Unlock()
-			return p.pass(ctx, d)
-		}
-		if !d.proving && !d.ending {
-			d.proving = true
-			p.running.Go(d.prove)
-		}
-		settled := d.settled
-		v, failed := p.verdicts[d.endpoint]
-		ending := d.ending
-		p.mu.Unlock()
-		switch {
-		case failed && ending:
-			return nil, v.err
-		case ending:
-			return nil, errStopped
-		}
-		select {
-		case <-settled:
-			if err := p.verdict(d); err != nil {
-				return nil, err
-			}
-		case <-late:
-			return nil, p.late(d)
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		case <-p.tunnel.ctx.Done():
-			return nil, net.ErrClosed
-		}
-	}
-}
-
-// verdict is the remembered failure of a destination; nil when there is none, or the destination was proved since.
-func (p *pool) verdict(d *destination) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if v, ok := p.verdicts[d.endpoint]; ok && !d.proved {
-		return v.err
-	}
-	return nil
-}
-
-// late is why a client has waited for a destination in vain.
-func (p *pool) late(d *destination) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch {
-	case !d.seated && p.seats.waiting() > 0:
-		return &CapError{Most: p.seats.most, Each: p.seats.each, Waited: p.wait}
-	case d.trouble != nil:
-		return d.trouble
-	}
-	return &LateError{Waited: p.wait}
-}
-
-// part ends one caller's wait for a destination. A destination without a session for which nobody waits any more is ended.
-func (p *pool) part(d *destination) {
-	p.mu.Lock()
-	d.waiters--
-	unwanted := d.waiters == 0 && d.conns == 0 && !d.seated && !d.warm
-	p.mu.Unlock()
-	if unwanted {
-		p.end(d)
-	}
-	p.seats.look()
-}
-
-// left notes the end of a connection to a destination. After one that the far end did not accept, the next one waits for a proof
-// again.
-func (p *pool) left(d *destination, err error) {
-	p.mu.Lock()
-	d.conns--
-	d.used = time.Now()
-	if isVerdict(err) {
-		d.proved = false
-	}
-	p.mu.Unlock()
-	p.seats.look()
-}
-
-// fail notes why a destination takes no connections, tells those that wait for one, and ends the destination unless it has other
-// connections or is to be kept open.
-func (p *pool) fail(d *destination, err error) {
-	p.mu.Lock()
-	if d.ending || errors.Is(err, errStopped) {
-		p.mu.Unlock()
-		return
-	}
-	d.proved = false
-	p.remember(d.endpoint, err)
-	d.settle()
-	unused := d.conns == 0 && !d.warm
-	p.mu.Unlock()
-	p.tunnel.log.Info("destination failed", "destination", d.endpoint.String(), "error", err)
-	if unused {
-		p.end(d)
-	}
-}
-
-// remember keeps a failure for remembersFor. p.mu is held.
-func (p *pool) remember(e Endpoint, err error) {
-	now := time.Now()
-	if len(p.verdicts) >= maxVerdicts {
-		for e, v := range p.verdicts {
-			if now.After(v.until) || len(p.verdicts) >= maxVerdicts {
-				delete(p.verdicts, e)
-			}
-		}
-	}
-	p.verdicts[e] = verdict{err, now.Add(remembersFor)}
 }
 
 // end gives a destination up: its sessions are terminated and its connections reset.
@@ -409,13 +202,6 @@ func (p *pool) look(now time.Time) {
 	p.seats.look()
 }
 
-// why returns what keeps the destination from having a session; nil when it has one.
-func (d *destination) why() error {
-	d.pool.mu.Lock()
-	defer d.pool.mu.Unlock()
-	return d.trouble
-}
-
 // warm opens those of the destinations that are to be kept open (Dynamic.Warm) that are not open.
 func (p *pool) warm() {
 	for _, e := range p.tunnel.spec.Dynamic.Warm {
@@ -506,19 +292,4 @@ func (p *pool) close() {
 	p.mu.Unlock()
 	p.direct.close()
 	p.running.Wait()
-}
-
-// seat waits for the seat of a session to the destination: it returns the task that the session leads to, when the session may
-// begin there.
-func (d *destination) seat(ctx context.Context, l *lane, peers []aws.Target, needed bool) (aws.Target, error) {
-	p := d.pool
-	target, taken, err := p.seats.take(ctx, peers, p.tunnel.avoided(), needed)
-	if err != nil {
-		return aws.Target{}, err
-	}
-	l.seat = taken
-	p.mu.Lock()
-	d.seated = true
-	p.mu.Unlock()
-	return target, nil
 }

@@ -37,7 +37,7 @@ func (p *pool) run() {
 		case <-t.ctx.Done():
 		}
 	}
-	t.local.close()
+	t.engine.unlisten(t.local)
 	t.connections.abort()
 	p.close()
 	accepting.Wait()

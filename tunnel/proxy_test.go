@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -81,7 +82,7 @@ func TestOwnListenerIsNeverUsedAsProxy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client.Own(tn.Addr())
+	client.Own([]netip.AddrPort{tn.Addr()})
 	request := httptest.NewRequest(http.MethodGet, "http://aws.test/", nil)
 	if through, err := client.Proxy(request); err != nil || through != nil {
 		t.Errorf("got proxy %v, %v; want none", through, err)

@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
@@ -11,8 +12,8 @@ import (
 )
 
 const (
-	// mostRemains is how many sessions that could not be terminated are tried again. Of more sessions, those at the head of the
-	// queue are left to the idle timeout of their account.
+	// mostRemains is how many sessions that could not be terminated are tried again. Of more sessions, those that were over first
+	// are left to the idle timeout of their account, which ends them first as well.
 	mostRemains = 200
 	// endAtOnce is how many sessions are terminated at the same time when the engine closes.
 	endAtOnce = 8
@@ -26,6 +27,7 @@ type remains struct {
 
 	mu     sync.Mutex
 	all    []*remain          // in the order in which they are tried: one that has failed goes to the end
+	count  uint64             // sessions that were left so far
 	stop   context.CancelFunc // ends the goroutine of try; nil while there is none
 	closed bool
 	trying sync.WaitGroup
@@ -36,15 +38,17 @@ type remain struct {
 	*UnendedError
 
 	client *aws.Client
+	number uint64 // in the order in which sessions were left
 }
 
 // leave takes a session that could not be terminated, and has it be tried again.
 func (r *remains) leave(client *aws.Client, session string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.all = append(r.all, &remain{UnendedError: unended(client, session, err), client: client})
+	r.count++
+	r.all = append(r.all, &remain{UnendedError: unended(client, session, err), client: client, number: r.count})
 	if len(r.all) > mostRemains {
-		r.all = slices.Delete(r.all, 0, len(r.all)-mostRemains)
+		r.remove(slices.MinFunc(r.all, func(a, b *remain) int { return cmp.Compare(a.number, b.number) }))
 	}
 	if r.stop == nil && !r.closed {
 		var ctx context.Context
@@ -106,13 +110,25 @@ func (r *remains) end(ctx context.Context, one *remain) bool {
 	err := one.client.TerminateSession(ctx, one.Session)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.all = slices.DeleteFunc(r.all, func(other *remain) bool { return other == one })
+	kept := r.remove(one)
 	if err != nil {
-		r.all = append(r.all, one)
+		if kept {
+			r.all = append(r.all, one)
+		}
 		return false
 	}
 	r.log.Info("session terminated, late", "session", one.Session)
 	r.journal.remove(one.Session)
+	return true
+}
+
+// remove takes a session out, and reports whether it was there. r.mu is held.
+func (r *remains) remove(one *remain) bool {
+	at := slices.Index(r.all, one)
+	if at < 0 {
+		return false
+	}
+	r.all = slices.Delete(r.all, at, at+1)
 	return true
 }
 

@@ -24,13 +24,16 @@ type outgoing struct {
 	sequence  int64
 	frame     []byte
 	firstSent time.Time // zero until it was written to a socket
-	lastSent  time.Time
-	tries     int    // how often it was written to a socket
-	acked     bool   // acknowledged, but a message before it is not
-	lost      bool   // taken to be lost, and queued in sender.again
-	shorter   []byte // of a probe of the message size: the frame that is sent instead if the probe has to be sent again; else nil
-	overtaken int    // how often a message that is larger than usual was sent again after smaller ones had been acknowledged
+	lastSent  time.Time // zero until it was written to the socket in use
+	tries     int       // how often it was written to a socket
+	acked     bool      // acknowledged, but a message before it is not
+	lost      bool      // taken to be lost, and queued in sender.again
+	shorter   []byte    // of a probe of the message size: the frame that is sent instead if the probe has to be sent again; else nil
+	overtaken int       // how often a message that is larger than usual was sent again after smaller ones had been acknowledged
 }
+
+// carried reports whether the socket in use was given the message: only then can the message be why that socket was closed.
+func (o *outgoing) carried() bool { return !o.lastSent.IsZero() }
 
 // sender is the sending half of a channel: which messages are unacknowledged, when each is sent again, how many bytes may be
 // under way. The channel's lock guards it.

@@ -157,6 +157,29 @@ func TestAProbeIsMeantAlsoWhenItWasShortenedMeanwhile(t *testing.T) {
 	}
 }
 
+// A probe that an earlier socket was given does not explain why a later one is closed, whether it has been shortened on the later
+// one or waits to be: only data of a proved size can.
+func TestAProbeOfAnEarlierSocketIsNotMeant(t *testing.T) {
+	now := time.Now()
+	for written, meant := range []bool{false, true, true} {
+		z := newSizer(DefaultMessageSize)
+		z.sizes, z.size, z.trying = &Sizes{}, 2048, 4096
+		z.probe = &outgoing{sequence: 1, frame: make([]byte, 4096), shorter: make([]byte, 100)}
+		data := &outgoing{sequence: 0, frame: make([]byte, 2048)}
+		s := &sender{window: newWindow(), sizer: z}
+		s.queue([]*outgoing{data, z.probe})
+		s.collect(nil, now)
+		s.rewind(now)
+		for range written { // the data first
+			s.take(s.pick(), now)
+		}
+		z.tooBig(s.unacked[:s.unsent], now)
+		if z.bad == 4096 || z.refused > 0 != meant {
+			t.Errorf("with %d messages written, %d is refused for the probe and %d for the data; want that the data is meant: %t", written, z.bad, z.refused, meant)
+		}
+	}
+}
+
 // A message of data is never sent again but as it was, however it got lost; when it is certain that it is too large, the session
 // is given up, and for no other loss.
 func TestDataIsNeverShortened(t *testing.T) {
@@ -174,6 +197,18 @@ func TestDataIsNeverShortened(t *testing.T) {
 		}, false},
 		"never acknowledged, as nothing is": {func(z *sizer, o *outgoing) { z.again(o, now.Add(-time.Hour), now) }, false},
 		"the service says so":               {func(z *sizer, o *outgoing) { z.tooBig([]*outgoing{o}, now) }, true},
+		"a socket closed that was not given it": {func(z *sizer, o *outgoing) {
+			o.lastSent = time.Time{}
+			z.attached(o, false, now)
+		}, false},
+		"others were acknowledged before the socket was given it": {func(z *sizer, o *outgoing) {
+			o.lastSent = time.Time{}
+			z.again(o, now, now)
+		}, false},
+		"the service says so before the socket was given it": {func(z *sizer, o *outgoing) {
+			o.lastSent = time.Time{}
+			z.tooBig([]*outgoing{o}, now)
+		}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			z := newSizer(DefaultMessageSize)

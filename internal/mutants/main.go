@@ -162,9 +162,9 @@ func draw(all []mutant, seed uint64) []mutant {
 func weight(path string) int {
 	name := strings.TrimSuffix(filepath.Base(path), ".go")
 	heavy := []string{
-		"sender", "window", "channel", "mux", "basic", "stream", "connection", "socket", "handshake", "replay", "seal", "pause", "messagesize", // bytes
+		"sender", "window", "channel", "mux", "basic", "stream", "connection", "socket", "handshake", "replay", "seal", "pause", "messagesize", "sending", // bytes
 		"state", "feed", "health", "prove", "doubt", "silence", "standing", "hang", "event", "outbox", "printer", "ready", "board", "keep", "hold", // states
-		"lane", "queue", "load", "spread", "seats", "pool", "runner", "resume", "renew", "handover", "remains", "left", "journal", "barred", // sessions
+		"lane", "lanewatch", "farewell", "queue", "load", "spread", "seats", "pool", "reach", "verdicts", "runner", "reports", "resume", "renew", "handover", "remains", "left", "journal", "barred", // sessions
 		"session", "share", "successor", "order", "wire", "message", "frame", "ack", "ondemand", "relay", "socks", "http",
 	}
 	if slices.Contains(heavy, name) {

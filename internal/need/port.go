@@ -11,13 +11,13 @@ import (
 
 var lastPort atomic.Int32
 
-// Port returns a free port of 127.0.0.1, see FreePort.
+// Port returns a free port of 127.0.0.1, see FreeAddrPort.
 func Port(t testing.TB) uint16 {
 	t.Helper()
 	return unused(t).Port()
 }
 
-// FreeAddress is an address of loopback where nobody listens just now, see FreePort.
+// FreeAddress is the text of an address of loopback where nobody listens just now, see FreeAddrPort.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
 	return unused(t).String()
@@ -25,16 +25,17 @@ func FreeAddress(t testing.TB) string {
 
 func unused(t testing.TB) netip.AddrPort {
 	t.Helper()
-	at, err := FreePort()
+	at, err := FreeAddrPort()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return at
 }
 
-// FreePort returns an address of loopback with a port from a range of which the system gives none by itself, neither to a listener on
-// port 0 nor to a client, so that it is most likely still free when a server is started there, or a test uses it seconds later.
-func FreePort() (netip.AddrPort, error) {
+// FreeAddrPort returns an address of loopback with a port from a range of which the system gives none by itself, neither to a
+// listener on port 0 nor to a client, so that it is most likely still free when a server is started there, or a test uses it
+// seconds later.
+func FreeAddrPort() (netip.AddrPort, error) {
 	for range 1000 {
 		at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(20_000+(int(lastPort.Add(1))+os.Getpid()*17)%10_000))
 		if l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at)); err == nil {

@@ -66,7 +66,7 @@ func serve(t testing.TB, program string, arguments func(at netip.AddrPort, dir s
 	t.Helper()
 	path := Command(t, program)
 	for try := range squidTries {
-		at, err := FreePort()
+		at, err := FreeAddrPort()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -102,7 +102,7 @@ func trySquid(program string, cfg SquidConfig) (p *Proxy, err error) {
 		}
 	}(p)
 	if p.Addr = cfg.At; !p.Addr.IsValid() {
-		if p.Addr, err = FreePort(); err != nil {
+		if p.Addr, err = FreeAddrPort(); err != nil {
 			return nil, err
 		}
 	}

@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"cmp"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -182,10 +183,7 @@ func undecided(lanes []standing) (n int) {
 
 // compare orders lanes by what a connection would cost there, and then by how many connections they have.
 func compare(a, b standing, sharing time.Duration) int {
-	if a, b := a.cost(sharing), b.cost(sharing); a != b {
-		return int(a - b)
-	}
-	return a.streams - b.streams
+	return cmp.Or(cmp.Compare(a.cost(sharing), b.cost(sharing)), cmp.Compare(a.streams, b.streams))
 }
 
 // lane is the lane that the connection was given; nil while it has none. It does not wait.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -79,7 +80,7 @@ func (p *goPackage) learn(ctx context.Context, work string, jobs int, slowest ti
 		})
 	}
 	all.Wait()
-	slices.SortFunc(p.tests, func(a, b test) int { return int(a.Took - b.Took) })
+	slices.SortFunc(p.tests, func(a, b test) int { return cmp.Compare(a.Took, b.Took) })
 	return os.Remove(binary)
 }
 

@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"time"
@@ -44,7 +45,7 @@ func (d *detail) historyColumns() []draw.Column[step] {
 				return ""
 			}
 			return say.Age(s.lasted)
-		}, Order: func(a, b step) int { return int(a.lasted - b.lasted) }},
+		}, Order: func(a, b step) int { return cmp.Compare(a.lasted, b.lasted) }},
 		{Title: "WHY", Least: 12, Grow: true, Text: func(s step) string {
 			if s.Err == nil {
 				return ""

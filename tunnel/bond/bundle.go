@@ -91,6 +91,9 @@ func (b *Bundle) admit(ctx context.Context, conn net.Conn) (*Strand, error) {
 	if lost := errors.Is(err, ErrStranger) || errors.Is(err, ErrGone); lost && b.known && len(b.end.strands) == 0 {
 		b.end.fail(fmt.Errorf("%w; its streams are lost", err))
 	}
+	if len(b.end.strands) == 0 && errors.Is(err, ErrSilent) {
+		b.end.deaf = true
+	}
 	switch {
 	case err != nil:
 		return nil, err
@@ -157,7 +160,7 @@ func (b *Bundle) Err() error {
 type Standing struct {
 	Strands, Streams int
 	Sent, Resent     uint64 // bytes of streams; bytes that were sent a second time are in both
-	Silent           bool   // nothing is acknowledged on any strand that could carry something, so that a new stream would only wait
+	Silent           bool   // no strand that could carry something is acknowledged anything, or the last one has ended so: a new stream would only wait
 	Backlog          bool   // one of the two ends has data for which its strands have no room: another strand would make it faster
 }
 
@@ -168,7 +171,7 @@ func (b *Bundle) Standing() Standing {
 	defer e.mu.Unlock()
 	return Standing{
 		Strands: len(e.strands), Streams: len(e.streams), Sent: e.sentBytes, Resent: e.resentBytes,
-		Silent:  slices.ContainsFunc(e.strands, (*Strand).usable) && !slices.ContainsFunc(e.strands, (*Strand).ready),
+		Silent:  e.deaf || slices.ContainsFunc(e.strands, (*Strand).usable) && !slices.ContainsFunc(e.strands, (*Strand).ready),
 		Backlog: e.flags(now) != 0 || e.demand.fresh(now),
 	}
 }

@@ -60,6 +60,7 @@ type end struct {
 	probed            time.Time            // when that last began
 	backlogged        time.Time            // since when more waits than the strands carry; zero while that is not so
 	bare              time.Time            // since when there is no strand; zero while there is one
+	deaf              bool                 // there is no strand as the relay does not answer: on the last one, or to a hello since
 	demand            demand
 
 	resting bool          // run looks at the clock only every rest

@@ -61,6 +61,27 @@ func TestARelayIsSilentThatDoesNotAnswerAHello(t *testing.T) {
 	})
 }
 
+// A backlog asks for no further strand while there is none: to a relay that is away, one session at a time is opened.
+func TestABundleWithoutAStrandWantsNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, leave := newLab(t, Config{})
+		defer leave()
+		only := l.strand(newSession())
+		s, err := l.bundle.Open(t.Context(), portDigest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.conns[only].cut(io.EOF)
+		if _, err := s.Write(make([]byte, 8<<10)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		if n := l.heard(WantMore); n > 0 {
+			t.Errorf("asked %d times for another strand", n)
+		}
+	})
+}
+
 // A ping asks after its own strand, so that no other is to carry it.
 func TestAPingIsNotSentOverAnotherStrand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

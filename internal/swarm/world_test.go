@@ -449,7 +449,8 @@ func (w *world) prompt(g guest, began, first time.Time) {
 	}
 	// A session whose agent has gone without a word is found by the first connection that waits for it.
 	if w.mute(first, unasked) || slices.ContainsFunc(w.m.mishaps, func(m mishap) bool {
-		return w.began.Add(m.at).Before(first) && w.began.Add(m.end()+settles).After(began) && w.delays(m, began)
+		over := w.began.Add(m.end()+settles).Before(began) && m.kind != "agents without mux" // see undisturbed
+		return w.began.Add(m.at).Before(first) && !over && w.delays(m, began)
 	}) {
 		return
 	}

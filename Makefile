@@ -88,7 +88,7 @@ race-others:
 
 ## seeds: what the race detector would slow down too much: 200 seeds of the swarm, and that it finds what it is for
 seeds:
-	@$(say) "go test: 200 seeds of tunnels, clients and mishaps in virtual time, and six defects put back"
+	@$(say) "go test: 200 seeds of tunnels, clients and mishaps in virtual time, and seven defects put back"
 	@go test -count=1 -vet=off -timeout 10m ./internal/swarm
 
 ## swarm: SEEDS seeds in virtual time, some minutes, and some against real sockets; SEED=n (and ONLY=parts) replays one

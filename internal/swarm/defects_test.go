@@ -51,6 +51,12 @@ var defects = []defect{
 		wrong: "\t\tn, err := s.Read(buffer)\n\t\tif !defective(DEFECT) {\n\t\t\terr = ofRelay(err)\n\t\t}\n",
 		shows: "through a relay: ",
 	},
+	{
+		name: "a new connection waits for a relay that takes nothing", file: "relay.go",
+		right: "u.bond.Standing().Silent && !r.spec.Required {\n",
+		wrong: "u.bond.Standing().Silent && !r.spec.Required && !defective(DEFECT) {\n",
+		shows: "has waited for the first byte",
+	},
 }
 
 // seedsEnough is within how many seeds each has to be found.

@@ -208,6 +208,7 @@ func (w *world) alone(g guest, tn *tunnel.Tunnel, do func(*line) error) error {
 		return err
 	}
 	defer w.forget(l)
+	w.meetSilence(g, began)
 	if err = do(l); err == nil && l.answered.Load() > 0 {
 		w.prompt(g, began, time.Unix(0, l.answered.Load()))
 	}

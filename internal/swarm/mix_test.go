@@ -223,21 +223,26 @@ func (m mix) withRelay() mix {
 	return m
 }
 
-// withEpilogue has the relay die when all else that goes wrong is over, while clients are at work and before others come.
+// withEpilogue has the relay die, or take nothing for a while, when all else that goes wrong is over, while clients are at work and
+// before others come.
 func (m mix) withEpilogue(r *rand.Rand, name string) mix {
 	at := m.length
 	for _, one := range m.mishaps {
 		at = max(at, one.end())
 	}
 	at += settles
-	one := mishap{name: fmt.Sprint("m", len(m.mishaps)), at: at, way: name, kind: oneOf(r, "relays are killed", "relays are down", "relays forbid the port"), pick: r.Uint64()}
-	if known[one.kind].undo != nil {
+	one := mishap{name: fmt.Sprint("m", len(m.mishaps)), at: at, way: name, kind: oneOf(r, "relays are killed", "relays are down", "relays forbid the port", "relays take nothing"), pick: r.Uint64()}
+	every := time.Millisecond
+	switch {
+	case known[one.kind].undo != nil:
 		one.last = 5 * time.Second
+	case known[one.kind].relay == holds: // for longer than a session is kept over which nothing is acknowledged
+		one.last, every = 30*time.Second, 8*every
 	}
 	m.mishaps = append(m.mishaps, one)
 	for range 5 {
 		m.guests = append(m.guests, guest{
-			name: fmt.Sprint("g", len(m.guests)), at: at + time.Duration(r.IntN(5000)-1500)*time.Millisecond, way: name, id: uint64(len(m.guests)+1) << 32,
+			name: fmt.Sprint("g", len(m.guests)), at: at + time.Duration(r.IntN(5000)-1500)*every, way: name, id: uint64(len(m.guests)+1) << 32,
 			kind: oneOf(r, downloads, downloads, chats), size: 1 + r.IntN(1<<20), count: 3, pause: time.Second,
 		})
 	}

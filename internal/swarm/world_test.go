@@ -41,6 +41,9 @@ const (
 	settles = 40 * time.Second
 	// promptly is how long the first byte of an answer may take when nothing but the relay is wrong, for which a connection waits a second.
 	promptly = 2 * time.Second
+	// silent is how long after the first connection that meets a relay which takes nothing others may begin that wait for it: half a
+	// second is waited for an acknowledge on its session, and then on those that were idle.
+	silent = 2 * time.Second
 )
 
 // world is a mix at work.
@@ -438,16 +441,39 @@ func (w *world) undisturbed(m mishap) bool {
 }
 
 // prompt looks whether an answer has come as soon as it should. A connection does not wait for a relay for more than a second, be it
-// that it answers late, or that it is dead.
+// that it answers late, that it is dead, or that it takes nothing and an earlier connection has met that.
 func (w *world) prompt(g guest, began, first time.Time) {
 	one := w.wayOf(g.way)
 	if !one.relay || one.required || w.lag > 2*time.Second || g.kind != chats && g.kind != downloads || first.Sub(began) <= promptly || began.Sub(w.began) < settles/4 {
 		return
 	}
-	if !slices.ContainsFunc(w.m.mishaps, func(m mishap) bool {
-		return (known[m.kind].relay == unharmed || m.kind == "relays take nothing") && w.began.Add(m.at).Before(first) && w.began.Add(m.end()+settles).After(began)
+	// A session whose agent has gone without a word is found by the first connection that waits for it.
+	if w.mute(first, unasked) || slices.ContainsFunc(w.m.mishaps, func(m mishap) bool {
+		over := w.began.Add(m.end()+settles).Before(began) && m.kind != "agents without mux" // see undisturbed
+		return w.began.Add(m.at).Before(first) && !over && w.delays(m, began)
 	}) {
-		w.fail("%s on %s %s and has waited for the first byte from %.3fs on for %s", g.name, g.way, g.kind, began.Sub(w.began).Seconds(), first.Sub(began))
+		return
+	}
+	w.fail("%s on %s %s and has waited for the first byte from %.3fs on for %s", g.name, g.way, g.kind, began.Sub(w.began).Seconds(), first.Sub(began))
+}
+
+// delays reports whether a mishap may hold up a connection, which began then, for longer than promptly.
+func (w *world) delays(m mishap, began time.Time) bool {
+	switch {
+	case known[m.kind].relay == unharmed:
+		return true
+	case m.kind != "relays take nothing":
+		return false
+	}
+	return !w.undisturbed(m) || began.Before(w.meet(m.name, began).Add(silent))
+}
+
+// meetSilence notes that a connection begins which may be the first that goes to a relay that takes nothing.
+func (w *world) meetSilence(g guest, now time.Time) {
+	for _, m := range w.m.mishaps {
+		if m.kind == "relays take nothing" && m.way == g.way && w.began.Add(m.at).Before(now) && w.began.Add(m.end()).After(now) {
+			w.meet(m.name, now)
+		}
 	}
 }
 

@@ -157,7 +157,7 @@ func (b *Bundle) Err() error {
 type Standing struct {
 	Strands, Streams int
 	Sent, Resent     uint64 // bytes of streams; bytes that were sent a second time are in both
-	Silent           bool   // nothing is acknowledged on any strand that could carry something, so that a new stream would only wait
+	Silent           bool   // a new stream would only wait: nothing is acknowledged on any strand, or there is none, see end.silent
 	Backlog          bool   // one of the two ends has data for which its strands have no room: another strand would make it faster
 }
 
@@ -168,9 +168,18 @@ func (b *Bundle) Standing() Standing {
 	defer e.mu.Unlock()
 	return Standing{
 		Strands: len(e.strands), Streams: len(e.streams), Sent: e.sentBytes, Resent: e.resentBytes,
-		Silent:  slices.ContainsFunc(e.strands, (*Strand).usable) && !slices.ContainsFunc(e.strands, (*Strand).ready),
+		Silent:  e.silent(now),
 		Backlog: e.flags(now) != 0 || e.demand.fresh(now),
 	}
+}
+
+// silent reports whether a new stream would only wait: no strand that could carry something is acknowledged anything, or there is none,
+// as the last one has ended by that, or longer ago than another takes.
+func (e *end) silent(now time.Time) bool {
+	if len(e.strands) == 0 {
+		return e.deaf || now.Sub(e.bare) >= soon
+	}
+	return slices.ContainsFunc(e.strands, (*Strand).usable) && !slices.ContainsFunc(e.strands, (*Strand).ready)
 }
 
 // Close ends the bundle with its streams and strands, and waits until none of its goroutines runs. Config.Tell must not call it.

@@ -91,7 +91,7 @@ func (d *demand) tick(e *end, now time.Time) {
 		return
 	}
 	d.judge(e, now)
-	if now.Sub(d.asked) >= askEvery && now.After(d.notUntil) && len(e.strands) < e.limits.Strands {
+	if now.Sub(d.asked) >= askEvery && now.After(d.notUntil) && len(e.strands) > 0 && len(e.strands) < e.limits.Strands {
 		d.asked = now
 		e.post(Event{Kind: WantMore})
 	}

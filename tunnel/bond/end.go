@@ -21,6 +21,7 @@ type Limits struct {
 
 const (
 	strandless  = time.Minute           // how long a bundle lives without a strand
+	soon        = time.Second           // how long another strand is expected to take when the last one has ended
 	firstCredit = 64 << 10              // bytes that the far end may send on a stream before the near end has read any
 	relayCredit = 16 << 10              // the same for the near end once the relay has connected: near ends send less
 	earlyCredit = 4 << 10               // bytes that the near end may send before the relay has connected; also the least credit that is given
@@ -60,6 +61,7 @@ type end struct {
 	probed            time.Time            // when that last began
 	backlogged        time.Time            // since when more waits than the strands carry; zero while that is not so
 	bare              time.Time            // since when there is no strand; zero while there is one
+	deaf              bool                 // there is no strand, and the last one has ended as nothing was acknowledged on it
 	demand            demand
 
 	resting bool          // run looks at the clock only every rest

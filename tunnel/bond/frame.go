@@ -144,4 +144,6 @@ type frame struct {
 func (f *frame) size() uint64 { return headerSize + uint64(f.length) }
 
 // moot reports whether the frame need not be sent, or not again.
-func (f *frame) moot() bool { return f.settled || f.of != nil && f.of.sending.over }
+func (f *frame) moot() bool {
+	return f.settled || f.kind == kindPing || f.of != nil && f.of.sending.over
+}

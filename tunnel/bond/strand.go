@@ -2,6 +2,7 @@ package bond
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -92,7 +93,7 @@ func (e *end) join(id uint16, conn net.Conn) *Strand {
 	s.ackTimer.Stop()
 	e.strands = append(e.strands, s)
 	e.seats[id] = struct{}{}
-	e.bare = time.Time{}
+	e.bare, e.deaf = time.Time{}, false
 	e.demand.joined(now)
 	e.running.Go(s.read)
 	e.running.Go(s.write)
@@ -265,7 +266,10 @@ func (s *Strand) watch(now time.Time) {
 	if quiet < silence+2*s.pace.smooth {
 		return
 	}
-	s.silent = true
+	if !s.silent {
+		s.silent = true
+		s.e.question()
+	}
 	if s.e.others(s) == 0 {
 		return
 	}
@@ -273,6 +277,17 @@ func (s *Strand) watch(now time.Time) {
 		if !f.frame.hedged && f.frame.copies == 1 && !f.frame.moot() {
 			f.frame.hedged = true
 			s.e.requeue(f.frame)
+		}
+	}
+}
+
+// question pings the strands that have nothing on their way: if one of the others is silent as the whole relay is, nothing else would
+// tell of these before something new is sent over them.
+func (e *end) question() {
+	for _, s := range e.strands {
+		if s.ready() && s.flight.len() == 0 {
+			s.pinging = true
+			s.rouse()
 		}
 	}
 }
@@ -375,7 +390,7 @@ func (s *Strand) lose(err error) {
 	e.running.Go(func() { _ = s.conn.Close() }) // Close may have to wait, until the connection has written what it has to
 	e.strands = slices.DeleteFunc(e.strands, func(other *Strand) bool { return other == s })
 	if len(e.strands) == 0 {
-		e.bare = time.Now()
+		e.bare, e.deaf = time.Now(), errors.Is(err, ErrSilent)
 	}
 	if s.state != stateAway {
 		s.abandon()

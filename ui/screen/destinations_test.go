@@ -296,8 +296,8 @@ func TestDestinationsOfARealTunnel(t *testing.T) {
 	l.press("enter")
 	l.until("c › services")
 	l.press("D")
-	l.until("any host through c/", "free")
-	l.press("enter")
+	l.until("any host through c/")
+	l.submit()
 	l.until("● open", "any host 0/48")
 	r := l.a.tunnels.rows[0]
 	through, err := url.Parse("http://" + r.local())

@@ -199,6 +199,20 @@ func (l *loop) press(keys ...string) {
 	}
 }
 
+// submit presses enter in a dialog that proposes a free local port, and once more whenever somebody else has taken that meanwhile.
+func (l *loop) submit() {
+	l.Helper()
+	d := l.a.dialog
+	l.until("free")
+	l.press("enter")
+	l.when("the dialog is done", func() bool {
+		if strings.Contains(shot(l.a), "! 127.0.0.1:") { // the next free port stands there
+			l.press("enter")
+		}
+		return l.a.dialog != d
+	})
+}
+
 // until takes messages until the screen holds every text.
 func (l *loop) until(texts ...string) {
 	l.Helper()

@@ -64,14 +64,8 @@ func TestTheCursorGoesToTheTunnelJustOpened(t *testing.T) {
 	l.when("the cursor is on the third tunnel", func() bool { return underBelow(t, l.a).local() == local(three) })
 	// From the dialog.
 	l.press("esc", "enter", "F")
-	l.until("free")
-	l.press("enter")
-	l.when("it listens", func() bool {
-		if strings.Contains(shot(l.a), "! 127.0.0.1:") { // somebody was quicker; the next free port stands there
-			l.press("enter")
-		}
-		return strings.Contains(shot(l.a), "listening on 127.0.0.1:")
-	})
+	l.submit()
+	l.until("listening on 127.0.0.1:")
 	if r := underBelow(t, l.a); r != l.a.tunnels.rows[len(l.a.tunnels.rows)-1] || !l.a.below {
 		t.Errorf("after the dialog the cursor is on %s, keyboard below: %t", r.local(), l.a.below)
 	}

@@ -32,6 +32,7 @@ const pace = 700 * time.Millisecond
 const (
 	patient = 30 * time.Second       // how long a screen may take
 	again   = 500 * time.Millisecond // how long keys may take that are typed again
+	rest    = 150 * time.Millisecond // how long nothing comes when a frame is whole: a busy machine writes a long one in parts
 )
 
 // Play does the steps at a terminal that runs a program, and returns what it showed as a cast with a marker for every step.
@@ -176,7 +177,7 @@ func (p *player) hold(s Step) error {
 // settle takes the rest of a frame whose first part has been seen: what comes until nothing comes for a moment.
 func (p *player) settle(at func() time.Duration) error {
 	for range 20 { // a screen that never rests is looked at as it is
-		err := p.watch(time.After(30*time.Millisecond), at)
+		err := p.watch(time.After(rest), at)
 		switch {
 		case p.ended, errors.Is(err, errLate):
 			return nil

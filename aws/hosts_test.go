@@ -6,6 +6,7 @@ import (
 	"net"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -82,12 +83,7 @@ func TestHostsAreWhatBoto3Says(t *testing.T) {
 func moto(t *testing.T) string {
 	t.Helper()
 	server := need.Command(t, "moto_server")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	_ = l.Close()
+	port := strconv.Itoa(int(need.Port(t)))
 	cmd := exec.CommandContext(t.Context(), server, "-H", "127.0.0.1", "-p", port)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

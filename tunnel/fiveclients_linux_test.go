@@ -3,10 +3,10 @@ package tunnel_test
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -94,12 +94,7 @@ func asks(t *testing.T, e *estate) {
 	need.Command(t, "psql")
 	lines := documented(t, "psql")[2:]
 	for i := range 1 + len(fiveHosts) {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		own := portOf(t, "http://"+l.Addr().String())
-		_ = l.Close()
+		own := strconv.Itoa(int(need.Port(t)))
 		name := append([]string{impostor}, fiveHosts...)[i]
 		// The bridge is there once its port can be connected to.
 		line := fmt.Sprintf(`%s & bridge=$!; trap 'kill $bridge' EXIT; n=0

@@ -239,12 +239,7 @@ func (e *estate) postgres(t *testing.T, a *authority) string {
 	} {
 		run("/bin/sh", string(text), "-c", "umask 077; cat > data/"+file)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_ = l.Close()
+	address := need.FreeAddress(t)
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), server, "-D", "data", "-p", portOf(t, "http://"+address), "-k", dir,
 		"-c", "listen_addresses=127.0.0.1", "-c", "ssl=on", "-c", "fsync=off")
 	cmd.Dir, cmd.SysProcAttr = dir, nobody

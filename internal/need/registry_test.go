@@ -124,9 +124,7 @@ func TestARegistryThatDoesNotAnswerIsOutOfReach(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gone := httptest.NewServer(http.NotFoundHandler())
-	gone.Close()
-	j := judge(t, root, "tofu", "tofu", registry{opentofu, gone.URL})
+	j := judge(t, root, "tofu", "tofu", registry{opentofu, "http://" + FreeAddress(t)})
 	settings, err := os.ReadFile(j.config)
 	if err != nil || j.real || !strings.Contains(string(settings), `"`+opentofu+`/hashicorp/aws" = `) {
 		t.Errorf("without a registry: real %t, %v, settings\n%s", j.real, err, settings)

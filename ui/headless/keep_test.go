@@ -18,6 +18,7 @@ import (
 
 	"culvert/aws"
 	"culvert/aws/emulator"
+	"culvert/internal/need"
 	"culvert/tunnel"
 	"culvert/tunnel/front"
 	"culvert/ui/control"
@@ -88,13 +89,7 @@ func until(t *testing.T, h headless.Holding, what string, is func(control.Set) b
 func TestKeptTunnelsGoOnAsOneSet(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }))
 	t.Cleanup(server.Close)
-	silent, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := silent.Addr().String()
-	_ = silent.Close() // nothing listens there
-	task := emulator.Task{Containers: []emulator.Container{{Name: "app", Ports: map[uint16]string{8080: server.Listener.Addr().String(), 9090: address}}}}
+	task := emulator.Task{Containers: []emulator.Container{{Name: "app", Ports: map[uint16]string{8080: server.Listener.Addr().String(), 9090: need.FreeAddress(t)}}}}
 	one, oneClient := serviceOf(t, task)
 	two, twoClient := serviceOf(t, task)
 	first := tunnel.New(tunnel.Options{Client: oneClient})

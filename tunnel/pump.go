@@ -19,7 +19,6 @@ type pump struct {
 	heard   atomic.Int64 // when anything last came from the service, in unix nanoseconds
 	frames  atomic.Int64 // how many messages came
 	bulk    int          // how much the traffic looks like a download, see measure; only the reader touches it
-	less    int          // how many large frames one small frame takes back from bulk: bulkLess or strandLess
 
 	over  context.Context //nolint:containedctx // the life of the socket, not of a call
 	end   context.CancelCauseFunc
@@ -66,10 +65,14 @@ func (p *pump) idle() {
 
 // measure takes the size of a frame, in bytes, for idle to know whether a download is going on.
 func (p *pump) measure(size int) {
+	less := bulkLess
+	if p.channel.strand {
+		less = strandLess
+	}
 	if size >= bulkMessage {
-		p.bulk = min(p.bulk+1, bulkAfter+4*p.less)
+		p.bulk = min(p.bulk+1, bulkAfter+4*less)
 	} else {
-		p.bulk = max(p.bulk-p.less, 0)
+		p.bulk = max(p.bulk-less, 0)
 	}
 }
 

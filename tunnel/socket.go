@@ -194,10 +194,7 @@ func (s *socket) pump(ctx context.Context, c *channel) *pump {
 	ctx, cancel := context.WithCancelCause(ctx)
 	p := &pump{
 		socket: s, channel: c, pong: make(chan string, 4), over: ctx, end: cancel, ended: make(chan struct{}),
-		began: time.Now(), park: make(chan struct{}), resume: make(chan struct{}), less: bulkLess,
-	}
-	if c.strand {
-		p.less = strandLess
+		began: time.Now(), park: make(chan struct{}), resume: make(chan struct{}),
 	}
 	p.heard.Store(time.Now().UnixNano())
 	s.conn.SetPingHandler(func(data string) error {

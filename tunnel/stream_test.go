@@ -94,22 +94,22 @@ func TestInboxLeavesToTheReaderWhatIsNotTaken(t *testing.T) {
 // A third of a second of full messages is a download; what a conversation looks like is none, however long it lasts.
 func TestReaderRestsInDownloadsAlone(t *testing.T) {
 	for name, tt := range map[string]struct {
-		less  int
-		sizes []int
-		bulk  bool
+		strand bool
+		sizes  []int
+		bulk   bool
 	}{
-		"a download: 32 KiB frames of the mux end in a small message": {bulkLess, append(large(32), 140), true},
-		"acknowledges":                       {bulkLess, []int{330}, false},
-		"answers of a kilobyte":              {bulkLess, []int{1144, 130, 330, 330}, false},
-		"answers of a dozen, each asked for": {bulkLess, append(large(12), 330, 330), false},
-		"a download by strands, each 8 KiB acknowledged by the bundle":        {strandLess, append(large(8), 330), true},
-		"the same, each 8 KiB of the bundle ending in a small message":        {strandLess, append(large(8), 140, 330), true},
-		"a strand's answers of a kilobyte":                                    {strandLess, []int{1144, 330}, false},
-		"a strand's answers of four, each asked for":                          {strandLess, append(large(4), 330, 330), false},
-		"what would be a strand's download is a conversation for other lanes": {bulkLess, append(large(8), 330), false},
+		"a download: 32 KiB frames of the mux end in a small message": {false, append(large(32), 140), true},
+		"acknowledges":                       {false, []int{330}, false},
+		"answers of a kilobyte":              {false, []int{1144, 130, 330, 330}, false},
+		"answers of a dozen, each asked for": {false, append(large(12), 330, 330), false},
+		"a download by strands, each 8 KiB acknowledged by the bundle":        {true, append(large(8), 330), true},
+		"the same, each 8 KiB of the bundle ending in a small message":        {true, append(large(8), 140, 330), true},
+		"a strand's answers of a kilobyte":                                    {true, []int{1144, 330}, false},
+		"a strand's answers of four, each asked for":                          {true, append(large(4), 330, 330), false},
+		"what would be a strand's download is a conversation for other lanes": {false, append(large(8), 330), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := pump{less: tt.less}
+			p := pump{channel: &channel{strand: tt.strand}}
 			for range 400 {
 				for _, size := range tt.sizes {
 					p.measure(size)
@@ -120,7 +120,7 @@ func TestReaderRestsInDownloadsAlone(t *testing.T) {
 			}
 		})
 	}
-	var p pump
+	p := pump{channel: &channel{}}
 	for n := range bulkAfter - 1 {
 		p.measure(1144)
 		if p.bulk >= bulkAfter {
@@ -210,4 +210,17 @@ func TestAStrandGivesAFrameWhole(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Only the lanes of a relay's inner tunnel carry strands.
+func TestALaneKnowsThatItCarriesAStrand(t *testing.T) {
+	e := New(Options{})
+	for _, s := range []*strands{nil, {}} {
+		r := &runner{Tunnel: newTunnel(e, 1, Spec{Remote: Endpoint{Port: 80}}, &listener{})}
+		r.later.Stop()
+		r.strands = s
+		if got := r.newLane().channel.strand; got != (s != nil) {
+			t.Errorf("a lane of a tunnel with strands %v carries one: %t", s, got)
+		}
+	}
 }

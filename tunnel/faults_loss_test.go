@@ -65,3 +65,36 @@ func lossy(t *testing.T, losses int) time.Duration {
 	t.Logf("%d losses: %s", losses, took.Round(time.Millisecond))
 	return took
 }
+
+// A session that is being resumed outlives the news that a policy allows no other one: it is carrying connections, and comes back.
+func TestASessionBeingResumedOutlivesTheDenialOfAnother(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, need.Server(t, answer), tunnel.Options{}, nil)
+	tn := w.open(tunnel.Spec{Lanes: 2})
+	w.sessions("both", 2)
+	conn := w.dial(tn)
+	if err := echoed(conn, 1, 50_000); err != nil {
+		t.Fatal(err)
+	}
+	all := w.account.Sessions()
+	carrying, other := all[0], all[1]
+	if other.Up > carrying.Up {
+		carrying, other = other, carrying
+	}
+	w.account.Fault(func(f *emulator.Faults) {
+		f.API = []emulator.APIFault{{Action: "ssm:ResumeSession", Kind: emulator.ServerError}, {Action: "ssm:StartSession", Kind: emulator.Deny}}
+	})
+	w.account.CutClientLeg(carrying.ID)
+	w.account.KillSession(other.ID, "")
+	refused := w.account.Calls("StartSession")
+	need.Eventually(t, "another session to be denied twice", func() bool {
+		if state, err := tn.State(); state.Final() {
+			t.Fatalf("the tunnel has ended with %v", err)
+		}
+		return w.account.Calls("StartSession") > refused+1
+	})
+	w.account.Fault(func(f *emulator.Faults) { f.API = nil })
+	if err := echoed(conn, 2, 50_000); err != nil {
+		t.Errorf("the connection of the session that was resumed: %v", err)
+	}
+}

@@ -114,7 +114,7 @@ func (r *runner) take(s report) {
 		r.asleep = s.err
 		r.retry.Reset()
 		r.notBefore = time.Now()
-	case (lostForGood(s.err, r.spec) || barred(s.err) && !r.wasOpen) && !r.anyOpen():
+	case (lostForGood(s.err, r.spec) || barred(s.err) && !r.wasOpen) && !r.anyStanding():
 		r.stop(s.err)
 	default:
 		if steady {

@@ -237,10 +237,11 @@ func (r *runner) start(l *lane, choose func(context.Context) (aws.Target, error)
 	}()
 }
 
-func (r *runner) anyOpen() bool {
+// anyStanding reports whether any session was opened and is not over: one that is being resumed still has its connections.
+func (r *runner) anyStanding() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.ContainsFunc(r.lanes, (*lane).open)
+	return slices.ContainsFunc(r.lanes, func(l *lane) bool { return l.opening.done() })
 }
 
 func (r *runner) reconnect() {

@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -195,7 +196,7 @@ func (w *world) suffer() {
 	for _, m := range w.m.mishaps {
 		steps = append(steps, step{m.at, m, true}, step{m.end(), m, false})
 	}
-	slices.SortStableFunc(steps, func(a, b step) int { return int(a.at - b.at) })
+	slices.SortStableFunc(steps, func(a, b step) int { return cmp.Compare(a.at, b.at) })
 	for _, s := range steps {
 		time.Sleep(time.Until(w.began.Add(s.at)))
 		kind := known[s.of.kind]
@@ -380,7 +381,7 @@ func (w *world) excused(g guest, err error, began, ended time.Time) bool {
 	}
 	_, went := errors.AsType[*relayedError](err)
 	cleanly := errors.Is(err, io.EOF) && g.kind != proves
-	if one.relay && (!went || !cleanly) && w.bare(began, ended) {
+	if one.relay && (!went || !cleanly) && (w.bare(began, ended) || w.forbidden(began, ended)) {
 		return true
 	}
 	is := false
@@ -480,7 +481,7 @@ func (w *world) meetSilence(g guest, now time.Time) {
 // bare reports whether a relay may have been without a session for so long that it has given its connections up.
 func (w *world) bare(began, ended time.Time) bool {
 	all := slices.Clone(w.m.mishaps)
-	slices.SortFunc(all, func(a, b mishap) int { return int(a.at - b.at) })
+	slices.SortFunc(all, func(a, b mishap) int { return cmp.Compare(a.at, b.at) })
 	for i := 0; i < len(all); {
 		from, to := w.began.Add(all[i].at), w.began.Add(all[i].end()+grace)
 		for i++; i < len(all) && w.began.Add(all[i].at).Before(to); i++ {
@@ -493,6 +494,19 @@ func (w *world) bare(began, ended time.Time) bool {
 		}
 	}
 	return false
+}
+
+// forbidden reports whether a policy may have kept a relay that had lost its last session from getting another.
+func (w *world) forbidden(began, ended time.Time) bool {
+	during := func(m mishap) bool {
+		return w.began.Add(m.at).Before(ended) && w.began.Add(m.end()+grace).After(began)
+	}
+	return slices.ContainsFunc(w.m.mishaps, func(m mishap) bool {
+		return (m.kind == "StartSession is denied" || m.kind == "StartSession is forbidden") && during(m) &&
+			slices.ContainsFunc(w.m.mishaps, func(o mishap) bool {
+				return o.name != m.name && during(o) && (known[o.kind].breaks || known[o.kind].apart)
+			})
+	})
 }
 
 // meet returns when somebody first met what waits to be met, which is now if nobody has.

@@ -171,19 +171,24 @@ func (k *keeping) begin(kept []screen.Kept) (err error) {
 	return nil
 }
 
-// after is called when the interface has ended. name is the name of the set that goes on; empty for none.
+// after is called when the interface has ended, with what screen.Run has returned. name is the name of the set that goes on; empty
+// for none.
 func (k *keeping) after(name string, err error) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.over = true
-	switch {
-	case k.wait != nil && (name == "" || err != nil): // the interface has ended in another way after keep
-		k.stop()
+	if name == "" {
+		if k.wait == nil {
+			return err
+		}
+		k.stop()        // the interface has ended in another way after keep
 		_, _ = k.wait() // the tunnels were told to end; how they have ended does not matter
 		return errors.Join(err, k.dir.Remove(k.record.Name), k.log.Close(), k.file.Close())
-	case name == "" || err != nil:
-		return err
-	case k.wait == nil:
+	}
+	if err != nil { // about tunnels that were not to be kept
+		k.app.warn(err)
+	}
+	if k.wait == nil {
 		return k.openAgain()
 	}
 	return k.hold()

@@ -9,6 +9,8 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"culvert/aws"
+	"culvert/aws/emulator"
+	"culvert/internal/need"
 	"culvert/tunnel"
 )
 
@@ -110,5 +112,44 @@ func TestWhereTunnelsAreReopenedThatIsSaid(t *testing.T) {
 	press(t, a, "b")
 	if a.kept != "kept" || len(a.going) != 0 {
 		t.Errorf("kept as %q with %d engines that go on, want the engines to be closed", a.kept, len(a.going))
+	}
+}
+
+// An account that does not answer keeps the sessions of no other account from being terminated.
+func TestClosingWaitsForNoAccountWithAnother(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for closeWithin")
+	}
+	t.Parallel()
+	a := newTestApp(t, Options{}, 100, 30)
+	a.places = nil
+	var accounts []*emulator.Emulator
+	for range 2 {
+		account, err := emulator.Start(emulator.Options{Fleet: emulator.Demo()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(account.Close)
+		key, secret := account.Credentials()
+		client, err := aws.Connect(t.Context(), aws.Options{Region: "eu-west-1", Endpoint: account.URL(), Keys: aws.Keys{ID: key, Secret: secret}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		engine := tunnel.New(tunnel.Options{Client: client})
+		_, err = engine.Open(tunnel.Spec{Target: aws.Target{Cluster: "automation", Service: "squid", Container: "squid"}, Remote: tunnel.Endpoint{Port: 3128}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		need.Eventually(t, "a session", func() bool { return len(account.Sessions()) > 0 })
+		a.places = append(a.places, &place{engine: engine})
+		accounts = append(accounts, account)
+	}
+	accounts[0].Fault(func(f *emulator.Faults) { f.API = []emulator.APIFault{{Action: "*", Kind: emulator.Unreachable}} })
+	accounts[0].FreezeClientLeg()
+	if err := a.close(); err == nil && len(a.unended()) == 0 {
+		t.Error("the account that does not answer has answered")
+	}
+	if left := accounts[1].Sessions(); len(left) > 0 {
+		t.Errorf("the other account has sessions left: %+v", left)
 	}
 }

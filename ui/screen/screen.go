@@ -86,8 +86,8 @@ type Options struct {
 const closeWithin = 5 * time.Second
 
 // Run shows the interface until the user quits or ctx ends; its tunnels end with it, but for those that are kept in a set of
-// the name that it returns. left are the sessions that it could not terminate. A *PanicError is an error of ours, reported after the
-// terminal is what it was.
+// the name that it returns: then an error is only about the others. left are the sessions that it could not terminate. A
+// *PanicError is an error of ours, reported after the terminal is what it was.
 func Run(ctx context.Context, o Options) (kept string, left []*tunnel.UnendedError, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -99,7 +99,10 @@ func Run(ctx context.Context, o Options) (kept string, left []*tunnel.UnendedErr
 	_, err = program.Run()
 	o.Codes.end()
 	cancel()
-	err = errors.Join(a.outcome(ctx, err), a.close()) //nolint:contextcheck // ctx has ended, the sessions are to be terminated all the same
+	if err = a.outcome(ctx, err); err != nil {
+		a.kept = "" // the interface has ended in another way than by leaving its tunnels
+	}
+	err = errors.Join(err, a.close()) //nolint:contextcheck // ctx has ended, the sessions are to be terminated all the same
 	return a.kept, a.unended(), err
 }
 
@@ -263,12 +266,14 @@ func (a *app) close() error {
 	defer cancel()
 	defer a.examining.Wait() // ended with the run's context, and bounded by itself
 	a.memory.flush(a.kept != "")
-	var errs []error
-	for _, p := range a.places {
+	errs := make([]error, len(a.places))
+	var closing sync.WaitGroup
+	for i, p := range a.places {
 		if p.engine != nil && !slices.Contains(a.going, p.engine) {
-			errs = append(errs, p.engine.Close(ctx))
+			closing.Go(func() { errs[i] = p.engine.Close(ctx) }) // no account waits for one that does not answer
 		}
 	}
+	closing.Wait()
 	if err := errors.Join(errs...); err != nil {
 		err = fmt.Errorf("close tunnels: %w", err)
 		return errors.Join(err, a.tunnels.endErrands(ctx))

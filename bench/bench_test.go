@@ -137,6 +137,7 @@ func TestRowsAreJudgedByTheirTargets(t *testing.T) {
 	r.add("first-byte", nameCLI, 480)
 	r.add(stepMetric, nameCulvert, 3)
 	r.add(stepMetric, nameRecipe, 11.6)
+	r.add(stepToSquid, nameCulvert, 2.9)
 	r.add("flat-peak", nameCulvert, 40)
 	r.add(oneClose, nameCulvert, 0.5) // the plugin has not survived it
 	figures(threeCloses, 2.1, 0.4)
@@ -169,7 +170,8 @@ func TestRowsAreJudgedByTheirTargets(t *testing.T) {
 		"200 connections at once: served":                {"199", "200", "0.99", "all", fallsShort},
 		"first byte, beside `aws ssm start-session`":     {"120 ms", "480 ms", "0.25", "at most a quarter of it", passed},
 		"first byte, beside the plugin started directly": {"120 ms", noTarget, noTarget, "not above the plugin", unmeasured},
-		"a workflow's step until an answer, `culvert up` beside the recipe with `sleep 10`":      {"3.00 s", "11.60 s", "0.26", "at most a quarter of it", fallsShort},
+		"a workflow's step until an answer, `culvert up` beside the recipe with `sleep 10`": {"3.00 s", "11.60 s", "0.26", "at most a quarter of it", fallsShort},
+		"the same to Squid": {"2.90 s", "11.60 s", "0.25", "at most a quarter of it", passed},
 		"peak memory over a long upload and a long download":                                     {"40.0 MB", noTarget, noTarget, "at most 40 MB", passed},
 		"one close of its websocket: time above that":                                            {"0.50 s", noTarget, noTarget, "at most 0.5 s", passed},
 		"three closes in three seconds: time above that":                                         {"2.10 s", "0.40 s", "5.25", "at most 2 s", fallsShort},

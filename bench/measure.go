@@ -86,7 +86,8 @@ func measurements() []measurement {
 	pages := remote{service, proxyPort}
 	return append([]measurement{
 		{"first-byte", func(e effort) int { return e.starts }, append(slices.Clone(both), cli()), firstByte("first-byte")},
-		{stepMetric, usual, []subject{culvertUp(), recipe()}, (*bench).step},
+		{stepMetric, usual, []subject{culvertUp(), recipe()}, steps(stepMetric)},
+		{stepToSquid, usual, []subject{upToSquid()}, steps(stepToSquid)},
 		{"echo", usual, both, idleEcho("echo")},
 		{besideUpload, usual, both, besideBulk(besideUpload, wordUpload)},
 		{besideDownload, usual, both, besideBulk(besideDownload, wordSource)},
@@ -148,7 +149,7 @@ func (b *bench) measure(ctx context.Context, chosen []measurement) error {
 
 // browses reports whether a measurement takes a browser, or its proxy.
 func browses(name string) bool {
-	return slices.Contains([]string{pageMetric, relayedNew, relayedPage2, relayedPage}, name)
+	return slices.Contains([]string{stepToSquid, pageMetric, relayedNew, relayedPage2, relayedPage}, name)
 }
 
 // try measures a subject once; a try that fails is made again, and remarked on.

@@ -168,7 +168,8 @@ const notes = `
   30 ms and five ways of 10 ms, 80 ms that no client can shorten.
 * A workflow's step: from the start of its bash to the first byte back through the port. The recipe calls aws ecs list-tasks
   and describe-tasks, leaves aws ssm start-session to the background and sleeps ten seconds, as nothing tells it that the
-  port is open; culvert up returns when it is. What comes after, terminating the session, is in neither figure.
+  port is open; culvert up returns when it is, and when it knows what is there: Squid says that, the server of the first row does
+  not, and is taken as it is after two seconds. What comes after, terminating the session, is in neither figure.
 * Sessions: how many the client had in one run, task by task, as the account counted them: culvert's / the other's. Where
   runs differ, what most of them had. The service has two tasks.
 * Any host (-D): from a client's connect to the byte back, by CONNECT, eight new hosts one after the other and ten more requests to

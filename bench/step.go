@@ -17,11 +17,11 @@ const nameRecipe = "recipe"
 
 const (
 	stepMetric   = "step"
+	stepToSquid  = "step-squid"
 	stepAnswered = "the destination answered"
 )
 
-// Steps of a workflow that open a port to the task, in bash as a runner starts them. Both end with the same question
-// through that port.
+// Steps of a workflow that open a port to the task, in bash as a runner starts them. They end with a question through that port.
 const (
 	// recipeStep finds the task and the runtime id of its container, leaves the session to the background, and hopes
 	// that ten seconds are enough.
@@ -39,20 +39,36 @@ trap '"$PROGRAM" down' EXIT
 `
 	question = `
 exec 3<>"/dev/tcp/127.0.0.1/$LOCAL"
-printf '` + wordEcho + `\n!' >&3
-read -r -N 1 -t 20 answer <&3
-[ "$answer" = '!' ]
+printf "$ASK" >&3
+read -r -N ${#ANSWER} -t 20 answer <&3
+[ "$answer" = "$ANSWER" ]
 echo '` + stepAnswered + `'
 exec 3>&-
 `
 )
 
-func recipe() subject { return subject{nameRecipe, usualRemote(), startStep(recipeStep)} }
+func recipe() subject {
+	return subject{nameRecipe, usualRemote(), startStep(recipeStep, wordEcho+`\n!`, "!")}
+}
 
-func culvertUp() subject { return subject{nameCulvert, usualRemote(), startStep(culvertStep)} }
+func culvertUp() subject {
+	return subject{nameCulvert, usualRemote(), startStep(culvertStep, wordEcho+`\n!`, "!")}
+}
 
-// startStep starts a step; it is ready when it was answered, and then cleans up and ends by itself.
-func startStep(open string) func(context.Context, *world, remote) (*client, error) {
+// upToSquid is culvertUp to a server that says what it is.
+func upToSquid() subject {
+	start := startStep(culvertStep, `GET / HTTP/1.0\r\n\r\n`, "HTTP")
+	return subject{nameCulvert, remote{service, proxyPort}, func(ctx context.Context, w *world, to remote) (*client, error) {
+		if _, err := w.openSite(w.programs.browser.squid); err != nil {
+			return nil, err
+		}
+		return start(ctx, w, to)
+	}}
+}
+
+// startStep starts a step that asks ask, as printf writes it; it is ready when it got the answer, and then cleans up and ends by
+// itself.
+func startStep(open, ask, answer string) func(context.Context, *world, remote) (*client, error) {
 	return func(ctx context.Context, w *world, to remote) (*client, error) {
 		local, err := freePort(ctx)
 		if err != nil {
@@ -65,14 +81,18 @@ func startStep(open string) func(context.Context, *world, remote) (*client, erro
 		env := []string{
 			"PATH=" + strings.Join(append(path, os.Getenv("PATH")), string(os.PathListSeparator)), "PROGRAM=" + w.programs.culvert,
 			"CLUSTER=" + cluster, "SERVICE=" + to.service, "PORT=" + strconv.Itoa(int(to.port)), "LOCAL=" + strconv.Itoa(local),
-			"XDG_RUNTIME_DIR=" + w.scratch, "XDG_STATE_HOME=" + w.scratch,
+			"ASK=" + ask, "ANSWER=" + answer, "XDG_RUNTIME_DIR=" + w.scratch, "XDG_STATE_HOME=" + w.scratch,
 		}
 		return launch(ctx, w, local, marks{stepAnswered}, env, "bash", "-euo", "pipefail", "-c", open+question)
 	}
 }
 
-// step takes the time from a step's start to the answer to its question.
-func (b *bench) step(ctx context.Context, s subject) error {
+// steps take the time from a step's start to the answer to its question.
+func steps(metric string) func(*bench, context.Context, subject) error {
+	return func(b *bench, ctx context.Context, s subject) error { return b.step(ctx, metric, s) }
+}
+
+func (b *bench) step(ctx context.Context, metric string, s subject) error {
 	c, err := s.start(ctx, b.world)
 	if err != nil {
 		return err
@@ -91,6 +111,6 @@ func (b *bench) step(ctx context.Context, s subject) error {
 	case <-timer.C:
 		return fmt.Errorf("the step has not ended %s after its answer: %s", readyWithin, c.said.tail())
 	}
-	b.results.add(stepMetric, s.name, took.Seconds())
+	b.results.add(metric, s.name, took.Seconds())
 	return nil
 }

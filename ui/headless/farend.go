@@ -158,12 +158,12 @@ func (p prober) guess(ctx context.Context, found *proof) error {
 // accepted as it is.
 func (p prober) who(ctx context.Context, found *proof, expected doctor.Protocol) error {
 	remote := p.tunnel.Spec().Remote
-	greeting, patience := p.greeting(), p.patience()
+	greeting, patience := p.greeting(), p.patience()-speakTimeout+strangerTimeout
 	switch {
 	case expected == doctor.HTTP:
 		greeting, patience = 0, probeTimeout/2
 	case expected == doctor.SOCKS:
-		greeting = 0
+		greeting, patience = 0, p.patience()
 	case p.before.by == provedTCP || p.before.by == "" && unasked(remote.Port):
 		return nil
 	case p.before.by == provedHTTP || p.before.scheme != "":

@@ -64,8 +64,11 @@ const (
 	connectTimeout = 5 * time.Second  // for the task's own connect
 	probeTimeout   = 10 * time.Second // for an answer
 	speakTimeout   = 2 * time.Second  // for the first answer in a protocol; a server that gives none is asked what it is
-	greetingWithin = 400 * time.Millisecond
-	urlLegs        = 4 // how many probeTimeouts a URL may take: for CONNECT, TLS, the page, and to find out what went wrong
+	// For the first answer of a server at a port that stands for nothing. It is accepted without one as well, after this time: a
+	// proxy, which has to be known, answers at once.
+	strangerTimeout = 1500 * time.Millisecond
+	greetingWithin  = 400 * time.Millisecond
+	urlLegs         = 4 // how many probeTimeouts a URL may take: for CONNECT, TLS, the page, and to find out what went wrong
 )
 
 // The schemes of a proxy's URL. The h makes curl and others leave names to the proxy, which alone can resolve them.

@@ -122,6 +122,7 @@ type Report struct {
 	At      time.Time
 	Took    time.Duration
 	Results []Result
+	Left    []*tunnel.UnendedError // the sessions that were opened for the examination and could not be terminated
 }
 
 // Healthy reports whether nothing failed.
@@ -139,11 +140,14 @@ func (r Report) First() *Result {
 
 // Run examines a path. A check runs as soon as those that it builds on have passed; each is called with every result as it comes,
 // one call at a time. When ctx is cancelled, the checks that are left are skipped; when its deadline passes, they fail.
-func Run(ctx context.Context, o Options, each func(Result)) Report {
+func Run(ctx context.Context, o Options, each func(Result)) (report Report) {
 	x := newExamination(o)
-	defer x.close(ctx)
+	defer func() {
+		x.end(ctx, x.own)
+		report.Left = x.left
+	}()
 	checks := x.checks()
-	report := Report{Subject: Subject{Target: o.Query.Target()}, FarEnd: o.Spec.FarEnd(), At: time.Now(), Results: make([]Result, len(checks))}
+	report = Report{Subject: Subject{Target: o.Query.Target()}, FarEnd: o.Spec.FarEnd(), At: time.Now(), Results: make([]Result, len(checks))}
 	finished := map[string]*finished{}
 	for _, c := range checks {
 		finished[c.ID] = newFinished()

@@ -1,12 +1,11 @@
 package doctor
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"slices"
 	"strings"
-	"time"
+	"sync"
 
 	"culvert/aws"
 	"culvert/tunnel"
@@ -26,6 +25,9 @@ type examination struct {
 	network   aws.Network    // network: how the task gets to Session Manager; zero when that was not looked at
 	answer    Answer         // port
 	answerErr error          // port: *SilentError or *ShutError when nothing answered
+
+	leaving sync.Mutex
+	left    []*tunnel.UnendedError // the sessions that end could not terminate; leaving guards it
 }
 
 func newExamination(o Options) *examination {
@@ -112,16 +114,6 @@ func needed(all []Check, wanted []string) []Check {
 	}
 	need(wanted)
 	return slices.DeleteFunc(all, func(c Check) bool { return !is[c.ID] })
-}
-
-// close ends what the examination has opened.
-func (x *examination) close(ctx context.Context) {
-	if x.own == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	x.own.close(ctx)
 }
 
 // describe adds to the subject what a check that is over has found of it.

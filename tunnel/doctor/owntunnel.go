@@ -46,8 +46,24 @@ func (x *examination) openTunnel(ctx context.Context, remote tunnel.Endpoint) (*
 	return o, nil
 }
 
+// closeWithin is how long ending the session of an ownTunnel may take.
+const closeWithin = 10 * time.Second
+
+// end closes a tunnel that openTunnel has returned, also when ctx has ended, and notes the sessions that it leaves; nil is none.
+func (x *examination) end(ctx context.Context, o *ownTunnel) {
+	if o == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
+	defer cancel()
+	o.close(ctx)
+	x.leaving.Lock()
+	defer x.leaving.Unlock()
+	x.left = append(x.left, o.engine.Unended()...)
+}
+
 func (o *ownTunnel) close(ctx context.Context) {
-	_ = o.engine.Close(ctx) // a session that could not be terminated ends by its idle timeout
+	_ = o.engine.Close(ctx) // what it leaves is asked for
 	o.cancel()
 	_ = os.RemoveAll(o.dir)
 }

@@ -114,19 +114,12 @@ func (x *examination) probe(ctx context.Context, u *url.URL) Finding {
 	if err != nil {
 		return fail(err)
 	}
-	defer func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
-		defer cancel()
-		own.close(closing)
-	}()
+	defer x.end(ctx, own)
 	if err := own.await(ctx, x.Patience); err != nil {
 		return fail(err, "session for "+remote.String())
 	}
 	return x.reach(ctx, own, remote, u)
 }
-
-// closeWithin is how long ending the session of a probe may take.
-const closeWithin = 10 * time.Second
 
 // destination is the host and port of a probe.
 func destination(u *url.URL) (tunnel.Endpoint, error) {

@@ -65,7 +65,7 @@ func (x *examination) greet(ctx context.Context, port uint16) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer own.close(context.WithoutCancel(ctx))
+	defer x.end(ctx, own)
 	if err := own.await(ctx, x.Patience); err != nil {
 		return "", err
 	}

@@ -1,11 +1,13 @@
 package doctor_test
 
 import (
+	"context"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"culvert/aws/emulator"
 	"culvert/internal/need"
 	"culvert/tunnel"
+	"culvert/tunnel/doctor"
 )
 
 func quietLog() *log.Logger { return log.New(io.Discard, "", 0) }
@@ -234,4 +237,25 @@ func TestRemoteHosts(t *testing.T) {
 		c := newClinic(t, fleet, "tls://billing.internal")
 		c.finds("probe-1", "F14", "culvert demo private CA", "NODE_EXTRA_CA_CERTS")
 	})
+}
+
+// The doctor tells of its own sessions that it could not terminate: here neither the API nor the agent takes the order.
+func TestSessionsOfItsOwnThatAreLeftAreTold(t *testing.T) {
+	t.Parallel()
+	c := newClinic(t, healthy(), "tcp://orders-db.internal:5432").fault(func(f *emulator.Faults) {
+		f.AgentStart = time.Hour
+		f.API = []emulator.APIFault{{Action: "ssm:TerminateSession", Kind: emulator.Deny}}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second) // no session is ever open
+	defer cancel()
+	report := doctor.Run(ctx, c.options, func(doctor.Result) {})
+	left := c.account.Sessions()
+	if len(left) == 0 || len(report.Left) != len(left) {
+		t.Errorf("told of %v, left are %+v", report.Left, left)
+	}
+	for _, one := range report.Left {
+		if !slices.ContainsFunc(left, func(s emulator.Session) bool { return s.ID == one.Session }) {
+			t.Errorf("told of %s, which is not left", one.Session)
+		}
+	}
 }

@@ -143,6 +143,9 @@ func (a *app) examine(ctx context.Context, c *consultation, args []string) error
 	found := doctor.Run(within, options, bulletin.take)
 	bulletin.stop()
 	shown.stop()
+	for _, one := range found.Left {
+		a.warn(one)
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

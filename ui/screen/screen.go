@@ -281,11 +281,16 @@ func (a *app) close() error {
 	return a.tunnels.endErrands(ctx)
 }
 
-// unended are the sessions that close could not terminate.
+// unended are the sessions that close could not terminate, nor the last examinations of the doctor.
 func (a *app) unended() (left []*tunnel.UnendedError) {
 	for _, p := range a.places {
 		if p.engine != nil && !slices.Contains(a.going, p.engine) {
 			left = append(left, p.engine.Unended()...)
+		}
+	}
+	for _, d := range a.reports {
+		if d.report != nil {
+			left = append(left, d.report.Left...)
 		}
 	}
 	return left

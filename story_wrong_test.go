@@ -155,14 +155,21 @@ func TestStoryNeverWrong(t *testing.T) {
 			d.sees(`URL to reach`)
 			d.keys("Escape")
 
-			// A session that ends.
+			// The sessions end, all at once. A busy machine may not show that at once, and then the bell rings for each tunnel.
+			killed := time.Now()
 			for _, s := range account.Sessions() {
 				account.KillSession(s.ID, "ended by the test")
 			}
 			d.sees(`\d\d:\d\d:\d\d 127\.0\.0\.1:\d+ open again after`)
+			d.becomes("culvert ● 2", func() string { return d.ask("#{pane_title}") })
+			late := time.Since(killed) > 2*time.Second // ringsAgain of ui/screen
 			d.becomes("rang", func() string {
 				rang, _ := os.ReadFile(bells) // there is none before the first
-				return strings.TrimSpace(string(rang))
+				text := strings.TrimSpace(string(rang))
+				if late {
+					text = strings.TrimSuffix(text, "\nrang")
+				}
+				return text
 			})
 
 			// The shell has the terminal only after a question.

@@ -3,6 +3,7 @@ package tunnel
 import (
 	"context"
 	"errors"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -205,6 +206,15 @@ func (u *bundle) run() {
 		why = u.err
 	}
 	u.of.past(u, why)
+}
+
+// because returns the error of a stream, or why the bundle was ended where that has ended the stream. A cause that wraps io.EOF is left
+// out, as that must not be taken for the end of a stream.
+func (u *bundle) because(err error) error {
+	if cause := context.Cause(u.ctx); errors.Is(err, bond.ErrClosed) && cause != nil && !errors.Is(cause, io.EOF) {
+		return cause
+	}
+	return err
 }
 
 // await returns when the bundle is over or is to be ended.

@@ -22,7 +22,8 @@ func (t *Tunnel) aside(conn *connection) (done bool, _ error) {
 	if err == nil {
 		var s *bond.Stream
 		if s, err = u.bond.Begin(t.spec.Remote.Port); err == nil {
-			if done, err = t.stream(ctx, cancel, conn, s); done {
+			done, err = t.stream(ctx, cancel, conn, s)
+			if err = u.because(err); done {
 				return true, err
 			}
 			if errors.Is(err, bond.ErrForbidden) {

@@ -388,3 +388,28 @@ func TestARelayThatOpensNothingTakesNothing(t *testing.T) {
 		})
 	}
 }
+
+// When the last session is gone and a policy allows no other, nobody can bring the connection back: it is reset at once, with the
+// permission that is missing.
+func TestAConnectionWithoutSessionsEndsWithTheDenialOfAnother(t *testing.T) {
+	t.Parallel()
+	const size = 5 << 20
+	server := need.Server(t, pours(size))
+	w := relayWorld(t, server, newRelay(t, server).address(), paced)
+	tn := w.bonded()
+	var killed time.Time
+	_, _, err := w.fetch(tn, size, func() {
+		w.account.Fault(func(f *emulator.Faults) {
+			f.API = []emulator.APIFault{{Action: "ssm:StartSession", Kind: emulator.DenyByPolicy}}
+		})
+		killed = time.Now()
+		w.relaySessions(func(id string) { w.account.KillSession(id, "") }, 100)
+	})
+	if err == nil || time.Since(killed) > 10*time.Second {
+		t.Errorf("after %s the connection ended with %v", time.Since(killed), err)
+	}
+	var denied *aws.DeniedError
+	if got := w.events.ended(t).Err; !errors.As(got, &denied) || denied.Action != "ssm:StartSession" {
+		t.Errorf("the tunnel says that it ended with %v, want the permission that is missing", got)
+	}
+}

@@ -90,7 +90,10 @@ func (p prober) ask(ctx context.Context, opening doctor.Protocol, greeting, pati
 }
 
 // patience is how long the far end may take to answer in a protocol.
-func (p prober) patience() time.Duration { return speakTimeout + 4*p.tunnel.Stats().RoundTrip }
+func (p prober) patience() time.Duration { return speakTimeout + p.ways() }
+
+// ways is how long the session itself may take to carry a question and its answer.
+func (p prober) ways() time.Duration { return 4 * p.tunnel.Stats().RoundTrip }
 
 // greeting is how long a server that speaks first may take to do so.
 func (p prober) greeting() time.Duration { return greetingWithin + 2*p.tunnel.Stats().RoundTrip }
@@ -158,7 +161,7 @@ func (p prober) guess(ctx context.Context, found *proof) error {
 // accepted as it is.
 func (p prober) who(ctx context.Context, found *proof, expected doctor.Protocol) error {
 	remote := p.tunnel.Spec().Remote
-	greeting, patience := p.greeting(), p.patience()-speakTimeout+strangerTimeout
+	greeting, patience := p.greeting(), strangerTimeout+p.ways()
 	switch {
 	case expected == doctor.HTTP:
 		greeting, patience = 0, probeTimeout/2
